@@ -1,0 +1,800 @@
+"""The trace: what one model computed for one prompt, as one file.
+
+Everything a picture shows is read from here.  This module needs numpy and safetensors only, so
+pictures never load a model library.
+
+The file
+--------
+One ``.safetensors`` file.  Its metadata holds one JSON document under the key ``trace``: the fields
+of `TraceMeta`.  ``token_ids`` are the prompt and the words after it, and every tensor covers all of
+them: ``pos`` below is ``len(token_ids)``.  Rows are queries, columns are keys.  Tensors are
+float32, ``top_ids`` int32.
+
+For every layer L, counted from 0:
+
+================  =============================  ==================================================
+name              shape                          what it is
+================  =============================  ==================================================
+``x.L``           [pos, d_model]                 the normalised input of attention
+``q.L``           [pos, n_heads, d_qk]           queries, before any rotation
+``k.L``           [pos, n_kv_heads, d_qk]        keys, before any rotation
+``v.L``           [pos, n_kv_heads, d_v]         values
+``q_rot.L``       [pos, n_heads, d_qk]           queries as used in the scores (rotary models only)
+``k_rot.L``       [pos, n_kv_heads, d_qk]        keys as used in the scores (rotary models only)
+``pattern.L``     [n_heads, query_pos, key_pos]  attention pattern, after the softmax
+``z.L``           [pos, n_heads, d_v]            pattern times values, head by head
+``out.L``         [pos, d_model]                 output of attention, after W_O and b_O
+``kv_latent.L``   [pos, r]                       MLA only: the cached latent, normalised
+``k_rope.L``      [pos, rotary_dim]              MLA only: the cached key part, rotated, which all
+                                                 heads share
+================  =============================  ==================================================
+
+For the layers whose weights are kept (the featured one at least):
+
+================  =============================  ==================================================
+``W_Q.L``         [d_model, n_heads, d_qk]
+``W_K.L``         [d_model, n_kv_heads, d_qk]
+``W_V.L``         [d_model, n_kv_heads, d_v]
+``W_O.L``         [n_heads, d_v, d_model]
+``b_Q.L``         [n_heads, d_qk]                biases, where the model has them: also ``b_K.L``,
+                                                 ``b_V.L`` and ``b_O.L`` [d_model]
+================  =============================  ==================================================
+
+An MLA layer has ``W_O.L`` and these instead, and for the queries either ``W_Q.L`` or the three of
+the query latent:
+
+================  =============================  ==================================================
+``W_DKV.L``       [d_model, r]                   down to the latent
+``g_KV.L``        [r]                            gain of the latent's RMS norm
+``W_UK.L``        [r, n_heads, d_content]        up to the keys; d_content = d_qk - rotary_dim
+``W_UV.L``        [r, n_heads, d_v]              up to the values
+``W_KR.L``        [d_model, rotary_dim]          to the shared key part, before its rotation
+``W_DQ.L``        [d_model, r_q]                 down to the query latent
+``g_Q.L``         [r_q]                          gain of its RMS norm
+``W_UQ.L``        [r_q, n_heads, d_qk]           up to the queries
+================  =============================  ==================================================
+
+A latent fitted to a layer afterwards: ``latent.L.W_DKV`` [d_model, r], ``latent.L.W_UK``
+[r, n_kv_heads, d_qk], ``latent.L.W_UV`` [r, n_kv_heads, d_v] and, for a layer with biases,
+``latent.L.b_O`` [d_model].
+
+For the whole prompt: ``top_ids`` [pos, 5] and ``top_probs`` [pos, 5], the likeliest next tokens at
+every position, likeliest first; where positions are "alibi", ``alibi_slopes`` [n_heads].
+
+The channels that rotate are the first ``rotary_dim`` of each head, and in MLA the last ones.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import json
+import math
+import os
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from safetensors import SafetensorError, safe_open
+from safetensors import numpy as safetensors_numpy
+
+__all__ = ["SCHEMA", "TOP_TOKENS", "Featured", "Source", "Trace", "TraceError", "TraceMeta"]
+
+SCHEMA = 1
+"""Version of the file's layout; a file of any other version is refused."""
+
+TOP_TOKENS = 5
+"""How many likeliest next tokens are kept at every position."""
+
+ROW_SUM_TOLERANCE = 1e-4
+"""How far a row of the attention pattern may be from 1 (float32 softmax gives about 4e-7)."""
+
+Array = npt.NDArray[Any]
+
+_METADATA_KEY = "trace"
+_ATTENTION = ("mha", "gqa", "mqa", "mla")
+_POSITIONS = ("learned", "rotary", "alibi", "none")
+_ROTARY_STYLES = ("", "half", "interleaved")
+_WEIGHTS = ("W_Q", "W_K", "W_V", "W_O")
+_MLA_WEIGHTS = ("W_DKV", "W_KR", "W_UK", "W_UV", "g_KV", "W_O")
+_MLA_LATENT_QUERY = ("W_DQ", "g_Q", "W_UQ")
+
+
+class TraceError(Exception):
+    """A trace that cannot be read, written or used, in one line that says what to do."""
+
+
+def _damaged(what: str) -> TraceError:
+    """Return the error for a file whose content is wrong."""
+    return TraceError(f"{what}; extract it again")
+
+
+@dataclass(frozen=True)
+class Featured:
+    """The layer and the head that the pictures are about, both counted from 0."""
+
+    layer: int
+    head: int
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the model came from.
+
+    Parameters
+    ----------
+    kind : str
+        "hub", "package", "file", "folder", "memory" (a model given from Python) or "synthetic" (no
+        model: numpy only).
+    name : str
+        What ``--model`` was: the hub's name, a file's or folder's bare name.
+    revision : str
+        The hub's commit, or the package's version; empty otherwise.
+    sha256 : str
+        Of the weights file, where it is one file on this machine; empty otherwise.
+    """
+
+    kind: str
+    name: str
+    revision: str = ""
+    sha256: str = ""
+
+
+@dataclass(frozen=True)
+class TraceMeta:
+    """What a trace says about itself.
+
+    Parameters
+    ----------
+    schema : int
+        Version of the layout, `SCHEMA`.
+    model : str
+        The model's name as shown on screen.
+    source : Source
+    attention : str
+        "mha", "gqa", "mqa" or "mla".
+    positions : str
+        How the model knows positions: "learned", "rotary", "alibi" or "none".
+    n_layers, n_heads, n_kv_heads, d_model, d_qk, d_v : int
+        ``n_kv_heads`` equals ``n_heads`` for "mha" and "mla".
+    rotary_dim : int
+        How many channels of each head rotate; 0 without rotation.
+    rotary_style : str
+        "half" (channel i turns with i + rotary_dim / 2), "interleaved" (2i with 2i + 1), or empty.
+    score_scale : float
+        What the dot products are multiplied by before the softmax, usually 1 / sqrt(d_qk).
+    prompt : str
+        The text as it was given.
+    tokens : tuple of str
+        The text of every position, prompt and continuation.
+    token_ids : tuple of int
+    n_prompt : int
+        How many of ``tokens`` are the prompt's, the beginning-of-sequence token included if there
+        is one.
+    has_bos : bool
+        Whether position 0 is a beginning-of-sequence token that is no word of the prompt.
+    featured : Featured
+    featured_criterion : str
+        How the featured layer and head were chosen, in one sentence.
+    continued : bool
+        True when the words after the prompt were given by the user instead of generated by the
+        model.
+    random_weights : bool
+        True for made-up models: pictures then say so.
+    versions : mapping of str to str
+        Of the libraries that made the trace.
+    self_check : mapping of str to float
+        The largest relative error of each recomputed stage, max|a - b| / max|b|, over all layers.
+    top_tokens : tuple of tuple of str
+        The text of ``top_ids``: [pos][5].
+    latent : mapping, optional
+        What was measured when a latent was fitted, by layer.
+    check : mapping, optional
+        The outcome of the comparison with published figures.
+    """
+
+    schema: int
+    model: str
+    source: Source
+    attention: str
+    positions: str
+    n_layers: int
+    n_heads: int
+    n_kv_heads: int
+    d_model: int
+    d_qk: int
+    d_v: int
+    rotary_dim: int
+    rotary_style: str
+    score_scale: float
+    prompt: str
+    tokens: tuple[str, ...]
+    token_ids: tuple[int, ...]
+    n_prompt: int
+    has_bos: bool
+    featured: Featured
+    featured_criterion: str
+    continued: bool
+    random_weights: bool
+    versions: Mapping[str, str]
+    self_check: Mapping[str, float]
+    top_tokens: tuple[tuple[str, ...], ...]
+    latent: Mapping[str, Any] | None = None
+    check: Mapping[str, Any] | None = None
+
+    def to_json(self) -> str:
+        """Return the metadata as one JSON document."""
+        return json.dumps(
+            dataclasses.asdict(self), ensure_ascii=False, sort_keys=True, allow_nan=False
+        )
+
+    @classmethod
+    def from_json(cls, text: str) -> TraceMeta:
+        """Read the metadata from its JSON document.
+
+        Raises
+        ------
+        TraceError
+            When it is no JSON document, of another schema, or a field is missing, unknown or of the
+            wrong type.
+        """
+        try:
+            document = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise _damaged(f"its metadata is not JSON ({error})") from error
+        fields = _Fields(document, "its metadata")
+        schema = fields.integer("schema")
+        if schema != SCHEMA:
+            advice = "update this project" if schema > SCHEMA else "extract it again"
+            raise TraceError(
+                f"its schema is {schema}, and this version reads schema {SCHEMA}; {advice}"
+            )
+        source = _Fields(fields.take("source"), "its metadata's 'source'")
+        featured = _Fields(fields.take("featured"), "its metadata's 'featured'")
+        meta = cls(
+            schema=schema,
+            model=fields.text("model"),
+            source=Source(*(source.text(name) for name in ("kind", "name", "revision", "sha256"))),
+            attention=fields.text("attention"),
+            positions=fields.text("positions"),
+            n_layers=fields.integer("n_layers"),
+            n_heads=fields.integer("n_heads"),
+            n_kv_heads=fields.integer("n_kv_heads"),
+            d_model=fields.integer("d_model"),
+            d_qk=fields.integer("d_qk"),
+            d_v=fields.integer("d_v"),
+            rotary_dim=fields.integer("rotary_dim"),
+            rotary_style=fields.text("rotary_style"),
+            score_scale=fields.number("score_scale"),
+            prompt=fields.text("prompt"),
+            tokens=fields.texts("tokens"),
+            token_ids=fields.integers("token_ids"),
+            n_prompt=fields.integer("n_prompt"),
+            has_bos=fields.truth("has_bos"),
+            featured=Featured(featured.integer("layer"), featured.integer("head")),
+            featured_criterion=fields.text("featured_criterion"),
+            continued=fields.truth("continued"),
+            random_weights=fields.truth("random_weights"),
+            versions={
+                name: _text(value, name) for name, value in fields.mapping("versions").items()
+            },
+            self_check={
+                name: _number(value, name) for name, value in fields.mapping("self_check").items()
+            },
+            top_tokens=tuple(
+                tuple(_text(word, "top_tokens") for word in row)
+                for row in fields.rows("top_tokens")
+            ),
+            latent=fields.optional_mapping("latent"),
+            check=fields.optional_mapping("check"),
+        )
+        for group in (fields, source, featured):
+            group.finish()
+        return meta
+
+
+def _number(value: object, name: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise _damaged(f"its metadata's '{name}' should be a finite number, not {value!r}")
+    return float(value)
+
+
+def _text(value: object, name: str) -> str:
+    if not isinstance(value, str):
+        raise _damaged(f"its metadata's '{name}' should be text, not {value!r}")
+    return value
+
+
+def _integer(value: object, name: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise _damaged(f"its metadata's '{name}' should be a whole number, not {value!r}")
+    return value
+
+
+class _Fields:
+    """The fields of one JSON object, each taken once and checked for its type."""
+
+    def __init__(self, document: object, what: str) -> None:
+        if not isinstance(document, dict):
+            raise _damaged(f"{what} is not a JSON object")
+        self._left: dict[str, Any] = dict(document)
+        self._what = what
+
+    def take(self, name: str) -> Any:
+        if name not in self._left:
+            raise _damaged(f"{self._what} has no '{name}'")
+        return self._left.pop(name)
+
+    def text(self, name: str) -> str:
+        return _text(self.take(name), name)
+
+    def integer(self, name: str) -> int:
+        return _integer(self.take(name), name)
+
+    def number(self, name: str) -> float:
+        return _number(self.take(name), name)
+
+    def truth(self, name: str) -> bool:
+        value = self.take(name)
+        if not isinstance(value, bool):
+            raise _damaged(f"{self._what}'s '{name}' should be true or false, not {value!r}")
+        return value
+
+    def items(self, name: str) -> list[Any]:
+        value = self.take(name)
+        if not isinstance(value, list):
+            raise _damaged(f"{self._what}'s '{name}' should be a list, not {value!r}")
+        return value
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        return tuple(_text(value, name) for value in self.items(name))
+
+    def integers(self, name: str) -> tuple[int, ...]:
+        return tuple(_integer(value, name) for value in self.items(name))
+
+    def rows(self, name: str) -> list[list[Any]]:
+        value = self.items(name)
+        if not all(isinstance(row, list) for row in value):
+            raise _damaged(f"{self._what}'s '{name}' should be a list of lists")
+        return value
+
+    def mapping(self, name: str) -> dict[str, Any]:
+        value = self.take(name)
+        if not isinstance(value, dict):
+            raise _damaged(f"{self._what}'s '{name}' should be an object, not {value!r}")
+        return value
+
+    def optional_mapping(self, name: str) -> dict[str, Any] | None:
+        if self._left.get(name) is None:
+            self._left.pop(name, None)
+            return None
+        return self.mapping(name)
+
+    def finish(self) -> None:
+        if self._left:
+            raise _damaged(f"{self._what} has unknown fields ({', '.join(sorted(self._left))})")
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What one model computed for one prompt.  See the module's documentation for the tensors.
+
+    Parameters
+    ----------
+    meta : TraceMeta
+    tensors : mapping of str to array
+        By name, such as ``"q.15"``.  The arrays are made read-only.
+
+    Examples
+    --------
+    >>> trace = Trace.load("smollm2.safetensors")       # doctest: +SKIP
+    >>> trace["pattern.15"].shape == (9, 14, 14)        # doctest: +SKIP
+    True
+    """
+
+    meta: TraceMeta
+    tensors: Mapping[str, Array]
+
+    def __post_init__(self) -> None:
+        frozen = {}
+        for name, array in self.tensors.items():
+            view = array.view()
+            view.setflags(write=False)
+            frozen[name] = view
+        object.__setattr__(self, "tensors", MappingProxyType(frozen))
+
+    # Reading and writing
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Trace:
+        """Read and validate a trace.
+
+        Raises
+        ------
+        TraceError
+            One line that names the file, what is wrong with it and what to do.
+        """
+        path = Path(path)
+        try:
+            with safe_open(path, framework="numpy") as file:
+                metadata = file.metadata() or {}
+                if _METADATA_KEY not in metadata:
+                    raise TraceError(
+                        "it holds tensors but is not a trace; make one with 'python -m extract'"
+                    )
+                meta = TraceMeta.from_json(metadata[_METADATA_KEY])
+                names = file.keys()
+                tensors = {name: file.get_tensor(name) for name in names}
+            trace = cls(meta, tensors)
+            trace.validate()
+        except TraceError as error:
+            raise TraceError(f"{path}: {error}") from error
+        except FileNotFoundError as error:
+            raise TraceError(
+                f"{path}: there is no such file; make it with 'python -m extract'"
+            ) from error
+        except (SafetensorError, OSError, TypeError, ValueError) as error:
+            reason = str(error).splitlines()[0]
+            raise _damaged(f"{path}: it is not a readable trace ({reason})") from error
+        return trace
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Validate and write: beside the target first, then renamed, so that no half-written file
+        is ever left.
+
+        Raises
+        ------
+        TraceError
+            When the trace is not valid or the file cannot be written.
+        """
+        path = Path(path)
+        try:
+            self.validate()
+        except TraceError as error:
+            raise TraceError(f"{path}: not written: {error}") from error
+        tensors = {name: np.ascontiguousarray(array) for name, array in self.tensors.items()}
+        data = safetensors_numpy.save(tensors, metadata={_METADATA_KEY: self.meta.to_json()})
+        beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with beside.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            beside.replace(path)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                reason = f"the disk is full; free {len(data) / 1e6:.0f} MB and run again"
+            else:
+                reason = f"{error.strerror or error}; choose another place with --out"
+            raise TraceError(f"{path}: not written: {reason}") from error
+        finally:
+            beside.unlink(missing_ok=True)
+
+    # Tensors by name
+
+    @staticmethod
+    def key(name: str, layer: int) -> str:
+        """Return the name of a layer's tensor: ``key("q_rot", 15)`` is ``"q_rot.15"``."""
+        return f"{name}.{layer}"
+
+    def __getitem__(self, name: str) -> Array:
+        try:
+            return self.tensors[name]
+        except KeyError:
+            raise TraceError(f"the trace of {self.meta.model} has no tensor '{name}'") from None
+
+    def get(self, name: str, layer: int) -> Array:
+        """Return a layer's tensor, for instance ``get("pattern", 15)``.
+
+        Raises
+        ------
+        TraceError
+            When the trace does not hold it.
+        """
+        return self[self.key(name, layer)]
+
+    def has(self, name: str, layer: int) -> bool:
+        """Say whether the trace holds a layer's tensor."""
+        return self.key(name, layer) in self.tensors
+
+    def layers_with_weights(self) -> tuple[int, ...]:
+        """Return the layers whose weights are in the trace, in order."""
+        return tuple(layer for layer in range(self.meta.n_layers) if self.has("W_O", layer))
+
+    def weights(self, name: str, layer: int) -> Array:
+        """Return a weight or bias of a layer, for instance ``weights("W_Q", 15)``.
+
+        Raises
+        ------
+        TraceError
+            When the trace does not hold that layer's weights (the message says which command adds
+            them), or when the layer has no such weight.
+        """
+        if not self.has("W_O", layer):
+            raise TraceError(
+                f"the trace of {self.meta.model} does not hold the weights of layer {layer}; "
+                f"add them with: {self._command_with(layer)}"
+            )
+        return self.get(name, layer)
+
+    def _command_with(self, layer: int) -> str:
+        """Return the call that makes this trace again with the weights of one more layer."""
+        featured = self.meta.featured.layer
+        layers = (
+            featured,
+            *(kept for kept in self.layers_with_weights() if kept != featured),
+            layer,
+        )
+        if self.meta.source.kind == "memory":
+            return f"extract.trace(model, tokenizer, prompt, layers={list(layers)})"
+        return (
+            f"python -m extract --model {shlex.quote(self.meta.source.name)} "
+            f"--prompt {shlex.quote(self.meta.prompt)} "
+            f"{' '.join(f'--layer {kept}' for kept in layers)} --out FILE"
+        )
+
+    # What the model does with them
+
+    @property
+    def rotates(self) -> bool:
+        """Whether queries and keys are rotated by position before they meet."""
+        return self.meta.positions == "rotary"
+
+    def kv_head(self, head: int) -> int:
+        """Return the key/value head that a query head uses."""
+        return head // (self.meta.n_heads // self.meta.n_kv_heads)
+
+    def queries(self, layer: int) -> Array:
+        """Return the queries as used in the scores, rotated if they are: [pos, n_heads, d_qk]."""
+        return self.get("q_rot" if self.rotates else "q", layer)
+
+    def keys(self, layer: int) -> Array:
+        """Return the keys as used in the scores, rotated if they are: [pos, n_kv_heads, d_qk]."""
+        return self.get("k_rot" if self.rotates else "k", layer)
+
+    def scores(
+        self, layer: int, head: int | None = None, *, masked: bool = False, scaled: bool = True
+    ) -> npt.NDArray[np.float64]:
+        """Return queries times keys: the scores before the softmax, always finite.
+
+        Parameters
+        ----------
+        layer : int
+        head : int, optional
+            One query head; all of them otherwise.
+        masked : bool
+            Return a `numpy.ma.MaskedArray` whose mask covers what a query may not see (keys after
+            it).  The data under the mask are the finite scores that the model never uses.
+        scaled : bool
+            Multiply by ``score_scale``, and add the position bias of an "alibi" model: the numbers
+            that the softmax takes.  False gives the bare dot products.
+
+        Returns
+        -------
+        array of float64
+            [n_heads, query_pos, key_pos], or [query_pos, key_pos] for one head.
+        """
+        heads = np.arange(self.meta.n_heads) if head is None else np.array([head])
+        shared = heads // (self.meta.n_heads // self.meta.n_kv_heads)
+        queries = self.queries(layer)[:, heads].astype(np.float64)
+        keys = self.keys(layer)[:, shared].astype(np.float64)
+        scores: npt.NDArray[np.float64] = np.einsum("qhd,khd->hqk", queries, keys)
+        position = np.arange(len(self.meta.tokens))
+        if scaled:
+            scores *= self.meta.score_scale
+            if self.meta.positions == "alibi":
+                slopes = self["alibi_slopes"][heads].astype(np.float64)
+                scores += slopes[:, None, None] * (position[None, :] - position[:, None])
+        if masked:
+            later = np.broadcast_to(position[None, :] > position[:, None], scores.shape)
+            scores = np.ma.MaskedArray(scores, mask=later)
+        return scores if head is None else scores[0]
+
+    # Validation
+
+    def validate(self) -> None:
+        """Check metadata, names, shapes, types and values.
+
+        Raises
+        ------
+        TraceError
+            One line that says what is wrong; it does not name the file, which `load` and `save`
+            add.
+        """
+        _validate_meta(self.meta)
+        sizes = self._sizes()
+        required = dict(self._required())
+        for name in required:
+            if name not in self.tensors:
+                raise _damaged(f"tensor '{name}' is missing")
+        allowed = required | dict(self._optional())
+        for name, array in self.tensors.items():
+            if name not in allowed:
+                raise _damaged(f"tensor '{name}' is not part of a trace")
+            kind = np.dtype(np.int32 if name == "top_ids" else np.float32)
+            if array.dtype != kind:
+                raise _damaged(f"tensor '{name}' is {array.dtype} and should be {kind}")
+            shape = tuple(sizes[axis] for axis in allowed[name])
+            if array.shape != shape:
+                axes = ", ".join(allowed[name])
+                raise _damaged(
+                    f"tensor '{name}' has shape {list(array.shape)} and should have "
+                    f"{list(shape)} [{axes}]"
+                )
+            if not np.isfinite(array).all():
+                raise _damaged(f"tensor '{name}' holds values that are not finite")
+        for layer in range(self.meta.n_layers):
+            _validate_pattern(self.key("pattern", layer), self.get("pattern", layer))
+        _validate_top(self["top_ids"], self["top_probs"])
+
+    def _sizes(self) -> dict[str, int]:
+        """Return the length of every axis that `_required` and `_optional` name."""
+        meta = self.meta
+        sizes = {
+            "pos": len(meta.tokens),
+            "d_model": meta.d_model,
+            "n_heads": meta.n_heads,
+            "n_kv_heads": meta.n_kv_heads,
+            "d_qk": meta.d_qk,
+            "d_v": meta.d_v,
+            "top": TOP_TOKENS,
+            "rotary_dim": meta.rotary_dim,
+            "d_content": meta.d_qk - meta.rotary_dim,
+        }
+        # The ranks are known from the tensors alone: the first of each kind says it for the others.
+        for layer in range(meta.n_layers):
+            for axis, name in (
+                ("r", f"kv_latent.{layer}"),
+                ("r_q", f"W_DQ.{layer}"),
+                (f"r_{layer}", f"latent.{layer}.W_DKV"),
+            ):
+                if name in self.tensors and self.tensors[name].ndim:
+                    sizes.setdefault(axis, self.tensors[name].shape[-1])
+        return sizes
+
+    def _required(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Yield the tensors that must be there, with the names of their axes."""
+        yield "top_ids", ("pos", "top")
+        yield "top_probs", ("pos", "top")
+        if self.meta.positions == "alibi":
+            yield "alibi_slopes", ("n_heads",)
+        for layer in range(self.meta.n_layers):
+            yield f"x.{layer}", ("pos", "d_model")
+            yield f"q.{layer}", ("pos", "n_heads", "d_qk")
+            yield f"k.{layer}", ("pos", "n_kv_heads", "d_qk")
+            yield f"v.{layer}", ("pos", "n_kv_heads", "d_v")
+            if self.rotates:
+                yield f"q_rot.{layer}", ("pos", "n_heads", "d_qk")
+                yield f"k_rot.{layer}", ("pos", "n_kv_heads", "d_qk")
+            yield f"pattern.{layer}", ("n_heads", "pos", "pos")
+            yield f"z.{layer}", ("pos", "n_heads", "d_v")
+            yield f"out.{layer}", ("pos", "d_model")
+            if self.meta.attention == "mla":
+                yield f"kv_latent.{layer}", ("pos", "r")
+                yield f"k_rope.{layer}", ("pos", "rotary_dim")
+            if layer == self.meta.featured.layer or self._holds_weights(layer):
+                for name in self._weight_names(layer):
+                    yield f"{name}.{layer}", _WEIGHT_AXES[name]
+            if any(name.startswith(f"latent.{layer}.") for name in self.tensors):
+                yield f"latent.{layer}.W_DKV", ("d_model", f"r_{layer}")
+                yield f"latent.{layer}.W_UK", (f"r_{layer}", "n_kv_heads", "d_qk")
+                yield f"latent.{layer}.W_UV", (f"r_{layer}", "n_kv_heads", "d_v")
+
+    def _optional(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Yield the tensors that may be there, with the names of their axes."""
+        for layer in range(self.meta.n_layers):
+            for name in ("b_Q", "b_K", "b_V", "b_O"):
+                yield f"{name}.{layer}", _WEIGHT_AXES[name]
+            yield f"latent.{layer}.b_O", ("d_model",)
+
+    def _holds_weights(self, layer: int) -> bool:
+        return any(self.has(name, layer) for name in _WEIGHT_AXES)
+
+    def _weight_names(self, layer: int) -> tuple[str, ...]:
+        """Return the weights that a layer must have once it has any."""
+        if self.meta.attention != "mla":
+            return _WEIGHTS
+        query = _MLA_LATENT_QUERY if self.has("W_DQ", layer) else ("W_Q",)
+        return (*query, *_MLA_WEIGHTS)
+
+
+_WEIGHT_AXES: Mapping[str, tuple[str, ...]] = {
+    "W_Q": ("d_model", "n_heads", "d_qk"),
+    "W_K": ("d_model", "n_kv_heads", "d_qk"),
+    "W_V": ("d_model", "n_kv_heads", "d_v"),
+    "W_O": ("n_heads", "d_v", "d_model"),
+    "b_Q": ("n_heads", "d_qk"),
+    "b_K": ("n_kv_heads", "d_qk"),
+    "b_V": ("n_kv_heads", "d_v"),
+    "b_O": ("d_model",),
+    "W_DQ": ("d_model", "r_q"),
+    "g_Q": ("r_q",),
+    "W_UQ": ("r_q", "n_heads", "d_qk"),
+    "W_DKV": ("d_model", "r"),
+    "W_KR": ("d_model", "rotary_dim"),
+    "g_KV": ("r",),
+    "W_UK": ("r", "n_heads", "d_content"),
+    "W_UV": ("r", "n_heads", "d_v"),
+}
+
+
+def _validate_meta(meta: TraceMeta) -> None:
+    """Check that the metadata agree with one another."""
+    if meta.schema != SCHEMA:
+        raise TraceError(f"its schema is {meta.schema}, and this version writes schema {SCHEMA}")
+    for name, value, choices in (
+        ("attention", meta.attention, _ATTENTION),
+        ("positions", meta.positions, _POSITIONS),
+        ("rotary_style", meta.rotary_style, _ROTARY_STYLES),
+    ):
+        if value not in choices:
+            raise TraceError(
+                f"its '{name}' is '{value}', not one of {', '.join(filter(None, choices))}"
+            )
+    for name in ("n_layers", "n_heads", "n_kv_heads", "d_model", "d_qk", "d_v"):
+        if getattr(meta, name) < 1:
+            raise TraceError(f"its '{name}' is {getattr(meta, name)} and should be at least 1")
+    grouped = {
+        "mha": meta.n_kv_heads == meta.n_heads,
+        "mla": meta.n_kv_heads == meta.n_heads,
+        "mqa": meta.n_kv_heads == 1 < meta.n_heads,
+        "gqa": 1 < meta.n_kv_heads < meta.n_heads and meta.n_heads % meta.n_kv_heads == 0,
+    }
+    if not grouped[meta.attention]:
+        raise TraceError(
+            f"{meta.n_heads} query heads and {meta.n_kv_heads} key/value heads do not make "
+            f"'{meta.attention}' attention"
+        )
+    rotary = meta.positions == "rotary"
+    if rotary != (meta.rotary_dim > 0) or rotary != bool(meta.rotary_style):
+        raise TraceError("'positions', 'rotary_dim' and 'rotary_style' contradict one another")
+    if meta.rotary_dim % 2 or meta.rotary_dim > meta.d_qk:
+        raise TraceError(
+            f"its 'rotary_dim' is {meta.rotary_dim}; it should be even and at most {meta.d_qk}"
+        )
+    if not (math.isfinite(meta.score_scale) and meta.score_scale > 0):
+        raise TraceError(f"its 'score_scale' is {meta.score_scale} and should be positive")
+    n_tokens = len(meta.tokens)
+    if not n_tokens == len(meta.token_ids) == len(meta.top_tokens):
+        raise TraceError(
+            f"it has {n_tokens} tokens, {len(meta.token_ids)} token ids and "
+            f"{len(meta.top_tokens)} rows of next tokens"
+        )
+    if any(len(row) != TOP_TOKENS for row in meta.top_tokens):
+        raise TraceError(f"its 'top_tokens' should have {TOP_TOKENS} words in every row")
+    if not 1 + meta.has_bos <= meta.n_prompt <= n_tokens:
+        raise TraceError(f"its 'n_prompt' is {meta.n_prompt}, which does not fit {n_tokens} tokens")
+    if not (0 <= meta.featured.layer < meta.n_layers and 0 <= meta.featured.head < meta.n_heads):
+        raise TraceError(
+            f"its featured layer {meta.featured.layer}, head {meta.featured.head} is outside "
+            f"{meta.n_layers} layers of {meta.n_heads} heads"
+        )
+
+
+def _validate_pattern(name: str, pattern: Array) -> None:
+    """Check [n_heads, query_pos, key_pos]: causal, not negative, and every row sums to 1."""
+    if pattern.min() < 0:
+        raise _damaged(f"tensor '{name}' holds negative values")
+    if np.triu(pattern, k=1).any():
+        raise _damaged(f"tensor '{name}' lets a query see a later key (values above the diagonal)")
+    error = float(np.abs(pattern.astype(np.float64).sum(axis=-1) - 1).max())
+    if error > ROW_SUM_TOLERANCE:
+        raise _damaged(f"rows of tensor '{name}' do not sum to 1 (off by {error:.1e})")
+
+
+def _validate_top(ids: Array, probs: Array) -> None:
+    """Check the likeliest next tokens, both [pos, 5]: probabilities, likeliest first."""
+    if ids.min() < 0:
+        raise _damaged("tensor 'top_ids' holds negative ids")
+    if (
+        probs.min() < 0
+        or probs.sum(axis=-1).max() > 1 + ROW_SUM_TOLERANCE
+        or (np.diff(probs, axis=-1) > 0).any()
+    ):
+        raise _damaged("tensor 'top_probs' does not hold probabilities in falling order")

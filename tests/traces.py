@@ -1,0 +1,262 @@
+"""Small made-up traces for tests: a real forward pass of attention in numpy, on random weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from extract.trace import SCHEMA, TOP_TOKENS, Featured, Source, Trace, TraceMeta
+
+WORDS = (
+    "The",
+    " American",
+    " flag",
+    " is",
+    " red",
+    ",",
+    " white",
+    ",",
+    " and",
+    " blue",
+    " with",
+    " a",
+)
+BOS = "<|endoftext|>"
+
+
+def make_trace(
+    n_tokens: int = 9,
+    n_heads: int = 4,
+    n_kv_heads: int | None = None,
+    d_head: int = 8,
+    n_layers: int = 2,
+    positions: str = "learned",
+    *,
+    words: Sequence[str] | None = None,
+    n_generated: int = 0,
+    has_bos: bool = True,
+    rotary_dim: int | None = None,
+    rotary_style: str = "half",
+    biases: bool = False,
+    mla: bool = False,
+    weights_of: Sequence[int] = (),
+    featured: tuple[int, int] | None = None,
+    d_model: int | None = None,
+    seed: int = 0,
+) -> Trace:
+    """Make a valid trace with random weights, in which every stage follows from the one before.
+
+    Parameters
+    ----------
+    n_tokens : int
+        Words of the prompt, the beginning-of-sequence token not counted.
+    n_heads, n_kv_heads, d_head, n_layers, d_model : int
+        ``n_kv_heads`` is ``n_heads`` if not given (ignored for MLA); ``d_model`` is ``n_heads *
+        d_head``.
+    positions : str
+        "learned", "rotary", "alibi" or "none".  MLA needs "rotary".
+    words : sequence of str, optional
+        All tokens after the beginning-of-sequence one, generated ones included.
+    n_generated : int
+        Words after the prompt.
+    has_bos : bool
+        Put a beginning-of-sequence token at position 0.
+    rotary_dim : int, optional
+        All of the head, or half of it for MLA.
+    rotary_style : str
+        "half" or "interleaved".
+    biases : bool
+        Give the layers biases.
+    mla : bool
+        Make a true MLA layer: a latent of ``2 * d_head`` channels and one shared rotated key part.
+    weights_of : sequence of int
+        Layers whose weights are kept besides the featured one.
+    featured : tuple of int, optional
+        Layer and head; the last of each if not given.
+    seed : int
+    """
+    rng = np.random.default_rng(seed)
+    n_kv_heads = n_heads if n_kv_heads is None or mla else n_kv_heads
+    d_model = d_model or n_heads * d_head
+    if positions != "rotary":
+        rotary_dim, rotary_style = 0, ""
+    elif rotary_dim is None:
+        rotary_dim = d_head // 2 if mla else d_head
+    layer, head = featured or (n_layers - 1, n_heads - 1)
+
+    total = n_tokens + n_generated
+    spoken = list(words) if words is not None else [WORDS[i % len(WORDS)] for i in range(total)]
+    if len(spoken) != total:
+        raise ValueError(f"{len(spoken)} words for {total} tokens")
+    tokens = [BOS, *spoken] if has_bos else spoken
+    pos = len(tokens)
+
+    shape = _Shape(d_model, n_heads, n_kv_heads, d_head, rotary_dim, rotary_style, positions, mla)
+    tensors: dict[str, np.ndarray] = {}
+    for index in range(n_layers):
+        x = rng.normal(size=(pos, d_model))
+        weights = _random_weights(rng, shape, biases)
+        tensors |= {f"{name}.{index}": array for name, array in _attend(x, weights, shape).items()}
+        if index == layer or index in weights_of:
+            tensors |= {f"{name}.{index}": array for name, array in weights.items()}
+    if positions == "alibi":
+        tensors["alibi_slopes"] = _slopes(n_heads)
+    vocabulary = sorted(set(tokens)) + [f" word{i}" for i in range(TOP_TOKENS)]
+    probs = np.sort(rng.dirichlet(np.ones(len(vocabulary)), size=pos))[:, : -TOP_TOKENS - 1 : -1]
+    top_ids = np.stack([rng.permutation(len(vocabulary))[:TOP_TOKENS] for _ in range(pos)])
+    tensors = {
+        name: np.ascontiguousarray(array, dtype=np.float32) for name, array in tensors.items()
+    }
+    tensors |= {"top_ids": top_ids.astype(np.int32), "top_probs": probs.astype(np.float32)}
+
+    meta = TraceMeta(
+        schema=SCHEMA,
+        model="made-up model",
+        source=Source("synthetic", "made-up"),
+        attention=_attention_kind(n_heads, n_kv_heads, mla),
+        positions=positions,
+        n_layers=n_layers,
+        n_heads=n_heads,
+        n_kv_heads=n_kv_heads,
+        d_model=d_model,
+        d_qk=d_head,
+        d_v=d_head,
+        rotary_dim=rotary_dim,
+        rotary_style=rotary_style,
+        score_scale=d_head**-0.5,
+        prompt="".join(spoken[:n_tokens]),
+        tokens=tuple(tokens),
+        token_ids=tuple(vocabulary.index(token) for token in tokens),
+        n_prompt=n_tokens + has_bos,
+        has_bos=has_bos,
+        featured=Featured(layer, head),
+        featured_criterion="given",
+        continued=False,
+        random_weights=True,
+        versions={"numpy": np.__version__},
+        self_check={},
+        top_tokens=tuple(tuple(vocabulary[token] for token in row) for row in top_ids),
+    )
+    trace = Trace(meta, tensors)
+    trace.validate()
+    return trace
+
+
+@dataclass(frozen=True)
+class _Shape:
+    """The sizes of one attention layer."""
+
+    d_model: int
+    n_heads: int
+    n_kv_heads: int
+    d_head: int
+    rotary_dim: int
+    rotary_style: str
+    positions: str
+    mla: bool
+
+
+def _attention_kind(n_heads: int, n_kv_heads: int, mla: bool) -> str:
+    if mla:
+        return "mla"
+    if n_kv_heads == n_heads:
+        return "mha"
+    return "mqa" if n_kv_heads == 1 else "gqa"
+
+
+def _random_weights(rng: np.random.Generator, shape: _Shape, biases: bool) -> dict[str, np.ndarray]:
+    """Draw one layer's weights, scaled so that scores are of the order of 1."""
+    d, h, g, c, r = shape.d_model, shape.n_heads, shape.n_kv_heads, shape.d_head, 2 * shape.d_head
+    if shape.mla:
+        sizes: dict[str, tuple[int, ...]] = {
+            "W_Q": (d, h, c),
+            "W_DKV": (d, r),
+            "W_KR": (d, shape.rotary_dim),
+            "W_UK": (r, h, c - shape.rotary_dim),
+            "W_UV": (r, h, c),
+        }
+    else:
+        sizes = {"W_Q": (d, h, c), "W_K": (d, g, c), "W_V": (d, g, c)}
+    weights = {name: rng.normal(size=size) * size[0] ** -0.5 * 1.5 for name, size in sizes.items()}
+    weights["W_O"] = rng.normal(size=(h, c, d)) * (h * c) ** -0.5
+    if shape.mla:
+        weights["g_KV"] = rng.uniform(0.5, 1.5, size=r)
+    elif biases:
+        weights |= {
+            "b_Q": rng.normal(size=(h, c)),
+            "b_K": rng.normal(size=(g, c)),
+            "b_V": rng.normal(size=(g, c)),
+        }
+        weights["b_O"] = rng.normal(size=d)
+    return weights
+
+
+def _attend(x: np.ndarray, weights: dict[str, np.ndarray], shape: _Shape) -> dict[str, np.ndarray]:
+    """Compute one layer's activations from its input [pos, d_model]."""
+    pos = len(x)
+    group = shape.n_heads // shape.n_kv_heads
+    found: dict[str, np.ndarray] = {"x": x}
+    q = np.einsum("pd,dhc->phc", x, weights["W_Q"]) + weights.get("b_Q", 0)
+    if shape.mla:
+        latent = x @ weights["W_DKV"]
+        latent = latent / np.sqrt((latent**2).mean(axis=-1, keepdims=True) + 1e-6) * weights["g_KV"]
+        shared = np.repeat((x @ weights["W_KR"])[:, None], shape.n_heads, axis=1)
+        k = np.concatenate([np.einsum("pr,rhc->phc", latent, weights["W_UK"]), shared], axis=-1)
+        v = np.einsum("pr,rhc->phc", latent, weights["W_UV"])
+    else:
+        k = np.einsum("pd,dhc->phc", x, weights["W_K"]) + weights.get("b_K", 0)
+        v = np.einsum("pd,dhc->phc", x, weights["W_V"]) + weights.get("b_V", 0)
+    used_q, used_k = q, k
+    if shape.positions == "rotary":
+        used_q, used_k = _rotate(q, shape), _rotate(k, shape)
+        found |= {"q_rot": used_q, "k_rot": used_k}
+    if shape.mla:
+        found |= {"kv_latent": latent, "k_rope": used_k[:, 0, -shape.rotary_dim :]}
+    scores = (
+        np.einsum("qhc,khc->hqk", used_q, np.repeat(used_k, group, axis=1)) * shape.d_head**-0.5
+    )
+    if shape.positions == "alibi":
+        distance = np.arange(pos)[None, :] - np.arange(pos)[:, None]
+        scores += _slopes(shape.n_heads)[:, None, None] * distance
+    scores[:, np.triu(np.ones((pos, pos), dtype=bool), k=1)] = -np.inf
+    pattern = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    pattern /= pattern.sum(axis=-1, keepdims=True)
+    z = np.einsum("hqk,khc->qhc", pattern, np.repeat(v, group, axis=1))
+    out = np.einsum("phc,hcd->pd", z, weights["W_O"]) + weights.get("b_O", 0)
+    return found | {"q": q, "k": k, "v": v, "pattern": pattern, "z": z, "out": out}
+
+
+def _slopes(n_heads: int) -> np.ndarray:
+    """Return the position slopes of an "alibi" model, [n_heads]."""
+    return 2.0 ** (-8 * (np.arange(n_heads) + 1) / n_heads)
+
+
+def _rotate(heads: np.ndarray, shape: _Shape) -> np.ndarray:
+    """Turn the rotated channels of [pos, head, d_head] by their position."""
+    dim = shape.rotary_dim
+    start = shape.d_head - dim if shape.mla else 0
+    speed = 10000.0 ** (-np.arange(dim // 2) * 2 / dim)
+    angle = np.arange(len(heads))[:, None] * speed  # [pos, rotary_dim / 2]
+    cos, sin = np.cos(angle)[:, None], np.sin(angle)[:, None]
+    if shape.rotary_style == "half":
+        first, second = np.arange(dim // 2), np.arange(dim // 2) + dim // 2
+    else:
+        first, second = np.arange(0, dim, 2), np.arange(1, dim, 2)
+    a, b = heads[..., start + first], heads[..., start + second]
+    turned = heads.copy()
+    turned[..., start + first] = a * cos - b * sin
+    turned[..., start + second] = b * cos + a * sin
+    return turned
+
+
+def replaced(trace: Trace, tensors: dict[str, Any] | None = None, **meta: Any) -> Trace:
+    """Return a copy with metadata or tensors changed, not validated; None leaves a tensor out."""
+    changed = {
+        name: array
+        for name, array in {**trace.tensors, **(tensors or {})}.items()
+        if array is not None
+    }
+    return Trace(replace(trace.meta, **meta), changed)
