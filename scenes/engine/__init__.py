@@ -1,0 +1,1 @@
+"""The render engine: runs scenes and writes their pictures to files."""
