@@ -1,0 +1,46 @@
+# make scene_attention installs what is missing and renders videos/scene_attention.mp4.
+# ARGS passes options on: make scene_attention ARGS="--quality draft"
+
+# Which Python builds the environment (default: the python3 on the PATH).
+export PYTHON
+
+VENV := .venv
+VENV_PYTHON := $(VENV)/bin/python
+RENDER_READY := $(VENV)/.ready-render
+TESTS_READY := $(VENV)/.ready-tests
+
+# Two processes fit a small machine: each may hold torch and a model.
+TEST_PROCESSES ?= 2
+
+.PHONY: help setup test lint clean always
+
+help:
+	@echo "make scene_NAME   render a scene to videos/ (see: python render.py --list)"
+	@echo "make setup        build the environment in $(VENV)"
+	@echo "make test         install what the tests need and run them"
+	@echo "make lint         check style and types"
+	@echo "make clean        remove the environment and caches; videos stay"
+
+setup: $(RENDER_READY)
+
+$(RENDER_READY): pyproject.toml scripts/setup.sh
+	scripts/setup.sh render
+	@touch $@
+
+$(TESTS_READY): pyproject.toml scripts/setup.sh
+	scripts/setup.sh tests
+	@touch $(RENDER_READY) $@
+
+scene_%: always $(RENDER_READY)
+	$(VENV_PYTHON) render.py $@ $(ARGS)
+
+test: $(TESTS_READY)
+	$(VENV_PYTHON) -m pytest -n $(TEST_PROCESSES) --dist loadfile $(ARGS)
+
+lint: $(TESTS_READY)
+	$(VENV_PYTHON) -m ruff check
+	$(VENV_PYTHON) -m mypy
+
+clean:
+	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +
