@@ -2,6 +2,7 @@
 
 import resource
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from fractions import Fraction
 from pathlib import Path
 
@@ -9,7 +10,8 @@ import av
 import numpy as np
 import pytest
 
-from scenes.engine.movie import MovieError, MovieFile, to_bt709
+from scenes.engine.files import OutputError
+from scenes.engine.movie import Movie, open_movie, to_bt709
 
 WIDTH, HEIGHT, FRAME_RATE = 192, 108, 15
 PATCHES = [
@@ -34,8 +36,8 @@ def noise(seed: int) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (HEIGHT, WIDTH, 4), np.uint8)
 
 
-def movie_at(path: Path) -> MovieFile:
-    return MovieFile(path, WIDTH, HEIGHT, FRAME_RATE)
+def movie_at(path: Path) -> AbstractContextManager[Movie]:
+    return open_movie(path, WIDTH, HEIGHT, FRAME_RATE)
 
 
 @pytest.fixture
@@ -125,7 +127,7 @@ def full_disk() -> Iterator[None]:
 @pytest.mark.parametrize("frames", [12, 200], ids=["at the end", "on the way"])
 def test_full_disk_is_one_line_and_no_file(tmp_path: Path, frames: int) -> None:
     path = tmp_path / "film.mp4"
-    with pytest.raises(MovieError) as caught, movie_at(path) as movie:
+    with pytest.raises(OutputError) as caught, movie_at(path) as movie:
         for seed in range(frames):
             movie.write(noise(seed))
     message = str(caught.value)
@@ -137,5 +139,5 @@ def test_full_disk_is_one_line_and_no_file(tmp_path: Path, frames: int) -> None:
 
 def test_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("a file, not a folder")
-    with pytest.raises(MovieError, match=r"cannot write .*film\.mp4"):
+    with pytest.raises(OutputError, match=r"cannot write .*film\.mp4"):
         movie_at(tmp_path / "taken" / "film.mp4").__enter__()

@@ -8,20 +8,22 @@ first, so that it plays everywhere and starts at once.
 
 from __future__ import annotations
 
-import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from queue import Queue
 from threading import Thread
-from types import TracebackType
-from typing import Self
+from typing import Any
 
 import av
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["MovieError", "MovieFile", "to_bt709"]
+from scenes.engine.files import OutputError, written_beside
+
+__all__ = ["Movie", "Pixels", "open_movie", "to_bt709"]
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -37,13 +39,9 @@ ENCODER_OPTIONS = {
     "x264-params": "chroma-qp-offset=-6",
 }
 
-# The number that stands for BT.709 in the tags for matrix, primaries and transfer (ITU-T H.273).
+# The numbers that stand for BT.709 (matrix, primaries and transfer alike) and for limited range.
 BT709 = 1
 LIMITED_RANGE = 1
-
-
-class MovieError(Exception):
-    """A movie could not be written; the message is one line for the user."""
 
 
 def _bt709_matrix() -> npt.NDArray[np.float32]:
@@ -87,52 +85,36 @@ def to_bt709(pixels: Pixels) -> Pixels:
     return planes
 
 
-class MovieFile:
-    """One mp4 in the making, as a context manager.
+class Movie:
+    """An H.264 file that frames are added to; made by :func:`open_movie`.
 
-    Encoding runs in a thread of its own, so that the next frame can be drawn meanwhile. The file
-    grows beside its target and takes its place when the block ends well. When the block is left
-    by an exception (an interrupt too) or the disk is full, nothing stays behind and an older
-    file at the target is untouched.
+    Encoding runs in a thread of its own, so that the next frame can be drawn meanwhile.
 
     Parameters
     ----------
     target
-        The finished file. Missing folders are made.
-    width, height
-        Size in pixels; both even.
-    frame_rate
-        Frames per second.
-
-    Examples
-    --------
-    >>> with MovieFile(Path("film.mp4"), 1920, 1080, 30) as movie:
-    ...     movie.write(picture, repeat=15)
+        The file that errors name.
+    path
+        The file that is written.
+    width, height, frame_rate
+        As in :func:`open_movie`.
     """
 
-    def __init__(self, target: Path, width: int, height: int, frame_rate: int) -> None:
-        self.target = target
-        self.frames_written = 0
+    def __init__(self, target: Path, path: Path, width: int, height: int, frame_rate: int) -> None:
+        self._target = target
         self._shape = (height, width, 4)
         self._time_base = Fraction(1, frame_rate)
-        # The process id keeps two renders of one scene out of each other's way.
-        self._part = target.with_name(f".{target.name}.{os.getpid()}.part")
+        self._frames_encoded = 0
+        try:
+            self._container = av.open(path, "w", format="mp4", options={"movflags": "+faststart"})
+        except (OSError, av.FFmpegError) as error:
+            raise OutputError(target, error) from error
+        self._stream = self._add_stream()
+        self._failure: Exception | None = None
+        self._stopped = False
         self._queue: Queue[tuple[Pixels, int] | None] = Queue(QUEUE_LENGTH)
         self._worker = Thread(target=self._encode_queue, name=f"encoder of {target.name}")
-        self._failure: Exception | None = None
-        self._cancelled = False
-
-    def __enter__(self) -> Self:
-        try:
-            self.target.parent.mkdir(parents=True, exist_ok=True)
-            self._container = av.open(
-                self._part, "w", format="mp4", options={"movflags": "+faststart"}
-            )
-        except (OSError, av.FFmpegError) as error:
-            raise self._error(error) from error
-        self._stream = self._add_stream()
         self._worker.start()
-        return self
 
     def _add_stream(self) -> av.VideoStream:
         stream = self._container.add_stream(
@@ -154,71 +136,94 @@ class MovieFile:
             An opaque RGBA picture.
         repeat
             A hold costs little: the picture is converted once and coded as "no change".
+
+        Raises
+        ------
+        OutputError
+            When an earlier frame could not be written.
         """
         if pixels.shape != self._shape:
             raise ValueError(f"a frame of shape {self._shape} is expected, not {pixels.shape}")
         self._raise_failure()
         self._queue.put((pixels, repeat))
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._cancelled = exc_type is not None
-        try:
-            self._end_worker()
-            if not self._cancelled:
-                self._raise_failure()
-                self._part.replace(self.target)
-        except OSError as error:
-            raise self._error(error) from error
-        finally:
-            # An interrupt may have cut the wait short while the worker still holds the file.
-            self._cancelled = True
-            self._end_worker()
-            self._part.unlink(missing_ok=True)
+    def finish(self) -> None:
+        """Wait until everything is encoded, and complete the file."""
+        self._queue.put(None)
+        self._worker.join()
+        self._raise_failure()
 
-    def _end_worker(self) -> None:
+    def stop(self) -> None:
+        """Let go of the file as it is; nothing happens when it is finished."""
+        self._stopped = True
         if self._worker.is_alive():
             self._queue.put(None)
-        self._worker.join()
+            self._worker.join()
 
     def _encode_queue(self) -> None:
-        """Encode until the end mark; after a failure only drain, so that nobody waits."""
+        # After a failure the queue is still emptied, so that nobody waits for a free place in it.
+        while (job := self._queue.get()) is not None:
+            if self._sound():
+                self._attempt(self._encode, *job)
+        if self._sound():
+            self._attempt(self._flush)
+        self._attempt(self._container.close)
+
+    def _sound(self) -> bool:
+        return self._failure is None and not self._stopped
+
+    def _attempt(self, step: Callable[..., None], *arguments: Any) -> None:
         try:
-            while (job := self._queue.get()) is not None:
-                if not self._cancelled and self._failure is None:
-                    self._encode(*job)
-        finally:
-            self._close()
+            step(*arguments)
+        except Exception as error:
+            self._failure = self._failure or error
 
     def _encode(self, pixels: Pixels, repeat: int) -> None:
-        try:
-            frame = av.VideoFrame.from_numpy_buffer(to_bt709(pixels), format="yuv420p")
-            frame.time_base = self._time_base
-            for _ in range(repeat):
-                frame.pts = self.frames_written
-                self._container.mux(self._stream.encode(frame))
-                self.frames_written += 1
-        except Exception as error:
-            self._failure = error
+        frame = av.VideoFrame.from_numpy_buffer(to_bt709(pixels), format="yuv420p")
+        frame.time_base = self._time_base
+        for _ in range(repeat):
+            frame.pts = self._frames_encoded
+            self._container.mux(self._stream.encode(frame))
+            self._frames_encoded += 1
 
-    def _close(self) -> None:
-        complete = not self._cancelled and self._failure is None
-        try:
-            if complete:
-                self._container.mux(self._stream.encode())
-            self._container.close()
-        except Exception as error:
-            if complete:
-                self._failure = error
+    def _flush(self) -> None:
+        self._container.mux(self._stream.encode())
 
     def _raise_failure(self) -> None:
         if self._failure is not None:
-            raise self._error(self._failure) from self._failure
+            raise OutputError(self._target, self._failure) from self._failure
 
-    def _error(self, cause: Exception) -> MovieError:
-        reason = getattr(cause, "strerror", None) or str(cause)
-        return MovieError(f"cannot write {self.target}: {reason}")
+
+@contextmanager
+def open_movie(target: Path, width: int, height: int, frame_rate: int) -> Iterator[Movie]:
+    """Open an mp4 for writing.
+
+    The file appears when the block ends well. When it is left by an exception or the disk is
+    full, nothing is left behind and an older file is untouched.
+
+    Parameters
+    ----------
+    target
+        The finished file. Missing folders are made.
+    width, height
+        Size in pixels; both even.
+    frame_rate
+        Frames per second.
+
+    Raises
+    ------
+    OutputError
+        When the file cannot be written.
+
+    Examples
+    --------
+    >>> with open_movie(Path("film.mp4"), 1920, 1080, 30) as movie:
+    ...     movie.write(picture, repeat=15)
+    """
+    with written_beside(target) as part:
+        movie = Movie(target, part, width, height, frame_rate)
+        try:
+            yield movie
+            movie.finish()
+        finally:
+            movie.stop()

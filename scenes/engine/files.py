@@ -1,0 +1,54 @@
+"""Files that are whole or not there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+__all__ = ["OutputError", "written_beside"]
+
+
+class OutputError(Exception):
+    """A file could not be written; the message is one line for the user.
+
+    Parameters
+    ----------
+    target
+        The file.
+    cause
+        What the system said.
+    """
+
+    def __init__(self, target: Path, cause: Exception) -> None:
+        reason = getattr(cause, "strerror", None) or str(cause)
+        super().__init__(f"cannot write {target}: {reason}")
+
+
+@contextmanager
+def written_beside(target: Path) -> Iterator[Path]:
+    """Give a path beside the target to write to; it takes the target's place in the end.
+
+    When the block is left by an exception (an interrupt too), nothing stays behind and an older
+    file at the target is untouched. Missing folders are made.
+
+    Raises
+    ------
+    OutputError
+        When the folder cannot be made or the target cannot be replaced.
+    """
+    # The process id keeps two runs that write the same file out of each other's way.
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(target, error) from error
+    try:
+        yield part
+        try:
+            part.replace(target)
+        except OSError as error:
+            raise OutputError(target, error) from error
+    finally:
+        part.unlink(missing_ok=True)
