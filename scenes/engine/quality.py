@@ -16,7 +16,7 @@ class Quality:
     frame_rate: int
 
     def __str__(self) -> str:
-        return f"{self.width} x {self.height} at {self.frame_rate}"
+        return f"{self.width} x {self.height} at {self.frame_rate} fps"
 
 
 QUALITIES = {

@@ -1,0 +1,224 @@
+"""What the command line asks for: films, stills, or a list of the scenes."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+import traceback
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import click
+
+from extract.trace import Trace, TraceError
+from scenes import SceneEntry
+from scenes.engine.choice import choose
+from scenes.engine.files import OutputError
+from scenes.engine.progress import make_meter
+from scenes.engine.quality import Quality
+from scenes.engine.runner import (
+    RenderOptions,
+    frame_count,
+    rehearse,
+    render_scene,
+    render_stills,
+    studio,
+)
+from scenes.engine.traces import find_trace, provenance
+from scenes.stage import Rehearsal, StageError, StageSettings
+
+__all__ = ["Order", "explain", "list_scenes", "make_films", "make_stills"]
+
+T = TypeVar("T")
+
+# What goes wrong outside of the program; the message says all that is to be known.
+FORESEEN = (OutputError, StageError, TraceError)
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is to be made, as the command line says it.
+
+    Attributes
+    ----------
+    scenes
+        In the order in which they are made.
+    trace
+        A trace file, or None for the default.
+    layer, head, show_first_token
+        What to show; see :class:`scenes.stage.StageSettings`.
+    quality
+        Size and frame rate.
+    out
+        The folder for what is made.
+    quiet, verbose
+        Say nothing but errors; say more.
+    """
+
+    scenes: tuple[SceneEntry, ...]
+    trace: Path | None
+    layer: int | None
+    head: int | None
+    show_first_token: bool
+    quality: Quality
+    out: Path
+    quiet: bool
+    verbose: bool
+
+    @property
+    def options(self) -> RenderOptions:
+        """How to render."""
+        settings = StageSettings(self.layer, self.head, self.show_first_token)
+        return RenderOptions(self.quality, settings)
+
+    @property
+    def verbosity(self) -> str:
+        """Which of Manim's messages to show."""
+        return "INFO" if self.verbose else "ERROR"
+
+
+def make_films(order: Order) -> bool:
+    """Render each scene to a film; say whether all went well."""
+    trace = _load_trace(order)
+    with studio(order.quality, verbosity=order.verbosity):
+        rehearsals = _rehearse(order, trace)
+        lengths = [frame_count(rehearsal, order.quality) for rehearsal in rehearsals.values()]
+        with make_meter(sum(lengths), quiet=order.quiet) as meter:
+
+            def film(entry: SceneEntry) -> Path:
+                meter.describe(entry.slug)
+                return render_scene(
+                    entry,
+                    trace=trace,
+                    options=order.options,
+                    out=order.out,
+                    progress=meter.advance,
+                )
+
+            films = _each(order, rehearsals, film)
+    _say_made(order, films.values())
+    return len(films) == len(order.scenes)
+
+
+def make_stills(order: Order, beat: str) -> bool:
+    """Write how one beat or all of each scene end; say whether all went well."""
+    trace = _load_trace(order)
+    wanted = {entry: _wanted_beats(entry, trace, beat) for entry in order.scenes}
+    count = sum(len(beats) for beats in wanted.values())
+    with (
+        studio(order.quality, verbosity=order.verbosity),
+        make_meter(count, quiet=order.quiet) as meter,
+    ):
+
+        def stills(entry: SceneEntry) -> list[Path]:
+            meter.describe(entry.slug)
+            return render_stills(
+                entry,
+                trace=trace,
+                options=order.options,
+                out=order.out,
+                beats=wanted[entry],
+                progress=meter.advance,
+            )
+
+        made = _each(order, wanted, stills)
+    _say_made(order, [path for paths in made.values() for path in paths])
+    return len(made) == len(order.scenes)
+
+
+def list_scenes(order: Order, *, as_json: bool) -> bool:
+    """Print title, length, beats and tensors of each scene; say whether all went well."""
+    trace = _load_trace(order)
+    with studio(order.quality, verbosity=order.verbosity):
+        rehearsals = _rehearse(order, trace)
+    if as_json:
+        rows = [_as_record(*row) for row in rehearsals.items()]
+        click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+    else:
+        for row in rehearsals.items():
+            click.echo(_as_text(*row))
+    return len(rehearsals) == len(order.scenes)
+
+
+def explain(error: Exception, *, verbose: bool) -> str:
+    """One line for an error; when verbose, its traceback is printed before."""
+    if verbose:
+        traceback.print_exception(error)
+    text = " ".join(str(error).split())
+    if isinstance(error, FORESEEN):
+        return text
+    return f"{type(error).__name__}: {text} (a mistake in the program; --verbose shows where)"
+
+
+def _load_trace(order: Order) -> Trace:
+    path = find_trace(order.trace)
+    trace = Trace.load(path)
+    if order.trace is None and not order.quiet:
+        click.echo(provenance(trace, path), err=True)
+    for option, chosen, count in (
+        ("--layer", order.layer, trace.meta.n_layers),
+        ("--head", order.head, trace.meta.n_heads),
+    ):
+        if chosen is not None and chosen >= count:
+            raise click.BadParameter(
+                f"{trace.meta.model} has {option[2:]}s 0 to {count - 1}", param_hint=option
+            )
+    return trace
+
+
+def _rehearse(order: Order, trace: Trace) -> dict[SceneEntry, Rehearsal]:
+    return _each(order, order.scenes, lambda entry: rehearse(entry, trace, order.options))
+
+
+def _wanted_beats(entry: SceneEntry, trace: Trace, beat: str) -> tuple[str, ...]:
+    names = entry.load().beat_names(trace)
+    return names if beat == "all" else (choose(beat, names, f"beat of {entry.slug}", "--still"),)
+
+
+def _each(
+    order: Order, entries: Iterable[SceneEntry], work: Callable[[SceneEntry], T]
+) -> dict[SceneEntry, T]:
+    """Do the work for every scene; one that fails says so and does not stop the others."""
+    done = {}
+    for entry in entries:
+        try:
+            done[entry] = work(entry)
+        except Exception as error:
+            click.echo(f"Error: {entry.slug}: {explain(error, verbose=order.verbose)}", err=True)
+    return done
+
+
+def _say_made(order: Order, paths: Iterable[Path]) -> None:
+    if not order.quiet:
+        for path in paths:
+            click.echo(path)
+
+
+def _as_record(entry: SceneEntry, rehearsal: Rehearsal) -> dict[str, object]:
+    return {
+        "name": entry.slug,
+        "title": entry.title,
+        "seconds": round(rehearsal.duration, 3),
+        "beats": [
+            {
+                "name": record.name,
+                "narration": record.narration,
+                "start": round(record.start, 3),
+                "end": round(record.end, 3),
+            }
+            for record in rehearsal.beats
+        ],
+        "tensors": list(entry.load().tensors),
+    }
+
+
+def _as_text(entry: SceneEntry, rehearsal: Rehearsal) -> str:
+    minutes, seconds = divmod(round(rehearsal.duration), 60)
+    lines = [f"{entry.slug}  {entry.title}  ({minutes}:{seconds:02})"]
+    beats = ", ".join(record.name for record in rehearsal.beats)
+    tensors = ", ".join(entry.load().tensors)
+    for head, text in (("beats", beats), ("tensors", tensors)):
+        lines += textwrap.wrap(text, 88, initial_indent=f"  {head:9}", subsequent_indent=" " * 11)
+    return "\n".join(lines)

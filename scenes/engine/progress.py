@@ -1,0 +1,95 @@
+"""One progress display for a whole run."""
+
+from __future__ import annotations
+
+import time
+from typing import Self
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+__all__ = ["Meter", "make_meter"]
+
+
+class Meter:
+    """Shows how far a run is; this one shows nothing."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        pass
+
+    def describe(self, text: str) -> None:
+        """Say what is being worked on."""
+
+    def advance(self, steps: int) -> None:
+        """Count steps as done."""
+
+
+class BarMeter(Meter):
+    """A bar with the time left, on a terminal."""
+
+    def __init__(self, total: int, console: Console) -> None:
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TaskProgressColumn(),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+            redirect_stdout=False,
+        )
+        self._task = self._bar.add_task("", total=total)
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self._bar.stop()
+
+    def describe(self, text: str) -> None:
+        self._bar.update(self._task, description=text)
+
+    def advance(self, steps: int) -> None:
+        self._bar.advance(self._task, steps)
+
+
+class LineMeter(Meter):
+    """A plain line every tenth of the way, for logs."""
+
+    def __init__(self, total: int) -> None:
+        self._total = total
+        self._done = 0
+        self._text = ""
+        self._start = time.monotonic()
+
+    def describe(self, text: str) -> None:
+        self._text = text
+
+    def advance(self, steps: int) -> None:
+        tenth = self._done * 10 // self._total
+        self._done += steps
+        if self._done * 10 // self._total > tenth:
+            spent = time.monotonic() - self._start
+            left = round(spent * (self._total - self._done) / self._done)
+            percent = self._done * 100 // self._total
+            click.echo(f"{self._text}: {percent} %, {left // 60}:{left % 60:02} left", err=True)
+
+
+def make_meter(total: int, *, quiet: bool) -> Meter:
+    """The display that fits: nothing when quiet, a bar on a terminal, lines elsewhere.
+
+    Parameters
+    ----------
+    total
+        How many steps the whole run has.
+    quiet
+        Show nothing.
+    """
+    if quiet or total == 0:
+        return Meter()
+    console = Console(stderr=True)
+    return BarMeter(total, console) if console.is_terminal else LineMeter(total)

@@ -1,0 +1,200 @@
+"""Runs scenes of the film and writes their pictures."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Iterator
+from configparser import ConfigParser
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from manim import config, tempconfig
+from manim._config.utils import ManimConfig, config_file_paths
+from manim.utils.exceptions import EndSceneEarlyException
+from PIL import Image
+
+from extract.trace import Trace
+from scenes import SceneEntry
+from scenes.camera import StageCamera
+from scenes.engine.files import OutputError, written_beside
+from scenes.engine.movie import Pixels, open_movie
+from scenes.engine.quality import DEFAULT_QUALITY, QUALITIES, Quality
+from scenes.engine.renderer import FilmRenderer, FrameSink
+from scenes.stage import BeatRecord, Rehearsal, Stage, StageSettings
+
+__all__ = ["RenderOptions", "frame_count", "rehearse", "render_scene", "render_stills", "studio"]
+
+FRAME_HEIGHT = 8.0
+
+
+@dataclass(frozen=True)
+class RenderOptions:
+    """How a scene is rendered.
+
+    Attributes
+    ----------
+    quality
+        Size and frame rate.
+    settings
+        What the viewer chose to see.
+    """
+
+    quality: Quality = QUALITIES[DEFAULT_QUALITY]
+    settings: StageSettings = field(default_factory=StageSettings)
+
+
+@contextmanager
+def studio(quality: Quality, *, verbosity: str = "ERROR") -> Iterator[None]:
+    """Set Manim up for one kind of render, and put everything back afterwards.
+
+    Manim's settings come from here alone: a ``manim.cfg`` in the current folder or in the user's
+    home must not change the film. What Manim writes on the way (outlines of text) goes to a
+    folder that is removed in the end.
+
+    Parameters
+    ----------
+    quality
+        Size and frame rate.
+    verbosity
+        Which of Manim's own messages are shown.
+    """
+    library_file = config_file_paths()[0]
+    defaults = ConfigParser()
+    defaults.read(library_file)
+    with TemporaryDirectory(prefix="attention-film-") as scratch, tempconfig({}):
+        config.update(ManimConfig().digest_parser(defaults))
+        config.update(
+            {
+                "pixel_width": quality.width,
+                "pixel_height": quality.height,
+                "frame_rate": quality.frame_rate,
+                "frame_height": FRAME_HEIGHT,
+                "frame_width": FRAME_HEIGHT * quality.width / quality.height,
+                "media_dir": scratch,
+                "format": "none",
+                "verbosity": verbosity,
+                "notify_outdated_version": False,
+            }
+        )
+        yield
+
+
+def rehearse(entry: SceneEntry, trace: Trace, options: RenderOptions) -> Rehearsal:
+    """Run a scene without drawing: its beats and its length."""
+    stage = _run(entry, trace, options)
+    return Rehearsal(tuple(stage.beats), stage.time)
+
+
+def frame_count(rehearsal: Rehearsal, quality: Quality) -> int:
+    """How many frames a scene of that length has."""
+    return math.ceil(rehearsal.duration * quality.frame_rate - 1e-6)
+
+
+def render_scene(
+    entry: SceneEntry,
+    *,
+    trace: Trace,
+    options: RenderOptions,
+    out: Path,
+    progress: Callable[[int], None],
+) -> Path:
+    """Render a scene to ``out/SLUG.mp4``, whole or not at all.
+
+    Parameters
+    ----------
+    entry
+        Which scene.
+    trace
+        The numbers.
+    options
+        How to render.
+    out
+        The folder for the film.
+    progress
+        Called with the number of frames that were just drawn.
+
+    Returns
+    -------
+    Path
+        The film.
+    """
+    path = out / f"{entry.slug}.mp4"
+    quality = options.quality
+    with open_movie(path, quality.width, quality.height, quality.frame_rate) as movie:
+
+        def take(picture: Pixels, repeat: int) -> None:
+            movie.write(picture, repeat)
+            progress(repeat)
+
+        _run(entry, trace, options, sink=take)
+    return path
+
+
+def render_stills(
+    entry: SceneEntry,
+    *,
+    trace: Trace,
+    options: RenderOptions,
+    out: Path,
+    beats: Collection[str],
+    progress: Callable[[int], None],
+) -> list[Path]:
+    """Write how beats end to ``out/SLUG/NN_BEAT.png``.
+
+    Parameters
+    ----------
+    entry, trace, options
+        As in :func:`render_scene`.
+    out
+        The folder for the scene's folder.
+    beats
+        Names of the wanted beats.
+    progress
+        Called with 1 after each still.
+
+    Returns
+    -------
+    list of Path
+        The stills in the order of the story.
+    """
+    paths: list[Path] = []
+
+    def take(record: BeatRecord, stage: Stage) -> None:
+        if record.name in beats:
+            path = out / entry.slug / f"{len(stage.beats):02}_{record.name}.png"
+            _write_png(stage.snapshot(), path)
+            paths.append(path)
+            progress(1)
+        if len(paths) == len(beats):
+            raise EndSceneEarlyException
+
+    _run(entry, trace, options, on_beat_end=take)
+    return paths
+
+
+def _run(
+    entry: SceneEntry,
+    trace: Trace,
+    options: RenderOptions,
+    *,
+    sink: FrameSink | None = None,
+    on_beat_end: Callable[[BeatRecord, Stage], None] | None = None,
+) -> Stage:
+    stage = entry.load()(
+        trace,
+        options.settings,
+        on_beat_end=on_beat_end,
+        renderer=FilmRenderer(StageCamera, sink),
+    )
+    stage.render()
+    return stage
+
+
+def _write_png(picture: Pixels, path: Path) -> None:
+    with written_beside(path) as part:
+        try:
+            Image.fromarray(picture[..., :3]).save(part, format="png")
+        except OSError as error:
+            raise OutputError(path, error) from error
