@@ -1,0 +1,48 @@
+"""The film's scenes: pictures made from a trace."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from scenes.stage import Stage
+
+__all__ = ["SCENES", "SceneEntry"]
+
+
+@dataclass(frozen=True)
+class SceneEntry:
+    """One scene of the film.
+
+    Attributes
+    ----------
+    slug
+        What the command line calls it.
+    title
+        What people call it.
+    module, cls
+        Where its class is; imported only when asked for.
+    """
+
+    slug: str
+    title: str
+    module: str
+    cls: str
+
+    def load(self) -> type[Stage]:
+        """The scene's class."""
+        stage: type[Stage] = getattr(import_module(self.module), self.cls)
+        return stage
+
+
+SCENES: tuple[SceneEntry, ...] = (
+    SceneEntry(
+        "scene_attention",
+        "One attention head, start to finish",
+        "scenes.scene_attention",
+        "Attention",
+    ),
+)
+"""Every scene, in the order of the story."""

@@ -1,0 +1,207 @@
+"""One camera for flat and spatial pictures, and the shots it takes.
+
+A :class:`Shot` says what is in the frame and from where it is seen. A flat picture is the shot
+from straight ahead: there the plane z = 0 is drawn without any distortion, so a scene can start
+flat and turn into space without a jump.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+from manim import Camera, Mobject, VMobject, config
+from manim.utils.family import extract_mobject_family_members
+
+from scenes.layout import Box
+from scenes.mobjects.heatmap import Heatmap
+from scenes.warp import paste
+
+__all__ = ["Shot", "StageCamera", "in_frame_of", "on_card", "pin_to_frame"]
+
+Points = npt.NDArray[np.float64]
+M = TypeVar("M", bound=Mobject)
+
+# Distance of the eye in frame heights. Larger is flatter; 1.6 keeps the far cards of a rack of
+# heads readable and still looks like space.
+FOCAL = 1.6
+
+
+@dataclass(frozen=True)
+class Shot:
+    """What the camera sees.
+
+    Attributes
+    ----------
+    center
+        Point of the scene in the middle of the frame.
+    height
+        Height of the frame at the center's distance, in scene units.
+    theta, phi
+        Where the eye stands, in degrees: ``phi`` is the tilt away from looking straight at the
+        plane z = 0, ``theta`` the turn about the vertical axis of the picture (positive: the
+        eye moves to the right).
+    """
+
+    center: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    height: float = 8.0
+    theta: float = 0.0
+    phi: float = 0.0
+
+    @classmethod
+    def of_box(cls, box: Box) -> Shot:
+        """From straight ahead, with a box as the frame."""
+        return cls(center=box.center, height=box.height)
+
+    def rotation(self) -> Points:
+        """Rotation (3, 3) from scene axes to the eye's axes (right, up, towards the eye)."""
+        turn, tilt = np.radians(self.theta), np.radians(self.phi)
+        about_y = np.array(
+            [[np.cos(turn), 0, -np.sin(turn)], [0, 1, 0], [np.sin(turn), 0, np.cos(turn)]]
+        )
+        about_x = np.array(
+            [[1, 0, 0], [0, np.cos(tilt), -np.sin(tilt)], [0, np.sin(tilt), np.cos(tilt)]]
+        )
+        return np.asarray(about_x @ about_y)
+
+    def eye(self) -> Points:
+        """Position (3,) of the eye in the scene."""
+        return np.asarray(self.center) + self.rotation().T @ [0.0, 0.0, FOCAL * self.height]
+
+    def project(self, points: Points, frame_height: float) -> Points:
+        """Points (n, 3) of the scene as points (n, 3) of the frame; the third is the depth."""
+        seen = (points - np.asarray(self.center)) @ self.rotation().T
+        eye = FOCAL * self.height
+        # Points at or behind the eye are held just in front of it: they lie far outside of the
+        # frame and must not wrap round to its other side.
+        ahead = np.maximum(eye - seen[:, 2], 1e-3 * eye)
+        scale = (eye / ahead) * (frame_height / self.height)
+        seen[:, 0] *= scale
+        seen[:, 1] *= scale
+        return np.asarray(seen)
+
+    def mix(self, other: Shot, alpha: float) -> Shot:
+        """The shot ``alpha`` of the way to another; heights mix as ratios, so a zoom is even."""
+
+        def line(a: float, b: float) -> float:
+            return (1 - alpha) * a + alpha * b
+
+        x, y, z = (line(a, b) for a, b in zip(self.center, other.center, strict=True))
+        return Shot(
+            center=(x, y, z),
+            height=float(self.height ** (1 - alpha) * other.height**alpha),
+            theta=line(self.theta, other.theta),
+            phi=line(self.phi, other.phi),
+        )
+
+
+def pin_to_frame(mobject: M) -> M:
+    """Keep a mobject at its place in the frame whatever the camera does."""
+    for member in mobject.get_family():
+        member.pinned = True
+    return mobject
+
+
+def on_card(mobject: M, card: Mobject) -> M:
+    """Draw a mobject at the depth of ``card``, a mobject whose points lie in the card's plane."""
+    for member in mobject.get_family():
+        member.card = card
+    return mobject
+
+
+def in_frame_of(mobject: Mobject, shot: Shot, frame_height: float) -> Points:
+    """Points of a mobject's family as they lie in the frame, (n, 2)."""
+    points = [m.points for m in mobject.get_family() if len(m.points)]
+    if not points:
+        return np.zeros((0, 2))
+    stacked = np.concatenate(points)
+    if getattr(mobject, "pinned", False):
+        return np.asarray(stacked[:, :2])
+    return np.asarray(shot.project(stacked, frame_height)[:, :2])
+
+
+class StageCamera(Camera):
+    """Draws heatmaps by warping them and everything else with Cairo, through one :class:`Shot`."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.shot = Shot(height=float(config.frame_height))
+
+    def pixels(self, mobject: Mobject, points: Points) -> Points:
+        """Scene points (n, 3) as continuous pixel positions (n, 2) from the top left."""
+        seen = self.transform_points_pre_display(mobject, points)
+        scale = self.pixel_height / self.frame_height
+        return np.stack(
+            [seen[:, 0] * scale + self.pixel_width / 2, self.pixel_height / 2 - seen[:, 1] * scale],
+            axis=1,
+        )
+
+    def transform_points_pre_display(self, mobject: Mobject, points: Points) -> Points:
+        if len(points) == 0 or getattr(mobject, "pinned", False):
+            return points
+        return self.shot.project(points, self.frame_height)
+
+    def capture_mobjects(self, mobjects: Iterable[Mobject], **kwargs: Any) -> None:
+        family = extract_mobject_family_members(
+            list(mobjects), use_z_index=True, only_those_with_points=True
+        )
+        context = self.get_cairo_context(self.pixel_array)
+        for mobject in self._far_to_near(family):
+            if isinstance(mobject, Heatmap):
+                opacity = mobject.opacity * _presence(mobject)
+                if opacity > 0:
+                    corners = self.pixels(mobject, mobject.points[:4])
+                    paste(self.pixel_array, mobject.texture(), corners, opacity)
+            elif isinstance(mobject, VMobject) and _shows(mobject):
+                self.display_vectorized(mobject, context)
+
+    def get_fill_rgbas(self, vmobject: VMobject) -> npt.NDArray[np.float64]:
+        return _fainter(vmobject.get_fill_rgbas(), _presence(vmobject))
+
+    def get_stroke_rgbas(
+        self, vmobject: VMobject, background: bool = False
+    ) -> npt.NDArray[np.float64]:
+        return _fainter(vmobject.get_stroke_rgbas(background), _presence(vmobject))
+
+    def _far_to_near(self, family: list[Mobject]) -> list[Mobject]:
+        """Cards first, by the distance of their plane from the eye; the rest in scene order.
+
+        Cards of a rack are parallel planes: the one whose plane is farther from the eye can
+        never hide the other, wherever the cards stand in their planes, which the distance of
+        their centers would get wrong.
+        """
+        eye = self.shot.eye()
+
+        def depth(mobject: Mobject) -> float:
+            card = getattr(mobject, "card", None)
+            if card is None or getattr(mobject, "pinned", False):
+                return 0.0
+            a, b, c = card.points[0], card.points[1], card.points[3]
+            normal = np.cross(b - a, c - a)
+            return -float(abs(np.dot(eye - a, normal)) / np.linalg.norm(normal))
+
+        return sorted(family, key=depth)
+
+
+def _presence(mobject: Mobject) -> float:
+    return float(getattr(mobject, "presence", 1.0))
+
+
+def _fainter(rgbas: npt.NDArray[np.float64], factor: float) -> npt.NDArray[np.float64]:
+    return rgbas if factor == 1 else rgbas * [1.0, 1.0, 1.0, factor]
+
+
+def _shows(mobject: VMobject) -> bool:
+    """Whether any ink of a vector mobject would reach the frame."""
+    if _presence(mobject) <= 0:
+        return False
+    filled = mobject.fill_rgbas.size and mobject.fill_rgbas[:, 3].max() > 0
+    stroked = (
+        mobject.stroke_width > 0
+        and mobject.stroke_rgbas.size
+        and mobject.stroke_rgbas[:, 3].max() > 0
+    )
+    return bool(filled or stroked)

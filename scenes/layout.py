@@ -1,0 +1,476 @@
+"""Where things stand: pure geometry, no pictures.
+
+Everything is in scene units of a frame that is 8 high; sizes come from array shapes, the width
+of the words and the frame. Scenes take slots and shots from here and hold no coordinates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["Box", "Frame"]
+
+FRAME_HEIGHT = 8.0
+
+
+@dataclass(frozen=True)
+class Box:
+    """A rectangle of the flat picture: center, width and height."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+    @classmethod
+    def of(cls, left: float, right: float, bottom: float, top: float) -> Box:
+        """From its four sides."""
+        return cls((left + right) / 2, (bottom + top) / 2, right - left, top - bottom)
+
+    @classmethod
+    def between(cls, first: npt.ArrayLike, second: npt.ArrayLike) -> Box:
+        """From two opposite corners."""
+        a, b = np.asarray(first), np.asarray(second)
+        return cls.of(
+            float(min(a[0], b[0])),
+            float(max(a[0], b[0])),
+            float(min(a[1], b[1])),
+            float(max(a[1], b[1])),
+        )
+
+    @classmethod
+    def around(cls, boxes: Iterable[Box]) -> Box:
+        """The smallest box that holds all of them."""
+        every = list(boxes)
+        return cls.of(
+            min(b.left for b in every),
+            max(b.right for b in every),
+            min(b.bottom for b in every),
+            max(b.top for b in every),
+        )
+
+    @property
+    def left(self) -> float:
+        return self.x - self.width / 2
+
+    @property
+    def right(self) -> float:
+        return self.x + self.width / 2
+
+    @property
+    def top(self) -> float:
+        return self.y + self.height / 2
+
+    @property
+    def bottom(self) -> float:
+        return self.y - self.height / 2
+
+    @property
+    def center(self) -> tuple[float, float, float]:
+        return (self.x, self.y, 0.0)
+
+    def grown(self, across: float, down: float | None = None) -> Box:
+        """Larger by ``across`` on the left and right and ``down`` above and below."""
+        down = across if down is None else down
+        return Box(self.x, self.y, self.width + 2 * across, self.height + 2 * down)
+
+    def moved(self, dx: float = 0.0, dy: float = 0.0) -> Box:
+        return Box(self.x + dx, self.y + dy, self.width, self.height)
+
+    def holds(self, other: Box, slack: float = 1e-6) -> bool:
+        """Whether another box lies inside."""
+        return (
+            other.left >= self.left - slack
+            and other.right <= self.right + slack
+            and other.bottom >= self.bottom - slack
+            and other.top <= self.top + slack
+        )
+
+    def overlap(self, other: Box) -> tuple[float, float]:
+        """How far two boxes reach into each other, across and down; (0, 0) if they do not."""
+        across = min(self.right, other.right) - max(self.left, other.left)
+        down = min(self.top, other.top) - max(self.bottom, other.bottom)
+        return (across, down) if across > 0 and down > 0 else (0.0, 0.0)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The picture's edge, its safe inside and what is kept free."""
+
+    width: float
+    height: float = FRAME_HEIGHT
+    margin: float = 0.04
+    captions: float = 0.11
+
+    @property
+    def safe(self) -> Box:
+        """What lies inside is never cut off."""
+        edge = 2 * self.margin * self.height
+        return Box(0, 0, self.width - edge, self.height - edge)
+
+    @property
+    def stage(self) -> Box:
+        """The safe inside without the strips for captions (below) and provenance (above)."""
+        safe = self.safe
+        bottom = -self.height / 2 + self.captions * self.height
+        top = safe.top - 0.055 * self.height
+        return Box.of(safe.left, safe.right, bottom, top)
+
+
+# One head. Lengths are in scene units; the frame is 8 high, so 0.08 is 1 % of it.
+HEADER = 0.46  # a panel's header line with its gap
+WORD_GAP = 0.12  # between a word and its row
+X_COLUMNS = (8, 4)  # first and last columns of X that are drawn
+X_CELL = 0.075
+WEIGHT_BOX = (0.84, 0.5)
+WEIGHT_ROOM = 1.72  # from X to the queries: trunk, box and arrow head
+ROW_MOST = 0.2  # rows of a short prompt grow no taller than this
+ROW_X_MOST = 0.36
+PATTERN_MOST = 2.3
+PATTERN_CELL_MOST = 0.42
+SCORES_MOST = 1.1
+SCORES_CELL_MOST = 0.42
+SHEET_LEAST = 2.7  # width of queries, keys, values and z: their headers need as much
+SHEET_CELL_MOST = 0.13
+MIX_ROOM = 3.0  # between values and z, where a few words stand
+BORDER = 0.16  # between a head and its border
+
+
+@dataclass(frozen=True)
+class HeadSlots:
+    """Where each panel of one attention head stands, in reading order from the left.
+
+    Attributes
+    ----------
+    x, q, k, v, k_t, scores, pattern, z
+        Boxes of the panels' cells.
+    w_q, w_k, w_v
+        Boxes of the weights' names.
+    x_words
+        Where each word beside X ends.
+    pattern_rows, pattern_columns
+        Where the words left of the pattern end and those above it begin.
+    word_width, pattern_word
+        The longest a word may be beside X and at the pattern.
+    border
+        Around all that belongs to the head; X stands outside.
+    frame
+        The frame all this was made for.
+    """
+
+    x: Box
+    q: Box
+    k: Box
+    v: Box
+    k_t: Box
+    scores: Box
+    pattern: Box
+    z: Box
+    w_q: Box
+    w_k: Box
+    w_v: Box
+    x_words: tuple[tuple[float, float], ...]
+    pattern_rows: tuple[tuple[float, float], ...]
+    pattern_columns: tuple[tuple[float, float], ...]
+    word_width: float
+    pattern_word: float
+    border: Box
+    frame: Frame
+
+    @property
+    def joint(self) -> tuple[float, float]:
+        """Where the pattern comes down upon the values, on their way to z."""
+        return (self.z.left - 0.42, self.v.y)
+
+    def note_spots(self, above: int, below: int, *, line: float) -> tuple[tuple[float, float], ...]:
+        """Centers of lines of words above and below the line from values to z."""
+        x = (self.v.right + self.joint[0]) / 2
+        upper = [self.v.y + 0.24 + line * (above - 1 - i) for i in range(above)]
+        lower = [self.v.y - 0.24 - line * i for i in range(below)]
+        return tuple((x, y) for y in (*upper, *lower))
+
+    @property
+    def trunk(self) -> float:
+        """x of the line that carries X up and down to the three weights."""
+        return (self.x.right + self.border.left) / 2
+
+
+def row_spots(x: float, box: Box, count: int) -> tuple[tuple[float, float], ...]:
+    """(x, y) of ``count`` equal rows of a box, from the top."""
+    pitch = box.height / count
+    return tuple((x, box.top - pitch * (i + 0.5)) for i in range(count))
+
+
+def column_spots(y: float, box: Box, count: int) -> tuple[tuple[float, float], ...]:
+    """(x, y) of ``count`` equal columns of a box, from the left."""
+    pitch = box.width / count
+    return tuple((box.left + pitch * (i + 0.5), y) for i in range(count))
+
+
+def pattern_cell(count: int) -> float:
+    """Side of a cell of the pattern."""
+    return min(PATTERN_CELL_MOST, PATTERN_MOST / count)
+
+
+def head_slots(
+    frame: Frame, *, count: int, d_model: int, d_head: int, word_width: float, pattern_word: float
+) -> HeadSlots:
+    """Lay out one head for a frame.
+
+    Parameters
+    ----------
+    frame
+        The picture's edge.
+    count
+        Token rows.
+    d_model
+        Width of X; a narrow one is drawn whole.
+    d_head
+        Columns of queries, keys and values.
+    word_width
+        Width of the longest word beside X.
+    pattern_word
+        Length of the longest word at the pattern, which may be set smaller.
+    """
+    stage = frame.stage
+    inner = Box.of(stage.left, stage.right - BORDER, stage.bottom + BORDER, stage.top - 0.02)
+
+    # Down the middle: three slots of equal height, each a header above a panel.
+    slot = inner.height / 3
+    row = min(ROW_MOST, (slot - HEADER - 0.12) / count)
+
+    def line(index: int) -> float:
+        return inner.top - slot * (index + 0.5) - HEADER / 2
+
+    # From the left: words, X, weights; from the right: the pattern with its words. The queries
+    # take what is left between them, as do keys, values and z.
+    columns = min(d_model, sum(X_COLUMNS))
+    x_width = columns * X_CELL + (0.34 if columns < d_model else 0.0)
+    x_left = inner.left + word_width + WORD_GAP
+    x_row = min(ROW_X_MOST, (inner.height - HEADER) / count)
+    x = Box.of(
+        x_left, x_left + x_width, line(1) - x_row * count / 2, line(1) + x_row * count / 2
+    ).moved(dy=min(0.0, inner.top - HEADER - line(1) - x_row * count / 2))
+
+    pattern_side = pattern_cell(count) * count
+    scores_side = min(SCORES_MOST, SCORES_CELL_MOST * count)
+    k_t_width = min(0.55, 0.16 * count)
+    pattern_top = inner.top - HEADER - pattern_word - WORD_GAP
+    pattern = Box.of(
+        inner.right - pattern_side, inner.right, pattern_top - pattern_side, pattern_top
+    )
+    scores_right = pattern.left - WORD_GAP - pattern_word - 0.55
+    scores = Box.of(
+        scores_right - scores_side,
+        scores_right,
+        line(0) - scores_side / 2,
+        line(0) + scores_side / 2,
+    )
+    k_t_height = 2 * (inner.top - HEADER - line(0))
+    k_t = Box(scores.left - 0.36 - k_t_width / 2, line(0), k_t_width, k_t_height)
+    left = x.right + WEIGHT_ROOM
+    width = min(
+        k_t.left - 0.36 - left,
+        (inner.right - left - MIX_ROOM) / 2,
+        max(SHEET_LEAST, SHEET_CELL_MOST * d_head),
+    )
+
+    def sheet(index: int) -> Box:
+        half = row * count / 2
+        return Box.of(left, left + width, line(index) - half, line(index) + half)
+
+    q, k, v = sheet(0), sheet(1), sheet(2)
+    z = Box.of(inner.right - q.width, inner.right, v.bottom, v.top)
+
+    def weight(panel: Box) -> Box:
+        # A little above the middle of the way, so that the shape beneath stands free.
+        return Box(left - 0.32 - WEIGHT_BOX[0] / 2, panel.y, *WEIGHT_BOX)
+
+    w_q, w_k, w_v = weight(q), weight(k), weight(v)
+    return HeadSlots(
+        x=x,
+        q=q,
+        k=k,
+        v=v,
+        k_t=k_t,
+        scores=scores,
+        pattern=pattern,
+        z=z,
+        w_q=w_q,
+        w_k=w_k,
+        w_v=w_v,
+        x_words=row_spots(x.left - WORD_GAP, x, count),
+        pattern_rows=row_spots(pattern.left - WORD_GAP, pattern, count),
+        pattern_columns=column_spots(pattern.top + WORD_GAP, pattern, count),
+        word_width=word_width,
+        pattern_word=pattern_word,
+        border=Box.of(w_q.left - BORDER, stage.right, stage.bottom, stage.top + 0.06),
+        frame=frame,
+    )
+
+
+def shot_box(box: Box, frame: Frame, *, pad: float = 1.06) -> tuple[Box, float]:
+    """What the camera must see so that a box fills the stage: the frame as a box, and its zoom.
+
+    The strips for captions and provenance stay free, as in the full picture.
+    """
+    stage = frame.stage
+    zoom = pad * max(box.width / stage.width, box.height / stage.height)
+    seen = Box(
+        box.x - stage.x * zoom, box.y - stage.y * zoom, frame.width * zoom, frame.height * zoom
+    )
+    return seen, zoom
+
+
+def sentence_spots(
+    widths: Sequence[float], frame: Frame, *, gap: float, line: float
+) -> tuple[tuple[float, float], ...]:
+    """Centers of words of the given widths, set as centered lines in the middle of the stage."""
+    lines: list[list[int]] = [[]]
+    reach = 0.0
+    for index, width in enumerate(widths):
+        if lines[-1] and reach + gap + width > frame.stage.width:
+            lines.append([])
+            reach = 0.0
+        reach += width + (gap if lines[-1] else 0.0)
+        lines[-1].append(index)
+    spots: list[tuple[float, float]] = []
+    for number, words in enumerate(lines):
+        y = frame.stage.y + line * ((len(lines) - 1) / 2 - number)
+        x = frame.stage.x - (sum(widths[i] for i in words) + gap * (len(words) - 1)) / 2
+        for i in words:
+            spots.append((x + widths[i] / 2, y))
+            x += widths[i] + gap
+    return tuple(spots)
+
+
+@dataclass(frozen=True)
+class RowSlots:
+    """Queries on the left and keys on the right, each row apart with its word."""
+
+    queries: tuple[Box, ...]
+    keys: tuple[Box, ...]
+    query_words: tuple[tuple[float, float], ...]
+    key_words: tuple[tuple[float, float], ...]
+    query_head: Box
+    key_head: Box
+    dial: float
+
+
+def row_slots(frame: Frame, *, count: int, word_width: float) -> RowSlots:
+    """Lay out the rows of queries and keys as two lists that face each other."""
+    stage = frame.stage
+    pitch = min(0.56, (stage.height - HEADER) / count)
+    height = pitch * 0.62
+    dial = min(0.16, pitch * 0.42)
+    top = stage.y - HEADER / 2 + pitch * count / 2
+    half = stage.width / 2 - 0.3
+
+    def column(left: float) -> tuple[tuple[Box, ...], tuple[tuple[float, float], ...], Box]:
+        start = left + word_width + WORD_GAP + 2 * dial + WORD_GAP
+        whole = Box.of(start, left + half, top - pitch * count, top)
+        spots = row_spots(left + word_width, whole, count)
+        boxes = tuple(Box(whole.x, y, whole.width, height) for _, y in spots)
+        return boxes, spots, whole
+
+    queries, query_words, query_head = column(stage.left)
+    keys, key_words, key_head = column(stage.right - half)
+    return RowSlots(queries, keys, query_words, key_words, query_head, key_head, dial)
+
+
+@dataclass(frozen=True)
+class MeetSlots:
+    """One query row above one key row, their products below, their sum beneath."""
+
+    query: Box
+    key: Box
+    product: Box
+    query_word: tuple[float, float]
+    key_word: tuple[float, float]
+    product_word: tuple[float, float]
+    total: tuple[float, float]
+
+
+def meet_slots(frame: Frame) -> MeetSlots:
+    """Lay out two rows that meet in the middle of the frame."""
+    stage = frame.stage
+    width, height = stage.width * 0.66, 0.5
+    center = stage.x + stage.width * 0.07
+
+    def strip(y: float) -> Box:
+        return Box(center, stage.y + y, width, height)
+
+    query, key, product = strip(1.5), strip(0.8), strip(-0.35)
+    left = query.left - 2 * WORD_GAP
+    return MeetSlots(
+        query=query,
+        key=key,
+        product=product,
+        query_word=(left, query.y),
+        key_word=(left, key.y),
+        product_word=(left, product.y),
+        total=(center, stage.y - 1.45),
+    )
+
+
+@dataclass(frozen=True)
+class SoftmaxSlots:
+    """One row of scores, large, and the bars that it becomes."""
+
+    row: Box
+    bars: Box
+    words: tuple[tuple[float, float], ...]
+    title: tuple[float, float]
+    arrow: tuple[tuple[float, float], tuple[float, float]]
+
+
+def softmax_slots(frame: Frame, *, count: int) -> SoftmaxSlots:
+    """Lay out the softmax of one row over ``count`` keys."""
+    stage = frame.stage
+    cell = min(1.1, stage.width * 0.9 / count)
+    width = cell * count
+    row = Box(stage.x, stage.top - 1.8, width, 0.62)
+    bars = Box.of(row.left, row.right, stage.bottom + 0.35, row.bottom - 1.35)
+    return SoftmaxSlots(
+        row=row,
+        bars=bars,
+        words=column_spots(row.top + WORD_GAP, row, count),
+        title=(stage.x, stage.top - 0.12),
+        arrow=((stage.x, row.bottom - 0.2), (stage.x, row.bottom - 0.75)),
+    )
+
+
+@dataclass(frozen=True)
+class MixSlots:
+    """Value rows, each with its weight, above the sum they make."""
+
+    weights: tuple[tuple[float, float], ...]
+    words: tuple[tuple[float, float], ...]
+    rows: tuple[Box, ...]
+    total: Box
+
+
+def mix_slots(frame: Frame, *, count: int) -> MixSlots:
+    """Lay out ``count`` weighted rows and their sum."""
+    stage = frame.stage
+    pitch = min(0.44, (stage.height - 1.7) / count)
+    width = stage.width * 0.56
+    whole = Box.of(
+        stage.x - width * 0.36,
+        stage.x + width * 0.64,
+        stage.top - HEADER - pitch * count,
+        stage.top - HEADER,
+    )
+    spots = row_spots(whole.left - WORD_GAP, whole, count)
+    rows = tuple(Box(whole.x, y, width, pitch * 0.7) for _, y in spots)
+    total = Box(whole.x, whole.bottom - 0.62, width, 0.42)
+    return MixSlots(
+        weights=spots,
+        words=tuple((x - 1.3, y) for x, y in spots),
+        rows=rows,
+        total=total,
+    )

@@ -1,0 +1,219 @@
+"""The whole picture of one attention head, every part by its name."""
+
+from __future__ import annotations
+
+from manim import Dot, Group, RoundedRectangle, VGroup
+
+from scenes import theme
+from scenes.layout import FRAME_HEIGHT, HEADER, Frame, HeadSlots, head_slots, pattern_cell
+from scenes.mobjects.flow import WeightBox, Wire
+from scenes.mobjects.heatmap import Source
+from scenes.mobjects.marks import Words
+from scenes.mobjects.panel import Header, Panel, Truncated
+from scenes.mobjects.text import Label, printable
+from scenes.view import HeadView
+
+__all__ = ["HeadPicture"]
+
+WORD_MOST = 1.45  # scene units; longer words are set smaller and then shortened
+
+
+class HeadPicture(Group):
+    """X, queries, keys, values, scores, pattern and z of one head, with words and flow lines.
+
+    Rows are queries and columns are keys in scores and pattern. Parts are attributes; nothing is
+    added to a scene by itself, so a scene can bring them in one after another or all at once.
+
+    Parameters
+    ----------
+    view
+        Whose numbers.
+    frame
+        The frame to fill.
+    """
+
+    def __init__(self, view: HeadView, frame: Frame) -> None:
+        super().__init__()
+        looks = theme.current()
+        layer, meta = view.layer, view.layer.trace.meta
+        words = layer.words
+        self.view = view
+        self.slots = slots = _slots(view, frame)
+
+        self.x = Truncated(
+            layer.rows("x"),
+            layer.norm("x"),
+            slots.x,
+            first=8,
+            last=4,
+            symbol="X",
+            source=layer.source("x", (0, meta.d_model)),
+        )
+        self.x_words = Words(words, slots.x_words, width=slots.word_width)
+
+        # Queries and keys carry the values that enter the scores; a scene that shows the
+        # rotation sets the ones before it first.
+        head, kv_head = view.head, view.kv_head
+        self.q = Panel(
+            view.q_used,
+            layer.norm("q"),
+            slots.q,
+            name="queries",
+            symbol="Q",
+            colour=looks.query,
+            source=layer.source(view.used("q"), head, (0, meta.d_qk)),
+        )
+        self.k = Panel(
+            view.k_used,
+            layer.norm("k"),
+            slots.k,
+            name="keys",
+            symbol="K",
+            colour=looks.key,
+            source=layer.source(view.used("k"), kv_head, (0, meta.d_qk)),
+        )
+        self.v = Panel(
+            view.v,
+            layer.norm("v"),
+            slots.v,
+            name="values",
+            symbol="V",
+            colour=looks.value,
+            source=layer.source("v", kv_head, (0, meta.d_v)),
+        )
+        self.k_t = Panel(
+            view.k_used.T,
+            layer.norm("k"),
+            slots.k_t,
+            symbol="K^top",
+            colour=looks.key,
+            align="center",
+            show_shape=False,
+            source=layer.source(view.used("k"), kv_head, (0, meta.d_qk), transposed=True),
+        )
+        self.scores = Panel(
+            view.scores,
+            layer.scores_norm,
+            slots.scores,
+            name="scores",
+            align="center",
+            show_shape=False,
+            masked=view.future,
+        )
+        span = (layer.first, layer.stop)
+        self.pattern = Panel(
+            view.pattern,
+            layer.norm("pattern"),
+            slots.pattern,
+            masked=view.future,
+            show_shape=False,
+            source=Source(layer.trace.key("pattern", layer.layer), index=(head, span, span)),
+        )
+        self.pattern_title = Header("pattern", "A", view.pattern.shape, colour=looks.pattern)
+        self.pattern_title.stand_on(slots.pattern, align="right").set_line(self.k_t.header.line)
+        size = _pattern_word_size(layer.count)
+        self.pattern_rows = Words(words, slots.pattern_rows, width=slots.pattern_word, size=size)
+        self.pattern_columns = Words(
+            words, slots.pattern_columns, width=slots.pattern_word, size=size, upright=True
+        )
+        # Words at the pattern of a long prompt can only be read from close by.
+        self.far_words = Group(self.pattern_rows, self.pattern_columns)
+        self.words_carry = size >= looks.least_size
+        self.z = Panel(
+            view.z,
+            layer.norm("z"),
+            slots.z,
+            name="mix",
+            symbol="Z",
+            colour=looks.z,
+            source=layer.source("z", head, (0, meta.d_v)),
+        )
+        self._add_flow(meta.d_model, meta.d_qk, meta.d_v)
+        self.border = RoundedRectangle(
+            width=slots.border.width,
+            height=slots.border.height,
+            corner_radius=0.22,
+            stroke_color=looks.flow,
+            stroke_width=looks.line,
+            fill_opacity=0.0,
+        ).move_to(slots.border.center)
+
+    def show_rotated(self, rotated: bool) -> None:
+        """Show queries and keys as they enter the scores, or before their rotation."""
+        layer, d_qk = self.view.layer, self.view.layer.trace.meta.d_qk
+        for panel, name, head in ((self.q, "q", self.view.head), (self.k, "k", self.view.kv_head)):
+            tensor = self.view.used(name) if rotated else name
+            panel.cells.set_values(layer.rows(tensor)[:, head])
+            panel.cells.source = layer.source(tensor, head, (0, d_qk))
+
+    def _add_flow(self, d_model: int, d_qk: int, d_v: int) -> None:
+        looks, s = theme.current(), self.slots
+        self.w_q = WeightBox("W_Q", (d_model, d_qk), s.w_q, colour=looks.query)
+        self.w_k = WeightBox("W_K", (d_model, d_qk), s.w_k, colour=looks.key)
+        self.w_v = WeightBox("W_V", (d_model, d_v), s.w_v, colour=looks.value)
+
+        def through(weight: WeightBox) -> VGroup:
+            box = weight.frame
+            left, right, y = box.get_left()[0], box.get_right()[0], box.get_y()
+            arriving = Wire.elbow((s.x.right + 0.08, s.x.y), (left, y), bend=s.trunk, arrow=False)
+            return VGroup(arriving, Wire([(right, y), (s.q.left - 0.06, y)]))
+
+        self.to_q, self.to_k, self.to_v = (through(w) for w in (self.w_q, self.w_k, self.w_v))
+        self.k_to_k_t = Wire(
+            [(s.k.right + 0.06, s.k.y), (s.k_t.x, s.k.y), (s.k_t.x, s.k_t.bottom - 0.06)]
+        )
+        self.q_to_k_t = Wire([(s.q.right + 0.06, s.q.y), (s.k_t.left - 0.06, s.q.y)], arrow=False)
+        self.k_t_to_scores = Wire([(s.k_t.right + 0.06, s.q.y), (s.scores.left - 0.06, s.q.y)])
+        words_left = s.pattern.left - 0.12 - s.pattern_word - 0.06
+        bend = (s.scores.right + words_left) / 2
+        self.softmax = Wire.elbow(
+            (s.scores.right + 0.06, s.scores.y), (words_left, s.pattern.y), bend=bend
+        )
+        lines = ("scale, mask,", "softmax")
+        self.softmax_name = VGroup(
+            *(Label(line, size=looks.note_size, colour=looks.muted) for line in lines)
+        )
+        for index, line in enumerate(self.softmax_name):
+            y = min(s.pattern.y + 0.14, s.scores.bottom - 0.2) - 0.24 * index
+            line.move_to([bend - 0.14 - line.width / 2, y, 0])
+        self.v_to_z = Wire([(s.v.right + 0.06, s.v.y), (s.z.left - 0.06, s.v.y)])
+        # The pattern comes down in front of z's name and meets the values just before z.
+        joint = s.joint[0]
+        turn = s.z.top + HEADER + 0.1
+        self.pattern_to_z = Wire(
+            [
+                (s.pattern.x, s.pattern.bottom - 0.06),
+                (s.pattern.x, turn),
+                (joint, turn),
+                (joint, s.v.y),
+            ],
+            arrow=False,
+        )
+        self.product_dot = Dot([joint, s.v.y, 0], radius=0.055, color=looks.flow)
+
+    @property
+    def query_side(self) -> Group:
+        """What makes queries and keys from X."""
+        return Group(self.w_q, self.w_k, self.to_q, self.to_k)
+
+
+def _pattern_word_size(count: int) -> float:
+    """Text size of the words at a pattern: its cells' pitch allows no more for many tokens."""
+    return min(theme.current().note_size, 0.94 * pattern_cell(count) / FRAME_HEIGHT)
+
+
+def _slots(view: HeadView, frame: Frame) -> HeadSlots:
+    meta = view.layer.trace.meta
+
+    def longest(size: float) -> float:
+        labels = [Label(printable(word), size=size).width for word in view.layer.words]
+        return min(WORD_MOST, max(labels))
+
+    return head_slots(
+        frame,
+        count=view.layer.count,
+        d_model=meta.d_model,
+        d_head=max(meta.d_qk, meta.d_v),
+        word_width=longest(theme.current().shape_size),
+        pattern_word=longest(_pattern_word_size(view.layer.count)),
+    )

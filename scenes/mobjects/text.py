@@ -1,0 +1,278 @@
+"""Words, numbers and symbols.
+
+Every size here is the height of a line of letters, from the top of "H" to the bottom of "g", as
+a fraction of the height of the frame (``Theme.name_size`` and its like).
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import font_source_sans_pro
+import manimpango
+import numpy as np
+import numpy.typing as npt
+from manim import Text, VGroup, VMobject
+from manim.mobject.text.typst_mobject import MathTypst
+
+from scenes import theme
+from scenes.layout import FRAME_HEIGHT
+
+__all__ = ["Label", "Line", "Number", "Symbol", "format_number", "format_share", "printable"]
+
+# Pango hints glyphs to whole units at small sizes, which spoils the spacing of letters; a large
+# size scaled down does not show it.
+RENDER_SIZE = 144
+WEIGHTS = ("Regular", "Semibold")
+Points = npt.NDArray[np.float64]
+MINUS = "\N{MINUS SIGN}"
+
+
+@lru_cache(maxsize=1)
+def _register_fonts() -> None:
+    folder = Path(font_source_sans_pro.__file__).parent / "files"
+    for weight in WEIGHTS:
+        manimpango.register_font(str(folder / f"SourceSansPro-{weight}.otf"))
+
+
+@lru_cache(maxsize=1024)
+def _glyphs(text: str, weight: str, font: str) -> Text:
+    _register_fonts()
+    return Text(
+        text, font=font, font_size=RENDER_SIZE, weight=weight.upper(), disable_ligatures=True
+    )
+
+
+@lru_cache(maxsize=8)
+def _line_box(font: str) -> tuple[float, float]:
+    """Height of "Hg" and of "H" at the render size."""
+    sample = _glyphs("Hg", "normal", font)
+    return float(sample.height), float(sample[0].height)
+
+
+class Line(VMobject):
+    """One line of letters as a single filled path; what labels and numbers have in common.
+
+    It is as tall as a line, whatever its letters are, so lines that are placed side by side share
+    their baseline. One path instead of one per letter also draws several times faster.
+    """
+
+    # The path ends in three empty curves at corners of the line's box: bottom left, top left and
+    # top right. They draw nothing and give the line its height and width.
+    CORNERS = 12
+
+    def __init__(self, *, size: float | None, colour: str | None, **kwargs: Any) -> None:
+        looks = theme.current()
+        super().__init__(
+            fill_color=colour or looks.ink, fill_opacity=1.0, stroke_width=0.0, **kwargs
+        )
+        self.size = looks.shape_size if size is None else size
+        self.font = looks.font
+
+    def _set_letters(self, letters: Points, left: float, right: float, baseline: float) -> None:
+        line, cap = _line_box(self.font)
+        bottom, top = baseline + cap - line, baseline + cap
+        box = np.repeat([[left, bottom, 0.0], [left, top, 0.0], [right, top, 0.0]], 4, axis=0)
+        middle = np.array([(left + right) / 2, (bottom + top) / 2, 0.0])
+        self.points = (np.concatenate([letters, box]) - middle) * (self.size * FRAME_HEIGHT / line)
+
+    @property
+    def ink(self) -> Points:
+        """Points (n, 3) of the letters themselves."""
+        return np.asarray(self.points[: -self.CORNERS])
+
+    @property
+    def line_height(self) -> float:
+        """Height of its line in scene units, as it stands now, turned or not."""
+        return float(np.linalg.norm(self.points[-8] - self.points[-12]))
+
+    def shrink_to(self, width: float) -> Line:
+        """Make it no wider than ``width`` by scaling it down."""
+        if self.width > width:
+            self.scale(width / self.width)
+        return self
+
+
+class Label(Line):
+    """One line of words.
+
+    Parameters
+    ----------
+    text
+        Blanks at its ends count for nothing.
+    size
+        Line height as a fraction of the frame's height; the theme's ``shape_size`` by default.
+    colour
+        A colour; the theme's ``ink`` by default.
+    weight
+        "normal" or "semibold".
+    """
+
+    def __init__(
+        self,
+        text: str,
+        *,
+        size: float | None = None,
+        colour: str | None = None,
+        weight: str = "normal",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(size=size, colour=colour, **kwargs)
+        self.text = text
+        # The "H" in front only marks the baseline; it is dropped.
+        strut, *letters = _glyphs(f"H{text}", weight, self.font)
+        ink = [m.points for letter in letters for m in letter.family_members_with_points()]
+        points = np.concatenate(ink) if ink else np.zeros((0, 3))
+        left = float(points[:, 0].min()) if len(points) else 0.0
+        right = float(points[:, 0].max()) if len(points) else 0.0
+        self._set_letters(points, left, right, float(strut.get_bottom()[1]))
+
+
+class Number(Line):
+    """A number that can change while it is shown: its digits keep their places.
+
+    Parameters
+    ----------
+    value
+        What it shows first.
+    digits
+        Places after the decimal point.
+    size, colour
+        As for :class:`Label`.
+    """
+
+    def __init__(
+        self,
+        value: float,
+        *,
+        digits: int = 1,
+        size: float | None = None,
+        colour: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(size=size, colour=colour, **kwargs)
+        self.digits = digits
+        self._draw(value)
+
+    def set_value(self, value: float) -> Number:
+        """Show another number; its right end stays where it was."""
+        right = self.points[-1].copy()
+        self._draw(value)
+        self.points += right - self.points[-1]
+        return self
+
+    def _draw(self, value: float) -> None:
+        self.value = value
+        self.text = f"{abs(value):.{self.digits}f}"
+        if value < 0 and float(self.text) != 0:
+            self.text = MINUS + self.text
+        # All digits take the width of a zero with its side bearings.
+        wide = _glyphs("H0", "normal", self.font)[1].width * 1.12
+        letters, x = [], 0.0
+        for character in self.text:
+            strut, letter = _glyphs(f"H{character}", "normal", self.font)
+            advance = wide if character.isdigit() or character == MINUS else letter.width * 1.9
+            middle = np.array([letter.get_x() - x - advance / 2, strut.get_bottom()[1], 0.0])
+            letters.append(letter.points - middle)
+            x += advance
+        self._set_letters(np.concatenate(letters), 0.0, x, 0.0)
+
+
+class Symbol(VGroup):
+    """A formula set by Typst, in its mathematical font, on the baseline of a :class:`Label`.
+
+    Parameters
+    ----------
+    formula
+        Typst mathematics, such as ``"W_Q"`` or ``"K^top"``.
+    size
+        As for :class:`Label`: a symbol stands beside a label of the same size.
+    colour
+        A colour; the theme's ``ink`` by default.
+    """
+
+    def __init__(
+        self, formula: str, *, size: float | None = None, colour: str | None = None, **kwargs: Any
+    ) -> None:
+        looks = theme.current()
+        super().__init__(**kwargs)
+        self.formula = formula
+        self.size = looks.shape_size if size is None else size
+        # As for labels, a leading "H" marks baseline and height and is dropped.
+        drawn = _formula(f"upright(H) {formula}").copy()
+        strut, *letters = drawn.family_members_with_points()
+        line, cap = _line_box(looks.font)
+        scale = self.size * FRAME_HEIGHT * (cap / line) / strut.height
+        baseline = strut.get_bottom()[1]
+        for letter in letters:
+            letter.scale(scale, about_point=[0.0, baseline, 0.0])
+        self.add(*letters)
+        self.set_fill(colour or looks.ink, opacity=1).set_stroke(width=0)
+        # Where the middle of the line is, whatever the letters reach: kept as an offset from the
+        # middle of the ink, which is what manim places.
+        middle = baseline + (cap - line / 2) * self.size * FRAME_HEIGHT / line
+        self.rise = float(self.get_y() - middle)
+        self.move_to([0.0, self.rise, 0.0])
+
+    def on_line(self, x: float, y: float) -> Symbol:
+        """Center it at x on the line whose middle is y, so that it shares a label's baseline."""
+        self.move_to([x, y + self.rise, 0.0])
+        return self
+
+
+@lru_cache(maxsize=256)
+def _formula(formula: str) -> MathTypst:
+    return MathTypst(formula)
+
+
+def printable(token: str, *, spaces: bool = False) -> str:
+    """A token's text so that every character of it can be seen.
+
+    Parameters
+    ----------
+    token
+        As the tokenizer gives it, blanks included.
+    spaces
+        Whether to show the blank that most tokens begin with; blanks that are all of a token
+        are always shown.
+    """
+    visible = {"\n": "↵", "\t": "⇥", "\r": "␍", "\u00a0": "·"}
+    body = token if spaces or not token.strip(" ") else token.strip(" ")
+    out = []
+    for character in body:
+        if character == " ":
+            out.append("·" if spaces or not token.strip(" ") else " ")
+        elif character in visible:
+            out.append(visible[character])
+        elif unicodedata.category(character) in {"Cc", "Cf", "Cn", "Co", "Cs"}:
+            out.append("\N{REPLACEMENT CHARACTER}")
+        else:
+            out.append(character)
+    return "".join(out) or "∅"
+
+
+def format_number(value: float, digits: int = 3) -> str:
+    """A number with ``digits`` significant digits and a true minus sign.
+
+    >>> format_number(-0.123456)
+    '−0.123'
+    """
+    if value == 0 or not np.isfinite(value):
+        return "0" if value == 0 else str(value)
+    places = digits - 1 - int(np.floor(np.log10(abs(value))))
+    rounded = round(value, places)
+    text = f"{abs(rounded):,.{max(places, 0)}f}"
+    return f"{MINUS if rounded < 0 else ''}{text}"
+
+
+def format_share(share: float) -> str:
+    """A number in [0, 1] as a percentage, with one decimal below 10 %.
+
+    >>> format_share(0.0424), format_share(0.6)
+    ('4.2 %', '60 %')
+    """
+    percent = 100 * share
+    return f"{percent:.0f} %" if percent >= 9.95 else f"{percent:.1f} %"

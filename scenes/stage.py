@@ -1,0 +1,263 @@
+"""The base of every scene: beats, narration, the camera, and what is said on every picture.
+
+A scene is a class with beats. They are played in the order in which they are written::
+
+    class Hello(Stage):
+        title = "Hello"
+        tensors = ("x",)
+
+        @beat
+        def words(self):
+            \"""These are the words: {prompt}.\"""
+            self.play(Appear(self.words_of_the_prompt))
+
+A beat's docstring is its narration; names in braces are looked up in :attr:`Stage.facts`. What a
+later beat needs is an attribute set in :meth:`Stage.prepare`. Every beat is deterministic and
+free of time-based updaters, so the state that it opens with depends on the trace, the settings
+and the theme alone.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+from manim import Animation, Mobject, Scene, VGroup, config, tempconfig
+
+from extract.trace import Trace
+from scenes import theme
+from scenes.animations import MoveCamera, Presence, presence
+from scenes.camera import Shot, StageCamera, pin_to_frame
+from scenes.layout import Frame
+from scenes.mobjects.text import Label, printable
+from scenes.view import LayerView, StageError
+
+__all__ = ["BeatRecord", "Rehearsal", "Stage", "StageError", "StageSettings", "beat", "beat_when"]
+
+
+@dataclass(frozen=True)
+class StageSettings:
+    """What the viewer chose.
+
+    Attributes
+    ----------
+    layer, head
+        Which to show; the trace's featured ones by default.
+    show_first_token
+        Whether to draw a beginning-of-sequence token.
+    theme, palette
+        Names that :func:`scenes.theme.use` takes.
+    """
+
+    layer: int | None = None
+    head: int | None = None
+    show_first_token: bool = False
+    theme: str = "dark"
+    palette: str = "film"
+
+
+@dataclass(frozen=True)
+class BeatRecord:
+    """A beat that has been played: times are seconds from the start of the scene."""
+
+    name: str
+    narration: str
+    start: float
+    end: float
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """A scene that was run without drawing."""
+
+    beats: tuple[BeatRecord, ...]
+    duration: float
+
+
+BeatT = TypeVar("BeatT", bound=Callable[[Any], None])
+
+
+def beat(method: BeatT) -> BeatT:
+    """Mark a method as a beat."""
+    return beat_when(lambda trace: True)(method)
+
+
+def beat_when(condition: Callable[[Trace], bool]) -> Callable[[BeatT], BeatT]:
+    """Mark a method as a beat that plays only for traces for which a condition holds."""
+
+    def mark(method: BeatT) -> BeatT:
+        method.__dict__["plays_when"] = condition
+        return method
+
+    return mark
+
+
+class Stage(Scene):
+    """A scene of the film.
+
+    Parameters
+    ----------
+    trace
+        The numbers.
+    settings
+        What the viewer chose.
+    on_beat_end
+        Called with a :class:`BeatRecord` and this stage whenever a beat has ended.
+    kwargs
+        For :class:`manim.Scene`; a ``renderer`` must draw with a
+        :class:`~scenes.camera.StageCamera`.
+
+    Raises
+    ------
+    StageError
+        When the trace cannot be shown as asked.
+    """
+
+    title: ClassVar[str] = ""
+    tensors: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(
+        self,
+        trace: Trace,
+        settings: StageSettings | None = None,
+        *,
+        on_beat_end: Callable[[BeatRecord, Stage], None] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(camera_class=StageCamera, **kwargs)
+        self.trace = trace
+        self.settings = settings or StageSettings()
+        self.on_beat_end = on_beat_end
+        self.beats: list[BeatRecord] = []
+        self.facts: dict[str, str] = {"prompt": trace.meta.prompt, "model": trace.meta.model}
+        self.layer = LayerView.of_prompt(
+            trace, self.settings.layer, show_first_token=self.settings.show_first_token
+        )
+        self.head = self.layer.head(self.settings.head)
+
+    # Beats
+
+    @classmethod
+    def beat_names(cls, trace: Trace | None = None) -> tuple[str, ...]:
+        """Names of the beats in order; with a trace, of those that it makes play."""
+        return tuple(name for name, method in cls._story() if not trace or method.plays_when(trace))
+
+    @classmethod
+    def _story(cls) -> Iterator[tuple[str, Any]]:
+        for parent in reversed(cls.__mro__):
+            for name, member in vars(parent).items():
+                if hasattr(member, "plays_when"):
+                    yield name, getattr(cls, name)
+
+    def prepare(self) -> None:
+        """Build what more than one beat needs."""
+
+    def construct(self) -> None:
+        """Play every beat in the order of the class body."""
+        with theme.use(self.settings.theme, self.settings.palette) as looks:
+            self.theme = looks
+            self.frame = Frame(float(config.frame_width))
+            self.camera.background_color = looks.background
+            self.provenance = pin_to_frame(self._provenance())
+            self.add(self.provenance)
+            self.prepare()
+            for name in self.beat_names(self.trace):
+                self._play_beat(name)
+
+    def _play_beat(self, name: str) -> None:
+        method = getattr(self, name)
+        self.next_section(name)
+        start = self.time
+        method()
+        narration = inspect.cleandoc(method.__doc__ or "").replace("\n", " ")
+        record = BeatRecord(name, narration.format(**self.facts), start, self.time)
+        self.beats.append(record)
+        if self.on_beat_end:
+            self.on_beat_end(record, self)
+
+    @classmethod
+    def rehearse(cls, trace: Trace, settings: StageSettings | None = None) -> Rehearsal:
+        """Run the scene without drawing or writing anything."""
+        quiet = {"dry_run": True, "progress_bar": "none", "verbosity": "WARNING"}
+        with tempconfig(quiet):
+            stage = cls(trace, settings, skip_animations=True)
+            stage.render()
+        return Rehearsal(tuple(stage.beats), stage.time)
+
+    # The picture
+
+    def snapshot(self) -> npt.NDArray[np.uint8]:
+        """The picture as it stands, (height, width, 4) uint8, also while drawing is skipped."""
+        self.camera.reset()
+        self.camera.capture_mobjects(self.mobjects)
+        return np.array(self.camera.pixel_array, dtype=np.uint8)
+
+    def remove(self, *mobjects: Mobject) -> Stage:
+        # Manim takes a group out only if the group itself was put in, not if its members were.
+        return super().remove(*(member for mobject in mobjects for member in mobject.get_family()))
+
+    def get_moving_mobjects(self, *animations: Animation) -> list[Mobject]:
+        # What stands still is drawn once and kept as a picture below the rest. That is only true
+        # while the camera stands still, and while nothing is sorted by depth.
+        in_depth = any(
+            hasattr(member, "card") for mobject in self.mobjects for member in mobject.get_family()
+        )
+        if in_depth or any(_moves_camera(animation) for animation in animations):
+            return list(self.mobjects)
+        return super().get_moving_mobjects(*animations)
+
+    def hold(self, seconds: float | None = None, *, words: int = 0) -> None:
+        """Stand still: for a time, or long enough to read so many words."""
+        tempo = self.theme.tempo
+        self.wait(max(tempo.breath, tempo.per_word * words) if seconds is None else seconds)
+
+    def move_camera(self, shot: Shot, **kwargs: Any) -> MoveCamera:
+        """An animation that takes the camera to a shot."""
+        return MoveCamera(self.camera, shot, **kwargs)
+
+    def on_show(self) -> list[Mobject]:
+        """Everything on the scene that can be seen, but for what every picture says."""
+        return [
+            mobject
+            for mobject in self.mobjects
+            if mobject is not self.provenance
+            and any(presence(member) > 0 for member in mobject.get_family())
+        ]
+
+    def dim(self, *mobjects: Mobject, to: float | None = None, **kwargs: Any) -> list[Animation]:
+        """Animations that push things into the background."""
+        level = self.theme.dim if to is None else to
+        return [Presence(mobject, level, **kwargs) for mobject in mobjects]
+
+    def undim(self, *mobjects: Mobject, **kwargs: Any) -> list[Animation]:
+        """Animations that bring things back to full strength."""
+        return self.dim(*mobjects, to=1.0, **kwargs)
+
+    # What is said on every picture
+
+    def _provenance(self) -> VGroup:
+        meta, looks, stage = self.trace.meta, self.theme, self.frame.stage
+        said = [meta.model, f"layer {self.layer.layer}, head {self.head.head}"]
+        if meta.random_weights:
+            said.insert(1, "random weights")
+        y = (self.frame.safe.top + stage.top) / 2
+        left = Label("  ·  ".join(said), size=looks.note_size, colour=looks.muted)
+        left.move_to([stage.left + left.width / 2, y, 0])
+        group = VGroup(left)
+        if self.layer.hides_first:
+            right = Label(
+                f"the beginning token {printable(meta.tokens[0])} takes part but is not drawn",
+                size=looks.note_size,
+                colour=looks.muted,
+            )
+            group.add(right.move_to([stage.right - right.width / 2, y, 0]))
+        return group
+
+
+def _moves_camera(animation: Animation) -> bool:
+    inner = getattr(animation, "animations", ())
+    return isinstance(animation, MoveCamera) or any(_moves_camera(a) for a in inner)
