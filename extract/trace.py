@@ -229,9 +229,7 @@ class TraceMeta:
 
     def to_json(self) -> str:
         """Return the metadata as one JSON document."""
-        return json.dumps(
-            dataclasses.asdict(self), ensure_ascii=False, sort_keys=True, allow_nan=False
-        )
+        return json.dumps(dataclasses.asdict(self), ensure_ascii=False, allow_nan=False)
 
     @classmethod
     def from_json(cls, text: str) -> TraceMeta:

