@@ -130,7 +130,7 @@ WEIGHT_BOX = (0.84, 0.5)
 WEIGHT_ROOM = 1.72  # from X to the queries: trunk, box and arrow head
 ROW_MOST = 0.2  # rows of a short prompt grow no taller than this
 ROW_X_MOST = 0.36
-PATTERN_MOST = 2.3
+PATTERN_MOST = 2.4
 PATTERN_CELL_MOST = 0.42
 SCORES_MOST = 1.1
 SCORES_CELL_MOST = 0.42
@@ -313,7 +313,7 @@ def head_slots(
     )
 
 
-def shot_box(box: Box, frame: Frame, *, pad: float = 1.06) -> tuple[Box, float]:
+def shot_box(box: Box, frame: Frame, *, pad: float = 1.02) -> tuple[Box, float]:
     """What the camera must see so that a box fills the stage: the frame as a box, and its zoom.
 
     The strips for captions and provenance stay free, as in the full picture.

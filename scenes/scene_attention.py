@@ -202,14 +202,16 @@ class Attention(Stage):
                 self.dials.add(dial)
                 turning.append(TurnRow(row, values, pairs, dial))
             turns.append(LaggedStart(*turning, lag_ratio=0.12, run_time=2 * tempo.large))
-        note = Label(
-            "rotated by position (dial: first pair of channels)",
-            size=looks.note_size,
-            colour=looks.muted,
+        notes = VGroup(
+            *(
+                Label(text, size=looks.note_size, colour=looks.muted)
+                for text in ("rotated by position", "dial: the first two channels")
+            )
         )
-        note.move_to([self.frame.stage.right - note.width / 2, self.head_line, 0])
-        self.turning = Group(self.dials, note)
-        self.play(Appear(self.dials), Appear(note), run_time=tempo.small)
+        for note, box in zip(notes, (rows.query_head, rows.key_head), strict=True):
+            note.on_line(box.right - note.width / 2, self.head_line)
+        self.turning = Group(self.dials, notes)
+        self.play(Appear(self.dials), Appear(notes), run_time=tempo.small)
         self.play(*turns)
         self.hold(words=7)
 

@@ -120,7 +120,8 @@ class WeightBox(VGroup):
             fill_color=looks.background,
             fill_opacity=1.0,
         ).move_to(box.center)
-        self.symbol = Symbol(formula, size=looks.name_size, colour=colour).move_to(box.center)
+        self.symbol = Symbol(formula, size=looks.name_size, colour=colour)
+        self.symbol.move_to(box.center)
         self.shape = Label(
             f"{shape[0]} × {shape[1]}", size=looks.note_size, colour=looks.muted
         ).next_to(self.frame, [0, -1, 0], buff=0.06)

@@ -57,15 +57,14 @@ class Header(VGroup):
         x = 0.0
         for part in (self.name, self.symbol, self.shape):
             if part is not None:
-                if isinstance(part, Symbol):
-                    part.on_line(x + part.width / 2, 0)
-                else:
-                    part.move_to([x + part.width / 2, 0, 0])
+                part.on_line(x + part.width / 2, 0)
                 x += part.width + self.GAP
                 self.add(part)
 
     def stand_on(self, box: Box, *, buff: float = 0.12, align: str = "left") -> Header:
         """Place it just above a box: flush left, flush right or centered."""
+        if not self.submobjects:
+            return self
         x = {
             "left": box.left - self.get_left()[0],
             "right": box.right - self.get_right()[0],

@@ -15,7 +15,7 @@ import font_source_sans_pro
 import manimpango
 import numpy as np
 import numpy.typing as npt
-from manim import Text, VGroup, VMobject
+from manim import Text, VMobject
 from manim.mobject.text.typst_mobject import MathTypst
 
 from scenes import theme
@@ -28,6 +28,7 @@ __all__ = ["Label", "Line", "Number", "Symbol", "format_number", "format_share",
 RENDER_SIZE = 144
 WEIGHTS = ("Regular", "Semibold")
 Points = npt.NDArray[np.float64]
+RULE = 0.018  # thickness of a formula's ruled lines, at the size at which Typst sets it
 MINUS = "\N{MINUS SIGN}"
 
 
@@ -88,6 +89,11 @@ class Line(VMobject):
     def line_height(self) -> float:
         """Height of its line in scene units, as it stands now, turned or not."""
         return float(np.linalg.norm(self.points[-8] - self.points[-12]))
+
+    def on_line(self, x: float, y: float) -> Line:
+        """Put the middle of its line at (x, y), whatever its letters reach above or below."""
+        middle = (self.points[-12] + self.points[-1]) / 2
+        return self.shift([x - middle[0], y - middle[1], 0.0])
 
     def shrink_to(self, width: float) -> Line:
         """Make it no wider than ``width`` by scaling it down."""
@@ -181,46 +187,40 @@ class Number(Line):
         self._set_letters(np.concatenate(letters), 0.0, x, 0.0)
 
 
-class Symbol(VGroup):
-    """A formula set by Typst, in its mathematical font, on the baseline of a :class:`Label`.
+class Symbol(Line):
+    """A formula set by Typst, in its mathematical font.
 
     Parameters
     ----------
     formula
         Typst mathematics, such as ``"W_Q"`` or ``"K^top"``.
-    size
-        As for :class:`Label`: a symbol stands beside a label of the same size.
-    colour
-        A colour; the theme's ``ink`` by default.
+    size, colour
+        As for :class:`Label`: the formula stands beside a label of the same size.
     """
 
     def __init__(
         self, formula: str, *, size: float | None = None, colour: str | None = None, **kwargs: Any
     ) -> None:
-        looks = theme.current()
-        super().__init__(**kwargs)
-        self.formula = formula
-        self.size = looks.shape_size if size is None else size
+        super().__init__(size=size, colour=colour, **kwargs)
+        self.text = formula
         # As for labels, a leading "H" marks baseline and height and is dropped.
-        drawn = _formula(f"upright(H) {formula}").copy()
-        strut, *letters = drawn.family_members_with_points()
-        line, cap = _line_box(looks.font)
-        scale = self.size * FRAME_HEIGHT * (cap / line) / strut.height
-        baseline = strut.get_bottom()[1]
-        for letter in letters:
-            letter.scale(scale, about_point=[0.0, baseline, 0.0])
-        self.add(*letters)
-        self.set_fill(colour or looks.ink, opacity=1).set_stroke(width=0)
-        # Where the middle of the line is, whatever the letters reach: kept as an offset from the
-        # middle of the ink, which is what manim places.
-        middle = baseline + (cap - line / 2) * self.size * FRAME_HEIGHT / line
-        self.rise = float(self.get_y() - middle)
-        self.move_to([0.0, self.rise, 0.0])
+        strut, *pieces = _formula(f"upright(H) {formula}").family_members_with_points()
+        _, cap = _line_box(self.font)
+        scale, baseline = cap / strut.height, float(strut.get_bottom()[1])
+        points = np.concatenate([_outline(piece) for piece in pieces]) - [0.0, baseline, 0.0]
+        points *= scale
+        self._set_letters(points, float(points[:, 0].min()), float(points[:, 0].max()), 0.0)
 
-    def on_line(self, x: float, y: float) -> Symbol:
-        """Center it at x on the line whose middle is y, so that it shares a label's baseline."""
-        self.move_to([x, y + self.rise, 0.0])
-        return self
+
+def _outline(piece: VMobject) -> Points:
+    """Points of a filled piece of a formula; a ruled line becomes a thin filled box."""
+    if piece.fill_opacity > 0:
+        return np.asarray(piece.points)
+    start, end = piece.points[0], piece.points[-1]
+    half = np.array([0.0, RULE / 2, 0.0])
+    corners = [start - half, start + half, end + half, end - half, start - half]
+    box = VMobject().set_points_as_corners(corners)
+    return np.asarray(box.points)
 
 
 @lru_cache(maxsize=256)
