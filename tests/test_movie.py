@@ -1,7 +1,5 @@
 """The movie file: exact colours, honest tags, plays at once, and all or nothing on disk."""
 
-import resource
-from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from fractions import Fraction
 from pathlib import Path
@@ -112,15 +110,6 @@ def test_frame_of_another_size_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="frame of shape"), movie_at(tmp_path / "a.mp4") as movie:
         movie.write(np.zeros((2, 2, 4), np.uint8))
     assert not any(tmp_path.iterdir())
-
-
-@pytest.fixture
-def full_disk() -> Iterator[None]:
-    """No file may grow beyond 64 kB, which the system reports as it does a full disk."""
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, limits[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 @pytest.mark.usefixtures("full_disk")

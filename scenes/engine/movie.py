@@ -31,11 +31,14 @@ Pixels = npt.NDArray[np.uint8]
 QUEUE_LENGTH = 4
 
 # Constant quality. Chroma is coded finer than usual: in a heatmap the hue carries the number.
+# One thread: with more, the same pictures now and then give another file. Drawing is slower than
+# encoding, and the two overlap, so little is lost.
 ENCODER_OPTIONS = {
     "profile": "high",
     "preset": "veryfast",
     "tune": "animation",
     "crf": "16",
+    "threads": "1",
     "x264-params": "chroma-qp-offset=-6",
 }
 

@@ -1,0 +1,427 @@
+"""The command line: what it makes, what it says, and how it fails."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+from rich.console import Console
+from stand_in import INTERRUPTED, MISTAKEN, NOISY, SHAPES, UNSHOWABLE
+from traces import make_trace
+
+from scenes import SCENES
+from scenes.engine import cli, traces
+from scenes.engine.progress import BarMeter, LineMeter, Meter, make_meter
+
+PROJECT = Path(__file__).resolve().parent.parent
+STAND_INS = (SHAPES, NOISY, INTERRUPTED, MISTAKEN, UNSHOWABLE)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a call gave."""
+
+    code: int
+    out: str
+    err: str
+
+
+Render = Callable[..., Outcome]
+
+
+@pytest.fixture(scope="session")
+def trace_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("traces") / "made-up.safetensors"
+    make_trace().save(path)
+    return path
+
+
+@pytest.fixture
+def render(
+    tmp_path: Path,
+    trace_file: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> Render:
+    """Call the command line in an empty folder, with quick scenes and a made-up trace."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(cli, "SCENES", STAND_INS)
+    monkeypatch.setattr(traces, "EXTRACTED", tmp_path / "nothing")
+    monkeypatch.setattr(traces, "SHIPPED", trace_file)
+    before = signal.getsignal(signal.SIGTERM)
+
+    def call(*arguments: str) -> Outcome:
+        capfd.readouterr()
+        try:
+            cli.main(arguments)
+        except SystemExit as stop:
+            return Outcome(int(stop.code or 0), *capfd.readouterr())
+        finally:
+            signal.signal(signal.SIGTERM, before)
+
+    return call
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def assert_refused(outcome: Outcome, code: int, *words: str) -> None:
+    """The call failed with that code and one line that holds those words."""
+    assert outcome.code == code, outcome
+    *before, line = outcome.err.splitlines()
+    assert line.startswith("Error: "), outcome
+    assert not any(word in " ".join(before) for word in ("Error", "Traceback")), outcome
+    for word in words:
+        assert word in line
+
+
+# What it makes
+
+
+def test_name_alone_renders_the_scene(render: Render, tmp_path: Path) -> None:
+    outcome = render("scene_shapes", "--quality", "draft")
+    assert outcome.code == 0, outcome.err
+    assert outcome.out == "videos/scene_shapes.mp4\n"
+    assert files(tmp_path) == ["videos/scene_shapes.mp4"]
+    with av.open(tmp_path / "videos" / "scene_shapes.mp4") as film:
+        stream = film.streams.video[0]
+        assert (stream.width, stream.height, stream.average_rate) == (854, 480, 15)
+
+
+def test_full_hd_is_the_default(render: Render, tmp_path: Path) -> None:
+    assert render("scene_shapes", "--out", "here").code == 0
+    with av.open(tmp_path / "here" / "scene_shapes.mp4") as film:
+        stream = film.streams.video[0]
+        assert (stream.width, stream.height, stream.average_rate) == (1920, 1080, 30)
+
+
+def test_one_still(render: Render, tmp_path: Path) -> None:
+    outcome = render("scene_shapes", "--still", "travel", "--quality", "hd", "--out", "p")
+    assert outcome.code == 0, outcome.err
+    assert files(tmp_path) == ["p/scene_shapes/02_travel.png"]
+    assert Image.open(tmp_path / "p/scene_shapes/02_travel.png").size == (1280, 720)
+
+
+def test_all_stills(render: Render, tmp_path: Path) -> None:
+    assert render("scene_shapes", "--still", "all", "--quality", "draft").code == 0
+    assert files(tmp_path / "videos" / "scene_shapes") == [
+        "01_appear.png",
+        "02_travel.png",
+        "03_rest.png",
+    ]
+
+
+def test_first_token_is_drawn_on_request(render: Render, tmp_path: Path) -> None:
+    pictures = []
+    for options in ([], ["--show-first-token"]):
+        render("scene_shapes", "--still", "appear", "--quality", "draft", *options)
+        pictures.append(np.asarray(Image.open("videos/scene_shapes/01_appear.png")))
+    # The note that a token is hidden is gone.
+    assert not np.array_equal(*pictures)
+
+
+def test_layer_and_head_reach_the_picture(render: Render, tmp_path: Path) -> None:
+    pictures = []
+    for options in ([], ["--layer", "0"], ["--head", "1"]):
+        render("scene_shapes", "--still", "appear", "--quality", "draft", *options)
+        pictures.append(np.asarray(Image.open("videos/scene_shapes/01_appear.png")))
+    assert not np.array_equal(pictures[0], pictures[1])
+    assert not np.array_equal(pictures[0], pictures[2])
+
+
+# What it says
+
+
+def test_list(render: Render, tmp_path: Path) -> None:
+    outcome = render("--list", "scene_shapes")
+    assert outcome.code == 0
+    assert outcome.out.splitlines() == [
+        "scene_shapes  Stand-in scene_shapes  (0:01)",
+        "  beats    appear, travel, rest",
+        "  tensors  x, q",
+    ]
+    assert files(tmp_path) == []
+
+
+def test_list_as_json(render: Render) -> None:
+    outcome = render("--list", "--json", "scene_shapes")
+    assert outcome.code == 0
+    (scene,) = json.loads(outcome.out)
+    assert scene["name"] == "scene_shapes"
+    assert scene["title"] == "Stand-in scene_shapes"
+    assert scene["seconds"] == 1.33
+    assert scene["tensors"] == ["x", "q"]
+    assert scene["beats"][1] == {
+        "name": "travel",
+        "narration": "It moves.",
+        "start": 0.27,
+        "end": 0.89,
+    }
+
+
+def test_where_the_pictures_come_from(render: Render, trace_file: Path) -> None:
+    line = "pictures from made-up model, the trace that comes with the project"
+    assert line in render("--list", "scene_shapes").err
+    assert "pictures from" not in render("--list", "scene_shapes", "--quiet").err
+    assert "pictures from" not in render("--list", "scene_shapes", "--trace", str(trace_file)).err
+
+
+def test_users_own_trace_comes_before_the_shipped_one(
+    render: Render, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = tmp_path / "own.safetensors"
+    make_trace(n_layers=3).save(own)
+    monkeypatch.setattr(traces, "EXTRACTED", own)
+    assert f"pictures from made-up model ({own})" in render("--list", "scene_shapes").err
+
+
+def test_quiet_says_nothing(render: Render, tmp_path: Path) -> None:
+    outcome = render("scene_shapes", "--quality", "draft", "--quiet")
+    assert outcome == Outcome(0, "", "")
+    assert files(tmp_path) == ["videos/scene_shapes.mp4"]
+
+
+def test_progress_is_plain_lines_in_a_log(render: Render) -> None:
+    outcome = render("scene_shapes", "--quality", "draft")
+    lines = [line for line in outcome.err.splitlines() if line.startswith("scene_shapes: ")]
+    assert lines[-1] == "scene_shapes: 100 %, 0:00 left"
+    assert 3 <= len(lines) <= 10
+
+
+def test_progress_lines_tell_the_time_left(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    now = 100.0
+    monkeypatch.setattr("scenes.engine.progress.time.monotonic", lambda: now)
+    meter = LineMeter(total=400)
+    meter.describe("two scenes")
+    for now in (110.0, 130.0):  # noqa: B007 (read by the clock above)
+        meter.advance(30)
+    assert capfd.readouterr().err == "two scenes: 15 %, 2:50 left\n"
+
+
+def test_progress_is_one_bar_on_a_terminal(capfd: pytest.CaptureFixture[str]) -> None:
+    console = Console(force_terminal=True, stderr=True, width=80)
+    with BarMeter(total=8, console=console) as meter:
+        meter.describe("scene_shapes")
+        meter.advance(8)
+    assert "scene_shapes" in (err := capfd.readouterr().err)
+    assert "100%" in err
+
+
+def test_no_progress_when_quiet() -> None:
+    assert type(make_meter(5, quiet=True)) is Meter
+    assert type(make_meter(5, quiet=False)) is LineMeter
+
+
+# How it fails
+
+
+def test_unknown_scene_gets_a_suggestion(render: Render) -> None:
+    assert_refused(render("scene_shape"), 2, "no scene 'scene_shape'", "did you mean scene_shapes?")
+    assert_refused(render("shapes"), 2, "did you mean scene_shapes?")
+
+
+def test_unknown_beat_gets_a_suggestion(render: Render, tmp_path: Path) -> None:
+    outcome = render("scene_shapes", "--still", "travl")
+    assert_refused(outcome, 2, "no beat of scene_shapes 'travl'", "did you mean travel?")
+    assert_refused(render("scene_shapes", "--still", "zzz"), 2, "there are appear, travel, rest")
+    assert files(tmp_path) == []
+
+
+@pytest.mark.parametrize("name", cli.RESERVED)
+def test_commands_to_come_are_not_scenes(render: Render, name: str) -> None:
+    assert_refused(render(name), 2, name, "reserved")
+    assert name not in {entry.slug for entry in SCENES}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--quality", "best", "scene_shapes"], ["--quality", "'draft', 'hd', 'fullhd', '4k'"]),
+        (["--quality", "draft"], ["--all"]),
+        (["scene_shapes", "--all"], ["--all"]),
+        (["scene_shapes", "--json"], ["--list"]),
+        (["scene_shapes", "--quiet", "--verbose"], ["--quiet", "--verbose"]),
+        (["--list", "--still", "all"], ["--list", "--still"]),
+        (["scene_shapes", "--colour"], ["--colour"]),
+        (["scene_shapes", "--layer", "2"], ["--layer", "layers 0 to 1"]),
+        (["scene_shapes", "--head", "4"], ["--head", "heads 0 to 3"]),
+        (["scene_shapes", "--head", "-1"], ["--head"]),
+    ],
+    ids=lambda value: " ".join(value) if value[0].startswith(("-", "s")) else "",
+)
+def test_wrong_calls(
+    render: Render, tmp_path: Path, arguments: list[str], words: list[str]
+) -> None:
+    assert_refused(render(*arguments), 2, *words)
+    assert files(tmp_path) == []
+
+
+def test_no_arguments_show_the_help(render: Render) -> None:
+    outcome = render()
+    assert outcome.code == 2
+    assert outcome.err.startswith("Usage: render.py")
+
+
+def test_missing_trace(render: Render) -> None:
+    assert_refused(render("scene_shapes", "--trace", "none.safetensors"), 1, "none.safetensors")
+
+
+def test_damaged_trace(render: Render, tmp_path: Path, trace_file: Path) -> None:
+    (tmp_path / "cut.safetensors").write_bytes(trace_file.read_bytes()[:-100])
+    assert_refused(render("scene_shapes", "--trace", "cut.safetensors"), 1, "cut.safetensors")
+    assert files(tmp_path) == ["cut.safetensors"]
+
+
+def test_trace_that_cannot_be_shown(render: Render) -> None:
+    assert_refused(render("scene_unshowable"), 1, "scene_unshowable", "make another")
+    assert_refused(render("--list", "scene_unshowable"), 1, "make another")
+
+
+def test_folder_that_is_a_file(render: Render, tmp_path: Path) -> None:
+    (tmp_path / "taken").touch()
+    for what in ([], ["--still", "all"]):
+        outcome = render("scene_shapes", "--quality", "draft", "--out", "taken", *what)
+        assert_refused(outcome, 1, "cannot write taken/scene_shapes")
+    assert files(tmp_path) == ["taken"]
+
+
+def test_full_disk(render: Render, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    old = tmp_path / "videos" / "scene_noisy.mp4"
+    old.parent.mkdir()
+    old.write_bytes(b"the last good one")
+    request.getfixturevalue("full_disk")
+    outcome = render("scene_noisy", "--quality", "hd")
+    assert_refused(outcome, 1, "cannot write videos/scene_noisy.mp4: ")
+    assert old.read_bytes() == b"the last good one"
+    assert files(tmp_path) == ["videos/scene_noisy.mp4"]
+
+
+def test_mistake_in_a_scene_is_one_line(render: Render, tmp_path: Path) -> None:
+    outcome = render("scene_mistaken", "--quality", "draft")
+    assert_refused(outcome, 1, "scene_mistaken: RuntimeError: a mistake of two lines", "--verbose")
+    assert files(tmp_path) == []
+
+
+def test_verbose_shows_where_a_mistake_is(render: Render) -> None:
+    outcome = render("scene_mistaken", "--quality", "draft", "--verbose")
+    assert outcome.code == 1
+    assert "Traceback" in outcome.err
+    assert "stand_in.py" in outcome.err
+
+
+def test_one_failure_does_not_stop_the_others(render: Render, tmp_path: Path) -> None:
+    outcome = render("scene_unshowable", "scene_shapes", "--quality", "draft")
+    assert outcome.code == 1
+    assert "Error: scene_unshowable: this trace cannot be shown; make another" in outcome.err
+    assert outcome.out == "videos/scene_shapes.mp4\n"
+
+
+def test_interrupt_leaves_nothing(render: Render, tmp_path: Path) -> None:
+    outcome = render("scene_interrupted", "--quality", "draft")
+    assert outcome.code == 130
+    assert outcome.err.splitlines()[-1].startswith("Interrupted")
+    assert files(tmp_path) == []
+
+
+# The program itself
+
+
+def run_program(*command: str | Path, cwd: Path, **environment: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, *command],
+        cwd=cwd,
+        env=os.environ | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_runs_from_any_folder(tmp_path: Path, trace_file: Path) -> None:
+    program = run_program(
+        PROJECT / "render.py", "--list", "--json", "--trace", trace_file, cwd=tmp_path
+    )
+    out, err = program.communicate(timeout=120)
+    assert program.returncode == 0, err
+    assert [scene["name"] for scene in json.loads(out)] == [entry.slug for entry in SCENES]
+    assert files(tmp_path) == []
+
+
+def test_help_reads_without_loading_anything_heavy(tmp_path: Path) -> None:
+    script = (
+        "import sys, render\n"
+        "try: render.main(['--help'])\n"
+        "finally: print({'manim', 'numpy', 'torch'} & set(sys.modules), file=sys.stderr)\n"
+    )
+    program = run_program("-c", script, cwd=tmp_path, PYTHONPATH=str(PROJECT))
+    out, err = program.communicate(timeout=60)
+    assert (program.returncode, err) == (0, "set()\n")
+    for option in ("--all", "--list", "--json", "--quality", "--trace", "--layer", "--head"):
+        assert option in out
+    for option in ("--show-first-token", "--out", "--still", "--quiet", "--verbose"):
+        assert option in out
+    for entry in SCENES:
+        assert entry.slug in out
+
+
+def test_rendering_needs_neither_torch_nor_network_nor_settings_found_about(
+    tmp_path: Path, trace_file: Path
+) -> None:
+    (tmp_path / "manim.cfg").write_text(
+        "[CLI]\nbackground_color = WHITE\nframe_rate = 3\nmedia_dir = elsewhere\n"
+    )
+    script = f"""
+import socket, sys
+
+def refuse(*arguments):
+    raise AssertionError("the network was asked")
+
+socket.socket.connect = socket.getaddrinfo = refuse
+import render
+try:
+    render.main(["scene_attention", "--still", "all", "--quality", "draft",
+                 "--trace", {str(trace_file)!r}])
+finally:
+    print(sorted({{"torch", "transformers", "transformer_lens"}} & set(sys.modules)))
+"""
+    program = run_program("-c", script, cwd=tmp_path, PYTHONPATH=str(PROJECT))
+    out, err = program.communicate(timeout=120)
+    assert program.returncode == 0, err
+    *stills, modules = out.splitlines()
+    assert modules == "[]"
+    assert files(tmp_path) == ["manim.cfg", *stills]
+    assert Image.open(tmp_path / stills[0]).getpixel((2, 2)) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_signal_removes_what_is_unfinished(
+    tmp_path: Path, trace_file: Path, sent: signal.Signals
+) -> None:
+    program = run_program(
+        PROJECT / "render.py", "scene_attention", "--trace", trace_file, "--out", ".", cwd=tmp_path
+    )
+    deadline = time.monotonic() + 60
+    while not files(tmp_path):
+        assert time.monotonic() < deadline
+        assert program.poll() is None, program.communicate()
+        time.sleep(0.05)
+    program.send_signal(sent)
+    _, err = program.communicate(timeout=60)
+    assert program.returncode == 130
+    assert err.splitlines()[-1].startswith("Interrupted")
+    assert "Traceback" not in err
+    assert files(tmp_path) == []

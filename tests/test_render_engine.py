@@ -1,0 +1,153 @@
+"""The engine: exact time, films and stills that are whole, and nothing else left behind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from manim import config
+from PIL import Image
+from stand_in import INTERRUPTED, SHAPES
+from traces import make_trace
+
+from extract.trace import Trace
+from scenes import SceneEntry
+from scenes.engine.quality import QUALITIES, Quality
+from scenes.engine.runner import (
+    RenderOptions,
+    frame_count,
+    rehearse,
+    render_scene,
+    render_stills,
+    studio,
+)
+
+DRAFT = RenderOptions(QUALITIES["draft"])
+SECONDS = 0.27 + 0.31 + 0.31 + 0.44
+
+
+@pytest.fixture(scope="module")
+def trace() -> Trace:
+    return make_trace()
+
+
+def render(entry: SceneEntry, trace: Trace, out: Path, quality: Quality) -> tuple[Path, int]:
+    """The film, and how many frames its progress counted."""
+    counted: list[int] = []
+    with studio(quality):
+        path = render_scene(
+            entry,
+            trace=trace,
+            options=RenderOptions(quality),
+            out=out,
+            progress=counted.append,
+        )
+    return path, sum(counted)
+
+
+def pictures(path: Path) -> np.ndarray:
+    with av.open(path) as container:
+        frames = [
+            frame.to_ndarray(format="rgb24", src_colorspace="ITU709")
+            for frame in container.decode(video=0)
+        ]
+    return np.stack(frames).astype(int)
+
+
+@pytest.mark.parametrize("frame_rate", [15, 30, 7])
+def test_film_is_as_long_as_its_rehearsal(trace: Trace, tmp_path: Path, frame_rate: int) -> None:
+    quality = Quality(854, 480, frame_rate)
+    path, counted = render(SHAPES, trace, tmp_path, quality)
+    rehearsal = rehearse(SHAPES, trace, RenderOptions(quality))
+    assert rehearsal.duration == pytest.approx(SECONDS)
+    frames = len(pictures(path))
+    assert frames == counted == frame_count(rehearsal, quality)
+    assert 0 <= frames / frame_rate - SECONDS < 1 / frame_rate
+
+
+def test_beats_begin_where_the_one_before_ends(trace: Trace) -> None:
+    beats = rehearse(SHAPES, trace, DRAFT).beats
+    assert [record.name for record in beats] == ["appear", "travel", "rest"]
+    assert [record.end for record in beats] == pytest.approx([0.27, 0.89, SECONDS])
+    assert [record.start for record in beats[1:]] == [record.end for record in beats[:-1]]
+    assert beats[0].narration == f"A square appears in the picture of {trace.meta.model}."
+
+
+def test_every_frame_shows_its_own_moment(trace: Trace, tmp_path: Path) -> None:
+    """At twice the frame rate, every second frame is the same picture."""
+    slow = pictures(render(SHAPES, trace, tmp_path / "slow", Quality(854, 480, 15))[0])
+    fast = pictures(render(SHAPES, trace, tmp_path / "fast", Quality(854, 480, 30))[0])
+    difference = np.abs(slow - fast[::2][: len(slow)]).mean(axis=(1, 2, 3))
+    shift = np.abs(slow - fast[1::2][: len(slow)]).mean(axis=(1, 2, 3))
+    assert difference.max() < 1
+    assert shift.max() > 2
+
+
+def test_still_is_how_the_beat_ends_in_the_film(trace: Trace, tmp_path: Path) -> None:
+    with studio(DRAFT.quality):
+        stills = render_stills(
+            SHAPES,
+            trace=trace,
+            options=DRAFT,
+            out=tmp_path,
+            beats=["rest", "appear"],
+            progress=lambda count: None,
+        )
+    assert stills == [
+        tmp_path / "scene_shapes" / "01_appear.png",
+        tmp_path / "scene_shapes" / "03_rest.png",
+    ]
+    film = pictures(render(SHAPES, trace, tmp_path, DRAFT.quality)[0])
+    end = np.asarray(Image.open(stills[1]), dtype=int)
+    assert end.shape == (480, 854, 3)
+    assert np.abs(end - film[-1]).mean() < 1
+    assert np.abs(end - film[0]).mean() > 5
+
+
+def test_run_ends_with_the_last_wanted_still(trace: Trace, tmp_path: Path) -> None:
+    with studio(DRAFT.quality):
+        stills = render_stills(
+            INTERRUPTED,
+            trace=trace,
+            options=DRAFT,
+            out=tmp_path,
+            beats=["appear"],
+            progress=lambda count: None,
+        )
+    assert len(stills) == 1
+
+
+def test_only_the_film_is_written(
+    trace: Trace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path, _ = render(SHAPES, trace, Path("here"), DRAFT.quality)
+    assert [file for file in Path().rglob("*") if file.is_file()] == [path]
+
+
+def test_scenes_in_one_run_do_not_disturb_each_other(trace: Trace, tmp_path: Path) -> None:
+    first, _ = render(SHAPES, trace, tmp_path / "first", DRAFT.quality)
+    second, _ = render(SHAPES, trace, tmp_path / "second", DRAFT.quality)
+    assert first.read_bytes() == second.read_bytes()
+
+
+def test_studio_puts_the_settings_back() -> None:
+    before = config.pixel_width, config.frame_width, config.media_dir
+    with studio(QUALITIES["4k"]):
+        assert config.pixel_width == 3840
+        assert config.frame_width == pytest.approx(8 * 16 / 9)
+        scratch = Path(config.media_dir)
+        assert scratch.is_dir()
+    assert (config.pixel_width, config.frame_width, config.media_dir) == before
+    assert not scratch.exists()
+
+
+def test_qualities_are_the_promised_ones() -> None:
+    assert {name: (q.width, q.height, q.frame_rate) for name, q in QUALITIES.items()} == {
+        "draft": (854, 480, 15),
+        "hd": (1280, 720, 30),
+        "fullhd": (1920, 1080, 30),
+        "4k": (3840, 2160, 30),
+    }
