@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import platform
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
@@ -26,7 +26,7 @@ from extract.models import DEFAULT_GENERATED, DEFAULT_PROMPT
 from extract.refusals import refuse
 from extract.trace import SCHEMA, TOP_TOKENS, Source, Trace, TraceMeta
 
-__all__ = ["Report", "trace_model"]
+__all__ = ["Report", "attention_inputs", "trace_model"]
 
 Report = Callable[[str, int, int], None]
 """Told what is being done, and how many of how many steps of it are finished."""
@@ -375,8 +375,8 @@ def _run(plain: Any, bridge: Any, ids: Sequence[int]) -> _Run:
     error = proof.relative_error(_array(theirs[0]), logits.numpy())
     if not error <= proof.TOLERANCE:
         raise ExtractError(
-            f"{name} cannot be traced truthfully: wrapped by TransformerLens, its logits differ from "
-            f"its own by {error:.1e} (limit {proof.TOLERANCE:.0e})"
+            f"{name} cannot be traced truthfully: wrapped by TransformerLens, its logits are not "
+            f"its own (error {error:.1e}, limit {proof.TOLERANCE:.0e})"
         )
     for layer in range(n_layers):
         for hook in _NEEDED:
@@ -679,3 +679,35 @@ def _mla_weights(parts: Mapping[str, Any], shape: _Shape) -> dict[str, Floats]:
     found["g_Q"] = _array(parts["q_a_layernorm"].original_component.weight)
     found["W_UQ"] = weights["q_b_proj"][0].reshape(-1, heads, shape.d_qk)
     return found
+
+
+# The inputs alone
+
+
+def attention_inputs(
+    model: Any, layer: int, batches: Iterable[Sequence[Sequence[int]]]
+) -> Iterator[Floats]:
+    """Yield what one layer's attention receives, without running the layers above it.
+
+    Parameters
+    ----------
+    model : transformers.PreTrainedModel
+        Not changed.
+    layer : int
+    batches : iterable
+        Each one some lists of token ids, all of one length.
+
+    Yields
+    ------
+    array
+        [batch, pos, d_model], the same as ``x.L`` of a trace.
+    """
+    bridge = _bridge(_twin(model))
+    hook = f"blocks.{layer}.attn.hook_in"
+    for batch in batches:
+        with torch.inference_mode():
+            tokens = torch.tensor(batch, device=model.device)
+            _, cache = bridge.run_with_cache(
+                tokens, names_filter=hook.__eq__, stop_at_layer=layer + 1
+            )
+        yield _array(cache[hook])

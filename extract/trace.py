@@ -442,8 +442,7 @@ class Trace:
         return trace
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Validate and write: beside the target first, then renamed, so that no half-written file
-        is ever left.
+        """Validate and write: beside the target, then renamed, so that no half file is ever left.
 
         Raises
         ------
@@ -457,22 +456,14 @@ class Trace:
             raise TraceError(f"{path}: not written: {error}") from error
         tensors = {name: np.ascontiguousarray(array) for name, array in self.tensors.items()}
         data = safetensors_numpy.save(tensors, metadata={_METADATA_KEY: self.meta.to_json()})
-        beside = path.with_name(f".{path.name}.{os.getpid()}.part")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with beside.open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            beside.replace(path)
+            _write_whole(path, data)
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 reason = f"the disk is full; free {len(data) / 1e6:.0f} MB and run again"
             else:
-                reason = f"{error.strerror or error}; choose another place with --out"
+                reason = f"{error.strerror}; choose another place with --out"
             raise TraceError(f"{path}: not written: {reason}") from error
-        finally:
-            beside.unlink(missing_ok=True)
 
     # Tensors by name
 
@@ -720,6 +711,21 @@ _WEIGHT_AXES: Mapping[str, tuple[str, ...]] = {
     "W_UK": ("r", "n_heads", "d_content"),
     "W_UV": ("r", "n_heads", "d_v"),
 }
+
+
+def _write_whole(path: Path, data: bytes) -> None:
+    """Write a file that is whole or not there, whatever interrupts it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # The process number keeps two runs that write the same file out of each other's way.
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with beside.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def _validate_meta(meta: TraceMeta) -> None:
