@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from manim import Animation, Mobject, Scene
+from manim import Animation, Mobject, Scene, linear
 
 from scenes.camera import Shot, StageCamera
 from scenes.layout import Box
 from scenes.mobjects.flow import Wire
-from scenes.mobjects.heatmap import Heatmap
+from scenes.mobjects.heatmap import Heatmap, Source
 from scenes.mobjects.marks import Dial
 
 __all__ = [
@@ -24,7 +24,9 @@ __all__ = [
     "Presence",
     "Recolour",
     "Reveal",
+    "Rise",
     "Settle",
+    "SweepRows",
     "Transpose",
     "TurnRow",
     "Vanish",
@@ -244,6 +246,34 @@ class Reveal(_InPlace):
         self.heatmap.set_shown(changed)
 
 
+class Rise(_InPlace):
+    """Grow from its lower edge to its full height."""
+
+    def __init__(self, mobject: Mobject, **kwargs: Any) -> None:
+        super().__init__(mobject, introducer=True, **kwargs)
+
+    def begin(self) -> None:
+        self.full = self.mobject.points.copy()
+        super().begin()
+
+    def step(self, alpha: float) -> None:
+        foot = self.full[:, 1].min()
+        self.mobject.points = self.full.copy()
+        self.mobject.points[:, 1] = foot + alpha * (self.full[:, 1] - foot)
+
+
+class SweepRows(_InPlace):
+    """Move a frame down the rows of a heatmap, at an even pace and from row to row."""
+
+    def __init__(self, frame: Mobject, heatmap: Heatmap, **kwargs: Any) -> None:
+        super().__init__(frame, rate_func=linear, **kwargs)
+        self.heatmap = heatmap
+
+    def step(self, alpha: float) -> None:
+        rows = self.heatmap.shape[0]
+        self.mobject.move_to(self.heatmap.row(min(int(alpha * rows), rows - 1)).center)
+
+
 def in_rows(shape: tuple[int, int]) -> Array:
     """When each cell shows if rows are filled one after the other, from the left."""
     rows, columns = shape
@@ -259,7 +289,10 @@ def in_diagonals(shape: tuple[int, int]) -> Array:
 
 
 class Recolour(_InPlace):
-    """Change the numbers, the mask, or both, of a heatmap where it stands."""
+    """Change the numbers, the mask, or both, of a heatmap where it stands.
+
+    ``source`` says where the new numbers come from.
+    """
 
     def __init__(
         self,
@@ -267,15 +300,18 @@ class Recolour(_InPlace):
         *,
         values: npt.ArrayLike | None = None,
         masked: npt.ArrayLike | None = None,
+        source: Source | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(heatmap, **kwargs)
         self.heatmap = heatmap
+        self.source = source
         self.values = None if values is None else np.asarray(values, dtype=float)
         self.masked = None if masked is None else np.asarray(masked, dtype=float)
 
     def begin(self) -> None:
         self.start = self.heatmap.values.copy(), self.heatmap.masked.copy()
+        self.heatmap.source = self.source or self.heatmap.source
         super().begin()
 
     def step(self, alpha: float) -> None:

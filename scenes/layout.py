@@ -313,13 +313,14 @@ def head_slots(
     )
 
 
-def shot_box(box: Box, frame: Frame, *, pad: float = 1.02) -> tuple[Box, float]:
+def shot_box(box: Box, frame: Frame, *, pad: float = 1.02, least: float = 0.0) -> tuple[Box, float]:
     """What the camera must see so that a box fills the stage: the frame as a box, and its zoom.
 
-    The strips for captions and provenance stay free, as in the full picture.
+    The strips for captions and provenance stay free, as in the full picture. ``least`` keeps
+    the camera from going nearer than that fraction of the full picture.
     """
     stage = frame.stage
-    zoom = pad * max(box.width / stage.width, box.height / stage.height)
+    zoom = max(least, pad * max(box.width / stage.width, box.height / stage.height))
     seen = Box(
         box.x - stage.x * zoom, box.y - stage.y * zoom, frame.width * zoom, frame.height * zoom
     )
@@ -349,15 +350,21 @@ def sentence_spots(
 
 
 @dataclass(frozen=True)
-class RowSlots:
-    """Queries on the left and keys on the right, each row apart with its word."""
+class RowColumn:
+    """Rows that stand apart, each with a dial and a word on its left."""
 
-    queries: tuple[Box, ...]
-    keys: tuple[Box, ...]
-    query_words: tuple[tuple[float, float], ...]
-    key_words: tuple[tuple[float, float], ...]
-    query_head: Box
-    key_head: Box
+    rows: tuple[Box, ...]
+    words: tuple[tuple[float, float], ...]
+    dials: tuple[tuple[float, float], ...]
+    whole: Box
+
+
+@dataclass(frozen=True)
+class RowSlots:
+    """Queries on the left and keys on the right; ``dial`` is a dial's radius."""
+
+    queries: RowColumn
+    keys: RowColumn
     dial: float
 
 
@@ -365,34 +372,38 @@ def row_slots(frame: Frame, *, count: int, word_width: float) -> RowSlots:
     """Lay out the rows of queries and keys as two lists that face each other."""
     stage = frame.stage
     pitch = min(0.56, (stage.height - HEADER) / count)
-    height = pitch * 0.62
     dial = min(0.16, pitch * 0.42)
     top = stage.y - HEADER / 2 + pitch * count / 2
     half = stage.width / 2 - 0.3
 
-    def column(left: float) -> tuple[tuple[Box, ...], tuple[tuple[float, float], ...], Box]:
-        start = left + word_width + WORD_GAP + 2 * dial + WORD_GAP
+    def column(left: float) -> RowColumn:
+        word_end = left + word_width
+        start = word_end + 2 * dial + 2 * WORD_GAP
         whole = Box.of(start, left + half, top - pitch * count, top)
-        spots = row_spots(left + word_width, whole, count)
-        boxes = tuple(Box(whole.x, y, whole.width, height) for _, y in spots)
-        return boxes, spots, whole
+        spots = row_spots(word_end, whole, count)
+        return RowColumn(
+            rows=tuple(Box(whole.x, y, whole.width, pitch * 0.62) for _, y in spots),
+            words=spots,
+            dials=tuple((start - WORD_GAP - dial, y) for _, y in spots),
+            whole=whole,
+        )
 
-    queries, query_words, query_head = column(stage.left)
-    keys, key_words, key_head = column(stage.right - half)
-    return RowSlots(queries, keys, query_words, key_words, query_head, key_head, dial)
+    return RowSlots(column(stage.left), column(stage.right - half), dial)
 
 
 @dataclass(frozen=True)
 class MeetSlots:
-    """One query row above one key row, their products below, their sum beneath."""
+    """One query row above one key row, their products below, their sum beneath.
+
+    ``word`` is where the words beside the rows end.
+    """
 
     query: Box
     key: Box
     product: Box
-    query_word: tuple[float, float]
-    key_word: tuple[float, float]
-    product_word: tuple[float, float]
+    word: float
     total: tuple[float, float]
+    scale: Box
 
 
 def meet_slots(frame: Frame) -> MeetSlots:
@@ -405,15 +416,38 @@ def meet_slots(frame: Frame) -> MeetSlots:
         return Box(center, stage.y + y, width, height)
 
     query, key, product = strip(1.5), strip(0.8), strip(-0.35)
-    left = query.left - 2 * WORD_GAP
+    total = (center, stage.y - 1.45)
     return MeetSlots(
         query=query,
         key=key,
         product=product,
-        query_word=(left, query.y),
-        key_word=(left, key.y),
-        product_word=(left, product.y),
-        total=(center, stage.y - 1.45),
+        word=query.left - 2 * WORD_GAP,
+        total=total,
+        scale=Box(product.right - 0.95, total[1], 1.9, 0.14),
+    )
+
+
+@dataclass(frozen=True)
+class RemarkSlots:
+    """A close look at the scores, with lines of words to their right and a colour bar below."""
+
+    seen: Box
+    zoom: float
+    lines: tuple[tuple[float, float], ...]
+    scale: Box
+
+
+def remark_slots(slots: HeadSlots, *, count: int) -> RemarkSlots:
+    """Lay out ``count`` lines beside the scores; sizes are for a camera as near as ``zoom``."""
+    box = slots.scores
+    wide = Box.of(slots.k_t.left - 0.1, box.right + 1.75, box.bottom - 0.55, slots.k_t.top + 0.5)
+    seen, zoom = shot_box(wide, slots.frame)
+    step = 0.068 * FRAME_HEIGHT * zoom
+    return RemarkSlots(
+        seen=seen,
+        zoom=zoom,
+        lines=tuple((box.right + 0.25, box.top - 0.12 - step * i) for i in range(count)),
+        scale=Box(box.x, box.bottom - 0.22, box.width, 0.05),
     )
 
 
@@ -424,7 +458,6 @@ class SoftmaxSlots:
     row: Box
     bars: Box
     words: tuple[tuple[float, float], ...]
-    title: tuple[float, float]
     arrow: tuple[tuple[float, float], tuple[float, float]]
 
 
@@ -439,7 +472,6 @@ def softmax_slots(frame: Frame, *, count: int) -> SoftmaxSlots:
         row=row,
         bars=bars,
         words=column_spots(row.top + WORD_GAP, row, count),
-        title=(stage.x, stage.top - 0.12),
         arrow=((stage.x, row.bottom - 0.2), (stage.x, row.bottom - 0.75)),
     )
 

@@ -26,13 +26,13 @@ from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from manim import Animation, Mobject, Scene, VGroup, config, tempconfig
+from manim import DL, UR, Animation, Mobject, Scene, VGroup, config, tempconfig
 
 from extract.trace import Trace
 from scenes import theme
 from scenes.animations import MoveCamera, Presence, presence
 from scenes.camera import Shot, StageCamera, pin_to_frame
-from scenes.layout import Frame
+from scenes.layout import Box, Frame, shot_box
 from scenes.mobjects.text import Label, printable
 from scenes.view import LayerView, StageError
 
@@ -218,6 +218,18 @@ class Stage(Scene):
     def move_camera(self, shot: Shot, **kwargs: Any) -> MoveCamera:
         """An animation that takes the camera to a shot."""
         return MoveCamera(self.camera, shot, **kwargs)
+
+    def look_at(self, *subjects: Mobject | Box, least: float = 0.55, **kwargs: Any) -> MoveCamera:
+        """An animation that takes the camera near enough for some things to fill the stage.
+
+        ``least`` keeps it from going nearer than that fraction of the full picture.
+        """
+        boxes = [
+            s if isinstance(s, Box) else Box.between(s.get_corner(DL), s.get_corner(UR))
+            for s in subjects
+        ]
+        seen, _ = shot_box(Box.around(boxes), self.frame, pad=1.03, least=least)
+        return self.move_camera(Shot.of_box(seen), **kwargs)
 
     def on_show(self) -> list[Mobject]:
         """Everything on the scene that can be seen, but for what every picture says."""

@@ -103,6 +103,10 @@ class LayerView:
             transposed=transposed,
         )
 
+    def hidden_source(self, name: str, *index: int | tuple[int, int]) -> Source:
+        """Where the rows that are not drawn come from, with the index of further axes."""
+        return Source(tensor=self.trace.key(name, self.layer), index=((0, self.first), *index))
+
     def norm(self, name: str) -> Norm:
         """The norm of a family: every position and head of this layer counts.
 

@@ -196,6 +196,12 @@ class HeadPicture(Group):
         """What makes queries and keys from X."""
         return Group(self.w_q, self.w_k, self.to_q, self.to_k)
 
+    @property
+    def score_side(self) -> Group:
+        """Queries, keys and scores, with the lines between them."""
+        panels = (self.q, self.k, self.k_t, self.scores)
+        return Group(*panels, self.k_to_k_t, self.q_to_k_t, self.k_t_to_scores)
+
 
 def _pattern_word_size(count: int) -> float:
     """Text size of the words at a pattern: its cells' pitch allows no more for many tokens."""

@@ -150,12 +150,13 @@ class Heatmap(Mobject):
 
     # What a cell holds and how it looks
 
-    def set_values(self, values: npt.ArrayLike) -> Heatmap:
-        """Show other numbers, of the same shape, under the same norm."""
+    def set_values(self, values: npt.ArrayLike, norm: Norm | None = None) -> Heatmap:
+        """Show other numbers, of the same shape, under the same norm or another."""
         fresh = np.asarray(values, dtype=np.float64)
         if fresh.shape != self.shape:
             raise ValueError(f"a heatmap of shape {self.shape} cannot show {fresh.shape}")
         self.values = fresh
+        self.norm = norm or self.norm
         self._texture = None
         return self
 

@@ -146,15 +146,19 @@ class Bars(VGroup):
     norm
         Gives each bar the colour that its number has as a cell.
     box
-        As high as a share of 1; the bars divide its width.
+        As high as a share of 1; the shares divide its width.
+    count
+        How many of them have a bar, from the first; all of them by default.
     """
 
-    def __init__(self, shares: Sequence[float], norm: Norm, box: Box) -> None:
+    def __init__(
+        self, shares: Sequence[float], norm: Norm, box: Box, count: int | None = None
+    ) -> None:
         super().__init__()
         looks = theme.current()
         pitch = box.width / len(shares)
         self.bars, self.tags = VGroup(), VGroup()
-        for (x, _), share in zip(column_spots(0.0, box, len(shares)), shares, strict=True):
+        for (x, _), share in zip(column_spots(0.0, box, len(shares)), shares[:count], strict=False):
             height = max(share * box.height, 0.02)
             bar = Rectangle(
                 width=pitch * 0.62,
