@@ -74,6 +74,8 @@ class LatentLayer:
     b_O : (d_model,), optional
     content_rotation : Rotation, optional
         Rotates the queries and the expanded keys.  Possible in the naive form only.
+    score_bias : broadcasts to (n_heads, query, key)
+        Added to the scaled scores; models with ALiBi positions have one.
     """
 
     W_UK: NDArray[Any]
@@ -82,6 +84,7 @@ class LatentLayer:
     scale: float
     b_O: NDArray[Any] | None = None
     content_rotation: Rotation | None = None
+    score_bias: ArrayLike = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,7 +188,7 @@ def mla_naive(
     if layer.content_rotation is not None:
         q_used, k_used = layer.content_rotation.apply(q), layer.content_rotation.apply(k)
     q_used, k_used = _with_decoupled(q_used, k_used, decoupled)
-    scores, pattern, z = attend(q_used, k_used, v, layer.scale)
+    scores, pattern, z = attend(q_used, k_used, v, layer.scale, layer.score_bias)
     return NaiveMLA(k, v, scores, pattern, z, merge_heads(z, layer.W_O, layer.b_O))
 
 
@@ -209,7 +212,7 @@ def mla_absorbed(
     q_latent = absorb_into_query(q, layer.W_UK)
     latent_head = as_float64(kv_latent)[:, None, :]  # (position, 1, r): one head serves all
     q_used, k_used = _with_decoupled(q_latent, latent_head, decoupled)
-    scores, pattern, z_latent = attend(q_used, k_used, latent_head, layer.scale)
+    scores, pattern, z_latent = attend(q_used, k_used, latent_head, layer.scale, layer.score_bias)
     out = merge_heads(z_latent, absorb_into_output(layer.W_UV, layer.W_O), layer.b_O)
     return AbsorbedMLA(q_latent, scores, pattern, z_latent, out)
 
