@@ -15,6 +15,9 @@ Points = npt.NDArray[np.float64]
 # which nobody sees on a cell that large.
 MOST_TEXELS = 48
 
+# A picture that spreads over more frames than this is cut to what can be seen before it is drawn.
+LARGE = 1.5
+
 
 class Texture:
     """One colour per cell, with alpha, and its enlargements.
@@ -52,6 +55,38 @@ class Texture:
             self._enlarged = {size: np.asarray(rim, dtype=np.uint8)}
         return self._enlarged[size], size[0], size[1]
 
+    def seen(self, corners: Points, width: int, height: int) -> tuple[Texture, Points]:
+        """The part of it that a frame can show, with that part's corners, if it is far larger.
+
+        Going near one cell of a wall would else enlarge every cell of the wall.
+
+        Parameters
+        ----------
+        corners
+            As for :func:`paste`.
+        width, height
+            Of the frame, in pixels.
+        """
+        spread = np.ptp(corners, axis=0) / [width, height]
+        if spread.max() <= LARGE:
+            return self, corners
+        rows, columns = self.cells.shape[:2]
+        whole = np.array([[0, 0], [columns, 0], [columns, rows], [0, rows]], dtype=np.float32)
+        to_pixels = cv2.getPerspectiveTransform(whole, corners.astype(np.float32))
+        edge = np.array([[0, 0, 1], [width, 0, 1], [width, height, 1], [0, height, 1]])
+        cells = edge @ np.linalg.inv(to_pixels).T
+        if cells[:, 2].min() <= 0:  # the frame reaches beyond the horizon of the plane
+            return self, corners
+        cells = cells[:, :2] / cells[:, 2:]
+        left, top = np.clip(np.floor(cells.min(axis=0)).astype(int) - 1, 0, [columns, rows])
+        right, bottom = np.clip(np.ceil(cells.max(axis=0)).astype(int) + 1, 0, [columns, rows])
+        if left >= right or top >= bottom:
+            return self, corners
+        part = np.array([[left, top], [right, top], [right, bottom], [left, bottom]])
+        placed = np.column_stack([part, np.ones(4)]) @ to_pixels.T
+        corners = np.asarray(placed[:, :2] / placed[:, 2:])
+        return Texture(self.cells[top:bottom, left:right]), corners
+
 
 def _texels(extent: float, cells: int) -> int:
     per_cell = extent / cells
@@ -76,6 +111,7 @@ def paste(frame: Pixels, texture: Texture, corners: Points, opacity: float = 1.0
         In [0, 1].
     """
     height, width = frame.shape[:2]
+    texture, corners = texture.seen(corners, width, height)
     left, top = np.floor(corners.min(axis=0)).astype(int) - 1
     right, bottom = np.ceil(corners.max(axis=0)).astype(int) + 1
     left, top = max(left, 0), max(top, 0)
@@ -97,9 +133,6 @@ def paste(frame: Pixels, texture: Texture, corners: Points, opacity: float = 1.0
     if opacity < 1:
         drawn = cv2.convertScaleAbs(drawn, alpha=opacity)
     region = frame[top:bottom, left:right]
-    alpha = drawn[..., 3]
-    np.copyto(region, drawn, where=(alpha == 255)[..., None])
-    edge = (alpha > 0) & (alpha < 255)
-    over = drawn[edge].astype(np.uint16)
-    under = region[edge].astype(np.uint16)
-    region[edge] = over + (under * (255 - over[:, 3:]) + 127) // 255
+    # Rounded to the nearest: no product of two bytes is 255 times a half.
+    under = cv2.multiply(region, cv2.merge([255 - drawn[..., 3]] * 4), scale=1 / 255)
+    cv2.add(under, drawn, dst=region)
