@@ -33,8 +33,6 @@ Report = Callable[[str, int, int], None]
 
 Floats = npt.NDArray[np.float32]
 
-# The library writes the lowest float32 into masked scores.
-_MASKED = -1e30
 _LIBRARIES = ("torch", "transformers", "transformer-lens", "numpy")
 
 
@@ -291,9 +289,10 @@ def _bridge(model: Any) -> Any:
         return build_bridge_from_module(
             model, type(model).__name__, hf_config=model.config, model_name=type(model).__name__
         )
-    except (ValueError, AttributeError, NotImplementedError, RuntimeError, KeyError) as error:
+    except Exception as error:  # families that the library does not know fail in many ways
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise UnsupportedModelError(
-            f"TransformerLens cannot wrap {type(model).__name__}: {str(error).splitlines()[0]}"
+            f"{type(model).__name__} cannot be traced: TransformerLens cannot wrap it ({reason})"
         ) from error
 
 
@@ -577,17 +576,18 @@ class _Border:
         """Return the model's own scores, and the slopes of a linear bias on positions.
 
         Where the library does not recompute attention itself it repeats the pattern under this
-        name: then nothing is masked, and there are no scores to return.
+        name, and there are no scores to return.
         """
-        n_positions = scores.shape[-1]
-        if n_positions > 1 and not (scores[:, 0, 1:] < _MASKED).all():
+        if np.array_equal(scores, arrays["pattern"]):
             return {}
-        scores = np.tril(np.where(scores < _MASKED, 0, scores))
+        # Above the diagonal the library keeps the lowest float32 there is.
+        scores = np.tril(scores)
         if not self.alibi:
             return {"scores": scores}
         # What the dot products leave of a row is its bias.  Families anchor it at different
         # positions, which adds a constant to a row and changes nothing in its softmax.
         bias = scores - _products(arrays) * self.score_scale
+        n_positions = scores.shape[-1]
         position = np.arange(n_positions)
         slopes = (bias[:, -1, -1] - bias[:, -1, 0]) / max(n_positions - 1, 1)
         anchored = scores - bias[:, :, :1] - slopes[:, None, None] * position[None, :, None]

@@ -112,7 +112,7 @@ def _from_pretrained(where: str, spec: str, **options: str) -> tuple[Any, Any]:
         model = transformers.AutoModelForCausalLM.from_pretrained(
             where, dtype=torch.float32, **options
         )
-    except (OSError, ValueError, RuntimeError, KeyError, ImportError) as error:
+    except Exception as error:  # anything may be wrong with a model that somebody gives
         raise ExtractError(f"{spec}: {_reason(error)}") from error
     return model, tokenizer
 
@@ -145,7 +145,8 @@ def _reason(error: BaseException) -> str:
         return "the hub does not answer in time; run again, what is downloaded is kept"
     if names & {"TransportError", "ConnectionError", "HfHubHTTPError", "LocalEntryNotFoundError"}:
         return "the connection to the hub fails; run again, what is downloaded is kept"
-    return f"it cannot be loaded: {str(error).strip().splitlines()[0]}"
+    lines = str(error).strip().splitlines()
+    return f"it cannot be loaded: {lines[0] if lines else type(error).__name__}"
 
 
 def _sha256(files: Iterable[Path]) -> str:

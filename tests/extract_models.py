@@ -1,0 +1,209 @@
+"""Tiny models with random weights, one of each kind, and a tiny tokenizer.
+
+Import only after ``pytest.importorskip("torch")``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import transformers as hf
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+PROMPT = "The American flag is red, white, and"
+BOS, EOS = "<|begin|>", "<|end|>"
+SIZES: dict[str, Any] = {
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "intermediate_size": 48,
+}
+
+
+def tiny_tokenizer() -> Any:
+    """Return a byte-level tokenizer that knows the words of the default prompt."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=300,
+        special_tokens=[BOS, EOS],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator([f"{PROMPT} blue"] * 2, trainer)
+    return hf.PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token=BOS, eos_token=EOS)
+
+
+TOKENIZER = tiny_tokenizer()
+VOCABULARY = {
+    "vocab_size": len(TOKENIZER),
+    "bos_token_id": TOKENIZER.bos_token_id,
+    "eos_token_id": TOKENIZER.eos_token_id,
+}
+GPT_SIZES = {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 64} | VOCABULARY
+MLA_SIZES: dict[str, Any] = {
+    "moe_intermediate_size": 16,
+    "num_key_value_heads": 4,
+    "n_routed_experts": 4,
+    "num_experts_per_tok": 2,
+    "n_group": 1,
+    "topk_group": 1,
+    "kv_lora_rank": 12,
+    "qk_rope_head_dim": 4,
+    "qk_nope_head_dim": 8,
+    "v_head_dim": 6,
+}
+
+
+def _gpt2(**changes: Any) -> Any:
+    return hf.GPT2LMHeadModel(hf.GPT2Config(**GPT_SIZES | changes))
+
+
+def _llama(**changes: Any) -> Any:
+    return hf.LlamaForCausalLM(hf.LlamaConfig(**SIZES | VOCABULARY | changes))
+
+
+def _falcon(**changes: Any) -> Any:
+    sizes = {"multi_query": True, "new_decoder_architecture": False} | changes
+    return hf.FalconForCausalLM(hf.FalconConfig(**SIZES | VOCABULARY | sizes))
+
+
+def _deepseek(**changes: Any) -> Any:
+    sizes = SIZES | VOCABULARY | MLA_SIZES | changes
+    return hf.DeepseekV3ForCausalLM(hf.DeepseekV3Config(**sizes))
+
+
+def _neox() -> Any:
+    # Heads of 16 channels, of which a quarter rotates.
+    sizes = SIZES | VOCABULARY | {"hidden_size": 64, "rotary_pct": 0.25}
+    return hf.GPTNeoXForCausalLM(hf.GPTNeoXConfig(**sizes))
+
+
+def _bigcode() -> Any:
+    return hf.GPTBigCodeForCausalLM(hf.GPTBigCodeConfig(**GPT_SIZES | {"multi_query": True}))
+
+
+def _opt() -> Any:
+    sizes = SIZES | VOCABULARY | {"ffn_dim": 48, "word_embed_proj_dim": 32}
+    return hf.OPTForCausalLM(hf.OPTConfig(**sizes, max_position_embeddings=64))
+
+
+def _cohere() -> Any:
+    return hf.CohereForCausalLM(hf.CohereConfig(**SIZES | VOCABULARY))
+
+
+def _bloom() -> Any:
+    return hf.BloomForCausalLM(hf.BloomConfig(hidden_size=32, n_layer=2, n_head=4, **VOCABULARY))
+
+
+def _kind(attention: str, positions: str, *rotation: Any) -> tuple[Any, ...]:
+    return (attention, positions, *(rotation or (0, "")))
+
+
+KINDS: dict[str, tuple[Callable[[], Any], tuple[Any, ...]]] = {
+    "gpt2": (_gpt2, _kind("mha", "learned")),
+    "gpt-neox": (_neox, _kind("mha", "rotary", 4, "half")),
+    "llama": (_llama, _kind("mha", "rotary", 8, "half")),
+    "llama grouped": (
+        lambda: _llama(num_key_value_heads=2, head_dim=16, attention_bias=True),
+        _kind("gqa", "rotary", 16, "half"),
+    ),
+    "falcon": (_falcon, _kind("mqa", "rotary", 8, "half")),
+    "gpt-bigcode": (_bigcode, _kind("mqa", "learned")),
+    "deepseek-v3": (
+        lambda: _deepseek(q_lora_rank=16),
+        _kind("mla", "rotary", 4, "interleaved"),
+    ),
+    "deepseek-v3, plain queries": (
+        lambda: _deepseek(q_lora_rank=None, rope_interleave=False),
+        _kind("mla", "rotary", 4, "half"),
+    ),
+    "opt": (_opt, _kind("mha", "learned")),
+    "cohere": (_cohere, _kind("mha", "rotary", 8, "interleaved")),
+    "bloom": (_bloom, _kind("mha", "alibi")),
+}
+"""Name to: how to make it, and its attention, positions, rotated channels and rotary style."""
+
+
+REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
+    "mistral": (
+        lambda: hf.MistralForCausalLM(hf.MistralConfig(**SIZES | VOCABULARY, sliding_window=4)),
+        "MistralForCausalLM cannot be traced truthfully: it has sliding-window attention",
+    ),
+    "gemma2": (
+        lambda: hf.Gemma2ForCausalLM(hf.Gemma2Config(**SIZES | VOCABULARY, head_dim=8)),
+        "sliding-window attention, soft-capped scores",
+    ),
+    "gpt-oss": (
+        lambda: hf.GptOssForCausalLM(
+            hf.GptOssConfig(**SIZES | VOCABULARY, head_dim=8, num_local_experts=2)
+        ),
+        "attention sinks in the softmax",
+    ),
+    "qwen3": (
+        lambda: hf.Qwen3ForCausalLM(hf.Qwen3Config(**SIZES | VOCABULARY, head_dim=8)),
+        "normalised queries and keys",
+    ),
+    "olmo": (
+        lambda: hf.OlmoForCausalLM(hf.OlmoConfig(**SIZES | VOCABULARY, clip_qkv=1.0)),
+        "clipped queries, keys and values",
+    ),
+    "gpt-neo": (
+        lambda: hf.GPTNeoForCausalLM(
+            hf.GPTNeoConfig(
+                **VOCABULARY,
+                hidden_size=32,
+                num_layers=2,
+                num_heads=4,
+                attention_types=[[["global", "local"], 1]],
+            )
+        ),
+        "local (sliding-window) attention",
+    ),
+    "smollm3": (
+        lambda: hf.SmolLM3ForCausalLM(
+            hf.SmolLM3Config(**SIZES | VOCABULARY | {"no_rope_layers": [1, 0]}, pad_token_id=0)
+        ),
+        "layers without rotation among rotated ones",
+    ),
+    "gpt2, scaled by layer": (
+        lambda: _gpt2(scale_attn_by_inverse_layer_idx=True),
+        "scores scaled by the layer's number",
+    ),
+    "t5": (
+        lambda: hf.T5ForConditionalGeneration(
+            hf.T5Config(vocab_size=300, d_model=32, d_kv=8, d_ff=32, num_layers=2, num_heads=4)
+        ),
+        "an encoder (only decoders are traced)",
+    ),
+    "mamba": (
+        lambda: hf.MambaForCausalLM(hf.MambaConfig(**SIZES | VOCABULARY, state_size=4)),
+        "MambaForCausalLM cannot be traced",
+    ),
+    "gpt-j": (
+        lambda: hf.GPTJForCausalLM(hf.GPTJConfig(**GPT_SIZES, rotary_dim=4)),
+        "does not show how it turns queries and keys",
+    ),
+    "deepseek-v3 with biases": (
+        lambda: _deepseek(q_lora_rank=16, attention_bias=True),
+        "MLA with biases",
+    ),
+}
+"""Name to: how to make it, and what its refusal names."""
+
+
+def tiny_model(make: Callable[[], Any]) -> Any:
+    """Make a model with repeatable random weights, large enough for structure to appear."""
+    torch.manual_seed(0)
+    model = make()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.ndim > 1:
+                parameter.mul_(4)
+            else:
+                # Biases and norms of a fresh model are 0 and 1, which would hide a missing one.
+                parameter.add_(torch.randn_like(parameter) * 0.1)
+    return model.eval()
