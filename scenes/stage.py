@@ -251,23 +251,31 @@ class Stage(Scene):
 
     # What is said on every picture
 
-    def _provenance(self) -> VGroup:
-        meta, looks, stage = self.trace.meta, self.theme, self.frame.stage
-        said = [meta.model, f"layer {self.layer.layer}, head {self.head.head}"]
+    def provenance_notes(self) -> tuple[str, str]:
+        """Where the numbers are from and what is left out: small at the top left and right.
+
+        A scene whose numbers are not the trace's says so here.
+        """
+        meta = self.trace.meta
+        said = [meta.model, self.scope()]
         if meta.random_weights:
             said.insert(1, "random weights")
-        y = (self.frame.safe.top + stage.top) / 2
-        left = Label("  ·  ".join(said), size=looks.note_size, colour=looks.muted)
-        left.move_to([stage.left + left.width / 2, y, 0])
-        group = VGroup(left)
+        hidden = ""
         if self.layer.hides_first:
-            right = Label(
-                f"the beginning token {printable(meta.tokens[0])} takes part but is not drawn",
-                size=looks.note_size,
-                colour=looks.muted,
-            )
-            group.add(right.move_to([stage.right - right.width / 2, y, 0]))
-        return group
+            first = printable(meta.tokens[0])
+            hidden = f"the beginning token {first} takes part but is not drawn"
+        return "  ·  ".join(said), hidden
+
+    def _provenance(self) -> VGroup:
+        looks, stage = self.theme, self.frame.stage
+        y = (self.frame.safe.top + stage.top) / 2
+        left, right = (
+            Label(note, size=looks.note_size, colour=looks.muted)
+            for note in self.provenance_notes()
+        )
+        left.move_to([stage.left + left.width / 2, y, 0])
+        right.move_to([stage.right - right.width / 2, y, 0])
+        return VGroup(left, right)
 
 
 def _moves_camera(animation: Animation) -> bool:
