@@ -125,7 +125,7 @@ class Draw(_InPlace):
     def step(self, alpha: float) -> None:
         self.wire.line.pointwise_become_partial(self.whole, 0.0, alpha)
         if self.wire.tip is not None:
-            set_presence(self.wire.tip, float(np.clip((alpha - 0.8) / 0.2, 0.0, 1.0)))
+            set_presence(self.wire.tip, min(1.0, max(0.0, 5 * alpha - 4)))
 
 
 class MoveCamera(_InPlace):

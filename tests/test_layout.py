@@ -1,0 +1,126 @@
+"""Pure geometry: slots of one head, shots, sentences."""
+
+from __future__ import annotations
+
+from itertools import combinations, pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scenes.layout import (
+    Box,
+    Frame,
+    HeadSlots,
+    head_slots,
+    mix_slots,
+    row_slots,
+    row_spots,
+    sentence_spots,
+    shot_box,
+)
+
+FRAME = Frame(8 * 16 / 9)
+PANELS = ("x", "q", "k", "v", "k_t", "scores", "pattern", "z", "w_q", "w_k", "w_v")
+
+
+@st.composite
+def heads(draw: st.DrawFn) -> tuple[int, HeadSlots]:
+    count = draw(st.integers(2, 24))
+    return count, head_slots(
+        FRAME,
+        count=count,
+        d_model=draw(st.sampled_from([8, 64, 576, 7168])),
+        d_head=draw(st.sampled_from([4, 64, 128, 256])),
+        word_width=draw(st.floats(0.1, 1.45)),
+        pattern_word=draw(st.floats(0.1, 1.45)),
+    )
+
+
+@given(heads())
+def test_panels_of_a_head_are_inside_and_apart(head: tuple[int, HeadSlots]) -> None:
+    _, slots = head
+    boxes = {name: getattr(slots, name) for name in PANELS}
+    for name, box in boxes.items():
+        assert FRAME.stage.holds(box), name
+        assert box.width > 0, name
+        assert box.height > 0, name
+    for (first, a), (second, b) in combinations(boxes.items(), 2):
+        assert a.overlap(b) == (0.0, 0.0), (first, second)
+
+
+@given(heads())
+def test_what_has_the_same_shape_has_the_same_size(head: tuple[int, HeadSlots]) -> None:
+    _, slots = head
+    for box in (slots.k, slots.v, slots.z):
+        assert (box.width, box.height) == pytest.approx((slots.q.width, slots.q.height))
+    assert slots.z.y == pytest.approx(slots.v.y)
+    assert slots.scores.y == pytest.approx(slots.q.y)
+
+
+@given(heads())
+def test_the_border_holds_the_head_and_not_its_input(head: tuple[int, HeadSlots]) -> None:
+    _, slots = head
+    for name in PANELS[1:]:
+        assert slots.border.holds(getattr(slots, name)), name
+    assert slots.x.right < slots.border.left
+    assert slots.x.right < slots.trunk < slots.border.left
+
+
+@given(heads())
+def test_words_stand_beside_their_rows(head: tuple[int, HeadSlots]) -> None:
+    count, slots = head
+    assert len(slots.x_words) == len(slots.pattern_rows) == len(slots.pattern_columns) == count
+    for x, y in slots.pattern_rows:
+        assert x < slots.pattern.left
+        assert slots.pattern.bottom < y < slots.pattern.top
+    heights = [y for _, y in slots.x_words]
+    assert heights == sorted(heights, reverse=True)
+
+
+@given(st.integers(2, 24), st.floats(0.1, 1.45))
+def test_rows_face_each_other_without_touching(count: int, word: float) -> None:
+    slots = row_slots(FRAME, count=count, word_width=word)
+    for column in (slots.queries, slots.keys):
+        assert all(FRAME.stage.holds(row) for row in column.rows)
+        assert all(
+            a.overlap(b) == (0.0, 0.0) for a, b in zip(column.rows, column.rows[1:], strict=False)
+        )
+    assert slots.queries.whole.right < slots.keys.words[0][0] - word
+
+
+@given(st.integers(1, 25))
+def test_a_mix_fits(count: int) -> None:
+    slots = mix_slots(FRAME, count=count)
+    assert all(FRAME.stage.holds(box) for box in (*slots.rows, slots.total))
+
+
+@given(
+    st.floats(-5, 5), st.floats(-3, 3), st.floats(0.1, 8), st.floats(0.1, 5), st.floats(1.0, 1.5)
+)
+def test_a_shot_keeps_captions_and_margins_free(
+    x: float, y: float, width: float, height: float, pad: float
+) -> None:
+    box = Box(x, y, width, height)
+    seen, zoom = shot_box(box, FRAME, pad=pad)
+    assert seen.width / seen.height == pytest.approx(FRAME.width / FRAME.height)
+    stage = FRAME.stage
+    inside = Box(
+        seen.x + stage.x * zoom, seen.y + stage.y * zoom, stage.width * zoom, stage.height * zoom
+    )
+    assert inside.holds(box)
+
+
+@given(st.lists(st.floats(0.05, 3.0), min_size=1, max_size=24))
+def test_sentences_stay_in_order_and_in_the_frame(widths: list[float]) -> None:
+    spots = sentence_spots(widths, FRAME, gap=0.2, line=0.6)
+    for (x, y), width in zip(spots, widths, strict=True):
+        assert FRAME.stage.left - 1e-6 <= x - width / 2
+        assert x + width / 2 <= FRAME.stage.right + 1e-6
+        assert -3 < y < 3
+    for (x1, y1), (x2, y2) in pairwise(spots):
+        assert y2 < y1 - 0.1 or x2 > x1
+
+
+def test_row_spots_divide_a_box() -> None:
+    assert row_spots(0.0, Box(0, 0, 1, 3), 3) == ((0.0, 1.0), (0.0, 0.0), (0.0, -1.0))

@@ -1,0 +1,135 @@
+"""The stage: beats in order, narration, what every picture says."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from manim import Square, tempconfig
+from staging import play
+from traces import make_trace
+
+from scenes import SCENES
+from scenes.animations import Appear
+from scenes.stage import BeatRecord, Stage, StageSettings, beat, beat_when
+
+ROOT = Path(__file__).parents[1]
+
+
+class Story(Stage):
+    title = "A story"
+
+    def prepare(self) -> None:
+        self.square = Square(fill_opacity=1.0)
+        self.facts["word"] = "square"
+
+    @beat
+    def opening(self) -> None:
+        """This is a {word},
+        and nothing else."""
+        self.play(Appear(self.square), run_time=1.0)
+
+    @beat_when(lambda trace: trace.rotates)
+    def turning(self) -> None:
+        """Only for models that rotate."""
+        self.hold(2.0)
+
+    @beat
+    def ending(self) -> None:
+        """The end."""
+        self.hold(words=10)
+
+
+def test_beats_play_in_the_order_of_the_class_body() -> None:
+    assert Story.beat_names() == ("opening", "turning", "ending")
+    trace = make_trace(positions="learned")
+    assert Story.beat_names(trace) == ("opening", "ending")
+    pictures = play(Story, trace)
+    assert [p.record.name for p in pictures] == ["opening", "ending"]
+
+
+def test_narration_is_the_docstring_with_facts_on_one_line() -> None:
+    first, *_ = play(Story, make_trace())
+    assert first.record.narration == "This is a square, and nothing else."
+
+
+def test_times_add_up() -> None:
+    rehearsal = Story.rehearse(make_trace(positions="rotary"))
+    starts = [record.start for record in rehearsal.beats]
+    ends = [record.end for record in rehearsal.beats]
+    assert starts == [0.0, *ends[:-1]]
+    # 1 s of appearing, 2 s of holding, ten words of 0.3 s.
+    assert rehearsal.duration == pytest.approx(6.0)
+
+
+def test_a_snapshot_shows_how_the_beat_ends_without_drawing() -> None:
+    seen: list[int] = []
+
+    def look(record: BeatRecord, stage: Stage) -> None:
+        pixels = stage.snapshot()
+        seen.append(int(pixels[240, 427, 0]))
+
+    with tempconfig({"dry_run": True, "pixel_width": 854, "pixel_height": 480}):
+        Story(make_trace(), on_beat_end=look, skip_animations=True).render()
+    assert all(level == 255 for level in seen)
+
+
+def test_a_group_is_removed_with_all_its_members() -> None:
+    class Removal(Stage):
+        @beat
+        def only(self) -> None:
+            """Nothing stays."""
+            words = Square().add(Square())
+            self.add(*words.submobjects)
+            self.remove(words)
+            assert self.mobjects == [self.provenance]
+
+    play(Removal, make_trace())
+
+
+def test_the_model_is_named_on_every_picture() -> None:
+    trace = make_trace()
+    for picture in play(Story, trace):
+        assert any(trace.meta.model in item.text for item in picture.texts)
+
+
+def test_runs_are_deterministic() -> None:
+    trace = make_trace(positions="rotary")
+    entry = SCENES[0].load()
+    first, second = (play(entry, trace) for _ in range(2))
+    for a, b in zip(first, second, strict=True):
+        assert a.record == b.record
+        assert a.texts == b.texts
+        for p, q in zip(a.panels, b.panels, strict=True):
+            np.testing.assert_array_equal(p.corners, q.corners)
+            np.testing.assert_array_equal(p.heatmap.values, q.heatmap.values)
+
+
+def test_settings_reach_the_theme() -> None:
+    for name in ("dark", "light"):
+        picture = play(Story, make_trace(), StageSettings(theme=name))[0]
+        assert picture.record.name == "opening"
+
+
+def test_every_scene_says_what_it_is() -> None:
+    for entry in SCENES:
+        scene = entry.load()
+        assert scene.title == entry.title
+        assert scene.beat_names()
+        assert scene.__doc__
+
+
+def test_scenes_load_without_torch_and_from_any_folder(tmp_path: Path) -> None:
+    code = (
+        "import sys\n"
+        "from scenes import SCENES\n"
+        "[entry.load() for entry in SCENES]\n"
+        "heavy = {'torch', 'transformers', 'transformer_lens'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, check=True)
