@@ -257,7 +257,7 @@ class Stage(Scene):
         A scene whose numbers are not the trace's says so here.
         """
         meta = self.trace.meta
-        said = [meta.model, self.scope()]
+        said = [meta.model, f"layer {self.layer.layer}, head {self.head.head}"]
         if meta.random_weights:
             said.insert(1, "random weights")
         hidden = ""
