@@ -382,7 +382,7 @@ def test_rendering_needs_neither_torch_nor_network_nor_settings_found_about(
     tmp_path: Path, trace_file: Path
 ) -> None:
     (tmp_path / "manim.cfg").write_text(
-        "[CLI]\nbackground_color = WHITE\nframe_rate = 3\nmedia_dir = elsewhere\n"
+        "[CLI]\nbackground_color = WHITE\nframe_rate = 3\ntext_dir = elsewhere\n"
     )
     script = f"""
 import socket, sys

@@ -7,7 +7,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from manim import config
+from manim import Camera, Scene, Square, UpdateFromAlphaFunc, config, linear, tempconfig
 from PIL import Image
 from stand_in import INTERRUPTED, SHAPES
 from traces import make_trace
@@ -15,6 +15,7 @@ from traces import make_trace
 from extract.trace import Trace
 from scenes import SceneEntry
 from scenes.engine.quality import QUALITIES, Quality
+from scenes.engine.renderer import FilmRenderer
 from scenes.engine.runner import (
     RenderOptions,
     frame_count,
@@ -83,6 +84,35 @@ def test_every_frame_shows_its_own_moment(trace: Trace, tmp_path: Path) -> None:
     shift = np.abs(slow - fast[1::2][: len(slow)]).mean(axis=(1, 2, 3))
     assert difference.max() < 1
     assert shift.max() > 2
+
+
+class Moments(Scene):
+    """Notes how far each frame is into two animations, and where they leave the square."""
+
+    def construct(self) -> None:
+        self.square = Square()
+        self.seen: list[float] = []
+        for run_time in (0.25, 0.5):
+            note = UpdateFromAlphaFunc(self.square, self.note, rate_func=linear)
+            self.play(note, run_time=run_time)
+        self.play(self.square.animate.move_to([2, 0, 0]), run_time=0.25)
+
+    def note(self, square: Square, alpha: float) -> None:
+        self.seen.append(alpha)
+
+
+def test_animations_are_sampled_on_the_films_clock() -> None:
+    pictures: list[int] = []
+    with tempconfig({"frame_rate": 10}):
+        scene = Moments(renderer=FilmRenderer(Camera, lambda picture, n: pictures.append(n)))
+        scene.render()
+    # Frames fall at 0, 0.1 and 0.2 s, then at 0.3 ... 0.7 s of an animation that began at 0.25 s;
+    # each animation also passes its beginning and its end.
+    first, second = [0, 0, 0.4, 0.8, 1], [0, 0.1, 0.3, 0.5, 0.7, 0.9, 1]
+    assert scene.seen == pytest.approx(first + second)
+    assert sum(pictures) == 10
+    assert scene.time == pytest.approx(1.0)
+    assert scene.square.get_center() == pytest.approx([2, 0, 0])
 
 
 def test_still_is_how_the_beat_ends_in_the_film(trace: Trace, tmp_path: Path) -> None:
