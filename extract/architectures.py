@@ -27,8 +27,13 @@ from typing import Literal, NamedTuple
 __all__ = [
     "ARCHITECTURES",
     "COMPARED_GROUPS",
+    "CONTEXT_TOKENS",
     "DENSE_7B",
+    "GPUS_OF_A_NODE",
+    "GPU_BYTES",
     "MOE",
+    "V2_SAVING",
+    "V2_THROUGHPUT",
     "Architecture",
     "CacheClaim",
     "Latent",
@@ -47,6 +52,22 @@ Scheme = Literal["mha", "gqa", "mqa", "mla"]
 COMPARED_GROUPS = 8
 """Groups of the grouped-query cache that models are compared with: what Llama-3, Mistral 7B and
 DeepSeek 67B ship."""
+
+CONTEXT_TOKENS = 128 * 1024
+"""The context that DeepSeek-V2 is released for, "128K tokens" (V2 report, abstract)."""
+
+GPU_BYTES = 80 * 10**9
+"""Memory of one GPU that caches are compared with: an A100, H100 or H800 of NVIDIA's, as sold."""
+
+GPUS_OF_A_NODE = 8
+"""Of the node that DeepSeek-V2's throughput was measured on (V2 report, p. 16)."""
+
+V2_SAVING = 0.933
+"""Share of the cache that DeepSeek-V2 saves, as published; see :func:`v2_cache_claim`."""
+
+V2_THROUGHPUT = 5.76
+"""DeepSeek-V2's largest generation throughput over that of DeepSeek 67B, as published (abstract
+and p. 16).  It was measured with weights in FP8 and the cache in 6 bits: it is not MLA alone."""
 
 
 class Latent(NamedTuple):
@@ -150,6 +171,18 @@ ARCHITECTURES: tuple[Architecture, ...] = (
         d_head=128,
         d_model=4096,
         source="public copies of mistralai/Mistral-7B-v0.2, config.json",
+    ),
+    # The one key and value head is in its weights too: keys, values and queries together are
+    # 4672 = (71 + 2) x 64 wide.  Ignore the `num_kv_heads` of some copies of its configuration.
+    Architecture(
+        name="Falcon 7B",
+        scheme="mqa",
+        n_layers=32,
+        n_heads=71,
+        n_kv_heads=1,
+        d_head=64,
+        d_model=4544,
+        source="public copies of tiiuae/falcon-7b, config.json (multi_query)",
     ),
     Architecture(
         name="DeepSeek 67B",
@@ -316,6 +349,21 @@ class CacheClaim:
     bits: int
     reference_elements: int
     reference_bits: int
+
+    @property
+    def times_smaller(self) -> float:
+        """How many times smaller the new cache is, in bytes."""
+        return self.times_fewer_elements * self.times_fewer_bits
+
+    @property
+    def times_fewer_elements(self) -> float:
+        """How much of that is architecture."""
+        return self.reference_elements / self.elements
+
+    @property
+    def times_fewer_bits(self) -> float:
+        """How much of that is precision."""
+        return self.reference_bits / self.bits
 
     @property
     def saving(self) -> float:

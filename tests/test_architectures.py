@@ -11,6 +11,7 @@ from extract.architectures import (
     ARCHITECTURES,
     DENSE_7B,
     MOE,
+    V2_SAVING,
     Scheme,
     architecture,
     kv_cache_bytes,
@@ -27,6 +28,7 @@ BYTES_PER_TOKEN = {
     "Llama-3 8B": (524_288, 131_072, 16_384, 36_864, 131_072),
     "Llama-3 70B": (2_621_440, 327_680, 40_960, 92_160, 327_680),
     "Mistral 7B": (524_288, 131_072, 16_384, 36_864, 131_072),
+    "Falcon 7B": (581_632, 65_536, 8_192, 18_432, 8_192),
     "DeepSeek 67B": (3_112_960, 389_120, 48_640, 109_440, 389_120),
     "DeepSeek-V2-Lite": (221_184, 110_592, 13_824, 31_104, 31_104),
     "DeepSeek-V2": (3_932_160, 245_760, 30_720, 69_120, 69_120),
@@ -95,6 +97,10 @@ def test_the_93_percent_of_the_v2_report() -> None:
     assert (claim.reference_elements, claim.reference_bits) == (194_560, 16)
     assert round(claim.saving, 6) == 0.933388
     assert round(claim.saving_at_equal_bits, 4) == 0.8224
+    assert round(claim.saving, 3) == V2_SAVING
+    assert round(claim.times_smaller, 2) == 15.01
+    assert round(claim.times_fewer_elements, 2) == 5.63
+    assert round(claim.times_fewer_bits, 2) == 2.67
     # Figure 1(b) of the report, measured from its vector drawing, in kB per token.
     assert claim.elements * claim.bits / 8_000 == pytest.approx(25.901, rel=0.001)
     assert claim.reference_elements * claim.reference_bits / 8_000 == pytest.approx(389.111, 1e-4)
