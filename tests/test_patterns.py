@@ -1,0 +1,108 @@
+"""Measures of what a head does, on patterns where the answer is known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from extract.patterns import (
+    CRITERIA,
+    Find,
+    first_token_weight,
+    last_row_spread,
+    previous_token_weight,
+    strongest,
+)
+
+
+def one_back(count: int) -> np.ndarray:
+    """Every query looks at the token right before it."""
+    pattern = np.eye(count, k=-1)
+    pattern[0, 0] = 1
+    return pattern
+
+
+def everywhere(count: int) -> np.ndarray:
+    """Every query looks at all it may see, alike."""
+    pattern = np.tril(np.ones((count, count)))
+    return pattern / pattern.sum(axis=1, keepdims=True)
+
+
+def resting(count: int) -> np.ndarray:
+    """Every query looks at the first token."""
+    pattern = np.zeros((count, count))
+    pattern[:, 0] = 1
+    return pattern
+
+
+def itself(count: int) -> np.ndarray:
+    """Every query looks at itself."""
+    return np.eye(count)
+
+
+@pytest.mark.parametrize("count", [3, 9, 24])
+@pytest.mark.parametrize(
+    ("criterion", "made"), [("previous", one_back), ("spread", everywhere), ("sink", resting)]
+)
+def test_the_head_that_does_it_is_found(
+    criterion: str, made: Callable[[int], np.ndarray], count: int
+) -> None:
+    first, second = (f(count) for f in (one_back, everywhere, resting) if f is not made)
+    patterns = np.stack([[itself(count), first], [second, made(count)]])
+    find = strongest(patterns, criterion)
+    assert (find.layer, find.head) == (1, 1)
+    assert find.value == CRITERIA[criterion](made(count))
+
+
+def test_of_two_tokens_the_one_before_is_the_first() -> None:
+    patterns = np.stack([[itself(2), everywhere(2), resting(2)]])
+    assert strongest(patterns, "previous") == strongest(patterns, "sink") == Find(0, 2, 1.0)
+    assert strongest(patterns, "spread") == Find(0, 1, pytest.approx(0.5 * np.log(2)))
+
+
+def test_the_previous_token_is_measured_without_the_first() -> None:
+    # Rows: the first token, then all to the first, then 0.25 and 0.75 to the one before.
+    pattern = np.array([[1, 0, 0, 0], [1, 0, 0, 0], [0.75, 0.25, 0, 0], [0.2, 0, 0.75, 0.05]])
+    assert previous_token_weight(pattern) == pytest.approx(0.5)
+    assert previous_token_weight(pattern[:2, :2]) == pytest.approx(1.0)
+
+
+def test_the_spread_is_an_entropy_without_the_first_tokens_term() -> None:
+    pattern = np.zeros((5, 5))
+    pattern[-1] = [0.2, 0.2, 0.2, 0.2, 0.2]
+    assert last_row_spread(pattern) == pytest.approx(0.8 * np.log(5))
+    pattern[-1] = [0, 1, 0, 0, 0]
+    assert last_row_spread(pattern) == 0
+
+
+def test_crumbs_spread_evenly_beside_a_sink_are_not_a_wide_view() -> None:
+    wide, crumbs = np.zeros((2, 9, 9))
+    wide[-1] = [0.05, 0.3, 0.2, 0.15, 0.1, 0.08, 0.05, 0.04, 0.03]
+    crumbs[-1] = [0.92, *[0.01] * 8]
+    find = strongest(np.stack([[crumbs, wide]]), "spread")
+    assert (find.layer, find.head) == (0, 1)
+
+
+def test_the_sink_is_measured_without_the_first_row() -> None:
+    pattern = np.array([[1, 0, 0], [0.5, 0.5, 0], [0.1, 0.1, 0.8]])
+    assert first_token_weight(pattern) == pytest.approx(0.3)
+
+
+def test_the_first_of_equal_heads_is_taken() -> None:
+    patterns = np.stack([[itself(4), resting(4)], [resting(4), itself(4)]])
+    assert strongest(patterns, "sink") == Find(0, 1, 1.0)
+
+
+def test_measures_are_in_double_precision_whatever_the_patterns_are_in() -> None:
+    patterns = np.full((2, 3, 7, 7), 1 / 7, dtype=np.float32)
+    for measure in CRITERIA.values():
+        values = measure(patterns)
+        assert values.dtype == np.float64
+        assert values.shape == (2, 3)
+
+
+def test_an_unknown_measure_is_an_error() -> None:
+    with pytest.raises(KeyError):
+        strongest(np.stack([[itself(3)]]), "sideways")
