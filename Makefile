@@ -12,13 +12,14 @@ TESTS_READY := $(VENV)/.ready-tests
 # Two processes fit a small machine: each may hold torch and a model.
 TEST_PROCESSES ?= 2
 
-.PHONY: help setup test lint clean always
+.PHONY: help setup test lint trace clean always
 
 help:
 	@echo "make scene_NAME   render a scene to videos/ (see: python render.py --list)"
 	@echo "make setup        build the environment in $(VENV)"
 	@echo "make test         install what the tests need and run them"
 	@echo "make lint         check style and types"
+	@echo "make trace        extract the trace that comes with the project again"
 	@echo "make clean        remove the environment and caches; videos stay"
 
 setup: $(RENDER_READY)
@@ -39,7 +40,11 @@ test: $(TESTS_READY)
 
 lint: $(TESTS_READY)
 	$(VENV_PYTHON) -m ruff check
+	$(VENV_PYTHON) -m ruff format --check
 	$(VENV_PYTHON) -m mypy
+
+trace: $(TESTS_READY)
+	$(VENV_PYTHON) -m extract --model smollm2-packaged --out assets/traces/smollm2-135m.safetensors
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
