@@ -17,6 +17,7 @@ from scenes.mobjects.marks import Dial
 
 __all__ = [
     "Appear",
+    "Arrive",
     "Draw",
     "Follow",
     "Glide",
@@ -162,6 +163,21 @@ class Glide(_InPlace):
     def step(self, alpha: float) -> None:
         for member, start, end in self.ways:
             member.points = (1 - alpha) * start + alpha * end
+
+
+class Arrive(Glide):
+    """Come onto the scene from where a copy stands, size included: what grows out of a thing."""
+
+    def __init__(self, mobject: Mobject, origin: Mobject, **kwargs: Any) -> None:
+        super().__init__(mobject, mobject, introducer=True, **kwargs)
+        self.origin = origin
+
+    def begin(self) -> None:
+        self.target = self.mobject.copy()
+        family = zip(self.mobject.get_family(), self.origin.get_family(), strict=True)
+        for member, start in family:
+            member.points = start.points.copy()
+        super().begin()
 
 
 class Settle(_InPlace):

@@ -12,6 +12,7 @@ from traces import make_trace
 
 from scenes.animations import (
     Appear,
+    Arrive,
     Draw,
     Glide,
     MoveCamera,
@@ -69,6 +70,7 @@ MAKERS: dict[str, Callable[[Mobject], Animation]] = {
     "reveal": lambda m: Reveal(m, in_rows(m.shape)),
     "recolour": lambda m: Recolour(m, values=np.zeros(m.shape), masked=np.ones(m.shape)),
     "glide": lambda m: Glide(m, m.copy().shift([1, 0, 0])),
+    "arrive": lambda m: Arrive(m, m.copy().shift([1, 0, 0])),
     "rise": Rise,
     "turn": lambda m: TurnRow(m, m.values, np.array([[0, 1]])),
 }
@@ -81,6 +83,16 @@ def test_asking_for_an_animation_changes_nothing(make: Callable[[Mobject], Anima
     make(subject)
     for old, new in zip(before, state(subject), strict=True):
         np.testing.assert_array_equal(old, new)
+
+
+def test_what_arrives_begins_at_its_origin_and_ends_in_its_place() -> None:
+    subject = Square()
+    home, origin = subject.points.copy(), subject.copy().scale(0.5).shift([2, 0, 0])
+    motion = Arrive(subject, origin)
+    motion.begin()
+    np.testing.assert_allclose(subject.points, origin.points)
+    motion.finish()
+    np.testing.assert_allclose(subject.points, home)
 
 
 def test_a_transpose_ends_as_the_transposed_matrix_in_its_slot() -> None:
