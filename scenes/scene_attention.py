@@ -87,6 +87,7 @@ class Attention(Stage):
         """Two learned matrices turn every row into a query, what the word looks for,
         and a key, what it offers."""
         picture, tempo = self.picture, self.theme.tempo
+        picture.rotations.set_opacity(0)
         made = []
         for way, weight, panel, when in (
             (picture.to_q, picture.w_q, picture.q, in_rows),
@@ -220,6 +221,7 @@ class Attention(Stage):
         """That number is one cell of the scores: the row of the query, the column of the key."""
         picture, tempo = self.picture, self.theme.tempo
         picture.show_rotated(True)
+        picture.rotations.set_opacity(1)
         scores = picture.scores.cells.set_masked(0).set_shown(0)
         scores.set_values(
             self.head.dots, self.layer.scores_norm.scaled(1 / self.trace.meta.score_scale)

@@ -232,12 +232,13 @@ class Stage(Scene):
         return self.move_camera(Shot.of_box(seen), **kwargs)
 
     def on_show(self) -> list[Mobject]:
-        """Everything on the scene that can be seen, but for what every picture says."""
+        """Every part of the scene that can be seen, but for what every picture says."""
+        constant = set(self.provenance.get_family())
         return [
-            mobject
+            member
             for mobject in self.mobjects
-            if mobject is not self.provenance
-            and any(presence(member) > 0 for member in mobject.get_family())
+            for member in mobject.family_members_with_points()
+            if member not in constant and presence(member) > 0
         ]
 
     def dim(self, *mobjects: Mobject, to: float | None = None, **kwargs: Any) -> list[Animation]:

@@ -263,8 +263,8 @@ def test_a_wire_goes_from_start_to_end_with_right_angles() -> None:
 
 
 def test_a_weight_tells_its_shape() -> None:
-    weight = WeightBox("W_Q", (576, 64), BOX, colour=theme.current().query)
-    assert weight.shape.text == "576 × 64"
+    weight = WeightBox("W_Q", (576, 64), BOX, colour=theme.current().query, notes=["+ bias"])
+    assert [line.text for line in weight.lines] == ["576 × 64", "+ bias"]
     assert BOX.holds(bounds(weight.symbol))
 
 

@@ -90,7 +90,7 @@ class Wire(VGroup):
 
 
 class WeightBox(VGroup):
-    """The name of a weight matrix in a small box, with its shape beneath.
+    """The name of a weight matrix in a small box, with its shape beneath (``lines[0]``).
 
     Weights are never drawn as cells here: the box is a place on the way, not a picture.
 
@@ -104,10 +104,19 @@ class WeightBox(VGroup):
         Where the box stands.
     colour
         Of frame and name.
+    notes
+        What else happens on the way, in a few letters, such as "+ bias"; a line each.
     """
 
     def __init__(
-        self, formula: str, shape: tuple[int, int], box: Box, *, colour: str, **kwargs: Any
+        self,
+        formula: str,
+        shape: tuple[int, int],
+        box: Box,
+        *,
+        colour: str,
+        notes: Sequence[str] = (),
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         looks = theme.current()
@@ -122,7 +131,8 @@ class WeightBox(VGroup):
         ).move_to(box.center)
         self.symbol = Symbol(formula, size=looks.name_size, colour=colour)
         self.symbol.move_to(box.center)
-        self.shape = Label(
-            f"{shape[0]} × {shape[1]}", size=looks.note_size, colour=looks.muted
-        ).next_to(self.frame, [0, -1, 0], buff=0.06)
-        self.add(self.frame, self.symbol, self.shape)
+        self.lines = VGroup()
+        for index, text in enumerate((f"{shape[0]} × {shape[1]}", *notes)):
+            line = Label(text, size=looks.note_size, colour=looks.muted)
+            self.lines.add(line.on_line(box.x, box.bottom - 0.16 - 0.24 * index))
+        self.add(self.frame, self.symbol, self.lines)

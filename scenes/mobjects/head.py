@@ -148,9 +148,24 @@ class HeadPicture(Group):
 
     def _add_flow(self, d_model: int, d_qk: int, d_v: int) -> None:
         looks, s = theme.current(), self.slots
-        self.w_q = WeightBox("W_Q", (d_model, d_qk), s.w_q, colour=looks.query)
-        self.w_k = WeightBox("W_K", (d_model, d_qk), s.w_k, colour=looks.key)
-        self.w_v = WeightBox("W_V", (d_model, d_v), s.w_v, colour=looks.value)
+        layer = self.view.layer
+        boxes = []
+        for letter, width, box, colour in (
+            ("Q", d_qk, s.w_q, looks.query),
+            ("K", d_qk, s.w_k, looks.key),
+            ("V", d_v, s.w_v, looks.value),
+        ):
+            notes = ["+ bias"] if layer.trace.has(f"b_{letter}", layer.layer) else []
+            if layer.trace.rotates and letter != "V":
+                notes.append("rotated")
+            boxes.append(
+                WeightBox(f"W_{letter}", (d_model, width), box, colour=colour, notes=notes)
+            )
+        self.w_q, self.w_k, self.w_v = boxes
+        # Only pictures that show the rotated rows say so.
+        self.rotations = VGroup()
+        if layer.trace.rotates:
+            self.rotations.add(*(weight.lines[-1] for weight in boxes[:2]))
 
         def through(weight: WeightBox) -> VGroup:
             box = weight.frame
