@@ -22,7 +22,7 @@ from transformers.pytorch_utils import Conv1D
 from extract import proof
 from extract.errors import ExtractError, UnsupportedModelError
 from extract.featured import choose
-from extract.models import DEFAULT_GENERATED, DEFAULT_PROMPT
+from extract.models import DEFAULT_GENERATED
 from extract.refusals import refuse
 from extract.trace import SCHEMA, TOP_TOKENS, Source, Trace, TraceMeta
 
@@ -43,7 +43,7 @@ def _silent(what: str, done: int, total: int) -> None:
 def trace_model(
     model: Any,
     tokenizer: Any,
-    prompt: str = DEFAULT_PROMPT,
+    prompt: str,
     *,
     generate: int = DEFAULT_GENERATED,
     continuation: str | None = None,

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-__all__ = ["ExtractError", "UnsupportedModelError"]
+import errno
+
+__all__ = ["NO_ROOM", "ExtractError", "UnsupportedModelError"]
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What the system says when a disk is full, a quota used up or a file too large for its disk."""
 
 
 class ExtractError(Exception):

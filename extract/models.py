@@ -5,8 +5,8 @@ Needs torch and transformers, which are imported when a model is loaded and not 
 
 from __future__ import annotations
 
-import errno
 import hashlib
+import logging
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -16,7 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from extract.errors import ExtractError
+from extract.errors import NO_ROOM, ExtractError
 from extract.trace import Source
 
 __all__ = ["DEFAULT_GENERATED", "DEFAULT_MODEL", "DEFAULT_PROMPT", "PACKAGED", "Loaded", "load"]
@@ -77,8 +77,15 @@ def load(spec: str) -> Loaded:
     if path.is_absolute() or spec.startswith((".", "~")):
         raise ExtractError(f"{spec}: there is no such folder")
     model, tokenizer = _from_pretrained(spec, spec)
-    revision = getattr(model.config, "_commit_hash", None) or ""
-    return Loaded(model, tokenizer, spec, Source("hub", spec, revision))
+    return Loaded(model, tokenizer, spec, Source("hub", spec, _revision(spec)))
+
+
+def _revision(name: str) -> str:
+    """Return the commit of a model that was loaded from the hub: the folder it is cached in."""
+    from huggingface_hub import try_to_load_from_cache
+
+    file = try_to_load_from_cache(name, "config.json")
+    return Path(file).parent.name if isinstance(file, str) else ""
 
 
 def _packaged_file() -> Path:
@@ -107,6 +114,9 @@ def _from_pretrained(where: str, spec: str, **options: str) -> tuple[Any, Any]:
     import torch
     import transformers
 
+    # Warnings about every attempt and every optional part: a failure is told once, below.
+    for library in ("transformers", "huggingface_hub"):
+        logging.getLogger(library).setLevel(logging.ERROR)
     try:
         tokenizer = transformers.AutoTokenizer.from_pretrained(where, **options)
         model = transformers.AutoModelForCausalLM.from_pretrained(
@@ -127,11 +137,8 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 def _reason(error: BaseException) -> str:
     """Say in one line why a model could not be loaded, and what to do."""
     names = {kind.__name__ for link in _chain(error) for kind in type(link).__mro__}
-    if any(
-        isinstance(link, OSError) and link.errno in (errno.ENOSPC, errno.EDQUOT)
-        for link in _chain(error)
-    ):
-        return "the disk is full; free some space (see HF_HOME) and run again"
+    if any(isinstance(link, OSError) and link.errno in NO_ROOM for link in _chain(error)):
+        return "there is no room for it on the disk; free some (see HF_HOME) and run again"
     if "GatedRepoError" in names:
         return "this model asks for permission; accept its terms on the hub and run 'hf auth login'"
     if names & {"RepositoryNotFoundError", "HFValidationError"}:
@@ -142,9 +149,9 @@ def _reason(error: BaseException) -> str:
     if os.environ.get("HF_HUB_OFFLINE") and offline:
         return "it is not downloaded yet, and HF_HUB_OFFLINE is set; unset it and run again"
     if names & {"TimeoutException", "TimeoutError"}:
-        return "the hub does not answer in time; run again, what is downloaded is kept"
+        return "the hub does not answer in time; run again"
     if names & {"TransportError", "ConnectionError", "HfHubHTTPError", "LocalEntryNotFoundError"}:
-        return "the connection to the hub fails; run again, what is downloaded is kept"
+        return "the connection to the hub fails; run again"
     lines = str(error).strip().splitlines()
     return f"it cannot be loaded: {lines[0] if lines else type(error).__name__}"
 

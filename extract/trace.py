@@ -67,7 +67,6 @@ The channels that rotate are the first ``rotary_dim`` of each head, and in MLA t
 from __future__ import annotations
 
 import dataclasses
-import errno
 import json
 import math
 import os
@@ -82,6 +81,8 @@ import numpy as np
 import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 from safetensors import numpy as safetensors_numpy
+
+from extract.errors import NO_ROOM
 
 __all__ = ["SCHEMA", "TOP_TOKENS", "Featured", "Source", "Trace", "TraceError", "TraceMeta"]
 
@@ -459,8 +460,9 @@ class Trace:
         try:
             _write_whole(path, data)
         except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                reason = f"the disk is full; free {len(data) / 1e6:.0f} MB and run again"
+            if error.errno in NO_ROOM:
+                size = len(data) / 1e6
+                reason = f"there is no room for it on the disk; free {size:.1f} MB and run again"
             else:
                 reason = f"{error.strerror}; choose another place with --out"
             raise TraceError(f"{path}: not written: {reason}") from error

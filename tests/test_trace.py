@@ -383,7 +383,10 @@ def test_a_full_disk_is_one_line_and_leaves_the_older_file(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(TraceError, match="not written: the disk is full; free 0 MB and run again"):
+    with pytest.raises(
+        TraceError,
+        match=r"not written: there is no room for it on the disk; free 0\.0 MB and run again",
+    ):
         make_trace(seed=2).save(file)
     assert file.read_bytes() == older
     assert list(tmp_path.iterdir()) == [file]
