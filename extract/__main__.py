@@ -16,8 +16,13 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from extract.architectures import ARCHITECTURES, architecture
+from extract.cache_table import cache_row, cache_table
+from extract.calibration import CALIBRATION_TEXT, calibrate
 from extract.errors import ExtractError
-from extract.models import DEFAULT_GENERATED, DEFAULT_MODEL, DEFAULT_PROMPT, PACKAGED, load
+from extract.latent import add_latent, require_fit
+from extract.latent_table import latent_table
+from extract.models import DEFAULT_GENERATED, DEFAULT_MODEL, DEFAULT_PROMPT, PACKAGED, Loaded, load
 from extract.trace import Trace, TraceError
 
 __all__ = ["main"]
@@ -37,6 +42,14 @@ class OneLineErrors(click.Group):
             if ctx.params["verbose"]:
                 traceback.print_exc()
             raise click.ClickException(str(error)) from error
+
+
+_calibration = click.option(
+    "--calibration",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    default=CALIBRATION_TEXT,
+    help="The text on which a latent is fitted and measured.  [default: this project's own]",
+)
 
 
 @click.group(cls=OneLineErrors, invoke_without_command=True)
@@ -75,6 +88,13 @@ class OneLineErrors(click.Group):
     type=click.Path(path_type=Path, dir_okay=False),
     help="Where to write the trace.  [default: MODEL.safetensors in this project's assets/traces]",
 )
+@click.option(
+    "--latent/--no-latent",
+    default=True,
+    show_default=True,
+    help="Fit a latent to the featured layer's keys and values; see the sub-command.",
+)
+@_calibration
 @click.option("--verbose", is_flag=True, help="Show the traceback of an error.")
 @click.pass_context
 def main(
@@ -84,6 +104,8 @@ def main(
     out: Path | None,
     bos: str | None,
     layers: tuple[int, ...],
+    latent: bool,
+    calibration: Path,
     verbose: bool,
     **options: Any,
 ) -> None:
@@ -105,6 +127,13 @@ def main(
             report=progress.report,
             **options,
         )
+        if latent:
+            try:
+                trace = _with_latent(
+                    trace, loaded, trace.meta.featured.layer, calibration, progress
+                )
+            except ExtractError as error:
+                click.echo(f"no latent is stored: {error}", err=True)
         del loaded
         if out is None:
             short = trace.meta.source.name.rsplit("/", 1)[-1].removesuffix(".gguf")
@@ -118,6 +147,21 @@ def main(
         f"{featured.layer}, head {featured.head}; largest self-check error "
         f"{max(trace.meta.self_check.values()):.0e}; peak memory {_peak_memory() / 2**30:.2f} GiB"
     )
+
+
+def _with_latent(
+    trace: Trace,
+    loaded: Loaded,
+    layer: int,
+    calibration: Path,
+    progress: _Progress,
+    rank: int | None = None,
+) -> Trace:
+    """Fit a latent to a layer of the model that was traced."""
+    require_fit(trace, layer, rank)
+    received = calibrate(trace, loaded.model, loaded.tokenizer, layer, calibration, progress.report)
+    progress.report("fitting a latent", 0, 1)
+    return add_latent(trace, layer, received, rank)
 
 
 class _Progress:
@@ -201,6 +245,53 @@ def _listed(tokens: tuple[str, ...]) -> str:
 
 def _errors(self_check: Any) -> str:
     return ", ".join(f"{stage} {error:.0e}" for stage, error in self_check.items())
+
+
+@main.command("latent")
+@click.argument("file", metavar="TRACE", type=click.Path(path_type=Path))
+@click.option("--layer", type=int, help="A layer whose weights are stored.  [default: featured]")
+@click.option("--rank", type=int, help="Numbers to cache for each token.  [default: chosen]")
+@click.option("--model", help="Where the model is.  [default: where the trace says]")
+@_calibration
+def fit_latent(
+    file: Path, layer: int | None, rank: int | None, model: str | None, calibration: Path
+) -> None:
+    """Fit a latent to a layer's keys and values, measure it at many ranks, and store one."""
+    trace = Trace.load(file)
+    layer = trace.meta.featured.layer if layer is None else layer
+    require_fit(trace, layer, rank)
+    source = trace.meta.source
+    if model is None and source.kind not in ("hub", "package"):
+        raise ExtractError(f"say with --model where the model of this trace is ({source.name})")
+    loaded = load(model or source.name)
+    with _Progress() as progress:
+        trace = _with_latent(trace, loaded, layer, calibration, progress, rank)
+        progress.report("saving", 0, 1)
+        trace.save(file)
+        progress.report("saving", 1, 1)
+    Console().print(latent_table(trace, layer))
+
+
+@main.command()
+@click.option("--arch", metavar="NAME", help="One model only.  [default: all]")
+@click.option(
+    "--context", type=click.IntRange(min=1), default=1, show_default=True, help="Tokens cached."
+)
+@click.option(
+    "--bits", type=click.IntRange(min=1), default=16, show_default=True, help="Of each number."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def cache(arch: str | None, context: int, bits: int, as_json: bool) -> None:
+    """Print what published models' key/value caches take, and would take in other schemes."""
+    try:
+        architectures = ARCHITECTURES if arch is None else (architecture(arch),)
+    except KeyError as error:
+        raise click.BadParameter(str(error.args[0]), param_hint="--arch") from error
+    rows = [cache_row(one, bits, context) for one in architectures]
+    if as_json:
+        click.echo(json.dumps([row.as_json() for row in rows], indent=2))
+        return
+    Console().print(cache_table(rows))
 
 
 if __name__ == "__main__":

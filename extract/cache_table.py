@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
+from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -18,7 +19,7 @@ from extract.architectures import (
     v2_cache_claim,
 )
 
-__all__ = ["CacheRow", "cache_row", "cache_table", "readable_bytes"]
+__all__ = ["CacheRow", "Unit", "cache_row", "cache_table"]
 
 
 @dataclass(frozen=True)
@@ -94,34 +95,41 @@ def cache_row(arch: Architecture, bits: int = 16, n_tokens: int = 1) -> CacheRow
 
 
 def cache_table(rows: Iterable[CacheRow]) -> RenderableType:
-    """Lay the rows, all for the same bits and tokens, out as a table with its notes."""
+    """Lay the rows, all for the same bits and tokens, out as a table with its notes.
+
+    Fits 80 characters.
+    """
     rows = list(rows)
     bits, n_tokens = rows[0].bits, rows[0].n_tokens
+    unit = Unit.for_largest(max(row.mha for row in rows))
     tokens = "one token" if n_tokens == 1 else f"{n_tokens:,} tokens"
-    table = Table(title=f"Key/value cache of {tokens}, all layers, {bits} bits an element")
-    table.add_column("model")
-    for column in ("layers", "heads", "MHA", f"GQA-{COMPARED_GROUPS}", "MQA", "MLA"):
-        table.add_column(column, justify="right")
-    table.add_column("ships as")
-    table.add_column("its cache", justify="right")
-    table.add_column("MHA is", justify="right")
+    table = Table(
+        title=f"Key/value cache of {tokens}, {bits} bits an element, in {unit.name}",
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        padding=0,
+    )
+    table.add_column("model", no_wrap=True)
+    for column in ("layers x\nheads", "MHA", f"GQA-{COMPARED_GROUPS}", "MQA", "MLA"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("ships", no_wrap=True)
+    for column in ("own", "MHA /\nown"):
+        table.add_column(column, justify="right", no_wrap=True)
     for row in rows:
-        ships_as = f"GQA-{row.n_kv_heads}" if row.scheme == "gqa" else row.scheme.upper()
         table.add_row(
             row.model,
-            str(row.n_layers),
-            str(row.n_heads),
-            readable_bytes(row.mha),
-            readable_bytes(row.gqa_8),
-            readable_bytes(row.mqa),
-            readable_bytes(row.mla) + ("*" if row.mla_is_hypothetical else ""),
-            ships_as,
-            readable_bytes(row.own),
+            f"{row.n_layers} x {row.n_heads}",
+            unit.write(row.mha),
+            unit.write(row.gqa_8),
+            unit.write(row.mqa),
+            unit.write(row.mla) + ("*" if row.mla_is_hypothetical else ""),
+            f"GQA-{row.n_kv_heads}" if row.scheme == "gqa" else row.scheme.upper(),
+            unit.write(row.own),
             f"{row.mha_over_own:.2f}x",
         )
     notes = [
-        "B is bytes; kB, MB, GB and TB are powers of 1000. MHA, GQA, MQA and MLA are counted with "
-        "each model's own heads and layers; only the scheme it ships as was ever trained."
+        "MHA, GQA, MQA and MLA are counted with each model's own heads and layers; only the scheme "
+        "it ships with was ever trained."
     ]
     if any(row.mla_is_hypothetical for row in rows):
         notes.append("* hypothetical: DeepSeek's proportions, 4.5 head widths for each layer.")
@@ -137,15 +145,31 @@ def cache_table(rows: Iterable[CacheRow]) -> RenderableType:
     return Group(table, *(Text(note) for note in notes))
 
 
-def readable_bytes(count: float) -> str:
-    """Write a number of bytes: in full below ten million, then with a unit.
+class Unit(NamedTuple):
+    """What the sizes of one table are counted in, so that they can be compared at a glance.
 
-    >>> readable_bytes(70272), readable_bytes(8.59e9)
-    ('70,272 B', '8.59 GB')
+    Attributes
+    ----------
+    name : str
+    size : float
+        In bytes.
     """
-    if count < 1e7:
-        return f"{count:,.0f} B" if count == int(count) else f"{count:,.2f} B"
-    for unit, size in (("TB", 1e12), ("GB", 1e9)):
-        if count >= size:
-            return f"{count / size:.2f} {unit}"
-    return f"{count / 1e6:.2f} MB"
+
+    name: str
+    size: float
+
+    @classmethod
+    def for_largest(cls, count: float) -> Unit:
+        """Choose a unit for sizes of up to `count` bytes."""
+        if count < 1e7:
+            return cls("bytes", 1)
+        return cls("MB (1e6 bytes)", 1e6) if count < 1e10 else cls("GB (1e9 bytes)", 1e9)
+
+    def write(self, count: float) -> str:
+        """Write a number of bytes in this unit, whole bytes without decimals.
+
+        >>> Unit("bytes", 1).write(70272), Unit("GB (1e9 bytes)", 1e9).write(8.59e9)
+        ('70,272', '8.59')
+        """
+        amount = count / self.size
+        return f"{amount:,.0f}" if self.size == 1 and amount.is_integer() else f"{amount:,.2f}"

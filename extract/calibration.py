@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from extract.errors import ExtractError
-from extract.latent import Calibration, CalibrationText, refuse_true_mla
+from extract.latent import Calibration, CalibrationText
 from extract.low_rank import Moments
 from extract.proof import relative_error
 from extract.trace import Trace
@@ -34,7 +34,7 @@ FITTED_SHARE = 0.8
 PASSAGE = 32
 """How many tokens are read at a time, about the length of a prompt."""
 
-_BATCH = 8
+_BATCH = 32
 _SAME_MODEL = 1e-3
 
 
@@ -64,12 +64,10 @@ def calibrate(
     Raises
     ------
     ExtractError
-        If the text cannot be read or is too short, if the model has latents of its own, or if it is
-        not the model of the trace.
+        If the text cannot be read or is too short, or if it is not the model of the trace.
     """
     from extract.capture import attention_inputs
 
-    refuse_true_mla(trace)
     try:
         content = text.read_bytes()
         ids = tokenizer(content.decode("utf-8"), add_special_tokens=False)["input_ids"]
@@ -89,7 +87,9 @@ def calibrate(
             "something else for the prompt"
         )
     start = list(trace.meta.token_ids[: trace.meta.has_bos])
-    parts = [_batches(start, part) for part in (ids[:n_fitted], ids[n_fitted:])]
+    n_positions = getattr(model.config, "max_position_embeddings", None) or math.inf
+    n_passage = int(min(PASSAGE, n_positions - len(start)))
+    parts = [_batches(start, part, n_passage) for part in (ids[:n_fitted], ids[n_fitted:])]
     total = sum(len(part) for part in parts)
     fitted, held_out = (
         Moments.of(_reported(attention_inputs(model, layer, part), done, total, report))
@@ -101,15 +101,15 @@ def calibrate(
         sha256=hashlib.sha256(content).hexdigest(),
         n_fitted=fitted.count,
         n_held_out=held_out.count,
-        n_passage=PASSAGE,
+        n_passage=n_passage,
     )
     return Calibration(described, fitted, held_out)
 
 
-def _batches(start: list[int], ids: Sequence[int]) -> list[list[list[int]]]:
+def _batches(start: list[int], ids: Sequence[int], n_passage: int) -> list[list[list[int]]]:
     """Cut tokens into passages that begin with `start`, and put passages of one length together."""
-    passages = [start + list(ids[i : i + PASSAGE]) for i in range(0, len(ids), PASSAGE)]
-    n_whole = len(ids) // PASSAGE
+    passages = [start + list(ids[i : i + n_passage]) for i in range(0, len(ids), n_passage)]
+    n_whole = len(ids) // n_passage
     batches = [passages[i : min(i + _BATCH, n_whole)] for i in range(0, n_whole, _BATCH)]
     return batches + [passages[n_whole:]] * (n_whole < len(passages))
 

@@ -53,7 +53,7 @@ __all__ = [
     "fitted_latent",
     "ladder_ranks",
     "latent_report",
-    "refuse_true_mla",
+    "require_fit",
 ]
 
 ERROR_TARGET = 0.25
@@ -217,13 +217,34 @@ def ladder_ranks(full_rank: int) -> tuple[int, ...]:
 # --- Into the trace -------------------------------------------------------------------------------
 
 
-def refuse_true_mla(trace: Trace) -> None:
-    """Raise ExtractError if the model has latents of its own: then there is none to fit."""
-    if trace.meta.attention == "mla":
+def require_fit(trace: Trace, layer: int, rank: int | None = None) -> None:
+    """Check that a latent of that rank can be fitted to a layer.
+
+    Raises
+    ------
+    ExtractError
+        If the model has latents of its own, no such layer, or no latent of that rank.
+    TraceError
+        If the trace does not hold the layer's weights.
+    """
+    meta = trace.meta
+    if meta.attention == "mla":
         raise ExtractError(
-            f"{trace.meta.model} has latents of its own (multi-head latent attention): "
+            f"{meta.model} has latents of its own (multi-head latent attention): "
             "there is none to fit"
         )
+    if not 0 <= layer < meta.n_layers:
+        raise ExtractError(f"there is no layer {layer}; this model has 0 to {meta.n_layers - 1}")
+    full_rank = _weights(trace, layer).full_rank
+    if rank is not None and not 1 <= rank <= full_rank:
+        raise ExtractError(
+            f"a latent of layer {layer} can have a rank of 1 to {full_rank}, not {rank}"
+        )
+
+
+def _weights(trace: Trace, layer: int) -> KeyValueWeights:
+    W_K, W_V = (as_float64(trace.weights(name, layer)) for name in ("W_K", "W_V"))
+    return KeyValueWeights(W_K, W_V)
 
 
 def add_latent(
@@ -243,19 +264,11 @@ def add_latent(
 
     Raises
     ------
-    ExtractError
-        If the model has latents of its own, or none of that rank is possible.
-    TraceError
-        If the trace does not hold the layer's weights.
+    ExtractError, TraceError
+        See `require_fit`.
     """
-    refuse_true_mla(trace)
-    weights = KeyValueWeights(
-        as_float64(trace.weights("W_K", layer)), as_float64(trace.weights("W_V", layer))
-    )
-    if rank is not None and not 1 <= rank <= weights.full_rank:
-        raise ExtractError(
-            f"a latent of layer {layer} can have a rank of 1 to {weights.full_rank}, not {rank}"
-        )
+    require_fit(trace, layer, rank)
+    weights = _weights(trace, layer)
     biased = any(trace.has(name, layer) for name in ("b_K", "b_V", "b_O"))
     centre = calibration.fitted.mean if biased else np.zeros(trace.meta.d_model)
     prompt = Moments.of([trace.get("x", layer)[: trace.meta.n_prompt]])

@@ -2,37 +2,44 @@
 
 from __future__ import annotations
 
+from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from extract.latent import Moved, latent_report
-from extract.low_rank import Errors
 from extract.trace import Trace
 
 __all__ = ["latent_table"]
 
 
 def latent_table(trace: Trace, layer: int) -> RenderableType:
-    """Lay out what was measured for a layer's latent, with the chosen rank marked."""
+    """Lay out what was measured for a layer's latent, with the chosen rank marked.
+
+    Fits 80 characters.
+    """
     report = latent_report(trace, layer)
-    table = Table(title=f"Latents of layer {layer}: errors of K and V together, and of each")
-    table.add_column("rank", justify="right")
-    for column in ("text", "held out", "prompt"):
-        table.add_column(f"fit: {column}", justify="right")
-    for column in ("held out", "prompt"):
-        table.add_column(f"weight SVD: {column}", justify="right")
-    table.add_column("pattern moves", justify="right")
+    table = Table(
+        title=f"Latents of layer {layer}: what they lose at each rank",
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        padding=0,
+    )
+    for column in ("rank", "text", "held\nout", "K", "V", "prompt", "K", "V"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for column in ("SVD:\nheld\nout", "SVD:\nprompt", "pattern\nmoves", "worst\nrow"):
+        table.add_column(column, justify="right", no_wrap=True)
     for rung in report.ladder:
-        table.add_row(
-            f"{'> ' if rung.rank == report.rank else ''}{rung.rank}",
-            _errors(rung.fit.calibration),
-            _errors(rung.fit.held_out),
-            _errors(rung.fit.prompt),
-            _errors(rung.weight_svd.held_out),
-            _errors(rung.weight_svd.prompt),
-            _moved(rung.latent_moves_content),
+        fit, plain, moved = rung.fit, rung.weight_svd, rung.latent_moves_content
+        numbers = (
+            fit.calibration.balanced,
+            *(fit.held_out.balanced, fit.held_out.k, fit.held_out.v),
+            *(fit.prompt.balanced, fit.prompt.k, fit.prompt.v),
+            *(plain.held_out.balanced, plain.prompt.balanced),
+            *(moved.mean, moved.worst),
         )
+        mark = "> " if rung.rank == report.rank else ""
+        table.add_row(f"{mark}{rung.rank}", *(f"{number:.3f}" for number in numbers))
     text, chosen = report.calibration, report.chosen
     reason = (
         "as given"
@@ -42,9 +49,10 @@ def latent_table(trace: Trace, layer: int) -> RenderableType:
     notes = [
         f"> Rank {report.rank} is stored, {reason}: {report.rank} numbers cached for each token "
         f"instead of {report.n_cached}; rank {report.full_rank} loses nothing.",
-        f"Errors are relative: balanced (K, V). {text.name}: {text.n_fitted:,} inputs fitted, "
-        f"{text.n_held_out:,} held out, read {text.n_passage} tokens at a time.",
-        "Patterns move by total variation, mean (worst row), over the prompt.",
+        "Errors are relative: of K and V balanced, and of each; SVD is that of the weights alone. "
+        "Patterns move by total variation, over the rows of the prompt.",
+        f"{text.name}: {text.n_fitted:,} inputs fitted, {text.n_held_out:,} held out, read "
+        f"{text.n_passage} tokens at a time.",
     ]
     if trace.rotates:
         notes.append(
@@ -56,9 +64,5 @@ def latent_table(trace: Trace, layer: int) -> RenderableType:
     return Group(table, *(Text(note) for note in notes))
 
 
-def _errors(errors: Errors) -> str:
-    return f"{errors.balanced:.3f} ({errors.k:.2f}, {errors.v:.2f})"
-
-
 def _moved(moved: Moved) -> str:
-    return f"{moved.mean:.3f} ({moved.worst:.2f})"
+    return f"{moved.mean:.3f} (worst row {moved.worst:.3f})"

@@ -158,7 +158,7 @@ class Basis:
     balance : (columns,)
         The diagonal of D.
     directions : (columns, full_rank)
-        V: orthonormal columns, in the balanced scale.
+        V: orthonormal columns, in the balanced scale; the largest entry of each is positive.
     singular_values : (full_rank,)
         Falling.
     """
@@ -218,8 +218,12 @@ def weight_basis(weights: KeyValueWeights, balance: Array) -> Basis:
 def _basis(weights: KeyValueWeights, root: Array, balance: Array) -> Basis:
     """Decompose ``S W D``, where `root` is S."""
     balanced = root @ (weights.joint * balance)
-    _, singular_values, directions = np.linalg.svd(balanced, full_matrices=False)
-    return Basis(weights, balance, directions.T, singular_values)
+    _, singular_values, transposed = np.linalg.svd(balanced, full_matrices=False)
+    directions = transposed.T
+    # A direction and its opposite serve alike: choose, so that pictures look the same everywhere.
+    largest = np.abs(directions).argmax(axis=0)
+    signs = np.sign(directions[largest, np.arange(directions.shape[1])])
+    return Basis(weights, balance, directions * signs, singular_values)
 
 
 def _energies(columns: Array, gram: Array) -> Array:

@@ -19,7 +19,7 @@ from extract.architectures import (
     latent_of,
     v2_cache_claim,
 )
-from extract.cache_table import cache_row, cache_table, readable_bytes
+from extract.cache_table import Unit, cache_row, cache_table
 
 # Bytes per token at 16 bits: as multi-head, with 8 groups, multi-query, latent, and as shipped.
 BYTES_PER_TOKEN = {
@@ -156,7 +156,7 @@ def test_the_caches_of_table_9_are_those_of_the_published_models() -> None:
 
 
 def printed(*names: str, bits: int = 16, n_tokens: int = 1) -> str:
-    console = Console(width=200)
+    console = Console(width=80)
     with console.capture() as capture:
         console.print(cache_table(cache_row(architecture(n), bits, n_tokens) for n in names))
     return capture.get()
@@ -164,15 +164,21 @@ def printed(*names: str, bits: int = 16, n_tokens: int = 1) -> str:
 
 def test_the_table_shows_exact_bytes_per_token() -> None:
     line = next(line for line in printed("DeepSeek-V3/R1").splitlines() if "V3/R1" in line)
-    assert "3,997,696 B" in line
-    assert "70,272 B" in line
-    assert "56.89x" in line
+    sizes = ["3,997,696", "249,856", "31,232", "70,272", "MLA", "70,272", "56.89x"]
+    assert line.split() == ["DeepSeek-V3/R1", "61", "x", "128", *sizes]
+
+
+@pytest.mark.parametrize("n_tokens", [1, 1000, 131_072, 1_000_000])
+def test_the_table_is_whole_on_a_narrow_screen(n_tokens: int) -> None:
+    text = printed(*BYTES_PER_TOKEN, n_tokens=n_tokens)
+    assert "…" not in text
+    assert max(map(len, text.splitlines())) <= 80
 
 
 def test_the_table_marks_what_is_hypothetical() -> None:
     mixed = printed("Llama-3 8B", "DeepSeek-V3/R1")
-    assert "36,864 B*" in mixed
-    assert "70,272 B*" not in mixed
+    assert "36,864*" in mixed
+    assert "70,272*" not in mixed
     assert "* hypothetical" in mixed
     assert "hypothetical" not in printed("DeepSeek-V3/R1")
 
@@ -183,14 +189,15 @@ def test_the_table_explains_the_93_percent() -> None:
 
 
 def test_a_single_model_comes_with_its_source() -> None:
-    source = architecture("GPT-2 small").source
+    source = f"Source: {architecture('GPT-2 small').source}."
     assert source in printed("GPT-2 small")
-    assert source not in printed("GPT-2 small", "Llama-3 8B")
+    assert "Source: " not in printed("GPT-2 small", "Llama-3 8B")
 
 
 def test_the_title_says_tokens_and_bits() -> None:
-    assert "of one token, all layers, 16 bits" in printed("GPT-2 small")
-    assert "of 4,096 tokens, all layers, 8 bits" in printed("GPT-2 small", bits=8, n_tokens=4096)
+    assert "of one token, 16 bits an element, in bytes" in printed("GPT-2 small")
+    many = " ".join(printed("GPT-2 small", bits=8, n_tokens=4096).split())
+    assert "of 4,096 tokens, 8 bits an element, in MB" in many
 
 
 def test_the_table_names_the_groups_a_model_ships_with() -> None:
@@ -209,14 +216,17 @@ def test_a_row_is_plain_json() -> None:
 
 
 @pytest.mark.parametrize(
-    ("count", "text"),
+    ("largest", "count", "text", "name"),
     [
-        (0.75, "0.75 B"),
-        (3_997_696, "3,997,696 B"),
-        (52_000_000, "52.00 MB"),
-        (16 * 2**30, "17.18 GB"),
-        (1.5e12, "1.50 TB"),
+        (9_999_999, 3_997_696, "3,997,696", "bytes"),
+        (9_999_999, 0.75, "0.75", "bytes"),
+        (1e7, 4_000_000, "4.00", "MB (1e6 bytes)"),
+        (1e10, 16 * 2**30, "17.18", "GB (1e9 bytes)"),
+        (1e13, 2e12, "2,000.00", "GB (1e9 bytes)"),
     ],
 )
-def test_bytes_are_readable(count: float, text: str) -> None:
-    assert readable_bytes(count) == text
+def test_sizes_of_one_table_share_a_unit(
+    largest: float, count: float, text: str, name: str
+) -> None:
+    unit = Unit.for_largest(largest)
+    assert (unit.name, unit.write(count)) == (name, text)

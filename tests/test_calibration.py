@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from traces import make_trace
 
 from extract.calibration import CALIBRATION_TEXT, FITTED_SHARE, PASSAGE, calibrate
 from extract.errors import ExtractError
@@ -39,9 +38,11 @@ class Bytes:
         return chr(token)
 
 
-def tiny_gpt2(seed: int = 0) -> Any:
+def tiny_gpt2(seed: int = 0, n_positions: int = 64) -> Any:
     torch.manual_seed(seed)
-    config = transformers.GPT2Config(n_embd=8, n_head=2, n_layer=3, n_positions=64, vocab_size=256)
+    config = transformers.GPT2Config(
+        n_embd=8, n_head=2, n_layer=3, n_positions=n_positions, vocab_size=256
+    )
     return transformers.GPT2LMHeadModel(config)
 
 
@@ -103,6 +104,7 @@ def test_what_the_layer_receives_is_added_up(
         np.testing.assert_allclose(moments.gram, x.T @ x, rtol=1e-4, atol=1e-3)
     assert calibration.text.name == "words.txt"
     assert len(calibration.text.sha256) == 64
+    assert calibration.text.n_passage == PASSAGE
 
 
 def test_a_text_of_whole_passages_has_no_empty_one(
@@ -155,9 +157,14 @@ def test_an_unreadable_text_is_refused(
             calibrate(trace_of(True), model, Bytes(), 0, path)
 
 
-def test_true_mla_is_refused_before_anything_is_read() -> None:
-    with pytest.raises(ExtractError, match="has latents of its own"):
-        calibrate(make_trace(positions="rotary", mla=True), None, None, 0, Path("missing.txt"))
+def test_passages_fit_a_model_with_few_positions(tmp_path: Path) -> None:
+    from extract.capture import trace_model
+
+    model = tiny_gpt2(n_positions=10)
+    trace = trace_model(model, Bytes(), "A flag", generate=0, bos=True)
+    calibration = calibrate(trace, model, Bytes(), 0, written(tmp_path, "x" * 100))
+    assert calibration.text.n_passage == 9
+    assert calibration.fitted.count == 80 + 9  # nine passages, each with a first token
 
 
 # --- The packaged model ---------------------------------------------------------------------------

@@ -226,6 +226,14 @@ def test_inputs_that_do_not_fill_the_space_can_be_fitted() -> None:
     assert basis.errors(2, case.gram).balanced > 1e-2
 
 
+def test_directions_do_not_flip_between_machines() -> None:
+    """A decomposition leaves the sign of each direction open."""
+    case = random_case()
+    basis = activation_basis(case.weights, case.gram, case.balance)
+    largest = np.abs(basis.directions).argmax(axis=0)
+    assert (basis.directions[largest, np.arange(10)] > 0).all()
+
+
 def test_large_values_do_not_push_the_keys_aside() -> None:
     case = random_case(rank=4)
     loud = Case(KeyValueWeights(case.weights.W_K, 30 * case.weights.W_V), case.x, 4)
@@ -287,6 +295,15 @@ def test_a_latent_of_full_rank_is_the_layer_itself(kind: str) -> None:
         np.testing.assert_allclose(attention.pattern, before.get("pattern", layer), **STORED)
         np.testing.assert_allclose(attention.out, before.get("out", layer), **STORED)
     assert latent_report(after, layer).error_balanced < 1e-6
+
+
+def test_with_rotation_a_latent_of_full_rank_gives_the_content_only_pattern() -> None:
+    """The key bias that was dropped is the same for every key, so that no row changes."""
+    _, after, _ = with_latent(rank=32, positions="rotary", biases=True)
+    latent = fitted_latent(after, 1)
+    absorbed = mla_absorbed(after.get("q", 1), latent.kv_latent, latent.layer)
+    content = content_pattern(after, 1, after.get("k", 1))
+    np.testing.assert_allclose(absorbed.pattern, content, **STORED)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -470,6 +487,12 @@ def test_impossible_ranks_are_refused(rank: int) -> None:
         with_latent(rank=rank)
 
 
+def test_a_layer_that_is_not_there_is_refused() -> None:
+    trace = make_trace()
+    with pytest.raises(ExtractError, match="there is no layer 2; this model has 0 to 1"):
+        add_latent(trace, 2, calibrated(trace, 1))
+
+
 def test_a_layer_without_weights_is_refused() -> None:
     trace = make_trace()
     with pytest.raises(TraceError, match=r"does not hold the weights of layer 0; add them with"):
@@ -502,7 +525,7 @@ def test_a_damaged_report_is_refused(damage: str) -> None:
 
 def printed(**options: Any) -> str:
     _, after, _ = with_latent(**options)
-    console = Console(width=200)
+    console = Console(width=80)
     with console.capture() as capture:
         console.print(latent_table(after, after.meta.featured.layer))
     return capture.get()
@@ -514,20 +537,34 @@ def test_the_ladder_is_printed_with_the_chosen_rank_marked() -> None:
     assert len(marked) == 1
     assert "> 8" not in text
     assert all(f" {rank} " in text for rank in ladder_ranks(32))
-    assert "Rank 6 is stored, as given: 6 numbers cached for each token instead of 64" in text
+    words = " ".join(text.split())
+    assert "Rank 6 is stored, as given: 6 numbers cached for each token instead of 64" in words
 
 
 def test_the_printed_errors_are_the_reports() -> None:
     _, after, _ = with_latent(rank=6)
-    errors = latent_report(after, 1).chosen.fit.held_out
+    rung = latent_report(after, 1).chosen
+    fit, plain = rung.fit, rung.weight_svd
+    expected = [fit.calibration.balanced]
+    for errors in (fit.held_out, fit.prompt):
+        expected += [errors.balanced, errors.k, errors.v]
+    expected += [plain.held_out.balanced, plain.prompt.balanced]
+    expected += [rung.latent_moves_content.mean, rung.latent_moves_content.worst]
     line = next(line for line in printed(rank=6).splitlines() if "> 6" in line)
-    assert f"{errors.balanced:.3f} ({errors.k:.2f}, {errors.v:.2f})" in line
+    assert line.split()[2:] == [f"{number:.3f}" for number in expected]
 
 
 def test_the_target_of_a_chosen_rank_is_printed() -> None:
-    assert "the smallest whose held-out error is at most 0.25" in printed()
+    words = " ".join(printed().split())
+    assert "the smallest whose held-out error is at most 0.25" in words
 
 
 def test_content_only_patterns_are_named_where_the_model_rotates() -> None:
-    assert "Dropping the rotation alone moves them" in printed(positions="rotary")
+    assert "Dropping the rotation alone" in " ".join(printed(positions="rotary").split())
     assert "rotation" not in printed()
+
+
+def test_the_printed_ladder_is_whole_on_a_narrow_screen() -> None:
+    text = printed(positions="rotary", d_head=64)
+    assert "…" not in text
+    assert max(map(len, text.splitlines())) <= 80
