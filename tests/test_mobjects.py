@@ -161,6 +161,12 @@ def test_lines_keep_their_height_when_turned_and_scaled(line: Line) -> None:
     assert line.line_height == pytest.approx(2 * height)
 
 
+def test_a_long_line_is_not_broken() -> None:
+    short, long = Label("forty words"), Label(" ".join(["forty words"] * 20))
+    assert np.ptp(long.ink[:, 1]) == pytest.approx(np.ptp(short.ink[:, 1]), rel=0.02)
+    assert long.width > 19 * short.width
+
+
 def test_a_symbol_stands_on_the_line_of_words() -> None:
     # The foot of an upright capital is the baseline in both.
     word, symbol = Label("H").on_line(0, 0), Symbol("upright(H)").on_line(0, 0)

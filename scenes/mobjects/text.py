@@ -15,7 +15,7 @@ import font_source_sans_pro
 import manimpango
 import numpy as np
 import numpy.typing as npt
-from manim import Text, VMobject
+from manim import Text, VMobject, tempconfig
 from manim.mobject.text.typst_mobject import MathTypst
 
 from scenes import theme
@@ -26,6 +26,7 @@ __all__ = ["Label", "Line", "Number", "Symbol", "format_number", "format_share",
 # Pango hints glyphs to whole units at small sizes, which spoils the spacing of letters; a large
 # size scaled down does not show it.
 RENDER_SIZE = 144
+UNBROKEN = 100_000  # pixels; no line is as long at the render size
 WEIGHTS = ("Regular", "Semibold")
 Points = npt.NDArray[np.float64]
 RULE = 0.018  # thickness of a formula's ruled lines, at the size at which Typst sets it
@@ -42,9 +43,12 @@ def _register_fonts() -> None:
 @lru_cache(maxsize=1024)
 def _glyphs(text: str, weight: str, font: str) -> Text:
     _register_fonts()
-    return Text(
-        text, font=font, font_size=RENDER_SIZE, weight=weight.upper(), disable_ligatures=True
-    )
+    # Manim breaks a text that is wider than the picture has pixels, which at a low quality hits
+    # lines that are well short of the frame's width.
+    with tempconfig({"pixel_width": UNBROKEN}):
+        return Text(
+            text, font=font, font_size=RENDER_SIZE, weight=weight.upper(), disable_ligatures=True
+        )
 
 
 @lru_cache(maxsize=8)
