@@ -353,6 +353,8 @@ class TurnRow(_InPlace):
         (pairs, 2) channels that turn together.
     dial
         Its hand turns by the first pair's angle.
+    source
+        Where the rotated row comes from.
     """
 
     def __init__(
@@ -361,9 +363,12 @@ class TurnRow(_InPlace):
         after: npt.ArrayLike,
         pairs: npt.NDArray[np.int_],
         dial: Dial | None = None,
+        *,
+        source: Source | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(heatmap, **kwargs)
+        self.source = source or heatmap.source
         self.heatmap = heatmap
         self.after = np.asarray(after, dtype=float).reshape(heatmap.shape)
         self.pairs = pairs
@@ -385,6 +390,7 @@ class TurnRow(_InPlace):
     def step(self, alpha: float) -> None:
         if alpha >= 1:
             values = self.after
+            self.heatmap.source = self.source
         else:
             values = self.before.copy()
             length = np.abs(self.start) + alpha * self.growth

@@ -7,7 +7,8 @@ flat and turn into space without a jump.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -126,6 +127,8 @@ def in_frame_of(mobject: Mobject, shot: Shot, frame_height: float) -> Points:
 class StageCamera(Camera):
     """Draws heatmaps by warping them and everything else with Cairo, through one :class:`Shot`."""
 
+    pixel_array: npt.NDArray[np.uint8]
+
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.shot = Shot(height=float(config.frame_height))
@@ -145,18 +148,34 @@ class StageCamera(Camera):
         return self.shot.project(points, self.frame_height)
 
     def capture_mobjects(self, mobjects: Iterable[Mobject], **kwargs: Any) -> None:
+        for mobject in self.drawing_order(mobjects):
+            self.draw(mobject)
+
+    def draw(self, part: Heatmap | VMobject) -> None:
+        """Draw one part, without what it is made of, over what is there."""
+        if isinstance(part, Heatmap):
+            corners = self.pixels(part, part.points[:4])
+            paste(self.pixel_array, part.texture(), corners, part.opacity * _presence(part))
+        else:
+            self.display_vectorized(part, self.get_cairo_context(self.pixel_array))
+
+    @contextmanager
+    def scratch(self) -> Iterator[npt.NDArray[np.uint8]]:
+        """Draw on an empty, transparent picture inside the ``with`` block."""
+        kept = self.pixel_array
+        self.pixel_array = np.zeros_like(kept)
+        try:
+            yield self.pixel_array
+        finally:
+            self.pixel_array_to_cairo_context.pop(id(self.pixel_array), None)
+            self.pixel_array = kept
+
+    def drawing_order(self, mobjects: Iterable[Mobject]) -> list[Heatmap | VMobject]:
+        """Every part that has something to draw, in the order in which it is drawn."""
         family = extract_mobject_family_members(
             list(mobjects), use_z_index=True, only_those_with_points=True
         )
-        context = self.get_cairo_context(self.pixel_array)
-        for mobject in self._far_to_near(family):
-            if isinstance(mobject, Heatmap):
-                opacity = mobject.opacity * _presence(mobject)
-                if opacity > 0:
-                    corners = self.pixels(mobject, mobject.points[:4])
-                    paste(self.pixel_array, mobject.texture(), corners, opacity)
-            elif isinstance(mobject, VMobject) and _shows(mobject):
-                self.display_vectorized(mobject, context)
+        return [part for part in self._far_to_near(family) if _shows(part)]
 
     def get_fill_rgbas(self, vmobject: VMobject) -> npt.NDArray[np.float64]:
         return _fainter(vmobject.get_fill_rgbas(), _presence(vmobject))
@@ -194,9 +213,13 @@ def _fainter(rgbas: npt.NDArray[np.float64], factor: float) -> npt.NDArray[np.fl
     return rgbas if factor == 1 else rgbas * [1.0, 1.0, 1.0, factor]
 
 
-def _shows(mobject: VMobject) -> bool:
-    """Whether any ink of a vector mobject would reach the frame."""
+def _shows(mobject: Mobject) -> bool:
+    """Whether any ink of a mobject would reach the frame."""
     if _presence(mobject) <= 0:
+        return False
+    if isinstance(mobject, Heatmap):
+        return mobject.opacity > 0
+    if not isinstance(mobject, VMobject):
         return False
     filled = mobject.fill_rgbas.size and mobject.fill_rgbas[:, 3].max() > 0
     stroked = (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from manim import AnimationGroup, Group, LaggedStart, Succession, VGroup
 
@@ -157,15 +159,17 @@ class Attention(Stage):
         rows, tempo, looks = self.rows, self.theme.tempo, self.theme
         pairs = rotary_pairs(self.trace)
         turns, dials, notes = [], VGroup(), VGroup()
-        for strips, slots, after, text in (
-            (self.query_rows, rows.queries, self.head.q_used, "rotated by position"),
-            (self.key_rows, rows.keys, self.head.k_used, "dial: the first two channels"),
+        for name, strips, slots, after, text in (
+            ("q", self.query_rows, rows.queries, self.head.q_used, "rotated by position"),
+            ("k", self.key_rows, rows.keys, self.head.k_used, "dial: the first two channels"),
         ):
+            tensor = self.trace.key(self.head.used(name), self.layer.layer)
             turning = []
             for strip, (x, y), values in zip(strips, slots.dials, after, strict=True):
                 dial = Dial(rows.dial).move_to([x, y, 0])
                 dials.add(dial)
-                turning.append(TurnRow(strip, values, pairs, dial))
+                source = replace(strip.source, tensor=tensor)
+                turning.append(TurnRow(strip, values, pairs, dial, source=source))
             turns.append(LaggedStart(*turning, lag_ratio=0.12, run_time=2 * tempo.large))
             note = Label(text, size=looks.note_size, colour=looks.muted)
             notes.add(note.on_line(slots.whole.right - note.width / 2, self.head_line))

@@ -68,6 +68,17 @@ def test_rows_rejoin_to_the_same_picture(shape: tuple[int, int]) -> None:
     np.testing.assert_allclose(again.points, heatmap.points)
 
 
+def test_parts_know_where_they_come_from() -> None:
+    source = Source("q.3", index=((2, 6), 5, (0, 7)))
+    heatmap = Heatmap(np.zeros((4, 7)), NORM, width=1, height=1, source=source)
+    piece = heatmap.part((1, 3), (2, 7))
+    assert piece.source == Source("q.3", index=((3, 5), 5, (2, 7)))
+    turned = heatmap.transposed().part((2, 7), (1, 3))
+    assert turned.source == Source("q.3", index=((3, 5), 5, (2, 7)), transposed=True)
+    again = Heatmap.join_rows(heatmap.split_rows())
+    assert again.source == source
+
+
 def test_a_transpose_is_the_same_picture_read_the_other_way() -> None:
     heatmap = panel((2, 5))
     turned = heatmap.transposed()

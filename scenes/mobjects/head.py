@@ -98,6 +98,7 @@ class HeadPicture(Group):
             name="scores",
             align="center",
             show_shape=False,
+            source=Source(expression=f"scaled scores of head {head}"),
             masked=view.future,
         )
         span = (layer.first, layer.stop)

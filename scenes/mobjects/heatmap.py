@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -94,6 +94,23 @@ class Source:
     expression: str = ""
     index: tuple[int | tuple[int, int], ...] = ()
     transposed: bool = False
+
+    def to(self, last: Source) -> Source:
+        """Where everything from here to the end of another part of the same tensor comes from."""
+        index = tuple(
+            (a[0], b[1]) if isinstance(a, tuple) and isinstance(b, tuple) else a
+            for a, b in zip(self.index, last.index, strict=True)
+        )
+        return replace(self, index=index)
+
+    def part(self, rows: tuple[int, int], columns: tuple[int, int]) -> Source:
+        """Where the cells [start, stop) of a heatmap from here come from."""
+        spans = [(i, axis[0]) for i, axis in enumerate(self.index) if isinstance(axis, tuple)]
+        index = list(self.index)
+        wanted = (columns, rows) if self.transposed else (rows, columns)
+        for (axis, offset), (start, stop) in zip(spans, wanted, strict=False):
+            index[axis] = (offset + start, offset + stop)
+        return replace(self, index=tuple(index))
 
 
 class Heatmap(Mobject):
@@ -242,6 +259,7 @@ class Heatmap(Mobject):
         piece.values = self.values[top:bottom, left:right].copy()
         piece.masked = self.masked[top:bottom, left:right].copy()
         piece.shown = self.shown[top:bottom, left:right].copy()
+        piece.source = self.source.part(rows, columns)
         piece._texture = None
         piece.points = np.array(
             [self.at(top, left), self.at(top, right), self.at(bottom, right), self.at(bottom, left)]
@@ -260,6 +278,7 @@ class Heatmap(Mobject):
         whole.values = np.concatenate([row.values for row in rows])
         whole.masked = np.concatenate([row.masked for row in rows])
         whole.shown = np.concatenate([row.shown for row in rows])
+        whole.source = rows[0].source.to(rows[-1].source)
         whole._texture = None
         whole.points = np.array([*rows[0].points[:2], *rows[-1].points[2:4]])
         return whole
@@ -277,6 +296,7 @@ class Heatmap(Mobject):
         turned.values = self.values.T.copy()
         turned.masked = self.masked.T.copy()
         turned.shown = self.shown.T.copy()
+        turned.source = replace(self.source, transposed=not self.source.transposed)
         turned._texture = None
         turned.points = self.points[[0, 3, 2, 1]].copy()
         return turned

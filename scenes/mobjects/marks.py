@@ -10,7 +10,7 @@ from manim import PI, Circle, Group, Line, Rectangle, RoundedRectangle, VGroup, 
 
 from scenes import theme
 from scenes.layout import Box, column_spots
-from scenes.mobjects.heatmap import Heatmap, Norm
+from scenes.mobjects.heatmap import Heatmap, Norm, Source
 from scenes.mobjects.text import Label, format_number, format_share, printable
 
 __all__ = ["Bars", "ColourBar", "Dial", "Highlight", "Outline", "Words", "fit_word"]
@@ -99,6 +99,7 @@ class ColourBar(Group):
             norm,
             width=box.width,
             height=box.height,
+            source=Source(expression=f"colour scale of {name or 'the panel above'}"),
         ).place(box)
         size = looks.note_size * zoom
         low = Label(format_number(norm.vmin, 2), size=size, colour=looks.muted)

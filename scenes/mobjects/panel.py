@@ -161,7 +161,7 @@ class Truncated(Group):
                 norm,
                 width=width,
                 height=box.height,
-                source=_columns(source, start, stop),
+                source=source and source.part((0, matrix.shape[0]), (start, stop)),
             )
             block.place(Box.of(left, left + width, box.bottom, box.top))
             self.blocks.append(block)
@@ -186,14 +186,3 @@ class Truncated(Group):
     def box(self) -> Box:
         """Box of the cells and the ellipsis."""
         return Box.around(block.box for block in self.blocks)
-
-
-def _columns(source: Source | None, start: int, stop: int) -> Source | None:
-    if source is None or not source.index:
-        return source
-    return Source(
-        tensor=source.tensor,
-        expression=source.expression,
-        index=(*source.index[:-1], (start, stop)),
-        transposed=source.transposed,
-    )
