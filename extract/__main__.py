@@ -9,6 +9,7 @@ import json
 import resource
 import sys
 import traceback
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from extract.architectures import ARCHITECTURES, architecture
 from extract.cache_table import cache_row, cache_table
 from extract.calibration import CALIBRATION_TEXT, calibrate
+from extract.check import check, has_figures
 from extract.errors import ExtractError
 from extract.latent import add_latent, require_fit
 from extract.latent_table import latent_table
@@ -135,6 +137,8 @@ def main(
             except ExtractError as error:
                 click.echo(f"no latent is stored: {error}", err=True)
         del loaded
+        if has_figures(trace):
+            trace = replace(trace, meta=replace(trace.meta, check=check(trace).as_json()))
         if out is None:
             short = trace.meta.source.name.rsplit("/", 1)[-1].removesuffix(".gguf")
             out = FOLDER / f"{short}.safetensors"
@@ -147,6 +151,15 @@ def main(
         f"{featured.layer}, head {featured.head}; largest self-check error "
         f"{max(trace.meta.self_check.values()):.0e}; peak memory {_peak_memory() / 2**30:.2f} GiB"
     )
+    if trace.meta.check is not None:
+        click.echo(_verdict(trace.meta.check["agrees"]))
+
+
+def _verdict(agrees: bool) -> str:
+    """Return how a trace compares with the published figures, in one line."""
+    if agrees:
+        return "it agrees with the published figures of this model and prompt"
+    return "it DIFFERS from the published figures; see: python -m extract check"
 
 
 def _with_latent(
@@ -234,6 +247,7 @@ def _facts(trace: Trace) -> list[tuple[str, str]]:
         ("weights of", "layers " + ", ".join(map(str, trace.layers_with_weights()))),
         ("latents", ", ".join((meta.latent or {}).keys())),
         ("self-check", _errors(meta.self_check)),
+        ("check", "" if meta.check is None else _verdict(meta.check["agrees"])),
         ("versions", ", ".join(f"{name} {number}" for name, number in meta.versions.items())),
     ]
     return [(name, value) for name, value in facts if value]
@@ -245,6 +259,20 @@ def _listed(tokens: tuple[str, ...]) -> str:
 
 def _errors(self_check: Any) -> str:
     return ", ".join(f"{stage} {error:.0e}" for stage, error in self_check.items())
+
+
+@main.command("check")
+@click.argument("file", metavar="TRACE", type=click.Path(path_type=Path))
+def compare(file: Path) -> None:
+    """Compare a GPT-2 small trace with published figures; exit code 1 if it differs."""
+    outcome = check(Trace.load(file))
+    for one in outcome.comparisons:
+        click.echo(
+            f"{'agrees' if one.agrees else 'DIFFERS':<8} {one.what}: largest difference "
+            f"{one.difference:.2g} of {one.compared} figures (limit {one.limit:g})"
+        )
+    if not outcome.agrees:
+        raise ExtractError(f"{file}: it differs from the published figures")
 
 
 @main.command("latent")
