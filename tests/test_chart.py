@@ -122,7 +122,7 @@ def test_dots_stand_at_their_numbers_and_their_labels_apart() -> None:
         DotSeries("and another", (12, 90), ("#ffffff", "#888888"), hollow=True),
     ]
     plot = DotPlot(["first", "second"], series, PLAIN, BOX, write=lambda v: f"{v:.0f} %")
-    assert BOX.holds(box_of(plot), slack=0.01)
+    assert BOX.holds(box_of(plot), slack=0.02)
     for dots, one in zip(plot.dots, series, strict=True):
         for row, value in enumerate(one.values):
             np.testing.assert_allclose(dots[row].get_center()[:2], plot.at(value, row))

@@ -28,6 +28,7 @@ __all__ = [
     "DotPlot",
     "DotSeries",
     "EndLabels",
+    "Paragraph",
     "ReferenceLine",
     "ScaleBars",
     "Span",
@@ -279,7 +280,8 @@ class Curve(Wire):
 class EndLabels(VGroup):
     """Names at the right of the ends of lines, moved apart where they would overlap.
 
-    ``labels[i]`` belongs to ``curves[i]``. A label that had to move is tied to its line's end.
+    ``labels[i]`` and ``ties[i]`` belong to ``curves[i]``; a tie leads from the line's end to its
+    label.
 
     Parameters
     ----------
@@ -294,29 +296,29 @@ class EndLabels(VGroup):
     ) -> None:
         super().__init__()
         looks = theme.current()
-        size = size or looks.shape_size
-        plot = curves[0].axes.plot
-        line = _line_height(size)
-        ys = spread(
-            [c.end[1] for c in curves],
-            [line * 1.05] * len(curves),
-            plot.bottom - line / 2,
-            np.inf,
-        )
+        self.curves = tuple(curves)
         self.labels, self.ties = VGroup(), VGroup()
-        for curve, text, y in zip(curves, texts, ys, strict=True):
+        for curve, text in zip(curves, texts, strict=True):
             colour = curve.line.get_stroke_color()
-            label = Label(text, size=size, colour=colour)
-            x, start = curve.end
-            label.on_line(x + 3 * GAP + label.width / 2, y)
-            tie = _hairline((x + 0.4 * GAP, start), (x + 2.6 * GAP, y), colour, looks.thin)
-            self.labels.add(label)
-            self.ties.add(tie)
+            self.labels.add(Label(text, size=size, colour=colour))
+            self.ties.add(_hairline((0, 0), (1, 0), colour, looks.thin))
         self.add(self.ties, self.labels)
+        self.redraw()
+
+    def redraw(self) -> EndLabels:
+        """Follow the ends of the lines."""
+        ends = [curve.end for curve in self.curves]
+        line = self.labels[0].line_height
+        low = self.curves[0].axes.plot.bottom - line / 2
+        ys = spread([y for _, y in ends], [1.05 * line] * len(ends), low, np.inf)
+        for label, tie, (x, start), y in zip(self.labels, self.ties, ends, ys, strict=True):
+            label.on_line(x + 3 * GAP + label.width / 2, y)
+            tie.set_points_as_corners([[x + 0.4 * GAP, start, 0.0], [x + 2.6 * GAP, y, 0.0]])
+        return self
 
 
 class ReferenceLine(VGroup):
-    """A dashed line across the axes at a number, with its name just above it at the left.
+    """A dashed line across the axes at a number, with its name just above it at its end.
 
     Parameters
     ----------
@@ -327,7 +329,7 @@ class ReferenceLine(VGroup):
     text
         What is there.
     beside
-        A line so near below that the two names would overlap: this name stands to the right of
+        A line so near below that the two names would overlap: this name stands to the left of
         that one.
     """
 
@@ -352,8 +354,8 @@ class ReferenceLine(VGroup):
         for x in np.arange(plot.left, plot.right - self.DASH, 2 * self.DASH):
             self.line.start_new_path(np.array([x, 0.0, 0.0]))
             self.line.add_line_to(np.array([x + self.DASH, 0.0, 0.0]))
-        left = plot.left if beside is None else beside.label.get_right()[0]
-        self.label.on_line(left + GAP + self.label.width / 2, 0.5 * GAP + self.label.height / 2)
+        right = plot.right if beside is None else beside.label.get_left()[0] - GAP
+        self.label.on_line(right - self.label.width / 2, 0.5 * GAP + self.label.height / 2)
         self.add(self.line, self.label)
         self.level = 0.0
         self.redraw()
@@ -439,9 +441,10 @@ class ScaleBars(VGroup):
 
     def _label(self, index: int, left: float, y: float) -> None:
         name, note = self.names[index], self.notes[index]
-        drop = note.line_height / 2 if self.rows[index].note else 0.0
+        apart = 0.15 * GAP
+        drop = note.line_height / 2 + apart if self.rows[index].note else 0.0
         name.on_line(left + name.width / 2, y + drop)
-        note.on_line(left + note.width / 2, y + drop - name.line_height / 2 - note.line_height / 2)
+        note.on_line(left + note.width / 2, y - name.line_height / 2 - apart)
 
     def _bar(self, row: BarRow, y: float, height: float) -> VGroup:
         bar, x = VGroup(), self.left
@@ -457,6 +460,34 @@ class ScaleBars(VGroup):
             bar.add(piece.move_to([x + width / 2, y, 0.0]))
             x += width
         return bar
+
+
+class Paragraph(VGroup):
+    """Quiet lines of words below each other, each a label.
+
+    Parameters
+    ----------
+    lines
+        From the top.
+    corner
+        (x, y) of its top left corner.
+    """
+
+    def __init__(
+        self,
+        lines: Sequence[str],
+        corner: tuple[float, float],
+        *,
+        size: float | None = None,
+        colour: str | None = None,
+    ) -> None:
+        super().__init__()
+        looks = theme.current()
+        for index, line in enumerate(lines):
+            label = Label(line, size=size or looks.note_size, colour=colour or looks.muted)
+            step = label.line_height
+            y = corner[1] - step / 2 - 1.35 * step * index
+            self.add(label.on_line(corner[0] + label.width / 2, y))
 
 
 class Bracket(VGroup):
@@ -511,12 +542,15 @@ class DotSeries:
         One colour, or one for each row.
     hollow
         Whether its dots are rings.
+    written
+        Whether its numbers are written, in a plot that writes numbers.
     """
 
     name: str
     values: tuple[float, ...]
     colours: str | tuple[str, ...]
     hollow: bool = False
+    written: bool = True
 
     def colour(self, row: int) -> str:
         """Colour of a row's dot."""
@@ -568,7 +602,7 @@ class DotPlot(VGroup):
             box.left + max(name.width for name in self.names) + 3 * GAP,
             box.right - max(right, overhang),
             box.bottom + 2 * line + 2 * GAP,
-            box.top - (line + GAP if any(s.name for s in series) else 0.0),
+            box.top - (line + 2 * GAP if any(s.name for s in series) else 0.0),
         )
         self.pitch = self.plot.height / len(rows)
         self.rules, self.ties = VGroup(), VGroup()
@@ -585,7 +619,7 @@ class DotPlot(VGroup):
         self.title = Label(axis.said, size=looks.note_size, colour=looks.muted)
         self.title.on_line(self.plot.right - self.title.width / 2, box.bottom + line / 2)
         self.dots = VGroup(*(self._dots(s) for s in self.series))
-        self.heads = self._line_of_words([s.name for s in self.series], 0, self.plot.top + line / 2)
+        self.heads = self._line_of_words([s.name for s in self.series], 0, box.top - line / 2)
         self.numbers = VGroup()
         if write is not None:
             self._write_numbers(write)
@@ -633,7 +667,7 @@ class DotPlot(VGroup):
         line = _line_height(theme.current().note_size)
         for row in range(len(self.names)):
             y = self.at(self.axis.low, row)[1] + DOT + 0.4 * GAP + line / 2
-            texts = [write(s.values[row]) for s in self.series]
+            texts = [write(s.values[row]) if s.written else "" for s in self.series]
             for column, label in zip(columns, self._line_of_words(texts, row, y), strict=True):
                 column.append(label)
         self.numbers.add(*(VGroup(*column) for column in columns))
