@@ -21,7 +21,7 @@ from scenes.layout import Box
 from scenes.mobjects.heatmap import Heatmap
 from scenes.warp import paste
 
-__all__ = ["Shot", "StageCamera", "in_frame_of", "on_card", "pin_to_frame"]
+__all__ = ["Shot", "StageCamera", "in_frame_of", "keep_upright", "on_card", "pin_to_frame"]
 
 Points = npt.NDArray[np.float64]
 M = TypeVar("M", bound=Mobject)
@@ -113,15 +113,32 @@ def on_card(mobject: M, card: Mobject) -> M:
     return mobject
 
 
+def keep_upright(mobject: M, at: npt.ArrayLike) -> M:
+    """Keep a mobject flat in the frame and at its size, where a point of the scene is seen.
+
+    Its own points then say where it stands relative to that place.
+    """
+    for member in mobject.get_family():
+        member.anchor = np.array(at, dtype=float)
+    return mobject
+
+
+def _seen(mobject: Mobject, points: Points, shot: Shot, frame_height: float) -> Points:
+    """Points (n, 3) of a mobject where they lie in the frame."""
+    if getattr(mobject, "pinned", False):
+        return points
+    anchor = getattr(mobject, "anchor", None)
+    if anchor is None:
+        return shot.project(points, frame_height)
+    return points + shot.project(anchor[None], frame_height) * [1.0, 1.0, 0.0]
+
+
 def in_frame_of(mobject: Mobject, shot: Shot, frame_height: float) -> Points:
     """Points of a mobject's family as they lie in the frame, (n, 2)."""
     points = [m.points for m in mobject.get_family() if len(m.points)]
     if not points:
         return np.zeros((0, 2))
-    stacked = np.concatenate(points)
-    if getattr(mobject, "pinned", False):
-        return np.asarray(stacked[:, :2])
-    return np.asarray(shot.project(stacked, frame_height)[:, :2])
+    return np.asarray(_seen(mobject, np.concatenate(points), shot, frame_height)[:, :2])
 
 
 class StageCamera(Camera):
@@ -143,9 +160,9 @@ class StageCamera(Camera):
         )
 
     def transform_points_pre_display(self, mobject: Mobject, points: Points) -> Points:
-        if len(points) == 0 or getattr(mobject, "pinned", False):
+        if len(points) == 0:
             return points
-        return self.shot.project(points, self.frame_height)
+        return _seen(mobject, points, self.shot, self.frame_height)
 
     def capture_mobjects(self, mobjects: Iterable[Mobject], **kwargs: Any) -> None:
         for mobject in self.drawing_order(mobjects):

@@ -10,12 +10,12 @@ from manim import RIGHT, UP, Group, tempconfig
 from traces import make_trace
 
 from scenes.animations import presence, set_presence
-from scenes.camera import Shot, StageCamera
+from scenes.camera import Shot, StageCamera, keep_upright
 from scenes.layout import Frame
 from scenes.layout_rack import shot_on
 from scenes.mobjects.comb import Comb
 from scenes.mobjects.head import HeadPicture
-from scenes.mobjects.heatmap import Heatmap
+from scenes.mobjects.heatmap import Heatmap, Norm
 from scenes.mobjects.rack import PANELS, Rack, featured_first, free, standing
 from scenes.view import LayerView
 from scenes.warp import Texture
@@ -187,6 +187,16 @@ def test_an_order_that_leaves_out_a_head_is_refused() -> None:
     view = make_rack(3).view
     with pytest.raises(ValueError, match="3 heads cannot stand in the order"):
         Rack(view, Frame(8 * 16 / 9), order=(0, 1))
+
+
+def test_an_upright_mark_keeps_its_size_where_a_point_is_seen() -> None:
+    camera, point = StageCamera(), np.array([2.0, 1.0, -3.0])
+    mark = keep_upright(Heatmap([[1.0]], Norm.unit(), width=1, height=1), at=point)
+    for camera.shot in (Shot(), Shot(height=12, theta=30, phi=20)):
+        seen = camera.pixels(mark, mark.points)
+        place = camera.pixels(Heatmap([[1.0]], Norm.unit(), width=1, height=1), point[None])
+        np.testing.assert_allclose(seen.mean(axis=0), place[0])
+        np.testing.assert_allclose(np.ptp(seen, axis=0), ROWS / 8)
 
 
 # Combs
