@@ -27,6 +27,7 @@ __all__ = [
     "Reveal",
     "Rise",
     "Settle",
+    "ShowCells",
     "SweepRows",
     "Transpose",
     "TurnRow",
@@ -260,6 +261,25 @@ class Reveal(_InPlace):
         grown = np.clip((alpha * (1 + self.spread) - self.when) / self.spread, 0.0, 1.0)
         changed = np.where(np.isnan(grown), self.start, np.maximum(self.start, grown))
         self.heatmap.set_shown(changed)
+
+
+class ShowCells(_InPlace):
+    """Change how strongly the cells of a heatmap show, all together, up or down.
+
+    ``shown`` is one number, or an array that broadcasts to the heatmap's shape.
+    """
+
+    def __init__(self, heatmap: Heatmap, shown: npt.ArrayLike, **kwargs: Any) -> None:
+        super().__init__(heatmap, **kwargs)
+        self.heatmap = heatmap
+        self.shown = np.broadcast_to(np.asarray(shown, dtype=float), heatmap.shape)
+
+    def begin(self) -> None:
+        self.start = self.heatmap.shown.copy()
+        super().begin()
+
+    def step(self, alpha: float) -> None:
+        self.heatmap.set_shown((1 - alpha) * self.start + alpha * self.shown)
 
 
 class Rise(_InPlace):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -75,6 +75,10 @@ class LayerView:
             )
         first = 1 if meta.has_bos and not show_first_token else 0
         return cls(trace, chosen, first, meta.n_prompt)
+
+    def until(self, stop: int) -> LayerView:
+        """The same view with another end, such as one past a word that follows the prompt."""
+        return replace(self, stop=stop)
 
     @property
     def count(self) -> int:

@@ -21,6 +21,7 @@ from scenes.animations import (
     Reveal,
     Rise,
     Settle,
+    ShowCells,
     SweepRows,
     Transpose,
     TurnRow,
@@ -68,6 +69,7 @@ MAKERS: dict[str, Callable[[Mobject], Animation]] = {
     "settle": lambda m: Settle(m, BOX),
     "transpose": lambda m: Transpose(m, BOX),
     "reveal": lambda m: Reveal(m, in_rows(m.shape)),
+    "show cells": lambda m: ShowCells(m, 0.2),
     "recolour": lambda m: Recolour(m, values=np.zeros(m.shape), masked=np.ones(m.shape)),
     "glide": lambda m: Glide(m, m.copy().shift([1, 0, 0])),
     "arrive": lambda m: Arrive(m, m.copy().shift([1, 0, 0])),
@@ -141,6 +143,16 @@ def test_cells_are_revealed_row_by_row() -> None:
     assert not subject.shown[3].any()
     motion.finish()
     assert (subject.shown == 1).all()
+
+
+def test_cells_show_more_or_less_all_together() -> None:
+    subject = heatmap(2, 2).set_shown([[0, 0.5], [0.5, 1]])
+    motion = ShowCells(subject, [[0.5], [0]], rate_func=lambda alpha: alpha)
+    motion.begin()
+    motion.interpolate(0.5)
+    np.testing.assert_allclose(subject.shown, [[0.25, 0.5], [0.25, 0.5]])
+    motion.finish()
+    np.testing.assert_array_equal(subject.shown, [[0.5, 0.5], [0, 0]])
 
 
 def test_cells_that_are_not_named_stay_as_they_are() -> None:
