@@ -282,6 +282,13 @@ def test_one_word_and_no_first_token(models: Models) -> None:
     for name, model in models.items():
         trace = extract.trace(model, TOKENIZER, ",", generate=0, bos=False)
         assert trace["pattern.0"].shape == (4, 1, 1), name
+        meta = trace.meta
+        found = (meta.attention, meta.positions, meta.rotary_dim, meta.rotary_style)
+        assert found == KINDS[name][1], name
+        if meta.positions == "alibi":
+            np.testing.assert_allclose(
+                trace["alibi_slopes"], [0.25, 0.0625, 2**-6, 2**-8], rtol=1e-4
+            )
 
 
 def test_a_sentencepiece_keeps_its_space(gpt2: Any) -> None:
