@@ -9,9 +9,18 @@ import numpy as np
 import numpy.typing as npt
 
 from scenes.camera import Shot
-from scenes.layout import BORDER, Box, Frame, HeadSlots
+from scenes.layout import (
+    BORDER,
+    HEADER,
+    WEIGHT_BOX,
+    WORD_GAP,
+    Box,
+    Frame,
+    HeadSlots,
+    row_spots,
+)
 
-__all__ = ["RackSlots", "shot_on", "solid"]
+__all__ = ["MergeSlots", "RackSlots", "merge_slots", "shot_on", "solid"]
 
 Points = npt.NDArray[np.float64]
 Point = tuple[float, float, float]
@@ -20,6 +29,8 @@ CARD_ROOM = 0.24  # between the queries and the left edge of a card
 SPACING_MOST = 1.0  # between neighbouring cards
 DEPTH_MOST = 9.6  # from the first card to the last
 SHARED_ROOM = 1.1  # between the cards and a panel that they share
+PULLED_GAP = 0.5  # between a card and the z that is pulled out of it
+BRACKET_ROOM = 0.3  # between the cards and the brackets below their left edges
 TURN, TILT = 34.0, 20.0  # degrees to the side of the rack and above it
 FILL = 2 / 3  # of the frame's width
 
@@ -152,3 +163,125 @@ class RackSlots:
     def from_right(self) -> Shot:
         """From the right and above: patterns and z of every head show."""
         return shot_on(self.room, self.head.frame, theta=TURN)
+
+    @property
+    def beside_front(self) -> Shot:
+        """From the left and above, near the first card alone."""
+        return shot_on(solid(self.card), self.head.frame, theta=-TURN, width=0.6)
+
+    @property
+    def with_outputs(self) -> Shot:
+        """From the right and above, with room for what is pulled out of the cards."""
+        pulled = solid(self.head.z.moved(dx=self.pulled), 0.0, -self.depth)
+        return shot_on(np.concatenate([self.room, pulled]), self.head.frame, width=0.86)
+
+    @property
+    def pulled(self) -> float:
+        """How far to the right z is pulled out of a card."""
+        return self.card.right - self.head.z.left + PULLED_GAP
+
+    # Marks
+
+    def corner(self, place: int) -> Point:
+        """Top left corner of a card."""
+        return (self.card.left, self.card.top, self.z(place))
+
+    def bracket(self, first: int, last: int) -> Points:
+        """A bracket (4, 3) along the lower left edge of the cards from one place to another."""
+        x, y, end = self.card.left, self.card.bottom - BRACKET_ROOM, 0.22 * self.spacing
+        near, far = self.z(first) + end, self.z(last) - end
+        out = x - BRACKET_ROOM
+        return np.array([[x, y, near], [out, y, near], [out, y, far], [x, y, far]])
+
+
+# What the heads pass on, put side by side. Lengths are in scene units.
+STRIP_GAP = 0.14  # between the z of two heads while they stand apart
+STRIP_MOST = 2.7
+CELL_MOST = 0.2
+MERGE_ROW_MOST = 0.3
+NAME_ROOM = 0.3  # below a row of strips, for the heads' names
+WAY = 0.28  # from a strip's names to the weight, and as much beneath it
+ROW_FOR_WORDS = 0.235  # rows that are lower have no words beside them
+
+
+@dataclass(frozen=True)
+class MergeSlots:
+    """The z of every head apart and side by side, and the layer's output beneath.
+
+    Attributes
+    ----------
+    apart
+        A box for each head in the middle of the stage, from the left.
+    together
+        The same without gaps.
+    joined
+        The same at the top of the stage.
+    w_o
+        Box of the weight's name.
+    out
+        Box of the output.
+    words
+        Whether rows are high enough to have words beside them.
+    frame
+        The frame all this was made for.
+    """
+
+    apart: tuple[Box, ...]
+    together: tuple[Box, ...]
+    joined: tuple[Box, ...]
+    w_o: Box
+    out: Box
+    words: bool
+    frame: Frame
+
+    @staticmethod
+    def whole(strips: Sequence[Box]) -> Box:
+        """Box of all strips."""
+        return Box.around(strips)
+
+    def word_spots(self, box: Box, count: int) -> tuple[tuple[float, float], ...]:
+        """Where each word beside a box ends."""
+        return row_spots(box.left - WORD_GAP, box, count)
+
+    def name_spots(self, strips: Sequence[Box]) -> tuple[tuple[float, float], ...]:
+        """Centers of the heads' names below their strips."""
+        return tuple((strip.x, strip.bottom - NAME_ROOM / 2 - 0.02) for strip in strips)
+
+    def scale(self, box: Box) -> Box:
+        """Where the colour bar of a matrix stands, on the line of its header."""
+        return Box(box.right - 0.95, box.top + 0.42, 1.9, 0.12)
+
+
+def merge_slots(
+    frame: Frame, *, heads: int, d_v: int, d_model: int, count: int, word_width: float
+) -> MergeSlots:
+    """Lay out ``heads`` strips of ``d_v`` columns and an output of ``d_model``, ``count`` rows."""
+    stage = frame.stage
+    middle = NAME_ROOM + 2 * WAY + WEIGHT_BOX[1]
+    row = min(MERGE_ROW_MOST, (stage.height - HEADER - middle - HEADER / 2) / 2 / count)
+    height = row * count
+    words = row >= ROW_FOR_WORDS
+    left = stage.left + (word_width + WORD_GAP if words else 0.0)
+    cell = min(CELL_MOST, (stage.right - left) / max(heads * d_v, d_model))
+    left = max(left, stage.x - cell * max(heads * d_v, d_model) / 2)
+
+    def strips(x: float, top: float, width: float, gap: float) -> tuple[Box, ...]:
+        lefts = [x + (width + gap) * i for i in range(heads)]
+        return tuple(Box.of(a, a + width, top - height, top) for a in lefts)
+
+    width = min(STRIP_MOST, CELL_MOST * d_v, (stage.width - STRIP_GAP * (heads - 1)) / heads)
+    reach = width * heads + STRIP_GAP * (heads - 1)
+    level = stage.y + (height - HEADER + NAME_ROOM) / 2
+    joined = strips(left, stage.top - HEADER, cell * d_v, 0.0)
+    x = left + cell * heads * d_v / 2
+    w_o = Box(x, joined[0].bottom - NAME_ROOM - WAY - WEIGHT_BOX[1] / 2, *WEIGHT_BOX)
+    top = w_o.bottom - WAY - HEADER / 2
+    return MergeSlots(
+        apart=strips(stage.x - reach / 2, level, width, STRIP_GAP),
+        together=strips(left, level, cell * d_v, 0.0),
+        joined=joined,
+        w_o=w_o,
+        out=Box.of(left, left + cell * d_model, top - height, top),
+        words=words,
+        frame=frame,
+    )

@@ -28,10 +28,10 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 from manim import Animation, Group, LaggedStart, Mobject, RoundedRectangle, VGroup, VMobject
 
 from scenes import theme
+from scenes.animations import Arrive
 from scenes.camera import on_card
 from scenes.layout import Box, Frame
 from scenes.layout_rack import RackSlots
@@ -41,7 +41,7 @@ from scenes.mobjects.heatmap import Heatmap, Source
 from scenes.mobjects.ribbon import filled, outline_of
 from scenes.view import HeadView, LayerView
 
-__all__ = ["Arrive", "Card", "Rack", "Wires", "featured_first", "free", "standing"]
+__all__ = ["Card", "Rack", "Wires", "featured_first", "free", "standing"]
 
 BACK = 0.85  # strength of the cards behind the first one
 CLEAR = 0.1  # what shows of the last card through all the others, where they have no panel
@@ -121,7 +121,7 @@ class Card(Group):
 
     def __init__(self, view: HeadView, place: int, slots: RackSlots, picture: HeadPicture) -> None:
         super().__init__()
-        self.view, self.head, self.place = view, view.head, place
+        self.head, self.place = view.head, place
         self.plane = Plane(slots.card)
         front = place == 0
         for name, cells in (_front_panels(picture) if front else _panels(view, slots)).items():
@@ -271,11 +271,21 @@ class Rack(Group):
         """All cards but the first, from front to back."""
         return self.cards[1:]
 
+    def parts(self, *names: str) -> Group:
+        """The named parts of all cards, such as ``parts("k", "v")``."""
+        return Group(*(getattr(card, name) for card in self.cards for name in names))
+
+    def parts_but(self, *names: str) -> Group:
+        """All parts of all cards, and the labels, but for the named parts."""
+        kept = {id(part) for part in self.parts(*names)}
+        parts = [part for card in self.cards for part in card if id(part) not in kept]
+        return Group(*parts, self.labels)
+
     def slide_in(self, *, lag_ratio: float = 0.35, **kwargs: Any) -> Animation:
         """The cards behind the first come in from the right, the nearest first, in one motion."""
         # From outside of the frame in every named shot, whatever the turn.
         offset = [1.2 * self.slots.from_left.height, 0.0, 0.0]
-        arriving = [Arrive(card, offset) for card in self.back]
+        arriving = [Arrive(card, card.copy().shift(offset)) for card in self.back]
         return LaggedStart(*arriving, lag_ratio=lag_ratio, **kwargs)
 
 
@@ -306,27 +316,3 @@ class CardLabels(Group):
         if picture.words_carry:
             self.notes.add(picture.far_words)
         self.add(self.names, self.notes)
-
-
-class Arrive(Animation):
-    """Come onto the scene from ``offset`` away."""
-
-    def __init__(self, mobject: Mobject, offset: npt.ArrayLike, **kwargs: Any) -> None:
-        super().__init__(mobject, introducer=True, **kwargs)
-        self.offset = np.asarray(offset, dtype=float)
-
-    def create_starting_mobject(self) -> Mobject:
-        return self.mobject
-
-    def get_all_mobjects(self) -> Sequence[Mobject]:
-        return (self.mobject,)
-
-    def begin(self) -> None:
-        self.homes = [(member, member.points.copy()) for member in self.mobject.get_family()]
-        super().begin()
-
-    def interpolate_mobject(self, alpha: float) -> None:
-        left = (1 - self.rate_func(alpha)) * self.offset
-        for member, home in self.homes:
-            if len(home):
-                member.points = home + left

@@ -1,0 +1,95 @@
+"""What is written on a rack of heads: their numbers, and which of them share keys and values."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from manim import Group, VGroup, VMobject
+
+from scenes import theme
+from scenes.camera import Shot, keep_upright
+from scenes.mobjects.rack import Rack
+from scenes.mobjects.text import Label
+
+__all__ = ["GroupBrackets", "HeadNumbers", "span_of"]
+
+LIFT = 0.06  # between a card's corner and its number
+AWAY = 0.12  # between a bracket and its words
+
+
+def span_of(heads: list[int]) -> str:
+    """Some heads in words.
+
+    >>> span_of([4]), span_of([0, 1]), span_of([5, 3, 4]), span_of([0, 2, 5])
+    ('head 4', 'heads 0 and 1', 'heads 3 to 5', 'heads 0, 2, 5')
+    """
+    first, *others = sorted(heads)
+    if not others:
+        return f"head {first}"
+    last = others[-1]
+    if last - first == 1:
+        return f"heads {first} and {last}"
+    if last - first == len(others):
+        return f"heads {first} to {last}"
+    return f"heads {', '.join(map(str, sorted(heads)))}"
+
+
+class HeadNumbers(VGroup):
+    """The number of each head at the top left corner of its card, upright in the frame.
+
+    Where cards stand too close for a number each, every second, third ... card has one.
+
+    Parameters
+    ----------
+    rack
+        Whose heads.
+    shot
+        From where they are seen; numbers that do not touch there are shown.
+    """
+
+    def __init__(self, rack: Rack, shot: Shot) -> None:
+        super().__init__()
+        looks, slots = theme.current(), rack.slots
+        height = slots.head.frame.height
+        corners = np.array([slots.corner(card.place) for card in rack.cards])
+        seen = shot.project(corners, height)[:, :2]
+        numbers = [Label(str(card.head), colour=looks.muted) for card in rack.cards]
+        room = max(number.width for number in numbers) + 0.1
+        every = 1
+        if len(seen) > 1:
+            pitch = float(np.abs(np.diff(seen[:, 0])).min())
+            every = max(1, math.ceil(room / pitch))
+        for place in range(0, len(numbers), every):
+            number = numbers[place]
+            number.on_line(number.width / 2, LIFT + number.line_height / 2)
+            self.add(keep_upright(number, at=corners[place]))
+        self[0].set_fill(looks.ink)
+
+
+class GroupBrackets(Group):
+    """A bracket for each group of heads that share keys and values, with their numbers.
+
+    It is seen from the left, where nothing stands in front of it.
+
+    Attributes
+    ----------
+    lines, words
+        The brackets and what is written beside them, from the front.
+    """
+
+    def __init__(self, rack: Rack) -> None:
+        super().__init__()
+        looks = theme.current()
+        self.lines, self.words = VGroup(), VGroup()
+        groups: dict[int, list[int]] = {}
+        for card in rack.cards:
+            groups.setdefault(rack.view.trace.kv_head(card.head), []).append(card.place)
+        for places in groups.values():
+            corners = rack.slots.bracket(min(places), max(places))
+            line = VMobject(stroke_color=looks.ink, stroke_width=looks.line, fill_opacity=0.0)
+            self.lines.add(line.set_points_as_corners(corners))
+            word = Label(span_of([rack.order[place] for place in places]))
+            word.on_line(-AWAY - word.width / 2, -AWAY)
+            self.words.add(keep_upright(word, at=(corners[1] + corners[2]) / 2))
+        self.add(self.lines, self.words)
