@@ -438,7 +438,7 @@ class Trace:
                 f"{path}: there is no such file; make it with 'python -m extract'"
             ) from error
         except (SafetensorError, OSError, TypeError, ValueError) as error:
-            reason = str(error).splitlines()[0]
+            reason = next(iter(str(error).splitlines()), type(error).__name__)
             raise _damaged(f"{path}: it is not a readable trace ({reason})") from error
         return trace
 

@@ -205,7 +205,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_model_in_a_folder(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "trace.safetensors"
-    result = run("--no-latent", "--model", folder, "--layer", 1, "--layer", 0, "--head", 2, "--out", out)
+    result = run(
+        "--no-latent", "--model", folder, "--layer", 1, "--layer", 0, "--head", 2, "--out", out
+    )
     assert result.exit_code == 0, result.output
     assert result.stdout.startswith(f"{out}: tiny-gpt2, 14 tokens, featuring layer 1, head 2; ")
     assert "peak memory" in result.stdout
