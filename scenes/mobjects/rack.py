@@ -41,7 +41,19 @@ from scenes.mobjects.heatmap import Heatmap, Source
 from scenes.mobjects.ribbon import filled, outline_of
 from scenes.view import HeadView, LayerView
 
-__all__ = ["Card", "Rack", "Wires", "featured_first", "free", "standing"]
+__all__ = [
+    "BACK",
+    "STROKE",
+    "Card",
+    "Plane",
+    "Rack",
+    "Wires",
+    "border_of",
+    "featured_first",
+    "free",
+    "glass_of",
+    "standing",
+]
 
 BACK = 0.85  # strength of the cards behind the first one
 CLEAR = 0.1  # what shows of the last card through all the others, where they have no panel
@@ -127,7 +139,7 @@ class Card(Group):
         for name, cells in (_front_panels(picture) if front else _panels(view, slots)).items():
             setattr(self, name, cells)
         self.wires = _front_wires(picture) if front else _wires(picture)
-        self.glass, self.border = _glass(slots, front=front), _border(slots, front=front)
+        self.glass, self.border = glass_of(slots, front=front), border_of(slots, front=front)
         self.add(self.plane, self.glass, self.border, self.wires, *self.panels)
         if not front:
             for panel in self.panels:
@@ -198,14 +210,16 @@ def _outline(slots: RackSlots, **kwargs: Any) -> RoundedRectangle:
     return shape.move_to(box.center)
 
 
-def _glass(slots: RackSlots, *, front: bool) -> RoundedRectangle:
+def glass_of(slots: RackSlots, *, front: bool) -> RoundedRectangle:
+    """The pane of a card, which dims what is behind it."""
     hides = FRONT_GLASS if front else min(GLASS_MOST, 1 - CLEAR ** (1 / slots.count))
     return _outline(
         slots, fill_color=theme.current().background, fill_opacity=hides, stroke_width=0.0
     )
 
 
-def _border(slots: RackSlots, *, front: bool) -> RoundedRectangle:
+def border_of(slots: RackSlots, *, front: bool) -> RoundedRectangle:
+    """The outline of a card."""
     looks = theme.current()
     return _outline(
         slots,
