@@ -26,12 +26,13 @@ from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from manim import DL, UR, Animation, Mobject, Scene, VGroup, config, tempconfig
+from manim import DL, UR, Animation, Mobject, Scene, VGroup, config
 
 from extract.trace import Trace
 from scenes import theme
 from scenes.animations import MoveCamera, Presence, presence
 from scenes.camera import Shot, StageCamera, pin_to_frame
+from scenes.engine.renderer import FilmRenderer, FrameSink
 from scenes.layout import Box, Frame, shot_box
 from scenes.mobjects.text import Label, printable
 from scenes.view import LayerView, StageError
@@ -107,9 +108,9 @@ class Stage(Scene):
         What the viewer chose.
     on_beat_end
         Called with a :class:`BeatRecord` and this stage whenever a beat has ended.
-    kwargs
-        For :class:`manim.Scene`; a ``renderer`` must draw with a
-        :class:`~scenes.camera.StageCamera`.
+    sink
+        Takes each picture of the film, and for how many frames it stands still. Without one
+        nothing is drawn and the scene runs through in no time.
 
     Raises
     ------
@@ -126,9 +127,9 @@ class Stage(Scene):
         settings: StageSettings | None = None,
         *,
         on_beat_end: Callable[[BeatRecord, Stage], None] | None = None,
-        **kwargs: Any,
+        sink: FrameSink | None = None,
     ) -> None:
-        super().__init__(camera_class=StageCamera, **kwargs)
+        super().__init__(renderer=FilmRenderer(StageCamera, sink))
         self.trace = trace
         self.settings = settings or StageSettings()
         self.on_beat_end = on_beat_end
@@ -181,11 +182,9 @@ class Stage(Scene):
 
     @classmethod
     def rehearse(cls, trace: Trace, settings: StageSettings | None = None) -> Rehearsal:
-        """Run the scene without drawing or writing anything."""
-        quiet = {"dry_run": True, "progress_bar": "none", "verbosity": "WARNING"}
-        with tempconfig(quiet):
-            stage = cls(trace, settings, skip_animations=True)
-            stage.render()
+        """Run the scene without drawing anything."""
+        stage = cls(trace, settings)
+        stage.render()
         return Rehearsal(tuple(stage.beats), stage.time)
 
     # The picture

@@ -48,7 +48,7 @@ def play(
     quiet = {"dry_run": True, "progress_bar": "none", "verbosity": "ERROR"}
     size = {"pixel_width": width, "pixel_height": height, "frame_width": 8.0 * width / height}
     with tempconfig(quiet | size | {"frame_height": 8.0}):
-        scene(trace, settings, on_beat_end=note, skip_animations=True).render()
+        scene(trace, settings, on_beat_end=note).render()
     return pictures
 
 

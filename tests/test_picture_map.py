@@ -31,7 +31,7 @@ def stills(entry: SceneEntry, trace: Trace) -> list[tuple[str, dict[str, Any], n
         found.append((record.name, picture_map(stage.mobjects, stage.camera), stage.snapshot()))
 
     with tempconfig(QUIET | SIZE):
-        entry.load()(trace, on_beat_end=take, skip_animations=True).render()
+        entry.load()(trace, on_beat_end=take).render()
     return found
 
 

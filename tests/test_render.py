@@ -110,13 +110,19 @@ def test_full_hd_is_the_default(render: Render, tmp_path: Path) -> None:
 def test_one_still(render: Render, tmp_path: Path) -> None:
     outcome = render("scene_shapes", "--still", "travel", "--quality", "hd", "--out", "p")
     assert outcome.code == 0, outcome.err
-    assert files(tmp_path) == ["p/scene_shapes/02_travel.png"]
+    assert files(tmp_path) == [
+        "p/scene_shapes/02_travel.json",
+        "p/scene_shapes/02_travel.png",
+    ]
+    document = json.loads((tmp_path / "p/scene_shapes/02_travel.json").read_text())
+    assert document["frame"] == [1280, 720]
     assert Image.open(tmp_path / "p/scene_shapes/02_travel.png").size == (1280, 720)
 
 
 def test_all_stills(render: Render, tmp_path: Path) -> None:
     assert render("scene_shapes", "--still", "all", "--quality", "draft").code == 0
-    assert files(tmp_path / "videos" / "scene_shapes") == [
+    made = files(tmp_path / "videos" / "scene_shapes")
+    assert [name for name in made if name.endswith(".png")] == [
         "01_appear.png",
         "02_travel.png",
         "03_rest.png",
@@ -403,7 +409,8 @@ finally:
     assert program.returncode == 0, err
     *stills, modules = out.splitlines()
     assert modules == "[]"
-    assert files(tmp_path) == ["manim.cfg", *stills]
+    maps = [still.replace(".png", ".json") for still in stills]
+    assert files(tmp_path) == sorted(["manim.cfg", *maps, *stills])
     assert Image.open(tmp_path / stills[0]).getpixel((2, 2)) == (0, 0, 0)
 
 

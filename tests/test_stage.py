@@ -74,7 +74,7 @@ def test_a_snapshot_shows_how_the_beat_ends_without_drawing() -> None:
         seen.append(int(pixels[240, 427, 0]))
 
     with tempconfig({"dry_run": True, "pixel_width": 854, "pixel_height": 480}):
-        Story(make_trace(), on_beat_end=look, skip_animations=True).render()
+        Story(make_trace(), on_beat_end=look).render()
     assert all(level == 255 for level in seen)
 
 

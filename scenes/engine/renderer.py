@@ -6,13 +6,14 @@ import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from manim import Camera, Mobject, Scene
 from manim.renderer.cairo_renderer import CairoRenderer
 
-from scenes.engine.movie import Pixels
+__all__ = ["FilmRenderer", "FrameSink"]
 
-__all__ = ["FilmRenderer"]
-
+Pixels = npt.NDArray[np.uint8]
 FrameSink = Callable[[Pixels, int], None]
 
 

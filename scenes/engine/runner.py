@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Collection, Iterator
 from configparser import ConfigParser
@@ -9,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from manim import config, tempconfig
 from manim._config.utils import ManimConfig, config_file_paths
@@ -17,11 +19,10 @@ from PIL import Image
 
 from extract.trace import Trace
 from scenes import SceneEntry
-from scenes.camera import StageCamera
 from scenes.engine.files import OutputError, written_beside
 from scenes.engine.movie import Pixels, open_movie
 from scenes.engine.quality import DEFAULT_QUALITY, QUALITIES, Quality
-from scenes.engine.renderer import FilmRenderer, FrameSink
+from scenes.inventory import picture_map
 from scenes.stage import BeatRecord, Rehearsal, Stage, StageSettings
 
 __all__ = ["RenderOptions", "frame_count", "rehearse", "render_scene", "render_stills", "studio"]
@@ -83,8 +84,7 @@ def studio(quality: Quality, *, verbosity: str = "ERROR") -> Iterator[None]:
 
 def rehearse(entry: SceneEntry, trace: Trace, options: RenderOptions) -> Rehearsal:
     """Run a scene without drawing: its beats and its length."""
-    stage = _run(entry, trace, options)
-    return Rehearsal(tuple(stage.beats), stage.time)
+    return entry.load().rehearse(trace, options.settings)
 
 
 def frame_count(rehearsal: Rehearsal, quality: Quality) -> int:
@@ -128,7 +128,7 @@ def render_scene(
             movie.write(picture, repeat)
             progress(repeat)
 
-        _run(entry, trace, options, sink=take)
+        entry.load()(trace, options.settings, sink=take).render()
     return path
 
 
@@ -141,7 +141,10 @@ def render_stills(
     beats: Collection[str],
     progress: Callable[[int], None],
 ) -> list[Path]:
-    """Write how beats end to ``out/SLUG/NN_BEAT.png``.
+    """Write how beats end to ``out/SLUG/NN_BEAT.png``, and a map of each picture beside it.
+
+    The map, ``NN_BEAT.json``, says what every panel shows and where; see
+    :mod:`scenes.inventory`.
 
     Parameters
     ----------
@@ -165,36 +168,27 @@ def render_stills(
         if record.name in beats:
             path = out / entry.slug / f"{len(stage.beats):02}_{record.name}.png"
             _write_png(stage.snapshot(), path)
+            _write_map(picture_map(stage.mobjects, stage.camera), path.with_suffix(".json"))
             paths.append(path)
             progress(1)
         if len(paths) == len(beats):
             raise EndSceneEarlyException
 
-    _run(entry, trace, options, on_beat_end=take)
+    entry.load()(trace, options.settings, on_beat_end=take).render()
     return paths
-
-
-def _run(
-    entry: SceneEntry,
-    trace: Trace,
-    options: RenderOptions,
-    *,
-    sink: FrameSink | None = None,
-    on_beat_end: Callable[[BeatRecord, Stage], None] | None = None,
-) -> Stage:
-    stage = entry.load()(
-        trace,
-        options.settings,
-        on_beat_end=on_beat_end,
-        renderer=FilmRenderer(StageCamera, sink),
-    )
-    stage.render()
-    return stage
 
 
 def _write_png(picture: Pixels, path: Path) -> None:
     with written_beside(path) as part:
         try:
             Image.fromarray(picture[..., :3]).save(part, format="png")
+        except OSError as error:
+            raise OutputError(path, error) from error
+
+
+def _write_map(document: dict[str, Any], path: Path) -> None:
+    with written_beside(path) as part:
+        try:
+            part.write_text(json.dumps(document, ensure_ascii=False), encoding="utf-8")
         except OSError as error:
             raise OutputError(path, error) from error
