@@ -41,6 +41,7 @@ __all__ = [
     "pool_kv_heads",
     "project",
     "rotary_angles",
+    "rotate",
     "softmax",
     "total_variation",
 ]
@@ -204,6 +205,38 @@ def rotary_angles(positions: ArrayLike, dim: int, base: float = 10_000.0) -> Arr
     return np.outer(as_float64(positions), frequencies)
 
 
+def rotate(
+    heads: ArrayLike, cos: ArrayLike, sin: ArrayLike, style: RotaryStyle, start: int = 0
+) -> Array:
+    """Turn pairs of channels by their position's angles.
+
+    Parameters
+    ----------
+    heads : (position, head, width)
+    cos, sin : (position, n_pairs)
+        Of one angle for each pair of channels; some models scale both.
+    style : {"half", "interleaved"}
+        "half" pairs channel i with i + n_pairs, "interleaved" 2i with 2i + 1.
+    start : int
+        The first channel that rotates.
+
+    Returns
+    -------
+    (position, head, width)
+        Channels outside the rotated ones are unchanged.
+    """
+    heads, cos, sin = as_float64(heads), as_float64(cos), as_float64(sin)
+    n_pairs = cos.shape[-1]
+    first = start + (np.arange(n_pairs) if style == "half" else 2 * np.arange(n_pairs))
+    second = first + (n_pairs if style == "half" else 1)
+    cos, sin = cos[:, None], sin[:, None]  # (position, 1, n_pairs)
+    a, b = heads[..., first], heads[..., second]
+    turned = heads.copy()
+    turned[..., first] = a * cos - b * sin
+    turned[..., second] = b * cos + a * sin
+    return turned
+
+
 @dataclass(frozen=True, eq=False)
 class Rotation:
     """A rotation of pairs of dimensions, by an angle that depends on the position.
@@ -233,15 +266,7 @@ class Rotation:
                 f"angles {self.angles.shape} do not fit {x.shape}: need one row per position and "
                 "at most half as many pairs as the head is wide"
             )
-        if self.style == "half":
-            first, second = slice(0, n_pairs), slice(n_pairs, 2 * n_pairs)
-        else:
-            first, second = slice(0, 2 * n_pairs, 2), slice(1, 2 * n_pairs, 2)
-        cos, sin = np.cos(self.angles)[:, None, :], np.sin(self.angles)[:, None, :]
-        rotated = x.copy()
-        rotated[..., first] = x[..., first] * cos - x[..., second] * sin
-        rotated[..., second] = x[..., second] * cos + x[..., first] * sin
-        return rotated
+        return rotate(x, np.cos(self.angles), np.sin(self.angles), self.style)
 
     def at(self, positions: slice) -> Rotation:
         """Return the same rotation for a range of the positions."""

@@ -16,6 +16,7 @@ import torch
 from transformers.pytorch_utils import Conv1D
 
 from extract import proof
+from extract.attention import RotaryStyle, rotate
 from extract.errors import UnsupportedModelError
 
 __all__ = ["HOOKS", "NEEDED", "Border", "Floats", "Rotation", "Shape", "as_numpy", "weights_of"]
@@ -63,7 +64,7 @@ class Rotation:
     positions as there are or more.
     """
 
-    style: str
+    style: RotaryStyle
     cos: Floats
     sin: Floats
 
@@ -76,8 +77,7 @@ class Rotation:
         """Rotate [pos, head, d_qk]: its first channels, or in MLA its last ones."""
         start = heads.shape[-1] - self.dim if mla else 0
         cos, sin = self.cos[: len(heads)], self.sin[: len(heads)]
-        turned: Floats = proof.rotate(heads, cos, sin, self.style, start)
-        return turned
+        return rotate(heads, cos, sin, self.style, start).astype(np.float32)
 
 
 def _rotations(cos: Floats, sin: Floats) -> Iterator[Rotation]:

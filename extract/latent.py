@@ -421,12 +421,17 @@ def latent_report(trace: Trace, layer: int) -> LatentReport:
         If the layer has none, or the report is damaged.
     """
     _require_stored(trace, layer)
+    rank = trace[f"latent.{layer}.W_DKV"].shape[1]
     try:
         report: LatentReport = _from_json(LatentReport, (trace.meta.latent or {})[str(layer)])
     except (KeyError, TypeError) as error:
         raise TraceError(
             f"the report on the latent of layer {layer} is damaged ({error}); fit it again"
         ) from error
+    if rank not in {report.rank} & {rung.rank for rung in report.ladder}:
+        raise TraceError(
+            f"the report on the latent of layer {layer} is not about rank {rank}; fit it again"
+        )
     return report
 
 

@@ -10,9 +10,10 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
+from extract.attention import attend, causal_mask
 from extract.errors import ExtractError
 
-__all__ = ["TOLERANCE", "Layer", "largest", "prove", "relative_error", "require", "rotate"]
+__all__ = ["TOLERANCE", "Layer", "largest", "prove", "relative_error", "require"]
 
 TOLERANCE = 1e-4
 """The largest error, max|a - b| / max|b|, with which a trace is written."""
@@ -29,36 +30,6 @@ def relative_error(found: Array, expected: Array) -> float:
     return error / scale if scale else error
 
 
-def rotate(heads: Array, cos: Array, sin: Array, style: str, start: int) -> Array:
-    """Turn pairs of channels by their position's angles.
-
-    Parameters
-    ----------
-    heads : array
-        [pos, head, d_qk].
-    cos, sin : array
-        [pos, rotary_dim / 2], one angle for each pair of channels.
-    style : str
-        "half" pairs channel i with i + rotary_dim / 2, "interleaved" 2i with 2i + 1.
-    start : int
-        The first channel that rotates.
-
-    Returns
-    -------
-    array
-        [pos, head, d_qk]; channels outside the rotated ones are unchanged.
-    """
-    half = cos.shape[-1]
-    first = start + (np.arange(half) if style == "half" else 2 * np.arange(half))
-    second = first + (half if style == "half" else 1)
-    cos, sin = cos[:, None], sin[:, None]  # [pos, 1, rotary_dim / 2]
-    a, b = heads[..., first], heads[..., second]
-    turned = heads.copy()
-    turned[..., first] = a * cos - b * sin
-    turned[..., second] = b * cos + a * sin
-    return turned
-
-
 def prove(
     layer: Layer, weights: Layer, score_scale: float, norm_eps: float = 0.0
 ) -> dict[str, float]:
@@ -68,8 +39,9 @@ def prove(
     ----------
     layer : mapping
         ``x, q, k, v, pattern, z, out`` and, where the model has them, ``q_rot, k_rot, kv_latent,
-        k_rope``; the rotated ones come from `rotate` and are proved by the scores.  ``scores``
-        [n_heads, query_pos, key_pos], the model's own before the softmax, where it shows them.
+        k_rope``; the rotated ones come from `extract.attention.rotate` and are proved by the
+        scores.  ``scores`` [n_heads, query_pos, key_pos], the model's own before the softmax, where
+        it shows them.
         ``alibi_slopes`` [n_heads] where positions are linear biases.
     weights : mapping
         As in `extract.trace`.
@@ -86,22 +58,18 @@ def prove(
     errors = _projections(exact, weights, norm_eps)
 
     used_q, used_k = exact.get("q_rot", exact["q"]), exact.get("k_rot", exact["k"])
-    n_positions, n_heads = used_q.shape[:2]
-    group = n_heads // used_k.shape[1]
-    scores = np.einsum("qhd,khd->hqk", used_q, np.repeat(used_k, group, axis=1)) * score_scale
-    position = np.arange(n_positions)
+    bias: Array = np.zeros(())
     if "alibi_slopes" in exact:
+        position = np.arange(len(used_q))
         distance = position[None, :] - position[:, None]
-        scores += exact["alibi_slopes"][:, None, None] * distance
-    seen = np.tril(np.ones((n_positions, n_positions), dtype=bool))
+        bias = exact["alibi_slopes"][:, None, None] * distance
+    scores, pattern, _ = attend(used_q, used_k, exact["v"], score_scale, bias)
     if "scores" in exact:
+        seen = causal_mask(len(used_q), len(used_k))
         errors["scores"] = relative_error(scores[:, seen], exact["scores"][:, seen])
-
-    scores[:, ~seen] = -np.inf
-    pattern = np.exp(scores - scores.max(axis=-1, keepdims=True))
-    pattern /= pattern.sum(axis=-1, keepdims=True)
     errors["pattern"] = relative_error(pattern, exact["pattern"])
-    z = np.einsum("hqk,khd->qhd", exact["pattern"], np.repeat(exact["v"], group, axis=1))
+    v_of_head = np.repeat(exact["v"], used_q.shape[1] // used_k.shape[1], axis=1)
+    z = np.einsum("hqk,khd->qhd", exact["pattern"], v_of_head)
     errors["z"] = relative_error(z, exact["z"])
     out = np.einsum("phd,hdm->pm", exact["z"], weights["W_O"]) + weights.get("b_O", 0)
     errors["out"] = relative_error(out, exact["out"])

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from traces import make_trace, replaced
 
+from extract.attention import RotaryStyle, rotate
 from extract.errors import ExtractError
 from extract.featured import CRITERION, choose, structure
-from extract.proof import TOLERANCE, largest, prove, relative_error, require, rotate
+from extract.proof import TOLERANCE, largest, prove, relative_error, require
 from extract.trace import Featured, Trace
 
 SHIPPED = Path(__file__).parent.parent / "assets" / "traces" / "smollm2-135m.safetensors"
@@ -138,7 +139,9 @@ def test_errors_are_relative_to_the_largest_value() -> None:
 
 @pytest.mark.parametrize(("style", "pair"), [("half", (0, 2)), ("interleaved", (0, 1))])
 @pytest.mark.parametrize("start", [0, 3])
-def test_a_rotation_turns_pairs_of_channels(style: str, pair: tuple[int, int], start: int) -> None:
+def test_a_rotation_turns_pairs_of_channels(
+    style: RotaryStyle, pair: tuple[int, int], start: int
+) -> None:
     heads = np.zeros((2, 1, 7))
     heads[:, 0, start + pair[0]] = 1
     angle = np.array([[0.0, 0.0], [np.pi / 2, 0.3]])

@@ -520,6 +520,15 @@ def test_a_damaged_report_is_refused(damage: str) -> None:
         latent_report(replaced(after, latent=reports[damage]), 1)
 
 
+@pytest.mark.parametrize("field", ["rank", "ladder"])
+def test_a_report_on_another_latent_is_refused(field: str) -> None:
+    _, after, _ = with_latent(rank=3)
+    assert after.meta.latent is not None
+    report = after.meta.latent["1"] | {"rank": {"rank": 4}, "ladder": {"ladder": []}}[field]
+    with pytest.raises(TraceError, match="is not about rank 3; fit it again"):
+        latent_report(replaced(after, latent={"1": report}), 1)
+
+
 # --- The printed ladder ---------------------------------------------------------------------------
 
 
