@@ -1,0 +1,325 @@
+"""The patterns of a whole model as one wall, one of them looked at, and a wall of empty places."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+from manim import Group, Mobject, VGroup, VMobject
+
+from extract.trace import Trace
+from scenes import theme
+from scenes.animations import Reveal
+from scenes.camera import Shot
+from scenes.layout import FRAME_HEIGHT, WORD_GAP, Box, Frame
+from scenes.layout_patterns import (
+    WORD_MOST,
+    EmptySlots,
+    StopSlots,
+    WallSlots,
+    gap_cells,
+    onto,
+    stop_slots,
+    stop_word_size,
+)
+from scenes.mobjects.heatmap import Heatmap, Norm, Source
+from scenes.mobjects.marks import Highlight, Words
+from scenes.mobjects.text import Label, printable
+from scenes.view import LayerView
+
+__all__ = ["EmptyWall", "HeadStop", "Note", "PatternWall", "place_in_shot", "prompt_patterns"]
+
+Array = npt.NDArray[np.float64]
+M = TypeVar("M", bound=Mobject)
+
+
+def prompt_patterns(trace: Trace) -> Array:
+    """Patterns of the prompt's rows, all of them: (layer, head, query, key)."""
+    stop = trace.meta.n_prompt
+    layers = range(trace.meta.n_layers)
+    return np.stack([trace.get("pattern", i)[:, :stop, :stop] for i in layers]).astype(np.float64)
+
+
+class Spread(Reveal):
+    """Show the cells of a heatmap one after another, from none."""
+
+    def begin(self) -> None:
+        self.heatmap.set_shown(0)
+        super().begin()
+
+
+class PatternWall(Group):
+    """Every head's pattern in its place, a few images in all; rows are queries, columns keys.
+
+    ``blocks`` are the images, ``marks`` the numbers of layers and heads, ``title`` a line that
+    names it.
+
+    Parameters
+    ----------
+    view
+        Which positions are drawn.
+    slots
+        Where.
+    title
+        What the line says.
+    """
+
+    def __init__(self, view: LayerView, slots: WallSlots, title: str) -> None:
+        super().__init__()
+        looks = theme.current()
+        self.view, self.slots = view, slots
+        shown = slice(view.first, view.stop)
+        self.patterns = prompt_patterns(view.trace)[:, :, shown, shown]
+        self.blocks = [self._block(*slots.span(i)) for i in range(len(slots.corners))]
+        for index, block in enumerate(self.blocks):
+            block.place(slots.block(index))
+        self.marks = VGroup()
+        for layer, x, y in slots.layer_marks():
+            text = str(layer) if layer % slots.rows else f"layer {layer}"
+            mark = Label(text, size=looks.note_size, colour=looks.muted)
+            self.marks.add(mark.on_line(x - mark.width / 2, y))
+        for head, x, y in slots.head_marks():
+            mark = Label(str(head), size=looks.note_size, colour=looks.muted)
+            self.marks.add(mark.on_line(x, y))
+            if head == 0:
+                name = Label("head", size=looks.note_size, colour=looks.muted)
+                left = x - slots.side / 2 - WORD_GAP
+                self.marks.add(name.on_line(left - name.width / 2, y))
+        self.title = Label(title, size=looks.name_size)
+        left, line = slots.title
+        self.title.on_line(left + self.title.width / 2, line)
+        self.add(*self.blocks, self.marks, self.title)
+
+    def _block(self, first: int, stop: int) -> Heatmap:
+        """One image of the patterns of the layers [first, stop); cells between them are free."""
+        count, gap = self.slots.count, gap_cells(self.slots.count)
+        step = count + gap
+        shape = ((stop - first) * step - gap, self.slots.heads * step - gap)
+        values, masked, shown = np.zeros((3, *shape))
+        future = np.triu(np.ones((count, count)), k=1)
+        for layer in range(first, stop):
+            for head in range(self.slots.heads):
+                top, left = (layer - first) * step, head * step
+                cells = np.s_[top : top + count, left : left + count]
+                values[cells] = self.patterns[layer, head]
+                masked[cells], shown[cells] = future, 1.0
+        block = Heatmap(
+            values,
+            Norm.unit(),
+            width=1.0,
+            height=1.0,
+            masked=masked.astype(bool),
+            source=Source(expression=f"patterns of all heads of layers {first} to {stop - 1}"),
+        )
+        return block.set_shown(shown)
+
+    def tile(self, layer: int, head: int) -> Heatmap:
+        """One head's pattern as an image of its own, lying over its place."""
+        future = np.triu(np.ones((self.slots.count, self.slots.count), dtype=bool), k=1)
+        span = (self.view.first, self.view.stop)
+        return Heatmap(
+            self.patterns[layer, head],
+            Norm.unit(),
+            width=1.0,
+            height=1.0,
+            masked=future,
+            source=Source(self.view.trace.key("pattern", layer), index=(head, span, span)),
+        ).place(self.slots.tile(layer, head))
+
+    def spread_from(self, layer: int, head: int) -> list[Spread]:
+        """Animations that let the patterns appear in a wave from one head."""
+        center = np.array(self.slots.tile(layer, head).center[:2])
+        box = self.slots.box
+        farthest = float(np.hypot(box.width, box.height))
+        waves = []
+        for block in self.blocks:
+            rows, columns = block.shape
+            x = block.box.left + block.box.width * (np.arange(columns) + 0.5) / columns
+            y = block.box.top - block.box.height * (np.arange(rows) + 0.5) / rows
+            when = np.hypot(x[None, :] - center[0], y[:, None] - center[1]) / farthest
+            when[block.shown == 0] = np.nan
+            waves.append(Spread(block, when, spread=0.1))
+        return waves
+
+
+class Note(VGroup):
+    """Lines about a head: its place, what it does, how much, and how it was found.
+
+    Parameters
+    ----------
+    name, does
+        Two short lines.
+    said
+        A sentence, broken into lines.
+    found
+        How it was found, quietly, broken into lines; may be empty.
+    spot
+        Left end and middle of the first line.
+    width
+        How wide lines may be.
+    """
+
+    LINE = 1.55  # from line to line, in heights of a line
+
+    def __init__(
+        self,
+        name: str,
+        does: str,
+        said: str,
+        found: str = "",
+        *,
+        spot: tuple[float, float],
+        width: float,
+    ) -> None:
+        super().__init__()
+        looks = theme.current()
+        x, y = spot
+        parts = [
+            (name, looks.shape_size, looks.muted),
+            (does, looks.name_size, looks.ink),
+            (said, looks.shape_size, looks.ink),
+            (found, looks.note_size, looks.muted),
+        ]
+        for text, size, colour in parts:
+            step = self.LINE * size * FRAME_HEIGHT
+            for label in _lines(text, width, size=size, colour=colour):
+                self.add(label.on_line(x + label.width / 2, y))
+                y -= step
+            y -= 0.6 * step
+
+
+def _lines(text: str, width: float, *, size: float, colour: str) -> list[Label]:
+    """The words of a text as few lines no longer than ``width``, of about the same length."""
+    lines = _broken(text, width, size)
+    while (narrower := _broken(text, width := 0.95 * width, size)) and len(narrower) == len(lines):
+        lines = narrower
+    return [Label(line, size=size, colour=colour) for line in lines]
+
+
+def _broken(text: str, width: float, size: float) -> list[str]:
+    """A text broken where a line would grow longer than ``width``."""
+    lines: list[str] = []
+    for word in text.split():
+        longer = f"{lines[-1]} {word}" if lines else word
+        if lines and Label(longer, size=size).width <= width:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return lines
+
+
+class HeadStop(Group):
+    """One pattern of a wall looked at: its words, and a shot from which they can be read.
+
+    Everything lies in the wall's plane, so it comes nearer and goes with the pattern. ``hidden``
+    is the column of a first token that is not drawn elsewhere, with its word; it is there only
+    when asked for.
+
+    Parameters
+    ----------
+    wall
+        Of which wall.
+    layer, head
+        Which pattern.
+    frame
+        The frame to fill.
+    show_hidden
+        Whether to give a hidden first token its column.
+    """
+
+    def __init__(
+        self, wall: PatternWall, layer: int, head: int, frame: Frame, *, show_hidden: bool = False
+    ) -> None:
+        super().__init__()
+        looks, view = theme.current(), wall.view
+        self.tile = wall.tile(layer, head)
+        size = stop_word_size(view.count, looks.shape_size)
+        longest = max(Label(printable(word), size=size).width for word in view.words)
+        self.slots: StopSlots = stop_slots(frame, count=view.count, word=min(longest, WORD_MOST))
+        slots = self.slots
+        self.shot = onto(self.tile.box, slots.pattern, frame)
+        apart = show_hidden and view.hides_first
+        self.rows = Words(
+            view.words, slots.rows_apart if apart else slots.rows, width=WORD_MOST, size=size
+        )
+        self.columns = Words(view.words, slots.columns, width=WORD_MOST, size=size, upright=True)
+        self.words = VGroup(self.rows, self.columns)
+        self.hidden = Group()
+        if apart:
+            first = view.first
+            whole = view.trace.get("pattern", layer)[head, first : view.stop, :first]
+            strip = Heatmap(
+                whole,
+                Norm.unit(),
+                width=1.0,
+                height=1.0,
+                source=Source(
+                    view.trace.key("pattern", layer),
+                    index=(head, (first, view.stop), (0, first)),
+                ),
+            ).place(slots.hidden)
+            word = Words(
+                view.trace.meta.tokens[:1],
+                [slots.hidden_word],
+                width=WORD_MOST,
+                size=size,
+                upright=True,
+                colour=looks.muted,
+            )
+            self.hidden.add(strip, word)
+        self.add(place_in_shot(self.words, self.shot), place_in_shot(self.hidden, self.shot))
+
+    @property
+    def zoom(self) -> float:
+        """Height of what the shot shows, as a part of the full picture's."""
+        return self.shot.height / FRAME_HEIGHT
+
+    def edge(self) -> Highlight:
+        """A frame around the pattern, to be seen from afar and from near."""
+        return Highlight(self.tile.box, colour=theme.current().pattern, zoom=self.tile.box.width)
+
+    @property
+    def sink(self) -> Box:
+        """Box of the column of the first token, drawn apart or not."""
+        return self.hidden[0].box if len(self.hidden) else self.tile.column(0)
+
+
+class EmptyWall(VMobject):
+    """Places for patterns that are not known: ruled lines and nothing in them, as one path.
+
+    Parameters
+    ----------
+    slots
+        Where.
+    layers, heads
+        How many places are there down and across.
+    """
+
+    def __init__(self, slots: EmptySlots, layers: int, heads: int) -> None:
+        looks = theme.current()
+        super().__init__(stroke_color=looks.faint, stroke_width=looks.thin, fill_opacity=0.0)
+        self.slots = slots
+        self.rule(layers, heads)
+
+    def rule(self, layers: int, heads: int) -> EmptyWall:
+        """Show this many places, counted from the upper left corner."""
+        (left, top), step = self.slots.corner, self.slots.pitch
+        right, bottom = left + heads * step, top - layers * step
+        self.clear_points()
+        for row in range(layers + 1):
+            y = top - row * step
+            self._line((left, y), (right, y))
+        for column in range(heads + 1):
+            x = left + column * step
+            self._line((x, top), (x, bottom))
+        return self
+
+    def _line(self, start: tuple[float, float], end: tuple[float, float]) -> None:
+        self.start_new_path(np.array([*start, 0.0]))
+        self.add_line_to(np.array([*end, 0.0]))
+
+
+def place_in_shot(mobject: M, shot: Shot) -> M:
+    """Take a mobject from its place in the frame to where a flat shot shows it there."""
+    return mobject.scale(shot.height / FRAME_HEIGHT, about_point=np.zeros(3)).shift(shot.center)
