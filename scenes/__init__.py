@@ -45,22 +45,10 @@ SCENES: tuple[SceneEntry, ...] = (
         "Attention",
     ),
     SceneEntry(
-        "scene_heads",
-        "Many heads, one output",
-        "scenes.scene_heads",
-        "Heads",
-    ),
-    SceneEntry(
         "scene_patterns",
         "Every head's pattern on one wall",
         "scenes.scene_patterns",
         "Patterns",
-    ),
-    SceneEntry(
-        "scene_cache_size",
-        "What the cache weighs",
-        "scenes.scene_cache_size",
-        "CacheSize",
     ),
 )
 """Every scene, in the order of the story."""
