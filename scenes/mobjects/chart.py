@@ -614,8 +614,11 @@ class DotPlot(VGroup):
             )
         for row, name in enumerate(self.names):
             name.on_line(self.plot.left - 3 * GAP - name.width / 2, self.at(axis.low, row)[1])
-            spots = [self.at(s.values[row], row) for s in self.series]
-            self.ties.add(_hairline(min(spots), max(spots), looks.flow, looks.line))
+            xs = [self.at(s.values[row], row)[0] for s in self.series]
+            inset = min(DOT, (max(xs) - min(xs)) / 2)
+            y = self.at(axis.low, row)[1]
+            ends = (min(xs) + inset, y), (max(xs) - inset, y)
+            self.ties.add(_hairline(*ends, looks.flow, looks.line))
         self.title = Label(axis.said, size=looks.note_size, colour=looks.muted)
         self.title.on_line(self.plot.right - self.title.width / 2, box.bottom + line / 2)
         self.dots = VGroup(*(self._dots(s) for s in self.series))
