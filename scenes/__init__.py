@@ -50,5 +50,11 @@ SCENES: tuple[SceneEntry, ...] = (
         "scenes.scene_patterns",
         "Patterns",
     ),
+    SceneEntry(
+        "scene_cache_size",
+        "What the cache weighs",
+        "scenes.scene_cache_size",
+        "CacheSize",
+    ),
 )
 """Every scene, in the order of the story."""
