@@ -232,10 +232,10 @@ class Patterns(Stage):
             Appear(near, rate_func=LATE),
             # The line above says that the first token is not drawn: here it may be.
             Presence(self.provenance[1], 0.0 if len(stop.hidden) else 1.0),
-            run_time=1.8,
+            run_time=2.1,
         )
         self.looked_at = near
-        self.hold(2.9)
+        self.hold(2.7)
 
     # Many more
 
