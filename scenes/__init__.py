@@ -45,6 +45,12 @@ SCENES: tuple[SceneEntry, ...] = (
         "Attention",
     ),
     SceneEntry(
+        "scene_heads",
+        "Many heads, one output",
+        "scenes.scene_heads",
+        "Heads",
+    ),
+    SceneEntry(
         "scene_patterns",
         "Every head's pattern on one wall",
         "scenes.scene_patterns",

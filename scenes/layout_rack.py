@@ -10,7 +10,6 @@ import numpy.typing as npt
 
 from scenes.camera import Shot
 from scenes.layout import (
-    BORDER,
     HEADER,
     WEIGHT_BOX,
     WORD_GAP,
@@ -31,6 +30,7 @@ DEPTH_MOST = 9.6  # from the first card to the last
 SHARED_ROOM = 1.1  # between the cards and a panel that they share
 PULLED_GAP = 0.5  # between a card and the z that is pulled out of it
 BRACKET_ROOM = 0.3  # between the cards and the brackets below their left edges
+NUMBER_ROOM = 0.25  # above the cards
 TURN, TILT = 34.0, 20.0  # degrees to the side of the rack and above it
 FILL = 2 / 3  # of the frame's width
 
@@ -136,8 +136,10 @@ class RackSlots:
 
     @property
     def room(self) -> Points:
-        """Corners (8, 3) of the whole rack."""
-        return solid(self.card.grown(BORDER / 2), 0.0, -self.depth)
+        """Corners (8, 3) of the whole rack, with room for brackets and numbers around it."""
+        card = self.card
+        left, bottom = card.left - BRACKET_ROOM, card.bottom - BRACKET_ROOM
+        return solid(Box.of(left, card.right, bottom, card.top + NUMBER_ROOM), 0.0, -self.depth)
 
     def shared(self, panel: Box, places: Sequence[int]) -> tuple[Box, float]:
         """Where a panel that several cards share stands: left of them, and at which depth.
@@ -180,11 +182,32 @@ class RackSlots:
         """How far to the right z is pulled out of a card."""
         return self.card.right - self.head.z.left + PULLED_GAP
 
+    @property
+    def outside(self) -> float:
+        """How far to the right a card must be to lie outside of the frame, seen from the left."""
+        frame, shot, away = self.head.frame, self.from_left, self.card.width
+        edge = frame.width / 2
+        while shot.project(self.room + np.array([away, 0, 0]), frame.height)[:, 0].min() < edge:
+            away *= 1.1
+        return away
+
     # Marks
 
     def corner(self, place: int) -> Point:
         """Top left corner of a card."""
         return (self.card.left, self.card.top, self.z(place))
+
+    @property
+    def title(self) -> tuple[float, float]:
+        """Where a few words fit on a card: between its keys and what is made of them."""
+        head = self.head
+        return ((head.v.right + head.joint[0]) / 2, (head.k.y + head.v.y) / 2)
+
+    @property
+    def sentence(self) -> tuple[float, float]:
+        """Where a line of words ends, in the frame and right of the rack's foot."""
+        stage = self.head.frame.stage
+        return (stage.right, stage.bottom + 0.15)
 
     def bracket(self, first: int, last: int) -> Points:
         """A bracket (4, 3) along the lower left edge of the cards from one place to another."""
@@ -198,8 +221,11 @@ class RackSlots:
 STRIP_GAP = 0.14  # between the z of two heads while they stand apart
 STRIP_MOST = 2.7
 CELL_MOST = 0.2
-MERGE_ROW_MOST = 0.3
+MERGE_ROW_MOST = 0.4
+BLOCK_LEAST = 9.0  # width of the strips together, and of the output
+TALL_ROW_MOST, TALL_MOST = 0.42, 3.4  # a row and a strip while nothing stands beneath
 NAME_ROOM = 0.3  # below a row of strips, for the heads' names
+SCALE_WIDTH, SCALE_ROOM = 1.9, 0.4  # of a colour bar, and between it and the header before it
 WAY = 0.28  # from a strip's names to the weight, and as much beneath it
 ROW_FOR_WORDS = 0.235  # rows that are lower have no words beside them
 
@@ -215,7 +241,7 @@ class MergeSlots:
     together
         The same without gaps.
     joined
-        The same at the top of the stage.
+        The same at the top of the stage and less high.
     w_o
         Box of the weight's name.
     out
@@ -234,10 +260,11 @@ class MergeSlots:
     words: bool
     frame: Frame
 
-    @staticmethod
-    def whole(strips: Sequence[Box]) -> Box:
-        """Box of all strips."""
-        return Box.around(strips)
+    def rows(self, strips: Sequence[Box], count: int) -> tuple[Box, ...]:
+        """A box for each row through all strips, from the top."""
+        whole = Box.around(strips)
+        height = whole.height / count
+        return tuple(Box(x, y, whole.width, height) for x, y in row_spots(whole.x, whole, count))
 
     def word_spots(self, box: Box, count: int) -> tuple[tuple[float, float], ...]:
         """Where each word beside a box ends."""
@@ -247,41 +274,45 @@ class MergeSlots:
         """Centers of the heads' names below their strips."""
         return tuple((strip.x, strip.bottom - NAME_ROOM / 2 - 0.02) for strip in strips)
 
-    def scale(self, box: Box) -> Box:
-        """Where the colour bar of a matrix stands, on the line of its header."""
-        return Box(box.right - 0.95, box.top + 0.42, 1.9, 0.12)
+    def scale(self, box: Box, header: float) -> Box:
+        """Where the colour bar of a matrix stands: right of its header, which ends at an x."""
+        x = max(box.right - SCALE_WIDTH / 2, header + SCALE_ROOM + SCALE_WIDTH / 2)
+        return Box(x, box.top + 0.42, SCALE_WIDTH, 0.12)
 
 
 def merge_slots(
     frame: Frame, *, heads: int, d_v: int, d_model: int, count: int, word_width: float
 ) -> MergeSlots:
-    """Lay out ``heads`` strips of ``d_v`` columns and an output of ``d_model``, ``count`` rows."""
+    """Lay out ``heads`` strips of ``d_v`` columns and an output of ``d_model``, ``count`` rows.
+
+    The output is as wide as the strips together, however many columns either has.
+    """
     stage = frame.stage
-    middle = NAME_ROOM + 2 * WAY + WEIGHT_BOX[1]
-    row = min(MERGE_ROW_MOST, (stage.height - HEADER - middle - HEADER / 2) / 2 / count)
-    height = row * count
-    words = row >= ROW_FOR_WORDS
-    left = stage.left + (word_width + WORD_GAP if words else 0.0)
-    cell = min(CELL_MOST, (stage.right - left) / max(heads * d_v, d_model))
-    left = max(left, stage.x - cell * max(heads * d_v, d_model) / 2)
+    between = NAME_ROOM + 2 * WAY + WEIGHT_BOX[1] + HEADER / 2  # from the strips to the output
+    free = stage.height - HEADER - between
+    height, tall = min(free / 2, MERGE_ROW_MOST * count), min(TALL_ROW_MOST * count, TALL_MOST)
+    words = height / count >= ROW_FOR_WORDS
+    most = stage.width - (word_width + WORD_GAP if words else 0.0)
+    wide = min(most, max(BLOCK_LEAST, CELL_MOST * max(heads * d_v, d_model)))
+    left = max(stage.x - wide / 2, stage.right - most)
 
-    def strips(x: float, top: float, width: float, gap: float) -> tuple[Box, ...]:
-        lefts = [x + (width + gap) * i for i in range(heads)]
-        return tuple(Box.of(a, a + width, top - height, top) for a in lefts)
+    def strips(x: float, top: float, size: tuple[float, float], gap: float) -> tuple[Box, ...]:
+        lefts = [x + (size[0] + gap) * i for i in range(heads)]
+        return tuple(Box.of(a, a + size[0], top - size[1], top) for a in lefts)
 
-    width = min(STRIP_MOST, CELL_MOST * d_v, (stage.width - STRIP_GAP * (heads - 1)) / heads)
+    width = min(STRIP_MOST, (stage.width - STRIP_GAP * (heads - 1)) / heads) if heads > 1 else wide
     reach = width * heads + STRIP_GAP * (heads - 1)
-    level = stage.y + (height - HEADER + NAME_ROOM) / 2
-    joined = strips(left, stage.top - HEADER, cell * d_v, 0.0)
-    x = left + cell * heads * d_v / 2
-    w_o = Box(x, joined[0].bottom - NAME_ROOM - WAY - WEIGHT_BOX[1] / 2, *WEIGHT_BOX)
-    top = w_o.bottom - WAY - HEADER / 2
+    level = stage.y + (tall - HEADER + NAME_ROOM) / 2
+    top = stage.top - HEADER - (free - 2 * height) / 2
+    joined = strips(left, top, (wide / heads, height), 0.0)
+    w_o = Box(left + wide / 2, top - height - NAME_ROOM - WAY - WEIGHT_BOX[1] / 2, *WEIGHT_BOX)
+    top = top - height - between
     return MergeSlots(
-        apart=strips(stage.x - reach / 2, level, width, STRIP_GAP),
-        together=strips(left, level, cell * d_v, 0.0),
+        apart=strips(stage.x - reach / 2, level, (width, tall), STRIP_GAP),
+        together=strips(left, level, (wide / heads, tall), 0.0),
         joined=joined,
         w_o=w_o,
-        out=Box.of(left, left + cell * d_model, top - height, top),
+        out=Box.of(left, left + wide, top - height, top),
         words=words,
         frame=frame,
     )

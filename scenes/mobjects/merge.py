@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from manim import RIGHT, Group, VGroup
+from collections.abc import Sequence
+
+from manim import Group, VGroup
 
 from scenes import theme
-from scenes.layout import Frame
+from scenes.layout import Box, Frame
 from scenes.layout_rack import MergeSlots, merge_slots
 from scenes.mobjects.flow import WeightBox, Wire
 from scenes.mobjects.marks import ColourBar, Words
 from scenes.mobjects.panel import Header, Panel
-from scenes.mobjects.text import Label, Symbol
+from scenes.mobjects.text import Label
 from scenes.view import LayerView
 
 __all__ = ["Merge"]
@@ -36,10 +38,12 @@ class Merge(Group):
         Where the strips stand: apart, together, and together at the top.
     names
         The heads' names, in their order, below the strips that stand apart.
-    header, scale, words
-        Of the strips when they stand together.
-    w_o, into, out_of, bias
-        The weight, the lines to and from it, and its bias, which may be empty.
+    title
+        Header of the strips while they stand apart.
+    description
+        Header, colour bar and words of the strips when they stand together.
+    w_o, into, out_of
+        The weight, and the lines to and from it.
     out, out_scale, out_words
         The layer's output.
     """
@@ -56,21 +60,21 @@ class Merge(Group):
             count=view.count,
             word_width=word_width,
         )
-        slots, whole = self.slots, self.slots.whole(self.slots.together)
+        self.view, self.word_width = view, word_width
+        slots = self.slots
         self.names = _names(slots, heads, featured)
-        self.header = Header("all heads, side by side", "", (view.count, heads * d_v))
-        self.header.stand_on(whole)
-        self.scale = ColourBar(view.norm("z"), "", slots.scale(whole))
-        self.w_o = WeightBox("W_O", (heads * d_v, d_model), slots.w_o, colour=looks.z)
-        self.w_o.shape.next_to(self.w_o.frame, RIGHT, buff=0.12)
+        self.title = Header("mix of each head", "Z", (view.count, d_v))
+        self.title.stand_on(Box.around(slots.apart))
+        self.description = self.describe(slots.together)
+        notes = ("+ bias",) if _has_bias(view) else ()
+        self.w_o = WeightBox("W_O", (heads * d_v, d_model), slots.w_o, colour=looks.z, notes=notes)
+        for index, line in enumerate(self.w_o.lines):
+            y = slots.w_o.y + 0.24 * ((len(self.w_o.lines) - 1) / 2 - index)
+            line.on_line(slots.w_o.right + 0.14 + line.width / 2, y)
         x, top, bottom = slots.w_o.x, slots.w_o.top, slots.w_o.bottom
         names = slots.name_spots(slots.joined)[0][1]
         self.into = Wire([(x, names - 0.2), (x, top)])
         self.out_of = Wire([(x, bottom), (x, slots.out.top + 0.06)])
-        self.bias = VGroup()
-        if _has_bias(view):
-            self.bias.add(Symbol("+ b_O", colour=looks.muted))
-            self.bias.move_to([x + 0.2 + self.bias.width / 2, (bottom + slots.out.top) / 2, 0])
         self.out = Panel(
             view.rows("out"),
             view.norm("out"),
@@ -78,27 +82,45 @@ class Merge(Group):
             name="output of the layer",
             source=view.source("out", (0, d_model)),
         )
-        self.out_scale = ColourBar(view.norm("out"), "", slots.scale(slots.out))
-        self.words, self.out_words = (
-            Words(
-                view.words if slots.words else (),
-                slots.word_spots(box, view.count) if slots.words else (),
-                width=word_width,
-            )
-            for box in (whole, slots.out)
-        )
+        self.out_scale = ColourBar(view.norm("out"), "", self._scale(slots.out, self.out.header))
+        self.out_words = self._words(slots.out)
+
+    def describe(self, strips: Sequence[Box]) -> Group:
+        """Header, colour bar and words of strips that stand together."""
+        meta, whole = self.view.trace.meta, Box.around(strips)
+        alone = meta.n_heads == 1
+        shape = (self.view.count, meta.n_heads * meta.d_v)
+        header = Header("mix" if alone else "all heads, side by side", "Z" if alone else "", shape)
+        header.stand_on(whole)
+        scale = ColourBar(self.view.norm("z"), "", self._scale(whole, header))
+        return Group(header, scale, self._words(whole))
+
+    def _scale(self, box: Box, header: Header) -> Box:
+        return self.slots.scale(box, float(header.get_right()[0]))
+
+    def _words(self, box: Box) -> Words:
+        """The token words beside a box, if its rows are high enough."""
+        shown = self.view.words if self.slots.words else ()
+        spots = self.slots.word_spots(box, self.view.count)[: len(shown)]
+        return Words(shown, spots, width=self.word_width)
+
+    def name_targets(self, strips: Sequence[Box]) -> VGroup:
+        """The heads' names where they stand below some strips."""
+        names = self.names.copy()
+        for name, (x, y) in zip(names, self.slots.name_spots(strips), strict=True):
+            name.on_line(x, y)
+        return names
 
 
 def _names(slots: MergeSlots, heads: int, featured: int) -> VGroup:
     looks = theme.current()
     narrowest = min(slots.apart[0].width, slots.joined[0].width)
-    spelled = [Label(f"head {head}", size=looks.note_size) for head in range(heads)]
-    fits = max(name.width for name in spelled) < narrowest - 0.06
+    fits = max(Label(f"head {head}").width for head in range(heads)) < narrowest - 0.06
     names = VGroup()
     for head, (x, y) in enumerate(slots.name_spots(slots.apart)):
         colour = looks.ink if head == featured else looks.muted
-        text = f"head {head}" if fits else str(head)
-        names.add(Label(text, size=looks.note_size, colour=colour).on_line(x, y))
+        label = Label(f"head {head}" if fits else str(head), colour=colour)
+        names.add(label.on_line(x, y))
     return names
 
 

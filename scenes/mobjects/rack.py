@@ -39,6 +39,7 @@ from scenes.mobjects.flow import Wire
 from scenes.mobjects.head import HeadPicture
 from scenes.mobjects.heatmap import Heatmap, Source
 from scenes.mobjects.ribbon import filled, outline_of
+from scenes.mobjects.text import Label
 from scenes.view import HeadView, LayerView
 
 __all__ = [
@@ -252,6 +253,10 @@ class Rack(Group):
         The card of each head, by head.
     cards
         The cards from front to back.
+    labels
+        The words of the front card.
+    title
+        Which head the front card is, in the middle of it; not there unless a scene adds it.
     """
 
     def __init__(
@@ -271,7 +276,9 @@ class Rack(Group):
         ]
         self.heads = {card.head: card for card in self.cards}
         self.labels = CardLabels(self.picture)
-        on_card(self.labels, self.front.plane)
+        self.title = Label(f"head {self.order[0]}", size=theme.current().name_size)
+        self.title.on_line(*self.slots.title)
+        on_card(Group(self.labels, self.title), self.front.plane)
         # From back to front, so that a rack that is drawn without sorting is right as well.
         self.add(*reversed(self.cards), self.labels)
 
@@ -297,8 +304,7 @@ class Rack(Group):
 
     def slide_in(self, *, lag_ratio: float = 0.35, **kwargs: Any) -> Animation:
         """The cards behind the first come in from the right, the nearest first, in one motion."""
-        # From outside of the frame in every named shot, whatever the turn.
-        offset = [1.2 * self.slots.from_left.height, 0.0, 0.0]
+        offset = [self.slots.outside, 0.0, 0.0]
         arriving = [Arrive(card, card.copy().shift(offset)) for card in self.back]
         return LaggedStart(*arriving, lag_ratio=lag_ratio, **kwargs)
 

@@ -8,13 +8,15 @@ import numpy as np
 from manim import Group, VGroup, VMobject
 
 from scenes import theme
-from scenes.camera import Shot, keep_upright
+from scenes.camera import Shot, keep_upright, pin_to_frame
 from scenes.mobjects.rack import Rack
 from scenes.mobjects.text import Label
 
 __all__ = ["GroupBrackets", "HeadNumbers", "span_of"]
 
 LIFT = 0.06  # between a card's corner and its number
+WORD = 0.075  # between words of a sentence
+NUMBER_GAP = 0.05
 AWAY = 0.12  # between a bracket and its words
 
 
@@ -55,7 +57,8 @@ class HeadNumbers(VGroup):
         corners = np.array([slots.corner(card.place) for card in rack.cards])
         seen = shot.project(corners, height)[:, :2]
         numbers = [Label(str(card.head), colour=looks.muted) for card in rack.cards]
-        room = max(number.width for number in numbers) + 0.1
+        room = max(number.width for number in numbers) + NUMBER_GAP
+        numbers[0].set_fill(looks.ink)
         every = 1
         if len(seen) > 1:
             pitch = float(np.abs(np.diff(seen[:, 0])).min())
@@ -64,7 +67,6 @@ class HeadNumbers(VGroup):
             number = numbers[place]
             number.on_line(number.width / 2, LIFT + number.line_height / 2)
             self.add(keep_upright(number, at=corners[place]))
-        self[0].set_fill(looks.ink)
 
 
 class GroupBrackets(Group):
@@ -76,6 +78,8 @@ class GroupBrackets(Group):
     ----------
     lines, words
         The brackets and what is written beside them, from the front.
+    sentence
+        What a bracket means.
     """
 
     def __init__(self, rack: Rack) -> None:
@@ -92,4 +96,23 @@ class GroupBrackets(Group):
             word = Label(span_of([rack.order[place] for place in places]))
             word.on_line(-AWAY - word.width / 2, -AWAY)
             self.words.add(keep_upright(word, at=(corners[1] + corners[2]) / 2))
-        self.add(self.lines, self.words)
+        self.sentence = pin_to_frame(_sentence())
+        spot = rack.slots.sentence
+        self.sentence.shift([spot[0] - self.sentence.get_right()[0], spot[1], 0.0])
+        self.add(self.lines, self.words, self.sentence)
+
+
+def _sentence() -> VGroup:
+    """What a bracket means, its line at y = 0."""
+    looks = theme.current()
+    line, x = VGroup(), 0.0
+    for text, colour in (
+        ("each bracket: one set of", looks.ink),
+        ("keys", looks.key),
+        ("and", looks.ink),
+        ("values", looks.value),
+    ):
+        label = Label(text, colour=colour)
+        line.add(label.on_line(x + label.width / 2, 0.0))
+        x += label.width + WORD
+    return line
