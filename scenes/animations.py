@@ -18,6 +18,7 @@ from scenes.mobjects.marks import Dial
 __all__ = [
     "Appear",
     "Arrive",
+    "Brighten",
     "Draw",
     "Follow",
     "Glide",
@@ -280,6 +281,21 @@ class ShowCells(_InPlace):
 
     def step(self, alpha: float) -> None:
         self.heatmap.set_shown((1 - alpha) * self.start + alpha * self.shown)
+
+
+class Brighten(_InPlace):
+    """Bring a heatmap to full opacity."""
+
+    def __init__(self, heatmap: Heatmap, **kwargs: Any) -> None:
+        super().__init__(heatmap, **kwargs)
+        self.heatmap = heatmap
+
+    def begin(self) -> None:
+        self.start = self.heatmap.opacity
+        super().begin()
+
+    def step(self, alpha: float) -> None:
+        self.heatmap.set_opacity((1 - alpha) * self.start + alpha)
 
 
 class Rise(_InPlace):
