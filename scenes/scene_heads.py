@@ -167,7 +167,7 @@ class Heads(Stage):
         places = zip(self.strips, merge.slots.apart, strict=True)
         self.play(
             self.move_camera(Shot()),
-            Vanish(Group(rack.parts_but("z"), rack.title), rate_func=rush_from),
+            Vanish(Group(rack.parts_but("z"), rack.labels.names, rack.title), rate_func=rush_from),
             LaggedStart(*(Settle(z, box) for z, box in places), lag_ratio=0.1),
             *(self._brighten(z) for z in strips),
             run_time=tempo.swing,

@@ -297,10 +297,9 @@ class Rack(Group):
         return Group(*(getattr(card, name) for card in self.cards for name in names))
 
     def parts_but(self, *names: str) -> Group:
-        """All parts of all cards, and the labels, but for the named parts."""
+        """All parts of all cards but the named ones."""
         kept = {id(part) for part in self.parts(*names)}
-        parts = [part for card in self.cards for part in card if id(part) not in kept]
-        return Group(*parts, self.labels)
+        return Group(*(part for card in self.cards for part in card if id(part) not in kept))
 
     def slide_in(self, *, lag_ratio: float = 0.35, **kwargs: Any) -> Animation:
         """The cards behind the first come in from the right, the nearest first, in one motion."""
