@@ -441,7 +441,7 @@ class TurnRow(_InPlace):
 class Follow(_InPlace):
     """Call a function with the eased time: for marks that follow something else that moves."""
 
-    def __init__(self, mobject: Mobject, place: Callable[[float], None], **kwargs: Any) -> None:
+    def __init__(self, mobject: Mobject, place: Callable[[float], object], **kwargs: Any) -> None:
         super().__init__(mobject, **kwargs)
         self.place = place
 
