@@ -38,6 +38,7 @@ from extract.low_rank import (
 from extract.mla import mla_absorbed, mla_naive
 from extract.trace import Trace, TraceError
 
+SHIPPED = Path(__file__).resolve().parent.parent / "assets" / "traces" / "smollm2-135m.safetensors"
 EXACT = {"rtol": 1e-8, "atol": 1e-8}
 STORED = {"rtol": 1e-4, "atol": 1e-5}  # traces hold float32
 
@@ -527,6 +528,32 @@ def test_a_report_on_another_latent_is_refused(field: str) -> None:
     report = after.meta.latent["1"] | {"rank": {"rank": 4}, "ladder": {"ladder": []}}[field]
     with pytest.raises(TraceError, match="is not about rank 3; fit it again"):
         latent_report(replaced(after, latent={"1": report}), 1)
+
+
+# --- The shipped trace ----------------------------------------------------------------------------
+
+
+def test_the_shipped_latent_is_what_its_report_says() -> None:
+    """Errors and moves on the prompt, from the stored tensors alone."""
+    trace = Trace.load(SHIPPED)
+    layer, n_prompt = trace.meta.featured.layer, trace.meta.n_prompt
+    report, latent = latent_report(trace, layer), fitted_latent(trace, layer)
+    q = trace.get("q", layer)
+    naive = mla_naive(q, latent.kv_latent, latent.layer)
+    absorbed = mla_absorbed(q, latent.kv_latent, latent.layer)
+    np.testing.assert_allclose(absorbed.out, naive.out, rtol=1e-10, atol=1e-10)
+    for name, near, error in (("k", naive.k, report.error_k), ("v", naive.v, report.error_v)):
+        true = trace.get(name, layer)[:n_prompt].astype(np.float64)
+        lost = np.linalg.norm(near[:n_prompt] - true) / np.linalg.norm(true)
+        assert lost == pytest.approx(error, rel=1e-4)
+    own, content = trace.get("pattern", layer), content_pattern(trace, layer, trace.get("k", layer))
+    for moved, pattern, other in (
+        (report.rotation_moves, content, own),
+        (report.chosen.latent_moves_content, absorbed.pattern, content),
+        (report.chosen.both_move, absorbed.pattern, own),
+    ):
+        rows = total_variation(pattern, other)[:, 1:n_prompt]
+        assert (moved.mean, moved.worst) == pytest.approx((rows.mean(), rows.max()), rel=1e-3)
 
 
 # --- The printed ladder ---------------------------------------------------------------------------
