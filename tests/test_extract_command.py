@@ -29,6 +29,11 @@ def run(*arguments: object) -> Result:
     return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
+def extract_from(folder: Path, *arguments: object) -> Result:
+    """Extract from a model in a folder, without the latent, which has tests of its own."""
+    return run("--no-latent", "--model", folder, *arguments)
+
+
 def one_line(result: Result) -> str:
     """Return the one line that a failed command prints."""
     lines = [line for line in result.stderr.splitlines() if not line.startswith("loading ")]
@@ -205,9 +210,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_model_in_a_folder(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "trace.safetensors"
-    result = run(
-        "--no-latent", "--model", folder, "--layer", 1, "--layer", 0, "--head", 2, "--out", out
-    )
+    result = extract_from(folder, "--layer", 1, "--layer", 0, "--head", 2, "--out", out)
     assert result.exit_code == 0, result.output
     assert result.stdout.startswith(f"{out}: tiny-gpt2, 14 tokens, featuring layer 1, head 2; ")
     assert "peak memory" in result.stdout
@@ -220,11 +223,11 @@ def test_a_model_in_a_folder(folder: Path, tmp_path: Path) -> None:
 def test_options_reach_the_trace(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "trace.safetensors"
     words = ("--prompt", "The flag", "--continue", " is red", "--bos", "no")
-    assert run("--model", folder, *words, "--out", out).exit_code == 0
+    assert extract_from(folder, *words, "--out", out).exit_code == 0
     meta = Trace.load(out).meta
     assert (meta.prompt, meta.has_bos, meta.continued) == ("The flag", False, True)
     assert "".join(meta.tokens) == "The flag is red"
-    assert run("--model", folder, "--generate", 0, "--out", out).exit_code == 0
+    assert extract_from(folder, "--generate", 0, "--out", out).exit_code == 0
     meta = Trace.load(out).meta
     assert len(meta.tokens) == meta.n_prompt
 
@@ -236,7 +239,7 @@ def test_the_default_place_is_where_the_films_look(
 
     assert command.FOLDER == ROOT / "assets" / "traces"
     monkeypatch.setattr(command, "FOLDER", tmp_path)
-    assert run("--model", folder).exit_code == 0
+    assert extract_from(folder).exit_code == 0
     assert [file.name for file in tmp_path.iterdir()] == ["tiny-gpt2.safetensors"]
 
 
@@ -251,7 +254,7 @@ def test_the_default_place_is_where_the_films_look(
 def test_a_job_that_fails_writes_nothing(
     folder: Path, tmp_path: Path, arguments: tuple[str, ...], message: str
 ) -> None:
-    result = run("--model", folder, *arguments, "--out", tmp_path / "trace.safetensors")
+    result = extract_from(folder, *arguments, "--out", tmp_path / "trace.safetensors")
     assert result.exit_code == 1
     assert result.stderr.splitlines()[-1] == f"Error: {message}"
     assert "Traceback" not in result.output
@@ -260,7 +263,7 @@ def test_a_job_that_fails_writes_nothing(
 
 def test_a_place_that_cannot_be_written_to(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    result = run("--model", folder, "--out", tmp_path / "file" / "trace.safetensors")
+    result = extract_from(folder, "--out", tmp_path / "file" / "trace.safetensors")
     assert result.exit_code == 1
     assert "not written" in result.stderr.splitlines()[-1]
 
@@ -272,7 +275,7 @@ def test_an_interrupt_leaves_no_half_file(
         raise KeyboardInterrupt
 
     monkeypatch.setattr("os.fsync", interrupt)
-    result = run("--model", folder, "--out", tmp_path / "trace.safetensors")
+    result = extract_from(folder, "--out", tmp_path / "trace.safetensors")
     assert result.exit_code == 1
     assert result.stderr.splitlines()[-1] == "Aborted!"
     assert not list(tmp_path.iterdir())

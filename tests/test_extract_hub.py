@@ -67,12 +67,14 @@ def run(hub: StandInHub, tmp_path: Path) -> Run:
             "TQDM_POSITION": "-1",
         }
 
+        out = tmp_path / "out.st"
+
         def limit() -> None:
             if largest_file is not None:
                 resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
 
         return subprocess.run(
-            [sys.executable, "-m", "extract", "--model", model, "--out", tmp_path / "out.st"],
+            [sys.executable, "-m", "extract", "--no-latent", "--model", model, "--out", out],
             cwd=ROOT,
             env=environment | settings,
             preexec_fn=limit,

