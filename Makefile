@@ -12,7 +12,7 @@ TESTS_READY := $(VENV)/.ready-tests
 # Two processes fit a small machine: each may hold torch and a model.
 TEST_PROCESSES ?= 2
 
-.PHONY: help setup test lint trace clean always
+.PHONY: help setup test lint trace bench clean always
 
 help:
 	@echo "make scene_NAME   render a scene to videos/ (see: python render.py --list)"
@@ -20,6 +20,7 @@ help:
 	@echo "make test         install what the tests need and run them"
 	@echo "make lint         check style and types"
 	@echo "make trace        extract the trace that comes with the project again"
+	@echo "make bench        measure how fast heatmaps are drawn, against Manim's own ways"
 	@echo "make clean        remove the environment and caches; videos stay"
 
 setup: $(RENDER_READY)
@@ -45,6 +46,9 @@ lint: $(TESTS_READY)
 
 trace: $(TESTS_READY)
 	$(VENV_PYTHON) -m extract --model smollm2-packaged --out assets/traces/smollm2-135m.safetensors
+
+bench: $(RENDER_READY)
+	$(VENV_PYTHON) -m scenes.engine.bench $(ARGS)
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

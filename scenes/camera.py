@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeVar
 
 import numpy as np
@@ -59,6 +60,10 @@ class Shot:
 
     def rotation(self) -> Points:
         """Rotation (3, 3) from scene axes to the eye's axes (right, up, towards the eye)."""
+        return self._rotation
+
+    @cached_property
+    def _rotation(self) -> Points:
         turn, tilt = np.radians(self.theta), np.radians(self.phi)
         about_y = np.array(
             [[np.cos(turn), 0, -np.sin(turn)], [0, 1, 0], [np.sin(turn), 0, np.cos(turn)]]
@@ -70,11 +75,11 @@ class Shot:
 
     def eye(self) -> Points:
         """Position (3,) of the eye in the scene."""
-        return np.asarray(self.center) + self.rotation().T @ [0.0, 0.0, FOCAL * self.height]
+        return np.asarray(self.center) + self._rotation.T @ [0.0, 0.0, FOCAL * self.height]
 
     def project(self, points: Points, frame_height: float) -> Points:
         """Points (n, 3) of the scene as points (n, 3) of the frame; the third is the depth."""
-        seen = (points - np.asarray(self.center)) @ self.rotation().T
+        seen = (points - np.asarray(self.center)) @ self._rotation.T
         eye = FOCAL * self.height
         # Points at or behind the eye are held just in front of it: they lie far outside of the
         # frame and must not wrap round to its other side.
@@ -154,10 +159,8 @@ class StageCamera(Camera):
         """Scene points (n, 3) as continuous pixel positions (n, 2) from the top left."""
         seen = self.transform_points_pre_display(mobject, points)
         scale = self.pixel_height / self.frame_height
-        return np.stack(
-            [seen[:, 0] * scale + self.pixel_width / 2, self.pixel_height / 2 - seen[:, 1] * scale],
-            axis=1,
-        )
+        middle = np.array([self.pixel_width / 2, self.pixel_height / 2])
+        return np.asarray(seen[:, :2] * [scale, -scale] + middle)
 
     def transform_points_pre_display(self, mobject: Mobject, points: Points) -> Points:
         if len(points) == 0:
@@ -209,17 +212,20 @@ class StageCamera(Camera):
         never hide the other, wherever the cards stand in their planes, which the distance of
         their centers would get wrong.
         """
-        eye = self.shot.eye()
+        cards = {id(card): card for card in map(_card, family) if card is not None}
+        if not cards:
+            return family
+        corners = np.array([card.points[[0, 1, 3]] for card in cards.values()])
+        first = corners[:, 0]
+        normals = np.cross(corners[:, 1] - first, corners[:, 2] - first)
+        away = np.abs(((self.shot.eye() - first) * normals).sum(axis=1))
+        depths = dict(zip(cards, away / np.linalg.norm(normals, axis=1), strict=True))
+        return sorted(family, key=lambda mobject: -depths.get(id(_card(mobject)), 0.0))
 
-        def depth(mobject: Mobject) -> float:
-            card = getattr(mobject, "card", None)
-            if card is None or getattr(mobject, "pinned", False):
-                return 0.0
-            a, b, c = card.points[0], card.points[1], card.points[3]
-            normal = np.cross(b - a, c - a)
-            return -float(abs(np.dot(eye - a, normal)) / np.linalg.norm(normal))
 
-        return sorted(family, key=depth)
+def _card(mobject: Mobject) -> Mobject | None:
+    """What a mobject is sorted by, if it is sorted at all."""
+    return None if getattr(mobject, "pinned", False) else getattr(mobject, "card", None)
 
 
 def _presence(mobject: Mobject) -> float:

@@ -12,6 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import cv2
 from manim import config, tempconfig
 from manim._config.utils import ManimConfig, config_file_paths
 from manim.utils.exceptions import EndSceneEarlyException
@@ -61,6 +62,8 @@ def studio(quality: Quality, *, verbosity: str = "ERROR") -> Iterator[None]:
     verbosity
         Which of Manim's own messages are shown.
     """
+    # Every picture is many small ones: sharing them out among threads costs more than it saves.
+    cv2.setNumThreads(1)
     library_file = config_file_paths()[0]
     defaults = ConfigParser()
     defaults.read(library_file)
