@@ -89,14 +89,19 @@ class Kept:
         Whose way of caching.
     n_groups
         Of a grouped cache; the model's own by default.
+    called
+        What to call it; the scheme's abbreviation by default.
     """
 
     arch: Architecture
     scheme: Scheme
     n_groups: int | None = None
+    called: str = ""
 
     @property
     def name(self) -> str:
+        if self.called:
+            return self.called
         groups = f"-{self.n_groups or self.arch.n_kv_heads}" if self.scheme == "gqa" else ""
         return self.scheme.upper() + groups
 
