@@ -1,0 +1,211 @@
+"""Where things stand in the scenes about shared keys and values: pure geometry."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from scenes.camera import Shot
+from scenes.layout import FRAME_HEIGHT, HEADER, WORD_GAP, Box, Frame
+from scenes.layout_rack import TURN, RackSlots, shot_on, solid
+from scenes.layout_solid import SolidSlots
+
+__all__ = ["CacheSlots", "HeadColumns", "PriceSlots", "SharedPlaces"]
+
+Points = npt.NDArray[np.float64]
+Spot = tuple[float, float]
+
+NOTE = 0.024 * FRAME_HEIGHT  # a line of small words
+LINE = 0.045 * FRAME_HEIGHT  # from one line of words to the next
+TITLE = 0.62  # above a picture, for its name
+RIGHT_TURN = 24.0
+GROUP_TURN = 45.0  # degrees to the side, where several groups have panels
+ROW_GAP = 0.3  # between two rows of panels
+COLUMN_GAP = 0.12  # between neighbouring heads, as a share of their pitch
+WIDE_MOST = 2.4  # from one head to the next
+UNIT_MOST, DEPTH_MOST = 0.5, 4.6  # thickness of a head in the cache, and of all of them
+
+
+@dataclass(frozen=True)
+class SharedPlaces:
+    """Where the keys and values that cards share stand, and from where they are seen.
+
+    Attributes
+    ----------
+    rack
+        The rack.
+    groups
+        The places of each group's cards, from the front.
+    """
+
+    rack: RackSlots
+    groups: tuple[tuple[int, ...], ...]
+
+    def panel(self, name: str, group: int) -> tuple[Box, float]:
+        """Box and depth of a group's keys ("k") or values ("v")."""
+        return self.rack.shared(getattr(self.rack.head, name), self.groups[group])
+
+    @cached_property
+    def _corners(self) -> Points:
+        """Of the rack and all that is shared, (n, 3)."""
+        corners = [self.rack.room]
+        for group in range(len(self.groups)):
+            for name in ("k", "v"):
+                box, z = self.panel(name, group)
+                corners.append(solid(box.grown(0.0, HEADER), z, z))
+        return np.concatenate(corners)
+
+    @property
+    def from_left(self) -> Shot:
+        """From the left and above, with all that is shared."""
+        # Panels of several groups must not hide each other, which takes a larger turn.
+        turn = TURN if len(self.groups) == 1 else GROUP_TURN
+        frame = self.rack.head.frame
+        return shot_on(self._corners, frame, theta=-turn, width=0.8, height=1.0)
+
+    @property
+    def from_right(self) -> Shot:
+        """From the right and above: patterns of every head, and what is shared behind them."""
+        return shot_on(self._corners, self.rack.head.frame, theta=RIGHT_TURN, width=0.8)
+
+    def sentences(self, count: int) -> tuple[Spot, ...]:
+        """Right ends of lines of words beside the foot of the rack, from the top."""
+        x, y = self.rack.sentence
+        return tuple((x, y + LINE * (count - 1 - line)) for line in range(count))
+
+
+@dataclass(frozen=True)
+class HeadColumns:
+    """A column for each head, its panels one below the other.
+
+    Attributes
+    ----------
+    rows
+        For each row of panels a box for each head.
+    names
+        Centers of the heads' numbers, above.
+    figures
+        Centers of a number below each head.
+    titles
+        Where the name of each row ends.
+    total
+        Center of the line below everything.
+    pitch
+        From one head to the next.
+    """
+
+    rows: tuple[tuple[Box, ...], ...]
+    names: tuple[Spot, ...]
+    figures: tuple[Spot, ...]
+    titles: tuple[Spot, ...]
+    total: Spot
+    pitch: float
+
+    @classmethod
+    def of(cls, frame: Frame, *, heads: int, title: float, shares: Sequence[float]) -> HeadColumns:
+        """For some heads.
+
+        Parameters
+        ----------
+        frame
+            The picture's edge.
+        heads
+            How many columns.
+        title
+            Room at the left for the rows' names.
+        shares
+            Height of each row as a share of its panels' width.
+        """
+        stage = frame.stage
+        left = stage.left + title + 2 * WORD_GAP
+        gaps = ROW_GAP * (len(shares) - 1)
+        room = stage.height - 3.4 * LINE - gaps
+        pitch = min((stage.right - left) / heads, WIDE_MOST)
+        side = min((1 - COLUMN_GAP) * pitch, room / sum(shares))
+        # Few heads stand in the middle.
+        left += (stage.right - left - pitch * heads) / 2
+        top = stage.y + (sum(shares) * side + gaps + 3.4 * LINE) / 2
+        xs = [left + pitch * (i + 0.5) for i in range(heads)]
+        rows, y = [], top - LINE
+        for share in shares:
+            rows.append(tuple(Box.of(x - side / 2, x + side / 2, y - share * side, y) for x in xs))
+            y -= share * side + ROW_GAP
+        foot = y + ROW_GAP
+        return cls(
+            rows=tuple(rows),
+            names=tuple((x, top - LINE / 2) for x in xs),
+            figures=tuple((x, foot - 0.7 * LINE) for x in xs),
+            titles=tuple((left - WORD_GAP, row[0].y) for row in rows),
+            total=(stage.x, foot - 2.4 * LINE),
+            pitch=pitch,
+        )
+
+    def span(self, row: int, columns: Sequence[int]) -> Box:
+        """A box in one row across some columns."""
+        return Box.around([self.rows[row][column] for column in columns])
+
+
+@dataclass(frozen=True)
+class CacheSlots:
+    """A solid of cached numbers at the left, bars of what is cached at the right."""
+
+    bars: Box
+    title: Spot
+    room: Box
+
+    @staticmethod
+    def solid(*, rows: int, heads: int, d_qk: int, d_v: int) -> SolidSlots:
+        """The solid of one layer that could hold every head's keys and values."""
+        slots = SolidSlots.of(rows=rows, units=heads, heads=heads, d_qk=d_qk, d_v=d_v)
+        return replace(slots, thickness=min(UNIT_MOST, DEPTH_MOST / heads))
+
+    def shot(self, slots: SolidSlots, frame: Frame, *, heads: int) -> Shot:
+        """From the right and above, with room for every head."""
+        corners = solid(slots.front, 0.0, -heads * slots.thickness)
+        return shot_on(corners, frame, width=0.36, height=0.8, into=self.room)
+
+    @classmethod
+    def of(cls, frame: Frame, *, rows: int) -> CacheSlots:
+        """With so many bars."""
+        stage = frame.stage
+        half = stage.left + 0.42 * stage.width
+        height = min(stage.height - TITLE - 0.4, 1.35 * rows)
+        bars = Box.of(
+            half + 0.3, stage.right, stage.y - height / 2 - 0.2, stage.y + height / 2 - 0.2
+        )
+        return cls(
+            bars=bars,
+            title=(bars.left, bars.top + 0.5),
+            room=Box.of(stage.left, half, stage.bottom, stage.top),
+        )
+
+
+@dataclass(frozen=True)
+class PriceSlots:
+    """What sharing saves at the left, and what it costs at the right.
+
+    Top left corners of words are spots.
+    """
+
+    saved_title: Spot
+    bars: Box
+    cost_title: Spot
+    plot: Box
+    source: Spot
+
+    @classmethod
+    def of(cls, frame: Frame) -> PriceSlots:
+        stage = frame.stage
+        middle = stage.left + 0.45 * stage.width
+        top, bottom = stage.top - TITLE - 0.75, stage.bottom + 2 * NOTE
+        return cls(
+            saved_title=(stage.left, stage.top - 0.1),
+            bars=Box.of(stage.left, middle - 0.4, bottom + 0.6, top),
+            cost_title=(middle + 0.4, stage.top - 0.1),
+            plot=Box.of(middle + 0.4, stage.right, bottom, top + 0.3),
+            source=(stage.left, stage.bottom + NOTE),
+        )
