@@ -57,6 +57,18 @@ SCENES: tuple[SceneEntry, ...] = (
         "Patterns",
     ),
     SceneEntry(
+        "scene_mqa",
+        "One set of keys and values for all heads",
+        "scenes.scene_sharing",
+        "MultiQuery",
+    ),
+    SceneEntry(
+        "scene_gqa",
+        "A set of keys and values for each group",
+        "scenes.scene_sharing",
+        "GroupedQuery",
+    ),
+    SceneEntry(
         "scene_cache_size",
         "What the cache weighs",
         "scenes.scene_cache_size",
