@@ -68,7 +68,7 @@ class BothForms:
     @property
     def n_expanded(self) -> int:
         """Numbers that keys and values take for each token."""
-        return self.k[0].size + self.naive.v[0].size
+        return int(self.k[0].size + self.naive.v[0].size)
 
     @property
     def largest_output(self) -> float:

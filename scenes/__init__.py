@@ -69,6 +69,12 @@ SCENES: tuple[SceneEntry, ...] = (
         "GroupedQuery",
     ),
     SceneEntry(
+        "scene_mla",
+        "Multi-head latent attention",
+        "scenes.scene_mla",
+        "LatentAttention",
+    ),
+    SceneEntry(
         "scene_cache_size",
         "What the cache weighs",
         "scenes.scene_cache_size",

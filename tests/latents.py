@@ -19,7 +19,8 @@ def with_latent(rank: int | None = None, **options: Any) -> Trace:
     trace = make_trace(**options)
     rng = np.random.default_rng(5)
     mix = rng.normal(size=(trace.meta.d_model, trace.meta.d_model))
-    x = rng.normal(size=(400, trace.meta.d_model)) @ mix / trace.meta.d_model**0.5 + 0.3
-    text = CalibrationText("made-up.txt", "0" * 64, 300, 100, 32)
-    calibration = Calibration(text, Moments.of([x[:300]]), Moments.of([x[300:]]))
+    count = 2 * trace.meta.d_model
+    x = rng.normal(size=(2 * count, trace.meta.d_model)) @ mix / trace.meta.d_model**0.5 + 0.3
+    text = CalibrationText("made-up.txt", "0" * 64, count, count, 32)
+    calibration = Calibration(text, Moments.of([x[:count]]), Moments.of([x[count:]]))
     return add_latent(trace, trace.meta.featured.layer, calibration, rank)

@@ -1,0 +1,460 @@
+"""Where things stand in the pictures of multi-head latent attention: pure geometry."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+
+from scenes.camera import Shot
+from scenes.layout import (
+    FRAME_HEIGHT,
+    HEADER,
+    ROW_X_MOST,
+    SHEET_LEAST,
+    WEIGHT_BOX,
+    WORD_GAP,
+    Box,
+    Frame,
+    HeadSlots,
+    row_spots,
+    shot_box,
+)
+from scenes.layout_rack import RackSlots, shot_on, solid
+
+__all__ = [
+    "WORDS_ABOVE",
+    "AbsorbedSlots",
+    "CachedSlots",
+    "ChartSlots",
+    "CompareSlots",
+    "NaiveSlots",
+    "OutputSlots",
+    "PatternSlots",
+    "RackShots",
+]
+
+GAP = 0.06  # between a panel's side and the end of a line
+ARROW = 0.3  # the shortest piece of a line that ends in an arrow head
+ROPE_GAP = 0.1  # between the latent and the shared rotated key beside it
+OUT_WIDTH = 1.0
+MERGED = 1.2  # width of the box of two weights that have become one
+UNDER = 0.12  # between a panel and the header beneath it
+BELOW = 0.44  # room for such a header
+NOTES_BELOW = 1.04  # from the middle of a weight's box to the end of its three lines
+SPINE_ROOM = 0.45  # between the cards and the spine of the comb beneath them
+FEED_ROOM = 1.5  # from the latent to that spine
+WORDS_ABOVE = 1.3  # from that corner to the top of the words, in units of the frame
+LIFT = 0.35  # of the latent's height: how far its middle stands above the spine
+ENLARGED = 1.2  # the latent in space, relative to the flat picture
+RISER = 0.2  # from the line that rises on a card to its keys and values
+
+
+def _halves(box: Box, shares: tuple[int, int]) -> tuple[Box, Box | None]:
+    """A box cut in two parts beside each other, widths as shares; one part if one share is 0."""
+    first, second = shares
+    if not second:
+        return box, None
+    width = (box.width - ROPE_GAP) * first / (first + second)
+    left = Box.of(box.left, box.left + width, box.bottom, box.top)
+    return left, Box.of(left.right + ROPE_GAP, box.right, box.bottom, box.top)
+
+
+@dataclass(frozen=True)
+class NaiveSlots:
+    """A latent that is expanded into the keys and values of one head.
+
+    Attributes
+    ----------
+    head
+        Queries, keys, values and what comes of them.
+    x
+        Box of X's cells.
+    x_words
+        Where each word beside X ends.
+    word_size
+        Text size of the words; 0 where rows are too low for words.
+    latent, rope
+        Boxes of the latent and of the shared rotated key, if there is one.
+    w_dkv, w_q, w_uk, w_uv, w_o
+        Boxes of the weights' names.
+    out
+        Box of the layer's output, to the right of the picture.
+    """
+
+    head: HeadSlots
+    x: Box
+    x_words: tuple[tuple[float, float], ...]
+    word_size: float
+    latent: Box
+    rope: Box | None
+    w_dkv: Box
+    w_q: Box
+    w_uk: Box
+    w_uv: Box
+    w_o: Box
+    out: Box
+
+    @classmethod
+    def of(
+        cls, head: HeadSlots, *, count: int, cached: tuple[int, int], sizes: Sequence[float]
+    ) -> NaiveSlots:
+        """Around the slots of a head.
+
+        Parameters
+        ----------
+        head
+            Where its panels stand.
+        count
+            Token rows.
+        cached
+            Columns of the latent and of the shared rotated key.
+        sizes
+            Text sizes that words may have: the wanted and the least.
+        """
+        stage = head.frame.stage
+        level = (head.k.y + head.v.y) / 2
+        whole = Box.of(stage.left, head.x.right, level - head.q.height / 2, 0)
+        whole = Box.of(whole.left, whole.right, whole.bottom, level + head.q.height / 2)
+        latent, rope = _halves(whole, cached)
+        # X stands at the height of the queries and is as tall as fits above the latent.
+        top = stage.top - 0.02 - HEADER
+        foot = whole.top + WEIGHT_BOX[1] + 2 * ARROW
+        height = min(ROW_X_MOST * count, top - foot)
+        y = float(np.clip(head.q.y, foot + height / 2, top - height / 2))
+        x = Box(head.x.x, y, head.x.width, height)
+        wanted, least = sizes
+        size = min(wanted, 0.88 * height / count / FRAME_HEIGHT)
+        w_o = Box(head.z.right + ARROW + MERGED / 2, head.z.y, *WEIGHT_BOX)
+        out_left = w_o.x + MERGED / 2 + ARROW
+        return cls(
+            head=head,
+            x=x,
+            x_words=row_spots(x.left - WORD_GAP, x, count),
+            word_size=size if size >= least else 0.0,
+            latent=latent,
+            rope=rope,
+            w_dkv=Box(x.x, (x.bottom + whole.top) / 2, *WEIGHT_BOX),
+            w_q=head.w_q,
+            w_uk=head.w_k,
+            w_uv=head.w_v,
+            w_o=w_o,
+            out=Box.of(out_left, out_left + OUT_WIDTH, head.z.bottom, head.z.top),
+        )
+
+    @property
+    def cached(self) -> Box:
+        """All that is cached."""
+        return self.latent if self.rope is None else Box.around([self.latent, self.rope])
+
+    @property
+    def trunk(self) -> float:
+        """x of the line that carries the latent up and down to the two expansions."""
+        return (self.cached.right + self.w_uk.left) / 2
+
+    @property
+    def riser(self) -> float:
+        """x of the line that comes up in a card of the rack and leads to keys and values."""
+        return self.head.q.left - RISER
+
+    @property
+    def w_qk(self) -> Box:
+        """Where the query's weight is merged with the keys' expansion."""
+        right = self.head.q.left - ARROW
+        return Box.of(right - MERGED, right, self.w_q.bottom, self.w_q.top)
+
+    @property
+    def w_vo(self) -> Box:
+        """Where the output's weight is merged with the values' expansion."""
+        return Box(self.w_o.x, self.w_o.y, MERGED, self.w_o.height)
+
+    @property
+    def freed_k(self) -> tuple[float, float]:
+        """Where a formula begins when there are no keys any more, under the latent's line."""
+        return (self.head.k.left, self.head.k.y - 0.45)
+
+    @property
+    def freed_v(self) -> tuple[float, float]:
+        """Where a formula begins when there are no values any more."""
+        return (self.head.v.left, self.head.v.y - 0.45)
+
+    @property
+    def to_output(self) -> Box:
+        """From the values to the output, which stands to the right of the picture."""
+        left, right = self.w_uv.left - 2 * WORD_GAP, self.out.right
+        stage = self.head.frame.stage
+        return Box.of(left, right, stage.bottom, stage.top)
+
+
+@dataclass(frozen=True)
+class AbsorbedSlots:
+    """The absorbed layout: the same parts, and nothing between the latent and its readers.
+
+    Attributes
+    ----------
+    naive
+        What it comes from; X and its words stay.
+    head
+        The panels that a card of the rack has: ``q`` for the queries in the latent space, ``k_t``
+        for the turned latent, ``z`` for the mix of latents, scores and pattern.
+    latent, rope, w_dkv, w_qk, w_vo, out
+        Boxes.
+    key_line, value_line
+        Heights at which the latent leads to the scores and to the mix.
+    """
+
+    naive: NaiveSlots
+    head: HeadSlots
+    latent: Box
+    rope: Box | None
+    w_dkv: Box
+    w_qk: Box
+    w_vo: Box
+    out: Box
+    key_line: float
+    value_line: float
+
+    @classmethod
+    def of(cls, naive: NaiveSlots, *, cached: tuple[int, int]) -> AbsorbedSlots:
+        """From the naive layout; ``cached`` as there."""
+        old = naive.head
+        stage, height = old.frame.stage, old.q.height
+        level = stage.bottom + max(BELOW + height / 2, NOTES_BELOW)
+        out = Box(old.pattern.right - OUT_WIDTH / 2, level, OUT_WIDTH, height)
+        w_vo = Box.of(
+            out.left - ARROW - MERGED, out.left - ARROW, naive.w_o.bottom, naive.w_o.top
+        ).moved(dy=level - naive.w_o.y)
+        w_qk = Box.of(
+            naive.x.right + ARROW + 0.1,
+            naive.x.right + ARROW + 0.1 + MERGED,
+            old.w_q.bottom,
+            old.w_q.top,
+        )
+        q_left = w_qk.right + ARROW + 0.1
+        width = min(old.k_t.left - 0.36 - q_left, SHEET_LEAST)
+        q = Box.of(old.k_t.left - 0.36 - width, old.k_t.left - 0.36, old.q.bottom, old.q.top)
+        z_right = w_vo.left - ARROW
+        z = Box.of(z_right - width, z_right, level - height / 2, level + height / 2)
+        left = naive.cached.left
+        latent, rope = _halves(Box.of(left, left + width, z.bottom, z.top), cached)
+        lines = (level + 0.27 * height, level - 0.2 * height)
+        return cls(
+            naive=naive,
+            head=replace(old, q=q, k=latent, v=latent, z=z),
+            latent=latent,
+            rope=rope,
+            w_dkv=Box(naive.x.x, (naive.x.bottom + z.top) / 2, *WEIGHT_BOX),
+            w_qk=w_qk,
+            w_vo=w_vo,
+            out=out,
+            key_line=lines[0],
+            value_line=lines[1],
+        )
+
+    @property
+    def cached(self) -> Box:
+        """All that is cached."""
+        return self.latent if self.rope is None else Box.around([self.latent, self.rope])
+
+    @property
+    def joint(self) -> tuple[float, float]:
+        """Where the pattern comes down upon the latents, on their way to the mix."""
+        return (self.head.z.left - 0.34, self.value_line)
+
+    @property
+    def bend(self) -> float:
+        """x at which the latent's line to the scores goes up."""
+        return min(self.head.k_t.x, self.joint[0] - 0.24)
+
+
+@dataclass(frozen=True)
+class CompareSlots:
+    """Keys and values beside the true ones, with the error between."""
+
+    true_k: Box
+    true_v: Box
+    said_k: tuple[float, float]
+    said_v: tuple[float, float]
+    seen: Box
+    line: float
+    remark: tuple[float, float]
+
+    @classmethod
+    def of(cls, naive: NaiveSlots, room: float) -> CompareSlots:
+        """To the right of keys and values, ``room`` apart."""
+        head = naive.head
+        shift = head.k.width + room
+        k, v = head.k.moved(dx=shift), head.v.moved(dx=shift)
+        middle = head.k.right + room / 2
+        whole = Box.of(naive.w_uk.left - 0.3, k.right, v.bottom - 0.3, k.top + HEADER + 0.5)
+        seen, _ = shot_box(whole, head.frame)
+        return cls(
+            true_k=k,
+            true_v=v,
+            said_k=(middle, k.y),
+            said_v=(middle, v.y),
+            seen=seen,
+            line=0.2,
+            remark=(k.x, k.top + HEADER + 0.26),
+        )
+
+
+@dataclass(frozen=True)
+class PatternSlots:
+    """Patterns in a row, with room between them for what moved and why."""
+
+    boxes: tuple[Box, ...]
+    words: tuple[tuple[float, float], ...]
+    arrows: tuple[tuple[tuple[float, float], tuple[float, float]], ...]
+    caption: tuple[float, float]
+
+    @classmethod
+    def of(
+        cls, frame: Frame, *, patterns: int, count: int, word: float, room: float
+    ) -> PatternSlots:
+        """``patterns`` of ``count`` rows; ``word`` is the longest word, ``room`` that between."""
+        stage = frame.stage
+        gaps = patterns - 1
+        side = (stage.width - word - WORD_GAP - room * gaps) / patterns
+        side = min(side, stage.height - 2.4, 0.5 * count + 0.6)
+        width = word + WORD_GAP + side * patterns + room * gaps
+        left = stage.x - width / 2 + word + WORD_GAP
+        y = stage.y + 0.1
+        boxes = tuple(
+            Box(left + side / 2 + (side + room) * i, y, side, side) for i in range(patterns)
+        )
+        arrows = tuple(((a.right + 0.25, y), (b.left - 0.25, y)) for a, b in pairwise(boxes))
+        return cls(
+            boxes=boxes,
+            words=row_spots(boxes[0].left - WORD_GAP, boxes[0], count),
+            arrows=arrows,
+            caption=(stage.x, boxes[0].bottom - 0.5),
+        )
+
+
+@dataclass(frozen=True)
+class ChartSlots:
+    """A chart with words at its right, or under a heading."""
+
+    title: tuple[float, float]
+    chart: Box
+    remark: tuple[float, float]
+    source: tuple[float, float]
+
+    @classmethod
+    def of(cls, frame: Frame, *, width: float = 0.8) -> ChartSlots:
+        stage = frame.stage
+        chart = Box.of(
+            stage.x - stage.width * width / 2,
+            stage.x + stage.width * width / 2,
+            stage.bottom + 0.5,
+            stage.top - 0.75,
+        )
+        return cls(
+            title=(stage.x, stage.top - 0.25),
+            chart=chart,
+            remark=(chart.x, chart.top - 0.3),
+            source=(stage.x, stage.bottom + 0.14),
+        )
+
+
+@dataclass(frozen=True)
+class CachedSlots:
+    """Two pairs of bars, each with its own scale, under their headings."""
+
+    titles: tuple[tuple[float, float], tuple[float, float]]
+    bars: tuple[Box, Box]
+    remark: tuple[float, float]
+
+    @classmethod
+    def of(cls, frame: Frame) -> CachedSlots:
+        stage = frame.stage
+        half, title = stage.height / 2, 0.5
+        tops = (stage.top - 0.12, stage.y)
+        boxes = tuple(
+            Box.of(stage.left, stage.right, top - half + 0.5, top - title) for top in tops
+        )
+        return cls(
+            titles=((stage.left, tops[0] - title / 2), (stage.left, tops[1] - title / 2)),
+            bars=(boxes[0], boxes[1]),
+            remark=(stage.left, stage.bottom + 0.2),
+        )
+
+
+@dataclass(frozen=True)
+class OutputSlots:
+    """The outputs of both forms, large, and what is said between and below them."""
+
+    naive: Box
+    absorbed: Box
+    sign: tuple[float, float]
+    total: tuple[float, float]
+    notes: tuple[tuple[float, float], ...]
+
+    @classmethod
+    def of(cls, frame: Frame, *, count: int) -> OutputSlots:
+        stage = frame.stage
+        width, gap = stage.width * 0.3, stage.width * 0.14
+        height = min(2.9, 0.5 * count)
+        y = stage.y + 0.75
+        first = Box(stage.x - gap / 2 - width / 2, y, width, height)
+        second = Box(stage.x + gap / 2 + width / 2, y, width, height)
+        under = first.bottom - 0.62
+        return cls(
+            naive=first,
+            absorbed=second,
+            sign=(stage.x, y),
+            total=(stage.x, under),
+            notes=tuple((stage.x, under - 0.45 - 0.32 * i) for i in range(2)),
+        )
+
+
+@dataclass(frozen=True)
+class RackShots:
+    """Where the shared latent stands in space, and the shots of both racks."""
+
+    rack: RackSlots
+    latent: Box
+    depth: float
+    seen: Shot
+
+    @classmethod
+    def beneath(cls, rack: RackSlots, latent: Box, riser: float) -> RackShots:
+        """The latent below the cards' left edge, beside the lines that rise to keys and values."""
+        width, height = ENLARGED * latent.width, ENLARGED * latent.height
+        y = rack.card.bottom - SPINE_ROOM + LIFT * height
+        place = Box(riser - FEED_ROOM - width / 2, y, width, height)
+        depth = rack.z(0)
+        room = place.grown(0.0, ENLARGED * (UNDER + HEADER))
+        points = np.concatenate([rack.room, solid(room, depth, depth)])
+        seen = shot_on(points, rack.head.frame, theta=-38, phi=17, width=0.9, height=1.0)
+        return cls(rack, place, depth, seen)
+
+    @classmethod
+    def beside(cls, rack: RackSlots, latent: Box) -> RackShots:
+        """The latent to the left of the cards, at half their depth."""
+        place, depth = rack.shared(latent, range(rack.count))
+        points = np.concatenate([rack.room, solid(place, depth, depth)])
+        seen = shot_on(points, rack.head.frame, theta=-34, phi=20, width=0.9)
+        return cls(rack, place, depth, seen)
+
+    @property
+    def spine(self) -> float:
+        """Height of the spine of the upright comb beneath the cards."""
+        return self.rack.card.bottom - SPINE_ROOM
+
+    @property
+    def near(self) -> Shot:
+        """Close to the latent, with the heads behind it."""
+        points = solid(self.latent.grown(0.2), self.depth, self.depth)
+        frame = self.rack.head.frame
+        stage = frame.stage
+        into = Box(stage.x - 0.22 * stage.width, stage.y, stage.width, stage.height)
+        return shot_on(points, frame, theta=-28, phi=18, width=0.34, height=0.5, into=into)
+
+    @property
+    def said(self) -> tuple[float, float, float]:
+        """The corner of the latent above which words about it stand."""
+        return (self.latent.left, self.latent.top, self.depth)
