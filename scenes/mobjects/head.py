@@ -5,15 +5,15 @@ from __future__ import annotations
 from manim import Dot, Group, RoundedRectangle, VGroup
 
 from scenes import theme
-from scenes.layout import FRAME_HEIGHT, HEADER, Frame, HeadSlots, head_slots, pattern_cell
+from scenes.layout import FRAME_HEIGHT, HEADER, Box, Frame, HeadSlots, head_slots, pattern_cell
 from scenes.mobjects.flow import WeightBox, Wire
-from scenes.mobjects.heatmap import Source
+from scenes.mobjects.heatmap import Heatmap, Source
 from scenes.mobjects.marks import Words
 from scenes.mobjects.panel import Header, Panel, Truncated
 from scenes.mobjects.text import Label, printable
 from scenes.view import HeadView
 
-__all__ = ["HeadPicture"]
+__all__ = ["HeadPicture", "head_cells"]
 
 WORD_MOST = 1.45  # scene units; longer words are set smaller and then shortened
 
@@ -217,6 +217,36 @@ class HeadPicture(Group):
         """Queries, keys and scores, with the lines between them."""
         panels = (self.q, self.k, self.k_t, self.scores)
         return Group(*panels, self.k_to_k_t, self.q_to_k_t, self.k_t_to_scores)
+
+
+def head_cells(view: HeadView, name: str, box: Box) -> Heatmap:
+    """One matrix of a head, by its name in :class:`HeadPicture`, as a heatmap that fills a box.
+
+    Queries and keys are those that enter the scores.
+    """
+    layer, meta = view.layer, view.layer.trace.meta
+    head, kv_head, span = view.head, view.kv_head, (layer.first, layer.stop)
+    values, family, source = {
+        "q": (view.q_used, "q", layer.source(view.used("q"), head, (0, meta.d_qk))),
+        "k": (view.k_used, "k", layer.source(view.used("k"), kv_head, (0, meta.d_qk))),
+        "k_t": (
+            view.k_used.T,
+            "k",
+            layer.source(view.used("k"), kv_head, (0, meta.d_qk), transposed=True),
+        ),
+        "v": (view.v, "v", layer.source("v", kv_head, (0, meta.d_v))),
+        "scores": (view.scores, "scores", Source(expression=f"scaled scores of head {head}")),
+        "pattern": (
+            view.pattern,
+            "pattern",
+            Source(layer.trace.key("pattern", layer.layer), index=(head, span, span)),
+        ),
+        "z": (view.z, "z", layer.source("z", head, (0, meta.d_v))),
+    }[name]
+    norm = layer.scores_norm if family == "scores" else layer.norm(family)
+    masked = view.future if name in {"scores", "pattern"} else None
+    cells = Heatmap(values, norm, width=box.width, height=box.height, masked=masked, source=source)
+    return cells.place(box)
 
 
 def _pattern_word_size(count: int) -> float:

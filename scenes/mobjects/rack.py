@@ -36,8 +36,8 @@ from scenes.camera import on_card
 from scenes.layout import Box, Frame
 from scenes.layout_rack import RackSlots
 from scenes.mobjects.flow import Wire
-from scenes.mobjects.head import HeadPicture
-from scenes.mobjects.heatmap import Heatmap, Source
+from scenes.mobjects.head import HeadPicture, head_cells
+from scenes.mobjects.heatmap import Heatmap
 from scenes.mobjects.ribbon import filled, outline_of
 from scenes.mobjects.text import Label
 from scenes.view import HeadView, LayerView
@@ -159,32 +159,7 @@ def _front_panels(picture: HeadPicture) -> dict[str, Heatmap]:
 
 
 def _panels(view: HeadView, slots: RackSlots) -> dict[str, Heatmap]:
-    layer, meta = view.layer, view.layer.trace.meta
-    head, kv_head, span = view.head, view.kv_head, (view.layer.first, view.layer.stop)
-    key = layer.source(view.used("k"), kv_head, (0, meta.d_qk))
-    turned = layer.source(view.used("k"), kv_head, (0, meta.d_qk), transposed=True)
-    query = layer.source(view.used("q"), head, (0, meta.d_qk))
-    value = layer.source("v", kv_head, (0, meta.d_v))
-    shares = Source(layer.trace.key("pattern", layer.layer), index=(head, span, span))
-    mix = layer.source("z", head, (0, meta.d_v))
-    made = {
-        "q": (view.q_used, layer.norm("q"), query),
-        "k": (view.k_used, layer.norm("k"), key),
-        "v": (view.v, layer.norm("v"), value),
-        "k_t": (view.k_used.T, layer.norm("k"), turned),
-        "scores": (view.scores, layer.scores_norm, Source(expression="scaled scores")),
-        "pattern": (view.pattern, layer.norm("pattern"), shares),
-        "z": (view.z, layer.norm("z"), mix),
-    }
-    panels = {}
-    for name, (values, norm, source) in made.items():
-        box = getattr(slots.head, name)
-        masked = view.future if name in {"scores", "pattern"} else None
-        cells = Heatmap(
-            values, norm, width=box.width, height=box.height, masked=masked, source=source
-        )
-        panels[name] = cells.place(box)
-    return panels
+    return {name: head_cells(view, name, getattr(slots.head, name)) for name in PANELS}
 
 
 def _front_wires(picture: HeadPicture) -> Wires:
