@@ -57,6 +57,12 @@ SCENES: tuple[SceneEntry, ...] = (
         "Patterns",
     ),
     SceneEntry(
+        "scene_kv_cache",
+        "Why keys and values are kept",
+        "scenes.scene_kv_cache",
+        "KVCache",
+    ),
+    SceneEntry(
         "scene_mqa",
         "One set of keys and values for all heads",
         "scenes.scene_sharing",
