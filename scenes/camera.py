@@ -22,7 +22,15 @@ from scenes.layout import Box
 from scenes.mobjects.heatmap import Heatmap
 from scenes.warp import paste
 
-__all__ = ["Shot", "StageCamera", "in_frame_of", "keep_upright", "on_card", "pin_to_frame"]
+__all__ = [
+    "Shot",
+    "StageCamera",
+    "in_frame_of",
+    "keep_upright",
+    "off_card",
+    "on_card",
+    "pin_to_frame",
+]
 
 Points = npt.NDArray[np.float64]
 M = TypeVar("M", bound=Mobject)
@@ -115,6 +123,13 @@ def on_card(mobject: M, card: Mobject) -> M:
     """Draw a mobject at the depth of ``card``, a mobject whose points lie in the card's plane."""
     for member in mobject.get_family():
         member.card = card
+    return mobject
+
+
+def off_card(mobject: M) -> M:
+    """Draw a mobject where it stands in the scene's order again, not by depth."""
+    for member in mobject.get_family():
+        member.__dict__.pop("card", None)
     return mobject
 
 
