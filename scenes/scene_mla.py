@@ -27,7 +27,7 @@ from scenes.animations import (
     in_rows,
     set_presence,
 )
-from scenes.camera import Shot, keep_upright, on_card
+from scenes.camera import Shot, keep_upright, off_card, on_card
 from scenes.latent import LatentView
 from scenes.layout import shot_box
 from scenes.layout_mla import WORDS_ABOVE, AbsorbedSlots, CompareSlots, NaiveSlots, RackShots
@@ -175,9 +175,11 @@ class LatentAttention(Stage):
             Glide(self.latent, self.home),
             Vanish(self.feed, rate_func=lambda alpha: smooth(min(1.0, 2 * alpha))),
             Vanish(back, rate_func=late),
-            Vanish(Group(rack.front.border, rack.front.glass), rate_func=late),
+            Vanish(rack.front.border, rate_func=late),
             run_time=4.0,
         )
+        self.remove(rack.front.glass)  # with nothing behind it, it cannot be seen
+        off_card(Group(*self.on_show()))
         self.play(
             Appear(naive.beside_latent),
             Appear(rack.labels.notes),
@@ -303,8 +305,8 @@ class LatentAttention(Stage):
         really receives."""
         tempo = self.theme.tempo
         self.chart = chart = ErrorChart(self.report, self.frame)
-        self.play(Vanish(self.patterns), run_time=tempo.small)
-        self.play(Appear(chart.axes), Appear(chart.source), run_time=tempo.small)
+        ground = Group(chart.axes, chart.source)
+        self.play(Vanish(self.patterns), Appear(ground), run_time=tempo.normal)
         for curve, name in zip((chart.plain, chart.fitted), chart.names, strict=True):
             self.play(Draw(curve), run_time=tempo.large)
             self.play(Appear(name), run_time=tempo.small)
@@ -320,20 +322,21 @@ class LatentAttention(Stage):
             self.everything = Group(*self.on_show())
         self.trained = plot = TrainedPlot(self.frame)
         leaving = [Vanish(self.chart)] if is_fitted(self.trace) else []
-        self.play(*leaving, Presence(self.everything, 0.0), run_time=tempo.small)
-        self.play(Appear(plot.title), Appear(plot.source), run_time=tempo.small)
+        heading = Group(plot.title, plot.source)
+        self.play(*leaving, Presence(self.everything, 0.0), Appear(heading), run_time=tempo.normal)
         self.play(Appear(plot.plot), run_time=tempo.normal)
         self.hold(words=14)
 
     @beat
     def what_is_cached(self) -> None:
         """Only the latent is cached: here {cached} numbers instead of {expanded},
-        in DeepSeek-R1 {r1_after} instead of {r1_before}, with one rotated key for all heads."""
+        in DeepSeek-R1 {r1_after} instead of {r1_before}, one rotated key included."""
         tempo = self.theme.tempo
         self.bars = bars = CachedBars(self.view, architecture(PUBLISHED), PUBLISHED_AS, self.frame)
-        self.play(Vanish(self.trained), run_time=tempo.small)
+        leaving = [Vanish(self.trained, run_time=tempo.small)]
         for title, pair in zip(bars.titles, (bars.own, bars.published), strict=True):
-            self.play(Appear(title), run_time=tempo.small)
+            self.play(*leaving, Appear(title), run_time=tempo.small)
+            leaving = []
             for row in range(2):
                 said = Group(pair.names[row], pair.notes[row], pair.bars[row], pair.sizes[row])
                 self.play(Appear(said), run_time=tempo.small)
@@ -347,8 +350,7 @@ class LatentAttention(Stage):
         """The keys' matrix can act on the queries instead. Multiplied into theirs, once and for
         all, it makes one matrix: keys are never formed."""
         naive, flat, absorbed, tempo = self.naive, self.flat, self.absorbed, self.theme.tempo
-        self.play(Vanish(self.bars, run_time=tempo.small))
-        self.play(self._return_to_the_diagram(), run_time=tempo.normal)
+        self.play(Vanish(self.bars), self._return_to_the_diagram(), run_time=tempo.normal)
         self.merge(naive.w_q, naive.w_uk, absorbed.w_qk, leaving=(naive.to_q, naive.to_k))
         q, turning = absorbed.q, self.latent.cells.copy()
         self.add(q.cells.set_shown(0), turning)
@@ -512,6 +514,7 @@ class LatentAttention(Stage):
         place = self.latent.copy().shift(away)
         on_card(self.latent, self.latent.cells)
         self.add(*rack.cards)
+        off_card(absorbed.names)
         front = rack.cards[0]
         self.play(
             self.move_camera(shots.seen),

@@ -83,11 +83,11 @@ class LatentPanel(Group):
         hang(self.header.stand_on(self.box), self.box)
         self.add(self.header)
         self.frame = RoundedRectangle(
-            width=self.box.width + 0.14,
-            height=self.box.height + 0.14,
+            width=self.box.width + 0.1,
+            height=self.box.height + 0.1,
             corner_radius=0.06,
             stroke_color=looks.latent,
-            stroke_width=looks.bold,
+            stroke_width=looks.line,
             fill_opacity=0.0,
         ).move_to(self.box.center)
 

@@ -179,6 +179,8 @@ class PatternRow(Group):
             )
         )
         said = "share of the attention that goes to other words, mean over the rows"
+        if not trace.rotates:
+            said += "  ·  this model has no rotation to leave out"
         self.caption = Label(said, size=looks.note_size, colour=looks.muted)
         self.caption.move_to([*slots.caption, 0])
         self.add(self.patterns, self.words, self.steps, self.caption)
