@@ -288,19 +288,18 @@ class KVCache(Stage):
         cached, naive, remark = lanes(view.head(self.head.head), old, decoding, slots)
         self.cached, self.naive = cached, naive
         words = RunningWords(view.words, slots.words)
-        staying = Group(self.kept)
-        sheets = []
-        for panel, cells in ((picture.k, cached.k), (picture.v, cached.v)):
-            columns = (0, cells.shape[1])
-            sheet = panel.cells.part((0, old), columns)
-            sheets.append((sheet, cells.block((0, old), columns)))
-            self.add(sheet)
-            staying.add(sheet)
+        kept = ((picture.k.cells, cached.k), (picture.v.cells, cached.v))
+        sheets = [(cells.part((0, old), (0, cells.shape[1])), lane) for cells, lane in kept]
+        # The row of the new word goes: it is computed again, with the cache.
+        rows = [cells.part((old, old + 1), (0, cells.shape[1])) for cells, _ in kept]
+        self.remove(*(cells for cells, _ in kept))
+        self.add(*rows, *(sheet for sheet, _ in sheets), self.kept)
+        staying = Group(self.kept, *(sheet for sheet, _ in sheets))
         gone = Group(*(p for p in self.on_show() if p not in staying.get_family()))
         self.play(
             Vanish(gone, run_time=tempo.small),
             self.move_camera(Shot()),
-            *(Settle(sheet, box) for sheet, box in sheets),
+            *(Settle(sheet, lane.block((0, old), (0, lane.shape[1]))) for sheet, lane in sheets),
             *(Glide(a, b) for a, b in zip(self.kept, cached.frames, strict=True)),
             run_time=tempo.large,
         )
@@ -394,7 +393,7 @@ class KVCache(Stage):
         )
         title = self.title_line(f"{self.facts['layers']}, {self.facts['kv_heads']} each")
         words = cache.words_beside(self.cached.view.layer.words)
-        self.play(Appear(title), run_time=tempo.small)
+        self.play(Appear(title), whole.to(rows=1), run_time=tempo.normal)
         self.add(words)
         self.play(cache.grow(words, run_time=1.8 * tempo.large))
         outline = whole.slice_outline(self.theme.highlight)
@@ -464,17 +463,17 @@ class KVCache(Stage):
         tiles = self.each.tiles
         point = tiles.copy().scale(0.01).move_to([*chart.axes.at(0, 0), 0.0])
         self.remove(tiles)
-        self.play(Vanish(Group(*self.on_show())), Glide(tiles, point), run_time=tempo.normal)
-        self.remove(tiles)
         self.published = True
         self.now_about("")
         self.play(
+            Vanish(Group(*self.on_show()), run_time=tempo.small),
+            Glide(tiles, point),
             Appear(chart.grid),
-            Appear(chart.one),
-            Appear(chart.node),
-            Appear(chart.remark),
-            run_time=tempo.small,
+            run_time=tempo.normal,
         )
+        self.remove(tiles)
+        limits = (chart.one, chart.node, chart.remark)
+        self.play(*(Appear(part) for part in limits), run_time=tempo.small)
         self.play(chart.draw(), run_time=1.5 * tempo.large)
         self.play(
             Appear(chart.ends), Appear(chart.full), Appear(chart.full_note), run_time=tempo.small

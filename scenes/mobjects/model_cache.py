@@ -153,7 +153,7 @@ class ModelCache:
 
     def grow(self, words: VGroup, **kwargs: float) -> Animation:
         """From the first word on, the whole cache gets a row for each, with its word beside it."""
-        looks, rows = theme.current(), self.whole.extent.rows
+        looks, rows = theme.current(), self.view.layer.count
 
         def step(alpha: float) -> None:
             there = 1 + alpha * (rows - 1)
