@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -18,8 +18,10 @@ from scenes.engine.quality import DEFAULT_QUALITY, QUALITIES
 
 __all__ = ["RESERVED", "main"]
 
-RESERVED = ("film", "poster", "deck", "cache", "script", "new", "gallery", "doctor")
+RESERVED = ("film", "deck", "cache", "script", "new", "gallery", "doctor")
 """Names of commands to come; no scene may be called so."""
+
+POSTER = "poster"
 
 # What a shell reports of a program that was stopped by Ctrl-C.
 INTERRUPTED = 130
@@ -35,6 +37,7 @@ EPILOG = "\n".join(
         "  python render.py scene_attention --quality draft",
         "  python render.py scene_attention --trace mine.safetensors --layer 3 --head 1",
         "  python render.py --all --still all --out pictures",
+        "  python render.py poster                  (see poster --help)",
     ]
 )
 
@@ -46,31 +49,17 @@ def _known_scenes(
     for name in names:
         if name in RESERVED:
             raise click.UsageError(f"'{name}' is reserved for a command that does not exist yet")
+        if name == POSTER:
+            raise click.UsageError(f"'{name}' is a command of its own: render.py {name} --help")
     return tuple(entries[choose(name, entries, "scene", "SCENE")] for name in dict.fromkeys(names))
 
 
-@cloup.command(
-    no_args_is_help=True,
-    epilog=EPILOG,
-    context_settings=cloup.Context.settings(
-        help_option_names=["-h", "--help"],
-        align_option_groups=True,
-        formatter_settings=cloup.HelpFormatter.settings(width=88, max_width=88),
-    ),
+_SETTINGS = cloup.Context.settings(
+    help_option_names=["-h", "--help"],
+    align_option_groups=True,
+    formatter_settings=cloup.HelpFormatter.settings(width=88, max_width=88),
 )
-@cloup.argument("scenes", nargs=-1, metavar="SCENE...", callback=_known_scenes)
-@cloup.option_group(
-    "What to make",
-    cloup.option("--all", "every", is_flag=True, help="Every scene, in the order of the story."),
-    cloup.option("--list", "listing", is_flag=True, help="Describe the scenes and make nothing."),
-    cloup.option("--json", "as_json", is_flag=True, help="The list as JSON."),
-    cloup.option(
-        "--still",
-        metavar="BEAT|all",
-        help="Pictures of how a beat ends, or all of them, instead of a film.",
-    ),
-)
-@cloup.option_group(
+_WHAT_TO_SHOW = cloup.option_group(
     "What to show",
     cloup.option(
         "--trace",
@@ -91,15 +80,41 @@ def _known_scenes(
         help="Draw the beginning-of-sequence token, which is hidden otherwise.",
     ),
 )
-@cloup.option_group(
-    "How to make it",
-    cloup.option(
+_QUIET = cloup.option("--quiet", is_flag=True, help="Say nothing but errors.")
+_VERBOSE = cloup.option("--verbose", is_flag=True, help="Say more; show where errors come from.")
+
+
+def _quality(default: str) -> Any:
+    return cloup.option(
         "--quality",
         type=click.Choice(list(QUALITIES)),
-        default=DEFAULT_QUALITY,
+        default=default,
         show_default=True,
         help="; ".join(f"{name} is {quality}" for name, quality in QUALITIES.items()) + ".",
+    )
+
+
+@cloup.command(
+    no_args_is_help=True,
+    epilog=EPILOG,
+    context_settings=_SETTINGS,
+)
+@cloup.argument("scenes", nargs=-1, metavar="SCENE...", callback=_known_scenes)
+@cloup.option_group(
+    "What to make",
+    cloup.option("--all", "every", is_flag=True, help="Every scene, in the order of the story."),
+    cloup.option("--list", "listing", is_flag=True, help="Describe the scenes and make nothing."),
+    cloup.option("--json", "as_json", is_flag=True, help="The list as JSON."),
+    cloup.option(
+        "--still",
+        metavar="BEAT|all",
+        help="Pictures of how a beat ends, or all of them, instead of a film.",
     ),
+)
+@_WHAT_TO_SHOW
+@cloup.option_group(
+    "How to make it",
+    _quality(DEFAULT_QUALITY),
     cloup.option(
         "--out",
         type=click.Path(path_type=Path),
@@ -108,8 +123,8 @@ def _known_scenes(
         show_default=True,
         help="Folder for DIR/SCENE.mp4 or DIR/SCENE/NN_BEAT.png.",
     ),
-    cloup.option("--quiet", is_flag=True, help="Say nothing but errors."),
-    cloup.option("--verbose", is_flag=True, help="Say more; show where errors come from."),
+    _QUIET,
+    _VERBOSE,
 )
 @cloup.constraint(mutually_exclusive, ["quiet", "verbose"])
 @cloup.constraint(mutually_exclusive, ["listing", "still"])
@@ -124,8 +139,6 @@ def render(
     listing: bool,
     as_json: bool,
     still: str | None,
-    quality: str,
-    verbose: bool,
     **options: Any,
 ) -> None:
     """Render scenes of the film to videos.
@@ -138,19 +151,55 @@ def render(
     if not (scenes or every or listing):
         raise click.UsageError("name a scene, or say --all or --list")
 
+    def work(jobs: Any, order: Any) -> bool:
+        if listing:
+            return bool(jobs.list_scenes(order, as_json=as_json))
+        return bool(jobs.make_stills(order, still) if still else jobs.make_films(order))
+
+    _run(ctx, work, scenes=scenes or SCENES, **options)
+
+
+@cloup.command(context_settings=_SETTINGS)
+@_WHAT_TO_SHOW
+@cloup.option_group(
+    "How to make it",
+    _quality("4k"),
+    cloup.option(
+        "--out",
+        type=click.Path(path_type=Path),
+        metavar="DIR",
+        default=Path("posters"),
+        show_default=True,
+        help="Folder for the pictures.",
+    ),
+    _QUIET,
+    _VERBOSE,
+)
+@cloup.constraint(mutually_exclusive, ["quiet", "verbose"])
+@click.pass_context
+def poster(ctx: click.Context, /, **options: Any) -> None:
+    """Make posters for print: MHA, GQA, MQA and MLA, seen by one camera.
+
+    They are alike but for where keys and values live. The four also stand on one sheet, to be
+    printed as large as A2. The thumbnail is always 1280 x 720.
+    """
+    _run(ctx, lambda jobs, order: bool(jobs.make_posters(order)), scenes=(), **options)
+
+
+def _run(
+    ctx: click.Context,
+    work: Callable[[Any, Any], bool],
+    *,
+    quality: str,
+    verbose: bool,
+    **options: Any,
+) -> NoReturn:
+    """Do what an order asks for with the module of jobs, and exit."""
     # Manim takes a second to load, which --help and a wrong call need not wait for.
     from scenes.engine import jobs
 
-    order = jobs.Order(
-        scenes=scenes or SCENES, quality=QUALITIES[quality], verbose=verbose, **options
-    )
     try:
-        if listing:
-            all_well = jobs.list_scenes(order, as_json=as_json)
-        elif still:
-            all_well = jobs.make_stills(order, still)
-        else:
-            all_well = jobs.make_films(order)
+        all_well = work(jobs, jobs.Order(quality=QUALITIES[quality], verbose=verbose, **options))
     except click.ClickException:
         raise
     except Exception as error:
@@ -169,7 +218,12 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     # Being told to stop is like Ctrl-C: what is half written is removed on the way out.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        sys.exit(render.main(arguments, prog_name="render.py", standalone_mode=False))
+        given = list(sys.argv[1:] if arguments is None else arguments)
+        if given[:1] == [POSTER]:
+            made = poster.main(given[1:], prog_name=f"render.py {POSTER}", standalone_mode=False)
+        else:
+            made = render.main(given, prog_name="render.py", standalone_mode=False)
+        sys.exit(made)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
         sys.exit(error.exit_code)

@@ -16,12 +16,14 @@ from extract.trace import Trace, TraceError
 from scenes import SceneEntry
 from scenes.engine.choice import choose
 from scenes.engine.files import OutputError
+from scenes.engine.posters import POSTERS, SHEET, THUMBNAIL, THUMBNAIL_SIZE, make_sheet
 from scenes.engine.progress import make_meter
 from scenes.engine.quality import Quality
 from scenes.engine.runner import (
     RenderOptions,
     frame_count,
     rehearse,
+    render_picture,
     render_scene,
     render_stills,
     studio,
@@ -29,7 +31,7 @@ from scenes.engine.runner import (
 from scenes.engine.traces import find_trace, provenance
 from scenes.stage import Rehearsal, StageError, StageSettings
 
-__all__ = ["Order", "explain", "list_scenes", "make_films", "make_stills"]
+__all__ = ["Order", "explain", "list_scenes", "make_films", "make_posters", "make_stills"]
 
 T = TypeVar("T")
 
@@ -126,6 +128,31 @@ def make_stills(order: Order, beat: str) -> bool:
         made = _each(order, wanted, stills)
     _say_made(order, [path for paths in made.values() for path in paths])
     return len(made) == len(order.scenes)
+
+
+def make_posters(order: Order) -> bool:
+    """Write each poster, all of them on one sheet, and a thumbnail; say whether all went well."""
+    trace = _load_trace(order)
+    with make_meter(len(POSTERS) + 2, quiet=order.quiet) as meter:
+
+        def picture(entry: SceneEntry) -> Path:
+            meter.describe(entry.slug)
+            path = order.out / f"{entry.slug}.png"
+            render_picture(entry, trace=trace, options=order.options, path=path)
+            meter.advance(1)
+            return path
+
+        with studio(order.quality, verbosity=order.verbosity):
+            made = _each(order, POSTERS, picture)
+        paths = [*made.values()]
+        if len(made) == len(POSTERS):
+            meter.describe(SHEET)
+            paths.append(make_sheet(made, order.out / f"{SHEET}.png"))
+            meter.advance(1)
+        with studio(THUMBNAIL_SIZE, verbosity=order.verbosity):
+            paths += _each(order, [THUMBNAIL], picture).values()
+    _say_made(order, paths)
+    return len(paths) == len(POSTERS) + 2
 
 
 def list_scenes(order: Order, *, as_json: bool) -> bool:

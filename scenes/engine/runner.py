@@ -26,7 +26,15 @@ from scenes.engine.quality import DEFAULT_QUALITY, QUALITIES, Quality
 from scenes.inventory import picture_map
 from scenes.stage import BeatRecord, Rehearsal, Stage, StageSettings
 
-__all__ = ["RenderOptions", "frame_count", "rehearse", "render_scene", "render_stills", "studio"]
+__all__ = [
+    "RenderOptions",
+    "frame_count",
+    "rehearse",
+    "render_picture",
+    "render_scene",
+    "render_stills",
+    "studio",
+]
 
 FRAME_HEIGHT = 8.0
 
@@ -179,6 +187,24 @@ def render_stills(
 
     entry.load()(trace, options.settings, on_beat_end=take).render()
     return paths
+
+
+def render_picture(entry: SceneEntry, *, trace: Trace, options: RenderOptions, path: Path) -> Path:
+    """Write how a scene of one beat looks, whole or not at all.
+
+    Parameters
+    ----------
+    entry, trace, options
+        As in :func:`render_scene`.
+    path
+        The picture.
+    """
+
+    def take(record: BeatRecord, stage: Stage) -> None:
+        _write_png(stage.snapshot(), path)
+
+    entry.load()(trace, options.settings, on_beat_end=take).render()
+    return path
 
 
 def _write_png(picture: Pixels, path: Path) -> None:
