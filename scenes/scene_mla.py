@@ -125,7 +125,6 @@ class LatentAttention(Stage):
             "lost_k": format_share(seen.compared("k").error),
             "lost_v": format_share(seen.compared("v").error),
             "moved": format_share(seen.moves().latent.mean),
-            "lost": format_share(self.report.chosen.fit.held_out.balanced),
         }
 
     # One latent, expanded
