@@ -7,17 +7,21 @@ from itertools import chain
 import numpy as np
 import pytest
 from figures import said, spelled, unexplained
+from manim import tempconfig
+from occlusion import COLUMNS, ROWS, picture
 from staging import BeatPicture, complaints, play
 from traces import make_trace, replaced
 
 from extract.architectures import architecture, kv_cache_bytes
 from extract.decoding import decode
 from extract.trace import Trace
+from scenes.animations import set_presence
 from scenes.cost import Cost
 from scenes.inventory import panels_on
 from scenes.layout import Frame
 from scenes.mobjects.head import HeadPicture
 from scenes.mobjects.heatmap import Heatmap
+from scenes.mobjects.model_cache import ModelCache
 from scenes.scene_kv_cache import KVCache
 from scenes.stage import BeatRecord, Stage, StageError, StageSettings
 from scenes.view import LayerView
@@ -47,6 +51,7 @@ CASES = {
     "one layer, many words": {"d_head": 8, "n_layers": 1, "n_generated": 11},
 }
 SPEED = 17  # characters of narration a second
+FRAME = Frame(8 * 16 / 9)
 R1 = architecture("DeepSeek-V3/R1")
 
 
@@ -89,8 +94,8 @@ def trace() -> Trace:
 
 
 def test_narration_is_not_hurried(pictures: dict[str, BeatPicture]) -> None:
-    for picture in pictures.values():
-        record = picture.record
+    for ended in pictures.values():
+        record = ended.record
         seconds = record.end - record.start
         assert len(record.narration) <= SPEED * seconds, record.name
 
@@ -154,7 +159,7 @@ def test_old_cells_keep_their_colours_when_the_row_arrives(
     panels: dict[str, list[Heatmap]],
 ) -> None:
     view = LayerView.of_prompt(trace(), None, show_first_token=False)
-    before = HeadPicture(view.head(None), Frame(8 * 16 / 9))
+    before = HeadPicture(view.head(None), FRAME)
     for name in ("q_rot", "k_rot", "v", "z", "pattern"):
         old = getattr(before, name.removesuffix("_rot")).cells
         new = next(p for p in panels["one_row_of_each"] if p.source.tensor == f"{name}.4")
@@ -280,3 +285,22 @@ def test_every_number_is_accounted_for(pictures: dict[str, BeatPicture]) -> None
     for name, numbers in allowed.items():
         texts = said(pictures[name])
         assert unexplained(texts, numbers, {"DeepSeek-R1"}) == [], name
+
+
+@pytest.mark.parametrize("step", ["heads", "layers"])
+def test_what_takes_over_from_parts_is_where_they_were(step: str) -> None:
+    view = LayerView.of_prompt(trace(), None, show_first_token=False).head(None)
+    size = {"pixel_width": COLUMNS, "pixel_height": ROWS, "frame_width": FRAME.width}
+    with tempconfig(size | {"frame_height": FRAME.height}):
+        cache = ModelCache(view, FRAME)
+        parts = cache.heads if step == "heads" else cache.layers
+        whole = cache.layer if step == "heads" else cache.whole
+        for solid in (*parts, whole):
+            for block in solid.blocks:
+                set_presence(block.edges, 0.0)
+        shot = cache.shot_of_heads
+        before, after = (picture(shot, *shown).astype(int) for shown in (parts, [whole]))
+    apart, drawn = np.abs(after - before).max(axis=-1), after[..., :3].any(axis=-1)
+    # Only at the seams between the parts may a cell's edge be a little softer.
+    assert drawn.sum() > 5000
+    assert (apart > 40).sum() < 0.02 * drawn.sum()
