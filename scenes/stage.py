@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar
 
@@ -52,6 +53,10 @@ class StageSettings:
         Whether to draw a beginning-of-sequence token.
     theme, palette
         Names that :func:`scenes.theme.use` takes.
+    background
+        A colour, "#RRGGBB", instead of the theme's.
+    transparent
+        Whether the background is left out.
     """
 
     layer: int | None = None
@@ -59,6 +64,8 @@ class StageSettings:
     show_first_token: bool = False
     theme: str = "dark"
     palette: str = "film"
+    background: str | None = None
+    transparent: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,6 +84,10 @@ class Rehearsal:
 
     beats: tuple[BeatRecord, ...]
     duration: float
+
+    def beat(self, name: str) -> BeatRecord:
+        """The record of a beat."""
+        return next(record for record in self.beats if record.name == name)
 
 
 BeatT = TypeVar("BeatT", bound=Callable[[Any], None])
@@ -111,6 +122,9 @@ class Stage(Scene):
     sink
         Takes each picture of the film, and for how many frames it stands still. Without one
         nothing is drawn and the scene runs through in no time.
+    beat_sink
+        Instead of a sink: called with the name of each beat, for a context in which the beat is
+        played. What the context gives takes the beat's pictures; None lets it run undrawn.
 
     Raises
     ------
@@ -128,11 +142,13 @@ class Stage(Scene):
         *,
         on_beat_end: Callable[[BeatRecord, Stage], None] | None = None,
         sink: FrameSink | None = None,
+        beat_sink: Callable[[str], AbstractContextManager[FrameSink | None]] | None = None,
     ) -> None:
         super().__init__(renderer=FilmRenderer(StageCamera, sink))
         self.trace = trace
         self.settings = settings or StageSettings()
         self.on_beat_end = on_beat_end
+        self.beat_sink = beat_sink
         self.beats: list[BeatRecord] = []
         self.facts: dict[str, str] = {"prompt": trace.meta.prompt, "model": trace.meta.model}
         self.layer = LayerView.of_prompt(
@@ -162,7 +178,8 @@ class Stage(Scene):
         with theme.use(self.settings.theme, self.settings.palette) as looks:
             self.theme = looks
             self.frame = Frame(float(config.frame_width))
-            self.camera.background_color = looks.background
+            self.camera.background_color = self.settings.background or looks.background
+            self.camera.background_opacity = 0.0 if self.settings.transparent else 1.0
             self.provenance = pin_to_frame(self._provenance())
             self.add(self.provenance)
             self.prepare()
@@ -173,7 +190,16 @@ class Stage(Scene):
         method = getattr(self, name)
         self.next_section(name)
         start = self.time
-        method()
+        try:
+            if self.beat_sink:
+                with self.beat_sink(name) as self.renderer.sink:
+                    method()
+            else:
+                method()
+        except Exception as error:
+            # Kept with the error, for whoever tells the user where it happened.
+            error.add_note(f"in beat {name}")
+            raise
         narration = inspect.cleandoc(method.__doc__ or "").replace("\n", " ")
         record = BeatRecord(name, narration.format(**self.facts), start, self.time)
         self.beats.append(record)

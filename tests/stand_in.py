@@ -67,6 +67,15 @@ class Mistaken(Shapes):
         raise RuntimeError("a mistake\nof two lines")
 
 
+class Broken(Shapes):
+    """Has a mistake in its second beat that shows only when that is drawn."""
+
+    @beat
+    def travel(self) -> None:
+        if self.renderer.sink:
+            raise RuntimeError("only when drawn")
+
+
 class Unshowable(Stage):
     """Cannot show any trace."""
 
@@ -79,4 +88,5 @@ SHAPES = entry("scene_shapes", "Shapes")
 NOISY = entry("scene_noisy", "Noisy")
 INTERRUPTED = entry("scene_interrupted", "Interrupted")
 MISTAKEN = entry("scene_mistaken", "Mistaken")
+BROKEN = entry("scene_broken", "Broken")
 UNSHOWABLE = entry("scene_unshowable", "Unshowable")

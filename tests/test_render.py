@@ -22,6 +22,7 @@ from traces import make_trace
 
 from scenes import SCENES
 from scenes.engine import cli, traces
+from scenes.engine.cache import FOLDER_VARIABLE
 from scenes.engine.progress import BarMeter, LineMeter, Meter, make_meter
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -45,6 +46,14 @@ def trace_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("traces") / "made-up.safetensors"
     make_trace().save(path)
     return path
+
+
+@pytest.fixture(autouse=True)
+def cache_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache of its own for every test, also for the programs that it starts."""
+    folder = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv(FOLDER_VARIABLE, str(folder))
+    return folder
 
 
 @pytest.fixture
@@ -145,6 +154,31 @@ def test_layer_and_head_reach_the_picture(render: Render, tmp_path: Path) -> Non
         pictures.append(np.asarray(Image.open("videos/scene_shapes/01_appear.png")))
     assert not np.array_equal(pictures[0], pictures[1])
     assert not np.array_equal(pictures[0], pictures[2])
+
+
+def test_cache_is_shown_and_cleared(render: Render, cache_folder: Path) -> None:
+    assert f"{cache_folder}: 0 files, 0.00 of at most 10.00 GB" in render("cache").out
+    render("scene_shapes", "--quality", "draft", "--no-cache")
+    assert files(cache_folder) == []
+    render("scene_shapes", "--quality", "draft")
+    kept = files(cache_folder)
+    assert f"{cache_folder}: {len(kept)} files, " in render("cache").out
+    assert len(kept) == 7, "a master and a piece for each of three beats, and their lengths"
+    assert "0 files" in render("cache", "--clear").out
+    assert files(cache_folder) == []
+
+
+def test_cache_in_another_folder(render: Render, tmp_path: Path, cache_folder: Path) -> None:
+    render("scene_shapes", "--quality", "draft", "--cache", "kept")
+    assert len(files(tmp_path / "kept")) == 7
+    assert files(cache_folder) == []
+    assert "kept: 7 files" in render("cache", "--cache", "kept").out
+
+
+def test_one_beat(render: Render, tmp_path: Path) -> None:
+    outcome = render("scene_shapes", "--beat", "travel", "--quality", "draft")
+    assert outcome.out == "videos/scene_shapes/02_travel.mp4\n"
+    assert files(tmp_path) == ["videos/scene_shapes/02_travel.mp4"]
 
 
 # What it says
@@ -266,6 +300,9 @@ def test_commands_to_come_are_not_scenes(render: Render, name: str) -> None:
         (["scene_shapes", "--layer", "2"], ["--layer", "layers 0 to 1"]),
         (["scene_shapes", "--head", "4"], ["--head", "heads 0 to 3"]),
         (["scene_shapes", "--head", "-1"], ["--head"]),
+        (["scene_shapes", "--beat", "travl"], ["--beat", "did you mean travel?"]),
+        (["scene_shapes", "--jobs", "0"], ["--jobs"]),
+        (["scene_shapes", "cache"], ["'cache'", "render.py cache --help"]),
     ],
     ids=lambda value: " ".join(value) if value[0].startswith(("-", "s")) else "",
 )
@@ -311,7 +348,7 @@ def test_full_disk(render: Render, tmp_path: Path, request: pytest.FixtureReques
     old.write_bytes(b"the last good one")
     request.getfixturevalue("full_disk")
     outcome = render("scene_noisy", "--quality", "hd")
-    assert_refused(outcome, 1, "cannot write videos/scene_noisy.mp4: ")
+    assert_refused(outcome, 1, "scene_noisy: cannot write videos/scene_noisy.mp4: ")
     assert old.read_bytes() == b"the last good one"
     assert files(tmp_path) == ["videos/scene_noisy.mp4"]
 
@@ -357,9 +394,9 @@ def run_program(*command: str | Path, cwd: Path, **environment: str) -> subproce
     )
 
 
-def test_runs_from_any_folder(tmp_path: Path, trace_file: Path) -> None:
+def test_runs_from_any_folder(tmp_path: Path) -> None:
     program = run_program(
-        PROJECT / "render.py", "--list", "--json", "--trace", trace_file, cwd=tmp_path
+        PROJECT / "render.py", "--list", "--json", "--trace", traces.SHIPPED, cwd=tmp_path
     )
     out, err = program.communicate(timeout=120)
     assert program.returncode == 0, err

@@ -4,26 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import av
 import numpy as np
 import pytest
+from filming import film, pictures
 from manim import Camera, Scene, Square, UpdateFromAlphaFunc, config, linear, tempconfig
 from PIL import Image
 from stand_in import INTERRUPTED, SHAPES
 from traces import make_trace
 
 from extract.trace import Trace
-from scenes import SceneEntry
 from scenes.engine.quality import QUALITIES, Quality
 from scenes.engine.renderer import FilmRenderer
-from scenes.engine.runner import (
-    RenderOptions,
-    frame_count,
-    rehearse,
-    render_scene,
-    render_stills,
-    studio,
-)
+from scenes.engine.runner import RenderOptions, frame_count, rehearse, render_stills, studio
 
 DRAFT = RenderOptions(QUALITIES["draft"])
 SECONDS = 0.27 + 0.31 + 0.31 + 0.44
@@ -34,37 +26,14 @@ def trace() -> Trace:
     return make_trace()
 
 
-def render(entry: SceneEntry, trace: Trace, out: Path, quality: Quality) -> tuple[Path, int]:
-    """The film, and how many frames its progress counted."""
-    counted: list[int] = []
-    with studio(quality):
-        path = render_scene(
-            entry,
-            trace=trace,
-            options=RenderOptions(quality),
-            out=out,
-            progress=counted.append,
-        )
-    return path, sum(counted)
-
-
-def pictures(path: Path) -> np.ndarray:
-    with av.open(path) as container:
-        frames = [
-            frame.to_ndarray(format="rgb24", src_colorspace="ITU709")
-            for frame in container.decode(video=0)
-        ]
-    return np.stack(frames).astype(int)
-
-
 @pytest.mark.parametrize("frame_rate", [15, 30, 7])
 def test_film_is_as_long_as_its_rehearsal(trace: Trace, tmp_path: Path, frame_rate: int) -> None:
     quality = Quality(854, 480, frame_rate)
-    path, counted = render(SHAPES, trace, tmp_path, quality)
+    path = film(SHAPES, trace, tmp_path, quality)
     rehearsal = rehearse(SHAPES, trace, RenderOptions(quality))
     assert rehearsal.duration == pytest.approx(SECONDS)
     frames = len(pictures(path))
-    assert frames == counted == frame_count(rehearsal, quality)
+    assert frames == sum(frame_count(record, quality) for record in rehearsal.beats)
     assert 0 <= frames / frame_rate - SECONDS < 1 / frame_rate
 
 
@@ -78,8 +47,8 @@ def test_beats_begin_where_the_one_before_ends(trace: Trace) -> None:
 
 def test_every_frame_shows_its_own_moment(trace: Trace, tmp_path: Path) -> None:
     """At twice the frame rate, every second frame is the same picture."""
-    slow = pictures(render(SHAPES, trace, tmp_path / "slow", Quality(854, 480, 15))[0])
-    fast = pictures(render(SHAPES, trace, tmp_path / "fast", Quality(854, 480, 30))[0])
+    slow = pictures(film(SHAPES, trace, tmp_path / "slow", Quality(854, 480, 15)))
+    fast = pictures(film(SHAPES, trace, tmp_path / "fast", Quality(854, 480, 30)))
     difference = np.abs(slow - fast[::2][: len(slow)]).mean(axis=(1, 2, 3))
     shift = np.abs(slow - fast[1::2][: len(slow)]).mean(axis=(1, 2, 3))
     assert difference.max() < 1
@@ -129,11 +98,11 @@ def test_still_is_how_the_beat_ends_in_the_film(trace: Trace, tmp_path: Path) ->
         tmp_path / "scene_shapes" / "01_appear.png",
         tmp_path / "scene_shapes" / "03_rest.png",
     ]
-    film = pictures(render(SHAPES, trace, tmp_path, DRAFT.quality)[0])
+    whole = pictures(film(SHAPES, trace, tmp_path, DRAFT.quality))
     end = np.asarray(Image.open(stills[1]), dtype=int)
     assert end.shape == (480, 854, 3)
-    assert np.abs(end - film[-1]).mean() < 1
-    assert np.abs(end - film[0]).mean() > 5
+    assert np.abs(end - whole[-1]).mean() < 1
+    assert np.abs(end - whole[0]).mean() > 5
 
 
 def test_run_ends_with_the_last_wanted_still(trace: Trace, tmp_path: Path) -> None:
@@ -153,13 +122,13 @@ def test_only_the_film_is_written(
     trace: Trace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    path, _ = render(SHAPES, trace, Path("here"), DRAFT.quality)
+    path = film(SHAPES, trace, Path("here"), DRAFT.quality)
     assert [file for file in Path().rglob("*") if file.is_file()] == [path]
 
 
 def test_scenes_in_one_run_do_not_disturb_each_other(trace: Trace, tmp_path: Path) -> None:
-    first, _ = render(SHAPES, trace, tmp_path / "first", DRAFT.quality)
-    second, _ = render(SHAPES, trace, tmp_path / "second", DRAFT.quality)
+    first = film(SHAPES, trace, tmp_path / "first", DRAFT.quality)
+    second = film(SHAPES, trace, tmp_path / "second", DRAFT.quality)
     assert first.read_bytes() == second.read_bytes()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -13,15 +14,16 @@ import cloup
 from cloup.constraints import If, mutually_exclusive, require_all
 
 from scenes import SCENES, SceneEntry
+from scenes.engine.cache import FOLDER_VARIABLE, Cache, default_folder, default_limit
 from scenes.engine.choice import choose
 from scenes.engine.quality import DEFAULT_QUALITY, QUALITIES
 
 __all__ = ["RESERVED", "main"]
 
-RESERVED = ("film", "deck", "cache", "script", "new", "gallery", "doctor")
+RESERVED = ("film", "deck", "script", "new", "gallery", "doctor")
 """Names of commands to come; no scene may be called so."""
 
-POSTER = "poster"
+CACHE, POSTER = "cache", "poster"
 
 # What a shell reports of a program that was stopped by Ctrl-C.
 INTERRUPTED = 130
@@ -38,6 +40,7 @@ EPILOG = "\n".join(
         "  python render.py scene_attention --trace mine.safetensors --layer 3 --head 1",
         "  python render.py --all --still all --out pictures",
         "  python render.py poster                  (see poster --help)",
+        "  python render.py cache --clear           (see cache --help)",
     ]
 )
 
@@ -49,7 +52,7 @@ def _known_scenes(
     for name in names:
         if name in RESERVED:
             raise click.UsageError(f"'{name}' is reserved for a command that does not exist yet")
-        if name == POSTER:
+        if name in (CACHE, POSTER):
             raise click.UsageError(f"'{name}' is a command of its own: render.py {name} --help")
     return tuple(entries[choose(name, entries, "scene", "SCENE")] for name in dict.fromkeys(names))
 
@@ -110,11 +113,17 @@ def _quality(default: str) -> Any:
         metavar="BEAT|all",
         help="Pictures of how a beat ends, or all of them, instead of a film.",
     ),
+    cloup.option(
+        "--beat", metavar="BEAT", default="all", help="Film this beat alone.", show_default=True
+    ),
 )
 @_WHAT_TO_SHOW
 @cloup.option_group(
     "How to make it",
     _quality(DEFAULT_QUALITY),
+    cloup.option(
+        "--fps", type=click.IntRange(1, 240), metavar="N", help="Another number of frames a second."
+    ),
     cloup.option(
         "--out",
         type=click.Path(path_type=Path),
@@ -122,6 +131,22 @@ def _quality(default: str) -> Any:
         default=Path("videos"),
         show_default=True,
         help="Folder for DIR/SCENE.mp4 or DIR/SCENE/NN_BEAT.png.",
+    ),
+    cloup.option(
+        "--jobs",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="Processes that draw.  [default: one for each core]",
+    ),
+    cloup.option(
+        "--cache",
+        type=click.Path(path_type=Path, file_okay=False),
+        metavar="DIR",
+        help="Folder that keeps rendered beats, so that only what changed is rendered again.  "
+        f"[default: ${FOLDER_VARIABLE} or the user's cache folder]",
+    ),
+    cloup.option(
+        "--no-cache", "keep_cache", flag_value=False, default=True, help="Keep and use nothing."
     ),
     _QUIET,
     _VERBOSE,
@@ -139,6 +164,8 @@ def render(
     listing: bool,
     as_json: bool,
     still: str | None,
+    quality: str,
+    fps: int | None,
     **options: Any,
 ) -> None:
     """Render scenes of the film to videos.
@@ -156,7 +183,9 @@ def render(
             return bool(jobs.list_scenes(order, as_json=as_json))
         return bool(jobs.make_stills(order, still) if still else jobs.make_films(order))
 
-    _run(ctx, work, scenes=scenes or SCENES, **options)
+    size = QUALITIES[quality]
+    size = replace(size, frame_rate=fps or size.frame_rate)
+    _run(ctx, work, scenes=scenes or SCENES, quality=size, **options)
 
 
 @cloup.command(context_settings=_SETTINGS)
@@ -177,20 +206,22 @@ def render(
 )
 @cloup.constraint(mutually_exclusive, ["quiet", "verbose"])
 @click.pass_context
-def poster(ctx: click.Context, /, **options: Any) -> None:
+def poster(ctx: click.Context, /, *, quality: str, **options: Any) -> None:
     """Make posters for print: MHA, GQA, MQA and MLA, seen by one camera.
 
     They are alike but for where keys and values live. The four also stand on one sheet, to be
     printed as large as A2. The thumbnail is always 1280 x 720.
     """
-    _run(ctx, lambda jobs, order: bool(jobs.make_posters(order)), scenes=(), **options)
+    size = QUALITIES[quality]
+    _run(
+        ctx, lambda jobs, order: bool(jobs.make_posters(order)), scenes=(), quality=size, **options
+    )
 
 
 def _run(
     ctx: click.Context,
     work: Callable[[Any, Any], bool],
     *,
-    quality: str,
     verbose: bool,
     **options: Any,
 ) -> NoReturn:
@@ -199,12 +230,35 @@ def _run(
     from scenes.engine import jobs
 
     try:
-        all_well = work(jobs, jobs.Order(quality=QUALITIES[quality], verbose=verbose, **options))
+        all_well = work(jobs, jobs.Order(verbose=verbose, **options))
     except click.ClickException:
         raise
     except Exception as error:
         raise click.ClickException(jobs.explain(error, verbose=verbose)) from error
     ctx.exit(0 if all_well else 1)
+
+
+@cloup.command()
+@cloup.option(
+    "--cache",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Another folder than the default one.",
+)
+@cloup.option("--clear", is_flag=True, help="Remove all that is kept.")
+def cache(folder: Path | None, clear: bool) -> None:
+    """Show how much rendered material is kept, and where.
+
+    The environment variables ATTENTION_FILM_CACHE and ATTENTION_FILM_CACHE_GB set the folder and
+    its limit.
+    """
+    kept = Cache(folder or default_folder(), default_limit())
+    if clear:
+        kept.clear()
+    sizes = kept.sizes().values()
+    used, limit = (size / 1e9 for size in (sum(sizes), kept.limit))
+    click.echo(f"{kept.folder}: {len(sizes)} files, {used:.2f} of at most {limit:.2f} GB")
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -221,6 +275,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         given = list(sys.argv[1:] if arguments is None else arguments)
         if given[:1] == [POSTER]:
             made = poster.main(given[1:], prog_name=f"render.py {POSTER}", standalone_mode=False)
+        elif given[:1] == [CACHE]:
+            made = cache.main(given[1:], prog_name=f"render.py {CACHE}", standalone_mode=False)
         else:
             made = render.main(given, prog_name="render.py", standalone_mode=False)
         sys.exit(made)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["OutputError", "written_beside"]
+__all__ = ["OutputError", "write_text", "written_beside"]
 
 
 class OutputError(Exception):
@@ -52,3 +52,18 @@ def written_beside(target: Path) -> Iterator[Path]:
             raise OutputError(target, error) from error
     finally:
         part.unlink(missing_ok=True)
+
+
+def write_text(target: Path, text: str) -> None:
+    """Write a text file, whole or not at all.
+
+    Raises
+    ------
+    OutputError
+        When it cannot be written.
+    """
+    with written_beside(target) as part:
+        try:
+            part.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise OutputError(target, error) from error

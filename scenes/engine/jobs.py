@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import textwrap
-import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +11,21 @@ from typing import TypeVar
 
 import click
 
-from extract.trace import Trace, TraceError
+from extract.trace import Trace
 from scenes import SceneEntry
+from scenes.engine.cache import open_cache
 from scenes.engine.choice import choose
-from scenes.engine.files import OutputError
+from scenes.engine.errors import explain
+from scenes.engine.films import (
+    Plan,
+    finished_parts,
+    join,
+    missing,
+    plan_scene,
+    remembered_rehearsal,
+)
+from scenes.engine.keys import Keyring
+from scenes.engine.movie import MASTER, MP4
 from scenes.engine.posters import POSTERS, SHEET, THUMBNAIL, THUMBNAIL_SIZE, make_sheet
 from scenes.engine.progress import make_meter
 from scenes.engine.quality import Quality
@@ -24,19 +34,16 @@ from scenes.engine.runner import (
     frame_count,
     rehearse,
     render_picture,
-    render_scene,
     render_stills,
     studio,
 )
 from scenes.engine.traces import find_trace, provenance
-from scenes.stage import Rehearsal, StageError, StageSettings
+from scenes.engine.workers import Crew, Work, cores
+from scenes.stage import Rehearsal, StageSettings
 
 __all__ = ["Order", "explain", "list_scenes", "make_films", "make_posters", "make_stills"]
 
 T = TypeVar("T")
-
-# What goes wrong outside of the program; the message says all that is to be known.
-FORESEEN = (OutputError, StageError, TraceError)
 
 
 @dataclass(frozen=True)
@@ -57,6 +64,14 @@ class Order:
         The folder for what is made.
     quiet, verbose
         Say nothing but errors; say more.
+    beat
+        The only one to be filmed of each scene, or "all".
+    jobs
+        How many processes draw; as many as there are cores if None.
+    cache
+        The folder for what is kept; the default one if None.
+    keep_cache
+        Whether anything is kept.
     """
 
     scenes: tuple[SceneEntry, ...]
@@ -68,6 +83,10 @@ class Order:
     out: Path
     quiet: bool
     verbose: bool
+    beat: str = "all"
+    jobs: int | None = None
+    cache: Path | None = None
+    keep_cache: bool = True
 
     @property
     def options(self) -> RenderOptions:
@@ -82,24 +101,47 @@ class Order:
 
 
 def make_films(order: Order) -> bool:
-    """Render each scene to a film; say whether all went well."""
+    """Render each scene, or one beat of each, to a film; say whether all went well."""
     trace = _load_trace(order)
-    with studio(order.quality, verbosity=order.verbosity):
-        rehearsals = _rehearse(order, trace)
-        lengths = [frame_count(rehearsal, order.quality) for rehearsal in rehearsals.values()]
-        with make_meter(sum(lengths), quiet=order.quiet) as meter:
+    options = order.options
+    with (
+        studio(order.quality, verbosity=order.verbosity),
+        open_cache(order.cache, keep=order.keep_cache) as cache,
+    ):
+        keyring = Keyring(find_trace(order.trace), options)
 
-            def film(entry: SceneEntry) -> Path:
-                meter.describe(entry.slug)
-                return render_scene(
-                    entry,
-                    trace=trace,
-                    options=order.options,
-                    out=order.out,
-                    progress=meter.advance,
-                )
+        def plan(entry: SceneEntry) -> Plan:
+            beats = _wanted_beats(entry, trace, order.beat, "--beat")
+            return plan_scene(entry, beats, trace=trace, keyring=keyring, cache=cache, part=MP4)
 
-            films = _each(order, rehearsals, film)
+        plans = _each(order, order.scenes, plan)
+        tasks = tuple(task for plan in plans.values() for task in missing(plan, cache))
+        work = Work(
+            tasks, find_trace(order.trace), options, MASTER, MP4, order.verbosity, order.verbose
+        )
+        # The processes start while this one finds out how long everything is.
+        with Crew(work, min(order.jobs or cores(), len(tasks))) as crew:
+            rehearsals = _each(
+                order,
+                plans,
+                lambda entry: remembered_rehearsal(
+                    plans[entry], trace=trace, options=options, cache=cache
+                ),
+            )
+            frames = sum(
+                frame_count(rehearsals[task.entry].beat(task.beat), order.quality)
+                for task in tasks
+                if task.entry in rehearsals
+            )
+            with make_meter(frames, quiet=order.quiet) as meter:
+
+                def film(entry: SceneEntry) -> Path:
+                    meter.describe(entry.slug)
+                    target = order.out / f"{plans[entry].name}.mp4"
+                    parts = finished_parts(plans[entry], target, crew, meter.advance)
+                    return join(target, parts, frame_rate=order.quality.frame_rate, coding=MP4)
+
+                films = _each(order, rehearsals, film)
     _say_made(order, films.values())
     return len(films) == len(order.scenes)
 
@@ -107,7 +149,7 @@ def make_films(order: Order) -> bool:
 def make_stills(order: Order, beat: str) -> bool:
     """Write how one beat or all of each scene end; say whether all went well."""
     trace = _load_trace(order)
-    wanted = {entry: _wanted_beats(entry, trace, beat) for entry in order.scenes}
+    wanted = {entry: _wanted_beats(entry, trace, beat, "--still") for entry in order.scenes}
     count = sum(len(beats) for beats in wanted.values())
     with (
         studio(order.quality, verbosity=order.verbosity),
@@ -169,16 +211,6 @@ def list_scenes(order: Order, *, as_json: bool) -> bool:
     return len(rehearsals) == len(order.scenes)
 
 
-def explain(error: Exception, *, verbose: bool) -> str:
-    """One line for an error; when verbose, its traceback is printed before."""
-    if verbose:
-        traceback.print_exception(error)
-    text = " ".join(str(error).split())
-    if isinstance(error, FORESEEN):
-        return text
-    return f"{type(error).__name__}: {text} (a mistake in the program; --verbose shows where)"
-
-
 def _load_trace(order: Order) -> Trace:
     path = find_trace(order.trace)
     trace = Trace.load(path)
@@ -199,9 +231,9 @@ def _rehearse(order: Order, trace: Trace) -> dict[SceneEntry, Rehearsal]:
     return _each(order, order.scenes, lambda entry: rehearse(entry, trace, order.options))
 
 
-def _wanted_beats(entry: SceneEntry, trace: Trace, beat: str) -> tuple[str, ...]:
+def _wanted_beats(entry: SceneEntry, trace: Trace, beat: str, option: str) -> tuple[str, ...]:
     names = entry.load().beat_names(trace)
-    return names if beat == "all" else (choose(beat, names, f"beat of {entry.slug}", "--still"),)
+    return names if beat == "all" else (choose(beat, names, f"beat of {entry.slug}", option),)
 
 
 def _each(
@@ -212,6 +244,8 @@ def _each(
     for entry in entries:
         try:
             done[entry] = work(entry)
+        except click.ClickException:
+            raise
         except Exception as error:
             click.echo(f"Error: {entry.slug}: {explain(error, verbose=order.verbose)}", err=True)
     return done

@@ -1,15 +1,17 @@
-"""Writes frames straight into one finished video file.
+"""Writes frames from memory into one video file.
 
 Manim encodes every animation into a file of its own and joins them afterwards, with colours in
-BT.601 that no tag declares and an index at the end of the file. Here each frame goes from memory
-into one H.264 file whose colours are converted to BT.709 and tagged so, and whose index comes
-first, so that it plays everywhere and starts at once.
+BT.601 that no tag declares and an index at the end of the file. Here colours are converted to
+BT.709 and tagged so, and the index of an mp4 comes first, so that it plays everywhere and starts
+at once. How pictures become a file is a :class:`Coding`; masters, from which every film is
+derived, have a lossless one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from queue import Queue
@@ -23,24 +25,25 @@ import numpy.typing as npt
 
 from scenes.engine.files import OutputError, written_beside
 
-__all__ = ["Movie", "Pixels", "open_movie", "to_bt709"]
+__all__ = [
+    "MASTER",
+    "MP4",
+    "Coding",
+    "Movie",
+    "Pixels",
+    "open_container",
+    "open_movie",
+    "read_master",
+    "to_bt709",
+]
 
 Pixels = npt.NDArray[np.uint8]
 
 # Frames waiting for the encoder. Enough to keep it busy; at 4K one frame is 33 MB.
 QUEUE_LENGTH = 4
 
-# Constant quality. Chroma is coded finer than usual: in a heatmap the hue carries the number.
-# One thread: with more, the same pictures now and then give another file. Drawing is slower than
-# encoding, and the two overlap, so little is lost.
-ENCODER_OPTIONS = {
-    "profile": "high",
-    "preset": "veryfast",
-    "tune": "animation",
-    "crf": "16",
-    "threads": "1",
-    "x264-params": "chroma-qp-offset=-6",
-}
+# FFmpeg's names of containers: what is written beside a file does not end as the file does.
+CONTAINERS = {".mp4": "mp4", ".mov": "mov", ".webm": "webm"}
 
 # The numbers that stand for BT.709 (matrix, primaries and transfer alike) and for limited range.
 BT709 = 1
@@ -69,8 +72,8 @@ def to_bt709(pixels: Pixels) -> Pixels:
 
     Parameters
     ----------
-    pixels : (height, width, 4)
-        An opaque RGBA picture; both sides even.
+    pixels : (height, width, 3 or 4)
+        An RGB picture, or an RGBA one whose alpha is left out; both sides even.
 
     Returns
     -------
@@ -78,7 +81,7 @@ def to_bt709(pixels: Pixels) -> Pixels:
         The Y, Cb and Cr planes one after the other, as in the pixel format yuv420p.
     """
     height, width = pixels.shape[:2]
-    full = cv2.transform(cv2.cvtColor(pixels, cv2.COLOR_RGBA2RGB), RGB_TO_BT709)
+    full = cv2.transform(_rgb(pixels), RGB_TO_BT709)
     half = cv2.resize(full, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
     planes = np.empty((height * 3 // 2, width), np.uint8)
     cv2.extractChannel(full, 0, planes[:height])
@@ -88,8 +91,118 @@ def to_bt709(pixels: Pixels) -> Pixels:
     return planes
 
 
+def _rgb(pixels: Pixels) -> Pixels:
+    if pixels.shape[2] == 3:
+        return pixels
+    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGBA2RGB), dtype=np.uint8)
+
+
+@dataclass(frozen=True)
+class Coding:
+    """How pictures become a file.
+
+    Attributes
+    ----------
+    suffix
+        Of the file's name.
+    codec, pixel_format
+        FFmpeg's names.
+    to_frame
+        Makes a frame in the pixel format from an RGB or RGBA picture.
+    options
+        Of the encoder.
+    tagged
+        Whether the colours are BT.709 in limited range, which the file then says.
+    reorders
+        How many frames the encoder looks ahead before it puts out the first.
+    holds
+        Whether a picture that stands still is one long frame instead of many equal ones.
+    """
+
+    suffix: str
+    codec: str
+    pixel_format: str
+    to_frame: Callable[[Pixels], av.VideoFrame]
+    options: dict[str, str] = field(default_factory=dict)
+    tagged: bool = True
+    reorders: int = 0
+    holds: bool = False
+
+
+def _frame_420(pixels: Pixels) -> av.VideoFrame:
+    return av.VideoFrame.from_numpy_buffer(to_bt709(pixels), format="yuv420p")
+
+
+def _frame_rgb(pixels: Pixels) -> av.VideoFrame:
+    return av.VideoFrame.from_numpy_buffer(_rgb(pixels), format="rgb24")
+
+
+MP4 = Coding(
+    suffix=".mp4",
+    codec="libx264",
+    pixel_format="yuv420p",
+    to_frame=_frame_420,
+    # Constant quality. Chroma is coded finer than usual: in a heatmap the hue carries the number.
+    # One thread: with more, the same pictures now and then give another file.
+    options={
+        "profile": "high",
+        "preset": "veryfast",
+        "tune": "animation",
+        "crf": "16",
+        "threads": "1",
+        "x264-params": "chroma-qp-offset=-6",
+    },
+    reorders=2,
+)
+
+# QuickTime Animation is lossless like H.264 with qp 0, holds transparency too, and on these
+# pictures is written in half and read in a third of the time.
+MASTER = Coding(
+    suffix=".mov",
+    codec="qtrle",
+    pixel_format="rgb24",
+    to_frame=_frame_rgb,
+    # Masters are read from the start: a complete picture now and then would only cost space.
+    options={"g": "1000"},
+    tagged=False,
+    holds=True,
+)
+
+
+def read_master(path: Path, frame_rate: int) -> Iterator[tuple[Pixels, int]]:
+    """The pictures of a master, and for how many frames each stands still.
+
+    A picture that is held comes twice: for all of its frames but the last, and for the last.
+    """
+    with av.open(path) as container:
+        held: Pixels | None = None
+        since = 0
+        for frame in container.decode(video=0):
+            at = round((frame.time or 0.0) * frame_rate)
+            if held is not None:
+                yield held, at - since
+            held, since = np.asarray(frame.to_ndarray(), dtype=np.uint8), at
+        if held is not None:
+            yield held, 1
+
+
+def open_container(target: Path, path: Path) -> av.container.OutputContainer:
+    """Open a file to be written at ``path``, in the container that the target's suffix says.
+
+    Raises
+    ------
+    OutputError
+        When it cannot be opened; the error names the target.
+    """
+    options = {"movflags": "+faststart"} if target.suffix == ".mp4" else {}
+    try:
+        return av.open(path, "w", format=CONTAINERS[target.suffix], options=options)
+    except (OSError, av.FFmpegError) as error:
+        raise OutputError(target, error) from error
+
+
 class Movie:
-    """An H.264 file that frames are added to; made by :func:`open_movie`.
+    """A video file that frames are added to; made by :func:`open_movie`.
 
     Encoding runs in a thread of its own, so that the next frame can be drawn meanwhile.
 
@@ -99,19 +212,25 @@ class Movie:
         The file that errors name.
     path
         The file that is written.
-    width, height, frame_rate
+    width, height, frame_rate, coding
         As in :func:`open_movie`.
     """
 
-    def __init__(self, target: Path, path: Path, width: int, height: int, frame_rate: int) -> None:
+    def __init__(
+        self,
+        target: Path,
+        path: Path,
+        width: int,
+        height: int,
+        frame_rate: int,
+        coding: Coding,
+    ) -> None:
         self._target = target
-        self._shape = (height, width, 4)
+        self._size = (height, width)
         self._time_base = Fraction(1, frame_rate)
+        self._coding = coding
         self._frames_encoded = 0
-        try:
-            self._container = av.open(path, "w", format="mp4", options={"movflags": "+faststart"})
-        except (OSError, av.FFmpegError) as error:
-            raise OutputError(target, error) from error
+        self._container = open_container(target, path)
         self._stream = self._add_stream()
         self._failure: Exception | None = None
         self._stopped = False
@@ -119,15 +238,17 @@ class Movie:
         self._worker = Thread(target=self._encode_queue, name=f"encoder of {target.name}")
         self._worker.start()
 
-    def _add_stream(self) -> av.VideoStream:
-        stream = self._container.add_stream(
-            "libx264", rate=1 / self._time_base, options=ENCODER_OPTIONS
+    def _add_stream(self) -> Any:
+        coding = self._coding
+        stream: Any = self._container.add_stream(
+            coding.codec, rate=1 / self._time_base, options=coding.options
         )
-        stream.height, stream.width, _ = self._shape
-        stream.pix_fmt = "yuv420p"
-        context = stream.codec_context
-        context.colorspace = context.color_primaries = context.color_trc = BT709
-        context.color_range = LIMITED_RANGE
+        stream.height, stream.width = self._size
+        stream.pix_fmt = coding.pixel_format
+        if coding.tagged:
+            context = stream.codec_context
+            context.colorspace = context.color_primaries = context.color_trc = BT709
+            context.color_range = LIMITED_RANGE
         return stream
 
     def write(self, pixels: Pixels, repeat: int = 1) -> None:
@@ -135,8 +256,8 @@ class Movie:
 
         Parameters
         ----------
-        pixels : (height, width, 4)
-            An opaque RGBA picture.
+        pixels : (height, width, 3 or 4)
+            An RGB picture, or an RGBA one.
         repeat
             A hold costs little: the picture is converted once and coded as "no change".
 
@@ -145,8 +266,8 @@ class Movie:
         OutputError
             When an earlier frame could not be written.
         """
-        if pixels.shape != self._shape:
-            raise ValueError(f"a frame of shape {self._shape} is expected, not {pixels.shape}")
+        if pixels.shape[:2] != self._size:
+            raise ValueError(f"a frame of shape {self._size} is expected, not {pixels.shape}")
         self._raise_failure()
         self._queue.put((pixels, repeat))
 
@@ -182,12 +303,13 @@ class Movie:
             self._failure = self._failure or error
 
     def _encode(self, pixels: Pixels, repeat: int) -> None:
-        frame = av.VideoFrame.from_numpy_buffer(to_bt709(pixels), format="yuv420p")
+        frame = self._coding.to_frame(pixels)
         frame.time_base = self._time_base
-        for _ in range(repeat):
-            frame.pts = self._frames_encoded
+        # The last frame of a held picture tells how long it is held.
+        for i in sorted({0, repeat - 1}) if self._coding.holds else range(repeat):
+            frame.pts = self._frames_encoded + i
             self._container.mux(self._stream.encode(frame))
-            self._frames_encoded += 1
+        self._frames_encoded += repeat
 
     def _flush(self) -> None:
         self._container.mux(self._stream.encode())
@@ -198,8 +320,10 @@ class Movie:
 
 
 @contextmanager
-def open_movie(target: Path, width: int, height: int, frame_rate: int) -> Iterator[Movie]:
-    """Open an mp4 for writing.
+def open_movie(
+    target: Path, width: int, height: int, frame_rate: int, coding: Coding = MP4
+) -> Iterator[Movie]:
+    """Open a video file for writing.
 
     The file appears when the block ends well. When it is left by an exception or the disk is
     full, nothing is left behind and an older file is untouched.
@@ -212,6 +336,8 @@ def open_movie(target: Path, width: int, height: int, frame_rate: int) -> Iterat
         Size in pixels; both even.
     frame_rate
         Frames per second.
+    coding
+        How pictures become a file.
 
     Raises
     ------
@@ -224,7 +350,7 @@ def open_movie(target: Path, width: int, height: int, frame_rate: int) -> Iterat
     ...     movie.write(picture, repeat=15)
     """
     with written_beside(target) as part:
-        movie = Movie(target, part, width, height, frame_rate)
+        movie = Movie(target, part, width, height, frame_rate, coding)
         try:
             yield movie
             movie.finish()

@@ -11,10 +11,17 @@ import numpy.typing as npt
 from manim import Camera, Mobject, Scene
 from manim.renderer.cairo_renderer import CairoRenderer
 
-__all__ = ["FilmRenderer", "FrameSink"]
+__all__ = ["FilmRenderer", "FrameSink", "frames_before"]
 
 Pixels = npt.NDArray[np.uint8]
 FrameSink = Callable[[Pixels, int], None]
+
+
+def frames_before(time: float, frame_rate: float) -> int:
+    """How many frames are shown before a time."""
+    # A frame that falls on a boundary belongs to what begins there; sums of durations miss it by
+    # rounding errors that stay far below this.
+    return math.ceil(time * frame_rate - 1e-6)
 
 
 class FilmRenderer(CairoRenderer):
@@ -31,39 +38,34 @@ class FilmRenderer(CairoRenderer):
         Makes the camera.
     sink
         Called with each picture, (height, width, 4), and for how many frames it stands still.
-        Without one nothing is drawn and the scene runs through in no time.
+        Without one nothing is drawn and the scene runs through in no time. It may be exchanged
+        between animations.
     """
 
     def __init__(self, camera_class: type[Camera], sink: FrameSink | None = None) -> None:
         super().__init__(camera_class=camera_class, skip_animations=sink is None)
-        self._sink = sink
+        self.sink = sink
         self.time: float = 0.0
 
     def play(self, scene: Scene, *args: Any, **kwargs: Any) -> None:
         scene.compile_animation_data(*args, **kwargs)
         scene.begin_animations()
         start, end = self.time, self.time + scene.duration
-        frames = range(self._frames_before(start), self._frames_before(end))
-        if self._sink is None:
+        rate = self.camera.frame_rate
+        frames = range(frames_before(start, rate), frames_before(end, rate))
+        if self.sink is None:
             scene.update_to_time(scene.duration)
         elif scene.is_current_animation_frozen_frame():
             if frames:
-                self._sink(self._draw(scene.mobjects), len(frames))
+                self.sink(self._draw(scene.mobjects), len(frames))
         else:
-            self._play_frames(
-                scene, self._sink, [i / self.camera.frame_rate - start for i in frames]
-            )
+            self._play_frames(scene, self.sink, [i / rate - start for i in frames])
         for animation in scene.animations:
             animation.finish()
             animation.clean_up_from_scene(scene)
         scene.update_mobjects(0)
         self.time = end
         self.num_plays += 1
-
-    def _frames_before(self, time: float) -> int:
-        # A frame that falls on a boundary belongs to what begins there; sums of durations miss
-        # it by rounding errors that stay far below this.
-        return math.ceil(time * self.camera.frame_rate - 1e-6)
 
     def _play_frames(self, scene: Scene, sink: FrameSink, times: list[float]) -> None:
         # What stands still is drawn once and kept as a picture below the rest.

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Collection, Iterator
 from configparser import ConfigParser
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import cv2
 from manim import config, tempconfig
@@ -20,9 +18,10 @@ from PIL import Image
 
 from extract.trace import Trace
 from scenes import SceneEntry
-from scenes.engine.files import OutputError, written_beside
-from scenes.engine.movie import Pixels, open_movie
+from scenes.engine.files import OutputError, write_text, written_beside
+from scenes.engine.movie import Pixels
 from scenes.engine.quality import DEFAULT_QUALITY, QUALITIES, Quality
+from scenes.engine.renderer import frames_before
 from scenes.inventory import picture_map
 from scenes.stage import BeatRecord, Rehearsal, Stage, StageSettings
 
@@ -31,7 +30,6 @@ __all__ = [
     "frame_count",
     "rehearse",
     "render_picture",
-    "render_scene",
     "render_stills",
     "studio",
 ]
@@ -98,49 +96,10 @@ def rehearse(entry: SceneEntry, trace: Trace, options: RenderOptions) -> Rehears
     return entry.load().rehearse(trace, options.settings)
 
 
-def frame_count(rehearsal: Rehearsal, quality: Quality) -> int:
-    """How many frames a scene of that length has."""
-    return math.ceil(rehearsal.duration * quality.frame_rate - 1e-6)
-
-
-def render_scene(
-    entry: SceneEntry,
-    *,
-    trace: Trace,
-    options: RenderOptions,
-    out: Path,
-    progress: Callable[[int], None],
-) -> Path:
-    """Render a scene to ``out/SLUG.mp4``, whole or not at all.
-
-    Parameters
-    ----------
-    entry
-        Which scene.
-    trace
-        The numbers.
-    options
-        How to render.
-    out
-        The folder for the film.
-    progress
-        Called with the number of frames that were just drawn.
-
-    Returns
-    -------
-    Path
-        The film.
-    """
-    path = out / f"{entry.slug}.mp4"
-    quality = options.quality
-    with open_movie(path, quality.width, quality.height, quality.frame_rate) as movie:
-
-        def take(picture: Pixels, repeat: int) -> None:
-            movie.write(picture, repeat)
-            progress(repeat)
-
-        entry.load()(trace, options.settings, sink=take).render()
-    return path
+def frame_count(record: BeatRecord, quality: Quality) -> int:
+    """How many frames fall into a beat."""
+    start, end = (frames_before(time, quality.frame_rate) for time in (record.start, record.end))
+    return end - start
 
 
 def render_stills(
@@ -159,8 +118,12 @@ def render_stills(
 
     Parameters
     ----------
-    entry, trace, options
-        As in :func:`render_scene`.
+    entry
+        Which scene.
+    trace
+        The numbers.
+    options
+        How to render.
     out
         The folder for the scene's folder.
     beats
@@ -179,7 +142,8 @@ def render_stills(
         if record.name in beats:
             path = out / entry.slug / f"{len(stage.beats):02}_{record.name}.png"
             _write_png(stage.snapshot(), path)
-            _write_map(picture_map(stage.mobjects, stage.camera), path.with_suffix(".json"))
+            document = picture_map(stage.mobjects, stage.camera)
+            write_text(path.with_suffix(".json"), json.dumps(document, ensure_ascii=False))
             paths.append(path)
             progress(1)
         if len(paths) == len(beats):
@@ -195,7 +159,7 @@ def render_picture(entry: SceneEntry, *, trace: Trace, options: RenderOptions, p
     Parameters
     ----------
     entry, trace, options
-        As in :func:`render_scene`.
+        As in :func:`render_stills`.
     path
         The picture.
     """
@@ -211,13 +175,5 @@ def _write_png(picture: Pixels, path: Path) -> None:
     with written_beside(path) as part:
         try:
             Image.fromarray(picture[..., :3]).save(part, format="png")
-        except OSError as error:
-            raise OutputError(path, error) from error
-
-
-def _write_map(document: dict[str, Any], path: Path) -> None:
-    with written_beside(path) as part:
-        try:
-            part.write_text(json.dumps(document, ensure_ascii=False), encoding="utf-8")
         except OSError as error:
             raise OutputError(path, error) from error

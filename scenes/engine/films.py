@@ -1,0 +1,222 @@
+"""Makes films from masters of their beats, which are rendered where they are missing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+
+from extract.trace import Trace
+from scenes import SceneEntry
+from scenes.engine.cache import Cache
+from scenes.engine.errors import WorkError
+from scenes.engine.files import OutputError, write_text, written_beside
+from scenes.engine.keys import Keyring
+from scenes.engine.movie import Coding, open_container
+from scenes.engine.runner import RenderOptions, rehearse
+from scenes.engine.workers import BeatTask, Crew
+from scenes.stage import BeatRecord, Rehearsal
+
+__all__ = ["Plan", "finished_parts", "join", "missing", "plan_scene", "remembered_rehearsal"]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a scene becomes a film.
+
+    Attributes
+    ----------
+    entry
+        The scene.
+    name
+        Of the film, without its suffix; a single beat's film has its scene's folder.
+    key
+        Of all that the scene depends on.
+    tasks
+        One for each beat that is wanted, in order.
+    """
+
+    entry: SceneEntry
+    name: Path
+    key: str
+    tasks: tuple[BeatTask, ...]
+
+
+def plan_scene(
+    entry: SceneEntry,
+    beats: Collection[str],
+    *,
+    trace: Trace,
+    keyring: Keyring,
+    cache: Cache,
+    part: Coding | None,
+) -> Plan:
+    """Find out which files of a scene's beats there are or will be.
+
+    Parameters
+    ----------
+    entry
+        The scene.
+    beats
+        The wanted ones.
+    trace
+        The numbers.
+    keyring
+        Of this run.
+    cache
+        Where masters are kept.
+    part
+        How the pieces of the film are coded, if it is made of any.
+    """
+    played = entry.load().beat_names(trace)
+    keys = keyring.keys(entry, played)
+    tasks = tuple(
+        BeatTask(
+            entry,
+            name,
+            master=cache.path(keys[name], ".master.mov"),
+            part=cache.path(keys[name], f".{part.codec}{part.suffix}") if part else None,
+        )
+        for name in played
+        if name in beats
+    )
+    name = Path(entry.slug)
+    if len(tasks) == 1 and len(played) > 1:
+        name /= f"{played.index(tasks[0].beat) + 1:02}_{tasks[0].beat}"
+    return Plan(entry, name, keys[played[-1]], tasks)
+
+
+def missing(plan: Plan, cache: Cache) -> list[BeatTask]:
+    """The beats whose last file is not there; the files of the others count as used now."""
+    found = {
+        task: [cache.holds(path) for path in (task.master, task.part) if path]
+        for task in plan.tasks
+    }
+    return [task for task, holds in found.items() if not holds[-1]]
+
+
+def remembered_rehearsal(
+    plan: Plan, *, trace: Trace, options: RenderOptions, cache: Cache
+) -> Rehearsal:
+    """A scene's beats and length, from the cache if they are known there."""
+    path = cache.path(plan.key, ".rehearsal.json")
+    if cache.holds(path):
+        known = json.loads(path.read_text(encoding="utf-8"))
+        beats = tuple(BeatRecord(**record) for record in known["beats"])
+        return Rehearsal(beats, known["duration"])
+    rehearsal = rehearse(plan.entry, trace, options)
+    write_text(path, json.dumps(asdict(rehearsal)))
+    return rehearsal
+
+
+def finished_parts(
+    plan: Plan, target: Path, crew: Crew, progress: Callable[[int], None]
+) -> Iterator[Path]:
+    """The pieces of a film in order, as soon as they are there.
+
+    Parameters
+    ----------
+    plan
+        Of the scene.
+    target
+        The film, which errors name.
+    crew
+        Makes what is missing.
+    progress
+        As for :meth:`Crew.wait`.
+    """
+    for task in plan.tasks:
+        try:
+            crew.wait(task, progress)
+        except WorkError as error:
+            if error.unwritable:
+                raise OutputError(target, error) from error
+            raise
+        yield task.last
+
+
+def join(
+    target: Path,
+    parts: Iterable[Path],
+    *,
+    frame_rate: int,
+    coding: Coding,
+) -> Path:
+    """Join pieces of a film without coding them again; the target is whole or not there.
+
+    Parameters
+    ----------
+    target
+        The film. It is opened before the first piece is asked for, so that what cannot be written
+        is found out at once.
+    parts
+        The pieces in order, asked for one after the other.
+    frame_rate
+        Frames per second.
+    coding
+        How all of the pieces are coded.
+
+    Raises
+    ------
+    OutputError
+        When the film cannot be written.
+    """
+    with written_beside(target) as unfinished:
+        container = open_container(target, unfinished)
+        try:
+            joint = _Joint(container, frame_rate, coding)
+            for part in parts:
+                with _errors_of(target):
+                    joint.add(part)
+            with _errors_of(target):
+                container.close()
+        finally:
+            with suppress(OSError, av.FFmpegError):
+                container.close()
+    return target
+
+
+@contextmanager
+def _errors_of(target: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, av.FFmpegError) as error:
+        raise OutputError(target, error) from error
+
+
+class _Joint:
+    """A film that pieces are added to."""
+
+    def __init__(
+        self, container: av.container.OutputContainer, frame_rate: int, coding: Coding
+    ) -> None:
+        self._container = container
+        self._time_base = Fraction(1, frame_rate)
+        self._coding = coding
+        self._stream: Any = None
+        self._frames = 0
+
+    def add(self, part: Path) -> None:
+        with av.open(part) as piece:
+            source = piece.streams.video[0]
+            if self._stream is None:
+                self._stream = self._container.add_stream_from_template(source)
+                self._stream.time_base = self._time_base
+            packets = [packet for packet in piece.demux(source) if packet.size]
+            for i, packet in enumerate(packets):
+                at = round((packet.pts or 0) * packet.time_base / self._time_base)
+                packet.stream = self._stream
+                packet.time_base = self._time_base
+                packet.pts = self._frames + at
+                # Every piece is decoded as far ahead as the encoder may look, also one that is too
+                # short for it to do so: the pieces then follow each other without a gap.
+                packet.dts = self._frames + i - self._coding.reorders
+                packet.duration = 1
+                self._container.mux(packet)
+            self._frames += len(packets)

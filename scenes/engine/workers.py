@@ -1,0 +1,279 @@
+"""Renders beats in several processes.
+
+A process walks through a scene once: a beat that nobody has taken yet it takes and draws, the
+others it runs without drawing, which takes a fraction of the time. So the processes share the
+beats of one scene as well as those of many, and no beat has to know what the one before left.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from multiprocessing.context import SpawnProcess
+from pathlib import Path
+from queue import Empty
+from typing import Any, Self
+
+from manim.utils.exceptions import EndSceneEarlyException
+
+from extract.trace import Trace
+from scenes import SceneEntry
+from scenes.engine.errors import WorkError, explain
+from scenes.engine.files import OutputError
+from scenes.engine.movie import Coding, Movie, Pixels, open_movie, read_master
+from scenes.engine.renderer import FrameSink
+from scenes.engine.runner import RenderOptions, studio
+
+__all__ = ["BeatTask", "Crew", "Work", "cores"]
+
+# A new interpreter for each process: a copy of this one would share its threads' locks.
+SPAWN = multiprocessing.get_context("spawn")
+PATIENCE = 0.5  # seconds between looks at whether the processes are alive
+LAST_WORDS = 10.0  # seconds that a process has to remove what is unfinished
+
+
+@dataclass(frozen=True)
+class BeatTask:
+    """A beat to be rendered.
+
+    Attributes
+    ----------
+    entry, beat
+        Which.
+    master
+        The lossless file of its pictures; it is drawn if it is not there.
+    part
+        The piece of the film that is made from the master, if any.
+    """
+
+    entry: SceneEntry
+    beat: str
+    master: Path
+    part: Path | None
+
+    @property
+    def last(self) -> Path:
+        """The file that is made last."""
+        return self.part or self.master
+
+
+@dataclass(frozen=True)
+class Work:
+    """What the processes do.
+
+    Attributes
+    ----------
+    tasks
+        In the order of the story.
+    trace_file, options
+        What to draw, and how.
+    master, part
+        How masters and pieces of the film are coded.
+    verbosity, verbose
+        Which of Manim's messages are shown; whether tracebacks are.
+    """
+
+    tasks: tuple[BeatTask, ...]
+    trace_file: Path
+    options: RenderOptions
+    master: Coding
+    part: Coding | None
+    verbosity: str
+    verbose: bool
+
+
+def cores() -> int:
+    """How many processes can run at once on this machine."""
+    if hasattr(os, "sched_getaffinity"):  # not on macOS and Windows
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class Crew:
+    """Processes at work; they are gone when the ``with`` block is left.
+
+    Parameters
+    ----------
+    work
+        What they do.
+    size
+        How many there are.
+    """
+
+    def __init__(self, work: Work, size: int) -> None:
+        self._messages: Any = SPAWN.Queue()
+        # Kept here too: it must last until the last process has started.
+        self._taken = SPAWN.Array("b", len(work.tasks))
+        self._unfinished = set(work.tasks)
+        self._failures: dict[SceneEntry, WorkError] = {}
+        self._processes: list[SpawnProcess] = [
+            SPAWN.Process(
+                target=_serve, args=(work, self._taken, self._messages, i / size), daemon=True
+            )
+            for i in range(size)
+        ]
+
+    def __enter__(self) -> Self:
+        with _ctrl_c_is_for_us():
+            for process in self._processes:
+                process.start()
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        for process in self._processes:
+            process.terminate()
+        for process in self._processes:
+            process.join(LAST_WORDS)
+            process.kill()
+
+    def wait(self, task: BeatTask, progress: Callable[[int], None]) -> None:
+        """Wait until a beat's files are there.
+
+        Parameters
+        ----------
+        task
+            The beat.
+        progress
+            Called with the number of frames that were drawn meanwhile, of any beat.
+
+        Raises
+        ------
+        WorkError
+            When its scene failed.
+        """
+        while task in self._unfinished:
+            if failure := self._failures.get(task.entry):
+                raise failure
+            try:
+                kind, what = self._messages.get(timeout=PATIENCE)
+            except Empty:
+                if not any(process.is_alive() for process in self._processes):
+                    codes = ", ".join(str(process.exitcode) for process in self._processes)
+                    raise WorkError(
+                        f"in beat {task.beat}: the process that drew it ended early ({codes})"
+                    ) from None
+                continue
+            if kind == "frames":
+                progress(what)
+            elif kind == "done":
+                self._unfinished.discard(what)
+            else:
+                entry, said, unwritable = what
+                self._failures.setdefault(entry, WorkError(said, unwritable=unwritable))
+
+
+@contextmanager
+def _ctrl_c_is_for_us() -> Iterator[None]:
+    """Processes that are started meanwhile never see Ctrl-C: they are told to stop instead."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _serve(work: Work, taken: Any, messages: Any, share: float) -> None:
+    """What a process does: begin a share of the way into the scenes and go round once."""
+    # Being told to stop removes what is unfinished on the way out; so does the end of the
+    # program that started this process.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    threading.Thread(target=_follow_parent, daemon=True).start()
+    entries = list(dict.fromkeys(task.entry for task in work.tasks))
+    first = int(share * len(entries))
+    worker = _Worker(work, taken, messages)
+    try:
+        with studio(work.options.quality, verbosity=work.verbosity):
+            for entry in entries[first:] + entries[:first]:
+                worker.render(entry)
+    except KeyboardInterrupt:
+        # Nobody reads what has not been said by now.
+        messages.cancel_join_thread()
+
+
+def _follow_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _open(path: Path, options: RenderOptions, coding: Coding) -> AbstractContextManager[Movie]:
+    quality = options.quality
+    return open_movie(path, quality.width, quality.height, quality.frame_rate, coding)
+
+
+class _Worker:
+    """One process's part in the work."""
+
+    def __init__(self, work: Work, taken: Any, messages: Any) -> None:
+        self._work = work
+        self._taken = taken
+        self._messages = messages
+        self._trace = Trace.load(work.trace_file)
+
+    def render(self, entry: SceneEntry) -> None:
+        """Take what is left of a scene; if that fails, say so."""
+        tasks = {task.beat: task for task in self._work.tasks if task.entry == entry}
+        try:
+            for task in tasks.values():
+                if task.master.exists() and self._take(task):
+                    self._finish(task)
+            if self._left(tasks.values()):
+                self._walk(entry, tasks)
+        except Exception as error:
+            said = explain(error, verbose=self._work.verbose)
+            self._messages.put(("failed", (entry, said, isinstance(error, OutputError))))
+
+    def _walk(self, entry: SceneEntry, tasks: dict[str, BeatTask]) -> None:
+        options = self._work.options
+
+        @contextmanager
+        def sink(beat: str) -> Iterator[FrameSink | None]:
+            task = tasks.get(beat)
+            if task is None or not self._take(task):
+                yield None
+                return
+            with _open(task.master, options, self._work.master) as movie:
+
+                def take(picture: Pixels, repeat: int) -> None:
+                    movie.write(picture, repeat)
+                    self._messages.put(("frames", repeat))
+
+                yield take
+            self._finish(task)
+
+        def stop_when_all_is_taken(*beat: object) -> None:
+            if not self._left(tasks.values()):
+                raise EndSceneEarlyException
+
+        stage = entry.load()
+        stage(
+            self._trace, options.settings, beat_sink=sink, on_beat_end=stop_when_all_is_taken
+        ).render()
+
+    def _finish(self, task: BeatTask) -> None:
+        coding, frame_rate = self._work.part, self._work.options.quality.frame_rate
+        if task.part and coding and not task.part.exists():
+            with _open(task.part, self._work.options, coding) as movie:
+                for picture, repeat in read_master(task.master, frame_rate):
+                    movie.write(picture, repeat)
+        self._messages.put(("done", task))
+
+    def _take(self, task: BeatTask) -> bool:
+        """Take a beat, if nobody has."""
+        place = self._work.tasks.index(task)
+        with self._taken.get_lock():
+            free = not self._taken[place]
+            self._taken[place] = 1
+        return free
+
+    def _left(self, tasks: Iterable[BeatTask]) -> bool:
+        return not all(self._taken[self._work.tasks.index(task)] for task in tasks)
