@@ -175,6 +175,23 @@ def test_cache_in_another_folder(render: Render, tmp_path: Path, cache_folder: P
     assert "kept: 7 files" in render("cache", "--cache", "kept").out
 
 
+def test_other_formats_have_their_names(render: Render, tmp_path: Path) -> None:
+    options = ("--quality", "draft", "--fps", "5", "--transparent")
+    assert render("scene_shapes", "--format", "webm", *options).code == 0
+    outcome = render("scene_shapes", "--format", "gif", *options)
+    assert outcome.out == "videos/scene_shapes.gif\n"
+    assert "%" not in outcome.err, "the masters are there already"
+    assert files(tmp_path) == ["videos/scene_shapes.gif", "videos/scene_shapes.webm"]
+    with av.open(tmp_path / "videos" / "scene_shapes.webm") as film:
+        assert film.streams.video[0].average_rate == 5
+
+
+def test_still_without_its_background(render: Render, tmp_path: Path) -> None:
+    render("scene_shapes", "--still", "rest", "--quality", "draft", "--transparent")
+    still = Image.open(tmp_path / "videos/scene_shapes/03_rest.png")
+    assert still.getpixel((2, 2)) == (0, 0, 0, 0)
+
+
 def test_one_beat(render: Render, tmp_path: Path) -> None:
     outcome = render("scene_shapes", "--beat", "travel", "--quality", "draft")
     assert outcome.out == "videos/scene_shapes/02_travel.mp4\n"
@@ -302,6 +319,9 @@ def test_commands_to_come_are_not_scenes(render: Render, name: str) -> None:
         (["scene_shapes", "--head", "-1"], ["--head"]),
         (["scene_shapes", "--beat", "travl"], ["--beat", "did you mean travel?"]),
         (["scene_shapes", "--jobs", "0"], ["--jobs"]),
+        (["scene_shapes", "--transparent"], ["mp4", "--format webm, mov, gif, png, png-sequence"]),
+        (["scene_shapes", "--background", "blue"], ["'blue'", "#RRGGBB"]),
+        (["scene_shapes", "--background", "#000000", "--transparent"], ["--transparent"]),
         (["scene_shapes", "cache"], ["'cache'", "render.py cache --help"]),
     ],
     ids=lambda value: " ".join(value) if value[0].startswith(("-", "s")) else "",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -16,6 +17,7 @@ from cloup.constraints import If, mutually_exclusive, require_all
 from scenes import SCENES, SceneEntry
 from scenes.engine.cache import FOLDER_VARIABLE, Cache, default_folder, default_limit
 from scenes.engine.choice import choose
+from scenes.engine.formats import DEFAULT_FORMAT, FORMATS, TRANSPARENT_FORMATS
 from scenes.engine.quality import DEFAULT_QUALITY, QUALITIES
 
 __all__ = ["RESERVED", "main"]
@@ -55,6 +57,12 @@ def _known_scenes(
         if name in (CACHE, POSTER):
             raise click.UsageError(f"'{name}' is a command of its own: render.py {name} --help")
     return tuple(entries[choose(name, entries, "scene", "SCENE")] for name in dict.fromkeys(names))
+
+
+def _colour(ctx: click.Context, param: click.Parameter, said: str | None) -> str | None:
+    if said is not None and not re.fullmatch("#[0-9a-fA-F]{6}", said):
+        raise click.BadParameter(f"'{said}' is no colour; write it as #RRGGBB")
+    return said
 
 
 _SETTINGS = cloup.Context.settings(
@@ -122,6 +130,18 @@ def _quality(default: str) -> Any:
     "How to make it",
     _quality(DEFAULT_QUALITY),
     cloup.option(
+        "--format",
+        "form",
+        type=click.Choice(list(FORMATS)),
+        default=DEFAULT_FORMAT,
+        show_default=True,
+        help="; ".join(f"{name}: {what}" for name, what in FORMATS.items()) + ".",
+    ),
+    cloup.option("--transparent", is_flag=True, help="Leave the background out."),
+    cloup.option(
+        "--background", metavar="#RRGGBB", callback=_colour, help="Colour of the background."
+    ),
+    cloup.option(
         "--fps", type=click.IntRange(1, 240), metavar="N", help="Another number of frames a second."
     ),
     cloup.option(
@@ -153,6 +173,7 @@ def _quality(default: str) -> Any:
 )
 @cloup.constraint(mutually_exclusive, ["quiet", "verbose"])
 @cloup.constraint(mutually_exclusive, ["listing", "still"])
+@cloup.constraint(mutually_exclusive, ["transparent", "background"])
 @cloup.constraint(If("as_json", then=require_all), ["listing"])
 @click.pass_context
 def render(
@@ -175,6 +196,11 @@ def render(
     """
     if scenes and every:
         raise click.UsageError("name scenes or say --all, not both")
+    if options["transparent"] and not still and options["form"] not in TRANSPARENT_FORMATS:
+        raise click.UsageError(
+            f"an {options['form']} cannot be transparent; "
+            f"--format {', '.join(TRANSPARENT_FORMATS)} can"
+        )
     if not (scenes or every or listing):
         raise click.UsageError("name a scene, or say --all or --list")
 

@@ -81,7 +81,9 @@ def plan_scene(
             entry,
             name,
             master=cache.path(keys[name], ".master.mov"),
-            part=cache.path(keys[name], f".{part.codec}{part.suffix}") if part else None,
+            part=cache.path(keys[name], f".{part.codec}.{part.pixel_format}{part.suffix}")
+            if part
+            else None,
         )
         for name in played
         if name in beats
@@ -208,6 +210,9 @@ class _Joint:
             if self._stream is None:
                 self._stream = self._container.add_stream_from_template(source)
                 self._stream.time_base = self._time_base
+                self._stream.metadata.update(self._coding.notes)
+                if self._coding.tag:
+                    self._stream.codec_context.codec_tag = self._coding.tag
             packets = [packet for packet in piece.demux(source) if packet.size]
             for i, packet in enumerate(packets):
                 at = round((packet.pts or 0) * packet.time_base / self._time_base)

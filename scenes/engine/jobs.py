@@ -15,17 +15,18 @@ from extract.trace import Trace
 from scenes import SceneEntry
 from scenes.engine.cache import open_cache
 from scenes.engine.choice import choose
+from scenes.engine.delivery import coding_of, deliver, target_of
 from scenes.engine.errors import explain
 from scenes.engine.films import (
     Plan,
     finished_parts,
-    join,
     missing,
     plan_scene,
     remembered_rehearsal,
 )
+from scenes.engine.formats import DEFAULT_FORMAT
 from scenes.engine.keys import Keyring
-from scenes.engine.movie import MASTER, MP4
+from scenes.engine.movie import MASTER, MASTER_ALPHA
 from scenes.engine.posters import POSTERS, SHEET, THUMBNAIL, THUMBNAIL_SIZE, make_sheet
 from scenes.engine.progress import make_meter
 from scenes.engine.quality import Quality
@@ -72,6 +73,10 @@ class Order:
         The folder for what is kept; the default one if None.
     keep_cache
         Whether anything is kept.
+    form
+        What films are written as; see :mod:`scenes.engine.formats`.
+    transparent, background
+        Whether the background is left out; its colour instead of the theme's.
     """
 
     scenes: tuple[SceneEntry, ...]
@@ -87,11 +92,20 @@ class Order:
     jobs: int | None = None
     cache: Path | None = None
     keep_cache: bool = True
+    form: str = DEFAULT_FORMAT
+    transparent: bool = False
+    background: str | None = None
 
     @property
     def options(self) -> RenderOptions:
         """How to render."""
-        settings = StageSettings(self.layer, self.head, self.show_first_token)
+        settings = StageSettings(
+            self.layer,
+            self.head,
+            self.show_first_token,
+            background=self.background,
+            transparent=self.transparent,
+        )
         return RenderOptions(self.quality, settings)
 
     @property
@@ -104,6 +118,8 @@ def make_films(order: Order) -> bool:
     """Render each scene, or one beat of each, to a film; say whether all went well."""
     trace = _load_trace(order)
     options = order.options
+    part = coding_of(order.form, transparent=order.transparent)
+    master = MASTER_ALPHA if order.transparent else MASTER
     with (
         studio(order.quality, verbosity=order.verbosity),
         open_cache(order.cache, keep=order.keep_cache) as cache,
@@ -112,12 +128,12 @@ def make_films(order: Order) -> bool:
 
         def plan(entry: SceneEntry) -> Plan:
             beats = _wanted_beats(entry, trace, order.beat, "--beat")
-            return plan_scene(entry, beats, trace=trace, keyring=keyring, cache=cache, part=MP4)
+            return plan_scene(entry, beats, trace=trace, keyring=keyring, cache=cache, part=part)
 
         plans = _each(order, order.scenes, plan)
         tasks = tuple(task for plan in plans.values() for task in missing(plan, cache))
         work = Work(
-            tasks, find_trace(order.trace), options, MASTER, MP4, order.verbosity, order.verbose
+            tasks, find_trace(order.trace), options, master, part, order.verbosity, order.verbose
         )
         # The processes start while this one finds out how long everything is.
         with Crew(work, min(order.jobs or cores(), len(tasks))) as crew:
@@ -137,9 +153,15 @@ def make_films(order: Order) -> bool:
 
                 def film(entry: SceneEntry) -> Path:
                     meter.describe(entry.slug)
-                    target = order.out / f"{plans[entry].name}.mp4"
-                    parts = finished_parts(plans[entry], target, crew, meter.advance)
-                    return join(target, parts, frame_rate=order.quality.frame_rate, coding=MP4)
+                    target = target_of(order.out / plans[entry].name, order.form)
+                    files = finished_parts(plans[entry], target, crew, meter.advance)
+                    return deliver(
+                        target,
+                        files,
+                        order.form,
+                        frame_rate=order.quality.frame_rate,
+                        transparent=order.transparent,
+                    )
 
                 films = _each(order, rehearsals, film)
     _say_made(order, films.values())

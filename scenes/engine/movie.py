@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from queue import Queue
@@ -22,18 +22,25 @@ import av
 import cv2
 import numpy as np
 import numpy.typing as npt
+from av.video.reformatter import ColorRange, Colorspace
 
 from scenes.engine.files import OutputError, written_beside
 
 __all__ = [
     "MASTER",
+    "MASTER_ALPHA",
+    "MOV",
+    "MOV_ALPHA",
     "MP4",
+    "WEBM",
+    "WEBM_ALPHA",
     "Coding",
     "Movie",
     "Pixels",
     "open_container",
     "open_movie",
     "read_master",
+    "straight",
     "to_bt709",
 ]
 
@@ -97,6 +104,13 @@ def _rgb(pixels: Pixels) -> Pixels:
     return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGBA2RGB), dtype=np.uint8)
 
 
+def straight(pixels: Pixels) -> Pixels:
+    """A premultiplied RGBA picture with its colours as they are where nothing shines through."""
+    alpha = np.maximum(pixels[..., 3:], 1).astype(np.float32)
+    colours = np.minimum(np.rint(pixels[..., :3] * (255 / alpha)), 255).astype(np.uint8)
+    return np.concatenate([colours, pixels[..., 3:]], axis=2)
+
+
 @dataclass(frozen=True)
 class Coding:
     """How pictures become a file.
@@ -117,6 +131,9 @@ class Coding:
         How many frames the encoder looks ahead before it puts out the first.
     holds
         Whether a picture that stands still is one long frame instead of many equal ones.
+    tag, notes
+        What a file that is joined from such ones has to be told: the codec's name in its
+        container, and the stream's metadata.
     """
 
     suffix: str
@@ -127,6 +144,8 @@ class Coding:
     tagged: bool = True
     reorders: int = 0
     holds: bool = False
+    tag: str | None = None
+    notes: dict[str, str] = field(default_factory=dict)
 
 
 def _frame_420(pixels: Pixels) -> av.VideoFrame:
@@ -169,6 +188,74 @@ MASTER = Coding(
 )
 
 
+def _frame_argb(pixels: Pixels) -> av.VideoFrame:
+    return av.VideoFrame.from_numpy_buffer(
+        np.ascontiguousarray(pixels[..., [3, 0, 1, 2]]), format="argb"
+    )
+
+
+MASTER_ALPHA = replace(MASTER, pixel_format="argb", to_frame=_frame_argb)
+
+
+def _frame_420_alpha(pixels: Pixels) -> av.VideoFrame:
+    height, width = pixels.shape[:2]
+    frame = av.VideoFrame(width, height, "yuva420p")
+    planes = to_bt709(pixels)
+    chroma = planes[height:].reshape(2, height // 2, width // 2)
+    for plane, values in zip(frame.planes, (planes[:height], *chroma, pixels[..., 3]), strict=True):
+        # FFmpeg's lines may be longer than the picture is wide.
+        lines = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
+        lines[:, : plane.width] = values
+    return frame
+
+
+def _frame_444(pixels: Pixels) -> av.VideoFrame:
+    return _in_ten_bits(av.VideoFrame.from_numpy_buffer(_rgb(pixels), "rgb24"), "yuv444p10le")
+
+
+def _frame_444_alpha(pixels: Pixels) -> av.VideoFrame:
+    return _in_ten_bits(_frame_argb(pixels), "yuva444p10le")
+
+
+def _in_ten_bits(frame: av.VideoFrame, pixel_format: str) -> av.VideoFrame:
+    return frame.reformat(
+        format=pixel_format, dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
+    )
+
+
+WEBM = Coding(
+    suffix=".webm",
+    codec="libvpx-vp9",
+    pixel_format="yuv420p",
+    to_frame=_frame_420,
+    options={"crf": "16", "b": "0", "deadline": "good", "cpu-used": "5", "threads": "1"},
+)
+# Frames that are only looked at by others cannot hold transparency.
+WEBM_ALPHA = replace(
+    WEBM,
+    pixel_format="yuva420p",
+    to_frame=_frame_420_alpha,
+    options=WEBM.options | {"auto-alt-ref": "0"},
+    notes={"alpha_mode": "1"},
+)
+
+# What editors and Keynote take.
+MOV = Coding(
+    suffix=".mov",
+    codec="prores_ks",
+    pixel_format="yuv444p10le",
+    to_frame=_frame_444,
+    options={"profile": "4444", "threads": "1"},
+    tag="ap4h",
+)
+MOV_ALPHA = replace(
+    MOV,
+    pixel_format="yuva444p10le",
+    to_frame=_frame_444_alpha,
+    options=MOV.options | {"alpha_bits": "16"},
+)
+
+
 def read_master(path: Path, frame_rate: int) -> Iterator[tuple[Pixels, int]]:
     """The pictures of a master, and for how many frames each stands still.
 
@@ -182,6 +269,8 @@ def read_master(path: Path, frame_rate: int) -> Iterator[tuple[Pixels, int]]:
             if held is not None:
                 yield held, at - since
             held, since = np.asarray(frame.to_ndarray(), dtype=np.uint8), at
+            if frame.format.name == "argb":
+                held = held[..., [1, 2, 3, 0]]
         if held is not None:
             yield held, 1
 

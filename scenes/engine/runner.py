@@ -19,7 +19,7 @@ from PIL import Image
 from extract.trace import Trace
 from scenes import SceneEntry
 from scenes.engine.files import OutputError, write_text, written_beside
-from scenes.engine.movie import Pixels
+from scenes.engine.movie import Pixels, straight
 from scenes.engine.quality import DEFAULT_QUALITY, QUALITIES, Quality
 from scenes.engine.renderer import frames_before
 from scenes.inventory import picture_map
@@ -141,7 +141,10 @@ def render_stills(
     def take(record: BeatRecord, stage: Stage) -> None:
         if record.name in beats:
             path = out / entry.slug / f"{len(stage.beats):02}_{record.name}.png"
-            _write_png(stage.snapshot(), path)
+            picture = stage.snapshot()
+            _write_png(
+                straight(picture) if options.settings.transparent else picture[..., :3], path
+            )
             document = picture_map(stage.mobjects, stage.camera)
             write_text(path.with_suffix(".json"), json.dumps(document, ensure_ascii=False))
             paths.append(path)
@@ -165,7 +168,7 @@ def render_picture(entry: SceneEntry, *, trace: Trace, options: RenderOptions, p
     """
 
     def take(record: BeatRecord, stage: Stage) -> None:
-        _write_png(stage.snapshot(), path)
+        _write_png(stage.snapshot()[..., :3], path)
 
     entry.load()(trace, options.settings, on_beat_end=take).render()
     return path
@@ -174,6 +177,6 @@ def render_picture(entry: SceneEntry, *, trace: Trace, options: RenderOptions, p
 def _write_png(picture: Pixels, path: Path) -> None:
     with written_beside(path) as part:
         try:
-            Image.fromarray(picture[..., :3]).save(part, format="png")
+            Image.fromarray(picture).save(part, format="png")
         except OSError as error:
             raise OutputError(path, error) from error

@@ -25,7 +25,7 @@ from extract.trace import Trace
 from scenes import SceneEntry
 from scenes.engine.errors import WorkError, explain
 from scenes.engine.files import OutputError
-from scenes.engine.movie import Coding, Movie, Pixels, open_movie, read_master
+from scenes.engine.movie import Coding, Movie, Pixels, open_movie, read_master, straight
 from scenes.engine.renderer import FrameSink
 from scenes.engine.runner import RenderOptions, studio
 
@@ -234,6 +234,7 @@ class _Worker:
 
     def _walk(self, entry: SceneEntry, tasks: dict[str, BeatTask]) -> None:
         options = self._work.options
+        transparent = options.settings.transparent
 
         @contextmanager
         def sink(beat: str) -> Iterator[FrameSink | None]:
@@ -244,7 +245,7 @@ class _Worker:
             with _open(task.master, options, self._work.master) as movie:
 
                 def take(picture: Pixels, repeat: int) -> None:
-                    movie.write(picture, repeat)
+                    movie.write(straight(picture) if transparent else picture, repeat)
                     self._messages.put(("frames", repeat))
 
                 yield take
