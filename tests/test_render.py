@@ -17,10 +17,10 @@ import numpy as np
 import pytest
 from PIL import Image
 from rich.console import Console
-from stand_in import INTERRUPTED, MISTAKEN, NOISY, SHAPES, UNSHOWABLE
+from stand_in import BROKEN, INTERRUPTED, MISTAKEN, NOISY, SHAPES, UNSHOWABLE, entry
 from traces import make_trace
 
-from scenes import SCENES
+from scenes import SCENES, SceneEntry
 from scenes.engine import cli, traces
 from scenes.engine.cache import FOLDER_VARIABLE
 from scenes.engine.progress import BarMeter, LineMeter, Meter, make_meter
@@ -190,6 +190,37 @@ def test_still_without_its_background(render: Render, tmp_path: Path) -> None:
     render("scene_shapes", "--still", "rest", "--quality", "draft", "--transparent")
     still = Image.open(tmp_path / "videos/scene_shapes/03_rest.png")
     assert still.getpixel((2, 2)) == (0, 0, 0, 0)
+
+
+def test_film_of_all_scenes(
+    render: Render, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli, "SCENES", (SHAPES, entry("scene_more", "Shapes")))
+    outcome = render("film", "--quality", "draft")
+    assert outcome.out == "videos/film.mp4\nvideos/film.txt\n"
+    assert files(tmp_path) == ["videos/film.mp4", "videos/film.txt"]
+    titles = ["Stand-in scene_shapes", "Stand-in scene_more"]
+    assert Path("videos/film.txt").read_text() == f"0:00 {titles[0]}\n0:01 {titles[1]}\n"
+    with av.open("videos/film.mp4") as film:
+        assert [
+            (mark["metadata"]["title"], round(mark["start"] * mark["time_base"] * 15))
+            for mark in film.chapters()
+        ] == [(titles[0], 0), (titles[1], 20)]
+        assert film.streams.video[0].frames == 40
+
+
+@pytest.mark.parametrize("failing", [UNSHOWABLE, BROKEN], ids=lambda scene: scene.slug)
+def test_film_is_not_made_without_one_of_its_scenes(
+    render: Render, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: SceneEntry
+) -> None:
+    monkeypatch.setattr(cli, "SCENES", (SHAPES, failing))
+    assert_refused(render("film", "--quality", "draft", "--jobs", "1"), 1, failing.slug)
+    assert files(tmp_path) == []
+
+
+def test_film_is_whole(render: Render) -> None:
+    assert_refused(render("film", "--beat", "travel"), 2, "name a scene")
+    assert_refused(render("film", "scene_shapes"), 2, "'film' is a command of its own")
 
 
 def test_one_beat(render: Render, tmp_path: Path) -> None:
@@ -437,8 +468,8 @@ def test_help_reads_without_loading_anything_heavy(tmp_path: Path) -> None:
         assert option in out
     for option in ("--show-first-token", "--out", "--still", "--quiet", "--verbose"):
         assert option in out
-    for entry in SCENES:
-        assert entry.slug in out
+    for scene in SCENES:
+        assert scene.slug in out
 
 
 def test_rendering_needs_neither_torch_nor_network_nor_settings_found_about(

@@ -22,10 +22,10 @@ from scenes.engine.quality import DEFAULT_QUALITY, QUALITIES
 
 __all__ = ["RESERVED", "main"]
 
-RESERVED = ("film", "deck", "script", "new", "gallery", "doctor")
+RESERVED = ("deck", "script", "new", "gallery", "doctor")
 """Names of commands to come; no scene may be called so."""
 
-CACHE, POSTER = "cache", "poster"
+CACHE, FILM, POSTER = "cache", "film", "poster"
 
 # What a shell reports of a program that was stopped by Ctrl-C.
 INTERRUPTED = 130
@@ -42,6 +42,7 @@ EPILOG = "\n".join(
         "  python render.py scene_attention --trace mine.safetensors --layer 3 --head 1",
         "  python render.py --all --still all --out pictures",
         "  python render.py poster                  (see poster --help)",
+        "  python render.py film                    (all scenes in one, with chapters)",
         "  python render.py cache --clear           (see cache --help)",
     ]
 )
@@ -50,11 +51,14 @@ EPILOG = "\n".join(
 def _known_scenes(
     ctx: click.Context, param: click.Parameter, names: tuple[str, ...]
 ) -> tuple[SceneEntry, ...]:
+    ctx.meta[FILM] = names == (FILM,)
+    if ctx.meta[FILM]:
+        return SCENES
     entries = {entry.slug: entry for entry in SCENES}
     for name in names:
         if name in RESERVED:
             raise click.UsageError(f"'{name}' is reserved for a command that does not exist yet")
-        if name in (CACHE, POSTER):
+        if name in (CACHE, FILM, POSTER):
             raise click.UsageError(f"'{name}' is a command of its own: render.py {name} --help")
     return tuple(entries[choose(name, entries, "scene", "SCENE")] for name in dict.fromkeys(names))
 
@@ -209,9 +213,11 @@ def render(
             return bool(jobs.list_scenes(order, as_json=as_json))
         return bool(jobs.make_stills(order, still) if still else jobs.make_films(order))
 
+    if ctx.meta[FILM] and (listing or still or options["beat"] != "all"):
+        raise click.UsageError(f"{FILM} joins whole scenes; name a scene instead")
     size = QUALITIES[quality]
     size = replace(size, frame_rate=fps or size.frame_rate)
-    _run(ctx, work, scenes=scenes or SCENES, quality=size, **options)
+    _run(ctx, work, scenes=scenes or SCENES, quality=size, joined=ctx.meta[FILM], **options)
 
 
 @cloup.command(context_settings=_SETTINGS)

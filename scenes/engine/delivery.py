@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from scenes.engine.files import OutputError, written_beside
-from scenes.engine.films import join
+from scenes.engine.films import Chapters, join
 from scenes.engine.movie import MOV, MOV_ALPHA, MP4, WEBM, WEBM_ALPHA, Coding, Pixels, read_master
 
 __all__ = ["coding_of", "deliver", "target_of"]
@@ -42,7 +42,13 @@ def target_of(path: Path, form: str) -> Path:
 
 
 def deliver(
-    target: Path, files: Iterable[Path], form: str, *, frame_rate: int, transparent: bool
+    target: Path,
+    files: Iterable[Path],
+    form: str,
+    *,
+    frame_rate: int,
+    transparent: bool,
+    chapters: Chapters = (),
 ) -> Path:
     """Write a film, whole or not at all.
 
@@ -58,6 +64,8 @@ def deliver(
         Frames per second.
     transparent
         Whether the background is left out.
+    chapters
+        As for :func:`scenes.engine.films.join`; what is not joined has none.
 
     Raises
     ------
@@ -65,7 +73,7 @@ def deliver(
         When the film cannot be written.
     """
     if coding := coding_of(form, transparent=transparent):
-        return join(target, files, frame_rate=frame_rate, coding=coding)
+        return join(target, files, frame_rate=frame_rate, coding=coding, chapters=chapters)
     pictures = _pictures(files, frame_rate)
     if form == "png":
         return _write_last(target, pictures)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from fractions import Fraction
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,18 @@ from scenes.engine.runner import RenderOptions, rehearse
 from scenes.engine.workers import BeatTask, Crew
 from scenes.stage import BeatRecord, Rehearsal
 
-__all__ = ["Plan", "finished_parts", "join", "missing", "plan_scene", "remembered_rehearsal"]
+__all__ = [
+    "Chapters",
+    "Plan",
+    "chapter_list",
+    "finished_parts",
+    "join",
+    "missing",
+    "plan_scene",
+    "remembered_rehearsal",
+]
+
+Chapters = Sequence[tuple[str, int]]
 
 
 @dataclass(frozen=True)
@@ -149,6 +161,7 @@ def join(
     *,
     frame_rate: int,
     coding: Coding,
+    chapters: Chapters = (),
 ) -> Path:
     """Join pieces of a film without coding them again; the target is whole or not there.
 
@@ -163,6 +176,8 @@ def join(
         Frames per second.
     coding
         How all of the pieces are coded.
+    chapters
+        Each one's title and number of frames, in order.
 
     Raises
     ------
@@ -172,6 +187,7 @@ def join(
     with written_beside(target) as unfinished:
         container = open_container(target, unfinished)
         try:
+            container.set_chapters(_marks(chapters, frame_rate))
             joint = _Joint(container, frame_rate, coding)
             for part in parts:
                 with _errors_of(target):
@@ -182,6 +198,30 @@ def join(
             with suppress(OSError, av.FFmpegError):
                 container.close()
     return target
+
+
+def _marks(chapters: Chapters, frame_rate: int) -> list[Any]:
+    ends = list(accumulate(frames for _, frames in chapters))
+    return [
+        {
+            "id": i,
+            "start": end - frames,
+            "end": end,
+            "time_base": Fraction(1, frame_rate),
+            "metadata": {"title": title},
+        }
+        for i, (end, (title, frames)) in enumerate(zip(ends, chapters, strict=True))
+    ]
+
+
+def chapter_list(chapters: Chapters, frame_rate: int) -> str:
+    """The chapters as video sites read them: a line of time and title for each."""
+    starts = accumulate((frames for _, frames in chapters), initial=0)
+    seconds = [start // frame_rate for start in starts]
+    return "".join(
+        f"{second // 60}:{second % 60:02} {title}\n"
+        for second, (title, _) in zip(seconds, chapters, strict=False)
+    )
 
 
 @contextmanager

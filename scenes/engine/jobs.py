@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import textwrap
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -16,9 +16,12 @@ from scenes import SceneEntry
 from scenes.engine.cache import open_cache
 from scenes.engine.choice import choose
 from scenes.engine.delivery import coding_of, deliver, target_of
-from scenes.engine.errors import explain
+from scenes.engine.errors import WorkError, explain
+from scenes.engine.files import write_text
 from scenes.engine.films import (
+    Chapters,
     Plan,
+    chapter_list,
     finished_parts,
     missing,
     plan_scene,
@@ -45,6 +48,8 @@ from scenes.stage import Rehearsal, StageSettings
 __all__ = ["Order", "explain", "list_scenes", "make_films", "make_posters", "make_stills"]
 
 T = TypeVar("T")
+
+FILM = "film"
 
 
 @dataclass(frozen=True)
@@ -75,6 +80,8 @@ class Order:
         Whether anything is kept.
     form
         What films are written as; see :mod:`scenes.engine.formats`.
+    joined
+        Whether all scenes become one film.
     transparent, background
         Whether the background is left out; its colour instead of the theme's.
     """
@@ -93,6 +100,7 @@ class Order:
     cache: Path | None = None
     keep_cache: bool = True
     form: str = DEFAULT_FORMAT
+    joined: bool = False
     transparent: bool = False
     background: str | None = None
 
@@ -151,21 +159,48 @@ def make_films(order: Order) -> bool:
             )
             with make_meter(frames, quiet=order.quiet) as meter:
 
-                def film(entry: SceneEntry) -> Path:
-                    meter.describe(entry.slug)
-                    target = target_of(order.out / plans[entry].name, order.form)
-                    files = finished_parts(plans[entry], target, crew, meter.advance)
+                def pieces(entry: SceneEntry, target: Path) -> Iterator[Path]:
+                    try:
+                        yield from finished_parts(plans[entry], target, crew, meter.advance)
+                    except WorkError as error:
+                        # Of many scenes in one film the message has to say which it was.
+                        name = f"{entry.slug}: " if order.joined else ""
+                        raise WorkError(f"{name}{error}") from error
+
+                def write(name: Path, entries: Sequence[SceneEntry], marks: Chapters) -> Path:
+                    target = target_of(order.out / name, order.form)
+                    files = (file for entry in entries for file in pieces(entry, target))
                     return deliver(
                         target,
                         files,
                         order.form,
                         frame_rate=order.quality.frame_rate,
                         transparent=order.transparent,
+                        chapters=marks,
                     )
 
-                films = _each(order, rehearsals, film)
-    _say_made(order, films.values())
-    return len(films) == len(order.scenes)
+                def film(entry: SceneEntry) -> Path:
+                    meter.describe(entry.slug)
+                    return write(plans[entry].name, [entry], ())
+
+                if not order.joined:
+                    made = list(_each(order, rehearsals, film).values())
+                elif len(rehearsals) == len(order.scenes):
+                    meter.describe(FILM)
+                    chapters = [
+                        (
+                            entry.title,
+                            sum(frame_count(record, order.quality) for record in told.beats),
+                        )
+                        for entry, told in rehearsals.items()
+                    ]
+                    titles = order.out / f"{FILM}.txt"
+                    made = [write(Path(FILM), order.scenes, chapters), titles]
+                    write_text(titles, chapter_list(chapters, order.quality.frame_rate))
+                else:
+                    made = []
+    _say_made(order, made)
+    return len(made) == (2 if order.joined else len(order.scenes))
 
 
 def make_stills(order: Order, beat: str) -> bool:
