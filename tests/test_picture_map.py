@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from decoding import cell_size, wrong_cells
+from latents import with_latent
 from manim import Square, tempconfig
-from traces import make_trace
 
 from extract.trace import Trace
 from scenes import SCENES, SceneEntry
@@ -37,7 +37,7 @@ def stills(entry: SceneEntry, trace: Trace) -> list[tuple[str, dict[str, Any], n
 
 @pytest.mark.parametrize("entry", SCENES, ids=lambda entry: entry.slug)
 def test_stills_decode_into_the_trace(entry: SceneEntry) -> None:
-    trace = make_trace(
+    trace = with_latent(
         n_heads=6, n_kv_heads=2, d_head=16, positions="rotary", n_generated=3, n_layers=3
     )
     cells = 0
