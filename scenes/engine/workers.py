@@ -182,20 +182,23 @@ def _ctrl_c_is_for_us() -> Iterator[None]:
 
 def _serve(work: Work, taken: Any, messages: Any, share: float) -> None:
     """What a process does: begin a share of the way into the scenes and go round once."""
-    # Being told to stop removes what is unfinished on the way out; so does the end of the
-    # program that started this process.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    threading.Thread(target=_follow_parent, daemon=True).start()
-    entries = list(dict.fromkeys(task.entry for task in work.tasks))
-    first = int(share * len(entries))
-    worker = _Worker(work, taken, messages)
     try:
+        # Being told to stop removes what is unfinished on the way out; so does the end of the
+        # program that started this process.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        threading.Thread(target=_follow_parent, daemon=True).start()
+        entries = list(dict.fromkeys(task.entry for task in work.tasks))
+        first = int(share * len(entries))
+        worker = _Worker(work, taken, messages)
         with studio(work.options.quality, verbosity=work.verbosity):
             for entry in entries[first:] + entries[:first]:
                 worker.render(entry)
     except KeyboardInterrupt:
         # Nobody reads what has not been said by now.
         messages.cancel_join_thread()
+    finally:
+        # Nothing is unfinished any more, so there is nothing to say on being told now.
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _follow_parent() -> None:
