@@ -25,7 +25,6 @@ from scenes.warp import paste
 __all__ = [
     "Shot",
     "StageCamera",
-    "in_frame_of",
     "keep_upright",
     "off_card",
     "on_card",
@@ -151,14 +150,6 @@ def _seen(mobject: Mobject, points: Points, shot: Shot, frame_height: float) -> 
     if anchor is None:
         return shot.project(points, frame_height)
     return points + shot.project(anchor[None], frame_height) * [1.0, 1.0, 0.0]
-
-
-def in_frame_of(mobject: Mobject, shot: Shot, frame_height: float) -> Points:
-    """Points of a mobject's family as they lie in the frame, (n, 2)."""
-    points = [m.points for m in mobject.get_family() if len(m.points)]
-    if not points:
-        return np.zeros((0, 2))
-    return np.asarray(_seen(mobject, np.concatenate(points), shot, frame_height)[:, :2])
 
 
 class StageCamera(Camera):

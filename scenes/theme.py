@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 
-__all__ = ["DARK", "LIGHT", "Palette", "Tempo", "Theme", "current", "themes", "use"]
+__all__ = ["DARK", "LIGHT", "Palette", "Tempo", "Theme", "current", "use"]
 
 
 @dataclass(frozen=True)
@@ -126,11 +126,6 @@ LIGHT = replace(
 _THEMES = {theme.name: theme for theme in (DARK, LIGHT)}
 _PALETTES = {"film": Palette(), "signed": Palette(signed="berlin", pattern="magma")}
 _current: ContextVar[Theme] = ContextVar("theme", default=DARK)
-
-
-def themes() -> tuple[str, ...]:
-    """Names that ``use`` takes."""
-    return tuple(_THEMES)
 
 
 def current() -> Theme:
