@@ -1,7 +1,8 @@
 """Where things stand: pure geometry, no pictures.
 
-Everything is in scene units of a frame that is 8 high; sizes come from array shapes, the width
-of the words and the frame. Scenes take slots and shots from here and hold no coordinates.
+Everything is in scene units; a frame of 16:9 is 8 high, the others are as large as
+:func:`scenes.engine.quality.frame_size` says. Sizes come from array shapes, the width of the
+words and the frame. Scenes take slots and shots from here and hold no coordinates.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ import numpy.typing as npt
 
 __all__ = ["Box", "Frame"]
 
-FRAME_HEIGHT = 8.0
+FRAME_HEIGHT = 8.0  # of a 16:9 frame, of which sizes of words are fractions
+NOTE_LINE = 0.44  # a line of small words at the top of the frame
+NARROW = 11.0  # a frame that is no wider has two of them
 
 
 @dataclass(frozen=True)
@@ -99,7 +102,17 @@ class Box:
 
 @dataclass(frozen=True)
 class Frame:
-    """The picture's edge, its safe inside and what is kept free."""
+    """The picture's edge, its safe inside and what is kept free.
+
+    Attributes
+    ----------
+    width, height
+        In scene units.
+    margin
+        What may be cut off on every side, as a fraction of the shorter side.
+    captions
+        What is kept free below, as a fraction of the height.
+    """
 
     width: float
     height: float = FRAME_HEIGHT
@@ -107,17 +120,28 @@ class Frame:
     captions: float = 0.11
 
     @property
+    def short(self) -> float:
+        """The shorter of its sides."""
+        return min(self.width, self.height)
+
+    @property
     def safe(self) -> Box:
         """What lies inside is never cut off."""
-        edge = 2 * self.margin * self.height
+        edge = 2 * self.margin * self.short
         return Box(0, 0, self.width - edge, self.height - edge)
+
+    @property
+    def note_lines(self) -> tuple[float, ...]:
+        """y of the lines of small words at the top: one, or two in a narrow frame."""
+        count = 1 if self.width > NARROW else 2
+        return tuple(self.safe.top - NOTE_LINE * (i + 0.5) for i in range(count))
 
     @property
     def stage(self) -> Box:
         """The safe inside without the strips for captions (below) and provenance (above)."""
         safe = self.safe
         bottom = -self.height / 2 + self.captions * self.height
-        top = safe.top - 0.055 * self.height
+        top = safe.top - NOTE_LINE * len(self.note_lines)
         return Box.of(safe.left, safe.right, bottom, top)
 
 

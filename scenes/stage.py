@@ -177,7 +177,7 @@ class Stage(Scene):
         """Play every beat in the order of the class body."""
         with theme.use(self.settings.theme, self.settings.palette) as looks:
             self.theme = looks
-            self.frame = Frame(float(config.frame_width))
+            self.frame = Frame(float(config.frame_width), float(config.frame_height))
             self.camera.background_color = self.settings.background or looks.background
             self.camera.background_opacity = 0.0 if self.settings.transparent else 1.0
             self.provenance = pin_to_frame(self._provenance())
@@ -293,14 +293,18 @@ class Stage(Scene):
         return "  ·  ".join(said), hidden
 
     def _provenance(self) -> VGroup:
-        looks, stage = self.theme, self.frame.stage
-        y = (self.frame.safe.top + stage.top) / 2
+        looks, frame = self.theme, self.frame
         left, right = (
             Label(note, size=looks.note_size, colour=looks.muted)
             for note in self.provenance_notes()
         )
-        left.move_to([stage.left + left.width / 2, y, 0])
-        right.move_to([stage.right - right.width / 2, y, 0])
+        lines = frame.note_lines
+        left.move_to([frame.stage.left + left.width / 2, lines[0], 0])
+        # In a narrow frame the second note stands below the first.
+        x = frame.stage.right - right.width / 2
+        if len(lines) > 1:
+            x = frame.stage.left + right.width / 2
+        right.move_to([x, lines[-1], 0])
         return VGroup(left, right)
 
 

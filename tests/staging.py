@@ -8,14 +8,15 @@ from itertools import combinations
 from manim import tempconfig
 
 from extract.trace import Trace
+from scenes.engine.quality import frame_size
 from scenes.inventory import PanelItem, TextItem, panels_on, texts_on
 from scenes.layout import Box
 from scenes.stage import BeatRecord, Stage, StageSettings
 
 WIDTH, HEIGHT = 1920, 1080
-SAFE = 0.04  # of the frame's height, on every side
+SAFE = 0.04  # of the frame's shorter side, on every side
 CAPTIONS = 0.11  # of the frame's height, at the bottom
-LEAST_TEXT = 0.02  # of the frame's height
+LEAST_TEXT = 0.02  # of the frame's shorter side
 READ = 0.5  # what is fainter is background and not meant to be read
 
 
@@ -46,15 +47,17 @@ def play(
         )
 
     quiet = {"dry_run": True, "progress_bar": "none", "verbosity": "ERROR"}
-    size = {"pixel_width": width, "pixel_height": height, "frame_width": 8.0 * width / height}
-    with tempconfig(quiet | size | {"frame_height": 8.0}):
+    across, down = frame_size(width, height)
+    size = {"pixel_width": width, "pixel_height": height}
+    with tempconfig(quiet | size | {"frame_width": across, "frame_height": down}):
         scene(trace, settings, on_beat_end=note).render()
     return pictures
 
 
 def complaints(picture: BeatPicture, *, width: int = WIDTH, height: int = HEIGHT) -> list[str]:
     """What a viewer would object to at the end of a beat, one line each."""
-    margin = SAFE * height
+    short = min(width, height)
+    margin = SAFE * short
     safe = Box.of(margin, width - margin, margin, height - margin)
     free = Box.of(0, width, (1 - CAPTIONS) * height, height)
     read = [item for item in picture.texts if item.presence >= READ]
@@ -62,7 +65,7 @@ def complaints(picture: BeatPicture, *, width: int = WIDTH, height: int = HEIGHT
     for item in read:
         if not safe.holds(item.box, slack=0.5):
             found.append(f"text {item.text!r} leaves the safe margin: {item.box}")
-        if item.height < LEAST_TEXT * height - 0.05:
+        if item.height < LEAST_TEXT * short - 0.05:
             found.append(f"text {item.text!r} is {item.height:.1f} pixels high")
     for panel in picture.panels:
         if panel.opacity >= READ and not safe.holds(panel.box, slack=0.5):

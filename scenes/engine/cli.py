@@ -6,7 +6,6 @@ import re
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -18,14 +17,21 @@ from scenes import SCENES, SceneEntry
 from scenes.engine.cache import FOLDER_VARIABLE, Cache, default_folder, default_limit
 from scenes.engine.choice import choose
 from scenes.engine.formats import DEFAULT_FORMAT, FORMATS, TRANSPARENT_FORMATS
-from scenes.engine.quality import DEFAULT_QUALITY, QUALITIES
+from scenes.engine.quality import (
+    ASPECTS,
+    DEFAULT_ASPECT,
+    DEFAULT_QUALITY,
+    QUALITIES,
+    quality_of,
+)
+from scenes.theme_names import PALETTES, THEMES
 
-__all__ = ["RESERVED", "main"]
+__all__ = ["COMMANDS", "RESERVED", "main"]
 
 RESERVED = ("deck", "script", "new", "gallery", "doctor")
 """Names of commands to come; no scene may be called so."""
 
-CACHE, FILM, POSTER = "cache", "film", "poster"
+FILM = "film"
 
 # What a shell reports of a program that was stopped by Ctrl-C.
 INTERRUPTED = 130
@@ -58,7 +64,7 @@ def _known_scenes(
     for name in names:
         if name in RESERVED:
             raise click.UsageError(f"'{name}' is reserved for a command that does not exist yet")
-        if name in (CACHE, FILM, POSTER):
+        if name == FILM or name in COMMANDS:
             raise click.UsageError(f"'{name}' is a command of its own: render.py {name} --help")
     return tuple(entries[choose(name, entries, "scene", "SCENE")] for name in dict.fromkeys(names))
 
@@ -73,6 +79,22 @@ _SETTINGS = cloup.Context.settings(
     help_option_names=["-h", "--help"],
     align_option_groups=True,
     formatter_settings=cloup.HelpFormatter.settings(width=88, max_width=88),
+)
+_LOOKS = (
+    cloup.option(
+        "--theme",
+        type=click.Choice(THEMES),
+        default=THEMES[0],
+        show_default=True,
+        help="Colours of words, lines and background.",
+    ),
+    cloup.option(
+        "--palette",
+        type=click.Choice(PALETTES),
+        default=PALETTES[0],
+        show_default=True,
+        help="Colour maps of the heatmaps.",
+    ),
 )
 _WHAT_TO_SHOW = cloup.option_group(
     "What to show",
@@ -94,6 +116,7 @@ _WHAT_TO_SHOW = cloup.option_group(
         is_flag=True,
         help="Draw the beginning-of-sequence token, which is hidden otherwise.",
     ),
+    *_LOOKS,
 )
 _QUIET = cloup.option("--quiet", is_flag=True, help="Say nothing but errors.")
 _VERBOSE = cloup.option("--verbose", is_flag=True, help="Say more; show where errors come from.")
@@ -133,6 +156,13 @@ def _quality(default: str) -> Any:
 @cloup.option_group(
     "How to make it",
     _quality(DEFAULT_QUALITY),
+    cloup.option(
+        "--aspect",
+        type=click.Choice(list(ASPECTS)),
+        default=DEFAULT_ASPECT,
+        show_default=True,
+        help="Shape of the picture.",
+    ),
     cloup.option(
         "--format",
         "form",
@@ -190,6 +220,7 @@ def render(
     as_json: bool,
     still: str | None,
     quality: str,
+    aspect: str,
     fps: int | None,
     **options: Any,
 ) -> None:
@@ -215,8 +246,7 @@ def render(
 
     if ctx.meta[FILM] and (listing or still or options["beat"] != "all"):
         raise click.UsageError(f"{FILM} joins whole scenes; name a scene instead")
-    size = QUALITIES[quality]
-    size = replace(size, frame_rate=fps or size.frame_rate)
+    size = quality_of(quality, aspect, fps)
     _run(ctx, work, scenes=scenes or SCENES, quality=size, joined=ctx.meta[FILM], **options)
 
 
@@ -293,6 +323,10 @@ def cache(folder: Path | None, clear: bool) -> None:
     click.echo(f"{kept.folder}: {len(sizes)} files, {used:.2f} of at most {limit:.2f} GB")
 
 
+COMMANDS: dict[str, click.Command] = {"cache": cache, "poster": poster}
+"""What the first word of a call may be instead of a scene."""
+
+
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit: 0 when all is well, 1 for a failed job, 2 for a wrong call.
 
@@ -305,13 +339,12 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         given = list(sys.argv[1:] if arguments is None else arguments)
-        if given[:1] == [POSTER]:
-            made = poster.main(given[1:], prog_name=f"render.py {POSTER}", standalone_mode=False)
-        elif given[:1] == [CACHE]:
-            made = cache.main(given[1:], prog_name=f"render.py {CACHE}", standalone_mode=False)
+        if given and given[0] in COMMANDS:
+            name, *given = given
+            command, program = COMMANDS[name], f"render.py {name}"
         else:
-            made = render.main(given, prog_name="render.py", standalone_mode=False)
-        sys.exit(made)
+            command, program = render, "render.py"
+        sys.exit(command.main(given, prog_name=program, standalone_mode=False))
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
         sys.exit(error.exit_code)

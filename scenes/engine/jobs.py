@@ -44,6 +44,7 @@ from scenes.engine.runner import (
 from scenes.engine.traces import find_trace, provenance
 from scenes.engine.workers import Crew, Work, cores
 from scenes.stage import Rehearsal, StageSettings
+from scenes.theme_names import PALETTES, THEMES
 
 __all__ = ["Order", "explain", "list_scenes", "make_films", "make_posters", "make_stills"]
 
@@ -84,6 +85,8 @@ class Order:
         Whether all scenes become one film.
     transparent, background
         Whether the background is left out; its colour instead of the theme's.
+    theme, palette
+        Names of the looks; see :mod:`scenes.theme_names`.
     """
 
     scenes: tuple[SceneEntry, ...]
@@ -103,6 +106,8 @@ class Order:
     joined: bool = False
     transparent: bool = False
     background: str | None = None
+    theme: str = THEMES[0]
+    palette: str = PALETTES[0]
 
     @property
     def options(self) -> RenderOptions:
@@ -111,6 +116,8 @@ class Order:
             self.layer,
             self.head,
             self.show_first_token,
+            theme=self.theme,
+            palette=self.palette,
             background=self.background,
             transparent=self.transparent,
         )

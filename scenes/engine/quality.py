@@ -1,10 +1,18 @@
-"""Sizes and speeds that a film can be rendered in. Needs nothing, so that it loads at once."""
+"""Sizes, shapes and speeds of films. Needs nothing, so that it loads at once."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-__all__ = ["DEFAULT_QUALITY", "QUALITIES", "Quality"]
+__all__ = [
+    "ASPECTS",
+    "DEFAULT_ASPECT",
+    "DEFAULT_QUALITY",
+    "QUALITIES",
+    "Quality",
+    "frame_size",
+    "quality_of",
+]
 
 
 @dataclass(frozen=True)
@@ -27,3 +35,36 @@ QUALITIES = {
 }
 
 DEFAULT_QUALITY = "fullhd"
+
+ASPECTS = {"16:9": (16, 9), "4:3": (4, 3), "1:1": (1, 1), "9:16": (9, 16)}
+"""Shapes of the picture: for screens, older projectors, feeds, and telephones."""
+
+DEFAULT_ASPECT = "16:9"
+
+# Words keep their size in scene units, so a frame's short side says how large they are in it. The
+# less wide ones get a little more room than a cut-off 16:9 would have; the smallest words are
+# then still 2 % of the short side.
+_SHORT_SIDES = {"16:9": 8.0, "4:3": 9.0, "1:1": 9.6, "9:16": 8.0}
+
+
+def quality_of(name: str, aspect: str = DEFAULT_ASPECT, frame_rate: int | None = None) -> Quality:
+    """A quality in a shape of picture; the short side has the same pixels in every shape."""
+    base = QUALITIES[name]
+    across, down = ASPECTS[aspect]
+    long = _even(base.height * max(across, down) / min(across, down))
+    width, height = (long, base.height) if across > down else (base.height, long)
+    if aspect == DEFAULT_ASPECT:
+        width, height = base.width, base.height
+    return replace(base, width=width, height=height, frame_rate=frame_rate or base.frame_rate)
+
+
+def _even(length: float) -> int:
+    return 2 * round(length / 2)
+
+
+def frame_size(width: int, height: int) -> tuple[float, float]:
+    """Width and height in scene units of a picture of so many pixels."""
+    ratio = width / height
+    nearest = min(ASPECTS, key=lambda name: abs(ASPECTS[name][0] / ASPECTS[name][1] - ratio))
+    unit = _SHORT_SIDES[nearest] / min(width, height)
+    return width * unit, height * unit

@@ -20,7 +20,7 @@ from extract.trace import Trace
 from scenes import SceneEntry
 from scenes.engine.files import OutputError, write_text, written_beside
 from scenes.engine.movie import Pixels, straight
-from scenes.engine.quality import DEFAULT_QUALITY, QUALITIES, Quality
+from scenes.engine.quality import DEFAULT_QUALITY, QUALITIES, Quality, frame_size
 from scenes.engine.renderer import frames_before
 from scenes.inventory import picture_map
 from scenes.stage import BeatRecord, Rehearsal, Stage, StageSettings
@@ -33,8 +33,6 @@ __all__ = [
     "render_stills",
     "studio",
 ]
-
-FRAME_HEIGHT = 8.0
 
 
 @dataclass(frozen=True)
@@ -70,6 +68,7 @@ def studio(quality: Quality, *, verbosity: str = "ERROR") -> Iterator[None]:
     """
     # Every picture is many small ones: sharing them out among threads costs more than it saves.
     cv2.setNumThreads(1)
+    width, height = frame_size(quality.width, quality.height)
     library_file = config_file_paths()[0]
     defaults = ConfigParser()
     defaults.read(library_file)
@@ -80,8 +79,8 @@ def studio(quality: Quality, *, verbosity: str = "ERROR") -> Iterator[None]:
                 "pixel_width": quality.width,
                 "pixel_height": quality.height,
                 "frame_rate": quality.frame_rate,
-                "frame_height": FRAME_HEIGHT,
-                "frame_width": FRAME_HEIGHT * quality.width / quality.height,
+                "frame_width": width,
+                "frame_height": height,
                 "media_dir": scratch,
                 "format": "none",
                 "verbosity": verbosity,

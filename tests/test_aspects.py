@@ -1,0 +1,47 @@
+"""Every scene in every shape of picture: nothing leaves the frame and nothing collides."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from staging import complaints, play
+
+from extract.trace import Trace
+from scenes import SCENES, SceneEntry
+from scenes.engine.quality import ASPECTS, DEFAULT_ASPECT, QUALITIES, frame_size, quality_of
+
+SHIPPED = Path(__file__).parents[1] / "assets" / "traces" / "smollm2-135m.safetensors"
+OTHERS = [name for name in ASPECTS if name != DEFAULT_ASPECT]
+
+
+@pytest.fixture(scope="module")
+def shipped() -> Trace:
+    return Trace.load(SHIPPED)
+
+
+@pytest.mark.parametrize("aspect", OTHERS)
+@pytest.mark.parametrize("entry", SCENES, ids=lambda entry: entry.slug)
+def test_every_beat_keeps_the_margins_and_its_texts_apart(
+    entry: SceneEntry, aspect: str, shipped: Trace
+) -> None:
+    quality = quality_of("fullhd", aspect)
+    size = {"width": quality.width, "height": quality.height}
+    pictures = play(entry.load(), shipped, **size)
+    assert [line for p in pictures for line in complaints(p, **size)] == []
+
+
+@pytest.mark.parametrize("name", QUALITIES)
+@pytest.mark.parametrize("aspect", ASPECTS)
+def test_a_picture_has_the_shape_and_even_sides(name: str, aspect: str) -> None:
+    quality = quality_of(name, aspect)
+    across, down = ASPECTS[aspect]
+    assert quality.width % 2 == quality.height % 2 == 0
+    assert quality.width / quality.height == pytest.approx(across / down, rel=0.005)
+    width, height = frame_size(quality.width, quality.height)
+    assert width / height == pytest.approx(quality.width / quality.height)
+    assert min(width, height) >= 8
+
+
+def test_another_frame_rate_leaves_the_size() -> None:
+    assert quality_of("hd", "1:1", 60) == type(QUALITIES["hd"])(720, 720, 60)
