@@ -15,7 +15,7 @@ import font_source_sans_pro
 import manimpango
 import numpy as np
 import numpy.typing as npt
-from manim import Text, VMobject, tempconfig
+from manim import Text, VMobject, config
 from manim.mobject.text.typst_mobject import MathTypst
 
 from scenes import theme
@@ -44,11 +44,16 @@ def _register_fonts() -> None:
 def _glyphs(text: str, weight: str, font: str) -> Text:
     _register_fonts()
     # Manim breaks a text that is wider than the picture has pixels, which at a low quality hits
-    # lines that are well short of the frame's width.
-    with tempconfig({"pixel_width": UNBROKEN}):
+    # lines that are well short of the frame's width. Its tempconfig would set every other setting
+    # again, which takes longer than the text.
+    width = config.pixel_width
+    config.pixel_width = UNBROKEN
+    try:
         return Text(
             text, font=font, font_size=RENDER_SIZE, weight=weight.upper(), disable_ligatures=True
         )
+    finally:
+        config.pixel_width = width
 
 
 @lru_cache(maxsize=8)
