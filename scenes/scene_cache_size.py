@@ -85,7 +85,7 @@ class CacheSize(Stage):
         self.hold(words=5)
 
     @beat
-    def fifty_seven_times(self) -> None:
+    def how_much_smaller(self) -> None:
         """Against all {heads} heads, the latent is {times} times smaller. Against the large
         full-attention model that DeepSeek did train, {trained} times."""
         token, tempo = self.token, self.theme.tempo

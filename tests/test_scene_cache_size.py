@@ -91,7 +91,7 @@ def explained() -> dict[str, set[str]]:
     )
     return {
         "one_token": rows | whole(61) | spelled(SIZES["mha"] / 1e6, "{:.1f}"),
-        "fifty_seven_times": rows | ratios | {"57", "860.2", "34.6"},
+        "how_much_smaller": rows | ratios | {"57", "860.2", "34.6"},
         "longer_contexts": context | whole(160, 320, 480),
         "one_gpu": context
         | whole(20, 40, 60, 160, 320, 480)
@@ -131,7 +131,7 @@ def test_every_number_is_accounted_for(pictures: dict[str, BeatPicture]) -> None
     ("beat", "expected"),
     [
         ("one_token", ["3,997,696 bytes", "249,856 bytes", "31,232 bytes", "70,272 bytes"]),
-        ("fifty_seven_times", ["56.9 ×", "24.9 ×"]),
+        ("how_much_smaller", ["56.9 ×", "24.9 ×"]),
         ("longer_contexts", ["MHA  524 GB", "MLA  9.21 GB", "one GPU of 80 GB", "8 GPUs, 640 GB"]),
         ("one_gpu", ["MHA: full after 20,011 tokens", "MLA: full after 1,138,433 tokens"]),
         ("real_models", ["DeepSeek-V3/R1", "Falcon 7B", "71 ×", "GPT-2 small", "1 ×"]),
