@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -31,7 +32,7 @@ from scenes.engine.formats import DEFAULT_FORMAT
 from scenes.engine.keys import Keyring
 from scenes.engine.movie import MASTER, MASTER_ALPHA
 from scenes.engine.posters import POSTERS, SHEET, THUMBNAIL, THUMBNAIL_SIZE, make_sheet
-from scenes.engine.progress import make_meter
+from scenes.engine.progress import Meter, make_meter
 from scenes.engine.quality import Quality
 from scenes.engine.runner import (
     RenderOptions,
@@ -46,7 +47,17 @@ from scenes.engine.workers import Crew, Work, cores
 from scenes.stage import Rehearsal, StageSettings
 from scenes.theme_names import PALETTES, THEMES
 
-__all__ = ["Order", "explain", "list_scenes", "make_films", "make_posters", "make_stills"]
+__all__ = [
+    "Order",
+    "Shoot",
+    "explain",
+    "list_scenes",
+    "load_trace",
+    "make_films",
+    "make_posters",
+    "make_stills",
+    "shooting",
+]
 
 T = TypeVar("T")
 
@@ -129,9 +140,43 @@ class Order:
         return "INFO" if self.verbose else "ERROR"
 
 
-def make_films(order: Order) -> bool:
-    """Render each scene, or one beat of each, to a film; say whether all went well."""
-    trace = _load_trace(order)
+@dataclass(frozen=True)
+class Shoot:
+    """Films in the making; see :func:`shooting`.
+
+    Attributes
+    ----------
+    plans
+        Which pieces each scene's film has.
+    rehearsals
+        How long everything is, of each scene that could be run.
+    meter
+        Shows how far the run is.
+    crew
+        Makes the pieces that are missing.
+    """
+
+    plans: dict[SceneEntry, Plan]
+    rehearsals: dict[SceneEntry, Rehearsal]
+    meter: Meter
+    crew: Crew
+
+    def pieces(self, entry: SceneEntry, target: Path) -> Iterator[Path]:
+        """The files of a scene's beats in order, as soon as they are there.
+
+        Parameters
+        ----------
+        entry
+            The scene.
+        target
+            What they become part of, which errors name.
+        """
+        return finished_parts(self.plans[entry], target, self.crew, self.meter.advance)
+
+
+@contextmanager
+def shooting(order: Order, trace: Trace) -> Iterator[Shoot]:
+    """Start making the beats of an order's scenes; what is unfinished in the end is removed."""
     options = order.options
     part = coding_of(order.form, transparent=order.transparent)
     master = MASTER_ALPHA if order.transparent else MASTER
@@ -165,54 +210,58 @@ def make_films(order: Order) -> bool:
                 if task.entry in rehearsals
             )
             with make_meter(frames, quiet=order.quiet) as meter:
+                yield Shoot(plans, rehearsals, meter, crew)
 
-                def pieces(entry: SceneEntry, target: Path) -> Iterator[Path]:
-                    try:
-                        yield from finished_parts(plans[entry], target, crew, meter.advance)
-                    except WorkError as error:
-                        # Of many scenes in one film the message has to say which it was.
-                        name = f"{entry.slug}: " if order.joined else ""
-                        raise WorkError(f"{name}{error}") from error
 
-                def write(name: Path, entries: Sequence[SceneEntry], marks: Chapters) -> Path:
-                    target = target_of(order.out / name, order.form)
-                    files = (file for entry in entries for file in pieces(entry, target))
-                    return deliver(
-                        target,
-                        files,
-                        order.form,
-                        frame_rate=order.quality.frame_rate,
-                        transparent=order.transparent,
-                        chapters=marks,
-                    )
+def make_films(order: Order) -> bool:
+    """Render each scene, or one beat of each, to a film; say whether all went well."""
+    trace = load_trace(order)
+    with shooting(order, trace) as shoot:
 
-                def film(entry: SceneEntry) -> Path:
-                    meter.describe(entry.slug)
-                    return write(plans[entry].name, [entry], ())
+        def pieces(entry: SceneEntry, target: Path) -> Iterator[Path]:
+            try:
+                yield from shoot.pieces(entry, target)
+            except WorkError as error:
+                # Of many scenes in one film the message has to say which it was.
+                name = f"{entry.slug}: " if order.joined else ""
+                raise WorkError(f"{name}{error}") from error
 
-                if not order.joined:
-                    made = list(_each(order, rehearsals, film).values())
-                elif len(rehearsals) == len(order.scenes):
-                    meter.describe(FILM)
-                    chapters = [
-                        (
-                            entry.title,
-                            sum(frame_count(record, order.quality) for record in told.beats),
-                        )
-                        for entry, told in rehearsals.items()
-                    ]
-                    titles = order.out / f"{FILM}.txt"
-                    made = [write(Path(FILM), order.scenes, chapters), titles]
-                    write_text(titles, chapter_list(chapters, order.quality.frame_rate))
-                else:
-                    made = []
+        def write(name: Path, entries: Sequence[SceneEntry], marks: Chapters) -> Path:
+            target = target_of(order.out / name, order.form)
+            files = (file for entry in entries for file in pieces(entry, target))
+            return deliver(
+                target,
+                files,
+                order.form,
+                frame_rate=order.quality.frame_rate,
+                transparent=order.transparent,
+                chapters=marks,
+            )
+
+        def film(entry: SceneEntry) -> Path:
+            shoot.meter.describe(entry.slug)
+            return write(shoot.plans[entry].name, [entry], ())
+
+        if not order.joined:
+            made = list(_each(order, shoot.rehearsals, film).values())
+        elif len(shoot.rehearsals) == len(order.scenes):
+            shoot.meter.describe(FILM)
+            chapters = [
+                (entry.title, sum(frame_count(record, order.quality) for record in told.beats))
+                for entry, told in shoot.rehearsals.items()
+            ]
+            titles = order.out / f"{FILM}.txt"
+            made = [write(Path(FILM), order.scenes, chapters), titles]
+            write_text(titles, chapter_list(chapters, order.quality.frame_rate))
+        else:
+            made = []
     _say_made(order, made)
     return len(made) == (2 if order.joined else len(order.scenes))
 
 
 def make_stills(order: Order, beat: str) -> bool:
     """Write how one beat or all of each scene end; say whether all went well."""
-    trace = _load_trace(order)
+    trace = load_trace(order)
     wanted = {entry: _wanted_beats(entry, trace, beat, "--still") for entry in order.scenes}
     count = sum(len(beats) for beats in wanted.values())
     with (
@@ -238,7 +287,7 @@ def make_stills(order: Order, beat: str) -> bool:
 
 def make_posters(order: Order) -> bool:
     """Write each poster, all of them on one sheet, and a thumbnail; say whether all went well."""
-    trace = _load_trace(order)
+    trace = load_trace(order)
     with make_meter(len(POSTERS) + 2, quiet=order.quiet) as meter:
 
         def picture(entry: SceneEntry) -> Path:
@@ -263,7 +312,7 @@ def make_posters(order: Order) -> bool:
 
 def list_scenes(order: Order, *, as_json: bool) -> bool:
     """Print title, length, beats and tensors of each scene; say whether all went well."""
-    trace = _load_trace(order)
+    trace = load_trace(order)
     with studio(order.quality, verbosity=order.verbosity):
         rehearsals = _rehearse(order, trace)
     if as_json:
@@ -275,7 +324,8 @@ def list_scenes(order: Order, *, as_json: bool) -> bool:
     return len(rehearsals) == len(order.scenes)
 
 
-def _load_trace(order: Order) -> Trace:
+def load_trace(order: Order) -> Trace:
+    """The numbers of an order, once it is sure that its layer and head are among them."""
     path = find_trace(order.trace)
     trace = Trace.load(path)
     if order.trace is None and not order.quiet:
