@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,21 +34,42 @@ class {name}:
 
 
 class Project:
-    """A project of two scenes and one file that they share."""
+    """A project of two scenes: each has a mobject of its own, and one more is drawn by both.
+
+    They reach that through a package, the second one inside a function.
+    """
 
     def __init__(self, folder: Path) -> None:
-        self.shared = folder / "scenes" / "mobjects" / "shared.py"
-        self.extract = folder / "extract" / "trace.py"
-        self.trace = folder / "trace.safetensors"
-        self.scenes = [folder / "scenes" / f"scene_{name}.py" for name in ("key_one", "key_two")]
-        for path in (self.shared, self.extract, self.trace, *self.scenes):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text("value = 1\n" + SCENE.format(name="Scene"))
+        self.folder = folder
+        self.trace = self.write("trace.safetensors", "value = 1")
+        self.engine = self.write("scenes/engine/workers.py", "from scenes.engine import renderer")
+        self.renderer = self.write("scenes/engine/renderer.py", "value = 1")
+        self.layout = self.write("scenes/layout.py", "value = 1")
+        self.package = self.write("scenes/mobjects/__init__.py", "value = 1")
+        self.shared = self.write("scenes/mobjects/shared.py", "from scenes.layout import value")
+        self.aside = self.write("scenes/mobjects/aside.py", "value = 1")
+        self.mobjects = [self.write(f"scenes/mobjects/{name}.py", "value = 1") for name in "ab"]
+        uses = (
+            "from scenes.mobjects import (\n    a as own,\n    shared,\n)\n",
+            "def late():\n    import scenes.mobjects.shared, scenes.mobjects.b\n",
+        )
+        self.scenes = [
+            self.write(f"scenes/scene_{name}.py", use + SCENE.format(name="Scene"))
+            for name, use in zip(("key_one", "key_two"), uses, strict=True)
+        ]
+
+    def write(self, name: str, text: str) -> Path:
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"{text}\n")
+        return path
 
     def keys(self, options: RenderOptions = RenderOptions()) -> list[str]:  # noqa: B008
         """Keys of the beats of the one scene, then of the other."""
         ring = Keyring(self.trace, options)
-        entries = [SceneEntry(path.stem, "", path.stem, "Scene") for path in self.scenes]
+        entries = [
+            SceneEntry(path.stem, "", f"scenes.{path.stem}", "Scene") for path in self.scenes
+        ]
         return [key for entry in entries for key in ring.keys(entry, BEATS).values()]
 
     def touched(self, path: Path, old: str, new: str) -> list[int]:
@@ -63,7 +86,6 @@ class Project:
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     monkeypatch.setattr(keys, "PROJECT", tmp_path)
-    monkeypatch.syspath_prepend(tmp_path / "scenes")
     return Project(tmp_path)
 
 
@@ -93,15 +115,46 @@ def test_comments_and_blanks_touch_nothing(project: Project) -> None:
     assert project.touched(project.scenes[0], "size = 1", "size  =  1  # one\n") == []
 
 
-def test_what_all_scenes_share_touches_all(project: Project) -> None:
-    for path in (project.shared, project.extract, project.trace):
-        assert project.touched(path, "value = 1", "value = 2") == [0, 1, 2, 3, 4, 5]
+def test_what_all_scenes_use_touches_all(project: Project) -> None:
+    everything = [0, 1, 2, 3, 4, 5]
+    for path in (project.trace, project.renderer, project.layout, project.package):
+        assert project.touched(path, "value = 1", "value = 2") == everything
+
+
+def test_what_a_scene_does_not_use_does_not_touch_it(project: Project) -> None:
+    own, other = project.mobjects
+    assert project.touched(own, "value = 1", "value = 2") == [0, 1, 2]
+    assert project.touched(other, "value = 1", "value = 2") == [3, 4, 5]
+    assert project.touched(project.aside, "value = 1", "value = 2") == []
+
+
+def test_new_import_is_followed(project: Project) -> None:
+    code = project.mobjects[0].read_text()
+    project.touched(project.mobjects[0], code, "from . import aside\n")
+    assert project.touched(project.aside, "value = 1", "value = 2") == [0, 1, 2]
 
 
 def test_scene_that_builds_on_another_follows_it(project: Project) -> None:
     base, heir = project.scenes
-    heir.write_text("from scene_key_one import value\n" + heir.read_text())
+    heir.write_text("from scenes.scene_key_one import Scene as Base\n" + heir.read_text())
     assert project.touched(base, "size = 1", "size = 2") == [0, 1, 2, 3, 4, 5]
+
+
+def test_every_module_that_a_scene_loads_is_part_of_its_key() -> None:
+    """What Python really imports for a scene and the drawing of it, against what is followed."""
+    script = """
+import sys
+from importlib import import_module
+import_module("scenes.engine.workers")
+import_module("scenes.scene_mla")
+print(*(name for name in sys.modules if name.partition(".")[0] in ("scenes", "extract")))
+"""
+    ran = subprocess.run(
+        [sys.executable, "-c", script], cwd=keys.PROJECT, capture_output=True, text=True, check=True
+    )
+    followed = keys.reached("scenes.scene_mla", keys.DRAWING)
+    assert set(ran.stdout.split()) <= set(followed)
+    assert "scenes.scene_attention" not in followed
 
 
 @pytest.mark.parametrize(
