@@ -24,6 +24,7 @@ from scenes.mobjects.text import (
     Line,
     Number,
     Symbol,
+    broken,
     format_number,
     format_share,
     printable,
@@ -360,3 +361,18 @@ def test_no_group_shares_a_part() -> None:
     header = Header("queries", "Q", (9, 64))
     family = Group(header).get_family()
     assert all(a is not b for a, b in pairwise(family))
+
+
+def test_a_text_is_broken_into_few_even_lines_that_fit() -> None:
+    text = "in the row of “and” no word gets more than 19 %; the beginning token gets 3.4 %"
+    for width in (1.0, 2.9, 4.8, 20.0):
+        lines = broken(text, width)
+        assert " ".join(lines) == text
+        assert all(Label(line).width <= width for line in lines if " " in line)
+    assert broken(text, 20.0) == [text]
+    assert broken("one two", 0.1) == ["one", "two"]
+    assert broken("9 ×\N{NO-BREAK SPACE}9 cells", 0.1) == ["9", "× 9", "cells"]
+    long, short = (
+        Label(line).width for line in broken("one two three four", Label(text).width / 6)
+    )
+    assert short > 0.6 * long

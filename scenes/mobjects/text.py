@@ -21,7 +21,17 @@ from manim.mobject.text.typst_mobject import MathTypst
 from scenes import theme
 from scenes.layout import FRAME_HEIGHT
 
-__all__ = ["Label", "Line", "Number", "Symbol", "format_number", "format_share", "printable"]
+__all__ = [
+    "UNBROKEN_SPACE",
+    "Label",
+    "Line",
+    "Number",
+    "Symbol",
+    "broken",
+    "format_number",
+    "format_share",
+    "printable",
+]
 
 # Pango hints glyphs to whole units at small sizes, which spoils the spacing of letters; a large
 # size scaled down does not show it.
@@ -31,6 +41,7 @@ WEIGHTS = ("Regular", "Semibold")
 Points = npt.NDArray[np.float64]
 RULE = 0.018  # thickness of a formula's ruled lines, at the size at which Typst sets it
 MINUS = "\N{MINUS SIGN}"
+UNBROKEN_SPACE = "\N{NO-BREAK SPACE}"  # holds words of a line together
 
 
 @lru_cache(maxsize=1)
@@ -144,6 +155,32 @@ class Label(Line):
         left = float(points[:, 0].min()) if len(points) else 0.0
         right = float(points[:, 0].max()) if len(points) else 0.0
         self._set_letters(points, left, right, float(strut.get_bottom()[1]))
+
+
+def broken(text: str, width: float, *, size: float | None = None) -> list[str]:
+    """The words of a text as few lines no wider than ``width``, of about the same length.
+
+    A line is broken at blanks only, not at an :data:`UNBROKEN_SPACE`, which becomes a blank; a
+    word that is wider by itself stays whole.
+    """
+    lines = _filled(text, width, size)
+    narrower = lines
+    while len(narrower) == len(lines) and any(" " in line for line in lines):
+        lines, width = narrower, 0.95 * width
+        narrower = _filled(text, width, size)
+    return [line.replace(UNBROKEN_SPACE, " ") for line in lines]
+
+
+def _filled(text: str, width: float, size: float | None) -> list[str]:
+    """A text broken where a line would grow wider than ``width``."""
+    lines: list[str] = []
+    for word in text.split(" "):
+        longer = f"{lines[-1]} {word}" if lines else word
+        if lines and Label(longer, size=size).width <= width:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return lines
 
 
 class Number(Line):

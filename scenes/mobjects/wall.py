@@ -25,7 +25,7 @@ from scenes.layout_patterns import (
 )
 from scenes.mobjects.heatmap import Heatmap, Norm, Source
 from scenes.mobjects.marks import Highlight, Words
-from scenes.mobjects.text import Label, printable
+from scenes.mobjects.text import Label, broken, printable
 from scenes.view import LayerView
 
 __all__ = ["EmptyWall", "HeadStop", "Note", "PatternWall", "place_in_shot", "prompt_patterns"]
@@ -183,30 +183,11 @@ class Note(VGroup):
         ]
         for text, size, colour in parts:
             step = self.LINE * size * FRAME_HEIGHT
-            for label in _lines(text, width, size=size, colour=colour):
+            for line in broken(text, width, size=size) if text else []:
+                label = Label(line, size=size, colour=colour)
                 self.add(label.on_line(x + label.width / 2, y))
                 y -= step
             y -= 0.6 * step
-
-
-def _lines(text: str, width: float, *, size: float, colour: str) -> list[Label]:
-    """The words of a text as few lines no longer than ``width``, of about the same length."""
-    lines = _broken(text, width, size)
-    while (narrower := _broken(text, width := 0.95 * width, size)) and len(narrower) == len(lines):
-        lines = narrower
-    return [Label(line, size=size, colour=colour) for line in lines]
-
-
-def _broken(text: str, width: float, size: float) -> list[str]:
-    """A text broken where a line would grow longer than ``width``."""
-    lines: list[str] = []
-    for word in text.split():
-        longer = f"{lines[-1]} {word}" if lines else word
-        if lines and Label(longer, size=size).width <= width:
-            lines[-1] = longer
-        else:
-            lines.append(word)
-    return lines
 
 
 class HeadStop(Group):
