@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -48,7 +48,8 @@ class Shot:
     center
         Point of the scene in the middle of the frame.
     height
-        Height of the frame at the center's distance, in scene units.
+        Height of the frame at the center's distance, in scene units; by default the frame's own,
+        which shows the flat picture at its size.
     theta, phi
         Where the eye stands, in degrees: ``phi`` is the tilt away from looking straight at the
         plane z = 0, ``theta`` the turn about the vertical axis of the picture (positive: the
@@ -56,7 +57,7 @@ class Shot:
     """
 
     center: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    height: float = 8.0
+    height: float = field(default_factory=lambda: float(config.frame_height))
     theta: float = 0.0
     phi: float = 0.0
 
@@ -159,7 +160,7 @@ class StageCamera(Camera):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.shot = Shot(height=float(config.frame_height))
+        self.shot = Shot()
 
     def pixels(self, mobject: Mobject, points: Points) -> Points:
         """Scene points (n, 3) as continuous pixel positions (n, 2) from the top left."""

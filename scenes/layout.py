@@ -17,6 +17,7 @@ __all__ = ["Box", "Frame"]
 
 FRAME_HEIGHT = 8.0  # of a 16:9 frame, of which sizes of words are fractions
 NOTE_LINE = 0.44  # a line of small words at the top of the frame
+LEAST_TEXT = 0.02  # of the shorter side
 NARROW = 11.0  # a frame that is no wider has two of them
 
 
@@ -123,6 +124,11 @@ class Frame:
     def short(self) -> float:
         """The shorter of its sides."""
         return min(self.width, self.height)
+
+    @property
+    def least_text(self) -> float:
+        """The least size of words that can be read: 2 % of the shorter side, as text sizes are."""
+        return LEAST_TEXT * self.short / FRAME_HEIGHT
 
     @property
     def safe(self) -> Box:

@@ -175,9 +175,10 @@ class Stage(Scene):
 
     def construct(self) -> None:
         """Play every beat in the order of the class body."""
-        with theme.use(self.settings.theme, self.settings.palette) as looks:
+        self.frame = frame = Frame(float(config.frame_width), float(config.frame_height))
+        chosen = self.settings.theme, self.settings.palette
+        with theme.use(*chosen, least_size=frame.least_text) as looks:
             self.theme = looks
-            self.frame = Frame(float(config.frame_width), float(config.frame_height))
             self.camera.background_color = self.settings.background or looks.background
             self.camera.background_opacity = 0.0 if self.settings.transparent else 1.0
             self.provenance = pin_to_frame(self._provenance())

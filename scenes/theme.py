@@ -134,8 +134,12 @@ def current() -> Theme:
 
 
 @contextmanager
-def use(name: str = "dark", palette: str = "film") -> Iterator[Theme]:
+def use(
+    name: str = "dark", palette: str = "film", *, least_size: float = Theme.least_size
+) -> Iterator[Theme]:
     """Put a theme in force for what is built inside the ``with`` block.
+
+    ``least_size`` is that of the frame's shape (:attr:`scenes.layout.Frame.least_text`).
 
     Raises
     ------
@@ -146,7 +150,7 @@ def use(name: str = "dark", palette: str = "film") -> Iterator[Theme]:
         raise ValueError(f"no theme {name!r}; there are {', '.join(_THEMES)}")
     if palette not in _PALETTES:
         raise ValueError(f"no palette {palette!r}; there are {', '.join(_PALETTES)}")
-    token = _current.set(replace(_THEMES[name], palette=_PALETTES[palette]))
+    token = _current.set(replace(_THEMES[name], palette=_PALETTES[palette], least_size=least_size))
     try:
         yield _current.get()
     finally:
