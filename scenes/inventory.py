@@ -36,8 +36,12 @@ back into numbers:
 ``texts``
     One entry for each line of letters: ``text``, ``box`` [left, top, right, bottom] of its ink
     and ``height`` of its line.
+``alt``
+    Beside a still: what it shows, in plain sentences for those who cannot see it
+    (:func:`scenes.engine.alt.alt_text`).
 
-Positions are continuous pixels from the top left of the picture.
+A version may gain fields; what is there keeps its meaning. Positions are continuous pixels from
+the top left of the picture.
 """
 
 from __future__ import annotations

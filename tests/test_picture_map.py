@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from manim import Square, tempconfig
 from extract.trace import Trace
 from scenes import SCENES, SceneEntry
 from scenes.camera import Shot, StageCamera
+from scenes.engine.alt import KINDS, LONGEST, alt_text
 from scenes.inventory import MAP_SCHEMA, picture_map
 from scenes.mobjects.heatmap import Heatmap, Norm, Source
 from scenes.mobjects.text import Label
@@ -52,7 +54,22 @@ def test_stills_decode_into_the_trace(entry: SceneEntry) -> None:
             wrong, read = wrong_cells(panel, trace, picture)
             assert wrong == 0, (name, panel["tensor"], f"{wrong} of {read} cells")
             cells += read
+        check_alt_text(name, document)
     assert cells > 0 or not entry.load().tensors
+
+
+def check_alt_text(name: str, document: dict[str, Any]) -> None:
+    alt = alt_text(document)
+    assert len(alt) <= LONGEST, name
+    assert re.match("Heatmaps|A drawing", alt), (name, alt)
+    assert not re.search(r"[{}\n]|None|^\s|\s$|\.\.", alt), (name, alt)
+    for panel in document["panels"]:
+        kind = KINDS.get((panel["tensor"] or "").split(".")[0])
+        assert kind is None or "And more." in alt or kind.name.lower() in alt.lower(), (
+            name,
+            kind,
+            alt,
+        )
 
 
 def document_of(*mobjects: Any, shot: Shot | None = None) -> dict[str, Any]:

@@ -18,10 +18,12 @@ from PIL import Image
 
 from extract.trace import Trace
 from scenes import SceneEntry
+from scenes.engine.alt import alt_text
 from scenes.engine.files import OutputError, write_text, written_beside
 from scenes.engine.movie import Pixels, straight
 from scenes.engine.quality import DEFAULT_QUALITY, QUALITIES, Quality, frame_size
 from scenes.engine.renderer import frames_before
+from scenes.engine.words import chapter_title
 from scenes.inventory import picture_map
 from scenes.stage import BeatRecord, Rehearsal, Stage, StageSettings
 
@@ -112,7 +114,7 @@ def render_stills(
 ) -> list[Path]:
     """Write how beats end to ``out/SLUG/NN_BEAT.png``, and a map of each picture beside it.
 
-    The map, ``NN_BEAT.json``, says what every panel shows and where; see
+    The map, ``NN_BEAT.json``, says what every panel shows and where, and holds an alt text; see
     :mod:`scenes.inventory`.
 
     Parameters
@@ -145,6 +147,7 @@ def render_stills(
                 straight(picture) if options.settings.transparent else picture[..., :3], path
             )
             document = picture_map(stage.mobjects, stage.camera)
+            document["alt"] = alt_text(document, chapter_title(record.name))
             write_text(path.with_suffix(".json"), json.dumps(document, ensure_ascii=False))
             paths.append(path)
             progress(1)
