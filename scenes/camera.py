@@ -20,7 +20,7 @@ from manim.utils.family import extract_mobject_family_members
 
 from scenes.layout import Box
 from scenes.mobjects.heatmap import Heatmap
-from scenes.warp import paste
+from scenes.warp import outline, paste
 
 __all__ = [
     "Shot",
@@ -182,7 +182,10 @@ class StageCamera(Camera):
         """Draw one part, without what it is made of, over what is there."""
         if isinstance(part, Heatmap):
             corners = self.pixels(part, part.points[:4])
-            paste(self.pixel_array, part.texture(), corners, part.opacity * _presence(part))
+            opacity = part.opacity * _presence(part)
+            paste(self.pixel_array, part.texture(), corners, opacity)
+            if part.edged and part.texture().opaque:
+                outline(self.pixel_array, corners, part.edge_colour, opacity)
         else:
             self.display_vectorized(part, self.get_cairo_context(self.pixel_array))
 

@@ -99,8 +99,11 @@ class SharedHeads(Stage):
         own = rack.parts("k", "v")
         self.headers = {name: self._words(getattr(rack.labels, name)) for name in ("k", "v")}
         shared = {id(word) for words in self.headers.values() for word in words}
+        # The front card's pane stays: its words could not be read without it.
+        kept = {id(part) for card in rack.cards for part in (card.k, card.v)}
+        kept.add(id(rack.front.glass))
         self.rest = Group(
-            *(part for card in rack.cards for part in card if part not in (card.k, card.v)),
+            *(part for card in rack.cards for part in card if id(part) not in kept),
             *(word for word in rack.labels.names if id(word) not in shared),
         )
         if not self.pooled:
@@ -108,7 +111,7 @@ class SharedHeads(Stage):
             own = Group(*(o for card in self.sharing.outlines.values() for o in card.values()))
         self.numbers = HeadNumbers(rack, rack.slots.from_left)
         self.said = self._sentence(self.telling.trained)
-        whole = Group(self.rest, own, *self.headers.values(), self.numbers)
+        whole = Group(rack.front.glass, self.rest, own, *self.headers.values(), self.numbers)
         self.play(Appear(whole), run_time=tempo.normal)
         self.play(*self.dim(self.rest, to=0.45), Appear(self.said), run_time=tempo.small)
         self.hold(words=7 if self.pooled else 12)

@@ -12,7 +12,9 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 
-__all__ = ["DARK", "LIGHT", "Palette", "Tempo", "Theme", "current", "use"]
+from scenes.theme_names import PALETTES, THEMES
+
+__all__ = ["DARK", "LIGHT", "PRINT", "Palette", "Tempo", "Theme", "current", "use"]
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ class Theme:
     background: str = "#000000"
     ink: str = "#f2f0ea"
     muted: str = "#a8a196"
-    faint: str = "#55504a"
+    faint: str = "#625c55"
     flow: str = "#948979"
     accent: str = "#ffd35a"
     highlight: str = "#e85bd8"
@@ -109,13 +111,13 @@ LIGHT = replace(
     background="#ffffff",
     ink="#1d1b18",
     muted="#6b655c",
-    faint="#b9b2a7",
+    faint="#948c80",
     flow="#7d7263",
-    accent="#8a6a00",
+    accent="#8c7000",
     highlight="#b0209f",
     query="#0f7079",
-    key="#8a6a00",
-    value="#b3431a",
+    key="#8c7000",
+    value="#8f1d2c",
     scores="#1d1b18",
     pattern="#1d1b18",
     z="#1d1b18",
@@ -123,8 +125,33 @@ LIGHT = replace(
     masked="#e6e3dd",
 )
 
-_THEMES = {theme.name: theme for theme in (DARK, LIGHT)}
-_PALETTES = {"film": Palette(), "signed": Palette(signed="berlin", pattern="magma")}
+# For paper: black words, lines that a printer does not lose, and roles dark enough for grey.
+PRINT = replace(
+    LIGHT,
+    name="print",
+    ink="#000000",
+    muted="#444444",
+    faint="#767676",
+    flow="#5c5347",
+    accent="#6f5900",
+    highlight="#8a0f7d",
+    query="#0b5a62",
+    key="#6f5900",
+    value="#8f1d2c",
+    scores="#000000",
+    pattern="#000000",
+    z="#000000",
+    latent="#5b1fa0",
+    masked="#e8e8e8",
+    thin=1.6,
+    line=2.8,
+    bold=4.5,
+)
+
+_THEMES = dict(zip(THEMES, (DARK, LIGHT, PRINT), strict=True))
+# Viridis grows lighter all the way, so that it can be read in grey too. Berlin and magma are told
+# apart with every colour vision, but in grey the two signs of berlin look alike.
+_PALETTES = dict(zip(PALETTES, (Palette(), Palette(signed="berlin", pattern="magma")), strict=True))
 _current: ContextVar[Theme] = ContextVar("theme", default=DARK)
 
 
@@ -135,7 +162,10 @@ def current() -> Theme:
 
 @contextmanager
 def use(
-    name: str = "dark", palette: str = "film", *, least_size: float = Theme.least_size
+    name: str = THEMES[0],
+    palette: str = PALETTES[0],
+    *,
+    least_size: float = Theme.least_size,
 ) -> Iterator[Theme]:
     """Put a theme in force for what is built inside the ``with`` block.
 

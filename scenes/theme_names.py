@@ -4,7 +4,7 @@ from __future__ import annotations
 
 __all__ = ["PALETTES", "THEMES"]
 
-THEMES = ("dark", "light")
+THEMES = ("dark", "light", "print")
 """What :func:`scenes.theme.use` takes; the first is the default."""
 
 PALETTES = ("film", "signed")

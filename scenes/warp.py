@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Texture", "paste"]
+__all__ = ["Texture", "outline", "paste"]
 
 Pixels = npt.NDArray[np.uint8]
 Points = npt.NDArray[np.float64]
@@ -28,6 +28,9 @@ SMALL_CELL = 10
 
 # Corners are placed on a grid this much finer than the pixels.
 SUBPIXELS = 64
+
+# Pixels: smaller pictures would be little but their outline.
+LEAST_OUTLINED = 8
 
 # A picture that spreads over more frames than this is cut to what can be seen before it is drawn.
 LARGE = 1.5
@@ -234,3 +237,34 @@ def _blend(region: Pixels, drawn: Pixels, opacity: float) -> None:
     # Rounded to the nearest: no product of two bytes is 255 times a half.
     under = cv2.multiply(region, cv2.merge([255 - drawn[..., 3]] * 4), scale=1 / 255)
     cv2.add(under, drawn, dst=region)
+
+
+def outline(frame: Pixels, corners: Points, colour: npt.ArrayLike, opacity: float = 1.0) -> None:
+    """Draw a hairline around a picture, just outside of its cells.
+
+    Cells may have the background's colour: the line shows where the picture ends.
+
+    Parameters
+    ----------
+    frame, corners, opacity
+        As for :func:`paste`.
+    colour : (3,)
+        RGB, 0 to 255.
+    """
+    height, width = frame.shape[:2]
+    low, high = corners.min(axis=0), corners.max(axis=0)
+    if opacity <= 0 or (high - low).min() < LEAST_OUTLINED:
+        return
+    left, top = np.clip(np.floor(low).astype(int) - 2, 0, [width, height])
+    right, bottom = np.clip(np.ceil(high).astype(int) + 3, 0, [width, height])
+    if left >= right or top >= bottom:
+        return
+    region = frame[top:bottom, left:right]
+    # Pixel centers are whole numbers for cv2.
+    line = corners - [left, top] - 0.5 + np.sign(corners - corners.mean(axis=0)) * 0.5
+    points = [np.rint(line * SUBPIXELS).astype(np.int32)]
+    under = region.copy() if opacity < 1 else region
+    rgba = (*np.asarray(colour, dtype=float), 255.0)
+    cv2.polylines(region, points, True, rgba, 1, cv2.LINE_AA, SUBPIXELS.bit_length() - 1)
+    if opacity < 1:
+        cv2.addWeighted(region, opacity, under, 1 - opacity, 0, dst=region)

@@ -343,7 +343,7 @@ def test_the_theme_is_asked_when_things_are_built() -> None:
 
 def test_unknown_looks_are_refused() -> None:
     with (
-        pytest.raises(ValueError, match="no theme 'sepia'; there are dark, light"),
+        pytest.raises(ValueError, match="no theme 'sepia'; there are dark, light, print"),
         theme.use("sepia"),
     ):
         pass

@@ -108,7 +108,8 @@ def panels(work: str) -> list[tuple[Array, tuple[float, float, float], tuple[flo
 
 def ours(values: Array, size: tuple[float, float]) -> Mobject:
     """A panel as this project draws it."""
-    heatmap = Heatmap(values, NORM, width=size[0], height=size[1])
+    # Without the hairline, which Manim's images do not have either.
+    heatmap = Heatmap(values, NORM, width=size[0], height=size[1], edged=False)
     return on_card(heatmap, heatmap)
 
 

@@ -133,6 +133,9 @@ class Heatmap(Mobject):
         ``masked`` colour whatever the value.
     source
         Where the numbers come from.
+    edged
+        Whether a hairline surrounds it where all of its cells are drawn: the darkest and the
+        lightest cells may look like the background.
     """
 
     def __init__(
@@ -144,6 +147,7 @@ class Heatmap(Mobject):
         height: float,
         masked: Mask | None = None,
         source: Source | None = None,
+        edged: bool = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -156,6 +160,8 @@ class Heatmap(Mobject):
         self.opacity = 1.0
         self.source = source or Source()
         self.masked_colour = np.asarray(color_to_rgb(theme.current().masked)) * 255
+        self.edged = edged
+        self.edge_colour = np.asarray(color_to_rgb(theme.current().faint)) * 255
         self._texture: Texture | None = None
         x, y = width / 2, height / 2
         self.points = np.array([[-x, y, 0], [x, y, 0], [x, -y, 0], [-x, -y, 0]], dtype=float)
@@ -260,6 +266,7 @@ class Heatmap(Mobject):
         piece.masked = self.masked[top:bottom, left:right].copy()
         piece.shown = self.shown[top:bottom, left:right].copy()
         piece.source = self.source.part(rows, columns)
+        piece.edged = False
         piece._texture = None
         piece.points = np.array(
             [self.at(top, left), self.at(top, right), self.at(bottom, right), self.at(bottom, left)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from manim import Group, VGroup, VMobject
+from manim import BackgroundRectangle, Group, VGroup, VMobject
 
 from scenes import theme
 from scenes.camera import Shot, keep_upright, pin_to_frame
@@ -17,6 +17,8 @@ __all__ = ["GroupBrackets", "HeadNumbers", "span_of"]
 LIFT = 0.06  # between a card's corner and its number
 WORD = 0.075  # between words of a sentence
 NUMBER_GAP = 0.05
+PLATE = 0.85  # how much the ground of a number hides
+PLATE_EDGE = 0.02
 AWAY = 0.12  # between a bracket and its words
 
 
@@ -66,7 +68,11 @@ class HeadNumbers(VGroup):
         for place in range(0, len(numbers), every):
             number = numbers[place]
             number.on_line(number.width / 2, LIFT + number.line_height / 2)
-            self.add(keep_upright(number, at=corners[place]))
+            # The panels of a card farther back may lie behind it.
+            plate = BackgroundRectangle(
+                number, color=looks.background, fill_opacity=PLATE, buff=PLATE_EDGE
+            )
+            self.add(*(keep_upright(part, at=corners[place]) for part in (plate, number)))
 
 
 class GroupBrackets(Group):
