@@ -138,6 +138,16 @@ def test_all_stills(render: Render, tmp_path: Path) -> None:
     ]
 
 
+def test_preview_is_one_sheet_at_draft_quality(render: Render, tmp_path: Path) -> None:
+    outcome = render("scene_shapes", "--preview")
+    assert outcome.out == "videos/scene_shapes.preview.png\n"
+    assert files(tmp_path) == ["videos/scene_shapes.preview.png"]
+    draft = Image.open("videos/scene_shapes.preview.png").size
+    render("scene_shapes", "--preview", "--quality", "hd")
+    hd = Image.open("videos/scene_shapes.preview.png").size
+    assert hd[0] / draft[0] == pytest.approx(1.5, rel=0.02)
+
+
 def test_first_token_is_drawn_on_request(render: Render, tmp_path: Path) -> None:
     pictures = []
     for options in ([], ["--show-first-token"]):
@@ -349,6 +359,9 @@ def test_commands_to_come_are_not_scenes(render: Render, name: str) -> None:
         (["scene_shapes", "--head", "4"], ["--head", "heads 0 to 3"]),
         (["scene_shapes", "--head", "-1"], ["--head"]),
         (["scene_shapes", "--beat", "travl"], ["--beat", "did you mean travel?"]),
+        (["scene_shapes", "--preview", "--still", "all"], ["--still", "--preview"]),
+        (["scene_shapes", "--preview", "--transparent"], ["--transparent", "--preview"]),
+        (["scene_shapes", "--preview", "--beat", "rest"], ["--still BEAT"]),
         (["scene_shapes", "--jobs", "0"], ["--jobs"]),
         (["scene_shapes", "--transparent"], ["mp4", "--format webm, mov, gif, png, png-sequence"]),
         (["scene_shapes", "--background", "blue"], ["'blue'", "#RRGGBB"]),

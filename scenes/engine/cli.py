@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 import click
 import cloup
+from click.core import ParameterSource
 from cloup.constraints import If, mutually_exclusive, require_all
 
 from scenes import SCENES, SceneEntry
@@ -21,6 +22,7 @@ from scenes.engine.quality import (
     ASPECTS,
     DEFAULT_ASPECT,
     DEFAULT_QUALITY,
+    DRAFT,
     QUALITIES,
     quality_of,
 )
@@ -47,6 +49,7 @@ EPILOG = "\n".join(
         "  python render.py scene_attention --quality draft",
         "  python render.py scene_attention --trace mine.safetensors --layer 3 --head 1",
         "  python render.py --all --still all --out pictures",
+        "  python render.py --all --preview         (a sheet of beats for each scene)",
         "  python render.py poster                  (see poster --help)",
         "  python render.py film                    (all scenes in one, with chapters)",
         "  python render.py cache --clear           (see cache --help)",
@@ -151,6 +154,11 @@ def _quality(default: str) -> Any:
     cloup.option(
         "--beat", metavar="BEAT", default="all", help="Film this beat alone.", show_default=True
     ),
+    cloup.option(
+        "--preview",
+        is_flag=True,
+        help="One sheet of how all beats end, instead of a film; draft quality by default.",
+    ),
 )
 @_WHAT_TO_SHOW
 @cloup.option_group(
@@ -184,7 +192,7 @@ def _quality(default: str) -> Any:
         metavar="DIR",
         default=Path("videos"),
         show_default=True,
-        help="Folder for DIR/SCENE.mp4 or DIR/SCENE/NN_BEAT.png.",
+        help="Folder for DIR/SCENE.mp4, DIR/SCENE/NN_BEAT.png or DIR/SCENE.preview.png.",
     ),
     cloup.option(
         "--jobs",
@@ -206,7 +214,8 @@ def _quality(default: str) -> Any:
     _VERBOSE,
 )
 @cloup.constraint(mutually_exclusive, ["quiet", "verbose"])
-@cloup.constraint(mutually_exclusive, ["listing", "still"])
+@cloup.constraint(mutually_exclusive, ["listing", "still", "preview"])
+@cloup.constraint(mutually_exclusive, ["transparent", "preview"])
 @cloup.constraint(mutually_exclusive, ["transparent", "background"])
 @cloup.constraint(If("as_json", then=require_all), ["listing"])
 @click.pass_context
@@ -219,6 +228,7 @@ def render(
     listing: bool,
     as_json: bool,
     still: str | None,
+    preview: bool,
     quality: str,
     aspect: str,
     fps: int | None,
@@ -242,10 +252,18 @@ def render(
     def work(jobs: Any, order: Any) -> bool:
         if listing:
             return bool(jobs.list_scenes(order, as_json=as_json))
+        if preview:
+            from scenes.engine.preview import make_previews
+
+            return make_previews(order)
         return bool(jobs.make_stills(order, still) if still else jobs.make_films(order))
 
-    if ctx.meta[FILM] and (listing or still or options["beat"] != "all"):
+    if ctx.meta[FILM] and (listing or still or preview or options["beat"] != "all"):
         raise click.UsageError(f"{FILM} joins whole scenes; name a scene instead")
+    if preview and options["beat"] != "all":
+        raise click.UsageError("a preview shows all beats; --still BEAT draws one")
+    if preview and ctx.get_parameter_source("quality") is not ParameterSource.COMMANDLINE:
+        quality = DRAFT
     size = quality_of(quality, aspect, fps)
     _run(ctx, work, scenes=scenes or SCENES, quality=size, joined=ctx.meta[FILM], **options)
 

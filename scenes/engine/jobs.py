@@ -50,12 +50,14 @@ from scenes.theme_names import PALETTES, THEMES
 __all__ = [
     "Order",
     "Shoot",
+    "each",
     "explain",
     "list_scenes",
     "load_trace",
     "make_films",
     "make_posters",
     "make_stills",
+    "say_made",
     "shooting",
 ]
 
@@ -190,14 +192,14 @@ def shooting(order: Order, trace: Trace) -> Iterator[Shoot]:
             beats = _wanted_beats(entry, trace, order.beat, "--beat")
             return plan_scene(entry, beats, trace=trace, keyring=keyring, cache=cache, part=part)
 
-        plans = _each(order, order.scenes, plan)
+        plans = each(order, order.scenes, plan)
         tasks = tuple(task for plan in plans.values() for task in missing(plan, cache))
         work = Work(
             tasks, find_trace(order.trace), options, master, part, order.verbosity, order.verbose
         )
         # The processes start while this one finds out how long everything is.
         with Crew(work, min(order.jobs or cores(), len(tasks))) as crew:
-            rehearsals = _each(
+            rehearsals = each(
                 order,
                 plans,
                 lambda entry: remembered_rehearsal(
@@ -243,7 +245,7 @@ def make_films(order: Order) -> bool:
             return write(shoot.plans[entry].name, [entry], ())
 
         if not order.joined:
-            made = list(_each(order, shoot.rehearsals, film).values())
+            made = list(each(order, shoot.rehearsals, film).values())
         elif len(shoot.rehearsals) == len(order.scenes):
             shoot.meter.describe(FILM)
             chapters = [
@@ -255,7 +257,7 @@ def make_films(order: Order) -> bool:
             write_text(titles, chapter_list(chapters, order.quality.frame_rate))
         else:
             made = []
-    _say_made(order, made)
+    say_made(order, made)
     return len(made) == (2 if order.joined else len(order.scenes))
 
 
@@ -280,8 +282,8 @@ def make_stills(order: Order, beat: str) -> bool:
                 progress=meter.advance,
             )
 
-        made = _each(order, wanted, stills)
-    _say_made(order, [path for paths in made.values() for path in paths])
+        made = each(order, wanted, stills)
+    say_made(order, [path for paths in made.values() for path in paths])
     return len(made) == len(order.scenes)
 
 
@@ -298,15 +300,15 @@ def make_posters(order: Order) -> bool:
             return path
 
         with studio(order.quality, verbosity=order.verbosity):
-            made = _each(order, POSTERS, picture)
+            made = each(order, POSTERS, picture)
         paths = [*made.values()]
         if len(made) == len(POSTERS):
             meter.describe(SHEET)
             paths.append(make_sheet(made, order.out / f"{SHEET}.png"))
             meter.advance(1)
         with studio(THUMBNAIL_SIZE, verbosity=order.verbosity):
-            paths += _each(order, [THUMBNAIL], picture).values()
-    _say_made(order, paths)
+            paths += each(order, [THUMBNAIL], picture).values()
+    say_made(order, paths)
     return len(paths) == len(POSTERS) + 2
 
 
@@ -342,7 +344,7 @@ def load_trace(order: Order) -> Trace:
 
 
 def _rehearse(order: Order, trace: Trace) -> dict[SceneEntry, Rehearsal]:
-    return _each(order, order.scenes, lambda entry: rehearse(entry, trace, order.options))
+    return each(order, order.scenes, lambda entry: rehearse(entry, trace, order.options))
 
 
 def _wanted_beats(entry: SceneEntry, trace: Trace, beat: str, option: str) -> tuple[str, ...]:
@@ -350,7 +352,7 @@ def _wanted_beats(entry: SceneEntry, trace: Trace, beat: str, option: str) -> tu
     return names if beat == "all" else (choose(beat, names, f"beat of {entry.slug}", option),)
 
 
-def _each(
+def each(
     order: Order, entries: Iterable[SceneEntry], work: Callable[[SceneEntry], T]
 ) -> dict[SceneEntry, T]:
     """Do the work for every scene; one that fails says so and does not stop the others."""
@@ -365,7 +367,8 @@ def _each(
     return done
 
 
-def _say_made(order: Order, paths: Iterable[Path]) -> None:
+def say_made(order: Order, paths: Iterable[Path]) -> None:
+    """Say which files there are now."""
     if not order.quiet:
         for path in paths:
             click.echo(path)

@@ -8,8 +8,8 @@ from pathlib import Path
 from PIL import Image
 
 from scenes import SceneEntry
-from scenes.engine.files import OutputError, written_beside
 from scenes.engine.quality import Quality
+from scenes.engine.runner import write_png
 
 __all__ = ["POSTERS", "SHEET", "THUMBNAIL", "THUMBNAIL_SIZE", "make_sheet"]
 
@@ -47,9 +47,5 @@ def make_sheet(posters: Mapping[SceneEntry, Path], path: Path) -> Path:
         row, column = divmod(index, COLUMNS)
         sheet.paste(picture, (column * width, row * height))
     dots = sheet.width / A2_INCHES
-    with written_beside(path) as part:
-        try:
-            sheet.save(part, format="png", dpi=(dots, dots))
-        except OSError as error:
-            raise OutputError(path, error) from error
+    write_png(sheet, path, dpi=(dots, dots))
     return path

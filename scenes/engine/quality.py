@@ -8,6 +8,7 @@ __all__ = [
     "ASPECTS",
     "DEFAULT_ASPECT",
     "DEFAULT_QUALITY",
+    "DRAFT",
     "QUALITIES",
     "Quality",
     "frame_size",
@@ -35,6 +36,7 @@ QUALITIES = {
 }
 
 DEFAULT_QUALITY = "fullhd"
+DRAFT = "draft"
 
 ASPECTS = {"16:9": (16, 9), "4:3": (4, 3), "1:1": (1, 1), "9:16": (9, 16)}
 """Shapes of the picture: for screens, older projectors, feeds, and telephones."""

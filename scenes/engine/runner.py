@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import cv2
 from manim import config, tempconfig
@@ -20,7 +21,7 @@ from extract.trace import Trace
 from scenes import SceneEntry
 from scenes.engine.alt import alt_text
 from scenes.engine.files import OutputError, write_text, written_beside
-from scenes.engine.movie import Pixels, straight
+from scenes.engine.movie import straight
 from scenes.engine.quality import DEFAULT_QUALITY, QUALITIES, Quality, frame_size
 from scenes.engine.renderer import frames_before
 from scenes.engine.words import chapter_title
@@ -34,6 +35,7 @@ __all__ = [
     "render_picture",
     "render_stills",
     "studio",
+    "write_png",
 ]
 
 
@@ -143,9 +145,8 @@ def render_stills(
         if record.name in beats:
             path = out / entry.slug / f"{len(stage.beats):02}_{record.name}.png"
             picture = stage.snapshot()
-            _write_png(
-                straight(picture) if options.settings.transparent else picture[..., :3], path
-            )
+            shown = straight(picture) if options.settings.transparent else picture[..., :3]
+            write_png(Image.fromarray(shown), path)
             document = picture_map(stage.mobjects, stage.camera)
             document["alt"] = alt_text(document, chapter_title(record.name))
             write_text(path.with_suffix(".json"), json.dumps(document, ensure_ascii=False))
@@ -170,15 +171,22 @@ def render_picture(entry: SceneEntry, *, trace: Trace, options: RenderOptions, p
     """
 
     def take(record: BeatRecord, stage: Stage) -> None:
-        _write_png(stage.snapshot()[..., :3], path)
+        write_png(Image.fromarray(stage.snapshot()[..., :3]), path)
 
     entry.load()(trace, options.settings, on_beat_end=take).render()
     return path
 
 
-def _write_png(picture: Pixels, path: Path) -> None:
+def write_png(picture: Image.Image, path: Path, **how: Any) -> None:
+    """Write a picture, whole or not at all; ``how`` is what Pillow's PNG writer takes.
+
+    Raises
+    ------
+    OutputError
+        When it cannot be written.
+    """
     with written_beside(path) as part:
         try:
-            Image.fromarray(picture).save(part, format="png")
+            picture.save(part, format="png", **how)
         except OSError as error:
             raise OutputError(path, error) from error

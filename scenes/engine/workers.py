@@ -29,7 +29,7 @@ from scenes.engine.movie import Coding, Movie, Pixels, open_movie, read_master, 
 from scenes.engine.renderer import FrameSink
 from scenes.engine.runner import RenderOptions, studio
 
-__all__ = ["BeatTask", "Crew", "Work", "cores"]
+__all__ = ["SPAWN", "BeatTask", "Crew", "Work", "cores", "obey_parent"]
 
 # A new interpreter for each process: a copy of this one would share its threads' locks.
 SPAWN = multiprocessing.get_context("spawn")
@@ -183,10 +183,7 @@ def _ctrl_c_is_for_us() -> Iterator[None]:
 def _serve(work: Work, taken: Any, messages: Any, share: float) -> None:
     """What a process does: begin a share of the way into the scenes and go round once."""
     try:
-        # Being told to stop removes what is unfinished on the way out; so does the end of the
-        # program that started this process.
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
-        threading.Thread(target=_follow_parent, daemon=True).start()
+        obey_parent()
         entries = list(dict.fromkeys(task.entry for task in work.tasks))
         first = int(share * len(entries))
         worker = _Worker(work, taken, messages)
@@ -199,6 +196,16 @@ def _serve(work: Work, taken: Any, messages: Any, share: float) -> None:
     finally:
         # Nothing is unfinished any more, so there is nothing to say on being told now.
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def obey_parent() -> None:
+    """Let this process end as its parent says, or with it; Ctrl-C is for the parent alone.
+
+    Being told to stop is like Ctrl-C for it: what is unfinished is removed on the way out.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    threading.Thread(target=_follow_parent, daemon=True).start()
 
 
 def _follow_parent() -> None:
