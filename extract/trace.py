@@ -70,6 +70,7 @@ import dataclasses
 import json
 import math
 import os
+import re
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -493,6 +494,21 @@ class Trace:
     def has(self, name: str, layer: int) -> bool:
         """Say whether the trace holds a layer's tensor."""
         return self.key(name, layer) in self.tensors
+
+    def axes(self, name: str) -> tuple[str, ...]:
+        """Return what the axes of a tensor are, in the words of the module's documentation.
+
+        Raises
+        ------
+        TraceError
+            When the trace does not hold it.
+        """
+        held = self[name].ndim
+        axes = (dict(self._required()) | dict(self._optional()))[name]
+        if name.startswith("pattern."):
+            return ("n_heads", "query_pos", "key_pos")
+        # Ranks of fitted latents are told apart by their layers.
+        return tuple("r" if re.fullmatch(r"r_\d+", axis) else axis for axis in axes[:held])
 
     def layers_with_weights(self) -> tuple[int, ...]:
         """Return the layers whose weights are in the trace, in order."""

@@ -17,6 +17,9 @@ back into numbers:
         What was computed from the trace, where ``tensor`` is null.
     ``index``
         One integer or [start, stop] for each axis of the tensor.
+    ``axes``
+        Names of the axes of an expression, such as "pos", where they are known; those of a tensor
+        are the trace's.
     ``transposed``
         Whether rows and columns are exchanged.
     ``shape``
@@ -33,6 +36,9 @@ back into numbers:
         Of the whole picture, 0 to 1.
     ``covered``
         Whether a panel, text, frame or line lies over its cells.
+    ``values``
+        Only where it is asked for: the numbers of its cells, [rows][columns], null where a cell
+        is not drawn at all.
 ``texts``
     One entry for each line of letters: ``text``, ``box`` [left, top, right, bottom] of its ink
     and ``height`` of its line.
@@ -162,13 +168,18 @@ def panels_on(mobjects: Iterable[Mobject], camera: StageCamera) -> list[PanelIte
     return items[::-1]
 
 
-def picture_map(mobjects: Iterable[Mobject], camera: StageCamera) -> dict[str, Any]:
+def picture_map(
+    mobjects: Iterable[Mobject], camera: StageCamera, *, values: bool = False
+) -> dict[str, Any]:
     """The map of a picture, as documented at the top of this module."""
     shown = list(mobjects)
     return {
         "schema": MAP_SCHEMA,
         "frame": [camera.pixel_width, camera.pixel_height],
-        "panels": [_panel_entry(item) for item in panels_on(shown, camera)],
+        "panels": [
+            _panel_entry(item) | (_values_of(item) if values else {})
+            for item in panels_on(shown, camera)
+        ],
         "texts": [
             {
                 "text": item.text,
@@ -186,6 +197,7 @@ def _panel_entry(item: PanelItem) -> dict[str, Any]:
         "tensor": source.tensor,
         "expression": source.expression,
         "index": [list(axis) if isinstance(axis, tuple) else axis for axis in source.index],
+        "axes": list(source.axes),
         "transposed": source.transposed,
         "shape": list(heatmap.shape),
         "corners": item.corners.tolist(),
@@ -197,3 +209,9 @@ def _panel_entry(item: PanelItem) -> dict[str, Any]:
         "opacity": item.opacity,
         "covered": item.covered,
     }
+
+
+def _values_of(item: PanelItem) -> dict[str, Any]:
+    cells = item.heatmap.values.astype(object)
+    cells[item.heatmap.shown <= 0] = None
+    return {"values": cells.tolist()}

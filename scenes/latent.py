@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -71,7 +71,7 @@ class LatentView:
     def latent_source(self) -> Source:
         if self.forms.own:
             return self.layer.source("kv_latent", (0, self.forms.rank))
-        return Source(expression="x times the fitted W_DKV")
+        return self.layer.computed("x times the fitted W_DKV", "r", self.forms.rank)
 
     @cached_property
     def rope(self) -> Array:
@@ -199,7 +199,11 @@ class LatentHead:
             "pattern": (self.pattern, "pattern with keys from the latent"),
             "z": (self.z, "pattern times values from the latent"),
         }
-        width = view.layer.trace.meta.d_qk
-        sources = {name: Source(expression=said) for name, (_, said) in made.items()}
-        sources["q"] = view.layer.source(made["q"][1], h, (0, width))
+        columns = {"k": "d_qk", "v": "d_v", "z": "d_v"}
+        sources = {
+            name: view.layer.computed(said, columns.get(name, "key_pos"), values.shape[1])
+            for name, (values, said) in made.items()
+        }
+        sources["q"] = view.layer.source(made["q"][1], h, (0, self.q.shape[1]))
+        sources["k_t"] = replace(sources["k"], expression=made["k_t"][1], transposed=True)
         return {name: (values, sources[name]) for name, (values, _) in made.items()}

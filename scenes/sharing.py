@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -59,13 +59,13 @@ class SharedView:
     def panel(self, name: str, group: int) -> tuple[Array, Source]:
         """A group's keys ("k", as used in the scores) or values ("v"), (position, channel)."""
         values = getattr(self.shared, name)[self.span, group]
-        span, width = (self.layer.first, self.layer.stop), (0, values.shape[1])
+        width = (0, values.shape[1])
         if not self.shared.pooled:
             tensor = self.layer.head(0).used("k") if name == "k" else "v"
             return values, self.layer.source(tensor, group, width)
         own = self.shared.n_own // self.shared.n_groups
         said = f"mean {NAMES[name]} of {own} key/value heads, for {self.readers(group)}"
-        return values, Source(expression=said, index=(span, width))
+        return values, self.layer.computed(said, "d_qk" if name == "k" else "d_v", width[1])
 
     def readers(self, group: int) -> str:
         """The heads of a group in words."""
@@ -88,16 +88,23 @@ class SharedView:
         """What changes on a head's card: numbers and sources by the names of its panels."""
         shared, span = self.shared, self.span
         keys, source = self.panel("k", shared.group(head))
-        turned = Source(source.tensor, source.expression, source.index, transposed=True)
+        turned = replace(source, transposed=True)
         return {
             "k_t": (keys.T, turned),
-            "scores": (shared.scores[head, span, span], self._after("scaled scores", head)),
-            "pattern": (shared.pattern[head, span, span], self._after("pattern", head)),
-            "z": (shared.z[span, head], self._after("pattern times values", head)),
+            "scores": (
+                shared.scores[head, span, span],
+                self._after("scaled scores", head, "key_pos"),
+            ),
+            "pattern": (shared.pattern[head, span, span], self._after("pattern", head, "key_pos")),
+            "z": (
+                shared.z[span, head],
+                self._after("pattern times values", head, "d_v", shared.z.shape[2]),
+            ),
         }
 
-    def _after(self, what: str, head: int) -> Source:
-        return Source(expression=f"{what} of head {head} with shared keys and values")
+    def _after(self, what: str, head: int, columns: str, width: int = 0) -> Source:
+        said = f"{what} of head {head} with shared keys and values"
+        return self.layer.computed(said, columns, width)
 
     def moved(self, head: int) -> float:
         """How far a head's pattern moved: the mean over the prompt's rows."""

@@ -111,6 +111,24 @@ class LayerView:
         """Where the rows that are not drawn come from, with the index of further axes."""
         return Source(tensor=self.trace.key(name, self.layer), index=((0, self.first), *index))
 
+    def computed(self, said: str, columns: str, width: int = 0) -> Source:
+        """Where what was computed for the drawn rows comes from.
+
+        Parameters
+        ----------
+        said
+            What was computed.
+        columns
+            Name of the second axis, as :meth:`extract.trace.Trace.axes` has it; "key_pos" for one
+            column for each drawn position.
+        width
+            How many columns there are otherwise.
+        """
+        drawn = (self.first, self.stop)
+        if columns == "key_pos":
+            return Source(None, said, (drawn, drawn), axes=("query_pos", columns))
+        return Source(None, said, (drawn, (0, width)), axes=("pos", columns))
+
     def norm(self, name: str) -> Norm:
         """The norm of a family: every position and head of this layer counts.
 

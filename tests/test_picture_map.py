@@ -46,6 +46,12 @@ def test_stills_decode_into_the_trace(entry: SceneEntry) -> None:
     for name, document, picture in stills(entry, trace):
         for panel in document["panels"]:
             assert panel["tensor"] or panel["expression"], (name, panel)
+            spans = [stop - start for start, stop in filter(np.iterable, panel["index"])]
+            if panel["axes"]:
+                assert len(panel["axes"]) == len(panel["index"]), (name, panel)
+            if panel["index"]:
+                spans = [1] * (2 - len(spans)) + spans
+                assert panel["shape"] == spans[:: -1 if panel["transposed"] else 1], (name, panel)
             if not panel["tensor"] or panel["covered"] or panel["opacity"] < 1:
                 continue
             # A cell needs a pixel of its own to be read.

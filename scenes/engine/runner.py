@@ -35,6 +35,7 @@ __all__ = [
     "render_picture",
     "render_stills",
     "studio",
+    "take_stills",
     "write_png",
 ]
 
@@ -105,6 +106,41 @@ def frame_count(record: BeatRecord, quality: Quality) -> int:
     return end - start
 
 
+def take_stills(
+    entry: SceneEntry,
+    *,
+    trace: Trace,
+    options: RenderOptions,
+    beats: Collection[str],
+    take: Callable[[str, Stage], None],
+) -> None:
+    """Stop at the end of beats, for whoever wants a picture of it.
+
+    Parameters
+    ----------
+    entry
+        Which scene.
+    trace
+        The numbers.
+    options
+        How to render.
+    beats
+        Names of the wanted beats.
+    take
+        Called with the name of each beat, numbered ("03_flatten"), and the stage as it ends.
+    """
+    left = set(beats)
+
+    def stop(record: BeatRecord, stage: Stage) -> None:
+        if record.name in left:
+            take(f"{len(stage.beats):02}_{record.name}", stage)
+            left.remove(record.name)
+        if not left:
+            raise EndSceneEarlyException
+
+    entry.load()(trace, options.settings, on_beat_end=stop).render()
+
+
 def render_stills(
     entry: SceneEntry,
     *,
@@ -141,21 +177,18 @@ def render_stills(
     """
     paths: list[Path] = []
 
-    def take(record: BeatRecord, stage: Stage) -> None:
-        if record.name in beats:
-            path = out / entry.slug / f"{len(stage.beats):02}_{record.name}.png"
-            picture = stage.snapshot()
-            shown = straight(picture) if options.settings.transparent else picture[..., :3]
-            write_png(Image.fromarray(shown), path)
-            document = picture_map(stage.mobjects, stage.camera)
-            document["alt"] = alt_text(document, chapter_title(record.name))
-            write_text(path.with_suffix(".json"), json.dumps(document, ensure_ascii=False))
-            paths.append(path)
-            progress(1)
-        if len(paths) == len(beats):
-            raise EndSceneEarlyException
+    def take(name: str, stage: Stage) -> None:
+        path = out / entry.slug / f"{name}.png"
+        picture = stage.snapshot()
+        shown = straight(picture) if options.settings.transparent else picture[..., :3]
+        write_png(Image.fromarray(shown), path)
+        document = picture_map(stage.mobjects, stage.camera)
+        document["alt"] = alt_text(document, chapter_title(stage.beats[-1].name))
+        write_text(path.with_suffix(".json"), json.dumps(document, ensure_ascii=False))
+        paths.append(path)
+        progress(1)
 
-    entry.load()(trace, options.settings, on_beat_end=take).render()
+    take_stills(entry, trace=trace, options=options, beats=beats, take=take)
     return paths
 
 

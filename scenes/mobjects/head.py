@@ -98,7 +98,7 @@ class HeadPicture(Group):
             name="scores",
             align="center",
             show_shape=False,
-            source=Source(expression=f"scaled scores of head {head}"),
+            source=layer.computed(f"scaled scores of head {head}", "key_pos"),
             masked=view.future,
         )
         span = (layer.first, layer.stop)
@@ -235,7 +235,11 @@ def head_cells(view: HeadView, name: str, box: Box) -> Heatmap:
             layer.source(view.used("k"), kv_head, (0, meta.d_qk), transposed=True),
         ),
         "v": (view.v, "v", layer.source("v", kv_head, (0, meta.d_v))),
-        "scores": (view.scores, "scores", Source(expression=f"scaled scores of head {head}")),
+        "scores": (
+            view.scores,
+            "scores",
+            layer.computed(f"scaled scores of head {head}", "key_pos"),
+        ),
         "pattern": (
             view.pattern,
             "pattern",

@@ -88,12 +88,15 @@ class Source:
         One integer or (start, stop) for each axis of the tensor.
     transposed
         Whether rows and columns are exchanged.
+    axes
+        Names of the axes of what was computed, as :meth:`extract.trace.Trace.axes` has them.
     """
 
     tensor: str | None = None
     expression: str = ""
     index: tuple[int | tuple[int, int], ...] = ()
     transposed: bool = False
+    axes: tuple[str, ...] = ()
 
     def to(self, last: Source) -> Source:
         """Where everything from here to the end of another part of the same tensor comes from."""

@@ -14,7 +14,7 @@ from scenes.animations import Follow
 from scenes.layout import Box
 from scenes.layout_kv_cache import LaneSlots, LanesSlots
 from scenes.mobjects.head import head_cells
-from scenes.mobjects.heatmap import Heatmap, Source
+from scenes.mobjects.heatmap import Heatmap
 from scenes.mobjects.marks import Outline
 from scenes.mobjects.panel import Header
 from scenes.mobjects.text import Label, Number, format_number, printable
@@ -309,7 +309,9 @@ class Lane(Group):
         cells = head_cells(self.view, name, getattr(self.slots, name))
         if self.cached and name not in ("q", *KEPT):
             cells.set_values(self._with_cache(name, cells.values, decoding))
-            cells.source = Source(expression=f"{name} of head {self.view.head} with a cache")
+            said = f"{name} of head {self.view.head} with a cache"
+            columns = ("key_pos",) if name in SQUARE else ("d_v", cells.shape[1])
+            cells.source = self.view.layer.computed(said, *columns)
         return cells
 
     def _with_cache(self, name: str, values: Array, decoding: Decoding) -> Array:

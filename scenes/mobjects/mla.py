@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -162,7 +163,9 @@ class NaivePicture(Group):
             first=FIRST,
             last=LAST,
             name="output",
-            source=Source(expression="output of the naive form"),
+            source=view.layer.computed(
+                "output of the naive form", "d_model", view.forms.naive.out.shape[1]
+            ),
         )
         _name_output(self.out, slots.out)
 
@@ -362,7 +365,7 @@ class AbsorbedPicture(Group):
             name="latent queries",
             colour=looks.query,
             show_shape=False,
-            source=Source(expression="queries times W_UK, transposed"),
+            source=view.layer.computed("queries times W_UK, transposed", "r", view.forms.rank),
         )
         # Its name leaves no room for the shape beside it.
         rows, columns = seen.q_latent.shape
@@ -385,7 +388,7 @@ class AbsorbedPicture(Group):
             name="scores",
             align="center",
             show_shape=False,
-            source=Source(expression="scaled scores against the latent"),
+            source=view.layer.computed("scaled scores against the latent", "key_pos"),
             masked=future,
         )
         self.pattern = Panel(
@@ -393,7 +396,7 @@ class AbsorbedPicture(Group):
             view.layer.norm("pattern"),
             s.pattern,
             show_shape=False,
-            source=Source(expression="pattern from scores against the latent"),
+            source=view.layer.computed("pattern from scores against the latent", "key_pos"),
             masked=future,
         )
         self.z = Panel(
@@ -404,7 +407,7 @@ class AbsorbedPicture(Group):
             symbol="A C",
             colour=looks.latent,
             show_shape=False,
-            source=Source(expression="pattern times the latent"),
+            source=view.layer.computed("pattern times the latent", "r", view.forms.rank),
         )
         self.hang_z()
         self.latent = LatentPanel(view, slots.latent, slots.rope)
@@ -422,7 +425,9 @@ class AbsorbedPicture(Group):
             first=FIRST,
             last=LAST,
             name="output",
-            source=Source(expression="output of the absorbed form"),
+            source=view.layer.computed(
+                "output of the absorbed form", "d_model", view.forms.absorbed.out.shape[1]
+            ),
         )
         hang(_name_output(self.out, slots.out), slots.out)
 
@@ -541,7 +546,7 @@ class AbsorbedPicture(Group):
 
 
 def _turned(source: Source) -> Source:
-    return Source(source.tensor, source.expression, source.index, transposed=not source.transposed)
+    return replace(source, transposed=not source.transposed)
 
 
 class AbsorbedCard(Group):

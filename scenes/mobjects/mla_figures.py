@@ -76,9 +76,12 @@ class TrueBeside(Group):
         ):
             compared = seen.compared(name)
             self.rebuilt[name] = compared.rebuilt
-            source = view.layer.source(name, seen.kv_head, (0, compared.true.shape[1]))
+            width = compared.true.shape[1]
+            source = view.layer.source(name, seen.kv_head, (0, width))
             if view.biased:
-                source = Source(expression=f"{words} about their mean row")
+                source = view.layer.computed(
+                    f"{words} about their mean row", f"d_{'qk' if name == 'k' else 'v'}", width
+                )
             panel = Panel(
                 compared.true,
                 view.layer.norm(name),
@@ -140,13 +143,17 @@ class PatternRow(Group):
         steps = []
         if trace.rotates:
             shown.append(
-                ("without rotation", seen.content, Source(expression="pattern without rotation"))
+                (
+                    "without rotation",
+                    seen.content,
+                    layer.computed("pattern without rotation", "key_pos"),
+                )
             )
             steps.append(
                 (moves.rotation.mean, ("leaving out", "the rotation", of_all(every.rotation)))
             )
         shown.append(
-            ("from the latent", seen.pattern, Source(expression="pattern from the latent"))
+            ("from the latent", seen.pattern, layer.computed("pattern from the latent", "key_pos"))
         )
         steps.append((moves.latent.mean, ("taking keys from", "the latent", of_all(every.latent))))
         self.slots = slots = PatternSlots.of(
@@ -449,7 +456,9 @@ class OutputsBeside(Group):
                     first=FIRST,
                     last=LAST,
                     name=name,
-                    source=Source(expression=f"output of the {form} form"),
+                    source=view.layer.computed(
+                        f"output of the {form} form", "d_model", values.shape[1]
+                    ),
                 )
             )
         self.naive, self.absorbed = panels

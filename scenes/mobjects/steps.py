@@ -62,7 +62,11 @@ class RowProduct(Group):
             norm,
             width=box.width,
             height=box.height,
-            source=Source(expression="query times key, channel by channel"),
+            source=Source(
+                expression="query times key, channel by channel",
+                index=((0, self.products.size),),
+                axes=("d_qk",),
+            ),
         ).place(box)
         self.strip.set_shown(0)
         size = looks.name_size * 1.25
