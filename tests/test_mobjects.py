@@ -27,6 +27,7 @@ from scenes.mobjects.text import (
     broken,
     format_number,
     format_share,
+    lacks_fonts,
     printable,
 )
 from scenes.view import LayerView
@@ -226,11 +227,51 @@ def test_shares_are_percentages(share: float, text: str) -> None:
         ("", "∅"),
         ("a b", "a b"),
         ("\u200b", "\ufffd"),
+        ("\u200d", "\ufffd"),
+        ("👨\u200d👩\u200d👧", "👨\u200d👩\u200d👧"),
         ("旗", "旗"),
     ],
 )
 def test_every_token_can_be_seen(token: str, text: str) -> None:
     assert printable(token) == text
+
+
+SCRIPTS = {
+    "Latin": ("fläche", "Việt"),
+    "Greek": ("Ωμ", "λγ"),
+    "Cyrillic": ("флаг", "синий"),
+    "Hebrew": ("דגל", "כחול"),
+    "Arabic": ("علم", "أزرق"),
+    "Devanagari": ("हिन्दी", "झंडा"),
+    "Thai": ("ธง", "สีฟ้า"),
+    "Chinese": ("旗", "蓝"),
+    "Japanese": ("はた", "アオ"),
+    "Korean": ("국기", "파랑"),
+    "emoji": ("👍", "🚩"),
+    "joined emoji": ("👍🏽", "👨\u200d👩\u200d👧"),
+    "flags": ("🇺🇸", "🇩🇪"),
+    "symbols": ("☎", "★"),
+    "what stands for the unseen": ("↵", "⏎"),
+}
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_every_script_has_letters(script: str) -> None:
+    first, second = (Label(text) for text in SCRIPTS[script])
+    # A font that lacks characters draws the same box for each.
+    assert len(first.ink)
+    assert len(second.ink)
+    assert first.ink.shape != second.ink.shape or not np.allclose(first.ink, second.ink)
+    # The letter that marks the baseline is gone: on its own line no text begins with it.
+    assert min(first.width, second.width) < 3 * first.line_height
+
+
+def test_east_asian_words_ask_for_their_fonts(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not lacks_fonts(["旗"])
+    monkeypatch.setattr("scenes.mobjects.text.find_spec", lambda name: None)
+    assert lacks_fonts([" flag", "旗"])
+    assert lacks_fonts(["はた"])
+    assert not lacks_fonts([" flag", "флаг", "👍"])
 
 
 @given(st.text(min_size=0, max_size=15))

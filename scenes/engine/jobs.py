@@ -44,6 +44,7 @@ from scenes.engine.runner import (
 )
 from scenes.engine.traces import find_trace, provenance
 from scenes.engine.workers import Crew, Work, cores
+from scenes.mobjects.text import lacks_fonts
 from scenes.stage import Rehearsal, StageSettings
 from scenes.theme_names import PALETTES, THEMES
 
@@ -332,6 +333,11 @@ def load_trace(order: Order) -> Trace:
     trace = Trace.load(path)
     if order.trace is None and not order.quiet:
         click.echo(provenance(trace, path), err=True)
+    if not order.quiet and lacks_fonts(trace.meta.tokens):
+        click.echo(
+            "Some words need fonts that are not installed: pip install 'attention-film[cjk]'",
+            err=True,
+        )
     for option, chosen, count in (
         ("--layer", order.layer, trace.meta.n_layers),
         ("--head", order.head, trace.meta.n_heads),

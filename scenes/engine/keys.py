@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import Any
 
 import cairo
-import font_source_sans_pro
 import manimpango
 
 from scenes import SceneEntry
 from scenes.engine.runner import RenderOptions
+from scenes.mobjects.text import font_files
 
 __all__ = ["Keyring", "reached"]
 
@@ -63,7 +63,7 @@ class Keyring:
         common = sha256(repr(options).encode())
         for part in _surroundings():
             common.update(part)
-        for path in (trace_file, *_fonts()):
+        for path in (trace_file, *font_files()):
             common.update(sha256(path.read_bytes()).digest())
         self._common = common
 
@@ -101,10 +101,6 @@ def _surroundings() -> Iterator[bytes]:
     yield f"{platform.python_version()} {platform.machine()} {platform.system()}".encode()
     yield f"{cairo.cairo_version_string()} {manimpango.pango_version()}".encode()
     yield from (f"{name} {version(name)}".encode() for name in LIBRARIES)
-
-
-def _fonts() -> list[Path]:
-    return sorted(Path(font_source_sans_pro.__file__).parent.rglob("*.otf"))
 
 
 def reached(*modules: str) -> dict[str, Path]:

@@ -6,12 +6,16 @@ a fraction of the height of the frame (``Theme.name_size`` and its like).
 
 from __future__ import annotations
 
+import os
 import unicodedata
+from collections.abc import Iterable
 from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import font_source_sans_pro
+import manimgx_fonts
 import manimpango
 import numpy as np
 import numpy.typing as npt
@@ -28,8 +32,10 @@ __all__ = [
     "Number",
     "Symbol",
     "broken",
+    "font_files",
     "format_number",
     "format_share",
+    "lacks_fonts",
     "printable",
 ]
 
@@ -44,11 +50,39 @@ MINUS = "\N{MINUS SIGN}"
 UNBROKEN_SPACE = "\N{NO-BREAK SPACE}"  # holds words of a line together
 
 
+# Fonts for what the first one lacks, in this order whatever else the machine has.
+FALLBACKS = ("Noto Sans", "Noto Emoji", "Noto Sans Symbols", "Noto Sans CJK SC")
+FONT_RULES = Path(__file__).parents[1] / "fonts.conf"
+JOINERS = {"\u200c", "\u200d"}  # how letters and emoji on their sides join
+EAST_ASIAN = {"CJK", "HANGUL", "HIRAGANA", "KATAKANA"}  # how names of such characters begin
+EAST_ASIAN_FONTS = "manimgx_fonts_cjk"
+
+
+def font_files() -> list[Path]:
+    """The font files that come with the project's dependencies."""
+    folder = Path(font_source_sans_pro.__file__).parent / "files"
+    files = [folder / f"SourceSansPro-{weight}.otf" for weight in WEIGHTS]
+    files += sorted(Path(manimgx_fonts.__file__).parent.glob("*.ttf"))
+    east_asian = find_spec(EAST_ASIAN_FONTS)
+    if east_asian and east_asian.origin:
+        files += sorted(Path(east_asian.origin).parent.glob("*.ttc"))
+    return files
+
+
+def lacks_fonts(texts: Iterable[str]) -> bool:
+    """Whether there are Chinese, Japanese or Korean characters and no fonts for them."""
+    names = (unicodedata.name(character, "") for text in texts for character in text)
+    return find_spec(EAST_ASIAN_FONTS) is None and any(
+        name.partition(" ")[0] in EAST_ASIAN for name in names
+    )
+
+
 @lru_cache(maxsize=1)
 def _register_fonts() -> None:
-    folder = Path(font_source_sans_pro.__file__).parent / "files"
-    for weight in WEIGHTS:
-        manimpango.register_font(str(folder / f"SourceSansPro-{weight}.otf"))
+    # Pango prefers the machine's colour emoji to any font it is asked for; they have no outlines.
+    os.environ.setdefault("FONTCONFIG_FILE", str(FONT_RULES))
+    for path in font_files():
+        manimpango.register_font(str(path))
 
 
 @lru_cache(maxsize=1024)
@@ -59,10 +93,22 @@ def _glyphs(text: str, weight: str, font: str) -> Text:
     # again, which takes longer than the text.
     width = config.pixel_width
     config.pixel_width = UNBROKEN
-    try:
+
+    def shaped(*, disable_ligatures: bool) -> Text:
         return Text(
-            text, font=font, font_size=RENDER_SIZE, weight=weight.upper(), disable_ligatures=True
+            text,
+            font=", ".join((font, *FALLBACKS)),
+            font_size=RENDER_SIZE,
+            weight=weight.upper(),
+            disable_ligatures=disable_ligatures,
+            warn_missing_font=False,
         )
+
+    try:
+        return shaped(disable_ligatures=True)
+    except ValueError:
+        # Letters of some scripts, and emoji of several parts, always join.
+        return shaped(disable_ligatures=False)
     finally:
         config.pixel_width = width
 
@@ -285,12 +331,15 @@ def printable(token: str, *, spaces: bool = False) -> str:
         Whether to show the blank that most tokens begin with; blanks that are all of a token
         are always shown.
     """
-    visible = {"\n": "↵", "\t": "⇥", "\r": "␍", "\u00a0": "·"}
+    visible = {"\n": "↵", "\t": "⇥", "\r": "⏎", "\u00a0": "·"}
     body = token if spaces or not token.strip(" ") else token.strip(" ")
+    joins = set(body) - JOINERS
     out = []
     for character in body:
         if character == " ":
             out.append("·" if spaces or not token.strip(" ") else " ")
+        elif character in JOINERS and joins:
+            out.append(character)
         elif character in visible:
             out.append(visible[character])
         elif unicodedata.category(character) in {"Cc", "Cf", "Cn", "Co", "Cs"}:
