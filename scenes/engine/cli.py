@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -15,18 +14,22 @@ from click.core import ParameterSource
 from cloup.constraints import If, mutually_exclusive, require_all
 
 from scenes import SCENES, SceneEntry
-from scenes.engine.cache import FOLDER_VARIABLE, Cache, default_folder, default_limit
-from scenes.engine.choice import choose
+from scenes.engine.cache import Cache, default_folder, default_limit
 from scenes.engine.formats import DEFAULT_FORMAT, FORMATS, TRANSPARENT_FORMATS
-from scenes.engine.quality import (
-    ASPECTS,
-    DEFAULT_ASPECT,
-    DEFAULT_QUALITY,
-    DRAFT,
-    QUALITIES,
-    quality_of,
+from scenes.engine.options import (
+    ASPECT,
+    BACKGROUND,
+    FPS,
+    QUIET,
+    RESOURCES,
+    SETTINGS,
+    VERBOSE,
+    WHAT_TO_SHOW,
+    quality_option,
+    run,
+    scenes_named,
 )
-from scenes.theme_names import PALETTES, THEMES
+from scenes.engine.quality import DEFAULT_QUALITY, DRAFT, QUALITIES, quality_of
 
 __all__ = ["COMMANDS", "RESERVED", "main"]
 
@@ -63,82 +66,18 @@ def _known_scenes(
     ctx.meta[FILM] = names == (FILM,)
     if ctx.meta[FILM]:
         return SCENES
-    entries = {entry.slug: entry for entry in SCENES}
     for name in names:
         if name in RESERVED:
             raise click.UsageError(f"'{name}' is reserved for a command that does not exist yet")
         if name == FILM or name in COMMANDS:
             raise click.UsageError(f"'{name}' is a command of its own: render.py {name} --help")
-    return tuple(entries[choose(name, entries, "scene", "SCENE")] for name in dict.fromkeys(names))
-
-
-def _colour(ctx: click.Context, param: click.Parameter, said: str | None) -> str | None:
-    if said is not None and not re.fullmatch("#[0-9a-fA-F]{6}", said):
-        raise click.BadParameter(f"'{said}' is no colour; write it as #RRGGBB")
-    return said
-
-
-_SETTINGS = cloup.Context.settings(
-    help_option_names=["-h", "--help"],
-    align_option_groups=True,
-    formatter_settings=cloup.HelpFormatter.settings(width=88, max_width=88),
-)
-_LOOKS = (
-    cloup.option(
-        "--theme",
-        type=click.Choice(THEMES),
-        default=THEMES[0],
-        show_default=True,
-        help="Colours of words, lines and background.",
-    ),
-    cloup.option(
-        "--palette",
-        type=click.Choice(PALETTES),
-        default=PALETTES[0],
-        show_default=True,
-        help="Colour maps of the heatmaps.",
-    ),
-)
-_WHAT_TO_SHOW = cloup.option_group(
-    "What to show",
-    cloup.option(
-        "--trace",
-        type=click.Path(path_type=Path),
-        metavar="FILE",
-        help="The numbers to draw (see python -m extract); your GPT-2 trace or the one "
-        "that comes with the project by default.",
-    ),
-    cloup.option(
-        "--layer", type=click.IntRange(min=0), metavar="N", help="Another layer than the featured."
-    ),
-    cloup.option(
-        "--head", type=click.IntRange(min=0), metavar="N", help="Another head than the featured."
-    ),
-    cloup.option(
-        "--show-first-token",
-        is_flag=True,
-        help="Draw the beginning-of-sequence token, which is hidden otherwise.",
-    ),
-    *_LOOKS,
-)
-_QUIET = cloup.option("--quiet", is_flag=True, help="Say nothing but errors.")
-_VERBOSE = cloup.option("--verbose", is_flag=True, help="Say more; show where errors come from.")
-
-
-def _quality(default: str) -> Any:
-    return cloup.option(
-        "--quality",
-        type=click.Choice(list(QUALITIES)),
-        default=default,
-        show_default=True,
-        help="; ".join(f"{name} is {quality}" for name, quality in QUALITIES.items()) + ".",
-    )
+    return scenes_named(names)
 
 
 @cloup.command(
     no_args_is_help=True,
     epilog=EPILOG,
-    context_settings=_SETTINGS,
+    context_settings=SETTINGS,
 )
 @cloup.argument("scenes", nargs=-1, metavar="SCENE...", callback=_known_scenes)
 @cloup.option_group(
@@ -160,17 +99,11 @@ def _quality(default: str) -> Any:
         help="One sheet of how all beats end, instead of a film; draft quality by default.",
     ),
 )
-@_WHAT_TO_SHOW
+@WHAT_TO_SHOW
 @cloup.option_group(
     "How to make it",
-    _quality(DEFAULT_QUALITY),
-    cloup.option(
-        "--aspect",
-        type=click.Choice(list(ASPECTS)),
-        default=DEFAULT_ASPECT,
-        show_default=True,
-        help="Shape of the picture.",
-    ),
+    quality_option(DEFAULT_QUALITY),
+    ASPECT,
     cloup.option(
         "--format",
         "form",
@@ -180,12 +113,8 @@ def _quality(default: str) -> Any:
         help="; ".join(f"{name}: {what}" for name, what in FORMATS.items()) + ".",
     ),
     cloup.option("--transparent", is_flag=True, help="Leave the background out."),
-    cloup.option(
-        "--background", metavar="#RRGGBB", callback=_colour, help="Colour of the background."
-    ),
-    cloup.option(
-        "--fps", type=click.IntRange(1, 240), metavar="N", help="Another number of frames a second."
-    ),
+    BACKGROUND,
+    FPS,
     cloup.option(
         "--out",
         type=click.Path(path_type=Path),
@@ -194,24 +123,9 @@ def _quality(default: str) -> Any:
         show_default=True,
         help="Folder for DIR/SCENE.mp4, DIR/SCENE/NN_BEAT.png or DIR/SCENE.preview.png.",
     ),
-    cloup.option(
-        "--jobs",
-        type=click.IntRange(min=1),
-        metavar="N",
-        help="Processes that draw.  [default: one for each core]",
-    ),
-    cloup.option(
-        "--cache",
-        type=click.Path(path_type=Path, file_okay=False),
-        metavar="DIR",
-        help="Folder that keeps rendered beats, so that only what changed is rendered again.  "
-        f"[default: ${FOLDER_VARIABLE} or the user's cache folder]",
-    ),
-    cloup.option(
-        "--no-cache", "keep_cache", flag_value=False, default=True, help="Keep and use nothing."
-    ),
-    _QUIET,
-    _VERBOSE,
+    *RESOURCES,
+    QUIET,
+    VERBOSE,
 )
 @cloup.constraint(mutually_exclusive, ["quiet", "verbose"])
 @cloup.constraint(mutually_exclusive, ["listing", "still", "preview"])
@@ -265,14 +179,14 @@ def render(
     if preview and ctx.get_parameter_source("quality") is not ParameterSource.COMMANDLINE:
         quality = DRAFT
     size = quality_of(quality, aspect, fps)
-    _run(ctx, work, scenes=scenes or SCENES, quality=size, joined=ctx.meta[FILM], **options)
+    run(ctx, work, scenes=scenes or SCENES, quality=size, joined=ctx.meta[FILM], **options)
 
 
-@cloup.command(context_settings=_SETTINGS)
-@_WHAT_TO_SHOW
+@cloup.command(context_settings=SETTINGS)
+@WHAT_TO_SHOW
 @cloup.option_group(
     "How to make it",
-    _quality("4k"),
+    quality_option("4k"),
     cloup.option(
         "--out",
         type=click.Path(path_type=Path),
@@ -281,8 +195,8 @@ def render(
         show_default=True,
         help="Folder for the pictures.",
     ),
-    _QUIET,
-    _VERBOSE,
+    QUIET,
+    VERBOSE,
 )
 @cloup.constraint(mutually_exclusive, ["quiet", "verbose"])
 @click.pass_context
@@ -293,29 +207,7 @@ def poster(ctx: click.Context, /, *, quality: str, **options: Any) -> None:
     printed as large as A2. The thumbnail is always 1280 x 720.
     """
     size = QUALITIES[quality]
-    _run(
-        ctx, lambda jobs, order: bool(jobs.make_posters(order)), scenes=(), quality=size, **options
-    )
-
-
-def _run(
-    ctx: click.Context,
-    work: Callable[[Any, Any], bool],
-    *,
-    verbose: bool,
-    **options: Any,
-) -> NoReturn:
-    """Do what an order asks for with the module of jobs, and exit."""
-    # Manim takes a second to load, which --help and a wrong call need not wait for.
-    from scenes.engine import jobs
-
-    try:
-        all_well = work(jobs, jobs.Order(verbose=verbose, **options))
-    except click.ClickException:
-        raise
-    except Exception as error:
-        raise click.ClickException(jobs.explain(error, verbose=verbose)) from error
-    ctx.exit(0 if all_well else 1)
+    run(ctx, lambda jobs, order: bool(jobs.make_posters(order)), scenes=(), quality=size, **options)
 
 
 @cloup.command()
