@@ -40,25 +40,44 @@ def expected(panel: dict[str, Any], trace: Trace) -> npt.NDArray[np.float64]:
     return values.T if panel["transposed"] else values
 
 
-def wrong_cells(
-    panel: dict[str, Any], trace: Trace, picture: Pixels, *, levels: int = 1
-) -> tuple[int, int]:
-    """How many visible cells differ by more than some colour levels, and how many were read."""
+def visible_cells(
+    panel: dict[str, Any], trace: Trace, picture: Pixels
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Of each visible cell the colour level that its number has, (n,), and its colour, (n, 3)."""
     values = expected(panel, trace)
     assert list(values.shape) == panel["shape"], panel
-    norm = Norm(panel["vmin"], panel["vmax"], panel["cmap"])
-    table = colour_table(norm.cmap).astype(int)
     skip = {tuple(cell) for cell in (*panel["masked"], *panel["hidden"])}
     height, width = picture.shape[:2]
     centers = np.floor(cell_centers(panel)).astype(int)
-    wrong = read = 0
-    for (row, column), level in np.ndenumerate(norm.levels(values)):
+    levels, colours = [], []
+    for (row, column), level in np.ndenumerate(_norm(panel).levels(values)):
         x, y = centers[row, column]
-        if (row, column) in skip or not (0 <= x < width and 0 <= y < height):
-            continue
-        seen = picture[y, x, :3].astype(int)
-        near = table[max(0, int(level) - levels) : int(level) + levels + 1]
-        # One more step of each channel for the rounding of premultiplied colours.
-        wrong += bool(np.abs(near - seen).max(axis=1).min() > 1)
-        read += 1
-    return wrong, read
+        if (row, column) not in skip and 0 <= x < width and 0 <= y < height:
+            levels.append(level)
+            colours.append(picture[y, x, :3])
+    return np.array(levels, dtype=int), np.array(colours, dtype=int).reshape(-1, 3)
+
+
+def wrong_cells(panel: dict[str, Any], trace: Trace, picture: Pixels) -> tuple[int, int]:
+    """How many visible cells are off by more than one colour level, and how many were read."""
+    levels, colours = visible_cells(panel, trace, picture)
+    table = _table(panel)
+    near = table[np.clip(levels[:, None] + [-1, 0, 1], 0, len(table) - 1)]
+    # One more step of each channel for the rounding of premultiplied colours.
+    off = np.abs(near - colours[:, None]).max(axis=2).min(axis=1) > 1
+    return int(off.sum()), len(levels)
+
+
+def level_errors(panel: dict[str, Any], trace: Trace, picture: Pixels) -> npt.NDArray[np.intp]:
+    """By how many colour levels each visible cell is off, reading the nearest colour of the map."""
+    levels, colours = visible_cells(panel, trace, picture)
+    distances = np.square(_table(panel) - colours[:, None]).sum(axis=2)
+    return np.abs(distances.argmin(axis=1) - levels)
+
+
+def _norm(panel: dict[str, Any]) -> Norm:
+    return Norm(panel["vmin"], panel["vmax"], panel["cmap"])
+
+
+def _table(panel: dict[str, Any]) -> npt.NDArray[np.intp]:
+    return colour_table(panel["cmap"]).astype(int)
