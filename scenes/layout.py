@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -151,7 +152,10 @@ class Frame:
         return Box.of(safe.left, safe.right, bottom, top)
 
 
-# One head. Lengths are in scene units; the frame is 8 high, so 0.08 is 1 % of it.
+Spot = tuple[float, float]
+Path = tuple[Spot, ...]
+
+# One head. Lengths are in scene units; a wide frame is 8 high, so 0.08 is 1 % of it.
 HEADER = 0.46  # a panel's header line with its gap
 WORD_GAP = 0.12  # between a word and its row
 X_COLUMNS = (8, 4)  # first and last columns of X that are drawn
@@ -168,11 +172,35 @@ SHEET_LEAST = 2.7  # width of queries, keys, values and z: their headers need as
 SHEET_CELL_MOST = 0.13
 MIX_ROOM = 3.0  # between values and z, where a few words stand
 BORDER = 0.16  # between a head and its border
+AWAY = 0.06  # between a panel and the end of a line
+TURN_ROOM = 0.1  # between z's header and the line that comes down from the pattern
+
+# One head in a frame that is not wide: queries, keys and values in one column, what is made of
+# them in a second one beside it.
+WIDE = 1.5  # a frame whose width is more than this many heights is wide
+X_MOST = 2.4  # height of an X that stands above, unless its words need more
+X_WORD_ROW = 0.172  # lowest row beside which a word can be read
+X_NARROW = (4, 2)  # columns of an X in a frame that has no room for more
+X_ABOVE_CELL = 0.09
+BUS = 0.22  # from an X that stands above to the line beneath it, and on to the border
+COLUMN_TRUNK = 0.19  # from X to the trunk, and on to the border
+COLUMN_ARROW = 0.28  # from a weight to its panel
+COLUMN_SHEET = 2.5  # width of queries, keys, values and z ...
+MIX_LEAST = 0.56  # ... which stand at least this far apart
+COLUMN_ROW_MOST = 0.24
+COLUMN_GAP = 0.28  # across, between queries, turned keys, scores
+ROW_GAP = 0.25  # from queries down to the name of the keys
+NOTES_ROOM = 1.4  # between keys and values, where a few words stand
+SOFTMAX_ROOM = 0.32  # from scores down to the pattern's title, and more for each line beside it
+SOFTMAX_LINE, SOFTMAX_WORDS = 0.24, 1.5
+TITLE_ROOM = 0.42
 
 
 @dataclass(frozen=True)
 class HeadSlots:
     """Where each panel of one attention head stands, in reading order from the left.
+
+    Lines are given as their corners, from start to end.
 
     Attributes
     ----------
@@ -190,6 +218,10 @@ class HeadSlots:
         Around all that belongs to the head; X stands outside.
     frame
         The frame all this was made for.
+    x_columns
+        How many of the first and the last columns of X are drawn.
+    softmax_lines
+        In how many lines it is said what becomes of the scores.
     """
 
     x: Box
@@ -210,13 +242,23 @@ class HeadSlots:
     pattern_word: float
     border: Box
     frame: Frame
+    x_columns: tuple[int, int] = X_COLUMNS
+    softmax_lines: int = 2
+
+    FAR_WORD: ClassVar[float] = 0.94
+    """Height of words at the pattern that can be read from close by only, in rows."""
 
     @property
-    def joint(self) -> tuple[float, float]:
+    def joint(self) -> Spot:
         """Where the pattern comes down upon the values, on their way to z."""
         return (self.z.left - 0.42, self.v.y)
 
-    def note_spots(self, above: int, below: int, *, line: float) -> tuple[tuple[float, float], ...]:
+    @property
+    def spare(self) -> Spot:
+        """The middle of the largest free place between the panels."""
+        return ((self.v.right + self.joint[0]) / 2, (self.k.y + self.v.y) / 2)
+
+    def note_spots(self, above: int, below: int, *, line: float) -> tuple[Spot, ...]:
         """Centers of lines of words above and below the line from values to z."""
         x = (self.v.right + self.joint[0]) / 2
         upper = [self.v.y + 0.24 + line * (above - 1 - i) for i in range(above)]
@@ -227,6 +269,150 @@ class HeadSlots:
     def trunk(self) -> float:
         """x of the line that carries X up and down to the three weights."""
         return (self.x.right + self.border.left) / 2
+
+    @property
+    def x_align(self) -> str:
+        """At which side of X its header stands: away from the lines that leave it."""
+        return "left"
+
+    def title_spot(self, width: float, line: float) -> Spot:
+        """Center of the pattern's title; ``line`` is that of the names at the top."""
+        return (self.pattern.right - width / 2, line)
+
+    def to_weight(self, weight: Box) -> Path:
+        """From X to a weight."""
+        return across((self.x.right + 0.08, self.x.y), (weight.left, weight.y), bend=self.trunk)
+
+    @property
+    def k_to_k_t(self) -> Path:
+        """From the keys to the keys turned over."""
+        k, k_t = self.k, self.k_t
+        return ((k.right + AWAY, k.y), (k_t.x, k.y), (k_t.x, k_t.bottom - AWAY))
+
+    @property
+    def q_to_k_t(self) -> Path:
+        """From the queries to the keys turned over, which they are multiplied with."""
+        return ((self.q.right + AWAY, self.q.y), (self.k_t.left - AWAY, self.q.y))
+
+    @property
+    def k_t_to_scores(self) -> Path:
+        """And on to the scores."""
+        return ((self.k_t.right + AWAY, self.q.y), (self.scores.left - AWAY, self.q.y))
+
+    @property
+    def to_pattern(self) -> Path:
+        """From the scores to the words left of the pattern."""
+        end = self.pattern.left - WORD_GAP - self.pattern_word - AWAY
+        bend = (self.scores.right + end) / 2
+        return across((self.scores.right + AWAY, self.scores.y), (end, self.pattern.y), bend=bend)
+
+    def softmax_spots(self, widths: Sequence[float]) -> tuple[Spot, ...]:
+        """Centers of lines of words beside the way from the scores to the pattern."""
+        (start, _), *_, (end, _) = self.to_pattern
+        bend = (start - AWAY + end) / 2
+        top = min(self.pattern.y + 0.14, self.scores.bottom - 0.2)
+        return tuple((bend - 0.14 - w / 2, top - SOFTMAX_LINE * i) for i, w in enumerate(widths))
+
+    @property
+    def v_to_z(self) -> Path:
+        """From the values to what is mixed of them."""
+        return ((self.v.right + AWAY, self.v.y), (self.z.left - AWAY, self.v.y))
+
+    @property
+    def pattern_to_z(self) -> Path:
+        """From the pattern down to the joint, in front of z's name."""
+        (x, y), turn = self.joint, self.z.top + HEADER + TURN_ROOM
+        start = (self.pattern.x, self.pattern.bottom - AWAY)
+        return (start, (self.pattern.x, turn), (x, turn), (x, y))
+
+
+@dataclass(frozen=True)
+class ColumnSlots(HeadSlots):
+    """The same in a frame that is not wide.
+
+    X stands on the left or above. Queries, keys and values stand in a column, and beside it
+    scores, pattern and z in another, one above the other.
+    """
+
+    FAR_WORD: ClassVar[float] = 0.6
+
+    @property
+    def x_above(self) -> bool:
+        """Whether X stands above the head."""
+        return self.x.bottom > self.border.top
+
+    @property
+    def joint(self) -> Spot:
+        return (min(self.z.left - 0.36, (self.v.right + self.z.left) / 2), self.v.y)
+
+    @property
+    def spare(self) -> Spot:
+        return (self.k.x, (self.k.bottom + self.v.top + HEADER) / 2)
+
+    def note_spots(self, above: int, below: int, *, line: float) -> tuple[Spot, ...]:
+        """Centers of lines of words in two groups between keys and values."""
+        x, y = self.spare
+        apart = 0.3 * line if above and below else 0.0
+        top = y + (line * (above + below - 1) + apart) / 2
+        steps = [line * i + (apart if i >= above else 0.0) for i in range(above + below)]
+        return tuple((x, top - step) for step in steps)
+
+    @property
+    def trunk(self) -> float:
+        if self.x_above:
+            return self.border.left - BORDER
+        return (self.x.right + self.border.left) / 2
+
+    @property
+    def x_align(self) -> str:
+        return "left" if self.x_above else "right"
+
+    def title_spot(self, width: float, line: float) -> Spot:
+        x = min(self.pattern.x, self.border.right - BORDER - width / 2)
+        return (x, self.title_top - TITLE_ROOM / 2)
+
+    @property
+    def title_top(self) -> float:
+        """Where the pattern's title and the words above its columns begin."""
+        return self.pattern.top + WORD_GAP + self.pattern_word + TITLE_ROOM
+
+    def to_weight(self, weight: Box) -> Path:
+        if not self.x_above:
+            return super().to_weight(weight)
+        x, trunk, bus = self.x, self.trunk, self.x.bottom - BUS
+        start = (x.x, x.bottom - AWAY)
+        return (start, (x.x, bus), (trunk, bus), (trunk, weight.y), (weight.left, weight.y))
+
+    @property
+    def beside(self) -> bool:
+        """Whether the scores stand left of the pattern's middle, not above it."""
+        return self.scores.x < self.pattern.x - 1e-6
+
+    @property
+    def to_pattern(self) -> Path:
+        """From the scores down to the pattern's title."""
+        scores, x = self.scores, self.pattern.x
+        end = (x, self.title_top)
+        if self.beside:
+            return ((scores.right + AWAY, scores.y), (x, scores.y), end)
+        return ((x, scores.bottom - AWAY), end)
+
+    def softmax_spots(self, widths: Sequence[float]) -> tuple[Spot, ...]:
+        line = SOFTMAX_LINE
+        path = self.to_pattern
+        if self.beside:
+            x, top = path[0][0], path[0][1] + 0.2 + line * (len(widths) - 1)
+            return tuple((x + 0.06 + w / 2, top - line * i) for i, w in enumerate(widths))
+        (x, start), (_, end) = path
+        top = (start + end + line * (len(widths) - 1)) / 2
+        return tuple((x - 0.16 - w / 2, top - line * i) for i, w in enumerate(widths))
+
+
+def across(start: Spot, end: Spot, *, bend: float) -> Path:
+    """Corners of a line from ``start`` across to x = ``bend``, up or down, and on to ``end``."""
+    if abs(start[1] - end[1]) < 1e-6:
+        return (start, end)
+    return (start, (bend, start[1]), (bend, end[1]), end)
 
 
 def row_spots(x: float, box: Box, count: int) -> tuple[tuple[float, float], ...]:
@@ -239,11 +425,6 @@ def column_spots(y: float, box: Box, count: int) -> tuple[tuple[float, float], .
     """(x, y) of ``count`` equal columns of a box, from the left."""
     pitch = box.width / count
     return tuple((box.left + pitch * (i + 0.5), y) for i in range(count))
-
-
-def pattern_cell(count: int) -> float:
-    """Side of a cell of the pattern."""
-    return min(PATTERN_CELL_MOST, PATTERN_MOST / count)
 
 
 def head_slots(
@@ -266,6 +447,13 @@ def head_slots(
     pattern_word
         Length of the longest word at the pattern, which may be set smaller.
     """
+    lay = _in_a_row if frame.width > WIDE * frame.height else _in_columns
+    return lay(frame, count, d_model, d_head, word_width, pattern_word)
+
+
+def _in_a_row(
+    frame: Frame, count: int, d_model: int, d_head: int, word_width: float, pattern_word: float
+) -> HeadSlots:
     stage = frame.stage
     inner = Box.of(stage.left, stage.right - BORDER, stage.bottom + BORDER, stage.top - 0.02)
 
@@ -286,10 +474,12 @@ def head_slots(
         x_left, x_left + x_width, line(1) - x_row * count / 2, line(1) + x_row * count / 2
     ).moved(dy=min(0.0, inner.top - HEADER - line(1) - x_row * count / 2))
 
-    pattern_side = pattern_cell(count) * count
     scores_side = min(SCORES_MOST, SCORES_CELL_MOST * count)
     k_t_width = min(0.55, 0.16 * count)
+    # The pattern ends above the line that leaves it, which runs above z's name.
     pattern_top = inner.top - HEADER - pattern_word - WORD_GAP
+    floor = line(2) + row * count / 2 + HEADER + TURN_ROOM + 2 * AWAY
+    pattern_side = min(PATTERN_MOST, PATTERN_CELL_MOST * count, pattern_top - floor)
     pattern = Box.of(
         inner.right - pattern_side, inner.right, pattern_top - pattern_side, pattern_top
     )
@@ -340,6 +530,107 @@ def head_slots(
         pattern_word=pattern_word,
         border=Box.of(w_q.left - BORDER, stage.right, stage.bottom, stage.top + 0.06),
         frame=frame,
+    )
+
+
+def _in_columns(
+    frame: Frame, count: int, d_model: int, d_head: int, word_width: float, pattern_word: float
+) -> ColumnSlots:
+    stage = frame.stage
+    inner = Box.of(stage.left, stage.right - BORDER, stage.bottom + BORDER, stage.top - 0.1)
+    above = frame.height > frame.width
+    top = inner.top
+    weight_room = BORDER + WEIGHT_BOX[0] + COLUMN_ARROW
+    if above:
+        left = inner.left + COLUMN_TRUNK + weight_room
+        most = max(X_MOST, X_WORD_ROW * count)
+        x_row = min(ROW_X_MOST, most / count)
+        x = Box.of(left, inner.right, top - HEADER - x_row * count, top - HEADER)
+        columns = int(x.width / X_ABOVE_CELL)
+        x_columns = (columns - columns // 3, columns // 3)
+        top = x.bottom - 2 * BUS - 0.08
+    else:
+        x_columns = X_NARROW if frame.width < NARROW else X_COLUMNS
+        columns = min(d_model, sum(x_columns))
+        width = columns * X_CELL + (0.34 if columns < d_model else 0.0)
+        x_right = inner.left + word_width + WORD_GAP + width
+        left = x_right + 2 * COLUMN_TRUNK + weight_room
+
+    # The left column: a header above each of three panels, and room for words above the last.
+    free = top - inner.bottom - 3 * HEADER
+    height = min(COLUMN_ROW_MOST * count, (free - ROW_GAP - NOTES_ROOM) / 3)
+    left_over = free - 3 * height
+    gap = max(ROW_GAP, min(left_over / 3, left_over - NOTES_ROOM))
+
+    sheet_width = min(COLUMN_SHEET, (inner.right - left - MIX_LEAST) / 2)
+
+    def sheet(x: float, bottom: float) -> Box:
+        return Box.of(x, x + sheet_width, bottom, bottom + height)
+
+    q = sheet(left, top - HEADER - height)
+    k = sheet(left, q.bottom - gap - HEADER - height)
+    v = sheet(left, inner.bottom)
+    z = sheet(inner.right - sheet_width, inner.bottom)
+
+    # The right column, from both ends: turned keys and scores on the line of the queries, z on
+    # that of the values. The pattern takes what is left between them.
+    k_t_width = min(0.5, 0.16 * count)
+    k_t_left = q.right + COLUMN_GAP + AWAY
+    k_t = Box(k_t_left + k_t_width / 2, q.y, k_t_width, 2 * (top - HEADER - q.y))
+    scores_side = min(SCORES_MOST, SCORES_CELL_MOST * count, k_t.height)
+    scores_left = k_t.right + COLUMN_GAP + AWAY
+    words = pattern_word + WORD_GAP
+    side = min(PATTERN_MOST, PATTERN_CELL_MOST * count, inner.right - q.right - COLUMN_GAP - words)
+    floor = z.top + HEADER + 2 * TURN_ROOM + 0.06
+
+    def axis(side: float) -> float:
+        return min(inner.right - side / 2, max(z.x, q.right + COLUMN_GAP + words + side / 2))
+
+    beside = scores_left + scores_side + 2 * COLUMN_GAP < axis(side)
+    softmax_lines = 2 if beside or axis(side) - k_t.x > SOFTMAX_WORDS else 3
+    below = 0.08 if beside else SOFTMAX_ROOM + SOFTMAX_LINE * (softmax_lines - 1)
+    start = q.y - scores_side / 2 - below
+    ceiling = start - TITLE_ROOM - words
+    if axis(side) - side / 2 - words < k_t.x + 0.15:
+        ceiling = min(ceiling, k.y - 0.14)
+    side = min(side, ceiling - floor)
+    middle = axis(side)
+    pattern_top = min(ceiling, (ceiling + floor + side) / 2)
+    pattern = Box(middle, pattern_top - side / 2, side, side)
+    scores_x = scores_left + scores_side / 2
+    if not beside:
+        scores_x = max(scores_x, middle)
+    scores = Box(scores_x, q.y, scores_side, scores_side)
+
+    def weight(panel: Box) -> Box:
+        return Box(left - COLUMN_ARROW - WEIGHT_BOX[0] / 2, panel.y, *WEIGHT_BOX)
+
+    w_q, w_k, w_v = weight(q), weight(k), weight(v)
+    if not above:
+        x_row = min(ROW_X_MOST, (inner.height - HEADER) / count)
+        level = min((q.y + v.y) / 2, inner.top - HEADER - x_row * count / 2)
+        x = Box(x_right - width / 2, level, width, x_row * count)
+    return ColumnSlots(
+        x=x,
+        q=q,
+        k=k,
+        v=v,
+        k_t=k_t,
+        scores=scores,
+        pattern=pattern,
+        z=z,
+        w_q=w_q,
+        w_k=w_k,
+        w_v=w_v,
+        x_words=row_spots(x.left - WORD_GAP, x, count),
+        pattern_rows=row_spots(pattern.left - WORD_GAP, pattern, count),
+        pattern_columns=column_spots(pattern.top + WORD_GAP, pattern, count),
+        word_width=min(word_width, x.left - WORD_GAP - inner.left),
+        pattern_word=pattern_word,
+        border=Box.of(w_q.left - BORDER, stage.right, stage.bottom, top + 0.08),
+        frame=frame,
+        x_columns=x_columns,
+        softmax_lines=softmax_lines,
     )
 
 

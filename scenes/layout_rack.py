@@ -200,8 +200,7 @@ class RackSlots:
     @property
     def title(self) -> tuple[float, float]:
         """Where a few words fit on a card: between its keys and what is made of them."""
-        head = self.head
-        return ((head.v.right + head.joint[0]) / 2, (head.k.y + head.v.y) / 2)
+        return self.head.spare
 
     @property
     def sentence(self) -> tuple[float, float]:

@@ -382,7 +382,8 @@ class Attention(Stage):
             self.look_at(pattern, labels, least=0.0),
             run_time=tempo.large,
         )
-        self.pointer = Highlight(pattern.cell(*self.match), zoom=self.camera.shot.height / 8)
+        zoom = self.camera.shot.height / self.frame.height
+        self.pointer = Highlight(pattern.cell(*self.match), zoom=zoom)
         self.play(Appear(self.pointer), run_time=tempo.small)
         self.hold(words=7)
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scenes.engine.quality import ASPECTS, frame_size, quality_of
 from scenes.layout import (
     Box,
     Frame,
@@ -21,19 +22,25 @@ from scenes.layout import (
 )
 
 FRAME = Frame(8 * 16 / 9)
+FRAMES = {
+    name: Frame(*frame_size(quality.width, quality.height))
+    for name in ASPECTS
+    for quality in [quality_of("4k", name)]
+}
 PANELS = ("x", "q", "k", "v", "k_t", "scores", "pattern", "z", "w_q", "w_k", "w_v")
 
 
 @st.composite
 def heads(draw: st.DrawFn) -> tuple[int, HeadSlots]:
-    count = draw(st.integers(2, 24))
+    count, frame = draw(st.integers(2, 24)), draw(st.sampled_from(list(FRAMES.values())))
+    longest = 0.13 * frame.width
     return count, head_slots(
-        FRAME,
+        frame,
         count=count,
         d_model=draw(st.sampled_from([8, 64, 576, 7168])),
         d_head=draw(st.sampled_from([4, 64, 128, 256])),
-        word_width=draw(st.floats(0.1, 1.45)),
-        pattern_word=draw(st.floats(0.1, 1.45)),
+        word_width=draw(st.floats(0.1, min(1.45, longest))),
+        pattern_word=draw(st.floats(0.1, min(1.45, longest))),
     )
 
 
@@ -42,7 +49,7 @@ def test_panels_of_a_head_are_inside_and_apart(head: tuple[int, HeadSlots]) -> N
     _, slots = head
     boxes = {name: getattr(slots, name) for name in PANELS}
     for name, box in boxes.items():
-        assert FRAME.stage.holds(box), name
+        assert slots.frame.stage.holds(box), name
         assert box.width > 0, name
         assert box.height > 0, name
     for (first, a), (second, b) in combinations(boxes.items(), 2):
@@ -63,8 +70,8 @@ def test_the_border_holds_the_head_and_not_its_input(head: tuple[int, HeadSlots]
     _, slots = head
     for name in PANELS[1:]:
         assert slots.border.holds(getattr(slots, name)), name
-    assert slots.x.right < slots.border.left
-    assert slots.x.right < slots.trunk < slots.border.left
+    assert slots.border.overlap(slots.x) == (0.0, 0.0)
+    assert slots.frame.stage.left <= slots.trunk < slots.border.left
 
 
 @given(heads())
@@ -76,6 +83,22 @@ def test_words_stand_beside_their_rows(head: tuple[int, HeadSlots]) -> None:
         assert slots.pattern.bottom < y < slots.pattern.top
     heights = [y for _, y in slots.x_words]
     assert heights == sorted(heights, reverse=True)
+
+
+@given(heads())
+def test_lines_run_upright_or_across_and_meet_no_panel(head: tuple[int, HeadSlots]) -> None:
+    _, slots = head
+    boxes = [getattr(slots, name) for name in PANELS]
+    ways = [slots.to_weight(w) for w in (slots.w_q, slots.w_k, slots.w_v)]
+    ways += [slots.k_to_k_t, slots.q_to_k_t, slots.k_t_to_scores, slots.to_pattern]
+    ways += [slots.v_to_z, slots.pattern_to_z]
+    for way in ways:
+        for (x1, y1), (x2, y2) in pairwise(way):
+            assert min(abs(x1 - x2), abs(y1 - y2)) < 1e-6
+            line = Box.between((x1, y1), (x2, y2)).grown(0.01)
+            for box in boxes:
+                assert line.overlap(box.grown(-0.02)) == (0.0, 0.0), (way, box)
+            assert slots.frame.safe.holds(line)
 
 
 @given(st.integers(2, 24), st.floats(0.1, 1.45))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from manim import Dot, Group, RoundedRectangle, VGroup
 
 from scenes import theme
-from scenes.layout import FRAME_HEIGHT, HEADER, Box, Frame, HeadSlots, head_slots, pattern_cell
+from scenes.layout import FRAME_HEIGHT, Box, Frame, HeadSlots, head_slots
 from scenes.mobjects.flow import WeightBox, Wire
 from scenes.mobjects.heatmap import Heatmap, Source
 from scenes.mobjects.marks import Words
@@ -16,6 +16,10 @@ from scenes.view import HeadView
 __all__ = ["HeadPicture", "head_cells"]
 
 WORD_MOST = 1.45  # scene units; longer words are set smaller and then shortened
+SOFTMAX_NAMES = {2: ("scale, mask,", "softmax"), 3: ("scale,", "mask,", "softmax")}
+FILL = 0.94  # of a row's height, for the word beside it
+ROUNDS = 12  # of halving, to find a size
+WORD_SHARE = 0.13  # and no longer than this part of the frame's width
 
 
 class HeadPicture(Group):
@@ -38,18 +42,23 @@ class HeadPicture(Group):
         layer, meta = view.layer, view.layer.trace.meta
         words = layer.words
         self.view = view
-        self.slots = slots = _slots(view, frame)
+        slots, size = _slots(view, frame)
+        self.slots = slots
 
+        first, last = slots.x_columns
         self.x = Truncated(
             layer.rows("x"),
             layer.norm("x"),
             slots.x,
-            first=8,
-            last=4,
+            first=first,
+            last=last,
             symbol="X",
             source=layer.source("x", (0, meta.d_model)),
         )
-        self.x_words = Words(words, slots.x_words, width=slots.word_width)
+        self.x.header.stand_on(slots.x, align=slots.x_align)
+        self.x_words = Words(
+            words, slots.x_words, width=slots.word_width, size=_word_size(slots.x, layer.count)
+        )
 
         # Queries and keys carry the values that enter the scores; a scene that shows the
         # rotation sets the ones before it first.
@@ -111,8 +120,8 @@ class HeadPicture(Group):
             source=Source(layer.trace.key("pattern", layer.layer), index=(head, span, span)),
         )
         self.pattern_title = Header("pattern", "A", view.pattern.shape, colour=looks.pattern)
-        self.pattern_title.stand_on(slots.pattern, align="right").set_line(self.k_t.header.line)
-        size = _pattern_word_size(layer.count)
+        x, y = slots.title_spot(self.pattern_title.width, self.k_t.header.line)
+        self.pattern_title.set_line(y).set_x(x)
         self.pattern_rows = Words(words, slots.pattern_rows, width=slots.pattern_word, size=size)
         self.pattern_columns = Words(
             words, slots.pattern_columns, width=slots.pattern_word, size=size, upright=True
@@ -168,44 +177,27 @@ class HeadPicture(Group):
         if layer.trace.rotates:
             self.rotations.add(*(weight.lines[-1] for weight in boxes[:2]))
 
-        def through(weight: WeightBox) -> VGroup:
-            box = weight.frame
-            left, right, y = box.get_left()[0], box.get_right()[0], box.get_y()
-            arriving = Wire.elbow((s.x.right + 0.08, s.x.y), (left, y), bend=s.trunk, arrow=False)
-            return VGroup(arriving, Wire([(right, y), (s.q.left - 0.06, y)]))
+        def through(box: Box) -> VGroup:
+            arriving = Wire(s.to_weight(box), arrow=False)
+            return VGroup(arriving, Wire([(box.right, box.y), (s.q.left - 0.06, box.y)]))
 
-        self.to_q, self.to_k, self.to_v = (through(w) for w in (self.w_q, self.w_k, self.w_v))
-        self.k_to_k_t = Wire(
-            [(s.k.right + 0.06, s.k.y), (s.k_t.x, s.k.y), (s.k_t.x, s.k_t.bottom - 0.06)]
-        )
-        self.q_to_k_t = Wire([(s.q.right + 0.06, s.q.y), (s.k_t.left - 0.06, s.q.y)], arrow=False)
-        self.k_t_to_scores = Wire([(s.k_t.right + 0.06, s.q.y), (s.scores.left - 0.06, s.q.y)])
-        words_left = s.pattern.left - 0.12 - s.pattern_word - 0.06
-        bend = (s.scores.right + words_left) / 2
-        self.softmax = Wire.elbow(
-            (s.scores.right + 0.06, s.scores.y), (words_left, s.pattern.y), bend=bend
-        )
-        lines = ("scale, mask,", "softmax")
+        self.to_q, self.to_k, self.to_v = (through(w) for w in (s.w_q, s.w_k, s.w_v))
+        self.k_to_k_t = Wire(s.k_to_k_t)
+        self.q_to_k_t = Wire(s.q_to_k_t, arrow=False)
+        self.k_t_to_scores = Wire(s.k_t_to_scores)
+        self.softmax = Wire(s.to_pattern)
         self.softmax_name = VGroup(
-            *(Label(line, size=looks.note_size, colour=looks.muted) for line in lines)
+            *(
+                Label(line, size=looks.note_size, colour=looks.muted)
+                for line in SOFTMAX_NAMES[s.softmax_lines]
+            )
         )
-        for index, line in enumerate(self.softmax_name):
-            y = min(s.pattern.y + 0.14, s.scores.bottom - 0.2) - 0.24 * index
-            line.move_to([bend - 0.14 - line.width / 2, y, 0])
-        self.v_to_z = Wire([(s.v.right + 0.06, s.v.y), (s.z.left - 0.06, s.v.y)])
-        # The pattern comes down in front of z's name and meets the values just before z.
-        joint = s.joint[0]
-        turn = s.z.top + HEADER + 0.1
-        self.pattern_to_z = Wire(
-            [
-                (s.pattern.x, s.pattern.bottom - 0.06),
-                (s.pattern.x, turn),
-                (joint, turn),
-                (joint, s.v.y),
-            ],
-            arrow=False,
-        )
-        self.product_dot = Dot([joint, s.v.y, 0], radius=0.055, color=looks.flow)
+        spots = s.softmax_spots([line.width for line in self.softmax_name])
+        for line, (x, y) in zip(self.softmax_name, spots, strict=True):
+            line.move_to([x, y, 0])
+        self.v_to_z = Wire(s.v_to_z)
+        self.pattern_to_z = Wire(s.pattern_to_z, arrow=False)
+        self.product_dot = Dot([*s.joint, 0], radius=0.055, color=looks.flow)
 
     @property
     def query_side(self) -> Group:
@@ -253,23 +245,41 @@ def head_cells(view: HeadView, name: str, box: Box) -> Heatmap:
     return cells.place(box)
 
 
-def _pattern_word_size(count: int) -> float:
-    """Text size of the words at a pattern: its cells' pitch allows no more for many tokens."""
-    return min(theme.current().note_size, 0.94 * pattern_cell(count) / FRAME_HEIGHT)
+def _word_size(box: Box, count: int) -> float:
+    """Text size of the words beside ``count`` rows: for many rows, all that they allow."""
+    return min(theme.current().shape_size, FILL * box.height / count / FRAME_HEIGHT)
 
 
-def _slots(view: HeadView, frame: Frame) -> HeadSlots:
-    meta = view.layer.trace.meta
+def _slots(view: HeadView, frame: Frame) -> tuple[HeadSlots, float]:
+    """The slots of a head, and the size of the words at its pattern."""
+    looks, meta, count = theme.current(), view.layer.trace.meta, view.layer.count
+    most = min(WORD_MOST, WORD_SHARE * frame.width)
+    longest = max(Label(printable(word), size=1.0).width for word in view.layer.words)
 
-    def longest(size: float) -> float:
-        labels = [Label(printable(word), size=size).width for word in view.layer.words]
-        return min(WORD_MOST, max(labels))
+    def with_words(size: float) -> HeadSlots:
+        return head_slots(
+            frame,
+            count=count,
+            d_model=meta.d_model,
+            d_head=max(meta.d_qk, meta.d_v),
+            word_width=min(most, looks.shape_size * longest),
+            pattern_word=min(most, size * longest),
+        )
 
-    return head_slots(
-        frame,
-        count=view.layer.count,
-        d_model=meta.d_model,
-        d_head=max(meta.d_qk, meta.d_v),
-        word_width=longest(theme.current().shape_size),
-        pattern_word=longest(_pattern_word_size(view.layer.count)),
-    )
+    def fits(size: float, fill: float) -> bool:
+        return size * FRAME_HEIGHT <= fill * with_words(size).pattern.height / count
+
+    def largest(low: float, high: float, fill: float) -> float:
+        """The largest size that fits; what longer words take, the pattern's rows lack."""
+        if fits(high, fill):
+            return high
+        for _ in range(ROUNDS):
+            middle = (low + high) / 2
+            low, high = (middle, high) if fits(middle, fill) else (low, middle)
+        return low
+
+    if fits(looks.least_size, FILL):
+        size = largest(looks.least_size, looks.note_size, FILL)
+    else:
+        size = largest(0.0, looks.least_size, with_words(0.0).FAR_WORD)
+    return with_words(size), size
