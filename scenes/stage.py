@@ -22,7 +22,9 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
@@ -57,6 +59,8 @@ class StageSettings:
         A colour, "#RRGGBB", instead of the theme's.
     transparent
         Whether the background is left out.
+    compare
+        File of a second trace, for scenes that compare two.
     """
 
     layer: int | None = None
@@ -66,6 +70,7 @@ class StageSettings:
     palette: str = "film"
     background: str | None = None
     transparent: bool = False
+    compare: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -155,6 +160,23 @@ class Stage(Scene):
             trace, self.settings.layer, show_first_token=self.settings.show_first_token
         )
         self.head = self.layer.head(self.settings.head)
+
+    @cached_property
+    def compared(self) -> LayerView:
+        """The same layer of the second trace.
+
+        Raises
+        ------
+        StageError
+            When no second trace was named, or it cannot be shown.
+        """
+        if self.settings.compare is None:
+            raise StageError("this scene compares two traces; name the second: --compare FILE")
+        other = Trace.load(self.settings.compare)
+        layer = LayerView.of_prompt(
+            other, self.layer.layer, show_first_token=self.settings.show_first_token
+        )
+        return replace(layer, compared=True)
 
     # Beats
 

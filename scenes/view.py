@@ -44,12 +44,15 @@ class LayerView:
         First position drawn: 1 when a beginning-of-sequence token is hidden, else 0.
     stop
         One past the last position drawn.
+    compared
+        Whether the trace is not the film's own but one that it is compared with.
     """
 
     trace: Trace
     layer: int
     first: int
     stop: int
+    compared: bool = False
 
     @classmethod
     def of_prompt(cls, trace: Trace, layer: int | None, *, show_first_token: bool) -> LayerView:
@@ -101,15 +104,18 @@ class LayerView:
 
     def source(self, name: str, *index: int | tuple[int, int], transposed: bool = False) -> Source:
         """Where ``rows(name)`` comes from, with the index of its further axes."""
-        return Source(
-            tensor=self.trace.key(name, self.layer),
-            index=((self.first, self.stop), *index),
-            transposed=transposed,
-        )
+        return replace(self._source(name, ((self.first, self.stop), *index)), transposed=transposed)
 
     def hidden_source(self, name: str, *index: int | tuple[int, int]) -> Source:
         """Where the rows that are not drawn come from, with the index of further axes."""
-        return Source(tensor=self.trace.key(name, self.layer), index=((0, self.first), *index))
+        return self._source(name, ((0, self.first), *index))
+
+    def _source(self, name: str, index: tuple[int | tuple[int, int], ...]) -> Source:
+        key = self.trace.key(name, self.layer)
+        if self.compared:
+            # Its axes have no names here: words of a position would be the other trace's.
+            return Source(None, f"{key} of the compared trace", index)
+        return Source(key, index=index)
 
     def computed(self, said: str, columns: str, width: int = 0) -> Source:
         """Where what was computed for the drawn rows comes from.

@@ -235,3 +235,12 @@ def test_environment_names_the_folder(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user"))
     monkeypatch.setattr("sys.platform", "linux")
     assert default_folder() == tmp_path / "user" / "attention-film"
+
+
+def test_the_second_trace_counts(project: Project) -> None:
+    compared = project.write("second.safetensors", "value = 1")
+    options = RenderOptions(settings=StageSettings(compare=compared))
+    before = project.keys(options)
+    assert project.keys(options) == before
+    compared.write_text("value = 2")
+    assert not set(project.keys(options)) & set(before)

@@ -15,7 +15,7 @@ from traces import make_trace
 
 from scenes import SCENES
 from scenes.animations import Appear
-from scenes.stage import BeatRecord, Stage, StageSettings, beat, beat_when
+from scenes.stage import BeatRecord, Stage, StageError, StageSettings, beat, beat_when
 
 ROOT = Path(__file__).parents[1]
 
@@ -133,3 +133,21 @@ def test_scenes_load_without_torch_and_from_any_folder(tmp_path: Path) -> None:
     )
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, check=True)
+
+
+def test_a_second_trace_is_shown_beside_the_first(tmp_path: Path) -> None:
+    file = tmp_path / "second.safetensors"
+    make_trace(n_tokens=3, seed=1).save(file)
+    stage = Story(make_trace(n_tokens=5), StageSettings(compare=file))
+    assert (stage.layer.count, stage.compared.count) == (5, 3)
+    assert stage.compared.layer == stage.layer.layer
+    # Its numbers are not found in the film's own trace, so no key of that one may be named.
+    source = stage.compared.source("q", 0)
+    assert source.tensor is None
+    assert source.expression.endswith("of the compared trace")
+    assert stage.layer.source("q", 0).tensor is not None
+
+
+def test_a_scene_that_compares_asks_for_the_second_trace() -> None:
+    with pytest.raises(StageError, match="--compare FILE"):
+        _ = Story(make_trace()).compared

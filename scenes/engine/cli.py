@@ -16,6 +16,7 @@ from cloup.constraints import If, mutually_exclusive, require_all
 from scenes import SCENES, SceneEntry
 from scenes.engine.cache import Cache, default_folder, default_limit
 from scenes.engine.formats import DEFAULT_FORMAT, FORMATS, TRANSPARENT_FORMATS
+from scenes.engine.new import new
 from scenes.engine.options import (
     ASPECT,
     BACKGROUND,
@@ -33,7 +34,7 @@ from scenes.engine.quality import DEFAULT_QUALITY, DRAFT, QUALITIES, quality_of
 
 __all__ = ["COMMANDS", "RESERVED", "main"]
 
-RESERVED = ("deck", "script", "new", "gallery", "doctor")
+RESERVED = ("deck", "script", "gallery", "doctor")
 """Names of commands to come; no scene may be called so."""
 
 FILM = "film"
@@ -233,7 +234,7 @@ def cache(folder: Path | None, clear: bool) -> None:
     click.echo(f"{kept.folder}: {len(sizes)} files, {used:.2f} of at most {limit:.2f} GB")
 
 
-COMMANDS: dict[str, click.Command] = {"cache": cache, "poster": poster}
+COMMANDS: dict[str, click.Command] = {"cache": cache, "new": new, "poster": poster}
 """What the first word of a call may be instead of a scene."""
 
 

@@ -77,6 +77,8 @@ class Order:
         In the order in which they are made.
     trace
         A trace file, or None for the default.
+    compare
+        A second trace, for scenes that compare two.
     layer, head, show_first_token
         What to show; see :class:`scenes.stage.StageSettings`.
     quality
@@ -122,6 +124,7 @@ class Order:
     background: str | None = None
     theme: str = THEMES[0]
     palette: str = PALETTES[0]
+    compare: Path | None = None
 
     @property
     def options(self) -> RenderOptions:
@@ -134,6 +137,7 @@ class Order:
             palette=self.palette,
             background=self.background,
             transparent=self.transparent,
+            compare=self.compare and self.compare.resolve(),
         )
         return RenderOptions(self.quality, settings)
 

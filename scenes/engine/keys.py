@@ -63,7 +63,9 @@ class Keyring:
         common = sha256(repr(options).encode())
         for part in _surroundings():
             common.update(part)
-        for path in (trace_file, *font_files()):
+        compared = options.settings.compare
+        traces = (trace_file, compared) if compared else (trace_file,)
+        for path in (*traces, *font_files()):
             common.update(sha256(path.read_bytes()).digest())
         self._common = common
 

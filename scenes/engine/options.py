@@ -83,6 +83,12 @@ WHAT_TO_SHOW = cloup.option_group(
         "that comes with the project by default.",
     ),
     cloup.option(
+        "--compare",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="A second trace, for scenes that compare two.",
+    ),
+    cloup.option(
         "--layer", type=click.IntRange(min=0), metavar="N", help="Another layer than the featured."
     ),
     cloup.option(

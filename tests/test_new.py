@@ -1,0 +1,92 @@
+"""A scene that the command line writes: does it render, pass its test and stand in the list?"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from scenes.engine.new import with_entry, write_scene
+
+PROJECT = Path(__file__).parents[1]
+PARTS = ("scenes", "extract", "tests", "assets", "render.py", "pyproject.toml")
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the project to write into."""
+    copy = tmp_path_factory.mktemp("checkout")
+    for name in PARTS:
+        if (PROJECT / name).is_dir():
+            ignored = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(PROJECT / name, copy / name, ignore=ignored)
+        else:
+            shutil.copy(PROJECT / name, copy)
+    return copy
+
+
+def run(checkout: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, *arguments]
+    return subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def written(checkout: Path) -> Path:
+    done = run(checkout, "render.py", "new", "scene_one_head", "--title", "One head alone")
+    assert (done.returncode, done.stdout.split()) == (
+        0,
+        ["scenes/scene_one_head.py", "tests/test_scene_one_head.py", "scenes/__init__.py"],
+    )
+    return checkout
+
+
+def test_it_stands_in_the_list(written: Path) -> None:
+    done = run(written, "render.py", "--list", "scene_one_head")
+    assert "scene_one_head  One head alone" in done.stdout
+    assert "the_pattern, the_last_word, how_much" in done.stdout
+
+
+def test_it_renders_at_once(written: Path) -> None:
+    arguments = ("render.py", "scene_one_head", "--quality", "draft", "--no-cache", "--quiet")
+    done = run(written, *arguments)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (written / "videos" / "scene_one_head.mp4").stat().st_size > 10_000
+
+
+def test_its_own_test_passes_and_its_style_is_ours(written: Path) -> None:
+    done = run(written, "-m", "pytest", "-q", "tests/test_scene_one_head.py")
+    assert done.returncode == 0, done.stdout
+    made = ("scenes/__init__.py", "scenes/scene_one_head.py", "tests/test_scene_one_head.py")
+    for check in (("check",), ("format", "--check")):
+        done = run(written, "-m", "ruff", *check, *made)
+        assert done.returncode == 0, done.stdout
+
+
+def test_nothing_is_written_over(written: Path) -> None:
+    before = (written / "scenes" / "scene_one_head.py").read_bytes()
+    done = run(written, "render.py", "new", "scene_one_head")
+    assert (done.returncode, done.stderr) == (2, "Error: there is a scene_one_head already\n")
+    assert (written / "scenes" / "scene_one_head.py").read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["one_head", "scene_", "scene_Head", "scene_a-b", "scene_1"])
+def test_a_name_that_cannot_be_one_is_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(click.UsageError, match="cannot be a scene; write scene_"):
+        write_scene(tmp_path, name)
+
+
+def test_an_installed_package_is_left_alone(tmp_path: Path) -> None:
+    with pytest.raises(click.ClickException, match="written in a checkout"):
+        write_scene(tmp_path, "scene_one_head")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_entry_goes_to_the_end_of_the_list() -> None:
+    before = 'SCENES: tuple[int, ...] = (\n    a(),\n)\n"""Words."""\n'
+    after = with_entry(before, name="scene_b", title="B", cls="B")
+    assert after.startswith("SCENES: tuple[int, ...] = (\n    a(),\n    SceneEntry(\n")
+    assert after.endswith('    ),\n)\n"""Words."""\n')
