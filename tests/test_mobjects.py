@@ -9,7 +9,7 @@ import pytest
 from cmap import Colormap
 from hypothesis import given
 from hypothesis import strategies as st
-from manim import Group, Mobject
+from manim import Group, Mobject, Text, tempconfig
 from traces import make_trace
 
 from scenes import theme
@@ -20,6 +20,7 @@ from scenes.mobjects.marks import Bars, ColourBar, Dial, Highlight, Words, fit_w
 from scenes.mobjects.panel import Header, Panel, Truncated
 from scenes.mobjects.steps import RowMix, RowProduct
 from scenes.mobjects.text import (
+    RENDER_SIZE,
     Label,
     Line,
     Number,
@@ -417,3 +418,39 @@ def test_a_text_is_broken_into_few_even_lines_that_fit() -> None:
         Label(line).width for line in broken("one two three four", Label(text).width / 6)
     )
     assert short > 0.6 * long
+
+
+@pytest.mark.parametrize("words", ["queries AV", "é, ü: (ñ)", "69 % of −5.2"])
+@pytest.mark.parametrize("weight", ["normal", "semibold"])
+def test_letters_stand_where_manim_sets_them(words: str, weight: str) -> None:
+    with tempconfig({"pixel_width": 10**5}):
+        theirs = Text(
+            f"H{words}",
+            font=theme.DARK.font,
+            font_size=RENDER_SIZE,
+            weight=weight.upper(),
+            disable_ligatures=True,
+        )
+    cap, *letters = theirs.family_members_with_points()
+    scale = np.ptp(Label("H", weight=weight).ink[:, 1]) / cap.height
+    # Blanks are points without a size for Manim.
+    expected = np.concatenate([letter.points for letter in letters if letter.width])
+    found = Label(words, weight=weight).ink
+    for axis in (0, 1):
+        theirs_reach = np.ptp(expected[:, axis]) * scale
+        assert np.ptp(found[:, axis]) == pytest.approx(theirs_reach)
+    # What curves enclose, which no closing line changes.
+    assert area(found) == pytest.approx(area(expected) * scale**2)
+
+
+def area(curves: np.ndarray) -> float:
+    """Signed area inside cubic curves (n, 3), four points each, by their control points."""
+    x, y = curves[:, 0].reshape(-1, 4), curves[:, 1].reshape(-1, 4)
+    t = np.linspace(0, 1, 33)[:, None, None]
+    bases = [(1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t**2 * (1 - t), t**3]
+    across, up = (sum(b[..., 0] * part[:, i] for i, b in enumerate(bases)) for part in (x, y))
+    return float((across[:-1] * up[1:] - across[1:] * up[:-1]).sum() / 2)
+
+
+def test_words_that_no_font_has_letters_for_are_drawn_all_the_same() -> None:
+    assert len(Label("🙂 smile").ink) >= len(Label("smile").ink)

@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import os
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
+from xml.etree import ElementTree
 
 import font_source_sans_pro
 import manimgx_fonts
 import manimpango
 import numpy as np
 import numpy.typing as npt
-from manim import Text, VMobject, config
+from manim import VMobject
+from manim.mobject.text.text_mobject import TEXT2SVG_ADJUSTMENT_FACTOR
 from manim.mobject.text.typst_mobject import MathTypst
 
 from scenes import theme
@@ -47,6 +50,7 @@ WEIGHTS = ("Regular", "Semibold")
 Points = npt.NDArray[np.float64]
 RULE = 0.018  # thickness of a formula's ruled lines, at the size at which Typst sets it
 MINUS = "\N{MINUS SIGN}"
+SVG, XLINK = "{http://www.w3.org/2000/svg}", "{http://www.w3.org/1999/xlink}"
 UNBROKEN_SPACE = "\N{NO-BREAK SPACE}"  # holds words of a line together
 
 
@@ -86,38 +90,91 @@ def _register_fonts() -> None:
 
 
 @lru_cache(maxsize=1024)
-def _glyphs(text: str, weight: str, font: str) -> Text:
+def _glyphs(text: str, weight: str, font: str) -> tuple[Points, ...]:
+    """Outlines of the letters of a line as cubic curves, four points (n, 3) each; no blanks.
+
+    Pango sets the line and cairo writes its outlines to a picture of paths, which is read here:
+    Manim's ``Text`` reads it by way of a library for all of SVG and makes a mobject for every
+    letter, which takes most of the time that a scene needs to run undrawn.
+    """
     _register_fonts()
-    # Manim breaks a text that is wider than the picture has pixels, which at a low quality hits
-    # lines that are well short of the frame's width. Its tempconfig would set every other setting
-    # again, which takes longer than the text.
-    width = config.pixel_width
-    config.pixel_width = UNBROKEN
-
-    def shaped(*, disable_ligatures: bool) -> Text:
-        return Text(
-            text,
-            font=", ".join((font, *FALLBACKS)),
-            font_size=RENDER_SIZE,
-            weight=weight.upper(),
-            disable_ligatures=disable_ligatures,
-            warn_missing_font=False,
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "line.svg"
+        fonts = ", ".join((font, *FALLBACKS))
+        setting = manimpango.TextSetting(
+            0, len(text), fonts, "NORMAL", manimpango.Weight[weight.upper()].name, -1, "#FFFFFF"
         )
+        size = RENDER_SIZE / TEXT2SVG_ADJUSTMENT_FACTOR
+        manimpango.text2svg(
+            [setting], size, size, True, str(file), 0, 0, UNBROKEN, round(4 * size), text
+        )
+        return tuple(_outlines(file))
 
-    try:
-        return shaped(disable_ligatures=True)
-    except ValueError:
-        # Letters of some scripts, and emoji of several parts, always join.
-        return shaped(disable_ligatures=False)
-    finally:
-        config.pixel_width = width
+
+def _outlines(file: Path) -> Iterator[Points]:
+    """The letters in a picture that cairo wrote: each is a path that is used at a place."""
+    picture = ElementTree.parse(file).getroot()
+    paths = {
+        element.get("id"): "".join(path.get("d", "") for path in element.iter(f"{SVG}path"))
+        for element in picture.iter()
+        if element.get("id")
+    }
+    for use in picture.iter(f"{SVG}use"):
+        points = _curves(paths[use.get(f"{XLINK}href", "")[1:]])
+        if len(points):
+            at = [float(use.get("x", 0)), float(use.get("y", 0)), 0.0]
+            yield (points + at) * [1.0, -1.0, 1.0]
+
+
+@lru_cache(maxsize=1024)
+def _curves(path: str) -> Points:
+    """The cubic curves of a closed path of moves, lines and curves to absolute places."""
+    curves: list[list[complex]] = []
+    here = start = 0j
+    words = iter(path.split())
+
+    def place() -> complex:
+        return complex(float(next(words)), float(next(words)))
+
+    def line_to(end: complex) -> None:
+        if end != here:
+            curves.append([here, (2 * here + end) / 3, (here + 2 * end) / 3, end])
+
+    for command in words:
+        if command == "M":
+            line_to(start)
+            here = start = place()
+        elif command == "L":
+            end = place()
+            line_to(end)
+            here = end
+        elif command == "C":
+            curves.append([here, place(), place(), end := place()])
+            here = end
+        elif command == "Z":
+            line_to(start)
+            here = start
+        else:
+            raise ValueError(f"cairo wrote a path with {command!r}, which is not known here")
+    line_to(start)
+    flat = np.array(curves, dtype=complex).reshape(-1)
+    return np.stack([flat.real, flat.imag, np.zeros(len(flat))], axis=1)
+
+
+def _box(points: Points) -> tuple[float, float, float, float]:
+    """Left, right, bottom and top of where curves begin and end."""
+    ends = points.reshape(-1, 4, 3)[:, [0, 3], :2].reshape(-1, 2)
+    (left, bottom), (right, top) = ends.min(axis=0), ends.max(axis=0)
+    return float(left), float(right), float(bottom), float(top)
 
 
 @lru_cache(maxsize=8)
 def _line_box(font: str) -> tuple[float, float]:
     """Height of "Hg" and of "H" at the render size."""
-    sample = _glyphs("Hg", "normal", font)
-    return float(sample.height), float(sample[0].height)
+    both = _glyphs("Hg", "normal", font)
+    _, _, bottom, top = _box(np.concatenate(both))
+    _, _, baseline, cap = _box(both[0])
+    return top - bottom, cap - baseline
 
 
 class Line(VMobject):
@@ -196,11 +253,10 @@ class Label(Line):
         self.text = text
         # The "H" in front only marks the baseline; it is dropped.
         strut, *letters = _glyphs(f"H{text}", weight, self.font)
-        ink = [m.points for letter in letters for m in letter.family_members_with_points()]
-        points = np.concatenate(ink) if ink else np.zeros((0, 3))
+        points = np.concatenate(letters) if letters else np.zeros((0, 3))
         left = float(points[:, 0].min()) if len(points) else 0.0
         right = float(points[:, 0].max()) if len(points) else 0.0
-        self._set_letters(points, left, right, float(strut.get_bottom()[1]))
+        self._set_letters(points, left, right, baseline=_box(strut)[2])
 
 
 def broken(text: str, width: float, *, size: float | None = None) -> list[str]:
@@ -268,13 +324,15 @@ class Number(Line):
         if value < 0 and float(self.text) != 0:
             self.text = MINUS + self.text
         # All digits take the width of a zero with its side bearings.
-        wide = _glyphs("H0", "normal", self.font)[1].width * 1.12
+        left, right, *_ = _box(_glyphs("H0", "normal", self.font)[1])
+        wide = (right - left) * 1.12
         letters, x = [], 0.0
         for character in self.text:
             strut, letter = _glyphs(f"H{character}", "normal", self.font)
-            advance = wide if character.isdigit() or character == MINUS else letter.width * 1.9
-            middle = np.array([letter.get_x() - x - advance / 2, strut.get_bottom()[1], 0.0])
-            letters.append(letter.points - middle)
+            left, right, *_ = _box(letter)
+            advance = wide if character.isdigit() or character == MINUS else (right - left) * 1.9
+            middle = np.array([(left + right) / 2 - x - advance / 2, _box(strut)[2], 0.0])
+            letters.append(letter - middle)
             x += advance
         self._set_letters(np.concatenate(letters), 0.0, x, 0.0)
 
