@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 import platform
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
 from importlib.metadata import version
@@ -85,17 +86,18 @@ class Keyring:
         for module, path in sorted(reached(entry.module, DRAWING).items()):
             code = path.read_bytes()
             if module.rpartition(".")[2].startswith(SCENE):
-                own.append(ast.parse(code))
+                own.append(_pieces(code))
             else:
                 scene.update(f"{module} {_digest(code)}".encode())
         return {name: _key(scene, name, own, set(beats[i + 1 :])) for i, name in enumerate(beats)}
 
 
-def _key(scene: Any, beat: str, own: list[ast.Module], later: set[str]) -> str:
+def _key(scene: Any, beat: str, own: Sequence[_Pieces], later: set[str]) -> str:
     key = scene.copy()
     key.update(beat.encode())
-    for module in own:
-        key.update(_code_without(module, later).encode())
+    for pieces in own:
+        dropped = later - pieces.named
+        key.update("\n".join(code for name, code in pieces.code if name not in dropped).encode())
     return str(key.hexdigest())
 
 
@@ -159,20 +161,35 @@ def _digest(code: bytes) -> str:
     return sha256(ast.dump(ast.parse(code)).encode()).hexdigest()
 
 
-def _code_without(module: ast.Module, later: set[str]) -> str:
-    """Code of a module without the beats that are played later, comments and blanks."""
+@dataclass(frozen=True)
+class _Pieces:
+    """Code of a scene's module without comments and blanks.
+
+    Attributes
+    ----------
+    code
+        Its pieces, each with the name of the method that it is, or none.
+    named
+        All that is asked of any object in it, so every beat that another one calls.
+    """
+
+    code: tuple[tuple[str, str], ...]
+    named: frozenset[str]
+
+
+@lru_cache(maxsize=64)
+def _pieces(code: bytes) -> _Pieces:
+    module = ast.parse(code)
     named = {node.attr for node in ast.walk(module) if isinstance(node, ast.Attribute)}
-    dropped = later - named
-    code = []
+    pieces = []
     for node in module.body:
         if isinstance(node, ast.ClassDef):
-            body = [
-                ast.dump(member)
-                for member in node.body
-                if not (isinstance(member, ast.FunctionDef) and member.name in dropped)
-            ]
             bases = [ast.dump(base) for base in (*node.bases, *node.decorator_list)]
-            code += [node.name, *bases, *body]
+            pieces += [("", text) for text in (node.name, *bases)]
+            pieces += [
+                (member.name if isinstance(member, ast.FunctionDef) else "", ast.dump(member))
+                for member in node.body
+            ]
         else:
-            code.append(ast.dump(node))
-    return "\n".join(code)
+            pieces.append(("", ast.dump(node)))
+    return _Pieces(tuple(pieces), frozenset(named))
