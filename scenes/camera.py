@@ -143,11 +143,21 @@ def keep_upright(mobject: M, at: npt.ArrayLike) -> M:
     return mobject
 
 
+def _kept(mobject: Mobject, name: str, otherwise: Any) -> Any:
+    """What was noted on a mobject. ``getattr`` would ask manim first, which takes a while."""
+    return vars(mobject).get(name, otherwise)
+
+
+def _stays(mobject: Mobject) -> bool:
+    """Whether a mobject keeps its place or its size in the frame whatever the shot is."""
+    return bool(_kept(mobject, "pinned", False)) or _kept(mobject, "anchor", None) is not None
+
+
 def _seen(mobject: Mobject, points: Points, shot: Shot, frame_height: float) -> Points:
     """Points (n, 3) of a mobject where they lie in the frame."""
-    if getattr(mobject, "pinned", False):
+    if _kept(mobject, "pinned", False):
         return points
-    anchor = getattr(mobject, "anchor", None)
+    anchor = _kept(mobject, "anchor", None)
     if anchor is None:
         return shot.project(points, frame_height)
     return points + shot.project(anchor[None], frame_height) * [1.0, 1.0, 0.0]
@@ -175,19 +185,37 @@ class StageCamera(Camera):
         return _seen(mobject, points, self.shot, self.frame_height)
 
     def capture_mobjects(self, mobjects: Iterable[Mobject], **kwargs: Any) -> None:
-        for mobject in self.drawing_order(mobjects):
-            self.draw(mobject)
+        parts = self.drawing_order(mobjects)
+        corners = iter(self._corners([part for part in parts if isinstance(part, Heatmap)]))
+        for part in parts:
+            if isinstance(part, Heatmap):
+                self._paste(part, next(corners))
+            else:
+                self.draw(part)
 
     def draw(self, part: Heatmap | VMobject) -> None:
         """Draw one part, without what it is made of, over what is there."""
         if isinstance(part, Heatmap):
-            corners = self.pixels(part, part.points[:4])
-            opacity = part.opacity * _presence(part)
-            paste(self.pixel_array, part.texture(), corners, opacity)
-            if part.edged and part.texture().opaque:
-                outline(self.pixel_array, corners, part.edge_colour, opacity)
+            self._paste(part, self.pixels(part, part.points[:4]))
         else:
             self.display_vectorized(part, self.get_cairo_context(self.pixel_array))
+
+    def _paste(self, heatmap: Heatmap, corners: Points) -> None:
+        opacity = heatmap.opacity * _presence(heatmap)
+        paste(self.pixel_array, heatmap.texture(), corners, opacity)
+        if heatmap.edged and heatmap.texture().opaque:
+            outline(self.pixel_array, corners, heatmap.edge_colour, opacity)
+
+    def _corners(self, heatmaps: list[Heatmap]) -> Points:
+        """Where their corners are seen, (n, 4, 2) pixel positions; one call for most of them."""
+        if not heatmaps:
+            return np.empty((0, 4, 2))
+        points = np.array([heatmap.points[:4] for heatmap in heatmaps])
+        corners = self.pixels(Mobject(), points.reshape(-1, 3)).reshape(-1, 4, 2)
+        for i, heatmap in enumerate(heatmaps):
+            if _stays(heatmap):
+                corners[i] = self.pixels(heatmap, points[i])
+        return corners
 
     @contextmanager
     def scratch(self) -> Iterator[npt.NDArray[np.uint8]]:
@@ -225,9 +253,9 @@ class StageCamera(Camera):
         cards = {id(card): card for card in map(_card, family) if card is not None}
         if not cards:
             return family
-        corners = np.array([card.points[[0, 1, 3]] for card in cards.values()])
+        corners = np.array([card.points[:4] for card in cards.values()])
         first = corners[:, 0]
-        normals = np.cross(corners[:, 1] - first, corners[:, 2] - first)
+        normals = np.cross(corners[:, 1] - first, corners[:, 3] - first)
         away = np.abs(((self.shot.eye() - first) * normals).sum(axis=1))
         depths = dict(zip(cards, away / np.linalg.norm(normals, axis=1), strict=True))
         return sorted(family, key=lambda mobject: -depths.get(id(_card(mobject)), 0.0))
@@ -235,11 +263,11 @@ class StageCamera(Camera):
 
 def _card(mobject: Mobject) -> Mobject | None:
     """What a mobject is sorted by, if it is sorted at all."""
-    return None if getattr(mobject, "pinned", False) else getattr(mobject, "card", None)
+    return None if _kept(mobject, "pinned", False) else _kept(mobject, "card", None)
 
 
 def _presence(mobject: Mobject) -> float:
-    return float(getattr(mobject, "presence", 1.0))
+    return float(_kept(mobject, "presence", 1.0))
 
 
 def _fainter(rgbas: npt.NDArray[np.float64], factor: float) -> npt.NDArray[np.float64]:

@@ -83,8 +83,8 @@ class Texture:
         width, height
             Of the frame, in pixels.
         """
-        spread = np.ptp(corners, axis=0) / [width, height]
-        if spread.max() <= LARGE:
+        xs, ys = corners.T.tolist()
+        if max(xs) - min(xs) <= LARGE * width and max(ys) - min(ys) <= LARGE * height:
             return self, corners
         rows, columns = self.cells.shape[:2]
         whole = np.array([[0, 0], [columns, 0], [columns, rows], [0, rows]], dtype=np.float32)
@@ -136,17 +136,17 @@ def paste(frame: Pixels, texture: Texture, corners: Points, opacity: float = 1.0
     """
     height, width = frame.shape[:2]
     texture, corners = texture.seen(corners, width, height)
-    (low_x, low_y), (high_x, high_y) = corners.min(axis=0).tolist(), corners.max(axis=0).tolist()
-    left, top = max(math.floor(low_x) - 1, 0), max(math.floor(low_y) - 1, 0)
-    right, bottom = min(math.ceil(high_x) + 1, width), min(math.ceil(high_y) + 1, height)
+    a, b, c, d = corners.tolist()
+    xs, ys = corners.T.tolist()
+    left, top = max(math.floor(min(xs)) - 1, 0), max(math.floor(min(ys)) - 1, 0)
+    right, bottom = min(math.ceil(max(xs)) + 1, width), min(math.ceil(max(ys)) + 1, height)
     if left >= right or top >= bottom or opacity <= 0:
         return
-    a, b, c, d = corners.tolist()
     across, down = max(math.dist(a, b), math.dist(c, d)), max(math.dist(b, c), math.dist(d, a))
     if min(across, down) < 0.5:
         return
     region = frame[top:bottom, left:right]
-    placed = corners - [left, top]
+    placed = corners - (left, top)
     if not texture.opaque:
         _blend(region, _warped(texture, placed, region, across, down, rim=1), opacity)
         return
@@ -164,11 +164,11 @@ def _warped(
     rows, columns = texture.cells.shape[:2]
     small = not rim and 1 <= min(across / columns, down / rows) < SMALL_CELL
     texels = texture.cells if small else texture.enlarged(across, down)
-    rows, columns = texels.shape[0] - 2 * rim, texels.shape[1] - 2 * rim
     # Texel and pixel centers sit at whole numbers for cv2, hence the halves.
-    source = np.array([[0, 0], [columns, 0], [columns, rows], [0, rows]]) + (rim - 0.5)
-    target = corners - 0.5
-    warp = cv2.getPerspectiveTransform(source.astype(np.float32), target.astype(np.float32))
+    start, right, bottom = rim - 0.5, texels.shape[1] - rim - 0.5, texels.shape[0] - rim - 0.5
+    source = np.array([start, start, right, start, right, bottom, start, bottom], dtype=np.float32)
+    target = (corners - 0.5).astype(np.float32)
+    warp = cv2.getPerspectiveTransform(source.reshape(4, 2), target)
     drawn = cv2.warpPerspective(
         texels,
         warp,
@@ -220,14 +220,17 @@ def _cover(region: Pixels, drawn: Pixels, corners: Points, opacity: float) -> No
     outline = np.rint((corners - 0.5) * SUBPIXELS).astype(np.int32)
     cv2.fillConvexPoly(mask, outline, 255, cv2.LINE_AA, SUBPIXELS.bit_length() - 1)
     edges = np.flatnonzero((mask - 1) < 254)
-    rows, columns = np.divmod(edges, region.shape[1])
-    share = mask[rows, columns, None] * np.float32(opacity / 255)
-    under = region[rows, columns].astype(np.float32)
-    edge = under + (drawn[rows, columns] - under) * share
+    at = np.divmod(edges, region.shape[1])
+    share = mask.take(edges)[:, None] * np.float32(opacity / 255)
+    # A pixel is fetched and stored as one number: three times as fast as its four bytes.
+    whole = region.view(np.uint32)[..., 0]
+    under = whole[at].view(np.uint8).reshape(-1, 4).astype(np.float32)
+    over = drawn.view(np.uint32).take(edges).view(np.uint8).reshape(-1, 4)
+    mixed = np.rint(under + (over - under) * share).astype(np.uint8)
     if opacity < 1:
         drawn = np.asarray(cv2.addWeighted(drawn, opacity, region, 1 - opacity, 0), dtype=np.uint8)
-    cv2.copyTo(drawn, cv2.inRange(mask, 255, 255), region)
-    region[rows, columns] = np.rint(edge)
+    cv2.copyTo(drawn, (mask == 255).view(np.uint8), region)
+    whole[at] = mixed.view(np.uint32)[:, 0]
 
 
 def _blend(region: Pixels, drawn: Pixels, opacity: float) -> None:
