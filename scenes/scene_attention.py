@@ -122,7 +122,7 @@ class Attention(Stage):
 
     @beat
     def rows_with_words(self) -> None:
-        """Row by row they belong to the words: one query and one key for each."""
+        """Each word now has one query and one key."""
         picture, rows, tempo = self.picture, self.rows, self.theme.tempo
         self.homes = picture.q.header.copy(), picture.k.header.copy()
         self.query_rows, self.key_rows = (p.cells.split_rows() for p in (picture.q, picture.k))
@@ -154,8 +154,8 @@ class Attention(Stage):
 
     @beat_when(lambda trace: trace.rotates)
     def rotate_by_position(self) -> None:
-        """This model writes word order into them: each row is rotated, further the later
-        its word stands."""
+        """This model writes word order into them by rotating each row: the later its word,
+        the further."""
         rows, tempo, looks = self.rows, self.theme.tempo, self.theme
         pairs = rotary_pairs(self.trace)
         turns, dials, notes = [], VGroup(), VGroup()
@@ -222,7 +222,7 @@ class Attention(Stage):
 
     @beat
     def one_cell(self) -> None:
-        """That number is one cell of the scores: the row of the query, the column of the key."""
+        """It fills one cell of the scores: the query's row, the key's column."""
         picture, tempo = self.picture, self.theme.tempo
         picture.show_rotated(True)
         picture.rotations.set_opacity(1)
@@ -259,7 +259,7 @@ class Attention(Stage):
 
     @beat
     def transpose_the_keys(self) -> None:
-        """To take all products at once, the keys are turned over: rows become columns."""
+        """To take all products at once, rows of keys become columns."""
         picture, tempo = self.picture, self.theme.tempo
         sheet = picture.k.cells.copy()
         self.add(sheet)

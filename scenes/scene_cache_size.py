@@ -75,7 +75,7 @@ class CacheSize(Stage):
     @beat
     def one_token(self) -> None:
         """At DeepSeek-R1's size, keys and values for all {heads} heads take {megabytes} megabytes
-        a token. Sharing them takes far less. So does a latent."""
+        a token. Sharing them takes far less, and so does a latent."""
         token, tempo = self.token, self.theme.tempo
         self.play(Appear(token.title), Appear(token.source), run_time=tempo.small)
         for index in range(len(self.kept)):
@@ -152,7 +152,8 @@ class CacheSize(Stage):
     @beat
     def the_published_saving(self) -> None:
         """The published {saving} percent is another comparison: eight groups at {before_bits} bits
-        against a latent at {bits}. {architecture} times is architecture, {precision} precision."""
+        against a latent at {bits} bits. Of that, {architecture} times is architecture, and
+        {precision} times precision."""
         claim, tempo = self.claim, self.theme.tempo
         names = [self.shipped.plot.names[SHIPPED.index(row.name)] for row in claim.bars.rows[:2]]
         homes = claim.bars.names[:2]

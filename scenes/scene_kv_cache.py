@@ -177,8 +177,8 @@ class KVCache(Stage):
 
     @beat
     def scores_grow(self) -> None:
-        """The keys gain a column, so the scores gain a row and a masked column. The block within
-        was known."""
+        """The turned keys gain a column, so the scores gain a row, and a column that is masked.
+        The rest was known before."""
         picture, tempo = self.picture, self.theme.tempo
         scores, new = picture.scores.cells, picture.new
         slots = GrowSlots.of(picture.slots, count=new + 1)
@@ -277,8 +277,8 @@ class KVCache(Stage):
 
     @beat
     def token_by_token(self) -> None:
-        """With a cache, each word takes one row of everything. Without, all rows are computed
-        again. The numbers come out the same."""
+        """With a cache, each word takes one row of everything. Without it, all rows are computed
+        again, and the numbers come out the same."""
         picture, tempo = self.picture, self.theme.tempo
         meta, old = self.trace.meta, self.layer.count
         decoding = decode(self.trace, self.layer.layer, most=MOST_STEPS)
@@ -455,7 +455,7 @@ class KVCache(Stage):
 
     @beat
     def many_words(self) -> None:
-        """And it grows: after {full} of them one GPU is full, and {context} take
+        """And it grows with every token: one GPU is full after {full}, and {context} take
         {context_bytes}."""
         tempo = self.theme.tempo
         every_head = Cached(LARGE, "mha", called=f"all {LARGE.n_heads} heads")

@@ -300,8 +300,8 @@ class LatentAttention(Stage):
 
     @beat_when(is_fitted)
     def error_against_rank(self) -> None:
-        """The longer the latent, the less is lost; least when it is fitted to what the layer
-        really receives."""
+        """The longer the latent, the less is lost, and less still when it is fitted to what the
+        layer really receives."""
         tempo = self.theme.tempo
         self.chart = chart = ErrorChart(self.report, self.frame)
         ground = Group(chart.axes, chart.source)

@@ -86,6 +86,11 @@ def files(folder: Path) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
 
+def with_captions(film: str) -> list[str]:
+    """A film and what lies beside it."""
+    return [film, *(film[: film.rindex(".")] + suffix for suffix in (".srt", ".vtt"))]
+
+
 def assert_refused(outcome: Outcome, code: int, *words: str) -> None:
     """The call failed with that code and one line that holds those words."""
     assert outcome.code == code, outcome
@@ -103,7 +108,7 @@ def test_name_alone_renders_the_scene(render: Render, tmp_path: Path) -> None:
     outcome = render("scene_shapes", "--quality", "draft")
     assert outcome.code == 0, outcome.err
     assert outcome.out == "videos/scene_shapes.mp4\n"
-    assert files(tmp_path) == ["videos/scene_shapes.mp4"]
+    assert files(tmp_path) == with_captions("videos/scene_shapes.mp4")
     with av.open(tmp_path / "videos" / "scene_shapes.mp4") as film:
         stream = film.streams.video[0]
         assert (stream.width, stream.height, stream.average_rate) == (854, 480, 15)
@@ -191,7 +196,8 @@ def test_other_formats_have_their_names(render: Render, tmp_path: Path) -> None:
     outcome = render("scene_shapes", "--format", "gif", *options)
     assert outcome.out == "videos/scene_shapes.gif\n"
     assert "%" not in outcome.err, "the masters are there already"
-    assert files(tmp_path) == ["videos/scene_shapes.gif", "videos/scene_shapes.webm"]
+    webm = with_captions("videos/scene_shapes.webm")
+    assert files(tmp_path) == sorted(["videos/scene_shapes.gif", *webm])
     with av.open(tmp_path / "videos" / "scene_shapes.webm") as film:
         assert film.streams.video[0].average_rate == 5
 
@@ -208,7 +214,7 @@ def test_film_of_all_scenes(
     monkeypatch.setattr(cli, "SCENES", (SHAPES, entry("scene_more", "Shapes")))
     outcome = render("film", "--quality", "draft")
     assert outcome.out == "videos/film.mp4\nvideos/film.txt\n"
-    assert files(tmp_path) == ["videos/film.mp4", "videos/film.txt"]
+    assert files(tmp_path) == sorted([*with_captions("videos/film.mp4"), "videos/film.txt"])
     titles = ["Stand-in scene_shapes", "Stand-in scene_more"]
     assert Path("videos/film.txt").read_text() == f"0:00 {titles[0]}\n0:01 {titles[1]}\n"
     with av.open("videos/film.mp4") as film:
@@ -236,7 +242,15 @@ def test_film_is_whole(render: Render) -> None:
 def test_one_beat(render: Render, tmp_path: Path) -> None:
     outcome = render("scene_shapes", "--beat", "travel", "--quality", "draft")
     assert outcome.out == "videos/scene_shapes/02_travel.mp4\n"
-    assert files(tmp_path) == ["videos/scene_shapes/02_travel.mp4"]
+    assert files(tmp_path) == with_captions("videos/scene_shapes/02_travel.mp4")
+
+
+def test_captions_go_where_they_are_asked_for(render: Render, tmp_path: Path) -> None:
+    assert render("scene_shapes", "--captions", "none", "--quality", "draft").code == 0
+    assert files(tmp_path) == ["videos/scene_shapes.mp4"]
+    outcome = render("scene_shapes", "--captions", "mux", "--format", "gif")
+    assert_refused(outcome, 2, "a gif has no room for a track", "--captions burn")
+    assert_refused(render("scene_shapes", "--captions", "burn", "--still", "all"), 2, "alt text")
 
 
 # What it says
@@ -288,7 +302,7 @@ def test_users_own_trace_comes_before_the_shipped_one(
 def test_quiet_says_nothing(render: Render, tmp_path: Path) -> None:
     outcome = render("scene_shapes", "--quality", "draft", "--quiet")
     assert outcome == Outcome(0, "", "")
-    assert files(tmp_path) == ["videos/scene_shapes.mp4"]
+    assert files(tmp_path) == with_captions("videos/scene_shapes.mp4")
 
 
 def test_progress_is_plain_lines_in_a_log(render: Render) -> None:

@@ -15,7 +15,7 @@ from html import escape
 
 from scenes.stage import BeatRecord
 
-__all__ = ["LINE", "LINES", "READING_SPEED", "Cue", "captions", "shifted", "srt", "vtt"]
+__all__ = ["LINE", "LINES", "READING_SPEED", "Cue", "captions", "escaped", "shifted", "srt", "vtt"]
 
 LINE = 42
 """Characters of a line, at most."""
@@ -85,10 +85,15 @@ def vtt(cues: Sequence[Cue]) -> str:
     """Cues as a WebVTT file."""
     blocks = (
         f"\n{_clock(cue.start, '.')} --> {_clock(cue.end, '.')}\n"
-        + "".join(f"{escape(line, quote=False)}\n" for line in cue.lines)
+        + "".join(f"{escaped(line)}\n" for line in cue.lines)
         for cue in cues
     )
     return "WEBVTT\n" + "".join(blocks)
+
+
+def escaped(line: str) -> str:
+    """A line as WebVTT writes it."""
+    return escape(line, quote=False)
 
 
 def _clock(seconds: float, point: str) -> str:

@@ -15,7 +15,14 @@ from cloup.constraints import If, mutually_exclusive, require_all
 
 from scenes import SCENES, SceneEntry
 from scenes.engine.cache import Cache, default_folder, default_limit
-from scenes.engine.formats import DEFAULT_FORMAT, FORMATS, TRANSPARENT_FORMATS
+from scenes.engine.formats import (
+    CAPTION_TRACK_FORMATS,
+    CAPTIONS,
+    DEFAULT_CAPTIONS,
+    DEFAULT_FORMAT,
+    FORMATS,
+    TRANSPARENT_FORMATS,
+)
 from scenes.engine.new import new
 from scenes.engine.options import (
     ASPECT,
@@ -113,6 +120,13 @@ def _known_scenes(
         show_default=True,
         help="; ".join(f"{name}: {what}" for name, what in FORMATS.items()) + ".",
     ),
+    cloup.option(
+        "--captions",
+        type=click.Choice(list(CAPTIONS)),
+        default=DEFAULT_CAPTIONS,
+        show_default=True,
+        help="Of films; " + "; ".join(f"{name}: {where}" for name, where in CAPTIONS.items()) + ".",
+    ),
     cloup.option("--transparent", is_flag=True, help="Leave the background out."),
     BACKGROUND,
     FPS,
@@ -161,6 +175,13 @@ def render(
             f"an {options['form']} cannot be transparent; "
             f"--format {', '.join(TRANSPARENT_FORMATS)} can"
         )
+    if options["captions"] == "mux" and options["form"] not in CAPTION_TRACK_FORMATS:
+        raise click.UsageError(
+            f"a {options['form']} has no room for a track of captions; "
+            f"--format {', '.join(CAPTION_TRACK_FORMATS)} has, and --captions burn needs none"
+        )
+    if still and options["captions"] in ("mux", "burn"):
+        raise click.UsageError("stills have no captions; their maps hold an alt text")
     if not (scenes or every or listing):
         raise click.UsageError("name a scene, or say --all or --list")
 

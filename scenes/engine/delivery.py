@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate, pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from scenes.engine.captions import Cue
 from scenes.engine.files import OutputError, written_beside
 from scenes.engine.films import Chapters, join
 from scenes.engine.movie import MOV, MOV_ALPHA, MP4, WEBM, WEBM_ALPHA, Coding, Pixels, read_master
@@ -49,6 +50,7 @@ def deliver(
     frame_rate: int,
     transparent: bool,
     chapters: Chapters = (),
+    cues: Sequence[Cue] = (),
 ) -> Path:
     """Write a film, whole or not at all.
 
@@ -64,7 +66,7 @@ def deliver(
         Frames per second.
     transparent
         Whether the background is left out.
-    chapters
+    chapters, cues
         As for :func:`scenes.engine.films.join`; what is not joined has none.
 
     Raises
@@ -73,7 +75,9 @@ def deliver(
         When the film cannot be written.
     """
     if coding := coding_of(form, transparent=transparent):
-        return join(target, files, frame_rate=frame_rate, coding=coding, chapters=chapters)
+        return join(
+            target, files, frame_rate=frame_rate, coding=coding, chapters=chapters, cues=cues
+        )
     pictures = _pictures(files, frame_rate)
     if form == "png":
         return _write_last(target, pictures)

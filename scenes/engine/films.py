@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from itertools import accumulate
 from pathlib import Path
@@ -15,12 +15,15 @@ import av
 
 from extract.trace import Trace
 from scenes import SceneEntry
+from scenes.engine.burn import print_of
 from scenes.engine.cache import Cache
+from scenes.engine.captions import Cue, captions, shifted
 from scenes.engine.errors import WorkError
 from scenes.engine.files import OutputError, write_text, written_beside
 from scenes.engine.keys import Keyring
 from scenes.engine.movie import Coding, open_container
 from scenes.engine.runner import RenderOptions, rehearse
+from scenes.engine.tracks import mux_captions
 from scenes.engine.workers import BeatTask, Crew
 from scenes.stage import BeatRecord, Rehearsal
 
@@ -33,6 +36,7 @@ __all__ = [
     "missing",
     "plan_scene",
     "remembered_rehearsal",
+    "with_captions",
 ]
 
 Chapters = Sequence[tuple[str, int]]
@@ -106,6 +110,30 @@ def plan_scene(
     return Plan(entry, name, keys[played[-1]], tasks)
 
 
+def with_captions(plan: Plan, told: Rehearsal, looks: str) -> Plan:
+    """The same plan, with captions drawn into the pieces of the film.
+
+    Parameters
+    ----------
+    plan
+        Of a film that is made of pieces.
+    told
+        The scene's beats.
+    looks
+        Name of the theme.
+    """
+
+    def captioned(task: BeatTask) -> BeatTask:
+        record = told.beat(task.beat)
+        cues = shifted(captions([record]), -record.start)
+        if not (task.part and cues):
+            return task
+        name = f"{task.part.stem}.{print_of(cues, looks)}{task.part.suffix}"
+        return replace(task, part=task.part.with_name(name), cues=cues)
+
+    return replace(plan, tasks=tuple(map(captioned, plan.tasks)))
+
+
 def missing(plan: Plan, cache: Cache) -> list[BeatTask]:
     """The beats whose last file is not there; the files of the others count as used now."""
     found = {
@@ -162,6 +190,7 @@ def join(
     frame_rate: int,
     coding: Coding,
     chapters: Chapters = (),
+    cues: Sequence[Cue] = (),
 ) -> Path:
     """Join pieces of a film without coding them again; the target is whole or not there.
 
@@ -178,6 +207,8 @@ def join(
         How all of the pieces are coded.
     chapters
         Each one's title and number of frames, in order.
+    cues
+        Captions that the film holds as a track of its own.
 
     Raises
     ------
@@ -188,7 +219,7 @@ def join(
         container = open_container(target, unfinished)
         try:
             container.set_chapters(_marks(chapters, frame_rate))
-            joint = _Joint(container, frame_rate, coding)
+            joint = _Joint(container, frame_rate, coding, cues)
             for part in parts:
                 with _errors_of(target):
                     joint.add(part)
@@ -236,8 +267,13 @@ class _Joint:
     """A film that pieces are added to."""
 
     def __init__(
-        self, container: av.container.OutputContainer, frame_rate: int, coding: Coding
+        self,
+        container: av.container.OutputContainer,
+        frame_rate: int,
+        coding: Coding,
+        cues: Sequence[Cue],
     ) -> None:
+        self._cues = cues
         self._container = container
         self._time_base = Fraction(1, frame_rate)
         self._coding = coding
@@ -253,6 +289,8 @@ class _Joint:
                 self._stream.metadata.update(self._coding.notes)
                 if self._coding.tag:
                     self._stream.codec_context.codec_tag = self._coding.tag
+                if self._cues:
+                    mux_captions(self._container, self._cues)
             packets = [packet for packet in piece.demux(source) if packet.size]
             for i, packet in enumerate(packets):
                 at = round((packet.pts or 0) * packet.time_base / self._time_base)

@@ -15,6 +15,7 @@ import click
 from extract.trace import Trace
 from scenes import SceneEntry
 from scenes.engine.cache import open_cache
+from scenes.engine.captions import Cue, captions, shifted, srt, vtt
 from scenes.engine.choice import choose
 from scenes.engine.delivery import coding_of, deliver, target_of
 from scenes.engine.errors import WorkError, explain
@@ -27,8 +28,9 @@ from scenes.engine.films import (
     missing,
     plan_scene,
     remembered_rehearsal,
+    with_captions,
 )
-from scenes.engine.formats import DEFAULT_FORMAT
+from scenes.engine.formats import DEFAULT_CAPTIONS, DEFAULT_FORMAT
 from scenes.engine.keys import Keyring
 from scenes.engine.movie import MASTER, MASTER_ALPHA
 from scenes.engine.posters import POSTERS, SHEET, THUMBNAIL, THUMBNAIL_SIZE, make_sheet
@@ -43,9 +45,10 @@ from scenes.engine.runner import (
     studio,
 )
 from scenes.engine.traces import find_trace, provenance
+from scenes.engine.words import chapter_title
 from scenes.engine.workers import Crew, Work, cores
 from scenes.mobjects.text import lacks_fonts
-from scenes.stage import Rehearsal, StageSettings
+from scenes.stage import BeatRecord, Rehearsal, StageSettings
 from scenes.theme_names import PALETTES, THEMES
 
 __all__ = [
@@ -103,6 +106,8 @@ class Order:
         Whether the background is left out; its colour instead of the theme's.
     theme, palette
         Names of the looks; see :mod:`scenes.theme_names`.
+    captions
+        Where captions of films go; one of :data:`scenes.engine.formats.CAPTIONS`.
     """
 
     scenes: tuple[SceneEntry, ...]
@@ -125,6 +130,7 @@ class Order:
     theme: str = THEMES[0]
     palette: str = PALETTES[0]
     compare: Path | None = None
+    captions: str = DEFAULT_CAPTIONS
 
     @property
     def options(self) -> RenderOptions:
@@ -180,6 +186,10 @@ class Shoot:
         """
         return finished_parts(self.plans[entry], target, self.crew, self.meter.advance)
 
+    def records(self, entry: SceneEntry) -> list[BeatRecord]:
+        """The records of the beats that a scene's film has."""
+        return [self.rehearsals[entry].beat(task.beat) for task in self.plans[entry].tasks]
+
 
 @contextmanager
 def shooting(order: Order, trace: Trace) -> Iterator[Shoot]:
@@ -187,6 +197,9 @@ def shooting(order: Order, trace: Trace) -> Iterator[Shoot]:
     options = order.options
     part = coding_of(order.form, transparent=order.transparent)
     master = MASTER_ALPHA if order.transparent else MASTER
+    if order.captions == "burn":
+        # Captions are drawn into pieces, never into masters.
+        part = part or master
     with (
         studio(order.quality, verbosity=order.verbosity),
         open_cache(order.cache, keep=order.keep_cache) as cache,
@@ -197,20 +210,22 @@ def shooting(order: Order, trace: Trace) -> Iterator[Shoot]:
             beats = _wanted_beats(entry, trace, order.beat, "--beat")
             return plan_scene(entry, beats, trace=trace, keyring=keyring, cache=cache, part=part)
 
+        def rehearsed(entry: SceneEntry) -> Rehearsal:
+            return remembered_rehearsal(plans[entry], trace=trace, options=options, cache=cache)
+
         plans = each(order, order.scenes, plan)
+        if order.captions == "burn":
+            plans = {
+                entry: with_captions(plans[entry], told, order.theme)
+                for entry, told in each(order, plans, rehearsed).items()
+            }
         tasks = tuple(task for plan in plans.values() for task in missing(plan, cache))
         work = Work(
             tasks, find_trace(order.trace), options, master, part, order.verbosity, order.verbose
         )
         # The processes start while this one finds out how long everything is.
         with Crew(work, min(order.jobs or cores(), len(tasks))) as crew:
-            rehearsals = each(
-                order,
-                plans,
-                lambda entry: remembered_rehearsal(
-                    plans[entry], trace=trace, options=options, cache=cache
-                ),
-            )
+            rehearsals = each(order, plans, rehearsed)
             frames = sum(
                 frame_count(rehearsals[task.entry].beat(task.beat), order.quality)
                 for task in tasks
@@ -236,18 +251,27 @@ def make_films(order: Order) -> bool:
         def write(name: Path, entries: Sequence[SceneEntry], marks: Chapters) -> Path:
             target = target_of(order.out / name, order.form)
             files = (file for entry in entries for file in pieces(entry, target))
-            return deliver(
+            cues = list(_cues(order.quality, map(shoot.records, entries)))
+            deliver(
                 target,
                 files,
                 order.form,
                 frame_rate=order.quality.frame_rate,
                 transparent=order.transparent,
                 chapters=marks,
+                cues=cues if order.captions == "mux" else (),
             )
+            # One picture takes no time to read beside.
+            if order.captions in ("files", "mux") and order.form != "png":
+                for form, text in (("srt", srt(cues)), ("vtt", vtt(cues))):
+                    write_text(target_of(order.out / name, form), text)
+            return target
 
         def film(entry: SceneEntry) -> Path:
             shoot.meter.describe(entry.slug)
-            return write(shoot.plans[entry].name, [entry], ())
+            beats = shoot.records(entry)
+            chapters = [(chapter_title(b.name), frame_count(b, order.quality)) for b in beats]
+            return write(shoot.plans[entry].name, [entry], chapters if len(beats) > 1 else ())
 
         if not order.joined:
             made = list(each(order, shoot.rehearsals, film).values())
@@ -264,6 +288,14 @@ def make_films(order: Order) -> bool:
             made = []
     say_made(order, made)
     return len(made) == (2 if order.joined else len(order.scenes))
+
+
+def _cues(quality: Quality, films: Iterable[Sequence[BeatRecord]]) -> Iterator[Cue]:
+    """Captions of films that follow each other, from the start of the first."""
+    frames = 0
+    for beats in films:
+        yield from shifted(captions(beats), frames / quality.frame_rate - beats[0].start)
+        frames += sum(frame_count(record, quality) for record in beats)
 
 
 def make_stills(order: Order, beat: str) -> bool:

@@ -23,6 +23,8 @@ from manim.utils.exceptions import EndSceneEarlyException
 
 from extract.trace import Trace
 from scenes import SceneEntry
+from scenes.engine.burn import burned
+from scenes.engine.captions import Cue
 from scenes.engine.errors import WorkError, explain
 from scenes.engine.files import OutputError
 from scenes.engine.movie import Coding, Movie, Pixels, open_movie, read_master, straight
@@ -49,12 +51,15 @@ class BeatTask:
         The lossless file of its pictures; it is drawn if it is not there.
     part
         The piece of the film that is made from the master, if any.
+    cues
+        Captions that are drawn into the piece, in seconds from its start.
     """
 
     entry: SceneEntry
     beat: str
     master: Path
     part: Path | None
+    cues: tuple[Cue, ...] = ()
 
     @property
     def last(self) -> Path:
@@ -274,7 +279,11 @@ class _Worker:
         coding, frame_rate = self._work.part, self._work.options.quality.frame_rate
         if task.part and coding and not task.part.exists():
             with _open(task.part, self._work.options, coding) as movie:
-                for picture, repeat in read_master(task.master, frame_rate):
+                pictures = read_master(task.master, frame_rate)
+                if task.cues:
+                    looks = self._work.options.settings.theme
+                    pictures = burned(pictures, task.cues, frame_rate, looks)
+                for picture, repeat in pictures:
                     movie.write(picture, repeat)
         self._messages.put(("done", task))
 
