@@ -21,7 +21,7 @@ from stand_in import BROKEN, INTERRUPTED, MISTAKEN, NOISY, SHAPES, UNSHOWABLE, e
 from traces import make_trace
 
 from scenes import SCENES, SceneEntry
-from scenes.engine import cli, traces
+from scenes.engine import cli, options, traces
 from scenes.engine.cache import FOLDER_VARIABLE
 from scenes.engine.progress import BarMeter, LineMeter, Meter, make_meter
 
@@ -65,7 +65,8 @@ def render(
 ) -> Render:
     """Call the command line in an empty folder, with quick scenes and a made-up trace."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(cli, "SCENES", STAND_INS)
+    for module in (cli, options):
+        monkeypatch.setattr(module, "SCENES", STAND_INS)
     monkeypatch.setattr(traces, "EXTRACTED", tmp_path / "nothing")
     monkeypatch.setattr(traces, "SHIPPED", trace_file)
     before = signal.getsignal(signal.SIGTERM)
