@@ -14,6 +14,7 @@ from click.core import ParameterSource
 from cloup.constraints import If, mutually_exclusive, require_all
 
 from scenes import SCENES, SceneEntry
+from scenes.decks.command import deck
 from scenes.engine.cache import Cache, default_folder, default_limit
 from scenes.engine.formats import (
     CAPTION_TRACK_FORMATS,
@@ -41,7 +42,7 @@ from scenes.engine.quality import DEFAULT_QUALITY, DRAFT, QUALITIES, quality_of
 
 __all__ = ["COMMANDS", "RESERVED", "main"]
 
-RESERVED = ("deck", "script", "gallery", "doctor")
+RESERVED = ("script", "gallery", "doctor")
 """Names of commands to come; no scene may be called so."""
 
 FILM = "film"
@@ -63,6 +64,7 @@ EPILOG = "\n".join(
         "  python render.py --all --preview         (a sheet of beats for each scene)",
         "  python render.py poster                  (see poster --help)",
         "  python render.py film                    (all scenes in one, with chapters)",
+        "  python render.py deck scene_mla          (for a talk; see deck --help)",
         "  python render.py cache --clear           (see cache --help)",
     ]
 )
@@ -255,7 +257,12 @@ def cache(folder: Path | None, clear: bool) -> None:
     click.echo(f"{kept.folder}: {len(sizes)} files, {used:.2f} of at most {limit:.2f} GB")
 
 
-COMMANDS: dict[str, click.Command] = {"cache": cache, "new": new, "poster": poster}
+COMMANDS: dict[str, click.Command] = {
+    "cache": cache,
+    "deck": deck,
+    "new": new,
+    "poster": poster,
+}
 """What the first word of a call may be instead of a scene."""
 
 

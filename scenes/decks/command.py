@@ -1,0 +1,113 @@
+"""The commands ``deck`` and ``gallery``; they load at once, as Manim does not."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import click
+import cloup
+from cloup.constraints import mutually_exclusive
+
+from scenes import SCENES, SceneEntry
+from scenes.decks import DEFAULT_TARGET, SUFFIXES, TARGETS
+from scenes.engine.options import (
+    ASPECT,
+    BACKGROUND,
+    FPS,
+    QUIET,
+    RESOURCES,
+    SETTINGS,
+    VERBOSE,
+    WHAT_TO_SHOW,
+    quality_option,
+    run,
+    scenes_named,
+)
+from scenes.engine.quality import DEFAULT_QUALITY, quality_of
+
+__all__ = ["deck"]
+
+_MISSING = "slides need python-pptx: pip install -e '.[decks]'"
+
+
+@cloup.command(no_args_is_help=True, context_settings=SETTINGS)
+@cloup.argument(
+    "scenes", nargs=-1, metavar="SCENE...", callback=lambda ctx, param, said: scenes_named(said)
+)
+@cloup.option_group(
+    "What to make",
+    cloup.option("--all", "every", is_flag=True, help="Every scene, in the order of the story."),
+    cloup.option(
+        "--for",
+        "wanted",
+        type=click.Choice(list(TARGETS)),
+        default=DEFAULT_TARGET,
+        show_default=True,
+        help="; ".join(f"{name}: {what}" for name, what in TARGETS.items()) + ".",
+    ),
+    cloup.option(
+        "--films-beside",
+        "beside",
+        is_flag=True,
+        help="Keep the films of a web deck in a folder beside it, which suits long decks.",
+    ),
+    cloup.option(
+        "--out",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="The deck.  [default: decks/SCENE.html, .pptx or .pdf]",
+    ),
+)
+@WHAT_TO_SHOW
+@cloup.option_group(
+    "How to make it",
+    quality_option(DEFAULT_QUALITY),
+    ASPECT,
+    BACKGROUND,
+    FPS,
+    *RESOURCES,
+    QUIET,
+    VERBOSE,
+)
+@cloup.constraint(mutually_exclusive, ["quiet", "verbose"])
+@click.pass_context
+def deck(
+    ctx: click.Context,
+    /,
+    *,
+    scenes: tuple[SceneEntry, ...],
+    every: bool,
+    wanted: str,
+    beside: bool,
+    out: Path | None,
+    quality: str,
+    aspect: str,
+    fps: int | None,
+    **options: Any,
+) -> None:
+    """Make a deck for a talk: a beat for each step, which plays and holds its last picture.
+
+    Beats that are already rendered in the same quality are used as they are. Slides come with
+    notes for the speaker and with every picture in words.
+    """
+    if bool(scenes) == every:
+        raise click.UsageError("name scenes or say --all" + (", not both" if every else ""))
+    if beside and wanted != "web":
+        raise click.UsageError("--films-beside is for web decks")
+    suffix = SUFFIXES[wanted]
+    chosen = scenes or SCENES
+    target = out or Path("decks") / f"{chosen[0].slug if len(chosen) == 1 else 'film'}{suffix}"
+    if target.suffix != suffix:
+        raise click.BadParameter(f"a deck for {wanted} ends in {suffix}", param_hint="--out")
+    if suffix == ".pptx" and find_spec("pptx") is None:
+        raise click.ClickException(_MISSING)
+
+    def work(jobs: Any, order: Any) -> bool:
+        from scenes.decks.make import make_deck
+
+        return make_deck(order, wanted, target, beside=beside)
+
+    size = quality_of(quality, aspect, fps)
+    run(ctx, work, scenes=chosen, quality=size, out=target.parent, **options)

@@ -1,0 +1,518 @@
+"use strict";
+const data = JSON.parse(document.getElementById("data").textContent);
+const slides = data.slides;
+const byId = (id) => document.getElementById(id);
+const deck = byId("deck"), stage = byId("stage"), still = byId("still"), tip = byId("tip");
+const players = [...stage.querySelectorAll("video")];
+const marks = [...byId("marks").children];
+const lessMotion = matchMedia("(prefers-reduced-motion: reduce)");
+const SLIDE_STARTS = slides.map((slide, i) => i === 0 || slide.scene !== slides[i - 1].scene);
+
+// What is on the stage: which beat, and whether it "plays", is "paused" or "holds" its last picture.
+const state = { index: -1, mode: "holds", started: 0 };
+let front = 0;
+let speaker = null;
+
+// Films. A film in this page becomes a blob when it is first needed; the player that is not on the
+// stage already holds the next one, so that nothing flickers between two beats.
+const addresses = new Map();
+
+function address(i) {
+  if (!addresses.has(i)) {
+    const own = slides[i].film;
+    if (own) {
+      addresses.set(i, own);
+    } else {
+      const bytes = Uint8Array.from(atob(byId(`film-${i}`).textContent), (c) => c.charCodeAt(0));
+      addresses.set(i, URL.createObjectURL(new Blob([bytes], { type: "video/mp4" })));
+    }
+  }
+  return addresses.get(i);
+}
+
+function load(player, i) {
+  if (i < 0 || i >= slides.length || Number(player.dataset.index) === i) return;
+  player.dataset.index = i;
+  player.src = address(i);
+  player.load();
+}
+
+function whenReady(player, then) {
+  if (player.readyState >= 2) then();
+  else player.addEventListener("loadeddata", then, { once: true });
+}
+
+// Steps.
+
+function go(index, playing) {
+  if (index < 0 || index >= slides.length) return;
+  players.forEach((player) => player.pause());
+  state.index = index;
+  state.started ||= Date.now();
+  stage.dataset.index = index;
+  hideTip();
+  if (playing && !lessMotion.matches) play();
+  else hold();
+  history.replaceState(null, "", `#${index + 1}`);
+  tell();
+}
+
+function play() {
+  const index = state.index;
+  const back = 1 - front;
+  const chosen = Number(players[front].dataset.index) === index ? front : back;
+  load(players[chosen], index);
+  setMode("plays");
+  whenReady(players[chosen], () => {
+    if (state.index !== index || state.mode !== "plays") return;
+    players[chosen].currentTime = 0;
+    bringForward(chosen);
+    still.hidden = true;
+    load(players[1 - chosen], index + 1);
+    players[chosen].play().catch(hold);
+  });
+}
+
+// The last picture, without moving: the still is exactly what the film ends with.
+function hold() {
+  const index = state.index;
+  still.src = slides[index].still;
+  still.hidden = false;
+  setMode("holds");
+  const back = Number(players[front].dataset.index) === index ? front : 1 - front;
+  const player = players[back];
+  load(player, index);
+  whenReady(player, () => {
+    if (state.index !== index || state.mode !== "holds") return;
+    player.currentTime = player.duration;
+    bringForward(back);
+    load(players[1 - back], index + 1);
+  });
+}
+
+function bringForward(which) {
+  front = which;
+  players.forEach((player, i) => player.classList.toggle("front", i === which));
+}
+
+function pauseOrGoOn() {
+  const player = players[front];
+  if (state.mode === "plays") {
+    player.pause();
+    setMode("paused");
+  } else if (state.mode === "paused") {
+    setMode("plays");
+    player.play();
+  } else {
+    play();
+  }
+}
+
+function setMode(mode) {
+  state.mode = stage.dataset.mode = mode;
+  const label = mode === "plays" ? "Pause" : mode === "paused" ? "Go on" : "Play again";
+  byId("play").setAttribute("aria-label", label);
+  byId("play").dataset.mode = mode;
+  if (mode === "plays") {
+    hideTip();
+    requestAnimationFrame(tick);
+  }
+  showCaption();
+  showProgress();
+}
+
+players.forEach((player, i) =>
+  player.addEventListener("ended", () => {
+    if (i === front && state.mode === "plays") setMode("holds");
+  })
+);
+
+function tick() {
+  showCaption();
+  showProgress();
+  if (state.mode === "plays") requestAnimationFrame(tick);
+}
+
+function time() {
+  const slide = slides[state.index];
+  const player = players[front];
+  if (state.mode === "holds" || Number(player.dataset.index) !== state.index) {
+    return state.mode === "holds" ? slide.seconds : 0;
+  }
+  return player.currentTime;
+}
+
+// What is said.
+
+function tell() {
+  const slide = slides[state.index];
+  const coming = slides[state.index + 1];
+  still.alt = slide.alt;
+  stage.style.setProperty("--ratio", slide.frame[0] / slide.frame[1]);
+  byId("marks").setAttribute("viewBox", `0 0 ${slide.frame[0]} ${slide.frame[1]}`);
+  stage.setAttribute("aria-label", `${slide.title}. ${slide.alt}`);
+  byId("where").replaceChildren(`${state.index + 1} / ${slides.length}`, made("b", slide.title));
+  byId("scene").textContent = slide.scene;
+  byId("title").textContent = slide.title;
+  byId("said").replaceChildren(...paragraphs(slide.notes));
+  [...byId("beats").children].forEach((button, i) => {
+    if (i === state.index) button.setAttribute("aria-current", "step");
+    else button.removeAttribute("aria-current");
+  });
+  byId("back").disabled = state.index === 0;
+  byId("on").disabled = !coming;
+  tellSpeaker();
+}
+
+const paragraphs = (text) => text.split("\n\n").map((part) => made("p", part));
+
+function made(tag, text) {
+  const element = document.createElement(tag);
+  element.textContent = text;
+  return element;
+}
+
+function showCaption() {
+  const caption = byId("caption");
+  const slide = slides[state.index];
+  const wanted = deck.classList.contains("captioned") && slide;
+  caption.hidden = !wanted;
+  if (!wanted) return;
+  const now = time();
+  const cue = slide.cues.find(([start, end]) => start <= now && now < end) ?? slide.cues.at(-1);
+  // A beat that was not played has been read by nobody yet.
+  const text = state.mode === "holds" && !still.hidden ? slide.narration : cue ? cue[2] : "";
+  if (caption.textContent !== text) caption.textContent = text;
+}
+
+function showProgress() {
+  [...byId("beats").querySelectorAll("i")].forEach((bar, i) => {
+    const done = i < state.index ? 1 : i > state.index ? 0 : time() / slides[i].seconds;
+    bar.style.setProperty("--done", Math.min(1, done).toFixed(4));
+  });
+}
+
+function toggle(button, name, on) {
+  byId(button).setAttribute("aria-pressed", on);
+  deck.classList.toggle(name, on);
+}
+
+function toggleCaptions() {
+  toggle("captions", "captioned", !deck.classList.contains("captioned"));
+  showCaption();
+}
+
+function toggleNotes(on = byId("notes").hidden) {
+  byId("notes").hidden = !on;
+  toggle("notes-button", "noted", on);
+}
+
+// The speaker's window is written and kept up from here: it needs no file and no server.
+
+function openSpeaker() {
+  if (speaker && !speaker.closed) {
+    speaker.focus();
+    return;
+  }
+  speaker = window.open("", "attention-film-speaker", "popup,width=1000,height=680");
+  if (!speaker) {
+    say("The browser blocked the speaker's window: allow pop-ups for this page, or press N.");
+    return;
+  }
+  const page = speaker.document;
+  page.open();
+  page.write("<!doctype html><html lang='en'><head><meta charset='utf-8'></head><body></body></html>");
+  page.close();
+  page.title = `Speaker: ${data.title}`;
+  page.body.append(page.importNode(byId("window").content, true));
+  page.addEventListener("keydown", onKey);
+  page.getElementById("back").addEventListener("click", () => go(state.index - 1, false));
+  page.getElementById("on").addEventListener("click", () => go(state.index + 1, true));
+  tellSpeaker();
+  setInterval(tellTime, 500);
+}
+
+function tellSpeaker() {
+  if (!speaker || speaker.closed) return;
+  const at = (id) => speaker.document.getElementById(id);
+  const slide = slides[state.index];
+  const coming = slides[state.index + 1];
+  at("where").textContent = `${state.index + 1} / ${slides.length}  ·  ${slide.scene}`;
+  at("title").textContent = slide.title;
+  at("now").src = slide.still;
+  at("now").alt = slide.alt;
+  at("said").replaceChildren(...paragraphs(slide.notes));
+  at("next").textContent = coming ? coming.title : "The end";
+  at("then").hidden = !coming;
+  if (coming) at("then").src = coming.still;
+  tellTime();
+}
+
+function tellTime() {
+  if (!speaker || speaker.closed) return;
+  const seconds = Math.floor((Date.now() - state.started) / 1000);
+  const two = (n) => String(n).padStart(2, "0");
+  const now = new Date();
+  speaker.document.getElementById("timer").textContent = `${Math.floor(seconds / 60)}:${two(seconds % 60)}`;
+  speaker.document.getElementById("clock").textContent = `${two(now.getHours())}:${two(now.getMinutes())}`;
+}
+
+function say(text) {
+  const toast = byId("toast");
+  toast.textContent = text;
+  toast.hidden = false;
+  setTimeout(() => (toast.hidden = true), 6000);
+}
+
+// Cells. A panel lies in the picture in perspective: its corners give the map from the picture to
+// its cells, and of panels that overlap the one that was drawn last is on top.
+
+const shelf = new Map();
+
+function values(place) {
+  if (!shelf.has(place)) {
+    const bytes = Uint8Array.from(atob(data.arrays[place]), (c) => c.charCodeAt(0));
+    shelf.set(place, new DataView(bytes.buffer));
+  }
+  return shelf.get(place);
+}
+
+// From the unit square to four corners, as a 3 x 3 matrix.
+function toCorners([[x0, y0], [x1, y1], [x2, y2], [x3, y3]]) {
+  const [dx1, dx2, dx3] = [x1 - x2, x3 - x2, x0 - x1 + x2 - x3];
+  const [dy1, dy2, dy3] = [y1 - y2, y3 - y2, y0 - y1 + y2 - y3];
+  const area = dx1 * dy2 - dx2 * dy1;
+  if (!area) return null;
+  const g = (dx3 * dy2 - dx2 * dy3) / area;
+  const h = (dx1 * dy3 - dx3 * dy1) / area;
+  return [x1 - x0 + g * x1, x3 - x0 + h * x3, x0, y1 - y0 + g * y1, y3 - y0 + h * y3, y0, g, h, 1];
+}
+
+function inverse([a, b, c, d, e, f, g, h, i]) {
+  return [
+    e * i - f * h, c * h - b * i, b * f - c * e,
+    f * g - d * i, a * i - c * g, c * d - a * f,
+    d * h - e * g, b * g - a * h, a * e - b * d,
+  ];
+}
+
+function project(m, x, y) {
+  const w = m[6] * x + m[7] * y + m[8];
+  return [(m[0] * x + m[1] * y + m[2]) / w, (m[3] * x + m[4] * y + m[5]) / w];
+}
+
+function cellAt(x, y) {
+  const panels = slides[state.index].panels;
+  for (let n = panels.length - 1; n >= 0; n--) {
+    const panel = panels[n];
+    const map = (panel.map ??= toCorners(panel.corners));
+    if (!map) continue;
+    const [across, down] = project((panel.back ??= inverse(map)), x, y);
+    if (!(across >= 0 && across < 1 && down >= 0 && down < 1)) continue;
+    const [rows, columns] = panel.shape;
+    const row = Math.floor(down * rows);
+    const column = Math.floor(across * columns);
+    const value = values(panel.values).getFloat32(4 * (row * columns + column), true);
+    if (Number.isNaN(value)) continue; // not drawn: what lies below shows
+    return { panel, row, column, value, masked: value === Infinity };
+  }
+  return null;
+}
+
+// Where a cell is along each axis of its tensor.
+function place({ panel, row, column }) {
+  const spans = panel.index.filter(Array.isArray).length;
+  const steps = panel.transposed ? [column, row] : [row, column];
+  if (spans === 1) steps.shift();
+  return panel.index.map((axis) => (Array.isArray(axis) ? axis[0] + steps.shift() : axis));
+}
+
+const shown = (token) => token.replace(/\n/g, "⏎").replace(/^ (?=.)/, "") || "␣";
+
+function said(cell) {
+  const { panel, row, column } = cell;
+  if (!panel.axes.length) return [`row ${row}, column ${column}`, panel.name];
+  const at = place(cell);
+  const words = panel.axes.map((axis, i) => {
+    const word = data.axes[axis] ?? "channel";
+    return axis.endsWith("pos") ? `${word} “${shown(data.tokens[at[i]])}” (${at[i]})` : `${word} ${at[i]}`;
+  });
+  const exact = panel.tensor ? `${panel.tensor}[${at.join(", ")}]` : `[${at.join(", ")}]`;
+  return [words.join("  ·  "), `${panel.name}  ·  ${exact}`];
+}
+
+// Four significant digits, as they are in the trace.
+function digits(value) {
+  const size = Math.abs(value);
+  const text = size && (size < 1e-4 || size >= 1e6) ? value.toExponential(3) : value.toPrecision(4);
+  return text.replaceAll("-", "−");
+}
+
+function showTip(event) {
+  if (state.mode === "plays") return false;
+  const box = stage.getBoundingClientRect();
+  const [width, height] = slides[state.index].frame;
+  const cell = cellAt(
+    ((event.clientX - box.left) / box.width) * width,
+    ((event.clientY - box.top) / box.height) * height
+  );
+  if (!cell || state.mode === "paused") {
+    hideTip();
+    return false;
+  }
+  const [words, index] = said(cell);
+  const texts = [cell.masked ? "masked: the word comes later" : digits(cell.value), words, index];
+  [...tip.children].forEach((line, i) => (line.textContent = texts[i]));
+  tip.dataset.value = cell.masked ? "masked" : digits(cell.value);
+  outline(cell);
+  tip.hidden = false;
+  const { width: w, height: h } = tip.getBoundingClientRect();
+  const gap = event.pointerType === "touch" ? 34 : 18;
+  const left = event.clientX + gap + w < innerWidth ? event.clientX + gap : event.clientX - gap - w;
+  const top = event.clientY - gap - h > 0 ? event.clientY - gap - h : event.clientY + gap;
+  tip.style.transform = `translate(${Math.max(8, Math.min(left, innerWidth - w - 8))}px, ${top}px)`;
+  return true;
+}
+
+function outline({ panel, row, column }) {
+  const [rows, columns] = panel.shape;
+  const points = [[0, 0], [1, 0], [1, 1], [0, 1]]
+    .map(([x, y]) => project(panel.map, (column + x) / columns, (row + y) / rows).join(","))
+    .join(" ");
+  marks.forEach((mark) => mark.setAttribute("points", points));
+}
+
+function hideTip() {
+  tip.hidden = true;
+  marks.forEach((mark) => mark.setAttribute("points", ""));
+}
+
+// Keys, clicks and touches.
+
+const KEYS = {
+  ArrowRight: () => go(state.index + 1, true),
+  ArrowDown: () => go(state.index + 1, true),
+  PageDown: () => go(state.index + 1, true),
+  " ": () => go(state.index + 1, true),
+  ArrowLeft: () => go(state.index - 1, false),
+  ArrowUp: () => go(state.index - 1, false),
+  PageUp: () => go(state.index - 1, false),
+  Backspace: () => go(state.index - 1, false),
+  Home: () => go(0, true),
+  End: () => go(slides.length - 1, false),
+  r: () => play(),
+  p: pauseOrGoOn,
+  c: toggleCaptions,
+  n: () => toggleNotes(),
+  s: openSpeaker,
+  o: () => openOverview(),
+  f: toggleFull,
+  "?": () => openDialog(byId("help")),
+};
+
+function onKey(event) {
+  if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
+  // A button that has the focus is pressed with space or Enter.
+  if (event.key === " " && event.target.closest?.("button")) return;
+  const action = KEYS[event.key.length === 1 ? event.key.toLowerCase() : event.key];
+  if (!action) return;
+  event.preventDefault();
+  action();
+}
+document.addEventListener("keydown", onKey);
+
+let touch = null;
+stage.addEventListener("pointerdown", (event) => {
+  touch = { x: event.clientX, y: event.clientY, type: event.pointerType };
+});
+stage.addEventListener("click", (event) => {
+  if (touch?.type === "touch" && (touch.swiped || showTip(event))) return;
+  if (event.detail) go(state.index + 1, true);
+});
+stage.addEventListener("pointerup", (event) => {
+  if (touch?.type !== "touch") return;
+  const across = event.clientX - touch.x;
+  if (Math.abs(across) < 50 || Math.abs(event.clientY - touch.y) > 40) return;
+  touch.swiped = true;
+  go(state.index + (across < 0 ? 1 : -1), across < 0);
+});
+stage.addEventListener("pointermove", (event) => {
+  if (event.pointerType !== "touch") showTip(event);
+});
+stage.addEventListener("pointerleave", (event) => {
+  if (event.pointerType !== "touch") hideTip();
+});
+
+byId("back").addEventListener("click", () => go(state.index - 1, false));
+byId("on").addEventListener("click", () => go(state.index + 1, true));
+byId("play").addEventListener("click", pauseOrGoOn);
+byId("captions").addEventListener("click", toggleCaptions);
+byId("notes-button").addEventListener("click", () => toggleNotes());
+byId("speaker").addEventListener("click", openSpeaker);
+byId("overview-button").addEventListener("click", () => openOverview());
+byId("full").addEventListener("click", toggleFull);
+byId("help-button").addEventListener("click", () => openDialog(byId("help")));
+
+function toggleFull() {
+  if (document.fullscreenElement) document.exitFullscreen();
+  else document.documentElement.requestFullscreen?.();
+}
+
+let idle = 0;
+function wake() {
+  document.documentElement.classList.remove("idle");
+  clearTimeout(idle);
+  idle = setTimeout(() => document.documentElement.classList.add("idle"), 2500);
+}
+["pointermove", "pointerdown", "keydown"].forEach((name) => document.addEventListener(name, wake));
+
+function openDialog(dialog) {
+  hideTip();
+  dialog.showModal();
+}
+
+function openOverview() {
+  const sheet = byId("overview").firstElementChild;
+  const several = SLIDE_STARTS.filter(Boolean).length > 1;
+  sheet.replaceChildren(
+    ...slides.flatMap((slide, i) => {
+      const button = made("button", `${i + 1}  ${slide.title}`);
+      const picture = document.createElement("img");
+      picture.src = slide.still;
+      picture.alt = "";
+      button.prepend(picture);
+      if (i === state.index) button.setAttribute("aria-current", "step");
+      button.addEventListener("click", () => {
+        byId("overview").close();
+        go(i, false);
+      });
+      return several && SLIDE_STARTS[i] ? [made("h2", slide.scene), button] : [button];
+    })
+  );
+  openDialog(byId("overview"));
+  sheet.querySelector("[aria-current]").focus();
+}
+[...document.querySelectorAll("dialog")].forEach((dialog) =>
+  dialog.addEventListener("click", (event) => event.target === dialog && dialog.close())
+);
+
+// The row of beats.
+byId("beats").append(
+  ...slides.map((slide, i) => {
+    const button = document.createElement("button");
+    button.setAttribute("aria-label", `${i + 1}: ${slide.title}`);
+    button.title = slide.title;
+    button.tabIndex = -1;
+    if (i && SLIDE_STARTS[i]) button.classList.add("first");
+    button.append(document.createElement("i"));
+    button.addEventListener("click", () => go(i, false));
+    return button;
+  })
+);
+
+const narrow = matchMedia("(max-width: 760px) and (orientation: portrait), (max-width: 480px)");
+toggleNotes(narrow.matches);
+narrow.addEventListener("change", () => toggleNotes(narrow.matches));
+const asked = Number(location.hash.slice(1)) - 1;
+go(asked > 0 && asked < slides.length ? asked : 0, true);
+stage.focus({ preventScroll: true });
