@@ -152,8 +152,8 @@ class CacheSize(Stage):
     @beat
     def the_published_saving(self) -> None:
         """The published {saving} percent is another comparison: eight groups at {before_bits} bits
-        against a latent at {bits} bits. Of that, {architecture} times is architecture, and
-        {precision} times precision."""
+        against a latent at {bits} bits. {architecture} times is architecture, {precision}
+        precision."""
         claim, tempo = self.claim, self.theme.tempo
         names = [self.shipped.plot.names[SHIPPED.index(row.name)] for row in claim.bars.rows[:2]]
         homes = claim.bars.names[:2]

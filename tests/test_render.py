@@ -21,7 +21,8 @@ from stand_in import BROKEN, INTERRUPTED, MISTAKEN, NOISY, SHAPES, UNSHOWABLE, e
 from traces import make_trace
 
 from scenes import SCENES, SceneEntry
-from scenes.engine import cli, options, traces
+from scenes.engine import cli, traces
+from scenes.engine import options as shared_options
 from scenes.engine.cache import FOLDER_VARIABLE
 from scenes.engine.progress import BarMeter, LineMeter, Meter, make_meter
 
@@ -65,7 +66,7 @@ def render(
 ) -> Render:
     """Call the command line in an empty folder, with quick scenes and a made-up trace."""
     monkeypatch.chdir(tmp_path)
-    for module in (cli, options):
+    for module in (cli, shared_options):
         monkeypatch.setattr(module, "SCENES", STAND_INS)
     monkeypatch.setattr(traces, "EXTRACTED", tmp_path / "nothing")
     monkeypatch.setattr(traces, "SHIPPED", trace_file)
@@ -244,6 +245,32 @@ def test_one_beat(render: Render, tmp_path: Path) -> None:
     outcome = render("scene_shapes", "--beat", "travel", "--quality", "draft")
     assert outcome.out == "videos/scene_shapes/02_travel.mp4\n"
     assert files(tmp_path) == with_captions("videos/scene_shapes/02_travel.mp4")
+
+
+def test_script_says_what_is_said_and_when(render: Render, tmp_path: Path) -> None:
+    outcome = render("script", "scene_shapes")
+    assert outcome.code == 0, outcome.err
+    assert outcome.out.startswith(
+        "# Stand-in scene_shapes\n\nscene_shapes, 0:01.3, 3 beats, 14 words\n\n"
+        "## 0:00.0–0:00.3 Appear\n\nA square appears in the picture of made-up model.\n\n"
+        "*appear, 2000 words a minute, 181.5 c/s*\n\n## 0:00.3–0:00.9 Travel\n\nIt moves.\n\n"
+    )
+    outcome = render("script", "scene_shapes", "--json", "--out", "told/script.json")
+    assert outcome.out == "told/script.json\n"
+    (scene,) = json.loads((tmp_path / "told" / "script.json").read_text())
+    assert (scene["name"], scene["seconds"]) == ("scene_shapes", 1.33)
+    assert scene["beats"][2] == {
+        "name": "rest",
+        "title": "Rest",
+        "start": 0.89,
+        "end": 1.33,
+        "narration": "It stands still.",
+        "words_per_minute": 409.1,
+        "characters_per_second": 36.4,
+        "captions": [{"start": 0.89, "end": 1.33, "lines": ["It stands still."]}],
+    }
+    assert_refused(render("script", "scene_shapes", "--all"), 2, "name scenes or say --all")
+    assert_refused(render("script", "scene_shape"), 2, "did you mean scene_shapes?")
 
 
 def test_captions_go_where_they_are_asked_for(render: Render, tmp_path: Path) -> None:

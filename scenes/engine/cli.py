@@ -39,10 +39,11 @@ from scenes.engine.options import (
     scenes_named,
 )
 from scenes.engine.quality import DEFAULT_QUALITY, DRAFT, QUALITIES, quality_of
+from scenes.engine.script import script
 
 __all__ = ["COMMANDS", "RESERVED", "main"]
 
-RESERVED = ("script", "gallery", "doctor")
+RESERVED = ("gallery", "doctor")
 """Names of commands to come; no scene may be called so."""
 
 FILM = "film"
@@ -65,6 +66,7 @@ EPILOG = "\n".join(
         "  python render.py poster                  (see poster --help)",
         "  python render.py film                    (all scenes in one, with chapters)",
         "  python render.py deck scene_mla          (for a talk; see deck --help)",
+        "  python render.py script --all            (what is said, and when)",
         "  python render.py cache --clear           (see cache --help)",
     ]
 )
@@ -262,6 +264,7 @@ COMMANDS: dict[str, click.Command] = {
     "deck": deck,
     "new": new,
     "poster": poster,
+    "script": script,
 }
 """What the first word of a call may be instead of a scene."""
 

@@ -45,7 +45,7 @@ from scenes.engine.runner import (
     studio,
 )
 from scenes.engine.traces import find_trace, provenance
-from scenes.engine.words import chapter_title
+from scenes.engine.words import chapter_title, script, script_record
 from scenes.engine.workers import Crew, Work, cores
 from scenes.mobjects.text import lacks_fonts
 from scenes.stage import BeatRecord, Rehearsal, StageSettings
@@ -63,6 +63,7 @@ __all__ = [
     "make_stills",
     "say_made",
     "shooting",
+    "write_script",
 ]
 
 T = TypeVar("T")
@@ -360,6 +361,24 @@ def list_scenes(order: Order, *, as_json: bool) -> bool:
     else:
         for row in rehearsals.items():
             click.echo(_as_text(*row))
+    return len(rehearsals) == len(order.scenes)
+
+
+def write_script(order: Order, out: Path | None, *, as_json: bool) -> bool:
+    """Write what is said in each scene to a file or to the terminal; say whether all went well."""
+    trace = load_trace(order)
+    with studio(order.quality, verbosity=order.verbosity):
+        rehearsals = _rehearse(order, trace)
+    if as_json:
+        rows = [script_record(entry, told) for entry, told in rehearsals.items()]
+        text = json.dumps(rows, indent=2, ensure_ascii=False)
+    else:
+        text = "\n\n".join(script(entry, told) for entry, told in rehearsals.items())
+    if out is None:
+        click.echo(text)
+    else:
+        write_text(out, f"{text}\n")
+        say_made(order, [out])
     return len(rehearsals) == len(order.scenes)
 
 
