@@ -10,12 +10,15 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from hashlib import sha256
+from inspect import signature
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from filming import order, pictures
-from stand_in import BROKEN, SHAPES, entry
+from manim import Mobject, Scene
+from stand_in import BROKEN, SHAPES, Shapes, entry
 from traces import make_trace
 
 from extract.trace import Trace
@@ -26,6 +29,7 @@ from scenes.engine.quality import Quality
 from scenes.engine.renderer import FrameSink
 from scenes.engine.runner import studio
 from scenes.engine.traces import SHIPPED
+from scenes.stage import Stage, beat
 
 TINY = Quality(320, 180, 6)
 OTHER = entry("scene_other", "Shapes")
@@ -62,6 +66,39 @@ def test_beats_do_not_depend_on_whether_others_are_drawn(scene: SceneEntry) -> N
         parts = drawn(scene, trace, 0, 2) | drawn(scene, trace, 1, 2)
     assert sum(map(len, whole.values())) > 30
     assert [name for name in whole if whole[name] != parts[name]] == []
+
+
+class Ticking(Shapes):
+    """Turns its square as time goes by, which no beat may do."""
+
+    @beat
+    def travel(self) -> None:
+        self.square.add_updater(lambda square, dt: square.rotate(dt))
+
+
+def told_of_time(scene: type[Stage], trace: Trace, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What a scene's mobjects, or the scene itself, ask to be told of every passing moment."""
+    found = []
+    add = Mobject.add_updater
+
+    def note(self: Mobject, updater: Callable[..., object], *args: Any, **options: Any) -> Mobject:
+        if "dt" in signature(updater).parameters:
+            found.append(type(self).__name__)
+        return add(self, updater, *args, **options)
+
+    monkeypatch.setattr(Mobject, "add_updater", note)
+    monkeypatch.setattr(Scene, "add_updater", lambda self, updater: found.append("the scene"))
+    scene.rehearse(trace)
+    return found
+
+
+@pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.slug)
+def test_nothing_follows_the_clock(scene: SceneEntry, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert told_of_time(scene.load(), Trace.load(SHIPPED), monkeypatch) == []
+
+
+def test_what_follows_the_clock_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "Square" in told_of_time(Ticking, make_trace(), monkeypatch)
 
 
 def test_master_gives_every_picture_back(tmp_path: Path) -> None:
@@ -117,9 +154,9 @@ def test_mistake_while_drawing_names_scene_beat_and_line(
 def test_killed_run_leaves_only_whole_beats(trace_file: Path, tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     script = f"""
-from scenes.engine import cli
+from scenes.engine import cli, options
 from stand_in import SHAPES
-cli.SCENES = (SHAPES,)
+cli.SCENES = options.SCENES = (SHAPES,)
 cli.main(["scene_shapes", "--quality", "4k", "--jobs", "1", "--quiet",
           "--trace", {str(trace_file)!r}, "--cache", {str(cache)!r}])
 """
@@ -151,3 +188,27 @@ cli.main(["scene_shapes", "--quality", "4k", "--jobs", "1", "--quiet",
     assert left.items() <= finished().items()
     assert len(finished()) == 3
     assert len(pictures(tmp_path / "videos" / "scene_shapes.mp4")) == 40
+
+
+def test_being_told_to_stop_is_neither_lost_nor_complained_about() -> None:
+    """Python swallows an interrupt that it raises while it clears an object away."""
+    script = """
+import signal, time
+from scenes.engine.interrupts import be_stoppable
+
+class Cleared:
+    def __del__(self):
+        signal.raise_signal(signal.SIGTERM)
+
+be_stoppable()
+try:
+    Cleared()
+    time.sleep(100)
+except KeyboardInterrupt:
+    print("stopped")
+"""
+    project = Path(__file__).resolve().parents[1]
+    ran = subprocess.run(
+        [sys.executable, "-c", script], cwd=project, capture_output=True, text=True, timeout=60
+    )
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "stopped\n", "")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,6 +23,7 @@ from scenes.engine.formats import (
     FORMATS,
     TRANSPARENT_FORMATS,
 )
+from scenes.engine.interrupts import be_stoppable
 from scenes.engine.new import new
 from scenes.engine.options import (
     ASPECT,
@@ -110,6 +110,13 @@ def _known_scenes(
         is_flag=True,
         help="One sheet of how all beats end, instead of a film; draft quality by default.",
     ),
+    cloup.option(
+        "--watch",
+        "watching",
+        is_flag=True,
+        help="Keep film and sheet current, at draft quality by default, while code or trace are "
+        "edited, until Ctrl-C; with --preview the sheet alone.",
+    ),
 )
 @WHAT_TO_SHOW
 @cloup.option_group(
@@ -149,6 +156,8 @@ def _known_scenes(
 @cloup.constraint(mutually_exclusive, ["quiet", "verbose"])
 @cloup.constraint(mutually_exclusive, ["listing", "still", "preview"])
 @cloup.constraint(mutually_exclusive, ["transparent", "preview"])
+@cloup.constraint(mutually_exclusive, ["transparent", "watching"])
+@cloup.constraint(mutually_exclusive, ["listing", "still", "watching"])
 @cloup.constraint(mutually_exclusive, ["transparent", "background"])
 @cloup.constraint(If("as_json", then=require_all), ["listing"])
 @click.pass_context
@@ -162,6 +171,7 @@ def render(
     as_json: bool,
     still: str | None,
     preview: bool,
+    watching: bool,
     quality: str,
     aspect: str,
     fps: int | None,
@@ -192,17 +202,22 @@ def render(
     def work(jobs: Any, order: Any) -> bool:
         if listing:
             return bool(jobs.list_scenes(order, as_json=as_json))
+        if watching:
+            from scenes.engine.watch import watch
+
+            return watch(order, films=not preview)
         if preview:
             from scenes.engine.preview import make_previews
 
             return make_previews(order)
         return bool(jobs.make_stills(order, still) if still else jobs.make_films(order))
 
-    if ctx.meta[FILM] and (listing or still or preview or options["beat"] != "all"):
+    if ctx.meta[FILM] and (listing or still or preview or watching or options["beat"] != "all"):
         raise click.UsageError(f"{FILM} joins whole scenes; name a scene instead")
     if preview and options["beat"] != "all":
         raise click.UsageError("a preview shows all beats; --still BEAT draws one")
-    if preview and ctx.get_parameter_source("quality") is not ParameterSource.COMMANDLINE:
+    said = ctx.get_parameter_source("quality") is ParameterSource.COMMANDLINE
+    if (preview or watching) and not said:
         quality = DRAFT
     size = quality_of(quality, aspect, fps)
     run(ctx, work, scenes=scenes or SCENES, quality=size, joined=ctx.meta[FILM], **options)
@@ -277,8 +292,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     arguments
         Instead of the program's own.
     """
-    # Being told to stop is like Ctrl-C: what is half written is removed on the way out.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    be_stoppable()
     try:
         given = list(sys.argv[1:] if arguments is None else arguments)
         if given and given[0] in COMMANDS:

@@ -30,6 +30,7 @@ from scenes.stage import BeatRecord, Rehearsal
 __all__ = [
     "Chapters",
     "Plan",
+    "beat_film",
     "chapter_list",
     "finished_parts",
     "join",
@@ -54,6 +55,8 @@ class Plan:
         Of the film, without its suffix; a single beat's film has its scene's folder.
     key
         Of all that the scene depends on.
+    played
+        Names of all beats, in order.
     tasks
         One for each beat that is wanted, in order.
     """
@@ -61,6 +64,7 @@ class Plan:
     entry: SceneEntry
     name: Path
     key: str
+    played: tuple[str, ...]
     tasks: tuple[BeatTask, ...]
 
 
@@ -104,10 +108,15 @@ def plan_scene(
         for name in played
         if name in beats
     )
-    name = Path(entry.slug)
-    if len(tasks) == 1 and len(played) > 1:
-        name /= f"{played.index(tasks[0].beat) + 1:02}_{tasks[0].beat}"
-    return Plan(entry, name, keys[played[-1]], tasks)
+    plan = Plan(entry, Path(entry.slug), keys[played[-1]], played, tasks)
+    return beat_film(plan, tasks[0]) if len(tasks) == 1 and len(played) > 1 else plan
+
+
+def beat_film(plan: Plan, task: BeatTask) -> Plan:
+    """How one beat of a scene becomes a film."""
+    number = plan.played.index(task.beat) + 1
+    name = Path(plan.entry.slug) / f"{number:02}_{task.beat}"
+    return replace(plan, name=name, tasks=(task,))
 
 
 def with_captions(plan: Plan, told: Rehearsal, looks: str) -> Plan:

@@ -63,6 +63,7 @@ __all__ = [
     "make_stills",
     "say_made",
     "shooting",
+    "wanted_beats",
     "write_script",
 ]
 
@@ -208,7 +209,7 @@ def shooting(order: Order, trace: Trace) -> Iterator[Shoot]:
         keyring = Keyring(find_trace(order.trace), options)
 
         def plan(entry: SceneEntry) -> Plan:
-            beats = _wanted_beats(entry, trace, order.beat, "--beat")
+            beats = wanted_beats(entry, trace, order.beat, "--beat")
             return plan_scene(entry, beats, trace=trace, keyring=keyring, cache=cache, part=part)
 
         def rehearsed(entry: SceneEntry) -> Rehearsal:
@@ -302,7 +303,7 @@ def _cues(quality: Quality, films: Iterable[Sequence[BeatRecord]]) -> Iterator[C
 def make_stills(order: Order, beat: str) -> bool:
     """Write how one beat or all of each scene end; say whether all went well."""
     trace = load_trace(order)
-    wanted = {entry: _wanted_beats(entry, trace, beat, "--still") for entry in order.scenes}
+    wanted = {entry: wanted_beats(entry, trace, beat, "--still") for entry in order.scenes}
     count = sum(len(beats) for beats in wanted.values())
     with (
         studio(order.quality, verbosity=order.verbosity),
@@ -408,7 +409,8 @@ def _rehearse(order: Order, trace: Trace) -> dict[SceneEntry, Rehearsal]:
     return each(order, order.scenes, lambda entry: rehearse(entry, trace, order.options))
 
 
-def _wanted_beats(entry: SceneEntry, trace: Trace, beat: str, option: str) -> tuple[str, ...]:
+def wanted_beats(entry: SceneEntry, trace: Trace, beat: str, option: str) -> tuple[str, ...]:
+    """All beats of a scene, or the one that an option names."""
     names = entry.load().beat_names(trace)
     return names if beat == "all" else (choose(beat, names, f"beat of {entry.slug}", option),)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -27,14 +28,29 @@ from scenes.engine.burn import burned
 from scenes.engine.captions import Cue
 from scenes.engine.errors import WorkError, explain
 from scenes.engine.files import OutputError
+from scenes.engine.interrupts import be_stoppable
 from scenes.engine.movie import Coding, Movie, Pixels, open_movie, read_master, straight
 from scenes.engine.renderer import FrameSink
 from scenes.engine.runner import RenderOptions, studio
 
-__all__ = ["SPAWN", "BeatTask", "Crew", "Work", "cores", "obey_parent"]
+__all__ = [
+    "FORK",
+    "LAST_WORDS",
+    "SPAWN",
+    "BeatTask",
+    "Crew",
+    "Work",
+    "cores",
+    "ctrl_c_is_for_us",
+    "obey_parent",
+    "obeying_parent",
+]
 
 # A new interpreter for each process: a copy of this one would share its threads' locks.
-SPAWN = multiprocessing.get_context("spawn")
+SPAWN: Any = multiprocessing.get_context("spawn")
+# A copy starts at once, and is safe where a process has but one thread that does anything; on
+# other systems than Linux, libraries may have more.
+FORK: Any = multiprocessing.get_context("fork") if sys.platform == "linux" else SPAWN
 PATIENCE = 0.5  # seconds between looks at whether the processes are alive
 LAST_WORDS = 10.0  # seconds that a process has to remove what is unfinished
 
@@ -108,23 +124,26 @@ class Crew:
         What they do.
     size
         How many there are.
+    context
+        How they start: :data:`SPAWN` or :data:`FORK`.
     """
 
-    def __init__(self, work: Work, size: int) -> None:
-        self._messages: Any = SPAWN.Queue()
+    def __init__(self, work: Work, size: int, context: Any = SPAWN) -> None:
+        self._context = context
+        self._messages: Any = context.Queue()
         # Kept here too: it must last until the last process has started.
-        self._taken = SPAWN.Array("b", len(work.tasks))
+        self._taken = context.Array("b", len(work.tasks))
         self._unfinished = set(work.tasks)
         self._failures: dict[SceneEntry, WorkError] = {}
         self._processes: list[SpawnProcess] = [
-            SPAWN.Process(
+            context.Process(
                 target=_serve, args=(work, self._taken, self._messages, i / size), daemon=True
             )
             for i in range(size)
         ]
 
     def __enter__(self) -> Self:
-        with _ctrl_c_is_for_us():
+        with ctrl_c_is_for_us(), _told_once_they_listen(self._context):
             for process in self._processes:
                 process.start()
         return self
@@ -173,7 +192,7 @@ class Crew:
 
 
 @contextmanager
-def _ctrl_c_is_for_us() -> Iterator[None]:
+def ctrl_c_is_for_us() -> Iterator[None]:
     """Processes that are started meanwhile never see Ctrl-C: they are told to stop instead."""
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -185,21 +204,44 @@ def _ctrl_c_is_for_us() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
+@contextmanager
+def _told_once_they_listen(context: Any) -> Iterator[None]:
+    """Copies that start meanwhile are not told to stop before they can do so without a word."""
+    if context is SPAWN:
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _serve(work: Work, taken: Any, messages: Any, share: float) -> None:
     """What a process does: begin a share of the way into the scenes and go round once."""
     try:
-        obey_parent()
-        entries = list(dict.fromkeys(task.entry for task in work.tasks))
-        first = int(share * len(entries))
-        worker = _Worker(work, taken, messages)
-        with studio(work.options.quality, verbosity=work.verbosity):
-            for entry in entries[first:] + entries[:first]:
-                worker.render(entry)
+        with obeying_parent():
+            entries = list(dict.fromkeys(task.entry for task in work.tasks))
+            first = int(share * len(entries))
+            worker = _Worker(work, taken, messages)
+            with studio(work.options.quality, verbosity=work.verbosity):
+                for entry in entries[first:] + entries[:first]:
+                    worker.render(entry)
     except KeyboardInterrupt:
         # Nobody reads what has not been said by now.
         messages.cancel_join_thread()
+
+
+@contextmanager
+def obeying_parent() -> Iterator[None]:
+    """Meanwhile this process ends as its parent says, or with it, by an interrupt.
+
+    Afterwards there is nothing unfinished any more, so it may be ended without one.
+    """
+    try:
+        obey_parent()
+        yield
     finally:
-        # Nothing is unfinished any more, so there is nothing to say on being told now.
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
@@ -209,7 +251,9 @@ def obey_parent() -> None:
     Being told to stop is like Ctrl-C for it: what is unfinished is removed on the way out.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    be_stoppable()
+    if hasattr(signal, "pthread_sigmask"):  # not on Windows
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     threading.Thread(target=_follow_parent, daemon=True).start()
 
 
