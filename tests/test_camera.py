@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
-from manim import Group, ImageMobject, Mobject, Square, ThreeDCamera, tempconfig
+from manim import Camera, Group, ImageMobject, Mobject, Square, ThreeDCamera, tempconfig
 
 from scenes.animations import set_presence
 from scenes.camera import FOCAL, Shot, StageCamera, on_card, pin_to_frame
@@ -68,6 +69,37 @@ def test_flat_pictures_are_stock_manims_but_for_edges() -> None:
     for y in np.linspace(-2, 2, 5):
         edges[int(180 + y * scale) - 2 : int(180 + y * scale) + 3] = True
     assert not (different & ~edges).any()
+
+
+@pytest.mark.parametrize("shot", [SHOTS["right above"], SHOTS["left above"]], ids=["right", "left"])
+def test_pictures_in_space_are_stock_manims_but_for_edges(shot: Shot) -> None:
+    # A translucent picture in front of two opaque ones, which lie at different depths.
+    panels = [heatmap(4, 6), heatmap(5, 3, seed=1), heatmap(3, 4, seed=2)]
+    for panel, place in zip(panels, ([-1.5, -1, -2], [1.5, 0.5, -1], [0, 0, 0]), strict=True):
+        on_card(panel.shift(place), panel)
+    panels[2].set_opacity(0.5)
+    ours = picture(shot, *reversed(panels)).astype(int)
+    edges = np.zeros(ours.shape[:2], dtype=np.uint8)
+    with tempconfig(SIZE):
+        eye, stock = StageCamera(), Camera()
+        eye.shot = shot
+        for panel in panels:
+            image = ImageMobject(np.repeat(np.repeat(NORM.colours(panel.values), 40, 0), 40, 1))
+            image.set_resampling_algorithm(0).set_opacity(panel.opacity)
+            # Stock Manim's eye stands elsewhere: its camera gets the corners as ours sees them.
+            image.points = shot.project(panel.points, 8.0)[[0, 1, 3, 2]] * [1, 1, 0]
+            stock.capture_mobjects([image])
+            rows, columns = panel.shape
+            ends = [(panel.at(i, 0), panel.at(i, columns)) for i in range(rows + 1)]
+            ends += [(panel.at(0, i), panel.at(rows, i)) for i in range(columns + 1)]
+            for line in ends:
+                start, end = np.rint(eye.pixels(panel, np.array(line)) - 0.5).astype(int)
+                cv2.line(edges, start.tolist(), end.tolist(), 1, thickness=5)
+        expected = stock.pixel_array.astype(int)
+    inside = edges == 0
+    assert inside.mean() > 0.6
+    assert np.ptp(expected[inside][:, :3], axis=0).min() > 100  # the pictures are there
+    assert np.abs(ours - expected).max(axis=-1)[inside].max() <= 2
 
 
 @pytest.mark.parametrize("shot", SHOTS.values(), ids=SHOTS.keys())
