@@ -13,16 +13,15 @@ from extract.patterns import CRITERIA, strongest
 from scenes.animations import Appear, Follow, Presence, Settle, Vanish
 from scenes.camera import pin_to_frame
 from scenes.flight import Fly, Tour
-from scenes.layout_patterns import NOTE_WIDTH, arc, empty_slots, wall_slots
+from scenes.layout_patterns import arc, empty_slots, wall_slots
 from scenes.mobjects.heatmap import Norm
 from scenes.mobjects.marks import ColourBar, Highlight
-from scenes.mobjects.text import Label, format_share, printable
+from scenes.mobjects.text import UNBROKEN_SPACE, Label, broken, format_share, printable
 from scenes.mobjects.wall import (
     EmptyWall,
     HeadStop,
     Note,
     PatternWall,
-    place_in_shot,
     prompt_patterns,
 )
 from scenes.stage import Stage, beat
@@ -117,10 +116,10 @@ class Patterns(Stage):
             "one head, one pattern",
             "each row tells where one word looks",
             spot=stop.slots.notes,
-            width=NOTE_WIDTH,
+            width=stop.slots.note_width,
         )
         scale = ColourBar(Norm.unit(), "share of attention", stop.slots.scale)
-        about = place_in_shot(Group(note, scale), stop.shot)
+        about = stop.place_in_shot(Group(note, scale))
         self.camera.shot = stop.shot
         self.play(Appear(stop.tile), Appear(stop.words), Appear(about), run_time=tempo.small)
         self.hold(words=5)
@@ -213,7 +212,8 @@ class Patterns(Stage):
         find, stop = self.found[name], self.stops[name]
         place = f"layer {find.layer}, head {find.head}"
         lines = (line.format(**self.facts) for line in (place, does, said, found))
-        return place_in_shot(Note(*lines, spot=stop.slots.notes, width=NOTE_WIDTH), stop.shot)
+        note = Note(*lines, spot=stop.slots.notes, width=stop.slots.note_width)
+        return stop.place_in_shot(note)
 
     def _visit(self, name: str, *about: Mobject) -> None:
         """Fly to a head's pattern; its words and what is said about it come as it is reached.
@@ -242,8 +242,16 @@ class Patterns(Stage):
     @beat
     def many_more(self) -> None:
         """DeepSeek-R1 has {many_layers} of {many_heads}: {many} for every prompt."""
-        tempo, wall, layers, heads = self.theme.tempo, self.wall, MANY.n_layers, MANY.n_heads
-        slots = empty_slots(wall.slots, self.frame, layers=layers, heads=heads)
+        tempo, wall = self.theme.tempo, self.wall
+        name, note = self._many_words()
+        slots = empty_slots(
+            wall.slots,
+            self.frame,
+            layers=MANY.n_layers,
+            heads=MANY.n_heads,
+            title=[line.width for line in name],
+            note=note.width,
+        )
         stacked = wall.slots.stacked()
         places = [stacked.part(*wall.slots.span(i)) for i in range(len(wall.blocks))]
         self.play(
@@ -256,23 +264,25 @@ class Patterns(Stage):
             ),
             run_time=2.6,
         )
-        empty = EmptyWall(slots, stacked.layers, stacked.heads)
-
-        def grow(alpha: float) -> None:
-            across = stacked.heads + round(alpha * (heads - stacked.heads))
-            empty.rule(stacked.layers + round(alpha * (layers - stacked.layers)), across)
-
+        empty = EmptyWall(slots)
         self.add(empty)
         self.bring_to_back(empty)
-        self.play(Follow(empty, grow), run_time=tempo.large)
-        text = "{many_layers} × {many_heads} = {many}".format(**self.facts)
-        name = Label(f"{MANY_NAME}: {text}", size=self.theme.name_size)
-        x, y = slots.title
-        name.on_line(x + name.width / 2, y)
-        note = Label("in colour: this model; empty: not traced", size=self.theme.note_size)
+        self.play(Follow(empty, empty.grow), run_time=tempo.large)
+        for line, (x, y) in zip(name, slots.title, strict=True):
+            line.on_line(x + line.width / 2, y)
         x, y = slots.note
-        note.on_line(x - note.width / 2, y).set_fill(self.theme.muted)
+        note.on_line(x - note.width / 2, y)
         edge = Highlight(stacked.box, colour=self.theme.pattern, zoom=stacked.pitch)
         pin_to_frame(VGroup(name, note))
         self.play(Appear(VGroup(name, note)), Appear(edge), run_time=tempo.small)
         self.hold(words=6)
+
+    def _many_words(self) -> tuple[VGroup, Label]:
+        """What names the large model's places, in lines that fit, and what they are."""
+        looks = self.theme
+        count = "{many_layers} × {many_heads} = {many}".format(**self.facts)
+        text = f"{MANY_NAME}: {count.replace(' ', UNBROKEN_SPACE)}"
+        lines = broken(text, self.frame.stage.width, size=looks.name_size)
+        name = VGroup(*(Label(line, size=looks.name_size) for line in lines))
+        said = "in colour: this model; empty: not traced"
+        return name, Label(said, size=looks.note_size, colour=looks.muted)

@@ -13,19 +13,23 @@ from scenes.camera import Shot, StageCamera
 from scenes.flight import Fly, Tour, flight
 from scenes.layout import FRAME_HEIGHT, Box, Frame
 from scenes.layout_patterns import (
-    SIDE,
     WORD_MOST,
+    StopSlots,
     WallSlots,
     arc,
     empty_slots,
     onto,
     stop_slots,
-    stop_word_size,
     wall_slots,
 )
 from scenes.theme import DARK
 
 FRAME = Frame(FRAME_HEIGHT * 16 / 9)
+PORTRAIT = Frame(FRAME_HEIGHT, FRAME_HEIGHT * 16 / 9)
+FRAMES = [FRAME, PORTRAIT, Frame(9.6, 9.6), Frame(12.0, 9.0)]
+in_every_frame = pytest.mark.parametrize(
+    "frame", FRAMES, ids=lambda frame: f"{frame.width:.1f} x {frame.height:.1f}"
+)
 SHAPES = st.tuples(
     st.integers(min_value=1, max_value=48),
     st.integers(min_value=1, max_value=32),
@@ -33,29 +37,46 @@ SHAPES = st.tuples(
 )
 
 
-def wall(layers: int, heads: int, count: int = 9) -> WallSlots:
-    return wall_slots(FRAME, layers=layers, heads=heads, count=count)
+def wall(layers: int, heads: int, count: int = 9, frame: Frame = FRAME) -> WallSlots:
+    return wall_slots(frame, layers=layers, heads=heads, count=count)
 
 
-def seen(box: Box, shot: Shot) -> Box:
+def stop(count: int, frame: Frame = FRAME) -> StopSlots:
+    """Room for the longest words."""
+    least, most = (FRAME_HEIGHT * size for size in (frame.least_text, DARK.shape_size))
+    return stop_slots(
+        frame, count=count, word=WORD_MOST, hidden_word=WORD_MOST, sizes=(most, least)
+    )
+
+
+def seen(box: Box, shot: Shot, frame: Frame = FRAME) -> Box:
     """A flat box as it lies in the frame."""
     corners = np.array([[box.left, box.bottom, 0], [box.right, box.top, 0]], dtype=float)
-    first, second = shot.project(corners, FRAME.height)
+    first, second = shot.project(corners, frame.height)
     return Box.between(first, second)
 
 
+@in_every_frame
 @given(SHAPES)
-def test_every_pattern_has_a_place_of_its_own_on_the_stage(shape: tuple[int, int, int]) -> None:
+def test_every_pattern_has_a_place_of_its_own_on_the_stage(
+    frame: Frame, shape: tuple[int, int, int]
+) -> None:
     layers, heads, _ = shape
-    slots = wall(*shape)
+    slots = wall(*shape, frame=frame)
     tiles = {(i, j): slots.tile(i, j) for i in range(layers) for j in range(heads)}
-    assert FRAME.stage.holds(slots.box)
+    assert frame.stage.holds(slots.box)
+    assert slots.title[1] < frame.stage.top
     corners = {(round(t.left, 6), round(t.top, 6)) for t in tiles.values()}
     assert len(corners) == layers * heads
     assert slots.side < slots.pitch
     for layer in range(layers - 1):
-        above, below = tiles[layer, 0], tiles[layer + 1, 0]
-        assert below.top < above.bottom or below.left > tiles[layer, heads - 1].right
+        here, following = tiles[layer, 0], tiles[layer + 1, 0]
+        if frame.height > frame.width:
+            beside = following.left > here.right
+            assert beside or following.top < tiles[layer, heads - 1].bottom
+        else:
+            below = following.top < here.bottom
+            assert below or following.left > tiles[layer, heads - 1].right
 
 
 @given(SHAPES)
@@ -68,17 +89,29 @@ def test_blocks_hold_all_layers_once_and_in_order(shape: tuple[int, int, int]) -
     assert all(start < stop for start, stop in spans)
 
 
+@in_every_frame
 @given(SHAPES)
-def test_numbers_of_layers_and_heads_keep_apart(shape: tuple[int, int, int]) -> None:
-    slots = wall(*shape)
+def test_numbers_of_layers_and_heads_keep_apart(frame: Frame, shape: tuple[int, int, int]) -> None:
+    slots = wall(*shape, frame=frame)
     line = DARK.note_size * FRAME_HEIGHT
-    layers = [(x, y) for _, x, y in slots.layer_marks()]
-    heads = [(x, y) for _, x, y in slots.head_marks()]
-    assert next(layer for layer, *_ in slots.layer_marks()) == 0
-    for (x, y), (other_x, other_y) in pairwise(layers):
+    rows = [(x, y) for _, x, y in slots.row_marks()]
+    assert next(number for number, *_ in slots.row_marks()) == 0
+    for (x, y), (other_x, other_y) in pairwise(rows):
         assert x != other_x or y - other_y > line
-    for (x, y), (other_x, other_y) in pairwise(heads):
-        assert y != other_y or abs(other_x - x) > 0.3
+    for block in range(len(slots.corners)):
+        columns = list(slots.column_marks(block))
+        assert columns[0][0] == (slots.span(block)[0] if slots.upright else 0)
+        for (_, x, _), (_, other_x, _) in pairwise(columns):
+            assert other_x - x > 0.3
+
+
+def test_a_wall_fills_frames_of_every_shape() -> None:
+    for frame in FRAMES:
+        box = wall(30, 9, frame=frame).box
+        share = box.width * box.height / (frame.stage.width * frame.stage.height)
+        assert share > 0.4, frame
+    assert wall(30, 9, frame=PORTRAIT).names == ("head", "layer")
+    assert wall(30, 9).names == ("layer", "head")
 
 
 def test_a_tower_of_layers_is_set_in_blocks() -> None:
@@ -92,25 +125,30 @@ def test_a_tower_of_layers_is_set_in_blocks() -> None:
 
 @given(SHAPES)
 def test_a_pattern_is_seen_in_its_slot(shape: tuple[int, int, int]) -> None:
-    slots, stop = wall(*shape), stop_slots(FRAME, count=shape[2], word=WORD_MOST)
-    tile = slots.tile(shape[0] - 1, shape[1] - 1)
-    found = seen(tile, onto(tile, stop.pattern, FRAME))
-    assert found.width == pytest.approx(SIDE)
-    assert found.left == pytest.approx(stop.pattern.left)
-    assert found.top == pytest.approx(stop.pattern.top)
+    for frame in FRAMES:
+        slots, place = wall(*shape, frame=frame), stop(shape[2], frame).pattern
+        tile = slots.tile(shape[0] - 1, shape[1] - 1)
+        found = seen(tile, onto(tile, place, frame), frame)
+        assert found.width == pytest.approx(place.width)
+        assert found.left == pytest.approx(place.left)
+        assert found.top == pytest.approx(place.top)
 
 
+@in_every_frame
 @pytest.mark.parametrize("count", [2, 9, 24, 25])
-def test_a_pattern_looked_at_has_room_for_words_that_can_be_read(count: int) -> None:
-    stop = stop_slots(FRAME, count=count, word=WORD_MOST)
-    stage = FRAME.stage
-    assert stage.holds(Box.around([stop.pattern, stop.hidden, stop.scale]))
-    assert stop.rows_apart[0][0] - WORD_MOST >= stage.left
-    assert stop.columns[0][1] + WORD_MOST <= stage.top
-    assert stop.hidden.overlap(stop.pattern) == (0.0, 0.0)
-    size = stop_word_size(count, DARK.shape_size)
-    assert DARK.least_size <= size <= DARK.shape_size
-    assert size * FRAME_HEIGHT < SIDE / count
+def test_a_pattern_looked_at_has_room_for_words_that_can_be_read(count: int, frame: Frame) -> None:
+    slots, stage = stop(count, frame), frame.stage
+    assert stage.holds(Box.around([slots.pattern, slots.hidden, slots.scale]))
+    assert slots.rows_apart[0][0] - WORD_MOST >= stage.left - 1e-9
+    assert slots.columns[0][1] + WORD_MOST <= stage.top + 1e-9
+    assert slots.notes[0] + slots.note_width <= stage.right + 1e-9
+    assert slots.hidden.overlap(slots.pattern) == (0.0, 0.0)
+    assert frame.least_text <= slots.word_size / FRAME_HEIGHT <= DARK.shape_size
+    # Where rows are too low for words, some have none; the last one always has its own.
+    assert slots.named[-1] == count - 1
+    between = slots.pattern.height / count * (slots.named[1] - slots.named[0])
+    assert slots.word_size < between
+    assert len(slots.named) == count or frame is not FRAME
 
 
 @given(SHAPES)
@@ -129,19 +167,26 @@ def test_no_part_of_the_wall_comes_near_the_eye(shape: tuple[int, int, int]) -> 
         assert towards.max() < 0.75 * 1.6 * shot.height
 
 
-def test_a_much_larger_model_fills_the_stage_and_the_wall_its_first_places() -> None:
-    small = wall(30, 9)
-    slots = empty_slots(small, FRAME, layers=61, heads=128)
-    (left, top), step = slots.corner, slots.pitch
-    whole = Box.of(left, left + 128 * step, top - 61 * step, top)
-    assert FRAME.stage.holds(seen(whole, slots.shot))
-    assert seen(whole, slots.shot).width > 0.85 * FRAME.stage.width
+@in_every_frame
+def test_a_much_larger_model_fills_the_stage_and_the_wall_its_first_places(frame: Frame) -> None:
+    small = wall(30, 9, frame=frame)
+    title = [1.0, 4.0] if small.upright else [5.0]
+    slots = empty_slots(small, frame, layers=61, heads=128, title=title, note=3.0)
+    (left, top), step, (rows, columns) = slots.corner, slots.pitch, slots.whole
+    assert sorted(slots.whole) == [61, 128]
+    whole = seen(Box.of(left, left + columns * step, top - rows * step, top), slots.shot, frame)
+    assert frame.stage.holds(whole)
+    assert whole.width > 0.85 * frame.stage.width or whole.height > 0.85 * frame.stage.height
+    assert all(whole.top < y < frame.stage.top for _, y in (*slots.title, slots.note))
     for layer, head in ((0, 0), (29, 0), (29, 8)):
-        place = Box.of(left + head * step, left + (head + 1) * step, top - (layer + 1) * step, top)
+        row, column = (head, layer) if small.upright else (layer, head)
+        place = Box.of(
+            left + column * step, left + (column + 1) * step, top - (row + 1) * step, top
+        )
         tile = small.stacked().tile(layer, head)
         assert place.holds(tile)
         assert tile.x == pytest.approx(place.x)
-        assert tile.y == pytest.approx(top - (layer + 0.5) * step)
+        assert tile.y == pytest.approx(top - (row + 0.5) * step)
 
 
 # Ways of the camera

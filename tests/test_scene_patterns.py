@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import product
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from traces import make_trace, replaced
 
 from extract.patterns import strongest
 from extract.trace import Trace
+from scenes.engine.quality import ASPECTS, DEFAULT_ASPECT, quality_of
 from scenes.layout import Frame
 from scenes.layout_patterns import empty_slots, wall_slots
 from scenes.mobjects.heatmap import Heatmap, Norm
@@ -57,6 +59,35 @@ def test_every_beat_can_be_read_and_heard(case: dict, first_token: bool) -> None
     assert [line for p in pictures for line in complaints(p)] == []
     for record in (p.record for p in pictures):
         assert len(record.narration) <= 17 * (record.end - record.start), record
+
+
+@pytest.mark.parametrize("kind", ["long", "short"])
+@pytest.mark.parametrize(
+    ("aspect", "count"),
+    [(DEFAULT_ASPECT, 9), (DEFAULT_ASPECT, 16), *product(ASPECTS, (2, 24))],
+)
+def test_prompts_of_every_length_fit_pictures_of_every_shape(
+    aspect: str, count: int, kind: str
+) -> None:
+    words = (LONG if kind == "long" else list("abcdefghijklmnopqrstuvwx"))[:count]
+    trace = make_trace(n_tokens=count, n_layers=5, words=words)
+    quality = quality_of("fullhd", aspect)
+    size = {"width": quality.width, "height": quality.height}
+    pictures = play(Patterns, trace, **size)
+    assert [line for p in pictures for line in complaints(p, **size)] == []
+
+
+def test_a_wall_on_its_side_shows_each_pattern_as_it_is() -> None:
+    trace = make_trace(n_layers=7, n_heads=3, n_tokens=10)
+    slots = wall_slots(Frame(8.0, 128 / 9), layers=7, heads=3, count=10)
+    wall = PatternWall(Patterns(trace).layer, slots, "a wall")
+    block, step = wall.blocks[-1], 11
+    layer, head = 6, 2
+    row, column = slots.place(layer, head)
+    cells = np.s_[row * step : row * step + 10, column * step : column * step + 10]
+    np.testing.assert_array_equal(block.values[cells], wall.patterns[layer, head])
+    place = block.block((row * step, row * step + 10), (column * step, column * step + 10))
+    assert place.holds(slots.tile(layer, head))
 
 
 def with_patterns(trace: Trace, places: dict[tuple[int, int], np.ndarray]) -> Trace:
@@ -231,15 +262,14 @@ def test_a_stop_lies_exactly_over_its_place() -> None:
 
 def test_empty_places_are_one_path_of_ruled_lines() -> None:
     wall = all_of(make_trace(n_layers=30, n_heads=9, d_head=4))
-    slots = empty_slots(wall.slots, Frame(128 / 9), layers=61, heads=128)
-    empty = EmptyWall(slots, 61, 128)
-    lines = empty.get_subpaths()
-    assert len(lines) == 62 + 129
+    slots = empty_slots(wall.slots, Frame(128 / 9), layers=61, heads=128, title=[8.0], note=4.0)
+    empty = EmptyWall(slots)
+    assert len(empty.get_subpaths()) == 31 + 10
+    assert len(empty.grow(1.0).get_subpaths()) == 62 + 129
     assert empty.get_family() == [empty]
     assert empty.width == pytest.approx(128 * wall.slots.pitch)
     assert empty.height == pytest.approx(61 * wall.slots.pitch)
     assert empty.fill_opacity == 0
-    assert len(empty.rule(3, 4).get_subpaths()) == 4 + 5
 
 
 # Pixels

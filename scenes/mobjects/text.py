@@ -267,7 +267,7 @@ def broken(text: str, width: float, *, size: float | None = None) -> list[str]:
     """
     lines = _filled(text, width, size)
     narrower = lines
-    while len(narrower) == len(lines) and any(" " in line for line in lines):
+    while len(narrower) == len(lines) > 1 and any(" " in line for line in lines):
         lines, width = narrower, 0.95 * width
         narrower = _filled(text, width, size)
     return [line.replace(UNBROKEN_SPACE, " ") for line in lines]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -11,7 +12,6 @@ from manim import Group, Mobject, VGroup, VMobject
 from extract.trace import Trace
 from scenes import theme
 from scenes.animations import Reveal
-from scenes.camera import Shot
 from scenes.layout import FRAME_HEIGHT, WORD_GAP, Box, Frame
 from scenes.layout_patterns import (
     WORD_MOST,
@@ -21,14 +21,13 @@ from scenes.layout_patterns import (
     gap_cells,
     onto,
     stop_slots,
-    stop_word_size,
 )
 from scenes.mobjects.heatmap import Heatmap, Norm, Source
 from scenes.mobjects.marks import Highlight, Words
 from scenes.mobjects.text import Label, broken, printable
 from scenes.view import LayerView
 
-__all__ = ["EmptyWall", "HeadStop", "Note", "PatternWall", "place_in_shot", "prompt_patterns"]
+__all__ = ["EmptyWall", "HeadStop", "Note", "PatternWall", "prompt_patterns"]
 
 Array = npt.NDArray[np.float64]
 M = TypeVar("M", bound=Mobject)
@@ -75,17 +74,21 @@ class PatternWall(Group):
         for index, block in enumerate(self.blocks):
             block.place(slots.block(index))
         self.marks = VGroup()
-        for layer, x, y in slots.layer_marks():
-            text = str(layer) if layer % slots.rows else f"layer {layer}"
+        row_name, column_name = slots.names
+        rows = slots.shape(0)[0]
+        for number, x, y in slots.row_marks():
+            text = str(number) if number % rows else f"{row_name} {number}"
             mark = Label(text, size=looks.note_size, colour=looks.muted)
             self.marks.add(mark.on_line(x - mark.width / 2, y))
-        for head, x, y in slots.head_marks():
-            mark = Label(str(head), size=looks.note_size, colour=looks.muted)
-            self.marks.add(mark.on_line(x, y))
-            if head == 0:
-                name = Label("head", size=looks.note_size, colour=looks.muted)
-                left = x - slots.side / 2 - WORD_GAP
-                self.marks.add(name.on_line(left - name.width / 2, y))
+        # What the columns are is said before the first one of each block.
+        for index in range(len(slots.corners)):
+            _, x, y = next(slots.column_marks(index))
+            name = Label(column_name, size=looks.note_size, colour=looks.muted)
+            left = x - slots.side / 2 - WORD_GAP
+            self.marks.add(name.on_line(left - name.width / 2, y))
+            for number, x, y in slots.column_marks(index):
+                mark = Label(str(number), size=looks.note_size, colour=looks.muted)
+                self.marks.add(mark.on_line(x, y))
         self.title = Label(title, size=looks.name_size)
         left, line = slots.title
         self.title.on_line(left + self.title.width / 2, line)
@@ -93,14 +96,15 @@ class PatternWall(Group):
 
     def _block(self, first: int, stop: int) -> Heatmap:
         """One image of the patterns of the layers [first, stop); cells between them are free."""
-        count, gap = self.slots.count, gap_cells(self.slots.count)
+        slots = self.slots
+        count, gap = slots.count, gap_cells(slots.count)
         step = count + gap
-        shape = ((stop - first) * step - gap, self.slots.heads * step - gap)
-        values, masked, shown = np.zeros((3, *shape))
+        rows, columns = slots.shape(first // slots.span_most)
+        values, masked, shown = np.zeros((3, rows * step - gap, columns * step - gap))
         future = np.triu(np.ones((count, count)), k=1)
         for layer in range(first, stop):
-            for head in range(self.slots.heads):
-                top, left = (layer - first) * step, head * step
+            for head in range(slots.heads):
+                top, left = (step * place for place in slots.place(layer, head))
                 cells = np.s_[top : top + count, left : left + count]
                 values[cells] = self.patterns[layer, head]
                 masked[cells], shown[cells] = future, 1.0
@@ -190,6 +194,28 @@ class Note(VGroup):
             y -= 0.6 * step
 
 
+def _stop_slots(frame: Frame, view: LayerView) -> StopSlots:
+    """Room for a pattern with its words, set smaller where the rows are low."""
+    looks = theme.current()
+    most, least = (FRAME_HEIGHT * size for size in (looks.shape_size, looks.least_size))
+
+    def longest(words: Sequence[str], size: float) -> float:
+        widths = (Label(printable(word), size=size / FRAME_HEIGHT).width for word in words)
+        return min(max(widths, default=0.0), WORD_MOST)
+
+    def slots(size: float) -> StopSlots:
+        return stop_slots(
+            frame,
+            count=view.count,
+            word=longest(view.words, size),
+            hidden_word=longest(view.trace.meta.tokens[: view.first], size),
+            sizes=(size, least),
+        )
+
+    # Smaller words need less room beside the pattern than the first try gave them.
+    return slots(slots(most).word_size)
+
+
 class HeadStop(Group):
     """One pattern of a wall looked at: its words, and a shot from which they can be read.
 
@@ -215,16 +241,20 @@ class HeadStop(Group):
         super().__init__()
         looks, view = theme.current(), wall.view
         self.tile = wall.tile(layer, head)
-        size = stop_word_size(view.count, looks.shape_size)
-        longest = max(Label(printable(word), size=size).width for word in view.words)
-        self.slots: StopSlots = stop_slots(frame, count=view.count, word=min(longest, WORD_MOST))
-        slots = self.slots
+        self.slots = _stop_slots(frame, view)
+        slots, size = self.slots, self.slots.word_size / FRAME_HEIGHT
         self.shot = onto(self.tile.box, slots.pattern, frame)
         apart = show_hidden and view.hides_first
-        self.rows = Words(
-            view.words, slots.rows_apart if apart else slots.rows, width=WORD_MOST, size=size
+        words = [view.words[i] for i in slots.named]
+        ends = slots.rows_apart if apart else slots.rows
+        self.rows = Words(words, [ends[i] for i in slots.named], width=WORD_MOST, size=size)
+        self.columns = Words(
+            words,
+            [slots.columns[i] for i in slots.named],
+            width=WORD_MOST,
+            size=size,
+            upright=True,
         )
-        self.columns = Words(view.words, slots.columns, width=WORD_MOST, size=size, upright=True)
         self.words = VGroup(self.rows, self.columns)
         self.hidden = Group()
         if apart:
@@ -249,12 +279,14 @@ class HeadStop(Group):
                 colour=looks.muted,
             )
             self.hidden.add(strip, word)
-        self.add(place_in_shot(self.words, self.shot), place_in_shot(self.hidden, self.shot))
+        self.zoom = self.shot.height / frame.height
+        self.place_in_shot(self.words)
+        self.place_in_shot(self.hidden)
+        self.add(self.words, self.hidden)
 
-    @property
-    def zoom(self) -> float:
-        """Height of what the shot shows, as a part of the full picture's."""
-        return self.shot.height / FRAME_HEIGHT
+    def place_in_shot(self, mobject: M) -> M:
+        """Take a mobject from its place in the frame to where the shot shows it there."""
+        return mobject.scale(self.zoom, about_point=np.zeros(3)).shift(self.shot.center)
 
     def edge(self) -> Highlight:
         """A frame around the pattern, to be seen from afar and from near."""
@@ -272,26 +304,28 @@ class EmptyWall(VMobject):
     Parameters
     ----------
     slots
-        Where.
-    layers, heads
-        How many places are there down and across.
+        Where; at first the places of the small model are there.
     """
 
-    def __init__(self, slots: EmptySlots, layers: int, heads: int) -> None:
+    def __init__(self, slots: EmptySlots) -> None:
         looks = theme.current()
         super().__init__(stroke_color=looks.faint, stroke_width=looks.thin, fill_opacity=0.0)
         self.slots = slots
-        self.rule(layers, heads)
+        self.grow(0.0)
 
-    def rule(self, layers: int, heads: int) -> EmptyWall:
-        """Show this many places, counted from the upper left corner."""
+    def grow(self, alpha: float) -> EmptyWall:
+        """Show the places of the small model at 0, all at 1, and some of them between."""
         (left, top), step = self.slots.corner, self.slots.pitch
-        right, bottom = left + heads * step, top - layers * step
+        rows, columns = (
+            few + round(alpha * (all_of_them - few))
+            for few, all_of_them in zip(self.slots.first, self.slots.whole, strict=True)
+        )
+        right, bottom = left + columns * step, top - rows * step
         self.clear_points()
-        for row in range(layers + 1):
+        for row in range(rows + 1):
             y = top - row * step
             self._line((left, y), (right, y))
-        for column in range(heads + 1):
+        for column in range(columns + 1):
             x = left + column * step
             self._line((x, top), (x, bottom))
         return self
@@ -299,8 +333,3 @@ class EmptyWall(VMobject):
     def _line(self, start: tuple[float, float], end: tuple[float, float]) -> None:
         self.start_new_path(np.array([*start, 0.0]))
         self.add_line_to(np.array([*end, 0.0]))
-
-
-def place_in_shot(mobject: M, shot: Shot) -> M:
-    """Take a mobject from its place in the frame to where a flat shot shows it there."""
-    return mobject.scale(shot.height / FRAME_HEIGHT, about_point=np.zeros(3)).shift(shot.center)
