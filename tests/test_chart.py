@@ -20,6 +20,7 @@ from scenes.mobjects.chart import (
     DotPlot,
     DotSeries,
     EndLabels,
+    Paragraph,
     ReferenceLine,
     ScaleBars,
     Span,
@@ -106,6 +107,33 @@ def test_bars_are_to_scale_and_in_their_box() -> None:
     assert bars.bars[0][0].width / bars.bars[0][1].width == pytest.approx(1.5)
 
 
+def test_bars_with_captions_are_as_wide_as_their_box_and_names_stand_below() -> None:
+    rows = [
+        BarRow("a name as long as the box", "note", (Span(60, "#ffffff"),), "100 bytes"),
+        BarRow("few", "note", (Span(1, "#ffffff"),), "one byte"),
+    ]
+    box = Box(0.3, -0.2, 5.0, 5.0)
+    bars = ScaleBars(rows, box, captioned=True)
+    assert box.holds(box_of(bars))
+    assert bars.bar_box(0).left == pytest.approx(box.left)
+    for row in range(2):
+        name, note, bar = (
+            box_of(part) for part in (bars.names[row], bars.notes[row], bars.bars[row])
+        )
+        assert note.top < name.bottom < name.top < bar.bottom
+    assert bars.bar_box(1).top < box_of(bars.notes[0]).bottom
+
+
+def test_a_paragraph_that_is_broken_ends_where_it_would_end_unbroken() -> None:
+    text = "as many words as do not fit in a line of this width, and some more"
+    whole, lines = Paragraph([text], (1.0, 2.0)), Paragraph([text], (1.0, 2.0), width=2.5)
+    assert len(whole) == 1
+    assert len(lines) > 2
+    assert max(line.width for line in lines) <= 2.5
+    assert lines[-1].get_y() == pytest.approx(whole.get_y(), abs=0.01)
+    assert lines[0].get_y() > whole.get_y()
+
+
 @pytest.mark.parametrize("towards", [(0.0, 1.0), (0.0, -1.0), (1.0, 0.0), (-1.0, 0.0)])
 def test_a_bracket_stands_off_on_its_side(towards: tuple[float, float]) -> None:
     first, last = ((0.0, 0.0), (3.0, 0.0)) if towards[1] else ((0.0, 0.0), (0.0, 3.0))
@@ -123,6 +151,12 @@ def test_dots_stand_at_their_numbers_and_their_labels_apart() -> None:
     ]
     plot = DotPlot(["first", "second"], series, PLAIN, BOX, write=lambda v: f"{v:.0f} %")
     assert BOX.holds(box_of(plot), slack=0.02)
+    above = DotPlot(["first", "second"], series, PLAIN, BOX, captioned=True)
+    assert above.plot.width > plot.plot.width
+    for row in range(2):
+        assert above.names[row].get_left()[0] == pytest.approx(BOX.left)
+        assert box_of(above.names[row]).bottom > box_of(above.dots[0][row]).top
+        assert BOX.top > above.names[row].get_y() > above.plot.top - (row + 1) * above.pitch
     for dots, one in zip(plot.dots, series, strict=True):
         for row, value in enumerate(one.values):
             np.testing.assert_allclose(dots[row].get_center()[:2], plot.at(value, row))

@@ -46,7 +46,7 @@ from scenes.mobjects.chart import (
     ScaleBars,
 )
 from scenes.mobjects.marks import Highlight
-from scenes.mobjects.text import Label
+from scenes.mobjects.text import Label, broken
 
 __all__ = ["ClaimBars", "ContextChart", "ShippedPlot", "TokenBars"]
 
@@ -79,7 +79,10 @@ class TokenBars(VGroup):
             slots.title,
             size=looks.shape_size,
         )
-        self.bars = ScaleBars([one.row(note=one.numbers) for one in kept], slots.bars)
+        self.right = slots.bars.right
+        self.bars = ScaleBars(
+            [one.row(note=one.numbers) for one in kept], slots.bars, captioned=slots.captioned
+        )
         self.asides = VGroup(
             *(self._aside(index, text) for index, text in enumerate(one.shares for one in kept))
         )
@@ -102,19 +105,20 @@ class TokenBars(VGroup):
                 tile.move_to([strip.left + index * latent.width + width / 2, strip.y, 0.0])
             )
         self.ratio = Bracket(
-            (strip.left, strip.top),
-            (strip.right, strip.top),
+            (strip.left, strip.top + slots.raised),
+            (strip.right, strip.top + slots.raised),
             times(ratio),
             towards=(0.0, 1.0),
             size=1.25 * looks.name_size,
         )
         mha, mla, trained = trained_ratio()
         reach = everything.left + trained * latent.width
+        side, away = (strip.top, 1.0) if slots.captioned else (everything.bottom, -1.0)
         self.trained = Bracket(
-            (everything.left, everything.bottom),
-            (reach, everything.bottom),
+            (everything.left, side),
+            (reach, side),
             times(trained),
-            towards=(0.0, -1.0),
+            towards=(0.0, away),
             colour=looks.muted,
         )
         self.remarks = VGroup(
@@ -125,8 +129,8 @@ class TokenBars(VGroup):
             self._after(self.trained, "against the large MHA model that DeepSeek did train"),
         )
         counts = f"{thousands(mha)} numbers a token against {thousands(mla)}"
-        (self.trained_source,) = Paragraph(
-            [f"{times(trained)}:  {counts}, {MOE.source}"], slots.source
+        self.trained_source = Paragraph(
+            [f"{times(trained)}:  {counts}, {MOE.source}"], slots.source, width=slots.bars.width
         )
         self.add(self.title, self.bars, self.asides, self.source, self.tiles)
         self.add(self.ratio, self.trained, self.remarks, self.trained_source)
@@ -146,11 +150,16 @@ class TokenBars(VGroup):
         x = size.get_right()[0] + 0.3 + label.width / 2
         return VGroup(label.on_line(x, self.bars.bar_box(index).y))
 
-    def _after(self, bracket: Bracket, text: str) -> Label:
-        """Words behind a bracket's ratio."""
+    def _after(self, bracket: Bracket, text: str) -> VGroup:
+        """Words behind a bracket's ratio, on as many lines as the room there asks for."""
         looks, ratio = theme.current(), bracket.label
-        label = Label(text, size=looks.note_size, colour=looks.muted)
-        return label.on_line(ratio.get_right()[0] + 0.2 + label.width / 2, ratio.get_y())
+        left = ratio.get_right()[0] + 0.2
+        lines = broken(text, self.right - left, size=looks.note_size)
+        words = VGroup(*(Label(line, size=looks.note_size, colour=looks.muted) for line in lines))
+        for index, label in enumerate(words):
+            y = ratio.get_y() + 1.3 * label.line_height * ((len(lines) - 1) / 2 - index)
+            label.on_line(left + label.width / 2, y)
+        return words
 
     def row(self, index: int) -> VGroup:
         """Name and arithmetic of a bar."""
@@ -285,9 +294,14 @@ class ContextChart(VGroup):
     def _mark_full(self) -> None:
         x, y = self.axes.at(self.full_at, GPU_BYTES)
         self.full.move_to([x, y, 0.0])
-        below = y - 1.2 * self.full_note.line_height
-        self.full_note.on_line(x + 0.25 + self.full_note.width / 2, below)
-        self.latent_note.on_line(self.axes.plot.right - self.latent_note.width / 2, below)
+        line = self.full_note.line_height
+        below, left = y - 1.2 * line, x + 0.25
+        self.full_note.on_line(left + self.full_note.width / 2, below)
+        # Where both do not fit beside one another the second stands below the first.
+        right = self.axes.plot.right
+        if left + self.full_note.width + line > right - self.latent_note.width:
+            below -= 1.5 * line
+        self.latent_note.on_line(right - self.latent_note.width / 2, below)
 
     def _inside(self, y: float) -> float:
         """1 inside the axes, 0 near their top and above, and a short way between."""
@@ -333,16 +347,17 @@ class ShippedPlot(VGroup):
             slots.chart,
             write=kilobytes,
             right=slots.right,
+            captioned=slots.captioned,
         )
         self.schemes, self.factors = VGroup(), VGroup()
         for row, one in enumerate(self.kept):
-            y = self.plot.at(axis.low, row)[1]
+            y = self.plot.name_line(row)
             scheme = Label(one.name, colour=one.colour)
             factor = Label(times(full[row] / own[row]), colour=one.colour)
             self.schemes.add(scheme.on_line(slots.schemes + scheme.width / 2, y))
             self.factors.add(factor.on_line(slots.factors - factor.width / 2, y))
         head = Label("smaller by", size=looks.note_size, colour=looks.muted)
-        head.on_line(slots.factors - head.width / 2, self.plot.heads[0].get_y())
+        head.on_line(slots.factors - head.width / 2, self.plot.heads[0].get_y() + slots.head)
         (self.remark,) = Paragraph(
             [f"counted at {BITS} bits from each model's published configuration"], slots.remark
         )
@@ -396,6 +411,7 @@ class ClaimBars(VGroup):
                 ),
             ],
             slots.bars,
+            captioned=slots.captioned,
         )
         ys = [self.bars.bar_box(row).y for row in range(3)]
         self.steps = VGroup(

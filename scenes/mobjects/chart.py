@@ -17,7 +17,7 @@ from manim import Circle, Rectangle, VGroup, VMobject
 from scenes import theme
 from scenes.layout import FRAME_HEIGHT, Box
 from scenes.mobjects.flow import Wire
-from scenes.mobjects.text import Label, format_number
+from scenes.mobjects.text import Label, broken, format_number
 
 __all__ = [
     "Axes",
@@ -38,6 +38,9 @@ __all__ = [
 
 GAP = 0.12  # between a mark and its label
 DOT = 0.075  # radius of a dot
+CAPTION_GAP = 0.26  # from a bar down to its name
+CAPTIONED_DOTS = 0.72  # how far down in its row a dot stands below a name
+CAPTION_RISE = 2.0  # from there to the name, in distances from the row's middle
 BRACKET = 0.14  # how far a bracket stands off
 
 
@@ -395,7 +398,7 @@ class BarRow:
 
 
 class ScaleBars(VGroup):
-    """Bars on one scale from zero, one below the other, names at the left, sizes at their ends.
+    """Bars on one scale from zero, one below the other, names beside them, sizes at their ends.
 
     ``bars[i]``, ``names[i]``, ``notes[i]`` and ``sizes[i]`` belong to ``rows[i]``; a bar is a
     group of its pieces.
@@ -408,9 +411,19 @@ class ScaleBars(VGroup):
         Holds bars and labels.
     thickness
         Of a bar, as a share of its row.
+    captioned
+        Whether names stand below the bars, which then have all of the width, instead of at the
+        left.
     """
 
-    def __init__(self, rows: Sequence[BarRow], box: Box, *, thickness: float = 0.42) -> None:
+    def __init__(
+        self,
+        rows: Sequence[BarRow],
+        box: Box,
+        *,
+        thickness: float = 0.42,
+        captioned: bool = False,
+    ) -> None:
         super().__init__()
         looks = theme.current()
         self.rows = tuple(rows)
@@ -420,18 +433,23 @@ class ScaleBars(VGroup):
             self.notes.add(Label(row.note, size=looks.note_size, colour=looks.muted))
             self.sizes.add(Label(row.said, size=looks.shape_size))
         named = max(max(n.width, m.width) for n, m in zip(self.names, self.notes, strict=True))
-        self.left = box.left + named + 2 * GAP
+        self.left = box.left + (0.0 if captioned else named + 2 * GAP)
         pitch = box.height / len(rows)
+        words = CAPTION_GAP + self.names[0].line_height + self.notes[0].line_height
+        height = pitch * thickness
+        if captioned:
+            height = min(height, pitch - words - 2 * GAP)
         self.unit = min(
             (box.right - self.left - GAP - size.width) / row.total
             for row, size in zip(rows, self.sizes, strict=True)
         )
         for index, row in enumerate(rows):
-            y = box.top - pitch * (index + 0.5)
-            self._label(index, box.left, y)
+            y = box.top - (pitch * index + height / 2 if captioned else pitch * (index + 0.5))
+            drop = height / 2 + CAPTION_GAP + self.names[index].line_height if captioned else 0.0
+            self._label(index, box.left, y - drop)
             end = self.left + row.total * self.unit
             self.sizes[index].on_line(end + GAP + self.sizes[index].width / 2, y)
-            self.bars.add(self._bar(row, y, pitch * thickness))
+            self.bars.add(self._bar(row, y, height))
         self.add(self.names, self.notes, self.bars, self.sizes)
 
     def bar_box(self, index: int) -> Box:
@@ -471,6 +489,9 @@ class Paragraph(VGroup):
         From the top.
     corner
         (x, y) of its top left corner.
+    width
+        Lines that are wider are broken; for each break the first line stands a line higher, so
+        that the last one stays where it is.
     """
 
     def __init__(
@@ -478,15 +499,18 @@ class Paragraph(VGroup):
         lines: Sequence[str],
         corner: tuple[float, float],
         *,
+        width: float = np.inf,
         size: float | None = None,
         colour: str | None = None,
     ) -> None:
         super().__init__()
         looks = theme.current()
-        for index, line in enumerate(lines):
-            label = Label(line, size=size or looks.note_size, colour=colour or looks.muted)
+        size = size or looks.note_size
+        short = [part for line in lines for part in broken(line, width, size=size)]
+        for index, line in enumerate(short):
+            label = Label(line, size=size, colour=colour or looks.muted)
             step = label.line_height
-            y = corner[1] - step / 2 - 1.35 * step * index
+            y = corner[1] - step / 2 - 1.35 * step * (index - len(short) + len(lines))
             self.add(label.on_line(corner[0] + label.width / 2, y))
 
 
@@ -577,6 +601,9 @@ class DotPlot(VGroup):
         How a dot's number is written above it; without it the numbers are left out.
     right
         Room kept free at the right.
+    captioned
+        Whether a row's name stands above its dots, which then have all of the width, instead of
+        at the left.
     """
 
     def __init__(
@@ -588,10 +615,12 @@ class DotPlot(VGroup):
         *,
         write: Callable[[float], str] | None = None,
         right: float = 0.0,
+        captioned: bool = False,
     ) -> None:
         super().__init__()
         looks = theme.current()
         self.axis, self.series = axis, tuple(series)
+        self.dots_at = CAPTIONED_DOTS if captioned else 0.5
         self.names = VGroup(*(Label(row, size=looks.shape_size) for row in rows))
         self.ticks = VGroup(
             *(Label(t, size=looks.note_size, colour=looks.muted) for t in axis.tick_labels)
@@ -599,7 +628,7 @@ class DotPlot(VGroup):
         line = _line_height(looks.note_size)
         overhang = self.ticks[-1].width / 2 if len(self.ticks) else 0.0
         self.plot = Box.of(
-            box.left + max(name.width for name in self.names) + 3 * GAP,
+            box.left + (0.0 if captioned else max(n.width for n in self.names) + 3 * GAP),
             box.right - max(right, overhang),
             box.bottom + 2 * line + 2 * GAP,
             box.top - (line + 2 * GAP if any(s.name for s in series) else 0.0),
@@ -613,7 +642,8 @@ class DotPlot(VGroup):
                 _hairline((x, self.plot.bottom), (x, self.plot.top), looks.faint, looks.thin)
             )
         for row, name in enumerate(self.names):
-            name.on_line(self.plot.left - 3 * GAP - name.width / 2, self.at(axis.low, row)[1])
+            end = self.plot.left + name.width if captioned else self.plot.left - 3 * GAP
+            name.on_line(end - name.width / 2, self.name_line(row))
             xs = [self.at(s.values[row], row)[0] for s in self.series]
             inset = min(DOT, (max(xs) - min(xs)) / 2)
             y = self.at(axis.low, row)[1]
@@ -622,6 +652,7 @@ class DotPlot(VGroup):
         self.title = Label(axis.said, size=looks.note_size, colour=looks.muted)
         self.title.on_line(self.plot.right - self.title.width / 2, box.bottom + line / 2)
         self.dots = VGroup(*(self._dots(s) for s in self.series))
+        self.right = box.right
         self.heads = self._line_of_words([s.name for s in self.series], 0, box.top - line / 2)
         self.numbers = VGroup()
         if write is not None:
@@ -633,8 +664,13 @@ class DotPlot(VGroup):
         """Where a number of a row stands."""
         return (
             self.plot.left + self.axis.share(value) * self.plot.width,
-            self.plot.top - self.pitch * (row + 0.5),
+            self.plot.top - self.pitch * (row + self.dots_at),
         )
+
+    def name_line(self, row: int) -> float:
+        """y of the name of a row."""
+        above = (self.dots_at - 0.5) * CAPTION_RISE * self.pitch
+        return self.at(self.axis.low, row)[1] + above
 
     def _dots(self, series: DotSeries) -> VGroup:
         looks = theme.current()
@@ -660,7 +696,8 @@ class DotPlot(VGroup):
             )
         )
         wanted = [self.at(s.values[row], row)[0] for s in self.series]
-        xs = spread(wanted, [label.width + GAP for label in labels], -np.inf, np.inf)
+        room = [label.width + GAP for label in labels]
+        xs = spread(wanted, room, -np.inf, self.right + GAP / 2)
         for label, x in zip(labels, xs, strict=True):
             label.on_line(x, y)
         return labels
