@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from scenes.notebook import Showing
     from scenes.stage import Stage
 
-__all__ = ["SCENES", "SceneEntry"]
+__all__ = ["SCENES", "SceneEntry", "show"]
 
 
 @dataclass(frozen=True)
@@ -88,3 +89,13 @@ SCENES: tuple[SceneEntry, ...] = (
     ),
 )
 """Every scene, in the order of the story."""
+
+
+def show(scene: str, beat: str | None = None, **options: Any) -> Showing:
+    """A scene, or one of its beats, for a notebook to display; see :func:`scenes.notebook.show`.
+
+    Loads Manim only when called.
+    """
+    from scenes import notebook
+
+    return notebook.show(scene, beat, **options)
