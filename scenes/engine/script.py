@@ -18,13 +18,16 @@ __all__ = ["script"]
 
 @cloup.command(no_args_is_help=True, context_settings=SETTINGS)
 @cloup.argument("scenes", nargs=-1, metavar="SCENE...")
-@cloup.option("--all", "every", is_flag=True, help="Every scene, in the order of the story.")
-@cloup.option("--json", "as_json", is_flag=True, help="With captions, for programs to read.")
-@cloup.option(
-    "--out",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
-    help="A file instead of the terminal.",
+@cloup.option_group(
+    "What to write",
+    cloup.option("--all", "every", is_flag=True, help="Every scene, in the order of the story."),
+    cloup.option("--json", "as_json", is_flag=True, help="With captions, for programs to read."),
+    cloup.option(
+        "--out",
+        type=click.Path(path_type=Path, dir_okay=False),
+        metavar="FILE",
+        help="A file instead of the terminal.",
+    ),
 )
 @WHAT_TO_SHOW
 @cloup.option_group("How to make it", QUIET, VERBOSE)
