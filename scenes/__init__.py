@@ -7,7 +7,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from scenes.notebook import Showing
     from scenes.stage import Stage
 
 __all__ = ["SCENES", "SceneEntry", "show"]
@@ -91,11 +90,10 @@ SCENES: tuple[SceneEntry, ...] = (
 """Every scene, in the order of the story."""
 
 
-def show(scene: str, beat: str | None = None, **options: Any) -> Showing:
+def show(scene: str, beat: str | None = None, **options: Any) -> Any:
     """A scene, or one of its beats, for a notebook to display; see :func:`scenes.notebook.show`.
 
     Loads Manim only when called.
     """
-    from scenes import notebook
-
-    return notebook.show(scene, beat, **options)
+    # By its name: an import statement would make the whole engine part of every beat's key.
+    return import_module("scenes.notebook").show(scene, beat, **options)

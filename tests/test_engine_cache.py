@@ -115,6 +115,15 @@ def test_comments_and_blanks_touch_nothing(project: Project) -> None:
     assert project.touched(project.scenes[0], "size = 1", "size  =  1  # one\n") == []
 
 
+def test_what_is_said_is_no_part_of_the_picture(project: Project) -> None:
+    path = project.scenes[0]
+    entry = SceneEntry(path.stem, "", f"scenes.{path.stem}", "Scene")
+    before = Keyring(project.trace, RenderOptions()).story(entry, BEATS)
+    third = "third(self): pass", 'third(self):\n        """It ends."""'
+    assert project.touched(path, *third) == []
+    assert Keyring(project.trace, RenderOptions()).story(entry, BEATS) != before
+
+
 def test_what_all_scenes_use_touches_all(project: Project) -> None:
     everything = [0, 1, 2, 3, 4, 5]
     for path in (project.trace, project.renderer, project.layout, project.package):

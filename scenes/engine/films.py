@@ -54,7 +54,7 @@ class Plan:
     name
         Of the film, without its suffix; a single beat's film has its scene's folder.
     key
-        Of all that the scene depends on.
+        Of all that the scene shows and says.
     played
         Names of all beats, in order.
     tasks
@@ -108,7 +108,7 @@ def plan_scene(
         for name in played
         if name in beats
     )
-    plan = Plan(entry, Path(entry.slug), keys[played[-1]], played, tasks)
+    plan = Plan(entry, Path(entry.slug), keyring.story(entry, played), played, tasks)
     return beat_film(plan, tasks[0]) if len(tasks) == 1 and len(played) > 1 else plan
 
 

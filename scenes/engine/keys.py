@@ -3,7 +3,8 @@
 Two runs whose keys are equal draw the same pictures. A key covers the code that the beat runs,
 the trace, the settings, size and frame rate, the fonts and the libraries' versions. Of code, every
 module counts that the scene or the engine imports, directly or through others; of the scenes' own
-modules all but the beats that are played later. Comments and blanks count for nothing.
+modules all but the beats that are played later. Comments, blanks and docstrings count for
+nothing: what is said is no part of a picture.
 """
 
 from __future__ import annotations
@@ -69,6 +70,20 @@ class Keyring:
         for path in (*traces, *font_files()):
             common.update(sha256(path.read_bytes()).digest())
         self._common = common
+
+    def story(self, entry: SceneEntry, beats: Sequence[str]) -> str:
+        """Key of all that the scene shows and says.
+
+        Parameters
+        ----------
+        entry, beats
+            As for :meth:`keys`.
+        """
+        story = sha256(self.keys(entry, beats)[beats[-1]].encode())
+        for module, path in sorted(reached(entry.module).items()):
+            if module.rpartition(".")[2].startswith(SCENE):
+                story.update(path.read_bytes())
+        return story.hexdigest()
 
     def keys(self, entry: SceneEntry, beats: Sequence[str]) -> dict[str, str]:
         """Key of each beat.
@@ -158,7 +173,19 @@ def _statements(node: ast.AST) -> Iterator[ast.stmt]:
 
 @lru_cache(maxsize=1024)
 def _digest(code: bytes) -> str:
-    return sha256(ast.dump(ast.parse(code)).encode()).hexdigest()
+    return sha256(ast.dump(_silent(code)).encode()).hexdigest()
+
+
+def _silent(code: bytes) -> ast.Module:
+    """Code without docstrings."""
+    module = ast.parse(code)
+    for node in (module, *_statements(module)):
+        body = getattr(node, "body", ())
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(
+            node
+        ):
+            node.body = body[1:] or [ast.Pass()]
+    return module
 
 
 @dataclass(frozen=True)
@@ -179,7 +206,7 @@ class _Pieces:
 
 @lru_cache(maxsize=64)
 def _pieces(code: bytes) -> _Pieces:
-    module = ast.parse(code)
+    module = _silent(code)
     named = {node.attr for node in ast.walk(module) if isinstance(node, ast.Attribute)}
     pieces = []
     for node in module.body:
