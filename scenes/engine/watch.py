@@ -36,6 +36,7 @@ from scenes.engine.traces import find_trace
 from scenes.engine.workers import (
     FORK,
     LAST_WORDS,
+    BeatTask,
     Crew,
     Work,
     cores,
@@ -228,7 +229,7 @@ def keep_current(order: Order, shown: Path, films: bool, since: float) -> None:
         albums = each(order, order.scenes, update.open_album)
         plans = each(order, albums, update.plan) if films else {}
         update.prepare_crew(plans.values())
-        each(order, albums, lambda entry: update.sheet(albums[entry]))
+        each(order, albums, lambda entry: update.sheet(albums[entry], plans.get(entry)))
         each(order, plans, lambda entry: update.film(plans[entry]))
 
 
@@ -292,7 +293,7 @@ class _Update:
             self._crew = self._crews.enter_context(Crew(self._work, size, FORK))
         return self._crew
 
-    def sheet(self, album: Album) -> None:
+    def sheet(self, album: Album, plan: Plan | None) -> None:
         """Draw what a sheet misses; it keeps the last good picture of what cannot be drawn."""
         slug = album.entry.slug
         before = self._shown.get(slug, {})
@@ -317,22 +318,30 @@ class _Update:
             if first:
                 first = False
                 save()
-                self._call_crew()
+                # Nothing else is drawn meanwhile, so that this film comes soon.
+                self._film_of_first(plan)
 
         try:
             album.draw(self._trace, self._order.options, taken)
         finally:
             save()
 
+    def _touched(self, plan: Plan) -> list[BeatTask]:
+        """The beats whose pictures the film does not show yet."""
+        before = self._shown.get(f"{plan.entry.slug} film", {})
+        return [task for task in plan.tasks if before.get(task.beat) != str(task.master)]
+
+    def _film_of_first(self, plan: Plan | None) -> None:
+        """Write the film of the first beat that was touched, if others were not."""
+        touched = self._touched(plan) if plan else []
+        if plan and touched and len(touched) < len(plan.tasks):
+            self._deliver(beat_film(plan, touched[0]))
+
     def film(self, plan: Plan) -> None:
-        """Write a scene's film, and before it that of the first beat that was touched."""
+        """Write a scene's film, if it is not as it was."""
         key = f"{plan.entry.slug} film"
         keys = {task.beat: str(task.master) for task in plan.tasks}
-        before = self._shown.get(key, {})
-        touched = [task for task in plan.tasks if before.get(task.beat) != keys[task.beat]]
-        if before and touched and touched != list(plan.tasks):
-            self._deliver(beat_film(plan, touched[0]))
-        if touched or len(before) != len(keys):
+        if self._touched(plan) or len(self._shown.get(key, {})) != len(keys):
             self._deliver(plan)
             self._shown[key] = keys
             write_text(self._shown_file, json.dumps(self._shown))
