@@ -11,8 +11,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
+from weakref import WeakKeyDictionary
 
+import cairo
 import numpy as np
 import numpy.typing as npt
 from manim import Camera, Mobject, VMobject, config
@@ -171,6 +173,10 @@ class StageCamera(Camera):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.shot = Shot()
+        # Outlines as they were drawn last: their points in the frame, and cairo's path of them.
+        self._paths: WeakKeyDictionary[VMobject, tuple[Points, cairo.Path | None]] = (
+            WeakKeyDictionary()
+        )
 
     def pixels(self, mobject: Mobject, points: Points) -> Points:
         """Scene points (n, 3) as continuous pixel positions (n, 2) from the top left."""
@@ -234,6 +240,20 @@ class StageCamera(Camera):
             list(mobjects), use_z_index=True, only_those_with_points=True
         )
         return [part for part in self._far_to_near(family) if _shows(part)]
+
+    def set_cairo_context_path(self, ctx: cairo.Context[Any], vmobject: VMobject) -> Self:
+        """Hand an outline to cairo; one that has not moved as a whole, not curve by curve."""
+        points = self.transform_points_pre_display(vmobject, vmobject.points)
+        before, path = self._paths.get(vmobject, (None, None))
+        stands = before is not None and np.array_equal(before, points)
+        if stands and path is not None:
+            ctx.new_path()
+            ctx.append_path(path)
+            return self
+        super().set_cairo_context_path(ctx, vmobject)
+        # What moves is not worth a copy.
+        self._paths[vmobject] = points.copy(), ctx.copy_path() if stands else None
+        return self
 
     def get_fill_rgbas(self, vmobject: VMobject) -> npt.NDArray[np.float64]:
         return _fainter(vmobject.get_fill_rgbas(), _presence(vmobject))
