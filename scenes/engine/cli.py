@@ -154,6 +154,7 @@ def _known_scenes(
     VERBOSE,
 )
 @cloup.constraint(mutually_exclusive, ["quiet", "verbose"])
+@cloup.constraint(mutually_exclusive, ["jobs", "cluster"])
 @cloup.constraint(mutually_exclusive, ["listing", "still", "preview"])
 @cloup.constraint(mutually_exclusive, ["transparent", "preview"])
 @cloup.constraint(mutually_exclusive, ["transparent", "watching"])

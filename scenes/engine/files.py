@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["OutputError", "write_text", "written_beside"]
+__all__ = ["OutputError", "write_bytes", "write_text", "written_beside"]
 
 
 class OutputError(Exception):
@@ -62,8 +62,19 @@ def write_text(target: Path, text: str) -> None:
     OutputError
         When it cannot be written.
     """
+    write_bytes(target, text.encode())
+
+
+def write_bytes(target: Path, content: bytes) -> None:
+    """Write a file, whole or not at all.
+
+    Raises
+    ------
+    OutputError
+        When it cannot be written.
+    """
     with written_beside(target) as part:
         try:
-            part.write_text(text, encoding="utf-8")
+            part.write_bytes(content)
         except OSError as error:
             raise OutputError(target, error) from error

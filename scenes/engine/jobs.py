@@ -46,7 +46,7 @@ from scenes.engine.runner import (
 )
 from scenes.engine.traces import find_trace, provenance
 from scenes.engine.words import chapter_title, script, script_record
-from scenes.engine.workers import Crew, Work, cores
+from scenes.engine.workers import Crew, LocalCrew, Work, cores
 from scenes.mobjects.text import lacks_fonts
 from scenes.stage import BeatRecord, Rehearsal, StageSettings
 from scenes.theme_names import PALETTES, THEMES
@@ -96,6 +96,8 @@ class Order:
         The only one to be filmed of each scene, or "all".
     jobs
         How many processes draw; as many as there are cores if None.
+    cluster
+        The address of a Dask scheduler whose workers draw instead.
     cache
         The folder for what is kept; the default one if None.
     keep_cache
@@ -123,6 +125,7 @@ class Order:
     verbose: bool
     beat: str = "all"
     jobs: int | None = None
+    cluster: str | None = None
     cache: Path | None = None
     keep_cache: bool = True
     form: str = DEFAULT_FORMAT
@@ -226,7 +229,7 @@ def shooting(order: Order, trace: Trace) -> Iterator[Shoot]:
             tasks, find_trace(order.trace), options, master, part, order.verbosity, order.verbose
         )
         # The processes start while this one finds out how long everything is.
-        with Crew(work, min(order.jobs or cores(), len(tasks))) as crew:
+        with _crew(order, work) as crew:
             rehearsals = each(order, plans, rehearsed)
             frames = sum(
                 frame_count(rehearsals[task.entry].beat(task.beat), order.quality)
@@ -235,6 +238,14 @@ def shooting(order: Order, trace: Trace) -> Iterator[Shoot]:
             )
             with make_meter(frames, quiet=order.quiet) as meter:
                 yield Shoot(plans, rehearsals, meter, crew)
+
+
+def _crew(order: Order, work: Work) -> Crew:
+    if order.cluster and work.tasks:
+        from scenes.engine.cluster import ClusterCrew
+
+        return ClusterCrew(work, order.cluster, quiet=order.quiet)
+    return LocalCrew(work, min(order.jobs or cores(), len(work.tasks)))
 
 
 def make_films(order: Order) -> bool:

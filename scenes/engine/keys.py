@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import ast
 import platform
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
@@ -27,10 +27,11 @@ from scenes import SceneEntry
 from scenes.engine.runner import RenderOptions
 from scenes.mobjects.text import font_files
 
-__all__ = ["Keyring", "reached"]
+__all__ = ["Keyring", "project_code", "reached", "surroundings"]
 
 PROJECT = Path(__file__).resolve().parents[2]
 SCENE = "scene_"  # how the names of their modules begin
+SHORT = 12  # digits of a hash that people see
 DRAWING = "scenes.engine.workers"  # with what it imports: all of the engine that makes pictures
 LIBRARIES = (
     "av",
@@ -63,11 +64,9 @@ class Keyring:
 
     def __init__(self, trace_file: Path, options: RenderOptions) -> None:
         common = sha256(repr(options).encode())
-        for part in _surroundings():
-            common.update(part)
+        common.update(repr(surroundings()).encode())
         compared = options.settings.compare
-        traces = (trace_file, compared) if compared else (trace_file,)
-        for path in (*traces, *font_files()):
+        for path in (trace_file, compared) if compared else (trace_file,):
             common.update(sha256(path.read_bytes()).digest())
         self._common = common
 
@@ -116,10 +115,27 @@ def _key(scene: Any, beat: str, own: Sequence[_Pieces], later: set[str]) -> str:
     return str(key.hexdigest())
 
 
-def _surroundings() -> Iterator[bytes]:
-    yield f"{platform.python_version()} {platform.machine()} {platform.system()}".encode()
-    yield f"{cairo.cairo_version_string()} {manimpango.pango_version()}".encode()
-    yield from (f"{name} {version(name)}".encode() for name in LIBRARIES)
+def surroundings() -> dict[str, str]:
+    """What pictures depend on besides the project and the trace, with its version."""
+    fonts = sha256()
+    for path in font_files():
+        fonts.update(sha256(path.read_bytes()).digest())
+    return {
+        "Python": platform.python_version(),
+        "machine": f"{platform.machine()} {platform.system()}",
+        "cairo": cairo.cairo_version_string(),
+        "pango": manimpango.pango_version(),
+        **{name: version(name) for name in LIBRARIES},
+        "the fonts": fonts.hexdigest()[:SHORT],
+    }
+
+
+def project_code(modules: Iterable[str]) -> str:
+    """A short hash of the code that some modules run."""
+    code = sha256()
+    for module, path in sorted(reached(*modules, DRAWING).items()):
+        code.update(f"{module} {_digest(path.read_bytes())}".encode())
+    return code.hexdigest()[:SHORT]
 
 
 def reached(*modules: str) -> dict[str, Path]:

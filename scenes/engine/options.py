@@ -52,6 +52,12 @@ def _colour(ctx: click.Context, param: click.Parameter, said: str | None) -> str
     return said
 
 
+def _address(ctx: click.Context, param: click.Parameter, said: str | None) -> str | None:
+    if said is not None and not re.fullmatch(r"(tcp|tls)://(\[[0-9a-fA-F:]+\]|[^\s:/]+):\d+", said):
+        raise click.BadParameter(f"'{said}' is no scheduler; write it as tcp://HOST:PORT")
+    return said
+
+
 SETTINGS = cloup.Context.settings(
     help_option_names=["-h", "--help"],
     align_option_groups=True,
@@ -138,6 +144,12 @@ RESOURCES = (
         type=click.IntRange(min=1),
         metavar="N",
         help="Processes that draw.  [default: one for each core]",
+    ),
+    cloup.option(
+        "--cluster",
+        metavar="tcp://HOST:PORT",
+        callback=_address,
+        help="A Dask scheduler whose workers draw instead.",
     ),
     cloup.option(
         "--cache",

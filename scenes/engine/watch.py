@@ -38,6 +38,7 @@ from scenes.engine.workers import (
     LAST_WORDS,
     BeatTask,
     Crew,
+    LocalCrew,
     Work,
     cores,
     ctrl_c_is_for_us,
@@ -290,7 +291,7 @@ class _Update:
         if self._work and not self._crew:
             size = min(self._order.jobs or cores(), len(self._work.tasks))
             # Copies of this process: they have loaded everything and set the words already.
-            self._crew = self._crews.enter_context(Crew(self._work, size, FORK))
+            self._crew = self._crews.enter_context(LocalCrew(self._work, size, FORK))
         return self._crew
 
     def sheet(self, album: Album, plan: Plan | None) -> None:

@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -39,7 +40,10 @@ __all__ = [
     "SPAWN",
     "BeatTask",
     "Crew",
+    "LocalCrew",
+    "SceneWorker",
     "Work",
+    "code_part",
     "cores",
     "ctrl_c_is_for_us",
     "obey_parent",
@@ -115,8 +119,56 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-class Crew:
-    """Processes at work; they are gone when the ``with`` block is left.
+class Crew(ABC):
+    """Whoever makes the beats; at work from the start of its ``with`` block to the end.
+
+    Parameters
+    ----------
+    work
+        What is to be done.
+    """
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+        self._unfinished = set(work.tasks)
+        self._failures: dict[SceneEntry, WorkError] = {}
+
+    @abstractmethod
+    def __enter__(self) -> Self:
+        """Begin."""
+
+    @abstractmethod
+    def __exit__(self, *failure: object) -> None:
+        """Let go of what is not finished."""
+
+    def wait(self, task: BeatTask, progress: Callable[[int], None]) -> None:
+        """Wait until a beat's files are there.
+
+        Parameters
+        ----------
+        task
+            The beat.
+        progress
+            Called with the number of frames that were drawn meanwhile, of any beat; with a
+            negative one when some have to be drawn again.
+
+        Raises
+        ------
+        WorkError
+            When its scene failed.
+        """
+        while task in self._unfinished:
+            if failure := self._failures.get(task.entry):
+                raise failure
+            self._follow(task, progress)
+
+    @abstractmethod
+    def _follow(self, task: BeatTask, progress: Callable[[int], None]) -> None:
+        """Note what happens next, or that nothing did for a while."""
+
+
+class LocalCrew(Crew):
+    """Processes of this machine; they are gone when the ``with`` block is left.
 
     Parameters
     ----------
@@ -129,12 +181,11 @@ class Crew:
     """
 
     def __init__(self, work: Work, size: int, context: Any = SPAWN) -> None:
+        super().__init__(work)
         self._context = context
         self._messages: Any = context.Queue()
         # Kept here too: it must last until the last process has started.
         self._taken = context.Array("b", len(work.tasks))
-        self._unfinished = set(work.tasks)
-        self._failures: dict[SceneEntry, WorkError] = {}
         self._processes: list[SpawnProcess] = [
             context.Process(
                 target=_serve, args=(work, self._taken, self._messages, i / size), daemon=True
@@ -155,40 +206,23 @@ class Crew:
             process.join(LAST_WORDS)
             process.kill()
 
-    def wait(self, task: BeatTask, progress: Callable[[int], None]) -> None:
-        """Wait until a beat's files are there.
-
-        Parameters
-        ----------
-        task
-            The beat.
-        progress
-            Called with the number of frames that were drawn meanwhile, of any beat.
-
-        Raises
-        ------
-        WorkError
-            When its scene failed.
-        """
-        while task in self._unfinished:
-            if failure := self._failures.get(task.entry):
-                raise failure
-            try:
-                kind, what = self._messages.get(timeout=PATIENCE)
-            except Empty:
-                if not any(process.is_alive() for process in self._processes):
-                    codes = ", ".join(str(process.exitcode) for process in self._processes)
-                    raise WorkError(
-                        f"in beat {task.beat}: the process that drew it ended early ({codes})"
-                    ) from None
-                continue
-            if kind == "frames":
-                progress(what)
-            elif kind == "done":
-                self._unfinished.discard(what)
-            else:
-                entry, said, unwritable = what
-                self._failures.setdefault(entry, WorkError(said, unwritable=unwritable))
+    def _follow(self, task: BeatTask, progress: Callable[[int], None]) -> None:
+        try:
+            kind, what = self._messages.get(timeout=PATIENCE)
+        except Empty:
+            if not any(process.is_alive() for process in self._processes):
+                codes = ", ".join(str(process.exitcode) for process in self._processes)
+                raise WorkError(
+                    f"in beat {task.beat}: the process that drew it ended early ({codes})"
+                ) from None
+            return
+        if kind == "frames":
+            progress(what)
+        elif kind == "done":
+            self._unfinished.discard(what)
+        else:
+            entry, said, unwritable = what
+            self._failures.setdefault(entry, WorkError(said, unwritable=unwritable))
 
 
 @contextmanager
@@ -223,10 +257,14 @@ def _serve(work: Work, taken: Any, messages: Any, share: float) -> None:
         with obeying_parent():
             entries = list(dict.fromkeys(task.entry for task in work.tasks))
             first = int(share * len(entries))
-            worker = _Worker(work, taken, messages)
+            worker = SceneWorker(work, taken, lambda *message: messages.put(message))
             with studio(work.options.quality, verbosity=work.verbosity):
                 for entry in entries[first:] + entries[:first]:
-                    worker.render(entry)
+                    try:
+                        worker.render(entry)
+                    except Exception as error:
+                        said = explain(error, verbose=work.verbose)
+                        messages.put(("failed", (entry, said, isinstance(error, OutputError))))
     except KeyboardInterrupt:
         # Nobody reads what has not been said by now.
         messages.cancel_join_thread()
@@ -269,27 +307,45 @@ def _open(path: Path, options: RenderOptions, coding: Coding) -> AbstractContext
     return open_movie(path, quality.width, quality.height, quality.frame_rate, coding)
 
 
-class _Worker:
-    """One process's part in the work."""
+def code_part(work: Work, task: BeatTask) -> None:
+    """Make a beat's piece of the film from its master, if there is to be one and is none."""
+    if task.part and work.part and not task.part.exists():
+        with _open(task.part, work.options, work.part) as movie:
+            frame_rate = work.options.quality.frame_rate
+            pictures = read_master(task.master, frame_rate)
+            if task.cues:
+                pictures = burned(pictures, task.cues, frame_rate, work.options.settings.theme)
+            for picture, repeat in pictures:
+                movie.write(picture, repeat)
 
-    def __init__(self, work: Work, taken: Any, messages: Any) -> None:
+
+class SceneWorker:
+    """One process's part in the work.
+
+    Parameters
+    ----------
+    work
+        What is to be done.
+    taken
+        One flag for each task, shared with whoever takes tasks too.
+    say
+        Called with "frames" and how many were drawn, and with "done" and a finished task.
+    """
+
+    def __init__(self, work: Work, taken: Any, say: Callable[[str, Any], None]) -> None:
         self._work = work
         self._taken = taken
-        self._messages = messages
+        self._say = say
         self._trace = Trace.load(work.trace_file)
 
     def render(self, entry: SceneEntry) -> None:
-        """Take what is left of a scene; if that fails, say so."""
+        """Take what is left of a scene."""
         tasks = {task.beat: task for task in self._work.tasks if task.entry == entry}
-        try:
-            for task in tasks.values():
-                if task.master.exists() and self._take(task):
-                    self._finish(task)
-            if self._left(tasks.values()):
-                self._walk(entry, tasks)
-        except Exception as error:
-            said = explain(error, verbose=self._work.verbose)
-            self._messages.put(("failed", (entry, said, isinstance(error, OutputError))))
+        for task in tasks.values():
+            if task.master.exists() and self._take(task):
+                self._finish(task)
+        if self._left(tasks.values()):
+            self._walk(entry, tasks)
 
     def _walk(self, entry: SceneEntry, tasks: dict[str, BeatTask]) -> None:
         options = self._work.options
@@ -305,7 +361,7 @@ class _Worker:
 
                 def take(picture: Pixels, repeat: int) -> None:
                     movie.write(straight(picture) if transparent else picture, repeat)
-                    self._messages.put(("frames", repeat))
+                    self._say("frames", repeat)
 
                 yield take
             self._finish(task)
@@ -320,16 +376,8 @@ class _Worker:
         ).render()
 
     def _finish(self, task: BeatTask) -> None:
-        coding, frame_rate = self._work.part, self._work.options.quality.frame_rate
-        if task.part and coding and not task.part.exists():
-            with _open(task.part, self._work.options, coding) as movie:
-                pictures = read_master(task.master, frame_rate)
-                if task.cues:
-                    looks = self._work.options.settings.theme
-                    pictures = burned(pictures, task.cues, frame_rate, looks)
-                for picture, repeat in pictures:
-                    movie.write(picture, repeat)
-        self._messages.put(("done", task))
+        code_part(self._work, task)
+        self._say("done", task)
 
     def _take(self, task: BeatTask) -> bool:
         """Take a beat, if nobody has."""
