@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import io
+import sys
 from base64 import b64encode
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -140,7 +143,9 @@ def show(
                 theme=theme,
                 palette=palette,
             )
-            if not make_films(order):
+            with _alone():
+                all_well = make_films(order)
+            if not all_well:
                 raise RuntimeError(f"{scene} could not be rendered; the message above says why")
         except click.BadParameter as error:
             raise ValueError(error.message) from error
@@ -153,6 +158,22 @@ def show(
             width=order.quality.width,
             height=order.quality.height,
         )
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Processes that are started meanwhile do not run the user's own program again.
+
+    They do so by default, and a program that is no more than a call of ``show`` would then start
+    processes without end.
+    """
+    main = vars(sys.modules["__main__"])
+    kept = {name: main.pop(name) for name in ("__file__", "__spec__") if name in main}
+    main["__spec__"] = None
+    try:
+        yield
+    finally:
+        main.update({"__spec__": None} | kept)
 
 
 def _beat(entry: SceneEntry, trace_file: Path, beat: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -71,6 +72,28 @@ def test_a_notebook_shows_beats_and_takes_a_trace_made_in_it(tmp_path: Path) -> 
     assert len(pages) == 2
     check(pages[0], tmp_path, "The keys' matrix can act")
     check(pages[1], tmp_path, "All rows together are the attention")
+
+
+def test_a_program_need_not_guard_its_call(tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(
+        "from scenes import show\n"
+        "film = show('scene_attention', 'words', trace='trace.safetensors', quality='draft')\n"
+        "print(len(film.video), __file__)\n"
+    )
+    make_trace().save(tmp_path / "trace.safetensors")
+    ran = subprocess.run(
+        [sys.executable, program],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(PROJECT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ran.returncode, ran.stderr) == (0, "")
+    size, path = ran.stdout.split()
+    assert int(size) > 1000
+    assert path == str(program)
 
 
 def test_a_trace_file_and_a_cached_film(tmp_path: Path) -> None:
