@@ -25,7 +25,7 @@ import manimpango
 
 from scenes import SceneEntry
 from scenes.engine.runner import RenderOptions
-from scenes.mobjects.text import font_files
+from scenes.mobjects.text import FONT_RULES, font_files
 
 __all__ = ["Keyring", "project_code", "reached", "surroundings"]
 
@@ -118,7 +118,7 @@ def _key(scene: Any, beat: str, own: Sequence[_Pieces], later: set[str]) -> str:
 def surroundings() -> dict[str, str]:
     """What pictures depend on besides the project and the trace, with its version."""
     fonts = sha256()
-    for path in font_files():
+    for path in (*font_files(), FONT_RULES):
         fonts.update(sha256(path.read_bytes()).digest())
     return {
         "Python": platform.python_version(),

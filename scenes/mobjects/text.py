@@ -29,6 +29,7 @@ from scenes import theme
 from scenes.layout import FRAME_HEIGHT
 
 __all__ = [
+    "FONT_RULES",
     "UNBROKEN_SPACE",
     "Label",
     "Line",
