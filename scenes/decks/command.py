@@ -27,7 +27,7 @@ from scenes.engine.options import (
 )
 from scenes.engine.quality import DEFAULT_QUALITY, quality_of
 
-__all__ = ["deck"]
+__all__ = ["deck", "gallery"]
 
 _MISSING = "slides need python-pptx: pip install -e '.[decks]'"
 
@@ -111,3 +111,64 @@ def deck(
 
     size = quality_of(quality, aspect, fps)
     run(ctx, work, scenes=chosen, quality=size, out=target.parent, **options)
+
+
+@cloup.command(context_settings=SETTINGS)
+@cloup.option_group(
+    "What to make",
+    cloup.option(
+        "--code",
+        metavar="URL",
+        help="Where the code is published, for links such as URL/scenes/scene_mla.py; to the files "
+        "on this machine by default.",
+    ),
+    cloup.option(
+        "--readme",
+        is_flag=True,
+        help="The pictures of the README instead, into assets/readme; those of a deck and of the "
+        "gallery need a browser and Playwright.",
+    ),
+    cloup.option(
+        "--out",
+        type=click.Path(path_type=Path),
+        metavar="DIR",
+        default=Path("gallery"),
+        show_default=True,
+        help="Folder for index.html, the films and their posters.",
+    ),
+)
+@WHAT_TO_SHOW
+@cloup.option_group(
+    "How to make it",
+    quality_option(DEFAULT_QUALITY),
+    ASPECT,
+    BACKGROUND,
+    *RESOURCES,
+    QUIET,
+    VERBOSE,
+)
+@cloup.constraint(mutually_exclusive, ["quiet", "verbose"])
+@click.pass_context
+def gallery(
+    ctx: click.Context,
+    /,
+    *,
+    code: str | None,
+    readme: bool,
+    quality: str,
+    aspect: str,
+    **options: Any,
+) -> None:
+    """Make a page with every scene: film, poster, chapters, length, tensors and code.
+
+    The folder can be opened from a disk or put on any server; nothing else is asked for.
+    """
+
+    def work(jobs: Any, order: Any) -> bool:
+        from scenes.decks.gallery import make_gallery
+        from scenes.decks.readme import make_readme_pictures
+
+        return make_readme_pictures(order) if readme else make_gallery(order, code)
+
+    size = quality_of(quality, aspect)
+    run(ctx, work, scenes=SCENES, quality=size, **options)

@@ -13,7 +13,7 @@ from typing import Final
 import font_source_sans_pro
 import typst
 
-from scenes.decks.slides import Slide
+from scenes.decks.slides import Slide, title_of
 from scenes.decks.web import colours_of
 from scenes.engine.files import OutputError, written_beside
 from scenes.theme import Theme
@@ -45,35 +45,44 @@ def write_pdf(target: Path, slides: Sequence[Slide], looks: Theme, *, background
     OutputError
         When it cannot be written.
     """
-    titles = list(dict.fromkeys(slide.entry.title for slide in slides))
     with (
         TemporaryDirectory(prefix="attention-film-") as scratch,
         as_file(TEMPLATE) as template,
         written_beside(target) as part,
     ):
-        root = Path(scratch)
-        copyfile(template, root / "deck.typ")
-        told = []
-        for i, slide in enumerate(slides):
-            slide.picture.save(root / f"{i}.png")
-            told.append(
-                {
-                    "file": f"{i}.png",
-                    "ratio": slide.picture.width / slide.picture.height,
-                    "title": slide.title,
-                    "scene": slide.entry.title,
-                    "narration": slide.narration,
-                    "alt": slide.alt,
-                }
-            )
-        document = {
-            "title": ", ".join(titles),
-            "colours": colours_of(looks),
-            "background": background,
-            "slides": told,
-        }
-        (root / "deck.json").write_text(json.dumps(document), encoding="utf-8")
-        pages = typst.compile(
+        try:
+            part.write_bytes(_pages(Path(scratch), template, slides, looks, background))
+        except OSError as error:
+            raise OutputError(target, error) from error
+
+
+def _pages(
+    root: Path, template: Path, slides: Sequence[Slide], looks: Theme, background: str
+) -> bytes:
+    """Set the document in a folder of its own."""
+    copyfile(template, root / "deck.typ")
+    told = []
+    for i, slide in enumerate(slides):
+        slide.picture.save(root / f"{i}.png")
+        told.append(
+            {
+                "file": f"{i}.png",
+                "ratio": slide.picture.width / slide.picture.height,
+                "title": slide.title,
+                "scene": slide.entry.title,
+                "narration": slide.narration,
+                "alt": slide.alt,
+            }
+        )
+    document = {
+        "title": title_of(slides),
+        "colours": colours_of(looks),
+        "background": background,
+        "slides": told,
+    }
+    (root / "deck.json").write_text(json.dumps(document), encoding="utf-8")
+    return bytes(
+        typst.compile(
             root / "deck.typ",
             root=root,
             font_paths=[Path(font_source_sans_pro.__file__).parent / "files"],
@@ -81,7 +90,4 @@ def write_pdf(target: Path, slides: Sequence[Slide], looks: Theme, *, background
             sys_inputs={"document": "deck.json"},
             pdf_standards=[STANDARD],
         )
-        try:
-            part.write_bytes(pages)
-        except OSError as error:
-            raise OutputError(target, error) from error
+    )

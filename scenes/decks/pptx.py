@@ -13,7 +13,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from scenes.decks.slides import Slide
+from scenes.decks.slides import Slide, title_of
 from scenes.engine.files import OutputError, written_beside
 from scenes.theme import Theme
 
@@ -85,9 +85,8 @@ def write_slides(
     width, height = slides[0].picture.size
     document.slide_height = HEIGHT
     document.slide_width = max(LEAST_SIDE, round(HEIGHT * width / height))
-    titles = list(dict.fromkeys(slide.entry.title for slide in slides))
     about = document.core_properties
-    about.title, about.author, about.last_modified_by = ", ".join(titles), "", ""
+    about.title, about.author, about.last_modified_by = title_of(slides), "", ""
     about.subject = "How attention works"
     about.created = about.modified = datetime(2000, 1, 1)  # the same slides make the same file
     layout = next(layout for layout in document.slide_layouts if layout.name == LAYOUT)

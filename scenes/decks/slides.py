@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,7 +21,7 @@ from scenes.engine.words import chapter_title, speaker_notes
 from scenes.inventory import picture_map
 from scenes.stage import Rehearsal, Stage
 
-__all__ = ["Slide", "drawn_slides", "filmed_slides", "slides_of"]
+__all__ = ["Slide", "drawn_slides", "filmed_slides", "slides_of", "title_of"]
 
 
 @dataclass(frozen=True)
@@ -161,3 +161,9 @@ def filmed_slides(order: Order, trace: Trace, target: Path) -> Iterator[list[Sli
                     replace(slide, video=film) for slide, film in zip(drawn, films, strict=True)
                 ]
         yield slides
+
+
+def title_of(slides: Sequence[Slide]) -> str:
+    """What a deck is called: its only scene's title, or what they all are about."""
+    titles = {slide.entry.title for slide in slides}
+    return titles.pop() if len(titles) == 1 else "How attention works"

@@ -18,7 +18,7 @@ from PIL import Image
 
 from extract.trace import Trace
 from scenes.decks.cells import Shelf, cells_of, words_of_axes
-from scenes.decks.slides import Slide
+from scenes.decks.slides import Slide, title_of
 from scenes.engine.files import OutputError, write_text, written_beside
 from scenes.theme import Theme
 
@@ -67,8 +67,7 @@ def write_web(
             record["film"] = f"{folder.name}/{file.name}"
         else:
             films.append(b64encode(slide.video.read_bytes()).decode())
-    scenes = list(dict.fromkeys(slide.entry.title for slide in slides))
-    title = scenes[0] if len(scenes) == 1 else "How attention works"
+    title = title_of(slides)
     document = {
         "title": title,
         "tokens": trace.meta.tokens,

@@ -13,7 +13,7 @@ from click.core import ParameterSource
 from cloup.constraints import If, mutually_exclusive, require_all
 
 from scenes import SCENES, SceneEntry
-from scenes.decks.command import deck
+from scenes.decks.command import deck, gallery
 from scenes.engine.cache import Cache, default_folder, default_limit
 from scenes.engine.formats import (
     CAPTION_TRACK_FORMATS,
@@ -43,7 +43,7 @@ from scenes.engine.script import script
 
 __all__ = ["COMMANDS", "RESERVED", "main"]
 
-RESERVED = ("gallery", "doctor")
+RESERVED = ("doctor",)
 """Names of commands to come; no scene may be called so."""
 
 FILM = "film"
@@ -278,6 +278,7 @@ def cache(folder: Path | None, clear: bool) -> None:
 COMMANDS: dict[str, click.Command] = {
     "cache": cache,
     "deck": deck,
+    "gallery": gallery,
     "new": new,
     "poster": poster,
     "script": script,
