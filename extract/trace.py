@@ -503,12 +503,15 @@ class Trace:
         TraceError
             When the trace does not hold it.
         """
-        held = self[name].ndim
-        axes = (dict(self._required()) | dict(self._optional()))[name]
+        shape = self[name].shape
         if name.startswith("pattern."):
             return ("n_heads", "query_pos", "key_pos")
+        axes = (dict(self._required()) | dict(self._optional()))[name]
         # Ranks of fitted latents are told apart by their layers.
-        return tuple("r" if re.fullmatch(r"r_\d+", axis) else axis for axis in axes[:held])
+        return tuple(
+            "r" if re.fullmatch(r"r_\d+", axis) else axis
+            for axis, _ in zip(axes, shape, strict=True)
+        )
 
     def layers_with_weights(self) -> tuple[int, ...]:
         """Return the layers whose weights are in the trace, in order."""

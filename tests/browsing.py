@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from scenes.decks.readme import find_browser, open_browser
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-__all__ = ["browser", "watched"]
+__all__ = ["browser", "until", "watched"]
 
 OFFLINE = ("file:", "data:", "blob:", "about:")
 
@@ -38,3 +39,14 @@ def watched(page: Page) -> list[str]:
     page.on("pageerror", lambda error: found.append(str(error)))
     page.on("console", lambda said: said.type == "error" and found.append(said.text))
     return found
+
+
+def until(page: Page, truth: str, seconds: float = 30.0) -> None:
+    """Wait until an expression is true in a page.
+
+    Playwright's own way evaluates text within the page, which the pages' security policy forbids.
+    """
+    end = time.monotonic() + seconds
+    while not page.evaluate(truth):
+        assert time.monotonic() < end, f"not true within {seconds} s: {truth}"
+        page.wait_for_timeout(20)

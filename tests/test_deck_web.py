@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from browsing import browser, watched
+from browsing import browser, until, watched
 from deck_scene import CELLS
 from decoding import cell_centers, expected
 from filming import order
@@ -92,9 +92,10 @@ def film(page: Page) -> dict[str, Any]:
 
 def held(page: Page) -> None:
     page.wait_for_selector(HOLDS)
-    page.wait_for_function(
+    until(
+        page,
         "(v => v && v.readyState >= 2 && v.currentTime === v.duration && !v.seeking)"
-        "(document.querySelector('video.front'))"
+        "(document.querySelector('video.front'))",
     )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from browsing import browser, watched
+from browsing import browser, until, watched
 from deck_scene import CELLS
 from filming import order
 from PIL import Image
@@ -78,7 +78,7 @@ def test_films_play_from_a_chapter_on_without_the_network(
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     page.click("summary")
     page.click("button[data-start='0.8']")
-    page.wait_for_function("document.querySelector('video').currentTime >= 0.8")
+    until(page, "document.querySelector('video').currentTime >= 0.8")
     loaded = page.evaluate(
         "[...document.querySelectorAll('video')].map((v) => v.textTracks[0].cues?.length ?? 0)"
     )

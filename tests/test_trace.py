@@ -435,3 +435,14 @@ def test_reading_traces_loads_no_model_library(first: str, tmp_path: Path) -> No
         [sys.executable, "-c", program], cwd=root, capture_output=True, text=True, check=True
     )
     assert result.stdout == "[]\n"
+
+
+def test_axes_are_named_as_in_the_documentation() -> None:
+    trace = make_trace(positions="rotary")
+    assert trace.axes("q_rot.1") == ("pos", "n_heads", "d_qk")
+    assert trace.axes("pattern.0") == ("n_heads", "query_pos", "key_pos")
+    assert trace.axes("x.0") == ("pos", "d_model")
+    with pytest.raises(TraceError, match="no tensor 'nothing'"):
+        trace.axes("nothing")
+    for name, tensor in trace.tensors.items():
+        assert len(trace.axes(name)) == tensor.ndim
