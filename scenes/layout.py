@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +18,7 @@ __all__ = ["Box", "Frame"]
 FRAME_HEIGHT = 8.0  # of a 16:9 frame, of which sizes of words are fractions
 NOTE_LINE = 0.44  # a line of small words at the top of the frame
 LEAST_TEXT = 0.02  # of the shorter side
+WIDE = 1.5  # a frame whose width is more than this many heights is wide
 NARROW = 11.0  # a frame that is no wider has two of them
 
 
@@ -127,6 +127,16 @@ class Frame:
         return min(self.width, self.height)
 
     @property
+    def wide(self) -> bool:
+        """Whether there is far more room across than down."""
+        return self.width > WIDE * self.height
+
+    @property
+    def tall(self) -> bool:
+        """Whether there is more room down than across."""
+        return self.width < self.height
+
+    @property
     def least_text(self) -> float:
         """The least size of words that can be read: 2 % of the shorter side, as text sizes are."""
         return LEAST_TEXT * self.short / FRAME_HEIGHT
@@ -168,6 +178,7 @@ PATTERN_MOST = 2.4
 PATTERN_CELL_MOST = 0.42
 SCORES_MOST = 1.1
 SCORES_CELL_MOST = 0.42
+SCORES_NAME = 1.0  # width of their name
 SHEET_LEAST = 2.7  # width of queries, keys, values and z: their headers need as much
 SHEET_CELL_MOST = 0.13
 MIX_ROOM = 3.0  # between values and z, where a few words stand
@@ -177,10 +188,10 @@ TURN_ROOM = 0.1  # between z's header and the line that comes down from the patt
 
 # One head in a frame that is not wide: queries, keys and values in one column, what is made of
 # them in a second one beside it.
-WIDE = 1.5  # a frame whose width is more than this many heights is wide
 X_MOST = 2.4  # height of an X that stands above, unless its words need more
 X_WORD_ROW = 0.172  # lowest row beside which a word can be read
 X_NARROW = (4, 2)  # columns of an X in a frame that has no room for more
+X_NAME = 1.42  # width of its name and shape
 X_ABOVE_CELL = 0.09
 BUS = 0.22  # from an X that stands above to the line beneath it, and on to the border
 COLUMN_TRUNK = 0.19  # from X to the trunk, and on to the border
@@ -188,11 +199,13 @@ COLUMN_ARROW = 0.28  # from a weight to its panel
 COLUMN_SHEET = 2.5  # width of queries, keys, values and z ...
 MIX_LEAST = 0.56  # ... which stand at least this far apart
 COLUMN_ROW_MOST = 0.24
+COLUMN_SHEET_LEAST = 0.8  # height
+WEIGHT_NOTES = 0.8  # from the middle of a weight down to the end of what stands beneath
 COLUMN_GAP = 0.28  # across, between queries, turned keys, scores
 ROW_GAP = 0.25  # from queries down to the name of the keys
 NOTES_ROOM = 1.4  # between keys and values, where a few words stand
 SOFTMAX_ROOM = 0.32  # from scores down to the pattern's title, and more for each line beside it
-SOFTMAX_LINE, SOFTMAX_WORDS = 0.24, 1.5
+SOFTMAX_LINE, SOFTMAX_WORDS = 0.24, 1.62
 TITLE_ROOM = 0.42
 
 
@@ -244,9 +257,6 @@ class HeadSlots:
     frame: Frame
     x_columns: tuple[int, int] = X_COLUMNS
     softmax_lines: int = 2
-
-    FAR_WORD: ClassVar[float] = 0.94
-    """Height of words at the pattern that can be read from close by only, in rows."""
 
     @property
     def joint(self) -> Spot:
@@ -334,8 +344,6 @@ class ColumnSlots(HeadSlots):
     scores, pattern and z in another, one above the other.
     """
 
-    FAR_WORD: ClassVar[float] = 0.6
-
     @property
     def x_above(self) -> bool:
         """Whether X stands above the head."""
@@ -401,7 +409,8 @@ class ColumnSlots(HeadSlots):
         line = SOFTMAX_LINE
         path = self.to_pattern
         if self.beside:
-            x, top = path[0][0], path[0][1] + 0.2 + line * (len(widths) - 1)
+            x = max(path[0][0], self.scores.x + SCORES_NAME / 2)
+            top = path[0][1] + 0.2 + line * (len(widths) - 1)
             return tuple((x + 0.06 + w / 2, top - line * i) for i, w in enumerate(widths))
         (x, start), (_, end) = path
         top = (start + end + line * (len(widths) - 1)) / 2
@@ -447,7 +456,7 @@ def head_slots(
     pattern_word
         Length of the longest word at the pattern, which may be set smaller.
     """
-    lay = _in_a_row if frame.width > WIDE * frame.height else _in_columns
+    lay = _in_a_row if frame.wide else _in_columns
     return lay(frame, count, d_model, d_head, word_width, pattern_word)
 
 
@@ -538,7 +547,7 @@ def _in_columns(
 ) -> ColumnSlots:
     stage = frame.stage
     inner = Box.of(stage.left, stage.right - BORDER, stage.bottom + BORDER, stage.top - 0.1)
-    above = frame.height > frame.width
+    above = frame.tall
     top = inner.top
     weight_room = BORDER + WEIGHT_BOX[0] + COLUMN_ARROW
     if above:
@@ -553,54 +562,68 @@ def _in_columns(
         x_columns = X_NARROW if frame.width < NARROW else X_COLUMNS
         columns = min(d_model, sum(x_columns))
         width = columns * X_CELL + (0.34 if columns < d_model else 0.0)
-        x_right = inner.left + word_width + WORD_GAP + width
+        x_right = inner.left + max(word_width + WORD_GAP + width, X_NAME)
         left = x_right + 2 * COLUMN_TRUNK + weight_room
 
-    # The left column: a header above each of three panels, and room for words above the last.
-    free = top - inner.bottom - 3 * HEADER
-    height = min(COLUMN_ROW_MOST * count, (free - ROW_GAP - NOTES_ROOM) / 3)
-    left_over = free - 3 * height
-    gap = max(ROW_GAP, min(left_over / 3, left_over - NOTES_ROOM))
-
+    # Across: queries, keys and values; turned keys and scores; the pattern in the middle of z if
+    # its words allow it.
     sheet_width = min(COLUMN_SHEET, (inner.right - left - MIX_LEAST) / 2)
+    right, z_x = left + sheet_width, inner.right - sheet_width / 2
+    k_t_width = min(0.5, 0.16 * count)
+    k_t_x = right + COLUMN_GAP + AWAY + k_t_width / 2
+    scores_side = min(SCORES_MOST, SCORES_CELL_MOST * count)
+    scores_room = max(scores_side, SCORES_NAME)
+    scores_x = k_t_x + k_t_width / 2 + COLUMN_GAP + AWAY + scores_room / 2
+    words = pattern_word + WORD_GAP
+    side = min(PATTERN_MOST, PATTERN_CELL_MOST * count, inner.right - right - COLUMN_GAP - words)
+
+    def axis(side: float) -> float:
+        return min(inner.right - side / 2, max(z_x, right + COLUMN_GAP + words + side / 2))
+
+    # The scores stand beside the way down to the pattern if there is room, else above it.
+    beside = (
+        scores_x + scores_room / 2 + COLUMN_GAP < axis(side)
+        and scores_x + scores_room / 2 + SOFTMAX_WORDS - 0.4 < inner.right
+    )
+    softmax_lines = 2 if beside or axis(side) - k_t_x > SOFTMAX_WORDS else 3
+    below = 0.08 if beside else SOFTMAX_ROOM + SOFTMAX_LINE * (softmax_lines - 1)
+    # The pattern's words may stand in the way of the line from the keys.
+    in_the_way = axis(side) - side / 2 - words < k_t_x + 0.15
+
+    # Down: the panels of the left column take the height that words between keys and values
+    # and the pattern of the right one leave.
+    height, bottom = COLUMN_ROW_MOST * count, inner.bottom
+    over_pattern = HEADER + scores_side / 2 + below + TITLE_ROOM + words
+    under_pattern = HEADER + 2 * TURN_ROOM + AWAY
+    for _ in range(3):
+        room = top - bottom
+        wanted = [(room - over_pattern - side - under_pattern) / 1.5]
+        if in_the_way:
+            wanted.append((room - 2 * HEADER - ROW_GAP - 0.14 - side - under_pattern) / 2.5)
+        free = room - 3 * HEADER
+        most = min(COLUMN_ROW_MOST * count, (free - ROW_GAP - NOTES_ROOM) / 3)
+        height = min(most, max(COLUMN_SHEET_LEAST, *wanted))
+        bottom = max(inner.bottom, stage.bottom + WEIGHT_NOTES - height / 2)
+    left_over = top - bottom - 3 * (HEADER + height)
+    gap = max(ROW_GAP, min(left_over / 3, left_over - NOTES_ROOM))
 
     def sheet(x: float, bottom: float) -> Box:
         return Box.of(x, x + sheet_width, bottom, bottom + height)
 
     q = sheet(left, top - HEADER - height)
     k = sheet(left, q.bottom - gap - HEADER - height)
-    v = sheet(left, inner.bottom)
-    z = sheet(inner.right - sheet_width, inner.bottom)
-
-    # The right column, from both ends: turned keys and scores on the line of the queries, z on
-    # that of the values. The pattern takes what is left between them.
-    k_t_width = min(0.5, 0.16 * count)
-    k_t_left = q.right + COLUMN_GAP + AWAY
-    k_t = Box(k_t_left + k_t_width / 2, q.y, k_t_width, 2 * (top - HEADER - q.y))
-    scores_side = min(SCORES_MOST, SCORES_CELL_MOST * count, k_t.height)
-    scores_left = k_t.right + COLUMN_GAP + AWAY
-    words = pattern_word + WORD_GAP
-    side = min(PATTERN_MOST, PATTERN_CELL_MOST * count, inner.right - q.right - COLUMN_GAP - words)
-    floor = z.top + HEADER + 2 * TURN_ROOM + 0.06
-
-    def axis(side: float) -> float:
-        return min(inner.right - side / 2, max(z.x, q.right + COLUMN_GAP + words + side / 2))
-
-    beside = scores_left + scores_side + 2 * COLUMN_GAP < axis(side)
-    softmax_lines = 2 if beside or axis(side) - k_t.x > SOFTMAX_WORDS else 3
-    below = 0.08 if beside else SOFTMAX_ROOM + SOFTMAX_LINE * (softmax_lines - 1)
-    start = q.y - scores_side / 2 - below
-    ceiling = start - TITLE_ROOM - words
-    if axis(side) - side / 2 - words < k_t.x + 0.15:
+    v, z = sheet(left, bottom), sheet(inner.right - sheet_width, bottom)
+    k_t = Box(k_t_x, q.y, k_t_width, height)
+    scores_side = min(scores_side, height)
+    floor = z.top + under_pattern
+    ceiling = q.y - scores_side / 2 - below - TITLE_ROOM - words
+    if in_the_way:
         ceiling = min(ceiling, k.y - 0.14)
     side = min(side, ceiling - floor)
     middle = axis(side)
-    pattern_top = min(ceiling, (ceiling + floor + side) / 2)
+    pattern_top = (ceiling + floor + side) / 2
     pattern = Box(middle, pattern_top - side / 2, side, side)
-    scores_x = scores_left + scores_side / 2
-    if not beside:
-        scores_x = max(scores_x, middle)
-    scores = Box(scores_x, q.y, scores_side, scores_side)
+    scores = Box(scores_x if beside else max(scores_x, middle), q.y, scores_side, scores_side)
 
     def weight(panel: Box) -> Box:
         return Box(left - COLUMN_ARROW - WEIGHT_BOX[0] / 2, panel.y, *WEIGHT_BOX)
@@ -641,7 +664,9 @@ def shot_box(box: Box, frame: Frame, *, pad: float = 1.02, least: float = 0.0) -
     the camera from going nearer than that fraction of the full picture.
     """
     stage = frame.stage
-    zoom = max(least, pad * max(box.width / stage.width, box.height / stage.height))
+    filled = max(box.width / stage.width, box.height / stage.height)
+    # Padding takes the camera no further away than the full picture, where words have their size.
+    zoom = max(least, filled, min(1.0, pad * filled))
     seen = Box(
         box.x - stage.x * zoom, box.y - stage.y * zoom, frame.width * zoom, frame.height * zoom
     )
@@ -668,162 +693,3 @@ def sentence_spots(
             spots.append((x + widths[i] / 2, y))
             x += widths[i] + gap
     return tuple(spots)
-
-
-@dataclass(frozen=True)
-class RowColumn:
-    """Rows that stand apart, each with a dial and a word on its left."""
-
-    rows: tuple[Box, ...]
-    words: tuple[tuple[float, float], ...]
-    dials: tuple[tuple[float, float], ...]
-    whole: Box
-
-
-@dataclass(frozen=True)
-class RowSlots:
-    """Queries on the left and keys on the right; ``dial`` is a dial's radius."""
-
-    queries: RowColumn
-    keys: RowColumn
-    dial: float
-
-
-def row_slots(frame: Frame, *, count: int, word_width: float) -> RowSlots:
-    """Lay out the rows of queries and keys as two lists that face each other."""
-    stage = frame.stage
-    pitch = min(0.56, (stage.height - HEADER) / count)
-    dial = min(0.16, pitch * 0.42)
-    top = stage.y - HEADER / 2 + pitch * count / 2
-    half = stage.width / 2 - 0.3
-
-    def column(left: float) -> RowColumn:
-        word_end = left + word_width
-        start = word_end + 2 * dial + 2 * WORD_GAP
-        whole = Box.of(start, left + half, top - pitch * count, top)
-        spots = row_spots(word_end, whole, count)
-        return RowColumn(
-            rows=tuple(Box(whole.x, y, whole.width, pitch * 0.62) for _, y in spots),
-            words=spots,
-            dials=tuple((start - WORD_GAP - dial, y) for _, y in spots),
-            whole=whole,
-        )
-
-    return RowSlots(column(stage.left), column(stage.right - half), dial)
-
-
-@dataclass(frozen=True)
-class MeetSlots:
-    """One query row above one key row, their products below, their sum beneath.
-
-    ``word`` is where the words beside the rows end.
-    """
-
-    query: Box
-    key: Box
-    product: Box
-    word: float
-    total: tuple[float, float]
-    scale: Box
-
-
-def meet_slots(frame: Frame) -> MeetSlots:
-    """Lay out two rows that meet in the middle of the frame."""
-    stage = frame.stage
-    width, height = stage.width * 0.66, 0.5
-    center = stage.x + stage.width * 0.07
-
-    def strip(y: float) -> Box:
-        return Box(center, stage.y + y, width, height)
-
-    query, key, product = strip(1.5), strip(0.8), strip(-0.35)
-    total = (center, stage.y - 1.45)
-    return MeetSlots(
-        query=query,
-        key=key,
-        product=product,
-        word=query.left - 2 * WORD_GAP,
-        total=total,
-        scale=Box(product.right - 0.95, total[1], 1.9, 0.14),
-    )
-
-
-@dataclass(frozen=True)
-class RemarkSlots:
-    """A close look at the scores, with lines of words to their right and a colour bar below."""
-
-    seen: Box
-    zoom: float
-    lines: tuple[tuple[float, float], ...]
-    scale: Box
-
-
-def remark_slots(slots: HeadSlots, *, count: int) -> RemarkSlots:
-    """Lay out ``count`` lines beside the scores; sizes are for a camera as near as ``zoom``."""
-    box = slots.scores
-    wide = Box.of(slots.k_t.left - 0.1, box.right + 1.75, box.bottom - 0.55, slots.k_t.top + 0.5)
-    seen, zoom = shot_box(wide, slots.frame)
-    step = 0.068 * FRAME_HEIGHT * zoom
-    return RemarkSlots(
-        seen=seen,
-        zoom=zoom,
-        lines=tuple((box.right + 0.25, box.top - 0.12 - step * i) for i in range(count)),
-        scale=Box(box.x, box.bottom - 0.22, box.width, 0.05),
-    )
-
-
-@dataclass(frozen=True)
-class SoftmaxSlots:
-    """One row of scores, large, and the bars that it becomes."""
-
-    row: Box
-    bars: Box
-    words: tuple[tuple[float, float], ...]
-    arrow: tuple[tuple[float, float], tuple[float, float]]
-
-
-def softmax_slots(frame: Frame, *, count: int) -> SoftmaxSlots:
-    """Lay out the softmax of one row over ``count`` keys."""
-    stage = frame.stage
-    cell = min(1.1, stage.width * 0.9 / count)
-    width = cell * count
-    row = Box(stage.x, stage.top - 1.8, width, 0.62)
-    bars = Box.of(row.left, row.right, stage.bottom + 0.35, row.bottom - 1.35)
-    return SoftmaxSlots(
-        row=row,
-        bars=bars,
-        words=column_spots(row.top + WORD_GAP, row, count),
-        arrow=((stage.x, row.bottom - 0.2), (stage.x, row.bottom - 0.75)),
-    )
-
-
-@dataclass(frozen=True)
-class MixSlots:
-    """Value rows, each with its weight, above the sum they make."""
-
-    weights: tuple[tuple[float, float], ...]
-    words: tuple[tuple[float, float], ...]
-    rows: tuple[Box, ...]
-    total: Box
-
-
-def mix_slots(frame: Frame, *, count: int) -> MixSlots:
-    """Lay out ``count`` weighted rows and their sum."""
-    stage = frame.stage
-    pitch = min(0.44, (stage.height - 1.7) / count)
-    width = stage.width * 0.56
-    whole = Box.of(
-        stage.x - width * 0.36,
-        stage.x + width * 0.64,
-        stage.top - HEADER - pitch * count,
-        stage.top - HEADER,
-    )
-    spots = row_spots(whole.left - WORD_GAP, whole, count)
-    rows = tuple(Box(whole.x, y, width, pitch * 0.7) for _, y in spots)
-    total = Box(whole.x, whole.bottom - 0.62, width, 0.42)
-    return MixSlots(
-        weights=spots,
-        words=tuple((x - 1.3, y) for x, y in spots),
-        rows=rows,
-        total=total,
-    )

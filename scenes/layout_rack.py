@@ -10,7 +10,9 @@ import numpy.typing as npt
 
 from scenes.camera import Shot
 from scenes.layout import (
+    AWAY,
     HEADER,
+    NARROW,
     WEIGHT_BOX,
     WORD_GAP,
     Box,
@@ -32,7 +34,7 @@ PULLED_GAP = 0.5  # between a card and the z that is pulled out of it
 BRACKET_ROOM = 0.3  # between the cards and the brackets below their left edges
 NUMBER_ROOM = 0.25  # above the cards
 TURN, TILT = 34.0, 20.0  # degrees to the side of the rack and above it
-FILL = 2 / 3  # of the frame's width
+FILL, FILL_TALL = 2 / 3, 0.69  # of the frame's width
 
 
 def solid(box: Box, near: float = 0.0, far: float = 0.0) -> Points:
@@ -164,7 +166,9 @@ class RackSlots:
     @property
     def from_right(self) -> Shot:
         """From the right and above: patterns and z of every head show."""
-        return shot_on(self.room, self.head.frame, theta=TURN)
+        # Brackets and their words stand beside the rack only when it is seen from the left.
+        width = FILL_TALL if self.head.frame.tall else FILL
+        return shot_on(self.room, self.head.frame, theta=TURN, width=width)
 
     @property
     def beside_front(self) -> Shot:
@@ -222,9 +226,11 @@ STRIP_MOST = 2.7
 CELL_MOST = 0.2
 MERGE_ROW_MOST = 0.4
 BLOCK_LEAST = 9.0  # width of the strips together, and of the output
+LINE_GAP = 0.25  # between lines of strips
 TALL_ROW_MOST, TALL_MOST = 0.42, 3.4  # a row and a strip while nothing stands beneath
 NAME_ROOM = 0.3  # below a row of strips, for the heads' names
 SCALE_WIDTH, SCALE_ROOM = 1.9, 0.4  # of a colour bar, and between it and the header before it
+SCALE_BELOW = 0.8  # from a matrix down to the end of a colour bar below it
 WAY = 0.28  # from a strip's names to the weight, and as much beneath it
 ROW_FOR_WORDS = 0.235  # rows that are lower have no words beside them
 
@@ -245,6 +251,8 @@ class MergeSlots:
         Box of the weight's name.
     out
         Box of the output.
+    into_out
+        Height at which the line to the output ends.
     words
         Whether rows are high enough to have words beside them.
     frame
@@ -256,6 +264,7 @@ class MergeSlots:
     joined: tuple[Box, ...]
     w_o: Box
     out: Box
+    into_out: float
     words: bool
     frame: Frame
 
@@ -274,9 +283,36 @@ class MergeSlots:
         return tuple((strip.x, strip.bottom - NAME_ROOM / 2 - 0.02) for strip in strips)
 
     def scale(self, box: Box, header: float) -> Box:
-        """Where the colour bar of a matrix stands: right of its header, which ends at an x."""
-        x = max(box.right - SCALE_WIDTH / 2, header + SCALE_ROOM + SCALE_WIDTH / 2)
+        """Where the colour bar of a matrix stands.
+
+        It is right of the header, which ends at x = ``header``, or below where there is no room.
+        """
+        half = SCALE_WIDTH / 2
+        x = max(box.right - half, header + SCALE_ROOM + half)
+        if x + half > self.frame.stage.right:
+            return Box(box.left + half, box.bottom - NAME_ROOM - 0.2, SCALE_WIDTH, 0.12)
         return Box(x, box.top + 0.42, SCALE_WIDTH, 0.12)
+
+
+def _apart(frame: Frame, heads: int, most: float, *, alone: float) -> tuple[Box, ...]:
+    """A box for each head: in one line, in a tall frame in several."""
+    stage = frame.stage
+    lines = max(1, round((heads / 1.3) ** 0.5)) if frame.tall else 1
+    columns = -(-heads // lines)
+    width = min(STRIP_MOST, (stage.width - STRIP_GAP * (columns - 1)) / columns)
+    width = width if heads > 1 else alone
+    room = (stage.height - HEADER) / lines - NAME_ROOM
+    height = min(most, TALL_MOST, room - LINE_GAP if lines > 1 else room)
+    pitch = height + NAME_ROOM + LINE_GAP
+    top = stage.y + (pitch * lines - LINE_GAP - HEADER) / 2
+    boxes = []
+    for head in range(heads):
+        line, column = divmod(head, columns)
+        reach = width * columns + STRIP_GAP * (columns - 1)
+        x = stage.x - reach / 2 + (width + STRIP_GAP) * column
+        y = top - pitch * line
+        boxes.append(Box.of(x, x + width, y - height, y))
+    return tuple(boxes)
 
 
 def merge_slots(
@@ -288,30 +324,33 @@ def merge_slots(
     """
     stage = frame.stage
     between = NAME_ROOM + 2 * WAY + WEIGHT_BOX[1] + HEADER / 2  # from the strips to the output
-    free = stage.height - HEADER - between
+    # In a narrow frame the line from the weight ends above the output's name, not beside it.
+    name = HEADER if frame.width <= NARROW else 0.0
+    between += 0.7 * name
+    below = SCALE_BELOW if frame.tall else 0.0
+    free = stage.height - HEADER - between - below
     height, tall = min(free / 2, MERGE_ROW_MOST * count), min(TALL_ROW_MOST * count, TALL_MOST)
     words = height / count >= ROW_FOR_WORDS
     most = stage.width - (word_width + WORD_GAP if words else 0.0)
     wide = min(most, max(BLOCK_LEAST, CELL_MOST * max(heads * d_v, d_model)))
     left = max(stage.x - wide / 2, stage.right - most)
 
-    def strips(x: float, top: float, size: tuple[float, float], gap: float) -> tuple[Box, ...]:
-        lefts = [x + (size[0] + gap) * i for i in range(heads)]
+    def strips(x: float, top: float, size: tuple[float, float]) -> tuple[Box, ...]:
+        lefts = [x + size[0] * i for i in range(heads)]
         return tuple(Box.of(a, a + size[0], top - size[1], top) for a in lefts)
 
-    width = min(STRIP_MOST, (stage.width - STRIP_GAP * (heads - 1)) / heads) if heads > 1 else wide
-    reach = width * heads + STRIP_GAP * (heads - 1)
     level = stage.y + (tall - HEADER + NAME_ROOM) / 2
     top = stage.top - HEADER - (free - 2 * height) / 2
-    joined = strips(left, top, (wide / heads, height), 0.0)
+    joined = strips(left, top, (wide / heads, height))
     w_o = Box(left + wide / 2, top - height - NAME_ROOM - WAY - WEIGHT_BOX[1] / 2, *WEIGHT_BOX)
     top = top - height - between
     return MergeSlots(
-        apart=strips(stage.x - reach / 2, level, (width, tall), STRIP_GAP),
-        together=strips(left, level, (wide / heads, tall), 0.0),
+        apart=_apart(frame, heads, TALL_ROW_MOST * count, alone=wide),
+        together=strips(left, level, (wide / heads, tall)),
         joined=joined,
         w_o=w_o,
         out=Box.of(left, left + wide, top - height, top),
+        into_out=top + name + AWAY,
         words=words,
         frame=frame,
     )

@@ -24,9 +24,10 @@ from scenes.animations import (
     set_presence,
 )
 from scenes.camera import Shot
-from scenes.layout import Box, remark_slots, row_slots, sentence_spots
+from scenes.layout import Box, sentence_spots
+from scenes.layout_steps import remark_slots, row_slots
 from scenes.mobjects.head import HeadPicture
-from scenes.mobjects.marks import ColourBar, Dial, Highlight, Outline, Words
+from scenes.mobjects.marks import ColourBar, Dial, Highlight, Outline, Words, size_beside
 from scenes.mobjects.steps import RowMix, RowProduct, RowSoftmax, ScoreRemarks
 from scenes.mobjects.text import Label, format_number, format_share, printable
 from scenes.stage import Stage, beat, beat_when
@@ -110,7 +111,10 @@ class Attention(Stage):
             )
         )
         self.play(
-            self.look_at(picture.x_words, picture.x, picture.q, picture.k, self.scales),
+            self.look_at(
+                *(picture.x_words, picture.x, picture.query_side),
+                *(picture.q, picture.k, self.scales),
+            ),
             LaggedStart(*made, lag_ratio=0.45),
         )
         self.play(Appear(self.scales), run_time=tempo.small)
@@ -137,9 +141,13 @@ class Attention(Stage):
         motions: list[AnimationGroup] = []
         for panel, strips, words, slots in sides:
             header = panel.header.copy().stand_on(slots.whole)
-            self.head_line = header.line
             settling = [Settle(row, box) for row, box in zip(strips, slots.rows, strict=True)]
-            target = Words(self.layer.words, slots.words, width=picture.slots.word_width)
+            target = Words(
+                self.layer.words,
+                slots.words,
+                width=picture.slots.word_width,
+                size=size_beside(rows.pitch),
+            )
             motions += [
                 LaggedStart(*settling, lag_ratio=0.06, run_time=tempo.large),
                 Glide(words, target, run_time=tempo.large),
@@ -172,7 +180,8 @@ class Attention(Stage):
                 turning.append(TurnRow(strip, values, pairs, dial, source=source))
             turns.append(LaggedStart(*turning, lag_ratio=0.12, run_time=2 * tempo.large))
             note = Label(text, size=looks.note_size, colour=looks.muted)
-            notes.add(note.on_line(slots.whole.right - note.width / 2, self.head_line))
+            right, y = slots.note
+            notes.add(note.on_line(right - note.width / 2, y))
         self.play(Appear(dials), Appear(notes), run_time=tempo.small)
         self.play(*turns)
         self.turning = Group(dials, notes)

@@ -10,16 +10,16 @@ from hypothesis import strategies as st
 
 from scenes.engine.quality import ASPECTS, frame_size, quality_of
 from scenes.layout import (
+    HEADER,
     Box,
     Frame,
     HeadSlots,
     head_slots,
-    mix_slots,
-    row_slots,
     row_spots,
     sentence_spots,
     shot_box,
 )
+from scenes.layout_steps import meet_slots, mix_slots, row_slots, softmax_slots
 
 FRAME = Frame(8 * 16 / 9)
 FRAMES = {
@@ -101,21 +101,31 @@ def test_lines_run_upright_or_across_and_meet_no_panel(head: tuple[int, HeadSlot
             assert slots.frame.safe.holds(line)
 
 
-@given(st.integers(2, 24), st.floats(0.1, 1.45))
-def test_rows_face_each_other_without_touching(count: int, word: float) -> None:
-    slots = row_slots(FRAME, count=count, word_width=word)
+@given(st.sampled_from(list(FRAMES.values())), st.integers(2, 24), st.floats(0.1, 1.0))
+def test_lists_of_rows_do_not_touch(frame: Frame, count: int, word: float) -> None:
+    slots = row_slots(frame, count=count, word_width=word)
+    spaces = []
     for column in (slots.queries, slots.keys):
-        assert all(FRAME.stage.holds(row) for row in column.rows)
-        assert all(
-            a.overlap(b) == (0.0, 0.0) for a, b in zip(column.rows, column.rows[1:], strict=False)
-        )
-    assert slots.queries.whole.right < slots.keys.words[0][0] - word
+        assert all(frame.stage.holds(row) for row in column.rows)
+        assert all(a.overlap(b) == (0.0, 0.0) for a, b in pairwise(column.rows))
+        left = column.words[0][0] - word
+        top = column.whole.top + HEADER
+        spaces.append(Box.of(left, column.whole.right, column.whole.bottom, top))
+    assert spaces[0].overlap(spaces[1]) == (0.0, 0.0)
+    assert frame.stage.holds(Box.around(spaces))
 
 
-@given(st.integers(1, 25))
-def test_a_mix_fits(count: int) -> None:
-    slots = mix_slots(FRAME, count=count)
-    assert all(FRAME.stage.holds(box) for box in (*slots.rows, slots.total))
+@given(st.sampled_from(list(FRAMES.values())), st.integers(1, 25))
+def test_steps_fit(frame: Frame, count: int) -> None:
+    mix, softmax = mix_slots(frame, count=count), softmax_slots(frame, count=count)
+    meet = meet_slots(frame)
+    for parts in (
+        (*mix.rows, mix.total),
+        (softmax.row, softmax.bars),
+        (meet.query, meet.key, meet.product, meet.scale),
+    ):
+        assert all(frame.stage.holds(box) for box in parts)
+        assert all(a.overlap(b) == (0.0, 0.0) for a, b in combinations(parts, 2))
 
 
 @given(

@@ -8,7 +8,7 @@ from scenes import theme
 from scenes.layout import FRAME_HEIGHT, Box, Frame, HeadSlots, head_slots
 from scenes.mobjects.flow import WeightBox, Wire
 from scenes.mobjects.heatmap import Heatmap, Source
-from scenes.mobjects.marks import Words
+from scenes.mobjects.marks import FILL, Words, size_beside
 from scenes.mobjects.panel import Header, Panel, Truncated
 from scenes.mobjects.text import Label, printable
 from scenes.view import HeadView
@@ -17,7 +17,11 @@ __all__ = ["HeadPicture", "head_cells"]
 
 WORD_MOST = 1.45  # scene units; longer words are set smaller and then shortened
 SOFTMAX_NAMES = {2: ("scale, mask,", "softmax"), 3: ("scale,", "mask,", "softmax")}
-FILL = 0.94  # of a row's height, for the word beside it
+# Words at the pattern that can be read by a near camera only: their size from and to, in rows, and
+# the longest of them, in units of their size. In a frame that is not wide they would take from
+# the pattern's width.
+FAR_WIDE, FAR_NARROW = (FILL, FILL, 46.0), (0.6, 0.99, 30.0)
+FAR_LEAST = 0.52  # its size, as a part of the least that can be read from afar
 ROUNDS = 12  # of halving, to find a size
 WORD_SHARE = 0.13  # and no longer than this part of the frame's width
 
@@ -56,9 +60,8 @@ class HeadPicture(Group):
             source=layer.source("x", (0, meta.d_model)),
         )
         self.x.header.stand_on(slots.x, align=slots.x_align)
-        self.x_words = Words(
-            words, slots.x_words, width=slots.word_width, size=_word_size(slots.x, layer.count)
-        )
+        size_x = size_beside(slots.x.height / layer.count)
+        self.x_words = Words(words, slots.x_words, width=slots.word_width, size=size_x)
 
         # Queries and keys carry the values that enter the scores; a scene that shows the
         # rotation sets the ones before it first.
@@ -245,41 +248,41 @@ def head_cells(view: HeadView, name: str, box: Box) -> Heatmap:
     return cells.place(box)
 
 
-def _word_size(box: Box, count: int) -> float:
-    """Text size of the words beside ``count`` rows: for many rows, all that they allow."""
-    return min(theme.current().shape_size, FILL * box.height / count / FRAME_HEIGHT)
-
-
 def _slots(view: HeadView, frame: Frame) -> tuple[HeadSlots, float]:
     """The slots of a head, and the size of the words at its pattern."""
     looks, meta, count = theme.current(), view.layer.trace.meta, view.layer.count
     most = min(WORD_MOST, WORD_SHARE * frame.width)
     longest = max(Label(printable(word), size=1.0).width for word in view.layer.words)
 
+    low_fill, high_fill, far_longest = FAR_WIDE if frame.wide else FAR_NARROW
+
     def with_words(size: float) -> HeadSlots:
+        words = min(longest, far_longest) if size < looks.least_size else longest
         return head_slots(
             frame,
             count=count,
             d_model=meta.d_model,
             d_head=max(meta.d_qk, meta.d_v),
             word_width=min(most, looks.shape_size * longest),
-            pattern_word=min(most, size * longest),
+            pattern_word=min(most, size * words),
         )
 
-    def fits(size: float, fill: float) -> bool:
-        return size * FRAME_HEIGHT <= fill * with_words(size).pattern.height / count
+    def fits(size: float) -> bool:
+        row = with_words(size).pattern.height / count / FRAME_HEIGHT
+        if size >= looks.least_size:
+            return size <= FILL * row
+        return size <= min(high_fill * row, max(low_fill * row, FAR_LEAST * looks.least_size))
 
-    def largest(low: float, high: float, fill: float) -> float:
+    def largest(low: float, high: float) -> float:
         """The largest size that fits; what longer words take, the pattern's rows lack."""
-        if fits(high, fill):
-            return high
         for _ in range(ROUNDS):
             middle = (low + high) / 2
-            low, high = (middle, high) if fits(middle, fill) else (low, middle)
+            low, high = (middle, high) if fits(middle) else (low, middle)
         return low
 
-    if fits(looks.least_size, FILL):
-        size = largest(looks.least_size, looks.note_size, FILL)
+    least, most_size = looks.least_size, looks.note_size
+    if fits(most_size):
+        size = most_size
     else:
-        size = largest(0.0, looks.least_size, with_words(0.0).FAR_WORD)
+        size = largest(least, most_size) if fits(least) else largest(0.0, least)
     return with_words(size), size

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 from manim import PI, Circle, Group, Line, Rectangle, RoundedRectangle, VGroup, rgb_to_color
 
 from scenes import theme
-from scenes.layout import Box, column_spots
+from scenes.layout import FRAME_HEIGHT, Box, column_spots
 from scenes.mobjects.heatmap import Heatmap, Norm, Source
 from scenes.mobjects.text import Label, format_number, format_share, printable
 
-__all__ = ["Bars", "ColourBar", "Dial", "Highlight", "Outline", "Words", "fit_word"]
+__all__ = [
+    "Bars",
+    "ColourBar",
+    "Dial",
+    "Highlight",
+    "Outline",
+    "Words",
+    "fit_all",
+    "fit_word",
+    "size_beside",
+]
+
+
+FILL = 0.94  # of a row's height, for the word beside it
 
 
 class Highlight(Rectangle):
@@ -135,6 +148,23 @@ def fit_word(
     return label
 
 
+def size_beside(pitch: float, *, most: float | None = None) -> float:
+    """Text size of words beside rows that are ``pitch`` apart: if they must, smaller than usual."""
+    most = theme.current().shape_size if most is None else most
+    return min(most, FILL * pitch / FRAME_HEIGHT)
+
+
+def fit_all(labels: Iterable[Label], width: float) -> None:
+    """Make each label no wider than ``width``; where that is too small to read, turn them all."""
+    labels, least = list(labels), theme.current().least_size
+    if any(label.size * width < least * label.width for label in labels):
+        for label in labels:
+            label.rotate(PI / 2)
+        return
+    for label in labels:
+        label.shrink_to(width)
+
+
 class Bars(VGroup):
     """A bar for each share of a whole, with its percentage on top.
 
@@ -170,9 +200,11 @@ class Bars(VGroup):
                 fill_opacity=1.0,
             ).move_to([x, box.bottom + height / 2, 0])
             tag = Label(format_share(share), size=looks.note_size, colour=looks.ink)
-            tag.shrink_to(pitch * 0.94).move_to([x, box.bottom + height + 0.17, 0])
             self.bars.add(bar)
-            self.tags.add(tag)
+            self.tags.add(tag.set_x(x))
+        fit_all(self.tags, pitch * 0.94)
+        for bar, tag in zip(self.bars, self.tags, strict=True):
+            tag.set_y(bar.get_top()[1] + max(0.17, tag.height / 2 + 0.07))
         self.add(self.bars, self.tags)
 
 

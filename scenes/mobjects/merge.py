@@ -74,7 +74,7 @@ class Merge(Group):
         x, top, bottom = slots.w_o.x, slots.w_o.top, slots.w_o.bottom
         names = slots.name_spots(slots.joined)[0][1]
         self.into = Wire([(x, names - 0.2), (x, top)])
-        self.out_of = Wire([(x, bottom), (x, slots.out.top + 0.06)])
+        self.out_of = Wire([(x, bottom), (x, slots.into_out)])
         self.out = Panel(
             view.rows("out"),
             view.norm("out"),

@@ -17,9 +17,8 @@ from manim import (
 
 from scenes import theme
 from scenes.animations import Appear, Draw, Follow, Presence, Recolour, Reveal, Rise
-from scenes.layout import (
-    Box,
-    Frame,
+from scenes.layout import Box, Frame
+from scenes.layout_steps import (
     MeetSlots,
     RemarkSlots,
     meet_slots,
@@ -28,7 +27,7 @@ from scenes.layout import (
 )
 from scenes.mobjects.flow import Wire
 from scenes.mobjects.heatmap import Heatmap, Norm, Source
-from scenes.mobjects.marks import Bars, ColourBar, Highlight, Words
+from scenes.mobjects.marks import Bars, ColourBar, Highlight, Words, fit_all, size_beside
 from scenes.mobjects.text import MINUS, Label, Number, Symbol, format_number, format_share
 from scenes.view import HeadView
 
@@ -169,10 +168,11 @@ class RowSoftmax(Group):
         self.numbers = VGroup()
         for (x, _), score in zip(slots.words[: query + 1], view.scores[query], strict=False):
             number = Label(f"{score:.1f}".replace("-", MINUS))
-            number.shrink_to(cell * 0.86).on_line(x, slots.row.y)
+            number.on_line(x, slots.row.y)
             # Ink on a coloured cell: the upper half of every map here is the lighter one.
             number.set_fill("#000000" if score > 0 else "#ffffff")
             self.numbers.add(number)
+        fit_all(self.numbers, cell * 0.86)
         (x, start), (_, end) = slots.arrow
         self.arrow = Wire(slots.arrow)
         self.name = Label("softmax", size=looks.name_size)
@@ -247,11 +247,13 @@ class RowMix(Group):
             self.hidden = [first]
             self.strips.insert(0, first)
         names = [*(["beginning token"] * hidden), *view.layer.words[:seen]]
-        self.words = Words(names, slots.words, width=2.4)
+        size = size_beside(slots.pitch)
+        self.words = Words(names, slots.words, width=slots.word_width, size=size)
         if hidden:
             self.words[0].set_fill(looks.muted)
         self.words[-1].set_fill(looks.query)
-        self.shares = Words([format_share(w) for w in self.weights], slots.weights, width=1.2)
+        shares = [format_share(w) for w in self.weights]
+        self.shares = Words(shares, slots.weights, width=1.2, size=size)
         self.name = Label("their sum")
         self.name.on_line(slots.total.left - 0.12 - self.name.width / 2, slots.total.y)
         self.add(*self.strips, self.words, self.shares, self.name)
