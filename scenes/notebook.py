@@ -27,6 +27,8 @@ from scenes.theme_names import PALETTES, THEMES
 
 __all__ = ["Showing", "show"]
 
+CLASS = "attention-film"  # of the video element: captions are large by default
+
 
 @dataclass(frozen=True, repr=False)
 class Showing:
@@ -59,7 +61,9 @@ class Showing:
     def _repr_html_(self) -> str:
         # The address is the video's own: VS Code does not play what stands in a source element.
         return (
-            f'<video controls playsinline preload="metadata" aria-label="{escape(self.title)}" '
+            f"<style>video.{CLASS}::cue {{ font-size: 75% }}</style>"
+            f'<video class="{CLASS}" controls playsinline preload="metadata" '
+            f'aria-label="{escape(self.title)}" '
             f'width="{self.width}" style="max-width: 100%; height: auto" '
             f'poster="{_address("image/jpeg", self.poster)}" '
             f'src="{_address("video/mp4", self.video)}">'
