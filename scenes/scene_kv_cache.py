@@ -110,6 +110,11 @@ class KVCache(Stage):
         x, y = title_spot(self.frame)
         return pin_to_frame(label.on_line(x + label.width / 2, y))
 
+    def _formula(self, cost: Cost) -> CostFormula:
+        """What a word costs, at the top wherever the camera is."""
+        spot, width = formula_spot(self.frame), self.frame.stage.width
+        return pin_to_frame(CostFormula(cost, spot, width=width))
+
     # One more word
 
     @beat
@@ -260,7 +265,8 @@ class KVCache(Stage):
         lines = ("old rows are never used again", again, again)
         spots = (slots.q, slots.k, slots.v)
         notes = [
-            Notes(((line, looks.ink),), (spot,)) for line, spot in zip(lines, spots, strict=True)
+            Notes(((line, looks.ink),), (spot,), width=slots.width)
+            for line, spot in zip(lines, spots, strict=True)
         ]
         old = np.where(np.arange(new + 1)[:, None] < new, looks.dim, 1.0)
         self.play(ShowCells(queries, old), Appear(notes[0]), run_time=tempo.normal)
@@ -409,7 +415,7 @@ class KVCache(Stage):
         {bytes} for each word."""
         tempo, cache = self.theme.tempo, self.cache
         cost = Cost.of_trace(self.trace.meta)
-        formula = pin_to_frame(CostFormula(cost, formula_spot(self.frame)))
+        formula = self._formula(cost)
         measures = cache.measures(cost)
         self.play(
             Vanish(self.labels, run_time=tempo.small),
@@ -433,7 +439,7 @@ class KVCache(Stage):
         slots = TokenSlots.of(self.frame, cost, large)
         tile = cache.newest_slice()
         gone = Group(*(part for part in self.on_show()))
-        self.now_about(f"one token  ·  {LARGE_NAME}: published sizes")
+        self.now_about(f"{LARGE_NAME}: published sizes")
         self.add(tile)
         self.play(
             Vanish(gone, run_time=tempo.small),
@@ -442,7 +448,7 @@ class KVCache(Stage):
             run_time=tempo.large,
         )
         self.each = each = OneTokenEach(cost, large, LARGE_NAME, slots)
-        formula = pin_to_frame(CostFormula(large, formula_spot(self.frame)))
+        formula = self._formula(large)
         formula.remove(formula.short)
         self.play(Appear(each.small), Appear(formula), run_time=tempo.small)
         self.hold(words=4)

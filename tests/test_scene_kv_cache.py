@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import chain
+from itertools import chain, combinations, product
 
 import numpy as np
 import pytest
@@ -17,8 +17,11 @@ from extract.decoding import decode
 from extract.trace import Trace
 from scenes.animations import set_presence
 from scenes.cost import Cost
+from scenes.engine.quality import ASPECTS, DEFAULT_ASPECT, quality_of
 from scenes.inventory import panels_on
-from scenes.layout import Frame
+from scenes.layout import Box, Frame
+from scenes.layout_kv_cache import LanesSlots
+from scenes.mobjects.cost import CostFormula
 from scenes.mobjects.head import HeadPicture
 from scenes.mobjects.heatmap import Heatmap
 from scenes.mobjects.model_cache import ModelCache
@@ -61,6 +64,48 @@ def test_every_beat_can_be_read(case: dict) -> None:
     pictures = play(KVCache, trace)
     assert [p.record.name for p in pictures] == list(KVCache.beat_names(trace))
     assert [line for p in pictures for line in complaints(p)] == []
+
+
+@pytest.mark.parametrize("kind", ["long", "short"])
+@pytest.mark.parametrize(
+    ("aspect", "count"), [(DEFAULT_ASPECT, 9), (DEFAULT_ASPECT, 16), *product(ASPECTS, (2, 24))]
+)
+def test_prompts_of_every_length_fit_pictures_of_every_shape(
+    aspect: str, count: int, kind: str
+) -> None:
+    words = (LONG if kind == "long" else list("abcdefghijklmnopqrstuvwxyz"))[: count + 2]
+    trace = make_trace(n_tokens=count, n_kv_heads=2, d_head=16, words=words, n_generated=2)
+    trace = replaced(trace, random_weights=False)  # their note is longer than a model's name
+    quality = quality_of("fullhd", aspect)
+    size = {"width": quality.width, "height": quality.height}
+    pictures = play(KVCache, trace, **size)
+    assert [line for p in pictures for line in complaints(p, **size)] == []
+
+
+@pytest.mark.parametrize("frame", [FRAME, Frame(8.0, 128 / 9), Frame(9.6, 9.6), Frame(12.0, 9.0)])
+@pytest.mark.parametrize("count", [3, 12, 30])
+def test_lanes_of_every_shape_stand_apart_on_the_stage(frame: Frame, count: int) -> None:
+    slots = LanesSlots.of(frame, count=count)
+    for lane in (slots.cached, slots.naive):
+        panels = [getattr(lane, name) for name in ("q", "k", "v", "scores", "pattern", "z")]
+        assert frame.stage.holds(Box.around([*panels, lane.bar]))
+        for one, two in combinations([*panels, lane.bar], 2):
+            assert one.overlap(two) == (0.0, 0.0)
+        assert lane.q.height == pytest.approx(lane.z.height)
+        assert lane.q.height > min(0.35, 0.1 * count)
+    beside = slots.naive.q.left > slots.cached.z.right
+    assert beside == (frame.width >= frame.height)
+    assert beside or slots.naive.title[1] < slots.cached.bar.bottom
+
+
+def test_a_formula_that_is_too_wide_has_its_result_on_a_line_of_its_own() -> None:
+    cost = Cost.of_every_head(R1)
+    wide, narrow = CostFormula(cost, (0.0, 0.0)), CostFormula(cost, (0.0, 0.0), width=7.36)
+    assert wide.width > 8
+    assert narrow.width <= 7.36
+    assert wide.result.get_y() == pytest.approx(wide.factors[0][0].get_y(), abs=0.05)
+    captions = [caption.get_bottom()[1] for _, caption in narrow.factors]
+    assert narrow.result.get_top()[1] < min(captions)
 
 
 def test_the_first_token_can_be_shown() -> None:

@@ -46,7 +46,7 @@ from scenes.mobjects.chart import (
     ScaleBars,
 )
 from scenes.mobjects.marks import Highlight
-from scenes.mobjects.text import Label, broken
+from scenes.mobjects.text import Label, stacked_lines
 
 __all__ = ["ClaimBars", "ContextChart", "ShippedPlot", "TokenBars"]
 
@@ -153,13 +153,9 @@ class TokenBars(VGroup):
     def _after(self, bracket: Bracket, text: str) -> VGroup:
         """Words behind a bracket's ratio, on as many lines as the room there asks for."""
         looks, ratio = theme.current(), bracket.label
-        left = ratio.get_right()[0] + 0.2
-        lines = broken(text, self.right - left, size=looks.note_size)
-        words = VGroup(*(Label(line, size=looks.note_size, colour=looks.muted) for line in lines))
-        for index, label in enumerate(words):
-            y = ratio.get_y() + 1.3 * label.line_height * ((len(lines) - 1) / 2 - index)
-            label.on_line(left + label.width / 2, y)
-        return words
+        spot = (ratio.get_right()[0] + 0.2, ratio.get_y())
+        room = self.right - spot[0]
+        return VGroup(*stacked_lines(text, spot, room, size=looks.note_size, colour=looks.muted))
 
     def row(self, index: int) -> VGroup:
         """Name and arithmetic of a bar."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import numpy as np
 from manim import VGroup
 
 from scenes import theme
 from scenes.cache import whole
 from scenes.cost import Cost, readable_bytes
+from scenes.layout import FRAME_HEIGHT
 from scenes.layout_kv_cache import TokenSlots
 from scenes.mobjects.marks import Outline
-from scenes.mobjects.text import Label
+from scenes.mobjects.text import Label, broken
 
 __all__ = ["CostFormula", "OneTokenEach"]
 
@@ -23,6 +25,8 @@ class CostFormula(VGroup):
         The factors.
     middle
         (x, y) of the middle of the line of numbers.
+    width
+        Where it would be wider than this, what the factors make stands on a line of its own.
 
     Attributes
     ----------
@@ -36,8 +40,9 @@ class CostFormula(VGroup):
 
     SIGN_GAP = 0.28
     CAPTION_GAP = 0.2
+    LINE = 0.9
 
-    def __init__(self, cost: Cost, middle: tuple[float, float]) -> None:
+    def __init__(self, cost: Cost, middle: tuple[float, float], *, width: float = np.inf) -> None:
         super().__init__()
         looks = theme.current()
         size = 1.25 * looks.name_size
@@ -56,23 +61,33 @@ class CostFormula(VGroup):
         self.result = VGroup(equals, total)
         self.short = Label(f"{readable_bytes(cost.bytes)} per token", size=looks.name_size)
         signs = [*self.times, equals]
-        width = total.width + sum(
-            factor.width + sign.width + 2 * self.SIGN_GAP
-            for factor, sign in zip(self.factors, signs, strict=True)
-        )
-        x, y = middle[0] - width / 2, middle[1]
+        gap = self.SIGN_GAP
+        factors = self._width(self.times, gap)
+        result = equals.width + total.width + 2 * gap
+        own_line = factors + result > width
+        if own_line:
+            gap = min(gap, gap - (factors - width) / (2 * len(self.times)))
+            factors = self._width(self.times, gap)
+        x, y = middle[0] - (factors if own_line else factors + result) / 2, middle[1]
         for factor, sign in zip(self.factors, signs, strict=True):
             figure, caption = factor
             center = x + factor.width / 2
             figure.on_line(center, y)
             caption.on_line(center, y - figure.line_height / 2 - self.CAPTION_GAP)
-            x += factor.width + self.SIGN_GAP
+            x += factor.width + gap
+            if sign is equals and own_line:
+                x = middle[0] - (result - 2 * gap) / 2
+                y -= self.LINE
             sign.on_line(x + sign.width / 2, y)
-            x += sign.width + self.SIGN_GAP
+            x += sign.width + gap
         total.on_line(x + total.width / 2, y)
         below = total.get_y() - total.line_height / 2 - self.CAPTION_GAP - 0.08
         self.short.on_line(total.get_x(), below)
         self.add(self.factors, self.times, self.result, self.short)
+
+    def _width(self, signs: VGroup, gap: float) -> float:
+        """Of the factors with the signs between them."""
+        return float(sum(part.width for part in (*self.factors, *signs)) + 2 * gap * len(signs))
 
 
 class OneTokenEach(VGroup):
@@ -98,6 +113,7 @@ class OneTokenEach(VGroup):
             return label
 
         remark = "to the same scale, one outline for each layer; its numbers are not traced"
+        size, (x, y) = looks.note_size, slots.remark
         total = f"{name}: {readable_bytes(large.bytes)}"
         self.small = VGroup(
             line("this model", slots.small_name, looks.shape_size, looks.ink),
@@ -106,6 +122,9 @@ class OneTokenEach(VGroup):
         self.tiles = VGroup(*(Outline(box, colour=looks.muted) for box in slots.large))
         self.large = VGroup(
             line(total, slots.large_name, looks.name_size, looks.ink),
-            line(remark, slots.remark, looks.note_size, looks.muted),
+            *(
+                line(text, (x, y + 1.3 * size * FRAME_HEIGHT * above), size, looks.muted)
+                for above, text in enumerate(reversed(broken(remark, slots.width, size=size)))
+            ),
         )
         self.add(self.small, self.tiles, self.large)

@@ -15,7 +15,7 @@ from scenes.layout_kv_cache import GrowSlots
 from scenes.mobjects.head import HeadPicture
 from scenes.mobjects.heatmap import Heatmap
 from scenes.mobjects.marks import Highlight
-from scenes.mobjects.text import Label
+from scenes.mobjects.text import Label, stacked_lines
 from scenes.view import HeadView
 
 __all__ = ["GrowingHead", "GrownMarks", "Notes", "in_column", "in_row"]
@@ -46,6 +46,8 @@ class Notes(VGroup):
         (x, y) of the left end of each line, at its middle.
     size
         Of all of them; the theme's ``shape_size`` by default.
+    width
+        A wider line is broken; its middle stays at its spot.
     """
 
     def __init__(
@@ -54,11 +56,11 @@ class Notes(VGroup):
         spots: Sequence[tuple[float, float]],
         *,
         size: float | None = None,
+        width: float = np.inf,
     ) -> None:
         super().__init__()
         for (text, colour), (x, y) in zip(lines, spots, strict=True):
-            label = Label(text, size=size, colour=colour)
-            self.add(label.on_line(x + label.width / 2, y))
+            self.add(*stacked_lines(text, (x, y), width, size=size, colour=colour))
 
 
 class GrowingHead(HeadPicture):
@@ -208,5 +210,6 @@ class GrownMarks(VGroup):
             ("one new row", looks.highlight),
         )
         spots = (slots.masked, slots.known, slots.new)
-        self.notes = Notes(lines, spots, size=looks.name_size * zoom)
+        size = looks.shape_size if slots.small else looks.name_size
+        self.notes = Notes(lines, spots, size=size * zoom)
         self.add(self.known, self.row, self.notes)

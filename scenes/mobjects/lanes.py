@@ -17,7 +17,14 @@ from scenes.mobjects.head import head_cells
 from scenes.mobjects.heatmap import Heatmap
 from scenes.mobjects.marks import Outline
 from scenes.mobjects.panel import Header
-from scenes.mobjects.text import Label, Number, format_number, printable
+from scenes.mobjects.text import (
+    Label,
+    Number,
+    broken,
+    format_number,
+    printable,
+    stacked_lines,
+)
 from scenes.view import HeadView
 
 __all__ = ["Check", "Kept", "Lane", "Recomputed", "RowMark", "RunningWords", "WorkCounter", "lanes"]
@@ -158,11 +165,12 @@ class WorkCounter(VGroup):
         self.number = Number(0, digits=1 if self.unit > 1 else 0, size=looks.name_size)
         self.number.set_fill(colour)
         said = " ".join(filter(None, (unit_name, "multiply-adds so far in this layer")))
-        self.said = Label(said, colour=looks.muted)
         widest = Number(most / self.unit, digits=self.number.digits, size=looks.name_size).width
         x, y = slots.count
         self.number.on_line(x + widest - self.number.width / 2, y)
-        self.said.on_line(x + widest + 0.16 + self.said.width / 2, y)
+        left = x + widest + 0.16
+        room = self.box.right - left
+        self.said = VGroup(*stacked_lines(said, (left, y), room, colour=looks.muted))
         self.rail = Rectangle(
             width=self.box.width,
             height=self.box.height,
@@ -339,10 +347,12 @@ def lanes(
     text = f"rows computed with the cache equal those of the full pass to {digits} digits"
     if not decoding.agrees:
         text = f"rows computed with the cache differ by {format_number(decoding.error, 1)}"
-    remark = VGroup(Label(text, colour=looks.ink))
     x, y = slots.remark
-    remark[0].on_line(x, y)
+    lines = VGroup(*(Label(line, colour=looks.ink) for line in broken(text, slots.remark_width)))
+    for above, line in enumerate(reversed(lines)):
+        line.on_line(x, y + 1.3 * line.line_height * above)
+    remark = VGroup(lines)
     if decoding.agrees:
-        check = Check(remark[0].line_height, colour=looks.highlight)
-        remark.add(check.next_to(remark[0], [-1, 0, 0], buff=0.18))
+        check = Check(lines[0].line_height, colour=looks.highlight)
+        remark.add(check.next_to(lines, [-1, 0, 0], buff=0.18))
     return both[0], both[1], remark

@@ -12,10 +12,12 @@ from scenes import theme
 from scenes.animations import Follow, set_presence
 from scenes.camera import Shot, keep_upright
 from scenes.cost import Cost
-from scenes.layout import Box, Frame
+from scenes.layout import FRAME_HEIGHT, Box, Frame
+from scenes.layout_kv_cache import formula_room, measured_fill, solid_fill
 from scenes.layout_rack import shot_on
 from scenes.layout_solid import SolidSlots
 from scenes.mobjects.heatmap import Source
+from scenes.mobjects.marks import fit_word
 from scenes.mobjects.solid import CacheSolid, Face, Measure, Stored
 from scenes.mobjects.text import Label, printable
 from scenes.view import HeadView
@@ -25,6 +27,7 @@ __all__ = ["FANNED", "ModelCache"]
 Points = npt.NDArray[np.float64]
 
 FANNED = 4  # layers that stand apart
+WORDS_GAP = 0.15  # between words and the solid's edge
 FEW = 4  # heads that are numbered one by one
 
 
@@ -96,7 +99,8 @@ class ModelCache:
             solid.corners - solid.extent.shift + shift
             for solid, shift in zip(solids, shifts, strict=True)
         ]
-        return shot_on(np.concatenate(corners), self.frame, width=0.84, height=0.8)
+        width = solid_fill(self.frame)
+        return shot_on(np.concatenate(corners), self.frame, width=width, height=0.8)
 
     @property
     def shot_of_heads(self) -> Shot:
@@ -121,9 +125,12 @@ class ModelCache:
     def shot_of_cost(self) -> Shot:
         """The whole block with room around it for what is counted along its edges."""
         stage = self.frame.stage
-        into = Box.of(stage.left, stage.right, stage.bottom + 0.75, stage.top - 1.15)
+        into = Box.of(
+            stage.left, stage.right, stage.bottom + 0.75, stage.top - formula_room(self.frame) + 0.4
+        )
+        width, right = measured_fill(self.frame)
         return shot_on(
-            self.whole.corners, self.frame, width=0.58, height=0.64, into=into.moved(dx=0.3)
+            self.whole.corners, self.frame, width=width, height=0.64, into=into.moved(dx=right)
         )
 
     # Motions
@@ -193,13 +200,14 @@ class ModelCache:
         spots = np.array(
             [self.whole.keys.corner(0.0, (row + 0.5) / rows, 0.0) for row in range(rows)]
         )
-        ys = self.shot_of_whole.project(spots, self.frame.height)[:, 1]
-        apart = float(np.ptp(ys)) / max(1, rows - 1)
-        every = int(np.ceil(size * self.frame.height / apart))
+        seen = self.shot_of_whole.project(spots, self.frame.height)
+        apart = float(np.ptp(seen[:, 1])) / max(1, rows - 1)
+        every = int(np.ceil(size * FRAME_HEIGHT / apart))
+        room = float(seen[:, 0].min()) - WORDS_GAP - self.frame.safe.left
         words = VGroup()
         for row in reversed(range(rows - 1, -1, -every)):
-            label = Label(printable(tokens[row]), size=size)
-            label.on_line(-0.15 - label.width / 2, 0.0)
+            label = fit_word(printable(tokens[row]), room, size=size)
+            label.on_line(-WORDS_GAP - label.width / 2, 0.0)
             label.row = row
             words.add(set_presence(keep_upright(label, spots[row]), 0.0))
         return words

@@ -41,6 +41,7 @@ __all__ = [
     "format_share",
     "lacks_fonts",
     "printable",
+    "stacked_lines",
 ]
 
 # Pango hints glyphs to whole units at small sizes, which spoils the spacing of letters; a large
@@ -272,6 +273,23 @@ def broken(text: str, width: float, *, size: float | None = None) -> list[str]:
         lines, width = narrower, 0.95 * width
         narrower = _filled(text, width, size)
     return [line.replace(UNBROKEN_SPACE, " ") for line in lines]
+
+
+def stacked_lines(
+    text: str,
+    spot: tuple[float, float],
+    width: float,
+    *,
+    size: float | None = None,
+    colour: str | None = None,
+) -> list[Label]:
+    """A text's lines of no more than ``width``, from a left end and around a middle (x, y)."""
+    x, y = spot
+    labels = [Label(line, size=size, colour=colour) for line in broken(text, width, size=size)]
+    for index, label in enumerate(labels):
+        rise = 1.3 * label.line_height * ((len(labels) - 1) / 2 - index)
+        label.on_line(x + label.width / 2, y + rise)
+    return labels
 
 
 def _filled(text: str, width: float, size: float | None) -> list[str]:
