@@ -148,7 +148,8 @@ def test_mistake_while_drawing_names_scene_beat_and_line(
     (line,) = capfd.readouterr().err.splitlines()
     assert line.startswith("Error: scene_broken: RuntimeError: only when drawn (in beat travel, ")
     assert "stand_in.py line " in line
-    assert [path.name for path in tmp_path.iterdir()] == ["scene_shapes.mp4"]
+    films = [f"scene_shapes.{suffix}" for suffix in ("mp4", "srt", "vtt")]
+    assert sorted(path.name for path in tmp_path.iterdir()) == films
 
 
 def test_killed_run_leaves_only_whole_beats(trace_file: Path, tmp_path: Path) -> None:
