@@ -83,7 +83,7 @@ import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 from safetensors import numpy as safetensors_numpy
 
-from extract.errors import NO_ROOM
+from extract.files import OutputError, write_bytes
 
 __all__ = ["SCHEMA", "TOP_TOKENS", "Featured", "Source", "Trace", "TraceError", "TraceMeta"]
 
@@ -459,14 +459,9 @@ class Trace:
         tensors = {name: np.ascontiguousarray(array) for name, array in self.tensors.items()}
         data = safetensors_numpy.save(tensors, metadata={_METADATA_KEY: self.meta.to_json()})
         try:
-            _write_whole(path, data)
-        except OSError as error:
-            if error.errno in NO_ROOM:
-                size = len(data) / 1e6
-                reason = f"there is no room for it on the disk; free {size:.1f} MB and run again"
-            else:
-                reason = f"{error.strerror}; choose another place with --out"
-            raise TraceError(f"{path}: not written: {reason}") from error
+            write_bytes(path, data)
+        except OutputError as error:
+            raise TraceError(str(error)) from error
 
     # Tensors by name
 
@@ -732,21 +727,6 @@ _WEIGHT_AXES: Mapping[str, tuple[str, ...]] = {
     "W_UK": ("r", "n_heads", "d_content"),
     "W_UV": ("r", "n_heads", "d_v"),
 }
-
-
-def _write_whole(path: Path, data: bytes) -> None:
-    """Write a file that is whole or not there, whatever interrupts it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # The process number keeps two runs that write the same file out of each other's way.
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with beside.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def _validate_meta(meta: TraceMeta) -> None:

@@ -282,7 +282,7 @@ def test_the_library_for_slides_is_asked_for_in_one_line(
 def test_a_full_disk_leaves_nothing_behind(
     wanted: str, suffix: str, folder: Path, tmp_path: Path
 ) -> None:
-    from scenes.engine.files import OutputError
+    from extract.files import OutputError
 
     work = order(
         (CELLS,), folder / "trace.safetensors", tmp_path, quality=SMALL, cache=folder / "cache"

@@ -265,7 +265,7 @@ def test_a_place_that_cannot_be_written_to(folder: Path, tmp_path: Path) -> None
     (tmp_path / "file").touch()
     result = extract_from(folder, "--out", tmp_path / "file" / "trace.safetensors")
     assert result.exit_code == 1
-    assert "not written" in result.stderr.splitlines()[-1]
+    assert "choose another place" in result.stderr.splitlines()[-1]
 
 
 def test_an_interrupt_leaves_no_half_file(

@@ -8,7 +8,7 @@ import av
 import numpy as np
 import pytest
 
-from scenes.engine.files import OutputError
+from extract.files import OutputError
 from scenes.engine.movie import Movie, open_movie, to_bt709
 
 WIDTH, HEIGHT, FRAME_RATE = 192, 108, 15
@@ -121,7 +121,7 @@ def test_full_disk_is_one_line_and_no_file(tmp_path: Path, frames: int) -> None:
             movie.write(noise(seed))
     message = str(caught.value)
     assert message.startswith(f"cannot write {path}: ")
-    assert "large" in message
+    assert "large; make room" in message
     assert "\n" not in message
     assert not any(tmp_path.iterdir())
 

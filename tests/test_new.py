@@ -69,7 +69,8 @@ def test_its_own_test_passes_and_its_style_is_ours(written: Path) -> None:
 def test_nothing_is_written_over(written: Path) -> None:
     before = (written / "scenes" / "scene_one_head.py").read_bytes()
     done = run(written, "render.py", "new", "scene_one_head")
-    assert (done.returncode, done.stderr) == (2, "Error: there is a scene_one_head already\n")
+    message = "Error: there is a scene_one_head already; choose another name\n"
+    assert (done.returncode, done.stderr) == (2, message)
     assert (written / "scenes" / "scene_one_head.py").read_bytes() == before
 
 

@@ -447,7 +447,7 @@ def test_folder_that_is_a_file(render: Render, tmp_path: Path) -> None:
     (tmp_path / "taken").touch()
     for what in ([], ["--still", "all"]):
         outcome = render("scene_shapes", "--quality", "draft", "--out", "taken", *what)
-        assert_refused(outcome, 1, "cannot write taken/scene_shapes")
+        assert_refused(outcome, 1, "cannot write taken/scene_shapes", "choose another place")
     assert files(tmp_path) == ["taken"]
 
 

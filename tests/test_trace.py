@@ -385,7 +385,7 @@ def test_a_full_disk_is_one_line_and_leaves_the_older_file(
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(
         TraceError,
-        match=r"not written: there is no room for it on the disk; free 0\.0 MB and run again",
+        match=r"cannot write .*: No space left on device; make room on that disk and run again",
     ):
         make_trace(seed=2).save(file)
     assert file.read_bytes() == older
@@ -404,7 +404,7 @@ def test_an_interrupt_leaves_no_half_file(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_a_place_that_cannot_be_written_to(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(TraceError, match=r"not written: .*choose another place with --out"):
+    with pytest.raises(TraceError, match=r"cannot write .*; choose another place and run again"):
         make_trace().save(tmp_path / "file" / "trace.safetensors")
 
 

@@ -7,12 +7,12 @@ from base64 import b64encode
 from pathlib import Path
 from typing import Any
 
+from extract.files import write_text
 from extract.trace import Trace
 from scenes import SceneEntry, theme
 from scenes.decks.slides import Slide, slides_of
 from scenes.decks.web import page
 from scenes.engine.captions import captions, vtt
-from scenes.engine.files import write_text
 from scenes.engine.jobs import Order, each, load_trace, make_films, say_made
 from scenes.engine.runner import rehearse, studio, write_png
 from scenes.engine.words import chapter_title

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import click
 
+from extract.files import write_text
 from scenes import theme
 from scenes.decks.pdf import write_pdf
 from scenes.decks.pptx import write_slides
 from scenes.decks.slides import Slide, drawn_slides, filmed_slides
 from scenes.decks.web import copy_film, write_web
-from scenes.engine.files import write_text
 from scenes.engine.jobs import Order, load_trace, say_made
 
 __all__ = ["make_deck"]

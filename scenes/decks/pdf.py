@@ -13,9 +13,9 @@ from typing import Final
 import font_source_sans_pro
 import typst
 
+from extract.files import OutputError, written_beside
 from scenes.decks.slides import Slide, title_of
 from scenes.decks.web import colours_of
-from scenes.engine.files import OutputError, written_beside
 from scenes.theme import Theme
 
 __all__ = ["write_pdf"]

@@ -13,8 +13,8 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+from extract.files import OutputError, written_beside
 from scenes.decks.slides import Slide, title_of
-from scenes.engine.files import OutputError, written_beside
 from scenes.theme import Theme
 
 __all__ = ["write_slides"]

@@ -16,10 +16,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from PIL import Image
 
+from extract.files import OutputError, write_text, written_beside
 from extract.trace import Trace
 from scenes.decks.cells import Shelf, cells_of, words_of_axes
 from scenes.decks.slides import Slide, title_of
-from scenes.engine.files import OutputError, write_text, written_beside
 from scenes.theme import Theme
 
 __all__ = ["colours_of", "data_uri", "fonts", "page", "write_web"]

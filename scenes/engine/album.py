@@ -23,10 +23,10 @@ from manim import Animation, Mobject
 from PIL import Image
 
 import scenes.mobjects
+from extract.files import write_text
 from extract.trace import Trace
 from scenes import SCENES, SceneEntry
 from scenes.animations import presence
-from scenes.engine.files import write_text
 from scenes.engine.movie import Pixels
 from scenes.engine.quality import quality_of
 from scenes.engine.runner import studio, write_png

@@ -25,8 +25,8 @@ from uuid import uuid4
 
 import click
 
+from extract.files import OutputError, write_bytes, written_beside
 from scenes.engine.errors import WorkError, explain
-from scenes.engine.files import OutputError, write_bytes, written_beside
 from scenes.engine.keys import project_code, surroundings
 from scenes.engine.movie import read_master
 from scenes.engine.runner import studio

@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from extract.files import OutputError, written_beside
 from scenes.engine.captions import Cue
-from scenes.engine.files import OutputError, written_beside
 from scenes.engine.films import Chapters, join
 from scenes.engine.movie import MOV, MOV_ALPHA, MP4, WEBM, WEBM_ALPHA, Coding, Pixels, read_master
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import traceback
 from pathlib import Path
 
+from extract.files import OutputError
 from extract.trace import TraceError
-from scenes.engine.files import OutputError
 from scenes.stage import StageError
 
 __all__ = ["WorkError", "explain"]

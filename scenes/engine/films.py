@@ -13,13 +13,13 @@ from typing import Any
 
 import av
 
+from extract.files import OutputError, write_text, written_beside
 from extract.trace import Trace
 from scenes import SceneEntry
 from scenes.engine.burn import print_of
 from scenes.engine.cache import Cache
 from scenes.engine.captions import Cue, captions, shifted
 from scenes.engine.errors import WorkError
-from scenes.engine.files import OutputError, write_text, written_beside
 from scenes.engine.keys import Keyring
 from scenes.engine.movie import Coding, open_container
 from scenes.engine.runner import RenderOptions, rehearse

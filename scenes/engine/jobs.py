@@ -12,6 +12,7 @@ from typing import TypeVar
 
 import click
 
+from extract.files import write_text
 from extract.trace import Trace
 from scenes import SceneEntry
 from scenes.engine.cache import open_cache
@@ -19,7 +20,6 @@ from scenes.engine.captions import Cue, captions, shifted, srt, vtt
 from scenes.engine.choice import choose
 from scenes.engine.delivery import coding_of, deliver, target_of
 from scenes.engine.errors import WorkError, explain
-from scenes.engine.files import write_text
 from scenes.engine.films import (
     Chapters,
     Plan,

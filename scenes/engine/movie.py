@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 from av.video.reformatter import ColorRange, Colorspace
 
-from scenes.engine.files import OutputError, written_beside
+from extract.files import OutputError, written_beside
 
 __all__ = [
     "MASTER",

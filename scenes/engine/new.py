@@ -10,7 +10,6 @@ from string import Template
 import click
 
 from scenes import SCENES
-from scenes.engine.files import write_text
 
 __all__ = ["new"]
 
@@ -58,6 +57,9 @@ def write_scene(project: Path, name: str, title: str | None = None) -> list[Path
     click.ClickException
         When the project is no checkout.
     """
+    # Its package loads numpy, which --help need not wait for.
+    from extract.files import write_text
+
     if not re.fullmatch(NAME, name):
         raise click.UsageError(
             f"'{name}' cannot be a scene; write scene_ and small letters, such as scene_two_prompts"
@@ -66,7 +68,7 @@ def write_scene(project: Path, name: str, title: str | None = None) -> list[Path
     if name in {entry.slug for entry in SCENES} or any(
         (project / p).exists() for p in (scene, test)
     ):
-        raise click.UsageError(f"there is a {name} already")
+        raise click.UsageError(f"there is a {name} already; choose another name")
     if not (project / "tests").is_dir():
         raise click.ClickException(
             f"{project} is an installed package; new scenes are written in a checkout"

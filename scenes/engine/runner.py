@@ -17,10 +17,10 @@ from manim._config.utils import ManimConfig, config_file_paths
 from manim.utils.exceptions import EndSceneEarlyException
 from PIL import Image
 
+from extract.files import OutputError, write_text, written_beside
 from extract.trace import Trace
 from scenes import SceneEntry
 from scenes.engine.alt import alt_text
-from scenes.engine.files import OutputError, write_text, written_beside
 from scenes.engine.movie import straight
 from scenes.engine.quality import DEFAULT_QUALITY, QUALITIES, Quality, frame_size
 from scenes.engine.renderer import frames_before

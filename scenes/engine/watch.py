@@ -20,11 +20,11 @@ import click
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
 
+from extract.files import write_text
 from extract.trace import Trace
 from scenes import SceneEntry
 from scenes.engine.cache import Cache, open_cache
 from scenes.engine.delivery import coding_of, deliver, target_of
-from scenes.engine.files import write_text
 from scenes.engine.films import Plan, beat_film, finished_parts, missing, plan_scene
 from scenes.engine.fresh import PROJECT, fresh_process
 from scenes.engine.jobs import Order, each, load_trace, wanted_beats

@@ -23,12 +23,12 @@ from typing import Any, Self
 
 from manim.utils.exceptions import EndSceneEarlyException
 
+from extract.files import OutputError
 from extract.trace import Trace
 from scenes import SceneEntry
 from scenes.engine.burn import burned
 from scenes.engine.captions import Cue
 from scenes.engine.errors import WorkError, explain
-from scenes.engine.files import OutputError
 from scenes.engine.interrupts import be_stoppable
 from scenes.engine.movie import Coding, Movie, Pixels, open_movie, read_master, straight
 from scenes.engine.renderer import FrameSink

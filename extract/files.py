@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from extract.errors import NO_ROOM
+
 __all__ = ["OutputError", "write_bytes", "write_text", "written_beside"]
 
 
@@ -23,7 +25,9 @@ class OutputError(Exception):
 
     def __init__(self, target: Path, cause: Exception) -> None:
         reason = getattr(cause, "strerror", None) or str(cause)
-        super().__init__(f"cannot write {target}: {reason}")
+        full = getattr(cause, "errno", None) in NO_ROOM
+        advice = "make room on that disk" if full else "choose another place"
+        super().__init__(f"cannot write {target}: {reason}; {advice} and run again")
 
 
 @contextmanager
@@ -75,6 +79,9 @@ def write_bytes(target: Path, content: bytes) -> None:
     """
     with written_beside(target) as part:
         try:
-            part.write_bytes(content)
+            with part.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
         except OSError as error:
             raise OutputError(target, error) from error
