@@ -34,7 +34,8 @@ PULLED_GAP = 0.5  # between a card and the z that is pulled out of it
 BRACKET_ROOM = 0.3  # between the cards and the brackets below their left edges
 NUMBER_ROOM = 0.25  # above the cards
 TURN, TILT = 34.0, 20.0  # degrees to the side of the rack and above it
-FILL, FILL_TALL = 2 / 3, 0.69  # of the frame's width
+FILL = 2 / 3  # of the frame's width
+FILL_TALL = (0.679, 0.69)  # of a tall frame's, from the left, with room for words, and the right
 
 
 def solid(box: Box, near: float = 0.0, far: float = 0.0) -> Points:
@@ -161,13 +162,13 @@ class RackSlots:
     @property
     def from_left(self) -> Shot:
         """From the left and above: queries, keys and values of every head show."""
-        return shot_on(self.room, self.head.frame, theta=-TURN)
+        width = FILL_TALL[0] if self.head.frame.tall else FILL
+        return shot_on(self.room, self.head.frame, theta=-TURN, width=width)
 
     @property
     def from_right(self) -> Shot:
         """From the right and above: patterns and z of every head show."""
-        # Brackets and their words stand beside the rack only when it is seen from the left.
-        width = FILL_TALL if self.head.frame.tall else FILL
+        width = FILL_TALL[1] if self.head.frame.tall else FILL
         return shot_on(self.room, self.head.frame, theta=TURN, width=width)
 
     @property

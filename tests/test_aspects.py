@@ -6,10 +6,14 @@ from pathlib import Path
 
 import pytest
 from staging import complaints, play
+from traces import make_trace
 
 from extract.trace import Trace
 from scenes import SCENES, SceneEntry
 from scenes.engine.quality import ASPECTS, DEFAULT_ASPECT, QUALITIES, frame_size, quality_of
+from scenes.scene_attention import Attention
+from scenes.scene_heads import Heads
+from scenes.stage import Stage
 
 SHIPPED = Path(__file__).parents[1] / "assets" / "traces" / "smollm2-135m.safetensors"
 OTHERS = [name for name in ASPECTS if name != DEFAULT_ASPECT]
@@ -28,6 +32,27 @@ def test_every_beat_keeps_the_margins_and_its_texts_apart(
     quality = quality_of("fullhd", aspect)
     size = {"width": quality.width, "height": quality.height}
     pictures = play(entry.load(), shipped, **size)
+    assert [line for p in pictures for line in complaints(p, **size)] == []
+
+
+LONGEST = ("internationally", " a", " naïve", " sphinx", " of", " wwwwwwwwwwwwwww")
+
+
+@pytest.mark.parametrize(
+    ("aspect", "count"),
+    [("16:9", 9), ("16:9", 16), ("16:9", 24), *((a, n) for a in ("1:1", "9:16") for n in (2, 24))],
+)
+@pytest.mark.parametrize("scene", [Attention, Heads], ids=lambda scene: scene.__name__)
+def test_prompts_of_any_length_with_words_of_any_length_fit(
+    scene: type[Stage], aspect: str, count: int
+) -> None:
+    words = [LONGEST[i % len(LONGEST)] for i in range(count)]
+    trace = make_trace(
+        count, n_heads=9, n_kv_heads=3, d_head=64, positions="rotary", words=words, d_model=576
+    )
+    quality = quality_of("fullhd", aspect)
+    size = {"width": quality.width, "height": quality.height}
+    pictures = play(scene, trace, **size)
     assert [line for p in pictures for line in complaints(p, **size)] == []
 
 

@@ -20,7 +20,7 @@ SOFTMAX_NAMES = {2: ("scale, mask,", "softmax"), 3: ("scale,", "mask,", "softmax
 # Words at the pattern that can be read by a near camera only: their size from and to, in rows, and
 # the longest of them, in units of their size. In a frame that is not wide they would take from
 # the pattern's width.
-FAR_WIDE, FAR_NARROW = (FILL, FILL, 46.0), (0.6, 0.99, 30.0)
+FAR_WIDE, FAR_NARROW = (FILL, FILL, 46.0), (0.6, 0.965, 28.0)
 FAR_LEAST = 0.52  # its size, as a part of the least that can be read from afar
 ROUNDS = 12  # of halving, to find a size
 WORD_SHARE = 0.13  # and no longer than this part of the frame's width
