@@ -130,7 +130,8 @@ class ClaimSlots:
         below = 5.2 * LINE
         width = stage.width - 2 * STEP - APART if narrow else 0.66 * stage.width
         above = (2.8 if narrow else 2.0) * LINE
-        bars = Box.of(stage.left, stage.left + width, stage.bottom + below, stage.top - above)
+        bottom = stage.bottom + below + (0.6 * LINE if narrow else 0.0)
+        bars = Box.of(stage.left, stage.left + width, bottom, stage.top - above)
         return cls(
             title=(stage.left, stage.top - APART),
             bars=bars,
