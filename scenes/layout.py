@@ -137,6 +137,11 @@ class Frame:
         return self.width < self.height
 
     @property
+    def upright(self) -> bool:
+        """Whether it is no wider than high: what stands side by side elsewhere is stacked."""
+        return self.width <= self.height
+
+    @property
     def least_text(self) -> float:
         """The least size of words that can be read: 2 % of the shorter side, as text sizes are."""
         return LEAST_TEXT * self.short / FRAME_HEIGHT

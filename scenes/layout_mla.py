@@ -36,6 +36,11 @@ __all__ = [
     "RackShots",
 ]
 
+Spot = tuple[float, float]
+
+WIDE = 1.5  # widths of a frame in which three patterns stand side by side, with words between
+CAPTION = 0.9  # room for words below pictures that stand below each other
+STEP_ROOM, STEP_WIDTH = 0.95, 2.0  # from a pattern to words about it, and how wide they are
 GAP = 0.06  # between a panel's side and the end of a line
 ARROW = 0.3  # the shortest piece of a line that ends in an arrow head
 ROPE_GAP = 0.1  # between the latent and the shared rotated key beside it
@@ -301,21 +306,145 @@ class CompareSlots:
         )
 
 
+def _step_spots(x: float, y: float, lines: int) -> tuple[Spot, ...]:
+    """Where the name of a step and the small lines below it stand: above and below ``y``."""
+    return ((x, y + 0.3), *((x, y - 0.26 - 0.25 * line) for line in range(lines)))
+
+
 @dataclass(frozen=True)
 class PatternSlots:
-    """Patterns in a row, with room between them for what moved and why."""
+    """Patterns with room between them for what moved and why.
+
+    Attributes
+    ----------
+    boxes
+        Of their cells.
+    words
+        Where the words beside the first end.
+    arrows
+        Corners of the line from each to the next.
+    steps
+        For each line the spots of its name and of the small lines below.
+    align
+        Whether these are the middles ("center") or the left ends ("left") of lines of words.
+    caption
+        Center of what is said of all.
+    """
 
     boxes: tuple[Box, ...]
-    words: tuple[tuple[float, float], ...]
-    arrows: tuple[tuple[tuple[float, float], tuple[float, float]], ...]
-    caption: tuple[float, float]
+    words: tuple[Spot, ...]
+    arrows: tuple[tuple[Spot, ...], ...]
+    steps: tuple[tuple[Spot, ...], ...]
+    align: str
+    caption: Spot
 
     @classmethod
     def of(
-        cls, frame: Frame, *, patterns: int, count: int, word: float, room: float
+        cls,
+        frame: Frame,
+        *,
+        patterns: int,
+        count: int,
+        word: float,
+        name: float,
+        lines: int,
     ) -> PatternSlots:
-        """``patterns`` of ``count`` rows; ``word`` is the longest word, ``room`` that between."""
+        """For a frame.
+
+        Parameters
+        ----------
+        frame
+            The picture's edge.
+        patterns
+            How many patterns ...
+        count
+            ... of how many rows.
+        word
+            Width of the longest word beside the first.
+        name
+            Width of the longest name above a pattern.
+        lines
+            How many small lines stand below the name of a step.
+        """
+        if frame.upright and frame.height > 1.2 * frame.width:
+            return cls._down(frame, patterns, count, word, lines)
+        if frame.width > WIDE * frame.height:
+            return cls._across(frame, patterns, count, word, lines)
+        return cls._above(frame, patterns, count, word, name, lines)
+
+    @classmethod
+    def _down(
+        cls, frame: Frame, patterns: int, count: int, word: float, lines: int
+    ) -> PatternSlots:
+        """One below the other; steps at their right, where the arrow turns."""
         stage = frame.stage
+        pitch = (stage.height - CAPTION - 0.15) / patterns
+        side = min(pitch - HEADER - 0.2, 0.5 * count + 0.6)
+        side = min(side, stage.width - word - WORD_GAP - STEP_ROOM - STEP_WIDTH)
+        pitch = min(pitch, side + HEADER + 0.9)
+        width = word + WORD_GAP + side + STEP_ROOM + STEP_WIDTH
+        left = stage.x - width / 2 + word + WORD_GAP
+        top = stage.y + (pitch * patterns + CAPTION - 0.15) / 2 - HEADER
+        boxes = tuple(
+            Box.of(left, left + side, top - pitch * i - side, top - pitch * i)
+            for i in range(patterns)
+        )
+        out = left + side + STEP_ROOM - 0.25
+        arrows = tuple(
+            ((a.right + 0.15, a.y), (out, a.y), (out, b.y), (b.right + 0.15, b.y))
+            for a, b in pairwise(boxes)
+        )
+        return cls(
+            boxes=boxes,
+            words=row_spots(left - WORD_GAP, boxes[0], count),
+            arrows=arrows,
+            steps=tuple(
+                _step_spots(out + 0.25, (a.y + b.y) / 2 + 0.1, lines) for a, b in pairwise(boxes)
+            ),
+            align="left",
+            caption=(stage.x, boxes[-1].bottom - CAPTION / 2),
+        )
+
+    @classmethod
+    def _above(
+        cls, frame: Frame, patterns: int, count: int, word: float, name: float, lines: int
+    ) -> PatternSlots:
+        """Side by side; steps below, where the arrow turns."""
+        stage = frame.stage
+        gaps = patterns - 1
+        most = (stage.width - word - WORD_GAP - 0.5 * gaps) / patterns
+        below = 1.7 + 0.25 * lines  # arrow, step and caption
+        side = min(most, stage.height - HEADER - below - 0.3, 0.5 * count + 0.6)
+        pitch = max(side + 0.5, name + 0.25, 2.0)
+        # A name may stand out on either side of its pattern.
+        beside = max(word + WORD_GAP, (name - side) / 2)
+        width = beside + pitch * gaps + side + max(0.0, (name - side) / 2)
+        left = stage.x - width / 2 + beside
+        y = stage.y + (below - HEADER) / 2
+        boxes = tuple(Box(left + side / 2 + pitch * i, y, side, side) for i in range(patterns))
+        turn = y - side / 2 - 0.42
+        arrows = []
+        for index, (a, b) in enumerate(pairwise(boxes)):
+            # Two arrows share the middle pattern: one arrives, one leaves.
+            start, end = a.x + (0.2 if index else 0.0), b.x - (0.2 if index < gaps - 1 else 0.0)
+            foot = y - side / 2 - 0.1
+            arrows.append(((start, foot), (start, turn), (end, turn), (end, foot)))
+        steps = tuple(_step_spots((a.x + b.x) / 2, turn - 0.66, lines) for a, b in pairwise(boxes))
+        return cls(
+            boxes=boxes,
+            words=row_spots(boxes[0].left - WORD_GAP, boxes[0], count),
+            arrows=tuple(arrows),
+            steps=steps,
+            align="center",
+            caption=(stage.x, turn - 0.86 - 0.25 * lines - 0.26),
+        )
+
+    @classmethod
+    def _across(
+        cls, frame: Frame, patterns: int, count: int, word: float, lines: int
+    ) -> PatternSlots:
+        """Side by side, steps between them."""
+        stage, room = frame.stage, 2.3
         gaps = patterns - 1
         side = (stage.width - word - WORD_GAP - room * gaps) / patterns
         side = min(side, stage.height - 2.4, 0.5 * count + 0.6)
@@ -330,56 +459,64 @@ class PatternSlots:
             boxes=boxes,
             words=row_spots(boxes[0].left - WORD_GAP, boxes[0], count),
             arrows=arrows,
+            steps=tuple(_step_spots((start[0] + end[0]) / 2, y, lines) for start, end in arrows),
+            align="center",
             caption=(stage.x, boxes[0].bottom - 0.5),
         )
 
 
 @dataclass(frozen=True)
 class ChartSlots:
-    """A chart with words at its right, or under a heading."""
+    """A chart between a heading and its source."""
 
-    title: tuple[float, float]
+    title: Spot
     chart: Box
-    remark: tuple[float, float]
-    source: tuple[float, float]
+    source: Spot
 
     @classmethod
-    def of(cls, frame: Frame, *, width: float = 0.8) -> ChartSlots:
+    def of(cls, frame: Frame, *, width: float = 0.8, most: float = np.inf) -> ChartSlots:
+        """As wide as that share of a wide frame, and no higher than ``most`` widths of it."""
         stage = frame.stage
-        chart = Box.of(
-            stage.x - stage.width * width / 2,
-            stage.x + stage.width * width / 2,
-            stage.bottom + 0.5,
-            stage.top - 0.75,
-        )
+        across = stage.width if frame.upright else stage.width * width
+        down = min(stage.height - 1.25, most * across)
+        bottom = stage.bottom + 0.5 + (stage.height - 1.25 - down) / 2
+        chart = Box.of(stage.x - across / 2, stage.x + across / 2, bottom, bottom + down)
         return cls(
-            title=(stage.x, stage.top - 0.25),
+            title=(stage.x, chart.top + 0.5),
             chart=chart,
-            remark=(chart.x, chart.top - 0.3),
-            source=(stage.x, stage.bottom + 0.14),
+            source=(stage.x, chart.bottom - 0.36),
         )
 
 
 @dataclass(frozen=True)
 class CachedSlots:
-    """Two pairs of bars, each with its own scale, under their headings."""
+    """Two pairs of bars, each with its own scale, under their headings.
 
-    titles: tuple[tuple[float, float], tuple[float, float]]
+    ``above`` says that names stand above what they name, for want of width: what is counted
+    stands below its heading, ``under`` of its line.
+    """
+
+    titles: tuple[Spot, Spot]
     bars: tuple[Box, Box]
-    remark: tuple[float, float]
+    remark: Spot
+    above: bool
+    under: float
 
     @classmethod
     def of(cls, frame: Frame) -> CachedSlots:
-        stage = frame.stage
-        half, title = stage.height / 2, 0.5
-        tops = (stage.top - 0.12, stage.y)
+        stage, above = frame.stage, frame.upright
+        half, title = min(stage.height / 2, 4.7), 0.5
+        under = 0.36 if above else 0.0
+        tops = (stage.y + half - 0.12, stage.y)
         boxes = tuple(
-            Box.of(stage.left, stage.right, top - half + 0.5, top - title) for top in tops
+            Box.of(stage.left, stage.right, top - half + 0.5, top - title - under) for top in tops
         )
         return cls(
             titles=((stage.left, tops[0] - title / 2), (stage.left, tops[1] - title / 2)),
             bars=(boxes[0], boxes[1]),
-            remark=(stage.left, stage.bottom + 0.2),
+            remark=(stage.left, stage.y - half + 0.2),
+            above=above,
+            under=under,
         )
 
 
@@ -401,11 +538,21 @@ class OutputSlots:
         y = stage.y + 0.75
         first = Box(stage.x - gap / 2 - width / 2, y, width, height)
         second = Box(stage.x + gap / 2 + width / 2, y, width, height)
-        under = first.bottom - 0.62
+        sign = (stage.x, y)
+        if frame.upright:
+            # One above the other, the sign between them.
+            width, gap = min(stage.width, 6.6), 0.7 + HEADER
+            words = 1.7
+            height = min(height, (stage.height - words - gap - HEADER) / 2)
+            top = stage.y + (2 * height + gap + words - HEADER) / 2
+            first = Box(stage.x, top - height / 2, width, height)
+            second = first.moved(dy=-height - gap)
+            sign = (stage.x, first.bottom - (gap - HEADER) / 2)
+        under = second.bottom - 0.62
         return cls(
             naive=first,
             absorbed=second,
-            sign=(stage.x, y),
+            sign=sign,
             total=(stage.x, under),
             notes=tuple((stage.x, under - 0.45 - 0.32 * i) for i in range(2)),
         )

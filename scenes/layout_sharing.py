@@ -27,6 +27,10 @@ GROUP_TURN = 45.0  # degrees to the side, where several groups have panels
 ROW_GAP = 0.3  # between two rows of panels
 COLUMN_GAP = 0.12  # between neighbouring heads, as a share of their pitch
 WIDE_MOST = 2.4  # from one head to the next
+TALL = 1.2  # widths of a frame in which heads stand below each other
+NAME_WIDTH, FIGURE_WIDTH = 0.7, 1.1  # left and right of a head's panels
+SHEET_MOST = 2.6  # width of a panel that is wider than high
+STACKED = 1.5  # widths of a frame in which bars have their names beside them
 UNIT_MOST, DEPTH_MOST = 0.5, 4.6  # thickness of a head in the cache, and of all of them
 
 
@@ -82,6 +86,8 @@ class SharedPlaces:
 class HeadColumns:
     """A column for each head, its panels one below the other.
 
+    In a frame that is much higher than wide each head has a row, its panels beside each other.
+
     Attributes
     ----------
     rows
@@ -91,22 +97,38 @@ class HeadColumns:
     figures
         Centers of a number below each head.
     titles
-        Where the name of each row ends.
+        Where the name of each row ends; its center, where heads have rows.
+    name_title, figure_title
+        The same for what names and figures are.
     total
-        Center of the line below everything.
-    pitch
-        From one head to the next.
+        Center of the first line below everything.
+    room
+        How wide the name or the figure of a head may be.
+    down
+        Whether heads stand below each other.
     """
 
     rows: tuple[tuple[Box, ...], ...]
     names: tuple[Spot, ...]
     figures: tuple[Spot, ...]
     titles: tuple[Spot, ...]
+    name_title: Spot
+    figure_title: Spot
     total: Spot
-    pitch: float
+    room: float
+    down: bool
 
     @classmethod
-    def of(cls, frame: Frame, *, heads: int, title: float, shares: Sequence[float]) -> HeadColumns:
+    def of(
+        cls,
+        frame: Frame,
+        *,
+        heads: int,
+        title: float,
+        shares: Sequence[float],
+        lines: int = 1,
+        figures: bool = True,
+    ) -> HeadColumns:
         """For some heads.
 
         Parameters
@@ -119,16 +141,23 @@ class HeadColumns:
             Room at the left for the rows' names.
         shares
             Height of each row as a share of its panels' width.
+        lines
+            Of words below everything.
+        figures
+            Whether each head has a number.
         """
+        if frame.height > TALL * frame.width:
+            return cls._down(frame, heads, shares, lines, figures)
         stage = frame.stage
         left = stage.left + title + 2 * WORD_GAP
         gaps = ROW_GAP * (len(shares) - 1)
-        room = stage.height - 3.4 * LINE - gaps
+        words = (2.4 + lines) * LINE
+        room = stage.height - words - gaps
         pitch = min((stage.right - left) / heads, WIDE_MOST)
         side = min((1 - COLUMN_GAP) * pitch, room / sum(shares))
         # Few heads stand in the middle.
         left += (stage.right - left - pitch * heads) / 2
-        top = stage.y + (sum(shares) * side + gaps + 3.4 * LINE) / 2
+        top = stage.y + (sum(shares) * side + gaps + words) / 2
         xs = [left + pitch * (i + 0.5) for i in range(heads)]
         rows, y = [], top - LINE
         for share in shares:
@@ -140,8 +169,51 @@ class HeadColumns:
             names=tuple((x, top - LINE / 2) for x in xs),
             figures=tuple((x, foot - 0.7 * LINE) for x in xs),
             titles=tuple((left - WORD_GAP, row[0].y) for row in rows),
+            name_title=(left - WORD_GAP, top - LINE / 2),
+            figure_title=(left - WORD_GAP, foot - 0.7 * LINE),
             total=(stage.x, foot - 2.4 * LINE),
-            pitch=pitch,
+            room=0.9 * pitch,
+            down=False,
+        )
+
+    @classmethod
+    def _down(
+        cls, frame: Frame, heads: int, shares: Sequence[float], lines: int, figures: bool
+    ) -> HeadColumns:
+        """A row for each head; panels that are wider than high take what width is left."""
+        stage = frame.stage
+        above, below = 1.5 * LINE, LINE * (lines + 1)
+        pitch = min((stage.height - above - below) / heads, WIDE_MOST)
+        side = (1 - COLUMN_GAP) * pitch
+        beside = NAME_WIDTH + (FIGURE_WIDTH if figures else 0.0)
+        gaps = ROW_GAP * (len(shares) - 1)
+        sheets = sum(share < 1 for share in shares)
+        square = min(side, (stage.width - beside - gaps) / len(shares))
+        wide = min(
+            (stage.width - beside - gaps - square * (len(shares) - sheets)) / max(1, sheets),
+            SHEET_MOST,
+        )
+        widths = [wide if share < 1 else square for share in shares]
+        x = stage.x - (sum(widths) + gaps + beside) / 2
+        top = stage.y + (above + below + pitch * heads) / 2
+        ys = [top - above - pitch * (i + 0.5) for i in range(heads)]
+        rows, left = [], x + NAME_WIDTH
+        for width in widths:
+            height = side if width != square else square
+            rows.append(tuple(Box(left + width / 2, y, width, height) for y in ys))
+            left += width + ROW_GAP
+        name_x, figure_x = x + NAME_WIDTH / 2, left + FIGURE_WIDTH / 2 - ROW_GAP / 2
+        line = top - LINE / 2
+        return cls(
+            rows=tuple(rows),
+            names=tuple((name_x, y) for y in ys),
+            figures=tuple((figure_x, y) for y in ys),
+            titles=tuple((row[0].x, line) for row in rows),
+            name_title=(name_x, line),
+            figure_title=(figure_x, line),
+            total=(stage.x, ys[-1] - pitch / 2 - 0.9 * LINE),
+            room=FIGURE_WIDTH,
+            down=True,
         )
 
     def span(self, row: int, columns: Sequence[int]) -> Box:
@@ -151,11 +223,17 @@ class HeadColumns:
 
 @dataclass(frozen=True)
 class CacheSlots:
-    """A solid of cached numbers at the left, bars of what is cached at the right."""
+    """A solid of cached numbers at the left, bars of what is cached at the right.
+
+    In an upright frame the solid stands above. ``above`` says that names stand above their bars,
+    and ``fill`` how much of the frame's width and of the stage's height the solid fills.
+    """
 
     bars: Box
     title: Spot
     room: Box
+    above: bool
+    fill: tuple[float, float]
 
     @staticmethod
     def solid(*, rows: int, heads: int, d_qk: int, d_v: int) -> SolidSlots:
@@ -166,12 +244,26 @@ class CacheSlots:
     def shot(self, slots: SolidSlots, frame: Frame, *, heads: int) -> Shot:
         """From the right and above, with room for every head."""
         corners = solid(slots.front, 0.0, -heads * slots.thickness)
-        return shot_on(corners, frame, width=0.36, height=0.8, into=self.room)
+        width, height = self.fill
+        return shot_on(corners, frame, width=width, height=height, into=self.room)
 
     @classmethod
     def of(cls, frame: Frame, *, rows: int) -> CacheSlots:
         """With so many bars."""
-        stage = frame.stage
+        stage, above = frame.stage, frame.width < STACKED * frame.height
+        if frame.upright:
+            height = min(0.5 * stage.height - TITLE, 1.6 * rows)
+            most = 0.4 * stage.height
+            spare = (stage.height - TITLE - height - most) / 3
+            foot = stage.bottom + spare
+            bars = Box.of(stage.left, stage.right, foot, foot + height)
+            return cls(
+                bars=bars,
+                title=(bars.left, bars.top + 0.5),
+                room=Box.of(stage.left, stage.right, bars.top + TITLE, stage.top),
+                above=above,
+                fill=(0.7, 0.4),
+            )
         half = stage.left + 0.42 * stage.width
         height = min(stage.height - TITLE - 0.4, 1.35 * rows)
         bars = Box.of(
@@ -181,14 +273,16 @@ class CacheSlots:
             bars=bars,
             title=(bars.left, bars.top + 0.5),
             room=Box.of(stage.left, half, stage.bottom, stage.top),
+            above=above,
+            fill=(0.36, 0.8),
         )
 
 
 @dataclass(frozen=True)
 class PriceSlots:
-    """What sharing saves at the left, and what it costs at the right.
+    """What sharing saves at the left, and what it costs at the right or below.
 
-    Top left corners of words are spots.
+    Top left corners of words are spots. ``above`` says that names stand above their bars.
     """
 
     saved_title: Spot
@@ -196,16 +290,36 @@ class PriceSlots:
     cost_title: Spot
     plot: Box
     source: Spot
+    above: bool
 
     @classmethod
-    def of(cls, frame: Frame) -> PriceSlots:
+    def of(cls, frame: Frame, *, rows: int, lines: int) -> PriceSlots:
+        """With so many bars, and so many lines for the source."""
         stage = frame.stage
+        source = NOTE * (1 + 1.35 * (lines - 1))
+        if frame.height > TALL * frame.width:
+            bars = Box.of(
+                stage.left,
+                stage.right,
+                stage.top - TITLE - 0.3 - 1.2 * rows,
+                stage.top - TITLE - 0.3,
+            )
+            title = bars.bottom - 0.5
+            return cls(
+                saved_title=(stage.left, stage.top - 0.1),
+                bars=bars,
+                cost_title=(stage.left, title),
+                plot=Box.of(stage.left, stage.right, stage.bottom + source + 2 * NOTE, title - 0.5),
+                source=(stage.left, stage.bottom + source + 0.1),
+                above=True,
+            )
         middle = stage.left + 0.45 * stage.width
-        top, bottom = stage.top - TITLE - 0.75, stage.bottom + 2 * NOTE
+        top, bottom = stage.top - TITLE - 0.75, stage.bottom + source + NOTE
         return cls(
             saved_title=(stage.left, stage.top - 0.1),
             bars=Box.of(stage.left, middle - 0.4, bottom + 0.6, top),
             cost_title=(middle + 0.4, stage.top - 0.1),
             plot=Box.of(middle + 0.4, stage.right, bottom, top + 0.3),
-            source=(stage.left, stage.bottom + NOTE),
+            source=(stage.left, stage.bottom + source),
+            above=frame.width < STACKED * frame.height,
         )

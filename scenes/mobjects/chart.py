@@ -502,6 +502,7 @@ class Paragraph(VGroup):
         width: float = np.inf,
         size: float | None = None,
         colour: str | None = None,
+        align: str = "left",
     ) -> None:
         super().__init__()
         looks = theme.current()

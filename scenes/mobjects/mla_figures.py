@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from manim import Dot, Group, VGroup
 
@@ -18,6 +20,7 @@ from scenes.mobjects.chart import (
     Curve,
     DotPlot,
     DotSeries,
+    Paragraph,
     ScaleBars,
     Span,
 )
@@ -26,7 +29,7 @@ from scenes.mobjects.heatmap import Source
 from scenes.mobjects.marks import Words
 from scenes.mobjects.mla import FIRST, LAST
 from scenes.mobjects.panel import Panel, Truncated
-from scenes.mobjects.text import Label, Symbol, format_number, format_share
+from scenes.mobjects.text import Label, Symbol, broken, fit_size, format_number, format_share
 
 __all__ = [
     "CachedBars",
@@ -126,8 +129,6 @@ class PatternRow(Group):
         What is counted.
     """
 
-    ROOM = 2.3
-
     def __init__(self, seen: LatentHead, frame: Frame, word: float) -> None:
         super().__init__()
         looks, layer = theme.current(), seen.view.layer
@@ -157,7 +158,12 @@ class PatternRow(Group):
         )
         steps.append((moves.latent.mean, ("taking keys from", "the latent", of_all(every.latent))))
         self.slots = slots = PatternSlots.of(
-            frame, patterns=len(shown), count=layer.count, word=word, room=self.ROOM
+            frame,
+            patterns=len(shown),
+            count=layer.count,
+            word=word,
+            name=max(Label(name, size=looks.name_size).width for name, *_ in shown),
+            lines=max(len(why) for _, why in steps),
         )
         self.patterns = Group(
             *(
@@ -181,33 +187,36 @@ class PatternRow(Group):
         self.words = Words(words, spots, width=word, size=size)
         self.steps = VGroup(
             *(
-                self._step(share, why, arrow)
-                for (share, why), arrow in zip(steps, slots.arrows, strict=True)
+                self._step(share, why, arrow, spots)
+                for (share, why), arrow, spots in zip(steps, slots.arrows, slots.steps, strict=True)
             )
         )
         said = "share of the attention that goes to other words, mean over the rows"
         if not trace.rotates:
             said += "  ·  this model has no rotation to leave out"
-        self.caption = Label(said, size=looks.note_size, colour=looks.muted)
+        lines = broken(said, frame.stage.width, size=looks.note_size)
+        self.caption = Paragraph(lines, (0.0, 0.0), align="center")
         self.caption.move_to([*slots.caption, 0])
         self.add(self.patterns, self.words, self.steps, self.caption)
 
-    @staticmethod
     def _step(
-        share: float, why: tuple[str, ...], arrow: tuple[tuple[float, float], tuple[float, float]]
+        self,
+        share: float,
+        why: tuple[str, ...],
+        arrow: Sequence[tuple[float, float]],
+        spots: Sequence[tuple[float, float]],
     ) -> VGroup:
         looks = theme.current()
-        x, y = (arrow[0][0] + arrow[1][0]) / 2, arrow[0][1]
         moved = Label(
             f"{format_share(share)} moves",
             size=looks.name_size,
             weight="semibold",
             colour=looks.accent,
         )
-        lines = [Label(line, size=looks.note_size, colour=looks.muted) for line in why]
-        for index, line in enumerate(lines):
-            line.on_line(x, y - 0.26 - 0.25 * index)
-        return VGroup(Wire(arrow), moved.on_line(x, y + 0.3), *lines)
+        lines = [moved, *(Label(line, size=looks.note_size, colour=looks.muted) for line in why)]
+        for line, (x, y) in zip(lines, spots, strict=False):
+            line.on_line(x + (line.width / 2 if self.slots.align == "left" else 0.0), y)
+        return VGroup(Wire(arrow), *lines)
 
 
 class ErrorChart(Group):
@@ -223,7 +232,7 @@ class ErrorChart(Group):
 
     def __init__(self, report: LatentReport, frame: Frame) -> None:
         super().__init__()
-        looks, slots = theme.current(), ChartSlots.of(frame)
+        looks, slots = theme.current(), ChartSlots.of(frame, most=1.1)
         self.slots = slots
         ranks = [0, *(rung.rank for rung in report.ladder)]
         fitted = [1.0, *(rung.fit.held_out.balanced for rung in report.ladder)]
@@ -283,17 +292,19 @@ class ErrorChart(Group):
 
     def _name_fitted(self, report: LatentReport) -> VGroup:
         """Below the lower line, between the axis and the chosen rank."""
-        looks = theme.current()
-        room = self.axes.at(report.rank, 0)[0] - self.axes.plot.left - 1.3
+        looks, plot = theme.current(), self.axes.plot
+        x, level = self.axes.at(report.rank, report.chosen.fit.held_out.balanced)
+        # Where the number at the chosen rank is high enough, words may stand below it.
+        free = level - 0.42 - plot.bottom
+        room, top = x - plot.left - 0.35, min(0.62, free - 0.14)
+        if free < 0.62:
+            room, top = x - plot.left - 1.3, 0.62
         lines = [
-            Label(text, colour=looks.latent) for text in ("fitted to what", "the layer receives")
+            fit_size(text, max(room, 1.5), colour=looks.latent)
+            for text in ("fitted to what", "the layer receives")
         ]
         for index, line in enumerate(lines):
-            line.shrink_to(max(room, 1.5))
-            line.on_line(
-                self.axes.plot.left + 0.2 + line.width / 2,
-                self.axes.at(0, 0.0)[1] + 0.62 - 0.3 * index,
-            )
+            line.on_line(plot.left + 0.2 + line.width / 2, plot.bottom + top - 0.3 * index)
         return VGroup(*lines)
 
 
@@ -366,6 +377,7 @@ class CachedBars(Group):
             before=(forms.n_expanded, f"{twice}{_heads(meta.n_kv_heads)} × {width}"),
             shares=(meta.d_qk, meta.d_v),
             cached=(forms.rank, forms.d_rope),
+            above=slots.above,
         )
         latent = latent_of(arch)
         expanded = kv_cache_elements(arch, "mha") // arch.n_layers
@@ -374,6 +386,7 @@ class CachedBars(Group):
             before=(expanded, f"2 × {_heads(arch.n_heads)} × {arch.d_head}, if cached"),
             shares=(1, 1),
             cached=(latent.kv_rank, latent.rope_dim),
+            above=slots.above,
         )
         self.titles = VGroup()
         for text, (x, y) in zip((meta.model, name), slots.titles, strict=True):
@@ -384,7 +397,8 @@ class CachedBars(Group):
                 size=looks.note_size,
                 colour=looks.muted,
             )
-            note.on_line(title.get_right()[0] + 0.2 + note.width / 2, y)
+            left = x if slots.under else title.get_right()[0] + 0.2
+            note.on_line(left + note.width / 2, y - slots.under)
             self.titles.add(VGroup(title, note))
         self.remark = Label(
             f"the {latent.rope_dim} are one rotated key, shared by all heads: it carries position",
@@ -405,6 +419,7 @@ def _pair(
     before: tuple[int, str],
     shares: tuple[int, int],
     cached: tuple[int, int],
+    above: bool,
 ) -> ScaleBars:
     """Bars of the keys and values and of what is cached instead."""
     looks = theme.current()
@@ -424,7 +439,7 @@ def _pair(
             "latent", arithmetic if rope else "", tuple(spans), whole(latent + rope), looks.latent
         ),
     )
-    return ScaleBars(rows, box)
+    return ScaleBars(rows, box, captioned=above)
 
 
 class OutputsBeside(Group):

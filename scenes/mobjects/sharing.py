@@ -16,7 +16,7 @@ from extract.architectures import (
 from scenes import theme
 from scenes.cache import BITS, Kept, kilobytes, times, whole
 from scenes.camera import keep_upright, on_card
-from scenes.layout import Box, Frame
+from scenes.layout import FRAME_HEIGHT, Box, Frame
 from scenes.layout_sharing import CacheSlots, HeadColumns, PriceSlots, SharedPlaces
 from scenes.mobjects.chart import Axis, BarRow, DotPlot, DotSeries, Paragraph, ScaleBars, Span
 from scenes.mobjects.comb import Comb
@@ -24,7 +24,7 @@ from scenes.mobjects.heatmap import Heatmap, Source
 from scenes.mobjects.marks import Outline
 from scenes.mobjects.rack import Rack, free, standing
 from scenes.mobjects.solid import CacheSolid, Stored
-from scenes.mobjects.text import Label, Symbol, format_number
+from scenes.mobjects.text import Label, Line, Symbol, broken, format_number
 from scenes.sharing import SharedView
 
 __all__ = ["PatternColumns", "Price", "SharedCache", "SharedRack", "in_groups"]
@@ -206,18 +206,23 @@ class PatternColumns(Group):
             said = [("queries", looks.query), ("keys", looks.key), ("patterns", looks.pattern)]
             shares = [SHEET, SHEET, 1.0]
         labels = [Label(text, colour=colour) for text, colour in said]
+        lines = broken(self._total(), frame.stage.width, size=looks.name_size)
         self.slots = slots = HeadColumns.of(
-            frame, heads=len(self.heads), title=max(label.width for label in labels), shares=shares
+            frame,
+            heads=len(self.heads),
+            title=max(label.width for label in labels),
+            shares=shares,
+            lines=len(lines),
+            figures=view.shared.pooled,
         )
         self.titles = VGroup()
-        for label, (x, y) in zip(labels, slots.titles, strict=True):
-            self.titles.add(label.on_line(x - label.width / 2, y))
+        for label, spot in zip(labels, slots.titles, strict=True):
+            self.titles.add(self._titled(label, spot))
         self.names = self._line(
             [f"{head}" for head in self.heads], slots.names, looks.muted, featured
         )
         if len(self.names):
-            first = Label("head", colour=looks.muted)
-            self.names.add(first.on_line(slots.titles[0][0] - first.width / 2, slots.names[0][1]))
+            self.names.add(self._titled(Label("head", colour=looks.muted), slots.name_title))
         self.lower = dict(zip(self.heads, slots.rows[-1], strict=True))
         self.upper = {
             head: self._upper(head, box)
@@ -228,11 +233,21 @@ class PatternColumns(Group):
             moved = [f"{100 * view.moved(head):.0f} %" for head in self.heads]
             self.figures = self._line(moved, slots.figures, looks.ink)
             if len(self.figures):
-                first = Label("moved", colour=looks.ink)
-                spot = (slots.titles[0][0] - first.width / 2, slots.figures[0][1])
-                self.figures.add(first.on_line(*spot))
-        self.total = Label(self._total(), size=looks.name_size)
-        self.total.shrink_to(frame.stage.width).on_line(*slots.total)
+                title = Label("moved", colour=looks.ink)
+                self.figures.add(self._titled(title, slots.figure_title))
+        x, y = slots.total
+        self.total = Paragraph(
+            lines,
+            (x, y + looks.name_size * FRAME_HEIGHT / 2),
+            size=looks.name_size,
+            colour=looks.ink,
+            align="center",
+        )
+
+    def _titled(self, label: Label, spot: tuple[float, float]) -> Line:
+        """Put the name of a row or column where it belongs."""
+        x, y = spot
+        return label.on_line(x if self.slots.down else x - label.width / 2, y)
 
     def _line(
         self,
@@ -244,7 +259,7 @@ class PatternColumns(Group):
         """A word for each head, or none at all where they do not fit."""
         looks = theme.current()
         labels = [Label(text, colour=colour) for text in texts]
-        if max(label.width for label in labels) > 0.9 * self.slots.pitch:
+        if max(label.width for label in labels) > self.slots.room:
             return VGroup()
         if featured is not None:
             labels[self.heads.index(featured)].set_fill(looks.ink)
@@ -337,7 +352,7 @@ class SharedCache(Group):
             name = Symbol(symbol, size=looks.name_size, colour=colour).on_line(0.0, -NAME)
             self.names.add(keep_upright(name, at=(box.x, box.bottom, 0.0)))
         on_card(self.full, self.own.keys.front)
-        self.bars = ScaleBars(rows, self.slots.bars)
+        self.bars = ScaleBars(rows, self.slots.bars, captioned=self.slots.above)
         (self.title,) = Paragraph(
             ["numbers kept of a token, in this layer"], self.slots.title, size=looks.shape_size
         )
@@ -420,18 +435,22 @@ class Price(Group):
 
     def __init__(self, scheme: Scheme, frame: Frame) -> None:
         super().__init__()
-        looks, slots = theme.current(), PriceSlots.of(frame)
+        looks = theme.current()
         arch = architecture(SHAPE)
         kept = [Kept(arch, "mha"), Kept(arch, "gqa", COMPARED_GROUPS), Kept(arch, "mqa")]
         # Grouped attention is told after the one extreme and before the other's price is known.
         shown = [one for one in kept if scheme == "gqa" or one.scheme != "gqa"]
+        source = broken(
+            f"{DENSE_7B.title}  ·  {DENSE_7B.source}", frame.stage.width, size=looks.note_size
+        )
+        slots = PriceSlots.of(frame, rows=len(shown), lines=len(source))
         factors = f"{arch.n_layers} layers, {BITS // 8} bytes a number"
         self.saved_title = Paragraph(
             ["One token at DeepSeek-R1's size", factors], slots.saved_title, size=looks.shape_size
         )
         self.saved_title[0].set_fill(looks.ink)
         rows = [BarRow(one.name, one.numbers, one.spans(), _weight(one.size())) for one in shown]
-        self.saved = ScaleBars(rows, slots.bars)
+        self.saved = ScaleBars(rows, slots.bars, captioned=slots.above)
         self.kept = {one.scheme: one for one in kept}
         self.quality_title = Paragraph(
             ["Quality of models trained alike"],
@@ -440,7 +459,7 @@ class Price(Group):
         )
         self.quality_title.set_fill(looks.ink)
         self.quality = self._plot(scheme, slots.plot)
-        self.source = Paragraph([f"{DENSE_7B.title}  ·  {DENSE_7B.source}"], slots.source)
+        self.source = Paragraph(source, slots.source)
 
     def _plot(self, scheme: Scheme, box: Box) -> DotPlot:
         looks = theme.current()

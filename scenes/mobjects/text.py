@@ -36,6 +36,7 @@ __all__ = [
     "Number",
     "Symbol",
     "broken",
+    "fit_size",
     "font_files",
     "format_number",
     "format_share",
@@ -302,6 +303,17 @@ def _filled(text: str, width: float, size: float | None) -> list[str]:
         else:
             lines.append(word)
     return lines
+
+
+def fit_size(
+    text: str, width: float, *, size: float | None = None, colour: str | None = None
+) -> Label:
+    """A label as large as fits a width, but not smaller than can be read."""
+    label = Label(text, size=size, colour=colour)
+    if label.width <= width:
+        return label
+    least = min(label.size, theme.current().least_size)
+    return Label(text, size=max(least, label.size * width / label.width), colour=colour)
 
 
 class Number(Line):
