@@ -147,7 +147,7 @@ class HeadColumns:
             Whether each head has a number.
         """
         if frame.height > TALL * frame.width:
-            return cls._down(frame, heads, shares, lines, figures)
+            return cls._down(frame, heads, title, shares, lines, figures)
         stage = frame.stage
         left = stage.left + title + 2 * WORD_GAP
         gaps = ROW_GAP * (len(shares) - 1)
@@ -178,7 +178,13 @@ class HeadColumns:
 
     @classmethod
     def _down(
-        cls, frame: Frame, heads: int, shares: Sequence[float], lines: int, figures: bool
+        cls,
+        frame: Frame,
+        heads: int,
+        title: float,
+        shares: Sequence[float],
+        lines: int,
+        figures: bool,
     ) -> HeadColumns:
         """A row for each head; panels that are wider than high take what width is left."""
         stage = frame.stage
@@ -186,7 +192,9 @@ class HeadColumns:
         pitch = min((stage.height - above - below) / heads, WIDE_MOST)
         side = (1 - COLUMN_GAP) * pitch
         beside = NAME_WIDTH + (FIGURE_WIDTH if figures else 0.0)
-        gaps = ROW_GAP * (len(shares) - 1)
+        # Squares are no wider than their rows are high, and their titles may be wider.
+        gap = max(ROW_GAP, title + WORD_GAP - side) if min(shares) == 1 else ROW_GAP
+        gaps = gap * (len(shares) - 1)
         sheets = sum(share < 1 for share in shares)
         square = min(side, (stage.width - beside - gaps) / len(shares))
         wide = min(
@@ -201,8 +209,8 @@ class HeadColumns:
         for width in widths:
             height = side if width != square else square
             rows.append(tuple(Box(left + width / 2, y, width, height) for y in ys))
-            left += width + ROW_GAP
-        name_x, figure_x = x + NAME_WIDTH / 2, left + FIGURE_WIDTH / 2 - ROW_GAP / 2
+            left += width + gap
+        name_x, figure_x = x + (NAME_WIDTH - gap + ROW_GAP) / 2, left - gap / 2 + FIGURE_WIDTH / 2
         line = top - LINE / 2
         return cls(
             rows=tuple(rows),
@@ -301,12 +309,12 @@ class PriceSlots:
             bars = Box.of(
                 stage.left,
                 stage.right,
-                stage.top - TITLE - 0.3 - 1.2 * rows,
-                stage.top - TITLE - 0.3,
+                stage.top - TITLE - 0.5 - 1.2 * rows,
+                stage.top - TITLE - 0.5,
             )
             title = bars.bottom - 0.5
             return cls(
-                saved_title=(stage.left, stage.top - 0.1),
+                saved_title=(stage.left, stage.top - 0.3),
                 bars=bars,
                 cost_title=(stage.left, title),
                 plot=Box.of(stage.left, stage.right, stage.bottom + source + 2 * NOTE, title - 0.5),
