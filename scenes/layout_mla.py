@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import ClassVar
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from scenes.layout import (
     ROW_X_MOST,
     SHEET_LEAST,
     WEIGHT_BOX,
+    WIDE,
     WORD_GAP,
     Box,
     Frame,
@@ -25,7 +27,6 @@ from scenes.layout import (
 from scenes.layout_rack import RackSlots, shot_on, solid
 
 __all__ = [
-    "WORDS_ABOVE",
     "AbsorbedSlots",
     "CachedSlots",
     "ChartSlots",
@@ -37,23 +38,30 @@ __all__ = [
 ]
 
 Spot = tuple[float, float]
+Path = tuple[Spot, ...]
 
-WIDE = 1.5  # widths of a frame in which three patterns stand side by side, with words between
+X_WIDTH = 1.5  # of an X beside the latent
+TRUNK = 0.16  # from the trunk to the weights that it leads to, in a high frame
+OUT_DOWN = 0.32  # from the mix down to a line that leads below it, and on to the output
+OUT_MOST = 1.2  # height of an output that stands there
 CAPTION = 0.9  # room for words below pictures that stand below each other
 STEP_ROOM, STEP_WIDTH = 0.95, 2.0  # from a pattern to words about it, and how wide they are
 GAP = 0.06  # between a panel's side and the end of a line
 ARROW = 0.3  # the shortest piece of a line that ends in an arrow head
 ROPE_GAP = 0.1  # between the latent and the shared rotated key beside it
 OUT_WIDTH = 1.0
+KEY_LEVEL, VALUE_LEVEL = 0.27, 0.2  # of a row's height: from its middle to the latent's lines
 MERGED = 1.2  # width of the box of two weights that have become one
 UNDER = 0.12  # between a panel and the header beneath it
 BELOW = 0.44  # room for such a header
 NOTES_BELOW = 1.04  # from the middle of a weight's box to the end of its three lines
 SPINE_ROOM = 0.45  # between the cards and the spine of the comb beneath them
 FEED_ROOM = 1.5  # from the latent to that spine
-WORDS_ABOVE = 1.3  # from that corner to the top of the words, in units of the frame
+WORDS_ABOVE = 1.3  # from a corner of the latent to the top of words about it
+NAME_ABOVE = 0.75  # and more where its name is there
 LIFT = 0.35  # of the latent's height: how far its middle stands above the spine
 ENLARGED = 1.2  # the latent in space, relative to the flat picture
+HIGH_MOST = 1.8  # and how high it may be in a frame that is not wide
 RISER = 0.2  # from the line that rises on a card to its keys and values
 
 
@@ -102,9 +110,12 @@ class NaiveSlots:
     w_o: Box
     out: Box
 
-    @classmethod
+    upright: ClassVar[bool] = False
+    """Whether the latent stands beside X and the output below the picture."""
+
+    @staticmethod
     def of(
-        cls, head: HeadSlots, *, count: int, cached: tuple[int, int], sizes: Sequence[float]
+        head: HeadSlots, *, count: int, cached: tuple[int, int], sizes: Sequence[float]
     ) -> NaiveSlots:
         """Around the slots of a head.
 
@@ -119,6 +130,13 @@ class NaiveSlots:
         sizes
             Text sizes that words may have: the wanted and the least.
         """
+        kind = UprightNaiveSlots if head.x.bottom > head.border.top else NaiveSlots
+        return kind._around(head, count, cached, sizes)
+
+    @classmethod
+    def _around(
+        cls, head: HeadSlots, count: int, cached: tuple[int, int], sizes: Sequence[float]
+    ) -> NaiveSlots:
         stage = head.frame.stage
         level = (head.k.y + head.v.y) / 2
         whole = Box.of(stage.left, head.x.right, level - head.q.height / 2, 0)
@@ -164,6 +182,31 @@ class NaiveSlots:
         """x of the line that comes up in a card of the rack and leads to keys and values."""
         return self.head.q.left - RISER
 
+    # Lines, as their corners
+
+    @property
+    def to_latent(self) -> tuple[Path, Path]:
+        """From X to the weight that makes the latent, and from there to the latent."""
+        x = self.x.x
+        return (
+            ((x, self.x.bottom - GAP), (x, self.w_dkv.top)),
+            ((x, self.w_dkv.bottom), (x, self.cached.top + GAP)),
+        )
+
+    def to_query(self, weight: Box) -> Path:
+        """From X to the query's weight."""
+        y = self.head.q.y
+        return ((self.x.right + GAP, y), (weight.left, y))
+
+    def from_latent(self, y: float, *rest: Spot) -> Path:
+        """From the latent along the trunk to a height, and on."""
+        start = (self.cached.right + GAP, self.cached.y)
+        return (start, (self.trunk, start[1]), (self.trunk, y), *rest)
+
+    def to_output_weight(self, weight: Box) -> Path:
+        """From the mix to the output's weight."""
+        return ((self.head.z.right + GAP, weight.y), (weight.left, weight.y))
+
     @property
     def w_qk(self) -> Box:
         """Where the query's weight is merged with the keys' expansion."""
@@ -181,16 +224,111 @@ class NaiveSlots:
         return (self.head.k.left, self.head.k.y - 0.45)
 
     @property
+    def room_k(self) -> float:
+        """How wide it may be: up to the words beside the pattern."""
+        words = self.head.pattern.left - 2 * WORD_GAP - self.head.pattern_word
+        return words - 0.1 - self.head.k.left
+
+    @property
     def freed_v(self) -> tuple[float, float]:
-        """Where a formula begins when there are no values any more."""
-        return (self.head.v.left, self.head.v.y - 0.45)
+        """Where a formula begins when there are no values any more: beside the latent's line."""
+        v, frame = self.head.v, self.head.frame
+        return (v.left, v.y - 0.45 if frame.width > WIDE * frame.height else v.y + 0.72)
+
+    @property
+    def room_v(self) -> float:
+        """How wide it may be: up to where the pattern comes down."""
+        return self.head.joint[0] - 0.15 - self.head.v.left
 
     @property
     def to_output(self) -> Box:
         """From the values to the output, which stands to the right of the picture."""
         left, right = self.w_uv.left - 2 * WORD_GAP, self.out.right
         stage = self.head.frame.stage
+        # No wider than the stage, so that words keep their size.
+        frame = self.head.frame
+        if frame.width <= WIDE * frame.height:
+            left = max(left, right - stage.width)
         return Box.of(left, right, stage.bottom, stage.top)
+
+
+@dataclass(frozen=True)
+class UprightNaiveSlots(NaiveSlots):
+    """The same in a frame that is higher than wide.
+
+    The latent stands beside X, at the same height, and the output below the picture.
+    """
+
+    upright: ClassVar[bool] = True
+
+    @classmethod
+    def _around(
+        cls, head: HeadSlots, count: int, cached: tuple[int, int], sizes: Sequence[float]
+    ) -> NaiveSlots:
+        left, right = head.x.left, head.x.right
+        apart = 2 * ARROW + WEIGHT_BOX[0] + 2 * GAP
+        width = min(X_WIDTH, (right - left - apart) / 2)
+        x = Box.of(left, left + width, head.x.bottom, head.x.top)
+        whole = Box.of(x.right + apart, right, x.bottom, x.top)
+        latent, rope = _halves(whole, cached)
+        wanted, least = sizes
+        size = min(wanted, 0.94 * x.height / count / FRAME_HEIGHT)
+        height = min(head.v.height, OUT_MOST)
+        top = head.z.bottom - 2 * OUT_DOWN
+        out = Box.of(right - 2 * OUT_WIDTH, right, top - height, top)
+        return cls(
+            head=head,
+            x=x,
+            x_words=row_spots(x.left - WORD_GAP, x, count),
+            word_size=size if size >= least else 0.0,
+            latent=latent,
+            rope=rope,
+            w_dkv=Box((x.right + whole.left) / 2, x.y, *WEIGHT_BOX),
+            w_q=head.w_q,
+            w_uk=head.w_k,
+            w_uv=head.w_v,
+            w_o=Box(out.left - ARROW - MERGED / 2, out.y, *WEIGHT_BOX),
+            out=out,
+        )
+
+    @property
+    def trunk(self) -> float:
+        return self.head.w_k.left - TRUNK
+
+    @property
+    def to_latent(self) -> tuple[Path, Path]:
+        y = self.x.y
+        return (
+            ((self.x.right + GAP, y), (self.w_dkv.left, y)),
+            ((self.w_dkv.right, y), (self.cached.left - GAP, y)),
+        )
+
+    def to_query(self, weight: Box) -> Path:
+        x, turn = self.x.left + 0.3, self.x.bottom - 0.18
+        end = (self.w_q.x, weight.top)
+        return ((x, self.x.bottom - GAP), (x, turn), (self.w_q.x, turn), end)
+
+    def from_latent(self, y: float, *rest: Spot) -> Path:
+        x, turn = self.cached.x, self.x.bottom - 0.38
+        start = (x, self.cached.bottom - GAP)
+        return (start, (x, turn), (self.trunk, turn), (self.trunk, y), *rest)
+
+    def to_output_weight(self, weight: Box) -> Path:
+        z, turn = self.head.z, self.head.z.bottom - OUT_DOWN
+        left = self.w_o.x - MERGED / 2 - ARROW
+        start = (z.x, z.bottom - GAP)
+        return (start, (z.x, turn), (left, turn), (left, weight.y), (weight.left, weight.y))
+
+    @property
+    def w_qk(self) -> Box:
+        return Box.of(self.w_q.left - 0.1, self.head.q.left - 0.2, self.w_q.bottom, self.w_q.top)
+
+    @property
+    def to_output(self) -> Box:
+        """A stage further down, so that the output is seen too."""
+        stage = self.head.frame.stage
+        foot = min(self.out.y - NOTES_BELOW, self.out.bottom - BELOW) - 0.1
+        return stage.moved(dy=min(0.0, foot - stage.bottom))
 
 
 @dataclass(frozen=True)
@@ -222,8 +360,39 @@ class AbsorbedSlots:
     value_line: float
 
     @classmethod
+    def _upright(cls, naive: NaiveSlots) -> AbsorbedSlots:
+        """X and latent stay; the mix and the output have the place of the values."""
+        old, out_width = naive.head, 1.2 * OUT_WIDTH
+        stage, height = old.frame.stage, old.v.height
+        level = max(old.v.y, stage.bottom + max(BELOW + height / 2, NOTES_BELOW))
+        low, high = level - height / 2, level + height / 2
+        out = Box.of(old.z.right - out_width, old.z.right, low, high)
+        w_vo = Box.of(
+            out.left - ARROW - MERGED,
+            out.left - ARROW,
+            level - WEIGHT_BOX[1] / 2,
+            level + WEIGHT_BOX[1] / 2,
+        )
+        left = old.q.left + 0.75
+        z = Box.of(left, min(w_vo.left - ARROW, left + old.q.width), low, high)
+        return cls(
+            naive=naive,
+            head=replace(old, k=naive.latent, v=naive.latent, z=z),
+            latent=naive.latent,
+            rope=naive.rope,
+            w_dkv=naive.w_dkv,
+            w_qk=naive.w_qk,
+            w_vo=w_vo,
+            out=out,
+            key_line=level + KEY_LEVEL * height,
+            value_line=level - VALUE_LEVEL * height,
+        )
+
+    @classmethod
     def of(cls, naive: NaiveSlots, *, cached: tuple[int, int]) -> AbsorbedSlots:
         """From the naive layout; ``cached`` as there."""
+        if naive.upright:
+            return cls._upright(naive)
         old = naive.head
         stage, height = old.frame.stage, old.q.height
         level = stage.bottom + max(BELOW + height / 2, NOTES_BELOW)
@@ -244,7 +413,7 @@ class AbsorbedSlots:
         z = Box.of(z_right - width, z_right, level - height / 2, level + height / 2)
         left = naive.cached.left
         latent, rope = _halves(Box.of(left, left + width, z.bottom, z.top), cached)
-        lines = (level + 0.27 * height, level - 0.2 * height)
+        lines = (level + KEY_LEVEL * height, level - VALUE_LEVEL * height)
         return cls(
             naive=naive,
             head=replace(old, q=q, k=latent, v=latent, z=z),
@@ -264,9 +433,38 @@ class AbsorbedSlots:
         return self.latent if self.rope is None else Box.around([self.latent, self.rope])
 
     @property
+    def level(self) -> float:
+        """Height of the row in which the latents are mixed."""
+        return self.head.z.y
+
+    @property
     def joint(self) -> tuple[float, float]:
         """Where the pattern comes down upon the latents, on their way to the mix."""
         return (self.head.z.left - 0.34, self.value_line)
+
+    def to_query(self) -> Path:
+        """From X to the merged weight of the queries."""
+        if self.naive.upright:
+            return self.naive.to_query(self.w_qk)
+        y = self.head.q.y
+        return ((self.naive.x.right + GAP, y), (self.w_qk.left, y))
+
+    @property
+    def to_latent(self) -> tuple[Path, Path]:
+        """From X through its weight to the latent."""
+        if self.naive.upright:
+            return self.naive.to_latent
+        x = self.naive.x.x
+        return (
+            ((x, self.naive.x.bottom - GAP), (x, self.w_dkv.top)),
+            ((x, self.w_dkv.bottom), (x, self.cached.top + GAP)),
+        )
+
+    def feed(self, level: float, edge: float) -> Path:
+        """From the latent to the edge of a card, at one of its two heights."""
+        if self.naive.upright:
+            return self.naive.from_latent(level, (edge, level))
+        return ((self.cached.right + GAP, level), (edge, level))
 
     @property
     def bend(self) -> float:
@@ -366,7 +564,7 @@ class PatternSlots:
         lines
             How many small lines stand below the name of a step.
         """
-        if frame.upright and frame.height > 1.2 * frame.width:
+        if frame.high:
             return cls._down(frame, patterns, count, word, lines)
         if frame.width > WIDE * frame.height:
             return cls._across(frame, patterns, count, word, lines)
@@ -570,19 +768,23 @@ class RackShots:
     @classmethod
     def beneath(cls, rack: RackSlots, latent: Box, riser: float) -> RackShots:
         """The latent below the cards' left edge, beside the lines that rise to keys and values."""
-        width, height = ENLARGED * latent.width, ENLARGED * latent.height
+        frame = rack.head.frame
+        # One that is as high as X would hide the cards.
+        grown = min(ENLARGED, HIGH_MOST / latent.height) if frame.high else ENLARGED
+        width, height = grown * latent.width, grown * latent.height
         y = rack.card.bottom - SPINE_ROOM + LIFT * height
         place = Box(riser - FEED_ROOM - width / 2, y, width, height)
         depth = rack.z(0)
         room = place.grown(0.0, ENLARGED * (UNDER + HEADER))
         points = np.concatenate([rack.room, solid(room, depth, depth)])
-        seen = shot_on(points, rack.head.frame, theta=-38, phi=17, width=0.9, height=1.0)
+        turn = 38 if frame.width > WIDE * frame.height else 33
+        seen = shot_on(points, frame, theta=-turn, phi=17, width=0.9, height=1.0)
         return cls(rack, place, depth, seen)
 
     @classmethod
-    def beside(cls, rack: RackSlots, latent: Box) -> RackShots:
-        """The latent to the left of the cards, at half their depth."""
-        place, depth = rack.shared(latent, range(rack.count))
+    def beside(cls, rack: RackSlots, latent: Box, level: float) -> RackShots:
+        """The latent to the left of the cards, at a height and at half their depth."""
+        place, depth = rack.shared(latent.moved(dy=level - latent.y), range(rack.count))
         points = np.concatenate([rack.room, solid(place, depth, depth)])
         seen = shot_on(points, rack.head.frame, theta=-34, phi=20, width=0.9)
         return cls(rack, place, depth, seen)
@@ -598,8 +800,16 @@ class RackShots:
         points = solid(self.latent.grown(0.2), self.depth, self.depth)
         frame = self.rack.head.frame
         stage = frame.stage
-        into = Box(stage.x - 0.22 * stage.width, stage.y, stage.width, stage.height)
+        if frame.high:
+            into = stage.moved(-0.16 * stage.width, 0.1 * stage.height)
+            return shot_on(points, frame, theta=-28, phi=18, width=0.5, height=0.5, into=into)
+        into = stage.moved(-0.22 * stage.width)
         return shot_on(points, frame, theta=-28, phi=18, width=0.34, height=0.5, into=into)
+
+    @property
+    def words_above(self) -> float:
+        """From there to the top of the words, in units of the frame."""
+        return WORDS_ABOVE + (NAME_ABOVE if self.rack.head.frame.high else 0.0)
 
     @property
     def said(self) -> tuple[float, float, float]:

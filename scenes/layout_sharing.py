@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scenes.camera import Shot
-from scenes.layout import FRAME_HEIGHT, HEADER, WORD_GAP, Box, Frame
+from scenes.layout import FRAME_HEIGHT, HEADER, WIDE, WORD_GAP, Box, Frame
 from scenes.layout_rack import TURN, RackSlots, shot_on, solid
 from scenes.layout_solid import SolidSlots
 
@@ -24,13 +24,13 @@ LINE = 0.045 * FRAME_HEIGHT  # from one line of words to the next
 TITLE = 0.62  # above a picture, for its name
 RIGHT_TURN = 24.0
 GROUP_TURN = 45.0  # degrees to the side, where several groups have panels
+HIGH_GROUP_TURN = 38.0  # where the frame is high, so that names stay large
 ROW_GAP = 0.3  # between two rows of panels
 COLUMN_GAP = 0.12  # between neighbouring heads, as a share of their pitch
 WIDE_MOST = 2.4  # from one head to the next
-TALL = 1.2  # widths of a frame in which heads stand below each other
 NAME_WIDTH, FIGURE_WIDTH = 0.7, 1.1  # left and right of a head's panels
 SHEET_MOST = 2.6  # width of a panel that is wider than high
-STACKED = 1.5  # widths of a frame in which bars have their names beside them
+NAME_ROOM = 1.3  # left of what is shared, for the heads that read it, where a frame is not wide
 UNIT_MOST, DEPTH_MOST = 0.5, 4.6  # thickness of a head in the cache, and of all of them
 
 
@@ -67,9 +67,16 @@ class SharedPlaces:
     def from_left(self) -> Shot:
         """From the left and above, with all that is shared."""
         # Panels of several groups must not hide each other, which takes a larger turn.
-        turn = TURN if len(self.groups) == 1 else GROUP_TURN
         frame = self.rack.head.frame
-        return shot_on(self._corners, frame, theta=-turn, width=0.8, height=1.0)
+        turn = TURN
+        if len(self.groups) > 1:
+            turn = HIGH_GROUP_TURN if frame.high else GROUP_TURN
+        if frame.width > WIDE * frame.height:
+            return shot_on(self._corners, frame, theta=-turn, width=0.8, height=1.0)
+        stage = frame.stage
+        into = Box.of(stage.left + NAME_ROOM, stage.right, stage.bottom, stage.top)
+        width = into.width / frame.width
+        return shot_on(self._corners, frame, theta=-turn, width=width, height=1.0, into=into)
 
     @property
     def from_right(self) -> Shot:
@@ -146,7 +153,7 @@ class HeadColumns:
         figures
             Whether each head has a number.
         """
-        if frame.height > TALL * frame.width:
+        if frame.high:
             return cls._down(frame, heads, title, shares, lines, figures)
         stage = frame.stage
         left = stage.left + title + 2 * WORD_GAP
@@ -258,7 +265,7 @@ class CacheSlots:
     @classmethod
     def of(cls, frame: Frame, *, rows: int) -> CacheSlots:
         """With so many bars."""
-        stage, above = frame.stage, frame.width < STACKED * frame.height
+        stage, above = frame.stage, frame.width < WIDE * frame.height
         if frame.upright:
             height = min(0.5 * stage.height - TITLE, 1.6 * rows)
             most = 0.4 * stage.height
@@ -305,7 +312,7 @@ class PriceSlots:
         """With so many bars, and so many lines for the source."""
         stage = frame.stage
         source = NOTE * (1 + 1.35 * (lines - 1))
-        if frame.height > TALL * frame.width:
+        if frame.high:
             bars = Box.of(
                 stage.left,
                 stage.right,
@@ -329,5 +336,5 @@ class PriceSlots:
             cost_title=(middle + 0.4, stage.top - 0.1),
             plot=Box.of(middle + 0.4, stage.right, bottom, top + 0.3),
             source=(stage.left, stage.bottom + source),
-            above=frame.width < STACKED * frame.height,
+            above=frame.width < WIDE * frame.height,
         )

@@ -30,13 +30,14 @@ from scenes.animations import (
 from scenes.camera import Shot, keep_upright, off_card, on_card
 from scenes.latent import LatentView
 from scenes.layout import shot_box
-from scenes.layout_mla import WORDS_ABOVE, AbsorbedSlots, CompareSlots, NaiveSlots, RackShots
+from scenes.layout_mla import AbsorbedSlots, CompareSlots, NaiveSlots, RackShots
 from scenes.mobjects.chart import Paragraph
 from scenes.mobjects.flow import WeightBox
 from scenes.mobjects.marks import Highlight
 from scenes.mobjects.mla import (
     AbsorbedPicture,
     AbsorbedRack,
+    Derivation,
     NaiveFeed,
     NaivePicture,
     expand,
@@ -52,7 +53,7 @@ from scenes.mobjects.mla_figures import (
     whole,
 )
 from scenes.mobjects.rack import Rack, featured_first
-from scenes.mobjects.text import Symbol, format_share
+from scenes.mobjects.text import format_share
 from scenes.stage import Stage, beat, beat_when
 
 PUBLISHED, PUBLISHED_AS = "DeepSeek-V3/R1", "DeepSeek-R1"
@@ -363,9 +364,8 @@ class LatentAttention(Stage):
         )
         self.remove(turning)
         self.add(absorbed.k_t.cells)
-        self.key_formula = Symbol("Q K^top = X W_Q (C W_(U K))^top = X (W_Q W_(U K)^top) C^top")
-        x, y = naive.slots.freed_k
-        self.key_formula.on_line(x + self.key_formula.width / 2, y)
+        steps = ("Q K^top", "= X W_Q (C W_(U K))^top", "= X (W_Q W_(U K)^top) C^top")
+        self.key_formula = Derivation(steps, naive.slots.freed_k, naive.slots.room_k)
         self.play(Appear(absorbed.k_t.header), Appear(self.key_formula), run_time=tempo.small)
         self.hold(words=8)
 
@@ -439,9 +439,8 @@ class LatentAttention(Stage):
             Reveal(z.cells, in_diagonals(z.cells.shape)),
             run_time=tempo.large,
         )
-        self.value_formula = Symbol("A (C W_(U V)) W_O = (A C) (W_(U V) W_O)")
-        x, y = naive.slots.freed_v
-        self.value_formula.on_line(x + self.value_formula.width / 2, y)
+        steps = ("A (C W_(U V)) W_O", "= (A C) (W_(U V) W_O)")
+        self.value_formula = Derivation(steps, naive.slots.freed_v, naive.slots.room_v)
         self.play(Appear(self.value_formula), run_time=tempo.small)
         self.hold(words=5)
 
@@ -535,7 +534,7 @@ class LatentAttention(Stage):
         of heads."""
         shots, tempo, looks = self.absorbed_rack.shots, self.theme.tempo, self.theme
         said = (f"{self.facts['cached']} numbers a token", f"for all {self.facts['heads']} heads")
-        words = Paragraph(said, (0.0, WORDS_ABOVE), size=looks.name_size, colour=looks.ink)
+        words = Paragraph(said, (0.0, shots.words_above), size=looks.name_size, colour=looks.ink)
         keep_upright(words, at=shots.said)
         heads = Group(*self.absorbed_rack.cards, self.absorbed.names)
         self.play(

@@ -13,7 +13,14 @@ from scenes import theme
 from scenes.camera import on_card
 from scenes.latent import LatentHead, LatentView
 from scenes.layout import Box
-from scenes.layout_mla import GAP, MERGED, UNDER, AbsorbedSlots, NaiveSlots, RackShots
+from scenes.layout_mla import (
+    GAP,
+    UNDER,
+    AbsorbedSlots,
+    NaiveSlots,
+    Path,
+    RackShots,
+)
 from scenes.layout_rack import RackSlots
 from scenes.mobjects.chart import Paragraph
 from scenes.mobjects.comb import Comb
@@ -24,9 +31,18 @@ from scenes.mobjects.marks import Words
 from scenes.mobjects.panel import Header, Panel, Truncated
 from scenes.mobjects.rack import BACK, STROKE, Plane, Rack, border_of, glass_of
 from scenes.mobjects.ribbon import filled, outline_of
-from scenes.mobjects.text import Label
+from scenes.mobjects.text import Label, Symbol
 
-__all__ = ["AbsorbedPicture", "AbsorbedRack", "LatentPanel", "NaivePicture", "expand", "hang"]
+__all__ = [
+    "AbsorbedPicture",
+    "AbsorbedRack",
+    "Derivation",
+    "LatentPanel",
+    "NaivePicture",
+    "expand",
+    "hang",
+    "output_of",
+]
 
 FIRST, LAST = 8, 4  # columns of a wide matrix that are drawn
 
@@ -36,11 +52,55 @@ def hang(header: Header, box: Box) -> Header:
     return header.set_line(box.bottom - UNDER - header.size * 4)
 
 
-def _name_output(out: Truncated, box: Box) -> Header:
+def output_of(view: LatentView, form: str, box: Box, *, name: str = "output") -> Truncated:
+    """The visible ends of the output of a form, "naive" or "absorbed"."""
+    values = getattr(view.forms, form).out
+    return Truncated(
+        view.rows(values),
+        view.out_norm,
+        box,
+        first=FIRST,
+        last=LAST,
+        name=name,
+        source=view.layer.computed(f"output of the {form} form", "d_model", values.shape[1]),
+    )
+
+
+def _name_output(out: Truncated, box: Box, *, below: bool = False) -> None:
     """Name an output flush right, without its shape: W_O has told its width."""
     if out.header.shape is not None:
         out.header.remove(out.header.shape)
-    return out.header.stand_on(box, align="right")
+    out.header.stand_on(box, align="right")
+    if below:
+        hang(out.header, box)
+
+
+class Derivation(VGroup):
+    """A formula that is carried on from one equals sign to the next.
+
+    It stands on one line if that is no longer than the room, else a line for each step.
+
+    Parameters
+    ----------
+    steps
+        Typst mathematics; all but the first begin with an equals sign.
+    start
+        Where its first line begins, (x, y).
+    room
+        How wide it may be.
+    """
+
+    LINE = 0.42
+
+    def __init__(self, steps: Sequence[str], start: tuple[float, float], room: float) -> None:
+        super().__init__()
+        lines = [Symbol(" ".join(steps))]
+        if lines[0].width > room and len(steps) > 1:
+            # What it is about stays on the first line, with the first step where there are two.
+            kept = max(1, len(steps) - 1)
+            lines = [Symbol(step) for step in (" ".join(steps[:kept]), *steps[kept:])]
+        for index, line in enumerate(lines):
+            self.add(line.on_line(start[0] + line.width / 2, start[1] - self.LINE * index))
 
 
 class LatentPanel(Group):
@@ -51,12 +111,14 @@ class LatentPanel(Group):
     cells, rope
         Their heatmaps; ``rope`` may be None.
     header
-        Beneath them: ``names`` and ``shape``.
+        Beneath or above them: ``names`` and ``shape``.
     frame
         A solid frame around what is cached.
     """
 
-    def __init__(self, view: LatentView, latent: Box, rope: Box | None) -> None:
+    def __init__(
+        self, view: LatentView, latent: Box, rope: Box | None, *, below: bool = True
+    ) -> None:
         super().__init__()
         looks = theme.current()
         self.cells = Heatmap(
@@ -81,7 +143,11 @@ class LatentPanel(Group):
         self.shape = Label(shape, size=looks.shape_size, colour=looks.muted)
         self.shape.on_line(self.header.get_right()[0] + Header.GAP + self.shape.width / 2, 0)
         self.header.add(self.shape)
-        hang(self.header.stand_on(self.box), self.box)
+        self.header.stand_on(self.box)
+        if below:
+            hang(self.header, self.box)
+        elif self.header.width > self.box.width:
+            self.header.stand_on(self.box, align="right")
         self.add(self.header)
         self.frame = RoundedRectangle(
             width=self.box.width + 0.1,
@@ -113,6 +179,11 @@ def expand(rack: Rack, view: LatentView) -> None:
             cells = getattr(card, name)
             cells.set_values(values)
             cells.source = source
+
+
+def _through(arriving: Path, leaving: Path, *, colour: str | None = None) -> VGroup:
+    """Lines to a weight, whose colour may be another, and on from it."""
+    return VGroup(Wire(arriving, arrow=False, colour=colour), Wire(leaving))
 
 
 class NaivePicture(Group):
@@ -153,21 +224,11 @@ class NaivePicture(Group):
             width=slots.head.word_width,
             size=slots.word_size,
         )
-        self.latent = LatentPanel(view, slots.latent, slots.rope)
+        self.latent = LatentPanel(view, slots.latent, slots.rope, below=not slots.upright)
         self._name_weights()
         self._draw_lines()
-        self.out = Truncated(
-            view.rows(view.forms.naive.out),
-            view.out_norm,
-            slots.out,
-            first=FIRST,
-            last=LAST,
-            name="output",
-            source=view.layer.computed(
-                "output of the naive form", "d_model", view.forms.naive.out.shape[1]
-            ),
-        )
-        _name_output(self.out, slots.out)
+        self.out = output_of(view, "naive", slots.out)
+        _name_output(self.out, slots.out, below=slots.upright)
 
     def _name_weights(self) -> None:
         looks, s, view = theme.current(), self.slots, self.view
@@ -187,8 +248,8 @@ class NaivePicture(Group):
             "W_(D K V)", (meta.d_model, forms.rank), s.w_dkv, colour=looks.latent, notes=down
         )
         self.w_dkv.symbol.shrink_to(s.w_dkv.width - 0.12)
-        # The line runs straight down through this box: its shape stands beside it.
-        for index, line in enumerate(self.w_dkv.lines):
+        # Where the line runs straight down through this box, its shape stands beside it.
+        for index, line in enumerate(self.w_dkv.lines if not s.upright else ()):
             line.on_line(s.w_dkv.left - 0.14 - line.width / 2, s.w_dkv.y - 0.24 * index)
         self.w_q = WeightBox(query, (before, meta.d_qk), s.w_q, colour=looks.query, notes=notes)
         self.w_uk = WeightBox(
@@ -218,51 +279,34 @@ class NaivePicture(Group):
 
     def _draw_lines(self) -> None:
         s, head = self.slots, self.slots.head
-        x, cached = s.x, s.cached
-        self.to_latent = VGroup(
-            Wire([(x.x, x.bottom - GAP), (x.x, s.w_dkv.top)], arrow=False),
-            Wire([(x.x, s.w_dkv.bottom), (x.x, cached.top + GAP)]),
+        self.to_latent = _through(*s.to_latent)
+        self.to_q, self.to_latent_q = (
+            _through(s.to_query(box), ((box.right, head.q.y), (head.q.left - GAP, head.q.y)))
+            for box in (s.w_q, s.w_qk)
         )
-        self.to_q, self.to_latent_q = (self._query_lines(box) for box in (s.w_q, s.w_qk))
-
-        def through(weight: Box, panel: Box) -> VGroup:
-            start = (cached.right + GAP, cached.y)
-            arriving = Wire.elbow(start, (weight.left, panel.y), bend=s.trunk, arrow=False)
-            return VGroup(arriving, Wire([(weight.right, panel.y), (panel.left - GAP, panel.y)]))
-
-        self.to_k, self.to_v = through(s.w_uk, head.k), through(s.w_uv, head.v)
-
-        def onwards(weight: Box) -> VGroup:
-            y = weight.y
-            return VGroup(
-                Wire([(head.z.right + GAP, y), (weight.left, y)], arrow=False),
-                Wire([(weight.right, y), (s.out.left - GAP, y)]),
+        # Beside X the latent's line crosses that to the queries.
+        colour = theme.current().latent if s.upright else None
+        self.to_k, self.to_v = (
+            _through(
+                s.from_latent(panel.y, (weight.left, panel.y)),
+                ((weight.right, panel.y), (panel.left - GAP, panel.y)),
+                colour=colour,
             )
-
-        self.to_out, self.to_merged_out = onwards(s.w_o), onwards(s.w_vo)
+            for weight, panel in ((s.w_uk, head.k), (s.w_uv, head.v))
+        )
+        self.to_out, self.to_merged_out = (
+            _through(
+                s.to_output_weight(weight),
+                ((weight.right, weight.y), (s.out.left - GAP, weight.y)),
+            )
+            for weight in (s.w_o, s.w_vo)
+        )
         # What takes the place of the expanded keys and values, while all else stays where it is.
-        start = (cached.right + GAP, cached.y)
-        k_t, joint = head.k_t, head.joint
-        self.latent_to_scores = Wire(
-            [
-                start,
-                (s.trunk, start[1]),
-                (s.trunk, head.k.y),
-                (k_t.x, head.k.y),
-                (k_t.x, k_t.bottom - GAP),
-            ]
-        )
-        self.latent_to_mix = Wire(
-            [start, (s.trunk, start[1]), (s.trunk, head.v.y), (head.z.left - GAP, joint[1])]
-        )
-
-    def _query_lines(self, weight: Box) -> VGroup:
-        """From X through a weight to the queries."""
-        x, q = self.slots.x, self.slots.head.q
-        return VGroup(
-            Wire([(x.right + GAP, q.y), (weight.left, q.y)], arrow=False),
-            Wire([(weight.right, q.y), (q.left - GAP, q.y)]),
-        )
+        k_t = head.k_t
+        to_scores = ((k_t.x, head.k.y), (k_t.x, k_t.bottom - GAP))
+        to_mix = (head.z.left - GAP, head.joint[1])
+        self.latent_to_scores = Wire(s.from_latent(head.k.y, *to_scores), colour=colour)
+        self.latent_to_mix = Wire(s.from_latent(head.v.y, to_mix), colour=colour)
 
     @property
     def left(self) -> Group:
@@ -410,7 +454,7 @@ class AbsorbedPicture(Group):
             source=view.layer.computed("pattern times the latent", "r", view.forms.rank),
         )
         self.hang_z()
-        self.latent = LatentPanel(view, slots.latent, slots.rope)
+        self.latent = LatentPanel(view, slots.latent, slots.rope, below=not slots.naive.upright)
         self.note = VGroup()
         if view.forms.d_rope:
             lines = ("+ rotated queries times", "the shared rotated key")
@@ -418,18 +462,8 @@ class AbsorbedPicture(Group):
             self.note.add(Paragraph(lines, corner, size=looks.note_size))
         self._name_weights()
         self._draw_lines()
-        self.out = Truncated(
-            view.rows(view.forms.absorbed.out),
-            view.out_norm,
-            slots.out,
-            first=FIRST,
-            last=LAST,
-            name="output",
-            source=view.layer.computed(
-                "output of the absorbed form", "d_model", view.forms.absorbed.out.shape[1]
-            ),
-        )
-        hang(_name_output(self.out, slots.out), slots.out)
+        self.out = output_of(view, "absorbed", slots.out)
+        _name_output(self.out, slots.out, below=True)
 
     def stand_in(self) -> list[tuple[Mobject, Mobject]]:
         """Go where the naive picture has what comes before each part.
@@ -443,7 +477,7 @@ class AbsorbedPicture(Group):
         homes = [(part, part.copy()) for part in parts]
         for panel, box in ((self.q, head.q), (self.z, head.z)):
             panel.cells.place(box)
-            panel.header.stand_on(box)
+            panel.header.stand_on(box, align="right" if panel.header.width > box.width else "left")
         away = np.array(
             [head.q.left - self.slots.head.q.left, head.q.bottom - self.slots.head.q.bottom, 0.0]
         )
@@ -451,7 +485,7 @@ class AbsorbedPicture(Group):
         for weight, box in ((self.w_qk, slots.w_qk), (self.w_vo, slots.w_vo)):
             weight.shift(np.array(box.center) - weight.frame.get_center())
         self.out.shift(np.array(slots.out.center) - self.slots.out.center)
-        self.out.header.stand_on(slots.out, align="right")
+        _name_output(self.out, slots.out, below=slots.upright)
         return homes
 
     def hang_z(self) -> None:
@@ -475,37 +509,33 @@ class AbsorbedPicture(Group):
             notes=naive.sum_notes,
         )
         for merged in (self.w_qk, self.w_vo):
-            merged.symbol.shrink_to(MERGED - 0.16)
+            merged.symbol.shrink_to(merged.frame.width - 0.16)
         self.w_dkv = naive.w_dkv.copy()
         self.w_dkv.shift([0.0, s.w_dkv.y - naive.slots.w_dkv.y, 0.0])
 
     def _draw_lines(self) -> None:
         s, head = self.slots, self.slots.head
-        edge, bend = self.card.left, s.bend
-        cached, y = s.cached, head.q.y
-        self.to_latent = VGroup(
-            Wire([(s.naive.x.x, s.naive.x.bottom - GAP), (s.naive.x.x, s.w_dkv.top)], arrow=False),
-            Wire([(s.naive.x.x, s.w_dkv.bottom), (s.naive.x.x, cached.top + GAP)]),
-        )
-        self.to_q = VGroup(
-            Wire([(s.naive.x.right + GAP, y), (s.w_qk.left, y)], arrow=False),
-            Wire([(s.w_qk.right, y), (head.q.left - GAP, y)]),
-        )
+        edge, bend, y = self.card.left, s.bend, head.q.y
+        self.to_latent = _through(*s.to_latent)
+        self.to_q = _through(s.to_query(), ((s.w_qk.right, y), (head.q.left - GAP, y)))
         out_y = s.w_vo.y
         self.to_out = VGroup(
             Wire([(head.z.right + GAP, out_y), (s.w_vo.left, out_y)], arrow=False),
             Wire([(s.w_vo.right, out_y), (s.out.left - GAP, out_y)]),
         )
-        start = cached.right + GAP
-        self.key_feed = Wire([(start, s.key_line), (edge, s.key_line)], arrow=False)
-        self.value_feed = Wire([(start, s.value_line), (edge, s.value_line)], arrow=False)
+        colour = theme.current().latent if s.naive.upright else None
+        self.key_feed, self.value_feed = (
+            Wire(s.feed(level, edge), arrow=False, colour=colour)
+            for level in (s.key_line, s.value_line)
+        )
         below = head.k_t.bottom - GAP
         path = [(edge, s.key_line), (bend, s.key_line), (head.k_t.x, below)]
         if bend < head.k_t.x - 1e-6:
             path[2:] = [(bend, below - 0.3), (head.k_t.x, below - 0.3), (head.k_t.x, below)]
-        self.key_line = Wire(path)
+        self.key_line = Wire(path, colour=colour)
         joint = s.joint
-        self.value_line = Wire([(edge, s.value_line), (head.z.left - GAP, s.value_line)])
+        to_mix = (head.z.left - GAP, s.value_line)
+        self.value_line = Wire([(edge, s.value_line), to_mix], colour=colour)
         turn = max(head.z.top, s.w_vo.top) + 0.24
         self.pattern_to_z = Wire(
             [
@@ -589,7 +619,7 @@ class AbsorbedRack(Group):
         super().__init__()
         self.view, self.picture = view, picture
         self.slots = RackSlots.of(picture.slots.head, len(order))
-        self.shots = RackShots.beside(self.slots, picture.slots.cached)
+        self.shots = RackShots.beside(self.slots, picture.slots.cached, picture.slots.level)
         lines = picture.card_lines
         back = self._flat_lines([wire for wire in lines if isinstance(wire, Wire)])
         self.cards = [AbsorbedCard(0, self.slots, picture.panels, lines)]

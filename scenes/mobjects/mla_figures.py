@@ -27,8 +27,8 @@ from scenes.mobjects.chart import (
 from scenes.mobjects.flow import Wire
 from scenes.mobjects.heatmap import Source
 from scenes.mobjects.marks import Words
-from scenes.mobjects.mla import FIRST, LAST
-from scenes.mobjects.panel import Panel, Truncated
+from scenes.mobjects.mla import output_of
+from scenes.mobjects.panel import Panel
 from scenes.mobjects.text import Label, Symbol, broken, fit_size, format_number, format_share
 
 __all__ = [
@@ -457,26 +457,9 @@ class OutputsBeside(Group):
         super().__init__()
         looks, forms = theme.current(), view.forms
         self.slots = slots = OutputSlots.of(frame, count=view.layer.count)
-        panels = []
-        for values, box, name in (
-            (forms.naive.out, slots.naive, "keys and values formed"),
-            (forms.absorbed.out, slots.absorbed, "only the latent read"),
-        ):
-            form = "naive" if values is forms.naive.out else "absorbed"
-            panels.append(
-                Truncated(
-                    view.rows(values),
-                    view.out_norm,
-                    box,
-                    first=FIRST,
-                    last=LAST,
-                    name=name,
-                    source=view.layer.computed(
-                        f"output of the {form} form", "d_model", values.shape[1]
-                    ),
-                )
-            )
-        self.naive, self.absorbed = panels
+        self.naive = output_of(view, "naive", slots.naive, name="keys and values formed")
+        self.absorbed = output_of(view, "absorbed", slots.absorbed, name="only the latent read")
+        panels = (self.naive, self.absorbed)
         self.names = Group(
             *(part for panel in panels for part in (panel.header, panel.dots) if part is not None)
         )
