@@ -24,13 +24,13 @@ LINE = 0.045 * FRAME_HEIGHT  # from one line of words to the next
 TITLE = 0.62  # above a picture, for its name
 RIGHT_TURN = 24.0
 GROUP_TURN = 45.0  # degrees to the side, where several groups have panels
-HIGH_GROUP_TURN = 38.0  # where the frame is high, so that names stay large
 ROW_GAP = 0.3  # between two rows of panels
 COLUMN_GAP = 0.12  # between neighbouring heads, as a share of their pitch
 WIDE_MOST = 2.4  # from one head to the next
 NAME_WIDTH, FIGURE_WIDTH = 0.7, 1.1  # left and right of a head's panels
 SHEET_MOST = 2.6  # width of a panel that is wider than high
 NAME_ROOM = 1.3  # left of what is shared, for the heads that read it, where a frame is not wide
+SMALL_NAME_ROOM = 1.05  # where they are set smaller
 UNIT_MOST, DEPTH_MOST = 0.5, 4.6  # thickness of a head in the cache, and of all of them
 
 
@@ -48,6 +48,11 @@ class SharedPlaces:
 
     rack: RackSlots
     groups: tuple[tuple[int, ...], ...]
+
+    @property
+    def high(self) -> bool:
+        """Whether the frame is higher than wide, which leaves less room for names."""
+        return self.rack.head.frame.high
 
     def panel(self, name: str, group: int) -> tuple[Box, float]:
         """Box and depth of a group's keys ("k") or values ("v")."""
@@ -68,13 +73,12 @@ class SharedPlaces:
         """From the left and above, with all that is shared."""
         # Panels of several groups must not hide each other, which takes a larger turn.
         frame = self.rack.head.frame
-        turn = TURN
-        if len(self.groups) > 1:
-            turn = HIGH_GROUP_TURN if frame.high else GROUP_TURN
+        turn = TURN if len(self.groups) == 1 else GROUP_TURN
         if frame.width > WIDE * frame.height:
             return shot_on(self._corners, frame, theta=-turn, width=0.8, height=1.0)
         stage = frame.stage
-        into = Box.of(stage.left + NAME_ROOM, stage.right, stage.bottom, stage.top)
+        room = SMALL_NAME_ROOM if frame.high else NAME_ROOM
+        into = Box.of(stage.left + room, stage.right, stage.bottom, stage.top)
         width = into.width / frame.width
         return shot_on(self._corners, frame, theta=-turn, width=width, height=1.0, into=into)
 

@@ -100,9 +100,11 @@ class SharedRack(Group):
         for heads in named:
             index = self.groups.index(heads)
             words = view.readers(view.shared.group(heads[0]))
-            label = Label("all heads" if len(self.groups) == 1 else words)
+            said = "all heads" if len(self.groups) == 1 else words
+            label = Label(said, size=looks.note_size if self.places.high else looks.shape_size)
             panel = self.values[index]
-            label.on_line(-AWAY - label.width / 2, 0.0)
+            away = AWAY / 2 if self.places.high else AWAY
+            label.on_line(-away - label.width / 2, 0.0)
             self.readers.add(keep_upright(label, at=(panel.points[0] + panel.points[3]) / 2))
         self.outlines = {
             card.head: {
