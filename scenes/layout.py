@@ -142,11 +142,6 @@ class Frame:
         return self.width <= self.height
 
     @property
-    def high(self) -> bool:
-        """Whether it is higher than wide."""
-        return self.width < self.height
-
-    @property
     def least_text(self) -> float:
         """The least size of words that can be read: 2 % of the shorter side, as text sizes are."""
         return LEAST_TEXT * self.short / FRAME_HEIGHT

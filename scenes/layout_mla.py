@@ -16,7 +16,6 @@ from scenes.layout import (
     ROW_X_MOST,
     SHEET_LEAST,
     WEIGHT_BOX,
-    WIDE,
     WORD_GAP,
     Box,
     Frame,
@@ -61,6 +60,7 @@ WORDS_ABOVE = 1.3  # from a corner of the latent to the top of words about it
 NAME_ABOVE = 0.75  # and more where its name is there
 LIFT = 0.35  # of the latent's height: how far its middle stands above the spine
 ENLARGED = 1.2  # the latent in space, relative to the flat picture
+SMALLEST = 0.83  # ... at the least, so that its name can be read
 HIGH_MOST = 1.8  # and how high it may be in a frame that is not wide
 RISER = 0.2  # from the line that rises on a card to its keys and values
 
@@ -233,7 +233,7 @@ class NaiveSlots:
     def freed_v(self) -> tuple[float, float]:
         """Where a formula begins when there are no values any more: beside the latent's line."""
         v, frame = self.head.v, self.head.frame
-        return (v.left, v.y - 0.45 if frame.width > WIDE * frame.height else v.y + 0.72)
+        return (v.left, v.y - 0.45 if frame.wide else v.y + 0.72)
 
     @property
     def room_v(self) -> float:
@@ -247,7 +247,7 @@ class NaiveSlots:
         stage = self.head.frame.stage
         # No wider than the stage, so that words keep their size.
         frame = self.head.frame
-        if frame.width <= WIDE * frame.height:
+        if not frame.wide:
             left = max(left, right - stage.width)
         return Box.of(left, right, stage.bottom, stage.top)
 
@@ -564,9 +564,9 @@ class PatternSlots:
         lines
             How many small lines stand below the name of a step.
         """
-        if frame.high:
+        if frame.tall:
             return cls._down(frame, patterns, count, word, lines)
-        if frame.width > WIDE * frame.height:
+        if frame.wide:
             return cls._across(frame, patterns, count, word, lines)
         return cls._above(frame, patterns, count, word, name, lines)
 
@@ -614,6 +614,8 @@ class PatternSlots:
         below = 1.7 + 0.25 * lines  # arrow, step and caption
         side = min(most, stage.height - HEADER - below - 0.3, 0.5 * count + 0.6)
         pitch = max(side + 0.5, name + 0.25, 2.0)
+        # The last name may stand out at the right.
+        side = min(side, 2 * (stage.width - word - WORD_GAP - pitch * gaps) - name)
         # A name may stand out on either side of its pattern.
         beside = max(word + WORD_GAP, (name - side) / 2)
         width = beside + pitch * gaps + side + max(0.0, (name - side) / 2)
@@ -770,14 +772,14 @@ class RackShots:
         """The latent below the cards' left edge, beside the lines that rise to keys and values."""
         frame = rack.head.frame
         # One that is as high as X would hide the cards.
-        grown = min(ENLARGED, HIGH_MOST / latent.height) if frame.high else ENLARGED
+        grown = min(ENLARGED, max(SMALLEST, HIGH_MOST / latent.height)) if frame.tall else ENLARGED
         width, height = grown * latent.width, grown * latent.height
         y = rack.card.bottom - SPINE_ROOM + LIFT * height
         place = Box(riser - FEED_ROOM - width / 2, y, width, height)
         depth = rack.z(0)
         room = place.grown(0.0, ENLARGED * (UNDER + HEADER))
         points = np.concatenate([rack.room, solid(room, depth, depth)])
-        turn = 38 if frame.width > WIDE * frame.height else 33
+        turn = 38 if frame.wide else 33
         seen = shot_on(points, frame, theta=-turn, phi=17, width=0.9, height=1.0)
         return cls(rack, place, depth, seen)
 
@@ -800,7 +802,7 @@ class RackShots:
         points = solid(self.latent.grown(0.2), self.depth, self.depth)
         frame = self.rack.head.frame
         stage = frame.stage
-        if frame.high:
+        if frame.tall:
             into = stage.moved(-0.16 * stage.width, 0.1 * stage.height)
             return shot_on(points, frame, theta=-28, phi=18, width=0.5, height=0.5, into=into)
         into = stage.moved(-0.22 * stage.width)
@@ -809,7 +811,7 @@ class RackShots:
     @property
     def words_above(self) -> float:
         """From there to the top of the words, in units of the frame."""
-        return WORDS_ABOVE + (NAME_ABOVE if self.rack.head.frame.high else 0.0)
+        return WORDS_ABOVE + (NAME_ABOVE if self.rack.head.frame.tall else 0.0)
 
     @property
     def said(self) -> tuple[float, float, float]:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scenes.camera import Shot
-from scenes.layout import FRAME_HEIGHT, HEADER, WIDE, WORD_GAP, Box, Frame
+from scenes.layout import FRAME_HEIGHT, HEADER, WORD_GAP, Box, Frame
 from scenes.layout_rack import TURN, RackSlots, shot_on, solid
 from scenes.layout_solid import SolidSlots
 
@@ -52,7 +52,7 @@ class SharedPlaces:
     @property
     def high(self) -> bool:
         """Whether the frame is higher than wide, which leaves less room for names."""
-        return self.rack.head.frame.high
+        return self.rack.head.frame.tall
 
     def panel(self, name: str, group: int) -> tuple[Box, float]:
         """Box and depth of a group's keys ("k") or values ("v")."""
@@ -74,10 +74,10 @@ class SharedPlaces:
         # Panels of several groups must not hide each other, which takes a larger turn.
         frame = self.rack.head.frame
         turn = TURN if len(self.groups) == 1 else GROUP_TURN
-        if frame.width > WIDE * frame.height:
+        if frame.wide:
             return shot_on(self._corners, frame, theta=-turn, width=0.8, height=1.0)
         stage = frame.stage
-        room = SMALL_NAME_ROOM if frame.high else NAME_ROOM
+        room = SMALL_NAME_ROOM if frame.tall else NAME_ROOM
         into = Box.of(stage.left + room, stage.right, stage.bottom, stage.top)
         width = into.width / frame.width
         return shot_on(self._corners, frame, theta=-turn, width=width, height=1.0, into=into)
@@ -157,7 +157,7 @@ class HeadColumns:
         figures
             Whether each head has a number.
         """
-        if frame.high:
+        if frame.tall:
             return cls._down(frame, heads, title, shares, lines, figures)
         stage = frame.stage
         left = stage.left + title + 2 * WORD_GAP
@@ -269,7 +269,7 @@ class CacheSlots:
     @classmethod
     def of(cls, frame: Frame, *, rows: int) -> CacheSlots:
         """With so many bars."""
-        stage, above = frame.stage, frame.width < WIDE * frame.height
+        stage, above = frame.stage, not frame.wide
         if frame.upright:
             height = min(0.5 * stage.height - TITLE, 1.6 * rows)
             most = 0.4 * stage.height
@@ -316,7 +316,7 @@ class PriceSlots:
         """With so many bars, and so many lines for the source."""
         stage = frame.stage
         source = NOTE * (1 + 1.35 * (lines - 1))
-        if frame.high:
+        if frame.tall:
             bars = Box.of(
                 stage.left,
                 stage.right,
@@ -340,5 +340,5 @@ class PriceSlots:
             cost_title=(middle + 0.4, stage.top - 0.1),
             plot=Box.of(middle + 0.4, stage.right, bottom, top + 0.3),
             source=(stage.left, stage.bottom + source),
-            above=frame.width < WIDE * frame.height,
+            above=not frame.wide,
         )

@@ -492,6 +492,8 @@ class Paragraph(VGroup):
     width
         Lines that are wider are broken; for each break the first line stands a line higher, so
         that the last one stays where it is.
+    align
+        "left", or "center" for lines whose middles stand below each other, at the corner's x.
     """
 
     def __init__(
@@ -512,7 +514,8 @@ class Paragraph(VGroup):
             label = Label(line, size=size, colour=colour or looks.muted)
             step = label.line_height
             y = corner[1] - step / 2 - 1.35 * step * (index - len(short) + len(lines))
-            self.add(label.on_line(corner[0] + label.width / 2, y))
+            reach = label.width / 2 if align == "left" else 0.0
+            self.add(label.on_line(corner[0] + reach, y))
 
 
 class Bracket(VGroup):

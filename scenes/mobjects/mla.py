@@ -490,7 +490,10 @@ class AbsorbedPicture(Group):
 
     def hang_z(self) -> None:
         """Put the name of the mix beneath it."""
-        hang(self.z.header.stand_on(self.slots.head.z), self.slots.head.z)
+        box, header = self.slots.head.z, self.z.header
+        # One that is wider must not reach below the weight at its right.
+        header.stand_on(box, align="right" if header.width > box.width else "left")
+        hang(header, box)
 
     def _name_weights(self) -> None:
         looks, s, naive = theme.current(), self.slots, self.naive
