@@ -221,7 +221,7 @@ class HeadColumns:
             height = side if width != square else square
             rows.append(tuple(Box(left + width / 2, y, width, height) for y in ys))
             left += width + gap
-        name_x, figure_x = x + (NAME_WIDTH - gap + ROW_GAP) / 2, left - gap / 2 + FIGURE_WIDTH / 2
+        name_x, figure_x = x + NAME_WIDTH / 2 - gap + ROW_GAP, left - gap / 2 + FIGURE_WIDTH / 2
         line = top - LINE / 2
         return cls(
             rows=tuple(rows),
@@ -320,7 +320,7 @@ class PriceSlots:
             bars = Box.of(
                 stage.left,
                 stage.right,
-                stage.top - TITLE - 0.5 - 1.2 * rows,
+                stage.top - TITLE - 0.5 - 1.45 * rows,
                 stage.top - TITLE - 0.5,
             )
             title = bars.bottom - 0.5
