@@ -2,41 +2,23 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import click
 import pytest
+from checkout import copy_project, run_python
 
 from scenes.engine.new import with_entry, write_scene
-
-PROJECT = Path(__file__).parents[1]
-PARTS = ("scenes", "extract", "tests", "assets", "render.py", "pyproject.toml")
 
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the project to write into."""
-    copy = tmp_path_factory.mktemp("checkout")
-    for name in PARTS:
-        if (PROJECT / name).is_dir():
-            ignored = shutil.ignore_patterns("__pycache__")
-            shutil.copytree(PROJECT / name, copy / name, ignore=ignored)
-        else:
-            shutil.copy(PROJECT / name, copy)
-    return copy
-
-
-def run(checkout: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, *arguments]
-    return subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=False)
+    return copy_project(tmp_path_factory.mktemp("checkout"))
 
 
 @pytest.fixture(scope="module")
 def written(checkout: Path) -> Path:
-    done = run(checkout, "render.py", "new", "scene_one_head", "--title", "One head alone")
+    done = run_python(checkout, "render.py", "new", "scene_one_head", "--title", "One head alone")
     assert (done.returncode, done.stdout.split()) == (
         0,
         ["scenes/scene_one_head.py", "tests/test_scene_one_head.py", "scenes/__init__.py"],
@@ -45,30 +27,30 @@ def written(checkout: Path) -> Path:
 
 
 def test_it_stands_in_the_list(written: Path) -> None:
-    done = run(written, "render.py", "--list", "scene_one_head")
+    done = run_python(written, "render.py", "--list", "scene_one_head")
     assert "scene_one_head  One head alone" in done.stdout
     assert "the_pattern, the_last_word, how_much" in done.stdout
 
 
 def test_it_renders_at_once(written: Path) -> None:
     arguments = ("render.py", "scene_one_head", "--quality", "draft", "--no-cache", "--quiet")
-    done = run(written, *arguments)
+    done = run_python(written, *arguments)
     assert (done.returncode, done.stderr) == (0, "")
     assert (written / "videos" / "scene_one_head.mp4").stat().st_size > 10_000
 
 
 def test_its_own_test_passes_and_its_style_is_ours(written: Path) -> None:
-    done = run(written, "-m", "pytest", "-q", "tests/test_scene_one_head.py")
+    done = run_python(written, "-m", "pytest", "-q", "tests/test_scene_one_head.py")
     assert done.returncode == 0, done.stdout
     made = ("scenes/__init__.py", "scenes/scene_one_head.py", "tests/test_scene_one_head.py")
     for check in (("check",), ("format", "--check")):
-        done = run(written, "-m", "ruff", *check, *made)
+        done = run_python(written, "-m", "ruff", *check, *made)
         assert done.returncode == 0, done.stdout
 
 
 def test_nothing_is_written_over(written: Path) -> None:
     before = (written / "scenes" / "scene_one_head.py").read_bytes()
-    done = run(written, "render.py", "new", "scene_one_head")
+    done = run_python(written, "render.py", "new", "scene_one_head")
     message = "Error: there is a scene_one_head already; choose another name\n"
     assert (done.returncode, done.stderr) == (2, message)
     assert (written / "scenes" / "scene_one_head.py").read_bytes() == before

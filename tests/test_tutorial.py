@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from checkout import PROJECT, copy_project, run_python
 
-PROJECT = Path(__file__).parents[1]
 TUTORIAL = PROJECT / "docs" / "tutorial.md"
-PARTS = ("scenes", "extract", "tests", "assets", "render.py", "pyproject.toml")
 BLOCK = re.compile(r"^```(sh|python) ?(\S*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -25,13 +20,7 @@ def blocks() -> list[tuple[str, str, str]]:
 
 @pytest.mark.model
 def test_the_tutorial_can_be_followed(tmp_path: Path) -> None:
-    for name in PARTS:
-        if (PROJECT / name).is_dir():
-            ignored = shutil.ignore_patterns("__pycache__")
-            shutil.copytree(PROJECT / name, tmp_path / name, ignore=ignored)
-        else:
-            shutil.copy(PROJECT / name, tmp_path)
-    surroundings = os.environ | {"ATTENTION_FILM_CACHE": str(tmp_path / "cache")}
+    copy_project(tmp_path)
     carried_out = 0
     for language, note, text in blocks():
         if language == "python":
@@ -40,14 +29,7 @@ def test_the_tutorial_can_be_followed(tmp_path: Path) -> None:
         for line in text.splitlines() if note != "skip" else ():
             program, *arguments = shlex.split(line)
             assert program == "python", line
-            done = subprocess.run(
-                [sys.executable, *arguments],
-                cwd=tmp_path,
-                env=surroundings,
-                capture_output=True,
-                text=True,
-                check=False,
-            )
+            done = run_python(tmp_path, *arguments)
             assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
             carried_out += 1
     assert carried_out > 5
@@ -68,10 +50,5 @@ def test_the_scene_of_the_tutorial_is_well_kept(tmp_path: Path) -> None:
             (tmp_path / Path(note).name).write_text(text, encoding="utf-8")
     config = ("--config", str(PROJECT / "pyproject.toml"))
     for check in (("check",), ("format", "--check")):
-        done = subprocess.run(
-            [sys.executable, "-m", "ruff", *check, *config, str(tmp_path)],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = run_python(tmp_path, "-m", "ruff", *check, *config, str(tmp_path))
         assert done.returncode == 0, done.stdout
