@@ -290,7 +290,7 @@ class MergeSlots:
         """
         half = SCALE_WIDTH / 2
         x = max(box.right - half, header + SCALE_ROOM + half)
-        if x + half > self.frame.stage.right:
+        if x + half > self.frame.stage.right + 1e-6:
             return Box(box.left + half, box.bottom - NAME_ROOM - 0.2, SCALE_WIDTH, 0.12)
         return Box(x, box.top + 0.42, SCALE_WIDTH, 0.12)
 
