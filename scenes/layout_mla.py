@@ -705,7 +705,7 @@ class CachedSlots:
     @classmethod
     def of(cls, frame: Frame) -> CachedSlots:
         stage, above = frame.stage, frame.upright
-        half, title = min(stage.height / 2, 4.7), 0.5
+        half, title = min(stage.height / 2, 5.4), 0.5
         under = 0.36 if above else 0.0
         tops = (stage.y + half - 0.12, stage.y)
         boxes = tuple(
