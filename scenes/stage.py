@@ -37,6 +37,7 @@ from scenes.animations import MoveCamera, Presence, presence
 from scenes.camera import Shot, StageCamera, pin_to_frame
 from scenes.engine.renderer import FilmRenderer, FrameSink
 from scenes.layout import Box, Frame, shot_box
+from scenes.mobjects.marks import fit_word
 from scenes.mobjects.text import Label, printable
 from scenes.view import LayerView, StageError
 
@@ -111,6 +112,9 @@ def beat_when(condition: Callable[[Trace], bool]) -> Callable[[BeatT], BeatT]:
         return method
 
     return mark
+
+
+NOTE_GAP = 0.4  # least distance of the two notes on a line
 
 
 class Stage(Scene):
@@ -317,11 +321,14 @@ class Stage(Scene):
 
     def _provenance(self) -> VGroup:
         looks, frame = self.theme, self.frame
-        left, right = (
-            Label(note, size=looks.note_size, colour=looks.muted)
-            for note in self.provenance_notes()
-        )
-        lines = frame.note_lines
+        lines, room = frame.note_lines, frame.stage.width
+
+        def note(said: str, most: float) -> Label:
+            return fit_word(said, most, size=looks.note_size, colour=looks.muted)
+
+        model, hidden = self.provenance_notes()
+        left = note(model, room)
+        right = note(hidden, room if len(lines) > 1 else room - left.width - NOTE_GAP)
         left.move_to([frame.stage.left + left.width / 2, lines[0], 0])
         # In a narrow frame the second note stands below the first.
         x = frame.stage.right - right.width / 2

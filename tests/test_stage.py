@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from manim import Square, tempconfig
-from staging import play
+from staging import complaints, play
 from traces import make_trace
 
 from scenes import SCENES
 from scenes.animations import Appear
+from scenes.engine.quality import ASPECTS, quality_of
 from scenes.stage import BeatRecord, Stage, StageError, StageSettings, beat, beat_when
 
 ROOT = Path(__file__).parents[1]
@@ -107,6 +109,16 @@ def test_runs_are_deterministic() -> None:
         for p, q in zip(a.panels, b.panels, strict=True):
             np.testing.assert_array_equal(p.corners, q.corners)
             np.testing.assert_array_equal(p.heatmap.values, q.heatmap.values)
+
+
+@pytest.mark.parametrize("aspect", ASPECTS)
+def test_long_names_leave_the_two_notes_apart(aspect: str) -> None:
+    trace = make_trace()
+    meta = replace(trace.meta, model="A-language-model-with-a-name-of-some-length (quantised)")
+    quality = quality_of("fullhd", aspect)
+    size = {"width": quality.width, "height": quality.height}
+    first, *_ = play(Story, replace(trace, meta=meta), **size)
+    assert complaints(first, **size) == []
 
 
 def test_settings_reach_the_theme() -> None:
