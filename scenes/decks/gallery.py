@@ -18,7 +18,7 @@ from scenes.engine.runner import rehearse, studio, write_png
 from scenes.engine.words import chapter_title
 from scenes.stage import Rehearsal
 
-__all__ = ["PAGE", "POSTERS", "make_gallery"]
+__all__ = ["PAGE", "POSTERS", "make_gallery", "write_gallery"]
 
 PROJECT = Path(__file__).resolve().parents[2]
 PAGE = "index.html"
@@ -46,8 +46,11 @@ def make_gallery(order: Order, code: str | None) -> bool:
     code
         Address that the names of files are added to, instead of where they are on this machine.
     """
-    if not make_films(order):
-        return False
+    return make_films(order) and write_gallery(order, code)
+
+
+def write_gallery(order: Order, code: str | None) -> bool:
+    """Write posters and the page, for films that are there already; say whether all went well."""
     trace = load_trace(order)
 
     def entry_of(entry: SceneEntry) -> dict[str, Any]:

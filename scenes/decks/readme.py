@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import click
 
 from scenes import SCENES
-from scenes.decks.gallery import PAGE, POSTERS, PROJECT, make_gallery
+from scenes.decks.gallery import PAGE, POSTERS, PROJECT, write_gallery
 from scenes.decks.make import make_deck
 from scenes.decks.slides import slides_of
 from scenes.engine.errors import WorkError
@@ -32,8 +32,9 @@ FOLDER = PROJECT / "assets" / "readme"
 SHOWN = ("scene_attention", "scene_kv_cache", "scene_mla")
 SIZE = QUALITIES["hd"]
 DECK = "scene_mla"
+POSTERS_APPEAR = 1500  # milliseconds
 BEAT = 1  # of the deck's scene, counted from 0
-CELL = (0.845, 0.43)  # of the picture, from its top left: in the pattern
+CELL = (0.919, 0.558)  # of the picture, from its top left: in the pattern
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 """Programs that draw pages, in order of preference."""
@@ -96,10 +97,10 @@ def _pages(order: Order, browser: str) -> list[Path]:
         folder = Path(scratch)
         entry = next(entry for entry in SCENES if entry.slug == DECK)
         deck = folder / "deck.html"
-        # Its films are not seen.
-        gallery = replace(order, out=folder / "gallery", quality=QUALITIES["draft"])
+        gallery = replace(order, out=folder / "gallery")
+        # The gallery's films are not seen.
         if not (
-            make_deck(replace(order, scenes=(entry,)), "web", deck) and make_gallery(gallery, None)
+            make_deck(replace(order, scenes=(entry,)), "web", deck) and write_gallery(gallery, None)
         ):
             raise WorkError("the pages could not be made")
         page = opened.new_page(
@@ -115,5 +116,6 @@ def _pages(order: Order, browser: str) -> list[Path]:
         )
         page.screenshot(path=FOLDER / "deck.png")
         page.goto((folder / "gallery" / PAGE).as_uri(), wait_until="networkidle")
+        page.wait_for_timeout(POSTERS_APPEAR)
         page.screenshot(path=FOLDER / "gallery.png")
     return [FOLDER / "deck.png", FOLDER / "gallery.png"]
