@@ -54,6 +54,7 @@ def paint_panels(rack: Rack) -> list[Heatmap]:
     for number, panel in enumerate(panels):
         colour = [5 * (number % 50) + 5, 50 + 5 * (number // 50), 255 - 3 * (number % 80), 255]
         panel.set_opacity(1.0)
+        panel.edged = False
         panel._texture = Texture(np.array([[colour]], dtype=np.uint8))
     for part in (rack.labels, *(p for card in rack.cards for p in (card.wires, card.border))):
         set_presence(part, 0.0)
