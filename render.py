@@ -1,6 +1,13 @@
 """Render scenes of the film: ``python render.py --help``."""
 
-from scenes.engine.cli import main
+import sys
+
+try:
+    from scenes.engine.cli import main
+except ModuleNotFoundError as error:
+    if error.name not in ("click", "cloup"):
+        raise
+    sys.exit(f"Error: {sys.executable} has no {error.name}; run make setup, then .venv/bin/python")
 
 if __name__ == "__main__":
     main()

@@ -381,12 +381,6 @@ def test_unknown_beat_gets_a_suggestion(render: Render, tmp_path: Path) -> None:
     assert files(tmp_path) == []
 
 
-@pytest.mark.parametrize("name", cli.RESERVED)
-def test_commands_to_come_are_not_scenes(render: Render, name: str) -> None:
-    assert_refused(render(name), 2, name, "reserved")
-    assert name not in {entry.slug for entry in SCENES}
-
-
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -15,6 +15,7 @@ from cloup.constraints import If, mutually_exclusive, require_all
 from scenes import SCENES, SceneEntry
 from scenes.decks.command import deck, gallery
 from scenes.engine.cache import Cache, default_folder, default_limit
+from scenes.engine.doctor import doctor
 from scenes.engine.formats import (
     CAPTION_TRACK_FORMATS,
     CAPTIONS,
@@ -28,6 +29,7 @@ from scenes.engine.new import new
 from scenes.engine.options import (
     ASPECT,
     BACKGROUND,
+    DEFAULT_OUT,
     FPS,
     QUIET,
     RESOURCES,
@@ -41,15 +43,20 @@ from scenes.engine.options import (
 from scenes.engine.quality import DEFAULT_QUALITY, DRAFT, QUALITIES, quality_of
 from scenes.engine.script import script
 
-__all__ = ["COMMANDS", "RESERVED", "main"]
-
-RESERVED = ("doctor",)
-"""Names of commands to come; no scene may be called so."""
+__all__ = ["COMMANDS", "EXIT_CODES", "main"]
 
 FILM = "film"
 
 # What a shell reports of a program that was stopped by Ctrl-C.
 INTERRUPTED = 130
+
+EXIT_CODES = {
+    0: "all is well",
+    1: "something failed; what else was asked for is made",
+    2: "a wrong call; nothing is made",
+    INTERRUPTED: "stopped by Ctrl-C or a signal; what was unfinished is removed",
+}
+"""What the program ends with."""
 
 EPILOG = "\n".join(
     [
@@ -68,6 +75,11 @@ EPILOG = "\n".join(
         "  python render.py deck scene_mla          (for a talk; see deck --help)",
         "  python render.py script --all            (what is said, and when)",
         "  python render.py cache --clear           (see cache --help)",
+        "  python render.py doctor                  (what is wrong on this machine)",
+        "",
+        "\b",
+        "Exit codes:",
+        *(f"  {code:<5} {meaning}" for code, meaning in EXIT_CODES.items()),
     ]
 )
 
@@ -79,8 +91,6 @@ def _known_scenes(
     if ctx.meta[FILM]:
         return SCENES
     for name in names:
-        if name in RESERVED:
-            raise click.UsageError(f"'{name}' is reserved for a command that does not exist yet")
         if name == FILM or name in COMMANDS:
             raise click.UsageError(f"'{name}' is a command of its own: render.py {name} --help")
     return scenes_named(names)
@@ -145,7 +155,7 @@ def _known_scenes(
         "--out",
         type=click.Path(path_type=Path),
         metavar="DIR",
-        default=Path("videos"),
+        default=DEFAULT_OUT,
         show_default=True,
         help="Folder for DIR/SCENE.mp4, DIR/SCENE/NN_BEAT.png or DIR/SCENE.preview.png.",
     ),
@@ -278,6 +288,7 @@ def cache(folder: Path | None, clear: bool) -> None:
 COMMANDS: dict[str, click.Command] = {
     "cache": cache,
     "deck": deck,
+    "doctor": doctor,
     "gallery": gallery,
     "new": new,
     "poster": poster,
@@ -287,7 +298,7 @@ COMMANDS: dict[str, click.Command] = {
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run the command line and exit: 0 when all is well, 1 for a failed job, 2 for a wrong call.
+    """Run the command line and exit; see EXIT_CODES.
 
     Parameters
     ----------

@@ -22,6 +22,7 @@ from scenes.theme_names import PALETTES, THEMES
 __all__ = [
     "ASPECT",
     "BACKGROUND",
+    "DEFAULT_OUT",
     "FPS",
     "QUIET",
     "RESOURCES",
@@ -57,6 +58,8 @@ def _address(ctx: click.Context, param: click.Parameter, said: str | None) -> st
         raise click.BadParameter(f"'{said}' is no scheduler; write it as tcp://HOST:PORT")
     return said
 
+
+DEFAULT_OUT = Path("videos")
 
 SETTINGS = cloup.Context.settings(
     help_option_names=["-h", "--help"],
