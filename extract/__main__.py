@@ -9,6 +9,7 @@ import json
 import resource
 import sys
 import traceback
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -33,8 +34,38 @@ FOLDER = Path(__file__).resolve().parent.parent / "assets" / "traces"
 """Where traces go unless ``--out`` says otherwise; the films look here for ``gpt2.safetensors``."""
 
 
+# What a shell reports of a program that was stopped by Ctrl-C.
+INTERRUPTED = 130
+
+
 class OneLineErrors(click.Group):
-    """A group in which a failed job is one line and exit code 1; a wrong call is 2, by click."""
+    """A group that says what is wrong in one line and ends as ``render.py`` does.
+
+    The exit code is 1 for a failed job, 2 for a wrong call and 130 after Ctrl-C.
+    """
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        **extra: Any,
+    ) -> Any:
+        """Run the command and exit; without ``standalone_mode`` errors are raised instead."""
+        try:
+            done = super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
+            return sys.exit(done) if standalone_mode else done
+        except click.ClickException as error:
+            if not standalone_mode:
+                raise
+            click.echo(f"Error: {' '.join(error.format_message().split())}", err=True)
+            sys.exit(error.exit_code)
+        except click.Abort:
+            if not standalone_mode:
+                raise
+            click.echo("Interrupted: what was unfinished is removed", err=True)
+            sys.exit(INTERRUPTED)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; ``--verbose`` keeps the traceback."""
@@ -276,7 +307,7 @@ def compare(file: Path) -> None:
             f"{one.difference:.2g} of {one.compared} figures (limit {one.limit:g})"
         )
     if not outcome.agrees:
-        raise ExtractError(f"{file}: it differs from the published figures")
+        raise ExtractError(f"{file}: it differs from the published figures; extract it again")
 
 
 @main.command("latent")

@@ -72,7 +72,9 @@ def calibrate(
         content = text.read_bytes()
         ids = tokenizer(content.decode("utf-8"), add_special_tokens=False)["input_ids"]
     except (OSError, UnicodeDecodeError) as error:
-        raise ExtractError(f"{text}: the calibration text cannot be read ({error})") from error
+        raise ExtractError(
+            f"{text}: the calibration text cannot be read ({error}); give another"
+        ) from error
     n_fitted = int(FITTED_SHARE * len(ids))
     if n_fitted < trace.meta.d_model:
         raise ExtractError(
@@ -84,7 +86,7 @@ def calibrate(
     if relative_error(own[0], trace.get("x", layer)) > _SAME_MODEL:
         raise ExtractError(
             f"this is not the model of the trace ({trace.meta.model}): layer {layer} receives "
-            "something else for the prompt"
+            "something else for the prompt; name the one that made the trace with --model"
         )
     start = list(trace.meta.token_ids[: trace.meta.has_bos])
     n_positions = getattr(model.config, "max_position_embeddings", None) or math.inf

@@ -104,7 +104,7 @@ def check(trace: Trace) -> Check:
         raise ExtractError(
             f"the published figures are of gpt2 on the prompt '{figures['prompt']}' with its "
             f"beginning-of-sequence token; this trace is {trace.meta.model} on "
-            f"'{trace.meta.prompt}'"
+            f"'{trace.meta.prompt}'; make one of these with: python -m extract"
         )
     return Check(
         figures["about"],

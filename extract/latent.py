@@ -231,7 +231,7 @@ def require_fit(trace: Trace, layer: int, rank: int | None = None) -> None:
     if meta.attention == "mla":
         raise ExtractError(
             f"{meta.model} has latents of its own (multi-head latent attention): "
-            "there is none to fit"
+            "there is none to fit, and none is needed"
         )
     if not 0 <= layer < meta.n_layers:
         raise ExtractError(f"there is no layer {layer}; this model has 0 to {meta.n_layers - 1}")

@@ -71,17 +71,19 @@ def load(spec: str) -> Loaded:
         return _load_gguf(file, source)
     if path.suffix == ".gguf":
         if not path.is_file():
-            raise ExtractError(f"{spec}: there is no such file")
+            raise ExtractError(f"{spec}: there is no such file; name another with --model")
         return _load_gguf(path, Source("file", path.name, sha256=_sha256([path])))
     if path.is_dir():
         if not (path / "config.json").is_file():
-            raise ExtractError(f"{spec}: this folder holds no model (it has no config.json)")
+            raise ExtractError(
+                f"{spec}: this folder holds no model; name one that has a config.json with --model"
+            )
         weights = sorted(path.glob("*.safetensors")) or sorted(path.glob("*.bin"))
         name = path.resolve().name
         model, tokenizer = _from_pretrained(str(path), spec)
         return Loaded(model, tokenizer, name, Source("folder", name, sha256=_sha256(weights)))
     if path.is_absolute() or spec.startswith((".", "~")):
-        raise ExtractError(f"{spec}: there is no such folder")
+        raise ExtractError(f"{spec}: there is no such folder; name another with --model")
     model, tokenizer = _from_pretrained(spec, spec)
     return Loaded(model, tokenizer, spec, Source("hub", spec, _revision(spec)))
 
@@ -148,9 +150,9 @@ def _reason(error: BaseException) -> str:
     if "GatedRepoError" in names:
         return "this model asks for permission; accept its terms on the hub and run 'hf auth login'"
     if names & {"RepositoryNotFoundError", "HFValidationError"}:
-        return "there is no such model on the hub, and no such folder or .gguf file here"
+        return "there is no such model on the hub, and no folder or .gguf file here; name another"
     if "RevisionNotFoundError" in names:
-        return "the hub has no such revision of this model"
+        return "the hub has no such revision of this model; name another"
     offline = names & {"OfflineModeIsEnabled", "LocalEntryNotFoundError"}
     if os.environ.get("HF_HUB_OFFLINE") and offline:
         return "it is not downloaded yet, and HF_HUB_OFFLINE is set; unset it and run again"

@@ -732,19 +732,19 @@ _WEIGHT_AXES: Mapping[str, tuple[str, ...]] = {
 def _validate_meta(meta: TraceMeta) -> None:
     """Check that the metadata agree with one another."""
     if meta.schema != SCHEMA:
-        raise TraceError(f"its schema is {meta.schema}, and this version writes schema {SCHEMA}")
+        raise _damaged(f"its schema is {meta.schema}, and this version writes schema {SCHEMA}")
     for name, value, choices in (
         ("attention", meta.attention, _ATTENTION),
         ("positions", meta.positions, _POSITIONS),
         ("rotary_style", meta.rotary_style, _ROTARY_STYLES),
     ):
         if value not in choices:
-            raise TraceError(
+            raise _damaged(
                 f"its '{name}' is '{value}', not one of {', '.join(filter(None, choices))}"
             )
     for name in ("n_layers", "n_heads", "n_kv_heads", "d_model", "d_qk", "d_v"):
         if getattr(meta, name) < 1:
-            raise TraceError(f"its '{name}' is {getattr(meta, name)} and should be at least 1")
+            raise _damaged(f"its '{name}' is {getattr(meta, name)} and should be at least 1")
     grouped = {
         "mha": meta.n_kv_heads == meta.n_heads,
         "mla": meta.n_kv_heads == meta.n_heads,
@@ -752,31 +752,31 @@ def _validate_meta(meta: TraceMeta) -> None:
         "gqa": 1 < meta.n_kv_heads < meta.n_heads and meta.n_heads % meta.n_kv_heads == 0,
     }
     if not grouped[meta.attention]:
-        raise TraceError(
+        raise _damaged(
             f"{meta.n_heads} query heads and {meta.n_kv_heads} key/value heads do not make "
             f"'{meta.attention}' attention"
         )
     rotary = meta.positions == "rotary"
     if rotary != (meta.rotary_dim > 0) or rotary != bool(meta.rotary_style):
-        raise TraceError("'positions', 'rotary_dim' and 'rotary_style' contradict one another")
+        raise _damaged("'positions', 'rotary_dim' and 'rotary_style' contradict one another")
     if meta.rotary_dim % 2 or meta.rotary_dim > meta.d_qk:
-        raise TraceError(
+        raise _damaged(
             f"its 'rotary_dim' is {meta.rotary_dim}; it should be even and at most {meta.d_qk}"
         )
     if not (math.isfinite(meta.score_scale) and meta.score_scale > 0):
-        raise TraceError(f"its 'score_scale' is {meta.score_scale} and should be positive")
+        raise _damaged(f"its 'score_scale' is {meta.score_scale} and should be positive")
     n_tokens = len(meta.tokens)
     if not n_tokens == len(meta.token_ids) == len(meta.top_tokens):
-        raise TraceError(
+        raise _damaged(
             f"it has {n_tokens} tokens, {len(meta.token_ids)} token ids and "
             f"{len(meta.top_tokens)} rows of next tokens"
         )
     if any(len(row) != TOP_TOKENS for row in meta.top_tokens):
-        raise TraceError(f"its 'top_tokens' should have {TOP_TOKENS} words in every row")
+        raise _damaged(f"its 'top_tokens' should have {TOP_TOKENS} words in every row")
     if not 1 + meta.has_bos <= meta.n_prompt <= n_tokens:
-        raise TraceError(f"its 'n_prompt' is {meta.n_prompt}, which does not fit {n_tokens} tokens")
+        raise _damaged(f"its 'n_prompt' is {meta.n_prompt}, which does not fit {n_tokens} tokens")
     if not (0 <= meta.featured.layer < meta.n_layers and 0 <= meta.featured.head < meta.n_heads):
-        raise TraceError(
+        raise _damaged(
             f"its featured layer {meta.featured.layer}, head {meta.featured.head} is outside "
             f"{meta.n_layers} layers of {meta.n_heads} heads"
         )

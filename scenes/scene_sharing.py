@@ -54,7 +54,9 @@ class SharedHeads(Stage):
                 f"{meta.model} keeps a latent instead of keys and values; render scene_mla"
             )
         if meta.n_heads == 1:
-            raise StageError(f"{meta.model} has one head, which has nothing to share")
+            raise StageError(
+                f"{meta.model} has one head, which has nothing to share; give another trace"
+            )
         head = self.head.head
         self.view = SharedView.of(self.layer, self.n_groups(self.trace))
         self.rack = Rack(self.layer, self.frame, order=in_groups(self.view, head))

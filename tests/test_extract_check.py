@@ -162,7 +162,9 @@ def test_the_command_exits_with_0_or_1(agreeing: Trace, tmp_path: Path) -> None:
         "DIFFERS",
         "agrees",
     ]
-    assert result.stderr == f"Error: {file}: it differs from the published figures\n"
+    assert (
+        result.stderr == f"Error: {file}: it differs from the published figures; extract it again\n"
+    )
 
     make_trace().save(file)
     result = CliRunner().invoke(main, ["check", str(file)])

@@ -131,9 +131,7 @@ def test_a_connection_that_is_cut_is_resumed(run: Run, hub: StandInHub, tmp_path
 
 def test_a_model_that_the_hub_does_not_have(run: Run, tmp_path: Path) -> None:
     message = failure(run("no-such-model"))
-    assert message.startswith(
-        "Error: no-such-model: there is no such model on the hub, and no such"
-    )
+    assert message.startswith("Error: no-such-model: there is no such model on the hub, and no")
     assert not left_behind(tmp_path)
 
 

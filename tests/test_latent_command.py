@@ -50,7 +50,7 @@ def test_cache_of_one_model_as_json() -> None:
 def test_a_wrong_call_of_cache_exits_with_2(arguments: tuple[str, ...]) -> None:
     result = run("cache", *arguments)
     assert result.exit_code == 2
-    assert "Usage: " in result.stderr
+    assert result.stderr.startswith("Error: ")
 
 
 def test_cache_names_the_models_it_knows() -> None:
@@ -66,7 +66,10 @@ def test_cache_names_the_models_it_knows() -> None:
         ((), "say with --model where the model of this trace is (made-up)"),
         (("--layer", 2), "there is no layer 2; this model has 0 to 1"),
         (("--rank", 33), "a latent of layer 1 can have a rank of 1 to 32, not 33"),
-        (("--model", "missing.gguf"), "missing.gguf: there is no such file"),
+        (
+            ("--model", "missing.gguf"),
+            "missing.gguf: there is no such file; name another with --model",
+        ),
     ],
     ids=["source", "layer", "rank", "model"],
 )
@@ -89,7 +92,7 @@ def test_a_true_mla_model_has_no_latent_to_fit(tmp_path: Path) -> None:
     assert result.exit_code == 1
     assert last_line(result) == (
         "Error: made-up model has latents of its own (multi-head latent attention): "
-        "there is none to fit"
+        "there is none to fit, and none is needed"
     )
 
 

@@ -95,12 +95,14 @@ def deck(
     if bool(scenes) == every:
         raise click.UsageError("name scenes or say --all" + (", not both" if every else ""))
     if beside and wanted != "web":
-        raise click.UsageError("--films-beside is for web decks")
+        raise click.UsageError("--films-beside is for web decks: leave it out, or say --for web")
     suffix = SUFFIXES[wanted]
     chosen = scenes or SCENES
     target = out or Path("decks") / f"{chosen[0].slug if len(chosen) == 1 else 'film'}{suffix}"
     if target.suffix != suffix:
-        raise click.BadParameter(f"a deck for {wanted} ends in {suffix}", param_hint="--out")
+        raise click.BadParameter(
+            f"a deck for {wanted} is a file; name one that ends in {suffix}", param_hint="--out"
+        )
     if suffix == ".pptx" and find_spec("pptx") is None:
         raise click.ClickException(_MISSING)
 

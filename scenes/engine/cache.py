@@ -53,7 +53,9 @@ def default_limit() -> int:
     try:
         gigabytes = float(said or DEFAULT_LIMIT_GB)
     except ValueError:
-        raise click.UsageError(f"{LIMIT_VARIABLE} is '{said}', which is no number") from None
+        raise click.UsageError(
+            f"{LIMIT_VARIABLE} is '{said}', which is no number; say how many gigabytes, such as 10"
+        ) from None
     return round(gigabytes * 1e9)
 
 

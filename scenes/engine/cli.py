@@ -206,7 +206,9 @@ def render(
             f"--format {', '.join(CAPTION_TRACK_FORMATS)} has, and --captions burn needs none"
         )
     if still and options["captions"] in ("mux", "burn"):
-        raise click.UsageError("stills have no captions; their maps hold an alt text")
+        raise click.UsageError(
+            "stills have no captions: leave --captions out; their maps hold an alt text"
+        )
     if not (scenes or every or listing):
         raise click.UsageError("name a scene, or say --all or --list")
 

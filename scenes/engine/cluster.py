@@ -136,7 +136,8 @@ class ClusterCrew(Crew):
             reason = f"{type(error).__name__}: {error}"
         if code != own:
             raise WorkError(
-                f"the scheduler at {self._address} needs this version of the project too ({reason})"
+                f"the scheduler at {self._address} needs this version of the project too "
+                f"({reason}); install it there and start the scheduler again"
             )
 
     def wait(self, task: BeatTask, progress: Callable[[int], None]) -> None:
@@ -168,7 +169,9 @@ class ClusterCrew(Crew):
             asked = self._client.sync(self._client.scheduler.identity, n_workers=-1)
             present = set(asked["workers"])
         except (OSError, RuntimeError) as error:
-            raise WorkError(f"the scheduler at {self._address} is gone") from error
+            raise WorkError(
+                f"the scheduler at {self._address} is gone; start it and run again"
+            ) from error
         for key, attempt in list(self._running.items()):
             if attempt.worker not in present:
                 del self._running[key]
@@ -179,7 +182,10 @@ class ClusterCrew(Crew):
         if self._accepted:
             self._seen_worker = self._looked
         elif present and present <= self._refused.keys():
-            raise WorkError("no worker can draw: " + "; ".join(self._refused.values()))
+            raise WorkError(
+                "no worker can draw; install what they lack and start them again: "
+                + "; ".join(self._refused.values())
+            )
         elif self._looked - self._seen_worker > WORKERLESS_SECONDS:
             raise WorkError(
                 f"there is no worker at {self._address}; start one with: "

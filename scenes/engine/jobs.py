@@ -402,7 +402,7 @@ def load_trace(order: Order) -> Trace:
         click.echo(provenance(trace, path), err=True)
     if not order.quiet and lacks_fonts(trace.meta.tokens):
         click.echo(
-            "Some words need fonts that are not installed: pip install 'attention-film[cjk]'",
+            "Some words need fonts that are not installed: pip install -e '.[cjk]'",
             err=True,
         )
     for option, chosen, count in (

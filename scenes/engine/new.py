@@ -71,7 +71,7 @@ def write_scene(project: Path, name: str, title: str | None = None) -> list[Path
         raise click.UsageError(f"there is a {name} already; choose another name")
     if not (project / "tests").is_dir():
         raise click.ClickException(
-            f"{project} is an installed package; new scenes are written in a checkout"
+            f"{project} is an installed package; run this in a checkout of the project"
         )
     words = name.removeprefix("scene_").split("_")
     title = title or " ".join(words).capitalize()

@@ -213,7 +213,8 @@ class LocalCrew(Crew):
             if not any(process.is_alive() for process in self._processes):
                 codes = ", ".join(str(process.exitcode) for process in self._processes)
                 raise WorkError(
-                    f"in beat {task.beat}: the process that drew it ended early ({codes})"
+                    f"in beat {task.beat}: the process that drew it ended early ({codes}); "
+                    "if it ran out of memory, --jobs 1 needs the least"
                 ) from None
             return
         if kind == "frames":
