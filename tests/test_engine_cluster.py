@@ -73,10 +73,10 @@ def contents(folder: Path) -> dict[str, bytes]:
     [
         ((1, 2), (SHAPES, OTHER), {}),
         ((1,), (SHAPES,), {"form": "png-sequence", "transparent": True}),
-        ((1,), (SHAPES, OTHER), {"joined": True}),
+        ((1,), (SHAPES, OTHER), {"joined": True, "captions": "burn"}),
         ((1,), SCENES[1:2], {"trace": SHIPPED, "quality": SMALL, "beat": "side_by_side"}),
     ],
-    ids=["scenes", "pictures", "film", "beat"],
+    ids=["scenes", "pictures", "captioned film", "beat"],
 )
 def test_cluster_draws_what_processes_draw(
     client: Client,

@@ -183,8 +183,8 @@ class ClusterCrew(Crew):
             self._seen_worker = self._looked
         elif present and present <= self._refused.keys():
             raise WorkError(
-                "no worker can draw; install what they lack and start them again: "
-                + "; ".join(self._refused.values())
+                f"no worker can draw: {'; '.join(self._refused.values())}; "
+                "install there what is here and start them again"
             )
         elif self._looked - self._seen_worker > WORKERLESS_SECONDS:
             raise WorkError(
