@@ -126,6 +126,9 @@ def test_check_that_breaks_is_a_fault_and_the_others_go_on(monkeypatch: pytest.M
     (_, broken), (group, _) = doctor.examine()
     assert_fault(broken, "cannot be checked (ImportError: no such)", command="pip install")
     assert group == "second"
+    monkeypatch.setattr(doctor, "CHECKS", {"first": raises(PermissionError("no"))})
+    ((_, broken),) = doctor.examine()
+    assert (broken.state, broken.command) == (FAULT, None)
 
 
 def test_it_works_where_almost_nothing_is_installed(tmp_path: Path) -> None:

@@ -181,6 +181,12 @@ def test_cache_is_shown_and_cleared(render: Render, cache_folder: Path) -> None:
     kept = files(cache_folder)
     assert f"{cache_folder}: {len(kept)} files, " in render("cache").out
     assert len(kept) == 7, "a master and a piece for each of three beats, and their lengths"
+    assert json.loads(render("cache", "--json").out) == {
+        "folder": str(cache_folder),
+        "files": 7,
+        "bytes": sum(path.stat().st_size for path in cache_folder.iterdir()),
+        "limit": 10**10,
+    }
     assert "0 files" in render("cache", "--clear").out
     assert files(cache_folder) == []
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -273,7 +274,8 @@ def poster(ctx: click.Context, /, *, quality: str, **options: Any) -> None:
     help="Another folder than the default one.",
 )
 @cloup.option("--clear", is_flag=True, help="Remove all that is kept.")
-def cache(folder: Path | None, clear: bool) -> None:
+@cloup.option("--json", "as_json", is_flag=True, help="For programs to read, in bytes.")
+def cache(folder: Path | None, clear: bool, as_json: bool) -> None:
     """Show how much rendered material is kept, and where.
 
     The environment variables ATTENTION_FILM_CACHE and ATTENTION_FILM_CACHE_GB set the folder and
@@ -283,6 +285,10 @@ def cache(folder: Path | None, clear: bool) -> None:
     if clear:
         kept.clear()
     sizes = kept.sizes().values()
+    if as_json:
+        told = {"folder": str(kept.folder), "files": len(sizes), "bytes": sum(sizes)}
+        click.echo(json.dumps(told | {"limit": kept.limit}, indent=2, ensure_ascii=False))
+        return
     used, limit = (size / 1e9 for size in (sum(sizes), kept.limit))
     click.echo(f"{kept.folder}: {len(sizes)} files, {used:.2f} of at most {limit:.2f} GB")
 

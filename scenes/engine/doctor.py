@@ -148,7 +148,8 @@ def examine() -> Iterator[tuple[str, Finding]]:
                 yield group, finding
         except Exception as error:
             # What it needs is broken, which another finding says more of, or it is unforeseen.
-            yield group, Finding(group, FAULT, f"cannot be checked ({_said(error)})", _install())
+            command = _install() if isinstance(error, ImportError) else None
+            yield group, Finding(group, FAULT, f"cannot be checked ({_said(error)})", command)
 
 
 # Python and what is installed
@@ -357,12 +358,12 @@ def _space() -> Iterator[Finding]:
 def _room(name: str, folder: Path, elsewhere: str, emptied: str) -> Finding:
     """Whether a folder, or what it would be made in, takes files, and has room for them."""
     path = folder.absolute()
-    there = next(above for above in (path, *path.parents) if above.exists())
     try:
+        there = next(above for above in (path, *path.parents) if above.exists())
         with TemporaryFile(dir=there):
             free = shutil.disk_usage(there).free
     except OSError as error:
-        return Finding(name, FAULT, f"{there}: {error.strerror}", elsewhere)
+        return Finding(name, FAULT, f"{folder}: {error.strerror}", elsewhere)
     message = f"{free / GIGA:.1f} GB free for {folder}"
     if free >= FILM_SPACE:
         return Finding(name, OK, message)
