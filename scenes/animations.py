@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from manim import Animation, Mobject, Scene, linear
+from manim import Animation, Mobject, Scene, linear, smooth
 
 from scenes.camera import Shot, StageCamera
 from scenes.layout import Box
@@ -33,13 +33,25 @@ __all__ = [
     "Transpose",
     "TurnRow",
     "Vanish",
+    "early",
     "in_diagonals",
     "in_rows",
+    "late",
     "presence",
     "set_presence",
 ]
 
 Array = npt.NDArray[np.float64]
+
+
+def early(alpha: float) -> float:
+    """Smooth, in the first half of the time."""
+    return float(smooth(min(1.0, 2 * alpha)))
+
+
+def late(alpha: float) -> float:
+    """Smooth, in the second half of the time."""
+    return float(smooth(max(0.0, 2 * alpha - 1)))
 
 
 class _InPlace(Animation):

@@ -24,6 +24,7 @@ LINE = 0.045 * FRAME_HEIGHT  # from one line of words to the next
 TITLE = 0.62  # above a picture, for its name
 RIGHT_TURN = 24.0
 GROUP_TURN = 45.0  # degrees to the side, where several groups have panels
+GROUP_TURN_TALL = 50.0  # in a tall frame, so that names can be read beside a short prompt's panels
 ROW_GAP = 0.3  # between two rows of panels
 COLUMN_GAP = 0.12  # between neighbouring heads, as a share of their pitch
 WIDE_MOST = 2.4  # from one head to the next
@@ -73,7 +74,8 @@ class SharedPlaces:
         """From the left and above, with all that is shared."""
         # Panels of several groups must not hide each other, which takes a larger turn.
         frame = self.rack.head.frame
-        turn = TURN if len(self.groups) == 1 else GROUP_TURN
+        several = GROUP_TURN_TALL if frame.tall else GROUP_TURN
+        turn = TURN if len(self.groups) == 1 else several
         if frame.wide:
             return shot_on(self._corners, frame, theta=-turn, width=0.8, height=1.0)
         stage = frame.stage

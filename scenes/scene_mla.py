@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from manim import LEFT, RIGHT, AnimationGroup, Group, LaggedStart, Mobject, smooth
+from manim import LEFT, RIGHT, AnimationGroup, Group, LaggedStart, Mobject
 
 from extract.architectures import architecture, kv_cache_elements, latent_of
 from extract.latent import latent_report
@@ -23,8 +23,10 @@ from scenes.animations import (
     ShowCells,
     Transpose,
     Vanish,
+    early,
     in_diagonals,
     in_rows,
+    late,
     set_presence,
 )
 from scenes.camera import Shot, keep_upright, off_card, on_card
@@ -62,11 +64,6 @@ PUBLISHED, PUBLISHED_AS = "DeepSeek-V3/R1", "DeepSeek-R1"
 def is_fitted(trace: Trace) -> bool:
     """Whether the latent was fitted to a model that was trained without one."""
     return trace.meta.attention != "mla"
-
-
-def late(alpha: float) -> float:
-    """Smooth, in the second half of the time."""
-    return smooth(max(0.0, 2 * alpha - 1))
 
 
 class LatentAttention(Stage):
@@ -173,7 +170,7 @@ class LatentAttention(Stage):
         self.play(
             self.move_camera(Shot()),
             Glide(self.latent, self.home),
-            Vanish(self.feed, rate_func=lambda alpha: smooth(min(1.0, 2 * alpha))),
+            Vanish(self.feed, rate_func=early),
             Vanish(back, rate_func=late),
             Vanish(rack.front.border, rate_func=late),
             run_time=4.0,
@@ -516,7 +513,7 @@ class LatentAttention(Stage):
         front = rack.cards[0]
         self.play(
             self.move_camera(shots.seen),
-            Vanish(rest, rate_func=lambda alpha: smooth(min(1.0, 2 * alpha))),
+            Vanish(rest, rate_func=early),
             Glide(self.latent, place),
             Presence(self.latent.shape, 0.0),
             *(Appear(part) for part in (front.glass, front.border)),

@@ -15,12 +15,16 @@ from scenes.animations import (
     Brighten,
     Follow,
     Glide,
+    Presence,
     Recolour,
     Settle,
     Vanish,
+    early,
+    late,
     set_presence,
 )
 from scenes.camera import Shot, on_card, pin_to_frame
+from scenes.mobjects.heatmap import Heatmap
 from scenes.mobjects.panel import Header
 from scenes.mobjects.rack import Rack, free
 from scenes.mobjects.rack_marks import HeadNumbers
@@ -210,7 +214,7 @@ class SharedHeads(Stage):
         moving = [(rack.heads[h].pattern, columns.lower[h]) for h in heads]
         if not self.pooled:
             moving += [(rack.heads[h].q, columns.upper[h].box) for h in heads]
-            moving += columns.keys_to(self.sharing)
+            moving += [(cells, box) for cells, box, _ in columns.keys_of(self.sharing)]
         kept = [cells for cells, _ in moving]
         gone = Group(*(part for part in self.on_show() if part not in kept))
         self.play(
@@ -234,8 +238,16 @@ class SharedHeads(Stage):
     def the_cache_shrinks(self) -> None:
         """{cached}"""
         cache, tempo = self.cache, self.theme.tempo
+        moving = self._to_cache()
+        parts = {id(cells) for cells, _ in moving}
+        rest = Group(*(part for part in self.on_show() if id(part) not in parts))
         self.play(
-            Vanish(Group(*self.on_show())), self.move_camera(cache.shot), run_time=tempo.small
+            Vanish(rest, rate_func=early),
+            self.move_camera(cache.shot),
+            *(Glide(free(cells), place) for cells, place in moving),
+            *(Vanish(cells, rate_func=late) for cells, _ in moving),
+            *(Appear(part, rate_func=late) for part in (cache.full, cache.own)),
+            run_time=tempo.large,
         )
         bars = cache.bars
         lines = [
@@ -243,10 +255,7 @@ class SharedHeads(Stage):
             for i in range(len(bars.rows))
         ]
         pin_to_frame(Group(cache.title, *bars.bars))
-        self.play(
-            *(Appear(part) for part in (cache.full, cache.own, cache.names, cache.title)),
-            run_time=tempo.normal,
-        )
+        self.play(Appear(cache.names), Appear(cache.title), run_time=tempo.small)
         before = len(lines) - self.pooled
         for index in range(before):
             self.play(Appear(lines[index]), self._grow(bars.bars[index]), run_time=tempo.small)
@@ -263,6 +272,16 @@ class SharedHeads(Stage):
             self.remove(cache.own)
         self.hold(words=4 if self.pooled else 7)
 
+    def _to_cache(self) -> list[tuple[Heatmap, Heatmap]]:
+        """Panels side by side, each with its place where its head's keys or values are kept."""
+        columns = self.columns
+        if not self.pooled:
+            found = [("k", heads[0], cells) for cells, _, heads in columns.keys_of(self.sharing)]
+        else:
+            found = [("k", head, columns.upper[head]) for head in columns.heads]
+            found += [("v", head, self.rack.heads[head].pattern) for head in columns.heads]
+        return [(cells, self.cache.kept_at(name, head, cells)) for name, head, cells in found]
+
     def _grow(self, bar: VGroup) -> Arrive:
         return Arrive(bar, bar.copy().stretch(1e-3, 0, about_edge=LEFT))
 
@@ -270,12 +289,24 @@ class SharedHeads(Stage):
     def what_it_costs(self) -> None:
         """{price}"""
         price, tempo = self.price, self.theme.tempo
-        self.play(Vanish(Group(*self.on_show())), self.move_camera(Shot()), run_time=tempo.small)
-        saved = price.saved
-        self.play(Appear(price.saved_title), run_time=tempo.small)
+        saved, before = price.saved, self.cache.bars.bars
+        # The longest and the last bar stay, and are those of a larger model.
+        staying = [(saved.bars[0], before[0]), (saved.bars[1], before[-1])]
+        pin_to_frame(Group(price.saved_title, saved.bars))
+        for bar, old in staying:
+            set_presence(bar, float(old[0].get_fill_opacity()))
+        self.remove(*(old for _, old in staying))
+        self.play(
+            Vanish(Group(*self.on_show()), rate_func=early),
+            *(Arrive(bar, old) for bar, old in staying),
+            *(Presence(bar, 1.0) for bar, _ in staying),
+            run_time=tempo.normal,
+        )
+        self.play(self.move_camera(Shot()), Appear(price.saved_title), run_time=tempo.small)
         for index in range(len(saved.rows)):
             words = Group(saved.names[index], saved.notes[index], saved.sizes[index])
-            self.play(Appear(words), self._grow(saved.bars[index]), run_time=tempo.small)
+            growing = [self._grow(saved.bars[index])] if index >= len(staying) else []
+            self.play(Appear(words), *growing, run_time=tempo.small)
         plot = price.quality
         ground = Group(plot.rules, plot.ticks, plot.title, plot.names)
         self.play(Appear(Group(price.quality_title, price.source, ground)), run_time=tempo.small)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from latents import with_latent
 from staging import complaints, play
 from traces import make_trace
 
@@ -13,6 +14,8 @@ from scenes import SCENES, SceneEntry
 from scenes.engine.quality import ASPECTS, DEFAULT_ASPECT, QUALITIES, frame_size, quality_of
 from scenes.scene_attention import Attention
 from scenes.scene_heads import Heads
+from scenes.scene_mla import LatentAttention
+from scenes.scene_sharing import GroupedQuery, MultiQuery
 from scenes.stage import Stage
 
 SHIPPED = Path(__file__).parents[1] / "assets" / "traces" / "smollm2-135m.safetensors"
@@ -38,17 +41,37 @@ def test_every_beat_keeps_the_margins_and_its_texts_apart(
 LONGEST = ("internationally", " a", " naïve", " sphinx", " of", " wwwwwwwwwwwwwww")
 
 
+EDGES = [(aspect, count) for aspect in ("1:1", "9:16") for count in (2, 24)]
+LENGTHS = {
+    Attention: [("16:9", 9), ("16:9", 16), ("16:9", 24), *EDGES],
+    Heads: [("16:9", 9), ("16:9", 16), ("16:9", 24), *EDGES],
+    MultiQuery: [("16:9", 2), ("16:9", 9), ("16:9", 24), *EDGES],
+    GroupedQuery: [("16:9", 2), ("16:9", 9), ("16:9", 24), *EDGES],
+    LatentAttention: [("16:9", 2), ("16:9", 9), ("16:9", 24), *EDGES],
+}
+
+
 @pytest.mark.parametrize(
-    ("aspect", "count"),
-    [("16:9", 9), ("16:9", 16), ("16:9", 24), *((a, n) for a in ("1:1", "9:16") for n in (2, 24))],
+    ("scene", "aspect", "count"),
+    [
+        pytest.param(scene, *case, id=f"{scene.__name__}-{case[0]}-{case[1]}")
+        for scene, cases in LENGTHS.items()
+        for case in cases
+    ],
 )
-@pytest.mark.parametrize("scene", [Attention, Heads], ids=lambda scene: scene.__name__)
 def test_prompts_of_any_length_with_words_of_any_length_fit(
     scene: type[Stage], aspect: str, count: int
 ) -> None:
     words = [LONGEST[i % len(LONGEST)] for i in range(count)]
-    trace = make_trace(
-        count, n_heads=9, n_kv_heads=3, d_head=64, positions="rotary", words=words, d_model=576
+    make = with_latent if scene is LatentAttention else make_trace
+    trace = make(
+        n_tokens=count,
+        n_heads=9,
+        n_kv_heads=3,
+        d_head=64,
+        positions="rotary",
+        words=words,
+        d_model=576,
     )
     quality = quality_of("fullhd", aspect)
     size = {"width": quality.width, "height": quality.height}

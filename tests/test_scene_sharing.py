@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import chain
+from itertools import chain, pairwise
 
 import numpy as np
 import pytest
@@ -271,3 +271,25 @@ def test_a_full_cache_is_called_hypothetical_only_where_it_is() -> None:
     for case, expected in (("grouped", True), ("every head its own", False)):
         picture = play(MultiQuery, make_trace(**CASES[case]))[4]
         assert any("hypothetical" in text for text in said(picture)) == expected
+
+
+@pytest.mark.parametrize("case", ["grouped", "every head its own"])
+@pytest.mark.parametrize("scene", VARIANTS)
+def test_every_picture_grows_out_of_the_one_before(scene: type[SharedHeads], case: str) -> None:
+    trace = make_trace(**CASES[case])
+    ink: list[float] = []
+    ends: list[int] = []
+    quiet = {"progress_bar": "none", "verbosity": "ERROR", "frame_rate": 5}
+    size = {"pixel_width": 256, "pixel_height": 144, "frame_width": 8 * 16 / 9, "frame_height": 8.0}
+
+    def draw(picture: np.ndarray, frames: int) -> None:
+        ink.extend([float(picture[..., :3].mean())] * frames)
+
+    def note(record: BeatRecord, stage: Stage) -> None:
+        ends.append(len(ink))
+
+    with tempconfig(quiet | size):
+        scene(trace, on_beat_end=note, sink=draw).render()
+    # The first beat comes out of the dark.
+    for start, end in pairwise(ends):
+        assert min(ink[start:end]) > min(ink[start - 1], ink[end - 1]) / 3

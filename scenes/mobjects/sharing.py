@@ -281,11 +281,11 @@ class PatternColumns(Group):
         cells = Heatmap(values, norm, width=1, height=1, masked=masked, source=source)
         return cells.place(box)
 
-    def keys_to(self, sharing: SharedRack) -> list[tuple[Heatmap, Box]]:
-        """The shared keys of a rack, each with the box across the heads that read it."""
+    def keys_of(self, sharing: SharedRack) -> list[tuple[Heatmap, Box, list[int]]]:
+        """The shared keys of a rack, each with the box across the heads that read it, and them."""
         places = {head: place for place, head in enumerate(self.heads)}
         return [
-            (cells, self.slots.span(1, [places[head] for head in heads]))
+            (cells, self.slots.span(1, [places[head] for head in heads]), heads)
             for cells, heads in zip(sharing.keys, sharing.groups, strict=True)
             if heads[0] in places
         ]
@@ -333,6 +333,7 @@ class SharedCache(Group):
 
     def __init__(self, view: SharedView, frame: Frame) -> None:
         super().__init__()
+        self.view = view
         looks, meta = theme.current(), view.layer.trace.meta
         heads = meta.n_heads
         self.solid_slots = CacheSlots.solid(
@@ -394,6 +395,11 @@ class SharedCache(Group):
                 said += f", {times(full / left)} than all heads"
             rows.append(row(name, shared.n_groups, product(shared.n_groups), said))
         return rows
+
+    def kept_at(self, name: str, head: int, cells: Heatmap) -> Heatmap:
+        """A copy of a panel where the model keeps a head's keys ("k") or values ("v")."""
+        slots, unit = self.solid_slots, self.view.layer.trace.kv_head(head)
+        return standing(cells, getattr(slots, name), -unit * slots.thickness)
 
     def _full(self, box: Box, heads: int) -> VMobject:
         """The edges of a solid of every head, with a line between neighbouring ones."""
