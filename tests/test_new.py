@@ -63,7 +63,7 @@ def test_a_name_that_cannot_be_one_is_refused(name: str, tmp_path: Path) -> None
 
 
 def test_an_installed_package_is_left_alone(tmp_path: Path) -> None:
-    with pytest.raises(click.ClickException, match="written in a checkout"):
+    with pytest.raises(click.ClickException, match="run this in a checkout"):
         write_scene(tmp_path, "scene_one_head")
     assert list(tmp_path.iterdir()) == []
 
