@@ -590,7 +590,8 @@ def _in_columns(
         scores_x + scores_room / 2 + COLUMN_GAP < axis(side)
         and scores_x + scores_room / 2 + SOFTMAX_WORDS - 0.4 < inner.right
     )
-    softmax_lines = 2 if beside or axis(side) - k_t_x > SOFTMAX_WORDS else 3
+    free = axis(side) - k_t_x - k_t_width / 2
+    softmax_lines = 2 if beside or free > SOFTMAX_WORDS else 3
     below = 0.08 if beside else SOFTMAX_ROOM + SOFTMAX_LINE * (softmax_lines - 1)
     # The pattern's words may stand in the way of the line from the keys.
     in_the_way = axis(side) - side / 2 - words < k_t_x + 0.15

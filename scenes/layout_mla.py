@@ -57,6 +57,7 @@ NOTES_BELOW = 1.04  # from the middle of a weight's box to the end of its three 
 SPINE_ROOM = 0.45  # between the cards and the spine of the comb beneath them
 FEED_ROOM = 1.5  # from the latent to that spine
 WORDS_ABOVE = 1.3  # from a corner of the latent to the top of words about it
+WORDS_BELOW = 1.05  # to the top of words below it and its name
 NAME_ABOVE = 0.75  # and more where its name is there
 LIFT = 0.35  # of the latent's height: how far its middle stands above the spine
 ENLARGED = 1.2  # the latent in space, relative to the flat picture
@@ -809,11 +810,20 @@ class RackShots:
         return shot_on(points, frame, theta=-28, phi=18, width=0.34, height=0.5, into=into)
 
     @property
-    def words_above(self) -> float:
+    def _words_below(self) -> bool:
+        """Whether they stand below, for want of room between the latent and the heads."""
+        frame = self.rack.head.frame
+        return not (frame.wide or frame.tall)
+
+    @property
+    def words_top(self) -> float:
         """From there to the top of the words, in units of the frame."""
+        if self._words_below:
+            return -WORDS_BELOW
         return WORDS_ABOVE + (NAME_ABOVE if self.rack.head.frame.tall else 0.0)
 
     @property
     def said(self) -> tuple[float, float, float]:
-        """The corner of the latent above which words about it stand."""
-        return (self.latent.left, self.latent.top, self.depth)
+        """The corner of the latent at which words about it stand."""
+        y = self.latent.bottom if self._words_below else self.latent.top
+        return (self.latent.left, y, self.depth)

@@ -24,14 +24,13 @@ LINE = 0.045 * FRAME_HEIGHT  # from one line of words to the next
 TITLE = 0.62  # above a picture, for its name
 RIGHT_TURN = 24.0
 GROUP_TURN = 45.0  # degrees to the side, where several groups have panels
-GROUP_TURN_TALL = 50.0  # in a tall frame, so that names can be read beside a short prompt's panels
 ROW_GAP = 0.3  # between two rows of panels
 COLUMN_GAP = 0.12  # between neighbouring heads, as a share of their pitch
 WIDE_MOST = 2.4  # from one head to the next
 NAME_WIDTH, FIGURE_WIDTH = 0.7, 1.1  # left and right of a head's panels
 SHEET_MOST = 2.6  # width of a panel that is wider than high
 NAME_ROOM = 1.3  # left of what is shared, for the heads that read it, where a frame is not wide
-SMALL_NAME_ROOM = 1.05  # where they are set smaller
+NAME_OVER = 0.2  # how far such a name stands out where it is below
 UNIT_MOST, DEPTH_MOST = 0.5, 4.6  # thickness of a head in the cache, and of all of them
 
 
@@ -51,8 +50,8 @@ class SharedPlaces:
     groups: tuple[tuple[int, ...], ...]
 
     @property
-    def high(self) -> bool:
-        """Whether the frame is higher than wide, which leaves less room for names."""
+    def below(self) -> bool:
+        """Whether the heads that read something are named below it, for want of width."""
         return self.rack.head.frame.tall
 
     def panel(self, name: str, group: int) -> tuple[Box, float]:
@@ -74,12 +73,11 @@ class SharedPlaces:
         """From the left and above, with all that is shared."""
         # Panels of several groups must not hide each other, which takes a larger turn.
         frame = self.rack.head.frame
-        several = GROUP_TURN_TALL if frame.tall else GROUP_TURN
-        turn = TURN if len(self.groups) == 1 else several
+        turn = TURN if len(self.groups) == 1 else GROUP_TURN
         if frame.wide:
             return shot_on(self._corners, frame, theta=-turn, width=0.8, height=1.0)
         stage = frame.stage
-        room = SMALL_NAME_ROOM if frame.tall else NAME_ROOM
+        room = NAME_OVER if frame.tall else NAME_ROOM
         into = Box.of(stage.left + room, stage.right, stage.bottom, stage.top)
         width = into.width / frame.width
         return shot_on(self._corners, frame, theta=-turn, width=width, height=1.0, into=into)

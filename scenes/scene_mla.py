@@ -531,7 +531,7 @@ class LatentAttention(Stage):
         of heads."""
         shots, tempo, looks = self.absorbed_rack.shots, self.theme.tempo, self.theme
         said = (f"{self.facts['cached']} numbers a token", f"for all {self.facts['heads']} heads")
-        words = Paragraph(said, (0.0, shots.words_above), size=looks.name_size, colour=looks.ink)
+        words = Paragraph(said, (0.0, shots.words_top), size=looks.name_size, colour=looks.ink)
         keep_upright(words, at=shots.said)
         heads = Group(*self.absorbed_rack.cards, self.absorbed.names)
         self.play(

@@ -109,7 +109,7 @@ def test_bars_are_to_scale_and_in_their_box() -> None:
 
 def test_bars_with_captions_are_as_wide_as_their_box_and_names_stand_below() -> None:
     rows = [
-        BarRow("a name as long as the box", "note", (Span(60, "#ffffff"),), "100 bytes"),
+        BarRow("a name as long as the box", "a long note", (Span(60, "#ffffff"),), "100 bytes"),
         BarRow("few", "note", (Span(1, "#ffffff"),), "one byte"),
     ]
     box = Box(0.3, -0.2, 5.0, 5.0)
@@ -122,6 +122,24 @@ def test_bars_with_captions_are_as_wide_as_their_box_and_names_stand_below() -> 
         )
         assert note.top < name.bottom < name.top < bar.bottom
     assert bars.bar_box(1).top < box_of(bars.notes[0]).bottom
+
+
+def test_notes_stand_beside_names_below_bars_where_there_is_room() -> None:
+    rows = [
+        BarRow("many", "2 × 3", (Span(60, "#ffffff"),), "60"),
+        BarRow("few", "2", (Span(1, "#ffffff"),), "1"),
+    ]
+    bars = ScaleBars(rows, Box(0.3, -0.2, 5.0, 3.0), captioned=True)
+    for row in range(2):
+        name, note, bar = (
+            box_of(part) for part in (bars.names[row], bars.notes[row], bars.bars[row])
+        )
+        assert name.right < note.left
+        assert name.y == pytest.approx(note.y, abs=0.05)
+        assert name.top < bar.bottom
+        # A name is nearer to its own bar than to the next one.
+        if row == 0:
+            assert bar.bottom - name.top < name.bottom - bars.bar_box(1).top
 
 
 def test_a_paragraph_that_is_broken_ends_where_it_would_end_unbroken() -> None:

@@ -38,7 +38,8 @@ __all__ = [
 
 GAP = 0.12  # between a mark and its label
 DOT = 0.075  # radius of a dot
-CAPTION_GAP = 0.26  # from a bar down to its name
+CAPTION_GAP = 0.26  # from a bar down to its name, with its note below it
+NAME_GAP = 0.2  # the same for a name beside its note
 CAPTIONED_DOTS = 0.72  # how far down in its row a dot stands below a name
 CAPTION_RISE = 2.0  # from there to the name, in distances from the row's middle
 BRACKET = 0.14  # how far a bracket stands off
@@ -413,7 +414,7 @@ class ScaleBars(VGroup):
         Of a bar, as a share of its row.
     captioned
         Whether names stand below the bars, which then have all of the width, instead of at the
-        left.
+        left. Notes stand beside their names there, or below them for want of width.
     """
 
     def __init__(
@@ -435,7 +436,11 @@ class ScaleBars(VGroup):
         named = max(max(n.width, m.width) for n, m in zip(self.names, self.notes, strict=True))
         self.left = box.left + (0.0 if captioned else named + 2 * GAP)
         pitch = box.height / len(rows)
-        words = CAPTION_GAP + self.names[0].line_height + self.notes[0].line_height
+        widths = [n.width + 2 * GAP + m.width for n, m in zip(self.names, self.notes, strict=True)]
+        self.in_line = captioned and max(widths) <= box.width
+        apart = NAME_GAP if self.in_line else CAPTION_GAP
+        words = apart + self.names[0].line_height
+        words += 0.0 if self.in_line else self.notes[0].line_height
         height = pitch * thickness
         if captioned:
             height = min(height, pitch - words - 2 * GAP)
@@ -445,7 +450,7 @@ class ScaleBars(VGroup):
         )
         for index, row in enumerate(rows):
             y = box.top - (pitch * index + height / 2 if captioned else pitch * (index + 0.5))
-            drop = height / 2 + CAPTION_GAP + self.names[index].line_height if captioned else 0.0
+            drop = height / 2 + apart + self.names[index].line_height if captioned else 0.0
             self._label(index, box.left, y - drop)
             end = self.left + row.total * self.unit
             self.sizes[index].on_line(end + GAP + self.sizes[index].width / 2, y)
@@ -459,6 +464,10 @@ class ScaleBars(VGroup):
 
     def _label(self, index: int, left: float, y: float) -> None:
         name, note = self.names[index], self.notes[index]
+        if self.in_line:
+            name.on_line(left + name.width / 2, y + name.line_height / 2)
+            note.on_line(left + name.width + 2 * GAP + note.width / 2, y + name.line_height / 2)
+            return
         apart = 0.15 * GAP
         drop = note.line_height / 2 + apart if self.rows[index].note else 0.0
         name.on_line(left + name.width / 2, y + drop)

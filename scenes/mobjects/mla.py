@@ -475,9 +475,11 @@ class AbsorbedPicture(Group):
         parts += [self.w_qk, self.w_vo, *self.out.blocks, self.out.header]
         parts += [] if self.out.dots is None else [self.out.dots]
         homes = [(part, part.copy()) for part in parts]
-        for panel, box in ((self.q, head.q), (self.z, head.z)):
+        # A name that is wider than its panel reaches to where nothing is in the way.
+        beyond = "right" if slots.upright else "left"
+        for panel, box, side in ((self.q, head.q, "right"), (self.z, head.z, beyond)):
             panel.cells.place(box)
-            panel.header.stand_on(box, align="right" if panel.header.width > box.width else "left")
+            panel.header.stand_on(box, align=side if panel.header.width > box.width else "left")
         away = np.array(
             [head.q.left - self.slots.head.q.left, head.q.bottom - self.slots.head.q.bottom, 0.0]
         )

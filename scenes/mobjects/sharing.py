@@ -16,7 +16,7 @@ from extract.architectures import (
 from scenes import theme
 from scenes.cache import BITS, Kept, kilobytes, times, whole
 from scenes.camera import keep_upright, on_card
-from scenes.layout import FRAME_HEIGHT, Box, Frame
+from scenes.layout import FRAME_HEIGHT, HEADER, Box, Frame
 from scenes.layout_sharing import CacheSlots, HeadColumns, PriceSlots, SharedPlaces
 from scenes.mobjects.chart import Axis, BarRow, DotPlot, DotSeries, Paragraph, ScaleBars, Span
 from scenes.mobjects.comb import Comb
@@ -101,11 +101,18 @@ class SharedRack(Group):
             index = self.groups.index(heads)
             words = view.readers(view.shared.group(heads[0]))
             said = "all heads" if len(self.groups) == 1 else words
-            label = Label(said, size=looks.note_size if self.places.high else looks.shape_size)
-            panel = self.values[index]
-            away = AWAY / 2 if self.places.high else AWAY
-            label.on_line(-away - label.width / 2, 0.0)
-            self.readers.add(keep_upright(label, at=(panel.points[0] + panel.points[3]) / 2))
+            below = self.places.below
+            label = Label(said, size=looks.note_size if below else looks.shape_size)
+            corners = self.values[index].points
+            if below:
+                # Between them and the first panel stands its name.
+                drop = label.line_height + (HEADER if index == 0 else 0.0)
+                label.on_line(label.width / 2 - AWAY, -drop)
+                at = corners[3]
+            else:
+                label.on_line(-AWAY - label.width / 2, 0.0)
+                at = (corners[0] + corners[3]) / 2
+            self.readers.add(keep_upright(label, at=at))
         self.outlines = {
             card.head: {
                 name: self._outline(name, card.place, colour)
