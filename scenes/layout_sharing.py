@@ -271,17 +271,19 @@ class CacheSlots:
         """With so many bars."""
         stage, above = frame.stage, not frame.wide
         if frame.upright:
-            height = min(0.5 * stage.height - TITLE, 1.6 * rows)
-            most = 0.4 * stage.height
+            # Three bars need more of a square, and leave less of it to the solid.
+            share = 0.32 if rows > 2 and not frame.tall else 0.4
+            height = min((0.9 - share) * stage.height - TITLE, 1.6 * rows)
+            most = share * stage.height
             spare = (stage.height - TITLE - height - most) / 3
             foot = stage.bottom + spare
             bars = Box.of(stage.left, stage.right, foot, foot + height)
             return cls(
                 bars=bars,
                 title=(bars.left, bars.top + 0.5),
-                room=Box.of(stage.left, stage.right, bars.top + TITLE, stage.top),
+                room=Box.of(stage.left, stage.right, bars.top + 1.5 * TITLE, stage.top),
                 above=above,
-                fill=(0.7, 0.4),
+                fill=(0.7, share),
             )
         half = stage.left + 0.42 * stage.width
         height = min(stage.height - TITLE - 0.4, 1.35 * rows)
