@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import signal
 from collections.abc import Iterator
 from importlib.util import find_spec
 
@@ -11,6 +12,11 @@ import pytest
 from extract.models import PACKAGED, Loaded, load
 from scenes.engine.quality import QUALITIES
 from scenes.engine.runner import studio
+
+
+def pytest_configure() -> None:
+    # A shell starts what runs in the background with Ctrl-C switched off, for its children too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from itertools import combinations
 from pathlib import Path
 
-import colour
 import cv2
 import numpy as np
 import pytest
@@ -23,13 +23,20 @@ from scenes.theme_names import PALETTES, THEMES
 
 SHIPPED = Path(__file__).parents[1] / "assets" / "traces" / "smollm2-135m.safetensors"
 
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # it misses matplotlib, which nothing here needs
+    import colour
+
 # WCAG 2.2, success criteria 1.4.3 and 1.4.11.
 TEXT, LINES = 4.5, 3.0
 
 DEFICIENCIES = ("Protanomaly", "Deuteranomaly", "Tritanomaly")
-SIGHTS = {"usual": np.eye(3)} | {
-    name: colour.blindness.matrix_cvd_Machado2009(name, 1.0) for name in DEFICIENCIES
-}
+with warnings.catch_warnings():
+    # The model of tritanomaly is an approximation, which the library says each time.
+    warnings.simplefilter("ignore")
+    SIGHTS = {"usual": np.eye(3)} | {
+        name: colour.blindness.matrix_cvd_Machado2009(name, 1.0) for name in DEFICIENCIES
+    }
 # What a grey printer keeps: relative luminance.
 GREY = np.tile([0.2126, 0.7152, 0.0722], (3, 1))
 

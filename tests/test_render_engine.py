@@ -123,7 +123,8 @@ def test_only_the_film_is_written(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     path = film(SHAPES, trace, Path("here"), DRAFT.quality)
-    assert [file for file in Path().rglob("*") if file.is_file()] == [path]
+    beside = {path.with_suffix(suffix) for suffix in (".srt", ".vtt")}
+    assert {file for file in Path().rglob("*") if file.is_file()} == {path, *beside}
 
 
 def test_scenes_in_one_run_do_not_disturb_each_other(trace: Trace, tmp_path: Path) -> None:

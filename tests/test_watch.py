@@ -51,6 +51,8 @@ class Attention(Stage):
         self.wait(0.2)
 '''
 
+THIRD = '"""Three."""\n        self.square.shift(['
+
 CALL = "scene_attention --watch --fps 5 --trace trace.safetensors --cache kept --jobs 1"
 
 
@@ -261,7 +263,7 @@ def test_edit_of_something_else_draws_nothing(watching: Watching) -> None:
     before, count = watching.masters(), len(watching.lines())
     other = watching.folder / "scenes" / "mobjects" / "rack.py"
     by_renaming(other, other.read_bytes() + b"\nMORE = 1\n")
-    watching.edit(watching.scene, '"""Three."""', '"""Three, again."""')
+    watching.edit(watching.scene, f"{THIRD}1,", f"{THIRD}1.0,")
     assert len(watching.masters() - before) == 1
     assert not any("Error" in line for line in watching.lines()[count:])
 
@@ -278,7 +280,7 @@ def test_last_good_pictures_stay_where_something_is_broken(watching: Watching) -
     assert (watching.sheet.read_bytes(), watching.film.read_bytes()) == good
     # A beat that fails: what comes before it is drawn, and of the rest the last good is shown.
     count = len(watching.lines())
-    failing = text.replace('"""Three, again."""', '"""Three."""\n        raise RuntimeError("no")')
+    failing = text.replace(THIRD, THIRD.replace("\n", '\n        raise RuntimeError("no")\n'))
     by_renaming(watching.scene, failing.encode())
     line = watching.wait_for("Error", count)
     number = failing.splitlines().index('        raise RuntimeError("no")') + 1
@@ -292,7 +294,8 @@ def test_last_good_pictures_stay_where_something_is_broken(watching: Watching) -
     line = watching.wait_for("NameError", count)
     assert "scenes/theme.py line " in line
     by_renaming(theme, good_theme)
-    watching.edit(watching.scene, failing, text.replace("again", "at last"))
+    # Other code for the same pictures.
+    watching.edit(watching.scene, failing, text.replace(f"{THIRD}1.0,", f"{THIRD}1 + 0,"))
     assert not any("Traceback" in line for line in watching.lines())
     assert watching.film.read_bytes() == good[1]
 

@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 
-FILL = 0.94  # of a row's height, for the word beside it
+FILL, TIGHT = 0.92, 0.94  # of a row's height, for the word beside it; the latter if it must
 
 
 class Highlight(Rectangle):
@@ -150,8 +150,9 @@ def fit_word(
 
 def size_beside(pitch: float, *, most: float | None = None) -> float:
     """Text size of words beside rows that are ``pitch`` apart: if they must, smaller than usual."""
-    most = theme.current().shape_size if most is None else most
-    return min(most, FILL * pitch / FRAME_HEIGHT)
+    looks, row = theme.current(), pitch / FRAME_HEIGHT
+    most = looks.shape_size if most is None else most
+    return min(most, max(FILL * row, min(TIGHT * row, looks.least_size)))
 
 
 def fit_all(labels: Iterable[Label], width: float) -> None:

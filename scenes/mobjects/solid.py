@@ -132,7 +132,7 @@ class Face(Heatmap):
     """A heatmap that is darker by ``light``, 0 to 1, and hides what is behind it."""
 
     def __init__(self, norm: Norm, *, light: float = 1.0, source: Source | None = None) -> None:
-        super().__init__([[0.0]], norm, width=1, height=1, source=source)
+        super().__init__([[0.0]], norm, width=1, height=1, source=source, edged=False)
         self.light = light
 
     def texture(self) -> Texture:
