@@ -212,6 +212,7 @@ NOTES_ROOM = 1.4  # between keys and values, where a few words stand
 SOFTMAX_ROOM = 0.32  # from scores down to the pattern's title, and more for each line beside it
 SOFTMAX_LINE, SOFTMAX_WORDS = 0.24, 1.62
 TITLE_ROOM = 0.42
+TITLE_AWAY = 0.12  # from the line that rises to the turned keys to the pattern's title
 
 
 @dataclass(frozen=True)
@@ -289,6 +290,11 @@ class HeadSlots:
     def x_align(self) -> str:
         """At which side of X its header stands: away from the lines that leave it."""
         return "left"
+
+    @property
+    def title_room(self) -> float:
+        """How wide the pattern's title may be, so that no line crosses it."""
+        return float(np.inf)
 
     def title_spot(self, width: float, line: float) -> Spot:
         """Center of the pattern's title; ``line`` is that of the names at the top."""
@@ -380,8 +386,13 @@ class ColumnSlots(HeadSlots):
     def x_align(self) -> str:
         return "left" if self.x_above else "right"
 
+    @property
+    def title_room(self) -> float:
+        return self.border.right - AWAY - self.k_t.x - TITLE_AWAY
+
     def title_spot(self, width: float, line: float) -> Spot:
         x = min(self.pattern.x, self.border.right - BORDER - width / 2)
+        x = max(x, self.k_t.x + TITLE_AWAY + width / 2)
         return (x, self.title_top - TITLE_ROOM / 2)
 
     @property

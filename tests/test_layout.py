@@ -56,6 +56,18 @@ def test_panels_of_a_head_are_inside_and_apart(head: tuple[int, HeadSlots]) -> N
         assert a.overlap(b) == (0.0, 0.0), (first, second)
 
 
+@given(heads(), st.floats(0.5, 3.0))
+def test_no_line_crosses_the_title_of_a_pattern(head: tuple[int, HeadSlots], width: float) -> None:
+    _, slots = head
+    width = min(width, slots.title_room)
+    x, y = slots.title_spot(width, slots.frame.stage.top - HEADER / 2)
+    title = Box(x, y, width, 0.3)
+    assert title.right < slots.border.right
+    for start, end in pairwise(slots.k_to_k_t):
+        line = Box.between((*start, 0.0), (*end, 0.0)).grown(0.02)
+        assert title.overlap(line) == (0.0, 0.0)
+
+
 @given(heads())
 def test_what_has_the_same_shape_has_the_same_size(head: tuple[int, HeadSlots]) -> None:
     _, slots = head

@@ -123,6 +123,9 @@ class HeadPicture(Group):
             source=Source(layer.trace.key("pattern", layer.layer), index=(head, span, span)),
         )
         self.pattern_title = Header("pattern", "A", view.pattern.shape, colour=looks.pattern)
+        if self.pattern_title.width > slots.title_room:
+            # The tokens are counted beside queries and keys.
+            self.pattern_title = Header("pattern", "A", colour=looks.pattern)
         x, y = slots.title_spot(self.pattern_title.width, self.k_t.header.line)
         self.pattern_title.set_line(y).set_x(x)
         self.pattern_rows = Words(words, slots.pattern_rows, width=slots.pattern_word, size=size)
