@@ -27,7 +27,7 @@ from scenes.camera import Shot
 from scenes.layout import Box, sentence_spots
 from scenes.layout_steps import remark_slots, row_slots
 from scenes.mobjects.head import HeadPicture
-from scenes.mobjects.marks import ColourBar, Dial, Highlight, Outline, Words, size_beside
+from scenes.mobjects.marks import ColourBar, Dial, Highlight, Outline, size_beside
 from scenes.mobjects.steps import RowMix, RowProduct, RowSoftmax, ScoreRemarks
 from scenes.mobjects.text import Label, format_number, format_share, printable
 from scenes.stage import Stage, beat, beat_when
@@ -142,12 +142,7 @@ class Attention(Stage):
         for panel, strips, words, slots in sides:
             header = panel.header.copy().stand_on(slots.whole)
             settling = [Settle(row, box) for row, box in zip(strips, slots.rows, strict=True)]
-            target = Words(
-                self.layer.words,
-                slots.words,
-                width=picture.slots.word_width,
-                size=size_beside(rows.pitch),
-            )
+            target = words.beside(slots.words, size=size_beside(rows.pitch))
             motions += [
                 LaggedStart(*settling, lag_ratio=0.06, run_time=tempo.large),
                 Glide(words, target, run_time=tempo.large),

@@ -248,3 +248,12 @@ class Words(VGroup):
             else:
                 label.move_to([x - label.width / 2, y, 0])
             self.add(label)
+
+    def beside(self, spots: Sequence[tuple[float, float]], *, size: float) -> Words:
+        """The same words, shortened where they are now, that end at other spots; none is larger
+        than ``size``."""
+        moved = self.copy()
+        for label, (x, y) in zip(moved, spots, strict=True):
+            label.scale(min(1.0, size * FRAME_HEIGHT / label.line_height))
+            label.move_to([x - label.width / 2, y, 0])
+        return moved
