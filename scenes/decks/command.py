@@ -15,6 +15,7 @@ from scenes.decks import DEFAULT_TARGET, SUFFIXES, TARGETS
 from scenes.engine.options import (
     ASPECT,
     BACKGROUND,
+    EVERY,
     FPS,
     QUIET,
     RESOURCES,
@@ -38,7 +39,7 @@ _MISSING = "slides need python-pptx: pip install -e '.[decks]'"
 )
 @cloup.option_group(
     "What to make",
-    cloup.option("--all", "every", is_flag=True, help="Every scene, in the order of the story."),
+    EVERY,
     cloup.option(
         "--for",
         "wanted",

@@ -31,6 +31,7 @@ from scenes.engine.options import (
     ASPECT,
     BACKGROUND,
     DEFAULT_OUT,
+    EVERY,
     FPS,
     QUIET,
     RESOURCES,
@@ -105,7 +106,7 @@ def _known_scenes(
 @cloup.argument("scenes", nargs=-1, metavar="SCENE...", callback=_known_scenes)
 @cloup.option_group(
     "What to make",
-    cloup.option("--all", "every", is_flag=True, help="Every scene, in the order of the story."),
+    EVERY,
     cloup.option("--list", "listing", is_flag=True, help="Describe the scenes and make nothing."),
     cloup.option("--json", "as_json", is_flag=True, help="The list as JSON."),
     cloup.option(

@@ -23,6 +23,7 @@ __all__ = [
     "ASPECT",
     "BACKGROUND",
     "DEFAULT_OUT",
+    "EVERY",
     "FPS",
     "QUIET",
     "RESOURCES",
@@ -110,6 +111,7 @@ WHAT_TO_SHOW = cloup.option_group(
     ),
     *LOOKS,
 )
+EVERY = cloup.option("--all", "every", is_flag=True, help="Every scene, in the order of the story.")
 QUIET = cloup.option("--quiet", is_flag=True, help="Say nothing but errors.")
 VERBOSE = cloup.option("--verbose", is_flag=True, help="Say more; show where errors come from.")
 

@@ -10,7 +10,7 @@ import cloup
 from cloup.constraints import mutually_exclusive
 
 from scenes import SCENES
-from scenes.engine.options import QUIET, SETTINGS, VERBOSE, WHAT_TO_SHOW, run, scenes_named
+from scenes.engine.options import EVERY, QUIET, SETTINGS, VERBOSE, WHAT_TO_SHOW, run, scenes_named
 from scenes.engine.quality import DRAFT, QUALITIES
 
 __all__ = ["script"]
@@ -20,7 +20,7 @@ __all__ = ["script"]
 @cloup.argument("scenes", nargs=-1, metavar="SCENE...")
 @cloup.option_group(
     "What to write",
-    cloup.option("--all", "every", is_flag=True, help="Every scene, in the order of the story."),
+    EVERY,
     cloup.option("--json", "as_json", is_flag=True, help="With captions, for programs to read."),
     cloup.option(
         "--out",

@@ -98,7 +98,8 @@ class GrowingHead(HeadPicture):
             ("pattern", self.pattern_title, old),
         ):
             after = header.shape
-            assert after is not None
+            if after is None:  # where there is no room for it
+                continue
             before = Label(f"{old} × {columns}", size=looks.shape_size, colour=looks.muted)
             left, bottom, top = after.points[-12, 0], after.points[-12, 1], after.points[-8, 1]
             before.on_line(left + before.width / 2, (bottom + top) / 2)
@@ -134,7 +135,7 @@ class GrowingHead(HeadPicture):
         """What comes of queries, keys and values, lines included."""
         lines = (self.k_to_k_t, self.q_to_k_t, self.k_t_to_scores, self.softmax, self.softmax_name)
         more = (self.pattern_title, self.v_to_z, self.pattern_to_z, self.product_dot)
-        shapes = (self.shapes_before[name] for name in ("pattern", "z"))
+        shapes = (self.shapes_before[n] for n in ("pattern", "z") if n in self.shapes_before)
         panels = (self.k_t, self.scores, self.pattern, self.z)
         return Group(*lines, *more, *panels, *shapes, self.old_words)
 
@@ -176,8 +177,9 @@ class GrowingHead(HeadPicture):
 
     def change_shapes(self, *names: str) -> list[Animation]:
         """The shapes of some panels count the new row."""
-        changes: list[Animation] = [Vanish(self.shapes_before[name]) for name in names]
-        return changes + [Appear(self.shapes_after[name]) for name in names]
+        there = [name for name in names if name in self.shapes_before]
+        changes: list[Animation] = [Vanish(self.shapes_before[name]) for name in there]
+        return changes + [Appear(self.shapes_after[name]) for name in there]
 
     def fill_row(self, *panels: Heatmap, **kwargs: float) -> AnimationGroup:
         """The new row of some panels shows from the left."""
