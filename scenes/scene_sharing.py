@@ -297,12 +297,13 @@ class SharedHeads(Stage):
             set_presence(bar, float(old[0].get_fill_opacity()))
         self.remove(*(old for _, old in staying))
         self.play(
-            Vanish(Group(*self.on_show()), rate_func=early),
+            Vanish(Group(*self.on_show())),
             *(Arrive(bar, old) for bar, old in staying),
             *(Presence(bar, 1.0) for bar, _ in staying),
+            Appear(price.saved_title, rate_func=late),
             run_time=tempo.normal,
         )
-        self.play(self.move_camera(Shot()), Appear(price.saved_title), run_time=tempo.small)
+        self.play(self.move_camera(Shot()), run_time=tempo.small)
         for index in range(len(saved.rows)):
             words = Group(saved.names[index], saved.notes[index], saved.sizes[index])
             growing = [self._grow(saved.bars[index])] if index >= len(staying) else []
