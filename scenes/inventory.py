@@ -29,7 +29,8 @@ back into numbers:
     ``cmap``, ``vmin``, ``vmax``
         A matplotlib colour map's name, and the values that get its first and last colour.
     ``masked``
-        [row, column] of each cell that the causal mask removes.
+        [row, column] of each cell whose number cannot be read from its colour: those that the
+        causal mask removes, and the hidden ones.
     ``hidden``
         [row, column] of each cell that is not drawn, or not at full strength.
     ``opacity``
@@ -204,7 +205,7 @@ def _panel_entry(item: PanelItem) -> dict[str, Any]:
         "cmap": heatmap.norm.cmap,
         "vmin": heatmap.norm.vmin,
         "vmax": heatmap.norm.vmax,
-        "masked": np.argwhere(heatmap.masked > 0).tolist(),
+        "masked": np.argwhere((heatmap.masked > 0) | (heatmap.shown < 1)).tolist(),
         "hidden": np.argwhere(heatmap.shown < 1).tolist(),
         "opacity": item.opacity,
         "covered": item.covered,

@@ -46,7 +46,7 @@ def visible_cells(
     """Of each visible cell the colour level that its number has, (n,), and its colour, (n, 3)."""
     values = expected(panel, trace)
     assert list(values.shape) == panel["shape"], panel
-    skip = {tuple(cell) for cell in (*panel["masked"], *panel["hidden"])}
+    skip = {tuple(cell) for cell in panel["masked"]}
     height, width = picture.shape[:2]
     centers = np.floor(cell_centers(panel)).astype(int)
     levels, colours = [], []

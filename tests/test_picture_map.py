@@ -188,7 +188,7 @@ def test_the_map_says_where_a_panel_is_and_what_it_shows() -> None:
     np.testing.assert_allclose(
         entry["corners"], [[555, 270], [1365, 270], [1365, 810], [555, 810]], atol=1e-6
     )
-    assert entry["masked"] == [[0, 2]]
+    assert entry["masked"] == [[0, 2], [1, 0]]
     assert entry["hidden"] == [[1, 0]]
     assert (entry["tensor"], entry["shape"]) == ("x.0", [2, 3])
     assert (entry["cmap"], entry["vmin"], entry["vmax"]) == ("viridis", -1.0, 1.0)

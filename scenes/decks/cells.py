@@ -88,7 +88,8 @@ def cells_of(document: Mapping[str, Any], trace: Trace, shelf: Shelf) -> list[di
 
 def _values(panel: Mapping[str, Any]) -> npt.NDArray[np.float32]:
     values = np.array(panel["values"], dtype=np.float32)
-    for row, column in panel["masked"]:
+    hidden = set(map(tuple, panel["hidden"]))
+    for row, column in set(map(tuple, panel["masked"])) - hidden:
         values[row, column] = MASKED
     return values
 
