@@ -455,7 +455,6 @@ DENSE_7B = QualityTable(
     ),
 )
 
-# MLA is ahead in seven of these eight comparisons; C-Eval of the small models is the eighth.
 MOE = QualityTable(
     title="Mixture-of-experts models, small on 1.33T tokens, large on 420B tokens",
     source="DeepSeek-V2 technical report, table 9, appendix D, pp. 31-32",

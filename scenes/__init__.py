@@ -52,7 +52,7 @@ SCENES: tuple[SceneEntry, ...] = (
     ),
     SceneEntry(
         "scene_patterns",
-        "Every head's pattern on one wall",
+        "Every head’s pattern on one wall",
         "scenes.scene_patterns",
         "Patterns",
     ),

@@ -221,7 +221,9 @@ class HeadColumns:
             height = side if width != square else square
             rows.append(tuple(Box(left + width / 2, y, width, height) for y in ys))
             left += width + gap
-        name_x, figure_x = x + NAME_WIDTH / 2 - gap + ROW_GAP, left - gap / 2 + FIGURE_WIDTH / 2
+        # Where a title is wider than its squares, the names keep away from it.
+        name_x = x + NAME_WIDTH / 2 - (gap - ROW_GAP + WORD_GAP if gap > ROW_GAP else 0.0)
+        figure_x = left - gap / 2 + FIGURE_WIDTH / 2
         line = top - LINE / 2
         return cls(
             rows=tuple(rows),

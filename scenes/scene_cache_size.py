@@ -16,7 +16,7 @@ from extract.architectures import (
     v2_cache_claim,
 )
 from scenes.animations import Appear, Glide, Vanish
-from scenes.cache import Kept, trained_ratio
+from scenes.cache import Kept, percent, trained_ratio
 from scenes.layout_cache_size import ClaimSlots, ContextSlots, ShippedSlots, TokenSlots
 from scenes.mobjects.cache_charts import ClaimBars, ContextChart, ShippedPlot, TokenBars
 from scenes.mobjects.text import format_number
@@ -64,7 +64,8 @@ class CacheSize(Stage):
             "context": f"{CONTEXT_TOKENS // 1024}K",
             "all_gb": format_number(every.size(CONTEXT_TOKENS) / 1e9),
             "latent_gb": format_number(latent.size(CONTEXT_TOKENS) / 1e9, 2),
-            "saving": f"{100 * V2_SAVING:.1f}",
+            "saving": percent(V2_SAVING),
+            "groups": str(architecture("DeepSeek 67B").n_kv_heads),
             "before_bits": str(claim.reference_bits),
             "bits": str(claim.bits),
             "architecture": format_number(claim.times_fewer_elements, 2),
@@ -151,7 +152,7 @@ class CacheSize(Stage):
 
     @beat
     def the_published_saving(self) -> None:
-        """The published {saving} percent is another comparison: eight groups at {before_bits} bits
+        """The published {saving} is another comparison: {groups} groups at {before_bits} bits
         against a latent at {bits} bits. {architecture} times is architecture, {precision}
         precision."""
         claim, tempo = self.claim, self.theme.tempo

@@ -76,7 +76,7 @@ class LatentAttention(Stage):
         left, hidden = super().provenance_notes()
         notes = [hidden.removeprefix("the beginning token ")] if hidden else []
         if self.trace.meta.attention == "mla":
-            notes.insert(0, "the model's own latent")
+            notes.insert(0, "the model’s own latent")
         elif self.trace.rotates:
             notes.insert(0, "content only: rotation left out")
         return left, "  ·  ".join(notes)
@@ -313,11 +313,12 @@ class LatentAttention(Stage):
     @beat
     def trained_instead(self) -> None:
         """DeepSeek trains with a latent from the start, and scores higher
-        in seven tests of eight."""
+        in {higher} tests of {tests}."""
         tempo = self.theme.tempo
         if not is_fitted(self.trace):
             self.everything = Group(*self.on_show())
         self.trained = plot = TrainedPlot(self.frame)
+        self.facts |= {"higher": str(plot.higher), "tests": str(len(plot.plot.names))}
         leaving = [Vanish(self.chart)] if is_fitted(self.trace) else []
         heading = Group(plot.title, plot.source)
         self.play(*leaving, Presence(self.everything, 0.0), Appear(heading), run_time=tempo.normal)

@@ -59,7 +59,7 @@ class Patterns(Stage):
     The wall is the trace, head by head; the large model's places are empty.
     """
 
-    title = "Every head's pattern on one wall"
+    title = "Every head’s pattern on one wall"
     tensors = ("pattern",)
 
     def prepare(self) -> None:

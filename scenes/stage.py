@@ -227,7 +227,8 @@ class Stage(Scene):
             # Kept with the error, for whoever tells the user where it happened.
             error.add_note(f"in beat {name}")
             raise
-        narration = inspect.cleandoc(method.__doc__ or "").replace("\n", " ")
+        # The facts are left as they are: a word of the prompt may hold an apostrophe.
+        narration = inspect.cleandoc(method.__doc__ or "").replace("\n", " ").replace("'", "’")
         record = BeatRecord(name, narration.format(**self.facts), start, self.time)
         self.beats.append(record)
         if self.on_beat_end:

@@ -8,7 +8,7 @@ from extract.architectures import Scheme
 from extract.sharing import MOST_GROUPS
 from scenes.cache import short
 from scenes.mobjects.sharing import Price
-from scenes.mobjects.text import format_number
+from scenes.mobjects.text import format_number, format_share
 from scenes.sharing import SharedView
 
 __all__ = ["Telling", "telling"]
@@ -75,7 +75,7 @@ def telling(view: SharedView, scheme: Scheme, price: Price) -> Telling:
         read = "Every head now reads the shared keys: scores, pattern and mix are computed again."
         changed = "computed again with the shared keys and values"
         moved = (
-            f"{100 * shared.moved.mean:.0f} percent of the attention moves to other words. "
+            f"{format_share(shared.moved.mean)} of the attention moves to other words. "
             "Training has to make up for that."
         )
     full, left = (n * (meta.d_qk + meta.d_v) for n in (heads, groups))

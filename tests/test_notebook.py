@@ -71,7 +71,7 @@ def test_a_notebook_shows_beats_and_takes_a_trace_made_in_it(tmp_path: Path) -> 
     ]
     # Nothing else is shown: no warning either.
     assert len(pages) == 2, [page[:500] for page in pages]
-    check(pages[0], tmp_path, "The keys' matrix can act")
+    check(pages[0], tmp_path, "The keys’ matrix can act")
     check(pages[1], tmp_path, "All rows together are the attention")
 
 

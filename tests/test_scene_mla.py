@@ -98,7 +98,7 @@ def test_losses_are_told_only_where_a_latent_was_fitted() -> None:
     ("options", "expected"),
     [
         ({"positions": "rotary"}, "content only: rotation left out"),
-        ({"positions": "rotary", "mla": True}, "the model's own latent"),
+        ({"positions": "rotary", "mla": True}, "the model’s own latent"),
         ({"positions": "learned"}, None),
     ],
 )
@@ -153,6 +153,8 @@ def explained(trace: Trace) -> set[str]:
         for column in MOE.columns
         for value in (column.bbh, column.mmlu, column.c_eval, column.cmmlu)
     ]
+    pairs = zip(scores[:4] + scores[8:12], scores[4:8] + scores[12:], strict=True)
+    higher = sum(latent > full for full, latent in pairs)
     difference = np.abs(forms.naive.out - forms.absorbed.out).max()
     exponent = int(np.floor(np.log10(difference)))
     largest = float(np.abs(forms.naive.out).max())
@@ -165,6 +167,7 @@ def explained(trace: Trace) -> set[str]:
             whole(50, 100, 40, 60),  # along the axes
             *(share(value) for value in (*lost, *moved, *errors)),
             *(spelled(value, "{:.1f}") for value in scores),
+            whole(higher, len(scores) / 2),
             whole(round(difference / 10.0**exponent), 10, -exponent),
             spelled(largest, "{:.2f}" if largest < 10 else "{:.1f}"),
         )

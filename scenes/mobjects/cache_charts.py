@@ -355,7 +355,7 @@ class ShippedPlot(VGroup):
         head = Label("smaller by", size=looks.note_size, colour=looks.muted)
         head.on_line(slots.factors - head.width / 2, self.plot.heads[0].get_y() + slots.head)
         (self.remark,) = Paragraph(
-            [f"counted at {BITS} bits from each model's published configuration"], slots.remark
+            [f"counted at {BITS} bits from each model’s published configuration"], slots.remark
         )
         plot = self.plot
         self.ground = VGroup(plot.names, plot.rules, plot.ticks, plot.title, self.remark)

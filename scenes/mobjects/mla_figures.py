@@ -140,7 +140,7 @@ class PatternRow(Group):
 
         span = (layer.first, layer.stop)
         own = Source(trace.key("pattern", layer.layer), index=(seen.head, span, span))
-        shown = [("the model's own", head.pattern, own)]
+        shown = [("the model’s own", head.pattern, own)]
         steps = []
         if trace.rotates:
             shown.append(
@@ -319,6 +319,8 @@ class TrainedPlot(Group):
     ----------
     plot, title, source
         The dots, what they are and where they were printed.
+    higher
+        In how many of its rows the latent scores higher.
     """
 
     ROWS = (("BBH", "bbh"), ("MMLU", "mmlu"), ("C-Eval", "c_eval"), ("CMMLU", "cmmlu"))
@@ -334,6 +336,7 @@ class TrainedPlot(Group):
                 for column in MOE.columns:
                     if column.size == size:
                         scores[column.attention].append(getattr(column, field))
+        self.higher = sum(m > h for h, m in zip(scores["MHA"], scores["MLA"], strict=True))
         self.plot = DotPlot(
             names,
             (
@@ -345,7 +348,7 @@ class TrainedPlot(Group):
             write=lambda value: f"{value:.1f}",
         )
         self.title = Label(
-            "trained from the start: every head's keys and values, or one latent",
+            "trained from the start: every head’s keys and values, or one latent",
             size=looks.shape_size,
         )
         self.title.move_to([*slots.title, 0])

@@ -250,7 +250,9 @@ class ModelCache:
         """
         keys, values = self.whole.keys, self.whole.values
         texts = [text for text, _ in cost.factors]
-        below, beside = np.array([0.0, -0.3, 0.0]), np.array([0.35, -0.1, 0.0])
+        # In the scene's units, which are smaller in a picture that is taken from farther away.
+        unit = self.shot_of_cost.height / self.frame.height
+        below, beside = unit * np.array([0.0, -0.22, 0.0]), unit * np.array([0.25, -0.07, 0.0])
         both = Measure(
             keys.corner(0.0, 1.0, 0.0),
             values.corner(1.0, 1.0, 0.0),
