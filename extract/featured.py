@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from extract.fragments import without_fragments
 from extract.trace import Featured
 
 __all__ = ["CRITERION", "choose", "structure"]
@@ -47,7 +48,7 @@ def structure(
         [...], 0 for a prompt too short to have a word before a word that is not the first.
     """
     first = int(has_bos)
-    word = np.array([any(character.isalnum() for character in token) for token in tokens])
+    word = np.array([any(map(str.isalnum, without_fragments(token))) for token in tokens])
     word[: first + 1] = False
     key, query = np.arange(len(tokens))[None, :], np.arange(len(tokens))[:, None]
     earlier = word[None, :] & (key < query)

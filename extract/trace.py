@@ -173,7 +173,8 @@ class TraceMeta:
     prompt : str
         The text as it was given.
     tokens : tuple of str
-        The text of every position, prompt and continuation.
+        The text of every position, prompt and continuation; parts of characters as in
+        :mod:`extract.fragments`.
     token_ids : tuple of int
     n_prompt : int
         How many of ``tokens`` are the prompt's, the beginning-of-sequence token included if there

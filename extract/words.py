@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 from extract.errors import ExtractError
+from extract.fragments import FRAGMENT, spelled_bytes
 
 __all__ = ["Report", "Words", "logits_of", "token_text"]
 
@@ -19,12 +21,24 @@ Report = Callable[[str, int, int], None]
 """Told what is being done, and how many of how many steps of it are finished."""
 
 
+_TABLE: Any = bytes_to_unicode  # its library has no types for it
+LETTER_BYTES: dict[str, int] = {letter: byte for byte, letter in _TABLE().items()}
+"""The byte that each letter of a byte-level token stands for, as in GPT-2."""
+
+
 def token_text(tokenizer: Any, token: int) -> str:
-    """Return a token's text, its leading space included."""
+    """Return a token's text, its leading space included; parts of characters are spelled out."""
     text: str = tokenizer.decode([token], clean_up_tokenization_spaces=False)
-    # SentencePiece marks the space in the piece and drops it when a piece is decoded alone.
     piece = tokenizer.convert_ids_to_tokens(token)
-    if isinstance(piece, str) and piece.startswith("\u2581") and not text.startswith(" "):
+    if not isinstance(piece, str):
+        return text
+    if "\N{REPLACEMENT CHARACTER}" in text:
+        if FRAGMENT.fullmatch(piece):
+            return piece
+        if set(piece) <= LETTER_BYTES.keys():
+            return spelled_bytes(bytes(LETTER_BYTES[letter] for letter in piece))
+    # SentencePiece marks the space in the piece and drops it when a piece is decoded alone.
+    if piece.startswith("\u2581") and not text.startswith(" "):
         return f" {text}"
     return text
 

@@ -256,7 +256,7 @@ def test_values_under_the_pointer_are_the_traces(open_deck: Open, trace: Trace, 
                 continue
             true = np.float32(numbers[name][row, column])
             assert number(shown) == float(f"{true:.4g}"), (panel["name"], row, column)
-            word = WORDS[row].strip(" ").replace("\n", "⏎")
+            word = WORDS[row].strip(" ").replace("\n", "↵")
             assert f"“{word}” ({row + 1})" in words
             seen[name].add((row, column))
     rows = len(WORDS)

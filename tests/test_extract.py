@@ -10,6 +10,7 @@ import pytest
 
 import extract
 from extract.errors import ExtractError, UnsupportedModelError
+from extract.fragments import FRAGMENT
 from extract.trace import Featured, Source, Trace
 
 torch = pytest.importorskip("torch")
@@ -91,9 +92,10 @@ def test_next_tokens_are_the_unwrapped_models(
     stored = np.take_along_axis(probabilities, trace["top_ids"].astype(int), axis=-1)
     np.testing.assert_allclose(trace["top_probs"], stored, rtol=1e-4)
     np.testing.assert_allclose(stored, -np.sort(-probabilities, axis=-1)[:, :5], rtol=1e-4)
-    assert trace.meta.top_tokens == tuple(
-        tuple(TOKENIZER.decode([token]) for token in row) for row in trace["top_ids"]
-    )
+    # A byte that is no whole character is spelled out, which has a test of its own.
+    assert [[FRAGMENT.sub("\ufffd", word) for word in row] for row in trace.meta.top_tokens] == [
+        [TOKENIZER.decode([token]) for token in row] for row in trace["top_ids"]
+    ]
 
 
 def test_generated_tokens_are_the_models_own_greedy_ones(
@@ -214,6 +216,18 @@ def test_the_first_token_is_a_choice_that_is_stored(gpt2: Any, bos: bool) -> Non
     assert trace.meta.token_ids == tuple([TOKENIZER.bos_token_id] * bos + words)
     assert trace.meta.n_prompt == len(words) + bos
     assert "".join(trace.meta.tokens[bos:]) == PROMPT
+
+
+def test_parts_of_characters_are_spelled_out(gpt2: Any) -> None:
+    prompt = "é 🎉猫"
+    trace = extract.trace(gpt2, TOKENIZER, prompt, bos=False, generate=0)
+    assert "".join(trace.meta.tokens).count("<0x") == len(prompt.encode()) - 1, "each is a byte"
+    assert "\N{REPLACEMENT CHARACTER}" not in "".join(map("".join, trace.meta.top_tokens))
+    data = b"".join(
+        bytes.fromhex(token[3:-1]) if token.startswith("<0x") else token.encode()
+        for token in trace.meta.tokens
+    )
+    assert data.decode() == prompt
 
 
 def test_without_a_beginning_token_the_end_token_stands_in(gpt2: Any) -> None:

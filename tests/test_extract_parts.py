@@ -184,6 +184,11 @@ def test_structure_earns_more_than_sinks() -> None:
         assert scores[name] < scores["words"] / 5, name
 
 
+def test_parts_of_characters_earn_nothing() -> None:
+    patterns = np.stack([HEADS["words"]])
+    assert structure(patterns, ["<0xE7><0x8C>"] * len(WORDS), has_bos=True) == 0
+
+
 def test_the_choice_is_the_best_head_of_all_layers() -> None:
     heads = list(HEADS.values())
     patterns = np.stack([np.stack(heads[:3]), np.stack([heads[5], *heads[3:5]])])

@@ -231,6 +231,8 @@ def test_shares_are_percentages(share: float, text: str) -> None:
         ("\u200d", "\ufffd"),
         ("👨\u200d👩\u200d👧", "👨\u200d👩\u200d👧"),
         ("旗", "旗"),
+        ("<0xE7><0x8C>", "‹E7 8C›"),
+        (" x<0xF0>", "x‹F0›"),
     ],
 )
 def test_every_token_can_be_seen(token: str, text: str) -> None:

@@ -20,6 +20,7 @@ from extract.files import OutputError, write_text, written_beside
 from extract.trace import Trace
 from scenes.decks.cells import Shelf, cells_of, words_of_axes
 from scenes.decks.slides import Slide, title_of
+from scenes.mobjects.text import printable
 from scenes.theme import Theme
 
 __all__ = ["colours_of", "data_uri", "fonts", "page", "write_web"]
@@ -70,7 +71,7 @@ def write_web(
     title = title_of(slides)
     document = {
         "title": title,
-        "tokens": trace.meta.tokens,
+        "tokens": [printable(token) for token in trace.meta.tokens],
         "axes": words_of_axes(),
         "arrays": shelf.texts(),
         "slides": told,

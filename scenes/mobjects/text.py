@@ -7,6 +7,7 @@ a fraction of the height of the frame (``Theme.name_size`` and its like).
 from __future__ import annotations
 
 import os
+import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
@@ -25,6 +26,7 @@ from manim import VMobject
 from manim.mobject.text.text_mobject import TEXT2SVG_ADJUSTMENT_FACTOR
 from manim.mobject.text.typst_mobject import MathTypst
 
+from extract.fragments import FRAGMENT
 from scenes import theme
 from scenes.layout import FRAME_HEIGHT
 
@@ -419,6 +421,11 @@ def printable(token: str, *, spaces: bool = False) -> str:
     spaces
         Whether to show the blank that most tokens begin with; blanks that are all of a token
         are always shown.
+
+    Examples
+    --------
+    >>> printable(" flag"), printable("\\n"), printable("<0xE7><0x8C>")
+    ('flag', '↵', '‹E7 8C›')
     """
     visible = {"\n": "↵", "\t": "⇥", "\r": "⏎", "\u00a0": "·"}
     body = token if spaces or not token.strip(" ") else token.strip(" ")
@@ -435,7 +442,11 @@ def printable(token: str, *, spaces: bool = False) -> str:
             out.append("\N{REPLACEMENT CHARACTER}")
         else:
             out.append(character)
-    return "".join(out) or "∅"
+    return FRAGMENT.sub(_byte_digits, "".join(out)) or "∅"
+
+
+def _byte_digits(fragment: re.Match[str]) -> str:
+    return f"‹{' '.join(re.findall('<0x(..)>', fragment[0]))}›"
 
 
 def format_number(value: float, digits: int = 3) -> str:

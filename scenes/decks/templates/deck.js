@@ -327,15 +327,13 @@ function place({ panel, row, column }) {
   return panel.index.map((axis) => (Array.isArray(axis) ? axis[0] + steps.shift() : axis));
 }
 
-const shown = (token) => token.replace(/\n/g, "⏎").replace(/^ (?=.)/, "") || "␣";
-
 function said(cell) {
   const { panel, row, column } = cell;
   if (!panel.axes.length) return [`row ${row}, column ${column}`, panel.name];
   const at = place(cell);
   const words = panel.axes.map((axis, i) => {
     const word = data.axes[axis] ?? "channel";
-    return axis.endsWith("pos") ? `${word} “${shown(data.tokens[at[i]])}” (${at[i]})` : `${word} ${at[i]}`;
+    return axis.endsWith("pos") ? `${word} “${data.tokens[at[i]]}” (${at[i]})` : `${word} ${at[i]}`;
   });
   const exact = panel.tensor ? `${panel.tensor}[${at.join(", ")}]` : `[${at.join(", ")}]`;
   return [words.join("  ·  "), `${panel.name}  ·  ${exact}`];
