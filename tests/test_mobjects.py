@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -168,8 +169,9 @@ def test_lines_share_height_and_baseline_whatever_their_letters() -> None:
     assert feet == pytest.approx([feet[0]] * len(labels))
 
 
-@pytest.mark.parametrize("line", [Label("flag"), Number(-1.5), Symbol("W_Q")], ids=type)
-def test_lines_keep_their_height_when_turned_and_scaled(line: Line) -> None:
+@pytest.mark.parametrize(("kind", "said"), [(Label, "flag"), (Number, -1.5), (Symbol, "W_Q")])
+def test_lines_keep_their_height_when_turned_and_scaled(kind: type[Line], said: Any) -> None:
+    line = kind(said)
     height = line.line_height
     line.rotate(np.pi / 2).scale(2)
     assert line.line_height == pytest.approx(2 * height)
