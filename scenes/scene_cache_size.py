@@ -65,7 +65,7 @@ class CacheSize(Stage):
             "all_gb": format_number(every.size(CONTEXT_TOKENS) / 1e9),
             "latent_gb": format_number(latent.size(CONTEXT_TOKENS) / 1e9, 2),
             "saving": percent(V2_SAVING),
-            "groups": str(architecture("DeepSeek 67B").n_kv_heads),
+            "groups": str(self.claim.reference.n_kv_heads),
             "before_bits": str(claim.reference_bits),
             "bits": str(claim.bits),
             "architecture": format_number(claim.times_fewer_elements, 2),

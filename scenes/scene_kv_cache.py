@@ -82,6 +82,7 @@ class KVCache(Stage):
             else f"Its layer keeps {meta.n_kv_heads} heads like them.",
             "kv_heads": counted(meta.n_kv_heads, "head"),
             "fanned": str(min(FANNED, meta.n_layers)),
+            "each": Cost.of_trace(meta).factors[-1][0],
             "bytes": spoken_bytes(Cost.of_trace(meta).bytes),
             "large_bytes": spoken_bytes(Cost.of_every_head(LARGE).bytes),
             "full": f"{GPU_BYTES // Cost.of_every_head(LARGE).bytes:,}",
@@ -411,7 +412,7 @@ class KVCache(Stage):
 
     @beat
     def bytes_of_a_word(self) -> None:
-        """One slice is a key and a value, for every head of every layer, two bytes a number:
+        """One slice is a key and a value, for every head of every layer, {each} bytes a number:
         {bytes} for each word."""
         tempo, cache = self.theme.tempo, self.cache
         cost = Cost.of_trace(self.trace.meta)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from base64 import b64decode
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from filming import order
 from traces import make_trace
 
 from extract.trace import Trace
+from scenes.decks.cells import MASKED, Shelf, cells_of
 from scenes.decks.make import make_deck
 from scenes.engine.quality import Quality
 
@@ -369,3 +371,21 @@ def test_words_of_the_prompt_cannot_end_the_script(tmp_path: Path) -> None:
     text = str(as_json({"token": "</script><b>"}))
     assert "</script>" not in text
     assert json.loads(text) == {"token": "</script><b>"}
+
+
+def test_a_cell_that_is_not_drawn_is_not_called_masked(trace: Trace) -> None:
+    panel = {
+        "tensor": "pattern.0",
+        "index": [0, [0, 2], [0, 2]],
+        "transposed": False,
+        "shape": [2, 2],
+        "corners": [[0, 0], [2, 0], [2, 2], [0, 2]],
+        "masked": [[0, 1], [1, 0]],
+        "hidden": [[1, 0]],
+        "values": [[1.0, 0.0], [None, 0.5]],
+        "opacity": 1.0,
+    }
+    shelf = Shelf()
+    cells_of({"panels": [panel]}, trace, shelf)
+    (told,) = (np.frombuffer(b64decode(text), "<f4") for text in shelf.texts())
+    np.testing.assert_array_equal(told, [1.0, MASKED, np.nan, 0.5])

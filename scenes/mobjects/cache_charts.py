@@ -381,12 +381,18 @@ class ClaimBars(VGroup):
     ----------
     slots
         Where it stands.
+
+    Attributes
+    ----------
+    reference
+        The older model.
     """
 
     def __init__(self, slots: ClaimSlots) -> None:
         super().__init__()
         looks, claim = theme.current(), v2_cache_claim()
         old, new = (architecture(name) for name in ("DeepSeek 67B", "DeepSeek-V2"))
+        self.reference = old
         before, after = Kept(old, old.scheme), Kept(new, new.scheme)
         self.bars = ScaleBars(
             [
