@@ -54,10 +54,10 @@ trace: $(TESTS_READY)
 	$(VENV_PYTHON) -m extract --model smollm2-packaged --out assets/traces/smollm2-135m.safetensors
 
 bench: $(RENDER_READY)
-	$(VENV_PYTHON) -m scenes.engine.bench $(ARGS)
+	$(VENV_PYTHON) -m filmkit.tools.bench $(ARGS)
 
 docs: $(DOCS_READY)
-	$(VENV_PYTHON) -m scenes.engine.album docs/reference
+	$(VENV_PYTHON) -m filmkit.tools.catalogue docs/reference
 	$(VENV_PYTHON) -m sphinx -q -b html docs docs/_build
 	@echo docs/_build/index.html
 

@@ -3,7 +3,7 @@
 import sys
 
 try:
-    from scenes.engine.cli import main
+    from filmkit.commands.cli import main
 except ModuleNotFoundError as error:
     if error.name not in ("click", "cloup"):
         raise

@@ -10,8 +10,8 @@ from importlib.util import find_spec
 import pytest
 
 from extract.models import PACKAGED, Loaded, load
-from scenes.engine.quality import QUALITIES
-from scenes.engine.runner import studio
+from filmkit.render.quality import QUALITIES
+from filmkit.render.runner import studio
 
 
 def pytest_configure() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-PROJECT = Path(__file__).resolve().parent.parent
+from tests.support.checkout import PROJECT
 
 # What the script may use of the real system.
 TOOLS = ["sh", "awk", "cat", "chmod", "cp", "dirname", "env", "mkdir", "tr"]

@@ -1,0 +1,1 @@
+"""The stage, its camera, and what every picture is drawn with."""

@@ -1,0 +1,334 @@
+"""A matrix drawn as one picture of coloured cells, one stated norm for its colours."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from cmap import Colormap
+from manim import DOWN, LEFT, RIGHT, UP, Mobject, color_to_rgb
+
+from filmkit.core import theme
+from filmkit.core.raster import Texture
+from filmkit.mobjects.head_layout import Box
+
+__all__ = ["Heatmap", "Norm", "Source"]
+
+Array = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
+Pixels = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Norm:
+    """How values become colours.
+
+    Attributes
+    ----------
+    vmin, vmax
+        Values that get the first and the last colour; values beyond are clipped.
+    cmap
+        A matplotlib colour map's name.
+    clipped
+        Percentile of the values' magnitudes at which a symmetric norm ends.
+    """
+
+    vmin: float
+    vmax: float
+    cmap: str
+    clipped: float = 100.0
+
+    @classmethod
+    def symmetric(cls, values: npt.ArrayLike, percentile: float = 99.0) -> Norm:
+        """For values of either sign: zero in the middle, clipped at a percentile of |values|."""
+        finite = np.abs(np.asarray(values, dtype=np.float64))
+        limit = float(np.percentile(finite, percentile)) if finite.size else 1.0
+        return cls(-(limit or 1.0), limit or 1.0, theme.current().palette.signed, percentile)
+
+    @classmethod
+    def unit(cls) -> Norm:
+        """For attention patterns: [0, 1]."""
+        return cls(0.0, 1.0, theme.current().palette.pattern)
+
+    def scaled(self, factor: float) -> Norm:
+        """The norm under which ``factor * values`` look as ``values`` do under this one."""
+        return Norm(self.vmin * factor, self.vmax * factor, self.cmap, self.clipped)
+
+    def levels(self, values: npt.ArrayLike) -> npt.NDArray[np.uint8]:
+        """Index of each value in the colour map's 256 colours."""
+        span = (np.asarray(values, dtype=np.float64) - self.vmin) / (self.vmax - self.vmin)
+        return np.rint(np.clip(span, 0.0, 1.0) * 255).astype(np.uint8)
+
+    def colours(self, values: npt.ArrayLike) -> Pixels:
+        """RGB of each value, uint8, one more axis than ``values``."""
+        return np.asarray(colour_table(self.cmap)[self.levels(values)])
+
+
+@lru_cache
+def colour_table(name: str) -> Pixels:
+    """The 256 colours (256, 3) of a matplotlib colour map."""
+    return np.asarray(np.rint(Colormap(name).lut(256)[:, :3] * 255), dtype=np.uint8)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a heatmap's numbers come from.
+
+    Attributes
+    ----------
+    tensor
+        Key of a tensor in the trace file, or None for arithmetic on the trace.
+    expression
+        What was computed, when ``tensor`` is None.
+    index
+        One integer or (start, stop) for each axis of the tensor.
+    transposed
+        Whether rows and columns are exchanged.
+    axes
+        Names of the axes of what was computed, as :meth:`extract.trace.Trace.axes` has them.
+    """
+
+    tensor: str | None = None
+    expression: str = ""
+    index: tuple[int | tuple[int, int], ...] = ()
+    transposed: bool = False
+    axes: tuple[str, ...] = ()
+
+    def to(self, last: Source) -> Source:
+        """Where everything from here to the end of another part of the same tensor comes from."""
+        index = tuple(
+            (a[0], b[1]) if isinstance(a, tuple) and isinstance(b, tuple) else a
+            for a, b in zip(self.index, last.index, strict=True)
+        )
+        return replace(self, index=index)
+
+    def part(self, rows: tuple[int, int], columns: tuple[int, int]) -> Source:
+        """Where the cells [start, stop) of a heatmap from here come from."""
+        spans = [(i, axis[0]) for i, axis in enumerate(self.index) if isinstance(axis, tuple)]
+        index = list(self.index)
+        wanted = (columns, rows) if self.transposed else (rows, columns)
+        for (axis, offset), (start, stop) in zip(spans, wanted, strict=False):
+            index[axis] = (offset + start, offset + stop)
+        return replace(self, index=tuple(index))
+
+
+class Heatmap(Mobject):
+    """A matrix as one image of cells.
+
+    Rows run down and columns across, counted from 0. Its four points are the corners (first
+    cell's outer corner, then along the first row, then clockwise), so it can be moved, turned
+    and warped like any mobject, and its picture always fills them.
+
+    Parameters
+    ----------
+    values
+        (rows, columns).
+    norm
+        How values become colours.
+    width, height
+        Size in scene units.
+    masked
+        (rows, columns), True where the causal mask removes the cell; drawn in the theme's
+        ``masked`` colour whatever the value.
+    source
+        Where the numbers come from.
+    edged
+        Whether a hairline surrounds it where all of its cells are drawn: the darkest and the
+        lightest cells may look like the background.
+    """
+
+    def __init__(
+        self,
+        values: npt.ArrayLike,
+        norm: Norm,
+        *,
+        width: float,
+        height: float,
+        masked: Mask | None = None,
+        source: Source | None = None,
+        edged: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.values: Array = np.array(values, dtype=np.float64, ndmin=2)
+        if self.values.ndim != 2 or not self.values.size:
+            raise ValueError(f"a heatmap takes a matrix, not an array of shape {np.shape(values)}")
+        self.norm = norm
+        self.masked = np.zeros(self.shape) if masked is None else np.asarray(masked, dtype=float)
+        self.shown: Array = np.ones(self.shape)
+        self.opacity = 1.0
+        self.source = source or Source()
+        self.masked_colour = np.asarray(color_to_rgb(theme.current().masked)) * 255
+        self.edged = edged
+        self.edge_colour = np.asarray(color_to_rgb(theme.current().faint)) * 255
+        self._texture: Texture | None = None
+        x, y = width / 2, height / 2
+        self.points = np.array([[-x, y, 0], [x, y, 0], [x, -y, 0], [-x, -y, 0]], dtype=float)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return self.values.shape[0], self.values.shape[1]
+
+    # What a cell holds and how it looks
+
+    def set_values(self, values: npt.ArrayLike, norm: Norm | None = None) -> Heatmap:
+        """Show other numbers, of the same shape, under the same norm or another."""
+        fresh = np.asarray(values, dtype=np.float64)
+        if fresh.shape != self.shape:
+            raise ValueError(f"a heatmap of shape {self.shape} cannot show {fresh.shape}")
+        self.values = fresh
+        self.norm = norm or self.norm
+        self._texture = None
+        return self
+
+    def set_shown(self, shown: npt.ArrayLike) -> Heatmap:
+        """Set the opacity of each cell: one number, or an array that broadcasts to the shape."""
+        self.shown = np.broadcast_to(np.asarray(shown, dtype=float), self.shape).copy()
+        self._texture = None
+        return self
+
+    def set_masked(self, masked: npt.ArrayLike) -> Heatmap:
+        """Set how far each cell is masked, 0 to 1 (True and False will do)."""
+        self.masked = np.broadcast_to(np.asarray(masked, dtype=float), self.shape).copy()
+        self._texture = None
+        return self
+
+    def texture(self) -> Texture:
+        """The cells' colours, ready to draw."""
+        if self._texture is None:
+            colours = self.norm.colours(self.values).astype(np.float64)
+            if self.masked.any():
+                colours += (self.masked_colour - colours) * self.masked[..., None]
+            alpha = np.clip(self.shown, 0.0, 1.0)[..., None]
+            rgba = np.concatenate([colours * alpha, alpha * 255], axis=-1)
+            self._texture = Texture(np.rint(rgba).astype(np.uint8))
+        return self._texture
+
+    def set_opacity(self, opacity: float, family: bool = True) -> Heatmap:
+        """Set the opacity of the whole picture."""
+        self.opacity = opacity
+        return self
+
+    def fade(self, darkness: float = 0.5, family: bool = True) -> Heatmap:
+        self.opacity *= 1 - darkness
+        return self
+
+    # Where its parts are
+
+    def at(self, row: float, column: float) -> Array:
+        """Point (3,) of the scene ``row`` cells down and ``column`` cells across."""
+        rows, columns = self.shape
+        down, across = row / rows, column / columns
+        a, b, c, d = self.points[:4]
+        top = a + (b - a) * across
+        bottom = d + (c - d) * across
+        return np.asarray(top + (bottom - top) * down)
+
+    def block(self, rows: tuple[int, int], columns: tuple[int, int]) -> Box:
+        """Box of the cells [start, stop) of both axes."""
+        first, last = self.at(rows[0], columns[0]), self.at(rows[1], columns[1])
+        return Box.between(first, last)
+
+    def row(self, index: int) -> Box:
+        """Box of a row."""
+        return self.block((index, index + 1), (0, self.shape[1]))
+
+    def column(self, index: int) -> Box:
+        """Box of a column."""
+        return self.block((0, self.shape[0]), (index, index + 1))
+
+    def cell(self, row: int, column: int) -> Box:
+        """Box of a cell."""
+        return self.block((row, row + 1), (column, column + 1))
+
+    @property
+    def box(self) -> Box:
+        """Box of the whole."""
+        return self.block((0, self.shape[0]), (0, self.shape[1]))
+
+    def place(self, box: Box) -> Heatmap:
+        """Fill a box of the flat picture."""
+        left, right, top, bottom = box.left, box.right, box.top, box.bottom
+        self.points = np.array(
+            [[left, top, 0], [right, top, 0], [right, bottom, 0], [left, bottom, 0]], dtype=float
+        )
+        return self
+
+    # Parts as heatmaps of their own
+
+    def part(self, rows: tuple[int, int], columns: tuple[int, int]) -> Heatmap:
+        """A heatmap of the cells [start, stop), lying exactly over them."""
+        (top, bottom), (left, right) = rows, columns
+        piece = self.copy()
+        piece.values = self.values[top:bottom, left:right].copy()
+        piece.masked = self.masked[top:bottom, left:right].copy()
+        piece.shown = self.shown[top:bottom, left:right].copy()
+        piece.source = self.source.part(rows, columns)
+        piece.edged = False
+        piece._texture = None
+        piece.points = np.array(
+            [self.at(top, left), self.at(top, right), self.at(bottom, right), self.at(bottom, left)]
+        )
+        return piece
+
+    def split_rows(self) -> list[Heatmap]:
+        """One heatmap for each row, together exactly this picture."""
+        rows, columns = self.shape
+        return [self.part((i, i + 1), (0, columns)) for i in range(rows)]
+
+    @classmethod
+    def join_rows(cls, rows: Sequence[Heatmap]) -> Heatmap:
+        """The heatmap that its ``split_rows`` make again, from first row's top to last's bottom."""
+        whole = rows[0].copy()
+        whole.values = np.concatenate([row.values for row in rows])
+        whole.masked = np.concatenate([row.masked for row in rows])
+        whole.shown = np.concatenate([row.shown for row in rows])
+        whole.source = rows[0].source.to(rows[-1].source)
+        whole._texture = None
+        whole.points = np.array([*rows[0].points[:2], *rows[-1].points[2:4]])
+        return whole
+
+    def take(self, other: Heatmap) -> Heatmap:
+        """Hold another heatmap's cells, whatever their shape, and stay where it is."""
+        self.values, self.masked, self.shown = other.values, other.masked, other.shown
+        self.source = other.source
+        self._texture = None
+        return self
+
+    def transposed(self) -> Heatmap:
+        """The transpose, lying where this lies: the same cells, reached the other way round."""
+        turned = self.copy()
+        turned.values = self.values.T.copy()
+        turned.masked = self.masked.T.copy()
+        turned.shown = self.shown.T.copy()
+        turned.source = replace(self.source, transposed=not self.source.transposed)
+        turned._texture = None
+        turned.points = self.points[[0, 3, 2, 1]].copy()
+        return turned
+
+    # What manim's animations need
+
+    def align_points(self, mobject: Mobject) -> Heatmap:
+        return self
+
+    def interpolate_color(self, mobject1: Heatmap, mobject2: Heatmap, alpha: float) -> None:
+        self.opacity = (1 - alpha) * mobject1.opacity + alpha * mobject2.opacity
+        for name in ("values", "masked", "shown"):
+            start, end = getattr(mobject1, name), getattr(mobject2, name)
+            if start.shape == end.shape and not np.array_equal(start, end):
+                setattr(self, name, (1 - alpha) * start + alpha * end)
+                self._texture = None
+            elif alpha == 1 and start.shape != end.shape:
+                setattr(self, name, end.copy())
+                self._texture = None
+
+    def corners_towards(self, direction: Sequence[float]) -> Array:
+        """Middle (3,) of the side that faces ``direction`` (UP, DOWN, LEFT or RIGHT)."""
+        sides = {tuple(UP): (0, 1), tuple(RIGHT): (1, 2), tuple(DOWN): (2, 3), tuple(LEFT): (3, 0)}
+        first, second = sides[tuple(direction)]
+        return np.asarray((self.points[first] + self.points[second]) / 2)

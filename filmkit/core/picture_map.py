@@ -1,0 +1,218 @@
+"""What is on screen: every text and every heatmap of a picture, with its place in pixels.
+
+Tests read it to see that nothing leaves the frame, overlaps or is too small to read. Beside each
+still it is written as a JSON document, the picture's map, from which the picture can be decoded
+back into numbers:
+
+``schema``
+    Version of this layout, `MAP_SCHEMA`.
+``frame``
+    [width, height] in pixels.
+``panels``
+    One entry for each heatmap, in drawing order. A truncated matrix has one for each visible end.
+
+    ``tensor``
+        Its key in the trace file, or null.
+    ``expression``
+        What was computed from the trace, where ``tensor`` is null.
+    ``index``
+        One integer or [start, stop] for each axis of the tensor.
+    ``axes``
+        Names of the axes of an expression, such as "pos", where they are known; those of a tensor
+        are the trace's.
+    ``transposed``
+        Whether rows and columns are exchanged.
+    ``shape``
+        [rows, columns] of cells.
+    ``corners``
+        Four [x, y]: outer corner of the first cell, then along its row, then clockwise.
+    ``cmap``, ``vmin``, ``vmax``
+        A matplotlib colour map's name, and the values that get its first and last colour.
+    ``masked``
+        [row, column] of each cell whose number cannot be read from its colour: those that the
+        causal mask removes, and the hidden ones.
+    ``hidden``
+        [row, column] of each cell that is not drawn, or not at full strength.
+    ``opacity``
+        Of the whole picture, 0 to 1.
+    ``covered``
+        Whether a panel, text, frame or line lies over its cells.
+    ``values``
+        Only where it is asked for: the numbers of its cells, [rows][columns], null where a cell
+        is not drawn at all.
+``texts``
+    One entry for each line of letters: ``text``, ``box`` [left, top, right, bottom] of its ink
+    and ``height`` of its line.
+``alt``
+    Beside a still: what it shows, in plain sentences for those who cannot see it
+    (:func:`filmkit.words.alt.alt_text`).
+
+A version may gain fields; what is there keeps its meaning. Positions are continuous pixels from
+the top left of the picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from manim import Mobject
+
+from filmkit.core.animations import presence
+from filmkit.core.camera import StageCamera
+from filmkit.core.heatmap import Heatmap
+from filmkit.core.text import Line
+from filmkit.mobjects.head_layout import Box
+
+__all__ = ["MAP_SCHEMA", "PanelItem", "TextItem", "panels_on", "picture_map", "texts_on"]
+
+MAP_SCHEMA = 1
+
+Points = npt.NDArray[np.float64]
+
+EDGE = 2  # pixels along a panel's edge that do not count as its cells
+
+
+@dataclass(frozen=True)
+class TextItem:
+    """A line of letters.
+
+    Attributes
+    ----------
+    text
+        What it says; a formula in Typst's notation.
+    box
+        Around its letters, in pixels, y counted downwards.
+    height
+        Of its line, in pixels.
+    presence
+        How strongly it is there: 1 to be read, the theme's ``dim`` in the background.
+    """
+
+    text: str
+    box: Box
+    height: float
+    presence: float
+
+
+@dataclass(frozen=True)
+class PanelItem:
+    """A heatmap.
+
+    Attributes
+    ----------
+    heatmap
+        The mobject itself: its values, norm and source.
+    corners
+        (4, 2) pixels: outer corner of the first cell, then along its row, then clockwise.
+    opacity
+        Of the whole picture.
+    covered
+        Whether anything that is drawn later lies over its cells.
+    """
+
+    heatmap: Heatmap
+    corners: Points
+    opacity: float
+    covered: bool
+
+    @property
+    def box(self) -> Box:
+        """Around its corners, in pixels."""
+        return Box.between(self.corners.min(axis=0), self.corners.max(axis=0))
+
+
+def texts_on(mobjects: Iterable[Mobject], camera: StageCamera) -> list[TextItem]:
+    """Every line of letters that has some ink, in drawing order."""
+    items = []
+    for mobject in camera.drawing_order(mobjects):
+        if not isinstance(mobject, Line) or not len(mobject.ink):
+            continue
+        ink = camera.pixels(mobject, mobject.ink)
+        foot, head = camera.pixels(mobject, mobject.points[[-12, -8]])
+        items.append(
+            TextItem(
+                text=mobject.text,
+                box=Box.between(ink.min(axis=0), ink.max(axis=0)),
+                height=float(np.linalg.norm(head - foot)),
+                presence=presence(mobject) * float(mobject.fill_opacity),
+            )
+        )
+    return items
+
+
+def panels_on(mobjects: Iterable[Mobject], camera: StageCamera) -> list[PanelItem]:
+    """Every heatmap that shows at least one cell, in drawing order."""
+    items = []
+    with camera.scratch() as ink:
+        # From the nearest to the farthest: what is drawn so far is what lies over the next.
+        for mobject in reversed(camera.drawing_order(mobjects)):
+            if not isinstance(mobject, Heatmap):
+                camera.draw(mobject)
+                continue
+            if not mobject.shown.any():
+                continue
+            corners = camera.pixels(mobject, mobject.points)
+            inside = np.zeros(ink.shape[:2], dtype=np.uint8)
+            # Up to its edges: a frame around a panel does not lie over its cells.
+            middle = corners.mean(axis=0)
+            inner = corners + np.sign(middle - corners) * EDGE
+            cv2.fillConvexPoly(inside, np.rint(inner).astype(np.int32), 1)
+            covered = bool((ink[..., 3] * inside).any())
+            opacity = mobject.opacity * presence(mobject)
+            items.append(PanelItem(mobject, corners, opacity, covered))
+            camera.draw(mobject)
+    return items[::-1]
+
+
+def picture_map(
+    mobjects: Iterable[Mobject], camera: StageCamera, *, values: bool = False
+) -> dict[str, Any]:
+    """The map of a picture, as documented at the top of this module."""
+    shown = list(mobjects)
+    return {
+        "schema": MAP_SCHEMA,
+        "frame": [camera.pixel_width, camera.pixel_height],
+        "panels": [
+            _panel_entry(item) | (_values_of(item) if values else {})
+            for item in panels_on(shown, camera)
+        ],
+        "texts": [
+            {
+                "text": item.text,
+                "box": [item.box.left, item.box.bottom, item.box.right, item.box.top],
+                "height": item.height,
+            }
+            for item in texts_on(shown, camera)
+        ],
+    }
+
+
+def _panel_entry(item: PanelItem) -> dict[str, Any]:
+    heatmap, source = item.heatmap, item.heatmap.source
+    return {
+        "tensor": source.tensor,
+        "expression": source.expression,
+        "index": [list(axis) if isinstance(axis, tuple) else axis for axis in source.index],
+        "axes": list(source.axes),
+        "transposed": source.transposed,
+        "shape": list(heatmap.shape),
+        "corners": item.corners.tolist(),
+        "cmap": heatmap.norm.cmap,
+        "vmin": heatmap.norm.vmin,
+        "vmax": heatmap.norm.vmax,
+        "masked": np.argwhere((heatmap.masked > 0) | (heatmap.shown < 1)).tolist(),
+        "hidden": np.argwhere(heatmap.shown < 1).tolist(),
+        "opacity": item.opacity,
+        "covered": item.covered,
+    }
+
+
+def _values_of(item: PanelItem) -> dict[str, Any]:
+    cells = item.heatmap.values.astype(object)
+    cells[item.heatmap.shown <= 0] = None
+    return {"values": cells.tolist()}

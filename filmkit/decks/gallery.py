@@ -1,0 +1,123 @@
+"""The gallery: one page with every scene, its film beside it."""
+
+from __future__ import annotations
+
+import os
+from base64 import b64encode
+from pathlib import Path
+from typing import Any
+
+from extract.files import write_text
+from extract.trace import Trace
+from filmkit.core import theme
+from filmkit.core.stage import Rehearsal
+from filmkit.decks.slides import Slide, slides_of
+from filmkit.decks.web import page
+from filmkit.render.jobs import Order, each, load_trace, make_films, say_made
+from filmkit.render.runner import rehearse, studio, write_png
+from filmkit.words.captions import captions, vtt
+from filmkit.words.script import chapter_title
+from scenes.registry import SceneEntry
+
+__all__ = ["PAGE", "POSTERS", "make_gallery", "write_gallery"]
+
+PROJECT = Path(__file__).resolve().parents[2]
+PAGE = "index.html"
+
+POSTERS = {
+    "scene_attention": "one_head",
+    "scene_heads": "around_the_rack",
+    "scene_patterns": "many_more",
+    "scene_kv_cache": "the_whole_cache",
+    "scene_mqa": "every_head_reads_it",
+    "scene_gqa": "every_head_reads_it",
+    "scene_mla": "one_latent_for_all",
+    "scene_cache_size": "real_models",
+}
+"""The beat that shows best what a scene is about; the last one where none is named."""
+
+
+def make_gallery(order: Order, code: str | None) -> bool:
+    """Write films, posters and a page of them; say whether all went well.
+
+    Parameters
+    ----------
+    order
+        What to draw, and how; its folder becomes the gallery.
+    code
+        Address that the names of files are added to, instead of where they are on this machine.
+    """
+    return make_films(order) and write_gallery(order, code)
+
+
+def write_gallery(order: Order, code: str | None) -> bool:
+    """Write posters and the page, for films that are there already; say whether all went well."""
+    trace = load_trace(order)
+
+    def entry_of(entry: SceneEntry) -> dict[str, Any]:
+        told = rehearse(entry, trace, order.options)
+        beats = [record.name for record in told.beats]
+        poster = POSTERS.get(entry.slug, "")
+        chosen = poster if poster in beats else beats[-1]
+        (slide,) = slides_of(entry, told, trace=trace, order=order, beats=(chosen,))
+        write_png(slide.picture, order.out / f"{entry.slug}.png")
+        return _record(slide, told, order.out, code)
+
+    with studio(order.quality, verbosity=order.verbosity):
+        records = each(order, order.scenes, entry_of)
+    if len(records) < len(order.scenes):
+        return False
+    write_text(order.out / PAGE, _page(order, trace, list(records.values())))
+    say_made(order, [order.out / PAGE])
+    return True
+
+
+def _page(order: Order, trace: Trace, scenes: list[dict[str, Any]]) -> str:
+    size = order.quality
+    with theme.use(order.theme, order.palette) as looks:
+        return page(
+            "gallery.html",
+            looks,
+            scenes=scenes,
+            model=trace.meta.model,
+            prompt=trace.meta.prompt.strip(),
+            ratio=f"{size.width} / {size.height}",
+        )
+
+
+def _record(slide: Slide, told: Rehearsal, out: Path, code: str | None) -> dict[str, Any]:
+    entry = slide.entry
+    file = "/".join(entry.module.split(".")) + ".py"
+    where = f"{code.rstrip('/')}/{file}" if code else _relative(PROJECT / file, out)
+    cues = b64encode(vtt(captions(told.beats)).encode()).decode()
+    return {
+        "slug": entry.slug,
+        "title": entry.title,
+        "poster": f"{entry.slug}.png",
+        "film": f"{entry.slug}.mp4",
+        # Within the page: a browser does not read captions from a file beside it.
+        "captions": f"data:text/vtt;base64,{cues}",
+        "alt": slide.alt,
+        "length": _clock(told.duration),
+        "opening": told.beats[0].narration,
+        "file": file,
+        "code": where,
+        "tensors": entry.load().tensors,
+        "chapters": [
+            {
+                "start": round(record.start, 3),
+                "clock": _clock(record.start),
+                "title": chapter_title(record.name),
+            }
+            for record in told.beats
+        ],
+    }
+
+
+def _relative(path: Path, folder: Path) -> str:
+    return Path(os.path.relpath(path, folder.resolve())).as_posix()
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes}:{rest:02}"

@@ -1,0 +1,138 @@
+"""Lines that carry a matrix from one panel to the next, and the weights they pass through."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from manim import RoundedRectangle, VGroup, VMobject
+
+from filmkit.core import theme
+from filmkit.core.text import Label, Symbol
+from filmkit.mobjects.head_layout import Box
+
+__all__ = ["WeightBox", "Wire"]
+
+Points = npt.NDArray[np.float64]
+
+
+class Wire(VGroup):
+    """A right-angled line with small round corners and, at its end, an arrow head.
+
+    Parameters
+    ----------
+    path
+        Corner points (x, y) from start to end.
+    colour
+        A colour; the theme's ``flow`` by default.
+    arrow
+        Whether it ends in an arrow head.
+    width
+        Line width in points; the theme's ``line`` by default.
+    """
+
+    CORNER = 0.12
+    TIP = 0.14
+
+    def __init__(
+        self,
+        path: Sequence[tuple[float, float]],
+        *,
+        colour: str | None = None,
+        arrow: bool = True,
+        width: float | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        looks = theme.current()
+        colour = colour or looks.flow
+        corners = np.array([[x, y, 0.0] for x, y in path])
+        end = corners[-1].copy()
+        ahead = corners[-1] - corners[-2]
+        ahead = ahead / np.linalg.norm(ahead)
+        if arrow:
+            corners[-1] = end - ahead * self.TIP * 0.8
+        self.line = VMobject(
+            stroke_color=colour, stroke_width=width or looks.line, fill_opacity=0.0
+        )
+        self._draw(corners)
+        self.add(self.line)
+        self.tip: VMobject | None = None
+        if arrow:
+            side = np.array([-ahead[1], ahead[0], 0.0]) * self.TIP * 0.42
+            base = end - ahead * self.TIP
+            self.tip = VMobject(fill_color=colour, fill_opacity=1.0, stroke_width=0.0)
+            self.tip.set_points_as_corners([end, base + side, base - side, end])
+            self.add(self.tip)
+
+    def _draw(self, corners: Points) -> None:
+        self.line.start_new_path(corners[0])
+        for before, corner, after in zip(corners, corners[1:], corners[2:], strict=False):
+            arriving, leaving = corner - before, after - corner
+            lengths = np.linalg.norm(arriving), np.linalg.norm(leaving)
+            radius = min(self.CORNER, lengths[0] / 2, lengths[1] / 2)
+            start = corner - arriving / lengths[0] * radius
+            end = corner + leaving / lengths[1] * radius
+            self.line.add_line_to(start)
+            self.line.add_quadratic_bezier_curve_to(corner, end)
+        self.line.add_line_to(corners[-1])
+
+    @classmethod
+    def elbow(
+        cls, start: tuple[float, float], end: tuple[float, float], *, bend: float, **kwargs: Any
+    ) -> Wire:
+        """From ``start`` across to x = ``bend``, up or down, and across to ``end``."""
+        if abs(start[1] - end[1]) < 1e-6:
+            return cls([start, end], **kwargs)
+        return cls([start, (bend, start[1]), (bend, end[1]), end], **kwargs)
+
+
+class WeightBox(VGroup):
+    """The name of a weight matrix in a small box, with its shape beneath (``lines[0]``).
+
+    Weights are never drawn as cells here: the box is a place on the way, not a picture.
+
+    Parameters
+    ----------
+    formula
+        Its name as Typst mathematics.
+    shape
+        Its rows and columns.
+    box
+        Where the box stands.
+    colour
+        Of frame and name.
+    notes
+        What else happens on the way, in a few letters, such as "+ bias"; a line each.
+    """
+
+    def __init__(
+        self,
+        formula: str,
+        shape: tuple[int, int],
+        box: Box,
+        *,
+        colour: str,
+        notes: Sequence[str] = (),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        looks = theme.current()
+        self.frame = RoundedRectangle(
+            width=box.width,
+            height=box.height,
+            corner_radius=0.1,
+            stroke_color=colour,
+            stroke_width=looks.line,
+            fill_color=looks.background,
+            fill_opacity=1.0,
+        ).move_to(box.center)
+        self.symbol = Symbol(formula, size=looks.name_size, colour=colour)
+        self.symbol.move_to(box.center)
+        self.lines = VGroup()
+        for index, text in enumerate((f"{shape[0]} × {shape[1]}", *notes)):
+            line = Label(text, size=looks.note_size, colour=looks.muted)
+            self.lines.add(line.on_line(box.x, box.bottom - 0.16 - 0.24 * index))
+        self.add(self.frame, self.symbol, self.lines)

@@ -1,0 +1,712 @@
+"""Where things stand: pure geometry, no pictures.
+
+Everything is in scene units; a frame of 16:9 is 8 high, the others are as large as
+:func:`filmkit.render.quality.frame_size` says. Sizes come from array shapes, the width of the
+words and the frame. Scenes take slots and shots from here and hold no coordinates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["Box", "Frame"]
+
+FRAME_HEIGHT = 8.0  # of a 16:9 frame, of which sizes of words are fractions
+NOTE_LINE = 0.44  # a line of small words at the top of the frame
+LEAST_TEXT = 0.02  # of the shorter side
+WIDE = 1.5  # a frame whose width is more than this many heights is wide
+NARROW = 11.0  # a frame that is no wider has two of them
+
+
+@dataclass(frozen=True)
+class Box:
+    """A rectangle of the flat picture: center, width and height."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+    @classmethod
+    def of(cls, left: float, right: float, bottom: float, top: float) -> Box:
+        """From its four sides."""
+        return cls((left + right) / 2, (bottom + top) / 2, right - left, top - bottom)
+
+    @classmethod
+    def between(cls, first: npt.ArrayLike, second: npt.ArrayLike) -> Box:
+        """From two opposite corners."""
+        a, b = np.asarray(first), np.asarray(second)
+        return cls.of(
+            float(min(a[0], b[0])),
+            float(max(a[0], b[0])),
+            float(min(a[1], b[1])),
+            float(max(a[1], b[1])),
+        )
+
+    @classmethod
+    def around(cls, boxes: Iterable[Box]) -> Box:
+        """The smallest box that holds all of them."""
+        every = list(boxes)
+        return cls.of(
+            min(b.left for b in every),
+            max(b.right for b in every),
+            min(b.bottom for b in every),
+            max(b.top for b in every),
+        )
+
+    @property
+    def left(self) -> float:
+        return self.x - self.width / 2
+
+    @property
+    def right(self) -> float:
+        return self.x + self.width / 2
+
+    @property
+    def top(self) -> float:
+        return self.y + self.height / 2
+
+    @property
+    def bottom(self) -> float:
+        return self.y - self.height / 2
+
+    @property
+    def center(self) -> tuple[float, float, float]:
+        return (self.x, self.y, 0.0)
+
+    def grown(self, across: float, down: float | None = None) -> Box:
+        """Larger by ``across`` on the left and right and ``down`` above and below."""
+        down = across if down is None else down
+        return Box(self.x, self.y, self.width + 2 * across, self.height + 2 * down)
+
+    def moved(self, dx: float = 0.0, dy: float = 0.0) -> Box:
+        return Box(self.x + dx, self.y + dy, self.width, self.height)
+
+    def holds(self, other: Box, slack: float = 1e-6) -> bool:
+        """Whether another box lies inside."""
+        return (
+            other.left >= self.left - slack
+            and other.right <= self.right + slack
+            and other.bottom >= self.bottom - slack
+            and other.top <= self.top + slack
+        )
+
+    def overlap(self, other: Box) -> tuple[float, float]:
+        """How far two boxes reach into each other, across and down; (0, 0) if they do not."""
+        across = min(self.right, other.right) - max(self.left, other.left)
+        down = min(self.top, other.top) - max(self.bottom, other.bottom)
+        return (across, down) if across > 0 and down > 0 else (0.0, 0.0)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The picture's edge, its safe inside and what is kept free.
+
+    Attributes
+    ----------
+    width, height
+        In scene units.
+    margin
+        What may be cut off on every side, as a fraction of the shorter side.
+    captions
+        What is kept free below, as a fraction of the height.
+    """
+
+    width: float
+    height: float = FRAME_HEIGHT
+    margin: float = 0.04
+    captions: float = 0.11
+
+    @property
+    def short(self) -> float:
+        """The shorter of its sides."""
+        return min(self.width, self.height)
+
+    @property
+    def wide(self) -> bool:
+        """Whether there is far more room across than down."""
+        return self.width > WIDE * self.height
+
+    @property
+    def tall(self) -> bool:
+        """Whether there is more room down than across."""
+        return self.width < self.height
+
+    @property
+    def upright(self) -> bool:
+        """Whether it is no wider than high: what stands side by side elsewhere is stacked."""
+        return self.width <= self.height
+
+    @property
+    def least_text(self) -> float:
+        """The least size of words that can be read: 2 % of the shorter side, as text sizes are."""
+        return LEAST_TEXT * self.short / FRAME_HEIGHT
+
+    @property
+    def safe(self) -> Box:
+        """What lies inside is never cut off."""
+        edge = 2 * self.margin * self.short
+        return Box(0, 0, self.width - edge, self.height - edge)
+
+    @property
+    def note_lines(self) -> tuple[float, ...]:
+        """y of the lines of small words at the top: one, or two in a narrow frame."""
+        count = 1 if self.width > NARROW else 2
+        return tuple(self.safe.top - NOTE_LINE * (i + 0.5) for i in range(count))
+
+    @property
+    def stage(self) -> Box:
+        """The safe inside without the strips for captions (below) and provenance (above)."""
+        safe = self.safe
+        bottom = -self.height / 2 + self.captions * self.height
+        top = safe.top - NOTE_LINE * len(self.note_lines)
+        return Box.of(safe.left, safe.right, bottom, top)
+
+
+Spot = tuple[float, float]
+Path = tuple[Spot, ...]
+
+# One head. Lengths are in scene units; a wide frame is 8 high, so 0.08 is 1 % of it.
+HEADER = 0.46  # a panel's header line with its gap
+WORD_GAP = 0.12  # between a word and its row
+X_COLUMNS = (8, 4)  # first and last columns of X that are drawn
+X_CELL = 0.075
+WEIGHT_BOX = (0.84, 0.5)
+WEIGHT_ROOM = 1.72  # from X to the queries: trunk, box and arrow head
+ROW_MOST = 0.2  # rows of a short prompt grow no taller than this
+ROW_X_MOST = 0.36
+PATTERN_MOST = 2.4
+PATTERN_CELL_MOST = 0.42
+SCORES_MOST = 1.1
+SCORES_CELL_MOST = 0.42
+SCORES_NAME = 1.0  # width of their name
+SHEET_LEAST = 2.7  # width of queries, keys, values and z: their headers need as much
+SHEET_CELL_MOST = 0.13
+MIX_ROOM = 3.0  # between values and z, where a few words stand
+BORDER = 0.16  # between a head and its border
+AWAY = 0.06  # between a panel and the end of a line
+TURN_ROOM = 0.1  # between z's header and the line that comes down from the pattern
+
+# One head in a frame that is not wide: queries, keys and values in one column, what is made of
+# them in a second one beside it.
+X_MOST = 2.4  # height of an X that stands above, unless its words need more
+X_WORD_ROW = 0.172  # lowest row beside which a word can be read
+X_NARROW = (4, 2)  # columns of an X in a frame that has no room for more
+X_NAME = 1.42  # width of its name and shape
+X_ABOVE_CELL = 0.09
+BUS = 0.22  # from an X that stands above to the line beneath it, and on to the border
+COLUMN_TRUNK = 0.19  # from X to the trunk, and on to the border
+COLUMN_ARROW = 0.28  # from a weight to its panel
+COLUMN_SHEET = 2.5  # width of queries, keys, values and z ...
+MIX_LEAST = 0.56  # ... which stand at least this far apart
+COLUMN_ROW_MOST = 0.24
+COLUMN_SHEET_LEAST = 0.8  # height
+WEIGHT_NOTES = 0.8  # from the middle of a weight down to the end of what stands beneath
+COLUMN_GAP = 0.28  # across, between queries, turned keys, scores
+ROW_GAP = 0.25  # from queries down to the name of the keys
+NOTES_ROOM = 1.4  # between keys and values, where a few words stand
+SOFTMAX_ROOM = 0.32  # from scores down to the pattern's title, and more for each line beside it
+SOFTMAX_LINE, SOFTMAX_WORDS = 0.24, 1.62
+TITLE_ROOM = 0.42
+TITLE_AWAY = 0.12  # from the line that rises to the turned keys to the pattern's title
+
+
+@dataclass(frozen=True)
+class HeadSlots:
+    """Where each panel of one attention head stands, in reading order from the left.
+
+    Lines are given as their corners, from start to end.
+
+    Attributes
+    ----------
+    x, q, k, v, k_t, scores, pattern, z
+        Boxes of the panels' cells.
+    w_q, w_k, w_v
+        Boxes of the weights' names.
+    x_words
+        Where each word beside X ends.
+    pattern_rows, pattern_columns
+        Where the words left of the pattern end and those above it begin.
+    word_width, pattern_word
+        The longest a word may be beside X and at the pattern.
+    border
+        Around all that belongs to the head; X stands outside.
+    frame
+        The frame all this was made for.
+    x_columns
+        How many of the first and the last columns of X are drawn.
+    softmax_lines
+        In how many lines it is said what becomes of the scores.
+    """
+
+    x: Box
+    q: Box
+    k: Box
+    v: Box
+    k_t: Box
+    scores: Box
+    pattern: Box
+    z: Box
+    w_q: Box
+    w_k: Box
+    w_v: Box
+    x_words: tuple[tuple[float, float], ...]
+    pattern_rows: tuple[tuple[float, float], ...]
+    pattern_columns: tuple[tuple[float, float], ...]
+    word_width: float
+    pattern_word: float
+    border: Box
+    frame: Frame
+    x_columns: tuple[int, int] = X_COLUMNS
+    softmax_lines: int = 2
+
+    @property
+    def joint(self) -> Spot:
+        """Where the pattern comes down upon the values, on their way to z."""
+        return (self.z.left - 0.42, self.v.y)
+
+    @property
+    def spare(self) -> Spot:
+        """The middle of the largest free place between the panels."""
+        return ((self.v.right + self.joint[0]) / 2, (self.k.y + self.v.y) / 2)
+
+    def note_spots(self, above: int, below: int, *, line: float) -> tuple[Spot, ...]:
+        """Centers of lines of words above and below the line from values to z."""
+        x = (self.v.right + self.joint[0]) / 2
+        upper = [self.v.y + 0.24 + line * (above - 1 - i) for i in range(above)]
+        lower = [self.v.y - 0.24 - line * i for i in range(below)]
+        return tuple((x, y) for y in (*upper, *lower))
+
+    @property
+    def trunk(self) -> float:
+        """x of the line that carries X up and down to the three weights."""
+        return (self.x.right + self.border.left) / 2
+
+    @property
+    def x_align(self) -> str:
+        """At which side of X its header stands: away from the lines that leave it."""
+        return "left"
+
+    @property
+    def title_room(self) -> float:
+        """How wide the pattern's title may be, so that no line crosses it."""
+        return float(np.inf)
+
+    def title_spot(self, width: float, line: float) -> Spot:
+        """Center of the pattern's title; ``line`` is that of the names at the top."""
+        return (self.pattern.right - width / 2, line)
+
+    def to_weight(self, weight: Box) -> Path:
+        """From X to a weight."""
+        return across((self.x.right + 0.08, self.x.y), (weight.left, weight.y), bend=self.trunk)
+
+    @property
+    def k_to_k_t(self) -> Path:
+        """From the keys to the keys turned over."""
+        k, k_t = self.k, self.k_t
+        return ((k.right + AWAY, k.y), (k_t.x, k.y), (k_t.x, k_t.bottom - AWAY))
+
+    @property
+    def q_to_k_t(self) -> Path:
+        """From the queries to the keys turned over, which they are multiplied with."""
+        return ((self.q.right + AWAY, self.q.y), (self.k_t.left - AWAY, self.q.y))
+
+    @property
+    def k_t_to_scores(self) -> Path:
+        """And on to the scores."""
+        return ((self.k_t.right + AWAY, self.q.y), (self.scores.left - AWAY, self.q.y))
+
+    @property
+    def to_pattern(self) -> Path:
+        """From the scores to the words left of the pattern."""
+        end = self.pattern.left - WORD_GAP - self.pattern_word - AWAY
+        bend = (self.scores.right + end) / 2
+        return across((self.scores.right + AWAY, self.scores.y), (end, self.pattern.y), bend=bend)
+
+    def softmax_spots(self, widths: Sequence[float]) -> tuple[Spot, ...]:
+        """Centers of lines of words beside the way from the scores to the pattern."""
+        (start, _), *_, (end, _) = self.to_pattern
+        bend = (start - AWAY + end) / 2
+        top = min(self.pattern.y + 0.14, self.scores.bottom - 0.2)
+        return tuple((bend - 0.14 - w / 2, top - SOFTMAX_LINE * i) for i, w in enumerate(widths))
+
+    @property
+    def v_to_z(self) -> Path:
+        """From the values to what is mixed of them."""
+        return ((self.v.right + AWAY, self.v.y), (self.z.left - AWAY, self.v.y))
+
+    @property
+    def pattern_to_z(self) -> Path:
+        """From the pattern down to the joint, in front of z's name."""
+        (x, y), turn = self.joint, self.z.top + HEADER + TURN_ROOM
+        start = (self.pattern.x, self.pattern.bottom - AWAY)
+        return (start, (self.pattern.x, turn), (x, turn), (x, y))
+
+
+@dataclass(frozen=True)
+class ColumnSlots(HeadSlots):
+    """The same in a frame that is not wide.
+
+    X stands on the left or above. Queries, keys and values stand in a column, and beside it
+    scores, pattern and z in another, one above the other.
+    """
+
+    @property
+    def x_above(self) -> bool:
+        """Whether X stands above the head."""
+        return self.x.bottom > self.border.top
+
+    @property
+    def joint(self) -> Spot:
+        return (min(self.z.left - 0.36, (self.v.right + self.z.left) / 2), self.v.y)
+
+    @property
+    def spare(self) -> Spot:
+        return (self.k.x, (self.k.bottom + self.v.top + HEADER) / 2)
+
+    def note_spots(self, above: int, below: int, *, line: float) -> tuple[Spot, ...]:
+        """Centers of lines of words in two groups between keys and values."""
+        x, y = self.spare
+        apart = 0.3 * line if above and below else 0.0
+        top = y + (line * (above + below - 1) + apart) / 2
+        steps = [line * i + (apart if i >= above else 0.0) for i in range(above + below)]
+        return tuple((x, top - step) for step in steps)
+
+    @property
+    def trunk(self) -> float:
+        if self.x_above:
+            return self.border.left - BORDER
+        return (self.x.right + self.border.left) / 2
+
+    @property
+    def x_align(self) -> str:
+        return "left" if self.x_above else "right"
+
+    @property
+    def title_room(self) -> float:
+        return self.border.right - AWAY - self.k_t.x - TITLE_AWAY
+
+    def title_spot(self, width: float, line: float) -> Spot:
+        x = min(self.pattern.x, self.border.right - BORDER - width / 2)
+        x = max(x, self.k_t.x + TITLE_AWAY + width / 2)
+        return (x, self.title_top - TITLE_ROOM / 2)
+
+    @property
+    def title_top(self) -> float:
+        """Where the pattern's title and the words above its columns begin."""
+        return self.pattern.top + WORD_GAP + self.pattern_word + TITLE_ROOM
+
+    def to_weight(self, weight: Box) -> Path:
+        if not self.x_above:
+            return super().to_weight(weight)
+        x, trunk, bus = self.x, self.trunk, self.x.bottom - BUS
+        start = (x.x, x.bottom - AWAY)
+        return (start, (x.x, bus), (trunk, bus), (trunk, weight.y), (weight.left, weight.y))
+
+    @property
+    def beside(self) -> bool:
+        """Whether the scores stand left of the pattern's middle, not above it."""
+        return self.scores.x < self.pattern.x - 1e-6
+
+    @property
+    def to_pattern(self) -> Path:
+        """From the scores down to the pattern's title."""
+        scores, x = self.scores, self.pattern.x
+        end = (x, self.title_top)
+        if self.beside:
+            return ((scores.right + AWAY, scores.y), (x, scores.y), end)
+        return ((x, scores.bottom - AWAY), end)
+
+    def softmax_spots(self, widths: Sequence[float]) -> tuple[Spot, ...]:
+        line = SOFTMAX_LINE
+        path = self.to_pattern
+        if self.beside:
+            x = max(path[0][0], self.scores.x + SCORES_NAME / 2)
+            top = path[0][1] + 0.2 + line * (len(widths) - 1)
+            return tuple((x + 0.06 + w / 2, top - line * i) for i, w in enumerate(widths))
+        (x, start), (_, end) = path
+        top = (start + end + line * (len(widths) - 1)) / 2
+        return tuple((x - 0.16 - w / 2, top - line * i) for i, w in enumerate(widths))
+
+
+def across(start: Spot, end: Spot, *, bend: float) -> Path:
+    """Corners of a line from ``start`` across to x = ``bend``, up or down, and on to ``end``."""
+    if abs(start[1] - end[1]) < 1e-6:
+        return (start, end)
+    return (start, (bend, start[1]), (bend, end[1]), end)
+
+
+def row_spots(x: float, box: Box, count: int) -> tuple[tuple[float, float], ...]:
+    """(x, y) of ``count`` equal rows of a box, from the top."""
+    pitch = box.height / count
+    return tuple((x, box.top - pitch * (i + 0.5)) for i in range(count))
+
+
+def column_spots(y: float, box: Box, count: int) -> tuple[tuple[float, float], ...]:
+    """(x, y) of ``count`` equal columns of a box, from the left."""
+    pitch = box.width / count
+    return tuple((box.left + pitch * (i + 0.5), y) for i in range(count))
+
+
+def head_slots(
+    frame: Frame, *, count: int, d_model: int, d_head: int, word_width: float, pattern_word: float
+) -> HeadSlots:
+    """Lay out one head for a frame.
+
+    Parameters
+    ----------
+    frame
+        The picture's edge.
+    count
+        Token rows.
+    d_model
+        Width of X; a narrow one is drawn whole.
+    d_head
+        Columns of queries, keys and values.
+    word_width
+        Width of the longest word beside X.
+    pattern_word
+        Length of the longest word at the pattern, which may be set smaller.
+    """
+    lay = _in_a_row if frame.wide else _in_columns
+    return lay(frame, count, d_model, d_head, word_width, pattern_word)
+
+
+def _in_a_row(
+    frame: Frame, count: int, d_model: int, d_head: int, word_width: float, pattern_word: float
+) -> HeadSlots:
+    stage = frame.stage
+    inner = Box.of(stage.left, stage.right - BORDER, stage.bottom + BORDER, stage.top - 0.02)
+
+    # Down the middle: three slots of equal height, each a header above a panel.
+    slot = inner.height / 3
+    row = min(ROW_MOST, (slot - HEADER - 0.12) / count)
+
+    def line(index: int) -> float:
+        return inner.top - slot * (index + 0.5) - HEADER / 2
+
+    # From the left: words, X, weights; from the right: the pattern with its words. The queries
+    # take what is left between them, as do keys, values and z.
+    columns = min(d_model, sum(X_COLUMNS))
+    x_width = columns * X_CELL + (0.34 if columns < d_model else 0.0)
+    x_left = inner.left + word_width + WORD_GAP
+    x_row = min(ROW_X_MOST, (inner.height - HEADER) / count)
+    x = Box.of(
+        x_left, x_left + x_width, line(1) - x_row * count / 2, line(1) + x_row * count / 2
+    ).moved(dy=min(0.0, inner.top - HEADER - line(1) - x_row * count / 2))
+
+    scores_side = min(SCORES_MOST, SCORES_CELL_MOST * count)
+    k_t_width = min(0.55, 0.16 * count)
+    # The pattern ends above the line that leaves it, which runs above z's name.
+    pattern_top = inner.top - HEADER - pattern_word - WORD_GAP
+    floor = line(2) + row * count / 2 + HEADER + TURN_ROOM + 2 * AWAY
+    pattern_side = min(PATTERN_MOST, PATTERN_CELL_MOST * count, pattern_top - floor)
+    pattern = Box.of(
+        inner.right - pattern_side, inner.right, pattern_top - pattern_side, pattern_top
+    )
+    scores_right = pattern.left - WORD_GAP - pattern_word - 0.55
+    scores = Box.of(
+        scores_right - scores_side,
+        scores_right,
+        line(0) - scores_side / 2,
+        line(0) + scores_side / 2,
+    )
+    k_t_height = 2 * (inner.top - HEADER - line(0))
+    k_t = Box(scores.left - 0.36 - k_t_width / 2, line(0), k_t_width, k_t_height)
+    left = x.right + WEIGHT_ROOM
+    width = min(
+        k_t.left - 0.36 - left,
+        (inner.right - left - MIX_ROOM) / 2,
+        max(SHEET_LEAST, SHEET_CELL_MOST * d_head),
+    )
+
+    def sheet(index: int) -> Box:
+        half = row * count / 2
+        return Box.of(left, left + width, line(index) - half, line(index) + half)
+
+    q, k, v = sheet(0), sheet(1), sheet(2)
+    z = Box.of(inner.right - q.width, inner.right, v.bottom, v.top)
+
+    def weight(panel: Box) -> Box:
+        # A little above the middle of the way, so that the shape beneath stands free.
+        return Box(left - 0.32 - WEIGHT_BOX[0] / 2, panel.y, *WEIGHT_BOX)
+
+    w_q, w_k, w_v = weight(q), weight(k), weight(v)
+    return HeadSlots(
+        x=x,
+        q=q,
+        k=k,
+        v=v,
+        k_t=k_t,
+        scores=scores,
+        pattern=pattern,
+        z=z,
+        w_q=w_q,
+        w_k=w_k,
+        w_v=w_v,
+        x_words=row_spots(x.left - WORD_GAP, x, count),
+        pattern_rows=row_spots(pattern.left - WORD_GAP, pattern, count),
+        pattern_columns=column_spots(pattern.top + WORD_GAP, pattern, count),
+        word_width=word_width,
+        pattern_word=pattern_word,
+        border=Box.of(w_q.left - BORDER, stage.right, stage.bottom, stage.top + 0.06),
+        frame=frame,
+    )
+
+
+def _in_columns(
+    frame: Frame, count: int, d_model: int, d_head: int, word_width: float, pattern_word: float
+) -> ColumnSlots:
+    stage = frame.stage
+    inner = Box.of(stage.left, stage.right - BORDER, stage.bottom + BORDER, stage.top - 0.1)
+    above = frame.tall
+    top = inner.top
+    weight_room = BORDER + WEIGHT_BOX[0] + COLUMN_ARROW
+    if above:
+        left = inner.left + COLUMN_TRUNK + weight_room
+        most = max(X_MOST, X_WORD_ROW * count)
+        x_row = min(ROW_X_MOST, most / count)
+        x = Box.of(left, inner.right, top - HEADER - x_row * count, top - HEADER)
+        columns = int(x.width / X_ABOVE_CELL)
+        x_columns = (columns - columns // 3, columns // 3)
+        top = x.bottom - 2 * BUS - 0.08
+    else:
+        x_columns = X_NARROW if frame.width < NARROW else X_COLUMNS
+        columns = min(d_model, sum(x_columns))
+        width = columns * X_CELL + (0.34 if columns < d_model else 0.0)
+        x_right = inner.left + max(word_width + WORD_GAP + width, X_NAME)
+        left = x_right + 2 * COLUMN_TRUNK + weight_room
+
+    # Across: queries, keys and values; turned keys and scores; the pattern in the middle of z if
+    # its words allow it.
+    sheet_width = min(COLUMN_SHEET, (inner.right - left - MIX_LEAST) / 2)
+    right, z_x = left + sheet_width, inner.right - sheet_width / 2
+    k_t_width = min(0.5, 0.16 * count)
+    k_t_x = right + COLUMN_GAP + AWAY + k_t_width / 2
+    scores_side = min(SCORES_MOST, SCORES_CELL_MOST * count)
+    scores_room = max(scores_side, SCORES_NAME)
+    scores_x = k_t_x + k_t_width / 2 + COLUMN_GAP + AWAY + scores_room / 2
+    words = pattern_word + WORD_GAP
+    side = min(PATTERN_MOST, PATTERN_CELL_MOST * count, inner.right - right - COLUMN_GAP - words)
+
+    def axis(side: float) -> float:
+        return min(inner.right - side / 2, max(z_x, right + COLUMN_GAP + words + side / 2))
+
+    # The scores stand beside the way down to the pattern if there is room, else above it.
+    beside = (
+        scores_x + scores_room / 2 + COLUMN_GAP < axis(side)
+        and scores_x + scores_room / 2 + SOFTMAX_WORDS - 0.4 < inner.right
+    )
+    free = axis(side) - k_t_x - k_t_width / 2
+    softmax_lines = 2 if beside or free > SOFTMAX_WORDS else 3
+    below = 0.08 if beside else SOFTMAX_ROOM + SOFTMAX_LINE * (softmax_lines - 1)
+    # The pattern's words may stand in the way of the line from the keys.
+    in_the_way = axis(side) - side / 2 - words < k_t_x + 0.15
+
+    # Down: the panels of the left column take the height that words between keys and values
+    # and the pattern of the right one leave.
+    height, bottom = COLUMN_ROW_MOST * count, inner.bottom
+    over_pattern = HEADER + scores_side / 2 + below + TITLE_ROOM + words
+    under_pattern = HEADER + 2 * TURN_ROOM + AWAY
+    for _ in range(3):
+        room = top - bottom
+        wanted = [(room - over_pattern - side - under_pattern) / 1.5]
+        if in_the_way:
+            wanted.append((room - 2 * HEADER - ROW_GAP - 0.14 - side - under_pattern) / 2.5)
+        free = room - 3 * HEADER
+        most = min(COLUMN_ROW_MOST * count, (free - ROW_GAP - NOTES_ROOM) / 3)
+        height = min(most, max(COLUMN_SHEET_LEAST, *wanted))
+        bottom = max(inner.bottom, stage.bottom + WEIGHT_NOTES - height / 2)
+    left_over = top - bottom - 3 * (HEADER + height)
+    gap = max(ROW_GAP, min(left_over / 3, left_over - NOTES_ROOM))
+
+    def sheet(x: float, bottom: float) -> Box:
+        return Box.of(x, x + sheet_width, bottom, bottom + height)
+
+    q = sheet(left, top - HEADER - height)
+    k = sheet(left, q.bottom - gap - HEADER - height)
+    v, z = sheet(left, bottom), sheet(inner.right - sheet_width, bottom)
+    k_t = Box(k_t_x, q.y, k_t_width, height)
+    scores_side = min(scores_side, height)
+    floor = z.top + under_pattern
+    ceiling = q.y - scores_side / 2 - below - TITLE_ROOM - words
+    if in_the_way:
+        ceiling = min(ceiling, k.y - 0.14)
+    side = min(side, ceiling - floor)
+    middle = axis(side)
+    pattern_top = (ceiling + floor + side) / 2
+    pattern = Box(middle, pattern_top - side / 2, side, side)
+    scores = Box(scores_x if beside else max(scores_x, middle), q.y, scores_side, scores_side)
+
+    def weight(panel: Box) -> Box:
+        return Box(left - COLUMN_ARROW - WEIGHT_BOX[0] / 2, panel.y, *WEIGHT_BOX)
+
+    w_q, w_k, w_v = weight(q), weight(k), weight(v)
+    if not above:
+        x_row = min(ROW_X_MOST, (inner.height - HEADER) / count)
+        level = min((q.y + v.y) / 2, inner.top - HEADER - x_row * count / 2)
+        x = Box(x_right - width / 2, level, width, x_row * count)
+    return ColumnSlots(
+        x=x,
+        q=q,
+        k=k,
+        v=v,
+        k_t=k_t,
+        scores=scores,
+        pattern=pattern,
+        z=z,
+        w_q=w_q,
+        w_k=w_k,
+        w_v=w_v,
+        x_words=row_spots(x.left - WORD_GAP, x, count),
+        pattern_rows=row_spots(pattern.left - WORD_GAP, pattern, count),
+        pattern_columns=column_spots(pattern.top + WORD_GAP, pattern, count),
+        word_width=min(word_width, x.left - WORD_GAP - inner.left),
+        pattern_word=pattern_word,
+        border=Box.of(w_q.left - BORDER, stage.right, stage.bottom, top + 0.08),
+        frame=frame,
+        x_columns=x_columns,
+        softmax_lines=softmax_lines,
+    )
+
+
+def shot_box(box: Box, frame: Frame, *, pad: float = 1.02, least: float = 0.0) -> tuple[Box, float]:
+    """What the camera must see so that a box fills the stage: the frame as a box, and its zoom.
+
+    The strips for captions and provenance stay free, as in the full picture. ``least`` keeps
+    the camera from going nearer than that fraction of the full picture.
+    """
+    stage = frame.stage
+    filled = max(box.width / stage.width, box.height / stage.height)
+    # Padding takes the camera no further away than the full picture, where words have their size.
+    zoom = max(least, filled, min(1.0, pad * filled))
+    seen = Box(
+        box.x - stage.x * zoom, box.y - stage.y * zoom, frame.width * zoom, frame.height * zoom
+    )
+    return seen, zoom
+
+
+def sentence_spots(
+    widths: Sequence[float], frame: Frame, *, gap: float, line: float
+) -> tuple[tuple[float, float], ...]:
+    """Centers of words of the given widths, set as centered lines in the middle of the stage."""
+    lines: list[list[int]] = [[]]
+    reach = 0.0
+    for index, width in enumerate(widths):
+        if lines[-1] and reach + gap + width > frame.stage.width:
+            lines.append([])
+            reach = 0.0
+        reach += width + (gap if lines[-1] else 0.0)
+        lines[-1].append(index)
+    spots: list[tuple[float, float]] = []
+    for number, words in enumerate(lines):
+        y = frame.stage.y + line * ((len(lines) - 1) / 2 - number)
+        x = frame.stage.x - (sum(widths[i] for i in words) + gap * (len(words) - 1)) / 2
+        for i in words:
+            spots.append((x + widths[i] / 2, y))
+            x += widths[i] + gap
+    return tuple(spots)

@@ -1,0 +1,124 @@
+"""What is written on a rack of heads: their numbers, and which of them share keys and values."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from manim import BackgroundRectangle, Group, VGroup, VMobject
+
+from filmkit.core import theme
+from filmkit.core.camera import Shot, keep_upright, pin_to_frame
+from filmkit.core.text import Label
+from filmkit.mobjects.head_stack import Rack
+
+__all__ = ["GroupBrackets", "HeadNumbers", "span_of"]
+
+LIFT = 0.06  # between a card's corner and its number
+WORD = 0.075  # between words of a sentence
+NUMBER_GAP = 0.05
+PLATE = 0.85  # how much the ground of a number hides
+PLATE_EDGE = 0.02
+AWAY = 0.12  # between a bracket and its words
+
+
+def span_of(heads: list[int]) -> str:
+    """Some heads in words.
+
+    >>> span_of([4]), span_of([0, 1]), span_of([5, 3, 4]), span_of([0, 2, 5])
+    ('head 4', 'heads 0 and 1', 'heads 3 to 5', 'heads 0, 2, 5')
+    """
+    first, *others = sorted(heads)
+    if not others:
+        return f"head {first}"
+    last = others[-1]
+    if last - first == 1:
+        return f"heads {first} and {last}"
+    if last - first == len(others):
+        return f"heads {first} to {last}"
+    return f"heads {', '.join(map(str, sorted(heads)))}"
+
+
+class HeadNumbers(VGroup):
+    """The number of each head at the top left corner of its card, upright in the frame.
+
+    Where cards stand too close for a number each, every second, third ... card has one.
+
+    Parameters
+    ----------
+    rack
+        Whose heads.
+    shot
+        From where they are seen; numbers that do not touch there are shown.
+    """
+
+    def __init__(self, rack: Rack, shot: Shot) -> None:
+        super().__init__()
+        looks, slots = theme.current(), rack.slots
+        height = slots.head.frame.height
+        corners = np.array([slots.corner(card.place) for card in rack.cards])
+        seen = shot.project(corners, height)[:, :2]
+        numbers = [Label(str(card.head), colour=looks.muted) for card in rack.cards]
+        room = max(number.width for number in numbers) + NUMBER_GAP
+        numbers[0].set_fill(looks.ink)
+        every = 1
+        if len(seen) > 1:
+            pitch = float(np.abs(np.diff(seen[:, 0])).min())
+            every = max(1, math.ceil(room / pitch))
+        for place in range(0, len(numbers), every):
+            number = numbers[place]
+            number.on_line(number.width / 2, LIFT + number.line_height / 2)
+            # The panels of a card farther back may lie behind it.
+            plate = BackgroundRectangle(
+                number, color=looks.background, fill_opacity=PLATE, buff=PLATE_EDGE
+            )
+            self.add(*(keep_upright(part, at=corners[place]) for part in (plate, number)))
+
+
+class GroupBrackets(Group):
+    """A bracket for each group of heads that share keys and values, with their numbers.
+
+    It is seen from the left, where nothing stands in front of it.
+
+    Attributes
+    ----------
+    lines, words
+        The brackets and what is written beside them, from the front.
+    sentence
+        What a bracket means.
+    """
+
+    def __init__(self, rack: Rack) -> None:
+        super().__init__()
+        looks = theme.current()
+        self.lines, self.words = VGroup(), VGroup()
+        groups: dict[int, list[int]] = {}
+        for card in rack.cards:
+            groups.setdefault(rack.view.trace.kv_head(card.head), []).append(card.place)
+        for places in groups.values():
+            corners = rack.slots.bracket(min(places), max(places))
+            line = VMobject(stroke_color=looks.ink, stroke_width=looks.line, fill_opacity=0.0)
+            self.lines.add(line.set_points_as_corners(corners))
+            word = Label(span_of([rack.order[place] for place in places]))
+            word.on_line(-AWAY - word.width / 2, -AWAY)
+            self.words.add(keep_upright(word, at=(corners[1] + corners[2]) / 2))
+        self.sentence = pin_to_frame(_sentence())
+        spot = rack.slots.sentence
+        self.sentence.shift([spot[0] - self.sentence.get_right()[0], spot[1], 0.0])
+        self.add(self.lines, self.words, self.sentence)
+
+
+def _sentence() -> VGroup:
+    """What a bracket means, its line at y = 0."""
+    looks = theme.current()
+    line, x = VGroup(), 0.0
+    for text, colour in (
+        ("each bracket: one set of", looks.ink),
+        ("keys", looks.key),
+        ("and", looks.ink),
+        ("values", looks.value),
+    ):
+        label = Label(text, colour=colour)
+        line.add(label.on_line(x + label.width / 2, 0.0))
+        x += label.width + WORD
+    return line

@@ -1,0 +1,259 @@
+"""Small marks: frames that point, empty outlines, dials, colour bars, brackets of words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from manim import PI, Circle, Group, Line, Rectangle, RoundedRectangle, VGroup, rgb_to_color
+
+from filmkit.core import theme
+from filmkit.core.heatmap import Heatmap, Norm, Source
+from filmkit.core.text import Label, format_number, format_share, printable
+from filmkit.mobjects.head_layout import FRAME_HEIGHT, Box, column_spots
+
+__all__ = [
+    "Bars",
+    "ColourBar",
+    "Dial",
+    "Highlight",
+    "Outline",
+    "Words",
+    "fit_all",
+    "fit_word",
+    "size_beside",
+]
+
+
+FILL, TIGHT = 0.92, 0.94  # of a row's height, for the word beside it; the latter if it must
+
+
+class Highlight(Rectangle):
+    """A frame around a row, a column, a block or a cell; ``zoom`` as for a colour bar."""
+
+    def __init__(self, box: Box, *, colour: str | None = None, zoom: float = 1.0) -> None:
+        looks = theme.current()
+        grown = box.grown(0.03 * zoom)
+        super().__init__(
+            width=grown.width,
+            height=grown.height,
+            stroke_color=colour or looks.highlight,
+            stroke_width=looks.bold,
+            fill_opacity=0.0,
+        )
+        self.move_to(grown.center)
+
+
+class Outline(RoundedRectangle):
+    """The visibly empty place of a matrix: schematic, no cells."""
+
+    def __init__(self, box: Box, *, colour: str | None = None, radius: float = 0.0) -> None:
+        looks = theme.current()
+        super().__init__(
+            width=box.width,
+            height=box.height,
+            corner_radius=radius,
+            stroke_color=colour or looks.faint,
+            stroke_width=looks.thin,
+            fill_opacity=0.0,
+        )
+        self.move_to(box.center)
+
+
+class Dial(VGroup):
+    """A small clock: its hand has turned by ``angle`` (radians, clockwise from the top)."""
+
+    def __init__(self, radius: float, angle: float = 0.0, *, colour: str | None = None) -> None:
+        super().__init__()
+        looks = theme.current()
+        self.angle = 0.0
+        self.face = Circle(
+            radius=radius, stroke_color=looks.faint, stroke_width=looks.thin, fill_opacity=0.0
+        )
+        self.hand = Line(
+            [0, 0, 0],
+            [0, radius * 0.92, 0],
+            stroke_color=colour or looks.ink,
+            stroke_width=looks.line,
+        )
+        self.add(self.face, self.hand)
+        self.set_angle(angle)
+
+    def set_angle(self, angle: float) -> Dial:
+        """Turn the hand to an angle."""
+        self.hand.rotate(self.angle - angle, about_point=self.face.get_center())
+        self.angle = angle
+        return self
+
+
+class ColourBar(Group):
+    """A thin bar of the norm's colours with its two ends as numbers.
+
+    Parameters
+    ----------
+    norm
+        What it explains.
+    name
+        What the values are, such as "scores".
+    box
+        Where the bar itself stands; the numbers and the name stand below it.
+    zoom
+        Text size relative to the theme's, for a camera that is close.
+    """
+
+    STEPS = 128
+
+    def __init__(self, norm: Norm, name: str, box: Box, *, zoom: float = 1.0) -> None:
+        super().__init__()
+        looks = theme.current()
+        self.bar = Heatmap(
+            np.linspace(norm.vmin, norm.vmax, self.STEPS)[None],
+            norm,
+            width=box.width,
+            height=box.height,
+            source=Source(expression=f"colour scale of {name or 'the panel above'}"),
+        ).place(box)
+        size = looks.note_size * zoom
+        low = Label(format_number(norm.vmin, 2), size=size, colour=looks.muted)
+        high = Label(format_number(norm.vmax, 2), size=size, colour=looks.muted)
+        title = Label(name, size=size, colour=looks.muted)
+        self.labels = VGroup(
+            low.move_to([box.left + low.width / 2, 0, 0]),
+            high.move_to([box.right - high.width / 2, 0, 0]),
+            title.move_to([box.x, 0, 0]),
+        )
+        for label in (low, high, title):
+            label.set_y(box.bottom - label.line_height / 2 - 0.05 * zoom)
+        self.add(self.bar, self.labels)
+
+
+def fit_word(
+    text: str,
+    width: float,
+    *,
+    size: float,
+    colour: str | None = None,
+) -> Label:
+    """A label no wider than ``width``: set smaller as far as it can be read, then shortened."""
+    label = Label(text, size=size, colour=colour)
+    if label.width <= width:
+        return label
+    size = min(size, max(theme.current().least_size, size * width / label.width))
+    label = Label(text, size=size, colour=colour)
+    kept = len(text)
+    while label.width > width and kept > 1:
+        kept -= 1
+        label = Label(text[:kept].rstrip() + "…", size=size, colour=colour)
+    return label
+
+
+def size_beside(pitch: float, *, most: float | None = None) -> float:
+    """Text size of words beside rows that are ``pitch`` apart: if they must, smaller than usual."""
+    looks, row = theme.current(), pitch / FRAME_HEIGHT
+    most = looks.shape_size if most is None else most
+    return min(most, max(FILL * row, min(TIGHT * row, looks.least_size)))
+
+
+def fit_all(labels: Iterable[Label], width: float) -> None:
+    """Make each label no wider than ``width``; where that is too small to read, turn them all."""
+    labels, least = list(labels), theme.current().least_size
+    if any(label.size * width < least * label.width for label in labels):
+        for label in labels:
+            label.rotate(PI / 2)
+        return
+    for label in labels:
+        label.shrink_to(width)
+
+
+class Bars(VGroup):
+    """A bar for each share of a whole, with its percentage on top.
+
+    ``bars[i]`` and ``tags[i]`` are the bar and the percentage of share ``i``.
+
+    Parameters
+    ----------
+    shares
+        Numbers in [0, 1].
+    norm
+        Gives each bar the colour that its number has as a cell.
+    box
+        As high as a share of 1; the shares divide its width.
+    count
+        How many of them have a bar, from the first; all of them by default.
+    """
+
+    def __init__(
+        self, shares: Sequence[float], norm: Norm, box: Box, count: int | None = None
+    ) -> None:
+        super().__init__()
+        looks = theme.current()
+        pitch = box.width / len(shares)
+        self.bars, self.tags = VGroup(), VGroup()
+        for (x, _), share in zip(column_spots(0.0, box, len(shares)), shares[:count], strict=False):
+            height = max(share * box.height, 0.02)
+            bar = Rectangle(
+                width=pitch * 0.62,
+                height=height,
+                stroke_color=looks.muted,
+                stroke_width=looks.thin,
+                fill_color=rgb_to_color(norm.colours([share])[0]),
+                fill_opacity=1.0,
+            ).move_to([x, box.bottom + height / 2, 0])
+            tag = Label(format_share(share), size=looks.note_size, colour=looks.ink)
+            self.bars.add(bar)
+            self.tags.add(tag.set_x(x))
+        fit_all(self.tags, pitch * 0.94)
+        for bar, tag in zip(self.bars, self.tags, strict=True):
+            tag.set_y(bar.get_top()[1] + max(0.17, tag.height / 2 + 0.07))
+        self.add(self.bars, self.tags)
+
+
+class Words(VGroup):
+    """Token words beside the rows or above the columns of a panel.
+
+    Parameters
+    ----------
+    tokens
+        As the tokenizer gives them.
+    spots
+        (x, y) where each word ends (rows) or begins (columns).
+    upright
+        False: words are read across and end at their spot. True: words stand on their side, read
+        upwards, and begin at their spot.
+    width
+        The longest a word may be.
+    size
+        Text size; the theme's ``shape_size`` by default.
+    """
+
+    def __init__(
+        self,
+        tokens: Sequence[str],
+        spots: Sequence[tuple[float, float]],
+        *,
+        upright: bool = False,
+        width: float,
+        size: float | None = None,
+        colour: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        looks = theme.current()
+        for token, (x, y) in zip(tokens, spots, strict=True):
+            label = fit_word(printable(token), width, size=size or looks.shape_size, colour=colour)
+            if upright:
+                half = label.width / 2
+                label.rotate(PI / 2).move_to([x, y + half, 0])
+            else:
+                label.move_to([x - label.width / 2, y, 0])
+            self.add(label)
+
+    def beside(self, spots: Sequence[tuple[float, float]], *, size: float) -> Words:
+        """The same words, shortened where they are now, that end at other spots; none is larger
+        than ``size``."""
+        moved = self.copy()
+        for label, (x, y) in zip(moved, spots, strict=True):
+            label.scale(min(1.0, size * FRAME_HEIGHT / label.line_height))
+            label.move_to([x - label.width / 2, y, 0])
+        return moved

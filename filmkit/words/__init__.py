@@ -1,0 +1,1 @@
+"""Words beside the pictures: captions, scripts, alt texts."""

@@ -1,0 +1,270 @@
+"""Close-ups of the steps of one head: a dot product, the scaling, a softmax, a weighted mix."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+from manim import (
+    Animation,
+    AnimationGroup,
+    Group,
+    LaggedStart,
+    VGroup,
+    linear,
+)
+
+from filmkit.core import theme
+from filmkit.core.animations import Appear, Draw, Follow, Presence, Recolour, Reveal, Rise
+from filmkit.core.heatmap import Heatmap, Norm, Source
+from filmkit.core.text import MINUS, Label, Number, Symbol, format_number, format_share
+from filmkit.core.view import HeadView
+from filmkit.mobjects.flow import Wire
+from filmkit.mobjects.head_layout import Box, Frame
+from filmkit.mobjects.marks import Bars, ColourBar, Highlight, Words, fit_all, size_beside
+from scenes.attention.layout import (
+    MeetSlots,
+    RemarkSlots,
+    meet_slots,
+    mix_slots,
+    softmax_slots,
+)
+
+__all__ = ["RowMix", "RowProduct", "RowSoftmax", "ScoreRemarks"]
+
+
+class RowProduct(Group):
+    """One query row times one key row, channel by channel, and their sum.
+
+    The two rows themselves belong to the scene; this is what comes of them.
+
+    Parameters
+    ----------
+    query, key
+        The two rows as they enter the scores, (channel,).
+    frame
+        The frame to fill.
+    """
+
+    def __init__(
+        self, query: npt.NDArray[np.float64], key: npt.NDArray[np.float64], frame: Frame
+    ) -> None:
+        super().__init__()
+        looks = theme.current()
+        self.slots: MeetSlots = meet_slots(frame)
+        self.products = query * key
+        norm = Norm.symmetric(self.products)
+        box = self.slots.product
+        self.strip = Heatmap(
+            self.products,
+            norm,
+            width=box.width,
+            height=box.height,
+            source=Source(
+                expression="query times key, channel by channel",
+                index=((0, self.products.size),),
+                axes=("d_qk",),
+            ),
+        ).place(box)
+        self.strip.set_shown(0)
+        size = looks.name_size * 1.25
+        self.name = Label("products", colour=looks.muted)
+        self.name.on_line(self.slots.word - self.name.width / 2, box.y)
+        x, y = self.slots.total
+        self.formula = Symbol("q dot k =", size=size)
+        self.formula.on_line(x - self.formula.width / 2 - 0.12, y)
+        self.total = Number(0.0, size=size).on_line(x + 0.75, y)
+        self.scale = ColourBar(norm, "products", self.slots.scale)
+        self.cursor = Highlight(self._column(0))
+        self.add(self.strip, self.name, self.formula, self.scale)
+
+    def _column(self, column: int) -> Box:
+        """Box of a channel, from the query down to the product."""
+        cell = self.strip.column(column)
+        return Box.of(cell.left, cell.right, cell.bottom, self.slots.query.top)
+
+    def add_up(self, run_time: float) -> AnimationGroup:
+        """Multiply channel after channel, and count the sum so far."""
+        sums = np.concatenate([[0.0], np.cumsum(self.products)])
+        count = len(self.products)
+
+        def step(alpha: float) -> None:
+            done = round(alpha * count)
+            self.total.set_value(sums[done])
+            self.cursor.move_to(self._column(min(done, count - 1)).center)
+
+        return AnimationGroup(
+            Reveal(self.strip, np.arange(count) / count, spread=0.02, rate_func=linear),
+            Follow(self.total, step, rate_func=linear),
+            Presence(self.cursor, 1.0),
+            run_time=run_time,
+        )
+
+
+class ScoreRemarks(VGroup):
+    """What happens to the scores before the softmax, as lines of words beside them.
+
+    Parameters
+    ----------
+    view
+        Whose scores.
+    match
+        The query and the key whose score is followed.
+    slots
+        Where the lines stand, for the camera's nearness.
+    """
+
+    def __init__(self, view: HeadView, match: tuple[int, int], slots: RemarkSlots) -> None:
+        super().__init__()
+        looks, meta = theme.current(), view.layer.trace.meta
+        size = looks.name_size * slots.zoom
+        factor = meta.score_scale
+        exact = bool(np.isclose(factor, meta.d_qk**-0.5))
+        times = f"times 1 \\/ sqrt({meta.d_qk})" if exact else f"times {format_number(factor)}"
+        before, after = view.dots[match], view.scores[match]
+        self.scaling = VGroup(
+            Symbol(times, size=size),
+            Label(
+                f"{format_number(before)} → {format_number(after)}",
+                size=size,
+                colour=looks.highlight,
+            ),
+        )
+        if meta.positions == "alibi":
+            self.scaling.insert(
+                1, Label("less a penalty for distance", size=size, colour=looks.muted)
+            )
+        self.masking = Label("masked: later words", size=size, colour=looks.muted)
+        for line, (x, y) in zip((*self.scaling, self.masking), slots.lines, strict=False):
+            line.on_line(x + line.width / 2, y)
+        self.add(self.scaling, self.masking)
+
+
+class RowSoftmax(Group):
+    """One row of scaled scores, large, and the shares of attention that it becomes.
+
+    The row itself belongs to the scene; it comes from the scores and fills ``slots.row``.
+
+    Parameters
+    ----------
+    view
+        Whose scores.
+    query
+        Which row.
+    frame
+        The frame to fill.
+    """
+
+    def __init__(self, view: HeadView, query: int, frame: Frame) -> None:
+        super().__init__()
+        looks, count = theme.current(), view.layer.count
+        self.slots = slots = softmax_slots(frame, count=count)
+        cell = slots.row.width / count
+        self.words = _key_words(view.layer.words, slots.words, cell)
+        self.words[query].set_fill(looks.query)
+        self.title = Label("scaled scores of one query", colour=looks.muted)
+        self.title.on_line(slots.row.x, self.words.get_top()[1] + 0.25)
+        self.numbers = VGroup()
+        for (x, _), score in zip(slots.words[: query + 1], view.scores[query], strict=False):
+            number = Label(f"{score:.1f}".replace("-", MINUS))
+            number.on_line(x, slots.row.y)
+            # Ink on a coloured cell: the upper half of every map here is the lighter one.
+            number.set_fill("#000000" if score > 0 else "#ffffff")
+            self.numbers.add(number)
+        fit_all(self.numbers, cell * 0.86)
+        (x, start), (_, end) = slots.arrow
+        self.arrow = Wire(slots.arrow)
+        self.name = Label("softmax", size=looks.name_size)
+        self.name.on_line(x - 0.3 - self.name.width / 2, (start + end) / 2)
+        self.formula = Symbol("p_j = e^(s_j) \\/ sum_i e^(s_i)", size=looks.name_size)
+        self.formula.on_line(x + 0.3 + self.formula.width / 2, (start + end) / 2)
+        self.bars = Bars(view.pattern[query], view.layer.norm("pattern"), slots.bars, query + 1)
+        self.add(self.title, self.words, self.numbers, self.arrow, self.name, self.formula)
+        self.add(self.bars)
+        self.rest = VGroup()
+        if view.layer.hides_first:
+            share = format_share(float(view.hidden[query]))
+            text = f"the rest, {share}, goes to the beginning token, which is not drawn"
+            self.rest.add(Label(text, size=looks.note_size, colour=looks.muted))
+            self.rest.move_to([slots.bars.x, slots.bars.bottom - 0.25, 0])
+            self.add(self.rest)
+
+    def show_scores(self) -> list[Animation]:
+        """Name the row, its words and its numbers."""
+        return [Appear(part) for part in (self.title, self.words, self.numbers)]
+
+    def show_rule(self) -> list[Animation]:
+        """Say what is done to them."""
+        return [Draw(self.arrow), Appear(self.name), Appear(self.formula)]
+
+    def grow_bars(self) -> list[Animation]:
+        """Let the shares grow, one after another."""
+        return [
+            LaggedStart(*(Rise(bar) for bar in self.bars.bars), lag_ratio=0.1),
+            LaggedStart(*(Appear(tag) for tag in self.bars.tags), lag_ratio=0.1),
+        ]
+
+
+def _key_words(words: Sequence[str], spots: Sequence[tuple[float, float]], cell: float) -> Words:
+    """Words above the cells of a row: across if all fit, else upright."""
+    across = Words(words, spots, width=10 * cell)
+    if max(word.width for word in across) > cell * 0.95:
+        return Words(words, spots, width=1.02, upright=True)
+    for word, (x, y) in zip(across, spots, strict=True):
+        word.on_line(x, y + 0.12)
+    return across
+
+
+class RowMix(Group):
+    """The value rows that a query reads, each with its share of attention, and their sum.
+
+    A beginning-of-sequence token that is not drawn elsewhere has its row here, so that the rows
+    add up to the sum exactly.
+
+    Parameters
+    ----------
+    view
+        Whose values.
+    values
+        The heatmap of the drawn value rows; the strips start out on it.
+    query
+        Which row of z is made.
+    frame
+        The frame to fill.
+    """
+
+    def __init__(self, view: HeadView, values: Heatmap, query: int, frame: Frame) -> None:
+        super().__init__()
+        looks, seen, hidden = theme.current(), query + 1, view.layer.first
+        self.weights = [*([float(view.hidden[query])] * hidden), *view.pattern[query, :seen]]
+        self.slots = slots = mix_slots(frame, count=len(self.weights))
+        self.strips = values.split_rows()[:seen]
+        self.hidden: list[Heatmap] = []
+        if hidden:
+            first = self.strips[0].copy().set_values(view.hidden_value)
+            first.source = view.layer.hidden_source("v", view.kv_head, (0, values.shape[1]))
+            self.hidden = [first]
+            self.strips.insert(0, first)
+        names = [*(["beginning token"] * hidden), *view.layer.words[:seen]]
+        size = size_beside(slots.pitch)
+        self.words = Words(names, slots.words, width=slots.word_width, size=size)
+        if hidden:
+            self.words[0].set_fill(looks.muted)
+        self.words[-1].set_fill(looks.query)
+        shares = [format_share(w) for w in self.weights]
+        self.shares = Words(shares, slots.weights, width=1.2, size=size)
+        self.name = Label("their sum")
+        self.name.on_line(slots.total.left - 0.12 - self.name.width / 2, slots.total.y)
+        self.add(*self.strips, self.words, self.shares, self.name)
+
+    def weigh(self) -> LaggedStart:
+        """Multiply each row by its share."""
+        source = Source(expression="share of attention times value")
+        return LaggedStart(
+            *(
+                Recolour(strip, values=weight * strip.values, source=source)
+                for strip, weight in zip(self.strips, self.weights, strict=True)
+            ),
+            lag_ratio=0.12,
+        )

@@ -1,0 +1,475 @@
+"""Charts of what a key/value cache weighs: one token, long contexts, real models, one claim.
+
+All numbers are counted by :mod:`extract.architectures`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from manim import LEFT, Animation, AnimationGroup, Dot, LaggedStart, Mobject, Rectangle, VGroup
+
+from extract.architectures import (
+    CONTEXT_TOKENS,
+    GPU_BYTES,
+    GPUS_OF_A_NODE,
+    MOE,
+    V2_SAVING,
+    V2_THROUGHPUT,
+    architecture,
+    v2_cache_claim,
+)
+from filmkit.core import theme
+from filmkit.core.animations import Appear, Arrive, Draw, Follow, set_presence
+from filmkit.core.text import Label, stacked_lines
+from filmkit.mobjects.cached_numbers import (
+    BITS,
+    Kept,
+    gigabytes,
+    kilobytes,
+    percent,
+    thousands,
+    times,
+    trained_ratio,
+    whole,
+)
+from filmkit.mobjects.chart import (
+    Axes,
+    Axis,
+    Bracket,
+    Curve,
+    DotPlot,
+    DotSeries,
+    EndLabels,
+    Paragraph,
+    ReferenceLine,
+    ScaleBars,
+)
+from filmkit.mobjects.head_layout import Box
+from filmkit.mobjects.marks import Highlight
+from scenes.cache_size.layout import ClaimSlots, ContextSlots, ShippedSlots, TokenSlots
+
+__all__ = ["ClaimBars", "ContextChart", "ShippedPlot", "TokenBars"]
+
+HEADROOM = 1.1  # above the highest reference line of a chart
+
+
+def _grow(bar: Mobject) -> Arrive:
+    """A bar grows from its left end."""
+    return Arrive(bar, bar.copy().stretch(1e-3, 0, about_edge=LEFT))
+
+
+class TokenBars(VGroup):
+    """Bytes of one token under each scheme, as bars to scale, and how often one fits in another.
+
+    Parameters
+    ----------
+    kept
+        The schemes from the top: every head's keys and values first, the latent last.
+    slots
+        Where it stands.
+    """
+
+    def __init__(self, kept: tuple[Kept, ...], slots: TokenSlots) -> None:
+        super().__init__()
+        looks, arch = theme.current(), kept[0].arch
+        self.kept = kept
+        factors = f"{arch.n_layers} layers × {BITS // 8} bytes"
+        (self.title,) = Paragraph(
+            [f"one token in the cache: numbers in a layer × {factors}"],
+            slots.title,
+            size=looks.shape_size,
+        )
+        self.right = slots.bars.right
+        self.bars = ScaleBars(
+            [one.row(note=one.numbers) for one in kept], slots.bars, captioned=slots.captioned
+        )
+        self.asides = VGroup(
+            *(self._aside(index, text) for index, text in enumerate(one.shares for one in kept))
+        )
+        (self.source,) = Paragraph([arch.source], slots.source)
+
+        everything, latent = self.bars.bar_box(0), self.bars.bar_box(-1)
+        strip = slots.tiles(everything)
+        ratio = kept[0].size() / kept[-1].size()
+        self.tiles = VGroup()
+        for index in range(int(np.ceil(ratio))):
+            width = latent.width * min(1.0, ratio - index)
+            tile = Rectangle(
+                width=0.82 * width,
+                height=strip.height,
+                stroke_width=0.0,
+                fill_color=looks.latent,
+                fill_opacity=1.0,
+            )
+            self.tiles.add(
+                tile.move_to([strip.left + index * latent.width + width / 2, strip.y, 0.0])
+            )
+        self.ratio = Bracket(
+            (strip.left, strip.top + slots.raised),
+            (strip.right, strip.top + slots.raised),
+            times(ratio),
+            towards=(0.0, 1.0),
+            size=1.25 * looks.name_size,
+        )
+        mha, mla, trained = trained_ratio()
+        reach = everything.left + trained * latent.width
+        side, away = (strip.top, 1.0) if slots.captioned else (everything.bottom, -1.0)
+        self.trained = Bracket(
+            (everything.left, side),
+            (reach, side),
+            times(trained),
+            towards=(0.0, away),
+            colour=looks.muted,
+        )
+        self.remarks = VGroup(
+            self._after(
+                self.ratio,
+                f"against keys and values for each of {arch.n_heads} heads: nobody trained that",
+            ),
+            self._after(self.trained, "against the large MHA model that DeepSeek did train"),
+        )
+        counts = f"{thousands(mha)} numbers a token against {thousands(mla)}"
+        self.trained_source = Paragraph(
+            [f"{times(trained)}:  {counts}, {MOE.source}"], slots.source, width=slots.bars.width
+        )
+        self.add(self.title, self.bars, self.asides, self.source, self.tiles)
+        self.add(self.ratio, self.trained, self.remarks, self.trained_source)
+
+    def _aside(self, index: int, text: str) -> VGroup:
+        """What a bar is made of: on the first one, behind the sizes of the others."""
+        looks = theme.current()
+        if index == 0:
+            return VGroup(
+                *(
+                    Label(f"{part} {text}", colour=looks.background).move_to(piece)
+                    for part, piece in zip(("keys", "values"), self.bars.bars[0], strict=True)
+                )
+            )
+        size = self.bars.sizes[index]
+        label = Label(text, size=looks.note_size, colour=looks.muted)
+        x = size.get_right()[0] + 0.3 + label.width / 2
+        return VGroup(label.on_line(x, self.bars.bar_box(index).y))
+
+    def _after(self, bracket: Bracket, text: str) -> VGroup:
+        """Words behind a bracket's ratio, on as many lines as the room there asks for."""
+        looks, ratio = theme.current(), bracket.label
+        spot = (ratio.get_right()[0] + 0.2, ratio.get_y())
+        room = self.right - spot[0]
+        return VGroup(*stacked_lines(text, spot, room, size=looks.note_size, colour=looks.muted))
+
+    def row(self, index: int) -> VGroup:
+        """Name and arithmetic of a bar."""
+        return VGroup(self.bars.names[index], self.bars.notes[index])
+
+    def whole_row(self, index: int) -> VGroup:
+        """A bar with all that is written about it."""
+        bars = self.bars
+        return VGroup(self.row(index), bars.bars[index], bars.sizes[index], self.asides[index])
+
+    def arrive(self, index: int) -> Animation:
+        """A bar comes: shared keys and values as slices of the bar above, the others grow."""
+        bar = self.bars.bars[index]
+        if self.kept[index].scheme not in ("gqa", "mqa"):
+            return _grow(bar)
+        above = self.bars.bars[index - 1]
+        return AnimationGroup(
+            *(
+                Arrive(piece, piece.copy().match_y(source).align_to(source, LEFT))
+                for piece, source in zip(bar, above, strict=True)
+            )
+        )
+
+    def lay_tiles(self) -> Animation:
+        """The latent's bar is laid along the first one, again and again."""
+        latent = self.bars.bars[-1][0]
+        return LaggedStart(*(Arrive(tile, latent) for tile in self.tiles), lag_ratio=0.06)
+
+
+class ContextChart(VGroup):
+    """The cache of one conversation over its length, with the memory of one GPU and of a node.
+
+    It opens on the node's scale; :meth:`zoom` takes it to that of one GPU.
+
+    Parameters
+    ----------
+    kept
+        The schemes; the first is the one that fills a GPU.
+    slots
+        Where it stands.
+    """
+
+    NEAR = (0.25, 0.5, 0.75)  # ticks, in memories of one GPU
+    FAR = (2.0, 4.0, 6.0)
+
+    def __init__(self, kept: tuple[Kept, ...], slots: ContextSlots) -> None:
+        super().__init__()
+        looks = theme.current()
+        node = GPUS_OF_A_NODE * GPU_BYTES
+        lengths = tuple(CONTEXT_TOKENS * quarter / 4 for quarter in range(1, 5))
+        self.axes = Axes(
+            Axis(
+                0,
+                CONTEXT_TOKENS,
+                lengths,
+                "context length in tokens",
+                write=lambda tokens: f"{tokens / 1024:.0f}K",
+                says_linear=True,
+            ),
+            Axis(
+                0,
+                HEADROOM * node,
+                (0.0, *(GPU_BYTES * share for share in (*self.NEAR, *self.FAR))),
+                "cache of one conversation, GB",
+                write=lambda size: f"{size / 1e9:.0f}",
+                says_linear=True,
+            ),
+            slots.chart,
+            right=slots.right,
+        )
+        ends = np.array([0, CONTEXT_TOKENS])
+        self.curves = VGroup(
+            *(
+                Curve(
+                    self.axes,
+                    ends,
+                    ends * one.size(),
+                    colour=one.colour,
+                    width=looks.bold if one.scheme == "mla" else looks.line,
+                )
+                for one in kept
+            )
+        )
+        self.ends = EndLabels(
+            self.curves, [f"{one.name}  {gigabytes(one.size(CONTEXT_TOKENS))}" for one in kept]
+        )
+        self.one = ReferenceLine(self.axes, GPU_BYTES, f"one GPU of {gigabytes(GPU_BYTES)}")
+        self.node = ReferenceLine(self.axes, node, f"{GPUS_OF_A_NODE} GPUs, {gigabytes(node)}")
+        self.full_at = GPU_BYTES / kept[0].size()
+        self.full = Dot(radius=0.09, color=looks.accent)
+        self.full_note, self.latent_note = (
+            Label(
+                f"{one.name}: full after {whole(GPU_BYTES // one.size())} tokens",
+                size=looks.note_size,
+                colour=one.colour,
+            )
+            for one in (kept[0], kept[-1])
+        )
+        (self.remark,) = Paragraph(["memory for weights not counted"], slots.remark)
+        self.remark.shift([-self.remark.width, 0.0, 0.0])
+        ticks = list(zip(self.axes.rules, self.axes.y_ticks, strict=True))
+        near = len(self.NEAR)
+        self.near = VGroup(*(VGroup(*pair) for pair in ticks[1 : near + 1]))
+        self.far = VGroup(*(VGroup(*pair) for pair in (*ticks[:1], *ticks[near + 1 :])))
+        self.grid = VGroup(self.far, self.axes.base, self.axes.x_ticks, self.axes.titles)
+        self.add(self.grid, self.near, self.one, self.node, self.curves, self.ends)
+        self.add(self.full, self.full_note, self.latent_note, self.remark)
+        self._mark_full()
+
+    def draw(self) -> Animation:
+        """The lines draw themselves, all at the same pace."""
+        return AnimationGroup(*(Draw(curve) for curve in self.curves))
+
+    def zoom(self, **kwargs: float) -> Animation:
+        """From the scale of the node to that of one GPU; all of the chart must be on show."""
+        node, one = self.axes.y.high, HEADROOM * GPU_BYTES
+
+        def step(alpha: float) -> None:
+            self.axes.set_y_high(node ** (1 - alpha) * one**alpha)
+            for part in (*self.curves, self.ends, self.one, self.node):
+                part.redraw()
+            self._mark_full()
+            set_presence(self.near, alpha)
+            set_presence(self.latent_note, alpha)
+            # The first line leaves through the top; its note stays.
+            set_presence(VGroup(self.ends.labels[0], self.ends.ties[0]), max(0.0, 1 - 5 * alpha))
+            for group in (*self.far, self.node):
+                set_presence(group, self._inside(group[0].get_y()))
+
+        return Follow(self, step, **kwargs)
+
+    def _mark_full(self) -> None:
+        x, y = self.axes.at(self.full_at, GPU_BYTES)
+        self.full.move_to([x, y, 0.0])
+        line = self.full_note.line_height
+        below, left = y - 1.2 * line, x + 0.25
+        self.full_note.on_line(left + self.full_note.width / 2, below)
+        # Where both do not fit beside one another the second stands below the first.
+        right = self.axes.plot.right
+        if left + self.full_note.width + line > right - self.latent_note.width:
+            below -= 1.5 * line
+        self.latent_note.on_line(right - self.latent_note.width / 2, below)
+
+    def _inside(self, y: float) -> float:
+        """1 inside the axes, 0 near their top and above, and a short way between."""
+        plot = self.axes.plot
+        below = (plot.top - y) / plot.height
+        return float(np.clip((below - 0.04) / 0.04, 0.0, 1.0))
+
+
+class ShippedPlot(VGroup):
+    """Real models: what a token takes as shipped, and with keys and values for every head.
+
+    Parameters
+    ----------
+    names
+        Models from the top, as :func:`extract.architectures.architecture` knows them.
+    slots
+        Where it stands.
+    """
+
+    def __init__(self, names: tuple[str, ...], slots: ShippedSlots) -> None:
+        super().__init__()
+        looks = theme.current()
+        self.kept = [Kept(arch, arch.scheme) for arch in map(architecture, names)]
+        full = [Kept(one.arch, "mha").size() for one in self.kept]
+        own = [one.size() for one in self.kept]
+        axis = Axis(
+            0.6 * min(own),
+            1.2 * max(full),
+            (1e4, 1e5, 1e6),
+            "cache of one token in bytes",
+            log=True,
+            write=whole,
+        )
+        self.plot = DotPlot(
+            names,
+            [
+                DotSeries("as shipped", tuple(own), tuple(one.colour for one in self.kept)),
+                DotSeries(
+                    "if every head kept its own", tuple(full), looks.ink, hollow=True, written=False
+                ),
+            ],
+            axis,
+            slots.chart,
+            write=kilobytes,
+            right=slots.right,
+            captioned=slots.captioned,
+        )
+        self.schemes, self.factors = VGroup(), VGroup()
+        for row, one in enumerate(self.kept):
+            y = self.plot.name_line(row)
+            scheme = Label(one.name, colour=one.colour)
+            factor = Label(times(full[row] / own[row]), colour=one.colour)
+            self.schemes.add(scheme.on_line(slots.schemes + scheme.width / 2, y))
+            self.factors.add(factor.on_line(slots.factors - factor.width / 2, y))
+        head = Label("smaller by", size=looks.note_size, colour=looks.muted)
+        head.on_line(slots.factors - head.width / 2, self.plot.heads[0].get_y() + slots.head)
+        (self.remark,) = Paragraph(
+            [f"counted at {BITS} bits from each model’s published configuration"], slots.remark
+        )
+        plot = self.plot
+        self.ground = VGroup(plot.names, plot.rules, plot.ticks, plot.title, self.remark)
+        self.rings, self.heads = plot.dots[1], VGroup(plot.heads, head)
+        self.add(plot, self.schemes, self.factors, head, self.remark)
+
+    def shrink(self, row: int) -> Animation:
+        """A model's dot leaves the ring for what it ships."""
+        plot, ring = self.plot, self.rings[row]
+        dot, tie = plot.dots[0][row], plot.ties[row]
+        start = tie.copy().set_points_as_corners([ring.get_center(), ring.get_center()])
+        return AnimationGroup(Arrive(tie, start), Arrive(dot, dot.copy().move_to(ring)))
+
+    def said(self, row: int) -> VGroup:
+        """What is written about a model's dot."""
+        return VGroup(self.plot.numbers[0][row], self.schemes[row], self.factors[row])
+
+
+class ClaimBars(VGroup):
+    """Where a published saving comes from: an older model's cache, a latent, and fewer bits.
+
+    Parameters
+    ----------
+    slots
+        Where it stands.
+
+    Attributes
+    ----------
+    reference
+        The older model.
+    """
+
+    def __init__(self, slots: ClaimSlots) -> None:
+        super().__init__()
+        looks, claim = theme.current(), v2_cache_claim()
+        old, new = (architecture(name) for name in ("DeepSeek 67B", "DeepSeek-V2"))
+        self.reference = old
+        before, after = Kept(old, old.scheme), Kept(new, new.scheme)
+        self.bars = ScaleBars(
+            [
+                before.row(
+                    name=old.name,
+                    note=f"{before.numbers} × {old.n_layers} layers × {claim.reference_bits} bits",
+                    bits=claim.reference_bits,
+                ),
+                after.row(
+                    name=new.name,
+                    note=f"({after.numbers}) × {new.n_layers} layers × {claim.reference_bits} bits",
+                    bits=claim.reference_bits,
+                ),
+                after.row(
+                    name=new.name,
+                    note=f"({after.numbers}) × {new.n_layers} layers × {claim.bits} bits",
+                    bits=claim.bits,
+                ),
+            ],
+            slots.bars,
+            captioned=slots.captioned,
+        )
+        ys = [self.bars.bar_box(row).y for row in range(3)]
+        self.steps = VGroup(
+            self._step(slots.steps, ys[0], ys[1], claim.times_fewer_elements, "architecture"),
+            self._step(slots.steps, ys[1], ys[2], claim.times_fewer_bits, "precision"),
+        )
+        self.total = self._step(
+            slots.total, ys[0], ys[2], claim.times_smaller, f"{percent(claim.saving)} less"
+        )
+        published = percent(V2_SAVING)
+        (self.title,) = Paragraph(
+            [f"one token in the cache: where “{published}” comes from"],
+            slots.title,
+            size=looks.shape_size,
+        )
+        self.consistent = Paragraph(
+            [
+                f"consistent with the {published} of the DeepSeek-V2 technical report (abstract),",
+                f"which gives {claim.bits} bits on average (p. 16) but does not write this out",
+            ],
+            slots.consistent,
+        )
+        (self.throughput,) = Paragraph(
+            [f"{times(V2_THROUGHPUT)} throughput, in the same report, includes this quantisation:"],
+            slots.throughput,
+            size=looks.shape_size,
+            colour=looks.ink,
+        )
+        self.measured = Paragraph(
+            [f"measured with the {claim.bits}-bit cache and FP8 weights (p. 16), not MLA alone"],
+            slots.measured,
+        )
+        self.add(self.bars, self.steps, self.total, self.title, self.consistent)
+        fewer = VGroup(self.bars.bars[-1], self.bars.sizes[-1])
+        low, high = (fewer.get_corner(corner) for corner in ([-1, -1, 0], [1, 1, 0]))
+        self.pointer = Highlight(Box.between(low, high).grown(0.08))
+        self.add(self.throughput, self.measured, self.pointer)
+
+    def words(self, row: int) -> VGroup:
+        """What stands beside a bar; the names of the first two are brought by the scene."""
+        name = [self.bars.names[row]] if row == 2 else []
+        return VGroup(*name, self.bars.notes[row])
+
+    def arrive(self, row: int) -> Animation:
+        """A bar comes: the first grows, the others are what becomes of the one above."""
+        bars = self.bars.bars
+        if row == 0:
+            return _grow(bars[0])
+        pieces = zip(bars[row], bars[row - 1], strict=True)
+        return AnimationGroup(
+            *(AnimationGroup(Arrive(piece, above), Appear(piece)) for piece, above in pieces)
+        )
+
+    def _step(self, x: float, top: float, bottom: float, ratio: float, what: str) -> VGroup:
+        bracket = Bracket((x, top), (x, bottom), times(ratio), towards=(1.0, 0.0))
+        word = Label(what)
+        label = bracket.label
+        word.on_line(label.get_left()[0] + word.width / 2, label.get_y() - label.line_height)
+        return VGroup(bracket, word)

@@ -1,0 +1,182 @@
+"""What the cache weighs, from one token to long contexts, and what the published figures compare.
+
+The numbers are those of published models, not of the trace.
+"""
+
+from __future__ import annotations
+
+from manim import Group, LaggedStart, Succession
+
+from extract.architectures import (
+    COMPARED_GROUPS,
+    CONTEXT_TOKENS,
+    V2_SAVING,
+    V2_THROUGHPUT,
+    architecture,
+    v2_cache_claim,
+)
+from filmkit.core.animations import Appear, Glide, Vanish
+from filmkit.core.stage import Stage, beat
+from filmkit.core.text import format_number
+from filmkit.mobjects.cached_numbers import Kept, percent, trained_ratio
+from scenes.cache_size.charts import ClaimBars, ContextChart, ShippedPlot, TokenBars
+from scenes.cache_size.layout import ClaimSlots, ContextSlots, ShippedSlots, TokenSlots
+
+SHAPE = "DeepSeek-V3/R1"
+SHIPPED = (
+    "DeepSeek-V3/R1",
+    "DeepSeek-V2",
+    "Falcon 7B",
+    "DeepSeek 67B",
+    "Llama-3 70B",
+    "Mistral 7B",
+    "SmolLM2-135M",
+    "GPT-2 small",
+)
+
+
+class CacheSize(Stage):
+    """One token under four schemes, then many tokens, real models, and one published figure."""
+
+    title = "What the cache weighs"
+
+    def provenance_notes(self) -> tuple[str, str]:
+        return "published sizes of DeepSeek-R1 and other models  ·  not the traced model", ""
+
+    def prepare(self) -> None:
+        arch = architecture(SHAPE)
+        self.kept = (
+            Kept(arch, "mha"),
+            Kept(arch, "gqa", COMPARED_GROUPS),
+            Kept(arch, "mqa"),
+            Kept(arch, "mla"),
+        )
+        self.token = TokenBars(self.kept, TokenSlots.of(self.frame))
+        self.context = ContextChart(self.kept, ContextSlots.of(self.frame))
+        self.shipped = ShippedPlot(SHIPPED, ShippedSlots.of(self.frame))
+        self.claim = ClaimBars(ClaimSlots.of(self.frame))
+        every, latent, claim = self.kept[0], self.kept[-1], v2_cache_claim()
+        self.facts |= {
+            "heads": str(arch.n_heads),
+            "megabytes": format_number(every.size() / 1e6, 2),
+            "times": format_number(every.size() / latent.size(), 2),
+            "trained": format_number(trained_ratio()[2]),
+            "context": f"{CONTEXT_TOKENS // 1024}K",
+            "all_gb": format_number(every.size(CONTEXT_TOKENS) / 1e9),
+            "latent_gb": format_number(latent.size(CONTEXT_TOKENS) / 1e9, 2),
+            "saving": percent(V2_SAVING),
+            "groups": str(self.claim.reference.n_kv_heads),
+            "before_bits": str(claim.reference_bits),
+            "bits": str(claim.bits),
+            "architecture": format_number(claim.times_fewer_elements, 2),
+            "precision": format_number(claim.times_fewer_bits, 2),
+            "throughput": format_number(V2_THROUGHPUT),
+        }
+
+    @beat
+    def one_token(self) -> None:
+        """At DeepSeek-R1's size, keys and values for all {heads} heads take {megabytes} megabytes
+        a token. Sharing them takes far less, and so does a latent."""
+        token, tempo = self.token, self.theme.tempo
+        self.play(Appear(token.title), Appear(token.source), run_time=tempo.small)
+        for index in range(len(self.kept)):
+            self.play(Appear(token.row(index), run_time=tempo.small), token.arrive(index))
+            said = token.bars.sizes[index], token.asides[index]
+            self.play(*(Appear(part) for part in said), run_time=tempo.small)
+        self.hold(words=5)
+
+    @beat
+    def how_much_smaller(self) -> None:
+        """Against all {heads} heads, the latent is {times} times smaller. Against the large
+        full-attention model that DeepSeek did train, {trained} times."""
+        token, tempo = self.token, self.theme.tempo
+        between = Group(*(token.whole_row(index) for index in (1, 2)))
+        leaving = Group(token.title, token.source, token.asides[-1])
+        self.play(
+            Vanish(leaving, run_time=tempo.small),
+            *self.dim(between, run_time=tempo.small),
+            token.lay_tiles(),
+        )
+        self.play(Appear(token.ratio), Appear(token.remarks[0]), run_time=tempo.small)
+        self.hold(words=4)
+        said = token.trained, token.remarks[1], token.trained_source
+        self.play(*(Appear(part) for part in said), run_time=tempo.small)
+        self.hold(words=8)
+
+    @beat
+    def longer_contexts(self) -> None:
+        """Every token adds its share. At {context} tokens, one conversation with all heads
+        cached fills {all_gb} gigabytes."""
+        chart, tempo = self.context, self.theme.tempo
+        bars = self.token.bars.bars
+        point = bars.copy().scale(0.01).move_to([*chart.axes.at(0, 0), 0.0])
+        self.remove(bars)
+        ground = Appear(Group(chart.grid, chart.remark), run_time=tempo.small)
+        self.play(
+            Succession(Vanish(Group(*self.on_show()), run_time=tempo.small), ground),
+            Glide(bars, point, run_time=2 * tempo.small),
+        )
+        self.remove(bars)
+        self.play(chart.draw(), run_time=1.5 * tempo.large)
+        self.play(Appear(chart.ends), run_time=tempo.small)
+        limits = Group(chart.one, chart.node, chart.full, chart.full_note)
+        self.play(Appear(limits), run_time=tempo.small)
+        self.hold(words=8)
+
+    @beat
+    def one_gpu(self) -> None:
+        """The latent keeps it in {latent_gb} gigabytes. Only one shared head is smaller,
+        and pays for it in quality."""
+        self.play(self.context.zoom(run_time=2 * self.theme.tempo.large))
+        self.hold(words=9)
+
+    @beat
+    def real_models(self) -> None:
+        """All four have shipped. Each line is what a model saves against keys and values
+        for every head."""
+        shipped, tempo = self.shipped, self.theme.tempo
+        self.play(Vanish(Group(*self.on_show())), run_time=tempo.small)
+        self.play(
+            Appear(shipped.ground),
+            Appear(shipped.rings),
+            Appear(shipped.heads),
+            run_time=tempo.small,
+        )
+        rows = range(len(SHIPPED))
+        self.play(
+            LaggedStart(*(shipped.shrink(row) for row in reversed(rows)), lag_ratio=0.25),
+            run_time=2 * tempo.large,
+        )
+        self.play(*(Appear(shipped.said(row)) for row in rows), run_time=tempo.small)
+        self.hold(words=8)
+
+    @beat
+    def the_published_saving(self) -> None:
+        """The published {saving} is another comparison: {groups} groups at {before_bits} bits
+        against a latent at {bits} bits. {architecture} times is architecture, {precision}
+        precision."""
+        claim, tempo = self.claim, self.theme.tempo
+        names = [self.shipped.plot.names[SHIPPED.index(row.name)] for row in claim.bars.rows[:2]]
+        homes = claim.bars.names[:2]
+        self.remove(*names)
+        self.play(
+            Vanish(Group(*self.on_show()), run_time=tempo.small),
+            *(Glide(name, home) for name, home in zip(names, homes, strict=True)),
+        )
+        self.remove(*names)
+        self.add(*homes)
+        self.play(Appear(claim.title), run_time=tempo.small)
+        for row in range(len(claim.bars.rows)):
+            self.play(Appear(claim.words(row), run_time=tempo.small), claim.arrive(row))
+            said = [claim.bars.sizes[row], *([claim.steps[row - 1]] if row else [])]
+            self.play(*(Appear(part) for part in said), run_time=tempo.small)
+        self.play(Appear(claim.total), Appear(claim.consistent), run_time=tempo.small)
+        self.hold(words=8)
+
+    @beat
+    def throughput_too(self) -> None:
+        """The {throughput} times throughput was measured with those {bits} bits too."""
+        claim, tempo = self.claim, self.theme.tempo
+        said = claim.throughput, claim.measured, claim.pointer
+        self.play(*(Appear(part) for part in said), run_time=tempo.small)
+        self.hold(words=12)

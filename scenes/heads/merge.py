@@ -1,0 +1,129 @@
+"""What all heads pass on, side by side, and the layer's output that is made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from manim import Group, VGroup
+
+from filmkit.core import theme
+from filmkit.core.text import Label
+from filmkit.core.view import LayerView
+from filmkit.mobjects.flow import WeightBox, Wire
+from filmkit.mobjects.head_layout import Box, Frame
+from filmkit.mobjects.head_stack_layout import MergeSlots, merge_slots
+from filmkit.mobjects.marks import ColourBar, Words
+from filmkit.mobjects.panel import Header, Panel
+
+__all__ = ["Merge"]
+
+
+class Merge(Group):
+    """Everything around the strips of z, which belong to the cards that they come from.
+
+    Parameters
+    ----------
+    view
+        Which layer.
+    frame
+        The frame to fill.
+    word_width
+        The longest a word beside a row may be.
+    featured
+        A head whose name stands out.
+
+    Attributes
+    ----------
+    slots
+        Where the strips stand: apart, together, and together at the top.
+    names
+        The heads' names, in their order, below the strips that stand apart.
+    title
+        Header of the strips while they stand apart.
+    description
+        Header, colour bar and words of the strips when they stand together.
+    w_o, into, out_of
+        The weight, and the lines to and from it.
+    out, out_scale, out_words
+        The layer's output.
+    """
+
+    def __init__(self, view: LayerView, frame: Frame, *, word_width: float, featured: int) -> None:
+        super().__init__()
+        looks, meta = theme.current(), view.trace.meta
+        heads, d_v, d_model = meta.n_heads, meta.d_v, meta.d_model
+        self.slots: MergeSlots = merge_slots(
+            frame,
+            heads=heads,
+            d_v=d_v,
+            d_model=d_model,
+            count=view.count,
+            word_width=word_width,
+        )
+        self.view, self.word_width = view, word_width
+        slots = self.slots
+        self.names = _names(slots, heads, featured)
+        self.title = Header("mix of each head", "Z", (view.count, d_v))
+        self.title.stand_on(Box.around(slots.apart))
+        self.description = self.describe(slots.together)
+        notes = ("+ bias",) if _has_bias(view) else ()
+        self.w_o = WeightBox("W_O", (heads * d_v, d_model), slots.w_o, colour=looks.z, notes=notes)
+        for index, line in enumerate(self.w_o.lines):
+            y = slots.w_o.y + 0.24 * ((len(self.w_o.lines) - 1) / 2 - index)
+            line.on_line(slots.w_o.right + 0.14 + line.width / 2, y)
+        x, top, bottom = slots.w_o.x, slots.w_o.top, slots.w_o.bottom
+        names = slots.name_spots(slots.joined)[0][1]
+        self.into = Wire([(x, names - 0.2), (x, top)])
+        self.out_of = Wire([(x, bottom), (x, slots.into_out)])
+        self.out = Panel(
+            view.rows("out"),
+            view.norm("out"),
+            slots.out,
+            name="output of the layer",
+            source=view.source("out", (0, d_model)),
+        )
+        self.out_scale = ColourBar(view.norm("out"), "", self._scale(slots.out, self.out.header))
+        self.out_words = self._words(slots.out)
+
+    def describe(self, strips: Sequence[Box]) -> Group:
+        """Header, colour bar and words of strips that stand together."""
+        meta, whole = self.view.trace.meta, Box.around(strips)
+        alone = meta.n_heads == 1
+        shape = (self.view.count, meta.n_heads * meta.d_v)
+        header = Header("mix" if alone else "all heads, side by side", "Z" if alone else "", shape)
+        header.stand_on(whole)
+        scale = ColourBar(self.view.norm("z"), "", self._scale(whole, header))
+        return Group(header, scale, self._words(whole))
+
+    def _scale(self, box: Box, header: Header) -> Box:
+        return self.slots.scale(box, float(header.get_right()[0]))
+
+    def _words(self, box: Box) -> Words:
+        """The token words beside a box, if its rows are high enough."""
+        shown = self.view.words if self.slots.words else ()
+        spots = self.slots.word_spots(box, self.view.count)[: len(shown)]
+        return Words(shown, spots, width=self.word_width)
+
+    def name_targets(self, strips: Sequence[Box]) -> VGroup:
+        """The heads' names where they stand below some strips."""
+        names = self.names.copy()
+        for name, (x, y) in zip(names, self.slots.name_spots(strips), strict=True):
+            name.on_line(x, y)
+        return names
+
+
+def _names(slots: MergeSlots, heads: int, featured: int) -> VGroup:
+    looks = theme.current()
+    narrowest = min(slots.apart[0].width, slots.joined[0].width)
+    fits = max(Label(f"head {head}").width for head in range(heads)) < narrowest - 0.06
+    names = VGroup()
+    for head, (x, y) in enumerate(slots.name_spots(slots.apart)):
+        colour = looks.ink if head == featured else looks.muted
+        label = Label(f"head {head}" if fits else str(head), colour=colour)
+        names.add(label.on_line(x, y))
+    return names
+
+
+def _has_bias(view: LayerView) -> bool:
+    """Whether the output has a bias; where a layer's weights are not kept, others tell."""
+    return any(view.trace.has("b_O", layer) for layer in view.trace.layers_with_weights())

@@ -1,0 +1,233 @@
+"""All heads of a layer: in space, side by side, and mixed into the layer's output."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from manim import Animation, Group, LaggedStart, Mobject, linear, rush_from
+
+from filmkit.core.animations import (
+    Appear,
+    Draw,
+    Follow,
+    Glide,
+    Reveal,
+    Settle,
+    Vanish,
+    in_rows,
+    set_presence,
+)
+from filmkit.core.camera import Shot
+from filmkit.core.heatmap import Heatmap
+from filmkit.core.stage import Stage, beat, beat_when
+from filmkit.mobjects.head_layout import Box
+from filmkit.mobjects.head_stack import Card, Rack, featured_first, free
+from filmkit.mobjects.head_stack_marks import GroupBrackets, HeadNumbers
+from filmkit.mobjects.marks import Highlight
+from scenes.heads.merge import Merge
+
+
+class Heads(Stage):
+    """From the picture of one head to all heads of its layer, and to what they say together."""
+
+    title = "Many heads, one output"
+    tensors = ("x", "q", "q_rot", "k", "k_rot", "v", "pattern", "z", "out")
+
+    def prepare(self) -> None:
+        meta, head = self.trace.meta, self.head.head
+        self.rack = Rack(self.layer, self.frame, order=featured_first(self.layer, head))
+        self.merge = Merge(
+            self.layer,
+            self.frame,
+            word_width=self.rack.picture.slots.word_width,
+            featured=head,
+        )
+        self.facts |= {
+            "one_of": f"one of {meta.n_heads}" if meta.n_heads > 1 else "the only one",
+            "heads": str(meta.n_heads),
+            "others": str(meta.n_heads - 1),
+            "group": str(meta.n_heads // meta.n_kv_heads),
+            "mixes": "mixes the heads" if meta.n_heads > 1 else "comes after it",
+            "layer": str(self.layer.layer),
+            "columns": f"{meta.n_heads * meta.d_v:,}",
+        }
+
+    def provenance_notes(self) -> tuple[str, str]:
+        said, hidden = super().provenance_notes()
+        meta = self.trace.meta
+        of_one = f"layer {self.layer.layer}, head {self.head.head}"
+        of_all = f"layer {self.layer.layer}, all {meta.n_heads} heads"
+        return said.replace(of_one, of_all if meta.n_heads > 1 else of_one), hidden
+
+    # In space
+
+    @beat
+    def a_head_stands_up(self) -> None:
+        """This head is {one_of} in layer {layer}. Let us look at it from the side."""
+        rack, picture, tempo = self.rack, self.rack.picture, self.theme.tempo
+        arriving, leaving = picture.to_v
+        inputs = Group(
+            picture.x, picture.x_words, picture.query_side, arriving, picture.w_v, leaving
+        )
+        set_presence(rack.front.border, 0.0)
+        self.add(rack.front, rack.labels, inputs, picture.border)
+        self.hold(words=4)
+        self.play(
+            Vanish(inputs, run_time=tempo.small),
+            Glide(picture.border, rack.front.border, run_time=tempo.normal),
+        )
+        self.remove(picture.border)
+        set_presence(rack.front.border, 1.0)
+        self.play(
+            Vanish(rack.labels.notes, run_time=tempo.small),
+            Appear(rack.title, run_time=tempo.normal),
+            self.move_camera(rack.slots.beside_front, run_time=tempo.swing),
+        )
+
+    @beat_when(lambda trace: trace.meta.n_heads > 1)
+    def all_heads_slide_in(self) -> None:
+        """Behind it stand the other {others}. All of them read the same X, at the same time,
+        each in its own way."""
+        rack, tempo = self.rack, self.theme.tempo
+        self.play(
+            self.move_camera(rack.slots.from_left, run_time=2 * tempo.large),
+            rack.slide_in(run_time=2 * tempo.swing - tempo.large),
+        )
+        self.numbers = HeadNumbers(rack, rack.slots.from_left)
+        self.play(
+            LaggedStart(*(Appear(number) for number in self.numbers), lag_ratio=0.1),
+            run_time=tempo.small,
+        )
+        self.hold(words=3)
+
+    @beat_when(lambda trace: trace.meta.n_kv_heads < trace.meta.n_heads)
+    def some_share_keys_and_values(self) -> None:
+        """In this model, {group} heads at a time share one set of keys and values."""
+        rack, tempo = self.rack, self.theme.tempo
+        self.brackets = GroupBrackets(rack)
+        self.play(
+            *self.dim(*(part for card in rack.cards for part in self._own(card)), to=0.35),
+            run_time=tempo.small,
+        )
+        self.play(
+            LaggedStart(*(Appear(bracket) for bracket in self.brackets.lines), lag_ratio=0.3),
+            LaggedStart(*(Appear(words) for words in self.brackets.words), lag_ratio=0.3),
+            Appear(self.brackets.sentence),
+            run_time=tempo.normal,
+        )
+        self.hold(words=8)
+
+    def _own(self, card: Card) -> tuple[Mobject, ...]:
+        """What a head does not share: all but its keys and values."""
+        return (card.q, card.k_t, card.scores, card.pattern, card.z, card.wires)
+
+    @beat_when(lambda trace: trace.meta.n_heads > 1)
+    def around_the_rack(self) -> None:
+        """They work at the same time; none waits for another. Each has its own pattern,
+        and its own z."""
+        rack, tempo = self.rack, self.theme.tempo
+        leaving = [Vanish(self.numbers)]
+        if self.trace.meta.n_kv_heads < self.trace.meta.n_heads:
+            own = [part for card in rack.cards for part in self._own(card)]
+            leaving += [Vanish(self.brackets), *self.undim(*own)]
+        self.play(*leaving, run_time=tempo.small)
+        self.play(self.move_camera(rack.slots.from_right, run_time=2 * tempo.swing))
+        self.play(Appear(self.numbers), run_time=tempo.small)
+
+    # Together
+
+    @beat_when(lambda trace: trace.meta.n_heads == 1)
+    def the_output_leaves(self) -> None:
+        """What the head has to say is its z. It leaves the head."""
+        self._pull_out()
+        self._say(self.merge.description, self.merge.names)
+
+    @beat_when(lambda trace: trace.meta.n_heads > 1)
+    def outputs_line_up(self) -> None:
+        """What a head has to say is its z. Every z leaves its head, and they line up in order."""
+        self._pull_out(Vanish(self.numbers))
+        self._say(self.merge.title, self.merge.names)
+
+    def _say(self, *words: Mobject) -> None:
+        self.play(*(Appear(part) for part in words), run_time=self.theme.tempo.small)
+        self.hold(words=4)
+
+    def _pull_out(self, *meanwhile: Animation) -> None:
+        """Take every z out of its card, and lay them out in the order of the heads."""
+        rack, merge, tempo = self.rack, self.merge, self.theme.tempo
+        strips = [card.z for card in rack.cards]
+        aside = [rack.slots.pulled, 0.0, 0.0]
+        self.play(
+            *meanwhile,
+            self.move_camera(rack.slots.with_outputs),
+            LaggedStart(*(Glide(free(z), z.copy().shift(aside)) for z in strips), lag_ratio=0.15),
+            run_time=2 * tempo.normal,
+        )
+        self.strips = [rack.heads[head].z for head in sorted(rack.heads)]
+        places = zip(self.strips, merge.slots.apart, strict=True)
+        self.play(
+            self.move_camera(Shot()),
+            Vanish(Group(rack.parts_but("z"), rack.labels.names, rack.title), rate_func=rush_from),
+            LaggedStart(*(Settle(z, box) for z, box in places), lag_ratio=0.1),
+            *(self._brighten(z) for z in strips),
+            run_time=tempo.swing,
+        )
+
+    def _brighten(self, z: Heatmap) -> Follow:
+        """Bring a panel of a card further back to full strength."""
+        start = z.opacity
+
+        def place(alpha: float) -> None:
+            z.set_opacity((1 - alpha) * start + alpha)
+
+        return Follow(z, place)
+
+    def _move(self, strips: Sequence[Box]) -> list[Animation]:
+        """Animations that take every z and its name to a place."""
+        settling = [Settle(z, box) for z, box in zip(self.strips, strips, strict=True)]
+        return [*settling, Glide(self.merge.names, self.merge.name_targets(strips))]
+
+    @beat_when(lambda trace: trace.meta.n_heads > 1)
+    def side_by_side(self) -> None:
+        """Side by side they are one wide matrix: {columns} numbers for every word."""
+        merge, tempo = self.merge, self.theme.tempo
+        self.play(
+            Vanish(merge.title, run_time=tempo.small),
+            *self._move(merge.slots.together),
+            run_time=tempo.normal,
+        )
+        self.play(Appear(merge.description), run_time=tempo.small)
+        self.hold(words=8)
+
+    @beat
+    def one_output(self) -> None:
+        """One last learned matrix, W O, {mixes}. What comes out is the layer's output,
+        again as wide as X."""
+        merge, tempo = self.merge, self.theme.tempo
+        joined = merge.slots.joined
+        self.play(
+            *self._move(joined),
+            Glide(merge.description, merge.describe(joined)),
+            run_time=tempo.normal,
+        )
+        self.play(Draw(merge.into), Appear(merge.w_o), run_time=tempo.small)
+        self.play(
+            Draw(merge.out_of),
+            Appear(Group(merge.out.header, merge.out_words)),
+            run_time=tempo.small,
+        )
+        rows = merge.slots.rows(joined, self.layer.count)
+        pointer = Highlight(rows[0])
+        cells = merge.out.cells.set_shown(0)
+        self.add(cells, pointer)
+
+        def sweep(alpha: float) -> None:
+            pointer.move_to(rows[min(int(alpha * len(rows)), len(rows) - 1)].center)
+
+        self.play(
+            Follow(pointer, sweep, rate_func=linear),
+            Reveal(cells, in_rows(cells.shape), rate_func=linear),
+            run_time=tempo.swing,
+        )
+        self.play(Vanish(pointer), Appear(merge.out_scale), run_time=tempo.small)
+        self.hold(words=6)

@@ -1,0 +1,488 @@
+"""Why keys and values are kept, what the cache looks like, and what it costs."""
+
+from __future__ import annotations
+
+import numpy as np
+from manim import Group, LaggedStart, VGroup
+
+from extract.architectures import CONTEXT_TOKENS, GPU_BYTES, architecture
+from extract.decoding import decode
+from filmkit.core.animations import (
+    Appear,
+    Arrive,
+    Glide,
+    Presence,
+    Reveal,
+    Settle,
+    ShowCells,
+    Transpose,
+    Vanish,
+    set_presence,
+)
+from filmkit.core.camera import Shot, pin_to_frame
+from filmkit.core.stage import Stage, StageError, beat
+from filmkit.core.text import Label, printable
+from filmkit.mobjects.cached_numbers import Kept as Cached
+from filmkit.mobjects.chart import Bracket
+from filmkit.mobjects.head_layout import Box
+from filmkit.mobjects.marks import Highlight
+from scenes.cache_size.charts import ContextChart
+from scenes.kv_cache.cost_formula import CostFormula, OneTokenEach
+from scenes.kv_cache.decoding_comparison import Kept, RunningWords, lanes
+from scenes.kv_cache.growth import GrowingHead, GrownMarks, Notes, in_column, in_row
+from scenes.kv_cache.layout import (
+    GrowSlots,
+    KeptSlots,
+    LanesSlots,
+    NextWordSlots,
+    TokenSlots,
+    formula_spot,
+    growth_slots,
+    title_spot,
+)
+from scenes.kv_cache.model_cache import FANNED, ModelCache
+from scenes.kv_cache.next_word import NextWords, followed_by
+from scenes.kv_cache.token_cost import Cost, spoken_bytes
+
+LARGE, LARGE_NAME = architecture("DeepSeek-V3/R1"), "DeepSeek-R1"
+MOST_STEPS = 6  # words that are decoded one after another
+
+
+def counted(number: int, name: str) -> str:
+    """A number with what it counts: "1 head", "30 layers"."""
+    return f"{number:,} {name}{'' if number == 1 else 's'}"
+
+
+class KVCache(Stage):
+    """A word joins the prompt, and what it changes; then decoding with a cache, and its size."""
+
+    title = "Why keys and values are kept"
+    tensors = ("x", "q", "q_rot", "k", "k_rot", "v", "pattern", "z")
+    scope = ""  # what the numbers are of, where they are not of one head
+    published = False  # whether they are not of the trace at all
+
+    def prepare(self) -> None:
+        meta = self.trace.meta
+        if meta.attention == "mla":
+            raise StageError(
+                f"{meta.model} keeps a latent instead of keys and values; render scene_mla"
+            )
+        if len(meta.tokens) == meta.n_prompt:
+            raise StageError(
+                "the trace has no words after the prompt; extract it with --generate or --continue"
+            )
+        longer = self.layer.until(meta.n_prompt + 1)
+        self.picture = GrowingHead(longer.head(self.head.head), self.frame)
+        word, place = followed_by(self.trace)
+        self.facts |= {
+            "word": printable(word),
+            "chosen": "is given" if meta.continued else "is taken" if place == 0 else "follows",
+            "others": "Its layer keeps no others."
+            if meta.n_kv_heads == 1
+            else f"Its layer keeps {meta.n_kv_heads} heads like them.",
+            "kv_heads": counted(meta.n_kv_heads, "head"),
+            "fanned": str(min(FANNED, meta.n_layers)),
+            "each": Cost.of_trace(meta).factors[-1][0],
+            "bytes": spoken_bytes(Cost.of_trace(meta).bytes),
+            "large_bytes": spoken_bytes(Cost.of_every_head(LARGE).bytes),
+            "full": f"{GPU_BYTES // Cost.of_every_head(LARGE).bytes:,}",
+            "context": f"{CONTEXT_TOKENS // 1024}K",
+            "context_bytes": spoken_bytes(CONTEXT_TOKENS * Cost.of_every_head(LARGE).bytes),
+            "layers": counted(meta.n_layers, "layer"),
+        }
+
+    def provenance_notes(self) -> tuple[str, str]:
+        about, hidden = super().provenance_notes()
+        if self.published:
+            return f"published sizes of {LARGE_NAME}  ·  not the traced model", ""
+        model, _, head = about.rpartition("  ·  ")
+        return f"{model}  ·  {self.scope or head}", hidden
+
+    def now_about(self, scope: str) -> None:
+        """Say that the numbers are of something else from now on."""
+        self.scope = scope
+        self.remove(self.provenance)
+        self.provenance = pin_to_frame(self._provenance())
+        self.add(self.provenance)
+
+    def title_line(self, text: str) -> Label:
+        """A line of words at the top left, wherever the camera is."""
+        label = Label(text, size=self.theme.name_size)
+        x, y = title_spot(self.frame)
+        return pin_to_frame(label.on_line(x + label.width / 2, y))
+
+    def _formula(self, cost: Cost) -> CostFormula:
+        """What a word costs, at the top wherever the camera is."""
+        spot, width = formula_spot(self.frame), self.frame.stage.width
+        return pin_to_frame(CostFormula(cost, spot, width=width))
+
+    # One more word
+
+    @beat
+    def the_next_word(self) -> None:
+        """After the prompt, the model rates every word it knows. “{word}” {chosen},
+        and joins the prompt."""
+        looks, tempo = self.theme, self.theme.tempo
+        words = self.picture.x_words
+        self.homes = words.copy()
+        for word in words:
+            word.scale(looks.name_size / looks.shape_size)
+        widths = tuple(word.width for word in words)
+        slots = NextWordSlots.of(widths, self.frame, candidates=self.trace["top_ids"].shape[1])
+        for word, (x, y) in zip(words, slots.sentence, strict=True):
+            word.on_line(x, y)
+        self.candidates = candidates = NextWords(self.trace, slots)
+        prompt, new = VGroup(*words[:-1]), words[-1].set_fill(looks.highlight)
+        self.play(Appear(prompt), run_time=tempo.small)
+        self.play(
+            *(Appear(part) for part in (candidates.heading, candidates.words)), run_time=tempo.small
+        )
+        self.play(candidates.grow(), run_time=tempo.normal)
+        self.play(Appear(candidates.shares), run_time=tempo.small)
+        self.hold(words=3)
+        origin = new.copy().scale_to_fit_height(candidates.origin.height)
+        origin.move_to(candidates.origin)
+        self.play(Arrive(new, origin), run_time=tempo.large)
+        self.hold(words=3)
+
+    @beat
+    def one_more_row(self) -> None:
+        """It brings one more row to X; and to queries, keys and values, one each."""
+        picture, tempo = self.picture, self.theme.tempo
+        words = picture.x_words
+        set_presence(picture.result_side, 0.0)
+        self.play(
+            Vanish(self.candidates, run_time=tempo.small),
+            LaggedStart(
+                *(Glide(word, home) for word, home in zip(words, self.homes, strict=True)),
+                lag_ratio=0.06,
+            ),
+            Appear(picture.input_side),
+            Appear(picture.sheets),
+            *self.dim(picture.result_side),
+            run_time=tempo.large,
+        )
+        self.play(
+            picture.fill_row(*picture.x.blocks), *picture.change_shapes("x"), run_time=tempo.normal
+        )
+        made = (picture.q, picture.k, picture.v)
+        carried = picture.carried_rows()
+        self.add(*carried)
+        self.play(*(Settle(strip, box) for strip, box in carried.items()))
+        self.remove(*carried)
+        self.play(
+            picture.fill_row(*(panel.cells for panel in made)),
+            *picture.change_shapes("q", "k", "v"),
+            run_time=tempo.normal,
+        )
+        rows = [Box.around(block.row(picture.new) for block in picture.x.blocks)]
+        rows += [panel.cells.row(picture.new) for panel in made]
+        self.frames = VGroup(*(Highlight(row) for row in rows))
+        self.play(Appear(self.frames), run_time=tempo.small)
+        self.hold(words=4)
+
+    @beat
+    def scores_grow(self) -> None:
+        """The turned keys gain a column, so the scores gain a row, and a column that is masked.
+        The rest was known before."""
+        picture, tempo = self.picture, self.theme.tempo
+        scores, new = picture.scores.cells, picture.new
+        slots = GrowSlots.of(picture.slots, count=new + 1)
+        near = picture.score_parts
+        staying = {*near.get_family(), *self.frames}
+        self.others = Group(*(part for part in self.on_show() if part not in staying))
+        self.play(
+            Vanish(self.frames, run_time=tempo.small),
+            self.move_camera(Shot.of_box(slots.seen)),
+            *self.undim(near),
+            *self.dim(self.others, to=0.0),
+            run_time=tempo.large,
+        )
+        strip = picture.k.cells.part((new, new + 1), (0, self.trace.meta.d_qk))
+        self.add(strip)
+        self.play(Transpose(strip, picture.k_t.cells.column(new)), run_time=tempo.large)
+        self.remove(strip)
+        picture.k_t.cells.set_shown(1)
+        query = Highlight(picture.q.cells.row(new), zoom=slots.zoom)
+        key = Highlight(picture.k_t.cells.column(new), zoom=slots.zoom)
+        self.play(Appear(query), Appear(key), run_time=tempo.small)
+        self.play(
+            Reveal(scores, in_row(scores.shape, new)),
+            Presence(query, 0.0, run_time=tempo.small),
+            run_time=tempo.normal,
+        )
+        self.play(
+            Reveal(scores, in_column(scores.shape, new)),
+            Presence(key, 0.0, run_time=tempo.small),
+            run_time=tempo.normal,
+        )
+        self.remarks = marks = GrownMarks(picture, slots)
+        self.remove(query, key)
+        self.play(*(Appear(part) for part in marks), run_time=tempo.small)
+        self.hold(words=6)
+
+    @beat
+    def one_row_of_each(self) -> None:
+        """So a new word needs one new row of scores, of the pattern and of z. Old rows stay."""
+        picture, tempo = self.picture, self.theme.tempo
+        pattern, new = picture.pattern.cells, picture.new
+        self.play(
+            Vanish(self.remarks, run_time=tempo.small),
+            self.move_camera(Shot()),
+            *self.undim(self.others, picture.result_side),
+            run_time=tempo.large,
+        )
+        masked = Reveal(pattern, in_column(pattern.shape, new))
+        self.play(
+            picture.fill_row(pattern),
+            masked,
+            Appear(picture.new_words),
+            *picture.change_shapes("pattern"),
+            run_time=tempo.normal,
+        )
+        self.play(
+            picture.fill_row(picture.z.cells), *picture.change_shapes("z"), run_time=tempo.normal
+        )
+        rows = [panel.cells.row(new) for panel in (picture.scores, picture.pattern, picture.z)]
+        self.frames = VGroup(*(Highlight(row) for row in rows))
+        self.play(Appear(self.frames), run_time=tempo.small)
+        self.hold(words=5)
+
+    @beat
+    def what_is_kept(self) -> None:
+        """Old queries are never asked again. Old keys and values are read every time, so they
+        are kept: the cache."""
+        picture, tempo, looks = self.picture, self.theme.tempo, self.theme
+        slots, new = KeptSlots.of(picture.slots), picture.new
+        staying = Group(picture.sheets, *(picture.shapes_after[name] for name in "qkv"))
+        leaving = Group(*(part for part in self.on_show() if part not in staying.get_family()))
+        self.play(
+            Vanish(leaving, run_time=tempo.small),
+            self.move_camera(Shot.of_box(slots.seen)),
+            run_time=tempo.large,
+        )
+        queries = picture.q.cells
+        again = "all rows are read for each new word"
+        lines = ("old rows are never used again", again, again)
+        spots = (slots.q, slots.k, slots.v)
+        notes = [
+            Notes(((line, looks.ink),), (spot,), width=slots.width)
+            for line, spot in zip(lines, spots, strict=True)
+        ]
+        old = np.where(np.arange(new + 1)[:, None] < new, looks.dim, 1.0)
+        self.play(ShowCells(queries, old), Appear(notes[0]), run_time=tempo.normal)
+        self.hold(words=2)
+        self.kept = VGroup(
+            Kept(picture.k.cells.box, looks.key), Kept(picture.v.cells.box, looks.value)
+        )
+        cache = Bracket(*slots.bracket, "the cache", towards=(1.0, 0.0))
+        self.play(*(Appear(note) for note in notes[1:]), run_time=tempo.small)
+        self.play(Appear(self.kept), Appear(cache), run_time=tempo.normal)
+        self.hold(words=6)
+
+    # Word after word
+
+    @beat
+    def token_by_token(self) -> None:
+        """With a cache, each word takes one row of everything. Without it, all rows are computed
+        again, and the numbers come out the same."""
+        picture, tempo = self.picture, self.theme.tempo
+        meta, old = self.trace.meta, self.layer.count
+        decoding = decode(self.trace, self.layer.layer, most=MOST_STEPS)
+        steps = len(decoding.steps)
+        view = self.layer.until(meta.n_prompt + steps)
+        slots = LanesSlots.of(self.frame, count=view.count)
+        cached, naive, remark = lanes(view.head(self.head.head), old, decoding, slots)
+        self.cached, self.naive = cached, naive
+        words = RunningWords(view.words, slots.words)
+        kept = ((picture.k.cells, cached.k), (picture.v.cells, cached.v))
+        sheets = [(cells.part((0, old), (0, cells.shape[1])), lane) for cells, lane in kept]
+        # The row of the new word goes: it is computed again, with the cache.
+        rows = [cells.part((old, old + 1), (0, cells.shape[1])) for cells, _ in kept]
+        self.remove(*(cells for cells, _ in kept))
+        self.add(*rows, *(sheet for sheet, _ in sheets), self.kept)
+        staying = Group(self.kept, *(sheet for sheet, _ in sheets))
+        gone = Group(*(p for p in self.on_show() if p not in staying.get_family()))
+        self.play(
+            Vanish(gone, run_time=tempo.small),
+            self.move_camera(Shot()),
+            *(Settle(sheet, lane.block((0, old), (0, lane.shape[1]))) for sheet, lane in sheets),
+            *(Glide(a, b) for a, b in zip(self.kept, cached.frames, strict=True)),
+            run_time=tempo.large,
+        )
+        self.remove(self.kept, *(sheet for sheet, _ in sheets))
+        self.add(cached.k, cached.v, cached.frames)
+        self.play(
+            Appear(words.until(old)),
+            *(Appear(part) for lane in (cached, naive) for part in lane.labels),
+            *(Appear(cells) for cells in naive.panels),
+            Appear(naive.frames),
+            run_time=tempo.small,
+        )
+        self.add(*cached.panels)
+        for step in range(steps):
+            self._one_step(step, words, last=step + 1 == steps)
+        self.play(Appear(remark), run_time=tempo.small)
+        self.hold(words=7)
+
+    def _one_step(self, step: int, words: RunningWords, *, last: bool) -> None:
+        """The next word comes, and both lanes compute what they need for it."""
+        looks, tempo, cached, naive = self.theme, self.theme.tempo, self.cached, self.naive
+        word = words.word(self.layer.count + step).set_fill(looks.highlight)
+        marks = [] if step else [Appear(cached.marks, run_time=tempo.small)]
+        self.play(
+            Appear(word, run_time=tempo.small),
+            *marks,
+            cached.compute(step),
+            naive.compute(step),
+            cached.counter.count_up(step),
+            naive.counter.count_up(step),
+            run_time=1.1 if step else 2.4,
+        )
+        self.wait(0.2)
+        if not last:
+            word.set_fill(looks.ink)
+
+    # The cache as a solid
+
+    @beat
+    def cache_of_a_layer(self) -> None:
+        """These are one head's keys and values. {others}"""
+        tempo, cached = self.theme.tempo, self.cached
+        self.cache = cache = ModelCache(cached.view, self.frame)
+        gone = Group(*(part for part in self.on_show() if part not in (cached.k, cached.v)))
+        self.play(
+            Vanish(gone, run_time=tempo.small),
+            Settle(cached.k, cache.slots.k),
+            Settle(cached.v, cache.slots.v),
+            run_time=tempo.large,
+        )
+        self.remove(cached.k, cached.v)
+        arriving = cache.slide_in(run_time=tempo.swing)
+        self.add(*cache.heads)
+        self.now_about(f"layer {self.layer.layer}, all key/value heads")
+        self.play(self.move_camera(cache.shot_of_heads, run_time=tempo.swing), *arriving)
+        title = self.title_line(f"layer {self.layer.layer}: {self.facts['kv_heads']}")
+        self.labels = VGroup(title, cache.names, cache.numbers_of_heads)
+        self.play(Appear(self.labels), run_time=tempo.small)
+        self.hold(words=5)
+
+    @beat
+    def every_layer(self) -> None:
+        """And every layer has its own: these are {fanned} of {layers}."""
+        tempo, cache = self.theme.tempo, self.cache
+        self.play(Vanish(self.labels, run_time=tempo.small), *cache.close_heads())
+        self.remove(*cache.heads)
+        self.add(*cache.layers)
+        self.now_about("all key/value heads")
+        self.play(
+            *cache.fan_out(), self.move_camera(cache.shot_of_layers), run_time=1.2 * tempo.large
+        )
+        title = self.title_line(f"{len(cache.layers)} of {self.facts['layers']}")
+        self.labels = VGroup(title, cache.numbers_of_layers)
+        self.play(Appear(self.labels), run_time=tempo.small)
+        self.hold(words=3)
+
+    @beat
+    def the_whole_cache(self) -> None:
+        """All of it is the cache, as tall as there are words. Every new word adds one slice."""
+        tempo, cache, whole = self.theme.tempo, self.cache, self.cache.whole
+        self.play(
+            Vanish(self.labels, run_time=tempo.small), *cache.close_layers(), run_time=tempo.normal
+        )
+        self.remove(*cache.layers)
+        self.add(whole)
+        self.now_about("all layers, all key/value heads")
+        self.play(
+            whole.to(units=(0, cache.units)),
+            self.move_camera(cache.shot_of_whole),
+            run_time=1.2 * tempo.large,
+        )
+        title = self.title_line(f"{self.facts['layers']}, {self.facts['kv_heads']} each")
+        words = cache.words_beside(self.cached.view.layer.words)
+        self.play(Appear(title), whole.to(rows=1), run_time=tempo.normal)
+        self.add(words)
+        self.play(cache.grow(words, run_time=1.8 * tempo.large))
+        outline = whole.slice_outline(self.theme.highlight)
+        self.play(Appear(outline), run_time=tempo.small)
+        self.hold(words=3)
+        self.labels = VGroup(title, words)
+
+    # What it costs
+
+    @beat
+    def bytes_of_a_word(self) -> None:
+        """One slice is a key and a value, for every head of every layer, {each} bytes a number:
+        {bytes} for each word."""
+        tempo, cache = self.theme.tempo, self.cache
+        cost = Cost.of_trace(self.trace.meta)
+        formula = self._formula(cost)
+        measures = cache.measures(cost)
+        self.play(
+            Vanish(self.labels, run_time=tempo.small),
+            self.move_camera(cache.shot_of_cost),
+            run_time=tempo.normal,
+        )
+        for index, factor in enumerate(formula.factors):
+            shown = [factor, *formula.times[index - 1 : index], *measures[index : index + 1]]
+            self.play(*(Appear(part) for part in shown), run_time=tempo.small)
+            self.wait(0.3)
+        self.play(Appear(formula.result), run_time=tempo.small)
+        self.play(Appear(formula.short), run_time=tempo.small)
+        self.hold(words=4)
+
+    @beat
+    def a_large_model(self) -> None:
+        """DeepSeek-R1 is larger everywhere. With keys and values of every head kept, one word
+        would take {large_bytes}."""
+        tempo, cache = self.theme.tempo, self.cache
+        cost, large = Cost.of_trace(self.trace.meta), Cost.of_every_head(LARGE)
+        slots = TokenSlots.of(self.frame, cost, large)
+        tile = cache.newest_slice()
+        gone = Group(*(part for part in self.on_show()))
+        self.now_about(f"{LARGE_NAME}: published sizes")
+        self.add(tile)
+        self.play(
+            Vanish(gone, run_time=tempo.small),
+            *(Settle(part, box) for part, box in zip(tile, slots.small, strict=True)),
+            self.move_camera(Shot()),
+            run_time=tempo.large,
+        )
+        self.each = each = OneTokenEach(cost, large, LARGE_NAME, slots)
+        formula = self._formula(large)
+        formula.remove(formula.short)
+        self.play(Appear(each.small), Appear(formula), run_time=tempo.small)
+        self.hold(words=4)
+        self.play(
+            LaggedStart(*(Appear(outline) for outline in each.tiles), lag_ratio=0.1),
+            run_time=tempo.large,
+        )
+        self.play(Appear(each.large), run_time=tempo.small)
+        self.hold(words=4)
+
+    @beat
+    def many_words(self) -> None:
+        """And it grows with every token: one GPU is full after {full}, and {context} take
+        {context_bytes}."""
+        tempo = self.theme.tempo
+        every_head = Cached(LARGE, "mha", called=f"all {LARGE.n_heads} heads")
+        chart = ContextChart((every_head,), growth_slots(self.frame))
+        tiles = self.each.tiles
+        point = tiles.copy().scale(0.01).move_to([*chart.axes.at(0, 0), 0.0])
+        self.remove(tiles)
+        self.published = True
+        self.now_about("")
+        self.play(
+            Vanish(Group(*self.on_show()), run_time=tempo.small),
+            Glide(tiles, point),
+            Appear(chart.grid),
+            run_time=tempo.normal,
+        )
+        self.remove(tiles)
+        limits = (chart.one, chart.node, chart.remark)
+        self.play(*(Appear(part) for part in limits), run_time=tempo.small)
+        self.play(chart.draw(), run_time=1.5 * tempo.large)
+        self.play(
+            Appear(chart.ends), Appear(chart.full), Appear(chart.full_note), run_time=tempo.small
+        )
+        self.hold(words=6)

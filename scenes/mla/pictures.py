@@ -1,0 +1,676 @@
+"""Multi-head latent attention as flow diagrams: expanded, absorbed, and both as racks of heads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from manim import RIGHT, UP, Dot, Group, Mobject, RoundedRectangle, VGroup, VMobject
+
+from filmkit.core import theme
+from filmkit.core.camera import on_card
+from filmkit.core.heatmap import Heatmap, Source
+from filmkit.core.text import Label, Symbol
+from filmkit.mobjects.chart import Paragraph
+from filmkit.mobjects.fan_out import Comb
+from filmkit.mobjects.flow import WeightBox, Wire
+from filmkit.mobjects.head import HeadPicture
+from filmkit.mobjects.head_layout import Box
+from filmkit.mobjects.head_stack import BACK, STROKE, Plane, Rack, border_of, glass_of
+from filmkit.mobjects.head_stack_layout import RackSlots
+from filmkit.mobjects.latent_view import LatentHead, LatentView
+from filmkit.mobjects.marks import Words
+from filmkit.mobjects.panel import Header, Panel, Truncated
+from filmkit.mobjects.ribbon import filled, outline_of
+from scenes.mla.layout import (
+    GAP,
+    UNDER,
+    AbsorbedSlots,
+    NaiveSlots,
+    Path,
+    RackShots,
+)
+
+__all__ = [
+    "AbsorbedPicture",
+    "AbsorbedRack",
+    "Derivation",
+    "LatentPanel",
+    "NaivePicture",
+    "expand",
+    "hang",
+    "output_of",
+]
+
+FIRST, LAST = 8, 4  # columns of a wide matrix that are drawn
+
+
+def hang(header: Header, box: Box) -> Header:
+    """Put a header just beneath a box."""
+    return header.set_line(box.bottom - UNDER - header.size * 4)
+
+
+def output_of(view: LatentView, form: str, box: Box, *, name: str = "output") -> Truncated:
+    """The visible ends of the output of a form, "naive" or "absorbed"."""
+    values = getattr(view.forms, form).out
+    return Truncated(
+        view.rows(values),
+        view.out_norm,
+        box,
+        first=FIRST,
+        last=LAST,
+        name=name,
+        source=view.layer.computed(f"output of the {form} form", "d_model", values.shape[1]),
+    )
+
+
+def _name_output(out: Truncated, box: Box, *, below: bool = False) -> None:
+    """Name an output flush right, without its shape: W_O has told its width."""
+    if out.header.shape is not None:
+        out.header.remove(out.header.shape)
+    out.header.stand_on(box, align="right")
+    if below:
+        hang(out.header, box)
+
+
+class Derivation(VGroup):
+    """A formula that is carried on from one equals sign to the next.
+
+    It stands on one line if that is no longer than the room, else a line for each step.
+
+    Parameters
+    ----------
+    steps
+        Typst mathematics; all but the first begin with an equals sign.
+    start
+        Where its first line begins, (x, y).
+    room
+        How wide it may be.
+    """
+
+    LINE = 0.42
+
+    def __init__(self, steps: Sequence[str], start: tuple[float, float], room: float) -> None:
+        super().__init__()
+        lines = [Symbol(" ".join(steps))]
+        if lines[0].width > room and len(steps) > 1:
+            # What it is about stays on the first line, with the first step where there are two.
+            kept = max(1, len(steps) - 1)
+            lines = [Symbol(step) for step in (" ".join(steps[:kept]), *steps[kept:])]
+        for index, line in enumerate(lines):
+            self.add(line.on_line(start[0] + line.width / 2, start[1] - self.LINE * index))
+
+
+class LatentPanel(Group):
+    """The latent and, beside it, the rotated key that all heads share where there is one.
+
+    Attributes
+    ----------
+    cells, rope
+        Their heatmaps; ``rope`` may be None.
+    header
+        Beneath or above them: ``names`` and ``shape``.
+    frame
+        A solid frame around what is cached.
+    """
+
+    def __init__(
+        self, view: LatentView, latent: Box, rope: Box | None, *, below: bool = True
+    ) -> None:
+        super().__init__()
+        looks = theme.current()
+        self.cells = Heatmap(
+            view.latent,
+            view.latent_norm,
+            width=latent.width,
+            height=latent.height,
+            source=view.latent_source,
+        ).place(latent)
+        self.rope: Heatmap | None = None
+        self.add(self.cells)
+        if rope is not None:
+            norm = view.layer.norm("k_rope")
+            self.rope = Heatmap(
+                view.rope, norm, width=rope.width, height=rope.height, source=view.rope_source
+            ).place(rope)
+            self.add(self.rope)
+        self.header = Header("latent", "C", colour=looks.latent)
+        key = "" if rope is None else "and key  "
+        shape = f"{key}{len(view.latent)} × {view.forms.n_cached}"
+        self.names = VGroup(*self.header)
+        self.shape = Label(shape, size=looks.shape_size, colour=looks.muted)
+        self.shape.on_line(self.header.get_right()[0] + Header.GAP + self.shape.width / 2, 0)
+        self.header.add(self.shape)
+        self.header.stand_on(self.box)
+        if below:
+            hang(self.header, self.box)
+        elif self.header.width > self.box.width:
+            self.header.stand_on(self.box, align="right")
+        self.add(self.header)
+        self.frame = RoundedRectangle(
+            width=self.box.width + 0.1,
+            height=self.box.height + 0.1,
+            corner_radius=0.06,
+            stroke_color=looks.latent,
+            stroke_width=looks.line,
+            fill_opacity=0.0,
+        ).move_to(self.box.center)
+
+    @property
+    def panels(self) -> list[Heatmap]:
+        """The heatmaps that it consists of."""
+        return [self.cells] if self.rope is None else [self.cells, self.rope]
+
+    @property
+    def box(self) -> Box:
+        """Box of all cells."""
+        return Box.around(panel.box for panel in self.panels)
+
+
+def expand(rack: Rack, view: LatentView) -> None:
+    """Let a rack of heads show the naive form: keys and values from the latent, and what follows.
+
+    The panels keep their places and norms.
+    """
+    for card in rack.cards:
+        for name, (values, source) in view.head(card.head).panels.items():
+            cells = getattr(card, name)
+            cells.set_values(values)
+            cells.source = source
+
+
+def _through(arriving: Path, leaving: Path, *, colour: str | None = None) -> VGroup:
+    """Lines to a weight, whose colour may be another, and on from it."""
+    return VGroup(Wire(arriving, arrow=False, colour=colour), Wire(leaving))
+
+
+class NaivePicture(Group):
+    """One head with keys and values that are expanded from a latent.
+
+    What the head itself consists of is the front card of a rack; here is what leads into it and
+    out of it. Parts are attributes, and nothing is added to a scene by itself.
+
+    Attributes
+    ----------
+    x, x_words, latent
+        Panels on the left.
+    w_dkv, w_q, w_uk, w_uv, w_o
+        Names of weights.
+    to_latent, to_q, to_k, to_v, to_out
+        Lines through them; all but ``to_latent`` and ``to_out`` in two pieces.
+    out
+        The layer's output, to the right of the picture.
+    """
+
+    def __init__(self, view: LatentView, slots: NaiveSlots) -> None:
+        super().__init__()
+        layer = view.layer
+        meta = layer.trace.meta
+        self.view, self.slots = view, slots
+        self.x = Truncated(
+            layer.rows("x"),
+            layer.norm("x"),
+            slots.x,
+            first=FIRST,
+            last=LAST,
+            symbol="X",
+            source=layer.source("x", (0, meta.d_model)),
+        )
+        self.x_words = Words(
+            layer.words if slots.word_size else (),
+            slots.x_words if slots.word_size else (),
+            width=slots.head.word_width,
+            size=slots.word_size,
+        )
+        self.latent = LatentPanel(view, slots.latent, slots.rope, below=not slots.upright)
+        self._name_weights()
+        self._draw_lines()
+        self.out = output_of(view, "naive", slots.out)
+        _name_output(self.out, slots.out, below=slots.upright)
+
+    def _name_weights(self) -> None:
+        looks, s, view = theme.current(), self.slots, self.view
+        trace, at = view.layer.trace, view.layer.layer
+        meta, forms = trace.meta, view.forms
+        d_content = forms.layer.W_UK.shape[2]
+
+        def bias(name: str, said: str) -> list[str]:
+            return [said] if trace.has(name, at) else []
+
+        query, before, notes = "W_Q", meta.d_model, bias("b_Q", "+ bias")
+        if trace.has("W_DQ", at):
+            query, before = "W_(U Q)", trace.get("W_DQ", at).shape[1]
+            notes = ["of a latent of X"]
+        down = ["then a norm"] if forms.own else []
+        self.w_dkv = WeightBox(
+            "W_(D K V)", (meta.d_model, forms.rank), s.w_dkv, colour=looks.latent, notes=down
+        )
+        self.w_dkv.symbol.shrink_to(s.w_dkv.width - 0.12)
+        # Where the line runs straight down through this box, its shape stands beside it.
+        for index, line in enumerate(self.w_dkv.lines if not s.upright else ()):
+            line.on_line(s.w_dkv.left - 0.14 - line.width / 2, s.w_dkv.y - 0.24 * index)
+        self.w_q = WeightBox(query, (before, meta.d_qk), s.w_q, colour=looks.query, notes=notes)
+        self.w_uk = WeightBox(
+            "W_(U K)",
+            (forms.rank, d_content),
+            s.w_uk,
+            colour=looks.key,
+            notes=bias("b_K", "bias dropped") or (["+ shared key"] if forms.d_rope else []),
+        )
+        self.w_uv = WeightBox(
+            "W_(U V)",
+            (forms.rank, meta.d_v),
+            s.w_uv,
+            colour=looks.value,
+            notes=bias("b_V", "bias: to output"),
+        )
+        self.w_o = WeightBox(
+            "W_O", (meta.d_v, meta.d_model), s.w_o, colour=looks.flow, notes=self.sum_notes
+        )
+
+    @property
+    def sum_notes(self) -> list[str]:
+        """What happens to the heads on their way to the output, in a few letters."""
+        heads = self.view.layer.trace.meta.n_heads
+        bias = ["+ bias"] if self.view.forms.layer.b_O is not None else []
+        return [f"sum of {heads} heads", *bias]
+
+    def _draw_lines(self) -> None:
+        s, head = self.slots, self.slots.head
+        self.to_latent = _through(*s.to_latent)
+        self.to_q, self.to_latent_q = (
+            _through(s.to_query(box), ((box.right, head.q.y), (head.q.left - GAP, head.q.y)))
+            for box in (s.w_q, s.w_qk)
+        )
+        # Beside X the latent's line crosses that to the queries.
+        colour = theme.current().latent if s.upright else None
+        self.to_k, self.to_v = (
+            _through(
+                s.from_latent(panel.y, (weight.left, panel.y)),
+                ((weight.right, panel.y), (panel.left - GAP, panel.y)),
+                colour=colour,
+            )
+            for weight, panel in ((s.w_uk, head.k), (s.w_uv, head.v))
+        )
+        self.to_out, self.to_merged_out = (
+            _through(
+                s.to_output_weight(weight),
+                ((weight.right, weight.y), (s.out.left - GAP, weight.y)),
+            )
+            for weight in (s.w_o, s.w_vo)
+        )
+        # What takes the place of the expanded keys and values, while all else stays where it is.
+        k_t = head.k_t
+        to_scores = ((k_t.x, head.k.y), (k_t.x, k_t.bottom - GAP))
+        to_mix = (head.z.left - GAP, head.joint[1])
+        self.latent_to_scores = Wire(s.from_latent(head.k.y, *to_scores), colour=colour)
+        self.latent_to_mix = Wire(s.from_latent(head.v.y, to_mix), colour=colour)
+
+    @property
+    def left(self) -> Group:
+        """Everything that leads into the head."""
+        weights = (self.w_dkv, self.w_q, self.w_uk, self.w_uv)
+        lines = (self.to_latent, self.to_q, self.to_k, self.to_v)
+        return Group(self.x, self.x_words, self.latent, *lines, *weights)
+
+    @property
+    def beside_latent(self) -> Group:
+        """Everything that leads into the head, but for the latent."""
+        return Group(*(part for part in self.left if part is not self.latent))
+
+
+class _RisingLines(VGroup):
+    """On each card, a line from below that leads to keys and values."""
+
+    def __init__(self, rack: Rack, slots: NaiveSlots) -> None:
+        super().__init__()
+        looks, head = theme.current(), slots.head
+        x, foot = slots.riser, rack.slots.card.bottom
+        wires = [
+            Wire([(x, foot), (x, panel.y), (panel.left - 0.02, panel.y)])
+            for panel in (head.k, head.v)
+        ]
+        for card in rack.cards:
+            polygons = [p for wire in wires for p in outline_of(wire, 1.6 * looks.line * STROKE)]
+            line = filled(polygons, looks.latent)
+            line.shift([0.0, 0.0, rack.slots.z(card.place)])
+            self.add(on_card(line, card.plane))
+
+
+class NaiveFeed(Group):
+    """From the latent beneath a rack up to the keys and values of every head.
+
+    Attributes
+    ----------
+    handle, comb
+        From the latent and along all cards.
+    rising
+        On each card, from front to back.
+    """
+
+    WIDTH = 0.1
+
+    def __init__(self, rack: Rack, slots: NaiveSlots, shots: RackShots) -> None:
+        super().__init__()
+        looks = theme.current()
+        card, x = rack.slots.card, slots.riser
+        ends = [(x, card.bottom, rack.slots.z(c.place)) for c in rack.cards]
+        half, y = self.WIDTH / 2, shots.spine
+        bar = [(shots.latent.right + GAP, y - half), (x, y - half)]
+        bar += [(x, y + half), (shots.latent.right + GAP, y + half)]
+        self.handle = filled([np.array(bar)], looks.ink)
+        self.handle.shift([0.0, 0.0, shots.depth])
+        self.comb = Comb(
+            (x, y, shots.depth),
+            ends,
+            spine=y,
+            along=UP,
+            width=self.WIDTH,
+            colour=looks.ink,
+        )
+        self.rising = _RisingLines(rack, slots)
+        on_card(self.handle, self.comb.handle.card)
+        self.add(self.handle, self.comb, self.rising)
+
+
+class AbsorbedPicture(Group):
+    """One head that reads the latent itself.
+
+    Attributes
+    ----------
+    q, k_t, scores, pattern, z
+        Panels: queries in the latent space, the turned latent, and what comes of them.
+    latent
+        What is cached.
+    note
+        What else takes part in the scores, where a rotated key is cached beside the latent.
+    w_qk, w_vo, w_dkv
+        Names of weights.
+    to_q, to_latent, to_out
+        Lines on the left and the right.
+    key_feed, value_feed
+        From the latent to the edge of a card, and ``key_line``, ``value_line`` within it.
+    """
+
+    def __init__(
+        self, view: LatentView, slots: AbsorbedSlots, naive: NaivePicture, flat: HeadPicture
+    ) -> None:
+        super().__init__()
+        looks, head = theme.current(), flat.view.head
+        self.view, self.slots, self.naive, self.flat = view, slots, naive, flat
+        seen, s = view.head(head), slots.head
+        future = view.layer.head(head).future
+        self.q = Panel(
+            seen.q_latent,
+            view.q_latent_norm,
+            s.q,
+            name="latent queries",
+            colour=looks.query,
+            show_shape=False,
+            source=view.layer.computed("queries times W_UK, transposed", "r", view.forms.rank),
+        )
+        # Its name leaves no room for the shape beside it.
+        rows, columns = seen.q_latent.shape
+        self.q_shape = Label(f"{rows} × {columns}", size=looks.shape_size, colour=looks.muted)
+        self.q_shape.on_line(s.q.left + self.q_shape.width / 2, s.q.bottom - 0.2)
+        self.k_t = Panel(
+            view.latent.T,
+            view.latent_norm,
+            s.k_t,
+            symbol="C^top",
+            colour=looks.latent,
+            align="center",
+            show_shape=False,
+            source=_turned(view.latent_source),
+        )
+        self.scores = Panel(
+            seen.absorbed_scores,
+            view.layer.scores_norm,
+            s.scores,
+            name="scores",
+            align="center",
+            show_shape=False,
+            source=view.layer.computed("scaled scores against the latent", "key_pos"),
+            masked=future,
+        )
+        self.pattern = Panel(
+            seen.absorbed_pattern,
+            view.layer.norm("pattern"),
+            s.pattern,
+            show_shape=False,
+            source=view.layer.computed("pattern from scores against the latent", "key_pos"),
+            masked=future,
+        )
+        self.z = Panel(
+            seen.z_latent,
+            view.latent_norm,
+            s.z,
+            name="mix of latents",
+            symbol="A C",
+            colour=looks.latent,
+            show_shape=False,
+            source=view.layer.computed("pattern times the latent", "r", view.forms.rank),
+        )
+        self.hang_z()
+        self.latent = LatentPanel(view, slots.latent, slots.rope, below=not slots.naive.upright)
+        self.note = VGroup()
+        if view.forms.d_rope:
+            lines = ("+ rotated queries times", "the shared rotated key")
+            corner = (s.q.left, s.q.bottom - 0.36)
+            self.note.add(Paragraph(lines, corner, size=looks.note_size))
+        self._name_weights()
+        self._draw_lines()
+        self.out = output_of(view, "absorbed", slots.out)
+        _name_output(self.out, slots.out, below=True)
+
+    def stand_in(self) -> list[tuple[Mobject, Mobject]]:
+        """Go where the naive picture has what comes before each part.
+
+        Returns every part that went, with a copy of it at its own place.
+        """
+        slots, head = self.naive.slots, self.naive.slots.head
+        parts: list[Any] = [self.q.cells, self.q.header, self.q_shape, self.z.cells, self.z.header]
+        parts += [self.w_qk, self.w_vo, *self.out.blocks, self.out.header]
+        parts += [] if self.out.dots is None else [self.out.dots]
+        homes = [(part, part.copy()) for part in parts]
+        # A name that is wider than its panel reaches to where nothing is in the way.
+        beyond = "right" if slots.upright else "left"
+        for panel, box, side in ((self.q, head.q, "right"), (self.z, head.z, beyond)):
+            panel.cells.place(box)
+            panel.header.stand_on(box, align=side if panel.header.width > box.width else "left")
+        away = np.array(
+            [head.q.left - self.slots.head.q.left, head.q.bottom - self.slots.head.q.bottom, 0.0]
+        )
+        self.q_shape.shift(away)
+        for weight, box in ((self.w_qk, slots.w_qk), (self.w_vo, slots.w_vo)):
+            weight.shift(np.array(box.center) - weight.frame.get_center())
+        self.out.shift(np.array(slots.out.center) - self.slots.out.center)
+        _name_output(self.out, slots.out, below=slots.upright)
+        return homes
+
+    def hang_z(self) -> None:
+        """Put the name of the mix beneath it."""
+        box, header = self.slots.head.z, self.z.header
+        # One that is wider must not reach below the weight at its right.
+        header.stand_on(box, align="right" if header.width > box.width else "left")
+        hang(header, box)
+
+    def _name_weights(self) -> None:
+        looks, s, naive = theme.current(), self.slots, self.naive
+        meta, rank = self.view.layer.trace.meta, self.view.forms.rank
+        name = naive.w_q.symbol.text
+        rows = naive.w_q.lines[0].text.split(" × ")[0]
+        notes = [line.text for line in naive.w_q.lines[1:]]
+        self.w_qk = WeightBox(
+            f"{name} W_(U K)^top", (int(rows), rank), s.w_qk, colour=looks.query, notes=notes
+        )
+        self.w_vo = WeightBox(
+            "W_(U V) W_O",
+            (rank, meta.d_model),
+            s.w_vo,
+            colour=looks.value,
+            notes=naive.sum_notes,
+        )
+        for merged in (self.w_qk, self.w_vo):
+            merged.symbol.shrink_to(merged.frame.width - 0.16)
+        self.w_dkv = naive.w_dkv.copy()
+        self.w_dkv.shift([0.0, s.w_dkv.y - naive.slots.w_dkv.y, 0.0])
+
+    def _draw_lines(self) -> None:
+        s, head = self.slots, self.slots.head
+        edge, bend, y = self.card.left, s.bend, head.q.y
+        self.to_latent = _through(*s.to_latent)
+        self.to_q = _through(s.to_query(), ((s.w_qk.right, y), (head.q.left - GAP, y)))
+        out_y = s.w_vo.y
+        self.to_out = VGroup(
+            Wire([(head.z.right + GAP, out_y), (s.w_vo.left, out_y)], arrow=False),
+            Wire([(s.w_vo.right, out_y), (s.out.left - GAP, out_y)]),
+        )
+        colour = theme.current().latent if s.naive.upright else None
+        self.key_feed, self.value_feed = (
+            Wire(s.feed(level, edge), arrow=False, colour=colour)
+            for level in (s.key_line, s.value_line)
+        )
+        below = head.k_t.bottom - GAP
+        path = [(edge, s.key_line), (bend, s.key_line), (head.k_t.x, below)]
+        if bend < head.k_t.x - 1e-6:
+            path[2:] = [(bend, below - 0.3), (head.k_t.x, below - 0.3), (head.k_t.x, below)]
+        self.key_line = Wire(path, colour=colour)
+        joint = s.joint
+        to_mix = (head.z.left - GAP, s.value_line)
+        self.value_line = Wire([(edge, s.value_line), to_mix], colour=colour)
+        turn = max(head.z.top, s.w_vo.top) + 0.24
+        self.pattern_to_z = Wire(
+            [
+                (head.pattern.x, head.pattern.bottom - GAP),
+                (head.pattern.x, turn),
+                (joint[0], turn),
+                joint,
+            ],
+            arrow=False,
+        )
+        self.product_dot = Dot([*joint, 0], radius=0.055, color=theme.current().flow)
+        self.q_to_k_t = Wire([(head.q.right + GAP, y), (head.k_t.left - GAP, y)], arrow=False)
+
+    @property
+    def names(self) -> Group:
+        """What can be read from every shot of the rack."""
+        headers = (self.q.header, self.k_t.header, self.scores.header, self.z.header)
+        parts = [part for h in headers for part in (h.name, h.symbol) if part is not None]
+        title = self.flat.pattern_title
+        return Group(*parts, *(p for p in (title.name, title.symbol) if p is not None))
+
+    @property
+    def card(self) -> Box:
+        """Outline of a card of the rack."""
+        return RackSlots.of(self.slots.head, 1).card
+
+    @property
+    def card_lines(self) -> tuple[Mobject, ...]:
+        """The lines that a card of the rack has."""
+        kept = (self.flat.k_t_to_scores, self.flat.softmax)
+        own = (self.q_to_k_t, self.key_line, self.value_line, self.pattern_to_z, self.product_dot)
+        return (*kept, *own)
+
+    @property
+    def panels(self) -> dict[str, Heatmap]:
+        """The heatmaps that a card of the rack has."""
+        return {name: getattr(self, name).cells for name in ("q", "k_t", "scores", "pattern", "z")}
+
+
+def _turned(source: Source) -> Source:
+    return replace(source, transposed=not source.transposed)
+
+
+class AbsorbedCard(Group):
+    """One head of the absorbed rack: its panels, lines, pane and outline."""
+
+    def __init__(
+        self,
+        place: int,
+        slots: RackSlots,
+        panels: dict[str, Heatmap],
+        lines: Sequence[Mobject],
+    ) -> None:
+        super().__init__()
+        front = place == 0
+        self.place, self.panels, self.lines = place, panels, VGroup(*lines)
+        self.plane = Plane(slots.card)
+        self.glass, self.border = glass_of(slots, front=front), border_of(slots, front=front)
+        self.add(self.plane, self.glass, self.border, self.lines, *panels.values())
+        if not front:
+            for panel in panels.values():
+                panel.set_opacity(BACK)
+        self.shift([0.0, 0.0, slots.z(place)])
+        on_card(self, self.plane)
+
+
+class AbsorbedRack(Group):
+    """A card for each head, all of which read one latent to their left.
+
+    Attributes
+    ----------
+    cards
+        From front to back; the first is made of an :class:`AbsorbedPicture`.
+    slots, shots
+        Where cards and latent stand, and from where they are seen.
+    combs
+        From the latent to the scores and to the mix of every head.
+    """
+
+    def __init__(self, view: LatentView, order: Sequence[int], picture: AbsorbedPicture) -> None:
+        super().__init__()
+        self.view, self.picture = view, picture
+        self.slots = RackSlots.of(picture.slots.head, len(order))
+        self.shots = RackShots.beside(self.slots, picture.slots.cached, picture.slots.level)
+        lines = picture.card_lines
+        back = self._flat_lines([wire for wire in lines if isinstance(wire, Wire)])
+        self.cards = [AbsorbedCard(0, self.slots, picture.panels, lines)]
+        for place, head in enumerate(order[1:], start=1):
+            panels = self._panels(view.head(head), view.layer.head(head).future)
+            self.cards.append(AbsorbedCard(place, self.slots, panels, [back.copy()]))
+        self.combs = Group(*(self._comb(y) for y in self._levels()))
+        self.add(*reversed(self.cards))
+
+    @property
+    def front_parts(self) -> tuple[Mobject, ...]:
+        """Panels and lines of the first card, which the flat picture has too."""
+        return (*self.cards[0].panels.values(), self.cards[0].lines)
+
+    @property
+    def back(self) -> list[AbsorbedCard]:
+        """All cards but the first."""
+        return self.cards[1:]
+
+    def _levels(self) -> tuple[float, float]:
+        return self.picture.slots.key_line, self.picture.slots.value_line
+
+    def _comb(self, y: float) -> Comb:
+        start = (self.shots.latent.right + GAP, y, self.shots.depth)
+        ends = [(self.slots.card.left, y, self.slots.z(card.place)) for card in self.cards]
+        return Comb(start, ends, spine=self.slots.spine, along=RIGHT, width=0.1)
+
+    @staticmethod
+    def _flat_lines(wires: Sequence[Wire]) -> VMobject:
+        looks = theme.current()
+        width = looks.line * STROKE
+        polygons = [polygon for wire in wires for polygon in outline_of(wire, width)]
+        return filled(polygons, looks.flow, BACK)
+
+    def _panels(self, seen: LatentHead, future: np.ndarray) -> dict[str, Heatmap]:
+        made = {
+            "q": seen.q_latent,
+            "k_t": self.view.latent.T,
+            "scores": seen.absorbed_scores,
+            "pattern": seen.absorbed_pattern,
+            "z": seen.z_latent,
+        }
+        panels = {}
+        for name, values in made.items():
+            front = self.picture.panels[name]
+            cells = front.copy().set_values(values)
+            cells.set_masked(future if name in {"scores", "pattern"} else 0)
+            panels[name] = cells.place(getattr(self.slots.head, name))
+        return panels

@@ -1,0 +1,545 @@
+"""Multi-head latent attention: every head's keys and values from one latent, and absorbing it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from manim import LEFT, RIGHT, AnimationGroup, Group, LaggedStart, Mobject
+
+from extract.architectures import architecture, kv_cache_elements, latent_of
+from extract.latent import latent_report
+from extract.trace import Trace
+from filmkit.core.animations import (
+    Appear,
+    Arrive,
+    Draw,
+    Follow,
+    Glide,
+    Presence,
+    Recolour,
+    Reveal,
+    Settle,
+    ShowCells,
+    Transpose,
+    Vanish,
+    early,
+    in_diagonals,
+    in_rows,
+    late,
+    set_presence,
+)
+from filmkit.core.camera import Shot, keep_upright, off_card, on_card
+from filmkit.core.stage import Stage, beat, beat_when
+from filmkit.core.text import format_share
+from filmkit.mobjects.chart import Paragraph
+from filmkit.mobjects.flow import WeightBox
+from filmkit.mobjects.head_layout import shot_box
+from filmkit.mobjects.head_stack import Rack, featured_first
+from filmkit.mobjects.latent_view import LatentView
+from filmkit.mobjects.marks import Highlight
+from scenes.mla.figures import (
+    BETWEEN,
+    CachedBars,
+    ErrorChart,
+    OutputsBeside,
+    PatternRow,
+    TrainedPlot,
+    TrueBeside,
+    whole,
+)
+from scenes.mla.layout import AbsorbedSlots, CompareSlots, NaiveSlots, RackShots
+from scenes.mla.pictures import (
+    AbsorbedPicture,
+    AbsorbedRack,
+    Derivation,
+    NaiveFeed,
+    NaivePicture,
+    expand,
+)
+
+PUBLISHED, PUBLISHED_AS = "DeepSeek-V3/R1", "DeepSeek-R1"
+
+
+def is_fitted(trace: Trace) -> bool:
+    """Whether the latent was fitted to a model that was trained without one."""
+    return trace.meta.attention != "mla"
+
+
+class LatentAttention(Stage):
+    """One latent for all heads: expanded into keys and values, then absorbed into the weights."""
+
+    title = "Multi-head latent attention"
+    tensors = ("x", "q", "k", "v", "pattern", "W_O", "latent")
+
+    def provenance_notes(self) -> tuple[str, str]:
+        left, hidden = super().provenance_notes()
+        notes = [hidden.removeprefix("the beginning token ")] if hidden else []
+        if self.trace.meta.attention == "mla":
+            notes.insert(0, "the model’s own latent")
+        elif self.trace.rotates:
+            notes.insert(0, "content only: rotation left out")
+        return left, "  ·  ".join(notes)
+
+    def prepare(self) -> None:
+        self.view = LatentView.of(self.layer)
+        forms, meta = self.view.forms, self.trace.meta
+        self.rack = Rack(self.layer, self.frame, order=featured_first(self.layer, self.head.head))
+        expand(self.rack, self.view)
+        self.flat = self.rack.picture
+        cached = (forms.rank, forms.d_rope)
+        looks = self.theme
+        slots = NaiveSlots.of(
+            self.flat.slots,
+            count=self.layer.count,
+            cached=cached,
+            sizes=(looks.shape_size, looks.least_size),
+        )
+        self.naive = NaivePicture(self.view, slots)
+        self.absorbed = AbsorbedPicture(
+            self.view, AbsorbedSlots.of(slots, cached=cached), self.naive, self.flat
+        )
+        self.homes = self.absorbed.stand_in()
+        self.shots = RackShots.beneath(self.rack.slots, slots.cached, slots.riser)
+        self.feed = NaiveFeed(self.rack, slots, self.shots)
+        self.latent = self.naive.latent
+        arch = architecture(PUBLISHED)
+        self.facts |= {
+            "heads": str(meta.n_heads),
+            "rank": str(forms.rank),
+            "cached": whole(forms.n_cached),
+            "expanded": whole(forms.n_expanded),
+            "r1_before": whole(kv_cache_elements(arch, "mha") / arch.n_layers),
+            "r1_after": whole(sum(latent_of(arch))),
+        }
+        if is_fitted(self.trace):
+            self._prepare_losses()
+
+    def _prepare_losses(self) -> None:
+        """What a fitted latent loses, in words for the narration."""
+        seen = self.view.head(self.head.head)
+        self.report = latent_report(self.trace, self.layer.layer)
+        self.facts |= {
+            "lost_k": format_share(seen.compared("k").error),
+            "lost_v": format_share(seen.compared("v").error),
+            "moved": format_share(seen.moves().latent.mean),
+        }
+
+    # One latent, expanded
+
+    @beat
+    def one_latent_for_all(self) -> None:
+        """Every head has its own keys and values again. But all of them are made from one small
+        latent: one row of numbers for each word."""
+        rack, tempo, latent = self.rack, self.theme.tempo, self.latent
+        self.camera.shot = self.shots.seen
+        self.home = latent.copy()
+        box = self.naive.slots.cached
+        place = np.array([self.shots.latent.x, self.shots.latent.y, self.shots.depth])
+        latent.scale(self.shots.latent.width / box.width, about_point=box.center)
+        latent.shift(place - box.center)
+        on_card(latent, latent.cells)
+        small = (rack.labels.notes, latent.shape)
+        for part in small:
+            set_presence(part, 0.0)
+        made = ("k", "v", "k_t", "scores", "pattern", "z", "wires")
+        self.play(Appear(rack.parts("plane", "glass", "border", "q")), run_time=tempo.normal)
+        self.play(Appear(Group(*latent.panels, latent.names)), run_time=tempo.small)
+        self.play(Appear(self.feed.handle), run_time=0.3)
+        self.add(self.feed.comb.set_drawn(0))
+        self.play(Follow(self.feed.comb, self.feed.comb.set_drawn), run_time=tempo.large)
+        growing = []
+        for card, line in zip(rack.cards, self.feed.rising, strict=True):
+            self.add(card.k.set_shown(0), card.v.set_shown(0))
+            growing.append(
+                AnimationGroup(
+                    Appear(line),
+                    *(Reveal(cells, in_diagonals(cells.shape)) for cells in (card.k, card.v)),
+                )
+            )
+        self.play(LaggedStart(*growing, lag_ratio=0.15), run_time=2 * tempo.normal)
+        rest = rack.parts(*made[2:])
+        self.play(Appear(rest), Appear(rack.labels.names), run_time=tempo.normal)
+        self.hold(words=6)
+
+    @beat
+    def flatten(self) -> None:
+        """Look at one head from the front. The latent stands below the words it was made from."""
+        rack, tempo, naive = self.rack, self.theme.tempo, self.naive
+        back = Group(*rack.back)
+        self.play(
+            self.move_camera(Shot()),
+            Glide(self.latent, self.home),
+            Vanish(self.feed, rate_func=early),
+            Vanish(back, rate_func=late),
+            Vanish(rack.front.border, rate_func=late),
+            run_time=4.0,
+        )
+        self.remove(rack.front.glass)  # with nothing behind it, it cannot be seen
+        off_card(Group(*self.on_show()))
+        self.play(
+            Appear(naive.beside_latent),
+            Appear(rack.labels.notes),
+            Appear(self.latent.shape),
+            run_time=tempo.normal,
+        )
+        self.hold(words=7)
+
+    @beat
+    def down_to_the_latent(self) -> None:
+        """Going down: a learned matrix makes {rank} numbers of each row of X.
+        Only they are cached."""
+        naive, tempo, latent = self.naive, self.theme.tempo, self.latent
+        focus = Group(naive.x, naive.x_words, naive.w_dkv, naive.to_latent, latent)
+        self.rest = self._all_but(focus)
+        self.play(
+            *self.dim(self.rest, to=0.12),
+            *(ShowCells(panel, 0.0) for panel in latent.panels),
+            run_time=tempo.normal,
+        )
+        frames = [Highlight(naive.x.blocks[0].row(0)), Highlight(latent.cells.row(0))]
+        frames[0].stretch_to_fit_width(naive.x.box.width + 0.06)
+        frames[1].stretch_to_fit_width(latent.box.width + 0.06)
+        rows, x, y = self.layer.count, naive.x.box.x, latent.box.x
+
+        def follow(alpha: float) -> None:
+            row = min(int(alpha * rows), rows - 1)
+            frames[0].move_to([x, naive.x.blocks[0].row(row).y, 0])
+            frames[1].move_to([y, latent.cells.row(row).y, 0])
+
+        self.play(*(Appear(frame) for frame in frames), run_time=0.3)
+        self.play(
+            *(Reveal(p, in_rows(p.shape), rate_func=lambda alpha: alpha) for p in latent.panels),
+            Follow(frames[0], follow, rate_func=lambda alpha: alpha),
+            Presence(frames[1], 1.0),
+            run_time=2.4 * tempo.normal,
+        )
+        self.play(*(Vanish(f) for f in frames), Appear(latent.frame), run_time=tempo.small)
+        self.hold(words=6)
+
+    def _all_but(self, focus: Group) -> Group:
+        """Everything on screen that is no part of some things."""
+        kept = {id(member) for member in focus.get_family()}
+        return Group(*(part for part in self.on_show() if id(part) not in kept))
+
+    @beat
+    def up_to_keys_and_values(self) -> None:
+        """Going up: two more expand them into this head's keys and values."""
+        naive, flat, tempo = self.naive, self.flat, self.theme.tempo
+        made = Group(naive.to_k, naive.to_v, naive.w_uk, naive.w_uv, flat.k, flat.v)
+        self.play(
+            ShowCells(flat.k.cells, 0.0),
+            ShowCells(flat.v.cells, 0.0),
+            *self.undim(made),
+            run_time=tempo.small,
+        )
+        self.play(
+            LaggedStart(
+                *(Reveal(p.cells, in_diagonals(p.cells.shape)) for p in (flat.k, flat.v)),
+                lag_ratio=0.4,
+            ),
+            run_time=1.4 * tempo.large,
+        )
+        self.hold(words=5)
+
+    @beat_when(is_fitted)
+    def what_is_lost(self) -> None:
+        """Of this head's true keys the latent loses {lost_k}, of its values {lost_v}."""
+        naive, flat, tempo = self.naive, self.flat, self.theme.tempo
+        slots = CompareSlots.of(naive.slots, BETWEEN)
+        self.beside = beside = TrueBeside(self.view.head(self.head.head), slots)
+        shown = Group(flat.k, flat.v, naive.w_uk, naive.w_uv, naive.to_k[1], naive.to_v[1])
+        self.aside = self._all_but(shown)
+        self.play(
+            Presence(self.aside, 0.0),
+            self.move_camera(Shot.of_box(slots.seen)),
+            *self._recoloured(beside.rebuilt),
+            run_time=tempo.normal,
+        )
+        self.play(
+            *(Appear(panel) for panel in (beside.k, beside.v)),
+            Appear(beside.remark),
+            run_time=tempo.normal,
+        )
+        self.play(Appear(beside.lost), run_time=tempo.small)
+        self.hold(words=8)
+
+    def _recoloured(self, values: dict[str, np.ndarray]) -> list[Recolour]:
+        """Show other keys and values; those of a layer with biases are compared about the mean."""
+        if not self.view.biased:
+            return []
+        return [
+            Recolour(getattr(self.flat, name).cells, values=rows) for name, rows in values.items()
+        ]
+
+    @beat_when(is_fitted)
+    def what_it_does_to_attention(self) -> None:
+        """With keys from the latent, {moved} of this head's attention moves to other words."""
+        flat, tempo = self.flat, self.theme.tempo
+        seen = self.view.head(self.head.head)
+        self.patterns = row = PatternRow(seen, self.frame, self.flat.slots.word_width)
+        self.everything = Group(*self.aside, *self._all_but(self.beside))
+        self.play(Vanish(self.beside), Presence(self.aside, 1.0), self.move_camera(Shot()))
+        last = row.patterns[-1].cells
+        end = last.box
+        last.place(flat.pattern.cells.box)
+        self.play(
+            Presence(self.everything, 0.0, run_time=tempo.small),
+            *self._recoloured({"k": seen.k, "v": seen.v}),
+            Settle(last, end, introducer=True),
+            run_time=tempo.large,
+        )
+        self.play(Appear(row.patterns[-1].header), run_time=tempo.small)
+        for index, step in reversed(list(enumerate(row.steps))):
+            self.play(Appear(row.patterns[index]), run_time=tempo.small)
+            self.play(Appear(step), run_time=tempo.small)
+        self.play(Appear(row.words), Appear(row.caption), run_time=tempo.small)
+        self.hold(words=9)
+
+    @beat_when(is_fitted)
+    def error_against_rank(self) -> None:
+        """The longer the latent, the less is lost, and less still when it is fitted to what the
+        layer really receives."""
+        tempo = self.theme.tempo
+        self.chart = chart = ErrorChart(self.report, self.frame)
+        ground = Group(chart.axes, chart.source)
+        self.play(Vanish(self.patterns), Appear(ground), run_time=tempo.normal)
+        for curve, name in zip((chart.plain, chart.fitted), chart.names, strict=True):
+            self.play(Draw(curve), run_time=tempo.large)
+            self.play(Appear(name), run_time=tempo.small)
+        self.play(Appear(chart.mark), run_time=tempo.small)
+        self.hold(words=6)
+
+    @beat
+    def trained_instead(self) -> None:
+        """DeepSeek trains with a latent from the start, and scores higher
+        in {higher} tests of {tests}."""
+        tempo = self.theme.tempo
+        if not is_fitted(self.trace):
+            self.everything = Group(*self.on_show())
+        self.trained = plot = TrainedPlot(self.frame)
+        self.facts |= {"higher": str(plot.higher), "tests": str(len(plot.plot.names))}
+        leaving = [Vanish(self.chart)] if is_fitted(self.trace) else []
+        heading = Group(plot.title, plot.source)
+        self.play(*leaving, Presence(self.everything, 0.0), Appear(heading), run_time=tempo.normal)
+        self.play(Appear(plot.plot), run_time=tempo.normal)
+        self.hold(words=14)
+
+    @beat
+    def what_is_cached(self) -> None:
+        """Only the latent is cached: here {cached} numbers instead of {expanded},
+        in DeepSeek-R1 {r1_after} instead of {r1_before}, one rotated key included."""
+        tempo = self.theme.tempo
+        self.bars = bars = CachedBars(self.view, architecture(PUBLISHED), PUBLISHED_AS, self.frame)
+        leaving = [Vanish(self.trained, run_time=tempo.small)]
+        for title, pair in zip(bars.titles, (bars.own, bars.published), strict=True):
+            self.play(*leaving, Appear(title), run_time=tempo.small)
+            leaving = []
+            for row in range(2):
+                said = Group(pair.names[row], pair.notes[row], pair.bars[row], pair.sizes[row])
+                self.play(Appear(said), run_time=tempo.small)
+        self.play(Appear(bars.remark), run_time=tempo.small)
+        self.hold(words=12)
+
+    # Absorbing it
+
+    @beat
+    def absorb_into_the_query(self) -> None:
+        """The keys' matrix can act on the queries instead. Multiplied into theirs, once and for
+        all, it makes one matrix: keys are never formed."""
+        naive, flat, absorbed, tempo = self.naive, self.flat, self.absorbed, self.theme.tempo
+        self.play(Vanish(self.bars), self._return_to_the_diagram(), run_time=tempo.normal)
+        self.merge(naive.w_q, naive.w_uk, absorbed.w_qk, leaving=(naive.to_q, naive.to_k))
+        q, turning = absorbed.q, self.latent.cells.copy()
+        self.add(q.cells.set_shown(0), turning)
+        self.play(
+            *(Vanish(part) for part in (flat.q, flat.k, flat.k_t, flat.k_to_k_t)),
+            *(Draw(wire) for wire in (*naive.to_latent_q, naive.latent_to_scores)),
+            Appear(Group(q.header, absorbed.q_shape)),
+            Reveal(q.cells, in_diagonals(q.cells.shape)),
+            Transpose(turning, absorbed.slots.head.k_t),
+            run_time=1.3 * tempo.large,
+        )
+        self.remove(turning)
+        self.add(absorbed.k_t.cells)
+        steps = ("Q K^top", "= X W_Q (C W_(U K))^top", "= X (W_Q W_(U K)^top) C^top")
+        self.key_formula = Derivation(steps, naive.slots.freed_k, naive.slots.room_k)
+        self.play(Appear(absorbed.k_t.header), Appear(self.key_formula), run_time=tempo.small)
+        self.hold(words=8)
+
+    def _return_to_the_diagram(self) -> AnimationGroup:
+        """Show the expanded form whole again, at full strength."""
+        small = () if self.flat.words_carry else (self.flat.far_words,)
+        hidden = {id(member) for part in small for member in part.get_family()}
+        parts = [part for part in self.everything if id(part) not in hidden]
+        return AnimationGroup(Presence(Group(*parts), 1.0))
+
+    def merge(
+        self, weight: WeightBox, guest: WeightBox, merged: WeightBox, *, leaving: Sequence[Mobject]
+    ) -> None:
+        """Let the name of one weight leave its box and join another: they become one matrix."""
+        tempo = self.theme.tempo
+        first, second = (w.symbol.copy() for w in (weight, guest))
+        pair = (first, second) if weight is self.naive.w_q else (second, first)
+        shrunk = merged.symbol.line_height / weight.symbol.line_height
+        for symbol, direction in zip(pair, (LEFT, RIGHT), strict=True):
+            symbol.scale(shrunk)
+            symbol.move_to(merged.symbol).align_to(merged.symbol, direction)
+        self.add(guest.symbol, weight.symbol)
+        self.play(
+            *(Vanish(part) for part in (guest.frame, guest.lines, weight.lines, *leaving)),
+            Glide(weight.frame, merged.frame),
+            run_time=tempo.small,
+        )
+        self.play(
+            Glide(weight.symbol, first),
+            Glide(guest.symbol, second),
+            run_time=1.2 * tempo.large,
+        )
+        self.play(
+            *(Vanish(part) for part in (weight.frame, weight.symbol, guest.symbol)),
+            Appear(merged),
+            run_time=tempo.small,
+        )
+
+    @beat
+    def absorb_into_the_output(self) -> None:
+        """The values' matrix goes the other way: across the pattern, into the output's.
+        Values are never formed either."""
+        naive, flat, absorbed, tempo = self.naive, self.flat, self.absorbed, self.theme.tempo
+        seen, _ = shot_box(naive.slots.to_output, self.frame, pad=1.0)
+        left = (naive.x, naive.x_words, self.latent, self.latent.frame, naive.w_dkv)
+        self.away = Group(*left, naive.to_latent, naive.to_latent_q, absorbed.w_qk)
+        lines = (flat.q_to_k_t, flat.k_t_to_scores, naive.latent_to_scores, self.key_formula)
+        self.dimmed = Group(absorbed.q, absorbed.q_shape, absorbed.k_t, flat.scores, *lines)
+        self.play(
+            self.move_camera(Shot.of_box(seen)),
+            Presence(self.away, 0.0),
+            *self.dim(self.dimmed),
+            run_time=tempo.large,
+        )
+        blocks = [block.set_shown(0) for block in naive.out.blocks]
+        self.add(*blocks)
+        named = Group(naive.w_o, naive.out.header, *([naive.out.dots] if naive.out.dots else []))
+        self.play(
+            *(Draw(wire) for wire in naive.to_out),
+            Appear(named),
+            *(Reveal(block, in_diagonals(block.shape)) for block in blocks),
+            run_time=tempo.normal,
+        )
+        self.merge(naive.w_o, naive.w_uv, absorbed.w_vo, leaving=(naive.to_v, naive.to_out))
+        z = absorbed.z
+        self.add(z.cells.set_shown(0))
+        self.play(
+            *(Vanish(part) for part in (flat.v, flat.v_to_z, flat.z)),
+            *(Draw(wire) for wire in (naive.latent_to_mix, *naive.to_merged_out)),
+            Appear(z.header),
+            Reveal(z.cells, in_diagonals(z.cells.shape)),
+            run_time=tempo.large,
+        )
+        steps = ("A (C W_(U V)) W_O", "= (A C) (W_(U V) W_O)")
+        self.value_formula = Derivation(steps, naive.slots.freed_v, naive.slots.room_v)
+        self.play(Appear(self.value_formula), run_time=tempo.small)
+        self.hold(words=5)
+
+    @beat
+    def only_the_latent_is_read(self) -> None:
+        """What is left: queries in the latent's space, scores against the latent,
+        and a mix of latents."""
+        naive, flat, absorbed, tempo = self.naive, self.flat, self.absorbed, self.theme.tempo
+        self.remove(naive.out, flat.scores, flat.pattern, flat.q_to_k_t)
+        self.add(absorbed.out, absorbed.scores, absorbed.pattern, absorbed.q_to_k_t)
+        dimmed = Group(absorbed.q_to_k_t, absorbed.scores)
+        set_presence(dimmed, self.theme.dim)
+        leaving = (naive.to_latent, naive.to_latent_q, naive.to_merged_out, self.key_formula)
+        crossing = (naive.latent_to_scores, naive.latent_to_mix, self.value_formula)
+        turned = (flat.pattern_to_z, flat.product_dot, self.latent.frame)
+        self.play(*(Vanish(part) for part in (*leaving, *crossing, *turned)), run_time=tempo.small)
+        staying = Group(naive.x, naive.x_words, self.latent, naive.w_dkv, absorbed.w_qk)
+        self.play(
+            self.move_camera(Shot()),
+            Presence(staying, 1.0),
+            *self.undim(dimmed, absorbed.q, absorbed.q_shape, absorbed.k_t, flat.k_t_to_scores),
+            Glide(self.latent, absorbed.latent),
+            Glide(naive.w_dkv, absorbed.w_dkv),
+            *(Glide(part, home) for part, home in self.homes),
+            run_time=1.2 * tempo.large,
+        )
+        self.flow = Group(absorbed.to_latent, absorbed.to_q, absorbed.to_out)
+        self.feeds = Group(absorbed.key_feed, absorbed.value_feed)
+        lines = (absorbed.key_line, absorbed.value_line)
+        self.play(
+            *(Draw(wire) for group in self.flow for wire in group),
+            *(Draw(wire) for wire in (*self.feeds, *lines, absorbed.pattern_to_z)),
+            Appear(absorbed.product_dot),
+            Appear(absorbed.note),
+            run_time=tempo.normal,
+        )
+        self.hold(words=8)
+
+    @beat
+    def both_forms_agree(self) -> None:
+        """Both ways give the same output. The largest difference is rounding."""
+        absorbed, tempo = self.absorbed, self.theme.tempo
+        self.diagram = Group(*self.on_show())
+        self.outputs = pair = OutputsBeside(self.view, self.frame)
+        origin = absorbed.out
+        arriving = [
+            Arrive(block, source)
+            for panel in (pair.naive, pair.absorbed)
+            for block, source in zip(panel.blocks, origin.blocks, strict=True)
+        ]
+        self.play(Presence(self.diagram, 0.0), *arriving, run_time=tempo.large)
+        self.play(Appear(pair.names), Appear(pair.sign), run_time=tempo.small)
+        self.play(Appear(pair.total), Appear(pair.notes), run_time=tempo.small)
+        self.hold(words=9)
+
+    # In space again
+
+    @beat
+    def every_head_reads_it(self) -> None:
+        """All {heads} heads read the same latent. It looks like multi-query attention, but every
+        head has its own way of asking."""
+        absorbed, tempo = self.absorbed, self.theme.tempo
+        self.absorbed_rack = rack = AbsorbedRack(self.view, self.rack.order, absorbed)
+        shots = rack.shots
+        kept = Group(self.latent, *rack.front_parts, absorbed.names)
+        self.play(Vanish(self.outputs), Presence(self.diagram, 1.0), run_time=tempo.small)
+        rest = self._all_but(kept)
+        away = np.array([shots.latent.x, shots.latent.y, shots.depth]) - self.latent.box.center
+        place = self.latent.copy().shift(away)
+        on_card(self.latent, self.latent.cells)
+        self.add(*rack.cards)
+        off_card(absorbed.names)
+        front = rack.cards[0]
+        self.play(
+            self.move_camera(shots.seen),
+            Vanish(rest, rate_func=early),
+            Glide(self.latent, place),
+            Presence(self.latent.shape, 0.0),
+            *(Appear(part) for part in (front.glass, front.border)),
+            *(Appear(card, rate_func=late) for card in rack.back),
+            run_time=tempo.swing,
+        )
+        for comb in rack.combs:
+            self.add(comb.set_drawn(0))
+        self.play(*(Follow(comb, comb.set_drawn) for comb in rack.combs), run_time=tempo.large)
+        self.hold(words=6)
+
+    @beat
+    def the_cache(self) -> None:
+        """And this is all that is kept: {cached} numbers for each word, whatever the number
+        of heads."""
+        shots, tempo, looks = self.absorbed_rack.shots, self.theme.tempo, self.theme
+        said = (f"{self.facts['cached']} numbers a token", f"for all {self.facts['heads']} heads")
+        words = Paragraph(said, (0.0, shots.words_top), size=looks.name_size, colour=looks.ink)
+        keep_upright(words, at=shots.said)
+        heads = Group(*self.absorbed_rack.cards, self.absorbed.names)
+        self.play(
+            self.move_camera(shots.near),
+            *self.dim(heads, to=2 * self.theme.dim, rate_func=late),
+            Presence(self.latent.shape, 1.0, rate_func=late),
+            run_time=6.0,
+        )
+        self.play(Appear(words), run_time=tempo.small)
+        self.hold(words=8)

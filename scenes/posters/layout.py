@@ -1,0 +1,114 @@
+"""Where things stand on the posters: pure geometry."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from filmkit.core.camera import Shot
+from filmkit.mobjects.head_layout import FRAME_HEIGHT, HEADER, Box, Frame
+from filmkit.mobjects.head_stack_layout import RackSlots, shot_on, solid
+from scenes.mla.layout import ROPE_GAP, RackShots
+
+__all__ = ["PosterSlots", "ThumbnailSlots"]
+
+Spot = tuple[float, float]
+
+TITLE = 0.062 * FRAME_HEIGHT  # a line of the title
+TITLE_STEP = 1.2  # from one line to the next, in lines
+TITLE_DROP = 0.07  # letters of a large line reach above it
+TEXT = 0.03 * FRAME_HEIGHT
+TEXT_STEP = 1.5
+TURN, TILT = 40.0, 19.0
+RAISED = 0.2  # the rack above the middle of the frame
+
+
+@dataclass(frozen=True)
+class PosterSlots:
+    """The frame around a rack, the same on every poster.
+
+    Attributes
+    ----------
+    frame
+        The picture's edge.
+    rack
+        Where the cards stand.
+    latent
+        Where a latent stands beneath them, at ``depth``.
+    shot
+        The camera of all posters.
+    """
+
+    frame: Frame
+    rack: RackSlots
+    latent: Box
+    depth: float
+    shot: Shot
+
+    @classmethod
+    def of(cls, frame: Frame, rack: RackSlots, beneath: RackShots) -> PosterSlots:
+        """With room for what all heads share, beside the cards or beneath them."""
+        k, _ = rack.shared(rack.head.k, range(rack.count))
+        v, _ = rack.shared(rack.head.v, range(rack.count))
+        latent, depth = beneath.latent, beneath.depth
+        corners = [rack.room]
+        for box in (k, v):
+            for z in (0.0, -rack.depth):
+                corners.append(solid(box.grown(0.0, HEADER / 2), z, z))
+        corners.append(solid(latent.grown(0.0, HEADER / 2), depth, depth))
+        safe = frame.safe
+        into = Box.of(safe.left, safe.right, safe.bottom + RAISED, safe.top)
+        shot = shot_on(
+            np.concatenate(corners), frame, theta=-TURN, phi=TILT, width=0.9, height=1.1, into=into
+        )
+        return cls(frame, rack, latent, depth, shot)
+
+    def latent_parts(self, shares: tuple[int, int]) -> tuple[Box, Box | None]:
+        """The latent and, if there is one, the key that all heads share; columns as shares."""
+        first, second = shares
+        if not second:
+            return self.latent, None
+        box, width = self.latent, (self.latent.width - ROPE_GAP) * first / (first + second)
+        left = Box.of(box.left, box.left + width, box.bottom, box.top)
+        return left, Box.of(left.right + ROPE_GAP, box.right, box.bottom, box.top)
+
+    def title(self, lines: int, below: int) -> tuple[tuple[Spot, ...], tuple[Spot, ...]]:
+        """Left ends of the lines of the title, and of the lines below them."""
+        safe = self.frame.safe
+        step = TITLE * TITLE_STEP
+        top = safe.top - TITLE_DROP - TITLE / 2
+        title = tuple((safe.left, top - step * line) for line in range(lines))
+        first = title[-1][1] - TITLE / 2 - TEXT
+        step = TEXT * TEXT_STEP
+        return title, tuple((safe.left, first - step * line) for line in range(below))
+
+    def text(self, lines: int) -> tuple[Spot, ...]:
+        """Right ends of the lines at the lower right, from the top."""
+        safe = self.frame.safe
+        step = TEXT * TEXT_STEP
+        foot = safe.bottom + 2.2 * TEXT
+        return tuple((safe.right, foot + step * (lines - 1 - line)) for line in range(lines))
+
+
+@dataclass(frozen=True)
+class ThumbnailSlots:
+    """Large words beside a rack."""
+
+    words: tuple[Spot, ...]
+    shot: Shot
+
+    @classmethod
+    def of(cls, poster: PosterSlots, *, size: float, lines: int) -> ThumbnailSlots:
+        """For lines of words of a size."""
+        frame, step = poster.frame, 1.15 * size * FRAME_HEIGHT
+        rack = poster.rack
+        corners = np.concatenate(
+            [rack.room, solid(poster.latent.grown(0.1), poster.depth, poster.depth)]
+        )
+        safe = frame.safe
+        middle = Box.of(safe.right - 0.66 * safe.width, safe.right, safe.bottom, safe.top)
+        shot = shot_on(corners, frame, theta=-34, phi=20, width=0.63, height=1.12, into=middle)
+        top = safe.top - step / 2
+        words = tuple((safe.left, top - step * line) for line in range(lines))
+        return cls(words, shot)

@@ -1,0 +1,348 @@
+"""Where things stand in the scenes about shared keys and values: pure geometry."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from filmkit.core.camera import Shot
+from filmkit.mobjects.cache_volume_layout import SolidSlots
+from filmkit.mobjects.head_layout import FRAME_HEIGHT, HEADER, WORD_GAP, Box, Frame
+from filmkit.mobjects.head_stack_layout import TURN, RackSlots, shot_on, solid
+
+__all__ = ["CacheSlots", "HeadColumns", "PriceSlots", "SharedPlaces"]
+
+Points = npt.NDArray[np.float64]
+Spot = tuple[float, float]
+
+NOTE = 0.024 * FRAME_HEIGHT  # a line of small words
+LINE = 0.045 * FRAME_HEIGHT  # from one line of words to the next
+TITLE = 0.62  # above a picture, for its name
+RIGHT_TURN = 24.0
+GROUP_TURN = 45.0  # degrees to the side, where several groups have panels
+ROW_GAP = 0.3  # between two rows of panels
+COLUMN_GAP = 0.12  # between neighbouring heads, as a share of their pitch
+WIDE_MOST = 2.4  # from one head to the next
+NAME_WIDTH, FIGURE_WIDTH = 0.7, 1.1  # left and right of a head's panels
+SHEET_MOST = 2.6  # width of a panel that is wider than high
+NAME_ROOM = 1.3  # left of what is shared, for the heads that read it, where a frame is not wide
+NAME_OVER = 0.2  # how far such a name stands out where it is below
+UNIT_MOST, DEPTH_MOST = 0.5, 4.6  # thickness of a head in the cache, and of all of them
+
+
+@dataclass(frozen=True)
+class SharedPlaces:
+    """Where the keys and values that cards share stand, and from where they are seen.
+
+    Attributes
+    ----------
+    rack
+        The rack.
+    groups
+        The places of each group's cards, from the front.
+    """
+
+    rack: RackSlots
+    groups: tuple[tuple[int, ...], ...]
+
+    @property
+    def below(self) -> bool:
+        """Whether the heads that read something are named below it, for want of width."""
+        return self.rack.head.frame.tall
+
+    def panel(self, name: str, group: int) -> tuple[Box, float]:
+        """Box and depth of a group's keys ("k") or values ("v")."""
+        return self.rack.shared(getattr(self.rack.head, name), self.groups[group])
+
+    @cached_property
+    def _corners(self) -> Points:
+        """Of the rack and all that is shared, (n, 3)."""
+        corners = [self.rack.room]
+        for group in range(len(self.groups)):
+            for name in ("k", "v"):
+                box, z = self.panel(name, group)
+                corners.append(solid(box.grown(0.0, HEADER), z, z))
+        return np.concatenate(corners)
+
+    @property
+    def from_left(self) -> Shot:
+        """From the left and above, with all that is shared."""
+        # Panels of several groups must not hide each other, which takes a larger turn.
+        frame = self.rack.head.frame
+        turn = TURN if len(self.groups) == 1 else GROUP_TURN
+        if frame.wide:
+            return shot_on(self._corners, frame, theta=-turn, width=0.8, height=1.0)
+        stage = frame.stage
+        room = NAME_OVER if frame.tall else NAME_ROOM
+        into = Box.of(stage.left + room, stage.right, stage.bottom, stage.top)
+        width = into.width / frame.width
+        return shot_on(self._corners, frame, theta=-turn, width=width, height=1.0, into=into)
+
+    @property
+    def from_right(self) -> Shot:
+        """From the right and above: patterns of every head, and what is shared behind them."""
+        return shot_on(self._corners, self.rack.head.frame, theta=RIGHT_TURN, width=0.8)
+
+    def sentences(self, count: int) -> tuple[Spot, ...]:
+        """Right ends of lines of words beside the foot of the rack, from the top."""
+        x, y = self.rack.sentence
+        return tuple((x, y + LINE * (count - 1 - line)) for line in range(count))
+
+
+@dataclass(frozen=True)
+class HeadColumns:
+    """A column for each head, its panels one below the other.
+
+    In a frame that is much higher than wide each head has a row, its panels beside each other.
+
+    Attributes
+    ----------
+    rows
+        For each row of panels a box for each head.
+    names
+        Centers of the heads' numbers, above.
+    figures
+        Centers of a number below each head.
+    titles
+        Where the name of each row ends; its center, where heads have rows.
+    name_title, figure_title
+        The same for what names and figures are.
+    total
+        Center of the first line below everything.
+    room
+        How wide the name or the figure of a head may be.
+    down
+        Whether heads stand below each other.
+    """
+
+    rows: tuple[tuple[Box, ...], ...]
+    names: tuple[Spot, ...]
+    figures: tuple[Spot, ...]
+    titles: tuple[Spot, ...]
+    name_title: Spot
+    figure_title: Spot
+    total: Spot
+    room: float
+    down: bool
+
+    @classmethod
+    def of(
+        cls,
+        frame: Frame,
+        *,
+        heads: int,
+        title: float,
+        shares: Sequence[float],
+        lines: int = 1,
+        figures: bool = True,
+    ) -> HeadColumns:
+        """For some heads.
+
+        Parameters
+        ----------
+        frame
+            The picture's edge.
+        heads
+            How many columns.
+        title
+            Room at the left for the rows' names.
+        shares
+            Height of each row as a share of its panels' width.
+        lines
+            Of words below everything.
+        figures
+            Whether each head has a number.
+        """
+        if frame.tall:
+            return cls._down(frame, heads, title, shares, lines, figures)
+        stage = frame.stage
+        left = stage.left + title + 2 * WORD_GAP
+        gaps = ROW_GAP * (len(shares) - 1)
+        words = (2.4 + lines) * LINE
+        room = stage.height - words - gaps
+        pitch = min((stage.right - left) / heads, WIDE_MOST)
+        side = min((1 - COLUMN_GAP) * pitch, room / sum(shares))
+        # Few heads stand in the middle.
+        left += (stage.right - left - pitch * heads) / 2
+        top = stage.y + (sum(shares) * side + gaps + words) / 2
+        xs = [left + pitch * (i + 0.5) for i in range(heads)]
+        rows, y = [], top - LINE
+        for share in shares:
+            rows.append(tuple(Box.of(x - side / 2, x + side / 2, y - share * side, y) for x in xs))
+            y -= share * side + ROW_GAP
+        foot = y + ROW_GAP
+        return cls(
+            rows=tuple(rows),
+            names=tuple((x, top - LINE / 2) for x in xs),
+            figures=tuple((x, foot - 0.7 * LINE) for x in xs),
+            titles=tuple((left - WORD_GAP, row[0].y) for row in rows),
+            name_title=(left - WORD_GAP, top - LINE / 2),
+            figure_title=(left - WORD_GAP, foot - 0.7 * LINE),
+            total=(stage.x, foot - 2.4 * LINE),
+            room=0.9 * pitch,
+            down=False,
+        )
+
+    @classmethod
+    def _down(
+        cls,
+        frame: Frame,
+        heads: int,
+        title: float,
+        shares: Sequence[float],
+        lines: int,
+        figures: bool,
+    ) -> HeadColumns:
+        """A row for each head; panels that are wider than high take what width is left."""
+        stage = frame.stage
+        above, below = 1.5 * LINE, LINE * (lines + 1)
+        pitch = min((stage.height - above - below) / heads, WIDE_MOST)
+        side = (1 - COLUMN_GAP) * pitch
+        beside = NAME_WIDTH + (FIGURE_WIDTH if figures else 0.0)
+        # Squares are no wider than their rows are high, and their titles may be wider.
+        gap = max(ROW_GAP, title + WORD_GAP - side) if min(shares) == 1 else ROW_GAP
+        gaps = gap * (len(shares) - 1)
+        sheets = sum(share < 1 for share in shares)
+        square = min(side, (stage.width - beside - gaps) / len(shares))
+        wide = min(
+            (stage.width - beside - gaps - square * (len(shares) - sheets)) / max(1, sheets),
+            SHEET_MOST,
+        )
+        widths = [wide if share < 1 else square for share in shares]
+        x = stage.x - (sum(widths) + gaps + beside) / 2
+        top = stage.y + (above + below + pitch * heads) / 2
+        ys = [top - above - pitch * (i + 0.5) for i in range(heads)]
+        rows, left = [], x + NAME_WIDTH
+        for width in widths:
+            height = side if width != square else square
+            rows.append(tuple(Box(left + width / 2, y, width, height) for y in ys))
+            left += width + gap
+        # Where a title is wider than its squares, the names keep away from it.
+        name_x = x + NAME_WIDTH / 2 - (gap - ROW_GAP + WORD_GAP if gap > ROW_GAP else 0.0)
+        figure_x = left - gap / 2 + FIGURE_WIDTH / 2
+        line = top - LINE / 2
+        return cls(
+            rows=tuple(rows),
+            names=tuple((name_x, y) for y in ys),
+            figures=tuple((figure_x, y) for y in ys),
+            titles=tuple((row[0].x, line) for row in rows),
+            name_title=(name_x, line),
+            figure_title=(figure_x, line),
+            total=(stage.x, ys[-1] - pitch / 2 - 0.9 * LINE),
+            room=FIGURE_WIDTH,
+            down=True,
+        )
+
+    def span(self, row: int, columns: Sequence[int]) -> Box:
+        """A box in one row across some columns."""
+        return Box.around([self.rows[row][column] for column in columns])
+
+
+@dataclass(frozen=True)
+class CacheSlots:
+    """A solid of cached numbers at the left, bars of what is cached at the right.
+
+    In an upright frame the solid stands above. ``above`` says that names stand above their bars,
+    and ``fill`` how much of the frame's width and of the stage's height the solid fills.
+    """
+
+    bars: Box
+    title: Spot
+    room: Box
+    above: bool
+    fill: tuple[float, float]
+
+    @staticmethod
+    def solid(*, rows: int, heads: int, d_qk: int, d_v: int) -> SolidSlots:
+        """The solid of one layer that could hold every head's keys and values."""
+        slots = SolidSlots.of(rows=rows, units=heads, heads=heads, d_qk=d_qk, d_v=d_v)
+        return replace(slots, thickness=min(UNIT_MOST, DEPTH_MOST / heads))
+
+    def shot(self, slots: SolidSlots, frame: Frame, *, heads: int) -> Shot:
+        """From the right and above, with room for every head."""
+        corners = solid(slots.front, 0.0, -heads * slots.thickness)
+        width, height = self.fill
+        return shot_on(corners, frame, width=width, height=height, into=self.room)
+
+    @classmethod
+    def of(cls, frame: Frame, *, rows: int) -> CacheSlots:
+        """With so many bars."""
+        stage, above = frame.stage, not frame.wide
+        if frame.upright:
+            # Three bars need more of a square, and leave less of it to the solid.
+            share = 0.32 if rows > 2 and not frame.tall else 0.4
+            height = min((0.9 - share) * stage.height - TITLE, 1.6 * rows)
+            most = share * stage.height
+            spare = (stage.height - TITLE - height - most) / 3
+            foot = stage.bottom + spare
+            bars = Box.of(stage.left, stage.right, foot, foot + height)
+            return cls(
+                bars=bars,
+                title=(bars.left, bars.top + 0.5),
+                room=Box.of(stage.left, stage.right, bars.top + 1.5 * TITLE, stage.top),
+                above=above,
+                fill=(0.7, share),
+            )
+        half = stage.left + 0.42 * stage.width
+        height = min(stage.height - TITLE - 0.4, 1.35 * rows)
+        bars = Box.of(
+            half + 0.3, stage.right, stage.y - height / 2 - 0.2, stage.y + height / 2 - 0.2
+        )
+        return cls(
+            bars=bars,
+            title=(bars.left, bars.top + 0.5),
+            room=Box.of(stage.left, half, stage.bottom, stage.top),
+            above=above,
+            fill=(0.36, 0.8),
+        )
+
+
+@dataclass(frozen=True)
+class PriceSlots:
+    """What sharing saves at the left, and what it costs at the right or below.
+
+    Top left corners of words are spots. ``above`` says that names stand above their bars.
+    """
+
+    saved_title: Spot
+    bars: Box
+    cost_title: Spot
+    plot: Box
+    source: Spot
+    above: bool
+
+    @classmethod
+    def of(cls, frame: Frame, *, rows: int, lines: int) -> PriceSlots:
+        """With so many bars, and so many lines for the source."""
+        stage = frame.stage
+        source = NOTE * (1 + 1.35 * (lines - 1))
+        if frame.tall:
+            bars = Box.of(
+                stage.left,
+                stage.right,
+                stage.top - TITLE - 0.5 - 1.45 * rows,
+                stage.top - TITLE - 0.5,
+            )
+            title = bars.bottom - 0.5
+            return cls(
+                saved_title=(stage.left, stage.top - 0.3),
+                bars=bars,
+                cost_title=(stage.left, title),
+                plot=Box.of(stage.left, stage.right, stage.bottom + source + 2 * NOTE, title - 0.5),
+                source=(stage.left, stage.bottom + source + 0.1),
+                above=True,
+            )
+        middle = stage.left + 0.45 * stage.width
+        top, bottom = stage.top - TITLE - 0.75, stage.bottom + source + NOTE
+        return cls(
+            saved_title=(stage.left, stage.top - 0.1),
+            bars=Box.of(stage.left, middle - 0.4, bottom + 0.6, top),
+            cost_title=(middle + 0.4, stage.top - 0.1),
+            plot=Box.of(middle + 0.4, stage.right, bottom, top + 0.3),
+            source=(stage.left, stage.bottom + source),
+            above=not frame.wide,
+        )

@@ -1,0 +1,510 @@
+"""Keys and values that heads share: in the rack, side by side, in the cache, and their price."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from manim import RIGHT, Group, Mobject, VGroup, VMobject
+
+from extract.architectures import (
+    COMPARED_GROUPS,
+    DENSE_7B,
+    Scheme,
+    architecture,
+)
+from filmkit.core import theme
+from filmkit.core.camera import keep_upright, on_card
+from filmkit.core.heatmap import Heatmap, Source
+from filmkit.core.text import Label, Line, Symbol, broken, format_number
+from filmkit.mobjects.cache_volume import CacheSolid, Stored
+from filmkit.mobjects.cached_numbers import BITS, Kept, kilobytes, times, whole
+from filmkit.mobjects.chart import Axis, BarRow, DotPlot, DotSeries, Paragraph, ScaleBars, Span
+from filmkit.mobjects.fan_out import Comb
+from filmkit.mobjects.head_layout import FRAME_HEIGHT, HEADER, Box, Frame
+from filmkit.mobjects.head_stack import Rack, free, standing
+from filmkit.mobjects.marks import Outline
+from filmkit.mobjects.shared_view import SharedView
+from scenes.sharing.layout import CacheSlots, HeadColumns, PriceSlots, SharedPlaces
+
+__all__ = ["PatternColumns", "Price", "SharedCache", "SharedRack", "in_groups"]
+
+NAME = 0.3  # from the foot of a solid down to its name
+AWAY = 0.14  # between a shared panel and the heads that read it
+COMB = 0.1
+MOST_NAMED = 4  # groups whose heads are written beside them
+MOST_COLUMNS = 16  # heads side by side
+FRAME = 0.03  # between a shared panel and its frame
+SHAPE = "DeepSeek-V3/R1"
+SHEET = 0.7  # height of queries above their patterns, as a share of their width
+
+
+def in_groups(view: SharedView, head: int) -> tuple[int, ...]:
+    """All heads: the given one, those of its group, then the others in order."""
+    group = view.shared.heads(view.shared.group(head))
+    others = (h for h in range(view.layer.trace.meta.n_heads) if h not in group)
+    return (head, *(h for h in group if h != head), *others)
+
+
+class SharedRack(Group):
+    """What stands beside a rack whose heads share keys and values.
+
+    Parameters
+    ----------
+    rack
+        Its heads stand group after group, as :func:`in_groups` orders them.
+    view
+        What they share.
+
+    Attributes
+    ----------
+    places
+        Where shared panels stand, and the shot that shows them.
+    groups
+        Heads of each group, in the order of the rack.
+    keys, values
+        The shared panels of each group.
+    frames
+        Around the shared panels, which are what is cached.
+    key_combs, value_combs
+        From them to the heads that read them.
+    readers
+        For each group the heads that read it, in words.
+    outlines
+        On each card, the visibly empty places of keys and values of its own.
+    """
+
+    def __init__(self, rack: Rack, view: SharedView) -> None:
+        super().__init__()
+        looks = theme.current()
+        self.rack, self.view = rack, view
+        numbers = dict.fromkeys(view.shared.group(head) for head in rack.order)
+        self.groups = [
+            [head for head in rack.order if view.shared.group(head) == number] for number in numbers
+        ]
+        self.places = SharedPlaces(
+            rack.slots,
+            tuple(tuple(rack.heads[head].place for head in heads) for heads in self.groups),
+        )
+        self.keys = [self._panel("k", index) for index in range(len(self.groups))]
+        self.values = [self._panel("v", index) for index in range(len(self.groups))]
+        self.frames = VGroup(
+            *(self._frame("k", i, looks.key) for i in range(len(self.groups))),
+            *(self._frame("v", i, looks.value) for i in range(len(self.groups))),
+        )
+        self.key_combs = VGroup(*(self._comb("k", i) for i in range(len(self.groups))))
+        self.value_combs = VGroup(*(self._comb("v", i) for i in range(len(self.groups))))
+        self.readers = VGroup()
+        # Beside many panels only the outermost has room for words.
+        named = self.groups if len(self.groups) <= MOST_NAMED else self.groups[-1:]
+        for heads in named:
+            index = self.groups.index(heads)
+            words = view.readers(view.shared.group(heads[0]))
+            said = "all heads" if len(self.groups) == 1 else words
+            below = self.places.below
+            label = Label(said, size=looks.note_size if below else looks.shape_size)
+            corners = self.values[index].points
+            if below:
+                # Between them and the first panel stands its name.
+                drop = label.line_height + (HEADER if index == 0 else 0.0)
+                label.on_line(label.width / 2 - AWAY, -drop)
+                at = corners[3]
+            else:
+                label.on_line(-AWAY - label.width / 2, 0.0)
+                at = (corners[0] + corners[3]) / 2
+            self.readers.add(keep_upright(label, at=at))
+        self.outlines = {
+            card.head: {
+                name: self._outline(name, card.place, colour)
+                for name, colour in (("k", looks.key), ("v", looks.value))
+            }
+            for card in rack.cards
+        }
+
+    def _panel(self, name: str, index: int) -> Heatmap:
+        values, source = self.view.panel(name, self.view.shared.group(self.groups[index][0]))
+        box, z = self.places.panel(name, index)
+        cells = Heatmap(
+            values, self.view.norms[name], width=box.width, height=box.height, source=source
+        )
+        return free(standing(cells, box, z))
+
+    def _frame(self, name: str, index: int, colour: str) -> Outline:
+        panel = (self.keys if name == "k" else self.values)[index]
+        box, z = self.places.panel(name, index)
+        frame = Outline(box.grown(FRAME), colour=colour)
+        frame.set_stroke(width=theme.current().line)
+        return on_card(frame.shift([0.0, 0.0, z]), panel)
+
+    def _comb(self, name: str, index: int) -> Comb:
+        panel = (self.keys if name == "k" else self.values)[index]
+        ends = []
+        for head in self.groups[index]:
+            card = self.rack.heads[head]
+            box = getattr(self.rack.slots.head, name)
+            ends.append((box.right, box.y, self.rack.slots.z(card.place)))
+        start = panel.corners_towards(RIGHT)
+        return Comb(start, ends, spine=self.rack.slots.spine, width=COMB)
+
+    def _outline(self, name: str, place: int, colour: str) -> Outline:
+        outline = Outline(getattr(self.rack.slots.head, name), colour=colour)
+        outline.shift([0.0, 0.0, self.rack.slots.z(place)])
+        return on_card(outline, self.rack.cards[place].plane)
+
+    def own(self, name: str) -> list[tuple[Heatmap, int]]:
+        """Each card's own keys ("k") or values ("v"), with the group they go to."""
+        pairs = []
+        for index, heads in enumerate(self.groups):
+            pairs += [(getattr(self.rack.heads[head], name), index) for head in heads]
+        return pairs
+
+    def header_at(self, name: str, header: Mobject) -> Mobject:
+        """A copy of the front card's header where nothing hides it.
+
+        That of the keys stands above the last group's, that of the values below the first one's.
+        """
+        last = len(self.groups) - 1
+        copy = self.at_shared(name, header, 0, last if name == "k" else 0)
+        if name == "v":
+            box = getattr(self.rack.slots.head, name)
+            copy.shift([0.0, 2 * (box.y - header.get_y()), 0.0])
+        return copy
+
+    def at_shared(self, name: str, mobject: Mobject, place: int, index: int) -> Mobject:
+        """A copy of what stands at a card's keys or values where the shared ones stand."""
+        box, z = self.places.panel(name, index)
+        home = getattr(self.rack.slots.head, name)
+        return mobject.copy().shift([box.x - home.x, 0.0, z - self.rack.slots.z(place)])
+
+
+class PatternColumns(Group):
+    """What all heads make of shared keys, one column for each head, flat.
+
+    For a model that is shown as it is: queries, the keys of each group, patterns. For pooled
+    heads: the model's own patterns above those from the pooled keys.
+
+    Parameters
+    ----------
+    view
+        What is shared.
+    frame
+        The frame to fill.
+
+    Attributes
+    ----------
+    heads
+        Which heads have a column: all of them, unless there are very many.
+    slots
+        Where everything stands.
+    lower
+        Where each head's pattern stands; by head.
+    upper
+        Above the patterns: own patterns, or queries; by head.
+    titles, names, figures, total
+        Names of rows and heads, how far each head's pattern moved, and all of them.
+    """
+
+    def __init__(self, view: SharedView, frame: Frame, featured: int) -> None:
+        super().__init__()
+        looks = theme.current()
+        self.view, self.heads = view, _some_heads(view, featured)
+        if view.shared.pooled:
+            said = [("its own keys", looks.ink), ("shared keys", looks.accent)]
+            shares = [1.0, 1.0]
+        else:
+            said = [("queries", looks.query), ("keys", looks.key), ("patterns", looks.pattern)]
+            shares = [SHEET, SHEET, 1.0]
+        labels = [Label(text, colour=colour) for text, colour in said]
+        lines = broken(self._total(), frame.stage.width, size=looks.name_size)
+        self.slots = slots = HeadColumns.of(
+            frame,
+            heads=len(self.heads),
+            title=max(label.width for label in labels),
+            shares=shares,
+            lines=len(lines),
+            figures=view.shared.pooled,
+        )
+        self.titles = VGroup()
+        for label, spot in zip(labels, slots.titles, strict=True):
+            self.titles.add(self._titled(label, spot))
+        self.names = self._line(
+            [f"{head}" for head in self.heads], slots.names, looks.muted, featured
+        )
+        if len(self.names):
+            self.names.add(self._titled(Label("head", colour=looks.muted), slots.name_title))
+        self.lower = dict(zip(self.heads, slots.rows[-1], strict=True))
+        self.upper = {
+            head: self._upper(head, box)
+            for head, box in zip(self.heads, slots.rows[0], strict=True)
+        }
+        self.figures = VGroup()
+        if view.shared.pooled:
+            moved = [f"{100 * view.moved(head):.0f} %" for head in self.heads]
+            self.figures = self._line(moved, slots.figures, looks.ink)
+            if len(self.figures):
+                title = Label("moved", colour=looks.ink)
+                self.figures.add(self._titled(title, slots.figure_title))
+        x, y = slots.total
+        self.total = Paragraph(
+            lines,
+            (x, y + looks.name_size * FRAME_HEIGHT / 2),
+            size=looks.name_size,
+            colour=looks.ink,
+            align="center",
+        )
+
+    def _titled(self, label: Label, spot: tuple[float, float]) -> Line:
+        """Put the name of a row or column where it belongs."""
+        x, y = spot
+        return label.on_line(x if self.slots.down else x - label.width / 2, y)
+
+    def _line(
+        self,
+        texts: Sequence[str],
+        spots: Sequence[tuple[float, float]],
+        colour: str,
+        featured: int | None = None,
+    ) -> VGroup:
+        """A word for each head, or none at all where they do not fit."""
+        looks = theme.current()
+        labels = [Label(text, colour=colour) for text in texts]
+        if max(label.width for label in labels) > self.slots.room:
+            return VGroup()
+        if featured is not None:
+            labels[self.heads.index(featured)].set_fill(looks.ink)
+        return VGroup(*(label.on_line(x, y) for label, (x, y) in zip(labels, spots, strict=True)))
+
+    def _upper(self, head: int, box: Box) -> Heatmap:
+        layer = self.view.layer
+        own = layer.head(head)
+        span = (layer.first, layer.stop)
+        if self.view.shared.pooled:
+            source = Source(layer.trace.key("pattern", layer.layer), index=(head, span, span))
+            norm, values, masked = layer.norm("pattern"), own.pattern, own.future
+        else:
+            width = (0, layer.trace.meta.d_qk)
+            source = layer.source(own.used("q"), head, width)
+            norm, values, masked = layer.norm("q"), own.q_used, None
+        cells = Heatmap(values, norm, width=1, height=1, masked=masked, source=source)
+        return cells.place(box)
+
+    def keys_of(self, sharing: SharedRack) -> list[tuple[Heatmap, Box, list[int]]]:
+        """The shared keys of a rack, each with the box across the heads that read it, and them."""
+        places = {head: place for place, head in enumerate(self.heads)}
+        return [
+            (cells, self.slots.span(1, [places[head] for head in heads]), heads)
+            for cells, heads in zip(sharing.keys, sharing.groups, strict=True)
+            if heads[0] in places
+        ]
+
+    def _total(self) -> str:
+        shared, every = self.view.shared, self.view.layer.trace.meta.n_heads
+        part = (
+            "" if len(self.heads) == every else f" ({len(self.heads)} of {every} heads are drawn)"
+        )
+        if not shared.pooled:
+            return f"the same keys, other queries: every head has its own pattern{part}"
+        mean, worst = (f"{100 * share:.0f} %" for share in (shared.moved.mean, shared.moved.worst))
+        said = f"of a row’s attention, {mean} moved to other words on average, {worst} at most"
+        return said + part
+
+
+def _some_heads(view: SharedView, featured: int) -> tuple[int, ...]:
+    """Heads that stand side by side, in order: whole groups, that of the given head first."""
+    heads: list[int] = []
+    for head in in_groups(view, featured):
+        group = view.shared.heads(view.shared.group(head))
+        if head not in heads and (not heads or len(heads) + len(group) <= MOST_COLUMNS):
+            heads += group
+    if len(heads) > MOST_COLUMNS:
+        heads = [featured, *(h for h in heads if h != featured)][:MOST_COLUMNS]
+    return tuple(sorted(heads))
+
+
+class SharedCache(Group):
+    """The cache of one layer as a solid, with room for the keys and values of every head.
+
+    Attributes
+    ----------
+    own, shared
+        The model's own cache, and the one that is left; the same thing where nothing is pooled.
+    full
+        Outline of a cache of every head.
+    names
+        K and V, below them.
+    bars, title
+        What each of them keeps of a token.
+    shot
+        From where the solid is seen.
+    """
+
+    def __init__(self, view: SharedView, frame: Frame) -> None:
+        super().__init__()
+        self.view = view
+        looks, meta = theme.current(), view.layer.trace.meta
+        heads = meta.n_heads
+        self.solid_slots = CacheSlots.solid(
+            rows=view.layer.count, heads=heads, d_qk=meta.d_qk, d_v=meta.d_v
+        )
+        layer = [view.layer.layer]
+        keys, values = (Stored.of(view.layer, name, layer) for name in ("k", "v"))
+        self.own = CacheSolid(keys, values, self.solid_slots)
+        self.shared = self.own
+        if view.shared.pooled:
+            self.shared = CacheSolid(view.stored("k"), view.stored("v"), self.solid_slots)
+        rows = self._rows(view)
+        self.slots = CacheSlots.of(frame, rows=len(rows))
+        self.shot = self.slots.shot(self.solid_slots, frame, heads=heads)
+        boxes = (self.solid_slots.k, self.solid_slots.v)
+        self.full = VGroup(*(self._full(box, heads) for box in boxes))
+        self.names = VGroup()
+        for box, symbol, colour in zip(boxes, "KV", (looks.key, looks.value), strict=True):
+            name = Symbol(symbol, size=looks.name_size, colour=colour).on_line(0.0, -NAME)
+            self.names.add(keep_upright(name, at=(box.x, box.bottom, 0.0)))
+        on_card(self.full, self.own.keys.front)
+        self.bars = ScaleBars(rows, self.slots.bars, captioned=self.slots.above)
+        (self.title,) = Paragraph(
+            ["numbers kept of a token, in this layer"], self.slots.title, size=looks.shape_size
+        )
+        if meta.n_kv_heads < heads:
+            self.bars.bars[0].set_opacity(looks.dim)
+
+    @staticmethod
+    def _rows(view: SharedView) -> list[BarRow]:
+        looks, meta, shared = theme.current(), view.layer.trace.meta, view.shared
+        width = meta.d_qk + meta.d_v
+        full, own, left = (n * width for n in (meta.n_heads, meta.n_kv_heads, shared.n_groups))
+
+        def row(name: str, n_heads: int, note: str, said: str) -> BarRow:
+            spans = (
+                Span(n_heads * meta.d_qk, looks.key),
+                Span(n_heads * meta.d_v, looks.value),
+            )
+            return BarRow(name, note, spans, said)
+
+        def product(n_heads: int) -> str:
+            count = f"{n_heads} × " if n_heads > 1 else ""
+            if meta.d_qk == meta.d_v:
+                return f"2 × {count}{meta.d_qk}"
+            return f"{count}({meta.d_qk} + {meta.d_v})"
+
+        grouped = meta.n_kv_heads < meta.n_heads
+        rows = []
+        if grouped:
+            note = f"{product(meta.n_heads)}, hypothetical here"
+            rows.append(row("all heads", meta.n_heads, note, whole(full)))
+        said = f"{whole(own)}  ·  {times(full / own)} fewer" if grouped else whole(own)
+        rows.append(row("this model", meta.n_kv_heads, product(meta.n_kv_heads), said))
+        if shared.pooled:
+            name = "one set" if shared.n_groups == 1 else f"{shared.n_groups} sets"
+            said = f"{whole(left)}  ·  {times(own / left)} fewer"
+            if grouped:
+                said += f", {times(full / left)} than all heads"
+            rows.append(row(name, shared.n_groups, product(shared.n_groups), said))
+        return rows
+
+    def kept_at(self, name: str, head: int, cells: Heatmap) -> Heatmap:
+        """A copy of a panel where the model keeps a head's keys ("k") or values ("v")."""
+        slots, unit = self.solid_slots, self.view.layer.trace.kv_head(head)
+        return standing(cells, getattr(slots, name), -unit * slots.thickness)
+
+    def _full(self, box: Box, heads: int) -> VMobject:
+        """The edges of a solid of every head, with a line between neighbouring ones."""
+        looks = theme.current()
+        lines = VMobject(stroke_color=looks.faint, stroke_width=looks.thin, fill_opacity=0.0)
+        for head in range(heads + 1):
+            z = -head * self.solid_slots.thickness
+            path = [(box.left, box.top), (box.right, box.top), (box.right, box.bottom)]
+            _add_path(lines, [(*spot, z) for spot in path])
+        back = -heads * self.solid_slots.thickness
+        for x, y in ((box.left, box.top), (box.right, box.top), (box.right, box.bottom)):
+            _add_path(lines, [(x, y, 0.0), (x, y, back)])
+        return lines
+
+
+def _add_path(lines: VMobject, path: Sequence[tuple[float, float, float]]) -> None:
+    lines.start_new_path(np.array(path[0]))
+    for point in path[1:]:
+        lines.add_line_to(np.array(point))
+
+
+class Price(Group):
+    """What sharing saves at the size of DeepSeek-R1, and what it cost models trained alike.
+
+    Parameters
+    ----------
+    scheme
+        The one that is being told; the others are drawn quieter.
+    frame
+        The frame to fill.
+
+    Attributes
+    ----------
+    saved, saved_title
+        Bars of one token's bytes.
+    quality, quality_title
+        Scores of the models.
+    source
+        Where they are from.
+    """
+
+    def __init__(self, scheme: Scheme, frame: Frame) -> None:
+        super().__init__()
+        looks = theme.current()
+        arch = architecture(SHAPE)
+        kept = [Kept(arch, "mha"), Kept(arch, "gqa", COMPARED_GROUPS), Kept(arch, "mqa")]
+        # Grouped attention is told after the one extreme and before the other's price is known.
+        shown = [one for one in kept if scheme == "gqa" or one.scheme != "gqa"]
+        source = broken(
+            f"{DENSE_7B.title}  ·  {DENSE_7B.source}", frame.stage.width, size=looks.note_size
+        )
+        slots = PriceSlots.of(frame, rows=len(shown), lines=len(source))
+        factors = f"{arch.n_layers} layers, {BITS // 8} bytes a number"
+        self.saved_title = Paragraph(
+            ["One token at DeepSeek-R1's size", factors], slots.saved_title, size=looks.shape_size
+        )
+        self.saved_title[0].set_fill(looks.ink)
+        rows = [BarRow(one.name, one.numbers, one.spans(), _weight(one.size())) for one in shown]
+        self.saved = ScaleBars(rows, slots.bars, captioned=slots.above)
+        self.kept = {one.scheme: one for one in kept}
+        self.quality_title = Paragraph(
+            ["Quality of models trained alike"],
+            slots.cost_title,
+            size=looks.shape_size,
+        )
+        self.quality_title.set_fill(looks.ink)
+        self.quality = self._plot(scheme, slots.plot)
+        self.source = Paragraph(source, slots.source)
+
+    def _plot(self, scheme: Scheme, box: Box) -> DotPlot:
+        looks = theme.current()
+        found = {column.attention.split(",")[0].lower(): column for column in DENSE_7B.columns}
+        series = []
+        for name, column in (("mqa", found["mqa"]), ("gqa", found["gqa"]), ("mha", found["mha"])):
+            told = name == scheme
+            series.append(
+                DotSeries(
+                    name=column.attention.replace(", 8 groups", "-8"),
+                    values=(column.bbh, column.mmlu, column.c_eval, column.cmmlu),
+                    colours=looks.accent if told else looks.ink if name == "mha" else looks.muted,
+                    hollow=not told and name != "mha",
+                    written=True,
+                )
+            )
+        every = [value for one in series for value in one.values]
+        low, high = 5 * np.floor(min(every) / 5), 5 * np.ceil(max(every) / 5)
+        axis = Axis(
+            float(low),
+            float(high),
+            tuple(np.arange(low, high + 1, 5)),
+            "score in %, higher is better",
+            write=lambda value: f"{value:.0f}",
+        )
+        return DotPlot(
+            ["BBH", "MMLU", "C-Eval", "CMMLU"], series, axis, box, write=lambda v: f"{v:.1f}"
+        )
+
+
+def _weight(count: float) -> str:
+    """Bytes in thousands or millions."""
+    return f"{format_number(count / 1e6, 2)} MB" if count >= 1e6 else kilobytes(count)

@@ -1,0 +1,349 @@
+"""Heads that share keys and values: all of them one set (MQA), or a set for each group (GQA)."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from manim import LEFT, AnimationGroup, Group, LaggedStart, Mobject, VGroup
+
+from extract.architectures import Scheme
+from extract.sharing import groups_for
+from extract.trace import Trace
+from filmkit.core.animations import (
+    Appear,
+    Arrive,
+    Brighten,
+    Follow,
+    Glide,
+    Presence,
+    Recolour,
+    Settle,
+    Vanish,
+    early,
+    late,
+    set_presence,
+)
+from filmkit.core.camera import Shot, on_card, pin_to_frame
+from filmkit.core.heatmap import Heatmap
+from filmkit.core.stage import Stage, StageError, beat
+from filmkit.core.text import Label
+from filmkit.mobjects.head_stack import Rack, free
+from filmkit.mobjects.head_stack_marks import HeadNumbers
+from filmkit.mobjects.panel import Header
+from filmkit.mobjects.shared_view import SharedPanels, SharedView
+from scenes.sharing.narration import telling
+from scenes.sharing.pictures import (
+    PatternColumns,
+    Price,
+    SharedCache,
+    SharedRack,
+    in_groups,
+)
+
+
+class SharedHeads(Stage):
+    """From keys and values for every head to shared ones, what that changes, saves and costs.
+
+    The variants say which heads share: :class:`MultiQuery`, :class:`GroupedQuery`. A model that
+    shares already is shown as it was trained; for any other, heads are pooled and all that
+    follows is computed again.
+    """
+
+    scheme: ClassVar[Scheme]
+    tensors = ("q", "q_rot", "k", "k_rot", "v", "pattern", "z")
+
+    @classmethod
+    def n_groups(cls, trace: Trace) -> int:
+        """How many sets of keys and values are left."""
+        raise NotImplementedError
+
+    def prepare(self) -> None:
+        meta = self.trace.meta
+        if meta.attention == "mla":
+            raise StageError(
+                f"{meta.model} keeps a latent instead of keys and values; render scene_mla"
+            )
+        if meta.n_heads == 1:
+            raise StageError(
+                f"{meta.model} has one head, which has nothing to share; give another trace"
+            )
+        head = self.head.head
+        self.view = SharedView.of(self.layer, self.n_groups(self.trace))
+        self.rack = Rack(self.layer, self.frame, order=in_groups(self.view, head))
+        self.sharing = SharedRack(self.rack, self.view)
+        self.columns = PatternColumns(self.view, self.frame, head)
+        self.cache = SharedCache(self.view, self.frame)
+        self.price = Price(self.scheme, self.frame)
+        self.telling = telling(self.view, self.scheme, self.price)
+        self.facts |= self.telling.facts
+
+    @property
+    def pooled(self) -> bool:
+        """Whether the model was trained with more keys and values than are left."""
+        return self.view.shared.pooled
+
+    def provenance_notes(self) -> tuple[str, str]:
+        said, hidden = super().provenance_notes()
+        place = f"layer {self.layer.layer}"
+        every = f"{place}, all {self.trace.meta.n_heads} heads"
+        return said.replace(f"{place}, head {self.head.head}", every), hidden
+
+    @staticmethod
+    def _words(header: Header) -> VGroup:
+        """Name and symbol of a panel, without its shape."""
+        return VGroup(*(part for part in (header.name, header.symbol) if part is not None))
+
+    def _sentence(self, *lines: str) -> VGroup:
+        """Quiet lines at the lower right of the frame."""
+        labels = VGroup()
+        for text, (x, y) in zip(lines, self.sharing.places.sentences(len(lines)), strict=True):
+            label = Label(text, colour=self.theme.muted)
+            labels.add(label.on_line(x - label.width / 2, y))
+        return pin_to_frame(labels)
+
+    # In space
+
+    @beat
+    def a_set_for_every_head(self) -> None:
+        """{before}"""
+        rack, tempo = self.rack, self.theme.tempo
+        self.camera.shot = rack.slots.from_left
+        own = rack.parts("k", "v")
+        self.headers = {name: self._words(getattr(rack.labels, name)) for name in ("k", "v")}
+        shared = {id(word) for words in self.headers.values() for word in words}
+        # The front card's pane stays: its words could not be read without it.
+        kept = {id(part) for card in rack.cards for part in (card.k, card.v)}
+        kept.add(id(rack.front.glass))
+        self.rest = Group(
+            *(part for card in rack.cards for part in card if id(part) not in kept),
+            *(word for word in rack.labels.names if id(word) not in shared),
+        )
+        if not self.pooled:
+            set_presence(own, 0.0)
+            own = Group(*(o for card in self.sharing.outlines.values() for o in card.values()))
+        self.numbers = HeadNumbers(rack, rack.slots.from_left)
+        self.said = self._sentence(self.telling.trained)
+        whole = Group(rack.front.glass, self.rest, own, *self.headers.values(), self.numbers)
+        self.play(Appear(whole), run_time=tempo.normal)
+        self.play(*self.dim(self.rest, to=0.45), Appear(self.said), run_time=tempo.small)
+        self.hold(words=7 if self.pooled else 12)
+
+    @beat
+    def one_set_for_many(self) -> None:
+        """{share}"""
+        rack, sharing, tempo = self.rack, self.sharing, self.theme.tempo
+        moving = [m for name in ("k", "v") for m in self._to_shared(name)]
+        self.play(
+            Vanish(Group(self.said, self.numbers), run_time=tempo.small),
+            self.move_camera(sharing.places.from_left),
+            *moving,
+            run_time=0.9 * tempo.swing,
+        )
+        self.shared = Group(*sharing.keys, *sharing.values)
+        if self.pooled:
+            set_presence(rack.parts("k", "v"), 0.0)
+            self.add(self.shared)
+        else:
+            self.play(Appear(self.shared), run_time=tempo.small)
+        self.remove(*(o for card in sharing.outlines.values() for o in card.values()))
+        self.said = self._sentence(*self.telling.rule)
+        combs = [*sharing.key_combs, *sharing.value_combs]
+        self.add(*(comb.set_drawn(0) for comb in combs))
+        self.play(
+            *(Follow(comb, comb.set_drawn) for comb in combs),
+            Appear(Group(sharing.readers, sharing.frames)),
+            Appear(self.said),
+            run_time=tempo.normal,
+        )
+        self.hold(words=5)
+
+    def _to_shared(self, name: str) -> list[AnimationGroup | Glide]:
+        """Every card's keys or values, and their header, glide to the shared place."""
+        sharing, header = self.sharing, self.headers[name]
+        panels = sharing.keys if name == "k" else sharing.values
+        moving: list[AnimationGroup | Glide] = [
+            Glide(on_card(header, panels[0]), sharing.header_at(name, header))
+        ]
+        for cells, index in sharing.own(name):
+            target = panels[index]
+            if self.pooled:
+                mean = Recolour(cells, values=target.values, source=target.source)
+                moving.append(AnimationGroup(Glide(free(cells), target), mean))
+        if not self.pooled:
+            for index, heads in enumerate(sharing.groups):
+                for head in heads:
+                    outline, place = sharing.outlines[head][name], self.rack.heads[head].place
+                    goal = sharing.at_shared(name, outline, place, index)
+                    moving.append(Glide(on_card(outline, panels[index]), goal))
+        return moving
+
+    @beat
+    def every_head_reads_it(self) -> None:
+        """{read}"""
+        rack, tempo = self.rack, self.theme.tempo
+        changes = {head: self.view.head(head) for head in rack.heads}
+        self.play(
+            Vanish(self.said),
+            *self.undim(*(Group(card.k_t, card.wires.key) for card in rack.cards)),
+            *self._change(changes, "k_t"),
+            run_time=tempo.normal,
+        )
+        self.said = self._sentence(self.telling.changed)
+        self.play(
+            *self.undim(self.rest),
+            self.move_camera(self.sharing.places.from_right),
+            Vanish(Group(self.sharing.readers, *self.headers.values()), run_time=tempo.small),
+            Appear(self.said, run_time=tempo.small),
+            run_time=0.7 * tempo.swing,
+        )
+        for name in ("scores", "pattern", "z") if self.pooled else ():
+            self.play(*self._change(changes, name), run_time=tempo.small)
+        self.hold(words=2 if self.pooled else 4)
+
+    def _change(self, changes: dict[int, SharedPanels], name: str) -> list[Recolour]:
+        """One panel of every card takes the numbers that follow from the shared keys."""
+        if not self.pooled:
+            return []
+        made = []
+        for head, card in self.rack.heads.items():
+            values, source = changes[head][name]
+            made.append(Recolour(getattr(card, name), values=values, source=source))
+        return made
+
+    # Side by side
+
+    @beat
+    def patterns_side_by_side(self) -> None:
+        """{moved}"""
+        rack, columns, tempo = self.rack, self.columns, self.theme.tempo
+        heads = columns.heads
+        moving = [(rack.heads[h].pattern, columns.lower[h]) for h in heads]
+        if not self.pooled:
+            moving += [(rack.heads[h].q, columns.upper[h].box) for h in heads]
+            moving += [(cells, box) for cells, box, _ in columns.keys_of(self.sharing)]
+        kept = [cells for cells, _ in moving]
+        gone = Group(*(part for part in self.on_show() if part not in kept))
+        self.play(
+            self.move_camera(Shot()),
+            Vanish(gone, run_time=tempo.normal),
+            LaggedStart(*(Settle(free(c), box) for c, box in moving), lag_ratio=0.05),
+            *(Brighten(cells) for cells, _ in moving),
+            run_time=0.7 * tempo.swing,
+        )
+        appearing: list[Mobject] = [columns.titles, columns.names]
+        if self.pooled:
+            appearing += columns.upper.values()
+        self.play(*(Appear(part) for part in appearing), run_time=tempo.small)
+        self.hold()
+        self.play(Appear(columns.figures), Appear(columns.total), run_time=tempo.small)
+        self.hold(words=5)
+
+    # What it saves and what it costs
+
+    @beat
+    def the_cache_shrinks(self) -> None:
+        """{cached}"""
+        cache, tempo = self.cache, self.theme.tempo
+        moving = self._to_cache()
+        parts = {id(cells) for cells, _ in moving}
+        rest = Group(*(part for part in self.on_show() if id(part) not in parts))
+        self.play(
+            Vanish(rest, rate_func=early),
+            self.move_camera(cache.shot),
+            *(Glide(free(cells), place) for cells, place in moving),
+            *(Vanish(cells, rate_func=late) for cells, _ in moving),
+            *(Appear(part, rate_func=late) for part in (cache.full, cache.own)),
+            run_time=tempo.large,
+        )
+        bars = cache.bars
+        lines = [
+            pin_to_frame(Group(bars.names[i], bars.notes[i], bars.sizes[i]))
+            for i in range(len(bars.rows))
+        ]
+        pin_to_frame(Group(cache.title, *bars.bars))
+        self.play(Appear(cache.names), Appear(cache.title), run_time=tempo.small)
+        before = len(lines) - self.pooled
+        for index in range(before):
+            self.play(Appear(lines[index]), self._grow(bars.bars[index]), run_time=tempo.small)
+        if self.pooled:
+            left = self.view.shared.n_groups
+            self.play(
+                cache.own.to(units=(0.0, float(left))),
+                Appear(lines[-1]),
+                self._grow(bars.bars[-1]),
+                run_time=tempo.large,
+            )
+            cache.shared.hold(units=(0.0, float(left)))
+            self.play(Appear(cache.shared), run_time=tempo.small)
+            self.remove(cache.own)
+        self.hold(words=4 if self.pooled else 7)
+
+    def _to_cache(self) -> list[tuple[Heatmap, Heatmap]]:
+        """Panels side by side, each with its place where its head's keys or values are kept."""
+        columns = self.columns
+        if not self.pooled:
+            found = [("k", heads[0], cells) for cells, _, heads in columns.keys_of(self.sharing)]
+        else:
+            found = [("k", head, columns.upper[head]) for head in columns.heads]
+            found += [("v", head, self.rack.heads[head].pattern) for head in columns.heads]
+        return [(cells, self.cache.kept_at(name, head, cells)) for name, head, cells in found]
+
+    def _grow(self, bar: VGroup) -> Arrive:
+        return Arrive(bar, bar.copy().stretch(1e-3, 0, about_edge=LEFT))
+
+    @beat
+    def what_it_costs(self) -> None:
+        """{price}"""
+        price, tempo = self.price, self.theme.tempo
+        saved, before = price.saved, self.cache.bars.bars
+        # The longest and the last bar stay, and are those of a larger model.
+        staying = [(saved.bars[0], before[0]), (saved.bars[1], before[-1])]
+        pin_to_frame(Group(price.saved_title, saved.bars))
+        for bar, old in staying:
+            set_presence(bar, float(old[0].get_fill_opacity()))
+        self.remove(*(old for _, old in staying))
+        self.play(
+            Vanish(Group(*self.on_show())),
+            *(Arrive(bar, old) for bar, old in staying),
+            *(Presence(bar, 1.0) for bar, _ in staying),
+            Appear(price.saved_title, rate_func=late),
+            run_time=tempo.normal,
+        )
+        self.play(self.move_camera(Shot()), run_time=tempo.small)
+        for index in range(len(saved.rows)):
+            words = Group(saved.names[index], saved.notes[index], saved.sizes[index])
+            growing = [self._grow(saved.bars[index])] if index >= len(staying) else []
+            self.play(Appear(words), *growing, run_time=tempo.small)
+        plot = price.quality
+        ground = Group(plot.rules, plot.ticks, plot.title, plot.names)
+        self.play(Appear(Group(price.quality_title, price.source, ground)), run_time=tempo.small)
+        # From the best to the least; the line between them says what is lost.
+        for index in reversed(range(len(plot.dots))):
+            found = [plot.dots[index], plot.heads[index], plot.numbers[index]]
+            self.play(Appear(Group(*found)), run_time=tempo.small)
+        self.add(plot.ties, plot.dots)
+        self.play(Appear(plot.ties), run_time=0.3)
+        self.hold(words=7)
+
+
+class MultiQuery(SharedHeads):
+    """One set of keys and values for all heads."""
+
+    title = "One set of keys and values for all heads"
+    scheme = "mqa"
+
+    @classmethod
+    def n_groups(cls, trace: Trace) -> int:
+        return 1
+
+
+class GroupedQuery(SharedHeads):
+    """A set of keys and values for each group of heads: the model's own groups if it has any."""
+
+    title = "A set of keys and values for each group"
+    scheme = "gqa"
+
+    @classmethod
+    def n_groups(cls, trace: Trace) -> int:
+        meta = trace.meta
+        return meta.n_kv_heads if meta.n_kv_heads < meta.n_heads else groups_for(meta.n_heads)

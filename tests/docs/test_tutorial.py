@@ -1,0 +1,55 @@
+"""The tutorial, carried out in a copy of the project: every command and every file of it."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from tests.support.checkout import PROJECT, copy_project, run_python
+
+TUTORIAL = PROJECT / "docs" / "tutorial.md"
+BLOCK = re.compile(r"^```(sh|python) ?(\S*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def blocks() -> list[tuple[str, str, str]]:
+    """Language, what follows it, and text of each block of the tutorial."""
+    return BLOCK.findall(TUTORIAL.read_text(encoding="utf-8"))
+
+
+@pytest.mark.model
+def test_the_tutorial_can_be_followed(tmp_path: Path) -> None:
+    copy_project(tmp_path)
+    carried_out = 0
+    for language, note, text in blocks():
+        if language == "python":
+            (tmp_path / note).write_text(text, encoding="utf-8")
+            continue
+        for line in text.splitlines() if note != "skip" else ():
+            program, *arguments = shlex.split(line)
+            assert program == "python", line
+            done = run_python(tmp_path, *arguments)
+            assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
+            carried_out += 1
+    assert carried_out > 5
+    assert (tmp_path / "videos" / "scene_two_prompts.mp4").is_file()
+    assert len(list(tmp_path.glob("tall/scene_two_prompts/*.png"))) == 3
+    assert (tmp_path / "two_prompts.html").is_file()
+
+
+def test_what_is_left_out_only_installs_or_stays_open() -> None:
+    left_out = [line for _, note, text in blocks() if note == "skip" for line in text.splitlines()]
+    for line in left_out:
+        assert re.match(r"make setup|source |pip install |python render.py .* --watch", line), line
+
+
+def test_the_scene_of_the_tutorial_is_well_kept(tmp_path: Path) -> None:
+    for _, note, text in blocks():
+        if note.endswith(".py"):
+            (tmp_path / Path(note).name).write_text(text, encoding="utf-8")
+    config = ("--config", str(PROJECT / "pyproject.toml"))
+    for check in (("check",), ("format", "--check")):
+        done = run_python(tmp_path, "-m", "ruff", *check, *config, str(tmp_path))
+        assert done.returncode == 0, done.stdout

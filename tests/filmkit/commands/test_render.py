@@ -1,0 +1,581 @@
+"""The command line: what it makes, what it says, and how it fails."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+from rich.console import Console
+
+from filmkit.commands import cli
+from filmkit.commands import options as shared_options
+from filmkit.render import traces
+from filmkit.render.cache import FOLDER_VARIABLE
+from filmkit.render.progress import BarMeter, LineMeter, Meter, make_meter
+from scenes.registry import SCENES, SceneEntry
+from tests.support.checkout import PROJECT
+from tests.support.stand_in import BROKEN, INTERRUPTED, MISTAKEN, NOISY, SHAPES, UNSHOWABLE, entry
+from tests.support.traces import make_trace
+
+STAND_INS = (SHAPES, NOISY, INTERRUPTED, MISTAKEN, UNSHOWABLE)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a call gave."""
+
+    code: int
+    out: str
+    err: str
+
+
+Render = Callable[..., Outcome]
+
+
+@pytest.fixture(scope="session")
+def trace_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("traces") / "made-up.safetensors"
+    make_trace().save(path)
+    return path
+
+
+@pytest.fixture(autouse=True)
+def cache_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache of its own for every test, also for the programs that it starts."""
+    folder = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv(FOLDER_VARIABLE, str(folder))
+    return folder
+
+
+@pytest.fixture
+def render(
+    tmp_path: Path,
+    trace_file: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> Render:
+    """Call the command line in an empty folder, with quick scenes and a made-up trace."""
+    monkeypatch.chdir(tmp_path)
+    for module in (cli, shared_options):
+        monkeypatch.setattr(module, "SCENES", STAND_INS)
+    monkeypatch.setattr(traces, "EXTRACTED", tmp_path / "nothing")
+    monkeypatch.setattr(traces, "SHIPPED", trace_file)
+    before = signal.getsignal(signal.SIGTERM)
+
+    def call(*arguments: str) -> Outcome:
+        capfd.readouterr()
+        try:
+            cli.main(arguments)
+        except SystemExit as stop:
+            return Outcome(int(stop.code or 0), *capfd.readouterr())
+        finally:
+            signal.signal(signal.SIGTERM, before)
+
+    return call
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def with_captions(film: str) -> list[str]:
+    """A film and what lies beside it."""
+    return [film, *(film[: film.rindex(".")] + suffix for suffix in (".srt", ".vtt"))]
+
+
+def assert_refused(outcome: Outcome, code: int, *words: str) -> None:
+    """The call failed with that code and one line that holds those words."""
+    assert outcome.code == code, outcome
+    *before, line = outcome.err.splitlines()
+    assert line.startswith("Error: "), outcome
+    assert not any(word in " ".join(before) for word in ("Error", "Traceback")), outcome
+    for word in words:
+        assert word in line
+
+
+# What it makes
+
+
+def test_name_alone_renders_the_scene(render: Render, tmp_path: Path) -> None:
+    outcome = render("scene_shapes", "--quality", "draft")
+    assert outcome.code == 0, outcome.err
+    assert outcome.out == "videos/scene_shapes.mp4\n"
+    assert files(tmp_path) == with_captions("videos/scene_shapes.mp4")
+    with av.open(tmp_path / "videos" / "scene_shapes.mp4") as film:
+        stream = film.streams.video[0]
+        assert (stream.width, stream.height, stream.average_rate) == (854, 480, 15)
+
+
+def test_full_hd_is_the_default(render: Render, tmp_path: Path) -> None:
+    assert render("scene_shapes", "--out", "here").code == 0
+    with av.open(tmp_path / "here" / "scene_shapes.mp4") as film:
+        stream = film.streams.video[0]
+        assert (stream.width, stream.height, stream.average_rate) == (1920, 1080, 30)
+
+
+def test_one_still(render: Render, tmp_path: Path) -> None:
+    outcome = render("scene_shapes", "--still", "travel", "--quality", "hd", "--out", "p")
+    assert outcome.code == 0, outcome.err
+    assert files(tmp_path) == [
+        "p/scene_shapes/02_travel.json",
+        "p/scene_shapes/02_travel.png",
+    ]
+    document = json.loads((tmp_path / "p/scene_shapes/02_travel.json").read_text())
+    assert document["frame"] == [1280, 720]
+    assert Image.open(tmp_path / "p/scene_shapes/02_travel.png").size == (1280, 720)
+
+
+def test_all_stills(render: Render, tmp_path: Path) -> None:
+    assert render("scene_shapes", "--still", "all", "--quality", "draft").code == 0
+    made = files(tmp_path / "videos" / "scene_shapes")
+    assert [name for name in made if name.endswith(".png")] == [
+        "01_appear.png",
+        "02_travel.png",
+        "03_rest.png",
+    ]
+
+
+def test_preview_is_one_sheet_at_draft_quality(render: Render, tmp_path: Path) -> None:
+    outcome = render("scene_shapes", "--preview")
+    assert outcome.out == "videos/scene_shapes.preview.png\n"
+    assert files(tmp_path) == ["videos/scene_shapes.preview.png"]
+    draft = Image.open("videos/scene_shapes.preview.png").size
+    render("scene_shapes", "--preview", "--quality", "hd")
+    hd = Image.open("videos/scene_shapes.preview.png").size
+    assert hd[0] / draft[0] == pytest.approx(1.5, rel=0.02)
+
+
+def test_first_token_is_drawn_on_request(render: Render, tmp_path: Path) -> None:
+    pictures = []
+    for options in ([], ["--show-first-token"]):
+        render("scene_shapes", "--still", "appear", "--quality", "draft", *options)
+        pictures.append(np.asarray(Image.open("videos/scene_shapes/01_appear.png")))
+    # The note that a token is hidden is gone.
+    assert not np.array_equal(*pictures)
+
+
+def test_layer_and_head_reach_the_picture(render: Render, tmp_path: Path) -> None:
+    pictures = []
+    for options in ([], ["--layer", "0"], ["--head", "1"]):
+        render("scene_shapes", "--still", "appear", "--quality", "draft", *options)
+        pictures.append(np.asarray(Image.open("videos/scene_shapes/01_appear.png")))
+    assert not np.array_equal(pictures[0], pictures[1])
+    assert not np.array_equal(pictures[0], pictures[2])
+
+
+def test_cache_is_shown_and_cleared(render: Render, cache_folder: Path) -> None:
+    assert f"{cache_folder}: 0 files, 0.00 of at most 10.00 GB" in render("cache").out
+    render("scene_shapes", "--quality", "draft", "--no-cache")
+    assert files(cache_folder) == []
+    render("scene_shapes", "--quality", "draft")
+    kept = files(cache_folder)
+    assert f"{cache_folder}: {len(kept)} files, " in render("cache").out
+    assert len(kept) == 7, "a master and a piece for each of three beats, and their lengths"
+    assert json.loads(render("cache", "--json").out) == {
+        "folder": str(cache_folder),
+        "files": 7,
+        "bytes": sum(path.stat().st_size for path in cache_folder.iterdir()),
+        "limit": 10**10,
+    }
+    assert "0 files" in render("cache", "--clear").out
+    assert files(cache_folder) == []
+
+
+def test_cache_in_another_folder(render: Render, tmp_path: Path, cache_folder: Path) -> None:
+    render("scene_shapes", "--quality", "draft", "--cache", "kept")
+    assert len(files(tmp_path / "kept")) == 7
+    assert files(cache_folder) == []
+    assert "kept: 7 files" in render("cache", "--cache", "kept").out
+
+
+def test_other_formats_have_their_names(render: Render, tmp_path: Path) -> None:
+    options = ("--quality", "draft", "--fps", "5", "--transparent")
+    assert render("scene_shapes", "--format", "webm", *options).code == 0
+    outcome = render("scene_shapes", "--format", "gif", *options)
+    assert outcome.out == "videos/scene_shapes.gif\n"
+    assert "%" not in outcome.err, "the masters are there already"
+    webm = with_captions("videos/scene_shapes.webm")
+    assert files(tmp_path) == sorted(["videos/scene_shapes.gif", *webm])
+    with av.open(tmp_path / "videos" / "scene_shapes.webm") as film:
+        assert film.streams.video[0].average_rate == 5
+
+
+def test_still_without_its_background(render: Render, tmp_path: Path) -> None:
+    render("scene_shapes", "--still", "rest", "--quality", "draft", "--transparent")
+    still = Image.open(tmp_path / "videos/scene_shapes/03_rest.png")
+    assert still.getpixel((2, 2)) == (0, 0, 0, 0)
+
+
+def test_film_of_all_scenes(
+    render: Render, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli, "SCENES", (SHAPES, entry("scene_more", "Shapes")))
+    outcome = render("film", "--quality", "draft")
+    assert outcome.out == "videos/film.mp4\nvideos/film.txt\n"
+    assert files(tmp_path) == sorted([*with_captions("videos/film.mp4"), "videos/film.txt"])
+    titles = ["Stand-in scene_shapes", "Stand-in scene_more"]
+    assert Path("videos/film.txt").read_text() == f"0:00 {titles[0]}\n0:01 {titles[1]}\n"
+    with av.open("videos/film.mp4") as film:
+        assert [
+            (mark["metadata"]["title"], round(mark["start"] * mark["time_base"] * 15))
+            for mark in film.chapters()
+        ] == [(titles[0], 0), (titles[1], 20)]
+        assert film.streams.video[0].frames == 40
+
+
+@pytest.mark.parametrize("failing", [UNSHOWABLE, BROKEN], ids=lambda scene: scene.slug)
+def test_film_is_not_made_without_one_of_its_scenes(
+    render: Render, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: SceneEntry
+) -> None:
+    monkeypatch.setattr(cli, "SCENES", (SHAPES, failing))
+    assert_refused(render("film", "--quality", "draft", "--jobs", "1"), 1, failing.slug)
+    assert files(tmp_path) == []
+
+
+def test_film_is_whole(render: Render) -> None:
+    assert_refused(render("film", "--beat", "travel"), 2, "name a scene")
+    assert_refused(render("film", "scene_shapes"), 2, "'film' is a command of its own")
+
+
+def test_one_beat(render: Render, tmp_path: Path) -> None:
+    outcome = render("scene_shapes", "--beat", "travel", "--quality", "draft")
+    assert outcome.out == "videos/scene_shapes/02_travel.mp4\n"
+    assert files(tmp_path) == with_captions("videos/scene_shapes/02_travel.mp4")
+
+
+def test_script_says_what_is_said_and_when(render: Render, tmp_path: Path) -> None:
+    outcome = render("script", "scene_shapes")
+    assert outcome.code == 0, outcome.err
+    assert outcome.out.startswith(
+        "# Stand-in scene_shapes\n\nscene_shapes, 0:01.3, 3 beats, 14 words\n\n"
+        "## 0:00.0–0:00.3 Appear\n\nA square appears in the picture of made-up model.\n\n"
+        "*appear, 2000 words a minute, 181.5 c/s*\n\n## 0:00.3–0:00.9 Travel\n\nIt moves.\n\n"
+    )
+    outcome = render("script", "scene_shapes", "--json", "--out", "told/script.json")
+    assert outcome.out == "told/script.json\n"
+    (scene,) = json.loads((tmp_path / "told" / "script.json").read_text())
+    assert (scene["name"], scene["seconds"]) == ("scene_shapes", 1.33)
+    assert scene["beats"][2] == {
+        "name": "rest",
+        "title": "Rest",
+        "start": 0.89,
+        "end": 1.33,
+        "narration": "It stands still.",
+        "words_per_minute": 409.1,
+        "characters_per_second": 36.4,
+        "captions": [{"start": 0.89, "end": 1.33, "lines": ["It stands still."]}],
+    }
+    assert_refused(render("script", "scene_shapes", "--all"), 2, "name scenes or say --all")
+    assert_refused(render("script", "scene_shape"), 2, "did you mean scene_shapes?")
+
+
+def test_captions_go_where_they_are_asked_for(render: Render, tmp_path: Path) -> None:
+    assert render("scene_shapes", "--captions", "none", "--quality", "draft").code == 0
+    assert files(tmp_path) == ["videos/scene_shapes.mp4"]
+    outcome = render("scene_shapes", "--captions", "mux", "--format", "gif")
+    assert_refused(outcome, 2, "a gif has no room for a track", "--captions burn")
+    assert_refused(render("scene_shapes", "--captions", "burn", "--still", "all"), 2, "alt text")
+
+
+# What it says
+
+
+def test_list(render: Render, tmp_path: Path) -> None:
+    outcome = render("--list", "scene_shapes")
+    assert outcome.code == 0
+    assert outcome.out.splitlines() == [
+        "scene_shapes  Stand-in scene_shapes  (0:01)",
+        "  beats    appear, travel, rest",
+        "  tensors  x, q",
+    ]
+    assert files(tmp_path) == []
+
+
+def test_list_as_json(render: Render) -> None:
+    outcome = render("--list", "--json", "scene_shapes")
+    assert outcome.code == 0
+    (scene,) = json.loads(outcome.out)
+    assert scene["name"] == "scene_shapes"
+    assert scene["title"] == "Stand-in scene_shapes"
+    assert scene["seconds"] == 1.33
+    assert scene["tensors"] == ["x", "q"]
+    assert scene["beats"][1] == {
+        "name": "travel",
+        "narration": "It moves.",
+        "start": 0.27,
+        "end": 0.89,
+    }
+
+
+def test_where_the_pictures_come_from(render: Render, trace_file: Path) -> None:
+    line = "pictures from made-up model, the trace that comes with the project"
+    assert line in render("--list", "scene_shapes").err
+    assert "pictures from" not in render("--list", "scene_shapes", "--quiet").err
+    assert "pictures from" not in render("--list", "scene_shapes", "--trace", str(trace_file)).err
+
+
+def test_users_own_trace_comes_before_the_shipped_one(
+    render: Render, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = tmp_path / "own.safetensors"
+    make_trace(n_layers=3).save(own)
+    monkeypatch.setattr(traces, "EXTRACTED", own)
+    assert f"pictures from made-up model ({own})" in render("--list", "scene_shapes").err
+
+
+def test_quiet_says_nothing(render: Render, tmp_path: Path) -> None:
+    outcome = render("scene_shapes", "--quality", "draft", "--quiet")
+    assert outcome == Outcome(0, "", "")
+    assert files(tmp_path) == with_captions("videos/scene_shapes.mp4")
+
+
+def test_progress_is_plain_lines_in_a_log(render: Render) -> None:
+    outcome = render("scene_shapes", "--quality", "draft")
+    lines = [line for line in outcome.err.splitlines() if line.startswith("scene_shapes: ")]
+    assert lines[-1] == "scene_shapes: 100 %, 0:00 left"
+    assert 3 <= len(lines) <= 10
+
+
+def test_progress_lines_tell_the_time_left(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    now = 100.0
+    monkeypatch.setattr("filmkit.render.progress.time.monotonic", lambda: now)
+    meter = LineMeter(total=400)
+    meter.describe("two scenes")
+    for now in (110.0, 130.0):  # noqa: B007 (read by the clock above)
+        meter.advance(30)
+    assert capfd.readouterr().err == "two scenes: 15 %, 2:50 left\n"
+
+
+def test_progress_is_one_bar_on_a_terminal(capfd: pytest.CaptureFixture[str]) -> None:
+    console = Console(force_terminal=True, stderr=True, width=80)
+    with BarMeter(total=8, console=console) as meter:
+        meter.describe("scene_shapes")
+        meter.advance(8)
+    assert "scene_shapes" in (err := capfd.readouterr().err)
+    assert "100%" in err
+
+
+def test_no_progress_when_quiet() -> None:
+    assert type(make_meter(5, quiet=True)) is Meter
+    assert type(make_meter(5, quiet=False)) is LineMeter
+
+
+# How it fails
+
+
+def test_unknown_scene_gets_a_suggestion(render: Render) -> None:
+    assert_refused(render("scene_shape"), 2, "no scene 'scene_shape'", "did you mean scene_shapes?")
+    assert_refused(render("shapes"), 2, "did you mean scene_shapes?")
+
+
+def test_unknown_beat_gets_a_suggestion(render: Render, tmp_path: Path) -> None:
+    outcome = render("scene_shapes", "--still", "travl")
+    assert_refused(outcome, 2, "no beat of scene_shapes 'travl'", "did you mean travel?")
+    assert_refused(render("scene_shapes", "--still", "zzz"), 2, "there are appear, travel, rest")
+    assert files(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--quality", "best", "scene_shapes"], ["--quality", "'draft', 'hd', 'fullhd', '4k'"]),
+        (["--quality", "draft"], ["--all"]),
+        (["scene_shapes", "--all"], ["--all"]),
+        (["scene_shapes", "--json"], ["--list"]),
+        (["scene_shapes", "--quiet", "--verbose"], ["--quiet", "--verbose"]),
+        (["--list", "--still", "all"], ["--list", "--still"]),
+        (["scene_shapes", "--colour"], ["--colour"]),
+        (["scene_shapes", "--layer", "2"], ["--layer", "layers 0 to 1"]),
+        (["scene_shapes", "--head", "4"], ["--head", "heads 0 to 3"]),
+        (["scene_shapes", "--head", "-1"], ["--head"]),
+        (["scene_shapes", "--beat", "travl"], ["--beat", "did you mean travel?"]),
+        (["scene_shapes", "--preview", "--still", "all"], ["--still", "--preview"]),
+        (["scene_shapes", "--preview", "--transparent"], ["--transparent", "--preview"]),
+        (["scene_shapes", "--preview", "--beat", "rest"], ["--still BEAT"]),
+        (["scene_shapes", "--watch", "--still", "all"], ["--still", "--watch"]),
+        (["scene_shapes", "--watch", "--beat", "travl"], ["did you mean travel?"]),
+        (["film", "--watch"], ["name a scene"]),
+        (["scene_shapes", "--jobs", "0"], ["--jobs"]),
+        (["scene_shapes", "--transparent"], ["mp4", "--format webm, mov, gif, png, png-sequence"]),
+        (["scene_shapes", "--background", "blue"], ["'blue'", "#RRGGBB"]),
+        (["scene_shapes", "--background", "#000000", "--transparent"], ["--transparent"]),
+        (["scene_shapes", "cache"], ["'cache'", "render.py cache --help"]),
+    ],
+    ids=lambda value: " ".join(value) if value[0].startswith(("-", "s")) else "",
+)
+def test_wrong_calls(
+    render: Render, tmp_path: Path, arguments: list[str], words: list[str]
+) -> None:
+    assert_refused(render(*arguments), 2, *words)
+    assert files(tmp_path) == []
+
+
+def test_no_arguments_show_the_help(render: Render) -> None:
+    outcome = render()
+    assert outcome.code == 2
+    assert outcome.err.startswith("Usage: render.py")
+
+
+def test_missing_trace(render: Render) -> None:
+    assert_refused(render("scene_shapes", "--trace", "none.safetensors"), 1, "none.safetensors")
+
+
+def test_damaged_trace(render: Render, tmp_path: Path, trace_file: Path) -> None:
+    (tmp_path / "cut.safetensors").write_bytes(trace_file.read_bytes()[:-100])
+    assert_refused(render("scene_shapes", "--trace", "cut.safetensors"), 1, "cut.safetensors")
+    assert files(tmp_path) == ["cut.safetensors"]
+
+
+def test_trace_that_cannot_be_shown(render: Render) -> None:
+    assert_refused(render("scene_unshowable"), 1, "scene_unshowable", "make another")
+    assert_refused(render("--list", "scene_unshowable"), 1, "make another")
+
+
+def test_folder_that_is_a_file(render: Render, tmp_path: Path) -> None:
+    (tmp_path / "taken").touch()
+    for what in ([], ["--still", "all"]):
+        outcome = render("scene_shapes", "--quality", "draft", "--out", "taken", *what)
+        assert_refused(outcome, 1, "cannot write taken/scene_shapes", "choose another place")
+    assert files(tmp_path) == ["taken"]
+
+
+def test_full_disk(render: Render, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    old = tmp_path / "videos" / "scene_noisy.mp4"
+    old.parent.mkdir()
+    old.write_bytes(b"the last good one")
+    request.getfixturevalue("full_disk")
+    outcome = render("scene_noisy", "--quality", "hd")
+    assert_refused(outcome, 1, "scene_noisy: cannot write videos/scene_noisy.mp4: ")
+    assert old.read_bytes() == b"the last good one"
+    assert files(tmp_path) == ["videos/scene_noisy.mp4"]
+
+
+def test_mistake_in_a_scene_is_one_line(render: Render, tmp_path: Path) -> None:
+    outcome = render("scene_mistaken", "--quality", "draft")
+    assert_refused(outcome, 1, "scene_mistaken: RuntimeError: a mistake of two lines", "--verbose")
+    assert files(tmp_path) == []
+
+
+def test_verbose_shows_where_a_mistake_is(render: Render) -> None:
+    outcome = render("scene_mistaken", "--quality", "draft", "--verbose")
+    assert outcome.code == 1
+    assert "Traceback" in outcome.err
+    assert "stand_in.py" in outcome.err
+
+
+def test_one_failure_does_not_stop_the_others(render: Render, tmp_path: Path) -> None:
+    outcome = render("scene_unshowable", "scene_shapes", "--quality", "draft")
+    assert outcome.code == 1
+    assert "Error: scene_unshowable: this trace cannot be shown; make another" in outcome.err
+    assert outcome.out == "videos/scene_shapes.mp4\n"
+
+
+def test_interrupt_leaves_nothing(render: Render, tmp_path: Path) -> None:
+    outcome = render("scene_interrupted", "--quality", "draft")
+    assert outcome.code == 130
+    assert outcome.err.splitlines()[-1].startswith("Interrupted")
+    assert files(tmp_path) == []
+
+
+# The program itself
+
+
+def run_program(*command: str | Path, cwd: Path, **environment: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, *command],
+        cwd=cwd,
+        env=os.environ | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_runs_from_any_folder(tmp_path: Path) -> None:
+    program = run_program(
+        PROJECT / "render.py", "--list", "--json", "--trace", traces.SHIPPED, cwd=tmp_path
+    )
+    out, err = program.communicate(timeout=120)
+    assert program.returncode == 0, err
+    assert [scene["name"] for scene in json.loads(out)] == [entry.slug for entry in SCENES]
+    assert files(tmp_path) == []
+
+
+def test_help_reads_without_loading_anything_heavy(tmp_path: Path) -> None:
+    script = (
+        "import sys, render\n"
+        "try: render.main(['--help'])\n"
+        "finally: print({'manim', 'numpy', 'torch'} & set(sys.modules), file=sys.stderr)\n"
+    )
+    program = run_program("-c", script, cwd=tmp_path, PYTHONPATH=str(PROJECT))
+    out, err = program.communicate(timeout=60)
+    assert (program.returncode, err) == (0, "set()\n")
+    for option in ("--all", "--list", "--json", "--quality", "--trace", "--layer", "--head"):
+        assert option in out
+    for option in ("--show-first-token", "--out", "--still", "--quiet", "--verbose"):
+        assert option in out
+    for scene in SCENES:
+        assert scene.slug in out
+
+
+def test_rendering_needs_neither_torch_nor_network_nor_settings_found_about(
+    tmp_path: Path, trace_file: Path
+) -> None:
+    (tmp_path / "manim.cfg").write_text(
+        "[CLI]\nbackground_color = WHITE\nframe_rate = 3\ntext_dir = elsewhere\n"
+    )
+    script = f"""
+import socket, sys
+
+def refuse(*arguments):
+    raise AssertionError("the network was asked")
+
+socket.socket.connect = socket.getaddrinfo = refuse
+import render
+try:
+    render.main(["scene_attention", "--still", "all", "--quality", "draft",
+                 "--trace", {str(trace_file)!r}])
+finally:
+    print(sorted({{"torch", "transformers", "transformer_lens"}} & set(sys.modules)))
+"""
+    program = run_program("-c", script, cwd=tmp_path, PYTHONPATH=str(PROJECT))
+    out, err = program.communicate(timeout=120)
+    assert program.returncode == 0, err
+    *stills, modules = out.splitlines()
+    assert modules == "[]"
+    maps = [still.replace(".png", ".json") for still in stills]
+    assert files(tmp_path) == sorted(["manim.cfg", *maps, *stills])
+    assert Image.open(tmp_path / stills[0]).getpixel((2, 2)) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_signal_removes_what_is_unfinished(
+    tmp_path: Path, trace_file: Path, sent: signal.Signals
+) -> None:
+    program = run_program(
+        PROJECT / "render.py", "scene_attention", "--trace", trace_file, "--out", ".", cwd=tmp_path
+    )
+    deadline = time.monotonic() + 60
+    while not files(tmp_path):
+        assert time.monotonic() < deadline
+        assert program.poll() is None, program.communicate()
+        time.sleep(0.05)
+    program.send_signal(sent)
+    _, err = program.communicate(timeout=60)
+    assert program.returncode == 130
+    assert err.splitlines()[-1].startswith("Interrupted")
+    assert "Traceback" not in err
+    assert files(tmp_path) == []

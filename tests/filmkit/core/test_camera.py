@@ -1,0 +1,205 @@
+"""The camera: its shots, exact colours, and agreement with stock Manim."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import pytest
+from manim import Camera, Group, ImageMobject, Mobject, Square, ThreeDCamera, tempconfig
+
+from filmkit.core.animations import set_presence
+from filmkit.core.camera import FOCAL, Shot, StageCamera, on_card, pin_to_frame
+from filmkit.core.heatmap import Heatmap, Norm
+from filmkit.core.raster import Texture, paste
+
+SIZE = {"pixel_width": 640, "pixel_height": 360, "frame_height": 8.0, "frame_width": 8 * 16 / 9}
+NORM = Norm(-1.0, 1.0, "viridis")
+SHOTS = {
+    "ahead": Shot(),
+    "near": Shot(center=(0.5, -0.3, 0.0), height=4.0),
+    "right above": Shot(theta=35, phi=25, height=9),
+    "left above": Shot(theta=-40, phi=20, height=9),
+}
+
+
+def picture(shot: Shot, *mobjects: Mobject) -> npt.NDArray[np.uint8]:
+    with tempconfig(SIZE):
+        camera = StageCamera()
+        camera.shot = shot
+        camera.capture_mobjects(mobjects)
+        return camera.pixel_array.copy()
+
+
+def heatmap(rows: int = 4, columns: int = 6, seed: int = 0) -> Heatmap:
+    values = np.random.default_rng(seed).uniform(-1, 1, (rows, columns))
+    return Heatmap(values, NORM, width=6.0, height=4.0)
+
+
+@pytest.mark.parametrize("shot", SHOTS.values(), ids=SHOTS.keys())
+def test_cell_centers_have_exactly_their_colours(shot: Shot) -> None:
+    panel = heatmap()
+    pixels = picture(shot, panel)
+    with tempconfig(SIZE):
+        camera = StageCamera()
+        camera.shot = shot
+        for row in range(4):
+            for column in range(6):
+                x, y = camera.pixels(panel, panel.at(row + 0.5, column + 0.5)[None])[0]
+                seen = pixels[int(y), int(x), :3]
+                np.testing.assert_array_equal(seen, NORM.colours(panel.values[row, column]))
+
+
+def test_flat_pictures_are_stock_manims_but_for_edges() -> None:
+    panel = heatmap()
+    ours = picture(Shot(), panel).astype(int)
+    with tempconfig(SIZE):
+        image = ImageMobject(np.repeat(np.repeat(NORM.colours(panel.values), 40, 0), 40, 1))
+        image.set_resampling_algorithm(0)
+        image.stretch_to_fit_width(6.0).stretch_to_fit_height(4.0)
+        camera = ThreeDCamera()
+        camera.capture_mobjects([image])
+        stock = camera.pixel_array.astype(int)
+    different = np.abs(ours - stock).max(axis=-1) > 2
+    # Cell edges are one pixel soft here and hard there: at most two pixels a line.
+    edges = np.zeros_like(different)
+    scale = 360 / 8
+    for x in np.linspace(-3, 3, 7):
+        edges[:, int(320 + x * scale) - 2 : int(320 + x * scale) + 3] = True
+    for y in np.linspace(-2, 2, 5):
+        edges[int(180 + y * scale) - 2 : int(180 + y * scale) + 3] = True
+    assert not (different & ~edges).any()
+
+
+@pytest.mark.parametrize("shot", [SHOTS["right above"], SHOTS["left above"]], ids=["right", "left"])
+def test_pictures_in_space_are_stock_manims_but_for_edges(shot: Shot) -> None:
+    # A translucent picture in front of two opaque ones, which lie at different depths.
+    panels = [heatmap(4, 6), heatmap(5, 3, seed=1), heatmap(3, 4, seed=2)]
+    for panel, place in zip(panels, ([-1.5, -1, -2], [1.5, 0.5, -1], [0, 0, 0]), strict=True):
+        on_card(panel.shift(place), panel)
+    panels[2].set_opacity(0.5)
+    ours = picture(shot, *reversed(panels)).astype(int)
+    edges = np.zeros(ours.shape[:2], dtype=np.uint8)
+    with tempconfig(SIZE):
+        eye, stock = StageCamera(), Camera()
+        eye.shot = shot
+        for panel in panels:
+            image = ImageMobject(np.repeat(np.repeat(NORM.colours(panel.values), 40, 0), 40, 1))
+            image.set_resampling_algorithm(0).set_opacity(panel.opacity)
+            # Stock Manim's eye stands elsewhere: its camera gets the corners as ours sees them.
+            image.points = shot.project(panel.points, 8.0)[[0, 1, 3, 2]] * [1, 1, 0]
+            stock.capture_mobjects([image])
+            rows, columns = panel.shape
+            ends = [(panel.at(i, 0), panel.at(i, columns)) for i in range(rows + 1)]
+            ends += [(panel.at(0, i), panel.at(rows, i)) for i in range(columns + 1)]
+            for line in ends:
+                start, end = np.rint(eye.pixels(panel, np.array(line)) - 0.5).astype(int)
+                cv2.line(edges, start.tolist(), end.tolist(), 1, thickness=5)
+        expected = stock.pixel_array.astype(int)
+    inside = edges == 0
+    assert inside.mean() > 0.6
+    assert np.ptp(expected[inside][:, :3], axis=0).min() > 100  # the pictures are there
+    assert np.abs(ours - expected).max(axis=-1)[inside].max() <= 2
+
+
+@pytest.mark.parametrize("shot", SHOTS.values(), ids=SHOTS.keys())
+def test_the_nearer_card_wins(shot: Shot) -> None:
+    near = Heatmap([[1.0]], NORM, width=3, height=3)
+    far = Heatmap([[-1.0]], NORM, width=3, height=3)
+    # Far to the side as well, where sorting by the distance of centers goes wrong.
+    near.shift([0.6, 0.2, 0])
+    far.shift([-0.4, 0, -1.0])
+    for panel in (near, far):
+        on_card(panel, panel)
+    with tempconfig(SIZE):
+        camera = StageCamera()
+        camera.shot = shot
+        (x, y), *_ = camera.pixels(near, near.at(0.5, 0.5)[None])
+    for order in ((near, far), (far, near)):
+        seen = picture(shot, *order)[int(y), int(x), :3]
+        np.testing.assert_array_equal(seen, NORM.colours(1.0))
+
+
+def test_straight_ahead_the_plane_is_undistorted() -> None:
+    points = np.array([[1.0, 2.0, 0.0], [-7.0, -4.0, 0.0]])
+    np.testing.assert_allclose(Shot().project(points, 8.0)[:, :2], points[:, :2], atol=1e-12)
+
+
+def test_the_eye_goes_where_the_angles_say() -> None:
+    right = Shot(theta=30).eye()
+    above = Shot(phi=30).eye()
+    assert right[0] > 0
+    assert right[2] > 0
+    assert right[1] == pytest.approx(0)
+    assert above[1] > 0
+    assert above[2] > 0
+    assert above[0] == pytest.approx(0)
+    assert np.linalg.norm(Shot(height=5).eye()) == pytest.approx(FOCAL * 5)
+
+
+def test_a_mix_of_shots_starts_and_ends_at_them() -> None:
+    first, second = SHOTS["near"], SHOTS["left above"]
+    for alpha, shot in ((0.0, first), (1.0, second)):
+        mixed = first.mix(second, alpha)
+        assert mixed.center == pytest.approx(shot.center)
+        assert (mixed.height, mixed.theta, mixed.phi) == pytest.approx(
+            (shot.height, shot.theta, shot.phi)
+        )
+
+
+def test_what_is_pinned_stays_when_the_camera_moves() -> None:
+    square = pin_to_frame(Square(side_length=1.0, fill_opacity=1.0).move_to([5, 3, 0]))
+    np.testing.assert_array_equal(picture(Shot(), square), picture(SHOTS["near"], square))
+
+
+@pytest.mark.parametrize(
+    "mobject", [heatmap(), Square(fill_opacity=1.0, stroke_width=0)], ids=["cells", "path"]
+)
+def test_presence_scales_what_is_drawn(mobject: Mobject) -> None:
+    def light() -> float:
+        return float(picture(Shot(), Group(mobject))[..., :3].sum())
+
+    full = light()
+    set_presence(mobject, 0.5)
+    assert light() == pytest.approx(full / 2, rel=0.02)
+    set_presence(mobject, 0.0)
+    assert light() == 0
+    set_presence(mobject, 1.0)
+    assert light() == full
+
+
+def test_translucent_pictures_blend_only_where_they_lie() -> None:
+    frame = np.full((20, 30, 4), 255, dtype=np.uint8)
+    cells = np.zeros((1, 1, 4), dtype=np.uint8)
+    cells[..., 3] = 255
+    corners = np.array([[5.0, 5], [25, 5], [25, 15], [5, 15]])
+    paste(frame, Texture(cells), corners, 0.5)
+    assert set(np.unique(frame[7:13, 7:23, 0])) <= {127, 128}
+    outside = np.ones((20, 30), dtype=bool)
+    outside[4:16, 4:26] = False
+    assert (frame[outside] == 255).all()
+    assert (frame[..., 3] == 255).all()
+
+
+@pytest.mark.parametrize(
+    "corners",
+    [
+        [[-50, -50], [-10, -50], [-10, -10], [-50, -10]],
+        [[5, 5], [5.1, 5], [5.1, 15], [5, 15]],
+        [[-1e5, -1e5], [1e5, -1e5], [1e5, 1e5], [-1e5, 1e5]],
+    ],
+    ids=["outside", "on edge", "enormous"],
+)
+def test_degenerate_places_do_no_harm(corners: list[list[float]]) -> None:
+    frame = np.zeros((20, 30, 4), dtype=np.uint8)
+    cells = np.full((3, 3, 4), 255, dtype=np.uint8)
+    paste(frame, Texture(cells), np.array(corners, dtype=float))
+
+
+def test_hidden_cells_show_what_is_behind() -> None:
+    panel = heatmap(2, 2)
+    panel.set_shown([[1, 0], [1, 1]])
+    pixels = picture(Shot(), panel)
+    with tempconfig(SIZE):
+        (x, y), *_ = StageCamera().pixels(panel, panel.at(0.5, 1.5)[None])
+    assert (pixels[int(y), int(x), :3] == 0).all()

@@ -1,0 +1,229 @@
+"""Stills, and frames of the mp4, decode back into the trace through their maps."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import numpy.typing as npt
+import pytest
+from manim import Square, tempconfig
+
+from extract.trace import Trace
+from filmkit.commands.cli import main
+from filmkit.core.camera import Shot, StageCamera
+from filmkit.core.heatmap import Heatmap, Norm, Source
+from filmkit.core.picture_map import MAP_SCHEMA, picture_map
+from filmkit.core.stage import BeatRecord, Stage
+from filmkit.core.text import Label
+from filmkit.render.movie import open_movie
+from filmkit.words.alt import KINDS, LONGEST, alt_text
+from scenes.registry import SCENES, SceneEntry
+from tests.support.decoding import cell_size, level_errors, wrong_cells
+from tests.support.latents import with_latent
+
+QUIET = {"dry_run": True, "progress_bar": "none", "verbosity": "ERROR"}
+FULL_HD = (1920, 1080, 30)
+SIZE = {"pixel_width": 1920, "pixel_height": 1080, "frame_height": 8.0, "frame_width": 8 * 16 / 9}
+NORM = Norm(-1.0, 1.0, "viridis")
+
+# What coding may do to a cell of at least that many pixels.
+FILMED_CELL = 8
+FILMED_LEVELS = 6
+# Ends with many panels, after some that moved.
+FILMED = "rows_with_words"
+
+
+Beat = tuple[str, dict[str, Any], npt.NDArray[np.uint8]]
+
+
+@dataclass(frozen=True)
+class Told:
+    """A scene and, for each beat, its name, its map and how it ends."""
+
+    entry: SceneEntry
+    trace: Trace
+    beats: list[Beat]
+
+
+@pytest.fixture(scope="module")
+def trace() -> Trace:
+    return with_latent(
+        n_heads=6, n_kv_heads=2, d_head=16, positions="rotary", n_generated=3, n_layers=3
+    )
+
+
+@pytest.fixture(scope="module", params=SCENES, ids=lambda entry: entry.slug)
+def told(request: pytest.FixtureRequest, trace: Trace) -> Told:
+    beats: list[Beat] = []
+
+    def take(record: BeatRecord, stage: Stage) -> None:
+        beats.append((record.name, picture_map(stage.mobjects, stage.camera), stage.snapshot()))
+
+    with tempconfig(QUIET | SIZE):
+        request.param.load()(trace, on_beat_end=take).render()
+    return Told(request.param, trace, beats)
+
+
+def readable(document: dict[str, Any], least: float) -> Iterator[dict[str, Any]]:
+    """Panels of tensors that lie open, with cells of at least so many pixels."""
+    for panel in document["panels"]:
+        open_to_view = panel["opacity"] == 1 and not panel["covered"]
+        if panel["tensor"] and open_to_view and cell_size(panel) >= least:
+            yield panel
+
+
+def test_stills_decode_into_the_trace(told: Told) -> None:
+    cells = 0
+    for name, document, picture in told.beats:
+        for panel in document["panels"]:
+            check_source(name, panel)
+        # A cell needs a pixel of its own to be read.
+        for panel in readable(document, least=2):
+            wrong, read = wrong_cells(panel, told.trace, picture)
+            assert wrong == 0, (name, panel["tensor"], f"{wrong} of {read} cells")
+            cells += read
+        check_alt_text(name, document)
+    assert cells > 0 or not told.entry.load().tensors
+
+
+def check_source(name: str, panel: dict[str, Any]) -> None:
+    assert panel["tensor"] or panel["expression"], (name, panel)
+    spans = [stop - start for start, stop in filter(np.iterable, panel["index"])]
+    if panel["axes"]:
+        assert len(panel["axes"]) == len(panel["index"]), (name, panel)
+    if panel["index"]:
+        spans = [1] * (2 - len(spans)) + spans
+        assert panel["shape"] == spans[:: -1 if panel["transposed"] else 1], (name, panel)
+
+
+def check_alt_text(name: str, document: dict[str, Any]) -> None:
+    alt = alt_text(document)
+    assert len(alt) <= LONGEST, name
+    assert re.match("Heatmaps|A drawing", alt), (name, alt)
+    assert not re.search(r"[{}\n]|None|^\s|\s$|\.\.", alt), (name, alt)
+    for panel in document["panels"]:
+        kind = KINDS.get((panel["tensor"] or "").split(".")[0])
+        assert kind is None or "And more." in alt or kind.name.lower() in alt.lower(), (
+            name,
+            kind,
+            alt,
+        )
+
+
+def frames_of(path: Path) -> Iterator[npt.NDArray[np.uint8]]:
+    """The pictures of a film as a player that minds its tags shows them."""
+    with av.open(path) as film:
+        for frame in film.decode(video=0):
+            yield frame.to_ndarray(format="rgb24", src_colorspace="ITU709")
+
+
+def farthest_off(document: dict[str, Any], trace: Trace, picture: npt.NDArray[np.uint8]) -> int:
+    """The worst cell of a film's frame, in colour levels."""
+    panels = readable(document, FILMED_CELL)
+    return max(int(level_errors(panel, trace, picture).max()) for panel in panels)
+
+
+def test_frames_of_the_mp4_decode_into_the_trace(told: Told, tmp_path: Path) -> None:
+    beats = [beat for beat in told.beats if any(readable(beat[1], FILMED_CELL))]
+    if not beats:
+        pytest.skip("no beat ends with a tensor in cells that large")
+    held = 8  # frames: a third of the shortest hold at the end of a beat
+    with open_movie(tmp_path / "film.mp4", *FULL_HD) as movie:
+        for _, _, picture in beats:
+            movie.write(picture, held)
+    off = [
+        farthest_off(beats[i // held][1], told.trace, picture)
+        for i, picture in enumerate(frames_of(tmp_path / "film.mp4"))
+    ]
+    assert len(off) == held * len(beats)
+    worst = {beats[i // held][0]: levels for i, levels in enumerate(off) if levels > FILMED_LEVELS}
+    assert worst == {}
+
+
+def test_films_that_the_command_line_makes_decode_too(
+    trace: Trace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    trace.save(tmp_path / "made-up.safetensors")
+    for wanted in ("--still", "--beat"):
+        with pytest.raises(SystemExit) as end:
+            main(
+                f"scene_attention {wanted} {FILMED} --trace made-up.safetensors --no-cache".split()
+            )
+        assert end.value.code == 0
+    beside = Path("videos/scene_attention")
+    (still,), (film,) = beside.glob("*.json"), beside.glob("*.mp4")
+    document = json.loads(still.read_text())
+    *_, last = frames_of(film)
+    cells = sum(level_errors(panel, trace, last).size for panel in readable(document, FILMED_CELL))
+    assert cells > 250
+    assert farthest_off(document, trace, last) <= FILMED_LEVELS
+
+
+def document_of(*mobjects: Any, shot: Shot | None = None) -> dict[str, Any]:
+    with tempconfig(SIZE):
+        camera = StageCamera()
+        camera.shot = shot or Shot()
+        return picture_map(mobjects, camera)
+
+
+def panel() -> Heatmap:
+    return Heatmap(np.zeros((2, 3)), NORM, width=6, height=4, source=Source("x.0"))
+
+
+def test_the_map_says_where_a_panel_is_and_what_it_shows() -> None:
+    heatmap = panel().set_masked([[0, 0, 1], [0, 0, 0]])
+    heatmap.set_shown([[1, 1, 1], [0, 1, 1]])
+    document = document_of(heatmap)
+    assert document["schema"] == MAP_SCHEMA
+    assert document["frame"] == [1920, 1080]
+    (entry,) = document["panels"]
+    np.testing.assert_allclose(
+        entry["corners"], [[555, 270], [1365, 270], [1365, 810], [555, 810]], atol=1e-6
+    )
+    assert entry["masked"] == [[0, 2], [1, 0]]
+    assert entry["hidden"] == [[1, 0]]
+    assert (entry["tensor"], entry["shape"]) == ("x.0", [2, 3])
+    assert (entry["cmap"], entry["vmin"], entry["vmax"]) == ("viridis", -1.0, 1.0)
+
+
+def test_what_is_drawn_later_covers_and_what_surrounds_does_not() -> None:
+    heatmap = panel()
+    inside = Square(0.2, fill_opacity=1.0)
+    around = Square(9.0, fill_opacity=0.0)
+    assert document_of(heatmap)["panels"][0]["covered"] is False
+    assert document_of(heatmap, inside)["panels"][0]["covered"] is True
+    assert document_of(inside, heatmap)["panels"][0]["covered"] is False
+    assert document_of(heatmap, around)["panels"][0]["covered"] is False
+    below, above = document_of(panel(), panel().shift([1, 0, 0]))["panels"]
+    assert (below["covered"], above["covered"]) == (True, False)
+
+
+def test_texts_have_the_box_of_their_ink() -> None:
+    label = Label("flag").on_line(0, 0)
+    (entry,) = document_of(label)["texts"]
+    left, top, right, bottom = entry["box"]
+    assert entry["text"] == "flag"
+    assert left < 960 < right
+    assert top < 540 < bottom
+    assert entry["height"] == pytest.approx(label.size * 1080)
+
+
+def test_the_map_does_not_disturb_the_picture() -> None:
+    heatmap, square = panel(), Square(fill_opacity=1.0)
+    with tempconfig(SIZE):
+        camera = StageCamera()
+        camera.capture_mobjects([heatmap, square])
+        before = camera.pixel_array.copy()
+        picture_map([heatmap, square], camera)
+        np.testing.assert_array_equal(camera.pixel_array, before)
+        camera.reset()
+        camera.capture_mobjects([heatmap, square])
+        np.testing.assert_array_equal(camera.pixel_array, before)

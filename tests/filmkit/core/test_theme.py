@@ -1,0 +1,212 @@
+"""Can every theme be read, and every colour map by every eye?"""
+
+from __future__ import annotations
+
+import warnings
+from itertools import combinations
+
+import cv2
+import numpy as np
+import pytest
+from manim import Mobject, color_to_rgb, tempconfig
+
+from extract.trace import Trace
+from filmkit.core import theme
+from filmkit.core.animations import presence
+from filmkit.core.camera import StageCamera
+from filmkit.core.heatmap import Heatmap, Norm, colour_table
+from filmkit.core.stage import BeatRecord, Stage, StageSettings
+from filmkit.core.text import Line
+from filmkit.core.theme_names import PALETTES, THEMES
+from scenes.registry import SCENES, SceneEntry
+from tests.support.checkout import SHIPPED
+from tests.support.staging import READ
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # it misses matplotlib, which nothing here needs
+    import colour
+
+# WCAG 2.2, success criteria 1.4.3 and 1.4.11.
+TEXT, LINES = 4.5, 3.0
+
+DEFICIENCIES = ("Protanomaly", "Deuteranomaly", "Tritanomaly")
+with warnings.catch_warnings():
+    # The model of tritanomaly is an approximation, which the library says each time.
+    warnings.simplefilter("ignore")
+    SIGHTS = {"usual": np.eye(3)} | {
+        name: colour.blindness.matrix_cvd_Machado2009(name, 1.0) for name in DEFICIENCIES
+    }
+# What a grey printer keeps: relative luminance.
+GREY = np.tile([0.2126, 0.7152, 0.0722], (3, 1))
+
+STEPS = 9  # values that must be told apart in a heatmap
+JUST_SEEN = 2.3  # of CIELAB: a difference that is noticed when two colours touch
+
+
+def luminance(rgb: np.ndarray) -> float:
+    """Relative luminance of RGB in [0, 1]."""
+    return float(colour.models.eotf_sRGB(np.asarray(rgb, dtype=float)) @ GREY[0])
+
+
+def contrast(one: np.ndarray, other: np.ndarray) -> float:
+    """Contrast ratio of two colours, RGB in [0, 1]."""
+    dark, light = sorted((luminance(one), luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+def seen(rgb: np.ndarray, sight: np.ndarray) -> np.ndarray:
+    """CIELAB of colours (..., 3), RGB in [0, 1], as an eye sees them."""
+    light = np.clip(colour.models.eotf_sRGB(np.asarray(rgb, dtype=float)) @ sight.T, 0, 1)
+    return np.asarray(colour.XYZ_to_Lab(colour.RGB_to_XYZ(light, "sRGB")))
+
+
+def distances(lab: np.ndarray) -> list[float]:
+    return [float(np.linalg.norm(a - b)) for a, b in combinations(lab, 2)]
+
+
+# Colours of what is really drawn
+
+
+def ground(
+    text: Line, below: list[Mobject], background: np.ndarray, camera: StageCamera
+) -> np.ndarray:
+    """The colour that a text stands on: of the nearest cell or filled shape at its middle."""
+    middle = camera.pixels(text, text.ink).mean(axis=0)
+    for thing in reversed(below):
+        cells = isinstance(thing, Heatmap)
+        strength = presence(thing) * (thing.opacity if cells else thing.fill_opacity)
+        if isinstance(thing, Line) or strength < READ:
+            continue
+        corners = camera.pixels(thing, thing.points[:4] if cells else thing.points)
+        if cv2.pointPolygonTest(cv2.convexHull(np.float32(corners)), middle.tolist(), False) < 0:
+            continue
+        rgb = cell_at(thing, corners, middle) if cells else thing.fill_rgbas[0, :3]
+        return background + (rgb - background) * strength
+    return background
+
+
+def cell_at(panel: Heatmap, corners: np.ndarray, point: np.ndarray) -> np.ndarray:
+    """RGB in [0, 1] of the cell that is seen at a point of the picture."""
+    rows, columns = panel.shape
+    unit = np.float32([[0, 0], [columns, 0], [columns, rows], [0, rows]])
+    warp = cv2.getPerspectiveTransform(np.float32(corners), unit)
+    column, row = cv2.perspectiveTransform(np.float64(point)[None, None], warp)[0, 0].astype(int)
+    return panel.texture().cells[min(row, rows - 1), min(column, columns - 1), :3] / 255
+
+
+def low_contrast(shown: list[Mobject], background: np.ndarray, camera: StageCamera) -> list[str]:
+    """What stands out too little from what it stands on, one line each."""
+    found = []
+    for i, mobject in enumerate(shown):
+        if isinstance(mobject, Heatmap):
+            continue
+        text = isinstance(mobject, Line)
+        inks = mobject.fill_rgbas if text else mobject.stroke_rgbas
+        if not (len(mobject.ink) if text else mobject.stroke_width > 0):
+            continue
+        under = ground(mobject, shown[:i], background, camera) if text else background
+        for *rgb, alpha in np.reshape(inks, (-1, 4)):
+            strength = alpha * presence(mobject)
+            if strength < READ:
+                continue
+            ratio = contrast(under + (np.array(rgb) - under) * strength, under)
+            if ratio < (TEXT if text else LINES) - 0.01:
+                what = mobject.text if text else f"{type(mobject).__name__} {rgb}"
+                found.append(f"{what}: {ratio:.2f}")
+    return found
+
+
+@pytest.mark.parametrize("name", THEMES)
+@pytest.mark.parametrize("entry", SCENES, ids=lambda entry: entry.slug)
+def test_words_and_lines_stand_out_from_the_background(entry: SceneEntry, name: str) -> None:
+    found = []
+
+    def look(record: BeatRecord, stage: Stage) -> None:
+        background = np.array(color_to_rgb(stage.theme.background))
+        camera = stage.camera
+        shown = camera.drawing_order(stage.mobjects)
+        found.extend(f"{record.name}: {line}" for line in low_contrast(shown, background, camera))
+
+    with tempconfig({"dry_run": True, "progress_bar": "none", "verbosity": "ERROR"}):
+        entry.load()(Trace.load(SHIPPED), StageSettings(theme=name), on_beat_end=look).render()
+    assert sorted(set(found)) == []
+
+
+@pytest.mark.parametrize("name", THEMES)
+def test_every_role_can_be_read(name: str) -> None:
+    with theme.use(name) as looks:
+        background = np.array(color_to_rgb(looks.background))
+        text = ("ink", "muted", "accent", "query", "key", "value", "scores", "pattern", "z")
+        for role in (*text, "latent"):
+            assert contrast(np.array(color_to_rgb(looks.role(role))), background) >= TEXT, role
+        for role in ("faint", "flow", "highlight"):
+            assert contrast(np.array(color_to_rgb(looks.role(role))), background) >= LINES, role
+
+
+@pytest.mark.parametrize("name", THEMES)
+@pytest.mark.parametrize("tilt", [0, 12])
+def test_a_panel_as_dark_or_light_as_the_background_still_has_an_edge(
+    name: str, tilt: float
+) -> None:
+    size = {"pixel_width": 320, "pixel_height": 180, "frame_width": 128 / 9, "frame_height": 8.0}
+    with tempconfig(size), theme.use(name) as looks:
+        background = np.array(color_to_rgb(looks.background))
+        panel = Heatmap(
+            np.ones((4, 4)), Norm(0, 1, "viridis"), width=6, height=4, masked=np.ones(4)
+        )
+        panel.masked_colour = background * 255
+        panel.rotate(np.radians(tilt))
+        camera = StageCamera(background_color=looks.background)
+        camera.reset()
+        camera.capture_mobjects([panel])
+        picture = camera.pixel_array[..., :3] / 255
+        for along in np.linspace(0.2, 3.8, 9):
+            for row, column in ((0, along), (4, along), (along, 0), (along, 4)):
+                x, y = camera.pixels(panel, panel.at(row, column)[None])[0]
+                near = picture[int(y) - 2 : int(y) + 3, int(x) - 2 : int(x) + 3].reshape(-1, 3)
+                # A line between two rows of pixels is shared out among them.
+                assert max(contrast(pixel, background) for pixel in near) >= LINES - 1.2
+
+
+# Colour maps
+
+
+@pytest.mark.parametrize("sight", SIGHTS)
+@pytest.mark.parametrize("palette", PALETTES)
+def test_values_are_told_apart_with_every_colour_vision(palette: str, sight: str) -> None:
+    with theme.use(palette=palette) as looks:
+        for name in (looks.palette.signed, looks.palette.pattern):
+            steps = colour_table(name)[np.linspace(0, 255, STEPS).round().astype(int)] / 255
+            assert min(distances(seen(steps, SIGHTS[sight]))) > 3 * JUST_SEEN, name
+
+
+@pytest.mark.parametrize("sight", [*SIGHTS.values(), GREY], ids=[*SIGHTS, "grey"])
+def test_the_film_s_maps_only_grow_lighter(sight: np.ndarray) -> None:
+    with theme.use(palette="film") as looks:
+        for name in (looks.palette.signed, looks.palette.pattern):
+            steps = colour_table(name)[np.linspace(0, 255, STEPS).round().astype(int)] / 255
+            assert np.diff(seen(steps, sight)[:, 0]).min() > 2 * JUST_SEEN, name
+
+
+@pytest.mark.parametrize("palette", PALETTES)
+def test_zero_is_the_middle_of_a_signed_map_and_a_pattern_s_first_colour(palette: str) -> None:
+    with theme.use(palette=palette):
+        signed = Norm.symmetric([-0.3, 2.0])
+        assert signed.vmin == -signed.vmax
+        assert abs(int(signed.levels(0.0)) - 127.5) <= 0.5
+        assert (Norm.unit().vmin, Norm.unit().vmax) == (0, 1)
+
+
+def test_a_dark_middle_means_zero_in_the_signed_palette() -> None:
+    with theme.use(palette="signed") as looks:
+        light = seen(colour_table(looks.palette.signed) / 255, np.eye(3))[:, 0]
+    assert abs(int(light.argmin()) - 127.5) < 16
+    assert light.min() < 10 < 60 < min(light[0], light[-1])
+
+
+@pytest.mark.parametrize("sight", SIGHTS)
+@pytest.mark.parametrize("name", THEMES)
+def test_roles_are_told_apart_with_every_colour_vision(name: str, sight: str) -> None:
+    with theme.use(name) as looks:
+        roles = [color_to_rgb(looks.role(r)) for r in ("query", "key", "value", "latent")]
+    assert min(distances(seen(np.array(roles), SIGHTS[sight]))) > 8 * JUST_SEEN

@@ -1,0 +1,391 @@
+"""The web deck in a real browser: steps, holds, words, and values under the pointer."""
+
+from __future__ import annotations
+
+import json
+import re
+from base64 import b64decode
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from extract.trace import Trace
+from filmkit.decks.cells import MASKED, Shelf, cells_of
+from filmkit.decks.make import make_deck
+from filmkit.render.quality import Quality
+from tests.support.browsing import browser, until, watched
+from tests.support.deck_scene import CELLS
+from tests.support.decoding import cell_centers, expected
+from tests.support.filming import order
+from tests.support.traces import make_trace
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+__all__ = ["browser"]
+
+SMALL = Quality(640, 360, 10)
+BEATS = ["queries", "scores_over_them", "from_the_side"]
+TITLES = ["Queries", "Scores over them", "From the side"]
+HOLDS = "#stage[data-mode=holds]"
+WORDS = ["The", " cat", " sat", "\n"]
+
+# Beats are short: on a busy machine one may have ended before anybody looks.
+NOTE_MODES = """
+window.modes = [];
+new MutationObserver(() => modes.push(document.getElementById("stage")?.dataset.mode))
+    .observe(document, { subtree: true, attributeFilter: ["data-mode"] });
+"""
+SLOWLY = "players.forEach((player) => (player.defaultPlaybackRate = player.playbackRate = 0.0625))"
+
+Open = Callable[..., "Page"]
+
+
+@pytest.fixture(scope="module")
+def trace() -> Trace:
+    return make_trace(n_tokens=4, words=WORDS)
+
+
+@pytest.fixture(scope="module")
+def deck(trace: Trace, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("deck")
+    file = folder / "trace.safetensors"
+    trace.save(file)
+    target = folder / "deck.html"
+    assert make_deck(order((CELLS,), file, folder, quality=SMALL), "web", target)
+    return target
+
+
+@pytest.fixture
+def open_deck(browser: Browser, deck: Path) -> Iterator[Open]:
+    """Opens the deck; in the end nothing may have been asked of the network or gone wrong."""
+    contexts, complaints = [], []
+
+    def opened(where: str = "", **looks: Any) -> Page:
+        context = browser.new_context(**({"viewport": {"width": 1280, "height": 720}} | looks))
+        contexts.append(context)
+        page = context.new_page()
+        complaints.append(watched(page))
+        page.add_init_script(NOTE_MODES)
+        page.goto(deck.as_uri() + where)
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert complaints == [[] for _ in complaints]
+
+
+def index(page: Page) -> int:
+    return int(page.get_attribute("#stage", "data-index") or -1)
+
+
+def film(page: Page) -> dict[str, Any]:
+    """The film on the stage."""
+    found: dict[str, Any] = page.evaluate(
+        "(({currentTime, duration, paused}) => ({currentTime, duration, paused}))"
+        "(document.querySelector('video.front'))"
+    )
+    return found
+
+
+def held(page: Page) -> None:
+    page.wait_for_selector(HOLDS)
+    until(
+        page,
+        "(v => v && v.readyState >= 2 && v.currentTime === v.duration && !v.seeking)"
+        "(document.querySelector('video.front'))",
+    )
+
+
+def playing_slowly(page: Page) -> Page:
+    held(page)
+    page.evaluate(SLOWLY)
+    page.keyboard.press("r")
+    page.wait_for_selector("#stage[data-mode=plays]")
+    return page
+
+
+@pytest.mark.parametrize("key", ["ArrowRight", " ", "PageDown", "click"])
+def test_a_step_plays_the_next_beat_which_then_holds(open_deck: Open, key: str) -> None:
+    page = open_deck()
+    held(page)
+    for i in (1, 2):
+        if key == "click":
+            page.mouse.click(640, 600)
+        else:
+            page.keyboard.press(key)
+        assert index(page) == i
+        held(page)
+        assert page.evaluate("modes.splice(0)")[-2:] == ["plays", "holds"]
+        played = film(page)
+        assert played["paused"]
+        assert played["currentTime"] == played["duration"] == pytest.approx(0.8, abs=0.15)
+        assert not page.is_visible("#still")
+        assert page.text_content("#where b") == TITLES[i]
+    page.keyboard.press("ArrowRight")
+    assert index(page) == 2, "there is nothing after the last beat"
+
+
+def test_a_step_back_shows_the_held_picture_at_once(open_deck: Open) -> None:
+    page = open_deck("#3")
+    assert index(page) == 2
+    page.keyboard.press("ArrowLeft")
+    assert page.get_attribute("#stage", "data-mode") == "holds"
+    assert page.is_visible("#still")
+    held(page)
+    assert film(page)["paused"]
+    assert index(page) == 1
+    page.evaluate("modes.splice(0)")
+    page.keyboard.press("r")
+    held(page)
+    assert page.evaluate("modes") == ["plays", "holds"]
+
+
+def test_the_last_frame_of_the_film_is_the_still(open_deck: Open) -> None:
+    page = open_deck()
+    held(page)
+    difference = page.evaluate(
+        """async () => {
+            const still = new Image();
+            still.src = slides[0].still;
+            await still.decode();
+            const pixels = (source) => {
+                const canvas = new OffscreenCanvas(640, 360).getContext("2d");
+                canvas.drawImage(source, 0, 0);
+                return canvas.getImageData(0, 0, 640, 360).data;
+            };
+            const [a, b] = [pixels(still), pixels(document.querySelector("video.front"))];
+            return a.reduce((sum, value, i) => sum + Math.abs(value - b[i]), 0) / a.length;
+        }"""
+    )
+    assert difference < 3
+
+
+def test_pausing_and_going_on(open_deck: Open) -> None:
+    page = playing_slowly(open_deck())
+    page.wait_for_selector("#play[aria-label=Pause]")
+    page.keyboard.press("p")
+    page.wait_for_selector("#play[aria-label='Go on']")
+    assert film(page)["paused"]
+    page.keyboard.press("p")
+    page.wait_for_selector("#play[aria-label=Pause]")
+    assert not film(page)["paused"]
+
+
+def test_captions_are_off_until_asked_for(open_deck: Open) -> None:
+    page = open_deck()
+    held(page)
+    assert not page.is_visible("#caption")
+    page.keyboard.press("c")
+    said = "one row for each word."
+    assert (page.text_content("#caption") or "").endswith(said)
+    assert page.get_attribute("#captions", "aria-pressed") == "true"
+    page.click("#captions")
+    assert not page.is_visible("#caption")
+
+
+def test_notes_beside_and_in_a_window_of_their_own(open_deck: Open) -> None:
+    page = open_deck("#2")
+    page.keyboard.press("n")
+    assert "A query does not see what comes later." in (page.text_content("#notes") or "")
+    with page.context.expect_page() as opened:
+        page.keyboard.press("s")
+    speaker = opened.value
+    assert "A query does not see" in (speaker.text_content("#said") or "")
+    assert speaker.text_content("#next") == TITLES[2]
+    assert re.fullmatch(r"\d\d:\d\d", speaker.text_content("#clock") or "")
+    speaker.keyboard.press("ArrowRight")
+    assert index(page) == 2
+    assert speaker.text_content("#title") == TITLES[2]
+    assert speaker.text_content("#next") == "The end"
+    speaker.click("#back")
+    assert index(page) == 1
+    assert speaker.text_content("#title") == TITLES[1]
+
+
+def test_less_motion_means_none(open_deck: Open) -> None:
+    page = open_deck(reduced_motion="reduce")
+    for i in (0, 1):
+        assert index(page) == i
+        assert page.get_attribute("#stage", "data-mode") == "holds"
+        assert page.is_visible("#still")
+        page.keyboard.press("ArrowRight")
+    assert page.evaluate("players.every((player) => player.paused)")
+
+
+def point(page: Page, frame: list[int], at: tuple[float, float]) -> tuple[float, float]:
+    """A position of the picture on the screen."""
+    box = page.locator("#stage").bounding_box()
+    assert box
+    return (
+        box["x"] + at[0] * box["width"] / frame[0],
+        box["y"] + at[1] * box["height"] / frame[1],
+    )
+
+
+def number(text: str) -> float:
+    return float(text.replace("−", "-"))
+
+
+@pytest.mark.parametrize("beat", [0, 1, 2])
+def test_values_under_the_pointer_are_the_traces(open_deck: Open, trace: Trace, beat: int) -> None:
+    page = open_deck(f"#{beat + 1}", reduced_motion="reduce")
+    slide, featured = page.evaluate("slides[state.index]"), trace.meta.featured
+    numbers = {
+        "q": expected(next(p for p in slide["panels"] if p["tensor"]), trace),
+        "scores": trace.scores(featured.layer, featured.head)[1:, 1:],
+    }
+    seen: dict[str, set[tuple[int, int]]] = {"q": set(), "scores": set()}
+    top = slide["panels"][-1]
+    for panel in slide["panels"]:
+        name = "q" if panel["tensor"] else "scores"
+        for (row, column), at in zip(
+            np.ndindex(*panel["shape"]), cell_centers(panel).reshape(-1, 2), strict=True
+        ):
+            page.mouse.move(*point(page, slide["frame"], (float(at[0]), float(at[1]))))
+            told, shown, words = page.evaluate(
+                "[!tip.hidden, tip.dataset.value, tip.querySelector('.words').textContent]"
+            )
+            if panel is not top and "query" in words:
+                continue  # the scores lie over this cell
+            assert told
+            if name == "scores" and column > row:
+                assert shown == "masked"
+                continue
+            true = np.float32(numbers[name][row, column])
+            assert number(shown) == float(f"{true:.4g}"), (panel["name"], row, column)
+            word = WORDS[row].strip(" ").replace("\n", "↵")
+            assert f"“{word}” ({row + 1})" in words
+            seen[name].add((row, column))
+    rows = len(WORDS)
+    assert len(seen["scores"]) == (rows * (rows + 1) / 2 if beat else 0)
+    assert 0 < len(seen["q"]) <= rows * 8
+    assert (len(seen["q"]) < rows * 8) == (beat > 0), "the scores lie over a part of the queries"
+
+
+def test_the_place_in_the_trace_is_told(open_deck: Open) -> None:
+    page = open_deck(reduced_motion="reduce")
+    slide = page.evaluate("slides[0]")
+    (panel,) = slide["panels"]
+    x, y = cell_centers(panel)[1, 3]
+    page.mouse.move(*point(page, slide["frame"], (x, y)))
+    head = panel["index"][1]
+    assert (page.text_content("#tip .index") or "").endswith(f"{panel['tensor']}[2, {head}, 3]")
+    page.mouse.move(*point(page, slide["frame"], (slide["frame"][0] - 5, 5)))
+    assert not page.is_visible("#tip")
+
+
+def test_nothing_is_told_while_a_beat_plays(open_deck: Open) -> None:
+    page = playing_slowly(open_deck())
+    slide = page.evaluate("slides[0]")
+    x, y = cell_centers(slide["panels"][0])[0, 0]
+    page.mouse.move(*point(page, slide["frame"], (x, y)))
+    assert not page.is_visible("#tip")
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 720), (390, 844), (360, 640), (844, 390)])
+def test_everything_fits_the_screen(open_deck: Open, width: int, height: int) -> None:
+    page = open_deck(viewport={"width": width, "height": height}, has_touch=width < 1000)
+    page.wait_for_selector("#stage[data-index]")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    stage = page.locator("#stage").bounding_box()
+    assert stage
+    assert stage["width"] / stage["height"] == pytest.approx(16 / 9, rel=0.01)
+    assert stage["width"] * stage["height"] > 0.25 * width * height or stage["width"] == width
+    boxes = [button.bounding_box() for button in page.locator(".tools button:visible").all()]
+    assert len(boxes) >= 8
+    for box in boxes:
+        assert box
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= width
+        assert stage["y"] + stage["height"] <= box["y"]
+        assert box["y"] + box["height"] <= height
+        assert min(box["width"], box["height"]) >= 36
+
+
+def test_a_touch_tells_a_value_and_a_swipe_steps(open_deck: Open) -> None:
+    page = open_deck(
+        viewport={"width": 390, "height": 844}, has_touch=True, reduced_motion="reduce"
+    )
+    slide = page.evaluate("slides[0]")
+    x, y = cell_centers(slide["panels"][0])[2, 5]
+    page.touchscreen.tap(*point(page, slide["frame"], (x, y)))
+    assert page.is_visible("#tip")
+    assert index(page) == 0
+    page.touchscreen.tap(*point(page, slide["frame"], (600, 20)))
+    assert index(page) == 1
+
+
+def test_all_beats_and_the_keys_are_a_key_away(open_deck: Open) -> None:
+    page = open_deck()
+    page.keyboard.press("o")
+    assert page.locator("#overview button").all_text_contents() == [
+        f"{i}  {title}" for i, title in enumerate(TITLES, 1)
+    ]
+    page.click("#overview button:nth-of-type(3)")
+    assert index(page) == 2
+    page.keyboard.press("?")
+    assert page.is_visible("#help")
+    page.keyboard.press("Escape")
+    assert not page.is_visible("#help")
+
+
+def test_every_control_and_picture_has_a_name(open_deck: Open) -> None:
+    page = open_deck()
+    unnamed = page.evaluate(
+        "[...document.querySelectorAll('button')].filter((b) => "
+        "!(b.getAttribute('aria-label') || b.textContent.trim())).length"
+    )
+    assert unnamed == 0
+    label = page.get_attribute("#stage", "aria-label") or ""
+    assert label.startswith("Queries. ")
+    assert "4 words by 8 columns" in label
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.tagName") == "BUTTON"
+
+
+def test_films_may_stay_beside(browser: Browser, trace: Trace, tmp_path: Path) -> None:
+    file = tmp_path / "trace.safetensors"
+    trace.save(file)
+    target = tmp_path / "deck.html"
+    work = order((CELLS,), file, tmp_path, quality=SMALL)
+    assert make_deck(work, "web", target, beside=True)
+    names = sorted(path.name for path in (tmp_path / "deck_films").iterdir())
+    assert names == [f"scene_cells_{i:02}_{name}.mp4" for i, name in enumerate(BEATS, 1)]
+    assert "video/mp4;base64" not in target.read_text()
+    page = browser.new_page()
+    complaints = watched(page)
+    page.goto(target.as_uri())
+    held(page)
+    assert complaints == []
+    page.close()
+
+
+def test_words_of_the_prompt_cannot_end_the_script(tmp_path: Path) -> None:
+    from filmkit.decks.web import as_json
+
+    text = str(as_json({"token": "</script><b>"}))
+    assert "</script>" not in text
+    assert json.loads(text) == {"token": "</script><b>"}
+
+
+def test_a_cell_that_is_not_drawn_is_not_called_masked(trace: Trace) -> None:
+    panel = {
+        "tensor": "pattern.0",
+        "index": [0, [0, 2], [0, 2]],
+        "transposed": False,
+        "shape": [2, 2],
+        "corners": [[0, 0], [2, 0], [2, 2], [0, 2]],
+        "masked": [[0, 1], [1, 0]],
+        "hidden": [[1, 0]],
+        "values": [[1.0, 0.0], [None, 0.5]],
+        "opacity": 1.0,
+    }
+    shelf = Shelf()
+    cells_of({"panels": [panel]}, trace, shelf)
+    (told,) = (np.frombuffer(b64decode(text), "<f4") for text in shelf.texts())
+    np.testing.assert_array_equal(told, [1.0, MASKED, np.nan, 0.5])

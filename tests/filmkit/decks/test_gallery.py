@@ -1,0 +1,88 @@
+"""The gallery, in a browser and as a folder."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from PIL import Image
+
+from filmkit.decks.gallery import POSTERS, make_gallery
+from filmkit.render.quality import Quality
+from scenes.registry import SCENES
+from tests.support.browsing import browser, until, watched
+from tests.support.deck_scene import CELLS
+from tests.support.filming import order
+from tests.support.stand_in import SHAPES
+from tests.support.traces import make_trace
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+__all__ = ["browser"]
+
+SMALL = Quality(320, 180, 10)
+
+
+@pytest.fixture(scope="module")
+def gallery(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("gallery")
+    file = folder / "trace.safetensors"
+    make_trace(n_tokens=4).save(file)
+    work = order((CELLS, SHAPES), file, folder / "made", quality=SMALL, cache=folder / "cache")
+    assert make_gallery(work, None)
+    return folder / "made"
+
+
+def test_each_scene_has_film_poster_chapters_tensors_and_code(gallery: Path) -> None:
+    page = (gallery / "index.html").read_text()
+    for entry in (CELLS, SHAPES):
+        assert (gallery / f"{entry.slug}.mp4").stat().st_size > 0
+        assert Image.open(gallery / f"{entry.slug}.png").size == (320, 180)
+        assert entry.title in page
+    assert "Scores over them</button>" in page
+    assert "<li>pattern</li>" in page
+    assert ">0:02</span>" in page, "the length"
+    # Nothing of another machine, and nothing of this one but by a relative path.
+    assert not re.search(r"""(?:src|href|poster)=["']?(?:https?:|/)""", page)
+
+
+def test_links_to_code_lead_to_it(tmp_path: Path, gallery: Path) -> None:
+    from filmkit.decks.gallery import PROJECT, _relative
+
+    file = PROJECT / "scenes" / "mla" / "scene_mla.py"
+    assert (gallery / _relative(file, gallery)).resolve() == file
+
+
+def test_a_published_gallery_links_to_published_code(gallery: Path, tmp_path: Path) -> None:
+    file, cache = gallery.parent / "trace.safetensors", gallery.parent / "cache"
+    work = order((SHAPES,), file, tmp_path, quality=SMALL, cache=cache)
+    assert make_gallery(work, "https://example.org/code/")
+    link = 'href="https://example.org/code/tests/support/stand_in.py"'
+    assert link in (tmp_path / "index.html").read_text()
+
+
+def test_every_poster_is_a_beat() -> None:
+    for entry in SCENES:
+        assert POSTERS[entry.slug] in entry.load().beat_names()
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_films_play_from_a_chapter_on_without_the_network(
+    browser: Browser, gallery: Path, width: int
+) -> None:
+    page = browser.new_page(viewport={"width": width, "height": 800})
+    complaints = watched(page)
+    page.goto((gallery / "index.html").as_uri())
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.click("summary")
+    page.click("button[data-start='0.8']")
+    until(page, "document.querySelector('video').currentTime >= 0.8")
+    loaded = page.evaluate(
+        "[...document.querySelectorAll('video')].map((v) => v.textTracks[0].cues?.length ?? 0)"
+    )
+    assert len(loaded) == 2
+    assert complaints == []
+    page.close()

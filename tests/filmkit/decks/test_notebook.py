@@ -1,0 +1,131 @@
+"""Films in notebooks: a real kernel runs the notebook of the repository."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from base64 import b64decode
+from pathlib import Path
+
+import av
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+import scenes
+from filmkit.render.cache import FOLDER_VARIABLE
+from tests.support.checkout import PROJECT
+from tests.support.traces import make_trace
+
+NOTEBOOK = PROJECT / "docs" / "notebook.ipynb"
+
+
+@pytest.fixture(autouse=True)
+def cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path / "cache"))
+
+
+def parts(html: str) -> dict[str, bytes]:
+    """What a page holds, by its media type."""
+    found = re.findall(r'"data:([^;"]+);base64,([^"]+)"', html)
+    return {kind: b64decode(content) for kind, content in found}
+
+
+def kept(folder: Path) -> set[tuple[str, int]]:
+    """The masters in the cache, each with the number that a file written anew does not have."""
+    return {(path.name, path.stat().st_ino) for path in (folder / "cache").glob("*.master.mov")}
+
+
+def check(html: str, folder: Path, *said: str) -> None:
+    """The page plays by itself: a film with its captions, and nothing from elsewhere."""
+    assert re.search(r"<video [^>]*\bcontrols [^>]*\bsrc=", html)
+    assert '<track kind="captions"' in html
+    assert not re.search(r'(?:src|poster|href)="(?!data:)', html)
+    content = parts(html)
+    assert set(content) == {"image/jpeg", "video/mp4", "text/vtt"}
+    captions = content["text/vtt"].decode()
+    assert captions.startswith("WEBVTT")
+    assert all(words in captions for words in said), captions
+    path = folder / "film.mp4"
+    path.write_bytes(content["video/mp4"])
+    with av.open(path) as film:
+        frames = sum(1 for _ in film.decode(video=0))
+    assert frames > 15
+
+
+def test_a_notebook_shows_beats_and_takes_a_trace_made_in_it(tmp_path: Path) -> None:
+    for library in ("torch", "transformer_lens"):
+        pytest.importorskip(library)
+    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    assert not any(cell.get("outputs") for cell in notebook.cells), "it is kept without outputs"
+    NotebookClient(
+        notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": PROJECT}}
+    ).execute()
+    pages = [
+        output.data["text/html"]
+        for cell in notebook.cells
+        for output in cell.get("outputs", ())
+        if "text/html" in output.get("data", {})
+    ]
+    # Nothing else is shown: no warning either.
+    assert len(pages) == 2, [page[:500] for page in pages]
+    check(pages[0], tmp_path, "The keys’ matrix can act")
+    check(pages[1], tmp_path, "All rows together are the attention")
+
+
+def test_a_program_need_not_guard_its_call(tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(
+        "from scenes import show\n"
+        "film = show('scene_attention', 'words', trace='trace.safetensors', quality='draft')\n"
+        "print(len(film.video), __file__)\n"
+    )
+    make_trace().save(tmp_path / "trace.safetensors")
+    ran = subprocess.run(
+        [sys.executable, program],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(PROJECT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ran.returncode, ran.stderr) == (0, "")
+    size, path = ran.stdout.split()
+    assert int(size) > 1000
+    assert path == str(program)
+
+
+def test_a_trace_file_and_a_cached_film(tmp_path: Path) -> None:
+    file = tmp_path / "trace.safetensors"
+    make_trace().save(file)
+    options = {"trace": file, "quality": "draft", "jobs": 1}
+    first = scenes.show("scene_attention", "one_cell", **options)
+    check(first._repr_html_(), tmp_path, "It fills one cell of the scores")
+    assert repr(first).startswith("<One attention head, start to finish: One cell: an mp4 of ")
+    masters = kept(tmp_path)
+    again = scenes.show("scene_attention", "one_cell", **options | {"trace": make_trace()})
+    assert again.video == first.video
+    assert len(masters) == 1
+    assert kept(tmp_path) == masters
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        ({"scene": "scene_atention"}, "did you mean scene_attention"),
+        ({"scene": "scene_mqa", "beat": "nonsense"}, "no beat of scene_mqa 'nonsense'"),
+        ({"scene": "scene_mqa", "quality": "best"}, "no quality 'best'"),
+        ({"scene": "scene_mqa", "theme": "drak"}, "did you mean dark"),
+        ({"scene": "scene_mqa", "layer": 99}, "has layers 0 to"),
+    ],
+)
+def test_wrong_calls_say_what_to_do(call: dict[str, object], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        scenes.show(**call)
+
+
+def test_importing_it_loads_nothing() -> None:
+    code = "import sys; from scenes import show; assert not {'manim', 'av'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], cwd=PROJECT, check=True)

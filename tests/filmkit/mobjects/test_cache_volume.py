@@ -1,0 +1,167 @@
+"""The cache as a solid: what its faces show, how it grows, and what hides what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from manim import tempconfig
+
+from filmkit.core.animations import set_presence
+from filmkit.core.camera import Shot
+from filmkit.core.heatmap import Heatmap
+from filmkit.core.raster import Texture
+from filmkit.core.view import LayerView
+from filmkit.mobjects.cache_volume import CacheSolid, Face, Measure, Stored
+from filmkit.mobjects.cache_volume_layout import SolidSlots
+from filmkit.mobjects.head_layout import Frame
+from filmkit.mobjects.head_stack_layout import shot_on
+from tests.support.occlusion import COLUMNS, ROWS, nearest, picture
+from tests.support.traces import make_trace
+
+FRAME = Frame(8 * 16 / 9)
+LAYERS, HEADS = 3, 2
+ANGLES = [(34, 20), (20, 12), (50, 35), (12, 40)]
+
+
+@pytest.fixture(autouse=True)
+def _small_frame() -> Iterator[None]:
+    size = {"pixel_width": COLUMNS, "pixel_height": ROWS, "frame_width": 8 * 16 / 9}
+    with tempconfig(size | {"frame_height": 8.0}):
+        yield
+
+
+TRACE = make_trace(
+    n_heads=4, n_kv_heads=HEADS, d_head=8, n_layers=LAYERS, positions="rotary", n_generated=2
+)
+VIEW = LayerView.of_prompt(TRACE, 1, show_first_token=False).until(len(TRACE.meta.tokens))
+TOKENS = len(TRACE.meta.tokens) - 1
+
+
+def make_solid(base: int = 0, **extent: object) -> CacheSolid:
+    slots = SolidSlots.of(rows=TOKENS, units=LAYERS * HEADS, heads=HEADS, d_qk=8, d_v=8)
+    every = range(LAYERS)
+    stored = (Stored.of(VIEW, name, every) for name in ("k", "v"))
+    return CacheSolid(*stored, slots, base=base).hold(**extent)
+
+
+@pytest.mark.parametrize("unit", range(LAYERS * HEADS))
+def test_the_front_is_one_head_of_the_trace_in_its_layers_colours(unit: int) -> None:
+    solid = make_solid(units=(unit, unit + 1))
+    layer, head = divmod(unit, HEADS)
+    here = LayerView.of_prompt(TRACE, layer, show_first_token=False)
+    for block, name, tensor in ((solid.keys, "k", "k_rot"), (solid.values, "v", "v")):
+        np.testing.assert_array_equal(block.front.values, TRACE.get(tensor, layer)[1:, head])
+        assert block.front.norm == here.norm(name)
+        assert block.front.source.tensor == f"{tensor}.{layer}"
+        assert block.front.source.index == ((1, 1 + TOKENS), head, (0, 8))
+
+
+def test_the_other_faces_are_the_first_token_and_the_last_channel() -> None:
+    solid = make_solid(units=(1, 5), rows=7)
+    expected = []
+    for unit in range(1, 5):
+        layer, head = divmod(unit, HEADS)
+        limit = LayerView.of_prompt(TRACE, layer, show_first_token=False).norm("v").vmax
+        expected.append(TRACE.get("v", layer)[1:8, head] / limit)
+    whole = np.array(expected)  # (unit, token, channel)
+    np.testing.assert_allclose(solid.values.top.values, whole[:, 0])
+    np.testing.assert_allclose(solid.values.side.values, whole[:, :, -1].T)
+
+
+def test_faces_meet_at_the_corners() -> None:
+    block = make_solid(units=(0, 4)).keys
+    np.testing.assert_allclose(block.front.points[:2], block.top.points[:2])
+    np.testing.assert_allclose(block.front.points[1:3], block.side.points[[0, 3]])
+    np.testing.assert_allclose(block.top.points[2], block.side.points[1])
+
+
+def test_a_base_lies_in_the_flat_picture() -> None:
+    solid = make_solid(base=3, units=(3, 4))
+    for block, box in ((solid.keys, solid.slots.k), (solid.values, solid.slots.v)):
+        expected = Heatmap([[0.0]], block.front.norm, width=1, height=1).place(box).points
+        np.testing.assert_allclose(block.front.points, expected, atol=1e-12)
+
+
+def test_a_token_that_is_half_there_shows_half() -> None:
+    solid = make_solid(rows=4.5)
+    front = solid.keys.front
+    assert front.shape[0] == 5
+    np.testing.assert_allclose(front.shown[:, 0], [1, 1, 1, 1, 0.5])
+    # The edges go as far as what is there.
+    height = np.ptp(solid.keys.edges.points[:, 1])
+    assert height == pytest.approx(4.5 * solid.slots.row)
+
+
+def test_growing_ends_as_asked_and_asking_changes_nothing() -> None:
+    solid = make_solid(units=(2, 4), rows=3)
+    before = solid.keys.front.points.copy()
+    motion = solid.to(units=(0, 6), rows=TOKENS, shift=(1.0, 0.0, -2.0))
+    np.testing.assert_array_equal(solid.keys.front.points, before)
+    motion.begin()
+    for alpha in (0.3, 0.7):
+        motion.interpolate(alpha)
+        assert solid.keys.top.shape[0] >= 2
+    motion.finish()
+    expected = make_solid(units=(0, 6), rows=TOKENS, shift=(1.0, 0.0, -2.0))
+    for found, wanted in zip(solid.get_family(), expected.get_family(), strict=True):
+        np.testing.assert_allclose(found.points, wanted.points)
+        if isinstance(found, Heatmap):
+            np.testing.assert_array_equal(found.values, wanted.values)
+
+
+def test_a_darker_face_hides_as_much() -> None:
+    norm = make_solid().keys.front.norm
+    bright, dark = (Face(norm, light=light).fill(np.ones((2, 2))) for light in (1.0, 0.5))
+    np.testing.assert_array_equal(dark.texture().cells[..., 3], bright.texture().cells[..., 3])
+    np.testing.assert_allclose(
+        dark.texture().cells[..., :3], bright.texture().cells[..., :3] * 0.5, atol=1
+    )
+
+
+@pytest.mark.parametrize(("theta", "phi"), ANGLES)
+@pytest.mark.parametrize("apart", [0.0, 0.8])
+def test_the_nearer_face_wins(theta: float, phi: float, apart: float) -> None:
+    solids = [
+        make_solid(units=(i * HEADS, (i + 1) * HEADS), shift=(apart * i, 0.0, -apart * i))
+        for i in range(LAYERS)
+    ]
+    faces = [
+        face for s in solids for block in s.blocks for face in (block.front, block.top, block.side)
+    ]
+    for number, face in enumerate(faces):
+        colour = [12 * number + 10, 250 - 9 * number, 40 + number, 255]
+        face._texture, face.light = Texture(np.array([[colour]], dtype=np.uint8)), 1.0
+    for solid in solids:
+        for block in solid.blocks:
+            set_presence(block.edges, 0.0)
+    corners = np.concatenate([solid.corners for solid in solids])
+    shot = shot_on(corners, FRAME, theta=theta, phi=phi)
+    # Nearest first: the order of drawing must come from where they stand.
+    drawn, (found, _) = picture(shot, *solids)[..., :3], nearest(faces, shot)
+    colours = np.array([face.texture().cells[0, 0, :3] for face in faces] + [[0, 0, 0]])
+    inside = found > -2
+    np.testing.assert_array_equal(drawn[inside], colours[found[inside]])
+    assert len(np.unique(found)) > 4
+
+
+def test_a_measure_is_as_long_as_its_edge() -> None:
+    solid = make_solid()
+    start, end = solid.keys.corner(0, 1, 0), solid.values.corner(1, 1, 0)
+    measure = Measure(start, end, away=[0.0, -0.3, 0.0], text="both")
+    xs = measure.line.points[:, 0]
+    assert (xs.min(), xs.max()) == pytest.approx((start[0], end[0]))
+    np.testing.assert_allclose(measure.label.anchor, (start + end) / 2 + [0.0, -0.3, 0.0])
+
+
+def test_a_flat_view_shows_the_fronts_as_panels() -> None:
+    solid = make_solid(units=(0, 1))
+    for block in solid.blocks:
+        set_presence(block.edges, 0.0)
+    fronts = [block.front.copy() for block in solid.blocks]
+    found, _ = nearest(fronts, Shot())
+    drawn, flat = picture(Shot(), solid), picture(Shot(), *fronts)
+    # Between keys and values a little of the side of the keys shows.
+    np.testing.assert_array_equal(drawn[found >= 0], flat[found >= 0])
+    assert (found >= 0).sum() > 1000

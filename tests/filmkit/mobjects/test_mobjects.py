@@ -1,0 +1,460 @@
+"""Mobjects: their parts, their places, their roles."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+from cmap import Colormap
+from hypothesis import given
+from hypothesis import strategies as st
+from manim import Group, Mobject, Text, tempconfig
+
+from filmkit.core import theme
+from filmkit.core.heatmap import Heatmap, Norm, Source
+from filmkit.core.text import (
+    RENDER_SIZE,
+    Label,
+    Line,
+    Number,
+    Symbol,
+    broken,
+    format_number,
+    format_share,
+    lacks_fonts,
+    printable,
+)
+from filmkit.core.view import LayerView
+from filmkit.mobjects.flow import WeightBox, Wire
+from filmkit.mobjects.head_layout import FRAME_HEIGHT, Box, Frame, row_spots
+from filmkit.mobjects.marks import Bars, ColourBar, Dial, Highlight, Words, fit_word
+from filmkit.mobjects.panel import Header, Panel, Truncated
+from scenes.attention.closeups import RowMix, RowProduct
+from tests.support.traces import make_trace
+
+NORM = Norm(-2.0, 2.0, "viridis")
+BOX = Box(1.0, -0.5, 6.0, 3.0)
+SHAPES = [(1, 1), (1, 7), (9, 64), (5, 1)]
+
+
+def panel(shape: tuple[int, int]) -> Heatmap:
+    values = np.random.default_rng(1).normal(size=shape)
+    return Heatmap(values, NORM, width=1, height=1).place(BOX)
+
+
+def bounds(mobject: Mobject) -> Box:
+    return Box.between(mobject.get_corner([-1, -1, 0]), mobject.get_corner([1, 1, 0]))
+
+
+# Heatmaps
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_cells_tile_the_box(shape: tuple[int, int]) -> None:
+    heatmap = panel(shape)
+    rows, columns = shape
+    assert heatmap.box == BOX
+    assert heatmap.cell(0, 0).left == pytest.approx(BOX.left)
+    assert heatmap.cell(rows - 1, columns - 1).bottom == pytest.approx(BOX.bottom)
+    assert heatmap.row(rows - 1).width == pytest.approx(BOX.width)
+    assert heatmap.column(0).height == pytest.approx(BOX.height)
+    assert heatmap.block((0, rows), (0, columns)) == heatmap.box
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_rows_rejoin_to_the_same_picture(shape: tuple[int, int]) -> None:
+    heatmap = panel(shape)
+    heatmap.set_masked(np.arange(shape[1]) % 2)
+    again = Heatmap.join_rows(heatmap.split_rows())
+    np.testing.assert_array_equal(again.texture().cells, heatmap.texture().cells)
+    np.testing.assert_allclose(again.points, heatmap.points)
+
+
+def test_parts_know_where_they_come_from() -> None:
+    source = Source("q.3", index=((2, 6), 5, (0, 7)))
+    heatmap = Heatmap(np.zeros((4, 7)), NORM, width=1, height=1, source=source)
+    piece = heatmap.part((1, 3), (2, 7))
+    assert piece.source == Source("q.3", index=((3, 5), 5, (2, 7)))
+    turned = heatmap.transposed().part((2, 7), (1, 3))
+    assert turned.source == Source("q.3", index=((3, 5), 5, (2, 7)), transposed=True)
+    again = Heatmap.join_rows(heatmap.split_rows())
+    assert again.source == source
+
+
+def test_a_transpose_is_the_same_picture_read_the_other_way() -> None:
+    heatmap = panel((2, 5))
+    turned = heatmap.transposed()
+    assert turned.shape == (5, 2)
+    for row in range(2):
+        for column in range(5):
+            np.testing.assert_allclose(
+                heatmap.at(row + 0.5, column + 0.5), turned.at(column + 0.5, row + 0.5)
+            )
+            assert heatmap.values[row, column] == turned.values[column, row]
+
+
+@pytest.mark.parametrize("name", ["viridis", "magma", "berlin"])
+def test_colours_are_matplotlibs(name: str) -> None:
+    expected = np.rint(Colormap(name).lut(256)[:, :3] * 255)
+    norm = Norm(0.0, 1.0, name)
+    np.testing.assert_array_equal(norm.colours(np.arange(256) / 255), expected)
+    np.testing.assert_array_equal(norm.colours([-9.0, 9.0]), expected[[0, -1]])
+
+
+def test_symmetric_norms_keep_zero_in_the_middle_and_cut_outliers() -> None:
+    values = np.r_[np.linspace(-1, 1, 999), 1000.0]
+    norm = Norm.symmetric(values, percentile=99)
+    assert norm.vmin == -norm.vmax
+    assert norm.vmax < 1.1
+    assert norm.scaled(8).vmax == 8 * norm.vmax
+    assert Norm.symmetric([0.0]).vmax > 0
+
+
+def test_masked_cells_have_their_own_look() -> None:
+    heatmap = panel((2, 2)).set_masked([[False, True], [False, False]])
+    cells = heatmap.texture().cells
+    looks = theme.current()
+    masked = tuple(int(looks.masked[i : i + 2], 16) for i in (1, 3, 5))
+    assert tuple(cells[0, 1, :3]) == masked
+    np.testing.assert_array_equal(cells[1, 1, :3], NORM.colours(heatmap.values[1, 1]))
+
+
+@pytest.mark.parametrize("bad", [np.zeros((2, 3, 4)), np.zeros((0, 3))])
+def test_what_is_no_matrix_is_refused(bad: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="a heatmap takes a matrix"):
+        Heatmap(bad, NORM, width=1, height=1)
+
+
+def test_other_numbers_must_have_the_same_shape() -> None:
+    with pytest.raises(ValueError, match=r"shape \(2, 3\) cannot show \(3, 2\)"):
+        panel((2, 3)).set_values(np.zeros((3, 2)))
+
+
+# Truncated matrices
+
+
+def test_a_wide_matrix_shows_both_ends_and_tells_its_width() -> None:
+    values = np.random.default_rng(0).normal(size=(3, 576))
+    source = Source("x.0", index=((1, 4), (0, 576)))
+    wide = Truncated(values, NORM, BOX, first=8, last=4, name="input", source=source)
+    first, last = wide.blocks
+    np.testing.assert_array_equal(first.values, values[:, :8])
+    np.testing.assert_array_equal(last.values, values[:, -4:])
+    assert last.source.index == ((1, 4), (572, 576))
+    assert wide.dots is not None
+    assert first.box.right < wide.dots.get_left()[0] < wide.dots.get_right()[0] < last.box.left
+    assert wide.header.shape is not None
+    assert wide.header.shape.text == "3 × 576"
+    assert wide.box.width == pytest.approx(BOX.width)
+
+
+def test_a_narrow_matrix_is_drawn_whole() -> None:
+    narrow = Truncated(np.zeros((3, 12)), NORM, BOX, first=8, last=4)
+    assert [block.shape for block in narrow.blocks] == [(3, 12)]
+    assert narrow.dots is None
+
+
+# Text
+
+
+def test_lines_share_height_and_baseline_whatever_their_letters() -> None:
+    labels = [Label(text) for text in ("acme", "gypsy", ",", "HÄ", "")]
+    size = theme.current().shape_size * FRAME_HEIGHT
+    for label in labels:
+        label.on_line(2.0, 1.0)
+        assert label.line_height == pytest.approx(size)
+    feet = [label.points[-12][1] for label in labels]
+    assert feet == pytest.approx([feet[0]] * len(labels))
+
+
+@pytest.mark.parametrize(("kind", "said"), [(Label, "flag"), (Number, -1.5), (Symbol, "W_Q")])
+def test_lines_keep_their_height_when_turned_and_scaled(kind: type[Line], said: Any) -> None:
+    line = kind(said)
+    height = line.line_height
+    line.rotate(np.pi / 2).scale(2)
+    assert line.line_height == pytest.approx(2 * height)
+
+
+def test_a_long_line_is_not_broken() -> None:
+    short, long = Label("forty words"), Label(" ".join(["forty words"] * 20))
+    assert np.ptp(long.ink[:, 1]) == pytest.approx(np.ptp(short.ink[:, 1]), rel=0.02)
+    assert long.width > 19 * short.width
+
+
+def test_a_symbol_stands_on_the_line_of_words() -> None:
+    # The foot of an upright capital is the baseline in both.
+    word, symbol = Label("H").on_line(0, 0), Symbol("upright(H)").on_line(0, 0)
+    assert symbol.ink[:, 1].min() == pytest.approx(word.ink[:, 1].min(), abs=0.01)
+    assert symbol.ink[:, 1].max() == pytest.approx(word.ink[:, 1].max(), abs=0.01)
+
+
+def test_rules_of_a_formula_are_drawn() -> None:
+    root, bare = Symbol("sqrt(64)"), Symbol("64")
+    assert root.ink[:, 1].max() > bare.ink[:, 1].max()
+    assert root.fill_opacity == 1
+
+
+def test_a_number_changes_in_place() -> None:
+    number = Number(9.5).move_to([1, 2, 0])
+    right, height = number.get_right()[0], number.line_height
+    number.set_value(-123.45)
+    assert number.text == "−123.5" or number.text == "−123.4"
+    assert number.get_right()[0] == pytest.approx(right)
+    assert number.line_height == pytest.approx(height)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0, "0"), (0.5, "0.500"), (-0.123456, "−0.123"), (999.6, "1,000"), (47.84, "47.8")],
+)
+def test_numbers_have_three_digits_and_a_true_minus(value: float, text: str) -> None:
+    assert format_number(value) == text
+
+
+@pytest.mark.parametrize(("share", "text"), [(0.0424, "4.2 %"), (0.0996, "10 %"), (1.0, "100 %")])
+def test_shares_are_percentages(share: float, text: str) -> None:
+    assert format_share(share) == text
+
+
+@pytest.mark.parametrize(
+    ("token", "text"),
+    [
+        (" flag", "flag"),
+        ("\n", "↵"),
+        ("\n\n", "↵↵"),
+        (" ", "·"),
+        ("  ", "··"),
+        ("\t", "⇥"),
+        ("", "∅"),
+        ("a b", "a b"),
+        ("\u200b", "\ufffd"),
+        ("\u200d", "\ufffd"),
+        ("👨\u200d👩\u200d👧", "👨\u200d👩\u200d👧"),
+        ("旗", "旗"),
+        ("<0xE7><0x8C>", "‹E7 8C›"),
+        (" x<0xF0>", "x‹F0›"),
+    ],
+)
+def test_every_token_can_be_seen(token: str, text: str) -> None:
+    assert printable(token) == text
+
+
+SCRIPTS = {
+    "Latin": ("fläche", "Việt"),
+    "Greek": ("Ωμ", "λγ"),
+    "Cyrillic": ("флаг", "синий"),
+    "Hebrew": ("דגל", "כחול"),
+    "Arabic": ("علم", "أزرق"),
+    "Devanagari": ("हिन्दी", "झंडा"),
+    "Thai": ("ธง", "สีฟ้า"),
+    "Chinese": ("旗", "蓝"),
+    "Japanese": ("はた", "アオ"),
+    "Korean": ("국기", "파랑"),
+    "emoji": ("👍", "🚩"),
+    "joined emoji": ("👍🏽", "👨\u200d👩\u200d👧"),
+    "flags": ("🇺🇸", "🇩🇪"),
+    "symbols": ("☎", "★"),
+    "what stands for the unseen": ("↵", "⏎"),
+}
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_every_script_has_letters(script: str) -> None:
+    first, second = (Label(text) for text in SCRIPTS[script])
+    # A font that lacks characters draws the same box for each.
+    assert len(first.ink)
+    assert len(second.ink)
+    assert first.ink.shape != second.ink.shape or not np.allclose(first.ink, second.ink)
+    # The letter that marks the baseline is gone: on its own line no text begins with it.
+    assert min(first.width, second.width) < 3 * first.line_height
+
+
+def test_east_asian_words_ask_for_their_fonts(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not lacks_fonts(["旗"])
+    monkeypatch.setattr("filmkit.core.text.find_spec", lambda name: None)
+    assert lacks_fonts([" flag", "旗"])
+    assert lacks_fonts(["はた"])
+    assert not lacks_fonts([" flag", "флаг", "👍"])
+
+
+@given(st.text(min_size=0, max_size=15))
+def test_no_token_is_invisible(token: str) -> None:
+    shown = printable(token)
+    assert shown.strip()
+    assert "\n" not in shown
+
+
+@pytest.mark.parametrize("width", [0.3, 0.6, 1.0, 3.0])
+def test_words_fit_and_stay_readable(width: float) -> None:
+    label = fit_word("Donaudampfschiff", width, size=0.028)
+    assert label.width <= width + 1e-6
+    assert label.size >= theme.current().least_size
+    assert label.text.endswith("…") or label.text == "Donaudampfschiff"
+
+
+def test_words_beside_rows_end_and_words_above_columns_begin_at_their_spots() -> None:
+    spots = row_spots(1.0, BOX, 3)
+    across = Words([" a", " longer", ","], spots, width=2)
+    assert [w.get_right()[0] for w in across] == pytest.approx([1.0] * 3, abs=0.05)
+    upright = Words([" a", " longer", ","], spots, width=2, upright=True)
+    for word, (x, y) in zip(upright, spots, strict=True):
+        assert word.get_bottom()[1] == pytest.approx(y, abs=0.05)
+        assert word.get_x() == pytest.approx(x, abs=0.05)
+
+
+# Headers, wires, marks
+
+
+def test_a_header_stands_above_its_panel() -> None:
+    for align in ("left", "right", "center"):
+        header = Header("queries", "Q", (9, 64)).stand_on(BOX, align=align)
+        assert header.get_bottom()[1] > BOX.top
+    assert Panel(np.zeros((2, 3)), NORM, BOX, name="keys").header.shape is not None
+
+
+def test_a_wire_goes_from_start_to_end_with_right_angles() -> None:
+    wire = Wire.elbow((0, 0), (3, 2), bend=1)
+    points = wire.line.points
+    np.testing.assert_allclose(points[0], [0, 0, 0])
+    np.testing.assert_allclose(wire.get_right()[0], 3, atol=1e-6)
+    assert wire.tip is not None
+    steps = np.abs(np.diff(np.array(wire.line.get_anchors())[:, :2], axis=0))
+    straight = steps[steps.max(axis=1) > Wire.CORNER * 1.01]
+    assert (straight.min(axis=1) < 1e-9).all()
+    assert Wire([(0, 0), (1, 0)], arrow=False).tip is None
+
+
+def test_a_weight_tells_its_shape() -> None:
+    weight = WeightBox("W_Q", (576, 64), BOX, colour=theme.current().query, notes=["+ bias"])
+    assert [line.text for line in weight.lines] == ["576 × 64", "+ bias"]
+    assert BOX.holds(bounds(weight.symbol))
+
+
+def test_marks_surround_and_fill_their_boxes() -> None:
+    assert bounds(Highlight(BOX)).holds(BOX)
+    bar = ColourBar(NORM, "scores", BOX)
+    assert bar.bar.box == BOX
+    assert {label.text for label in bar.labels} == {"−2.0", "2.0", "scores"}
+
+
+def test_bars_are_as_high_as_their_shares() -> None:
+    bars = Bars([0.25, 0.5, 0.25, 0.0], Norm.unit(), BOX, 3)
+    assert [bar.height for bar in bars.bars] == pytest.approx([0.75, 1.5, 0.75])
+    assert [tag.text for tag in bars.tags] == ["25 %", "50 %", "25 %"]
+
+
+def test_a_dial_turns_clockwise_from_the_top() -> None:
+    dial = Dial(1.0).shift([3, 4, 0])
+    dial.set_angle(np.pi / 2)
+    tip = dial.hand.points[-1] - [3, 4, 0]
+    np.testing.assert_allclose(tip, [0.92, 0, 0], atol=1e-9)
+    dial.set_angle(0)
+    np.testing.assert_allclose(dial.hand.points[-1] - [3, 4, 0], [0, 0.92, 0], atol=1e-9)
+
+
+# Close-ups
+
+
+def test_a_row_product_adds_up_to_the_dot_product() -> None:
+    view = LayerView.of_prompt(make_trace(d_head=16), None, show_first_token=False).head(None)
+    product = RowProduct(view.q_used[3], view.k_used[1], Frame(14.2))
+    motion = product.add_up(1.0)
+    motion.begin()
+    motion.finish()
+    assert product.total.value == pytest.approx(view.dots[3, 1])
+
+
+@pytest.mark.parametrize("show", [True, False])
+def test_a_row_mix_is_a_row_of_z(show: bool) -> None:
+    view = LayerView.of_prompt(make_trace(d_head=16), None, show_first_token=show).head(None)
+    values = Heatmap(view.v, NORM, width=1, height=1)
+    mix = RowMix(view, values, 4, Frame(14.2))
+    total = sum(w * strip.values for w, strip in zip(mix.weights, mix.strips, strict=True))
+    np.testing.assert_allclose(total[0], view.z[4], atol=1e-5)
+    assert bool(mix.hidden) is not show
+
+
+# Theme
+
+
+def test_the_theme_is_asked_when_things_are_built() -> None:
+    dark = Label("a").fill_color
+    with theme.use("light"):
+        light = Label("a").fill_color
+    assert dark != light
+    assert Label("a").fill_color == dark
+
+
+def test_unknown_looks_are_refused() -> None:
+    with (
+        pytest.raises(ValueError, match="no theme 'sepia'; there are dark, light, print"),
+        theme.use("sepia"),
+    ):
+        pass
+    with pytest.raises(ValueError, match="no colour role 'name'"):
+        theme.current().role("name")
+
+
+def test_roles_have_colours_of_their_own() -> None:
+    for looks in (theme.DARK, theme.LIGHT):
+        colours = [looks.role(name) for name in ("query", "key", "value", "latent")]
+        assert len(set(colours)) == len(colours)
+
+
+def test_no_group_shares_a_part() -> None:
+    header = Header("queries", "Q", (9, 64))
+    family = Group(header).get_family()
+    assert all(a is not b for a, b in pairwise(family))
+
+
+def test_a_text_is_broken_into_few_even_lines_that_fit() -> None:
+    text = "in the row of “and” no word gets more than 19 %; the beginning token gets 3.4 %"
+    for width in (1.0, 2.9, 4.8, 20.0):
+        lines = broken(text, width)
+        assert " ".join(lines) == text
+        assert all(Label(line).width <= width for line in lines if " " in line)
+    assert broken(text, 20.0) == [text]
+    assert broken("one two", 0.1) == ["one", "two"]
+    assert broken("9 ×\N{NO-BREAK SPACE}9 cells", 0.1) == ["9", "× 9", "cells"]
+    long, short = (
+        Label(line).width for line in broken("one two three four", Label(text).width / 6)
+    )
+    assert short > 0.6 * long
+
+
+@pytest.mark.parametrize("words", ["queries AV", "é, ü: (ñ)", "69 % of −5.2"])
+@pytest.mark.parametrize("weight", ["normal", "semibold"])
+def test_letters_stand_where_manim_sets_them(words: str, weight: str) -> None:
+    with tempconfig({"pixel_width": 10**5}):
+        theirs = Text(
+            f"H{words}",
+            font=theme.DARK.font,
+            font_size=RENDER_SIZE,
+            weight=weight.upper(),
+            disable_ligatures=True,
+        )
+    cap, *letters = theirs.family_members_with_points()
+    scale = np.ptp(Label("H", weight=weight).ink[:, 1]) / cap.height
+    # Blanks are points without a size for Manim.
+    expected = np.concatenate([letter.points for letter in letters if letter.width])
+    found = Label(words, weight=weight).ink
+    for axis in (0, 1):
+        theirs_reach = np.ptp(expected[:, axis]) * scale
+        assert np.ptp(found[:, axis]) == pytest.approx(theirs_reach)
+    # What curves enclose, which no closing line changes.
+    assert area(found) == pytest.approx(area(expected) * scale**2)
+
+
+def area(curves: np.ndarray) -> float:
+    """Signed area inside cubic curves (n, 3), four points each, by their control points."""
+    x, y = curves[:, 0].reshape(-1, 4), curves[:, 1].reshape(-1, 4)
+    t = np.linspace(0, 1, 33)[:, None, None]
+    bases = [(1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t**2 * (1 - t), t**3]
+    across, up = (sum(b[..., 0] * part[:, i] for i, b in enumerate(bases)) for part in (x, y))
+    return float((across[:-1] * up[1:] - across[1:] * up[:-1]).sum() / 2)
+
+
+def test_words_that_no_font_has_letters_for_are_drawn_all_the_same() -> None:
+    assert len(Label("🙂 smile").ink) >= len(Label("smile").ink)

@@ -1,0 +1,219 @@
+"""Beats rendered alone, kept, and rendered by several processes: always the same pictures."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from hashlib import sha256
+from inspect import signature
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from manim import Mobject, Scene
+
+from extract.trace import Trace
+from filmkit.core.renderer import FrameSink
+from filmkit.core.stage import Stage, beat
+from filmkit.render.jobs import make_films
+from filmkit.render.movie import MASTER, Pixels, open_movie, read_master
+from filmkit.render.quality import Quality
+from filmkit.render.runner import studio
+from filmkit.render.traces import SHIPPED
+from scenes.registry import SCENES, SceneEntry
+from tests.support.checkout import PROJECT
+from tests.support.filming import order, pictures
+from tests.support.stand_in import BROKEN, SHAPES, Shapes, entry
+from tests.support.traces import make_trace
+
+TINY = Quality(320, 180, 6)
+OTHER = entry("scene_other", "Shapes")
+
+
+@pytest.fixture(scope="module")
+def trace_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("traces") / "made-up.safetensors"
+    make_trace().save(path)
+    return path
+
+
+def drawn(scene: SceneEntry, trace: Trace, remainder: int, step: int) -> dict[str, list[str]]:
+    """Hashes of the frames of every ``step``-th beat; the others are played without drawing."""
+    names = scene.load().beat_names(trace)
+    frames: dict[str, list[str]] = {name: [] for name in names[remainder::step]}
+
+    @contextmanager
+    def sink(beat: str) -> Iterator[FrameSink | None]:
+        def take(picture: Pixels, repeat: int) -> None:
+            frames[beat] += [sha256(picture.tobytes()).hexdigest()] * repeat
+
+        yield take if beat in frames else None
+
+    scene.load()(trace, beat_sink=sink).render()
+    return frames
+
+
+@pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.slug)
+def test_beats_do_not_depend_on_whether_others_are_drawn(scene: SceneEntry) -> None:
+    trace = Trace.load(SHIPPED)
+    with studio(TINY):
+        whole = drawn(scene, trace, 0, 1)
+        parts = drawn(scene, trace, 0, 2) | drawn(scene, trace, 1, 2)
+    assert sum(map(len, whole.values())) > 30
+    assert [name for name in whole if whole[name] != parts[name]] == []
+
+
+class Ticking(Shapes):
+    """Turns its square as time goes by, which no beat may do."""
+
+    @beat
+    def travel(self) -> None:
+        self.square.add_updater(lambda square, dt: square.rotate(dt))
+
+
+def told_of_time(scene: type[Stage], trace: Trace, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What a scene's mobjects, or the scene itself, ask to be told of every passing moment."""
+    found = []
+    add = Mobject.add_updater
+
+    def note(self: Mobject, updater: Callable[..., object], *args: Any, **options: Any) -> Mobject:
+        if "dt" in signature(updater).parameters:
+            found.append(type(self).__name__)
+        return add(self, updater, *args, **options)
+
+    monkeypatch.setattr(Mobject, "add_updater", note)
+    monkeypatch.setattr(Scene, "add_updater", lambda self, updater: found.append("the scene"))
+    scene.rehearse(trace)
+    return found
+
+
+@pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.slug)
+def test_nothing_follows_the_clock(scene: SceneEntry, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert told_of_time(scene.load(), Trace.load(SHIPPED), monkeypatch) == []
+
+
+def test_what_follows_the_clock_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "Square" in told_of_time(Ticking, make_trace(), monkeypatch)
+
+
+def test_master_gives_every_picture_back(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (5, 108, 192, 4), np.uint8)
+    holds = [1, 7, 1, 2, 4]
+    path = tmp_path / "master.mov"
+    with open_movie(path, 192, 108, 30, MASTER) as movie:
+        for picture, repeat in zip(noise, holds, strict=True):
+            movie.write(picture, repeat)
+    found = [picture for picture, repeat in read_master(path, 30) for _ in range(repeat)]
+    assert np.array_equal(found, np.repeat(noise[..., :3], holds, axis=0))
+
+
+@pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.slug)
+def test_kept_film_is_the_same_and_nothing_is_drawn_again(
+    scene: SceneEntry, tmp_path: Path
+) -> None:
+    cache = tmp_path / "cache"
+    films = []
+    for out in (tmp_path / "cold", tmp_path / "warm"):
+        kept = {path: path.stat().st_ino for path in cache.glob("*")}
+        assert make_films(order((scene,), SHIPPED, out, cache=cache, quality=TINY))
+        films.append((out / f"{scene.slug}.mp4").read_bytes())
+    beats = scene.load().beat_names(Trace.load(SHIPPED))
+    assert len([path for path in kept if path.name.endswith(".master.mov")]) == len(beats)
+    assert {path: path.stat().st_ino for path in cache.iterdir()} == kept
+    assert films[0] == films[1]
+
+
+def test_numbers_of_processes_give_the_same_films(trace_file: Path, tmp_path: Path) -> None:
+    for jobs in (1, 2):
+        out = tmp_path / str(jobs)
+        assert make_films(order((SHAPES, OTHER), trace_file, out, jobs=jobs))
+    for slug in ("scene_shapes", "scene_other"):
+        one, two = (tmp_path / jobs / f"{slug}.mp4" for jobs in ("1", "2"))
+        assert one.read_bytes() == two.read_bytes()
+
+
+def test_beat_alone_is_its_part_of_the_film(trace_file: Path, tmp_path: Path) -> None:
+    assert make_films(order((SHAPES,), trace_file, tmp_path))
+    assert make_films(order((SHAPES,), trace_file, tmp_path, beat="travel"))
+    whole = pictures(tmp_path / "scene_shapes.mp4")
+    alone = pictures(tmp_path / "scene_shapes" / "02_travel.mp4")
+    # At 10 fps, frames 3 to 8 fall between 0.27 s and 0.89 s.
+    assert np.array_equal(alone, whole[3:9])
+
+
+def test_mistake_while_drawing_names_scene_beat_and_line(
+    trace_file: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert not make_films(order((BROKEN, SHAPES), trace_file, tmp_path, jobs=2))
+    (line,) = capfd.readouterr().err.splitlines()
+    assert line.startswith("Error: scene_broken: RuntimeError: only when drawn (in beat travel, ")
+    assert "stand_in.py line " in line
+    films = [f"scene_shapes.{suffix}" for suffix in ("mp4", "srt", "vtt")]
+    assert sorted(path.name for path in tmp_path.iterdir()) == films
+
+
+def test_killed_run_leaves_only_whole_beats(trace_file: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    script = f"""
+from filmkit.commands import cli, options
+from tests.support.stand_in import SHAPES
+cli.SCENES = options.SCENES = (SHAPES,)
+cli.main(["scene_shapes", "--quality", "4k", "--jobs", "1", "--quiet",
+          "--trace", {str(trace_file)!r}, "--cache", {str(cache)!r}])
+"""
+    command = [sys.executable, "-c", script]
+    environment = os.environ | {"PYTHONPATH": str(PROJECT)}
+
+    def run() -> subprocess.Popen[bytes]:
+        return subprocess.Popen(command, cwd=tmp_path, env=environment)
+
+    def finished() -> dict[Path, int]:
+        return {path: path.stat().st_ino for path in cache.glob("*.mov")}
+
+    def wait_until(reached: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + 120
+        while not reached():
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+    killed = run()
+    wait_until(lambda: any(cache.glob("*.mov")) and any(cache.glob(".*.part")))
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    # The process that draws notices, and removes what is unfinished.
+    wait_until(lambda: not any(cache.glob(".*.part")))
+    left = finished()
+    assert 1 <= len(left) < 3
+    assert run().wait(timeout=240) == 0
+    assert left.items() <= finished().items()
+    assert len(finished()) == 3
+    assert len(pictures(tmp_path / "videos" / "scene_shapes.mp4")) == 40
+
+
+def test_being_told_to_stop_is_neither_lost_nor_complained_about() -> None:
+    """Python swallows an interrupt that it raises while it clears an object away."""
+    script = """
+import signal, time
+from filmkit.render.interrupts import be_stoppable
+
+class Cleared:
+    def __del__(self):
+        signal.raise_signal(signal.SIGTERM)
+
+be_stoppable()
+try:
+    Cleared()
+    time.sleep(100)
+except KeyboardInterrupt:
+    print("stopped")
+"""
+    ran = subprocess.run(
+        [sys.executable, "-c", script], cwd=PROJECT, capture_output=True, text=True, timeout=60
+    )
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "stopped\n", "")

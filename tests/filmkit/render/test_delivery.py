@@ -1,0 +1,171 @@
+"""Every format: right colours, length and transparency, read back from the file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from PIL import Image, ImageSequence
+
+from filmkit.render.delivery import coding_of, deliver, target_of
+from filmkit.render.formats import FORMATS, TRANSPARENT_FORMATS
+from filmkit.render.jobs import make_films
+from filmkit.render.movie import MASTER, MASTER_ALPHA, open_movie, read_master, straight
+from tests.filmkit.render.test_movie import (
+    HEIGHT,
+    PATCH_WIDTH,
+    PATCHES,
+    WIDTH,
+    patches,
+    top_level_boxes,
+)
+from tests.support.filming import order
+from tests.support.stand_in import SHAPES
+from tests.support.traces import make_trace
+
+RATE = 15
+HOLDS = (7, 1, 12)  # frames of each piece
+MIDDLE = slice(PATCH_WIDTH // 2, None, PATCH_WIDTH)
+ALPHAS = (0, 128, 255)  # of the picture's thirds, from the top
+ROWS = (HEIGHT // 6, HEIGHT // 2, HEIGHT - HEIGHT // 6)
+
+
+def made(folder: Path, form: str, *, transparent: bool) -> Path:
+    """The six patches, held for 20 frames, delivered from three pieces."""
+    picture = patches()
+    if transparent:
+        for third, alpha in enumerate(ALPHAS):
+            picture[third * HEIGHT // 3 : (third + 1) * HEIGHT // 3, :, 3] = alpha
+    coding = coding_of(form, transparent=transparent)
+    files = []
+    for i, repeat in enumerate(HOLDS):
+        master = folder / f"{i}.master.mov"
+        with open_movie(
+            master, WIDTH, HEIGHT, RATE, MASTER_ALPHA if transparent else MASTER
+        ) as movie:
+            movie.write(picture, repeat)
+        files.append(master)
+        if coding:
+            files[-1] = folder / f"{i}.piece{coding.suffix}"
+            with open_movie(files[-1], WIDTH, HEIGHT, RATE, coding) as movie:
+                for still, count in read_master(master, RATE):
+                    movie.write(still, count)
+    return deliver(
+        target_of(folder / "out" / "film", form),
+        files,
+        form,
+        frame_rate=RATE,
+        transparent=transparent,
+    )
+
+
+def decoded(path: Path) -> tuple[list[np.ndarray], float]:
+    """RGBA pictures of what was delivered, and its length in seconds."""
+    if path.is_dir():
+        stills = [np.asarray(Image.open(p).convert("RGBA")) for p in sorted(path.iterdir())]
+        return stills, len(stills) / RATE
+    if path.suffix in (".gif", ".png"):
+        with Image.open(path) as image:
+            frames = list(ImageSequence.Iterator(image))
+            seconds = sum(frame.info.get("duration", 0) for frame in frames) / 1000
+            return [np.asarray(frame.convert("RGBA")) for frame in frames], seconds
+    with av.open(path) as container:
+        stream = container.streams.video[0]
+        # FFmpeg's own VP9 decoder leaves transparency out.
+        context = (
+            av.CodecContext.create("libvpx-vp9", "r")
+            if path.suffix == ".webm"
+            else stream.codec_context
+        )
+        found = [
+            frame.reformat(format="rgba", src_colorspace="ITU709").to_ndarray()
+            for packet in container.demux(stream)
+            for frame in context.decode(packet)
+        ]
+        return found, (container.duration or 0) / 1e6
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_colours_and_length(tmp_path: Path, form: str) -> None:
+    frames, seconds = decoded(made(tmp_path, form, transparent=False))
+    for frame in (frames[0], frames[-1]):
+        found = frame[HEIGHT // 2, MIDDLE].astype(int)
+        assert np.abs(found - [(*colour, 255) for colour in PATCHES]).max() <= 2
+    if form == "png":
+        assert len(frames) == 1
+    else:
+        assert seconds == pytest.approx(sum(HOLDS) / RATE, abs=0.005)
+    if form not in ("png", "gif"):
+        assert len(frames) == sum(HOLDS)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [
+        {"png-sequence": "film_frames"}.get(form, f"film.{form}")
+    ]
+
+
+@pytest.mark.parametrize("form", TRANSPARENT_FORMATS)
+def test_transparency(tmp_path: Path, form: str) -> None:
+    frames, _ = decoded(made(tmp_path, form, transparent=True))
+    whole_steps = form == "gif"  # which knows no half
+    for frame in (frames[0], frames[-1]):
+        clear, half, opaque = (frame[row, MIDDLE].astype(int) for row in ROWS)
+        assert (clear[:, 3] == 0).all()
+        assert np.abs(half[:, 3] - (255 if whole_steps else 128)).max() <= 2
+        assert (opaque[:, 3] == 255).all()
+        for row in (half, opaque):
+            assert np.abs(row[:, :3] - PATCHES).max() <= 2
+
+
+@pytest.mark.parametrize(
+    ("form", "transparent", "codec", "pixel_format", "tag"),
+    [
+        ("mp4", False, "h264", "yuv420p", "avc1"),
+        ("mov", False, "prores", "yuv444p", "ap4h"),
+        ("mov", True, "prores", "yuva444p", "ap4h"),
+        ("webm", False, "vp9", "yuv420p", None),
+        ("webm", True, "vp9", "yuv420p", None),
+    ],
+)
+def test_film_says_what_it_holds(
+    tmp_path: Path, form: str, transparent: bool, codec: str, pixel_format: str, tag: str | None
+) -> None:
+    path = made(tmp_path, form, transparent=transparent)
+    with av.open(path) as container:
+        stream = container.streams.video[0]
+        context = stream.codec_context
+        assert context.name == codec
+        # Which depth ProRes is decoded to is up to the decoder.
+        assert (context.pix_fmt or "").startswith(pixel_format)
+        assert tag in (None, context.codec_tag)
+        assert (context.colorspace, context.color_primaries, context.color_trc) == (1, 1, 1)
+        assert context.color_range == 1
+        assert stream.average_rate == RATE
+    alpha_mode = b"\x53\xc0\x81\x01"  # the element of Matroska that players look at
+    assert (alpha_mode in path.read_bytes()) == (codec == "vp9" and transparent)
+    if form == "mp4":
+        boxes = top_level_boxes(path)
+        assert boxes.index("moov") < boxes.index("mdat")
+
+
+def test_straight_colours_are_those_that_were_premultiplied() -> None:
+    pixel = np.array([[[100, 0, 50, 128], [0, 0, 0, 0], [7, 8, 9, 255]]], np.uint8)
+    assert straight(pixel).tolist() == [[[199, 0, 100, 128], [0, 0, 0, 0], [7, 8, 9, 255]]]
+
+
+def last_picture(tmp_path: Path, **options: object) -> np.ndarray:
+    trace = tmp_path / "trace.safetensors"
+    make_trace().save(trace)
+    assert make_films(order((SHAPES,), trace, tmp_path, form="png", **options))
+    return np.asarray(Image.open(tmp_path / "scene_shapes.png"))
+
+
+def test_background_is_the_one_that_was_asked_for(tmp_path: Path) -> None:
+    assert last_picture(tmp_path, background="#102030")[2, 2].tolist() == [16, 32, 48]
+
+
+def test_scene_without_its_background(tmp_path: Path) -> None:
+    picture = last_picture(tmp_path, transparent=True)
+    assert picture[2, 2].tolist() == [0, 0, 0, 0]
+    # The square ends at (2, 1) of a frame that is 8 high, and is blue.
+    assert picture[67, 205].tolist() == [88, 196, 221, 255]

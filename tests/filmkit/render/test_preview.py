@@ -1,0 +1,127 @@
+"""Contact sheets: one picture of how all beats of a scene end."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from filmkit.core import theme
+from filmkit.render.jobs import make_stills
+from filmkit.render.preview import draw_sheet, make_previews
+from filmkit.render.quality import quality_of
+from tests.support.filming import order
+from tests.support.stand_in import BROKEN, MISTAKEN, SHAPES, entry
+from tests.support.traces import make_trace
+
+OTHER = entry("scene_other", "Shapes")
+CELL = (240, 135)  # of a picture of 320 x 180
+
+
+@pytest.fixture(scope="module")
+def trace_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("traces") / "made-up.safetensors"
+    make_trace().save(path)
+    return path
+
+
+def sheet_of(path: Path) -> np.ndarray:
+    return np.asarray(Image.open(path).convert("RGB"), dtype=int)
+
+
+def places(sheet: np.ndarray, picture: np.ndarray) -> list[tuple[int, int]]:
+    """Where on the sheet a picture stands exactly."""
+    height, width = picture.shape[:2]
+    windows = np.lib.stride_tricks.sliding_window_view(sheet[..., 0], (height, width))
+    rows, columns = np.nonzero((windows[..., ::9, ::9] == picture[::9, ::9, 0]).all(axis=(2, 3)))
+    return [
+        (int(x), int(y))
+        for y, x in zip(rows, columns, strict=True)
+        if np.array_equal(sheet[y : y + height, x : x + width], picture)
+    ]
+
+
+def test_sheet_shows_how_every_beat_ends(trace_file: Path, tmp_path: Path) -> None:
+    request = order((SHAPES,), trace_file, tmp_path, jobs=1)
+    assert make_previews(request)
+    assert [path.name for path in tmp_path.iterdir()] == ["scene_shapes.preview.png"]
+    sheet = sheet_of(tmp_path / "scene_shapes.preview.png")
+    assert make_stills(request, "all")
+    smalls = [
+        np.asarray(Image.open(still).resize(CELL, Image.Resampling.LANCZOS, reducing_gap=2.0))
+        for still in sorted((tmp_path / "scene_shapes").glob("*.png"))
+    ]
+    # The last beat stands still, so it ends as the one before does.
+    first, second, third = smalls
+    assert np.array_equal(second, third)
+    (left,), rest = places(sheet, first), places(sheet, second)
+    assert len(rest) == 2
+    in_order = sorted([left, *rest], key=lambda place: (place[1], place[0]))
+    assert in_order[0] == left
+
+
+def test_several_scenes_in_several_processes_give_the_same_sheets(
+    trace_file: Path, tmp_path: Path
+) -> None:
+    for jobs in (1, 2):
+        assert make_previews(order((SHAPES, OTHER), trace_file, tmp_path / str(jobs), jobs=jobs))
+    for slug in ("scene_shapes", "scene_other"):
+        one, two = (tmp_path / jobs / f"{slug}.preview.png" for jobs in ("1", "2"))
+        assert one.read_bytes() == two.read_bytes()
+
+
+def test_mistake_is_told_and_the_other_sheets_are_made(
+    trace_file: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for jobs in (1, 2):
+        assert not make_previews(order((MISTAKEN, SHAPES, OTHER), trace_file, tmp_path, jobs=jobs))
+        (line,) = capfd.readouterr().err.splitlines()
+        assert line.startswith("Error: scene_mistaken: RuntimeError: a mistake of two lines (in ")
+        assert "beat rest, stand_in.py line " in line
+        assert sorted(path.name for path in tmp_path.iterdir()) == [
+            "scene_other.preview.png",
+            "scene_shapes.preview.png",
+        ]
+
+
+def test_what_is_kept_is_not_drawn_again(trace_file: Path, tmp_path: Path) -> None:
+    request = order((SHAPES,), trace_file, tmp_path, cache=tmp_path / "cache")
+    assert make_previews(request)
+    kept = {path: path.stat().st_ino for path in (tmp_path / "cache").iterdir()}
+    assert len(kept) == 3
+    assert make_previews(request)
+    assert {path: path.stat().st_ino for path in (tmp_path / "cache").iterdir()} == kept
+    # Another look is another picture.
+    assert make_previews(replace(request, theme="light"))
+    assert len([*(tmp_path / "cache").iterdir()]) == 6
+
+
+def test_stage_ends_where_nothing_more_is_wanted(trace_file: Path, tmp_path: Path) -> None:
+    """A mistake in a beat that only shows when it is drawn does not hurt a preview."""
+    assert make_previews(order((BROKEN,), trace_file, tmp_path))
+
+
+@pytest.mark.parametrize("aspect", ["16:9", "9:16", "1:1"])
+@pytest.mark.parametrize("name", ["dark", "light"])
+@pytest.mark.parametrize("count", [1, 5, 15])
+def test_sheet_fits_its_pictures(aspect: str, name: str, count: int) -> None:
+    quality = quality_of("draft", aspect)
+    beats = [f"a_rather_long_name_of_a_beat_{i}" for i in range(count)]
+    with theme.use(name) as looks:
+        sheet = draw_sheet(SHAPES, beats, {}, (quality.width, quality.height), looks)
+    pixels = np.asarray(sheet, dtype=int)
+    paper = np.array([int(looks.background[i : i + 2], 16) for i in (1, 3, 5)])
+    inked = np.abs(pixels - paper).max(axis=2) > 8
+    edge = 8
+    for side in (inked[:edge], inked[-edge:], inked[:, :edge], inked[:, -edge:]):
+        assert not side.any()
+    # Frames of empty pictures: as many as there are beats.
+    faint = np.array([int(looks.faint[i : i + 2], 16) for i in (1, 3, 5)])
+    rows = (pixels == faint).all(axis=2).sum(axis=1)
+    width = round(quality.width * 0.75)
+    assert round(rows[rows > width * 0.9].sum() / width) % count == 0
+    if count > 1:
+        assert 0.7 < sheet.width / sheet.height < 3

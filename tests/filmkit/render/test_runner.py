@@ -1,0 +1,153 @@
+"""The engine: exact time, films and stills that are whole, and nothing else left behind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from manim import Camera, Scene, Square, UpdateFromAlphaFunc, config, linear, tempconfig
+from PIL import Image
+
+from extract.trace import Trace
+from filmkit.core.renderer import FilmRenderer
+from filmkit.render.quality import QUALITIES, Quality
+from filmkit.render.runner import RenderOptions, frame_count, rehearse, render_stills, studio
+from tests.support.filming import film, pictures
+from tests.support.stand_in import INTERRUPTED, SHAPES
+from tests.support.traces import make_trace
+
+DRAFT = RenderOptions(QUALITIES["draft"])
+SECONDS = 0.27 + 0.31 + 0.31 + 0.44
+
+
+@pytest.fixture(scope="module")
+def trace() -> Trace:
+    return make_trace()
+
+
+@pytest.mark.parametrize("frame_rate", [15, 30, 7])
+def test_film_is_as_long_as_its_rehearsal(trace: Trace, tmp_path: Path, frame_rate: int) -> None:
+    quality = Quality(854, 480, frame_rate)
+    path = film(SHAPES, trace, tmp_path, quality)
+    rehearsal = rehearse(SHAPES, trace, RenderOptions(quality))
+    assert rehearsal.duration == pytest.approx(SECONDS)
+    frames = len(pictures(path))
+    assert frames == sum(frame_count(record, quality) for record in rehearsal.beats)
+    assert 0 <= frames / frame_rate - SECONDS < 1 / frame_rate
+
+
+def test_beats_begin_where_the_one_before_ends(trace: Trace) -> None:
+    beats = rehearse(SHAPES, trace, DRAFT).beats
+    assert [record.name for record in beats] == ["appear", "travel", "rest"]
+    assert [record.end for record in beats] == pytest.approx([0.27, 0.89, SECONDS])
+    assert [record.start for record in beats[1:]] == [record.end for record in beats[:-1]]
+    assert beats[0].narration == f"A square appears in the picture of {trace.meta.model}."
+
+
+def test_every_frame_shows_its_own_moment(trace: Trace, tmp_path: Path) -> None:
+    """At twice the frame rate, every second frame is the same picture."""
+    slow = pictures(film(SHAPES, trace, tmp_path / "slow", Quality(854, 480, 15)))
+    fast = pictures(film(SHAPES, trace, tmp_path / "fast", Quality(854, 480, 30)))
+    difference = np.abs(slow - fast[::2][: len(slow)]).mean(axis=(1, 2, 3))
+    shift = np.abs(slow - fast[1::2][: len(slow)]).mean(axis=(1, 2, 3))
+    assert difference.max() < 1
+    assert shift.max() > 2
+
+
+class Moments(Scene):
+    """Notes how far each frame is into two animations, and where they leave the square."""
+
+    def construct(self) -> None:
+        self.square = Square()
+        self.seen: list[float] = []
+        for run_time in (0.25, 0.5):
+            note = UpdateFromAlphaFunc(self.square, self.note, rate_func=linear)
+            self.play(note, run_time=run_time)
+        self.play(self.square.animate.move_to([2, 0, 0]), run_time=0.25)
+
+    def note(self, square: Square, alpha: float) -> None:
+        self.seen.append(alpha)
+
+
+def test_animations_are_sampled_on_the_films_clock() -> None:
+    pictures: list[int] = []
+    with tempconfig({"frame_rate": 10}):
+        scene = Moments(renderer=FilmRenderer(Camera, lambda picture, n: pictures.append(n)))
+        scene.render()
+    # Frames fall at 0, 0.1 and 0.2 s, then at 0.3 ... 0.7 s of an animation that began at 0.25 s;
+    # each animation also passes its beginning and its end.
+    first, second = [0, 0, 0.4, 0.8, 1], [0, 0.1, 0.3, 0.5, 0.7, 0.9, 1]
+    assert scene.seen == pytest.approx(first + second)
+    assert sum(pictures) == 10
+    assert scene.time == pytest.approx(1.0)
+    assert scene.square.get_center() == pytest.approx([2, 0, 0])
+
+
+def test_still_is_how_the_beat_ends_in_the_film(trace: Trace, tmp_path: Path) -> None:
+    with studio(DRAFT.quality):
+        stills = render_stills(
+            SHAPES,
+            trace=trace,
+            options=DRAFT,
+            out=tmp_path,
+            beats=["rest", "appear"],
+            progress=lambda count: None,
+        )
+    assert stills == [
+        tmp_path / "scene_shapes" / "01_appear.png",
+        tmp_path / "scene_shapes" / "03_rest.png",
+    ]
+    whole = pictures(film(SHAPES, trace, tmp_path, DRAFT.quality))
+    end = np.asarray(Image.open(stills[1]), dtype=int)
+    assert end.shape == (480, 854, 3)
+    assert np.abs(end - whole[-1]).mean() < 1
+    assert np.abs(end - whole[0]).mean() > 5
+
+
+def test_run_ends_with_the_last_wanted_still(trace: Trace, tmp_path: Path) -> None:
+    with studio(DRAFT.quality):
+        stills = render_stills(
+            INTERRUPTED,
+            trace=trace,
+            options=DRAFT,
+            out=tmp_path,
+            beats=["appear"],
+            progress=lambda count: None,
+        )
+    assert len(stills) == 1
+
+
+def test_only_the_film_is_written(
+    trace: Trace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = film(SHAPES, trace, Path("here"), DRAFT.quality)
+    beside = {path.with_suffix(suffix) for suffix in (".srt", ".vtt")}
+    assert {file for file in Path().rglob("*") if file.is_file()} == {path, *beside}
+
+
+def test_scenes_in_one_run_do_not_disturb_each_other(trace: Trace, tmp_path: Path) -> None:
+    first = film(SHAPES, trace, tmp_path / "first", DRAFT.quality)
+    second = film(SHAPES, trace, tmp_path / "second", DRAFT.quality)
+    assert first.read_bytes() == second.read_bytes()
+
+
+def test_studio_puts_the_settings_back() -> None:
+    before = config.pixel_width, config.frame_width, config.media_dir
+    with studio(QUALITIES["4k"]):
+        assert config.pixel_width == 3840
+        assert config.frame_width == pytest.approx(8 * 16 / 9)
+        scratch = Path(config.media_dir)
+        assert scratch.is_dir()
+    assert (config.pixel_width, config.frame_width, config.media_dir) == before
+    assert not scratch.exists()
+
+
+def test_qualities_are_the_promised_ones() -> None:
+    assert {name: (q.width, q.height, q.frame_rate) for name, q in QUALITIES.items()} == {
+        "draft": (854, 480, 15),
+        "hd": (1280, 720, 30),
+        "fullhd": (1920, 1080, 30),
+        "4k": (3840, 2160, 30),
+    }

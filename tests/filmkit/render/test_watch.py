@@ -1,0 +1,314 @@
+"""Watching: an edit is noticed however it is saved, and only what it touched is drawn again."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from filmkit.render.watch import Edits
+from tests.support.checkout import PROJECT
+from tests.support.filming import pictures
+from tests.support.traces import make_trace
+
+PATIENCE = 180.0  # seconds; far more than anything here takes on a busy machine
+
+SCENE = '''
+from manim import Square
+from filmkit.core.stage import Stage, beat
+from filmkit.mobjects.own import COLOUR
+
+class Attention(Stage):
+    def prepare(self):
+        self.square = Square(color=COLOUR, fill_opacity=1)
+
+    @beat
+    def first(self):
+        """One."""
+        self.add(self.square)
+        self.wait(0.2)
+
+    @beat
+    def second(self):
+        """Two."""
+        self.square.shift([1, 0, 0])
+        self.wait(0.2)
+
+    @beat
+    def third(self):
+        """Three."""
+        self.square.shift([1, 0, 0])
+        self.wait(0.2)
+'''
+
+THIRD = '"""Three."""\n        self.square.shift(['
+
+CALL = "scene_attention --watch --fps 5 --trace trace.safetensors --cache kept --jobs 1"
+
+
+def until(reached: Callable[[], bool], tell: Callable[[], object] = lambda: None) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not reached():
+        assert time.monotonic() < deadline, tell()
+        time.sleep(0.05)
+
+
+# What counts as an edit
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    for name in ("filmkit/mobjects", "scenes", "extract", "traces"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "filmkit" / "mobjects" / "shape.py").write_text("one")
+    (tmp_path / "scenes" / "__init__.py").touch()
+    (tmp_path / "traces" / "mine.safetensors").write_bytes(b"one")
+    return tmp_path
+
+
+@pytest.fixture
+def seen(project: Path) -> Iterator[list[list[str]]]:
+    """What is noticed, in order."""
+    found: list[list[str]] = []
+    with Edits(project, project / "traces" / "mine.safetensors") as edits:
+
+        def look() -> None:
+            while True:
+                found.append([str(path.relative_to(project)) for path in edits.wait()])
+
+        threading.Thread(target=look, daemon=True).start()
+        yield found
+
+
+def in_place(path: Path, data: bytes) -> None:
+    path.write_bytes(data)
+
+
+def by_renaming(path: Path, data: bytes) -> None:
+    new = path.with_name(path.name + "~")
+    new.write_bytes(data)
+    new.replace(path)
+
+
+def with_backup(path: Path, data: bytes) -> None:
+    path.rename(path.with_name(path.name + ".bak"))
+    time.sleep(0.15)
+    path.write_bytes(data)
+
+
+def by_deleting(path: Path, data: bytes) -> None:
+    path.unlink()
+    time.sleep(0.15)
+    path.write_bytes(data)
+
+
+def in_two_steps(path: Path, data: bytes) -> None:
+    path.write_bytes(b"")
+    time.sleep(0.15)
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("save", [in_place, by_renaming, with_backup, by_deleting, in_two_steps])
+@pytest.mark.parametrize("name", ["filmkit/mobjects/shape.py", "traces/mine.safetensors"])
+def test_every_way_of_saving_is_noticed(
+    project: Path, seen: list[list[str]], save: Callable[[Path, bytes], None], name: str
+) -> None:
+    save(project / name, b"two")
+    until(lambda: [name] in seen)
+    save(project / name, b"three")
+    until(lambda: seen.count([name]) >= 2)
+
+
+def test_new_and_lost_files_are_noticed(project: Path, seen: list[list[str]]) -> None:
+    new = project / "filmkit" / "mobjects" / "more" / "new.py"
+    new.parent.mkdir()
+    new.write_text("one")
+    until(lambda: ["filmkit/mobjects/more/new.py"] in seen)
+    new.unlink()
+    until(lambda: seen.count(["filmkit/mobjects/more/new.py"]) == 2)
+
+
+def test_nothing_is_noticed_where_nothing_changed(project: Path, seen: list[list[str]]) -> None:
+    shape = project / "filmkit" / "mobjects" / "shape.py"
+    shape.write_text("one")
+    (project / "scenes" / "notes.txt").write_text("not code")
+    (project / "traces" / "other.safetensors").write_bytes(b"another")
+    by_renaming(shape, b"one")
+    in_place(project / "extract" / "last.py", b"this one is new")
+    until(lambda: bool(seen))
+    assert seen == [["extract/last.py"]]
+
+
+# The program
+
+
+class Watching:
+    """The program at work on a project of one scene."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        ignore = shutil.ignore_patterns("__pycache__")
+        for name in ("filmkit", "scenes", "extract"):
+            shutil.copytree(PROJECT / name, folder / name, ignore=ignore)
+        shutil.copy(PROJECT / "render.py", folder)
+        make_trace().save(folder / "trace.safetensors")
+        self.own = folder / "filmkit" / "mobjects" / "own.py"
+        self.own.write_text("COLOUR = '#ff0000'\n")
+        self.scene = folder / "scenes" / "attention" / "scene_attention.py"
+        self.scene.write_text(SCENE)
+        self.said = folder / "said.txt"
+        with self.said.open("w") as said:
+            self.program = subprocess.Popen(
+                [sys.executable, "render.py", *CALL.split()],
+                cwd=folder,
+                stdout=said,
+                stderr=subprocess.STDOUT,
+            )
+
+    @property
+    def film(self) -> Path:
+        return self.folder / "videos" / "scene_attention.mp4"
+
+    @property
+    def sheet(self) -> Path:
+        return self.folder / "videos" / "scene_attention.preview.png"
+
+    def lines(self) -> list[str]:
+        return self.said.read_text().splitlines()
+
+    def edit(self, path: Path, old: str, new: str) -> list[str]:
+        """Save an edit as editors do, and return what is said until the film is there again."""
+        before = len(self.lines())
+        text = path.read_text()
+        assert old in text
+        by_renaming(path, text.replace(old, new).encode())
+        self.wait_for("scene_attention.mp4", before)
+        return self.lines()[before:]
+
+    def wait_for(self, words: str, before: int) -> str:
+        def told() -> list[str]:
+            assert self.program.poll() is None, self.lines()
+            return [line for line in self.lines()[before:] if words in line]
+
+        until(lambda: bool(told()), self.lines)
+        return told()[0]
+
+    def masters(self) -> set[str]:
+        return {path.name for path in (self.folder / "kept").glob("*.master.mov")}
+
+    def ends(self) -> list[float]:
+        """Where the square stands in the picture at the end of each beat, from left to right."""
+        frames = pictures(self.film)
+        assert len(frames) == 3
+        return [float(np.nonzero(frame.max(axis=(0, 2)) > 200)[0].mean()) for frame in frames]
+
+
+@pytest.fixture(scope="module")
+def watching(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watching]:
+    watching = Watching(tmp_path_factory.mktemp("project"))
+    try:
+        watching.wait_for("scene_attention.mp4", 0)
+        yield watching
+    finally:
+        watching.program.kill()
+        watching.program.wait()
+
+
+def test_film_and_sheet_are_there_at_draft_quality(watching: Watching) -> None:
+    assert pictures(watching.film).shape == (3, 480, 854, 3)
+    assert Image.open(watching.sheet).size[0] > 600
+
+
+def test_edit_of_a_beat_draws_it_and_what_follows(watching: Watching) -> None:
+    before, (first, *_) = watching.masters(), watching.ends()
+    old = np.asarray(Image.open(watching.sheet), dtype=int)
+    said = watching.edit(
+        watching.scene,
+        '"""Two."""\n        self.square.shift([1',
+        '"""Two."""\n        self.square.shift([-1',
+    )
+    assert len(watching.masters() - before) == 2
+    # First the sheet, then the beat's own film, then the rest.
+    assert [Path(line.split()[0]).name for line in said] == [
+        "scene_attention.preview.png",
+        "02_second.mp4",
+        "scene_attention.preview.png",
+        "scene_attention.mp4",
+    ]
+    now = watching.ends()
+    assert now[0] == pytest.approx(first)
+    assert now[1] < first - 20
+    assert now[2] == pytest.approx(first, abs=1)
+    assert np.abs(np.asarray(Image.open(watching.sheet), dtype=int) - old).max() > 100
+
+
+def test_edit_of_a_mobject_draws_what_uses_it(watching: Watching) -> None:
+    before = watching.masters()
+    watching.edit(watching.own, "#ff0000", "#00ff00")
+    assert len(watching.masters() - before) == 3
+    assert pictures(watching.film)[..., 1].max() > 250
+
+
+def test_edit_of_something_else_draws_nothing(watching: Watching) -> None:
+    before, count = watching.masters(), len(watching.lines())
+    other = watching.folder / "filmkit" / "mobjects" / "head_stack.py"
+    by_renaming(other, other.read_bytes() + b"\nMORE = 1\n")
+    watching.edit(watching.scene, f"{THIRD}1,", f"{THIRD}1.0,")
+    assert len(watching.masters() - before) == 1
+    assert not any("Error" in line for line in watching.lines()[count:])
+
+
+def test_last_good_pictures_stay_where_something_is_broken(watching: Watching) -> None:
+    good = watching.sheet.read_bytes(), watching.film.read_bytes()
+    count = len(watching.lines())
+    text = watching.scene.read_text()
+    broken = text.replace("def third(self):", "def third(self:")
+    by_renaming(watching.scene, broken.encode())
+    line = watching.wait_for("Error", count)
+    number = broken.splitlines().index("    def third(self:") + 1
+    assert line.startswith(f"Error: scenes/attention/scene_attention.py line {number}: ")
+    assert (watching.sheet.read_bytes(), watching.film.read_bytes()) == good
+    # A beat that fails: what comes before it is drawn, and of the rest the last good is shown.
+    count = len(watching.lines())
+    failing = text.replace(THIRD, THIRD.replace("\n", '\n        raise RuntimeError("no")\n'))
+    by_renaming(watching.scene, failing.encode())
+    line = watching.wait_for("Error", count)
+    number = failing.splitlines().index('        raise RuntimeError("no")') + 1
+    assert line.startswith("Error: scene_attention: RuntimeError: no (in beat third, ")
+    assert f"scene_attention.py line {number}" in line
+    # A module that cannot be loaded.
+    count = len(watching.lines())
+    theme = watching.folder / "filmkit" / "core" / "theme.py"
+    good_theme = theme.read_bytes()
+    by_renaming(theme, good_theme + b"\nnothing_of_this_name\n")
+    line = watching.wait_for("NameError", count)
+    assert "filmkit/core/theme.py line " in line
+    by_renaming(theme, good_theme)
+    # Other code for the same pictures.
+    watching.edit(watching.scene, failing, text.replace(f"{THIRD}1.0,", f"{THIRD}1 + 0,"))
+    assert not any("Traceback" in line for line in watching.lines())
+    assert watching.film.read_bytes() == good[1]
+
+
+def test_edit_of_the_trace_draws_everything(watching: Watching) -> None:
+    before, count = watching.masters(), len(watching.lines())
+    make_trace(seed=5).save(watching.folder / "trace.safetensors")
+    watching.wait_for("scene_attention.mp4", count)
+    assert len(watching.masters() - before) == 3
+
+
+def test_ctrl_c_ends_it(watching: Watching) -> None:
+    os.kill(watching.program.pid, signal.SIGINT)
+    assert watching.program.wait(PATIENCE) == 0
+    assert watching.lines()[-1] == "watching ended"
+    assert not any(watching.folder.rglob("*.part"))

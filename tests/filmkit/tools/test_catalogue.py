@@ -1,0 +1,110 @@
+"""Pictures and pages of mobjects and animations."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from manim import Group
+from PIL import Image
+
+from filmkit.core import theme
+from filmkit.core.animations import Appear, Glide
+from filmkit.core.stage import Stage, beat
+from filmkit.core.text import Label
+from filmkit.mobjects.marks import Highlight, Outline
+from filmkit.render.quality import Quality
+from filmkit.render.runner import studio
+from filmkit.tools.catalogue import Album, classes, fill, write_pages
+from scenes.registry import SceneEntry
+from tests.support.checkout import PROJECT
+from tests.support.traces import make_trace
+
+DOCS = PROJECT / "docs"
+WIDTH, HEIGHT = 320, 180
+
+
+class Named(Group):
+    """Names its part without holding it."""
+
+    def __init__(self, part: Outline) -> None:
+        super().__init__()
+        self.part = part
+
+
+class Story(Stage):
+    """A frame at the left appears, then one at the right moves down."""
+
+    def prepare(self) -> None:
+        left, right = (self.frame.stage.moved(dx=dx).grown(-5, -2) for dx in (-3, 3))
+        self.left, self.right = Highlight(left), Outline(right, colour=theme.current().ink)
+        self.named = Named(self.right)
+
+    @beat
+    def first(self) -> None:
+        """One."""
+        self.play(Appear(self.left), run_time=1)
+
+    @beat
+    def second(self) -> None:
+        """Two."""
+        self.add(self.right)
+        self.play(Glide(self.right, self.right.copy().shift([0, -1, 0])), run_time=1)
+
+
+@pytest.fixture(scope="module")
+def album() -> Album:
+    made = Album({Highlight, Outline, Named, Label, Appear, Glide})
+    with studio(Quality(WIDTH, HEIGHT, 5)):
+        fill(made, SceneEntry("scene_story", "", __name__, "Story"), make_trace())
+    return made
+
+
+def light(picture: np.ndarray, side: str) -> int:
+    """The brightest pixel of one half of a picture, below its notes."""
+    half = slice(0, WIDTH // 2) if side == "left" else slice(WIDTH // 2, None)
+    return int(picture[HEIGHT // 4 :, half].max())
+
+
+def test_what_was_seen_has_a_picture_and_a_place(album: Album) -> None:
+    assert album.wanted == {Label}
+    assert album.seen_in[Highlight] == album.seen_in[Appear] == "scene_story, beat first"
+    assert album.seen_in[Outline] == album.seen_in[Glide] == "scene_story, beat second"
+
+
+def test_a_mobject_stands_out_from_the_rest(album: Album) -> None:
+    for kind in (Outline, Named):
+        assert light(album.pictures[kind], "right") > 100, kind
+        assert 20 < light(album.pictures[kind], "left") < 80, kind
+
+
+def test_an_animation_is_shown_at_three_moments(album: Album) -> None:
+    moments = np.hsplit(album.pictures[Appear], 3)
+    lights = [light(moment, "left") for moment in moments]
+    assert lights[0] < 60 < lights[1] < 180 < lights[2]
+
+
+def test_every_mobject_and_animation_has_a_page_without_a_fault(
+    album: Album, tmp_path: Path
+) -> None:
+    for name in ("conf.py", "index.md", "tutorial.md"):
+        shutil.copy(DOCS / name, tmp_path)
+    write_pages(album, classes(), tmp_path / "reference")
+    done = subprocess.run(
+        [sys.executable, "-m", "sphinx", "-q", "-W", "-b", "html", str(tmp_path), "site"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PYTHONPATH": str(DOCS.parent), "PATH": ""},
+    )
+    assert done.returncode == 0, done.stderr
+    for kind in classes():
+        page = (tmp_path / "site" / "reference" / f"{kind.__name__}.html").read_text()
+        assert f'id="{kind.__module__}.{kind.__name__}"' in page
+    pictured = tmp_path / "site" / "_images" / "Highlight.png"
+    assert Image.open(pictured).size == (WIDTH, HEIGHT)

@@ -1,0 +1,132 @@
+"""Captions, chapter titles and speaker notes."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import av
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from filmkit.core.stage import BeatRecord, Rehearsal
+from filmkit.words.captions import LINE, LINES, Cue, captions, shifted, srt, vtt
+from filmkit.words.script import chapter_title, speaker_notes
+
+LONG = (
+    "Every head has its own keys and values again. But all of them are made from one small latent: "
+    "one row of numbers for each word."
+)
+
+
+def beat(narration: str, start: float = 2.0, seconds: float = 8.0) -> BeatRecord:
+    return BeatRecord("a_beat", narration, start, start + seconds)
+
+
+def read(path: Path) -> list[tuple[float, float, str]]:
+    """Cues as FFmpeg reads them: start and length in seconds, and the text."""
+    with av.open(path) as container:
+        stream = container.streams.subtitles[0]
+        return [
+            (
+                float(packet.pts * packet.time_base),
+                float(packet.duration * packet.time_base),
+                bytes(packet).decode(),
+            )
+            for packet in container.demux(stream)
+            if packet.size
+        ]
+
+
+def test_cues_end_where_sentences_and_clauses_end() -> None:
+    assert [cue.lines for cue in captions([beat(LONG)])] == [
+        ("Every head has its own keys", "and values again."),
+        ("But all of them are made from one small", "latent: one row of numbers for each word."),
+    ]
+
+
+def test_time_is_shared_out_by_letters() -> None:
+    cues = captions([beat(LONG), beat("That is all.", start=10.0, seconds=3.0)])
+    assert (cues[0].start, cues[1].end) == (2.0, 10.0)
+    assert (cues[2].start, cues[2].end) == (10.0, 13.0)
+    speeds = [len(cue.text) / (cue.end - cue.start) for cue in cues[:2]]
+    assert speeds[0] == pytest.approx(speeds[1])
+
+
+def test_a_cue_is_never_shorter_than_a_second() -> None:
+    cues = captions([beat("No. " + LONG, seconds=9.0)])
+    assert cues[0].text.startswith("No. Every")
+    assert min(cue.end - cue.start for cue in cues) >= 1.0
+
+
+def test_a_number_keeps_its_sign() -> None:
+    cues = captions(
+        [beat("This one takes in all of it: the last row gives no word over 19 % then.")]
+    )
+    assert any("19 %" in line for cue in cues for line in cue.lines)
+
+
+@given(
+    st.lists(st.text("abcdeXY.,:;“”7%", min_size=1, max_size=50), min_size=1, max_size=40),
+    st.floats(0.5, 60.0),
+)
+def test_any_narration_becomes_cues_in_order(words: list[str], seconds: float) -> None:
+    narration = " ".join(words)
+    cues = captions([beat(narration, 0.0, seconds)])
+    assert "".join(cue.text for cue in cues).replace(" ", "") == narration.replace(" ", "")
+    for cue in cues:
+        assert 1 <= len(cue.lines) <= LINES
+        assert all(0 < len(line) <= LINE for line in cue.lines)
+    assert all(first.end <= second.start for first, second in pairwise(cues))
+    assert cues[0].start == 0.0
+    assert cues[-1].end == pytest.approx(seconds)
+
+
+def test_silence_has_no_cue() -> None:
+    assert captions([beat("")]) == ()
+
+
+@pytest.mark.parametrize(("suffix", "write"), [(".srt", srt), (".vtt", vtt)])
+def test_files_are_read_back(suffix: str, write: object, tmp_path: Path) -> None:
+    cues = shifted(captions([beat(LONG), beat("A & B, and that is all.", 10.0)]), 3600.0)
+    path = tmp_path / f"film{suffix}"
+    path.write_text(write(cues), encoding="utf-8")
+    found = read(path)
+    assert len(found) == len(cues)
+    for cue, (start, seconds, text) in zip(cues, found, strict=True):
+        assert start == pytest.approx(cue.start, abs=0.001)
+        assert seconds == pytest.approx(cue.end - cue.start, abs=0.002)
+        assert text.replace("&amp;", "&").split("\n") == list(cue.lines)
+
+
+def test_the_files_look_as_they_should() -> None:
+    cues = (Cue(0.0, 1.5, ("One,",)), Cue(1.5, 3661.25, ("two", "<three>")))
+    assert srt(cues) == (
+        "1\n00:00:00,000 --> 00:00:01,500\nOne,\n\n2\n00:00:01,500 --> 01:01:01,250\ntwo\n<three>\n"
+    )
+    assert vtt(cues) == (
+        "WEBVTT\n\n00:00:00.000 --> 00:00:01.500\nOne,\n"
+        "\n00:00:01.500 --> 01:01:01.250\ntwo\n&lt;three&gt;\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "title"),
+    [
+        ("a_query_meets_a_key", "A query meets a key"),
+        ("one_gpu", "One GPU"),
+        ("kv_of_mla", "KV of MLA"),
+        ("x", "X"),
+    ],
+)
+def test_titles_of_chapters(name: str, title: str) -> None:
+    assert chapter_title(name) == title
+
+
+def test_speaker_notes_say_what_comes_next() -> None:
+    first, last = BeatRecord("one", "First.", 0, 4.6), BeatRecord("two", "Last.", 4.6, 6.0)
+    assert speaker_notes(Rehearsal((first, last), 6.0)) == {
+        "one": "First.\n\n1 of 2, 5 s. Next: Two.",
+        "two": "Last.\n\n2 of 2, 1 s.",
+    }

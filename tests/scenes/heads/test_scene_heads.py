@@ -1,0 +1,149 @@
+"""The scene of many heads, run without drawing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from manim import tempconfig
+
+from extract.attention import merge_heads
+from filmkit.core.animations import set_presence
+from filmkit.core.stage import Stage
+from filmkit.core.text import Label
+from scenes.attention.scene_attention import Attention
+from scenes.heads.scene_heads import Heads
+from tests.support.staging import complaints, play
+from tests.support.traces import make_trace
+
+LONG = ["antidisestablis", " a"] * 12
+CASES = {
+    "shipped shape": {"n_heads": 9, "n_kv_heads": 3, "d_head": 64, "positions": "rotary"},
+    "learned": {"n_heads": 12, "d_head": 64, "biases": True},
+    "one head": {"n_heads": 1, "d_head": 32},
+    "two heads": {"n_heads": 2, "d_head": 64},
+    "32 heads": {"n_heads": 32, "d_head": 64, "d_model": 512},
+    "32 heads in groups": {"n_heads": 32, "n_kv_heads": 8, "d_head": 32},
+    "one key head": {"n_heads": 12, "n_kv_heads": 1, "d_head": 16, "positions": "rotary"},
+    "2 tokens": {"n_tokens": 2, "d_head": 32, "has_bos": False},
+    "4 tokens": {"n_tokens": 4, "n_heads": 9, "n_kv_heads": 3, "d_head": 64},
+    "20 tokens": {"n_tokens": 20, "n_heads": 9, "n_kv_heads": 3, "d_head": 64},
+    "24 long tokens": {"n_tokens": 24, "n_heads": 12, "d_head": 64, "words": LONG},
+    "wide model": {"n_heads": 4, "d_head": 16, "d_model": 200},
+    "latent": {"n_heads": 4, "d_head": 16, "positions": "rotary", "mla": True},
+}
+LETTERS_PER_SECOND = 17
+REMARKS = ("one of ", "in each of ", "keys and values shared", "by heads ")
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
+def test_every_beat_can_be_read(case: dict[str, Any]) -> None:
+    trace = make_trace(**case)
+    pictures = play(Heads, trace)
+    assert [p.record.name for p in pictures] == list(Heads.beat_names(trace))
+    assert [line for p in pictures for line in complaints(p)] == []
+    for picture in pictures:
+        record = picture.record
+        assert len(record.narration) <= LETTERS_PER_SECOND * (record.end - record.start), record
+
+
+def test_groups_are_shown_only_where_heads_share() -> None:
+    assert "some_share_keys_and_values" in Heads.beat_names(make_trace(n_heads=4, n_kv_heads=2))
+    assert "some_share_keys_and_values" not in Heads.beat_names(make_trace(n_heads=4))
+    alone = Heads.beat_names(make_trace(n_heads=1))
+    assert alone == ("a_head_stands_up", "the_output_leaves", "one_output")
+
+
+def test_a_bracket_names_each_group() -> None:
+    trace = make_trace(n_heads=9, n_kv_heads=3, featured=(1, 4))
+    shared = next(p for p in play(Heads, trace) if p.record.name == "some_share_keys_and_values")
+    said = [item.text for item in shared.texts]
+    assert [t for t in said if t.startswith("heads ")] == [
+        "heads 3 to 5",
+        "heads 0 to 2",
+        "heads 6 to 8",
+    ]
+
+
+def test_every_head_shows_its_own_tensors() -> None:
+    trace = make_trace(n_heads=6, n_kv_heads=2, d_head=16, positions="rotary", biases=True)
+    rack = next(p for p in play(Heads, trace) if p.record.name == "around_the_rack")
+    seen = set()
+    for panel in rack.panels:
+        source = panel.heatmap.source
+        if source.tensor is None:
+            continue
+        index = tuple(i if isinstance(i, int) else slice(*i) for i in source.index)
+        expected = trace[source.tensor][index]
+        expected = expected.T if source.transposed else expected
+        np.testing.assert_allclose(panel.heatmap.values, expected, rtol=1e-6)
+        head = source.index[0] if source.tensor.startswith("pattern") else source.index[1]
+        seen.add((source.tensor.split(".")[0], head))
+    assert {head for name, head in seen if name == "pattern"} == set(range(6))
+    assert {head for name, head in seen if name == "z"} == set(range(6))
+    assert {head for name, head in seen if name == "k_rot"} == {0, 1}
+
+
+@pytest.mark.parametrize("biases", [False, True])
+def test_the_output_on_screen_is_made_of_the_z_on_screen(biases: bool) -> None:
+    trace = make_trace(n_heads=6, d_head=16, biases=biases)
+    last = play(Heads, trace)[-1]
+    panels = {(p.heatmap.source.tensor or "").split(".")[0]: [] for p in last.panels}
+    for panel in sorted(last.panels, key=lambda p: p.box.left):
+        panels[(panel.heatmap.source.tensor or "").split(".")[0]].append(panel.heatmap.values)
+    together = np.stack(panels["z"], axis=1)
+    layer = trace.meta.featured.layer
+    bias = trace.weights("b_O", layer) if biases else None
+    made = merge_heads(together, trace.weights("W_O", layer), bias)
+    np.testing.assert_allclose(panels["out"][0], made, atol=1e-4)
+    assert any("bias" in item.text for item in last.texts) is biases
+
+
+def test_z_stands_in_the_order_of_the_heads() -> None:
+    trace = make_trace(n_heads=6, n_kv_heads=2, d_head=16, featured=(1, 4))
+    apart = next(p for p in play(Heads, trace) if p.record.name == "outputs_line_up")
+    row = sorted(apart.panels, key=lambda p: p.box.left)
+    assert [panel.heatmap.source.index[1] for panel in row] == list(range(6))
+    names = sorted((t for t in apart.texts if t.text.startswith("head ")), key=lambda t: t.box.left)
+    assert [name.text for name in names] == [f"head {head}" for head in range(6)]
+
+
+def opening_of(scene: type[Stage], trace: Any) -> np.ndarray:
+    """The first picture of a scene, without what every picture says."""
+    opening = []
+
+    class Opening(scene):  # type: ignore[misc, valid-type]
+        def hold(self, seconds: float | None = None, *, words: int = 0) -> None:
+            if not opening:
+                set_presence(self.provenance, 0.0)
+                opening.append(self.snapshot())
+                set_presence(self.provenance, 1.0)
+            super().hold(seconds, words=words)
+
+    play(Opening, trace, width=960, height=540)
+    return opening[0]
+
+
+def ending_of(scene: type[Stage], trace: Any) -> np.ndarray:
+    """The last picture of a scene, without what every picture says and without remarks."""
+    endings = []
+
+    def note(record: Any, stage: Stage) -> None:
+        if record.name == "one_head":
+            set_presence(stage.provenance, 0.0)
+            for part in stage.on_show():
+                if isinstance(part, Label) and part.text.startswith(REMARKS):
+                    set_presence(part, 0.0)
+            endings.append(stage.snapshot())
+
+    size = {"pixel_width": 960, "pixel_height": 540, "frame_width": 8 * 16 / 9, "frame_height": 8.0}
+    with tempconfig({"dry_run": True, "progress_bar": "none", "verbosity": "ERROR"} | size):
+        scene(trace, on_beat_end=note).render()
+    return endings[0]
+
+
+@pytest.mark.parametrize("case", ["shipped shape", "learned", "24 long tokens"])
+def test_it_opens_with_the_picture_that_one_head_ended_with(case: str) -> None:
+    trace = make_trace(**CASES[case])
+    np.testing.assert_array_equal(opening_of(Heads, trace), ending_of(Attention, trace))

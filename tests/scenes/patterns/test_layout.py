@@ -1,0 +1,260 @@
+"""Where the wall's patterns stand, and the camera's ways over it."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from filmkit.core.camera import Shot, StageCamera
+from filmkit.core.theme import DARK
+from filmkit.mobjects.head_layout import FRAME_HEIGHT, Box, Frame
+from scenes.patterns.camera_paths import Fly, Tour, flight
+from scenes.patterns.layout import (
+    WORD_MOST,
+    StopSlots,
+    WallSlots,
+    arc,
+    empty_slots,
+    onto,
+    stop_slots,
+    wall_slots,
+)
+
+FRAME = Frame(FRAME_HEIGHT * 16 / 9)
+PORTRAIT = Frame(FRAME_HEIGHT, FRAME_HEIGHT * 16 / 9)
+FRAMES = [FRAME, PORTRAIT, Frame(9.6, 9.6), Frame(12.0, 9.0)]
+in_every_frame = pytest.mark.parametrize(
+    "frame", FRAMES, ids=lambda frame: f"{frame.width:.1f} x {frame.height:.1f}"
+)
+SHAPES = st.tuples(
+    st.integers(min_value=1, max_value=48),
+    st.integers(min_value=1, max_value=32),
+    st.integers(min_value=2, max_value=25),
+)
+
+
+def wall(layers: int, heads: int, count: int = 9, frame: Frame = FRAME) -> WallSlots:
+    return wall_slots(frame, layers=layers, heads=heads, count=count)
+
+
+def stop(count: int, frame: Frame = FRAME) -> StopSlots:
+    """Room for the longest words."""
+    least, most = (FRAME_HEIGHT * size for size in (frame.least_text, DARK.shape_size))
+    return stop_slots(
+        frame, count=count, word=WORD_MOST, hidden_word=WORD_MOST, sizes=(most, least)
+    )
+
+
+def seen(box: Box, shot: Shot, frame: Frame = FRAME) -> Box:
+    """A flat box as it lies in the frame."""
+    corners = np.array([[box.left, box.bottom, 0], [box.right, box.top, 0]], dtype=float)
+    first, second = shot.project(corners, frame.height)
+    return Box.between(first, second)
+
+
+@in_every_frame
+@given(SHAPES)
+def test_every_pattern_has_a_place_of_its_own_on_the_stage(
+    frame: Frame, shape: tuple[int, int, int]
+) -> None:
+    layers, heads, _ = shape
+    slots = wall(*shape, frame=frame)
+    tiles = {(i, j): slots.tile(i, j) for i in range(layers) for j in range(heads)}
+    assert frame.stage.holds(slots.box)
+    assert slots.title[1] < frame.stage.top
+    corners = {(round(t.left, 6), round(t.top, 6)) for t in tiles.values()}
+    assert len(corners) == layers * heads
+    assert slots.side < slots.pitch
+    for layer in range(layers - 1):
+        here, following = tiles[layer, 0], tiles[layer + 1, 0]
+        if frame.height > frame.width:
+            beside = following.left > here.right
+            assert beside or following.top < tiles[layer, heads - 1].bottom
+        else:
+            below = following.top < here.bottom
+            assert below or following.left > tiles[layer, heads - 1].right
+
+
+@given(SHAPES)
+def test_blocks_hold_all_layers_once_and_in_order(shape: tuple[int, int, int]) -> None:
+    slots = wall(*shape)
+    spans = [slots.span(i) for i in range(len(slots.corners))]
+    assert spans[0][0] == 0
+    assert spans[-1][1] == shape[0]
+    assert all(before[1] == after[0] for before, after in pairwise(spans))
+    assert all(start < stop for start, stop in spans)
+
+
+@in_every_frame
+@given(SHAPES)
+def test_numbers_of_layers_and_heads_keep_apart(frame: Frame, shape: tuple[int, int, int]) -> None:
+    slots = wall(*shape, frame=frame)
+    line = DARK.note_size * FRAME_HEIGHT
+    rows = [(x, y) for _, x, y in slots.row_marks()]
+    assert next(number for number, *_ in slots.row_marks()) == 0
+    for (x, y), (other_x, other_y) in pairwise(rows):
+        assert x != other_x or y - other_y > line
+    for block in range(len(slots.corners)):
+        columns = list(slots.column_marks(block))
+        assert columns[0][0] == (slots.span(block)[0] if slots.upright else 0)
+        for (_, x, _), (_, other_x, _) in pairwise(columns):
+            assert other_x - x > 0.3
+
+
+def test_a_wall_fills_frames_of_every_shape() -> None:
+    for frame in FRAMES:
+        box = wall(30, 9, frame=frame).box
+        share = box.width * box.height / (frame.stage.width * frame.stage.height)
+        assert share > 0.4, frame
+    assert wall(30, 9, frame=PORTRAIT).names == ("head", "layer")
+    assert wall(30, 9).names == ("layer", "head")
+
+
+def test_a_tower_of_layers_is_set_in_blocks() -> None:
+    assert len(wall(30, 9).corners) == 3
+    assert len(wall(4, 12).corners) == 1
+    tower, blocks = wall(30, 9).stacked(), wall(30, 9)
+    assert tower.box.height > FRAME.stage.height > blocks.box.height
+    assert tower.tile(0, 0) == blocks.tile(0, 0)
+    assert tower.tile(29, 8).top == pytest.approx(tower.tile(0, 8).top - 29 * tower.pitch)
+
+
+@given(SHAPES)
+def test_a_pattern_is_seen_in_its_slot(shape: tuple[int, int, int]) -> None:
+    for frame in FRAMES:
+        slots, place = wall(*shape, frame=frame), stop(shape[2], frame).pattern
+        tile = slots.tile(shape[0] - 1, shape[1] - 1)
+        found = seen(tile, onto(tile, place, frame), frame)
+        assert found.width == pytest.approx(place.width)
+        assert found.left == pytest.approx(place.left)
+        assert found.top == pytest.approx(place.top)
+
+
+@in_every_frame
+@pytest.mark.parametrize("count", [2, 9, 24, 25])
+def test_a_pattern_looked_at_has_room_for_words_that_can_be_read(count: int, frame: Frame) -> None:
+    slots, stage = stop(count, frame), frame.stage
+    assert stage.holds(Box.around([slots.pattern, slots.hidden, slots.scale]))
+    assert slots.rows_apart[0][0] - WORD_MOST >= stage.left - 1e-9
+    assert slots.columns[0][1] + WORD_MOST <= stage.top + 1e-9
+    assert slots.notes[0] + slots.note_width <= stage.right + 1e-9
+    assert slots.hidden.overlap(slots.pattern) == (0.0, 0.0)
+    assert frame.least_text <= slots.word_size / FRAME_HEIGHT <= DARK.shape_size
+    # Where rows are too low for words, some have none; the last one always has its own.
+    assert slots.named[-1] == count - 1
+    between = slots.pattern.height / count * (slots.named[1] - slots.named[0])
+    assert slots.word_size < between
+    assert len(slots.named) == count or frame is not FRAME
+
+
+@given(SHAPES)
+def test_no_part_of_the_wall_comes_near_the_eye(shape: tuple[int, int, int]) -> None:
+    box = wall(*shape).box
+    corners = np.array([[x, y, 0] for x in (box.left, box.right) for y in (box.bottom, box.top)])
+    shots = [Shot(), *arc(box), Shot()]
+    camera = StageCamera()
+    tour = Tour(camera, shots[1:], [1.0, 1.1, 1.1, 0.8])
+    camera.shot = shots[0]
+    tour.begin()
+    for alpha in np.linspace(0, 1, 41):
+        tour.step(float(alpha))
+        shot = camera.shot
+        towards = (corners - shot.center) @ shot.rotation()[2]
+        assert towards.max() < 0.75 * 1.6 * shot.height
+
+
+@in_every_frame
+def test_a_much_larger_model_fills_the_stage_and_the_wall_its_first_places(frame: Frame) -> None:
+    small = wall(30, 9, frame=frame)
+    title = [1.0, 4.0] if small.upright else [5.0]
+    slots = empty_slots(small, frame, layers=61, heads=128, title=title, note=3.0)
+    (left, top), step, (rows, columns) = slots.corner, slots.pitch, slots.whole
+    assert sorted(slots.whole) == [61, 128]
+    whole = seen(Box.of(left, left + columns * step, top - rows * step, top), slots.shot, frame)
+    assert frame.stage.holds(whole)
+    assert whole.width > 0.85 * frame.stage.width or whole.height > 0.85 * frame.stage.height
+    assert all(whole.top < y < frame.stage.top for _, y in (*slots.title, slots.note))
+    for layer, head in ((0, 0), (29, 0), (29, 8)):
+        row, column = (head, layer) if small.upright else (layer, head)
+        place = Box.of(
+            left + column * step, left + (column + 1) * step, top - (row + 1) * step, top
+        )
+        tile = small.stacked().tile(layer, head)
+        assert place.holds(tile)
+        assert tile.x == pytest.approx(place.x)
+        assert tile.y == pytest.approx(top - (row + 0.5) * step)
+
+
+# Ways of the camera
+
+NEAR = Shot(center=(-5.0, 1.0, 0.0), height=0.5)
+OTHER = Shot(center=(5.0, -1.0, 0.0), height=0.8)
+
+
+def test_a_flight_begins_and_ends_where_it_should() -> None:
+    assert flight(NEAR, OTHER, 0.0) == NEAR
+    assert flight(NEAR, OTHER, 1.0) == OTHER
+    almost = flight(NEAR, OTHER, 1 - 1e-9)
+    np.testing.assert_allclose(almost.center, OTHER.center, atol=1e-6)
+    assert almost.height == pytest.approx(OTHER.height, rel=1e-6)
+
+
+def test_a_flight_rises_to_see_where_it_goes() -> None:
+    heights = [flight(NEAR, OTHER, a).height for a in np.linspace(0, 1, 51)]
+    top = int(np.argmax(heights))
+    assert heights[top] > 5
+    assert all(a < b for a, b in pairwise(heights[: top + 1]))
+    assert all(a > b for a, b in pairwise(heights[top:]))
+
+
+def test_what_passes_in_the_frame_passes_at_one_pace() -> None:
+    alphas = np.linspace(0, 1, 201)
+    shots = [flight(NEAR, OTHER, a) for a in alphas]
+    widths = np.log([s.height for s in shots])
+    centers = np.array([s.center[:2] for s in shots])
+    moved = np.linalg.norm(np.diff(centers, axis=0), axis=1)
+    middle = np.exp((widths[1:] + widths[:-1]) / 2)
+    pace = np.hypot(np.diff(widths), 1.4**2 * moved / middle)
+    assert pace.max() < 1.02 * pace.min()
+
+
+def test_a_flight_straight_down_changes_the_height_evenly() -> None:
+    above = Shot(center=NEAR.center, height=8.0)
+    heights = [flight(NEAR, above, a).height for a in (0.0, 0.25, 0.5, 0.75, 1.0)]
+    np.testing.assert_allclose(np.diff(np.log(heights)), np.log(16) / 4)
+
+
+def test_flying_takes_the_camera_along() -> None:
+    camera = StageCamera()
+    camera.shot = NEAR
+    fly = Fly(camera, OTHER)
+    fly.begin()
+    fly.step(0.3)
+    assert camera.shot == flight(NEAR, OTHER, 0.3)
+    fly.step(1.0)
+    assert camera.shot == OTHER
+
+
+def test_a_tour_passes_every_shot_in_its_time_without_a_stop() -> None:
+    camera = StageCamera()
+    camera.shot = Shot()
+    stops = [Shot((-2, 0, 0), 4, -50, 10), Shot((0, 0, 0), 4, 0, 10), Shot((3, 1, 0), 5, 40, 0)]
+    tour = Tour(camera, stops, [1.0, 2.0, 1.0])
+    tour.begin()
+    for alpha, stop in zip((0.25, 0.75, 1.0), stops, strict=True):
+        tour.step(alpha)
+        np.testing.assert_allclose(camera.shot.center, stop.center, atol=1e-9)
+        assert camera.shot.height == pytest.approx(stop.height)
+        assert (camera.shot.theta, camera.shot.phi) == pytest.approx((stop.theta, stop.phi))
+
+    def theta(alpha: float) -> float:
+        tour.step(alpha)
+        return camera.shot.theta
+
+    before, after = theta(0.75) - theta(0.749), theta(0.751) - theta(0.75)
+    assert before == pytest.approx(after, rel=0.05)
+    assert abs(before) > 0

@@ -1,0 +1,334 @@
+"""The wall of patterns, run without drawing; and its pixels against the trace."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import product
+
+import numpy as np
+import pytest
+from manim import tempconfig
+
+from extract.patterns import strongest
+from extract.trace import Trace
+from filmkit.core.heatmap import Heatmap, Norm
+from filmkit.core.stage import BeatRecord, Stage, StageSettings
+from filmkit.core.theme import DARK
+from filmkit.mobjects.head_layout import Frame
+from filmkit.render.quality import ASPECTS, DEFAULT_ASPECT, quality_of
+from scenes.patterns.layout import empty_slots, wall_slots
+from scenes.patterns.scene_patterns import MANY, Patterns, almost
+from scenes.patterns.wall import EmptyWall, HeadStop, PatternWall, prompt_patterns
+from tests.support.staging import HEIGHT, WIDTH, BeatPicture, complaints, play
+from tests.support.traces import make_trace, replaced
+
+LONG = ["antidisestablis", " a"] * 12
+CASES = {
+    "the shipped model's shape": {
+        "n_layers": 30,
+        "n_heads": 9,
+        "n_kv_heads": 3,
+        "d_head": 4,
+        "positions": "rotary",
+    },
+    "GPT-2's shape": {"n_layers": 12, "n_heads": 12, "d_head": 4, "biases": True},
+    "two tokens, one head": {"n_layers": 1, "n_heads": 1, "n_tokens": 2, "has_bos": False},
+    "four tokens, a tower": {"n_layers": 48, "n_heads": 1, "n_tokens": 4},
+    "twenty tokens": {"n_layers": 6, "n_tokens": 20, "has_bos": False},
+    "24 long tokens, all heads": {
+        "n_layers": 48,
+        "n_heads": 32,
+        "n_tokens": 24,
+        "d_head": 2,
+        "words": LONG,
+        "positions": "rotary",
+    },
+}
+
+
+def shown(pictures: list[BeatPicture], name: str) -> BeatPicture:
+    return next(p for p in pictures if p.record.name == name)
+
+
+@pytest.mark.parametrize("first_token", [False, True], ids=["hidden", "shown"])
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
+def test_every_beat_can_be_read_and_heard(case: dict, first_token: bool) -> None:
+    trace = make_trace(**case)
+    pictures = play(Patterns, trace, StageSettings(show_first_token=first_token))
+    assert [p.record.name for p in pictures] == list(Patterns.beat_names(trace))
+    assert [line for p in pictures for line in complaints(p)] == []
+    for record in (p.record for p in pictures):
+        assert len(record.narration) <= 17 * (record.end - record.start), record
+
+
+@pytest.mark.parametrize("kind", ["long", "short"])
+@pytest.mark.parametrize(
+    ("aspect", "count"),
+    [(DEFAULT_ASPECT, 9), (DEFAULT_ASPECT, 16), *product(ASPECTS, (2, 24))],
+)
+def test_prompts_of_every_length_fit_pictures_of_every_shape(
+    aspect: str, count: int, kind: str
+) -> None:
+    words = (LONG if kind == "long" else list("abcdefghijklmnopqrstuvwx"))[:count]
+    trace = make_trace(n_tokens=count, n_layers=5, words=words)
+    quality = quality_of("fullhd", aspect)
+    size = {"width": quality.width, "height": quality.height}
+    pictures = play(Patterns, trace, **size)
+    assert [line for p in pictures for line in complaints(p, **size)] == []
+
+
+def test_a_wall_on_its_side_shows_each_pattern_as_it_is() -> None:
+    trace = make_trace(n_layers=7, n_heads=3, n_tokens=10)
+    slots = wall_slots(Frame(8.0, 128 / 9), layers=7, heads=3, count=10)
+    wall = PatternWall(Patterns(trace).layer, slots, "a wall")
+    block, step = wall.blocks[-1], 11
+    layer, head = 6, 2
+    row, column = slots.place(layer, head)
+    cells = np.s_[row * step : row * step + 10, column * step : column * step + 10]
+    np.testing.assert_array_equal(block.values[cells], wall.patterns[layer, head])
+    place = block.block((row * step, row * step + 10), (column * step, column * step + 10))
+    assert place.holds(slots.tile(layer, head))
+
+
+def with_patterns(trace: Trace, places: dict[tuple[int, int], np.ndarray]) -> Trace:
+    """The trace with the patterns of some heads exchanged."""
+    tensors = {}
+    for (layer, head), pattern in places.items():
+        key = trace.key("pattern", layer)
+        tensors.setdefault(key, trace[key].copy())[head] = pattern
+    return replaced(trace, tensors)
+
+
+def three_kinds(trace: Trace) -> dict[tuple[int, int], np.ndarray]:
+    """Patterns that look one back, everywhere, and at the first token."""
+    count = len(trace.meta.tokens)
+    itself, first = np.eye(count), np.eye(count)[:1]
+    back = 0.9 * np.eye(count, k=-1) + 0.1 * itself
+    back[0] = itself[0]
+    wide = np.tril(np.ones((count, count)))
+    wide /= wide.sum(axis=1, keepdims=True)
+    rest = 0.9975 * first + 0.0025 * itself
+    return {(0, 2): back, (1, 3): wide, (2, 1): rest}
+
+
+@pytest.mark.parametrize("has_bos", [True, False], ids=["beginning token", "no beginning token"])
+def test_the_three_heads_are_found_and_told_with_their_figures(has_bos: bool) -> None:
+    trace = make_trace(n_layers=3, n_heads=4, has_bos=has_bos)
+    trace = with_patterns(trace, three_kinds(trace))
+    pictures = play(Patterns, trace)
+    count = len(trace.meta.tokens)
+    most = f"{100 / count:.0f} %" if count <= 10 else f"{100 / count:.1f} %"
+    told = {
+        "one_word_back": ("layer 0, head 2", "90 %"),
+        "the_whole_prompt": ("layer 1, head 3", most),
+        "a_place_to_rest": ("layer 2, head 1", "over 99.7 %"),
+    }
+    for name, (place, figure) in told.items():
+        picture = shown(pictures, name)
+        said = " ".join(item.text for item in picture.texts)
+        assert place in said
+        assert figure in said
+        assert figure in picture.record.narration
+
+
+def test_one_pattern_at_a_time_is_looked_at_with_its_own_words() -> None:
+    trace = make_trace(n_layers=3, n_heads=4)
+    pictures = play(Patterns, trace)
+    patterns, words = prompt_patterns(trace), [token.strip() for token in trace.meta.tokens[1:]]
+    for beat, kind in (
+        ("one_word_back", "previous"),
+        ("the_whole_prompt", "spread"),
+        ("a_place_to_rest", "sink"),
+    ):
+        picture, find = shown(pictures, beat), strongest(patterns, kind)
+        near = [p.heatmap for p in picture.panels if p.opacity > 0.5]
+        pattern = next(h for h in near if h.shape[1] > 1)
+        assert pattern.source.tensor == trace.key("pattern", find.layer)
+        np.testing.assert_allclose(pattern.values, patterns[find.layer, find.head, 1:, 1:])
+        assert len(near) == 1 + (kind == "sink")
+        box = next(p.box for p in picture.panels if p.heatmap is pattern)
+        beside = [
+            item
+            for item in picture.texts
+            if item.box.right < box.left and box.bottom < item.box.y < box.top
+        ]
+        beside.sort(key=lambda item: item.box.y)
+        assert [item.text for item in beside] == words
+        for index, item in enumerate(beside):
+            row = box.bottom + box.height * (index + 0.5) / len(words)  # y is counted downwards
+            assert abs(item.box.y - row) < box.height / len(words) / 2
+
+
+def test_the_sink_shows_how_much_goes_to_a_token_that_is_not_drawn() -> None:
+    trace = make_trace(n_layers=3, n_heads=4)
+    find = strongest(prompt_patterns(trace), "sink")
+    for show, columns in ((False, 1), (True, 0)):
+        pictures = play(Patterns, trace, StageSettings(show_first_token=show))
+        picture = shown(pictures, "a_place_to_rest")
+        strips = [p.heatmap for p in picture.panels if p.heatmap.shape[1] == 1]
+        assert len(strips) == columns
+        for strip in strips:
+            whole = trace.get("pattern", find.layer)[find.head]
+            np.testing.assert_allclose(strip.values, whole[1 : trace.meta.n_prompt, :1])
+            pattern = next(
+                p.heatmap for p in picture.panels if p.opacity > 0.5 and p.heatmap is not strip
+            )
+            rows = pattern.values.sum(axis=1) + strip.values[:, 0]
+            np.testing.assert_allclose(rows, 1.0, atol=1e-5)
+        said = [item.text for item in picture.texts]
+        assert trace.meta.tokens[0] in said
+        assert not any("is not drawn" in text for text in said)
+    # The line comes back with the next beat, where nothing of that token is drawn.
+    hidden = play(Patterns, trace)[-1]
+    assert any("is not drawn" in item.text for item in hidden.texts)
+
+
+def test_the_large_model_is_figures_and_empty_places() -> None:
+    last = play(Patterns, make_trace(n_layers=5))[-1]
+    said = " ".join(item.text for item in last.texts)
+    assert "61 layers × 128 heads = 7,808 patterns" in said
+    assert (MANY.n_layers, MANY.n_heads) == (61, 128)
+    for panel in last.panels:
+        assert panel.heatmap.source.expression.startswith("patterns of all heads of layers")
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [(0.0421, "4.2 %"), (0.72, "72 %"), (0.9949, "99 %"), (0.9998, "over 99.9 %"), (1.0, "100 %")],
+)
+def test_a_share_is_not_rounded_up_to_all(share: float, text: str) -> None:
+    assert almost(share) == text
+
+
+# The wall
+
+
+def all_of(trace: Trace) -> PatternWall:
+    stage = Patterns(trace)
+    meta = trace.meta
+    slots = wall_slots(
+        Frame(128 / 9), layers=meta.n_layers, heads=meta.n_heads, count=stage.layer.count
+    )
+    return PatternWall(stage.layer, slots, "a wall")
+
+
+def test_a_wall_is_a_handful_of_images() -> None:
+    wall = all_of(make_trace(n_layers=30, n_heads=9, d_head=4))
+    images = [m for m in wall.get_family() if isinstance(m, Heatmap)]
+    assert images == wall.blocks
+    assert len(images) <= 4
+    assert all(np.isfinite(image.values).all() for image in images)
+    assert all(image.source.expression for image in images)
+
+
+def test_asking_for_the_wave_changes_nothing_until_it_is_played() -> None:
+    wall = all_of(make_trace(n_layers=3))
+    before = [block.shown.copy() for block in wall.blocks]
+    waves = wall.spread_from(1, 2)
+    for block, drawn in zip(wall.blocks, before, strict=True):
+        np.testing.assert_array_equal(block.shown, drawn)
+    for wave in waves:
+        wave.begin()
+        assert wave.heatmap.shown.max() == 0
+        wave.finish()
+    for block, drawn in zip(wall.blocks, before, strict=True):
+        np.testing.assert_array_equal(block.shown, drawn)
+
+
+def test_the_wave_starts_at_its_head() -> None:
+    wall = all_of(make_trace(n_layers=3, n_heads=4, n_tokens=10))
+    (wave,) = wall.spread_from(2, 0)
+    wave.begin()
+    wave.step(0.3)
+    step = 11
+    grown = wave.heatmap.shown
+    assert grown[2 * step : 2 * step + 10, :10].min() > 0
+    assert grown[:10, 3 * step : 3 * step + 10].max() == 0
+
+
+def test_a_stop_lies_exactly_over_its_place() -> None:
+    wall = all_of(make_trace(n_layers=4, n_heads=12))
+    (block,) = wall.blocks
+    tile = HeadStop(wall, 3, 7, Frame(128 / 9)).tile
+    rows, columns = (3 * 10, 3 * 10 + 9), (7 * 10, 7 * 10 + 9)  # one free cell between patterns
+    place = block.block(rows, columns)
+    assert place.holds(tile.box)
+    assert tile.box.holds(place)
+    np.testing.assert_array_equal(block.values[slice(*rows), slice(*columns)], tile.values)
+    np.testing.assert_array_equal(block.masked[slice(*rows), slice(*columns)], tile.masked)
+    assert block.shown[slice(*rows), slice(*columns)].all()
+    assert not block.shown[rows[0] - 1].any()
+
+
+def test_empty_places_are_one_path_of_ruled_lines() -> None:
+    wall = all_of(make_trace(n_layers=30, n_heads=9, d_head=4))
+    slots = empty_slots(wall.slots, Frame(128 / 9), layers=61, heads=128, title=[8.0], note=4.0)
+    empty = EmptyWall(slots)
+    assert len(empty.get_subpaths()) == 31 + 10
+    assert len(empty.grow(1.0).get_subpaths()) == 62 + 129
+    assert empty.get_family() == [empty]
+    assert empty.width == pytest.approx(128 * wall.slots.pitch)
+    assert empty.height == pytest.approx(61 * wall.slots.pitch)
+    assert empty.fill_opacity == 0
+
+
+# Pixels
+
+
+def snapshots(trace: Trace, *names: str) -> Iterator[tuple[str, np.ndarray, Stage]]:
+    """Pictures of some beats' ends, drawn."""
+    taken = []
+
+    def note(record: BeatRecord, stage: Stage) -> None:
+        if record.name in names:
+            taken.append((record.name, stage.snapshot(), stage, stage.camera.shot))
+
+    quiet = {"dry_run": True, "progress_bar": "none", "verbosity": "ERROR"}
+    size = {"pixel_width": WIDTH, "pixel_height": HEIGHT, "frame_width": 8.0 * WIDTH / HEIGHT}
+    with tempconfig(quiet | size | {"frame_height": 8.0}):
+        Patterns(trace, on_beat_end=note).render()
+    for name, picture, stage, shot in taken:
+        stage.camera.shot = shot
+        yield name, picture, stage
+
+
+def test_pixels_of_the_wall_are_the_trace() -> None:
+    trace = make_trace(n_layers=7, n_heads=5, n_tokens=9, seed=4)
+    patterns = prompt_patterns(trace)[:, :, 1:, 1:]
+    colours = Norm.unit().colours(patterns)
+    masked = np.array([int(DARK.masked[i : i + 2], 16) for i in (1, 3, 5)])
+    ((_, picture, stage),) = snapshots(trace, "one_of_many")
+    slots = stage.wall.slots
+    checked = 0
+    for layer, head, query, key in np.random.default_rng(0).integers(0, [7, 5, 9, 9], (400, 4)):
+        tile = slots.tile(layer, head)
+        cell = slots.side / 9
+        point = [[tile.left + cell * (key + 0.5), tile.top - cell * (query + 0.5), 0.0]]
+        x, y = stage.camera.pixels(stage.wall, np.array(point))[0]
+        expected = colours[layer, head, query, key] if key <= query else masked
+        np.testing.assert_allclose(picture[int(y), int(x), :3].astype(int), expected, atol=3)
+        checked += key <= query
+    assert checked > 100
+    # Between two patterns nothing is drawn.
+    between = slots.tile(2, 1)
+    edge = [[between.right + (slots.pitch - slots.side) / 2, between.y, 0.0]]
+    x, y = stage.camera.pixels(stage.wall, np.array(edge))[0]
+    assert (picture[int(y), int(x), :3] == 0).all()
+
+
+def test_pixels_of_a_pattern_looked_at_are_the_trace() -> None:
+    trace = make_trace(n_layers=7, n_heads=5, n_tokens=9, seed=4)
+    find = strongest(prompt_patterns(trace), "sink")
+    whole = trace.get("pattern", find.layer)[find.head, : trace.meta.n_prompt]
+    ((_, picture, stage),) = snapshots(trace, "a_place_to_rest")
+    stop = stage.stops["sink"]
+    strip = stop.hidden[0]
+    for query in range(9):
+        for heatmap, column, share in (
+            (strip, 0, whole[query + 1, 0]),
+            *((stop.tile, key, whole[query + 1, key + 1]) for key in range(query + 1)),
+        ):
+            x, y = stage.camera.pixels(heatmap, heatmap.at(query + 0.5, column + 0.5)[None])[0]
+            np.testing.assert_allclose(
+                picture[int(y), int(x), :3].astype(int), Norm.unit().colours([share])[0], atol=3
+            )

@@ -1,0 +1,59 @@
+"""A scene with heatmaps that is quick to film, for tests of decks."""
+
+from __future__ import annotations
+
+from manim import RIGHT, Animation
+
+from filmkit.core.animations import Appear
+from filmkit.core.camera import Shot
+from filmkit.core.heatmap import Heatmap
+from filmkit.core.stage import Stage, beat
+from filmkit.mobjects.head_layout import Box
+from scenes.registry import SceneEntry
+
+__all__ = ["CELLS"]
+
+SECONDS = 0.8
+
+
+class Cells(Stage):
+    """Queries, a pattern over them, and both seen from the side."""
+
+    title = "Cells"
+    tensors = ("q", "pattern")
+
+    def prepare(self) -> None:
+        layer, head = self.layer, self.head
+        q_source = layer.source("q", head.head, (0, head.q.shape[1]))
+        self.q = Heatmap(head.q, layer.norm("q"), width=6, height=3, source=q_source)
+        self.q.place(Box.of(-6, 0, -2, 2))
+        self.scores = Heatmap(
+            head.scores,
+            layer.scores_norm,
+            width=3,
+            height=3,
+            masked=head.future,
+            source=layer.computed("scaled scores", "key_pos"),
+        ).place(Box.of(-1, 2, -1.5, 1.5))
+
+    @beat
+    def queries(self) -> None:
+        """These are the queries of {model}, one row for each word."""
+        self.play(Appear(self.q), run_time=SECONDS)
+
+    @beat
+    def scores_over_them(self) -> None:
+        """The scores lie over a part of the queries. A query does not see what comes later."""
+        self.add(self.scores)
+        self.play(self._slide(), run_time=SECONDS)
+
+    @beat
+    def from_the_side(self) -> None:
+        """From the side a panel is no rectangle."""
+        self.play(self.move_camera(Shot(theta=35, phi=20)), run_time=SECONDS)
+
+    def _slide(self) -> Animation:
+        return self.scores.animate.shift(0.5 * RIGHT)
+
+
+CELLS = SceneEntry("scene_cells", "Stand-in for decks", __name__, "Cells")

@@ -1,0 +1,83 @@
+"""Reading numbers back from a picture through its map."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from extract.trace import Trace
+from filmkit.core.heatmap import Norm, colour_table
+
+Pixels = npt.NDArray[np.uint8]
+
+
+def cell_centers(panel: dict[str, Any]) -> npt.NDArray[np.float64]:
+    """Pixel positions (rows, columns, 2) of the cells' centers, through the perspective."""
+    rows, columns = panel["shape"]
+    unit = np.array([[0, 0], [columns, 0], [columns, rows], [0, rows]], dtype=np.float32)
+    warp = cv2.getPerspectiveTransform(unit, np.array(panel["corners"], dtype=np.float32))
+    down, across = np.mgrid[:rows, :columns] + 0.5
+    flat = np.stack([across.ravel(), down.ravel()], axis=1)[None]
+    return cv2.perspectiveTransform(flat, warp)[0].reshape(rows, columns, 2)
+
+
+def cell_size(panel: dict[str, Any]) -> float:
+    """The smaller side of a cell, in pixels."""
+    a, b, c, d = np.array(panel["corners"])
+    rows, columns = panel["shape"]
+    across = min(np.linalg.norm(b - a), np.linalg.norm(c - d)) / columns
+    down = min(np.linalg.norm(d - a), np.linalg.norm(c - b)) / rows
+    return float(min(across, down))
+
+
+def expected(panel: dict[str, Any], trace: Trace) -> npt.NDArray[np.float64]:
+    """The numbers that a panel of a tensor shows, [rows, columns]."""
+    index = tuple(slice(*axis) if isinstance(axis, list) else axis for axis in panel["index"])
+    values = np.atleast_2d(trace[panel["tensor"]][index].astype(np.float64))
+    return values.T if panel["transposed"] else values
+
+
+def visible_cells(
+    panel: dict[str, Any], trace: Trace, picture: Pixels
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Of each visible cell the colour level that its number has, (n,), and its colour, (n, 3)."""
+    values = expected(panel, trace)
+    assert list(values.shape) == panel["shape"], panel
+    skip = {tuple(cell) for cell in panel["masked"]}
+    height, width = picture.shape[:2]
+    centers = np.floor(cell_centers(panel)).astype(int)
+    levels, colours = [], []
+    for (row, column), level in np.ndenumerate(_norm(panel).levels(values)):
+        x, y = centers[row, column]
+        if (row, column) not in skip and 0 <= x < width and 0 <= y < height:
+            levels.append(level)
+            colours.append(picture[y, x, :3])
+    return np.array(levels, dtype=int), np.array(colours, dtype=int).reshape(-1, 3)
+
+
+def wrong_cells(panel: dict[str, Any], trace: Trace, picture: Pixels) -> tuple[int, int]:
+    """How many visible cells are off by more than one colour level, and how many were read."""
+    levels, colours = visible_cells(panel, trace, picture)
+    table = _table(panel)
+    near = table[np.clip(levels[:, None] + [-1, 0, 1], 0, len(table) - 1)]
+    # One more step of each channel for the rounding of premultiplied colours.
+    off = np.abs(near - colours[:, None]).max(axis=2).min(axis=1) > 1
+    return int(off.sum()), len(levels)
+
+
+def level_errors(panel: dict[str, Any], trace: Trace, picture: Pixels) -> npt.NDArray[np.intp]:
+    """By how many colour levels each visible cell is off, reading the nearest colour of the map."""
+    levels, colours = visible_cells(panel, trace, picture)
+    distances = np.square(_table(panel) - colours[:, None]).sum(axis=2)
+    return np.abs(distances.argmin(axis=1) - levels)
+
+
+def _norm(panel: dict[str, Any]) -> Norm:
+    return Norm(panel["vmin"], panel["vmax"], panel["cmap"])
+
+
+def _table(panel: dict[str, Any]) -> npt.NDArray[np.intp]:
+    return colour_table(panel["cmap"]).astype(int)

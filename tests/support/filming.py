@@ -1,0 +1,53 @@
+"""Films that tests make, and what is in them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import av
+import numpy as np
+
+from extract.trace import Trace
+from filmkit.render.jobs import Order, make_films
+from filmkit.render.quality import Quality
+from scenes.registry import SceneEntry
+
+
+def order(scenes: tuple[SceneEntry, ...], trace_file: Path, out: Path, **options: Any) -> Order:
+    """An order that asks for nothing special; it is not kept unless a cache is named."""
+    plain = Order(
+        scenes=scenes,
+        trace=trace_file,
+        layer=None,
+        head=None,
+        show_first_token=False,
+        quality=Quality(320, 180, 10),
+        out=out,
+        quiet=True,
+        verbose=False,
+        jobs=1,
+        keep_cache="cache" in options,
+    )
+    return replace(plain, **options)
+
+
+def film(entry: SceneEntry, trace: Trace, out: Path, quality: Quality) -> Path:
+    """Render a scene from nothing."""
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "trace.safetensors"
+        trace.save(file)
+        assert make_films(order((entry,), file, out, quality=quality))
+    return out / f"{entry.slug}.mp4"
+
+
+def pictures(path: Path) -> np.ndarray:
+    """Every picture of a film, (frames, height, width, 3)."""
+    with av.open(path) as container:
+        frames = [
+            frame.to_ndarray(format="rgb24", src_colorspace="ITU709")
+            for frame in container.decode(video=0)
+        ]
+    return np.stack(frames).astype(int)

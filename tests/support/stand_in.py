@@ -1,0 +1,92 @@
+"""A scene that is quick to render, for tests of the engine, and some that go wrong."""
+
+from __future__ import annotations
+
+import numpy as np
+from manim import BLUE, FadeIn, Square
+
+from filmkit.core.heatmap import Heatmap, Norm
+from filmkit.core.stage import Stage, StageError, beat
+from scenes.registry import SceneEntry
+
+
+def entry(slug: str, cls: str) -> SceneEntry:
+    return SceneEntry(slug, f"Stand-in {slug}", __name__, cls)
+
+
+class Shapes(Stage):
+    """Beats whose lengths are no whole number of frames at any quality."""
+
+    title = "Shapes"
+    tensors = ("x", "q")
+
+    def prepare(self) -> None:
+        self.square = Square(color=BLUE, fill_opacity=1)
+
+    @beat
+    def appear(self) -> None:
+        """A square appears in the picture of {model}."""
+        self.play(FadeIn(self.square), run_time=0.27)
+
+    @beat
+    def travel(self) -> None:
+        """It moves."""
+        self.play(self.square.animate.shift([3, 0, 0]), run_time=0.31)
+        self.play(self.square.animate.shift([-1, 1, 0]), run_time=0.31)
+
+    @beat
+    def rest(self) -> None:
+        """It stands still."""
+        self.wait(0.44)
+
+
+class Noisy(Stage):
+    """A film that does not compress."""
+
+    @beat
+    def flicker(self) -> None:
+        """Noise."""
+        noise = np.random.default_rng(0).random((240, 427))
+        self.add(Heatmap(noise, Norm(0, 1, "viridis"), width=12, height=6))
+        self.wait(0.1)
+
+
+class Interrupted(Shapes):
+    """The user presses Ctrl-C in its last beat."""
+
+    @beat
+    def rest(self) -> None:
+        raise KeyboardInterrupt
+
+
+class Mistaken(Shapes):
+    """Has a mistake in its last beat."""
+
+    @beat
+    def rest(self) -> None:
+        raise RuntimeError("a mistake\nof two lines")
+
+
+class Broken(Shapes):
+    """Has a mistake in its second beat that shows only when that is drawn."""
+
+    @beat
+    def travel(self) -> None:
+        if self.renderer.sink:
+            raise RuntimeError("only when drawn")
+
+
+class Unshowable(Stage):
+    """Cannot show any trace."""
+
+    @beat
+    def refuse(self) -> None:
+        raise StageError("this trace cannot be shown; make another")
+
+
+SHAPES = entry("scene_shapes", "Shapes")
+NOISY = entry("scene_noisy", "Noisy")
+INTERRUPTED = entry("scene_interrupted", "Interrupted")
+MISTAKEN = entry("scene_mistaken", "Mistaken")
+BROKEN = entry("scene_broken", "Broken")
+UNSHOWABLE = entry("scene_unshowable", "Unshowable")
