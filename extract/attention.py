@@ -27,9 +27,9 @@ __all__ = [
     "DecodeStep",
     "LayerShape",
     "MultiHead",
+    "MultiplyAdds",
     "RotaryStyle",
     "Rotation",
-    "Work",
     "as_float64",
     "attend",
     "causal_mask",
@@ -448,7 +448,7 @@ def pool_kv_heads(weights: AttentionWeights, n_groups: int) -> AttentionWeights:
 # --- One token at a time, with a cache ------------------------------------------------------------
 
 
-class Work(NamedTuple):
+class MultiplyAdds(NamedTuple):
     """Multiply-adds of one attention layer, stage by stage (biases and softmax not counted).
 
     Scores and mixing are counted for the keys that a query may look at only.
@@ -467,14 +467,14 @@ class Work(NamedTuple):
         return sum(self)
 
 
-def multiply_adds(shape: LayerShape, n_new: int, n_cached: int = 0) -> Work:
+def multiply_adds(shape: LayerShape, n_new: int, n_cached: int = 0) -> MultiplyAdds:
     """Count the work of `n_new` tokens that follow `n_cached` tokens held in a cache.
 
     >>> multiply_adds(LayerShape(d_model=4, n_heads=1, n_kv_heads=1, d_qk=2, d_v=2), 1, 9).scores
     20
     """
     seen = n_new * n_cached + n_new * (n_new + 1) // 2  # query-key pairs on or below the diagonal
-    return Work(
+    return MultiplyAdds(
         q=n_new * shape.d_model * shape.n_heads * shape.d_qk,
         k=n_new * shape.d_model * shape.n_kv_heads * shape.d_qk,
         v=n_new * shape.d_model * shape.n_kv_heads * shape.d_v,
@@ -504,9 +504,9 @@ class DecodeStep:
         The new rows only.
     z : (n_new, n_heads, d_v)
     out : (n_new, d_model)
-    work : Work
+    work : MultiplyAdds
         Multiply-adds of this step.
-    work_without_cache : Work
+    work_without_cache : MultiplyAdds
         Multiply-adds if all rows up to here were computed again, as a decoder without a cache must
         (the layers above need every row).
     """
@@ -520,8 +520,8 @@ class DecodeStep:
     pattern: Array
     z: Array
     out: Array
-    work: Work
-    work_without_cache: Work
+    work: MultiplyAdds
+    work_without_cache: MultiplyAdds
 
 
 def decode_with_cache(

@@ -18,13 +18,21 @@ import torch
 from transformer_lens.model_bridge.sources._bridge_builder import build_bridge_from_module
 
 from extract import proof
-from extract.border import HOOKS, NEEDED, Border, Floats, Shape, as_numpy, weights_of
+from extract.adapter import (
+    HOOKS,
+    NEEDED,
+    Floats,
+    Shape,
+    TransformerLensAdapter,
+    as_numpy,
+    weights_of,
+)
 from extract.errors import ExtractError, UnsupportedModelError
 from extract.featured import choose
 from extract.models import DEFAULT_GENERATED
-from extract.refusals import refuse
-from extract.trace import SCHEMA, TOP_TOKENS, Source, Trace, TraceMeta
-from extract.words import Report, Words, logits_of, token_text
+from extract.token_sequence import Report, TokenSequence, logits_of, token_text
+from extract.trace import SCHEMA, TOP_TOKENS, ModelSource, Trace, TraceMeta
+from extract.unsupported import refuse
 
 __all__ = ["Report", "attention_inputs", "trace_model"]
 
@@ -46,7 +54,7 @@ def trace_model(
     layers: Sequence[int] = (),
     head: int | None = None,
     name: str | None = None,
-    source: Source | None = None,
+    source: ModelSource | None = None,
     random_weights: bool = False,
     report: Report = _silent,
 ) -> Trace:
@@ -102,7 +110,7 @@ def trace_model(
     _check_range("layer", layers, len(bridge.blocks))
     _check_range("head", () if head is None else (head,), bridge.cfg.n_heads)
     bos = bool(bridge.cfg.default_prepend_bos) if bos is None else bos
-    words = Words.of(plain, tokenizer, prompt, continuation, bos)
+    words = TokenSequence.of(plain, tokenizer, prompt, continuation, bos)
     if continuation is None:
         words.generate(plain, tokenizer, generate, report)
     report("forward pass", 0, 1)
@@ -130,7 +138,7 @@ def trace_model(
     meta = TraceMeta(
         schema=SCHEMA,
         model=name,
-        source=source or Source("memory", name),
+        source=source or ModelSource("memory", name),
         attention=shape.attention,
         positions=shape.positions,
         n_layers=shape.n_layers,
@@ -175,8 +183,8 @@ def _proved(run: _Run, report: Report) -> tuple[dict[str, npt.NDArray[Any]], dic
         errors.append(proof.prove(arrays, run.weights(layer), shape.score_scale, shape.norm_eps))
         stored = arrays.keys() - {"scores", "alibi_slopes"}
         tensors |= {Trace.key(name, layer): arrays[name] for name in sorted(stored)}
-    if run.border.slopes is not None:
-        tensors["alibi_slopes"] = run.border.slopes
+    if run.adapter.slopes is not None:
+        tensors["alibi_slopes"] = run.adapter.slopes
     report("self-check", shape.n_layers, shape.n_layers)
     return tensors, proof.largest(errors)
 
@@ -211,7 +219,7 @@ def _bridge(model: Any) -> Any:
 
 @dataclass(frozen=True)
 class _Run:
-    """One forward pass: the library's activations behind one border, in the trace's names.
+    """One forward pass: the library's activations behind one adapter, in the trace's names.
 
     ``logits`` is [pos, vocabulary], from a model that TransformerLens has not wrapped; ``error`` is
     how far the wrapped model's are from them.
@@ -222,11 +230,11 @@ class _Run:
     shape: Shape
     bridge: Any
     cache: Mapping[str, torch.Tensor]
-    border: Border
+    adapter: TransformerLensAdapter
 
     def layer(self, layer: int) -> dict[str, Floats]:
-        """Return a layer's activations, see `Border.arrays`."""
-        return self.border.arrays(self.cache, layer)
+        """Return a layer's activations, see `TransformerLensAdapter.arrays`."""
+        return self.adapter.arrays(self.cache, layer)
 
     def weights(self, layer: int) -> dict[str, Floats]:
         """Return a layer's weights and biases by their names in the trace."""
@@ -258,19 +266,19 @@ def _run(plain: Any, bridge: Any, ids: Sequence[int]) -> _Run:
     family = bridge.cfg.positional_embedding_type
     # One position turns by no angle and is at no distance: it does not tell how positions enter.
     several = cache if len(ids) > 1 else _cached(bridge, [*ids, *ids])[1]
-    border = Border.of(several, int(bridge.cfg.n_heads), scale, family == "alibi")
-    rotation, n_heads = border.rotation, border.n_heads
+    adapter = TransformerLensAdapter.of(several, int(bridge.cfg.n_heads), scale, family == "alibi")
+    rotation, n_heads = adapter.rotation, adapter.n_heads
     if rotation:
         positions = "rotary"
     elif family == "rotary":
         raise UnsupportedModelError(
             f"{name} cannot be traced: TransformerLens does not show how it turns queries and keys"
         )
-    elif border.slopes is not None:
+    elif adapter.slopes is not None:
         positions = "alibi"
     else:
         positions = "learned" if hasattr(bridge, "pos_embed") else "none"
-    first = border.arrays(cache, 0)
+    first = adapter.arrays(cache, 0)
     n_kv_heads = first["k"].shape[1]
     shape = Shape(
         attention=_attention_kind(n_heads, n_kv_heads, "kv_latent" in first),
@@ -286,7 +294,7 @@ def _run(plain: Any, bridge: Any, ids: Sequence[int]) -> _Run:
         score_scale=scale,
         norm_eps=_norm_eps(bridge),
     )
-    return _Run(logits, error, shape, bridge, cache, border)
+    return _Run(logits, error, shape, bridge, cache, adapter)
 
 
 def _cached(bridge: Any, ids: Sequence[int]) -> tuple[Floats, Mapping[str, torch.Tensor]]:

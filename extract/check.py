@@ -17,7 +17,7 @@ import numpy as np
 from extract.errors import ExtractError
 from extract.trace import Trace
 
-__all__ = ["FIGURES", "Check", "Comparison", "check", "has_figures"]
+__all__ = ["FIGURES", "CheckReport", "Comparison", "check", "has_figures"]
 
 FIGURES = Path(__file__).resolve().parent.parent / "assets" / "reference" / "gpt2_small.json"
 
@@ -58,7 +58,7 @@ class Comparison:
 
 
 @dataclass(frozen=True)
-class Check:
+class CheckReport:
     """The outcome of all comparisons."""
 
     figures: str
@@ -91,7 +91,7 @@ def has_figures(trace: Trace) -> bool:
     )
 
 
-def check(trace: Trace) -> Check:
+def check(trace: Trace) -> CheckReport:
     """Compare a trace with the published figures.
 
     Raises
@@ -106,7 +106,7 @@ def check(trace: Trace) -> Check:
             f"beginning-of-sequence token; this trace is {trace.meta.model} on "
             f"'{trace.meta.prompt}'; make one of these with: python -m extract"
         )
-    return Check(
+    return CheckReport(
         figures["about"],
         (
             _patterns(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from extract.attention import Array, LayerShape, Work, attend, multiply_adds
+from extract.attention import Array, LayerShape, MultiplyAdds, attend, multiply_adds
 from extract.proof import TOLERANCE, relative_error
 from extract.trace import Trace
 
@@ -29,9 +29,9 @@ class CachedRow:
     scores, pattern : (n_heads, position + 1)
         Over the keys kept so far and the new one.
     z : (n_heads, d_v)
-    work : Work
+    work : MultiplyAdds
         Multiply-adds of the layer in this step.
-    work_without_cache : Work
+    work_without_cache : MultiplyAdds
         Multiply-adds if all rows up to here are computed again, as without a cache they must be:
         the layers above need every row.
     """
@@ -40,8 +40,8 @@ class CachedRow:
     scores: Array
     pattern: Array
     z: Array
-    work: Work
-    work_without_cache: Work
+    work: MultiplyAdds
+    work_without_cache: MultiplyAdds
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +50,7 @@ class Decoding:
 
     Attributes
     ----------
-    prompt_work : Work
+    prompt_work : MultiplyAdds
         Multiply-adds of the layer for the prompt, which either way is computed once, whole.
     steps : tuple of CachedRow
     error : float
@@ -58,7 +58,7 @@ class Decoding:
         max|a - b| / max|b|, over patterns and z.
     """
 
-    prompt_work: Work
+    prompt_work: MultiplyAdds
     steps: tuple[CachedRow, ...]
     error: float
 

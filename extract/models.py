@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from extract.errors import NO_ROOM, ExtractError
-from extract.trace import Source
+from extract.trace import ModelSource
 
 __all__ = ["DEFAULT_GENERATED", "DEFAULT_MODEL", "DEFAULT_PROMPT", "PACKAGED", "Loaded", "load"]
 
@@ -41,7 +41,7 @@ class Loaded:
     model: Any
     tokenizer: Any
     name: str
-    source: Source
+    source: ModelSource
 
 
 def load(spec: str) -> Loaded:
@@ -67,12 +67,12 @@ def load(spec: str) -> Loaded:
     if spec == PACKAGED:
         file = _packaged_file()
         revision = f"{_DISTRIBUTION} {version(_DISTRIBUTION)}"
-        source = Source("package", PACKAGED, revision, _sha256([file]))
+        source = ModelSource("package", PACKAGED, revision, _sha256([file]))
         return _load_gguf(file, source)
     if path.suffix == ".gguf":
         if not path.is_file():
             raise ExtractError(f"{spec}: there is no such file; name another with --model")
-        return _load_gguf(path, Source("file", path.name, sha256=_sha256([path])))
+        return _load_gguf(path, ModelSource("file", path.name, sha256=_sha256([path])))
     if path.is_dir():
         if not (path / "config.json").is_file():
             raise ExtractError(
@@ -81,11 +81,11 @@ def load(spec: str) -> Loaded:
         weights = sorted(path.glob("*.safetensors")) or sorted(path.glob("*.bin"))
         name = path.resolve().name
         model, tokenizer = _from_pretrained(str(path), spec)
-        return Loaded(model, tokenizer, name, Source("folder", name, sha256=_sha256(weights)))
+        return Loaded(model, tokenizer, name, ModelSource("folder", name, sha256=_sha256(weights)))
     if path.is_absolute() or spec.startswith((".", "~")):
         raise ExtractError(f"{spec}: there is no such folder; name another with --model")
     model, tokenizer = _from_pretrained(spec, spec)
-    return Loaded(model, tokenizer, spec, Source("hub", spec, _revision(spec)))
+    return Loaded(model, tokenizer, spec, ModelSource("hub", spec, _revision(spec)))
 
 
 def _revision(name: str) -> str:
@@ -110,7 +110,7 @@ def _packaged_file() -> Path:
     )
 
 
-def _load_gguf(file: Path, source: Source) -> Loaded:
+def _load_gguf(file: Path, source: ModelSource) -> Loaded:
     """Load a ``.gguf`` file; quantised weights become float32."""
     model, tokenizer = _from_pretrained(str(file.parent), file.name, gguf_file=file.name)
     name = _QUANTISATION.sub(r" (\1)", file.stem)

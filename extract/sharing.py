@@ -20,9 +20,9 @@ from extract.attention import Array, as_float64, attend, pool_heads, total_varia
 from extract.latent import Moved
 from extract.trace import Trace
 
-__all__ = ["MOST_GROUPS", "SharedLayer", "groups_for", "share_heads"]
+__all__ = ["MAX_GROUPS", "SharedLayer", "groups_for", "share_heads"]
 
-MOST_GROUPS = 4
+MAX_GROUPS = 4
 """Into how many groups heads are put at most, where the model does not say."""
 
 
@@ -34,7 +34,7 @@ def groups_for(n_heads: int) -> int:
     >>> [groups_for(n) for n in (4, 7, 9, 12, 14)]
     [2, 1, 3, 4, 2]
     """
-    most = min(MOST_GROUPS, max(1, n_heads // 2))
+    most = min(MAX_GROUPS, max(1, n_heads // 2))
     return next(n for n in range(most, 0, -1) if n_heads % n == 0)
 
 

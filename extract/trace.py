@@ -85,7 +85,7 @@ from safetensors import numpy as safetensors_numpy
 
 from extract.files import OutputError, write_bytes
 
-__all__ = ["SCHEMA", "TOP_TOKENS", "Featured", "Source", "Trace", "TraceError", "TraceMeta"]
+__all__ = ["SCHEMA", "TOP_TOKENS", "Featured", "ModelSource", "Trace", "TraceError", "TraceMeta"]
 
 SCHEMA = 1
 """Version of the file's layout; a file of any other version is refused."""
@@ -125,7 +125,7 @@ class Featured:
 
 
 @dataclass(frozen=True)
-class Source:
+class ModelSource:
     """Where the model came from.
 
     Parameters
@@ -203,7 +203,7 @@ class TraceMeta:
 
     schema: int
     model: str
-    source: Source
+    source: ModelSource
     attention: str
     positions: str
     n_layers: int
@@ -260,7 +260,9 @@ class TraceMeta:
         meta = cls(
             schema=schema,
             model=fields.text("model"),
-            source=Source(*(source.text(name) for name in ("kind", "name", "revision", "sha256"))),
+            source=ModelSource(
+                *(source.text(name) for name in ("kind", "name", "revision", "sha256"))
+            ),
             attention=fields.text("attention"),
             positions=fields.text("positions"),
             n_layers=fields.integer("n_layers"),

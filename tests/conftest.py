@@ -11,7 +11,7 @@ import pytest
 
 from extract.models import PACKAGED, Loaded, load
 from filmkit.render.quality import QUALITIES
-from filmkit.render.runner import studio
+from filmkit.render.runner import manim_config
 
 
 def pytest_configure() -> None:
@@ -20,9 +20,9 @@ def pytest_configure() -> None:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def draft_studio() -> Iterator[None]:
+def draft_config() -> Iterator[None]:
     """Mobjects and scenes are made at draft quality, and Manim leaves no files behind."""
-    with studio(QUALITIES["draft"]):
+    with manim_config(QUALITIES["draft"]):
         yield
 
 

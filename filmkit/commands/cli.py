@@ -214,18 +214,18 @@ def render(
     if not (scenes or every or listing):
         raise click.UsageError("name a scene, or say --all or --list")
 
-    def work(jobs: Any, order: Any) -> bool:
+    def work(jobs: Any, request: Any) -> bool:
         if listing:
-            return bool(jobs.list_scenes(order, as_json=as_json))
+            return bool(jobs.list_scenes(request, as_json=as_json))
         if watching:
             from filmkit.render.watch import watch
 
-            return watch(order, films=not preview)
+            return watch(request, films=not preview)
         if preview:
             from filmkit.render.preview import make_previews
 
-            return make_previews(order)
-        return bool(jobs.make_stills(order, still) if still else jobs.make_films(order))
+            return make_previews(request)
+        return bool(jobs.make_stills(request, still) if still else jobs.make_films(request))
 
     if ctx.meta[FILM] and (listing or still or preview or watching or options["beat"] != "all"):
         raise click.UsageError(f"{FILM} joins whole scenes; name a scene instead")
@@ -263,7 +263,13 @@ def poster(ctx: click.Context, /, *, quality: str, **options: Any) -> None:
     printed as large as A2. The thumbnail is always 1280 x 720.
     """
     size = QUALITIES[quality]
-    run(ctx, lambda jobs, order: bool(jobs.make_posters(order)), scenes=(), quality=size, **options)
+    run(
+        ctx,
+        lambda jobs, request: bool(jobs.make_posters(request)),
+        scenes=(),
+        quality=size,
+        **options,
+    )
 
 
 @cloup.command()

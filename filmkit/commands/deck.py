@@ -107,10 +107,10 @@ def deck(
     if suffix == ".pptx" and find_spec("pptx") is None:
         raise click.ClickException(_MISSING)
 
-    def work(jobs: Any, order: Any) -> bool:
+    def work(jobs: Any, request: Any) -> bool:
         from filmkit.decks.make import make_deck
 
-        return make_deck(order, wanted, target, beside=beside)
+        return make_deck(request, wanted, target, beside=beside)
 
     size = quality_of(quality, aspect, fps)
     run(ctx, work, scenes=chosen, quality=size, out=target.parent, **options)
@@ -167,11 +167,11 @@ def gallery(
     The folder can be opened from a disk or put on any server; nothing else is asked for.
     """
 
-    def work(jobs: Any, order: Any) -> bool:
+    def work(jobs: Any, request: Any) -> bool:
         from filmkit.decks.gallery import make_gallery
         from filmkit.tools.readme import make_readme_pictures
 
-        return make_readme_pictures(order) if readme else make_gallery(order, code)
+        return make_readme_pictures(request) if readme else make_gallery(request, code)
 
     size = quality_of(quality, aspect)
     run(ctx, work, scenes=SCENES, quality=size, **options)

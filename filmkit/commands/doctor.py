@@ -258,10 +258,10 @@ def _image() -> Finding:
 def _formula() -> Finding:
     from filmkit.core.text import Symbol
     from filmkit.render.quality import DRAFT, QUALITIES
-    from filmkit.render.runner import studio
+    from filmkit.render.runner import manim_config
 
     try:
-        with studio(QUALITIES[DRAFT]):
+        with manim_config(QUALITIES[DRAFT]):
             Symbol("W_Q")
     except Exception as error:
         message = f"Typst cannot set one ({_said(error)})"
@@ -271,8 +271,8 @@ def _formula() -> Finding:
 
 def _fonts() -> Iterator[Finding]:
     """Whether Pango takes every font file, and knows the families that words are set in."""
-    from filmkit.core import theme
     from filmkit.core.text import FALLBACKS, font_files
+    from filmkit.core.theme import current_theme
 
     pango = import_module("manimpango")
     lacking = []
@@ -289,7 +289,7 @@ def _fonts() -> Iterator[Finding]:
     else:
         yield Finding("files", OK, f"{len(font_files())} can be loaded")
     known = set(pango.list_fonts())
-    for family in (theme.current().font, *FALLBACKS):
+    for family in (current_theme().font, *FALLBACKS):
         if family in known:
             yield Finding(family, OK, "is there")
         elif "CJK" in family:
@@ -306,10 +306,10 @@ def _formats() -> Iterator[Finding]:
 
     from filmkit.render import movie
 
-    def film(coding: Any) -> None:
+    def film(encoding: Any) -> None:
         with TemporaryDirectory(prefix="attention-film-") as folder:
-            path = Path(folder) / f"film{coding.suffix}"
-            with movie.open_movie(path, 64, 64, 10, coding) as film:
+            path = Path(folder) / f"film{encoding.suffix}"
+            with movie.open_movie(path, 64, 64, 10, encoding) as film:
                 film.write(numpy.zeros((64, 64, 4), numpy.uint8))
 
     def still(form: str) -> None:

@@ -181,7 +181,7 @@ def run(
     from filmkit.render import jobs
 
     try:
-        all_well = work(jobs, jobs.Order(verbose=verbose, **options))
+        all_well = work(jobs, jobs.RenderRequest(verbose=verbose, **options))
     except click.ClickException:
         raise
     except Exception as error:

@@ -61,7 +61,7 @@ def script(
 
     run(
         ctx,
-        lambda jobs, order: bool(jobs.write_script(order, out, as_json=as_json)),
+        lambda jobs, request: bool(jobs.write_script(request, out, as_json=as_json)),
         scenes=SCENES if every else scenes_named(scenes),
         quality=QUALITIES[DRAFT],
         out=Path(),

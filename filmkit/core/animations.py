@@ -10,7 +10,7 @@ import numpy.typing as npt
 from manim import Animation, Mobject, Scene, linear, smooth
 
 from filmkit.core.camera import Shot, StageCamera
-from filmkit.core.heatmap import Heatmap, Source
+from filmkit.core.heatmap import Heatmap, TensorSource
 from filmkit.mobjects.flow import Wire
 from filmkit.mobjects.head_layout import Box
 from filmkit.mobjects.marks import Dial
@@ -364,7 +364,7 @@ class Recolour(_InPlace):
         *,
         values: npt.ArrayLike | None = None,
         masked: npt.ArrayLike | None = None,
-        source: Source | None = None,
+        source: TensorSource | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(heatmap, **kwargs)
@@ -412,7 +412,7 @@ class TurnRow(_InPlace):
         pairs: npt.NDArray[np.int_],
         dial: Dial | None = None,
         *,
-        source: Source | None = None,
+        source: TensorSource | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(heatmap, **kwargs)

@@ -12,11 +12,11 @@ import numpy.typing as npt
 from cmap import Colormap
 from manim import DOWN, LEFT, RIGHT, UP, Mobject, color_to_rgb
 
-from filmkit.core import theme
 from filmkit.core.raster import Texture
+from filmkit.core.theme import current_theme
 from filmkit.mobjects.head_layout import Box
 
-__all__ = ["Heatmap", "Norm", "Source"]
+__all__ = ["Heatmap", "Norm", "TensorSource"]
 
 Array = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
@@ -47,12 +47,12 @@ class Norm:
         """For values of either sign: zero in the middle, clipped at a percentile of |values|."""
         finite = np.abs(np.asarray(values, dtype=np.float64))
         limit = float(np.percentile(finite, percentile)) if finite.size else 1.0
-        return cls(-(limit or 1.0), limit or 1.0, theme.current().palette.signed, percentile)
+        return cls(-(limit or 1.0), limit or 1.0, current_theme().palette.signed, percentile)
 
     @classmethod
     def unit(cls) -> Norm:
         """For attention patterns: [0, 1]."""
-        return cls(0.0, 1.0, theme.current().palette.pattern)
+        return cls(0.0, 1.0, current_theme().palette.pattern)
 
     def scaled(self, factor: float) -> Norm:
         """The norm under which ``factor * values`` look as ``values`` do under this one."""
@@ -75,7 +75,7 @@ def colour_table(name: str) -> Pixels:
 
 
 @dataclass(frozen=True)
-class Source:
+class TensorSource:
     """Where a heatmap's numbers come from.
 
     Attributes
@@ -98,7 +98,7 @@ class Source:
     transposed: bool = False
     axes: tuple[str, ...] = ()
 
-    def to(self, last: Source) -> Source:
+    def to(self, last: TensorSource) -> TensorSource:
         """Where everything from here to the end of another part of the same tensor comes from."""
         index = tuple(
             (a[0], b[1]) if isinstance(a, tuple) and isinstance(b, tuple) else a
@@ -106,7 +106,7 @@ class Source:
         )
         return replace(self, index=index)
 
-    def part(self, rows: tuple[int, int], columns: tuple[int, int]) -> Source:
+    def part(self, rows: tuple[int, int], columns: tuple[int, int]) -> TensorSource:
         """Where the cells [start, stop) of a heatmap from here come from."""
         spans = [(i, axis[0]) for i, axis in enumerate(self.index) if isinstance(axis, tuple)]
         index = list(self.index)
@@ -149,7 +149,7 @@ class Heatmap(Mobject):
         width: float,
         height: float,
         masked: Mask | None = None,
-        source: Source | None = None,
+        source: TensorSource | None = None,
         edged: bool = True,
         **kwargs: Any,
     ) -> None:
@@ -161,10 +161,10 @@ class Heatmap(Mobject):
         self.masked = np.zeros(self.shape) if masked is None else np.asarray(masked, dtype=float)
         self.shown: Array = np.ones(self.shape)
         self.opacity = 1.0
-        self.source = source or Source()
-        self.masked_colour = np.asarray(color_to_rgb(theme.current().masked)) * 255
+        self.source = source or TensorSource()
+        self.masked_colour = np.asarray(color_to_rgb(current_theme().masked)) * 255
         self.edged = edged
-        self.edge_colour = np.asarray(color_to_rgb(theme.current().faint)) * 255
+        self.edge_colour = np.asarray(color_to_rgb(current_theme().faint)) * 255
         self._texture: Texture | None = None
         x, y = width / 2, height / 2
         self.points = np.array([[-x, y, 0], [x, y, 0], [x, -y, 0], [-x, -y, 0]], dtype=float)

@@ -65,7 +65,7 @@ from manim import Mobject
 from filmkit.core.animations import presence
 from filmkit.core.camera import StageCamera
 from filmkit.core.heatmap import Heatmap
-from filmkit.core.text import Line
+from filmkit.core.text import TextLine
 from filmkit.mobjects.head_layout import Box
 
 __all__ = ["MAP_SCHEMA", "PanelItem", "TextItem", "panels_on", "picture_map", "texts_on"]
@@ -130,7 +130,7 @@ def texts_on(mobjects: Iterable[Mobject], camera: StageCamera) -> list[TextItem]
     """Every line of letters that has some ink, in drawing order."""
     items = []
     for mobject in camera.drawing_order(mobjects):
-        if not isinstance(mobject, Line) or not len(mobject.ink):
+        if not isinstance(mobject, TextLine) or not len(mobject.ink):
             continue
         ink = camera.pixels(mobject, mobject.ink)
         foot, head = camera.pixels(mobject, mobject.points[[-12, -8]])

@@ -20,7 +20,7 @@ Points = npt.NDArray[np.float64]
 
 # Texels per cell never exceed this: beyond it a cell's edge is a little softer than one pixel,
 # which nobody sees on a cell that large.
-MOST_TEXELS = 48
+MAX_TEXELS = 48
 
 # Cells whose smaller side has fewer pixels are drawn with hard edges inside a tilted picture:
 # twice as fast, and stairs of one pixel between such cells cannot be seen.
@@ -30,7 +30,7 @@ SMALL_CELL = 10
 SUBPIXELS = 64
 
 # Pixels: smaller pictures would be little but their outline.
-LEAST_OUTLINED = 8
+MIN_OUTLINED = 8
 
 # A picture that spreads over more frames than this is cut to what can be seen before it is drawn.
 LARGE = 1.5
@@ -108,7 +108,7 @@ def _texels(extent: float, cells: int) -> int:
     per_cell = extent / cells
     if per_cell < 1:
         return max(1, round(extent))
-    return cells * min(MOST_TEXELS, int(np.ceil(per_cell)))
+    return cells * min(MAX_TEXELS, int(np.ceil(per_cell)))
 
 
 def _resized(cells: Pixels, size: tuple[int, int]) -> Pixels:
@@ -256,7 +256,7 @@ def outline(frame: Pixels, corners: Points, colour: npt.ArrayLike, opacity: floa
     """
     height, width = frame.shape[:2]
     low, high = corners.min(axis=0), corners.max(axis=0)
-    if opacity <= 0 or (high - low).min() < LEAST_OUTLINED:
+    if opacity <= 0 or (high - low).min() < MIN_OUTLINED:
         return
     left, top = np.clip(np.floor(low).astype(int) - 2, 0, [width, height])
     right, bottom = np.clip(np.ceil(high).astype(int) + 3, 0, [width, height])

@@ -32,11 +32,11 @@ import numpy.typing as npt
 from manim import DL, UR, Animation, Mobject, Scene, VGroup, config
 
 from extract.trace import Trace
-from filmkit.core import theme
 from filmkit.core.animations import MoveCamera, Presence, presence
 from filmkit.core.camera import Shot, StageCamera, pin_to_frame
 from filmkit.core.renderer import FilmRenderer, FrameSink
 from filmkit.core.text import Label, printable
+from filmkit.core.theme import use_theme
 from filmkit.core.view import LayerView, StageError
 from filmkit.mobjects.head_layout import Box, Frame, shot_box
 from filmkit.mobjects.marks import fit_word
@@ -203,9 +203,9 @@ class Stage(Scene):
         """Play every beat in the order of the class body."""
         self.frame = frame = Frame(float(config.frame_width), float(config.frame_height))
         chosen = self.settings.theme, self.settings.palette
-        with theme.use(*chosen, least_size=frame.least_text) as looks:
-            self.theme = looks
-            self.camera.background_color = self.settings.background or looks.background
+        with use_theme(*chosen, least_size=frame.least_text) as theme:
+            self.theme = theme
+            self.camera.background_color = self.settings.background or theme.background
             self.camera.background_opacity = 0.0 if self.settings.transparent else 1.0
             self.provenance = pin_to_frame(self._provenance())
             self.add(self.provenance)
@@ -321,11 +321,11 @@ class Stage(Scene):
         return "  ·  ".join(said), hidden
 
     def _provenance(self) -> VGroup:
-        looks, frame = self.theme, self.frame
+        theme, frame = self.theme, self.frame
         lines, room = frame.note_lines, frame.stage.width
 
         def note(said: str, most: float) -> Label:
-            return fit_word(said, most, size=looks.note_size, colour=looks.muted)
+            return fit_word(said, most, size=theme.note_size, colour=theme.muted)
 
         model, hidden = self.provenance_notes()
         left = note(model, room)

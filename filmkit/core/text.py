@@ -27,16 +27,16 @@ from manim.mobject.text.text_mobject import TEXT2SVG_ADJUSTMENT_FACTOR
 from manim.mobject.text.typst_mobject import MathTypst
 
 from extract.fragments import FRAGMENT
-from filmkit.core import theme
+from filmkit.core.theme import current_theme
 from filmkit.mobjects.head_layout import FRAME_HEIGHT
 
 __all__ = [
     "FONT_RULES",
     "UNBROKEN_SPACE",
     "Label",
-    "Line",
     "Number",
     "Symbol",
+    "TextLine",
     "broken",
     "fit_size",
     "font_files",
@@ -182,7 +182,7 @@ def _line_box(font: str) -> tuple[float, float]:
     return top - bottom, cap - baseline
 
 
-class Line(VMobject):
+class TextLine(VMobject):
     """One line of letters as a single filled path; what labels and numbers have in common.
 
     It is as tall as a line, whatever its letters are, so lines that are placed side by side share
@@ -194,12 +194,12 @@ class Line(VMobject):
     CORNERS = 12
 
     def __init__(self, *, size: float | None, colour: str | None, **kwargs: Any) -> None:
-        looks = theme.current()
+        theme = current_theme()
         super().__init__(
-            fill_color=colour or looks.ink, fill_opacity=1.0, stroke_width=0.0, **kwargs
+            fill_color=colour or theme.ink, fill_opacity=1.0, stroke_width=0.0, **kwargs
         )
-        self.size = looks.shape_size if size is None else size
-        self.font = looks.font
+        self.size = theme.shape_size if size is None else size
+        self.font = theme.font
 
     def _set_letters(self, letters: Points, left: float, right: float, baseline: float) -> None:
         line, cap = _line_box(self.font)
@@ -218,19 +218,19 @@ class Line(VMobject):
         """Height of its line in scene units, as it stands now, turned or not."""
         return float(np.linalg.norm(self.points[-8] - self.points[-12]))
 
-    def on_line(self, x: float, y: float) -> Line:
+    def on_line(self, x: float, y: float) -> TextLine:
         """Put the middle of its line at (x, y), whatever its letters reach above or below."""
         middle = (self.points[-12] + self.points[-1]) / 2
         return self.shift([x - middle[0], y - middle[1], 0.0])
 
-    def shrink_to(self, width: float) -> Line:
+    def shrink_to(self, width: float) -> TextLine:
         """Make it no wider than ``width`` by scaling it down."""
         if self.width > width:
             self.scale(width / self.width)
         return self
 
 
-class Label(Line):
+class Label(TextLine):
     """One line of words.
 
     Parameters
@@ -280,14 +280,14 @@ def broken(text: str, width: float, *, size: float | None = None) -> list[str]:
 
 def stacked_lines(
     text: str,
-    spot: tuple[float, float],
+    point: tuple[float, float],
     width: float,
     *,
     size: float | None = None,
     colour: str | None = None,
 ) -> list[Label]:
     """A text's lines of no more than ``width``, from a left end and around a middle (x, y)."""
-    x, y = spot
+    x, y = point
     labels = [Label(line, size=size, colour=colour) for line in broken(text, width, size=size)]
     for index, label in enumerate(labels):
         rise = 1.3 * label.line_height * ((len(labels) - 1) / 2 - index)
@@ -314,11 +314,11 @@ def fit_size(
     label = Label(text, size=size, colour=colour)
     if label.width <= width:
         return label
-    least = min(label.size, theme.current().least_size)
+    least = min(label.size, current_theme().least_size)
     return Label(text, size=max(least, label.size * width / label.width), colour=colour)
 
 
-class Number(Line):
+class Number(TextLine):
     """A number that can change while it is shown: its digits keep their places.
 
     Parameters
@@ -370,7 +370,7 @@ class Number(Line):
         self._set_letters(np.concatenate(letters), 0.0, x, 0.0)
 
 
-class Symbol(Line):
+class Symbol(TextLine):
     """A formula set by Typst, in its mathematical font.
 
     Parameters

@@ -1,7 +1,7 @@
 """The film's looks in one place: colours by role, type sizes, line widths, tempo.
 
 Scenes and mobjects name roles (``theme.query``), never hex values, and ask for the theme when
-they are built (``current()``), never in a default argument, so that a change of theme reaches
+they are built (``current_theme()``), never in a default argument, so that a change of theme reaches
 everything that is drawn after it.
 """
 
@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from filmkit.core.theme_names import PALETTES, THEMES
 
-__all__ = ["DARK", "LIGHT", "PRINT", "Palette", "Tempo", "Theme", "current", "use"]
+__all__ = ["DARK", "LIGHT", "PRINT", "Palette", "Tempo", "Theme", "current_theme", "use_theme"]
 
 
 @dataclass(frozen=True)
@@ -155,13 +155,13 @@ _PALETTES = dict(zip(PALETTES, (Palette(), Palette(signed="berlin", pattern="mag
 _current: ContextVar[Theme] = ContextVar("theme", default=DARK)
 
 
-def current() -> Theme:
+def current_theme() -> Theme:
     """The theme in force now."""
     return _current.get()
 
 
 @contextmanager
-def use(
+def use_theme(
     name: str = THEMES[0],
     palette: str = PALETTES[0],
     *,

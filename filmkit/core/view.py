@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from extract.trace import Trace
-from filmkit.core.heatmap import Norm, Source
+from filmkit.core.heatmap import Norm, TensorSource
 
 __all__ = [
-    "FEWEST_TOKENS",
-    "MOST_TOKENS",
+    "MAX_TOKENS",
+    "MIN_TOKENS",
     "HeadView",
     "LayerView",
     "StageError",
@@ -23,7 +23,7 @@ __all__ = [
 
 Array = npt.NDArray[np.float64]
 
-FEWEST_TOKENS, MOST_TOKENS = 2, 24
+MIN_TOKENS, MAX_TOKENS = 2, 24
 
 
 class StageError(Exception):
@@ -70,10 +70,10 @@ class LayerView:
                 f"{meta.model} has no layer {chosen}; choose --layer 0 to {meta.n_layers - 1}"
             )
         words = meta.n_prompt - meta.has_bos
-        if not FEWEST_TOKENS <= words <= MOST_TOKENS:
+        if not MIN_TOKENS <= words <= MAX_TOKENS:
             raise StageError(
-                f"the prompt has {words} tokens; the pictures hold {FEWEST_TOKENS} to "
-                f"{MOST_TOKENS}: extract a {'longer' if words < FEWEST_TOKENS else 'shorter'} one "
+                f"the prompt has {words} tokens; the pictures hold {MIN_TOKENS} to "
+                f"{MAX_TOKENS}: extract a {'longer' if words < MIN_TOKENS else 'shorter'} one "
                 "with python -m extract --prompt"
             )
         first = 1 if meta.has_bos and not show_first_token else 0
@@ -102,22 +102,24 @@ class LayerView:
         """Drawn positions of a tensor whose first axis is the position, float64."""
         return self.trace.get(name, self.layer)[self.first : self.stop].astype(np.float64)
 
-    def source(self, name: str, *index: int | tuple[int, int], transposed: bool = False) -> Source:
+    def source(
+        self, name: str, *index: int | tuple[int, int], transposed: bool = False
+    ) -> TensorSource:
         """Where ``rows(name)`` comes from, with the index of its further axes."""
         return replace(self._source(name, ((self.first, self.stop), *index)), transposed=transposed)
 
-    def hidden_source(self, name: str, *index: int | tuple[int, int]) -> Source:
+    def hidden_source(self, name: str, *index: int | tuple[int, int]) -> TensorSource:
         """Where the rows that are not drawn come from, with the index of further axes."""
         return self._source(name, ((0, self.first), *index))
 
-    def _source(self, name: str, index: tuple[int | tuple[int, int], ...]) -> Source:
+    def _source(self, name: str, index: tuple[int | tuple[int, int], ...]) -> TensorSource:
         key = self.trace.key(name, self.layer)
         if self.compared:
             # Its axes have no names here: words of a position would be the other trace's.
-            return Source(None, f"{key} of the compared trace", index)
-        return Source(key, index=index)
+            return TensorSource(None, f"{key} of the compared trace", index)
+        return TensorSource(key, index=index)
 
-    def computed(self, said: str, columns: str, width: int = 0) -> Source:
+    def computed(self, said: str, columns: str, width: int = 0) -> TensorSource:
         """Where what was computed for the drawn rows comes from.
 
         Parameters
@@ -132,8 +134,8 @@ class LayerView:
         """
         drawn = (self.first, self.stop)
         if columns == "key_pos":
-            return Source(None, said, (drawn, drawn), axes=("query_pos", columns))
-        return Source(None, said, (drawn, (0, width)), axes=("pos", columns))
+            return TensorSource(None, said, (drawn, drawn), axes=("query_pos", columns))
+        return TensorSource(None, said, (drawn, (0, width)), axes=("pos", columns))
 
     def norm(self, name: str) -> Norm:
         """The norm of a family: every position and head of this layer counts.
@@ -288,7 +290,7 @@ def best_match(view: HeadView) -> tuple[int, int]:
     queries = np.arange(view.layer.count)
     attention = view.pattern[queries, keys]
     word = np.array([any(map(str.isalnum, token)) for token in view.layer.words])
-    telling = (keys != queries) & (keys > 0)
+    narration = (keys != queries) & (keys > 0)
     clear = (attention >= 0.5) & (attention <= 0.9)
-    query = int(np.lexsort((attention, clear, word & word[keys], queries > 0, telling))[-1])
+    query = int(np.lexsort((attention, clear, word & word[keys], queries > 0, narration))[-1])
     return query, int(keys[query])

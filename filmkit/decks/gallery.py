@@ -9,12 +9,12 @@ from typing import Any
 
 from extract.files import write_text
 from extract.trace import Trace
-from filmkit.core import theme
 from filmkit.core.stage import Rehearsal
+from filmkit.core.theme import use_theme
 from filmkit.decks.slides import Slide, slides_of
 from filmkit.decks.web import page
-from filmkit.render.jobs import Order, each, load_trace, make_films, say_made
-from filmkit.render.runner import rehearse, studio, write_png
+from filmkit.render.jobs import RenderRequest, each, load_trace, make_films, say_made
+from filmkit.render.runner import manim_config, rehearse, write_png
 from filmkit.words.captions import captions, vtt
 from filmkit.words.script import chapter_title
 from scenes.registry import SceneEntry
@@ -37,7 +37,7 @@ POSTERS = {
 """The beat that shows best what a scene is about; the last one where none is named."""
 
 
-def make_gallery(order: Order, code: str | None) -> bool:
+def make_gallery(request: RenderRequest, code: str | None) -> bool:
     """Write films, posters and a page of them; say whether all went well.
 
     Parameters
@@ -47,37 +47,37 @@ def make_gallery(order: Order, code: str | None) -> bool:
     code
         Address that the names of files are added to, instead of where they are on this machine.
     """
-    return make_films(order) and write_gallery(order, code)
+    return make_films(request) and write_gallery(request, code)
 
 
-def write_gallery(order: Order, code: str | None) -> bool:
+def write_gallery(request: RenderRequest, code: str | None) -> bool:
     """Write posters and the page, for films that are there already; say whether all went well."""
-    trace = load_trace(order)
+    trace = load_trace(request)
 
     def entry_of(entry: SceneEntry) -> dict[str, Any]:
-        told = rehearse(entry, trace, order.options)
+        told = rehearse(entry, trace, request.options)
         beats = [record.name for record in told.beats]
         poster = POSTERS.get(entry.slug, "")
         chosen = poster if poster in beats else beats[-1]
-        (slide,) = slides_of(entry, told, trace=trace, order=order, beats=(chosen,))
-        write_png(slide.picture, order.out / f"{entry.slug}.png")
-        return _record(slide, told, order.out, code)
+        (slide,) = slides_of(entry, told, trace=trace, request=request, beats=(chosen,))
+        write_png(slide.picture, request.out / f"{entry.slug}.png")
+        return _record(slide, told, request.out, code)
 
-    with studio(order.quality, verbosity=order.verbosity):
-        records = each(order, order.scenes, entry_of)
-    if len(records) < len(order.scenes):
+    with manim_config(request.quality, verbosity=request.verbosity):
+        records = each(request, request.scenes, entry_of)
+    if len(records) < len(request.scenes):
         return False
-    write_text(order.out / PAGE, _page(order, trace, list(records.values())))
-    say_made(order, [order.out / PAGE])
+    write_text(request.out / PAGE, _page(request, trace, list(records.values())))
+    say_made(request, [request.out / PAGE])
     return True
 
 
-def _page(order: Order, trace: Trace, scenes: list[dict[str, Any]]) -> str:
-    size = order.quality
-    with theme.use(order.theme, order.palette) as looks:
+def _page(request: RenderRequest, trace: Trace, scenes: list[dict[str, Any]]) -> str:
+    size = request.quality
+    with use_theme(request.theme, request.palette) as theme:
         return page(
             "gallery.html",
-            looks,
+            theme,
             scenes=scenes,
             model=trace.meta.model,
             prompt=trace.meta.prompt.strip(),

@@ -7,12 +7,12 @@ from pathlib import Path
 import click
 
 from extract.files import write_text
-from filmkit.core import theme
+from filmkit.core.theme import use_theme
 from filmkit.decks.pdf import write_pdf
 from filmkit.decks.pptx import write_slides
 from filmkit.decks.slides import Slide, drawn_slides, filmed_slides
 from filmkit.decks.web import copy_film, write_web
-from filmkit.render.jobs import Order, load_trace, say_made
+from filmkit.render.jobs import RenderRequest, load_trace, say_made
 
 __all__ = ["make_deck"]
 
@@ -39,7 +39,7 @@ HOWTO = """How to bring these films to Google Slides
 """
 
 
-def make_deck(order: Order, wanted: str, target: Path, *, beside: bool = False) -> bool:
+def make_deck(request: RenderRequest, wanted: str, target: Path, *, beside: bool = False) -> bool:
     """Write a deck; say whether all went well.
 
     Parameters
@@ -53,29 +53,29 @@ def make_deck(order: Order, wanted: str, target: Path, *, beside: bool = False) 
     beside
         Whether the films of a web deck stay files of their own.
     """
-    trace = load_trace(order)
-    with theme.use(order.theme, order.palette) as looks:
-        background = order.background or looks.background
+    trace = load_trace(request)
+    with use_theme(request.theme, request.palette) as theme:
+        background = request.background or theme.background
         made = [target]
         if wanted == "pdf":
-            slides = drawn_slides(order, trace)
+            slides = drawn_slides(request, trace)
             if slides:
-                write_pdf(target, slides, looks, background=background)
+                write_pdf(target, slides, theme, background=background)
         else:
-            with filmed_slides(order, trace, target) as slides:
+            with filmed_slides(request, trace, target) as slides:
                 if not slides:
                     return False
                 if wanted == "web":
-                    made = write_web(target, slides, trace, looks, beside=beside)
+                    made = write_web(target, slides, trace, theme, beside=beside)
                 else:
                     films = wanted != "gslides"
-                    write_slides(target, slides, looks, background=background, films=films)
+                    write_slides(target, slides, theme, background=background, films=films)
                 if wanted == "gslides":
                     made.append(_films_for_drive(target, slides))
     if not slides:
         return False
-    say_made(order, made)
-    if not order.quiet:
+    say_made(request, made)
+    if not request.quiet:
         if wanted in HINTS:
             click.echo(HINTS[wanted].format(folder=made[-1]), err=True)
         if (size := target.stat().st_size) > LARGE:

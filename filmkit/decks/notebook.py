@@ -19,7 +19,7 @@ from PIL import Image
 from extract.trace import Trace
 from filmkit.core.theme_names import PALETTES, THEMES
 from filmkit.render.choice import choose
-from filmkit.render.jobs import Order, make_films
+from filmkit.render.jobs import RenderRequest, make_films
 from filmkit.render.quality import ASPECTS, QUALITIES, quality_of
 from filmkit.render.traces import find_trace
 from filmkit.words.script import chapter_title
@@ -115,7 +115,7 @@ def show(
         When the scene could not be rendered; what went wrong is printed before.
     """
     entries = {entry.slug: entry for entry in SCENES}
-    looks = (
+    choices = (
         ("quality", quality, QUALITIES),
         ("aspect", aspect, ASPECTS),
         ("theme", theme, THEMES),
@@ -124,7 +124,7 @@ def show(
     with TemporaryDirectory(prefix="attention-film-") as folder:
         try:
             entry = entries[choose(scene, entries, "scene", "scene")]
-            for what, name, known in looks:
+            for what, name, known in choices:
                 choose(name, known, what, what)
             file = Path(folder) / "trace.safetensors"
             if isinstance(trace, Trace):
@@ -132,7 +132,7 @@ def show(
             else:
                 file = find_trace(Path(trace) if trace is not None else None)
             chosen = _beat(entry, file, beat) if beat else "all"
-            order = Order(
+            request = RenderRequest(
                 scenes=(entry,),
                 trace=file,
                 layer=layer,
@@ -148,19 +148,19 @@ def show(
                 palette=palette,
             )
             with _alone():
-                all_well = make_films(order)
+                all_well = make_films(request)
             if not all_well:
                 raise RuntimeError(f"{scene} could not be rendered; the message above says why")
         except click.BadParameter as error:
             raise ValueError(error.message) from error
-        (film,) = order.out.rglob("*.mp4")
+        (film,) = request.out.rglob("*.mp4")
         return Showing(
             title=f"{entry.title}: {chapter_title(chosen)}" if beat else entry.title,
             video=film.read_bytes(),
             captions=film.with_suffix(".vtt").read_text(encoding="utf-8"),
             poster=_last_picture(film),
-            width=order.quality.width,
-            height=order.quality.height,
+            width=request.quality.width,
+            height=request.quality.height,
         )
 
 

@@ -26,7 +26,7 @@ TEMPLATE = files("filmkit.decks") / "templates" / "deck.typ"
 STANDARD: Final = "ua-1"
 
 
-def write_pdf(target: Path, slides: Sequence[Slide], looks: Theme, *, background: str) -> None:
+def write_pdf(target: Path, slides: Sequence[Slide], theme: Theme, *, background: str) -> None:
     """Write a page for each beat, whole or not at all.
 
     Parameters
@@ -51,13 +51,13 @@ def write_pdf(target: Path, slides: Sequence[Slide], looks: Theme, *, background
         written_beside(target) as part,
     ):
         try:
-            part.write_bytes(_pages(Path(scratch), template, slides, looks, background))
+            part.write_bytes(_pages(Path(scratch), template, slides, theme, background))
         except OSError as error:
             raise OutputError(target, error) from error
 
 
 def _pages(
-    root: Path, template: Path, slides: Sequence[Slide], looks: Theme, background: str
+    root: Path, template: Path, slides: Sequence[Slide], theme: Theme, background: str
 ) -> bytes:
     """Set the document in a folder of its own."""
     copyfile(template, root / "deck.typ")
@@ -76,7 +76,7 @@ def _pages(
         )
     document = {
         "title": title_of(slides),
-        "colours": colours_of(looks),
+        "colours": colours_of(theme),
         "background": background,
         "slides": told,
     }

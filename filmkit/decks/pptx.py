@@ -21,7 +21,7 @@ __all__ = ["write_slides"]
 
 HEIGHT = 6_858_000  # of a slide, in EMU: 7.5 inches, as in PowerPoint's own presentations
 LAYOUT = "Title Only"
-LEAST_SIDE = 914_400  # of a slide, in EMU: PowerPoint takes no less than an inch
+MIN_SIDE = 914_400  # of a slide, in EMU: PowerPoint takes no less than an inch
 
 NAMES = {
     "a": "http://schemas.openxmlformats.org/drawingml/2006/main",
@@ -57,7 +57,7 @@ TIMING = """
 
 
 def write_slides(
-    target: Path, slides: Sequence[Slide], looks: Theme, *, background: str, films: bool
+    target: Path, slides: Sequence[Slide], theme: Theme, *, background: str, films: bool
 ) -> None:
     """Write slides, whole or not at all.
 
@@ -84,14 +84,14 @@ def write_slides(
     document: Any = Presentation()
     width, height = slides[0].picture.size
     document.slide_height = HEIGHT
-    document.slide_width = max(LEAST_SIDE, round(HEIGHT * width / height))
+    document.slide_width = max(MIN_SIDE, round(HEIGHT * width / height))
     about = document.core_properties
     about.title, about.author, about.last_modified_by = title_of(slides), "", ""
     about.subject = "How attention works"
     about.created = about.modified = datetime(2000, 1, 1)  # the same slides make the same file
     layout = next(layout for layout in document.slide_layouts if layout.name == LAYOUT)
     for slide in slides:
-        _add(document, layout, slide, looks, background, films=films)
+        _add(document, layout, slide, theme, background, films=films)
     _please_keynote(document)
     with written_beside(target) as part:
         try:
@@ -104,7 +104,7 @@ def _add(
     document: Any,
     layout: Any,
     slide: Slide,
-    looks: Theme,
+    theme: Theme,
     background: str,
     *,
     films: bool,
@@ -130,7 +130,7 @@ def _add(
     title.left, title.width, title.height = 0, width, height // 8
     title.top = -title.height
     title.text = slide.title
-    title.text_frame.paragraphs[0].font.color.rgb = _colour(looks.ink)
+    title.text_frame.paragraphs[0].font.color.rgb = _colour(theme.ink)
     page.notes_slide.notes_text_frame.text = slide.notes
 
 

@@ -13,9 +13,9 @@ from PIL import Image
 from extract.trace import Trace
 from filmkit.core.picture_map import picture_map
 from filmkit.core.stage import Rehearsal, Stage
-from filmkit.render.jobs import Order, each, shooting
+from filmkit.render.jobs import RenderRequest, each, render_session
 from filmkit.render.progress import make_meter
-from filmkit.render.runner import rehearse, studio, take_stills
+from filmkit.render.runner import manim_config, rehearse, take_stills
 from filmkit.words.alt import alt_text
 from filmkit.words.captions import Cue, captions, shifted
 from filmkit.words.script import chapter_title, speaker_notes
@@ -70,7 +70,7 @@ def slides_of(
     told: Rehearsal,
     *,
     trace: Trace,
-    order: Order,
+    request: RenderRequest,
     beats: tuple[str, ...] | None = None,
     progress: Callable[[int], None] = lambda steps: None,
 ) -> list[Slide]:
@@ -111,28 +111,28 @@ def slides_of(
         progress(1)
 
     wanted = beats or tuple(record.name for record in told.beats)
-    take_stills(entry, trace=trace, options=order.options, beats=wanted, take=take)
+    take_stills(entry, trace=trace, options=request.options, beats=wanted, take=take)
     return slides
 
 
-def drawn_slides(order: Order, trace: Trace) -> list[Slide]:
+def drawn_slides(request: RenderRequest, trace: Trace) -> list[Slide]:
     """The slides of all scenes, without films; nothing when a scene could not be drawn."""
-    with studio(order.quality, verbosity=order.verbosity):
-        told = each(order, order.scenes, lambda entry: rehearse(entry, trace, order.options))
-        if len(told) < len(order.scenes):
+    with manim_config(request.quality, verbosity=request.verbosity):
+        told = each(request, request.scenes, lambda entry: rehearse(entry, trace, request.options))
+        if len(told) < len(request.scenes):
             return []
-        with make_meter(sum(len(t.beats) for t in told.values()), quiet=order.quiet) as meter:
+        with make_meter(sum(len(t.beats) for t in told.values()), quiet=request.quiet) as meter:
             slides = []
             for entry, rehearsal in told.items():
                 meter.describe(entry.slug)
                 slides += slides_of(
-                    entry, rehearsal, trace=trace, order=order, progress=meter.advance
+                    entry, rehearsal, trace=trace, request=request, progress=meter.advance
                 )
             return slides
 
 
 @contextmanager
-def filmed_slides(order: Order, trace: Trace, target: Path) -> Iterator[list[Slide]]:
+def filmed_slides(request: RenderRequest, trace: Trace, target: Path) -> Iterator[list[Slide]]:
     """The slides of all scenes; their films last until the ``with`` block is left.
 
     There are none when a scene could not be rehearsed, which has been said by then.
@@ -149,13 +149,13 @@ def filmed_slides(order: Order, trace: Trace, target: Path) -> Iterator[list[Sli
     WorkError, OutputError
         When a beat cannot be filmed.
     """
-    with shooting(order, trace) as shoot:
+    with render_session(request, trace) as shoot:
         slides: list[Slide] = []
-        if len(shoot.rehearsals) == len(order.scenes):
+        if len(shoot.rehearsals) == len(request.scenes):
             for entry, told in shoot.rehearsals.items():
                 shoot.meter.describe(entry.slug)
                 # The pictures are drawn here while other processes film.
-                drawn = slides_of(entry, told, trace=trace, order=order)
+                drawn = slides_of(entry, told, trace=trace, request=request)
                 films = shoot.pieces(entry, target)
                 slides += [
                     replace(slide, video=film) for slide, film in zip(drawn, films, strict=True)

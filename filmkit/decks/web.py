@@ -29,7 +29,7 @@ WEIGHTS = {400: "Regular", 600: "Semibold"}
 
 
 def write_web(
-    target: Path, slides: Sequence[Slide], trace: Trace, looks: Theme, *, beside: bool
+    target: Path, slides: Sequence[Slide], trace: Trace, theme: Theme, *, beside: bool
 ) -> list[Path]:
     """Write a deck for browsers.
 
@@ -78,7 +78,7 @@ def write_web(
     }
     text = page(
         "deck.html",
-        looks,
+        theme,
         title=title,
         model=trace.meta.model,
         document=as_json(document),
@@ -104,7 +104,7 @@ def _told(slide: Slide, trace: Trace, shelf: Shelf) -> dict[str, Any]:
     }
 
 
-def page(template: str, looks: Theme, **values: Any) -> str:
+def page(template: str, theme: Theme, **values: Any) -> str:
     """Fill one of this package's pages.
 
     Parameters
@@ -123,8 +123,8 @@ def page(template: str, looks: Theme, **values: Any) -> str:
         environment.loader.get_source(environment, name)[0]  # type: ignore[union-attr]
     )
     return environment.get_template(template).render(
-        colours=colours_of(looks),
-        scheme="dark" if looks.name == "dark" else "light",
+        colours=colours_of(theme),
+        scheme="dark" if theme.name == "dark" else "light",
         fonts=fonts(),
         **values,
     )
@@ -145,9 +145,9 @@ def as_json(document: Any) -> Markup:
     return Markup(text.replace("<", "\\u003c"))
 
 
-def colours_of(looks: Theme) -> dict[str, str]:
+def colours_of(theme: Theme) -> dict[str, str]:
     """The colours of a theme by role."""
-    values = {field.name: getattr(looks, field.name) for field in fields(looks)}
+    values = {field.name: getattr(theme, field.name) for field in fields(theme)}
     return {name: v for name, v in values.items() if isinstance(v, str) and v.startswith("#")}
 
 

@@ -4,7 +4,7 @@ A solid shows three faces, and every cell of them is a number of the trace: the 
 head's keys and values, the top the first token's of all heads, the side the last channel's. It
 takes as many heatmaps as faces, however many heads and layers it holds::
 
-    solid = CacheSolid(
+    solid = CacheVolume(
         Stored.of(self.layer, "k", layers), Stored.of(self.layer, "v", layers), slots
     )
     self.add(solid.hold(units=(0, 3)))            # three heads: one layer of this model
@@ -25,17 +25,17 @@ import numpy as np
 import numpy.typing as npt
 from manim import Animation, Group, VGroup, VMobject
 
-from filmkit.core import theme
 from filmkit.core.animations import Follow
 from filmkit.core.camera import keep_upright, on_card
-from filmkit.core.heatmap import Heatmap, Norm, Source
+from filmkit.core.heatmap import Heatmap, Norm, TensorSource
 from filmkit.core.raster import Texture
 from filmkit.core.text import Label
+from filmkit.core.theme import current_theme
 from filmkit.core.view import LayerView
-from filmkit.mobjects.cache_volume_layout import SolidSlots
+from filmkit.mobjects.cache_volume_layout import CacheVolumeLayout
 from filmkit.mobjects.head_layout import Box
 
-__all__ = ["Block", "CacheSolid", "Extent", "Face", "Measure", "Stored"]
+__all__ = ["CacheVolume", "CachedTensor", "Measure", "VisibleRange", "VolumeBlock", "VolumeFace"]
 
 Array = npt.NDArray[np.float64]
 Points = npt.NDArray[np.float64]
@@ -44,7 +44,7 @@ TOP_LIGHT, SIDE_LIGHT = 0.8, 0.6  # how bright faces are that do not look at the
 
 
 @dataclass(frozen=True, eq=False)
-class Stored:
+class CachedTensor:
     """What is kept of keys or of values.
 
     Attributes
@@ -60,11 +60,11 @@ class Stored:
 
     values: Array
     norms: tuple[Norm, ...]
-    sources: tuple[Source, ...]
+    sources: tuple[TensorSource, ...]
     name: str
 
     @classmethod
-    def of(cls, view: LayerView, name: str, layers: Sequence[int]) -> Stored:
+    def of(cls, view: LayerView, name: str, layers: Sequence[int]) -> CachedTensor:
         """Keys ("k", as they enter the scores) or values ("v") of some layers, drawn rows only."""
         meta = view.trace.meta
         width = meta.d_qk if name == "k" else meta.d_v
@@ -89,7 +89,7 @@ class Stored:
 
 
 @dataclass(frozen=True)
-class Extent:
+class VisibleRange:
     """Which part of what is kept a solid holds, and where it stands.
 
     Attributes
@@ -106,21 +106,21 @@ class Extent:
     rows: float
     shift: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
-    def mix(self, other: Extent, alpha: float) -> Extent:
+    def mix(self, other: VisibleRange, alpha: float) -> VisibleRange:
         """The extent ``alpha`` of the way to another."""
 
         def line(a: float, b: float) -> float:
             return (1 - alpha) * a + alpha * b
 
         x, y, z = (line(a, b) for a, b in zip(self.shift, other.shift, strict=True))
-        return Extent(
+        return VisibleRange(
             (line(self.units[0], other.units[0]), line(self.units[1], other.units[1])),
             line(self.rows, other.rows),
             (x, y, z),
         )
 
 
-def _first_rows(source: Source, count: int) -> Source:
+def _first_rows(source: TensorSource, count: int) -> TensorSource:
     """Where the first rows of something come from."""
     rows = source.index[0] if source.index else 0
     if isinstance(rows, int):
@@ -128,10 +128,12 @@ def _first_rows(source: Source, count: int) -> Source:
     return replace(source, index=((rows[0], rows[0] + count), *source.index[1:]))
 
 
-class Face(Heatmap):
+class VolumeFace(Heatmap):
     """A heatmap that is darker by ``light``, 0 to 1, and hides what is behind it."""
 
-    def __init__(self, norm: Norm, *, light: float = 1.0, source: Source | None = None) -> None:
+    def __init__(
+        self, norm: Norm, *, light: float = 1.0, source: TensorSource | None = None
+    ) -> None:
         super().__init__([[0.0]], norm, width=1, height=1, source=source, edged=False)
         self.light = light
 
@@ -142,14 +144,14 @@ class Face(Heatmap):
             self._texture = Texture(np.rint(cells).astype(np.uint8))
         return super().texture()
 
-    def fill(self, values: Array) -> Face:
+    def fill(self, values: Array) -> VolumeFace:
         """Show a matrix of any shape, all of it."""
         self.values, self.masked = values, np.zeros(values.shape)
         self.set_shown(1.0)
         return self
 
 
-class Block(Group):
+class VolumeBlock(Group):
     """Keys or values as a solid.
 
     Parameters
@@ -174,25 +176,25 @@ class Block(Group):
     """
 
     def __init__(
-        self, stored: Stored, box: Box, thickness: float, *, base: int, colour: str
+        self, stored: CachedTensor, box: Box, thickness: float, *, base: int, colour: str
     ) -> None:
         super().__init__()
         self.stored, self.box, self.thickness, self.base = stored, box, thickness, base
         norm = stored.norms[0]
         self.across = Norm(-1.0, 1.0, norm.cmap, norm.clipped)
-        source = Source(expression=stored.name)
-        self.front = Face(norm)
-        self.top = Face(self.across, light=TOP_LIGHT, source=source)
-        self.side = Face(self.across, light=SIDE_LIGHT, source=source)
+        source = TensorSource(expression=stored.name)
+        self.front = VolumeFace(norm)
+        self.top = VolumeFace(self.across, light=TOP_LIGHT, source=source)
+        self.side = VolumeFace(self.across, light=SIDE_LIGHT, source=source)
         self.edges = VMobject(
-            stroke_color=colour, stroke_width=theme.current().thin, fill_opacity=0.0
+            stroke_color=colour, stroke_width=current_theme().thin, fill_opacity=0.0
         )
         self.add(self.side, self.top, self.front, self.edges)
-        self.extent = Extent((0, len(stored.values)), stored.values.shape[1])
+        self.extent = VisibleRange((0, len(stored.values)), stored.values.shape[1])
         self.set_extent(self.extent)
         on_card(self, self.front)
 
-    def set_extent(self, extent: Extent) -> Block:
+    def set_extent(self, extent: VisibleRange) -> VolumeBlock:
         """Hold another part of what is kept."""
         self.extent = extent
         first = round(extent.units[0])
@@ -242,8 +244,8 @@ class Block(Group):
     def _place(self, rows: int) -> None:
         down = rows / self.extent.rows
 
-        def face(*spots: tuple[float, float, float]) -> Points:
-            return np.array([self.corner(*spot) for spot in spots])
+        def face(*points: tuple[float, float, float]) -> Points:
+            return np.array([self.corner(*point) for point in points])
 
         self.front.points = face((0, 0, 0), (1, 0, 0), (1, down, 0), (0, down, 0))
         self.top.points = face((0, 0, 0), (1, 0, 0), (1, 0, 1), (0, 0, 1))
@@ -259,7 +261,7 @@ class Block(Group):
                 self.edges.add_line_to(point)
 
 
-class CacheSolid(Group):
+class CacheVolume(Group):
     """Keys and values side by side as one solid.
 
     Parameters
@@ -272,32 +274,34 @@ class CacheSolid(Group):
         The unit whose front lies in the plane of the flat picture.
     """
 
-    def __init__(self, keys: Stored, values: Stored, slots: SolidSlots, *, base: int = 0) -> None:
+    def __init__(
+        self, keys: CachedTensor, values: CachedTensor, layout: CacheVolumeLayout, *, base: int = 0
+    ) -> None:
         super().__init__()
-        looks = theme.current()
-        self.slots = slots
+        theme = current_theme()
+        self.layout = layout
         self.keys, self.values = (
-            Block(stored, box, slots.thickness, base=base, colour=colour)
+            VolumeBlock(stored, box, layout.thickness, base=base, colour=colour)
             for stored, box, colour in (
-                (keys, slots.k, looks.key),
-                (values, slots.v, looks.value),
+                (keys, layout.k, theme.key),
+                (values, layout.v, theme.value),
             )
         )
         self.add(self.keys, self.values)
 
     @property
-    def blocks(self) -> tuple[Block, Block]:
+    def blocks(self) -> tuple[VolumeBlock, VolumeBlock]:
         """Keys, then values."""
         return self.keys, self.values
 
     @property
-    def extent(self) -> Extent:
+    def extent(self) -> VisibleRange:
         """What it holds."""
         return self.keys.extent
 
     def slice_outline(self, colour: str) -> VMobject:
         """The edges of the newest token's slice that can be seen."""
-        outline = VMobject(stroke_color=colour, stroke_width=theme.current().bold, fill_opacity=0.0)
+        outline = VMobject(stroke_color=colour, stroke_width=current_theme().bold, fill_opacity=0.0)
         rows = self.extent.rows
         upper = (rows - 1) / rows
         for block in self.blocks:
@@ -306,7 +310,7 @@ class CacheSolid(Group):
             if block is self.values:
                 paths.append([(1, upper, 0), (1, upper, 1), (1, 1, 1), (1, 1, 0)])
             for path in paths:
-                first, *others = (block.corner(*spot) for spot in path)
+                first, *others = (block.corner(*point) for point in path)
                 outline.start_new_path(first)
                 for point in others:
                     outline.add_line_to(point)
@@ -317,15 +321,15 @@ class CacheSolid(Group):
         """Corners (16, 3) of both blocks."""
         return np.concatenate([block.corners for block in self.blocks])
 
-    def hold(self, **changes: Any) -> CacheSolid:
-        """Hold another part, by the names of :class:`Extent`."""
+    def hold(self, **changes: Any) -> CacheVolume:
+        """Hold another part, by the names of :class:`VisibleRange`."""
         extent = replace(self.extent, **changes)
         for block in self.blocks:
             block.set_extent(extent)
         return self
 
     def to(self, *, rate_func: Any = None, **changes: Any) -> Animation:
-        """An animation that changes its extent, by the names of :class:`Extent`."""
+        """An animation that changes its extent, by the names of :class:`VisibleRange`."""
         start, end = self.extent, replace(self.extent, **changes)
         kwargs = {} if rate_func is None else {"rate_func": rate_func}
 
@@ -363,10 +367,10 @@ class Measure(VGroup):
         at: float = 0.5,
     ) -> None:
         super().__init__()
-        looks = theme.current()
+        theme = current_theme()
         first, last, off = (np.asarray(point, dtype=float) for point in (start, end, away))
         first, last, tick = first + off, last + off, off / 3
-        self.line = VMobject(stroke_color=looks.ink, stroke_width=looks.line, fill_opacity=0.0)
+        self.line = VMobject(stroke_color=theme.ink, stroke_width=theme.line, fill_opacity=0.0)
         for path in ((first, last), (first - tick, first + tick), (last - tick, last + tick)):
             self.line.start_new_path(path[0])
             self.line.add_line_to(path[1])

@@ -9,24 +9,24 @@ import numpy.typing as npt
 
 from filmkit.mobjects.head_layout import Box
 
-__all__ = ["SolidSlots"]
+__all__ = ["CacheVolumeLayout"]
 
 Points = npt.NDArray[np.float64]
 
 WIDTH = 5.2  # of keys and values together
 GAP = 0.16  # between them
-HEIGHT_MOST = 2.7
-ROW_MOST = 0.3
-DEPTH_MOST = 7.0
-THICKNESS_MOST = 0.26  # of one head of one layer
-SPREAD_MOST = 4.5  # from the first head of a layer to the last, while they stand apart
-SPACING_MOST = 1.1
+MAX_HEIGHT = 2.7
+MAX_ROW = 0.3
+MAX_DEPTH = 7.0
+MAX_THICKNESS = 0.26  # of one head of one layer
+MAX_SPREAD = 4.5  # from the first head of a layer to the last, while they stand apart
+MAX_SPACING = 1.1
 APART = 1.7  # between layers that stand apart, in depth ...
 ASIDE = 1.5  # ... and to the side
 
 
 @dataclass(frozen=True)
-class SolidSlots:
+class CacheVolumeLayout:
     """Keys beside values; tokens down, channels across, heads of layers in depth.
 
     Attributes
@@ -52,9 +52,9 @@ class SolidSlots:
     aside: float
 
     @classmethod
-    def of(cls, *, rows: int, units: int, heads: int, d_qk: int, d_v: int) -> SolidSlots:
+    def of(cls, *, rows: int, units: int, heads: int, d_qk: int, d_v: int) -> CacheVolumeLayout:
         """For ``units`` heads in all, ``heads`` of them in each layer."""
-        height = min(HEIGHT_MOST, ROW_MOST * rows)
+        height = min(MAX_HEIGHT, MAX_ROW * rows)
         cell = (WIDTH - GAP) / (d_qk + d_v)
         top, bottom, left = height / 2, -height / 2, -WIDTH / 2
         k = Box.of(left, left + cell * d_qk, bottom, top)
@@ -63,8 +63,8 @@ class SolidSlots:
             k=k,
             v=v,
             rows=rows,
-            thickness=min(THICKNESS_MOST, DEPTH_MOST / units),
-            spacing=min(SPACING_MOST, SPREAD_MOST / max(1, heads - 1)),
+            thickness=min(MAX_THICKNESS, MAX_DEPTH / units),
+            spacing=min(MAX_SPACING, MAX_SPREAD / max(1, heads - 1)),
             gap=APART,
             aside=ASIDE,
         )

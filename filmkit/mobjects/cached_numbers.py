@@ -15,13 +15,13 @@ from extract.architectures import (
     kv_cache_bytes,
     latent_of,
 )
-from filmkit.core import theme
 from filmkit.core.text import format_number
+from filmkit.core.theme import current_theme
 from filmkit.mobjects.chart import BarRow, Span, scheme_colour
 
 __all__ = [
     "BITS",
-    "Kept",
+    "CachedPerToken",
     "gigabytes",
     "kilobytes",
     "percent",
@@ -78,7 +78,7 @@ def thousands(column: QualityColumn) -> str:
 
 
 @dataclass(frozen=True)
-class Kept:
+class CachedPerToken:
     """What one scheme keeps of every token.
 
     Attributes
@@ -145,12 +145,12 @@ class Kept:
 
     def spans(self, bits: int = BITS) -> tuple[Span, ...]:
         """Its pieces: keys and values, or the latent and the one rotated key."""
-        looks, size = theme.current(), self.size(bits=bits)
+        theme, size = current_theme(), self.size(bits=bits)
         if self.scheme != "mla":
-            return (Span(size / 2, looks.key), Span(size / 2, looks.value))
+            return (Span(size / 2, theme.key), Span(size / 2, theme.value))
         latent = latent_of(self.arch)
         shared = size * latent.kv_rank / sum(latent)
-        return (Span(shared, looks.latent), Span(size - shared, looks.key))
+        return (Span(shared, theme.latent), Span(size - shared, theme.key))
 
     def row(self, *, name: str = "", note: str, bits: int = BITS) -> BarRow:
         """Its bar, named after the scheme unless another name is given."""

@@ -14,16 +14,16 @@ import numpy as np
 import numpy.typing as npt
 from manim import Circle, Rectangle, VGroup, VMobject
 
-from filmkit.core import theme
 from filmkit.core.text import Label, broken, format_number
+from filmkit.core.theme import current_theme
 from filmkit.mobjects.flow import Wire
 from filmkit.mobjects.head_layout import FRAME_HEIGHT, Box
 
 __all__ = [
-    "Axes",
-    "Axis",
     "BarRow",
     "Bracket",
+    "ChartAxes",
+    "ChartAxis",
     "Curve",
     "DotPlot",
     "DotSeries",
@@ -50,8 +50,8 @@ def scheme_colour(scheme: str) -> str:
 
     The latent has its role's colour; the others, all of them keys and values, are greys.
     """
-    looks = theme.current()
-    return {"mha": looks.ink, "gqa": looks.muted, "mqa": looks.flow, "mla": looks.latent}[scheme]
+    theme = current_theme()
+    return {"mha": theme.ink, "gqa": theme.muted, "mqa": theme.flow, "mla": theme.latent}[scheme]
 
 
 def spread(
@@ -95,7 +95,7 @@ def spread(
 
 
 @dataclass(frozen=True)
-class Axis:
+class ChartAxis:
     """One direction of a chart.
 
     Attributes
@@ -149,7 +149,7 @@ def _hairline(start: Sequence[float], end: Sequence[float], colour: str, width: 
     return line.set_points_as_corners([[*start, 0.0], [*end, 0.0]])
 
 
-class Axes(VGroup):
+class ChartAxes(VGroup):
     """Two axes with few ticks: hairlines across, numbers at the left and below, titles.
 
     The title of the upright axis is read across and stands above it.
@@ -164,11 +164,11 @@ class Axes(VGroup):
         Room kept free at the right for labels of lines.
     """
 
-    def __init__(self, x: Axis, y: Axis, box: Box, *, right: float = 0.0) -> None:
+    def __init__(self, x: ChartAxis, y: ChartAxis, box: Box, *, right: float = 0.0) -> None:
         super().__init__()
-        looks = theme.current()
+        theme = current_theme()
         self.x, self.y = x, y
-        line = _line_height(looks.note_size)
+        line = _line_height(theme.note_size)
         self.x_ticks, self.y_ticks = self._labels(x), self._labels(y)
         widest = max((label.width for label in self.y_ticks), default=0.0)
         overhang = self.x_ticks[-1].width / 2 if len(self.x_ticks) else 0.0
@@ -182,17 +182,17 @@ class Axes(VGroup):
         self.base = _hairline(
             (self.plot.left, self.plot.bottom),
             (self.plot.right, self.plot.bottom),
-            looks.flow,
-            looks.line,
+            theme.flow,
+            theme.line,
         )
         for label, tick in zip(self.x_ticks, x.ticks, strict=True):
             label.on_line(self.at(tick, y.low)[0], self.plot.bottom - GAP - line / 2)
         titles = []
         if x.said:
-            title = Label(x.said, size=looks.note_size, colour=looks.muted)
+            title = Label(x.said, size=theme.note_size, colour=theme.muted)
             titles.append(title.on_line(self.plot.right - title.width / 2, box.bottom + line / 2))
         if y.said:
-            title = Label(y.said, size=looks.note_size, colour=looks.muted)
+            title = Label(y.said, size=theme.note_size, colour=theme.muted)
             titles.append(title.on_line(box.left + title.width / 2, box.top - line / 2))
         self.titles = VGroup(*titles)
         self._place_y()
@@ -206,7 +206,7 @@ class Axes(VGroup):
             plot.bottom + self.y.share(y) * plot.height,
         )
 
-    def set_y_high(self, high: float) -> Axes:
+    def set_y_high(self, high: float) -> ChartAxes:
         """Stretch the upright axis; ticks beyond its end leave the picture.
 
         Lines drawn on these axes follow when they are asked to ``redraw``.
@@ -215,15 +215,15 @@ class Axes(VGroup):
         self._place_y()
         return self
 
-    def _labels(self, axis: Axis) -> VGroup:
-        looks = theme.current()
+    def _labels(self, axis: ChartAxis) -> VGroup:
+        theme = current_theme()
         return VGroup(
-            *(Label(t, size=looks.note_size, colour=looks.muted) for t in axis.tick_labels)
+            *(Label(t, size=theme.note_size, colour=theme.muted) for t in axis.tick_labels)
         )
 
     def _rule(self) -> VMobject:
-        looks, plot = theme.current(), self.plot
-        return _hairline((plot.left, 0.0), (plot.right, 0.0), looks.faint, looks.thin)
+        theme, plot = current_theme(), self.plot
+        return _hairline((plot.left, 0.0), (plot.right, 0.0), theme.faint, theme.thin)
 
     def _place_y(self) -> None:
         for tick, rule, label in zip(self.y.ticks, self.rules, self.y_ticks, strict=True):
@@ -247,7 +247,7 @@ class Curve(Wire):
 
     def __init__(
         self,
-        axes: Axes,
+        axes: ChartAxes,
         xs: npt.ArrayLike,
         ys: npt.ArrayLike,
         *,
@@ -256,27 +256,27 @@ class Curve(Wire):
     ) -> None:
         self.axes = axes
         self.xs, self.ys = np.asarray(xs, dtype=float), np.asarray(ys, dtype=float)
-        super().__init__(self._spots(), colour=colour, arrow=False, width=width)
+        super().__init__(self._points(), colour=colour, arrow=False, width=width)
 
     def redraw(self) -> Curve:
         """Follow a change of the axes."""
-        self._draw(np.array([[x, y, 0.0] for x, y in self._spots()]))
+        self._draw(np.array([[x, y, 0.0] for x, y in self._points()]))
         return self
 
     @property
     def end(self) -> tuple[float, float]:
         """Where the line ends."""
-        return self._spots()[-1]
+        return self._points()[-1]
 
     def _draw(self, corners: npt.NDArray[np.float64]) -> None:
         self.line.set_points_as_corners(corners)
 
-    def _spots(self) -> list[tuple[float, float]]:
-        spots = [self.axes.at(x, y) for x, y in zip(self.xs, self.ys, strict=True)]
+    def _points(self) -> list[tuple[float, float]]:
+        points = [self.axes.at(x, y) for x, y in zip(self.xs, self.ys, strict=True)]
         top = self.axes.plot.top
-        inside = [*takewhile(lambda spot: spot[1] <= top, spots)]
-        if 0 < len(inside) < len(spots):
-            (x, y), (beyond_x, beyond_y) = inside[-1], spots[len(inside)]
+        inside = [*takewhile(lambda point: point[1] <= top, points)]
+        if 0 < len(inside) < len(points):
+            (x, y), (beyond_x, beyond_y) = inside[-1], points[len(inside)]
             inside.append((x + (top - y) / (beyond_y - y) * (beyond_x - x), top))
         return inside
 
@@ -299,13 +299,13 @@ class EndLabels(VGroup):
         self, curves: Sequence[Curve], texts: Sequence[str], *, size: float | None = None
     ) -> None:
         super().__init__()
-        looks = theme.current()
+        theme = current_theme()
         self.curves = tuple(curves)
         self.labels, self.ties = VGroup(), VGroup()
         for curve, text in zip(curves, texts, strict=True):
             colour = curve.line.get_stroke_color()
             self.labels.add(Label(text, size=size, colour=colour))
-            self.ties.add(_hairline((0, 0), (1, 0), colour, looks.thin))
+            self.ties.add(_hairline((0, 0), (1, 0), colour, theme.thin))
         self.add(self.ties, self.labels)
         self.redraw()
 
@@ -341,7 +341,7 @@ class ReferenceLine(VGroup):
 
     def __init__(
         self,
-        axes: Axes,
+        axes: ChartAxes,
         value: float,
         text: str,
         *,
@@ -349,11 +349,11 @@ class ReferenceLine(VGroup):
         beside: ReferenceLine | None = None,
     ) -> None:
         super().__init__()
-        looks = theme.current()
+        theme = current_theme()
         self.axes, self.value = axes, value
-        colour = colour or looks.accent
-        self.line = VMobject(stroke_color=colour, stroke_width=looks.thin, fill_opacity=0.0)
-        self.label = Label(text, size=looks.note_size, colour=colour)
+        colour = colour or theme.accent
+        self.line = VMobject(stroke_color=colour, stroke_width=theme.thin, fill_opacity=0.0)
+        self.label = Label(text, size=theme.note_size, colour=colour)
         plot = axes.plot
         for x in np.arange(plot.left, plot.right - self.DASH, 2 * self.DASH):
             self.line.start_new_path(np.array([x, 0.0, 0.0]))
@@ -426,13 +426,13 @@ class ScaleBars(VGroup):
         captioned: bool = False,
     ) -> None:
         super().__init__()
-        looks = theme.current()
+        theme = current_theme()
         self.rows = tuple(rows)
         self.names, self.notes, self.sizes, self.bars = VGroup(), VGroup(), VGroup(), VGroup()
         for row in rows:
-            self.names.add(Label(row.name, size=looks.name_size, colour=row.colour))
-            self.notes.add(Label(row.note, size=looks.note_size, colour=looks.muted))
-            self.sizes.add(Label(row.said, size=looks.shape_size))
+            self.names.add(Label(row.name, size=theme.name_size, colour=row.colour))
+            self.notes.add(Label(row.note, size=theme.note_size, colour=theme.muted))
+            self.sizes.add(Label(row.said, size=theme.shape_size))
         named = max(max(n.width, m.width) for n, m in zip(self.names, self.notes, strict=True))
         self.left = box.left + (0.0 if captioned else named + 2 * GAP)
         pitch = box.height / len(rows)
@@ -516,11 +516,11 @@ class Paragraph(VGroup):
         align: str = "left",
     ) -> None:
         super().__init__()
-        looks = theme.current()
-        size = size or looks.note_size
+        theme = current_theme()
+        size = size or theme.note_size
         short = [part for line in lines for part in broken(line, width, size=size)]
         for index, line in enumerate(short):
-            label = Label(line, size=size, colour=colour or looks.muted)
+            label = Label(line, size=size, colour=colour or theme.muted)
             step = label.line_height
             y = corner[1] - step / 2 - 1.35 * step * (index - len(short) + len(lines))
             reach = label.width / 2 if align == "left" else 0.0
@@ -551,14 +551,14 @@ class Bracket(VGroup):
         colour: str | None = None,
     ) -> None:
         super().__init__()
-        looks = theme.current()
-        colour = colour or looks.ink
+        theme = current_theme()
+        colour = colour or theme.ink
         away = np.array(towards, dtype=float)
         ends = [np.array(end, dtype=float) + 0.4 * BRACKET * away for end in (first, last)]
         tops = [end + BRACKET * away for end in ends]
         corners = [(float(p[0]), float(p[1])) for p in (ends[0], *tops, ends[1])]
         self.wire = Wire(corners, colour=colour, arrow=False)
-        self.label = Label(text, size=size or looks.name_size, colour=colour)
+        self.label = Label(text, size=size or theme.name_size, colour=colour)
         middle = (tops[0] + tops[1]) / 2
         half = np.array([self.label.width, self.label.line_height]) / 2
         self.label.on_line(*(middle + away * (half + GAP)))
@@ -623,7 +623,7 @@ class DotPlot(VGroup):
         self,
         rows: Sequence[str],
         series: Sequence[DotSeries],
-        axis: Axis,
+        axis: ChartAxis,
         box: Box,
         *,
         write: Callable[[float], str] | None = None,
@@ -631,14 +631,14 @@ class DotPlot(VGroup):
         captioned: bool = False,
     ) -> None:
         super().__init__()
-        looks = theme.current()
+        theme = current_theme()
         self.axis, self.series = axis, tuple(series)
         self.dots_at = CAPTIONED_DOTS if captioned else 0.5
-        self.names = VGroup(*(Label(row, size=looks.shape_size) for row in rows))
+        self.names = VGroup(*(Label(row, size=theme.shape_size) for row in rows))
         self.ticks = VGroup(
-            *(Label(t, size=looks.note_size, colour=looks.muted) for t in axis.tick_labels)
+            *(Label(t, size=theme.note_size, colour=theme.muted) for t in axis.tick_labels)
         )
-        line = _line_height(looks.note_size)
+        line = _line_height(theme.note_size)
         overhang = self.ticks[-1].width / 2 if len(self.ticks) else 0.0
         self.plot = Box.of(
             box.left + (0.0 if captioned else max(n.width for n in self.names) + 3 * GAP),
@@ -652,7 +652,7 @@ class DotPlot(VGroup):
             x = self.at(tick, 0)[0]
             label.on_line(x, self.plot.bottom - GAP - line / 2)
             self.rules.add(
-                _hairline((x, self.plot.bottom), (x, self.plot.top), looks.faint, looks.thin)
+                _hairline((x, self.plot.bottom), (x, self.plot.top), theme.faint, theme.thin)
             )
         for row, name in enumerate(self.names):
             end = self.plot.left + name.width if captioned else self.plot.left - 3 * GAP
@@ -661,8 +661,8 @@ class DotPlot(VGroup):
             inset = min(DOT, (max(xs) - min(xs)) / 2)
             y = self.at(axis.low, row)[1]
             ends = (min(xs) + inset, y), (max(xs) - inset, y)
-            self.ties.add(_hairline(*ends, looks.flow, looks.line))
-        self.title = Label(axis.said, size=looks.note_size, colour=looks.muted)
+            self.ties.add(_hairline(*ends, theme.flow, theme.line))
+        self.title = Label(axis.said, size=theme.note_size, colour=theme.muted)
         self.title.on_line(self.plot.right - self.title.width / 2, box.bottom + line / 2)
         self.dots = VGroup(*(self._dots(s) for s in self.series))
         self.right = box.right
@@ -686,14 +686,14 @@ class DotPlot(VGroup):
         return self.at(self.axis.low, row)[1] + above
 
     def _dots(self, series: DotSeries) -> VGroup:
-        looks = theme.current()
+        theme = current_theme()
         dots = VGroup()
         for row, value in enumerate(series.values):
             dot = Circle(
                 radius=DOT,
                 stroke_color=series.colour(row),
-                stroke_width=looks.line,
-                fill_color=looks.background if series.hollow else series.colour(row),
+                stroke_width=theme.line,
+                fill_color=theme.background if series.hollow else series.colour(row),
                 fill_opacity=1.0,
             )
             dots.add(dot.move_to([*self.at(value, row), 0.0]))
@@ -701,10 +701,10 @@ class DotPlot(VGroup):
 
     def _line_of_words(self, texts: Sequence[str], row: int, y: float) -> VGroup:
         """One line of labels above the dots of a row, moved apart where they would overlap."""
-        looks = theme.current()
+        theme = current_theme()
         labels = VGroup(
             *(
-                Label(text, size=looks.note_size, colour=s.colour(row))
+                Label(text, size=theme.note_size, colour=s.colour(row))
                 for text, s in zip(texts, self.series, strict=True)
             )
         )
@@ -717,7 +717,7 @@ class DotPlot(VGroup):
 
     def _write_numbers(self, write: Callable[[float], str]) -> None:
         columns: list[list[Label]] = [[] for _ in self.series]
-        line = _line_height(theme.current().note_size)
+        line = _line_height(current_theme().note_size)
         for row in range(len(self.names)):
             y = self.at(self.axis.low, row)[1] + DOT + 0.4 * GAP + line / 2
             texts = [write(s.values[row]) if s.written else "" for s in self.series]

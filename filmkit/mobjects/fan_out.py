@@ -8,16 +8,16 @@ import numpy as np
 import numpy.typing as npt
 from manim import RIGHT, Mobject, VGroup, VMobject
 
-from filmkit.core import theme
 from filmkit.core.camera import on_card
+from filmkit.core.theme import current_theme
 from filmkit.mobjects.ribbon import filled, outline_points
 
-__all__ = ["Comb"]
+__all__ = ["FanOut"]
 
 Points = npt.NDArray[np.float64]
 
 
-class Comb(VGroup):
+class FanOut(VGroup):
     """A flat comb from one place to many, all in one plane of the scene.
 
     A handle leads from the start to the spine, the spine runs in depth, and a tooth with an
@@ -28,7 +28,7 @@ class Comb(VGroup):
     --------
     From a panel that stands left of the rack to the line that leads from each head's keys::
 
-        comb = Comb(
+        comb = FanOut(
             shared.corners_towards(RIGHT),
             [rack.heads[h].k.corners_towards(RIGHT) for h in heads],
             spine=rack.slots.card.left - 0.3,
@@ -71,7 +71,7 @@ class Comb(VGroup):
         colour: str | None = None,
     ) -> None:
         super().__init__()
-        looks = theme.current()
+        theme = current_theme()
         self.along = np.asarray(along, dtype=float)
         self.width_of_band = width
         self.start, self.ends = np.asarray(start, dtype=float), np.asarray(ends, dtype=float)
@@ -83,7 +83,7 @@ class Comb(VGroup):
         self.levels = np.unique(np.round([self.start[2], *self.ends[:, 2]], 9))
 
         def piece(depth: float) -> VMobject:
-            shape = filled([np.zeros((3, 3))], colour or looks.ink)
+            shape = filled([np.zeros((3, 3))], colour or theme.ink)
             return on_card(shape, _Depth(depth))
 
         # A tooth lies half in front of its card: it is drawn just after it.
@@ -103,7 +103,7 @@ class Comb(VGroup):
         """Points (..., 3) as (along, depth), (..., 2)."""
         return np.asarray(points @ self._axes.T)
 
-    def set_drawn(self, alpha: float) -> Comb:
+    def set_drawn(self, alpha: float) -> FanOut:
         """Draw a fraction of it: the handle first, then the spine, then the teeth."""
         half, reach = self.width_of_band / 2, np.abs(self.levels - self.start[2]).max()
         out = float(np.clip(alpha / 0.25, 0, 1))

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from manim import RoundedRectangle, VGroup, VMobject
 
-from filmkit.core import theme
 from filmkit.core.text import Label, Symbol
+from filmkit.core.theme import current_theme
 from filmkit.mobjects.head_layout import Box
 
 __all__ = ["WeightBox", "Wire"]
@@ -46,8 +46,8 @@ class Wire(VGroup):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        looks = theme.current()
-        colour = colour or looks.flow
+        theme = current_theme()
+        colour = colour or theme.flow
         corners = np.array([[x, y, 0.0] for x, y in path])
         end = corners[-1].copy()
         ahead = corners[-1] - corners[-2]
@@ -55,7 +55,7 @@ class Wire(VGroup):
         if arrow:
             corners[-1] = end - ahead * self.TIP * 0.8
         self.line = VMobject(
-            stroke_color=colour, stroke_width=width or looks.line, fill_opacity=0.0
+            stroke_color=colour, stroke_width=width or theme.line, fill_opacity=0.0
         )
         self._draw(corners)
         self.add(self.line)
@@ -119,20 +119,20 @@ class WeightBox(VGroup):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        looks = theme.current()
+        theme = current_theme()
         self.frame = RoundedRectangle(
             width=box.width,
             height=box.height,
             corner_radius=0.1,
             stroke_color=colour,
-            stroke_width=looks.line,
-            fill_color=looks.background,
+            stroke_width=theme.line,
+            fill_color=theme.background,
             fill_opacity=1.0,
         ).move_to(box.center)
-        self.symbol = Symbol(formula, size=looks.name_size, colour=colour)
+        self.symbol = Symbol(formula, size=theme.name_size, colour=colour)
         self.symbol.move_to(box.center)
         self.lines = VGroup()
         for index, text in enumerate((f"{shape[0]} × {shape[1]}", *notes)):
-            line = Label(text, size=looks.note_size, colour=looks.muted)
+            line = Label(text, size=theme.note_size, colour=theme.muted)
             self.lines.add(line.on_line(box.x, box.bottom - 0.16 - 0.24 * index))
         self.add(self.frame, self.symbol, self.lines)

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from manim import Dot, Group, RoundedRectangle, VGroup
 
-from filmkit.core import theme
-from filmkit.core.heatmap import Heatmap, Source
+from filmkit.core.heatmap import Heatmap, TensorSource
 from filmkit.core.text import Label, printable
+from filmkit.core.theme import current_theme
 from filmkit.core.view import HeadView
 from filmkit.mobjects.flow import WeightBox, Wire
-from filmkit.mobjects.head_layout import FRAME_HEIGHT, Box, Frame, HeadSlots, head_slots
-from filmkit.mobjects.marks import FILL, Words, size_beside
+from filmkit.mobjects.head_layout import FRAME_HEIGHT, Box, Frame, HeadLayout, head_layout
+from filmkit.mobjects.marks import FILL, TokenLabels, size_beside
 from filmkit.mobjects.panel import Header, Panel, Truncated
 
 __all__ = ["HeadPicture", "head_cells"]
 
-WORD_MOST = 1.45  # scene units; longer words are set smaller and then shortened
+MAX_WORD = 1.45  # scene units; longer words are set smaller and then shortened
 SOFTMAX_NAMES = {2: ("scale, mask,", "softmax"), 3: ("scale,", "mask,", "softmax")}
 # Words at the pattern that can be read by a near camera only: their size from and to, in rows, and
 # the longest of them, in units of their size. In a frame that is not wide they would take from
 # the pattern's width.
 FAR_WIDE, FAR_NARROW = (FILL, FILL, 46.0), (0.6, 0.965, 28.0)
-FAR_LEAST = 0.52  # its size, as a part of the least that can be read from afar
+MIN_FAR = 0.52  # its size, as a part of the least that can be read from afar
 ROUNDS = 12  # of halving, to find a size
 WORD_SHARE = 0.13  # and no longer than this part of the frame's width
 
@@ -42,26 +42,26 @@ class HeadPicture(Group):
 
     def __init__(self, view: HeadView, frame: Frame) -> None:
         super().__init__()
-        looks = theme.current()
+        theme = current_theme()
         layer, meta = view.layer, view.layer.trace.meta
         words = layer.words
         self.view = view
-        slots, size = _slots(view, frame)
-        self.slots = slots
+        layout, size = _layout(view, frame)
+        self.layout = layout
 
-        first, last = slots.x_columns
+        first, last = layout.x_columns
         self.x = Truncated(
             layer.rows("x"),
             layer.norm("x"),
-            slots.x,
+            layout.x,
             first=first,
             last=last,
             symbol="X",
             source=layer.source("x", (0, meta.d_model)),
         )
-        self.x.header.stand_on(slots.x, align=slots.x_align)
-        size_x = size_beside(slots.x.height / layer.count)
-        self.x_words = Words(words, slots.x_words, width=slots.word_width, size=size_x)
+        self.x.header.stand_on(layout.x, align=layout.x_align)
+        size_x = size_beside(layout.x.height / layer.count)
+        self.x_words = TokenLabels(words, layout.x_words, width=layout.word_width, size=size_x)
 
         # Queries and keys carry the values that enter the scores; a scene that shows the
         # rotation sets the ones before it first.
@@ -69,36 +69,36 @@ class HeadPicture(Group):
         self.q = Panel(
             view.q_used,
             layer.norm("q"),
-            slots.q,
+            layout.q,
             name="queries",
             symbol="Q",
-            colour=looks.query,
+            colour=theme.query,
             source=layer.source(view.used("q"), head, (0, meta.d_qk)),
         )
         self.k = Panel(
             view.k_used,
             layer.norm("k"),
-            slots.k,
+            layout.k,
             name="keys",
             symbol="K",
-            colour=looks.key,
+            colour=theme.key,
             source=layer.source(view.used("k"), kv_head, (0, meta.d_qk)),
         )
         self.v = Panel(
             view.v,
             layer.norm("v"),
-            slots.v,
+            layout.v,
             name="values",
             symbol="V",
-            colour=looks.value,
+            colour=theme.value,
             source=layer.source("v", kv_head, (0, meta.d_v)),
         )
         self.k_t = Panel(
             view.k_used.T,
             layer.norm("k"),
-            slots.k_t,
+            layout.k_t,
             symbol="K^top",
-            colour=looks.key,
+            colour=theme.key,
             align="center",
             show_shape=False,
             source=layer.source(view.used("k"), kv_head, (0, meta.d_qk), transposed=True),
@@ -106,7 +106,7 @@ class HeadPicture(Group):
         self.scores = Panel(
             view.scores,
             layer.scores_norm,
-            slots.scores,
+            layout.scores,
             name="scores",
             align="center",
             show_shape=False,
@@ -117,42 +117,44 @@ class HeadPicture(Group):
         self.pattern = Panel(
             view.pattern,
             layer.norm("pattern"),
-            slots.pattern,
+            layout.pattern,
             masked=view.future,
             show_shape=False,
-            source=Source(layer.trace.key("pattern", layer.layer), index=(head, span, span)),
+            source=TensorSource(layer.trace.key("pattern", layer.layer), index=(head, span, span)),
         )
-        self.pattern_title = Header("pattern", "A", view.pattern.shape, colour=looks.pattern)
-        if self.pattern_title.width > slots.title_room:
+        self.pattern_title = Header("pattern", "A", view.pattern.shape, colour=theme.pattern)
+        if self.pattern_title.width > layout.title_room:
             # The tokens are counted beside queries and keys.
-            self.pattern_title = Header("pattern", "A", colour=looks.pattern)
-        x, y = slots.title_spot(self.pattern_title.width, self.k_t.header.line)
+            self.pattern_title = Header("pattern", "A", colour=theme.pattern)
+        x, y = layout.title_point(self.pattern_title.width, self.k_t.header.line)
         self.pattern_title.set_line(y).set_x(x)
-        self.pattern_rows = Words(words, slots.pattern_rows, width=slots.pattern_word, size=size)
-        self.pattern_columns = Words(
-            words, slots.pattern_columns, width=slots.pattern_word, size=size, upright=True
+        self.pattern_rows = TokenLabels(
+            words, layout.pattern_rows, width=layout.pattern_word, size=size
+        )
+        self.pattern_columns = TokenLabels(
+            words, layout.pattern_columns, width=layout.pattern_word, size=size, upright=True
         )
         # Words at the pattern of a long prompt can only be read from close by.
         self.far_words = Group(self.pattern_rows, self.pattern_columns)
-        self.words_carry = size >= looks.least_size
+        self.words_carry = size >= theme.least_size
         self.z = Panel(
             view.z,
             layer.norm("z"),
-            slots.z,
+            layout.z,
             name="mix",
             symbol="Z",
-            colour=looks.z,
+            colour=theme.z,
             source=layer.source("z", head, (0, meta.d_v)),
         )
         self._add_flow(meta.d_model, meta.d_qk, meta.d_v)
         self.border = RoundedRectangle(
-            width=slots.border.width,
-            height=slots.border.height,
+            width=layout.border.width,
+            height=layout.border.height,
             corner_radius=0.22,
-            stroke_color=looks.flow,
-            stroke_width=looks.line,
+            stroke_color=theme.flow,
+            stroke_width=theme.line,
             fill_opacity=0.0,
-        ).move_to(slots.border.center)
+        ).move_to(layout.border.center)
 
     def show_rotated(self, rotated: bool) -> None:
         """Show queries and keys as they enter the scores, or before their rotation."""
@@ -163,13 +165,13 @@ class HeadPicture(Group):
             panel.cells.source = layer.source(tensor, head, (0, d_qk))
 
     def _add_flow(self, d_model: int, d_qk: int, d_v: int) -> None:
-        looks, s = theme.current(), self.slots
+        theme, s = current_theme(), self.layout
         layer = self.view.layer
         boxes = []
         for letter, width, box, colour in (
-            ("Q", d_qk, s.w_q, looks.query),
-            ("K", d_qk, s.w_k, looks.key),
-            ("V", d_v, s.w_v, looks.value),
+            ("Q", d_qk, s.w_q, theme.query),
+            ("K", d_qk, s.w_k, theme.key),
+            ("V", d_v, s.w_v, theme.value),
         ):
             notes = ["+ bias"] if layer.trace.has(f"b_{letter}", layer.layer) else []
             if layer.trace.rotates and letter != "V":
@@ -194,16 +196,16 @@ class HeadPicture(Group):
         self.softmax = Wire(s.to_pattern)
         self.softmax_name = VGroup(
             *(
-                Label(line, size=looks.note_size, colour=looks.muted)
+                Label(line, size=theme.note_size, colour=theme.muted)
                 for line in SOFTMAX_NAMES[s.softmax_lines]
             )
         )
-        spots = s.softmax_spots([line.width for line in self.softmax_name])
-        for line, (x, y) in zip(self.softmax_name, spots, strict=True):
+        points = s.softmax_points([line.width for line in self.softmax_name])
+        for line, (x, y) in zip(self.softmax_name, points, strict=True):
             line.move_to([x, y, 0])
         self.v_to_z = Wire(s.v_to_z)
         self.pattern_to_z = Wire(s.pattern_to_z, arrow=False)
-        self.product_dot = Dot([*s.joint, 0], radius=0.055, color=looks.flow)
+        self.product_dot = Dot([*s.joint, 0], radius=0.055, color=theme.flow)
 
     @property
     def query_side(self) -> Group:
@@ -241,7 +243,7 @@ def head_cells(view: HeadView, name: str, box: Box) -> Heatmap:
         "pattern": (
             view.pattern,
             "pattern",
-            Source(layer.trace.key("pattern", layer.layer), index=(head, span, span)),
+            TensorSource(layer.trace.key("pattern", layer.layer), index=(head, span, span)),
         ),
         "z": (view.z, "z", layer.source("z", head, (0, meta.d_v))),
     }[name]
@@ -251,30 +253,30 @@ def head_cells(view: HeadView, name: str, box: Box) -> Heatmap:
     return cells.place(box)
 
 
-def _slots(view: HeadView, frame: Frame) -> tuple[HeadSlots, float]:
+def _layout(view: HeadView, frame: Frame) -> tuple[HeadLayout, float]:
     """The slots of a head, and the size of the words at its pattern."""
-    looks, meta, count = theme.current(), view.layer.trace.meta, view.layer.count
-    most = min(WORD_MOST, WORD_SHARE * frame.width)
+    theme, meta, count = current_theme(), view.layer.trace.meta, view.layer.count
+    most = min(MAX_WORD, WORD_SHARE * frame.width)
     longest = max(Label(printable(word), size=1.0).width for word in view.layer.words)
 
     low_fill, high_fill, far_longest = FAR_WIDE if frame.wide else FAR_NARROW
 
-    def with_words(size: float) -> HeadSlots:
-        words = min(longest, far_longest) if size < looks.least_size else longest
-        return head_slots(
+    def with_words(size: float) -> HeadLayout:
+        words = min(longest, far_longest) if size < theme.least_size else longest
+        return head_layout(
             frame,
             count=count,
             d_model=meta.d_model,
             d_head=max(meta.d_qk, meta.d_v),
-            word_width=min(most, looks.shape_size * longest),
+            word_width=min(most, theme.shape_size * longest),
             pattern_word=min(most, size * words),
         )
 
     def fits(size: float) -> bool:
         row = with_words(size).pattern.height / count / FRAME_HEIGHT
-        if size >= looks.least_size:
+        if size >= theme.least_size:
             return size <= FILL * row
-        return size <= min(high_fill * row, max(low_fill * row, FAR_LEAST * looks.least_size))
+        return size <= min(high_fill * row, max(low_fill * row, MIN_FAR * theme.least_size))
 
     def largest(low: float, high: float) -> float:
         """The largest size that fits; what longer words take, the pattern's rows lack."""
@@ -283,7 +285,7 @@ def _slots(view: HeadView, frame: Frame) -> tuple[HeadSlots, float]:
             low, high = (middle, high) if fits(middle) else (low, middle)
         return low
 
-    least, most_size = looks.least_size, looks.note_size
+    least, most_size = theme.least_size, theme.note_size
     if fits(most_size):
         size = most_size
     else:

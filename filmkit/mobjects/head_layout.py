@@ -17,7 +17,7 @@ __all__ = ["Box", "Frame"]
 
 FRAME_HEIGHT = 8.0  # of a 16:9 frame, of which sizes of words are fractions
 NOTE_LINE = 0.44  # a line of small words at the top of the frame
-LEAST_TEXT = 0.02  # of the shorter side
+MIN_TEXT = 0.02  # of the shorter side
 WIDE = 1.5  # a frame whose width is more than this many heights is wide
 NARROW = 11.0  # a frame that is no wider has two of them
 
@@ -144,7 +144,7 @@ class Frame:
     @property
     def least_text(self) -> float:
         """The least size of words that can be read: 2 % of the shorter side, as text sizes are."""
-        return LEAST_TEXT * self.short / FRAME_HEIGHT
+        return MIN_TEXT * self.short / FRAME_HEIGHT
 
     @property
     def safe(self) -> Box:
@@ -167,8 +167,8 @@ class Frame:
         return Box.of(safe.left, safe.right, bottom, top)
 
 
-Spot = tuple[float, float]
-Path = tuple[Spot, ...]
+Point = tuple[float, float]
+Path = tuple[Point, ...]
 
 # One head. Lengths are in scene units; a wide frame is 8 high, so 0.08 is 1 % of it.
 HEADER = 0.46  # a panel's header line with its gap
@@ -177,15 +177,15 @@ X_COLUMNS = (8, 4)  # first and last columns of X that are drawn
 X_CELL = 0.075
 WEIGHT_BOX = (0.84, 0.5)
 WEIGHT_ROOM = 1.72  # from X to the queries: trunk, box and arrow head
-ROW_MOST = 0.2  # rows of a short prompt grow no taller than this
-ROW_X_MOST = 0.36
-PATTERN_MOST = 2.4
-PATTERN_CELL_MOST = 0.42
-SCORES_MOST = 1.1
-SCORES_CELL_MOST = 0.42
+MAX_ROW = 0.2  # rows of a short prompt grow no taller than this
+MAX_ROW_X = 0.36
+MAX_PATTERN = 2.4
+MAX_PATTERN_CELL = 0.42
+MAX_SCORES = 1.1
+MAX_SCORES_CELL = 0.42
 SCORES_NAME = 1.0  # width of their name
-SHEET_LEAST = 2.7  # width of queries, keys, values and z: their headers need as much
-SHEET_CELL_MOST = 0.13
+MIN_SHEET = 2.7  # width of queries, keys, values and z: their headers need as much
+MAX_SHEET_CELL = 0.13
 MIX_ROOM = 3.0  # between values and z, where a few words stand
 BORDER = 0.16  # between a head and its border
 AWAY = 0.06  # between a panel and the end of a line
@@ -193,7 +193,7 @@ TURN_ROOM = 0.1  # between z's header and the line that comes down from the patt
 
 # One head in a frame that is not wide: queries, keys and values in one column, what is made of
 # them in a second one beside it.
-X_MOST = 2.4  # height of an X that stands above, unless its words need more
+MAX_X = 2.4  # height of an X that stands above, unless its words need more
 X_WORD_ROW = 0.172  # lowest row beside which a word can be read
 X_NARROW = (4, 2)  # columns of an X in a frame that has no room for more
 X_NAME = 1.42  # width of its name and shape
@@ -202,9 +202,9 @@ BUS = 0.22  # from an X that stands above to the line beneath it, and on to the 
 COLUMN_TRUNK = 0.19  # from X to the trunk, and on to the border
 COLUMN_ARROW = 0.28  # from a weight to its panel
 COLUMN_SHEET = 2.5  # width of queries, keys, values and z ...
-MIX_LEAST = 0.56  # ... which stand at least this far apart
-COLUMN_ROW_MOST = 0.24
-COLUMN_SHEET_LEAST = 0.8  # height
+MIN_MIX = 0.56  # ... which stand at least this far apart
+MAX_COLUMN_ROW = 0.24
+MIN_COLUMN_SHEET = 0.8  # height
 WEIGHT_NOTES = 0.8  # from the middle of a weight down to the end of what stands beneath
 COLUMN_GAP = 0.28  # across, between queries, turned keys, scores
 ROW_GAP = 0.25  # from queries down to the name of the keys
@@ -216,7 +216,7 @@ TITLE_AWAY = 0.12  # from the line that rises to the turned keys to the pattern'
 
 
 @dataclass(frozen=True)
-class HeadSlots:
+class HeadLayout:
     """Where each panel of one attention head stands, in reading order from the left.
 
     Lines are given as their corners, from start to end.
@@ -265,16 +265,16 @@ class HeadSlots:
     softmax_lines: int = 2
 
     @property
-    def joint(self) -> Spot:
+    def joint(self) -> Point:
         """Where the pattern comes down upon the values, on their way to z."""
         return (self.z.left - 0.42, self.v.y)
 
     @property
-    def spare(self) -> Spot:
+    def spare(self) -> Point:
         """The middle of the largest free place between the panels."""
         return ((self.v.right + self.joint[0]) / 2, (self.k.y + self.v.y) / 2)
 
-    def note_spots(self, above: int, below: int, *, line: float) -> tuple[Spot, ...]:
+    def note_points(self, above: int, below: int, *, line: float) -> tuple[Point, ...]:
         """Centers of lines of words above and below the line from values to z."""
         x = (self.v.right + self.joint[0]) / 2
         upper = [self.v.y + 0.24 + line * (above - 1 - i) for i in range(above)]
@@ -296,7 +296,7 @@ class HeadSlots:
         """How wide the pattern's title may be, so that no line crosses it."""
         return float(np.inf)
 
-    def title_spot(self, width: float, line: float) -> Spot:
+    def title_point(self, width: float, line: float) -> Point:
         """Center of the pattern's title; ``line`` is that of the names at the top."""
         return (self.pattern.right - width / 2, line)
 
@@ -327,7 +327,7 @@ class HeadSlots:
         bend = (self.scores.right + end) / 2
         return across((self.scores.right + AWAY, self.scores.y), (end, self.pattern.y), bend=bend)
 
-    def softmax_spots(self, widths: Sequence[float]) -> tuple[Spot, ...]:
+    def softmax_points(self, widths: Sequence[float]) -> tuple[Point, ...]:
         """Centers of lines of words beside the way from the scores to the pattern."""
         (start, _), *_, (end, _) = self.to_pattern
         bend = (start - AWAY + end) / 2
@@ -348,7 +348,7 @@ class HeadSlots:
 
 
 @dataclass(frozen=True)
-class ColumnSlots(HeadSlots):
+class ColumnHeadLayout(HeadLayout):
     """The same in a frame that is not wide.
 
     X stands on the left or above. Queries, keys and values stand in a column, and beside it
@@ -361,14 +361,14 @@ class ColumnSlots(HeadSlots):
         return self.x.bottom > self.border.top
 
     @property
-    def joint(self) -> Spot:
+    def joint(self) -> Point:
         return (min(self.z.left - 0.36, (self.v.right + self.z.left) / 2), self.v.y)
 
     @property
-    def spare(self) -> Spot:
+    def spare(self) -> Point:
         return (self.k.x, (self.k.bottom + self.v.top + HEADER) / 2)
 
-    def note_spots(self, above: int, below: int, *, line: float) -> tuple[Spot, ...]:
+    def note_points(self, above: int, below: int, *, line: float) -> tuple[Point, ...]:
         """Centers of lines of words in two groups between keys and values."""
         x, y = self.spare
         apart = 0.3 * line if above and below else 0.0
@@ -390,7 +390,7 @@ class ColumnSlots(HeadSlots):
     def title_room(self) -> float:
         return self.border.right - AWAY - self.k_t.x - TITLE_AWAY
 
-    def title_spot(self, width: float, line: float) -> Spot:
+    def title_point(self, width: float, line: float) -> Point:
         x = min(self.pattern.x, self.border.right - BORDER - width / 2)
         x = max(x, self.k_t.x + TITLE_AWAY + width / 2)
         return (x, self.title_top - TITLE_ROOM / 2)
@@ -421,7 +421,7 @@ class ColumnSlots(HeadSlots):
             return ((scores.right + AWAY, scores.y), (x, scores.y), end)
         return ((x, scores.bottom - AWAY), end)
 
-    def softmax_spots(self, widths: Sequence[float]) -> tuple[Spot, ...]:
+    def softmax_points(self, widths: Sequence[float]) -> tuple[Point, ...]:
         line = SOFTMAX_LINE
         path = self.to_pattern
         if self.beside:
@@ -433,28 +433,28 @@ class ColumnSlots(HeadSlots):
         return tuple((x - 0.16 - w / 2, top - line * i) for i, w in enumerate(widths))
 
 
-def across(start: Spot, end: Spot, *, bend: float) -> Path:
+def across(start: Point, end: Point, *, bend: float) -> Path:
     """Corners of a line from ``start`` across to x = ``bend``, up or down, and on to ``end``."""
     if abs(start[1] - end[1]) < 1e-6:
         return (start, end)
     return (start, (bend, start[1]), (bend, end[1]), end)
 
 
-def row_spots(x: float, box: Box, count: int) -> tuple[tuple[float, float], ...]:
+def row_points(x: float, box: Box, count: int) -> tuple[tuple[float, float], ...]:
     """(x, y) of ``count`` equal rows of a box, from the top."""
     pitch = box.height / count
     return tuple((x, box.top - pitch * (i + 0.5)) for i in range(count))
 
 
-def column_spots(y: float, box: Box, count: int) -> tuple[tuple[float, float], ...]:
+def column_points(y: float, box: Box, count: int) -> tuple[tuple[float, float], ...]:
     """(x, y) of ``count`` equal columns of a box, from the left."""
     pitch = box.width / count
     return tuple((box.left + pitch * (i + 0.5), y) for i in range(count))
 
 
-def head_slots(
+def head_layout(
     frame: Frame, *, count: int, d_model: int, d_head: int, word_width: float, pattern_word: float
-) -> HeadSlots:
+) -> HeadLayout:
     """Lay out one head for a frame.
 
     Parameters
@@ -478,13 +478,13 @@ def head_slots(
 
 def _in_a_row(
     frame: Frame, count: int, d_model: int, d_head: int, word_width: float, pattern_word: float
-) -> HeadSlots:
+) -> HeadLayout:
     stage = frame.stage
     inner = Box.of(stage.left, stage.right - BORDER, stage.bottom + BORDER, stage.top - 0.02)
 
     # Down the middle: three slots of equal height, each a header above a panel.
     slot = inner.height / 3
-    row = min(ROW_MOST, (slot - HEADER - 0.12) / count)
+    row = min(MAX_ROW, (slot - HEADER - 0.12) / count)
 
     def line(index: int) -> float:
         return inner.top - slot * (index + 0.5) - HEADER / 2
@@ -494,17 +494,17 @@ def _in_a_row(
     columns = min(d_model, sum(X_COLUMNS))
     x_width = columns * X_CELL + (0.34 if columns < d_model else 0.0)
     x_left = inner.left + word_width + WORD_GAP
-    x_row = min(ROW_X_MOST, (inner.height - HEADER) / count)
+    x_row = min(MAX_ROW_X, (inner.height - HEADER) / count)
     x = Box.of(
         x_left, x_left + x_width, line(1) - x_row * count / 2, line(1) + x_row * count / 2
     ).moved(dy=min(0.0, inner.top - HEADER - line(1) - x_row * count / 2))
 
-    scores_side = min(SCORES_MOST, SCORES_CELL_MOST * count)
+    scores_side = min(MAX_SCORES, MAX_SCORES_CELL * count)
     k_t_width = min(0.55, 0.16 * count)
     # The pattern ends above the line that leaves it, which runs above z's name.
     pattern_top = inner.top - HEADER - pattern_word - WORD_GAP
     floor = line(2) + row * count / 2 + HEADER + TURN_ROOM + 2 * AWAY
-    pattern_side = min(PATTERN_MOST, PATTERN_CELL_MOST * count, pattern_top - floor)
+    pattern_side = min(MAX_PATTERN, MAX_PATTERN_CELL * count, pattern_top - floor)
     pattern = Box.of(
         inner.right - pattern_side, inner.right, pattern_top - pattern_side, pattern_top
     )
@@ -521,7 +521,7 @@ def _in_a_row(
     width = min(
         k_t.left - 0.36 - left,
         (inner.right - left - MIX_ROOM) / 2,
-        max(SHEET_LEAST, SHEET_CELL_MOST * d_head),
+        max(MIN_SHEET, MAX_SHEET_CELL * d_head),
     )
 
     def sheet(index: int) -> Box:
@@ -536,7 +536,7 @@ def _in_a_row(
         return Box(left - 0.32 - WEIGHT_BOX[0] / 2, panel.y, *WEIGHT_BOX)
 
     w_q, w_k, w_v = weight(q), weight(k), weight(v)
-    return HeadSlots(
+    return HeadLayout(
         x=x,
         q=q,
         k=k,
@@ -548,9 +548,9 @@ def _in_a_row(
         w_q=w_q,
         w_k=w_k,
         w_v=w_v,
-        x_words=row_spots(x.left - WORD_GAP, x, count),
-        pattern_rows=row_spots(pattern.left - WORD_GAP, pattern, count),
-        pattern_columns=column_spots(pattern.top + WORD_GAP, pattern, count),
+        x_words=row_points(x.left - WORD_GAP, x, count),
+        pattern_rows=row_points(pattern.left - WORD_GAP, pattern, count),
+        pattern_columns=column_points(pattern.top + WORD_GAP, pattern, count),
         word_width=word_width,
         pattern_word=pattern_word,
         border=Box.of(w_q.left - BORDER, stage.right, stage.bottom, stage.top + 0.06),
@@ -560,7 +560,7 @@ def _in_a_row(
 
 def _in_columns(
     frame: Frame, count: int, d_model: int, d_head: int, word_width: float, pattern_word: float
-) -> ColumnSlots:
+) -> ColumnHeadLayout:
     stage = frame.stage
     inner = Box.of(stage.left, stage.right - BORDER, stage.bottom + BORDER, stage.top - 0.1)
     above = frame.tall
@@ -568,8 +568,8 @@ def _in_columns(
     weight_room = BORDER + WEIGHT_BOX[0] + COLUMN_ARROW
     if above:
         left = inner.left + COLUMN_TRUNK + weight_room
-        most = max(X_MOST, X_WORD_ROW * count)
-        x_row = min(ROW_X_MOST, most / count)
+        most = max(MAX_X, X_WORD_ROW * count)
+        x_row = min(MAX_ROW_X, most / count)
         x = Box.of(left, inner.right, top - HEADER - x_row * count, top - HEADER)
         columns = int(x.width / X_ABOVE_CELL)
         x_columns = (columns - columns // 3, columns // 3)
@@ -583,15 +583,15 @@ def _in_columns(
 
     # Across: queries, keys and values; turned keys and scores; the pattern in the middle of z if
     # its words allow it.
-    sheet_width = min(COLUMN_SHEET, (inner.right - left - MIX_LEAST) / 2)
+    sheet_width = min(COLUMN_SHEET, (inner.right - left - MIN_MIX) / 2)
     right, z_x = left + sheet_width, inner.right - sheet_width / 2
     k_t_width = min(0.5, 0.16 * count)
     k_t_x = right + COLUMN_GAP + AWAY + k_t_width / 2
-    scores_side = min(SCORES_MOST, SCORES_CELL_MOST * count)
+    scores_side = min(MAX_SCORES, MAX_SCORES_CELL * count)
     scores_room = max(scores_side, SCORES_NAME)
     scores_x = k_t_x + k_t_width / 2 + COLUMN_GAP + AWAY + scores_room / 2
     words = pattern_word + WORD_GAP
-    side = min(PATTERN_MOST, PATTERN_CELL_MOST * count, inner.right - right - COLUMN_GAP - words)
+    side = min(MAX_PATTERN, MAX_PATTERN_CELL * count, inner.right - right - COLUMN_GAP - words)
 
     def axis(side: float) -> float:
         return min(inner.right - side / 2, max(z_x, right + COLUMN_GAP + words + side / 2))
@@ -609,7 +609,7 @@ def _in_columns(
 
     # Down: the panels of the left column take the height that words between keys and values
     # and the pattern of the right one leave.
-    height, bottom = COLUMN_ROW_MOST * count, inner.bottom
+    height, bottom = MAX_COLUMN_ROW * count, inner.bottom
     over_pattern = HEADER + scores_side / 2 + below + TITLE_ROOM + words
     under_pattern = HEADER + 2 * TURN_ROOM + AWAY
     for _ in range(3):
@@ -618,8 +618,8 @@ def _in_columns(
         if in_the_way:
             wanted.append((room - 2 * HEADER - ROW_GAP - 0.14 - side - under_pattern) / 2.5)
         free = room - 3 * HEADER
-        most = min(COLUMN_ROW_MOST * count, (free - ROW_GAP - NOTES_ROOM) / 3)
-        height = min(most, max(COLUMN_SHEET_LEAST, *wanted))
+        most = min(MAX_COLUMN_ROW * count, (free - ROW_GAP - NOTES_ROOM) / 3)
+        height = min(most, max(MIN_COLUMN_SHEET, *wanted))
         bottom = max(inner.bottom, stage.bottom + WEIGHT_NOTES - height / 2)
     left_over = top - bottom - 3 * (HEADER + height)
     gap = max(ROW_GAP, min(left_over / 3, left_over - NOTES_ROOM))
@@ -647,10 +647,10 @@ def _in_columns(
 
     w_q, w_k, w_v = weight(q), weight(k), weight(v)
     if not above:
-        x_row = min(ROW_X_MOST, (inner.height - HEADER) / count)
+        x_row = min(MAX_ROW_X, (inner.height - HEADER) / count)
         level = min((q.y + v.y) / 2, inner.top - HEADER - x_row * count / 2)
         x = Box(x_right - width / 2, level, width, x_row * count)
-    return ColumnSlots(
+    return ColumnHeadLayout(
         x=x,
         q=q,
         k=k,
@@ -662,9 +662,9 @@ def _in_columns(
         w_q=w_q,
         w_k=w_k,
         w_v=w_v,
-        x_words=row_spots(x.left - WORD_GAP, x, count),
-        pattern_rows=row_spots(pattern.left - WORD_GAP, pattern, count),
-        pattern_columns=column_spots(pattern.top + WORD_GAP, pattern, count),
+        x_words=row_points(x.left - WORD_GAP, x, count),
+        pattern_rows=row_points(pattern.left - WORD_GAP, pattern, count),
+        pattern_columns=column_points(pattern.top + WORD_GAP, pattern, count),
         word_width=min(word_width, x.left - WORD_GAP - inner.left),
         pattern_word=pattern_word,
         border=Box.of(w_q.left - BORDER, stage.right, stage.bottom, top + 0.08),
@@ -690,7 +690,7 @@ def shot_box(box: Box, frame: Frame, *, pad: float = 1.02, least: float = 0.0) -
     return seen, zoom
 
 
-def sentence_spots(
+def sentence_points(
     widths: Sequence[float], frame: Frame, *, gap: float, line: float
 ) -> tuple[tuple[float, float], ...]:
     """Centers of words of the given widths, set as centered lines in the middle of the stage."""
@@ -702,11 +702,11 @@ def sentence_spots(
             reach = 0.0
         reach += width + (gap if lines[-1] else 0.0)
         lines[-1].append(index)
-    spots: list[tuple[float, float]] = []
+    points: list[tuple[float, float]] = []
     for number, words in enumerate(lines):
         y = frame.stage.y + line * ((len(lines) - 1) / 2 - number)
         x = frame.stage.x - (sum(widths[i] for i in words) + gap * (len(words) - 1)) / 2
         for i in words:
-            spots.append((x + widths[i] / 2, y))
+            points.append((x + widths[i] / 2, y))
             x += widths[i] + gap
-    return tuple(spots)
+    return tuple(points)

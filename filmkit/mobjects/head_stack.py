@@ -4,7 +4,7 @@ The first card is the flat picture of a head (:class:`~filmkit.mobjects.head.Hea
 scene can begin flat and turn into space without a jump; the cards behind it are the same picture
 with few mobjects each. Every part has a name::
 
-    rack = Rack(self.layer, self.frame)
+    rack = HeadStack(self.layer, self.frame)
     self.add(rack)
     self.play(self.move_camera(rack.slots.from_left))
     self.play(rack.slide_in())                       # the cards behind, one after another
@@ -19,7 +19,7 @@ it is sorted by its own depth from then on::
     box, z = rack.slots.shared(rack.front.k.box, places=range(len(rack.cards)))
     self.play(*(Glide(free(card.k), standing(card.k, box, z)) for card in rack.cards))
 
-:class:`~filmkit.mobjects.fan_out.Comb` draws the connector from there to the heads.
+:class:`~filmkit.mobjects.fan_out.FanOut` draws the connector from there to the heads.
 """
 
 from __future__ import annotations
@@ -30,24 +30,24 @@ from typing import Any, TypeVar
 import numpy as np
 from manim import Animation, Group, LaggedStart, Mobject, RoundedRectangle, VGroup, VMobject
 
-from filmkit.core import theme
 from filmkit.core.animations import Arrive
 from filmkit.core.camera import on_card
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.text import Label
+from filmkit.core.theme import current_theme
 from filmkit.core.view import HeadView, LayerView
 from filmkit.mobjects.flow import Wire
 from filmkit.mobjects.head import HeadPicture, head_cells
 from filmkit.mobjects.head_layout import Box, Frame
-from filmkit.mobjects.head_stack_layout import RackSlots
+from filmkit.mobjects.head_stack_layout import HeadStackLayout
 from filmkit.mobjects.ribbon import filled, outline_of
 
 __all__ = [
     "BACK",
     "STROKE",
     "Card",
+    "HeadStack",
     "Plane",
-    "Rack",
     "Wires",
     "border_of",
     "featured_first",
@@ -58,7 +58,7 @@ __all__ = [
 
 BACK = 0.85  # strength of the cards behind the first one
 CLEAR = 0.1  # what shows of the last card through all the others, where they have no panel
-GLASS_MOST = 0.3  # how much one of them hides
+MAX_GLASS = 0.3  # how much one of them hides
 FRONT_GLASS = 0.85  # the front card's labels must be readable
 CORNER = 0.22
 STROKE = 0.01  # scene units for one point of line width, as Cairo draws it
@@ -132,20 +132,22 @@ class Card(Group):
     pattern: Heatmap
     z: Heatmap
 
-    def __init__(self, view: HeadView, place: int, slots: RackSlots, picture: HeadPicture) -> None:
+    def __init__(
+        self, view: HeadView, place: int, layout: HeadStackLayout, picture: HeadPicture
+    ) -> None:
         super().__init__()
         self.head, self.place = view.head, place
-        self.plane = Plane(slots.card)
+        self.plane = Plane(layout.card)
         front = place == 0
-        for name, cells in (_front_panels(picture) if front else _panels(view, slots)).items():
+        for name, cells in (_front_panels(picture) if front else _panels(view, layout)).items():
             setattr(self, name, cells)
         self.wires = _front_wires(picture) if front else _wires(picture)
-        self.glass, self.border = glass_of(slots, front=front), border_of(slots, front=front)
+        self.glass, self.border = glass_of(layout, front=front), border_of(layout, front=front)
         self.add(self.plane, self.glass, self.border, self.wires, *self.panels)
         if not front:
             for panel in self.panels:
                 panel.set_opacity(BACK)
-        self.shift([0.0, 0.0, slots.z(place)])
+        self.shift([0.0, 0.0, layout.z(place)])
         on_card(self, self.plane)
 
     @property
@@ -158,8 +160,8 @@ def _front_panels(picture: HeadPicture) -> dict[str, Heatmap]:
     return {name: getattr(picture, name).cells for name in PANELS}
 
 
-def _panels(view: HeadView, slots: RackSlots) -> dict[str, Heatmap]:
-    return {name: head_cells(view, name, getattr(slots.head, name)) for name in PANELS}
+def _panels(view: HeadView, layout: HeadStackLayout) -> dict[str, Heatmap]:
+    return {name: head_cells(view, name, getattr(layout.head, name)) for name in PANELS}
 
 
 def _front_wires(picture: HeadPicture) -> Wires:
@@ -169,44 +171,44 @@ def _front_wires(picture: HeadPicture) -> Wires:
 
 def _wires(picture: HeadPicture) -> Wires:
     """The lines of a card behind the first: one filled path for each of the four."""
-    looks = theme.current()
-    width = looks.line * STROKE
+    theme = current_theme()
+    width = theme.line * STROKE
 
     def path(*wires: Wire) -> VMobject:
         polygons = [polygon for wire in wires for polygon in outline_of(wire, width)]
-        return filled(polygons, looks.flow, BACK)
+        return filled(polygons, theme.flow, BACK)
 
     rest = (picture.k_t_to_scores, picture.softmax, picture.pattern_to_z)
     return Wires(path(picture.q_to_k_t), path(picture.k_to_k_t), path(picture.v_to_z), path(*rest))
 
 
-def _outline(slots: RackSlots, **kwargs: Any) -> RoundedRectangle:
-    box = slots.card
+def _outline(layout: HeadStackLayout, **kwargs: Any) -> RoundedRectangle:
+    box = layout.card
     shape = RoundedRectangle(width=box.width, height=box.height, corner_radius=CORNER, **kwargs)
     return shape.move_to(box.center)
 
 
-def glass_of(slots: RackSlots, *, front: bool) -> RoundedRectangle:
+def glass_of(layout: HeadStackLayout, *, front: bool) -> RoundedRectangle:
     """The pane of a card, which dims what is behind it."""
-    hides = FRONT_GLASS if front else min(GLASS_MOST, 1 - CLEAR ** (1 / slots.count))
+    hides = FRONT_GLASS if front else min(MAX_GLASS, 1 - CLEAR ** (1 / layout.count))
     return _outline(
-        slots, fill_color=theme.current().background, fill_opacity=hides, stroke_width=0.0
+        layout, fill_color=current_theme().background, fill_opacity=hides, stroke_width=0.0
     )
 
 
-def border_of(slots: RackSlots, *, front: bool) -> RoundedRectangle:
+def border_of(layout: HeadStackLayout, *, front: bool) -> RoundedRectangle:
     """The outline of a card."""
-    looks = theme.current()
+    theme = current_theme()
     return _outline(
-        slots,
-        stroke_color=looks.flow,
-        stroke_width=looks.line if front else looks.thin,
+        layout,
+        stroke_color=theme.flow,
+        stroke_width=theme.line if front else theme.thin,
         stroke_opacity=1.0 if front else BACK,
         fill_opacity=0.0,
     )
 
 
-class Rack(Group):
+class HeadStack(Group):
     """A card for each query head of a layer, the first in front.
 
     Parameters
@@ -244,15 +246,15 @@ class Rack(Group):
             raise ValueError(f"a rack of {len(heads)} heads cannot stand in the order {order}")
         self.view = view
         self.picture = HeadPicture(view.head(self.order[0]), frame)
-        self.slots = RackSlots.of(self.picture.slots, len(self.order))
+        self.layout = HeadStackLayout.of(self.picture.layout, len(self.order))
         self.cards = [
-            Card(view.head(head), place, self.slots, self.picture)
+            Card(view.head(head), place, self.layout, self.picture)
             for place, head in enumerate(self.order)
         ]
         self.heads = {card.head: card for card in self.cards}
         self.labels = CardLabels(self.picture)
-        self.title = Label(f"head {self.order[0]}", size=theme.current().name_size)
-        self.title.on_line(*self.slots.title)
+        self.title = Label(f"head {self.order[0]}", size=current_theme().name_size)
+        self.title.on_line(*self.layout.title)
         on_card(Group(self.labels, self.title), self.front.plane)
         # From back to front, so that a rack that is drawn without sorting is right as well.
         self.add(*reversed(self.cards), self.labels)
@@ -278,7 +280,7 @@ class Rack(Group):
 
     def slide_in(self, *, lag_ratio: float = 0.35, **kwargs: Any) -> Animation:
         """The cards behind the first come in from the right, the nearest first, in one motion."""
-        offset = [self.slots.outside, 0.0, 0.0]
+        offset = [self.layout.outside, 0.0, 0.0]
         arriving = [Arrive(card, card.copy().shift(offset)) for card in self.back]
         return LaggedStart(*arriving, lag_ratio=lag_ratio, **kwargs)
 

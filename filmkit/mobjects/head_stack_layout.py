@@ -17,18 +17,18 @@ from filmkit.mobjects.head_layout import (
     WORD_GAP,
     Box,
     Frame,
-    HeadSlots,
-    row_spots,
+    HeadLayout,
+    row_points,
 )
 
-__all__ = ["MergeSlots", "RackSlots", "merge_slots", "shot_on", "solid"]
+__all__ = ["HeadStackLayout", "MergeLayout", "merge_layout", "prism_corners", "shot_on"]
 
 Points = npt.NDArray[np.float64]
 Point = tuple[float, float, float]
 
 CARD_ROOM = 0.24  # between the queries and the left edge of a card
-SPACING_MOST = 1.0  # between neighbouring cards
-DEPTH_MOST = 9.6  # from the first card to the last
+MAX_SPACING = 1.0  # between neighbouring cards
+MAX_DEPTH = 9.6  # from the first card to the last
 SHARED_ROOM = 1.1  # between the cards and a panel that they share
 PULLED_GAP = 0.5  # between a card and the z that is pulled out of it
 BRACKET_ROOM = 0.3  # between the cards and the brackets below their left edges
@@ -38,7 +38,7 @@ FILL = 2 / 3  # of the frame's width
 FILL_TALL = (0.679, 0.69)  # of a tall frame's, from the left, with room for words, and the right
 
 
-def solid(box: Box, near: float = 0.0, far: float = 0.0) -> Points:
+def prism_corners(box: Box, near: float = 0.0, far: float = 0.0) -> Points:
     """The corners (8, 3) of a box that reaches from z = ``near`` back to z = ``far``."""
     return np.array(
         [
@@ -77,14 +77,14 @@ def shot_on(
     into
         Where in the frame to put their middle; the stage by default.
     """
-    spots = np.asarray(points, dtype=float)
+    points = np.asarray(points, dtype=float)
     into = into or frame.stage
-    center = (spots.min(axis=0) + spots.max(axis=0)) / 2
+    center = (points.min(axis=0) + points.max(axis=0)) / 2
     shot = Shot(center=_point(center), height=frame.height, theta=theta, phi=phi)
     right, up, _ = shot.rotation()
     # Size and place depend on each other through the perspective; a few rounds settle both.
     for _ in range(40):
-        seen = shot.project(spots, frame.height)[:, :2]
+        seen = shot.project(points, frame.height)[:, :2]
         low, high = seen.min(axis=0), seen.max(axis=0)
         extent = high - low
         grow = max(extent[0] / (width * frame.width), extent[1] / (height * frame.stage.height))
@@ -100,7 +100,7 @@ def _point(center: Points) -> Point:
 
 
 @dataclass(frozen=True)
-class RackSlots:
+class HeadStackLayout:
     """A rack of ``count`` equal cards, the first in the plane z = 0 and the others behind it.
 
     Attributes
@@ -113,14 +113,14 @@ class RackSlots:
         From one card to the next.
     """
 
-    head: HeadSlots
+    head: HeadLayout
     count: int
     spacing: float
 
     @classmethod
-    def of(cls, head: HeadSlots, count: int) -> RackSlots:
+    def of(cls, head: HeadLayout, count: int) -> HeadStackLayout:
         """Evenly spaced; many cards stand closer."""
-        return cls(head, count, min(SPACING_MOST, DEPTH_MOST / max(1, count - 1)))
+        return cls(head, count, min(MAX_SPACING, MAX_DEPTH / max(1, count - 1)))
 
     @property
     def card(self) -> Box:
@@ -142,7 +142,9 @@ class RackSlots:
         """Corners (8, 3) of the whole rack, with room for brackets and numbers around it."""
         card = self.card
         left, bottom = card.left - BRACKET_ROOM, card.bottom - BRACKET_ROOM
-        return solid(Box.of(left, card.right, bottom, card.top + NUMBER_ROOM), 0.0, -self.depth)
+        return prism_corners(
+            Box.of(left, card.right, bottom, card.top + NUMBER_ROOM), 0.0, -self.depth
+        )
 
     def shared(self, panel: Box, places: Sequence[int]) -> tuple[Box, float]:
         """Where a panel that several cards share stands: left of them, and at which depth.
@@ -174,12 +176,12 @@ class RackSlots:
     @property
     def beside_front(self) -> Shot:
         """From the left and above, near the first card alone."""
-        return shot_on(solid(self.card), self.head.frame, theta=-TURN, width=0.6)
+        return shot_on(prism_corners(self.card), self.head.frame, theta=-TURN, width=0.6)
 
     @property
     def with_outputs(self) -> Shot:
         """From the right and above, with room for what is pulled out of the cards."""
-        pulled = solid(self.head.z.moved(dx=self.pulled), 0.0, -self.depth)
+        pulled = prism_corners(self.head.z.moved(dx=self.pulled), 0.0, -self.depth)
         return shot_on(np.concatenate([self.room, pulled]), self.head.frame, width=0.86)
 
     @property
@@ -223,12 +225,12 @@ class RackSlots:
 
 # What the heads pass on, put side by side. Lengths are in scene units.
 STRIP_GAP = 0.14  # between the z of two heads while they stand apart
-STRIP_MOST = 2.7
-CELL_MOST = 0.2
-MERGE_ROW_MOST = 0.4
-BLOCK_LEAST = 9.0  # width of the strips together, and of the output
+MAX_STRIP = 2.7
+MAX_CELL = 0.2
+MAX_MERGE_ROW = 0.4
+MIN_BLOCK = 9.0  # width of the strips together, and of the output
 LINE_GAP = 0.25  # between lines of strips
-TALL_ROW_MOST, TALL_MOST = 0.42, 3.4  # a row and a strip while nothing stands beneath
+MAX_TALL_ROW, MAX_TALL = 0.42, 3.4  # a row and a strip while nothing stands beneath
 NAME_ROOM = 0.3  # below a row of strips, for the heads' names
 SCALE_WIDTH, SCALE_ROOM = 1.9, 0.4  # of a colour bar, and between it and the header before it
 SCALE_BELOW = 0.8  # from a matrix down to the end of a colour bar below it
@@ -237,7 +239,7 @@ ROW_FOR_WORDS = 0.235  # rows that are lower have no words beside them
 
 
 @dataclass(frozen=True)
-class MergeSlots:
+class MergeLayout:
     """The z of every head apart and side by side, and the layer's output beneath.
 
     Attributes
@@ -273,13 +275,13 @@ class MergeSlots:
         """A box for each row through all strips, from the top."""
         whole = Box.around(strips)
         height = whole.height / count
-        return tuple(Box(x, y, whole.width, height) for x, y in row_spots(whole.x, whole, count))
+        return tuple(Box(x, y, whole.width, height) for x, y in row_points(whole.x, whole, count))
 
-    def word_spots(self, box: Box, count: int) -> tuple[tuple[float, float], ...]:
+    def word_points(self, box: Box, count: int) -> tuple[tuple[float, float], ...]:
         """Where each word beside a box ends."""
-        return row_spots(box.left - WORD_GAP, box, count)
+        return row_points(box.left - WORD_GAP, box, count)
 
-    def name_spots(self, strips: Sequence[Box]) -> tuple[tuple[float, float], ...]:
+    def name_points(self, strips: Sequence[Box]) -> tuple[tuple[float, float], ...]:
         """Centers of the heads' names below their strips."""
         return tuple((strip.x, strip.bottom - NAME_ROOM / 2 - 0.02) for strip in strips)
 
@@ -300,10 +302,10 @@ def _apart(frame: Frame, heads: int, most: float, *, alone: float) -> tuple[Box,
     stage = frame.stage
     lines = max(1, round((heads / 1.3) ** 0.5)) if frame.tall else 1
     columns = -(-heads // lines)
-    width = min(STRIP_MOST, (stage.width - STRIP_GAP * (columns - 1)) / columns)
+    width = min(MAX_STRIP, (stage.width - STRIP_GAP * (columns - 1)) / columns)
     width = width if heads > 1 else alone
     room = (stage.height - HEADER) / lines - NAME_ROOM
-    height = min(most, TALL_MOST, room - LINE_GAP if lines > 1 else room)
+    height = min(most, MAX_TALL, room - LINE_GAP if lines > 1 else room)
     pitch = height + NAME_ROOM + LINE_GAP
     top = stage.y + (pitch * lines - LINE_GAP - HEADER) / 2
     boxes = []
@@ -316,9 +318,9 @@ def _apart(frame: Frame, heads: int, most: float, *, alone: float) -> tuple[Box,
     return tuple(boxes)
 
 
-def merge_slots(
+def merge_layout(
     frame: Frame, *, heads: int, d_v: int, d_model: int, count: int, word_width: float
-) -> MergeSlots:
+) -> MergeLayout:
     """Lay out ``heads`` strips of ``d_v`` columns and an output of ``d_model``, ``count`` rows.
 
     The output is as wide as the strips together, however many columns either has.
@@ -330,10 +332,10 @@ def merge_slots(
     between += 0.7 * name
     below = SCALE_BELOW if frame.tall else 0.0
     free = stage.height - HEADER - between - below
-    height, tall = min(free / 2, MERGE_ROW_MOST * count), min(TALL_ROW_MOST * count, TALL_MOST)
+    height, tall = min(free / 2, MAX_MERGE_ROW * count), min(MAX_TALL_ROW * count, MAX_TALL)
     words = height / count >= ROW_FOR_WORDS
     most = stage.width - (word_width + WORD_GAP if words else 0.0)
-    wide = min(most, max(BLOCK_LEAST, CELL_MOST * max(heads * d_v, d_model)))
+    wide = min(most, max(MIN_BLOCK, MAX_CELL * max(heads * d_v, d_model)))
     left = max(stage.x - wide / 2, stage.right - most)
 
     def strips(x: float, top: float, size: tuple[float, float]) -> tuple[Box, ...]:
@@ -345,8 +347,8 @@ def merge_slots(
     joined = strips(left, top, (wide / heads, height))
     w_o = Box(left + wide / 2, top - height - NAME_ROOM - WAY - WEIGHT_BOX[1] / 2, *WEIGHT_BOX)
     top = top - height - between
-    return MergeSlots(
-        apart=_apart(frame, heads, TALL_ROW_MOST * count, alone=wide),
+    return MergeLayout(
+        apart=_apart(frame, heads, MAX_TALL_ROW * count, alone=wide),
         together=strips(left, level, (wide / heads, tall)),
         joined=joined,
         w_o=w_o,

@@ -7,10 +7,10 @@ import math
 import numpy as np
 from manim import BackgroundRectangle, Group, VGroup, VMobject
 
-from filmkit.core import theme
 from filmkit.core.camera import Shot, keep_upright, pin_to_frame
 from filmkit.core.text import Label
-from filmkit.mobjects.head_stack import Rack
+from filmkit.core.theme import current_theme
+from filmkit.mobjects.head_stack import HeadStack
 
 __all__ = ["GroupBrackets", "HeadNumbers", "span_of"]
 
@@ -52,15 +52,15 @@ class HeadNumbers(VGroup):
         From where they are seen; numbers that do not touch there are shown.
     """
 
-    def __init__(self, rack: Rack, shot: Shot) -> None:
+    def __init__(self, head_stack: HeadStack, shot: Shot) -> None:
         super().__init__()
-        looks, slots = theme.current(), rack.slots
-        height = slots.head.frame.height
-        corners = np.array([slots.corner(card.place) for card in rack.cards])
+        theme, layout = current_theme(), head_stack.layout
+        height = layout.head.frame.height
+        corners = np.array([layout.corner(card.place) for card in head_stack.cards])
         seen = shot.project(corners, height)[:, :2]
-        numbers = [Label(str(card.head), colour=looks.muted) for card in rack.cards]
+        numbers = [Label(str(card.head), colour=theme.muted) for card in head_stack.cards]
         room = max(number.width for number in numbers) + NUMBER_GAP
-        numbers[0].set_fill(looks.ink)
+        numbers[0].set_fill(theme.ink)
         every = 1
         if len(seen) > 1:
             pitch = float(np.abs(np.diff(seen[:, 0])).min())
@@ -70,7 +70,7 @@ class HeadNumbers(VGroup):
             number.on_line(number.width / 2, LIFT + number.line_height / 2)
             # The panels of a card farther back may lie behind it.
             plate = BackgroundRectangle(
-                number, color=looks.background, fill_opacity=PLATE, buff=PLATE_EDGE
+                number, color=theme.background, fill_opacity=PLATE, buff=PLATE_EDGE
             )
             self.add(*(keep_upright(part, at=corners[place]) for part in (plate, number)))
 
@@ -88,35 +88,35 @@ class GroupBrackets(Group):
         What a bracket means.
     """
 
-    def __init__(self, rack: Rack) -> None:
+    def __init__(self, head_stack: HeadStack) -> None:
         super().__init__()
-        looks = theme.current()
+        theme = current_theme()
         self.lines, self.words = VGroup(), VGroup()
         groups: dict[int, list[int]] = {}
-        for card in rack.cards:
-            groups.setdefault(rack.view.trace.kv_head(card.head), []).append(card.place)
+        for card in head_stack.cards:
+            groups.setdefault(head_stack.view.trace.kv_head(card.head), []).append(card.place)
         for places in groups.values():
-            corners = rack.slots.bracket(min(places), max(places))
-            line = VMobject(stroke_color=looks.ink, stroke_width=looks.line, fill_opacity=0.0)
+            corners = head_stack.layout.bracket(min(places), max(places))
+            line = VMobject(stroke_color=theme.ink, stroke_width=theme.line, fill_opacity=0.0)
             self.lines.add(line.set_points_as_corners(corners))
-            word = Label(span_of([rack.order[place] for place in places]))
+            word = Label(span_of([head_stack.order[place] for place in places]))
             word.on_line(-AWAY - word.width / 2, -AWAY)
             self.words.add(keep_upright(word, at=(corners[1] + corners[2]) / 2))
         self.sentence = pin_to_frame(_sentence())
-        spot = rack.slots.sentence
-        self.sentence.shift([spot[0] - self.sentence.get_right()[0], spot[1], 0.0])
+        point = head_stack.layout.sentence
+        self.sentence.shift([point[0] - self.sentence.get_right()[0], point[1], 0.0])
         self.add(self.lines, self.words, self.sentence)
 
 
 def _sentence() -> VGroup:
     """What a bracket means, its line at y = 0."""
-    looks = theme.current()
+    theme = current_theme()
     line, x = VGroup(), 0.0
     for text, colour in (
-        ("each bracket: one set of", looks.ink),
-        ("keys", looks.key),
-        ("and", looks.ink),
-        ("values", looks.value),
+        ("each bracket: one set of", theme.ink),
+        ("keys", theme.key),
+        ("and", theme.ink),
+        ("values", theme.value),
     ):
         label = Label(text, colour=colour)
         line.add(label.on_line(x + label.width / 2, 0.0))

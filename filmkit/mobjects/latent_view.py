@@ -11,7 +11,7 @@ import numpy.typing as npt
 from extract.forms import BothForms, Comparison, Moves, both_forms, compare, pattern_moves
 from extract.latent import content_pattern
 from extract.trace import TraceError
-from filmkit.core.heatmap import Norm, Source
+from filmkit.core.heatmap import Norm, TensorSource
 from filmkit.core.view import LayerView, StageError
 
 __all__ = ["LatentHead", "LatentView"]
@@ -68,7 +68,7 @@ class LatentView:
         return self._norm(self.forms.kv_latent)
 
     @cached_property
-    def latent_source(self) -> Source:
+    def latent_source(self) -> TensorSource:
         if self.forms.own:
             return self.layer.source("kv_latent", (0, self.forms.rank))
         return self.layer.computed("x times the fitted W_DKV", "r", self.forms.rank)
@@ -79,7 +79,7 @@ class LatentView:
         return self.rows(self.forms.k_rope)
 
     @property
-    def rope_source(self) -> Source:
+    def rope_source(self) -> TensorSource:
         return self.layer.source("k_rope", (0, self.forms.d_rope))
 
     @cached_property
@@ -187,7 +187,7 @@ class LatentHead:
     # What the panels of the naive form show
 
     @cached_property
-    def panels(self) -> dict[str, tuple[Array, Source]]:
+    def panels(self) -> dict[str, tuple[Array, TensorSource]]:
         """Numbers and sources of a head's panels in the naive form, by name."""
         own, view, h = self.view.forms.own, self.view, self.head
         made = {

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from manim import PI, Circle, Group, Line, Rectangle, RoundedRectangle, VGroup, rgb_to_color
 
-from filmkit.core import theme
-from filmkit.core.heatmap import Heatmap, Norm, Source
+from filmkit.core.heatmap import Heatmap, Norm, TensorSource
 from filmkit.core.text import Label, format_number, format_share, printable
-from filmkit.mobjects.head_layout import FRAME_HEIGHT, Box, column_spots
+from filmkit.core.theme import current_theme
+from filmkit.mobjects.head_layout import FRAME_HEIGHT, Box, column_points
 
 __all__ = [
     "Bars",
@@ -19,7 +19,7 @@ __all__ = [
     "Dial",
     "Highlight",
     "Outline",
-    "Words",
+    "TokenLabels",
     "fit_all",
     "fit_word",
     "size_beside",
@@ -33,13 +33,13 @@ class Highlight(Rectangle):
     """A frame around a row, a column, a block or a cell; ``zoom`` as for a colour bar."""
 
     def __init__(self, box: Box, *, colour: str | None = None, zoom: float = 1.0) -> None:
-        looks = theme.current()
+        theme = current_theme()
         grown = box.grown(0.03 * zoom)
         super().__init__(
             width=grown.width,
             height=grown.height,
-            stroke_color=colour or looks.highlight,
-            stroke_width=looks.bold,
+            stroke_color=colour or theme.highlight,
+            stroke_width=theme.bold,
             fill_opacity=0.0,
         )
         self.move_to(grown.center)
@@ -49,13 +49,13 @@ class Outline(RoundedRectangle):
     """The visibly empty place of a matrix: schematic, no cells."""
 
     def __init__(self, box: Box, *, colour: str | None = None, radius: float = 0.0) -> None:
-        looks = theme.current()
+        theme = current_theme()
         super().__init__(
             width=box.width,
             height=box.height,
             corner_radius=radius,
-            stroke_color=colour or looks.faint,
-            stroke_width=looks.thin,
+            stroke_color=colour or theme.faint,
+            stroke_width=theme.thin,
             fill_opacity=0.0,
         )
         self.move_to(box.center)
@@ -66,16 +66,16 @@ class Dial(VGroup):
 
     def __init__(self, radius: float, angle: float = 0.0, *, colour: str | None = None) -> None:
         super().__init__()
-        looks = theme.current()
+        theme = current_theme()
         self.angle = 0.0
         self.face = Circle(
-            radius=radius, stroke_color=looks.faint, stroke_width=looks.thin, fill_opacity=0.0
+            radius=radius, stroke_color=theme.faint, stroke_width=theme.thin, fill_opacity=0.0
         )
         self.hand = Line(
             [0, 0, 0],
             [0, radius * 0.92, 0],
-            stroke_color=colour or looks.ink,
-            stroke_width=looks.line,
+            stroke_color=colour or theme.ink,
+            stroke_width=theme.line,
         )
         self.add(self.face, self.hand)
         self.set_angle(angle)
@@ -106,18 +106,18 @@ class ColourBar(Group):
 
     def __init__(self, norm: Norm, name: str, box: Box, *, zoom: float = 1.0) -> None:
         super().__init__()
-        looks = theme.current()
+        theme = current_theme()
         self.bar = Heatmap(
             np.linspace(norm.vmin, norm.vmax, self.STEPS)[None],
             norm,
             width=box.width,
             height=box.height,
-            source=Source(expression=f"colour scale of {name or 'the panel above'}"),
+            source=TensorSource(expression=f"colour scale of {name or 'the panel above'}"),
         ).place(box)
-        size = looks.note_size * zoom
-        low = Label(format_number(norm.vmin, 2), size=size, colour=looks.muted)
-        high = Label(format_number(norm.vmax, 2), size=size, colour=looks.muted)
-        title = Label(name, size=size, colour=looks.muted)
+        size = theme.note_size * zoom
+        low = Label(format_number(norm.vmin, 2), size=size, colour=theme.muted)
+        high = Label(format_number(norm.vmax, 2), size=size, colour=theme.muted)
+        title = Label(name, size=size, colour=theme.muted)
         self.labels = VGroup(
             low.move_to([box.left + low.width / 2, 0, 0]),
             high.move_to([box.right - high.width / 2, 0, 0]),
@@ -139,7 +139,7 @@ def fit_word(
     label = Label(text, size=size, colour=colour)
     if label.width <= width:
         return label
-    size = min(size, max(theme.current().least_size, size * width / label.width))
+    size = min(size, max(current_theme().least_size, size * width / label.width))
     label = Label(text, size=size, colour=colour)
     kept = len(text)
     while label.width > width and kept > 1:
@@ -150,14 +150,14 @@ def fit_word(
 
 def size_beside(pitch: float, *, most: float | None = None) -> float:
     """Text size of words beside rows that are ``pitch`` apart: if they must, smaller than usual."""
-    looks, row = theme.current(), pitch / FRAME_HEIGHT
-    most = looks.shape_size if most is None else most
-    return min(most, max(FILL * row, min(TIGHT * row, looks.least_size)))
+    theme, row = current_theme(), pitch / FRAME_HEIGHT
+    most = theme.shape_size if most is None else most
+    return min(most, max(FILL * row, min(TIGHT * row, theme.least_size)))
 
 
 def fit_all(labels: Iterable[Label], width: float) -> None:
     """Make each label no wider than ``width``; where that is too small to read, turn them all."""
-    labels, least = list(labels), theme.current().least_size
+    labels, least = list(labels), current_theme().least_size
     if any(label.size * width < least * label.width for label in labels):
         for label in labels:
             label.rotate(PI / 2)
@@ -187,20 +187,22 @@ class Bars(VGroup):
         self, shares: Sequence[float], norm: Norm, box: Box, count: int | None = None
     ) -> None:
         super().__init__()
-        looks = theme.current()
+        theme = current_theme()
         pitch = box.width / len(shares)
         self.bars, self.tags = VGroup(), VGroup()
-        for (x, _), share in zip(column_spots(0.0, box, len(shares)), shares[:count], strict=False):
+        for (x, _), share in zip(
+            column_points(0.0, box, len(shares)), shares[:count], strict=False
+        ):
             height = max(share * box.height, 0.02)
             bar = Rectangle(
                 width=pitch * 0.62,
                 height=height,
-                stroke_color=looks.muted,
-                stroke_width=looks.thin,
+                stroke_color=theme.muted,
+                stroke_width=theme.thin,
                 fill_color=rgb_to_color(norm.colours([share])[0]),
                 fill_opacity=1.0,
             ).move_to([x, box.bottom + height / 2, 0])
-            tag = Label(format_share(share), size=looks.note_size, colour=looks.ink)
+            tag = Label(format_share(share), size=theme.note_size, colour=theme.ink)
             self.bars.add(bar)
             self.tags.add(tag.set_x(x))
         fit_all(self.tags, pitch * 0.94)
@@ -209,7 +211,7 @@ class Bars(VGroup):
         self.add(self.bars, self.tags)
 
 
-class Words(VGroup):
+class TokenLabels(VGroup):
     """Token words beside the rows or above the columns of a panel.
 
     Parameters
@@ -230,7 +232,7 @@ class Words(VGroup):
     def __init__(
         self,
         tokens: Sequence[str],
-        spots: Sequence[tuple[float, float]],
+        points: Sequence[tuple[float, float]],
         *,
         upright: bool = False,
         width: float,
@@ -239,9 +241,9 @@ class Words(VGroup):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        looks = theme.current()
-        for token, (x, y) in zip(tokens, spots, strict=True):
-            label = fit_word(printable(token), width, size=size or looks.shape_size, colour=colour)
+        theme = current_theme()
+        for token, (x, y) in zip(tokens, points, strict=True):
+            label = fit_word(printable(token), width, size=size or theme.shape_size, colour=colour)
             if upright:
                 half = label.width / 2
                 label.rotate(PI / 2).move_to([x, y + half, 0])
@@ -249,11 +251,11 @@ class Words(VGroup):
                 label.move_to([x - label.width / 2, y, 0])
             self.add(label)
 
-    def beside(self, spots: Sequence[tuple[float, float]], *, size: float) -> Words:
+    def beside(self, points: Sequence[tuple[float, float]], *, size: float) -> TokenLabels:
         """The same words, shortened where they are now, that end at other spots; none is larger
         than ``size``."""
         moved = self.copy()
-        for label, (x, y) in zip(moved, spots, strict=True):
+        for label, (x, y) in zip(moved, points, strict=True):
             label.scale(min(1.0, size * FRAME_HEIGHT / label.line_height))
             label.move_to([x - label.width / 2, y, 0])
         return moved

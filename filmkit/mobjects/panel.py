@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 from manim import Dot, Group, VGroup, VMobject
 
-from filmkit.core import theme
-from filmkit.core.heatmap import Heatmap, Norm, Source
+from filmkit.core.heatmap import Heatmap, Norm, TensorSource
 from filmkit.core.text import Label, Symbol
+from filmkit.core.theme import current_theme
 from filmkit.mobjects.head_layout import FRAME_HEIGHT, Box
 
 __all__ = ["Header", "Panel", "Truncated"]
@@ -44,13 +44,13 @@ class Header(VGroup):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        looks = theme.current()
-        self.size = size = size or looks.name_size
+        theme = current_theme()
+        self.size = size = size or theme.name_size
         self.line = 0.0
         self.name = Label(name, size=size, colour=colour) if name else None
         self.symbol = Symbol(symbol, size=size, colour=colour) if symbol else None
         self.shape = (
-            Label(f"{shape[0]} × {shape[1]}", size=looks.shape_size, colour=looks.muted)
+            Label(f"{shape[0]} × {shape[1]}", size=theme.shape_size, colour=theme.muted)
             if shape
             else None
         )
@@ -100,7 +100,7 @@ class Panel(Group):
         align: str = "left",
         show_shape: bool = True,
         masked: npt.NDArray[np.bool_] | None = None,
-        source: Source | None = None,
+        source: TensorSource | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -141,7 +141,7 @@ class Truncated(Group):
         name: str = "",
         symbol: str = "",
         colour: str | None = None,
-        source: Source | None = None,
+        source: TensorSource | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -169,11 +169,11 @@ class Truncated(Group):
         self.add(*self.blocks)
         self.dots: VMobject | None = None
         if gap:
-            looks = theme.current()
+            theme = current_theme()
             x = self.blocks[0].box.right + gap / 2
             self.dots = VGroup(
                 *(
-                    Dot([x + 0.085 * k, box.y, 0], radius=0.025, color=looks.muted)
+                    Dot([x + 0.085 * k, box.y, 0], radius=0.025, color=theme.muted)
                     for k in (-1, 0, 1)
                 )
             )

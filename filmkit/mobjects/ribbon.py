@@ -21,15 +21,15 @@ CURVE_STEPS = 4  # straight pieces of a band's small round corners
 
 def band(path: npt.ArrayLike, width: float) -> Points:
     """The corners (2n, 2) of a band of some width along a path (n, 2) of straight pieces."""
-    spots = np.asarray(path, dtype=float)
-    along = np.diff(spots, axis=0)
+    points = np.asarray(path, dtype=float)
+    along = np.diff(points, axis=0)
     along /= np.linalg.norm(along, axis=1, keepdims=True)
     side = np.stack([-along[:, 1], along[:, 0]], axis=1)
     first, second = np.vstack([side[:1], side]), np.vstack([side, side[-1:]])
     miter = first + second
     miter /= 1 + np.sum(first * second, axis=1, keepdims=True)
     half = miter * width / 2
-    return np.concatenate([spots + half, (spots - half)[::-1]])
+    return np.concatenate([points + half, (points - half)[::-1]])
 
 
 def outline_of(wire: Wire, width: float) -> list[Points]:

@@ -9,16 +9,16 @@ import numpy as np
 import numpy.typing as npt
 
 from extract.sharing import SharedLayer, share_heads
-from filmkit.core.heatmap import Norm, Source
+from filmkit.core.heatmap import Norm, TensorSource
 from filmkit.core.view import LayerView
-from filmkit.mobjects.cache_volume import Stored
+from filmkit.mobjects.cache_volume import CachedTensor
 from filmkit.mobjects.head_stack_marks import span_of
 
 __all__ = ["SharedPanels", "SharedView"]
 
 Array = npt.NDArray[np.float64]
 
-SharedPanels = dict[str, tuple[Array, Source]]
+SharedPanels = dict[str, tuple[Array, TensorSource]]
 
 NAMES = {"k": "keys", "v": "values"}
 
@@ -56,7 +56,7 @@ class SharedView:
 
     # Groups
 
-    def panel(self, name: str, group: int) -> tuple[Array, Source]:
+    def panel(self, name: str, group: int) -> tuple[Array, TensorSource]:
         """A group's keys ("k", as used in the scores) or values ("v"), (position, channel)."""
         values = getattr(self.shared, name)[self.span, group]
         width = (0, values.shape[1])
@@ -71,11 +71,11 @@ class SharedView:
         """The heads of a group in words."""
         return span_of(list(self.shared.heads(group)))
 
-    def stored(self, name: str) -> Stored:
+    def stored(self, name: str) -> CachedTensor:
         """What is cached of keys ("k") or values ("v")."""
         panels = [self.panel(name, group) for group in range(self.shared.n_groups)]
         norm = self.norms[name]
-        return Stored(
+        return CachedTensor(
             values=np.stack([values for values, _ in panels]),
             norms=(norm,) * len(panels),
             sources=tuple(source for _, source in panels),
@@ -102,7 +102,7 @@ class SharedView:
             ),
         }
 
-    def _after(self, what: str, head: int, columns: str, width: int = 0) -> Source:
+    def _after(self, what: str, head: int, columns: str, width: int = 0) -> TensorSource:
         said = f"{what} of head {head} with shared keys and values"
         return self.layer.computed(said, columns, width)
 

@@ -17,15 +17,15 @@ import numpy as np
 import numpy.typing as npt
 from manim import Rectangle, config
 
-from filmkit.core import theme
 from filmkit.core.camera import StageCamera
 from filmkit.core.renderer import frames_before
 from filmkit.core.text import Label
+from filmkit.core.theme import current_theme, use_theme
 from filmkit.mobjects.head_layout import FRAME_HEIGHT, Box, Frame
 from filmkit.render.movie import Pixels
 from filmkit.words.captions import LINE, LINES, Cue
 
-__all__ = ["burned", "caption_size", "print_of"]
+__all__ = ["burned", "caption_digest", "caption_size"]
 
 GAP = 0.2  # between lines, in lines
 PLATE = 0.8  # opacity of what lies behind the words
@@ -67,7 +67,7 @@ class _Stamp:
 
 
 def burned(
-    pictures: Iterable[tuple[Pixels, int]], cues: Sequence[Cue], frame_rate: int, looks: str
+    pictures: Iterable[tuple[Pixels, int]], cues: Sequence[Cue], frame_rate: int, theme: str
 ) -> Iterator[tuple[Pixels, int]]:
     """Pictures, each with the number of frames that it is shown for, with captions on them.
 
@@ -94,14 +94,14 @@ def burned(
             now = next((span for span in spans if span[0] <= at < span[1]), None)
             changes = [edge for span in spans for edge in span[:2] if at < edge < end]
             until = min([end, *changes])
-            yield (_stamp(now[2], looks, size).on(picture) if now else picture), until - at
+            yield (_stamp(now[2], theme, size).on(picture) if now else picture), until - at
             at = until
 
 
-def print_of(cues: Sequence[Cue], looks: str) -> str:
+def caption_digest(cues: Sequence[Cue], theme: str) -> str:
     """A short name of how some cues look, for files that hold them."""
     code = Path(__file__).read_bytes()
-    return sha256(code + repr((tuple(cues), looks)).encode()).hexdigest()[:16]
+    return sha256(code + repr((tuple(cues), theme)).encode()).hexdigest()[:16]
 
 
 def caption_size(frame: Frame) -> float:
@@ -113,13 +113,13 @@ def caption_size(frame: Frame) -> float:
     room = frame.captions * frame.height - frame.margin * frame.short - PAD
     high = room / (LINES + (LINES - 1) * GAP) / FRAME_HEIGHT
     wide = frame.safe.width / Label(SAMPLE, size=1.0).width
-    return min(theme.current().name_size, high, wide)
+    return min(current_theme().name_size, high, wide)
 
 
 @lru_cache(maxsize=8)
-def _stamp(lines: tuple[str, ...], looks: str, size: tuple[int, int]) -> _Stamp:
+def _stamp(lines: tuple[str, ...], theme: str, size: tuple[int, int]) -> _Stamp:
     """Draw a cue for pictures of a size in pixels, which is that of Manim's settings."""
-    with theme.use(looks) as theme_now:
+    with use_theme(theme) as theme_now:
         frame = Frame(float(config.frame_width), float(config.frame_height))
         words = caption_size(frame)
         height = words * FRAME_HEIGHT

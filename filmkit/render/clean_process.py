@@ -18,7 +18,7 @@ from typing import Any
 
 import click
 
-__all__ = ["fresh_process"]
+__all__ = ["clean_process"]
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -43,7 +43,7 @@ LIBRARIES = [
 ]
 
 
-def fresh_process(function: str, *arguments: object) -> BaseProcess:
+def clean_process(function: str, *arguments: object) -> BaseProcess:
     """A process, not started yet, that loads the project anew and calls one of its functions.
 
     Parameters

@@ -29,15 +29,23 @@ from extract.files import OutputError, write_bytes, written_beside
 from filmkit.render.errors import WorkError, explain
 from filmkit.render.keys import project_code, surroundings
 from filmkit.render.movie import read_master
-from filmkit.render.runner import studio
-from filmkit.render.workers import PATIENCE, SPAWN, BeatTask, Crew, SceneWorker, Work, code_part
+from filmkit.render.runner import manim_config
+from filmkit.render.workers import (
+    PATIENCE,
+    SPAWN,
+    BeatTask,
+    RenderJob,
+    SceneWorker,
+    WorkerPool,
+    encode_part,
+)
 
 try:
     import distributed
 except ModuleNotFoundError as error:
     raise WorkError("--cluster needs an extra: pip install -e '.[cluster]'") from error
 
-__all__ = ["ClusterCrew"]
+__all__ = ["ClusterWorkerPool"]
 
 ATTEMPTS = 3  # after which a beat is given up
 CONNECT_SECONDS = 10.0  # in which a scheduler has to answer
@@ -63,7 +71,7 @@ class _Attempt:
     frames: int = 0
 
 
-class ClusterCrew(Crew):
+class ClusterWorkerPool(WorkerPool):
     """The workers of a Dask scheduler.
 
     Parameters
@@ -81,7 +89,7 @@ class ClusterCrew(Crew):
         On entering the ``with`` block, when there is no scheduler or no worker that can draw.
     """
 
-    def __init__(self, work: Work, address: str, *, quiet: bool) -> None:
+    def __init__(self, work: RenderJob, address: str, *, quiet: bool) -> None:
         super().__init__(work)
         self._address = address
         self._quiet = quiet
@@ -142,7 +150,7 @@ class ClusterCrew(Crew):
 
     def wait(self, task: BeatTask, progress: Callable[[int], None]) -> None:
         if task in self._unfinished and task.master.exists():
-            code_part(self._work, task)
+            encode_part(self._work, task)
             self._unfinished.discard(task)
         super().wait(task, progress)
 
@@ -296,7 +304,7 @@ class ClusterCrew(Crew):
             self._failures[task.entry] = WorkError("; ".join(given_up.values()))
 
 
-def _traces_of(work: Work) -> list[Path]:
+def _traces_of(work: RenderJob) -> list[Path]:
     compared = work.options.settings.compare
     return [work.trace_file, compared] if compared else [work.trace_file]
 
@@ -336,7 +344,7 @@ def _digest(content: bytes) -> str:
     return sha256(content).hexdigest()
 
 
-def _frames_of(master: Path, work: Work) -> tuple[str, int]:
+def _frames_of(master: Path, work: RenderJob) -> tuple[str, int]:
     """A hash of a master's frames, and how many there are."""
     digest, count = sha256(), 0
     for picture, repeat in read_master(master, work.options.quality.frame_rate):
@@ -363,7 +371,7 @@ class _Job:
         Under which progress is told, and by what name.
     """
 
-    work: Work
+    work: RenderJob
     traces: list[str]
     topic: str
     key: str
@@ -428,7 +436,7 @@ def _draw(job: _Job) -> _Drawn:
         )
         report = _Report(worker, job.topic, job.key)
         try:
-            with studio(work.options.quality, verbosity=work.verbosity):
+            with manim_config(work.options.quality, verbosity=work.verbosity):
                 SceneWorker(here, SPAWN.Array("b", 1), report).render(task.entry)
             digest, frames = _frames_of(master, work)
             coded = part.read_bytes() if part else b""

@@ -15,12 +15,21 @@ from PIL import Image
 
 from extract.files import OutputError, written_beside
 from filmkit.render.films import Chapters, join
-from filmkit.render.movie import MOV, MOV_ALPHA, MP4, WEBM, WEBM_ALPHA, Coding, Pixels, read_master
+from filmkit.render.movie import (
+    MOV,
+    MOV_ALPHA,
+    MP4,
+    WEBM,
+    WEBM_ALPHA,
+    Encoding,
+    Pixels,
+    read_master,
+)
 from filmkit.words.captions import Cue
 
-__all__ = ["coding_of", "deliver", "target_of"]
+__all__ = ["deliver", "encoding_of", "target_of"]
 
-CODINGS = {
+ENCODINGS = {
     ("mp4", False): MP4,
     ("webm", False): WEBM,
     ("webm", True): WEBM_ALPHA,
@@ -32,9 +41,9 @@ CLEAR = 255  # the colour of a GIF that is not drawn
 PALETTE_PICTURES = 24  # from which its colours are chosen
 
 
-def coding_of(form: str, *, transparent: bool) -> Coding | None:
+def encoding_of(form: str, *, transparent: bool) -> Encoding | None:
     """How pieces of a film in some format are coded; None if it is not joined from pieces."""
-    return CODINGS.get((form, transparent))
+    return ENCODINGS.get((form, transparent))
 
 
 def target_of(path: Path, form: str) -> Path:
@@ -74,9 +83,9 @@ def deliver(
     OutputError
         When the film cannot be written.
     """
-    if coding := coding_of(form, transparent=transparent):
+    if encoding := encoding_of(form, transparent=transparent):
         return join(
-            target, files, frame_rate=frame_rate, coding=coding, chapters=chapters, cues=cues
+            target, files, frame_rate=frame_rate, encoding=encoding, chapters=chapters, cues=cues
         )
     pictures = _pictures(files, frame_rate)
     if form == "png":

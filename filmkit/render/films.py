@@ -16,14 +16,14 @@ import av
 from extract.files import OutputError, write_text, written_beside
 from extract.trace import Trace
 from filmkit.core.stage import BeatRecord, Rehearsal
-from filmkit.render.burn import print_of
+from filmkit.render.burn import caption_digest
 from filmkit.render.cache import Cache
 from filmkit.render.errors import WorkError
-from filmkit.render.keys import Keyring
-from filmkit.render.movie import Coding, open_container
+from filmkit.render.keys import BeatHasher
+from filmkit.render.movie import Encoding, open_container
 from filmkit.render.runner import RenderOptions, rehearse
 from filmkit.render.tracks import mux_captions
-from filmkit.render.workers import BeatTask, Crew
+from filmkit.render.workers import BeatTask, WorkerPool
 from filmkit.words.captions import Cue, captions, shifted
 from scenes.registry import SceneEntry
 
@@ -73,9 +73,9 @@ def plan_scene(
     beats: Collection[str],
     *,
     trace: Trace,
-    keyring: Keyring,
+    hasher: BeatHasher,
     cache: Cache,
-    part: Coding | None,
+    part: Encoding | None,
 ) -> Plan:
     """Find out which files of a scene's beats there are or will be.
 
@@ -95,7 +95,7 @@ def plan_scene(
         How the pieces of the film are coded, if it is made of any.
     """
     played = entry.load().beat_names(trace)
-    keys = keyring.keys(entry, played)
+    keys = hasher.keys(entry, played)
     tasks = tuple(
         BeatTask(
             entry,
@@ -108,7 +108,7 @@ def plan_scene(
         for name in played
         if name in beats
     )
-    plan = Plan(entry, Path(entry.slug), keyring.story(entry, played), played, tasks)
+    plan = Plan(entry, Path(entry.slug), hasher.story(entry, played), played, tasks)
     return beat_film(plan, tasks[0]) if len(tasks) == 1 and len(played) > 1 else plan
 
 
@@ -119,7 +119,7 @@ def beat_film(plan: Plan, task: BeatTask) -> Plan:
     return replace(plan, name=name, tasks=(task,))
 
 
-def with_captions(plan: Plan, told: Rehearsal, looks: str) -> Plan:
+def with_captions(plan: Plan, told: Rehearsal, theme: str) -> Plan:
     """The same plan, with captions drawn into the pieces of the film.
 
     Parameters
@@ -137,7 +137,7 @@ def with_captions(plan: Plan, told: Rehearsal, looks: str) -> Plan:
         cues = shifted(captions([record]), -record.start)
         if not (task.part and cues):
             return task
-        name = f"{task.part.stem}.{print_of(cues, looks)}{task.part.suffix}"
+        name = f"{task.part.stem}.{caption_digest(cues, theme)}{task.part.suffix}"
         return replace(task, part=task.part.with_name(name), cues=cues)
 
     return replace(plan, tasks=tuple(map(captioned, plan.tasks)))
@@ -167,7 +167,7 @@ def remembered_rehearsal(
 
 
 def finished_parts(
-    plan: Plan, target: Path, crew: Crew, progress: Callable[[int], None]
+    plan: Plan, target: Path, pool: WorkerPool, progress: Callable[[int], None]
 ) -> Iterator[Path]:
     """The pieces of a film in order, as soon as they are there.
 
@@ -180,11 +180,11 @@ def finished_parts(
     crew
         Makes what is missing.
     progress
-        As for :meth:`Crew.wait`.
+        As for :meth:`WorkerPool.wait`.
     """
     for task in plan.tasks:
         try:
-            crew.wait(task, progress)
+            pool.wait(task, progress)
         except WorkError as error:
             if error.unwritable:
                 raise OutputError(target, error) from error
@@ -197,7 +197,7 @@ def join(
     parts: Iterable[Path],
     *,
     frame_rate: int,
-    coding: Coding,
+    encoding: Encoding,
     chapters: Chapters = (),
     cues: Sequence[Cue] = (),
 ) -> Path:
@@ -228,7 +228,7 @@ def join(
         container = open_container(target, unfinished)
         try:
             container.set_chapters(_marks(chapters, frame_rate))
-            joint = _Joint(container, frame_rate, coding, cues)
+            joint = _Joint(container, frame_rate, encoding, cues)
             for part in parts:
                 with _errors_of(target):
                     joint.add(part)
@@ -279,13 +279,13 @@ class _Joint:
         self,
         container: av.container.OutputContainer,
         frame_rate: int,
-        coding: Coding,
+        encoding: Encoding,
         cues: Sequence[Cue],
     ) -> None:
         self._cues = cues
         self._container = container
         self._time_base = Fraction(1, frame_rate)
-        self._coding = coding
+        self._coding = encoding
         self._stream: Any = None
         self._frames = 0
 

@@ -19,7 +19,7 @@ from filmkit.core.text import lacks_fonts
 from filmkit.core.theme_names import PALETTES, THEMES
 from filmkit.render.cache import open_cache
 from filmkit.render.choice import choose
-from filmkit.render.delivery import coding_of, deliver, target_of
+from filmkit.render.delivery import deliver, encoding_of, target_of
 from filmkit.render.errors import WorkError, explain
 from filmkit.render.films import (
     Chapters,
@@ -32,7 +32,7 @@ from filmkit.render.films import (
     with_captions,
 )
 from filmkit.render.formats import DEFAULT_CAPTIONS, DEFAULT_FORMAT
-from filmkit.render.keys import Keyring
+from filmkit.render.keys import BeatHasher
 from filmkit.render.movie import MASTER, MASTER_ALPHA
 from filmkit.render.posters import POSTERS, SHEET, THUMBNAIL, THUMBNAIL_SIZE, make_sheet
 from filmkit.render.progress import Meter, make_meter
@@ -40,20 +40,20 @@ from filmkit.render.quality import Quality
 from filmkit.render.runner import (
     RenderOptions,
     frame_count,
+    manim_config,
     rehearse,
     render_picture,
     render_stills,
-    studio,
 )
 from filmkit.render.traces import find_trace, provenance
-from filmkit.render.workers import Crew, LocalCrew, Work, cores
+from filmkit.render.workers import LocalWorkerPool, RenderJob, WorkerPool, cores
 from filmkit.words.captions import Cue, captions, shifted, srt, vtt
 from filmkit.words.script import chapter_title, script, script_record
 from scenes.registry import SceneEntry
 
 __all__ = [
-    "Order",
-    "Shoot",
+    "RenderRequest",
+    "RenderSession",
     "each",
     "explain",
     "list_scenes",
@@ -61,8 +61,8 @@ __all__ = [
     "make_films",
     "make_posters",
     "make_stills",
+    "render_session",
     "say_made",
-    "shooting",
     "wanted_beats",
     "write_script",
 ]
@@ -73,7 +73,7 @@ FILM = "film"
 
 
 @dataclass(frozen=True)
-class Order:
+class RenderRequest:
     """What is to be made, as the command line says it.
 
     Attributes
@@ -159,7 +159,7 @@ class Order:
 
 
 @dataclass(frozen=True)
-class Shoot:
+class RenderSession:
     """Films in the making; see :func:`shooting`.
 
     Attributes
@@ -177,7 +177,7 @@ class Shoot:
     plans: dict[SceneEntry, Plan]
     rehearsals: dict[SceneEntry, Rehearsal]
     meter: Meter
-    crew: Crew
+    pool: WorkerPool
 
     def pieces(self, entry: SceneEntry, target: Path) -> Iterator[Path]:
         """The files of a scene's beats in order, as soon as they are there.
@@ -189,7 +189,7 @@ class Shoot:
         target
             What they become part of, which errors name.
         """
-        return finished_parts(self.plans[entry], target, self.crew, self.meter.advance)
+        return finished_parts(self.plans[entry], target, self.pool, self.meter.advance)
 
     def records(self, entry: SceneEntry) -> list[BeatRecord]:
         """The records of the beats that a scene's film has."""
@@ -197,110 +197,116 @@ class Shoot:
 
 
 @contextmanager
-def shooting(order: Order, trace: Trace) -> Iterator[Shoot]:
+def render_session(request: RenderRequest, trace: Trace) -> Iterator[RenderSession]:
     """Start making the beats of an order's scenes; what is unfinished in the end is removed."""
-    options = order.options
-    part = coding_of(order.form, transparent=order.transparent)
-    master = MASTER_ALPHA if order.transparent else MASTER
-    if order.captions == "burn":
+    options = request.options
+    part = encoding_of(request.form, transparent=request.transparent)
+    master = MASTER_ALPHA if request.transparent else MASTER
+    if request.captions == "burn":
         # Captions are drawn into pieces, never into masters.
         part = part or master
     with (
-        studio(order.quality, verbosity=order.verbosity),
-        open_cache(order.cache, keep=order.keep_cache) as cache,
+        manim_config(request.quality, verbosity=request.verbosity),
+        open_cache(request.cache, keep=request.keep_cache) as cache,
     ):
-        keyring = Keyring(find_trace(order.trace), options)
+        hasher = BeatHasher(find_trace(request.trace), options)
 
         def plan(entry: SceneEntry) -> Plan:
-            beats = wanted_beats(entry, trace, order.beat, "--beat")
-            return plan_scene(entry, beats, trace=trace, keyring=keyring, cache=cache, part=part)
+            beats = wanted_beats(entry, trace, request.beat, "--beat")
+            return plan_scene(entry, beats, trace=trace, hasher=hasher, cache=cache, part=part)
 
         def rehearsed(entry: SceneEntry) -> Rehearsal:
             return remembered_rehearsal(plans[entry], trace=trace, options=options, cache=cache)
 
-        plans = each(order, order.scenes, plan)
-        if order.captions == "burn":
+        plans = each(request, request.scenes, plan)
+        if request.captions == "burn":
             plans = {
-                entry: with_captions(plans[entry], told, order.theme)
-                for entry, told in each(order, plans, rehearsed).items()
+                entry: with_captions(plans[entry], told, request.theme)
+                for entry, told in each(request, plans, rehearsed).items()
             }
         tasks = tuple(task for plan in plans.values() for task in missing(plan, cache))
-        work = Work(
-            tasks, find_trace(order.trace), options, master, part, order.verbosity, order.verbose
+        work = RenderJob(
+            tasks,
+            find_trace(request.trace),
+            options,
+            master,
+            part,
+            request.verbosity,
+            request.verbose,
         )
         # The processes start while this one finds out how long everything is.
-        with _crew(order, work) as crew:
-            rehearsals = each(order, plans, rehearsed)
+        with _worker_pool(request, work) as pool:
+            rehearsals = each(request, plans, rehearsed)
             frames = sum(
-                frame_count(rehearsals[task.entry].beat(task.beat), order.quality)
+                frame_count(rehearsals[task.entry].beat(task.beat), request.quality)
                 for task in tasks
                 if task.entry in rehearsals
             )
-            with make_meter(frames, quiet=order.quiet) as meter:
-                yield Shoot(plans, rehearsals, meter, crew)
+            with make_meter(frames, quiet=request.quiet) as meter:
+                yield RenderSession(plans, rehearsals, meter, pool)
 
 
-def _crew(order: Order, work: Work) -> Crew:
-    if order.cluster and work.tasks:
-        from filmkit.render.cluster import ClusterCrew
+def _worker_pool(request: RenderRequest, work: RenderJob) -> WorkerPool:
+    if request.cluster and work.tasks:
+        from filmkit.render.cluster import ClusterWorkerPool
 
-        return ClusterCrew(work, order.cluster, quiet=order.quiet)
-    return LocalCrew(work, min(order.jobs or cores(), len(work.tasks)))
+        return ClusterWorkerPool(work, request.cluster, quiet=request.quiet)
+    return LocalWorkerPool(work, min(request.jobs or cores(), len(work.tasks)))
 
 
-def make_films(order: Order) -> bool:
+def make_films(request: RenderRequest) -> bool:
     """Render each scene, or one beat of each, to a film; say whether all went well."""
-    trace = load_trace(order)
-    with shooting(order, trace) as shoot:
+    trace = load_trace(request)
+    with render_session(request, trace) as shoot:
 
         def pieces(entry: SceneEntry, target: Path) -> Iterator[Path]:
             try:
                 yield from shoot.pieces(entry, target)
             except WorkError as error:
                 # Of many scenes in one film the message has to say which it was.
-                name = f"{entry.slug}: " if order.joined else ""
+                name = f"{entry.slug}: " if request.joined else ""
                 raise WorkError(f"{name}{error}") from error
 
         def write(name: Path, entries: Sequence[SceneEntry], marks: Chapters) -> Path:
-            target = target_of(order.out / name, order.form)
+            target = target_of(request.out / name, request.form)
             files = (file for entry in entries for file in pieces(entry, target))
-            cues = list(_cues(order.quality, map(shoot.records, entries)))
+            cues = list(_cues(request.quality, map(shoot.records, entries)))
             deliver(
                 target,
                 files,
-                order.form,
-                frame_rate=order.quality.frame_rate,
-                transparent=order.transparent,
+                request.form,
+                frame_rate=request.quality.frame_rate,
+                transparent=request.transparent,
                 chapters=marks,
-                cues=cues if order.captions == "mux" else (),
+                cues=cues if request.captions == "mux" else (),
             )
             # One picture takes no time to read beside.
-            if order.captions in ("files", "mux") and order.form != "png":
+            if request.captions in ("files", "mux") and request.form != "png":
                 for form, text in (("srt", srt(cues)), ("vtt", vtt(cues))):
-                    write_text(target_of(order.out / name, form), text)
+                    write_text(target_of(request.out / name, form), text)
             return target
 
         def film(entry: SceneEntry) -> Path:
             shoot.meter.describe(entry.slug)
             beats = shoot.records(entry)
-            chapters = [(chapter_title(b.name), frame_count(b, order.quality)) for b in beats]
+            chapters = [(chapter_title(b.name), frame_count(b, request.quality)) for b in beats]
             return write(shoot.plans[entry].name, [entry], chapters if len(beats) > 1 else ())
 
-        if not order.joined:
-            made = list(each(order, shoot.rehearsals, film).values())
-        elif len(shoot.rehearsals) == len(order.scenes):
+        if not request.joined:
+            made = list(each(request, shoot.rehearsals, film).values())
+        elif len(shoot.rehearsals) == len(request.scenes):
             shoot.meter.describe(FILM)
             chapters = [
-                (entry.title, sum(frame_count(record, order.quality) for record in told.beats))
+                (entry.title, sum(frame_count(record, request.quality) for record in told.beats))
                 for entry, told in shoot.rehearsals.items()
             ]
-            titles = order.out / f"{FILM}.txt"
-            made = [write(Path(FILM), order.scenes, chapters), titles]
-            write_text(titles, chapter_list(chapters, order.quality.frame_rate))
+            titles = request.out / f"{FILM}.txt"
+            made = [write(Path(FILM), request.scenes, chapters), titles]
+            write_text(titles, chapter_list(chapters, request.quality.frame_rate))
         else:
             made = []
-    say_made(order, made)
-    return len(made) == (2 if order.joined else len(order.scenes))
+    say_made(request, made)
+    return len(made) == (2 if request.joined else len(request.scenes))
 
 
 def _cues(quality: Quality, films: Iterable[Sequence[BeatRecord]]) -> Iterator[Cue]:
@@ -311,14 +317,14 @@ def _cues(quality: Quality, films: Iterable[Sequence[BeatRecord]]) -> Iterator[C
         frames += sum(frame_count(record, quality) for record in beats)
 
 
-def make_stills(order: Order, beat: str) -> bool:
+def make_stills(request: RenderRequest, beat: str) -> bool:
     """Write how one beat or all of each scene end; say whether all went well."""
-    trace = load_trace(order)
-    wanted = {entry: wanted_beats(entry, trace, beat, "--still") for entry in order.scenes}
+    trace = load_trace(request)
+    wanted = {entry: wanted_beats(entry, trace, beat, "--still") for entry in request.scenes}
     count = sum(len(beats) for beats in wanted.values())
     with (
-        studio(order.quality, verbosity=order.verbosity),
-        make_meter(count, quiet=order.quiet) as meter,
+        manim_config(request.quality, verbosity=request.verbosity),
+        make_meter(count, quiet=request.quiet) as meter,
     ):
 
         def stills(entry: SceneEntry) -> list[Path]:
@@ -326,61 +332,61 @@ def make_stills(order: Order, beat: str) -> bool:
             return render_stills(
                 entry,
                 trace=trace,
-                options=order.options,
-                out=order.out,
+                options=request.options,
+                out=request.out,
                 beats=wanted[entry],
                 progress=meter.advance,
             )
 
-        made = each(order, wanted, stills)
-    say_made(order, [path for paths in made.values() for path in paths])
-    return len(made) == len(order.scenes)
+        made = each(request, wanted, stills)
+    say_made(request, [path for paths in made.values() for path in paths])
+    return len(made) == len(request.scenes)
 
 
-def make_posters(order: Order) -> bool:
+def make_posters(request: RenderRequest) -> bool:
     """Write each poster, all of them on one sheet, and a thumbnail; say whether all went well."""
-    trace = load_trace(order)
-    with make_meter(len(POSTERS) + 2, quiet=order.quiet) as meter:
+    trace = load_trace(request)
+    with make_meter(len(POSTERS) + 2, quiet=request.quiet) as meter:
 
         def picture(entry: SceneEntry) -> Path:
             meter.describe(entry.slug)
-            path = order.out / f"{entry.slug}.png"
-            render_picture(entry, trace=trace, options=order.options, path=path)
+            path = request.out / f"{entry.slug}.png"
+            render_picture(entry, trace=trace, options=request.options, path=path)
             meter.advance(1)
             return path
 
-        with studio(order.quality, verbosity=order.verbosity):
-            made = each(order, POSTERS, picture)
+        with manim_config(request.quality, verbosity=request.verbosity):
+            made = each(request, POSTERS, picture)
         paths = [*made.values()]
         if len(made) == len(POSTERS):
             meter.describe(SHEET)
-            paths.append(make_sheet(made, order.out / f"{SHEET}.png"))
+            paths.append(make_sheet(made, request.out / f"{SHEET}.png"))
             meter.advance(1)
-        with studio(THUMBNAIL_SIZE, verbosity=order.verbosity):
-            paths += each(order, [THUMBNAIL], picture).values()
-    say_made(order, paths)
+        with manim_config(THUMBNAIL_SIZE, verbosity=request.verbosity):
+            paths += each(request, [THUMBNAIL], picture).values()
+    say_made(request, paths)
     return len(paths) == len(POSTERS) + 2
 
 
-def list_scenes(order: Order, *, as_json: bool) -> bool:
+def list_scenes(request: RenderRequest, *, as_json: bool) -> bool:
     """Print title, length, beats and tensors of each scene; say whether all went well."""
-    trace = load_trace(order)
-    with studio(order.quality, verbosity=order.verbosity):
-        rehearsals = _rehearse(order, trace)
+    trace = load_trace(request)
+    with manim_config(request.quality, verbosity=request.verbosity):
+        rehearsals = _rehearse(request, trace)
     if as_json:
         rows = [_as_record(*row) for row in rehearsals.items()]
         click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
     else:
         for row in rehearsals.items():
             click.echo(_as_text(*row))
-    return len(rehearsals) == len(order.scenes)
+    return len(rehearsals) == len(request.scenes)
 
 
-def write_script(order: Order, out: Path | None, *, as_json: bool) -> bool:
+def write_script(request: RenderRequest, out: Path | None, *, as_json: bool) -> bool:
     """Write what is said in each scene to a file or to the terminal; say whether all went well."""
-    trace = load_trace(order)
-    with studio(order.quality, verbosity=order.verbosity):
-        rehearsals = _rehearse(order, trace)
+    trace = load_trace(request)
+    with manim_config(request.quality, verbosity=request.verbosity):
+        rehearsals = _rehearse(request, trace)
     if as_json:
         rows = [script_record(entry, told) for entry, told in rehearsals.items()]
         text = json.dumps(rows, indent=2, ensure_ascii=False)
@@ -390,24 +396,24 @@ def write_script(order: Order, out: Path | None, *, as_json: bool) -> bool:
         click.echo(text)
     else:
         write_text(out, f"{text}\n")
-        say_made(order, [out])
-    return len(rehearsals) == len(order.scenes)
+        say_made(request, [out])
+    return len(rehearsals) == len(request.scenes)
 
 
-def load_trace(order: Order) -> Trace:
+def load_trace(request: RenderRequest) -> Trace:
     """The numbers of an order, once it is sure that its layer and head are among them."""
-    path = find_trace(order.trace)
+    path = find_trace(request.trace)
     trace = Trace.load(path)
-    if order.trace is None and not order.quiet:
+    if request.trace is None and not request.quiet:
         click.echo(provenance(trace, path), err=True)
-    if not order.quiet and lacks_fonts(trace.meta.tokens):
+    if not request.quiet and lacks_fonts(trace.meta.tokens):
         click.echo(
             "Some words need fonts that are not installed: pip install -e '.[cjk]'",
             err=True,
         )
     for option, chosen, count in (
-        ("--layer", order.layer, trace.meta.n_layers),
-        ("--head", order.head, trace.meta.n_heads),
+        ("--layer", request.layer, trace.meta.n_layers),
+        ("--head", request.head, trace.meta.n_heads),
     ):
         if chosen is not None and chosen >= count:
             raise click.BadParameter(
@@ -416,8 +422,8 @@ def load_trace(order: Order) -> Trace:
     return trace
 
 
-def _rehearse(order: Order, trace: Trace) -> dict[SceneEntry, Rehearsal]:
-    return each(order, order.scenes, lambda entry: rehearse(entry, trace, order.options))
+def _rehearse(request: RenderRequest, trace: Trace) -> dict[SceneEntry, Rehearsal]:
+    return each(request, request.scenes, lambda entry: rehearse(entry, trace, request.options))
 
 
 def wanted_beats(entry: SceneEntry, trace: Trace, beat: str, option: str) -> tuple[str, ...]:
@@ -427,7 +433,7 @@ def wanted_beats(entry: SceneEntry, trace: Trace, beat: str, option: str) -> tup
 
 
 def each(
-    order: Order, entries: Iterable[SceneEntry], work: Callable[[SceneEntry], T]
+    request: RenderRequest, entries: Iterable[SceneEntry], work: Callable[[SceneEntry], T]
 ) -> dict[SceneEntry, T]:
     """Do the work for every scene; one that fails says so and does not stop the others."""
     done = {}
@@ -437,13 +443,13 @@ def each(
         except click.ClickException:
             raise
         except Exception as error:
-            click.echo(f"Error: {entry.slug}: {explain(error, verbose=order.verbose)}", err=True)
+            click.echo(f"Error: {entry.slug}: {explain(error, verbose=request.verbose)}", err=True)
     return done
 
 
-def say_made(order: Order, paths: Iterable[Path]) -> None:
+def say_made(request: RenderRequest, paths: Iterable[Path]) -> None:
     """Say which files there are now."""
-    if not order.quiet:
+    if not request.quiet:
         for path in paths:
             click.echo(path)
 

@@ -27,7 +27,7 @@ from filmkit.core.text import FONT_RULES, font_files
 from filmkit.render.runner import RenderOptions
 from scenes.registry import SceneEntry
 
-__all__ = ["Keyring", "project_code", "reached", "surroundings"]
+__all__ = ["BeatHasher", "project_code", "reached", "surroundings"]
 
 PROJECT = Path(__file__).resolve().parents[2]
 SCENE = "scene_"  # how the names of their modules begin
@@ -51,7 +51,7 @@ LIBRARIES = (
 )
 
 
-class Keyring:
+class BeatHasher:
     """Makes the keys for one trace and one way of rendering.
 
     Parameters

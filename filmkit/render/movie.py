@@ -3,7 +3,7 @@
 Manim encodes every animation into a file of its own and joins them afterwards, with colours in
 BT.601 that no tag declares and an index at the end of the file. Here colours are converted to
 BT.709 and tagged so, and the index of an mp4 comes first, so that it plays everywhere and starts
-at once. How pictures become a file is a :class:`Coding`; masters, from which every film is
+at once. How pictures become a file is a :class:`Encoding`; masters, from which every film is
 derived, have a lossless one.
 """
 
@@ -34,7 +34,7 @@ __all__ = [
     "MP4",
     "WEBM",
     "WEBM_ALPHA",
-    "Coding",
+    "Encoding",
     "Movie",
     "Pixels",
     "open_container",
@@ -119,7 +119,7 @@ def straight(pixels: Pixels) -> Pixels:
 
 
 @dataclass(frozen=True)
-class Coding:
+class Encoding:
     """How pictures become a file.
 
     Attributes
@@ -163,7 +163,7 @@ def _frame_rgb(pixels: Pixels) -> av.VideoFrame:
     return av.VideoFrame.from_numpy_buffer(_rgb(pixels), format="rgb24")
 
 
-MP4 = Coding(
+MP4 = Encoding(
     suffix=".mp4",
     codec="libx264",
     pixel_format="yuv420p",
@@ -185,7 +185,7 @@ MP4 = Coding(
 
 # QuickTime Animation is lossless like H.264 with qp 0, holds transparency too, and on these
 # pictures is written in half and read in a third of the time.
-MASTER = Coding(
+MASTER = Encoding(
     suffix=".mov",
     codec="qtrle",
     pixel_format="rgb24",
@@ -232,7 +232,7 @@ def _in_ten_bits(frame: av.VideoFrame, pixel_format: str) -> av.VideoFrame:
     )
 
 
-WEBM = Coding(
+WEBM = Encoding(
     suffix=".webm",
     codec="libvpx-vp9",
     pixel_format="yuv420p",
@@ -249,7 +249,7 @@ WEBM_ALPHA = replace(
 )
 
 # What editors and Keynote take.
-MOV = Coding(
+MOV = Encoding(
     suffix=".mov",
     codec="prores_ks",
     pixel_format="yuv444p10le",
@@ -321,12 +321,12 @@ class Movie:
         width: int,
         height: int,
         frame_rate: int,
-        coding: Coding,
+        encoding: Encoding,
     ) -> None:
         self._target = target
         self._size = (height, width)
         self._time_base = Fraction(1, frame_rate)
-        self._coding = coding
+        self._coding = encoding
         self._frames_encoded = 0
         self._container = open_container(target, path)
         self._stream = self._add_stream()
@@ -337,13 +337,13 @@ class Movie:
         self._worker.start()
 
     def _add_stream(self) -> Any:
-        coding = self._coding
+        encoding = self._coding
         stream: Any = self._container.add_stream(
-            coding.codec, rate=1 / self._time_base, options=coding.options
+            encoding.codec, rate=1 / self._time_base, options=encoding.options
         )
         stream.height, stream.width = self._size
-        stream.pix_fmt = coding.pixel_format
-        if coding.tagged:
+        stream.pix_fmt = encoding.pixel_format
+        if encoding.tagged:
             context = stream.codec_context
             context.colorspace = context.color_primaries = context.color_trc = BT709
             context.color_range = LIMITED_RANGE
@@ -419,7 +419,7 @@ class Movie:
 
 @contextmanager
 def open_movie(
-    target: Path, width: int, height: int, frame_rate: int, coding: Coding = MP4
+    target: Path, width: int, height: int, frame_rate: int, encoding: Encoding = MP4
 ) -> Iterator[Movie]:
     """Open a video file for writing.
 
@@ -448,7 +448,7 @@ def open_movie(
     ...     movie.write(picture, repeat=15)
     """
     with written_beside(target) as part:
-        movie = Movie(target, part, width, height, frame_rate, coding)
+        movie = Movie(target, part, width, height, frame_rate, encoding)
         try:
             yield movie
             movie.finish()

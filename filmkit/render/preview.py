@@ -16,19 +16,19 @@ from manim.utils.exceptions import EndSceneEarlyException
 from PIL import Image, ImageDraw, ImageFont
 
 from extract.trace import Trace
-from filmkit.core import theme
 from filmkit.core.stage import BeatRecord, Stage
+from filmkit.core.theme import Theme, use_theme
 from filmkit.render.cache import Cache, open_cache
 from filmkit.render.errors import WorkError, explain
-from filmkit.render.jobs import Order, each, load_trace, say_made
-from filmkit.render.keys import Keyring
+from filmkit.render.jobs import RenderRequest, each, load_trace, say_made
+from filmkit.render.keys import BeatHasher
 from filmkit.render.progress import Meter, make_meter
-from filmkit.render.runner import RenderOptions, studio, write_png
+from filmkit.render.runner import RenderOptions, manim_config, write_png
 from filmkit.render.traces import find_trace
 from filmkit.render.workers import SPAWN, cores, obey_parent
 from scenes.registry import SceneEntry
 
-__all__ = ["Album", "draw_sheet", "make_previews", "open_album", "save_sheet"]
+__all__ = ["ContactSheet", "draw_sheet", "make_previews", "open_contact_sheet", "save_sheet"]
 
 CELL = 0.75  # size of a picture on the sheet, of the size at which it is drawn
 SHAPE = 16 / 10  # width to height that the sheet comes as near to as it can
@@ -40,7 +40,7 @@ TITLE = 0.09
 
 
 @dataclass(frozen=True)
-class Album:
+class ContactSheet:
     """Pictures of how a scene's beats end, which are drawn where they are missing.
 
     Attributes
@@ -83,7 +83,9 @@ class Album:
         return self.pictures
 
 
-def open_album(entry: SceneEntry, *, trace: Trace, keyring: Keyring, cache: Cache) -> Album:
+def open_contact_sheet(
+    entry: SceneEntry, *, trace: Trace, hasher: BeatHasher, cache: Cache
+) -> ContactSheet:
     """Find out where the pictures of a scene's beats are or will be.
 
     Parameters
@@ -97,11 +99,11 @@ def open_album(entry: SceneEntry, *, trace: Trace, keyring: Keyring, cache: Cach
     cache
         Where pictures are kept.
     """
-    keys = keyring.keys(entry, entry.load().beat_names(trace))
+    keys = hasher.keys(entry, entry.load().beat_names(trace))
     pictures = {beat: cache.path(key, ".end.png") for beat, key in keys.items()}
     for path in pictures.values():
         cache.holds(path)  # counts as used now
-    return Album(entry, pictures)
+    return ContactSheet(entry, pictures)
 
 
 def draw_sheet(
@@ -109,7 +111,7 @@ def draw_sheet(
     beats: Sequence[str],
     pictures: Mapping[str, Path],
     size: tuple[int, int],
-    looks: theme.Theme,
+    theme: Theme,
 ) -> Image.Image:
     """Put pictures on a sheet, each under its number and name.
 
@@ -138,21 +140,21 @@ def draw_sheet(
 
     columns = min(range(1, len(beats) + 1), key=unlikeness)
     rows = math.ceil(len(beats) / columns)
-    sheet = Image.new("RGB", (columns * across + gap, rows * down + header + gap), looks.background)
+    sheet = Image.new("RGB", (columns * across + gap, rows * down + header + gap), theme.background)
     pen = ImageDraw.Draw(sheet)
     line = max(1, round(gap / 30))
     title = round(TITLE * min(width, height))
-    _write(pen, (gap, gap + title), sheet.width - 2 * gap, title, entry.slug, entry.title, looks)
+    _write(pen, (gap, gap + title), sheet.width - 2 * gap, title, entry.slug, entry.title, theme)
     for index, beat in enumerate(beats):
         row, column = divmod(index, columns)
         x, y = gap + column * across, gap + header + row * down
-        _write(pen, (x, y + label), width, label, f"{index + 1:02}", beat, looks)
+        _write(pen, (x, y + label), width, label, f"{index + 1:02}", beat, theme)
         y += label + round(gap / 4)
         if beat in pictures:
             with Image.open(pictures[beat]) as picture:
                 small = picture.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=2.0)
                 sheet.paste(small, (x, y))
-        pen.rectangle((x - line, y - line, x + width, y + height), outline=looks.faint, width=line)
+        pen.rectangle((x - line, y - line, x + width, y + height), outline=theme.faint, width=line)
     return sheet
 
 
@@ -163,7 +165,7 @@ def _write(
     size: int,
     first: str,
     second: str,
-    looks: theme.Theme,
+    theme: Theme,
 ) -> None:
     """Write two things on one line whose left end is given, as small as the room makes it."""
     fonts = [_font(weight, size) for weight in ("Semibold", "Regular")]
@@ -173,9 +175,9 @@ def _write(
         size = math.floor(size * room / length)
         fonts = [_font(weight, size) for weight in ("Semibold", "Regular")]
     x, y = at
-    pen.text((x, y), first, looks.muted, fonts[0], anchor="ls")
+    pen.text((x, y), first, theme.muted, fonts[0], anchor="ls")
     x += round(fonts[0].getlength(first) + space * size / fonts[0].size)
-    pen.text((x, y), second, looks.ink, fonts[1], anchor="ls")
+    pen.text((x, y), second, theme.ink, fonts[1], anchor="ls")
 
 
 @lru_cache(maxsize=16)
@@ -184,40 +186,42 @@ def _font(weight: str, size: int) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(folder / f"SourceSansPro-{weight}.otf", size)
 
 
-def make_previews(order: Order) -> bool:
+def make_previews(request: RenderRequest) -> bool:
     """Write a sheet of how all beats end for each scene; say whether all went well."""
-    trace = load_trace(order)
+    trace = load_trace(request)
     with (
-        open_cache(order.cache, keep=order.keep_cache) as cache,
-        studio(order.quality, verbosity=order.verbosity),
+        open_cache(request.cache, keep=request.keep_cache) as cache,
+        manim_config(request.quality, verbosity=request.verbosity),
     ):
-        keyring = Keyring(find_trace(order.trace), order.options)
+        hasher = BeatHasher(find_trace(request.trace), request.options)
         albums = each(
-            order,
-            order.scenes,
-            lambda entry: open_album(entry, trace=trace, keyring=keyring, cache=cache),
+            request,
+            request.scenes,
+            lambda entry: open_contact_sheet(entry, trace=trace, hasher=hasher, cache=cache),
         )
         to_draw = [album for album in albums.values() if album.missing()]
         with (
-            make_meter(sum(len(album.missing()) for album in to_draw), quiet=order.quiet) as meter,
-            _drawn(order, trace, to_draw, meter) as wait,
+            make_meter(
+                sum(len(album.missing()) for album in to_draw), quiet=request.quiet
+            ) as meter,
+            _drawn(request, trace, to_draw, meter) as wait,
         ):
 
             def sheet(entry: SceneEntry) -> Path:
                 wait(entry)
-                return save_sheet(order, albums[entry], albums[entry].pictures)
+                return save_sheet(request, albums[entry], albums[entry].pictures)
 
-            made = each(order, albums, sheet)
-    say_made(order, made.values())
-    return len(made) == len(order.scenes)
+            made = each(request, albums, sheet)
+    say_made(request, made.values())
+    return len(made) == len(request.scenes)
 
 
-def save_sheet(order: Order, album: Album, pictures: Mapping[str, Path]) -> Path:
+def save_sheet(request: RenderRequest, album: ContactSheet, pictures: Mapping[str, Path]) -> Path:
     """Write a scene's sheet of those pictures, whole or not at all."""
-    path = order.out / f"{album.entry.slug}.preview.png"
-    size = (order.quality.width, order.quality.height)
-    with theme.use(order.theme) as looks:
-        sheet = draw_sheet(album.entry, tuple(album.pictures), pictures, size, looks)
+    path = request.out / f"{album.entry.slug}.preview.png"
+    size = (request.quality.width, request.quality.height)
+    with use_theme(request.theme) as theme:
+        sheet = draw_sheet(album.entry, tuple(album.pictures), pictures, size, theme)
     # Packing it more tightly takes longer than drawing a beat.
     write_png(sheet, path, compress_level=2)
     return path
@@ -225,7 +229,7 @@ def save_sheet(order: Order, album: Album, pictures: Mapping[str, Path]) -> Path
 
 @contextmanager
 def _drawn(
-    order: Order, trace: Trace, albums: Sequence[Album], meter: Meter
+    request: RenderRequest, trace: Trace, albums: Sequence[ContactSheet], meter: Meter
 ) -> Iterator[Callable[[SceneEntry], None]]:
     """Draw what albums miss; what is given waits for a scene's pictures, or raises its error.
 
@@ -236,14 +240,14 @@ def _drawn(
     def draw(entry: SceneEntry) -> None:
         if entry in by_entry:
             meter.describe(entry.slug)
-            by_entry[entry].draw(trace, order.options, lambda beat: meter.advance(1))
+            by_entry[entry].draw(trace, request.options, lambda beat: meter.advance(1))
 
-    processes = min(order.jobs or cores(), len(albums))
+    processes = min(request.jobs or cores(), len(albums))
     if processes < 2:
         yield draw
         return
     with ProcessPoolExecutor(processes, SPAWN, obey_parent) as pool:
-        drawing = {album.entry: pool.submit(_draw, order, album) for album in albums}
+        drawing = {album.entry: pool.submit(_draw, request, album) for album in albums}
 
         def wait(entry: SceneEntry) -> None:
             if entry in drawing:
@@ -259,9 +263,9 @@ def _drawn(
             raise
 
 
-def _draw(order: Order, album: Album) -> None:
+def _draw(request: RenderRequest, album: ContactSheet) -> None:
     try:
-        with studio(order.quality, verbosity=order.verbosity):
-            album.draw(Trace.load(find_trace(order.trace)), order.options, lambda beat: None)
+        with manim_config(request.quality, verbosity=request.verbosity):
+            album.draw(Trace.load(find_trace(request.trace)), request.options, lambda beat: None)
     except Exception as error:
-        raise WorkError(explain(error, verbose=order.verbose)) from None
+        raise WorkError(explain(error, verbose=request.verbose)) from None

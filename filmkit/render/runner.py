@@ -31,10 +31,10 @@ from scenes.registry import SceneEntry
 __all__ = [
     "RenderOptions",
     "frame_count",
+    "manim_config",
     "rehearse",
     "render_picture",
     "render_stills",
-    "studio",
     "take_stills",
     "write_png",
 ]
@@ -57,7 +57,7 @@ class RenderOptions:
 
 
 @contextmanager
-def studio(quality: Quality, *, verbosity: str = "ERROR") -> Iterator[None]:
+def manim_config(quality: Quality, *, verbosity: str = "ERROR") -> Iterator[None]:
     """Set Manim up for one kind of render, and put everything back afterwards.
 
     Manim's settings come from here alone: a ``manim.cfg`` in the current folder or in the user's

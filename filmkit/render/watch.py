@@ -23,22 +23,22 @@ from watchdog.observers import Observer
 from extract.files import write_text
 from extract.trace import Trace
 from filmkit.render.cache import Cache, open_cache
-from filmkit.render.clean_process import PROJECT, fresh_process
-from filmkit.render.delivery import coding_of, deliver, target_of
+from filmkit.render.clean_process import PROJECT, clean_process
+from filmkit.render.delivery import deliver, encoding_of, target_of
 from filmkit.render.films import Plan, beat_film, finished_parts, missing, plan_scene
-from filmkit.render.jobs import Order, each, load_trace, wanted_beats
-from filmkit.render.keys import Keyring
+from filmkit.render.jobs import RenderRequest, each, load_trace, wanted_beats
+from filmkit.render.keys import BeatHasher
 from filmkit.render.movie import MASTER
-from filmkit.render.preview import Album, open_album, save_sheet
-from filmkit.render.runner import studio
+from filmkit.render.preview import ContactSheet, open_contact_sheet, save_sheet
+from filmkit.render.runner import manim_config
 from filmkit.render.traces import find_trace
 from filmkit.render.workers import (
     FORK,
     LAST_WORDS,
     BeatTask,
-    Crew,
-    LocalCrew,
-    Work,
+    LocalWorkerPool,
+    RenderJob,
+    WorkerPool,
     cores,
     ctrl_c_is_for_us,
     obeying_parent,
@@ -128,7 +128,7 @@ class Edits(FileSystemEventHandler):
         return found
 
 
-def watch(order: Order, *, films: bool) -> bool:
+def watch(request: RenderRequest, *, films: bool) -> bool:
     """Keep what an order asks for current until Ctrl-C is pressed.
 
     Parameters
@@ -138,17 +138,21 @@ def watch(order: Order, *, films: bool) -> bool:
     films
         Whether there are films, or sheets alone.
     """
-    trace = load_trace(order)
-    if order.beat != "all":
-        each(order, order.scenes, lambda entry: wanted_beats(entry, trace, order.beat, "--beat"))
+    trace = load_trace(request)
+    if request.beat != "all":
+        each(
+            request,
+            request.scenes,
+            lambda entry: wanted_beats(entry, trace, request.beat, "--beat"),
+        )
     with (
         TemporaryDirectory(prefix="attention-film-") as scratch,
-        open_cache(order.cache, keep=order.keep_cache) as cache,
-        Edits(PROJECT, find_trace(order.trace)) as edits,
+        open_cache(request.cache, keep=request.keep_cache) as cache,
+        Edits(PROJECT, find_trace(request.trace)) as edits,
     ):
         shown = Path(scratch) / "shown.json"
-        lasting = replace(order, cache=cache.folder, keep_cache=True)
-        say(order, "watching scenes, mobjects and the trace; Ctrl-C ends")
+        lasting = replace(request, cache=cache.folder, keep_cache=True)
+        say(request, "watching scenes, mobjects and the trace; Ctrl-C ends")
         try:
             since, broken = time.time(), _broken(edits.code())
             while True:
@@ -162,7 +166,7 @@ def watch(order: Order, *, films: bool) -> bool:
                         changed = edits.wait()
                         since = time.time()
         except KeyboardInterrupt:
-            say(order, "watching ended")
+            say(request, "watching ended")
     return True
 
 
@@ -182,10 +186,10 @@ def _broken(files: Iterable[Path]) -> set[Path]:
 
 
 @contextmanager
-def _running(order: Order, shown: Path, films: bool, since: float) -> Iterator[None]:
+def _running(request: RenderRequest, shown: Path, films: bool, since: float) -> Iterator[None]:
     """A process that brings everything up to date; it ends when the ``with`` block is left."""
     function = f"{__name__}:{keep_current.__name__}"
-    process = fresh_process(function, order, shown, films, since)
+    process = clean_process(function, request, shown, films, since)
     with ctrl_c_is_for_us():
         process.start()
     try:
@@ -196,13 +200,13 @@ def _running(order: Order, shown: Path, films: bool, since: float) -> Iterator[N
         process.kill()
 
 
-def say(order: Order, text: str) -> None:
+def say(request: RenderRequest, text: str) -> None:
     """Tell the user something, unless nothing is to be said."""
-    if not order.quiet:
+    if not request.quiet:
         click.echo(text)
 
 
-def keep_current(order: Order, shown: Path, films: bool, since: float) -> None:
+def keep_current(request: RenderRequest, shown: Path, films: bool, since: float) -> None:
     """Bring the sheets and films of an order up to date.
 
     The end of the first beat that was touched is drawn first, and shown on the sheet of its scene
@@ -221,17 +225,17 @@ def keep_current(order: Order, shown: Path, films: bool, since: float) -> None:
     """
     with (
         obeying_parent(),
-        studio(order.quality, verbosity=order.verbosity),
-        open_cache(order.cache, keep=True) as cache,
+        manim_config(request.quality, verbosity=request.verbosity),
+        open_cache(request.cache, keep=True) as cache,
         ExitStack() as crews,
     ):
-        trace = load_trace(replace(order, quiet=True))
-        update = _Update(order, trace, cache, shown, since, crews)
-        albums = each(order, order.scenes, update.open_album)
-        plans = each(order, albums, update.plan) if films else {}
-        update.prepare_crew(plans.values())
-        each(order, albums, lambda entry: update.sheet(albums[entry], plans.get(entry)))
-        each(order, plans, lambda entry: update.film(plans[entry]))
+        trace = load_trace(replace(request, quiet=True))
+        update = _Update(request, trace, cache, shown, since, crews)
+        albums = each(request, request.scenes, update.open_contact_sheet)
+        plans = each(request, albums, update.plan) if films else {}
+        update.prepare_pool(plans.values())
+        each(request, albums, lambda entry: update.sheet(albums[entry], plans.get(entry)))
+        each(request, plans, lambda entry: update.film(plans[entry]))
 
 
 class _Update:
@@ -239,62 +243,62 @@ class _Update:
 
     def __init__(
         self,
-        order: Order,
+        request: RenderRequest,
         trace: Trace,
         cache: Cache,
         shown: Path,
         since: float,
         crews: ExitStack,
     ) -> None:
-        self._order = order
+        self._order = request
         self._trace = trace
         self._cache = cache
-        self._keyring = Keyring(find_trace(order.trace), order.options)
+        self._keyring = BeatHasher(find_trace(request.trace), request.options)
         self._shown_file = shown
         self._shown: dict[str, dict[str, str]] = (
             json.loads(shown.read_text(encoding="utf-8")) if shown.exists() else {}
         )
         self._since = since
         self._crews = crews
-        self._work: Work | None = None
-        self._crew: Crew | None = None
+        self._work: RenderJob | None = None
+        self._worker_pool: WorkerPool | None = None
 
-    def open_album(self, entry: SceneEntry) -> Album:
-        return open_album(entry, trace=self._trace, keyring=self._keyring, cache=self._cache)
+    def open_contact_sheet(self, entry: SceneEntry) -> ContactSheet:
+        return open_contact_sheet(entry, trace=self._trace, hasher=self._keyring, cache=self._cache)
 
     def plan(self, entry: SceneEntry) -> Plan:
         return plan_scene(
             entry,
             wanted_beats(entry, self._trace, self._order.beat, "--beat"),
             trace=self._trace,
-            keyring=self._keyring,
+            hasher=self._keyring,
             cache=self._cache,
-            part=coding_of(self._order.form, transparent=False),
+            part=encoding_of(self._order.form, transparent=False),
         )
 
-    def prepare_crew(self, plans: Iterable[Plan]) -> None:
+    def prepare_pool(self, plans: Iterable[Plan]) -> None:
         tasks = tuple(task for plan in plans for task in missing(plan, self._cache))
         if tasks:
-            order = self._order
-            self._work = Work(
+            request = self._order
+            self._work = RenderJob(
                 tasks,
-                find_trace(order.trace),
-                order.options,
+                find_trace(request.trace),
+                request.options,
                 MASTER,
-                coding_of(order.form, transparent=False),
-                order.verbosity,
-                order.verbose,
+                encoding_of(request.form, transparent=False),
+                request.verbosity,
+                request.verbose,
             )
 
-    def _call_crew(self) -> Crew | None:
+    def _call_crew(self) -> WorkerPool | None:
         """The processes that draw what films miss; they start when they are first asked for."""
-        if self._work and not self._crew:
+        if self._work and not self._worker_pool:
             size = min(self._order.jobs or cores(), len(self._work.tasks))
             # Copies of this process: they have loaded everything and set the words already.
-            self._crew = self._crews.enter_context(LocalCrew(self._work, size, FORK))
-        return self._crew
+            self._worker_pool = self._crews.enter_context(LocalWorkerPool(self._work, size, FORK))
+        return self._worker_pool
 
-    def sheet(self, album: Album, plan: Plan | None) -> None:
+    def sheet(self, album: ContactSheet, plan: Plan | None) -> None:
         """Draw what a sheet misses; it keeps the last good picture of what cannot be drawn."""
         slug = album.entry.slug
         before = self._shown.get(slug, {})
@@ -348,15 +352,17 @@ class _Update:
             write_text(self._shown_file, json.dumps(self._shown))
 
     def _deliver(self, plan: Plan) -> None:
-        order = self._order
-        target = target_of(order.out / plan.name, order.form)
-        crew = self._call_crew()
+        request = self._order
+        target = target_of(request.out / plan.name, request.form)
+        pool = self._call_crew()
         files = (
-            finished_parts(plan, target, crew, lambda frames: None)
-            if crew
+            finished_parts(plan, target, pool, lambda frames: None)
+            if pool
             else (task.last for task in plan.tasks)
         )
-        deliver(target, files, order.form, frame_rate=order.quality.frame_rate, transparent=False)
+        deliver(
+            target, files, request.form, frame_rate=request.quality.frame_rate, transparent=False
+        )
         self._made(target)
 
     def _made(self, path: Path) -> None:

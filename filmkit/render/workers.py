@@ -29,8 +29,8 @@ from filmkit.core.renderer import FrameSink
 from filmkit.render.burn import burned
 from filmkit.render.errors import WorkError, explain
 from filmkit.render.interrupts import be_stoppable
-from filmkit.render.movie import Coding, Movie, Pixels, open_movie, read_master, straight
-from filmkit.render.runner import RenderOptions, studio
+from filmkit.render.movie import Encoding, Movie, Pixels, open_movie, read_master, straight
+from filmkit.render.runner import RenderOptions, manim_config
 from filmkit.words.captions import Cue
 from scenes.registry import SceneEntry
 
@@ -39,13 +39,13 @@ __all__ = [
     "LAST_WORDS",
     "SPAWN",
     "BeatTask",
-    "Crew",
-    "LocalCrew",
+    "LocalWorkerPool",
+    "RenderJob",
     "SceneWorker",
-    "Work",
-    "code_part",
+    "WorkerPool",
     "cores",
     "ctrl_c_is_for_us",
+    "encode_part",
     "obey_parent",
     "obeying_parent",
 ]
@@ -88,7 +88,7 @@ class BeatTask:
 
 
 @dataclass(frozen=True)
-class Work:
+class RenderJob:
     """What the processes do.
 
     Attributes
@@ -106,8 +106,8 @@ class Work:
     tasks: tuple[BeatTask, ...]
     trace_file: Path
     options: RenderOptions
-    master: Coding
-    part: Coding | None
+    master: Encoding
+    part: Encoding | None
     verbosity: str
     verbose: bool
 
@@ -119,7 +119,7 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-class Crew(ABC):
+class WorkerPool(ABC):
     """Whoever makes the beats; at work from the start of its ``with`` block to the end.
 
     Parameters
@@ -128,7 +128,7 @@ class Crew(ABC):
         What is to be done.
     """
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: RenderJob) -> None:
         self._work = work
         self._unfinished = set(work.tasks)
         self._failures: dict[SceneEntry, WorkError] = {}
@@ -167,7 +167,7 @@ class Crew(ABC):
         """Note what happens next, or that nothing did for a while."""
 
 
-class LocalCrew(Crew):
+class LocalWorkerPool(WorkerPool):
     """Processes of this machine; they are gone when the ``with`` block is left.
 
     Parameters
@@ -180,7 +180,7 @@ class LocalCrew(Crew):
         How they start: :data:`SPAWN` or :data:`FORK`.
     """
 
-    def __init__(self, work: Work, size: int, context: Any = SPAWN) -> None:
+    def __init__(self, work: RenderJob, size: int, context: Any = SPAWN) -> None:
         super().__init__(work)
         self._context = context
         self._messages: Any = context.Queue()
@@ -252,14 +252,14 @@ def _told_once_they_listen(context: Any) -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _serve(work: Work, taken: Any, messages: Any, share: float) -> None:
+def _serve(work: RenderJob, taken: Any, messages: Any, share: float) -> None:
     """What a process does: begin a share of the way into the scenes and go round once."""
     try:
         with obeying_parent():
             entries = list(dict.fromkeys(task.entry for task in work.tasks))
             first = int(share * len(entries))
             worker = SceneWorker(work, taken, lambda *message: messages.put(message))
-            with studio(work.options.quality, verbosity=work.verbosity):
+            with manim_config(work.options.quality, verbosity=work.verbosity):
                 for entry in entries[first:] + entries[:first]:
                     try:
                         worker.render(entry)
@@ -303,12 +303,12 @@ def _follow_parent() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _open(path: Path, options: RenderOptions, coding: Coding) -> AbstractContextManager[Movie]:
+def _open(path: Path, options: RenderOptions, encoding: Encoding) -> AbstractContextManager[Movie]:
     quality = options.quality
-    return open_movie(path, quality.width, quality.height, quality.frame_rate, coding)
+    return open_movie(path, quality.width, quality.height, quality.frame_rate, encoding)
 
 
-def code_part(work: Work, task: BeatTask) -> None:
+def encode_part(work: RenderJob, task: BeatTask) -> None:
     """Make a beat's piece of the film from its master, if there is to be one and is none."""
     if task.part and work.part and not task.part.exists():
         with _open(task.part, work.options, work.part) as movie:
@@ -333,7 +333,7 @@ class SceneWorker:
         Called with "frames" and how many were drawn, and with "done" and a finished task.
     """
 
-    def __init__(self, work: Work, taken: Any, say: Callable[[str, Any], None]) -> None:
+    def __init__(self, work: RenderJob, taken: Any, say: Callable[[str, Any], None]) -> None:
         self._work = work
         self._taken = taken
         self._say = say
@@ -377,7 +377,7 @@ class SceneWorker:
         ).render()
 
     def _finish(self, task: BeatTask) -> None:
-        code_part(self._work, task)
+        encode_part(self._work, task)
         self._say("done", task)
 
     def _take(self, task: BeatTask) -> bool:

@@ -56,7 +56,7 @@ from filmkit.core.heatmap import Heatmap, Norm
 from filmkit.core.renderer import FilmRenderer
 from filmkit.render.movie import open_movie
 from filmkit.render.quality import QUALITIES
-from filmkit.render.runner import studio
+from filmkit.render.runner import manim_config
 from filmkit.render.traces import SHIPPED
 
 Array = npt.NDArray[np.float64]
@@ -98,11 +98,11 @@ def panels(work: str) -> list[tuple[Array, tuple[float, float, float], tuple[flo
     if work == "sheets":
         places = ((0.0, y, 0.0) for y in (2.4, 0.0, -2.4))
         return [(m, at, (8.0, 1.6)) for m, at in zip(matrices(0, 0)[:3], places, strict=True)]
-    spots = ((-4.0, 2.2), (-4.0, 0.0), (-4.0, -2.2), (3.5, 1.5), (3.0, -2.2))
+    points = ((-4.0, 2.2), (-4.0, 0.0), (-4.0, -2.2), (3.5, 1.5), (3.0, -2.2))
     return [
         (values, (x, y, -0.5 * depth), (1.6, 1.6) if values.shape == (9, 9) else (3.6, 1.5))
         for depth in reversed(range(12))
-        for values, (x, y) in zip(matrices(*heads[depth]), spots, strict=True)
+        for values, (x, y) in zip(matrices(*heads[depth]), points, strict=True)
     ]
 
 
@@ -166,7 +166,7 @@ class Move(Animation):
             self.camera.set_zoom(8 / 9)
 
 
-class Work(Scene):
+class BenchScene(Scene):
     """A piece of work, drawn one way."""
 
     def __init__(self, work: str, way: str, renderer: FilmRenderer) -> None:
@@ -190,10 +190,10 @@ def draw(work: str, way: str) -> None:
     """Render a piece of work to a film that is thrown away."""
     quality = QUALITIES["fullhd"]
     camera: type[Camera] = StageCamera if way in ("ours", "floor") else ThreeDCamera
-    with TemporaryDirectory() as folder, studio(quality):
+    with TemporaryDirectory() as folder, manim_config(quality):
         path = Path(folder) / "film.mp4"
         with open_movie(path, quality.width, quality.height, quality.frame_rate) as movie:
-            Work(work, way, FilmRenderer(camera, movie.write)).render()
+            BenchScene(work, way, FilmRenderer(camera, movie.write)).render()
 
 
 def measure(work: str, way: str, runs: int) -> float:

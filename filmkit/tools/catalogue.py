@@ -29,15 +29,15 @@ from filmkit.core.animations import presence
 from filmkit.core.stage import Stage
 from filmkit.render.movie import Pixels
 from filmkit.render.quality import quality_of
-from filmkit.render.runner import studio, write_png
+from filmkit.render.runner import manim_config, write_png
 from filmkit.render.traces import SHIPPED
 from scenes.registry import SCENES, SceneEntry
 
-__all__ = ["Album", "classes", "fill", "write_pages"]
+__all__ = ["MobjectCatalogue", "classes", "fill", "write_pages"]
 
 ANIMATIONS = "filmkit.core.animations"
 REST = 0.25  # of the light of what is not the mobject itself
-LEAST_SHARE, CLEARLY_MORE = 0.3, 0.1  # of the parts of a mobject
+MIN_SHARE, CLEARLY_MORE = 0.3, 0.1  # of the parts of a mobject
 MOMENTS = (0.1, 0.5, 0.9)  # of an animation
 
 
@@ -53,7 +53,7 @@ def classes() -> list[type]:
 
 
 @dataclass
-class Album:
+class MobjectCatalogue:
     """Pictures of classes.
 
     Attributes
@@ -80,7 +80,7 @@ class Album:
         self.pictures[kind], self.seen_in[kind], self.shares[kind] = picture, where, share
 
 
-def fill(album: Album, entry: SceneEntry, trace: Trace) -> None:
+def fill(album: MobjectCatalogue, entry: SceneEntry, trace: Trace) -> None:
     """Add what is seen in a scene."""
     stage: Any = entry.load()
 
@@ -118,7 +118,7 @@ def _where(stage: Stage, entry: SceneEntry) -> str:
     return f"{entry.slug}, beat {names[len(stage.beats)]}"
 
 
-def _on_show(stage: Stage, album: Album) -> list[tuple[Mobject, float]]:
+def _on_show(stage: Stage, album: MobjectCatalogue) -> list[tuple[Mobject, float]]:
     """Mobjects of which clearly more is on show than ever before, and how much of them."""
     shown = {id(part) for part in stage.on_show() if presence(part) == 1}
     found: dict[type, tuple[Mobject, float]] = {}
@@ -132,7 +132,7 @@ def _on_show(stage: Stage, album: Album) -> list[tuple[Mobject, float]]:
             continue
         share = sum(id(part) in shown for part in parts) / len(parts)
         before = found[kind][1] if kind in found else album.shares.get(kind, 0.0)
-        if share > LEAST_SHARE and (share == 1 or share > before + CLEARLY_MORE):
+        if share > MIN_SHARE and (share == 1 or share > before + CLEARLY_MORE):
             found[kind] = mobject, share
     return list(found.values())
 
@@ -184,7 +184,7 @@ Each with a picture from the film, taken when it is first seen there.
 """
 
 
-def write_pages(album: Album, kinds: Sequence[type], folder: Path) -> None:
+def write_pages(album: MobjectCatalogue, kinds: Sequence[type], folder: Path) -> None:
     """Write a page and a picture for each class, and a page that lists them.
 
     Parameters
@@ -217,8 +217,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("folder", type=Path)
     folder = parser.parse_args(arguments).folder
     kinds = classes()
-    album, trace = Album(set(kinds)), Trace.load(SHIPPED)
-    with studio(quality_of("draft")):
+    album, trace = MobjectCatalogue(set(kinds)), Trace.load(SHIPPED)
+    with manim_config(quality_of("draft")):
         for entry in SCENES:
             fill(album, entry, trace)
     write_pages(album, kinds, folder)

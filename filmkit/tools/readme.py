@@ -18,9 +18,9 @@ from filmkit.decks.gallery import PAGE, POSTERS, PROJECT, write_gallery
 from filmkit.decks.make import make_deck
 from filmkit.decks.slides import slides_of
 from filmkit.render.errors import WorkError
-from filmkit.render.jobs import Order, load_trace, say_made
+from filmkit.render.jobs import RenderRequest, load_trace, say_made
 from filmkit.render.quality import QUALITIES
-from filmkit.render.runner import rehearse, studio, write_png
+from filmkit.render.runner import manim_config, rehearse, write_png
 from scenes.registry import SCENES
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def open_browser(path: str) -> Iterator[Browser]:
             browser.close()
 
 
-def make_readme_pictures(order: Order) -> bool:
+def make_readme_pictures(request: RenderRequest) -> bool:
     """Draw every picture of the README again; say whether all went well.
 
     Parameters
@@ -72,35 +72,36 @@ def make_readme_pictures(order: Order) -> bool:
     order
         How to draw; size and folder are the README's own.
     """
-    trace = load_trace(order)
-    small = replace(order, quality=SIZE, quiet=True)
+    trace = load_trace(request)
+    small = replace(request, quality=SIZE, quiet=True)
     made = []
-    with studio(SIZE, verbosity=order.verbosity):
+    with manim_config(SIZE, verbosity=request.verbosity):
         for entry in SCENES:
             if entry.slug in SHOWN:
                 told = rehearse(entry, trace, small.options)
                 beats = (POSTERS[entry.slug],)
-                (slide,) = slides_of(entry, told, trace=trace, order=small, beats=beats)
+                (slide,) = slides_of(entry, told, trace=trace, request=small, beats=beats)
                 made.append(FOLDER / f"{entry.slug}.png")
                 write_png(slide.picture, made[-1])
     browser = find_browser()
     if browser and find_spec("playwright"):
         made += _pages(small, browser)
-    elif not order.quiet:
+    elif not request.quiet:
         click.echo("those of deck and gallery need a browser and playwright", err=True)
-    say_made(order, made)
+    say_made(request, made)
     return True
 
 
-def _pages(order: Order, browser: str) -> list[Path]:
+def _pages(request: RenderRequest, browser: str) -> list[Path]:
     with TemporaryDirectory(prefix="attention-film-") as scratch, open_browser(browser) as opened:
         folder = Path(scratch)
         entry = next(entry for entry in SCENES if entry.slug == DECK)
         deck = folder / "deck.html"
-        gallery = replace(order, out=folder / "gallery")
+        gallery = replace(request, out=folder / "gallery")
         # The gallery's films are not seen.
         if not (
-            make_deck(replace(order, scenes=(entry,)), "web", deck) and write_gallery(gallery, None)
+            make_deck(replace(request, scenes=(entry,)), "web", deck)
+            and write_gallery(gallery, None)
         ):
             raise WorkError("the pages could not be made")
         page = opened.new_page(

@@ -26,7 +26,7 @@ LINES = 2
 READING_SPEED = 17
 """Characters a second that can be read beside a picture."""
 
-LEAST = 1.0  # seconds that a cue stays, where its beat is long enough
+MIN_SECONDS = 1.0  # seconds that a cue stays, where its beat is long enough
 
 # What it costs to end a cue or a line somewhere, and to have one more cue.
 SENTENCE, CLAUSE, BETWEEN, WITHIN = 0.0, 1.0, 3.0, 6.0
@@ -135,7 +135,7 @@ def _cut(words: tuple[str, ...], seconds: float) -> list[tuple[str, ...]]:
             cost, lines = folded
             cost += best[start][0] + ONE_MORE + _price_of_ending(words, end)
             if start or end < len(words):
-                cost += HURRIED * (seconds * len(" ".join(lines)) < LEAST * letters)
+                cost += HURRIED * (seconds * len(" ".join(lines)) < MIN_SECONDS * letters)
             ways.append((cost, [*best[start][1], lines]))
         best.append(min(ways, key=lambda way: way[0]))
     return best[-1][1]

@@ -15,20 +15,20 @@ from manim import (
     linear,
 )
 
-from filmkit.core import theme
 from filmkit.core.animations import Appear, Draw, Follow, Presence, Recolour, Reveal, Rise
-from filmkit.core.heatmap import Heatmap, Norm, Source
+from filmkit.core.heatmap import Heatmap, Norm, TensorSource
 from filmkit.core.text import MINUS, Label, Number, Symbol, format_number, format_share
+from filmkit.core.theme import current_theme
 from filmkit.core.view import HeadView
 from filmkit.mobjects.flow import Wire
 from filmkit.mobjects.head_layout import Box, Frame
-from filmkit.mobjects.marks import Bars, ColourBar, Highlight, Words, fit_all, size_beside
+from filmkit.mobjects.marks import Bars, ColourBar, Highlight, TokenLabels, fit_all, size_beside
 from scenes.attention.layout import (
-    MeetSlots,
-    RemarkSlots,
-    meet_slots,
-    mix_slots,
-    softmax_slots,
+    MeetLayout,
+    RemarkLayout,
+    meet_layout,
+    mix_layout,
+    softmax_layout,
 )
 
 __all__ = ["RowMix", "RowProduct", "RowSoftmax", "ScoreRemarks"]
@@ -51,38 +51,38 @@ class RowProduct(Group):
         self, query: npt.NDArray[np.float64], key: npt.NDArray[np.float64], frame: Frame
     ) -> None:
         super().__init__()
-        looks = theme.current()
-        self.slots: MeetSlots = meet_slots(frame)
+        theme = current_theme()
+        self.layout: MeetLayout = meet_layout(frame)
         self.products = query * key
         norm = Norm.symmetric(self.products)
-        box = self.slots.product
+        box = self.layout.product
         self.strip = Heatmap(
             self.products,
             norm,
             width=box.width,
             height=box.height,
-            source=Source(
+            source=TensorSource(
                 expression="query times key, channel by channel",
                 index=((0, self.products.size),),
                 axes=("d_qk",),
             ),
         ).place(box)
         self.strip.set_shown(0)
-        size = looks.name_size * 1.25
-        self.name = Label("products", colour=looks.muted)
-        self.name.on_line(self.slots.word - self.name.width / 2, box.y)
-        x, y = self.slots.total
+        size = theme.name_size * 1.25
+        self.name = Label("products", colour=theme.muted)
+        self.name.on_line(self.layout.word - self.name.width / 2, box.y)
+        x, y = self.layout.total
         self.formula = Symbol("q dot k =", size=size)
         self.formula.on_line(x - self.formula.width / 2 - 0.12, y)
         self.total = Number(0.0, size=size).on_line(x + 0.75, y)
-        self.scale = ColourBar(norm, "products", self.slots.scale)
+        self.scale = ColourBar(norm, "products", self.layout.scale)
         self.cursor = Highlight(self._column(0))
         self.add(self.strip, self.name, self.formula, self.scale)
 
     def _column(self, column: int) -> Box:
         """Box of a channel, from the query down to the product."""
         cell = self.strip.column(column)
-        return Box.of(cell.left, cell.right, cell.bottom, self.slots.query.top)
+        return Box.of(cell.left, cell.right, cell.bottom, self.layout.query.top)
 
     def add_up(self, run_time: float) -> AnimationGroup:
         """Multiply channel after channel, and count the sum so far."""
@@ -115,10 +115,10 @@ class ScoreRemarks(VGroup):
         Where the lines stand, for the camera's nearness.
     """
 
-    def __init__(self, view: HeadView, match: tuple[int, int], slots: RemarkSlots) -> None:
+    def __init__(self, view: HeadView, match: tuple[int, int], layout: RemarkLayout) -> None:
         super().__init__()
-        looks, meta = theme.current(), view.layer.trace.meta
-        size = looks.name_size * slots.zoom
+        theme, meta = current_theme(), view.layer.trace.meta
+        size = theme.name_size * layout.zoom
         factor = meta.score_scale
         exact = bool(np.isclose(factor, meta.d_qk**-0.5))
         times = f"times 1 \\/ sqrt({meta.d_qk})" if exact else f"times {format_number(factor)}"
@@ -128,15 +128,15 @@ class ScoreRemarks(VGroup):
             Label(
                 f"{format_number(before)} → {format_number(after)}",
                 size=size,
-                colour=looks.highlight,
+                colour=theme.highlight,
             ),
         )
         if meta.positions == "alibi":
             self.scaling.insert(
-                1, Label("less a penalty for distance", size=size, colour=looks.muted)
+                1, Label("less a penalty for distance", size=size, colour=theme.muted)
             )
-        self.masking = Label("masked: later words", size=size, colour=looks.muted)
-        for line, (x, y) in zip((*self.scaling, self.masking), slots.lines, strict=False):
+        self.masking = Label("masked: later words", size=size, colour=theme.muted)
+        for line, (x, y) in zip((*self.scaling, self.masking), layout.lines, strict=False):
             line.on_line(x + line.width / 2, y)
         self.add(self.scaling, self.masking)
 
@@ -158,36 +158,36 @@ class RowSoftmax(Group):
 
     def __init__(self, view: HeadView, query: int, frame: Frame) -> None:
         super().__init__()
-        looks, count = theme.current(), view.layer.count
-        self.slots = slots = softmax_slots(frame, count=count)
-        cell = slots.row.width / count
-        self.words = _key_words(view.layer.words, slots.words, cell)
-        self.words[query].set_fill(looks.query)
-        self.title = Label("scaled scores of one query", colour=looks.muted)
-        self.title.on_line(slots.row.x, self.words.get_top()[1] + 0.25)
+        theme, count = current_theme(), view.layer.count
+        self.layout = layout = softmax_layout(frame, count=count)
+        cell = layout.row.width / count
+        self.words = _key_words(view.layer.words, layout.words, cell)
+        self.words[query].set_fill(theme.query)
+        self.title = Label("scaled scores of one query", colour=theme.muted)
+        self.title.on_line(layout.row.x, self.words.get_top()[1] + 0.25)
         self.numbers = VGroup()
-        for (x, _), score in zip(slots.words[: query + 1], view.scores[query], strict=False):
+        for (x, _), score in zip(layout.words[: query + 1], view.scores[query], strict=False):
             number = Label(f"{score:.1f}".replace("-", MINUS))
-            number.on_line(x, slots.row.y)
+            number.on_line(x, layout.row.y)
             # Ink on a coloured cell: the upper half of every map here is the lighter one.
             number.set_fill("#000000" if score > 0 else "#ffffff")
             self.numbers.add(number)
         fit_all(self.numbers, cell * 0.86)
-        (x, start), (_, end) = slots.arrow
-        self.arrow = Wire(slots.arrow)
-        self.name = Label("softmax", size=looks.name_size)
+        (x, start), (_, end) = layout.arrow
+        self.arrow = Wire(layout.arrow)
+        self.name = Label("softmax", size=theme.name_size)
         self.name.on_line(x - 0.3 - self.name.width / 2, (start + end) / 2)
-        self.formula = Symbol("p_j = e^(s_j) \\/ sum_i e^(s_i)", size=looks.name_size)
+        self.formula = Symbol("p_j = e^(s_j) \\/ sum_i e^(s_i)", size=theme.name_size)
         self.formula.on_line(x + 0.3 + self.formula.width / 2, (start + end) / 2)
-        self.bars = Bars(view.pattern[query], view.layer.norm("pattern"), slots.bars, query + 1)
+        self.bars = Bars(view.pattern[query], view.layer.norm("pattern"), layout.bars, query + 1)
         self.add(self.title, self.words, self.numbers, self.arrow, self.name, self.formula)
         self.add(self.bars)
         self.rest = VGroup()
         if view.layer.hides_first:
             share = format_share(float(view.hidden[query]))
             text = f"the rest, {share}, goes to the beginning token, which is not drawn"
-            self.rest.add(Label(text, size=looks.note_size, colour=looks.muted))
-            self.rest.move_to([slots.bars.x, slots.bars.bottom - 0.25, 0])
+            self.rest.add(Label(text, size=theme.note_size, colour=theme.muted))
+            self.rest.move_to([layout.bars.x, layout.bars.bottom - 0.25, 0])
             self.add(self.rest)
 
     def show_scores(self) -> list[Animation]:
@@ -206,12 +206,14 @@ class RowSoftmax(Group):
         ]
 
 
-def _key_words(words: Sequence[str], spots: Sequence[tuple[float, float]], cell: float) -> Words:
+def _key_words(
+    words: Sequence[str], points: Sequence[tuple[float, float]], cell: float
+) -> TokenLabels:
     """Words above the cells of a row: across if all fit, else upright."""
-    across = Words(words, spots, width=10 * cell)
+    across = TokenLabels(words, points, width=10 * cell)
     if max(word.width for word in across) > cell * 0.95:
-        return Words(words, spots, width=1.02, upright=True)
-    for word, (x, y) in zip(across, spots, strict=True):
+        return TokenLabels(words, points, width=1.02, upright=True)
+    for word, (x, y) in zip(across, points, strict=True):
         word.on_line(x, y + 0.12)
     return across
 
@@ -236,9 +238,9 @@ class RowMix(Group):
 
     def __init__(self, view: HeadView, values: Heatmap, query: int, frame: Frame) -> None:
         super().__init__()
-        looks, seen, hidden = theme.current(), query + 1, view.layer.first
+        theme, seen, hidden = current_theme(), query + 1, view.layer.first
         self.weights = [*([float(view.hidden[query])] * hidden), *view.pattern[query, :seen]]
-        self.slots = slots = mix_slots(frame, count=len(self.weights))
+        self.layout = layout = mix_layout(frame, count=len(self.weights))
         self.strips = values.split_rows()[:seen]
         self.hidden: list[Heatmap] = []
         if hidden:
@@ -247,20 +249,20 @@ class RowMix(Group):
             self.hidden = [first]
             self.strips.insert(0, first)
         names = [*(["beginning token"] * hidden), *view.layer.words[:seen]]
-        size = size_beside(slots.pitch)
-        self.words = Words(names, slots.words, width=slots.word_width, size=size)
+        size = size_beside(layout.pitch)
+        self.words = TokenLabels(names, layout.words, width=layout.word_width, size=size)
         if hidden:
-            self.words[0].set_fill(looks.muted)
-        self.words[-1].set_fill(looks.query)
+            self.words[0].set_fill(theme.muted)
+        self.words[-1].set_fill(theme.query)
         shares = [format_share(w) for w in self.weights]
-        self.shares = Words(shares, slots.weights, width=1.2, size=size)
+        self.shares = TokenLabels(shares, layout.weights, width=1.2, size=size)
         self.name = Label("their sum")
-        self.name.on_line(slots.total.left - 0.12 - self.name.width / 2, slots.total.y)
+        self.name.on_line(layout.total.left - 0.12 - self.name.width / 2, layout.total.y)
         self.add(*self.strips, self.words, self.shares, self.name)
 
     def weigh(self) -> LaggedStart:
         """Multiply each row by its share."""
-        source = Source(expression="share of attention times value")
+        source = TensorSource(expression="share of attention times value")
         return LaggedStart(
             *(
                 Recolour(strip, values=weight * strip.values, source=source)

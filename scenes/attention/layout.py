@@ -12,25 +12,25 @@ from filmkit.mobjects.head_layout import (
     WORD_GAP,
     Box,
     Frame,
-    HeadSlots,
-    Spot,
-    column_spots,
-    row_spots,
+    HeadLayout,
+    Point,
+    column_points,
+    row_points,
     shot_box,
 )
 
 __all__ = [
-    "MeetSlots",
-    "MixSlots",
-    "RemarkSlots",
+    "MeetLayout",
+    "MixLayout",
+    "RemarkLayout",
     "RowColumn",
-    "RowSlots",
-    "SoftmaxSlots",
-    "meet_slots",
-    "mix_slots",
-    "remark_slots",
-    "row_slots",
-    "softmax_slots",
+    "RowLayout",
+    "SoftmaxLayout",
+    "meet_layout",
+    "mix_layout",
+    "remark_layout",
+    "row_layout",
+    "softmax_layout",
 ]
 
 NOTE_ROOM = 0.36  # for a line of small words below some rows
@@ -54,14 +54,14 @@ class RowColumn:
     """
 
     rows: tuple[Box, ...]
-    words: tuple[Spot, ...]
-    dials: tuple[Spot, ...]
+    words: tuple[Point, ...]
+    dials: tuple[Point, ...]
     whole: Box
-    note: Spot
+    note: Point
 
 
 @dataclass(frozen=True)
-class RowSlots:
+class RowLayout:
     """Queries on the left or above, and keys; ``dial`` is a dial's radius."""
 
     queries: RowColumn
@@ -74,7 +74,7 @@ class RowSlots:
         return self.queries.whole.height / len(self.queries.rows)
 
 
-def row_slots(frame: Frame, *, count: int, word_width: float) -> RowSlots:
+def row_layout(frame: Frame, *, count: int, word_width: float) -> RowLayout:
     """Lay out the rows of queries and keys: two lists side by side, in a tall frame stacked."""
     stage = frame.stage
     lists = 2 if frame.tall else 1
@@ -91,21 +91,21 @@ def row_slots(frame: Frame, *, count: int, word_width: float) -> RowSlots:
         word_end = left + word_width
         start = word_end + 2 * dial + 2 * WORD_GAP
         whole = Box.of(start, left + wide, top - pitch * count, top)
-        spots = row_spots(word_end, whole, count)
+        points = row_points(word_end, whole, count)
         return RowColumn(
-            rows=tuple(Box(whole.x, y, whole.width, pitch * 0.62) for _, y in spots),
-            words=spots,
-            dials=tuple((start - WORD_GAP - dial, y) for _, y in spots),
+            rows=tuple(Box(whole.x, y, whole.width, pitch * 0.62) for _, y in points),
+            words=points,
+            dials=tuple((start - WORD_GAP - dial, y) for _, y in points),
             whole=whole,
             note=(whole.right, whole.bottom - below / 2 if below else top + NAME_LINE),
         )
 
     keys = (stage.left, top - step) if frame.tall else (stage.right - wide, top)
-    return RowSlots(column(stage.left, top), column(*keys), dial)
+    return RowLayout(column(stage.left, top), column(*keys), dial)
 
 
 @dataclass(frozen=True)
-class MeetSlots:
+class MeetLayout:
     """One query row above one key row, their products below, their sum beneath.
 
     ``word`` is where the words beside the rows end.
@@ -115,11 +115,11 @@ class MeetSlots:
     key: Box
     product: Box
     word: float
-    total: Spot
+    total: Point
     scale: Box
 
 
-def meet_slots(frame: Frame) -> MeetSlots:
+def meet_layout(frame: Frame) -> MeetLayout:
     """Lay out two rows that meet in the middle of the frame."""
     stage, narrow = frame.stage, frame.width <= NARROW
     width, height = stage.width * 0.66, 0.9 if frame.tall else 0.5
@@ -136,7 +136,7 @@ def meet_slots(frame: Frame) -> MeetSlots:
     if narrow:
         total = (stage.x, total[1])
         scale = Box(stage.x, total[1] - 0.85, 2.4, 0.14)
-    return MeetSlots(
+    return MeetLayout(
         query=query,
         key=key,
         product=product,
@@ -147,29 +147,29 @@ def meet_slots(frame: Frame) -> MeetSlots:
 
 
 @dataclass(frozen=True)
-class RemarkSlots:
+class RemarkLayout:
     """A close look at the scores, with lines of words beside or below, and a colour bar below."""
 
     seen: Box
     zoom: float
-    lines: tuple[Spot, ...]
+    lines: tuple[Point, ...]
     scale: Box
 
 
-def remark_slots(slots: HeadSlots, *, count: int) -> RemarkSlots:
+def remark_layout(layout: HeadLayout, *, count: int) -> RemarkLayout:
     """Lay out ``count`` lines beside the scores; sizes are for a camera as near as ``zoom``."""
-    box, k_t = slots.scores, slots.k_t
+    box, k_t = layout.scores, layout.k_t
     scale = Box(box.x, box.bottom - 0.22, box.width, 0.05)
-    if slots.frame.tall:
+    if layout.frame.tall:
         right = box.x + max(box.width, SCORES_NAME) / 2 + 0.1
         whole = Box.of(k_t.left - 0.1, right, box.bottom - 1.9, k_t.top + 0.5)
         start = (k_t.left, min(box.bottom - 0.7, k_t.bottom - 0.3))
     else:
         whole = Box.of(k_t.left - 0.1, box.right + 1.75, box.bottom - 0.55, k_t.top + 0.5)
         start = (box.right + 0.25, box.top - 0.12)
-    seen, zoom = shot_box(whole, slots.frame)
+    seen, zoom = shot_box(whole, layout.frame)
     step = 0.068 * FRAME_HEIGHT * zoom
-    return RemarkSlots(
+    return RemarkLayout(
         seen=seen,
         zoom=zoom,
         lines=tuple((start[0], start[1] - step * i) for i in range(count)),
@@ -178,16 +178,16 @@ def remark_slots(slots: HeadSlots, *, count: int) -> RemarkSlots:
 
 
 @dataclass(frozen=True)
-class SoftmaxSlots:
+class SoftmaxLayout:
     """One row of scores, large, and the bars that it becomes."""
 
     row: Box
     bars: Box
-    words: tuple[Spot, ...]
-    arrow: tuple[Spot, Spot]
+    words: tuple[Point, ...]
+    arrow: tuple[Point, Point]
 
 
-def softmax_slots(frame: Frame, *, count: int) -> SoftmaxSlots:
+def softmax_layout(frame: Frame, *, count: int) -> SoftmaxLayout:
     """Lay out the softmax of one row over ``count`` keys."""
     stage = frame.stage
     cell = min(1.1, stage.width * (0.9 if frame.wide else 0.96) / count)
@@ -197,16 +197,16 @@ def softmax_slots(frame: Frame, *, count: int) -> SoftmaxSlots:
         level, foot = level - TALL_AIR, foot + TALL_AIR
     row = Box(stage.x, level, width, 0.62)
     bars = Box.of(row.left, row.right, foot, row.bottom - (1.35 if frame.wide else 1.7))
-    return SoftmaxSlots(
+    return SoftmaxLayout(
         row=row,
         bars=bars,
-        words=column_spots(row.top + WORD_GAP, row, count),
+        words=column_points(row.top + WORD_GAP, row, count),
         arrow=((stage.x, row.bottom - 0.2), (stage.x, row.bottom - 0.75)),
     )
 
 
 @dataclass(frozen=True)
-class MixSlots:
+class MixLayout:
     """Value rows, each with its weight, above the sum they make.
 
     Attributes
@@ -221,15 +221,15 @@ class MixSlots:
         From one row to the next.
     """
 
-    weights: tuple[Spot, ...]
-    words: tuple[Spot, ...]
+    weights: tuple[Point, ...]
+    words: tuple[Point, ...]
     rows: tuple[Box, ...]
     total: Box
     word_width: float
     pitch: float
 
 
-def mix_slots(frame: Frame, *, count: int) -> MixSlots:
+def mix_layout(frame: Frame, *, count: int) -> MixLayout:
     """Lay out ``count`` weighted rows and their sum."""
     stage = frame.stage
     most, under = (0.7, 0.82) if frame.tall else (0.44, 0.62)
@@ -246,12 +246,12 @@ def mix_slots(frame: Frame, *, count: int) -> MixSlots:
     spare = stage.height - HEADER - pitch * count - under - 0.21 if frame.tall else 0.0
     top = stage.top - HEADER - spare / 2
     whole = Box.of(left, left + width, top - pitch * count, top)
-    spots = row_spots(whole.left - WORD_GAP, whole, count)
-    rows = tuple(Box(whole.x, y, width, pitch * 0.7) for _, y in spots)
+    points = row_points(whole.left - WORD_GAP, whole, count)
+    rows = tuple(Box(whole.x, y, width, pitch * 0.7) for _, y in points)
     total = Box(whole.x, whole.bottom - under, width, 0.42)
-    return MixSlots(
-        weights=spots,
-        words=tuple((x - share, y) for x, y in spots),
+    return MixLayout(
+        weights=points,
+        words=tuple((x - share, y) for x, y in points),
         rows=rows,
         total=total,
         word_width=word_width,

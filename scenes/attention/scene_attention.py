@@ -28,10 +28,10 @@ from filmkit.core.stage import Stage, beat, beat_when
 from filmkit.core.text import Label, format_number, format_share, printable
 from filmkit.core.view import best_match, rotary_pairs
 from filmkit.mobjects.head import HeadPicture
-from filmkit.mobjects.head_layout import Box, sentence_spots
+from filmkit.mobjects.head_layout import Box, sentence_points
 from filmkit.mobjects.marks import ColourBar, Dial, Highlight, Outline, size_beside
 from scenes.attention.closeups import RowMix, RowProduct, RowSoftmax, ScoreRemarks
-from scenes.attention.layout import remark_slots, row_slots
+from scenes.attention.layout import remark_layout, row_layout
 
 
 class Attention(Stage):
@@ -44,8 +44,8 @@ class Attention(Stage):
         self.picture = HeadPicture(self.head, self.frame)
         self.picture.show_rotated(not self.trace.rotates)
         self.query, self.key = self.match = best_match(self.head)
-        self.rows = row_slots(
-            self.frame, count=self.layer.count, word_width=self.picture.slots.word_width
+        self.rows = row_layout(
+            self.frame, count=self.layer.count, word_width=self.picture.layout.word_width
         )
         self.facts |= {
             "count": str(self.layer.count),
@@ -64,8 +64,8 @@ class Attention(Stage):
         words, homes = picture.x_words, picture.x_words.copy()
         for word in words:
             word.scale(self.theme.name_size / self.theme.shape_size)
-        spots = sentence_spots([word.width for word in words], self.frame, gap=0.22, line=0.62)
-        for word, (x, y) in zip(words, spots, strict=True):
+        points = sentence_points([word.width for word in words], self.frame, gap=0.22, line=0.62)
+        for word, (x, y) in zip(words, points, strict=True):
             word.on_line(x, y)
         self.play(LaggedStart(*(Appear(word) for word in words), lag_ratio=0.3), run_time=1.2)
         self.hold(words=len(words) // 3)
@@ -139,10 +139,10 @@ class Attention(Stage):
             (picture.k, self.key_rows, self.key_words, rows.keys),
         )
         motions: list[AnimationGroup] = []
-        for panel, strips, words, slots in sides:
-            header = panel.header.copy().stand_on(slots.whole)
-            settling = [Settle(row, box) for row, box in zip(strips, slots.rows, strict=True)]
-            target = words.beside(slots.words, size=size_beside(rows.pitch))
+        for panel, strips, words, layout in sides:
+            header = panel.header.copy().stand_on(layout.whole)
+            settling = [Settle(row, box) for row, box in zip(strips, layout.rows, strict=True)]
+            target = words.beside(layout.words, size=size_beside(rows.pitch))
             motions += [
                 LaggedStart(*settling, lag_ratio=0.06, run_time=tempo.large),
                 Glide(words, target, run_time=tempo.large),
@@ -159,23 +159,23 @@ class Attention(Stage):
     def rotate_by_position(self) -> None:
         """This model writes word order into them by rotating each row: the later its word,
         the further."""
-        rows, tempo, looks = self.rows, self.theme.tempo, self.theme
+        rows, tempo, theme = self.rows, self.theme.tempo, self.theme
         pairs = rotary_pairs(self.trace)
         turns, dials, notes = [], VGroup(), VGroup()
-        for name, strips, slots, after, text in (
+        for name, strips, layout, after, text in (
             ("q", self.query_rows, rows.queries, self.head.q_used, "rotated by position"),
             ("k", self.key_rows, rows.keys, self.head.k_used, "dial: the first two channels"),
         ):
             tensor = self.trace.key(self.head.used(name), self.layer.layer)
             turning = []
-            for strip, (x, y), values in zip(strips, slots.dials, after, strict=True):
+            for strip, (x, y), values in zip(strips, layout.dials, after, strict=True):
                 dial = Dial(rows.dial).move_to([x, y, 0])
                 dials.add(dial)
                 source = replace(strip.source, tensor=tensor)
                 turning.append(TurnRow(strip, values, pairs, dial, source=source))
             turns.append(LaggedStart(*turning, lag_ratio=0.12, run_time=2 * tempo.large))
-            note = Label(text, size=looks.note_size, colour=looks.muted)
-            right, y = slots.note
+            note = Label(text, size=theme.note_size, colour=theme.muted)
+            right, y = layout.note
             notes.add(note.on_line(right - note.width / 2, y))
         self.play(Appear(dials), Appear(notes), run_time=tempo.small)
         self.play(*turns)
@@ -188,7 +188,7 @@ class Attention(Stage):
     def a_query_meets_a_key(self) -> None:
         """The query of “{query}” meets the key of “{key}”: multiply channel by channel,
         add up, and one number says how well they match."""
-        picture, looks, tempo = self.picture, self.theme, self.theme.tempo
+        picture, theme, tempo = self.picture, self.theme, self.theme.tempo
         product = RowProduct(self.head.q_used[self.query], self.head.k_used[self.key], self.frame)
         query, key = self.query_rows[self.query], self.key_rows[self.key]
         query_word, key_word = self.query_words[self.query], self.key_words[self.key]
@@ -201,10 +201,10 @@ class Attention(Stage):
             self.play(Vanish(self.turning), run_time=tempo.small)
         self.play(
             Presence(self.others, 0.0, run_time=tempo.small),
-            Settle(query, product.slots.query),
-            Settle(key, product.slots.key),
-            self._say(query_word, product.slots.query, looks.query),
-            self._say(key_word, product.slots.key, looks.key),
+            Settle(query, product.layout.query),
+            Settle(key, product.layout.key),
+            self._say(query_word, product.layout.query, theme.query),
+            self._say(key_word, product.layout.key, theme.key),
             run_time=tempo.large,
         )
         self.add(product.strip)
@@ -269,7 +269,7 @@ class Attention(Stage):
         self.add(sheet)
         self.play(
             Vanish(self.pointer, run_time=tempo.small),
-            Transpose(sheet, picture.slots.k_t, run_time=1.3 * tempo.large),
+            Transpose(sheet, picture.layout.k_t, run_time=1.3 * tempo.large),
             Draw(picture.k_to_k_t, run_time=1.3 * tempo.large),
         )
         self.remove(sheet)
@@ -280,7 +280,7 @@ class Attention(Stage):
     @beat
     def all_scores(self) -> None:
         """Every query meets every key: all scores in one matrix product."""
-        picture, tempo, looks = self.picture, self.theme.tempo, self.theme
+        picture, tempo, theme = self.picture, self.theme.tempo, self.theme
         scores, queries = picture.scores.cells, picture.q.cells
         self.play(
             Draw(picture.q_to_k_t),
@@ -288,7 +288,7 @@ class Attention(Stage):
             Appear(picture.scores.header),
             run_time=tempo.normal,
         )
-        frames = [Highlight(matrix.row(0), colour=looks.query) for matrix in (queries, scores)]
+        frames = [Highlight(matrix.row(0), colour=theme.query) for matrix in (queries, scores)]
         self.play(*(Appear(frame) for frame in frames), run_time=0.3)
         self.play(
             Reveal(scores, in_rows(scores.shape), rate_func=lambda alpha: alpha),
@@ -305,15 +305,15 @@ class Attention(Stage):
         """Two small steps: scale the scores down, and mask every word that is still to come."""
         picture, tempo = self.picture, self.theme.tempo
         scores = picture.scores.cells
-        slots = remark_slots(picture.slots, count=4)
-        remarks = ScoreRemarks(self.head, self.match, slots)
+        layout = remark_layout(picture.layout, count=4)
+        remarks = ScoreRemarks(self.head, self.match, layout)
         norm = self.layer.scores_norm
         before, after = (
-            ColourBar(each, "", slots.scale, zoom=slots.zoom) for each in (scores.norm, norm)
+            ColourBar(each, "", layout.scale, zoom=layout.zoom) for each in (scores.norm, norm)
         )
-        pointer = Highlight(scores.cell(*self.match), zoom=slots.zoom)
+        pointer = Highlight(scores.cell(*self.match), zoom=layout.zoom)
         self.play(
-            self.move_camera(Shot.of_box(slots.seen)),
+            self.move_camera(Shot.of_box(layout.seen)),
             *self.dim(picture.q, picture.k, picture.q_to_k_t, picture.k_to_k_t, to=0.0),
             run_time=tempo.large,
         )
@@ -348,7 +348,7 @@ class Attention(Stage):
             Vanish(self.remarks, run_time=0.3),
             self.move_camera(Shot()),
             Presence(picture.score_side, 0.0),
-            Settle(self.row, softmax.slots.row),
+            Settle(self.row, softmax.layout.row),
             run_time=tempo.large,
         )
         self.play(*softmax.show_scores(), run_time=tempo.small)
@@ -428,7 +428,7 @@ class Attention(Stage):
         self.add(*mix.strips)
         self.play(
             Presence(self.everything, 0.0, run_time=tempo.small),
-            *(Settle(s, box) for s, box in zip(mix.strips, mix.slots.rows, strict=True)),
+            *(Settle(s, box) for s, box in zip(mix.strips, mix.layout.rows, strict=True)),
             *(Appear(strip) for strip in mix.hidden),
             run_time=tempo.large,
         )
@@ -438,12 +438,12 @@ class Attention(Stage):
         falling = [strip.copy() for strip in mix.strips]
         self.add(*falling)
         self.play(
-            LaggedStart(*(Settle(s, mix.slots.total) for s in falling), lag_ratio=0.08),
+            LaggedStart(*(Settle(s, mix.layout.total) for s in falling), lag_ratio=0.08),
             run_time=tempo.large,
         )
         self.remove(*falling)
         z = picture.z.cells
-        self.total = z.part((self.query, self.query + 1), (0, z.shape[1])).place(mix.slots.total)
+        self.total = z.part((self.query, self.query + 1), (0, z.shape[1])).place(mix.layout.total)
         self.add(self.total)
         self.play(Appear(mix.name), run_time=tempo.small)
         self.hold(words=4)
@@ -476,16 +476,16 @@ class Attention(Stage):
     @beat
     def one_head(self) -> None:
         """All of this is one attention head. The model runs many of them side by side."""
-        tempo, looks = self.theme.tempo, self.theme
+        tempo, theme = self.theme.tempo, self.theme
         meta, partners = self.trace.meta, self.head.partners
         above = [f"one of {meta.n_heads} heads", f"in each of {meta.n_layers} layers"]
         below = []
         if len(partners) > 1:
             below = ["keys and values shared", f"by heads {partners[0]} to {partners[-1]}"]
         note = VGroup()
-        spots = self.picture.slots.note_spots(len(above), len(below), line=0.27)
-        for text, (x, y) in zip((*above, *below), spots, strict=True):
-            note.add(Label(text, size=looks.note_size, colour=looks.muted).on_line(x, y))
+        points = self.picture.layout.note_points(len(above), len(below), line=0.27)
+        for text, (x, y) in zip((*above, *below), points, strict=True):
+            note.add(Label(text, size=theme.note_size, colour=theme.muted).on_line(x, y))
         self.play(Appear(self.picture.border), run_time=tempo.normal)
         self.play(Appear(note), run_time=tempo.small)
         self.hold(words=11)

@@ -18,12 +18,12 @@ from extract.architectures import (
     architecture,
     v2_cache_claim,
 )
-from filmkit.core import theme
 from filmkit.core.animations import Appear, Arrive, Draw, Follow, set_presence
 from filmkit.core.text import Label, stacked_lines
+from filmkit.core.theme import current_theme
 from filmkit.mobjects.cached_numbers import (
     BITS,
-    Kept,
+    CachedPerToken,
     gigabytes,
     kilobytes,
     percent,
@@ -33,9 +33,9 @@ from filmkit.mobjects.cached_numbers import (
     whole,
 )
 from filmkit.mobjects.chart import (
-    Axes,
-    Axis,
     Bracket,
+    ChartAxes,
+    ChartAxis,
     Curve,
     DotPlot,
     DotSeries,
@@ -46,7 +46,7 @@ from filmkit.mobjects.chart import (
 )
 from filmkit.mobjects.head_layout import Box
 from filmkit.mobjects.marks import Highlight
-from scenes.cache_size.layout import ClaimSlots, ContextSlots, ShippedSlots, TokenSlots
+from scenes.cache_size.layout import ClaimLayout, ContextLayout, ShippedLayout, TokenBarsLayout
 
 __all__ = ["ClaimBars", "ContextChart", "ShippedPlot", "TokenBars"]
 
@@ -69,27 +69,27 @@ class TokenBars(VGroup):
         Where it stands.
     """
 
-    def __init__(self, kept: tuple[Kept, ...], slots: TokenSlots) -> None:
+    def __init__(self, kept: tuple[CachedPerToken, ...], layout: TokenBarsLayout) -> None:
         super().__init__()
-        looks, arch = theme.current(), kept[0].arch
+        theme, arch = current_theme(), kept[0].arch
         self.kept = kept
         factors = f"{arch.n_layers} layers × {BITS // 8} bytes"
         (self.title,) = Paragraph(
             [f"one token in the cache: numbers in a layer × {factors}"],
-            slots.title,
-            size=looks.shape_size,
+            layout.title,
+            size=theme.shape_size,
         )
-        self.right = slots.bars.right
+        self.right = layout.bars.right
         self.bars = ScaleBars(
-            [one.row(note=one.numbers) for one in kept], slots.bars, captioned=slots.captioned
+            [one.row(note=one.numbers) for one in kept], layout.bars, captioned=layout.captioned
         )
         self.asides = VGroup(
             *(self._aside(index, text) for index, text in enumerate(one.shares for one in kept))
         )
-        (self.source,) = Paragraph([arch.source], slots.source)
+        (self.source,) = Paragraph([arch.source], layout.source)
 
         everything, latent = self.bars.bar_box(0), self.bars.bar_box(-1)
-        strip = slots.tiles(everything)
+        strip = layout.tiles(everything)
         ratio = kept[0].size() / kept[-1].size()
         self.tiles = VGroup()
         for index in range(int(np.ceil(ratio))):
@@ -98,28 +98,28 @@ class TokenBars(VGroup):
                 width=0.82 * width,
                 height=strip.height,
                 stroke_width=0.0,
-                fill_color=looks.latent,
+                fill_color=theme.latent,
                 fill_opacity=1.0,
             )
             self.tiles.add(
                 tile.move_to([strip.left + index * latent.width + width / 2, strip.y, 0.0])
             )
         self.ratio = Bracket(
-            (strip.left, strip.top + slots.raised),
-            (strip.right, strip.top + slots.raised),
+            (strip.left, strip.top + layout.raised),
+            (strip.right, strip.top + layout.raised),
             times(ratio),
             towards=(0.0, 1.0),
-            size=1.25 * looks.name_size,
+            size=1.25 * theme.name_size,
         )
         mha, mla, trained = trained_ratio()
         reach = everything.left + trained * latent.width
-        side, away = (strip.top, 1.0) if slots.captioned else (everything.bottom, -1.0)
+        side, away = (strip.top, 1.0) if layout.captioned else (everything.bottom, -1.0)
         self.trained = Bracket(
             (everything.left, side),
             (reach, side),
             times(trained),
             towards=(0.0, away),
-            colour=looks.muted,
+            colour=theme.muted,
         )
         self.remarks = VGroup(
             self._after(
@@ -130,32 +130,32 @@ class TokenBars(VGroup):
         )
         counts = f"{thousands(mha)} numbers a token against {thousands(mla)}"
         self.trained_source = Paragraph(
-            [f"{times(trained)}:  {counts}, {MOE.source}"], slots.source, width=slots.bars.width
+            [f"{times(trained)}:  {counts}, {MOE.source}"], layout.source, width=layout.bars.width
         )
         self.add(self.title, self.bars, self.asides, self.source, self.tiles)
         self.add(self.ratio, self.trained, self.remarks, self.trained_source)
 
     def _aside(self, index: int, text: str) -> VGroup:
         """What a bar is made of: on the first one, behind the sizes of the others."""
-        looks = theme.current()
+        theme = current_theme()
         if index == 0:
             return VGroup(
                 *(
-                    Label(f"{part} {text}", colour=looks.background).move_to(piece)
+                    Label(f"{part} {text}", colour=theme.background).move_to(piece)
                     for part, piece in zip(("keys", "values"), self.bars.bars[0], strict=True)
                 )
             )
         size = self.bars.sizes[index]
-        label = Label(text, size=looks.note_size, colour=looks.muted)
+        label = Label(text, size=theme.note_size, colour=theme.muted)
         x = size.get_right()[0] + 0.3 + label.width / 2
         return VGroup(label.on_line(x, self.bars.bar_box(index).y))
 
     def _after(self, bracket: Bracket, text: str) -> VGroup:
         """Words behind a bracket's ratio, on as many lines as the room there asks for."""
-        looks, ratio = theme.current(), bracket.label
-        spot = (ratio.get_right()[0] + 0.2, ratio.get_y())
-        room = self.right - spot[0]
-        return VGroup(*stacked_lines(text, spot, room, size=looks.note_size, colour=looks.muted))
+        theme, ratio = current_theme(), bracket.label
+        point = (ratio.get_right()[0] + 0.2, ratio.get_y())
+        room = self.right - point[0]
+        return VGroup(*stacked_lines(text, point, room, size=theme.note_size, colour=theme.muted))
 
     def row(self, index: int) -> VGroup:
         """Name and arithmetic of a bar."""
@@ -201,13 +201,13 @@ class ContextChart(VGroup):
     NEAR = (0.25, 0.5, 0.75)  # ticks, in memories of one GPU
     FAR = (2.0, 4.0, 6.0)
 
-    def __init__(self, kept: tuple[Kept, ...], slots: ContextSlots) -> None:
+    def __init__(self, kept: tuple[CachedPerToken, ...], layout: ContextLayout) -> None:
         super().__init__()
-        looks = theme.current()
+        theme = current_theme()
         node = GPUS_OF_A_NODE * GPU_BYTES
         lengths = tuple(CONTEXT_TOKENS * quarter / 4 for quarter in range(1, 5))
-        self.axes = Axes(
-            Axis(
+        self.axes = ChartAxes(
+            ChartAxis(
                 0,
                 CONTEXT_TOKENS,
                 lengths,
@@ -215,7 +215,7 @@ class ContextChart(VGroup):
                 write=lambda tokens: f"{tokens / 1024:.0f}K",
                 says_linear=True,
             ),
-            Axis(
+            ChartAxis(
                 0,
                 HEADROOM * node,
                 (0.0, *(GPU_BYTES * share for share in (*self.NEAR, *self.FAR))),
@@ -223,8 +223,8 @@ class ContextChart(VGroup):
                 write=lambda size: f"{size / 1e9:.0f}",
                 says_linear=True,
             ),
-            slots.chart,
-            right=slots.right,
+            layout.chart,
+            right=layout.right,
         )
         ends = np.array([0, CONTEXT_TOKENS])
         self.curves = VGroup(
@@ -234,7 +234,7 @@ class ContextChart(VGroup):
                     ends,
                     ends * one.size(),
                     colour=one.colour,
-                    width=looks.bold if one.scheme == "mla" else looks.line,
+                    width=theme.bold if one.scheme == "mla" else theme.line,
                 )
                 for one in kept
             )
@@ -245,16 +245,16 @@ class ContextChart(VGroup):
         self.one = ReferenceLine(self.axes, GPU_BYTES, f"one GPU of {gigabytes(GPU_BYTES)}")
         self.node = ReferenceLine(self.axes, node, f"{GPUS_OF_A_NODE} GPUs, {gigabytes(node)}")
         self.full_at = GPU_BYTES / kept[0].size()
-        self.full = Dot(radius=0.09, color=looks.accent)
+        self.full = Dot(radius=0.09, color=theme.accent)
         self.full_note, self.latent_note = (
             Label(
                 f"{one.name}: full after {whole(GPU_BYTES // one.size())} tokens",
-                size=looks.note_size,
+                size=theme.note_size,
                 colour=one.colour,
             )
             for one in (kept[0], kept[-1])
         )
-        (self.remark,) = Paragraph(["memory for weights not counted"], slots.remark)
+        (self.remark,) = Paragraph(["memory for weights not counted"], layout.remark)
         self.remark.shift([-self.remark.width, 0.0, 0.0])
         ticks = list(zip(self.axes.rules, self.axes.y_ticks, strict=True))
         near = len(self.NEAR)
@@ -317,13 +317,13 @@ class ShippedPlot(VGroup):
         Where it stands.
     """
 
-    def __init__(self, names: tuple[str, ...], slots: ShippedSlots) -> None:
+    def __init__(self, names: tuple[str, ...], layout: ShippedLayout) -> None:
         super().__init__()
-        looks = theme.current()
-        self.kept = [Kept(arch, arch.scheme) for arch in map(architecture, names)]
-        full = [Kept(one.arch, "mha").size() for one in self.kept]
+        theme = current_theme()
+        self.kept = [CachedPerToken(arch, arch.scheme) for arch in map(architecture, names)]
+        full = [CachedPerToken(one.arch, "mha").size() for one in self.kept]
         own = [one.size() for one in self.kept]
-        axis = Axis(
+        axis = ChartAxis(
             0.6 * min(own),
             1.2 * max(full),
             (1e4, 1e5, 1e6),
@@ -336,26 +336,26 @@ class ShippedPlot(VGroup):
             [
                 DotSeries("as shipped", tuple(own), tuple(one.colour for one in self.kept)),
                 DotSeries(
-                    "if every head kept its own", tuple(full), looks.ink, hollow=True, written=False
+                    "if every head kept its own", tuple(full), theme.ink, hollow=True, written=False
                 ),
             ],
             axis,
-            slots.chart,
+            layout.chart,
             write=kilobytes,
-            right=slots.right,
-            captioned=slots.captioned,
+            right=layout.right,
+            captioned=layout.captioned,
         )
         self.schemes, self.factors = VGroup(), VGroup()
         for row, one in enumerate(self.kept):
             y = self.plot.name_line(row)
             scheme = Label(one.name, colour=one.colour)
             factor = Label(times(full[row] / own[row]), colour=one.colour)
-            self.schemes.add(scheme.on_line(slots.schemes + scheme.width / 2, y))
-            self.factors.add(factor.on_line(slots.factors - factor.width / 2, y))
-        head = Label("smaller by", size=looks.note_size, colour=looks.muted)
-        head.on_line(slots.factors - head.width / 2, self.plot.heads[0].get_y() + slots.head)
+            self.schemes.add(scheme.on_line(layout.schemes + scheme.width / 2, y))
+            self.factors.add(factor.on_line(layout.factors - factor.width / 2, y))
+        head = Label("smaller by", size=theme.note_size, colour=theme.muted)
+        head.on_line(layout.factors - head.width / 2, self.plot.heads[0].get_y() + layout.head)
         (self.remark,) = Paragraph(
-            [f"counted at {BITS} bits from each model’s published configuration"], slots.remark
+            [f"counted at {BITS} bits from each model’s published configuration"], layout.remark
         )
         plot = self.plot
         self.ground = VGroup(plot.names, plot.rules, plot.ticks, plot.title, self.remark)
@@ -388,12 +388,12 @@ class ClaimBars(VGroup):
         The older model.
     """
 
-    def __init__(self, slots: ClaimSlots) -> None:
+    def __init__(self, layout: ClaimLayout) -> None:
         super().__init__()
-        looks, claim = theme.current(), v2_cache_claim()
+        theme, claim = current_theme(), v2_cache_claim()
         old, new = (architecture(name) for name in ("DeepSeek 67B", "DeepSeek-V2"))
         self.reference = old
-        before, after = Kept(old, old.scheme), Kept(new, new.scheme)
+        before, after = CachedPerToken(old, old.scheme), CachedPerToken(new, new.scheme)
         self.bars = ScaleBars(
             [
                 before.row(
@@ -412,39 +412,39 @@ class ClaimBars(VGroup):
                     bits=claim.bits,
                 ),
             ],
-            slots.bars,
-            captioned=slots.captioned,
+            layout.bars,
+            captioned=layout.captioned,
         )
         ys = [self.bars.bar_box(row).y for row in range(3)]
         self.steps = VGroup(
-            self._step(slots.steps, ys[0], ys[1], claim.times_fewer_elements, "architecture"),
-            self._step(slots.steps, ys[1], ys[2], claim.times_fewer_bits, "precision"),
+            self._step(layout.steps, ys[0], ys[1], claim.times_fewer_elements, "architecture"),
+            self._step(layout.steps, ys[1], ys[2], claim.times_fewer_bits, "precision"),
         )
         self.total = self._step(
-            slots.total, ys[0], ys[2], claim.times_smaller, f"{percent(claim.saving)} less"
+            layout.total, ys[0], ys[2], claim.times_smaller, f"{percent(claim.saving)} less"
         )
         published = percent(V2_SAVING)
         (self.title,) = Paragraph(
             [f"one token in the cache: where “{published}” comes from"],
-            slots.title,
-            size=looks.shape_size,
+            layout.title,
+            size=theme.shape_size,
         )
         self.consistent = Paragraph(
             [
                 f"consistent with the {published} of the DeepSeek-V2 technical report (abstract),",
                 f"which gives {claim.bits} bits on average (p. 16) but does not write this out",
             ],
-            slots.consistent,
+            layout.consistent,
         )
         (self.throughput,) = Paragraph(
             [f"{times(V2_THROUGHPUT)} throughput, in the same report, includes this quantisation:"],
-            slots.throughput,
-            size=looks.shape_size,
-            colour=looks.ink,
+            layout.throughput,
+            size=theme.shape_size,
+            colour=theme.ink,
         )
         self.measured = Paragraph(
             [f"measured with the {claim.bits}-bit cache and FP8 weights (p. 16), not MLA alone"],
-            slots.measured,
+            layout.measured,
         )
         self.add(self.bars, self.steps, self.total, self.title, self.consistent)
         fewer = VGroup(self.bars.bars[-1], self.bars.sizes[-1])

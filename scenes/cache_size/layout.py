@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from filmkit.mobjects.head_layout import FRAME_HEIGHT, NARROW, Box, Frame
 
-__all__ = ["ClaimSlots", "ContextSlots", "ShippedSlots", "TokenSlots"]
+__all__ = ["ClaimLayout", "ContextLayout", "ShippedLayout", "TokenBarsLayout"]
 
-Spot = tuple[float, float]
+Point = tuple[float, float]
 
 NOTE = 0.024 * FRAME_HEIGHT  # a line of small words
 LINE = 0.03 * FRAME_HEIGHT  # the same with a little air
@@ -23,21 +23,21 @@ STEP = 1.5  # a bracket at the right of bars, with its words
 
 
 @dataclass(frozen=True)
-class TokenSlots:
+class TokenBarsLayout:
     """Four bars of one token; ``title`` and ``source`` are top left corners of lines of words.
 
     In a frame that is higher than wide, ``captioned``, names stand below the bars, and both
     brackets above the first one, the outer one higher by ``raised``.
     """
 
-    title: Spot
+    title: Point
     bars: Box
-    source: Spot
+    source: Point
     captioned: bool
     raised: float
 
     @classmethod
-    def of(cls, frame: Frame) -> TokenSlots:
+    def of(cls, frame: Frame) -> TokenBarsLayout:
         stage, captioned = frame.stage, frame.height > frame.width
         above = NESTED if captioned else LINE + BRACKETED / 2
         below = 2 * LINE if frame.width <= NARROW else LINE
@@ -58,15 +58,15 @@ class TokenSlots:
 
 
 @dataclass(frozen=True)
-class ContextSlots:
+class ContextLayout:
     """A chart that fills the stage, and a remark whose top right corner is ``remark``."""
 
     chart: Box
     right: float
-    remark: Spot
+    remark: Point
 
     @classmethod
-    def of(cls, frame: Frame) -> ContextSlots:
+    def of(cls, frame: Frame) -> ContextLayout:
         stage = frame.stage
         chart = Box.of(stage.left, stage.right, stage.bottom, stage.top - APART)
         right = max(0.16 * chart.width, ENDS)
@@ -74,7 +74,7 @@ class ContextSlots:
 
 
 @dataclass(frozen=True)
-class ShippedSlots:
+class ShippedLayout:
     """A dot plot with two columns of words at its right: where they begin and where they end.
 
     In a frame that is higher than wide, ``captioned``, a model's words stand above its dots, and
@@ -86,12 +86,12 @@ class ShippedSlots:
     right: float
     schemes: float
     factors: float
-    remark: Spot
+    remark: Point
     captioned: bool
     head: float
 
     @classmethod
-    def of(cls, frame: Frame) -> ShippedSlots:
+    def of(cls, frame: Frame) -> ShippedLayout:
         stage, captioned = frame.stage, frame.height > frame.width
         narrow = frame.width <= NARROW
         right = max(0.17 * stage.width, COLUMNS)
@@ -109,23 +109,23 @@ class ShippedSlots:
 
 
 @dataclass(frozen=True)
-class ClaimSlots:
+class ClaimLayout:
     """Three bars with brackets at their right, and lines of words above and below them.
 
     In a narrow frame, ``captioned``, names stand below the bars.
     """
 
-    title: Spot
+    title: Point
     bars: Box
     steps: float
     total: float
-    consistent: Spot
-    throughput: Spot
-    measured: Spot
+    consistent: Point
+    throughput: Point
+    measured: Point
     captioned: bool
 
     @classmethod
-    def of(cls, frame: Frame) -> ClaimSlots:
+    def of(cls, frame: Frame) -> ClaimLayout:
         stage, narrow = frame.stage, frame.width <= NARROW
         below = 5.2 * LINE
         width = stage.width - 2 * STEP - APART if narrow else 0.66 * stage.width

@@ -18,9 +18,9 @@ from extract.architectures import (
 from filmkit.core.animations import Appear, Glide, Vanish
 from filmkit.core.stage import Stage, beat
 from filmkit.core.text import format_number
-from filmkit.mobjects.cached_numbers import Kept, percent, trained_ratio
+from filmkit.mobjects.cached_numbers import CachedPerToken, percent, trained_ratio
 from scenes.cache_size.charts import ClaimBars, ContextChart, ShippedPlot, TokenBars
-from scenes.cache_size.layout import ClaimSlots, ContextSlots, ShippedSlots, TokenSlots
+from scenes.cache_size.layout import ClaimLayout, ContextLayout, ShippedLayout, TokenBarsLayout
 
 SHAPE = "DeepSeek-V3/R1"
 SHIPPED = (
@@ -46,15 +46,15 @@ class CacheSize(Stage):
     def prepare(self) -> None:
         arch = architecture(SHAPE)
         self.kept = (
-            Kept(arch, "mha"),
-            Kept(arch, "gqa", COMPARED_GROUPS),
-            Kept(arch, "mqa"),
-            Kept(arch, "mla"),
+            CachedPerToken(arch, "mha"),
+            CachedPerToken(arch, "gqa", COMPARED_GROUPS),
+            CachedPerToken(arch, "mqa"),
+            CachedPerToken(arch, "mla"),
         )
-        self.token = TokenBars(self.kept, TokenSlots.of(self.frame))
-        self.context = ContextChart(self.kept, ContextSlots.of(self.frame))
-        self.shipped = ShippedPlot(SHIPPED, ShippedSlots.of(self.frame))
-        self.claim = ClaimBars(ClaimSlots.of(self.frame))
+        self.token = TokenBars(self.kept, TokenBarsLayout.of(self.frame))
+        self.context = ContextChart(self.kept, ContextLayout.of(self.frame))
+        self.shipped = ShippedPlot(SHIPPED, ShippedLayout.of(self.frame))
+        self.claim = ClaimBars(ClaimLayout.of(self.frame))
         every, latent, claim = self.kept[0], self.kept[-1], v2_cache_claim()
         self.facts |= {
             "heads": str(arch.n_heads),

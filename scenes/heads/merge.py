@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 from manim import Group, VGroup
 
-from filmkit.core import theme
 from filmkit.core.text import Label
+from filmkit.core.theme import current_theme
 from filmkit.core.view import LayerView
 from filmkit.mobjects.flow import WeightBox, Wire
 from filmkit.mobjects.head_layout import Box, Frame
-from filmkit.mobjects.head_stack_layout import MergeSlots, merge_slots
-from filmkit.mobjects.marks import ColourBar, Words
+from filmkit.mobjects.head_stack_layout import MergeLayout, merge_layout
+from filmkit.mobjects.marks import ColourBar, TokenLabels
 from filmkit.mobjects.panel import Header, Panel
 
 __all__ = ["Merge"]
@@ -50,9 +50,9 @@ class Merge(Group):
 
     def __init__(self, view: LayerView, frame: Frame, *, word_width: float, featured: int) -> None:
         super().__init__()
-        looks, meta = theme.current(), view.trace.meta
+        theme, meta = current_theme(), view.trace.meta
         heads, d_v, d_model = meta.n_heads, meta.d_v, meta.d_model
-        self.slots: MergeSlots = merge_slots(
+        self.layout: MergeLayout = merge_layout(
             frame,
             heads=heads,
             d_v=d_v,
@@ -61,29 +61,29 @@ class Merge(Group):
             word_width=word_width,
         )
         self.view, self.word_width = view, word_width
-        slots = self.slots
-        self.names = _names(slots, heads, featured)
+        layout = self.layout
+        self.names = _names(layout, heads, featured)
         self.title = Header("mix of each head", "Z", (view.count, d_v))
-        self.title.stand_on(Box.around(slots.apart))
-        self.description = self.describe(slots.together)
+        self.title.stand_on(Box.around(layout.apart))
+        self.description = self.describe(layout.together)
         notes = ("+ bias",) if _has_bias(view) else ()
-        self.w_o = WeightBox("W_O", (heads * d_v, d_model), slots.w_o, colour=looks.z, notes=notes)
+        self.w_o = WeightBox("W_O", (heads * d_v, d_model), layout.w_o, colour=theme.z, notes=notes)
         for index, line in enumerate(self.w_o.lines):
-            y = slots.w_o.y + 0.24 * ((len(self.w_o.lines) - 1) / 2 - index)
-            line.on_line(slots.w_o.right + 0.14 + line.width / 2, y)
-        x, top, bottom = slots.w_o.x, slots.w_o.top, slots.w_o.bottom
-        names = slots.name_spots(slots.joined)[0][1]
+            y = layout.w_o.y + 0.24 * ((len(self.w_o.lines) - 1) / 2 - index)
+            line.on_line(layout.w_o.right + 0.14 + line.width / 2, y)
+        x, top, bottom = layout.w_o.x, layout.w_o.top, layout.w_o.bottom
+        names = layout.name_points(layout.joined)[0][1]
         self.into = Wire([(x, names - 0.2), (x, top)])
-        self.out_of = Wire([(x, bottom), (x, slots.into_out)])
+        self.out_of = Wire([(x, bottom), (x, layout.into_out)])
         self.out = Panel(
             view.rows("out"),
             view.norm("out"),
-            slots.out,
+            layout.out,
             name="output of the layer",
             source=view.source("out", (0, d_model)),
         )
-        self.out_scale = ColourBar(view.norm("out"), "", self._scale(slots.out, self.out.header))
-        self.out_words = self._words(slots.out)
+        self.out_scale = ColourBar(view.norm("out"), "", self._scale(layout.out, self.out.header))
+        self.out_words = self._words(layout.out)
 
     def describe(self, strips: Sequence[Box]) -> Group:
         """Header, colour bar and words of strips that stand together."""
@@ -96,29 +96,29 @@ class Merge(Group):
         return Group(header, scale, self._words(whole))
 
     def _scale(self, box: Box, header: Header) -> Box:
-        return self.slots.scale(box, float(header.get_right()[0]))
+        return self.layout.scale(box, float(header.get_right()[0]))
 
-    def _words(self, box: Box) -> Words:
+    def _words(self, box: Box) -> TokenLabels:
         """The token words beside a box, if its rows are high enough."""
-        shown = self.view.words if self.slots.words else ()
-        spots = self.slots.word_spots(box, self.view.count)[: len(shown)]
-        return Words(shown, spots, width=self.word_width)
+        shown = self.view.words if self.layout.words else ()
+        points = self.layout.word_points(box, self.view.count)[: len(shown)]
+        return TokenLabels(shown, points, width=self.word_width)
 
     def name_targets(self, strips: Sequence[Box]) -> VGroup:
         """The heads' names where they stand below some strips."""
         names = self.names.copy()
-        for name, (x, y) in zip(names, self.slots.name_spots(strips), strict=True):
+        for name, (x, y) in zip(names, self.layout.name_points(strips), strict=True):
             name.on_line(x, y)
         return names
 
 
-def _names(slots: MergeSlots, heads: int, featured: int) -> VGroup:
-    looks = theme.current()
-    narrowest = min(slots.apart[0].width, slots.joined[0].width)
+def _names(layout: MergeLayout, heads: int, featured: int) -> VGroup:
+    theme = current_theme()
+    narrowest = min(layout.apart[0].width, layout.joined[0].width)
     fits = max(Label(f"head {head}").width for head in range(heads)) < narrowest - 0.06
     names = VGroup()
-    for head, (x, y) in enumerate(slots.name_spots(slots.apart)):
-        colour = looks.ink if head == featured else looks.muted
+    for head, (x, y) in enumerate(layout.name_points(layout.apart)):
+        colour = theme.ink if head == featured else theme.muted
         label = Label(f"head {head}" if fits else str(head), colour=colour)
         names.add(label.on_line(x, y))
     return names

@@ -21,7 +21,7 @@ from filmkit.core.camera import Shot
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.stage import Stage, beat, beat_when
 from filmkit.mobjects.head_layout import Box
-from filmkit.mobjects.head_stack import Card, Rack, featured_first, free
+from filmkit.mobjects.head_stack import Card, HeadStack, featured_first, free
 from filmkit.mobjects.head_stack_marks import GroupBrackets, HeadNumbers
 from filmkit.mobjects.marks import Highlight
 from scenes.heads.merge import Merge
@@ -35,11 +35,11 @@ class Heads(Stage):
 
     def prepare(self) -> None:
         meta, head = self.trace.meta, self.head.head
-        self.rack = Rack(self.layer, self.frame, order=featured_first(self.layer, head))
+        self.head_stack = HeadStack(self.layer, self.frame, order=featured_first(self.layer, head))
         self.merge = Merge(
             self.layer,
             self.frame,
-            word_width=self.rack.picture.slots.word_width,
+            word_width=self.head_stack.picture.layout.word_width,
             featured=head,
         )
         self.facts |= {
@@ -64,36 +64,36 @@ class Heads(Stage):
     @beat
     def a_head_stands_up(self) -> None:
         """This head is {one_of} in layer {layer}. Let us look at it from the side."""
-        rack, picture, tempo = self.rack, self.rack.picture, self.theme.tempo
+        head_stack, picture, tempo = self.head_stack, self.head_stack.picture, self.theme.tempo
         arriving, leaving = picture.to_v
         inputs = Group(
             picture.x, picture.x_words, picture.query_side, arriving, picture.w_v, leaving
         )
-        set_presence(rack.front.border, 0.0)
-        self.add(rack.front, rack.labels, inputs, picture.border)
+        set_presence(head_stack.front.border, 0.0)
+        self.add(head_stack.front, head_stack.labels, inputs, picture.border)
         self.hold(words=4)
         self.play(
             Vanish(inputs, run_time=tempo.small),
-            Glide(picture.border, rack.front.border, run_time=tempo.normal),
+            Glide(picture.border, head_stack.front.border, run_time=tempo.normal),
         )
         self.remove(picture.border)
-        set_presence(rack.front.border, 1.0)
+        set_presence(head_stack.front.border, 1.0)
         self.play(
-            Vanish(rack.labels.notes, run_time=tempo.small),
-            Appear(rack.title, run_time=tempo.normal),
-            self.move_camera(rack.slots.beside_front, run_time=tempo.swing),
+            Vanish(head_stack.labels.notes, run_time=tempo.small),
+            Appear(head_stack.title, run_time=tempo.normal),
+            self.move_camera(head_stack.layout.beside_front, run_time=tempo.swing),
         )
 
     @beat_when(lambda trace: trace.meta.n_heads > 1)
     def all_heads_slide_in(self) -> None:
         """Behind it stand the other {others}. All of them read the same X, at the same time,
         each in its own way."""
-        rack, tempo = self.rack, self.theme.tempo
+        head_stack, tempo = self.head_stack, self.theme.tempo
         self.play(
-            self.move_camera(rack.slots.from_left, run_time=2 * tempo.large),
-            rack.slide_in(run_time=2 * tempo.swing - tempo.large),
+            self.move_camera(head_stack.layout.from_left, run_time=2 * tempo.large),
+            head_stack.slide_in(run_time=2 * tempo.swing - tempo.large),
         )
-        self.numbers = HeadNumbers(rack, rack.slots.from_left)
+        self.numbers = HeadNumbers(head_stack, head_stack.layout.from_left)
         self.play(
             LaggedStart(*(Appear(number) for number in self.numbers), lag_ratio=0.1),
             run_time=tempo.small,
@@ -103,10 +103,10 @@ class Heads(Stage):
     @beat_when(lambda trace: trace.meta.n_kv_heads < trace.meta.n_heads)
     def some_share_keys_and_values(self) -> None:
         """In this model, {group} heads at a time share one set of keys and values."""
-        rack, tempo = self.rack, self.theme.tempo
-        self.brackets = GroupBrackets(rack)
+        head_stack, tempo = self.head_stack, self.theme.tempo
+        self.brackets = GroupBrackets(head_stack)
         self.play(
-            *self.dim(*(part for card in rack.cards for part in self._own(card)), to=0.35),
+            *self.dim(*(part for card in head_stack.cards for part in self._own(card)), to=0.35),
             run_time=tempo.small,
         )
         self.play(
@@ -125,13 +125,13 @@ class Heads(Stage):
     def around_the_rack(self) -> None:
         """They work at the same time; none waits for another. Each has its own pattern,
         and its own z."""
-        rack, tempo = self.rack, self.theme.tempo
+        head_stack, tempo = self.head_stack, self.theme.tempo
         leaving = [Vanish(self.numbers)]
         if self.trace.meta.n_kv_heads < self.trace.meta.n_heads:
-            own = [part for card in rack.cards for part in self._own(card)]
+            own = [part for card in head_stack.cards for part in self._own(card)]
             leaving += [Vanish(self.brackets), *self.undim(*own)]
         self.play(*leaving, run_time=tempo.small)
-        self.play(self.move_camera(rack.slots.from_right, run_time=2 * tempo.swing))
+        self.play(self.move_camera(head_stack.layout.from_right, run_time=2 * tempo.swing))
         self.play(Appear(self.numbers), run_time=tempo.small)
 
     # Together
@@ -154,20 +154,23 @@ class Heads(Stage):
 
     def _pull_out(self, *meanwhile: Animation) -> None:
         """Take every z out of its card, and lay them out in the order of the heads."""
-        rack, merge, tempo = self.rack, self.merge, self.theme.tempo
-        strips = [card.z for card in rack.cards]
-        aside = [rack.slots.pulled, 0.0, 0.0]
+        head_stack, merge, tempo = self.head_stack, self.merge, self.theme.tempo
+        strips = [card.z for card in head_stack.cards]
+        aside = [head_stack.layout.pulled, 0.0, 0.0]
         self.play(
             *meanwhile,
-            self.move_camera(rack.slots.with_outputs),
+            self.move_camera(head_stack.layout.with_outputs),
             LaggedStart(*(Glide(free(z), z.copy().shift(aside)) for z in strips), lag_ratio=0.15),
             run_time=2 * tempo.normal,
         )
-        self.strips = [rack.heads[head].z for head in sorted(rack.heads)]
-        places = zip(self.strips, merge.slots.apart, strict=True)
+        self.strips = [head_stack.heads[head].z for head in sorted(head_stack.heads)]
+        places = zip(self.strips, merge.layout.apart, strict=True)
         self.play(
             self.move_camera(Shot()),
-            Vanish(Group(rack.parts_but("z"), rack.labels.names, rack.title), rate_func=rush_from),
+            Vanish(
+                Group(head_stack.parts_but("z"), head_stack.labels.names, head_stack.title),
+                rate_func=rush_from,
+            ),
             LaggedStart(*(Settle(z, box) for z, box in places), lag_ratio=0.1),
             *(self._brighten(z) for z in strips),
             run_time=tempo.swing,
@@ -193,7 +196,7 @@ class Heads(Stage):
         merge, tempo = self.merge, self.theme.tempo
         self.play(
             Vanish(merge.title, run_time=tempo.small),
-            *self._move(merge.slots.together),
+            *self._move(merge.layout.together),
             run_time=tempo.normal,
         )
         self.play(Appear(merge.description), run_time=tempo.small)
@@ -204,7 +207,7 @@ class Heads(Stage):
         """One last learned matrix, W O, {mixes}. What comes out is the layer's output,
         again as wide as X."""
         merge, tempo = self.merge, self.theme.tempo
-        joined = merge.slots.joined
+        joined = merge.layout.joined
         self.play(
             *self._move(joined),
             Glide(merge.description, merge.describe(joined)),
@@ -216,7 +219,7 @@ class Heads(Stage):
             Appear(Group(merge.out.header, merge.out_words)),
             run_time=tempo.small,
         )
-        rows = merge.slots.rows(joined, self.layer.count)
+        rows = merge.layout.rows(joined, self.layer.count)
         pointer = Highlight(rows[0])
         cells = merge.out.cells.set_shown(0)
         self.add(cells, pointer)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 from manim import VGroup
 
-from filmkit.core import theme
 from filmkit.core.text import Label, broken
+from filmkit.core.theme import current_theme
 from filmkit.mobjects.cached_numbers import whole
 from filmkit.mobjects.head_layout import FRAME_HEIGHT
 from filmkit.mobjects.marks import Outline
-from scenes.kv_cache.layout import TokenSlots
-from scenes.kv_cache.token_cost import Cost, readable_bytes
+from scenes.kv_cache.layout import TokenCostLayout
+from scenes.kv_cache.token_cost import TokenCost, readable_bytes
 
 __all__ = ["CostFormula", "OneTokenEach"]
 
@@ -42,24 +42,26 @@ class CostFormula(VGroup):
     CAPTION_GAP = 0.2
     LINE = 0.9
 
-    def __init__(self, cost: Cost, middle: tuple[float, float], *, width: float = np.inf) -> None:
+    def __init__(
+        self, cost: TokenCost, middle: tuple[float, float], *, width: float = np.inf
+    ) -> None:
         super().__init__()
-        looks = theme.current()
-        size = 1.25 * looks.name_size
+        theme = current_theme()
+        size = 1.25 * theme.name_size
 
-        def number(text: str, colour: str = looks.ink) -> Label:
+        def number(text: str, colour: str = theme.ink) -> Label:
             return Label(text, size=size, colour=colour)
 
         self.factors, self.times = VGroup(), VGroup()
         for index, (text, caption) in enumerate(cost.factors):
-            said = Label(caption, size=looks.note_size, colour=looks.muted)
+            said = Label(caption, size=theme.note_size, colour=theme.muted)
             self.factors.add(VGroup(number(text), said))
             if index:
-                self.times.add(number("×", looks.muted))
-        equals = number("=", looks.muted)
+                self.times.add(number("×", theme.muted))
+        equals = number("=", theme.muted)
         total = Label(f"{whole(cost.bytes)} bytes", size=size)
         self.result = VGroup(equals, total)
-        self.short = Label(f"{readable_bytes(cost.bytes)} per token", size=looks.name_size)
+        self.short = Label(f"{readable_bytes(cost.bytes)} per token", size=theme.name_size)
         signs = [*self.times, equals]
         gap = self.SIGN_GAP
         factors = self._width(self.times, gap)
@@ -103,28 +105,30 @@ class OneTokenEach(VGroup):
         What is said about them.
     """
 
-    def __init__(self, small: Cost, large: Cost, name: str, slots: TokenSlots) -> None:
+    def __init__(
+        self, small: TokenCost, large: TokenCost, name: str, layout: TokenCostLayout
+    ) -> None:
         super().__init__()
-        looks = theme.current()
+        theme = current_theme()
 
-        def line(text: str, spot: tuple[float, float], size: float, colour: str) -> Label:
+        def line(text: str, point: tuple[float, float], size: float, colour: str) -> Label:
             label = Label(text, size=size, colour=colour)
-            label.on_line(*spot)
+            label.on_line(*point)
             return label
 
         remark = "to the same scale, one outline for each layer; its numbers are not traced"
-        size, (x, y) = looks.note_size, slots.remark
+        size, (x, y) = theme.note_size, layout.remark
         total = f"{name}: {readable_bytes(large.bytes)}"
         self.small = VGroup(
-            line("this model", slots.small_name, looks.shape_size, looks.ink),
-            line(readable_bytes(small.bytes), slots.small_size, looks.name_size, looks.ink),
+            line("this model", layout.small_name, theme.shape_size, theme.ink),
+            line(readable_bytes(small.bytes), layout.small_size, theme.name_size, theme.ink),
         )
-        self.tiles = VGroup(*(Outline(box, colour=looks.muted) for box in slots.large))
+        self.tiles = VGroup(*(Outline(box, colour=theme.muted) for box in layout.large))
         self.large = VGroup(
-            line(total, slots.large_name, looks.name_size, looks.ink),
+            line(total, layout.large_name, theme.name_size, theme.ink),
             *(
-                line(text, (x, y + 1.3 * size * FRAME_HEIGHT * above), size, looks.muted)
-                for above, text in enumerate(reversed(broken(remark, slots.width, size=size)))
+                line(text, (x, y + 1.3 * size * FRAME_HEIGHT * above), size, theme.muted)
+                for above, text in enumerate(reversed(broken(remark, layout.width, size=size)))
             ),
         )
         self.add(self.small, self.tiles, self.large)

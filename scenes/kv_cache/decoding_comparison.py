@@ -9,7 +9,6 @@ import numpy.typing as npt
 from manim import Animation, Group, Rectangle, VGroup, VMobject, linear
 
 from extract.decoding import Decoding
-from filmkit.core import theme
 from filmkit.core.animations import Follow
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.text import (
@@ -20,34 +19,44 @@ from filmkit.core.text import (
     printable,
     stacked_lines,
 )
+from filmkit.core.theme import current_theme
 from filmkit.core.view import HeadView
 from filmkit.mobjects.head import head_cells
 from filmkit.mobjects.head_layout import Box
 from filmkit.mobjects.marks import Outline
 from filmkit.mobjects.panel import Header
-from scenes.kv_cache.layout import LaneSlots, LanesSlots
+from scenes.kv_cache.layout import DecoderLayout, DecodingComparisonLayout
 
-__all__ = ["Check", "Kept", "Lane", "Recomputed", "RowMark", "RunningWords", "WorkCounter", "lanes"]
+__all__ = [
+    "CachedFrame",
+    "CheckMark",
+    "Decoder",
+    "RecomputedFrame",
+    "RowMark",
+    "RunningWords",
+    "WorkCounter",
+    "decoding_comparison",
+]
 
 Array = npt.NDArray[np.float64]
 KEPT, SQUARE = ("k", "v"), ("scores", "pattern")
 
 
-class Kept(Outline):
+class CachedFrame(Outline):
     """The thin solid frame of what is cached, in its role's colour."""
 
     def __init__(self, box: Box, colour: str) -> None:
         super().__init__(box.grown(0.05), colour=colour)
-        self.set_stroke(width=theme.current().line)
+        self.set_stroke(width=current_theme().line)
 
 
-class Recomputed(VMobject):
+class RecomputedFrame(VMobject):
     """The dashed frame of what is computed again."""
 
     DASH = 0.09
 
     def __init__(self, box: Box, colour: str) -> None:
-        super().__init__(stroke_color=colour, stroke_width=theme.current().line, fill_opacity=0.0)
+        super().__init__(stroke_color=colour, stroke_width=current_theme().line, fill_opacity=0.0)
         grown = box.grown(0.05)
         corners = [
             np.array([x, y, 0.0])
@@ -69,11 +78,11 @@ class Recomputed(VMobject):
                 self.add_line_to(start + (2 * index + 1) * step)
 
 
-class Check(VMobject):
+class CheckMark(VMobject):
     """A check mark, as high as a line of words of the given size."""
 
     def __init__(self, height: float, *, colour: str) -> None:
-        super().__init__(stroke_color=colour, stroke_width=theme.current().bold, fill_opacity=0.0)
+        super().__init__(stroke_color=colour, stroke_width=current_theme().bold, fill_opacity=0.0)
         corners = [[-0.45, 0.05, 0.0], [-0.12, -0.3, 0.0], [0.45, 0.4, 0.0]]
         self.set_points_as_corners(np.array(corners) * height)
 
@@ -84,7 +93,7 @@ class RowMark(VMobject):
     SIZE = 0.13
 
     def __init__(self, cells: Heatmap, row: int) -> None:
-        colour = theme.current().highlight
+        colour = current_theme().highlight
         super().__init__(fill_color=colour, fill_opacity=1.0, stroke_width=0.0)
         half = self.SIZE / 2
         corners = np.array([[0.0, 0.0, 0.0], [self.SIZE, half, 0.0], [self.SIZE, -half, 0.0]])
@@ -109,8 +118,8 @@ class RunningWords(VGroup):
 
     def __init__(self, tokens: Sequence[str], box: Box) -> None:
         super().__init__()
-        looks = theme.current()
-        labels = [Label(printable(token), size=looks.name_size) for token in tokens]
+        theme = current_theme()
+        labels = [Label(printable(token), size=theme.name_size) for token in tokens]
         gap, room = 0.2, box.width
         self.first_shown = len(labels)
         for label in reversed(labels):
@@ -121,7 +130,7 @@ class RunningWords(VGroup):
         self.words = VGroup(*labels[self.first_shown :])
         self.ellipsis = VGroup()
         if self.first_shown:
-            self.ellipsis.add(Label("…", size=looks.name_size, colour=looks.muted))
+            self.ellipsis.add(Label("…", size=theme.name_size, colour=theme.muted))
         line = [*self.ellipsis, *self.words]
         x = box.x - (sum(label.width for label in line) + gap * (len(line) - 1)) / 2
         for label in line:
@@ -153,29 +162,31 @@ class WorkCounter(VGroup):
         Where they stand.
     """
 
-    def __init__(self, counts: Sequence[int], most: int, slots: LaneSlots, colour: str) -> None:
+    def __init__(
+        self, counts: Sequence[int], most: int, layout: DecoderLayout, colour: str
+    ) -> None:
         super().__init__()
-        looks = theme.current()
-        self.counts, self.most, self.box = counts, most, slots.bar
+        theme = current_theme()
+        self.counts, self.most, self.box = counts, most, layout.bar
         self.unit, unit_name = next(
             (size, name)
             for size, name in ((1e9, "billion"), (1e6, "million"), (1e3, "thousand"), (1, ""))
             if most >= size
         )
-        self.number = Number(0, digits=1 if self.unit > 1 else 0, size=looks.name_size)
+        self.number = Number(0, digits=1 if self.unit > 1 else 0, size=theme.name_size)
         self.number.set_fill(colour)
         said = " ".join(filter(None, (unit_name, "multiply-adds so far in this layer")))
-        widest = Number(most / self.unit, digits=self.number.digits, size=looks.name_size).width
-        x, y = slots.count
+        widest = Number(most / self.unit, digits=self.number.digits, size=theme.name_size).width
+        x, y = layout.count
         self.number.on_line(x + widest - self.number.width / 2, y)
         left = x + widest + 0.16
         room = self.box.right - left
-        self.said = VGroup(*stacked_lines(said, (left, y), room, colour=looks.muted))
+        self.said = VGroup(*stacked_lines(said, (left, y), room, colour=theme.muted))
         self.rail = Rectangle(
             width=self.box.width,
             height=self.box.height,
             stroke_width=0.0,
-            fill_color=looks.faint,
+            fill_color=theme.faint,
             fill_opacity=0.35,
         ).move_to(self.box.center)
         self.bar = Rectangle(
@@ -201,7 +212,7 @@ class WorkCounter(VGroup):
         )
 
 
-class Lane(Group):
+class Decoder(Group):
     """One way of decoding: six panels that show what is computed in a step, and a counter.
 
     Panels hold the rows of all words, the coming ones hidden. With a cache, keys and values stay
@@ -232,35 +243,35 @@ class Lane(Group):
     z: Heatmap
 
     def __init__(
-        self, view: HeadView, old: int, decoding: Decoding, slots: LaneSlots, *, cached: bool
+        self, view: HeadView, old: int, decoding: Decoding, layout: DecoderLayout, *, cached: bool
     ) -> None:
         super().__init__()
-        looks = theme.current()
-        self.view, self.old, self.slots, self.cached = view, old, slots, cached
+        theme = current_theme()
+        self.view, self.old, self.layout, self.cached = view, old, layout, cached
         text = "with a cache: one row a step" if cached else "without: every row again"
-        self.title = Label(text, size=looks.name_size)
-        x, y = slots.title
+        self.title = Label(text, size=theme.name_size)
+        x, y = layout.title
         self.title.on_line(x + self.title.width / 2, y)
         for name in self.NAMES:
             setattr(self, name, self._cells(name, decoding))
-        roles = (looks.query, looks.key, looks.value, looks.scores, looks.pattern, looks.z)
+        roles = (theme.query, theme.key, theme.value, theme.scores, theme.pattern, theme.z)
         names = ("queries", "keys", "values", "scores", "pattern", "mix")
         symbols = ("Q", "K", "V", "", "A", "Z")
         self.headers, self.frames = VGroup(), VGroup()
         for name, word, symbol, colour in zip(self.NAMES, names, symbols, roles, strict=True):
-            box = getattr(slots, name)
-            header = Header(word, symbol, colour=colour, size=looks.shape_size)
+            box = getattr(layout, name)
+            header = Header(word, symbol, colour=colour, size=theme.shape_size)
             self.headers.add(header.stand_on(box, buff=0.1))
             if cached and name in KEPT:
-                self.frames.add(Kept(box, colour))
+                self.frames.add(CachedFrame(box, colour))
             if not cached:
-                self.frames.add(Recomputed(box, colour))
+                self.frames.add(RecomputedFrame(box, colour))
         # Where the new row of what is kept is.
         self.marks = VGroup(*(RowMark(cells, old) for cells in (self.k, self.v) if cached))
         counts = decoding.counts()
         most = int(counts[1][-1])
         mine = [int(count) for count in counts[0 if cached else 1]]
-        self.counter = WorkCounter(mine, most, slots, looks.ink)
+        self.counter = WorkCounter(mine, most, layout, theme.ink)
         self.add(*self.panels, self.title, self.headers, self.frames, self.counter)
         for cells, shown in zip(self.panels, self._shown(None), strict=True):
             cells.set_shown(shown)
@@ -314,7 +325,7 @@ class Lane(Group):
         return found
 
     def _cells(self, name: str, decoding: Decoding) -> Heatmap:
-        cells = head_cells(self.view, name, getattr(self.slots, name))
+        cells = head_cells(self.view, name, getattr(self.layout, name))
         if self.cached and name not in ("q", *KEPT):
             cells.set_values(self._with_cache(name, cells.values, decoding))
             said = f"{name} of head {self.view.head} with a cache"
@@ -334,25 +345,25 @@ class Lane(Group):
         return mixed
 
 
-def lanes(
-    view: HeadView, old: int, decoding: Decoding, slots: LanesSlots
-) -> tuple[Lane, Lane, VGroup]:
+def decoding_comparison(
+    view: HeadView, old: int, decoding: Decoding, layout: DecodingComparisonLayout
+) -> tuple[Decoder, Decoder, VGroup]:
     """Both ways of decoding, and the line that says whether they agree."""
-    looks = theme.current()
+    theme = current_theme()
     both = tuple(
-        Lane(view, old, decoding, each, cached=cached)
-        for each, cached in ((slots.cached, True), (slots.naive, False))
+        Decoder(view, old, decoding, each, cached=cached)
+        for each, cached in ((layout.cached, True), (layout.naive, False))
     )
     digits = int(-np.log10(max(decoding.error, 1e-15)))
     text = f"rows computed with the cache equal those of the full pass to {digits} digits"
     if not decoding.agrees:
         text = f"rows computed with the cache differ by {format_number(decoding.error, 1)}"
-    x, y = slots.remark
-    lines = VGroup(*(Label(line, colour=looks.ink) for line in broken(text, slots.remark_width)))
+    x, y = layout.remark
+    lines = VGroup(*(Label(line, colour=theme.ink) for line in broken(text, layout.remark_width)))
     for above, line in enumerate(reversed(lines)):
         line.on_line(x, y + 1.3 * line.line_height * above)
     remark = VGroup(lines)
     if decoding.agrees:
-        check = Check(lines[0].line_height, colour=looks.highlight)
+        check = CheckMark(lines[0].line_height, colour=theme.highlight)
         remark.add(check.next_to(lines, [-1, 0, 0], buff=0.18))
     return both[0], both[1], remark

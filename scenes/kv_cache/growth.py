@@ -8,15 +8,15 @@ import numpy as np
 import numpy.typing as npt
 from manim import Animation, AnimationGroup, Group, VGroup
 
-from filmkit.core import theme
 from filmkit.core.animations import Appear, Reveal, Vanish
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.text import Label, stacked_lines
+from filmkit.core.theme import current_theme
 from filmkit.core.view import HeadView
 from filmkit.mobjects.head import HeadPicture
 from filmkit.mobjects.head_layout import Box, Frame
 from filmkit.mobjects.marks import Highlight
-from scenes.kv_cache.layout import GrowSlots
+from scenes.kv_cache.layout import GrowLayout
 
 __all__ = ["GrowingHead", "GrownMarks", "Notes", "in_column", "in_row"]
 
@@ -53,13 +53,13 @@ class Notes(VGroup):
     def __init__(
         self,
         lines: Sequence[tuple[str, str]],
-        spots: Sequence[tuple[float, float]],
+        points: Sequence[tuple[float, float]],
         *,
         size: float | None = None,
         width: float = np.inf,
     ) -> None:
         super().__init__()
-        for (text, colour), (x, y) in zip(lines, spots, strict=True):
+        for (text, colour), (x, y) in zip(lines, points, strict=True):
             self.add(*stacked_lines(text, (x, y), width, size=size, colour=colour))
 
 
@@ -85,7 +85,7 @@ class GrowingHead(HeadPicture):
 
     def __init__(self, view: HeadView, frame: Frame) -> None:
         super().__init__(view, frame)
-        looks, self.new = theme.current(), view.layer.count - 1
+        theme, self.new = current_theme(), view.layer.count - 1
         self.shapes_before: dict[str, Label] = {}
         self.shapes_after: dict[str, Label] = {}
         meta, old = view.layer.trace.meta, self.new
@@ -100,7 +100,7 @@ class GrowingHead(HeadPicture):
             after = header.shape
             if after is None:  # where there is no room for it
                 continue
-            before = Label(f"{old} × {columns}", size=looks.shape_size, colour=looks.muted)
+            before = Label(f"{old} × {columns}", size=theme.shape_size, colour=theme.muted)
             left, bottom, top = after.points[-12, 0], after.points[-12, 1], after.points[-8, 1]
             before.on_line(left + before.width / 2, (bottom + top) / 2)
             header.remove(after)
@@ -168,10 +168,10 @@ class GrowingHead(HeadPicture):
 
     def carried_rows(self) -> dict[Heatmap, Box]:
         """Copies of the first cells of X's new row, and where each goes: into a weight's box."""
-        cells, slots = self.x.blocks[0], self.slots
+        cells, layout = self.x.blocks[0], self.layout
         row = cells.part((self.new, self.new + 1), (0, cells.shape[1]))
         half = row.box.width / 2, row.box.height / 2
-        return {row.copy(): Box(w.x, w.y, *half) for w in (slots.w_q, slots.w_k, slots.w_v)}
+        return {row.copy(): Box(w.x, w.y, *half) for w in (layout.w_q, layout.w_k, layout.w_v)}
 
     # Motions
 
@@ -199,19 +199,19 @@ class GrownMarks(VGroup):
         Where the words stand, and how near the camera is.
     """
 
-    def __init__(self, picture: GrowingHead, slots: GrowSlots) -> None:
+    def __init__(self, picture: GrowingHead, layout: GrowLayout) -> None:
         super().__init__()
-        looks, zoom = theme.current(), slots.zoom
+        theme, zoom = current_theme(), layout.zoom
         self.known = VGroup(
-            *(Highlight(block, colour=looks.ink, zoom=zoom) for block in picture.known_blocks())
+            *(Highlight(block, colour=theme.ink, zoom=zoom) for block in picture.known_blocks())
         )
         self.row = Highlight(picture.scores.cells.row(picture.new), zoom=zoom)
         lines = (
-            ("masked", looks.muted),
-            ("known before", looks.ink),
-            ("one new row", looks.highlight),
+            ("masked", theme.muted),
+            ("known before", theme.ink),
+            ("one new row", theme.highlight),
         )
-        spots = (slots.masked, slots.known, slots.new)
-        size = looks.shape_size if slots.small else looks.name_size
-        self.notes = Notes(lines, spots, size=size * zoom)
+        points = (layout.masked, layout.known, layout.new)
+        size = theme.shape_size if layout.small else theme.name_size
+        self.notes = Notes(lines, points, size=size * zoom)
         self.add(self.known, self.row, self.notes)

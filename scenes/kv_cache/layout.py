@@ -11,30 +11,30 @@ from filmkit.mobjects.head_layout import (
     WORD_GAP,
     Box,
     Frame,
-    HeadSlots,
-    row_spots,
-    sentence_spots,
+    HeadLayout,
+    row_points,
+    sentence_points,
     shot_box,
 )
-from scenes.cache_size.layout import ContextSlots
-from scenes.kv_cache.token_cost import Cost
+from scenes.cache_size.layout import ContextLayout
+from scenes.kv_cache.token_cost import TokenCost
 
 __all__ = [
-    "GrowSlots",
-    "KeptSlots",
-    "LaneSlots",
-    "LanesSlots",
-    "NextWordSlots",
-    "TokenSlots",
+    "CachedHeadLayout",
+    "DecoderLayout",
+    "DecodingComparisonLayout",
+    "GrowLayout",
+    "NextWordLayout",
+    "TokenCostLayout",
+    "formula_point",
     "formula_room",
-    "formula_spot",
-    "growth_slots",
+    "growth_layout",
     "measured_fill",
     "solid_fill",
-    "title_spot",
+    "title_point",
 ]
 
-Spot = tuple[float, float]
+Point = tuple[float, float]
 
 NOTE = 0.024 * FRAME_HEIGHT  # a line of small words
 CANDIDATE = 0.56  # from one candidate to the next
@@ -44,7 +44,7 @@ LANE_HEADER = 0.4
 MARK_ROOM = 0.3  # right of a panel, for a small arrow head
 CHECK_ROOM = 0.5  # beside a remark, for a check mark
 LANE_FOOT = 1.3  # counters and what is said about them
-LANE_ROW_MOST = 0.13
+MAX_DECODER_ROW = 0.13
 SMALL_ROOM = 3.2  # left of a large model's tiles
 TILE_GAP = 0.05
 FORMULA_ROOM = 1.55  # above them
@@ -58,7 +58,7 @@ FILL, FILL_NARROW = 0.84, 0.68  # of the frame's width that a solid takes
 
 
 @dataclass(frozen=True)
-class NextWordSlots:
+class NextWordLayout:
     """A sentence above and the words that may follow it below.
 
     Attributes
@@ -73,28 +73,28 @@ class NextWordSlots:
         Where each candidate's bar stands; as wide as a share of 1.
     """
 
-    sentence: tuple[Spot, ...]
-    title: Spot
-    words: tuple[Spot, ...]
+    sentence: tuple[Point, ...]
+    title: Point
+    words: tuple[Point, ...]
     bars: tuple[Box, ...]
 
     @classmethod
-    def of(cls, widths: tuple[float, ...], frame: Frame, *, candidates: int) -> NextWordSlots:
+    def of(cls, widths: tuple[float, ...], frame: Frame, *, candidates: int) -> NextWordLayout:
         """For words of the given widths."""
         stage = frame.stage
-        spots = sentence_spots(widths, frame, gap=0.22, line=0.62)
-        lines = 1 + round((spots[0][1] - spots[-1][1]) / 0.62)
+        points = sentence_points(widths, frame, gap=0.22, line=0.62)
+        lines = 1 + round((points[0][1] - points[-1][1]) / 0.62)
         below = (candidates + 1) * CANDIDATE + 0.5
         room = stage.height - below
         middle = stage.top - max(room / 2, 0.31 * lines + 0.05)
-        lift = middle - (spots[0][1] + spots[-1][1]) / 2
+        lift = middle - (points[0][1] + points[-1][1]) / 2
         left = stage.x - 0.15 * stage.width
         whole = Box.of(
             left, left + 0.46 * stage.width, stage.bottom, stage.bottom + candidates * CANDIDATE
         )
-        rows = row_spots(whole.x, whole, candidates)
+        rows = row_points(whole.x, whole, candidates)
         return cls(
-            sentence=tuple((x, y + lift) for x, y in spots),
+            sentence=tuple((x, y + lift) for x, y in points),
             title=(stage.x, whole.top + 0.6 * CANDIDATE),
             words=tuple((left - 2 * WORD_GAP, y) for _, y in rows),
             bars=tuple(Box(x, y, whole.width, 0.56 * CANDIDATE) for x, y in rows),
@@ -102,7 +102,7 @@ class NextWordSlots:
 
 
 @dataclass(frozen=True)
-class GrowSlots:
+class GrowLayout:
     """A close look at queries, transposed keys and scores, with lines of words at the right.
 
     In a narrow frame the lines stand below the scores and are ``small``. ``zoom`` is how near
@@ -112,12 +112,12 @@ class GrowSlots:
     seen: Box
     zoom: float
     small: bool
-    masked: Spot
-    known: Spot
-    new: Spot
+    masked: Point
+    known: Point
+    new: Point
 
     @classmethod
-    def of(cls, head: HeadSlots, *, count: int) -> GrowSlots:
+    def of(cls, head: HeadLayout, *, count: int) -> GrowLayout:
         """For ``count`` rows, the last of which is new."""
         box, row = head.scores, head.scores.height / count
         small = head.frame.width <= NARROW
@@ -132,8 +132,8 @@ class GrowSlots:
         if small:
             left, line = box.right - SCORE_WORDS * zoom, 0.045 * FRAME_HEIGHT * zoom
             top = box.bottom - 0.2 - line / 2
-            spots = tuple((left, top - line * i) for i in range(3))
-            return cls(seen, zoom, small, *spots)
+            points = tuple((left, top - line * i) for i in range(3))
+            return cls(seen, zoom, small, *points)
         middle = box.bottom + max(box.height / 2, 1.1 * least + row / 2)
         return cls(
             seen=seen,
@@ -146,7 +146,7 @@ class GrowSlots:
 
 
 @dataclass(frozen=True)
-class KeptSlots:
+class CachedHeadLayout:
     """Queries, keys and values alone, and where a line beside each of them begins.
 
     Such lines may be as wide as ``width``.
@@ -154,13 +154,13 @@ class KeptSlots:
 
     seen: Box
     width: float
-    q: Spot
-    k: Spot
-    v: Spot
-    bracket: tuple[Spot, Spot]
+    q: Point
+    k: Point
+    v: Point
+    bracket: tuple[Point, Point]
 
     @classmethod
-    def of(cls, head: HeadSlots) -> KeptSlots:
+    def of(cls, head: HeadLayout) -> CachedHeadLayout:
         room = min(NOTES_ROOM, head.frame.stage.width - head.q.width)
         narrow = head.frame.width <= NARROW
         bracket = BRACKET_ROOM if narrow else 1.6
@@ -179,7 +179,7 @@ class KeptSlots:
 
 
 @dataclass(frozen=True)
-class LaneSlots:
+class DecoderLayout:
     """One way of decoding: what is computed, and how much that is.
 
     Attributes
@@ -194,32 +194,32 @@ class LaneSlots:
         The bar that grows with the counter; as long as the larger of two in the end.
     """
 
-    title: Spot
+    title: Point
     q: Box
     k: Box
     v: Box
     scores: Box
     pattern: Box
     z: Box
-    count: Spot
+    count: Point
     bar: Box
 
 
 @dataclass(frozen=True)
-class LanesSlots:
+class DecodingComparisonLayout:
     """Two ways of decoding, the words above, a remark below.
 
     They stand beside each other; in a frame that is higher than wide, below each other.
     """
 
     words: Box
-    cached: LaneSlots
-    naive: LaneSlots
-    remark: Spot
+    cached: DecoderLayout
+    naive: DecoderLayout
+    remark: Point
     remark_width: float
 
     @classmethod
-    def of(cls, frame: Frame, *, count: int) -> LanesSlots:
+    def of(cls, frame: Frame, *, count: int) -> DecodingComparisonLayout:
         """For ``count`` token rows."""
         stage = frame.stage
         words = Box.of(stage.left, stage.right, stage.top - 0.5, stage.top - 0.1)
@@ -243,7 +243,7 @@ class LanesSlots:
         return cls(words, first, second, remark, stage.width - 2 * CHECK_ROOM)
 
 
-def _lane(box: Box, count: int, *, columns: int) -> LaneSlots:
+def _lane(box: Box, count: int, *, columns: int) -> DecoderLayout:
     """Six panels in columns: what is kept or asked on the left or above, what comes of it."""
     top, bottom = box.top - 0.44, box.bottom + LANE_FOOT
     lines = 6 // columns
@@ -251,7 +251,7 @@ def _lane(box: Box, count: int, *, columns: int) -> LaneSlots:
     # Marks stand at the right of what is kept: of the last column, if there are three.
     across = box.width - LANE_COLUMN_GAP * (columns - 1) - (MARK_ROOM if columns > 2 else 0.0)
     width = across / columns
-    height = min(slot - LANE_HEADER - 0.1, LANE_ROW_MOST * count)
+    height = min(slot - LANE_HEADER - 0.1, MAX_DECODER_ROW * count)
 
     def panel(index: int, across: float) -> Box:
         # The first three go down the first of two columns, or across the first of two lines.
@@ -261,7 +261,7 @@ def _lane(box: Box, count: int, *, columns: int) -> LaneSlots:
         return Box.of(left, left + across, under - height, under)
 
     square = min(width, 1.6 * height)
-    return LaneSlots(
+    return DecoderLayout(
         title=(box.left, box.top - 0.2),
         q=panel(0, width),
         k=panel(1, width),
@@ -275,7 +275,7 @@ def _lane(box: Box, count: int, *, columns: int) -> LaneSlots:
 
 
 @dataclass(frozen=True)
-class TokenSlots:
+class TokenCostLayout:
     """One token of two models to the same scale: a small tile, and many tiles of a large model.
 
     Attributes
@@ -293,14 +293,14 @@ class TokenSlots:
 
     small: tuple[Box, Box]
     large: tuple[Box, ...]
-    small_name: Spot
-    small_size: Spot
-    large_name: Spot
-    remark: Spot
+    small_name: Point
+    small_size: Point
+    large_name: Point
+    remark: Point
     width: float
 
     @classmethod
-    def of(cls, frame: Frame, small: Cost, large: Cost) -> TokenSlots:
+    def of(cls, frame: Frame, small: TokenCost, large: TokenCost) -> TokenCostLayout:
         stage, narrow = frame.stage, frame.width <= NARROW
         room = Box.of(
             stage.left + (0.0 if narrow else SMALL_ROOM),
@@ -352,10 +352,10 @@ class TokenSlots:
         )
 
 
-def growth_slots(frame: Frame) -> ContextSlots:
+def growth_layout(frame: Frame) -> ContextLayout:
     """A chart of how a cache grows, with room at the right for one long name."""
-    slots = ContextSlots.of(frame)
-    return replace(slots, right=max(0.21 * slots.chart.width, LONG_END))
+    layout = ContextLayout.of(frame)
+    return replace(layout, right=max(0.21 * layout.chart.width, LONG_END))
 
 
 def solid_fill(frame: Frame) -> float:
@@ -374,11 +374,11 @@ def formula_room(frame: Frame) -> float:
     return FORMULA_ROOM + (FORMULA_LINE if frame.width <= NARROW else 0.0)
 
 
-def title_spot(frame: Frame) -> Spot:
+def title_point(frame: Frame) -> Point:
     """Where a title that stays in the frame begins."""
     return frame.stage.left, frame.stage.top - 0.3
 
 
-def formula_spot(frame: Frame) -> Spot:
+def formula_point(frame: Frame) -> Point:
     """The middle of a formula that stays in the frame."""
     return frame.stage.x, frame.stage.top - 0.35

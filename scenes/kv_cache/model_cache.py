@@ -8,19 +8,19 @@ import numpy as np
 import numpy.typing as npt
 from manim import Animation, Group, LaggedStart, VGroup, linear
 
-from filmkit.core import theme
 from filmkit.core.animations import Follow, set_presence
 from filmkit.core.camera import Shot, keep_upright
-from filmkit.core.heatmap import Source
+from filmkit.core.heatmap import TensorSource
 from filmkit.core.text import Label, printable
+from filmkit.core.theme import current_theme
 from filmkit.core.view import HeadView
-from filmkit.mobjects.cache_volume import CacheSolid, Face, Measure, Stored
-from filmkit.mobjects.cache_volume_layout import SolidSlots
+from filmkit.mobjects.cache_volume import CachedTensor, CacheVolume, Measure, VolumeFace
+from filmkit.mobjects.cache_volume_layout import CacheVolumeLayout
 from filmkit.mobjects.head_layout import FRAME_HEIGHT, Box, Frame
 from filmkit.mobjects.head_stack_layout import shot_on
 from filmkit.mobjects.marks import fit_word
 from scenes.kv_cache.layout import formula_room, measured_fill, solid_fill
-from scenes.kv_cache.token_cost import Cost
+from scenes.kv_cache.token_cost import TokenCost
 
 __all__ = ["FANNED", "ModelCache"]
 
@@ -60,7 +60,7 @@ class ModelCache:
         meta, layer = view.layer.trace.meta, view.layer.layer
         self.view, self.frame, self.count = view, frame, meta.n_kv_heads
         self.units = meta.n_layers * self.count
-        self.slots = SolidSlots.of(
+        self.layout = CacheVolumeLayout.of(
             rows=view.layer.count,
             units=self.units,
             heads=self.count,
@@ -68,7 +68,7 @@ class ModelCache:
             d_v=meta.d_v,
         )
         every = range(meta.n_layers)
-        self.keys, self.values = (Stored.of(view.layer, name, every) for name in ("k", "v"))
+        self.keys, self.values = (CachedTensor.of(view.layer, name, every) for name in ("k", "v"))
         self.base = layer * self.count + view.kv_head
 
         self.heads = [self._solid(layer * self.count + head, 1) for head in range(self.count)]
@@ -82,22 +82,22 @@ class ModelCache:
         self.spread_heads = [self._apart(h - view.kv_head) for h in range(self.count)]
         self.spread_layers = [self._cascade(number - layer) for number in self.numbers]
 
-    def _solid(self, first: int, units: int) -> CacheSolid:
-        solid = CacheSolid(self.keys, self.values, self.slots, base=self.base)
-        return solid.hold(units=(first, first + units))
+    def _solid(self, first: int, units: int) -> CacheVolume:
+        volume = CacheVolume(self.keys, self.values, self.layout, base=self.base)
+        return volume.hold(units=(first, first + units))
 
     def _apart(self, places: int) -> tuple[float, float, float]:
-        return (0.0, 0.0, -places * (self.slots.spacing - self.slots.thickness))
+        return (0.0, 0.0, -places * (self.layout.spacing - self.layout.thickness))
 
     def _cascade(self, places: int) -> tuple[float, float, float]:
-        return (places * self.slots.aside, 0.0, -places * self.slots.gap)
+        return (places * self.layout.aside, 0.0, -places * self.layout.gap)
 
     # Shots
 
-    def _shot(self, solids: list[CacheSolid], shifts: list[tuple[float, float, float]]) -> Shot:
+    def _shot(self, solids: list[CacheVolume], shifts: list[tuple[float, float, float]]) -> Shot:
         corners = [
-            solid.corners - solid.extent.shift + shift
-            for solid, shift in zip(solids, shifts, strict=True)
+            volume.corners - volume.extent.shift + shift
+            for volume, shift in zip(solids, shifts, strict=True)
         ]
         width = solid_fill(self.frame)
         return shot_on(np.concatenate(corners), self.frame, width=width, height=0.8)
@@ -147,27 +147,27 @@ class ModelCache:
 
     def close_heads(self) -> list[Animation]:
         """The heads of the layer come together."""
-        return [solid.to(shift=(0.0, 0.0, 0.0)) for solid in self.heads]
+        return [volume.to(shift=(0.0, 0.0, 0.0)) for volume in self.heads]
 
     def fan_out(self) -> list[Animation]:
         """The few layers come out of the one that is told about."""
         pairs = zip(self.layers, self.spread_layers, strict=True)
-        return [solid.to(shift=shift) for solid, shift in pairs]
+        return [volume.to(shift=shift) for volume, shift in pairs]
 
     def close_layers(self) -> list[Animation]:
         """The few layers come together."""
-        return [solid.to(shift=(0.0, 0.0, 0.0)) for solid in self.layers]
+        return [volume.to(shift=(0.0, 0.0, 0.0)) for volume in self.layers]
 
     def grow(self, words: VGroup, **kwargs: float) -> Animation:
         """From the first word on, the whole cache gets a row for each, with its word beside it."""
-        looks, rows = theme.current(), self.view.layer.count
+        theme, rows = current_theme(), self.view.layer.count
 
         def step(alpha: float) -> None:
             there = 1 + alpha * (rows - 1)
             self.whole.hold(rows=there)
             for word in words:
                 set_presence(word, min(1.0, max(0.0, there - word.row)))
-                word.set_fill(looks.highlight if there <= word.row + 1 else looks.muted)
+                word.set_fill(theme.highlight if there <= word.row + 1 else theme.muted)
 
         return Follow(Group(self.whole, words), step, rate_func=linear, **kwargs)
 
@@ -182,13 +182,15 @@ class ModelCache:
         rows = self.whole.extent.rows
         upper = (rows - 1) / rows
         for block in self.whole.blocks:
-            lying = Face(
+            lying = VolumeFace(
                 block.across,
-                source=Source(expression=f"{block.stored.name}, of one token, last layer first"),
+                source=TensorSource(
+                    expression=f"{block.stored.name}, of one token, last layer first"
+                ),
             )
             lying.fill(block.stored.scaled[::-1, int(rows) - 1])
-            spots = ((0, 1), (1, 1), (1, 0), (0, 0))
-            lying.points = np.array([block.corner(x, upper, z) for x, z in spots])
+            points = ((0, 1), (1, 1), (1, 0), (0, 0))
+            lying.points = np.array([block.corner(x, upper, z) for x, z in points])
             slices.add(lying)
         return slices
 
@@ -196,11 +198,11 @@ class ModelCache:
 
     def words_beside(self, tokens: Sequence[str]) -> VGroup:
         """Words at the left of their rows, hidden; every second or so where rows are too low."""
-        size, rows = theme.current().note_size, len(tokens)
-        spots = np.array(
+        size, rows = current_theme().note_size, len(tokens)
+        points = np.array(
             [self.whole.keys.corner(0.0, (row + 0.5) / rows, 0.0) for row in range(rows)]
         )
-        seen = self.shot_of_whole.project(spots, self.frame.height)
+        seen = self.shot_of_whole.project(points, self.frame.height)
         apart = float(np.ptp(seen[:, 1])) / max(1, rows - 1)
         every = int(np.ceil(size * FRAME_HEIGHT / apart))
         room = float(seen[:, 0].min()) - WORDS_GAP - self.frame.safe.left
@@ -209,7 +211,7 @@ class ModelCache:
             label = fit_word(printable(tokens[row]), room, size=size)
             label.on_line(-WORDS_GAP - label.width / 2, 0.0)
             label.row = row
-            words.add(set_presence(keep_upright(label, spots[row]), 0.0))
+            words.add(set_presence(keep_upright(label, points[row]), 0.0))
         return words
 
     @property
@@ -223,27 +225,27 @@ class ModelCache:
         """The number of each of the few layers at its lower right corner."""
         return self._numbered(self.layers, [f"layer {number}" for number in self.numbers])
 
-    def _numbered(self, solids: list[CacheSolid], texts: list[str]) -> VGroup:
-        looks, labels = theme.current(), VGroup()
-        for solid, text in zip(solids, texts, strict=True):
-            label = Label(text, size=looks.note_size, colour=looks.muted)
+    def _numbered(self, solids: list[CacheVolume], texts: list[str]) -> VGroup:
+        theme, labels = current_theme(), VGroup()
+        for volume, text in zip(solids, texts, strict=True):
+            label = Label(text, size=theme.note_size, colour=theme.muted)
             label.on_line(0.1 + label.width / 2, -0.12)
-            labels.add(keep_upright(label, solid.values.corner(1.0, 1.0, 0.0)))
+            labels.add(keep_upright(label, volume.values.corner(1.0, 1.0, 0.0)))
         return labels
 
     @property
     def names(self) -> VGroup:
         """What the two halves of the front are, below them."""
-        looks, names = theme.current(), VGroup()
+        theme, names = current_theme(), VGroup()
         for text, block, colour in (
-            ("keys", self.heads[0].keys, looks.key),
-            ("values", self.heads[0].values, looks.value),
+            ("keys", self.heads[0].keys, theme.key),
+            ("values", self.heads[0].values, theme.value),
         ):
-            label = Label(text, size=looks.name_size, colour=colour)
+            label = Label(text, size=theme.name_size, colour=colour)
             names.add(keep_upright(label.on_line(0.0, -0.35), block.corner(0.5, 1.0, 0.0)))
         return names
 
-    def measures(self, cost: Cost) -> list[Measure]:
+    def measures(self, cost: TokenCost) -> list[Measure]:
         """What each factor counts, at the edge of the whole block along which it does.
 
         In the order of the factors; the bytes of a number lie along no edge.

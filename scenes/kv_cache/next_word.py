@@ -5,15 +5,15 @@ from __future__ import annotations
 from manim import LEFT, LaggedStart, Rectangle, VGroup
 
 from extract.trace import Trace
-from filmkit.core import theme
 from filmkit.core.animations import Arrive
 from filmkit.core.text import Label, format_share, printable
+from filmkit.core.theme import current_theme
 from filmkit.mobjects.marks import fit_word
-from scenes.kv_cache.layout import NextWordSlots
+from scenes.kv_cache.layout import NextWordLayout
 
 __all__ = ["NextWords", "followed_by"]
 
-WORD_MOST = 2.6
+MAX_WORD = 2.6
 
 
 def followed_by(trace: Trace) -> tuple[str, int | None]:
@@ -39,25 +39,25 @@ class NextWords(VGroup):
         Where the word that follows stands before it joins the sentence.
     """
 
-    def __init__(self, trace: Trace, slots: NextWordSlots) -> None:
+    def __init__(self, trace: Trace, layout: NextWordLayout) -> None:
         super().__init__()
-        looks, last = theme.current(), trace.meta.n_prompt - 1
+        theme, last = current_theme(), trace.meta.n_prompt - 1
         word, place = followed_by(trace)
         shares = [float(share) for share in trace["top_probs"][last]]
         self.words, self.bars, self.shares = VGroup(), VGroup(), VGroup()
         for index, (text, share) in enumerate(
             zip(trace.meta.top_tokens[last], shares, strict=True)
         ):
-            colour = looks.highlight if index == place else looks.muted
-            box, (x, y) = slots.bars[index], slots.words[index]
-            name = fit_word(printable(text), WORD_MOST, size=looks.name_size, colour=colour)
+            colour = theme.highlight if index == place else theme.muted
+            box, (x, y) = layout.bars[index], layout.words[index]
+            name = fit_word(printable(text), MAX_WORD, size=theme.name_size, colour=colour)
             self.words.add(name.on_line(x - name.width / 2, y))
             width = max(share * box.width, 0.02)
             bar = Rectangle(
                 width=width,
                 height=box.height,
                 stroke_width=0.0,
-                fill_color=looks.highlight if index == place else looks.flow,
+                fill_color=theme.highlight if index == place else theme.flow,
                 fill_opacity=1.0,
             )
             self.bars.add(bar.move_to([box.left + width / 2, y, 0]))
@@ -67,14 +67,14 @@ class NextWords(VGroup):
         text = "the model’s likeliest next words"
         if given or place is None:
             text += f"; {'given' if given else 'what follows'} here:"
-        title = Label(text, size=looks.note_size, colour=looks.muted)
-        title.on_line(*slots.title)
+        title = Label(text, size=theme.note_size, colour=theme.muted)
+        title.on_line(*layout.title)
         self.aside = VGroup()
         if given or place is None:
-            said = Label(printable(word), size=looks.name_size, colour=looks.highlight)
-            said.shrink_to(WORD_MOST)
+            said = Label(printable(word), size=theme.name_size, colour=theme.highlight)
+            said.shrink_to(MAX_WORD)
             line = title.width + 0.2 + said.width
-            x, y = slots.title
+            x, y = layout.title
             title.shift([(title.width - line) / 2, 0, 0])
             self.aside.add(said.on_line(x + (line - said.width) / 2, y))
         self.origin: Label = self.aside[0] if self.aside else self.words[place]

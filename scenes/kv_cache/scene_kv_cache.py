@@ -22,30 +22,30 @@ from filmkit.core.animations import (
 from filmkit.core.camera import Shot, pin_to_frame
 from filmkit.core.stage import Stage, StageError, beat
 from filmkit.core.text import Label, printable
-from filmkit.mobjects.cached_numbers import Kept as Cached
+from filmkit.mobjects.cached_numbers import CachedPerToken
 from filmkit.mobjects.chart import Bracket
 from filmkit.mobjects.head_layout import Box
 from filmkit.mobjects.marks import Highlight
 from scenes.cache_size.charts import ContextChart
 from scenes.kv_cache.cost_formula import CostFormula, OneTokenEach
-from scenes.kv_cache.decoding_comparison import Kept, RunningWords, lanes
+from scenes.kv_cache.decoding_comparison import CachedFrame, RunningWords, decoding_comparison
 from scenes.kv_cache.growth import GrowingHead, GrownMarks, Notes, in_column, in_row
 from scenes.kv_cache.layout import (
-    GrowSlots,
-    KeptSlots,
-    LanesSlots,
-    NextWordSlots,
-    TokenSlots,
-    formula_spot,
-    growth_slots,
-    title_spot,
+    CachedHeadLayout,
+    DecodingComparisonLayout,
+    GrowLayout,
+    NextWordLayout,
+    TokenCostLayout,
+    formula_point,
+    growth_layout,
+    title_point,
 )
 from scenes.kv_cache.model_cache import FANNED, ModelCache
 from scenes.kv_cache.next_word import NextWords, followed_by
-from scenes.kv_cache.token_cost import Cost, spoken_bytes
+from scenes.kv_cache.token_cost import TokenCost, spoken_bytes
 
 LARGE, LARGE_NAME = architecture("DeepSeek-V3/R1"), "DeepSeek-R1"
-MOST_STEPS = 6  # words that are decoded one after another
+MAX_STEPS = 6  # words that are decoded one after another
 
 
 def counted(number: int, name: str) -> str:
@@ -82,12 +82,12 @@ class KVCache(Stage):
             else f"Its layer keeps {meta.n_kv_heads} heads like them.",
             "kv_heads": counted(meta.n_kv_heads, "head"),
             "fanned": str(min(FANNED, meta.n_layers)),
-            "each": Cost.of_trace(meta).factors[-1][0],
-            "bytes": spoken_bytes(Cost.of_trace(meta).bytes),
-            "large_bytes": spoken_bytes(Cost.of_every_head(LARGE).bytes),
-            "full": f"{GPU_BYTES // Cost.of_every_head(LARGE).bytes:,}",
+            "each": TokenCost.of_trace(meta).factors[-1][0],
+            "bytes": spoken_bytes(TokenCost.of_trace(meta).bytes),
+            "large_bytes": spoken_bytes(TokenCost.of_every_head(LARGE).bytes),
+            "full": f"{GPU_BYTES // TokenCost.of_every_head(LARGE).bytes:,}",
             "context": f"{CONTEXT_TOKENS // 1024}K",
-            "context_bytes": spoken_bytes(CONTEXT_TOKENS * Cost.of_every_head(LARGE).bytes),
+            "context_bytes": spoken_bytes(CONTEXT_TOKENS * TokenCost.of_every_head(LARGE).bytes),
             "layers": counted(meta.n_layers, "layer"),
         }
 
@@ -108,13 +108,13 @@ class KVCache(Stage):
     def title_line(self, text: str) -> Label:
         """A line of words at the top left, wherever the camera is."""
         label = Label(text, size=self.theme.name_size)
-        x, y = title_spot(self.frame)
+        x, y = title_point(self.frame)
         return pin_to_frame(label.on_line(x + label.width / 2, y))
 
-    def _formula(self, cost: Cost) -> CostFormula:
+    def _formula(self, cost: TokenCost) -> CostFormula:
         """What a word costs, at the top wherever the camera is."""
-        spot, width = formula_spot(self.frame), self.frame.stage.width
-        return pin_to_frame(CostFormula(cost, spot, width=width))
+        point, width = formula_point(self.frame), self.frame.stage.width
+        return pin_to_frame(CostFormula(cost, point, width=width))
 
     # One more word
 
@@ -122,17 +122,17 @@ class KVCache(Stage):
     def the_next_word(self) -> None:
         """After the prompt, the model rates every word it knows. “{word}” {chosen},
         and joins the prompt."""
-        looks, tempo = self.theme, self.theme.tempo
+        theme, tempo = self.theme, self.theme.tempo
         words = self.picture.x_words
         self.homes = words.copy()
         for word in words:
-            word.scale(looks.name_size / looks.shape_size)
+            word.scale(theme.name_size / theme.shape_size)
         widths = tuple(word.width for word in words)
-        slots = NextWordSlots.of(widths, self.frame, candidates=self.trace["top_ids"].shape[1])
-        for word, (x, y) in zip(words, slots.sentence, strict=True):
+        layout = NextWordLayout.of(widths, self.frame, candidates=self.trace["top_ids"].shape[1])
+        for word, (x, y) in zip(words, layout.sentence, strict=True):
             word.on_line(x, y)
-        self.candidates = candidates = NextWords(self.trace, slots)
-        prompt, new = VGroup(*words[:-1]), words[-1].set_fill(looks.highlight)
+        self.candidates = candidates = NextWords(self.trace, layout)
+        prompt, new = VGroup(*words[:-1]), words[-1].set_fill(theme.highlight)
         self.play(Appear(prompt), run_time=tempo.small)
         self.play(
             *(Appear(part) for part in (candidates.heading, candidates.words)), run_time=tempo.small
@@ -187,13 +187,13 @@ class KVCache(Stage):
         The rest was known before."""
         picture, tempo = self.picture, self.theme.tempo
         scores, new = picture.scores.cells, picture.new
-        slots = GrowSlots.of(picture.slots, count=new + 1)
+        layout = GrowLayout.of(picture.layout, count=new + 1)
         near = picture.score_parts
         staying = {*near.get_family(), *self.frames}
         self.others = Group(*(part for part in self.on_show() if part not in staying))
         self.play(
             Vanish(self.frames, run_time=tempo.small),
-            self.move_camera(Shot.of_box(slots.seen)),
+            self.move_camera(Shot.of_box(layout.seen)),
             *self.undim(near),
             *self.dim(self.others, to=0.0),
             run_time=tempo.large,
@@ -203,8 +203,8 @@ class KVCache(Stage):
         self.play(Transpose(strip, picture.k_t.cells.column(new)), run_time=tempo.large)
         self.remove(strip)
         picture.k_t.cells.set_shown(1)
-        query = Highlight(picture.q.cells.row(new), zoom=slots.zoom)
-        key = Highlight(picture.k_t.cells.column(new), zoom=slots.zoom)
+        query = Highlight(picture.q.cells.row(new), zoom=layout.zoom)
+        key = Highlight(picture.k_t.cells.column(new), zoom=layout.zoom)
         self.play(Appear(query), Appear(key), run_time=tempo.small)
         self.play(
             Reveal(scores, in_row(scores.shape, new)),
@@ -216,7 +216,7 @@ class KVCache(Stage):
             Presence(key, 0.0, run_time=tempo.small),
             run_time=tempo.normal,
         )
-        self.remarks = marks = GrownMarks(picture, slots)
+        self.remarks = marks = GrownMarks(picture, layout)
         self.remove(query, key)
         self.play(*(Appear(part) for part in marks), run_time=tempo.small)
         self.hold(words=6)
@@ -252,30 +252,31 @@ class KVCache(Stage):
     def what_is_kept(self) -> None:
         """Old queries are never asked again. Old keys and values are read every time, so they
         are kept: the cache."""
-        picture, tempo, looks = self.picture, self.theme.tempo, self.theme
-        slots, new = KeptSlots.of(picture.slots), picture.new
+        picture, tempo, theme = self.picture, self.theme.tempo, self.theme
+        layout, new = CachedHeadLayout.of(picture.layout), picture.new
         staying = Group(picture.sheets, *(picture.shapes_after[name] for name in "qkv"))
         leaving = Group(*(part for part in self.on_show() if part not in staying.get_family()))
         self.play(
             Vanish(leaving, run_time=tempo.small),
-            self.move_camera(Shot.of_box(slots.seen)),
+            self.move_camera(Shot.of_box(layout.seen)),
             run_time=tempo.large,
         )
         queries = picture.q.cells
         again = "all rows are read for each new word"
         lines = ("old rows are never used again", again, again)
-        spots = (slots.q, slots.k, slots.v)
+        points = (layout.q, layout.k, layout.v)
         notes = [
-            Notes(((line, looks.ink),), (spot,), width=slots.width)
-            for line, spot in zip(lines, spots, strict=True)
+            Notes(((line, theme.ink),), (point,), width=layout.width)
+            for line, point in zip(lines, points, strict=True)
         ]
-        old = np.where(np.arange(new + 1)[:, None] < new, looks.dim, 1.0)
+        old = np.where(np.arange(new + 1)[:, None] < new, theme.dim, 1.0)
         self.play(ShowCells(queries, old), Appear(notes[0]), run_time=tempo.normal)
         self.hold(words=2)
         self.kept = VGroup(
-            Kept(picture.k.cells.box, looks.key), Kept(picture.v.cells.box, looks.value)
+            CachedFrame(picture.k.cells.box, theme.key),
+            CachedFrame(picture.v.cells.box, theme.value),
         )
-        cache = Bracket(*slots.bracket, "the cache", towards=(1.0, 0.0))
+        cache = Bracket(*layout.bracket, "the cache", towards=(1.0, 0.0))
         self.play(*(Appear(note) for note in notes[1:]), run_time=tempo.small)
         self.play(Appear(self.kept), Appear(cache), run_time=tempo.normal)
         self.hold(words=6)
@@ -288,13 +289,15 @@ class KVCache(Stage):
         again, and the numbers come out the same."""
         picture, tempo = self.picture, self.theme.tempo
         meta, old = self.trace.meta, self.layer.count
-        decoding = decode(self.trace, self.layer.layer, most=MOST_STEPS)
+        decoding = decode(self.trace, self.layer.layer, most=MAX_STEPS)
         steps = len(decoding.steps)
         view = self.layer.until(meta.n_prompt + steps)
-        slots = LanesSlots.of(self.frame, count=view.count)
-        cached, naive, remark = lanes(view.head(self.head.head), old, decoding, slots)
+        layout = DecodingComparisonLayout.of(self.frame, count=view.count)
+        cached, naive, remark = decoding_comparison(
+            view.head(self.head.head), old, decoding, layout
+        )
         self.cached, self.naive = cached, naive
-        words = RunningWords(view.words, slots.words)
+        words = RunningWords(view.words, layout.words)
         kept = ((picture.k.cells, cached.k), (picture.v.cells, cached.v))
         sheets = [(cells.part((0, old), (0, cells.shape[1])), lane) for cells, lane in kept]
         # The row of the new word goes: it is computed again, with the cache.
@@ -327,8 +330,8 @@ class KVCache(Stage):
 
     def _one_step(self, step: int, words: RunningWords, *, last: bool) -> None:
         """The next word comes, and both lanes compute what they need for it."""
-        looks, tempo, cached, naive = self.theme, self.theme.tempo, self.cached, self.naive
-        word = words.word(self.layer.count + step).set_fill(looks.highlight)
+        theme, tempo, cached, naive = self.theme, self.theme.tempo, self.cached, self.naive
+        word = words.word(self.layer.count + step).set_fill(theme.highlight)
         marks = [] if step else [Appear(cached.marks, run_time=tempo.small)]
         self.play(
             Appear(word, run_time=tempo.small),
@@ -341,7 +344,7 @@ class KVCache(Stage):
         )
         self.wait(0.2)
         if not last:
-            word.set_fill(looks.ink)
+            word.set_fill(theme.ink)
 
     # The cache as a solid
 
@@ -353,8 +356,8 @@ class KVCache(Stage):
         gone = Group(*(part for part in self.on_show() if part not in (cached.k, cached.v)))
         self.play(
             Vanish(gone, run_time=tempo.small),
-            Settle(cached.k, cache.slots.k),
-            Settle(cached.v, cache.slots.v),
+            Settle(cached.k, cache.layout.k),
+            Settle(cached.v, cache.layout.v),
             run_time=tempo.large,
         )
         self.remove(cached.k, cached.v)
@@ -415,7 +418,7 @@ class KVCache(Stage):
         """One slice is a key and a value, for every head of every layer, {each} bytes a number:
         {bytes} for each word."""
         tempo, cache = self.theme.tempo, self.cache
-        cost = Cost.of_trace(self.trace.meta)
+        cost = TokenCost.of_trace(self.trace.meta)
         formula = self._formula(cost)
         measures = cache.measures(cost)
         self.play(
@@ -436,19 +439,19 @@ class KVCache(Stage):
         """DeepSeek-R1 is larger everywhere. With keys and values of every head kept, one word
         would take {large_bytes}."""
         tempo, cache = self.theme.tempo, self.cache
-        cost, large = Cost.of_trace(self.trace.meta), Cost.of_every_head(LARGE)
-        slots = TokenSlots.of(self.frame, cost, large)
+        cost, large = TokenCost.of_trace(self.trace.meta), TokenCost.of_every_head(LARGE)
+        layout = TokenCostLayout.of(self.frame, cost, large)
         tile = cache.newest_slice()
         gone = Group(*(part for part in self.on_show()))
         self.now_about(f"{LARGE_NAME}: published sizes")
         self.add(tile)
         self.play(
             Vanish(gone, run_time=tempo.small),
-            *(Settle(part, box) for part, box in zip(tile, slots.small, strict=True)),
+            *(Settle(part, box) for part, box in zip(tile, layout.small, strict=True)),
             self.move_camera(Shot()),
             run_time=tempo.large,
         )
-        self.each = each = OneTokenEach(cost, large, LARGE_NAME, slots)
+        self.each = each = OneTokenEach(cost, large, LARGE_NAME, layout)
         formula = self._formula(large)
         formula.remove(formula.short)
         self.play(Appear(each.small), Appear(formula), run_time=tempo.small)
@@ -465,8 +468,8 @@ class KVCache(Stage):
         """And it grows with every token: one GPU is full after {full}, and {context} take
         {context_bytes}."""
         tempo = self.theme.tempo
-        every_head = Cached(LARGE, "mha", called=f"all {LARGE.n_heads} heads")
-        chart = ContextChart((every_head,), growth_slots(self.frame))
+        every_head = CachedPerToken(LARGE, "mha", called=f"all {LARGE.n_heads} heads")
+        chart = ContextChart((every_head,), growth_layout(self.frame))
         tiles = self.each.tiles
         point = tiles.copy().scale(0.01).move_to([*chart.axes.at(0, 0), 0.0])
         self.remove(tiles)

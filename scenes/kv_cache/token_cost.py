@@ -10,7 +10,7 @@ from extract.trace import TraceMeta
 from filmkit.core.text import format_number
 from filmkit.mobjects.cached_numbers import BITS, whole
 
-__all__ = ["Cost", "readable_bytes", "spoken_bytes"]
+__all__ = ["TokenCost", "readable_bytes", "spoken_bytes"]
 
 
 UNITS = ((1e9, "GB", "gigabytes"), (1e6, "MB", "megabytes"), (1e3, "kB", "kilobytes"))
@@ -45,7 +45,7 @@ def spoken_bytes(count: float) -> str:
 
 
 @dataclass(frozen=True)
-class Cost:
+class TokenCost:
     """The factors of the bytes that one token takes.
 
     Attributes
@@ -61,12 +61,12 @@ class Cost:
     layers: int
 
     @classmethod
-    def of_trace(cls, meta: TraceMeta) -> Cost:
+    def of_trace(cls, meta: TraceMeta) -> TokenCost:
         """Of the traced model."""
         return cls((meta.d_qk, meta.d_v), meta.n_kv_heads, meta.n_layers)
 
     @classmethod
-    def of_every_head(cls, arch: Architecture) -> Cost:
+    def of_every_head(cls, arch: Architecture) -> TokenCost:
         """Of a published model, if it kept keys and values of every head."""
         return cls((arch.d_head, arch.d_head), arch.n_heads, arch.n_layers)
 

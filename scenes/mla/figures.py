@@ -9,13 +9,13 @@ from manim import Dot, Group, VGroup
 
 from extract.architectures import MOE, Architecture, kv_cache_elements, latent_of
 from extract.latent import LatentReport, Moved
-from filmkit.core import theme
-from filmkit.core.heatmap import Source
+from filmkit.core.heatmap import TensorSource
 from filmkit.core.text import Label, Symbol, broken, fit_size, format_number, format_share
+from filmkit.core.theme import current_theme
 from filmkit.mobjects.chart import (
-    Axes,
-    Axis,
     BarRow,
+    ChartAxes,
+    ChartAxis,
     Curve,
     DotPlot,
     DotSeries,
@@ -26,9 +26,9 @@ from filmkit.mobjects.chart import (
 from filmkit.mobjects.flow import Wire
 from filmkit.mobjects.head_layout import Box, Frame
 from filmkit.mobjects.latent_view import LatentHead, LatentView
-from filmkit.mobjects.marks import Words
+from filmkit.mobjects.marks import TokenLabels
 from filmkit.mobjects.panel import Panel
-from scenes.mla.layout import CachedSlots, ChartSlots, CompareSlots, OutputSlots, PatternSlots
+from scenes.mla.layout import CachedLayout, ChartLayout, CompareLayout, OutputLayout, PatternLayout
 from scenes.mla.pictures import output_of
 
 __all__ = [
@@ -67,15 +67,15 @@ class TrueBeside(Group):
         What is compared, where the layer has biases.
     """
 
-    def __init__(self, seen: LatentHead, slots: CompareSlots) -> None:
+    def __init__(self, seen: LatentHead, layout: CompareLayout) -> None:
         super().__init__()
-        looks, view = theme.current(), seen.view
-        self.slots = slots
+        theme, view = current_theme(), seen.view
+        self.layout = layout
         self.lost = VGroup()
         self.rebuilt: dict[str, np.ndarray] = {}
-        for name, words, box, spot, colour in (
-            ("k", "true keys", slots.true_k, slots.said_k, looks.key),
-            ("v", "true values", slots.true_v, slots.said_v, looks.value),
+        for name, words, box, point, colour in (
+            ("k", "true keys", layout.true_k, layout.said_k, theme.key),
+            ("v", "true values", layout.true_v, layout.said_v, theme.value),
         ):
             compared = seen.compared(name)
             self.rebuilt[name] = compared.rebuilt
@@ -95,17 +95,17 @@ class TrueBeside(Group):
                 source=source,
             )
             setattr(self, name, panel)
-            share = Label(format_share(compared.error), size=looks.name_size, weight="semibold")
-            note = Label("relative error", size=looks.note_size, colour=looks.muted)
-            x, y = spot
+            share = Label(format_share(compared.error), size=theme.name_size, weight="semibold")
+            note = Label("relative error", size=theme.note_size, colour=theme.muted)
+            x, y = point
             self.lost.add(
-                VGroup(share.on_line(x, y + slots.line), note.on_line(x, y - slots.line * 0.8))
+                VGroup(share.on_line(x, y + layout.line), note.on_line(x, y - layout.line * 0.8))
             )
         self.remark = VGroup()
         if view.biased:
             text = "both about their mean row"
-            self.remark.add(Label(text, size=looks.note_size, colour=looks.muted))
-            self.remark.move_to([*slots.remark, 0])
+            self.remark.add(Label(text, size=theme.note_size, colour=theme.muted))
+            self.remark.move_to([*layout.remark, 0])
         self.add(self.k, self.v, self.lost, self.remark)
 
     k: Panel
@@ -131,7 +131,7 @@ class PatternRow(Group):
 
     def __init__(self, seen: LatentHead, frame: Frame, word: float) -> None:
         super().__init__()
-        looks, layer = theme.current(), seen.view.layer
+        theme, layer = current_theme(), seen.view.layer
         trace, head = layer.trace, layer.head(seen.head)
         moves, every = seen.moves(), seen.view.moves
 
@@ -139,7 +139,7 @@ class PatternRow(Group):
             return f"(all {trace.meta.n_heads} heads: {format_share(moved.mean)})"
 
         span = (layer.first, layer.stop)
-        own = Source(trace.key("pattern", layer.layer), index=(seen.head, span, span))
+        own = TensorSource(trace.key("pattern", layer.layer), index=(seen.head, span, span))
         shown = [("the model’s own", head.pattern, own)]
         steps = []
         if trace.rotates:
@@ -157,12 +157,12 @@ class PatternRow(Group):
             ("from the latent", seen.pattern, layer.computed("pattern from the latent", "key_pos"))
         )
         steps.append((moves.latent.mean, ("taking keys from", "the latent", of_all(every.latent))))
-        self.slots = slots = PatternSlots.of(
+        self.layout = layout = PatternLayout.of(
             frame,
             patterns=len(shown),
             count=layer.count,
             word=word,
-            name=max(Label(name, size=looks.name_size).width for name, *_ in shown),
+            name=max(Label(name, size=theme.name_size).width for name, *_ in shown),
             lines=max(len(why) for _, why in steps),
         )
         self.patterns = Group(
@@ -177,26 +177,28 @@ class PatternRow(Group):
                     masked=head.future,
                     source=source,
                 )
-                for (name, values, source), box in zip(shown, slots.boxes, strict=True)
+                for (name, values, source), box in zip(shown, layout.boxes, strict=True)
             )
         )
-        pitch = slots.boxes[0].height / layer.count
-        size = min(looks.shape_size, 0.94 * pitch / frame.height)
-        words = layer.words if size >= looks.least_size else ()
-        spots = slots.words if words else ()
-        self.words = Words(words, spots, width=word, size=size)
+        pitch = layout.boxes[0].height / layer.count
+        size = min(theme.shape_size, 0.94 * pitch / frame.height)
+        words = layer.words if size >= theme.least_size else ()
+        points = layout.words if words else ()
+        self.words = TokenLabels(words, points, width=word, size=size)
         self.steps = VGroup(
             *(
-                self._step(share, why, arrow, spots)
-                for (share, why), arrow, spots in zip(steps, slots.arrows, slots.steps, strict=True)
+                self._step(share, why, arrow, points)
+                for (share, why), arrow, points in zip(
+                    steps, layout.arrows, layout.steps, strict=True
+                )
             )
         )
         said = "share of the attention that goes to other words, mean over the rows"
         if not trace.rotates:
             said += "  ·  this model has no rotation to leave out"
-        lines = broken(said, frame.stage.width, size=looks.note_size)
+        lines = broken(said, frame.stage.width, size=theme.note_size)
         self.caption = Paragraph(lines, (0.0, 0.0), align="center")
-        self.caption.move_to([*slots.caption, 0])
+        self.caption.move_to([*layout.caption, 0])
         self.add(self.patterns, self.words, self.steps, self.caption)
 
     def _step(
@@ -204,18 +206,18 @@ class PatternRow(Group):
         share: float,
         why: tuple[str, ...],
         arrow: Sequence[tuple[float, float]],
-        spots: Sequence[tuple[float, float]],
+        points: Sequence[tuple[float, float]],
     ) -> VGroup:
-        looks = theme.current()
+        theme = current_theme()
         moved = Label(
             f"{format_share(share)} moves",
-            size=looks.name_size,
+            size=theme.name_size,
             weight="semibold",
-            colour=looks.accent,
+            colour=theme.accent,
         )
-        lines = [moved, *(Label(line, size=looks.note_size, colour=looks.muted) for line in why)]
-        for line, (x, y) in zip(lines, spots, strict=False):
-            line.on_line(x + (line.width / 2 if self.slots.align == "left" else 0.0), y)
+        lines = [moved, *(Label(line, size=theme.note_size, colour=theme.muted) for line in why)]
+        for line, (x, y) in zip(lines, points, strict=False):
+            line.on_line(x + (line.width / 2 if self.layout.align == "left" else 0.0), y)
         return VGroup(Wire(arrow), *lines)
 
 
@@ -232,59 +234,59 @@ class ErrorChart(Group):
 
     def __init__(self, report: LatentReport, frame: Frame) -> None:
         super().__init__()
-        looks, slots = theme.current(), ChartSlots.of(frame, most=1.1)
-        self.slots = slots
+        theme, layout = current_theme(), ChartLayout.of(frame, most=1.1)
+        self.layout = layout
         ranks = [0, *(rung.rank for rung in report.ladder)]
         fitted = [1.0, *(rung.fit.held_out.balanced for rung in report.ladder)]
         plain = [1.0, *(rung.weight_svd.held_out.balanced for rung in report.ladder)]
         high = max(1.0, *plain)
         ticks = (0, *sorted({report.rank, report.full_rank}))
-        self.axes = Axes(
-            Axis(0, report.full_rank, ticks, "rank: numbers in the latent", write=whole),
-            Axis(0, high, (0, 0.5, 1), "relative error of keys and values", write=_percent),
-            slots.chart,
+        self.axes = ChartAxes(
+            ChartAxis(0, report.full_rank, ticks, "rank: numbers in the latent", write=whole),
+            ChartAxis(0, high, (0, 0.5, 1), "relative error of keys and values", write=_percent),
+            layout.chart,
             right=0.4,
         )
-        self.fitted = Curve(self.axes, ranks, fitted, colour=looks.latent, width=looks.bold)
-        self.plain = Curve(self.axes, ranks, plain, colour=looks.muted)
+        self.fitted = Curve(self.axes, ranks, fitted, colour=theme.latent, width=theme.bold)
+        self.plain = Curve(self.axes, ranks, plain, colour=theme.muted)
         self.names = VGroup(self._name_plain(ranks, plain), self._name_fitted(report))
         self.mark = self._mark(report)
         held_out = report.calibration.n_held_out
         self.source = Label(
             f"measured on {whole(held_out)} tokens of text that it was not fitted to",
-            size=looks.note_size,
-            colour=looks.muted,
+            size=theme.note_size,
+            colour=theme.muted,
         )
-        self.source.move_to([*slots.source, 0])
+        self.source.move_to([*layout.source, 0])
         self.add(self.axes, self.fitted, self.plain, self.names, self.mark, self.source)
 
     def _mark(self, report: LatentReport) -> VGroup:
         """The stored rank, with the error of either fit."""
-        looks, chosen = theme.current(), report.chosen
+        theme, chosen = current_theme(), report.chosen
         errors = (chosen.fit.held_out.balanced, chosen.weight_svd.held_out.balanced)
         (x, low), (_, high) = (self.axes.at(report.rank, error) for error in errors)
         line = Wire(
             [(x, self.axes.plot.bottom), (x, high)],
             arrow=False,
-            colour=looks.muted,
-            width=looks.thin,
+            colour=theme.muted,
+            width=theme.thin,
         )
         dots = VGroup(
-            Dot([x, high, 0], radius=0.07, color=looks.muted),
-            Dot([x, low, 0], radius=0.09, color=looks.latent),
+            Dot([x, high, 0], radius=0.07, color=theme.muted),
+            Dot([x, low, 0], radius=0.09, color=theme.latent),
         )
-        plain = Label(format_share(errors[1]), size=looks.name_size, colour=looks.muted)
+        plain = Label(format_share(errors[1]), size=theme.name_size, colour=theme.muted)
         plain.on_line(x + 0.16 + plain.width / 2, high + 0.2)
         fitted = Label(
-            format_share(errors[0]), size=looks.name_size, weight="semibold", colour=looks.latent
+            format_share(errors[0]), size=theme.name_size, weight="semibold", colour=theme.latent
         )
         fitted.on_line(x - 0.14 - fitted.width / 2, low - 0.22)
         return VGroup(line, dots, plain, fitted)
 
     def _name_plain(self, ranks: list[int], errors: list[float]) -> Label:
         """Beside the upper line, where it is a fifth of the way down."""
-        looks = theme.current()
-        label = Label("from the weights alone (SVD)", colour=looks.muted)
+        theme = current_theme()
+        label = Label("from the weights alone (SVD)", colour=theme.muted)
         level = 0.8
         at = float(np.interp(-level, -np.array(errors), np.array(ranks, dtype=float)))
         x, y = self.axes.at(at, level)
@@ -292,7 +294,7 @@ class ErrorChart(Group):
 
     def _name_fitted(self, report: LatentReport) -> VGroup:
         """Below the lower line, between the axis and the chosen rank."""
-        looks, plot = theme.current(), self.axes.plot
+        theme, plot = current_theme(), self.axes.plot
         x, level = self.axes.at(report.rank, report.chosen.fit.held_out.balanced)
         # Where the number at the chosen rank is high enough, words may stand below it.
         free = level - 0.42 - plot.bottom
@@ -300,7 +302,7 @@ class ErrorChart(Group):
         if free < 0.62:
             room, top = x - plot.left - 1.3, 0.62
         lines = [
-            fit_size(text, max(room, 1.5), colour=looks.latent)
+            fit_size(text, max(room, 1.5), colour=theme.latent)
             for text in ("fitted to what", "the layer receives")
         ]
         for index, line in enumerate(lines):
@@ -327,7 +329,7 @@ class TrainedPlot(Group):
 
     def __init__(self, frame: Frame) -> None:
         super().__init__()
-        looks, slots = theme.current(), ChartSlots.of(frame, width=0.84)
+        theme, layout = current_theme(), ChartLayout.of(frame, width=0.84)
         names: list[str] = []
         scores: dict[str, list[float]] = {"MHA": [], "MLA": []}
         for size in ("small", "large"):
@@ -340,20 +342,20 @@ class TrainedPlot(Group):
         self.plot = DotPlot(
             names,
             (
-                DotSeries("MHA", tuple(scores["MHA"]), looks.ink, hollow=True),
-                DotSeries("MLA", tuple(scores["MLA"]), looks.latent),
+                DotSeries("MHA", tuple(scores["MHA"]), theme.ink, hollow=True),
+                DotSeries("MLA", tuple(scores["MLA"]), theme.latent),
             ),
-            Axis(35, 65, (40, 50, 60), "score, per cent", write=whole),
-            slots.chart,
+            ChartAxis(35, 65, (40, 50, 60), "score, per cent", write=whole),
+            layout.chart,
             write=lambda value: f"{value:.1f}",
         )
         self.title = Label(
             "trained from the start: every head’s keys and values, or one latent",
-            size=looks.shape_size,
+            size=theme.shape_size,
         )
-        self.title.move_to([*slots.title, 0])
-        self.source = Label(MOE.source, size=looks.note_size, colour=looks.muted)
-        self.source.move_to([*slots.source, 0])
+        self.title.move_to([*layout.title, 0])
+        self.source = Label(MOE.source, size=theme.note_size, colour=theme.muted)
+        self.source.move_to([*layout.source, 0])
         self.add(self.plot, self.title, self.source)
 
 
@@ -370,45 +372,45 @@ class CachedBars(Group):
 
     def __init__(self, view: LatentView, arch: Architecture, name: str, frame: Frame) -> None:
         super().__init__()
-        looks, meta = theme.current(), view.layer.trace.meta
-        self.slots = slots = CachedSlots.of(frame)
+        theme, meta = current_theme(), view.layer.trace.meta
+        self.layout = layout = CachedLayout.of(frame)
         forms = view.forms
         width = f"{meta.d_qk}" if meta.d_qk == meta.d_v else f"({meta.d_qk} + {meta.d_v})"
         twice = "2 × " if meta.d_qk == meta.d_v else ""
         self.own = _pair(
-            slots.bars[0],
+            layout.bars[0],
             before=(forms.n_expanded, f"{twice}{_heads(meta.n_kv_heads)} × {width}"),
             shares=(meta.d_qk, meta.d_v),
             cached=(forms.rank, forms.d_rope),
-            above=slots.above,
+            above=layout.above,
         )
         latent = latent_of(arch)
         expanded = kv_cache_elements(arch, "mha") // arch.n_layers
         self.published = _pair(
-            slots.bars[1],
+            layout.bars[1],
             before=(expanded, f"2 × {_heads(arch.n_heads)} × {arch.d_head}, if cached"),
             shares=(1, 1),
             cached=(latent.kv_rank, latent.rope_dim),
-            above=slots.above,
+            above=layout.above,
         )
         self.titles = VGroup()
-        for text, (x, y) in zip((meta.model, name), slots.titles, strict=True):
-            title = Label(text, size=looks.name_size, weight="semibold")
+        for text, (x, y) in zip((meta.model, name), layout.titles, strict=True):
+            title = Label(text, size=theme.name_size, weight="semibold")
             title.on_line(x + title.width / 2, y)
             note = Label(
                 "numbers cached for one token of one layer",
-                size=looks.note_size,
-                colour=looks.muted,
+                size=theme.note_size,
+                colour=theme.muted,
             )
-            left = x if slots.under else title.get_right()[0] + 0.2
-            note.on_line(left + note.width / 2, y - slots.under)
+            left = x if layout.under else title.get_right()[0] + 0.2
+            note.on_line(left + note.width / 2, y - layout.under)
             self.titles.add(VGroup(title, note))
         self.remark = Label(
             f"the {latent.rope_dim} are one rotated key, shared by all heads: it carries position",
-            size=looks.note_size,
-            colour=looks.key,
+            size=theme.note_size,
+            colour=theme.key,
         )
-        self.remark.on_line(slots.remark[0] + self.remark.width / 2, slots.remark[1])
+        self.remark.on_line(layout.remark[0] + self.remark.width / 2, layout.remark[1])
         self.add(self.own, self.published, self.titles, self.remark)
 
 
@@ -425,21 +427,21 @@ def _pair(
     above: bool,
 ) -> ScaleBars:
     """Bars of the keys and values and of what is cached instead."""
-    looks = theme.current()
+    theme = current_theme()
     total, said = before
     key = total * shares[0] / sum(shares)
     latent, rope = cached
     arithmetic = f"{latent} + {rope}" if rope else ""
-    spans = [Span(latent, looks.latent), *([Span(rope, looks.key)] if rope else [])]
+    spans = [Span(latent, theme.latent), *([Span(rope, theme.key)] if rope else [])]
     rows = (
         BarRow(
             "keys and values",
             said,
-            (Span(key, looks.key), Span(total - key, looks.value)),
+            (Span(key, theme.key), Span(total - key, theme.value)),
             whole(total),
         ),
         BarRow(
-            "latent", arithmetic if rope else "", tuple(spans), whole(latent + rope), looks.latent
+            "latent", arithmetic if rope else "", tuple(spans), whole(latent + rope), theme.latent
         ),
     )
     return ScaleBars(rows, box, captioned=above)
@@ -458,20 +460,20 @@ class OutputsBeside(Group):
 
     def __init__(self, view: LatentView, frame: Frame) -> None:
         super().__init__()
-        looks, forms = theme.current(), view.forms
-        self.slots = slots = OutputSlots.of(frame, count=view.layer.count)
-        self.naive = output_of(view, "naive", slots.naive, name="keys and values formed")
-        self.absorbed = output_of(view, "absorbed", slots.absorbed, name="only the latent read")
+        theme, forms = current_theme(), view.forms
+        self.layout = layout = OutputLayout.of(frame, count=view.layer.count)
+        self.naive = output_of(view, "naive", layout.naive, name="keys and values formed")
+        self.absorbed = output_of(view, "absorbed", layout.absorbed, name="only the latent read")
         panels = (self.naive, self.absorbed)
         self.names = Group(
             *(part for panel in panels for part in (panel.header, panel.dots) if part is not None)
         )
-        self.sign = Symbol("=", size=looks.name_size * 1.6).move_to([*slots.sign, 0])
-        size = looks.name_size
+        self.sign = Symbol("=", size=theme.name_size * 1.6).move_to([*layout.sign, 0])
+        size = theme.name_size
         words = Label("largest difference", size=size, weight="semibold")
         number = Symbol(power_of_ten(forms.largest_difference), size=size)
         width = words.width + 0.2 + number.width
-        x, y = slots.total
+        x, y = layout.total
         words.on_line(x - width / 2 + words.width / 2, y)
         number.on_line(x + width / 2 - number.width / 2, y)
         self.total = VGroup(words, number)
@@ -481,8 +483,8 @@ class OutputsBeside(Group):
         )
         self.notes = VGroup(
             *(
-                Label(line, size=looks.note_size, colour=looks.muted).move_to([*spot, 0])
-                for line, spot in zip(lines, slots.notes, strict=True)
+                Label(line, size=theme.note_size, colour=theme.muted).move_to([*point, 0])
+                for line, point in zip(lines, layout.notes, strict=True)
             )
         )
         self.add(self.naive, self.absorbed, self.sign, self.total, self.notes)

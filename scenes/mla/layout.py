@@ -13,36 +13,36 @@ from filmkit.core.camera import Shot
 from filmkit.mobjects.head_layout import (
     FRAME_HEIGHT,
     HEADER,
-    ROW_X_MOST,
-    SHEET_LEAST,
+    MAX_ROW_X,
+    MIN_SHEET,
     WEIGHT_BOX,
     WORD_GAP,
     Box,
     Frame,
-    HeadSlots,
-    row_spots,
+    HeadLayout,
+    row_points,
     shot_box,
 )
-from filmkit.mobjects.head_stack_layout import RackSlots, shot_on, solid
+from filmkit.mobjects.head_stack_layout import HeadStackLayout, prism_corners, shot_on
 
 __all__ = [
-    "AbsorbedSlots",
-    "CachedSlots",
-    "ChartSlots",
-    "CompareSlots",
-    "NaiveSlots",
-    "OutputSlots",
-    "PatternSlots",
-    "RackShots",
+    "AbsorbedLayout",
+    "CachedLayout",
+    "ChartLayout",
+    "CompareLayout",
+    "HeadStackShots",
+    "NaiveLayout",
+    "OutputLayout",
+    "PatternLayout",
 ]
 
-Spot = tuple[float, float]
-Path = tuple[Spot, ...]
+Point = tuple[float, float]
+Path = tuple[Point, ...]
 
 X_WIDTH = 1.5  # of an X beside the latent
 TRUNK = 0.16  # from the trunk to the weights that it leads to, in a high frame
 OUT_DOWN = 0.32  # from the mix down to a line that leads below it, and on to the output
-OUT_MOST = 1.2  # height of an output that stands there
+MAX_OUT = 1.2  # height of an output that stands there
 CAPTION = 0.9  # room for words below pictures that stand below each other
 STEP_ROOM, STEP_WIDTH = 0.95, 2.0  # from a pattern to words about it, and how wide they are
 GAP = 0.06  # between a panel's side and the end of a line
@@ -62,7 +62,7 @@ NAME_ABOVE = 0.75  # and more where its name is there
 LIFT = 0.35  # of the latent's height: how far its middle stands above the spine
 ENLARGED = 1.2  # the latent in space, relative to the flat picture
 SMALLEST = 0.83  # ... at the least, so that its name can be read
-HIGH_MOST = 1.8  # and how high it may be in a frame that is not wide
+MAX_HIGH = 1.8  # and how high it may be in a frame that is not wide
 RISER = 0.2  # from the line that rises on a card to its keys and values
 
 
@@ -77,7 +77,7 @@ def _halves(box: Box, shares: tuple[int, int]) -> tuple[Box, Box | None]:
 
 
 @dataclass(frozen=True)
-class NaiveSlots:
+class NaiveLayout:
     """A latent that is expanded into the keys and values of one head.
 
     Attributes
@@ -98,7 +98,7 @@ class NaiveSlots:
         Box of the layer's output, to the right of the picture.
     """
 
-    head: HeadSlots
+    head: HeadLayout
     x: Box
     x_words: tuple[tuple[float, float], ...]
     word_size: float
@@ -116,8 +116,8 @@ class NaiveSlots:
 
     @staticmethod
     def of(
-        head: HeadSlots, *, count: int, cached: tuple[int, int], sizes: Sequence[float]
-    ) -> NaiveSlots:
+        head: HeadLayout, *, count: int, cached: tuple[int, int], sizes: Sequence[float]
+    ) -> NaiveLayout:
         """Around the slots of a head.
 
         Parameters
@@ -131,13 +131,13 @@ class NaiveSlots:
         sizes
             Text sizes that words may have: the wanted and the least.
         """
-        kind = UprightNaiveSlots if head.x.bottom > head.border.top else NaiveSlots
+        kind = UprightNaiveLayout if head.x.bottom > head.border.top else NaiveLayout
         return kind._around(head, count, cached, sizes)
 
     @classmethod
     def _around(
-        cls, head: HeadSlots, count: int, cached: tuple[int, int], sizes: Sequence[float]
-    ) -> NaiveSlots:
+        cls, head: HeadLayout, count: int, cached: tuple[int, int], sizes: Sequence[float]
+    ) -> NaiveLayout:
         stage = head.frame.stage
         level = (head.k.y + head.v.y) / 2
         whole = Box.of(stage.left, head.x.right, level - head.q.height / 2, 0)
@@ -146,7 +146,7 @@ class NaiveSlots:
         # X stands at the height of the queries and is as tall as fits above the latent.
         top = stage.top - 0.02 - HEADER
         foot = whole.top + WEIGHT_BOX[1] + 2 * ARROW
-        height = min(ROW_X_MOST * count, top - foot)
+        height = min(MAX_ROW_X * count, top - foot)
         y = float(np.clip(head.q.y, foot + height / 2, top - height / 2))
         x = Box(head.x.x, y, head.x.width, height)
         wanted, least = sizes
@@ -156,7 +156,7 @@ class NaiveSlots:
         return cls(
             head=head,
             x=x,
-            x_words=row_spots(x.left - WORD_GAP, x, count),
+            x_words=row_points(x.left - WORD_GAP, x, count),
             word_size=size if size >= least else 0.0,
             latent=latent,
             rope=rope,
@@ -199,7 +199,7 @@ class NaiveSlots:
         y = self.head.q.y
         return ((self.x.right + GAP, y), (weight.left, y))
 
-    def from_latent(self, y: float, *rest: Spot) -> Path:
+    def from_latent(self, y: float, *rest: Point) -> Path:
         """From the latent along the trunk to a height, and on."""
         start = (self.cached.right + GAP, self.cached.y)
         return (start, (self.trunk, start[1]), (self.trunk, y), *rest)
@@ -254,7 +254,7 @@ class NaiveSlots:
 
 
 @dataclass(frozen=True)
-class UprightNaiveSlots(NaiveSlots):
+class UprightNaiveLayout(NaiveLayout):
     """The same in a frame that is higher than wide.
 
     The latent stands beside X, at the same height, and the output below the picture.
@@ -264,8 +264,8 @@ class UprightNaiveSlots(NaiveSlots):
 
     @classmethod
     def _around(
-        cls, head: HeadSlots, count: int, cached: tuple[int, int], sizes: Sequence[float]
-    ) -> NaiveSlots:
+        cls, head: HeadLayout, count: int, cached: tuple[int, int], sizes: Sequence[float]
+    ) -> NaiveLayout:
         left, right = head.x.left, head.x.right
         apart = 2 * ARROW + WEIGHT_BOX[0] + 2 * GAP
         width = min(X_WIDTH, (right - left - apart) / 2)
@@ -274,13 +274,13 @@ class UprightNaiveSlots(NaiveSlots):
         latent, rope = _halves(whole, cached)
         wanted, least = sizes
         size = min(wanted, 0.94 * x.height / count / FRAME_HEIGHT)
-        height = min(head.v.height, OUT_MOST)
+        height = min(head.v.height, MAX_OUT)
         top = head.z.bottom - 2 * OUT_DOWN
         out = Box.of(right - 2 * OUT_WIDTH, right, top - height, top)
         return cls(
             head=head,
             x=x,
-            x_words=row_spots(x.left - WORD_GAP, x, count),
+            x_words=row_points(x.left - WORD_GAP, x, count),
             word_size=size if size >= least else 0.0,
             latent=latent,
             rope=rope,
@@ -309,7 +309,7 @@ class UprightNaiveSlots(NaiveSlots):
         end = (self.w_q.x, weight.top)
         return ((x, self.x.bottom - GAP), (x, turn), (self.w_q.x, turn), end)
 
-    def from_latent(self, y: float, *rest: Spot) -> Path:
+    def from_latent(self, y: float, *rest: Point) -> Path:
         x, turn = self.cached.x, self.x.bottom - 0.38
         start = (x, self.cached.bottom - GAP)
         return (start, (x, turn), (self.trunk, turn), (self.trunk, y), *rest)
@@ -333,7 +333,7 @@ class UprightNaiveSlots(NaiveSlots):
 
 
 @dataclass(frozen=True)
-class AbsorbedSlots:
+class AbsorbedLayout:
     """The absorbed layout: the same parts, and nothing between the latent and its readers.
 
     Attributes
@@ -349,8 +349,8 @@ class AbsorbedSlots:
         Heights at which the latent leads to the scores and to the mix.
     """
 
-    naive: NaiveSlots
-    head: HeadSlots
+    naive: NaiveLayout
+    head: HeadLayout
     latent: Box
     rope: Box | None
     w_dkv: Box
@@ -361,7 +361,7 @@ class AbsorbedSlots:
     value_line: float
 
     @classmethod
-    def _upright(cls, naive: NaiveSlots) -> AbsorbedSlots:
+    def _upright(cls, naive: NaiveLayout) -> AbsorbedLayout:
         """X and latent stay; the mix and the output have the place of the values."""
         old, out_width = naive.head, 1.2 * OUT_WIDTH
         stage, height = old.frame.stage, old.v.height
@@ -390,7 +390,7 @@ class AbsorbedSlots:
         )
 
     @classmethod
-    def of(cls, naive: NaiveSlots, *, cached: tuple[int, int]) -> AbsorbedSlots:
+    def of(cls, naive: NaiveLayout, *, cached: tuple[int, int]) -> AbsorbedLayout:
         """From the naive layout; ``cached`` as there."""
         if naive.upright:
             return cls._upright(naive)
@@ -408,7 +408,7 @@ class AbsorbedSlots:
             old.w_q.top,
         )
         q_left = w_qk.right + ARROW + 0.1
-        width = min(old.k_t.left - 0.36 - q_left, SHEET_LEAST)
+        width = min(old.k_t.left - 0.36 - q_left, MIN_SHEET)
         q = Box.of(old.k_t.left - 0.36 - width, old.k_t.left - 0.36, old.q.bottom, old.q.top)
         z_right = w_vo.left - ARROW
         z = Box.of(z_right - width, z_right, level - height / 2, level + height / 2)
@@ -474,7 +474,7 @@ class AbsorbedSlots:
 
 
 @dataclass(frozen=True)
-class CompareSlots:
+class CompareLayout:
     """Keys and values beside the true ones, with the error between."""
 
     true_k: Box
@@ -486,7 +486,7 @@ class CompareSlots:
     remark: tuple[float, float]
 
     @classmethod
-    def of(cls, naive: NaiveSlots, room: float) -> CompareSlots:
+    def of(cls, naive: NaiveLayout, room: float) -> CompareLayout:
         """To the right of keys and values, ``room`` apart."""
         head = naive.head
         shift = head.k.width + room
@@ -505,13 +505,13 @@ class CompareSlots:
         )
 
 
-def _step_spots(x: float, y: float, lines: int) -> tuple[Spot, ...]:
+def _step_points(x: float, y: float, lines: int) -> tuple[Point, ...]:
     """Where the name of a step and the small lines below it stand: above and below ``y``."""
     return ((x, y + 0.3), *((x, y - 0.26 - 0.25 * line) for line in range(lines)))
 
 
 @dataclass(frozen=True)
-class PatternSlots:
+class PatternLayout:
     """Patterns with room between them for what moved and why.
 
     Attributes
@@ -531,11 +531,11 @@ class PatternSlots:
     """
 
     boxes: tuple[Box, ...]
-    words: tuple[Spot, ...]
-    arrows: tuple[tuple[Spot, ...], ...]
-    steps: tuple[tuple[Spot, ...], ...]
+    words: tuple[Point, ...]
+    arrows: tuple[tuple[Point, ...], ...]
+    steps: tuple[tuple[Point, ...], ...]
     align: str
-    caption: Spot
+    caption: Point
 
     @classmethod
     def of(
@@ -547,7 +547,7 @@ class PatternSlots:
         word: float,
         name: float,
         lines: int,
-    ) -> PatternSlots:
+    ) -> PatternLayout:
         """For a frame.
 
         Parameters
@@ -574,7 +574,7 @@ class PatternSlots:
     @classmethod
     def _down(
         cls, frame: Frame, patterns: int, count: int, word: float, lines: int
-    ) -> PatternSlots:
+    ) -> PatternLayout:
         """One below the other; steps at their right, where the arrow turns."""
         stage = frame.stage
         pitch = (stage.height - CAPTION - 0.15) / patterns
@@ -595,10 +595,10 @@ class PatternSlots:
         )
         return cls(
             boxes=boxes,
-            words=row_spots(left - WORD_GAP, boxes[0], count),
+            words=row_points(left - WORD_GAP, boxes[0], count),
             arrows=arrows,
             steps=tuple(
-                _step_spots(out + 0.25, (a.y + b.y) / 2 + 0.1, lines) for a, b in pairwise(boxes)
+                _step_points(out + 0.25, (a.y + b.y) / 2 + 0.1, lines) for a, b in pairwise(boxes)
             ),
             align="left",
             caption=(stage.x, boxes[-1].bottom - CAPTION / 2),
@@ -607,7 +607,7 @@ class PatternSlots:
     @classmethod
     def _above(
         cls, frame: Frame, patterns: int, count: int, word: float, name: float, lines: int
-    ) -> PatternSlots:
+    ) -> PatternLayout:
         """Side by side; steps below, where the arrow turns."""
         stage = frame.stage
         gaps = patterns - 1
@@ -630,10 +630,10 @@ class PatternSlots:
             start, end = a.x + (0.2 if index else 0.0), b.x - (0.2 if index < gaps - 1 else 0.0)
             foot = y - side / 2 - 0.1
             arrows.append(((start, foot), (start, turn), (end, turn), (end, foot)))
-        steps = tuple(_step_spots((a.x + b.x) / 2, turn - 0.66, lines) for a, b in pairwise(boxes))
+        steps = tuple(_step_points((a.x + b.x) / 2, turn - 0.66, lines) for a, b in pairwise(boxes))
         return cls(
             boxes=boxes,
-            words=row_spots(boxes[0].left - WORD_GAP, boxes[0], count),
+            words=row_points(boxes[0].left - WORD_GAP, boxes[0], count),
             arrows=tuple(arrows),
             steps=steps,
             align="center",
@@ -643,7 +643,7 @@ class PatternSlots:
     @classmethod
     def _across(
         cls, frame: Frame, patterns: int, count: int, word: float, lines: int
-    ) -> PatternSlots:
+    ) -> PatternLayout:
         """Side by side, steps between them."""
         stage, room = frame.stage, 2.3
         gaps = patterns - 1
@@ -658,24 +658,24 @@ class PatternSlots:
         arrows = tuple(((a.right + 0.25, y), (b.left - 0.25, y)) for a, b in pairwise(boxes))
         return cls(
             boxes=boxes,
-            words=row_spots(boxes[0].left - WORD_GAP, boxes[0], count),
+            words=row_points(boxes[0].left - WORD_GAP, boxes[0], count),
             arrows=arrows,
-            steps=tuple(_step_spots((start[0] + end[0]) / 2, y, lines) for start, end in arrows),
+            steps=tuple(_step_points((start[0] + end[0]) / 2, y, lines) for start, end in arrows),
             align="center",
             caption=(stage.x, boxes[0].bottom - 0.5),
         )
 
 
 @dataclass(frozen=True)
-class ChartSlots:
+class ChartLayout:
     """A chart between a heading and its source."""
 
-    title: Spot
+    title: Point
     chart: Box
-    source: Spot
+    source: Point
 
     @classmethod
-    def of(cls, frame: Frame, *, width: float = 0.8, most: float = np.inf) -> ChartSlots:
+    def of(cls, frame: Frame, *, width: float = 0.8, most: float = np.inf) -> ChartLayout:
         """As wide as that share of a wide frame, and no higher than ``most`` widths of it."""
         stage = frame.stage
         across = stage.width if frame.upright else stage.width * width
@@ -690,21 +690,21 @@ class ChartSlots:
 
 
 @dataclass(frozen=True)
-class CachedSlots:
+class CachedLayout:
     """Two pairs of bars, each with its own scale, under their headings.
 
     ``above`` says that names stand above what they name, for want of width: what is counted
     stands below its heading, ``under`` of its line.
     """
 
-    titles: tuple[Spot, Spot]
+    titles: tuple[Point, Point]
     bars: tuple[Box, Box]
-    remark: Spot
+    remark: Point
     above: bool
     under: float
 
     @classmethod
-    def of(cls, frame: Frame) -> CachedSlots:
+    def of(cls, frame: Frame) -> CachedLayout:
         stage, above = frame.stage, frame.upright
         half, title = min(stage.height / 2, 5.4), 0.5
         under = 0.36 if above else 0.0
@@ -722,7 +722,7 @@ class CachedSlots:
 
 
 @dataclass(frozen=True)
-class OutputSlots:
+class OutputLayout:
     """The outputs of both forms, large, and what is said between and below them."""
 
     naive: Box
@@ -732,7 +732,7 @@ class OutputSlots:
     notes: tuple[tuple[float, float], ...]
 
     @classmethod
-    def of(cls, frame: Frame, *, count: int) -> OutputSlots:
+    def of(cls, frame: Frame, *, count: int) -> OutputLayout:
         stage = frame.stage
         width, gap = stage.width * 0.3, stage.width * 0.14
         height = min(2.9, 0.5 * count)
@@ -760,48 +760,48 @@ class OutputSlots:
 
 
 @dataclass(frozen=True)
-class RackShots:
+class HeadStackShots:
     """Where the shared latent stands in space, and the shots of both racks."""
 
-    rack: RackSlots
+    head_stack: HeadStackLayout
     latent: Box
     depth: float
     seen: Shot
 
     @classmethod
-    def beneath(cls, rack: RackSlots, latent: Box, riser: float) -> RackShots:
+    def beneath(cls, head_stack: HeadStackLayout, latent: Box, riser: float) -> HeadStackShots:
         """The latent below the cards' left edge, beside the lines that rise to keys and values."""
-        frame = rack.head.frame
+        frame = head_stack.head.frame
         # One that is as high as X would hide the cards.
-        grown = min(ENLARGED, max(SMALLEST, HIGH_MOST / latent.height)) if frame.tall else ENLARGED
+        grown = min(ENLARGED, max(SMALLEST, MAX_HIGH / latent.height)) if frame.tall else ENLARGED
         width, height = grown * latent.width, grown * latent.height
-        y = rack.card.bottom - SPINE_ROOM + LIFT * height
+        y = head_stack.card.bottom - SPINE_ROOM + LIFT * height
         place = Box(riser - FEED_ROOM - width / 2, y, width, height)
-        depth = rack.z(0)
+        depth = head_stack.z(0)
         room = place.grown(0.0, ENLARGED * (UNDER + HEADER))
-        points = np.concatenate([rack.room, solid(room, depth, depth)])
+        points = np.concatenate([head_stack.room, prism_corners(room, depth, depth)])
         turn = 38 if frame.wide else 33
         seen = shot_on(points, frame, theta=-turn, phi=17, width=0.9, height=1.0)
-        return cls(rack, place, depth, seen)
+        return cls(head_stack, place, depth, seen)
 
     @classmethod
-    def beside(cls, rack: RackSlots, latent: Box, level: float) -> RackShots:
+    def beside(cls, head_stack: HeadStackLayout, latent: Box, level: float) -> HeadStackShots:
         """The latent to the left of the cards, at a height and at half their depth."""
-        place, depth = rack.shared(latent.moved(dy=level - latent.y), range(rack.count))
-        points = np.concatenate([rack.room, solid(place, depth, depth)])
-        seen = shot_on(points, rack.head.frame, theta=-34, phi=20, width=0.9)
-        return cls(rack, place, depth, seen)
+        place, depth = head_stack.shared(latent.moved(dy=level - latent.y), range(head_stack.count))
+        points = np.concatenate([head_stack.room, prism_corners(place, depth, depth)])
+        seen = shot_on(points, head_stack.head.frame, theta=-34, phi=20, width=0.9)
+        return cls(head_stack, place, depth, seen)
 
     @property
     def spine(self) -> float:
         """Height of the spine of the upright comb beneath the cards."""
-        return self.rack.card.bottom - SPINE_ROOM
+        return self.head_stack.card.bottom - SPINE_ROOM
 
     @property
     def near(self) -> Shot:
         """Close to the latent, with the heads behind it."""
-        points = solid(self.latent.grown(0.2), self.depth, self.depth)
-        frame = self.rack.head.frame
+        points = prism_corners(self.latent.grown(0.2), self.depth, self.depth)
+        frame = self.head_stack.head.frame
         stage = frame.stage
         if frame.tall:
             into = stage.moved(-0.16 * stage.width, 0.1 * stage.height)
@@ -812,7 +812,7 @@ class RackShots:
     @property
     def _words_below(self) -> bool:
         """Whether they stand below, for want of room between the latent and the heads."""
-        frame = self.rack.head.frame
+        frame = self.head_stack.head.frame
         return not (frame.wide or frame.tall)
 
     @property
@@ -820,7 +820,7 @@ class RackShots:
         """From there to the top of the words, in units of the frame."""
         if self._words_below:
             return -WORDS_BELOW
-        return WORDS_ABOVE + (NAME_ABOVE if self.rack.head.frame.tall else 0.0)
+        return WORDS_ABOVE + (NAME_ABOVE if self.head_stack.head.frame.tall else 0.0)
 
     @property
     def said(self) -> tuple[float, float, float]:

@@ -9,33 +9,33 @@ from typing import Any
 import numpy as np
 from manim import RIGHT, UP, Dot, Group, Mobject, RoundedRectangle, VGroup, VMobject
 
-from filmkit.core import theme
 from filmkit.core.camera import on_card
-from filmkit.core.heatmap import Heatmap, Source
+from filmkit.core.heatmap import Heatmap, TensorSource
 from filmkit.core.text import Label, Symbol
+from filmkit.core.theme import current_theme
 from filmkit.mobjects.chart import Paragraph
-from filmkit.mobjects.fan_out import Comb
+from filmkit.mobjects.fan_out import FanOut
 from filmkit.mobjects.flow import WeightBox, Wire
 from filmkit.mobjects.head import HeadPicture
 from filmkit.mobjects.head_layout import Box
-from filmkit.mobjects.head_stack import BACK, STROKE, Plane, Rack, border_of, glass_of
-from filmkit.mobjects.head_stack_layout import RackSlots
+from filmkit.mobjects.head_stack import BACK, STROKE, HeadStack, Plane, border_of, glass_of
+from filmkit.mobjects.head_stack_layout import HeadStackLayout
 from filmkit.mobjects.latent_view import LatentHead, LatentView
-from filmkit.mobjects.marks import Words
+from filmkit.mobjects.marks import TokenLabels
 from filmkit.mobjects.panel import Header, Panel, Truncated
 from filmkit.mobjects.ribbon import filled, outline_of
 from scenes.mla.layout import (
     GAP,
     UNDER,
-    AbsorbedSlots,
-    NaiveSlots,
+    AbsorbedLayout,
+    HeadStackShots,
+    NaiveLayout,
     Path,
-    RackShots,
 )
 
 __all__ = [
+    "AbsorbedHeadStack",
     "AbsorbedPicture",
-    "AbsorbedRack",
     "Derivation",
     "LatentPanel",
     "NaivePicture",
@@ -120,7 +120,7 @@ class LatentPanel(Group):
         self, view: LatentView, latent: Box, rope: Box | None, *, below: bool = True
     ) -> None:
         super().__init__()
-        looks = theme.current()
+        theme = current_theme()
         self.cells = Heatmap(
             view.latent,
             view.latent_norm,
@@ -136,11 +136,11 @@ class LatentPanel(Group):
                 view.rope, norm, width=rope.width, height=rope.height, source=view.rope_source
             ).place(rope)
             self.add(self.rope)
-        self.header = Header("latent", "C", colour=looks.latent)
+        self.header = Header("latent", "C", colour=theme.latent)
         key = "" if rope is None else "and key  "
         shape = f"{key}{len(view.latent)} × {view.forms.n_cached}"
         self.names = VGroup(*self.header)
-        self.shape = Label(shape, size=looks.shape_size, colour=looks.muted)
+        self.shape = Label(shape, size=theme.shape_size, colour=theme.muted)
         self.shape.on_line(self.header.get_right()[0] + Header.GAP + self.shape.width / 2, 0)
         self.header.add(self.shape)
         self.header.stand_on(self.box)
@@ -153,8 +153,8 @@ class LatentPanel(Group):
             width=self.box.width + 0.1,
             height=self.box.height + 0.1,
             corner_radius=0.06,
-            stroke_color=looks.latent,
-            stroke_width=looks.line,
+            stroke_color=theme.latent,
+            stroke_width=theme.line,
             fill_opacity=0.0,
         ).move_to(self.box.center)
 
@@ -169,12 +169,12 @@ class LatentPanel(Group):
         return Box.around(panel.box for panel in self.panels)
 
 
-def expand(rack: Rack, view: LatentView) -> None:
+def expand(head_stack: HeadStack, view: LatentView) -> None:
     """Let a rack of heads show the naive form: keys and values from the latent, and what follows.
 
     The panels keep their places and norms.
     """
-    for card in rack.cards:
+    for card in head_stack.cards:
         for name, (values, source) in view.head(card.head).panels.items():
             cells = getattr(card, name)
             cells.set_values(values)
@@ -204,34 +204,34 @@ class NaivePicture(Group):
         The layer's output, to the right of the picture.
     """
 
-    def __init__(self, view: LatentView, slots: NaiveSlots) -> None:
+    def __init__(self, view: LatentView, layout: NaiveLayout) -> None:
         super().__init__()
         layer = view.layer
         meta = layer.trace.meta
-        self.view, self.slots = view, slots
+        self.view, self.layout = view, layout
         self.x = Truncated(
             layer.rows("x"),
             layer.norm("x"),
-            slots.x,
+            layout.x,
             first=FIRST,
             last=LAST,
             symbol="X",
             source=layer.source("x", (0, meta.d_model)),
         )
-        self.x_words = Words(
-            layer.words if slots.word_size else (),
-            slots.x_words if slots.word_size else (),
-            width=slots.head.word_width,
-            size=slots.word_size,
+        self.x_words = TokenLabels(
+            layer.words if layout.word_size else (),
+            layout.x_words if layout.word_size else (),
+            width=layout.head.word_width,
+            size=layout.word_size,
         )
-        self.latent = LatentPanel(view, slots.latent, slots.rope, below=not slots.upright)
+        self.latent = LatentPanel(view, layout.latent, layout.rope, below=not layout.upright)
         self._name_weights()
         self._draw_lines()
-        self.out = output_of(view, "naive", slots.out)
-        _name_output(self.out, slots.out, below=slots.upright)
+        self.out = output_of(view, "naive", layout.out)
+        _name_output(self.out, layout.out, below=layout.upright)
 
     def _name_weights(self) -> None:
-        looks, s, view = theme.current(), self.slots, self.view
+        theme, s, view = current_theme(), self.layout, self.view
         trace, at = view.layer.trace, view.layer.layer
         meta, forms = trace.meta, view.forms
         d_content = forms.layer.W_UK.shape[2]
@@ -245,29 +245,29 @@ class NaivePicture(Group):
             notes = ["of a latent of X"]
         down = ["then a norm"] if forms.own else []
         self.w_dkv = WeightBox(
-            "W_(D K V)", (meta.d_model, forms.rank), s.w_dkv, colour=looks.latent, notes=down
+            "W_(D K V)", (meta.d_model, forms.rank), s.w_dkv, colour=theme.latent, notes=down
         )
         self.w_dkv.symbol.shrink_to(s.w_dkv.width - 0.12)
         # Where the line runs straight down through this box, its shape stands beside it.
         for index, line in enumerate(self.w_dkv.lines if not s.upright else ()):
             line.on_line(s.w_dkv.left - 0.14 - line.width / 2, s.w_dkv.y - 0.24 * index)
-        self.w_q = WeightBox(query, (before, meta.d_qk), s.w_q, colour=looks.query, notes=notes)
+        self.w_q = WeightBox(query, (before, meta.d_qk), s.w_q, colour=theme.query, notes=notes)
         self.w_uk = WeightBox(
             "W_(U K)",
             (forms.rank, d_content),
             s.w_uk,
-            colour=looks.key,
+            colour=theme.key,
             notes=bias("b_K", "bias dropped") or (["+ shared key"] if forms.d_rope else []),
         )
         self.w_uv = WeightBox(
             "W_(U V)",
             (forms.rank, meta.d_v),
             s.w_uv,
-            colour=looks.value,
+            colour=theme.value,
             notes=bias("b_V", "bias: to output"),
         )
         self.w_o = WeightBox(
-            "W_O", (meta.d_v, meta.d_model), s.w_o, colour=looks.flow, notes=self.sum_notes
+            "W_O", (meta.d_v, meta.d_model), s.w_o, colour=theme.flow, notes=self.sum_notes
         )
 
     @property
@@ -278,14 +278,14 @@ class NaivePicture(Group):
         return [f"sum of {heads} heads", *bias]
 
     def _draw_lines(self) -> None:
-        s, head = self.slots, self.slots.head
+        s, head = self.layout, self.layout.head
         self.to_latent = _through(*s.to_latent)
         self.to_q, self.to_latent_q = (
             _through(s.to_query(box), ((box.right, head.q.y), (head.q.left - GAP, head.q.y)))
             for box in (s.w_q, s.w_qk)
         )
         # Beside X the latent's line crosses that to the queries.
-        colour = theme.current().latent if s.upright else None
+        colour = current_theme().latent if s.upright else None
         self.to_k, self.to_v = (
             _through(
                 s.from_latent(panel.y, (weight.left, panel.y)),
@@ -324,18 +324,18 @@ class NaivePicture(Group):
 class _RisingLines(VGroup):
     """On each card, a line from below that leads to keys and values."""
 
-    def __init__(self, rack: Rack, slots: NaiveSlots) -> None:
+    def __init__(self, head_stack: HeadStack, layout: NaiveLayout) -> None:
         super().__init__()
-        looks, head = theme.current(), slots.head
-        x, foot = slots.riser, rack.slots.card.bottom
+        theme, head = current_theme(), layout.head
+        x, foot = layout.riser, head_stack.layout.card.bottom
         wires = [
             Wire([(x, foot), (x, panel.y), (panel.left - 0.02, panel.y)])
             for panel in (head.k, head.v)
         ]
-        for card in rack.cards:
-            polygons = [p for wire in wires for p in outline_of(wire, 1.6 * looks.line * STROKE)]
-            line = filled(polygons, looks.latent)
-            line.shift([0.0, 0.0, rack.slots.z(card.place)])
+        for card in head_stack.cards:
+            polygons = [p for wire in wires for p in outline_of(wire, 1.6 * theme.line * STROKE)]
+            line = filled(polygons, theme.latent)
+            line.shift([0.0, 0.0, head_stack.layout.z(card.place)])
             self.add(on_card(line, card.plane))
 
 
@@ -352,27 +352,27 @@ class NaiveFeed(Group):
 
     WIDTH = 0.1
 
-    def __init__(self, rack: Rack, slots: NaiveSlots, shots: RackShots) -> None:
+    def __init__(self, head_stack: HeadStack, layout: NaiveLayout, shots: HeadStackShots) -> None:
         super().__init__()
-        looks = theme.current()
-        card, x = rack.slots.card, slots.riser
-        ends = [(x, card.bottom, rack.slots.z(c.place)) for c in rack.cards]
+        theme = current_theme()
+        card, x = head_stack.layout.card, layout.riser
+        ends = [(x, card.bottom, head_stack.layout.z(c.place)) for c in head_stack.cards]
         half, y = self.WIDTH / 2, shots.spine
         bar = [(shots.latent.right + GAP, y - half), (x, y - half)]
         bar += [(x, y + half), (shots.latent.right + GAP, y + half)]
-        self.handle = filled([np.array(bar)], looks.ink)
+        self.handle = filled([np.array(bar)], theme.ink)
         self.handle.shift([0.0, 0.0, shots.depth])
-        self.comb = Comb(
+        self.fan_out = FanOut(
             (x, y, shots.depth),
             ends,
             spine=y,
             along=UP,
             width=self.WIDTH,
-            colour=looks.ink,
+            colour=theme.ink,
         )
-        self.rising = _RisingLines(rack, slots)
-        on_card(self.handle, self.comb.handle.card)
-        self.add(self.handle, self.comb, self.rising)
+        self.rising = _RisingLines(head_stack, layout)
+        on_card(self.handle, self.fan_out.handle.card)
+        self.add(self.handle, self.fan_out, self.rising)
 
 
 class AbsorbedPicture(Group):
@@ -395,32 +395,32 @@ class AbsorbedPicture(Group):
     """
 
     def __init__(
-        self, view: LatentView, slots: AbsorbedSlots, naive: NaivePicture, flat: HeadPicture
+        self, view: LatentView, layout: AbsorbedLayout, naive: NaivePicture, flat: HeadPicture
     ) -> None:
         super().__init__()
-        looks, head = theme.current(), flat.view.head
-        self.view, self.slots, self.naive, self.flat = view, slots, naive, flat
-        seen, s = view.head(head), slots.head
+        theme, head = current_theme(), flat.view.head
+        self.view, self.layout, self.naive, self.flat = view, layout, naive, flat
+        seen, s = view.head(head), layout.head
         future = view.layer.head(head).future
         self.q = Panel(
             seen.q_latent,
             view.q_latent_norm,
             s.q,
             name="latent queries",
-            colour=looks.query,
+            colour=theme.query,
             show_shape=False,
             source=view.layer.computed("queries times W_UK, transposed", "r", view.forms.rank),
         )
         # Its name leaves no room for the shape beside it.
         rows, columns = seen.q_latent.shape
-        self.q_shape = Label(f"{rows} × {columns}", size=looks.shape_size, colour=looks.muted)
+        self.q_shape = Label(f"{rows} × {columns}", size=theme.shape_size, colour=theme.muted)
         self.q_shape.on_line(s.q.left + self.q_shape.width / 2, s.q.bottom - 0.2)
         self.k_t = Panel(
             view.latent.T,
             view.latent_norm,
             s.k_t,
             symbol="C^top",
-            colour=looks.latent,
+            colour=theme.latent,
             align="center",
             show_shape=False,
             source=_turned(view.latent_source),
@@ -449,77 +449,77 @@ class AbsorbedPicture(Group):
             s.z,
             name="mix of latents",
             symbol="A C",
-            colour=looks.latent,
+            colour=theme.latent,
             show_shape=False,
             source=view.layer.computed("pattern times the latent", "r", view.forms.rank),
         )
         self.hang_z()
-        self.latent = LatentPanel(view, slots.latent, slots.rope, below=not slots.naive.upright)
+        self.latent = LatentPanel(view, layout.latent, layout.rope, below=not layout.naive.upright)
         self.note = VGroup()
         if view.forms.d_rope:
             lines = ("+ rotated queries times", "the shared rotated key")
             corner = (s.q.left, s.q.bottom - 0.36)
-            self.note.add(Paragraph(lines, corner, size=looks.note_size))
+            self.note.add(Paragraph(lines, corner, size=theme.note_size))
         self._name_weights()
         self._draw_lines()
-        self.out = output_of(view, "absorbed", slots.out)
-        _name_output(self.out, slots.out, below=True)
+        self.out = output_of(view, "absorbed", layout.out)
+        _name_output(self.out, layout.out, below=True)
 
     def stand_in(self) -> list[tuple[Mobject, Mobject]]:
         """Go where the naive picture has what comes before each part.
 
         Returns every part that went, with a copy of it at its own place.
         """
-        slots, head = self.naive.slots, self.naive.slots.head
+        layout, head = self.naive.layout, self.naive.layout.head
         parts: list[Any] = [self.q.cells, self.q.header, self.q_shape, self.z.cells, self.z.header]
         parts += [self.w_qk, self.w_vo, *self.out.blocks, self.out.header]
         parts += [] if self.out.dots is None else [self.out.dots]
         homes = [(part, part.copy()) for part in parts]
         # A name that is wider than its panel reaches to where nothing is in the way.
-        beyond = "right" if slots.upright else "left"
+        beyond = "right" if layout.upright else "left"
         for panel, box, side in ((self.q, head.q, "right"), (self.z, head.z, beyond)):
             panel.cells.place(box)
             panel.header.stand_on(box, align=side if panel.header.width > box.width else "left")
         away = np.array(
-            [head.q.left - self.slots.head.q.left, head.q.bottom - self.slots.head.q.bottom, 0.0]
+            [head.q.left - self.layout.head.q.left, head.q.bottom - self.layout.head.q.bottom, 0.0]
         )
         self.q_shape.shift(away)
-        for weight, box in ((self.w_qk, slots.w_qk), (self.w_vo, slots.w_vo)):
+        for weight, box in ((self.w_qk, layout.w_qk), (self.w_vo, layout.w_vo)):
             weight.shift(np.array(box.center) - weight.frame.get_center())
-        self.out.shift(np.array(slots.out.center) - self.slots.out.center)
-        _name_output(self.out, slots.out, below=slots.upright)
+        self.out.shift(np.array(layout.out.center) - self.layout.out.center)
+        _name_output(self.out, layout.out, below=layout.upright)
         return homes
 
     def hang_z(self) -> None:
         """Put the name of the mix beneath it."""
-        box, header = self.slots.head.z, self.z.header
+        box, header = self.layout.head.z, self.z.header
         # One that is wider must not reach below the weight at its right.
         header.stand_on(box, align="right" if header.width > box.width else "left")
         hang(header, box)
 
     def _name_weights(self) -> None:
-        looks, s, naive = theme.current(), self.slots, self.naive
+        theme, s, naive = current_theme(), self.layout, self.naive
         meta, rank = self.view.layer.trace.meta, self.view.forms.rank
         name = naive.w_q.symbol.text
         rows = naive.w_q.lines[0].text.split(" × ")[0]
         notes = [line.text for line in naive.w_q.lines[1:]]
         self.w_qk = WeightBox(
-            f"{name} W_(U K)^top", (int(rows), rank), s.w_qk, colour=looks.query, notes=notes
+            f"{name} W_(U K)^top", (int(rows), rank), s.w_qk, colour=theme.query, notes=notes
         )
         self.w_vo = WeightBox(
             "W_(U V) W_O",
             (rank, meta.d_model),
             s.w_vo,
-            colour=looks.value,
+            colour=theme.value,
             notes=naive.sum_notes,
         )
         for merged in (self.w_qk, self.w_vo):
             merged.symbol.shrink_to(merged.frame.width - 0.16)
         self.w_dkv = naive.w_dkv.copy()
-        self.w_dkv.shift([0.0, s.w_dkv.y - naive.slots.w_dkv.y, 0.0])
+        self.w_dkv.shift([0.0, s.w_dkv.y - naive.layout.w_dkv.y, 0.0])
 
     def _draw_lines(self) -> None:
-        s, head = self.slots, self.slots.head
+        s, head = self.layout, self.layout.head
         edge, bend, y = self.card.left, s.bend, head.q.y
         self.to_latent = _through(*s.to_latent)
         self.to_q = _through(s.to_query(), ((s.w_qk.right, y), (head.q.left - GAP, y)))
@@ -528,7 +528,7 @@ class AbsorbedPicture(Group):
             Wire([(head.z.right + GAP, out_y), (s.w_vo.left, out_y)], arrow=False),
             Wire([(s.w_vo.right, out_y), (s.out.left - GAP, out_y)]),
         )
-        colour = theme.current().latent if s.naive.upright else None
+        colour = current_theme().latent if s.naive.upright else None
         self.key_feed, self.value_feed = (
             Wire(s.feed(level, edge), arrow=False, colour=colour)
             for level in (s.key_line, s.value_line)
@@ -551,7 +551,7 @@ class AbsorbedPicture(Group):
             ],
             arrow=False,
         )
-        self.product_dot = Dot([*joint, 0], radius=0.055, color=theme.current().flow)
+        self.product_dot = Dot([*joint, 0], radius=0.055, color=current_theme().flow)
         self.q_to_k_t = Wire([(head.q.right + GAP, y), (head.k_t.left - GAP, y)], arrow=False)
 
     @property
@@ -565,7 +565,7 @@ class AbsorbedPicture(Group):
     @property
     def card(self) -> Box:
         """Outline of a card of the rack."""
-        return RackSlots.of(self.slots.head, 1).card
+        return HeadStackLayout.of(self.layout.head, 1).card
 
     @property
     def card_lines(self) -> tuple[Mobject, ...]:
@@ -580,7 +580,7 @@ class AbsorbedPicture(Group):
         return {name: getattr(self, name).cells for name in ("q", "k_t", "scores", "pattern", "z")}
 
 
-def _turned(source: Source) -> Source:
+def _turned(source: TensorSource) -> TensorSource:
     return replace(source, transposed=not source.transposed)
 
 
@@ -590,24 +590,24 @@ class AbsorbedCard(Group):
     def __init__(
         self,
         place: int,
-        slots: RackSlots,
+        layout: HeadStackLayout,
         panels: dict[str, Heatmap],
         lines: Sequence[Mobject],
     ) -> None:
         super().__init__()
         front = place == 0
         self.place, self.panels, self.lines = place, panels, VGroup(*lines)
-        self.plane = Plane(slots.card)
-        self.glass, self.border = glass_of(slots, front=front), border_of(slots, front=front)
+        self.plane = Plane(layout.card)
+        self.glass, self.border = glass_of(layout, front=front), border_of(layout, front=front)
         self.add(self.plane, self.glass, self.border, self.lines, *panels.values())
         if not front:
             for panel in panels.values():
                 panel.set_opacity(BACK)
-        self.shift([0.0, 0.0, slots.z(place)])
+        self.shift([0.0, 0.0, layout.z(place)])
         on_card(self, self.plane)
 
 
-class AbsorbedRack(Group):
+class AbsorbedHeadStack(Group):
     """A card for each head, all of which read one latent to their left.
 
     Attributes
@@ -623,15 +623,15 @@ class AbsorbedRack(Group):
     def __init__(self, view: LatentView, order: Sequence[int], picture: AbsorbedPicture) -> None:
         super().__init__()
         self.view, self.picture = view, picture
-        self.slots = RackSlots.of(picture.slots.head, len(order))
-        self.shots = RackShots.beside(self.slots, picture.slots.cached, picture.slots.level)
+        self.layout = HeadStackLayout.of(picture.layout.head, len(order))
+        self.shots = HeadStackShots.beside(self.layout, picture.layout.cached, picture.layout.level)
         lines = picture.card_lines
         back = self._flat_lines([wire for wire in lines if isinstance(wire, Wire)])
-        self.cards = [AbsorbedCard(0, self.slots, picture.panels, lines)]
+        self.cards = [AbsorbedCard(0, self.layout, picture.panels, lines)]
         for place, head in enumerate(order[1:], start=1):
             panels = self._panels(view.head(head), view.layer.head(head).future)
-            self.cards.append(AbsorbedCard(place, self.slots, panels, [back.copy()]))
-        self.combs = Group(*(self._comb(y) for y in self._levels()))
+            self.cards.append(AbsorbedCard(place, self.layout, panels, [back.copy()]))
+        self.fan_outs = Group(*(self._fan_out(y) for y in self._levels()))
         self.add(*reversed(self.cards))
 
     @property
@@ -645,19 +645,19 @@ class AbsorbedRack(Group):
         return self.cards[1:]
 
     def _levels(self) -> tuple[float, float]:
-        return self.picture.slots.key_line, self.picture.slots.value_line
+        return self.picture.layout.key_line, self.picture.layout.value_line
 
-    def _comb(self, y: float) -> Comb:
+    def _fan_out(self, y: float) -> FanOut:
         start = (self.shots.latent.right + GAP, y, self.shots.depth)
-        ends = [(self.slots.card.left, y, self.slots.z(card.place)) for card in self.cards]
-        return Comb(start, ends, spine=self.slots.spine, along=RIGHT, width=0.1)
+        ends = [(self.layout.card.left, y, self.layout.z(card.place)) for card in self.cards]
+        return FanOut(start, ends, spine=self.layout.spine, along=RIGHT, width=0.1)
 
     @staticmethod
     def _flat_lines(wires: Sequence[Wire]) -> VMobject:
-        looks = theme.current()
-        width = looks.line * STROKE
+        theme = current_theme()
+        width = theme.line * STROKE
         polygons = [polygon for wire in wires for polygon in outline_of(wire, width)]
-        return filled(polygons, looks.flow, BACK)
+        return filled(polygons, theme.flow, BACK)
 
     def _panels(self, seen: LatentHead, future: np.ndarray) -> dict[str, Heatmap]:
         made = {
@@ -672,5 +672,5 @@ class AbsorbedRack(Group):
             front = self.picture.panels[name]
             cells = front.copy().set_values(values)
             cells.set_masked(future if name in {"scores", "pattern"} else 0)
-            panels[name] = cells.place(getattr(self.slots.head, name))
+            panels[name] = cells.place(getattr(self.layout.head, name))
         return panels

@@ -35,7 +35,7 @@ from filmkit.core.text import format_share
 from filmkit.mobjects.chart import Paragraph
 from filmkit.mobjects.flow import WeightBox
 from filmkit.mobjects.head_layout import shot_box
-from filmkit.mobjects.head_stack import Rack, featured_first
+from filmkit.mobjects.head_stack import HeadStack, featured_first
 from filmkit.mobjects.latent_view import LatentView
 from filmkit.mobjects.marks import Highlight
 from scenes.mla.figures import (
@@ -48,10 +48,10 @@ from scenes.mla.figures import (
     TrueBeside,
     whole,
 )
-from scenes.mla.layout import AbsorbedSlots, CompareSlots, NaiveSlots, RackShots
+from scenes.mla.layout import AbsorbedLayout, CompareLayout, HeadStackShots, NaiveLayout
 from scenes.mla.pictures import (
+    AbsorbedHeadStack,
     AbsorbedPicture,
-    AbsorbedRack,
     Derivation,
     NaiveFeed,
     NaivePicture,
@@ -84,24 +84,26 @@ class LatentAttention(Stage):
     def prepare(self) -> None:
         self.view = LatentView.of(self.layer)
         forms, meta = self.view.forms, self.trace.meta
-        self.rack = Rack(self.layer, self.frame, order=featured_first(self.layer, self.head.head))
-        expand(self.rack, self.view)
-        self.flat = self.rack.picture
+        self.head_stack = HeadStack(
+            self.layer, self.frame, order=featured_first(self.layer, self.head.head)
+        )
+        expand(self.head_stack, self.view)
+        self.flat = self.head_stack.picture
         cached = (forms.rank, forms.d_rope)
-        looks = self.theme
-        slots = NaiveSlots.of(
-            self.flat.slots,
+        theme = self.theme
+        layout = NaiveLayout.of(
+            self.flat.layout,
             count=self.layer.count,
             cached=cached,
-            sizes=(looks.shape_size, looks.least_size),
+            sizes=(theme.shape_size, theme.least_size),
         )
-        self.naive = NaivePicture(self.view, slots)
+        self.naive = NaivePicture(self.view, layout)
         self.absorbed = AbsorbedPicture(
-            self.view, AbsorbedSlots.of(slots, cached=cached), self.naive, self.flat
+            self.view, AbsorbedLayout.of(layout, cached=cached), self.naive, self.flat
         )
         self.homes = self.absorbed.stand_in()
-        self.shots = RackShots.beneath(self.rack.slots, slots.cached, slots.riser)
-        self.feed = NaiveFeed(self.rack, slots, self.shots)
+        self.shots = HeadStackShots.beneath(self.head_stack.layout, layout.cached, layout.riser)
+        self.feed = NaiveFeed(self.head_stack, layout, self.shots)
         self.latent = self.naive.latent
         arch = architecture(PUBLISHED)
         self.facts |= {
@@ -131,25 +133,25 @@ class LatentAttention(Stage):
     def one_latent_for_all(self) -> None:
         """Every head has its own keys and values again. But all of them are made from one small
         latent: one row of numbers for each word."""
-        rack, tempo, latent = self.rack, self.theme.tempo, self.latent
+        head_stack, tempo, latent = self.head_stack, self.theme.tempo, self.latent
         self.camera.shot = self.shots.seen
         self.home = latent.copy()
-        box = self.naive.slots.cached
+        box = self.naive.layout.cached
         place = np.array([self.shots.latent.x, self.shots.latent.y, self.shots.depth])
         latent.scale(self.shots.latent.width / box.width, about_point=box.center)
         latent.shift(place - box.center)
         on_card(latent, latent.cells)
-        small = (rack.labels.notes, latent.shape)
+        small = (head_stack.labels.notes, latent.shape)
         for part in small:
             set_presence(part, 0.0)
         made = ("k", "v", "k_t", "scores", "pattern", "z", "wires")
-        self.play(Appear(rack.parts("plane", "glass", "border", "q")), run_time=tempo.normal)
+        self.play(Appear(head_stack.parts("plane", "glass", "border", "q")), run_time=tempo.normal)
         self.play(Appear(Group(*latent.panels, latent.names)), run_time=tempo.small)
         self.play(Appear(self.feed.handle), run_time=0.3)
-        self.add(self.feed.comb.set_drawn(0))
-        self.play(Follow(self.feed.comb, self.feed.comb.set_drawn), run_time=tempo.large)
+        self.add(self.feed.fan_out.set_drawn(0))
+        self.play(Follow(self.feed.fan_out, self.feed.fan_out.set_drawn), run_time=tempo.large)
         growing = []
-        for card, line in zip(rack.cards, self.feed.rising, strict=True):
+        for card, line in zip(head_stack.cards, self.feed.rising, strict=True):
             self.add(card.k.set_shown(0), card.v.set_shown(0))
             growing.append(
                 AnimationGroup(
@@ -158,28 +160,28 @@ class LatentAttention(Stage):
                 )
             )
         self.play(LaggedStart(*growing, lag_ratio=0.15), run_time=2 * tempo.normal)
-        rest = rack.parts(*made[2:])
-        self.play(Appear(rest), Appear(rack.labels.names), run_time=tempo.normal)
+        rest = head_stack.parts(*made[2:])
+        self.play(Appear(rest), Appear(head_stack.labels.names), run_time=tempo.normal)
         self.hold(words=6)
 
     @beat
     def flatten(self) -> None:
         """Look at one head from the front. The latent stands below the words it was made from."""
-        rack, tempo, naive = self.rack, self.theme.tempo, self.naive
-        back = Group(*rack.back)
+        head_stack, tempo, naive = self.head_stack, self.theme.tempo, self.naive
+        back = Group(*head_stack.back)
         self.play(
             self.move_camera(Shot()),
             Glide(self.latent, self.home),
             Vanish(self.feed, rate_func=early),
             Vanish(back, rate_func=late),
-            Vanish(rack.front.border, rate_func=late),
+            Vanish(head_stack.front.border, rate_func=late),
             run_time=4.0,
         )
-        self.remove(rack.front.glass)  # with nothing behind it, it cannot be seen
+        self.remove(head_stack.front.glass)  # with nothing behind it, it cannot be seen
         off_card(Group(*self.on_show()))
         self.play(
             Appear(naive.beside_latent),
-            Appear(rack.labels.notes),
+            Appear(head_stack.labels.notes),
             Appear(self.latent.shape),
             run_time=tempo.normal,
         )
@@ -246,13 +248,13 @@ class LatentAttention(Stage):
     def what_is_lost(self) -> None:
         """Of this head's true keys the latent loses {lost_k}, of its values {lost_v}."""
         naive, flat, tempo = self.naive, self.flat, self.theme.tempo
-        slots = CompareSlots.of(naive.slots, BETWEEN)
-        self.beside = beside = TrueBeside(self.view.head(self.head.head), slots)
+        layout = CompareLayout.of(naive.layout, BETWEEN)
+        self.beside = beside = TrueBeside(self.view.head(self.head.head), layout)
         shown = Group(flat.k, flat.v, naive.w_uk, naive.w_uv, naive.to_k[1], naive.to_v[1])
         self.aside = self._all_but(shown)
         self.play(
             Presence(self.aside, 0.0),
-            self.move_camera(Shot.of_box(slots.seen)),
+            self.move_camera(Shot.of_box(layout.seen)),
             *self._recoloured(beside.rebuilt),
             run_time=tempo.normal,
         )
@@ -277,7 +279,7 @@ class LatentAttention(Stage):
         """With keys from the latent, {moved} of this head's attention moves to other words."""
         flat, tempo = self.flat, self.theme.tempo
         seen = self.view.head(self.head.head)
-        self.patterns = row = PatternRow(seen, self.frame, self.flat.slots.word_width)
+        self.patterns = row = PatternRow(seen, self.frame, self.flat.layout.word_width)
         self.everything = Group(*self.aside, *self._all_but(self.beside))
         self.play(Vanish(self.beside), Presence(self.aside, 1.0), self.move_camera(Shot()))
         last = row.patterns[-1].cells
@@ -357,13 +359,13 @@ class LatentAttention(Stage):
             *(Draw(wire) for wire in (*naive.to_latent_q, naive.latent_to_scores)),
             Appear(Group(q.header, absorbed.q_shape)),
             Reveal(q.cells, in_diagonals(q.cells.shape)),
-            Transpose(turning, absorbed.slots.head.k_t),
+            Transpose(turning, absorbed.layout.head.k_t),
             run_time=1.3 * tempo.large,
         )
         self.remove(turning)
         self.add(absorbed.k_t.cells)
         steps = ("Q K^top", "= X W_Q (C W_(U K))^top", "= X (W_Q W_(U K)^top) C^top")
-        self.key_formula = Derivation(steps, naive.slots.freed_k, naive.slots.room_k)
+        self.key_formula = Derivation(steps, naive.layout.freed_k, naive.layout.room_k)
         self.play(Appear(absorbed.k_t.header), Appear(self.key_formula), run_time=tempo.small)
         self.hold(words=8)
 
@@ -407,7 +409,7 @@ class LatentAttention(Stage):
         """The values' matrix goes the other way: across the pattern, into the output's.
         Values are never formed either."""
         naive, flat, absorbed, tempo = self.naive, self.flat, self.absorbed, self.theme.tempo
-        seen, _ = shot_box(naive.slots.to_output, self.frame, pad=1.0)
+        seen, _ = shot_box(naive.layout.to_output, self.frame, pad=1.0)
         left = (naive.x, naive.x_words, self.latent, self.latent.frame, naive.w_dkv)
         self.away = Group(*left, naive.to_latent, naive.to_latent_q, absorbed.w_qk)
         lines = (flat.q_to_k_t, flat.k_t_to_scores, naive.latent_to_scores, self.key_formula)
@@ -438,7 +440,7 @@ class LatentAttention(Stage):
             run_time=tempo.large,
         )
         steps = ("A (C W_(U V)) W_O", "= (A C) (W_(U V) W_O)")
-        self.value_formula = Derivation(steps, naive.slots.freed_v, naive.slots.room_v)
+        self.value_formula = Derivation(steps, naive.layout.freed_v, naive.layout.room_v)
         self.play(Appear(self.value_formula), run_time=tempo.small)
         self.hold(words=5)
 
@@ -501,38 +503,43 @@ class LatentAttention(Stage):
         """All {heads} heads read the same latent. It looks like multi-query attention, but every
         head has its own way of asking."""
         absorbed, tempo = self.absorbed, self.theme.tempo
-        self.absorbed_rack = rack = AbsorbedRack(self.view, self.rack.order, absorbed)
-        shots = rack.shots
-        kept = Group(self.latent, *rack.front_parts, absorbed.names)
+        self.absorbed_rack = head_stack = AbsorbedHeadStack(
+            self.view, self.head_stack.order, absorbed
+        )
+        shots = head_stack.shots
+        kept = Group(self.latent, *head_stack.front_parts, absorbed.names)
         self.play(Vanish(self.outputs), Presence(self.diagram, 1.0), run_time=tempo.small)
         rest = self._all_but(kept)
         away = np.array([shots.latent.x, shots.latent.y, shots.depth]) - self.latent.box.center
         place = self.latent.copy().shift(away)
         on_card(self.latent, self.latent.cells)
-        self.add(*rack.cards)
+        self.add(*head_stack.cards)
         off_card(absorbed.names)
-        front = rack.cards[0]
+        front = head_stack.cards[0]
         self.play(
             self.move_camera(shots.seen),
             Vanish(rest, rate_func=early),
             Glide(self.latent, place),
             Presence(self.latent.shape, 0.0),
             *(Appear(part) for part in (front.glass, front.border)),
-            *(Appear(card, rate_func=late) for card in rack.back),
+            *(Appear(card, rate_func=late) for card in head_stack.back),
             run_time=tempo.swing,
         )
-        for comb in rack.combs:
-            self.add(comb.set_drawn(0))
-        self.play(*(Follow(comb, comb.set_drawn) for comb in rack.combs), run_time=tempo.large)
+        for fan_out in head_stack.fan_outs:
+            self.add(fan_out.set_drawn(0))
+        self.play(
+            *(Follow(fan_out, fan_out.set_drawn) for fan_out in head_stack.fan_outs),
+            run_time=tempo.large,
+        )
         self.hold(words=6)
 
     @beat
     def the_cache(self) -> None:
         """And this is all that is kept: {cached} numbers for each word, whatever the number
         of heads."""
-        shots, tempo, looks = self.absorbed_rack.shots, self.theme.tempo, self.theme
+        shots, tempo, theme = self.absorbed_rack.shots, self.theme.tempo, self.theme
         said = (f"{self.facts['cached']} numbers a token", f"for all {self.facts['heads']} heads")
-        words = Paragraph(said, (0.0, shots.words_top), size=looks.name_size, colour=looks.ink)
+        words = Paragraph(said, (0.0, shots.words_top), size=theme.name_size, colour=theme.ink)
         keep_upright(words, at=shots.said)
         heads = Group(*self.absorbed_rack.cards, self.absorbed.names)
         self.play(

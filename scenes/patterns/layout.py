@@ -9,18 +9,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from filmkit.core.camera import FOCAL, Shot
-from filmkit.mobjects.head_layout import NARROW, WORD_GAP, Box, Frame, column_spots, row_spots
+from filmkit.mobjects.head_layout import NARROW, WORD_GAP, Box, Frame, column_points, row_points
 
 __all__ = [
-    "EmptySlots",
-    "StopSlots",
-    "WallSlots",
+    "EmptyLayout",
+    "StopLayout",
+    "WallLayout",
     "arc",
-    "empty_slots",
+    "empty_layout",
     "gap_cells",
     "onto",
-    "stop_slots",
-    "wall_slots",
+    "stop_layout",
+    "wall_layout",
 ]
 
 TITLE = 0.5  # a line above a wall that names it
@@ -28,17 +28,17 @@ TITLE_AIR = 0.3  # above such a line in a narrow frame
 COLUMNS_LINE = 0.34  # the numbers above the columns
 ROWS_ROOM = 0.78  # the numbers beside the rows
 BLOCK_GAP = 0.2
-PITCH_MOST = 1.5  # patterns of a small model grow no larger
+MAX_PITCH = 1.5  # patterns of a small model grow no larger
 FEW_BLOCKS = 0.95  # fewer blocks are taken if patterns stay larger than this part of the best
 ROW_MARK = 0.25  # least distance of two numbers below one another
 COLUMN_MARK = 0.34  # and beside one another
 SIDE = 4.5  # of a pattern looked at
-WORD_MOST = 1.45  # its words are no longer
+MAX_WORD = 1.45  # its words are no longer
 WORD_FILL = 0.9  # of the distance of two words, the height of their letters
-STRIP_MOST = 0.5  # width of the column for a token that is not drawn elsewhere
+MAX_STRIP = 0.5  # width of the column for a token that is not drawn elsewhere
 STRIP_GAP = 0.16
 NOTE_WIDTH = 4.8  # of what is said about it
-NOTE_LEAST = 2.9
+MIN_NOTE = 2.9
 NOTE_HEIGHT = 3.2  # of the same where it is wide and stands below
 SCALE = (3.0, 0.16)  # a colour bar
 SCALE_DROP = 2.4  # from the first line of what is said below a pattern
@@ -54,7 +54,7 @@ def gap_cells(count: int) -> int:
 
 
 @dataclass(frozen=True)
-class WallSlots:
+class WallLayout:
     """Every head's pattern in its place, in blocks of layers.
 
     A layer is a row with a column for each head; in a frame that is higher than wide it is a
@@ -153,12 +153,12 @@ class WallSlots:
             tile = self._at(block, 0, column)
             yield first + column, tile.x, tile.top + COLUMNS_LINE / 2
 
-    def stacked(self) -> WallSlots:
+    def stacked(self) -> WallLayout:
         """The same patterns with all layers in one block, from the same corner."""
         return replace(self, span_most=self.layers, corners=self.corners[:1])
 
 
-def wall_slots(frame: Frame, *, layers: int, heads: int, count: int) -> WallSlots:
+def wall_layout(frame: Frame, *, layers: int, heads: int, count: int) -> WallLayout:
     """Lay out a wall so that its patterns are about as large as the stage allows.
 
     Many layers of few heads would make a narrow tower, so they are set in blocks beside one
@@ -174,7 +174,7 @@ def wall_slots(frame: Frame, *, layers: int, heads: int, count: int) -> WallSlot
         across, down = (1, blocks) if upright else (blocks, 1)
         width = stage.width - across * ROWS_ROOM - (across - 1) * BLOCK_GAP
         height = stage.height - TITLE - down * COLUMNS_LINE - (down - 1) * BLOCK_GAP
-        return min(PITCH_MOST, width / columns, height / rows)
+        return min(MAX_PITCH, width / columns, height / rows)
 
     best = max(pitch(blocks) for blocks in range(1, layers + 1))
     blocks = next(b for b in range(1, layers + 1) if pitch(b) >= FEW_BLOCKS * best)
@@ -190,7 +190,7 @@ def wall_slots(frame: Frame, *, layers: int, heads: int, count: int) -> WallSlot
         left = stage.x - (blocks * wide + (blocks - 1) * BLOCK_GAP) / 2 + ROWS_ROOM
         top = stage.y + (step * each - TITLE - COLUMNS_LINE) / 2
         corners = tuple((left + i * (wide + BLOCK_GAP), top) for i in range(blocks))
-    return WallSlots(layers, heads, count, each, step, corners, upright)
+    return WallLayout(layers, heads, count, each, step, corners, upright)
 
 
 def onto(box: Box, slot: Box, frame: Frame) -> Shot:
@@ -217,7 +217,7 @@ def arc(wall: Box) -> tuple[Shot, Shot, Shot]:
 
 
 @dataclass(frozen=True)
-class StopSlots:
+class StopLayout:
     """One pattern looked at, in the frame: its words on the left and above, and notes.
 
     The notes stand on the right; in a frame that is higher than wide, below.
@@ -259,9 +259,9 @@ class StopSlots:
     scale: Box
 
 
-def stop_slots(
+def stop_layout(
     frame: Frame, *, count: int, word: float, hidden_word: float, sizes: tuple[float, float]
-) -> StopSlots:
+) -> StopLayout:
     """Lay out a pattern of ``count`` rows.
 
     Parameters
@@ -284,10 +284,10 @@ def stop_slots(
     if below:
         high = stage.height - above - NOTE_GAP - NOTE_HEIGHT
         wide = stage.width - beside
-        side = min(high, wide - min(STRIP_MOST, wide / (count + 1)))
+        side = min(high, wide - min(MAX_STRIP, wide / (count + 1)))
     else:
-        side = min(SIDE, stage.width - beside - STRIP_MOST - NOTE_GAP - NOTE_LEAST)
-    strip = min(side / count, STRIP_MOST)
+        side = min(SIDE, stage.width - beside - MAX_STRIP - NOTE_GAP - MIN_NOTE)
+    strip = min(side / count, MAX_STRIP)
     before = beside + strip
     if below:
         left = stage.x - (before + side) / 2 + before
@@ -305,12 +305,12 @@ def stop_slots(
     size, least = sizes
     every = math.ceil(least * count / (WORD_FILL * side) - 1e-9)
     scale_bottom = note_top - SCALE_DROP if below else pattern.bottom + 0.3
-    return StopSlots(
+    return StopLayout(
         pattern=pattern,
         hidden=hidden,
-        rows=row_spots(pattern.left - WORD_GAP, pattern, count),
-        rows_apart=row_spots(hidden.left - WORD_GAP, pattern, count),
-        columns=column_spots(pattern.top + WORD_GAP, pattern, count),
+        rows=row_points(pattern.left - WORD_GAP, pattern, count),
+        rows_apart=row_points(hidden.left - WORD_GAP, pattern, count),
+        columns=column_points(pattern.top + WORD_GAP, pattern, count),
         named=tuple(sorted(range(count - 1, -1, -every))),
         word_size=min(size, WORD_FILL * side / count * every),
         hidden_word=(hidden.x, hidden.top + WORD_GAP),
@@ -323,7 +323,7 @@ def stop_slots(
 
 
 @dataclass(frozen=True)
-class EmptySlots:
+class EmptyLayout:
     """The places of a much larger model's patterns, around a stacked wall's.
 
     Attributes
@@ -351,9 +351,9 @@ class EmptySlots:
     note: tuple[float, float]
 
 
-def empty_slots(
-    wall: WallSlots, frame: Frame, *, layers: int, heads: int, title: Sequence[float], note: float
-) -> EmptySlots:
+def empty_layout(
+    wall: WallLayout, frame: Frame, *, layers: int, heads: int, title: Sequence[float], note: float
+) -> EmptyLayout:
     """Lay out ``layers`` x ``heads`` places of which the stacked wall fills the first ones.
 
     Parameters
@@ -389,7 +389,7 @@ def empty_slots(
     seen = Box.of(start, start + width, stage.bottom + spare / 2, stage.bottom + spare / 2 + height)
     whole = Box.of(left, left + columns * wall.pitch, top - rows * wall.pitch, top)
     line = seen.top + above - TITLE / 2
-    return EmptySlots(
+    return EmptyLayout(
         corner=(left, top),
         pitch=wall.pitch,
         first=stacked.shape(0),

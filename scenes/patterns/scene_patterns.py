@@ -17,7 +17,7 @@ from filmkit.core.stage import Stage, beat
 from filmkit.core.text import UNBROKEN_SPACE, Label, broken, format_share, printable
 from filmkit.mobjects.marks import ColourBar, Highlight
 from scenes.patterns.camera_paths import Fly, Tour
-from scenes.patterns.layout import arc, empty_slots, wall_slots
+from scenes.patterns.layout import arc, empty_layout, wall_layout
 from scenes.patterns.wall import (
     EmptyWall,
     HeadStop,
@@ -67,9 +67,9 @@ class Patterns(Stage):
         patterns = prompt_patterns(self.trace)
         self.found = {name: strongest(patterns, name) for name in CRITERIA}
         self.facts |= self._figures(patterns)
-        slots = wall_slots(self.frame, layers=meta.n_layers, heads=meta.n_heads, count=view.count)
+        layout = wall_layout(self.frame, layers=meta.n_layers, heads=meta.n_heads, count=view.count)
         title = "{layers} × {heads} = {total}".format(**self.facts)
-        self.wall = PatternWall(view, slots, title)
+        self.wall = PatternWall(view, layout, title)
         self.stops = {
             name: HeadStop(self.wall, find.layer, find.head, self.frame, show_hidden=name == "sink")
             for name, find in self.found.items()
@@ -115,10 +115,10 @@ class Patterns(Stage):
             f"layer {layer}, head {head}",
             "one head, one pattern",
             "each row tells where one word looks",
-            spot=stop.slots.notes,
-            width=stop.slots.note_width,
+            point=stop.layout.notes,
+            width=stop.layout.note_width,
         )
-        scale = ColourBar(Norm.unit(), "share of attention", stop.slots.scale)
+        scale = ColourBar(Norm.unit(), "share of attention", stop.layout.scale)
         about = stop.place_in_shot(Group(note, scale))
         self.camera.shot = stop.shot
         self.play(Appear(stop.tile), Appear(stop.words), Appear(about), run_time=tempo.small)
@@ -147,7 +147,7 @@ class Patterns(Stage):
             Vanish(Group(named, self.origin), rate_func=EARLY),
             Tour(
                 self.camera,
-                [*arc(wall.slots.box), self.overview],
+                [*arc(wall.layout.box), self.overview],
                 lengths=[1.0, 1.1, 1.1, 0.8],
             ),
             run_time=4.2,
@@ -212,7 +212,7 @@ class Patterns(Stage):
         find, stop = self.found[name], self.stops[name]
         place = f"layer {find.layer}, head {find.head}"
         lines = (line.format(**self.facts) for line in (place, does, said, found))
-        note = Note(*lines, spot=stop.slots.notes, width=stop.slots.note_width)
+        note = Note(*lines, point=stop.layout.notes, width=stop.layout.note_width)
         return stop.place_in_shot(note)
 
     def _visit(self, name: str, *about: Mobject) -> None:
@@ -244,33 +244,33 @@ class Patterns(Stage):
         """DeepSeek-R1 has {many_layers} of {many_heads}: {many} for every prompt."""
         tempo, wall = self.theme.tempo, self.wall
         name, note = self._many_words()
-        slots = empty_slots(
-            wall.slots,
+        layout = empty_layout(
+            wall.layout,
             self.frame,
             layers=MANY.n_layers,
             heads=MANY.n_heads,
             title=[line.width for line in name],
             note=note.width,
         )
-        stacked = wall.slots.stacked()
-        places = [stacked.part(*wall.slots.span(i)) for i in range(len(wall.blocks))]
+        stacked = wall.layout.stacked()
+        places = [stacked.part(*wall.layout.span(i)) for i in range(len(wall.blocks))]
         self.play(
             Vanish(Group(self.looked_at, self.edges, self.tiles), rate_func=EARLY),
             Presence(Group(self.blocks, self.provenance), 1.0, rate_func=EARLY),
-            Fly(self.camera, slots.shot),
+            Fly(self.camera, layout.shot),
             *(
                 Settle(block, box, rate_func=AFTER)
                 for block, box in zip(wall.blocks, places, strict=True)
             ),
             run_time=2.6,
         )
-        empty = EmptyWall(slots)
+        empty = EmptyWall(layout)
         self.add(empty)
         self.bring_to_back(empty)
         self.play(Follow(empty, empty.grow), run_time=tempo.large)
-        for line, (x, y) in zip(name, slots.title, strict=True):
+        for line, (x, y) in zip(name, layout.title, strict=True):
             line.on_line(x + line.width / 2, y)
-        x, y = slots.note
+        x, y = layout.note
         note.on_line(x - note.width / 2, y)
         edge = Highlight(stacked.box, colour=self.theme.pattern, zoom=stacked.pitch)
         pin_to_frame(VGroup(name, note))
@@ -279,10 +279,10 @@ class Patterns(Stage):
 
     def _many_words(self) -> tuple[VGroup, Label]:
         """What names the large model's places, in lines that fit, and what they are."""
-        looks = self.theme
+        theme = self.theme
         count = "{many_layers} × {many_heads} = {many}".format(**self.facts)
         text = f"{MANY_NAME}: {count.replace(' ', UNBROKEN_SPACE)}"
-        lines = broken(text, self.frame.stage.width, size=looks.name_size)
-        name = VGroup(*(Label(line, size=looks.name_size) for line in lines))
+        lines = broken(text, self.frame.stage.width, size=theme.name_size)
+        name = VGroup(*(Label(line, size=theme.name_size) for line in lines))
         said = "in colour: this model; empty: not traced"
-        return name, Label(said, size=looks.note_size, colour=looks.muted)
+        return name, Label(said, size=theme.note_size, colour=theme.muted)

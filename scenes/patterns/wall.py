@@ -10,21 +10,21 @@ import numpy.typing as npt
 from manim import Group, Mobject, VGroup, VMobject
 
 from extract.trace import Trace
-from filmkit.core import theme
 from filmkit.core.animations import Reveal
-from filmkit.core.heatmap import Heatmap, Norm, Source
+from filmkit.core.heatmap import Heatmap, Norm, TensorSource
 from filmkit.core.text import Label, broken, printable
+from filmkit.core.theme import current_theme
 from filmkit.core.view import LayerView
 from filmkit.mobjects.head_layout import FRAME_HEIGHT, WORD_GAP, Box, Frame
-from filmkit.mobjects.marks import Highlight, Words
+from filmkit.mobjects.marks import Highlight, TokenLabels
 from scenes.patterns.layout import (
-    WORD_MOST,
-    EmptySlots,
-    StopSlots,
-    WallSlots,
+    MAX_WORD,
+    EmptyLayout,
+    StopLayout,
+    WallLayout,
     gap_cells,
     onto,
-    stop_slots,
+    stop_layout,
 )
 
 __all__ = ["EmptyWall", "HeadStop", "Note", "PatternWall", "prompt_patterns"]
@@ -64,47 +64,47 @@ class PatternWall(Group):
         What the line says.
     """
 
-    def __init__(self, view: LayerView, slots: WallSlots, title: str) -> None:
+    def __init__(self, view: LayerView, layout: WallLayout, title: str) -> None:
         super().__init__()
-        looks = theme.current()
-        self.view, self.slots = view, slots
+        theme = current_theme()
+        self.view, self.layout = view, layout
         shown = slice(view.first, view.stop)
         self.patterns = prompt_patterns(view.trace)[:, :, shown, shown]
-        self.blocks = [self._block(*slots.span(i)) for i in range(len(slots.corners))]
+        self.blocks = [self._block(*layout.span(i)) for i in range(len(layout.corners))]
         for index, block in enumerate(self.blocks):
-            block.place(slots.block(index))
+            block.place(layout.block(index))
         self.marks = VGroup()
-        row_name, column_name = slots.names
-        rows = slots.shape(0)[0]
-        for number, x, y in slots.row_marks():
+        row_name, column_name = layout.names
+        rows = layout.shape(0)[0]
+        for number, x, y in layout.row_marks():
             text = str(number) if number % rows else f"{row_name} {number}"
-            mark = Label(text, size=looks.note_size, colour=looks.muted)
+            mark = Label(text, size=theme.note_size, colour=theme.muted)
             self.marks.add(mark.on_line(x - mark.width / 2, y))
         # What the columns are is said before the first one of each block.
-        for index in range(len(slots.corners)):
-            _, x, y = next(slots.column_marks(index))
-            name = Label(column_name, size=looks.note_size, colour=looks.muted)
-            left = x - slots.side / 2 - WORD_GAP
+        for index in range(len(layout.corners)):
+            _, x, y = next(layout.column_marks(index))
+            name = Label(column_name, size=theme.note_size, colour=theme.muted)
+            left = x - layout.side / 2 - WORD_GAP
             self.marks.add(name.on_line(left - name.width / 2, y))
-            for number, x, y in slots.column_marks(index):
-                mark = Label(str(number), size=looks.note_size, colour=looks.muted)
+            for number, x, y in layout.column_marks(index):
+                mark = Label(str(number), size=theme.note_size, colour=theme.muted)
                 self.marks.add(mark.on_line(x, y))
-        self.title = Label(title, size=looks.name_size)
-        left, line = slots.title
+        self.title = Label(title, size=theme.name_size)
+        left, line = layout.title
         self.title.on_line(left + self.title.width / 2, line)
         self.add(*self.blocks, self.marks, self.title)
 
     def _block(self, first: int, stop: int) -> Heatmap:
         """One image of the patterns of the layers [first, stop); cells between them are free."""
-        slots = self.slots
-        count, gap = slots.count, gap_cells(slots.count)
+        layout = self.layout
+        count, gap = layout.count, gap_cells(layout.count)
         step = count + gap
-        rows, columns = slots.shape(first // slots.span_most)
+        rows, columns = layout.shape(first // layout.span_most)
         values, masked, shown = np.zeros((3, rows * step - gap, columns * step - gap))
         future = np.triu(np.ones((count, count)), k=1)
         for layer in range(first, stop):
-            for head in range(slots.heads):
-                top, left = (step * place for place in slots.place(layer, head))
+            for head in range(layout.heads):
+                top, left = (step * place for place in layout.place(layer, head))
                 cells = np.s_[top : top + count, left : left + count]
                 values[cells] = self.patterns[layer, head]
                 masked[cells], shown[cells] = future, 1.0
@@ -114,13 +114,15 @@ class PatternWall(Group):
             width=1.0,
             height=1.0,
             masked=masked.astype(bool),
-            source=Source(expression=f"patterns of all heads of layers {first} to {stop - 1}"),
+            source=TensorSource(
+                expression=f"patterns of all heads of layers {first} to {stop - 1}"
+            ),
         )
         return block.set_shown(shown)
 
     def tile(self, layer: int, head: int) -> Heatmap:
         """One head's pattern as an image of its own, lying over its place."""
-        future = np.triu(np.ones((self.slots.count, self.slots.count), dtype=bool), k=1)
+        future = np.triu(np.ones((self.layout.count, self.layout.count), dtype=bool), k=1)
         span = (self.view.first, self.view.stop)
         return Heatmap(
             self.patterns[layer, head],
@@ -128,13 +130,13 @@ class PatternWall(Group):
             width=1.0,
             height=1.0,
             masked=future,
-            source=Source(self.view.trace.key("pattern", layer), index=(head, span, span)),
-        ).place(self.slots.tile(layer, head))
+            source=TensorSource(self.view.trace.key("pattern", layer), index=(head, span, span)),
+        ).place(self.layout.tile(layer, head))
 
     def spread_from(self, layer: int, head: int) -> list[Spread]:
         """Animations that let the patterns appear in a wave from one head."""
-        center = np.array(self.slots.tile(layer, head).center[:2])
-        box = self.slots.box
+        center = np.array(self.layout.tile(layer, head).center[:2])
+        box = self.layout.box
         farthest = float(np.hypot(box.width, box.height))
         waves = []
         for block in self.blocks:
@@ -173,17 +175,17 @@ class Note(VGroup):
         said: str,
         found: str = "",
         *,
-        spot: tuple[float, float],
+        point: tuple[float, float],
         width: float,
     ) -> None:
         super().__init__()
-        looks = theme.current()
-        x, y = spot
+        theme = current_theme()
+        x, y = point
         parts = [
-            (name, looks.shape_size, looks.muted),
-            (does, looks.name_size, looks.ink),
-            (said, looks.shape_size, looks.ink),
-            (found, looks.note_size, looks.muted),
+            (name, theme.shape_size, theme.muted),
+            (does, theme.name_size, theme.ink),
+            (said, theme.shape_size, theme.ink),
+            (found, theme.note_size, theme.muted),
         ]
         for text, size, colour in parts:
             step = self.LINE * size * FRAME_HEIGHT
@@ -194,17 +196,17 @@ class Note(VGroup):
             y -= 0.6 * step
 
 
-def _stop_slots(frame: Frame, view: LayerView) -> StopSlots:
+def _stop_layout(frame: Frame, view: LayerView) -> StopLayout:
     """Room for a pattern with its words, set smaller where the rows are low."""
-    looks = theme.current()
-    most, least = (FRAME_HEIGHT * size for size in (looks.shape_size, looks.least_size))
+    theme = current_theme()
+    most, least = (FRAME_HEIGHT * size for size in (theme.shape_size, theme.least_size))
 
     def longest(words: Sequence[str], size: float) -> float:
         widths = (Label(printable(word), size=size / FRAME_HEIGHT).width for word in words)
-        return min(max(widths, default=0.0), WORD_MOST)
+        return min(max(widths, default=0.0), MAX_WORD)
 
-    def slots(size: float) -> StopSlots:
-        return stop_slots(
+    def layout(size: float) -> StopLayout:
+        return stop_layout(
             frame,
             count=view.count,
             word=longest(view.words, size),
@@ -213,7 +215,7 @@ def _stop_slots(frame: Frame, view: LayerView) -> StopSlots:
         )
 
     # Smaller words need less room beside the pattern than the first try gave them.
-    return slots(slots(most).word_size)
+    return layout(layout(most).word_size)
 
 
 class HeadStop(Group):
@@ -239,19 +241,19 @@ class HeadStop(Group):
         self, wall: PatternWall, layer: int, head: int, frame: Frame, *, show_hidden: bool = False
     ) -> None:
         super().__init__()
-        looks, view = theme.current(), wall.view
+        theme, view = current_theme(), wall.view
         self.tile = wall.tile(layer, head)
-        self.slots = _stop_slots(frame, view)
-        slots, size = self.slots, self.slots.word_size / FRAME_HEIGHT
-        self.shot = onto(self.tile.box, slots.pattern, frame)
+        self.layout = _stop_layout(frame, view)
+        layout, size = self.layout, self.layout.word_size / FRAME_HEIGHT
+        self.shot = onto(self.tile.box, layout.pattern, frame)
         apart = show_hidden and view.hides_first
-        words = [view.words[i] for i in slots.named]
-        ends = slots.rows_apart if apart else slots.rows
-        self.rows = Words(words, [ends[i] for i in slots.named], width=WORD_MOST, size=size)
-        self.columns = Words(
+        words = [view.words[i] for i in layout.named]
+        ends = layout.rows_apart if apart else layout.rows
+        self.rows = TokenLabels(words, [ends[i] for i in layout.named], width=MAX_WORD, size=size)
+        self.columns = TokenLabels(
             words,
-            [slots.columns[i] for i in slots.named],
-            width=WORD_MOST,
+            [layout.columns[i] for i in layout.named],
+            width=MAX_WORD,
             size=size,
             upright=True,
         )
@@ -265,18 +267,18 @@ class HeadStop(Group):
                 Norm.unit(),
                 width=1.0,
                 height=1.0,
-                source=Source(
+                source=TensorSource(
                     view.trace.key("pattern", layer),
                     index=(head, (first, view.stop), (0, first)),
                 ),
-            ).place(slots.hidden)
-            word = Words(
+            ).place(layout.hidden)
+            word = TokenLabels(
                 view.trace.meta.tokens[:1],
-                [slots.hidden_word],
-                width=WORD_MOST,
+                [layout.hidden_word],
+                width=MAX_WORD,
                 size=size,
                 upright=True,
-                colour=looks.muted,
+                colour=theme.muted,
             )
             self.hidden.add(strip, word)
         self.zoom = self.shot.height / frame.height
@@ -290,7 +292,7 @@ class HeadStop(Group):
 
     def edge(self) -> Highlight:
         """A frame around the pattern, to be seen from afar and from near."""
-        return Highlight(self.tile.box, colour=theme.current().pattern, zoom=self.tile.box.width)
+        return Highlight(self.tile.box, colour=current_theme().pattern, zoom=self.tile.box.width)
 
     @property
     def sink(self) -> Box:
@@ -307,18 +309,18 @@ class EmptyWall(VMobject):
         Where; at first the places of the small model are there.
     """
 
-    def __init__(self, slots: EmptySlots) -> None:
-        looks = theme.current()
-        super().__init__(stroke_color=looks.faint, stroke_width=looks.thin, fill_opacity=0.0)
-        self.slots = slots
+    def __init__(self, layout: EmptyLayout) -> None:
+        theme = current_theme()
+        super().__init__(stroke_color=theme.faint, stroke_width=theme.thin, fill_opacity=0.0)
+        self.layout = layout
         self.grow(0.0)
 
     def grow(self, alpha: float) -> EmptyWall:
         """Show the places of the small model at 0, all at 1, and some of them between."""
-        (left, top), step = self.slots.corner, self.slots.pitch
+        (left, top), step = self.layout.corner, self.layout.pitch
         rows, columns = (
             few + round(alpha * (all_of_them - few))
-            for few, all_of_them in zip(self.slots.first, self.slots.whole, strict=True)
+            for few, all_of_them in zip(self.layout.first, self.layout.whole, strict=True)
         )
         right, bottom = left + columns * step, top - rows * step
         self.clear_points()

@@ -8,12 +8,12 @@ import numpy as np
 
 from filmkit.core.camera import Shot
 from filmkit.mobjects.head_layout import FRAME_HEIGHT, HEADER, Box, Frame
-from filmkit.mobjects.head_stack_layout import RackSlots, shot_on, solid
-from scenes.mla.layout import ROPE_GAP, RackShots
+from filmkit.mobjects.head_stack_layout import HeadStackLayout, prism_corners, shot_on
+from scenes.mla.layout import ROPE_GAP, HeadStackShots
 
-__all__ = ["PosterSlots", "ThumbnailSlots"]
+__all__ = ["PosterLayout", "ThumbnailLayout"]
 
-Spot = tuple[float, float]
+Point = tuple[float, float]
 
 TITLE = 0.062 * FRAME_HEIGHT  # a line of the title
 TITLE_STEP = 1.2  # from one line to the next, in lines
@@ -25,7 +25,7 @@ RAISED = 0.2  # the rack above the middle of the frame
 
 
 @dataclass(frozen=True)
-class PosterSlots:
+class PosterLayout:
     """The frame around a rack, the same on every poster.
 
     Attributes
@@ -41,28 +41,28 @@ class PosterSlots:
     """
 
     frame: Frame
-    rack: RackSlots
+    head_stack: HeadStackLayout
     latent: Box
     depth: float
     shot: Shot
 
     @classmethod
-    def of(cls, frame: Frame, rack: RackSlots, beneath: RackShots) -> PosterSlots:
+    def of(cls, frame: Frame, head_stack: HeadStackLayout, beneath: HeadStackShots) -> PosterLayout:
         """With room for what all heads share, beside the cards or beneath them."""
-        k, _ = rack.shared(rack.head.k, range(rack.count))
-        v, _ = rack.shared(rack.head.v, range(rack.count))
+        k, _ = head_stack.shared(head_stack.head.k, range(head_stack.count))
+        v, _ = head_stack.shared(head_stack.head.v, range(head_stack.count))
         latent, depth = beneath.latent, beneath.depth
-        corners = [rack.room]
+        corners = [head_stack.room]
         for box in (k, v):
-            for z in (0.0, -rack.depth):
-                corners.append(solid(box.grown(0.0, HEADER / 2), z, z))
-        corners.append(solid(latent.grown(0.0, HEADER / 2), depth, depth))
+            for z in (0.0, -head_stack.depth):
+                corners.append(prism_corners(box.grown(0.0, HEADER / 2), z, z))
+        corners.append(prism_corners(latent.grown(0.0, HEADER / 2), depth, depth))
         safe = frame.safe
         into = Box.of(safe.left, safe.right, safe.bottom + RAISED, safe.top)
         shot = shot_on(
             np.concatenate(corners), frame, theta=-TURN, phi=TILT, width=0.9, height=1.1, into=into
         )
-        return cls(frame, rack, latent, depth, shot)
+        return cls(frame, head_stack, latent, depth, shot)
 
     def latent_parts(self, shares: tuple[int, int]) -> tuple[Box, Box | None]:
         """The latent and, if there is one, the key that all heads share; columns as shares."""
@@ -73,7 +73,7 @@ class PosterSlots:
         left = Box.of(box.left, box.left + width, box.bottom, box.top)
         return left, Box.of(left.right + ROPE_GAP, box.right, box.bottom, box.top)
 
-    def title(self, lines: int, below: int) -> tuple[tuple[Spot, ...], tuple[Spot, ...]]:
+    def title(self, lines: int, below: int) -> tuple[tuple[Point, ...], tuple[Point, ...]]:
         """Left ends of the lines of the title, and of the lines below them."""
         safe = self.frame.safe
         step = TITLE * TITLE_STEP
@@ -83,7 +83,7 @@ class PosterSlots:
         step = TEXT * TEXT_STEP
         return title, tuple((safe.left, first - step * line) for line in range(below))
 
-    def text(self, lines: int) -> tuple[Spot, ...]:
+    def text(self, lines: int) -> tuple[Point, ...]:
         """Right ends of the lines at the lower right, from the top."""
         safe = self.frame.safe
         step = TEXT * TEXT_STEP
@@ -92,19 +92,19 @@ class PosterSlots:
 
 
 @dataclass(frozen=True)
-class ThumbnailSlots:
+class ThumbnailLayout:
     """Large words beside a rack."""
 
-    words: tuple[Spot, ...]
+    words: tuple[Point, ...]
     shot: Shot
 
     @classmethod
-    def of(cls, poster: PosterSlots, *, size: float, lines: int) -> ThumbnailSlots:
+    def of(cls, poster: PosterLayout, *, size: float, lines: int) -> ThumbnailLayout:
         """For lines of words of a size."""
         frame, step = poster.frame, 1.15 * size * FRAME_HEIGHT
-        rack = poster.rack
+        head_stack = poster.head_stack
         corners = np.concatenate(
-            [rack.room, solid(poster.latent.grown(0.1), poster.depth, poster.depth)]
+            [head_stack.room, prism_corners(poster.latent.grown(0.1), poster.depth, poster.depth)]
         )
         safe = frame.safe
         middle = Box.of(safe.right - 0.66 * safe.width, safe.right, safe.bottom, safe.top)

@@ -11,15 +11,15 @@ from extract.sharing import groups_for
 from filmkit.core.camera import keep_upright, on_card, pin_to_frame
 from filmkit.core.stage import Stage, beat
 from filmkit.core.text import Label
-from filmkit.mobjects.cached_numbers import BITS, Kept, whole
-from filmkit.mobjects.head_stack import Rack
+from filmkit.mobjects.cached_numbers import BITS, CachedPerToken, whole
+from filmkit.mobjects.head_stack import HeadStack
 from filmkit.mobjects.latent_view import LatentView
 from filmkit.mobjects.marks import Outline
 from filmkit.mobjects.shared_view import SharedView
-from scenes.mla.layout import NaiveSlots, RackShots
+from scenes.mla.layout import HeadStackShots, NaiveLayout
 from scenes.mla.pictures import LatentPanel, NaiveFeed, expand
-from scenes.posters.layout import PosterSlots, ThumbnailSlots
-from scenes.sharing.pictures import SharedRack, in_groups
+from scenes.posters.layout import PosterLayout, ThumbnailLayout
+from scenes.sharing.pictures import SharedHeadStack, in_groups
 
 __all__ = ["EveryHead", "InGroups", "OneForAll", "OneLatent", "Poster", "Thumbnail"]
 
@@ -49,36 +49,36 @@ class Poster(Stage):
     def prepare(self) -> None:
         view = SharedView.of(self.layer, self.groups)
         order = in_groups(view, self.head.head)
-        self.rack = Rack(self.layer, self.frame, order=order)
+        self.head_stack = HeadStack(self.layer, self.frame, order=order)
         # Where a latent stands does not depend on how many numbers it has.
         around = self.around_head((1, 0))
-        self.beneath = RackShots.beneath(self.rack.slots, around.cached, around.riser)
-        self.slots = PosterSlots.of(self.frame, self.rack.slots, self.beneath)
+        self.beneath = HeadStackShots.beneath(self.head_stack.layout, around.cached, around.riser)
+        self.layout = PosterLayout.of(self.frame, self.head_stack.layout, self.beneath)
 
-    def around_head(self, cached: tuple[int, int]) -> NaiveSlots:
+    def around_head(self, cached: tuple[int, int]) -> NaiveLayout:
         """What stands around the front card when a latent of some columns is cached."""
-        looks = self.theme
-        return NaiveSlots.of(
-            self.rack.picture.slots,
+        theme = self.theme
+        return NaiveLayout.of(
+            self.head_stack.picture.layout,
             count=self.layer.count,
             cached=cached,
-            sizes=(looks.shape_size, looks.least_size),
+            sizes=(theme.shape_size, theme.least_size),
         )
 
     @beat
     def poster(self) -> None:
         """The poster."""
-        for card in self.rack.cards:
+        for card in self.head_stack.cards:
             for panel in card.panels:
                 panel.set_opacity(1.0)
-        self.camera.shot = self.slots.shot
-        self.add(*reversed(self.rack.cards), *self.rack_words())
+        self.camera.shot = self.layout.shot
+        self.add(*reversed(self.head_stack.cards), *self.rack_words())
         self.add_keys_and_values()
         self.add(pin_to_frame(Group(self._title(), self._text())))
 
     def rack_words(self) -> list[Mobject]:
         """Names on the front card."""
-        return [self.rack.labels.names]
+        return [self.head_stack.labels.names]
 
     def add_keys_and_values(self) -> None:
         """Put keys and values where they live."""
@@ -107,11 +107,11 @@ class Poster(Stage):
         return whole_line
 
     def _title(self) -> VGroup:
-        looks, lines = self.theme, VGroup()
-        spots = self.slots.title(len(self.name), len(self.idea))
+        theme, lines = self.theme, VGroup()
+        points = self.layout.title(len(self.name), len(self.idea))
         for words, size, colour, places in (
-            (self.name, TITLE, looks.ink, spots[0]),
-            (self.idea, TEXT, looks.muted, spots[1]),
+            (self.name, TITLE, theme.ink, points[0]),
+            (self.idea, TEXT, theme.muted, points[1]),
         ):
             for text, (x, y) in zip(words, places, strict=True):
                 label = Label(text, size=size, colour=colour)
@@ -119,11 +119,11 @@ class Poster(Stage):
         return lines
 
     def _text(self) -> VGroup:
-        looks, meta = self.theme, self.trace.meta
+        theme, meta = self.theme, self.trace.meta
         rows = self.layer.count
         arithmetic, count = self.cached
         groups = COMPARED_GROUPS if self.scheme == "gqa" else None
-        published = Kept(architecture(SHAPE), self.scheme, groups)
+        published = CachedPerToken(architecture(SHAPE), self.scheme, groups)
         with_groups = f" with {groups} groups" if groups else ""
         quiet = [
             f"in every head: Q and K {rows} × {meta.d_qk}, V and Z {rows} × {meta.d_v}, "
@@ -136,11 +136,11 @@ class Poster(Stage):
         ]
         lines = VGroup()
         texts = [*quiet, *said]
-        for text, (x, y) in zip(texts, self.slots.text(len(texts)), strict=True):
+        for text, (x, y) in zip(texts, self.layout.text(len(texts)), strict=True):
             if text in said:
                 label = Label(text, size=TEXT)
             else:
-                label = Label(text, size=looks.note_size, colour=looks.muted)
+                label = Label(text, size=theme.note_size, colour=theme.muted)
             lines.add(label.on_line(x - label.width / 2, y))
         return lines
 
@@ -162,11 +162,11 @@ class EveryHead(Poster):
 
     def add_keys_and_values(self) -> None:
         frames = VGroup()
-        for card in self.rack.cards:
+        for card in self.head_stack.cards:
             for panel, colour in ((card.k, self.theme.key), (card.v, self.theme.value)):
                 frame = Outline(panel.box.grown(0.03), colour=colour)
                 frame.set_stroke(width=self.theme.line)
-                frame.shift([0.0, 0.0, self.rack.slots.z(card.place)])
+                frame.shift([0.0, 0.0, self.head_stack.layout.z(card.place)])
                 frames.add(on_card(frame, card.plane))
         self.add(frames)
 
@@ -194,22 +194,22 @@ class Shared(Poster):
     def prepare(self) -> None:
         super().prepare()
         self.view = SharedView.of(self.layer, self.n_groups)
-        self.sharing = SharedRack(self.rack, self.view)
+        self.sharing = SharedHeadStack(self.head_stack, self.view)
 
     def add_keys_and_values(self) -> None:
-        sharing, rack = self.sharing, self.rack
-        self.remove(*(panel for card in rack.cards for panel in (card.k, card.v)))
+        sharing, head_stack = self.sharing, self.head_stack
+        self.remove(*(panel for card in head_stack.cards for panel in (card.k, card.v)))
         if self.view.shared.pooled:
-            for head, card in rack.heads.items():
+            for head, card in head_stack.heads.items():
                 for name, (values, source) in self.view.head(head).items():
                     panel = getattr(card, name)
                     panel.set_values(values)
                     panel.source = source
         for name, panels in (("k", sharing.keys), ("v", sharing.values)):
-            header = getattr(rack.labels, name)
+            header = getattr(head_stack.labels, name)
             header.become(sharing.header_at(name, header))
             on_card(header, panels[0])
-        parts = (sharing.frames, sharing.key_combs, sharing.value_combs)
+        parts = (sharing.frames, sharing.key_fan_outs, sharing.value_fan_outs)
         shapes = VGroup()
         rows, meta = self.layer.count, self.trace.meta
         for panel, width in ((sharing.keys[-1], meta.d_qk), (sharing.values[-1], meta.d_v)):
@@ -264,27 +264,27 @@ class OneLatent(Poster):
     def prepare(self) -> None:
         self.view = LatentView.of(self.layer)
         super().prepare()
-        expand(self.rack, self.view)
+        expand(self.head_stack, self.view)
 
     def add_keys_and_values(self) -> None:
-        rack, forms, looks = self.rack, self.view.forms, self.theme
+        head_stack, forms, theme = self.head_stack, self.view.forms, self.theme
         naive = self.around_head((forms.rank, forms.d_rope))
-        parts = self.slots.latent_parts((forms.rank, forms.d_rope))
+        parts = self.layout.latent_parts((forms.rank, forms.d_rope))
         self.latent = LatentPanel(self.view, *parts)
         self.latent.remove(self.latent.header)
         self.latent.add(self.latent.frame)
-        self.latent.shift([0.0, 0.0, self.slots.depth])
+        self.latent.shift([0.0, 0.0, self.layout.depth])
         on_card(self.latent, self.latent.cells)
         width = f"{forms.rank} + {forms.d_rope}" if forms.d_rope else f"{forms.rank}"
         lines = [
-            Label("latent C", size=TEXT, colour=looks.latent),
-            Label(f"{self.layer.count} × {width}", colour=looks.muted),
+            Label("latent C", size=TEXT, colour=theme.latent),
+            Label(f"{self.layer.count} × {width}", colour=theme.muted),
         ]
         for line, label in enumerate(lines):
             label.on_line(-AWAY - label.width / 2, -1.2 * label.line_height * line)
         edge = self.latent.cells.corners_towards(LEFT)
         self.latent_words = keep_upright(VGroup(*lines), edge)
-        self.add(self.latent, NaiveFeed(rack, naive, self.beneath), self.latent_words)
+        self.add(self.latent, NaiveFeed(head_stack, naive, self.beneath), self.latent_words)
 
     @property
     def cached(self) -> tuple[str, int]:
@@ -316,10 +316,10 @@ class Thumbnail(OneLatent):
         self.remove(self.latent_words)
 
     def _title(self) -> VGroup:
-        slots = ThumbnailSlots.of(self.slots, size=THUMBNAIL, lines=len(self.words))
-        self.camera.shot = slots.shot
+        layout = ThumbnailLayout.of(self.layout, size=THUMBNAIL, lines=len(self.words))
+        self.camera.shot = layout.shot
         lines = VGroup()
-        for text, (x, y) in zip(self.words, slots.words, strict=True):
+        for text, (x, y) in zip(self.words, layout.words, strict=True):
             colour = self.theme.latent if text == self.words[-1] else self.theme.ink
             label = Label(text, size=THUMBNAIL, colour=colour, weight="semibold")
             lines.add(label.on_line(x + label.width / 2, y))

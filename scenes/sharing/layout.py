@@ -10,14 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 from filmkit.core.camera import Shot
-from filmkit.mobjects.cache_volume_layout import SolidSlots
+from filmkit.mobjects.cache_volume_layout import CacheVolumeLayout
 from filmkit.mobjects.head_layout import FRAME_HEIGHT, HEADER, WORD_GAP, Box, Frame
-from filmkit.mobjects.head_stack_layout import TURN, RackSlots, shot_on, solid
+from filmkit.mobjects.head_stack_layout import TURN, HeadStackLayout, prism_corners, shot_on
 
-__all__ = ["CacheSlots", "HeadColumns", "PriceSlots", "SharedPlaces"]
+__all__ = ["CacheLayout", "HeadColumns", "PriceLayout", "SharedPlaces"]
 
 Points = npt.NDArray[np.float64]
-Spot = tuple[float, float]
+Point = tuple[float, float]
 
 NOTE = 0.024 * FRAME_HEIGHT  # a line of small words
 LINE = 0.045 * FRAME_HEIGHT  # from one line of words to the next
@@ -26,12 +26,12 @@ RIGHT_TURN = 24.0
 GROUP_TURN = 45.0  # degrees to the side, where several groups have panels
 ROW_GAP = 0.3  # between two rows of panels
 COLUMN_GAP = 0.12  # between neighbouring heads, as a share of their pitch
-WIDE_MOST = 2.4  # from one head to the next
+MAX_WIDE = 2.4  # from one head to the next
 NAME_WIDTH, FIGURE_WIDTH = 0.7, 1.1  # left and right of a head's panels
-SHEET_MOST = 2.6  # width of a panel that is wider than high
+MAX_SHEET = 2.6  # width of a panel that is wider than high
 NAME_ROOM = 1.3  # left of what is shared, for the heads that read it, where a frame is not wide
 NAME_OVER = 0.2  # how far such a name stands out where it is below
-UNIT_MOST, DEPTH_MOST = 0.5, 4.6  # thickness of a head in the cache, and of all of them
+MAX_UNIT, MAX_DEPTH = 0.5, 4.6  # thickness of a head in the cache, and of all of them
 
 
 @dataclass(frozen=True)
@@ -46,33 +46,33 @@ class SharedPlaces:
         The places of each group's cards, from the front.
     """
 
-    rack: RackSlots
+    head_stack: HeadStackLayout
     groups: tuple[tuple[int, ...], ...]
 
     @property
     def below(self) -> bool:
         """Whether the heads that read something are named below it, for want of width."""
-        return self.rack.head.frame.tall
+        return self.head_stack.head.frame.tall
 
     def panel(self, name: str, group: int) -> tuple[Box, float]:
         """Box and depth of a group's keys ("k") or values ("v")."""
-        return self.rack.shared(getattr(self.rack.head, name), self.groups[group])
+        return self.head_stack.shared(getattr(self.head_stack.head, name), self.groups[group])
 
     @cached_property
     def _corners(self) -> Points:
         """Of the rack and all that is shared, (n, 3)."""
-        corners = [self.rack.room]
+        corners = [self.head_stack.room]
         for group in range(len(self.groups)):
             for name in ("k", "v"):
                 box, z = self.panel(name, group)
-                corners.append(solid(box.grown(0.0, HEADER), z, z))
+                corners.append(prism_corners(box.grown(0.0, HEADER), z, z))
         return np.concatenate(corners)
 
     @property
     def from_left(self) -> Shot:
         """From the left and above, with all that is shared."""
         # Panels of several groups must not hide each other, which takes a larger turn.
-        frame = self.rack.head.frame
+        frame = self.head_stack.head.frame
         turn = TURN if len(self.groups) == 1 else GROUP_TURN
         if frame.wide:
             return shot_on(self._corners, frame, theta=-turn, width=0.8, height=1.0)
@@ -85,11 +85,11 @@ class SharedPlaces:
     @property
     def from_right(self) -> Shot:
         """From the right and above: patterns of every head, and what is shared behind them."""
-        return shot_on(self._corners, self.rack.head.frame, theta=RIGHT_TURN, width=0.8)
+        return shot_on(self._corners, self.head_stack.head.frame, theta=RIGHT_TURN, width=0.8)
 
-    def sentences(self, count: int) -> tuple[Spot, ...]:
+    def sentences(self, count: int) -> tuple[Point, ...]:
         """Right ends of lines of words beside the foot of the rack, from the top."""
-        x, y = self.rack.sentence
+        x, y = self.head_stack.sentence
         return tuple((x, y + LINE * (count - 1 - line)) for line in range(count))
 
 
@@ -120,12 +120,12 @@ class HeadColumns:
     """
 
     rows: tuple[tuple[Box, ...], ...]
-    names: tuple[Spot, ...]
-    figures: tuple[Spot, ...]
-    titles: tuple[Spot, ...]
-    name_title: Spot
-    figure_title: Spot
-    total: Spot
+    names: tuple[Point, ...]
+    figures: tuple[Point, ...]
+    titles: tuple[Point, ...]
+    name_title: Point
+    figure_title: Point
+    total: Point
     room: float
     down: bool
 
@@ -164,7 +164,7 @@ class HeadColumns:
         gaps = ROW_GAP * (len(shares) - 1)
         words = (2.4 + lines) * LINE
         room = stage.height - words - gaps
-        pitch = min((stage.right - left) / heads, WIDE_MOST)
+        pitch = min((stage.right - left) / heads, MAX_WIDE)
         side = min((1 - COLUMN_GAP) * pitch, room / sum(shares))
         # Few heads stand in the middle.
         left += (stage.right - left - pitch * heads) / 2
@@ -200,7 +200,7 @@ class HeadColumns:
         """A row for each head; panels that are wider than high take what width is left."""
         stage = frame.stage
         above, below = 1.5 * LINE, LINE * (lines + 1)
-        pitch = min((stage.height - above - below) / heads, WIDE_MOST)
+        pitch = min((stage.height - above - below) / heads, MAX_WIDE)
         side = (1 - COLUMN_GAP) * pitch
         beside = NAME_WIDTH + (FIGURE_WIDTH if figures else 0.0)
         # Squares are no wider than their rows are high, and their titles may be wider.
@@ -210,7 +210,7 @@ class HeadColumns:
         square = min(side, (stage.width - beside - gaps) / len(shares))
         wide = min(
             (stage.width - beside - gaps - square * (len(shares) - sheets)) / max(1, sheets),
-            SHEET_MOST,
+            MAX_SHEET,
         )
         widths = [wide if share < 1 else square for share in shares]
         x = stage.x - (sum(widths) + gaps + beside) / 2
@@ -243,7 +243,7 @@ class HeadColumns:
 
 
 @dataclass(frozen=True)
-class CacheSlots:
+class CacheLayout:
     """A solid of cached numbers at the left, bars of what is cached at the right.
 
     In an upright frame the solid stands above. ``above`` says that names stand above their bars,
@@ -251,25 +251,25 @@ class CacheSlots:
     """
 
     bars: Box
-    title: Spot
+    title: Point
     room: Box
     above: bool
     fill: tuple[float, float]
 
     @staticmethod
-    def solid(*, rows: int, heads: int, d_qk: int, d_v: int) -> SolidSlots:
+    def volume(*, rows: int, heads: int, d_qk: int, d_v: int) -> CacheVolumeLayout:
         """The solid of one layer that could hold every head's keys and values."""
-        slots = SolidSlots.of(rows=rows, units=heads, heads=heads, d_qk=d_qk, d_v=d_v)
-        return replace(slots, thickness=min(UNIT_MOST, DEPTH_MOST / heads))
+        layout = CacheVolumeLayout.of(rows=rows, units=heads, heads=heads, d_qk=d_qk, d_v=d_v)
+        return replace(layout, thickness=min(MAX_UNIT, MAX_DEPTH / heads))
 
-    def shot(self, slots: SolidSlots, frame: Frame, *, heads: int) -> Shot:
+    def shot(self, layout: CacheVolumeLayout, frame: Frame, *, heads: int) -> Shot:
         """From the right and above, with room for every head."""
-        corners = solid(slots.front, 0.0, -heads * slots.thickness)
+        corners = prism_corners(layout.front, 0.0, -heads * layout.thickness)
         width, height = self.fill
         return shot_on(corners, frame, width=width, height=height, into=self.room)
 
     @classmethod
-    def of(cls, frame: Frame, *, rows: int) -> CacheSlots:
+    def of(cls, frame: Frame, *, rows: int) -> CacheLayout:
         """With so many bars."""
         stage, above = frame.stage, not frame.wide
         if frame.upright:
@@ -302,21 +302,21 @@ class CacheSlots:
 
 
 @dataclass(frozen=True)
-class PriceSlots:
+class PriceLayout:
     """What sharing saves at the left, and what it costs at the right or below.
 
     Top left corners of words are spots. ``above`` says that names stand above their bars.
     """
 
-    saved_title: Spot
+    saved_title: Point
     bars: Box
-    cost_title: Spot
+    cost_title: Point
     plot: Box
-    source: Spot
+    source: Point
     above: bool
 
     @classmethod
-    def of(cls, frame: Frame, *, rows: int, lines: int) -> PriceSlots:
+    def of(cls, frame: Frame, *, rows: int, lines: int) -> PriceLayout:
         """With so many bars, and so many lines for the source."""
         stage = frame.stage
         source = NOTE * (1 + 1.35 * (lines - 1))

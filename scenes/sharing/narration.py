@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from extract.architectures import Scheme
-from extract.sharing import MOST_GROUPS
+from extract.sharing import MAX_GROUPS
 from filmkit.core.text import format_number, format_share
 from filmkit.mobjects.cached_numbers import short
 from filmkit.mobjects.shared_view import SharedView
 from scenes.sharing.pictures import Price
 
-__all__ = ["Telling", "telling"]
+__all__ = ["Narration", "narration"]
 
 
 @dataclass(frozen=True)
-class Telling:
+class Narration:
     """Words of a scene.
 
     Attributes
@@ -36,7 +36,7 @@ class Telling:
     facts: dict[str, str]
 
 
-def telling(view: SharedView, scheme: Scheme, price: Price) -> Telling:
+def narration(view: SharedView, scheme: Scheme, price: Price) -> Narration:
     """The words for one model and one scheme."""
     shared, meta = view.shared, view.layer.trace.meta
     heads, own, groups = meta.n_heads, meta.n_kv_heads, shared.n_groups
@@ -70,7 +70,7 @@ def telling(view: SharedView, scheme: Scheme, price: Price) -> Telling:
         mean = f"each is the mean of {own // groups}, without training"
         rule = (mean,)
         if scheme == "gqa":
-            said = f"{heads} heads in {groups} equal groups, the most up to {MOST_GROUPS}"
+            said = f"{heads} heads in {groups} equal groups, the most up to {MAX_GROUPS}"
             rule = (said if groups > 1 else f"{heads} heads make no smaller equal groups", mean)
         read = "Every head now reads the shared keys: scores, pattern and mix are computed again."
         changed = "computed again with the shared keys and values"
@@ -97,4 +97,4 @@ def telling(view: SharedView, scheme: Scheme, price: Price) -> Telling:
         "cached": cached,
         "price": worth,
     }
-    return Telling(trained, rule, changed, facts)
+    return Narration(trained, rule, changed, facts)

@@ -13,27 +13,27 @@ from extract.architectures import (
     Scheme,
     architecture,
 )
-from filmkit.core import theme
 from filmkit.core.camera import keep_upright, on_card
-from filmkit.core.heatmap import Heatmap, Source
-from filmkit.core.text import Label, Line, Symbol, broken, format_number
-from filmkit.mobjects.cache_volume import CacheSolid, Stored
-from filmkit.mobjects.cached_numbers import BITS, Kept, kilobytes, times, whole
-from filmkit.mobjects.chart import Axis, BarRow, DotPlot, DotSeries, Paragraph, ScaleBars, Span
-from filmkit.mobjects.fan_out import Comb
+from filmkit.core.heatmap import Heatmap, TensorSource
+from filmkit.core.text import Label, Symbol, TextLine, broken, format_number
+from filmkit.core.theme import current_theme
+from filmkit.mobjects.cache_volume import CachedTensor, CacheVolume
+from filmkit.mobjects.cached_numbers import BITS, CachedPerToken, kilobytes, times, whole
+from filmkit.mobjects.chart import BarRow, ChartAxis, DotPlot, DotSeries, Paragraph, ScaleBars, Span
+from filmkit.mobjects.fan_out import FanOut
 from filmkit.mobjects.head_layout import FRAME_HEIGHT, HEADER, Box, Frame
-from filmkit.mobjects.head_stack import Rack, free, standing
+from filmkit.mobjects.head_stack import HeadStack, free, standing
 from filmkit.mobjects.marks import Outline
 from filmkit.mobjects.shared_view import SharedView
-from scenes.sharing.layout import CacheSlots, HeadColumns, PriceSlots, SharedPlaces
+from scenes.sharing.layout import CacheLayout, HeadColumns, PriceLayout, SharedPlaces
 
-__all__ = ["PatternColumns", "Price", "SharedCache", "SharedRack", "in_groups"]
+__all__ = ["PatternColumns", "Price", "SharedCache", "SharedHeadStack", "in_groups"]
 
 NAME = 0.3  # from the foot of a solid down to its name
 AWAY = 0.14  # between a shared panel and the heads that read it
 COMB = 0.1
-MOST_NAMED = 4  # groups whose heads are written beside them
-MOST_COLUMNS = 16  # heads side by side
+MAX_NAMED = 4  # groups whose heads are written beside them
+MAX_COLUMNS = 16  # heads side by side
 FRAME = 0.03  # between a shared panel and its frame
 SHAPE = "DeepSeek-V3/R1"
 SHEET = 0.7  # height of queries above their patterns, as a share of their width
@@ -46,7 +46,7 @@ def in_groups(view: SharedView, head: int) -> tuple[int, ...]:
     return (head, *(h for h in group if h != head), *others)
 
 
-class SharedRack(Group):
+class SharedHeadStack(Group):
     """What stands beside a rack whose heads share keys and values.
 
     Parameters
@@ -74,35 +74,36 @@ class SharedRack(Group):
         On each card, the visibly empty places of keys and values of its own.
     """
 
-    def __init__(self, rack: Rack, view: SharedView) -> None:
+    def __init__(self, head_stack: HeadStack, view: SharedView) -> None:
         super().__init__()
-        looks = theme.current()
-        self.rack, self.view = rack, view
-        numbers = dict.fromkeys(view.shared.group(head) for head in rack.order)
+        theme = current_theme()
+        self.head_stack, self.view = head_stack, view
+        numbers = dict.fromkeys(view.shared.group(head) for head in head_stack.order)
         self.groups = [
-            [head for head in rack.order if view.shared.group(head) == number] for number in numbers
+            [head for head in head_stack.order if view.shared.group(head) == number]
+            for number in numbers
         ]
         self.places = SharedPlaces(
-            rack.slots,
-            tuple(tuple(rack.heads[head].place for head in heads) for heads in self.groups),
+            head_stack.layout,
+            tuple(tuple(head_stack.heads[head].place for head in heads) for heads in self.groups),
         )
         self.keys = [self._panel("k", index) for index in range(len(self.groups))]
         self.values = [self._panel("v", index) for index in range(len(self.groups))]
         self.frames = VGroup(
-            *(self._frame("k", i, looks.key) for i in range(len(self.groups))),
-            *(self._frame("v", i, looks.value) for i in range(len(self.groups))),
+            *(self._frame("k", i, theme.key) for i in range(len(self.groups))),
+            *(self._frame("v", i, theme.value) for i in range(len(self.groups))),
         )
-        self.key_combs = VGroup(*(self._comb("k", i) for i in range(len(self.groups))))
-        self.value_combs = VGroup(*(self._comb("v", i) for i in range(len(self.groups))))
+        self.key_fan_outs = VGroup(*(self._fan_out("k", i) for i in range(len(self.groups))))
+        self.value_fan_outs = VGroup(*(self._fan_out("v", i) for i in range(len(self.groups))))
         self.readers = VGroup()
         # Beside many panels only the outermost has room for words.
-        named = self.groups if len(self.groups) <= MOST_NAMED else self.groups[-1:]
+        named = self.groups if len(self.groups) <= MAX_NAMED else self.groups[-1:]
         for heads in named:
             index = self.groups.index(heads)
             words = view.readers(view.shared.group(heads[0]))
             said = "all heads" if len(self.groups) == 1 else words
             below = self.places.below
-            label = Label(said, size=looks.note_size if below else looks.shape_size)
+            label = Label(said, size=theme.note_size if below else theme.shape_size)
             corners = self.values[index].points
             if below:
                 # Between them and the first panel stands its name.
@@ -116,9 +117,9 @@ class SharedRack(Group):
         self.outlines = {
             card.head: {
                 name: self._outline(name, card.place, colour)
-                for name, colour in (("k", looks.key), ("v", looks.value))
+                for name, colour in (("k", theme.key), ("v", theme.value))
             }
-            for card in rack.cards
+            for card in head_stack.cards
         }
 
     def _panel(self, name: str, index: int) -> Heatmap:
@@ -133,29 +134,29 @@ class SharedRack(Group):
         panel = (self.keys if name == "k" else self.values)[index]
         box, z = self.places.panel(name, index)
         frame = Outline(box.grown(FRAME), colour=colour)
-        frame.set_stroke(width=theme.current().line)
+        frame.set_stroke(width=current_theme().line)
         return on_card(frame.shift([0.0, 0.0, z]), panel)
 
-    def _comb(self, name: str, index: int) -> Comb:
+    def _fan_out(self, name: str, index: int) -> FanOut:
         panel = (self.keys if name == "k" else self.values)[index]
         ends = []
         for head in self.groups[index]:
-            card = self.rack.heads[head]
-            box = getattr(self.rack.slots.head, name)
-            ends.append((box.right, box.y, self.rack.slots.z(card.place)))
+            card = self.head_stack.heads[head]
+            box = getattr(self.head_stack.layout.head, name)
+            ends.append((box.right, box.y, self.head_stack.layout.z(card.place)))
         start = panel.corners_towards(RIGHT)
-        return Comb(start, ends, spine=self.rack.slots.spine, width=COMB)
+        return FanOut(start, ends, spine=self.head_stack.layout.spine, width=COMB)
 
     def _outline(self, name: str, place: int, colour: str) -> Outline:
-        outline = Outline(getattr(self.rack.slots.head, name), colour=colour)
-        outline.shift([0.0, 0.0, self.rack.slots.z(place)])
-        return on_card(outline, self.rack.cards[place].plane)
+        outline = Outline(getattr(self.head_stack.layout.head, name), colour=colour)
+        outline.shift([0.0, 0.0, self.head_stack.layout.z(place)])
+        return on_card(outline, self.head_stack.cards[place].plane)
 
     def own(self, name: str) -> list[tuple[Heatmap, int]]:
         """Each card's own keys ("k") or values ("v"), with the group they go to."""
         pairs = []
         for index, heads in enumerate(self.groups):
-            pairs += [(getattr(self.rack.heads[head], name), index) for head in heads]
+            pairs += [(getattr(self.head_stack.heads[head], name), index) for head in heads]
         return pairs
 
     def header_at(self, name: str, header: Mobject) -> Mobject:
@@ -166,15 +167,15 @@ class SharedRack(Group):
         last = len(self.groups) - 1
         copy = self.at_shared(name, header, 0, last if name == "k" else 0)
         if name == "v":
-            box = getattr(self.rack.slots.head, name)
+            box = getattr(self.head_stack.layout.head, name)
             copy.shift([0.0, 2 * (box.y - header.get_y()), 0.0])
         return copy
 
     def at_shared(self, name: str, mobject: Mobject, place: int, index: int) -> Mobject:
         """A copy of what stands at a card's keys or values where the shared ones stand."""
         box, z = self.places.panel(name, index)
-        home = getattr(self.rack.slots.head, name)
-        return mobject.copy().shift([box.x - home.x, 0.0, z - self.rack.slots.z(place)])
+        home = getattr(self.head_stack.layout.head, name)
+        return mobject.copy().shift([box.x - home.x, 0.0, z - self.head_stack.layout.z(place)])
 
 
 class PatternColumns(Group):
@@ -206,17 +207,17 @@ class PatternColumns(Group):
 
     def __init__(self, view: SharedView, frame: Frame, featured: int) -> None:
         super().__init__()
-        looks = theme.current()
+        theme = current_theme()
         self.view, self.heads = view, _some_heads(view, featured)
         if view.shared.pooled:
-            said = [("its own keys", looks.ink), ("shared keys", looks.accent)]
+            said = [("its own keys", theme.ink), ("shared keys", theme.accent)]
             shares = [1.0, 1.0]
         else:
-            said = [("queries", looks.query), ("keys", looks.key), ("patterns", looks.pattern)]
+            said = [("queries", theme.query), ("keys", theme.key), ("patterns", theme.pattern)]
             shares = [SHEET, SHEET, 1.0]
         labels = [Label(text, colour=colour) for text, colour in said]
-        lines = broken(self._total(), frame.stage.width, size=looks.name_size)
-        self.slots = slots = HeadColumns.of(
+        lines = broken(self._total(), frame.stage.width, size=theme.name_size)
+        self.layout = layout = HeadColumns.of(
             frame,
             heads=len(self.heads),
             title=max(label.width for label in labels),
@@ -225,61 +226,61 @@ class PatternColumns(Group):
             figures=view.shared.pooled,
         )
         self.titles = VGroup()
-        for label, spot in zip(labels, slots.titles, strict=True):
-            self.titles.add(self._titled(label, spot))
+        for label, point in zip(labels, layout.titles, strict=True):
+            self.titles.add(self._titled(label, point))
         self.names = self._line(
-            [f"{head}" for head in self.heads], slots.names, looks.muted, featured
+            [f"{head}" for head in self.heads], layout.names, theme.muted, featured
         )
         if len(self.names):
-            self.names.add(self._titled(Label("head", colour=looks.muted), slots.name_title))
-        self.lower = dict(zip(self.heads, slots.rows[-1], strict=True))
+            self.names.add(self._titled(Label("head", colour=theme.muted), layout.name_title))
+        self.lower = dict(zip(self.heads, layout.rows[-1], strict=True))
         self.upper = {
             head: self._upper(head, box)
-            for head, box in zip(self.heads, slots.rows[0], strict=True)
+            for head, box in zip(self.heads, layout.rows[0], strict=True)
         }
         self.figures = VGroup()
         if view.shared.pooled:
             moved = [f"{100 * view.moved(head):.0f} %" for head in self.heads]
-            self.figures = self._line(moved, slots.figures, looks.ink)
+            self.figures = self._line(moved, layout.figures, theme.ink)
             if len(self.figures):
-                title = Label("moved", colour=looks.ink)
-                self.figures.add(self._titled(title, slots.figure_title))
-        x, y = slots.total
+                title = Label("moved", colour=theme.ink)
+                self.figures.add(self._titled(title, layout.figure_title))
+        x, y = layout.total
         self.total = Paragraph(
             lines,
-            (x, y + looks.name_size * FRAME_HEIGHT / 2),
-            size=looks.name_size,
-            colour=looks.ink,
+            (x, y + theme.name_size * FRAME_HEIGHT / 2),
+            size=theme.name_size,
+            colour=theme.ink,
             align="center",
         )
 
-    def _titled(self, label: Label, spot: tuple[float, float]) -> Line:
+    def _titled(self, label: Label, point: tuple[float, float]) -> TextLine:
         """Put the name of a row or column where it belongs."""
-        x, y = spot
-        return label.on_line(x if self.slots.down else x - label.width / 2, y)
+        x, y = point
+        return label.on_line(x if self.layout.down else x - label.width / 2, y)
 
     def _line(
         self,
         texts: Sequence[str],
-        spots: Sequence[tuple[float, float]],
+        points: Sequence[tuple[float, float]],
         colour: str,
         featured: int | None = None,
     ) -> VGroup:
         """A word for each head, or none at all where they do not fit."""
-        looks = theme.current()
+        theme = current_theme()
         labels = [Label(text, colour=colour) for text in texts]
-        if max(label.width for label in labels) > self.slots.room:
+        if max(label.width for label in labels) > self.layout.room:
             return VGroup()
         if featured is not None:
-            labels[self.heads.index(featured)].set_fill(looks.ink)
-        return VGroup(*(label.on_line(x, y) for label, (x, y) in zip(labels, spots, strict=True)))
+            labels[self.heads.index(featured)].set_fill(theme.ink)
+        return VGroup(*(label.on_line(x, y) for label, (x, y) in zip(labels, points, strict=True)))
 
     def _upper(self, head: int, box: Box) -> Heatmap:
         layer = self.view.layer
         own = layer.head(head)
         span = (layer.first, layer.stop)
         if self.view.shared.pooled:
-            source = Source(layer.trace.key("pattern", layer.layer), index=(head, span, span))
+            source = TensorSource(layer.trace.key("pattern", layer.layer), index=(head, span, span))
             norm, values, masked = layer.norm("pattern"), own.pattern, own.future
         else:
             width = (0, layer.trace.meta.d_qk)
@@ -288,11 +289,11 @@ class PatternColumns(Group):
         cells = Heatmap(values, norm, width=1, height=1, masked=masked, source=source)
         return cells.place(box)
 
-    def keys_of(self, sharing: SharedRack) -> list[tuple[Heatmap, Box, list[int]]]:
+    def keys_of(self, sharing: SharedHeadStack) -> list[tuple[Heatmap, Box, list[int]]]:
         """The shared keys of a rack, each with the box across the heads that read it, and them."""
         places = {head: place for place, head in enumerate(self.heads)}
         return [
-            (cells, self.slots.span(1, [places[head] for head in heads]), heads)
+            (cells, self.layout.span(1, [places[head] for head in heads]), heads)
             for cells, heads in zip(sharing.keys, sharing.groups, strict=True)
             if heads[0] in places
         ]
@@ -314,10 +315,10 @@ def _some_heads(view: SharedView, featured: int) -> tuple[int, ...]:
     heads: list[int] = []
     for head in in_groups(view, featured):
         group = view.shared.heads(view.shared.group(head))
-        if head not in heads and (not heads or len(heads) + len(group) <= MOST_COLUMNS):
+        if head not in heads and (not heads or len(heads) + len(group) <= MAX_COLUMNS):
             heads += group
-    if len(heads) > MOST_COLUMNS:
-        heads = [featured, *(h for h in heads if h != featured)][:MOST_COLUMNS]
+    if len(heads) > MAX_COLUMNS:
+        heads = [featured, *(h for h in heads if h != featured)][:MAX_COLUMNS]
     return tuple(sorted(heads))
 
 
@@ -341,44 +342,44 @@ class SharedCache(Group):
     def __init__(self, view: SharedView, frame: Frame) -> None:
         super().__init__()
         self.view = view
-        looks, meta = theme.current(), view.layer.trace.meta
+        theme, meta = current_theme(), view.layer.trace.meta
         heads = meta.n_heads
-        self.solid_slots = CacheSlots.solid(
+        self.solid_layout = CacheLayout.volume(
             rows=view.layer.count, heads=heads, d_qk=meta.d_qk, d_v=meta.d_v
         )
         layer = [view.layer.layer]
-        keys, values = (Stored.of(view.layer, name, layer) for name in ("k", "v"))
-        self.own = CacheSolid(keys, values, self.solid_slots)
+        keys, values = (CachedTensor.of(view.layer, name, layer) for name in ("k", "v"))
+        self.own = CacheVolume(keys, values, self.solid_layout)
         self.shared = self.own
         if view.shared.pooled:
-            self.shared = CacheSolid(view.stored("k"), view.stored("v"), self.solid_slots)
+            self.shared = CacheVolume(view.stored("k"), view.stored("v"), self.solid_layout)
         rows = self._rows(view)
-        self.slots = CacheSlots.of(frame, rows=len(rows))
-        self.shot = self.slots.shot(self.solid_slots, frame, heads=heads)
-        boxes = (self.solid_slots.k, self.solid_slots.v)
+        self.layout = CacheLayout.of(frame, rows=len(rows))
+        self.shot = self.layout.shot(self.solid_layout, frame, heads=heads)
+        boxes = (self.solid_layout.k, self.solid_layout.v)
         self.full = VGroup(*(self._full(box, heads) for box in boxes))
         self.names = VGroup()
-        for box, symbol, colour in zip(boxes, "KV", (looks.key, looks.value), strict=True):
-            name = Symbol(symbol, size=looks.name_size, colour=colour).on_line(0.0, -NAME)
+        for box, symbol, colour in zip(boxes, "KV", (theme.key, theme.value), strict=True):
+            name = Symbol(symbol, size=theme.name_size, colour=colour).on_line(0.0, -NAME)
             self.names.add(keep_upright(name, at=(box.x, box.bottom, 0.0)))
         on_card(self.full, self.own.keys.front)
-        self.bars = ScaleBars(rows, self.slots.bars, captioned=self.slots.above)
+        self.bars = ScaleBars(rows, self.layout.bars, captioned=self.layout.above)
         (self.title,) = Paragraph(
-            ["numbers kept of a token, in this layer"], self.slots.title, size=looks.shape_size
+            ["numbers kept of a token, in this layer"], self.layout.title, size=theme.shape_size
         )
         if meta.n_kv_heads < heads:
-            self.bars.bars[0].set_opacity(looks.dim)
+            self.bars.bars[0].set_opacity(theme.dim)
 
     @staticmethod
     def _rows(view: SharedView) -> list[BarRow]:
-        looks, meta, shared = theme.current(), view.layer.trace.meta, view.shared
+        theme, meta, shared = current_theme(), view.layer.trace.meta, view.shared
         width = meta.d_qk + meta.d_v
         full, own, left = (n * width for n in (meta.n_heads, meta.n_kv_heads, shared.n_groups))
 
         def row(name: str, n_heads: int, note: str, said: str) -> BarRow:
             spans = (
-                Span(n_heads * meta.d_qk, looks.key),
-                Span(n_heads * meta.d_v, looks.value),
+                Span(n_heads * meta.d_qk, theme.key),
+                Span(n_heads * meta.d_v, theme.value),
             )
             return BarRow(name, note, spans, said)
 
@@ -405,18 +406,18 @@ class SharedCache(Group):
 
     def kept_at(self, name: str, head: int, cells: Heatmap) -> Heatmap:
         """A copy of a panel where the model keeps a head's keys ("k") or values ("v")."""
-        slots, unit = self.solid_slots, self.view.layer.trace.kv_head(head)
-        return standing(cells, getattr(slots, name), -unit * slots.thickness)
+        layout, unit = self.solid_layout, self.view.layer.trace.kv_head(head)
+        return standing(cells, getattr(layout, name), -unit * layout.thickness)
 
     def _full(self, box: Box, heads: int) -> VMobject:
         """The edges of a solid of every head, with a line between neighbouring ones."""
-        looks = theme.current()
-        lines = VMobject(stroke_color=looks.faint, stroke_width=looks.thin, fill_opacity=0.0)
+        theme = current_theme()
+        lines = VMobject(stroke_color=theme.faint, stroke_width=theme.thin, fill_opacity=0.0)
         for head in range(heads + 1):
-            z = -head * self.solid_slots.thickness
+            z = -head * self.solid_layout.thickness
             path = [(box.left, box.top), (box.right, box.top), (box.right, box.bottom)]
-            _add_path(lines, [(*spot, z) for spot in path])
-        back = -heads * self.solid_slots.thickness
+            _add_path(lines, [(*point, z) for point in path])
+        back = -heads * self.solid_layout.thickness
         for x, y in ((box.left, box.top), (box.right, box.top), (box.right, box.bottom)):
             _add_path(lines, [(x, y, 0.0), (x, y, back)])
         return lines
@@ -450,34 +451,38 @@ class Price(Group):
 
     def __init__(self, scheme: Scheme, frame: Frame) -> None:
         super().__init__()
-        looks = theme.current()
+        theme = current_theme()
         arch = architecture(SHAPE)
-        kept = [Kept(arch, "mha"), Kept(arch, "gqa", COMPARED_GROUPS), Kept(arch, "mqa")]
+        kept = [
+            CachedPerToken(arch, "mha"),
+            CachedPerToken(arch, "gqa", COMPARED_GROUPS),
+            CachedPerToken(arch, "mqa"),
+        ]
         # Grouped attention is told after the one extreme and before the other's price is known.
         shown = [one for one in kept if scheme == "gqa" or one.scheme != "gqa"]
         source = broken(
-            f"{DENSE_7B.title}  ·  {DENSE_7B.source}", frame.stage.width, size=looks.note_size
+            f"{DENSE_7B.title}  ·  {DENSE_7B.source}", frame.stage.width, size=theme.note_size
         )
-        slots = PriceSlots.of(frame, rows=len(shown), lines=len(source))
+        layout = PriceLayout.of(frame, rows=len(shown), lines=len(source))
         factors = f"{arch.n_layers} layers, {BITS // 8} bytes a number"
         self.saved_title = Paragraph(
-            ["One token at DeepSeek-R1's size", factors], slots.saved_title, size=looks.shape_size
+            ["One token at DeepSeek-R1's size", factors], layout.saved_title, size=theme.shape_size
         )
-        self.saved_title[0].set_fill(looks.ink)
+        self.saved_title[0].set_fill(theme.ink)
         rows = [BarRow(one.name, one.numbers, one.spans(), _weight(one.size())) for one in shown]
-        self.saved = ScaleBars(rows, slots.bars, captioned=slots.above)
+        self.saved = ScaleBars(rows, layout.bars, captioned=layout.above)
         self.kept = {one.scheme: one for one in kept}
         self.quality_title = Paragraph(
             ["Quality of models trained alike"],
-            slots.cost_title,
-            size=looks.shape_size,
+            layout.cost_title,
+            size=theme.shape_size,
         )
-        self.quality_title.set_fill(looks.ink)
-        self.quality = self._plot(scheme, slots.plot)
-        self.source = Paragraph(source, slots.source)
+        self.quality_title.set_fill(theme.ink)
+        self.quality = self._plot(scheme, layout.plot)
+        self.source = Paragraph(source, layout.source)
 
     def _plot(self, scheme: Scheme, box: Box) -> DotPlot:
-        looks = theme.current()
+        theme = current_theme()
         found = {column.attention.split(",")[0].lower(): column for column in DENSE_7B.columns}
         series = []
         for name, column in (("mqa", found["mqa"]), ("gqa", found["gqa"]), ("mha", found["mha"])):
@@ -486,14 +491,14 @@ class Price(Group):
                 DotSeries(
                     name=column.attention.replace(", 8 groups", "-8"),
                     values=(column.bbh, column.mmlu, column.c_eval, column.cmmlu),
-                    colours=looks.accent if told else looks.ink if name == "mha" else looks.muted,
+                    colours=theme.accent if told else theme.ink if name == "mha" else theme.muted,
                     hollow=not told and name != "mha",
                     written=True,
                 )
             )
         every = [value for one in series for value in one.values]
         low, high = 5 * np.floor(min(every) / 5), 5 * np.ceil(max(every) / 5)
-        axis = Axis(
+        axis = ChartAxis(
             float(low),
             float(high),
             tuple(np.arange(low, high + 1, 5)),

@@ -27,16 +27,16 @@ from filmkit.core.camera import Shot, on_card, pin_to_frame
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.stage import Stage, StageError, beat
 from filmkit.core.text import Label
-from filmkit.mobjects.head_stack import Rack, free
+from filmkit.mobjects.head_stack import HeadStack, free
 from filmkit.mobjects.head_stack_marks import HeadNumbers
 from filmkit.mobjects.panel import Header
 from filmkit.mobjects.shared_view import SharedPanels, SharedView
-from scenes.sharing.narration import telling
+from scenes.sharing.narration import narration
 from scenes.sharing.pictures import (
     PatternColumns,
     Price,
     SharedCache,
-    SharedRack,
+    SharedHeadStack,
     in_groups,
 )
 
@@ -69,13 +69,13 @@ class SharedHeads(Stage):
             )
         head = self.head.head
         self.view = SharedView.of(self.layer, self.n_groups(self.trace))
-        self.rack = Rack(self.layer, self.frame, order=in_groups(self.view, head))
-        self.sharing = SharedRack(self.rack, self.view)
+        self.head_stack = HeadStack(self.layer, self.frame, order=in_groups(self.view, head))
+        self.sharing = SharedHeadStack(self.head_stack, self.view)
         self.columns = PatternColumns(self.view, self.frame, head)
         self.cache = SharedCache(self.view, self.frame)
         self.price = Price(self.scheme, self.frame)
-        self.telling = telling(self.view, self.scheme, self.price)
-        self.facts |= self.telling.facts
+        self.narration = narration(self.view, self.scheme, self.price)
+        self.facts |= self.narration.facts
 
     @property
     def pooled(self) -> bool:
@@ -106,24 +106,24 @@ class SharedHeads(Stage):
     @beat
     def a_set_for_every_head(self) -> None:
         """{before}"""
-        rack, tempo = self.rack, self.theme.tempo
-        self.camera.shot = rack.slots.from_left
-        own = rack.parts("k", "v")
-        self.headers = {name: self._words(getattr(rack.labels, name)) for name in ("k", "v")}
+        head_stack, tempo = self.head_stack, self.theme.tempo
+        self.camera.shot = head_stack.layout.from_left
+        own = head_stack.parts("k", "v")
+        self.headers = {name: self._words(getattr(head_stack.labels, name)) for name in ("k", "v")}
         shared = {id(word) for words in self.headers.values() for word in words}
         # The front card's pane stays: its words could not be read without it.
-        kept = {id(part) for card in rack.cards for part in (card.k, card.v)}
-        kept.add(id(rack.front.glass))
+        kept = {id(part) for card in head_stack.cards for part in (card.k, card.v)}
+        kept.add(id(head_stack.front.glass))
         self.rest = Group(
-            *(part for card in rack.cards for part in card if id(part) not in kept),
-            *(word for word in rack.labels.names if id(word) not in shared),
+            *(part for card in head_stack.cards for part in card if id(part) not in kept),
+            *(word for word in head_stack.labels.names if id(word) not in shared),
         )
         if not self.pooled:
             set_presence(own, 0.0)
             own = Group(*(o for card in self.sharing.outlines.values() for o in card.values()))
-        self.numbers = HeadNumbers(rack, rack.slots.from_left)
-        self.said = self._sentence(self.telling.trained)
-        whole = Group(rack.front.glass, self.rest, own, *self.headers.values(), self.numbers)
+        self.numbers = HeadNumbers(head_stack, head_stack.layout.from_left)
+        self.said = self._sentence(self.narration.trained)
+        whole = Group(head_stack.front.glass, self.rest, own, *self.headers.values(), self.numbers)
         self.play(Appear(whole), run_time=tempo.normal)
         self.play(*self.dim(self.rest, to=0.45), Appear(self.said), run_time=tempo.small)
         self.hold(words=7 if self.pooled else 12)
@@ -131,7 +131,7 @@ class SharedHeads(Stage):
     @beat
     def one_set_for_many(self) -> None:
         """{share}"""
-        rack, sharing, tempo = self.rack, self.sharing, self.theme.tempo
+        head_stack, sharing, tempo = self.head_stack, self.sharing, self.theme.tempo
         moving = [m for name in ("k", "v") for m in self._to_shared(name)]
         self.play(
             Vanish(Group(self.said, self.numbers), run_time=tempo.small),
@@ -141,16 +141,16 @@ class SharedHeads(Stage):
         )
         self.shared = Group(*sharing.keys, *sharing.values)
         if self.pooled:
-            set_presence(rack.parts("k", "v"), 0.0)
+            set_presence(head_stack.parts("k", "v"), 0.0)
             self.add(self.shared)
         else:
             self.play(Appear(self.shared), run_time=tempo.small)
         self.remove(*(o for card in sharing.outlines.values() for o in card.values()))
-        self.said = self._sentence(*self.telling.rule)
-        combs = [*sharing.key_combs, *sharing.value_combs]
-        self.add(*(comb.set_drawn(0) for comb in combs))
+        self.said = self._sentence(*self.narration.rule)
+        fan_outs = [*sharing.key_fan_outs, *sharing.value_fan_outs]
+        self.add(*(fan_out.set_drawn(0) for fan_out in fan_outs))
         self.play(
-            *(Follow(comb, comb.set_drawn) for comb in combs),
+            *(Follow(fan_out, fan_out.set_drawn) for fan_out in fan_outs),
             Appear(Group(sharing.readers, sharing.frames)),
             Appear(self.said),
             run_time=tempo.normal,
@@ -172,7 +172,7 @@ class SharedHeads(Stage):
         if not self.pooled:
             for index, heads in enumerate(sharing.groups):
                 for head in heads:
-                    outline, place = sharing.outlines[head][name], self.rack.heads[head].place
+                    outline, place = sharing.outlines[head][name], self.head_stack.heads[head].place
                     goal = sharing.at_shared(name, outline, place, index)
                     moving.append(Glide(on_card(outline, panels[index]), goal))
         return moving
@@ -180,15 +180,15 @@ class SharedHeads(Stage):
     @beat
     def every_head_reads_it(self) -> None:
         """{read}"""
-        rack, tempo = self.rack, self.theme.tempo
-        changes = {head: self.view.head(head) for head in rack.heads}
+        head_stack, tempo = self.head_stack, self.theme.tempo
+        changes = {head: self.view.head(head) for head in head_stack.heads}
         self.play(
             Vanish(self.said),
-            *self.undim(*(Group(card.k_t, card.wires.key) for card in rack.cards)),
+            *self.undim(*(Group(card.k_t, card.wires.key) for card in head_stack.cards)),
             *self._change(changes, "k_t"),
             run_time=tempo.normal,
         )
-        self.said = self._sentence(self.telling.changed)
+        self.said = self._sentence(self.narration.changed)
         self.play(
             *self.undim(self.rest),
             self.move_camera(self.sharing.places.from_right),
@@ -205,7 +205,7 @@ class SharedHeads(Stage):
         if not self.pooled:
             return []
         made = []
-        for head, card in self.rack.heads.items():
+        for head, card in self.head_stack.heads.items():
             values, source = changes[head][name]
             made.append(Recolour(getattr(card, name), values=values, source=source))
         return made
@@ -215,11 +215,11 @@ class SharedHeads(Stage):
     @beat
     def patterns_side_by_side(self) -> None:
         """{moved}"""
-        rack, columns, tempo = self.rack, self.columns, self.theme.tempo
+        head_stack, columns, tempo = self.head_stack, self.columns, self.theme.tempo
         heads = columns.heads
-        moving = [(rack.heads[h].pattern, columns.lower[h]) for h in heads]
+        moving = [(head_stack.heads[h].pattern, columns.lower[h]) for h in heads]
         if not self.pooled:
-            moving += [(rack.heads[h].q, columns.upper[h].box) for h in heads]
+            moving += [(head_stack.heads[h].q, columns.upper[h].box) for h in heads]
             moving += [(cells, box) for cells, box, _ in columns.keys_of(self.sharing)]
         kept = [cells for cells, _ in moving]
         gone = Group(*(part for part in self.on_show() if part not in kept))
@@ -285,7 +285,7 @@ class SharedHeads(Stage):
             found = [("k", heads[0], cells) for cells, _, heads in columns.keys_of(self.sharing)]
         else:
             found = [("k", head, columns.upper[head]) for head in columns.heads]
-            found += [("v", head, self.rack.heads[head].pattern) for head in columns.heads]
+            found += [("v", head, self.head_stack.heads[head].pattern) for head in columns.heads]
         return [(cells, self.cache.kept_at(name, head, cells)) for name, head, cells in found]
 
     def _grow(self, bar: VGroup) -> Arrive:

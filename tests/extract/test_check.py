@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from extract.__main__ import main
 from extract.check import FIGURES, check, has_figures
 from extract.errors import ExtractError
-from extract.trace import TOP_TOKENS, Source, Trace
+from extract.trace import TOP_TOKENS, ModelSource, Trace
 from tests.support.checkout import REFERENCE
 from tests.support.traces import make_trace, replaced
 
@@ -60,7 +60,7 @@ def agreeing(figures: Any) -> Trace:
     trace = replaced(
         trace,
         {"pattern.0": first, "pattern.10": tenth},
-        source=Source("hub", "openai-community/gpt2"),
+        source=ModelSource("hub", "openai-community/gpt2"),
         self_check={"q": 1e-7},
         top_tokens=tuple((word, *others) for word in predicted),
     )
@@ -128,7 +128,7 @@ def test_other_words_after_the_prompt_are_not_compared(agreeing: Trace) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"source": Source("hub", "someone/gpt2-poems")},
+        {"source": ModelSource("hub", "someone/gpt2-poems")},
         {"tokens": ("<|endoftext|>", *"abcdefghij")},
         {"n_prompt": 9},
         {"n_layers": 24},
@@ -180,7 +180,7 @@ def test_it_runs_by_itself_and_is_stored(
     from extract import capture, models
 
     traced = agreeing if agrees else bent(agreeing, "pattern.10", 0.03)
-    loaded = models.Loaded(None, None, "gpt2", Source("hub", "gpt2"))
+    loaded = models.Loaded(None, None, "gpt2", ModelSource("hub", "gpt2"))
     monkeypatch.setattr(command, "load", lambda name: loaded)
     monkeypatch.setattr(capture, "trace_model", lambda *args, **options: traced)
     file = tmp_path / "trace.safetensors"

@@ -11,7 +11,7 @@ import pytest
 import extract
 from extract.errors import ExtractError, UnsupportedModelError
 from extract.fragments import FRAGMENT
-from extract.trace import Featured, Source, Trace
+from extract.trace import Featured, ModelSource, Trace
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformer_lens")
@@ -351,7 +351,9 @@ def test_layers_and_heads_that_do_not_exist(
 
 
 def test_name_and_source_of_a_model_in_memory(gpt2: Any) -> None:
-    assert extract.trace(gpt2, TOKENIZER, PROMPT).meta.source == Source("memory", "GPT2LMHeadModel")
+    assert extract.trace(gpt2, TOKENIZER, PROMPT).meta.source == ModelSource(
+        "memory", "GPT2LMHeadModel"
+    )
     named = extract.trace(gpt2, TOKENIZER, PROMPT, name="mine")
     assert (named.meta.model, named.meta.source.name) == ("mine", "mine")
 

@@ -17,7 +17,7 @@ import pytest
 from safetensors.numpy import save_file
 
 import extract
-from extract.trace import SCHEMA, Featured, Source, Trace, TraceError, TraceMeta
+from extract.trace import SCHEMA, Featured, ModelSource, Trace, TraceError, TraceMeta
 from tests.support.checkout import PROJECT
 from tests.support.traces import make_trace, replaced
 
@@ -132,7 +132,7 @@ def test_weights_of_a_layer_that_is_not_kept_name_the_command_that_adds_them() -
 
 
 def test_weights_of_a_model_in_memory_are_added_from_python() -> None:
-    trace = replaced(make_trace(), source=Source("memory", "mine"))
+    trace = replaced(make_trace(), source=ModelSource("memory", "mine"))
     with pytest.raises(TraceError, match=r"extract\.trace\(.*layers=\[1, 0\]"):
         trace.weights("W_Q", 0)
 

@@ -11,14 +11,16 @@ import av
 import numpy as np
 
 from extract.trace import Trace
-from filmkit.render.jobs import Order, make_films
+from filmkit.render.jobs import RenderRequest, make_films
 from filmkit.render.quality import Quality
 from scenes.registry import SceneEntry
 
 
-def order(scenes: tuple[SceneEntry, ...], trace_file: Path, out: Path, **options: Any) -> Order:
+def render_request(
+    scenes: tuple[SceneEntry, ...], trace_file: Path, out: Path, **options: Any
+) -> RenderRequest:
     """An order that asks for nothing special; it is not kept unless a cache is named."""
-    plain = Order(
+    plain = RenderRequest(
         scenes=scenes,
         trace=trace_file,
         layer=None,
@@ -39,7 +41,7 @@ def film(entry: SceneEntry, trace: Trace, out: Path, quality: Quality) -> Path:
     with TemporaryDirectory() as folder:
         file = Path(folder) / "trace.safetensors"
         trace.save(file)
-        assert make_films(order((entry,), file, out, quality=quality))
+        assert make_films(render_request((entry,), file, out, quality=quality))
     return out / f"{entry.slug}.mp4"
 
 

@@ -16,7 +16,7 @@ from filmkit.render.quality import frame_size
 WIDTH, HEIGHT = 1920, 1080
 SAFE = 0.04  # of the frame's shorter side, on every side
 CAPTIONS = 0.11  # of the frame's height, at the bottom
-LEAST_TEXT = 0.02  # of the frame's shorter side
+MIN_TEXT = 0.02  # of the frame's shorter side
 READ = 0.5  # what is fainter is background and not meant to be read
 
 
@@ -65,7 +65,7 @@ def complaints(picture: BeatPicture, *, width: int = WIDTH, height: int = HEIGHT
     for item in read:
         if not safe.holds(item.box, slack=0.5):
             found.append(f"text {item.text!r} leaves the safe margin: {item.box}")
-        if item.height < LEAST_TEXT * short - 0.05:
+        if item.height < MIN_TEXT * short - 0.05:
             found.append(f"text {item.text!r} is {item.height:.1f} pixels high")
     for panel in picture.panels:
         if panel.opacity >= READ and not safe.holds(panel.box, slack=0.5):

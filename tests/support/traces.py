@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from extract.trace import SCHEMA, TOP_TOKENS, Featured, Source, Trace, TraceMeta
+from extract.trace import SCHEMA, TOP_TOKENS, Featured, ModelSource, Trace, TraceMeta
 
 WORDS = (
     "The",
@@ -115,7 +115,7 @@ def make_trace(
     meta = TraceMeta(
         schema=SCHEMA,
         model="made-up model",
-        source=Source("synthetic", "made-up"),
+        source=ModelSource("synthetic", "made-up"),
         attention=_attention_kind(n_heads, n_kv_heads, mla),
         positions=positions,
         n_layers=n_layers,

@@ -21,7 +21,8 @@ import pytest
 
 from filmkit.commands import cli, doctor
 from filmkit.commands.doctor import FAULT, NOTE, OK, Finding
-from filmkit.core import text, theme
+from filmkit.core import text
+from filmkit.core.theme import Theme
 from filmkit.render import movie, traces
 from filmkit.render.cache import FOLDER_VARIABLE, LIMIT_VARIABLE
 from tests.support.checkout import PROJECT
@@ -277,7 +278,7 @@ def test_missing_fonts(look: Look, monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     found = look("fonts")
     assert_fault(found["files"], "cannot be loaded: Gone.ttf, Broken.ttf", command="manimgx-fonts")
     assert_fault(found["Noto Emoji"], "is not there", command="manimgx-fonts")
-    assert found[theme.current().font].state == OK
+    assert found[Theme.font].state == OK
     assert found["Noto Sans CJK SC"].state == NOTE
     assert (found["Noto Sans CJK SC"].command or "").endswith("[cjk]'")
 

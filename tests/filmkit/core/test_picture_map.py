@@ -18,7 +18,7 @@ from manim import Square, tempconfig
 from extract.trace import Trace
 from filmkit.commands.cli import main
 from filmkit.core.camera import Shot, StageCamera
-from filmkit.core.heatmap import Heatmap, Norm, Source
+from filmkit.core.heatmap import Heatmap, Norm, TensorSource
 from filmkit.core.picture_map import MAP_SCHEMA, picture_map
 from filmkit.core.stage import BeatRecord, Stage
 from filmkit.core.text import Label
@@ -175,7 +175,7 @@ def document_of(*mobjects: Any, shot: Shot | None = None) -> dict[str, Any]:
 
 
 def panel() -> Heatmap:
-    return Heatmap(np.zeros((2, 3)), NORM, width=6, height=4, source=Source("x.0"))
+    return Heatmap(np.zeros((2, 3)), NORM, width=6, height=4, source=TensorSource("x.0"))
 
 
 def test_the_map_says_where_a_panel_is_and_what_it_shows() -> None:

@@ -11,12 +11,12 @@ import pytest
 from manim import Mobject, color_to_rgb, tempconfig
 
 from extract.trace import Trace
-from filmkit.core import theme
 from filmkit.core.animations import presence
 from filmkit.core.camera import StageCamera
 from filmkit.core.heatmap import Heatmap, Norm, colour_table
 from filmkit.core.stage import BeatRecord, Stage, StageSettings
-from filmkit.core.text import Line
+from filmkit.core.text import TextLine
+from filmkit.core.theme import use_theme
 from filmkit.core.theme_names import PALETTES, THEMES
 from scenes.registry import SCENES, SceneEntry
 from tests.support.checkout import SHIPPED
@@ -68,14 +68,14 @@ def distances(lab: np.ndarray) -> list[float]:
 
 
 def ground(
-    text: Line, below: list[Mobject], background: np.ndarray, camera: StageCamera
+    text: TextLine, below: list[Mobject], background: np.ndarray, camera: StageCamera
 ) -> np.ndarray:
     """The colour that a text stands on: of the nearest cell or filled shape at its middle."""
     middle = camera.pixels(text, text.ink).mean(axis=0)
     for thing in reversed(below):
         cells = isinstance(thing, Heatmap)
         strength = presence(thing) * (thing.opacity if cells else thing.fill_opacity)
-        if isinstance(thing, Line) or strength < READ:
+        if isinstance(thing, TextLine) or strength < READ:
             continue
         corners = camera.pixels(thing, thing.points[:4] if cells else thing.points)
         if cv2.pointPolygonTest(cv2.convexHull(np.float32(corners)), middle.tolist(), False) < 0:
@@ -100,7 +100,7 @@ def low_contrast(shown: list[Mobject], background: np.ndarray, camera: StageCame
     for i, mobject in enumerate(shown):
         if isinstance(mobject, Heatmap):
             continue
-        text = isinstance(mobject, Line)
+        text = isinstance(mobject, TextLine)
         inks = mobject.fill_rgbas if text else mobject.stroke_rgbas
         if not (len(mobject.ink) if text else mobject.stroke_width > 0):
             continue
@@ -134,13 +134,13 @@ def test_words_and_lines_stand_out_from_the_background(entry: SceneEntry, name: 
 
 @pytest.mark.parametrize("name", THEMES)
 def test_every_role_can_be_read(name: str) -> None:
-    with theme.use(name) as looks:
-        background = np.array(color_to_rgb(looks.background))
+    with use_theme(name) as theme:
+        background = np.array(color_to_rgb(theme.background))
         text = ("ink", "muted", "accent", "query", "key", "value", "scores", "pattern", "z")
         for role in (*text, "latent"):
-            assert contrast(np.array(color_to_rgb(looks.role(role))), background) >= TEXT, role
+            assert contrast(np.array(color_to_rgb(theme.role(role))), background) >= TEXT, role
         for role in ("faint", "flow", "highlight"):
-            assert contrast(np.array(color_to_rgb(looks.role(role))), background) >= LINES, role
+            assert contrast(np.array(color_to_rgb(theme.role(role))), background) >= LINES, role
 
 
 @pytest.mark.parametrize("name", THEMES)
@@ -149,14 +149,14 @@ def test_a_panel_as_dark_or_light_as_the_background_still_has_an_edge(
     name: str, tilt: float
 ) -> None:
     size = {"pixel_width": 320, "pixel_height": 180, "frame_width": 128 / 9, "frame_height": 8.0}
-    with tempconfig(size), theme.use(name) as looks:
-        background = np.array(color_to_rgb(looks.background))
+    with tempconfig(size), use_theme(name) as theme:
+        background = np.array(color_to_rgb(theme.background))
         panel = Heatmap(
             np.ones((4, 4)), Norm(0, 1, "viridis"), width=6, height=4, masked=np.ones(4)
         )
         panel.masked_colour = background * 255
         panel.rotate(np.radians(tilt))
-        camera = StageCamera(background_color=looks.background)
+        camera = StageCamera(background_color=theme.background)
         camera.reset()
         camera.capture_mobjects([panel])
         picture = camera.pixel_array[..., :3] / 255
@@ -174,23 +174,23 @@ def test_a_panel_as_dark_or_light_as_the_background_still_has_an_edge(
 @pytest.mark.parametrize("sight", SIGHTS)
 @pytest.mark.parametrize("palette", PALETTES)
 def test_values_are_told_apart_with_every_colour_vision(palette: str, sight: str) -> None:
-    with theme.use(palette=palette) as looks:
-        for name in (looks.palette.signed, looks.palette.pattern):
+    with use_theme(palette=palette) as theme:
+        for name in (theme.palette.signed, theme.palette.pattern):
             steps = colour_table(name)[np.linspace(0, 255, STEPS).round().astype(int)] / 255
             assert min(distances(seen(steps, SIGHTS[sight]))) > 3 * JUST_SEEN, name
 
 
 @pytest.mark.parametrize("sight", [*SIGHTS.values(), GREY], ids=[*SIGHTS, "grey"])
 def test_the_film_s_maps_only_grow_lighter(sight: np.ndarray) -> None:
-    with theme.use(palette="film") as looks:
-        for name in (looks.palette.signed, looks.palette.pattern):
+    with use_theme(palette="film") as theme:
+        for name in (theme.palette.signed, theme.palette.pattern):
             steps = colour_table(name)[np.linspace(0, 255, STEPS).round().astype(int)] / 255
             assert np.diff(seen(steps, sight)[:, 0]).min() > 2 * JUST_SEEN, name
 
 
 @pytest.mark.parametrize("palette", PALETTES)
 def test_zero_is_the_middle_of_a_signed_map_and_a_pattern_s_first_colour(palette: str) -> None:
-    with theme.use(palette=palette):
+    with use_theme(palette=palette):
         signed = Norm.symmetric([-0.3, 2.0])
         assert signed.vmin == -signed.vmax
         assert abs(int(signed.levels(0.0)) - 127.5) <= 0.5
@@ -198,8 +198,8 @@ def test_zero_is_the_middle_of_a_signed_map_and_a_pattern_s_first_colour(palette
 
 
 def test_a_dark_middle_means_zero_in_the_signed_palette() -> None:
-    with theme.use(palette="signed") as looks:
-        light = seen(colour_table(looks.palette.signed) / 255, np.eye(3))[:, 0]
+    with use_theme(palette="signed") as theme:
+        light = seen(colour_table(theme.palette.signed) / 255, np.eye(3))[:, 0]
     assert abs(int(light.argmin()) - 127.5) < 16
     assert light.min() < 10 < 60 < min(light[0], light[-1])
 
@@ -207,6 +207,6 @@ def test_a_dark_middle_means_zero_in_the_signed_palette() -> None:
 @pytest.mark.parametrize("sight", SIGHTS)
 @pytest.mark.parametrize("name", THEMES)
 def test_roles_are_told_apart_with_every_colour_vision(name: str, sight: str) -> None:
-    with theme.use(name) as looks:
-        roles = [color_to_rgb(looks.role(r)) for r in ("query", "key", "value", "latent")]
+    with use_theme(name) as theme:
+        roles = [color_to_rgb(theme.role(r)) for r in ("query", "key", "value", "latent")]
     assert min(distances(seen(np.array(roles), SIGHTS[sight]))) > 8 * JUST_SEEN

@@ -21,7 +21,7 @@ from filmkit.commands import deck as command
 from filmkit.decks.make import make_deck
 from filmkit.render.quality import Quality
 from tests.support.deck_scene import CELLS
-from tests.support.filming import order
+from tests.support.filming import render_request
 from tests.support.traces import make_trace
 
 SMALL = Quality(640, 360, 10)
@@ -43,7 +43,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("decks")
     file = folder / "trace.safetensors"
     make_trace(n_tokens=4).save(file)
-    work = order((CELLS,), file, folder, quality=SMALL, cache=folder / "cache")
+    work = render_request((CELLS,), file, folder, quality=SMALL, cache=folder / "cache")
     for wanted, name in (
         ("powerpoint", "powerpoint.pptx"),
         ("keynote", "keynote.pptx"),
@@ -284,7 +284,7 @@ def test_a_full_disk_leaves_nothing_behind(
 ) -> None:
     from extract.files import OutputError
 
-    work = order(
+    work = render_request(
         (CELLS,), folder / "trace.safetensors", tmp_path, quality=SMALL, cache=folder / "cache"
     )
     target = tmp_path / f"deck.{suffix}"

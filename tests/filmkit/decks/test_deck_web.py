@@ -19,7 +19,7 @@ from filmkit.render.quality import Quality
 from tests.support.browsing import browser, until, watched
 from tests.support.deck_scene import CELLS
 from tests.support.decoding import cell_centers, expected
-from tests.support.filming import order
+from tests.support.filming import render_request
 from tests.support.traces import make_trace
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def deck(trace: Trace, tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = folder / "trace.safetensors"
     trace.save(file)
     target = folder / "deck.html"
-    assert make_deck(order((CELLS,), file, folder, quality=SMALL), "web", target)
+    assert make_deck(render_request((CELLS,), file, folder, quality=SMALL), "web", target)
     return target
 
 
@@ -64,8 +64,8 @@ def open_deck(browser: Browser, deck: Path) -> Iterator[Open]:
     """Opens the deck; in the end nothing may have been asked of the network or gone wrong."""
     contexts, complaints = [], []
 
-    def opened(where: str = "", **looks: Any) -> Page:
-        context = browser.new_context(**({"viewport": {"width": 1280, "height": 720}} | looks))
+    def opened(where: str = "", **theme: Any) -> Page:
+        context = browser.new_context(**({"viewport": {"width": 1280, "height": 720}} | theme))
         contexts.append(context)
         page = context.new_page()
         complaints.append(watched(page))
@@ -352,7 +352,7 @@ def test_films_may_stay_beside(browser: Browser, trace: Trace, tmp_path: Path) -
     file = tmp_path / "trace.safetensors"
     trace.save(file)
     target = tmp_path / "deck.html"
-    work = order((CELLS,), file, tmp_path, quality=SMALL)
+    work = render_request((CELLS,), file, tmp_path, quality=SMALL)
     assert make_deck(work, "web", target, beside=True)
     names = sorted(path.name for path in (tmp_path / "deck_films").iterdir())
     assert names == [f"scene_cells_{i:02}_{name}.mp4" for i, name in enumerate(BEATS, 1)]

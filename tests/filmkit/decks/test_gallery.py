@@ -14,7 +14,7 @@ from filmkit.render.quality import Quality
 from scenes.registry import SCENES
 from tests.support.browsing import browser, until, watched
 from tests.support.deck_scene import CELLS
-from tests.support.filming import order
+from tests.support.filming import render_request
 from tests.support.stand_in import SHAPES
 from tests.support.traces import make_trace
 
@@ -31,7 +31,9 @@ def gallery(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("gallery")
     file = folder / "trace.safetensors"
     make_trace(n_tokens=4).save(file)
-    work = order((CELLS, SHAPES), file, folder / "made", quality=SMALL, cache=folder / "cache")
+    work = render_request(
+        (CELLS, SHAPES), file, folder / "made", quality=SMALL, cache=folder / "cache"
+    )
     assert make_gallery(work, None)
     return folder / "made"
 
@@ -58,7 +60,7 @@ def test_links_to_code_lead_to_it(tmp_path: Path, gallery: Path) -> None:
 
 def test_a_published_gallery_links_to_published_code(gallery: Path, tmp_path: Path) -> None:
     file, cache = gallery.parent / "trace.safetensors", gallery.parent / "cache"
-    work = order((SHAPES,), file, tmp_path, quality=SMALL, cache=cache)
+    work = render_request((SHAPES,), file, tmp_path, quality=SMALL, cache=cache)
     assert make_gallery(work, "https://example.org/code/")
     link = 'href="https://example.org/code/tests/support/stand_in.py"'
     assert link in (tmp_path / "index.html").read_text()

@@ -13,8 +13,8 @@ from filmkit.core.camera import Shot
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.raster import Texture
 from filmkit.core.view import LayerView
-from filmkit.mobjects.cache_volume import CacheSolid, Face, Measure, Stored
-from filmkit.mobjects.cache_volume_layout import SolidSlots
+from filmkit.mobjects.cache_volume import CachedTensor, CacheVolume, Measure, VolumeFace
+from filmkit.mobjects.cache_volume_layout import CacheVolumeLayout
 from filmkit.mobjects.head_layout import Frame
 from filmkit.mobjects.head_stack_layout import shot_on
 from tests.support.occlusion import COLUMNS, ROWS, nearest, picture
@@ -39,19 +39,19 @@ VIEW = LayerView.of_prompt(TRACE, 1, show_first_token=False).until(len(TRACE.met
 TOKENS = len(TRACE.meta.tokens) - 1
 
 
-def make_solid(base: int = 0, **extent: object) -> CacheSolid:
-    slots = SolidSlots.of(rows=TOKENS, units=LAYERS * HEADS, heads=HEADS, d_qk=8, d_v=8)
+def make_solid(base: int = 0, **extent: object) -> CacheVolume:
+    layout = CacheVolumeLayout.of(rows=TOKENS, units=LAYERS * HEADS, heads=HEADS, d_qk=8, d_v=8)
     every = range(LAYERS)
-    stored = (Stored.of(VIEW, name, every) for name in ("k", "v"))
-    return CacheSolid(*stored, slots, base=base).hold(**extent)
+    stored = (CachedTensor.of(VIEW, name, every) for name in ("k", "v"))
+    return CacheVolume(*stored, layout, base=base).hold(**extent)
 
 
 @pytest.mark.parametrize("unit", range(LAYERS * HEADS))
 def test_the_front_is_one_head_of_the_trace_in_its_layers_colours(unit: int) -> None:
-    solid = make_solid(units=(unit, unit + 1))
+    volume = make_solid(units=(unit, unit + 1))
     layer, head = divmod(unit, HEADS)
     here = LayerView.of_prompt(TRACE, layer, show_first_token=False)
-    for block, name, tensor in ((solid.keys, "k", "k_rot"), (solid.values, "v", "v")):
+    for block, name, tensor in ((volume.keys, "k", "k_rot"), (volume.values, "v", "v")):
         np.testing.assert_array_equal(block.front.values, TRACE.get(tensor, layer)[1:, head])
         assert block.front.norm == here.norm(name)
         assert block.front.source.tensor == f"{tensor}.{layer}"
@@ -59,15 +59,15 @@ def test_the_front_is_one_head_of_the_trace_in_its_layers_colours(unit: int) -> 
 
 
 def test_the_other_faces_are_the_first_token_and_the_last_channel() -> None:
-    solid = make_solid(units=(1, 5), rows=7)
+    volume = make_solid(units=(1, 5), rows=7)
     expected = []
     for unit in range(1, 5):
         layer, head = divmod(unit, HEADS)
         limit = LayerView.of_prompt(TRACE, layer, show_first_token=False).norm("v").vmax
         expected.append(TRACE.get("v", layer)[1:8, head] / limit)
     whole = np.array(expected)  # (unit, token, channel)
-    np.testing.assert_allclose(solid.values.top.values, whole[:, 0])
-    np.testing.assert_allclose(solid.values.side.values, whole[:, :, -1].T)
+    np.testing.assert_allclose(volume.values.top.values, whole[:, 0])
+    np.testing.assert_allclose(volume.values.side.values, whole[:, :, -1].T)
 
 
 def test_faces_meet_at_the_corners() -> None:
@@ -78,34 +78,34 @@ def test_faces_meet_at_the_corners() -> None:
 
 
 def test_a_base_lies_in_the_flat_picture() -> None:
-    solid = make_solid(base=3, units=(3, 4))
-    for block, box in ((solid.keys, solid.slots.k), (solid.values, solid.slots.v)):
+    volume = make_solid(base=3, units=(3, 4))
+    for block, box in ((volume.keys, volume.layout.k), (volume.values, volume.layout.v)):
         expected = Heatmap([[0.0]], block.front.norm, width=1, height=1).place(box).points
         np.testing.assert_allclose(block.front.points, expected, atol=1e-12)
 
 
 def test_a_token_that_is_half_there_shows_half() -> None:
-    solid = make_solid(rows=4.5)
-    front = solid.keys.front
+    volume = make_solid(rows=4.5)
+    front = volume.keys.front
     assert front.shape[0] == 5
     np.testing.assert_allclose(front.shown[:, 0], [1, 1, 1, 1, 0.5])
     # The edges go as far as what is there.
-    height = np.ptp(solid.keys.edges.points[:, 1])
-    assert height == pytest.approx(4.5 * solid.slots.row)
+    height = np.ptp(volume.keys.edges.points[:, 1])
+    assert height == pytest.approx(4.5 * volume.layout.row)
 
 
 def test_growing_ends_as_asked_and_asking_changes_nothing() -> None:
-    solid = make_solid(units=(2, 4), rows=3)
-    before = solid.keys.front.points.copy()
-    motion = solid.to(units=(0, 6), rows=TOKENS, shift=(1.0, 0.0, -2.0))
-    np.testing.assert_array_equal(solid.keys.front.points, before)
+    volume = make_solid(units=(2, 4), rows=3)
+    before = volume.keys.front.points.copy()
+    motion = volume.to(units=(0, 6), rows=TOKENS, shift=(1.0, 0.0, -2.0))
+    np.testing.assert_array_equal(volume.keys.front.points, before)
     motion.begin()
     for alpha in (0.3, 0.7):
         motion.interpolate(alpha)
-        assert solid.keys.top.shape[0] >= 2
+        assert volume.keys.top.shape[0] >= 2
     motion.finish()
     expected = make_solid(units=(0, 6), rows=TOKENS, shift=(1.0, 0.0, -2.0))
-    for found, wanted in zip(solid.get_family(), expected.get_family(), strict=True):
+    for found, wanted in zip(volume.get_family(), expected.get_family(), strict=True):
         np.testing.assert_allclose(found.points, wanted.points)
         if isinstance(found, Heatmap):
             np.testing.assert_array_equal(found.values, wanted.values)
@@ -113,7 +113,7 @@ def test_growing_ends_as_asked_and_asking_changes_nothing() -> None:
 
 def test_a_darker_face_hides_as_much() -> None:
     norm = make_solid().keys.front.norm
-    bright, dark = (Face(norm, light=light).fill(np.ones((2, 2))) for light in (1.0, 0.5))
+    bright, dark = (VolumeFace(norm, light=light).fill(np.ones((2, 2))) for light in (1.0, 0.5))
     np.testing.assert_array_equal(dark.texture().cells[..., 3], bright.texture().cells[..., 3])
     np.testing.assert_allclose(
         dark.texture().cells[..., :3], bright.texture().cells[..., :3] * 0.5, atol=1
@@ -133,10 +133,10 @@ def test_the_nearer_face_wins(theta: float, phi: float, apart: float) -> None:
     for number, face in enumerate(faces):
         colour = [12 * number + 10, 250 - 9 * number, 40 + number, 255]
         face._texture, face.light = Texture(np.array([[colour]], dtype=np.uint8)), 1.0
-    for solid in solids:
-        for block in solid.blocks:
+    for volume in solids:
+        for block in volume.blocks:
             set_presence(block.edges, 0.0)
-    corners = np.concatenate([solid.corners for solid in solids])
+    corners = np.concatenate([volume.corners for volume in solids])
     shot = shot_on(corners, FRAME, theta=theta, phi=phi)
     # Nearest first: the order of drawing must come from where they stand.
     drawn, (found, _) = picture(shot, *solids)[..., :3], nearest(faces, shot)
@@ -147,8 +147,8 @@ def test_the_nearer_face_wins(theta: float, phi: float, apart: float) -> None:
 
 
 def test_a_measure_is_as_long_as_its_edge() -> None:
-    solid = make_solid()
-    start, end = solid.keys.corner(0, 1, 0), solid.values.corner(1, 1, 0)
+    volume = make_solid()
+    start, end = volume.keys.corner(0, 1, 0), volume.values.corner(1, 1, 0)
     measure = Measure(start, end, away=[0.0, -0.3, 0.0], text="both")
     xs = measure.line.points[:, 0]
     assert (xs.min(), xs.max()) == pytest.approx((start[0], end[0]))
@@ -156,12 +156,12 @@ def test_a_measure_is_as_long_as_its_edge() -> None:
 
 
 def test_a_flat_view_shows_the_fronts_as_panels() -> None:
-    solid = make_solid(units=(0, 1))
-    for block in solid.blocks:
+    volume = make_solid(units=(0, 1))
+    for block in volume.blocks:
         set_presence(block.edges, 0.0)
-    fronts = [block.front.copy() for block in solid.blocks]
+    fronts = [block.front.copy() for block in volume.blocks]
     found, _ = nearest(fronts, Shot())
-    drawn, flat = picture(Shot(), solid), picture(Shot(), *fronts)
+    drawn, flat = picture(Shot(), volume), picture(Shot(), *fronts)
     # Between keys and values a little of the side of the keys shows.
     np.testing.assert_array_equal(drawn[found >= 0], flat[found >= 0])
     assert (found >= 0).sum() > 1000

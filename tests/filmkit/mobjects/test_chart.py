@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from manim import Mobject
 
 from filmkit.mobjects.chart import (
-    Axes,
-    Axis,
     BarRow,
     Bracket,
+    ChartAxes,
+    ChartAxis,
     Curve,
     DotPlot,
     DotSeries,
@@ -28,8 +28,8 @@ from filmkit.mobjects.chart import (
 from filmkit.mobjects.head_layout import Box
 
 BOX = Box(0.3, -0.2, 11.0, 5.5)
-PLAIN = Axis(0, 100, (0, 50, 100), "tokens")
-RANKS = Axis(8, 512, (8, 64, 512), "rank", log=True)
+PLAIN = ChartAxis(0, 100, (0, 50, 100), "tokens")
+RANKS = ChartAxis(8, 512, (8, 64, 512), "rank", log=True)
 
 
 def box_of(mobject: Mobject) -> Box:
@@ -61,7 +61,7 @@ def test_equal_ratios_are_equal_steps_on_a_log_axis_which_says_so() -> None:
 
 
 def test_a_curve_goes_through_its_data_and_ends_at_the_top_of_its_axes() -> None:
-    axes = Axes(RANKS, PLAIN, BOX)
+    axes = ChartAxes(RANKS, PLAIN, BOX)
     curve = Curve(axes, [8, 64, 512], [0, 50, 100], colour="#ffffff")
     anchors = np.array(curve.line.get_anchors())
     np.testing.assert_allclose(anchors[0, :2], axes.at(8, 0))
@@ -74,7 +74,7 @@ def test_a_curve_goes_through_its_data_and_ends_at_the_top_of_its_axes() -> None
 
 
 def test_axes_with_everything_on_them_stay_in_their_box() -> None:
-    axes = Axes(PLAIN, Axis(0, 9, (0, 3, 9), "GB"), BOX, right=2.0)
+    axes = ChartAxes(PLAIN, ChartAxis(0, 9, (0, 3, 9), "GB"), BOX, right=2.0)
     curves = [Curve(axes, [0, 100], [0, end], colour="#ffffff") for end in (0.1, 0.2, 8)]
     labels = EndLabels(curves, ["one", "two", "three"])
     low = ReferenceLine(axes, 3.0, "a limit")
@@ -87,7 +87,7 @@ def test_axes_with_everything_on_them_stay_in_their_box() -> None:
 
 
 def test_reference_lines_follow_their_number() -> None:
-    axes = Axes(PLAIN, Axis(0, 9, (0, 9), "GB"), BOX)
+    axes = ChartAxes(PLAIN, ChartAxis(0, 9, (0, 9), "GB"), BOX)
     line = ReferenceLine(axes, 3.0, "a limit")
     for high in (9, 4.5):
         axes.set_y_high(high)

@@ -12,14 +12,14 @@ from filmkit.mobjects.head_layout import (
     HEADER,
     Box,
     Frame,
-    HeadSlots,
-    head_slots,
-    row_spots,
-    sentence_spots,
+    HeadLayout,
+    head_layout,
+    row_points,
+    sentence_points,
     shot_box,
 )
 from filmkit.render.quality import ASPECTS, frame_size, quality_of
-from scenes.attention.layout import meet_slots, mix_slots, row_slots, softmax_slots
+from scenes.attention.layout import meet_layout, mix_layout, row_layout, softmax_layout
 
 FRAME = Frame(8 * 16 / 9)
 FRAMES = {
@@ -31,10 +31,10 @@ PANELS = ("x", "q", "k", "v", "k_t", "scores", "pattern", "z", "w_q", "w_k", "w_
 
 
 @st.composite
-def heads(draw: st.DrawFn) -> tuple[int, HeadSlots]:
+def heads(draw: st.DrawFn) -> tuple[int, HeadLayout]:
     count, frame = draw(st.integers(2, 24)), draw(st.sampled_from(list(FRAMES.values())))
     longest = 0.13 * frame.width
-    return count, head_slots(
+    return count, head_layout(
         frame,
         count=count,
         d_model=draw(st.sampled_from([8, 64, 576, 7168])),
@@ -45,11 +45,11 @@ def heads(draw: st.DrawFn) -> tuple[int, HeadSlots]:
 
 
 @given(heads())
-def test_panels_of_a_head_are_inside_and_apart(head: tuple[int, HeadSlots]) -> None:
-    _, slots = head
-    boxes = {name: getattr(slots, name) for name in PANELS}
+def test_panels_of_a_head_are_inside_and_apart(head: tuple[int, HeadLayout]) -> None:
+    _, layout = head
+    boxes = {name: getattr(layout, name) for name in PANELS}
     for name, box in boxes.items():
-        assert slots.frame.stage.holds(box), name
+        assert layout.frame.stage.holds(box), name
         assert box.width > 0, name
         assert box.height > 0, name
     for (first, a), (second, b) in combinations(boxes.items(), 2):
@@ -57,67 +57,67 @@ def test_panels_of_a_head_are_inside_and_apart(head: tuple[int, HeadSlots]) -> N
 
 
 @given(heads(), st.floats(0.5, 3.0))
-def test_no_line_crosses_the_title_of_a_pattern(head: tuple[int, HeadSlots], width: float) -> None:
-    _, slots = head
-    width = min(width, slots.title_room)
-    x, y = slots.title_spot(width, slots.frame.stage.top - HEADER / 2)
+def test_no_line_crosses_the_title_of_a_pattern(head: tuple[int, HeadLayout], width: float) -> None:
+    _, layout = head
+    width = min(width, layout.title_room)
+    x, y = layout.title_point(width, layout.frame.stage.top - HEADER / 2)
     title = Box(x, y, width, 0.3)
-    assert title.right < slots.border.right
-    for start, end in pairwise(slots.k_to_k_t):
+    assert title.right < layout.border.right
+    for start, end in pairwise(layout.k_to_k_t):
         line = Box.between((*start, 0.0), (*end, 0.0)).grown(0.02)
         assert title.overlap(line) == (0.0, 0.0)
 
 
 @given(heads())
-def test_what_has_the_same_shape_has_the_same_size(head: tuple[int, HeadSlots]) -> None:
-    _, slots = head
-    for box in (slots.k, slots.v, slots.z):
-        assert (box.width, box.height) == pytest.approx((slots.q.width, slots.q.height))
-    assert slots.z.y == pytest.approx(slots.v.y)
-    assert slots.scores.y == pytest.approx(slots.q.y)
+def test_what_has_the_same_shape_has_the_same_size(head: tuple[int, HeadLayout]) -> None:
+    _, layout = head
+    for box in (layout.k, layout.v, layout.z):
+        assert (box.width, box.height) == pytest.approx((layout.q.width, layout.q.height))
+    assert layout.z.y == pytest.approx(layout.v.y)
+    assert layout.scores.y == pytest.approx(layout.q.y)
 
 
 @given(heads())
-def test_the_border_holds_the_head_and_not_its_input(head: tuple[int, HeadSlots]) -> None:
-    _, slots = head
+def test_the_border_holds_the_head_and_not_its_input(head: tuple[int, HeadLayout]) -> None:
+    _, layout = head
     for name in PANELS[1:]:
-        assert slots.border.holds(getattr(slots, name)), name
-    assert slots.border.overlap(slots.x) == (0.0, 0.0)
-    assert slots.frame.stage.left <= slots.trunk < slots.border.left
+        assert layout.border.holds(getattr(layout, name)), name
+    assert layout.border.overlap(layout.x) == (0.0, 0.0)
+    assert layout.frame.stage.left <= layout.trunk < layout.border.left
 
 
 @given(heads())
-def test_words_stand_beside_their_rows(head: tuple[int, HeadSlots]) -> None:
-    count, slots = head
-    assert len(slots.x_words) == len(slots.pattern_rows) == len(slots.pattern_columns) == count
-    for x, y in slots.pattern_rows:
-        assert x < slots.pattern.left
-        assert slots.pattern.bottom < y < slots.pattern.top
-    heights = [y for _, y in slots.x_words]
+def test_words_stand_beside_their_rows(head: tuple[int, HeadLayout]) -> None:
+    count, layout = head
+    assert len(layout.x_words) == len(layout.pattern_rows) == len(layout.pattern_columns) == count
+    for x, y in layout.pattern_rows:
+        assert x < layout.pattern.left
+        assert layout.pattern.bottom < y < layout.pattern.top
+    heights = [y for _, y in layout.x_words]
     assert heights == sorted(heights, reverse=True)
 
 
 @given(heads())
-def test_lines_run_upright_or_across_and_meet_no_panel(head: tuple[int, HeadSlots]) -> None:
-    _, slots = head
-    boxes = [getattr(slots, name) for name in PANELS]
-    ways = [slots.to_weight(w) for w in (slots.w_q, slots.w_k, slots.w_v)]
-    ways += [slots.k_to_k_t, slots.q_to_k_t, slots.k_t_to_scores, slots.to_pattern]
-    ways += [slots.v_to_z, slots.pattern_to_z]
+def test_lines_run_upright_or_across_and_meet_no_panel(head: tuple[int, HeadLayout]) -> None:
+    _, layout = head
+    boxes = [getattr(layout, name) for name in PANELS]
+    ways = [layout.to_weight(w) for w in (layout.w_q, layout.w_k, layout.w_v)]
+    ways += [layout.k_to_k_t, layout.q_to_k_t, layout.k_t_to_scores, layout.to_pattern]
+    ways += [layout.v_to_z, layout.pattern_to_z]
     for way in ways:
         for (x1, y1), (x2, y2) in pairwise(way):
             assert min(abs(x1 - x2), abs(y1 - y2)) < 1e-6
             line = Box.between((x1, y1), (x2, y2)).grown(0.01)
             for box in boxes:
                 assert line.overlap(box.grown(-0.02)) == (0.0, 0.0), (way, box)
-            assert slots.frame.safe.holds(line)
+            assert layout.frame.safe.holds(line)
 
 
 @given(st.sampled_from(list(FRAMES.values())), st.integers(2, 24), st.floats(0.1, 1.0))
 def test_lists_of_rows_do_not_touch(frame: Frame, count: int, word: float) -> None:
-    slots = row_slots(frame, count=count, word_width=word)
+    layout = row_layout(frame, count=count, word_width=word)
     spaces = []
-    for column in (slots.queries, slots.keys):
+    for column in (layout.queries, layout.keys):
         assert all(frame.stage.holds(row) for row in column.rows)
         assert all(a.overlap(b) == (0.0, 0.0) for a, b in pairwise(column.rows))
         left = column.words[0][0] - word
@@ -129,8 +129,8 @@ def test_lists_of_rows_do_not_touch(frame: Frame, count: int, word: float) -> No
 
 @given(st.sampled_from(list(FRAMES.values())), st.integers(1, 25))
 def test_steps_fit(frame: Frame, count: int) -> None:
-    mix, softmax = mix_slots(frame, count=count), softmax_slots(frame, count=count)
-    meet = meet_slots(frame)
+    mix, softmax = mix_layout(frame, count=count), softmax_layout(frame, count=count)
+    meet = meet_layout(frame)
     for parts in (
         (*mix.rows, mix.total),
         (softmax.row, softmax.bars),
@@ -158,14 +158,14 @@ def test_a_shot_keeps_captions_and_margins_free(
 
 @given(st.lists(st.floats(0.05, 3.0), min_size=1, max_size=24))
 def test_sentences_stay_in_order_and_in_the_frame(widths: list[float]) -> None:
-    spots = sentence_spots(widths, FRAME, gap=0.2, line=0.6)
-    for (x, y), width in zip(spots, widths, strict=True):
+    points = sentence_points(widths, FRAME, gap=0.2, line=0.6)
+    for (x, y), width in zip(points, widths, strict=True):
         assert FRAME.stage.left - 1e-6 <= x - width / 2
         assert x + width / 2 <= FRAME.stage.right + 1e-6
         assert -3 < y < 3
-    for (x1, y1), (x2, y2) in pairwise(spots):
+    for (x1, y1), (x2, y2) in pairwise(points):
         assert y2 < y1 - 0.1 or x2 > x1
 
 
 def test_row_spots_divide_a_box() -> None:
-    assert row_spots(0.0, Box(0, 0, 1, 3), 3) == ((0.0, 1.0), (0.0, 0.0), (0.0, -1.0))
+    assert row_points(0.0, Box(0, 0, 1, 3), 3) == ((0.0, 1.0), (0.0, 0.0), (0.0, -1.0))

@@ -13,10 +13,10 @@ from filmkit.core.camera import Shot, StageCamera, keep_upright
 from filmkit.core.heatmap import Heatmap, Norm
 from filmkit.core.raster import Texture
 from filmkit.core.view import LayerView
-from filmkit.mobjects.fan_out import Comb
+from filmkit.mobjects.fan_out import FanOut
 from filmkit.mobjects.head import HeadPicture
 from filmkit.mobjects.head_layout import Frame
-from filmkit.mobjects.head_stack import PANELS, Rack, featured_first, free, standing
+from filmkit.mobjects.head_stack import PANELS, HeadStack, featured_first, free, standing
 from filmkit.mobjects.head_stack_layout import shot_on
 from tests.support.occlusion import COLUMNS, ROWS, nearest, picture, rays
 from tests.support.traces import make_trace
@@ -31,41 +31,44 @@ def _small_frame() -> Iterator[None]:
         yield
 
 
-def make_rack(n_heads: int = 4, n_kv_heads: int | None = None, **kwargs: object) -> Rack:
+def make_rack(n_heads: int = 4, n_kv_heads: int | None = None, **kwargs: object) -> HeadStack:
     trace = make_trace(n_heads=n_heads, n_kv_heads=n_kv_heads, d_head=16, **kwargs)
-    return Rack(LayerView.of_prompt(trace, None, show_first_token=False), Frame(8 * 16 / 9))
+    return HeadStack(LayerView.of_prompt(trace, None, show_first_token=False), Frame(8 * 16 / 9))
 
 
 def test_the_front_card_is_the_flat_picture() -> None:
-    rack = make_rack()
-    flat = HeadPicture(rack.view.head(0), Frame(8 * 16 / 9))
+    head_stack = make_rack()
+    flat = HeadPicture(head_stack.view.head(0), Frame(8 * 16 / 9))
     panels = [getattr(flat, name) for name in PANELS]
     lines = (flat.q_to_k_t, flat.k_to_k_t, flat.v_to_z, flat.k_t_to_scores, flat.softmax)
     rest = (flat.pattern_to_z, flat.product_dot, flat.pattern_title, flat.softmax_name)
     expected = picture(Shot(), Group(*lines, *rest, *panels, flat.far_words))
-    rack.front.remove(rack.front.border)
-    np.testing.assert_array_equal(picture(Shot(), rack.front, rack.labels), expected)
+    head_stack.front.remove(head_stack.front.border)
+    np.testing.assert_array_equal(picture(Shot(), head_stack.front, head_stack.labels), expected)
     assert expected[..., :3].any()
 
 
-def paint_panels(rack: Rack) -> list[Heatmap]:
+def paint_panels(head_stack: HeadStack) -> list[Heatmap]:
     """Give every panel one colour of its own, and take away all that is not a panel."""
-    panels = [panel for card in rack.cards for panel in card.panels]
+    panels = [panel for card in head_stack.cards for panel in card.panels]
     for number, panel in enumerate(panels):
         colour = [5 * (number % 50) + 5, 50 + 5 * (number // 50), 255 - 3 * (number % 80), 255]
         panel.set_opacity(1.0)
         panel.edged = False
         panel._texture = Texture(np.array([[colour]], dtype=np.uint8))
-    for part in (rack.labels, *(p for card in rack.cards for p in (card.wires, card.border))):
+    for part in (
+        head_stack.labels,
+        *(p for card in head_stack.cards for p in (card.wires, card.border)),
+    ):
         set_presence(part, 0.0)
-    for card in rack.cards:
+    for card in head_stack.cards:
         set_presence(card.glass, 0.0)
     return panels
 
 
-def assert_nearest_wins(rack: Rack, panels: list[Heatmap], shot: Shot) -> None:
+def assert_nearest_wins(head_stack: HeadStack, panels: list[Heatmap], shot: Shot) -> None:
     # Front card first: the order of drawing must come from where the cards stand.
-    drawn, (found, _) = picture(shot, *rack.cards)[..., :3], nearest(panels, shot)
+    drawn, (found, _) = picture(shot, *head_stack.cards)[..., :3], nearest(panels, shot)
     colours = np.array([panel.texture().cells[0, 0, :3] for panel in panels] + [[0, 0, 0]])
     inside = found > -2
     np.testing.assert_array_equal(drawn[inside], colours[found[inside]])
@@ -74,42 +77,42 @@ def assert_nearest_wins(rack: Rack, panels: list[Heatmap], shot: Shot) -> None:
 
 @pytest.mark.parametrize(("theta", "phi"), ANGLES)
 def test_the_nearer_panel_wins(theta: float, phi: float) -> None:
-    rack = make_rack(6)
-    panels = paint_panels(rack)
-    shot = shot_on(rack.slots.room, Frame(8 * 16 / 9), theta=theta, phi=phi)
-    assert_nearest_wins(rack, panels, shot)
+    head_stack = make_rack(6)
+    panels = paint_panels(head_stack)
+    shot = shot_on(head_stack.layout.room, Frame(8 * 16 / 9), theta=theta, phi=phi)
+    assert_nearest_wins(head_stack, panels, shot)
 
 
 @pytest.mark.parametrize(("theta", "phi"), ANGLES)
 @pytest.mark.parametrize("alpha", [0.3, 0.6, 0.85])
 def test_the_nearer_panel_wins_while_cards_slide_in(theta: float, phi: float, alpha: float) -> None:
-    rack = make_rack(5)
-    panels = paint_panels(rack)
-    motion = rack.slide_in()
+    head_stack = make_rack(5)
+    panels = paint_panels(head_stack)
+    motion = head_stack.slide_in()
     motion.begin()
     motion.interpolate(alpha)
-    shot = shot_on(rack.slots.room, Frame(8 * 16 / 9), theta=theta, phi=phi)
-    assert_nearest_wins(rack, panels, shot)
+    shot = shot_on(head_stack.layout.room, Frame(8 * 16 / 9), theta=theta, phi=phi)
+    assert_nearest_wins(head_stack, panels, shot)
 
 
 @pytest.mark.parametrize(("theta", "phi"), ANGLES)
 def test_the_nearer_panel_wins_when_keys_have_moved_away(theta: float, phi: float) -> None:
-    rack = make_rack(4)
-    panels = paint_panels(rack)
-    box, z = rack.slots.shared(rack.front.k.box, [1, 2])
-    for card in rack.cards:
+    head_stack = make_rack(4)
+    panels = paint_panels(head_stack)
+    box, z = head_stack.layout.shared(head_stack.front.k.box, [1, 2])
+    for card in head_stack.cards:
         moved = standing(card.k, box.moved(dx=0.7 * card.place), z - 0.4 * card.place)
         free(card.k).points = moved.points
-    shot = shot_on(rack.slots.room, Frame(8 * 16 / 9), theta=theta, phi=phi)
-    assert_nearest_wins(rack, panels, shot)
+    shot = shot_on(head_stack.layout.room, Frame(8 * 16 / 9), theta=theta, phi=phi)
+    assert_nearest_wins(head_stack, panels, shot)
 
 
 @pytest.mark.parametrize("n_heads", [1, 2, 9, 12, 32])
 def test_shots_fill_two_thirds_of_the_width_and_stay_on_the_stage(n_heads: int) -> None:
     frame = Frame(8 * 16 / 9)
-    slots = make_rack(n_heads).slots
-    for shot in (slots.from_left, slots.from_right):
-        seen = shot.project(slots.room, frame.height)
+    layout = make_rack(n_heads).layout
+    for shot in (layout.from_left, layout.from_right):
+        seen = shot.project(layout.room, frame.height)
         width, height = np.ptp(seen[:, 0]), np.ptp(seen[:, 1])
         assert width <= 2 / 3 * frame.width + 1e-3
         assert height <= frame.stage.height
@@ -121,9 +124,9 @@ def test_shots_fill_two_thirds_of_the_width_and_stay_on_the_stage(n_heads: int) 
 
 
 def test_every_card_holds_its_own_heads_numbers() -> None:
-    rack = make_rack(6, 2, positions="rotary", seed=1)
-    for head, card in rack.heads.items():
-        view = rack.view.head(head)
+    head_stack = make_rack(6, 2, positions="rotary", seed=1)
+    for head, card in head_stack.heads.items():
+        view = head_stack.view.head(head)
         for name, values in (
             ("q", view.q_used),
             ("k", view.k_used),
@@ -134,7 +137,7 @@ def test_every_card_holds_its_own_heads_numbers() -> None:
             ("z", view.z),
         ):
             np.testing.assert_array_equal(getattr(card, name).values, values)
-    assert [card.place for card in rack.cards] == list(range(6))
+    assert [card.place for card in head_stack.cards] == list(range(6))
 
 
 def test_the_featured_head_and_its_partners_stand_in_front() -> None:
@@ -145,7 +148,7 @@ def test_the_featured_head_and_its_partners_stand_in_front() -> None:
 def test_an_order_that_leaves_out_a_head_is_refused() -> None:
     view = make_rack(3).view
     with pytest.raises(ValueError, match="3 heads cannot stand in the order"):
-        Rack(view, Frame(8 * 16 / 9), order=(0, 1))
+        HeadStack(view, Frame(8 * 16 / 9), order=(0, 1))
 
 
 def test_an_upright_mark_keeps_its_size_where_a_point_is_seen() -> None:
@@ -161,63 +164,65 @@ def test_an_upright_mark_keeps_its_size_where_a_point_is_seen() -> None:
 # Combs
 
 
-def make_comb(rack: Rack, first: int = 0, width: float = 0.12) -> Comb:
+def make_comb(head_stack: HeadStack, first: int = 0, width: float = 0.12) -> FanOut:
     """From shared keys to those of all cards from the given place on."""
-    box, z = rack.slots.shared(rack.front.k.box, range(first, len(rack.cards)))
-    start = standing(rack.front.k, box, z).corners_towards(RIGHT)
-    ends = [card.k.corners_towards(RIGHT) for card in rack.cards[first:]]
-    return Comb(start, ends, spine=rack.slots.spine, width=width)
+    box, z = head_stack.layout.shared(head_stack.front.k.box, range(first, len(head_stack.cards)))
+    start = standing(head_stack.front.k, box, z).corners_towards(RIGHT)
+    ends = [card.k.corners_towards(RIGHT) for card in head_stack.cards[first:]]
+    return FanOut(start, ends, spine=head_stack.layout.spine, width=width)
 
 
 def test_a_comb_lies_in_one_plane_and_reaches_every_head() -> None:
-    rack = make_rack(5)
-    comb = make_comb(rack)
-    points = np.concatenate([m.points for m in comb.get_family() if len(m.points)])
+    head_stack = make_rack(5)
+    fan_out = make_comb(head_stack)
+    points = np.concatenate([m.points for m in fan_out.get_family() if len(m.points)])
     assert np.ptp(points[:, 1]) < 1e-9
-    for card, tooth in zip(rack.cards, comb.teeth, strict=True):
+    for card, tooth in zip(head_stack.cards, fan_out.teeth, strict=True):
         end = card.k.corners_towards(RIGHT)
         assert np.isclose(np.linalg.norm(tooth.points - end, axis=1).min(), 0)
 
 
 def test_a_comb_can_stand_upright() -> None:
-    comb = Comb([0, -3, -2], [[0, 1, -1], [0, 1, -3]], spine=-1, along=UP)
-    points = np.concatenate([m.points for m in comb.get_family() if len(m.points)])
+    fan_out = FanOut([0, -3, -2], [[0, 1, -1], [0, 1, -3]], spine=-1, along=UP)
+    points = np.concatenate([m.points for m in fan_out.get_family() if len(m.points)])
     assert np.ptp(points[:, 0]) < 1e-9
     assert points[:, 1].max() == pytest.approx(1)
 
 
 def test_a_bent_comb_is_refused() -> None:
     with pytest.raises(ValueError, match="one plane"):
-        Comb([0, 0, 0], [[2, 1, -1]], spine=1)
+        FanOut([0, 0, 0], [[2, 1, -1]], spine=1)
 
 
 def test_a_comb_is_drawn_from_its_handle_to_its_tips() -> None:
-    rack = make_rack(4)
-    comb = make_comb(rack)
-    shot = rack.slots.from_left
-    whole = picture(shot, comb)[..., 3].astype(int)
-    amounts = [int((picture(shot, comb.set_drawn(a))[..., 0] > 0).sum()) for a in (0, 0.2, 0.6, 1)]
+    head_stack = make_rack(4)
+    fan_out = make_comb(head_stack)
+    shot = head_stack.layout.from_left
+    whole = picture(shot, fan_out)[..., 3].astype(int)
+    amounts = [
+        int((picture(shot, fan_out.set_drawn(a))[..., 0] > 0).sum()) for a in (0, 0.2, 0.6, 1)
+    ]
     assert amounts[0] == 0
     assert amounts == sorted(set(amounts))
-    np.testing.assert_array_equal(picture(shot, comb.set_drawn(1))[..., 3], whole)
+    np.testing.assert_array_equal(picture(shot, fan_out.set_drawn(1))[..., 3], whole)
 
 
 @pytest.mark.parametrize(("theta", "phi"), ANGLES)
 def test_combs_and_panels_hide_each_other_as_they_stand(theta: float, phi: float) -> None:
-    rack = make_rack(4)
-    comb = make_comb(rack, first=1, width=0.4)
-    for card in rack.back:
+    head_stack = make_rack(4)
+    fan_out = make_comb(head_stack, first=1, width=0.4)
+    for card in head_stack.back:
         set_presence(card.k, 0.0)
-    panels = [panel for panel in paint_panels(rack) if presence(panel) > 0]
-    shot = shot_on(rack.slots.room, Frame(8 * 16 / 9), theta=theta, phi=phi)
+    panels = [panel for panel in paint_panels(head_stack) if presence(panel) > 0]
+    shot = shot_on(head_stack.layout.room, Frame(8 * 16 / 9), theta=theta, phi=phi)
     found, far = nearest(panels, shot)
-    bare = picture(shot, comb)[..., 0]
+    bare = picture(shot, fan_out)[..., 0]
     clear = (bare == bare.max()) & (found > -2)
     # The comb lies in the plane y = the keys' middle.
-    reached = (rack.front.k.box.y - shot.eye()[1]) / rays(shot)[..., 1]
+    reached = (head_stack.front.k.box.y - shot.eye()[1]) / rays(shot)[..., 1]
     colours = np.array([panel.texture().cells[0, 0, :3] for panel in panels])
     expected = np.where((reached < far)[..., None], bare.max(), colours[found])
-    drawn = picture(shot, rack, comb)[..., :3]
+    drawn = picture(shot, head_stack, fan_out)[..., :3]
     np.testing.assert_array_equal(drawn[clear][:, :1], expected[clear][:, :1])
     assert (reached < far)[clear].any()
     assert (reached > far)[clear].any()

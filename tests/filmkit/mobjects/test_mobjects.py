@@ -12,24 +12,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 from manim import Group, Mobject, Text, tempconfig
 
-from filmkit.core import theme
-from filmkit.core.heatmap import Heatmap, Norm, Source
+from filmkit.core.heatmap import Heatmap, Norm, TensorSource
 from filmkit.core.text import (
     RENDER_SIZE,
     Label,
-    Line,
     Number,
     Symbol,
+    TextLine,
     broken,
     format_number,
     format_share,
     lacks_fonts,
     printable,
 )
+from filmkit.core.theme import DARK, LIGHT, current_theme, use_theme
 from filmkit.core.view import LayerView
 from filmkit.mobjects.flow import WeightBox, Wire
-from filmkit.mobjects.head_layout import FRAME_HEIGHT, Box, Frame, row_spots
-from filmkit.mobjects.marks import Bars, ColourBar, Dial, Highlight, Words, fit_word
+from filmkit.mobjects.head_layout import FRAME_HEIGHT, Box, Frame, row_points
+from filmkit.mobjects.marks import Bars, ColourBar, Dial, Highlight, TokenLabels, fit_word
 from filmkit.mobjects.panel import Header, Panel, Truncated
 from scenes.attention.closeups import RowMix, RowProduct
 from tests.support.traces import make_trace
@@ -73,12 +73,12 @@ def test_rows_rejoin_to_the_same_picture(shape: tuple[int, int]) -> None:
 
 
 def test_parts_know_where_they_come_from() -> None:
-    source = Source("q.3", index=((2, 6), 5, (0, 7)))
+    source = TensorSource("q.3", index=((2, 6), 5, (0, 7)))
     heatmap = Heatmap(np.zeros((4, 7)), NORM, width=1, height=1, source=source)
     piece = heatmap.part((1, 3), (2, 7))
-    assert piece.source == Source("q.3", index=((3, 5), 5, (2, 7)))
+    assert piece.source == TensorSource("q.3", index=((3, 5), 5, (2, 7)))
     turned = heatmap.transposed().part((2, 7), (1, 3))
-    assert turned.source == Source("q.3", index=((3, 5), 5, (2, 7)), transposed=True)
+    assert turned.source == TensorSource("q.3", index=((3, 5), 5, (2, 7)), transposed=True)
     again = Heatmap.join_rows(heatmap.split_rows())
     assert again.source == source
 
@@ -115,8 +115,8 @@ def test_symmetric_norms_keep_zero_in_the_middle_and_cut_outliers() -> None:
 def test_masked_cells_have_their_own_look() -> None:
     heatmap = panel((2, 2)).set_masked([[False, True], [False, False]])
     cells = heatmap.texture().cells
-    looks = theme.current()
-    masked = tuple(int(looks.masked[i : i + 2], 16) for i in (1, 3, 5))
+    theme = current_theme()
+    masked = tuple(int(theme.masked[i : i + 2], 16) for i in (1, 3, 5))
     assert tuple(cells[0, 1, :3]) == masked
     np.testing.assert_array_equal(cells[1, 1, :3], NORM.colours(heatmap.values[1, 1]))
 
@@ -137,7 +137,7 @@ def test_other_numbers_must_have_the_same_shape() -> None:
 
 def test_a_wide_matrix_shows_both_ends_and_tells_its_width() -> None:
     values = np.random.default_rng(0).normal(size=(3, 576))
-    source = Source("x.0", index=((1, 4), (0, 576)))
+    source = TensorSource("x.0", index=((1, 4), (0, 576)))
     wide = Truncated(values, NORM, BOX, first=8, last=4, name="input", source=source)
     first, last = wide.blocks
     np.testing.assert_array_equal(first.values, values[:, :8])
@@ -161,7 +161,7 @@ def test_a_narrow_matrix_is_drawn_whole() -> None:
 
 def test_lines_share_height_and_baseline_whatever_their_letters() -> None:
     labels = [Label(text) for text in ("acme", "gypsy", ",", "HÄ", "")]
-    size = theme.current().shape_size * FRAME_HEIGHT
+    size = current_theme().shape_size * FRAME_HEIGHT
     for label in labels:
         label.on_line(2.0, 1.0)
         assert label.line_height == pytest.approx(size)
@@ -170,7 +170,7 @@ def test_lines_share_height_and_baseline_whatever_their_letters() -> None:
 
 
 @pytest.mark.parametrize(("kind", "said"), [(Label, "flag"), (Number, -1.5), (Symbol, "W_Q")])
-def test_lines_keep_their_height_when_turned_and_scaled(kind: type[Line], said: Any) -> None:
+def test_lines_keep_their_height_when_turned_and_scaled(kind: type[TextLine], said: Any) -> None:
     line = kind(said)
     height = line.line_height
     line.rotate(np.pi / 2).scale(2)
@@ -290,16 +290,16 @@ def test_no_token_is_invisible(token: str) -> None:
 def test_words_fit_and_stay_readable(width: float) -> None:
     label = fit_word("Donaudampfschiff", width, size=0.028)
     assert label.width <= width + 1e-6
-    assert label.size >= theme.current().least_size
+    assert label.size >= current_theme().least_size
     assert label.text.endswith("…") or label.text == "Donaudampfschiff"
 
 
-def test_words_beside_rows_end_and_words_above_columns_begin_at_their_spots() -> None:
-    spots = row_spots(1.0, BOX, 3)
-    across = Words([" a", " longer", ","], spots, width=2)
+def test_words_beside_rows_end_and_words_above_columns_begin_at_their_points() -> None:
+    points = row_points(1.0, BOX, 3)
+    across = TokenLabels([" a", " longer", ","], points, width=2)
     assert [w.get_right()[0] for w in across] == pytest.approx([1.0] * 3, abs=0.05)
-    upright = Words([" a", " longer", ","], spots, width=2, upright=True)
-    for word, (x, y) in zip(upright, spots, strict=True):
+    upright = TokenLabels([" a", " longer", ","], points, width=2, upright=True)
+    for word, (x, y) in zip(upright, points, strict=True):
         assert word.get_bottom()[1] == pytest.approx(y, abs=0.05)
         assert word.get_x() == pytest.approx(x, abs=0.05)
 
@@ -327,7 +327,7 @@ def test_a_wire_goes_from_start_to_end_with_right_angles() -> None:
 
 
 def test_a_weight_tells_its_shape() -> None:
-    weight = WeightBox("W_Q", (576, 64), BOX, colour=theme.current().query, notes=["+ bias"])
+    weight = WeightBox("W_Q", (576, 64), BOX, colour=current_theme().query, notes=["+ bias"])
     assert [line.text for line in weight.lines] == ["576 × 64", "+ bias"]
     assert BOX.holds(bounds(weight.symbol))
 
@@ -381,7 +381,7 @@ def test_a_row_mix_is_a_row_of_z(show: bool) -> None:
 
 def test_the_theme_is_asked_when_things_are_built() -> None:
     dark = Label("a").fill_color
-    with theme.use("light"):
+    with use_theme("light"):
         light = Label("a").fill_color
     assert dark != light
     assert Label("a").fill_color == dark
@@ -390,16 +390,16 @@ def test_the_theme_is_asked_when_things_are_built() -> None:
 def test_unknown_looks_are_refused() -> None:
     with (
         pytest.raises(ValueError, match="no theme 'sepia'; there are dark, light, print"),
-        theme.use("sepia"),
+        use_theme("sepia"),
     ):
         pass
     with pytest.raises(ValueError, match="no colour role 'name'"):
-        theme.current().role("name")
+        current_theme().role("name")
 
 
 def test_roles_have_colours_of_their_own() -> None:
-    for looks in (theme.DARK, theme.LIGHT):
-        colours = [looks.role(name) for name in ("query", "key", "value", "latent")]
+    for theme in (DARK, LIGHT):
+        colours = [theme.role(name) for name in ("query", "key", "value", "latent")]
         assert len(set(colours)) == len(colours)
 
 
@@ -430,7 +430,7 @@ def test_letters_stand_where_manim_sets_them(words: str, weight: str) -> None:
     with tempconfig({"pixel_width": 10**5}):
         theirs = Text(
             f"H{words}",
-            font=theme.DARK.font,
+            font=DARK.font,
             font_size=RENDER_SIZE,
             weight=weight.upper(),
             disable_ligatures=True,

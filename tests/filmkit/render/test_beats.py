@@ -24,11 +24,11 @@ from filmkit.core.stage import Stage, beat
 from filmkit.render.jobs import make_films
 from filmkit.render.movie import MASTER, Pixels, open_movie, read_master
 from filmkit.render.quality import Quality
-from filmkit.render.runner import studio
+from filmkit.render.runner import manim_config
 from filmkit.render.traces import SHIPPED
 from scenes.registry import SCENES, SceneEntry
 from tests.support.checkout import PROJECT
-from tests.support.filming import order, pictures
+from tests.support.filming import pictures, render_request
 from tests.support.stand_in import BROKEN, SHAPES, Shapes, entry
 from tests.support.traces import make_trace
 
@@ -62,7 +62,7 @@ def drawn(scene: SceneEntry, trace: Trace, remainder: int, step: int) -> dict[st
 @pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.slug)
 def test_beats_do_not_depend_on_whether_others_are_drawn(scene: SceneEntry) -> None:
     trace = Trace.load(SHIPPED)
-    with studio(TINY):
+    with manim_config(TINY):
         whole = drawn(scene, trace, 0, 1)
         parts = drawn(scene, trace, 0, 2) | drawn(scene, trace, 1, 2)
     assert sum(map(len, whole.values())) > 30
@@ -121,7 +121,7 @@ def test_kept_film_is_the_same_and_nothing_is_drawn_again(
     films = []
     for out in (tmp_path / "cold", tmp_path / "warm"):
         kept = {path: path.stat().st_ino for path in cache.glob("*")}
-        assert make_films(order((scene,), SHIPPED, out, cache=cache, quality=TINY))
+        assert make_films(render_request((scene,), SHIPPED, out, cache=cache, quality=TINY))
         films.append((out / f"{scene.slug}.mp4").read_bytes())
     beats = scene.load().beat_names(Trace.load(SHIPPED))
     assert len([path for path in kept if path.name.endswith(".master.mov")]) == len(beats)
@@ -132,15 +132,15 @@ def test_kept_film_is_the_same_and_nothing_is_drawn_again(
 def test_numbers_of_processes_give_the_same_films(trace_file: Path, tmp_path: Path) -> None:
     for jobs in (1, 2):
         out = tmp_path / str(jobs)
-        assert make_films(order((SHAPES, OTHER), trace_file, out, jobs=jobs))
+        assert make_films(render_request((SHAPES, OTHER), trace_file, out, jobs=jobs))
     for slug in ("scene_shapes", "scene_other"):
         one, two = (tmp_path / jobs / f"{slug}.mp4" for jobs in ("1", "2"))
         assert one.read_bytes() == two.read_bytes()
 
 
 def test_beat_alone_is_its_part_of_the_film(trace_file: Path, tmp_path: Path) -> None:
-    assert make_films(order((SHAPES,), trace_file, tmp_path))
-    assert make_films(order((SHAPES,), trace_file, tmp_path, beat="travel"))
+    assert make_films(render_request((SHAPES,), trace_file, tmp_path))
+    assert make_films(render_request((SHAPES,), trace_file, tmp_path, beat="travel"))
     whole = pictures(tmp_path / "scene_shapes.mp4")
     alone = pictures(tmp_path / "scene_shapes" / "02_travel.mp4")
     # At 10 fps, frames 3 to 8 fall between 0.27 s and 0.89 s.
@@ -150,7 +150,7 @@ def test_beat_alone_is_its_part_of_the_film(trace_file: Path, tmp_path: Path) ->
 def test_mistake_while_drawing_names_scene_beat_and_line(
     trace_file: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    assert not make_films(order((BROKEN, SHAPES), trace_file, tmp_path, jobs=2))
+    assert not make_films(render_request((BROKEN, SHAPES), trace_file, tmp_path, jobs=2))
     (line,) = capfd.readouterr().err.splitlines()
     assert line.startswith("Error: scene_broken: RuntimeError: only when drawn (in beat travel, ")
     assert "stand_in.py line " in line

@@ -13,7 +13,7 @@ import pytest
 from filmkit.core.stage import StageSettings
 from filmkit.render import keys
 from filmkit.render.cache import Cache, default_folder, open_cache
-from filmkit.render.keys import Keyring
+from filmkit.render.keys import BeatHasher
 from filmkit.render.quality import QUALITIES
 from filmkit.render.runner import RenderOptions
 from scenes.registry import SceneEntry
@@ -68,7 +68,7 @@ class Project:
 
     def keys(self, options: RenderOptions = RenderOptions()) -> list[str]:  # noqa: B008
         """Keys of the beats of the one scene, then of the other."""
-        ring = Keyring(self.trace, options)
+        ring = BeatHasher(self.trace, options)
         entries = [
             SceneEntry(path.stem, "", f"scenes.{path.stem}", "Scene") for path in self.scenes
         ]
@@ -120,10 +120,10 @@ def test_comments_and_blanks_touch_nothing(project: Project) -> None:
 def test_what_is_said_is_no_part_of_the_picture(project: Project) -> None:
     path = project.scenes[0]
     entry = SceneEntry(path.stem, "", f"scenes.{path.stem}", "Scene")
-    before = Keyring(project.trace, RenderOptions()).story(entry, BEATS)
+    before = BeatHasher(project.trace, RenderOptions()).story(entry, BEATS)
     third = "third(self): pass", 'third(self):\n        """It ends."""'
     assert project.touched(path, *third) == []
-    assert Keyring(project.trace, RenderOptions()).story(entry, BEATS) != before
+    assert BeatHasher(project.trace, RenderOptions()).story(entry, BEATS) != before
 
 
 def test_what_all_scenes_use_touches_all(project: Project) -> None:

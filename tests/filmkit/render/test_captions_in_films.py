@@ -16,7 +16,7 @@ from filmkit.render.jobs import make_films
 from filmkit.render.quality import ASPECTS, Quality, frame_size, quality_of
 from filmkit.words.captions import Cue
 from tests.filmkit.words.test_captions import read
-from tests.support.filming import order, pictures
+from tests.support.filming import pictures, render_request
 from tests.support.stand_in import SHAPES, entry
 from tests.support.traces import make_trace
 
@@ -54,7 +54,7 @@ def test_a_track_holds_the_captions(
     form: str, trace_file: Path, cache: Path, tmp_path: Path
 ) -> None:
     assert make_films(
-        order((SHAPES,), trace_file, tmp_path, cache=cache, form=form, captions="mux")
+        render_request((SHAPES,), trace_file, tmp_path, cache=cache, form=form, captions="mux")
     )
     film = tmp_path / f"scene_shapes.{form}"
     found = track(film)
@@ -77,7 +77,9 @@ def test_a_film_of_many_scenes_has_the_captions_of_all(
     trace_file: Path, cache: Path, tmp_path: Path
 ) -> None:
     both = (SHAPES, entry("scene_more", "Shapes"))
-    assert make_films(order(both, trace_file, tmp_path, cache=cache, joined=True, captions="mux"))
+    assert make_films(
+        render_request(both, trace_file, tmp_path, cache=cache, joined=True, captions="mux")
+    )
     # Of 1.33 seconds at 10 frames a second there are 14 frames.
     starts = [*STARTS, *(1.4 + start for start in STARTS)]
     beside = read(tmp_path / "film.srt")
@@ -87,7 +89,7 @@ def test_a_film_of_many_scenes_has_the_captions_of_all(
 
 
 def test_one_beat_starts_at_zero(trace_file: Path, cache: Path, tmp_path: Path) -> None:
-    assert make_films(order((SHAPES,), trace_file, tmp_path, cache=cache, beat="rest"))
+    assert make_films(render_request((SHAPES,), trace_file, tmp_path, cache=cache, beat="rest"))
     ((start, seconds, text),) = read(tmp_path / "scene_shapes" / "03_rest.srt")
     assert (start, text) == (0.0, "It stands still.")
     assert seconds == pytest.approx(0.44, abs=0.001)
@@ -98,7 +100,7 @@ def test_captions_are_drawn_into_the_film_and_not_into_masters(
 ) -> None:
     size = Quality(320, 180, 10)
     for captions in ("none", "burn"):
-        asked = order(
+        asked = render_request(
             (SHAPES,), trace_file, tmp_path / captions, cache=cache, captions=captions, quality=size
         )
         assert make_films(asked)
@@ -111,7 +113,9 @@ def test_captions_are_drawn_into_the_film_and_not_into_masters(
     above = slice(None, int(0.8 * 180))
     assert np.abs(plain[:, above] - captioned[:, above]).mean() < 1
     assert make_films(
-        order((SHAPES,), trace_file, tmp_path, cache=cache, captions="burn", form="png-sequence")
+        render_request(
+            (SHAPES,), trace_file, tmp_path, cache=cache, captions="burn", form="png-sequence"
+        )
     )
     assert sorted(cache.glob("*.master.mov")) == masters
 
@@ -151,8 +155,8 @@ def _sizes(quality: Quality) -> dict[str, float]:
 
 
 @pytest.mark.parametrize("aspect", ASPECTS)
-@pytest.mark.parametrize("looks", ["dark", "light", "print"])
-def test_captions_fit_into_the_strip_of_every_shape(aspect: str, looks: str) -> None:
+@pytest.mark.parametrize("theme", ["dark", "light", "print"])
+def test_captions_fit_into_the_strip_of_every_shape(aspect: str, theme: str) -> None:
     quality = quality_of("draft", aspect)
     lines = (
         "and 9 more words that tell of all the rows",
@@ -162,7 +166,7 @@ def test_captions_fit_into_the_strip_of_every_shape(aspect: str, looks: str) -> 
     with tempconfig(_sizes(quality)):
         frame = Frame(*frame_size(quality.width, quality.height))
         assert caption_size(frame) * FRAME_HEIGHT >= 0.02 * frame.short
-        ((shown, _),) = burned([(picture, 1)], [Cue(0.0, 1.0, lines)], 10, looks)
+        ((shown, _),) = burned([(picture, 1)], [Cue(0.0, 1.0, lines)], 10, theme)
     changed = (shown != 127).any(axis=2)
     rows, columns = changed.any(axis=1).nonzero()[0], changed.any(axis=0).nonzero()[0]
     assert rows[0] >= 0.89 * quality.height - 2

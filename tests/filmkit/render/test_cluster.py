@@ -24,7 +24,7 @@ from filmkit.render.quality import QUALITIES, Quality
 from filmkit.render.traces import SHIPPED
 from scenes.registry import SCENES
 from tests.support.checkout import PROJECT
-from tests.support.filming import order
+from tests.support.filming import render_request
 from tests.support.stand_in import BROKEN, NOISY, SHAPES, entry
 from tests.support.traces import make_trace
 
@@ -92,7 +92,7 @@ def test_cluster_draws_what_processes_draw(
     made = []
     for i, way in enumerate(ways):
         here = tmp_path / str(i)
-        wanted = order(scenes, trace_file, here / "out", cache=here / "kept")
+        wanted = render_request(scenes, trace_file, here / "out", cache=here / "kept")
         assert make_films(replace(wanted, **options, **way))
         made.append(contents(here))
     assert any(name.startswith("out") for name in made[0])
@@ -106,9 +106,9 @@ def test_trace_goes_to_each_worker_once(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert make_films(order((SHAPES,), trace_file, tmp_path, cluster=scheduler))
+    assert make_films(render_request((SHAPES,), trace_file, tmp_path, cluster=scheduler))
     monkeypatch.setattr(cluster, "_keep_trace", None)
-    assert make_films(order((SHAPES,), trace_file, tmp_path, cluster=scheduler))
+    assert make_films(render_request((SHAPES,), trace_file, tmp_path, cluster=scheduler))
 
 
 def test_what_is_at_hand_is_not_drawn_again(
@@ -118,7 +118,7 @@ def test_what_is_at_hand_is_not_drawn_again(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    wanted = order((SHAPES,), trace_file, tmp_path / "out", cache=tmp_path / "kept")
+    wanted = render_request((SHAPES,), trace_file, tmp_path / "out", cache=tmp_path / "kept")
     assert make_films(wanted)
     before = contents(tmp_path)
     for piece in (tmp_path / "kept").glob("*.mp4"):
@@ -144,7 +144,7 @@ def place(dask_worker: Worker) -> tuple[int, str]:
 def test_beat_of_a_killed_worker_is_drawn_by_another(
     client: Client, scheduler: str, trace_file: Path, tmp_path: Path
 ) -> None:
-    wanted = order(
+    wanted = render_request(
         (SHAPES,), trace_file, tmp_path / "one", quality=QUALITIES["hd"], cluster=scheduler
     )
     pid, folder = next(iter(client.run(place).values()))
@@ -185,7 +185,7 @@ def test_worker_of_another_version_is_refused_and_the_others_go_on(
 ) -> None:
     first, second = client.scheduler_info()["workers"]
     old_numpy([first])
-    wanted = order((SHAPES,), trace_file, tmp_path, cluster=scheduler, quiet=False)
+    wanted = render_request((SHAPES,), trace_file, tmp_path, cluster=scheduler, quiet=False)
     assert make_films(wanted)
     lines = [line for line in capfd.readouterr().err.splitlines() if "refused" in line]
     (line,) = lines
@@ -202,7 +202,7 @@ def test_beat_that_fails_three_times_is_reported_and_the_rest_finishes(
     tmp_path: Path,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    wanted = order((BROKEN, SHAPES), trace_file, tmp_path / "out", cache=tmp_path / "kept")
+    wanted = render_request((BROKEN, SHAPES), trace_file, tmp_path / "out", cache=tmp_path / "kept")
     assert not make_films(replace(wanted, cluster=scheduler))
     (line,) = [line for line in capfd.readouterr().err.splitlines() if line.startswith("Error")]
     assert line.startswith("Error: scene_broken: RuntimeError: only when drawn (in beat travel, ")
@@ -223,7 +223,7 @@ def test_damaged_frames_are_not_kept(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(cluster, "_frames_of", lambda *file: ("other", 0))
-    wanted = order((SHAPES,), trace_file, tmp_path / "out", cache=tmp_path / "kept")
+    wanted = render_request((SHAPES,), trace_file, tmp_path / "out", cache=tmp_path / "kept")
     assert not make_films(replace(wanted, cluster=scheduler))
     assert "its frames arrived damaged (tried 3 times)" in capfd.readouterr().err
     assert not [*(tmp_path / "kept").rglob("*.mov")]
@@ -238,7 +238,7 @@ def test_full_disk_here_is_one_line(
     full_disk: None,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    wanted = order((NOISY,), trace_file, tmp_path / "out", cache=tmp_path / "kept")
+    wanted = render_request((NOISY,), trace_file, tmp_path / "out", cache=tmp_path / "kept")
     assert not make_films(replace(wanted, quality=QUALITIES["hd"], cluster=scheduler))
     (line,) = capfd.readouterr().err.splitlines()
     assert line.startswith(f"Error: scene_noisy: cannot write {tmp_path}/out/scene_noisy.mp4: ")
@@ -250,7 +250,7 @@ def test_no_scheduler_is_one_line(trace_file: Path, tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cluster, "CONNECT_SECONDS", 0.5)
         with pytest.raises(cluster.WorkError, match=f"no Dask scheduler answers at {address}"):
-            make_films(order((SHAPES,), trace_file, tmp_path, cluster=address))
+            make_films(render_request((SHAPES,), trace_file, tmp_path, cluster=address))
 
 
 def test_no_worker_is_one_line(
@@ -261,7 +261,7 @@ def test_no_worker_is_one_line(
         LocalCluster(n_workers=0, host="127.0.0.1", dashboard_address=":0") as empty,
         pytest.raises(cluster.WorkError, match=r"there is no worker at .* dask worker"),
     ):
-        make_films(order((SHAPES,), trace_file, tmp_path, cluster=empty.scheduler_address))
+        make_films(render_request((SHAPES,), trace_file, tmp_path, cluster=empty.scheduler_address))
 
 
 def test_extra_that_is_missing_is_named(
@@ -270,7 +270,7 @@ def test_extra_that_is_missing_is_named(
     monkeypatch.setitem(sys.modules, "distributed", None)
     monkeypatch.delitem(sys.modules, "filmkit.render.cluster")
     with pytest.raises(cluster.WorkError, match=r"pip install -e '\.\[cluster\]'"):
-        make_films(order((SHAPES,), trace_file, tmp_path, cluster="tcp://127.0.0.1:1"))
+        make_films(render_request((SHAPES,), trace_file, tmp_path, cluster="tcp://127.0.0.1:1"))
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:8786", "tcp://host", "http://host:1", "tcp://:1"])
@@ -297,7 +297,7 @@ def test_interrupt_cancels_what_is_not_done(
         signal.raise_signal(signal.SIGINT)
 
     threading.Thread(target=press_ctrl_c, daemon=True).start()
-    wanted = order((SHAPES, OTHER), trace_file, tmp_path / "out", cache=tmp_path / "kept")
+    wanted = render_request((SHAPES, OTHER), trace_file, tmp_path / "out", cache=tmp_path / "kept")
     with pytest.raises(KeyboardInterrupt):
         make_films(replace(wanted, quality=QUALITIES["4k"], cluster=scheduler))
     deadline = time.monotonic() + 20

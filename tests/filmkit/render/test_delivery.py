@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageSequence
 
-from filmkit.render.delivery import coding_of, deliver, target_of
+from filmkit.render.delivery import deliver, encoding_of, target_of
 from filmkit.render.formats import FORMATS, TRANSPARENT_FORMATS
 from filmkit.render.jobs import make_films
 from filmkit.render.movie import MASTER, MASTER_ALPHA, open_movie, read_master, straight
@@ -21,7 +21,7 @@ from tests.filmkit.render.test_movie import (
     patches,
     top_level_boxes,
 )
-from tests.support.filming import order
+from tests.support.filming import render_request
 from tests.support.stand_in import SHAPES
 from tests.support.traces import make_trace
 
@@ -38,7 +38,7 @@ def made(folder: Path, form: str, *, transparent: bool) -> Path:
     if transparent:
         for third, alpha in enumerate(ALPHAS):
             picture[third * HEIGHT // 3 : (third + 1) * HEIGHT // 3, :, 3] = alpha
-    coding = coding_of(form, transparent=transparent)
+    encoding = encoding_of(form, transparent=transparent)
     files = []
     for i, repeat in enumerate(HOLDS):
         master = folder / f"{i}.master.mov"
@@ -47,9 +47,9 @@ def made(folder: Path, form: str, *, transparent: bool) -> Path:
         ) as movie:
             movie.write(picture, repeat)
         files.append(master)
-        if coding:
-            files[-1] = folder / f"{i}.piece{coding.suffix}"
-            with open_movie(files[-1], WIDTH, HEIGHT, RATE, coding) as movie:
+        if encoding:
+            files[-1] = folder / f"{i}.piece{encoding.suffix}"
+            with open_movie(files[-1], WIDTH, HEIGHT, RATE, encoding) as movie:
                 for still, count in read_master(master, RATE):
                     movie.write(still, count)
     return deliver(
@@ -156,7 +156,7 @@ def test_straight_colours_are_those_that_were_premultiplied() -> None:
 def last_picture(tmp_path: Path, **options: object) -> np.ndarray:
     trace = tmp_path / "trace.safetensors"
     make_trace().save(trace)
-    assert make_films(order((SHAPES,), trace, tmp_path, form="png", **options))
+    assert make_films(render_request((SHAPES,), trace, tmp_path, form="png", **options))
     return np.asarray(Image.open(tmp_path / "scene_shapes.png"))
 
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from filmkit.core import theme
+from filmkit.core.theme import use_theme
 from filmkit.render.jobs import make_stills
 from filmkit.render.preview import draw_sheet, make_previews
 from filmkit.render.quality import quality_of
-from tests.support.filming import order
+from tests.support.filming import render_request
 from tests.support.stand_in import BROKEN, MISTAKEN, SHAPES, entry
 from tests.support.traces import make_trace
 
@@ -45,7 +45,7 @@ def places(sheet: np.ndarray, picture: np.ndarray) -> list[tuple[int, int]]:
 
 
 def test_sheet_shows_how_every_beat_ends(trace_file: Path, tmp_path: Path) -> None:
-    request = order((SHAPES,), trace_file, tmp_path, jobs=1)
+    request = render_request((SHAPES,), trace_file, tmp_path, jobs=1)
     assert make_previews(request)
     assert [path.name for path in tmp_path.iterdir()] == ["scene_shapes.preview.png"]
     sheet = sheet_of(tmp_path / "scene_shapes.preview.png")
@@ -67,7 +67,9 @@ def test_several_scenes_in_several_processes_give_the_same_sheets(
     trace_file: Path, tmp_path: Path
 ) -> None:
     for jobs in (1, 2):
-        assert make_previews(order((SHAPES, OTHER), trace_file, tmp_path / str(jobs), jobs=jobs))
+        assert make_previews(
+            render_request((SHAPES, OTHER), trace_file, tmp_path / str(jobs), jobs=jobs)
+        )
     for slug in ("scene_shapes", "scene_other"):
         one, two = (tmp_path / jobs / f"{slug}.preview.png" for jobs in ("1", "2"))
         assert one.read_bytes() == two.read_bytes()
@@ -77,7 +79,9 @@ def test_mistake_is_told_and_the_other_sheets_are_made(
     trace_file: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     for jobs in (1, 2):
-        assert not make_previews(order((MISTAKEN, SHAPES, OTHER), trace_file, tmp_path, jobs=jobs))
+        assert not make_previews(
+            render_request((MISTAKEN, SHAPES, OTHER), trace_file, tmp_path, jobs=jobs)
+        )
         (line,) = capfd.readouterr().err.splitlines()
         assert line.startswith("Error: scene_mistaken: RuntimeError: a mistake of two lines (in ")
         assert "beat rest, stand_in.py line " in line
@@ -88,7 +92,7 @@ def test_mistake_is_told_and_the_other_sheets_are_made(
 
 
 def test_what_is_kept_is_not_drawn_again(trace_file: Path, tmp_path: Path) -> None:
-    request = order((SHAPES,), trace_file, tmp_path, cache=tmp_path / "cache")
+    request = render_request((SHAPES,), trace_file, tmp_path, cache=tmp_path / "cache")
     assert make_previews(request)
     kept = {path: path.stat().st_ino for path in (tmp_path / "cache").iterdir()}
     assert len(kept) == 3
@@ -101,7 +105,7 @@ def test_what_is_kept_is_not_drawn_again(trace_file: Path, tmp_path: Path) -> No
 
 def test_stage_ends_where_nothing_more_is_wanted(trace_file: Path, tmp_path: Path) -> None:
     """A mistake in a beat that only shows when it is drawn does not hurt a preview."""
-    assert make_previews(order((BROKEN,), trace_file, tmp_path))
+    assert make_previews(render_request((BROKEN,), trace_file, tmp_path))
 
 
 @pytest.mark.parametrize("aspect", ["16:9", "9:16", "1:1"])
@@ -110,16 +114,16 @@ def test_stage_ends_where_nothing_more_is_wanted(trace_file: Path, tmp_path: Pat
 def test_sheet_fits_its_pictures(aspect: str, name: str, count: int) -> None:
     quality = quality_of("draft", aspect)
     beats = [f"a_rather_long_name_of_a_beat_{i}" for i in range(count)]
-    with theme.use(name) as looks:
-        sheet = draw_sheet(SHAPES, beats, {}, (quality.width, quality.height), looks)
+    with use_theme(name) as theme:
+        sheet = draw_sheet(SHAPES, beats, {}, (quality.width, quality.height), theme)
     pixels = np.asarray(sheet, dtype=int)
-    paper = np.array([int(looks.background[i : i + 2], 16) for i in (1, 3, 5)])
+    paper = np.array([int(theme.background[i : i + 2], 16) for i in (1, 3, 5)])
     inked = np.abs(pixels - paper).max(axis=2) > 8
     edge = 8
     for side in (inked[:edge], inked[-edge:], inked[:, :edge], inked[:, -edge:]):
         assert not side.any()
     # Frames of empty pictures: as many as there are beats.
-    faint = np.array([int(looks.faint[i : i + 2], 16) for i in (1, 3, 5)])
+    faint = np.array([int(theme.faint[i : i + 2], 16) for i in (1, 3, 5)])
     rows = (pixels == faint).all(axis=2).sum(axis=1)
     width = round(quality.width * 0.75)
     assert round(rows[rows > width * 0.9].sum() / width) % count == 0

@@ -12,7 +12,7 @@ from PIL import Image
 from extract.trace import Trace
 from filmkit.core.renderer import FilmRenderer
 from filmkit.render.quality import QUALITIES, Quality
-from filmkit.render.runner import RenderOptions, frame_count, rehearse, render_stills, studio
+from filmkit.render.runner import RenderOptions, frame_count, manim_config, rehearse, render_stills
 from tests.support.filming import film, pictures
 from tests.support.stand_in import INTERRUPTED, SHAPES
 from tests.support.traces import make_trace
@@ -85,7 +85,7 @@ def test_animations_are_sampled_on_the_films_clock() -> None:
 
 
 def test_still_is_how_the_beat_ends_in_the_film(trace: Trace, tmp_path: Path) -> None:
-    with studio(DRAFT.quality):
+    with manim_config(DRAFT.quality):
         stills = render_stills(
             SHAPES,
             trace=trace,
@@ -106,7 +106,7 @@ def test_still_is_how_the_beat_ends_in_the_film(trace: Trace, tmp_path: Path) ->
 
 
 def test_run_ends_with_the_last_wanted_still(trace: Trace, tmp_path: Path) -> None:
-    with studio(DRAFT.quality):
+    with manim_config(DRAFT.quality):
         stills = render_stills(
             INTERRUPTED,
             trace=trace,
@@ -135,7 +135,7 @@ def test_scenes_in_one_run_do_not_disturb_each_other(trace: Trace, tmp_path: Pat
 
 def test_studio_puts_the_settings_back() -> None:
     before = config.pixel_width, config.frame_width, config.media_dir
-    with studio(QUALITIES["4k"]):
+    with manim_config(QUALITIES["4k"]):
         assert config.pixel_width == 3840
         assert config.frame_width == pytest.approx(8 * 16 / 9)
         scratch = Path(config.media_dir)

@@ -12,14 +12,14 @@ import pytest
 from manim import Group
 from PIL import Image
 
-from filmkit.core import theme
 from filmkit.core.animations import Appear, Glide
 from filmkit.core.stage import Stage, beat
 from filmkit.core.text import Label
+from filmkit.core.theme import current_theme
 from filmkit.mobjects.marks import Highlight, Outline
 from filmkit.render.quality import Quality
-from filmkit.render.runner import studio
-from filmkit.tools.catalogue import Album, classes, fill, write_pages
+from filmkit.render.runner import manim_config
+from filmkit.tools.catalogue import MobjectCatalogue, classes, fill, write_pages
 from scenes.registry import SceneEntry
 from tests.support.checkout import PROJECT
 from tests.support.traces import make_trace
@@ -41,7 +41,7 @@ class Story(Stage):
 
     def prepare(self) -> None:
         left, right = (self.frame.stage.moved(dx=dx).grown(-5, -2) for dx in (-3, 3))
-        self.left, self.right = Highlight(left), Outline(right, colour=theme.current().ink)
+        self.left, self.right = Highlight(left), Outline(right, colour=current_theme().ink)
         self.named = Named(self.right)
 
     @beat
@@ -57,9 +57,9 @@ class Story(Stage):
 
 
 @pytest.fixture(scope="module")
-def album() -> Album:
-    made = Album({Highlight, Outline, Named, Label, Appear, Glide})
-    with studio(Quality(WIDTH, HEIGHT, 5)):
+def album() -> MobjectCatalogue:
+    made = MobjectCatalogue({Highlight, Outline, Named, Label, Appear, Glide})
+    with manim_config(Quality(WIDTH, HEIGHT, 5)):
         fill(made, SceneEntry("scene_story", "", __name__, "Story"), make_trace())
     return made
 
@@ -70,26 +70,26 @@ def light(picture: np.ndarray, side: str) -> int:
     return int(picture[HEIGHT // 4 :, half].max())
 
 
-def test_what_was_seen_has_a_picture_and_a_place(album: Album) -> None:
+def test_what_was_seen_has_a_picture_and_a_place(album: MobjectCatalogue) -> None:
     assert album.wanted == {Label}
     assert album.seen_in[Highlight] == album.seen_in[Appear] == "scene_story, beat first"
     assert album.seen_in[Outline] == album.seen_in[Glide] == "scene_story, beat second"
 
 
-def test_a_mobject_stands_out_from_the_rest(album: Album) -> None:
+def test_a_mobject_stands_out_from_the_rest(album: MobjectCatalogue) -> None:
     for kind in (Outline, Named):
         assert light(album.pictures[kind], "right") > 100, kind
         assert 20 < light(album.pictures[kind], "left") < 80, kind
 
 
-def test_an_animation_is_shown_at_three_moments(album: Album) -> None:
+def test_an_animation_is_shown_at_three_moments(album: MobjectCatalogue) -> None:
     moments = np.hsplit(album.pictures[Appear], 3)
     lights = [light(moment, "left") for moment in moments]
     assert lights[0] < 60 < lights[1] < 180 < lights[2]
 
 
 def test_every_mobject_and_animation_has_a_page_without_a_fault(
-    album: Album, tmp_path: Path
+    album: MobjectCatalogue, tmp_path: Path
 ) -> None:
     for name in ("conf.py", "index.md", "tutorial.md"):
         shutil.copy(DOCS / name, tmp_path)

@@ -68,11 +68,11 @@ def test_arithmetic_on_the_trace_keeps_its_words() -> None:
         panel(None, expression=f"scaled scores of head {head} with shared keys", shape=[9, 9])
         for head in (0, 2)
     ]
-    solid = [
+    volume = [
         panel(None, expression=f"patterns of all heads of layers {a} to {a + 9}", shape=[99, 89])
         for a in (0, 10)
     ]
-    assert said(*cards, *solid) == (
+    assert said(*cards, *volume) == (
         "Heatmaps in viridis. "
         "Scaled scores of heads 0 and 2 with shared keys: 2 panels, each 9 by 9 cells, −2 to 2. "
         "Patterns of all heads of layers 0 to 19: 2 panels, each 99 by 89 cells, −2 to 2."

@@ -68,9 +68,9 @@ def test_a_bracket_names_each_group() -> None:
 
 def test_every_head_shows_its_own_tensors() -> None:
     trace = make_trace(n_heads=6, n_kv_heads=2, d_head=16, positions="rotary", biases=True)
-    rack = next(p for p in play(Heads, trace) if p.record.name == "around_the_rack")
+    head_stack = next(p for p in play(Heads, trace) if p.record.name == "around_the_rack")
     seen = set()
-    for panel in rack.panels:
+    for panel in head_stack.panels:
         source = panel.heatmap.source
         if source.tensor is None:
             continue

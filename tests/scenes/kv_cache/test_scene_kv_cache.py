@@ -20,10 +20,10 @@ from filmkit.mobjects.head import HeadPicture
 from filmkit.mobjects.head_layout import Box, Frame
 from filmkit.render.quality import ASPECTS, DEFAULT_ASPECT, quality_of
 from scenes.kv_cache.cost_formula import CostFormula
-from scenes.kv_cache.layout import LanesSlots
+from scenes.kv_cache.layout import DecodingComparisonLayout
 from scenes.kv_cache.model_cache import ModelCache
 from scenes.kv_cache.scene_kv_cache import KVCache
-from scenes.kv_cache.token_cost import Cost
+from scenes.kv_cache.token_cost import TokenCost
 from tests.support.figures import said, spelled, unexplained
 from tests.support.occlusion import COLUMNS, ROWS, picture
 from tests.support.staging import BeatPicture, complaints, play
@@ -85,21 +85,21 @@ def test_prompts_of_every_length_fit_pictures_of_every_shape(
 @pytest.mark.parametrize("frame", [FRAME, Frame(8.0, 128 / 9), Frame(9.6, 9.6), Frame(12.0, 9.0)])
 @pytest.mark.parametrize("count", [3, 12, 30])
 def test_lanes_of_every_shape_stand_apart_on_the_stage(frame: Frame, count: int) -> None:
-    slots = LanesSlots.of(frame, count=count)
-    for lane in (slots.cached, slots.naive):
+    layout = DecodingComparisonLayout.of(frame, count=count)
+    for lane in (layout.cached, layout.naive):
         panels = [getattr(lane, name) for name in ("q", "k", "v", "scores", "pattern", "z")]
         assert frame.stage.holds(Box.around([*panels, lane.bar]))
         for one, two in combinations([*panels, lane.bar], 2):
             assert one.overlap(two) == (0.0, 0.0)
         assert lane.q.height == pytest.approx(lane.z.height)
         assert lane.q.height > min(0.35, 0.1 * count)
-    beside = slots.naive.q.left > slots.cached.z.right
+    beside = layout.naive.q.left > layout.cached.z.right
     assert beside == (frame.width >= frame.height)
-    assert beside or slots.naive.title[1] < slots.cached.bar.bottom
+    assert beside or layout.naive.title[1] < layout.cached.bar.bottom
 
 
 def test_a_formula_that_is_too_wide_has_its_result_on_a_line_of_its_own() -> None:
-    cost = Cost.of_every_head(R1)
+    cost = TokenCost.of_every_head(R1)
     wide, narrow = CostFormula(cost, (0.0, 0.0)), CostFormula(cost, (0.0, 0.0), width=7.36)
     assert wide.width > 8
     assert narrow.width <= 7.36
@@ -294,14 +294,14 @@ def test_the_whole_cache_is_as_tall_as_there_are_words(panels: dict[str, list[He
 
 @pytest.mark.parametrize("made", [make_trace(), make_trace(n_heads=6, n_kv_heads=2, n_layers=3)])
 def test_the_factors_make_the_bytes(made: Trace) -> None:
-    cost, meta = Cost.of_trace(made.meta), made.meta
+    cost, meta = TokenCost.of_trace(made.meta), made.meta
     assert cost.bytes == 2 * meta.n_kv_heads * meta.d_qk * meta.n_layers * 2
     numbers = [int(text.replace(",", "")) for text, _ in cost.factors]
     assert np.prod(numbers) == cost.bytes
 
 
 def test_the_large_model_costs_what_its_architecture_says() -> None:
-    assert Cost.of_every_head(R1).bytes == kv_cache_bytes(R1, "mha")
+    assert TokenCost.of_every_head(R1).bytes == kv_cache_bytes(R1, "mha")
 
 
 def test_every_number_is_accounted_for(pictures: dict[str, BeatPicture]) -> None:
@@ -340,8 +340,8 @@ def test_what_takes_over_from_parts_is_where_they_were(step: str) -> None:
         cache = ModelCache(view, FRAME)
         parts = cache.heads if step == "heads" else cache.layers
         whole = cache.layer if step == "heads" else cache.whole
-        for solid in (*parts, whole):
-            for block in solid.blocks:
+        for volume in (*parts, whole):
+            for block in volume.blocks:
                 set_presence(block.edges, 0.0)
         shot = cache.shot_of_heads
         before, after = (picture(shot, *shown).astype(int) for shown in (parts, [whole]))

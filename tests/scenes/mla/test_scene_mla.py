@@ -19,10 +19,10 @@ from filmkit.core.picture_map import PanelItem
 from filmkit.core.stage import BeatRecord, Stage, StageError, StageSettings
 from filmkit.core.view import LayerView
 from filmkit.mobjects.head_layout import Frame
-from filmkit.mobjects.head_stack import Rack, featured_first
+from filmkit.mobjects.head_stack import HeadStack, featured_first
 from filmkit.mobjects.latent_view import LatentView
 from scenes.mla.figures import power_of_ten
-from scenes.mla.layout import NaiveSlots
+from scenes.mla.layout import NaiveLayout
 from scenes.mla.pictures import NaivePicture, expand
 from scenes.mla.scene_mla import LatentAttention
 from tests.support.figures import said, spelled, unexplained
@@ -317,21 +317,22 @@ def test_flattened_it_is_the_flat_picture(trace: Trace) -> None:
         with pytest.raises(StopAsked):
             LatentAttention(trace, on_beat_end=note).render()
         view = LatentView.of(LayerView.of_prompt(trace, None, show_first_token=False))
-        rack = Rack(view.layer, Frame(8 * 16 / 9), order=featured_first(view.layer, 8))
-        expand(rack, view)
-        slots = NaiveSlots.of(
-            rack.picture.slots, count=9, cached=(view.forms.rank, 0), sizes=(0.028, 0.02)
+        head_stack = HeadStack(view.layer, Frame(8 * 16 / 9), order=featured_first(view.layer, 8))
+        expand(head_stack, view)
+        layout = NaiveLayout.of(
+            head_stack.picture.layout, count=9, cached=(view.forms.rank, 0), sizes=(0.028, 0.02)
         )
         camera = StageCamera()
         camera.shot = Shot()
         camera.reset()
         flat = Group(
-            rack.parts(*["q", "k", "v", "k_t", "scores", "pattern", "z", "wires"]), rack.labels
+            head_stack.parts(*["q", "k", "v", "k_t", "scores", "pattern", "z", "wires"]),
+            head_stack.labels,
         )
-        back = Group(*rack.back)
+        back = Group(*head_stack.back)
         for member in back.get_family():
             member.presence = 0.0
-        camera.capture_mobjects([NaivePicture(view, slots).left, flat])
+        camera.capture_mobjects([NaivePicture(view, layout).left, flat])
         ends["flat"] = np.array(camera.pixel_array)
     np.testing.assert_array_equal(ends["scene"], ends["flat"])
     assert ends["flat"][..., :3].any()

@@ -14,14 +14,14 @@ from filmkit.core.theme import DARK
 from filmkit.mobjects.head_layout import FRAME_HEIGHT, Box, Frame
 from scenes.patterns.camera_paths import Fly, Tour, flight
 from scenes.patterns.layout import (
-    WORD_MOST,
-    StopSlots,
-    WallSlots,
+    MAX_WORD,
+    StopLayout,
+    WallLayout,
     arc,
-    empty_slots,
+    empty_layout,
     onto,
-    stop_slots,
-    wall_slots,
+    stop_layout,
+    wall_layout,
 )
 
 FRAME = Frame(FRAME_HEIGHT * 16 / 9)
@@ -37,16 +37,14 @@ SHAPES = st.tuples(
 )
 
 
-def wall(layers: int, heads: int, count: int = 9, frame: Frame = FRAME) -> WallSlots:
-    return wall_slots(frame, layers=layers, heads=heads, count=count)
+def wall(layers: int, heads: int, count: int = 9, frame: Frame = FRAME) -> WallLayout:
+    return wall_layout(frame, layers=layers, heads=heads, count=count)
 
 
-def stop(count: int, frame: Frame = FRAME) -> StopSlots:
+def stop(count: int, frame: Frame = FRAME) -> StopLayout:
     """Room for the longest words."""
     least, most = (FRAME_HEIGHT * size for size in (frame.least_text, DARK.shape_size))
-    return stop_slots(
-        frame, count=count, word=WORD_MOST, hidden_word=WORD_MOST, sizes=(most, least)
-    )
+    return stop_layout(frame, count=count, word=MAX_WORD, hidden_word=MAX_WORD, sizes=(most, least))
 
 
 def seen(box: Box, shot: Shot, frame: Frame = FRAME) -> Box:
@@ -62,13 +60,13 @@ def test_every_pattern_has_a_place_of_its_own_on_the_stage(
     frame: Frame, shape: tuple[int, int, int]
 ) -> None:
     layers, heads, _ = shape
-    slots = wall(*shape, frame=frame)
-    tiles = {(i, j): slots.tile(i, j) for i in range(layers) for j in range(heads)}
-    assert frame.stage.holds(slots.box)
-    assert slots.title[1] < frame.stage.top
+    layout = wall(*shape, frame=frame)
+    tiles = {(i, j): layout.tile(i, j) for i in range(layers) for j in range(heads)}
+    assert frame.stage.holds(layout.box)
+    assert layout.title[1] < frame.stage.top
     corners = {(round(t.left, 6), round(t.top, 6)) for t in tiles.values()}
     assert len(corners) == layers * heads
-    assert slots.side < slots.pitch
+    assert layout.side < layout.pitch
     for layer in range(layers - 1):
         here, following = tiles[layer, 0], tiles[layer + 1, 0]
         if frame.height > frame.width:
@@ -81,8 +79,8 @@ def test_every_pattern_has_a_place_of_its_own_on_the_stage(
 
 @given(SHAPES)
 def test_blocks_hold_all_layers_once_and_in_order(shape: tuple[int, int, int]) -> None:
-    slots = wall(*shape)
-    spans = [slots.span(i) for i in range(len(slots.corners))]
+    layout = wall(*shape)
+    spans = [layout.span(i) for i in range(len(layout.corners))]
     assert spans[0][0] == 0
     assert spans[-1][1] == shape[0]
     assert all(before[1] == after[0] for before, after in pairwise(spans))
@@ -92,15 +90,15 @@ def test_blocks_hold_all_layers_once_and_in_order(shape: tuple[int, int, int]) -
 @in_every_frame
 @given(SHAPES)
 def test_numbers_of_layers_and_heads_keep_apart(frame: Frame, shape: tuple[int, int, int]) -> None:
-    slots = wall(*shape, frame=frame)
+    layout = wall(*shape, frame=frame)
     line = DARK.note_size * FRAME_HEIGHT
-    rows = [(x, y) for _, x, y in slots.row_marks()]
-    assert next(number for number, *_ in slots.row_marks()) == 0
+    rows = [(x, y) for _, x, y in layout.row_marks()]
+    assert next(number for number, *_ in layout.row_marks()) == 0
     for (x, y), (other_x, other_y) in pairwise(rows):
         assert x != other_x or y - other_y > line
-    for block in range(len(slots.corners)):
-        columns = list(slots.column_marks(block))
-        assert columns[0][0] == (slots.span(block)[0] if slots.upright else 0)
+    for block in range(len(layout.corners)):
+        columns = list(layout.column_marks(block))
+        assert columns[0][0] == (layout.span(block)[0] if layout.upright else 0)
         for (_, x, _), (_, other_x, _) in pairwise(columns):
             assert other_x - x > 0.3
 
@@ -126,8 +124,8 @@ def test_a_tower_of_layers_is_set_in_blocks() -> None:
 @given(SHAPES)
 def test_a_pattern_is_seen_in_its_slot(shape: tuple[int, int, int]) -> None:
     for frame in FRAMES:
-        slots, place = wall(*shape, frame=frame), stop(shape[2], frame).pattern
-        tile = slots.tile(shape[0] - 1, shape[1] - 1)
+        layout, place = wall(*shape, frame=frame), stop(shape[2], frame).pattern
+        tile = layout.tile(shape[0] - 1, shape[1] - 1)
         found = seen(tile, onto(tile, place, frame), frame)
         assert found.width == pytest.approx(place.width)
         assert found.left == pytest.approx(place.left)
@@ -137,18 +135,18 @@ def test_a_pattern_is_seen_in_its_slot(shape: tuple[int, int, int]) -> None:
 @in_every_frame
 @pytest.mark.parametrize("count", [2, 9, 24, 25])
 def test_a_pattern_looked_at_has_room_for_words_that_can_be_read(count: int, frame: Frame) -> None:
-    slots, stage = stop(count, frame), frame.stage
-    assert stage.holds(Box.around([slots.pattern, slots.hidden, slots.scale]))
-    assert slots.rows_apart[0][0] - WORD_MOST >= stage.left - 1e-9
-    assert slots.columns[0][1] + WORD_MOST <= stage.top + 1e-9
-    assert slots.notes[0] + slots.note_width <= stage.right + 1e-9
-    assert slots.hidden.overlap(slots.pattern) == (0.0, 0.0)
-    assert frame.least_text <= slots.word_size / FRAME_HEIGHT <= DARK.shape_size
+    layout, stage = stop(count, frame), frame.stage
+    assert stage.holds(Box.around([layout.pattern, layout.hidden, layout.scale]))
+    assert layout.rows_apart[0][0] - MAX_WORD >= stage.left - 1e-9
+    assert layout.columns[0][1] + MAX_WORD <= stage.top + 1e-9
+    assert layout.notes[0] + layout.note_width <= stage.right + 1e-9
+    assert layout.hidden.overlap(layout.pattern) == (0.0, 0.0)
+    assert frame.least_text <= layout.word_size / FRAME_HEIGHT <= DARK.shape_size
     # Where rows are too low for words, some have none; the last one always has its own.
-    assert slots.named[-1] == count - 1
-    between = slots.pattern.height / count * (slots.named[1] - slots.named[0])
-    assert slots.word_size < between
-    assert len(slots.named) == count or frame is not FRAME
+    assert layout.named[-1] == count - 1
+    between = layout.pattern.height / count * (layout.named[1] - layout.named[0])
+    assert layout.word_size < between
+    assert len(layout.named) == count or frame is not FRAME
 
 
 @given(SHAPES)
@@ -171,13 +169,13 @@ def test_no_part_of_the_wall_comes_near_the_eye(shape: tuple[int, int, int]) -> 
 def test_a_much_larger_model_fills_the_stage_and_the_wall_its_first_places(frame: Frame) -> None:
     small = wall(30, 9, frame=frame)
     title = [1.0, 4.0] if small.upright else [5.0]
-    slots = empty_slots(small, frame, layers=61, heads=128, title=title, note=3.0)
-    (left, top), step, (rows, columns) = slots.corner, slots.pitch, slots.whole
-    assert sorted(slots.whole) == [61, 128]
-    whole = seen(Box.of(left, left + columns * step, top - rows * step, top), slots.shot, frame)
+    layout = empty_layout(small, frame, layers=61, heads=128, title=title, note=3.0)
+    (left, top), step, (rows, columns) = layout.corner, layout.pitch, layout.whole
+    assert sorted(layout.whole) == [61, 128]
+    whole = seen(Box.of(left, left + columns * step, top - rows * step, top), layout.shot, frame)
     assert frame.stage.holds(whole)
     assert whole.width > 0.85 * frame.stage.width or whole.height > 0.85 * frame.stage.height
-    assert all(whole.top < y < frame.stage.top for _, y in (*slots.title, slots.note))
+    assert all(whole.top < y < frame.stage.top for _, y in (*layout.title, layout.note))
     for layer, head in ((0, 0), (29, 0), (29, 8)):
         row, column = (head, layer) if small.upright else (layer, head)
         place = Box.of(

@@ -16,7 +16,7 @@ from filmkit.core.stage import BeatRecord, Stage, StageSettings
 from filmkit.core.theme import DARK
 from filmkit.mobjects.head_layout import Frame
 from filmkit.render.quality import ASPECTS, DEFAULT_ASPECT, quality_of
-from scenes.patterns.layout import empty_slots, wall_slots
+from scenes.patterns.layout import empty_layout, wall_layout
 from scenes.patterns.scene_patterns import MANY, Patterns, almost
 from scenes.patterns.wall import EmptyWall, HeadStop, PatternWall, prompt_patterns
 from tests.support.staging import HEIGHT, WIDTH, BeatPicture, complaints, play
@@ -79,15 +79,15 @@ def test_prompts_of_every_length_fit_pictures_of_every_shape(
 
 def test_a_wall_on_its_side_shows_each_pattern_as_it_is() -> None:
     trace = make_trace(n_layers=7, n_heads=3, n_tokens=10)
-    slots = wall_slots(Frame(8.0, 128 / 9), layers=7, heads=3, count=10)
-    wall = PatternWall(Patterns(trace).layer, slots, "a wall")
+    layout = wall_layout(Frame(8.0, 128 / 9), layers=7, heads=3, count=10)
+    wall = PatternWall(Patterns(trace).layer, layout, "a wall")
     block, step = wall.blocks[-1], 11
     layer, head = 6, 2
-    row, column = slots.place(layer, head)
+    row, column = layout.place(layer, head)
     cells = np.s_[row * step : row * step + 10, column * step : column * step + 10]
     np.testing.assert_array_equal(block.values[cells], wall.patterns[layer, head])
     place = block.block((row * step, row * step + 10), (column * step, column * step + 10))
-    assert place.holds(slots.tile(layer, head))
+    assert place.holds(layout.tile(layer, head))
 
 
 def with_patterns(trace: Trace, places: dict[tuple[int, int], np.ndarray]) -> Trace:
@@ -206,10 +206,10 @@ def test_a_share_is_not_rounded_up_to_all(share: float, text: str) -> None:
 def all_of(trace: Trace) -> PatternWall:
     stage = Patterns(trace)
     meta = trace.meta
-    slots = wall_slots(
+    layout = wall_layout(
         Frame(128 / 9), layers=meta.n_layers, heads=meta.n_heads, count=stage.layer.count
     )
-    return PatternWall(stage.layer, slots, "a wall")
+    return PatternWall(stage.layer, layout, "a wall")
 
 
 def test_a_wall_is_a_handful_of_images() -> None:
@@ -262,13 +262,13 @@ def test_a_stop_lies_exactly_over_its_place() -> None:
 
 def test_empty_places_are_one_path_of_ruled_lines() -> None:
     wall = all_of(make_trace(n_layers=30, n_heads=9, d_head=4))
-    slots = empty_slots(wall.slots, Frame(128 / 9), layers=61, heads=128, title=[8.0], note=4.0)
-    empty = EmptyWall(slots)
+    layout = empty_layout(wall.layout, Frame(128 / 9), layers=61, heads=128, title=[8.0], note=4.0)
+    empty = EmptyWall(layout)
     assert len(empty.get_subpaths()) == 31 + 10
     assert len(empty.grow(1.0).get_subpaths()) == 62 + 129
     assert empty.get_family() == [empty]
-    assert empty.width == pytest.approx(128 * wall.slots.pitch)
-    assert empty.height == pytest.approx(61 * wall.slots.pitch)
+    assert empty.width == pytest.approx(128 * wall.layout.pitch)
+    assert empty.height == pytest.approx(61 * wall.layout.pitch)
     assert empty.fill_opacity == 0
 
 
@@ -298,11 +298,11 @@ def test_pixels_of_the_wall_are_the_trace() -> None:
     colours = Norm.unit().colours(patterns)
     masked = np.array([int(DARK.masked[i : i + 2], 16) for i in (1, 3, 5)])
     ((_, picture, stage),) = snapshots(trace, "one_of_many")
-    slots = stage.wall.slots
+    layout = stage.wall.layout
     checked = 0
     for layer, head, query, key in np.random.default_rng(0).integers(0, [7, 5, 9, 9], (400, 4)):
-        tile = slots.tile(layer, head)
-        cell = slots.side / 9
+        tile = layout.tile(layer, head)
+        cell = layout.side / 9
         point = [[tile.left + cell * (key + 0.5), tile.top - cell * (query + 0.5), 0.0]]
         x, y = stage.camera.pixels(stage.wall, np.array(point))[0]
         expected = colours[layer, head, query, key] if key <= query else masked
@@ -310,8 +310,8 @@ def test_pixels_of_the_wall_are_the_trace() -> None:
         checked += key <= query
     assert checked > 100
     # Between two patterns nothing is drawn.
-    between = slots.tile(2, 1)
-    edge = [[between.right + (slots.pitch - slots.side) / 2, between.y, 0.0]]
+    between = layout.tile(2, 1)
+    edge = [[between.right + (layout.pitch - layout.side) / 2, between.y, 0.0]]
     x, y = stage.camera.pixels(stage.wall, np.array(edge))[0]
     assert (picture[int(y), int(x), :3] == 0).all()
 

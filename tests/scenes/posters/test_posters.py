@@ -101,15 +101,17 @@ def test_only_keys_and_values_live_elsewhere(case: str) -> None:
     trace = make(case)
     seen = [look_at(poster, trace) for poster in ALL]
     assert len({one.shot for one in seen}) == 1
-    assert len({one.stage.rack.order for one in seen}) == 1
+    assert len({one.stage.head_stack.order for one in seen}) == 1
     for one in seen[1:]:
-        for head, card in seen[0].stage.rack.heads.items():
+        for head, card in seen[0].stage.head_stack.heads.items():
             for name in KEPT:
-                panel = getattr(one.stage.rack.heads[head], name)
+                panel = getattr(one.stage.head_stack.heads[head], name)
                 np.testing.assert_array_equal(panel.points, getattr(card, name).points)
                 assert panel.opacity == 1
                 assert any(panel is m for m in one.shown)
-    homes = [[tuple(np.ravel(card.k.points)) for card in one.stage.rack.cards] for one in seen]
+    homes = [
+        [tuple(np.ravel(card.k.points)) for card in one.stage.head_stack.cards] for one in seen
+    ]
     assert homes[0] == homes[3]
 
 
@@ -118,7 +120,7 @@ def test_keys_and_values_stand_once_for_each_set() -> None:
     layer = trace.meta.featured.layer
     for poster, sets in ((InGroups, 3), (OneForAll, 1)):
         one = look_at(poster, trace)
-        own = [panel for card in one.stage.rack.cards for panel in (card.k, card.v)]
+        own = [panel for card in one.stage.head_stack.cards for panel in (card.k, card.v)]
         assert not any(panel is m for panel in own for m in one.shown)
         expected = from_pooled_weights(trace, sets)
         keys = one.stage.sharing.keys
@@ -126,11 +128,11 @@ def test_keys_and_values_stand_once_for_each_set() -> None:
         for panel, heads in zip(keys, one.stage.sharing.groups, strict=True):
             values = expected.k_rot[1 : trace.meta.n_prompt, heads[0] * sets // 9]
             np.testing.assert_allclose(panel.values, values, atol=2e-5)
-        for head, card in one.stage.rack.heads.items():
+        for head, card in one.stage.head_stack.heads.items():
             pattern = expected.pattern[head, 1 : trace.meta.n_prompt, 1 : trace.meta.n_prompt]
             np.testing.assert_allclose(card.pattern.values, pattern, atol=2e-5)
     own = look_at(EveryHead, trace)
-    for head, card in own.stage.rack.heads.items():
+    for head, card in own.stage.head_stack.heads.items():
         keys = trace.keys(layer)[1 : trace.meta.n_prompt, trace.kv_head(head)]
         np.testing.assert_array_equal(card.k.values, keys)
 
@@ -142,7 +144,7 @@ def test_the_latent_stands_once_and_makes_keys_and_values() -> None:
     latent = (trace.get("x", layer) @ trace[f"latent.{layer}.W_DKV"])[1 : trace.meta.n_prompt]
     np.testing.assert_allclose(one.stage.latent.cells.values, latent, atol=1e-5)
     assert sum(m is one.stage.latent.cells for m in one.shown) == 1
-    for head, card in one.stage.rack.heads.items():
+    for head, card in one.stage.head_stack.heads.items():
         keys = latent @ trace[f"latent.{layer}.W_UK"][:, head]
         np.testing.assert_allclose(card.k.values, keys, atol=1e-4)
 

@@ -117,7 +117,7 @@ def test_pooled_panels_are_the_reference_arithmetic(
 
     def look(record: BeatRecord, stage: SharedHeads) -> None:
         if record.name == "every_head_reads_it":
-            for head, card in stage.rack.heads.items():
+            for head, card in stage.head_stack.heads.items():
                 keys = drawn(trace, layer.k_rot)[:, head * n_groups // n_heads]
                 close(card.k_t, keys.T)
                 close(card.scores, square(trace, layer.scores[head]))
@@ -135,8 +135,8 @@ def test_pooled_panels_are_the_reference_arithmetic(
             own = trace.get("pattern", stage.layer.layer)
             for head in range(n_heads):
                 close(stage.columns.upper[head], square(trace, own[head]))
-                close(stage.rack.heads[head].pattern, square(trace, layer.pattern[head]))
-                above, below = stage.columns.upper[head], stage.rack.heads[head].pattern
+                close(stage.head_stack.heads[head].pattern, square(trace, layer.pattern[head]))
+                above, below = stage.columns.upper[head], stage.head_stack.heads[head].pattern
                 assert above.norm == below.norm
                 assert above.box.x == pytest.approx(below.box.x)
                 assert below.opacity == 1
@@ -164,14 +164,14 @@ def test_a_model_that_shares_is_shown_as_it_is(scene: type[SharedHeads], case: s
 
     def look(record: BeatRecord, stage: SharedHeads) -> None:
         looked.append(record.name)
-        for head, card in stage.rack.heads.items():
+        for head, card in stage.head_stack.heads.items():
             pattern = trace.get("pattern", layer)[head]
             np.testing.assert_array_equal(card.pattern.values, square(trace, pattern))
             assert card.pattern.source.tensor == f"pattern.{layer}"
             keys = drawn(trace, trace.keys(layer))[:, trace.kv_head(head)]
             np.testing.assert_array_equal(card.k_t.values, keys.T)
         for panel, heads in zip(stage.sharing.keys, stage.sharing.groups, strict=True):
-            assert heads == sorted(heads, key=stage.rack.order.index)
+            assert heads == sorted(heads, key=stage.head_stack.order.index)
             assert {trace.kv_head(head) for head in heads} == {trace.kv_head(heads[0])}
             close(panel, drawn(trace, trace.keys(layer))[:, trace.kv_head(heads[0])])
             assert panel.source.tensor == f"k_rot.{layer}"
@@ -184,13 +184,16 @@ def test_combs_lead_to_the_heads_that_read_a_panel() -> None:
     trace = make_trace(**CASES["grouped"])
 
     def look(record: BeatRecord, stage: SharedHeads) -> None:
-        sharing, rack = stage.sharing, stage.rack
+        sharing, head_stack = stage.sharing, stage.head_stack
         assert sharing.groups[0][0] == trace.meta.featured.head
-        for combs, name in ((sharing.key_combs, "k"), (sharing.value_combs, "v")):
-            box = getattr(rack.slots.head, name)
-            for comb, heads in zip(combs, sharing.groups, strict=True):
-                ends = [[box.right, box.y, rack.slots.z(rack.heads[h].place)] for h in heads]
-                np.testing.assert_allclose(comb.ends, ends)
+        for fan_outs, name in ((sharing.key_fan_outs, "k"), (sharing.value_fan_outs, "v")):
+            box = getattr(head_stack.layout.head, name)
+            for fan_out, heads in zip(fan_outs, sharing.groups, strict=True):
+                ends = [
+                    [box.right, box.y, head_stack.layout.z(head_stack.heads[h].place)]
+                    for h in heads
+                ]
+                np.testing.assert_allclose(fan_out.ends, ends)
 
     run(GroupedQuery, trace, look)
 

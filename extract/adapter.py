@@ -1,7 +1,7 @@
-"""Where TransformerLens's names and axes end, and the trace's begin.
+"""Convert TransformerLens activations to the trace's names and axes.
 
-`Border.arrays` renames, transposes and asserts activations, `weights_of` weights; nothing else sees
-the library's axes.  Needs torch.
+`TransformerLensAdapter.arrays` renames, transposes and asserts activations, `weights_of` weights;
+nothing else sees the library's axes.  Needs torch.
 """
 
 from __future__ import annotations
@@ -19,7 +19,16 @@ from extract import proof
 from extract.attention import RotaryStyle, rotate
 from extract.errors import UnsupportedModelError
 
-__all__ = ["HOOKS", "NEEDED", "Border", "Floats", "Rotation", "Shape", "as_numpy", "weights_of"]
+__all__ = [
+    "HOOKS",
+    "NEEDED",
+    "Floats",
+    "RotationTables",
+    "Shape",
+    "TransformerLensAdapter",
+    "as_numpy",
+    "weights_of",
+]
 
 Floats = npt.NDArray[np.float32]
 
@@ -57,7 +66,7 @@ class Shape:
 
 
 @dataclass(frozen=True)
-class Rotation:
+class RotationTables:
     """How a rotary model turns queries and keys.
 
     ``cos`` and ``sin`` are [pos, rotary_dim / 2], one angle for each pair of channels, for as many
@@ -80,15 +89,15 @@ class Rotation:
         return rotate(heads, cos, sin, self.style, start).astype(np.float32)
 
 
-def _rotations(cos: Floats, sin: Floats) -> Iterator[Rotation]:
+def _rotations(cos: Floats, sin: Floats) -> Iterator[RotationTables]:
     """Yield the conventions in use, for the library's tables [pos, rotary_dim].
 
     A table holds every angle twice: one run of all angles after the other, or side by side.
     """
     half = cos.shape[-1] // 2
-    yield Rotation("half", cos[:, :half], sin[:, :half])
-    yield Rotation("interleaved", cos[:, :half], sin[:, :half])
-    yield Rotation("interleaved", cos[:, ::2], sin[:, ::2])
+    yield RotationTables("half", cos[:, :half], sin[:, :half])
+    yield RotationTables("interleaved", cos[:, :half], sin[:, :half])
+    yield RotationTables("interleaved", cos[:, ::2], sin[:, ::2])
 
 
 def _products(arrays: Mapping[str, Floats]) -> npt.NDArray[np.float64]:
@@ -106,7 +115,7 @@ def as_numpy(tensor: torch.Tensor) -> Floats:
 
 
 @dataclass(frozen=True)
-class Border:
+class TransformerLensAdapter:
     """Where the library's axes end: what is needed to read one layer of its activations.
 
     ``slopes`` are [n_heads], where positions are linear biases on the scores.
@@ -114,13 +123,13 @@ class Border:
 
     n_heads: int
     score_scale: float
-    rotation: Rotation | None = None
+    rotation: RotationTables | None = None
     slopes: Floats | None = None
 
     @classmethod
     def of(
         cls, cache: Mapping[str, torch.Tensor], n_heads: int, score_scale: float, alibi: bool
-    ) -> Border:
+    ) -> TransformerLensAdapter:
         """Find how positions enter the model's own scores, from layer 0 at two positions or more.
 
         Raises
@@ -143,8 +152,8 @@ class Border:
             return replace(plain, slopes=slopes.astype(np.float32))
         cos, sin = (as_numpy(cache[f"blocks.0.attn.hook_{name}"][0]) for name in ("cos", "sin"))
 
-        def error(border: Border) -> float:
-            return proof.relative_error(_products(border.arrays(cache, 0)) * score_scale, scores)
+        def error(adapter: TransformerLensAdapter) -> float:
+            return proof.relative_error(_products(adapter.arrays(cache, 0)) * score_scale, scores)
 
         return min((replace(plain, rotation=one) for one in _rotations(cos, sin)), key=error)
 

@@ -15,7 +15,7 @@ from transformers.convert_slow_tokenizer import bytes_to_unicode
 from extract.errors import ExtractError
 from extract.fragments import FRAGMENT, spelled_bytes
 
-__all__ = ["Report", "Words", "logits_of", "token_text"]
+__all__ = ["Report", "TokenSequence", "logits_of", "token_text"]
 
 Report = Callable[[str, int, int], None]
 """Told what is being done, and how many of how many steps of it are finished."""
@@ -44,7 +44,7 @@ def token_text(tokenizer: Any, token: int) -> str:
 
 
 @dataclass
-class Words:
+class TokenSequence:
     """The tokens of one trace: the prompt, and what follows it."""
 
     ids: list[int]
@@ -55,7 +55,7 @@ class Words:
     @classmethod
     def of(
         cls, model: Any, tokenizer: Any, prompt: str, continuation: str | None, bos: bool
-    ) -> Words:
+    ) -> TokenSequence:
         """Split the prompt, and the continuation if there is one, into tokens."""
         ids = _split(tokenizer, prompt)
         if not ids:
