@@ -57,7 +57,7 @@ bench: $(RENDER_READY)
 	$(VENV_PYTHON) -m filmkit.tools.bench $(ARGS)
 
 docs: $(DOCS_READY)
-	$(VENV_PYTHON) -m filmkit.tools.catalogue docs/reference
+	$(VENV_PYTHON) render.py catalogue docs/reference
 	$(VENV_PYTHON) -m sphinx -q -b html docs docs/_build
 	@echo docs/_build/index.html
 

@@ -1,7 +1,1 @@
-"""The film's scenes: pictures made from a trace."""
-
-from __future__ import annotations
-
-from scenes.registry import SCENES, SceneEntry, show
-
-__all__ = ["SCENES", "SceneEntry", "show"]
+"""The film's scenes, a folder for each: pictures made from a trace."""

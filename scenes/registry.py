@@ -1,40 +1,10 @@
-"""The film's scenes: pictures made from a trace."""
+"""The list of scenes, in the order of the story, and of posters."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from filmkit.core.scene_entry import SceneEntry
 
-if TYPE_CHECKING:
-    from filmkit.core.stage import Stage
-
-__all__ = ["SCENES", "SceneEntry", "show"]
-
-
-@dataclass(frozen=True)
-class SceneEntry:
-    """One scene of the film.
-
-    Attributes
-    ----------
-    slug
-        What the command line calls it.
-    title
-        What people call it.
-    module, cls
-        Where its class is; imported only when asked for.
-    """
-
-    slug: str
-    title: str
-    module: str
-    cls: str
-
-    def load(self) -> type[Stage]:
-        """The scene's class."""
-        stage: type[Stage] = getattr(import_module(self.module), self.cls)
-        return stage
+__all__ = ["POSTERS", "SCENES", "THUMBNAIL"]
 
 
 SCENES: tuple[SceneEntry, ...] = (
@@ -43,57 +13,69 @@ SCENES: tuple[SceneEntry, ...] = (
         "One attention head, start to finish",
         "scenes.attention.scene_attention",
         "Attention",
+        cover="one_head",
     ),
     SceneEntry(
         "scene_heads",
         "Many heads, one output",
         "scenes.heads.scene_heads",
         "Heads",
+        cover="around_the_rack",
     ),
     SceneEntry(
         "scene_patterns",
         "Every head’s pattern on one wall",
         "scenes.patterns.scene_patterns",
         "Patterns",
+        cover="many_more",
     ),
     SceneEntry(
         "scene_kv_cache",
         "Why keys and values are kept",
         "scenes.kv_cache.scene_kv_cache",
         "KVCache",
+        cover="the_whole_cache",
     ),
     SceneEntry(
         "scene_mqa",
         "One set of keys and values for all heads",
         "scenes.sharing.scene_sharing",
         "MultiQuery",
+        cover="every_head_reads_it",
     ),
     SceneEntry(
         "scene_gqa",
         "A set of keys and values for each group",
         "scenes.sharing.scene_sharing",
         "GroupedQuery",
+        cover="every_head_reads_it",
     ),
     SceneEntry(
         "scene_mla",
         "Multi-head latent attention",
         "scenes.mla.scene_mla",
         "LatentAttention",
+        cover="one_latent_for_all",
     ),
     SceneEntry(
         "scene_cache_size",
         "What the cache weighs",
         "scenes.cache_size.scene_cache_size",
         "CacheSize",
+        cover="real_models",
     ),
 )
 """Every scene, in the order of the story."""
 
+POSTERS: tuple[SceneEntry, ...] = (
+    SceneEntry("mha", "Multi-head attention", "scenes.posters.scene_posters", "EveryHead"),
+    SceneEntry("gqa", "Grouped-query attention", "scenes.posters.scene_posters", "InGroups"),
+    SceneEntry("mqa", "Multi-query attention", "scenes.posters.scene_posters", "OneForAll"),
+    SceneEntry("mla", "Multi-head latent attention", "scenes.posters.scene_posters", "OneLatent"),
+)
+"""In the order of the sheet: the first two above the last two."""
 
-def show(scene: str, beat: str | None = None, **options: Any) -> Any:
-    """A scene or one of its beats for a notebook; see :func:`filmkit.decks.notebook.show`.
-
-    Loads Manim only when called.
-    """
-    # By its name: an import statement would make the whole engine part of every beat's key.
-    return import_module("filmkit.decks.notebook").show(scene, beat, **options)
+THUMBNAIL = SceneEntry(
+    "thumbnail", "One shared latent", "scenes.posters.scene_posters", "Thumbnail"
+)
+"""The picture that stands for the film in lists of films."""

@@ -13,6 +13,7 @@ import cloup
 from click.core import ParameterSource
 from cloup.constraints import If, mutually_exclusive, require_all
 
+from filmkit.commands.catalogue import catalogue
 from filmkit.commands.deck import deck, gallery
 from filmkit.commands.doctor import doctor
 from filmkit.commands.new import new
@@ -32,6 +33,7 @@ from filmkit.commands.options import (
     scenes_named,
 )
 from filmkit.commands.script import script
+from filmkit.core.scene_entry import SceneEntry
 from filmkit.render.cache import Cache, default_folder, default_limit
 from filmkit.render.formats import (
     CAPTION_TRACK_FORMATS,
@@ -43,7 +45,7 @@ from filmkit.render.formats import (
 )
 from filmkit.render.interrupts import be_stoppable
 from filmkit.render.quality import DEFAULT_QUALITY, DRAFT, QUALITIES, quality_of
-from scenes.registry import SCENES, SceneEntry
+from scenes.registry import POSTERS, SCENES, THUMBNAIL
 
 __all__ = ["COMMANDS", "EXIT_CODES", "main"]
 
@@ -263,13 +265,11 @@ def poster(ctx: click.Context, /, *, quality: str, **options: Any) -> None:
     printed as large as A2. The thumbnail is always 1280 x 720.
     """
     size = QUALITIES[quality]
-    run(
-        ctx,
-        lambda jobs, request: bool(jobs.make_posters(request)),
-        scenes=(),
-        quality=size,
-        **options,
-    )
+
+    def work(jobs: Any, request: Any) -> bool:
+        return bool(jobs.make_posters(request, THUMBNAIL))
+
+    run(ctx, work, scenes=POSTERS, quality=size, **options)
 
 
 @cloup.command()
@@ -302,6 +302,7 @@ def cache(folder: Path | None, clear: bool, as_json: bool) -> None:
 
 COMMANDS: dict[str, click.Command] = {
     "cache": cache,
+    "catalogue": catalogue,
     "deck": deck,
     "doctor": doctor,
     "gallery": gallery,

@@ -24,9 +24,10 @@ from filmkit.commands.options import (
     run,
     scenes_named,
 )
+from filmkit.core.scene_entry import SceneEntry
 from filmkit.decks import DEFAULT_TARGET, SUFFIXES, TARGETS
 from filmkit.render.quality import DEFAULT_QUALITY, quality_of
-from scenes.registry import SCENES, SceneEntry
+from scenes.registry import SCENES
 
 __all__ = ["deck", "gallery"]
 

@@ -271,7 +271,7 @@ def _formula() -> Finding:
 
 def _fonts() -> Iterator[Finding]:
     """Whether Pango takes every font file, and knows the families that words are set in."""
-    from filmkit.core.text import FALLBACKS, font_files
+    from filmkit.core.fonts import FALLBACKS, font_files
     from filmkit.core.theme import current_theme
 
     pango = import_module("manimpango")

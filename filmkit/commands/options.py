@@ -13,11 +13,12 @@ from typing import Any, NoReturn
 import click
 import cloup
 
+from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.theme_names import PALETTES, THEMES
 from filmkit.render.cache import FOLDER_VARIABLE
 from filmkit.render.choice import choose
 from filmkit.render.quality import ASPECTS, DEFAULT_ASPECT, QUALITIES
-from scenes.registry import SCENES, SceneEntry
+from scenes.registry import SCENES
 
 __all__ = [
     "ASPECT",

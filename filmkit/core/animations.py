@@ -10,16 +10,14 @@ import numpy.typing as npt
 from manim import Animation, Mobject, Scene, linear, smooth
 
 from filmkit.core.camera import Shot, StageCamera
-from filmkit.core.heatmap import Heatmap, TensorSource
-from filmkit.mobjects.flow import Wire
-from filmkit.mobjects.head_layout import Box
-from filmkit.mobjects.marks import Dial
+from filmkit.core.geometry import Box
+from filmkit.core.heatmap import Heatmap
+from filmkit.core.norm import TensorSource
 
 __all__ = [
     "Appear",
     "Arrive",
     "Brighten",
-    "Draw",
     "Follow",
     "Glide",
     "MoveCamera",
@@ -31,7 +29,6 @@ __all__ = [
     "ShowCells",
     "SweepRows",
     "Transpose",
-    "TurnRow",
     "Vanish",
     "early",
     "in_diagonals",
@@ -54,7 +51,7 @@ def late(alpha: float) -> float:
     return float(smooth(max(0.0, 2 * alpha - 1)))
 
 
-class _InPlace(Animation):
+class InPlaceAnimation(Animation):
     """An animation that sets its mobject's state from ``alpha`` and needs no copies of it."""
 
     def create_starting_mobject(self) -> Mobject:
@@ -71,7 +68,7 @@ class _InPlace(Animation):
         raise NotImplementedError
 
 
-class Presence(_InPlace):
+class Presence(InPlaceAnimation):
     """Change how strongly something is there, whatever its own colours and opacities are.
 
     Presence multiplies what a mobject draws: 1 is its own look, 0 is invisible, the theme's
@@ -126,24 +123,7 @@ class Vanish(Presence):
         set_presence(self.mobject, 1.0)
 
 
-class Draw(_InPlace):
-    """Draw a wire from its start to its end; the arrow head comes last."""
-
-    def __init__(self, wire: Wire, **kwargs: Any) -> None:
-        super().__init__(wire, introducer=True, **kwargs)
-        self.wire = wire
-
-    def begin(self) -> None:
-        self.whole = self.wire.line.copy()
-        super().begin()
-
-    def step(self, alpha: float) -> None:
-        self.wire.line.pointwise_become_partial(self.whole, 0.0, alpha)
-        if self.wire.tip is not None:
-            set_presence(self.wire.tip, min(1.0, max(0.0, 5 * alpha - 4)))
-
-
-class MoveCamera(_InPlace):
+class MoveCamera(InPlaceAnimation):
     """Take the camera from its shot to another."""
 
     def __init__(self, camera: StageCamera, shot: Shot, **kwargs: Any) -> None:
@@ -159,7 +139,7 @@ class MoveCamera(_InPlace):
         self.camera.shot = self.origin.mix(self.shot, alpha) if alpha < 1 else self.shot
 
 
-class Glide(_InPlace):
+class Glide(InPlaceAnimation):
     """Take a mobject to where a copy of it stands, size and turn included."""
 
     def __init__(self, mobject: Mobject, target: Mobject, **kwargs: Any) -> None:
@@ -194,7 +174,7 @@ class Arrive(Glide):
         super().begin()
 
 
-class Settle(_InPlace):
+class Settle(InPlaceAnimation):
     """Take a heatmap to a box, reshaping it on the way."""
 
     def __init__(self, heatmap: Heatmap, box: Box, **kwargs: Any) -> None:
@@ -211,7 +191,7 @@ class Settle(_InPlace):
         self.heatmap.points = (1 - alpha) * self.start + alpha * self.end
 
 
-class Transpose(_InPlace):
+class Transpose(InPlaceAnimation):
     """Take a heatmap to a box and turn it over its diagonal on the way: a true transpose.
 
     A quarter turn clockwise and half a turn about the upright axis, done together: rows become
@@ -244,7 +224,7 @@ class Transpose(_InPlace):
         self.heatmap.points = center + np.stack([x * np.cos(half), y, x * np.sin(half)], axis=1)
 
 
-class Reveal(_InPlace):
+class Reveal(InPlaceAnimation):
     """Show the cells of a heatmap one after another.
 
     Parameters
@@ -276,7 +256,7 @@ class Reveal(_InPlace):
         self.heatmap.set_shown(changed)
 
 
-class ShowCells(_InPlace):
+class ShowCells(InPlaceAnimation):
     """Change how strongly the cells of a heatmap show, all together, up or down.
 
     ``shown`` is one number, or an array that broadcasts to the heatmap's shape.
@@ -295,7 +275,7 @@ class ShowCells(_InPlace):
         self.heatmap.set_shown((1 - alpha) * self.start + alpha * self.shown)
 
 
-class Brighten(_InPlace):
+class Brighten(InPlaceAnimation):
     """Bring a heatmap to full opacity."""
 
     def __init__(self, heatmap: Heatmap, **kwargs: Any) -> None:
@@ -310,7 +290,7 @@ class Brighten(_InPlace):
         self.heatmap.set_opacity((1 - alpha) * self.start + alpha)
 
 
-class Rise(_InPlace):
+class Rise(InPlaceAnimation):
     """Grow from its lower edge to its full height."""
 
     def __init__(self, mobject: Mobject, **kwargs: Any) -> None:
@@ -326,7 +306,7 @@ class Rise(_InPlace):
         self.mobject.points[:, 1] = foot + alpha * (self.full[:, 1] - foot)
 
 
-class SweepRows(_InPlace):
+class SweepRows(InPlaceAnimation):
     """Move a frame down the rows of a heatmap, at an even pace and from row to row."""
 
     def __init__(self, frame: Mobject, heatmap: Heatmap, **kwargs: Any) -> None:
@@ -352,7 +332,7 @@ def in_diagonals(shape: tuple[int, int]) -> Array:
     return np.asarray((row / rows + column / columns) / 2)
 
 
-class Recolour(_InPlace):
+class Recolour(InPlaceAnimation):
     """Change the numbers, the mask, or both, of a heatmap where it stands.
 
     ``source`` says where the new numbers come from.
@@ -385,72 +365,7 @@ class Recolour(_InPlace):
             self.heatmap.set_masked((1 - alpha) * self.start[1] + alpha * self.masked)
 
 
-class TurnRow(_InPlace):
-    """Rotate one row of a query or key by its position, pair of channels by pair.
-
-    Each pair turns along the shorter arc from its unrotated to its rotated value, so the first
-    and the last picture are the model's own numbers.
-
-    Parameters
-    ----------
-    heatmap
-        One row.
-    after
-        The rotated row, (1, channels).
-    pairs
-        (pairs, 2) channels that turn together.
-    dial
-        Its hand turns by the first pair's angle.
-    source
-        Where the rotated row comes from.
-    """
-
-    def __init__(
-        self,
-        heatmap: Heatmap,
-        after: npt.ArrayLike,
-        pairs: npt.NDArray[np.int_],
-        dial: Dial | None = None,
-        *,
-        source: TensorSource | None = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(heatmap, **kwargs)
-        self.source = source or heatmap.source
-        self.heatmap = heatmap
-        self.after = np.asarray(after, dtype=float).reshape(heatmap.shape)
-        self.pairs = pairs
-        self.dial = dial
-
-    def get_all_mobjects(self) -> Sequence[Mobject]:
-        return (self.heatmap,) if self.dial is None else (self.heatmap, self.dial)
-
-    def begin(self) -> None:
-        self.before = self.heatmap.values.copy()
-        start, end = self._planes(self.before), self._planes(self.after)
-        self.start, self.arc = start, np.angle(end * np.conj(start))
-        self.growth = np.abs(end) - np.abs(start)
-        super().begin()
-
-    def _planes(self, values: Array) -> npt.NDArray[np.complex128]:
-        return np.asarray(values[0, self.pairs[:, 0]] + 1j * values[0, self.pairs[:, 1]])
-
-    def step(self, alpha: float) -> None:
-        if alpha >= 1:
-            values = self.after
-            self.heatmap.source = self.source
-        else:
-            values = self.before.copy()
-            length = np.abs(self.start) + alpha * self.growth
-            turned = length * np.exp(1j * (np.angle(self.start) + alpha * self.arc))
-            values[0, self.pairs[:, 0]] = turned.real
-            values[0, self.pairs[:, 1]] = turned.imag
-        self.heatmap.set_values(values)
-        if self.dial is not None:
-            self.dial.set_angle(alpha * float(self.arc[0]))
-
-
-class Follow(_InPlace):
+class Follow(InPlaceAnimation):
     """Call a function with the eased time: for marks that follow something else that moves."""
 
     def __init__(self, mobject: Mobject, place: Callable[[float], object], **kwargs: Any) -> None:

@@ -20,9 +20,9 @@ import numpy.typing as npt
 from manim import Camera, Mobject, VMobject, config
 from manim.utils.family import extract_mobject_family_members
 
+from filmkit.core.geometry import Box
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.raster import outline, paste
-from filmkit.mobjects.head_layout import Box
 
 __all__ = [
     "Shot",

@@ -64,9 +64,9 @@ from manim import Mobject
 
 from filmkit.core.animations import presence
 from filmkit.core.camera import StageCamera
+from filmkit.core.geometry import Box
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.text import TextLine
-from filmkit.mobjects.head_layout import Box
 
 __all__ = ["MAP_SCHEMA", "PanelItem", "TextItem", "panels_on", "picture_map", "texts_on"]
 

@@ -34,12 +34,12 @@ from manim import DL, UR, Animation, Mobject, Scene, VGroup, config
 from extract.trace import Trace
 from filmkit.core.animations import MoveCamera, Presence, presence
 from filmkit.core.camera import Shot, StageCamera, pin_to_frame
+from filmkit.core.geometry import Box, Frame, shot_box
+from filmkit.core.printable import printable
 from filmkit.core.renderer import FilmRenderer, FrameSink
-from filmkit.core.text import Label, printable
+from filmkit.core.text import Label, fit_word
 from filmkit.core.theme import use_theme
 from filmkit.core.view import LayerView, StageError
-from filmkit.mobjects.head_layout import Box, Frame, shot_box
-from filmkit.mobjects.marks import fit_word
 
 __all__ = ["BeatRecord", "Rehearsal", "Stage", "StageError", "StageSettings", "beat", "beat_when"]
 

@@ -7,31 +7,28 @@ a fraction of the height of the frame (``Theme.name_size`` and its like).
 from __future__ import annotations
 
 import os
-import re
-import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import lru_cache
-from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 from xml.etree import ElementTree
 
-import font_source_sans_pro
-import manimgx_fonts
 import manimpango
 import numpy as np
 import numpy.typing as npt
-from manim import VMobject
+from manim import (
+    VMobject,
+)
 from manim.mobject.text.text_mobject import TEXT2SVG_ADJUSTMENT_FACTOR
 from manim.mobject.text.typst_mobject import MathTypst
 
-from extract.fragments import FRAGMENT
+from filmkit.core.fonts import FALLBACKS, FONT_RULES, font_files
+from filmkit.core.geometry import FRAME_HEIGHT
+from filmkit.core.numbers import MINUS
 from filmkit.core.theme import current_theme
-from filmkit.mobjects.head_layout import FRAME_HEIGHT
 
 __all__ = [
-    "FONT_RULES",
     "UNBROKEN_SPACE",
     "Label",
     "Number",
@@ -39,11 +36,7 @@ __all__ = [
     "TextLine",
     "broken",
     "fit_size",
-    "font_files",
-    "format_number",
-    "format_share",
-    "lacks_fonts",
-    "printable",
+    "fit_word",
     "stacked_lines",
 ]
 
@@ -51,39 +44,10 @@ __all__ = [
 # size scaled down does not show it.
 RENDER_SIZE = 144
 UNBROKEN = 100_000  # pixels; no line is as long at the render size
-WEIGHTS = ("Regular", "Semibold")
 Points = npt.NDArray[np.float64]
 RULE = 0.018  # thickness of a formula's ruled lines, at the size at which Typst sets it
-MINUS = "\N{MINUS SIGN}"
 SVG, XLINK = "{http://www.w3.org/2000/svg}", "{http://www.w3.org/1999/xlink}"
 UNBROKEN_SPACE = "\N{NO-BREAK SPACE}"  # holds words of a line together
-
-
-# Fonts for what the first one lacks, in this order whatever else the machine has.
-FALLBACKS = ("Noto Sans", "Noto Emoji", "Noto Sans Symbols", "Noto Sans CJK SC")
-FONT_RULES = Path(__file__).with_name("fonts.conf")
-JOINERS = {"\u200c", "\u200d"}  # how letters and emoji on their sides join
-EAST_ASIAN = {"CJK", "HANGUL", "HIRAGANA", "KATAKANA"}  # how names of such characters begin
-EAST_ASIAN_FONTS = "manimgx_fonts_cjk"
-
-
-def font_files() -> list[Path]:
-    """The font files that come with the project's dependencies."""
-    folder = Path(font_source_sans_pro.__file__).parent / "files"
-    files = [folder / f"SourceSansPro-{weight}.otf" for weight in WEIGHTS]
-    files += sorted(Path(manimgx_fonts.__file__).parent.glob("*.ttf"))
-    east_asian = find_spec(EAST_ASIAN_FONTS)
-    if east_asian and east_asian.origin:
-        files += sorted(Path(east_asian.origin).parent.glob("*.ttc"))
-    return files
-
-
-def lacks_fonts(texts: Iterable[str]) -> bool:
-    """Whether there are Chinese, Japanese or Korean characters and no fonts for them."""
-    names = (unicodedata.name(character, "") for text in texts for character in text)
-    return find_spec(EAST_ASIAN_FONTS) is None and any(
-        name.partition(" ")[0] in EAST_ASIAN for name in names
-    )
 
 
 @lru_cache(maxsize=1)
@@ -411,63 +375,21 @@ def _formula(formula: str) -> MathTypst:
     return MathTypst(formula)
 
 
-def printable(token: str, *, spaces: bool = False) -> str:
-    """A token's text so that every character of it can be seen.
-
-    Parameters
-    ----------
-    token
-        As the tokenizer gives it, blanks included.
-    spaces
-        Whether to show the blank that most tokens begin with; blanks that are all of a token
-        are always shown.
-
-    Examples
-    --------
-    >>> printable(" flag"), printable("\\n"), printable("<0xE7><0x8C>")
-    ('flag', '↵', '‹E7 8C›')
-    """
-    visible = {"\n": "↵", "\t": "⇥", "\r": "⏎", "\u00a0": "·"}
-    body = token if spaces or not token.strip(" ") else token.strip(" ")
-    joins = set(body) - JOINERS
-    out = []
-    for character in body:
-        if character == " ":
-            out.append("·" if spaces or not token.strip(" ") else " ")
-        elif character in JOINERS and joins:
-            out.append(character)
-        elif character in visible:
-            out.append(visible[character])
-        elif unicodedata.category(character) in {"Cc", "Cf", "Cn", "Co", "Cs"}:
-            out.append("\N{REPLACEMENT CHARACTER}")
-        else:
-            out.append(character)
-    return FRAGMENT.sub(_byte_digits, "".join(out)) or "∅"
-
-
-def _byte_digits(fragment: re.Match[str]) -> str:
-    return f"‹{' '.join(re.findall('<0x(..)>', fragment[0]))}›"
-
-
-def format_number(value: float, digits: int = 3) -> str:
-    """A number with ``digits`` significant digits and a true minus sign.
-
-    >>> format_number(-0.123456)
-    '−0.123'
-    """
-    if value == 0 or not np.isfinite(value):
-        return "0" if value == 0 else str(value)
-    places = digits - 1 - int(np.floor(np.log10(abs(value))))
-    rounded = round(value, places)
-    text = f"{abs(rounded):,.{max(places, 0)}f}"
-    return f"{MINUS if rounded < 0 else ''}{text}"
-
-
-def format_share(share: float) -> str:
-    """A number in [0, 1] as a percentage, with one decimal below 10 %.
-
-    >>> format_share(0.0424), format_share(0.6)
-    ('4.2 %', '60 %')
-    """
-    percent = 100 * share
-    return f"{percent:.0f} %" if percent >= 9.95 else f"{percent:.1f} %"
+def fit_word(
+    text: str,
+    width: float,
+    *,
+    size: float,
+    colour: str | None = None,
+) -> Label:
+    """A label no wider than ``width``: set smaller as far as it can be read, then shortened."""
+    label = Label(text, size=size, colour=colour)
+    if label.width <= width:
+        return label
+    size = min(size, max(current_theme().least_size, size * width / label.width))
+    label = Label(text, size=size, colour=colour)
+    kept = len(text)
+    while label.width > width and kept > 1:
+        kept -= 1
+        label = Label(text[:kept].rstrip() + "…", size=size, colour=colour)
+    return label

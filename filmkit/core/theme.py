@@ -170,7 +170,7 @@ def use_theme(
     """Put a theme in force for what is built inside the ``with`` block.
 
     ``least_size`` is that of the frame's shape
-    (:attr:`filmkit.mobjects.head_layout.Frame.least_text`).
+    (:attr:`filmkit.core.geometry.Frame.least_text`).
 
     Raises
     ------

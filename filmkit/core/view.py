@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from extract.trace import Trace
-from filmkit.core.heatmap import Norm, TensorSource
+from filmkit.core.norm import Norm, TensorSource
 
 __all__ = [
     "MAX_TOKENS",

@@ -9,6 +9,7 @@ from typing import Any
 
 from extract.files import write_text
 from extract.trace import Trace
+from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.stage import Rehearsal
 from filmkit.core.theme import use_theme
 from filmkit.decks.slides import Slide, slides_of
@@ -17,24 +18,11 @@ from filmkit.render.jobs import RenderRequest, each, load_trace, make_films, say
 from filmkit.render.runner import manim_config, rehearse, write_png
 from filmkit.words.captions import captions, vtt
 from filmkit.words.script import chapter_title
-from scenes.registry import SceneEntry
 
-__all__ = ["PAGE", "POSTERS", "make_gallery", "write_gallery"]
+__all__ = ["PAGE", "make_gallery", "write_gallery"]
 
 PROJECT = Path(__file__).resolve().parents[2]
 PAGE = "index.html"
-
-POSTERS = {
-    "scene_attention": "one_head",
-    "scene_heads": "around_the_rack",
-    "scene_patterns": "many_more",
-    "scene_kv_cache": "the_whole_cache",
-    "scene_mqa": "every_head_reads_it",
-    "scene_gqa": "every_head_reads_it",
-    "scene_mla": "one_latent_for_all",
-    "scene_cache_size": "real_models",
-}
-"""The beat that shows best what a scene is about; the last one where none is named."""
 
 
 def make_gallery(request: RenderRequest, code: str | None) -> bool:
@@ -57,8 +45,7 @@ def write_gallery(request: RenderRequest, code: str | None) -> bool:
     def entry_of(entry: SceneEntry) -> dict[str, Any]:
         told = rehearse(entry, trace, request.options)
         beats = [record.name for record in told.beats]
-        poster = POSTERS.get(entry.slug, "")
-        chosen = poster if poster in beats else beats[-1]
+        chosen = entry.cover if entry.cover in beats else beats[-1]
         (slide,) = slides_of(entry, told, trace=trace, request=request, beats=(chosen,))
         write_png(slide.picture, request.out / f"{entry.slug}.png")
         return _record(slide, told, request.out, code)

@@ -12,6 +12,7 @@ from PIL import Image
 
 from extract.trace import Trace
 from filmkit.core.picture_map import picture_map
+from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.stage import Rehearsal, Stage
 from filmkit.render.jobs import RenderRequest, each, render_session
 from filmkit.render.progress import make_meter
@@ -19,7 +20,6 @@ from filmkit.render.runner import manim_config, rehearse, take_stills
 from filmkit.words.alt import alt_text
 from filmkit.words.captions import Cue, captions, shifted
 from filmkit.words.script import chapter_title, speaker_notes
-from scenes.registry import SceneEntry
 
 __all__ = ["Slide", "drawn_slides", "filmed_slides", "slides_of", "title_of"]
 

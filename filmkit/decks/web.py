@@ -18,7 +18,7 @@ from PIL import Image
 
 from extract.files import OutputError, write_text, written_beside
 from extract.trace import Trace
-from filmkit.core.text import printable
+from filmkit.core.printable import printable
 from filmkit.core.theme import Theme
 from filmkit.decks.cells import Shelf, cells_of, words_of_axes
 from filmkit.decks.slides import Slide, title_of

@@ -27,13 +27,14 @@ from manim import Animation, Group, VGroup, VMobject
 
 from filmkit.core.animations import Follow
 from filmkit.core.camera import keep_upright, on_card
-from filmkit.core.heatmap import Heatmap, Norm, TensorSource
+from filmkit.core.geometry import Box
+from filmkit.core.heatmap import Heatmap
+from filmkit.core.norm import Norm, TensorSource
 from filmkit.core.raster import Texture
 from filmkit.core.text import Label
 from filmkit.core.theme import current_theme
 from filmkit.core.view import LayerView
 from filmkit.mobjects.cache_volume_layout import CacheVolumeLayout
-from filmkit.mobjects.head_layout import Box
 
 __all__ = ["CacheVolume", "CachedTensor", "Measure", "VisibleRange", "VolumeBlock", "VolumeFace"]
 

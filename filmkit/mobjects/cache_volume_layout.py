@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from filmkit.mobjects.head_layout import Box
+from filmkit.core.geometry import Box
 
 __all__ = ["CacheVolumeLayout"]
 

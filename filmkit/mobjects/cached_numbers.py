@@ -15,61 +15,13 @@ from extract.architectures import (
     kv_cache_bytes,
     latent_of,
 )
-from filmkit.core.text import format_number
+from filmkit.core.numbers import whole
 from filmkit.core.theme import current_theme
 from filmkit.mobjects.chart import BarRow, Span, scheme_colour
 
-__all__ = [
-    "BITS",
-    "CachedPerToken",
-    "gigabytes",
-    "kilobytes",
-    "percent",
-    "thousands",
-    "times",
-    "trained_ratio",
-    "whole",
-]
+__all__ = ["BITS", "CachedPerToken", "thousands", "trained_ratio"]
 
 BITS = 16  # of a cached number, unless said otherwise
-
-
-def whole(count: float) -> str:
-    """A count in full.
-
-    >>> whole(70272)
-    '70,272'
-    """
-    return f"{count:,.0f}"
-
-
-def short(value: float) -> str:
-    """A number with three digits, or in full if it is whole.
-
-    >>> short(56.889), short(8.0)
-    ('56.9', '8')
-    """
-    return whole(value) if value == round(value) else format_number(value)
-
-
-def times(ratio: float) -> str:
-    """A ratio."""
-    return f"{short(ratio)} ×"
-
-
-def kilobytes(count: float) -> str:
-    """Bytes in thousands."""
-    return f"{short(count / 1e3)} kB"
-
-
-def gigabytes(count: float) -> str:
-    """Bytes in thousands of millions."""
-    return f"{short(count / 1e9)} GB"
-
-
-def percent(share: float) -> str:
-    """A share with one decimal."""
-    return f"{100 * share:.1f} %"
 
 
 def thousands(column: QualityColumn) -> str:

@@ -14,10 +14,11 @@ import numpy as np
 import numpy.typing as npt
 from manim import Circle, Rectangle, VGroup, VMobject
 
-from filmkit.core.text import Label, broken, format_number
+from filmkit.core.geometry import FRAME_HEIGHT, Box
+from filmkit.core.numbers import format_number
+from filmkit.core.text import Label, broken
 from filmkit.core.theme import current_theme
 from filmkit.mobjects.flow import Wire
-from filmkit.mobjects.head_layout import FRAME_HEIGHT, Box
 
 __all__ = [
     "BarRow",

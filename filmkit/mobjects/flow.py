@@ -9,11 +9,12 @@ import numpy as np
 import numpy.typing as npt
 from manim import RoundedRectangle, VGroup, VMobject
 
+from filmkit.core.animations import InPlaceAnimation, set_presence
+from filmkit.core.geometry import Box
 from filmkit.core.text import Label, Symbol
 from filmkit.core.theme import current_theme
-from filmkit.mobjects.head_layout import Box
 
-__all__ = ["WeightBox", "Wire"]
+__all__ = ["Draw", "WeightBox", "Wire"]
 
 Points = npt.NDArray[np.float64]
 
@@ -136,3 +137,20 @@ class WeightBox(VGroup):
             line = Label(text, size=theme.note_size, colour=theme.muted)
             self.lines.add(line.on_line(box.x, box.bottom - 0.16 - 0.24 * index))
         self.add(self.frame, self.symbol, self.lines)
+
+
+class Draw(InPlaceAnimation):
+    """Draw a wire from its start to its end; the arrow head comes last."""
+
+    def __init__(self, wire: Wire, **kwargs: Any) -> None:
+        super().__init__(wire, introducer=True, **kwargs)
+        self.wire = wire
+
+    def begin(self) -> None:
+        self.whole = self.wire.line.copy()
+        super().begin()
+
+    def step(self, alpha: float) -> None:
+        self.wire.line.pointwise_become_partial(self.whole, 0.0, alpha)
+        if self.wire.tip is not None:
+            set_presence(self.wire.tip, min(1.0, max(0.0, 5 * alpha - 4)))

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from manim import Dot, Group, RoundedRectangle, VGroup
 
-from filmkit.core.heatmap import Heatmap, TensorSource
-from filmkit.core.text import Label, printable
+from filmkit.core.geometry import FRAME_HEIGHT, Box, Frame
+from filmkit.core.heatmap import Heatmap
+from filmkit.core.norm import TensorSource
+from filmkit.core.printable import printable
+from filmkit.core.text import Label
 from filmkit.core.theme import current_theme
 from filmkit.core.view import HeadView
 from filmkit.mobjects.flow import WeightBox, Wire
-from filmkit.mobjects.head_layout import FRAME_HEIGHT, Box, Frame, HeadLayout, head_layout
+from filmkit.mobjects.head_layout import HeadLayout, head_layout
 from filmkit.mobjects.marks import FILL, TokenLabels, size_beside
 from filmkit.mobjects.panel import Header, Panel, Truncated
 

@@ -32,13 +32,13 @@ from manim import Animation, Group, LaggedStart, Mobject, RoundedRectangle, VGro
 
 from filmkit.core.animations import Arrive
 from filmkit.core.camera import on_card
+from filmkit.core.geometry import Box, Frame
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.text import Label
 from filmkit.core.theme import current_theme
 from filmkit.core.view import HeadView, LayerView
 from filmkit.mobjects.flow import Wire
 from filmkit.mobjects.head import HeadPicture, head_cells
-from filmkit.mobjects.head_layout import Box, Frame
 from filmkit.mobjects.head_stack_layout import HeadStackLayout
 from filmkit.mobjects.ribbon import filled, outline_of
 

@@ -9,17 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from filmkit.core.camera import Shot
-from filmkit.mobjects.head_layout import (
-    AWAY,
-    HEADER,
-    NARROW,
-    WEIGHT_BOX,
-    WORD_GAP,
-    Box,
-    Frame,
-    HeadLayout,
-    row_points,
-)
+from filmkit.core.geometry import HEADER, NARROW, WORD_GAP, Box, Frame, row_points
+from filmkit.mobjects.head_layout import AWAY, WEIGHT_BOX, HeadLayout
 
 __all__ = ["HeadStackLayout", "MergeLayout", "merge_layout", "prism_corners", "shot_on"]
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from extract.forms import BothForms, Comparison, Moves, both_forms, compare, pattern_moves
 from extract.latent import content_pattern
 from extract.trace import TraceError
-from filmkit.core.heatmap import Norm, TensorSource
+from filmkit.core.norm import Norm, TensorSource
 from filmkit.core.view import LayerView, StageError
 
 __all__ = ["LatentHead", "LatentView"]

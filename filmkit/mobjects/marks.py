@@ -6,12 +6,27 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
-from manim import PI, Circle, Group, Line, Rectangle, RoundedRectangle, VGroup, rgb_to_color
+import numpy.typing as npt
+from manim import (
+    PI,
+    Circle,
+    Group,
+    Line,
+    Mobject,
+    Rectangle,
+    RoundedRectangle,
+    VGroup,
+    rgb_to_color,
+)
 
-from filmkit.core.heatmap import Heatmap, Norm, TensorSource
-from filmkit.core.text import Label, format_number, format_share, printable
+from filmkit.core.animations import Array, InPlaceAnimation
+from filmkit.core.geometry import FRAME_HEIGHT, Box, column_points
+from filmkit.core.heatmap import Heatmap
+from filmkit.core.norm import Norm, TensorSource
+from filmkit.core.numbers import format_number, format_share
+from filmkit.core.printable import printable
+from filmkit.core.text import Label, fit_word
 from filmkit.core.theme import current_theme
-from filmkit.mobjects.head_layout import FRAME_HEIGHT, Box, column_points
 
 __all__ = [
     "Bars",
@@ -20,8 +35,8 @@ __all__ = [
     "Highlight",
     "Outline",
     "TokenLabels",
+    "TurnRow",
     "fit_all",
-    "fit_word",
     "size_beside",
 ]
 
@@ -126,26 +141,6 @@ class ColourBar(Group):
         for label in (low, high, title):
             label.set_y(box.bottom - label.line_height / 2 - 0.05 * zoom)
         self.add(self.bar, self.labels)
-
-
-def fit_word(
-    text: str,
-    width: float,
-    *,
-    size: float,
-    colour: str | None = None,
-) -> Label:
-    """A label no wider than ``width``: set smaller as far as it can be read, then shortened."""
-    label = Label(text, size=size, colour=colour)
-    if label.width <= width:
-        return label
-    size = min(size, max(current_theme().least_size, size * width / label.width))
-    label = Label(text, size=size, colour=colour)
-    kept = len(text)
-    while label.width > width and kept > 1:
-        kept -= 1
-        label = Label(text[:kept].rstrip() + "…", size=size, colour=colour)
-    return label
 
 
 def size_beside(pitch: float, *, most: float | None = None) -> float:
@@ -259,3 +254,68 @@ class TokenLabels(VGroup):
             label.scale(min(1.0, size * FRAME_HEIGHT / label.line_height))
             label.move_to([x - label.width / 2, y, 0])
         return moved
+
+
+class TurnRow(InPlaceAnimation):
+    """Rotate one row of a query or key by its position, pair of channels by pair.
+
+    Each pair turns along the shorter arc from its unrotated to its rotated value, so the first
+    and the last picture are the model's own numbers.
+
+    Parameters
+    ----------
+    heatmap
+        One row.
+    after
+        The rotated row, (1, channels).
+    pairs
+        (pairs, 2) channels that turn together.
+    dial
+        Its hand turns by the first pair's angle.
+    source
+        Where the rotated row comes from.
+    """
+
+    def __init__(
+        self,
+        heatmap: Heatmap,
+        after: npt.ArrayLike,
+        pairs: npt.NDArray[np.int_],
+        dial: Dial | None = None,
+        *,
+        source: TensorSource | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(heatmap, **kwargs)
+        self.source = source or heatmap.source
+        self.heatmap = heatmap
+        self.after = np.asarray(after, dtype=float).reshape(heatmap.shape)
+        self.pairs = pairs
+        self.dial = dial
+
+    def get_all_mobjects(self) -> Sequence[Mobject]:
+        return (self.heatmap,) if self.dial is None else (self.heatmap, self.dial)
+
+    def begin(self) -> None:
+        self.before = self.heatmap.values.copy()
+        start, end = self._planes(self.before), self._planes(self.after)
+        self.start, self.arc = start, np.angle(end * np.conj(start))
+        self.growth = np.abs(end) - np.abs(start)
+        super().begin()
+
+    def _planes(self, values: Array) -> npt.NDArray[np.complex128]:
+        return np.asarray(values[0, self.pairs[:, 0]] + 1j * values[0, self.pairs[:, 1]])
+
+    def step(self, alpha: float) -> None:
+        if alpha >= 1:
+            values = self.after
+            self.heatmap.source = self.source
+        else:
+            values = self.before.copy()
+            length = np.abs(self.start) + alpha * self.growth
+            turned = length * np.exp(1j * (np.angle(self.start) + alpha * self.arc))
+            values[0, self.pairs[:, 0]] = turned.real
+            values[0, self.pairs[:, 1]] = turned.imag
+        self.heatmap.set_values(values)
+        if self.dial is not None:
+            self.dial.set_angle(alpha * float(self.arc[0]))

@@ -8,10 +8,11 @@ import numpy as np
 import numpy.typing as npt
 from manim import Dot, Group, VGroup, VMobject
 
-from filmkit.core.heatmap import Heatmap, Norm, TensorSource
+from filmkit.core.geometry import FRAME_HEIGHT, Box
+from filmkit.core.heatmap import Heatmap
+from filmkit.core.norm import Norm, TensorSource
 from filmkit.core.text import Label, Symbol
 from filmkit.core.theme import current_theme
-from filmkit.mobjects.head_layout import FRAME_HEIGHT, Box
 
 __all__ = ["Header", "Panel", "Truncated"]
 

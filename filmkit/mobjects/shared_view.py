@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from extract.sharing import SharedLayer, share_heads
-from filmkit.core.heatmap import Norm, TensorSource
+from filmkit.core.norm import Norm, TensorSource
 from filmkit.core.view import LayerView
 from filmkit.mobjects.cache_volume import CachedTensor
 from filmkit.mobjects.head_stack_marks import span_of

@@ -18,10 +18,10 @@ import numpy.typing as npt
 from manim import Rectangle, config
 
 from filmkit.core.camera import StageCamera
+from filmkit.core.geometry import FRAME_HEIGHT, Box, Frame
 from filmkit.core.renderer import frames_before
 from filmkit.core.text import Label
 from filmkit.core.theme import current_theme, use_theme
-from filmkit.mobjects.head_layout import FRAME_HEIGHT, Box, Frame
 from filmkit.render.movie import Pixels
 from filmkit.words.captions import LINE, LINES, Cue
 

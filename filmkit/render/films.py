@@ -15,6 +15,7 @@ import av
 
 from extract.files import OutputError, write_text, written_beside
 from extract.trace import Trace
+from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.stage import BeatRecord, Rehearsal
 from filmkit.render.burn import caption_digest
 from filmkit.render.cache import Cache
@@ -25,7 +26,6 @@ from filmkit.render.runner import RenderOptions, rehearse
 from filmkit.render.tracks import mux_captions
 from filmkit.render.workers import BeatTask, WorkerPool
 from filmkit.words.captions import Cue, captions, shifted
-from scenes.registry import SceneEntry
 
 __all__ = [
     "Chapters",

@@ -14,8 +14,9 @@ import click
 
 from extract.files import write_text
 from extract.trace import Trace
+from filmkit.core.fonts import lacks_fonts
+from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.stage import BeatRecord, Rehearsal, StageSettings
-from filmkit.core.text import lacks_fonts
 from filmkit.core.theme_names import PALETTES, THEMES
 from filmkit.render.cache import open_cache
 from filmkit.render.choice import choose
@@ -34,7 +35,7 @@ from filmkit.render.films import (
 from filmkit.render.formats import DEFAULT_CAPTIONS, DEFAULT_FORMAT
 from filmkit.render.keys import BeatHasher
 from filmkit.render.movie import MASTER, MASTER_ALPHA
-from filmkit.render.posters import POSTERS, SHEET, THUMBNAIL, THUMBNAIL_SIZE, make_sheet
+from filmkit.render.posters import SHEET, THUMBNAIL_SIZE, make_sheet
 from filmkit.render.progress import Meter, make_meter
 from filmkit.render.quality import Quality
 from filmkit.render.runner import (
@@ -49,7 +50,6 @@ from filmkit.render.traces import find_trace, provenance
 from filmkit.render.workers import LocalWorkerPool, RenderJob, WorkerPool, cores
 from filmkit.words.captions import Cue, captions, shifted, srt, vtt
 from filmkit.words.script import chapter_title, script, script_record
-from scenes.registry import SceneEntry
 
 __all__ = [
     "RenderRequest",
@@ -343,10 +343,11 @@ def make_stills(request: RenderRequest, beat: str) -> bool:
     return len(made) == len(request.scenes)
 
 
-def make_posters(request: RenderRequest) -> bool:
+def make_posters(request: RenderRequest, thumbnail: SceneEntry) -> bool:
     """Write each poster, all of them on one sheet, and a thumbnail; say whether all went well."""
+    posters = request.scenes
     trace = load_trace(request)
-    with make_meter(len(POSTERS) + 2, quiet=request.quiet) as meter:
+    with make_meter(len(posters) + 2, quiet=request.quiet) as meter:
 
         def picture(entry: SceneEntry) -> Path:
             meter.describe(entry.slug)
@@ -356,16 +357,16 @@ def make_posters(request: RenderRequest) -> bool:
             return path
 
         with manim_config(request.quality, verbosity=request.verbosity):
-            made = each(request, POSTERS, picture)
+            made = each(request, posters, picture)
         paths = [*made.values()]
-        if len(made) == len(POSTERS):
+        if len(made) == len(posters):
             meter.describe(SHEET)
             paths.append(make_sheet(made, request.out / f"{SHEET}.png"))
             meter.advance(1)
         with manim_config(THUMBNAIL_SIZE, verbosity=request.verbosity):
-            paths += each(request, [THUMBNAIL], picture).values()
+            paths += each(request, [thumbnail], picture).values()
     say_made(request, paths)
-    return len(paths) == len(POSTERS) + 2
+    return len(paths) == len(posters) + 2
 
 
 def list_scenes(request: RenderRequest, *, as_json: bool) -> bool:

@@ -23,9 +23,9 @@ from typing import Any
 import cairo
 import manimpango
 
-from filmkit.core.text import FONT_RULES, font_files
+from filmkit.core.fonts import FONT_RULES, font_files
+from filmkit.core.scene_entry import SceneEntry
 from filmkit.render.runner import RenderOptions
-from scenes.registry import SceneEntry
 
 __all__ = ["BeatHasher", "project_code", "reached", "surroundings"]
 

@@ -7,23 +7,12 @@ from pathlib import Path
 
 from PIL import Image
 
+from filmkit.core.scene_entry import SceneEntry
 from filmkit.render.quality import Quality
 from filmkit.render.runner import write_png
-from scenes.registry import SceneEntry
 
-__all__ = ["POSTERS", "SHEET", "THUMBNAIL", "THUMBNAIL_SIZE", "make_sheet"]
+__all__ = ["SHEET", "THUMBNAIL_SIZE", "make_sheet"]
 
-POSTERS = (
-    SceneEntry("mha", "Multi-head attention", "scenes.posters.scene_posters", "EveryHead"),
-    SceneEntry("gqa", "Grouped-query attention", "scenes.posters.scene_posters", "InGroups"),
-    SceneEntry("mqa", "Multi-query attention", "scenes.posters.scene_posters", "OneForAll"),
-    SceneEntry("mla", "Multi-head latent attention", "scenes.posters.scene_posters", "OneLatent"),
-)
-"""In the order of the sheet: the first two above the last two."""
-
-THUMBNAIL = SceneEntry(
-    "thumbnail", "One shared latent", "scenes.posters.scene_posters", "Thumbnail"
-)
 THUMBNAIL_SIZE = Quality(1280, 720, 30)
 
 SHEET = "sheet"
@@ -41,7 +30,7 @@ def make_sheet(posters: Mapping[SceneEntry, Path], path: Path) -> Path:
     OutputError
         When it cannot be written.
     """
-    pictures = [Image.open(posters[entry]) for entry in POSTERS]
+    pictures = [Image.open(path) for path in posters.values()]
     width, height = pictures[0].size
     rows = -(-len(pictures) // COLUMNS)
     sheet = Image.new("RGB", (COLUMNS * width, rows * height))

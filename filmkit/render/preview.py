@@ -16,6 +16,7 @@ from manim.utils.exceptions import EndSceneEarlyException
 from PIL import Image, ImageDraw, ImageFont
 
 from extract.trace import Trace
+from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.stage import BeatRecord, Stage
 from filmkit.core.theme import Theme, use_theme
 from filmkit.render.cache import Cache, open_cache
@@ -26,7 +27,6 @@ from filmkit.render.progress import Meter, make_meter
 from filmkit.render.runner import RenderOptions, manim_config, write_png
 from filmkit.render.traces import find_trace
 from filmkit.render.workers import SPAWN, cores, obey_parent
-from scenes.registry import SceneEntry
 
 __all__ = ["ContactSheet", "draw_sheet", "make_previews", "open_contact_sheet", "save_sheet"]
 

@@ -21,12 +21,12 @@ from extract.files import OutputError, write_text, written_beside
 from extract.trace import Trace
 from filmkit.core.picture_map import picture_map
 from filmkit.core.renderer import frames_before
+from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.stage import BeatRecord, Rehearsal, Stage, StageSettings
 from filmkit.render.movie import straight
 from filmkit.render.quality import DEFAULT_QUALITY, QUALITIES, Quality, frame_size
 from filmkit.words.alt import alt_text
 from filmkit.words.script import chapter_title
-from scenes.registry import SceneEntry
 
 __all__ = [
     "RenderOptions",

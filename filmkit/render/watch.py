@@ -22,6 +22,7 @@ from watchdog.observers import Observer
 
 from extract.files import write_text
 from extract.trace import Trace
+from filmkit.core.scene_entry import SceneEntry
 from filmkit.render.cache import Cache, open_cache
 from filmkit.render.clean_process import PROJECT, clean_process
 from filmkit.render.delivery import deliver, encoding_of, target_of
@@ -43,7 +44,6 @@ from filmkit.render.workers import (
     ctrl_c_is_for_us,
     obeying_parent,
 )
-from scenes.registry import SceneEntry
 
 __all__ = ["Edits", "keep_current", "watch"]
 

@@ -26,13 +26,13 @@ from manim.utils.exceptions import EndSceneEarlyException
 from extract.files import OutputError
 from extract.trace import Trace
 from filmkit.core.renderer import FrameSink
+from filmkit.core.scene_entry import SceneEntry
 from filmkit.render.burn import burned
 from filmkit.render.errors import WorkError, explain
 from filmkit.render.interrupts import be_stoppable
 from filmkit.render.movie import Encoding, Movie, Pixels, open_movie, read_master, straight
 from filmkit.render.runner import RenderOptions, manim_config
 from filmkit.words.captions import Cue
-from scenes.registry import SceneEntry
 
 __all__ = [
     "FORK",

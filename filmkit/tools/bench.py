@@ -52,7 +52,8 @@ from rich.table import Table
 
 from extract.trace import Trace
 from filmkit.core.camera import Shot, StageCamera, on_card
-from filmkit.core.heatmap import Heatmap, Norm
+from filmkit.core.heatmap import Heatmap
+from filmkit.core.norm import Norm
 from filmkit.core.renderer import FilmRenderer
 from filmkit.render.movie import open_movie
 from filmkit.render.quality import QUALITIES

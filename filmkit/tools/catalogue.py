@@ -1,18 +1,17 @@
 """A picture of each mobject and animation, taken from the scenes themselves, and its page.
 
-``python -m filmkit.tools.catalogue FOLDER`` runs every scene without filming it. Whenever a mobject
-or an animation is seen for the first time, its picture is taken: a mobject at full strength among
-the rest of its scene, an animation as it begins, at its middle, and as it ends. The pages are
-written for Sphinx, which puts the docstrings in (``make docs``).
+``render.py catalogue FOLDER`` runs every scene without filming it. Whenever a mobject or an
+animation is seen for the first time, its picture is taken: a mobject at full strength among the
+rest of its scene, an animation as it begins, at its middle, and as it ends. The pages are written
+for Sphinx, which puts the docstrings in (``make docs``).
 """
 
 from __future__ import annotations
 
-import argparse
 import gc
 import inspect
 import pkgutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -26,14 +25,14 @@ import filmkit.mobjects
 from extract.files import write_text
 from extract.trace import Trace
 from filmkit.core.animations import presence
+from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.stage import Stage
 from filmkit.render.movie import Pixels
 from filmkit.render.quality import quality_of
 from filmkit.render.runner import manim_config, write_png
 from filmkit.render.traces import SHIPPED
-from scenes.registry import SCENES, SceneEntry
 
-__all__ = ["MobjectCatalogue", "classes", "fill", "write_pages"]
+__all__ = ["MobjectCatalogue", "classes", "fill", "make_catalogue", "write_pages"]
 
 ANIMATIONS = "filmkit.core.animations"
 REST = 0.25  # of the light of what is not the mobject itself
@@ -211,20 +210,13 @@ def write_pages(album: MobjectCatalogue, kinds: Sequence[type], folder: Path) ->
     write_text(folder / "index.rst", INDEX.format(names=names))
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Take the pictures and write the pages."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("folder", type=Path)
-    folder = parser.parse_args(arguments).folder
+def make_catalogue(scenes: Iterable[SceneEntry], folder: Path) -> str:
+    """Take the pictures and write the pages; say in one line what was and was not seen."""
     kinds = classes()
     album, trace = MobjectCatalogue(set(kinds)), Trace.load(SHIPPED)
     with manim_config(quality_of("draft")):
-        for entry in SCENES:
+        for entry in scenes:
             fill(album, entry, trace)
     write_pages(album, kinds, folder)
     unseen = ", ".join(kind.__name__ for kind in kinds if kind not in album.pictures)
-    print(f"{len(album.pictures)} pictures; not seen by themselves: {unseen}")  # noqa: T201
-
-
-if __name__ == "__main__":
-    main()
+    return f"{len(album.pictures)} pictures; not seen by themselves: {unseen}"

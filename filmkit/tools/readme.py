@@ -14,14 +14,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from filmkit.decks.gallery import PAGE, POSTERS, PROJECT, write_gallery
+from filmkit.decks.gallery import PAGE, PROJECT, write_gallery
 from filmkit.decks.make import make_deck
 from filmkit.decks.slides import slides_of
 from filmkit.render.errors import WorkError
 from filmkit.render.jobs import RenderRequest, load_trace, say_made
 from filmkit.render.quality import QUALITIES
 from filmkit.render.runner import manim_config, rehearse, write_png
-from scenes.registry import SCENES
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -76,10 +75,10 @@ def make_readme_pictures(request: RenderRequest) -> bool:
     small = replace(request, quality=SIZE, quiet=True)
     made = []
     with manim_config(SIZE, verbosity=request.verbosity):
-        for entry in SCENES:
+        for entry in request.scenes:
             if entry.slug in SHOWN:
                 told = rehearse(entry, trace, small.options)
-                beats = (POSTERS[entry.slug],)
+                beats = (entry.cover,)
                 (slide,) = slides_of(entry, told, trace=trace, request=small, beats=beats)
                 made.append(FOLDER / f"{entry.slug}.png")
                 write_png(slide.picture, made[-1])
@@ -95,7 +94,7 @@ def make_readme_pictures(request: RenderRequest) -> bool:
 def _pages(request: RenderRequest, browser: str) -> list[Path]:
     with TemporaryDirectory(prefix="attention-film-") as scratch, open_browser(browser) as opened:
         folder = Path(scratch)
-        entry = next(entry for entry in SCENES if entry.slug == DECK)
+        entry = next(entry for entry in request.scenes if entry.slug == DECK)
         deck = folder / "deck.html"
         gallery = replace(request, out=folder / "gallery")
         # The gallery's films are not seen.

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from filmkit.core.text import format_number
+from filmkit.core.numbers import format_number
 
 __all__ = ["LONGEST", "alt_text"]
 

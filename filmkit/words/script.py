@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.stage import BeatRecord, Rehearsal
 from filmkit.words.captions import captions
-from scenes.registry import SceneEntry
 
 __all__ = ["chapter_title", "script", "script_record", "speaker_notes"]
 

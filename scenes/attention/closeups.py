@@ -15,13 +15,15 @@ from manim import (
     linear,
 )
 
-from filmkit.core.animations import Appear, Draw, Follow, Presence, Recolour, Reveal, Rise
-from filmkit.core.heatmap import Heatmap, Norm, TensorSource
-from filmkit.core.text import MINUS, Label, Number, Symbol, format_number, format_share
+from filmkit.core.animations import Appear, Follow, Presence, Recolour, Reveal, Rise
+from filmkit.core.geometry import Box, Frame
+from filmkit.core.heatmap import Heatmap
+from filmkit.core.norm import Norm, TensorSource
+from filmkit.core.numbers import MINUS, format_number, format_share
+from filmkit.core.text import Label, Number, Symbol
 from filmkit.core.theme import current_theme
 from filmkit.core.view import HeadView
-from filmkit.mobjects.flow import Wire
-from filmkit.mobjects.head_layout import Box, Frame
+from filmkit.mobjects.flow import Draw, Wire
 from filmkit.mobjects.marks import Bars, ColourBar, Highlight, TokenLabels, fit_all, size_beside
 from scenes.attention.layout import (
     MeetLayout,

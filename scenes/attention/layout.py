@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from filmkit.mobjects.head_layout import (
+from filmkit.core.geometry import (
     FRAME_HEIGHT,
     HEADER,
     NARROW,
-    SCORES_NAME,
     WORD_GAP,
     Box,
     Frame,
-    HeadLayout,
     Point,
     column_points,
     row_points,
     shot_box,
 )
+from filmkit.mobjects.head_layout import SCORES_NAME, HeadLayout
 
 __all__ = [
     "MeetLayout",

@@ -9,7 +9,6 @@ from manim import AnimationGroup, Group, LaggedStart, Succession, VGroup
 
 from filmkit.core.animations import (
     Appear,
-    Draw,
     Glide,
     Presence,
     Recolour,
@@ -17,19 +16,22 @@ from filmkit.core.animations import (
     Settle,
     SweepRows,
     Transpose,
-    TurnRow,
     Vanish,
     in_diagonals,
     in_rows,
     set_presence,
 )
 from filmkit.core.camera import Shot
+from filmkit.core.geometry import Box
+from filmkit.core.numbers import format_number, format_share
+from filmkit.core.printable import printable
 from filmkit.core.stage import Stage, beat, beat_when
-from filmkit.core.text import Label, format_number, format_share, printable
+from filmkit.core.text import Label
 from filmkit.core.view import best_match, rotary_pairs
+from filmkit.mobjects.flow import Draw
 from filmkit.mobjects.head import HeadPicture
-from filmkit.mobjects.head_layout import Box, sentence_points
-from filmkit.mobjects.marks import ColourBar, Dial, Highlight, Outline, size_beside
+from filmkit.mobjects.head_layout import sentence_points
+from filmkit.mobjects.marks import ColourBar, Dial, Highlight, Outline, TurnRow, size_beside
 from scenes.attention.closeups import RowMix, RowProduct, RowSoftmax, ScoreRemarks
 from scenes.attention.layout import remark_layout, row_layout
 

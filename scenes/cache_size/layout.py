@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from filmkit.mobjects.head_layout import FRAME_HEIGHT, NARROW, Box, Frame
+from filmkit.core.geometry import FRAME_HEIGHT, NARROW, Box, Frame, Point
+from filmkit.mobjects.context_chart_layout import APART
 
-__all__ = ["ClaimLayout", "ContextLayout", "ShippedLayout", "TokenBarsLayout"]
+__all__ = ["ClaimLayout", "ShippedLayout", "TokenBarsLayout"]
 
-Point = tuple[float, float]
 
 NOTE = 0.024 * FRAME_HEIGHT  # a line of small words
 LINE = 0.03 * FRAME_HEIGHT  # the same with a little air
-APART = 0.1  # below the line that says where the numbers are from
 BRACKETED = 0.6  # above the first bar: a row of tiles, a bracket and its ratio
 NESTED = 2.2  # the same with two brackets, one above the other
 INNER = 0.86  # the lower one of them, with its ratio
 TITLE_DROP = 0.66  # from the title down to the first bar, where brackets come between later
-ENDS = 2.0  # names and sizes at the ends of lines
 COLUMNS = 1.9  # two columns of words at the right of a dot plot
 STEP = 1.5  # a bracket at the right of bars, with its words
 
@@ -55,22 +53,6 @@ class TokenBarsLayout:
         """The strip above a bar along which another bar is laid again and again."""
         height = 0.3 * bar.height
         return Box(bar.x, bar.top + 0.8 * height, bar.width, height)
-
-
-@dataclass(frozen=True)
-class ContextLayout:
-    """A chart that fills the stage, and a remark whose top right corner is ``remark``."""
-
-    chart: Box
-    right: float
-    remark: Point
-
-    @classmethod
-    def of(cls, frame: Frame) -> ContextLayout:
-        stage = frame.stage
-        chart = Box.of(stage.left, stage.right, stage.bottom, stage.top - APART)
-        right = max(0.16 * chart.width, ENDS)
-        return cls(chart=chart, right=right, remark=(chart.right, chart.top))
 
 
 @dataclass(frozen=True)

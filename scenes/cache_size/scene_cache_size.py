@@ -16,11 +16,13 @@ from extract.architectures import (
     v2_cache_claim,
 )
 from filmkit.core.animations import Appear, Glide, Vanish
+from filmkit.core.numbers import format_number, percent
 from filmkit.core.stage import Stage, beat
-from filmkit.core.text import format_number
-from filmkit.mobjects.cached_numbers import CachedPerToken, percent, trained_ratio
-from scenes.cache_size.charts import ClaimBars, ContextChart, ShippedPlot, TokenBars
-from scenes.cache_size.layout import ClaimLayout, ContextLayout, ShippedLayout, TokenBarsLayout
+from filmkit.mobjects.cached_numbers import CachedPerToken, trained_ratio
+from filmkit.mobjects.context_chart import ContextChart
+from filmkit.mobjects.context_chart_layout import ContextLayout
+from scenes.cache_size.charts import ClaimBars, ShippedPlot, TokenBars
+from scenes.cache_size.layout import ClaimLayout, ShippedLayout, TokenBarsLayout
 
 SHAPE = "DeepSeek-V3/R1"
 SHIPPED = (

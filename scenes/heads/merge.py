@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from manim import Group, VGroup
 
+from filmkit.core.geometry import Box, Frame
 from filmkit.core.text import Label
 from filmkit.core.theme import current_theme
 from filmkit.core.view import LayerView
 from filmkit.mobjects.flow import WeightBox, Wire
-from filmkit.mobjects.head_layout import Box, Frame
 from filmkit.mobjects.head_stack_layout import MergeLayout, merge_layout
 from filmkit.mobjects.marks import ColourBar, TokenLabels
 from filmkit.mobjects.panel import Header, Panel

@@ -8,7 +8,6 @@ from manim import Animation, Group, LaggedStart, Mobject, linear, rush_from
 
 from filmkit.core.animations import (
     Appear,
-    Draw,
     Follow,
     Glide,
     Reveal,
@@ -18,9 +17,10 @@ from filmkit.core.animations import (
     set_presence,
 )
 from filmkit.core.camera import Shot
+from filmkit.core.geometry import Box
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.stage import Stage, beat, beat_when
-from filmkit.mobjects.head_layout import Box
+from filmkit.mobjects.flow import Draw
 from filmkit.mobjects.head_stack import Card, HeadStack, featured_first, free
 from filmkit.mobjects.head_stack_marks import GroupBrackets, HeadNumbers
 from filmkit.mobjects.marks import Highlight

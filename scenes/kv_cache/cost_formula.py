@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 from manim import VGroup
 
+from filmkit.core.geometry import FRAME_HEIGHT
+from filmkit.core.numbers import readable_bytes, whole
 from filmkit.core.text import Label, broken
 from filmkit.core.theme import current_theme
-from filmkit.mobjects.cached_numbers import whole
-from filmkit.mobjects.head_layout import FRAME_HEIGHT
 from filmkit.mobjects.marks import Outline
 from scenes.kv_cache.layout import TokenCostLayout
-from scenes.kv_cache.token_cost import TokenCost, readable_bytes
+from scenes.kv_cache.token_cost import TokenCost
 
 __all__ = ["CostFormula", "OneTokenEach"]
 

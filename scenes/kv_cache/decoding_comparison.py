@@ -10,19 +10,14 @@ from manim import Animation, Group, Rectangle, VGroup, VMobject, linear
 
 from extract.decoding import Decoding
 from filmkit.core.animations import Follow
+from filmkit.core.geometry import Box
 from filmkit.core.heatmap import Heatmap
-from filmkit.core.text import (
-    Label,
-    Number,
-    broken,
-    format_number,
-    printable,
-    stacked_lines,
-)
+from filmkit.core.numbers import format_number
+from filmkit.core.printable import printable
+from filmkit.core.text import Label, Number, broken, stacked_lines
 from filmkit.core.theme import current_theme
 from filmkit.core.view import HeadView
 from filmkit.mobjects.head import head_cells
-from filmkit.mobjects.head_layout import Box
 from filmkit.mobjects.marks import Outline
 from filmkit.mobjects.panel import Header
 from scenes.kv_cache.layout import DecoderLayout, DecodingComparisonLayout

@@ -9,12 +9,12 @@ import numpy.typing as npt
 from manim import Animation, AnimationGroup, Group, VGroup
 
 from filmkit.core.animations import Appear, Reveal, Vanish
+from filmkit.core.geometry import Box, Frame
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.text import Label, stacked_lines
 from filmkit.core.theme import current_theme
 from filmkit.core.view import HeadView
 from filmkit.mobjects.head import HeadPicture
-from filmkit.mobjects.head_layout import Box, Frame
 from filmkit.mobjects.marks import Highlight
 from scenes.kv_cache.layout import GrowLayout
 

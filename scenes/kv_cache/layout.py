@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from filmkit.mobjects.head_layout import (
+from filmkit.core.geometry import (
     FRAME_HEIGHT,
     HEADER,
     NARROW,
     WORD_GAP,
     Box,
     Frame,
-    HeadLayout,
+    Point,
     row_points,
-    sentence_points,
     shot_box,
 )
-from scenes.cache_size.layout import ContextLayout
+from filmkit.mobjects.context_chart_layout import ContextLayout
+from filmkit.mobjects.head_layout import HeadLayout, sentence_points
 from scenes.kv_cache.token_cost import TokenCost
 
 __all__ = [
@@ -34,7 +34,6 @@ __all__ = [
     "title_point",
 ]
 
-Point = tuple[float, float]
 
 NOTE = 0.024 * FRAME_HEIGHT  # a line of small words
 CANDIDATE = 0.56  # from one candidate to the next

@@ -10,15 +10,15 @@ from manim import Animation, Group, LaggedStart, VGroup, linear
 
 from filmkit.core.animations import Follow, set_presence
 from filmkit.core.camera import Shot, keep_upright
-from filmkit.core.heatmap import TensorSource
-from filmkit.core.text import Label, printable
+from filmkit.core.geometry import FRAME_HEIGHT, Box, Frame
+from filmkit.core.norm import TensorSource
+from filmkit.core.printable import printable
+from filmkit.core.text import Label, fit_word
 from filmkit.core.theme import current_theme
 from filmkit.core.view import HeadView
 from filmkit.mobjects.cache_volume import CachedTensor, CacheVolume, Measure, VolumeFace
 from filmkit.mobjects.cache_volume_layout import CacheVolumeLayout
-from filmkit.mobjects.head_layout import FRAME_HEIGHT, Box, Frame
 from filmkit.mobjects.head_stack_layout import shot_on
-from filmkit.mobjects.marks import fit_word
 from scenes.kv_cache.layout import formula_room, measured_fill, solid_fill
 from scenes.kv_cache.token_cost import TokenCost
 

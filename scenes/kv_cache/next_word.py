@@ -6,9 +6,10 @@ from manim import LEFT, LaggedStart, Rectangle, VGroup
 
 from extract.trace import Trace
 from filmkit.core.animations import Arrive
-from filmkit.core.text import Label, format_share, printable
+from filmkit.core.numbers import format_share
+from filmkit.core.printable import printable
+from filmkit.core.text import Label, fit_word
 from filmkit.core.theme import current_theme
-from filmkit.mobjects.marks import fit_word
 from scenes.kv_cache.layout import NextWordLayout
 
 __all__ = ["NextWords", "followed_by"]

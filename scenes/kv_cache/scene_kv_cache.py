@@ -20,13 +20,15 @@ from filmkit.core.animations import (
     set_presence,
 )
 from filmkit.core.camera import Shot, pin_to_frame
+from filmkit.core.geometry import Box
+from filmkit.core.numbers import spoken_bytes
+from filmkit.core.printable import printable
 from filmkit.core.stage import Stage, StageError, beat
-from filmkit.core.text import Label, printable
+from filmkit.core.text import Label
 from filmkit.mobjects.cached_numbers import CachedPerToken
 from filmkit.mobjects.chart import Bracket
-from filmkit.mobjects.head_layout import Box
+from filmkit.mobjects.context_chart import ContextChart
 from filmkit.mobjects.marks import Highlight
-from scenes.cache_size.charts import ContextChart
 from scenes.kv_cache.cost_formula import CostFormula, OneTokenEach
 from scenes.kv_cache.decoding_comparison import CachedFrame, RunningWords, decoding_comparison
 from scenes.kv_cache.growth import GrowingHead, GrownMarks, Notes, in_column, in_row
@@ -42,7 +44,7 @@ from scenes.kv_cache.layout import (
 )
 from scenes.kv_cache.model_cache import FANNED, ModelCache
 from scenes.kv_cache.next_word import NextWords, followed_by
-from scenes.kv_cache.token_cost import TokenCost, spoken_bytes
+from scenes.kv_cache.token_cost import TokenCost
 
 LARGE, LARGE_NAME = architecture("DeepSeek-V3/R1"), "DeepSeek-R1"
 MAX_STEPS = 6  # words that are decoded one after another

@@ -7,41 +7,10 @@ from math import prod
 
 from extract.architectures import Architecture
 from extract.trace import TraceMeta
-from filmkit.core.text import format_number
-from filmkit.mobjects.cached_numbers import BITS, whole
+from filmkit.core.numbers import whole
+from filmkit.mobjects.cached_numbers import BITS
 
-__all__ = ["TokenCost", "readable_bytes", "spoken_bytes"]
-
-
-UNITS = ((1e9, "GB", "gigabytes"), (1e6, "MB", "megabytes"), (1e3, "kB", "kilobytes"))
-
-
-def _scaled(count: float) -> tuple[str, str, str]:
-    """Bytes as a number of two or three digits, and its unit short and in full."""
-    for size, unit, spoken in UNITS:
-        if count >= size:
-            return format_number(count / size, 3 if count >= 100 * size else 2), unit, spoken
-    return whole(count), "bytes", "bytes"
-
-
-def readable_bytes(count: float) -> str:
-    """Bytes in the unit that suits them.
-
-    >>> readable_bytes(23040), readable_bytes(3997696)
-    ('23 kB', '4.0 MB')
-    """
-    number, unit, _ = _scaled(count)
-    return f"{number} {unit}"
-
-
-def spoken_bytes(count: float) -> str:
-    """The same for the ear.
-
-    >>> spoken_bytes(3997696)
-    '4.0 megabytes'
-    """
-    number, _, unit = _scaled(count)
-    return f"{number} {unit}"
+__all__ = ["TokenCost"]
 
 
 @dataclass(frozen=True)

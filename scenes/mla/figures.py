@@ -9,8 +9,10 @@ from manim import Dot, Group, VGroup
 
 from extract.architectures import MOE, Architecture, kv_cache_elements, latent_of
 from extract.latent import LatentReport, Moved
-from filmkit.core.heatmap import TensorSource
-from filmkit.core.text import Label, Symbol, broken, fit_size, format_number, format_share
+from filmkit.core.geometry import Box, Frame
+from filmkit.core.norm import TensorSource
+from filmkit.core.numbers import format_number, format_share
+from filmkit.core.text import Label, Symbol, broken, fit_size
 from filmkit.core.theme import current_theme
 from filmkit.mobjects.chart import (
     BarRow,
@@ -24,7 +26,6 @@ from filmkit.mobjects.chart import (
     Span,
 )
 from filmkit.mobjects.flow import Wire
-from filmkit.mobjects.head_layout import Box, Frame
 from filmkit.mobjects.latent_view import LatentHead, LatentView
 from filmkit.mobjects.marks import TokenLabels
 from filmkit.mobjects.panel import Panel

@@ -7,49 +7,31 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from manim import RIGHT, UP, Dot, Group, Mobject, RoundedRectangle, VGroup, VMobject
+from manim import RIGHT, Dot, Group, Mobject, VGroup, VMobject
 
 from filmkit.core.camera import on_card
-from filmkit.core.heatmap import Heatmap, TensorSource
+from filmkit.core.geometry import Box, Path
+from filmkit.core.heatmap import Heatmap
+from filmkit.core.norm import TensorSource
 from filmkit.core.text import Label, Symbol
 from filmkit.core.theme import current_theme
 from filmkit.mobjects.chart import Paragraph
 from filmkit.mobjects.fan_out import FanOut
 from filmkit.mobjects.flow import WeightBox, Wire
 from filmkit.mobjects.head import HeadPicture
-from filmkit.mobjects.head_layout import Box
-from filmkit.mobjects.head_stack import BACK, STROKE, HeadStack, Plane, border_of, glass_of
+from filmkit.mobjects.head_stack import BACK, STROKE, Plane, border_of, glass_of
 from filmkit.mobjects.head_stack_layout import HeadStackLayout
+from filmkit.mobjects.latent_layout import GAP, HeadStackShots, NaiveLayout
+from filmkit.mobjects.latent_panel import LatentPanel, hang
 from filmkit.mobjects.latent_view import LatentHead, LatentView
 from filmkit.mobjects.marks import TokenLabels
-from filmkit.mobjects.panel import Header, Panel, Truncated
+from filmkit.mobjects.panel import Panel, Truncated
 from filmkit.mobjects.ribbon import filled, outline_of
-from scenes.mla.layout import (
-    GAP,
-    UNDER,
-    AbsorbedLayout,
-    HeadStackShots,
-    NaiveLayout,
-    Path,
-)
+from scenes.mla.layout import AbsorbedLayout
 
-__all__ = [
-    "AbsorbedHeadStack",
-    "AbsorbedPicture",
-    "Derivation",
-    "LatentPanel",
-    "NaivePicture",
-    "expand",
-    "hang",
-    "output_of",
-]
+__all__ = ["AbsorbedHeadStack", "AbsorbedPicture", "Derivation", "NaivePicture", "output_of"]
 
 FIRST, LAST = 8, 4  # columns of a wide matrix that are drawn
-
-
-def hang(header: Header, box: Box) -> Header:
-    """Put a header just beneath a box."""
-    return header.set_line(box.bottom - UNDER - header.size * 4)
 
 
 def output_of(view: LatentView, form: str, box: Box, *, name: str = "output") -> Truncated:
@@ -101,84 +83,6 @@ class Derivation(VGroup):
             lines = [Symbol(step) for step in (" ".join(steps[:kept]), *steps[kept:])]
         for index, line in enumerate(lines):
             self.add(line.on_line(start[0] + line.width / 2, start[1] - self.LINE * index))
-
-
-class LatentPanel(Group):
-    """The latent and, beside it, the rotated key that all heads share where there is one.
-
-    Attributes
-    ----------
-    cells, rope
-        Their heatmaps; ``rope`` may be None.
-    header
-        Beneath or above them: ``names`` and ``shape``.
-    frame
-        A solid frame around what is cached.
-    """
-
-    def __init__(
-        self, view: LatentView, latent: Box, rope: Box | None, *, below: bool = True
-    ) -> None:
-        super().__init__()
-        theme = current_theme()
-        self.cells = Heatmap(
-            view.latent,
-            view.latent_norm,
-            width=latent.width,
-            height=latent.height,
-            source=view.latent_source,
-        ).place(latent)
-        self.rope: Heatmap | None = None
-        self.add(self.cells)
-        if rope is not None:
-            norm = view.layer.norm("k_rope")
-            self.rope = Heatmap(
-                view.rope, norm, width=rope.width, height=rope.height, source=view.rope_source
-            ).place(rope)
-            self.add(self.rope)
-        self.header = Header("latent", "C", colour=theme.latent)
-        key = "" if rope is None else "and key  "
-        shape = f"{key}{len(view.latent)} × {view.forms.n_cached}"
-        self.names = VGroup(*self.header)
-        self.shape = Label(shape, size=theme.shape_size, colour=theme.muted)
-        self.shape.on_line(self.header.get_right()[0] + Header.GAP + self.shape.width / 2, 0)
-        self.header.add(self.shape)
-        self.header.stand_on(self.box)
-        if below:
-            hang(self.header, self.box)
-        elif self.header.width > self.box.width:
-            self.header.stand_on(self.box, align="right")
-        self.add(self.header)
-        self.frame = RoundedRectangle(
-            width=self.box.width + 0.1,
-            height=self.box.height + 0.1,
-            corner_radius=0.06,
-            stroke_color=theme.latent,
-            stroke_width=theme.line,
-            fill_opacity=0.0,
-        ).move_to(self.box.center)
-
-    @property
-    def panels(self) -> list[Heatmap]:
-        """The heatmaps that it consists of."""
-        return [self.cells] if self.rope is None else [self.cells, self.rope]
-
-    @property
-    def box(self) -> Box:
-        """Box of all cells."""
-        return Box.around(panel.box for panel in self.panels)
-
-
-def expand(head_stack: HeadStack, view: LatentView) -> None:
-    """Let a rack of heads show the naive form: keys and values from the latent, and what follows.
-
-    The panels keep their places and norms.
-    """
-    for card in head_stack.cards:
-        for name, (values, source) in view.head(card.head).panels.items():
-            cells = getattr(card, name)
-            cells.set_values(values)
-            cells.source = source
 
 
 def _through(arriving: Path, leaving: Path, *, colour: str | None = None) -> VGroup:
@@ -319,60 +223,6 @@ class NaivePicture(Group):
     def beside_latent(self) -> Group:
         """Everything that leads into the head, but for the latent."""
         return Group(*(part for part in self.left if part is not self.latent))
-
-
-class _RisingLines(VGroup):
-    """On each card, a line from below that leads to keys and values."""
-
-    def __init__(self, head_stack: HeadStack, layout: NaiveLayout) -> None:
-        super().__init__()
-        theme, head = current_theme(), layout.head
-        x, foot = layout.riser, head_stack.layout.card.bottom
-        wires = [
-            Wire([(x, foot), (x, panel.y), (panel.left - 0.02, panel.y)])
-            for panel in (head.k, head.v)
-        ]
-        for card in head_stack.cards:
-            polygons = [p for wire in wires for p in outline_of(wire, 1.6 * theme.line * STROKE)]
-            line = filled(polygons, theme.latent)
-            line.shift([0.0, 0.0, head_stack.layout.z(card.place)])
-            self.add(on_card(line, card.plane))
-
-
-class NaiveFeed(Group):
-    """From the latent beneath a rack up to the keys and values of every head.
-
-    Attributes
-    ----------
-    handle, comb
-        From the latent and along all cards.
-    rising
-        On each card, from front to back.
-    """
-
-    WIDTH = 0.1
-
-    def __init__(self, head_stack: HeadStack, layout: NaiveLayout, shots: HeadStackShots) -> None:
-        super().__init__()
-        theme = current_theme()
-        card, x = head_stack.layout.card, layout.riser
-        ends = [(x, card.bottom, head_stack.layout.z(c.place)) for c in head_stack.cards]
-        half, y = self.WIDTH / 2, shots.spine
-        bar = [(shots.latent.right + GAP, y - half), (x, y - half)]
-        bar += [(x, y + half), (shots.latent.right + GAP, y + half)]
-        self.handle = filled([np.array(bar)], theme.ink)
-        self.handle.shift([0.0, 0.0, shots.depth])
-        self.fan_out = FanOut(
-            (x, y, shots.depth),
-            ends,
-            spine=y,
-            along=UP,
-            width=self.WIDTH,
-            colour=theme.ink,
-        )
-        self.rising = _RisingLines(head_stack, layout)
-        on_card(self.handle, self.fan_out.handle.card)
-        self.add(self.handle, self.fan_out, self.rising)
 
 
 class AbsorbedPicture(Group):

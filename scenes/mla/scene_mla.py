@@ -13,7 +13,6 @@ from extract.trace import Trace
 from filmkit.core.animations import (
     Appear,
     Arrive,
-    Draw,
     Follow,
     Glide,
     Presence,
@@ -30,12 +29,14 @@ from filmkit.core.animations import (
     set_presence,
 )
 from filmkit.core.camera import Shot, keep_upright, off_card, on_card
+from filmkit.core.geometry import shot_box
+from filmkit.core.numbers import format_share
 from filmkit.core.stage import Stage, beat, beat_when
-from filmkit.core.text import format_share
 from filmkit.mobjects.chart import Paragraph
-from filmkit.mobjects.flow import WeightBox
-from filmkit.mobjects.head_layout import shot_box
+from filmkit.mobjects.flow import Draw, WeightBox
 from filmkit.mobjects.head_stack import HeadStack, featured_first
+from filmkit.mobjects.latent_layout import HeadStackShots, NaiveLayout
+from filmkit.mobjects.latent_panel import NaiveFeed, expand
 from filmkit.mobjects.latent_view import LatentView
 from filmkit.mobjects.marks import Highlight
 from scenes.mla.figures import (
@@ -48,15 +49,8 @@ from scenes.mla.figures import (
     TrueBeside,
     whole,
 )
-from scenes.mla.layout import AbsorbedLayout, CompareLayout, HeadStackShots, NaiveLayout
-from scenes.mla.pictures import (
-    AbsorbedHeadStack,
-    AbsorbedPicture,
-    Derivation,
-    NaiveFeed,
-    NaivePicture,
-    expand,
-)
+from scenes.mla.layout import AbsorbedLayout, CompareLayout
+from scenes.mla.pictures import AbsorbedHeadStack, AbsorbedPicture, Derivation, NaivePicture
 
 PUBLISHED, PUBLISHED_AS = "DeepSeek-V3/R1", "DeepSeek-R1"
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from filmkit.core.camera import FOCAL, Shot
-from filmkit.mobjects.head_layout import NARROW, WORD_GAP, Box, Frame, column_points, row_points
+from filmkit.core.geometry import NARROW, WORD_GAP, Box, Frame, column_points, row_points
 
 __all__ = [
     "EmptyLayout",

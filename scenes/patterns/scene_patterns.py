@@ -12,9 +12,11 @@ from extract.architectures import architecture
 from extract.patterns import CRITERIA, strongest
 from filmkit.core.animations import Appear, Follow, Presence, Settle, Vanish
 from filmkit.core.camera import pin_to_frame
-from filmkit.core.heatmap import Norm
+from filmkit.core.norm import Norm
+from filmkit.core.numbers import format_share
+from filmkit.core.printable import printable
 from filmkit.core.stage import Stage, beat
-from filmkit.core.text import UNBROKEN_SPACE, Label, broken, format_share, printable
+from filmkit.core.text import UNBROKEN_SPACE, Label, broken
 from filmkit.mobjects.marks import ColourBar, Highlight
 from scenes.patterns.camera_paths import Fly, Tour
 from scenes.patterns.layout import arc, empty_layout, wall_layout

@@ -11,11 +11,13 @@ from manim import Group, Mobject, VGroup, VMobject
 
 from extract.trace import Trace
 from filmkit.core.animations import Reveal
-from filmkit.core.heatmap import Heatmap, Norm, TensorSource
-from filmkit.core.text import Label, broken, printable
+from filmkit.core.geometry import FRAME_HEIGHT, WORD_GAP, Box, Frame
+from filmkit.core.heatmap import Heatmap
+from filmkit.core.norm import Norm, TensorSource
+from filmkit.core.printable import printable
+from filmkit.core.text import Label, broken
 from filmkit.core.theme import current_theme
 from filmkit.core.view import LayerView
-from filmkit.mobjects.head_layout import FRAME_HEIGHT, WORD_GAP, Box, Frame
 from filmkit.mobjects.marks import Highlight, TokenLabels
 from scenes.patterns.layout import (
     MAX_WORD,

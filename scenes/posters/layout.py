@@ -7,13 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from filmkit.core.camera import Shot
-from filmkit.mobjects.head_layout import FRAME_HEIGHT, HEADER, Box, Frame
+from filmkit.core.geometry import FRAME_HEIGHT, HEADER, Box, Frame, Point
 from filmkit.mobjects.head_stack_layout import HeadStackLayout, prism_corners, shot_on
-from scenes.mla.layout import ROPE_GAP, HeadStackShots
+from filmkit.mobjects.latent_layout import ROPE_GAP, HeadStackShots
 
 __all__ = ["PosterLayout", "ThumbnailLayout"]
 
-Point = tuple[float, float]
 
 TITLE = 0.062 * FRAME_HEIGHT  # a line of the title
 TITLE_STEP = 1.2  # from one line to the next, in lines

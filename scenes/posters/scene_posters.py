@@ -9,17 +9,18 @@ from manim import LEFT, Group, Mobject, VGroup
 from extract.architectures import COMPARED_GROUPS, Scheme, architecture
 from extract.sharing import groups_for
 from filmkit.core.camera import keep_upright, on_card, pin_to_frame
+from filmkit.core.numbers import whole
 from filmkit.core.stage import Stage, beat
 from filmkit.core.text import Label
-from filmkit.mobjects.cached_numbers import BITS, CachedPerToken, whole
+from filmkit.mobjects.cached_numbers import BITS, CachedPerToken
 from filmkit.mobjects.head_stack import HeadStack
+from filmkit.mobjects.latent_layout import HeadStackShots, NaiveLayout
+from filmkit.mobjects.latent_panel import LatentPanel, NaiveFeed, expand
 from filmkit.mobjects.latent_view import LatentView
 from filmkit.mobjects.marks import Outline
+from filmkit.mobjects.shared_head_stack import SharedHeadStack, in_groups
 from filmkit.mobjects.shared_view import SharedView
-from scenes.mla.layout import HeadStackShots, NaiveLayout
-from scenes.mla.pictures import LatentPanel, NaiveFeed, expand
 from scenes.posters.layout import PosterLayout, ThumbnailLayout
-from scenes.sharing.pictures import SharedHeadStack, in_groups
 
 __all__ = ["EveryHead", "InGroups", "OneForAll", "OneLatent", "Poster", "Thumbnail"]
 

@@ -4,93 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
-
-import numpy as np
-import numpy.typing as npt
 
 from filmkit.core.camera import Shot
+from filmkit.core.geometry import FRAME_HEIGHT, WORD_GAP, Box, Frame, Point
 from filmkit.mobjects.cache_volume_layout import CacheVolumeLayout
-from filmkit.mobjects.head_layout import FRAME_HEIGHT, HEADER, WORD_GAP, Box, Frame
-from filmkit.mobjects.head_stack_layout import TURN, HeadStackLayout, prism_corners, shot_on
+from filmkit.mobjects.head_stack_layout import prism_corners, shot_on
+from filmkit.mobjects.shared_head_stack_layout import LINE
 
-__all__ = ["CacheLayout", "HeadColumns", "PriceLayout", "SharedPlaces"]
+__all__ = ["CacheLayout", "HeadColumns", "PriceLayout"]
 
-Points = npt.NDArray[np.float64]
-Point = tuple[float, float]
 
 NOTE = 0.024 * FRAME_HEIGHT  # a line of small words
-LINE = 0.045 * FRAME_HEIGHT  # from one line of words to the next
 TITLE = 0.62  # above a picture, for its name
-RIGHT_TURN = 24.0
-GROUP_TURN = 45.0  # degrees to the side, where several groups have panels
 ROW_GAP = 0.3  # between two rows of panels
 COLUMN_GAP = 0.12  # between neighbouring heads, as a share of their pitch
 MAX_WIDE = 2.4  # from one head to the next
 NAME_WIDTH, FIGURE_WIDTH = 0.7, 1.1  # left and right of a head's panels
 MAX_SHEET = 2.6  # width of a panel that is wider than high
-NAME_ROOM = 1.3  # left of what is shared, for the heads that read it, where a frame is not wide
-NAME_OVER = 0.2  # how far such a name stands out where it is below
 MAX_UNIT, MAX_DEPTH = 0.5, 4.6  # thickness of a head in the cache, and of all of them
-
-
-@dataclass(frozen=True)
-class SharedPlaces:
-    """Where the keys and values that cards share stand, and from where they are seen.
-
-    Attributes
-    ----------
-    rack
-        The rack.
-    groups
-        The places of each group's cards, from the front.
-    """
-
-    head_stack: HeadStackLayout
-    groups: tuple[tuple[int, ...], ...]
-
-    @property
-    def below(self) -> bool:
-        """Whether the heads that read something are named below it, for want of width."""
-        return self.head_stack.head.frame.tall
-
-    def panel(self, name: str, group: int) -> tuple[Box, float]:
-        """Box and depth of a group's keys ("k") or values ("v")."""
-        return self.head_stack.shared(getattr(self.head_stack.head, name), self.groups[group])
-
-    @cached_property
-    def _corners(self) -> Points:
-        """Of the rack and all that is shared, (n, 3)."""
-        corners = [self.head_stack.room]
-        for group in range(len(self.groups)):
-            for name in ("k", "v"):
-                box, z = self.panel(name, group)
-                corners.append(prism_corners(box.grown(0.0, HEADER), z, z))
-        return np.concatenate(corners)
-
-    @property
-    def from_left(self) -> Shot:
-        """From the left and above, with all that is shared."""
-        # Panels of several groups must not hide each other, which takes a larger turn.
-        frame = self.head_stack.head.frame
-        turn = TURN if len(self.groups) == 1 else GROUP_TURN
-        if frame.wide:
-            return shot_on(self._corners, frame, theta=-turn, width=0.8, height=1.0)
-        stage = frame.stage
-        room = NAME_OVER if frame.tall else NAME_ROOM
-        into = Box.of(stage.left + room, stage.right, stage.bottom, stage.top)
-        width = into.width / frame.width
-        return shot_on(self._corners, frame, theta=-turn, width=width, height=1.0, into=into)
-
-    @property
-    def from_right(self) -> Shot:
-        """From the right and above: patterns of every head, and what is shared behind them."""
-        return shot_on(self._corners, self.head_stack.head.frame, theta=RIGHT_TURN, width=0.8)
-
-    def sentences(self, count: int) -> tuple[Point, ...]:
-        """Right ends of lines of words beside the foot of the rack, from the top."""
-        x, y = self.head_stack.sentence
-        return tuple((x, y + LINE * (count - 1 - line)) for line in range(count))
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 from extract.architectures import Scheme
 from extract.sharing import MAX_GROUPS
-from filmkit.core.text import format_number, format_share
-from filmkit.mobjects.cached_numbers import short
+from filmkit.core.numbers import format_number, format_share, short
 from filmkit.mobjects.shared_view import SharedView
 from scenes.sharing.pictures import Price
 

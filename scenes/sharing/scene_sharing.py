@@ -30,15 +30,10 @@ from filmkit.core.text import Label
 from filmkit.mobjects.head_stack import HeadStack, free
 from filmkit.mobjects.head_stack_marks import HeadNumbers
 from filmkit.mobjects.panel import Header
+from filmkit.mobjects.shared_head_stack import SharedHeadStack, in_groups
 from filmkit.mobjects.shared_view import SharedPanels, SharedView
 from scenes.sharing.narration import narration
-from scenes.sharing.pictures import (
-    PatternColumns,
-    Price,
-    SharedCache,
-    SharedHeadStack,
-    in_groups,
-)
+from scenes.sharing.pictures import PatternColumns, Price, SharedCache
 
 
 class SharedHeads(Stage):

@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 
 from extract.trace import Trace
+from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.stage import Stage
 from filmkit.render.quality import ASPECTS, DEFAULT_ASPECT, QUALITIES, frame_size, quality_of
 from scenes.attention.scene_attention import Attention
 from scenes.heads.scene_heads import Heads
 from scenes.mla.scene_mla import LatentAttention
-from scenes.registry import SCENES, SceneEntry
+from scenes.registry import SCENES
 from scenes.sharing.scene_sharing import GroupedQuery, MultiQuery
 from tests.support.checkout import SHIPPED
 from tests.support.latents import with_latent

@@ -8,11 +8,12 @@ from collections.abc import Iterator
 import pytest
 
 from extract.trace import Trace
+from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.stage import Rehearsal
 from filmkit.render.runner import RenderOptions, rehearse
 from filmkit.words.captions import READING_SPEED, captions
 from filmkit.words.script import chapter_title, speaker_notes
-from scenes.registry import SCENES, SceneEntry
+from scenes.registry import SCENES
 from tests.support.checkout import SHIPPED
 from tests.support.latents import with_latent
 

@@ -6,10 +6,10 @@ from manim import RIGHT, Animation
 
 from filmkit.core.animations import Appear
 from filmkit.core.camera import Shot
+from filmkit.core.geometry import Box
 from filmkit.core.heatmap import Heatmap
+from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.stage import Stage, beat
-from filmkit.mobjects.head_layout import Box
-from scenes.registry import SceneEntry
 
 __all__ = ["CELLS"]
 

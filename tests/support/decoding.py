@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from extract.trace import Trace
-from filmkit.core.heatmap import Norm, colour_table
+from filmkit.core.norm import Norm, colour_table
 
 Pixels = npt.NDArray[np.uint8]
 

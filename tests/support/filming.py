@@ -11,9 +11,9 @@ import av
 import numpy as np
 
 from extract.trace import Trace
+from filmkit.core.scene_entry import SceneEntry
 from filmkit.render.jobs import RenderRequest, make_films
 from filmkit.render.quality import Quality
-from scenes.registry import SceneEntry
 
 
 def render_request(

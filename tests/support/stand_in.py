@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 from manim import BLUE, FadeIn, Square
 
-from filmkit.core.heatmap import Heatmap, Norm
+from filmkit.core.heatmap import Heatmap
+from filmkit.core.norm import Norm
+from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.stage import Stage, StageError, beat
-from scenes.registry import SceneEntry
 
 
 def entry(slug: str, cls: str) -> SceneEntry:

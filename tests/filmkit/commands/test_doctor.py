@@ -21,7 +21,7 @@ import pytest
 
 from filmkit.commands import cli, doctor
 from filmkit.commands.doctor import FAULT, NOTE, OK, Finding
-from filmkit.core import text
+from filmkit.core import fonts, text
 from filmkit.core.theme import Theme
 from filmkit.render import movie, traces
 from filmkit.render.cache import FOLDER_VARIABLE, LIMIT_VARIABLE
@@ -271,8 +271,8 @@ def test_missing_typst(look: Look, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_missing_fonts(look: Look, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     broken = tmp_path / "Broken.ttf"
     broken.write_bytes(b"no font")
-    files = [*text.font_files(), tmp_path / "Gone.ttf", broken]
-    monkeypatch.setattr(text, "font_files", lambda: files)
+    files = [*fonts.font_files(), tmp_path / "Gone.ttf", broken]
+    monkeypatch.setattr(fonts, "font_files", lambda: files)
     families = {*manimpango.list_fonts()} - {"Noto Emoji", "Noto Sans CJK SC"}
     monkeypatch.setattr(manimpango, "list_fonts", lambda: sorted(families))
     found = look("fonts")

@@ -20,10 +20,11 @@ from rich.console import Console
 
 from filmkit.commands import cli
 from filmkit.commands import options as shared_options
+from filmkit.core.scene_entry import SceneEntry
 from filmkit.render import traces
 from filmkit.render.cache import FOLDER_VARIABLE
 from filmkit.render.progress import BarMeter, LineMeter, Meter, make_meter
-from scenes.registry import SCENES, SceneEntry
+from scenes.registry import SCENES
 from tests.support.checkout import PROJECT
 from tests.support.stand_in import BROKEN, INTERRUPTED, MISTAKEN, NOISY, SHAPES, UNSHOWABLE, entry
 from tests.support.traces import make_trace

@@ -12,7 +12,6 @@ from manim import Animation, Mobject, Square
 from filmkit.core.animations import (
     Appear,
     Arrive,
-    Draw,
     Glide,
     MoveCamera,
     Presence,
@@ -23,18 +22,18 @@ from filmkit.core.animations import (
     ShowCells,
     SweepRows,
     Transpose,
-    TurnRow,
     Vanish,
     in_diagonals,
     in_rows,
     presence,
 )
 from filmkit.core.camera import Shot, StageCamera
-from filmkit.core.heatmap import Heatmap, Norm
+from filmkit.core.geometry import Box
+from filmkit.core.heatmap import Heatmap
+from filmkit.core.norm import Norm
 from filmkit.core.view import LayerView, rotary_pairs
-from filmkit.mobjects.flow import Wire
-from filmkit.mobjects.head_layout import Box
-from filmkit.mobjects.marks import Dial
+from filmkit.mobjects.flow import Draw, Wire
+from filmkit.mobjects.marks import Dial, TurnRow
 from tests.support.traces import make_trace
 
 NORM = Norm(-1.0, 1.0, "viridis")

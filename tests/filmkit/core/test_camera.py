@@ -10,7 +10,8 @@ from manim import Camera, Group, ImageMobject, Mobject, Square, ThreeDCamera, te
 
 from filmkit.core.animations import set_presence
 from filmkit.core.camera import FOCAL, Shot, StageCamera, on_card, pin_to_frame
-from filmkit.core.heatmap import Heatmap, Norm
+from filmkit.core.heatmap import Heatmap
+from filmkit.core.norm import Norm
 from filmkit.core.raster import Texture, paste
 
 SIZE = {"pixel_width": 640, "pixel_height": 360, "frame_height": 8.0, "frame_width": 8 * 16 / 9}

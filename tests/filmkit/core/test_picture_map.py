@@ -18,13 +18,15 @@ from manim import Square, tempconfig
 from extract.trace import Trace
 from filmkit.commands.cli import main
 from filmkit.core.camera import Shot, StageCamera
-from filmkit.core.heatmap import Heatmap, Norm, TensorSource
+from filmkit.core.heatmap import Heatmap
+from filmkit.core.norm import Norm, TensorSource
 from filmkit.core.picture_map import MAP_SCHEMA, picture_map
+from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.stage import BeatRecord, Stage
 from filmkit.core.text import Label
 from filmkit.render.movie import open_movie
 from filmkit.words.alt import KINDS, LONGEST, alt_text
-from scenes.registry import SCENES, SceneEntry
+from scenes.registry import SCENES
 from tests.support.decoding import cell_size, level_errors, wrong_cells
 from tests.support.latents import with_latent
 

@@ -137,7 +137,7 @@ def test_every_scene_says_what_it_is() -> None:
 def test_scenes_load_without_torch_and_from_any_folder(tmp_path: Path) -> None:
     code = (
         "import sys\n"
-        "from scenes import SCENES\n"
+        "from scenes.registry import SCENES\n"
         "[entry.load() for entry in SCENES]\n"
         "heavy = {'torch', 'transformers', 'transformer_lens'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"

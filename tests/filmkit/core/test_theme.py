@@ -13,12 +13,14 @@ from manim import Mobject, color_to_rgb, tempconfig
 from extract.trace import Trace
 from filmkit.core.animations import presence
 from filmkit.core.camera import StageCamera
-from filmkit.core.heatmap import Heatmap, Norm, colour_table
+from filmkit.core.heatmap import Heatmap
+from filmkit.core.norm import Norm, colour_table
+from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.stage import BeatRecord, Stage, StageSettings
 from filmkit.core.text import TextLine
 from filmkit.core.theme import use_theme
 from filmkit.core.theme_names import PALETTES, THEMES
-from scenes.registry import SCENES, SceneEntry
+from scenes.registry import SCENES
 from tests.support.checkout import SHIPPED
 from tests.support.staging import READ
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from PIL import Image
 
-from filmkit.decks.gallery import POSTERS, make_gallery
+from filmkit.decks.gallery import make_gallery
 from filmkit.render.quality import Quality
 from scenes.registry import SCENES
 from tests.support.browsing import browser, until, watched
@@ -66,9 +66,9 @@ def test_a_published_gallery_links_to_published_code(gallery: Path, tmp_path: Pa
     assert link in (tmp_path / "index.html").read_text()
 
 
-def test_every_poster_is_a_beat() -> None:
+def test_every_cover_is_a_beat() -> None:
     for entry in SCENES:
-        assert POSTERS[entry.slug] in entry.load().beat_names()
+        assert entry.cover in entry.load().beat_names()
 
 
 @pytest.mark.parametrize("width", [1280, 390])

@@ -10,12 +10,12 @@ from manim import tempconfig
 
 from filmkit.core.animations import set_presence
 from filmkit.core.camera import Shot
+from filmkit.core.geometry import Frame
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.raster import Texture
 from filmkit.core.view import LayerView
 from filmkit.mobjects.cache_volume import CachedTensor, CacheVolume, Measure, VolumeFace
 from filmkit.mobjects.cache_volume_layout import CacheVolumeLayout
-from filmkit.mobjects.head_layout import Frame
 from filmkit.mobjects.head_stack_layout import shot_on
 from tests.support.occlusion import COLUMNS, ROWS, nearest, picture
 from tests.support.traces import make_trace

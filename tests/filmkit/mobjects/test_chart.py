@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from manim import Mobject
 
+from filmkit.core.geometry import Box
 from filmkit.mobjects.chart import (
     BarRow,
     Bracket,
@@ -25,7 +26,6 @@ from filmkit.mobjects.chart import (
     Span,
     spread,
 )
-from filmkit.mobjects.head_layout import Box
 
 BOX = Box(0.3, -0.2, 11.0, 5.5)
 PLAIN = ChartAxis(0, 100, (0, 50, 100), "tokens")

@@ -8,16 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from filmkit.mobjects.head_layout import (
-    HEADER,
-    Box,
-    Frame,
-    HeadLayout,
-    head_layout,
-    row_points,
-    sentence_points,
-    shot_box,
-)
+from filmkit.core.geometry import HEADER, Box, Frame, row_points, shot_box
+from filmkit.mobjects.head_layout import HeadLayout, head_layout, sentence_points
 from filmkit.render.quality import ASPECTS, frame_size, quality_of
 from scenes.attention.layout import meet_layout, mix_layout, row_layout, softmax_layout
 

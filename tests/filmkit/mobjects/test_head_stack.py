@@ -10,12 +10,13 @@ from manim import RIGHT, UP, Group, tempconfig
 
 from filmkit.core.animations import presence, set_presence
 from filmkit.core.camera import Shot, StageCamera, keep_upright
-from filmkit.core.heatmap import Heatmap, Norm
+from filmkit.core.geometry import Frame
+from filmkit.core.heatmap import Heatmap
+from filmkit.core.norm import Norm
 from filmkit.core.raster import Texture
 from filmkit.core.view import LayerView
 from filmkit.mobjects.fan_out import FanOut
 from filmkit.mobjects.head import HeadPicture
-from filmkit.mobjects.head_layout import Frame
 from filmkit.mobjects.head_stack import PANELS, HeadStack, featured_first, free, standing
 from filmkit.mobjects.head_stack_layout import shot_on
 from tests.support.occlusion import COLUMNS, ROWS, nearest, picture, rays

@@ -12,24 +12,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from manim import Group, Mobject, Text, tempconfig
 
-from filmkit.core.heatmap import Heatmap, Norm, TensorSource
-from filmkit.core.text import (
-    RENDER_SIZE,
-    Label,
-    Number,
-    Symbol,
-    TextLine,
-    broken,
-    format_number,
-    format_share,
-    lacks_fonts,
-    printable,
-)
+from filmkit.core.fonts import lacks_fonts
+from filmkit.core.geometry import FRAME_HEIGHT, Box, Frame, row_points
+from filmkit.core.heatmap import Heatmap
+from filmkit.core.norm import Norm, TensorSource
+from filmkit.core.numbers import format_number, format_share
+from filmkit.core.printable import printable
+from filmkit.core.text import RENDER_SIZE, Label, Number, Symbol, TextLine, broken, fit_word
 from filmkit.core.theme import DARK, LIGHT, current_theme, use_theme
 from filmkit.core.view import LayerView
 from filmkit.mobjects.flow import WeightBox, Wire
-from filmkit.mobjects.head_layout import FRAME_HEIGHT, Box, Frame, row_points
-from filmkit.mobjects.marks import Bars, ColourBar, Dial, Highlight, TokenLabels, fit_word
+from filmkit.mobjects.marks import Bars, ColourBar, Dial, Highlight, TokenLabels
 from filmkit.mobjects.panel import Header, Panel, Truncated
 from scenes.attention.closeups import RowMix, RowProduct
 from tests.support.traces import make_trace
@@ -273,7 +266,7 @@ def test_every_script_has_letters(script: str) -> None:
 
 def test_east_asian_words_ask_for_their_fonts(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not lacks_fonts(["旗"])
-    monkeypatch.setattr("filmkit.core.text.find_spec", lambda name: None)
+    monkeypatch.setattr("filmkit.core.fonts.find_spec", lambda name: None)
     assert lacks_fonts([" flag", "旗"])
     assert lacks_fonts(["はた"])
     assert not lacks_fonts([" flag", "флаг", "👍"])

@@ -20,13 +20,14 @@ from manim import Mobject, Scene
 
 from extract.trace import Trace
 from filmkit.core.renderer import FrameSink
+from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.stage import Stage, beat
 from filmkit.render.jobs import make_films
 from filmkit.render.movie import MASTER, Pixels, open_movie, read_master
 from filmkit.render.quality import Quality
 from filmkit.render.runner import manim_config
 from filmkit.render.traces import SHIPPED
-from scenes.registry import SCENES, SceneEntry
+from scenes.registry import SCENES
 from tests.support.checkout import PROJECT
 from tests.support.filming import pictures, render_request
 from tests.support.stand_in import BROKEN, SHAPES, Shapes, entry

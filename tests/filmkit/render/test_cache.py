@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.stage import StageSettings
 from filmkit.render import keys
 from filmkit.render.cache import Cache, default_folder, open_cache
 from filmkit.render.keys import BeatHasher
 from filmkit.render.quality import QUALITIES
 from filmkit.render.runner import RenderOptions
-from scenes.registry import SceneEntry
 
 BEATS = ("first", "second", "third")
 SCENE = """

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from manim import tempconfig
 
-from filmkit.mobjects.head_layout import FRAME_HEIGHT, Frame
+from filmkit.core.geometry import FRAME_HEIGHT, Frame
 from filmkit.render.burn import burned, caption_size
 from filmkit.render.jobs import make_films
 from filmkit.render.quality import ASPECTS, Quality, frame_size, quality_of

@@ -13,6 +13,7 @@ from manim import Group
 from PIL import Image
 
 from filmkit.core.animations import Appear, Glide
+from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.stage import Stage, beat
 from filmkit.core.text import Label
 from filmkit.core.theme import current_theme
@@ -20,7 +21,6 @@ from filmkit.mobjects.marks import Highlight, Outline
 from filmkit.render.quality import Quality
 from filmkit.render.runner import manim_config
 from filmkit.tools.catalogue import MobjectCatalogue, classes, fill, write_pages
-from scenes.registry import SceneEntry
 from tests.support.checkout import PROJECT
 from tests.support.traces import make_trace
 

@@ -12,12 +12,12 @@ from extract.architectures import architecture, kv_cache_bytes
 from extract.decoding import decode
 from extract.trace import Trace
 from filmkit.core.animations import set_presence
+from filmkit.core.geometry import Box, Frame
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.picture_map import panels_on
 from filmkit.core.stage import BeatRecord, Stage, StageError, StageSettings
 from filmkit.core.view import LayerView
 from filmkit.mobjects.head import HeadPicture
-from filmkit.mobjects.head_layout import Box, Frame
 from filmkit.render.quality import ASPECTS, DEFAULT_ASPECT, quality_of
 from scenes.kv_cache.cost_formula import CostFormula
 from scenes.kv_cache.layout import DecodingComparisonLayout

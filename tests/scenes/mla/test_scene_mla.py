@@ -15,15 +15,16 @@ from extract.latent import content_pattern, latent_report
 from extract.trace import Trace
 from filmkit.core.animations import presence
 from filmkit.core.camera import Shot, StageCamera
+from filmkit.core.geometry import Frame
 from filmkit.core.picture_map import PanelItem
 from filmkit.core.stage import BeatRecord, Stage, StageError, StageSettings
 from filmkit.core.view import LayerView
-from filmkit.mobjects.head_layout import Frame
 from filmkit.mobjects.head_stack import HeadStack, featured_first
+from filmkit.mobjects.latent_layout import NaiveLayout
+from filmkit.mobjects.latent_panel import expand
 from filmkit.mobjects.latent_view import LatentView
 from scenes.mla.figures import power_of_ten
-from scenes.mla.layout import NaiveLayout
-from scenes.mla.pictures import NaivePicture, expand
+from scenes.mla.pictures import NaivePicture
 from scenes.mla.scene_mla import LatentAttention
 from tests.support.figures import said, spelled, unexplained
 from tests.support.latents import with_latent

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from filmkit.core.camera import Shot, StageCamera
+from filmkit.core.geometry import FRAME_HEIGHT, Box, Frame
 from filmkit.core.theme import DARK
-from filmkit.mobjects.head_layout import FRAME_HEIGHT, Box, Frame
 from scenes.patterns.camera_paths import Fly, Tour, flight
 from scenes.patterns.layout import (
     MAX_WORD,

@@ -11,10 +11,11 @@ from manim import tempconfig
 
 from extract.patterns import strongest
 from extract.trace import Trace
-from filmkit.core.heatmap import Heatmap, Norm
+from filmkit.core.geometry import Frame
+from filmkit.core.heatmap import Heatmap
+from filmkit.core.norm import Norm
 from filmkit.core.stage import BeatRecord, Stage, StageSettings
 from filmkit.core.theme import DARK
-from filmkit.mobjects.head_layout import Frame
 from filmkit.render.quality import ASPECTS, DEFAULT_ASPECT, quality_of
 from scenes.patterns.layout import empty_layout, wall_layout
 from scenes.patterns.scene_patterns import MANY, Patterns, almost

@@ -1,4 +1,4 @@
-"""Films in notebooks: what ``from scenes import show`` gives."""
+"""Films in notebooks: what ``from filmkit import show`` gives."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ import click
 from PIL import Image
 
 from extract.trace import Trace
+from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.theme_names import PALETTES, THEMES
 from filmkit.render.choice import choose
 from filmkit.render.jobs import RenderRequest, make_films
 from filmkit.render.quality import ASPECTS, QUALITIES, quality_of
 from filmkit.render.traces import find_trace
 from filmkit.words.script import chapter_title
-from scenes.registry import SCENES, SceneEntry
+from scenes.registry import SCENES
 
 __all__ = ["Showing", "show"]
 

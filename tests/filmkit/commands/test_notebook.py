@@ -14,7 +14,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-import scenes
+import filmkit
 from filmkit.render.cache import FOLDER_VARIABLE
 from tests.support.checkout import PROJECT
 from tests.support.traces import make_trace
@@ -78,7 +78,7 @@ def test_a_notebook_shows_beats_and_takes_a_trace_made_in_it(tmp_path: Path) -> 
 def test_a_program_need_not_guard_its_call(tmp_path: Path) -> None:
     program = tmp_path / "program.py"
     program.write_text(
-        "from scenes import show\n"
+        "from filmkit import show\n"
         "film = show('scene_attention', 'words', trace='trace.safetensors', quality='draft')\n"
         "print(len(film.video), __file__)\n"
     )
@@ -101,11 +101,11 @@ def test_a_trace_file_and_a_cached_film(tmp_path: Path) -> None:
     file = tmp_path / "trace.safetensors"
     make_trace().save(file)
     options = {"trace": file, "quality": "draft", "jobs": 1}
-    first = scenes.show("scene_attention", "one_cell", **options)
+    first = filmkit.show("scene_attention", "one_cell", **options)
     check(first._repr_html_(), tmp_path, "It fills one cell of the scores")
     assert repr(first).startswith("<One attention head, start to finish: One cell: an mp4 of ")
     masters = kept(tmp_path)
-    again = scenes.show("scene_attention", "one_cell", **options | {"trace": make_trace()})
+    again = filmkit.show("scene_attention", "one_cell", **options | {"trace": make_trace()})
     assert again.video == first.video
     assert len(masters) == 1
     assert kept(tmp_path) == masters
@@ -123,9 +123,9 @@ def test_a_trace_file_and_a_cached_film(tmp_path: Path) -> None:
 )
 def test_wrong_calls_say_what_to_do(call: dict[str, object], said: str) -> None:
     with pytest.raises(ValueError, match=said):
-        scenes.show(**call)
+        filmkit.show(**call)
 
 
 def test_importing_it_loads_nothing() -> None:
-    code = "import sys; from scenes import show; assert not {'manim', 'av'} & set(sys.modules)"
+    code = "import sys; from filmkit import show; assert not {'manim', 'av'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], cwd=PROJECT, check=True)

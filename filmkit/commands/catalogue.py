@@ -1,0 +1,21 @@
+"""Pages with a picture of each mobject and animation: ``render.py catalogue FOLDER``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from scenes.registry import SCENES
+
+__all__ = ["catalogue"]
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("folder", type=click.Path(path_type=Path))
+def catalogue(folder: Path) -> None:
+    """Write a page for each mobject and animation into FOLDER, for ``make docs``."""
+    # Manim takes a second to load, which --help need not wait for.
+    from filmkit.tools.catalogue import make_catalogue
+
+    click.echo(make_catalogue(SCENES, folder))

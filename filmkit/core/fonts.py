@@ -1,0 +1,39 @@
+"""The fonts that come with the project's dependencies."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable
+from importlib.util import find_spec
+from pathlib import Path
+
+import font_source_sans_pro
+import manimgx_fonts
+
+__all__ = ["FONT_RULES", "font_files", "lacks_fonts"]
+
+WEIGHTS = ("Regular", "Semibold")
+# Fonts for what the first one lacks, in this order whatever else the machine has.
+FALLBACKS = ("Noto Sans", "Noto Emoji", "Noto Sans Symbols", "Noto Sans CJK SC")
+FONT_RULES = Path(__file__).with_name("fonts.conf")
+EAST_ASIAN = {"CJK", "HANGUL", "HIRAGANA", "KATAKANA"}  # how names of such characters begin
+EAST_ASIAN_FONTS = "manimgx_fonts_cjk"
+
+
+def font_files() -> list[Path]:
+    """The font files that come with the project's dependencies."""
+    folder = Path(font_source_sans_pro.__file__).parent / "files"
+    files = [folder / f"SourceSansPro-{weight}.otf" for weight in WEIGHTS]
+    files += sorted(Path(manimgx_fonts.__file__).parent.glob("*.ttf"))
+    east_asian = find_spec(EAST_ASIAN_FONTS)
+    if east_asian and east_asian.origin:
+        files += sorted(Path(east_asian.origin).parent.glob("*.ttc"))
+    return files
+
+
+def lacks_fonts(texts: Iterable[str]) -> bool:
+    """Whether there are Chinese, Japanese or Korean characters and no fonts for them."""
+    names = (unicodedata.name(character, "") for text in texts for character in text)
+    return find_spec(EAST_ASIAN_FONTS) is None and any(
+        name.partition(" ")[0] in EAST_ASIAN for name in names
+    )
