@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 import cloup
@@ -46,6 +46,9 @@ from filmkit.render.formats import (
 from filmkit.render.interrupts import be_stoppable
 from filmkit.render.quality import DEFAULT_QUALITY, DRAFT, QUALITIES, quality_of
 from scenes.registry import POSTERS, SCENES, THUMBNAIL
+
+if TYPE_CHECKING:
+    from filmkit.render.request import RenderRequest
 
 __all__ = ["COMMANDS", "EXIT_CODES", "main"]
 
@@ -216,9 +219,11 @@ def render(
     if not (scenes or every or listing):
         raise click.UsageError("name a scene, or say --all or --list")
 
-    def work(jobs: Any, request: Any) -> bool:
+    def work(request: RenderRequest) -> bool:
         if listing:
-            return bool(jobs.list_scenes(request, as_json=as_json))
+            from filmkit.render.listing import list_scenes
+
+            return list_scenes(request, as_json=as_json)
         if watching:
             from filmkit.render.watch import watch
 
@@ -227,7 +232,9 @@ def render(
             from filmkit.render.preview import make_previews
 
             return make_previews(request)
-        return bool(jobs.make_stills(request, still) if still else jobs.make_films(request))
+        from filmkit.render.jobs import make_films, make_stills
+
+        return make_stills(request, still) if still else make_films(request)
 
     if ctx.meta[FILM] and (listing or still or preview or watching or options["beat"] != "all"):
         raise click.UsageError(f"{FILM} joins whole scenes; name a scene instead")
@@ -266,8 +273,10 @@ def poster(ctx: click.Context, /, *, quality: str, **options: Any) -> None:
     """
     size = QUALITIES[quality]
 
-    def work(jobs: Any, request: Any) -> bool:
-        return bool(jobs.make_posters(request, THUMBNAIL))
+    def work(request: RenderRequest) -> bool:
+        from filmkit.render.jobs import make_posters
+
+        return make_posters(request, THUMBNAIL)
 
     run(ctx, work, scenes=POSTERS, quality=size, **options)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import cloup
@@ -28,6 +28,9 @@ from filmkit.core.scene_entry import SceneEntry
 from filmkit.decks import DEFAULT_TARGET, SUFFIXES, TARGETS
 from filmkit.render.quality import DEFAULT_QUALITY, quality_of
 from scenes.registry import SCENES
+
+if TYPE_CHECKING:
+    from filmkit.render.request import RenderRequest
 
 __all__ = ["deck", "gallery"]
 
@@ -108,7 +111,7 @@ def deck(
     if suffix == ".pptx" and find_spec("pptx") is None:
         raise click.ClickException(_MISSING)
 
-    def work(jobs: Any, request: Any) -> bool:
+    def work(request: RenderRequest) -> bool:
         from filmkit.decks.make import make_deck
 
         return make_deck(request, wanted, target, beside=beside)
@@ -168,7 +171,7 @@ def gallery(
     The folder can be opened from a disk or put on any server; nothing else is asked for.
     """
 
-    def work(jobs: Any, request: Any) -> bool:
+    def work(request: RenderRequest) -> bool:
         from filmkit.decks.gallery import make_gallery
         from filmkit.tools.readme import make_readme_pictures
 

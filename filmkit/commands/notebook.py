@@ -12,18 +12,14 @@ from html import escape
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import av
 import click
-from PIL import Image
 
 from extract.trace import Trace
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.theme_names import PALETTES, THEMES
 from filmkit.render.choice import choose
-from filmkit.render.jobs import RenderRequest, make_films
 from filmkit.render.quality import ASPECTS, QUALITIES, quality_of
 from filmkit.render.traces import find_trace
-from filmkit.words.script import chapter_title
 from scenes.registry import SCENES
 
 __all__ = ["Showing", "show"]
@@ -115,6 +111,11 @@ def show(
     RuntimeError
         When the scene could not be rendered; what went wrong is printed before.
     """
+    # Manim takes a second to load, which those who only import this need not wait for.
+    from filmkit.render.jobs import make_films
+    from filmkit.render.request import RenderRequest
+    from filmkit.words.script import chapter_title
+
     entries = {entry.slug: entry for entry in SCENES}
     choices = (
         ("quality", quality, QUALITIES),
@@ -188,6 +189,9 @@ def _beat(entry: SceneEntry, trace_file: Path, beat: str) -> str:
 
 
 def _last_picture(film: Path) -> bytes:
+    import av
+    from PIL import Image
+
     with av.open(film) as container:
         container.seek(container.duration or 0)
         *_, last = container.decode(video=0)

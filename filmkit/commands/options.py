@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 import cloup
@@ -19,6 +19,9 @@ from filmkit.render.cache import FOLDER_VARIABLE
 from filmkit.render.choice import choose
 from filmkit.render.quality import ASPECTS, DEFAULT_ASPECT, QUALITIES
 from scenes.registry import SCENES
+
+if TYPE_CHECKING:
+    from filmkit.render.request import RenderRequest
 
 __all__ = [
     "ASPECT",
@@ -172,19 +175,30 @@ RESOURCES = (
 
 def run(
     ctx: click.Context,
-    work: Callable[[Any, Any], bool],
+    work: Callable[[RenderRequest], bool],
     *,
     verbose: bool,
     **options: Any,
 ) -> NoReturn:
-    """Do what an order asks for with the module of jobs, and exit."""
-    # Manim takes a second to load, which --help and a wrong call need not wait for.
-    from filmkit.render import jobs
+    """Do what a command asks for, and exit.
+
+    Parameters
+    ----------
+    ctx
+        Of the command.
+    work
+        Takes the request and says whether all went well. It imports what it needs itself: Manim
+        takes a second to load, which ``--help`` and a wrong call need not wait for.
+    verbose, **options
+        What the request holds.
+    """
+    from filmkit.render.errors import explain
+    from filmkit.render.request import RenderRequest
 
     try:
-        all_well = work(jobs, jobs.RenderRequest(verbose=verbose, **options))
+        all_well = work(RenderRequest(verbose=verbose, **options))
     except click.ClickException:
         raise
     except Exception as error:
-        raise click.ClickException(jobs.explain(error, verbose=verbose)) from error
+        raise click.ClickException(explain(error, verbose=verbose)) from error
     ctx.exit(0 if all_well else 1)

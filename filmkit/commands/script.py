@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import cloup
@@ -20,6 +20,9 @@ from filmkit.commands.options import (
 )
 from filmkit.render.quality import DRAFT, QUALITIES
 from scenes.registry import SCENES
+
+if TYPE_CHECKING:
+    from filmkit.render.request import RenderRequest
 
 __all__ = ["script"]
 
@@ -59,9 +62,14 @@ def script(
     if bool(scenes) == every:
         raise click.UsageError("name scenes or say --all")
 
+    def work(request: RenderRequest) -> bool:
+        from filmkit.render.listing import write_script
+
+        return write_script(request, out, as_json=as_json)
+
     run(
         ctx,
-        lambda jobs, request: bool(jobs.write_script(request, out, as_json=as_json)),
+        work,
         scenes=SCENES if every else scenes_named(scenes),
         quality=QUALITIES[DRAFT],
         out=Path(),

@@ -11,21 +11,27 @@ A scene is a class with beats. They are played in the order in which they are wr
             \"""These are the words: {prompt}.\"""
             self.play(Appear(self.words_of_the_prompt))
 
-A beat's docstring is its narration; names in braces are looked up in :attr:`Stage.facts`. What a
-later beat needs is an attribute set in :meth:`Stage.prepare`. Every beat is deterministic and
-free of time-based updaters, so the state that it opens with depends on the trace, the settings
+A beat's docstring is its narration; names in braces are looked up in :attr:`Stage.facts`. Where
+the words depend on the model, they are variants beside the beat instead, of which
+:meth:`Stage.variant` chooses one::
+
+        @beat(own="Every head has keys of its own.", shared="{sets} sets serve all heads.")
+        def keys(self):
+            ...
+
+What a later beat needs is an attribute set in :meth:`Stage.prepare`. Every beat is deterministic
+and free of time-based updaters, so the state that it opens with depends on the trace, the settings
 and the theme alone.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -36,82 +42,67 @@ from filmkit.core.animations import MoveCamera, Presence, presence
 from filmkit.core.camera import Shot, StageCamera, pin_to_frame
 from filmkit.core.geometry import Box, Frame, shot_box
 from filmkit.core.printable import printable
+from filmkit.core.records import BeatRecord, Rehearsal, StageSettings
 from filmkit.core.renderer import FilmRenderer, FrameSink
 from filmkit.core.text import Label, fit_word
 from filmkit.core.theme import use_theme
 from filmkit.core.view import LayerView, StageError
 
-__all__ = ["BeatRecord", "Rehearsal", "Stage", "StageError", "StageSettings", "beat", "beat_when"]
-
-
-@dataclass(frozen=True)
-class StageSettings:
-    """What the viewer chose.
-
-    Attributes
-    ----------
-    layer, head
-        Which to show; the trace's featured ones by default.
-    show_first_token
-        Whether to draw a beginning-of-sequence token.
-    theme, palette
-        Names that :func:`filmkit.core.theme.use` takes.
-    background
-        A colour, "#RRGGBB", instead of the theme's.
-    transparent
-        Whether the background is left out.
-    compare
-        File of a second trace, for scenes that compare two.
-    """
-
-    layer: int | None = None
-    head: int | None = None
-    show_first_token: bool = False
-    theme: str = "dark"
-    palette: str = "film"
-    background: str | None = None
-    transparent: bool = False
-    compare: Path | None = None
-
-
-@dataclass(frozen=True)
-class BeatRecord:
-    """A beat that has been played: times are seconds from the start of the scene."""
-
-    name: str
-    narration: str
-    start: float
-    end: float
-
-
-@dataclass(frozen=True)
-class Rehearsal:
-    """A scene that was run without drawing."""
-
-    beats: tuple[BeatRecord, ...]
-    duration: float
-
-    def beat(self, name: str) -> BeatRecord:
-        """The record of a beat."""
-        return next(record for record in self.beats if record.name == name)
+__all__ = ["Stage", "StageError", "beat"]
 
 
 BeatT = TypeVar("BeatT", bound=Callable[[Any], None])
 
 
-def beat(method: BeatT) -> BeatT:
-    """Mark a method as a beat."""
-    return beat_when(lambda trace: True)(method)
+@dataclass(frozen=True)
+class _BeatMark:
+    """What is known of a beat besides its code.
+
+    Attributes
+    ----------
+    when
+        Says for which traces it plays.
+    variants
+        What it says, by the names of :meth:`Stage.variant`; its docstring if there are none.
+    """
+
+    when: Callable[[Trace], bool]
+    variants: Mapping[str, str]
 
 
-def beat_when(condition: Callable[[Trace], bool]) -> Callable[[BeatT], BeatT]:
-    """Mark a method as a beat that plays only for traces for which a condition holds."""
+@overload
+def beat(method: BeatT, /) -> BeatT: ...
+
+
+@overload
+def beat(
+    *, when: Callable[[Trace], bool] | None = None, **variants: str
+) -> Callable[[BeatT], BeatT]: ...
+
+
+def beat(
+    method: BeatT | None = None,
+    /,
+    *,
+    when: Callable[[Trace], bool] | None = None,
+    **variants: str,
+) -> BeatT | Callable[[BeatT], BeatT]:
+    """Mark a method of a :class:`Stage` as a beat, bare or with arguments.
+
+    Parameters
+    ----------
+    when
+        A condition on the trace; the beat plays where it holds. Every trace by default.
+    **variants
+        The narration in several versions, instead of the docstring, each under a name of which
+        :meth:`Stage.variant` chooses one.
+    """
 
     def mark(method: BeatT) -> BeatT:
-        method.__dict__["plays_when"] = condition
+        method.__dict__["beat"] = _BeatMark(when or (lambda trace: True), variants)
         return method
 
-    return mark
+    return mark if method is None else mark(method)
 
 
 NOTE_GAP = 0.4  # least distance of the two notes on a line
@@ -187,17 +178,32 @@ class Stage(Scene):
     @classmethod
     def beat_names(cls, trace: Trace | None = None) -> tuple[str, ...]:
         """Names of the beats in order; with a trace, of those that it makes play."""
-        return tuple(name for name, method in cls._story() if not trace or method.plays_when(trace))
+        return tuple(name for name, mark in cls._marks() if not trace or mark.when(trace))
 
     @classmethod
-    def _story(cls) -> Iterator[tuple[str, Any]]:
+    def _marks(cls) -> Iterator[tuple[str, _BeatMark]]:
         for parent in reversed(cls.__mro__):
             for name, member in vars(parent).items():
-                if hasattr(member, "plays_when"):
-                    yield name, getattr(cls, name)
+                if isinstance(getattr(member, "beat", None), _BeatMark):
+                    yield name, getattr(cls, name).beat
 
     def prepare(self) -> None:
         """Build what more than one beat needs."""
+
+    def variant(self, beat: str) -> str:
+        """Choose among the variants of what a beat says.
+
+        Parameters
+        ----------
+        beat
+            Its name.
+
+        Returns
+        -------
+        str
+            The name of one of the variants that are given to :func:`beat`.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has beats with variants and no variant()")
 
     def construct(self) -> None:
         """Play every beat in the order of the class body."""
@@ -227,19 +233,25 @@ class Stage(Scene):
             # Kept with the error, for whoever tells the user where it happened.
             error.add_note(f"in beat {name}")
             raise
-        # The facts are left as they are: a word of the prompt may hold an apostrophe.
-        narration = inspect.cleandoc(method.__doc__ or "").replace("\n", " ").replace("'", "’")
-        record = BeatRecord(name, narration.format(**self.facts), start, self.time)
+        record = BeatRecord(name, self._narration(name), start, self.time)
         self.beats.append(record)
         if self.on_beat_end:
             self.on_beat_end(record, self)
+
+    def _narration(self, beat: str) -> str:
+        method = getattr(self, beat)
+        variants = method.beat.variants
+        said = variants[self.variant(beat)] if variants else method.__doc__ or ""
+        # The facts are left as they are: a word of the prompt may hold an apostrophe.
+        said = inspect.cleandoc(said).replace("\n", " ").replace("'", "’")
+        return str(said.format(**self.facts))
 
     @classmethod
     def rehearse(cls, trace: Trace, settings: StageSettings | None = None) -> Rehearsal:
         """Run the scene without drawing anything."""
         stage = cls(trace, settings)
         stage.render()
-        return Rehearsal(tuple(stage.beats), stage.time)
+        return Rehearsal(tuple(stage.beats), stage.time, cls.tensors)
 
     # The picture
 

@@ -9,12 +9,13 @@ from typing import Any
 
 from extract.files import write_text
 from extract.trace import Trace
+from filmkit.core.records import Rehearsal
 from filmkit.core.scene_entry import SceneEntry
-from filmkit.core.stage import Rehearsal
 from filmkit.core.theme import use_theme
 from filmkit.decks.slides import Slide, slides_of
 from filmkit.decks.web import page
-from filmkit.render.jobs import RenderRequest, each, load_trace, make_films, say_made
+from filmkit.render.jobs import make_films
+from filmkit.render.request import RenderRequest, each, load_trace, report_files
 from filmkit.render.runner import manim_config, rehearse, write_png
 from filmkit.words.captions import captions, vtt
 from filmkit.words.script import chapter_title
@@ -55,7 +56,7 @@ def write_gallery(request: RenderRequest, code: str | None) -> bool:
     if len(records) < len(request.scenes):
         return False
     write_text(request.out / PAGE, _page(request, trace, list(records.values())))
-    say_made(request, [request.out / PAGE])
+    report_files(request, [request.out / PAGE])
     return True
 
 

@@ -12,7 +12,7 @@ from filmkit.decks.pdf import write_pdf
 from filmkit.decks.pptx import write_slides
 from filmkit.decks.slides import Slide, drawn_slides, filmed_slides
 from filmkit.decks.web import copy_film, write_web
-from filmkit.render.jobs import RenderRequest, load_trace, say_made
+from filmkit.render.request import RenderRequest, load_trace, report_files
 
 __all__ = ["make_deck"]
 
@@ -74,7 +74,7 @@ def make_deck(request: RenderRequest, wanted: str, target: Path, *, beside: bool
                     made.append(_films_for_drive(target, slides))
     if not slides:
         return False
-    say_made(request, made)
+    report_files(request, made)
     if not request.quiet:
         if wanted in HINTS:
             click.echo(HINTS[wanted].format(folder=made[-1]), err=True)

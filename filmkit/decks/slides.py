@@ -12,10 +12,12 @@ from PIL import Image
 
 from extract.trace import Trace
 from filmkit.core.picture_map import picture_map
+from filmkit.core.records import Rehearsal
 from filmkit.core.scene_entry import SceneEntry
-from filmkit.core.stage import Rehearsal, Stage
-from filmkit.render.jobs import RenderRequest, each, render_session
+from filmkit.core.stage import Stage
+from filmkit.render.jobs import render_session
 from filmkit.render.progress import make_meter
+from filmkit.render.request import RenderRequest, each
 from filmkit.render.runner import manim_config, rehearse, take_stills
 from filmkit.words.alt import alt_text
 from filmkit.words.captions import Cue, captions, shifted

@@ -27,7 +27,7 @@ import click
 
 from extract.files import OutputError, write_bytes, written_beside
 from filmkit.render.errors import WorkError, explain
-from filmkit.render.keys import project_code, surroundings
+from filmkit.render.keys import drawing_digest, surroundings
 from filmkit.render.movie import read_master
 from filmkit.render.runner import manim_config
 from filmkit.render.workers import (
@@ -333,7 +333,7 @@ def _no_warnings() -> Iterator[None]:
 
 
 def _code(modules: Iterable[str]) -> str:
-    return project_code([*modules, __name__])
+    return drawing_digest([*modules, __name__])
 
 
 def _versions(modules: Iterable[str]) -> dict[str, str]:

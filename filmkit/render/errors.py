@@ -7,7 +7,7 @@ from pathlib import Path
 
 from extract.files import OutputError
 from extract.trace import TraceError
-from filmkit.core.stage import StageError
+from filmkit.core.view import StageError
 
 __all__ = ["WorkError", "explain"]
 

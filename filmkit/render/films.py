@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import accumulate
 from pathlib import Path
@@ -13,16 +12,15 @@ from typing import Any
 
 import av
 
-from extract.files import OutputError, write_text, written_beside
+from extract.files import OutputError, written_beside
 from extract.trace import Trace
+from filmkit.core.records import Rehearsal
 from filmkit.core.scene_entry import SceneEntry
-from filmkit.core.stage import BeatRecord, Rehearsal
 from filmkit.render.burn import caption_digest
 from filmkit.render.cache import Cache
 from filmkit.render.errors import WorkError
 from filmkit.render.keys import BeatHasher
 from filmkit.render.movie import Encoding, open_container
-from filmkit.render.runner import RenderOptions, rehearse
 from filmkit.render.tracks import mux_captions
 from filmkit.render.workers import BeatTask, WorkerPool
 from filmkit.words.captions import Cue, captions, shifted
@@ -36,7 +34,6 @@ __all__ = [
     "join",
     "missing",
     "plan_scene",
-    "remembered_rehearsal",
     "with_captions",
 ]
 
@@ -53,8 +50,6 @@ class Plan:
         The scene.
     name
         Of the film, without its suffix; a single beat's film has its scene's folder.
-    key
-        Of all that the scene shows and says.
     played
         Names of all beats, in order.
     tasks
@@ -63,7 +58,6 @@ class Plan:
 
     entry: SceneEntry
     name: Path
-    key: str
     played: tuple[str, ...]
     tasks: tuple[BeatTask, ...]
 
@@ -95,20 +89,22 @@ def plan_scene(
         How the pieces of the film are coded, if it is made of any.
     """
     played = entry.load().beat_names(trace)
-    keys = hasher.keys(entry, played)
+    keys = hasher.beat_keys(entry, played)
     tasks = tuple(
         BeatTask(
             entry,
             name,
             master=cache.path(keys[name], ".master.mov"),
-            part=cache.path(keys[name], f".{part.codec}.{part.pixel_format}{part.suffix}")
+            part=cache.path(
+                keys[name], f".{hasher.encoding_key}.{part.codec}.{part.pixel_format}{part.suffix}"
+            )
             if part
             else None,
         )
         for name in played
         if name in beats
     )
-    plan = Plan(entry, Path(entry.slug), hasher.story(entry, played), played, tasks)
+    plan = Plan(entry, Path(entry.slug), played, tasks)
     return beat_film(plan, tasks[0]) if len(tasks) == 1 and len(played) > 1 else plan
 
 
@@ -150,20 +146,6 @@ def missing(plan: Plan, cache: Cache) -> list[BeatTask]:
         for task in plan.tasks
     }
     return [task for task, holds in found.items() if not holds[-1]]
-
-
-def remembered_rehearsal(
-    plan: Plan, *, trace: Trace, options: RenderOptions, cache: Cache
-) -> Rehearsal:
-    """A scene's beats and length, from the cache if they are known there."""
-    path = cache.path(plan.key, ".rehearsal.json")
-    if cache.holds(path):
-        known = json.loads(path.read_text(encoding="utf-8"))
-        beats = tuple(BeatRecord(**record) for record in known["beats"])
-        return Rehearsal(beats, known["duration"])
-    rehearsal = rehearse(plan.entry, trace, options)
-    write_text(path, json.dumps(asdict(rehearsal)))
-    return rehearsal
 
 
 def finished_parts(

@@ -1,23 +1,16 @@
-"""What the command line asks for: films, stills, or a list of the scenes."""
+"""Make what the command line asks for: films, stills and posters."""
 
 from __future__ import annotations
 
-import json
-import textwrap
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
-
-import click
 
 from extract.files import write_text
 from extract.trace import Trace
-from filmkit.core.fonts import lacks_fonts
+from filmkit.core.records import BeatRecord, Rehearsal
 from filmkit.core.scene_entry import SceneEntry
-from filmkit.core.stage import BeatRecord, Rehearsal, StageSettings
-from filmkit.core.theme_names import PALETTES, THEMES
 from filmkit.render.cache import open_cache
 from filmkit.render.choice import choose
 from filmkit.render.delivery import deliver, encoding_of, target_of
@@ -29,133 +22,33 @@ from filmkit.render.films import (
     finished_parts,
     missing,
     plan_scene,
-    remembered_rehearsal,
     with_captions,
 )
-from filmkit.render.formats import DEFAULT_CAPTIONS, DEFAULT_FORMAT
 from filmkit.render.keys import BeatHasher
 from filmkit.render.movie import MASTER, MASTER_ALPHA
 from filmkit.render.posters import SHEET, THUMBNAIL_SIZE, make_sheet
 from filmkit.render.progress import Meter, make_meter
 from filmkit.render.quality import Quality
-from filmkit.render.runner import (
-    RenderOptions,
-    frame_count,
-    manim_config,
-    rehearse,
-    render_picture,
-    render_stills,
-)
-from filmkit.render.traces import find_trace, provenance
+from filmkit.render.rehearsals import Rehearsals
+from filmkit.render.request import RenderRequest, each, load_trace, report_files
+from filmkit.render.runner import frame_count, manim_config, render_picture, render_stills
+from filmkit.render.traces import find_trace
 from filmkit.render.workers import LocalWorkerPool, RenderJob, WorkerPool, cores
 from filmkit.words.captions import Cue, captions, shifted, srt, vtt
-from filmkit.words.script import chapter_title, script, script_record
+from filmkit.words.script import chapter_title
 
 __all__ = [
-    "RenderRequest",
     "RenderSession",
-    "each",
     "explain",
-    "list_scenes",
-    "load_trace",
     "make_films",
     "make_posters",
     "make_stills",
     "render_session",
-    "say_made",
     "wanted_beats",
-    "write_script",
 ]
 
-T = TypeVar("T")
 
 FILM = "film"
-
-
-@dataclass(frozen=True)
-class RenderRequest:
-    """What is to be made, as the command line says it.
-
-    Attributes
-    ----------
-    scenes
-        In the order in which they are made.
-    trace
-        A trace file, or None for the default.
-    compare
-        A second trace, for scenes that compare two.
-    layer, head, show_first_token
-        What to show; see :class:`filmkit.core.stage.StageSettings`.
-    quality
-        Size and frame rate.
-    out
-        The folder for what is made.
-    quiet, verbose
-        Say nothing but errors; say more.
-    beat
-        The only one to be filmed of each scene, or "all".
-    jobs
-        How many processes draw; as many as there are cores if None.
-    cluster
-        The address of a Dask scheduler whose workers draw instead.
-    cache
-        The folder for what is kept; the default one if None.
-    keep_cache
-        Whether anything is kept.
-    form
-        What films are written as; see :mod:`filmkit.render.formats`.
-    joined
-        Whether all scenes become one film.
-    transparent, background
-        Whether the background is left out; its colour instead of the theme's.
-    theme, palette
-        Names of the looks; see :mod:`filmkit.core.theme_names`.
-    captions
-        Where captions of films go; one of :data:`filmkit.render.formats.CAPTIONS`.
-    """
-
-    scenes: tuple[SceneEntry, ...]
-    trace: Path | None
-    layer: int | None
-    head: int | None
-    show_first_token: bool
-    quality: Quality
-    out: Path
-    quiet: bool
-    verbose: bool
-    beat: str = "all"
-    jobs: int | None = None
-    cluster: str | None = None
-    cache: Path | None = None
-    keep_cache: bool = True
-    form: str = DEFAULT_FORMAT
-    joined: bool = False
-    transparent: bool = False
-    background: str | None = None
-    theme: str = THEMES[0]
-    palette: str = PALETTES[0]
-    compare: Path | None = None
-    captions: str = DEFAULT_CAPTIONS
-
-    @property
-    def options(self) -> RenderOptions:
-        """How to render."""
-        settings = StageSettings(
-            self.layer,
-            self.head,
-            self.show_first_token,
-            theme=self.theme,
-            palette=self.palette,
-            background=self.background,
-            transparent=self.transparent,
-            compare=self.compare and self.compare.resolve(),
-        )
-        return RenderOptions(self.quality, settings)
-
-    @property
-    def verbosity(self) -> str:
-        """Which of Manim's messages to show."""
-        return "INFO" if self.verbose else "ERROR"
 
 
 @dataclass(frozen=True)
@@ -210,13 +103,11 @@ def render_session(request: RenderRequest, trace: Trace) -> Iterator[RenderSessi
         open_cache(request.cache, keep=request.keep_cache) as cache,
     ):
         hasher = BeatHasher(find_trace(request.trace), options)
+        rehearsed = Rehearsals(trace, options, hasher, cache).of
 
         def plan(entry: SceneEntry) -> Plan:
             beats = wanted_beats(entry, trace, request.beat, "--beat")
             return plan_scene(entry, beats, trace=trace, hasher=hasher, cache=cache, part=part)
-
-        def rehearsed(entry: SceneEntry) -> Rehearsal:
-            return remembered_rehearsal(plans[entry], trace=trace, options=options, cache=cache)
 
         plans = each(request, request.scenes, plan)
         if request.captions == "burn":
@@ -305,7 +196,7 @@ def make_films(request: RenderRequest) -> bool:
             write_text(titles, chapter_list(chapters, request.quality.frame_rate))
         else:
             made = []
-    say_made(request, made)
+    report_files(request, made)
     return len(made) == (2 if request.joined else len(request.scenes))
 
 
@@ -339,7 +230,7 @@ def make_stills(request: RenderRequest, beat: str) -> bool:
             )
 
         made = each(request, wanted, stills)
-    say_made(request, [path for paths in made.values() for path in paths])
+    report_files(request, [path for paths in made.values() for path in paths])
     return len(made) == len(request.scenes)
 
 
@@ -365,119 +256,11 @@ def make_posters(request: RenderRequest, thumbnail: SceneEntry) -> bool:
             meter.advance(1)
         with manim_config(THUMBNAIL_SIZE, verbosity=request.verbosity):
             paths += each(request, [thumbnail], picture).values()
-    say_made(request, paths)
+    report_files(request, paths)
     return len(paths) == len(posters) + 2
-
-
-def list_scenes(request: RenderRequest, *, as_json: bool) -> bool:
-    """Print title, length, beats and tensors of each scene; say whether all went well."""
-    trace = load_trace(request)
-    with manim_config(request.quality, verbosity=request.verbosity):
-        rehearsals = _rehearse(request, trace)
-    if as_json:
-        rows = [_as_record(*row) for row in rehearsals.items()]
-        click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
-    else:
-        for row in rehearsals.items():
-            click.echo(_as_text(*row))
-    return len(rehearsals) == len(request.scenes)
-
-
-def write_script(request: RenderRequest, out: Path | None, *, as_json: bool) -> bool:
-    """Write what is said in each scene to a file or to the terminal; say whether all went well."""
-    trace = load_trace(request)
-    with manim_config(request.quality, verbosity=request.verbosity):
-        rehearsals = _rehearse(request, trace)
-    if as_json:
-        rows = [script_record(entry, told) for entry, told in rehearsals.items()]
-        text = json.dumps(rows, indent=2, ensure_ascii=False)
-    else:
-        text = "\n\n".join(script(entry, told) for entry, told in rehearsals.items())
-    if out is None:
-        click.echo(text)
-    else:
-        write_text(out, f"{text}\n")
-        say_made(request, [out])
-    return len(rehearsals) == len(request.scenes)
-
-
-def load_trace(request: RenderRequest) -> Trace:
-    """The numbers of an order, once it is sure that its layer and head are among them."""
-    path = find_trace(request.trace)
-    trace = Trace.load(path)
-    if request.trace is None and not request.quiet:
-        click.echo(provenance(trace, path), err=True)
-    if not request.quiet and lacks_fonts(trace.meta.tokens):
-        click.echo(
-            "Some words need fonts that are not installed: pip install -e '.[cjk]'",
-            err=True,
-        )
-    for option, chosen, count in (
-        ("--layer", request.layer, trace.meta.n_layers),
-        ("--head", request.head, trace.meta.n_heads),
-    ):
-        if chosen is not None and chosen >= count:
-            raise click.BadParameter(
-                f"{trace.meta.model} has {option[2:]}s 0 to {count - 1}", param_hint=option
-            )
-    return trace
-
-
-def _rehearse(request: RenderRequest, trace: Trace) -> dict[SceneEntry, Rehearsal]:
-    return each(request, request.scenes, lambda entry: rehearse(entry, trace, request.options))
 
 
 def wanted_beats(entry: SceneEntry, trace: Trace, beat: str, option: str) -> tuple[str, ...]:
     """All beats of a scene, or the one that an option names."""
     names = entry.load().beat_names(trace)
     return names if beat == "all" else (choose(beat, names, f"beat of {entry.slug}", option),)
-
-
-def each(
-    request: RenderRequest, entries: Iterable[SceneEntry], work: Callable[[SceneEntry], T]
-) -> dict[SceneEntry, T]:
-    """Do the work for every scene; one that fails says so and does not stop the others."""
-    done = {}
-    for entry in entries:
-        try:
-            done[entry] = work(entry)
-        except click.ClickException:
-            raise
-        except Exception as error:
-            click.echo(f"Error: {entry.slug}: {explain(error, verbose=request.verbose)}", err=True)
-    return done
-
-
-def say_made(request: RenderRequest, paths: Iterable[Path]) -> None:
-    """Say which files there are now."""
-    if not request.quiet:
-        for path in paths:
-            click.echo(path)
-
-
-def _as_record(entry: SceneEntry, rehearsal: Rehearsal) -> dict[str, object]:
-    return {
-        "name": entry.slug,
-        "title": entry.title,
-        "seconds": round(rehearsal.duration, 3),
-        "beats": [
-            {
-                "name": record.name,
-                "narration": record.narration,
-                "start": round(record.start, 3),
-                "end": round(record.end, 3),
-            }
-            for record in rehearsal.beats
-        ],
-        "tensors": list(entry.load().tensors),
-    }
-
-
-def _as_text(entry: SceneEntry, rehearsal: Rehearsal) -> str:
-    minutes, seconds = divmod(round(rehearsal.duration), 60)
-    lines = [f"{entry.slug}  {entry.title}  ({minutes}:{seconds:02})"]
-    beats = ", ".join(record.name for record in rehearsal.beats)
-    tensors = ", ".join(entry.load().tensors)
-    for head, text in (("beats", beats), ("tensors", tensors)):
-        lines += textwrap.wrap(text, 88, initial_indent=f"  {head:9}", subsequent_indent=" " * 11)
-    return "\n".join(lines)

@@ -1,38 +1,56 @@
 """What a beat's pictures depend on, as one short key.
 
-Two runs whose keys are equal draw the same pictures. A key covers the code that the beat runs,
-the trace, the settings, size and frame rate, the fonts and the libraries' versions. Of code, every
-module counts that the scene or the engine imports, directly or through others; of the scenes' own
-modules all but the beats that are played later. Comments, blanks and docstrings count for
-nothing: what is said is no part of a picture.
+Two runs whose keys are equal draw the same pictures. A key covers the code that the beat runs, the
+trace, the settings, size and frame rate, the fonts and the libraries' versions; nothing else. What
+is said is no part of a picture: titles, docstrings, narration and alt texts change no key.
+
+A beat runs the methods that set its scene up, those of the beats before it, its own, and all that
+they refer to (:mod:`filmkit.render.code_index`). Beats that come later count only where one of
+these calls them.
 """
 
 from __future__ import annotations
 
-import ast
 import platform
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from functools import cached_property
 from hashlib import sha256
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import cairo
 import manimpango
 
 from filmkit.core.fonts import FONT_RULES, font_files
 from filmkit.core.scene_entry import SceneEntry
-from filmkit.render.runner import RenderOptions
+from filmkit.render.code_index import EVERYTHING, CodeIndex, Piece, Place, digest
+from filmkit.render.quality import frame_size
+from filmkit.render.request import RenderOptions
 
-__all__ = ["BeatHasher", "project_code", "reached", "surroundings"]
+__all__ = ["BeatHasher", "SceneCode", "drawing_digest", "surroundings"]
 
 PROJECT = Path(__file__).resolve().parents[2]
-SCENE = "scene_"  # how the names of their modules begin
 SHORT = 12  # digits of a hash that people see
-DRAWING = "filmkit.render.workers"  # with what it imports: all of the engine that makes pictures
+
+STAGE: Place = ("filmkit.core.stage", "Stage")
+DRAWING: tuple[Place, ...] = (
+    STAGE,
+    ("filmkit.render.runner", "manim_config"),
+    ("filmkit.render.movie", "open_movie"),
+    ("filmkit.render.movie", "MASTER"),
+    ("filmkit.render.movie", "MASTER_ALPHA"),
+    ("filmkit.render.movie", "straight"),
+)
+"""What takes part in the pictures of every beat, and in writing them to its master."""
+
+BY_VALUE = frozenset({"filmkit.render.quality"})
+"""Modules of which only results count, and these are part of every key as they are."""
+
+WORDS = frozenset({"title", "tensors", "variant"})
+"""Members of a scene that tell of it; they draw nothing unless a beat asks for them."""
+
 LIBRARIES = (
     "av",
     "cmap",
@@ -60,32 +78,19 @@ class BeatHasher:
         The numbers.
     options
         How to render.
+    index
+        The code; the project's own, and what stands beside a scene elsewhere, by default.
     """
 
-    def __init__(self, trace_file: Path, options: RenderOptions) -> None:
-        common = sha256(repr(options).encode())
-        common.update(repr(surroundings()).encode())
-        compared = options.settings.compare
-        for path in (trace_file, compared) if compared else (trace_file,):
-            common.update(sha256(path.read_bytes()).digest())
-        self._common = common
+    def __init__(
+        self, trace_file: Path, options: RenderOptions, index: CodeIndex | None = None
+    ) -> None:
+        self._trace_file = trace_file
+        self._options = options
+        self._index = index or CodeIndex(PROJECT, without=BY_VALUE)
 
-    def story(self, entry: SceneEntry, beats: Sequence[str]) -> str:
-        """Key of all that the scene shows and says.
-
-        Parameters
-        ----------
-        entry, beats
-            As for :meth:`keys`.
-        """
-        story = sha256(self.keys(entry, beats)[beats[-1]].encode())
-        for module, path in sorted(reached(entry.module).items()):
-            if module.rpartition(".")[2].startswith(SCENE):
-                story.update(path.read_bytes())
-        return story.hexdigest()
-
-    def keys(self, entry: SceneEntry, beats: Sequence[str]) -> dict[str, str]:
-        """Key of each beat.
+    def beat_keys(self, entry: SceneEntry, beats: Sequence[str]) -> dict[str, str]:
+        """Find the key of each beat.
 
         Parameters
         ----------
@@ -94,29 +99,132 @@ class BeatHasher:
         beats
             Those that are played, in order.
         """
-        scene = self._common.copy()
-        scene.update(f"{entry.module} {entry.cls}".encode())
-        own = []
-        for module, path in sorted(reached(entry.module, DRAWING).items()):
-            code = path.read_bytes()
-            if module.rpartition(".")[2].startswith(SCENE):
-                own.append(_pieces(code))
-            else:
-                scene.update(f"{module} {_digest(code)}".encode())
-        return {name: _key(scene, name, own, set(beats[i + 1 :])) for i, name in enumerate(beats)}
+        scene = self._code(entry)
+        played = [tuple(beats[: i + 1]) for i in range(len(beats))]
+        return {
+            until[-1]: digest(
+                [
+                    self._pictures,
+                    entry.module,
+                    entry.cls,
+                    *until,
+                    *scene.of_beats(until, set(beats)),
+                ]
+            )
+            for until in played
+        }
+
+    def scene_key(self, entry: SceneEntry) -> str:
+        """Find the key of all that a scene shows and says, in any of its beats."""
+        return digest([self._scene, entry.module, entry.cls, *self._code(entry).everything()])
+
+    def _code(self, entry: SceneEntry) -> SceneCode:
+        spec = find_spec(entry.module)
+        if spec and spec.origin:
+            self._index.add(entry.module, Path(spec.origin))
+        return SceneCode(self._index, (entry.module, entry.cls))
+
+    def tree_key(self) -> str:
+        """Find the key of all code there is: while it is the same, so are all other keys."""
+        return digest([self._scene, self._index.tree_digest()])
+
+    @cached_property
+    def encoding_key(self) -> str:
+        """A short key of the code that turns masters into pieces of films."""
+        return digest(_texts(self._index.reach([("filmkit.render.movie", EVERYTHING)])))[:SHORT]
+
+    @cached_property
+    def _scene(self) -> str:
+        """What a scene depends on besides its code; times do not depend on size and frame rate."""
+        settings, quality = self._options.settings, self._options.quality
+        traces = [self._trace_file, *filter(None, [settings.compare])]
+        return digest(
+            [
+                repr(replace(settings, compare=None)),
+                repr(frame_size(quality.width, quality.height)),
+                repr(surroundings()),
+                *(sha256(path.read_bytes()).hexdigest() for path in traces),
+            ]
+        )
+
+    @cached_property
+    def _pictures(self) -> str:
+        quality = self._options.quality
+        return digest([self._scene, repr((quality.width, quality.height, quality.frame_rate))])
 
 
-def _key(scene: Any, beat: str, own: Sequence[_Pieces], later: set[str]) -> str:
-    key = scene.copy()
-    key.update(beat.encode())
-    for pieces in own:
-        dropped = later - pieces.named
-        key.update("\n".join(code for name, code in pieces.code if name not in dropped).encode())
-    return str(key.hexdigest())
+class SceneCode:
+    """The code of one scene, member by member."""
+
+    def __init__(self, index: CodeIndex, scene: Place) -> None:
+        self._index = index
+        lineage = [place for place in index.lineage(scene) if place != STAGE]
+        self._members: dict[str, list[tuple[str, Piece]]] = {}
+        for module, name in lineage:
+            for member, pieces in index.members((module, name)).items():
+                self._members.setdefault(member, []).extend((module, p) for p in pieces)
+        # What the stage calls by itself, for every scene.
+        self._hooks = {"", "__init__", *index.members(STAGE)} - WORDS
+
+    def of_beats(self, played: Sequence[str], beats: set[str]) -> list[str]:
+        """All code that runs until the last of some beats has been played."""
+        return self._code(self.members_of(played, beats), told=False)
+
+    def members_of(self, played: Sequence[str], beats: set[str]) -> list[str]:
+        """The members that run until then."""
+        ahead = [*(self._hooks & self._members.keys() - beats), *played]
+        taken: set[str] = set()
+        while ahead:
+            member = ahead.pop()
+            if member not in taken and member in self._members:
+                taken.add(member)
+                for _, piece in self._members[member]:
+                    ahead += piece.attributes - WORDS
+                    # Other things have titles too: of these names only the scene's own count.
+                    ahead += [word for word in WORDS if f"self.{word}" in piece.names]
+        return sorted(taken)
+
+    def everything(self) -> list[str]:
+        """All code of the scene, and what it tells of itself."""
+        return self._code(sorted(self._members), told=True)
+
+    def _code(self, members: Iterable[str], *, told: bool) -> list[str]:
+        code = [
+            text
+            for member in members
+            for _, piece in self._members[member]
+            for text in (member, piece.code, piece.told if told else "")
+        ]
+        return [*code, *_texts(self.reached(members))]
+
+    def reached(self, members: Iterable[str]) -> dict[Place, list[Piece]]:
+        """All that some members refer to, and what takes part in every picture."""
+        places = set(DRAWING)
+        for member in members:
+            for module, piece in self._members[member]:
+                places.update(self._index.references(module, piece))
+        return self._index.reach(places)
+
+
+def _texts(reached: dict[Place, list[Piece]]) -> list[str]:
+    return [text for place in sorted(reached) for text in (*place, *_codes(reached[place]))]
+
+
+def _codes(pieces: Iterable[Piece]) -> list[str]:
+    return [piece.code for piece in pieces]
+
+
+def drawing_digest(modules: Iterable[str]) -> str:
+    """Hash the code of some modules and of all that they run, for people to compare.
+
+    Two machines on which it is the same draw the same pictures.
+    """
+    places = {(module, EVERYTHING) for module in modules}
+    return digest(_texts(CodeIndex(PROJECT).reach({*DRAWING, *places})))[:SHORT]
 
 
 def surroundings() -> dict[str, str]:
-    """What pictures depend on besides the project and the trace, with its version."""
+    """Name what pictures depend on besides the project and the trace, with its version."""
     fonts = sha256()
     for path in (*font_files(), FONT_RULES):
         fonts.update(sha256(path.read_bytes()).digest())
@@ -128,111 +236,3 @@ def surroundings() -> dict[str, str]:
         **{name: version(name) for name in LIBRARIES},
         "the fonts": fonts.hexdigest()[:SHORT],
     }
-
-
-def project_code(modules: Iterable[str]) -> str:
-    """A short hash of the code that some modules run."""
-    code = sha256()
-    for module, path in sorted(reached(*modules, DRAWING).items()):
-        code.update(f"{module} {_digest(path.read_bytes())}".encode())
-    return code.hexdigest()[:SHORT]
-
-
-def reached(*modules: str) -> dict[str, Path]:
-    """The project's modules that some modules import, directly or through others, and they."""
-    found: dict[str, Path] = {}
-    to_see = [*modules]
-    while to_see:
-        module = to_see.pop()
-        if module not in found and (path := _file_of(module, named=module in modules)):
-            found[module] = path
-            # Whoever imports a module runs its packages too.
-            package = module.rpartition(".")[0]
-            to_see += [package, *_imports(path.read_bytes(), package)]
-    return found
-
-
-def _file_of(module: str, *, named: bool) -> Path | None:
-    path = PROJECT.joinpath(*module.split("."))
-    for file in (path.with_suffix(".py"), path / "__init__.py"):
-        if module and file.is_file():
-            return file
-    # A scene itself may live elsewhere.
-    spec = find_spec(module) if named else None
-    return Path(spec.origin) if spec and spec.origin else None
-
-
-@lru_cache(maxsize=1024)
-def _imports(code: bytes, package: str) -> tuple[str, ...]:
-    """What a module imports, wherever it does so; some names may be no modules."""
-    found = []
-    for node in _statements(ast.parse(code)):
-        if isinstance(node, ast.Import):
-            found += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            source = node.module or ""
-            if node.level:
-                above = package.split(".")[: len(package.split(".")) - node.level + 1]
-                source = ".".join([*above, *filter(None, [node.module])])
-            found += [source, *(f"{source}.{alias.name}" for alias in node.names)]
-    return tuple(found)
-
-
-def _statements(node: ast.AST) -> Iterator[ast.stmt]:
-    # Ten times faster than ast.walk, which goes through expressions too.
-    for block in ("body", "handlers", "orelse", "finalbody", "cases"):
-        for inner in getattr(node, block, ()):
-            if isinstance(inner, ast.stmt):
-                yield inner
-            yield from _statements(inner)
-
-
-@lru_cache(maxsize=1024)
-def _digest(code: bytes) -> str:
-    return sha256(ast.dump(_silent(code)).encode()).hexdigest()
-
-
-def _silent(code: bytes) -> ast.Module:
-    """Code without docstrings."""
-    module = ast.parse(code)
-    for node in (module, *_statements(module)):
-        body = getattr(node, "body", ())
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(
-            node
-        ):
-            node.body = body[1:] or [ast.Pass()]
-    return module
-
-
-@dataclass(frozen=True)
-class _Pieces:
-    """Code of a scene's module without comments and blanks.
-
-    Attributes
-    ----------
-    code
-        Its pieces, each with the name of the method that it is, or none.
-    named
-        All that is asked of any object in it, so every beat that another one calls.
-    """
-
-    code: tuple[tuple[str, str], ...]
-    named: frozenset[str]
-
-
-@lru_cache(maxsize=64)
-def _pieces(code: bytes) -> _Pieces:
-    module = _silent(code)
-    named = {node.attr for node in ast.walk(module) if isinstance(node, ast.Attribute)}
-    pieces = []
-    for node in module.body:
-        if isinstance(node, ast.ClassDef):
-            bases = [ast.dump(base) for base in (*node.bases, *node.decorator_list)]
-            pieces += [("", text) for text in (node.name, *bases)]
-            pieces += [
-                (member.name if isinstance(member, ast.FunctionDef) else "", ast.dump(member))
-                for member in node.body
-            ]
-        else:
-            pieces.append(("", ast.dump(node)))
-    return _Pieces(tuple(pieces), frozenset(named))

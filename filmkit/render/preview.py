@@ -16,15 +16,16 @@ from manim.utils.exceptions import EndSceneEarlyException
 from PIL import Image, ImageDraw, ImageFont
 
 from extract.trace import Trace
+from filmkit.core.records import BeatRecord
 from filmkit.core.scene_entry import SceneEntry
-from filmkit.core.stage import BeatRecord, Stage
+from filmkit.core.stage import Stage
 from filmkit.core.theme import Theme, use_theme
 from filmkit.render.cache import Cache, open_cache
 from filmkit.render.errors import WorkError, explain
-from filmkit.render.jobs import RenderRequest, each, load_trace, say_made
 from filmkit.render.keys import BeatHasher
 from filmkit.render.progress import Meter, make_meter
-from filmkit.render.runner import RenderOptions, manim_config, write_png
+from filmkit.render.request import RenderOptions, RenderRequest, each, load_trace, report_files
+from filmkit.render.runner import manim_config, write_png
 from filmkit.render.traces import find_trace
 from filmkit.render.workers import SPAWN, cores, obey_parent
 
@@ -99,7 +100,7 @@ def open_contact_sheet(
     cache
         Where pictures are kept.
     """
-    keys = hasher.keys(entry, entry.load().beat_names(trace))
+    keys = hasher.beat_keys(entry, entry.load().beat_names(trace))
     pictures = {beat: cache.path(key, ".end.png") for beat, key in keys.items()}
     for path in pictures.values():
         cache.holds(path)  # counts as used now
@@ -212,7 +213,7 @@ def make_previews(request: RenderRequest) -> bool:
                 return save_sheet(request, albums[entry], albums[entry].pictures)
 
             made = each(request, albums, sheet)
-    say_made(request, made.values())
+    report_files(request, made.values())
     return len(made) == len(request.scenes)
 
 

@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable, Collection, Iterator
 from configparser import ConfigParser
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -20,16 +19,17 @@ from PIL import Image
 from extract.files import OutputError, write_text, written_beside
 from extract.trace import Trace
 from filmkit.core.picture_map import picture_map
+from filmkit.core.records import BeatRecord, Rehearsal
 from filmkit.core.renderer import frames_before
 from filmkit.core.scene_entry import SceneEntry
-from filmkit.core.stage import BeatRecord, Rehearsal, Stage, StageSettings
+from filmkit.core.stage import Stage
 from filmkit.render.movie import straight
-from filmkit.render.quality import DEFAULT_QUALITY, QUALITIES, Quality, frame_size
+from filmkit.render.quality import Quality, frame_size
+from filmkit.render.request import RenderOptions
 from filmkit.words.alt import alt_text
 from filmkit.words.script import chapter_title
 
 __all__ = [
-    "RenderOptions",
     "frame_count",
     "manim_config",
     "rehearse",
@@ -38,22 +38,6 @@ __all__ = [
     "take_stills",
     "write_png",
 ]
-
-
-@dataclass(frozen=True)
-class RenderOptions:
-    """How a scene is rendered.
-
-    Attributes
-    ----------
-    quality
-        Size and frame rate.
-    settings
-        What the viewer chose to see.
-    """
-
-    quality: Quality = QUALITIES[DEFAULT_QUALITY]
-    settings: StageSettings = field(default_factory=StageSettings)
 
 
 @contextmanager

@@ -27,10 +27,11 @@ from filmkit.render.cache import Cache, open_cache
 from filmkit.render.clean_process import PROJECT, clean_process
 from filmkit.render.delivery import deliver, encoding_of, target_of
 from filmkit.render.films import Plan, beat_film, finished_parts, missing, plan_scene
-from filmkit.render.jobs import RenderRequest, each, load_trace, wanted_beats
+from filmkit.render.jobs import wanted_beats
 from filmkit.render.keys import BeatHasher
 from filmkit.render.movie import MASTER
 from filmkit.render.preview import ContactSheet, open_contact_sheet, save_sheet
+from filmkit.render.request import RenderRequest, each, load_trace
 from filmkit.render.runner import manim_config
 from filmkit.render.traces import find_trace
 from filmkit.render.workers import (

@@ -31,7 +31,8 @@ from filmkit.render.burn import burned
 from filmkit.render.errors import WorkError, explain
 from filmkit.render.interrupts import be_stoppable
 from filmkit.render.movie import Encoding, Movie, Pixels, open_movie, read_master, straight
-from filmkit.render.runner import RenderOptions, manim_config
+from filmkit.render.request import RenderOptions
+from filmkit.render.runner import manim_config
 from filmkit.words.captions import Cue
 
 __all__ = [

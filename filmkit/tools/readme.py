@@ -18,8 +18,8 @@ from filmkit.decks.gallery import PAGE, PROJECT, write_gallery
 from filmkit.decks.make import make_deck
 from filmkit.decks.slides import slides_of
 from filmkit.render.errors import WorkError
-from filmkit.render.jobs import RenderRequest, load_trace, say_made
 from filmkit.render.quality import QUALITIES
+from filmkit.render.request import RenderRequest, load_trace, report_files
 from filmkit.render.runner import manim_config, rehearse, write_png
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def make_readme_pictures(request: RenderRequest) -> bool:
         made += _pages(small, browser)
     elif not request.quiet:
         click.echo("those of deck and gallery need a browser and playwright", err=True)
-    say_made(request, made)
+    report_files(request, made)
     return True
 
 

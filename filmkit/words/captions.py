@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from html import escape
 
-from filmkit.core.stage import BeatRecord
+from filmkit.core.records import BeatRecord
 
 __all__ = ["LINE", "LINES", "READING_SPEED", "Cue", "captions", "escaped", "shifted", "srt", "vtt"]
 

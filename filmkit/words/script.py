@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from filmkit.core.records import BeatRecord, Rehearsal
 from filmkit.core.scene_entry import SceneEntry
-from filmkit.core.stage import BeatRecord, Rehearsal
 from filmkit.words.captions import captions
 
 __all__ = ["chapter_title", "script", "script_record", "speaker_notes"]

@@ -25,7 +25,7 @@ from filmkit.core.camera import Shot
 from filmkit.core.geometry import Box
 from filmkit.core.numbers import format_number, format_share
 from filmkit.core.printable import printable
-from filmkit.core.stage import Stage, beat, beat_when
+from filmkit.core.stage import Stage, beat
 from filmkit.core.text import Label
 from filmkit.core.view import best_match, rotary_pairs
 from filmkit.mobjects.flow import Draw
@@ -157,7 +157,7 @@ class Attention(Stage):
         )
         self.hold(words=6)
 
-    @beat_when(lambda trace: trace.rotates)
+    @beat(when=lambda trace: trace.rotates)
     def rotate_by_position(self) -> None:
         """This model writes word order into them by rotating each row: the later its word,
         the further."""

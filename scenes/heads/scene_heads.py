@@ -19,7 +19,7 @@ from filmkit.core.animations import (
 from filmkit.core.camera import Shot
 from filmkit.core.geometry import Box
 from filmkit.core.heatmap import Heatmap
-from filmkit.core.stage import Stage, beat, beat_when
+from filmkit.core.stage import Stage, beat
 from filmkit.mobjects.flow import Draw
 from filmkit.mobjects.head_stack import Card, HeadStack, featured_first, free
 from filmkit.mobjects.head_stack_marks import GroupBrackets, HeadNumbers
@@ -84,7 +84,7 @@ class Heads(Stage):
             self.move_camera(head_stack.layout.beside_front, run_time=tempo.swing),
         )
 
-    @beat_when(lambda trace: trace.meta.n_heads > 1)
+    @beat(when=lambda trace: trace.meta.n_heads > 1)
     def all_heads_slide_in(self) -> None:
         """Behind it stand the other {others}. All of them read the same X, at the same time,
         each in its own way."""
@@ -100,7 +100,7 @@ class Heads(Stage):
         )
         self.hold(words=3)
 
-    @beat_when(lambda trace: trace.meta.n_kv_heads < trace.meta.n_heads)
+    @beat(when=lambda trace: trace.meta.n_kv_heads < trace.meta.n_heads)
     def some_share_keys_and_values(self) -> None:
         """In this model, {group} heads at a time share one set of keys and values."""
         head_stack, tempo = self.head_stack, self.theme.tempo
@@ -121,7 +121,7 @@ class Heads(Stage):
         """What a head does not share: all but its keys and values."""
         return (card.q, card.k_t, card.scores, card.pattern, card.z, card.wires)
 
-    @beat_when(lambda trace: trace.meta.n_heads > 1)
+    @beat(when=lambda trace: trace.meta.n_heads > 1)
     def around_the_rack(self) -> None:
         """They work at the same time; none waits for another. Each has its own pattern,
         and its own z."""
@@ -136,13 +136,13 @@ class Heads(Stage):
 
     # Together
 
-    @beat_when(lambda trace: trace.meta.n_heads == 1)
+    @beat(when=lambda trace: trace.meta.n_heads == 1)
     def the_output_leaves(self) -> None:
         """What the head has to say is its z. It leaves the head."""
         self._pull_out()
         self._say(self.merge.description, self.merge.names)
 
-    @beat_when(lambda trace: trace.meta.n_heads > 1)
+    @beat(when=lambda trace: trace.meta.n_heads > 1)
     def outputs_line_up(self) -> None:
         """What a head has to say is its z. Every z leaves its head, and they line up in order."""
         self._pull_out(Vanish(self.numbers))
@@ -190,7 +190,7 @@ class Heads(Stage):
         settling = [Settle(z, box) for z, box in zip(self.strips, strips, strict=True)]
         return [*settling, Glide(self.merge.names, self.merge.name_targets(strips))]
 
-    @beat_when(lambda trace: trace.meta.n_heads > 1)
+    @beat(when=lambda trace: trace.meta.n_heads > 1)
     def side_by_side(self) -> None:
         """Side by side they are one wide matrix: {columns} numbers for every word."""
         merge, tempo = self.merge, self.theme.tempo

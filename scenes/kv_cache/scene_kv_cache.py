@@ -79,9 +79,7 @@ class KVCache(Stage):
         self.facts |= {
             "word": printable(word),
             "chosen": "is given" if meta.continued else "is taken" if place == 0 else "follows",
-            "others": "Its layer keeps no others."
-            if meta.n_kv_heads == 1
-            else f"Its layer keeps {meta.n_kv_heads} heads like them.",
+            "like_them": str(meta.n_kv_heads),
             "kv_heads": counted(meta.n_kv_heads, "head"),
             "fanned": str(min(FANNED, meta.n_layers)),
             "each": TokenCost.of_trace(meta).factors[-1][0],
@@ -92,6 +90,9 @@ class KVCache(Stage):
             "context_bytes": spoken_bytes(CONTEXT_TOKENS * TokenCost.of_every_head(LARGE).bytes),
             "layers": counted(meta.n_layers, "layer"),
         }
+
+    def variant(self, beat: str) -> str:
+        return "one" if self.trace.meta.n_kv_heads == 1 else "several"
 
     def provenance_notes(self) -> tuple[str, str]:
         about, hidden = super().provenance_notes()
@@ -350,9 +351,12 @@ class KVCache(Stage):
 
     # The cache as a solid
 
-    @beat
+    @beat(
+        one="These are one head's keys and values. Its layer keeps no others.",
+        several="These are one head's keys and values. "
+        "Its layer keeps {like_them} heads like them.",
+    )
     def cache_of_a_layer(self) -> None:
-        """These are one head's keys and values. {others}"""
         tempo, cached = self.theme.tempo, self.cached
         self.cache = cache = ModelCache(cached.view, self.frame)
         gone = Group(*(part for part in self.on_show() if part not in (cached.k, cached.v)))

@@ -31,7 +31,7 @@ from filmkit.core.animations import (
 from filmkit.core.camera import Shot, keep_upright, off_card, on_card
 from filmkit.core.geometry import shot_box
 from filmkit.core.numbers import format_share
-from filmkit.core.stage import Stage, beat, beat_when
+from filmkit.core.stage import Stage, beat
 from filmkit.mobjects.chart import Paragraph
 from filmkit.mobjects.flow import Draw, WeightBox
 from filmkit.mobjects.head_stack import HeadStack, featured_first
@@ -238,7 +238,7 @@ class LatentAttention(Stage):
         )
         self.hold(words=5)
 
-    @beat_when(is_fitted)
+    @beat(when=is_fitted)
     def what_is_lost(self) -> None:
         """Of this head's true keys the latent loses {lost_k}, of its values {lost_v}."""
         naive, flat, tempo = self.naive, self.flat, self.theme.tempo
@@ -268,7 +268,7 @@ class LatentAttention(Stage):
             Recolour(getattr(self.flat, name).cells, values=rows) for name, rows in values.items()
         ]
 
-    @beat_when(is_fitted)
+    @beat(when=is_fitted)
     def what_it_does_to_attention(self) -> None:
         """With keys from the latent, {moved} of this head's attention moves to other words."""
         flat, tempo = self.flat, self.theme.tempo
@@ -292,7 +292,7 @@ class LatentAttention(Stage):
         self.play(Appear(row.words), Appear(row.caption), run_time=tempo.small)
         self.hold(words=9)
 
-    @beat_when(is_fitted)
+    @beat(when=is_fitted)
     def error_against_rank(self) -> None:
         """The longer the latent, the less is lost, and less still when it is fitted to what the
         layer really receives."""

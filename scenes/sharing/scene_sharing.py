@@ -25,6 +25,7 @@ from filmkit.core.animations import (
 )
 from filmkit.core.camera import Shot, on_card, pin_to_frame
 from filmkit.core.heatmap import Heatmap
+from filmkit.core.numbers import format_number, format_share, short
 from filmkit.core.stage import Stage, StageError, beat
 from filmkit.core.text import Label
 from filmkit.mobjects.head_stack import HeadStack, free
@@ -32,7 +33,7 @@ from filmkit.mobjects.head_stack_marks import HeadNumbers
 from filmkit.mobjects.panel import Header
 from filmkit.mobjects.shared_head_stack import SharedHeadStack, in_groups
 from filmkit.mobjects.shared_view import SharedPanels, SharedView
-from scenes.sharing.narration import narration
+from scenes.sharing.notes import notes_for
 from scenes.sharing.pictures import PatternColumns, Price, SharedCache
 
 
@@ -69,8 +70,36 @@ class SharedHeads(Stage):
         self.columns = PatternColumns(self.view, self.frame, head)
         self.cache = SharedCache(self.view, self.frame)
         self.price = Price(self.scheme, self.frame)
-        self.narration = narration(self.view, self.scheme, self.price)
-        self.facts |= self.narration.facts
+        self.notes = notes_for(self.view, self.scheme)
+        self.facts |= self._facts()
+
+    def _facts(self) -> dict[str, str]:
+        """Numbers and words of the narration."""
+        meta, groups = self.trace.meta, self.view.shared.n_groups
+        heads, own = meta.n_heads, meta.n_kv_heads
+        several = f"{groups} sets, and {heads // groups} heads read each"
+        before, after = (n * (meta.d_qk + meta.d_v) for n in (heads, groups))
+        kept = self.price.kept
+        return {
+            "scheme": "Multi-query" if self.scheme == "mqa" else "Grouped-query",
+            "heads": str(heads),
+            "own": str(own),
+            "kept": "one set for all heads" if groups == 1 else several,
+            "which": "it" if groups == 1 else "each",
+            "pooled": str(own // groups),
+            "moved": format_share(self.view.shared.moved.mean),
+            "after": f"{after:,}",
+            "before": f"{before:,}",
+            "fewer": short(heads / groups),
+            "megabytes": format_number(kept["mha"].size() / 1e6, 2),
+            "kilobytes": format_number(kept[self.scheme].size() / 1e3),
+        }
+
+    def variant(self, beat: str) -> str:
+        meta = self.trace.meta
+        if beat == "a_set_for_every_head" and meta.n_kv_heads == meta.n_heads:
+            return "own"
+        return "pooled" if self.pooled else "shared"
 
     @property
     def pooled(self) -> bool:
@@ -98,9 +127,13 @@ class SharedHeads(Stage):
 
     # In space
 
-    @beat
+    @beat(
+        own="Each of {heads} heads has its own keys and values, all cached.",
+        pooled="This model's {heads} heads already share {own} sets of keys and values.",
+        shared="Full attention gives each of {heads} heads its own keys and values. "
+        "This model has {own}.",
+    )
     def a_set_for_every_head(self) -> None:
-        """{before}"""
         head_stack, tempo = self.head_stack, self.theme.tempo
         self.camera.shot = head_stack.layout.from_left
         own = head_stack.parts("k", "v")
@@ -117,15 +150,17 @@ class SharedHeads(Stage):
             set_presence(own, 0.0)
             own = Group(*(o for card in self.sharing.outlines.values() for o in card.values()))
         self.numbers = HeadNumbers(head_stack, head_stack.layout.from_left)
-        self.said = self._sentence(self.narration.trained)
+        self.said = self._sentence(self.notes.trained)
         whole = Group(head_stack.front.glass, self.rest, own, *self.headers.values(), self.numbers)
         self.play(Appear(whole), run_time=tempo.normal)
         self.play(*self.dim(self.rest, to=0.45), Appear(self.said), run_time=tempo.small)
         self.hold(words=7 if self.pooled else 12)
 
-    @beat
+    @beat(
+        pooled="{scheme} attention keeps {kept}. Here {which} is the mean of {pooled}.",
+        shared="{scheme} attention keeps {kept}.",
+    )
     def one_set_for_many(self) -> None:
-        """{share}"""
         head_stack, sharing, tempo = self.head_stack, self.sharing, self.theme.tempo
         moving = [m for name in ("k", "v") for m in self._to_shared(name)]
         self.play(
@@ -141,7 +176,7 @@ class SharedHeads(Stage):
         else:
             self.play(Appear(self.shared), run_time=tempo.small)
         self.remove(*(o for card in sharing.outlines.values() for o in card.values()))
-        self.said = self._sentence(*self.narration.rule)
+        self.said = self._sentence(*self.notes.rule)
         fan_outs = [*sharing.key_fan_outs, *sharing.value_fan_outs]
         self.add(*(fan_out.set_drawn(0) for fan_out in fan_outs))
         self.play(
@@ -172,9 +207,11 @@ class SharedHeads(Stage):
                     moving.append(Glide(on_card(outline, panels[index]), goal))
         return moving
 
-    @beat
+    @beat(
+        pooled="Every head now reads the shared keys: scores, pattern and mix are computed again.",
+        shared="The queries still differ, so every head keeps a pattern of its own.",
+    )
     def every_head_reads_it(self) -> None:
-        """{read}"""
         head_stack, tempo = self.head_stack, self.theme.tempo
         changes = {head: self.view.head(head) for head in head_stack.heads}
         self.play(
@@ -183,7 +220,7 @@ class SharedHeads(Stage):
             *self._change(changes, "k_t"),
             run_time=tempo.normal,
         )
-        self.said = self._sentence(self.narration.changed)
+        self.said = self._sentence(self.notes.changed)
         self.play(
             *self.undim(self.rest),
             self.move_camera(self.sharing.places.from_right),
@@ -207,9 +244,11 @@ class SharedHeads(Stage):
 
     # Side by side
 
-    @beat
+    @beat(
+        pooled="{moved} of the attention moves to other words. Training has to make up for that.",
+        shared="The same keys with other queries give other patterns.",
+    )
     def patterns_side_by_side(self) -> None:
-        """{moved}"""
         head_stack, columns, tempo = self.head_stack, self.columns, self.theme.tempo
         heads = columns.heads
         moving = [(head_stack.heads[h].pattern, columns.lower[h]) for h in heads]
@@ -237,7 +276,8 @@ class SharedHeads(Stage):
 
     @beat
     def the_cache_shrinks(self) -> None:
-        """{cached}"""
+        """For each token, this layer caches {after} numbers instead of {before}:
+        {fewer} times fewer."""
         cache, tempo = self.cache, self.theme.tempo
         moving = self._to_cache()
         parts = {id(cells) for cells, _ in moving}
@@ -288,7 +328,8 @@ class SharedHeads(Stage):
 
     @beat
     def what_it_costs(self) -> None:
-        """{price}"""
+        """At DeepSeek-R1's size, {megabytes} megabytes a token become {kilobytes} kilobytes.
+        But models trained that way scored lower."""
         price, tempo = self.price, self.theme.tempo
         saved, before = price.saved, self.cache.bars.bars
         # The longest and the last bar stay, and are those of a larger model.

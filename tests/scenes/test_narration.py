@@ -8,9 +8,10 @@ from collections.abc import Iterator
 import pytest
 
 from extract.trace import Trace
+from filmkit.core.records import Rehearsal
 from filmkit.core.scene_entry import SceneEntry
-from filmkit.core.stage import Rehearsal
-from filmkit.render.runner import RenderOptions, rehearse
+from filmkit.render.request import RenderOptions
+from filmkit.render.runner import rehearse
 from filmkit.words.captions import READING_SPEED, captions
 from filmkit.words.script import chapter_title, speaker_notes
 from scenes.registry import SCENES

@@ -12,8 +12,9 @@ import numpy as np
 
 from extract.trace import Trace
 from filmkit.core.scene_entry import SceneEntry
-from filmkit.render.jobs import RenderRequest, make_films
+from filmkit.render.jobs import make_films
 from filmkit.render.quality import Quality
+from filmkit.render.request import RenderRequest
 
 
 def render_request(

@@ -10,7 +10,8 @@ from manim import tempconfig
 from extract.trace import Trace
 from filmkit.core.geometry import Box
 from filmkit.core.picture_map import PanelItem, TextItem, panels_on, texts_on
-from filmkit.core.stage import BeatRecord, Stage, StageSettings
+from filmkit.core.records import BeatRecord, StageSettings
+from filmkit.core.stage import Stage
 from filmkit.render.quality import frame_size
 
 WIDTH, HEIGHT = 1920, 1080

@@ -286,6 +286,7 @@ def test_missing_fonts(look: Look, monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
 def test_missing_codecs(look: Look, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(movie, "WEBM", replace(movie.WEBM, codec="libnone"))
     monkeypatch.setattr(av, "Codec", raises(ValueError("unknown")))
+    PIL.Image.init()
     monkeypatch.delitem(PIL.Image.SAVE, "GIF")
     found = look("formats")
     assert_fault(found["webm"], "libnone cannot be written", command="--no-deps 'av>=15'")

@@ -182,10 +182,10 @@ def test_cache_is_shown_and_cleared(render: Render, cache_folder: Path) -> None:
     render("scene_shapes", "--quality", "draft")
     kept = files(cache_folder)
     assert f"{cache_folder}: {len(kept)} files, " in render("cache").out
-    assert len(kept) == 7, "a master and a piece for each of three beats, and their lengths"
+    assert len(kept) == 8, "a master and a piece for each of three beats, lengths and keys"
     assert json.loads(render("cache", "--json").out) == {
         "folder": str(cache_folder),
-        "files": 7,
+        "files": 8,
         "bytes": sum(path.stat().st_size for path in cache_folder.iterdir()),
         "limit": 10**10,
     }
@@ -195,9 +195,9 @@ def test_cache_is_shown_and_cleared(render: Render, cache_folder: Path) -> None:
 
 def test_cache_in_another_folder(render: Render, tmp_path: Path, cache_folder: Path) -> None:
     render("scene_shapes", "--quality", "draft", "--cache", "kept")
-    assert len(files(tmp_path / "kept")) == 7
+    assert len(files(tmp_path / "kept")) == 8
     assert files(cache_folder) == []
-    assert "kept: 7 files" in render("cache", "--cache", "kept").out
+    assert "kept: 8 files" in render("cache", "--cache", "kept").out
 
 
 def test_other_formats_have_their_names(render: Render, tmp_path: Path) -> None:

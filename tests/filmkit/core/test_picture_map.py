@@ -21,8 +21,9 @@ from filmkit.core.camera import Shot, StageCamera
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.norm import Norm, TensorSource
 from filmkit.core.picture_map import MAP_SCHEMA, picture_map
+from filmkit.core.records import BeatRecord
 from filmkit.core.scene_entry import SceneEntry
-from filmkit.core.stage import BeatRecord, Stage
+from filmkit.core.stage import Stage
 from filmkit.core.text import Label
 from filmkit.render.movie import open_movie
 from filmkit.words.alt import KINDS, LONGEST, alt_text

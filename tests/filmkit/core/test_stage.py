@@ -13,7 +13,8 @@ import pytest
 from manim import Square, tempconfig
 
 from filmkit.core.animations import Appear
-from filmkit.core.stage import BeatRecord, Stage, StageError, StageSettings, beat, beat_when
+from filmkit.core.records import BeatRecord, StageSettings
+from filmkit.core.stage import Stage, StageError, beat
 from filmkit.render.quality import ASPECTS, quality_of
 from scenes.registry import SCENES
 from tests.support.checkout import PROJECT as ROOT
@@ -34,7 +35,7 @@ class Story(Stage):
         and nothing else."""
         self.play(Appear(self.square), run_time=1.0)
 
-    @beat_when(lambda trace: trace.rotates)
+    @beat(when=lambda trace: trace.rotates)
     def turning(self) -> None:
         """Only for models that rotate."""
         self.hold(2.0)

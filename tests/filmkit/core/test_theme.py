@@ -15,8 +15,9 @@ from filmkit.core.animations import presence
 from filmkit.core.camera import StageCamera
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.norm import Norm, colour_table
+from filmkit.core.records import BeatRecord, StageSettings
 from filmkit.core.scene_entry import SceneEntry
-from filmkit.core.stage import BeatRecord, Stage, StageSettings
+from filmkit.core.stage import Stage
 from filmkit.core.text import TextLine
 from filmkit.core.theme import use_theme
 from filmkit.core.theme_names import PALETTES, THEMES

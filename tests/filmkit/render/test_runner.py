@@ -12,7 +12,8 @@ from PIL import Image
 from extract.trace import Trace
 from filmkit.core.renderer import FilmRenderer
 from filmkit.render.quality import QUALITIES, Quality
-from filmkit.render.runner import RenderOptions, frame_count, manim_config, rehearse, render_stills
+from filmkit.render.request import RenderOptions
+from filmkit.render.runner import frame_count, manim_config, rehearse, render_stills
 from tests.support.filming import film, pictures
 from tests.support.stand_in import INTERRUPTED, SHAPES
 from tests.support.traces import make_trace

@@ -25,7 +25,7 @@ PATIENCE = 180.0  # seconds; far more than anything here takes on a busy machine
 
 SCENE = '''
 from manim import Square
-from filmkit.core.stage import Stage, beat
+from filmkit.core.stage import (Stage, beat)
 from filmkit.mobjects.own import COLOUR
 
 class Attention(Stage):

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from filmkit.core.stage import BeatRecord, Rehearsal
+from filmkit.core.records import BeatRecord, Rehearsal
 from filmkit.words.captions import LINE, LINES, Cue, captions, shifted, srt, vtt
 from filmkit.words.script import chapter_title, speaker_notes
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from filmkit.core.stage import StageError, StageSettings
+from filmkit.core.records import StageSettings
+from filmkit.core.stage import StageError
 from filmkit.core.view import LayerView, best_match
 from scenes.attention.scene_attention import Attention
 from tests.support.staging import complaints, play

@@ -13,7 +13,7 @@ from extract.architectures import (
     kv_cache_bytes,
     v2_cache_claim,
 )
-from filmkit.core.stage import StageSettings
+from filmkit.core.records import StageSettings
 from scenes.cache_size.scene_cache_size import SHIPPED, CacheSize
 from tests.support.figures import said, spelled, unexplained
 from tests.support.staging import BeatPicture, complaints, play

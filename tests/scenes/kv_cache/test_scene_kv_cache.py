@@ -15,7 +15,8 @@ from filmkit.core.animations import set_presence
 from filmkit.core.geometry import Box, Frame
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.picture_map import panels_on
-from filmkit.core.stage import BeatRecord, Stage, StageError, StageSettings
+from filmkit.core.records import BeatRecord, StageSettings
+from filmkit.core.stage import Stage, StageError
 from filmkit.core.view import LayerView
 from filmkit.mobjects.head import HeadPicture
 from filmkit.render.quality import ASPECTS, DEFAULT_ASPECT, quality_of

@@ -17,7 +17,8 @@ from filmkit.core.animations import presence
 from filmkit.core.camera import Shot, StageCamera
 from filmkit.core.geometry import Frame
 from filmkit.core.picture_map import PanelItem
-from filmkit.core.stage import BeatRecord, Stage, StageError, StageSettings
+from filmkit.core.records import BeatRecord, StageSettings
+from filmkit.core.stage import Stage, StageError
 from filmkit.core.view import LayerView
 from filmkit.mobjects.head_stack import HeadStack, featured_first
 from filmkit.mobjects.latent_layout import NaiveLayout

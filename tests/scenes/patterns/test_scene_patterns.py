@@ -14,7 +14,8 @@ from extract.trace import Trace
 from filmkit.core.geometry import Frame
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.norm import Norm
-from filmkit.core.stage import BeatRecord, Stage, StageSettings
+from filmkit.core.records import BeatRecord, StageSettings
+from filmkit.core.stage import Stage
 from filmkit.core.theme import DARK
 from filmkit.render.quality import ASPECTS, DEFAULT_ASPECT, quality_of
 from scenes.patterns.layout import empty_layout, wall_layout

@@ -15,7 +15,8 @@ from extract.architectures import architecture, kv_cache_bytes
 from extract.trace import Trace
 from filmkit.core.camera import Shot
 from filmkit.core.heatmap import Heatmap
-from filmkit.core.stage import BeatRecord, Stage, StageSettings
+from filmkit.core.records import BeatRecord, StageSettings
+from filmkit.core.stage import Stage
 from filmkit.render import posters as engine
 from scenes.posters.scene_posters import (
     EveryHead,

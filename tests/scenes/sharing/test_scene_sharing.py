@@ -13,7 +13,8 @@ from extract.architectures import DENSE_7B, architecture, kv_cache_bytes
 from extract.attention import total_variation
 from extract.trace import Trace
 from filmkit.core.heatmap import Heatmap
-from filmkit.core.stage import BeatRecord, Stage, StageError, StageSettings
+from filmkit.core.records import BeatRecord, StageSettings
+from filmkit.core.stage import Stage, StageError
 from scenes.sharing.scene_sharing import GroupedQuery, MultiQuery, SharedHeads
 from tests.extract.test_sharing import from_pooled_weights
 from tests.support.figures import said, spelled, unexplained

@@ -1,0 +1,88 @@
+"""What there is and what is said: the list of scenes and their script, without any picture.
+
+It loads at once: Manim is needed only for scenes that have changed since they were last run.
+"""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from pathlib import Path
+
+import click
+
+from extract.files import write_text
+from filmkit.core.records import Rehearsal
+from filmkit.core.scene_entry import SceneEntry
+from filmkit.render.cache import open_cache
+from filmkit.render.keys import BeatHasher
+from filmkit.render.rehearsals import Rehearsals
+from filmkit.render.request import RenderRequest, each, load_trace, report_files
+from filmkit.render.traces import find_trace
+from filmkit.words.script import script, script_record
+
+__all__ = ["list_scenes", "write_script"]
+
+
+def list_scenes(request: RenderRequest, *, as_json: bool) -> bool:
+    """Print title, length, beats and tensors of each scene; say whether all went well."""
+    rehearsals = _rehearse(request)
+    if as_json:
+        rows = [_as_record(*row) for row in rehearsals.items()]
+        click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+    else:
+        for row in rehearsals.items():
+            click.echo(_as_text(*row))
+    return len(rehearsals) == len(request.scenes)
+
+
+def write_script(request: RenderRequest, out: Path | None, *, as_json: bool) -> bool:
+    """Write what is said in each scene to a file or to the terminal; say whether all went well."""
+    rehearsals = _rehearse(request)
+    if as_json:
+        rows = [script_record(*row) for row in rehearsals.items()]
+        text = json.dumps(rows, indent=2, ensure_ascii=False)
+    else:
+        text = "\n\n".join(script(*row) for row in rehearsals.items())
+    if out is None:
+        click.echo(text)
+    else:
+        write_text(out, f"{text}\n")
+        report_files(request, [out])
+    return len(rehearsals) == len(request.scenes)
+
+
+def _rehearse(request: RenderRequest) -> dict[SceneEntry, Rehearsal]:
+    trace = load_trace(request)
+    hasher = BeatHasher(find_trace(request.trace), request.options)
+    with open_cache(request.cache, keep=request.keep_cache) as cache:
+        rehearsals = Rehearsals(trace, request.options, hasher, cache)
+        return each(request, request.scenes, rehearsals.of)
+
+
+def _as_record(entry: SceneEntry, rehearsal: Rehearsal) -> dict[str, object]:
+    return {
+        "name": entry.slug,
+        "title": entry.title,
+        "seconds": round(rehearsal.duration, 3),
+        "beats": [
+            {
+                "name": record.name,
+                "narration": record.narration,
+                "start": round(record.start, 3),
+                "end": round(record.end, 3),
+            }
+            for record in rehearsal.beats
+        ],
+        "tensors": list(rehearsal.tensors),
+    }
+
+
+def _as_text(entry: SceneEntry, rehearsal: Rehearsal) -> str:
+    minutes, seconds = divmod(round(rehearsal.duration), 60)
+    lines = [f"{entry.slug}  {entry.title}  ({minutes}:{seconds:02})"]
+    beats = ", ".join(record.name for record in rehearsal.beats)
+    tensors = ", ".join(rehearsal.tensors)
+    for head, text in (("beats", beats), ("tensors", tensors)):
+        lines += textwrap.wrap(text, 88, initial_indent=f"  {head:9}", subsequent_indent=" " * 11)
+    return "\n".join(lines)
