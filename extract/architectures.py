@@ -1,10 +1,10 @@
-"""Published models and what one token costs in their key/value cache.
+"""Published models and the size of their key/value caches.
 
-Every number on screen that is not measured in a trace comes from here, with its source.  A cache
-holds, for every token and layer:
+Every number on screen that is not measured in a trace comes from this module, with its source.  A
+cache holds, for every token and layer:
 
 ======  ==================================  ========================================================
-scheme  elements                            what is kept
+scheme  elements                            what is cached
 ======  ==================================  ========================================================
 mha     n_heads (d_qk + d_v)                keys and values of every head
 gqa     n_groups (d_qk + d_v)               one key and one value head for each group of query heads
@@ -29,48 +29,48 @@ __all__ = [
     "COMPARED_GROUPS",
     "CONTEXT_TOKENS",
     "DENSE_7B",
-    "GPUS_OF_A_NODE",
+    "GPUS_PER_NODE",
     "GPU_BYTES",
     "MOE",
     "V2_SAVING",
     "V2_THROUGHPUT",
     "Architecture",
     "CacheClaim",
-    "Latent",
+    "LatentSize",
     "QualityColumn",
     "QualityTable",
     "Scheme",
     "architecture",
     "kv_cache_bytes",
     "kv_cache_elements",
-    "latent_of",
+    "latent_size",
     "v2_cache_claim",
 ]
 
 Scheme = Literal["mha", "gqa", "mqa", "mla"]
 
 COMPARED_GROUPS = 8
-"""Groups of the grouped-query cache that models are compared with: what Llama-3, Mistral 7B and
-DeepSeek 67B ship."""
+"""Number of groups of the grouped-query cache in comparisons: that of Llama-3, Mistral 7B and
+DeepSeek 67B."""
 
 CONTEXT_TOKENS = 128 * 1024
-"""The context that DeepSeek-V2 is released for, "128K tokens" (V2 report, abstract)."""
+"""Context length of DeepSeek-V2 in tokens, "128K tokens" (V2 report, abstract)."""
 
 GPU_BYTES = 80 * 10**9
-"""Memory of one GPU that caches are compared with: an A100, H100 or H800 of NVIDIA's, as sold."""
+"""Memory of one GPU in bytes, to compare caches with: an NVIDIA A100, H100 or H800 (80 GB)."""
 
-GPUS_OF_A_NODE = 8
-"""Of the node that DeepSeek-V2's throughput was measured on (V2 report, p. 16)."""
+GPUS_PER_NODE = 8
+"""Number of GPUs of the node that DeepSeek-V2's throughput was measured on (V2 report, p. 16)."""
 
 V2_SAVING = 0.933
-"""Share of the cache that DeepSeek-V2 saves, as published; see :func:`v2_cache_claim`."""
+"""Fraction of the cache that DeepSeek-V2 saves, as published; see :func:`v2_cache_claim`."""
 
 V2_THROUGHPUT = 5.76
-"""DeepSeek-V2's largest generation throughput over that of DeepSeek 67B, as published (abstract
-and p. 16).  It was measured with weights in FP8 and the cache in 6 bits: it is not MLA alone."""
+"""Largest generation throughput of DeepSeek-V2 relative to DeepSeek 67B, as published (abstract and
+p. 16).  It was measured with FP8 weights and a 6-bit cache, so it is not due to MLA alone."""
 
 
-class Latent(NamedTuple):
+class LatentSize(NamedTuple):
     """What multi-head latent attention caches for one token of one layer, in elements.
 
     Attributes
@@ -96,17 +96,18 @@ class Architecture:
     ----------
     name : str
     scheme : {"mha", "gqa", "mqa", "mla"}
-        What the model really does.
+        The attention scheme that the model was trained with.
     n_layers, n_heads, n_kv_heads : int
-        `n_kv_heads` are the key and value heads that it would cache without a latent.
+        `n_kv_heads` is the number of key and value heads, for a model with a latent those that it
+        would cache without it.
     d_head : int
-        Width of a query, key or value head; for a latent model the width of the part of the key
-        that is not rotated, which is also the width of a value.
+        Width of a query, key or value head; for a model with a latent, the width of a value and
+        of the part of the key that is not rotated.
     d_model : int
     source : str
-        Where the numbers were read.
-    latent : Latent, optional
-        For a latent model.
+        Where the numbers were published.
+    latent : LatentSize, optional
+        Only for a model with a latent.
     """
 
     name: str
@@ -117,7 +118,7 @@ class Architecture:
     d_head: int
     d_model: int
     source: str
-    latent: Latent | None = None
+    latent: LatentSize | None = None
 
 
 ARCHITECTURES: tuple[Architecture, ...] = (
@@ -203,7 +204,7 @@ ARCHITECTURES: tuple[Architecture, ...] = (
         n_kv_heads=16,
         d_head=128,
         d_model=2048,
-        latent=Latent(kv_rank=512, rope_dim=64),
+        latent=LatentSize(kv_rank=512, rope_dim=64),
         source="deepseek-ai/DeepSeek-V3 at 9b4e978, inference/configs/config_16B.json; "
         "V2 report, p. 29",
     ),
@@ -215,7 +216,7 @@ ARCHITECTURES: tuple[Architecture, ...] = (
         n_kv_heads=128,
         d_head=128,
         d_model=5120,
-        latent=Latent(kv_rank=512, rope_dim=64),
+        latent=LatentSize(kv_rank=512, rope_dim=64),
         source="deepseek-ai/DeepSeek-V3 at 9b4e978, inference/configs/config_236B.json; "
         "V2 report, p. 12",
     ),
@@ -228,7 +229,7 @@ ARCHITECTURES: tuple[Architecture, ...] = (
         n_kv_heads=128,
         d_head=128,
         d_model=7168,
-        latent=Latent(kv_rank=512, rope_dim=64),
+        latent=LatentSize(kv_rank=512, rope_dim=64),
         source="deepseek-ai/DeepSeek-V3 at 9b4e978, inference/configs/config_671B.json",
     ),
     Architecture(
@@ -239,21 +240,21 @@ ARCHITECTURES: tuple[Architecture, ...] = (
         n_kv_heads=128,
         d_head=128,
         d_model=7168,
-        latent=Latent(kv_rank=512, rope_dim=64, index_dim=128),
+        latent=LatentSize(kv_rank=512, rope_dim=64, index_dim=128),
         source="deepseek-ai/DeepSeek-V3.2-Exp at 3b99a53, inference/config_671B_v3.2.json and "
         "Indexer in inference/model.py",
     ),
 )
-"""In the order of the printed table: general models first, then DeepSeek's by age."""
+"""All models in the order of the printed table: general models first, then DeepSeek's by age."""
 
 
 def architecture(name: str) -> Architecture:
-    """Return a model by its name, in any case.
+    """Return the model of that name, ignoring case.
 
     Raises
     ------
     KeyError
-        If there is no such model; the message lists them.
+        If there is no such model; the message lists the known names.
     """
     for candidate in ARCHITECTURES:
         if candidate.name.casefold() == name.casefold():
@@ -262,15 +263,15 @@ def architecture(name: str) -> Architecture:
     raise KeyError(f"no architecture is called {name!r}; known are {known}")
 
 
-def latent_of(arch: Architecture) -> Latent:
-    """Return what the model caches as a latent, or would with DeepSeek's proportions.
+def latent_size(arch: Architecture) -> LatentSize:
+    """Return the size of the model's latent, or of a hypothetical one with DeepSeek's proportions.
 
     The proportions are a latent of 4 head widths and a rotated key of half a head width (V2 report,
-    p. 9).  For a model without a latent the result is hypothetical: nobody trained it.
+    p. 9).  For a model without a latent the result is hypothetical: no such model was trained.
     """
     if arch.latent is not None:
         return arch.latent
-    return Latent(kv_rank=4 * arch.d_head, rope_dim=arch.d_head // 2)
+    return LatentSize(kv_rank=4 * arch.d_head, rope_dim=arch.d_head // 2)
 
 
 def kv_cache_elements(
@@ -286,12 +287,12 @@ def kv_cache_elements(
     ----------
     arch : Architecture
     scheme : {"mha", "gqa", "mqa", "mla"}, optional
-        Whose cache to count with this model's heads and layers; the model's own by default.
+        The scheme to count, with this model's heads and layers; by default the model's own.
     n_groups : int, optional
-        For "gqa"; the model's own key and value heads by default.  It need not divide the number of
-        heads: the comparison with 8 groups is then nominal.
+        Only for "gqa"; by default the model's number of key and value heads.  It need not divide
+        the number of heads: the comparison with 8 groups is then nominal.
     n_tokens : int
-        Length of the context.
+        Number of tokens in the cache.
     """
     scheme = scheme or arch.scheme
     if n_groups is not None and scheme != "gqa":
@@ -305,7 +306,7 @@ def kv_cache_elements(
         case "mqa":
             per_layer = per_head
         case "mla":
-            per_layer = sum(latent_of(arch))
+            per_layer = sum(latent_size(arch))
     return per_layer * arch.n_layers * n_tokens
 
 
@@ -317,7 +318,9 @@ def kv_cache_bytes(
     n_groups: int | None = None,
     n_tokens: int = 1,
 ) -> float:
-    """Size of the cache in bytes when every element takes `bits` bits; else as `kv_cache_elements`.
+    """Return the size of a model's cache in bytes; parameters as for `kv_cache_elements`.
+
+    `bits` is the number of bits per element.
 
     Real caches of fewer than 16 bits also keep scaling factors, which are not counted here.
 
@@ -335,14 +338,14 @@ def kv_cache_bytes(
 
 @dataclass(frozen=True)
 class CacheClaim:
-    """One cache against another, and how much of the saving is architecture.
+    """Comparison of two caches that separates the effect of architecture from that of precision.
 
     Attributes
     ----------
     elements, bits : int
-        Of the new cache, per token.
+        Elements per token of the new cache, and bits per element.
     reference_elements, reference_bits : int
-        Of the cache it is compared with.
+        The same of the cache that it is compared with.
     """
 
     elements: int
@@ -357,28 +360,28 @@ class CacheClaim:
 
     @property
     def times_fewer_elements(self) -> float:
-        """How much of that is architecture."""
+        """The part of `times_smaller` that is due to the architecture."""
         return self.reference_elements / self.elements
 
     @property
     def times_fewer_bits(self) -> float:
-        """How much of that is precision."""
+        """The part of `times_smaller` that is due to fewer bits per element."""
         return self.reference_bits / self.bits
 
     @property
     def saving(self) -> float:
-        """Share of the bytes saved."""
+        """Fraction of the bytes that is saved."""
         ratio = Fraction(self.elements * self.bits, self.reference_elements * self.reference_bits)
         return float(1 - ratio)
 
     @property
     def saving_at_equal_bits(self) -> float:
-        """Share of the bytes saved if both caches stored their elements alike."""
+        """Fraction of the bytes that would be saved if both caches used the same number of bits."""
         return float(1 - Fraction(self.elements, self.reference_elements))
 
 
 def v2_cache_claim() -> CacheClaim:
-    """Reproduce "reduces the KV cache by 93.3%" (V2 report, abstract and p. 16).
+    """Return the comparison behind "reduces the KV cache by 93.3%" (V2 report, abstract and p. 16).
 
     The claim compares DeepSeek-V2, whose cache is quantised to "6 bits on average" for each element
     (p. 16), with DeepSeek 67B, grouped-query attention at 16 bits::
@@ -413,16 +416,17 @@ class QualityColumn:
     Attributes
     ----------
     attention : str
+        Attention scheme as printed.
     size : str
-        Which of the table's sizes; empty if it has one.
+        "small" or "large" where the table has two sizes, else empty.
     total_parameters, activated_parameters : float
-        In billions; the same for a dense model.
+        In billions; both are equal for a dense model.
     bbh : float
-        Exact match, 3 examples.
+        Exact match, 3-shot.
     mmlu, c_eval, cmmlu : float
-        Accuracy, 5 examples.
+        Accuracy, 5-shot.
     cache_elements : int, optional
-        Per token, as printed (rounded to hundreds); not printed for the dense models.
+        Per token, as printed (rounded to hundreds); the report has none for the dense models.
     """
 
     attention: str

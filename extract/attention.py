@@ -1,14 +1,15 @@
-"""Attention as plain arithmetic: many heads, shared key and value heads, rotary positions, a cache.
+"""Reference attention in numpy: many heads, shared key/value heads, rotary positions, a cache.
 
-Everything here is numpy in float64, small, and free of any model library, so that every picture
-can be checked against it.  Conventions, the same as in a trace:
+Everything here is computed in float64 without any model library, so that every picture can be
+checked against it.  Conventions, the same as in a trace:
 
 * rows are queries and columns are keys: ``scores`` and ``pattern`` are (n_heads, query, key);
 * queries, keys and values are (position, head, width);
-* query head ``h`` reads key and value head ``h // (n_heads // n_kv_heads)``, so multi-head
+* query head ``h`` uses key and value head ``h // (n_heads // n_kv_heads)``, so multi-head
   attention has as many key and value heads as query heads, grouped-query attention fewer, and
   multi-query attention one;
-* ``scores`` are scaled and finite everywhere; the mask acts when they become the ``pattern``.
+* ``scores`` are scaled and finite everywhere; the causal mask is applied when the ``pattern`` is
+  computed from them.
 """
 
 from __future__ import annotations
@@ -22,11 +23,11 @@ from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
     "Array",
-    "Attended",
+    "AttentionResult",
     "AttentionWeights",
     "DecodeStep",
+    "LayerActivations",
     "LayerShape",
-    "MultiHead",
     "MultiplyAdds",
     "RotaryStyle",
     "Rotation",
@@ -51,20 +52,20 @@ RotaryStyle = Literal["half", "interleaved"]
 
 
 def as_float64(values: ArrayLike) -> Array:
-    """Return `values` as a float64 array, whatever they were stored as."""
+    """Return `values` as a float64 array."""
     return np.asarray(values, dtype=np.float64)
 
 
-# --- One head after another -----------------------------------------------------------------------
+# --- Scores, pattern and z ------------------------------------------------------------------------
 
 
 def softmax(scores: ArrayLike) -> Array:
-    """Turn scores into weights that sum to one along the last axis.
+    """Return the softmax of scores along the last axis.
 
     Parameters
     ----------
     scores : (..., key)
-        May hold ``-inf`` (a masked cell, weight 0), but not in a whole row.
+        May contain ``-inf`` for masked keys, which get weight 0; not for all keys of a row.
 
     Returns
     -------
@@ -78,18 +79,18 @@ def softmax(scores: ArrayLike) -> Array:
 
 
 def causal_mask(n_queries: int, n_keys: int) -> NDArray[np.bool_]:
-    """Say which keys each query may look at: its own position and those before it.
+    """Return which keys each query attends to: its own position and those before it.
 
     Parameters
     ----------
     n_queries, n_keys : int
-        The queries are the last `n_queries` of the `n_keys` positions, as they are when the
-        earlier keys come out of a cache.
+        The queries are the last `n_queries` of the `n_keys` positions, as in decoding, where the
+        earlier keys come from a cache.
 
     Returns
     -------
     (n_queries, n_keys) of bool
-        True where the query may look.
+        True where the query may attend to the key.
 
     Examples
     --------
@@ -104,17 +105,17 @@ def causal_mask(n_queries: int, n_keys: int) -> NDArray[np.bool_]:
     return np.tri(n_queries, n_keys, k=n_keys - n_queries, dtype=np.bool_)
 
 
-class Attended(NamedTuple):
-    """What attention makes of queries, keys and values.
+class AttentionResult(NamedTuple):
+    """Scores, pattern and z computed from queries, keys and values.
 
     Attributes
     ----------
     scores : (n_heads, query, key)
         Scaled dot products, not masked.
     pattern : (n_heads, query, key)
-        Softmax of the scores over the keys that the query may look at; 0 elsewhere.
+        Softmax of the scores over the keys that the causal mask allows; 0 elsewhere.
     z : (query, n_heads, d_v)
-        The values, mixed by the pattern.
+        Sum of the values, weighted by the pattern.
     """
 
     scores: Array
@@ -124,15 +125,15 @@ class Attended(NamedTuple):
 
 def attend(
     q: ArrayLike, k: ArrayLike, v: ArrayLike, scale: float, score_bias: ArrayLike = 0.0
-) -> Attended:
-    """Causal attention of each query head to its key and value head.
+) -> AttentionResult:
+    """Compute causal attention of each query head to its key and value head.
 
     Parameters
     ----------
     q : (query, n_heads, d_qk)
     k : (key, n_kv_heads, d_qk)
     v : (key, n_kv_heads, d_v)
-        The queries belong to the last positions of the keys.  `n_kv_heads` divides `n_heads`.
+        The queries are those of the last key positions.  `n_kv_heads` divides `n_heads`.
     scale : float
         Multiplies the dot products, usually ``1 / sqrt(d_qk)``.
     score_bias : broadcasts to (n_heads, query, key)
@@ -141,7 +142,8 @@ def attend(
     Raises
     ------
     ValueError
-        If the key and value heads cannot be shared out evenly among the query heads.
+        If the number of query heads is not a multiple of the number of key and value heads, or if
+        keys and values differ in positions or heads.
     """
     q, k, v = as_float64(q), as_float64(k), as_float64(v)
     n_heads, n_kv_heads = q.shape[1], k.shape[1]
@@ -151,18 +153,20 @@ def attend(
             "keys and values need equal positions and heads, and their heads must divide "
             "the query heads"
         )
-    shared_by = n_heads // n_kv_heads
-    k_of_head = np.repeat(k, shared_by, axis=1)  # (key, n_heads, d_qk)
-    v_of_head = np.repeat(v, shared_by, axis=1)  # (key, n_heads, d_v)
-    scores = scale * np.einsum("qhd,khd->hqk", q, k_of_head, optimize=True) + as_float64(score_bias)
+    group_size = n_heads // n_kv_heads
+    k_per_head = np.repeat(k, group_size, axis=1)  # (key, n_heads, d_qk)
+    v_per_head = np.repeat(v, group_size, axis=1)  # (key, n_heads, d_v)
+    scores = scale * np.einsum("qhd,khd->hqk", q, k_per_head, optimize=True) + as_float64(
+        score_bias
+    )
     allowed = causal_mask(q.shape[0], k.shape[0])
     pattern = softmax(np.where(allowed, scores, -np.inf))
-    z = np.einsum("hqk,khd->qhd", pattern, v_of_head, optimize=True)
-    return Attended(scores, pattern, z)
+    z = np.einsum("hqk,khd->qhd", pattern, v_per_head, optimize=True)
+    return AttentionResult(scores, pattern, z)
 
 
 def total_variation(pattern: ArrayLike, other: ArrayLike) -> Array:
-    """How far each row of one pattern is from the same row of another.
+    """Return the total variation distance between the rows of two patterns.
 
     Parameters
     ----------
@@ -173,24 +177,24 @@ def total_variation(pattern: ArrayLike, other: ArrayLike) -> Array:
     -------
     (..., query)
         Half the sum of the absolute differences: 0 for equal rows, 1 for rows that share no key.
-        It is the share of the attention that has moved to other keys.
+        It is the fraction of the attention that goes to other keys.
     """
-    moved: Array = 0.5 * np.abs(as_float64(pattern) - as_float64(other)).sum(axis=-1)
-    return moved
+    distance: Array = 0.5 * np.abs(as_float64(pattern) - as_float64(other)).sum(axis=-1)
+    return distance
 
 
 # --- Rotary positions -----------------------------------------------------------------------------
 
 
 def rotary_angles(positions: ArrayLike, dim: int, base: float = 10_000.0) -> Array:
-    """Angles of the plain rotary position encoding (no frequency scaling).
+    """Return the angles of the plain rotary position encoding, without frequency scaling.
 
     Parameters
     ----------
     positions : (position,)
         Counted from 0.
     dim : int
-        Number of dimensions of each head that are rotated, an even number.
+        Number of channels of each head that rotate, an even number.
     base : float
         The model's ``rope_theta``.
 
@@ -200,7 +204,7 @@ def rotary_angles(positions: ArrayLike, dim: int, base: float = 10_000.0) -> Arr
         Radians: position times ``base ** (-2 i / dim)`` for pair ``i``.
     """
     if dim <= 0 or dim % 2:
-        raise ValueError(f"rotation turns pairs of dimensions; {dim} is not a positive even number")
+        raise ValueError(f"rotation turns pairs of channels; {dim} is not a positive even number")
     frequencies = base ** (-np.arange(0, dim, 2) / dim)
     return np.outer(as_float64(positions), frequencies)
 
@@ -208,13 +212,13 @@ def rotary_angles(positions: ArrayLike, dim: int, base: float = 10_000.0) -> Arr
 def rotate(
     heads: ArrayLike, cos: ArrayLike, sin: ArrayLike, style: RotaryStyle, start: int = 0
 ) -> Array:
-    """Turn pairs of channels by their position's angles.
+    """Rotate pairs of channels by the angles of their position.
 
     Parameters
     ----------
     heads : (position, head, width)
     cos, sin : (position, n_pairs)
-        Of one angle for each pair of channels; some models scale both.
+        Cosine and sine of one angle for each pair of channels; some models scale both.
     style : {"half", "interleaved"}
         "half" pairs channel i with i + n_pairs, "interleaved" 2i with 2i + 1.
     start : int
@@ -223,7 +227,7 @@ def rotate(
     Returns
     -------
     (position, head, width)
-        Channels outside the rotated ones are unchanged.
+        The other channels are unchanged.
     """
     heads, cos, sin = as_float64(heads), as_float64(cos), as_float64(sin)
     n_pairs = cos.shape[-1]
@@ -231,26 +235,27 @@ def rotate(
     second = first + (n_pairs if style == "half" else 1)
     cos, sin = cos[:, None], sin[:, None]  # (position, 1, n_pairs)
     a, b = heads[..., first], heads[..., second]
-    turned = heads.copy()
-    turned[..., first] = a * cos - b * sin
-    turned[..., second] = b * cos + a * sin
-    return turned
+    rotated = heads.copy()
+    rotated[..., first] = a * cos - b * sin
+    rotated[..., second] = b * cos + a * sin
+    return rotated
 
 
 @dataclass(frozen=True, eq=False)
 class Rotation:
-    """A rotation of pairs of dimensions, by an angle that depends on the position.
+    """Rotation of pairs of channels by angles that depend on the position.
 
-    The first ``2 * n_pairs`` dimensions of each head are rotated and the others pass through, which
-    covers models that rotate only a part of each head.  A query and a key that are both rotated
-    meet at the difference of their angles, so scores depend on the distance between positions only.
+    The first ``2 * n_pairs`` channels of each head rotate and the others are unchanged, which
+    includes models that rotate only a part of each head.  The dot product of a rotated query and a
+    rotated key depends on the difference of their angles, so only on the distance between their
+    positions.
 
     Attributes
     ----------
     angles : (position, n_pairs)
         Radians.
     style : {"half", "interleaved"}
-        Which two dimensions make pair ``i``: ``(i, i + n_pairs)`` for "half" (Llama, GPT-NeoX),
+        Which two channels make pair ``i``: ``(i, i + n_pairs)`` for "half" (Llama, GPT-NeoX),
         ``(2 i, 2 i + 1)`` for "interleaved" (the original formulation, DeepSeek).
     """
 
@@ -269,7 +274,7 @@ class Rotation:
         return rotate(x, np.cos(self.angles), np.sin(self.angles), self.style)
 
     def at(self, positions: slice) -> Rotation:
-        """Return the same rotation for a range of the positions."""
+        """Return the rotation of a range of positions."""
         return replace(self, angles=self.angles[positions])
 
 
@@ -277,7 +282,7 @@ class Rotation:
 
 
 class LayerShape(NamedTuple):
-    """The five numbers that fix an attention layer's arithmetic."""
+    """Dimensions of an attention layer."""
 
     d_model: int
     n_heads: int
@@ -313,15 +318,15 @@ class AttentionWeights:
 
     @property
     def shape(self) -> LayerShape:
-        """The layer's dimensions, read from its weights."""
+        """Dimensions of the layer, read from its weights."""
         d_model, n_heads, d_qk = self.W_Q.shape
         _, n_kv_heads, d_v = self.W_V.shape
         return LayerShape(d_model, n_heads, n_kv_heads, d_qk, d_v)
 
 
 @dataclass(frozen=True, eq=False)
-class MultiHead:
-    """Everything one attention layer computes for a sequence.
+class LayerActivations:
+    """Activations of one attention layer for a sequence.
 
     Attributes
     ----------
@@ -332,7 +337,7 @@ class MultiHead:
     q_rot, k_rot
         As used in the scores; the same as `q` and `k` where nothing is rotated.
     scores, pattern : (n_heads, query, key)
-        See `Attended`.
+        As in `AttentionResult`.
     z : (position, n_heads, d_v)
     out : (position, d_model)
         After W_O and b_O.
@@ -350,22 +355,30 @@ class MultiHead:
 
 
 def project(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None) -> Array:
-    """Map `x`, (position, d_model), to heads with `weight`, (d_model, head, width).
+    """Project inputs to queries, keys or values.
 
-    Returns (position, head, width), with `bias`, (head, width), added if there is one.
+    Parameters
+    ----------
+    x : (position, d_model)
+    weight : (d_model, head, width)
+    bias : (head, width), optional
+
+    Returns
+    -------
+    (position, head, width)
     """
     heads = np.tensordot(as_float64(x), as_float64(weight), axes=1)
     return heads if bias is None else heads + as_float64(bias)
 
 
 def merge_heads(z: ArrayLike, W_O: ArrayLike, b_O: ArrayLike | None = None) -> Array:
-    """Add up the contributions of all heads to the layer's output.
+    """Return the layer's output: the sum of all heads' contributions (TransformerLens: `result`).
 
     Parameters
     ----------
     z : (position, n_heads, width)
     W_O : (n_heads, width, d_model)
-        Laying the heads side by side and multiplying once is the same sum.
+        Concatenating the heads and multiplying once, as most implementations do, is the same sum.
     b_O : (d_model,), optional
 
     Returns
@@ -378,8 +391,8 @@ def merge_heads(z: ArrayLike, W_O: ArrayLike, b_O: ArrayLike | None = None) -> A
 
 def multi_head(
     x: ArrayLike, weights: AttentionWeights, scale: float, rotation: Rotation | None = None
-) -> MultiHead:
-    """Compute one causal attention layer, all positions at once.
+) -> LayerActivations:
+    """Compute one causal attention layer for all positions at once.
 
     Parameters
     ----------
@@ -389,7 +402,7 @@ def multi_head(
     scale : float
         Multiplies the dot products, usually ``1 / sqrt(d_qk)``.
     rotation : Rotation, optional
-        Applied to queries and keys, if the model has rotary positions.
+        Applied to queries and keys; only for a model with rotary positions.
     """
     q = project(x, weights.W_Q, weights.b_Q)
     k = project(x, weights.W_K, weights.b_K)
@@ -398,19 +411,19 @@ def multi_head(
     k_rot = k if rotation is None else rotation.apply(k)
     scores, pattern, z = attend(q_rot, k_rot, v, scale)
     out = merge_heads(z, weights.W_O, weights.b_O)
-    return MultiHead(q, k, v, q_rot, k_rot, scores, pattern, z, out)
+    return LayerActivations(q, k, v, q_rot, k_rot, scores, pattern, z, out)
 
 
 # --- Fewer key and value heads --------------------------------------------------------------------
 
 
 def pool_heads(heads: ArrayLike, n_groups: int) -> Array:
-    """Average neighbouring heads into `n_groups` groups.
+    """Replace each group of neighbouring heads by its mean.
 
     Parameters
     ----------
     heads : (..., head, width)
-        Activations, weights or biases; the second axis from the end counts heads.
+        Activations, weights or biases; the last axis but one is the head.
     n_groups : int
         Must divide the number of heads.
 
@@ -427,14 +440,14 @@ def pool_heads(heads: ArrayLike, n_groups: int) -> Array:
 
 
 def pool_kv_heads(weights: AttentionWeights, n_groups: int) -> AttentionWeights:
-    """Turn a layer into grouped-query (or, with one group, multi-query) attention.
+    """Return weights for grouped-query (or, with one group, multi-query) attention.
 
     The key and value heads of each group are replaced by their mean, weights and biases alike, as
     in the GQA paper (Ainslie et al. 2023, arXiv 2305.13245, section 2.1).  That paper then trains
-    on; without training the heads' patterns change, so recompute them with `multi_head`.
+    further; without training the patterns change, so recompute them with `multi_head`.
 
-    Because projecting and rotating are linear and the same for every head, pooling the weights is
-    the same as pooling the keys and values themselves, rotated or not.
+    Projection and rotation are linear and the rotation is the same for every head, so pooling the
+    weights equals pooling the keys and values themselves, rotated or not.
     """
     return replace(
         weights,
@@ -449,9 +462,9 @@ def pool_kv_heads(weights: AttentionWeights, n_groups: int) -> AttentionWeights:
 
 
 class MultiplyAdds(NamedTuple):
-    """Multiply-adds of one attention layer, stage by stage (biases and softmax not counted).
+    """Multiply-adds of each stage of one attention layer, without biases and softmax.
 
-    Scores and mixing are counted for the keys that a query may look at only.
+    `scores` and `z` count only the keys that the causal mask allows.
     """
 
     q: int
@@ -463,33 +476,33 @@ class MultiplyAdds(NamedTuple):
 
     @property
     def total(self) -> int:
-        """All stages together."""
+        """Multiply-adds of all stages together."""
         return sum(self)
 
 
 def multiply_adds(shape: LayerShape, n_new: int, n_cached: int = 0) -> MultiplyAdds:
-    """Count the work of `n_new` tokens that follow `n_cached` tokens held in a cache.
+    """Return the multiply-adds of `n_new` tokens after `n_cached` tokens in the cache.
 
     >>> multiply_adds(LayerShape(d_model=4, n_heads=1, n_kv_heads=1, d_qk=2, d_v=2), 1, 9).scores
     20
     """
-    seen = n_new * n_cached + n_new * (n_new + 1) // 2  # query-key pairs on or below the diagonal
+    n_pairs = n_new * n_cached + n_new * (n_new + 1) // 2  # query-key pairs up to the diagonal
     return MultiplyAdds(
         q=n_new * shape.d_model * shape.n_heads * shape.d_qk,
         k=n_new * shape.d_model * shape.n_kv_heads * shape.d_qk,
         v=n_new * shape.d_model * shape.n_kv_heads * shape.d_v,
-        scores=seen * shape.n_heads * shape.d_qk,
-        z=seen * shape.n_heads * shape.d_v,
+        scores=n_pairs * shape.n_heads * shape.d_qk,
+        z=n_pairs * shape.n_heads * shape.d_v,
         out=n_new * shape.n_heads * shape.d_v * shape.d_model,
     )
 
 
 @dataclass(frozen=True, eq=False)
 class DecodeStep:
-    """One step of decoding: what was computed, and what came out of the cache.
+    """One step of decoding: activations of the new tokens, and what was read from the cache.
 
-    Keys are cached as the scores use them, after rotation: a token's position never changes.
-    Queries are not cached, because no later token looks at them.
+    Keys are cached after rotation, because a token's position never changes.  Queries are not
+    cached, because no later token uses them.
 
     Attributes
     ----------
@@ -507,8 +520,8 @@ class DecodeStep:
     work : MultiplyAdds
         Multiply-adds of this step.
     work_without_cache : MultiplyAdds
-        Multiply-adds if all rows up to here were computed again, as a decoder without a cache must
-        (the layers above need every row).
+        Multiply-adds without a cache: all rows up to here are computed again, because the layers
+        above need every row.
     """
 
     k_reused: Array
@@ -532,21 +545,21 @@ def decode_with_cache(
     n_prompt: int = 1,
     rotation: Rotation | None = None,
 ) -> list[DecodeStep]:
-    """Compute one attention layer step by step, keeping keys and values in a cache.
+    """Compute one attention layer step by step with a cache of keys and values.
 
     Parameters
     ----------
     x : (position, d_model)
-        The inputs of all tokens, as they will have become known.
+        The inputs of all tokens; each step uses only those up to its own position.
     weights, scale, rotation
         As for `multi_head`.
     n_prompt : int
-        The first step takes this many tokens at once; each later step takes one.
+        Number of tokens in the first step; each later step takes one token.
 
     Returns
     -------
     list of DecodeStep
-        Their rows, put together, equal those of `multi_head` on all of `x`.
+        The steps' rows, concatenated, equal those of `multi_head` for all of `x`.
     """
     x = as_float64(x)
     n_tokens = x.shape[0]
@@ -562,8 +575,8 @@ def decode_with_cache(
         k = project(new, weights.W_K, weights.b_K)
         v = project(new, weights.W_V, weights.b_V)
         if rotation is not None:
-            here = rotation.at(slice(start, stop))
-            q, k = here.apply(q), here.apply(k)
+            step_rotation = rotation.at(slice(start, stop))
+            q, k = step_rotation.apply(q), step_rotation.apply(k)
         k_reused, v_reused = k_cache, v_cache
         k_cache, v_cache = np.concatenate([k_cache, k]), np.concatenate([v_cache, v])
         scores, pattern, z = attend(q, k_cache, v_cache, scale)
@@ -586,5 +599,5 @@ def decode_with_cache(
 
 
 def _step_bounds(n_prompt: int, n_tokens: int) -> Sequence[tuple[int, int]]:
-    """First and last-plus-one position of each decoding step."""
+    """Return the first position of each decoding step and the position after its last."""
     return [(0, n_prompt), *((i, i + 1) for i in range(n_prompt, n_tokens))]

@@ -19,7 +19,7 @@ from extract.architectures import (
     v2_cache_claim,
 )
 
-__all__ = ["CacheRow", "Unit", "cache_row", "cache_table"]
+__all__ = ["CacheRow", "SizeUnit", "cache_row", "cache_table"]
 
 
 @dataclass(frozen=True)
@@ -30,20 +30,22 @@ class CacheRow:
     ----------
     model : str
     scheme : str
-        What the model really does.
+        The attention scheme that the model was trained with.
     n_layers, n_heads, n_kv_heads, d_head : int
     bits, n_tokens : int
+        Bits per element, and number of tokens in the cache.
     mha, gqa_8, mqa, mla : float
-        Bytes with the model's heads and layers under each scheme.
+        Bytes under each scheme, with the model's heads and layers.
     mla_is_hypothetical : bool
-        True where the model has no latent and DeepSeek's proportions are used.
+        True if the model has no latent; `mla` then assumes DeepSeek's proportions.
     own : float
-        Bytes under the model's own scheme.
+        Bytes under the scheme that the model was trained with.
     own_elements : int
-        Numbers held under the model's own scheme.
+        Elements under that scheme.
     mha_over_own : float
-        How many times smaller the model's own cache is than one of keys and values for all heads.
+        How many times smaller `own` is than `mha`.
     source : str
+        Where the model's numbers were published.
     """
 
     model: str
@@ -65,12 +67,12 @@ class CacheRow:
     source: str
 
     def as_json(self) -> dict[str, Any]:
-        """Return the row as a plain object."""
+        """Return the row as a dict, ready for JSON."""
         return asdict(self)
 
 
 def cache_row(arch: Architecture, bits: int = 16, n_tokens: int = 1) -> CacheRow:
-    """Work out one model's row."""
+    """Compute the row of one model, for a number of bits per element and of cached tokens."""
     mha = kv_cache_bytes(arch, "mha", bits, n_tokens=n_tokens)
     own = kv_cache_bytes(arch, None, bits, n_tokens=n_tokens)
     return CacheRow(
@@ -95,13 +97,13 @@ def cache_row(arch: Architecture, bits: int = 16, n_tokens: int = 1) -> CacheRow
 
 
 def cache_table(rows: Iterable[CacheRow]) -> RenderableType:
-    """Lay the rows, all for the same bits and tokens, out as a table with its notes.
+    """Return a table of rows, all for the same bits and tokens, with notes below it.
 
-    Fits 80 characters.
+    The table fits into 80 characters.
     """
     rows = list(rows)
     bits, n_tokens = rows[0].bits, rows[0].n_tokens
-    unit = Unit.for_largest(max(row.mha for row in rows))
+    unit = SizeUnit.for_largest(max(row.mha for row in rows))
     tokens = "one token" if n_tokens == 1 else f"{n_tokens:,} tokens"
     table = Table(
         title=f"Key/value cache of {tokens}, {bits} bits an element, in {unit.name}",
@@ -119,12 +121,12 @@ def cache_table(rows: Iterable[CacheRow]) -> RenderableType:
         table.add_row(
             row.model,
             f"{row.n_layers} x {row.n_heads}",
-            unit.write(row.mha),
-            unit.write(row.gqa_8),
-            unit.write(row.mqa),
-            unit.write(row.mla) + ("*" if row.mla_is_hypothetical else ""),
+            unit.format(row.mha),
+            unit.format(row.gqa_8),
+            unit.format(row.mqa),
+            unit.format(row.mla) + ("*" if row.mla_is_hypothetical else ""),
             f"GQA-{row.n_kv_heads}" if row.scheme == "gqa" else row.scheme.upper(),
-            unit.write(row.own),
+            unit.format(row.own),
             f"{row.mha_over_own:.2f}x",
         )
     notes = [
@@ -145,31 +147,31 @@ def cache_table(rows: Iterable[CacheRow]) -> RenderableType:
     return Group(table, *(Text(note) for note in notes))
 
 
-class Unit(NamedTuple):
-    """What the sizes of one table are counted in, so that they can be compared at a glance.
+class SizeUnit(NamedTuple):
+    """Unit of all sizes in one table.
 
     Attributes
     ----------
     name : str
     size : float
-        In bytes.
+        Size of the unit in bytes.
     """
 
     name: str
     size: float
 
     @classmethod
-    def for_largest(cls, count: float) -> Unit:
-        """Choose a unit for sizes of up to `count` bytes."""
-        if count < 1e7:
+    def for_largest(cls, n_bytes: float) -> SizeUnit:
+        """Return the unit for sizes of up to `n_bytes` bytes."""
+        if n_bytes < 1e7:
             return cls("bytes", 1)
-        return cls("MB (1e6 bytes)", 1e6) if count < 1e10 else cls("GB (1e9 bytes)", 1e9)
+        return cls("MB (1e6 bytes)", 1e6) if n_bytes < 1e10 else cls("GB (1e9 bytes)", 1e9)
 
-    def write(self, count: float) -> str:
-        """Write a number of bytes in this unit, whole bytes without decimals.
+    def format(self, n_bytes: float) -> str:
+        """Return a number of bytes as text in this unit, whole bytes without decimals.
 
-        >>> Unit("bytes", 1).write(70272), Unit("GB (1e9 bytes)", 1e9).write(8.59e9)
+        >>> SizeUnit("bytes", 1).format(70272), SizeUnit("GB (1e9 bytes)", 1e9).format(8.59e9)
         ('70,272', '8.59')
         """
-        amount = count / self.size
+        amount = n_bytes / self.size
         return f"{amount:,.0f}" if self.size == 1 and amount.is_integer() else f"{amount:,.2f}"

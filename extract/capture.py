@@ -1,4 +1,4 @@
-"""Run a model once and record what its attention computes.
+"""Run a model once and record the activations of its attention.
 
 Needs torch and TransformerLens; `extract.trace` imports this module when it is called.
 """
@@ -20,27 +20,27 @@ from transformer_lens.model_bridge.sources._bridge_builder import build_bridge_f
 from extract import proof
 from extract.adapter import (
     HOOKS,
-    NEEDED,
+    REQUIRED_HOOKS,
+    AttentionConfig,
     Floats,
-    Shape,
     TransformerLensAdapter,
     as_numpy,
-    weights_of,
+    layer_weights,
 )
 from extract.errors import ExtractError, UnsupportedModelError
-from extract.featured import choose
+from extract.featured import choose_featured
 from extract.models import DEFAULT_GENERATED
-from extract.token_sequence import Report, TokenSequence, logits_of, token_text
+from extract.token_sequence import ProgressCallback, TokenSequence, logits_of, token_text
 from extract.trace import SCHEMA, TOP_TOKENS, ModelSource, Trace, TraceMeta
-from extract.unsupported import refuse
+from extract.unsupported import refuse_unsupported
 
-__all__ = ["Report", "attention_inputs", "trace_model"]
+__all__ = ["ProgressCallback", "attention_inputs", "trace_model"]
 
 _LIBRARIES = ("torch", "transformers", "transformer-lens", "numpy")
 
 
-def _silent(what: str, done: int, total: int) -> None:
-    """Report nothing."""
+def _ignore_progress(task: str, done: int, total: int) -> None:
+    """Progress callback that does nothing."""
 
 
 def trace_model(
@@ -56,11 +56,11 @@ def trace_model(
     name: str | None = None,
     source: ModelSource | None = None,
     random_weights: bool = False,
-    report: Report = _silent,
+    progress: ProgressCallback = _ignore_progress,
 ) -> Trace:
-    """Trace one prompt on a decoder that is in memory, in float32.
+    """Trace one prompt with a decoder in memory, in float32.
 
-    The model is not changed: TransformerLens wraps a second set of modules around the same weights.
+    The caller's model is not changed: TransformerLens wraps a copy that shares its weights.
 
     Parameters
     ----------
@@ -68,93 +68,99 @@ def trace_model(
     tokenizer : transformers.PreTrainedTokenizerBase
     prompt : str
     generate : int
-        How many tokens the model adds, the likeliest one each time.  An end-of-text token stops it
-        and is not stored.
+        Number of tokens to generate, each the likeliest one.  An end-of-text token ends the
+        generation and is not stored.
     continuation : str, optional
-        These words follow the prompt instead of generated ones.
+        Text that follows the prompt instead of generated tokens.
     bos : bool, optional
-        Whether a beginning-of-sequence token comes first; TransformerLens's default for the model's
-        family if not given.
+        Whether to prepend a beginning-of-sequence token; by default as TransformerLens does for the
+        model's family.
     layers : sequence of int
-        Layers whose weights are stored; the first one is featured.  Chosen from the patterns if
-        empty.
+        Layers whose weights are stored; the first one is featured.  If empty, one layer is chosen
+        from the patterns.
     head : int, optional
         The featured head; chosen from the patterns if not given.
     name : str, optional
         The model's name as shown on screen.
-    source : Source, optional
+    source : ModelSource, optional
+        By default "memory" and the model's name.
     random_weights : bool
-        Say on screen that the model is made up.
-    report : callable
-        Told about the progress.
+        Whether the model has random weights; pictures then say so.
+    progress : callable
+        Progress callback (task, done, total).
 
     Returns
     -------
     Trace
-        Proved: every stage recomputed from the stage before it agrees with the model's own.
+        A checked trace: every stage, recomputed from the stage before it, agrees with the model's.
 
     Raises
     ------
     UnsupportedModelError
-        When the model's attention does something that a trace cannot show truthfully.
+        If the model's attention does something that a trace cannot show truthfully.
     ExtractError
-        When an argument does not fit the model, or the proof fails.
+        If an argument does not fit the model, or if the self-check fails.
     """
-    refuse(model)
-    other = {str(parameter.dtype) for parameter in model.parameters()} - {"torch.float32"}
-    if other:
-        raise ExtractError(f"the model holds {', '.join(sorted(other))}; load it in torch.float32")
+    refuse_unsupported(model)
+    other_dtypes = {str(parameter.dtype) for parameter in model.parameters()} - {"torch.float32"}
+    if other_dtypes:
+        raise ExtractError(
+            f"the model holds {', '.join(sorted(other_dtypes))}; load it in torch.float32"
+        )
     name = name or type(model).__name__
-    plain = _twin(model)
-    bridge = _bridge(_twin(model))
+    unwrapped = _clone_sharing_weights(model)
+    bridge = _wrap(_clone_sharing_weights(model))
     _check_range("layer", layers, len(bridge.blocks))
     _check_range("head", () if head is None else (head,), bridge.cfg.n_heads)
     bos = bool(bridge.cfg.default_prepend_bos) if bos is None else bos
-    words = TokenSequence.of(plain, tokenizer, prompt, continuation, bos)
+    sequence = TokenSequence.from_prompt(unwrapped, tokenizer, prompt, continuation, bos)
     if continuation is None:
-        words.generate(plain, tokenizer, generate, report)
-    report("forward pass", 0, 1)
-    run = _run(plain, bridge, words.ids)
-    report("forward pass", 1, 1)
+        sequence.generate(unwrapped, tokenizer, generate, progress)
+    progress("forward pass", 0, 1)
+    forward = _run_forward(unwrapped, bridge, sequence.ids)
+    progress("forward pass", 1, 1)
 
-    tensors, errors = _proved(run, report)
-    proof.require(errors, name)
+    tensors, errors = _checked_tensors(forward, progress)
+    proof.require_small_errors(errors, name)
 
-    shape, n_prompt = run.shape, words.n_prompt
-    texts = [token_text(tokenizer, token) for token in words.ids]
-    patterns = np.stack([tensors[f"pattern.{layer}"] for layer in range(shape.n_layers)])
-    featured, criterion = choose(
+    config, n_prompt = forward.config, sequence.n_prompt
+    texts = [token_text(tokenizer, token) for token in sequence.ids]
+    patterns = np.stack([tensors[f"pattern.{layer}"] for layer in range(config.n_layers)])
+    featured, criterion = choose_featured(
         patterns[:, :, :n_prompt, :n_prompt],
         texts[:n_prompt],
-        words.has_bos,
+        sequence.has_bos,
         layer=layers[0] if layers else None,
         head=head,
     )
     for layer in {featured.layer, *layers}:
-        tensors |= {Trace.key(key, layer): array for key, array in run.weights(layer).items()}
-    top_probs, top_ids = torch.topk(torch.softmax(run.logits, dim=-1), TOP_TOKENS)
+        tensors |= {
+            Trace.tensor_name(weight, layer): array
+            for weight, array in forward.weights(layer).items()
+        }
+    top_probs, top_ids = torch.topk(torch.softmax(forward.logits, dim=-1), TOP_TOKENS)
     tensors |= {"top_ids": top_ids.numpy().astype(np.int32), "top_probs": top_probs.numpy()}
 
     meta = TraceMeta(
         schema=SCHEMA,
         model=name,
         source=source or ModelSource("memory", name),
-        attention=shape.attention,
-        positions=shape.positions,
-        n_layers=shape.n_layers,
-        n_heads=shape.n_heads,
-        n_kv_heads=shape.n_kv_heads,
-        d_model=shape.d_model,
-        d_qk=shape.d_qk,
-        d_v=shape.d_v,
-        rotary_dim=shape.rotary_dim,
-        rotary_style=shape.rotary_style,
-        score_scale=shape.score_scale,
+        attention=config.attention,
+        positions=config.positions,
+        n_layers=config.n_layers,
+        n_heads=config.n_heads,
+        n_kv_heads=config.n_kv_heads,
+        d_model=config.d_model,
+        d_qk=config.d_qk,
+        d_v=config.d_v,
+        rotary_dim=config.rotary_dim,
+        rotary_style=config.rotary_style,
+        score_scale=config.score_scale,
         prompt=prompt,
         tokens=tuple(texts),
-        token_ids=tuple(words.ids),
+        token_ids=tuple(sequence.ids),
         n_prompt=n_prompt,
-        has_bos=words.has_bos,
+        has_bos=sequence.has_bos,
         featured=featured,
         featured_criterion=criterion,
         continued=continuation is not None,
@@ -166,51 +172,57 @@ def trace_model(
             tuple(token_text(tokenizer, int(token)) for token in row) for row in top_ids
         ),
     )
-    # Copies: a tensor that is a view would keep the model's weights in memory.
+    # Copy the arrays: one that is a view would keep the model's weights in memory.
     trace = Trace(meta, {key: np.array(array, order="C") for key, array in tensors.items()})
     trace.validate()
     return trace
 
 
-def _proved(run: _Run, report: Report) -> tuple[dict[str, npt.NDArray[Any]], dict[str, float]]:
-    """Return the tensors of all layers, and the largest error of every stage of the proof."""
-    shape = run.shape
+def _checked_tensors(
+    forward: _ForwardPass, progress: ProgressCallback
+) -> tuple[dict[str, npt.NDArray[Any]], dict[str, float]]:
+    """Return the tensors of all layers, and the largest error of every stage of the self-check."""
+    config = forward.config
     tensors: dict[str, npt.NDArray[Any]] = {}
-    errors: list[dict[str, float]] = [{"logits": run.error}]
-    for layer in range(shape.n_layers):
-        report("self-check", layer, shape.n_layers)
-        arrays = run.layer(layer)
-        errors.append(proof.prove(arrays, run.weights(layer), shape.score_scale, shape.norm_eps))
+    errors: list[dict[str, float]] = [{"logits": forward.error}]
+    for layer in range(config.n_layers):
+        progress("self-check", layer, config.n_layers)
+        arrays = forward.activations(layer)
+        errors.append(
+            proof.stage_errors(arrays, forward.weights(layer), config.score_scale, config.norm_eps)
+        )
         stored = arrays.keys() - {"scores", "alibi_slopes"}
-        tensors |= {Trace.key(name, layer): arrays[name] for name in sorted(stored)}
-    if run.adapter.slopes is not None:
-        tensors["alibi_slopes"] = run.adapter.slopes
-    report("self-check", shape.n_layers, shape.n_layers)
-    return tensors, proof.largest(errors)
+        tensors |= {Trace.tensor_name(name, layer): arrays[name] for name in sorted(stored)}
+    if forward.adapter.slopes is not None:
+        tensors["alibi_slopes"] = forward.adapter.slopes
+    progress("self-check", config.n_layers, config.n_layers)
+    return tensors, proof.largest_errors(errors)
 
 
-def _twin(model: Any) -> Any:
-    """Return a second set of modules, ready to run, around the same weights.
+def _clone_sharing_weights(model: Any) -> Any:
+    """Return a copy of a model that shares its weights and is in evaluation mode.
 
-    TransformerLens replaces a model's submodules, after which its cached generation is wrong and it
-    returns no attentions; and dropout must be off without touching the caller's model.
+    The copy is needed because TransformerLens replaces a model's submodules: afterwards the model
+    generates wrong tokens with its cache and returns no attention patterns.  Also, dropout must be
+    off without changing the caller's model.
     """
     shared = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
     return copy.deepcopy(model, shared).eval()
 
 
-def _bridge(model: Any) -> Any:
+def _wrap(model: Any) -> Any:
     """Wrap a model with TransformerLens, which replaces its submodules.
 
-    Built from the module: ``boot_transformers`` would load tokenizer or weights from the hub again.
+    ``boot_transformers`` is not used: it would load tokenizer or weights from the hub again.
     """
-    # Only eager attention returns the patterns of families that the library does not recompute.
+    # For model families whose attention the library does not recompute, only eager attention
+    # returns the patterns.
     model.set_attn_implementation("eager")
     try:
         return build_bridge_from_module(
             model, type(model).__name__, hf_config=model.config, model_name=type(model).__name__
         )
-    except Exception as error:  # families that the library does not know fail in many ways
+    except Exception as error:  # unknown model families fail in many ways
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise UnsupportedModelError(
             f"{type(model).__name__} cannot be traced: TransformerLens cannot wrap it ({reason})"
@@ -218,42 +230,52 @@ def _bridge(model: Any) -> Any:
 
 
 @dataclass(frozen=True)
-class _Run:
-    """One forward pass: the library's activations behind one adapter, in the trace's names.
+class _ForwardPass:
+    """Result of one forward pass, with all that is needed to read it by the trace's names.
 
-    ``logits`` is [pos, vocabulary], from a model that TransformerLens has not wrapped; ``error`` is
-    how far the wrapped model's are from them.
+    Attributes
+    ----------
+    logits : [pos, vocabulary]
+        From the model without TransformerLens.
+    error : float
+        Relative error of the wrapped model's logits.
+    config : AttentionConfig
+    bridge : transformer_lens TransformerBridge
+        The wrapped model.
+    cache : mapping
+        Its activations by hook name.
+    adapter : TransformerLensAdapter
     """
 
     logits: torch.Tensor
     error: float
-    shape: Shape
+    config: AttentionConfig
     bridge: Any
     cache: Mapping[str, torch.Tensor]
     adapter: TransformerLensAdapter
 
-    def layer(self, layer: int) -> dict[str, Floats]:
-        """Return a layer's activations, see `TransformerLensAdapter.arrays`."""
-        return self.adapter.arrays(self.cache, layer)
+    def activations(self, layer: int) -> dict[str, Floats]:
+        """Return a layer's activations; see `TransformerLensAdapter.activations`."""
+        return self.adapter.activations(self.cache, layer)
 
     def weights(self, layer: int) -> dict[str, Floats]:
         """Return a layer's weights and biases by their names in the trace."""
-        return weights_of(self.bridge, layer, self.shape)
+        return layer_weights(self.bridge, layer, self.config)
 
 
-def _run(plain: Any, bridge: Any, ids: Sequence[int]) -> _Run:
-    """Run a model once as it is and once wrapped, keeping only what a trace needs."""
-    logits = logits_of(plain, ids)
-    name, n_layers = type(plain).__name__, len(bridge.blocks)
-    theirs, cache = _cached(bridge, ids)
-    error = proof.relative_error(theirs, logits.numpy())
+def _run_forward(unwrapped: Any, bridge: Any, ids: Sequence[int]) -> _ForwardPass:
+    """Run a model once unwrapped and once wrapped, and store the activations that a trace needs."""
+    logits = logits_of(unwrapped, ids)
+    name, n_layers = type(unwrapped).__name__, len(bridge.blocks)
+    wrapped_logits, cache = _run_with_cache(bridge, ids)
+    error = proof.relative_error(wrapped_logits, logits.numpy())
     if not error <= proof.TOLERANCE:
         raise ExtractError(
             f"{name} cannot be traced truthfully: wrapped by TransformerLens, its logits are not "
             f"its own (error {error:.1e}, limit {proof.TOLERANCE:.0e})"
         )
     for layer in range(n_layers):
-        for hook in NEEDED:
+        for hook in REQUIRED_HOOKS:
             if f"blocks.{layer}.attn.{hook}" not in cache:
                 raise UnsupportedModelError(
                     f"{name} cannot be traced: TransformerLens does not show '{hook}' of layer "
@@ -263,24 +285,28 @@ def _run(plain: Any, bridge: Any, ids: Sequence[int]) -> _Run:
     if len(scales) > 1:
         raise UnsupportedModelError(f"{name} cannot be traced: its layers scale scores differently")
     (scale,) = scales
-    family = bridge.cfg.positional_embedding_type
-    # One position turns by no angle and is at no distance: it does not tell how positions enter.
-    several = cache if len(ids) > 1 else _cached(bridge, [*ids, *ids])[1]
-    adapter = TransformerLensAdapter.of(several, int(bridge.cfg.n_heads), scale, family == "alibi")
+    embedding_type = bridge.cfg.positional_embedding_type
+    # Position 0 alone has rotation angle 0 and distance 0, so it does not show how positions enter
+    # the scores: run at least two tokens to find out.
+    cache_of_several = cache if len(ids) > 1 else _run_with_cache(bridge, [*ids, *ids])[1]
+    adapter = TransformerLensAdapter.from_cache(
+        cache_of_several, int(bridge.cfg.n_heads), scale, embedding_type == "alibi"
+    )
     rotation, n_heads = adapter.rotation, adapter.n_heads
     if rotation:
         positions = "rotary"
-    elif family == "rotary":
+    elif embedding_type == "rotary":
         raise UnsupportedModelError(
-            f"{name} cannot be traced: TransformerLens does not show how it turns queries and keys"
+            f"{name} cannot be traced: TransformerLens does not show how it rotates queries and "
+            "keys"
         )
     elif adapter.slopes is not None:
         positions = "alibi"
     else:
         positions = "learned" if hasattr(bridge, "pos_embed") else "none"
-    first = adapter.arrays(cache, 0)
+    first = adapter.activations(cache, 0)
     n_kv_heads = first["k"].shape[1]
-    shape = Shape(
+    config = AttentionConfig(
         attention=_attention_kind(n_heads, n_kv_heads, "kv_latent" in first),
         positions=positions,
         n_layers=n_layers,
@@ -294,16 +320,16 @@ def _run(plain: Any, bridge: Any, ids: Sequence[int]) -> _Run:
         score_scale=scale,
         norm_eps=_norm_eps(bridge),
     )
-    return _Run(logits, error, shape, bridge, cache, adapter)
+    return _ForwardPass(logits, error, config, bridge, cache, adapter)
 
 
-def _cached(bridge: Any, ids: Sequence[int]) -> tuple[Floats, Mapping[str, torch.Tensor]]:
-    """Return a wrapped model's logits, [pos, vocabulary], and the activations a trace needs."""
+def _run_with_cache(bridge: Any, ids: Sequence[int]) -> tuple[Floats, Mapping[str, torch.Tensor]]:
+    """Return a wrapped model's logits, [pos, vocabulary], and the activations for a trace."""
     layers = range(len(bridge.blocks))
-    wanted = {f"blocks.{layer}.attn.{hook}" for layer in layers for hook in HOOKS}
+    hooks = {f"blocks.{layer}.attn.{hook}" for layer in layers for hook in HOOKS}
     with torch.inference_mode():
         tokens = torch.tensor([list(ids)], device=bridge.cfg.device)
-        logits, cache = bridge.run_with_cache(tokens, names_filter=wanted.__contains__)
+        logits, cache = bridge.run_with_cache(tokens, names_filter=hooks.__contains__)
     return as_numpy(logits[0]), cache
 
 
@@ -317,7 +343,7 @@ def _attention_kind(n_heads: int, n_kv_heads: int, latent: bool) -> str:
 
 
 def _score_scale(bridge: Any, cache: Mapping[str, torch.Tensor], layer: int) -> float:
-    """Return what a layer multiplies its dot products by."""
+    """Return the factor that a layer multiplies its dot products by."""
     module = bridge.blocks[layer].attn.original_component
     for name in ("scaling", "softmax_scale"):
         if isinstance(scale := getattr(module, name, None), float):
@@ -326,40 +352,40 @@ def _score_scale(bridge: Any, cache: Mapping[str, torch.Tensor], layer: int) -> 
 
 
 def _norm_eps(bridge: Any) -> float:
-    """Return the epsilon of the norms on the latents of an MLA layer, 0 for any other."""
+    """Return the epsilon of the norms on the latents of an MLA layer; 0 for other layers."""
     norm = bridge.blocks[0].attn.submodules.get("kv_a_layernorm")
     return float(norm.original_component.variance_epsilon) if norm else 0.0
 
 
 def _check_range(what: str, values: Sequence[int], count: int) -> None:
-    """Refuse the number of a layer or head that does not exist."""
+    """Raise an error for the number of a layer or head that does not exist."""
     for value in values:
         if not 0 <= value < count:
             raise ExtractError(f"there is no {what} {value}; this model has 0 to {count - 1}")
 
 
-# The inputs alone
+# Inputs of one layer only
 
 
 def attention_inputs(
     model: Any, layer: int, batches: Iterable[Sequence[Sequence[int]]]
 ) -> Iterator[Floats]:
-    """Yield what one layer's attention receives, without running the layers above it.
+    """Yield the inputs of one layer's attention, without running the layers above it.
 
     Parameters
     ----------
     model : transformers.PreTrainedModel
-        Not changed.
+        Is not changed.
     layer : int
     batches : iterable
-        Each one some lists of token ids, all of one length.
+        Each batch is a list of token id lists of equal length.
 
     Yields
     ------
     array
-        [batch, pos, d_model], the same as ``x.L`` of a trace.
+        [batch, pos, d_model]; ``x.L`` of a trace.
     """
-    bridge = _bridge(_twin(model))
+    bridge = _wrap(_clone_sharing_weights(model))
     hook = f"blocks.{layer}.attn.hook_in"
     for batch in batches:
         with torch.inference_mode():

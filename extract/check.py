@@ -1,7 +1,7 @@
-"""A GPT-2 small trace against published figures: does this project see what others have seen?
+"""Compare a GPT-2 small trace with published figures.
 
 The figures are values printed or plotted in public notebooks by the author of the film that this
-project follows, who used TransformerLens and kept the beginning-of-sequence token.
+project follows, who used TransformerLens with a beginning-of-sequence token.
 """
 
 from __future__ import annotations
@@ -17,33 +17,39 @@ import numpy as np
 from extract.errors import ExtractError
 from extract.trace import Trace
 
-__all__ = ["FIGURES", "CheckReport", "Comparison", "check", "has_figures"]
+__all__ = ["FIGURES", "CheckReport", "FigureComparison", "check", "has_figures"]
 
 FIGURES = Path(__file__).resolve().parent.parent / "assets" / "reference" / "gpt2_small.json"
 
 LAYER_0_LIMIT = 1e-4
-"""Printed to four decimals."""
+"""Largest allowed difference in layer 0; the figures are printed to four decimals."""
 
 LAYER_10_LIMIT = 0.01
-"""Read off a picture with 256 levels."""
+"""Largest allowed difference in layer 10; the figures are read off an image with 256 levels."""
 
-_SMALL = {"attention": "mha", "positions": "learned", "n_layers": 12, "n_heads": 12, "d_model": 768}
+_GPT2_SMALL = {
+    "attention": "mha",
+    "positions": "learned",
+    "n_layers": 12,
+    "n_heads": 12,
+    "d_model": 768,
+}
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """One set of figures against a trace.
+class FigureComparison:
+    """Comparison of a trace with one set of figures.
 
     Parameters
     ----------
     what : str
-        What is compared.
+        Description of what is compared.
     difference : float
-        The largest absolute difference, or how many words differ.
+        The largest absolute difference, or the number of words that differ.
     limit : float
         The largest difference that the figures' precision allows.
     compared : int
-        How many figures.
+        Number of figures compared.
     """
 
     what: str
@@ -59,33 +65,42 @@ class Comparison:
 
 @dataclass(frozen=True)
 class CheckReport:
-    """The outcome of all comparisons."""
+    """Result of all comparisons.
+
+    Attributes
+    ----------
+    figures : str
+        Description of the figures and their origin.
+    comparisons : tuple of FigureComparison
+    """
 
     figures: str
-    comparisons: tuple[Comparison, ...]
+    comparisons: tuple[FigureComparison, ...]
 
     @property
     def agrees(self) -> bool:
-        """Whether everything agrees."""
+        """Whether all comparisons agree."""
         return all(comparison.agrees for comparison in self.comparisons)
 
     def as_json(self) -> dict[str, Any]:
-        """Return the outcome as a trace's metadata store it."""
-        comparisons = [asdict(one) | {"agrees": one.agrees} for one in self.comparisons]
+        """Return the result as stored in a trace's metadata."""
+        comparisons = [
+            asdict(comparison) | {"agrees": comparison.agrees} for comparison in self.comparisons
+        ]
         return {"figures": self.figures, "agrees": self.agrees, "comparisons": comparisons}
 
 
 @cache
 def _figures() -> Any:
-    """Return the published figures."""
+    """Return the published figures as parsed JSON."""
     return json.loads(FIGURES.read_text(encoding="utf-8"))
 
 
 def has_figures(trace: Trace) -> bool:
-    """Say whether a trace is one that the figures are about: GPT-2 small and their prompt."""
+    """Return whether a trace is of the figures' model, GPT-2 small, and of their prompt."""
     meta, tokens = trace.meta, _figures()["tokens"]
     return (
-        all(getattr(meta, name) == value for name, value in _SMALL.items())
+        all(getattr(meta, name) == value for name, value in _GPT2_SMALL.items())
         and meta.source.name.rsplit("/", 1)[-1] == "gpt2"
         and list(meta.tokens[: meta.n_prompt]) == tokens
     )
@@ -97,7 +112,7 @@ def check(trace: Trace) -> CheckReport:
     Raises
     ------
     ExtractError
-        When the figures are about another model or another prompt.
+        If the trace is of another model or another prompt.
     """
     figures = _figures()
     if not has_figures(trace):
@@ -137,25 +152,26 @@ def _patterns(
     heads: list[list[list[float]]],
     tokens: list[str],
     limit: float,
-) -> Comparison:
+) -> FigureComparison:
     """Compare patterns, head by head and row by row up to the diagonal.
 
-    Rows after the prompt count as long as the same words follow: a row sees only what is before it.
+    Rows after the prompt are compared as long as the tokens are the same: a row depends only on the
+    tokens up to its own.
     """
-    follows = [have == want for have, want in zip(trace.meta.tokens, tokens, strict=False)]
-    n_rows = follows.index(False) if False in follows else len(follows)
+    same = [have == want for have, want in zip(trace.meta.tokens, tokens, strict=False)]
+    n_rows = same.index(False) if False in same else len(same)
     pattern = trace.get("pattern", layer).astype(np.float64)
     differences = [
         np.abs(pattern[head, query, : query + 1] - row)
         for head, rows in enumerate(heads)
         for query, row in enumerate(rows[:n_rows])
     ]
-    every = np.concatenate(differences)
-    return Comparison(what, float(every.max()), limit, len(every))
+    compared = np.concatenate(differences)
+    return FigureComparison(what, float(compared.max()), limit, len(compared))
 
 
-def _next_tokens(trace: Trace, predicted: list[str]) -> Comparison:
+def _next_tokens(trace: Trace, predicted: list[str]) -> FigureComparison:
     """Compare the likeliest next token after every token of the prompt."""
-    found = [row[0] for row in trace.meta.top_tokens[: len(predicted)]]
-    wrong = sum(have != want for have, want in zip(found, predicted, strict=True))
-    return Comparison("next tokens that differ", float(wrong), 0.0, len(predicted))
+    likeliest = [row[0] for row in trace.meta.top_tokens[: len(predicted)]]
+    wrong = sum(have != want for have, want in zip(likeliest, predicted, strict=True))
+    return FigureComparison("next tokens that differ", float(wrong), 0.0, len(predicted))

@@ -1,7 +1,7 @@
-"""The words after the prompt, decoded again from a trace with a cache of keys and values.
+"""Decode the tokens after the prompt again from a trace, with a cache of keys and values.
 
-Every step takes one new row of queries, keys and values, and reads all older keys and values from
-what was kept.  Its rows are compared with the model's own, which come from a pass over all words.
+Every step takes the queries, keys and values of one new token and reads all older keys and values
+from the cache.  Its rows are compared with the model's own, from one pass over all tokens.
 """
 
 from __future__ import annotations
@@ -15,25 +15,25 @@ from extract.attention import Array, LayerShape, MultiplyAdds, attend, multiply_
 from extract.proof import TOLERANCE, relative_error
 from extract.trace import Trace
 
-__all__ = ["CachedRow", "Decoding", "decode"]
+__all__ = ["DecodedRow", "Decoding", "decode"]
 
 
 @dataclass(frozen=True, eq=False)
-class CachedRow:
-    """What one step computes.
+class DecodedRow:
+    """Scores, pattern and z of one new token, computed with the cache.
 
     Attributes
     ----------
     position : int
-        Of the new token, counted from 0.
+        Position of the new token, counted from 0.
     scores, pattern : (n_heads, position + 1)
-        Over the keys kept so far and the new one.
+        Over the cached keys and the new one.
     z : (n_heads, d_v)
     work : MultiplyAdds
         Multiply-adds of the layer in this step.
     work_without_cache : MultiplyAdds
-        Multiply-adds if all rows up to here are computed again, as without a cache they must be:
-        the layers above need every row.
+        Multiply-adds without a cache: all rows up to here are computed again, because the layers
+        above need every row.
     """
 
     position: int
@@ -46,29 +46,34 @@ class CachedRow:
 
 @dataclass(frozen=True, eq=False)
 class Decoding:
-    """All steps of one layer.
+    """All decoding steps of one layer.
 
     Attributes
     ----------
     prompt_work : MultiplyAdds
-        Multiply-adds of the layer for the prompt, which either way is computed once, whole.
-    steps : tuple of CachedRow
+        Multiply-adds of the layer for the prompt, which is computed once with or without a cache.
+    steps : tuple of DecodedRow
     error : float
         The largest difference between the rows computed with the cache and those of the trace,
         max|a - b| / max|b|, over patterns and z.
     """
 
     prompt_work: MultiplyAdds
-    steps: tuple[CachedRow, ...]
+    steps: tuple[DecodedRow, ...]
     error: float
 
     @property
     def agrees(self) -> bool:
-        """Whether the rows are the same up to the rounding of the trace."""
+        """Whether the rows are the same up to the trace's rounding errors."""
         return self.error <= TOLERANCE
 
-    def counts(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Multiply-adds so far, with the cache and without: after the prompt, then each step."""
+    def cumulative_multiply_adds(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the total multiply-adds after the prompt and after each step.
+
+        Returns
+        -------
+        with_cache, without_cache : (1 + number of steps,)
+        """
         first = self.prompt_work.total
         return (
             np.cumsum([first, *(step.work.total for step in self.steps)]),
@@ -76,16 +81,16 @@ class Decoding:
         )
 
 
-def decode(trace: Trace, layer: int, *, most: int | None = None) -> Decoding:
-    """Decode the words after the prompt in one layer, all heads.
+def decode(trace: Trace, layer: int, *, max_tokens: int | None = None) -> Decoding:
+    """Decode the tokens after the prompt in one layer, all heads.
 
     Parameters
     ----------
     trace : Trace
-        With keys and values of its own; a layer that keeps a latent instead does other work.
+        Of a model that caches keys and values, not a latent.
     layer : int
-    most : int, optional
-        How many words; all of them by default.
+    max_tokens : int, optional
+        Largest number of tokens to decode; all of them by default.
 
     Raises
     ------
@@ -94,28 +99,32 @@ def decode(trace: Trace, layer: int, *, most: int | None = None) -> Decoding:
     """
     meta = trace.meta
     if meta.attention == "mla":
-        raise ValueError(f"{meta.model} keeps a latent, not keys and values")
+        raise ValueError(f"{meta.model} caches a latent, not keys and values")
     shape = LayerShape(meta.d_model, meta.n_heads, meta.n_kv_heads, meta.d_qk, meta.d_v)
     q, k, v = trace.queries(layer), trace.keys(layer), trace.get("v", layer)
-    stop = len(meta.tokens) if most is None else min(len(meta.tokens), meta.n_prompt + most)
+    stop = (
+        len(meta.tokens)
+        if max_tokens is None
+        else min(len(meta.tokens), meta.n_prompt + max_tokens)
+    )
     slopes = np.asarray(trace["alibi_slopes"]) if meta.positions == "alibi" else np.zeros(1)
     steps = []
     errors = [0.0]
     for position in range(meta.n_prompt, stop):
-        seen = position + 1
-        bias = slopes[:, None, None] * (np.arange(seen) - position)  # (head, 1, key)
-        row = attend(q[position:seen], k[:seen], v[:seen], meta.score_scale, bias)
+        n_keys = position + 1
+        bias = slopes[:, None, None] * (np.arange(n_keys) - position)  # (head, 1, key)
+        row = attend(q[position:n_keys], k[:n_keys], v[:n_keys], meta.score_scale, bias)
         steps.append(
-            CachedRow(
+            DecodedRow(
                 position=position,
                 scores=row.scores[:, 0],
                 pattern=row.pattern[:, 0],
                 z=row.z[0],
                 work=multiply_adds(shape, 1, position),
-                work_without_cache=multiply_adds(shape, seen),
+                work_without_cache=multiply_adds(shape, n_keys),
             )
         )
-        pattern = trace.get("pattern", layer)[:, position, :seen]
+        pattern = trace.get("pattern", layer)[:, position, :n_keys]
         errors += [
             relative_error(row.pattern[:, 0], pattern),
             relative_error(row.z[0], trace.get("z", layer)[position]),

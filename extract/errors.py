@@ -1,17 +1,17 @@
-"""Why an extraction stops: one line for the user, without a traceback."""
+"""Errors of an extraction, each shown to the user as one line without a traceback."""
 
 from __future__ import annotations
 
 import errno
 
-__all__ = ["NO_ROOM", "ExtractError", "UnsupportedModelError"]
+__all__ = ["DISK_FULL_ERRNOS", "ExtractError", "UnsupportedModelError"]
 
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""What the system says when a disk is full, a quota used up or a file too large for its disk."""
+DISK_FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""Error numbers of a full disk, a used-up quota and a file too large for its file system."""
 
 
 class ExtractError(Exception):
-    """A model cannot be found, loaded or traced: one line that says what to do."""
+    """A model cannot be found, loaded or traced; the message is one line that says what to do."""
 
 
 class UnsupportedModelError(ExtractError):

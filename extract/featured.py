@@ -1,4 +1,4 @@
-"""Which layer and head the pictures are about, when nobody says."""
+"""Choose the featured layer and head: the ones that the pictures show in detail."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from extract.fragments import without_fragments
+from extract.fragments import without_byte_tokens
 from extract.trace import Featured
 
-__all__ = ["CRITERION", "choose", "structure"]
+__all__ = ["CRITERION", "choose_featured", "structure_scores"]
 
 CRITERION = (
     "the head with the largest product of two numbers over the prompt: the mean weight that "
@@ -18,50 +18,50 @@ CRITERION = (
     "a word that is not right before its query; punctuation and the beginning-of-sequence token "
     "are not words"
 )
-"""How a head is chosen, as stored in every trace."""
+"""How a head is chosen; stored in every trace."""
 
 _TIE = 1e-6
-"""Weight of the second opinion, too small to overrule the first."""
+"""Weight of the fallback score that breaks ties, too small to change any other order."""
 
 
-def structure(
+def structure_scores(
     pattern: npt.NDArray[np.float32], tokens: Sequence[str], has_bos: bool
 ) -> npt.NDArray[np.float64]:
-    """Score heads by `CRITERION`.
+    """Return the score of each head by `CRITERION`.
 
-    Most heads park their attention on the first token, on the query itself or on the token right
-    before it.  Such a picture says little about the prompt, so these places earn nothing; a row
-    that meets one word further back, strongly, earns most.
+    Most heads attend to the first token, to the query itself or to the token right before it.
+    Such a pattern says little about the prompt, so these heads get low scores.  Heads with a strong
+    weight on a word further back get the highest.
 
     Parameters
     ----------
     pattern : array
         [..., query_pos, key_pos], prompt rows only, the beginning-of-sequence token included.
     tokens : sequence of str
-        Their text, [query_pos].
+        The text of each token, [query_pos].
     has_bos : bool
         Whether position 0 is a beginning-of-sequence token.
 
     Returns
     -------
     array
-        [...], 0 for a prompt too short to have a word before a word that is not the first.
+        Scores [...]; 0 for a prompt that is too short to have an earlier word to attend to.
     """
-    first = int(has_bos)
-    word = np.array([any(map(str.isalnum, without_fragments(token))) for token in tokens])
-    word[: first + 1] = False
+    first = int(has_bos)  # position of the prompt's first word
+    is_word = np.array([any(map(str.isalnum, without_byte_tokens(token))) for token in tokens])
+    is_word[: first + 1] = False
     key, query = np.arange(len(tokens))[None, :], np.arange(len(tokens))[:, None]
-    earlier = word[None, :] & (key < query)
+    earlier = is_word[None, :] & (key < query)
     further = earlier & (key < query - 1)
     rows = pattern.astype(np.float64)[..., first + 2 :, :]
     if not rows.shape[-2]:
         return np.zeros(pattern.shape[:-2])
-    mass: npt.NDArray[np.float64] = (rows * earlier[first + 2 :]).sum(axis=-1).mean(axis=-1)
-    peak: npt.NDArray[np.float64] = (rows * further[first + 2 :]).max(axis=(-1, -2))
-    return mass * peak
+    mean_weight: npt.NDArray[np.float64] = (rows * earlier[first + 2 :]).sum(axis=-1).mean(axis=-1)
+    largest_weight: npt.NDArray[np.float64] = (rows * further[first + 2 :]).max(axis=(-1, -2))
+    return mean_weight * largest_weight
 
 
-def choose(
+def choose_featured(
     patterns: npt.NDArray[np.float32],
     tokens: Sequence[str],
     has_bos: bool,
@@ -78,7 +78,7 @@ def choose(
         [query_pos].
     has_bos : bool
     layer, head : int, optional
-        What the user has decided already.
+        The user's choice; chosen by `CRITERION` if not given.
 
     Returns
     -------
@@ -91,8 +91,9 @@ def choose(
     )
     if layer is not None and head is not None:
         return Featured(layer, head), f"{given} given by the user"
-    scores = structure(patterns, tokens, has_bos)
-    # Short prompts leave no word to score: then the weight on any earlier token but the first.
+    scores = structure_scores(patterns, tokens, has_bos)
+    # In a short prompt no word counts and all scores are 0; then the weight on any earlier token
+    # except the first decides.
     off_sink = np.tril(patterns, k=-1)[..., 1:].sum(axis=(-1, -2), dtype=np.float64)
     scores = scores + _TIE * off_sink / patterns.shape[-1]
     allowed = np.zeros_like(scores, dtype=bool)

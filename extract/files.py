@@ -1,4 +1,4 @@
-"""Files that are whole or not there."""
+"""Write files atomically: the target holds either all of the new content or the old one."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from extract.errors import NO_ROOM
+from extract.errors import DISK_FULL_ERRNOS
 
-__all__ = ["OutputError", "write_bytes", "write_text", "written_beside"]
+__all__ = ["OutputError", "atomic_write", "write_bytes", "write_text"]
 
 
 class OutputError(Exception):
@@ -17,69 +17,69 @@ class OutputError(Exception):
 
     Parameters
     ----------
-    target
-        The file.
-    cause
-        What the system said.
+    target : Path
+        The file that could not be written.
+    cause : Exception
+        The error of the operating system.
     """
 
     def __init__(self, target: Path, cause: Exception) -> None:
         reason = getattr(cause, "strerror", None) or str(cause)
-        full = getattr(cause, "errno", None) in NO_ROOM
+        full = getattr(cause, "errno", None) in DISK_FULL_ERRNOS
         advice = "make room on that disk" if full else "choose another place"
         super().__init__(f"cannot write {target}: {reason}; {advice} and run again")
 
 
 @contextmanager
-def written_beside(target: Path) -> Iterator[Path]:
-    """Give a path beside the target to write to; it takes the target's place in the end.
+def atomic_write(target: Path) -> Iterator[Path]:
+    """Yield a temporary path in the target's folder, and rename it to the target afterwards.
 
-    When the block is left by an exception (an interrupt too), nothing stays behind and an older
-    file at the target is untouched. Missing folders are made.
+    When the block ends with an exception (also KeyboardInterrupt), the temporary file is removed
+    and an older file at the target is untouched.  Missing folders are created.
 
     Raises
     ------
     OutputError
-        When the folder cannot be made or the target cannot be replaced.
+        When the folder cannot be created or the target cannot be replaced.
     """
-    # The process id keeps two runs that write the same file out of each other's way.
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    # The process id keeps two processes that write the same target apart.
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(target, error) from error
     try:
-        yield part
+        yield temporary
         try:
-            part.replace(target)
+            temporary.replace(target)
         except OSError as error:
             raise OutputError(target, error) from error
     finally:
-        part.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
 def write_text(target: Path, text: str) -> None:
-    """Write a text file, whole or not at all.
+    """Write a text file in UTF-8, atomically.
 
     Raises
     ------
     OutputError
-        When it cannot be written.
+        When the file cannot be written.
     """
     write_bytes(target, text.encode())
 
 
 def write_bytes(target: Path, content: bytes) -> None:
-    """Write a file, whole or not at all.
+    """Write a file atomically.
 
     Raises
     ------
     OutputError
-        When it cannot be written.
+        When the file cannot be written.
     """
-    with written_beside(target) as part:
+    with atomic_write(target) as temporary:
         try:
-            with part.open("wb") as file:
+            with temporary.open("wb") as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())

@@ -1,8 +1,8 @@
-"""A layer with a latent, in both forms: what a picture of multi-head latent attention shows.
+"""Multi-head latent attention of one traced layer, in the naive and the absorbed form.
 
-The latent is the model's own where the model was trained with one, else the one fitted to the layer
-(`extract.latent`).  A fitted latent stands for the content part only: where the model rotates, the
-rotation is left out.
+Pictures of latent attention show these numbers.  The latent is the model's own if the model was
+trained with one, else the one fitted to the layer (`extract.latent`).  A fitted latent replaces the
+content part only: if the model rotates queries and keys, the rotation is left out.
 """
 
 from __future__ import annotations
@@ -13,35 +13,42 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from extract.attention import Array, as_float64
-from extract.latent import Moved, content_pattern, fitted_latent
+from extract.latent import PatternDistance, content_pattern, fitted_latent
 from extract.mla import AbsorbedMLA, Decoupled, LatentLayer, NaiveMLA, mla_absorbed, mla_naive
 from extract.trace import Trace
 
-__all__ = ["BothForms", "Comparison", "Moves", "both_forms", "compare", "pattern_moves"]
+__all__ = [
+    "BothForms",
+    "Comparison",
+    "PatternDistances",
+    "both_forms",
+    "compare",
+    "pattern_distances",
+]
 
 
 @dataclass(frozen=True, eq=False)
 class BothForms:
-    """One layer computed from its latents, once expanded and once absorbed.
+    """One layer computed from its latents, in the naive and in the absorbed form.
 
     Attributes
     ----------
-    own : bool
-        Whether the model was trained with this latent.
+    has_trained_latent : bool
+        True if the model was trained with this latent, False if the latent was fitted to the layer.
     kv_latent : (position, r)
     k_rope : (position, d_rope)
-        The rotated key that all heads share, cached beside the latent; no columns where the latent
+        The rotated key that all heads share, cached beside the latent; d_rope is 0 if the latent
         was fitted.
     q : (position, n_heads, d_qk)
     k : (position, n_kv_heads, d_qk)
-        As they meet in the scores of the naive form: the part that comes from the latent first,
-        then the rotated part.
+        Queries and keys as used in the scores of the naive form: the content part first, then the
+        rotated part.
     layer : LatentLayer
     naive : NaiveMLA
     absorbed : AbsorbedMLA
     """
 
-    own: bool
+    has_trained_latent: bool
     kv_latent: Array
     k_rope: Array
     q: Array
@@ -57,27 +64,27 @@ class BothForms:
 
     @property
     def d_rope(self) -> int:
-        """Width of the shared rotated key, 0 without one."""
+        """Width of the shared rotated key; 0 without one."""
         return int(self.k_rope.shape[1])
 
     @property
     def n_cached(self) -> int:
-        """Numbers cached for each token of this layer."""
+        """Number of values that this layer caches for each token."""
         return self.rank + self.d_rope
 
     @property
     def n_expanded(self) -> int:
-        """Numbers that keys and values take for each token."""
+        """Number of values in the expanded keys and values of each token."""
         return int(self.k[0].size + self.naive.v[0].size)
 
     @property
     def largest_output(self) -> float:
-        """The largest magnitude of the naive form's output."""
+        """Largest absolute value in the naive form's output."""
         return float(np.abs(self.naive.out).max())
 
     @property
     def largest_difference(self) -> float:
-        """The largest magnitude by which the outputs of the two forms differ."""
+        """Largest absolute difference between the outputs of the two forms."""
         return float(np.abs(self.naive.out - self.absorbed.out).max())
 
 
@@ -87,15 +94,15 @@ def both_forms(trace: Trace, layer: int) -> BothForms:
     Raises
     ------
     TraceError
-        If the trace holds no latent of the layer; the message says which command adds it.
+        If the trace holds no latent of the layer; the message names the command that adds one.
     """
     if trace.meta.attention == "mla":
-        return _own(trace, layer)
+        return _trained_forms(trace, layer)
     q = as_float64(trace.get("q", layer))
     fitted = fitted_latent(trace, layer)
     naive = mla_naive(q, fitted.kv_latent, fitted.layer)
     return BothForms(
-        own=False,
+        has_trained_latent=False,
         kv_latent=as_float64(fitted.kv_latent),
         k_rope=np.zeros((len(q), 0)),
         q=q,
@@ -106,24 +113,24 @@ def both_forms(trace: Trace, layer: int) -> BothForms:
     )
 
 
-def _own(trace: Trace, layer: int) -> BothForms:
-    """Compute a layer that was trained with a latent."""
+def _trained_forms(trace: Trace, layer: int) -> BothForms:
+    """Compute both forms of a layer that was trained with a latent."""
     W_UK, W_UV, W_O = (as_float64(trace.weights(name, layer)) for name in ("W_UK", "W_UV", "W_O"))
     b_O = trace.get("b_O", layer) if trace.has("b_O", layer) else None
     latent_layer = LatentLayer(W_UK, W_UV, W_O, trace.meta.score_scale, b_O)
     d_content = W_UK.shape[2]
     q = as_float64(trace.get("q", layer))[..., :d_content]
     q_rope = as_float64(trace.queries(layer))[..., d_content:]
-    kv_latent, k_rope = (as_float64(trace.get(n, layer)) for n in ("kv_latent", "k_rope"))
+    kv_latent, k_rope = (as_float64(trace.get(name, layer)) for name in ("kv_latent", "k_rope"))
     decoupled = Decoupled(q_rope, k_rope)
     naive = mla_naive(q, kv_latent, latent_layer, decoupled)
-    of_head = np.repeat(k_rope[:, None], naive.k.shape[1], axis=1)
+    k_rope_per_head = np.repeat(k_rope[:, None], naive.k.shape[1], axis=1)
     return BothForms(
-        own=True,
+        has_trained_latent=True,
         kv_latent=kv_latent,
         k_rope=k_rope,
         q=np.concatenate([q, q_rope], axis=-1),
-        k=np.concatenate([naive.k, of_head], axis=-1),
+        k=np.concatenate([naive.k, k_rope_per_head], axis=-1),
         layer=latent_layer,
         naive=naive,
         absorbed=mla_absorbed(q, kv_latent, latent_layer, decoupled),
@@ -132,13 +139,13 @@ def _own(trace: Trace, layer: int) -> BothForms:
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """Keys or values of one head beside what the latent gives.
+    """Keys or values of one head, with those rebuilt from the latent.
 
     Attributes
     ----------
     true, rebuilt : (position, width)
     error : float
-        The norm of their difference relative to that of the true ones (Frobenius norms).
+        Frobenius norm of their difference, relative to that of `true`.
     """
 
     true: Array
@@ -147,43 +154,50 @@ class Comparison:
 
 
 def compare(true: ArrayLike, rebuilt: ArrayLike, *, about_mean: bool = False) -> Comparison:
-    """Compare rows, (position, width), with what a latent gives for them.
+    """Compare true keys or values with those rebuilt from a latent, both (position, width).
 
-    With ``about_mean`` both are taken about their mean row.  A latent of a layer with biases stands
-    for what is left then: a row that is added to every key moves no pattern, and one that is added
-    to every value is part of the output's bias (see `extract.latent`).
+    With ``about_mean`` the mean row is subtracted from both.  The latent of a layer with biases
+    replaces only the difference from the mean: a row that is added to every key does not change the
+    pattern, and one that is added to every value is part of the output's bias (see
+    `extract.latent`).
     """
-    a, b = as_float64(true), as_float64(rebuilt)
+    true_rows, rebuilt_rows = as_float64(true), as_float64(rebuilt)
     if about_mean:
-        a, b = a - a.mean(axis=0), b - b.mean(axis=0)
-    whole = float(np.linalg.norm(a))
-    lost = float(np.linalg.norm(a - b))
-    return Comparison(a, b, lost / whole if whole else 0.0)
+        true_rows = true_rows - true_rows.mean(axis=0)
+        rebuilt_rows = rebuilt_rows - rebuilt_rows.mean(axis=0)
+    size = float(np.linalg.norm(true_rows))
+    difference = float(np.linalg.norm(true_rows - rebuilt_rows))
+    return Comparison(true_rows, rebuilt_rows, difference / size if size else 0.0)
 
 
 @dataclass(frozen=True)
-class Moves:
-    """How far patterns move on the prompt's rows; see `extract.latent.Moved`.
+class PatternDistances:
+    """Distances between patterns, due to dropping the rotation and due to the latent.
 
     Attributes
     ----------
-    rotation : Moved
-        The model's own patterns against those without rotation; nothing where it does not rotate.
-    latent : Moved
-        Patterns without rotation, from the true keys against from the latent.
+    rotation : PatternDistance
+        Between the model's own patterns and those without rotation; about 0 if the model does not
+        rotate.
+    latent : PatternDistance
+        Between the patterns without rotation from the true keys and from the latent.
     """
 
-    rotation: Moved
-    latent: Moved
+    rotation: PatternDistance
+    latent: PatternDistance
 
 
-def pattern_moves(trace: Trace, layer: int, forms: BothForms, head: int | None = None) -> Moves:
-    """Measure both moves, of one head or over all of them."""
+def pattern_distances(
+    trace: Trace, layer: int, forms: BothForms, head: int | None = None
+) -> PatternDistances:
+    """Return both distances on the prompt's rows, of one head or over all heads."""
     n_prompt = trace.meta.n_prompt
     heads = slice(None) if head is None else slice(head, head + 1)
     content = content_pattern(trace, layer, trace.get("k", layer))
-    own, without, from_latent = (
+    own, unrotated, from_latent = (
         as_float64(pattern)[heads, :n_prompt]
         for pattern in (trace.get("pattern", layer), content, forms.naive.pattern)
     )
-    return Moves(Moved.between(own, without), Moved.between(without, from_latent))
+    return PatternDistances(
+        PatternDistance.between(own, unrotated), PatternDistance.between(unrotated, from_latent)
+    )

@@ -1,19 +1,20 @@
 """A latent for a layer that was trained without one, measured and stored in its trace.
 
-The fit is that of `extract.low_rank`, on inputs that the layer receives while the model reads a
-calibration text.  Its errors are measured on the text that was fitted, on a part of it that was
-held out, and on the prompt of the trace, beside those of the plain singular value decomposition of
-the weights.
+`extract.low_rank` computes the fit, on inputs that the layer receives while the model reads a
+calibration text.  Errors are measured on the fitted part of the text, on a part that was held out,
+and on the prompt of the trace, and compared with those of the plain singular value decomposition of
+the weights.  They are measured at several ranks, the ladder, and one rank is stored.
 
-Biases.  A constant added to every key leaves the softmax alone, and one added to every value comes
-out of every mix unchanged.  So for a layer with biases the inputs are taken about their mean, which
-never loses more at the same rank; the key bias is dropped, and the value bias and the mean of what
-the values lose go to the output: ``latent.L.b_O`` is the layer's whole output bias with a latent.
+Biases.  A constant added to every key does not change the softmax, and one added to every value is
+added to every z unchanged.  So for a layer with biases the inputs are centred on their mean, which
+never loses more at the same rank; the key bias is dropped, and the value bias and the mean error of
+the values move to the output: ``latent.L.b_O`` is the layer's whole output bias with a latent.
 
 Rotary models.  The latent is fitted to keys before rotation, because rotated ones cannot be
-absorbed (see `extract.mla`).  A pattern from the latent is then a content-only pattern.  Dropping
-the rotation moves a pattern by itself, whatever the latent does, so three moves are reported: by
-dropping the rotation, by the latent among content-only patterns, and by both together.
+absorbed (see `extract.mla`).  A pattern from the latent is then a content-only pattern: one without
+rotation.  Dropping the rotation alone already changes the pattern, so three distances between
+patterns are reported: that due to dropping the rotation, that due to the latent among content-only
+patterns, and that due to both together.
 """
 
 from __future__ import annotations
@@ -43,41 +44,41 @@ __all__ = [
     "ERROR_TARGET",
     "Calibration",
     "CalibrationText",
+    "FitErrors",
     "FittedLatent",
     "LatentReport",
-    "Measured",
-    "Moved",
-    "Rung",
+    "PatternDistance",
+    "RankReport",
     "add_latent",
     "content_pattern",
     "fitted_latent",
     "ladder_ranks",
     "latent_report",
-    "require_fit",
+    "require_fittable",
 ]
 
 ERROR_TARGET = 0.25
-"""The rank chosen by default is the smallest of the ladder whose balanced error on held-out text is
-at most this."""
+"""Limit of the balanced error on held-out text; by default the smallest rank of the ladder within
+this limit is stored."""
 
-LADDER = (1 / 24, 1 / 12, 1 / 8, 1 / 6, 1 / 4, 1 / 3, 1 / 2, 3 / 4, 1)
-"""The ranks that are measured, as shares of the rank that loses nothing."""
+LADDER_FRACTIONS = (1 / 24, 1 / 12, 1 / 8, 1 / 6, 1 / 4, 1 / 3, 1 / 2, 3 / 4, 1)
+"""The ranks that are measured, as fractions of the full rank, at which a latent loses nothing."""
 
 
 @dataclass(frozen=True)
 class CalibrationText:
-    """Which text was read.
+    """Description of the calibration text.
 
     Attributes
     ----------
     name : str
-        The file's bare name.
+        The file name without its path.
     sha256 : str
-        Of its contents.
+        Checksum of the file.
     n_fitted, n_held_out : int
-        Inputs in each part, beginning-of-sequence tokens included.
+        Number of inputs in each part, including beginning-of-sequence tokens.
     n_passage : int
-        Tokens read at a time.
+        Number of text tokens that the model reads at a time.
     """
 
     name: str
@@ -89,7 +90,14 @@ class CalibrationText:
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """What a layer received while the model read a text."""
+    """Inputs of a layer while the model reads a text, summed over each part of the text.
+
+    Attributes
+    ----------
+    text : CalibrationText
+    fitted, held_out : Moments
+        Of the part that the latent is fitted to, and of the part that is held out.
+    """
 
     text: CalibrationText
     fitted: Moments
@@ -97,8 +105,8 @@ class Calibration:
 
 
 @dataclass(frozen=True)
-class Measured:
-    """Errors of one fit: on the text it was fitted to, on held-out text, and on the prompt."""
+class FitErrors:
+    """Errors of one latent: on the text it was fitted to, on held-out text, and on the prompt."""
 
     calibration: Errors
     held_out: Errors
@@ -106,73 +114,74 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Moved:
-    """How far attention patterns moved: the share of the weight that went to other keys.
+class PatternDistance:
+    """Distance between attention patterns: the fraction of attention that goes to other keys.
 
-    Total variation of each row, over all heads and the rows of the prompt.  The first row has a
-    single key and cannot move, so it does not count.
+    The distance of one row is the total variation distance; `mean` and `worst` are taken over all
+    heads and the rows of the prompt.  The first row has a single key and cannot differ, so it is
+    not counted.
 
     Attributes
     ----------
     mean, worst : float
-        From 0, nothing moved, to 1.
+        Mean and largest row distance, from 0 (equal patterns) to 1.
     """
 
     mean: float
     worst: float
 
     @classmethod
-    def between(cls, patterns: ArrayLike, others: ArrayLike) -> Moved:
-        """Compare patterns, (n_heads, query, key)."""
-        rows = total_variation(patterns, others)[:, 1:]
+    def between(cls, pattern: ArrayLike, other: ArrayLike) -> PatternDistance:
+        """Return the distance between two patterns, each (n_heads, query, key)."""
+        rows = total_variation(pattern, other)[:, 1:]
         return cls(float(rows.mean()), float(rows.max())) if rows.size else cls(0.0, 0.0)
 
 
 @dataclass(frozen=True)
-class Rung:
-    """One rank of the ladder.
+class RankReport:
+    """Errors and pattern distances at one rank of the ladder.
 
     Attributes
     ----------
     rank : int
-    fit : Measured
-        Of the fit to activations.
-    weight_svd : Measured
-        Of the singular value decomposition of the weights, equally balanced, at the same rank.
-    latent_moves_content : Moved
-        Content-only patterns, from the latent against from the true keys.
-    both_move : Moved
-        Content-only patterns from the latent against the model's own patterns.
+    fit : FitErrors
+        Errors of the fit to activations.
+    weight_svd : FitErrors
+        Errors of the singular value decomposition of the weights, equally balanced, at this rank.
+    latent_moves_content : PatternDistance
+        Between the content-only patterns from the latent and from the true keys.
+    both_move : PatternDistance
+        Between the content-only patterns from the latent and the model's own patterns.
     """
 
     rank: int
-    fit: Measured
-    weight_svd: Measured
-    latent_moves_content: Moved
-    both_move: Moved
+    fit: FitErrors
+    weight_svd: FitErrors
+    latent_moves_content: PatternDistance
+    both_move: PatternDistance
 
 
 @dataclass(frozen=True)
 class LatentReport:
-    """What the trace's metadata say about one layer's latent.
+    """Report on one layer's latent, as stored in the trace's metadata.
 
     Attributes
     ----------
     rank : int
-        Numbers cached for each token.
+        Rank of the stored latent: numbers cached for each token.
     full_rank : int
-        The rank that loses nothing.
+        Rank at which a latent loses nothing.
     n_cached : int
         Numbers that the layer caches for each token without a latent.
     error_target : float or None
-        The held-out error that the rank was chosen by; None if the rank was given.
+        The held-out error that the rank was chosen for; None if the rank was given.
     error_balanced, error_k, error_v : float
-        On the prompt; see `extract.low_rank.Errors`.
-    rotation_moves : Moved
-        Content-only patterns against the model's own; nothing where the model does not rotate.
+        Errors on the prompt; see `extract.low_rank.Errors`.
+    rotation_moves : PatternDistance
+        Between the content-only patterns and the model's own; about 0 if the model does not rotate.
     calibration : CalibrationText
-    ladder : tuple of Rung
-        By rank; `rank` is one of them.
+    ladder : tuple of RankReport
+        Reports on all measured ranks in ascending order; `rank` is one of them.
     """
 
     rank: int
@@ -182,14 +191,14 @@ class LatentReport:
     error_balanced: float
     error_k: float
     error_v: float
-    rotation_moves: Moved
+    rotation_moves: PatternDistance
     calibration: CalibrationText
-    ladder: tuple[Rung, ...]
+    ladder: tuple[RankReport, ...]
 
     @property
-    def chosen(self) -> Rung:
-        """The rung of the latent that is stored."""
-        return next(rung for rung in self.ladder if rung.rank == self.rank)
+    def chosen(self) -> RankReport:
+        """The report on the rank that is stored."""
+        return next(entry for entry in self.ladder if entry.rank == self.rank)
 
 
 @dataclass(frozen=True, eq=False)
@@ -200,7 +209,8 @@ class FittedLatent:
     ----------
     W_DKV : (d_model, r)
     kv_latent : (position, r)
-        The latents of the trace's tokens; with the trace's ``q.L`` what the forms of MLA take.
+        The latents of the trace's tokens.  `extract.mla` computes both forms from them and the
+        trace's ``q.L``.
     layer : LatentLayer
     """
 
@@ -210,20 +220,20 @@ class FittedLatent:
 
 
 def ladder_ranks(full_rank: int) -> tuple[int, ...]:
-    """Return the ranks to measure, rising, up to the one that loses nothing."""
-    return tuple(sorted({max(1, round(share * full_rank)) for share in LADDER}))
+    """Return the ranks to measure, in ascending order up to the full rank."""
+    return tuple(sorted({max(1, round(fraction * full_rank)) for fraction in LADDER_FRACTIONS}))
 
 
-# --- Into the trace -------------------------------------------------------------------------------
+# --- Fit a latent and store it --------------------------------------------------------------------
 
 
-def require_fit(trace: Trace, layer: int, rank: int | None = None) -> None:
-    """Check that a latent of that rank can be fitted to a layer.
+def require_fittable(trace: Trace, layer: int, rank: int | None = None) -> None:
+    """Check that a latent of this rank can be fitted to a layer.
 
     Raises
     ------
     ExtractError
-        If the model has latents of its own, no such layer, or no latent of that rank.
+        If the model was trained with a latent, or if there is no such layer or rank.
     TraceError
         If the trace does not hold the layer's weights.
     """
@@ -258,33 +268,35 @@ def add_latent(
         Must hold the layer's weights.
     layer : int
     calibration : Calibration
-        Of this model and this layer.
+        Made with this model and this layer.
     rank : int, optional
         By default the smallest of the ladder whose held-out error is at most `ERROR_TARGET`.
 
     Raises
     ------
     ExtractError, TraceError
-        See `require_fit`.
+        See `require_fittable`.
     """
-    require_fit(trace, layer, rank)
+    require_fittable(trace, layer, rank)
     weights = _weights(trace, layer)
     biased = any(trace.has(name, layer) for name in ("b_K", "b_V", "b_O"))
     centre = calibration.fitted.mean if biased else np.zeros(trace.meta.d_model)
     prompt = Moments.of([trace.get("x", layer)[: trace.meta.n_prompt]])
-    inputs = _Inputs(
+    grams = _Grams(
         *(part.about(centre) for part in (calibration.fitted, calibration.held_out, prompt))
     )
-    balance = balance_of(weights, inputs.calibration)
-    basis = activation_basis(weights, inputs.calibration, balance)
+    balance = balance_of(weights, grams.calibration)
+    basis = activation_basis(weights, grams.calibration, balance)
     plain = weight_basis(weights, balance)
     ranks = {*ladder_ranks(weights.full_rank), *(() if rank is None else (rank,))}
-    ladder = tuple(_rung(trace, layer, step, inputs, basis, plain) for step in sorted(ranks))
+    ladder = tuple(
+        _report_rank(trace, layer, candidate, grams, basis, plain) for candidate in sorted(ranks)
+    )
     chosen = next(
-        rung
-        for rung in ladder
-        if rung.rank == rank or (rank is None and rung.fit.held_out.balanced <= ERROR_TARGET)
-    )  # one always does: the last rank loses nothing
+        entry
+        for entry in ladder
+        if entry.rank == rank or (rank is None and entry.fit.held_out.balanced <= ERROR_TARGET)
+    )  # always found: the full rank, which is last, has an error of 0
     factors = basis.factors(chosen.rank)
     tensors = {"W_DKV": factors.W_DKV, "W_UK": factors.W_UK, "W_UV": factors.W_UV}
     if biased:
@@ -298,7 +310,7 @@ def add_latent(
         error_balanced=chosen.fit.prompt.balanced,
         error_k=chosen.fit.prompt.k,
         error_v=chosen.fit.prompt.v,
-        rotation_moves=_moved_on_prompt(trace, content, trace.get("pattern", layer)),
+        rotation_moves=_distance_on_prompt(trace, content, trace.get("pattern", layer)),
         calibration=calibration.text,
         ladder=ladder,
     )
@@ -307,27 +319,29 @@ def add_latent(
     return Trace(replace(trace.meta, latent=reports), {**trace.tensors, **stored})
 
 
-class _Inputs(NamedTuple):
-    """``X^T X`` of the three sets of inputs, each (d_model, d_model), about one centre."""
+class _Grams(NamedTuple):
+    """``X^T X`` of the three sets of inputs, each (d_model, d_model) and with the same centre."""
 
     calibration: Array
     held_out: Array
     prompt: Array
 
 
-def _rung(trace: Trace, layer: int, rank: int, inputs: _Inputs, basis: Basis, plain: Basis) -> Rung:
-    """Measure one rank."""
+def _report_rank(
+    trace: Trace, layer: int, rank: int, grams: _Grams, basis: Basis, plain: Basis
+) -> RankReport:
+    """Measure errors and pattern distances at one rank."""
     factors = basis.factors(rank)
     keys = project(trace.get("x", layer) @ factors.W_DKV, factors.W_UK)
     content = content_pattern(trace, layer, keys)
-    return Rung(
+    return RankReport(
         rank=rank,
-        fit=Measured(*(basis.errors(rank, gram) for gram in inputs)),
-        weight_svd=Measured(*(plain.errors(rank, gram) for gram in inputs)),
-        latent_moves_content=_moved_on_prompt(
+        fit=FitErrors(*(basis.errors(rank, gram) for gram in grams)),
+        weight_svd=FitErrors(*(plain.errors(rank, gram) for gram in grams)),
+        latent_moves_content=_distance_on_prompt(
             trace, content, content_pattern(trace, layer, trace.get("k", layer))
         ),
-        both_move=_moved_on_prompt(trace, content, trace.get("pattern", layer)),
+        both_move=_distance_on_prompt(trace, content, trace.get("pattern", layer)),
     )
 
 
@@ -336,29 +350,29 @@ def _output_bias(
 ) -> Array:
     """Return the layer's output bias with a latent, (d_model,).
 
-    It takes over the value bias, and what the latent loses of the mean value.
+    It includes the value bias and the latent's error for the mean input.
     """
-    lost_weights = weights.W_V - project(factors.W_DKV, factors.W_UV)
-    constant = project(centre[None], lost_weights)[0]  # (n_kv_heads, d_v)
+    weight_error = weights.W_V - project(factors.W_DKV, factors.W_UV)
+    constant = project(centre[None], weight_error)[0]  # (n_kv_heads, d_v)
     if trace.has("b_V", layer):
         constant = constant + trace.get("b_V", layer)
-    of_head = np.repeat(constant, trace.meta.n_heads // trace.meta.n_kv_heads, axis=0)
+    per_head = np.repeat(constant, trace.meta.n_heads // trace.meta.n_kv_heads, axis=0)
     b_O = trace.get("b_O", layer) if trace.has("b_O", layer) else None
-    bias: Array = merge_heads(of_head[None], trace.get("W_O", layer), b_O)[0]
+    bias: Array = merge_heads(per_head[None], trace.get("W_O", layer), b_O)[0]
     return bias
 
 
-def _moved_on_prompt(trace: Trace, pattern: Array, other: Array) -> Moved:
-    """Compare two patterns of the whole trace on the prompt's rows."""
+def _distance_on_prompt(trace: Trace, pattern: Array, other: Array) -> PatternDistance:
+    """Return the distance between two patterns of all positions on the prompt's rows."""
     n_prompt = trace.meta.n_prompt
-    return Moved.between(pattern[:, :n_prompt], other[:, :n_prompt])
+    return PatternDistance.between(pattern[:, :n_prompt], other[:, :n_prompt])
 
 
-# --- Out of the trace -----------------------------------------------------------------------------
+# --- Read a stored latent -------------------------------------------------------------------------
 
 
 def content_pattern(trace: Trace, layer: int, keys: ArrayLike) -> Array:
-    """Return the pattern of a layer without any rotation, the content-only pattern.
+    """Return the content-only pattern of a layer: the pattern without any rotation.
 
     Parameters
     ----------
@@ -370,7 +384,7 @@ def content_pattern(trace: Trace, layer: int, keys: ArrayLike) -> Array:
     Returns
     -------
     (n_heads, query, key)
-        Where the model does not rotate and the keys are its own, the model's pattern.
+        Equal to the model's pattern if the model does not rotate and the keys are its own.
     """
     bias = _position_bias(trace, layer)
     return attend(
@@ -379,7 +393,7 @@ def content_pattern(trace: Trace, layer: int, keys: ArrayLike) -> Array:
 
 
 def _position_bias(trace: Trace, layer: int) -> Array:
-    """What the layer adds to its scaled scores, (n_heads, query, key): 0 but for "alibi"."""
+    """Return the position bias of the scores, (n_heads, query, key): 0 except for "alibi"."""
     dot_products = trace.scores(layer, scaled=False)
     bias: Array = trace.scores(layer) - trace.meta.score_scale * dot_products
     return bias
@@ -391,7 +405,7 @@ def fitted_latent(trace: Trace, layer: int) -> FittedLatent:
     Raises
     ------
     TraceError
-        If there is none; the message says which command adds it.
+        If there is none; the message names the command that adds one.
     """
     _require_stored(trace, layer)
     W_DKV, W_UK, W_UV = (
@@ -428,7 +442,7 @@ def latent_report(trace: Trace, layer: int) -> LatentReport:
         raise TraceError(
             f"the report on the latent of layer {layer} is damaged ({error}); fit it again"
         ) from error
-    if rank not in {report.rank} & {rung.rank for rung in report.ladder}:
+    if rank not in {report.rank} & {entry.rank for entry in report.ladder}:
         raise TraceError(
             f"the report on the latent of layer {layer} is not about rank {rank}; fit it again"
         )
@@ -438,13 +452,13 @@ def latent_report(trace: Trace, layer: int) -> LatentReport:
 def _require_stored(trace: Trace, layer: int) -> None:
     if f"latent.{layer}.W_DKV" not in trace.tensors:
         raise TraceError(
-            f"the trace of {trace.meta.model} holds no latent of layer {layer}; add it with: "
+            f"the trace of {trace.meta.model} holds no latent of layer {layer}; add one with: "
             f"python -m extract latent FILE --layer {layer}"
         )
 
 
 def _from_json(kind: Any, value: Any) -> Any:
-    """Rebuild a dataclass, with dataclasses and tuples of them inside, from ``asdict``'s result."""
+    """Rebuild a dataclass, with nested dataclasses and tuples, from the result of ``asdict``."""
     if isinstance(kind, type) and is_dataclass(kind):
         hints = get_type_hints(kind)
         return kind(**{f.name: _from_json(hints[f.name], value[f.name]) for f in fields(kind)})

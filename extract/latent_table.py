@@ -1,4 +1,4 @@
-"""The ladder of ranks that ``python -m extract latent`` prints."""
+"""The table that ``python -m extract latent`` prints: errors of a latent at each measured rank."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from extract.latent import Moved, latent_report
+from extract.latent import PatternDistance, latent_report
 from extract.trace import Trace
 
 __all__ = ["latent_table"]
 
 
 def latent_table(trace: Trace, layer: int) -> RenderableType:
-    """Lay out what was measured for a layer's latent, with the chosen rank marked.
+    """Return a table of a layer's `LatentReport`, with the stored rank marked.
 
-    Fits 80 characters.
+    The table fits into 80 characters.
     """
     report = latent_report(trace, layer)
     table = Table(
@@ -29,17 +29,17 @@ def latent_table(trace: Trace, layer: int) -> RenderableType:
         table.add_column(column, justify="right", no_wrap=True)
     for column in ("SVD:\nheld\nout", "SVD:\nprompt", "pattern\nmoves", "worst\nrow"):
         table.add_column(column, justify="right", no_wrap=True)
-    for rung in report.ladder:
-        fit, plain, moved = rung.fit, rung.weight_svd, rung.latent_moves_content
+    for entry in report.ladder:
+        fit, plain, distance = entry.fit, entry.weight_svd, entry.latent_moves_content
         numbers = (
             fit.calibration.balanced,
             *(fit.held_out.balanced, fit.held_out.k, fit.held_out.v),
             *(fit.prompt.balanced, fit.prompt.k, fit.prompt.v),
             *(plain.held_out.balanced, plain.prompt.balanced),
-            *(moved.mean, moved.worst),
+            *(distance.mean, distance.worst),
         )
-        mark = "> " if rung.rank == report.rank else ""
-        table.add_row(f"{mark}{rung.rank}", *(f"{number:.3f}" for number in numbers))
+        mark = "> " if entry.rank == report.rank else ""
+        table.add_row(f"{mark}{entry.rank}", *(f"{number:.3f}" for number in numbers))
     text, chosen = report.calibration, report.chosen
     reason = (
         "as given"
@@ -50,7 +50,7 @@ def latent_table(trace: Trace, layer: int) -> RenderableType:
         f"> Rank {report.rank} is stored, {reason}: {report.rank} numbers cached for each token "
         f"instead of {report.n_cached}; rank {report.full_rank} loses nothing.",
         "Errors are relative: of K and V balanced, and of each; SVD is that of the weights alone. "
-        "Patterns move by total variation, over the rows of the prompt.",
+        "Pattern moves are total variation distances, over the rows of the prompt.",
         f"{text.name}: {text.n_fitted:,} inputs fitted, {text.n_held_out:,} held out, read "
         f"{text.n_passage} tokens at a time.",
     ]
@@ -58,11 +58,11 @@ def latent_table(trace: Trace, layer: int) -> RenderableType:
         notes.append(
             "This model rotates queries and keys and the latent cannot, so its patterns are "
             f"content-only ones. Dropping the rotation alone moves them by "
-            f"{_moved(report.rotation_moves)}, and with the latent of rank {report.rank} by "
-            f"{_moved(chosen.both_move)}."
+            f"{_distance(report.rotation_moves)}, and with the latent of rank {report.rank} by "
+            f"{_distance(chosen.both_move)}."
         )
     return Group(table, *(Text(note) for note in notes))
 
 
-def _moved(moved: Moved) -> str:
-    return f"{moved.mean:.3f} (worst row {moved.worst:.3f})"
+def _distance(distance: PatternDistance) -> str:
+    return f"{distance.mean:.3f} (worst row {distance.worst:.3f})"

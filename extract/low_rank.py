@@ -46,16 +46,16 @@ __all__ = [
 
 @dataclass(frozen=True, eq=False)
 class Moments:
-    """Sums over many inputs, in float64, which stand for them: the inputs need not be kept.
+    """Sums over many inputs, in float64, so that the inputs themselves need not be stored.
 
     Attributes
     ----------
     count : int
         Number of inputs.
     total : (d_model,)
-        Their sum.
+        Sum of the inputs.
     gram : (d_model, d_model)
-        The sum of their outer products, ``X^T X``.
+        Sum of their outer products, ``X^T X``.
     """
 
     count: int
@@ -64,7 +64,7 @@ class Moments:
 
     @classmethod
     def of(cls, chunks: Iterable[ArrayLike]) -> Moments:
-        """Add up chunks of inputs, each (position, d_model), one after the other."""
+        """Sum chunks of inputs, each (position, d_model), one after the other."""
         count, total, gram = 0, np.zeros(()), np.zeros(())
         for chunk in chunks:
             x = as_float64(chunk)
@@ -79,7 +79,7 @@ class Moments:
         return self.total / self.count
 
     def about(self, centre: Array) -> Array:
-        """``(X - centre)^T (X - centre)``, (d_model, d_model), for a centre (d_model,)."""
+        """Return ``(X - centre)^T (X - centre)``, (d_model, d_model), for a centre (d_model,)."""
         cross = np.outer(self.total, centre)
         return self.gram - cross - cross.T + self.count * np.outer(centre, centre)
 
@@ -103,7 +103,7 @@ class KeyValueWeights:
         return np.concatenate([w.reshape(len(w), -1) for w in (self.W_K, self.W_V)], axis=1)
 
     def split(self, columns: Array) -> tuple[Array, Array]:
-        """Take columns, (..., columns), apart: ``(..., n_kv_heads, d_qk)`` and ``(..., d_v)``."""
+        """Split (..., columns) into keys (..., n_kv_heads, d_qk), values (..., n_kv_heads, d_v)."""
         _, n_kv_heads, d_qk = self.W_K.shape
         keys, values = np.split(columns, [n_kv_heads * d_qk], axis=-1)
         outer = columns.shape[:-1]
@@ -111,20 +111,20 @@ class KeyValueWeights:
 
     @property
     def full_rank(self) -> int:
-        """The rank from which a latent loses nothing."""
+        """Smallest rank at which a latent loses nothing."""
         return min(len(self.joint), len(self.joint.T))
 
 
 @dataclass(frozen=True)
 class Errors:
-    """How much a latent loses, relative to what it stands for (Frobenius norms).
+    """Errors of keys and values from a latent, relative to the true ones (Frobenius norms).
 
     Attributes
     ----------
     balanced : float
-        Of keys and values together, each scaled by D: what the fit minimises.
+        Error of keys and values together, each scaled by D; the fit minimises it.
     k, v : float
-        Of the keys, and of the values.
+        Error of the keys, and of the values.
     """
 
     balanced: float
@@ -160,7 +160,7 @@ class Basis:
     directions : (columns, full_rank)
         V: orthonormal columns, in the balanced scale; the largest entry of each is positive.
     singular_values : (full_rank,)
-        Falling.
+        In descending order.
     """
 
     weights: KeyValueWeights
@@ -169,13 +169,13 @@ class Basis:
     singular_values: Array
 
     def factors(self, rank: int) -> Factors:
-        """Return the latent that the first `rank` directions make."""
+        """Return the latent of the first `rank` directions."""
         V = self.directions[:, :rank]
         W_UK, W_UV = self.weights.split(V.T / self.balance)
         return Factors((self.weights.joint * self.balance) @ V, W_UK, W_UV)
 
     def tail(self, rank: int) -> float:
-        """The balanced error of that latent, not relative, on the inputs of the fit."""
+        """Return the balanced error of that latent on the inputs of the fit, not relative."""
         return float(np.linalg.norm(self.singular_values[rank:]))
 
     def errors(self, rank: int, gram: Array) -> Errors:
@@ -220,19 +220,20 @@ def _basis(weights: KeyValueWeights, root: Array, balance: Array) -> Basis:
     balanced = root @ (weights.joint * balance)
     _, singular_values, transposed = np.linalg.svd(balanced, full_matrices=False)
     directions = transposed.T
-    # A direction and its opposite serve alike: choose, so that pictures look the same everywhere.
+    # A direction and its opposite are equally good.  Fix the sign, so that pictures look the same
+    # on every machine.
     largest = np.abs(directions).argmax(axis=0)
     signs = np.sign(directions[largest, np.arange(directions.shape[1])])
     return Basis(weights, balance, directions * signs, singular_values)
 
 
 def _energies(columns: Array, gram: Array) -> Array:
-    """Squared length of each column of ``X A``, for A (d_model, columns)."""
-    # Where nothing is lost rounding can leave a tiny negative number.
+    """Return the squared length of each column of ``X A``, for A (d_model, columns)."""
+    # Rounding can make an energy of 0 slightly negative.
     energies: Array = (columns * (gram @ columns)).sum(axis=0).clip(min=0)
     return energies
 
 
 def _relative(lost: float, whole: float) -> float:
-    """Return one length relative to another, both given squared."""
+    """Return the ratio of two lengths that are given squared."""
     return float(np.sqrt(lost / whole))

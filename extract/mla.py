@@ -1,4 +1,4 @@
-"""Multi-head latent attention, in its two equal forms.
+"""Multi-head latent attention in its two equivalent forms, naive and absorbed.
 
 Only a short vector per token is cached: the latent ``c``, and, in DeepSeek's models, one small
 rotated key that all heads share.  The naive form expands the latent into every head's keys and
@@ -6,20 +6,21 @@ values and then attends as usual.  The absorbed form never expands it: since ::
 
     q k^T = q (c W_UK)^T = (q W_UK^T) c^T        and        (A c W_UV) W_O = (A c) (W_UV W_O)
 
-the query can be mapped into the latent space and the values' expansion folded into the output.
+the query can be mapped into the latent space and the values' expansion folded into W_O.
 (DeepSeek-V2 technical report, arXiv 2405.04434, section 2.1 and appendix C; here with row vectors.)
-Absorbed, the layer is multi-query attention: every head reads the same keys, the latent, and the
-same values, again the latent.
+In the absorbed form the layer is multi-query attention: all heads share one key head and one value
+head, and both are the latent.
 
 Biases.  The query's bias is added after the query projection, so it goes through W_UK with the rest
 of the query.  A key bias adds the same amount to every score of a row, which the softmax ignores:
-drop it.  A value bias comes out of every mix unchanged, because a row of the pattern sums to 1: it
-belongs in the output's bias, as ``b_O + sum over heads of b_V W_O``.
+drop it.  A value bias is added to every z unchanged, because a row of the pattern sums to 1: move
+it to the output's bias, as ``b_O + sum over heads of b_V W_O``.
 
 Rotary positions.  With rotated keys the score of positions t and j is ``q R(t - j) (c W_UK)^T``: a
 matrix that depends on the distance stands between the query and W_UK, so no fixed product of the
-two exists and the content part cannot be absorbed.  DeepSeek therefore rotates only a separate,
-decoupled part of the queries and one shared key (`Decoupled`) and leaves the content part alone.
+two exists and the content part (what comes from the latent) cannot be absorbed.  DeepSeek therefore
+rotates only a separate, decoupled part of the queries and one shared key (`Decoupled`), and not the
+content part.
 """
 
 from __future__ import annotations
@@ -45,13 +46,13 @@ __all__ = [
 
 
 class Decoupled(NamedTuple):
-    """The part of queries and keys that carries the position, both already rotated.
+    """Decoupled parts of queries and keys, which carry the position; both already rotated.
 
     Attributes
     ----------
     q_rope : (position, n_heads, d_rope)
     k_rope : (position, d_rope)
-        One key for all heads; cached beside the latent.
+        One key for all heads, cached beside the latent.
     """
 
     q_rope: NDArray[Any]
@@ -60,7 +61,7 @@ class Decoupled(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class LatentLayer:
-    """What a layer does with queries and latents.
+    """Weights and settings that a layer needs to compute its output from queries and latents.
 
     Attributes
     ----------
@@ -70,10 +71,10 @@ class LatentLayer:
         Expands a latent into values.
     W_O : (n_heads, d_v, d_model)
     scale : float
-        Multiplies the dot products; DeepSeek takes ``1 / sqrt(d_qk + d_rope)``.
+        Multiplies the dot products; DeepSeek uses ``1 / sqrt(d_qk + d_rope)``.
     b_O : (d_model,), optional
     content_rotation : Rotation, optional
-        Rotates the queries and the expanded keys.  Possible in the naive form only.
+        Rotates the queries and the expanded keys; only the naive form supports it.
     score_bias : broadcasts to (n_heads, query, key)
         Added to the scaled scores; models with ALiBi positions have one.
     """
@@ -89,7 +90,7 @@ class LatentLayer:
 
 @dataclass(frozen=True, eq=False)
 class NaiveMLA:
-    """The naive form's stages.
+    """Activations of the naive form.
 
     Attributes
     ----------
@@ -111,15 +112,15 @@ class NaiveMLA:
 
 @dataclass(frozen=True, eq=False)
 class AbsorbedMLA:
-    """The absorbed form's stages.
+    """Activations of the absorbed form.
 
     Attributes
     ----------
     q_latent : (position, n_heads, r)
-        The queries, mapped into the latent space.
+        Queries mapped into the latent space.
     scores, pattern : (n_heads, query, key)
     z_latent : (position, n_heads, r)
-        The latents, mixed by the pattern.
+        Sum of the latents, weighted by the pattern.
     out : (position, d_model)
     """
 
@@ -131,13 +132,13 @@ class AbsorbedMLA:
 
 
 def absorb_into_query(query_side: ArrayLike, W_UK: ArrayLike) -> Array:
-    """Multiply from the right by each head's ``W_UK^T``.
+    """Multiply queries or query weights from the right by each head's ``W_UK^T``.
 
     Parameters
     ----------
     query_side : (..., n_heads, d_qk)
-        W_Q (d_model first) gives the absorbed weight ``W_Q W_UK^T``; b_Q its bias; the queries
-        (position first) the latent queries.
+        W_Q (d_model, ...) gives the absorbed weight ``W_Q W_UK^T``, b_Q gives its bias, and
+        queries (position, ...) give the queries in the latent space.
     W_UK : (r, n_kv_heads, d_qk)
 
     Returns
@@ -151,7 +152,7 @@ def absorb_into_query(query_side: ArrayLike, W_UK: ArrayLike) -> Array:
 
 
 def absorb_into_output(W_UV: ArrayLike, W_O: ArrayLike) -> Array:
-    """Fold the expansion of the values into the output: ``W_UV W_O`` for each head.
+    """Return the absorbed output weight, ``W_UV W_O`` for each head.
 
     Parameters
     ----------
@@ -176,7 +177,7 @@ def mla_naive(
     Parameters
     ----------
     q : (position, n_heads, d_qk)
-        The content part of the queries, with its bias, not rotated.
+        Content part of the queries, bias included, not rotated.
     kv_latent : (position, r)
     layer : LatentLayer
     decoupled : Decoupled, optional
@@ -200,7 +201,7 @@ def mla_absorbed(
     Raises
     ------
     ValueError
-        If the content keys are to be rotated: then nothing can be absorbed.
+        If the layer rotates its content keys, which makes absorption impossible.
     """
     if layer.content_rotation is not None:
         raise ValueError(
@@ -210,7 +211,7 @@ def mla_absorbed(
             "unrotated, or use mla_naive"
         )
     q_latent = absorb_into_query(q, layer.W_UK)
-    latent_head = as_float64(kv_latent)[:, None, :]  # (position, 1, r): one head serves all
+    latent_head = as_float64(kv_latent)[:, None, :]  # (position, 1, r): one head for all
     q_used, k_used = _with_decoupled(q_latent, latent_head, decoupled)
     scores, pattern, z_latent = attend(q_used, k_used, latent_head, layer.scale, layer.score_bias)
     out = merge_heads(z_latent, absorb_into_output(layer.W_UV, layer.W_O), layer.b_O)
@@ -218,18 +219,18 @@ def mla_absorbed(
 
 
 def _with_decoupled(q: Array, k: Array, decoupled: Decoupled | None) -> tuple[Array, Array]:
-    """Append the rotated part to queries and keys; every key head gets the one shared key."""
+    """Append the decoupled parts to queries and keys; all key heads get the same shared key."""
     if decoupled is None:
         return q, k
     k_rope = as_float64(decoupled.k_rope)[:, None, :]
-    k_rope_of_head = np.repeat(k_rope, k.shape[1], axis=1)  # (position, n_kv_heads, d_rope)
+    k_rope_per_head = np.repeat(k_rope, k.shape[1], axis=1)  # (position, n_kv_heads, d_rope)
     return (
         np.concatenate([q, as_float64(decoupled.q_rope)], axis=-1),
-        np.concatenate([k, k_rope_of_head], axis=-1),
+        np.concatenate([k, k_rope_per_head], axis=-1),
     )
 
 
 def _for_each_head(expansion: ArrayLike, n_heads: int) -> Array:
-    """Repeat an expansion, (r, n_kv_heads, width), so that each query head has its own."""
+    """Repeat an expansion weight, (r, n_kv_heads, width), for each query head."""
     expansion = as_float64(expansion)
     return np.repeat(expansion, n_heads // expansion.shape[1], axis=1)

@@ -1,9 +1,9 @@
-"""What an attention head does, measured in its pattern, and the heads that do it most.
+"""Measure what an attention head does from its pattern, and find the head that does it most.
 
-Patterns are arrays [..., query_pos, key_pos]: rows are queries, columns are keys, every row adds up
-to 1 over the positions up to its own.  Position 0 is the first token, whichever it is: a
-beginning-of-sequence token if the model has one, else the first word.  Most heads park there what
-they have no use for, so that it counts for the sink alone and is left out of everything else.
+Patterns are arrays [..., query_pos, key_pos]: rows are queries, columns are keys, every row sums to
+1 over the positions up to its own.  Position 0 is the first token: a beginning-of-sequence token if
+the model has one, else the first word.  Most heads put attention there that they need nowhere else
+(an attention sink), so only the sink measure counts it and the other measures leave it out.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ import numpy.typing as npt
 
 __all__ = [
     "CRITERIA",
-    "Find",
+    "StrongestHead",
     "first_token_weight",
     "last_row_spread",
     "previous_token_weight",
-    "strongest",
+    "strongest_head",
 ]
 
 Floats = npt.NDArray[np.float64]
@@ -29,8 +29,8 @@ Floats = npt.NDArray[np.float64]
 def previous_token_weight(patterns: npt.NDArray[Any]) -> Floats:
     """Return the mean weight that queries give to the token right before them.
 
-    The query right after the first token does not count, because its weight there is that of a
-    sink; if it is the only query there is, it does.
+    The query right after the first token is not counted, because its previous token is the
+    attention sink, unless there is no later query.
 
     Parameters
     ----------
@@ -42,16 +42,16 @@ def previous_token_weight(patterns: npt.NDArray[Any]) -> Floats:
     array
         [...], between 0 and 1.
     """
-    before = np.diagonal(patterns, offset=-1, axis1=-2, axis2=-1).astype(np.float64)
-    counted = before[..., 1:] if before.shape[-1] > 1 else before
+    weights = np.diagonal(patterns, offset=-1, axis1=-2, axis2=-1).astype(np.float64)
+    counted = weights[..., 1:] if weights.shape[-1] > 1 else weights
     return np.asarray(counted.mean(axis=-1))
 
 
 def last_row_spread(patterns: npt.NDArray[Any]) -> Floats:
     """Return the entropy of the last row in nats, without the first token's term.
 
-    The row is not made to add up to 1 again: what goes to the first token is then simply missing,
-    and a head that rests there does not count as one that looks everywhere.
+    The row is not rescaled to sum to 1.  So a head that puts almost all its weight on the first
+    token gets a low value, however evenly it spreads the rest.
 
     Parameters
     ----------
@@ -89,19 +89,19 @@ CRITERIA = {
     "spread": last_row_spread,
     "sink": first_token_weight,
 }
-"""The measures by which heads are found, by name."""
+"""Measures of heads by name; each takes patterns [..., query_pos, key_pos] and returns [...]."""
 
 
 @dataclass(frozen=True)
-class Find:
-    """A head that was found.
+class StrongestHead:
+    """The head with the largest value of a measure.
 
     Parameters
     ----------
     layer, head : int
         Counted from 0.
     value : float
-        What its measure is.
+        The head's value of the measure.
     """
 
     layer: int
@@ -109,8 +109,8 @@ class Find:
     value: float
 
 
-def strongest(patterns: npt.NDArray[Any], criterion: str) -> Find:
-    """Return the head of all layers with the largest measure, the first of them if several have it.
+def strongest_head(patterns: npt.NDArray[Any], criterion: str) -> StrongestHead:
+    """Return the head with the largest value of a measure; of equal heads, the first.
 
     Parameters
     ----------
@@ -121,4 +121,4 @@ def strongest(patterns: npt.NDArray[Any], criterion: str) -> Find:
     """
     values = CRITERIA[criterion](patterns)
     layer, head = np.unravel_index(np.argmax(values), values.shape)
-    return Find(int(layer), int(head), float(values[layer, head]))
+    return StrongestHead(int(layer), int(head), float(values[layer, head]))

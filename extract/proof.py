@@ -1,6 +1,7 @@
-"""The proof: every stage of attention recomputed from the stage before it, against the model's own.
+"""Self-check of an extraction: recompute every stage of attention and compare it with the model's.
 
-numpy only, in float64.  An extraction that does not prove itself is not written.
+Each stage is recomputed from the stage before it, with numpy in float64.  A trace whose errors are
+too large is not written.
 """
 
 from __future__ import annotations
@@ -13,25 +14,32 @@ import numpy.typing as npt
 from extract.attention import attend, causal_mask
 from extract.errors import ExtractError
 
-__all__ = ["TOLERANCE", "Layer", "largest", "prove", "relative_error", "require"]
+__all__ = [
+    "TOLERANCE",
+    "LayerArrays",
+    "largest_errors",
+    "relative_error",
+    "require_small_errors",
+    "stage_errors",
+]
 
 TOLERANCE = 1e-4
-"""The largest error, max|a - b| / max|b|, with which a trace is written."""
+"""Largest error of a stage, max|a - b| / max|b|, with which a trace is written."""
 
 Array = npt.NDArray[np.floating]
-Layer = Mapping[str, npt.NDArray[np.float32]]
-"""One layer's arrays, by the names of `extract.trace` without the layer's number."""
+LayerArrays = Mapping[str, npt.NDArray[np.float32]]
+"""Arrays of one layer by their names in `extract.trace`, without the layer number."""
 
 
-def relative_error(found: Array, expected: Array) -> float:
-    """Return max|found - expected| / max|expected|."""
+def relative_error(actual: Array, expected: Array) -> float:
+    """Return max|actual - expected| / max|expected|."""
     scale = float(np.abs(expected).max())
-    error = float(np.abs(np.asarray(found, dtype=np.float64) - expected).max())
+    error = float(np.abs(np.asarray(actual, dtype=np.float64) - expected).max())
     return error / scale if scale else error
 
 
-def prove(
-    layer: Layer, weights: Layer, score_scale: float, norm_eps: float = 0.0
+def stage_errors(
+    layer: LayerArrays, weights: LayerArrays, score_scale: float, norm_eps: float = 0.0
 ) -> dict[str, float]:
     """Recompute a layer stage by stage and return the error of each.
 
@@ -39,45 +47,47 @@ def prove(
     ----------
     layer : mapping
         ``x, q, k, v, pattern, z, out`` and, where the model has them, ``q_rot, k_rot, kv_latent,
-        k_rope``; the rotated ones come from `extract.attention.rotate` and are proved by the
-        scores.  ``scores`` [n_heads, query_pos, key_pos], the model's own before the softmax, where
-        it shows them.
-        ``alibi_slopes`` [n_heads] where positions are linear biases.
+        k_rope``.  ``q_rot`` and ``k_rot`` come from `extract.attention.rotate` and are checked
+        through the scores.  ``scores`` [n_heads, query_pos, key_pos]: the model's own scores before
+        the softmax, where TransformerLens shows them.  ``alibi_slopes`` [n_heads] for an "alibi"
+        model.
     weights : mapping
-        As in `extract.trace`.
+        The layer's weights and biases.
     score_scale : float
     norm_eps : float
-        Of the norms on the latents of an MLA layer.
+        Epsilon of the RMS norms on the latents of an MLA layer.
 
     Returns
     -------
     dict
-        Stage to error, max|a - b| / max|b|.
+        Error of each stage by name, max|a - b| / max|b|.
     """
     exact = {name: array.astype(np.float64) for name, array in layer.items()}
     errors = _projections(exact, weights, norm_eps)
 
-    used_q, used_k = exact.get("q_rot", exact["q"]), exact.get("k_rot", exact["k"])
+    q_used, k_used = exact.get("q_rot", exact["q"]), exact.get("k_rot", exact["k"])
     bias: Array = np.zeros(())
     if "alibi_slopes" in exact:
-        position = np.arange(len(used_q))
+        position = np.arange(len(q_used))
         distance = position[None, :] - position[:, None]
         bias = exact["alibi_slopes"][:, None, None] * distance
-    scores, pattern, _ = attend(used_q, used_k, exact["v"], score_scale, bias)
+    scores, pattern, _ = attend(q_used, k_used, exact["v"], score_scale, bias)
     if "scores" in exact:
-        seen = causal_mask(len(used_q), len(used_k))
-        errors["scores"] = relative_error(scores[:, seen], exact["scores"][:, seen])
+        allowed = causal_mask(len(q_used), len(k_used))
+        errors["scores"] = relative_error(scores[:, allowed], exact["scores"][:, allowed])
     errors["pattern"] = relative_error(pattern, exact["pattern"])
-    v_of_head = np.repeat(exact["v"], used_q.shape[1] // used_k.shape[1], axis=1)
-    z = np.einsum("hqk,khd->qhd", exact["pattern"], v_of_head)
+    v_per_head = np.repeat(exact["v"], q_used.shape[1] // k_used.shape[1], axis=1)
+    z = np.einsum("hqk,khd->qhd", exact["pattern"], v_per_head)
     errors["z"] = relative_error(z, exact["z"])
     out = np.einsum("phd,hdm->pm", exact["z"], weights["W_O"]) + weights.get("b_O", 0)
     errors["out"] = relative_error(out, exact["out"])
     return errors
 
 
-def _projections(exact: Mapping[str, Array], weights: Layer, norm_eps: float) -> dict[str, float]:
-    """Recompute queries, keys and values from the layer's input."""
+def _projections(
+    exact: Mapping[str, Array], weights: LayerArrays, norm_eps: float
+) -> dict[str, float]:
+    """Recompute queries, keys and values from the layer's input; return their errors."""
     x = exact["x"]
     errors = {}
     if "W_DQ" in weights:
@@ -99,31 +109,31 @@ def _projections(exact: Mapping[str, Array], weights: Layer, norm_eps: float) ->
     return errors
 
 
-def _project(x: Array, weights: Layer, which: str) -> Array:
+def _project(x: Array, weights: LayerArrays, name: str) -> Array:
     """Return x W + b, [pos, head, d], for "Q", "K" or "V"."""
-    projected: Array = np.einsum("pm,mhd->phd", x, weights[f"W_{which}"])
-    return projected + weights.get(f"b_{which}", 0)
+    projected: Array = np.einsum("pm,mhd->phd", x, weights[f"W_{name}"])
+    return projected + weights.get(f"b_{name}", 0)
 
 
 def _rms_norm(latent: Array, gain: Array, eps: float) -> Array:
-    """Return the normalised latent, [pos, r]."""
+    """Return a latent after its RMS norm, [pos, r]."""
     norm: Array = np.sqrt((latent**2).mean(axis=-1, keepdims=True) + eps)
     return latent / norm * gain
 
 
-def largest(errors: list[dict[str, float]]) -> dict[str, float]:
+def largest_errors(errors: list[dict[str, float]]) -> dict[str, float]:
     """Return the largest error of every stage over all layers."""
     stages = dict.fromkeys(stage for layer in errors for stage in layer)
     return {stage: max(layer[stage] for layer in errors if stage in layer) for stage in stages}
 
 
-def require(errors: Mapping[str, float], model: str) -> None:
-    """Refuse a trace that does not prove itself.
+def require_small_errors(errors: Mapping[str, float], model: str) -> None:
+    """Raise an error if any stage's error is above `TOLERANCE`.
 
     Raises
     ------
     ExtractError
-        Naming the first stage whose error is above `TOLERANCE`.
+        Names the first such stage.
     """
     for stage, error in errors.items():
         if not error <= TOLERANCE:

@@ -1,13 +1,13 @@
-"""A traced layer with fewer key and value heads than it was trained with.
+"""Recompute a traced layer with fewer key and value heads than it was trained with.
 
 Grouped-query and multi-query attention let several query heads read one key and value head.  For a
 model that was trained with more of them, each group's heads are replaced by their mean, as in the
-GQA paper (Ainslie et al. 2023, arXiv 2305.13245, section 2.1), and all that follows is computed
-again.  That paper then trains on; nothing is trained here, so the patterns move.
+GQA paper (Ainslie et al. 2023, arXiv 2305.13245, section 2.1), and scores, pattern and z are
+computed again.  That paper then trains further; nothing is trained here, so the patterns change.
 
-In a model with rotary positions it is the keys before rotation that are pooled (the weights that
-make them, in other words), and the pooled keys are rotated.  A rotation is linear and the same for
-every head, so the result is the mean of the rotated keys, and that is how it is computed.
+In a model with rotary positions, pooling means: average the keys before rotation (that is, the key
+weights), then rotate.  A rotation is linear and the same for every head, so this equals the mean of
+the rotated keys, which is what is computed.
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ from dataclasses import dataclass
 import numpy as np
 
 from extract.attention import Array, as_float64, attend, pool_heads, total_variation
-from extract.latent import Moved
+from extract.latent import PatternDistance
 from extract.trace import Trace
 
 __all__ = ["MAX_GROUPS", "SharedLayer", "groups_for", "share_heads"]
 
 MAX_GROUPS = 4
-"""Into how many groups heads are put at most, where the model does not say."""
+"""Largest number of groups that `groups_for` returns."""
 
 
 def groups_for(n_heads: int) -> int:
-    """Return the largest number of equal groups, up to `MOST_GROUPS`, with more than one head each.
+    """Return the largest number of equal groups, up to `MAX_GROUPS`, with more than one head each.
 
     Examples
     --------
     >>> [groups_for(n) for n in (4, 7, 9, 12, 14)]
     [2, 1, 3, 4, 2]
     """
-    most = min(MAX_GROUPS, max(1, n_heads // 2))
-    return next(n for n in range(most, 0, -1) if n_heads % n == 0)
+    maximum = min(MAX_GROUPS, max(1, n_heads // 2))
+    return next(n for n in range(maximum, 0, -1) if n_heads % n == 0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,39 +45,39 @@ class SharedLayer:
     Attributes
     ----------
     n_groups : int
-    n_own : int
-        Key and value heads that the model has.
+    n_kv_heads : int
+        Number of key and value heads of the model itself.
     k : (position, n_groups, d_qk)
-        As used in the scores, rotated if the model rotates.
+        Keys as used in the scores, after any rotation.
     v : (position, n_groups, d_v)
     scores, pattern : (n_heads, query, key)
-        See `extract.attention.Attended`.
+        See `extract.attention.AttentionResult`.
     z : (position, n_heads, d_v)
-    row_moves : (n_heads, query)
-        How far each row of the prompt's patterns is from the model's own: total variation.  The
-        first row has a single key and cannot move, so it is left out.
+    row_distances : (n_heads, query)
+        Total variation distance between each row of the prompt's patterns and the model's own.
+        The first row has a single key and cannot differ, so it is left out.
     """
 
     n_groups: int
-    n_own: int
+    n_kv_heads: int
     k: Array
     v: Array
     scores: Array
     pattern: Array
     z: Array
-    row_moves: Array
+    row_distances: Array
 
     @property
     def pooled(self) -> bool:
-        """Whether this is not what the model was trained with."""
-        return self.n_groups != self.n_own
+        """Whether the grouping differs from the one that the model was trained with."""
+        return self.n_groups != self.n_kv_heads
 
     @property
-    def moved(self) -> Moved:
-        """How far the patterns moved, over all heads and rows."""
-        if not self.row_moves.size:
-            return Moved(0.0, 0.0)
-        return Moved(float(self.row_moves.mean()), float(self.row_moves.max()))
+    def pattern_distance(self) -> PatternDistance:
+        """Distance between these patterns and the model's own, over all heads and rows."""
+        if not self.row_distances.size:
+            return PatternDistance(0.0, 0.0)
+        return PatternDistance(float(self.row_distances.mean()), float(self.row_distances.max()))
 
     def group(self, head: int) -> int:
         """Return the group of a query head."""
@@ -89,30 +89,30 @@ class SharedLayer:
 
 
 def share_heads(trace: Trace, layer: int, n_groups: int) -> SharedLayer:
-    """Let the query heads of a layer share keys and values in `n_groups` groups.
+    """Recompute a layer whose query heads share keys and values in `n_groups` groups.
 
-    With as many groups as the model has key and value heads, this is the model's own layer.
+    With as many groups as the model has key and value heads, the result is the model's own layer.
 
     Raises
     ------
     ValueError
-        If the model's key and value heads cannot be pooled into so many equal groups.
+        If the model's key and value heads cannot be split into `n_groups` equal groups.
     """
     meta = trace.meta
     k, v = (pool_heads(heads, n_groups) for heads in (trace.keys(layer), trace.get("v", layer)))
-    # What the layer adds to its scaled scores: nothing, but where positions are linear biases.
+    # The position bias of an "alibi" model; 0 for any other.
     own_scores = trace.scores(layer)
     bias = own_scores - meta.score_scale * trace.scores(layer, scaled=False)
-    made = attend(trace.queries(layer), k, v, meta.score_scale, bias)
+    attention = attend(trace.queries(layer), k, v, meta.score_scale, bias)
     own = as_float64(trace.get("pattern", layer))[:, : meta.n_prompt]
-    moves = total_variation(own, made.pattern[:, : meta.n_prompt])[:, 1:]
+    row_distances = total_variation(own, attention.pattern[:, : meta.n_prompt])[:, 1:]
     return SharedLayer(
         n_groups=n_groups,
-        n_own=meta.n_kv_heads,
+        n_kv_heads=meta.n_kv_heads,
         k=k,
         v=v,
-        scores=made.scores,
-        pattern=made.pattern,
-        z=made.z,
-        row_moves=np.asarray(moves),
+        scores=attention.scores,
+        pattern=attention.pattern,
+        z=attention.z,
+        row_distances=np.asarray(row_distances),
     )

@@ -1,4 +1,4 @@
-"""The tokens of a trace: the prompt, and the ones that a model adds to it.
+"""Tokens of a trace: the prompt and the tokens that follow it.
 
 Needs torch.
 """
@@ -13,31 +13,30 @@ import torch
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 from extract.errors import ExtractError
-from extract.fragments import FRAGMENT, spelled_bytes
+from extract.fragments import BYTE_TOKENS, spell_out_bytes
 
-__all__ = ["Report", "TokenSequence", "logits_of", "token_text"]
+__all__ = ["ProgressCallback", "TokenSequence", "logits_of", "token_text"]
 
-Report = Callable[[str, int, int], None]
-"""Told what is being done, and how many of how many steps of it are finished."""
+ProgressCallback = Callable[[str, int, int], None]
+"""Progress callback (task, done, total): `done` of `total` steps of the task are finished."""
 
-
-_TABLE: Any = bytes_to_unicode  # its library has no types for it
-LETTER_BYTES: dict[str, int] = {letter: byte for byte, letter in _TABLE().items()}
+_BYTE_ENCODER: Any = bytes_to_unicode  # Any: the library has no types for it
+BYTE_DECODER: dict[str, int] = {letter: byte for byte, letter in _BYTE_ENCODER().items()}
 """The byte that each letter of a byte-level token stands for, as in GPT-2."""
 
 
 def token_text(tokenizer: Any, token: int) -> str:
-    """Return a token's text, its leading space included; parts of characters are spelled out."""
+    """Return a token's text with its leading space; parts of characters are spelled as bytes."""
     text: str = tokenizer.decode([token], clean_up_tokenization_spaces=False)
     piece = tokenizer.convert_ids_to_tokens(token)
     if not isinstance(piece, str):
         return text
     if "\N{REPLACEMENT CHARACTER}" in text:
-        if FRAGMENT.fullmatch(piece):
+        if BYTE_TOKENS.fullmatch(piece):
             return piece
-        if set(piece) <= LETTER_BYTES.keys():
-            return spelled_bytes(bytes(LETTER_BYTES[letter] for letter in piece))
-    # SentencePiece marks the space in the piece and drops it when a piece is decoded alone.
+        if set(piece) <= BYTE_DECODER.keys():
+            return spell_out_bytes(bytes(BYTE_DECODER[letter] for letter in piece))
+    # SentencePiece writes a leading space as U+2581, and drops it when a piece is decoded alone.
     if piece.startswith("\u2581") and not text.startswith(" "):
         return f" {text}"
     return text
@@ -45,60 +44,76 @@ def token_text(tokenizer: Any, token: int) -> str:
 
 @dataclass
 class TokenSequence:
-    """The tokens of one trace: the prompt, and what follows it."""
+    """Tokens of one trace: the prompt and the tokens that follow it.
+
+    Attributes
+    ----------
+    ids : list of int
+    n_prompt : int
+        Number of tokens of the prompt, including the beginning-of-sequence token if there is one.
+    has_bos : bool
+    max_length : int
+        Number of positions that the model supports.
+    """
 
     ids: list[int]
     n_prompt: int
     has_bos: bool
-    limit: int
+    max_length: int
 
     @classmethod
-    def of(
+    def from_prompt(
         cls, model: Any, tokenizer: Any, prompt: str, continuation: str | None, bos: bool
     ) -> TokenSequence:
-        """Split the prompt, and the continuation if there is one, into tokens."""
-        ids = _split(tokenizer, prompt)
+        """Tokenize the prompt, and the continuation if there is one.
+
+        Raises
+        ------
+        ExtractError
+            If the prompt is empty or too long, or if the continuation changes the prompt's tokens.
+        """
+        ids = _tokenize(tokenizer, prompt)
         if not ids:
             raise ExtractError("the prompt is empty; give at least one word with --prompt")
-        whole = _split(tokenizer, prompt + (continuation or ""))
-        if whole[: len(ids)] != ids:
+        all_ids = _tokenize(tokenizer, prompt + (continuation or ""))
+        if all_ids[: len(ids)] != ids:
             raise ExtractError(
                 "the continuation joins the prompt's last word; begin it with a space or a comma"
             )
         start = [_bos_token(tokenizer)] if bos else []
-        limit = getattr(model.config, "max_position_embeddings", None) or 2**31
-        words = cls(start + whole, len(start) + len(ids), bos, limit)
-        words.check_length()
-        return words
+        max_length = getattr(model.config, "max_position_embeddings", None) or 2**31
+        sequence = cls(start + all_ids, len(start) + len(ids), bos, max_length)
+        sequence.check_length()
+        return sequence
 
-    def generate(self, model: Any, tokenizer: Any, count: int, report: Report) -> None:
-        """Let the model add its likeliest token, ``count`` times or until it ends the text."""
+    def generate(self, model: Any, tokenizer: Any, count: int, progress: ProgressCallback) -> None:
+        """Append the likeliest next token ``count`` times, or until an end-of-text token."""
         ends = _end_tokens(model, tokenizer)
         for step in range(count):
-            report("generating", step, count)
+            progress("generating", step, count)
             token = int(logits_of(model, self.ids)[-1].argmax())
             if token in ends:
                 break
             self.ids.append(token)
             self.check_length()
-        report("generating", count, count)
+        progress("generating", count, count)
 
     def check_length(self) -> None:
-        """Refuse more tokens than the model knows positions for."""
-        if len(self.ids) > self.limit:
+        """Raise an error if there are more tokens than the model has positions."""
+        if len(self.ids) > self.max_length:
             raise ExtractError(
-                f"{len(self.ids)} tokens are more than the model's {self.limit} positions; "
+                f"{len(self.ids)} tokens are more than the model's {self.max_length} positions; "
                 "shorten the prompt"
             )
 
 
-def _split(tokenizer: Any, text: str) -> list[int]:
+def _tokenize(tokenizer: Any, text: str) -> list[int]:
     ids: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
     return list(ids)
 
 
 def _bos_token(tokenizer: Any) -> int:
-    """Return the beginning-of-sequence token, or as TransformerLens does the end-of-text one."""
+    """Return the beginning-of-sequence token, or else the end-of-text one as in TransformerLens."""
     for token in (tokenizer.bos_token_id, tokenizer.eos_token_id):
         if token is not None:
             return int(token)
@@ -109,15 +124,15 @@ def _end_tokens(model: Any, tokenizer: Any) -> set[int]:
     """Return the tokens that end a text."""
     ends: set[int] = set()
     for owner in (getattr(model, "generation_config", None), model.config, tokenizer):
-        found = getattr(owner, "eos_token_id", None)
-        ends.update(found if isinstance(found, list | tuple) else [] if found is None else [found])
+        ids = getattr(owner, "eos_token_id", None)
+        ends.update(ids if isinstance(ids, list | tuple) else [] if ids is None else [ids])
     return ends
 
 
 def logits_of(model: Any, ids: Sequence[int]) -> torch.Tensor:
-    """Return a plain model's logits, [pos, vocabulary]."""
+    """Return the logits of a model that is not wrapped by TransformerLens, [pos, vocabulary]."""
     with torch.inference_mode():
-        # Without the cache: every pass computes all positions, so no state can go stale.
+        # Without a cache every pass computes all positions, so no cached state can be out of date.
         tokens = torch.tensor([list(ids)], device=model.device)
         logits: torch.Tensor = model(input_ids=tokens, use_cache=False).logits[0]
     return logits.float().cpu()

@@ -1,13 +1,13 @@
-"""The trace: what one model computed for one prompt, as one file.
+"""The trace: the attention activations of one model for one prompt, stored as one file.
 
-Everything a picture shows is read from here.  This module needs numpy and safetensors only, so
-pictures never load a model library.
+Pictures read every measured number from a trace.  This module needs only numpy and safetensors, so
+rendering never loads a model library.
 
 The file
 --------
 One ``.safetensors`` file.  Its metadata holds one JSON document under the key ``trace``: the fields
-of `TraceMeta`.  ``token_ids`` are the prompt and the words after it, and every tensor covers all of
-them: ``pos`` below is ``len(token_ids)``.  Rows are queries, columns are keys.  Tensors are
+of `TraceMeta`.  ``token_ids`` are the prompt and the tokens after it, and every tensor covers all
+of them: ``pos`` below is ``len(token_ids)``.  Rows are queries, columns are keys.  Tensors are
 float32, ``top_ids`` int32.
 
 For every layer L, counted from 0:
@@ -25,43 +25,48 @@ name              shape                          what it is
 ``z.L``           [pos, n_heads, d_v]            pattern times values, head by head
 ``out.L``         [pos, d_model]                 output of attention, after W_O and b_O
 ``kv_latent.L``   [pos, r]                       MLA only: the cached latent, normalised
-``k_rope.L``      [pos, rotary_dim]              MLA only: the cached key part, rotated, which all
-                                                 heads share
+``k_rope.L``      [pos, rotary_dim]              MLA only: the cached rotated part of the key,
+                                                 shared by all heads
 ================  =============================  ==================================================
 
-For the layers whose weights are kept (the featured one at least):
+For the layers whose weights are stored (at least the featured one):
 
 ================  =============================  ==================================================
 ``W_Q.L``         [d_model, n_heads, d_qk]
 ``W_K.L``         [d_model, n_kv_heads, d_qk]
 ``W_V.L``         [d_model, n_kv_heads, d_v]
 ``W_O.L``         [n_heads, d_v, d_model]
-``b_Q.L``         [n_heads, d_qk]                biases, where the model has them: also ``b_K.L``,
-                                                 ``b_V.L`` and ``b_O.L`` [d_model]
+``b_Q.L``         [n_heads, d_qk]                biases, where the model has them
+``b_K.L``         [n_kv_heads, d_qk]
+``b_V.L``         [n_kv_heads, d_v]
+``b_O.L``         [d_model]
 ================  =============================  ==================================================
 
-An MLA layer has ``W_O.L`` and these instead, and for the queries either ``W_Q.L`` or the three of
-the query latent:
+An MLA layer has ``W_O.L`` and these instead, and for the queries either ``W_Q.L`` or the three
+weights of the query latent (``W_DQ.L``, ``g_Q.L``, ``W_UQ.L``):
 
 ================  =============================  ==================================================
 ``W_DKV.L``       [d_model, r]                   down to the latent
 ``g_KV.L``        [r]                            gain of the latent's RMS norm
 ``W_UK.L``        [r, n_heads, d_content]        up to the keys; d_content = d_qk - rotary_dim
 ``W_UV.L``        [r, n_heads, d_v]              up to the values
-``W_KR.L``        [d_model, rotary_dim]          to the shared key part, before its rotation
+``W_KR.L``        [d_model, rotary_dim]          to the shared part of the key, before rotation
 ``W_DQ.L``        [d_model, r_q]                 down to the query latent
 ``g_Q.L``         [r_q]                          gain of its RMS norm
 ``W_UQ.L``        [r_q, n_heads, d_qk]           up to the queries
 ================  =============================  ==================================================
 
-A latent fitted to a layer afterwards: ``latent.L.W_DKV`` [d_model, r], ``latent.L.W_UK``
-[r, n_kv_heads, d_qk], ``latent.L.W_UV`` [r, n_kv_heads, d_v] and, for a layer with biases,
-``latent.L.b_O`` [d_model].
+A latent fitted to a layer afterwards (`extract.latent`): ``latent.L.W_DKV`` [d_model, r],
+``latent.L.W_UK`` [r, n_kv_heads, d_qk], ``latent.L.W_UV`` [r, n_kv_heads, d_v] and, for a layer
+with biases, ``latent.L.b_O`` [d_model].
 
-For the whole prompt: ``top_ids`` [pos, 5] and ``top_probs`` [pos, 5], the likeliest next tokens at
-every position, likeliest first; where positions are "alibi", ``alibi_slopes`` [n_heads].
+Once per trace: ``top_ids`` [pos, 5] and ``top_probs`` [pos, 5], the likeliest next tokens at every
+position, likeliest first; where ``positions`` is "alibi", ``alibi_slopes`` [n_heads].
 
-The channels that rotate are the first ``rotary_dim`` of each head, and in MLA the last ones.
+The first ``rotary_dim`` channels of each head rotate, in MLA the last ones.
+
+The names are those of TransformerLens where it has one (``q``, ``k``, ``v``, ``pattern``, ``z``,
+``W_Q`` ...).  ``x`` is ``resid_pre`` after the layer's norm, and ``out`` is ``attn_out``.
 """
 
 from __future__ import annotations
@@ -88,13 +93,13 @@ from extract.files import OutputError, write_bytes
 __all__ = ["SCHEMA", "TOP_TOKENS", "Featured", "ModelSource", "Trace", "TraceError", "TraceMeta"]
 
 SCHEMA = 1
-"""Version of the file's layout; a file of any other version is refused."""
+"""Version of the file format; a file of any other version is refused."""
 
 TOP_TOKENS = 5
-"""How many likeliest next tokens are kept at every position."""
+"""Number of likeliest next tokens stored for every position."""
 
 ROW_SUM_TOLERANCE = 1e-4
-"""How far a row of the attention pattern may be from 1 (float32 softmax gives about 4e-7)."""
+"""Largest allowed deviation of a pattern row's sum from 1 (float32 softmax gives about 4e-7)."""
 
 Array = npt.NDArray[Any]
 
@@ -108,7 +113,7 @@ _MLA_LATENT_QUERY = ("W_DQ", "g_Q", "W_UQ")
 
 
 class TraceError(Exception):
-    """A trace that cannot be read, written or used, in one line that says what to do."""
+    """A trace cannot be read, written or used; the message is one line that says what to do."""
 
 
 def _damaged(what: str) -> TraceError:
@@ -118,7 +123,7 @@ def _damaged(what: str) -> TraceError:
 
 @dataclass(frozen=True)
 class Featured:
-    """The layer and the head that the pictures are about, both counted from 0."""
+    """The layer and the head that the pictures show in detail, both counted from 0."""
 
     layer: int
     head: int
@@ -134,11 +139,11 @@ class ModelSource:
         "hub", "package", "file", "folder", "memory" (a model given from Python) or "synthetic" (no
         model: numpy only).
     name : str
-        What ``--model`` was: the hub's name, a file's or folder's bare name.
+        The name on the hub or of the package, or that of the file or folder without its path.
     revision : str
-        The hub's commit, or the package's version; empty otherwise.
+        The commit on the hub, or the version of the package; empty otherwise.
     sha256 : str
-        Of the weights file, where it is one file on this machine; empty otherwise.
+        Checksum of the weights in a package, file or folder; empty otherwise.
     """
 
     kind: str
@@ -149,56 +154,56 @@ class ModelSource:
 
 @dataclass(frozen=True)
 class TraceMeta:
-    """What a trace says about itself.
+    """Metadata of a trace: the model, its attention and the tokens.
 
     Parameters
     ----------
     schema : int
-        Version of the layout, `SCHEMA`.
+        Version of the file format, `SCHEMA`.
     model : str
         The model's name as shown on screen.
-    source : Source
+    source : ModelSource
     attention : str
         "mha", "gqa", "mqa" or "mla".
     positions : str
-        How the model knows positions: "learned", "rotary", "alibi" or "none".
+        How the model encodes positions: "learned", "rotary", "alibi" or "none".
     n_layers, n_heads, n_kv_heads, d_model, d_qk, d_v : int
         ``n_kv_heads`` equals ``n_heads`` for "mha" and "mla".
     rotary_dim : int
-        How many channels of each head rotate; 0 without rotation.
+        Number of channels of each head that rotate; 0 without rotation.
     rotary_style : str
-        "half" (channel i turns with i + rotary_dim / 2), "interleaved" (2i with 2i + 1), or empty.
+        Which channels rotate in pairs: "half" (i with i + rotary_dim / 2), "interleaved" (2i with
+        2i + 1), or empty without rotation.
     score_scale : float
-        What the dot products are multiplied by before the softmax, usually 1 / sqrt(d_qk).
+        Factor of the dot products before the softmax, usually 1 / sqrt(d_qk).
     prompt : str
-        The text as it was given.
+        The text of the prompt.
     tokens : tuple of str
-        The text of every position, prompt and continuation; parts of characters as in
+        The text of every token, prompt and continuation; for parts of characters see
         :mod:`extract.fragments`.
     token_ids : tuple of int
     n_prompt : int
-        How many of ``tokens`` are the prompt's, the beginning-of-sequence token included if there
-        is one.
+        Number of tokens of the prompt, including the beginning-of-sequence token if there is one.
     has_bos : bool
-        Whether position 0 is a beginning-of-sequence token that is no word of the prompt.
+        Whether position 0 is a beginning-of-sequence token in front of the prompt.
     featured : Featured
     featured_criterion : str
         How the featured layer and head were chosen, in one sentence.
     continued : bool
-        True when the words after the prompt were given by the user instead of generated by the
-        model.
+        True if the user gave the tokens after the prompt; False if the model generated them.
     random_weights : bool
-        True for made-up models: pictures then say so.
+        True for a model with random weights; pictures then say so.
     versions : mapping of str to str
-        Of the libraries that made the trace.
+        Versions of the libraries that made the trace.
     self_check : mapping of str to float
-        The largest relative error of each recomputed stage, max|a - b| / max|b|, over all layers.
+        The largest error of each recomputed stage over all layers, max|a - b| / max|b|; see
+        `extract.proof`.
     top_tokens : tuple of tuple of str
         The text of ``top_ids``: [pos][5].
     latent : mapping, optional
-        What was measured when a latent was fitted, by layer.
+        Reports on fitted latents by layer number, as `extract.latent.LatentReport`.
     check : mapping, optional
-        The outcome of the comparison with published figures.
+        Result of the comparison with published figures, as `extract.check.CheckReport`.
     """
 
     schema: int
@@ -241,8 +246,8 @@ class TraceMeta:
         Raises
         ------
         TraceError
-            When it is no JSON document, of another schema, or a field is missing, unknown or of the
-            wrong type.
+            If the text is not JSON or of another schema, or if a field is missing, unknown or of
+            the wrong type.
         """
         try:
             document = json.loads(text)
@@ -278,11 +283,11 @@ class TraceMeta:
             tokens=fields.texts("tokens"),
             token_ids=fields.integers("token_ids"),
             n_prompt=fields.integer("n_prompt"),
-            has_bos=fields.truth("has_bos"),
+            has_bos=fields.boolean("has_bos"),
             featured=Featured(featured.integer("layer"), featured.integer("head")),
             featured_criterion=fields.text("featured_criterion"),
-            continued=fields.truth("continued"),
-            random_weights=fields.truth("random_weights"),
+            continued=fields.boolean("continued"),
+            random_weights=fields.boolean("random_weights"),
             versions={
                 name: _text(value, name) for name, value in fields.mapping("versions").items()
             },
@@ -320,18 +325,19 @@ def _integer(value: object, name: str) -> int:
 
 
 class _Fields:
-    """The fields of one JSON object, each taken once and checked for its type."""
+    """Reader of one JSON object: each field is taken once and checked for its type."""
 
     def __init__(self, document: object, what: str) -> None:
         if not isinstance(document, dict):
             raise _damaged(f"{what} is not a JSON object")
-        self._left: dict[str, Any] = dict(document)
+        self._remaining: dict[str, Any] = dict(document)
         self._what = what
 
     def take(self, name: str) -> Any:
-        if name not in self._left:
+        """Return a field and remove it; `finish` then finds fields that were not taken."""
+        if name not in self._remaining:
             raise _damaged(f"{self._what} has no '{name}'")
-        return self._left.pop(name)
+        return self._remaining.pop(name)
 
     def text(self, name: str) -> str:
         return _text(self.take(name), name)
@@ -342,7 +348,7 @@ class _Fields:
     def number(self, name: str) -> float:
         return _number(self.take(name), name)
 
-    def truth(self, name: str) -> bool:
+    def boolean(self, name: str) -> bool:
         value = self.take(name)
         if not isinstance(value, bool):
             raise _damaged(f"{self._what}'s '{name}' should be true or false, not {value!r}")
@@ -373,25 +379,28 @@ class _Fields:
         return value
 
     def optional_mapping(self, name: str) -> dict[str, Any] | None:
-        if self._left.get(name) is None:
-            self._left.pop(name, None)
+        if self._remaining.get(name) is None:
+            self._remaining.pop(name, None)
             return None
         return self.mapping(name)
 
     def finish(self) -> None:
-        if self._left:
-            raise _damaged(f"{self._what} has unknown fields ({', '.join(sorted(self._left))})")
+        """Refuse fields that were not taken."""
+        if self._remaining:
+            raise _damaged(
+                f"{self._what} has unknown fields ({', '.join(sorted(self._remaining))})"
+            )
 
 
 @dataclass(frozen=True)
 class Trace:
-    """What one model computed for one prompt.  See the module's documentation for the tensors.
+    """Activations of one model for one prompt; the module documentation lists the tensors.
 
     Parameters
     ----------
     meta : TraceMeta
     tensors : mapping of str to array
-        By name, such as ``"q.15"``.  The arrays are made read-only.
+        Arrays by name, such as ``"q.15"``; they become read-only.
 
     Examples
     --------
@@ -420,7 +429,8 @@ class Trace:
         Raises
         ------
         TraceError
-            One line that names the file, what is wrong with it and what to do.
+            If the file is missing or not a valid trace; the message is one line that names the
+            file, the error and what to do.
         """
         path = Path(path)
         try:
@@ -447,12 +457,12 @@ class Trace:
         return trace
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Validate and write: beside the target, then renamed, so that no half file is ever left.
+        """Validate the trace and write it atomically, so that no incomplete file is ever left.
 
         Raises
         ------
         TraceError
-            When the trace is not valid or the file cannot be written.
+            If the trace is not valid or the file cannot be written.
         """
         path = Path(path)
         try:
@@ -469,8 +479,8 @@ class Trace:
     # Tensors by name
 
     @staticmethod
-    def key(name: str, layer: int) -> str:
-        """Return the name of a layer's tensor: ``key("q_rot", 15)`` is ``"q_rot.15"``."""
+    def tensor_name(name: str, layer: int) -> str:
+        """Return a layer's tensor name: ``tensor_name("q_rot", 15)`` is ``"q_rot.15"``."""
         return f"{name}.{layer}"
 
     def __getitem__(self, name: str) -> Array:
@@ -485,34 +495,34 @@ class Trace:
         Raises
         ------
         TraceError
-            When the trace does not hold it.
+            If the trace does not hold it.
         """
-        return self[self.key(name, layer)]
+        return self[self.tensor_name(name, layer)]
 
     def has(self, name: str, layer: int) -> bool:
-        """Say whether the trace holds a layer's tensor."""
-        return self.key(name, layer) in self.tensors
+        """Return whether the trace holds a layer's tensor."""
+        return self.tensor_name(name, layer) in self.tensors
 
     def axes(self, name: str) -> tuple[str, ...]:
-        """Return what the axes of a tensor are, in the words of the module's documentation.
+        """Return the names of a tensor's axes, as in the module documentation.
 
         Raises
         ------
         TraceError
-            When the trace does not hold it.
+            If the trace does not hold it.
         """
         shape = self[name].shape
         if name.startswith("pattern."):
             return ("n_heads", "query_pos", "key_pos")
         axes = (dict(self._required()) | dict(self._optional()))[name]
-        # Ranks of fitted latents are told apart by their layers.
+        # Each fitted latent has its own rank axis, "r_<layer>"; the documented name is "r".
         return tuple(
             "r" if re.fullmatch(r"r_\d+", axis) else axis
             for axis, _ in zip(axes, shape, strict=True)
         )
 
     def layers_with_weights(self) -> tuple[int, ...]:
-        """Return the layers whose weights are in the trace, in order."""
+        """Return the layers whose weights are stored, in ascending order."""
         return tuple(layer for layer in range(self.meta.n_layers) if self.has("W_O", layer))
 
     def weights(self, name: str, layer: int) -> Array:
@@ -521,8 +531,8 @@ class Trace:
         Raises
         ------
         TraceError
-            When the trace does not hold that layer's weights (the message says which command adds
-            them), or when the layer has no such weight.
+            If the trace does not hold that layer's weights (the message names the command that adds
+            them), or if the layer has no such weight.
         """
         if not self.has("W_O", layer):
             raise TraceError(
@@ -532,11 +542,11 @@ class Trace:
         return self.get(name, layer)
 
     def _command_with(self, layer: int) -> str:
-        """Return the call that makes this trace again with the weights of one more layer."""
+        """Return the command that extracts this trace again with the weights of one more layer."""
         featured = self.meta.featured.layer
         layers = (
             featured,
-            *(kept for kept in self.layers_with_weights() if kept != featured),
+            *(stored for stored in self.layers_with_weights() if stored != featured),
             layer,
         )
         if self.meta.source.kind == "memory":
@@ -544,14 +554,14 @@ class Trace:
         return (
             f"python -m extract --model {shlex.quote(self.meta.source.name)} "
             f"--prompt {shlex.quote(self.meta.prompt)} "
-            f"{' '.join(f'--layer {kept}' for kept in layers)} --out FILE"
+            f"{' '.join(f'--layer {number}' for number in layers)} --out FILE"
         )
 
-    # What the model does with them
+    # Queries, keys and scores
 
     @property
     def rotates(self) -> bool:
-        """Whether queries and keys are rotated by position before they meet."""
+        """Whether queries and keys are rotated by position before their dot product."""
         return self.meta.positions == "rotary"
 
     def kv_head(self, head: int) -> int:
@@ -559,29 +569,29 @@ class Trace:
         return head // (self.meta.n_heads // self.meta.n_kv_heads)
 
     def queries(self, layer: int) -> Array:
-        """Return the queries as used in the scores, rotated if they are: [pos, n_heads, d_qk]."""
+        """Return the queries as used in the scores, after any rotation: [pos, n_heads, d_qk]."""
         return self.get("q_rot" if self.rotates else "q", layer)
 
     def keys(self, layer: int) -> Array:
-        """Return the keys as used in the scores, rotated if they are: [pos, n_kv_heads, d_qk]."""
+        """Return the keys as used in the scores, after any rotation: [pos, n_kv_heads, d_qk]."""
         return self.get("k_rot" if self.rotates else "k", layer)
 
     def scores(
         self, layer: int, head: int | None = None, *, masked: bool = False, scaled: bool = True
     ) -> npt.NDArray[np.float64]:
-        """Return queries times keys: the scores before the softmax, always finite.
+        """Return the scores before the softmax: queries times keys, finite everywhere.
 
         Parameters
         ----------
         layer : int
         head : int, optional
-            One query head; all of them otherwise.
+            One query head; all query heads if not given.
         masked : bool
-            Return a `numpy.ma.MaskedArray` whose mask covers what a query may not see (keys after
-            it).  The data under the mask are the finite scores that the model never uses.
+            Return a `numpy.ma.MaskedArray` that masks the keys after each query.  The data under
+            the mask are finite scores that the model does not use.
         scaled : bool
-            Multiply by ``score_scale``, and add the position bias of an "alibi" model: the numbers
-            that the softmax takes.  False gives the bare dot products.
+            Multiply by ``score_scale`` and add the position bias of an "alibi" model, which gives
+            the input of the softmax.  False gives the plain dot products.
 
         Returns
         -------
@@ -589,9 +599,9 @@ class Trace:
             [n_heads, query_pos, key_pos], or [query_pos, key_pos] for one head.
         """
         heads = np.arange(self.meta.n_heads) if head is None else np.array([head])
-        shared = heads // (self.meta.n_heads // self.meta.n_kv_heads)
+        kv_heads = heads // (self.meta.n_heads // self.meta.n_kv_heads)
         queries = self.queries(layer)[:, heads].astype(np.float64)
-        keys = self.keys(layer)[:, shared].astype(np.float64)
+        keys = self.keys(layer)[:, kv_heads].astype(np.float64)
         scores: npt.NDArray[np.float64] = np.einsum("qhd,khd->hqk", queries, keys)
         position = np.arange(len(self.meta.tokens))
         if scaled:
@@ -612,8 +622,8 @@ class Trace:
         Raises
         ------
         TraceError
-            One line that says what is wrong; it does not name the file, which `load` and `save`
-            add.
+            If anything is wrong.  The message is one line without the file's name, which `load`
+            and `save` add.
         """
         _validate_meta(self.meta)
         sizes = self._sizes()
@@ -625,9 +635,9 @@ class Trace:
         for name, array in self.tensors.items():
             if name not in allowed:
                 raise _damaged(f"tensor '{name}' is not part of a trace")
-            kind = np.dtype(np.int32 if name == "top_ids" else np.float32)
-            if array.dtype != kind:
-                raise _damaged(f"tensor '{name}' is {array.dtype} and should be {kind}")
+            dtype = np.dtype(np.int32 if name == "top_ids" else np.float32)
+            if array.dtype != dtype:
+                raise _damaged(f"tensor '{name}' is {array.dtype} and should be {dtype}")
             shape = tuple(sizes[axis] for axis in allowed[name])
             if array.shape != shape:
                 axes = ", ".join(allowed[name])
@@ -638,8 +648,8 @@ class Trace:
             if not np.isfinite(array).all():
                 raise _damaged(f"tensor '{name}' holds values that are not finite")
         for layer in range(self.meta.n_layers):
-            _validate_pattern(self.key("pattern", layer), self.get("pattern", layer))
-        _validate_top(self["top_ids"], self["top_probs"])
+            _validate_pattern(self.tensor_name("pattern", layer), self.get("pattern", layer))
+        _validate_top_tokens(self["top_ids"], self["top_probs"])
 
     def _sizes(self) -> dict[str, int]:
         """Return the length of every axis that `_required` and `_optional` name."""
@@ -655,7 +665,8 @@ class Trace:
             "rotary_dim": meta.rotary_dim,
             "d_content": meta.d_qk - meta.rotary_dim,
         }
-        # The ranks are known from the tensors alone: the first of each kind says it for the others.
+        # The metadata do not hold the ranks: take each from the first tensor that has it, so that
+        # the others are compared with it.
         for layer in range(meta.n_layers):
             for axis, name in (
                 ("r", f"kv_latent.{layer}"),
@@ -667,7 +678,7 @@ class Trace:
         return sizes
 
     def _required(self) -> Iterator[tuple[str, tuple[str, ...]]]:
-        """Yield the tensors that must be there, with the names of their axes."""
+        """Yield the names of the required tensors, with the names of their axes."""
         yield "top_ids", ("pos", "top")
         yield "top_probs", ("pos", "top")
         if self.meta.positions == "alibi":
@@ -695,7 +706,7 @@ class Trace:
                 yield f"latent.{layer}.W_UV", (f"r_{layer}", "n_kv_heads", "d_v")
 
     def _optional(self) -> Iterator[tuple[str, tuple[str, ...]]]:
-        """Yield the tensors that may be there, with the names of their axes."""
+        """Yield the names of the optional tensors, with the names of their axes."""
         for layer in range(self.meta.n_layers):
             for name in ("b_Q", "b_K", "b_V", "b_O"):
                 yield f"{name}.{layer}", _WEIGHT_AXES[name]
@@ -705,11 +716,11 @@ class Trace:
         return any(self.has(name, layer) for name in _WEIGHT_AXES)
 
     def _weight_names(self, layer: int) -> tuple[str, ...]:
-        """Return the weights that a layer must have once it has any."""
+        """Return the weights that must be stored for a layer if any of its weights is."""
         if self.meta.attention != "mla":
             return _WEIGHTS
-        query = _MLA_LATENT_QUERY if self.has("W_DQ", layer) else ("W_Q",)
-        return (*query, *_MLA_WEIGHTS)
+        query_weights = _MLA_LATENT_QUERY if self.has("W_DQ", layer) else ("W_Q",)
+        return (*query_weights, *_MLA_WEIGHTS)
 
 
 _WEIGHT_AXES: Mapping[str, tuple[str, ...]] = {
@@ -733,7 +744,7 @@ _WEIGHT_AXES: Mapping[str, tuple[str, ...]] = {
 
 
 def _validate_meta(meta: TraceMeta) -> None:
-    """Check that the metadata agree with one another."""
+    """Check the metadata's values and that they agree with one another."""
     if meta.schema != SCHEMA:
         raise _damaged(f"its schema is {meta.schema}, and this version writes schema {SCHEMA}")
     for name, value, choices in (
@@ -748,13 +759,13 @@ def _validate_meta(meta: TraceMeta) -> None:
     for name in ("n_layers", "n_heads", "n_kv_heads", "d_model", "d_qk", "d_v"):
         if getattr(meta, name) < 1:
             raise _damaged(f"its '{name}' is {getattr(meta, name)} and should be at least 1")
-    grouped = {
+    heads_fit = {
         "mha": meta.n_kv_heads == meta.n_heads,
         "mla": meta.n_kv_heads == meta.n_heads,
         "mqa": meta.n_kv_heads == 1 < meta.n_heads,
         "gqa": 1 < meta.n_kv_heads < meta.n_heads and meta.n_heads % meta.n_kv_heads == 0,
     }
-    if not grouped[meta.attention]:
+    if not heads_fit[meta.attention]:
         raise _damaged(
             f"{meta.n_heads} query heads and {meta.n_kv_heads} key/value heads do not make "
             f"'{meta.attention}' attention"
@@ -796,8 +807,8 @@ def _validate_pattern(name: str, pattern: Array) -> None:
         raise _damaged(f"rows of tensor '{name}' do not sum to 1 (off by {error:.1e})")
 
 
-def _validate_top(ids: Array, probs: Array) -> None:
-    """Check the likeliest next tokens, both [pos, 5]: probabilities, likeliest first."""
+def _validate_top_tokens(ids: Array, probs: Array) -> None:
+    """Check ids and probabilities of the likeliest next tokens, both [pos, 5], likeliest first."""
     if ids.min() < 0:
         raise _damaged("tensor 'top_ids' holds negative ids")
     if (

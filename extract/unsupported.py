@@ -1,7 +1,7 @@
-"""Models whose attention does something that a trace cannot show truthfully, refused by name.
+"""Refuse models whose attention does something that a trace cannot show truthfully.
 
-What is not listed here and is computed differently all the same is caught by the proof that every
-extraction makes (`extract.proof`); these checks only give it a name before anything is run.
+These checks name the unsupported feature before anything is run.  A feature that is missing here
+is still caught by the self-check that every extraction makes (`extract.proof`).
 """
 
 from __future__ import annotations
@@ -11,65 +11,68 @@ from typing import Any
 
 from extract.errors import UnsupportedModelError
 
-__all__ = ["refuse"]
+__all__ = ["refuse_unsupported"]
 
 _SLIDING_LAYERS = ("sliding_attention", "chunked_attention", "local", "local_attention")
 _OTHER_LAYERS = ("linear_attention", "mamba", "recurrent", "conv", "compressed_sparse_attention")
 
 
-def refuse(model: Any) -> None:
+def refuse_unsupported(model: Any) -> None:
     """Refuse a model that cannot be traced truthfully.
 
     Parameters
     ----------
     model : transformers.PreTrainedModel
-        Not wrapped by TransformerLens.
+        The model as loaded, not wrapped by TransformerLens.
 
     Raises
     ------
     UnsupportedModelError
-        One line that names everything that is unsupported.
+        One line that names every unsupported feature.
     """
-    found = list(dict.fromkeys((*_from_config(model.config), *_from_modules(model))))
-    if found:
+    unsupported = list(dict.fromkeys((*_from_config(model.config), *_from_modules(model))))
+    if unsupported:
         name = type(model).__name__
         raise UnsupportedModelError(
-            f"{name} cannot be traced truthfully: it has {', '.join(found)}"
+            f"{name} cannot be traced truthfully: it has {', '.join(unsupported)}"
         )
 
 
 def _from_config(config: Any) -> Iterator[str]:
-    """Name what the configuration says."""
+    """Yield the unsupported features that the configuration declares."""
 
-    def of(*names: str) -> Any:
+    def setting(*names: str) -> Any:
+        """Return the first of these settings that is set."""
         return next((value for name in names if (value := getattr(config, name, None))), None)
 
-    if of("is_encoder_decoder"):
+    if setting("is_encoder_decoder"):
         yield "an encoder (only decoders are traced)"
-    kinds = set(of("layer_types") or ())
-    # Families that keep a window in the configuration without using it say so in a switch.
-    if kinds & set(_SLIDING_LAYERS) or (
-        not kinds and of("sliding_window") and getattr(config, "use_sliding_window", True)
+    layer_types = set(setting("layer_types") or ())
+    # Some families set a window size and switch it off with `use_sliding_window`.
+    if layer_types & set(_SLIDING_LAYERS) or (
+        not layer_types
+        and setting("sliding_window")
+        and getattr(config, "use_sliding_window", True)
     ):
         yield "sliding-window attention"
-    if kinds & set(_OTHER_LAYERS) or of("layers_block_type", "ssm_cfg"):
+    if layer_types & set(_OTHER_LAYERS) or setting("layers_block_type", "ssm_cfg"):
         yield "layers without softmax attention"
-    if "local" in (of("attention_layers") or ()):
+    if "local" in (setting("attention_layers") or ()):
         yield "local (sliding-window) attention"
-    if of("attn_logit_softcapping", "attn_logits_soft_cap"):
+    if setting("attn_logit_softcapping", "attn_logits_soft_cap"):
         yield "soft-capped scores"
-    if of("clip_qkv"):
+    if setting("clip_qkv"):
         yield "clipped queries, keys and values"
-    if of("scale_attn_by_inverse_layer_idx"):
+    if setting("scale_attn_by_inverse_layer_idx"):
         yield "scores scaled by the layer's number"
-    if of("index_topk"):
+    if setting("index_topk"):
         yield "sparse attention through an indexer"
-    rotates = of("no_rope_layers")
-    if rotates and len({bool(value) for value in rotates}) > 1:
+    rotates = setting("no_rope_layers")  # one flag per layer: 1 where the layer does rotate
+    if rotates and len({bool(flag) for flag in rotates}) > 1:
         yield "layers without rotation among rotated ones"
 
 
-_MODULES = {
+_SUBMODULES = {
     "normalised queries and keys": (
         "q_norm",
         "k_norm",
@@ -86,15 +89,15 @@ _MODULES = {
 
 
 def _from_modules(model: Any) -> Iterator[str]:
-    """Name what the attention modules hold."""
+    """Yield the unsupported features that the attention modules contain."""
     for path, module in model.named_modules():
         if not type(module).__name__.lower().endswith("attention"):
             continue
-        held = {
+        members = {
             name for name, _ in (*module.named_children(), *module.named_parameters(recurse=False))
         }
-        for name, members in _MODULES.items():
-            if held & set(members):
-                yield name
+        for feature, names in _SUBMODULES.items():
+            if members & set(names):
+                yield feature
         if "cross" in path.rsplit(".", 1)[-1].lower():
             yield "cross-attention"

@@ -1,16 +1,13 @@
-"""What scenes are made of: pictures of tensors, a stage, and all that turns scenes into films."""
+"""What scenes are made of: pictures of tensors, a stage, and all that turns scenes into films.
 
-from __future__ import annotations
+The public names are those of ``__init__.pyi``::
 
-from importlib import import_module
-from typing import Any
+    from filmkit import Appear, Heatmap, Stage, beat
 
-__all__ = ["show"]
+Each is loaded when it is first used: importing :mod:`filmkit` itself does not import Manim. The
+rooms inside (``filmkit.core``, ``filmkit.mobjects``, ...) hold more, which may change.
+"""
 
-_PLACES = {"show": "filmkit.commands.notebook"}
+import lazy_loader
 
-
-def __getattr__(name: str) -> Any:
-    if name in _PLACES:
-        return getattr(import_module(_PLACES[name]), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

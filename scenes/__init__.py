@@ -1,1 +1,1 @@
-"""The film's scenes, a folder for each: pictures made from a trace."""
+"""The scenes of the film, each in a folder of its own."""

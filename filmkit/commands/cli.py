@@ -18,14 +18,14 @@ from filmkit.commands.deck import deck, gallery
 from filmkit.commands.doctor import doctor
 from filmkit.commands.new import new
 from filmkit.commands.options import (
+    ALL_SCENES,
     ASPECT,
     BACKGROUND,
+    CONTEXT_SETTINGS,
     DEFAULT_OUT,
-    EVERY,
     FPS,
     QUIET,
     RESOURCES,
-    SETTINGS,
     VERBOSE,
     WHAT_TO_SHOW,
     quality_option,
@@ -43,7 +43,7 @@ from filmkit.render.formats import (
     FORMATS,
     TRANSPARENT_FORMATS,
 )
-from filmkit.render.interrupts import be_stoppable
+from filmkit.render.interrupts import interrupt_on_sigterm
 from filmkit.render.quality import DEFAULT_QUALITY, DRAFT, QUALITIES, quality_of
 from scenes.registry import POSTERS, SCENES, THUMBNAIL
 
@@ -54,16 +54,16 @@ __all__ = ["COMMANDS", "EXIT_CODES", "main"]
 
 FILM = "film"
 
-# What a shell reports of a program that was stopped by Ctrl-C.
+# Exit code that shells use for a program stopped by Ctrl-C: 128 + SIGINT.
 INTERRUPTED = 130
 
 EXIT_CODES = {
-    0: "all is well",
-    1: "something failed; what else was asked for is made",
-    2: "a wrong call; nothing is made",
-    INTERRUPTED: "stopped by Ctrl-C or a signal; what was unfinished is removed",
+    0: "success",
+    1: "something failed; everything else that you asked for was made",
+    2: "wrong usage; nothing was made",
+    INTERRUPTED: "stopped by Ctrl-C or a signal; unfinished files were removed",
 }
-"""What the program ends with."""
+"""Exit codes of the program, with their meanings."""
 
 EPILOG = "\n".join(
     [
@@ -76,13 +76,13 @@ EPILOG = "\n".join(
         "  python render.py scene_attention --quality draft",
         "  python render.py scene_attention --trace mine.safetensors --layer 3 --head 1",
         "  python render.py --all --still all --out pictures",
-        "  python render.py --all --preview         (a sheet of beats for each scene)",
+        "  python render.py --all --preview         (a contact sheet of each scene)",
         "  python render.py poster                  (see poster --help)",
-        "  python render.py film                    (all scenes in one, with chapters)",
+        "  python render.py film                    (all scenes in one film, with chapters)",
         "  python render.py deck scene_mla          (for a talk; see deck --help)",
-        "  python render.py script --all            (what is said, and when)",
+        "  python render.py script --all            (the narration, with times)",
         "  python render.py cache --clear           (see cache --help)",
-        "  python render.py doctor                  (what is wrong on this machine)",
+        "  python render.py doctor                  (check this machine)",
         "",
         "\b",
         "Exit codes:",
@@ -99,40 +99,46 @@ def _known_scenes(
         return SCENES
     for name in names:
         if name == FILM or name in COMMANDS:
-            raise click.UsageError(f"'{name}' is a command of its own: render.py {name} --help")
+            raise click.UsageError(f"'{name}' is a command of its own: see render.py {name} --help")
     return scenes_named(names)
 
 
 @cloup.command(
     no_args_is_help=True,
     epilog=EPILOG,
-    context_settings=SETTINGS,
+    context_settings=CONTEXT_SETTINGS,
 )
 @cloup.argument("scenes", nargs=-1, metavar="SCENE...", callback=_known_scenes)
 @cloup.option_group(
     "What to make",
-    EVERY,
-    cloup.option("--list", "listing", is_flag=True, help="Describe the scenes and make nothing."),
-    cloup.option("--json", "as_json", is_flag=True, help="The list as JSON."),
+    ALL_SCENES,
+    cloup.option(
+        "--list",
+        "list_only",
+        is_flag=True,
+        help="List scenes with title, length, beats and tensors; render nothing.",
+    ),
+    cloup.option("--json", "as_json", is_flag=True, help="Print the list as JSON."),
     cloup.option(
         "--still",
         metavar="BEAT|all",
-        help="Pictures of how a beat ends, or all of them, instead of a film.",
+        help="Write the last picture of one beat, or of all, instead of a film.",
     ),
     cloup.option(
-        "--beat", metavar="BEAT", default="all", help="Film this beat alone.", show_default=True
+        "--beat", metavar="BEAT", default="all", help="Film only this beat.", show_default=True
     ),
     cloup.option(
         "--preview",
         is_flag=True,
-        help="One sheet of how all beats end, instead of a film; draft quality by default.",
+        help="Write a contact sheet with the last picture of every beat, instead of a film. Draft "
+        "quality by default.",
     ),
     cloup.option(
         "--watch",
-        "watching",
+        "watch_edits",
         is_flag=True,
-        help="Keep film and sheet current, at draft quality by default, while code or trace are "
-        "edited, until Ctrl-C; with --preview the sheet alone.",
+        help="Keep the film and the contact sheet up to date while you edit code or trace, until "
+        "Ctrl-C; with --preview, only the sheet. Draft quality by default.",
     ),
 )
 @WHAT_TO_SHOW
@@ -142,20 +148,22 @@ def _known_scenes(
     ASPECT,
     cloup.option(
         "--format",
-        "form",
+        "file_format",
         type=click.Choice(list(FORMATS)),
         default=DEFAULT_FORMAT,
         show_default=True,
-        help="; ".join(f"{name}: {what}" for name, what in FORMATS.items()) + ".",
+        help="File format. " + "; ".join(f"{name}: {what}" for name, what in FORMATS.items()) + ".",
     ),
     cloup.option(
         "--captions",
         type=click.Choice(list(CAPTIONS)),
         default=DEFAULT_CAPTIONS,
         show_default=True,
-        help="Of films; " + "; ".join(f"{name}: {where}" for name, where in CAPTIONS.items()) + ".",
+        help="Captions of films. "
+        + "; ".join(f"{name}: {where}" for name, where in CAPTIONS.items())
+        + ".",
     ),
-    cloup.option("--transparent", is_flag=True, help="Leave the background out."),
+    cloup.option("--transparent", is_flag=True, help="Leave out the background."),
     BACKGROUND,
     FPS,
     cloup.option(
@@ -164,7 +172,7 @@ def _known_scenes(
         metavar="DIR",
         default=DEFAULT_OUT,
         show_default=True,
-        help="Folder for DIR/SCENE.mp4, DIR/SCENE/NN_BEAT.png or DIR/SCENE.preview.png.",
+        help="Output folder, for DIR/SCENE.mp4, DIR/SCENE/NN_BEAT.png or DIR/SCENE.preview.png.",
     ),
     *RESOURCES,
     QUIET,
@@ -172,59 +180,61 @@ def _known_scenes(
 )
 @cloup.constraint(mutually_exclusive, ["quiet", "verbose"])
 @cloup.constraint(mutually_exclusive, ["jobs", "cluster"])
-@cloup.constraint(mutually_exclusive, ["listing", "still", "preview"])
+@cloup.constraint(mutually_exclusive, ["list_only", "still", "preview"])
 @cloup.constraint(mutually_exclusive, ["transparent", "preview"])
-@cloup.constraint(mutually_exclusive, ["transparent", "watching"])
-@cloup.constraint(mutually_exclusive, ["listing", "still", "watching"])
+@cloup.constraint(mutually_exclusive, ["transparent", "watch_edits"])
+@cloup.constraint(mutually_exclusive, ["list_only", "still", "watch_edits"])
 @cloup.constraint(mutually_exclusive, ["transparent", "background"])
-@cloup.constraint(If("as_json", then=require_all), ["listing"])
+@cloup.constraint(If("as_json", then=require_all), ["list_only"])
 @click.pass_context
 def render(
     ctx: click.Context,
     /,
     *,
     scenes: tuple[SceneEntry, ...],
-    every: bool,
-    listing: bool,
+    all_scenes: bool,
+    list_only: bool,
     as_json: bool,
     still: str | None,
     preview: bool,
-    watching: bool,
+    watch_edits: bool,
     quality: str,
     aspect: str,
     fps: int | None,
     **options: Any,
 ) -> None:
-    """Render scenes of the film to videos.
+    """Render scenes to videos.
 
-    Every number on screen comes from a trace: what a real language model computed for one
+    A scene is a sequence of beats: short steps, each with its own narration. Every number on
+    screen comes from a trace, a file that holds what a real language model computed for one
     prompt.
     """
-    if scenes and every:
-        raise click.UsageError("name scenes or say --all, not both")
-    if options["transparent"] and not still and options["form"] not in TRANSPARENT_FORMATS:
+    if scenes and all_scenes:
+        raise click.UsageError("name scenes or give --all, not both")
+    if options["transparent"] and not still and options["file_format"] not in TRANSPARENT_FORMATS:
         raise click.UsageError(
-            f"an {options['form']} cannot be transparent; "
+            f"an {options['file_format']} cannot be transparent; "
             f"--format {', '.join(TRANSPARENT_FORMATS)} can"
         )
-    if options["captions"] == "mux" and options["form"] not in CAPTION_TRACK_FORMATS:
+    if options["captions"] == "mux" and options["file_format"] not in CAPTION_TRACK_FORMATS:
         raise click.UsageError(
-            f"a {options['form']} has no room for a track of captions; "
-            f"--format {', '.join(CAPTION_TRACK_FORMATS)} has, and --captions burn needs none"
+            f"a {options['file_format']} cannot hold a caption track; "
+            f"--format {', '.join(CAPTION_TRACK_FORMATS)} can, and --captions burn needs none"
         )
     if still and options["captions"] in ("mux", "burn"):
         raise click.UsageError(
-            "stills have no captions: leave --captions out; their maps hold an alt text"
+            "stills have no captions: leave out --captions; the .json file beside each still "
+            "has an alt text"
         )
-    if not (scenes or every or listing):
-        raise click.UsageError("name a scene, or say --all or --list")
+    if not (scenes or all_scenes or list_only):
+        raise click.UsageError("name a scene, or give --all or --list")
 
-    def work(request: RenderRequest) -> bool:
-        if listing:
+    def action(request: RenderRequest) -> bool:
+        if list_only:
             from filmkit.render.listing import list_scenes
 
             return list_scenes(request, as_json=as_json)
-        if watching:
+        if watch_edits:
             from filmkit.render.watch import watch
 
             return watch(request, films=not preview)
@@ -236,18 +246,22 @@ def render(
 
         return make_stills(request, still) if still else make_films(request)
 
-    if ctx.meta[FILM] and (listing or still or preview or watching or options["beat"] != "all"):
-        raise click.UsageError(f"{FILM} joins whole scenes; name a scene instead")
+    if ctx.meta[FILM] and (
+        list_only or still or preview or watch_edits or options["beat"] != "all"
+    ):
+        raise click.UsageError(
+            f"{FILM} joins whole scenes; to use this option, name a scene instead"
+        )
     if preview and options["beat"] != "all":
         raise click.UsageError("a preview shows all beats; --still BEAT draws one")
-    said = ctx.get_parameter_source("quality") is ParameterSource.COMMANDLINE
-    if (preview or watching) and not said:
+    quality_given = ctx.get_parameter_source("quality") is ParameterSource.COMMANDLINE
+    if (preview or watch_edits) and not quality_given:
         quality = DRAFT
     size = quality_of(quality, aspect, fps)
-    run(ctx, work, scenes=scenes or SCENES, quality=size, joined=ctx.meta[FILM], **options)
+    run(ctx, action, scenes=scenes or SCENES, quality=size, joined=ctx.meta[FILM], **options)
 
 
-@cloup.command(context_settings=SETTINGS)
+@cloup.command(context_settings=CONTEXT_SETTINGS)
 @WHAT_TO_SHOW
 @cloup.option_group(
     "How to make it",
@@ -266,19 +280,19 @@ def render(
 @cloup.constraint(mutually_exclusive, ["quiet", "verbose"])
 @click.pass_context
 def poster(ctx: click.Context, /, *, quality: str, **options: Any) -> None:
-    """Make posters for print: MHA, GQA, MQA and MLA, seen by one camera.
+    """Draw posters for print: MHA, GQA, MQA and MLA, from the same camera.
 
-    They are alike but for where keys and values live. The four also stand on one sheet, to be
-    printed as large as A2. The thumbnail is always 1280 x 720.
+    They differ only in where keys and values are stored. A sheet with all four, which can be
+    printed as large as A2, and a thumbnail of 1280 x 720 are drawn too.
     """
     size = QUALITIES[quality]
 
-    def work(request: RenderRequest) -> bool:
+    def action(request: RenderRequest) -> bool:
         from filmkit.render.jobs import make_posters
 
         return make_posters(request, THUMBNAIL)
 
-    run(ctx, work, scenes=POSTERS, quality=size, **options)
+    run(ctx, action, scenes=POSTERS, quality=size, **options)
 
 
 @cloup.command()
@@ -287,26 +301,28 @@ def poster(ctx: click.Context, /, *, quality: str, **options: Any) -> None:
     "folder",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
-    help="Another folder than the default one.",
+    help="Cache folder to look at, instead of the default one.",
 )
-@cloup.option("--clear", is_flag=True, help="Remove all that is kept.")
-@cloup.option("--json", "as_json", is_flag=True, help="For programs to read, in bytes.")
+@cloup.option("--clear", is_flag=True, help="Remove everything from the cache.")
+@cloup.option(
+    "--json", "as_json", is_flag=True, help="Print JSON for other programs, with sizes in bytes."
+)
 def cache(folder: Path | None, clear: bool, as_json: bool) -> None:
-    """Show how much rendered material is kept, and where.
+    """Show where the cache of rendered beats is, and how large it is.
 
     The environment variables ATTENTION_FILM_CACHE and ATTENTION_FILM_CACHE_GB set the folder and
-    its limit.
+    its maximum size.
     """
-    kept = Cache(folder or default_folder(), default_limit())
+    store = Cache(folder or default_folder(), default_limit())
     if clear:
-        kept.clear()
-    sizes = kept.sizes().values()
+        store.clear()
+    sizes = store.sizes().values()
     if as_json:
-        told = {"folder": str(kept.folder), "files": len(sizes), "bytes": sum(sizes)}
-        click.echo(json.dumps(told | {"limit": kept.limit}, indent=2, ensure_ascii=False))
+        report = {"folder": str(store.folder), "files": len(sizes), "bytes": sum(sizes)}
+        click.echo(json.dumps(report | {"limit": store.limit}, indent=2, ensure_ascii=False))
         return
-    used, limit = (size / 1e9 for size in (sum(sizes), kept.limit))
-    click.echo(f"{kept.folder}: {len(sizes)} files, {used:.2f} of at most {limit:.2f} GB")
+    used, limit = (size / 1e9 for size in (sum(sizes), store.limit))
+    click.echo(f"{store.folder}: {len(sizes)} files, {used:.2f} of at most {limit:.2f} GB")
 
 
 COMMANDS: dict[str, click.Command] = {
@@ -319,7 +335,7 @@ COMMANDS: dict[str, click.Command] = {
     "poster": poster,
     "script": script,
 }
-"""What the first word of a call may be instead of a scene."""
+"""Commands by name: what the first argument may be instead of a scene."""
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -328,17 +344,17 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     Parameters
     ----------
     arguments
-        Instead of the program's own.
+        Command line arguments; those of the program if None.
     """
-    be_stoppable()
+    interrupt_on_sigterm()
     try:
-        given = list(sys.argv[1:] if arguments is None else arguments)
-        if given and given[0] in COMMANDS:
-            name, *given = given
+        words = list(sys.argv[1:] if arguments is None else arguments)
+        if words and words[0] in COMMANDS:
+            name, *words = words
             command, program = COMMANDS[name], f"render.py {name}"
         else:
             command, program = render, "render.py"
-        sys.exit(command.main(given, prog_name=program, standalone_mode=False))
+        sys.exit(command.main(words, prog_name=program, standalone_mode=False))
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
         sys.exit(error.exit_code)
@@ -346,5 +362,5 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         click.echo(f"Error: {' '.join(error.format_message().split())}", err=True)
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, click.Abort):
-        click.echo("Interrupted: what was unfinished is removed", err=True)
+        click.echo("Interrupted: unfinished files were removed", err=True)
         sys.exit(INTERRUPTED)

@@ -1,4 +1,7 @@
-"""The commands ``deck`` and ``gallery``; they load at once, as Manim does not."""
+"""The commands ``render.py deck`` and ``render.py gallery``.
+
+Nothing here loads Manim, so that ``--help`` answers at once.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +14,13 @@ import cloup
 from cloup.constraints import mutually_exclusive
 
 from filmkit.commands.options import (
+    ALL_SCENES,
     ASPECT,
     BACKGROUND,
-    EVERY,
+    CONTEXT_SETTINGS,
     FPS,
     QUIET,
     RESOURCES,
-    SETTINGS,
     VERBOSE,
     WHAT_TO_SHOW,
     quality_option,
@@ -25,7 +28,7 @@ from filmkit.commands.options import (
     scenes_named,
 )
 from filmkit.core.scene_entry import SceneEntry
-from filmkit.decks import DEFAULT_TARGET, SUFFIXES, TARGETS
+from filmkit.decks import DECK_KINDS, DEFAULT_DECK_KIND, SUFFIXES
 from filmkit.render.quality import DEFAULT_QUALITY, quality_of
 from scenes.registry import SCENES
 
@@ -34,35 +37,36 @@ if TYPE_CHECKING:
 
 __all__ = ["deck", "gallery"]
 
-_MISSING = "slides need python-pptx: pip install -e '.[decks]'"
+_PPTX_MISSING = "slides need python-pptx: pip install -e '.[decks]'"
 
 
-@cloup.command(no_args_is_help=True, context_settings=SETTINGS)
+@cloup.command(no_args_is_help=True, context_settings=CONTEXT_SETTINGS)
 @cloup.argument(
-    "scenes", nargs=-1, metavar="SCENE...", callback=lambda ctx, param, said: scenes_named(said)
+    "scenes", nargs=-1, metavar="SCENE...", callback=lambda ctx, param, names: scenes_named(names)
 )
 @cloup.option_group(
     "What to make",
-    EVERY,
+    ALL_SCENES,
     cloup.option(
         "--for",
-        "wanted",
-        type=click.Choice(list(TARGETS)),
-        default=DEFAULT_TARGET,
+        "kind",
+        type=click.Choice(list(DECK_KINDS)),
+        default=DEFAULT_DECK_KIND,
         show_default=True,
-        help="; ".join(f"{name}: {what}" for name, what in TARGETS.items()) + ".",
+        help="Kind of deck. "
+        + "; ".join(f"{name}: {what}" for name, what in DECK_KINDS.items())
+        + ".",
     ),
     cloup.option(
         "--films-beside",
-        "beside",
         is_flag=True,
-        help="Keep the films of a web deck in a folder beside it, which suits long decks.",
+        help="Write the films of a web deck to a folder beside it; better for long decks.",
     ),
     cloup.option(
         "--out",
         type=click.Path(path_type=Path),
         metavar="FILE",
-        help="The deck.  [default: decks/SCENE.html, .pptx or .pdf]",
+        help="File to write.  [default: decks/SCENE.html, .pptx or .pdf]",
     ),
 )
 @WHAT_TO_SHOW
@@ -83,57 +87,58 @@ def deck(
     /,
     *,
     scenes: tuple[SceneEntry, ...],
-    every: bool,
-    wanted: str,
-    beside: bool,
+    all_scenes: bool,
+    kind: str,
+    films_beside: bool,
     out: Path | None,
     quality: str,
     aspect: str,
     fps: int | None,
     **options: Any,
 ) -> None:
-    """Make a deck for a talk: a beat for each step, which plays and holds its last picture.
+    """Make a deck for a talk: each step plays one beat and stops at its last picture.
 
-    Beats that are already rendered in the same quality are used as they are. Slides come with
-    notes for the speaker and with every picture in words.
+    Beats that were already rendered in the same quality are reused. Slides have speaker
+    notes, and every picture has an alt text.
     """
-    if bool(scenes) == every:
-        raise click.UsageError("name scenes or say --all" + (", not both" if every else ""))
-    if beside and wanted != "web":
-        raise click.UsageError("--films-beside is for web decks: leave it out, or say --for web")
-    suffix = SUFFIXES[wanted]
-    chosen = scenes or SCENES
-    target = out or Path("decks") / f"{chosen[0].slug if len(chosen) == 1 else 'film'}{suffix}"
+    if bool(scenes) == all_scenes:
+        raise click.UsageError("name scenes or give --all" + (", not both" if all_scenes else ""))
+    if films_beside and kind != "web":
+        raise click.UsageError("--films-beside is for web decks: leave it out, or use --for web")
+    suffix = SUFFIXES[kind]
+    entries = scenes or SCENES
+    target = out or Path("decks") / f"{entries[0].slug if len(entries) == 1 else 'film'}{suffix}"
     if target.suffix != suffix:
         raise click.BadParameter(
-            f"a deck for {wanted} is a file; name one that ends in {suffix}", param_hint="--out"
+            f"name a file for the {kind} deck that ends in {suffix}", param_hint="--out"
         )
     if suffix == ".pptx" and find_spec("pptx") is None:
-        raise click.ClickException(_MISSING)
+        raise click.ClickException(_PPTX_MISSING)
 
-    def work(request: RenderRequest) -> bool:
+    def action(request: RenderRequest) -> bool:
         from filmkit.decks.make import make_deck
 
-        return make_deck(request, wanted, target, beside=beside)
+        return make_deck(request, kind, target, films_beside=films_beside)
 
     size = quality_of(quality, aspect, fps)
-    run(ctx, work, scenes=chosen, quality=size, out=target.parent, **options)
+    run(ctx, action, scenes=entries, quality=size, out=target.parent, **options)
 
 
-@cloup.command(context_settings=SETTINGS)
+@cloup.command(context_settings=CONTEXT_SETTINGS)
 @cloup.option_group(
     "What to make",
     cloup.option(
         "--code",
+        "code_url",
         metavar="URL",
-        help="Where the code is published, for links such as URL/scenes/scene_mla.py; to the files "
-        "on this machine by default.",
+        help="Address where the code is published, for links such as "
+        "URL/scenes/mla/scene_mla.py.  [default: links to the files on this machine]",
     ),
     cloup.option(
         "--readme",
         is_flag=True,
-        help="The pictures of the README instead, into assets/readme; those of a deck and of the "
-        "gallery need a browser and Playwright.",
+        help="Draw the pictures of the README instead, into assets/readme; those of the deck and "
+        "the gallery need a browser and Playwright.",
     ),
     cloup.option(
         "--out",
@@ -160,22 +165,22 @@ def gallery(
     ctx: click.Context,
     /,
     *,
-    code: str | None,
+    code_url: str | None,
     readme: bool,
     quality: str,
     aspect: str,
     **options: Any,
 ) -> None:
-    """Make a page with every scene: film, poster, chapters, length, tensors and code.
+    """Make a web page of all scenes: film, poster, chapters, length, tensors and code.
 
-    The folder can be opened from a disk or put on any server; nothing else is asked for.
+    The folder works from disk and on any web server.
     """
 
-    def work(request: RenderRequest) -> bool:
+    def action(request: RenderRequest) -> bool:
         from filmkit.decks.gallery import make_gallery
         from filmkit.tools.readme import make_readme_pictures
 
-        return make_readme_pictures(request) if readme else make_gallery(request, code)
+        return make_readme_pictures(request) if readme else make_gallery(request, code_url)
 
     size = quality_of(quality, aspect)
-    run(ctx, work, scenes=SCENES, quality=size, **options)
+    run(ctx, action, scenes=SCENES, quality=size, **options)

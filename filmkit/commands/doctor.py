@@ -1,19 +1,19 @@
-"""Looks for what is wrong on this machine: ``render.py doctor``.
+"""The command ``render.py doctor``: checks of this machine, and commands that fix what they find.
 
-It loads at once, and it needs none of the libraries that it looks at: one that is missing or broken
-is a finding like any other, and stops no other check.
+This module imports none of the libraries that it checks: one that is missing or broken becomes a
+finding like any other, and every other check still runs.
 
-With ``--json`` it prints one object: ``version`` of this layout (1); ``healthy``, whether there is
-no fault; and ``findings``, a list of objects with
+``--json`` prints one object: ``version``, of this format (1); ``healthy``, true if there is no
+fault; and ``findings``, a list of objects with
 
 ``group``, ``name``
-    what was looked at, such as "libraries" and "pillow".
+    what was checked, such as "libraries" and "pillow".
 ``state``
-    "ok"; "note", which is good to know and stops nothing; or "fault".
+    "ok"; "note", for what is worth knowing but stops nothing; or "fault".
 ``message``
     one line.
 ``command``
-    what mends it, to be typed in a shell; null if nothing is to be mended.
+    a shell command that fixes it; null if there is nothing to fix.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from typing import Any
 import click
 import cloup
 
-from filmkit.commands.options import DEFAULT_OUT, SETTINGS
+from filmkit.commands.options import CONTEXT_SETTINGS, DEFAULT_OUT
 from filmkit.render.cache import (
     FOLDER_VARIABLE,
     LIMIT_VARIABLE,
@@ -46,57 +46,60 @@ from filmkit.render.cache import (
     default_limit,
 )
 
-__all__ = ["FAULT", "NOTE", "OK", "Finding", "doctor", "examine"]
+__all__ = ["FAULT", "NOTE", "OK", "Finding", "doctor", "run_checks"]
 
 OK, NOTE, FAULT = "ok", "note", "fault"
-LAYOUT = 1  # of what --json prints
+FORMAT_VERSION = 1  # of the JSON document that --json prints
 
 PROJECT = Path(__file__).resolve().parents[2]
-OLDEST = (3, 11)  # Python; pyproject.toml says the same
+MIN_PYTHON = (3, 11)  # the same as in pyproject.toml
 
-# Why some versions are ruled out; pyproject.toml says which.
+# Why a version outside the range in pyproject.toml does not work, by library.
 REASONS = {
-    "manim": "the engine replaces parts of Manim that other versions do not have",
+    "manim": "this project replaces parts of Manim that other versions do not have",
     "pillow": "Manim 0.22 cannot draw images with Pillow 13",
 }
 
-# Other people's packages that are known not to work beside Manim 0.22, up to which version.
-MISFITS = {
+# Packages known not to work with Manim 0.22: their last version that does not, and why.
+INCOMPATIBLE = {
     "llmanim": ("0.1.3", "its scenes fail with Manim 0.22"),
-    "manim-editor": ("0.3.8", "pip replaces Manim by 0.13 when it installs this"),
+    "manim-editor": ("0.3.8", "installing it makes pip replace Manim by version 0.13"),
     "manim-ml": ("0.0.24", "its scenes fail with Manim 0.22"),
-    "manim-slides": ("5.7.0", "it cannot render with Manim 0.22; python render.py deck can"),
+    "manim-slides": (
+        "5.7.0",
+        "it cannot render with Manim 0.22; use python render.py deck instead",
+    ),
 }
 
 EXTRAS = {
     "cjk": "fonts for Chinese, Japanese and Korean",
-    "cluster": "drawing on other machines, with --cluster",
+    "cluster": "rendering on other machines, with --cluster",
     "decks": "slides for PowerPoint, Keynote and Google Slides",
-    "docs": "pages about mobjects and animations, with make docs",
+    "docs": "documentation of mobjects and animations, with make docs",
     "extract": "traces of other prompts and models, with python -m extract",
 }
 
-FONTS = ("font-source-sans-pro", "manimgx-fonts")  # libraries that bring them
+FONTS = ("font-source-sans-pro", "manimgx-fonts")  # Python packages that contain the fonts
 
-GIGA = 1e9
-SCENE_SPACE = 1.0 * GIGA  # what the longest scene takes at full HD, masters included
-FILM_SPACE = 4.0 * GIGA  # what all of them take
+GB = 1e9  # bytes
+SCENE_SPACE = 1.0 * GB  # disk space of the longest scene in full HD, with its masters
+FILM_SPACE = 4.0 * GB  # disk space of all scenes in full HD, with their masters
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What one look gave.
+    """Result of one check.
 
     Attributes
     ----------
     name
-        What was looked at.
+        What was checked.
     state
         One of ``OK``, ``NOTE`` and ``FAULT``.
     message
-        One line.
+        The result in one line.
     command
-        What mends it, if anything is to be mended.
+        A shell command that fixes it; None if there is nothing to fix.
     """
 
     name: str
@@ -105,32 +108,33 @@ class Finding:
     command: str | None = None
 
 
-@cloup.command(context_settings=SETTINGS)
-@cloup.option("--json", "as_json", is_flag=True, help="For programs to read.")
+@cloup.command(context_settings=CONTEXT_SETTINGS)
+@cloup.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 @click.pass_context
 def doctor(ctx: click.Context, /, *, as_json: bool) -> None:
-    """Look for what is wrong on this machine, and say how to mend it.
+    """Check this machine, and give the command that fixes each fault.
 
-    Exits with 1 when something is, and with 0 otherwise. It changes nothing and asks nothing.
+    The exit code is 1 if there is a fault and 0 otherwise. The command changes nothing and asks
+    no questions.
     """
     findings = []
-    group = ""
-    for found in examine():
-        findings.append(found)
+    last_group = ""
+    for group, finding in run_checks():
+        findings.append((group, finding))
         if not as_json:
-            if found[0] != group:
-                group = found[0]
+            if group != last_group:
+                last_group = group
                 click.echo(group.capitalize())
-            click.echo(_as_text(found[1]))
+            click.echo(_as_text(finding))
     faults = sum(finding.state == FAULT for _, finding in findings)
     if as_json:
         rows = [{"group": group, **asdict(finding)} for group, finding in findings]
-        report = {"version": LAYOUT, "healthy": not faults, "findings": rows}
+        report = {"version": FORMAT_VERSION, "healthy": not faults, "findings": rows}
         click.echo(json.dumps(report, indent=2, ensure_ascii=False))
     elif faults:
         click.echo(f"{faults} {'fault' if faults == 1 else 'faults'}")
     else:
-        click.echo("Nothing is wrong")
+        click.echo("No faults found")
     ctx.exit(1 if faults else 0)
 
 
@@ -140,94 +144,99 @@ def _as_text(finding: Finding) -> str:
     return f"{line}\n{'':9}{finding.command}" if finding.command else line
 
 
-def examine() -> Iterator[tuple[str, Finding]]:
-    """Everything that is found, as soon as it is, with the group that it belongs to."""
+def run_checks() -> Iterator[tuple[str, Finding]]:
+    """Run every check; yield each finding as soon as it is known, with its group."""
     for group, check in CHECKS.items():
         try:
             for finding in check():
                 yield group, finding
         except Exception as error:
-            # What it needs is broken, which another finding says more of, or it is unforeseen.
-            command = _install() if isinstance(error, ImportError) else None
-            yield group, Finding(group, FAULT, f"cannot be checked ({_said(error)})", command)
+            # A library that the check needs is broken, which another finding explains, or the
+            # error is unforeseen.
+            command = _install_command() if isinstance(error, ImportError) else None
+            yield group, Finding(group, FAULT, f"cannot be checked ({_one_line(error)})", command)
 
 
-# Python and what is installed
+# Python and its packages
 
 
 def _python() -> Iterator[Finding]:
     message = f"{platform.python_version()}, {sys.executable}"
-    if sys.version_info >= OLDEST:
+    if sys.version_info >= MIN_PYTHON:
         yield Finding("Python", OK, message)
     else:
-        oldest = ".".join(map(str, OLDEST))
-        yield Finding("Python", FAULT, f"{message}; {oldest} or newer is needed", _set_up())
+        oldest = ".".join(map(str, MIN_PYTHON))
+        yield Finding("Python", FAULT, f"{message}; {oldest} or newer is needed", _setup_command())
 
 
 def _libraries() -> Iterator[Finding]:
     for requirement in _project()["dependencies"]:
         yield _library(requirement)
-    for name, (last, reason) in MISFITS.items():
+    for name, (last, reason) in INCOMPATIBLE.items():
         with suppress(PackageNotFoundError):
-            if _fits(there := version(name), f"<={last}"):
-                remove = f"{_pip('uninstall')} --yes {name}"
-                yield Finding(name, NOTE, f"{there} is installed: {reason}", remove)
+            if _satisfies(installed := version(name), f"<={last}"):
+                remove = f"{_pip_command('uninstall')} --yes {name}"
+                yield Finding(name, NOTE, f"{installed} is installed: {reason}", remove)
 
 
 def _library(text: str) -> Finding:
-    name = _parsed(text).name
-    if wrong := _wrong(text):
-        return Finding(name, FAULT, wrong, _pip("install", text))
-    there = version(name)
+    name = _parse(text).name
+    if problem := _version_problem(text):
+        return Finding(name, FAULT, problem, _pip_command("install", text))
+    installed = version(name)
     try:
         import_module(_module_of(name))
     except Exception as error:
-        message = f"{there} cannot be loaded ({_said(error)})"
-        return Finding(name, FAULT, message, _again(text, error))
-    return Finding(name, OK, there)
+        message = f"{installed} cannot be loaded ({_one_line(error)})"
+        return Finding(name, FAULT, message, _reinstall_command(text, error))
+    return Finding(name, OK, installed)
 
 
-def _wrong(text: str) -> str:
-    """What is wrong with the version of a library; nothing if all is well.
+def _version_problem(text: str) -> str:
+    """Return what is wrong with the installed version of a library; "" if nothing is.
 
     Parameters
     ----------
     text
-        Name and versions, as pyproject.toml has them.
+        The requirement, name and versions, as in pyproject.toml.
     """
-    wanted = _parsed(text)
-    versions = ",".join(sorted(map(str, wanted.specifier), reverse=True))
+    requirement = _parse(text)
+    versions = ",".join(sorted(map(str, requirement.specifier), reverse=True))
     try:
-        there = version(wanted.name)
+        installed = version(requirement.name)
     except PackageNotFoundError:
         return f"is not installed; {versions} is needed"
-    if _fits(there, versions):
+    if _satisfies(installed, versions):
         return ""
-    reason = f": {REASONS[wanted.name]}" if wanted.name in REASONS else ""
-    return f"{there} is installed, {versions} is needed{reason}"
+    reason = f": {REASONS[requirement.name]}" if requirement.name in REASONS else ""
+    return f"{installed} is installed, {versions} is needed{reason}"
 
 
-def _again(text: str, error: Exception) -> str:
-    """How to install a library once more that is there in the right version and does not load."""
+def _reinstall_command(text: str, error: Exception) -> str:
+    """Return a command that repairs a library of the right version that does not load."""
     if isinstance(error, ModuleNotFoundError):
-        return _install()
+        return _install_command()
     if ".so" in str(error) or ".dylib" in str(error):
-        return _set_up()
-    return _pip("install", "--force-reinstall", "--no-deps", text)
+        return _setup_command()
+    return _pip_command("install", "--force-reinstall", "--no-deps", text)
 
 
 def _extras() -> Iterator[Finding]:
     for extra, requirements in _project()["optional-dependencies"].items():
-        if what := EXTRAS.get(extra):
-            wrong = {text: said for text in requirements if (said := _wrong(text))}
-            lacking = ", ".join(f"{_parsed(text).name} {said}" for text, said in wrong.items())
-            if wrong:
-                yield Finding(extra, NOTE, f"{what}: {lacking}", _install(extra))
+        if purpose := EXTRAS.get(extra):
+            problems = [
+                f"{_parse(text).name} {problem}"
+                for text in requirements
+                if (problem := _version_problem(text))
+            ]
+            if problems:
+                message = f"{purpose}: {', '.join(problems)}"
+                yield Finding(extra, NOTE, message, _install_command(extra))
             else:
-                yield Finding(extra, OK, what)
+                yield Finding(extra, OK, purpose)
 
 
-# What draws and writes
+# Drawing and writing files
 
 
 def _drawing() -> Iterator[Finding]:
@@ -236,7 +245,7 @@ def _drawing() -> Iterator[Finding]:
 
 
 def _image() -> Finding:
-    """Draws a red image as Manim does, which fails with some versions of Pillow."""
+    """Draw a red image with Manim, which fails with some versions of Pillow."""
     try:
         numpy, manim = import_module("numpy"), import_module("manim")
         red = [255, 0, 0, 255]
@@ -245,14 +254,14 @@ def _image() -> Finding:
             image.height = 4
             camera = manim.Camera()
             camera.capture_mobject(image)
-            seen = camera.pixel_array[9, 16].tolist()
+            colour = camera.pixel_array[9, 16].tolist()
     except Exception as error:
-        message = f"Manim cannot draw one ({_said(error)})"
+        message = f"Manim cannot draw an image ({_one_line(error)})"
     else:
-        if seen == red:
-            return Finding("image", OK, "Manim draws one as it should")
-        message = f"Manim draws the colour {seen} instead of {red}"
-    return Finding("image", FAULT, message, _pip("install", _requirement("pillow")))
+        if colour == red:
+            return Finding("image", OK, "Manim draws images correctly")
+        message = f"Manim draws the colour {colour} instead of {red}"
+    return Finding("image", FAULT, message, _pip_command("install", _requirement("pillow")))
 
 
 def _formula() -> Finding:
@@ -264,42 +273,44 @@ def _formula() -> Finding:
         with manim_config(QUALITIES[DRAFT]):
             Symbol("W_Q")
     except Exception as error:
-        message = f"Typst cannot set one ({_said(error)})"
-        return Finding("formula", FAULT, message, _pip("install", _requirement("manim")))
-    return Finding("formula", OK, "Typst sets one")
+        message = f"Typst cannot set a formula ({_one_line(error)})"
+        return Finding("formula", FAULT, message, _pip_command("install", _requirement("manim")))
+    return Finding("formula", OK, "Typst sets formulas")
 
 
 def _fonts() -> Iterator[Finding]:
-    """Whether Pango takes every font file, and knows the families that words are set in."""
+    """Check that Pango loads every font file, and knows the font families of the pictures."""
     from filmkit.core.fonts import FALLBACKS, font_files
     from filmkit.core.theme import current_theme
 
     pango = import_module("manimpango")
-    lacking = []
+    unloadable = []
     for path in font_files():
         try:
-            taken = pango.register_font(str(path))
+            loaded = pango.register_font(str(path))
         except (AssertionError, RuntimeError):
-            taken = False
-        if not taken:
-            lacking.append(path.name)
-    again = _pip("install", "--force-reinstall", "--no-deps", *map(_requirement, FONTS))
-    if lacking:
-        yield Finding("files", FAULT, f"cannot be loaded: {', '.join(lacking)}", again)
+            loaded = False
+        if not loaded:
+            unloadable.append(path.name)
+    reinstall = _pip_command("install", "--force-reinstall", "--no-deps", *map(_requirement, FONTS))
+    if unloadable:
+        yield Finding("files", FAULT, f"cannot be loaded: {', '.join(unloadable)}", reinstall)
     else:
-        yield Finding("files", OK, f"{len(font_files())} can be loaded")
+        yield Finding("files", OK, f"all {len(font_files())} can be loaded")
     known = set(pango.list_fonts())
     for family in (current_theme().font, *FALLBACKS):
         if family in known:
-            yield Finding(family, OK, "is there")
+            yield Finding(family, OK, "is installed")
         elif "CJK" in family:
-            yield Finding(family, NOTE, f"is not there: {EXTRAS['cjk']}", _install("cjk"))
+            yield Finding(
+                family, NOTE, f"is not installed: {EXTRAS['cjk']}", _install_command("cjk")
+            )
         else:
-            yield Finding(family, FAULT, "is not there", again)
+            yield Finding(family, FAULT, "is not installed", reinstall)
 
 
 def _formats() -> Iterator[Finding]:
-    """Writes a picture in every way that films and stills are written."""
+    """Write a tiny film or picture in every format of films and stills."""
     import av
     import numpy
     from PIL import Image
@@ -312,13 +323,13 @@ def _formats() -> Iterator[Finding]:
             with movie.open_movie(path, 64, 64, 10, encoding) as film:
                 film.write(numpy.zeros((64, 64, 4), numpy.uint8))
 
-    def still(form: str) -> None:
-        Image.new("RGB", (2, 2)).save(BytesIO(), form)
+    def still(file_format: str) -> None:
+        Image.new("RGB", (2, 2)).save(BytesIO(), file_format)
 
     def track(codec: str) -> None:
         av.Codec(codec, "w")
 
-    ways: dict[str, tuple[str, Callable[[Any], None], Any]] = {
+    formats: dict[str, tuple[str, Callable[[Any], None], Any]] = {
         "masters": ("av", film, movie.MASTER),
         "transparent masters": ("av", film, movie.MASTER_ALPHA),
         "mp4": ("av", film, movie.MP4),
@@ -331,58 +342,72 @@ def _formats() -> Iterator[Finding]:
         "gif": ("pillow", still, "gif"),
         "png": ("pillow", still, "png"),
     }
-    for name, (library, write, how) in ways.items():
-        codec = getattr(how, "codec", how)
+    for name, (library, write, encoding) in formats.items():
+        codec = getattr(encoding, "codec", encoding)
         try:
-            write(how)
+            write(encoding)
         except Exception as error:
-            again = _pip("install", "--force-reinstall", "--no-deps", _requirement(library))
-            yield Finding(name, FAULT, f"{codec} cannot be written ({_said(error)})", again)
+            reinstall = _pip_command(
+                "install", "--force-reinstall", "--no-deps", _requirement(library)
+            )
+            yield Finding(name, FAULT, f"{codec} cannot be written ({_one_line(error)})", reinstall)
         else:
             yield Finding(name, OK, codec)
 
 
-# Where things are kept
+# Folders and disk space
 
 
 def _space() -> Iterator[Finding]:
     folder = default_folder()
     elsewhere = f"export {FOLDER_VARIABLE}=FOLDER"
-    emptied = "python render.py cache --clear" if any(folder.glob("*")) else elsewhere
-    yield _room("cache folder", folder, elsewhere, emptied)
-    yield _kept(folder)
+    free_space = "python render.py cache --clear" if any(folder.glob("*")) else elsewhere
+    yield _folder("cache folder", folder, elsewhere, free_space)
+    yield _cache_size(folder)
     elsewhere = "python render.py SCENE --out FOLDER"
-    yield _room("output folder", DEFAULT_OUT, elsewhere, elsewhere)
+    yield _folder("output folder", DEFAULT_OUT, elsewhere, elsewhere)
 
 
-def _room(name: str, folder: Path, elsewhere: str, emptied: str) -> Finding:
-    """Whether a folder, or what it would be made in, takes files, and has room for them."""
+def _folder(name: str, folder: Path, elsewhere: str, free_space: str) -> Finding:
+    """Check that a folder can be written to and has room; if it is missing, its nearest parent.
+
+    Parameters
+    ----------
+    name
+        Name of the finding.
+    folder
+        The folder to check.
+    elsewhere
+        Command that uses another folder instead.
+    free_space
+        Command for when there is too little room.
+    """
     path = folder.absolute()
     try:
-        there = next(above for above in (path, *path.parents) if above.exists())
-        with TemporaryFile(dir=there):
-            free = shutil.disk_usage(there).free
+        existing = next(parent for parent in (path, *path.parents) if parent.exists())
+        with TemporaryFile(dir=existing):
+            free = shutil.disk_usage(existing).free
     except OSError as error:
         return Finding(name, FAULT, f"{folder}: {error.strerror}", elsewhere)
-    message = f"{free / GIGA:.1f} GB free for {folder}"
+    message = f"{free / GB:.1f} GB free for {folder}"
     if free >= FILM_SPACE:
         return Finding(name, OK, message)
-    scene, film = (f"{size / GIGA:.0f} GB" for size in (SCENE_SPACE, FILM_SPACE))
-    message += f"; in full HD a scene takes up to {scene}, all of them {film}"
-    return Finding(name, FAULT if free < SCENE_SPACE else NOTE, message, emptied)
+    scene, film = (f"{size / GB:.0f} GB" for size in (SCENE_SPACE, FILM_SPACE))
+    message += f"; in full HD a scene takes up to {scene}, all scenes together {film}"
+    return Finding(name, FAULT if free < SCENE_SPACE else NOTE, message, free_space)
 
 
-def _kept(folder: Path) -> Finding:
+def _cache_size(folder: Path) -> Finding:
     name = "cache size"
     try:
         limit = default_limit()
     except click.UsageError as error:
         return Finding(name, FAULT, error.message, f"unset {LIMIT_VARIABLE}")
     used = sum(Cache(folder, limit).sizes().values())
-    message = f"{used / GIGA:.2f} of at most {limit / GIGA:.2f} GB"
+    message = f"{used / GB:.2f} of at most {limit / GB:.2f} GB"
     if used <= limit:
         return Finding(name, OK, message)
-    return Finding(name, NOTE, f"{message}; the next run removes the rest")
+    return Finding(name, NOTE, f"{message}; the next run reduces it to that")
 
 
 def _traces() -> Iterator[Finding]:
@@ -390,24 +415,25 @@ def _traces() -> Iterator[Finding]:
     from filmkit.render.traces import SHIPPED, find_trace
 
     for path in sorted({SHIPPED, *SHIPPED.parent.glob("*.safetensors")}):
-        used = ", drawn unless --trace names another" if path == find_trace(None) else ""
+        used = ", used unless --trace names another" if path == find_trace(None) else ""
         try:
             meta = Trace.load(path).meta
         except TraceError as error:
             message = str(error).removeprefix(f"{path}: ")
-            yield Finding(path.name, FAULT, message, _renew(path, shipped=path == SHIPPED))
+            command = _restore_command(path, shipped=path == SHIPPED)
+            yield Finding(path.name, FAULT, message, command)
         else:
-            words = f"{meta.model}, {meta.n_prompt} tokens{used}"
-            yield Finding(path.name, OK, words)
+            message = f"{meta.model}, {meta.n_prompt} tokens{used}"
+            yield Finding(path.name, OK, message)
 
 
-def _renew(path: Path, *, shipped: bool) -> str:
+def _restore_command(path: Path, *, shipped: bool) -> str:
     if shipped:
         return shlex.join(["git", "-C", str(path.parent), "checkout", "--", path.name])
     return shlex.join(["rm", str(path)])
 
 
-def _other() -> Iterator[Finding]:
+def _not_needed() -> Iterator[Finding]:
     others = "a display, LaTeX, an ffmpeg program, a browser and the network"
     yield Finding("GPU", OK, f"is not needed, and neither are {others}")
 
@@ -421,42 +447,42 @@ CHECKS: dict[str, Callable[[], Iterable[Finding]]] = {
     "formats": _formats,
     "space": _space,
     "traces": _traces,
-    "other": _other,
+    "other": _not_needed,
 }
 
 
-# What the project asks for
+# Requirements of the project, and commands that install them
 
 
 @lru_cache(maxsize=1)
 def _project() -> dict[str, Any]:
-    import tomllib  # which a Python that is too old does not have
+    import tomllib  # not at the top: a Python that is too old does not have it
 
     with (PROJECT / "pyproject.toml").open("rb") as file:
         project: dict[str, Any] = tomllib.load(file)["project"]
     return project
 
 
-def _parsed(requirement: str) -> Any:
+def _parse(requirement: str) -> Any:
     from packaging.requirements import Requirement
 
     return Requirement(requirement)
 
 
 def _requirement(name: str) -> str:
-    """What pyproject.toml says of a library."""
-    return next(text for text in _project()["dependencies"] if _parsed(text).name == name)
+    """Return the requirement for a library, as in pyproject.toml."""
+    return next(text for text in _project()["dependencies"] if _parse(text).name == name)
 
 
-def _fits(there: str, versions: str) -> bool:
+def _satisfies(installed: str, versions: str) -> bool:
     from packaging.specifiers import SpecifierSet
 
-    return SpecifierSet(versions).contains(there, prereleases=True)
+    return SpecifierSet(versions).contains(installed, prereleases=True)
 
 
 @lru_cache(maxsize=1)
 def _modules() -> dict[str, str]:
-    """The module that each library is imported by."""
+    """Return the module name under which each library is imported."""
     modules: dict[str, str] = {}
     for module, names in packages_distributions().items():
         for name in names:
@@ -469,25 +495,27 @@ def _module_of(library: str) -> str:
     return _modules().get(library, library.replace("-", "_"))
 
 
-def _set_up() -> str:
-    """How to install everything, the system's libraries too."""
-    return shlex.join([_shown(PROJECT / "scripts" / "setup.sh"), "render"])
+def _setup_command() -> str:
+    """Return a command that installs everything, system libraries included."""
+    return shlex.join([_path_text(PROJECT / "scripts" / "setup.sh"), "render"])
 
 
-def _pip(*words: str) -> str:
-    """A call of pip that works on the Python that runs this."""
-    return shlex.join([_shown(Path(sys.executable)), "-m", "pip", *words])
+def _pip_command(*words: str) -> str:
+    """Return a pip command for the Python that runs this program."""
+    return shlex.join([_path_text(Path(sys.executable)), "-m", "pip", *words])
 
 
-def _install(extra: str = "") -> str:
-    """How to install all that the project or one of its extras needs."""
-    return _pip("install", "--editable", _shown(PROJECT) + (f"[{extra}]" if extra else ""))
+def _install_command(extra: str = "") -> str:
+    """Return a command that installs what the project, or one of its extras, needs."""
+    return _pip_command(
+        "install", "--editable", _path_text(PROJECT) + (f"[{extra}]" if extra else "")
+    )
 
 
-def _shown(path: Path) -> str:
-    """A path as it is typed in the current folder."""
+def _path_text(path: Path) -> str:
+    """Return a path as text, relative to the current folder if it is inside."""
     return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
-def _said(error: Exception) -> str:
+def _one_line(error: Exception) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())}"

@@ -1,4 +1,4 @@
-"""Writes a scene of three beats to begin with: ``render.py new scene_NAME``."""
+"""The command ``render.py new``: a new scene of three beats, to start from."""
 
 from __future__ import annotations
 
@@ -15,54 +15,54 @@ __all__ = ["new"]
 
 PROJECT = Path(__file__).resolve().parents[2]
 TEMPLATES = Path(__file__).with_name("templates")
-LIST = Path("scenes/registry.py")
-NAME = r"scene_[a-z][a-z0-9_]*"
+REGISTRY = Path("scenes/registry.py")
+NAME_PATTERN = r"scene_[a-z][a-z0-9_]*"
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("name", metavar="scene_NAME")
-@click.option("--title", help="What people call it; made from the name by default.")
+@click.option("--title", help="Title of the scene.  [default: made from the name]")
 def new(name: str, title: str | None) -> None:
-    """Write a scene of three beats, its test, and its line in the list of scenes.
+    """Write a new scene of three beats, its test, and its entry in scenes/registry.py.
 
-    It renders at once: change it beat by beat with --watch beside you.
+    The scene can be rendered at once. Render it with --watch while you change it.
     """
-    made = write_scene(PROJECT, name, title)
-    for path in made:
+    for path in write_scene(PROJECT, name, title):
         click.echo(path)
     click.echo(f"Next: python render.py {name} --watch", err=True)
 
 
 def write_scene(project: Path, name: str, title: str | None = None) -> list[Path]:
-    """Write a scene into a checkout.
+    """Write a new scene into a checkout.
 
     Parameters
     ----------
     project
         Folder of the checkout.
     name
-        Of the scene, as the command line calls it.
+        Name of the scene on the command line, such as "scene_two_prompts".
     title
-        What people call it; made from the name by default.
+        Title of the scene; made from the name if None.
 
     Returns
     -------
     list of Path
-        What was written, relative to the project.
+        The files that were written, relative to the project.
 
     Raises
     ------
     click.UsageError
-        When the name cannot be one, or is taken.
+        When the name is not valid, or is taken.
     click.ClickException
-        When the project is no checkout.
+        When the project is not a checkout.
     """
-    # Its package loads numpy, which --help need not wait for.
+    # Loaded here, so that --help does not wait for numpy.
     from extract.files import write_text
 
-    if not re.fullmatch(NAME, name):
+    if not re.fullmatch(NAME_PATTERN, name):
         raise click.UsageError(
-            f"'{name}' cannot be a scene; write scene_ and small letters, such as scene_two_prompts"
+            f"'{name}' cannot be the name of a scene; write scene_ and lower-case letters, "
+            "such as scene_two_prompts"
         )
     folder = name.removeprefix("scene_")
     package = Path(f"scenes/{folder}/__init__.py")
@@ -78,7 +78,7 @@ def write_scene(project: Path, name: str, title: str | None = None) -> list[Path
         )
     words = folder.split("_")
     title = title or " ".join(words).capitalize()
-    meant = {
+    substitutions = {
         "name": name,
         "title": title.replace('"', "'"),
         "cls": "".join(word.capitalize() for word in words),
@@ -86,15 +86,23 @@ def write_scene(project: Path, name: str, title: str | None = None) -> list[Path
     folders = {"folder": folder}
     for path, template in ((scene, "scene.py.txt"), (test, "test_scene.py.txt")):
         text = (TEMPLATES / template).read_text(encoding="utf-8")
-        write_text(project / path, Template(text).substitute(meant | folders))
+        write_text(project / path, Template(text).substitute(substitutions | folders))
     write_text(project / package, "")
-    listed = (project / LIST).read_text(encoding="utf-8")
-    write_text(project / LIST, with_entry(listed, **meant))
-    return [package, scene, test, LIST]
+    registry = (project / REGISTRY).read_text(encoding="utf-8")
+    write_text(project / REGISTRY, with_entry(registry, **substitutions))
+    return [package, scene, test, REGISTRY]
 
 
 def with_entry(module: str, *, name: str, title: str, cls: str) -> str:
-    """The code that lists all scenes, with one more at the end of the list."""
+    """Return the code of the scene registry with one more entry at the end of ``SCENES``.
+
+    Parameters
+    ----------
+    module
+        Code of the registry.
+    name, title, cls
+        Name of the new scene, its title, and the name of its class.
+    """
     assignment = next(
         node
         for node in ast.parse(module).body

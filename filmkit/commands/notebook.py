@@ -1,4 +1,4 @@
-"""Films in notebooks: what ``from filmkit import show`` gives."""
+"""Films in notebooks: the function ``show``, imported with ``from filmkit import show``."""
 
 from __future__ import annotations
 
@@ -22,27 +22,29 @@ from filmkit.render.quality import ASPECTS, QUALITIES, quality_of
 from filmkit.render.traces import find_trace
 from scenes.registry import SCENES
 
-__all__ = ["Showing", "show"]
+__all__ = ["NotebookFilm", "show"]
 
-CLASS = "attention-film"  # of the video element: captions are large by default
+CLASS = "attention-film"  # CSS class of the video element; by default browsers draw large captions
 
 
 @dataclass(frozen=True, repr=False)
-class Showing:
-    """A film that a notebook displays: nothing is loaded from elsewhere, so it stays in the page.
+class NotebookFilm:
+    """A film that a notebook displays.
+
+    The notebook holds the whole film: nothing is loaded from elsewhere.
 
     Attributes
     ----------
     title
-        What is shown.
+        Title of the scene, and of the beat if there is one.
     video
-        An mp4 file.
+        Content of an mp4 file.
     captions
-        A WebVTT file.
+        Content of a WebVTT file.
     poster
-        A JPEG file of the last picture, shown until the film is played.
+        Content of a JPEG file: the last picture, shown until the film is played.
     width, height
-        In pixels.
+        Size of the film in pixels.
     """
 
     title: str
@@ -56,16 +58,16 @@ class Showing:
         return f"<{self.title}: an mp4 of {len(self.video) / 1e6:.1f} MB>"
 
     def _repr_html_(self) -> str:
-        # The address is the video's own: VS Code does not play what stands in a source element.
+        # src is an attribute of the video element: VS Code does not play a source element.
         return (
             f"<style>video.{CLASS}::cue {{ font-size: 75% }}</style>"
             f'<video class="{CLASS}" controls playsinline preload="metadata" '
             f'aria-label="{escape(self.title)}" '
             f'width="{self.width}" style="max-width: 100%; height: auto" '
-            f'poster="{_address("image/jpeg", self.poster)}" '
-            f'src="{_address("video/mp4", self.video)}">'
+            f'poster="{_data_uri("image/jpeg", self.poster)}" '
+            f'src="{_data_uri("video/mp4", self.video)}">'
             f'<track kind="captions" srclang="en" label="English" default '
-            f'src="{_address("text/vtt", self.captions.encode())}"></video>'
+            f'src="{_data_uri("text/vtt", self.captions.encode())}"></video>'
         )
 
 
@@ -81,37 +83,42 @@ def show(
     theme: str = THEMES[0],
     palette: str = PALETTES[0],
     jobs: int | None = None,
-) -> Showing:
-    """A scene, or one of its beats, as a film with captions.
+) -> NotebookFilm:
+    """Return a scene, or one of its beats, as a film with captions.
 
-    It is rendered unless it is in the cache, which the command line shares.
+    The film is rendered unless it is in the cache. The command line uses the same cache.
 
     Parameters
     ----------
     scene
-        Such as "scene_mla".
+        Name of a scene, such as "scene_mla".
     beat
-        Its name, or how that begins; the whole scene if not given.
+        Name of a beat, or the beginning of it; the whole scene if None.
     trace
-        The numbers: a trace, such as ``extract.trace(model, tokenizer, prompt)`` gives, or its
-        file; by default as for the command line.
+        The trace to draw: what ``extract.trace(model, tokenizer, prompt)`` returns, or the path of
+        a trace file; the default one of the command line if None.
     layer, head
-        Instead of the featured ones.
+        Layer and head to show; those that the trace features if None.
     quality, aspect, theme, palette
-        As for the command line.
+        Names of options, as on the command line.
     jobs
-        How many processes draw; as many as there are cores if not given.
+        Number of processes that draw; one per core if None.
+
+    Returns
+    -------
+    NotebookFilm
+        Displayed by the notebook when it is the last expression of a cell.
 
     Raises
     ------
     ValueError
-        When there is no such scene, beat, layer, head or look.
+        When there is no such scene, beat, layer, head, quality, aspect, theme or palette.
     extract.TraceError
         When the trace cannot be read.
     RuntimeError
-        When the scene could not be rendered; what went wrong is printed before.
+        When the scene could not be rendered; the reason has been printed by then.
     """
-    # Manim takes a second to load, which those who only import this need not wait for.
+    # Loaded here, so that importing this module does not wait a second for Manim.
     from filmkit.render.jobs import make_films
     from filmkit.render.request import RenderRequest
     from filmkit.words.script import chapter_title
@@ -126,14 +133,14 @@ def show(
     with TemporaryDirectory(prefix="attention-film-") as folder:
         try:
             entry = entries[choose(scene, entries, "scene", "scene")]
-            for what, name, known in choices:
-                choose(name, known, what, what)
+            for option, name, known in choices:
+                choose(name, known, option, option)
             file = Path(folder) / "trace.safetensors"
             if isinstance(trace, Trace):
                 trace.save(file)
             else:
                 file = find_trace(Path(trace) if trace is not None else None)
-            chosen = _beat(entry, file, beat) if beat else "all"
+            beat_name = _full_name(entry, file, beat) if beat else "all"
             request = RenderRequest(
                 scenes=(entry,),
                 trace=file,
@@ -144,20 +151,20 @@ def show(
                 out=Path(folder) / "film",
                 quiet=True,
                 verbose=False,
-                beat=chosen,
+                beat=beat_name,
                 jobs=jobs,
                 theme=theme,
                 palette=palette,
             )
-            with _alone():
-                all_well = make_films(request)
-            if not all_well:
+            with _without_main_module():
+                succeeded = make_films(request)
+            if not succeeded:
                 raise RuntimeError(f"{scene} could not be rendered; the message above says why")
         except click.BadParameter as error:
             raise ValueError(error.message) from error
         (film,) = request.out.rglob("*.mp4")
-        return Showing(
-            title=f"{entry.title}: {chapter_title(chosen)}" if beat else entry.title,
+        return NotebookFilm(
+            title=f"{entry.title}: {chapter_title(beat_name)}" if beat else entry.title,
             video=film.read_bytes(),
             captions=film.with_suffix(".vtt").read_text(encoding="utf-8"),
             poster=_last_picture(film),
@@ -167,25 +174,25 @@ def show(
 
 
 @contextmanager
-def _alone() -> Iterator[None]:
-    """Processes that are started meanwhile do not run the user's own program again.
+def _without_main_module() -> Iterator[None]:
+    """Keep processes that are started in the block from importing the user's main program.
 
-    They do so by default, and a program that is no more than a call of ``show`` would then start
-    processes without end.
+    By default a spawned process imports it. A program that calls ``show`` at its top level would
+    then call it again in every process, and start processes without end.
     """
     main = vars(sys.modules["__main__"])
-    kept = {name: main.pop(name) for name in ("__file__", "__spec__") if name in main}
+    saved = {name: main.pop(name) for name in ("__file__", "__spec__") if name in main}
     main["__spec__"] = None
     try:
         yield
     finally:
-        main.update({"__spec__": None} | kept)
+        main.update({"__spec__": None} | saved)
 
 
-def _beat(entry: SceneEntry, trace_file: Path, beat: str) -> str:
+def _full_name(entry: SceneEntry, trace_file: Path, beat: str) -> str:
     names = entry.load().beat_names(Trace.load(trace_file))
-    begins = [name for name in names if name.startswith(beat)]
-    return begins[0] if begins and beat not in names else beat
+    matches = [name for name in names if name.startswith(beat)]
+    return matches[0] if matches and beat not in names else beat
 
 
 def _last_picture(film: Path) -> bytes:
@@ -201,5 +208,5 @@ def _last_picture(film: Path) -> bytes:
     return picture.getvalue()
 
 
-def _address(kind: str, content: bytes) -> str:
-    return f"data:{kind};base64,{b64encode(content).decode()}"
+def _data_uri(media_type: str, content: bytes) -> str:
+    return f"data:{media_type};base64,{b64encode(content).decode()}"

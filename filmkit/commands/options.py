@@ -1,6 +1,6 @@
-"""Options that several commands take, and how a command does its work.
+"""Options that several commands share, and the function that runs a command.
 
-It loads at once: nothing here needs Manim.
+Nothing here loads Manim, so that ``--help`` answers at once.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
     from filmkit.render.request import RenderRequest
 
 __all__ = [
+    "ALL_SCENES",
     "ASPECT",
     "BACKGROUND",
+    "CONTEXT_SETTINGS",
     "DEFAULT_OUT",
-    "EVERY",
     "FPS",
     "QUIET",
     "RESOURCES",
-    "SETTINGS",
     "VERBOSE",
     "WHAT_TO_SHOW",
     "quality_option",
@@ -41,43 +41,47 @@ __all__ = [
 
 
 def scenes_named(names: Iterable[str]) -> tuple[SceneEntry, ...]:
-    """The scenes of some names, each once.
+    """Return the scenes with these names, without repetitions.
 
     Raises
     ------
     click.BadParameter
-        When there is no such scene.
+        When a name is not that of a scene.
     """
     entries = {entry.slug: entry for entry in SCENES}
     return tuple(entries[choose(name, entries, "scene", "SCENE")] for name in dict.fromkeys(names))
 
 
-def _colour(ctx: click.Context, param: click.Parameter, said: str | None) -> str | None:
-    if said is not None and not re.fullmatch("#[0-9a-fA-F]{6}", said):
-        raise click.BadParameter(f"'{said}' is no colour; write it as #RRGGBB")
-    return said
+def _colour(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    if value is not None and not re.fullmatch("#[0-9a-fA-F]{6}", value):
+        raise click.BadParameter(f"'{value}' is not a colour; write it as #RRGGBB")
+    return value
 
 
-def _address(ctx: click.Context, param: click.Parameter, said: str | None) -> str | None:
-    if said is not None and not re.fullmatch(r"(tcp|tls)://(\[[0-9a-fA-F:]+\]|[^\s:/]+):\d+", said):
-        raise click.BadParameter(f"'{said}' is no scheduler; write it as tcp://HOST:PORT")
-    return said
+def _scheduler_address(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    if value is not None and not re.fullmatch(
+        r"(tcp|tls)://(\[[0-9a-fA-F:]+\]|[^\s:/]+):\d+", value
+    ):
+        raise click.BadParameter(
+            f"'{value}' is not the address of a scheduler; write it as tcp://HOST:PORT"
+        )
+    return value
 
 
 DEFAULT_OUT = Path("videos")
 
-SETTINGS = cloup.Context.settings(
+CONTEXT_SETTINGS = cloup.Context.settings(
     help_option_names=["-h", "--help"],
     align_option_groups=True,
     formatter_settings=cloup.HelpFormatter.settings(width=88, max_width=88),
 )
-LOOKS = (
+THEME_OPTIONS = (
     cloup.option(
         "--theme",
         type=click.Choice(THEMES),
         default=THEMES[0],
         show_default=True,
-        help="Colours of words, lines and background.",
+        help="Colours of text, lines and background.",
     ),
     cloup.option(
         "--palette",
@@ -93,41 +97,53 @@ WHAT_TO_SHOW = cloup.option_group(
         "--trace",
         type=click.Path(path_type=Path),
         metavar="FILE",
-        help="The numbers to draw (see python -m extract); your GPT-2 trace or the one "
-        "that comes with the project by default.",
+        help="Trace to draw: a file that python -m extract writes.  [default: your GPT-2 trace if "
+        "you made one, else the trace that comes with the project]",
     ),
     cloup.option(
         "--compare",
         type=click.Path(path_type=Path),
         metavar="FILE",
-        help="A second trace, for scenes that compare two.",
+        help="Second trace, for scenes that compare two.",
     ),
     cloup.option(
-        "--layer", type=click.IntRange(min=0), metavar="N", help="Another layer than the featured."
+        "--layer",
+        type=click.IntRange(min=0),
+        metavar="N",
+        help="Layer to show, instead of the one that the trace features.",
     ),
     cloup.option(
-        "--head", type=click.IntRange(min=0), metavar="N", help="Another head than the featured."
+        "--head",
+        type=click.IntRange(min=0),
+        metavar="N",
+        help="Head to show, instead of the one that the trace features.",
     ),
     cloup.option(
         "--show-first-token",
         is_flag=True,
-        help="Draw the beginning-of-sequence token, which is hidden otherwise.",
+        help="Draw the beginning-of-sequence token too; by default it is hidden.",
     ),
-    *LOOKS,
+    *THEME_OPTIONS,
 )
-EVERY = cloup.option("--all", "every", is_flag=True, help="Every scene, in the order of the story.")
-QUIET = cloup.option("--quiet", is_flag=True, help="Say nothing but errors.")
-VERBOSE = cloup.option("--verbose", is_flag=True, help="Say more; show where errors come from.")
+ALL_SCENES = cloup.option(
+    "--all", "all_scenes", is_flag=True, help="All scenes, in the order of the story."
+)
+QUIET = cloup.option("--quiet", is_flag=True, help="Print nothing but errors.")
+VERBOSE = cloup.option(
+    "--verbose", is_flag=True, help="Print Manim's messages too, and a traceback of each error."
+)
 
 
 def quality_option(default: str) -> Any:
-    """The option of size and frame rate, with the default that suits a command."""
+    """Return the option for size and frame rate, with a command's own default."""
     return cloup.option(
         "--quality",
         type=click.Choice(list(QUALITIES)),
         default=default,
         show_default=True,
-        help="; ".join(f"{name} is {quality}" for name, quality in QUALITIES.items()) + ".",
+        help="Size and frame rate: "
+        + "; ".join(f"{name} is {quality}" for name, quality in QUALITIES.items())
+        + ".",
     )
 
 
@@ -136,15 +152,21 @@ ASPECT = cloup.option(
     type=click.Choice(list(ASPECTS)),
     default=DEFAULT_ASPECT,
     show_default=True,
-    help="Shape of the picture.",
+    help="Aspect ratio of the picture.",
 )
 
 BACKGROUND = cloup.option(
-    "--background", metavar="#RRGGBB", callback=_colour, help="Colour of the background."
+    "--background",
+    metavar="#RRGGBB",
+    callback=_colour,
+    help="Background colour, instead of the theme's.",
 )
 
 FPS = cloup.option(
-    "--fps", type=click.IntRange(1, 240), metavar="N", help="Another number of frames a second."
+    "--fps",
+    type=click.IntRange(1, 240),
+    metavar="N",
+    help="Frames per second, instead of those of --quality.",
 )
 
 RESOURCES = (
@@ -152,53 +174,62 @@ RESOURCES = (
         "--jobs",
         type=click.IntRange(min=1),
         metavar="N",
-        help="Processes that draw.  [default: one for each core]",
+        help="Number of processes that draw.  [default: one per core]",
     ),
     cloup.option(
         "--cluster",
         metavar="tcp://HOST:PORT",
-        callback=_address,
-        help="A Dask scheduler whose workers draw instead.",
+        callback=_scheduler_address,
+        help="Address of a Dask scheduler whose workers draw, instead of this machine.",
     ),
     cloup.option(
         "--cache",
         type=click.Path(path_type=Path, file_okay=False),
         metavar="DIR",
-        help="Folder that keeps rendered beats, so that only what changed is rendered again.  "
+        help="Cache folder for rendered beats, so that only what changed is rendered again.  "
         f"[default: ${FOLDER_VARIABLE} or the user's cache folder]",
     ),
     cloup.option(
-        "--no-cache", "keep_cache", flag_value=False, default=True, help="Keep and use nothing."
+        "--no-cache",
+        "keep_cache",
+        flag_value=False,
+        default=True,
+        help="Render everything again, and store nothing in the cache.",
     ),
 )
 
 
 def run(
     ctx: click.Context,
-    work: Callable[[RenderRequest], bool],
+    action: Callable[[RenderRequest], bool],
     *,
     verbose: bool,
     **options: Any,
 ) -> NoReturn:
-    """Do what a command asks for, and exit.
+    """Run a command's action and exit: with 0 if everything succeeded, else with 1.
 
     Parameters
     ----------
     ctx
-        Of the command.
-    work
-        Takes the request and says whether all went well. It imports what it needs itself: Manim
-        takes a second to load, which ``--help`` and a wrong call need not wait for.
+        Context of the command.
+    action
+        Takes the request and returns whether everything succeeded. It imports what it needs when
+        it is called, so that ``--help`` and usage errors do not wait a second for Manim.
     verbose, **options
-        What the request holds.
+        Fields of the request.
+
+    Raises
+    ------
+    click.ClickException
+        When the action fails; the message is one line for the user.
     """
     from filmkit.render.errors import explain
     from filmkit.render.request import RenderRequest
 
     try:
-        all_well = work(RenderRequest(verbose=verbose, **options))
+        succeeded = action(RenderRequest(verbose=verbose, **options))
     except click.ClickException:
         raise
     except Exception as error:
         raise click.ClickException(explain(error, verbose=verbose)) from error
-    ctx.exit(0 if all_well else 1)
+    ctx.exit(0 if succeeded else 1)

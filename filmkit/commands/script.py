@@ -1,4 +1,4 @@
-"""The script of scenes, with its timings: ``render.py script SCENE...``."""
+"""The command ``render.py script``: the narration of scenes with its times and speeds."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import cloup
 from cloup.constraints import mutually_exclusive
 
 from filmkit.commands.options import (
-    EVERY,
+    ALL_SCENES,
+    CONTEXT_SETTINGS,
     QUIET,
-    SETTINGS,
     VERBOSE,
     WHAT_TO_SHOW,
     run,
@@ -27,17 +27,19 @@ if TYPE_CHECKING:
 __all__ = ["script"]
 
 
-@cloup.command(no_args_is_help=True, context_settings=SETTINGS)
+@cloup.command(no_args_is_help=True, context_settings=CONTEXT_SETTINGS)
 @cloup.argument("scenes", nargs=-1, metavar="SCENE...")
 @cloup.option_group(
     "What to write",
-    EVERY,
-    cloup.option("--json", "as_json", is_flag=True, help="With captions, for programs to read."),
+    ALL_SCENES,
+    cloup.option(
+        "--json", "as_json", is_flag=True, help="Write JSON for other programs, with the captions."
+    ),
     cloup.option(
         "--out",
         type=click.Path(path_type=Path, dir_okay=False),
         metavar="FILE",
-        help="A file instead of the terminal.",
+        help="File to write, instead of the terminal.",
     ),
 )
 @WHAT_TO_SHOW
@@ -49,28 +51,28 @@ def script(
     /,
     *,
     scenes: tuple[str, ...],
-    every: bool,
+    all_scenes: bool,
     as_json: bool,
     out: Path | None,
     **options: Any,
 ) -> None:
-    """Write what is said in scenes, when, and how fast, as Markdown.
+    """Write the narration of scenes, with the times and speed of each beat, as Markdown.
 
-    Speeds are in words a minute, for those who speak, and in characters a second, for those who
-    read captions: 17 is the most.
+    Speeds are in words per minute, for speakers, and in characters per second, for readers of
+    captions; a caption should have at most 17.
     """
-    if bool(scenes) == every:
-        raise click.UsageError("name scenes or say --all")
+    if bool(scenes) == all_scenes:
+        raise click.UsageError("name scenes or give --all")
 
-    def work(request: RenderRequest) -> bool:
+    def action(request: RenderRequest) -> bool:
         from filmkit.render.listing import write_script
 
         return write_script(request, out, as_json=as_json)
 
     run(
         ctx,
-        work,
-        scenes=SCENES if every else scenes_named(scenes),
+        action,
+        scenes=SCENES if all_scenes else scenes_named(scenes),
         quality=QUALITIES[DRAFT],
         out=Path(),
         **options,

@@ -1,1 +1,1 @@
-"""The stage, its camera, and what every picture is drawn with."""
+"""The base of scenes, the camera, and what every picture needs: heatmaps, text, themes."""

@@ -1,4 +1,13 @@
-"""Motions that the film uses, named after what they mean."""
+"""Animations that the film uses, each named after what is seen.
+
+All of them take the keyword arguments of :class:`manim.Animation`, such as ``run_time`` (seconds)
+and ``rate_func``. Making one changes nothing; it reads where things are when it begins to play::
+
+    self.play(Appear(panel.cells), run_time=self.theme.tempo.normal)
+    self.play(Settle(strip, layout.row), Vanish(title))
+
+``alpha`` is the share of an animation that has passed, 0 to 1.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +24,10 @@ from filmkit.core.heatmap import Heatmap
 from filmkit.core.norm import TensorSource
 
 __all__ = [
+    "AnimateWith",
     "Appear",
     "Arrive",
     "Brighten",
-    "Follow",
     "Glide",
     "MoveCamera",
     "Presence",
@@ -30,29 +39,33 @@ __all__ = [
     "SweepRows",
     "Transpose",
     "Vanish",
-    "early",
+    "first_half",
     "in_diagonals",
     "in_rows",
-    "late",
     "presence",
+    "second_half",
     "set_presence",
 ]
 
 Array = npt.NDArray[np.float64]
 
 
-def early(alpha: float) -> float:
-    """Smooth, in the first half of the time."""
+def first_half(alpha: float) -> float:
+    """Rate function: return ``alpha`` eased so that all happens in the first half of the time."""
     return float(smooth(min(1.0, 2 * alpha)))
 
 
-def late(alpha: float) -> float:
-    """Smooth, in the second half of the time."""
+def second_half(alpha: float) -> float:
+    """Rate function: return ``alpha`` eased so that all happens in the second half."""
     return float(smooth(max(0.0, 2 * alpha - 1)))
 
 
 class InPlaceAnimation(Animation):
-    """An animation that sets its mobject's state from ``alpha`` and needs no copies of it."""
+    """Base of animations that set their mobject's state from ``alpha``.
+
+    Manim's own animations copy the whole mobject when they begin, which takes long for heatmaps.
+    Subclasses save what they need in ``begin`` and implement :meth:`step`.
+    """
 
     def create_starting_mobject(self) -> Mobject:
         return self.mobject
@@ -64,16 +77,23 @@ class InPlaceAnimation(Animation):
         self.step(self.rate_func(alpha))
 
     def step(self, alpha: float) -> None:
-        """Set the state at ``alpha``, already eased."""
+        """Set the state at ``alpha``, to which the rate function has been applied."""
         raise NotImplementedError
 
 
 class Presence(InPlaceAnimation):
-    """Change how strongly something is there, whatever its own colours and opacities are.
+    """Fade a mobject and all its parts to another presence.
 
-    Presence multiplies what a mobject draws: 1 is its own look, 0 is invisible, the theme's
-    ``dim`` is the background to what is being talked about. Only mobjects on the scene change
-    it, so dimming and undimming never lose a colour.
+    Presence is a factor on the opacity with which a mobject is drawn: at 1 it has its own colours
+    and opacities, at 0 it is invisible, and at the theme's ``dim`` it is background. Colours and
+    opacities themselves stay as they are, so dimming and undimming lose nothing.
+
+    Parameters
+    ----------
+    mobject
+        What fades; it must be on the scene.
+    to
+        Presence at the end, 0 to 1.
     """
 
     def __init__(self, mobject: Mobject, to: float, **kwargs: Any) -> None:
@@ -90,19 +110,19 @@ class Presence(InPlaceAnimation):
 
 
 def presence(mobject: Mobject) -> float:
-    """How strongly a mobject is there, 0 to 1."""
+    """Return a mobject's presence, 0 (invisible) to 1 (its own colours and opacities)."""
     return float(getattr(mobject, "presence", 1.0))
 
 
 def set_presence(mobject: Mobject, value: float) -> Mobject:
-    """Set at once what :class:`Presence` changes over time."""
+    """Set the presence of a mobject and all its parts at once, and return the mobject."""
     for member in mobject.get_family():
         member.presence = value
     return mobject
 
 
 class Appear(Presence):
-    """Come onto the scene."""
+    """Add a mobject to the scene and fade it in, in place."""
 
     def __init__(self, mobject: Mobject, **kwargs: Any) -> None:
         super().__init__(mobject, 1.0, introducer=True, **kwargs)
@@ -113,7 +133,10 @@ class Appear(Presence):
 
 
 class Vanish(Presence):
-    """Leave the scene."""
+    """Fade a mobject out, in place, and remove it from the scene.
+
+    Afterwards its presence is 1 again, so that it can be added again.
+    """
 
     def __init__(self, mobject: Mobject, **kwargs: Any) -> None:
         super().__init__(mobject, 0.0, remover=True, **kwargs)
@@ -124,7 +147,15 @@ class Vanish(Presence):
 
 
 class MoveCamera(InPlaceAnimation):
-    """Take the camera from its shot to another."""
+    """Move the camera from its shot to another: everything not pinned to the frame moves.
+
+    Parameters
+    ----------
+    camera
+        The stage's camera.
+    shot
+        Where it ends. :meth:`filmkit.core.stage.Stage.move_camera` makes this animation.
+    """
 
     def __init__(self, camera: StageCamera, shot: Shot, **kwargs: Any) -> None:
         super().__init__(Mobject(), **kwargs)
@@ -140,7 +171,21 @@ class MoveCamera(InPlaceAnimation):
 
 
 class Glide(InPlaceAnimation):
-    """Take a mobject to where a copy of it stands, size and turn included."""
+    """Move a mobject straight to where a copy of it is, changing size and rotation on the way.
+
+    Parameters
+    ----------
+    mobject
+        What moves; it must be on the scene.
+    target
+        A copy of it in the final place, with as many parts and points.
+
+    Examples
+    --------
+    ::
+
+        self.play(Glide(word, word.copy().shift([2, 0, 0])))
+    """
 
     def __init__(self, mobject: Mobject, target: Mobject, **kwargs: Any) -> None:
         super().__init__(mobject, **kwargs)
@@ -148,19 +193,29 @@ class Glide(InPlaceAnimation):
 
     def begin(self) -> None:
         family = self.mobject.get_family()
-        self.ways = [
+        self.moves = [
             (member, member.points.copy(), target.points.copy())
             for member, target in zip(family, self.target.get_family(), strict=True)
         ]
         super().begin()
 
     def step(self, alpha: float) -> None:
-        for member, start, end in self.ways:
+        for member, start, end in self.moves:
             member.points = (1 - alpha) * start + alpha * end
 
 
 class Arrive(Glide):
-    """Come onto the scene from where a copy stands, size included: what grows out of a thing."""
+    """Add a mobject to the scene and move it from a copy's place and size to its own.
+
+    It looks as if the mobject grew out of whatever is at the copy's place.
+
+    Parameters
+    ----------
+    mobject
+        What is added; it ends where it is now.
+    origin
+        A copy of it in the first place, with as many parts and points.
+    """
 
     def __init__(self, mobject: Mobject, origin: Mobject, **kwargs: Any) -> None:
         super().__init__(mobject, mobject, introducer=True, **kwargs)
@@ -175,7 +230,15 @@ class Arrive(Glide):
 
 
 class Settle(InPlaceAnimation):
-    """Take a heatmap to a box, reshaping it on the way."""
+    """Move a heatmap straight into a box of the flat picture, stretching it on the way.
+
+    Parameters
+    ----------
+    heatmap
+        What moves.
+    box
+        What it fills at the end, in scene units.
+    """
 
     def __init__(self, heatmap: Heatmap, box: Box, **kwargs: Any) -> None:
         super().__init__(heatmap, **kwargs)
@@ -192,11 +255,18 @@ class Settle(InPlaceAnimation):
 
 
 class Transpose(InPlaceAnimation):
-    """Take a heatmap to a box and turn it over its diagonal on the way: a true transpose.
+    """Move a heatmap into a box and flip it over its diagonal on the way: a true transpose.
 
-    A quarter turn clockwise and half a turn about the upright axis, done together: rows become
-    columns and the first cell stays the first. When it has landed, the heatmap holds the
-    transposed matrix.
+    Seen are a quarter turn clockwise and half a turn about the vertical axis at the same time:
+    rows become columns and the first cell stays the first. At the end the heatmap holds the
+    transposed matrix, and its shape is (columns, rows).
+
+    Parameters
+    ----------
+    heatmap
+        What is transposed.
+    box
+        What it fills at the end, in scene units.
     """
 
     def __init__(self, heatmap: Heatmap, box: Box, **kwargs: Any) -> None:
@@ -211,7 +281,7 @@ class Transpose(InPlaceAnimation):
 
     def step(self, alpha: float) -> None:
         if alpha >= 1:
-            self.heatmap.take(self.turned).place(self.box)
+            self.heatmap.copy_cells_from(self.turned).place(self.box)
             return
         start, end = self.origin, self.box
         width = (1 - alpha) * start.width + alpha * end.height
@@ -225,17 +295,24 @@ class Transpose(InPlaceAnimation):
 
 
 class Reveal(InPlaceAnimation):
-    """Show the cells of a heatmap one after another.
+    """Fade in the cells of a heatmap one after another.
 
     Parameters
     ----------
     heatmap
-        Whose cells are shown.
-    when
-        (rows, columns), at which fraction of the time, 0 to 1, each cell begins to show; NaN for
-        cells that do not change.
+        A heatmap on the scene, whose cells are hidden: ``heatmap.set_shown(0)``.
+    when : (rows, columns)
+        The share of the time, 0 to 1, at which each cell begins to fade in; NaN for cells that
+        stay as they are. :func:`in_rows` and :func:`in_diagonals` make such arrays.
     spread
-        The fraction of the time that a cell takes.
+        The share of the time that one cell takes to fade in.
+
+    Examples
+    --------
+    ::
+
+        self.add(cells.set_shown(0))
+        self.play(Reveal(cells, in_rows(cells.shape)))
     """
 
     def __init__(
@@ -257,9 +334,15 @@ class Reveal(InPlaceAnimation):
 
 
 class ShowCells(InPlaceAnimation):
-    """Change how strongly the cells of a heatmap show, all together, up or down.
+    """Fade the cells of a heatmap to other opacities, all at the same time.
 
-    ``shown`` is one number, or an array that broadcasts to the heatmap's shape.
+    Parameters
+    ----------
+    heatmap
+        A heatmap on the scene.
+    shown
+        Opacity of the cells at the end, 0 to 1: one number, or an array that broadcasts to the
+        heatmap's shape.
     """
 
     def __init__(self, heatmap: Heatmap, shown: npt.ArrayLike, **kwargs: Any) -> None:
@@ -276,7 +359,7 @@ class ShowCells(InPlaceAnimation):
 
 
 class Brighten(InPlaceAnimation):
-    """Bring a heatmap to full opacity."""
+    """Fade a whole heatmap to opacity 1."""
 
     def __init__(self, heatmap: Heatmap, **kwargs: Any) -> None:
         super().__init__(heatmap, **kwargs)
@@ -291,7 +374,7 @@ class Brighten(InPlaceAnimation):
 
 
 class Rise(InPlaceAnimation):
-    """Grow from its lower edge to its full height."""
+    """Add a mobject without parts, such as a bar, and let it grow upwards from its lower edge."""
 
     def __init__(self, mobject: Mobject, **kwargs: Any) -> None:
         super().__init__(mobject, introducer=True, **kwargs)
@@ -307,7 +390,15 @@ class Rise(InPlaceAnimation):
 
 
 class SweepRows(InPlaceAnimation):
-    """Move a frame down the rows of a heatmap, at an even pace and from row to row."""
+    """Let a frame jump down the rows of a heatmap, staying at each row for the same time.
+
+    Parameters
+    ----------
+    frame
+        What moves: its center goes to the center of each row.
+    heatmap
+        Whose rows are framed, from the first to the last.
+    """
 
     def __init__(self, frame: Mobject, heatmap: Heatmap, **kwargs: Any) -> None:
         super().__init__(frame, rate_func=linear, **kwargs)
@@ -319,23 +410,39 @@ class SweepRows(InPlaceAnimation):
 
 
 def in_rows(shape: tuple[int, int]) -> Array:
-    """When each cell shows if rows are filled one after the other, from the left."""
+    """Return the times (rows, columns) for :class:`Reveal` that fill row after row.
+
+    Each row is filled from the left; times are shares of the animation, from 0 to less than 1.
+    """
     rows, columns = shape
     row, column = np.mgrid[:rows, :columns]
     return np.asarray((row + 0.7 * column / columns) / rows)
 
 
 def in_diagonals(shape: tuple[int, int]) -> Array:
-    """When each cell shows if all are filled at once, in a wave from the first."""
+    """Return the times (rows, columns) for :class:`Reveal` of a diagonal wave.
+
+    The wave starts at the first cell; times are shares of the animation, from 0 to less than 1.
+    """
     rows, columns = shape
     row, column = np.mgrid[:rows, :columns]
     return np.asarray((row / rows + column / columns) / 2)
 
 
 class Recolour(InPlaceAnimation):
-    """Change the numbers, the mask, or both, of a heatmap where it stands.
+    """Change the numbers, the mask, or both, of a heatmap in place: its cells change colour.
 
-    ``source`` says where the new numbers come from.
+    Parameters
+    ----------
+    heatmap
+        A heatmap on the scene.
+    values : (rows, columns)
+        The new numbers, of the heatmap's shape; by default they stay.
+    masked : (rows, columns)
+        How far each cell is masked at the end, 0 to 1 (True and False work too); by default that
+        stays.
+    source
+        Where the new numbers come from; by default the heatmap's source stays.
     """
 
     def __init__(
@@ -365,12 +472,29 @@ class Recolour(InPlaceAnimation):
             self.heatmap.set_masked((1 - alpha) * self.start[1] + alpha * self.masked)
 
 
-class Follow(InPlaceAnimation):
-    """Call a function with the eased time: for marks that follow something else that moves."""
+class AnimateWith(InPlaceAnimation):
+    """Animate a mobject by calling a function with ``alpha`` for every frame.
 
-    def __init__(self, mobject: Mobject, place: Callable[[float], object], **kwargs: Any) -> None:
+    Parameters
+    ----------
+    mobject
+        What the function changes; it must be on the scene.
+    function
+        Called with ``alpha``, 0 to 1, to which the rate function has been applied.
+
+    Examples
+    --------
+    ::
+
+        self.add(fan_out.set_drawn(0))
+        self.play(AnimateWith(fan_out, fan_out.set_drawn))
+    """
+
+    def __init__(
+        self, mobject: Mobject, function: Callable[[float], object], **kwargs: Any
+    ) -> None:
         super().__init__(mobject, **kwargs)
-        self.place = place
+        self.function = function
 
     def step(self, alpha: float) -> None:
-        self.place(alpha)
+        self.function(alpha)

@@ -3,6 +3,10 @@
 A :class:`Shot` says what is in the frame and from where it is seen. A flat picture is the shot
 from straight ahead: there the plane z = 0 is drawn without any distortion, so a scene can start
 flat and turn into space without a jump.
+
+Mobjects are drawn in the order in which they were added to the scene. In space that order is
+wrong as soon as the camera moves to the other side, so parts can be given a *depth plane*
+(:func:`set_depth_plane`): these are drawn first, the farthest plane first.
 """
 
 from __future__ import annotations
@@ -27,35 +31,41 @@ from filmkit.core.raster import outline, paste
 __all__ = [
     "Shot",
     "StageCamera",
+    "clear_depth_plane",
     "keep_upright",
-    "off_card",
-    "on_card",
     "pin_to_frame",
+    "set_depth_plane",
 ]
 
 Points = npt.NDArray[np.float64]
 M = TypeVar("M", bound=Mobject)
 
-# Distance of the eye in frame heights. Larger is flatter; 1.6 keeps the far cards of a rack of
-# heads readable and still looks like space.
+# Distance of the eye from the shot's center, in frame heights. Larger is flatter; 1.6 keeps the
+# far cards of a stack of heads readable and still looks like space.
 FOCAL = 1.6
 
 
 @dataclass(frozen=True)
 class Shot:
-    """What the camera sees.
+    """What the camera sees: a place, a size and a direction.
 
     Attributes
     ----------
-    center
+    center : (3,)
         Point of the scene in the middle of the frame.
     height
-        Height of the frame at the center's distance, in scene units; by default the frame's own,
-        which shows the flat picture at its size.
+        Height of the frame at the center's distance, in scene units. The default is the frame's
+        own height, which shows the flat picture at its size; a smaller one is closer.
     theta, phi
-        Where the eye stands, in degrees: ``phi`` is the tilt away from looking straight at the
-        plane z = 0, ``theta`` the turn about the vertical axis of the picture (positive: the
-        eye moves to the right).
+        Where the eye is, in degrees: ``theta`` is the turn about the vertical axis of the picture
+        (positive: the eye moves to the right), ``phi`` the tilt (positive: it moves up). At
+        (0, 0) it looks straight at the plane z = 0.
+
+    Examples
+    --------
+    From the right and above, twice as close as the flat picture::
+
+        self.play(self.move_camera(Shot(center=(1, 0, 0), height=4, theta=34, phi=20)))
     """
 
     center: tuple[float, float, float] = (0.0, 0.0, 0.0)
@@ -65,11 +75,11 @@ class Shot:
 
     @classmethod
     def of_box(cls, box: Box) -> Shot:
-        """From straight ahead, with a box as the frame."""
+        """Return the shot from straight ahead whose frame is as high as a box, at its center."""
         return cls(center=box.center, height=box.height)
 
     def rotation(self) -> Points:
-        """Rotation (3, 3) from scene axes to the eye's axes (right, up, towards the eye)."""
+        """Return the rotation (3, 3) from scene axes to eye axes (right, up, towards the eye)."""
         return self._rotation
 
     @cached_property
@@ -84,23 +94,40 @@ class Shot:
         return np.asarray(about_x @ about_y)
 
     def eye(self) -> Points:
-        """Position (3,) of the eye in the scene."""
+        """Return the position (3,) of the eye in the scene."""
         return np.asarray(self.center) + self._rotation.T @ [0.0, 0.0, FOCAL * self.height]
 
     def project(self, points: Points, frame_height: float) -> Points:
-        """Points (n, 3) of the scene as points (n, 3) of the frame; the third is the depth."""
-        seen = (points - np.asarray(self.center)) @ self._rotation.T
+        """Project points (n, 3) of the scene into the frame.
+
+        Parameters
+        ----------
+        points : (n, 3)
+            In scene units.
+        frame_height
+            Height of the frame in which the result is measured, in scene units.
+
+        Returns
+        -------
+        (n, 3)
+            x and y in the frame, from its middle; the third coordinate is the distance from the
+            center's plane towards the eye, unscaled.
+        """
+        projected = (points - np.asarray(self.center)) @ self._rotation.T
         eye = FOCAL * self.height
         # Points at or behind the eye are held just in front of it: they lie far outside of the
         # frame and must not wrap round to its other side.
-        ahead = np.maximum(eye - seen[:, 2], 1e-3 * eye)
+        ahead = np.maximum(eye - projected[:, 2], 1e-3 * eye)
         scale = (eye / ahead) * (frame_height / self.height)
-        seen[:, 0] *= scale
-        seen[:, 1] *= scale
-        return np.asarray(seen)
+        projected[:, 0] *= scale
+        projected[:, 1] *= scale
+        return np.asarray(projected)
 
     def mix(self, other: Shot, alpha: float) -> Shot:
-        """The shot ``alpha`` of the way to another; heights mix as ratios, so a zoom is even."""
+        """Return the shot at ``alpha``, 0 to 1, of the way to another one.
+
+        Heights are interpolated as ratios, so that a zoom has an even speed.
+        """
 
         def line(a: float, b: float) -> float:
             return (1 - alpha) * a + alpha * b
@@ -115,80 +142,122 @@ class Shot:
 
 
 def pin_to_frame(mobject: M) -> M:
-    """Keep a mobject at its place in the frame whatever the camera does."""
+    """Keep a mobject at its place in the frame when the camera moves, and return it.
+
+    Its points are then points of the frame, not of the scene: for titles and notes.
+    """
     for member in mobject.get_family():
         member.pinned = True
     return mobject
 
 
-def on_card(mobject: M, card: Mobject) -> M:
-    """Draw a mobject at the depth of ``card``, a mobject whose points lie in the card's plane."""
+def set_depth_plane(mobject: M, plane: Mobject) -> M:
+    """Draw a mobject at the depth of a plane, and return it.
+
+    Mobjects with a depth plane are drawn before all others, those with the farthest plane first,
+    whatever the order in which they were added to the scene.
+
+    Parameters
+    ----------
+    mobject
+        What is drawn, with all its parts.
+    plane
+        A mobject whose first four points are corners of a parallelogram in that plane, such as a
+        heatmap; it may be ``mobject`` itself.
+    """
     for member in mobject.get_family():
-        member.card = card
+        member.depth_plane = plane
     return mobject
 
 
-def off_card(mobject: M) -> M:
-    """Draw a mobject where it stands in the scene's order again, not by depth."""
+def clear_depth_plane(mobject: M) -> M:
+    """Draw a mobject in the scene's order again, not by its depth, and return it."""
     for member in mobject.get_family():
-        member.__dict__.pop("card", None)
+        member.__dict__.pop("depth_plane", None)
     return mobject
 
 
 def keep_upright(mobject: M, at: npt.ArrayLike) -> M:
-    """Keep a mobject flat in the frame and at its size, where a point of the scene is seen.
+    """Keep a mobject facing the camera, at a constant size, beside a point of the scene.
 
-    Its own points then say where it stands relative to that place.
+    For labels in space: they follow the point as it is seen, but are neither tilted nor scaled.
+
+    Parameters
+    ----------
+    mobject
+        What is drawn; its own points then say where it is relative to the point.
+    at : (3,)
+        The point of the scene.
+
+    Returns
+    -------
+    Mobject
+        The mobject itself.
     """
     for member in mobject.get_family():
         member.anchor = np.array(at, dtype=float)
     return mobject
 
 
-def _kept(mobject: Mobject, name: str, otherwise: Any) -> Any:
-    """What was noted on a mobject. ``getattr`` would ask manim first, which takes a while."""
-    return vars(mobject).get(name, otherwise)
+def _attribute(mobject: Mobject, name: str, default: Any) -> Any:
+    """Return a mobject's own attribute, without manim's slow ``__getattr__``."""
+    return vars(mobject).get(name, default)
 
 
-def _stays(mobject: Mobject) -> bool:
-    """Whether a mobject keeps its place or its size in the frame whatever the shot is."""
-    return bool(_kept(mobject, "pinned", False)) or _kept(mobject, "anchor", None) is not None
+def _is_fixed(mobject: Mobject) -> bool:
+    """Whether a mobject is pinned to the frame or kept upright, so it is not simply projected."""
+    pinned = bool(_attribute(mobject, "pinned", False))
+    return pinned or _attribute(mobject, "anchor", None) is not None
 
 
-def _seen(mobject: Mobject, points: Points, shot: Shot, frame_height: float) -> Points:
-    """Points (n, 3) of a mobject where they lie in the frame."""
-    if _kept(mobject, "pinned", False):
+def _in_frame(mobject: Mobject, points: Points, shot: Shot, frame_height: float) -> Points:
+    """Return where points (n, 3) of a mobject lie in the frame."""
+    if _attribute(mobject, "pinned", False):
         return points
-    anchor = _kept(mobject, "anchor", None)
+    anchor = _attribute(mobject, "anchor", None)
     if anchor is None:
         return shot.project(points, frame_height)
     return points + shot.project(anchor[None], frame_height) * [1.0, 1.0, 0.0]
 
 
 class StageCamera(Camera):
-    """Draws heatmaps by warping them and everything else with Cairo, through one :class:`Shot`."""
+    """Camera that warps heatmaps with OpenCV and draws everything else with Cairo.
+
+    Attributes
+    ----------
+    shot : Shot
+        What it sees; set it to jump, or play :class:`filmkit.core.animations.MoveCamera`.
+    pixel_array : (height, width, 4)
+        The picture, RGBA, uint8.
+    """
 
     pixel_array: npt.NDArray[np.uint8]
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.shot = Shot()
-        # Outlines as they were drawn last: their points in the frame, and cairo's path of them.
+        # Each outline as it was last drawn: its points in the frame, and cairo's path of them.
         self._paths: WeakKeyDictionary[VMobject, tuple[Points, cairo.Path | None]] = (
             WeakKeyDictionary()
         )
 
     def pixels(self, mobject: Mobject, points: Points) -> Points:
-        """Scene points (n, 3) as continuous pixel positions (n, 2) from the top left."""
-        seen = self.transform_points_pre_display(mobject, points)
+        """Return where points (n, 3) of a mobject are drawn.
+
+        Returns
+        -------
+        (n, 2)
+            Continuous pixel positions from the top left of the picture.
+        """
+        projected = self.transform_points_pre_display(mobject, points)
         scale = self.pixel_height / self.frame_height
         middle = np.array([self.pixel_width / 2, self.pixel_height / 2])
-        return np.asarray(seen[:, :2] * [scale, -scale] + middle)
+        return np.asarray(projected[:, :2] * [scale, -scale] + middle)
 
     def transform_points_pre_display(self, mobject: Mobject, points: Points) -> Points:
         if len(points) == 0:
             return points
-        return _seen(mobject, points, self.shot, self.frame_height)
+        return _in_frame(mobject, points, self.shot, self.frame_height)
 
     def capture_mobjects(self, mobjects: Iterable[Mobject], **kwargs: Any) -> None:
         parts = self.drawing_order(mobjects)
@@ -200,59 +269,63 @@ class StageCamera(Camera):
                 self.draw(part)
 
     def draw(self, part: Heatmap | VMobject) -> None:
-        """Draw one part, without what it is made of, over what is there."""
+        """Draw one mobject over the picture, without its submobjects."""
         if isinstance(part, Heatmap):
             self._paste(part, self.pixels(part, part.points[:4]))
         else:
             self.display_vectorized(part, self.get_cairo_context(self.pixel_array))
 
     def _paste(self, heatmap: Heatmap, corners: Points) -> None:
+        """Draw a heatmap with its corners at pixel positions (4, 2)."""
         opacity = heatmap.opacity * _presence(heatmap)
         paste(self.pixel_array, heatmap.texture(), corners, opacity)
         if heatmap.edged and heatmap.texture().opaque:
             outline(self.pixel_array, corners, heatmap.edge_colour, opacity)
 
     def _corners(self, heatmaps: list[Heatmap]) -> Points:
-        """Where their corners are seen, (n, 4, 2) pixel positions; one call for most of them."""
+        """Return the corners of heatmaps as pixel positions (n, 4, 2).
+
+        One projection serves all heatmaps that are neither pinned nor upright.
+        """
         if not heatmaps:
             return np.empty((0, 4, 2))
         points = np.array([heatmap.points[:4] for heatmap in heatmaps])
         corners = self.pixels(Mobject(), points.reshape(-1, 3)).reshape(-1, 4, 2)
         for i, heatmap in enumerate(heatmaps):
-            if _stays(heatmap):
+            if _is_fixed(heatmap):
                 corners[i] = self.pixels(heatmap, points[i])
         return corners
 
     @contextmanager
     def scratch(self) -> Iterator[npt.NDArray[np.uint8]]:
-        """Draw on an empty, transparent picture inside the ``with`` block."""
-        kept = self.pixel_array
-        self.pixel_array = np.zeros_like(kept)
+        """Draw on an empty, transparent picture inside the ``with`` block, and yield it."""
+        picture = self.pixel_array
+        self.pixel_array = np.zeros_like(picture)
         try:
             yield self.pixel_array
         finally:
             self.pixel_array_to_cairo_context.pop(id(self.pixel_array), None)
-            self.pixel_array = kept
+            self.pixel_array = picture
 
     def drawing_order(self, mobjects: Iterable[Mobject]) -> list[Heatmap | VMobject]:
-        """Every part that has something to draw, in the order in which it is drawn."""
+        """Return every part that has something to draw, in the order in which it is drawn."""
         family = extract_mobject_family_members(
             list(mobjects), use_z_index=True, only_those_with_points=True
         )
-        return [part for part in self._far_to_near(family) if _shows(part)]
+        return [part for part in self._far_to_near(family) if _is_visible(part)]
 
     def set_cairo_context_path(self, ctx: cairo.Context[Any], vmobject: VMobject) -> Self:
-        """Hand an outline to cairo; one that has not moved as a whole, not curve by curve."""
+        """Give an outline to cairo: curve by curve, or as one saved path if it has not moved."""
         points = self.transform_points_pre_display(vmobject, vmobject.points)
         before, path = self._paths.get(vmobject, (None, None))
-        stands = before is not None and np.array_equal(before, points)
-        if stands and path is not None:
+        unmoved = before is not None and np.array_equal(before, points)
+        if unmoved and path is not None:
             ctx.new_path()
             ctx.append_path(path)
             return self
         super().set_cairo_context_path(ctx, vmobject)
-        # What moves is not worth a copy.
-        self._paths[vmobject] = points.copy(), ctx.copy_path() if stands else None
+        # The path of something that moves would be copied for nothing.
+        self._paths[vmobject] = points.copy(), ctx.copy_path() if unmoved else None
         return self
 
     def get_fill_rgbas(self, vmobject: VMobject) -> npt.NDArray[np.float64]:
@@ -264,38 +337,41 @@ class StageCamera(Camera):
         return _fainter(vmobject.get_stroke_rgbas(background), _presence(vmobject))
 
     def _far_to_near(self, family: list[Mobject]) -> list[Mobject]:
-        """Cards first, by the distance of their plane from the eye; the rest in scene order.
+        """Sort: mobjects with a depth plane first, the farthest first; the rest in scene order.
 
-        Cards of a rack are parallel planes: the one whose plane is farther from the eye can
-        never hide the other, wherever the cards stand in their planes, which the distance of
-        their centers would get wrong.
+        The distance of a plane is that of the eye from it. The cards of a stack lie in parallel
+        planes: one whose plane is farther can never hide the other, wherever the cards are in
+        their planes. The distance of their centers would get that wrong.
         """
-        cards = {id(card): card for card in map(_card, family) if card is not None}
-        if not cards:
+        planes = {id(plane): plane for plane in map(_depth_plane, family) if plane is not None}
+        if not planes:
             return family
-        corners = np.array([card.points[:4] for card in cards.values()])
+        corners = np.array([plane.points[:4] for plane in planes.values()])
         first = corners[:, 0]
         normals = np.cross(corners[:, 1] - first, corners[:, 3] - first)
         away = np.abs(((self.shot.eye() - first) * normals).sum(axis=1))
-        depths = dict(zip(cards, away / np.linalg.norm(normals, axis=1), strict=True))
-        return sorted(family, key=lambda mobject: -depths.get(id(_card(mobject)), 0.0))
+        distances = dict(zip(planes, away / np.linalg.norm(normals, axis=1), strict=True))
+        return sorted(family, key=lambda mobject: -distances.get(id(_depth_plane(mobject)), 0.0))
 
 
-def _card(mobject: Mobject) -> Mobject | None:
-    """What a mobject is sorted by, if it is sorted at all."""
-    return None if _kept(mobject, "pinned", False) else _kept(mobject, "card", None)
+def _depth_plane(mobject: Mobject) -> Mobject | None:
+    """Return the plane by which a mobject is sorted, or None if it is not sorted."""
+    if _attribute(mobject, "pinned", False):
+        return None
+    return _attribute(mobject, "depth_plane", None)
 
 
 def _presence(mobject: Mobject) -> float:
-    return float(_kept(mobject, "presence", 1.0))
+    return float(_attribute(mobject, "presence", 1.0))
 
 
 def _fainter(rgbas: npt.NDArray[np.float64], factor: float) -> npt.NDArray[np.float64]:
+    """Return colours (..., 4) with their alpha multiplied by a factor."""
     return rgbas if factor == 1 else rgbas * [1.0, 1.0, 1.0, factor]
 
 
-def _shows(mobject: Mobject) -> bool:
-    """Whether any ink of a mobject would reach the frame."""
+def _is_visible(mobject: Mobject) -> bool:
+    """Whether a mobject has any fill, stroke or cells that are not fully transparent."""
     if _presence(mobject) <= 0:
         return False
     if isinstance(mobject, Heatmap):

@@ -13,15 +13,18 @@ import manimgx_fonts
 __all__ = ["FONT_RULES", "font_files", "lacks_fonts"]
 
 WEIGHTS = ("Regular", "Semibold")
-# Fonts for what the first one lacks, in this order whatever else the machine has.
+# Fonts for characters that the theme's font lacks, in this order whatever the machine has.
 FALLBACKS = ("Noto Sans", "Noto Emoji", "Noto Sans Symbols", "Noto Sans CJK SC")
 FONT_RULES = Path(__file__).with_name("fonts.conf")
-EAST_ASIAN = {"CJK", "HANGUL", "HIRAGANA", "KATAKANA"}  # how names of such characters begin
+"""Configuration of fontconfig for all text: it ignores the machine's colour emoji."""
+
+# First words of the Unicode names of Chinese, Japanese and Korean characters.
+EAST_ASIAN = {"CJK", "HANGUL", "HIRAGANA", "KATAKANA"}
 EAST_ASIAN_FONTS = "manimgx_fonts_cjk"
 
 
 def font_files() -> list[Path]:
-    """The font files that come with the project's dependencies."""
+    """Return the font files that come with the project's dependencies."""
     folder = Path(font_source_sans_pro.__file__).parent / "files"
     files = [folder / f"SourceSansPro-{weight}.otf" for weight in WEIGHTS]
     files += sorted(Path(manimgx_fonts.__file__).parent.glob("*.ttf"))
@@ -32,7 +35,7 @@ def font_files() -> list[Path]:
 
 
 def lacks_fonts(texts: Iterable[str]) -> bool:
-    """Whether there are Chinese, Japanese or Korean characters and no fonts for them."""
+    """Return whether texts have Chinese, Japanese or Korean characters and no font has them."""
     names = (unicodedata.name(character, "") for text in texts for character in text)
     return find_spec(EAST_ASIAN_FONTS) is None and any(
         name.partition(" ")[0] in EAST_ASIAN for name in names

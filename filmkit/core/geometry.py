@@ -1,7 +1,7 @@
 """Boxes and points of the flat picture, and the frame around it: pure geometry.
 
-Everything is in scene units; a frame of 16:9 is 8 high, the others are as large as
-:func:`filmkit.render.quality.frame_size` says.
+Everything is in scene units, with the origin in the middle of the frame, x to the right and y up.
+A frame of 16:9 is 8 units high; :func:`filmkit.render.quality.frame_size` gives the size of others.
 """
 
 from __future__ import annotations
@@ -20,21 +20,31 @@ __all__ = [
     "Frame",
     "Path",
     "Point",
-    "across",
     "column_points",
+    "elbow_path",
     "row_points",
     "shot_box",
 ]
-FRAME_HEIGHT = 8.0  # of a 16:9 frame, of which sizes of words are fractions
-NOTE_LINE = 0.44  # a line of small words at the top of the frame
-MIN_TEXT = 0.02  # of the shorter side
-WIDE = 1.5  # a frame whose width is more than this many heights is wide
-NARROW = 11.0  # a frame that is no wider has two of them
+FRAME_HEIGHT = 8.0
+"""Height of a 16:9 frame in scene units; text sizes are fractions of it in every frame."""
+
+NOTE_LINE = 0.44  # height of a line of notes at the top of the frame, in scene units
+MIN_TEXT = 0.02  # smallest text, as a fraction of the frame's shorter side
+WIDE = 1.5  # a frame with a larger ratio of width to height is wide
+NARROW = 11.0  # a frame up to this width, in scene units, has two lines of notes, not one
 
 
 @dataclass(frozen=True)
 class Box:
-    """A rectangle of the flat picture: center, width and height."""
+    """A rectangle of the flat picture, in scene units.
+
+    Attributes
+    ----------
+    x, y
+        Its center.
+    width, height
+        Its size.
+    """
 
     x: float
     y: float
@@ -43,12 +53,12 @@ class Box:
 
     @classmethod
     def of(cls, left: float, right: float, bottom: float, top: float) -> Box:
-        """From its four sides."""
+        """Return the box with the given sides."""
         return cls((left + right) / 2, (bottom + top) / 2, right - left, top - bottom)
 
     @classmethod
     def between(cls, first: npt.ArrayLike, second: npt.ArrayLike) -> Box:
-        """From two opposite corners."""
+        """Return the box with two opposite corners, (2,) or (3,); z is ignored."""
         a, b = np.asarray(first), np.asarray(second)
         return cls.of(
             float(min(a[0], b[0])),
@@ -59,45 +69,54 @@ class Box:
 
     @classmethod
     def around(cls, boxes: Iterable[Box]) -> Box:
-        """The smallest box that holds all of them."""
-        every = list(boxes)
+        """Return the smallest box that contains all boxes, of which there is at least one."""
+        boxes = list(boxes)
         return cls.of(
-            min(b.left for b in every),
-            max(b.right for b in every),
-            min(b.bottom for b in every),
-            max(b.top for b in every),
+            min(b.left for b in boxes),
+            max(b.right for b in boxes),
+            min(b.bottom for b in boxes),
+            max(b.top for b in boxes),
         )
 
     @property
     def left(self) -> float:
+        """x of the left side."""
         return self.x - self.width / 2
 
     @property
     def right(self) -> float:
+        """x of the right side."""
         return self.x + self.width / 2
 
     @property
     def top(self) -> float:
+        """y of the upper side."""
         return self.y + self.height / 2
 
     @property
     def bottom(self) -> float:
+        """y of the lower side."""
         return self.y - self.height / 2
 
     @property
     def center(self) -> tuple[float, float, float]:
+        """The center as a point of the scene, with z = 0."""
         return (self.x, self.y, 0.0)
 
     def grown(self, across: float, down: float | None = None) -> Box:
-        """Larger by ``across`` on the left and right and ``down`` above and below."""
+        """Return the box with ``across`` more on the left and right, ``down`` above and below.
+
+        ``down`` is as much as ``across`` by default.
+        """
         down = across if down is None else down
         return Box(self.x, self.y, self.width + 2 * across, self.height + 2 * down)
 
     def moved(self, dx: float = 0.0, dy: float = 0.0) -> Box:
+        """Return the box moved to the right and up."""
         return Box(self.x + dx, self.y + dy, self.width, self.height)
 
-    def holds(self, other: Box, slack: float = 1e-6) -> bool:
-        """Whether another box lies inside."""
+    def contains(self, other: Box, slack: float = 1e-6) -> bool:
+        """Return whether another box lies inside, up to ``slack`` scene units beyond a side."""
         return (
             other.left >= self.left - slack
             and other.right <= self.right + slack
@@ -106,7 +125,7 @@ class Box:
         )
 
     def overlap(self, other: Box) -> tuple[float, float]:
-        """How far two boxes reach into each other, across and down; (0, 0) if they do not."""
+        """Return the width and height that two boxes have in common; (0, 0) if they are apart."""
         across = min(self.right, other.right) - max(self.left, other.left)
         down = min(self.top, other.top) - max(self.bottom, other.bottom)
         return (across, down) if across > 0 and down > 0 else (0.0, 0.0)
@@ -114,16 +133,18 @@ class Box:
 
 @dataclass(frozen=True)
 class Frame:
-    """The picture's edge, its safe inside and what is kept free.
+    """The edge of the picture, and the parts of it that are kept free.
 
     Attributes
     ----------
     width, height
-        In scene units.
+        Size in scene units.
     margin
-        What may be cut off on every side, as a fraction of the shorter side.
+        Width of the strip at every side that screens may cut off, as a fraction of the shorter
+        side.
     captions
-        What is kept free below, as a fraction of the height.
+        Height of the strip at the bottom that is kept free for captions, as a fraction of the
+        frame's height.
     """
 
     width: float
@@ -132,45 +153,54 @@ class Frame:
     captions: float = 0.11
 
     @property
-    def short(self) -> float:
-        """The shorter of its sides."""
+    def shorter_side(self) -> float:
+        """Length of the shorter side."""
         return min(self.width, self.height)
 
     @property
     def wide(self) -> bool:
-        """Whether there is far more room across than down."""
+        """Whether the frame is much wider than high, such as 16:9."""
         return self.width > WIDE * self.height
 
     @property
     def tall(self) -> bool:
-        """Whether there is more room down than across."""
+        """Whether the frame is higher than wide, such as 9:16."""
         return self.width < self.height
 
     @property
     def upright(self) -> bool:
-        """Whether it is no wider than high: what stands side by side elsewhere is stacked."""
+        """Whether the frame is no wider than high: a tall one or a square one.
+
+        Pictures that are side by side in other frames are one above the other in these.
+        """
         return self.width <= self.height
 
     @property
-    def least_text(self) -> float:
-        """The least size of words that can be read: 2 % of the shorter side, as text sizes are."""
-        return MIN_TEXT * self.short / FRAME_HEIGHT
+    def min_text_size(self) -> float:
+        """Size of the smallest text that can be read, as a fraction of `FRAME_HEIGHT`.
+
+        It is 2 % of the shorter side.
+        """
+        return MIN_TEXT * self.shorter_side / FRAME_HEIGHT
 
     @property
     def safe(self) -> Box:
-        """What lies inside is never cut off."""
-        edge = 2 * self.margin * self.short
+        """The frame without its margin: what is inside is never cut off."""
+        edge = 2 * self.margin * self.shorter_side
         return Box(0, 0, self.width - edge, self.height - edge)
 
     @property
     def note_lines(self) -> tuple[float, ...]:
-        """y of the lines of small words at the top: one, or two in a narrow frame."""
+        """y of the lines of notes at the top, from above: one, or two in a narrow frame."""
         count = 1 if self.width > NARROW else 2
         return tuple(self.safe.top - NOTE_LINE * (i + 0.5) for i in range(count))
 
     @property
     def stage(self) -> Box:
-        """The safe inside without the strips for captions (below) and provenance (above)."""
+        """Room for a scene's pictures: the safe part without captions and notes.
+
+        Captions are at the bottom, notes on where the numbers come from at the top.
+        """
         safe = self.safe
         bottom = -self.height / 2 + self.captions * self.height
         top = safe.top - NOTE_LINE * len(self.note_lines)
@@ -178,42 +208,73 @@ class Frame:
 
 
 Point = tuple[float, float]
+"""(x, y) in scene units."""
+
 Path = tuple[Point, ...]
-# One head. Lengths are in scene units; a wide frame is 8 high, so 0.08 is 1 % of it.
-HEADER = 0.46  # a panel's header line with its gap
-WORD_GAP = 0.12  # between a word and its row
+"""Corners of a line, from start to end."""
+
+HEADER = 0.46
+"""Height of the line of a panel's header with its gap, in scene units."""
+
+WORD_GAP = 0.12
+"""Distance between a word and its row or column, in scene units."""
 
 
-def across(start: Point, end: Point, *, bend: float) -> Path:
-    """Corners of a line from ``start`` across to x = ``bend``, up or down, and on to ``end``."""
+def elbow_path(start: Point, end: Point, *, bend: float) -> Path:
+    """Return a path that runs across to x = ``bend``, up or down, and across to ``end``."""
     if abs(start[1] - end[1]) < 1e-6:
         return (start, end)
     return (start, (bend, start[1]), (bend, end[1]), end)
 
 
 def row_points(x: float, box: Box, count: int) -> tuple[tuple[float, float], ...]:
-    """(x, y) of ``count`` equal rows of a box, from the top."""
+    """Return a point for each of ``count`` equal rows of a box, from the top.
+
+    Each is (``x``, y of the row's middle).
+    """
     pitch = box.height / count
     return tuple((x, box.top - pitch * (i + 0.5)) for i in range(count))
 
 
 def column_points(y: float, box: Box, count: int) -> tuple[tuple[float, float], ...]:
-    """(x, y) of ``count`` equal columns of a box, from the left."""
+    """Return a point for each of ``count`` equal columns of a box, from the left.
+
+    Each is (x of the column's middle, ``y``).
+    """
     pitch = box.width / count
     return tuple((box.left + pitch * (i + 0.5), y) for i in range(count))
 
 
-def shot_box(box: Box, frame: Frame, *, pad: float = 1.02, least: float = 0.0) -> tuple[Box, float]:
-    """What the camera must see so that a box fills the stage: the frame as a box, and its zoom.
+def shot_box(
+    box: Box, frame: Frame, *, pad: float = 1.02, min_zoom: float = 0.0
+) -> tuple[Box, float]:
+    """Return what the camera must see so that a box fills the stage.
 
-    The strips for captions and provenance stay free, as in the full picture. ``least`` keeps
-    the camera from going nearer than that fraction of the full picture.
+    The strips for captions and notes stay free, as in the full picture.
+
+    Parameters
+    ----------
+    box
+        What is to be seen.
+    frame
+        The full picture.
+    pad
+        Factor on the size of the box, for some air around it.
+    min_zoom
+        The camera goes no closer than to see this fraction of the full picture's width.
+
+    Returns
+    -------
+    Box
+        The part of the scene that the frame shows.
+    float
+        Its size as a fraction of the full picture's: 0.5 is twice as close.
     """
     stage = frame.stage
     filled = max(box.width / stage.width, box.height / stage.height)
-    # Padding takes the camera no further away than the full picture, where words have their size.
-    zoom = max(least, filled, min(1.0, pad * filled))
-    seen = Box(
+    # Padding takes the camera no farther away than the full picture: there text has its size.
+    zoom = max(min_zoom, filled, min(1.0, pad * filled))
+    visible = Box(
         box.x - stage.x * zoom, box.y - stage.y * zoom, frame.width * zoom, frame.height * zoom
     )
-    return seen, zoom
+    return visible, zoom

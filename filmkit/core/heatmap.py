@@ -1,4 +1,4 @@
-"""A matrix drawn as one picture of coloured cells, one stated norm for its colours."""
+"""A matrix drawn as one picture of coloured cells, with one norm for all of its colours."""
 
 from __future__ import annotations
 
@@ -23,28 +23,54 @@ Pixels = npt.NDArray[np.uint8]
 
 
 class Heatmap(Mobject):
-    """A matrix as one image of cells.
+    """A matrix drawn as one image, a coloured cell for each number.
 
-    Rows run down and columns across, counted from 0. Its four points are the corners (first
-    cell's outer corner, then along the first row, then clockwise), so it can be moved, turned
-    and warped like any mobject, and its picture always fills them.
+    Rows run down and columns across, counted from 0. The mobject's four points are the corners of
+    the image (outer corner of the first cell, then along the first row, then clockwise), so it
+    can be moved, turned and warped like any mobject, and the image always fills them.
 
     Parameters
     ----------
-    values
-        (rows, columns).
+    values : (rows, columns)
+        The numbers.
     norm
         How values become colours.
     width, height
-        Size in scene units.
-    masked
-        (rows, columns), True where the causal mask removes the cell; drawn in the theme's
-        ``masked`` colour whatever the value.
+        Size in scene units; it is centered at the origin, see :meth:`place`.
+    masked : (rows, columns)
+        True where the causal mask removes the cell: it is drawn in the theme's ``masked`` colour
+        whatever its value. None of them by default.
     source
-        Where the numbers come from.
+        Where the numbers come from, for the map of the picture and its alt text.
     edged
-        Whether a hairline surrounds it where all of its cells are drawn: the darkest and the
-        lightest cells may look like the background.
+        Whether a hairline is drawn around it, as long as all of its cells are drawn: the darkest
+        and the lightest cells may look like the background.
+
+    Attributes
+    ----------
+    values, norm, source
+        As above.
+    masked : (rows, columns)
+        How far each cell is masked, 0 to 1.
+    shown : (rows, columns)
+        Opacity of each cell, 0 to 1.
+    opacity
+        Opacity of the whole picture, 0 to 1.
+
+    Raises
+    ------
+    ValueError
+        If ``values`` is empty or has more than two axes.
+
+    Examples
+    --------
+    ::
+
+        cells = Heatmap(scores, Norm.symmetric(scores), width=4, height=4, masked=causal)
+        cells.place(box)
+        self.add(cells.set_shown(0))
+        self.play(Reveal(cells, in_rows(cells.shape)))
+        label.move_to(cells.cell(2, 1).center)
     """
 
     def __init__(
@@ -80,14 +106,20 @@ class Heatmap(Mobject):
         """Rows and columns."""
         return self.values.shape[0], self.values.shape[1]
 
-    # What a cell holds and how it looks
+    # Numbers and looks of the cells
 
     def set_values(self, values: npt.ArrayLike, norm: Norm | None = None) -> Heatmap:
-        """Show other numbers, of the same shape, under the same norm or another."""
-        fresh = np.asarray(values, dtype=np.float64)
-        if fresh.shape != self.shape:
-            raise ValueError(f"a heatmap of shape {self.shape} cannot show {fresh.shape}")
-        self.values = fresh
+        """Show other numbers of the same shape, with the same norm or another one.
+
+        Raises
+        ------
+        ValueError
+            If the shape is another one.
+        """
+        new_values = np.asarray(values, dtype=np.float64)
+        if new_values.shape != self.shape:
+            raise ValueError(f"a heatmap of shape {self.shape} cannot show {new_values.shape}")
+        self.values = new_values
         self.norm = norm or self.norm
         self._texture = None
         return self
@@ -99,13 +131,13 @@ class Heatmap(Mobject):
         return self
 
     def set_masked(self, masked: npt.ArrayLike) -> Heatmap:
-        """Set how far each cell is masked, 0 to 1 (True and False will do)."""
+        """Set how far each cell is masked, 0 to 1; True and False work too."""
         self.masked = np.broadcast_to(np.asarray(masked, dtype=float), self.shape).copy()
         self._texture = None
         return self
 
     def texture(self) -> Texture:
-        """The cells' colours, ready to draw."""
+        """Return the cells' colours, ready to draw."""
         if self._texture is None:
             colours = self.norm.colours(self.values).astype(np.float64)
             if self.masked.any():
@@ -121,13 +153,17 @@ class Heatmap(Mobject):
         return self
 
     def fade(self, darkness: float = 0.5, family: bool = True) -> Heatmap:
+        """Reduce the opacity of the whole picture by the share ``darkness``, as manim does."""
         self.opacity *= 1 - darkness
         return self
 
-    # Where its parts are
+    # Places of cells
 
     def at(self, row: float, column: float) -> Array:
-        """Point (3,) of the scene ``row`` cells down and ``column`` cells across."""
+        """Return the point (3,) that is ``row`` cells down and ``column`` cells across.
+
+        Whole numbers are corners of cells: (0.5, 0.5) is the center of the first cell.
+        """
         rows, columns = self.shape
         down, across = row / rows, column / columns
         a, b, c, d = self.points[:4]
@@ -136,29 +172,29 @@ class Heatmap(Mobject):
         return np.asarray(top + (bottom - top) * down)
 
     def block(self, rows: tuple[int, int], columns: tuple[int, int]) -> Box:
-        """Box of the cells [start, stop) of both axes."""
+        """Return the box of the cells [start, stop) of both axes."""
         first, last = self.at(rows[0], columns[0]), self.at(rows[1], columns[1])
         return Box.between(first, last)
 
     def row(self, index: int) -> Box:
-        """Box of a row."""
+        """Return the box of a row."""
         return self.block((index, index + 1), (0, self.shape[1]))
 
     def column(self, index: int) -> Box:
-        """Box of a column."""
+        """Return the box of a column."""
         return self.block((0, self.shape[0]), (index, index + 1))
 
     def cell(self, row: int, column: int) -> Box:
-        """Box of a cell."""
+        """Return the box of a cell."""
         return self.block((row, row + 1), (column, column + 1))
 
     @property
     def box(self) -> Box:
-        """Box of the whole."""
+        """Box of all cells."""
         return self.block((0, self.shape[0]), (0, self.shape[1]))
 
     def place(self, box: Box) -> Heatmap:
-        """Fill a box of the flat picture."""
+        """Move and stretch it to fill a box of the flat picture."""
         left, right, top, bottom = box.left, box.right, box.top, box.bottom
         self.points = np.array(
             [[left, top, 0], [right, top, 0], [right, bottom, 0], [left, bottom, 0]], dtype=float
@@ -168,7 +204,7 @@ class Heatmap(Mobject):
     # Parts as heatmaps of their own
 
     def part(self, rows: tuple[int, int], columns: tuple[int, int]) -> Heatmap:
-        """A heatmap of the cells [start, stop), lying exactly over them."""
+        """Return a new heatmap of the cells [start, stop), exactly over them."""
         (top, bottom), (left, right) = rows, columns
         piece = self.copy()
         piece.values = self.values[top:bottom, left:right].copy()
@@ -183,31 +219,37 @@ class Heatmap(Mobject):
         return piece
 
     def split_rows(self) -> list[Heatmap]:
-        """One heatmap for each row, together exactly this picture."""
+        """Return a heatmap for each row; together they are exactly this picture."""
         rows, columns = self.shape
         return [self.part((i, i + 1), (0, columns)) for i in range(rows)]
 
     @classmethod
     def join_rows(cls, rows: Sequence[Heatmap]) -> Heatmap:
-        """The heatmap that its ``split_rows`` make again, from first row's top to last's bottom."""
+        """Return the heatmap of which :meth:`split_rows` makes these rows.
+
+        It reaches from the top of the first row to the bottom of the last one.
+        """
         whole = rows[0].copy()
         whole.values = np.concatenate([row.values for row in rows])
         whole.masked = np.concatenate([row.masked for row in rows])
         whole.shown = np.concatenate([row.shown for row in rows])
-        whole.source = rows[0].source.to(rows[-1].source)
+        whole.source = rows[0].source.joined_to(rows[-1].source)
         whole._texture = None
         whole.points = np.array([*rows[0].points[:2], *rows[-1].points[2:4]])
         return whole
 
-    def take(self, other: Heatmap) -> Heatmap:
-        """Hold another heatmap's cells, whatever their shape, and stay where it is."""
+    def copy_cells_from(self, other: Heatmap) -> Heatmap:
+        """Take over another heatmap's cells and source, of any shape, but not its place."""
         self.values, self.masked, self.shown = other.values, other.masked, other.shown
         self.source = other.source
         self._texture = None
         return self
 
     def transposed(self) -> Heatmap:
-        """The transpose, lying where this lies: the same cells, reached the other way round."""
+        """Return the transposed heatmap at the same place: the same picture, its axes exchanged.
+
+        ``heatmap.transposed().at(column, row)`` is the point ``heatmap.at(row, column)``.
+        """
         turned = self.copy()
         turned.values = self.values.T.copy()
         turned.masked = self.masked.T.copy()
@@ -217,7 +259,7 @@ class Heatmap(Mobject):
         turned.points = self.points[[0, 3, 2, 1]].copy()
         return turned
 
-    # What manim's animations need
+    # Methods that manim's animations call
 
     def align_points(self, mobject: Mobject) -> Heatmap:
         return self
@@ -233,8 +275,8 @@ class Heatmap(Mobject):
                 setattr(self, name, end.copy())
                 self._texture = None
 
-    def corners_towards(self, direction: Sequence[float]) -> Array:
-        """Middle (3,) of the side that faces ``direction`` (UP, DOWN, LEFT or RIGHT)."""
+    def side_center(self, direction: Sequence[float]) -> Array:
+        """Return the middle (3,) of the side that faces UP, DOWN, LEFT or RIGHT."""
         sides = {tuple(UP): (0, 1), tuple(RIGHT): (1, 2), tuple(DOWN): (2, 3), tuple(LEFT): (3, 0)}
         first, second = sides[tuple(direction)]
         return np.asarray((self.points[first] + self.points[second]) / 2)

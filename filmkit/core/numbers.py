@@ -1,4 +1,4 @@
-"""Numbers in words: counts, shares, ratios, bytes and lists of heads, as they are written."""
+"""Text of numbers as films write them: counts, shares, ratios and bytes."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ import numpy as np
 
 __all__ = [
     "MINUS",
+    "format_count",
+    "format_gigabytes",
+    "format_kilobytes",
     "format_number",
+    "format_percent",
+    "format_ratio",
     "format_share",
-    "gigabytes",
-    "kilobytes",
-    "percent",
+    "format_short",
     "readable_bytes",
-    "short",
     "spoken_bytes",
-    "times",
-    "whole",
 ]
 
 MINUS = "\N{MINUS SIGN}"
 
 
 def format_number(value: float, digits: int = 3) -> str:
-    """A number with ``digits`` significant digits and a true minus sign.
+    """Return a number with ``digits`` significant digits and a true minus sign.
 
     >>> format_number(-0.123456)
     '−0.123'
@@ -36,7 +36,7 @@ def format_number(value: float, digits: int = 3) -> str:
 
 
 def format_share(share: float) -> str:
-    """A number in [0, 1] as a percentage, with one decimal below 10 %.
+    """Return a share in [0, 1] as a percentage, with one decimal below 10 %.
 
     >>> format_share(0.0424), format_share(0.6)
     ('4.2 %', '60 %')
@@ -45,41 +45,45 @@ def format_share(share: float) -> str:
     return f"{percent:.0f} %" if percent >= 9.95 else f"{percent:.1f} %"
 
 
-def whole(count: float) -> str:
-    """A count in full.
+def format_count(count: float) -> str:
+    """Return a count with all its digits.
 
-    >>> whole(70272)
+    >>> format_count(70272)
     '70,272'
     """
     return f"{count:,.0f}"
 
 
-def short(value: float) -> str:
-    """A number with three digits, or in full if it is whole.
+def format_short(value: float) -> str:
+    """Return a number with three significant digits, or with all of them if it is whole.
 
-    >>> short(56.889), short(8.0)
+    >>> format_short(56.889), format_short(8.0)
     ('56.9', '8')
     """
-    return whole(value) if value == round(value) else format_number(value)
+    return format_count(value) if value == round(value) else format_number(value)
 
 
-def times(ratio: float) -> str:
-    """A ratio."""
-    return f"{short(ratio)} ×"
+def format_ratio(ratio: float) -> str:
+    """Return a ratio with a multiplication sign.
+
+    >>> format_ratio(56.889)
+    '56.9 ×'
+    """
+    return f"{format_short(ratio)} ×"
 
 
-def kilobytes(count: float) -> str:
-    """Bytes in thousands."""
-    return f"{short(count / 1e3)} kB"
+def format_kilobytes(count: float) -> str:
+    """Return bytes as kilobytes of 1000."""
+    return f"{format_short(count / 1e3)} kB"
 
 
-def gigabytes(count: float) -> str:
-    """Bytes in thousands of millions."""
-    return f"{short(count / 1e9)} GB"
+def format_gigabytes(count: float) -> str:
+    """Return bytes as gigabytes of 10^9."""
+    return f"{format_short(count / 1e9)} GB"
 
 
-def percent(share: float) -> str:
-    """A share with one decimal."""
+def format_percent(share: float) -> str:
+    """Return a share in [0, 1] as a percentage, always with one decimal."""
     return f"{100 * share:.1f} %"
 
 
@@ -87,15 +91,15 @@ UNITS = ((1e9, "GB", "gigabytes"), (1e6, "MB", "megabytes"), (1e3, "kB", "kiloby
 
 
 def _scaled(count: float) -> tuple[str, str, str]:
-    """Bytes as a number of two or three digits, and its unit short and in full."""
-    for size, unit, spoken in UNITS:
+    """Return bytes as a number of two or three digits, its abbreviated unit and its full unit."""
+    for size, unit, full_unit in UNITS:
         if count >= size:
-            return format_number(count / size, 3 if count >= 100 * size else 2), unit, spoken
-    return whole(count), "bytes", "bytes"
+            return format_number(count / size, 3 if count >= 100 * size else 2), unit, full_unit
+    return format_count(count), "bytes", "bytes"
 
 
 def readable_bytes(count: float) -> str:
-    """Bytes in the unit that suits them.
+    """Return bytes in the largest unit that fits, abbreviated.
 
     >>> readable_bytes(23040), readable_bytes(3997696)
     ('23 kB', '4.0 MB')
@@ -105,7 +109,7 @@ def readable_bytes(count: float) -> str:
 
 
 def spoken_bytes(count: float) -> str:
-    """The same for the ear.
+    """Return bytes in the largest unit that fits, in full, for narration.
 
     >>> spoken_bytes(3997696)
     '4.0 megabytes'

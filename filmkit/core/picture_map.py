@@ -1,25 +1,26 @@
-"""What is on screen: every text and every heatmap of a picture, with its place in pixels.
+"""The map of a picture: every text and heatmap that is on screen, with its place in pixels.
 
-Tests read it to see that nothing leaves the frame, overlaps or is too small to read. Beside each
-still it is written as a JSON document, the picture's map, from which the picture can be decoded
-back into numbers:
+Tests read it to check that nothing leaves the frame, overlaps or is too small to read. It is
+written beside each still as a JSON document, from which the picture can be decoded back into
+numbers:
 
 ``schema``
     Version of this layout, `MAP_SCHEMA`.
 ``frame``
     [width, height] in pixels.
 ``panels``
-    One entry for each heatmap, in drawing order. A truncated matrix has one for each visible end.
+    One entry for each heatmap, in drawing order; two for a matrix of which only both ends are
+    drawn.
 
     ``tensor``
-        Its key in the trace file, or null.
+        Its name in the trace file, or null.
     ``expression``
         What was computed from the trace, where ``tensor`` is null.
     ``index``
         One integer or [start, stop] for each axis of the tensor.
     ``axes``
-        Names of the axes of an expression, such as "pos", where they are known; those of a tensor
-        are the trace's.
+        Names of the axes of an expression, such as "pos", if they are known; those of a tensor
+        are defined by the trace.
     ``transposed``
         Whether rows and columns are exchanged.
     ``shape``
@@ -34,20 +35,20 @@ back into numbers:
     ``hidden``
         [row, column] of each cell that is not drawn, or not at full strength.
     ``opacity``
-        Of the whole picture, 0 to 1.
+        Opacity of the whole heatmap, 0 to 1.
     ``covered``
         Whether a panel, text, frame or line lies over its cells.
     ``values``
-        Only where it is asked for: the numbers of its cells, [rows][columns], null where a cell
-        is not drawn at all.
+        Only if requested: the numbers of its cells, [rows][columns], null where a cell is not
+        drawn at all.
 ``texts``
-    One entry for each line of letters: ``text``, ``box`` [left, top, right, bottom] of its ink
-    and ``height`` of its line.
+    One entry for each line of letters: ``text``, ``box`` [left, top, right, bottom] of its
+    letters, and ``height`` of its line.
 ``alt``
-    Beside a still: what it shows, in plain sentences for those who cannot see it
-    (:func:`filmkit.words.alt.alt_text`).
+    Only in the file beside a still: what the picture shows, in plain sentences for those who
+    cannot see it (:func:`filmkit.words.alt.alt_text`).
 
-A version may gain fields; what is there keeps its meaning. Positions are continuous pixels from
+A version may gain fields; existing ones keep their meaning. Positions are continuous pixels from
 the top left of the picture.
 """
 
@@ -71,6 +72,7 @@ from filmkit.core.text import TextLine
 __all__ = ["MAP_SCHEMA", "PanelItem", "TextItem", "panels_on", "picture_map", "texts_on"]
 
 MAP_SCHEMA = 1
+"""Version of the layout of the JSON document."""
 
 Points = npt.NDArray[np.float64]
 
@@ -79,18 +81,18 @@ EDGE = 2  # pixels along a panel's edge that do not count as its cells
 
 @dataclass(frozen=True)
 class TextItem:
-    """A line of letters.
+    """A line of letters on screen.
 
     Attributes
     ----------
     text
-        What it says; a formula in Typst's notation.
+        Its letters; of a formula the Typst notation.
     box
-        Around its letters, in pixels, y counted downwards.
+        Box around its letters, in pixels, y counted downwards.
     height
-        Of its line, in pixels.
+        Height of its line, in pixels.
     presence
-        How strongly it is there: 1 to be read, the theme's ``dim`` in the background.
+        Opacity, 0 to 1: 1 if it is meant to be read, the theme's ``dim`` in the background.
     """
 
     text: str
@@ -101,16 +103,16 @@ class TextItem:
 
 @dataclass(frozen=True)
 class PanelItem:
-    """A heatmap.
+    """A heatmap on screen.
 
     Attributes
     ----------
     heatmap
         The mobject itself: its values, norm and source.
-    corners
-        (4, 2) pixels: outer corner of the first cell, then along its row, then clockwise.
+    corners : (4, 2)
+        In pixels: outer corner of the first cell, then along its row, then clockwise.
     opacity
-        Of the whole picture.
+        Opacity of the whole heatmap, 0 to 1, its presence included.
     covered
         Whether anything that is drawn later lies over its cells.
     """
@@ -122,12 +124,12 @@ class PanelItem:
 
     @property
     def box(self) -> Box:
-        """Around its corners, in pixels."""
+        """Box around its corners, in pixels."""
         return Box.between(self.corners.min(axis=0), self.corners.max(axis=0))
 
 
 def texts_on(mobjects: Iterable[Mobject], camera: StageCamera) -> list[TextItem]:
-    """Every line of letters that has some ink, in drawing order."""
+    """Return every line of letters that is not empty, in drawing order."""
     items = []
     for mobject in camera.drawing_order(mobjects):
         if not isinstance(mobject, TextLine) or not len(mobject.ink):
@@ -146,10 +148,10 @@ def texts_on(mobjects: Iterable[Mobject], camera: StageCamera) -> list[TextItem]
 
 
 def panels_on(mobjects: Iterable[Mobject], camera: StageCamera) -> list[PanelItem]:
-    """Every heatmap that shows at least one cell, in drawing order."""
+    """Return every heatmap of which at least one cell is drawn, in drawing order."""
     items = []
     with camera.scratch() as ink:
-        # From the nearest to the farthest: what is drawn so far is what lies over the next.
+        # In reverse order: everything drawn so far lies over the next mobject.
         for mobject in reversed(camera.drawing_order(mobjects)):
             if not isinstance(mobject, Heatmap):
                 camera.draw(mobject)
@@ -158,7 +160,7 @@ def panels_on(mobjects: Iterable[Mobject], camera: StageCamera) -> list[PanelIte
                 continue
             corners = camera.pixels(mobject, mobject.points)
             inside = np.zeros(ink.shape[:2], dtype=np.uint8)
-            # Up to its edges: a frame around a panel does not lie over its cells.
+            # Without its edges: a frame around a panel does not cover its cells.
             middle = corners.mean(axis=0)
             inner = corners + np.sign(middle - corners) * EDGE
             cv2.fillConvexPoly(inside, np.rint(inner).astype(np.int32), 1)
@@ -172,7 +174,17 @@ def panels_on(mobjects: Iterable[Mobject], camera: StageCamera) -> list[PanelIte
 def picture_map(
     mobjects: Iterable[Mobject], camera: StageCamera, *, values: bool = False
 ) -> dict[str, Any]:
-    """The map of a picture, as documented at the top of this module."""
+    """Return the map of a picture, as documented at the top of this module, without ``alt``.
+
+    Parameters
+    ----------
+    mobjects
+        What is on screen.
+    camera
+        The camera that draws it.
+    values
+        Whether the numbers of the cells are included.
+    """
     shown = list(mobjects)
     return {
         "schema": MAP_SCHEMA,
@@ -193,6 +205,7 @@ def picture_map(
 
 
 def _panel_entry(item: PanelItem) -> dict[str, Any]:
+    """Return the entry of a heatmap in the map, without its values."""
     heatmap, source = item.heatmap, item.heatmap.source
     return {
         "tensor": source.tensor,
@@ -213,6 +226,7 @@ def _panel_entry(item: PanelItem) -> dict[str, Any]:
 
 
 def _values_of(item: PanelItem) -> dict[str, Any]:
+    """Return the field ``values`` of the entry of a heatmap."""
     cells = item.heatmap.values.astype(object)
     cells[item.heatmap.shown <= 0] = None
     return {"values": cells.tolist()}

@@ -1,26 +1,26 @@
-"""Text of tokens, so that every character of it can be seen."""
+"""Text of tokens with every character visible."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
 
-from extract.fragments import FRAGMENT
+from extract.fragments import BYTE_TOKENS
 
 __all__ = ["printable"]
-JOINERS = {"\u200c", "\u200d"}  # how letters and emoji on their sides join
+JOINERS = {"\u200c", "\u200d"}  # invisible; they change how their neighbours join
 
 
 def printable(token: str, *, spaces: bool = False) -> str:
-    """A token's text so that every character of it can be seen.
+    """Return a token's text with a visible sign for every invisible character.
 
     Parameters
     ----------
     token
         As the tokenizer gives it, blanks included.
     spaces
-        Whether to show the blank that most tokens begin with; blanks that are all of a token
-        are always shown.
+        Whether to show blanks, such as the one that most tokens begin with; a token of blanks
+        alone always shows them.
 
     Examples
     --------
@@ -42,8 +42,9 @@ def printable(token: str, *, spaces: bool = False) -> str:
             out.append("\N{REPLACEMENT CHARACTER}")
         else:
             out.append(character)
-    return FRAGMENT.sub(_byte_digits, "".join(out)) or "∅"
+    return BYTE_TOKENS.sub(_byte_digits, "".join(out)) or "∅"
 
 
 def _byte_digits(fragment: re.Match[str]) -> str:
+    """Return the hexadecimal digits of the bytes of an incomplete character."""
     return f"‹{' '.join(re.findall('<0x(..)>', fragment[0]))}›"

@@ -1,8 +1,9 @@
-"""Drawing a small array of colours straight into its region of the frame.
+"""Draw a small array of colours straight into its region of the frame.
 
-Stock Manim allocates and composites a whole frame for every image. Here a picture is made only
-where it lies: by looking its cells up, where its sides are upright, or by a perspective warp. Its
-inside is copied; only its edge pixels, and pictures that let something through, are blended.
+Manim allocates and composites a whole frame for every image. Here only the region of the picture
+is computed: by a table of the cell of each pixel if its sides are vertical and horizontal, else by
+a perspective warp. Its inside is copied; only its edge pixels, and pictures that are not opaque,
+are blended.
 """
 
 from __future__ import annotations
@@ -18,35 +19,35 @@ __all__ = ["Texture", "outline", "paste"]
 Pixels = npt.NDArray[np.uint8]
 Points = npt.NDArray[np.float64]
 
-# Texels per cell never exceed this: beyond it a cell's edge is a little softer than one pixel,
-# which nobody sees on a cell that large.
+# Texels (pixels of a texture) per cell and side. Beyond this a cell's edge is a little softer than
+# one pixel, which nobody sees on a cell that large.
 MAX_TEXELS = 48
 
-# Cells whose smaller side has fewer pixels are drawn with hard edges inside a tilted picture:
+# In pixels. Cells with a smaller side are drawn with hard edges inside a tilted picture: it is
 # twice as fast, and stairs of one pixel between such cells cannot be seen.
 SMALL_CELL = 10
 
-# Corners are placed on a grid this much finer than the pixels.
+# Steps per pixel with which OpenCV places the corners of polygons; a power of two.
 SUBPIXELS = 64
 
-# Pixels: smaller pictures would be little but their outline.
+# In pixels. A smaller picture gets no outline, which would hide most of it.
 MIN_OUTLINED = 8
 
-# A picture that spreads over more frames than this is cut to what can be seen before it is drawn.
+# In widths or heights of the frame. A larger picture is cropped to its visible part first.
 LARGE = 1.5
 
 
 class Texture:
-    """One colour per cell, with alpha, and its enlargements.
+    """An image with one colour per cell, and its enlargement to about the size on screen.
 
     A cell is first repeated to about as many texels as it will cover pixels, then warped with
-    linear interpolation: its inside keeps the exact colour and its edges are one pixel soft,
-    where a nearest-neighbour warp would show stairs and tremble while it moves.
+    linear interpolation: its inside keeps the exact colour and its edges are one pixel soft. A
+    nearest-neighbour warp would show stairs, which tremble while the picture moves.
 
     Parameters
     ----------
-    cells
-        (rows, columns, 4) uint8, colours premultiplied by alpha.
+    cells : (rows, columns, 4)
+        RGBA, uint8, colours premultiplied by alpha.
     """
 
     def __init__(self, cells: Pixels) -> None:
@@ -55,12 +56,12 @@ class Texture:
         self._enlarged: dict[tuple[int, int], Pixels] = {}
 
     def enlarged(self, across: float, down: float) -> Pixels:
-        """Texels with a transparent rim.
+        """Return the enlarged texture, (height, width, 4); if not opaque, with a transparent rim.
 
         Parameters
         ----------
         across, down
-            Extent of the whole texture in pixels.
+            Size of the whole texture on screen, in pixels.
         """
         rows, columns = self.cells.shape[:2]
         size = (_texels(across, columns), _texels(down, rows))
@@ -71,17 +72,24 @@ class Texture:
             self._enlarged = {size: texels}
         return self._enlarged[size]
 
-    def seen(self, corners: Points, width: int, height: int) -> tuple[Texture, Points]:
-        """The part of it that a frame can show, with that part's corners, if it is far larger.
+    def cropped(self, corners: Points, width: int, height: int) -> tuple[Texture, Points]:
+        """Crop a texture that is far larger than the frame to the part that the frame shows.
 
-        Going near one cell of a wall would else enlarge every cell of the wall.
+        A close-up of one cell would else enlarge every cell of the picture.
 
         Parameters
         ----------
         corners
             As for :func:`paste`.
         width, height
-            Of the frame, in pixels.
+            Size of the frame, in pixels.
+
+        Returns
+        -------
+        Texture
+            The visible part, or the texture itself if it is not that large.
+        (4, 2)
+            The corners of that part.
         """
         xs, ys = corners.T.tolist()
         if max(xs) - min(xs) <= LARGE * width and max(ys) - min(ys) <= LARGE * height:
@@ -105,6 +113,7 @@ class Texture:
 
 
 def _texels(extent: float, cells: int) -> int:
+    """Return how many texels a side gets that has ``cells`` cells on ``extent`` pixels."""
     per_cell = extent / cells
     if per_cell < 1:
         return max(1, round(extent))
@@ -112,30 +121,30 @@ def _texels(extent: float, cells: int) -> int:
 
 
 def _resized(cells: Pixels, size: tuple[int, int]) -> Pixels:
-    """Cells repeated, or averaged where there are more of them than texels."""
+    """Repeat cells to a size (width, height), or average them if there are more than texels."""
     rows, columns = cells.shape[:2]
     shrinks = size[0] < columns or size[1] < rows
-    way = cv2.INTER_AREA if shrinks else cv2.INTER_NEAREST
-    return np.asarray(cv2.resize(cells, size, interpolation=way), dtype=np.uint8)
+    interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_NEAREST
+    return np.asarray(cv2.resize(cells, size, interpolation=interpolation), dtype=np.uint8)
 
 
 def paste(frame: Pixels, texture: Texture, corners: Points, opacity: float = 1.0) -> None:
-    """Draw a texture on four corners of the frame, over what is there.
+    """Draw a texture into the frame, over what is there.
 
     Parameters
     ----------
-    frame
-        (height, width, 4) uint8, premultiplied; changed in place.
+    frame : (height, width, 4)
+        RGBA, uint8, premultiplied; changed in place.
     texture
         What to draw.
-    corners
-        (4, 2) pixel positions from the top left: outer corner of the first cell, then along its
-        row, then clockwise.
+    corners : (4, 2)
+        Where its corners go, in pixels from the top left: outer corner of the first cell, then
+        along its row, then clockwise.
     opacity
-        In [0, 1].
+        Opacity of the whole texture, 0 to 1.
     """
     height, width = frame.shape[:2]
-    texture, corners = texture.seen(corners, width, height)
+    texture, corners = texture.cropped(corners, width, height)
     a, b, c, d = corners.tolist()
     xs, ys = corners.T.tolist()
     left, top = max(math.floor(min(xs)) - 1, 0), max(math.floor(min(ys)) - 1, 0)
@@ -160,11 +169,14 @@ def paste(frame: Pixels, texture: Texture, corners: Points, opacity: float = 1.0
 def _warped(
     texture: Texture, corners: Points, region: Pixels, across: float, down: float, *, rim: int
 ) -> Pixels:
-    """The texture in perspective, as large as the region; beyond its edges it goes on."""
+    """Return the texture in perspective, as large as the region.
+
+    Beyond the texture's edges its edge cells are repeated, unless it has a transparent rim.
+    """
     rows, columns = texture.cells.shape[:2]
     small = not rim and 1 <= min(across / columns, down / rows) < SMALL_CELL
     texels = texture.cells if small else texture.enlarged(across, down)
-    # Texel and pixel centers sit at whole numbers for cv2, hence the halves.
+    # OpenCV has the centers of texels and pixels at whole numbers, hence the halves.
     start, right, bottom = rim - 0.5, texels.shape[1] - rim - 0.5, texels.shape[0] - rim - 0.5
     source = np.array([start, start, right, start, right, bottom, start, bottom], dtype=np.float32)
     target = (corners - 0.5).astype(np.float32)
@@ -180,9 +192,10 @@ def _warped(
 
 
 def _looked_up(cells: Pixels, corners: Points, region: Pixels) -> Pixels:
-    """The texture with upright sides, as large as the region; beyond its edges it goes on.
+    """Return the texture without rotation, as large as the region.
 
-    A pixel that a cell's edge divides gets the mixture of both cells.
+    A pixel on the edge between two cells gets a mixture of both. Beyond the texture's edges its
+    edge cells are repeated.
     """
     left, top, right, bottom = (float(side) for side in (*corners[0], *corners[2]))
     size = (_texels(right - left, cells.shape[1]), _texels(bottom - top, cells.shape[0]))
@@ -202,7 +215,15 @@ def _looked_up(cells: Pixels, corners: Points, region: Pixels) -> Pixels:
 def _taps(
     pixels: int, start: float, end: float, cells: int
 ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], npt.NDArray[np.float32]]:
-    """For each pixel the two cells at the nearest edge, and the share (pixels, 1) of the second."""
+    """Return for each pixel of a line which two cells it mixes, and how.
+
+    Returns
+    -------
+    (pixels,), (pixels,)
+        The cells before and after the edge that is nearest to the pixel.
+    (pixels, 1)
+        The share of the second of them in the pixel's colour, 0 to 1.
+    """
     pitch = (end - start) / cells
     place = (np.arange(pixels) + 0.5 - start) / pitch
     edge = np.rint(place).astype(np.intp)
@@ -222,7 +243,7 @@ def _cover(region: Pixels, drawn: Pixels, corners: Points, opacity: float) -> No
     edges = np.flatnonzero((mask - 1) < 254)
     at = np.divmod(edges, region.shape[1])
     share = mask.take(edges)[:, None] * np.float32(opacity / 255)
-    # A pixel is fetched and stored as one number: three times as fast as its four bytes.
+    # Pixels are read and written as one 32-bit number: three times as fast as four bytes.
     whole = region.view(np.uint32)[..., 0]
     under = whole[at].view(np.uint8).reshape(-1, 4).astype(np.float32)
     over = drawn.view(np.uint32).take(edges).view(np.uint8).reshape(-1, 4)
@@ -237,15 +258,15 @@ def _blend(region: Pixels, drawn: Pixels, opacity: float) -> None:
     """Blend a picture with an alpha of its own over the region."""
     if opacity < 1:
         drawn = np.asarray(cv2.convertScaleAbs(drawn, alpha=opacity), dtype=np.uint8)
-    # Rounded to the nearest: no product of two bytes is 255 times a half.
+    # Products are rounded to the nearest byte, without ties: n / 255 is never k + 1/2.
     under = cv2.multiply(region, cv2.merge([255 - drawn[..., 3]] * 4), scale=1 / 255)
     cv2.add(under, drawn, dst=region)
 
 
 def outline(frame: Pixels, corners: Points, colour: npt.ArrayLike, opacity: float = 1.0) -> None:
-    """Draw a hairline around a picture, just outside of its cells.
+    """Draw a line of one pixel around a picture, just outside of its cells.
 
-    Cells may have the background's colour: the line shows where the picture ends.
+    Cells may have the colour of the background: the line shows where the picture ends.
 
     Parameters
     ----------
@@ -263,7 +284,7 @@ def outline(frame: Pixels, corners: Points, colour: npt.ArrayLike, opacity: floa
     if left >= right or top >= bottom:
         return
     region = frame[top:bottom, left:right]
-    # Pixel centers are whole numbers for cv2.
+    # OpenCV has the centers of pixels at whole numbers.
     line = corners - [left, top] - 0.5 + np.sign(corners - corners.mean(axis=0)) * 0.5
     points = [np.rint(line * SUBPIXELS).astype(np.int32)]
     under = region.copy() if opacity < 1 else region

@@ -1,4 +1,4 @@
-"""What a scene is asked to show, and what is noted of its beats: plain data that loads at once."""
+"""Settings of a scene and records of its beats: plain data, in a module that loads fast."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ __all__ = ["BeatRecord", "Rehearsal", "StageSettings"]
 
 @dataclass(frozen=True)
 class StageSettings:
-    """What the viewer chose.
+    """What the user chose on the command line for a scene.
 
     Attributes
     ----------
     layer, head
-        Which to show; the trace's featured ones by default.
+        Numbers of the layer and head to show, from 0; the trace's featured ones by default.
     show_first_token
-        Whether to draw a beginning-of-sequence token.
+        Whether to draw the beginning-of-sequence token.
     theme, palette
-        Names that :func:`filmkit.core.theme.use` takes.
+        Names for :func:`filmkit.core.theme.use_theme`.
     background
         A colour, "#RRGGBB", instead of the theme's.
     transparent
-        Whether the background is left out.
+        Whether the background is transparent.
     compare
         File of a second trace, for scenes that compare two.
     """
@@ -40,7 +40,17 @@ class StageSettings:
 
 @dataclass(frozen=True)
 class BeatRecord:
-    """A beat that has been played: times are seconds from the start of the scene."""
+    """A beat that has been played.
+
+    Attributes
+    ----------
+    name
+        Name of its method.
+    narration
+        What is said while it plays.
+    start, end
+        In seconds from the start of the scene.
+    """
 
     name: str
     narration: str
@@ -50,16 +60,16 @@ class BeatRecord:
 
 @dataclass(frozen=True)
 class Rehearsal:
-    """A scene that was run without drawing.
+    """Result of a rehearsal: a run of a scene without drawing.
 
     Attributes
     ----------
     beats
-        In the order of the story.
+        The beats in the order in which they play.
     duration
-        Of all of them, in seconds.
+        Length of the scene in seconds.
     tensors
-        Names of those that the scene shows.
+        Names of the tensors that the scene shows.
     """
 
     beats: tuple[BeatRecord, ...]
@@ -67,5 +77,5 @@ class Rehearsal:
     tensors: tuple[str, ...] = ()
 
     def beat(self, name: str) -> BeatRecord:
-        """The record of a beat."""
+        """Return the record of a beat by its name."""
         return next(record for record in self.beats if record.name == name)

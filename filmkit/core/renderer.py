@@ -1,4 +1,4 @@
-"""Plays a scene's animations and hands every picture to whoever wants it."""
+"""A renderer for Manim that passes every picture to a function instead of a file."""
 
 from __future__ import annotations
 
@@ -15,31 +15,37 @@ __all__ = ["FilmRenderer", "FrameSink", "frames_before"]
 
 Pixels = npt.NDArray[np.uint8]
 FrameSink = Callable[[Pixels, int], None]
+"""Called with a picture, (height, width, 4) uint8, and the number of frames that show it."""
 
 
 def frames_before(time: float, frame_rate: float) -> int:
-    """How many frames are shown before a time."""
-    # A frame that falls on a boundary belongs to what begins there; sums of durations miss it by
-    # rounding errors that stay far below this.
+    """Return how many frames begin before a time, in seconds."""
+    # A frame exactly on a boundary belongs to what begins there; sums of durations miss the
+    # boundary by rounding errors that stay far below this tolerance.
     return math.ceil(time * frame_rate - 1e-6)
 
 
 class FilmRenderer(CairoRenderer):
-    """A Cairo renderer without files, whose clock is exact.
+    """A Cairo renderer that writes no files and keeps exact time.
 
-    Manim rounds every animation up to whole frames, so that a film grows longer with each of
-    them, by an amount that depends on the frame rate. Here frame ``i`` shows the scene at time
-    ``i / frame_rate``, and the clock is the sum of the durations: the same at every quality and
-    without drawing.
+    Manim rounds the length of every animation up to whole frames, so that a film gets longer with
+    each of them, by an amount that depends on the frame rate. Here frame ``i`` shows the scene at
+    time ``i / frame_rate``, and the time is the sum of the durations: the same at every quality,
+    and without drawing.
 
     Parameters
     ----------
     camera_class
-        Makes the camera.
+        Class of the camera.
     sink
-        Called with each picture, (height, width, 4), and for how many frames it stands still.
-        Without one nothing is drawn and the scene runs through in no time. It may be exchanged
-        between animations.
+        Called with each picture and the number of frames that it is shown for. Without one
+        nothing is drawn, and the scene runs as fast as it can. It may be replaced between
+        animations.
+
+    Attributes
+    ----------
+    time
+        Seconds from the start of the scene.
     """
 
     def __init__(self, camera_class: type[Camera], sink: FrameSink | None = None) -> None:
@@ -68,13 +74,14 @@ class FilmRenderer(CairoRenderer):
         self.num_plays += 1
 
     def _play_frames(self, scene: Scene, sink: FrameSink, times: list[float]) -> None:
-        # What stands still is drawn once and kept as a picture below the rest.
+        # Mobjects that do not move are drawn once, as a background for the others.
         still = self._draw(scene.static_mobjects) if scene.static_mobjects else None
         for time in times:
             scene.update_to_time(max(time, 0))
             sink(self._draw(scene.moving_mobjects, still), 1)
 
     def _draw(self, mobjects: Iterable[Mobject], background: Pixels | None = None) -> Pixels:
+        """Return a picture of mobjects over a background, by default the camera's own."""
         if background is None:
             self.camera.reset()
         else:

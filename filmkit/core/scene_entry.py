@@ -1,4 +1,4 @@
-"""A scene as the command line knows it: its name, its title, and where its class is."""
+"""An entry of the list of scenes: a scene's name, its title, and where its class is."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ __all__ = ["SceneEntry"]
 
 @dataclass(frozen=True)
 class SceneEntry:
-    """One scene of the film.
+    """One scene of the film, not yet imported.
 
     Attributes
     ----------
     slug
-        What the command line calls it.
+        Its name on the command line, such as "scene_mla".
     title
-        What people call it.
+        Its title, for people.
     module, cls
-        Where its class is; imported only when asked for.
+        Names of the module and of the class in it.
     cover
-        The beat that shows best what it is about; the last one if empty.
+        Name of the beat whose last picture represents the scene; the last beat if empty.
     """
 
     slug: str
@@ -35,6 +35,6 @@ class SceneEntry:
     cover: str = ""
 
     def load(self) -> type[Stage]:
-        """Import the scene's class."""
+        """Import the scene's class and return it."""
         stage: type[Stage] = getattr(import_module(self.module), self.cls)
         return stage

@@ -1,27 +1,32 @@
-"""The base of every scene: beats, narration, the camera, and what is said on every picture.
+"""`Stage`, the base class of scenes: beats, narration, the camera, and notes on every picture.
 
-A scene is a class with beats. They are played in the order in which they are written::
+A scene is a class whose methods are *beats*: a beat is one step of the story, with one passage of
+narration. Beats are played in the order in which they are written::
 
     class Hello(Stage):
         title = "Hello"
         tensors = ("x",)
 
+        def prepare(self):
+            self.label = Label(self.trace.meta.prompt)
+
         @beat
         def words(self):
             \"""These are the words: {prompt}.\"""
-            self.play(Appear(self.words_of_the_prompt))
+            self.play(Appear(self.label), run_time=self.theme.tempo.normal)
+            self.hold(words=5)
 
-A beat's docstring is its narration; names in braces are looked up in :attr:`Stage.facts`. Where
-the words depend on the model, they are variants beside the beat instead, of which
+A beat's docstring is its narration; names in braces are looked up in :attr:`Stage.facts`. If the
+narration depends on the model, it is given in several variants instead, of which
 :meth:`Stage.variant` chooses one::
 
         @beat(own="Every head has keys of its own.", shared="{sets} sets serve all heads.")
         def keys(self):
             ...
 
-What a later beat needs is an attribute set in :meth:`Stage.prepare`. Every beat is deterministic
-and free of time-based updaters, so the state that it opens with depends on the trace, the settings
-and the theme alone.
+Whatever several beats need is made in :meth:`Stage.prepare` and kept as an attribute. Beats must be
+deterministic and use no time-based updaters: then the picture at which a beat begins depends on
+the trace, the settings and the theme alone, and each beat can be rendered by itself.
 """
 
 from __future__ import annotations
@@ -56,14 +61,14 @@ BeatT = TypeVar("BeatT", bound=Callable[[Any], None])
 
 @dataclass(frozen=True)
 class _BeatMark:
-    """What is known of a beat besides its code.
+    """Arguments of the decorator :func:`beat`.
 
     Attributes
     ----------
     when
-        Says for which traces it plays.
+        Tells whether the beat plays for a trace.
     variants
-        What it says, by the names of :meth:`Stage.variant`; its docstring if there are none.
+        Narration by the names of :meth:`Stage.variant`; if empty, the docstring is the narration.
     """
 
     when: Callable[[Trace], bool]
@@ -87,15 +92,30 @@ def beat(
     when: Callable[[Trace], bool] | None = None,
     **variants: str,
 ) -> BeatT | Callable[[BeatT], BeatT]:
-    """Mark a method of a :class:`Stage` as a beat, bare or with arguments.
+    """Mark a method of a :class:`Stage` as a beat; a decorator with or without arguments.
 
     Parameters
     ----------
     when
-        A condition on the trace; the beat plays where it holds. Every trace by default.
+        Called with the trace; the beat is left out if it returns False. By default it always
+        plays.
     **variants
-        The narration in several versions, instead of the docstring, each under a name of which
-        :meth:`Stage.variant` chooses one.
+        Several versions of the narration, instead of the docstring; :meth:`Stage.variant` returns
+        the name of the one to use.
+
+    Examples
+    --------
+    ::
+
+        @beat
+        def scores(self):
+            \"""Every query meets every key.\"""
+            self.play(Reveal(self.scores, in_rows(self.scores.shape)))
+
+        @beat(when=lambda trace: trace.rotates)
+        def rotation(self):
+            \"""Queries and keys are rotated by their position.\"""
+            ...
     """
 
     def mark(method: BeatT) -> BeatT:
@@ -105,31 +125,56 @@ def beat(
     return mark if method is None else mark(method)
 
 
-NOTE_GAP = 0.4  # least distance of the two notes on a line
+NOTE_GAP = 0.4  # smallest distance between the two notes on a line, in scene units
 
 
 class Stage(Scene):
-    """A scene of the film.
+    """Base class of scenes.
+
+    A subclass sets ``title`` and ``tensors``, makes its mobjects in :meth:`prepare`, and has
+    methods marked with :func:`beat`; see the top of this module for an example.
 
     Parameters
     ----------
     trace
-        The numbers.
+        What a model computed for a prompt: all numbers of the scene.
     settings
-        What the viewer chose.
+        What the user chose.
     on_beat_end
         Called with a :class:`BeatRecord` and this stage whenever a beat has ended.
     sink
-        Takes each picture of the film, and for how many frames it stands still. Without one
-        nothing is drawn and the scene runs through in no time.
+        Called with each picture and the number of frames that it is shown for. Without one
+        nothing is drawn, and the scene runs as fast as it can.
     beat_sink
-        Instead of a sink: called with the name of each beat, for a context in which the beat is
-        played. What the context gives takes the beat's pictures; None lets it run undrawn.
+        Instead of a sink: called with the name of each beat, it returns a context manager inside
+        which the beat is played. The context manager yields the sink for this beat, or None to
+        run it without drawing.
+
+    Attributes
+    ----------
+    title : str
+        Title of the scene, set by the subclass.
+    tensors : tuple of str
+        Names of the tensors of the trace that the scene shows, set by the subclass.
+    trace, settings
+        As above.
+    layer : LayerView
+        The chosen layer, cut to the positions that are drawn.
+    head : HeadView
+        The chosen head of it.
+    facts : dict of str
+        Text for the names in braces in the narration: "prompt", "model", and what the scene adds.
+    frame : Frame
+        The frame that is filled; known from :meth:`prepare` on.
+    theme : Theme
+        Colours, sizes and durations; known from :meth:`prepare` on.
+    beats : list of BeatRecord
+        The beats played so far.
 
     Raises
     ------
     StageError
-        When the trace cannot be shown as asked.
+        If the trace cannot be shown with these settings.
     """
 
     title: ClassVar[str] = ""
@@ -158,12 +203,12 @@ class Stage(Scene):
 
     @cached_property
     def compared(self) -> LayerView:
-        """The same layer of the second trace.
+        """The same layer of the second trace, which ``--compare FILE`` names.
 
         Raises
         ------
         StageError
-            When no second trace was named, or it cannot be shown.
+            If no second trace was named, or it cannot be shown.
         """
         if self.settings.compare is None:
             raise StageError("this scene compares two traces; name the second: --compare FILE")
@@ -177,39 +222,45 @@ class Stage(Scene):
 
     @classmethod
     def beat_names(cls, trace: Trace | None = None) -> tuple[str, ...]:
-        """Names of the beats in order; with a trace, of those that it makes play."""
+        """Return the names of the beats in order; with a trace, only of those that play for it."""
         return tuple(name for name, mark in cls._marks() if not trace or mark.when(trace))
 
     @classmethod
     def _marks(cls) -> Iterator[tuple[str, _BeatMark]]:
+        """Yield the name and the mark of each beat, those of base classes first."""
         for parent in reversed(cls.__mro__):
             for name, member in vars(parent).items():
                 if isinstance(getattr(member, "beat", None), _BeatMark):
                     yield name, getattr(cls, name).beat
 
     def prepare(self) -> None:
-        """Build what more than one beat needs."""
+        """Make the mobjects that several beats need, and fill in ``self.facts``.
+
+        It is called once, before the first beat; does nothing by default.
+        """
 
     def variant(self, beat: str) -> str:
-        """Choose among the variants of what a beat says.
+        """Choose one of the variants of a beat's narration.
+
+        A scene with such beats must implement it.
 
         Parameters
         ----------
         beat
-            Its name.
+            Name of the beat.
 
         Returns
         -------
         str
-            The name of one of the variants that are given to :func:`beat`.
+            Name of one of the variants given to :func:`beat`.
         """
         raise NotImplementedError(f"{type(self).__name__} has beats with variants and no variant()")
 
     def construct(self) -> None:
-        """Play every beat in the order of the class body."""
+        """Prepare the scene and play every beat in the order of the class body."""
         self.frame = frame = Frame(float(config.frame_width), float(config.frame_height))
-        chosen = self.settings.theme, self.settings.palette
-        with use_theme(*chosen, least_size=frame.least_text) as theme:
+        names = self.settings.theme, self.settings.palette
+        with use_theme(*names, min_text_size=frame.min_text_size) as theme:
             self.theme = theme
             self.camera.background_color = self.settings.background or theme.background
             self.camera.background_opacity = 0.0 if self.settings.transparent else 1.0
@@ -220,6 +271,7 @@ class Stage(Scene):
                 self._play_beat(name)
 
     def _play_beat(self, name: str) -> None:
+        """Play a beat, record it, and report it to ``on_beat_end``."""
         method = getattr(self, name)
         self.next_section(name)
         start = self.time
@@ -230,7 +282,7 @@ class Stage(Scene):
             else:
                 method()
         except Exception as error:
-            # Kept with the error, for whoever tells the user where it happened.
+            # Error messages print this note, so that the user knows where it happened.
             error.add_note(f"in beat {name}")
             raise
         record = BeatRecord(name, self._narration(name), start, self.time)
@@ -239,111 +291,134 @@ class Stage(Scene):
             self.on_beat_end(record, self)
 
     def _narration(self, beat: str) -> str:
+        """Return the narration of a beat, on one line and with the facts filled in."""
         method = getattr(self, beat)
         variants = method.beat.variants
-        said = variants[self.variant(beat)] if variants else method.__doc__ or ""
-        # The facts are left as they are: a word of the prompt may hold an apostrophe.
-        said = inspect.cleandoc(said).replace("\n", " ").replace("'", "’")
-        return str(said.format(**self.facts))
+        text = variants[self.variant(beat)] if variants else method.__doc__ or ""
+        # Facts are filled in last and stay as they are: the prompt may have a plain apostrophe.
+        text = inspect.cleandoc(text).replace("\n", " ").replace("'", "’")
+        return str(text.format(**self.facts))
 
     @classmethod
     def rehearse(cls, trace: Trace, settings: StageSettings | None = None) -> Rehearsal:
-        """Run the scene without drawing anything."""
+        """Run the scene without drawing anything, and return its beats and its length."""
         stage = cls(trace, settings)
         stage.render()
         return Rehearsal(tuple(stage.beats), stage.time, cls.tensors)
 
-    # The picture
+    # Pictures and motion
 
     def snapshot(self) -> npt.NDArray[np.uint8]:
-        """The picture as it stands, (height, width, 4) uint8, also while drawing is skipped."""
+        """Draw the scene as it is now, (height, width, 4) uint8, even if nothing else is drawn."""
         self.camera.reset()
         self.camera.capture_mobjects(self.mobjects)
         return np.array(self.camera.pixel_array, dtype=np.uint8)
 
     def remove(self, *mobjects: Mobject) -> Stage:
-        # Manim takes a group out only if the group itself was put in, not if its members were.
+        # Manim removes a group only if the group itself was added, not if its members were.
         return super().remove(*(member for mobject in mobjects for member in mobject.get_family()))
 
     def get_moving_mobjects(self, *animations: Animation) -> list[Mobject]:
-        # What stands still is drawn once and kept as a picture below the rest. That is only true
-        # while the camera stands still, and while nothing is sorted by depth.
-        in_depth = any(
-            hasattr(member, "card") for mobject in self.mobjects for member in mobject.get_family()
+        # Mobjects that do not move are drawn once, as a background for the others. That works only
+        # while the camera does not move, and while nothing is sorted by depth.
+        has_depth = any(
+            hasattr(member, "depth_plane")
+            for mobject in self.mobjects
+            for member in mobject.get_family()
         )
-        if in_depth or any(_moves_camera(animation) for animation in animations):
+        if has_depth or any(_moves_camera(animation) for animation in animations):
             return list(self.mobjects)
         return super().get_moving_mobjects(*animations)
 
     def hold(self, seconds: float | None = None, *, words: int = 0) -> None:
-        """Stand still: for a time, or long enough to read so many words."""
+        """Show the picture without motion for a while.
+
+        Parameters
+        ----------
+        seconds
+            How long.
+        words
+            Instead of seconds: how many words are to be read or heard meanwhile.
+        """
         tempo = self.theme.tempo
         self.wait(max(tempo.breath, tempo.per_word * words) if seconds is None else seconds)
 
     def move_camera(self, shot: Shot, **kwargs: Any) -> MoveCamera:
-        """An animation that takes the camera to a shot."""
+        """Return an animation that moves the camera to a shot."""
         return MoveCamera(self.camera, shot, **kwargs)
 
-    def look_at(self, *subjects: Mobject | Box, least: float = 0.55, **kwargs: Any) -> MoveCamera:
-        """An animation that takes the camera near enough for some things to fill the stage.
+    def look_at(
+        self, *subjects: Mobject | Box, min_zoom: float = 0.55, **kwargs: Any
+    ) -> MoveCamera:
+        """Return an animation that moves the camera close, until some things fill the stage.
 
-        ``least`` keeps it from going nearer than that fraction of the full picture.
+        Parameters
+        ----------
+        *subjects
+            Mobjects or boxes of the flat picture, all of which stay visible.
+        min_zoom
+            The camera goes no closer than to see this fraction of the full picture's width.
         """
         boxes = [
             s if isinstance(s, Box) else Box.between(s.get_corner(DL), s.get_corner(UR))
             for s in subjects
         ]
-        seen, _ = shot_box(Box.around(boxes), self.frame, pad=1.03, least=least)
-        return self.move_camera(Shot.of_box(seen), **kwargs)
+        visible, _ = shot_box(Box.around(boxes), self.frame, pad=1.03, min_zoom=min_zoom)
+        return self.move_camera(Shot.of_box(visible), **kwargs)
 
-    def on_show(self) -> list[Mobject]:
-        """Every part of the scene that can be seen, but for what every picture says."""
-        constant = set(self.provenance.get_family())
+    def visible_parts(self) -> list[Mobject]:
+        """Return every mobject with points and a presence above 0, except the notes at the top."""
+        notes = set(self.provenance.get_family())
         return [
             member
             for mobject in self.mobjects
             for member in mobject.family_members_with_points()
-            if member not in constant and presence(member) > 0
+            if member not in notes and presence(member) > 0
         ]
 
     def dim(self, *mobjects: Mobject, to: float | None = None, **kwargs: Any) -> list[Animation]:
-        """Animations that push things into the background."""
+        """Return animations that fade mobjects into the background.
+
+        ``to`` is their presence at the end, the theme's ``dim`` by default.
+        """
         level = self.theme.dim if to is None else to
         return [Presence(mobject, level, **kwargs) for mobject in mobjects]
 
     def undim(self, *mobjects: Mobject, **kwargs: Any) -> list[Animation]:
-        """Animations that bring things back to full strength."""
+        """Return animations that fade mobjects back to a presence of 1."""
         return self.dim(*mobjects, to=1.0, **kwargs)
 
-    # What is said on every picture
+    # Notes on every picture
 
     def provenance_notes(self) -> tuple[str, str]:
-        """Where the numbers are from and what is left out: small at the top left and right.
+        """Return the small notes at the top left and right of every picture.
 
-        A scene whose numbers are not the trace's says so here.
+        They say where the numbers come from, and what is not drawn. A scene overrides this if its
+        numbers come from somewhere else.
         """
         meta = self.trace.meta
-        said = [meta.model, f"layer {self.layer.layer}, head {self.head.head}"]
+        parts = [meta.model, f"layer {self.layer.layer}, head {self.head.head}"]
         if meta.random_weights:
-            said.insert(1, "random weights")
+            parts.insert(1, "random weights")
         hidden = ""
         if self.layer.hides_first:
             first = printable(meta.tokens[0])
             hidden = f"the beginning token {first} takes part but is not drawn"
-        return "  ·  ".join(said), hidden
+        return "  ·  ".join(parts), hidden
 
     def _provenance(self) -> VGroup:
+        """Return the mobjects of the two notes at the top."""
         theme, frame = self.theme, self.frame
         lines, room = frame.note_lines, frame.stage.width
 
-        def note(said: str, most: float) -> Label:
-            return fit_word(said, most, size=theme.note_size, colour=theme.muted)
+        def note(text: str, width: float) -> Label:
+            return fit_word(text, width, size=theme.note_size, colour=theme.muted)
 
         model, hidden = self.provenance_notes()
         left = note(model, room)
         right = note(hidden, room if len(lines) > 1 else room - left.width - NOTE_GAP)
         left.move_to([frame.stage.left + left.width / 2, lines[0], 0])
-        # In a narrow frame the second note stands below the first.
+        # In a narrow frame the second note is below the first.
         x = frame.stage.right - right.width / 2
         if len(lines) > 1:
             x = frame.stage.left + right.width / 2
@@ -352,5 +427,6 @@ class Stage(Scene):
 
 
 def _moves_camera(animation: Animation) -> bool:
+    """Whether an animation, or one inside it, moves the camera."""
     inner = getattr(animation, "animations", ())
     return isinstance(animation, MoveCamera) or any(_moves_camera(a) for a in inner)

@@ -1,7 +1,7 @@
-"""Words, numbers and symbols.
+"""Text: labels, numbers that change, and formulas, each one line.
 
-Every size here is the height of a line of letters, from the top of "H" to the bottom of "g", as
-a fraction of the height of the frame (``Theme.name_size`` and its like).
+Sizes are the height of a line of letters, from the top of "H" to the bottom of "g", as a fraction
+of `FRAME_HEIGHT`; ``Theme.name_size``, ``shape_size`` and ``note_size`` are such sizes.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from filmkit.core.numbers import MINUS
 from filmkit.core.theme import current_theme
 
 __all__ = [
-    "UNBROKEN_SPACE",
+    "NO_BREAK_SPACE",
     "Label",
     "Number",
     "Symbol",
     "TextLine",
-    "broken",
+    "break_lines",
     "fit_size",
     "fit_word",
     "stacked_lines",
@@ -43,16 +43,18 @@ __all__ = [
 # Pango hints glyphs to whole units at small sizes, which spoils the spacing of letters; a large
 # size scaled down does not show it.
 RENDER_SIZE = 144
-UNBROKEN = 100_000  # pixels; no line is as long at the render size
+UNBROKEN = 100_000  # width for Pango in pixels; no line is as long at the render size
 Points = npt.NDArray[np.float64]
-RULE = 0.018  # thickness of a formula's ruled lines, at the size at which Typst sets it
+RULE = 0.018  # thickness of lines in a formula, in manim's units at the size of `MathTypst`
 SVG, XLINK = "{http://www.w3.org/2000/svg}", "{http://www.w3.org/1999/xlink}"
-UNBROKEN_SPACE = "\N{NO-BREAK SPACE}"  # holds words of a line together
+NO_BREAK_SPACE = "\N{NO-BREAK SPACE}"
+"""Between words that :func:`break_lines` keeps on one line."""
 
 
 @lru_cache(maxsize=1)
 def _register_fonts() -> None:
-    # Pango prefers the machine's colour emoji to any font it is asked for; they have no outlines.
+    """Make the fonts of the dependencies known to Pango, once."""
+    # Pango prefers the machine's colour emoji to the font it is given; they have no outlines.
     os.environ.setdefault("FONTCONFIG_FILE", str(FONT_RULES))
     for path in font_files():
         manimpango.register_font(str(path))
@@ -60,11 +62,12 @@ def _register_fonts() -> None:
 
 @lru_cache(maxsize=1024)
 def _glyphs(text: str, weight: str, font: str) -> tuple[Points, ...]:
-    """Outlines of the letters of a line as cubic curves, four points (n, 3) each; no blanks.
+    """Return the outline of each letter of a line, without blanks.
 
-    Pango sets the line and cairo writes its outlines to a picture of paths, which is read here:
-    Manim's ``Text`` reads it by way of a library for all of SVG and makes a mobject for every
-    letter, which takes most of the time that a scene needs to run undrawn.
+    Each is a series of cubic curves, (n, 3), four points for each curve. Pango sets the line and
+    cairo writes the outlines to an SVG file, which is read here. Manim's ``Text`` does the same
+    with a general SVG library and makes a mobject for every letter; that would take most of the
+    time of running a scene without drawing.
     """
     _register_fonts()
     with TemporaryDirectory() as folder:
@@ -81,7 +84,10 @@ def _glyphs(text: str, weight: str, font: str) -> tuple[Points, ...]:
 
 
 def _outlines(file: Path) -> Iterator[Points]:
-    """The letters in a picture that cairo wrote: each is a path that is used at a place."""
+    """Yield the outlines of the letters in an SVG file that cairo wrote.
+
+    Such a file defines a path for each glyph and uses it once for each letter.
+    """
     picture = ElementTree.parse(file).getroot()
     paths = {
         element.get("id"): "".join(path.get("d", "") for path in element.iter(f"{SVG}path"))
@@ -97,28 +103,34 @@ def _outlines(file: Path) -> Iterator[Points]:
 
 @lru_cache(maxsize=1024)
 def _curves(path: str) -> Points:
-    """The cubic curves of a closed path of moves, lines and curves to absolute places."""
+    """Return the cubic curves, (n, 3), of a closed SVG path with absolute coordinates.
+
+    Raises
+    ------
+    ValueError
+        If it has other commands than moves, lines, cubic curves and closing.
+    """
     curves: list[list[complex]] = []
     here = start = 0j
-    words = iter(path.split())
+    parts = iter(path.split())
 
-    def place() -> complex:
-        return complex(float(next(words)), float(next(words)))
+    def point() -> complex:
+        return complex(float(next(parts)), float(next(parts)))
 
     def line_to(end: complex) -> None:
         if end != here:
             curves.append([here, (2 * here + end) / 3, (here + 2 * end) / 3, end])
 
-    for command in words:
+    for command in parts:
         if command == "M":
             line_to(start)
-            here = start = place()
+            here = start = point()
         elif command == "L":
-            end = place()
+            end = point()
             line_to(end)
             here = end
         elif command == "C":
-            curves.append([here, place(), place(), end := place()])
+            curves.append([here, point(), point(), end := point()])
             here = end
         elif command == "Z":
             line_to(start)
@@ -131,7 +143,7 @@ def _curves(path: str) -> Points:
 
 
 def _box(points: Points) -> tuple[float, float, float, float]:
-    """Left, right, bottom and top of where curves begin and end."""
+    """Return left, right, bottom and top of the points where curves begin and end."""
     ends = points.reshape(-1, 4, 3)[:, [0, 3], :2].reshape(-1, 2)
     (left, bottom), (right, top) = ends.min(axis=0), ends.max(axis=0)
     return float(left), float(right), float(bottom), float(top)
@@ -139,7 +151,7 @@ def _box(points: Points) -> tuple[float, float, float, float]:
 
 @lru_cache(maxsize=8)
 def _line_box(font: str) -> tuple[float, float]:
-    """Height of "Hg" and of "H" at the render size."""
+    """Return the heights of "Hg" and of "H" at the render size."""
     both = _glyphs("Hg", "normal", font)
     _, _, bottom, top = _box(np.concatenate(both))
     _, _, baseline, cap = _box(both[0])
@@ -147,10 +159,17 @@ def _line_box(font: str) -> tuple[float, float]:
 
 
 class TextLine(VMobject):
-    """One line of letters as a single filled path; what labels and numbers have in common.
+    """One line of letters as a single filled path; base of labels, numbers and symbols.
 
-    It is as tall as a line, whatever its letters are, so lines that are placed side by side share
-    their baseline. One path instead of one per letter also draws several times faster.
+    It is as high as a line, whatever its letters are, so that lines side by side have a common
+    baseline. One path, instead of one for each letter, is also drawn several times faster.
+
+    Attributes
+    ----------
+    text : str
+        Its letters.
+    size : float
+        Height of a line of letters as a fraction of `FRAME_HEIGHT`, before any scaling.
     """
 
     # The path ends in three empty curves at corners of the line's box: bottom left, top left and
@@ -166,6 +185,7 @@ class TextLine(VMobject):
         self.font = theme.font
 
     def _set_letters(self, letters: Points, left: float, right: float, baseline: float) -> None:
+        """Set the points from letters (n, 3) at the render size and the extent of their line."""
         line, cap = _line_box(self.font)
         bottom, top = baseline + cap - line, baseline + cap
         box = np.repeat([[left, bottom, 0.0], [left, top, 0.0], [right, top, 0.0]], 4, axis=0)
@@ -174,39 +194,48 @@ class TextLine(VMobject):
 
     @property
     def ink(self) -> Points:
-        """Points (n, 3) of the letters themselves."""
+        """Points (n, 3) of the letters alone."""
         return np.asarray(self.points[: -self.CORNERS])
 
     @property
     def line_height(self) -> float:
-        """Height of its line in scene units, as it stands now, turned or not."""
+        """Height of its line in scene units, after any scaling and rotation."""
         return float(np.linalg.norm(self.points[-8] - self.points[-12]))
 
     def on_line(self, x: float, y: float) -> TextLine:
-        """Put the middle of its line at (x, y), whatever its letters reach above or below."""
+        """Move the middle of its line to (x, y), whatever letters it has, and return it."""
         middle = (self.points[-12] + self.points[-1]) / 2
         return self.shift([x - middle[0], y - middle[1], 0.0])
 
     def shrink_to(self, width: float) -> TextLine:
-        """Make it no wider than ``width`` by scaling it down."""
+        """Scale it down until it is no wider than ``width`` scene units, and return it."""
         if self.width > width:
             self.scale(width / self.width)
         return self
 
 
 class Label(TextLine):
-    """One line of words.
+    """One line of text.
 
     Parameters
     ----------
     text
-        Blanks at its ends count for nothing.
+        Blanks at its ends are ignored.
     size
-        Line height as a fraction of the frame's height; the theme's ``shape_size`` by default.
+        Height of a line of letters as a fraction of `FRAME_HEIGHT`; the theme's ``shape_size`` by
+        default.
     colour
-        A colour; the theme's ``ink`` by default.
+        "#RRGGBB"; the theme's ``ink`` by default.
     weight
         "normal" or "semibold".
+
+    Examples
+    --------
+    ::
+
+        theme = current_theme()
+        title = Label("queries", size=theme.name_size, colour=theme.query)
+        title.on_line(box.x, box.top + 0.3)
     """
 
     def __init__(
@@ -228,18 +257,29 @@ class Label(TextLine):
         self._set_letters(points, left, right, baseline=_box(strut)[2])
 
 
-def broken(text: str, width: float, *, size: float | None = None) -> list[str]:
-    """The words of a text as few lines no wider than ``width``, of about the same length.
+def break_lines(text: str, width: float, *, size: float | None = None) -> list[str]:
+    """Break a text into as few lines as possible, of about the same length.
 
-    A line is broken at blanks only, not at an :data:`UNBROKEN_SPACE`, which becomes a blank; a
-    word that is wider by itself stays whole.
+    Parameters
+    ----------
+    text
+        It is broken at blanks only. A :data:`NO_BREAK_SPACE` becomes a blank that is not broken.
+    width
+        Maximum width of a line in scene units; a single word may be wider.
+    size
+        Text size, as for :class:`Label`.
+
+    Returns
+    -------
+    list of str
+        The lines, from the top.
     """
     lines = _filled(text, width, size)
     narrower = lines
     while len(narrower) == len(lines) > 1 and any(" " in line for line in lines):
         lines, width = narrower, 0.95 * width
         narrower = _filled(text, width, size)
-    return [line.replace(UNBROKEN_SPACE, " ") for line in lines]
+    return [line.replace(NO_BREAK_SPACE, " ") for line in lines]
 
 
 def stacked_lines(
@@ -250,9 +290,19 @@ def stacked_lines(
     size: float | None = None,
     colour: str | None = None,
 ) -> list[Label]:
-    """A text's lines of no more than ``width``, from a left end and around a middle (x, y)."""
+    """Return labels of the lines of a text, one below the other and flush left.
+
+    Parameters
+    ----------
+    text, width
+        As for :func:`break_lines`.
+    point
+        (x, y): the left end of the lines, and the middle of their height.
+    size, colour
+        As for :class:`Label`.
+    """
     x, y = point
-    labels = [Label(line, size=size, colour=colour) for line in broken(text, width, size=size)]
+    labels = [Label(line, size=size, colour=colour) for line in break_lines(text, width, size=size)]
     for index, label in enumerate(labels):
         rise = 1.3 * label.line_height * ((len(labels) - 1) / 2 - index)
         label.on_line(x + label.width / 2, y + rise)
@@ -260,7 +310,7 @@ def stacked_lines(
 
 
 def _filled(text: str, width: float, size: float | None) -> list[str]:
-    """A text broken where a line would grow wider than ``width``."""
+    """Break a text where a line would get wider than ``width``."""
     lines: list[str] = []
     for word in text.split(" "):
         longer = f"{lines[-1]} {word}" if lines else word
@@ -274,25 +324,32 @@ def _filled(text: str, width: float, size: float | None) -> list[str]:
 def fit_size(
     text: str, width: float, *, size: float | None = None, colour: str | None = None
 ) -> Label:
-    """A label as large as fits a width, but not smaller than can be read."""
+    """Return a label that is made smaller to fit a width, but no smaller than can be read."""
     label = Label(text, size=size, colour=colour)
     if label.width <= width:
         return label
-    least = min(label.size, current_theme().least_size)
-    return Label(text, size=max(least, label.size * width / label.width), colour=colour)
+    minimum = min(label.size, current_theme().min_text_size)
+    return Label(text, size=max(minimum, label.size * width / label.width), colour=colour)
 
 
 class Number(TextLine):
-    """A number that can change while it is shown: its digits keep their places.
+    """A number that can change while it is shown; all digits have the same width.
 
     Parameters
     ----------
     value
-        What it shows first.
+        The number to begin with.
     digits
-        Places after the decimal point.
+        Digits after the decimal point.
     size, colour
         As for :class:`Label`.
+
+    Examples
+    --------
+    ::
+
+        total = Number(0.0)
+        self.play(AnimateWith(total, lambda alpha: total.set_value(12.5 * alpha)))
     """
 
     def __init__(
@@ -309,25 +366,27 @@ class Number(TextLine):
         self._draw(value)
 
     def set_value(self, value: float) -> Number:
-        """Show another number; its right end stays where it was."""
+        """Show another number, with the right end where it was, and return the mobject."""
         right = self.points[-1].copy()
         self._draw(value)
         self.points += right - self.points[-1]
         return self
 
     def _draw(self, value: float) -> None:
+        """Set text and letters to a number, centered at the origin."""
         self.value = value
         self.text = f"{abs(value):.{self.digits}f}"
         if value < 0 and float(self.text) != 0:
             self.text = MINUS + self.text
-        # All digits take the width of a zero with its side bearings.
+        # All digits get the width of a zero and some space at its sides.
         left, right, *_ = _box(_glyphs("H0", "normal", self.font)[1])
-        wide = (right - left) * 1.12
+        digit_width = (right - left) * 1.12
         letters, x = [], 0.0
         for character in self.text:
             strut, letter = _glyphs(f"H{character}", "normal", self.font)
             left, right, *_ = _box(letter)
-            advance = wide if character.isdigit() or character == MINUS else (right - left) * 1.9
+            is_digit = character.isdigit() or character == MINUS
+            advance = digit_width if is_digit else (right - left) * 1.9
             middle = np.array([(left + right) / 2 - x - advance / 2, _box(strut)[2], 0.0])
             letters.append(letter - middle)
             x += advance
@@ -342,7 +401,7 @@ class Symbol(TextLine):
     formula
         Typst mathematics, such as ``"W_Q"`` or ``"K^top"``.
     size, colour
-        As for :class:`Label`: the formula stands beside a label of the same size.
+        As for :class:`Label`; its capitals are as high as those of a label of the same size.
     """
 
     def __init__(
@@ -360,7 +419,7 @@ class Symbol(TextLine):
 
 
 def _outline(piece: VMobject) -> Points:
-    """Points of a filled piece of a formula; a ruled line becomes a thin filled box."""
+    """Return the outline of a piece of a formula; a stroke becomes a thin filled box."""
     if piece.fill_opacity > 0:
         return np.asarray(piece.points)
     start, end = piece.points[0], piece.points[-1]
@@ -382,14 +441,26 @@ def fit_word(
     size: float,
     colour: str | None = None,
 ) -> Label:
-    """A label no wider than ``width``: set smaller as far as it can be read, then shortened."""
+    """Return a label that fits a width: first it is made smaller, then it is shortened.
+
+    Parameters
+    ----------
+    text
+        Its text; if it is shortened it ends with "…".
+    width
+        Maximum width in scene units.
+    size
+        Preferred text size; it is not made smaller than the theme's ``min_text_size``.
+    colour
+        As for :class:`Label`.
+    """
     label = Label(text, size=size, colour=colour)
     if label.width <= width:
         return label
-    size = min(size, max(current_theme().least_size, size * width / label.width))
+    size = min(size, max(current_theme().min_text_size, size * width / label.width))
     label = Label(text, size=size, colour=colour)
-    kept = len(text)
-    while label.width > width and kept > 1:
-        kept -= 1
-        label = Label(text[:kept].rstrip() + "…", size=size, colour=colour)
+    length = len(text)
+    while label.width > width and length > 1:
+        length -= 1
+        label = Label(text[:length].rstrip() + "…", size=size, colour=colour)
     return label

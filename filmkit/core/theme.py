@@ -1,8 +1,8 @@
-"""The film's looks in one place: colours by role, type sizes, line widths, tempo.
+"""Themes: colours by role, text sizes, line widths and durations, all in one place.
 
-Scenes and mobjects name roles (``theme.query``), never hex values, and ask for the theme when
-they are built (``current_theme()``), never in a default argument, so that a change of theme reaches
-everything that is drawn after it.
+Scenes and mobjects use roles such as ``theme.query``, never hex values. They call
+:func:`current_theme` when they are made, never in a default argument, which Python evaluates only
+once: then everything that is made after a change of theme has the new one.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ __all__ = ["DARK", "LIGHT", "PRINT", "Palette", "Tempo", "Theme", "current_theme
 
 @dataclass(frozen=True)
 class Palette:
-    """Colour maps (matplotlib names) of the heatmaps.
+    """Colour maps of the heatmaps, by their matplotlib names.
 
     Attributes
     ----------
     signed
-        For values of either sign (x, q, k, v, scores, z); always drawn with a symmetric norm.
+        For values of either sign (x, q, k, v, scores, z), always with a symmetric norm.
     pattern
-        For attention patterns, on [0, 1].
+        For attention patterns, from 0 to 1.
     """
 
     signed: str = "viridis"
@@ -35,7 +35,21 @@ class Palette:
 
 @dataclass(frozen=True)
 class Tempo:
-    """Durations in seconds."""
+    """Durations in seconds.
+
+    Attributes
+    ----------
+    small, normal, large
+        Animations of one thing, of several, and of a whole picture.
+    swing
+        Moves of the camera through space.
+    stagger
+        Delay from one thing to the next, when several start one after another.
+    breath
+        The shortest pause.
+    per_word
+        Time to read or hear one word.
+    """
 
     small: float = 0.6
     normal: float = 1.0
@@ -48,24 +62,50 @@ class Tempo:
 
 @dataclass(frozen=True)
 class Theme:
-    """Colours by role, sizes as fractions of the frame's height, line widths in points.
+    """Colours by role, text sizes, line widths and durations.
 
     Attributes
     ----------
+    name
+        Name of the theme.
+    background
+        Colour of the background, "#RRGGBB" as all colours.
     query, key, value, scores, pattern, z, latent
-        One colour for each role, the same in labels, frames, formulas and charts.
+        A colour for each role, the same in labels, frames, formulas and charts.
     ink, muted, faint
-        Words to be read; quiet words; hairlines and empty outlines.
+        Text to be read; secondary text; hairlines and empty outlines.
     flow
-        Arrows and flow lines.
-    highlight
-        Frames that point at something.
+        Arrows and lines between panels.
+    accent, highlight
+        What stands out in charts; frames that point at something.
     masked
         Fill of cells that the causal mask removes.
+    palette
+        Colour maps of the heatmaps.
+    tempo
+        Durations.
+    font
+        Name of the font.
     name_size, shape_size, note_size
-        The three text sizes, each the height of a line's letters (top of "H" to bottom of "g").
-    least_size
-        Nothing that is meant to be read is smaller.
+        The three text sizes: names of panels, labels and shapes, notes. Each is the height of a
+        line of letters (top of "H" to bottom of "g") as a fraction of `FRAME_HEIGHT`.
+    min_text_size
+        Size of the smallest text that can be read.
+    dim
+        Presence of things in the background, 0 to 1
+        (:class:`filmkit.core.animations.Presence`).
+    thin, line, bold
+        Line widths in points.
+
+    Examples
+    --------
+    ::
+
+        theme = current_theme()
+        Label("queries", size=theme.name_size, colour=theme.query)
+
+        with use_theme("print"):
+            ...  # what is made here is for paper
     """
 
     name: str = "dark"
@@ -90,14 +130,20 @@ class Theme:
     name_size: float = 0.040
     shape_size: float = 0.028
     note_size: float = 0.024
-    least_size: float = 0.02
+    min_text_size: float = 0.02
     dim: float = 0.2
     thin: float = 1.2
     line: float = 2.4
     bold: float = 4.0
 
     def role(self, name: str) -> str:
-        """Colour of a role by its name, such as ``"query"``."""
+        """Return the colour of a role by its name, such as ``"query"``.
+
+        Raises
+        ------
+        ValueError
+            If there is no such role.
+        """
         colour = getattr(self, name, None)
         if not isinstance(colour, str) or not colour.startswith("#"):
             raise ValueError(f"the theme has no colour role {name!r}")
@@ -125,7 +171,7 @@ LIGHT = replace(
     masked="#e6e3dd",
 )
 
-# For paper: black words, lines that a printer does not lose, and roles dark enough for grey.
+# For paper: black text, lines thick enough for a printer, and colours that are dark enough in grey.
 PRINT = replace(
     LIGHT,
     name="print",
@@ -149,14 +195,14 @@ PRINT = replace(
 )
 
 _THEMES = dict(zip(THEMES, (DARK, LIGHT, PRINT), strict=True))
-# Viridis grows lighter all the way, so that it can be read in grey too. Berlin and magma are told
-# apart with every colour vision, but in grey the two signs of berlin look alike.
+# Viridis gets lighter all the way, so that it can be read in grey too. The colours of berlin and of
+# magma can be told apart with every colour vision, but in grey both signs of berlin look alike.
 _PALETTES = dict(zip(PALETTES, (Palette(), Palette(signed="berlin", pattern="magma")), strict=True))
 _current: ContextVar[Theme] = ContextVar("theme", default=DARK)
 
 
 def current_theme() -> Theme:
-    """The theme in force now."""
+    """Return the theme that is in use now."""
     return _current.get()
 
 
@@ -165,23 +211,32 @@ def use_theme(
     name: str = THEMES[0],
     palette: str = PALETTES[0],
     *,
-    least_size: float = Theme.least_size,
+    min_text_size: float = Theme.min_text_size,
 ) -> Iterator[Theme]:
-    """Put a theme in force for what is built inside the ``with`` block.
+    """Use a theme for everything that is made inside the ``with`` block, and yield it.
 
-    ``least_size`` is that of the frame's shape
-    (:attr:`filmkit.core.geometry.Frame.least_text`).
+    Parameters
+    ----------
+    name
+        "dark", "light" or "print".
+    palette
+        "film" or "signed".
+    min_text_size
+        The theme's ``min_text_size``, which depends on the shape of the frame
+        (:attr:`filmkit.core.geometry.Frame.min_text_size`).
 
     Raises
     ------
     ValueError
-        For a name that does not exist.
+        If there is no theme or palette of that name.
     """
     if name not in _THEMES:
         raise ValueError(f"no theme {name!r}; there are {', '.join(_THEMES)}")
     if palette not in _PALETTES:
         raise ValueError(f"no palette {palette!r}; there are {', '.join(_PALETTES)}")
-    token = _current.set(replace(_THEMES[name], palette=_PALETTES[palette], least_size=least_size))
+    token = _current.set(
+        replace(_THEMES[name], palette=_PALETTES[palette], min_text_size=min_text_size)
+    )
     try:
         yield _current.get()
     finally:

@@ -1,11 +1,11 @@
-"""Names of the film's looks. Needs nothing, so that it loads at once."""
+"""Names of themes and palettes, in a module without imports, so that it loads fast."""
 
 from __future__ import annotations
 
 __all__ = ["PALETTES", "THEMES"]
 
 THEMES = ("dark", "light", "print")
-"""What :func:`filmkit.core.theme.use` takes; the first is the default."""
+"""Themes for :func:`filmkit.core.theme.use_theme`; the first is the default."""
 
 PALETTES = ("film", "signed")
-"""Pairs of colour maps; the first is the default."""
+"""Palettes (pairs of colour maps) for the same function; the first is the default."""

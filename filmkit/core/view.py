@@ -1,4 +1,4 @@
-"""The trace as a scene sees it: one layer, the rows that are shown, one norm per tensor family."""
+"""Views of a trace for scenes: one layer or one head, cut to the positions that are drawn."""
 
 from __future__ import annotations
 
@@ -24,10 +24,11 @@ __all__ = [
 Array = npt.NDArray[np.float64]
 
 MIN_TOKENS, MAX_TOKENS = 2, 24
+"""How many tokens of a prompt the pictures have room for, without the beginning token."""
 
 
 class StageError(Exception):
-    """What the viewer asked for cannot be shown; one line that says what to do."""
+    """A trace cannot be shown as requested; its message is one line that says what to do."""
 
 
 @dataclass(frozen=True)
@@ -39,13 +40,21 @@ class LayerView:
     trace
         The whole trace.
     layer
-        Which layer.
+        Number of the layer, from 0.
     first
-        First position drawn: 1 when a beginning-of-sequence token is hidden, else 0.
+        First position that is drawn: 1 if a beginning-of-sequence token is hidden, else 0.
     stop
-        One past the last position drawn.
+        One past the last position that is drawn.
     compared
-        Whether the trace is not the film's own but one that it is compared with.
+        Whether this is the second trace, with which the film's own one is compared.
+
+    Examples
+    --------
+    ::
+
+        layer = LayerView.of_prompt(trace, 15, show_first_token=False)
+        v = layer.rows("v")             # (position, n_kv_heads, d_v) of the drawn positions
+        pattern = layer.head(3).pattern  # (query, key)
     """
 
     trace: Trace
@@ -56,12 +65,21 @@ class LayerView:
 
     @classmethod
     def of_prompt(cls, trace: Trace, layer: int | None, *, show_first_token: bool) -> LayerView:
-        """The prompt's rows of a layer (the featured one by default).
+        """Return the positions of the prompt in a layer.
+
+        Parameters
+        ----------
+        trace
+            The whole trace.
+        layer
+            Number of the layer; None for the featured one.
+        show_first_token
+            Whether the beginning-of-sequence token is drawn, if there is one.
 
         Raises
         ------
         StageError
-            When the layer does not exist, or the prompt has too few or too many tokens.
+            If the layer does not exist, or the prompt has too few or too many tokens.
         """
         meta = trace.meta
         chosen = meta.featured.layer if layer is None else layer
@@ -80,69 +98,84 @@ class LayerView:
         return cls(trace, chosen, first, meta.n_prompt)
 
     def until(self, stop: int) -> LayerView:
-        """The same view with another end, such as one past a word that follows the prompt."""
+        """Return the view with another end: to include tokens that follow the prompt."""
         return replace(self, stop=stop)
 
     @property
     def count(self) -> int:
-        """How many positions are drawn."""
+        """Number of positions that are drawn."""
         return self.stop - self.first
 
     @property
     def hides_first(self) -> bool:
-        """Whether a beginning-of-sequence token takes part but is not drawn."""
+        """Whether there is a beginning-of-sequence token that is not drawn."""
         return self.first > 0
 
     @property
     def words(self) -> tuple[str, ...]:
-        """Text of each position drawn."""
+        """Text of the token at each position that is drawn."""
         return self.trace.meta.tokens[self.first : self.stop]
 
     def rows(self, name: str) -> Array:
-        """Drawn positions of a tensor whose first axis is the position, float64."""
+        """Return the drawn positions of a tensor whose first axis is the position, float64."""
         return self.trace.get(name, self.layer)[self.first : self.stop].astype(np.float64)
 
     def source(
         self, name: str, *index: int | tuple[int, int], transposed: bool = False
     ) -> TensorSource:
-        """Where ``rows(name)`` comes from, with the index of its further axes."""
-        return replace(self._source(name, ((self.first, self.stop), *index)), transposed=transposed)
-
-    def hidden_source(self, name: str, *index: int | tuple[int, int]) -> TensorSource:
-        """Where the rows that are not drawn come from, with the index of further axes."""
-        return self._source(name, ((0, self.first), *index))
-
-    def _source(self, name: str, index: tuple[int | tuple[int, int], ...]) -> TensorSource:
-        key = self.trace.key(name, self.layer)
-        if self.compared:
-            # Its axes have no names here: words of a position would be the other trace's.
-            return TensorSource(None, f"{key} of the compared trace", index)
-        return TensorSource(key, index=index)
-
-    def computed(self, said: str, columns: str, width: int = 0) -> TensorSource:
-        """Where what was computed for the drawn rows comes from.
+        """Return the source of ``rows(name)``.
 
         Parameters
         ----------
-        said
-            What was computed.
+        name
+            Name of the tensor without its layer, such as "q".
+        *index
+            One integer or (start, stop) for each further axis.
+        transposed
+            Whether rows and columns are exchanged.
+        """
+        return replace(self._source(name, ((self.first, self.stop), *index)), transposed=transposed)
+
+    def hidden_source(self, name: str, *index: int | tuple[int, int]) -> TensorSource:
+        """Return the source of the positions before the drawn ones; arguments as for `source`."""
+        return self._source(name, ((0, self.first), *index))
+
+    def _source(self, name: str, index: tuple[int | tuple[int, int], ...]) -> TensorSource:
+        key = self.trace.tensor_name(name, self.layer)
+        if self.compared:
+            # Without names of axes: positions would be given the tokens of the film's own trace.
+            return TensorSource(None, f"{key} of the compared trace", index)
+        return TensorSource(key, index=index)
+
+    def computed(self, expression: str, columns: str, width: int = 0) -> TensorSource:
+        """Return the source of a matrix that was computed for the drawn positions.
+
+        Parameters
+        ----------
+        expression
+            What was computed, in words.
         columns
-            Name of the second axis, as :meth:`extract.trace.Trace.axes` has it; "key_pos" for one
-            column for each drawn position.
+            Name of the second axis, as :meth:`extract.trace.Trace.axes` has it. With "key_pos"
+            there is a column for each drawn position.
         width
-            How many columns there are otherwise.
+            Number of columns, if they are not positions.
         """
         drawn = (self.first, self.stop)
         if columns == "key_pos":
-            return TensorSource(None, said, (drawn, drawn), axes=("query_pos", columns))
-        return TensorSource(None, said, (drawn, (0, width)), axes=("pos", columns))
+            return TensorSource(None, expression, (drawn, drawn), axes=("query_pos", columns))
+        return TensorSource(None, expression, (drawn, (0, width)), axes=("pos", columns))
 
     def norm(self, name: str) -> Norm:
-        """The norm of a family: every position and head of this layer counts.
+        """Return the norm of a tensor, made from all positions and heads of this layer.
 
-        The beginning-of-sequence token is left out: its values are several times larger than
-        any word's in many models and would wash out the rest. Continuations count, so colours
-        stay when words are added.
+        The beginning-of-sequence token is left out: in many models its values are several times
+        larger than those of any word, and all others would look alike. Tokens after the prompt
+        are included, so that colours stay the same when words are added.
+
+        Parameters
+        ----------
+        name
+            Name of the tensor without its layer, such as "q".
         """
         if name == "pattern":
             return Norm.unit()
@@ -151,7 +184,10 @@ class LayerView:
 
     @cached_property
     def scores_norm(self) -> Norm:
-        """The norm of the scaled scores of all heads; multiply for the bare dot products."""
+        """Norm of the scaled scores of all heads that the causal mask allows.
+
+        For dot products that are not scaled use ``scores_norm.scaled(1 / score_scale)``.
+        """
         scores = self.trace.scores(self.layer)
         start = int(self.trace.meta.has_bos)
         causal = np.tril(np.ones(scores.shape[1:], dtype=bool))
@@ -159,12 +195,12 @@ class LayerView:
         return Norm.symmetric(scores[:, causal])
 
     def head(self, head: int | None) -> HeadView:
-        """One head of this layer (the featured one by default).
+        """Return one head of this layer, by its number from 0; None for the featured one.
 
         Raises
         ------
         StageError
-            When the head does not exist.
+            If the head does not exist.
         """
         meta = self.trace.meta
         chosen = meta.featured.head if head is None else head
@@ -177,97 +213,105 @@ class LayerView:
 
 @dataclass(frozen=True)
 class HeadView:
-    """One head: arrays of the drawn rows, (position, channel) or (query, key)."""
+    """One head of a layer: its matrices at the drawn positions, float64.
+
+    Attributes
+    ----------
+    layer
+        The layer.
+    head
+        Number of the head, from 0.
+    """
 
     layer: LayerView
     head: int
 
     @property
     def kv_head(self) -> int:
-        """The key/value head it reads."""
+        """Number of the key/value head that it reads."""
         return self.layer.trace.kv_head(self.head)
 
     @property
     def partners(self) -> tuple[int, ...]:
-        """All heads that read the same keys and values, this one included."""
+        """Numbers of all heads that read the same keys and values, this one included."""
         trace = self.layer.trace
         return tuple(h for h in range(trace.meta.n_heads) if trace.kv_head(h) == self.kv_head)
 
     @cached_property
     def q(self) -> Array:
-        """Queries before any rotation."""
+        """Queries before any rotation, (position, d_qk)."""
         return self.layer.rows("q")[:, self.head]
 
     @cached_property
     def k(self) -> Array:
-        """Keys before any rotation."""
+        """Keys before any rotation, (position, d_qk)."""
         return self.layer.rows("k")[:, self.kv_head]
 
     @cached_property
     def v(self) -> Array:
-        """Values."""
+        """Values, (position, d_v)."""
         return self.layer.rows("v")[:, self.kv_head]
 
     @cached_property
     def q_used(self) -> Array:
-        """Queries as they enter the scores."""
-        return self.layer.rows(self.used("q"))[:, self.head]
+        """Queries as used in the scores, (position, d_qk): after any rotation."""
+        return self.layer.rows(self.score_tensor("q"))[:, self.head]
 
     @cached_property
     def k_used(self) -> Array:
-        """Keys as they enter the scores."""
-        return self.layer.rows(self.used("k"))[:, self.kv_head]
+        """Keys as used in the scores, (position, d_qk): after any rotation."""
+        return self.layer.rows(self.score_tensor("k"))[:, self.kv_head]
 
     @cached_property
     def z(self) -> Array:
-        """Pattern times values."""
+        """Pattern times values, (position, d_v)."""
         return self.layer.rows("z")[:, self.head]
 
     @cached_property
     def scores(self) -> Array:
-        """Scaled scores before the mask, finite everywhere."""
+        """Scaled scores before the causal mask, (query, key), finite everywhere."""
         view = self.layer
-        every = view.trace.scores(view.layer, self.head)
-        return every[view.first : view.stop, view.first : view.stop]
+        scores = view.trace.scores(view.layer, self.head)
+        return scores[view.first : view.stop, view.first : view.stop]
 
     @cached_property
-    def dots(self) -> Array:
-        """Bare dot products of queries and keys."""
+    def dot_products(self) -> Array:
+        """Dot products of queries and keys, (query, key), without scale, bias or mask."""
         return self.q_used @ self.k_used.T
 
     @cached_property
     def pattern(self) -> Array:
-        """Attention pattern of the drawn rows and columns."""
+        """Attention pattern at the drawn positions, (query, key)."""
         view = self.layer
         whole = view.trace.get("pattern", view.layer)[self.head].astype(np.float64)
         return whole[view.first : view.stop, view.first : view.stop]
 
     @cached_property
-    def hidden(self) -> Array:
-        """What each drawn row gives to the hidden first token; zeros when none is hidden."""
+    def hidden_attention(self) -> Array:
+        """Attention of each query to the hidden first token, (query,); zeros if none is hidden."""
         view = self.layer
         whole = view.trace.get("pattern", view.layer)[self.head].astype(np.float64)
         return whole[view.first : view.stop, : view.first].sum(axis=1)
 
     @cached_property
     def hidden_value(self) -> Array:
-        """Value row of the hidden first token, (1, channel); empty when none is hidden."""
+        """Values of the hidden first token, (1, d_v); (0, d_v) if none is hidden."""
         view = self.layer
         whole = view.trace.get("v", view.layer)[: view.first, self.kv_head]
         return whole.astype(np.float64)
 
-    def used(self, name: str) -> str:
-        """Tensor of queries ("q") or keys ("k") as they enter the scores."""
+    def score_tensor(self, name: str) -> str:
+        """Return the name of the tensor of queries ("q") or keys ("k") as used in the scores."""
         return f"{name}_rot" if self.layer.trace.rotates else name
 
     @cached_property
-    def future(self) -> npt.NDArray[np.bool_]:
-        """(query, key): True where the key comes after the query."""
+    def causal_mask(self) -> npt.NDArray[np.bool_]:
+        """The causal mask, (query, key): True where the key comes after the query."""
         return np.triu(np.ones((self.layer.count, self.layer.count), dtype=bool), k=1)
 
 
 def rotary_pairs(trace: Trace) -> npt.NDArray[np.int_]:
-    """Channels of a head that turn together, (pairs, 2)."""
+    """Return the pairs of channels of a head that are rotated together, (pairs, 2)."""
     meta = trace.meta
     half = meta.rotary_dim // 2
     index = np.arange(half)
@@ -278,19 +322,20 @@ def rotary_pairs(trace: Trace) -> npt.NDArray[np.int_]:
 
 
 def best_match(view: HeadView) -> tuple[int, int]:
-    """The query and the key that show best what a match is, as drawn rows.
+    """Return the query and the key that show best what a match is, as numbers of drawn rows.
 
-    The key is the one that the query matches best among those it may see. Of all queries the
-    one is taken whose match is clear without being everything (it gets 50 % to 90 % of the
-    attention), the clearest of those; queries that match themselves or the first drawn word,
-    which often collects idle attention, and marks of punctuation come after all others.
+    The key is the one with the highest score of those that the query may see. The query is chosen
+    by these criteria, the first one first: it matches another word than itself and than the first
+    drawn word, which often collects idle attention; it is not the first word; both are words, not
+    punctuation; the match gets 50 % to 90 % of the attention, so it is clear but not everything;
+    and that share is as large as possible.
     """
-    allowed = np.where(view.future, -np.inf, view.scores)
+    allowed = np.where(view.causal_mask, -np.inf, view.scores)
     keys = allowed.argmax(axis=1)
     queries = np.arange(view.layer.count)
     attention = view.pattern[queries, keys]
     word = np.array([any(map(str.isalnum, token)) for token in view.layer.words])
-    narration = (keys != queries) & (keys > 0)
+    other_word = (keys != queries) & (keys > 0)
     clear = (attention >= 0.5) & (attention <= 0.9)
-    query = int(np.lexsort((attention, clear, word & word[keys], queries > 0, narration))[-1])
+    query = int(np.lexsort((attention, clear, word & word[keys], queries > 0, other_word))[-1])
     return query, int(keys[query])

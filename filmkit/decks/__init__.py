@@ -1,22 +1,23 @@
-"""Decks for talks and a gallery, made from the beats' films, their stills and what is said.
+"""Decks for talks and a gallery, made from each beat's film, last picture and narration.
 
-Nothing that is drawn depends on this package. The names are here, so that they load at once.
+Nothing on screen depends on this package. The tables below stand here, so that ``--help`` can show
+them without loading Manim.
 """
 
 from __future__ import annotations
 
-__all__ = ["DEFAULT_TARGET", "SUFFIXES", "TARGETS"]
+__all__ = ["DECK_KINDS", "DEFAULT_DECK_KIND", "SUFFIXES"]
 
-TARGETS = {
+DECK_KINDS = {
     "web": "one HTML file for any browser, offline",
-    "powerpoint": "slides with films that start by themselves",
-    "keynote": "the same, in what Keynote opens without a complaint",
-    "gslides": "slides with pictures, and a folder of films for Google Drive",
-    "pdf": "a page for each beat, for print and hand-outs",
+    "powerpoint": "slides whose films start by themselves",
+    "keynote": "the same, in a file that Keynote opens without warnings",
+    "gslides": "slides with pictures, and a folder of films to upload to Google Drive",
+    "pdf": "one page per beat, for print and handouts",
 }
-"""What a deck can be for."""
+"""Kinds of deck, each with a description for ``--help``."""
 
-DEFAULT_TARGET = "web"
+DEFAULT_DECK_KIND = "web"
 
 SUFFIXES = {
     "web": ".html",
@@ -25,4 +26,4 @@ SUFFIXES = {
     "gslides": ".pptx",
     "pdf": ".pdf",
 }
-"""How the file of each target ends."""
+"""File name suffix of each kind of deck."""

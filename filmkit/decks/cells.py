@@ -1,4 +1,4 @@
-"""The cells of a still as a page needs them to tell what the pointer is on."""
+"""Panel data that a web deck needs to show the value of the cell under the pointer."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 from extract.trace import Trace
-from filmkit.words.alt import KINDS
+from filmkit.words.alt import TENSOR_KINDS
 
-__all__ = ["MASKED", "Shelf", "cells_of", "words_of_axes"]
+__all__ = ["MASKED", "ArrayStore", "axis_names", "panels_of"]
 
 MASKED = np.float32(np.inf)
-"""Stands for a cell that the causal mask removes; NaN for one that is not drawn."""
+"""Value of a cell that the causal mask removes. A cell that is not drawn is NaN."""
 
-FAINTEST = 0.02  # opacity of a panel that can be seen
+MIN_OPACITY = 0.02  # a panel at or below this opacity cannot be seen and is left out
 
 _AXES = {
     "pos": "word",
@@ -31,44 +31,47 @@ _AXES = {
 }
 
 
-def words_of_axes() -> dict[str, str]:
-    """What a step along an axis is called; "channel" along those that are not here."""
+def axis_names() -> dict[str, str]:
+    """Return what one step along each axis is called; on all other axes it is a "channel"."""
     return dict(_AXES)
 
 
-class Shelf:
-    """Arrays of a deck, each kept once however many pictures show it."""
+class ArrayStore:
+    """Arrays of a deck; equal arrays are stored once, however many pictures show them."""
 
     def __init__(self) -> None:
-        self._places: dict[bytes, int] = {}
+        self._numbers: dict[bytes, int] = {}
 
-    def put(self, array: npt.NDArray[np.float32]) -> int:
-        """Keep an array and say where."""
-        return self._places.setdefault(array.astype("<f4").tobytes(), len(self._places))
+    def add(self, array: npt.NDArray[np.float32]) -> int:
+        """Store an array and return its number, counted from 0."""
+        return self._numbers.setdefault(array.astype("<f4").tobytes(), len(self._numbers))
 
-    def texts(self) -> list[str]:
-        """All arrays in order: base64 of little-endian float32, row by row."""
-        return [b64encode(array).decode() for array in self._places]
+    def encoded(self) -> list[str]:
+        """Return all arrays by number: base64 of little-endian float32, row by row."""
+        return [b64encode(array).decode() for array in self._numbers]
 
 
-def cells_of(document: Mapping[str, Any], trace: Trace, shelf: Shelf) -> list[dict[str, Any]]:
-    """The panels of a still, in drawing order.
+def panels_of(
+    picture_map: Mapping[str, Any], trace: Trace, arrays: ArrayStore
+) -> list[dict[str, Any]]:
+    """Return the visible panels of a still, in drawing order.
 
     Parameters
     ----------
-    document
-        The still's map, with values.
+    picture_map
+        The still's picture map with values, as :func:`filmkit.core.picture_map.picture_map` makes
+        it.
     trace
-        The numbers, which know what their axes are.
-    shelf
-        Takes the values.
+        The trace that the still shows; it has the names of each tensor's axes.
+    arrays
+        Receives the values of the panels.
 
     Returns
     -------
     list of dict
-        Of each panel ``name`` in words, ``tensor`` with ``index`` and ``axes`` (see
-        :mod:`filmkit.core.picture_map`), ``transposed``, ``shape``, ``corners`` and ``values``,
-        the place on the shelf.
+        For each panel its ``name`` in words; ``tensor``, ``index``, ``axes``, ``transposed``,
+        ``shape`` and ``corners`` as in :mod:`filmkit.core.picture_map`; and ``values``, the number
+        of its array in ``arrays``.
     """
     return [
         {
@@ -79,10 +82,10 @@ def cells_of(document: Mapping[str, Any], trace: Trace, shelf: Shelf) -> list[di
             "transposed": panel["transposed"],
             "shape": panel["shape"],
             "corners": [[round(x, 2), round(y, 2)] for x, y in panel["corners"]],
-            "values": shelf.put(_values(panel)),
+            "values": arrays.add(_values(panel)),
         }
-        for panel in document["panels"]
-        if panel["opacity"] > FAINTEST
+        for panel in picture_map["panels"]
+        if panel["opacity"] > MIN_OPACITY
     ]
 
 
@@ -98,5 +101,5 @@ def _name(panel: Mapping[str, Any], trace: Trace) -> str:
     if not panel["tensor"]:
         return str(panel["expression"])
     base, _, layer = panel["tensor"].rpartition(".")
-    kind = KINDS.get(base)
+    kind = TENSOR_KINDS.get(base)
     return f"{kind.name}, layer {layer}" if kind else str(panel["tensor"])

@@ -1,4 +1,4 @@
-"""The gallery: one page with every scene, its film beside it."""
+"""The gallery: a folder with a web page of all scenes, their films and their posters."""
 
 from __future__ import annotations
 
@@ -13,57 +13,58 @@ from filmkit.core.records import Rehearsal
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.theme import use_theme
 from filmkit.decks.slides import Slide, slides_of
-from filmkit.decks.web import page
+from filmkit.decks.web import render_page
 from filmkit.render.jobs import make_films
-from filmkit.render.request import RenderRequest, each, load_trace, report_files
+from filmkit.render.request import RenderRequest, for_each_scene, load_trace, report_files
 from filmkit.render.runner import manim_config, rehearse, write_png
 from filmkit.words.captions import captions, vtt
 from filmkit.words.script import chapter_title
 
-__all__ = ["PAGE", "make_gallery", "write_gallery"]
+__all__ = ["PAGE_NAME", "make_gallery", "write_gallery"]
 
 PROJECT = Path(__file__).resolve().parents[2]
-PAGE = "index.html"
+PAGE_NAME = "index.html"
 
 
-def make_gallery(request: RenderRequest, code: str | None) -> bool:
-    """Write films, posters and a page of them; say whether all went well.
+def make_gallery(request: RenderRequest, code_url: str | None) -> bool:
+    """Render films and posters, and write the page; return whether everything succeeded.
 
     Parameters
     ----------
-    order
-        What to draw, and how; its folder becomes the gallery.
-    code
-        Address that the names of files are added to, instead of where they are on this machine.
+    request
+        What to render, and how; the gallery is written to its ``out`` folder.
+    code_url
+        Address where the code is published; the page links to ``code_url/scenes/...``. If None,
+        the links lead to the files on this machine.
     """
-    return make_films(request) and write_gallery(request, code)
+    return make_films(request) and write_gallery(request, code_url)
 
 
-def write_gallery(request: RenderRequest, code: str | None) -> bool:
-    """Write posters and the page, for films that are there already; say whether all went well."""
+def write_gallery(request: RenderRequest, code_url: str | None) -> bool:
+    """Write posters and the page for films that exist already; return whether all succeeded."""
     trace = load_trace(request)
 
-    def entry_of(entry: SceneEntry) -> dict[str, Any]:
-        told = rehearse(entry, trace, request.options)
-        beats = [record.name for record in told.beats]
-        chosen = entry.cover if entry.cover in beats else beats[-1]
-        (slide,) = slides_of(entry, told, trace=trace, request=request, beats=(chosen,))
+    def describe(entry: SceneEntry) -> dict[str, Any]:
+        rehearsal = rehearse(entry, trace, request.options)
+        beats = [record.name for record in rehearsal.beats]
+        cover = entry.cover if entry.cover in beats else beats[-1]
+        (slide,) = slides_of(entry, rehearsal, trace=trace, request=request, beats=(cover,))
         write_png(slide.picture, request.out / f"{entry.slug}.png")
-        return _record(slide, told, request.out, code)
+        return _scene_record(slide, rehearsal, request.out, code_url)
 
     with manim_config(request.quality, verbosity=request.verbosity):
-        records = each(request, request.scenes, entry_of)
+        records = for_each_scene(request, request.scenes, describe)
     if len(records) < len(request.scenes):
         return False
-    write_text(request.out / PAGE, _page(request, trace, list(records.values())))
-    report_files(request, [request.out / PAGE])
+    write_text(request.out / PAGE_NAME, _page(request, trace, list(records.values())))
+    report_files(request, [request.out / PAGE_NAME])
     return True
 
 
 def _page(request: RenderRequest, trace: Trace, scenes: list[dict[str, Any]]) -> str:
     size = request.quality
     with use_theme(request.theme, request.palette) as theme:
-        return page(
+        return render_page(
             "gallery.html",
             theme,
             scenes=scenes,
@@ -73,23 +74,25 @@ def _page(request: RenderRequest, trace: Trace, scenes: list[dict[str, Any]]) ->
         )
 
 
-def _record(slide: Slide, told: Rehearsal, out: Path, code: str | None) -> dict[str, Any]:
+def _scene_record(
+    slide: Slide, rehearsal: Rehearsal, out: Path, code_url: str | None
+) -> dict[str, Any]:
     entry = slide.entry
     file = "/".join(entry.module.split(".")) + ".py"
-    where = f"{code.rstrip('/')}/{file}" if code else _relative(PROJECT / file, out)
-    cues = b64encode(vtt(captions(told.beats)).encode()).decode()
+    link = f"{code_url.rstrip('/')}/{file}" if code_url else _relative(PROJECT / file, out)
+    cues = b64encode(vtt(captions(rehearsal.beats)).encode()).decode()
     return {
         "slug": entry.slug,
         "title": entry.title,
         "poster": f"{entry.slug}.png",
         "film": f"{entry.slug}.mp4",
-        # Within the page: a browser does not read captions from a file beside it.
+        # Captions are inside the page: from disk a browser refuses to read a file beside it.
         "captions": f"data:text/vtt;base64,{cues}",
         "alt": slide.alt,
-        "length": _clock(told.duration),
-        "opening": told.beats[0].narration,
+        "length": _clock(rehearsal.duration),
+        "opening": rehearsal.beats[0].narration,
         "file": file,
-        "code": where,
+        "code": link,
         "tensors": entry.load().tensors,
         "chapters": [
             {
@@ -97,7 +100,7 @@ def _record(slide: Slide, told: Rehearsal, out: Path, code: str | None) -> dict[
                 "clock": _clock(record.start),
                 "title": chapter_title(record.name),
             }
-            for record in told.beats
+            for record in rehearsal.beats
         ],
     }
 

@@ -1,4 +1,4 @@
-"""Makes a deck of the kind that was asked for."""
+"""Make a deck of any kind."""
 
 from __future__ import annotations
 
@@ -16,48 +16,52 @@ from filmkit.render.request import RenderRequest, load_trace, report_files
 
 __all__ = ["make_deck"]
 
-LARGE = 100e6  # bytes: Google Slides takes no more, and PowerPoint grows slow
+# Bytes: Google Slides accepts no larger file, and PowerPoint becomes slow.
+LARGE_DECK = 100e6
 
 HINTS = {
-    "powerpoint": "films start with their slides; their ends stay until the next step",
-    "keynote": "open it with Keynote; a film that waits for a click starts by itself once "
-    "Format, Movie, Start movie on click is off",
+    "powerpoint": "each film starts with its slide, then stays at its last picture until the next "
+    "step",
+    "keynote": "open it with Keynote; if a film waits for a click, switch off "
+    "Format > Movie > Start movie on click",
     "gslides": "Google Slides drops films from imported slides: {folder}/HOWTO.txt says how to "
-    "put them in",
+    "add them",
 }
 
 HOWTO = """How to bring these films to Google Slides
 
-1. Upload {deck} to Google Drive and open it with Google Slides. Every slide shows how its
-   beat ends; the notes are there.
+1. Upload {deck} to Google Drive and open it with Google Slides. Every slide shows the
+   last picture of its beat; the notes are included.
 2. Upload this folder to Google Drive.
-3. On each slide: Insert, Video, Google Drive, and choose the film that has the slide's number.
+3. On each slide: Insert, Video, Google Drive, and choose the film with the slide's number.
    Stretch it over the slide.
-4. Format options, Video playback: choose Play (automatically). It stays at its last picture.
+4. Format options, Video playback: choose Play (automatically). It stops at its last picture.
 
 {films}
 """
 
 
-def make_deck(request: RenderRequest, wanted: str, target: Path, *, beside: bool = False) -> bool:
-    """Write a deck; say whether all went well.
+def make_deck(
+    request: RenderRequest, kind: str, target: Path, *, films_beside: bool = False
+) -> bool:
+    """Write a deck; return whether everything succeeded.
 
     Parameters
     ----------
-    order
-        What to draw, and how.
-    wanted
-        One of :data:`filmkit.decks.TARGETS`.
+    request
+        What to render, and how.
+    kind
+        One of :data:`filmkit.decks.DECK_KINDS`.
     target
-        The deck.
-    beside
-        Whether the films of a web deck stay files of their own.
+        File of the deck.
+    films_beside
+        Whether the films of a web deck are written to a folder beside it, not into the page.
     """
     trace = load_trace(request)
     with use_theme(request.theme, request.palette) as theme:
         background = request.background or theme.background
-        made = [target]
-        if wanted == "pdf":
+        paths = [target]
+        if kind == "pdf":
             slides = drawn_slides(request, trace)
             if slides:
                 write_pdf(target, slides, theme, background=background)
@@ -65,32 +69,32 @@ def make_deck(request: RenderRequest, wanted: str, target: Path, *, beside: bool
             with filmed_slides(request, trace, target) as slides:
                 if not slides:
                     return False
-                if wanted == "web":
-                    made = write_web(target, slides, trace, theme, beside=beside)
+                if kind == "web":
+                    paths = write_web(target, slides, trace, theme, films_beside=films_beside)
                 else:
-                    films = wanted != "gslides"
+                    films = kind != "gslides"
                     write_slides(target, slides, theme, background=background, films=films)
-                if wanted == "gslides":
-                    made.append(_films_for_drive(target, slides))
+                if kind == "gslides":
+                    paths.append(_write_films_for_drive(target, slides))
     if not slides:
         return False
-    report_files(request, made)
+    report_files(request, paths)
     if not request.quiet:
-        if wanted in HINTS:
-            click.echo(HINTS[wanted].format(folder=made[-1]), err=True)
-        if (size := target.stat().st_size) > LARGE:
-            advice = "--films-beside or --quality hd" if wanted == "web" else "--quality hd"
-            click.echo(f"{target} has {size / 1e6:.0f} MB; {advice} makes it lighter", err=True)
+        if kind in HINTS:
+            click.echo(HINTS[kind].format(folder=paths[-1]), err=True)
+        if (size := target.stat().st_size) > LARGE_DECK:
+            advice = "--films-beside or --quality hd" if kind == "web" else "--quality hd"
+            click.echo(f"{target} is {size / 1e6:.0f} MB; {advice} makes it smaller", err=True)
     return True
 
 
-def _films_for_drive(target: Path, slides: list[Slide]) -> Path:
+def _write_films_for_drive(target: Path, slides: list[Slide]) -> Path:
     folder = target.with_name(f"{target.stem}_films")
     names = []
     for number, slide in enumerate(slides, 1):
         names.append(f"{number:02}_{slide.name.partition('_')[2]}.mp4")
         assert slide.video is not None
         copy_film(slide.video, folder / names[-1])
-    listed = "\n".join(f"slide {i}: {name}" for i, name in enumerate(names, 1))
-    write_text(folder / "HOWTO.txt", HOWTO.format(deck=target.name, films=listed))
+    film_list = "\n".join(f"slide {i}: {name}" for i, name in enumerate(names, 1))
+    write_text(folder / "HOWTO.txt", HOWTO.format(deck=target.name, films=film_list))
     return folder

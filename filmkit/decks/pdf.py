@@ -1,4 +1,4 @@
-"""A deck as pages for print and hand-outs."""
+"""A deck as a PDF for print and handouts, one page per beat."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Final
 import font_source_sans_pro
 import typst
 
-from extract.files import OutputError, written_beside
+from extract.files import OutputError, atomic_write
 from filmkit.core.theme import Theme
 from filmkit.decks.slides import Slide, title_of
 from filmkit.decks.web import colours_of
@@ -22,49 +22,49 @@ __all__ = ["write_pdf"]
 
 TEMPLATE = files("filmkit.decks") / "templates" / "deck.typ"
 
-# Tagged, with pictures in words: what the standard for accessible documents asks for.
+# PDF/UA, the standard for accessible documents: tagged, with alt texts.
 STANDARD: Final = "ua-1"
 
 
 def write_pdf(target: Path, slides: Sequence[Slide], theme: Theme, *, background: str) -> None:
-    """Write a page for each beat, whole or not at all.
+    """Write a PDF with one page per beat; a failure leaves no partial file.
 
     Parameters
     ----------
     target
-        The document.
+        The file to write.
     slides
-        Films are not needed.
-    looks
-        Whose colours it takes.
+        The pages, in order; their films are not needed.
+    theme
+        Gives the colours of the text.
     background
         Colour of the pages, "#RRGGBB".
 
     Raises
     ------
     OutputError
-        When it cannot be written.
+        When the file cannot be written.
     """
     with (
         TemporaryDirectory(prefix="attention-film-") as scratch,
         as_file(TEMPLATE) as template,
-        written_beside(target) as part,
+        atomic_write(target) as part,
     ):
         try:
-            part.write_bytes(_pages(Path(scratch), template, slides, theme, background))
+            part.write_bytes(_compile(Path(scratch), template, slides, theme, background))
         except OSError as error:
             raise OutputError(target, error) from error
 
 
-def _pages(
+def _compile(
     root: Path, template: Path, slides: Sequence[Slide], theme: Theme, background: str
 ) -> bytes:
-    """Set the document in a folder of its own."""
+    """Return the PDF, typeset by Typst in the empty folder ``root``."""
     copyfile(template, root / "deck.typ")
-    told = []
+    records = []
     for i, slide in enumerate(slides):
         slide.picture.save(root / f"{i}.png")
-        told.append(
+        records.append(
             {
                 "file": f"{i}.png",
                 "ratio": slide.picture.width / slide.picture.height,
@@ -78,7 +78,7 @@ def _pages(
         "title": title_of(slides),
         "colours": colours_of(theme),
         "background": background,
-        "slides": told,
+        "slides": records,
     }
     (root / "deck.json").write_text(json.dumps(document), encoding="utf-8")
     return bytes(
@@ -86,7 +86,7 @@ def _pages(
             root / "deck.typ",
             root=root,
             font_paths=[Path(font_source_sans_pro.__file__).parent / "files"],
-            ignore_system_fonts=False,  # a word may be in any script
+            ignore_system_fonts=False,  # words of a prompt may be in any script
             sys_inputs={"document": "deck.json"},
             pdf_standards=[STANDARD],
         )

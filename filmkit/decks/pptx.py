@@ -1,8 +1,9 @@
-"""A deck as slides: one beat each, which plays when its slide is shown and holds its last picture.
+"""A deck as a .pptx file: one slide per beat, which plays its film and stops at the last picture.
 
-The package is what PowerPoint itself writes for a film that starts automatically. Keynote refuses
-a file with notes whose presentation does not list its notes master, and one whose slide size
-names a format that it is not; python-pptx leaves both as they are, so they are mended here.
+The XML is what PowerPoint itself writes for a film that starts automatically. Keynote refuses two
+kinds of file that python-pptx writes: one with notes whose presentation does not list its notes
+master, and one whose slide size names a format (such as 4:3) that it does not have. Both are
+corrected here.
 """
 
 from __future__ import annotations
@@ -13,24 +14,24 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from extract.files import OutputError, written_beside
+from extract.files import OutputError, atomic_write
 from filmkit.core.theme import Theme
 from filmkit.decks.slides import Slide, title_of
 
 __all__ = ["write_slides"]
 
-HEIGHT = 6_858_000  # of a slide, in EMU: 7.5 inches, as in PowerPoint's own presentations
+HEIGHT = 6_858_000  # height of a slide in EMU: 7.5 inches, as in PowerPoint's own presentations
 LAYOUT = "Title Only"
-MIN_SIDE = 914_400  # of a slide, in EMU: PowerPoint takes no less than an inch
+MIN_WIDTH = 914_400  # least width of a slide in EMU: PowerPoint accepts no less than an inch
 
-NAMES = {
+NAMESPACES = {
     "a": "http://schemas.openxmlformats.org/drawingml/2006/main",
     "p": "http://schemas.openxmlformats.org/presentationml/2006/main",
     "r": "http://schemas.openxmlformats.org/officeDocument/2006/relationships",
 }
 
-# As soon as the slide is there the film is played from its beginning, once; it stays where it
-# ends. A film that is clicked on pauses and goes on.
+# The film is played once, from its beginning, as soon as its slide is shown, and then stops at its
+# last picture. A click on the film pauses and resumes it.
 TIMING = """
 <p:timing xmlns:p="{p}"><p:tnLst><p:par><p:cTn id="1" dur="indefinite" restart="never"
  nodeType="tmRoot"><p:childTnLst>
@@ -59,48 +60,49 @@ TIMING = """
 def write_slides(
     target: Path, slides: Sequence[Slide], theme: Theme, *, background: str, films: bool
 ) -> None:
-    """Write slides, whole or not at all.
+    """Write a presentation; a failure leaves no partial file.
 
     Parameters
     ----------
     target
-        The presentation.
+        The file to write.
     slides
-        With their films, if these are wanted.
-    looks
-        Whose colours the slides take.
+        The slides, in order; they need their films if ``films`` is true.
+    theme
+        Gives the colour of the slide titles.
     background
         Colour of the slides, "#RRGGBB".
     films
-        Whether the films are in the slides, or only how they end.
+        Whether to embed the films; if not, each slide shows the last picture of its film.
 
     Raises
     ------
     OutputError
-        When it cannot be written.
+        When the file cannot be written.
     """
     from pptx import Presentation
 
     document: Any = Presentation()
     width, height = slides[0].picture.size
     document.slide_height = HEIGHT
-    document.slide_width = max(MIN_SIDE, round(HEIGHT * width / height))
-    about = document.core_properties
-    about.title, about.author, about.last_modified_by = title_of(slides), "", ""
-    about.subject = "How attention works"
-    about.created = about.modified = datetime(2000, 1, 1)  # the same slides make the same file
+    document.slide_width = max(MIN_WIDTH, round(HEIGHT * width / height))
+    properties = document.core_properties
+    properties.title, properties.author, properties.last_modified_by = title_of(slides), "", ""
+    properties.subject = "How attention works"
+    # A fixed date, so that the same slides make the same file.
+    properties.created = properties.modified = datetime(2000, 1, 1)
     layout = next(layout for layout in document.slide_layouts if layout.name == LAYOUT)
     for slide in slides:
-        _add(document, layout, slide, theme, background, films=films)
-    _please_keynote(document)
-    with written_beside(target) as part:
+        _add_slide(document, layout, slide, theme, background, films=films)
+    _fix_for_keynote(document)
+    with atomic_write(target) as part:
         try:
             document.save(str(part))
         except OSError as error:
             raise OutputError(target, error) from error
 
 
-def _add(
+def _add_slide(
     document: Any,
     layout: Any,
     slide: Slide,
@@ -125,7 +127,8 @@ def _add(
         shape = page.shapes.add_picture(poster, 0, 0, width, height)
     shape.name = slide.name
     shape.element.nvPicPr.cNvPr.set("descr", slide.alt)
-    # What outlines and screen readers call the slide stands above its edge: the picture is full.
+    # The title is for outlines and screen readers only; it stands above the slide's upper edge,
+    # because the picture fills the whole slide.
     title = page.shapes.title
     title.left, title.width, title.height = 0, width, height // 8
     title.top = -title.height
@@ -134,43 +137,47 @@ def _add(
     page.notes_slide.notes_text_frame.text = slide.notes
 
 
-def _colour(written: str) -> Any:
+def _colour(text: str) -> Any:
     from pptx.dml import color
 
-    made: Any = color.RGBColor
-    return made(*bytes.fromhex(written[1:]))
+    rgb: Any = color.RGBColor
+    return rgb(*bytes.fromhex(text[1:]))
 
 
 def _play_on_entry(page: Any, shape: int, seconds: float) -> None:
     from lxml import etree
 
     root = page.element
-    for timing in root.findall("p:timing", NAMES):
+    for timing in root.findall("p:timing", NAMESPACES):
         root.remove(timing)
-    written = TIMING.format(p=NAMES["p"], shape=shape, milliseconds=round(1000 * seconds))
+    timing_xml = TIMING.format(p=NAMESPACES["p"], shape=shape, milliseconds=round(1000 * seconds))
     parser = etree.XMLParser(remove_blank_text=True)
-    timing = etree.fromstring(written.strip().replace("\n", ""), parser)
-    # The order of a slide's parts is fixed: only extensions come after the timing.
-    extensions = root.find("p:extLst", NAMES)
+    timing = etree.fromstring(timing_xml.strip().replace("\n", ""), parser)
+    # The order of a slide's elements is fixed: only extensions may follow the timing.
+    extensions = root.find("p:extLst", NAMESPACES)
     if extensions is None:
         root.append(timing)
     else:
         extensions.addprevious(timing)
 
 
-def _please_keynote(document: Any) -> None:
+def _fix_for_keynote(document: Any) -> None:
     from lxml import etree
     from pptx.opc.constants import RELATIONSHIP_TYPE
 
     root = document.element
-    # "screen4x3" and the like, which the size then contradicts.
-    root.find("p:sldSz", NAMES).attrib.pop("type", None)
-    if root.find("p:notesMasterIdLst", NAMES) is None:
-        (known,) = (
+    # A type such as "screen4x3" would contradict the size.
+    root.find("p:sldSz", NAMESPACES).attrib.pop("type", None)
+    if root.find("p:notesMasterIdLst", NAMESPACES) is None:
+        (relationship_id,) = (
             key
             for key, relation in document.part.rels.items()
             if relation.reltype == RELATIONSHIP_TYPE.NOTES_MASTER
         )
-        masters = etree.SubElement(root, f"{{{NAMES['p']}}}notesMasterIdLst")
-        etree.SubElement(masters, f"{{{NAMES['p']}}}notesMasterId", {f"{{{NAMES['r']}}}id": known})
-        root.find("p:sldMasterIdLst", NAMES).addnext(masters)
+        masters = etree.SubElement(root, f"{{{NAMESPACES['p']}}}notesMasterIdLst")
+        etree.SubElement(
+            masters,
+            f"{{{NAMESPACES['p']}}}notesMasterId",
+            {f"{{{NAMESPACES['r']}}}id": relationship_id},
+        )
+        root.find("p:sldMasterIdLst", NAMESPACES).addnext(masters)

@@ -1,4 +1,4 @@
-"""What every deck is made of: for each beat its film, how it ends, and what is said."""
+"""What every deck is made of: each beat's film, last picture, narration and notes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.stage import Stage
 from filmkit.render.jobs import render_session
 from filmkit.render.progress import make_meter
-from filmkit.render.request import RenderRequest, each
+from filmkit.render.request import RenderRequest, for_each_scene
 from filmkit.render.runner import manim_config, rehearse, take_stills
 from filmkit.words.alt import alt_text
 from filmkit.words.captions import Cue, captions, shifted
@@ -28,30 +28,32 @@ __all__ = ["Slide", "drawn_slides", "filmed_slides", "slides_of", "title_of"]
 
 @dataclass(frozen=True)
 class Slide:
-    """One beat.
+    """One beat of a scene, as a deck shows it.
 
     Attributes
     ----------
     entry
-        Its scene.
+        The beat's scene.
     name
-        Its number in the scene and its name, such as "03_flatten".
+        The beat's number in the scene and its name, such as "03_flatten".
     title
-        Its name as people read it.
-    narration, notes
-        What is said; that and what a speaker wants to know besides.
+        The beat's name for readers, such as "Flatten".
+    narration
+        The beat's narration.
+    notes
+        Speaker notes: the narration, the beat's number and length, and the next beat's title.
     cues
-        The narration as captions, in seconds from the start of the beat.
+        The narration as captions, timed in seconds from the start of the beat.
     seconds
-        How long it moves.
+        Length of the beat's film.
     picture
-        How it ends.
-    document
-        The picture's map with the values of its cells; see :mod:`filmkit.core.picture_map`.
+        The last picture of the beat.
+    picture_map
+        The map of ``picture`` with the values of its cells; see :mod:`filmkit.core.picture_map`.
     alt
-        The picture in words.
+        Alt text of ``picture``.
     video
-        Its film, an mp4; None where only pictures were asked for.
+        The beat's film, an mp4 file; None if only pictures were drawn.
     """
 
     entry: SceneEntry
@@ -62,34 +64,34 @@ class Slide:
     cues: tuple[Cue, ...]
     seconds: float
     picture: Image.Image
-    document: dict[str, Any]
+    picture_map: dict[str, Any]
     alt: str
     video: Path | None = None
 
 
 def slides_of(
     entry: SceneEntry,
-    told: Rehearsal,
+    rehearsal: Rehearsal,
     *,
     trace: Trace,
     request: RenderRequest,
     beats: tuple[str, ...] | None = None,
     progress: Callable[[int], None] = lambda steps: None,
 ) -> list[Slide]:
-    """The slides of a scene, without films.
+    """Return the slides of a scene, without films.
 
     Parameters
     ----------
-    entry, trace, order
+    entry, trace, request
         What to draw, and how.
-    told
+    rehearsal
         The scene's rehearsal.
     beats
-        The wanted ones; all of them if None.
+        Names of the beats to draw; all beats if None.
     progress
         Called with 1 after each picture.
     """
-    notes = speaker_notes(told)
+    notes = speaker_notes(rehearsal)
     slides = []
 
     def take(name: str, stage: Stage) -> None:
@@ -106,26 +108,29 @@ def slides_of(
                 cues=shifted(captions([record]), -record.start),
                 seconds=record.end - record.start,
                 picture=Image.fromarray(stage.snapshot()[..., :3]),
-                document=document,
+                picture_map=document,
                 alt=alt_text(document, title),
             )
         )
         progress(1)
 
-    wanted = beats or tuple(record.name for record in told.beats)
-    take_stills(entry, trace=trace, options=request.options, beats=wanted, take=take)
+    names = beats or tuple(record.name for record in rehearsal.beats)
+    take_stills(entry, trace=trace, options=request.options, beats=names, take=take)
     return slides
 
 
 def drawn_slides(request: RenderRequest, trace: Trace) -> list[Slide]:
-    """The slides of all scenes, without films; nothing when a scene could not be drawn."""
+    """Return the slides of all scenes, without films; none if a scene could not be rehearsed."""
     with manim_config(request.quality, verbosity=request.verbosity):
-        told = each(request, request.scenes, lambda entry: rehearse(entry, trace, request.options))
-        if len(told) < len(request.scenes):
+        rehearsals = for_each_scene(
+            request, request.scenes, lambda entry: rehearse(entry, trace, request.options)
+        )
+        if len(rehearsals) < len(request.scenes):
             return []
-        with make_meter(sum(len(t.beats) for t in told.values()), quiet=request.quiet) as meter:
+        count = sum(len(rehearsal.beats) for rehearsal in rehearsals.values())
+        with make_meter(count, quiet=request.quiet) as meter:
             slides = []
-            for entry, rehearsal in told.items():
+            for entry, rehearsal in rehearsals.items():
                 meter.describe(entry.slug)
                 slides += slides_of(
                     entry, rehearsal, trace=trace, request=request, progress=meter.advance
@@ -135,30 +140,30 @@ def drawn_slides(request: RenderRequest, trace: Trace) -> list[Slide]:
 
 @contextmanager
 def filmed_slides(request: RenderRequest, trace: Trace, target: Path) -> Iterator[list[Slide]]:
-    """The slides of all scenes; their films last until the ``with`` block is left.
+    """Yield the slides of all scenes; their films exist until the ``with`` block is left.
 
-    There are none when a scene could not be rehearsed, which has been said by then.
+    The list is empty if a scene could not be rehearsed; its error has been printed by then.
 
     Parameters
     ----------
-    order, trace
-        What to draw, and how.
+    request, trace
+        What to render, and how.
     target
-        The deck, which errors name.
+        File of the deck, for error messages.
 
     Raises
     ------
-    WorkError, OutputError
+    RenderError, OutputError
         When a beat cannot be filmed.
     """
-    with render_session(request, trace) as shoot:
+    with render_session(request, trace) as session:
         slides: list[Slide] = []
-        if len(shoot.rehearsals) == len(request.scenes):
-            for entry, told in shoot.rehearsals.items():
-                shoot.meter.describe(entry.slug)
+        if len(session.rehearsals) == len(request.scenes):
+            for entry, rehearsal in session.rehearsals.items():
+                session.meter.describe(entry.slug)
                 # The pictures are drawn here while other processes film.
-                drawn = slides_of(entry, told, trace=trace, request=request)
-                films = shoot.pieces(entry, target)
+                drawn = slides_of(entry, rehearsal, trace=trace, request=request)
+                films = session.beat_files(entry, target)
                 slides += [
                     replace(slide, video=film) for slide, film in zip(drawn, films, strict=True)
                 ]
@@ -166,6 +171,6 @@ def filmed_slides(request: RenderRequest, trace: Trace, target: Path) -> Iterato
 
 
 def title_of(slides: Sequence[Slide]) -> str:
-    """What a deck is called: its only scene's title, or what they all are about."""
+    """Return the title of a deck: that of its only scene, or of the whole series."""
     titles = {slide.entry.title for slide in slides}
     return titles.pop() if len(titles) == 1 else "How attention works"

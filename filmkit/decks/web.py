@@ -1,4 +1,4 @@
-"""A deck as one page for a browser, which asks nothing of the network."""
+"""A deck as one HTML page that any browser shows offline."""
 
 from __future__ import annotations
 
@@ -16,35 +16,35 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from PIL import Image
 
-from extract.files import OutputError, write_text, written_beside
+from extract.files import OutputError, atomic_write, write_text
 from extract.trace import Trace
 from filmkit.core.printable import printable
 from filmkit.core.theme import Theme
-from filmkit.decks.cells import Shelf, cells_of, words_of_axes
+from filmkit.decks.cells import ArrayStore, axis_names, panels_of
 from filmkit.decks.slides import Slide, title_of
 
-__all__ = ["colours_of", "data_uri", "fonts", "page", "write_web"]
+__all__ = ["colours_of", "data_uri", "fonts", "render_page", "write_web"]
 
 WEIGHTS = {400: "Regular", 600: "Semibold"}
 
 
 def write_web(
-    target: Path, slides: Sequence[Slide], trace: Trace, theme: Theme, *, beside: bool
+    target: Path, slides: Sequence[Slide], trace: Trace, theme: Theme, *, films_beside: bool
 ) -> list[Path]:
     """Write a deck for browsers.
 
     Parameters
     ----------
     target
-        The page.
+        The page to write.
     slides
-        With their films.
+        The slides, in order, with their films.
     trace
-        The numbers that the pictures show.
-    looks
-        The theme that the pictures were drawn in.
-    beside
-        Whether the films stay files of their own, in a folder beside the page.
+        The trace that the pictures show.
+    theme
+        The theme in which the pictures were drawn; the page takes its colours.
+    films_beside
+        Whether the films are written to a folder beside the page, not into it.
 
     Returns
     -------
@@ -54,15 +54,15 @@ def write_web(
     Raises
     ------
     OutputError
-        When something cannot be written.
+        When a file cannot be written.
     """
     folder = target.with_name(f"{target.stem}_films")
-    shelf = Shelf()
-    told = [_told(slide, trace, shelf) for slide in slides]
+    arrays = ArrayStore()
+    records = [_slide_record(slide, trace, arrays) for slide in slides]
     films = []
-    for slide, record in zip(slides, told, strict=True):
+    for slide, record in zip(slides, records, strict=True):
         assert slide.video is not None
-        if beside:
+        if films_beside:
             file = folder / f"{slide.entry.slug}_{slide.name}.mp4"
             copy_film(slide.video, file)
             record["film"] = f"{folder.name}/{file.name}"
@@ -72,24 +72,24 @@ def write_web(
     document = {
         "title": title,
         "tokens": [printable(token) for token in trace.meta.tokens],
-        "axes": words_of_axes(),
-        "arrays": shelf.texts(),
-        "slides": told,
+        "axes": axis_names(),
+        "arrays": arrays.encoded(),
+        "slides": records,
     }
-    text = page(
+    text = render_page(
         "deck.html",
         theme,
         title=title,
         model=trace.meta.model,
         document=as_json(document),
         films=films,
-        beside=beside,
+        films_beside=films_beside,
     )
     write_text(target, text)
-    return [target, folder] if beside else [target]
+    return [target, folder] if films_beside else [target]
 
 
-def _told(slide: Slide, trace: Trace, shelf: Shelf) -> dict[str, Any]:
+def _slide_record(slide: Slide, trace: Trace, arrays: ArrayStore) -> dict[str, Any]:
     return {
         "scene": slide.entry.title,
         "title": slide.title,
@@ -98,23 +98,23 @@ def _told(slide: Slide, trace: Trace, shelf: Shelf) -> dict[str, Any]:
         "alt": slide.alt,
         "cues": [[round(c.start, 3), round(c.end, 3), c.text] for c in slide.cues],
         "seconds": round(slide.seconds, 3),
-        "frame": slide.document["frame"],
+        "frame": slide.picture_map["frame"],
         "still": data_uri(slide.picture),
-        "panels": cells_of(slide.document, trace, shelf),
+        "panels": panels_of(slide.picture_map, trace, arrays),
     }
 
 
-def page(template: str, theme: Theme, **values: Any) -> str:
-    """Fill one of this package's pages.
+def render_page(template: str, theme: Theme, **values: Any) -> str:
+    """Return a page as HTML, made from one of this package's templates.
 
     Parameters
     ----------
     template
-        Its name in the folder of templates.
-    looks
-        Whose colours it takes.
-    values
-        What it asks for besides.
+        File name in the ``templates`` folder.
+    theme
+        Gives the colours of the page.
+    **values
+        The template's other variables.
     """
     environment = Environment(
         loader=PackageLoader("filmkit.decks"), autoescape=True, undefined=StrictUndefined
@@ -131,8 +131,8 @@ def page(template: str, theme: Theme, **values: Any) -> str:
 
 
 def copy_film(film: Path, target: Path) -> None:
-    """Copy a film, whole or not at all."""
-    with written_beside(target) as part:
+    """Copy a film; a failure leaves no partial file."""
+    with atomic_write(target) as part:
         try:
             copyfile(film, part)
         except OSError as error:
@@ -140,19 +140,19 @@ def copy_film(film: Path, target: Path) -> None:
 
 
 def as_json(document: Any) -> Markup:
-    """JSON that can stand in a script element."""
+    """Return JSON that is safe inside a script element: it cannot close the element."""
     text = json.dumps(document, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return Markup(text.replace("<", "\\u003c"))
 
 
 def colours_of(theme: Theme) -> dict[str, str]:
-    """The colours of a theme by role."""
+    """Return the colours of a theme by role, as "#RRGGBB"."""
     values = {field.name: getattr(theme, field.name) for field in fields(theme)}
     return {name: v for name, v in values.items() if isinstance(v, str) and v.startswith("#")}
 
 
 def fonts() -> dict[int, str]:
-    """The film's font by weight, as data URIs."""
+    """Return the film's font by weight, as data URIs."""
     folder = Path(font_source_sans_pro.__file__).parent / "files"
     return {
         weight: f"data:font/otf;base64,{_base64(folder / f'SourceSansPro-{name}.otf')}"
@@ -161,7 +161,7 @@ def fonts() -> dict[int, str]:
 
 
 def data_uri(picture: Image.Image) -> str:
-    """A picture within a page, without loss."""
+    """Return a picture as a data URI, compressed without loss."""
     buffer = BytesIO()
     picture.save(buffer, format="webp", lossless=True, quality=50, method=3)
     return f"data:image/webp;base64,{b64encode(buffer.getvalue()).decode()}"

@@ -1,17 +1,19 @@
-"""A key/value cache as a solid: tokens down, channels across, heads and layers in depth.
+"""A key/value cache as a solid block: tokens down, channels across, heads and layers in depth.
 
-A solid shows three faces, and every cell of them is a number of the trace: the front is one
-head's keys and values, the top the first token's of all heads, the side the last channel's. It
-takes as many heatmaps as faces, however many heads and layers it holds::
+Three faces of the block are drawn, and every cell of them is a number of the trace: the front
+shows the keys or values of one head, the top those of the first token in all heads, the side the
+last channel of all heads and tokens. That takes three heatmaps, however many heads and layers
+there are::
 
-    solid = CacheVolume(
-        Stored.of(self.layer, "k", layers), Stored.of(self.layer, "v", layers), slots
+    volume = CacheVolume(
+        CachedTensor.of(self.layer, "k", layers), CachedTensor.of(self.layer, "v", layers), layout
     )
-    self.add(solid.hold(units=(0, 3)))            # three heads: one layer of this model
-    self.play(solid.to(units=(0, 90)))           # all layers
-    self.play(solid.to(rows=12))                 # more tokens
+    self.add(volume.set_range(units=(0, 3)))          # three heads: one layer of this model
+    self.play(volume.change_range(units=(0, 90)))     # all layers
+    self.play(volume.change_range(rows=12))           # more tokens
 
-It is made to be seen from the right and above (positive ``theta`` and ``phi``).
+A *unit* is one key/value head of one layer. The block is made to be seen from the right and above
+(positive ``theta`` and ``phi``).
 """
 
 from __future__ import annotations
@@ -25,8 +27,8 @@ import numpy as np
 import numpy.typing as npt
 from manim import Animation, Group, VGroup, VMobject
 
-from filmkit.core.animations import Follow
-from filmkit.core.camera import keep_upright, on_card
+from filmkit.core.animations import AnimateWith
+from filmkit.core.camera import keep_upright, set_depth_plane
 from filmkit.core.geometry import Box
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.norm import Norm, TensorSource
@@ -41,22 +43,22 @@ __all__ = ["CacheVolume", "CachedTensor", "Measure", "VisibleRange", "VolumeBloc
 Array = npt.NDArray[np.float64]
 Points = npt.NDArray[np.float64]
 
-TOP_LIGHT, SIDE_LIGHT = 0.8, 0.6  # how bright faces are that do not look at the viewer
+TOP_LIGHT, SIDE_LIGHT = 0.8, 0.6  # brightness of the top and the side; the front has 1
 
 
 @dataclass(frozen=True, eq=False)
 class CachedTensor:
-    """What is kept of keys or of values.
+    """The keys, or the values, that a cache holds.
 
     Attributes
     ----------
-    values
-        (unit, token, channel); a unit is one key/value head of one layer, head after head and
-        layer after layer.
+    values : (unit, token, channel)
+        The numbers. A unit is one key/value head of one layer, in the order of layers and, in
+        each layer, of heads.
     norms, sources
-        Of each unit: every layer keeps the norm that its panels have.
+        The norm and the source of each unit; every layer has the norm that its panels have.
     name
-        What they are, such as "keys of layers 0 to 29".
+        What they are, in words, such as "keys of layers 0 to 29".
     """
 
     values: Array
@@ -66,41 +68,51 @@ class CachedTensor:
 
     @classmethod
     def of(cls, view: LayerView, name: str, layers: Sequence[int]) -> CachedTensor:
-        """Keys ("k", as they enter the scores) or values ("v") of some layers, drawn rows only."""
+        """Return the keys or values of some layers at the drawn positions.
+
+        Parameters
+        ----------
+        view
+            A layer, which says which positions are drawn.
+        name
+            "k" for keys, as used in the scores, or "v" for values.
+        layers
+            Numbers of the layers.
+        """
         meta = view.trace.meta
         width = meta.d_qk if name == "k" else meta.d_v
         units, norms, sources = [], [], []
         for layer in layers:
             here = replace(view, layer=layer)
-            tensor = here.head(0).used("k") if name == "k" else name
+            tensor = here.head(0).score_tensor("k") if name == "k" else name
             norm = here.norm(name)
             for head in range(meta.n_kv_heads):
                 units.append(here.rows(tensor)[:, head])
                 norms.append(norm)
                 sources.append(here.source(tensor, head, (0, width)))
-        said = {"k": "keys", "v": "values"}[name]
-        about = f"{said} of layers {layers[0]} to {layers[-1]}, each in its own layer's scale"
+        plural = {"k": "keys", "v": "values"}[name]
+        about = f"{plural} of layers {layers[0]} to {layers[-1]}, each in its own layer's scale"
         return cls(np.stack(units), tuple(norms), tuple(sources), about)
 
     @cached_property
     def scaled(self) -> Array:
-        """The values in units of their layer's norm."""
+        """The values divided by ``vmax`` of their norm, so that all layers share one norm."""
         limits = np.array([norm.vmax for norm in self.norms])
         return self.values / limits[:, None, None]
 
 
 @dataclass(frozen=True)
 class VisibleRange:
-    """Which part of what is kept a solid holds, and where it stands.
+    """Which part of the cached tensors a block shows, and where.
 
     Attributes
     ----------
     units
-        From the first to one past the last, front to back.
+        (start, stop) of the units, front to back; fractions occur while it grows.
     rows
-        How many tokens; a part of one is the last one, as far as it is there.
-    shift
-        Where it stands, away from its place.
+        Number of tokens. With a fraction, the last one is partly faded in.
+    shift : (3,)
+        Distance from the place that the layout gives it, in scene units.
     """
 
     units: tuple[float, float]
@@ -108,7 +120,7 @@ class VisibleRange:
     shift: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
     def mix(self, other: VisibleRange, alpha: float) -> VisibleRange:
-        """The extent ``alpha`` of the way to another."""
+        """Return the range at ``alpha``, 0 to 1, of the way to another one."""
 
         def line(a: float, b: float) -> float:
             return (1 - alpha) * a + alpha * b
@@ -122,7 +134,7 @@ class VisibleRange:
 
 
 def _first_rows(source: TensorSource, count: int) -> TensorSource:
-    """Where the first rows of something come from."""
+    """Return the source of the first ``count`` rows of a heatmap with the given source."""
     rows = source.index[0] if source.index else 0
     if isinstance(rows, int):
         return source
@@ -130,7 +142,10 @@ def _first_rows(source: TensorSource, count: int) -> TensorSource:
 
 
 class VolumeFace(Heatmap):
-    """A heatmap that is darker by ``light``, 0 to 1, and hides what is behind it."""
+    """A face of a block: a heatmap whose colours are multiplied by ``light``, 0 to 1.
+
+    It is opaque, unlike a heatmap with a lower opacity, and its shape can change.
+    """
 
     def __init__(
         self, norm: Norm, *, light: float = 1.0, source: TensorSource | None = None
@@ -146,34 +161,36 @@ class VolumeFace(Heatmap):
         return super().texture()
 
     def fill(self, values: Array) -> VolumeFace:
-        """Show a matrix of any shape, all of it."""
+        """Show a matrix of any shape, with no cell masked or hidden."""
         self.values, self.masked = values, np.zeros(values.shape)
         self.set_shown(1.0)
         return self
 
 
 class VolumeBlock(Group):
-    """Keys or values as a solid.
+    """The keys or the values of a cache as one block.
 
     Parameters
     ----------
     stored
         The numbers.
     box
-        The front with all rows, at depth 0 for unit ``base``.
+        Box of the front when all rows are shown.
     thickness
-        Of one unit.
+        Depth of one unit, in scene units.
     base
-        The unit whose front lies at depth 0 of the scene.
+        The unit whose front is at z = 0.
     colour
-        Of its edges.
+        Colour of its edges.
 
     Attributes
     ----------
     front, top, side
         The faces.
     edges
-        Lines along the edges that can be seen.
+        Lines along the visible edges.
+    visible_range
+        What it shows now.
     """
 
     def __init__(
@@ -182,7 +199,7 @@ class VolumeBlock(Group):
         super().__init__()
         self.stored, self.box, self.thickness, self.base = stored, box, thickness, base
         norm = stored.norms[0]
-        self.across = Norm(-1.0, 1.0, norm.cmap, norm.clipped)
+        self.across = Norm(-1.0, 1.0, norm.cmap, norm.percentile)
         source = TensorSource(expression=stored.name)
         self.front = VolumeFace(norm)
         self.top = VolumeFace(self.across, light=TOP_LIGHT, source=source)
@@ -191,35 +208,38 @@ class VolumeBlock(Group):
             stroke_color=colour, stroke_width=current_theme().thin, fill_opacity=0.0
         )
         self.add(self.side, self.top, self.front, self.edges)
-        self.extent = VisibleRange((0, len(stored.values)), stored.values.shape[1])
-        self.set_extent(self.extent)
-        on_card(self, self.front)
+        self.visible_range = VisibleRange((0, len(stored.values)), stored.values.shape[1])
+        self.set_range(self.visible_range)
+        set_depth_plane(self, self.front)
 
-    def set_extent(self, extent: VisibleRange) -> VolumeBlock:
-        """Hold another part of what is kept."""
-        self.extent = extent
-        first = round(extent.units[0])
-        last = max(first + 1, round(extent.units[1]))
-        rows = int(np.ceil(extent.rows - 1e-6))
+    def set_range(self, visible_range: VisibleRange) -> VolumeBlock:
+        """Show another part of the cached tensors, and return the block."""
+        self.visible_range = visible_range
+        first = round(visible_range.units[0])
+        last = max(first + 1, round(visible_range.units[1]))
+        rows = int(np.ceil(visible_range.rows - 1e-6))
         values, stored = self.stored.scaled[first:last, :rows], self.stored
         self.front.norm = stored.norms[first]
         self.front.fill(stored.values[first, :rows])
         self.front.source = _first_rows(stored.sources[first], rows)
         self.top.fill(values[:, 0])
         self.side.fill(values[:, :, -1].T)
-        # The newest row shows as far as it is there.
+        # The newest row is faded in by the fraction of it that is in the range.
         for face in (self.front, self.side):
             shown = np.ones(face.shape)
-            shown[-1] = extent.rows - rows + 1
+            shown[-1] = visible_range.rows - rows + 1
             face.set_shown(shown)
         self._place(rows)
         return self
 
     def corner(self, right: float, down: float, back: float) -> Points:
-        """A point (3,) of the solid: 0 to 1 from the left, from the top and from the front."""
+        """Return a point (3,) of the block, by shares of its width, height and depth.
+
+        Each share is 0 to 1: from the left, from the top and from the front.
+        """
         low, high = self._depths()
-        x, y, z = self.extent.shift
-        height = self.row * self.extent.rows
+        x, y, z = self.visible_range.shift
+        height = self.row * self.visible_range.rows
         return np.array(
             [
                 self.box.left + right * self.box.width + x,
@@ -230,20 +250,22 @@ class VolumeBlock(Group):
 
     @property
     def corners(self) -> Points:
-        """All eight (8, 3)."""
+        """Its eight corners, (8, 3)."""
         return np.array([self.corner(x, y, z) for x in (0, 1) for y in (0, 1) for z in (0, 1)])
 
     @property
     def row(self) -> float:
-        """Height of a row."""
+        """Height of a token's row, in scene units."""
         return self.box.height / self.stored.values.shape[1]
 
     def _depths(self) -> tuple[float, float]:
-        first, last = self.extent.units
+        """Return z of the front and of the back."""
+        first, last = self.visible_range.units
         return -(first - self.base) * self.thickness, -(last - self.base) * self.thickness
 
     def _place(self, rows: int) -> None:
-        down = rows / self.extent.rows
+        """Move faces and edges to where the range puts them; faces have ``rows`` whole rows."""
+        down = rows / self.visible_range.rows
 
         def face(*points: tuple[float, float, float]) -> Points:
             return np.array([self.corner(*point) for point in points])
@@ -263,16 +285,16 @@ class VolumeBlock(Group):
 
 
 class CacheVolume(Group):
-    """Keys and values side by side as one solid.
+    """A cache: a block of keys and a block of values, side by side.
 
     Parameters
     ----------
     keys, values
-        What is kept, with the same units and tokens.
-    slots
-        Where it stands.
+        What is cached; both have the same units and tokens.
+    layout
+        Where the blocks are.
     base
-        The unit whose front lies in the plane of the flat picture.
+        The unit whose front is in the plane of the flat picture, z = 0.
     """
 
     def __init__(
@@ -292,18 +314,18 @@ class CacheVolume(Group):
 
     @property
     def blocks(self) -> tuple[VolumeBlock, VolumeBlock]:
-        """Keys, then values."""
+        """The block of keys and the block of values."""
         return self.keys, self.values
 
     @property
-    def extent(self) -> VisibleRange:
-        """What it holds."""
-        return self.keys.extent
+    def visible_range(self) -> VisibleRange:
+        """What both blocks show now."""
+        return self.keys.visible_range
 
     def slice_outline(self, colour: str) -> VMobject:
-        """The edges of the newest token's slice that can be seen."""
+        """Return a line along the visible edges of the newest token's slice."""
         outline = VMobject(stroke_color=colour, stroke_width=current_theme().bold, fill_opacity=0.0)
-        rows = self.extent.rows
+        rows = self.visible_range.rows
         upper = (rows - 1) / rows
         for block in self.blocks:
             rim = [(0, upper, 0), (1, upper, 0), (1, 1, 0), (0, 1, 0), (0, upper, 0)]
@@ -322,40 +344,54 @@ class CacheVolume(Group):
         """Corners (16, 3) of both blocks."""
         return np.concatenate([block.corners for block in self.blocks])
 
-    def hold(self, **changes: Any) -> CacheVolume:
-        """Hold another part, by the names of :class:`VisibleRange`."""
-        extent = replace(self.extent, **changes)
+    def set_range(self, **changes: Any) -> CacheVolume:
+        """Show another part of the cache, and return it.
+
+        Parameters
+        ----------
+        **changes
+            Fields of :class:`VisibleRange`; the others stay.
+        """
+        visible_range = replace(self.visible_range, **changes)
         for block in self.blocks:
-            block.set_extent(extent)
+            block.set_range(visible_range)
         return self
 
-    def to(self, *, rate_func: Any = None, **changes: Any) -> Animation:
-        """An animation that changes its extent, by the names of :class:`VisibleRange`."""
-        start, end = self.extent, replace(self.extent, **changes)
+    def change_range(self, *, rate_func: Any = None, **changes: Any) -> Animation:
+        """Return an animation in which the blocks grow, shrink or move.
+
+        Parameters
+        ----------
+        rate_func
+            Rate function of the animation; manim's ``smooth`` by default.
+        **changes
+            Fields of :class:`VisibleRange` at the end; the others stay.
+        """
+        start, end = self.visible_range, replace(self.visible_range, **changes)
         kwargs = {} if rate_func is None else {"rate_func": rate_func}
 
         def step(alpha: float) -> None:
-            extent = start.mix(end, alpha) if alpha < 1 else end
+            visible_range = start.mix(end, alpha) if alpha < 1 else end
             for block in self.blocks:
-                block.set_extent(extent)
+                block.set_range(visible_range)
 
-        return Follow(self, step, **kwargs)
+        return AnimateWith(self, step, **kwargs)
 
 
 class Measure(VGroup):
-    """A line beside an edge of a solid, and what is counted along it.
+    """A dimension line beside an edge of a block, with a label for what is counted along it.
 
     Parameters
     ----------
-    start, end
-        Ends (3,) of the edge.
-    away
-        (3,), where the line stands from the edge.
+    start, end : (3,)
+        Ends of the edge.
+    away : (3,)
+        From the edge to the line.
     text
         What is counted.
     at
-        Where along the line its label stands: 0 is before its start, else it goes on below the
-        line to the right.
+        Where along the line its label is, 0 to 1. At 0 it is to the left of the line's start,
+        else below the line, beginning at that point.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Where a solid of keys and values stands in space: pure geometry."""
+"""Layout of a key/value cache as a solid block: pure geometry, in scene units."""
 
 from __future__ import annotations
 
@@ -13,34 +13,34 @@ __all__ = ["CacheVolumeLayout"]
 
 Points = npt.NDArray[np.float64]
 
-WIDTH = 5.2  # of keys and values together
-GAP = 0.16  # between them
+WIDTH = 5.2  # width of keys and values together
+GAP = 0.16  # between keys and values
 MAX_HEIGHT = 2.7
-MAX_ROW = 0.3
+MAX_ROW = 0.3  # height of a token's row
 MAX_DEPTH = 7.0
-MAX_THICKNESS = 0.26  # of one head of one layer
-MAX_SPREAD = 4.5  # from the first head of a layer to the last, while they stand apart
-MAX_SPACING = 1.1
-APART = 1.7  # between layers that stand apart, in depth ...
-ASIDE = 1.5  # ... and to the side
+MAX_THICKNESS = 0.26  # depth of one head of one layer
+MAX_SPREAD = 4.5  # from the first head of a layer to the last, while heads are apart
+MAX_SPACING = 1.1  # from one head to the next, while heads are apart
+APART = 1.7  # from one layer to the next in depth, while layers are apart
+ASIDE = 1.5  # from one layer to the next to the right, while layers are apart
 
 
 @dataclass(frozen=True)
 class CacheVolumeLayout:
-    """Keys beside values; tokens down, channels across, heads of layers in depth.
+    """Keys beside values; tokens down, channels across, heads and layers in depth.
 
     Attributes
     ----------
     k, v
-        The front of keys and values with all their rows.
+        Boxes of the front of keys and of values, with all rows.
     rows
-        How many.
+        Number of tokens.
     thickness
-        Of one head of one layer.
+        Depth of one head of one layer.
     spacing
-        From one head to the next of the same layer while they stand apart.
+        Distance from one head to the next of the same layer, while heads are apart.
     gap, aside
-        From one layer to the next while they stand apart, in depth and to the side.
+        Distance from one layer to the next, in depth and to the right, while layers are apart.
     """
 
     k: Box
@@ -53,7 +53,10 @@ class CacheVolumeLayout:
 
     @classmethod
     def of(cls, *, rows: int, units: int, heads: int, d_qk: int, d_v: int) -> CacheVolumeLayout:
-        """For ``units`` heads in all, ``heads`` of them in each layer."""
+        """Return the layout for ``units`` key/value heads in all, ``heads`` in each layer.
+
+        ``d_qk`` and ``d_v`` are the numbers of channels of a key and of a value.
+        """
         height = min(MAX_HEIGHT, MAX_ROW * rows)
         cell = (WIDTH - GAP) / (d_qk + d_v)
         top, bottom, left = height / 2, -height / 2, -WIDTH / 2
@@ -76,5 +79,5 @@ class CacheVolumeLayout:
 
     @property
     def front(self) -> Box:
-        """Keys and values together."""
+        """Box around keys and values."""
         return Box.around((self.k, self.v))

@@ -1,4 +1,4 @@
-"""What a cache keeps of every token, as scenes draw it and write it.
+"""How much a cache holds for each token, as scenes draw and write it.
 
 All numbers are counted by :mod:`extract.architectures`.
 """
@@ -13,63 +13,66 @@ from extract.architectures import (
     QualityColumn,
     Scheme,
     kv_cache_bytes,
-    latent_of,
+    latent_size,
 )
-from filmkit.core.numbers import whole
+from filmkit.core.numbers import format_count
 from filmkit.core.theme import current_theme
 from filmkit.mobjects.chart import BarRow, Span, scheme_colour
 
 __all__ = ["BITS", "CachedPerToken", "thousands", "trained_ratio"]
 
-BITS = 16  # of a cached number, unless said otherwise
+BITS = 16
+"""Bits of a cached number by default."""
 
 
 def thousands(column: QualityColumn) -> str:
-    """Cached numbers of a token as the paper prints them."""
+    """Return the cached numbers per token in thousands, as the paper prints them: "110.6K"."""
     return f"{(column.cache_elements or 0) / 1e3:.1f}K"
 
 
 @dataclass(frozen=True)
 class CachedPerToken:
-    """What one scheme keeps of every token.
+    """What a model would cache for each token with one scheme (MHA, GQA, MQA or MLA).
 
     Attributes
     ----------
     arch
-        Whose heads and layers.
+        The model: its numbers of heads, layers and channels.
     scheme
-        Whose way of caching.
+        "mha", "gqa", "mqa" or "mla".
     n_groups
-        Of a grouped cache; the model's own by default.
-    called
-        What to call it; the scheme's abbreviation by default.
+        Number of key/value heads of a grouped cache; the model's own by default.
+    label
+        Name to use instead of the scheme's abbreviation.
     """
 
     arch: Architecture
     scheme: Scheme
     n_groups: int | None = None
-    called: str = ""
+    label: str = ""
 
     @property
     def name(self) -> str:
-        if self.called:
-            return self.called
+        """The label, or the scheme's abbreviation, such as "GQA-8"."""
+        if self.label:
+            return self.label
         groups = f"-{self.n_groups or self.arch.n_kv_heads}" if self.scheme == "gqa" else ""
         return self.scheme.upper() + groups
 
     @property
     def colour(self) -> str:
+        """The theme's colour for the scheme."""
         return scheme_colour(self.scheme)
 
     def size(self, n_tokens: int = 1, bits: int = BITS) -> float:
-        """Bytes for so many tokens."""
+        """Return the bytes of the cache for ``n_tokens``, with ``bits`` for each number."""
         return kv_cache_bytes(
             self.arch, self.scheme, bits, n_groups=self.n_groups, n_tokens=n_tokens
         )
 
     @property
     def numbers(self) -> str:
-        """How many numbers a token takes in each layer, as arithmetic."""
+        """Cached numbers per token and layer, as arithmetic: "2 × 128"."""
         width = self.arch.d_head
         match self.scheme:
             case "mha":
@@ -79,11 +82,11 @@ class CachedPerToken:
             case "mqa":
                 return f"2 × {width}"
             case "mla":
-                return " + ".join(str(part) for part in latent_of(self.arch) if part)
+                return " + ".join(str(part) for part in latent_size(self.arch) if part)
 
     @property
     def shares(self) -> str:
-        """Which heads keep something, in words."""
+        """Which heads have cached keys and values, in words."""
         heads = self.arch.n_heads
         match self.scheme:
             case "mha":
@@ -96,23 +99,26 @@ class CachedPerToken:
                 return "one latent and one rotated key, shared by all"
 
     def spans(self, bits: int = BITS) -> tuple[Span, ...]:
-        """Its pieces: keys and values, or the latent and the one rotated key."""
+        """Return the pieces of its bar: keys and values, or the latent and the rotated key."""
         theme, size = current_theme(), self.size(bits=bits)
         if self.scheme != "mla":
             return (Span(size / 2, theme.key), Span(size / 2, theme.value))
-        latent = latent_of(self.arch)
+        latent = latent_size(self.arch)
         shared = size * latent.kv_rank / sum(latent)
         return (Span(shared, theme.latent), Span(size - shared, theme.key))
 
     def row(self, *, name: str = "", note: str, bits: int = BITS) -> BarRow:
-        """Its bar, named after the scheme unless another name is given."""
+        """Return its bar with its size in bytes; ``name`` replaces the scheme's name."""
         colour = self.colour if self.scheme == "mla" and not name else None
-        said = f"{whole(self.size(bits=bits))} bytes"
-        return BarRow(name or self.name, note, self.spans(bits), said, colour)
+        size_label = f"{format_count(self.size(bits=bits))} bytes"
+        return BarRow(name or self.name, note, self.spans(bits), size_label, colour)
 
 
 def trained_ratio() -> tuple[QualityColumn, QualityColumn, float]:
-    """The large MHA and MLA models that were trained to be compared, and how their caches do."""
+    """Return the large MHA and MLA models that were trained for a comparison, and the ratio.
+
+    The ratio is that of the sizes of their caches, MHA to MLA.
+    """
     large = {column.attention: column for column in MOE.columns if column.size == "large"}
     mha, mla = large["MHA"], large["MLA"]
     return mha, mla, (mha.cache_elements or 0) / (mla.cache_elements or 1)

@@ -1,7 +1,7 @@
 """Small charts: axes, lines, bars to scale, dots, brackets with a ratio, reference lines.
 
-Everything is labelled where it stands, never in a legend. Each class takes a :class:`Box` and
-keeps inside it, labels included; sizes follow the box and the theme.
+Everything is labelled in place, never in a legend. Charts fill a :class:`Box` and stay inside it,
+labels included; sizes follow from the box and the theme. Lengths are in scene units.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from manim import Circle, Rectangle, VGroup, VMobject
 
 from filmkit.core.geometry import FRAME_HEIGHT, Box
 from filmkit.core.numbers import format_number
-from filmkit.core.text import Label, broken
+from filmkit.core.text import Label, break_lines
 from filmkit.core.theme import current_theme
 from filmkit.mobjects.flow import Wire
 
@@ -39,17 +39,17 @@ __all__ = [
 
 GAP = 0.12  # between a mark and its label
 DOT = 0.075  # radius of a dot
-CAPTION_GAP = 0.26  # from a bar down to its name, with its note below it
-NAME_GAP = 0.2  # the same for a name beside its note
-CAPTIONED_DOTS = 0.72  # how far down in its row a dot stands below a name
-CAPTION_RISE = 2.0  # from there to the name, in distances from the row's middle
-BRACKET = 0.14  # how far a bracket stands off
+CAPTION_GAP = 0.26  # from a bar down to its name, if the note is below the name
+NAME_GAP = 0.2  # from a bar down to its name, if the note is beside the name
+CAPTIONED_DOTS = 0.72  # height of the dots below a name: a share of the row, from its top
+CAPTION_RISE = 2.0  # from these dots up to the name, in distances of the dots from the row's middle
+BRACKET = 0.14  # distance between a bracket and what it embraces
 
 
 def scheme_colour(scheme: str) -> str:
-    """The colour of a cache scheme ("mha", "gqa", "mqa", "mla") where it has only one.
+    """Return the theme's colour for a cache scheme: "mha", "gqa", "mqa" or "mla".
 
-    The latent has its role's colour; the others, all of them keys and values, are greys.
+    MLA has the colour of the latent; the others, which all cache keys and values, are greys.
     """
     theme = current_theme()
     return {"mha": theme.ink, "gqa": theme.muted, "mqa": theme.flow, "mla": theme.latent}[scheme]
@@ -58,16 +58,21 @@ def scheme_colour(scheme: str) -> str:
 def spread(
     wanted: Sequence[float], sizes: Sequence[float], low: float, high: float
 ) -> tuple[float, ...]:
-    """Centers as near to the wanted ones as can be at which labels do not overlap.
+    """Move labels apart along a line until they do not overlap, and as little as possible.
 
     Parameters
     ----------
     wanted
-        Where the centers would stand alone.
+        Preferred center of each label.
     sizes
-        Room that each label takes, its gap included.
+        Length of each label, its gap included.
     low, high
-        What they stay between, if they fit.
+        Ends of the line; labels stay between them if they fit.
+
+    Returns
+    -------
+    tuple of float
+        Center of each label, in the order of ``wanted``.
 
     Examples
     --------
@@ -76,8 +81,8 @@ def spread(
     """
     order = sorted(range(len(wanted)), key=lambda i: wanted[i])
     room = np.array([sizes[i] for i in order], dtype=float)
-    # Without its predecessors' room every label may stand anywhere not below the one before: the
-    # nearest such places are the means of pooled runs.
+    # Subtract from each place the room of the labels before it: then labels only must not change
+    # their order. The nearest such places are means of pooled runs (isotonic regression).
     offset = np.concatenate([[0.0], np.cumsum((room[1:] + room[:-1]) / 2)])
     runs: list[list[float]] = []
     for place in np.array([wanted[i] for i in order]) - offset:
@@ -89,30 +94,30 @@ def spread(
     if len(flat):
         flat = np.clip(flat, None, high - room[-1] / 2 - offset[-1])
         flat = np.clip(flat, low + room[0] / 2, None)
-    found = [0.0] * len(order)
-    for index, place in zip(order, flat + offset[: len(flat)], strict=True):
-        found[index] = float(place)
-    return tuple(found)
+    centers = [0.0] * len(order)
+    for index, center in zip(order, flat + offset[: len(flat)], strict=True):
+        centers[index] = float(center)
+    return tuple(centers)
 
 
 @dataclass(frozen=True)
 class ChartAxis:
-    """One direction of a chart.
+    """One axis of a chart: its range, ticks and title.
 
     Attributes
     ----------
     low, high
-        Its ends.
+        Numbers at its ends.
     ticks
         The few numbers that are written along it.
     title
         What it counts, with its unit.
     log
-        Whether equal steps are equal ratios. A logarithmic axis always says so in its title.
+        Whether it is logarithmic; if so, its title always says it.
     write
-        How a tick is written.
+        Function that formats a tick.
     says_linear
-        Whether a linear axis says that it is linear.
+        Whether the title of a linear axis says that it is linear.
     """
 
     low: float
@@ -124,45 +129,63 @@ class ChartAxis:
     says_linear: bool = False
 
     def share(self, value: float) -> float:
-        """How far along the axis a number is: 0 at its low end, 1 at its high end."""
+        """Return how far along the axis a number is: 0 at its low end, 1 at its high end."""
         low, high, at = self.low, self.high, value
         if self.log:
             low, high, at = (float(np.log(v)) for v in (low, high, value))
         return (at - low) / (high - low)
 
     @property
-    def said(self) -> str:
-        """Its title with its scale."""
+    def full_title(self) -> str:
+        """Title and kind of scale, such as "rank, log scale"."""
         scale = "log scale" if self.log else "linear scale" if self.says_linear else ""
         return ", ".join(part for part in (self.title, scale) if part)
 
     @property
     def tick_labels(self) -> tuple[str, ...]:
+        """Text of each tick."""
         return tuple(self.write(tick) for tick in self.ticks)
 
 
 def _line_height(size: float) -> float:
+    """Return the height of a line of text in scene units."""
     return size * FRAME_HEIGHT
 
 
 def _hairline(start: Sequence[float], end: Sequence[float], colour: str, width: float) -> VMobject:
+    """Return a straight line between two points (x, y)."""
     line = VMobject(stroke_color=colour, stroke_width=width, fill_opacity=0.0)
     return line.set_points_as_corners([[*start, 0.0], [*end, 0.0]])
 
 
 class ChartAxes(VGroup):
-    """Two axes with few ticks: hairlines across, numbers at the left and below, titles.
+    """Two axes with few ticks: horizontal hairlines, numbers at the left and below, titles.
 
-    The title of the upright axis is read across and stands above it.
+    The title of the vertical axis is horizontal and above it.
 
     Parameters
     ----------
     x, y
-        What they count.
+        The horizontal and the vertical axis.
     box
-        Holds the axes with all their labels.
+        Room for the axes with all their labels.
     right
-        Room kept free at the right for labels of lines.
+        Width that is kept free at the right, for the labels of lines.
+
+    Attributes
+    ----------
+    plot : Box
+        Box of the data.
+    rules, base, x_ticks, y_ticks, titles
+        Hairlines, the horizontal axis, and labels.
+
+    Examples
+    --------
+    ::
+
+        axes = ChartAxes(ChartAxis(0, 100, (0, 50, 100), "tokens"), ChartAxis(0, 9, (0, 9)), box)
+        line = Curve(axes, [0, 100], [0, 9], colour=theme.key)
+        self.play(Appear(axes), Draw(line))
     """
 
     def __init__(self, x: ChartAxis, y: ChartAxis, box: Box, *, right: float = 0.0) -> None:
@@ -176,8 +199,8 @@ class ChartAxes(VGroup):
         self.plot = Box.of(
             box.left + widest + GAP,
             box.right - max(right, overhang),
-            box.bottom + (2 * line + 2 * GAP if x.said else line + GAP),
-            box.top - (line + GAP if y.said else 0.0),
+            box.bottom + (2 * line + 2 * GAP if x.full_title else line + GAP),
+            box.top - (line + GAP if y.full_title else 0.0),
         )
         self.rules = VGroup(*(self._rule() for _ in y.ticks))
         self.base = _hairline(
@@ -189,18 +212,18 @@ class ChartAxes(VGroup):
         for label, tick in zip(self.x_ticks, x.ticks, strict=True):
             label.on_line(self.at(tick, y.low)[0], self.plot.bottom - GAP - line / 2)
         titles = []
-        if x.said:
-            title = Label(x.said, size=theme.note_size, colour=theme.muted)
+        if x.full_title:
+            title = Label(x.full_title, size=theme.note_size, colour=theme.muted)
             titles.append(title.on_line(self.plot.right - title.width / 2, box.bottom + line / 2))
-        if y.said:
-            title = Label(y.said, size=theme.note_size, colour=theme.muted)
+        if y.full_title:
+            title = Label(y.full_title, size=theme.note_size, colour=theme.muted)
             titles.append(title.on_line(box.left + title.width / 2, box.top - line / 2))
         self.titles = VGroup(*titles)
         self._place_y()
         self.add(self.rules, self.base, self.x_ticks, self.y_ticks, self.titles)
 
     def at(self, x: float, y: float) -> tuple[float, float]:
-        """Where a point of data stands."""
+        """Return the (x, y) in scene units of a point of data."""
         plot = self.plot
         return (
             plot.left + self.x.share(x) * plot.width,
@@ -208,9 +231,11 @@ class ChartAxes(VGroup):
         )
 
     def set_y_high(self, high: float) -> ChartAxes:
-        """Stretch the upright axis; ticks beyond its end leave the picture.
+        """Change the high end of the vertical axis, move its ticks, and return the axes.
 
-        Lines drawn on these axes follow when they are asked to ``redraw``.
+        Ticks beyond the end are then above the plot; hide them with
+        :func:`filmkit.core.animations.set_presence`. Curves, end labels and reference lines must
+        be drawn again with their ``redraw``.
         """
         self.y = replace(self.y, high=high)
         self._place_y()
@@ -234,16 +259,18 @@ class ChartAxes(VGroup):
 
 
 class Curve(Wire):
-    """A line through data, which can be drawn from its start to its end as a wire is.
+    """A line through data; :class:`~filmkit.mobjects.flow.Draw` draws it from the left.
 
     Parameters
     ----------
     axes
-        On which it stands; what lies above them is cut off.
+        Axes of the data; the line is cut off at the top of their plot.
     xs, ys
         The data, from the left.
     colour
-        A colour.
+        "#RRGGBB".
+    width
+        Line width in points; the theme's ``line`` by default.
     """
 
     def __init__(
@@ -260,19 +287,20 @@ class Curve(Wire):
         super().__init__(self._points(), colour=colour, arrow=False, width=width)
 
     def redraw(self) -> Curve:
-        """Follow a change of the axes."""
+        """Draw the line again after a change of the axes, and return it."""
         self._draw(np.array([[x, y, 0.0] for x, y in self._points()]))
         return self
 
     @property
     def end(self) -> tuple[float, float]:
-        """Where the line ends."""
+        """(x, y) of the end of the line, in scene units."""
         return self._points()[-1]
 
     def _draw(self, corners: npt.NDArray[np.float64]) -> None:
         self.line.set_points_as_corners(corners)
 
     def _points(self) -> list[tuple[float, float]]:
+        """Return the data as points (x, y) in scene units, up to the top of the plot."""
         points = [self.axes.at(x, y) for x, y in zip(self.xs, self.ys, strict=True)]
         top = self.axes.plot.top
         inside = [*takewhile(lambda point: point[1] <= top, points)]
@@ -283,17 +311,21 @@ class Curve(Wire):
 
 
 class EndLabels(VGroup):
-    """Names at the right of the ends of lines, moved apart where they would overlap.
-
-    ``labels[i]`` and ``ties[i]`` belong to ``curves[i]``; a tie leads from the line's end to its
-    label.
+    """Names to the right of the ends of lines, moved apart where they would overlap.
 
     Parameters
     ----------
     curves
         Lines on the same axes.
     texts
-        What each is called.
+        Name of each line.
+    size
+        Text size; the theme's ``shape_size`` by default.
+
+    Attributes
+    ----------
+    labels, ties
+        For each curve its name, and a hairline from the line's end to the name.
     """
 
     def __init__(
@@ -311,7 +343,7 @@ class EndLabels(VGroup):
         self.redraw()
 
     def redraw(self) -> EndLabels:
-        """Follow the ends of the lines."""
+        """Move names and hairlines to the present ends of the lines, and return the labels."""
         ends = [curve.end for curve in self.curves]
         line = self.labels[0].line_height
         low = self.curves[0].axes.plot.bottom - line / 2
@@ -323,22 +355,24 @@ class EndLabels(VGroup):
 
 
 class ReferenceLine(VGroup):
-    """A dashed line across the axes at a number, with its name just above it at its end.
+    """A dashed horizontal line at a number, with its name above its right end.
 
     Parameters
     ----------
     axes
-        On which it stands.
+        Axes of the chart.
     value
-        At which number of the upright axis.
+        Number on the vertical axis.
     text
-        What is there.
+        Name of the line.
+    colour
+        "#RRGGBB"; the theme's ``accent`` by default.
     beside
-        A line so near below that the two names would overlap: this name stands to the left of
-        that one.
+        Another line so close below that the two names would overlap: this name is put to the left
+        of the other one.
     """
 
-    DASH = 0.09
+    DASH = 0.09  # length of a dash and of a gap, in scene units
 
     def __init__(
         self,
@@ -366,7 +400,7 @@ class ReferenceLine(VGroup):
         self.redraw()
 
     def redraw(self) -> ReferenceLine:
-        """Follow a change of the axes."""
+        """Move the line after a change of the axes, and return it."""
         level = self.axes.at(self.axes.x.low, self.value)[1]
         self.shift([0.0, level - self.level, 0.0])
         self.level = level
@@ -375,7 +409,15 @@ class ReferenceLine(VGroup):
 
 @dataclass(frozen=True)
 class Span:
-    """One piece of a bar: how long it is, in the chart's unit, and its colour."""
+    """One piece of a bar.
+
+    Attributes
+    ----------
+    value
+        Its length in the unit of the chart.
+    colour
+        "#RRGGBB".
+    """
 
     value: float
     colour: str
@@ -383,39 +425,53 @@ class Span:
 
 @dataclass(frozen=True)
 class BarRow:
-    """One bar: its name, a quiet line beneath it, its pieces, and its size in words.
+    """One bar and its texts.
 
-    ``colour`` is the name's; the theme's ``ink`` by default.
+    Attributes
+    ----------
+    name
+        Name of the bar.
+    note
+        A small note with the name; may be empty.
+    spans
+        Pieces of the bar, from the left.
+    size_label
+        Text at the end of the bar: its size with a unit.
+    colour
+        Colour of the name; the theme's ``ink`` by default.
     """
 
     name: str
     note: str
     spans: tuple[Span, ...]
-    said: str
+    size_label: str
     colour: str | None = None
 
     @property
     def total(self) -> float:
+        """Length of the bar in the unit of the chart."""
         return sum(span.value for span in self.spans)
 
 
 class ScaleBars(VGroup):
-    """Bars on one scale from zero, one below the other, names beside them, sizes at their ends.
-
-    ``bars[i]``, ``names[i]``, ``notes[i]`` and ``sizes[i]`` belong to ``rows[i]``; a bar is a
-    group of its pieces.
+    """Horizontal bars on one scale from zero, with their names, notes and sizes.
 
     Parameters
     ----------
     rows
-        From the top.
+        The bars, from the top.
     box
-        Holds bars and labels.
+        Room for bars and labels.
     thickness
-        Of a bar, as a share of its row.
+        Thickness of a bar as a share of its row.
     captioned
-        Whether names stand below the bars, which then have all of the width, instead of at the
-        left. Notes stand beside their names there, or below them for want of width.
+        Whether names are below the bars, which then have the whole width, instead of to their
+        left. Notes are then beside the names, or below them if the box is too narrow.
+
+    Attributes
+    ----------
+    bars, names, notes, sizes
+        For each row the group of its pieces, its name, its note and its size.
     """
 
     def __init__(
@@ -433,9 +489,9 @@ class ScaleBars(VGroup):
         for row in rows:
             self.names.add(Label(row.name, size=theme.name_size, colour=row.colour))
             self.notes.add(Label(row.note, size=theme.note_size, colour=theme.muted))
-            self.sizes.add(Label(row.said, size=theme.shape_size))
-        named = max(max(n.width, m.width) for n, m in zip(self.names, self.notes, strict=True))
-        self.left = box.left + (0.0 if captioned else named + 2 * GAP)
+            self.sizes.add(Label(row.size_label, size=theme.shape_size))
+        names = max(max(n.width, m.width) for n, m in zip(self.names, self.notes, strict=True))
+        self.left = box.left + (0.0 if captioned else names + 2 * GAP)
         pitch = box.height / len(rows)
         widths = [n.width + 2 * GAP + m.width for n, m in zip(self.names, self.notes, strict=True)]
         self.in_line = captioned and max(widths) <= box.width
@@ -459,7 +515,7 @@ class ScaleBars(VGroup):
         self.add(self.names, self.notes, self.bars, self.sizes)
 
     def bar_box(self, index: int) -> Box:
-        """Where a bar stands."""
+        """Return the box of a bar."""
         bar = self.bars[index]
         return Box.between(bar.get_corner([-1, -1, 0]), bar.get_corner([1, 1, 0]))
 
@@ -491,19 +547,23 @@ class ScaleBars(VGroup):
 
 
 class Paragraph(VGroup):
-    """Quiet lines of words below each other, each a label.
+    """Small lines of text, one below the other; each is a :class:`Label`.
 
     Parameters
     ----------
     lines
-        From the top.
+        The lines, from the top.
     corner
-        (x, y) of its top left corner.
+        (x, y) of the top left corner.
     width
-        Lines that are wider are broken; for each break the first line stands a line higher, so
-        that the last one stays where it is.
+        Maximum width. Wider lines are broken; for each break the first line is a line higher, so
+        that the last one stays in place.
+    size
+        Text size; the theme's ``note_size`` by default.
+    colour
+        "#RRGGBB"; the theme's ``muted`` by default.
     align
-        "left", or "center" for lines whose middles stand below each other, at the corner's x.
+        "left", or "center" for lines centered at the corner's x.
     """
 
     def __init__(
@@ -519,11 +579,11 @@ class Paragraph(VGroup):
         super().__init__()
         theme = current_theme()
         size = size or theme.note_size
-        short = [part for line in lines for part in broken(line, width, size=size)]
-        for index, line in enumerate(short):
+        broken = [part for line in lines for part in break_lines(line, width, size=size)]
+        for index, line in enumerate(broken):
             label = Label(line, size=size, colour=colour or theme.muted)
             step = label.line_height
-            y = corner[1] - step / 2 - 1.35 * step * (index - len(short) + len(lines))
+            y = corner[1] - step / 2 - 1.35 * step * (index - len(broken) + len(lines))
             reach = label.width / 2 if align == "left" else 0.0
             self.add(label.on_line(corner[0] + reach, y))
 
@@ -534,11 +594,15 @@ class Bracket(VGroup):
     Parameters
     ----------
     first, last
-        What it embraces; on a line across or up.
+        (x, y) of its ends, on a horizontal or vertical line.
     text
         Its label.
     towards
-        The direction (x, y) in which it stands off, a unit vector.
+        Direction (x, y), a unit vector, from the ends to the bracket and its label.
+    size
+        Text size; the theme's ``name_size`` by default.
+    colour
+        "#RRGGBB"; the theme's ``ink`` by default.
     """
 
     def __init__(
@@ -568,20 +632,20 @@ class Bracket(VGroup):
 
 @dataclass(frozen=True)
 class DotSeries:
-    """The same quantity for every row of a dot plot.
+    """One quantity of a dot plot: a dot in every row.
 
     Attributes
     ----------
     name
-        What it is called above the dot of the first row.
+        Name of the quantity, above its dot in the first row; may be empty.
     values
-        One number for each row.
+        A number for each row.
     colours
         One colour, or one for each row.
     hollow
-        Whether its dots are rings.
+        Whether the dots are rings.
     written
-        Whether its numbers are written, in a plot that writes numbers.
+        Whether its numbers are written, if the plot writes numbers.
     """
 
     name: str
@@ -591,33 +655,40 @@ class DotSeries:
     written: bool = True
 
     def colour(self, row: int) -> str:
-        """Colour of a row's dot."""
+        """Return the colour of a row's dot."""
         return self.colours if isinstance(self.colours, str) else self.colours[row]
 
 
 class DotPlot(VGroup):
     """Rows of dots along one axis, the dots of a row joined by a hairline.
 
-    ``dots[s][r]`` and, when they are written, ``numbers[s][r]`` belong to series ``s`` and row
-    ``r``; ``names[r]`` and ``ties[r]`` to row ``r``; ``heads[s]`` names a series.
-
     Parameters
     ----------
     rows
         Names of the rows, from the top.
     series
-        What is compared.
+        The quantities that are compared, a dot of each in every row.
     axis
-        Along which the dots stand.
+        The horizontal axis.
     box
-        Holds the plot with its labels.
+        Room for the plot with its labels.
     write
-        How a dot's number is written above it; without it the numbers are left out.
+        Function that formats the number above a dot; without it numbers are not written.
     right
-        Room kept free at the right.
+        Width that is kept free at the right.
     captioned
-        Whether a row's name stands above its dots, which then have all of the width, instead of
-        at the left.
+        Whether a row's name is above its dots, which then have the whole width, instead of to
+        their left.
+
+    Attributes
+    ----------
+    dots, numbers
+        ``dots[s][r]`` is the dot of series ``s`` in row ``r``, ``numbers[s][r]`` its number;
+        ``numbers`` is empty if they are not written.
+    names, ties
+        ``names[r]`` is the name of row ``r``, ``ties[r]`` the hairline between its dots.
+    series_names
+        ``series_names[s]`` is the name of series ``s``.
     """
 
     def __init__(
@@ -663,26 +734,28 @@ class DotPlot(VGroup):
             y = self.at(axis.low, row)[1]
             ends = (min(xs) + inset, y), (max(xs) - inset, y)
             self.ties.add(_hairline(*ends, theme.flow, theme.line))
-        self.title = Label(axis.said, size=theme.note_size, colour=theme.muted)
+        self.title = Label(axis.full_title, size=theme.note_size, colour=theme.muted)
         self.title.on_line(self.plot.right - self.title.width / 2, box.bottom + line / 2)
         self.dots = VGroup(*(self._dots(s) for s in self.series))
         self.right = box.right
-        self.heads = self._line_of_words([s.name for s in self.series], 0, box.top - line / 2)
+        self.series_names = self._line_of_words(
+            [s.name for s in self.series], 0, box.top - line / 2
+        )
         self.numbers = VGroup()
         if write is not None:
             self._write_numbers(write)
         self.add(self.rules, self.ticks, self.title, self.names, self.ties)
-        self.add(self.dots, self.heads, self.numbers)
+        self.add(self.dots, self.series_names, self.numbers)
 
     def at(self, value: float, row: int) -> tuple[float, float]:
-        """Where a number of a row stands."""
+        """Return the (x, y) in scene units of a number in a row."""
         return (
             self.plot.left + self.axis.share(value) * self.plot.width,
             self.plot.top - self.pitch * (row + self.dots_at),
         )
 
     def name_line(self, row: int) -> float:
-        """y of the name of a row."""
+        """Return y of the name of a row."""
         above = (self.dots_at - 0.5) * CAPTION_RISE * self.pitch
         return self.at(self.axis.low, row)[1] + above
 
@@ -701,7 +774,7 @@ class DotPlot(VGroup):
         return dots
 
     def _line_of_words(self, texts: Sequence[str], row: int, y: float) -> VGroup:
-        """One line of labels above the dots of a row, moved apart where they would overlap."""
+        """Return one line of labels above the dots of a row, moved apart where they overlap."""
         theme = current_theme()
         labels = VGroup(
             *(

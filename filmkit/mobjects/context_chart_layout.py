@@ -1,4 +1,4 @@
-"""Where the chart of cache size against context length stands: pure geometry."""
+"""Layout of the chart of cache size against context length: pure geometry."""
 
 from __future__ import annotations
 
@@ -9,15 +9,25 @@ from filmkit.core.geometry import Box, Frame, Point
 __all__ = ["ContextLayout"]
 
 
-APART = 0.1  # below the line that says where the numbers are from
+APART = 0.1  # between the notes at the top of the frame and the chart
 
 
-ENDS = 2.0  # names and sizes at the ends of lines
+ENDS = 2.0  # smallest width for names and sizes at the ends of lines
 
 
 @dataclass(frozen=True)
 class ContextLayout:
-    """A chart that fills the stage, and a remark whose top right corner is ``remark``."""
+    """A chart that fills the stage.
+
+    Attributes
+    ----------
+    chart
+        Box of the chart with all its labels.
+    right
+        Width for the labels at the ends of lines.
+    remark
+        Top right corner of a remark.
+    """
 
     chart: Box
     right: float
@@ -25,6 +35,7 @@ class ContextLayout:
 
     @classmethod
     def of(cls, frame: Frame) -> ContextLayout:
+        """Return the layout for a frame."""
         stage = frame.stage
         chart = Box.of(stage.left, stage.right, stage.bottom, stage.top - APART)
         right = max(0.16 * chart.width, ENDS)

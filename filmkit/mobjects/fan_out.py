@@ -1,4 +1,4 @@
-"""Combs: one panel feeds many heads of a rack."""
+"""Fan-outs: flat connectors from one panel to many cards of a stack of heads."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from manim import RIGHT, Mobject, VGroup, VMobject
 
-from filmkit.core.camera import on_card
+from filmkit.core.camera import set_depth_plane
 from filmkit.core.theme import current_theme
 from filmkit.mobjects.ribbon import filled, outline_points
 
@@ -18,47 +18,53 @@ Points = npt.NDArray[np.float64]
 
 
 class FanOut(VGroup):
-    """A flat comb from one place to many, all in one plane of the scene.
+    """A flat connector from one point to many, in the shape of a comb.
 
-    A handle leads from the start to the spine, the spine runs in depth, and a tooth with an
-    arrow head leads to each end. It is cut between the depths of its teeth, so that cards are in
-    front of the pieces behind them and behind the pieces in front of them.
-
-    Examples
-    --------
-    From a panel that stands left of the rack to the line that leads from each head's keys::
-
-        comb = FanOut(
-            shared.corners_towards(RIGHT),
-            [rack.heads[h].k.corners_towards(RIGHT) for h in heads],
-            spine=rack.slots.card.left - 0.3,
-        )
-        self.add(comb.set_drawn(0))
-        self.play(Follow(comb, comb.set_drawn))
+    A handle leads from the start to the spine, the spine runs in depth, and a tooth with an arrow
+    head leads from the spine to each end. All lie in one plane of the scene. The pieces between
+    two teeth are separate mobjects, so that a card hides the pieces behind it and is hidden by
+    those in front of it.
 
     Parameters
     ----------
-    start
-        (3,), where the handle begins.
-    ends
-        (n, 3), where the arrow heads point; each at the depth (z) of its card.
+    start : (3,)
+        Where the handle begins.
+    ends : (n, 3)
+        Where the arrow heads point; each has the depth (z) of its card.
     spine
-        Where the spine runs: its coordinate along ``along``.
-    along
-        Direction of the teeth, (3,), upright to the depth: RIGHT for a comb that lies flat, UP for
-        one that stands below its heads.
+        Coordinate of the spine in the direction ``along``.
+    along : (3,)
+        Direction of the teeth, a unit vector without depth: RIGHT for a horizontal plane, UP for
+        a vertical one below the cards.
     width
-        Of handle, spine and teeth, in scene units.
+        Width of handle, spine and teeth, in scene units.
     colour
-        The theme's ``ink`` by default.
+        "#RRGGBB"; the theme's ``ink`` by default.
 
     Attributes
     ----------
-    handle, teeth, spine
-        Its pieces; ``teeth`` in the order of ``ends``.
+    handle, spine, teeth
+        Its pieces; ``spine`` from back to front, ``teeth`` in the order of ``ends``.
+
+    Raises
+    ------
+    ValueError
+        If the start and the ends are not in one plane.
+
+    Examples
+    --------
+    From a panel left of the stack to the keys of some heads::
+
+        fan_out = FanOut(
+            shared.side_center(RIGHT),
+            [stack.heads[h].k.side_center(RIGHT) for h in heads],
+            spine=stack.layout.spine,
+        )
+        self.add(fan_out.set_drawn(0))
+        self.play(AnimateWith(fan_out, fan_out.set_drawn))
     """
 
-    TIP = 2.2  # length and width of an arrow head, in widths
+    TIP = 2.2  # length and width of an arrow head, in widths of a tooth
 
     def __init__(
         self,
@@ -76,17 +82,17 @@ class FanOut(VGroup):
         self.width_of_band = width
         self.start, self.ends = np.asarray(start, dtype=float), np.asarray(ends, dtype=float)
         self.turn = spine
-        # Everything is measured along the teeth and in depth; the third direction is constant.
+        # The geometry is two-dimensional, along the teeth and in depth; the rest is constant.
         self.rest = self.start - self._place(self.start) @ self._axes
         if not np.allclose(self.ends - self._place(self.ends) @ self._axes, self.rest, atol=1e-6):
-            raise ValueError("a comb is flat: its start and its ends must lie in one plane")
+            raise ValueError("a fan-out is flat: its start and its ends must lie in one plane")
         self.levels = np.unique(np.round([self.start[2], *self.ends[:, 2]], 9))
 
         def piece(depth: float) -> VMobject:
             shape = filled([np.zeros((3, 3))], colour or theme.ink)
-            return on_card(shape, _Depth(depth))
+            return set_depth_plane(shape, _Depth(depth))
 
-        # A tooth lies half in front of its card: it is drawn just after it.
+        # Half the width of a tooth is in front of its card: it is drawn just after the card.
         self.handle = piece(self.start[2] + width / 2)
         self.spine = VGroup(
             *(piece((a + b) / 2) for a, b in zip(self.levels, self.levels[1:], strict=False))
@@ -97,14 +103,15 @@ class FanOut(VGroup):
 
     @property
     def _axes(self) -> Points:
+        """The two directions of the plane, (2, 3): along the teeth and in depth."""
         return np.array([self.along, [0.0, 0.0, 1.0]])
 
     def _place(self, points: Points) -> Points:
-        """Points (..., 3) as (along, depth), (..., 2)."""
+        """Return points (..., 3) in the plane's coordinates (along, depth), (..., 2)."""
         return np.asarray(points @ self._axes.T)
 
     def set_drawn(self, alpha: float) -> FanOut:
-        """Draw a fraction of it: the handle first, then the spine, then the teeth."""
+        """Draw a share of it, 0 to 1, and return it: first the handle, then spine and teeth."""
         half, reach = self.width_of_band / 2, np.abs(self.levels - self.start[2]).max()
         out = float(np.clip(alpha / 0.25, 0, 1))
         spread = float(np.clip((alpha - 0.25) / 0.35, 0, 1)) * (reach + half)
@@ -113,7 +120,7 @@ class FanOut(VGroup):
             self.handle, [_bar(begin, begin + (self.turn + half - begin) * out, level, half)]
         )
         for shape, low, high in zip(self.spine, self.levels, self.levels[1:], strict=False):
-            # Overlapping the teeth by half a width hides the seams between the pieces.
+            # Pieces overlap the teeth by half a width, which hides the seams between them.
             near, far = max(low - half, level - spread), min(high + half, level + spread)
             across = [[self.turn - half, near], [self.turn + half, near]]
             back = [[self.turn + half, far], [self.turn - half, far]]
@@ -124,6 +131,7 @@ class FanOut(VGroup):
         return self
 
     def _tooth(self, end: float, depth: float, grown: float) -> list[Points]:
+        """Return the polygons of the share ``grown`` of a tooth: arrow head, and bar if any."""
         if grown <= 0:
             return []
         half, tip = self.width_of_band / 2, self.width_of_band * self.TIP
@@ -135,17 +143,19 @@ class FanOut(VGroup):
         return [arrow] if sign * (neck - start) <= 0 else [arrow, _bar(start, neck, depth, half)]
 
     def _fill(self, shape: Mobject, polygons: list[Points]) -> None:
+        """Let a shape fill polygons given in the plane's coordinates."""
         placed = [polygon @ self._axes + self.rest for polygon in polygons]
         shape.points = outline_points(placed) if placed else np.zeros((0, 3))
 
 
 def _bar(start: float, end: float, depth: float, half: float) -> Points:
+    """Return the corners (4, 2) of a bar along the teeth at a depth, by half its width."""
     low, high = depth - half, depth + half
     return np.array([[start, low], [end, low], [end, high], [start, high]])
 
 
 class _Depth(Mobject):
-    """A plane across the depth, without any ink, to sort by."""
+    """An invisible plane of constant depth z, by which pieces are sorted."""
 
     def __init__(self, z: float) -> None:
         super().__init__()

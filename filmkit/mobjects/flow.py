@@ -1,4 +1,4 @@
-"""Lines that carry a matrix from one panel to the next, and the weights they pass through."""
+"""Lines that lead from one panel to the next, and boxes of the weights on their way."""
 
 from __future__ import annotations
 
@@ -20,22 +20,34 @@ Points = npt.NDArray[np.float64]
 
 
 class Wire(VGroup):
-    """A right-angled line with small round corners and, at its end, an arrow head.
+    """A line with small round corners and an arrow head at its end.
 
     Parameters
     ----------
     path
-        Corner points (x, y) from start to end.
+        Corners (x, y) from start to end.
     colour
-        A colour; the theme's ``flow`` by default.
+        "#RRGGBB"; the theme's ``flow`` by default.
     arrow
-        Whether it ends in an arrow head.
+        Whether it has an arrow head.
     width
         Line width in points; the theme's ``line`` by default.
+
+    Attributes
+    ----------
+    line, tip
+        Its line, and its arrow head or None.
+
+    Examples
+    --------
+    ::
+
+        wire = Wire([(keys.right, keys.y), (scores.x, keys.y), (scores.x, scores.bottom)])
+        self.play(Draw(wire))
     """
 
-    CORNER = 0.12
-    TIP = 0.14
+    CORNER = 0.12  # radius of a corner, in scene units
+    TIP = 0.14  # length of the arrow head, in scene units
 
     def __init__(
         self,
@@ -69,6 +81,7 @@ class Wire(VGroup):
             self.add(self.tip)
 
     def _draw(self, corners: Points) -> None:
+        """Set the points of the line from its corners (n, 3)."""
         self.line.start_new_path(corners[0])
         for before, corner, after in zip(corners, corners[1:], corners[2:], strict=False):
             arriving, leaving = corner - before, after - corner
@@ -84,29 +97,37 @@ class Wire(VGroup):
     def elbow(
         cls, start: tuple[float, float], end: tuple[float, float], *, bend: float, **kwargs: Any
     ) -> Wire:
-        """From ``start`` across to x = ``bend``, up or down, and across to ``end``."""
+        """Return a wire that runs across to x = ``bend``, up or down, and across to ``end``."""
         if abs(start[1] - end[1]) < 1e-6:
             return cls([start, end], **kwargs)
         return cls([start, (bend, start[1]), (bend, end[1]), end], **kwargs)
 
 
 class WeightBox(VGroup):
-    """The name of a weight matrix in a small box, with its shape beneath (``lines[0]``).
+    """The name of a weight matrix in a small box, with its shape and notes below.
 
-    Weights are never drawn as cells here: the box is a place on the way, not a picture.
+    The numbers of the matrix are not drawn: the box is an operation on the way from one panel to
+    the next.
 
     Parameters
     ----------
     formula
-        Its name as Typst mathematics.
+        Its name as Typst mathematics, such as "W_Q".
     shape
-        Its rows and columns.
+        Its numbers of rows and columns.
     box
-        Where the box stands.
+        Where the box is, in scene units.
     colour
-        Of frame and name.
+        Colour of frame and name.
     notes
-        What else happens on the way, in a few letters, such as "+ bias"; a line each.
+        What else happens there, such as "+ bias", a short line for each.
+
+    Attributes
+    ----------
+    frame, symbol
+        The box and the name in it.
+    lines
+        The lines below: ``lines[0]`` is the shape, the others are the notes.
     """
 
     def __init__(
@@ -140,7 +161,7 @@ class WeightBox(VGroup):
 
 
 class Draw(InPlaceAnimation):
-    """Draw a wire from its start to its end; the arrow head comes last."""
+    """Add a wire to the scene and draw it from its start to its end, the arrow head last."""
 
     def __init__(self, wire: Wire, **kwargs: Any) -> None:
         super().__init__(wire, introducer=True, **kwargs)

@@ -1,4 +1,4 @@
-"""The whole picture of one attention head, every part by its name."""
+"""The picture of one attention head, from its input to z, every part by its name."""
 
 from __future__ import annotations
 
@@ -18,29 +18,60 @@ from filmkit.mobjects.panel import Header, Panel, Truncated
 
 __all__ = ["HeadPicture", "head_cells"]
 
-MAX_WORD = 1.45  # scene units; longer words are set smaller and then shortened
+MAX_WORD = 1.45  # width in scene units; longer words are set smaller and then shortened
 SOFTMAX_NAMES = {2: ("scale, mask,", "softmax"), 3: ("scale,", "mask,", "softmax")}
-# Words at the pattern that can be read by a near camera only: their size from and to, in rows, and
-# the longest of them, in units of their size. In a frame that is not wide they would take from
-# the pattern's width.
-FAR_WIDE, FAR_NARROW = (FILL, FILL, 46.0), (0.6, 0.965, 28.0)
-MIN_FAR = 0.52  # its size, as a part of the least that can be read from afar
-ROUNDS = 12  # of halving, to find a size
-WORD_SHARE = 0.13  # and no longer than this part of the frame's width
+# Words beside the pattern of a long prompt are so small that they can be read in a close-up only.
+# (minimum size, maximum size, maximum length): sizes as shares of the pattern's row, length in
+# units of the size. In a frame that is not wide, long words would make the pattern narrower.
+SMALL_WORDS_WIDE, SMALL_WORDS_NARROW = (FILL, FILL, 46.0), (0.6, 0.965, 28.0)
+MIN_SMALL_WORDS = 0.52  # their minimum size, as a share of the theme's ``min_text_size``
+ROUNDS = 12  # steps of the bisection that finds a size
+WORD_SHARE = 0.13  # maximum width of a word, as a share of the frame's width
 
 
 class HeadPicture(Group):
-    """X, queries, keys, values, scores, pattern and z of one head, with words and flow lines.
+    """X, queries, keys, values, scores, pattern and z of one head, with words and lines.
 
-    Rows are queries and columns are keys in scores and pattern. Parts are attributes; nothing is
-    added to a scene by itself, so a scene can bring them in one after another or all at once.
+    In scores and pattern rows are queries and columns are keys. All parts are attributes, and the
+    group itself is empty: a scene adds the parts it shows, one after another or at once.
 
     Parameters
     ----------
     view
-        Whose numbers.
+        The head.
     frame
         The frame to fill.
+
+    Attributes
+    ----------
+    x : Truncated
+        The input, of which the first and last columns are drawn; ``x_words`` are its words.
+    q, k, v, k_t, scores, pattern, z : Panel
+        Heatmap (``.cells``) and header (``.header``) of each matrix; ``k_t`` is K transposed.
+    pattern_title, pattern_words
+        Header of the pattern, and the words at its rows and columns.
+    pattern_words_readable
+        Whether these words are large enough for the full picture, not only for a close-up.
+    w_q, w_k, w_v : WeightBox
+        Weights between X and queries, keys and values.
+    to_q, to_k, to_v, k_to_k_t, q_to_k_t, k_t_to_scores, softmax, v_to_z, pattern_to_z
+        Lines between the parts.
+    softmax_name
+        The words beside the line ``softmax``.
+    product_dot
+        The dot where the pattern meets the values.
+    border
+        Outline around the head; X is outside.
+    layout : HeadLayout
+        Where everything is.
+
+    Examples
+    --------
+    ::
+
+        picture = HeadPicture(self.head, self.frame)
+        self.play(Appear(picture.query_side), Appear(picture.score_side))
+        self.play(Reveal(picture.pattern.cells, in_rows(picture.pattern.cells.shape)))
     """
 
     def __init__(self, view: HeadView, frame: Frame) -> None:
@@ -66,8 +97,8 @@ class HeadPicture(Group):
         size_x = size_beside(layout.x.height / layer.count)
         self.x_words = TokenLabels(words, layout.x_words, width=layout.word_width, size=size_x)
 
-        # Queries and keys carry the values that enter the scores; a scene that shows the
-        # rotation sets the ones before it first.
+        # Queries and keys are shown as used in the scores; a scene that shows the rotation first
+        # sets those before it.
         head, kv_head = view.head, view.kv_head
         self.q = Panel(
             view.q_used,
@@ -76,7 +107,7 @@ class HeadPicture(Group):
             name="queries",
             symbol="Q",
             colour=theme.query,
-            source=layer.source(view.used("q"), head, (0, meta.d_qk)),
+            source=layer.source(view.score_tensor("q"), head, (0, meta.d_qk)),
         )
         self.k = Panel(
             view.k_used,
@@ -85,7 +116,7 @@ class HeadPicture(Group):
             name="keys",
             symbol="K",
             colour=theme.key,
-            source=layer.source(view.used("k"), kv_head, (0, meta.d_qk)),
+            source=layer.source(view.score_tensor("k"), kv_head, (0, meta.d_qk)),
         )
         self.v = Panel(
             view.v,
@@ -104,7 +135,7 @@ class HeadPicture(Group):
             colour=theme.key,
             align="center",
             show_shape=False,
-            source=layer.source(view.used("k"), kv_head, (0, meta.d_qk), transposed=True),
+            source=layer.source(view.score_tensor("k"), kv_head, (0, meta.d_qk), transposed=True),
         )
         self.scores = Panel(
             view.scores,
@@ -114,20 +145,22 @@ class HeadPicture(Group):
             align="center",
             show_shape=False,
             source=layer.computed(f"scaled scores of head {head}", "key_pos"),
-            masked=view.future,
+            masked=view.causal_mask,
         )
         span = (layer.first, layer.stop)
         self.pattern = Panel(
             view.pattern,
             layer.norm("pattern"),
             layout.pattern,
-            masked=view.future,
+            masked=view.causal_mask,
             show_shape=False,
-            source=TensorSource(layer.trace.key("pattern", layer.layer), index=(head, span, span)),
+            source=TensorSource(
+                layer.trace.tensor_name("pattern", layer.layer), index=(head, span, span)
+            ),
         )
         self.pattern_title = Header("pattern", "A", view.pattern.shape, colour=theme.pattern)
         if self.pattern_title.width > layout.title_room:
-            # The tokens are counted beside queries and keys.
+            # Without its shape: the number of tokens is also in the headers of queries and keys.
             self.pattern_title = Header("pattern", "A", colour=theme.pattern)
         x, y = layout.title_point(self.pattern_title.width, self.k_t.header.line)
         self.pattern_title.set_line(y).set_x(x)
@@ -135,11 +168,11 @@ class HeadPicture(Group):
             words, layout.pattern_rows, width=layout.pattern_word, size=size
         )
         self.pattern_columns = TokenLabels(
-            words, layout.pattern_columns, width=layout.pattern_word, size=size, upright=True
+            words, layout.pattern_columns, width=layout.pattern_word, size=size, vertical=True
         )
-        # Words at the pattern of a long prompt can only be read from close by.
-        self.far_words = Group(self.pattern_rows, self.pattern_columns)
-        self.words_carry = size >= theme.least_size
+        # The words at the pattern of a long prompt can be read in a close-up only.
+        self.pattern_words = Group(self.pattern_rows, self.pattern_columns)
+        self.pattern_words_readable = size >= theme.min_text_size
         self.z = Panel(
             view.z,
             layer.norm("z"),
@@ -160,21 +193,22 @@ class HeadPicture(Group):
         ).move_to(layout.border.center)
 
     def show_rotated(self, rotated: bool) -> None:
-        """Show queries and keys as they enter the scores, or before their rotation."""
+        """Show queries and keys as used in the scores, or as before their rotation."""
         layer, d_qk = self.view.layer, self.view.layer.trace.meta.d_qk
         for panel, name, head in ((self.q, "q", self.view.head), (self.k, "k", self.view.kv_head)):
-            tensor = self.view.used(name) if rotated else name
+            tensor = self.view.score_tensor(name) if rotated else name
             panel.cells.set_values(layer.rows(tensor)[:, head])
             panel.cells.source = layer.source(tensor, head, (0, d_qk))
 
     def _add_flow(self, d_model: int, d_qk: int, d_v: int) -> None:
-        theme, s = current_theme(), self.layout
+        """Make weights and lines."""
+        theme, layout = current_theme(), self.layout
         layer = self.view.layer
         boxes = []
         for letter, width, box, colour in (
-            ("Q", d_qk, s.w_q, theme.query),
-            ("K", d_qk, s.w_k, theme.key),
-            ("V", d_v, s.w_v, theme.value),
+            ("Q", d_qk, layout.w_q, theme.query),
+            ("K", d_qk, layout.w_k, theme.key),
+            ("V", d_v, layout.w_v, theme.value),
         ):
             notes = ["+ bias"] if layer.trace.has(f"b_{letter}", layer.layer) else []
             if layer.trace.rotates and letter != "V":
@@ -183,36 +217,36 @@ class HeadPicture(Group):
                 WeightBox(f"W_{letter}", (d_model, width), box, colour=colour, notes=notes)
             )
         self.w_q, self.w_k, self.w_v = boxes
-        # Only pictures that show the rotated rows say so.
+        # The note "rotated", for pictures that show the rotated queries and keys.
         self.rotations = VGroup()
         if layer.trace.rotates:
             self.rotations.add(*(weight.lines[-1] for weight in boxes[:2]))
 
         def through(box: Box) -> VGroup:
-            arriving = Wire(s.to_weight(box), arrow=False)
-            return VGroup(arriving, Wire([(box.right, box.y), (s.q.left - 0.06, box.y)]))
+            arriving = Wire(layout.to_weight(box), arrow=False)
+            return VGroup(arriving, Wire([(box.right, box.y), (layout.q.left - 0.06, box.y)]))
 
-        self.to_q, self.to_k, self.to_v = (through(w) for w in (s.w_q, s.w_k, s.w_v))
-        self.k_to_k_t = Wire(s.k_to_k_t)
-        self.q_to_k_t = Wire(s.q_to_k_t, arrow=False)
-        self.k_t_to_scores = Wire(s.k_t_to_scores)
-        self.softmax = Wire(s.to_pattern)
+        self.to_q, self.to_k, self.to_v = (through(w) for w in (layout.w_q, layout.w_k, layout.w_v))
+        self.k_to_k_t = Wire(layout.k_to_k_t)
+        self.q_to_k_t = Wire(layout.q_to_k_t, arrow=False)
+        self.k_t_to_scores = Wire(layout.k_t_to_scores)
+        self.softmax = Wire(layout.to_pattern)
         self.softmax_name = VGroup(
             *(
                 Label(line, size=theme.note_size, colour=theme.muted)
-                for line in SOFTMAX_NAMES[s.softmax_lines]
+                for line in SOFTMAX_NAMES[layout.softmax_lines]
             )
         )
-        points = s.softmax_points([line.width for line in self.softmax_name])
+        points = layout.softmax_points([line.width for line in self.softmax_name])
         for line, (x, y) in zip(self.softmax_name, points, strict=True):
             line.move_to([x, y, 0])
-        self.v_to_z = Wire(s.v_to_z)
-        self.pattern_to_z = Wire(s.pattern_to_z, arrow=False)
-        self.product_dot = Dot([*s.joint, 0], radius=0.055, color=theme.flow)
+        self.v_to_z = Wire(layout.v_to_z)
+        self.pattern_to_z = Wire(layout.pattern_to_z, arrow=False)
+        self.product_dot = Dot([*layout.joint, 0], radius=0.055, color=theme.flow)
 
     @property
     def query_side(self) -> Group:
-        """What makes queries and keys from X."""
+        """Weights of queries and keys, with the lines that lead there from X."""
         return Group(self.w_q, self.w_k, self.to_q, self.to_k)
 
     @property
@@ -223,19 +257,26 @@ class HeadPicture(Group):
 
 
 def head_cells(view: HeadView, name: str, box: Box) -> Heatmap:
-    """One matrix of a head, by its name in :class:`HeadPicture`, as a heatmap that fills a box.
+    """Return one matrix of a head as a heatmap that fills a box.
 
-    Queries and keys are those that enter the scores.
+    Parameters
+    ----------
+    view
+        The head.
+    name
+        "q" or "k" (as used in the scores), "k_t", "v", "scores", "pattern" or "z".
+    box
+        Where the heatmap is, in scene units.
     """
     layer, meta = view.layer, view.layer.trace.meta
     head, kv_head, span = view.head, view.kv_head, (layer.first, layer.stop)
     values, family, source = {
-        "q": (view.q_used, "q", layer.source(view.used("q"), head, (0, meta.d_qk))),
-        "k": (view.k_used, "k", layer.source(view.used("k"), kv_head, (0, meta.d_qk))),
+        "q": (view.q_used, "q", layer.source(view.score_tensor("q"), head, (0, meta.d_qk))),
+        "k": (view.k_used, "k", layer.source(view.score_tensor("k"), kv_head, (0, meta.d_qk))),
         "k_t": (
             view.k_used.T,
             "k",
-            layer.source(view.used("k"), kv_head, (0, meta.d_qk), transposed=True),
+            layer.source(view.score_tensor("k"), kv_head, (0, meta.d_qk), transposed=True),
         ),
         "v": (view.v, "v", layer.source("v", kv_head, (0, meta.d_v))),
         "scores": (
@@ -246,51 +287,56 @@ def head_cells(view: HeadView, name: str, box: Box) -> Heatmap:
         "pattern": (
             view.pattern,
             "pattern",
-            TensorSource(layer.trace.key("pattern", layer.layer), index=(head, span, span)),
+            TensorSource(layer.trace.tensor_name("pattern", layer.layer), index=(head, span, span)),
         ),
         "z": (view.z, "z", layer.source("z", head, (0, meta.d_v))),
     }[name]
     norm = layer.scores_norm if family == "scores" else layer.norm(family)
-    masked = view.future if name in {"scores", "pattern"} else None
+    masked = view.causal_mask if name in {"scores", "pattern"} else None
     cells = Heatmap(values, norm, width=box.width, height=box.height, masked=masked, source=source)
     return cells.place(box)
 
 
 def _layout(view: HeadView, frame: Frame) -> tuple[HeadLayout, float]:
-    """The slots of a head, and the size of the words at its pattern."""
+    """Return the layout of a head, and the text size of the words at its pattern.
+
+    That size is the largest, up to the theme's ``note_size``, at which words fit beside the rows
+    of the pattern. Larger words leave less room for the pattern, so it is found by bisection.
+    """
     theme, meta, count = current_theme(), view.layer.trace.meta, view.layer.count
-    most = min(MAX_WORD, WORD_SHARE * frame.width)
+    max_width = min(MAX_WORD, WORD_SHARE * frame.width)
     longest = max(Label(printable(word), size=1.0).width for word in view.layer.words)
 
-    low_fill, high_fill, far_longest = FAR_WIDE if frame.wide else FAR_NARROW
+    low_fill, high_fill, max_length = SMALL_WORDS_WIDE if frame.wide else SMALL_WORDS_NARROW
 
     def with_words(size: float) -> HeadLayout:
-        words = min(longest, far_longest) if size < theme.least_size else longest
+        length = min(longest, max_length) if size < theme.min_text_size else longest
         return head_layout(
             frame,
             count=count,
             d_model=meta.d_model,
             d_head=max(meta.d_qk, meta.d_v),
-            word_width=min(most, theme.shape_size * longest),
-            pattern_word=min(most, size * words),
+            word_width=min(max_width, theme.shape_size * longest),
+            pattern_word=min(max_width, size * length),
         )
 
     def fits(size: float) -> bool:
         row = with_words(size).pattern.height / count / FRAME_HEIGHT
-        if size >= theme.least_size:
+        if size >= theme.min_text_size:
             return size <= FILL * row
-        return size <= min(high_fill * row, max(low_fill * row, MIN_FAR * theme.least_size))
+        minimum = MIN_SMALL_WORDS * theme.min_text_size
+        return size <= min(high_fill * row, max(low_fill * row, minimum))
 
     def largest(low: float, high: float) -> float:
-        """The largest size that fits; what longer words take, the pattern's rows lack."""
+        """Return the largest size in the range that fits."""
         for _ in range(ROUNDS):
             middle = (low + high) / 2
             low, high = (middle, high) if fits(middle) else (low, middle)
         return low
 
-    least, most_size = theme.least_size, theme.note_size
-    if fits(most_size):
-        size = most_size
+    minimum, maximum = theme.min_text_size, theme.note_size
+    if fits(maximum):
+        size = maximum
     else:
-        size = largest(least, most_size) if fits(least) else largest(0.0, least)
+        size = largest(minimum, maximum) if fits(minimum) else largest(0.0, minimum)
     return with_words(size), size

@@ -1,8 +1,8 @@
-"""Where things stand: pure geometry, no pictures.
+"""Layout of the picture of one attention head: pure geometry, no mobjects.
 
-Everything is in scene units; a frame of 16:9 is 8 high, the others are as large as
-:func:`filmkit.render.quality.frame_size` says. Sizes come from array shapes, the width of the
-words and the frame. Scenes take slots and shots from here and hold no coordinates.
+Everything is in scene units; see :mod:`filmkit.core.geometry`. Sizes follow from the shapes of the
+matrices, the width of the words and the frame. Scenes take boxes, points and shots from layouts
+and contain no coordinates.
 """
 
 from __future__ import annotations
@@ -20,81 +20,80 @@ from filmkit.core.geometry import (
     Frame,
     Path,
     Point,
-    across,
     column_points,
+    elbow_path,
     row_points,
 )
 
 __all__ = []
 
 X_COLUMNS = (8, 4)  # first and last columns of X that are drawn
-X_CELL = 0.075
-WEIGHT_BOX = (0.84, 0.5)
-WEIGHT_ROOM = 1.72  # from X to the queries: trunk, box and arrow head
-MAX_ROW = 0.2  # rows of a short prompt grow no taller than this
-MAX_ROW_X = 0.36
-MAX_PATTERN = 2.4
+X_CELL = 0.075  # width of a cell of X
+WEIGHT_BOX = (0.84, 0.5)  # width and height of a weight's box
+WEIGHT_ROOM = 1.72  # from X to the queries: trunk, weight and arrow head
+MAX_ROW = 0.2  # height of a row of queries, keys, values and z
+MAX_ROW_X = 0.36  # height of a row of X
+MAX_PATTERN = 2.4  # side of the pattern
 MAX_PATTERN_CELL = 0.42
-MAX_SCORES = 1.1
+MAX_SCORES = 1.1  # side of the scores
 MAX_SCORES_CELL = 0.42
-SCORES_NAME = 1.0  # width of their name
-MIN_SHEET = 2.7  # width of queries, keys, values and z: their headers need as much
-MAX_SHEET_CELL = 0.13
-MIX_ROOM = 3.0  # between values and z, where a few words stand
+SCORES_NAME = 1.0  # width of the header of the scores
+MIN_SHEET = 2.7  # width of queries, keys, values and z, for the sake of their headers
+MAX_SHEET_CELL = 0.13  # width of a cell of these
+MIX_ROOM = 3.0  # between values and z, for a few words
 BORDER = 0.16  # between a head and its border
 AWAY = 0.06  # between a panel and the end of a line
 TURN_ROOM = 0.1  # between z's header and the line that comes down from the pattern
 
-# One head in a frame that is not wide: queries, keys and values in one column, what is made of
-# them in a second one beside it.
-MAX_X = 2.4  # height of an X that stands above, unless its words need more
-X_WORD_ROW = 0.172  # lowest row beside which a word can be read
-X_NARROW = (4, 2)  # columns of an X in a frame that has no room for more
-X_NAME = 1.42  # width of its name and shape
-X_ABOVE_CELL = 0.09
-BUS = 0.22  # from an X that stands above to the line beneath it, and on to the border
-COLUMN_TRUNK = 0.19  # from X to the trunk, and on to the border
+# For a frame that is not wide: queries, keys and values in one column; scores, pattern and z in a
+# second one to its right.
+MAX_X = 2.4  # height of an X above the head, unless its words need more
+X_WORD_ROW = 0.172  # smallest height of a row beside which a word can be read
+X_NARROW = (4, 2)  # first and last columns of X that are drawn in a narrow frame
+X_NAME = 1.42  # width of X's header
+X_ABOVE_CELL = 0.09  # width of a cell of an X above the head
+BUS = 0.22  # from an X above the head down to the line below it, and from there to the border
+COLUMN_TRUNK = 0.19  # from X to the trunk, and from there to the border
 COLUMN_ARROW = 0.28  # from a weight to its panel
-COLUMN_SHEET = 2.5  # width of queries, keys, values and z ...
-MIN_MIX = 0.56  # ... which stand at least this far apart
-MAX_COLUMN_ROW = 0.24
-MIN_COLUMN_SHEET = 0.8  # height
-WEIGHT_NOTES = 0.8  # from the middle of a weight down to the end of what stands beneath
-COLUMN_GAP = 0.28  # across, between queries, turned keys, scores
-ROW_GAP = 0.25  # from queries down to the name of the keys
-NOTES_ROOM = 1.4  # between keys and values, where a few words stand
-SOFTMAX_ROOM = 0.32  # from scores down to the pattern's title, and more for each line beside it
-SOFTMAX_LINE, SOFTMAX_WORDS = 0.24, 1.62
-TITLE_ROOM = 0.42
-TITLE_AWAY = 0.12  # from the line that rises to the turned keys to the pattern's title
+COLUMN_SHEET = 2.5  # maximum width of queries, keys, values and z
+MIN_MIX = 0.56  # smallest distance between values and z
+MAX_COLUMN_ROW = 0.24  # height of a row of queries, keys, values and z
+MIN_COLUMN_SHEET = 0.8  # height of queries, keys, values and z
+WEIGHT_NOTES = 0.8  # from the middle of a weight down to the end of its notes
+COLUMN_GAP = 0.28  # horizontal gaps between queries, K transposed and scores
+ROW_GAP = 0.25  # smallest distance from queries down to the header of the keys
+NOTES_ROOM = 1.4  # between keys and values, for a few words
+SOFTMAX_ROOM = 0.32  # from scores down to the pattern's title, with one line of text beside it
+SOFTMAX_LINE = 0.24  # height of each line of that text
+SOFTMAX_WORDS = 1.62  # width of that text
+TITLE_ROOM = 0.42  # height of the pattern's title
+TITLE_AWAY = 0.12  # between the line that rises to K transposed and the pattern's title
 
 
 @dataclass(frozen=True)
 class HeadLayout:
-    """Where each panel of one attention head stands, in reading order from the left.
-
-    Lines are given as their corners, from start to end.
+    """Where everything of one attention head is, in reading order from the left.
 
     Attributes
     ----------
     x, q, k, v, k_t, scores, pattern, z
-        Boxes of the panels' cells.
+        Boxes of the cells of the panels; ``k_t`` is K transposed.
     w_q, w_k, w_v
-        Boxes of the weights' names.
+        Boxes of the weights.
     x_words
-        Where each word beside X ends.
+        Right end of each word beside X.
     pattern_rows, pattern_columns
-        Where the words left of the pattern end and those above it begin.
+        Right end of each word to the left of the pattern, and lower end of each one above it.
     word_width, pattern_word
-        The longest a word may be beside X and at the pattern.
+        Maximum length of a word beside X and at the pattern.
     border
-        Around all that belongs to the head; X stands outside.
+        Box around the head; X is outside.
     frame
-        The frame all this was made for.
+        The frame for which it was made.
     x_columns
-        How many of the first and the last columns of X are drawn.
+        How many of the first and of the last columns of X are drawn.
     softmax_lines
-        In how many lines it is said what becomes of the scores.
+        Number of lines of the text beside the line from scores to pattern.
     """
 
     x: Box
@@ -120,16 +119,24 @@ class HeadLayout:
 
     @property
     def joint(self) -> Point:
-        """Where the pattern comes down upon the values, on their way to z."""
+        """Where the line from the pattern meets the line from values to z."""
         return (self.z.left - 0.42, self.v.y)
 
     @property
-    def spare(self) -> Point:
-        """The middle of the largest free place between the panels."""
+    def free_point(self) -> Point:
+        """Middle of the largest free area between the panels."""
         return ((self.v.right + self.joint[0]) / 2, (self.k.y + self.v.y) / 2)
 
     def note_points(self, above: int, below: int, *, line: float) -> tuple[Point, ...]:
-        """Centers of lines of words above and below the line from values to z."""
+        """Return the centers of lines of text at the line from values to z.
+
+        Parameters
+        ----------
+        above, below
+            How many lines of text there are above and below it.
+        line
+            Distance from one line of text to the next.
+        """
         x = (self.v.right + self.joint[0]) / 2
         upper = [self.v.y + 0.24 + line * (above - 1 - i) for i in range(above)]
         lower = [self.v.y - 0.24 - line * i for i in range(below)]
@@ -137,52 +144,68 @@ class HeadLayout:
 
     @property
     def trunk(self) -> float:
-        """x of the line that carries X up and down to the three weights."""
+        """x of the vertical line that leads from X to the three weights."""
         return (self.x.right + self.border.left) / 2
 
     @property
     def x_align(self) -> str:
-        """At which side of X its header stands: away from the lines that leave it."""
+        """Side of X at which its header is flush, "left" or "right": away from its lines."""
         return "left"
 
     @property
     def title_room(self) -> float:
-        """How wide the pattern's title may be, so that no line crosses it."""
+        """Maximum width of the pattern's title, so that no line crosses it."""
         return float(np.inf)
 
     def title_point(self, width: float, line: float) -> Point:
-        """Center of the pattern's title; ``line`` is that of the names at the top."""
+        """Return the center of the pattern's title.
+
+        Parameters
+        ----------
+        width
+            Width of the title.
+        line
+            y of the headers at the top, which are on one line.
+        """
         return (self.pattern.right - width / 2, line)
 
     def to_weight(self, weight: Box) -> Path:
-        """From X to a weight."""
-        return across((self.x.right + 0.08, self.x.y), (weight.left, weight.y), bend=self.trunk)
+        """Return the path from X to a weight."""
+        return elbow_path((self.x.right + 0.08, self.x.y), (weight.left, weight.y), bend=self.trunk)
 
     @property
     def k_to_k_t(self) -> Path:
-        """From the keys to the keys turned over."""
+        """Path from the keys to K transposed."""
         k, k_t = self.k, self.k_t
         return ((k.right + AWAY, k.y), (k_t.x, k.y), (k_t.x, k_t.bottom - AWAY))
 
     @property
     def q_to_k_t(self) -> Path:
-        """From the queries to the keys turned over, which they are multiplied with."""
+        """Path from the queries to K transposed, with which they are multiplied."""
         return ((self.q.right + AWAY, self.q.y), (self.k_t.left - AWAY, self.q.y))
 
     @property
     def k_t_to_scores(self) -> Path:
-        """And on to the scores."""
+        """Path from K transposed to the scores."""
         return ((self.k_t.right + AWAY, self.q.y), (self.scores.left - AWAY, self.q.y))
 
     @property
     def to_pattern(self) -> Path:
-        """From the scores to the words left of the pattern."""
+        """Path from the scores to the words to the left of the pattern."""
         end = self.pattern.left - WORD_GAP - self.pattern_word - AWAY
         bend = (self.scores.right + end) / 2
-        return across((self.scores.right + AWAY, self.scores.y), (end, self.pattern.y), bend=bend)
+        return elbow_path(
+            (self.scores.right + AWAY, self.scores.y), (end, self.pattern.y), bend=bend
+        )
 
     def softmax_points(self, widths: Sequence[float]) -> tuple[Point, ...]:
-        """Centers of lines of words beside the way from the scores to the pattern."""
+        """Return the centers of lines of text beside the path from scores to pattern.
+
+        Parameters
+        ----------
+        widths
+            Width of each line of text.
+        """
         (start, _), *_, (end, _) = self.to_pattern
         bend = (start - AWAY + end) / 2
         top = min(self.pattern.y + 0.14, self.scores.bottom - 0.2)
@@ -190,12 +213,12 @@ class HeadLayout:
 
     @property
     def v_to_z(self) -> Path:
-        """From the values to what is mixed of them."""
+        """Path from the values to z."""
         return ((self.v.right + AWAY, self.v.y), (self.z.left - AWAY, self.v.y))
 
     @property
     def pattern_to_z(self) -> Path:
-        """From the pattern down to the joint, in front of z's name."""
+        """Path from the pattern to the joint; it ends to the left of z's header."""
         (x, y), turn = self.joint, self.z.top + HEADER + TURN_ROOM
         start = (self.pattern.x, self.pattern.bottom - AWAY)
         return (start, (self.pattern.x, turn), (x, turn), (x, y))
@@ -203,15 +226,15 @@ class HeadLayout:
 
 @dataclass(frozen=True)
 class ColumnHeadLayout(HeadLayout):
-    """The same in a frame that is not wide.
+    """Layout of a head in a frame that is not wide.
 
-    X stands on the left or above. Queries, keys and values stand in a column, and beside it
-    scores, pattern and z in another, one above the other.
+    Queries, keys and values are in a column; scores, pattern and z are in another one to its
+    right. X is to the left of both, or above them.
     """
 
     @property
     def x_above(self) -> bool:
-        """Whether X stands above the head."""
+        """Whether X is above the head."""
         return self.x.bottom > self.border.top
 
     @property
@@ -219,12 +242,12 @@ class ColumnHeadLayout(HeadLayout):
         return (min(self.z.left - 0.36, (self.v.right + self.z.left) / 2), self.v.y)
 
     @property
-    def spare(self) -> Point:
+    def free_point(self) -> Point:
         return (self.k.x, (self.k.bottom + self.v.top + HEADER) / 2)
 
     def note_points(self, above: int, below: int, *, line: float) -> tuple[Point, ...]:
-        """Centers of lines of words in two groups between keys and values."""
-        x, y = self.spare
+        """Return the centers of lines of text in two groups, between keys and values."""
+        x, y = self.free_point
         apart = 0.3 * line if above and below else 0.0
         top = y + (line * (above + below - 1) + apart) / 2
         steps = [line * i + (apart if i >= above else 0.0) for i in range(above + below)]
@@ -251,7 +274,7 @@ class ColumnHeadLayout(HeadLayout):
 
     @property
     def title_top(self) -> float:
-        """Where the pattern's title and the words above its columns begin."""
+        """y of the top of the pattern's title, which is above the words of its columns."""
         return self.pattern.top + WORD_GAP + self.pattern_word + TITLE_ROOM
 
     def to_weight(self, weight: Box) -> Path:
@@ -263,12 +286,12 @@ class ColumnHeadLayout(HeadLayout):
 
     @property
     def beside(self) -> bool:
-        """Whether the scores stand left of the pattern's middle, not above it."""
+        """Whether the scores are to the left of the pattern's middle, not above it."""
         return self.scores.x < self.pattern.x - 1e-6
 
     @property
     def to_pattern(self) -> Path:
-        """From the scores down to the pattern's title."""
+        """Path from the scores down to the pattern's title."""
         scores, x = self.scores, self.pattern.x
         end = (x, self.title_top)
         if self.beside:
@@ -290,42 +313,43 @@ class ColumnHeadLayout(HeadLayout):
 def head_layout(
     frame: Frame, *, count: int, d_model: int, d_head: int, word_width: float, pattern_word: float
 ) -> HeadLayout:
-    """Lay out one head for a frame.
+    """Return the layout of one head for a frame.
 
     Parameters
     ----------
     frame
-        The picture's edge.
+        The frame to fill.
     count
-        Token rows.
+        Number of positions, which are rows.
     d_model
-        Width of X; a narrow one is drawn whole.
+        Number of columns of X; if there are only a few, all are drawn.
     d_head
-        Columns of queries, keys and values.
+        Number of columns of queries, keys and values.
     word_width
         Width of the longest word beside X.
     pattern_word
-        Length of the longest word at the pattern, which may be set smaller.
+        Length of the longest word at the pattern, where words may be smaller.
     """
-    lay = _in_a_row if frame.wide else _in_columns
-    return lay(frame, count, d_model, d_head, word_width, pattern_word)
+    arrange = _in_a_row if frame.wide else _in_columns
+    return arrange(frame, count, d_model, d_head, word_width, pattern_word)
 
 
 def _in_a_row(
     frame: Frame, count: int, d_model: int, d_head: int, word_width: float, pattern_word: float
 ) -> HeadLayout:
+    """Lay out a head for a wide frame: panels side by side, from X at the left to z."""
     stage = frame.stage
     inner = Box.of(stage.left, stage.right - BORDER, stage.bottom + BORDER, stage.top - 0.02)
 
-    # Down the middle: three slots of equal height, each a header above a panel.
-    slot = inner.height / 3
-    row = min(MAX_ROW, (slot - HEADER - 0.12) / count)
+    # Queries, keys and values are in three lines of equal height, each a header above a panel.
+    line_height = inner.height / 3
+    row = min(MAX_ROW, (line_height - HEADER - 0.12) / count)
 
     def line(index: int) -> float:
-        return inner.top - slot * (index + 0.5) - HEADER / 2
+        return inner.top - line_height * (index + 0.5) - HEADER / 2
 
-    # From the left: words, X, weights; from the right: the pattern with its words. The queries
-    # take what is left between them, as do keys, values and z.
+    # Widths are given away from the left to words, X and weights, and from the right to the
+    # pattern with its words. Queries get what is left between them, and keys, values and z too.
     columns = min(d_model, sum(X_COLUMNS))
     x_width = columns * X_CELL + (0.34 if columns < d_model else 0.0)
     x_left = inner.left + word_width + WORD_GAP
@@ -367,7 +391,6 @@ def _in_a_row(
     z = Box.of(inner.right - q.width, inner.right, v.bottom, v.top)
 
     def weight(panel: Box) -> Box:
-        # A little above the middle of the way, so that the shape beneath stands free.
         return Box(left - 0.32 - WEIGHT_BOX[0] / 2, panel.y, *WEIGHT_BOX)
 
     w_q, w_k, w_v = weight(q), weight(k), weight(v)
@@ -396,6 +419,7 @@ def _in_a_row(
 def _in_columns(
     frame: Frame, count: int, d_model: int, d_head: int, word_width: float, pattern_word: float
 ) -> ColumnHeadLayout:
+    """Lay out a head for a frame that is not wide: panels in two columns, X above or left."""
     stage = frame.stage
     inner = Box.of(stage.left, stage.right - BORDER, stage.bottom + BORDER, stage.top - 0.1)
     above = frame.tall
@@ -403,8 +427,8 @@ def _in_columns(
     weight_room = BORDER + WEIGHT_BOX[0] + COLUMN_ARROW
     if above:
         left = inner.left + COLUMN_TRUNK + weight_room
-        most = max(MAX_X, X_WORD_ROW * count)
-        x_row = min(MAX_ROW_X, most / count)
+        max_height = max(MAX_X, X_WORD_ROW * count)
+        x_row = min(MAX_ROW_X, max_height / count)
         x = Box.of(left, inner.right, top - HEADER - x_row * count, top - HEADER)
         columns = int(x.width / X_ABOVE_CELL)
         x_columns = (columns - columns // 3, columns // 3)
@@ -416,8 +440,8 @@ def _in_columns(
         x_right = inner.left + max(word_width + WORD_GAP + width, X_NAME)
         left = x_right + 2 * COLUMN_TRUNK + weight_room
 
-    # Across: queries, keys and values; turned keys and scores; the pattern in the middle of z if
-    # its words allow it.
+    # Horizontally: queries, keys and values; K transposed and scores; the pattern, centered above
+    # z if its words leave room for that.
     sheet_width = min(COLUMN_SHEET, (inner.right - left - MIN_MIX) / 2)
     right, z_x = left + sheet_width, inner.right - sheet_width / 2
     k_t_width = min(0.5, 0.16 * count)
@@ -431,7 +455,7 @@ def _in_columns(
     def axis(side: float) -> float:
         return min(inner.right - side / 2, max(z_x, right + COLUMN_GAP + words + side / 2))
 
-    # The scores stand beside the way down to the pattern if there is room, else above it.
+    # The scores are beside the path down to the pattern if there is room, else above it.
     beside = (
         scores_x + scores_room / 2 + COLUMN_GAP < axis(side)
         and scores_x + scores_room / 2 + SOFTMAX_WORDS - 0.4 < inner.right
@@ -439,11 +463,12 @@ def _in_columns(
     free = axis(side) - k_t_x - k_t_width / 2
     softmax_lines = 2 if beside or free > SOFTMAX_WORDS else 3
     below = 0.08 if beside else SOFTMAX_ROOM + SOFTMAX_LINE * (softmax_lines - 1)
-    # The pattern's words may stand in the way of the line from the keys.
+    # The words left of the pattern may be in the way of the line from keys to K transposed.
     in_the_way = axis(side) - side / 2 - words < k_t_x + 0.15
 
-    # Down: the panels of the left column take the height that words between keys and values
-    # and the pattern of the right one leave.
+    # Vertically: queries, keys and values get the height that is left by the text between keys
+    # and values, and by the pattern in the other column. A few rounds settle it, as the lower
+    # edge depends on that height.
     height, bottom = MAX_COLUMN_ROW * count, inner.bottom
     over_pattern = HEADER + scores_side / 2 + below + TITLE_ROOM + words
     under_pattern = HEADER + 2 * TURN_ROOM + AWAY
@@ -453,8 +478,8 @@ def _in_columns(
         if in_the_way:
             wanted.append((room - 2 * HEADER - ROW_GAP - 0.14 - side - under_pattern) / 2.5)
         free = room - 3 * HEADER
-        most = min(MAX_COLUMN_ROW * count, (free - ROW_GAP - NOTES_ROOM) / 3)
-        height = min(most, max(MIN_COLUMN_SHEET, *wanted))
+        max_height = min(MAX_COLUMN_ROW * count, (free - ROW_GAP - NOTES_ROOM) / 3)
+        height = min(max_height, max(MIN_COLUMN_SHEET, *wanted))
         bottom = max(inner.bottom, stage.bottom + WEIGHT_NOTES - height / 2)
     left_over = top - bottom - 3 * (HEADER + height)
     gap = max(ROW_GAP, min(left_over / 3, left_over - NOTES_ROOM))
@@ -512,7 +537,19 @@ def _in_columns(
 def sentence_points(
     widths: Sequence[float], frame: Frame, *, gap: float, line: float
 ) -> tuple[tuple[float, float], ...]:
-    """Centers of words of the given widths, set as centered lines in the middle of the stage."""
+    """Return the centers of words that form centered lines in the middle of the stage.
+
+    Parameters
+    ----------
+    widths
+        Width of each word.
+    frame
+        The frame whose stage is filled; a line is no wider than it.
+    gap
+        Distance between words.
+    line
+        Distance from one line to the next.
+    """
     lines: list[list[int]] = [[]]
     reach = 0.0
     for index, width in enumerate(widths):

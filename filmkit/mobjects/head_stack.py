@@ -1,23 +1,25 @@
-"""All heads of a layer in space: a rack of cards, one for each query head.
+"""All heads of a layer in space: a stack of cards, one behind the other, one for each query head.
 
 The first card is the flat picture of a head (:class:`~filmkit.mobjects.head.HeadPicture`), so a
 scene can begin flat and turn into space without a jump; the cards behind it are the same picture
 with few mobjects each. Every part has a name::
 
-    rack = HeadStack(self.layer, self.frame)
-    self.add(rack)
-    self.play(self.move_camera(rack.slots.from_left))
-    self.play(rack.slide_in())                       # the cards behind, one after another
-    rack.heads[4].pattern                            # the heatmap of head 4's pattern
-    rack.heads[4].scores.set_values(other)           # other numbers, same norm
-    self.play(Vanish(rack.heads[4].wires.key))       # its line from K to K^T
-    self.play(*(Presence(card.k, 0.0) for card in rack.cards))
+    stack = HeadStack(self.layer, self.frame)
+    self.add(stack.front, stack.labels)
+    self.play(self.move_camera(stack.layout.from_left))
+    self.play(stack.slide_in())                      # the cards behind, one after another
+    stack.heads[4].pattern                           # the heatmap of head 4's pattern
+    stack.heads[4].scores.set_values(other)          # other numbers, same norm
+    self.play(Vanish(stack.heads[4].wires.key))      # its line from K to K^T
+    self.play(*(Presence(card.k, 0.0) for card in stack.cards))
 
-A panel that leaves its card, for a place that heads share for instance, is freed first, so that
-it is sorted by its own depth from then on::
+A panel that leaves its card, for instance for a place that heads share, must first be sorted by
+its own depth instead of the card's::
 
-    box, z = rack.slots.shared(rack.front.k.box, places=range(len(rack.cards)))
-    self.play(*(Glide(free(card.k), standing(card.k, box, z)) for card in rack.cards))
+    box, z = stack.layout.shared(stack.front.k.box, places=range(len(stack.cards)))
+    self.play(
+        *(Glide(free_from_card(card.k), copy_at_depth(card.k, box, z)) for card in stack.cards)
+    )
 
 :class:`~filmkit.mobjects.fan_out.FanOut` draws the connector from there to the heads.
 """
@@ -31,7 +33,7 @@ import numpy as np
 from manim import Animation, Group, LaggedStart, Mobject, RoundedRectangle, VGroup, VMobject
 
 from filmkit.core.animations import Arrive
-from filmkit.core.camera import on_card
+from filmkit.core.camera import set_depth_plane
 from filmkit.core.geometry import Box, Frame
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.text import Label
@@ -43,31 +45,35 @@ from filmkit.mobjects.head_stack_layout import HeadStackLayout
 from filmkit.mobjects.ribbon import filled, outline_of
 
 __all__ = [
-    "BACK",
-    "STROKE",
+    "BACK_OPACITY",
+    "UNITS_PER_POINT",
     "Card",
     "HeadStack",
     "Plane",
     "Wires",
     "border_of",
+    "copy_at_depth",
     "featured_first",
-    "free",
+    "free_from_card",
     "glass_of",
-    "standing",
 ]
 
-BACK = 0.85  # strength of the cards behind the first one
-CLEAR = 0.1  # what shows of the last card through all the others, where they have no panel
-MAX_GLASS = 0.3  # how much one of them hides
-FRONT_GLASS = 0.85  # the front card's labels must be readable
-CORNER = 0.22
-STROKE = 0.01  # scene units for one point of line width, as Cairo draws it
+BACK_OPACITY = 0.85
+"""Opacity of panels, lines and borders of the cards behind the first one."""
+
+CLEAR = 0.1  # share of the light from the last card that passes the panes of all others
+MAX_GLASS = 0.3  # opacity of the pane of one card
+FRONT_GLASS = 0.85  # opacity of the front card's pane: its labels must be readable
+CORNER = 0.22  # radius of a card's corners, in scene units
+UNITS_PER_POINT = 0.01
+"""Scene units for one point of line width, as Cairo draws it."""
+
 PANELS = ("q", "k", "v", "k_t", "scores", "pattern", "z")
 M = TypeVar("M", bound=Mobject)
 
 
 class Plane(Mobject):
-    """Three corners of a card and a fourth: where it is in depth, without any ink."""
+    """An invisible plane with the corners of a box: the depth plane of a card."""
 
     def __init__(self, box: Box) -> None:
         super().__init__()
@@ -77,28 +83,44 @@ class Plane(Mobject):
         )
 
 
-def free(heatmap: Heatmap) -> Heatmap:
-    """Sort a panel by its own depth, whatever card it stood on; it must stay upright."""
-    return on_card(heatmap, heatmap)
+def free_from_card(heatmap: Heatmap) -> Heatmap:
+    """Sort a panel by its own depth instead of its card's, and return it.
+
+    It must then stay parallel to the cards.
+    """
+    return set_depth_plane(heatmap, heatmap)
 
 
-def standing(heatmap: Heatmap, box: Box, z: float) -> Heatmap:
-    """A copy of a panel that fills a box of the plane at depth ``z``: where to glide to."""
+def copy_at_depth(heatmap: Heatmap, box: Box, z: float) -> Heatmap:
+    """Return a copy of a panel that fills a box in the plane at depth ``z``.
+
+    It is the target of :class:`~filmkit.core.animations.Glide`.
+    """
     copy = heatmap.copy().place(box)
     copy.shift([0.0, 0.0, z])
     return copy
 
 
 def featured_first(view: LayerView, head: int) -> tuple[int, ...]:
-    """All heads: the given one, those that share its keys and values, then the others in order."""
+    """Return the numbers of all heads in the order for a stack that begins with one head.
+
+    The heads that share its keys and values come next, then the others, each in order.
+    """
     partners = view.head(head).partners
     others = (h for h in range(view.trace.meta.n_heads) if h not in partners)
     return (head, *(h for h in partners if h != head), *others)
 
 
 class Wires(VGroup):
-    """The flow lines of a card: ``query`` (Q to K^T), ``key`` (K to K^T), ``value`` (V to z) and
-    ``rest`` (K^T to scores to pattern to z)."""
+    """The lines between the panels of a card.
+
+    Attributes
+    ----------
+    query, key, value
+        From queries to K transposed, from keys to K transposed, and from values to z.
+    rest
+        From K transposed to scores, pattern and z.
+    """
 
     def __init__(self, query: Mobject, key: Mobject, value: Mobject, rest: Mobject) -> None:
         super().__init__(query, key, value, rest)
@@ -106,22 +128,23 @@ class Wires(VGroup):
 
 
 class Card(Group):
-    """One head in the rack.
+    """One head in the stack.
 
     Attributes
     ----------
     head
-        Which head it is.
+        Number of the head.
     place
-        Its place in the rack, 0 at the front.
+        Its place in the stack, 0 at the front.
     q, k, v, k_t, scores, pattern, z
-        Its heatmaps.
+        Its heatmaps; ``k_t`` is K transposed.
     wires
-        Its flow lines.
+        The lines between them.
     border, glass
-        Its outline, and the pane within, which dims what is behind where the card has no panel.
+        Its outline, and the pane inside it: a shape in the colour of the background, which dims
+        what is behind the card between its panels.
     plane
-        What its parts are sorted by: they are drawn at the depth of this plane.
+        The depth plane of all its parts.
     """
 
     q: Heatmap
@@ -146,13 +169,13 @@ class Card(Group):
         self.add(self.plane, self.glass, self.border, self.wires, *self.panels)
         if not front:
             for panel in self.panels:
-                panel.set_opacity(BACK)
-        self.shift([0.0, 0.0, layout.z(place)])
-        on_card(self, self.plane)
+                panel.set_opacity(BACK_OPACITY)
+        self.shift([0.0, 0.0, layout.depth_at(place)])
+        set_depth_plane(self, self.plane)
 
     @property
     def panels(self) -> tuple[Heatmap, ...]:
-        """All its heatmaps, in reading order."""
+        """Its heatmaps in reading order."""
         return tuple(getattr(self, name) for name in PANELS)
 
 
@@ -170,13 +193,13 @@ def _front_wires(picture: HeadPicture) -> Wires:
 
 
 def _wires(picture: HeadPicture) -> Wires:
-    """The lines of a card behind the first: one filled path for each of the four."""
+    """Return the lines of a card behind the first one: a filled path for each of the four."""
     theme = current_theme()
-    width = theme.line * STROKE
+    width = theme.line * UNITS_PER_POINT
 
     def path(*wires: Wire) -> VMobject:
         polygons = [polygon for wire in wires for polygon in outline_of(wire, width)]
-        return filled(polygons, theme.flow, BACK)
+        return filled(polygons, theme.flow, BACK_OPACITY)
 
     rest = (picture.k_t_to_scores, picture.softmax, picture.pattern_to_z)
     return Wires(path(picture.q_to_k_t), path(picture.k_to_k_t), path(picture.v_to_z), path(*rest))
@@ -189,7 +212,7 @@ def _outline(layout: HeadStackLayout, **kwargs: Any) -> RoundedRectangle:
 
 
 def glass_of(layout: HeadStackLayout, *, front: bool) -> RoundedRectangle:
-    """The pane of a card, which dims what is behind it."""
+    """Return the pane of a card, which dims what is behind it."""
     hides = FRONT_GLASS if front else min(MAX_GLASS, 1 - CLEAR ** (1 / layout.count))
     return _outline(
         layout, fill_color=current_theme().background, fill_opacity=hides, stroke_width=0.0
@@ -197,43 +220,50 @@ def glass_of(layout: HeadStackLayout, *, front: bool) -> RoundedRectangle:
 
 
 def border_of(layout: HeadStackLayout, *, front: bool) -> RoundedRectangle:
-    """The outline of a card."""
+    """Return the outline of a card."""
     theme = current_theme()
     return _outline(
         layout,
         stroke_color=theme.flow,
         stroke_width=theme.line if front else theme.thin,
-        stroke_opacity=1.0 if front else BACK,
+        stroke_opacity=1.0 if front else BACK_OPACITY,
         fill_opacity=0.0,
     )
 
 
 class HeadStack(Group):
-    """A card for each query head of a layer, the first in front.
+    """A stack of cards, one for each query head of a layer.
+
+    See the top of this module for an example.
 
     Parameters
     ----------
     view
-        Which layer.
+        The layer.
     frame
-        The frame whose head picture the cards are.
+        The frame for which the flat picture of the first card is made.
     order
-        Heads from front to back; 0 to n - 1 by default.
+        Numbers of the heads from front to back; 0 to n - 1 by default.
 
     Attributes
     ----------
-    picture
-        The flat picture that the front card is made of, with its labels and what leads into it.
-    slots
-        Where cards stand, and the named shots.
-    heads
-        The card of each head, by head.
-    cards
+    picture : HeadPicture
+        The flat picture from which the front card is made; it also has what leads into the head.
+    layout : HeadStackLayout
+        Where cards are, and the named shots.
+    heads : dict of Card
+        Card of each head, by the head's number.
+    cards : list of Card
         The cards from front to back.
-    labels
-        The words of the front card.
+    labels : CardLabels
+        The text of the front card.
     title
-        Which head the front card is, in the middle of it; not there unless a scene adds it.
+        "head n" in the middle of the front card; not part of the group, a scene can add it.
+
+    Raises
+    ------
+    ValueError
+        If ``order`` does not have every head once.
     """
 
     def __init__(
@@ -243,7 +273,7 @@ class HeadStack(Group):
         heads = range(view.trace.meta.n_heads)
         self.order = tuple(heads if order is None else order)
         if sorted(self.order) != list(heads):
-            raise ValueError(f"a rack of {len(heads)} heads cannot stand in the order {order}")
+            raise ValueError(f"a stack of {len(heads)} heads cannot have the order {order}")
         self.view = view
         self.picture = HeadPicture(view.head(self.order[0]), frame)
         self.layout = HeadStackLayout.of(self.picture.layout, len(self.order))
@@ -255,8 +285,8 @@ class HeadStack(Group):
         self.labels = CardLabels(self.picture)
         self.title = Label(f"head {self.order[0]}", size=current_theme().name_size)
         self.title.on_line(*self.layout.title)
-        on_card(Group(self.labels, self.title), self.front.plane)
-        # From back to front, so that a rack that is drawn without sorting is right as well.
+        set_depth_plane(Group(self.labels, self.title), self.front.plane)
+        # From back to front, so that a stack is also drawn right without sorting by depth.
         self.add(*reversed(self.cards), self.labels)
 
     @property
@@ -270,32 +300,40 @@ class HeadStack(Group):
         return self.cards[1:]
 
     def parts(self, *names: str) -> Group:
-        """The named parts of all cards, such as ``parts("k", "v")``."""
+        """Return the named parts of all cards, such as ``parts("k", "v")``."""
         return Group(*(getattr(card, name) for card in self.cards for name in names))
 
-    def parts_but(self, *names: str) -> Group:
-        """All parts of all cards but the named ones."""
-        kept = {id(part) for part in self.parts(*names)}
-        return Group(*(part for card in self.cards for part in card if id(part) not in kept))
+    def parts_except(self, *names: str) -> Group:
+        """Return all parts of all cards except the named ones."""
+        excluded = {id(part) for part in self.parts(*names)}
+        return Group(*(part for card in self.cards for part in card if id(part) not in excluded))
 
     def slide_in(self, *, lag_ratio: float = 0.35, **kwargs: Any) -> Animation:
-        """The cards behind the first come in from the right, the nearest first, in one motion."""
-        offset = [self.layout.outside, 0.0, 0.0]
+        """Return an animation that adds the cards behind the first one.
+
+        They slide in from outside of the frame at the right, the nearest first.
+
+        Parameters
+        ----------
+        lag_ratio
+            Delay from one card to the next, as a share of the time that one card takes.
+        """
+        offset = [self.layout.offscreen_distance, 0.0, 0.0]
         arriving = [Arrive(card, card.copy().shift(offset)) for card in self.back]
         return LaggedStart(*arriving, lag_ratio=lag_ratio, **kwargs)
 
 
 class CardLabels(Group):
-    """The words of the front card.
+    """The text of the front card.
 
     Attributes
     ----------
     q, k, v, k_t, scores, pattern, z
-        The headers of its panels.
+        Headers of the panels.
     names
-        Names and symbols, which can be read from every shot of the rack.
+        Names and symbols, which can be read in every shot of the stack.
     notes
-        Shapes, token words and remarks, which can be read from straight ahead only.
+        Shapes, tokens and remarks, which can be read from straight ahead only.
     """
 
     def __init__(self, picture: HeadPicture) -> None:
@@ -309,6 +347,6 @@ class CardLabels(Group):
         for header in headers.values():
             self.names.add(*(part for part in (header.name, header.symbol) if part is not None))
             self.notes.add(*(part for part in (header.shape,) if part is not None))
-        if picture.words_carry:
-            self.notes.add(picture.far_words)
+        if picture.pattern_words_readable:
+            self.notes.add(picture.pattern_words)
         self.add(self.names, self.notes)

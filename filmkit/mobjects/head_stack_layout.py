@@ -1,4 +1,4 @@
-"""Where the heads of a layer stand in space, and from where they are seen: pure geometry."""
+"""Layout of the heads of a layer in space, and the shots of it: pure geometry, scene units."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ Points = npt.NDArray[np.float64]
 Point = tuple[float, float, float]
 
 CARD_ROOM = 0.24  # between the queries and the left edge of a card
-MAX_SPACING = 1.0  # between neighbouring cards
+MAX_SPACING = 1.0  # depth between neighbouring cards
 MAX_DEPTH = 9.6  # from the first card to the last
 SHARED_ROOM = 1.1  # between the cards and a panel that they share
 PULLED_GAP = 0.5  # between a card and the z that is pulled out of it
 BRACKET_ROOM = 0.3  # between the cards and the brackets below their left edges
-NUMBER_ROOM = 0.25  # above the cards
-TURN, TILT = 34.0, 20.0  # degrees to the side of the rack and above it
-FILL = 2 / 3  # of the frame's width
-FILL_TALL = (0.679, 0.69)  # of a tall frame's, from the left, with room for words, and the right
+NUMBER_ROOM = 0.25  # above the cards, for the numbers of the heads
+TURN, TILT = 34.0, 20.0  # angles of the shots from the side and from above, in degrees
+FILL = 2 / 3  # width of the stack in these shots, as a share of the frame's width
+FILL_TALL = (0.679, 0.69)  # in a tall frame, from the left (with room for words) and the right
 
 
 def prism_corners(box: Box, near: float = 0.0, far: float = 0.0) -> Points:
-    """The corners (8, 3) of a box that reaches from z = ``near`` back to z = ``far``."""
+    """Return the corners (8, 3) of a box that reaches from z = ``near`` back to z = ``far``."""
     return np.array(
         [
             [x, y, z]
@@ -51,22 +51,22 @@ def shot_on(
     height: float = 0.96,
     into: Box | None = None,
 ) -> Shot:
-    """The shot from ``theta`` and ``phi`` that shows some points of the scene in the middle.
+    """Return the shot from a direction that shows some points of the scene as large as wanted.
 
     Parameters
     ----------
-    points
-        (n, 3), all of which are to be seen.
+    points : (n, 3)
+        Points that must be visible.
     frame
-        The picture's edge.
+        The frame of the picture.
     theta, phi
-        As for :class:`~filmkit.core.camera.Shot`, degrees.
+        Direction in degrees, as for :class:`~filmkit.core.camera.Shot`.
     width
-        How much of the frame's width the points fill ...
+        Share of the frame's width that the points fill, if ``height`` allows it.
     height
-        ... unless they would fill more than this of the stage's height.
+        Maximum share of the stage's height that they fill.
     into
-        Where in the frame to put their middle; the stage by default.
+        Box of the frame in whose middle they are; the stage by default.
     """
     points = np.asarray(points, dtype=float)
     into = into or frame.stage
@@ -75,8 +75,8 @@ def shot_on(
     right, up, _ = shot.rotation()
     # Size and place depend on each other through the perspective; a few rounds settle both.
     for _ in range(40):
-        seen = shot.project(points, frame.height)[:, :2]
-        low, high = seen.min(axis=0), seen.max(axis=0)
+        projected = shot.project(points, frame.height)[:, :2]
+        low, high = projected.min(axis=0), projected.max(axis=0)
         extent = high - low
         grow = max(extent[0] / (width * frame.width), extent[1] / (height * frame.stage.height))
         offset = ((low + high) / 2 - [into.x, into.y]) * shot.height / frame.height
@@ -92,16 +92,16 @@ def _point(center: Points) -> Point:
 
 @dataclass(frozen=True)
 class HeadStackLayout:
-    """A rack of ``count`` equal cards, the first in the plane z = 0 and the others behind it.
+    """Layout of a stack of equal cards, the first in the plane z = 0, the others behind it.
 
     Attributes
     ----------
     head
-        Where the panels of one card stand.
+        Layout of one card.
     count
-        How many cards.
+        Number of cards.
     spacing
-        From one card to the next.
+        Depth from one card to the next.
     """
 
     head: HeadLayout
@@ -110,27 +110,27 @@ class HeadStackLayout:
 
     @classmethod
     def of(cls, head: HeadLayout, count: int) -> HeadStackLayout:
-        """Evenly spaced; many cards stand closer."""
+        """Return the layout of ``count`` cards; if there are many, they are closer together."""
         return cls(head, count, min(MAX_SPACING, MAX_DEPTH / max(1, count - 1)))
 
     @property
     def card(self) -> Box:
-        """Outline of a card: the head's panels without what leads into them."""
+        """Box of a card: the head's panels, without weights and X."""
         border = self.head.border
         return Box.of(self.head.q.left - CARD_ROOM, border.right, border.bottom, border.top)
 
     @property
     def depth(self) -> float:
-        """From the first card to the last."""
+        """Depth from the first card to the last."""
         return self.spacing * (self.count - 1)
 
-    def z(self, place: float) -> float:
-        """Depth coordinate of the card at a place, counted from 0 at the front."""
+    def depth_at(self, place: float) -> float:
+        """Return z of the card at a place, counted from 0 at the front."""
         return -self.spacing * place
 
     @property
-    def room(self) -> Points:
-        """Corners (8, 3) of the whole rack, with room for brackets and numbers around it."""
+    def outer_corners(self) -> Points:
+        """Corners (8, 3) of the whole stack, with room for brackets and numbers around it."""
         card = self.card
         left, bottom = card.left - BRACKET_ROOM, card.bottom - BRACKET_ROOM
         return prism_corners(
@@ -138,119 +138,138 @@ class HeadStackLayout:
         )
 
     def shared(self, panel: Box, places: Sequence[int]) -> tuple[Box, float]:
-        """Where a panel that several cards share stands: left of them, and at which depth.
+        """Return the box and the depth of a panel that several cards share: to their left.
 
-        ``panel`` is the box it has on a card, ``places`` are those of the cards.
+        Parameters
+        ----------
+        panel
+            Box of the panel on a card.
+        places
+            Places of the cards in the stack.
+
+        Returns
+        -------
+        Box, float
+            The box, and z: the mean depth of these cards.
         """
         left = self.card.left - SHARED_ROOM - panel.width
-        return panel.moved(dx=left - panel.left), self.z(sum(places) / len(places))
+        return panel.moved(dx=left - panel.left), self.depth_at(sum(places) / len(places))
 
     @property
     def spine(self) -> float:
-        """x of the spine of a comb from a shared panel to the cards."""
+        """x of the spine of a fan-out from a shared panel to the cards."""
         return self.card.left - SHARED_ROOM / 2
 
     # Named shots
 
     @property
     def from_left(self) -> Shot:
-        """From the left and above: queries, keys and values of every head show."""
+        """Shot from the left and above: queries, keys and values of every head are visible."""
         width = FILL_TALL[0] if self.head.frame.tall else FILL
-        return shot_on(self.room, self.head.frame, theta=-TURN, width=width)
+        return shot_on(self.outer_corners, self.head.frame, theta=-TURN, width=width)
 
     @property
     def from_right(self) -> Shot:
-        """From the right and above: patterns and z of every head show."""
+        """Shot from the right and above: patterns and z of every head are visible."""
         width = FILL_TALL[1] if self.head.frame.tall else FILL
-        return shot_on(self.room, self.head.frame, theta=TURN, width=width)
+        return shot_on(self.outer_corners, self.head.frame, theta=TURN, width=width)
 
     @property
     def beside_front(self) -> Shot:
-        """From the left and above, near the first card alone."""
+        """Shot from the left and above, close to the first card."""
         return shot_on(prism_corners(self.card), self.head.frame, theta=-TURN, width=0.6)
 
     @property
     def with_outputs(self) -> Shot:
-        """From the right and above, with room for what is pulled out of the cards."""
-        pulled = prism_corners(self.head.z.moved(dx=self.pulled), 0.0, -self.depth)
-        return shot_on(np.concatenate([self.room, pulled]), self.head.frame, width=0.86)
+        """Shot from the right and above, with room for z that are pulled out of the cards."""
+        pulled = prism_corners(self.head.z.moved(dx=self.pull_distance), 0.0, -self.depth)
+        return shot_on(np.concatenate([self.outer_corners, pulled]), self.head.frame, width=0.86)
 
     @property
-    def pulled(self) -> float:
-        """How far to the right z is pulled out of a card."""
+    def pull_distance(self) -> float:
+        """Distance by which z is pulled out of a card to the right."""
         return self.card.right - self.head.z.left + PULLED_GAP
 
     @property
-    def outside(self) -> float:
-        """How far to the right a card must be to lie outside of the frame, seen from the left."""
+    def offscreen_distance(self) -> float:
+        """Distance to the right at which a card is outside of the frame, seen from the left."""
         frame, shot, away = self.head.frame, self.from_left, self.card.width
         edge = frame.width / 2
-        while shot.project(self.room + np.array([away, 0, 0]), frame.height)[:, 0].min() < edge:
+        while (
+            shot.project(self.outer_corners + np.array([away, 0, 0]), frame.height)[:, 0].min()
+            < edge
+        ):
             away *= 1.1
         return away
 
     # Marks
 
     def corner(self, place: int) -> Point:
-        """Top left corner of a card."""
-        return (self.card.left, self.card.top, self.z(place))
+        """Return the top left corner of a card."""
+        return (self.card.left, self.card.top, self.depth_at(place))
 
     @property
     def title(self) -> tuple[float, float]:
-        """Where a few words fit on a card: between its keys and what is made of them."""
-        return self.head.spare
+        """Middle of a card's largest free area, where a few words fit."""
+        return self.head.free_point
 
     @property
     def sentence(self) -> tuple[float, float]:
-        """Where a line of words ends, in the frame and right of the rack's foot."""
+        """Right end of a line of text in the frame, to the right of the foot of the stack."""
         stage = self.head.frame.stage
         return (stage.right, stage.bottom + 0.15)
 
     def bracket(self, first: int, last: int) -> Points:
-        """A bracket (4, 3) along the lower left edge of the cards from one place to another."""
+        """Return a bracket (4, 3) along the lower left corners of the cards at some places.
+
+        Parameters
+        ----------
+        first, last
+            Places of the first and the last card.
+        """
         x, y, end = self.card.left, self.card.bottom - BRACKET_ROOM, 0.22 * self.spacing
-        near, far = self.z(first) + end, self.z(last) - end
+        near, far = self.depth_at(first) + end, self.depth_at(last) - end
         out = x - BRACKET_ROOM
         return np.array([[x, y, near], [out, y, near], [out, y, far], [x, y, far]])
 
 
-# What the heads pass on, put side by side. Lengths are in scene units.
-STRIP_GAP = 0.14  # between the z of two heads while they stand apart
-MAX_STRIP = 2.7
-MAX_CELL = 0.2
-MAX_MERGE_ROW = 0.4
-MIN_BLOCK = 9.0  # width of the strips together, and of the output
-LINE_GAP = 0.25  # between lines of strips
-MAX_TALL_ROW, MAX_TALL = 0.42, 3.4  # a row and a strip while nothing stands beneath
-NAME_ROOM = 0.3  # below a row of strips, for the heads' names
-SCALE_WIDTH, SCALE_ROOM = 1.9, 0.4  # of a colour bar, and between it and the header before it
+# The z of all heads side by side. A strip is the z of one head.
+STRIP_GAP = 0.14  # between two strips while they are apart
+MAX_STRIP = 2.7  # width of a strip while they are apart
+MAX_CELL = 0.2  # width of a cell
+MAX_MERGE_ROW = 0.4  # height of a row above the output
+MIN_BLOCK = 9.0  # width of all strips together, and of the output
+LINE_GAP = 0.25  # between lines of strips in a tall frame
+MAX_TALL_ROW, MAX_TALL = 0.42, 3.4  # height of a row and of a strip while there is no output
+NAME_ROOM = 0.3  # below strips, for the names of their heads
+SCALE_WIDTH, SCALE_ROOM = 1.9, 0.4  # width of a colour bar; gap between it and the header
 SCALE_BELOW = 0.8  # from a matrix down to the end of a colour bar below it
-WAY = 0.28  # from a strip's names to the weight, and as much beneath it
-ROW_FOR_WORDS = 0.235  # rows that are lower have no words beside them
+WAY = 0.28  # length of the line from the names to the weight, and of the one below it
+ROW_FOR_WORDS = 0.235  # smallest height of a row that has a word beside it
 
 
 @dataclass(frozen=True)
 class MergeLayout:
-    """The z of every head apart and side by side, and the layer's output beneath.
+    """Layout of the z of every head, side by side, and of the layer's output below.
 
     Attributes
     ----------
     apart
-        A box for each head in the middle of the stage, from the left.
+        A box for each head, from the left, with gaps, in the middle of the stage.
     together
         The same without gaps.
     joined
-        The same at the top of the stage and less high.
+        The same without gaps, at the top of the stage and less high.
     w_o
-        Box of the weight's name.
+        Box of the output's weight.
     out
         Box of the output.
     into_out
-        Height at which the line to the output ends.
+        y of the end of the line to the output.
     words
         Whether rows are high enough to have words beside them.
     frame
-        The frame all this was made for.
+        The frame for which it was made.
     """
 
     apart: tuple[Box, ...]
@@ -263,23 +282,30 @@ class MergeLayout:
     frame: Frame
 
     def rows(self, strips: Sequence[Box], count: int) -> tuple[Box, ...]:
-        """A box for each row through all strips, from the top."""
+        """Return a box for each of ``count`` rows across all strips, from the top."""
         whole = Box.around(strips)
         height = whole.height / count
         return tuple(Box(x, y, whole.width, height) for x, y in row_points(whole.x, whole, count))
 
     def word_points(self, box: Box, count: int) -> tuple[tuple[float, float], ...]:
-        """Where each word beside a box ends."""
+        """Return the right end of each of ``count`` words beside a box."""
         return row_points(box.left - WORD_GAP, box, count)
 
     def name_points(self, strips: Sequence[Box]) -> tuple[tuple[float, float], ...]:
-        """Centers of the heads' names below their strips."""
+        """Return the centers of the heads' names below their strips."""
         return tuple((strip.x, strip.bottom - NAME_ROOM / 2 - 0.02) for strip in strips)
 
     def scale(self, box: Box, header: float) -> Box:
-        """Where the colour bar of a matrix stands.
+        """Return the box of the colour bar of a matrix.
 
-        It is right of the header, which ends at x = ``header``, or below where there is no room.
+        It is to the right of the header, or below the matrix if there is no room.
+
+        Parameters
+        ----------
+        box
+            Box of the matrix.
+        header
+            x of the end of its header.
         """
         half = SCALE_WIDTH / 2
         x = max(box.right - half, header + SCALE_ROOM + half)
@@ -288,15 +314,18 @@ class MergeLayout:
         return Box(x, box.top + 0.42, SCALE_WIDTH, 0.12)
 
 
-def _apart(frame: Frame, heads: int, most: float, *, alone: float) -> tuple[Box, ...]:
-    """A box for each head: in one line, in a tall frame in several."""
+def _apart(frame: Frame, heads: int, max_height: float, *, alone: float) -> tuple[Box, ...]:
+    """Return a box for each head: in one line, or in several in a tall frame.
+
+    ``alone`` is the width of the box if there is only one head.
+    """
     stage = frame.stage
     lines = max(1, round((heads / 1.3) ** 0.5)) if frame.tall else 1
     columns = -(-heads // lines)
     width = min(MAX_STRIP, (stage.width - STRIP_GAP * (columns - 1)) / columns)
     width = width if heads > 1 else alone
     room = (stage.height - HEADER) / lines - NAME_ROOM
-    height = min(most, MAX_TALL, room - LINE_GAP if lines > 1 else room)
+    height = min(max_height, MAX_TALL, room - LINE_GAP if lines > 1 else room)
     pitch = height + NAME_ROOM + LINE_GAP
     top = stage.y + (pitch * lines - LINE_GAP - HEADER) / 2
     boxes = []
@@ -312,22 +341,35 @@ def _apart(frame: Frame, heads: int, most: float, *, alone: float) -> tuple[Box,
 def merge_layout(
     frame: Frame, *, heads: int, d_v: int, d_model: int, count: int, word_width: float
 ) -> MergeLayout:
-    """Lay out ``heads`` strips of ``d_v`` columns and an output of ``d_model``, ``count`` rows.
+    """Return the layout of the z of all heads and of the layer's output.
 
-    The output is as wide as the strips together, however many columns either has.
+    The output is as wide as all strips together, however many columns either has.
+
+    Parameters
+    ----------
+    frame
+        The frame to fill.
+    heads, d_v
+        Number of strips, and of columns of each.
+    d_model
+        Number of columns of the output.
+    count
+        Number of positions, which are rows.
+    word_width
+        Width of the longest word beside the rows.
     """
     stage = frame.stage
     between = NAME_ROOM + 2 * WAY + WEIGHT_BOX[1] + HEADER / 2  # from the strips to the output
-    # In a narrow frame the line from the weight ends above the output's name, not beside it.
+    # In a narrow frame the line from the weight ends above the output's header, not beside it.
     name = HEADER if frame.width <= NARROW else 0.0
     between += 0.7 * name
     below = SCALE_BELOW if frame.tall else 0.0
     free = stage.height - HEADER - between - below
     height, tall = min(free / 2, MAX_MERGE_ROW * count), min(MAX_TALL_ROW * count, MAX_TALL)
     words = height / count >= ROW_FOR_WORDS
-    most = stage.width - (word_width + WORD_GAP if words else 0.0)
-    wide = min(most, max(MIN_BLOCK, MAX_CELL * max(heads * d_v, d_model)))
-    left = max(stage.x - wide / 2, stage.right - most)
+    max_width = stage.width - (word_width + WORD_GAP if words else 0.0)
+    wide = min(max_width, max(MIN_BLOCK, MAX_CELL * max(heads * d_v, d_model)))
+    left = max(stage.x - wide / 2, stage.right - max_width)
 
     def strips(x: float, top: float, size: tuple[float, float]) -> tuple[Box, ...]:
         lefts = [x + size[0] * i for i in range(heads)]

@@ -1,4 +1,4 @@
-"""What is written on a rack of heads: their numbers, and which of them share keys and values."""
+"""Text on a stack of heads: their numbers, and which of them share keys and values."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ __all__ = ["GroupBrackets", "HeadNumbers", "span_of"]
 LIFT = 0.06  # between a card's corner and its number
 WORD = 0.075  # between words of a sentence
 NUMBER_GAP = 0.05
-PLATE = 0.85  # how much the ground of a number hides
-PLATE_EDGE = 0.02
+PLATE = 0.85  # opacity of the plate behind a number
+PLATE_EDGE = 0.02  # width of the plate beyond the number
 AWAY = 0.12  # between a bracket and its words
 
 
 def span_of(heads: list[int]) -> str:
-    """Some heads in words.
+    """Return the numbers of some heads in words.
 
     >>> span_of([4]), span_of([0, 1]), span_of([5, 3, 4]), span_of([0, 2, 5])
     ('head 4', 'heads 0 and 1', 'heads 3 to 5', 'heads 0, 2, 5')
@@ -40,16 +40,16 @@ def span_of(heads: list[int]) -> str:
 
 
 class HeadNumbers(VGroup):
-    """The number of each head at the top left corner of its card, upright in the frame.
+    """The number of each head at the top left corner of its card, always facing the camera.
 
-    Where cards stand too close for a number each, every second, third ... card has one.
+    If cards are too close together, only every second or third ... of them has a number.
 
     Parameters
     ----------
-    rack
-        Whose heads.
+    head_stack
+        The stack.
     shot
-        From where they are seen; numbers that do not touch there are shown.
+        The shot in which the numbers must not overlap.
     """
 
     def __init__(self, head_stack: HeadStack, shot: Shot) -> None:
@@ -57,18 +57,18 @@ class HeadNumbers(VGroup):
         theme, layout = current_theme(), head_stack.layout
         height = layout.head.frame.height
         corners = np.array([layout.corner(card.place) for card in head_stack.cards])
-        seen = shot.project(corners, height)[:, :2]
+        projected = shot.project(corners, height)[:, :2]
         numbers = [Label(str(card.head), colour=theme.muted) for card in head_stack.cards]
         room = max(number.width for number in numbers) + NUMBER_GAP
         numbers[0].set_fill(theme.ink)
         every = 1
-        if len(seen) > 1:
-            pitch = float(np.abs(np.diff(seen[:, 0])).min())
+        if len(projected) > 1:
+            pitch = float(np.abs(np.diff(projected[:, 0])).min())
             every = max(1, math.ceil(room / pitch))
         for place in range(0, len(numbers), every):
             number = numbers[place]
             number.on_line(number.width / 2, LIFT + number.line_height / 2)
-            # The panels of a card farther back may lie behind it.
+            # Panels of cards farther back may be behind the number.
             plate = BackgroundRectangle(
                 number, color=theme.background, fill_opacity=PLATE, buff=PLATE_EDGE
             )
@@ -78,14 +78,19 @@ class HeadNumbers(VGroup):
 class GroupBrackets(Group):
     """A bracket for each group of heads that share keys and values, with their numbers.
 
-    It is seen from the left, where nothing stands in front of it.
+    They are made for shots from the left, where nothing is in front of them.
+
+    Parameters
+    ----------
+    head_stack
+        The stack.
 
     Attributes
     ----------
     lines, words
-        The brackets and what is written beside them, from the front.
+        The brackets, and the names of their heads, from the front.
     sentence
-        What a bracket means.
+        A line of text, fixed in the frame, that says what a bracket means.
     """
 
     def __init__(self, head_stack: HeadStack) -> None:
@@ -109,7 +114,7 @@ class GroupBrackets(Group):
 
 
 def _sentence() -> VGroup:
-    """What a bracket means, its line at y = 0."""
+    """Return the line of text that says what a bracket means, at y = 0."""
     theme = current_theme()
     line, x = VGroup(), 0.0
     for text, colour in (

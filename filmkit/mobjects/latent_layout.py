@@ -1,4 +1,4 @@
-"""Where a latent stands beside a head and beside the stack of all heads: pure geometry."""
+"""Layout of a latent beside one head and beside the stack of heads: pure geometry."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from filmkit.mobjects.head_stack_layout import HeadStackLayout, prism_corners, s
 __all__ = ["HeadStackShots", "NaiveLayout"]
 
 
-X_WIDTH = 1.5  # of an X beside the latent
+X_WIDTH = 1.5  # maximum width of an X beside the latent
 
 
-TRUNK = 0.16  # from the trunk to the weights that it leads to, in a high frame
+TRUNK = 0.16  # from the trunk to the weights that it leads to, in a tall frame
 
 
-OUT_DOWN = 0.32  # from the mix down to a line that leads below it, and on to the output
+OUT_DOWN = 0.32  # from z down to the line below it, and from there to an output below z
 
 
-MAX_OUT = 1.2  # height of an output that stands there
+MAX_OUT = 1.2  # height of an output below z
 
 
 GAP = 0.06  # between a panel's side and the end of a line
@@ -37,53 +37,56 @@ ARROW = 0.3  # the shortest piece of a line that ends in an arrow head
 ROPE_GAP = 0.1  # between the latent and the shared rotated key beside it
 
 
-OUT_WIDTH = 1.0
+OUT_WIDTH = 1.0  # width of the output to the right of z; half of it below z
 
 
-MERGED = 1.2  # width of the box of two weights that have become one
+MERGED = 1.2  # width of the box of two weights that are merged into one
 
 
-UNDER = 0.12  # between a panel and the header beneath it
+UNDER = 0.12  # between a panel and the header below it
 
 
-BELOW = 0.44  # room for such a header
+BELOW = 0.44  # height of a header below a panel, with its gap
 
 
-NOTES_BELOW = 1.04  # from the middle of a weight's box to the end of its three lines
+NOTES_BELOW = 1.04  # from the middle of a weight's box down to the end of its three lines
 
 
-SPINE_ROOM = 0.45  # between the cards and the spine of the comb beneath them
+SPINE_ROOM = 0.45  # between the cards and the spine of the fan-out below them
 
 
-FEED_ROOM = 1.5  # from the latent to that spine
+FEED_ROOM = 1.5  # from the latent to the riser
 
 
-WORDS_ABOVE = 1.3  # from a corner of the latent to the top of words about it
+WORDS_ABOVE = 1.3  # from the latent up to the top of the text above it
 
 
-WORDS_BELOW = 1.05  # to the top of words below it and its name
+WORDS_BELOW = 1.05  # from the latent down to the top of the text below its header
 
 
-NAME_ABOVE = 0.75  # and more where its name is there
+NAME_ABOVE = 0.75  # more room above the latent if its header is there
 
 
-LIFT = 0.35  # of the latent's height: how far its middle stands above the spine
+LIFT = 0.35  # height of the latent's middle above the spine, as a share of the latent's height
 
 
-ENLARGED = 1.2  # the latent in space, relative to the flat picture
+ENLARGED = 1.2  # size of the latent in space, relative to the flat picture
 
 
-SMALLEST = 0.83  # ... at the least, so that its name can be read
+SMALLEST = 0.83  # smallest relative size in a tall frame, so that its header can be read
 
 
-MAX_HIGH = 1.8  # and how high it may be in a frame that is not wide
+MAX_HIGH = 1.8  # preferred maximum height of the latent in a tall frame
 
 
 RISER = 0.2  # from the line that rises on a card to its keys and values
 
 
 def _halves(box: Box, shares: tuple[int, int]) -> tuple[Box, Box | None]:
-    """A box cut in two parts beside each other, widths as shares; one part if one share is 0."""
+    """Divide a box into two side by side, whose widths are as the shares.
+
+    If the second share is 0, return the whole box and None.
+    """
     first, second = shares
     if not second:
         return box, None
@@ -94,24 +97,24 @@ def _halves(box: Box, shares: tuple[int, int]) -> tuple[Box, Box | None]:
 
 @dataclass(frozen=True)
 class NaiveLayout:
-    """A latent that is expanded into the keys and values of one head.
+    """Layout of the naive form: a latent that is expanded into keys and values of one head.
 
     Attributes
     ----------
     head
-        Queries, keys, values and what comes of them.
+        Layout of the head: queries, keys, values, scores, pattern and z.
     x
         Box of X's cells.
     x_words
-        Where each word beside X ends.
+        Right end of each word beside X.
     word_size
-        Text size of the words; 0 where rows are too low for words.
+        Text size of these words; 0 if rows are too low for words.
     latent, rope
-        Boxes of the latent and of the shared rotated key, if there is one.
+        Boxes of the latent and of the shared rotated key; ``rope`` may be None.
     w_dkv, w_q, w_uk, w_uv, w_o
-        Boxes of the weights' names.
+        Boxes of the weights.
     out
-        Box of the layer's output, to the right of the picture.
+        Box of the layer's output, outside of the full picture: to its right or below it.
     """
 
     head: HeadLayout
@@ -128,24 +131,24 @@ class NaiveLayout:
     out: Box
 
     upright: ClassVar[bool] = False
-    """Whether the latent stands beside X and the output below the picture."""
+    """Whether it is for a tall frame: the latent beside X, and the output below the picture."""
 
     @staticmethod
     def of(
         head: HeadLayout, *, count: int, cached: tuple[int, int], sizes: Sequence[float]
     ) -> NaiveLayout:
-        """Around the slots of a head.
+        """Return the layout around that of a head.
 
         Parameters
         ----------
         head
-            Where its panels stand.
+            Layout of the head.
         count
-            Token rows.
+            Number of positions, which are rows.
         cached
-            Columns of the latent and of the shared rotated key.
+            Numbers of columns of the latent and of the shared rotated key.
         sizes
-            Text sizes that words may have: the wanted and the least.
+            Preferred and smallest text size of words.
         """
         kind = UprightNaiveLayout if head.x.bottom > head.border.top else NaiveLayout
         return kind._around(head, count, cached, sizes)
@@ -159,21 +162,21 @@ class NaiveLayout:
         whole = Box.of(stage.left, head.x.right, level - head.q.height / 2, 0)
         whole = Box.of(whole.left, whole.right, whole.bottom, level + head.q.height / 2)
         latent, rope = _halves(whole, cached)
-        # X stands at the height of the queries and is as tall as fits above the latent.
+        # X is at the height of the queries and as high as fits above the latent.
         top = stage.top - 0.02 - HEADER
         foot = whole.top + WEIGHT_BOX[1] + 2 * ARROW
         height = min(MAX_ROW_X * count, top - foot)
         y = float(np.clip(head.q.y, foot + height / 2, top - height / 2))
         x = Box(head.x.x, y, head.x.width, height)
-        wanted, least = sizes
-        size = min(wanted, 0.88 * height / count / FRAME_HEIGHT)
+        preferred, minimum = sizes
+        size = min(preferred, 0.88 * height / count / FRAME_HEIGHT)
         w_o = Box(head.z.right + ARROW + MERGED / 2, head.z.y, *WEIGHT_BOX)
         out_left = w_o.x + MERGED / 2 + ARROW
         return cls(
             head=head,
             x=x,
             x_words=row_points(x.left - WORD_GAP, x, count),
-            word_size=size if size >= least else 0.0,
+            word_size=size if size >= minimum else 0.0,
             latent=latent,
             rope=rope,
             w_dkv=Box(x.x, (x.bottom + whole.top) / 2, *WEIGHT_BOX),
@@ -186,24 +189,24 @@ class NaiveLayout:
 
     @property
     def cached(self) -> Box:
-        """All that is cached."""
+        """Box around everything that is cached."""
         return self.latent if self.rope is None else Box.around([self.latent, self.rope])
 
     @property
     def trunk(self) -> float:
-        """x of the line that carries the latent up and down to the two expansions."""
+        """x of the vertical line that leads from the latent to W_UK and W_UV."""
         return (self.cached.right + self.w_uk.left) / 2
 
     @property
     def riser(self) -> float:
-        """x of the line that comes up in a card of the rack and leads to keys and values."""
+        """x of the line that rises on each card of a stack and leads to keys and values."""
         return self.head.q.left - RISER
 
-    # Lines, as their corners
+    # Paths of lines
 
     @property
     def to_latent(self) -> tuple[Path, Path]:
-        """From X to the weight that makes the latent, and from there to the latent."""
+        """Paths from X to W_DKV, and from there to the latent."""
         x = self.x.x
         return (
             ((x, self.x.bottom - GAP), (x, self.w_dkv.top)),
@@ -211,58 +214,58 @@ class NaiveLayout:
         )
 
     def to_query(self, weight: Box) -> Path:
-        """From X to the query's weight."""
+        """Return the path from X to the weight of the queries."""
         y = self.head.q.y
         return ((self.x.right + GAP, y), (weight.left, y))
 
     def from_latent(self, y: float, *rest: Point) -> Path:
-        """From the latent along the trunk to a height, and on."""
+        """Return the path from the latent along the trunk to a height ``y``, and on to ``rest``."""
         start = (self.cached.right + GAP, self.cached.y)
         return (start, (self.trunk, start[1]), (self.trunk, y), *rest)
 
     def to_output_weight(self, weight: Box) -> Path:
-        """From the mix to the output's weight."""
+        """Return the path from z to the weight of the output."""
         return ((self.head.z.right + GAP, weight.y), (weight.left, weight.y))
 
     @property
     def w_qk(self) -> Box:
-        """Where the query's weight is merged with the keys' expansion."""
+        """Box of W_Q merged with W_UK, in the absorbed form."""
         right = self.head.q.left - ARROW
         return Box.of(right - MERGED, right, self.w_q.bottom, self.w_q.top)
 
     @property
     def w_vo(self) -> Box:
-        """Where the output's weight is merged with the values' expansion."""
+        """Box of W_O merged with W_UV, in the absorbed form."""
         return Box(self.w_o.x, self.w_o.y, MERGED, self.w_o.height)
 
     @property
-    def freed_k(self) -> tuple[float, float]:
-        """Where a formula begins when there are no keys any more, under the latent's line."""
+    def key_formula_point(self) -> tuple[float, float]:
+        """Left end of a formula in the place of the keys, below the line from the latent."""
         return (self.head.k.left, self.head.k.y - 0.45)
 
     @property
-    def room_k(self) -> float:
-        """How wide it may be: up to the words beside the pattern."""
+    def key_formula_width(self) -> float:
+        """Maximum width of that formula: up to the words beside the pattern."""
         words = self.head.pattern.left - 2 * WORD_GAP - self.head.pattern_word
         return words - 0.1 - self.head.k.left
 
     @property
-    def freed_v(self) -> tuple[float, float]:
-        """Where a formula begins when there are no values any more: beside the latent's line."""
+    def value_formula_point(self) -> tuple[float, float]:
+        """Left end of a formula in the place of the values, beside the line from the latent."""
         v, frame = self.head.v, self.head.frame
         return (v.left, v.y - 0.45 if frame.wide else v.y + 0.72)
 
     @property
-    def room_v(self) -> float:
-        """How wide it may be: up to where the pattern comes down."""
+    def value_formula_width(self) -> float:
+        """Maximum width of that formula: up to the line that comes down from the pattern."""
         return self.head.joint[0] - 0.15 - self.head.v.left
 
     @property
     def to_output(self) -> Box:
-        """From the values to the output, which stands to the right of the picture."""
+        """Part of the scene for a shot of the output: from W_UV to the output at the right."""
         left, right = self.w_uv.left - 2 * WORD_GAP, self.out.right
         stage = self.head.frame.stage
-        # No wider than the stage, so that words keep their size.
+        # No wider than the stage, so that text keeps its size.
         frame = self.head.frame
         if not frame.wide:
             left = max(left, right - stage.width)
@@ -271,9 +274,9 @@ class NaiveLayout:
 
 @dataclass(frozen=True)
 class UprightNaiveLayout(NaiveLayout):
-    """The same in a frame that is higher than wide.
+    """Layout of the naive form in a tall frame.
 
-    The latent stands beside X, at the same height, and the output below the picture.
+    The latent is beside X, at the same height, and the output is below the picture.
     """
 
     upright: ClassVar[bool] = True
@@ -288,8 +291,8 @@ class UprightNaiveLayout(NaiveLayout):
         x = Box.of(left, left + width, head.x.bottom, head.x.top)
         whole = Box.of(x.right + apart, right, x.bottom, x.top)
         latent, rope = _halves(whole, cached)
-        wanted, least = sizes
-        size = min(wanted, 0.94 * x.height / count / FRAME_HEIGHT)
+        preferred, minimum = sizes
+        size = min(preferred, 0.94 * x.height / count / FRAME_HEIGHT)
         height = min(head.v.height, MAX_OUT)
         top = head.z.bottom - 2 * OUT_DOWN
         out = Box.of(right - 2 * OUT_WIDTH, right, top - height, top)
@@ -297,7 +300,7 @@ class UprightNaiveLayout(NaiveLayout):
             head=head,
             x=x,
             x_words=row_points(x.left - WORD_GAP, x, count),
-            word_size=size if size >= least else 0.0,
+            word_size=size if size >= minimum else 0.0,
             latent=latent,
             rope=rope,
             w_dkv=Box((x.right + whole.left) / 2, x.y, *WEIGHT_BOX),
@@ -342,7 +345,7 @@ class UprightNaiveLayout(NaiveLayout):
 
     @property
     def to_output(self) -> Box:
-        """A stage further down, so that the output is seen too."""
+        """Part of the scene for a shot of the output: the stage, moved down to the output."""
         stage = self.head.frame.stage
         foot = min(self.out.y - NOTES_BELOW, self.out.bottom - BELOW) - 0.1
         return stage.moved(dy=min(0.0, foot - stage.bottom))
@@ -350,45 +353,79 @@ class UprightNaiveLayout(NaiveLayout):
 
 @dataclass(frozen=True)
 class HeadStackShots:
-    """Where the shared latent stands in space, and the shots of both racks."""
+    """Layout of the latent in space beside a stack of heads, and shots of both.
+
+    Attributes
+    ----------
+    head_stack
+        Layout of the stack.
+    latent
+        Box of what is cached.
+    depth
+        Its z.
+    shot
+        The shot that shows the latent and all heads.
+    """
 
     head_stack: HeadStackLayout
     latent: Box
     depth: float
-    seen: Shot
+    shot: Shot
 
     @classmethod
     def beneath(cls, head_stack: HeadStackLayout, latent: Box, riser: float) -> HeadStackShots:
-        """The latent below the cards' left edge, beside the lines that rise to keys and values."""
+        """Return the layout with the latent below the left edge of the cards (naive form).
+
+        Parameters
+        ----------
+        head_stack
+            Layout of the stack.
+        latent
+            Box of what is cached in the flat picture.
+        riser
+            x of the line that rises on each card to its keys and values.
+        """
         frame = head_stack.head.frame
-        # One that is as high as X would hide the cards.
+        # In a tall frame it is as high as X in the flat picture, which would hide the cards.
         grown = min(ENLARGED, max(SMALLEST, MAX_HIGH / latent.height)) if frame.tall else ENLARGED
         width, height = grown * latent.width, grown * latent.height
         y = head_stack.card.bottom - SPINE_ROOM + LIFT * height
-        place = Box(riser - FEED_ROOM - width / 2, y, width, height)
-        depth = head_stack.z(0)
-        room = place.grown(0.0, ENLARGED * (UNDER + HEADER))
-        points = np.concatenate([head_stack.room, prism_corners(room, depth, depth)])
+        box = Box(riser - FEED_ROOM - width / 2, y, width, height)
+        depth = head_stack.depth_at(0)
+        room = box.grown(0.0, ENLARGED * (UNDER + HEADER))
+        points = np.concatenate([head_stack.outer_corners, prism_corners(room, depth, depth)])
         turn = 38 if frame.wide else 33
-        seen = shot_on(points, frame, theta=-turn, phi=17, width=0.9, height=1.0)
-        return cls(head_stack, place, depth, seen)
+        shot = shot_on(points, frame, theta=-turn, phi=17, width=0.9, height=1.0)
+        return cls(head_stack, box, depth, shot)
 
     @classmethod
     def beside(cls, head_stack: HeadStackLayout, latent: Box, level: float) -> HeadStackShots:
-        """The latent to the left of the cards, at a height and at half their depth."""
-        place, depth = head_stack.shared(latent.moved(dy=level - latent.y), range(head_stack.count))
-        points = np.concatenate([head_stack.room, prism_corners(place, depth, depth)])
-        seen = shot_on(points, head_stack.head.frame, theta=-34, phi=20, width=0.9)
-        return cls(head_stack, place, depth, seen)
+        """Return the layout with the latent to the left of the cards (absorbed form).
+
+        It is at half their depth.
+
+        Parameters
+        ----------
+        head_stack
+            Layout of the stack.
+        latent
+            Box of what is cached in the flat picture.
+        level
+            y of its middle.
+        """
+        box, depth = head_stack.shared(latent.moved(dy=level - latent.y), range(head_stack.count))
+        points = np.concatenate([head_stack.outer_corners, prism_corners(box, depth, depth)])
+        shot = shot_on(points, head_stack.head.frame, theta=-34, phi=20, width=0.9)
+        return cls(head_stack, box, depth, shot)
 
     @property
     def spine(self) -> float:
-        """Height of the spine of the upright comb beneath the cards."""
+        """y of the spine of the vertical fan-out below the cards."""
         return self.head_stack.card.bottom - SPINE_ROOM
 
     @property
     def near(self) -> Shot:
-        """Close to the latent, with the heads behind it."""
+        """Shot close to the latent, with the heads behind it."""
         points = prism_corners(self.latent.grown(0.2), self.depth, self.depth)
         frame = self.head_stack.head.frame
         stage = frame.stage
@@ -400,19 +437,19 @@ class HeadStackShots:
 
     @property
     def _words_below(self) -> bool:
-        """Whether they stand below, for want of room between the latent and the heads."""
+        """Whether the text about the latent is below it, as there is no room beside the heads."""
         frame = self.head_stack.head.frame
         return not (frame.wide or frame.tall)
 
     @property
     def words_top(self) -> float:
-        """From there to the top of the words, in units of the frame."""
+        """Height of the top of the text above `words_corner`, as seen in the frame."""
         if self._words_below:
             return -WORDS_BELOW
         return WORDS_ABOVE + (NAME_ABOVE if self.head_stack.head.frame.tall else 0.0)
 
     @property
-    def said(self) -> tuple[float, float, float]:
-        """The corner of the latent at which words about it stand."""
+    def words_corner(self) -> tuple[float, float, float]:
+        """Corner (3,) of the latent at which the text about it is."""
         y = self.latent.bottom if self._words_below else self.latent.top
         return (self.latent.left, y, self.depth)

@@ -1,42 +1,51 @@
-"""A latent that is cached, and the lines from it to the heads that read it."""
+"""The panel of a cached latent, and the lines from it to the heads that read it."""
 
 from __future__ import annotations
 
 import numpy as np
 from manim import UP, Group, RoundedRectangle, VGroup
 
-from filmkit.core.camera import on_card
+from filmkit.core.camera import set_depth_plane
 from filmkit.core.geometry import Box
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.text import Label
 from filmkit.core.theme import current_theme
 from filmkit.mobjects.fan_out import FanOut
 from filmkit.mobjects.flow import Wire
-from filmkit.mobjects.head_stack import STROKE, HeadStack
+from filmkit.mobjects.head_stack import UNITS_PER_POINT, HeadStack
 from filmkit.mobjects.latent_layout import GAP, UNDER, HeadStackShots, NaiveLayout
 from filmkit.mobjects.latent_view import LatentView
 from filmkit.mobjects.panel import Header
 from filmkit.mobjects.ribbon import filled, outline_of
 
-__all__ = ["LatentPanel", "expand", "hang"]
+__all__ = ["LatentPanel", "place_below", "show_naive_form"]
 
 
-def hang(header: Header, box: Box) -> Header:
-    """Put a header just beneath a box."""
+def place_below(header: Header, box: Box) -> Header:
+    """Move a header to just below a box, and return it."""
     return header.set_line(box.bottom - UNDER - header.size * 4)
 
 
 class LatentPanel(Group):
-    """The latent and, beside it, the rotated key that all heads share where there is one.
+    """The latent and, beside it, the rotated key that all heads share, if there is one.
+
+    Parameters
+    ----------
+    view
+        The layer and its latent.
+    latent, rope
+        Boxes of both; ``rope`` is None if there is no such key.
+    below
+        Whether the header is below the cells, not above them.
 
     Attributes
     ----------
     cells, rope
-        Their heatmaps; ``rope`` may be None.
+        Heatmaps of both; ``rope`` may be None.
     header
-        Beneath or above them: ``names`` and ``shape``.
+        Header of both; ``names`` are its words and symbol, ``shape`` is its shape.
     frame
-        A solid frame around what is cached.
+        Outline around what is cached; not part of the group, a scene can add it.
     """
 
     def __init__(
@@ -68,7 +77,7 @@ class LatentPanel(Group):
         self.header.add(self.shape)
         self.header.stand_on(self.box)
         if below:
-            hang(self.header, self.box)
+            place_below(self.header, self.box)
         elif self.header.width > self.box.width:
             self.header.stand_on(self.box, align="right")
         self.add(self.header)
@@ -83,19 +92,27 @@ class LatentPanel(Group):
 
     @property
     def panels(self) -> list[Heatmap]:
-        """The heatmaps that it consists of."""
+        """Its one or two heatmaps."""
         return [self.cells] if self.rope is None else [self.cells, self.rope]
 
     @property
     def box(self) -> Box:
-        """Box of all cells."""
+        """Box around all cells."""
         return Box.around(panel.box for panel in self.panels)
 
 
-def expand(head_stack: HeadStack, view: LatentView) -> None:
-    """Let a rack of heads show the naive form: keys and values from the latent, and what follows.
+def show_naive_form(head_stack: HeadStack, view: LatentView) -> None:
+    """Change the numbers of a stack of heads to those of the naive form.
 
-    The panels keep their places and norms.
+    Keys and values are then computed from the latent, and so are scores, patterns and z. The
+    panels keep their places and norms.
+
+    Parameters
+    ----------
+    head_stack
+        The stack; its heatmaps are changed.
+    view
+        The same layer and its latent.
     """
     for card in head_stack.cards:
         for name, (values, source) in view.head(card.head).panels.items():
@@ -105,7 +122,7 @@ def expand(head_stack: HeadStack, view: LatentView) -> None:
 
 
 class _RisingLines(VGroup):
-    """On each card, a line from below that leads to keys and values."""
+    """On each card, a line that rises from its lower edge to keys and values."""
 
     def __init__(self, head_stack: HeadStack, layout: NaiveLayout) -> None:
         super().__init__()
@@ -116,30 +133,43 @@ class _RisingLines(VGroup):
             for panel in (head.k, head.v)
         ]
         for card in head_stack.cards:
-            polygons = [p for wire in wires for p in outline_of(wire, 1.6 * theme.line * STROKE)]
+            polygons = [
+                p for wire in wires for p in outline_of(wire, 1.6 * theme.line * UNITS_PER_POINT)
+            ]
             line = filled(polygons, theme.latent)
-            line.shift([0.0, 0.0, head_stack.layout.z(card.place)])
-            self.add(on_card(line, card.plane))
+            line.shift([0.0, 0.0, head_stack.layout.depth_at(card.place)])
+            self.add(set_depth_plane(line, card.plane))
 
 
 class NaiveFeed(Group):
-    """From the latent beneath a rack up to the keys and values of every head.
+    """The lines from a latent below a stack of heads to the keys and values of every head.
+
+    Parameters
+    ----------
+    head_stack
+        The stack.
+    layout
+        Layout of the naive form of one head.
+    shots
+        Where the latent is in space.
 
     Attributes
     ----------
-    handle, comb
-        From the latent and along all cards.
+    handle
+        The line from the latent to the fan-out.
+    fan_out
+        The connector along the lower edges of all cards.
     rising
-        On each card, from front to back.
+        The lines on the cards, from front to back.
     """
 
-    WIDTH = 0.1
+    WIDTH = 0.1  # width of handle and fan-out, in scene units
 
     def __init__(self, head_stack: HeadStack, layout: NaiveLayout, shots: HeadStackShots) -> None:
         super().__init__()
         theme = current_theme()
         card, x = head_stack.layout.card, layout.riser
-        ends = [(x, card.bottom, head_stack.layout.z(c.place)) for c in head_stack.cards]
+        ends = [(x, card.bottom, head_stack.layout.depth_at(c.place)) for c in head_stack.cards]
         half, y = self.WIDTH / 2, shots.spine
         bar = [(shots.latent.right + GAP, y - half), (x, y - half)]
         bar += [(x, y + half), (shots.latent.right + GAP, y + half)]
@@ -154,5 +184,5 @@ class NaiveFeed(Group):
             colour=theme.ink,
         )
         self.rising = _RisingLines(head_stack, layout)
-        on_card(self.handle, self.fan_out.handle.card)
+        set_depth_plane(self.handle, self.fan_out.handle.depth_plane)
         self.add(self.handle, self.fan_out, self.rising)

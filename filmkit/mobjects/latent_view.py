@@ -1,4 +1,4 @@
-"""A layer with a latent as a scene sees it: the rows that are shown, norms, sources."""
+"""Views of a layer with a latent for scenes: drawn positions, norms and sources."""
 
 from __future__ import annotations
 
@@ -8,7 +8,14 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from extract.forms import BothForms, Comparison, Moves, both_forms, compare, pattern_moves
+from extract.forms import (
+    BothForms,
+    Comparison,
+    PatternDistances,
+    both_forms,
+    compare,
+    pattern_distances,
+)
 from extract.latent import content_pattern
 from extract.trace import TraceError
 from filmkit.core.norm import Norm, TensorSource
@@ -21,14 +28,14 @@ Array = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class LatentView:
-    """One layer and its latent.
+    """One layer and its latent, in the naive and the absorbed form.
 
     Attributes
     ----------
     layer
-        The layer, cut to the rows that are drawn.
+        The layer, cut to the positions that are drawn.
     forms
-        Both forms of it, all rows.
+        Both forms of the layer, at all positions.
     """
 
     layer: LayerView
@@ -36,12 +43,12 @@ class LatentView:
 
     @classmethod
     def of(cls, layer: LayerView) -> LatentView:
-        """Compute a layer from its latents.
+        """Compute both forms of a layer from its latent.
 
         Raises
         ------
         StageError
-            When the trace holds no latent of it; the message names the command that adds it.
+            If the trace has no latent of this layer; the message names the command that adds it.
         """
         try:
             return cls(layer, both_forms(layer.trace, layer.layer))
@@ -49,27 +56,32 @@ class LatentView:
             raise StageError(str(error)) from error
 
     def rows(self, values: Array) -> Array:
-        """The drawn positions of an array whose first axis is the position."""
+        """Return the drawn positions of an array whose first axis is the position."""
         return values[self.layer.first : self.layer.stop]
 
     def _norm(self, values: Array) -> Norm:
-        """As :meth:`LayerView.norm`: without the beginning token, whose values stand out."""
+        """Return the symmetric norm of values (position, ...), without the beginning token.
+
+        Its values are much larger than others, see :meth:`LayerView.norm`.
+        """
         return Norm.symmetric(values[int(self.layer.trace.meta.has_bos) :])
 
     # What is cached
 
     @cached_property
     def latent(self) -> Array:
-        """The latents, (position, r)."""
+        """The latents that are cached, (position, r)."""
         return self.rows(self.forms.kv_latent)
 
     @cached_property
     def latent_norm(self) -> Norm:
+        """Norm of the latents."""
         return self._norm(self.forms.kv_latent)
 
     @cached_property
     def latent_source(self) -> TensorSource:
-        if self.forms.own:
+        """Source of the latents: the model's own, or computed with the fitted weights."""
+        if self.forms.has_trained_latent:
             return self.layer.source("kv_latent", (0, self.forms.rank))
         return self.layer.computed("x times the fitted W_DKV", "r", self.forms.rank)
 
@@ -80,118 +92,138 @@ class LatentView:
 
     @property
     def rope_source(self) -> TensorSource:
+        """Source of the shared rotated keys."""
         return self.layer.source("k_rope", (0, self.forms.d_rope))
 
     @cached_property
     def q_latent_norm(self) -> Norm:
+        """Norm of the queries in the latent space."""
         return self._norm(self.forms.absorbed.q_latent)
 
     # The output
 
     @cached_property
     def out_norm(self) -> Norm:
+        """Norm of the layer's output."""
         return self._norm(self.forms.naive.out)
 
     @property
     def biased(self) -> bool:
-        """Whether the layer adds a constant to its keys, values or output."""
+        """Whether the layer has a bias of keys, values or output."""
         names = ("b_K", "b_V", "b_O")
         return any(self.layer.trace.has(name, self.layer.layer) for name in names)
 
     @cached_property
-    def moves(self) -> Moves:
-        """How far the patterns of all heads move."""
-        return pattern_moves(self.layer.trace, self.layer.layer, self.forms)
+    def pattern_distances(self) -> PatternDistances:
+        """Distances between the patterns of all heads without and with the latent."""
+        return pattern_distances(self.layer.trace, self.layer.layer, self.forms)
 
     def head(self, head: int) -> LatentHead:
-        """One head of the layer."""
+        """Return one head of the layer, by its number from 0."""
         return LatentHead(self, head)
 
 
 @dataclass(frozen=True)
 class LatentHead:
-    """One head: arrays of the drawn rows, (position, channel) or (query, key)."""
+    """One head of a layer with a latent: its matrices at the drawn positions.
+
+    Attributes
+    ----------
+    view
+        The layer and its latent.
+    head
+        Number of the head, from 0.
+    """
 
     view: LatentView
     head: int
 
     @property
     def kv_head(self) -> int:
-        """The key/value head it reads."""
+        """Number of the key/value head that it reads."""
         return self.view.layer.trace.kv_head(self.head)
 
     @property
     def _span(self) -> slice:
+        """The drawn positions."""
         return slice(self.view.layer.first, self.view.layer.stop)
 
     @cached_property
     def q(self) -> Array:
+        """Queries, (position, d_qk)."""
         return self.view.rows(self.view.forms.q)[:, self.head]
 
     @cached_property
     def k(self) -> Array:
+        """Keys from the latent, (position, d_qk)."""
         return self.view.rows(self.view.forms.k)[:, self.kv_head]
 
     @cached_property
     def v(self) -> Array:
+        """Values from the latent, (position, d_v)."""
         return self.view.rows(self.view.forms.naive.v)[:, self.kv_head]
 
     @cached_property
     def scores(self) -> Array:
+        """Scaled scores of the naive form, (query, key)."""
         return self.view.forms.naive.scores[self.head, self._span, self._span]
 
     @cached_property
     def pattern(self) -> Array:
+        """Attention pattern of the naive form, (query, key)."""
         return self.view.forms.naive.pattern[self.head, self._span, self._span]
 
     @cached_property
     def z(self) -> Array:
+        """Pattern times values of the naive form, (position, d_v)."""
         return self.view.rows(self.view.forms.naive.z)[:, self.head]
 
     @cached_property
     def q_latent(self) -> Array:
-        """Queries in the latent space."""
+        """Queries in the latent space (absorbed form), (position, r)."""
         return self.view.rows(self.view.forms.absorbed.q_latent)[:, self.head]
 
     @cached_property
     def absorbed_scores(self) -> Array:
+        """Scaled scores of the absorbed form, (query, key)."""
         return self.view.forms.absorbed.scores[self.head, self._span, self._span]
 
     @cached_property
     def absorbed_pattern(self) -> Array:
+        """Attention pattern of the absorbed form, (query, key)."""
         return self.view.forms.absorbed.pattern[self.head, self._span, self._span]
 
     @cached_property
     def z_latent(self) -> Array:
-        """The latents, mixed by the pattern."""
+        """Pattern times latents (absorbed form), (position, r)."""
         return self.view.rows(self.view.forms.absorbed.z_latent)[:, self.head]
 
     @cached_property
     def content(self) -> Array:
-        """The pattern without rotation, from the true keys."""
+        """Attention pattern from the model's own keys without rotation, (query, key)."""
         layer = self.view.layer
         whole = content_pattern(layer.trace, layer.layer, layer.trace.get("k", layer.layer))
         return whole[self.head, self._span, self._span]
 
-    def compared(self, name: str) -> Comparison:
-        """Keys ("k") or values ("v") of the drawn rows beside those from the latent."""
+    def comparison(self, name: str) -> Comparison:
+        """Compare the model's own keys ("k") or values ("v") with those from the latent."""
         true = self.view.layer.rows(name)[:, self.kv_head]
         rebuilt = self.k if name == "k" else self.v
         return compare(true, rebuilt, about_mean=self.view.biased)
 
-    def moves(self) -> Moves:
-        """How far this head's patterns move."""
+    def pattern_distances(self) -> PatternDistances:
+        """Return the distances between this head's patterns without and with the latent."""
         layer = self.view.layer
-        return pattern_moves(layer.trace, layer.layer, self.view.forms, self.head)
+        return pattern_distances(layer.trace, layer.layer, self.view.forms, self.head)
 
-    # What the panels of the naive form show
+    # Panels of the naive form
 
     @cached_property
     def panels(self) -> dict[str, tuple[Array, TensorSource]]:
-        """Numbers and sources of a head's panels in the naive form, by name."""
-        own, view, h = self.view.forms.own, self.view, self.head
-        made = {
-            "q": (self.q, view.layer.head(h).used("q") if own else "q"),
+        """Numbers and source of each panel of a head in the naive form, by the panel's name."""
+        trained, view, h = self.view.forms.has_trained_latent, self.view, self.head
+        panels = {
+            "q": (self.q, view.layer.head(h).score_tensor("q") if trained else "q"),
             "k": (self.k, "keys from the latent"),
             "v": (self.v, "values from the latent"),
             "k_t": (self.k.T, "keys from the latent, transposed"),
@@ -201,9 +233,9 @@ class LatentHead:
         }
         columns = {"k": "d_qk", "v": "d_v", "z": "d_v"}
         sources = {
-            name: view.layer.computed(said, columns.get(name, "key_pos"), values.shape[1])
-            for name, (values, said) in made.items()
+            name: view.layer.computed(text, columns.get(name, "key_pos"), values.shape[1])
+            for name, (values, text) in panels.items()
         }
-        sources["q"] = view.layer.source(made["q"][1], h, (0, self.q.shape[1]))
-        sources["k_t"] = replace(sources["k"], expression=made["k_t"][1], transposed=True)
-        return {name: (values, sources[name]) for name, (values, _) in made.items()}
+        sources["q"] = view.layer.source(panels["q"][1], h, (0, self.q.shape[1]))
+        sources["k_t"] = replace(sources["k"], expression=panels["k_t"][1], transposed=True)
+        return {name: (values, sources[name]) for name, (values, _) in panels.items()}

@@ -1,4 +1,4 @@
-"""Small marks: frames that point, empty outlines, dials, colour bars, brackets of words."""
+"""Small marks: frames, outlines, dials, colour bars, bars of shares, and labels of tokens."""
 
 from __future__ import annotations
 
@@ -34,18 +34,30 @@ __all__ = [
     "Dial",
     "Highlight",
     "Outline",
+    "RotateRow",
     "TokenLabels",
-    "TurnRow",
     "fit_all",
     "size_beside",
 ]
 
 
-FILL, TIGHT = 0.92, 0.94  # of a row's height, for the word beside it; the latter if it must
+# Size of a word beside a row, as a share of the row's height; the second one is used if the word
+# would else be too small to read.
+FILL, TIGHT = 0.92, 0.94
 
 
 class Highlight(Rectangle):
-    """A frame around a row, a column, a block or a cell; ``zoom`` as for a colour bar."""
+    """A frame around a row, a column, a block or a cell.
+
+    Parameters
+    ----------
+    box
+        What is framed, such as ``heatmap.row(3)``.
+    colour
+        "#RRGGBB"; the theme's ``highlight`` by default.
+    zoom
+        Size of the frame's gap relative to the full picture, for a camera that is close.
+    """
 
     def __init__(self, box: Box, *, colour: str | None = None, zoom: float = 1.0) -> None:
         theme = current_theme()
@@ -61,7 +73,17 @@ class Highlight(Rectangle):
 
 
 class Outline(RoundedRectangle):
-    """The visibly empty place of a matrix: schematic, no cells."""
+    """An outline without cells, for a matrix whose numbers are not shown.
+
+    Parameters
+    ----------
+    box
+        Box of the matrix.
+    colour
+        "#RRGGBB"; the theme's ``faint`` by default.
+    radius
+        Radius of its corners, in scene units.
+    """
 
     def __init__(self, box: Box, *, colour: str | None = None, radius: float = 0.0) -> None:
         theme = current_theme()
@@ -77,7 +99,17 @@ class Outline(RoundedRectangle):
 
 
 class Dial(VGroup):
-    """A small clock: its hand has turned by ``angle`` (radians, clockwise from the top)."""
+    """A small clock that shows an angle.
+
+    Parameters
+    ----------
+    radius
+        In scene units.
+    angle
+        Angle of the hand in radians, clockwise from the top.
+    colour
+        Colour of the hand; the theme's ``ink`` by default.
+    """
 
     def __init__(self, radius: float, angle: float = 0.0, *, colour: str | None = None) -> None:
         super().__init__()
@@ -96,28 +128,28 @@ class Dial(VGroup):
         self.set_angle(angle)
 
     def set_angle(self, angle: float) -> Dial:
-        """Turn the hand to an angle."""
+        """Turn the hand to an angle in radians, clockwise from the top, and return the dial."""
         self.hand.rotate(self.angle - angle, about_point=self.face.get_center())
         self.angle = angle
         return self
 
 
 class ColourBar(Group):
-    """A thin bar of the norm's colours with its two ends as numbers.
+    """A thin bar with the colours of a norm, and the numbers at its ends.
 
     Parameters
     ----------
     norm
-        What it explains.
+        The norm.
     name
         What the values are, such as "scores".
     box
-        Where the bar itself stands; the numbers and the name stand below it.
+        Box of the bar; the numbers and the name are below it.
     zoom
         Text size relative to the theme's, for a camera that is close.
     """
 
-    STEPS = 128
+    STEPS = 128  # number of cells of the bar
 
     def __init__(self, norm: Norm, name: str, box: Box, *, zoom: float = 1.0) -> None:
         super().__init__()
@@ -143,17 +175,33 @@ class ColourBar(Group):
         self.add(self.bar, self.labels)
 
 
-def size_beside(pitch: float, *, most: float | None = None) -> float:
-    """Text size of words beside rows that are ``pitch`` apart: if they must, smaller than usual."""
+def size_beside(pitch: float, *, maximum: float | None = None) -> float:
+    """Return the text size of words beside rows.
+
+    Parameters
+    ----------
+    pitch
+        Distance from one row to the next, in scene units.
+    maximum
+        Largest size; the theme's ``shape_size`` by default.
+    """
     theme, row = current_theme(), pitch / FRAME_HEIGHT
-    most = theme.shape_size if most is None else most
-    return min(most, max(FILL * row, min(TIGHT * row, theme.least_size)))
+    maximum = theme.shape_size if maximum is None else maximum
+    return min(maximum, max(FILL * row, min(TIGHT * row, theme.min_text_size)))
 
 
 def fit_all(labels: Iterable[Label], width: float) -> None:
-    """Make each label no wider than ``width``; where that is too small to read, turn them all."""
-    labels, least = list(labels), current_theme().least_size
-    if any(label.size * width < least * label.width for label in labels):
+    """Scale labels down to a width, or rotate all by 90 degrees if one gets too small to read.
+
+    Parameters
+    ----------
+    labels
+        They are changed in place.
+    width
+        Maximum width of a label, in scene units.
+    """
+    labels, minimum = list(labels), current_theme().min_text_size
+    if any(label.size * width < minimum * label.width for label in labels):
         for label in labels:
             label.rotate(PI / 2)
         return
@@ -162,20 +210,23 @@ def fit_all(labels: Iterable[Label], width: float) -> None:
 
 
 class Bars(VGroup):
-    """A bar for each share of a whole, with its percentage on top.
-
-    ``bars[i]`` and ``tags[i]`` are the bar and the percentage of share ``i``.
+    """A vertical bar for each share of a whole, with its percentage on top.
 
     Parameters
     ----------
     shares
         Numbers in [0, 1].
     norm
-        Gives each bar the colour that its number has as a cell.
+        Norm that gives each bar the colour that its number would have as a cell.
     box
-        As high as a share of 1; the shares divide its width.
+        Its height is that of a share of 1; its width is divided among all shares.
     count
-        How many of them have a bar, from the first; all of them by default.
+        How many of the shares have a bar, from the first; all of them by default.
+
+    Attributes
+    ----------
+    bars, tags
+        For each share its bar and its percentage.
     """
 
     def __init__(
@@ -207,21 +258,32 @@ class Bars(VGroup):
 
 
 class TokenLabels(VGroup):
-    """Token words beside the rows or above the columns of a panel.
+    """Text of tokens beside the rows or above the columns of a panel.
 
     Parameters
     ----------
     tokens
-        As the tokenizer gives them.
-    spots
-        (x, y) where each word ends (rows) or begins (columns).
-    upright
-        False: words are read across and end at their spot. True: words stand on their side, read
-        upwards, and begin at their spot.
+        As the tokenizer gives them; :func:`~filmkit.core.printable.printable` is applied.
+    points
+        (x, y) of each word: its right end, or its lower end if it is vertical.
+    vertical
+        Whether words are rotated to be read upwards, above columns.
     width
-        The longest a word may be.
+        Maximum length of a word, in scene units; longer ones are made smaller, then shortened.
     size
         Text size; the theme's ``shape_size`` by default.
+    colour
+        "#RRGGBB"; the theme's ``ink`` by default.
+
+    Examples
+    --------
+    ::
+
+        box, words = panel.cells.box, view.layer.words
+        rows = row_points(box.left - WORD_GAP, box, len(words))
+        columns = column_points(box.top + WORD_GAP, box, len(words))
+        self.add(TokenLabels(words, rows, width=1.5))
+        self.add(TokenLabels(words, columns, vertical=True, width=1.5))
     """
 
     def __init__(
@@ -229,7 +291,7 @@ class TokenLabels(VGroup):
         tokens: Sequence[str],
         points: Sequence[tuple[float, float]],
         *,
-        upright: bool = False,
+        vertical: bool = False,
         width: float,
         size: float | None = None,
         colour: str | None = None,
@@ -239,7 +301,7 @@ class TokenLabels(VGroup):
         theme = current_theme()
         for token, (x, y) in zip(tokens, points, strict=True):
             label = fit_word(printable(token), width, size=size or theme.shape_size, colour=colour)
-            if upright:
+            if vertical:
                 half = label.width / 2
                 label.rotate(PI / 2).move_to([x, y + half, 0])
             else:
@@ -247,8 +309,15 @@ class TokenLabels(VGroup):
             self.add(label)
 
     def beside(self, points: Sequence[tuple[float, float]], *, size: float) -> TokenLabels:
-        """The same words, shortened where they are now, that end at other spots; none is larger
-        than ``size``."""
+        """Return a copy beside other rows, with the words shortened as they are now.
+
+        Parameters
+        ----------
+        points
+            Right end of each word.
+        size
+            Maximum text size.
+        """
         moved = self.copy()
         for label, (x, y) in zip(moved, points, strict=True):
             label.scale(min(1.0, size * FRAME_HEIGHT / label.line_height))
@@ -256,24 +325,24 @@ class TokenLabels(VGroup):
         return moved
 
 
-class TurnRow(InPlaceAnimation):
-    """Rotate one row of a query or key by its position, pair of channels by pair.
+class RotateRow(InPlaceAnimation):
+    """Rotate a row of queries or keys by its position: its cells change colour in place.
 
-    Each pair turns along the shorter arc from its unrotated to its rotated value, so the first
-    and the last picture are the model's own numbers.
+    Each pair of channels is rotated along the shorter arc from its value before to its value
+    after the rotation, so the first and the last picture show the model's own numbers.
 
     Parameters
     ----------
     heatmap
-        One row.
-    after
-        The rotated row, (1, channels).
-    pairs
-        (pairs, 2) channels that turn together.
+        A heatmap of one row, before the rotation.
+    after : (1, channels)
+        The row after the rotation.
+    pairs : (pairs, 2)
+        Channels that are rotated together, see :func:`~filmkit.core.view.rotary_pairs`.
     dial
-        Its hand turns by the first pair's angle.
+        A dial whose hand turns by the angle of the first pair.
     source
-        Where the rotated row comes from.
+        Where the rotated row comes from; by default the heatmap's source stays.
     """
 
     def __init__(
@@ -304,6 +373,7 @@ class TurnRow(InPlaceAnimation):
         super().begin()
 
     def _planes(self, values: Array) -> npt.NDArray[np.complex128]:
+        """Return each pair of channels as one complex number, (pairs,)."""
         return np.asarray(values[0, self.pairs[:, 0]] + 1j * values[0, self.pairs[:, 1]])
 
     def step(self, alpha: float) -> None:

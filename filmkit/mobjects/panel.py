@@ -1,4 +1,4 @@
-"""A named matrix: its heatmap, or the visible ends of a wide one, with its name and shape."""
+"""Panels: a heatmap, or both ends of a wide one, with the name and shape of its matrix."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["Header", "Panel", "Truncated"]
 
 
 class Header(VGroup):
-    """A matrix's name in words, its symbol and its shape, on one line.
+    """The name of a matrix in words, its symbol and its shape, on one line.
 
     Parameters
     ----------
@@ -27,12 +27,21 @@ class Header(VGroup):
     symbol
         Typst mathematics, such as ``"Q"``; may be empty.
     shape
-        Rows and columns to print; None prints none.
+        Numbers of rows and columns; None writes none.
     colour
-        Of name and symbol.
+        Colour of name and symbol; the theme's ``ink`` by default.
+    size
+        Text size of name and symbol; the theme's ``name_size`` by default.
+
+    Attributes
+    ----------
+    name, symbol, shape
+        Its parts, each None if it is left out.
+    line
+        y of the middle of its line.
     """
 
-    GAP = 0.14
+    GAP = 0.14  # between its parts, in scene units
 
     def __init__(
         self,
@@ -63,7 +72,17 @@ class Header(VGroup):
                 self.add(part)
 
     def stand_on(self, box: Box, *, buff: float = 0.12, align: str = "left") -> Header:
-        """Place it just above a box: flush left, flush right or centered."""
+        """Move it to just above a box, and return it.
+
+        Parameters
+        ----------
+        box
+            Usually the box of the cells.
+        buff
+            Distance between both, in scene units.
+        align
+            "left", "right" or "center".
+        """
         if not self.submobjects:
             return self
         x = {
@@ -76,17 +95,55 @@ class Header(VGroup):
         return self
 
     def set_line(self, y: float) -> Header:
-        """Move it up or down until the middle of its line is at y."""
+        """Move it up or down until the middle of its line is at ``y``, and return it."""
         self.shift([0, y - self.line, 0])
         self.line = y
         return self
 
 
 class Panel(Group):
-    """A heatmap with its header.
+    """A heatmap with a header above it.
 
-    ``panel.cells`` is the :class:`~filmkit.core.heatmap.Heatmap`, ``panel.header`` the
-    :class:`Header`, which may hold nothing.
+    Parameters
+    ----------
+    values : (rows, columns)
+        The numbers.
+    norm
+        How values become colours.
+    box
+        Box of the cells, in scene units; the header is above it.
+    name, symbol, colour
+        As for :class:`Header`; a panel may have neither name nor symbol.
+    align
+        Where the header is flush with the cells: "left", "right" or "center".
+    show_shape
+        Whether the header has the shape of the matrix.
+    masked : (rows, columns)
+        True where the causal mask removes the cell.
+    source
+        Where the numbers come from.
+
+    Attributes
+    ----------
+    cells : Heatmap
+        The heatmap.
+    header : Header
+        The header; it may be empty.
+
+    Examples
+    --------
+    ::
+
+        keys = Panel(
+            view.k_used,
+            layer.norm("k"),
+            Box(0, 0, 3, 2),
+            name="keys",
+            symbol="K",
+            colour=current_theme().key,
+            source=layer.source(view.score_tensor("k"), view.kv_head, (0, meta.d_qk)),
+        )
+        self.play(Appear(keys))
     """
 
     def __init__(
@@ -115,21 +172,35 @@ class Panel(Group):
 
 
 class Truncated(Group):
-    """The first and last columns of a matrix too wide to draw; the header tells its true width.
-
-    ``blocks`` are its one or two heatmaps, ``dots`` the ellipsis between them.
+    """The first and last columns of a matrix that is too wide to be drawn whole.
 
     Parameters
     ----------
-    values
-        (rows, columns), all of it.
-    first, last
-        How many columns of either end are drawn; a matrix no wider than both is drawn whole.
+    values : (rows, columns)
+        The whole matrix.
+    norm
+        How values become colours.
     box
-        Of everything, ellipsis included.
+        Box of the cells and the ellipsis between them, in scene units.
+    first, last
+        How many of the first and of the last columns are drawn. A matrix that has no more columns
+        is drawn whole.
+    name, symbol, colour
+        As for :class:`Header`, which gives the shape of the whole matrix.
+    source
+        Where the whole matrix comes from.
+
+    Attributes
+    ----------
+    blocks : list of Heatmap
+        Its one or two heatmaps.
+    dots
+        The ellipsis between them, or None.
+    header : Header
+        The header above them.
     """
 
-    GAP = 0.34
+    GAP = 0.34  # width of the ellipsis, in scene units
 
     def __init__(
         self,
@@ -185,5 +256,5 @@ class Truncated(Group):
 
     @property
     def box(self) -> Box:
-        """Box of the cells and the ellipsis."""
+        """Box around the cells and the ellipsis."""
         return Box.around(block.box for block in self.blocks)

@@ -1,7 +1,7 @@
-"""Flat bands and arrow heads that lie in a plane of the scene, as one filled path each.
+"""Flat bands and arrow heads in a plane of the scene, many of them as one filled path.
 
-A stroke keeps its width on the screen however far away it is; a band gets thinner with distance,
-as a thing in space does, and many bands in one path draw faster than many strokes.
+A stroke has the same width on screen at any distance. A band gets thinner with distance, as things
+in space do, and many bands in one path are drawn faster than many strokes.
 """
 
 from __future__ import annotations
@@ -16,11 +16,14 @@ __all__ = ["band", "filled", "outline_of"]
 
 Points = npt.NDArray[np.float64]
 
-CURVE_STEPS = 4  # straight pieces of a band's small round corners
+CURVE_STEPS = 4  # straight pieces that approximate a round corner
 
 
 def band(path: npt.ArrayLike, width: float) -> Points:
-    """The corners (2n, 2) of a band of some width along a path (n, 2) of straight pieces."""
+    """Return the corners (2n, 2) of a band along a path (n, 2) of straight pieces.
+
+    ``width`` is the width of the band in scene units.
+    """
     points = np.asarray(path, dtype=float)
     along = np.diff(points, axis=0)
     along /= np.linalg.norm(along, axis=1, keepdims=True)
@@ -33,7 +36,7 @@ def band(path: npt.ArrayLike, width: float) -> Points:
 
 
 def outline_of(wire: Wire, width: float) -> list[Points]:
-    """A wire as polygons (n, 2): a band of the given width, and its arrow head if it has one."""
+    """Return a wire as polygons (n, 2): a band of a width, and the arrow head if it has one."""
     points = wire.line.points
     path = [points[0, :2]]
     for curve in points.reshape(-1, 4, 3)[:, :, :2]:
@@ -55,10 +58,17 @@ def outline_of(wire: Wire, width: float) -> list[Points]:
 
 
 def filled(polygons: list[Points], colour: str, opacity: float = 1.0) -> VMobject:
-    """One mobject that fills polygons, (n, 2) of the plane z = 0 or (n, 3) of the scene.
+    """Return one mobject that fills polygons.
 
-    Polygons may overlap: all are turned the same way round, so that none cuts a hole into
-    another.
+    Parameters
+    ----------
+    polygons
+        Corners of each, (n, 2) in the plane z = 0 or (n, 3). They may overlap: all get the same
+        orientation, so that none cuts a hole into another.
+    colour
+        "#RRGGBB".
+    opacity
+        0 to 1.
     """
     shape = VMobject(fill_color=colour, fill_opacity=opacity, stroke_width=0.0)
     shape.set_points(outline_points(polygons))
@@ -66,7 +76,10 @@ def filled(polygons: list[Points], colour: str, opacity: float = 1.0) -> VMobjec
 
 
 def outline_points(polygons: list[Points]) -> Points:
-    """Points of a path along polygons, all turned the same way round."""
+    """Return the points (n, 3) of a path along polygons, all with the same orientation.
+
+    Polygons are as for :func:`filled`; their edges become straight cubic curves.
+    """
     pieces = []
     for polygon in polygons:
         corners = np.zeros((len(polygon), 3))
@@ -81,6 +94,9 @@ def outline_points(polygons: list[Points]) -> Points:
 
 
 def _area(corners: Points) -> float:
-    """Signed area of a flat polygon (n, 3), as seen from the positive end of its normal's axis."""
+    """Return a signed area of a flat polygon (n, 3); its sign is the polygon's orientation.
+
+    It is twice the area of the projection along the coordinate axis nearest to the normal.
+    """
     normal = np.cross(corners, np.roll(corners, -1, axis=0)).sum(axis=0)
     return float(normal[np.abs(normal).argmax()])

@@ -1,68 +1,74 @@
-"""What stands beside a stack of heads that share keys and values."""
+"""Shared keys and values beside a stack of heads, with lines to the heads that read them."""
 
 from __future__ import annotations
 
 from manim import RIGHT, Group, Mobject, VGroup
 
-from filmkit.core.camera import keep_upright, on_card
+from filmkit.core.camera import keep_upright, set_depth_plane
 from filmkit.core.geometry import HEADER
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.text import Label
 from filmkit.core.theme import current_theme
 from filmkit.mobjects.fan_out import FanOut
-from filmkit.mobjects.head_stack import HeadStack, free, standing
+from filmkit.mobjects.head_stack import HeadStack, copy_at_depth, free_from_card
 from filmkit.mobjects.marks import Outline
-from filmkit.mobjects.shared_head_stack_layout import SharedPlaces
+from filmkit.mobjects.shared_head_stack_layout import SharedHeadStackLayout
 from filmkit.mobjects.shared_view import SharedView
 
-__all__ = ["SharedHeadStack", "in_groups"]
+__all__ = ["SharedHeadStack", "order_by_group"]
 
 
-AWAY = 0.14  # between a shared panel and the heads that read it
+AWAY = 0.14  # between a shared panel and the names of the heads that read it
 
 
-COMB = 0.1
+FAN_OUT_WIDTH = 0.1  # width of the lines of a fan-out
 
 
-MAX_NAMED = 4  # groups whose heads are written beside them
+MAX_NAMED = 4  # with more groups, only one has the names of its heads
 
 
 FRAME = 0.03  # between a shared panel and its frame
 
 
-def in_groups(view: SharedView, head: int) -> tuple[int, ...]:
-    """All heads: the given one, those of its group, then the others in order."""
+def order_by_group(view: SharedView, head: int) -> tuple[int, ...]:
+    """Return the numbers of all heads in the order for a stack that begins with one head.
+
+    The other heads of its group come next, then those of the other groups, each in order.
+    """
     group = view.shared.heads(view.shared.group(head))
     others = (h for h in range(view.layer.trace.meta.n_heads) if h not in group)
     return (head, *(h for h in group if h != head), *others)
 
 
 class SharedHeadStack(Group):
-    """What stands beside a rack whose heads share keys and values.
+    """Shared keys and values to the left of a stack of heads.
+
+    The group itself is empty: a scene adds the parts it shows.
 
     Parameters
     ----------
-    rack
-        Its heads stand group after group, as :func:`in_groups` orders them.
+    head_stack
+        The stack; its heads are in the order of :func:`order_by_group`.
     view
-        What they share.
+        The layer with shared keys and values.
 
     Attributes
     ----------
-    places
-        Where shared panels stand, and the shot that shows them.
-    groups
-        Heads of each group, in the order of the rack.
-    keys, values
-        The shared panels of each group.
+    layout : SharedHeadStackLayout
+        Where shared panels are, and the shots that show them.
+    groups : list of list of int
+        Numbers of the heads of each group, in the order of the stack.
+    keys, values : list of Heatmap
+        The shared keys and values of each group.
     frames
-        Around the shared panels, which are what is cached.
-    key_combs, value_combs
-        From them to the heads that read them.
+        Outlines around these, which are what is cached.
+    key_fan_outs, value_fan_outs
+        For each group the lines to the heads that read it.
     readers
-        For each group the heads that read it, in words.
+        Names of the heads that read a group, beside its panels.
     outlines
-        On each card, the visibly empty places of keys and values of its own.
+        ``outlines[head]["k"]`` and ``outlines[head]["v"]``: outlines on the cards, in the places
+        of the head's own keys and values.
     """
 
     def __init__(self, head_stack: HeadStack, view: SharedView) -> None:
@@ -74,7 +80,7 @@ class SharedHeadStack(Group):
             [head for head in head_stack.order if view.shared.group(head) == number]
             for number in numbers
         ]
-        self.places = SharedPlaces(
+        self.layout = SharedHeadStackLayout(
             head_stack.layout,
             tuple(tuple(head_stack.heads[head].place for head in heads) for heads in self.groups),
         )
@@ -87,17 +93,17 @@ class SharedHeadStack(Group):
         self.key_fan_outs = VGroup(*(self._fan_out("k", i) for i in range(len(self.groups))))
         self.value_fan_outs = VGroup(*(self._fan_out("v", i) for i in range(len(self.groups))))
         self.readers = VGroup()
-        # Beside many panels only the outermost has room for words.
+        # If there are many panels, only the outermost one has room for text.
         named = self.groups if len(self.groups) <= MAX_NAMED else self.groups[-1:]
         for heads in named:
             index = self.groups.index(heads)
             words = view.readers(view.shared.group(heads[0]))
-            said = "all heads" if len(self.groups) == 1 else words
-            below = self.places.below
-            label = Label(said, size=theme.note_size if below else theme.shape_size)
+            text = "all heads" if len(self.groups) == 1 else words
+            below = self.layout.below
+            label = Label(text, size=theme.note_size if below else theme.shape_size)
             corners = self.values[index].points
             if below:
-                # Between them and the first panel stands its name.
+                # The header of the values is between the first panel and this label.
                 drop = label.line_height + (HEADER if index == 0 else 0.0)
                 label.on_line(label.width / 2 - AWAY, -drop)
                 at = corners[3]
@@ -114,56 +120,75 @@ class SharedHeadStack(Group):
         }
 
     def _panel(self, name: str, index: int) -> Heatmap:
+        """Return the shared keys ("k") or values ("v") of a group."""
         values, source = self.view.panel(name, self.view.shared.group(self.groups[index][0]))
-        box, z = self.places.panel(name, index)
+        box, z = self.layout.panel(name, index)
         cells = Heatmap(
             values, self.view.norms[name], width=box.width, height=box.height, source=source
         )
-        return free(standing(cells, box, z))
+        return free_from_card(copy_at_depth(cells, box, z))
 
     def _frame(self, name: str, index: int, colour: str) -> Outline:
+        """Return the outline around the shared keys ("k") or values ("v") of a group."""
         panel = (self.keys if name == "k" else self.values)[index]
-        box, z = self.places.panel(name, index)
+        box, z = self.layout.panel(name, index)
         frame = Outline(box.grown(FRAME), colour=colour)
         frame.set_stroke(width=current_theme().line)
-        return on_card(frame.shift([0.0, 0.0, z]), panel)
+        return set_depth_plane(frame.shift([0.0, 0.0, z]), panel)
 
     def _fan_out(self, name: str, index: int) -> FanOut:
+        """Return the lines from the shared keys ("k") or values ("v") of a group to its heads."""
         panel = (self.keys if name == "k" else self.values)[index]
         ends = []
         for head in self.groups[index]:
             card = self.head_stack.heads[head]
             box = getattr(self.head_stack.layout.head, name)
-            ends.append((box.right, box.y, self.head_stack.layout.z(card.place)))
-        start = panel.corners_towards(RIGHT)
-        return FanOut(start, ends, spine=self.head_stack.layout.spine, width=COMB)
+            ends.append((box.right, box.y, self.head_stack.layout.depth_at(card.place)))
+        start = panel.side_center(RIGHT)
+        return FanOut(start, ends, spine=self.head_stack.layout.spine, width=FAN_OUT_WIDTH)
 
     def _outline(self, name: str, place: int, colour: str) -> Outline:
+        """Return an outline in the place of a card's own keys ("k") or values ("v")."""
         outline = Outline(getattr(self.head_stack.layout.head, name), colour=colour)
-        outline.shift([0.0, 0.0, self.head_stack.layout.z(place)])
-        return on_card(outline, self.head_stack.cards[place].plane)
+        outline.shift([0.0, 0.0, self.head_stack.layout.depth_at(place)])
+        return set_depth_plane(outline, self.head_stack.cards[place].plane)
 
-    def own(self, name: str) -> list[tuple[Heatmap, int]]:
-        """Each card's own keys ("k") or values ("v"), with the group they go to."""
+    def own_panels(self, name: str) -> list[tuple[Heatmap, int]]:
+        """Return each card's own keys ("k") or values ("v"), with the number of its group."""
         pairs = []
         for index, heads in enumerate(self.groups):
             pairs += [(getattr(self.head_stack.heads[head], name), index) for head in heads]
         return pairs
 
-    def header_at(self, name: str, header: Mobject) -> Mobject:
-        """A copy of the front card's header where nothing hides it.
+    def copy_header(self, name: str, header: Mobject) -> Mobject:
+        """Return a copy of a header of the front card at the shared keys ("k") or values ("v").
 
-        That of the keys stands above the last group's, that of the values below the first one's.
+        Nothing hides it there: the header of the keys is above those of the last group, that of
+        the values below those of the first group.
         """
         last = len(self.groups) - 1
-        copy = self.at_shared(name, header, 0, last if name == "k" else 0)
+        copy = self.copy_to_shared(name, header, 0, last if name == "k" else 0)
         if name == "v":
             box = getattr(self.head_stack.layout.head, name)
             copy.shift([0.0, 2 * (box.y - header.get_y()), 0.0])
         return copy
 
-    def at_shared(self, name: str, mobject: Mobject, place: int, index: int) -> Mobject:
-        """A copy of what stands at a card's keys or values where the shared ones stand."""
-        box, z = self.places.panel(name, index)
+    def copy_to_shared(self, name: str, mobject: Mobject, place: int, index: int) -> Mobject:
+        """Return a copy of something beside a card's own panel, moved to the shared panel.
+
+        Parameters
+        ----------
+        name
+            "k" for keys or "v" for values.
+        mobject
+            What is copied.
+        place
+            Place of its card in the stack.
+        index
+            Number of the group whose panel it is moved to.
+        """
+        box, z = self.layout.panel(name, index)
         home = getattr(self.head_stack.layout.head, name)
-        return mobject.copy().shift([box.x - home.x, 0.0, z - self.head_stack.layout.z(place)])
+        return mobject.copy().shift(
+            [box.x - home.x, 0.0, z - self.head_stack.layout.depth_at(place)]
+        )

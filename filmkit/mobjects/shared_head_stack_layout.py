@@ -1,4 +1,4 @@
-"""Where keys and values that several heads share stand beside the stack of heads: pure geometry."""
+"""Layout of keys and values that heads share, beside the stack of heads: pure geometry."""
 
 from __future__ import annotations
 
@@ -12,37 +12,37 @@ from filmkit.core.camera import Shot
 from filmkit.core.geometry import FRAME_HEIGHT, HEADER, Box, Point
 from filmkit.mobjects.head_stack_layout import TURN, HeadStackLayout, prism_corners, shot_on
 
-__all__ = ["SharedPlaces"]
+__all__ = ["SharedHeadStackLayout"]
 
 
 Points = npt.NDArray[np.float64]
 
 
-LINE = 0.045 * FRAME_HEIGHT  # from one line of words to the next
+LINE = 0.045 * FRAME_HEIGHT  # from one line of text to the next
 
 
-RIGHT_TURN = 24.0
+RIGHT_TURN = 24.0  # angle of the shot from the right, in degrees
 
 
-GROUP_TURN = 45.0  # degrees to the side, where several groups have panels
+GROUP_TURN = 45.0  # angle of the shot from the left with several groups, in degrees
 
 
-NAME_ROOM = 1.3  # left of what is shared, for the heads that read it, where a frame is not wide
+NAME_ROOM = 1.3  # left of shared panels, for the names of heads, in a frame that is not wide
 
 
-NAME_OVER = 0.2  # how far such a name stands out where it is below
+NAME_OVER = 0.2  # the same where these names are below the panels
 
 
 @dataclass(frozen=True)
-class SharedPlaces:
-    """Where the keys and values that cards share stand, and from where they are seen.
+class SharedHeadStackLayout:
+    """Layout of the keys and values that cards share, and the shots of them.
 
     Attributes
     ----------
-    rack
-        The rack.
+    head_stack
+        Layout of the stack.
     groups
-        The places of each group's cards, from the front.
+        Places in the stack of the cards of each group, from the front.
     """
 
     head_stack: HeadStackLayout
@@ -50,17 +50,17 @@ class SharedPlaces:
 
     @property
     def below(self) -> bool:
-        """Whether the heads that read something are named below it, for want of width."""
+        """Whether the names of heads are below the shared panels, for lack of width."""
         return self.head_stack.head.frame.tall
 
     def panel(self, name: str, group: int) -> tuple[Box, float]:
-        """Box and depth of a group's keys ("k") or values ("v")."""
+        """Return the box and z of a group's shared keys ("k") or values ("v")."""
         return self.head_stack.shared(getattr(self.head_stack.head, name), self.groups[group])
 
     @cached_property
     def _corners(self) -> Points:
-        """Of the rack and all that is shared, (n, 3)."""
-        corners = [self.head_stack.room]
+        """Corners (n, 3) of the stack and of all shared panels."""
+        corners = [self.head_stack.outer_corners]
         for group in range(len(self.groups)):
             for name in ("k", "v"):
                 box, z = self.panel(name, group)
@@ -69,8 +69,8 @@ class SharedPlaces:
 
     @property
     def from_left(self) -> Shot:
-        """From the left and above, with all that is shared."""
-        # Panels of several groups must not hide each other, which takes a larger turn.
+        """Shot from the left and above, with all shared panels."""
+        # With a larger angle the panels of several groups do not hide each other.
         frame = self.head_stack.head.frame
         turn = TURN if len(self.groups) == 1 else GROUP_TURN
         if frame.wide:
@@ -83,10 +83,10 @@ class SharedPlaces:
 
     @property
     def from_right(self) -> Shot:
-        """From the right and above: patterns of every head, and what is shared behind them."""
+        """Shot from the right and above: patterns of every head, shared panels behind them."""
         return shot_on(self._corners, self.head_stack.head.frame, theta=RIGHT_TURN, width=0.8)
 
     def sentences(self, count: int) -> tuple[Point, ...]:
-        """Right ends of lines of words beside the foot of the rack, from the top."""
+        """Return the right ends of ``count`` lines of text beside the foot of the stack."""
         x, y = self.head_stack.sentence
         return tuple((x, y + LINE * (count - 1 - line)) for line in range(count))

@@ -1,4 +1,4 @@
-"""A layer whose heads share keys and values, as a scene sees it."""
+"""View of a layer whose heads share keys and values, for scenes."""
 
 from __future__ import annotations
 
@@ -19,20 +19,21 @@ __all__ = ["SharedPanels", "SharedView"]
 Array = npt.NDArray[np.float64]
 
 SharedPanels = dict[str, tuple[Array, TensorSource]]
+"""Numbers and source of each panel of a head, by the panel's name."""
 
 NAMES = {"k": "keys", "v": "values"}
 
 
 @dataclass(frozen=True)
 class SharedView:
-    """One layer and what its heads share.
+    """One layer, computed again with keys and values that groups of heads share.
 
     Attributes
     ----------
     layer
-        The layer, cut to the rows that are drawn.
+        The layer itself, cut to the positions that are drawn.
     shared
-        The layer with shared keys and values, all rows.
+        The layer with shared keys and values, at all positions.
     """
 
     layer: LayerView
@@ -40,39 +41,42 @@ class SharedView:
 
     @classmethod
     def of(cls, layer: LayerView, n_groups: int) -> SharedView:
-        """Let the heads of a layer share keys and values in groups."""
+        """Compute a layer with ``n_groups`` groups of heads that share keys and values."""
         return cls(layer, share_heads(layer.trace, layer.layer, n_groups))
 
     @property
     def span(self) -> slice:
-        """The positions drawn."""
+        """The positions that are drawn."""
         return slice(self.layer.first, self.layer.stop)
 
     @cached_property
     def norms(self) -> dict[str, Norm]:
-        """The layer's own norm of each family, so that what is pooled can be compared."""
-        families = {name: self.layer.norm(name) for name in ("k", "v", "pattern", "z")}
-        return families | {"k_t": families["k"], "scores": self.layer.scores_norm}
+        """Norm of each panel, by its name: the layer's own, so that colours can be compared."""
+        norms = {name: self.layer.norm(name) for name in ("k", "v", "pattern", "z")}
+        return norms | {"k_t": norms["k"], "scores": self.layer.scores_norm}
 
     # Groups
 
     def panel(self, name: str, group: int) -> tuple[Array, TensorSource]:
-        """A group's keys ("k", as used in the scores) or values ("v"), (position, channel)."""
+        """Return the keys ("k") or values ("v") of a group and their source.
+
+        They are (position, channel); keys are those used in the scores.
+        """
         values = getattr(self.shared, name)[self.span, group]
         width = (0, values.shape[1])
         if not self.shared.pooled:
-            tensor = self.layer.head(0).used("k") if name == "k" else "v"
+            tensor = self.layer.head(0).score_tensor("k") if name == "k" else "v"
             return values, self.layer.source(tensor, group, width)
-        own = self.shared.n_own // self.shared.n_groups
-        said = f"mean {NAMES[name]} of {own} key/value heads, for {self.readers(group)}"
-        return values, self.layer.computed(said, "d_qk" if name == "k" else "d_v", width[1])
+        own = self.shared.n_kv_heads // self.shared.n_groups
+        expression = f"mean {NAMES[name]} of {own} key/value heads, for {self.readers(group)}"
+        return values, self.layer.computed(expression, "d_qk" if name == "k" else "d_v", width[1])
 
     def readers(self, group: int) -> str:
-        """The heads of a group in words."""
+        """Return the heads of a group in words."""
         return span_of(list(self.shared.heads(group)))
 
     def stored(self, name: str) -> CachedTensor:
-        """What is cached of keys ("k") or values ("v")."""
+        """Return the keys ("k") or values ("v") that are cached, a unit for each group."""
         panels = [self.panel(name, group) for group in range(self.shared.n_groups)]
         norm = self.norms[name]
         return CachedTensor(
@@ -85,28 +89,28 @@ class SharedView:
     # Heads
 
     def head(self, head: int) -> SharedPanels:
-        """What changes on a head's card: numbers and sources by the names of its panels."""
+        """Return the panels of a head that change: K transposed, scores, pattern and z."""
         shared, span = self.shared, self.span
         keys, source = self.panel("k", shared.group(head))
-        turned = replace(source, transposed=True)
         return {
-            "k_t": (keys.T, turned),
+            "k_t": (keys.T, replace(source, transposed=True)),
             "scores": (
                 shared.scores[head, span, span],
-                self._after("scaled scores", head, "key_pos"),
+                self._source("scaled scores", head, "key_pos"),
             ),
-            "pattern": (shared.pattern[head, span, span], self._after("pattern", head, "key_pos")),
+            "pattern": (shared.pattern[head, span, span], self._source("pattern", head, "key_pos")),
             "z": (
                 shared.z[span, head],
-                self._after("pattern times values", head, "d_v", shared.z.shape[2]),
+                self._source("pattern times values", head, "d_v", shared.z.shape[2]),
             ),
         }
 
-    def _after(self, what: str, head: int, columns: str, width: int = 0) -> TensorSource:
-        said = f"{what} of head {head} with shared keys and values"
-        return self.layer.computed(said, columns, width)
+    def _source(self, matrix: str, head: int, columns: str, width: int = 0) -> TensorSource:
+        """Return the source of a matrix that was computed with shared keys and values."""
+        expression = f"{matrix} of head {head} with shared keys and values"
+        return self.layer.computed(expression, columns, width)
 
-    def moved(self, head: int) -> float:
-        """How far a head's pattern moved: the mean over the prompt's rows."""
-        rows = self.shared.row_moves[head]
+    def pattern_distance(self, head: int) -> float:
+        """Return the mean distance between the rows of a head's pattern and its own ones."""
+        rows = self.shared.row_distances[head]
         return float(rows.mean()) if rows.size else 0.0

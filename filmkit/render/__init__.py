@@ -1,1 +1,1 @@
-"""The render engine: runs scenes and writes their pictures to files."""
+"""The render engine: runs scenes and writes films, stills and contact sheets."""

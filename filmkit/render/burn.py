@@ -1,7 +1,7 @@
-"""Draws captions into the pictures of a film, in the strip that every scene keeps free.
+"""Draw captions into the frames of a film, in the strip that every scene leaves free for them.
 
-Masters stay as they are: captions are drawn when the pieces of a film are made from them, so that
-another narration renders no beat again.
+Captions are drawn when a master (the lossless file of a beat) is encoded for a film, never into the
+master itself. So a changed narration does not make any beat render again.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from filmkit.core.renderer import frames_before
 from filmkit.core.text import Label
 from filmkit.core.theme import current_theme, use_theme
 from filmkit.render.movie import Pixels
-from filmkit.words.captions import LINE, LINES, Cue
+from filmkit.words.captions import MAX_LINE_LENGTH, MAX_LINES, Cue
 
-__all__ = ["burned", "caption_digest", "caption_size"]
+__all__ = ["burn_captions", "caption_digest", "caption_size"]
 
-GAP = 0.2  # between lines, in lines
-PLATE = 0.8  # opacity of what lies behind the words
-PAD = 0.06  # by which it is larger, in scene units
+LINE_GAP = 0.2  # gap between two lines of a caption, as a fraction of the line height
+PLATE_OPACITY = 0.8  # opacity of the plate behind the words
+PLATE_PAD = 0.06  # how far the plate reaches beyond the words, in scene units
 
-# As wide as a full line of narration.
-SAMPLE = "the query of the row meets a key of columns"[:LINE]
+# A line of the maximum length in ordinary letters, to measure how wide a full line is.
+SAMPLE = "the query of the row meets a key of columns"[:MAX_LINE_LENGTH]
 
 
 Floats = npt.NDArray[np.floating[Any]]
@@ -40,7 +40,17 @@ Floats = npt.NDArray[np.floating[Any]]
 
 @dataclass(frozen=True)
 class _Stamp:
-    """A cue as it is drawn: premultiplied colours and opacity in [0, 1], and where."""
+    """A rendered cue: a small picture and its place in the frame.
+
+    Attributes
+    ----------
+    rows, columns
+        The part of the frame that it covers, in pixels.
+    colours : (rows, columns, 3)
+        Premultiplied RGB, 0 to 255.
+    opacity : (rows, columns, 1)
+        0 to 1.
+    """
 
     rows: slice
     columns: slice
@@ -48,101 +58,111 @@ class _Stamp:
     opacity: Floats
 
     def on(self, picture: Pixels) -> Pixels:
-        """A copy of a picture, (height, width, 3 or 4), with the cue on it.
+        """Return a copy of a picture, (height, width, 3 or 4), with the cue drawn on it.
 
-        Colours of a picture with transparency are straight, not premultiplied.
+        A picture with an alpha channel has straight alpha: its colours are not premultiplied.
         """
         stamped = picture.copy()
-        under = picture[self.rows, self.columns].astype(np.float32)
-        shines = 1 - self.opacity
+        below = picture[self.rows, self.columns].astype(np.float32)
+        weight = 1 - self.opacity
         if picture.shape[2] == 4:
-            shines = shines * under[..., 3:] / 255
-            opacity = self.opacity + shines
+            weight = weight * below[..., 3:] / 255
+            opacity = self.opacity + weight
             stamped[self.rows, self.columns, 3:] = np.rint(255 * opacity)
-            mixed = (self.colours + shines * under[..., :3]) / np.maximum(opacity, 1e-6)
+            mixed = (self.colours + weight * below[..., :3]) / np.maximum(opacity, 1e-6)
         else:
-            mixed = self.colours + shines * under
+            mixed = self.colours + weight * below
         stamped[self.rows, self.columns, :3] = np.clip(np.rint(mixed), 0, 255)
         return stamped
 
 
-def burned(
+def burn_captions(
     pictures: Iterable[tuple[Pixels, int]], cues: Sequence[Cue], frame_rate: int, theme: str
 ) -> Iterator[tuple[Pixels, int]]:
-    """Pictures, each with the number of frames that it is shown for, with captions on them.
+    """Draw captions onto the pictures of a film.
+
+    Manim's settings must be those that the pictures were rendered with.
 
     Parameters
     ----------
     pictures
-        As :func:`filmkit.render.movie.read_master` gives them.
+        Pictures and for how many frames each is shown, as from
+        :func:`filmkit.render.movie.read_master`.
     cues
-        In seconds from the first picture.
+        Captions, with times in seconds from the first picture.
     frame_rate
         Frames per second.
-    looks
+    theme
         Name of the theme.
+
+    Yields
+    ------
+    (picture, int)
+        A picture and for how many frames it is shown. A picture during which the caption changes is
+        yielded once for each caption.
     """
     spans = [
         (frames_before(cue.start, frame_rate), frames_before(cue.end, frame_rate), cue.lines)
         for cue in cues
     ]
     size = (int(config.pixel_width), int(config.pixel_height))
-    at = 0
+    frame = 0
     for picture, repeat in pictures:
-        end = at + repeat
-        while at < end:
-            now = next((span for span in spans if span[0] <= at < span[1]), None)
-            changes = [edge for span in spans for edge in span[:2] if at < edge < end]
+        end = frame + repeat
+        while frame < end:
+            current = next((span for span in spans if span[0] <= frame < span[1]), None)
+            changes = [edge for span in spans for edge in span[:2] if frame < edge < end]
             until = min([end, *changes])
-            yield (_stamp(now[2], theme, size).on(picture) if now else picture), until - at
-            at = until
+            shown = _stamp(current[2], theme, size).on(picture) if current else picture
+            yield shown, until - frame
+            frame = until
 
 
 def caption_digest(cues: Sequence[Cue], theme: str) -> str:
-    """A short name of how some cues look, for files that hold them."""
+    """Return a hash of cues and of how they are drawn, for the names of files that hold them."""
     code = Path(__file__).read_bytes()
     return sha256(code + repr((tuple(cues), theme)).encode()).hexdigest()[:16]
 
 
 def caption_size(frame: Frame) -> float:
-    """Size of the words, as a fraction of the height of a 16:9 frame.
+    """Return the height of the words, as a fraction of the height of a 16:9 frame.
 
-    As large as names are, if two lines fit into the strip that is kept free, and a full line is
-    no wider than the safe inside of the frame.
+    It is the theme's size for names, or smaller where two lines would not fit into the strip for
+    captions or a full line would be wider than the frame's safe area.
     """
-    room = frame.captions * frame.height - frame.margin * frame.short - PAD
-    high = room / (LINES + (LINES - 1) * GAP) / FRAME_HEIGHT
-    wide = frame.safe.width / Label(SAMPLE, size=1.0).width
-    return min(current_theme().name_size, high, wide)
+    room = frame.captions * frame.height - frame.margin * frame.shorter_side - PLATE_PAD
+    by_height = room / (MAX_LINES + (MAX_LINES - 1) * LINE_GAP) / FRAME_HEIGHT
+    by_width = frame.safe.width / Label(SAMPLE, size=1.0).width
+    return min(current_theme().name_size, by_height, by_width)
 
 
 @lru_cache(maxsize=8)
 def _stamp(lines: tuple[str, ...], theme: str, size: tuple[int, int]) -> _Stamp:
-    """Draw a cue for pictures of a size in pixels, which is that of Manim's settings."""
-    with use_theme(theme) as theme_now:
+    """Render the lines of a cue for pictures of a size, (width, height) in pixels."""
+    with use_theme(theme) as active_theme:
         frame = Frame(float(config.frame_width), float(config.frame_height))
-        words = caption_size(frame)
-        height = words * FRAME_HEIGHT
+        text_size = caption_size(frame)
+        height = text_size * FRAME_HEIGHT
         labels = [
-            Label(line, size=words, colour=theme_now.ink)
+            Label(line, size=text_size, colour=active_theme.ink)
             .shrink_to(frame.safe.width)
-            .on_line(0, frame.safe.bottom + height * ((1 + GAP) * i + 0.5))
+            .on_line(0, frame.safe.bottom + height * ((1 + LINE_GAP) * i + 0.5))
             for i, line in enumerate(reversed(lines))
         ]
-        around = Box.around(
+        box = Box.around(
             Box(0, label.get_center()[1], label.width, label.height) for label in labels
-        ).grown(2 * PAD, PAD)
+        ).grown(2 * PLATE_PAD, PLATE_PAD)
         plate = Rectangle(
-            width=around.width,
-            height=around.height,
-            fill_color=theme_now.background,
-            fill_opacity=PLATE,
+            width=box.width,
+            height=box.height,
+            fill_color=active_theme.background,
+            fill_opacity=PLATE_OPACITY,
             stroke_width=0,
-        ).move_to(around.center)
+        ).move_to(box.center)
         camera = StageCamera(pixel_width=size[0], pixel_height=size[1], background_opacity=0.0)
         camera.reset()
         camera.capture_mobjects([plate, *labels])
     drawn = camera.pixel_array.astype(np.float32)
     rows, columns = (np.flatnonzero(drawn[..., 3].any(axis=axis)) for axis in (1, 0))
-    place = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
-    return _Stamp(*place, drawn[place][..., :3], drawn[place][..., 3:] / 255)
+    area = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+    return _Stamp(*area, drawn[area][..., :3], drawn[area][..., 3:] / 255)

@@ -1,8 +1,8 @@
-"""Keeps what has been rendered: masters of beats, films made from them, lengths of scenes.
+"""The cache of rendered files: masters of beats, their encoded segments, pictures, rehearsals.
 
-Everything is found by a key that says what it was made from, so nothing here is ever out of date
-and all of it may be deleted at any time. What was not used for longest goes first when the folder
-grows beyond its limit.
+The name of each file starts with a cache key: a hash of all that the file depends on. So a cached
+file is never out of date, and every file may be deleted at any time. When the folder grows beyond
+its limit, the least recently used files are removed first.
 """
 
 from __future__ import annotations
@@ -30,14 +30,15 @@ FOLDER_VARIABLE = "ATTENTION_FILM_CACHE"
 LIMIT_VARIABLE = "ATTENTION_FILM_CACHE_GB"
 DEFAULT_LIMIT_GB = 10.0
 
-# What a killed run left half written is removed when it is that old; younger files may be in use.
+# A killed run leaves unfinished .part files behind. They are removed once they are older than this;
+# a younger one may still be in use by another run.
 ABANDONED_SECONDS = 24 * 3600.0
 
 
 def default_folder() -> Path:
-    """Where the environment says, else in the user's folder for caches."""
-    if asked_for := os.environ.get(FOLDER_VARIABLE):
-        return Path(asked_for)
+    """Return the cache folder: from the environment variable, else in the user's cache folder."""
+    if folder := os.environ.get(FOLDER_VARIABLE):
+        return Path(folder)
     if sys.platform == "darwin":
         base = Path.home() / "Library" / "Caches"
     elif sys.platform == "win32":
@@ -48,26 +49,33 @@ def default_folder() -> Path:
 
 
 def default_limit() -> int:
-    """Most bytes that the folder keeps."""
-    said = os.environ.get(LIMIT_VARIABLE, "")
+    """Return the maximum size of the cache in bytes.
+
+    Raises
+    ------
+    click.UsageError
+        When the environment variable is not a number.
+    """
+    value = os.environ.get(LIMIT_VARIABLE, "")
     try:
-        gigabytes = float(said or DEFAULT_LIMIT_GB)
+        gigabytes = float(value or DEFAULT_LIMIT_GB)
     except ValueError:
         raise click.UsageError(
-            f"{LIMIT_VARIABLE} is '{said}', which is no number; say how many gigabytes, such as 10"
+            f"{LIMIT_VARIABLE} is '{value}', which is not a number; "
+            "give a number of gigabytes, such as 10"
         ) from None
     return round(gigabytes * 1e9)
 
 
 class Cache:
-    """A folder of finished files.
+    """A folder of finished files, found by cache key.
 
     Parameters
     ----------
     folder
-        Where; it need not exist.
+        The folder; it need not exist yet.
     limit
-        Most bytes that :meth:`shrink` leaves.
+        Maximum size after :meth:`shrink`, in bytes.
     """
 
     def __init__(self, folder: Path, limit: int) -> None:
@@ -75,11 +83,11 @@ class Cache:
         self.limit = limit
 
     def path(self, key: str, suffix: str) -> Path:
-        """Where a file is or belongs."""
+        """Return the path of the file with this key and suffix, whether or not it exists."""
         return self.folder / f"{key}{suffix}"
 
     def holds(self, path: Path) -> bool:
-        """Whether a file is there; if so, it counts as used now."""
+        """Return whether a file exists, and if so mark it as used now."""
         try:
             os.utime(path)
         except OSError:
@@ -87,25 +95,25 @@ class Cache:
         return True
 
     def sizes(self) -> dict[Path, int]:
-        """Every file with its bytes; what was not used for longest comes first."""
-        found = []
+        """Return the size of every file in bytes, the least recently used file first."""
+        files = []
         for path in self.folder.glob("*"):
-            # Another run may remove a file between the listing and the look.
+            # Another run may remove a file after it was listed.
             with suppress(FileNotFoundError):
                 status = path.stat()
-                found.append((status.st_mtime, path, status.st_size))
-        return {path: size for _, path, size in sorted(found)}
+                files.append((status.st_mtime, path, status.st_size))
+        return {path: size for _, path, size in sorted(files)}
 
     def shrink(self) -> None:
-        """Remove what was not used for longest until the limit is kept."""
+        """Remove the least recently used files until the limit is met."""
         sizes = self.sizes()
         excess = sum(sizes.values()) - self.limit
         for path, size in sizes.items():
             with suppress(FileNotFoundError):
-                half_written = path.suffix == ".part"
-                if half_written and time.time() - path.stat().st_mtime < ABANDONED_SECONDS:
+                unfinished = path.suffix == ".part"
+                if unfinished and time.time() - path.stat().st_mtime < ABANDONED_SECONDS:
                     continue
-                if excess > 0 or half_written:
+                if excess > 0 or unfinished:
                     path.unlink()
                     excess -= size
 
@@ -118,14 +126,14 @@ class Cache:
 
 @contextmanager
 def open_cache(folder: Path | None, *, keep: bool) -> Iterator[Cache]:
-    """A cache for one run; it is within its limit afterwards.
+    """Open the cache for one run, and shrink it to its limit afterwards.
 
     Parameters
     ----------
     folder
-        Where; the default folder if None.
+        The cache folder; :func:`default_folder` if None.
     keep
-        Without it, files live in a folder of their own that is removed in the end.
+        False: use a temporary folder instead, which is removed in the end.
     """
     if keep:
         cache = Cache(folder or default_folder(), default_limit())

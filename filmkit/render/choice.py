@@ -1,4 +1,4 @@
-"""Names that the user gets wrong."""
+"""Check a name from the command line and suggest the nearest known one."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ __all__ = ["choose"]
 
 
 def choose(name: str, known: Collection[str], kind: str, option: str) -> str:
-    """Return a known name, or refuse it with the nearest one as a suggestion.
+    """Return a name if it is known, else raise an error that suggests the nearest known name.
 
     Parameters
     ----------
     name
-        What the user wrote.
+        The name that the user typed.
     known
-        What there is.
+        All valid names.
     kind
-        What the names are, as in "there is no KIND 'x'".
+        What the names stand for, as in "there is no KIND 'x'".
     option
-        The option or argument that the name was given for.
+        The command line option or argument that the name was given for.
 
     Raises
     ------
     click.BadParameter
-        When the name is not known.
+        When the name is not among the known ones.
     """
     if name in known:
         return name
-    near = get_close_matches(name, known, n=1, cutoff=0.4)
-    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
+    nearest = get_close_matches(name, known, n=1, cutoff=0.4)
+    hint = f"did you mean {nearest[0]}?" if nearest else f"there are {', '.join(known)}"
     raise click.BadParameter(f"there is no {kind} '{name}'; {hint}", param_hint=option)

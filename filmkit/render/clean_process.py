@@ -1,8 +1,9 @@
-"""Runs the project's code as it is now, however often it was edited since the program began.
+"""Run a function of the project in a new process, with the code as it is on disk now.
 
-The libraries, which take longest to load, are loaded once by a process that starts the others:
-it has seen nothing of the project itself. This module imports nothing of it either, so that a
-mistake anywhere in it is one line and no traceback.
+On Linux a server process loads the libraries once, which takes longest, and forks for every call.
+It has imported nothing of the project, so each fork imports the current code. This module imports
+nothing of the project either, so that an error anywhere in the project can be reported as one line
+without a traceback.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ __all__ = ["clean_process"]
 
 PROJECT = Path(__file__).resolve().parents[2]
 
-# Copies of a loaded process are safe on Linux alone; elsewhere each one loads the libraries.
+# Forking a process with loaded libraries is safe on Linux only; elsewhere each process loads them.
 CONTEXT: Any = multiprocessing.get_context("forkserver" if sys.platform == "linux" else "spawn")
 LIBRARIES = [
     "av",
@@ -44,34 +45,36 @@ LIBRARIES = [
 
 
 def clean_process(function: str, *arguments: object) -> BaseProcess:
-    """A process, not started yet, that loads the project anew and calls one of its functions.
+    """Return a process, not yet started, that imports the project anew and calls a function of it.
 
     Parameters
     ----------
     function
-        Where it is, as "module:name".
+        The function, as "module:name".
     arguments
-        What it takes.
+        Its arguments; they must be picklable.
     """
     if hasattr(CONTEXT, "set_forkserver_preload"):
         CONTEXT.set_forkserver_preload(LIBRARIES)
-    # What the arguments are is read from the project too, so that comes later.
+    # Unpickling imports the classes of the arguments from the project, so it must happen inside the
+    # process, where errors are caught: here the arguments are pickled by hand.
     process: BaseProcess = CONTEXT.Process(target=_run, args=(function, pickle.dumps(arguments)))
     return process
 
 
 def _run(function: str, arguments: bytes) -> None:
+    """Call the function; report an exception as one line and exit with code 1."""
     try:
         module, _, name = function.partition(":")
         getattr(import_module(module), name)(*pickle.loads(arguments))
     except KeyboardInterrupt:
         pass
     except Exception as error:
-        places = [
+        lines = [
             f"{Path(frame.filename).relative_to(PROJECT)} line {frame.lineno}"
             for frame in traceback.extract_tb(error.__traceback__)
             if Path(frame.filename).is_relative_to(PROJECT)
         ]
         text = " ".join(str(error).split())
-        click.echo(f"Error: {type(error).__name__}: {text} ({places[-1]})", err=True)
+        click.echo(f"Error: {type(error).__name__}: {text} ({lines[-1]})", err=True)
         sys.exit(1)

@@ -1,9 +1,10 @@
-"""Lets the workers of a Dask scheduler draw the beats.
+"""Render beats on the workers of a Dask scheduler.
 
-Every beat is a job for one worker process. A worker gets jobs only if what pictures depend on (the
-project's code, the libraries, the fonts) is the same there as here; the trace goes to each worker
-once, and is known by its hash. What comes back is checked before it is kept. A worker draws one
-beat at a time, because Manim's settings belong to the whole process.
+Each beat is assigned to one worker process. A worker gets beats only if everything that pictures
+depend on (the project's code, the libraries, the fonts) is the same there as on this machine. The
+trace is sent to each worker once and identified by its hash. Rendered frames are checked before
+they are stored in the cache. A worker renders one beat at a time, because Manim's settings are
+global to a process.
 """
 
 from __future__ import annotations
@@ -25,45 +26,57 @@ from uuid import uuid4
 
 import click
 
-from extract.files import OutputError, write_bytes, written_beside
-from filmkit.render.errors import WorkError, explain
+from extract.files import OutputError, atomic_write, write_bytes
+from filmkit.render.errors import RenderError, explain
 from filmkit.render.keys import drawing_digest, surroundings
 from filmkit.render.movie import read_master
 from filmkit.render.runner import manim_config
 from filmkit.render.workers import (
-    PATIENCE,
+    POLL_SECONDS,
     SPAWN,
     BeatTask,
     RenderJob,
     SceneWorker,
     WorkerPool,
-    encode_part,
+    encode_segment,
 )
 
 try:
     import distributed
 except ModuleNotFoundError as error:
-    raise WorkError("--cluster needs an extra: pip install -e '.[cluster]'") from error
+    raise RenderError("--cluster needs an extra: pip install -e '.[cluster]'") from error
 
 __all__ = ["ClusterWorkerPool"]
 
-ATTEMPTS = 3  # after which a beat is given up
-CONNECT_SECONDS = 10.0  # in which a scheduler has to answer
-WORKERLESS_SECONDS = 30.0  # without any worker, after which the run is given up
-REPORT_SECONDS = 0.3  # between two messages of one beat's progress
+MAX_ATTEMPTS = 3  # how often a beat is tried before the run gives up on it
+CONNECT_SECONDS = 10.0  # how long to wait for the scheduler's answer
+WORKERLESS_SECONDS = 30.0  # how long to wait while there is no worker at all
+REPORT_SECONDS = 0.3  # time between two progress messages of a beat
 
 CODE = "the project's code"
 
-# Two runs may share a worker.
-ONE_AT_A_TIME = Lock()
+# Held while a worker renders: two runs may share one worker process.
+RENDER_LOCK = Lock()
 
 
-# What runs here
+# Runs on this machine
 
 
 @dataclass
 class _Attempt:
-    """A beat in the hands of a worker."""
+    """A beat that a worker is rendering.
+
+    Attributes
+    ----------
+    task
+        The beat.
+    worker
+        Address of the worker.
+    future
+        Dask's future of the result.
+    frames
+        Number of frames that the worker has reported so far.
+    """
 
     task: BeatTask
     worker: str
@@ -72,41 +85,41 @@ class _Attempt:
 
 
 class ClusterWorkerPool(WorkerPool):
-    """The workers of a Dask scheduler.
+    """Workers of a Dask scheduler that render beats; a context manager.
 
     Parameters
     ----------
-    work
-        What they do.
+    job
+        The beats to render, and how.
     address
-        Of the scheduler, tcp://HOST:PORT.
+        Address of the scheduler, tcp://HOST:PORT.
     quiet
-        Whether nothing is said of workers that are refused.
+        Whether to print nothing about refused workers.
 
     Raises
     ------
-    WorkError
-        On entering the ``with`` block, when there is no scheduler or no worker that can draw.
+    RenderError
+        On entering the ``with`` block, when there is no scheduler or no worker can render.
     """
 
-    def __init__(self, work: RenderJob, address: str, *, quiet: bool) -> None:
-        super().__init__(work)
+    def __init__(self, job: RenderJob, address: str, *, quiet: bool) -> None:
+        super().__init__(job)
         self._address = address
         self._quiet = quiet
-        # A piece of a film whose master is at hand is made here.
-        self._queue = deque(task for task in work.tasks if not task.master.exists())
-        self._modules = sorted({task.entry.module for task in work.tasks})
-        self._traces = {_digest(trace): trace for trace in map(Path.read_bytes, _traces_of(work))}
-        self._own = _versions(self._modules)
+        # Where the master of a beat exists already, its segment is encoded on this machine.
+        self._queue = deque(task for task in job.tasks if not task.master.exists())
+        self._modules = sorted({task.entry.module for task in job.tasks})
+        self._traces = {_digest(trace): trace for trace in map(Path.read_bytes, _traces_of(job))}
+        self._own_versions = _versions(self._modules)
         self._client: Any = None
         self._topic = f"attention-film-{uuid4().hex}"
         self._inbox: SimpleQueue[tuple[str, int | None]] = SimpleQueue()
         self._accepted: set[str] = set()
         self._refused: dict[str, str] = {}
         self._running: dict[str, _Attempt] = {}
-        self._tried: dict[BeatTask, list[str]] = {task: [] for task in work.tasks}
+        self._tried: dict[BeatTask, list[str]] = {task: [] for task in job.tasks}
         self._given_up: dict[BeatTask, str] = {}
-        self._looked = self._seen_worker = time.monotonic()
+        self._last_poll = self._last_worker = time.monotonic()
 
     def __enter__(self) -> Self:
         try:
@@ -114,16 +127,16 @@ class ClusterWorkerPool(WorkerPool):
                 connect: Any = distributed.Client
                 self._client = connect(self._address, timeout=CONNECT_SECONDS, set_as_default=False)
         except (OSError, ValueError) as error:
-            raise WorkError(
+            raise RenderError(
                 f"no Dask scheduler answers at {self._address}; start one with: dask scheduler"
             ) from error
         try:
             self._check_scheduler()
             self._client.subscribe_topic(self._topic, lambda event: self._inbox.put(event[1]))
-            self._seen_worker = time.monotonic()
+            self._last_worker = time.monotonic()
             while self._queue and not self._accepted:
-                self._look_round(lambda frames: None)
-                time.sleep(0 if self._accepted else PATIENCE)
+                self._poll_workers(lambda frames: None)
+                time.sleep(0 if self._accepted else POLL_SECONDS)
         except BaseException:
             self.__exit__()
             raise
@@ -135,28 +148,31 @@ class ClusterWorkerPool(WorkerPool):
             self._client.close()
 
     def _check_scheduler(self) -> None:
-        # It only passes jobs on, but Dask lets it unpack them.
-        code, own = "", self._own[CODE]
+        """Raise a RenderError unless the scheduler has the same version of the project.
+
+        The scheduler only passes beats on, but Dask unpickles them there.
+        """
+        code, own = "", self._own_versions[CODE]
         try:
             code = self._client.run_on_scheduler(_code, self._modules)
             reason = f"{CODE} is {code} there and {own} here"
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"
         if code != own:
-            raise WorkError(
+            raise RenderError(
                 f"the scheduler at {self._address} needs this version of the project too "
                 f"({reason}); install it there and start the scheduler again"
             )
 
     def wait(self, task: BeatTask, progress: Callable[[int], None]) -> None:
         if task in self._unfinished and task.master.exists():
-            encode_part(self._work, task)
+            encode_segment(self._job, task)
             self._unfinished.discard(task)
         super().wait(task, progress)
 
     def _follow(self, task: BeatTask, progress: Callable[[int], None]) -> None:
         try:
-            key, frames = self._inbox.get(timeout=PATIENCE)
+            key, frames = self._inbox.get(timeout=POLL_SECONDS)
         except Empty:
             key, frames = "", None
         if attempt := self._running.get(key):
@@ -166,18 +182,18 @@ class ClusterWorkerPool(WorkerPool):
             else:
                 attempt.frames += frames
                 progress(frames)
-        if frames is None or time.monotonic() - self._looked > PATIENCE:
-            self._look_round(progress)
+        if frames is None or time.monotonic() - self._last_poll > POLL_SECONDS:
+            self._poll_workers(progress)
 
-    def _look_round(self, progress: Callable[[int], None]) -> None:
-        """Find out which workers there are, and give them what is to be done."""
-        self._looked = time.monotonic()
+    def _poll_workers(self, progress: Callable[[int], None]) -> None:
+        """Ask the scheduler for its workers, and submit beats to those that are free."""
+        self._last_poll = time.monotonic()
         try:
-            # The client's own scheduler_info() may be overwritten without workers meanwhile.
-            asked = self._client.sync(self._client.scheduler.identity, n_workers=-1)
-            present = set(asked["workers"])
+            # The client's own scheduler_info() may be overwritten without workers at any time.
+            identity = self._client.sync(self._client.scheduler.identity, n_workers=-1)
+            present = set(identity["workers"])
         except (OSError, RuntimeError) as error:
-            raise WorkError(
+            raise RenderError(
                 f"the scheduler at {self._address} is gone; start it and run again"
             ) from error
         for key, attempt in list(self._running.items()):
@@ -186,47 +202,53 @@ class ClusterWorkerPool(WorkerPool):
                 self._client.cancel([attempt.future])
                 self._retry(attempt, f"in beat {attempt.task.beat}: its worker was lost", progress)
         self._accepted &= present
-        self._meet(sorted(present - self._accepted - self._refused.keys()))
+        self._check_workers(sorted(present - self._accepted - self._refused.keys()))
         if self._accepted:
-            self._seen_worker = self._looked
+            self._last_worker = self._last_poll
         elif present and present <= self._refused.keys():
-            raise WorkError(
+            raise RenderError(
                 f"no worker can draw: {'; '.join(self._refused.values())}; "
-                "install there what is here and start them again"
+                "install the same versions there and start the workers again"
             )
-        elif self._looked - self._seen_worker > WORKERLESS_SECONDS:
-            raise WorkError(
+        elif self._last_poll - self._last_worker > WORKERLESS_SECONDS:
+            raise RenderError(
                 f"there is no worker at {self._address}; start one with: "
                 f"dask worker {self._address} --nthreads 1"
             )
-        self._hand_out()
+        self._submit_tasks()
 
-    def _meet(self, strangers: list[str]) -> None:
-        """Take workers that draw as this machine would, and give them the trace."""
-        if not strangers:
+    def _check_workers(self, new: list[str]) -> None:
+        """Accept new workers that would draw the same pictures as this machine; refuse others.
+
+        An accepted worker is sent the traces that it does not have yet.
+        """
+        if not new:
             return
         answers = self._client.run(
-            _introduce, self._modules, [*self._traces], workers=strangers, on_error="return"
+            _describe_worker, self._modules, [*self._traces], workers=new, on_error="return"
         )
-        for worker, said in answers.items():
-            if reason := _reason(self._own, said) or self._give_traces(worker, said[1]):
+        for worker, answer in answers.items():
+            if reason := _refusal(self._own_versions, answer) or self._send_traces(
+                worker, answer[1]
+            ):
                 self._refused[worker] = f"worker {worker} is refused: {reason}"
                 if not self._quiet:
                     click.echo(self._refused[worker], err=True)
             else:
                 self._accepted.add(worker)
 
-    def _give_traces(self, worker: str, lacking: list[str]) -> str:
-        """Send a worker what it lacks; why that failed, if it did."""
-        for digest in lacking:
+    def _send_traces(self, worker: str, missing: list[str]) -> str:
+        """Send traces, given by their hashes, to a worker; return why that failed, or ""."""
+        for digest in missing:
             (answer,) = self._client.run(
-                _keep_trace, self._traces[digest], digest, workers=[worker], on_error="return"
+                _store_trace, self._traces[digest], digest, workers=[worker], on_error="return"
             ).values()
             if answer:
-                return f"it cannot keep the trace ({answer})"
+                return f"it cannot store the trace ({answer})"
         return ""
 
-    def _hand_out(self) -> None:
+    def _submit_tasks(self) -> None:
+        """Submit a beat to every free worker."""
         busy = {attempt.worker for attempt in self._running.values()}
         for worker in sorted(self._accepted - busy):
             if task := self._next_for(worker):
@@ -234,86 +256,108 @@ class ClusterWorkerPool(WorkerPool):
                 self._submit(task, worker)
 
     def _next_for(self, worker: str) -> BeatTask | None:
-        """The first beat that this worker has not tried, or that no other one could try."""
+        """Return the first beat for this worker: one that it has not tried yet.
+
+        A beat that every accepted worker has tried may go to any of them again.
+        """
         for task in self._queue:
-            fresh = self._accepted - set(self._tried[task])
-            if worker in fresh or not fresh:
+            untried = self._accepted - set(self._tried[task])
+            if worker in untried or not untried:
                 return task
         return None
 
     def _submit(self, task: BeatTask, worker: str) -> None:
         key = f"{task.entry.slug}-{task.beat}-{uuid4().hex}"
-        job = _Job(replace(self._work, tasks=(task,)), [*self._traces], self._topic, key)
+        assignment = _Assignment(
+            replace(self._job, tasks=(task,)), [*self._traces], self._topic, key
+        )
         future: Any = self._client.submit(
-            _draw, job, key=key, workers=[worker], retries=0, pure=False
+            _draw, assignment, key=key, workers=[worker], retries=0, pure=False
         )
         self._running[key] = _Attempt(task, worker, future)
         self._tried[task].append(worker)
         future.add_done_callback(lambda done: self._inbox.put((done.key, None)))
 
     def _end(self, attempt: _Attempt, progress: Callable[[int], None]) -> None:
+        """Store the result of an attempt that has ended, or try the beat again."""
         beat = attempt.task.beat
         try:
-            drawn: _Drawn = attempt.future.result()
+            result: _Result = attempt.future.result()
         except Exception as error:
             self._retry(attempt, f"in beat {beat}: {explain(error, verbose=False)}", progress)
             return
         attempt.future.release()
-        if drawn.failure:
-            if self._work.verbose:
-                click.echo(drawn.traceback, err=True)
-            self._retry(attempt, drawn.failure, progress)
+        if result.failure:
+            if self._job.verbose:
+                click.echo(result.traceback, err=True)
+            self._retry(attempt, result.failure, progress)
             return
         try:
-            self._keep(attempt.task, drawn)
+            self._store(attempt.task, result)
         except OutputError as error:
-            # Neither another attempt nor another scene would fare better.
-            for entry in dict.fromkeys(task.entry for task in self._work.tasks):
-                self._failures[entry] = WorkError(str(error), unwritable=True)
+            # Nothing can be written here, on a full disk say: other attempts would fail as well.
+            for entry in dict.fromkeys(task.entry for task in self._job.tasks):
+                self._failures[entry] = RenderError(str(error), unwritable=True)
         except (OSError, ValueError):
             self._retry(attempt, f"in beat {beat}: its frames arrived damaged", progress)
         else:
-            progress(drawn.frames - attempt.frames)
+            progress(result.frames - attempt.frames)
             self._unfinished.discard(attempt.task)
-            self._settle(attempt.task)
+            self._check_scene(attempt.task)
 
-    def _keep(self, task: BeatTask, drawn: _Drawn) -> None:
-        """Write what a worker made, if its frames are those that the worker saw."""
-        with written_beside(task.master) as arrived:
-            write_bytes(arrived, drawn.master)
-            digests = _frames_of(arrived, self._work)[0], _digest(drawn.part)
-            if digests != (drawn.digest, drawn.part_digest):
+    def _store(self, task: BeatTask, result: _Result) -> None:
+        """Write the files from a worker to the cache, after comparing the hashes of their content.
+
+        Raises
+        ------
+        ValueError
+            When the files were damaged on the way.
+        """
+        with atomic_write(task.master) as received:
+            write_bytes(received, result.master)
+            digests = _frames_of(received, self._job)[0], _digest(result.segment)
+            if digests != (result.digest, result.segment_digest):
                 raise ValueError("other frames")
-            if task.part:
-                write_bytes(task.part, drawn.part)
+            if task.segment:
+                write_bytes(task.segment, result.segment)
 
-    def _retry(self, attempt: _Attempt, said: str, progress: Callable[[int], None]) -> None:
+    def _retry(self, attempt: _Attempt, message: str, progress: Callable[[int], None]) -> None:
+        """Queue a failed beat again, or give it up with a message after too many attempts."""
         progress(-attempt.frames)
         task = attempt.task
-        if len(self._tried[task]) < ATTEMPTS:
+        if len(self._tried[task]) < MAX_ATTEMPTS:
             self._queue.appendleft(task)
         else:
-            self._given_up[task] = f"{said} (tried {ATTEMPTS} times)"
-            self._settle(task)
+            self._given_up[task] = f"{message} (tried {MAX_ATTEMPTS} times)"
+            self._check_scene(task)
 
-    def _settle(self, task: BeatTask) -> None:
-        """Say that a scene failed, once nothing of it is left to be done."""
-        given_up = {t: said for t, said in self._given_up.items() if t.entry == task.entry}
+    def _check_scene(self, task: BeatTask) -> None:
+        """Record the failure of a task's scene once only beats that were given up are left."""
+        given_up = {t: text for t, text in self._given_up.items() if t.entry == task.entry}
         left = {t for t in self._unfinished if t.entry == task.entry and not t.master.exists()}
         if given_up and left <= given_up.keys():
-            self._failures[task.entry] = WorkError("; ".join(given_up.values()))
+            self._failures[task.entry] = RenderError("; ".join(given_up.values()))
 
 
-def _traces_of(work: RenderJob) -> list[Path]:
-    compared = work.options.settings.compare
-    return [work.trace_file, compared] if compared else [work.trace_file]
+def _traces_of(job: RenderJob) -> list[Path]:
+    """Return the trace file, and the one that it is compared with if any."""
+    compared = job.options.settings.compare
+    return [job.trace_file, compared] if compared else [job.trace_file]
 
 
-def _reason(own: dict[str, str], said: Any) -> str:
-    """Why a worker cannot draw what this machine would; nothing if it can."""
-    if isinstance(said, Exception):
-        return f"it cannot run this project ({type(said).__name__}: {said})"
-    there, _ = said
+def _refusal(own: dict[str, str], answer: Any) -> str:
+    """Return why a worker would not draw the same pictures as this machine, or "" if it would.
+
+    Parameters
+    ----------
+    own
+        Versions on this machine; see :func:`_versions`.
+    answer
+        What :func:`_describe_worker` returned on the worker, or the exception that it raised.
+    """
+    if isinstance(answer, Exception):
+        return f"it cannot run this project ({type(answer).__name__}: {answer})"
+    there, _ = answer
     return ", ".join(
         f"{name} is {there.get(name, 'missing')} there and {here} here"
         for name, here in own.items()
@@ -323,20 +367,22 @@ def _reason(own: dict[str, str], said: Any) -> str:
 
 @contextmanager
 def _no_warnings() -> Iterator[None]:
-    # What matters of other versions is found out and said here.
+    # Dask warns of all differing versions; those that matter are checked and reported here.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
 
 
-# What runs on both sides
+# Runs on this machine and on workers
 
 
 def _code(modules: Iterable[str]) -> str:
+    """Return a hash of the code that renders the scenes of some modules."""
     return drawing_digest([*modules, __name__])
 
 
 def _versions(modules: Iterable[str]) -> dict[str, str]:
+    """Return the version of everything that pictures of the modules' scenes depend on, by name."""
     return {CODE: _code(modules), **surroundings()}
 
 
@@ -344,131 +390,135 @@ def _digest(content: bytes) -> str:
     return sha256(content).hexdigest()
 
 
-def _frames_of(master: Path, work: RenderJob) -> tuple[str, int]:
-    """A hash of a master's frames, and how many there are."""
+def _frames_of(master: Path, job: RenderJob) -> tuple[str, int]:
+    """Return a hash of a master's frames, and the number of frames."""
     digest, count = sha256(), 0
-    for picture, repeat in read_master(master, work.options.quality.frame_rate):
+    for picture, repeat in read_master(master, job.options.quality.frame_rate):
         digest.update(repeat.to_bytes(8))
         digest.update(picture.tobytes())
         count += repeat
     return digest.hexdigest(), count
 
 
-# What runs on a worker
+# Runs on a worker
 
 
 @dataclass(frozen=True)
-class _Job:
-    """A beat to be drawn by a worker.
+class _Assignment:
+    """A beat that a worker is asked to render.
 
     Attributes
     ----------
-    work
-        With one task. Paths in it are those of the machine that asks; only their names count.
+    job
+        A job with one task. Its paths are those of the asking machine; only file names are used.
     traces
-        Hashes of the trace, and of the one it is compared with if any; by them a worker finds it.
+        Hashes of the trace, and of the one that it is compared with if any. The worker's trace
+        files are named by them.
     topic, key
-        Under which progress is told, and by what name.
+        Dask topic of progress messages, and key of the beat in them.
     """
 
-    work: RenderJob
+    job: RenderJob
     traces: list[str]
     topic: str
     key: str
 
 
 @dataclass(frozen=True)
-class _Drawn:
-    """What a worker made of a beat.
+class _Result:
+    """The files of a beat from a worker, or why they could not be made.
 
     Attributes
     ----------
-    master, part
-        The files' bytes; no part is b"".
+    master, segment
+        Content of the files; b"" if there is no segment.
     digest, frames
-        Hash of the master's frames, and how many there are.
-    part_digest
-        Hash of the part's bytes.
+        Hash of the master's frames, and their number.
+    segment_digest
+        Hash of the segment's bytes.
     failure, traceback
-        What went wrong instead: one line, and where it happened.
+        A one-line message and the traceback if the beat failed, else "".
     """
 
     master: bytes = b""
-    part: bytes = b""
+    segment: bytes = b""
     digest: str = ""
     frames: int = 0
-    part_digest: str = ""
+    segment_digest: str = ""
     failure: str = ""
     traceback: str = ""
 
 
 def _trace_file(worker: Any, digest: str) -> Path:
+    """Return the path of a trace in a worker's folder."""
     return Path(worker.local_directory) / f"trace-{digest}.safetensors"
 
 
-def _introduce(
+def _describe_worker(
     modules: list[str], traces: list[str], dask_worker: distributed.Worker
 ) -> tuple[dict[str, str], list[str]]:
-    """What pictures drawn here depend on, and which of some traces are not here."""
+    """Return the versions on this worker, and the hashes of those traces that it does not have."""
     return _versions(modules), [t for t in traces if not _trace_file(dask_worker, t).exists()]
 
 
-def _keep_trace(trace: bytes, digest: str, dask_worker: distributed.Worker) -> None:
+def _store_trace(trace: bytes, digest: str, dask_worker: distributed.Worker) -> None:
+    """Write a trace to the worker's folder after checking its hash."""
     if _digest(trace) != digest:
         raise ValueError("the trace arrived damaged")
     write_bytes(_trace_file(dask_worker, digest), trace)
 
 
-def _draw(job: _Job) -> _Drawn:
+def _draw(assignment: _Assignment) -> _Result:
+    """Render a beat on this worker."""
     worker = distributed.get_worker()
-    work = job.work
-    (task,) = work.tasks
-    with ONE_AT_A_TIME, TemporaryDirectory(dir=worker.local_directory) as folder:
+    job = assignment.job
+    (task,) = job.tasks
+    with RENDER_LOCK, TemporaryDirectory(dir=worker.local_directory) as folder:
         master = Path(folder) / task.master.name
-        part = Path(folder) / task.part.name if task.part else None
-        trace, *compared = (_trace_file(worker, digest) for digest in job.traces)
-        settings = replace(work.options.settings, compare=next(iter(compared), None))
-        here = replace(
-            work,
-            tasks=(replace(task, master=master, part=part),),
+        segment = Path(folder) / task.segment.name if task.segment else None
+        trace, *compared = (_trace_file(worker, digest) for digest in assignment.traces)
+        settings = replace(job.options.settings, compare=next(iter(compared), None))
+        local_job = replace(
+            job,
+            tasks=(replace(task, master=master, segment=segment),),
             trace_file=trace,
-            options=replace(work.options, settings=settings),
+            options=replace(job.options, settings=settings),
         )
-        report = _Report(worker, job.topic, job.key)
+        report = _Report(worker, assignment.topic, assignment.key)
         try:
-            with manim_config(work.options.quality, verbosity=work.verbosity):
-                SceneWorker(here, SPAWN.Array("b", 1), report).render(task.entry)
-            digest, frames = _frames_of(master, work)
-            coded = part.read_bytes() if part else b""
-            return _Drawn(master.read_bytes(), coded, digest, frames, _digest(coded))
+            with manim_config(job.options.quality, verbosity=job.verbosity):
+                SceneWorker(local_job, SPAWN.Array("b", 1), report).render(task.entry)
+            digest, frames = _frames_of(master, job)
+            encoded = segment.read_bytes() if segment else b""
+            return _Result(master.read_bytes(), encoded, digest, frames, _digest(encoded))
         except Exception as error:
-            return _Drawn(
+            return _Result(
                 failure=explain(error, verbose=False),
                 traceback="".join(traceback.format_exception(error)),
             )
 
 
 class _Cancelled(Exception):
-    """Nobody waits for this beat any more."""
+    """The run that asked for this beat has cancelled it."""
 
 
 class _Report:
-    """Tells how many frames of a beat are drawn, and stops when nobody waits for them."""
+    """Callback that sends a beat's progress to the client, and raises once it was cancelled."""
 
     def __init__(self, worker: distributed.Worker, topic: str, key: str) -> None:
         self._worker = worker
         self._topic = topic
         self._key = key
-        self._unsaid = 0
-        self._said = time.monotonic()
+        self._unreported = 0  # frames
+        self._last_report = time.monotonic()
 
-    def __call__(self, kind: str, what: Any) -> None:
+    def __call__(self, kind: str, content: Any) -> None:
         if kind != "frames":
             return
-        job = self._worker.state.tasks.get(self._key)
-        if job is None or job.state == "cancelled":
+        dask_task = self._worker.state.tasks.get(self._key)
+        if dask_task is None or dask_task.state == "cancelled":
             raise _Cancelled
-        self._unsaid += what
-        if time.monotonic() - self._said > REPORT_SECONDS:
-            self._worker.log_event(self._topic, (self._key, self._unsaid))
-            self._unsaid, self._said = 0, time.monotonic()
+        self._unreported += content
+        if time.monotonic() - self._last_report > REPORT_SECONDS:
+            self._worker.log_event(self._topic, (self._key, self._unreported))
+            self._unreported, self._last_report = 0, time.monotonic()

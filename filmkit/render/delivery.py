@@ -1,4 +1,4 @@
-"""Writes what a film is delivered as, from its masters or from pieces made of them."""
+"""Write films in every file format, from masters of beats or from segments made of them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from extract.files import OutputError, written_beside
+from extract.files import OutputError, atomic_write
 from filmkit.render.films import Chapters, join
 from filmkit.render.movie import (
     MOV,
@@ -37,99 +37,110 @@ ENCODINGS = {
     ("mov", True): MOV_ALPHA,
 }
 
-CLEAR = 255  # the colour of a GIF that is not drawn
-PALETTE_PICTURES = 24  # from which its colours are chosen
+TRANSPARENT_INDEX = 255  # index of the palette entry of a GIF that stands for transparency
+PALETTE_PICTURES = 24  # about how many pictures the palette of a GIF is chosen from
 
 
-def encoding_of(form: str, *, transparent: bool) -> Encoding | None:
-    """How pieces of a film in some format are coded; None if it is not joined from pieces."""
-    return ENCODINGS.get((form, transparent))
+def encoding_of(file_format: str, *, transparent: bool) -> Encoding | None:
+    """Return the encoding of a format's segments, or None if it is not joined from segments."""
+    return ENCODINGS.get((file_format, transparent))
 
 
-def target_of(path: Path, form: str) -> Path:
-    """The file, or the folder, that a film of that path and format is written to."""
-    return path.with_name(path.name + ("_frames" if form == "png-sequence" else f".{form}"))
+def target_of(path: Path, file_format: str) -> Path:
+    """Return the file or folder of a film, given its path without a suffix and its format."""
+    return path.with_name(
+        path.name + ("_frames" if file_format == "png-sequence" else f".{file_format}")
+    )
 
 
 def deliver(
     target: Path,
     files: Iterable[Path],
-    form: str,
+    file_format: str,
     *,
     frame_rate: int,
     transparent: bool,
     chapters: Chapters = (),
     cues: Sequence[Cue] = (),
 ) -> Path:
-    """Write a film, whole or not at all.
+    """Write a film atomically: the target is complete or unchanged.
 
     Parameters
     ----------
     target
         The file or the folder; see :func:`target_of`.
     files
-        Of each beat in order: its piece, or its master if the format is not joined from pieces.
-    form
+        One file for each beat, in order: its segment, or its master if the format is not joined
+        from segments.
+    file_format
         One of :data:`filmkit.render.formats.FORMATS`.
     frame_rate
         Frames per second.
     transparent
-        Whether the background is left out.
+        Whether the background is transparent.
     chapters, cues
-        As for :func:`filmkit.render.films.join`; what is not joined has none.
+        As for :func:`filmkit.render.films.join`; formats that are not joined ignore them.
+
+    Returns
+    -------
+    Path
+        The target.
 
     Raises
     ------
     OutputError
         When the film cannot be written.
     """
-    if encoding := encoding_of(form, transparent=transparent):
+    if encoding := encoding_of(file_format, transparent=transparent):
         return join(
             target, files, frame_rate=frame_rate, encoding=encoding, chapters=chapters, cues=cues
         )
     pictures = _pictures(files, frame_rate)
-    if form == "png":
+    if file_format == "png":
         return _write_last(target, pictures)
-    if form == "gif":
+    if file_format == "gif":
         return _write_gif(target, list(files), frame_rate)
     return _write_sequence(target, pictures)
 
 
 def _pictures(masters: Iterable[Path], frame_rate: int) -> Iterator[tuple[Pixels, int]]:
+    """Yield the pictures of masters in order, each with the number of frames that it is shown."""
     for master in masters:
         yield from read_master(master, frame_rate)
 
 
 def _write_last(target: Path, pictures: Iterable[tuple[Pixels, int]]) -> Path:
-    with written_beside(target) as part:
-        # One after the other: a film of them does not fit into memory.
+    """Write the last picture as a PNG file."""
+    with atomic_write(target) as part:
+        # Read one picture at a time: a whole film does not fit into memory.
         ((last, _),) = deque(pictures, maxlen=1)
         _save(last, part, target)
     return target
 
 
 def _write_sequence(target: Path, pictures: Iterable[tuple[Pixels, int]]) -> Path:
-    """Pictures 00001.png and so on in a folder that replaces an older one in the end."""
-    with TemporaryDirectory(dir=_made(target.parent), prefix=f".{target.name}.") as folder:
-        beside = Path(folder) / target.name
-        beside.mkdir()
+    """Write the frames as 00001.png, 00002.png, ... into a folder, replacing an older folder."""
+    with TemporaryDirectory(dir=_ensure_folder(target.parent), prefix=f".{target.name}.") as folder:
+        new = Path(folder) / target.name
+        new.mkdir()
         number = 0
         for picture, repeat in pictures:
-            first = beside / f"{number + 1:05}.png"
+            first = new / f"{number + 1:05}.png"
             _save(picture, first, target)
-            for further in range(number + 2, number + repeat + 1):
-                shutil.copyfile(first, beside / f"{further:05}.png")
+            for later in range(number + 2, number + repeat + 1):
+                shutil.copyfile(first, new / f"{later:05}.png")
             number += repeat
         try:
             if target.exists():
                 target.rename(Path(folder) / "old")
-            beside.rename(target)
+            new.rename(target)
         except OSError as error:
             raise OutputError(target, error) from error
     return target
 
 
-def _made(folder: Path) -> Path:
+def _ensure_folder(folder: Path) -> Path:
+    """Create a folder if it does not exist, and return it."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -138,6 +149,7 @@ def _made(folder: Path) -> Path:
 
 
 def _save(picture: Pixels, path: Path, target: Path) -> None:
+    """Write a picture as a PNG file; an error names the target."""
     try:
         Image.fromarray(picture).save(path, format="png")
     except OSError as error:
@@ -145,22 +157,23 @@ def _save(picture: Pixels, path: Path, target: Path) -> None:
 
 
 def _write_gif(target: Path, masters: list[Path], frame_rate: int) -> Path:
-    """Pictures that share one palette; a hold is one picture that is shown for longer."""
+    """Write an animated GIF with one palette; a held picture is one image with a long duration."""
     holds = [repeat for _, repeat in _pictures(masters, frame_rate)]
     palette = _palette(masters, frame_rate, every=max(1, len(holds) // PALETTE_PICTURES))
-    # A GIF counts hundredths of a second: rounding the moments keeps the length right.
-    moments = [round(100 * frames / frame_rate) for frames in accumulate(holds, initial=0)]
+    # A GIF counts in hundredths of a second. The start times are rounded, not the durations, so
+    # that rounding errors do not add up.
+    times = [round(100 * frames / frame_rate) for frames in accumulate(holds, initial=0)]
     images = (_reduced(picture, palette) for picture, _ in _pictures(masters, frame_rate))
-    with written_beside(target) as part:
+    with atomic_write(target) as part:
         try:
             next(images).save(
                 part,
                 format="gif",
                 save_all=True,
                 append_images=images,
-                duration=[10 * (end - start) for start, end in pairwise(moments)],
+                duration=[10 * (end - start) for start, end in pairwise(times)],
                 loop=0,
-                transparency=CLEAR,
+                transparency=TRANSPARENT_INDEX,
                 disposal=2,
             )
         except OSError as error:
@@ -169,19 +182,22 @@ def _write_gif(target: Path, masters: list[Path], frame_rate: int) -> Path:
 
 
 def _palette(masters: list[Path], frame_rate: int, *, every: int) -> Image.Image:
-    """The colours that serve every so-many-th picture best; the last one is left free."""
-    chosen = [
+    """Return the palette that suits every ``every``-th picture best; its last entry is unused."""
+    samples = [
         cv2.resize(picture[..., :3], None, fx=0.5, fy=0.5, interpolation=cv2.INTER_NEAREST)
         for i, (picture, _) in enumerate(_pictures(masters, frame_rate))
         if i % every == 0
     ]
-    return Image.fromarray(np.concatenate(chosen)).quantize(CLEAR)
+    return Image.fromarray(np.concatenate(samples)).quantize(TRANSPARENT_INDEX)
 
 
 def _reduced(picture: Pixels, palette: Image.Image) -> Image.Image:
-    # Without dithering: dots between two colours would pass for cells.
+    """Map a picture to the palette; pixels with alpha below one half become transparent."""
+    # No dithering: its dots would look like cells of a heatmap.
     image = Image.fromarray(np.ascontiguousarray(picture[..., :3]))
     reduced = image.quantize(palette=palette, dither=Image.Dither.NONE)
     if picture.shape[2] == 4:
-        reduced.paste(CLEAR, mask=Image.fromarray(np.uint8(255) * (picture[..., 3] < 128)))
+        reduced.paste(
+            TRANSPARENT_INDEX, mask=Image.fromarray(np.uint8(255) * (picture[..., 3] < 128))
+        )
     return reduced

@@ -1,4 +1,4 @@
-"""Errors in words for the user."""
+"""Turn exceptions into one-line messages for the user."""
 
 from __future__ import annotations
 
@@ -9,40 +9,41 @@ from extract.files import OutputError
 from extract.trace import TraceError
 from filmkit.core.view import StageError
 
-__all__ = ["WorkError", "explain"]
+__all__ = ["RenderError", "explain"]
 
 
-class WorkError(Exception):
+class RenderError(Exception):
     """A scene could not be rendered; the message is one line for the user.
 
     Parameters
     ----------
-    said
+    message
         The message.
     unwritable
-        Whether the reason is a file that could not be written.
+        Whether the cause is a file that could not be written.
     """
 
-    def __init__(self, said: str, *, unwritable: bool = False) -> None:
-        super().__init__(said)
+    def __init__(self, message: str, *, unwritable: bool = False) -> None:
+        super().__init__(message)
         self.unwritable = unwritable
 
 
-# What goes wrong outside of the program; the message says all that is to be known.
-FORESEEN = (OutputError, StageError, TraceError, WorkError)
+# Errors whose cause lies outside of the program, such as a full disk. Their message says all that
+# the user needs to know.
+EXPECTED = (OutputError, StageError, TraceError, RenderError)
 
 ENGINE = Path(__file__).resolve().parent
 
 
 def explain(error: Exception, *, verbose: bool) -> str:
-    """One line for an error; when verbose, its traceback is printed before.
+    """Return a one-line message for an error; when verbose, print its traceback first.
 
-    Of a mistake it says in which beat and on which line it is.
+    For an error in the program's code the line also names the beat and the line of code.
     """
     if verbose:
         traceback.print_exception(error)
     text = " ".join(str(error).split())
-    if isinstance(error, FORESEEN):
+    if isinstance(error, EXPECTED):
         return text
     notes = [*getattr(error, "__notes__", ()), *_line(error)]
     where = f"{', '.join(notes)}; " if notes else ""
@@ -52,7 +53,7 @@ def explain(error: Exception, *, verbose: bool) -> str:
 
 
 def _line(error: Exception) -> list[str]:
-    """The innermost line of code that is neither a library's nor the engine's."""
+    """Return the innermost line of code outside of the libraries and of the render engine."""
     own = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)

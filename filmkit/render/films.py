@@ -1,4 +1,4 @@
-"""Makes films from masters of their beats, which are rendered where they are missing."""
+"""Plan which files a film needs, and join the segments of its beats into one file."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from typing import Any
 
 import av
 
-from extract.files import OutputError, written_beside
+from extract.files import OutputError, atomic_write
 from extract.trace import Trace
 from filmkit.core.records import Rehearsal
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.render.burn import caption_digest
 from filmkit.render.cache import Cache
-from filmkit.render.errors import WorkError
+from filmkit.render.errors import RenderError
 from filmkit.render.keys import BeatHasher
 from filmkit.render.movie import Encoding, open_container
 from filmkit.render.tracks import mux_captions
@@ -30,30 +30,32 @@ __all__ = [
     "Plan",
     "beat_film",
     "chapter_list",
-    "finished_parts",
+    "finished_files",
     "join",
-    "missing",
     "plan_scene",
+    "unfinished_tasks",
     "with_captions",
 ]
 
 Chapters = Sequence[tuple[str, int]]
+"""Title and number of frames of each chapter, in order."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How a scene becomes a film.
+    """The beats and files that make up a film of a scene.
 
     Attributes
     ----------
     entry
         The scene.
     name
-        Of the film, without its suffix; a single beat's film has its scene's folder.
+        Path of the film without a suffix, relative to the output folder. The film of a single beat
+        lies in a folder with the scene's name.
     played
-        Names of all beats, in order.
+        Names of all beats that the scene plays for this trace, in order.
     tasks
-        One for each beat that is wanted, in order.
+        One for each beat of the film, in order.
     """
 
     entry: SceneEntry
@@ -69,24 +71,24 @@ def plan_scene(
     trace: Trace,
     hasher: BeatHasher,
     cache: Cache,
-    part: Encoding | None,
+    encoding: Encoding | None,
 ) -> Plan:
-    """Find out which files of a scene's beats there are or will be.
+    """Return the plan of a scene's film: the cache paths of its beats' masters and segments.
 
     Parameters
     ----------
     entry
         The scene.
     beats
-        The wanted ones.
+        Names of the beats that the film shows.
     trace
-        The numbers.
-    keyring
-        Of this run.
+        The trace.
+    hasher
+        Computes the cache keys.
     cache
-        Where masters are kept.
-    part
-        How the pieces of the film are coded, if it is made of any.
+        The cache that holds masters and segments.
+    encoding
+        How segments are encoded; None if the film is not joined from segments.
     """
     played = entry.load().beat_names(trace)
     keys = hasher.beat_keys(entry, played)
@@ -95,10 +97,11 @@ def plan_scene(
             entry,
             name,
             master=cache.path(keys[name], ".master.mov"),
-            part=cache.path(
-                keys[name], f".{hasher.encoding_key}.{part.codec}.{part.pixel_format}{part.suffix}"
+            segment=cache.path(
+                keys[name],
+                f".{hasher.encoding_key}.{encoding.codec}.{encoding.pixel_format}{encoding.suffix}",
             )
-            if part
+            if encoding
             else None,
         )
         for name in played
@@ -109,112 +112,124 @@ def plan_scene(
 
 
 def beat_film(plan: Plan, task: BeatTask) -> Plan:
-    """How one beat of a scene becomes a film."""
+    """Return the plan of a film that shows one beat of a planned scene."""
     number = plan.played.index(task.beat) + 1
     name = Path(plan.entry.slug) / f"{number:02}_{task.beat}"
     return replace(plan, name=name, tasks=(task,))
 
 
-def with_captions(plan: Plan, told: Rehearsal, theme: str) -> Plan:
-    """The same plan, with captions drawn into the pieces of the film.
+def with_captions(plan: Plan, rehearsal: Rehearsal, theme: str) -> Plan:
+    """Return the plan with captions drawn into the segments.
 
     Parameters
     ----------
     plan
-        Of a film that is made of pieces.
-    told
-        The scene's beats.
-    looks
+        The plan of a film that is joined from segments.
+    rehearsal
+        Narration and times of the scene's beats.
+    theme
         Name of the theme.
     """
 
     def captioned(task: BeatTask) -> BeatTask:
-        record = told.beat(task.beat)
+        record = rehearsal.beat(task.beat)
         cues = shifted(captions([record]), -record.start)
-        if not (task.part and cues):
+        if not (task.segment and cues):
             return task
-        name = f"{task.part.stem}.{caption_digest(cues, theme)}{task.part.suffix}"
-        return replace(task, part=task.part.with_name(name), cues=cues)
+        name = f"{task.segment.stem}.{caption_digest(cues, theme)}{task.segment.suffix}"
+        return replace(task, segment=task.segment.with_name(name), cues=cues)
 
     return replace(plan, tasks=tuple(map(captioned, plan.tasks)))
 
 
-def missing(plan: Plan, cache: Cache) -> list[BeatTask]:
-    """The beats whose last file is not there; the files of the others count as used now."""
-    found = {
-        task: [cache.holds(path) for path in (task.master, task.part) if path]
+def unfinished_tasks(plan: Plan, cache: Cache) -> list[BeatTask]:
+    """Return the tasks whose output is not in the cache, and mark all files there as used now."""
+    exists = {
+        task: [cache.holds(path) for path in (task.master, task.segment) if path]
         for task in plan.tasks
     }
-    return [task for task, holds in found.items() if not holds[-1]]
+    return [task for task, files in exists.items() if not files[-1]]
 
 
-def finished_parts(
+def finished_files(
     plan: Plan, target: Path, pool: WorkerPool, progress: Callable[[int], None]
 ) -> Iterator[Path]:
-    """The pieces of a film in order, as soon as they are there.
+    """Yield the output file of each beat of a film in order, as soon as it exists.
 
     Parameters
     ----------
     plan
-        Of the scene.
+        The plan of the film.
     target
-        The film, which errors name.
-    crew
-        Makes what is missing.
+        The file that the film is written to, to be named in errors.
+    pool
+        Renders the unfinished tasks.
     progress
         As for :meth:`WorkerPool.wait`.
+
+    Raises
+    ------
+    RenderError
+        When the scene failed.
+    OutputError
+        When a file could not be written.
     """
     for task in plan.tasks:
         try:
             pool.wait(task, progress)
-        except WorkError as error:
+        except RenderError as error:
             if error.unwritable:
                 raise OutputError(target, error) from error
             raise
-        yield task.last
+        yield task.output
 
 
 def join(
     target: Path,
-    parts: Iterable[Path],
+    segments: Iterable[Path],
     *,
     frame_rate: int,
     encoding: Encoding,
     chapters: Chapters = (),
     cues: Sequence[Cue] = (),
 ) -> Path:
-    """Join pieces of a film without coding them again; the target is whole or not there.
+    """Join segments into a film without encoding them again; the target is complete or unchanged.
 
     Parameters
     ----------
     target
-        The film. It is opened before the first piece is asked for, so that what cannot be written
-        is found out at once.
-    parts
-        The pieces in order, asked for one after the other.
+        The film. It is opened before the first segment is taken from the iterable, so that an
+        unwritable target is reported at once.
+    segments
+        The segments in order. They are taken one at a time, and may still be rendering.
     frame_rate
         Frames per second.
-    coding
-        How all of the pieces are coded.
+    encoding
+        How all of the segments are encoded.
     chapters
-        Each one's title and number of frames, in order.
+        Title and number of frames of each chapter, in order.
     cues
-        Captions that the film holds as a track of its own.
+        Captions to add as a separate track.
+
+    Returns
+    -------
+    Path
+        The target.
 
     Raises
     ------
     OutputError
         When the film cannot be written.
     """
-    with written_beside(target) as unfinished:
+    with atomic_write(target) as unfinished:
         container = open_container(target, unfinished)
         try:
-            container.set_chapters(_marks(chapters, frame_rate))
-            joint = _Joint(container, frame_rate, encoding, cues)
-            for part in parts:
-                with _errors_of(target):
-                    joint.add(part)
-            with _errors_of(target):
+            container.set_chapters(_chapter_marks(chapters, frame_rate))
+            film = _JoinedFilm(container, frame_rate, encoding, cues)
+            for segment in segments:
+                with _output_errors(target):
+                    film.add(segment)
+            with _output_errors(target):
                 container.close()
         finally:
             with suppress(OSError, av.FFmpegError):
@@ -222,7 +237,8 @@ def join(
     return target
 
 
-def _marks(chapters: Chapters, frame_rate: int) -> list[Any]:
+def _chapter_marks(chapters: Chapters, frame_rate: int) -> list[Any]:
+    """Return chapters in the form that PyAV takes."""
     ends = list(accumulate(frames for _, frames in chapters))
     return [
         {
@@ -237,7 +253,7 @@ def _marks(chapters: Chapters, frame_rate: int) -> list[Any]:
 
 
 def chapter_list(chapters: Chapters, frame_rate: int) -> str:
-    """The chapters as video sites read them: a line of time and title for each."""
+    """Return the chapters as text for video sites: one line "MINUTES:SECONDS TITLE" for each."""
     starts = accumulate((frames for _, frames in chapters), initial=0)
     seconds = [start // frame_rate for start in starts]
     return "".join(
@@ -247,15 +263,16 @@ def chapter_list(chapters: Chapters, frame_rate: int) -> str:
 
 
 @contextmanager
-def _errors_of(target: Path) -> Iterator[None]:
+def _output_errors(target: Path) -> Iterator[None]:
+    """Turn errors of the system and of FFmpeg into an OutputError that names the target."""
     try:
         yield
     except (OSError, av.FFmpegError) as error:
         raise OutputError(target, error) from error
 
 
-class _Joint:
-    """A film that pieces are added to."""
+class _JoinedFilm:
+    """An open film that segments are appended to."""
 
     def __init__(
         self,
@@ -267,30 +284,32 @@ class _Joint:
         self._cues = cues
         self._container = container
         self._time_base = Fraction(1, frame_rate)
-        self._coding = encoding
+        self._encoding = encoding
         self._stream: Any = None
         self._frames = 0
 
-    def add(self, part: Path) -> None:
-        with av.open(part) as piece:
-            source = piece.streams.video[0]
+    def add(self, path: Path) -> None:
+        """Append the frames of a segment."""
+        with av.open(path) as segment:
+            source = segment.streams.video[0]
             if self._stream is None:
                 self._stream = self._container.add_stream_from_template(source)
                 self._stream.time_base = self._time_base
-                self._stream.metadata.update(self._coding.notes)
-                if self._coding.tag:
-                    self._stream.codec_context.codec_tag = self._coding.tag
+                self._stream.metadata.update(self._encoding.stream_metadata)
+                if self._encoding.codec_tag:
+                    self._stream.codec_context.codec_tag = self._encoding.codec_tag
                 if self._cues:
                     mux_captions(self._container, self._cues)
-            packets = [packet for packet in piece.demux(source) if packet.size]
+            packets = [packet for packet in segment.demux(source) if packet.size]
             for i, packet in enumerate(packets):
-                at = round((packet.pts or 0) * packet.time_base / self._time_base)
+                frame = round((packet.pts or 0) * packet.time_base / self._time_base)
                 packet.stream = self._stream
                 packet.time_base = self._time_base
-                packet.pts = self._frames + at
-                # Every piece is decoded as far ahead as the encoder may look, also one that is too
-                # short for it to do so: the pieces then follow each other without a gap.
-                packet.dts = self._frames + i - self._coding.reorders
+                packet.pts = self._frames + frame
+                # A packet is decoded as early as the longest reordering of this encoding needs,
+                # even in a segment that is too short to reorder frames: so decoding times rise
+                # by one per frame across the joins.
+                packet.dts = self._frames + i - self._encoding.reorder_delay
                 packet.duration = 1
                 self._container.mux(packet)
             self._frames += len(packets)

@@ -1,4 +1,4 @@
-"""What a film can be written as. Needs nothing, so that it loads at once."""
+"""Names of file formats and of ways to add captions. Imports nothing, so it loads fast."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ FORMATS = {
     "png": "the last picture",
     "png-sequence": "a folder of all pictures",
 }
-"""Names, and what they are."""
+"""File formats of films: name and description."""
 
 TRANSPARENT_FORMATS = tuple(name for name in FORMATS if name != "mp4")
-"""Those that can leave the background out."""
+"""Formats that can have a transparent background."""
 
 DEFAULT_FORMAT = "mp4"
 
@@ -32,9 +32,9 @@ CAPTIONS = {
     "burn": "drawn into the picture, without files",
     "none": "no captions",
 }
-"""Where captions go."""
+"""Ways to add captions to films: name and description."""
 
 CAPTION_TRACK_FORMATS = ("mp4", "webm", "mov")
-"""Those whose files can hold a track of captions."""
+"""Formats whose files can hold a caption track."""
 
 DEFAULT_CAPTIONS = "files"

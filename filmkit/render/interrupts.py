@@ -1,4 +1,4 @@
-"""Being told to stop: never lost, and without a word."""
+"""Turn SIGTERM into KeyboardInterrupt, without a traceback."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ import sys
 import threading
 from typing import Any
 
-__all__ = ["be_stoppable"]
+__all__ = ["interrupt_on_sigterm"]
 
-SOON = 0.01  # seconds
+RETRY_SECONDS = 0.01  # delay before a lost signal is sent again
 
 
-def be_stoppable() -> None:
-    """Make being told to stop like Ctrl-C, for which the way out removes what is unfinished.
+def interrupt_on_sigterm() -> None:
+    """Make SIGTERM raise KeyboardInterrupt, so that unfinished files are removed as on Ctrl-C.
 
-    Python cannot raise the interrupt where it happens to clear something away, at whatever moment
-    it likes: it prints a complaint there and goes on as if nothing had been said. Then the
-    process is told again.
+    Python cannot raise an exception while it runs a finaliser, such as ``__del__``: it prints
+    "Exception ignored" and goes on, and the interrupt is lost. In that case nothing is printed, and
+    the process sends SIGTERM to itself again.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     before = sys.unraisablehook
 
-    def notice(lost: Any) -> None:
-        if issubclass(lost.exc_type, KeyboardInterrupt):
-            # Here the interrupt would be lost as well.
-            again = threading.Timer(SOON, os.kill, (os.getpid(), signal.SIGTERM))
-            again.daemon = True
-            again.start()
+    def send_again(ignored: Any) -> None:
+        if issubclass(ignored.exc_type, KeyboardInterrupt):
+            # Raised right here, the interrupt would be lost as well: wait until the finaliser ends.
+            timer = threading.Timer(RETRY_SECONDS, os.kill, (os.getpid(), signal.SIGTERM))
+            timer.daemon = True
+            timer.start()
         else:
-            before(lost)
+            before(ignored)
 
-    sys.unraisablehook = notice
+    sys.unraisablehook = send_again

@@ -1,4 +1,4 @@
-"""Make what the command line asks for: films, stills and posters."""
+"""Make films, stills and posters as the command line requests them."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from filmkit.core.scene_entry import SceneEntry
 from filmkit.render.cache import open_cache
 from filmkit.render.choice import choose
 from filmkit.render.delivery import deliver, encoding_of, target_of
-from filmkit.render.errors import WorkError, explain
+from filmkit.render.errors import RenderError, explain
 from filmkit.render.films import (
     Chapters,
     Plan,
     chapter_list,
-    finished_parts,
-    missing,
+    finished_files,
     plan_scene,
+    unfinished_tasks,
     with_captions,
 )
 from filmkit.render.keys import BeatHasher
@@ -30,10 +30,10 @@ from filmkit.render.posters import SHEET, THUMBNAIL_SIZE, make_sheet
 from filmkit.render.progress import Meter, make_meter
 from filmkit.render.quality import Quality
 from filmkit.render.rehearsals import Rehearsals
-from filmkit.render.request import RenderRequest, each, load_trace, report_files
+from filmkit.render.request import RenderRequest, for_each_scene, load_trace, report_files
 from filmkit.render.runner import frame_count, manim_config, render_picture, render_stills
 from filmkit.render.traces import find_trace
-from filmkit.render.workers import LocalWorkerPool, RenderJob, WorkerPool, cores
+from filmkit.render.workers import LocalWorkerPool, RenderJob, WorkerPool, core_count
 from filmkit.words.captions import Cue, captions, shifted, srt, vtt
 from filmkit.words.script import chapter_title
 
@@ -53,18 +53,18 @@ FILM = "film"
 
 @dataclass(frozen=True)
 class RenderSession:
-    """Films in the making; see :func:`shooting`.
+    """The beats of a request while they are being rendered; see :func:`render_session`.
 
     Attributes
     ----------
     plans
-        Which pieces each scene's film has.
+        The plan of each scene's film.
     rehearsals
-        How long everything is, of each scene that could be run.
+        Beats and times of each scene that could be run without an error.
     meter
-        Shows how far the run is.
-    crew
-        Makes the pieces that are missing.
+        Shows the progress.
+    pool
+        Renders the unfinished tasks of all plans.
     """
 
     plans: dict[SceneEntry, Plan]
@@ -72,62 +72,67 @@ class RenderSession:
     meter: Meter
     pool: WorkerPool
 
-    def pieces(self, entry: SceneEntry, target: Path) -> Iterator[Path]:
-        """The files of a scene's beats in order, as soon as they are there.
+    def beat_files(self, entry: SceneEntry, target: Path) -> Iterator[Path]:
+        """Yield the output file of each beat of a scene in order, as soon as it exists.
 
         Parameters
         ----------
         entry
             The scene.
         target
-            What they become part of, which errors name.
+            The file that is made from them, to be named in errors.
         """
-        return finished_parts(self.plans[entry], target, self.pool, self.meter.advance)
+        return finished_files(self.plans[entry], target, self.pool, self.meter.advance)
 
     def records(self, entry: SceneEntry) -> list[BeatRecord]:
-        """The records of the beats that a scene's film has."""
+        """Return the records of the beats in a scene's film."""
         return [self.rehearsals[entry].beat(task.beat) for task in self.plans[entry].tasks]
 
 
 @contextmanager
 def render_session(request: RenderRequest, trace: Trace) -> Iterator[RenderSession]:
-    """Start making the beats of an order's scenes; what is unfinished in the end is removed."""
+    """Render the beats of a request in the background, for the duration of a ``with`` block.
+
+    At the end of the block rendering stops and unfinished files are removed.
+    """
     options = request.options
-    part = encoding_of(request.form, transparent=request.transparent)
-    master = MASTER_ALPHA if request.transparent else MASTER
+    encoding = encoding_of(request.file_format, transparent=request.transparent)
+    master_encoding = MASTER_ALPHA if request.transparent else MASTER
     if request.captions == "burn":
-        # Captions are drawn into pieces, never into masters.
-        part = part or master
+        # Captions are drawn into segments, never into masters: here every format needs segments.
+        encoding = encoding or master_encoding
     with (
         manim_config(request.quality, verbosity=request.verbosity),
         open_cache(request.cache, keep=request.keep_cache) as cache,
     ):
         hasher = BeatHasher(find_trace(request.trace), options)
-        rehearsed = Rehearsals(trace, options, hasher, cache).of
+        rehearsal_of = Rehearsals(trace, options, hasher, cache).get
 
         def plan(entry: SceneEntry) -> Plan:
             beats = wanted_beats(entry, trace, request.beat, "--beat")
-            return plan_scene(entry, beats, trace=trace, hasher=hasher, cache=cache, part=part)
+            return plan_scene(
+                entry, beats, trace=trace, hasher=hasher, cache=cache, encoding=encoding
+            )
 
-        plans = each(request, request.scenes, plan)
+        plans = for_each_scene(request, request.scenes, plan)
         if request.captions == "burn":
             plans = {
-                entry: with_captions(plans[entry], told, request.theme)
-                for entry, told in each(request, plans, rehearsed).items()
+                entry: with_captions(plans[entry], rehearsal, request.theme)
+                for entry, rehearsal in for_each_scene(request, plans, rehearsal_of).items()
             }
-        tasks = tuple(task for plan in plans.values() for task in missing(plan, cache))
-        work = RenderJob(
+        tasks = tuple(task for plan in plans.values() for task in unfinished_tasks(plan, cache))
+        job = RenderJob(
             tasks,
             find_trace(request.trace),
             options,
-            master,
-            part,
+            master_encoding,
+            encoding,
             request.verbosity,
             request.verbose,
         )
-        # The processes start while this one finds out how long everything is.
-        with _worker_pool(request, work) as pool:
-            rehearsals = each(request, plans, rehearsed)
+        # The worker processes start up while this process rehearses the scenes.
+        with _worker_pool(request, job) as pool:
+            rehearsals = for_each_scene(request, plans, rehearsal_of)
             frames = sum(
                 frame_count(rehearsals[task.entry].beat(task.beat), request.quality)
                 for task in tasks
@@ -137,71 +142,75 @@ def render_session(request: RenderRequest, trace: Trace) -> Iterator[RenderSessi
                 yield RenderSession(plans, rehearsals, meter, pool)
 
 
-def _worker_pool(request: RenderRequest, work: RenderJob) -> WorkerPool:
-    if request.cluster and work.tasks:
+def _worker_pool(request: RenderRequest, job: RenderJob) -> WorkerPool:
+    """Return the cluster's workers if the request names a cluster, else local processes."""
+    if request.cluster and job.tasks:
         from filmkit.render.cluster import ClusterWorkerPool
 
-        return ClusterWorkerPool(work, request.cluster, quiet=request.quiet)
-    return LocalWorkerPool(work, min(request.jobs or cores(), len(work.tasks)))
+        return ClusterWorkerPool(job, request.cluster, quiet=request.quiet)
+    return LocalWorkerPool(job, min(request.jobs or core_count(), len(job.tasks)))
 
 
 def make_films(request: RenderRequest) -> bool:
-    """Render each scene, or one beat of each, to a film; say whether all went well."""
+    """Write a film of each scene or of one beat of each; return whether all succeeded."""
     trace = load_trace(request)
-    with render_session(request, trace) as shoot:
+    with render_session(request, trace) as session:
 
-        def pieces(entry: SceneEntry, target: Path) -> Iterator[Path]:
+        def beat_files(entry: SceneEntry, target: Path) -> Iterator[Path]:
             try:
-                yield from shoot.pieces(entry, target)
-            except WorkError as error:
-                # Of many scenes in one film the message has to say which it was.
+                yield from session.beat_files(entry, target)
+            except RenderError as error:
+                # In one film of many scenes the message has to name the scene.
                 name = f"{entry.slug}: " if request.joined else ""
-                raise WorkError(f"{name}{error}") from error
+                raise RenderError(f"{name}{error}") from error
 
-        def write(name: Path, entries: Sequence[SceneEntry], marks: Chapters) -> Path:
-            target = target_of(request.out / name, request.form)
-            files = (file for entry in entries for file in pieces(entry, target))
-            cues = list(_cues(request.quality, map(shoot.records, entries)))
+        def write(name: Path, entries: Sequence[SceneEntry], chapters: Chapters) -> Path:
+            target = target_of(request.out / name, request.file_format)
+            files = (file for entry in entries for file in beat_files(entry, target))
+            cues = list(_cues(request.quality, map(session.records, entries)))
             deliver(
                 target,
                 files,
-                request.form,
+                request.file_format,
                 frame_rate=request.quality.frame_rate,
                 transparent=request.transparent,
-                chapters=marks,
+                chapters=chapters,
                 cues=cues if request.captions == "mux" else (),
             )
-            # One picture takes no time to read beside.
-            if request.captions in ("files", "mux") and request.form != "png":
-                for form, text in (("srt", srt(cues)), ("vtt", vtt(cues))):
-                    write_text(target_of(request.out / name, form), text)
+            # A single picture has no duration, so it needs no captions.
+            if request.captions in ("files", "mux") and request.file_format != "png":
+                for suffix, text in (("srt", srt(cues)), ("vtt", vtt(cues))):
+                    write_text(target_of(request.out / name, suffix), text)
             return target
 
         def film(entry: SceneEntry) -> Path:
-            shoot.meter.describe(entry.slug)
-            beats = shoot.records(entry)
+            session.meter.describe(entry.slug)
+            beats = session.records(entry)
             chapters = [(chapter_title(b.name), frame_count(b, request.quality)) for b in beats]
-            return write(shoot.plans[entry].name, [entry], chapters if len(beats) > 1 else ())
+            return write(session.plans[entry].name, [entry], chapters if len(beats) > 1 else ())
 
         if not request.joined:
-            made = list(each(request, shoot.rehearsals, film).values())
-        elif len(shoot.rehearsals) == len(request.scenes):
-            shoot.meter.describe(FILM)
+            paths = list(for_each_scene(request, session.rehearsals, film).values())
+        elif len(session.rehearsals) == len(request.scenes):
+            session.meter.describe(FILM)
             chapters = [
-                (entry.title, sum(frame_count(record, request.quality) for record in told.beats))
-                for entry, told in shoot.rehearsals.items()
+                (
+                    entry.title,
+                    sum(frame_count(record, request.quality) for record in rehearsal.beats),
+                )
+                for entry, rehearsal in session.rehearsals.items()
             ]
             titles = request.out / f"{FILM}.txt"
-            made = [write(Path(FILM), request.scenes, chapters), titles]
+            paths = [write(Path(FILM), request.scenes, chapters), titles]
             write_text(titles, chapter_list(chapters, request.quality.frame_rate))
         else:
-            made = []
-    report_files(request, made)
-    return len(made) == (2 if request.joined else len(request.scenes))
+            paths = []
+    report_files(request, paths)
+    return len(paths) == (2 if request.joined else len(request.scenes))
 
 
 def _cues(quality: Quality, films: Iterable[Sequence[BeatRecord]]) -> Iterator[Cue]:
-    """Captions of films that follow each other, from the start of the first."""
+    """Yield the captions of films that are joined, with times from the start of the first."""
     frames = 0
     for beats in films:
         yield from shifted(captions(beats), frames / quality.frame_rate - beats[0].start)
@@ -209,7 +218,15 @@ def _cues(quality: Quality, films: Iterable[Sequence[BeatRecord]]) -> Iterator[C
 
 
 def make_stills(request: RenderRequest, beat: str) -> bool:
-    """Write how one beat or all of each scene end; say whether all went well."""
+    """Write the last frame of one beat or of all beats of each scene; return whether all succeeded.
+
+    Parameters
+    ----------
+    request
+        The scenes, and how to render them.
+    beat
+        Name of a beat, or "all".
+    """
     trace = load_trace(request)
     wanted = {entry: wanted_beats(entry, trace, beat, "--still") for entry in request.scenes}
     count = sum(len(beats) for beats in wanted.values())
@@ -229,13 +246,21 @@ def make_stills(request: RenderRequest, beat: str) -> bool:
                 progress=meter.advance,
             )
 
-        made = each(request, wanted, stills)
-    report_files(request, [path for paths in made.values() for path in paths])
-    return len(made) == len(request.scenes)
+        written = for_each_scene(request, wanted, stills)
+    report_files(request, [path for paths in written.values() for path in paths])
+    return len(written) == len(request.scenes)
 
 
 def make_posters(request: RenderRequest, thumbnail: SceneEntry) -> bool:
-    """Write each poster, all of them on one sheet, and a thumbnail; say whether all went well."""
+    """Write each poster, a sheet of them and a thumbnail; return whether all succeeded.
+
+    Parameters
+    ----------
+    request
+        The posters as its scenes, and how to render them.
+    thumbnail
+        The scene that the thumbnail shows.
+    """
     posters = request.scenes
     trace = load_trace(request)
     with make_meter(len(posters) + 2, quiet=request.quiet) as meter:
@@ -248,19 +273,36 @@ def make_posters(request: RenderRequest, thumbnail: SceneEntry) -> bool:
             return path
 
         with manim_config(request.quality, verbosity=request.verbosity):
-            made = each(request, posters, picture)
-        paths = [*made.values()]
-        if len(made) == len(posters):
+            pictures = for_each_scene(request, posters, picture)
+        paths = [*pictures.values()]
+        if len(pictures) == len(posters):
             meter.describe(SHEET)
-            paths.append(make_sheet(made, request.out / f"{SHEET}.png"))
+            paths.append(make_sheet(pictures, request.out / f"{SHEET}.png"))
             meter.advance(1)
         with manim_config(THUMBNAIL_SIZE, verbosity=request.verbosity):
-            paths += each(request, [thumbnail], picture).values()
+            paths += for_each_scene(request, [thumbnail], picture).values()
     report_files(request, paths)
     return len(paths) == len(posters) + 2
 
 
 def wanted_beats(entry: SceneEntry, trace: Trace, beat: str, option: str) -> tuple[str, ...]:
-    """All beats of a scene, or the one that an option names."""
+    """Return the names of all beats of a scene, or the one that was asked for.
+
+    Parameters
+    ----------
+    entry
+        The scene.
+    trace
+        The trace; a scene may play some beats only for certain traces.
+    beat
+        Name of a beat, or "all".
+    option
+        The command line option that the name was given for.
+
+    Raises
+    ------
+    click.BadParameter
+        When the scene has no such beat.
+    """
     names = entry.load().beat_names(trace)
     return names if beat == "all" else (choose(beat, names, f"beat of {entry.slug}", option),)

@@ -41,7 +41,7 @@ DRAWING: tuple[Place, ...] = (
     ("filmkit.render.movie", "open_movie"),
     ("filmkit.render.movie", "MASTER"),
     ("filmkit.render.movie", "MASTER_ALPHA"),
-    ("filmkit.render.movie", "straight"),
+    ("filmkit.render.movie", "to_straight_alpha"),
 )
 """What takes part in the pictures of every beat, and in writing them to its master."""
 

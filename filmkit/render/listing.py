@@ -1,6 +1,6 @@
-"""What there is and what is said: the list of scenes and their script, without any picture.
+"""Print the list of scenes and their script.
 
-It loads at once: Manim is needed only for scenes that have changed since they were last run.
+Nothing is drawn, and Manim is loaded only if a scene has changed since its last rehearsal.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from filmkit.core.scene_entry import SceneEntry
 from filmkit.render.cache import open_cache
 from filmkit.render.keys import BeatHasher
 from filmkit.render.rehearsals import Rehearsals
-from filmkit.render.request import RenderRequest, each, load_trace, report_files
+from filmkit.render.request import RenderRequest, for_each_scene, load_trace, report_files
 from filmkit.render.traces import find_trace
 from filmkit.words.script import script, script_record
 
@@ -25,7 +25,7 @@ __all__ = ["list_scenes", "write_script"]
 
 
 def list_scenes(request: RenderRequest, *, as_json: bool) -> bool:
-    """Print title, length, beats and tensors of each scene; say whether all went well."""
+    """Print title, duration, beats and tensors of each scene; return whether all succeeded."""
     rehearsals = _rehearse(request)
     if as_json:
         rows = [_as_record(*row) for row in rehearsals.items()]
@@ -37,7 +37,17 @@ def list_scenes(request: RenderRequest, *, as_json: bool) -> bool:
 
 
 def write_script(request: RenderRequest, out: Path | None, *, as_json: bool) -> bool:
-    """Write what is said in each scene to a file or to the terminal; say whether all went well."""
+    """Write the narration of each scene; return whether all succeeded.
+
+    Parameters
+    ----------
+    request
+        The scenes, and the trace to rehearse them with.
+    out
+        A file; the terminal if None.
+    as_json
+        JSON instead of Markdown.
+    """
     rehearsals = _rehearse(request)
     if as_json:
         rows = [script_record(*row) for row in rehearsals.items()]
@@ -53,11 +63,12 @@ def write_script(request: RenderRequest, out: Path | None, *, as_json: bool) -> 
 
 
 def _rehearse(request: RenderRequest) -> dict[SceneEntry, Rehearsal]:
+    """Return the rehearsal of each scene that could be run without an error."""
     trace = load_trace(request)
     hasher = BeatHasher(find_trace(request.trace), request.options)
     with open_cache(request.cache, keep=request.keep_cache) as cache:
         rehearsals = Rehearsals(trace, request.options, hasher, cache)
-        return each(request, request.scenes, rehearsals.of)
+        return for_each_scene(request, request.scenes, rehearsals.get)
 
 
 def _as_record(entry: SceneEntry, rehearsal: Rehearsal) -> dict[str, object]:

@@ -1,10 +1,10 @@
-"""Writes frames from memory into one video file.
+"""Encode frames from memory into a video file, and read masters back.
 
-Manim encodes every animation into a file of its own and joins them afterwards, with colours in
+Manim encodes every animation into a file of its own and joins the files afterwards, with colours in
 BT.601 that no tag declares and an index at the end of the file. Here colours are converted to
-BT.709 and tagged so, and the index of an mp4 comes first, so that it plays everywhere and starts
-at once. How pictures become a file is a :class:`Encoding`; masters, from which every film is
-derived, have a lossless one.
+BT.709 and tagged as such, and an mp4 has its index at the start, so that it plays everywhere and
+starts at once. An :class:`Encoding` says how pictures become a file. Masters, from which every film
+is made, are lossless.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 from av.video.reformatter import ColorRange, Colorspace
 
-from extract.files import OutputError, written_beside
+from extract.files import OutputError, atomic_write
 
 __all__ = [
     "MASTER",
@@ -40,29 +40,31 @@ __all__ = [
     "open_container",
     "open_movie",
     "read_master",
-    "straight",
     "to_bt709",
+    "to_straight_alpha",
 ]
 
 Pixels = npt.NDArray[np.uint8]
 
-# Frames waiting for the encoder. Enough to keep it busy; at 4K one frame is 33 MB.
+# Maximum number of frames that wait for the encoder. Enough to keep it busy; at 4K a frame takes
+# 33 MB.
 QUEUE_LENGTH = 4
 
-# FFmpeg's names of containers: what is written beside a file does not end as the file does.
+# FFmpeg's names of container formats. It cannot guess them: a film is written to a temporary path
+# that does not have the film's suffix.
 CONTAINERS = {".mp4": "mp4", ".mov": "mov", ".webm": "webm"}
 
-# Rows that are converted at a time: few enough for the cache, and for memory that is used again,
-# which together halves the time. Even, so that no pair of rows is divided.
-STRIP = 120
+# Number of rows that are converted at a time: few enough to stay in the processor's cache and to
+# reuse memory, which together halves the time. Even, because chroma is averaged over pairs of rows.
+STRIP_ROWS = 120
 
-# The numbers that stand for BT.709 (matrix, primaries and transfer alike) and for limited range.
+# FFmpeg's codes for BT.709 (the same for matrix, primaries and transfer) and for limited range.
 BT709 = 1
 LIMITED_RANGE = 1
 
 
 def _bt709_matrix() -> npt.NDArray[np.float32]:
-    """8-bit RGB to 8-bit limited-range BT.709: one row each for Y, Cb and Cr, offset last."""
+    """Return the matrix (3, 4) from 8-bit RGB to 8-bit limited-range Y, Cb, Cr; offsets last."""
     luma = np.array([0.2126, 0.7152, 0.0722])
     red, _, blue = np.eye(3)
     rows = [
@@ -79,23 +81,23 @@ RGB_TO_BT709 = _bt709_matrix()
 def to_bt709(pixels: Pixels) -> Pixels:
     """Convert a picture to BT.709 with chroma at half the resolution.
 
-    Twice as fast as the conversion that comes with the encoder, and exact to one level.
+    Twice as fast as the encoder's own conversion, and exact to one of 256 levels.
 
     Parameters
     ----------
     pixels : (height, width, 3 or 4)
-        An RGB picture, or an RGBA one whose alpha is left out; both sides even.
+        An RGB picture, or an RGBA one whose alpha is ignored. Height and width are even.
 
     Returns
     -------
     (height * 3 / 2, width)
-        The Y, Cb and Cr planes one after the other, as in the pixel format yuv420p.
+        The Y, Cb and Cr planes one after another, as in the pixel format yuv420p.
     """
     height, width = pixels.shape[:2]
     planes = np.empty((height * 3 // 2, width), np.uint8)
     chroma = planes[height:].reshape(2, height // 2, width // 2)
-    for top in range(0, height, STRIP):
-        strip = pixels[top : top + STRIP]
+    for top in range(0, height, STRIP_ROWS):
+        strip = pixels[top : top + STRIP_ROWS]
         rows = len(strip)
         full = cv2.transform(_rgb(strip), RGB_TO_BT709)
         half = cv2.resize(full, (width // 2, rows // 2), interpolation=cv2.INTER_AREA)
@@ -106,13 +108,14 @@ def to_bt709(pixels: Pixels) -> Pixels:
 
 
 def _rgb(pixels: Pixels) -> Pixels:
+    """Drop the alpha channel, if there is one."""
     if pixels.shape[2] == 3:
         return pixels
     return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGBA2RGB), dtype=np.uint8)
 
 
-def straight(pixels: Pixels) -> Pixels:
-    """A premultiplied RGBA picture with its colours as they are where nothing shines through."""
+def to_straight_alpha(pixels: Pixels) -> Pixels:
+    """Convert an RGBA picture, (height, width, 4), from premultiplied to straight alpha."""
     alpha = np.maximum(pixels[..., 3:], 1).astype(np.float32)
     colours = np.minimum(np.rint(pixels[..., :3] * (255 / alpha)), 255).astype(np.uint8)
     return np.concatenate([colours, pixels[..., 3:]], axis=2)
@@ -120,27 +123,29 @@ def straight(pixels: Pixels) -> Pixels:
 
 @dataclass(frozen=True)
 class Encoding:
-    """How pictures become a file.
+    """How pictures are encoded into a video file.
 
     Attributes
     ----------
     suffix
-        Of the file's name.
+        Suffix of the file, such as ".mp4".
     codec, pixel_format
         FFmpeg's names.
     to_frame
-        Makes a frame in the pixel format from an RGB or RGBA picture.
+        Converts an RGB or RGBA picture into a frame of the pixel format.
     options
-        Of the encoder.
+        Options of the encoder.
     tagged
-        Whether the colours are BT.709 in limited range, which the file then says.
-    reorders
-        How many frames the encoder looks ahead before it puts out the first.
-    holds
-        Whether a picture that stands still is one long frame instead of many equal ones.
-    tag, notes
-        What a file that is joined from such ones has to be told: the codec's name in its
-        container, and the stream's metadata.
+        Whether the colours are BT.709 in limited range, and the file is tagged accordingly.
+    reorder_delay
+        Number of frames by which decoding runs ahead of display, because the encoder reorders
+        frames.
+    merge_repeats
+        Whether a picture that is shown for many frames is stored as one long frame (in fact two,
+        its first and its last) instead of many equal ones.
+    codec_tag, stream_metadata
+        Set on a film that is joined from segments of this encoding: the codec's name in the
+        container, and the metadata of the video stream. None and {} leave the defaults.
     """
 
     suffix: str
@@ -149,10 +154,10 @@ class Encoding:
     to_frame: Callable[[Pixels], av.VideoFrame]
     options: dict[str, str] = field(default_factory=dict)
     tagged: bool = True
-    reorders: int = 0
-    holds: bool = False
-    tag: str | None = None
-    notes: dict[str, str] = field(default_factory=dict)
+    reorder_delay: int = 0
+    merge_repeats: bool = False
+    codec_tag: str | None = None
+    stream_metadata: dict[str, str] = field(default_factory=dict)
 
 
 def _frame_420(pixels: Pixels) -> av.VideoFrame:
@@ -168,11 +173,11 @@ MP4 = Encoding(
     codec="libx264",
     pixel_format="yuv420p",
     to_frame=_frame_420,
-    # A constant quantiser, not a constant rate factor: that is coarser where things move, and the
-    # colours carry numbers there too. Chroma is coded finer than usual for the same reason.
-    # Nothing is decided by looking ahead, and there is one motion vector to a macroblock: half the
-    # time of the preset "veryfast" with ``crf`` 16, for the same deviation of the colours.
-    # One thread: with more, the same pictures now and then give another file.
+    # A constant quantiser ("qp"), not a constant rate factor ("crf"): the latter is coarser where
+    # things move, and colours stand for numbers there too. Chroma is encoded more finely than usual
+    # for the same reason. No decisions by look-ahead, and one motion vector per macroblock
+    # ("superfast"): this takes half the time of the preset "veryfast" with ``crf`` 16, for the same
+    # error in the colours. One thread: with more, equal pictures do not always give equal files.
     options={
         "profile": "high",
         "preset": "superfast",
@@ -180,20 +185,20 @@ MP4 = Encoding(
         "threads": "1",
         "x264-params": "b-adapt=0:weightp=0:scenecut=0:chroma-qp-offset=-6",
     },
-    reorders=2,
+    reorder_delay=2,
 )
 
-# QuickTime Animation is lossless like H.264 with qp 0, holds transparency too, and on these
-# pictures is written in half and read in a third of the time.
+# QuickTime Animation is lossless, like H.264 with qp 0, and also supports transparency. On these
+# pictures it takes half the time to write and a third of the time to read.
 MASTER = Encoding(
     suffix=".mov",
     codec="qtrle",
     pixel_format="rgb24",
     to_frame=_frame_rgb,
-    # Masters are read from the start: a complete picture now and then would only cost space.
+    # Masters are always read from the start: more keyframes would only cost space.
     options={"g": "1000"},
     tagged=False,
-    holds=True,
+    merge_repeats=True,
 )
 
 
@@ -212,9 +217,9 @@ def _frame_420_alpha(pixels: Pixels) -> av.VideoFrame:
     planes = to_bt709(pixels)
     chroma = planes[height:].reshape(2, height // 2, width // 2)
     for plane, values in zip(frame.planes, (planes[:height], *chroma, pixels[..., 3]), strict=True):
-        # FFmpeg's lines may be longer than the picture is wide.
-        lines = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
-        lines[:, : plane.width] = values
+        # FFmpeg may pad the rows of a plane beyond the width of the picture.
+        rows = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
+        rows[:, : plane.width] = values
     return frame
 
 
@@ -239,23 +244,23 @@ WEBM = Encoding(
     to_frame=_frame_420,
     options={"crf": "16", "b": "0", "deadline": "good", "cpu-used": "5", "threads": "1"},
 )
-# Frames that are only looked at by others cannot hold transparency.
+# VP9's alternate reference frames ("auto-alt-ref") do not support transparency.
 WEBM_ALPHA = replace(
     WEBM,
     pixel_format="yuva420p",
     to_frame=_frame_420_alpha,
     options=WEBM.options | {"auto-alt-ref": "0"},
-    notes={"alpha_mode": "1"},
+    stream_metadata={"alpha_mode": "1"},
 )
 
-# What editors and Keynote take.
+# For video editors and Keynote.
 MOV = Encoding(
     suffix=".mov",
     codec="prores_ks",
     pixel_format="yuv444p10le",
     to_frame=_frame_444,
     options={"profile": "4444", "threads": "1"},
-    tag="ap4h",
+    codec_tag="ap4h",
 )
 MOV_ALPHA = replace(
     MOV,
@@ -266,31 +271,32 @@ MOV_ALPHA = replace(
 
 
 def read_master(path: Path, frame_rate: int) -> Iterator[tuple[Pixels, int]]:
-    """The pictures of a master, and for how many frames each stands still.
+    """Yield the pictures of a master, each with the number of frames that it is shown for.
 
-    A picture that is held comes twice: for all of its frames but the last, and for the last.
+    A picture that is shown for several frames is yielded twice: once for all of its frames but the
+    last, and once for the last.
     """
     with av.open(path) as container:
-        held: Pixels | None = None
-        since = 0
+        picture: Pixels | None = None
+        start = 0
         for frame in container.decode(video=0):
-            at = round((frame.time or 0.0) * frame_rate)
-            if held is not None:
-                yield held, at - since
-            held, since = np.asarray(frame.to_ndarray(), dtype=np.uint8), at
+            index = round((frame.time or 0.0) * frame_rate)
+            if picture is not None:
+                yield picture, index - start
+            picture, start = np.asarray(frame.to_ndarray(), dtype=np.uint8), index
             if frame.format.name == "argb":
-                held = held[..., [1, 2, 3, 0]]
-        if held is not None:
-            yield held, 1
+                picture = picture[..., [1, 2, 3, 0]]
+        if picture is not None:
+            yield picture, 1
 
 
 def open_container(target: Path, path: Path) -> av.container.OutputContainer:
-    """Open a file to be written at ``path``, in the container that the target's suffix says.
+    """Open a file for writing at ``path``, in the container format of the target's suffix.
 
     Raises
     ------
     OutputError
-        When it cannot be opened; the error names the target.
+        When the file cannot be opened; the error names the target.
     """
     options = {"movflags": "+faststart"} if target.suffix == ".mp4" else {}
     try:
@@ -300,17 +306,17 @@ def open_container(target: Path, path: Path) -> av.container.OutputContainer:
 
 
 class Movie:
-    """A video file that frames are added to; made by :func:`open_movie`.
+    """A video file that frames are appended to; made by :func:`open_movie`.
 
-    Encoding runs in a thread of its own, so that the next frame can be drawn meanwhile.
+    Encoding runs in a thread of its own, so that the next frame can be drawn in the meantime.
 
     Parameters
     ----------
     target
-        The file that errors name.
+        The finished file, to be named in errors.
     path
-        The file that is written.
-    width, height, frame_rate, coding
+        The file to write to.
+    width, height, frame_rate, encoding
         As in :func:`open_movie`.
     """
 
@@ -326,7 +332,7 @@ class Movie:
         self._target = target
         self._size = (height, width)
         self._time_base = Fraction(1, frame_rate)
-        self._coding = encoding
+        self._encoding = encoding
         self._frames_encoded = 0
         self._container = open_container(target, path)
         self._stream = self._add_stream()
@@ -337,7 +343,7 @@ class Movie:
         self._worker.start()
 
     def _add_stream(self) -> Any:
-        encoding = self._coding
+        encoding = self._encoding
         stream: Any = self._container.add_stream(
             encoding.codec, rate=1 / self._time_base, options=encoding.options
         )
@@ -350,19 +356,22 @@ class Movie:
         return stream
 
     def write(self, pixels: Pixels, repeat: int = 1) -> None:
-        """Append a picture, shown for ``repeat`` frames; it must not change afterwards.
+        """Append a picture; the array must not be changed afterwards.
 
         Parameters
         ----------
         pixels : (height, width, 3 or 4)
             An RGB picture, or an RGBA one.
         repeat
-            A hold costs little: the picture is converted once and coded as "no change".
+            Number of frames that it is shown for. Repeats are cheap: the picture is converted once,
+            and the encoder stores "no change".
 
         Raises
         ------
         OutputError
             When an earlier frame could not be written.
+        ValueError
+            When the picture does not have the size of the film.
         """
         if pixels.shape[:2] != self._size:
             raise ValueError(f"a frame of shape {self._size} is expected, not {pixels.shape}")
@@ -370,41 +379,49 @@ class Movie:
         self._queue.put((pixels, repeat))
 
     def finish(self) -> None:
-        """Wait until everything is encoded, and complete the file."""
+        """Wait until everything is encoded, and complete the file.
+
+        Raises
+        ------
+        OutputError
+            When a frame could not be written.
+        """
         self._queue.put(None)
         self._worker.join()
         self._raise_failure()
 
     def stop(self) -> None:
-        """Let go of the file as it is; nothing happens when it is finished."""
+        """Close the file without encoding the waiting frames; does nothing after :meth:`finish`."""
         self._stopped = True
         if self._worker.is_alive():
             self._queue.put(None)
             self._worker.join()
 
     def _encode_queue(self) -> None:
-        # After a failure the queue is still emptied, so that nobody waits for a free place in it.
-        while (job := self._queue.get()) is not None:
-            if self._sound():
-                self._attempt(self._encode, *job)
-        if self._sound():
+        # After a failure the queue is still emptied, so that write() never blocks on a full queue.
+        while (item := self._queue.get()) is not None:
+            if self._can_continue():
+                self._attempt(self._encode, *item)
+        if self._can_continue():
             self._attempt(self._flush)
         self._attempt(self._container.close)
 
-    def _sound(self) -> bool:
+    def _can_continue(self) -> bool:
         return self._failure is None and not self._stopped
 
     def _attempt(self, step: Callable[..., None], *arguments: Any) -> None:
+        """Run a step in the encoder's thread, and store its error for the main thread."""
         try:
             step(*arguments)
         except Exception as error:
             self._failure = self._failure or error
 
     def _encode(self, pixels: Pixels, repeat: int) -> None:
-        frame = self._coding.to_frame(pixels)
+        frame = self._encoding.to_frame(pixels)
         frame.time_base = self._time_base
-        # The last frame of a held picture tells how long it is held.
-        for i in sorted({0, repeat - 1}) if self._coding.holds else range(repeat):
+        # Of a repeated picture only the first and the last frame are stored: the time of the last
+        # one says how long the first is shown.
+        for i in sorted({0, repeat - 1}) if self._encoding.merge_repeats else range(repeat):
             frame.pts = self._frames_encoded + i
             self._container.mux(self._stream.encode(frame))
         self._frames_encoded += repeat
@@ -423,19 +440,19 @@ def open_movie(
 ) -> Iterator[Movie]:
     """Open a video file for writing.
 
-    The file appears when the block ends well. When it is left by an exception or the disk is
-    full, nothing is left behind and an older file is untouched.
+    The file appears at the end of the ``with`` block. When the block is left by an exception or the
+    disk is full, nothing is left behind and an older file is unchanged.
 
     Parameters
     ----------
     target
-        The finished file. Missing folders are made.
+        The finished file. Missing folders are created.
     width, height
-        Size in pixels; both even.
+        Size in pixels; both are even.
     frame_rate
         Frames per second.
-    coding
-        How pictures become a file.
+    encoding
+        How pictures are encoded.
 
     Raises
     ------
@@ -447,7 +464,7 @@ def open_movie(
     >>> with open_movie(Path("film.mp4"), 1920, 1080, 30) as movie:
     ...     movie.write(picture, repeat=15)
     """
-    with written_beside(target) as part:
+    with atomic_write(target) as part:
         movie = Movie(target, part, width, height, frame_rate, encoding)
         try:
             yield movie

@@ -1,4 +1,4 @@
-"""Posters for print: four pictures from one camera, a sheet of them, and a thumbnail."""
+"""The sheet that shows all posters side by side, for print."""
 
 from __future__ import annotations
 
@@ -16,19 +16,26 @@ __all__ = ["SHEET", "THUMBNAIL_SIZE", "make_sheet"]
 THUMBNAIL_SIZE = Quality(1280, 720, 30)
 
 SHEET = "sheet"
-COLUMNS = 2
-A2_INCHES = 594 / 25.4  # the long side of the paper that the sheet is meant for
+COLUMNS = 2  # number of posters side by side
+A2_INCHES = 594 / 25.4  # long side of A2 paper, on which the sheet is to be printed, in inches
 
 
 def make_sheet(posters: Mapping[SceneEntry, Path], path: Path) -> Path:
-    """Put the posters on one sheet, whole or not at all.
+    """Write all posters onto one sheet, atomically; return its path.
 
-    The file says how many dots make an inch when the sheet is as wide as A2 paper.
+    The file's resolution (dots per inch) is set so that the sheet is as wide as A2 paper.
+
+    Parameters
+    ----------
+    posters
+        Picture file of each poster; all of one size.
+    path
+        The file to write.
 
     Raises
     ------
     OutputError
-        When it cannot be written.
+        When the sheet cannot be written.
     """
     pictures = [Image.open(path) for path in posters.values()]
     width, height = pictures[0].size

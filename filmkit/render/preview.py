@@ -1,4 +1,4 @@
-"""Contact sheets: how every beat of a scene ends, on one picture."""
+"""Contact sheets: one picture that shows the last frame of every beat of a scene."""
 
 from __future__ import annotations
 
@@ -21,48 +21,63 @@ from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.stage import Stage
 from filmkit.core.theme import Theme, use_theme
 from filmkit.render.cache import Cache, open_cache
-from filmkit.render.errors import WorkError, explain
+from filmkit.render.errors import RenderError, explain
 from filmkit.render.keys import BeatHasher
 from filmkit.render.progress import Meter, make_meter
-from filmkit.render.request import RenderOptions, RenderRequest, each, load_trace, report_files
+from filmkit.render.request import (
+    RenderOptions,
+    RenderRequest,
+    for_each_scene,
+    load_trace,
+    report_files,
+)
 from filmkit.render.runner import manim_config, write_png
 from filmkit.render.traces import find_trace
-from filmkit.render.workers import SPAWN, cores, obey_parent
+from filmkit.render.workers import SPAWN, core_count, stop_with_parent
 
 __all__ = ["ContactSheet", "draw_sheet", "make_previews", "open_contact_sheet", "save_sheet"]
 
-CELL = 0.75  # size of a picture on the sheet, of the size at which it is drawn
-SHAPE = 16 / 10  # width to height that the sheet comes as near to as it can
-# Parts of the sheet, as fractions of a picture's shorter side.
-GAP = 0.09
-LABEL = 0.072
-HEADER = 0.15
-TITLE = 0.09
+CELL = 0.75  # size of a picture on the sheet, as a fraction of the size at which it is rendered
+SHAPE = 16 / 10  # preferred ratio of width to height of the sheet
+# Lengths on the sheet, as fractions of the shorter side of a picture on it.
+GAP = 0.09  # between pictures, and around all of them
+LABEL = 0.072  # text size of a beat's name
+HEADER = 0.15  # height of the strip with the title
+TITLE = 0.09  # text size of the title
 
 
 @dataclass(frozen=True)
 class ContactSheet:
-    """Pictures of how a scene's beats end, which are drawn where they are missing.
+    """The last frames of a scene's beats, as picture files in the cache.
 
     Attributes
     ----------
     entry
         The scene.
     pictures
-        Where the picture of each beat is or belongs, in the order of the story.
+        Path of the picture of each beat, existing or not, in the order of the story.
     """
 
     entry: SceneEntry
     pictures: dict[str, Path]
 
     def missing(self) -> list[str]:
-        """The beats that have no picture yet."""
+        """Return the names of the beats whose picture does not exist yet."""
         return [beat for beat, path in self.pictures.items() if not path.exists()]
 
     def draw(
-        self, trace: Trace, options: RenderOptions, taken: Callable[[str], None]
+        self, trace: Trace, options: RenderOptions, on_drawn: Callable[[str], None]
     ) -> dict[str, Path]:
-        """Draw what is missing, and call ``taken`` with each beat whose picture is there.
+        """Draw the missing pictures.
+
+        Parameters
+        ----------
+        trace
+            The trace.
+        options
+            How to render.
+        on_drawn
+            Called with the name of each beat after its picture has been drawn.
 
         Returns
         -------
@@ -75,7 +90,7 @@ class ContactSheet:
             if record.name in to_do:
                 write_png(Image.fromarray(stage.snapshot()[..., :3]), self.pictures[record.name])
                 to_do.remove(record.name)
-                taken(record.name)
+                on_drawn(record.name)
             if not to_do:
                 raise EndSceneEarlyException
 
@@ -87,23 +102,23 @@ class ContactSheet:
 def open_contact_sheet(
     entry: SceneEntry, *, trace: Trace, hasher: BeatHasher, cache: Cache
 ) -> ContactSheet:
-    """Find out where the pictures of a scene's beats are or will be.
+    """Return a scene's contact sheet, with the cache paths of its pictures.
 
     Parameters
     ----------
     entry
         The scene.
     trace
-        The numbers.
-    keyring
-        Of this run.
+        The trace.
+    hasher
+        Computes the cache keys.
     cache
-        Where pictures are kept.
+        The cache that holds the pictures; those that exist are marked as used now.
     """
     keys = hasher.beat_keys(entry, entry.load().beat_names(trace))
     pictures = {beat: cache.path(key, ".end.png") for beat, key in keys.items()}
     for path in pictures.values():
-        cache.holds(path)  # counts as used now
+        cache.holds(path)  # marks an existing file as used now
     return ContactSheet(entry, pictures)
 
 
@@ -114,32 +129,33 @@ def draw_sheet(
     size: tuple[int, int],
     theme: Theme,
 ) -> Image.Image:
-    """Put pictures on a sheet, each under its number and name.
+    """Draw a contact sheet: the picture of each beat below the beat's number and name.
 
     Parameters
     ----------
     entry
-        The scene, whose name and title stand above.
+        The scene; its name and title stand at the top.
     beats
-        All names in order.
+        Names of all beats, in order.
     pictures
-        Of some or all beats; the others have an empty frame.
+        Pictures of some or all beats. A beat without one gets an empty frame.
     size
-        Width and height at which the pictures are drawn.
-    looks
-        Colours and background of the sheet.
+        Width and height of the pictures in pixels.
+    theme
+        Colours of the sheet.
     """
     width, height = (round(CELL * length) for length in size)
     gap, label, header = (round(part * min(width, height)) for part in (GAP, LABEL, HEADER))
     across, down = width + gap, height + label + gap
 
-    def unlikeness(columns: int) -> float:
+    def badness(columns: int) -> float:
+        """Rate a number of columns by the shape of the sheet and the share of empty cells."""
         rows = math.ceil(len(beats) / columns)
         shape = (columns * across + gap) / (rows * down + header + gap)
         empty = (rows * columns - len(beats)) / len(beats)
         return abs(math.log(shape / SHAPE)) + empty
 
-    columns = min(range(1, len(beats) + 1), key=unlikeness)
+    columns = min(range(1, len(beats) + 1), key=badness)
     rows = math.ceil(len(beats) / columns)
     sheet = Image.new("RGB", (columns * across + gap, rows * down + header + gap), theme.background)
     pen = ImageDraw.Draw(sheet)
@@ -161,21 +177,37 @@ def draw_sheet(
 
 def _write(
     pen: ImageDraw.ImageDraw,
-    at: tuple[int, int],
-    room: int,
+    start: tuple[int, int],
+    width: int,
     size: int,
     first: str,
     second: str,
     theme: Theme,
 ) -> None:
-    """Write two things on one line whose left end is given, as small as the room makes it."""
+    """Write a bold and a regular text on one line, shrunk to fit.
+
+    Parameters
+    ----------
+    pen
+        Draws on the sheet.
+    start
+        Left end of the baseline, (x, y) in pixels.
+    width
+        Maximum width of the line, in pixels.
+    size
+        Text size in pixels, if it fits.
+    first, second
+        The bold text and the regular one.
+    theme
+        Colours of the texts.
+    """
     fonts = [_font(weight, size) for weight in ("Semibold", "Regular")]
     space = fonts[0].getlength("  ")
     length = fonts[0].getlength(first) + space + fonts[1].getlength(second)
-    if length > room:
-        size = math.floor(size * room / length)
+    if length > width:
+        size = math.floor(size * width / length)
         fonts = [_font(weight, size) for weight in ("Semibold", "Regular")]
-    x, y = at
+    x, y = start
     pen.text((x, y), first, theme.muted, fonts[0], anchor="ls")
     x += round(fonts[0].getlength(first) + space * size / fonts[0].size)
     pen.text((x, y), second, theme.ink, fonts[1], anchor="ls")
@@ -188,72 +220,95 @@ def _font(weight: str, size: int) -> ImageFont.FreeTypeFont:
 
 
 def make_previews(request: RenderRequest) -> bool:
-    """Write a sheet of how all beats end for each scene; say whether all went well."""
+    """Write a contact sheet of each scene; return whether all succeeded."""
     trace = load_trace(request)
     with (
         open_cache(request.cache, keep=request.keep_cache) as cache,
         manim_config(request.quality, verbosity=request.verbosity),
     ):
         hasher = BeatHasher(find_trace(request.trace), request.options)
-        albums = each(
+        contact_sheets = for_each_scene(
             request,
             request.scenes,
             lambda entry: open_contact_sheet(entry, trace=trace, hasher=hasher, cache=cache),
         )
-        to_draw = [album for album in albums.values() if album.missing()]
+        to_draw = [sheet for sheet in contact_sheets.values() if sheet.missing()]
         with (
             make_meter(
-                sum(len(album.missing()) for album in to_draw), quiet=request.quiet
+                sum(len(sheet.missing()) for sheet in to_draw), quiet=request.quiet
             ) as meter,
-            _drawn(request, trace, to_draw, meter) as wait,
+            _drawing(request, trace, to_draw, meter) as wait,
         ):
 
-            def sheet(entry: SceneEntry) -> Path:
+            def write_sheet(entry: SceneEntry) -> Path:
                 wait(entry)
-                return save_sheet(request, albums[entry], albums[entry].pictures)
+                return save_sheet(request, contact_sheets[entry], contact_sheets[entry].pictures)
 
-            made = each(request, albums, sheet)
-    report_files(request, made.values())
-    return len(made) == len(request.scenes)
+            paths = for_each_scene(request, contact_sheets, write_sheet)
+    report_files(request, paths.values())
+    return len(paths) == len(request.scenes)
 
 
-def save_sheet(request: RenderRequest, album: ContactSheet, pictures: Mapping[str, Path]) -> Path:
-    """Write a scene's sheet of those pictures, whole or not at all."""
-    path = request.out / f"{album.entry.slug}.preview.png"
+def save_sheet(
+    request: RenderRequest, contact_sheet: ContactSheet, pictures: Mapping[str, Path]
+) -> Path:
+    """Write a scene's contact sheet atomically; return its path.
+
+    Parameters
+    ----------
+    request
+        Output folder, size and theme.
+    contact_sheet
+        The scene and its beats.
+    pictures
+        The picture of each beat that has one.
+
+    Raises
+    ------
+    OutputError
+        When the sheet cannot be written.
+    """
+    entry = contact_sheet.entry
+    path = request.out / f"{entry.slug}.preview.png"
     size = (request.quality.width, request.quality.height)
     with use_theme(request.theme) as theme:
-        sheet = draw_sheet(album.entry, tuple(album.pictures), pictures, size, theme)
-    # Packing it more tightly takes longer than drawing a beat.
-    write_png(sheet, path, compress_level=2)
+        image = draw_sheet(entry, tuple(contact_sheet.pictures), pictures, size, theme)
+    # A higher compression level would take longer than drawing a beat.
+    write_png(image, path, compress_level=2)
     return path
 
 
 @contextmanager
-def _drawn(
-    request: RenderRequest, trace: Trace, albums: Sequence[ContactSheet], meter: Meter
+def _drawing(
+    request: RenderRequest, trace: Trace, sheets: Sequence[ContactSheet], meter: Meter
 ) -> Iterator[Callable[[SceneEntry], None]]:
-    """Draw what albums miss; what is given waits for a scene's pictures, or raises its error.
+    """Draw the missing pictures of contact sheets during a ``with`` block, in several processes.
 
-    One scene is drawn by this process: another one would take longer to start than it saves.
+    A single scene is drawn by this process: starting another one would take longer than it saves.
+
+    Yields
+    ------
+    Callable
+        Waits until the pictures of a scene exist, or raises the scene's error.
     """
-    by_entry = {album.entry: album for album in albums}
+    by_entry = {sheet.entry: sheet for sheet in sheets}
 
     def draw(entry: SceneEntry) -> None:
         if entry in by_entry:
             meter.describe(entry.slug)
             by_entry[entry].draw(trace, request.options, lambda beat: meter.advance(1))
 
-    processes = min(request.jobs or cores(), len(albums))
+    processes = min(request.jobs or core_count(), len(sheets))
     if processes < 2:
         yield draw
         return
-    with ProcessPoolExecutor(processes, SPAWN, obey_parent) as pool:
-        drawing = {album.entry: pool.submit(_draw, request, album) for album in albums}
+    with ProcessPoolExecutor(processes, SPAWN, stop_with_parent) as pool:
+        futures = {sheet.entry: pool.submit(_draw, request, sheet) for sheet in sheets}
 
         def wait(entry: SceneEntry) -> None:
-            if entry in drawing:
+            if entry in futures:
                 meter.describe(entry.slug)
-                drawing[entry].result()
+                futures[entry].result()
                 meter.advance(len(by_entry[entry].pictures))
 
         try:
@@ -264,9 +319,10 @@ def _drawn(
             raise
 
 
-def _draw(request: RenderRequest, album: ContactSheet) -> None:
+def _draw(request: RenderRequest, sheet: ContactSheet) -> None:
+    """Draw a contact sheet's missing pictures in a process of the pool."""
     try:
         with manim_config(request.quality, verbosity=request.verbosity):
-            album.draw(Trace.load(find_trace(request.trace)), request.options, lambda beat: None)
+            sheet.draw(Trace.load(find_trace(request.trace)), request.options, lambda beat: None)
     except Exception as error:
-        raise WorkError(explain(error, verbose=request.verbose)) from None
+        raise RenderError(explain(error, verbose=request.verbose)) from None

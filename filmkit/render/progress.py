@@ -1,4 +1,4 @@
-"""One progress display for a whole run."""
+"""Progress displays; one display covers a whole run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["Meter", "make_meter"]
 
 
 class Meter:
-    """Shows how far a run is; this one shows nothing."""
+    """Progress display; this base class shows nothing."""
 
     def __enter__(self) -> Self:
         return self
@@ -22,14 +22,14 @@ class Meter:
         pass
 
     def describe(self, text: str) -> None:
-        """Say what is being worked on."""
+        """Set the text that names the current work."""
 
     def advance(self, steps: int) -> None:
-        """Count steps as done."""
+        """Add to the number of finished steps; the number may be negative."""
 
 
 class BarMeter(Meter):
-    """A bar with the time left, on a terminal."""
+    """Progress bar with the remaining time, for a terminal."""
 
     def __init__(self, total: int, console: Console) -> None:
         self._bar = Progress(
@@ -58,7 +58,7 @@ class BarMeter(Meter):
 
 
 class LineMeter(Meter):
-    """A plain line every tenth of the way, for logs."""
+    """Prints a line at every tenth of the total, for logs."""
 
     def __init__(self, total: int) -> None:
         self._total = total
@@ -73,21 +73,21 @@ class LineMeter(Meter):
         tenth = self._done * 10 // self._total
         self._done += steps
         if self._done * 10 // self._total > tenth:
-            spent = time.monotonic() - self._start
-            left = round(spent * (self._total - self._done) / self._done)
+            elapsed = time.monotonic() - self._start
+            left = round(elapsed * (self._total - self._done) / self._done)
             percent = self._done * 100 // self._total
             click.echo(f"{self._text}: {percent} %, {left // 60}:{left % 60:02} left", err=True)
 
 
 def make_meter(total: int, *, quiet: bool) -> Meter:
-    """The display that fits: nothing when quiet, a bar on a terminal, lines elsewhere.
+    """Return a progress display: a bar on a terminal, lines elsewhere.
 
     Parameters
     ----------
     total
-        How many steps the whole run has.
+        Number of steps of the whole run.
     quiet
-        Show nothing.
+        Whether to show nothing.
     """
     if quiet or total == 0:
         return Meter()

@@ -1,4 +1,4 @@
-"""Sizes, shapes and speeds of films. Needs nothing, so that it loads at once."""
+"""Picture sizes, aspect ratios and frame rates. Imports nothing heavy, so it loads fast."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Quality:
-    """Size of the picture in pixels, and pictures per second."""
+    """Size of the picture in pixels, and frames per second."""
 
     width: int
     height: int
@@ -39,22 +39,32 @@ DEFAULT_QUALITY = "fullhd"
 DRAFT = "draft"
 
 ASPECTS = {"16:9": (16, 9), "4:3": (4, 3), "1:1": (1, 1), "9:16": (9, 16)}
-"""Shapes of the picture: for screens, older projectors, feeds, and telephones."""
+"""Aspect ratios, (width, height): for screens, older projectors, social feeds and phones."""
 
 DEFAULT_ASPECT = "16:9"
 
-# Words keep their size in scene units, so a frame's short side says how large they are in it. The
-# less wide ones get a little more room than a cut-off 16:9 would have; the smallest words are
-# then still 2 % of the short side.
+# Length of the frame's short side in scene units. Text keeps its size in scene units, so a longer
+# side makes it look smaller. 4:3 and 1:1 get a little more room than a cropped 16:9 would have; the
+# smallest text is still 2 % of the short side.
 _SHORT_SIDES = {"16:9": 8.0, "4:3": 9.0, "1:1": 9.6, "9:16": 8.0}
 
 
 def quality_of(name: str, aspect: str = DEFAULT_ASPECT, frame_rate: int | None = None) -> Quality:
-    """A quality in a shape of picture; the short side has the same pixels in every shape."""
+    """Return a quality in an aspect ratio; the short side has the same number of pixels in each.
+
+    Parameters
+    ----------
+    name
+        One of :data:`QUALITIES`.
+    aspect
+        One of :data:`ASPECTS`.
+    frame_rate
+        Frames per second; that of the quality if None.
+    """
     base = QUALITIES[name]
-    across, down = ASPECTS[aspect]
-    long = _even(base.height * max(across, down) / min(across, down))
-    width, height = (long, base.height) if across > down else (base.height, long)
+    horizontal, vertical = ASPECTS[aspect]
+    long = _even(base.height * max(horizontal, vertical) / min(horizontal, vertical))
+    width, height = (long, base.height) if horizontal > vertical else (base.height, long)
     if aspect == DEFAULT_ASPECT:
         width, height = base.width, base.height
     return replace(base, width=width, height=height, frame_rate=frame_rate or base.frame_rate)
@@ -65,7 +75,7 @@ def _even(length: float) -> int:
 
 
 def frame_size(width: int, height: int) -> tuple[float, float]:
-    """Width and height in scene units of a picture of so many pixels."""
+    """Return width and height in scene units of a picture whose size is given in pixels."""
     ratio = width / height
     nearest = min(ASPECTS, key=lambda name: abs(ASPECTS[name][0] / ASPECTS[name][1] - ratio))
     unit = _SHORT_SIDES[nearest] / min(width, height)

@@ -1,7 +1,7 @@
-"""Beats and lengths of scenes, remembered by the same keys as their pictures.
+"""Rehearsals of scenes (their beats and durations), stored in the cache.
 
-To know how long a scene is it has to be run, without drawing. What was found out stays in the
-cache, so that a list of all scenes is there at once while nothing has changed.
+The duration of a scene is known only after it was run, without drawing. The result is cached, so
+that listing all scenes takes no time while nothing has changed.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ __all__ = ["Rehearsals"]
 
 
 class Rehearsals:
-    """The rehearsals of scenes for one trace and one way of rendering.
+    """Rehearsals of scenes for one trace and one set of options.
 
     Parameters
     ----------
     trace
-        The numbers.
+        The trace.
     options
         How to render.
     hasher
-        Finds the keys of scenes.
+        Computes the cache keys of scenes.
     cache
-        Where rehearsals are kept.
+        The cache that holds rehearsals.
     """
 
     def __init__(
@@ -44,24 +44,25 @@ class Rehearsals:
         self._options = options
         self._hasher = hasher
         self._cache = cache
-        # Keys of scenes while no code has changed: finding them anew takes most of a second.
+        # The keys of scenes are cached too, by a key of all code: computing them takes most of a
+        # second.
         self._keys_file = cache.path(hasher.tree_key(), ".keys.json")
         self._keys = _read(self._keys_file) if cache.holds(self._keys_file) else {}
 
-    def of(self, entry: SceneEntry) -> Rehearsal:
-        """Look a scene's rehearsal up, or run the scene without drawing.
+    def get(self, entry: SceneEntry) -> Rehearsal:
+        """Return a scene's rehearsal from the cache, or run the scene without drawing.
 
         Raises
         ------
         Exception
-            Whatever the scene raises when it is run.
+            Any error of the scene's code.
         """
         path = self._cache.path(self._key(entry), ".rehearsal.json")
         if self._cache.holds(path):
-            known = _read(path)
-            beats = tuple(BeatRecord(**record) for record in known["beats"])
-            return Rehearsal(beats, known["duration"], tuple(known["tensors"]))
-        # Manim takes a second to load, which remembered rehearsals need not wait for.
+            stored = _read(path)
+            beats = tuple(BeatRecord(**record) for record in stored["beats"])
+            return Rehearsal(beats, stored["duration"], tuple(stored["tensors"]))
+        # Imported here because Manim takes a second to load, and cached rehearsals do not need it.
         from filmkit.render.runner import manim_config, rehearse
 
         with manim_config(self._options.quality):
@@ -70,6 +71,7 @@ class Rehearsals:
         return rehearsal
 
     def _key(self, entry: SceneEntry) -> str:
+        """Return the cache key of a scene."""
         name = f"{entry.module}:{entry.cls}"
         if name not in self._keys:
             self._keys[name] = self._hasher.scene_key(entry)

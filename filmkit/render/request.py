@@ -1,4 +1,4 @@
-"""What the command line asks for: plain data that loads at once."""
+"""What the command line asks for, as plain data. Does not import Manim, so it loads fast."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from filmkit.render.formats import DEFAULT_CAPTIONS, DEFAULT_FORMAT
 from filmkit.render.quality import DEFAULT_QUALITY, QUALITIES, Quality
 from filmkit.render.traces import find_trace, provenance
 
-__all__ = ["RenderOptions", "RenderRequest", "each", "load_trace", "report_files"]
+__all__ = ["RenderOptions", "RenderRequest", "for_each_scene", "load_trace", "report_files"]
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class RenderOptions:
     quality
         Size and frame rate.
     settings
-        What the viewer chose to see.
+        Layer, head, theme and other choices of the viewer.
     """
 
     quality: Quality = QUALITIES[DEFAULT_QUALITY]
@@ -40,44 +40,48 @@ class RenderOptions:
 
 @dataclass(frozen=True)
 class RenderRequest:
-    """What is to be made, as the command line says it.
+    """What to render and how, as asked for on the command line.
 
     Attributes
     ----------
     scenes
-        In the order in which they are made.
+        The scenes, in the order in which to render them.
     trace
-        A trace file, or None for the default.
-    compare
-        A second trace, for scenes that compare two.
+        A trace file; None for the default trace.
     layer, head, show_first_token
         What to show; see :class:`filmkit.core.records.StageSettings`.
     quality
         Size and frame rate.
     out
-        The folder for what is made.
-    quiet, verbose
-        Say nothing but errors; say more.
+        The folder for output files.
+    quiet
+        Whether to print nothing but errors.
+    verbose
+        Whether to print Manim's messages and tracebacks.
     beat
-        The only one to be filmed of each scene, or "all".
+        Name of the only beat to film, or "all".
     jobs
-        How many processes draw; as many as there are cores if None.
+        Number of processes; None for the number of cores.
     cluster
-        The address of a Dask scheduler whose workers draw instead.
+        Address of a Dask scheduler whose workers render instead of local processes.
     cache
-        The folder for what is kept; the default one if None.
+        The cache folder; None for the default folder.
     keep_cache
-        Whether anything is kept.
-    form
-        What films are written as; see :mod:`filmkit.render.formats`.
+        False: use a temporary cache, which is removed in the end.
+    file_format
+        File format of films; one of :data:`filmkit.render.formats.FORMATS`.
     joined
-        Whether all scenes become one film.
-    transparent, background
-        Whether the background is left out; its colour instead of the theme's.
+        Whether to make one film of all scenes.
+    transparent
+        Whether the background is transparent.
+    background
+        Colour of the background, "#RRGGBB"; None for the theme's.
     theme, palette
-        Names of the looks; see :mod:`filmkit.core.theme_names`.
+        Names of the theme and of the palette; see :mod:`filmkit.core.theme_names`.
+    compare
+        A second trace file, for scenes that compare two traces.
     captions
-        Where captions of films go; one of :data:`filmkit.render.formats.CAPTIONS`.
+        How films get captions; one of :data:`filmkit.render.formats.CAPTIONS`.
     """
 
     scenes: tuple[SceneEntry, ...]
@@ -94,7 +98,7 @@ class RenderRequest:
     cluster: str | None = None
     cache: Path | None = None
     keep_cache: bool = True
-    form: str = DEFAULT_FORMAT
+    file_format: str = DEFAULT_FORMAT
     joined: bool = False
     transparent: bool = False
     background: str | None = None
@@ -105,7 +109,7 @@ class RenderRequest:
 
     @property
     def options(self) -> RenderOptions:
-        """How to render."""
+        """The options for rendering a scene."""
         settings = StageSettings(
             self.layer,
             self.head,
@@ -120,7 +124,7 @@ class RenderRequest:
 
     @property
     def verbosity(self) -> str:
-        """Which of Manim's messages to show."""
+        """Manim's log level."""
         return "INFO" if self.verbose else "ERROR"
 
 
@@ -128,44 +132,74 @@ T = TypeVar("T")
 
 
 def load_trace(request: RenderRequest) -> Trace:
-    """The numbers of an order, once it is sure that its layer and head are among them."""
+    """Load the trace of a request, and check that it has the requested layer and head.
+
+    Unless the request is quiet, print which trace is used by default and whether fonts are missing.
+
+    Raises
+    ------
+    click.BadParameter
+        When the model has no such layer or head.
+    TraceError
+        When the trace cannot be read.
+    """
     path = find_trace(request.trace)
     trace = Trace.load(path)
     if request.trace is None and not request.quiet:
         click.echo(provenance(trace, path), err=True)
     if not request.quiet and lacks_fonts(trace.meta.tokens):
         click.echo(
-            "Some words need fonts that are not installed: pip install -e '.[cjk]'",
+            "Some tokens need fonts that are not installed: pip install -e '.[cjk]'",
             err=True,
         )
-    for option, chosen, count in (
+    for option, index, count in (
         ("--layer", request.layer, trace.meta.n_layers),
         ("--head", request.head, trace.meta.n_heads),
     ):
-        if chosen is not None and chosen >= count:
+        if index is not None and index >= count:
             raise click.BadParameter(
                 f"{trace.meta.model} has {option[2:]}s 0 to {count - 1}", param_hint=option
             )
     return trace
 
 
-def each(
-    request: RenderRequest, entries: Iterable[SceneEntry], work: Callable[[SceneEntry], T]
+def for_each_scene(
+    request: RenderRequest, entries: Iterable[SceneEntry], function: Callable[[SceneEntry], T]
 ) -> dict[SceneEntry, T]:
-    """Do the work for every scene; one that fails says so and does not stop the others."""
-    done = {}
+    """Call a function for each scene; print the error of one that fails and go on with the others.
+
+    Parameters
+    ----------
+    request
+        Whether to print tracebacks.
+    entries
+        The scenes.
+    function
+        Takes a scene.
+
+    Returns
+    -------
+    dict
+        The result for each scene that did not fail.
+
+    Raises
+    ------
+    click.ClickException
+        When the command line is wrong; this stops at once.
+    """
+    results = {}
     for entry in entries:
         try:
-            done[entry] = work(entry)
+            results[entry] = function(entry)
         except click.ClickException:
             raise
         except Exception as error:
             click.echo(f"Error: {entry.slug}: {explain(error, verbose=request.verbose)}", err=True)
-    return done
+    return results
 
 
 def report_files(request: RenderRequest, paths: Iterable[Path]) -> None:
-    """Say which files there are now."""
+    """Print the paths of the files that were written, unless the request is quiet."""
     if not request.quiet:
         for path in paths:
             click.echo(path)

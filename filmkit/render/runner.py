@@ -1,4 +1,4 @@
-"""Runs scenes of the film and writes their pictures."""
+"""Configure Manim, run scenes, and write their stills."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from manim._config.utils import ManimConfig, config_file_paths
 from manim.utils.exceptions import EndSceneEarlyException
 from PIL import Image
 
-from extract.files import OutputError, write_text, written_beside
+from extract.files import OutputError, atomic_write, write_text
 from extract.trace import Trace
 from filmkit.core.picture_map import picture_map
 from filmkit.core.records import BeatRecord, Rehearsal
 from filmkit.core.renderer import frames_before
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.stage import Stage
-from filmkit.render.movie import straight
+from filmkit.render.movie import to_straight_alpha
 from filmkit.render.quality import Quality, frame_size
 from filmkit.render.request import RenderOptions
 from filmkit.words.alt import alt_text
@@ -42,20 +42,20 @@ __all__ = [
 
 @contextmanager
 def manim_config(quality: Quality, *, verbosity: str = "ERROR") -> Iterator[None]:
-    """Set Manim up for one kind of render, and put everything back afterwards.
+    """Configure Manim during a ``with`` block, and restore its configuration afterwards.
 
-    Manim's settings come from here alone: a ``manim.cfg`` in the current folder or in the user's
-    home must not change the film. What Manim writes on the way (outlines of text) goes to a
-    folder that is removed in the end.
+    No other settings apply: a ``manim.cfg`` in the current folder or in the user's home does not
+    change the film. Files that Manim writes on the way (outlines of text) go to a temporary folder.
 
     Parameters
     ----------
     quality
         Size and frame rate.
     verbosity
-        Which of Manim's own messages are shown.
+        Manim's log level.
     """
-    # Every picture is many small ones: sharing them out among threads costs more than it saves.
+    # OpenCV is called for many small pictures: distributing them over threads costs more than it
+    # saves.
     cv2.setNumThreads(1)
     width, height = frame_size(quality.width, quality.height)
     library_file = config_file_paths()[0]
@@ -80,12 +80,18 @@ def manim_config(quality: Quality, *, verbosity: str = "ERROR") -> Iterator[None
 
 
 def rehearse(entry: SceneEntry, trace: Trace, options: RenderOptions) -> Rehearsal:
-    """Run a scene without drawing: its beats and its length."""
+    """Run a scene without drawing; return its beats and its duration.
+
+    Raises
+    ------
+    Exception
+        Any error of the scene's code.
+    """
     return entry.load().rehearse(trace, options.settings)
 
 
 def frame_count(record: BeatRecord, quality: Quality) -> int:
-    """How many frames fall into a beat."""
+    """Return the number of frames of a beat."""
     start, end = (frames_before(time, quality.frame_rate) for time in (record.start, record.end))
     return end - start
 
@@ -98,28 +104,30 @@ def take_stills(
     beats: Collection[str],
     take: Callable[[str, Stage], None],
 ) -> None:
-    """Stop at the end of beats, for whoever wants a picture of it.
+    """Run a scene and call a function at the end of the given beats.
+
+    The scene ends after the last of them.
 
     Parameters
     ----------
     entry
-        Which scene.
+        The scene.
     trace
-        The numbers.
+        The trace.
     options
         How to render.
     beats
-        Names of the wanted beats.
+        Names of the beats.
     take
-        Called with the name of each beat, numbered ("03_flatten"), and the stage as it ends.
+        Called with each beat's number and name, such as "03_flatten", and the stage.
     """
-    left = set(beats)
+    remaining = set(beats)
 
     def stop(record: BeatRecord, stage: Stage) -> None:
-        if record.name in left:
+        if record.name in remaining:
             take(f"{len(stage.beats):02}_{record.name}", stage)
-            left.remove(record.name)
-        if not left:
+            remaining.remove(record.name)
+        if not remaining:
             raise EndSceneEarlyException
 
     entry.load()(trace, options.settings, on_beat_end=stop).render()
@@ -134,38 +142,43 @@ def render_stills(
     beats: Collection[str],
     progress: Callable[[int], None],
 ) -> list[Path]:
-    """Write how beats end to ``out/SLUG/NN_BEAT.png``, and a map of each picture beside it.
+    """Write the last frame of beats to ``out/SLUG/NN_BEAT.png``, each with a picture map.
 
-    The map, ``NN_BEAT.json``, says what every panel shows and where, and holds an alt text; see
-    :mod:`filmkit.core.picture_map`.
+    The picture map, ``NN_BEAT.json``, says what every panel shows and where, and holds an alt text;
+    see :mod:`filmkit.core.picture_map`.
 
     Parameters
     ----------
     entry
-        Which scene.
+        The scene.
     trace
-        The numbers.
+        The trace.
     options
         How to render.
     out
-        The folder for the scene's folder.
+        The output folder; the stills go to a folder in it that is named after the scene.
     beats
-        Names of the wanted beats.
+        Names of the beats.
     progress
         Called with 1 after each still.
 
     Returns
     -------
     list of Path
-        The stills in the order of the story.
+        The stills, in the order of the story.
+
+    Raises
+    ------
+    OutputError
+        When a file cannot be written.
     """
     paths: list[Path] = []
 
     def take(name: str, stage: Stage) -> None:
         path = out / entry.slug / f"{name}.png"
         picture = stage.snapshot()
-        shown = straight(picture) if options.settings.transparent else picture[..., :3]
-        write_png(Image.fromarray(shown), path)
+        pixels = to_straight_alpha(picture) if options.settings.transparent else picture[..., :3]
+        write_png(Image.fromarray(pixels), path)
         document = picture_map(stage.mobjects, stage.camera)
         document["alt"] = alt_text(document, chapter_title(stage.beats[-1].name))
         write_text(path.with_suffix(".json"), json.dumps(document, ensure_ascii=False))
@@ -177,14 +190,19 @@ def render_stills(
 
 
 def render_picture(entry: SceneEntry, *, trace: Trace, options: RenderOptions, path: Path) -> Path:
-    """Write how a scene of one beat looks, whole or not at all.
+    """Write the last frame of a scene that has a single beat; return its path.
 
     Parameters
     ----------
     entry, trace, options
         As in :func:`render_stills`.
     path
-        The picture.
+        The file to write.
+
+    Raises
+    ------
+    OutputError
+        When the file cannot be written.
     """
 
     def take(record: BeatRecord, stage: Stage) -> None:
@@ -194,16 +212,16 @@ def render_picture(entry: SceneEntry, *, trace: Trace, options: RenderOptions, p
     return path
 
 
-def write_png(picture: Image.Image, path: Path, **how: Any) -> None:
-    """Write a picture, whole or not at all; ``how`` is what Pillow's PNG writer takes.
+def write_png(picture: Image.Image, path: Path, **options: Any) -> None:
+    """Write a picture as a PNG file, atomically; ``options`` are those of Pillow's PNG writer.
 
     Raises
     ------
     OutputError
-        When it cannot be written.
+        When the file cannot be written.
     """
-    with written_beside(path) as part:
+    with atomic_write(path) as part:
         try:
-            picture.save(part, format="png", **how)
+            picture.save(part, format="png", **options)
         except OSError as error:
             raise OutputError(path, error) from error

@@ -1,4 +1,4 @@
-"""Which trace the pictures are made from."""
+"""Find the trace that pictures are made from."""
 
 from __future__ import annotations
 
@@ -10,20 +10,21 @@ __all__ = ["EXTRACTED", "SHIPPED", "find_trace", "provenance"]
 
 FOLDER = Path(__file__).resolve().parents[2] / "assets" / "traces"
 
-# The film's own model, when the user has extracted it; and what comes with the project.
+# GPT-2, which the film's story is about; it exists only if the user has extracted it.
 EXTRACTED = FOLDER / "gpt2.safetensors"
+# The trace that comes with the project.
 SHIPPED = FOLDER / "smollm2-135m.safetensors"
 
 
-def find_trace(asked_for: Path | None) -> Path:
-    """The trace that was asked for, else the user's own GPT-2, else the shipped one."""
-    if asked_for is not None:
-        return asked_for
+def find_trace(requested: Path | None) -> Path:
+    """Return the requested trace file, else the user's own trace of GPT-2, else the shipped one."""
+    if requested is not None:
+        return requested
     return EXTRACTED if EXTRACTED.exists() else SHIPPED
 
 
 def provenance(trace: Trace, path: Path) -> str:
-    """One line that says which model the pictures come from."""
+    """Return one line that says which model the pictures come from."""
     if path == SHIPPED:
         return f"pictures from {trace.meta.model}, the trace that comes with the project"
     return f"pictures from {trace.meta.model} ({path})"

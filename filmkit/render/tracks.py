@@ -1,4 +1,4 @@
-"""Captions as a track inside a film, which players show or hide."""
+"""Add captions to a film as a separate track, which players can show or hide."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 
 import av
 
-from filmkit.words.captions import Cue, escaped
+from filmkit.words.captions import Cue, escape_vtt
 
 __all__ = ["mux_captions"]
 
 MILLISECONDS = Fraction(1, 1000)
 
-# FFmpeg writes how a track of captions looks from a header in the format of SubStation Alpha.
+# FFmpeg takes the style of a caption track from a header in the SubStation Alpha format.
 STYLE = b"""[Script Info]
 ScriptType: v4.00+
 
@@ -29,10 +29,17 @@ Format: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text
 
 
 def mux_captions(container: av.container.OutputContainer, cues: Sequence[Cue]) -> None:
-    """Add a track of captions to a film whose pictures have a stream but no packet yet.
+    """Add a caption track to an open film.
 
-    An mp4 or mov gets 3GPP timed text, which PowerPoint, Keynote and QuickTime show, a webm gets
+    An mp4 or mov gets 3GPP timed text, which PowerPoint, Keynote and QuickTime show; a webm gets
     WebVTT.
+
+    Parameters
+    ----------
+    container
+        The film. It already has a video stream, but no video packets yet.
+    cues
+        The captions.
     """
     webm = container.format.name == "webm"
     stream: Any = container.add_stream("webvtt" if webm else "mov_text")
@@ -40,7 +47,7 @@ def mux_captions(container: av.container.OutputContainer, cues: Sequence[Cue]) -
     context.subtitle_header = STYLE
     stream.time_base = context.time_base = MILLISECONDS
     stream.metadata["language"] = "eng"
-    # All before the pictures: the container puts everything in the order of its times.
+    # All cues are written before the first video packet: FFmpeg interleaves the streams by time.
     for cue in cues:
         packet = av.Packet(_text_for_webm(cue) if webm else _text_for_mov(cue))
         start, end = (round(seconds / MILLISECONDS) for seconds in (cue.start, cue.end))
@@ -52,9 +59,11 @@ def mux_captions(container: av.container.OutputContainer, cues: Sequence[Cue]) -
 
 
 def _text_for_mov(cue: Cue) -> bytes:
+    """Encode a cue as 3GPP timed text: the number of bytes, then the text."""
     text = "\n".join(cue.lines).encode()
     return struct.pack(">H", len(text)) + text
 
 
 def _text_for_webm(cue: Cue) -> bytes:
-    return "\n".join(map(escaped, cue.lines)).encode()
+    """Encode a cue as WebVTT."""
+    return "\n".join(map(escape_vtt, cue.lines)).encode()

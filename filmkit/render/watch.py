@@ -1,7 +1,7 @@
-"""Keeps films and sheets of scenes current while somebody edits them.
+"""Render films and contact sheets again whenever the code or the trace is edited.
 
-The program itself only looks for edits. Whatever is drawn is drawn by a process of its own for
-each edit, which loads the code as it is then, and ends when the next edit comes.
+The main process only watches for edits. For each edit it starts a new process that imports the
+current code and draws; that process is stopped at the next edit.
 """
 
 from __future__ import annotations
@@ -26,61 +26,62 @@ from filmkit.core.scene_entry import SceneEntry
 from filmkit.render.cache import Cache, open_cache
 from filmkit.render.clean_process import PROJECT, clean_process
 from filmkit.render.delivery import deliver, encoding_of, target_of
-from filmkit.render.films import Plan, beat_film, finished_parts, missing, plan_scene
+from filmkit.render.films import Plan, beat_film, finished_files, plan_scene, unfinished_tasks
 from filmkit.render.jobs import wanted_beats
 from filmkit.render.keys import BeatHasher
 from filmkit.render.movie import MASTER
 from filmkit.render.preview import ContactSheet, open_contact_sheet, save_sheet
-from filmkit.render.request import RenderRequest, each, load_trace
+from filmkit.render.request import RenderRequest, for_each_scene, load_trace
 from filmkit.render.runner import manim_config
 from filmkit.render.traces import find_trace
 from filmkit.render.workers import (
+    CLEANUP_SECONDS,
     FORK,
-    LAST_WORDS,
     BeatTask,
     LocalWorkerPool,
     RenderJob,
     WorkerPool,
-    cores,
-    ctrl_c_is_for_us,
-    obeying_parent,
+    children_ignore_ctrl_c,
+    core_count,
+    stopping_with_parent,
 )
 
-__all__ = ["Edits", "keep_current", "watch"]
+__all__ = ["EditWatcher", "update_outputs", "watch"]
 
-CODE = ("filmkit", "scenes", "extract")  # folders of the project
-QUIET = 0.05  # seconds without an event after which an editor has done with saving
-AWAY = 0.5  # seconds that a file may be away or empty while an editor saves it
-TOUCHING = ("created", "modified", "moved", "deleted", "closed")
+CODE = ("filmkit", "scenes", "extract")  # folders of the project that hold code
+SETTLE_SECONDS = 0.05  # a save is complete after this time without another event
+SAVE_SECONDS = 0.5  # how long a file may be missing or empty while an editor saves it
+# Types of events that can change a file. Reading a file causes events too.
+WRITE_EVENTS = ("created", "modified", "moved", "deleted", "closed")
 
 
-class Edits(FileSystemEventHandler):
-    """Notices when code or a trace has become another one, however an editor saves it.
+class EditWatcher(FileSystemEventHandler):
+    """Watches the code and the trace for edits, however an editor saves them; a context manager.
 
-    What counts is what the files hold, not what happened to them: a file that is renamed away and
-    written again, or written again as it was, has not been edited.
+    Contents of files are compared, not events: a file that is renamed and written again with the
+    same content has not been edited.
 
     Parameters
     ----------
     project
         The folder of the project.
     trace_file
-        The numbers.
+        The trace file.
     """
 
     def __init__(self, project: Path, trace_file: Path) -> None:
         self._folders = [project / name for name in CODE]
         self._trace_file = trace_file.resolve()
-        self._noticed = threading.Event()
+        self._changed = threading.Event()
         self._observer = Observer()
         for folder in self._folders:
             self._observer.schedule(self, str(folder), recursive=True)
         self._observer.schedule(self, str(self._trace_file.parent))
-        self._known: dict[Path, bytes] = {}
+        self._contents: dict[Path, bytes] = {}
 
     def __enter__(self) -> Self:
         self._observer.start()
-        self._known = self._look()
+        self._contents = self._read_files()
         return self
 
     def __exit__(self, *failure: object) -> None:
@@ -88,60 +89,67 @@ class Edits(FileSystemEventHandler):
         self._observer.join()
 
     def on_any_event(self, event: FileSystemEvent) -> None:
-        # Reading makes events too.
         paths = (str(event.src_path), str(event.dest_path))
-        ours = any(path.endswith(".py") or path == str(self._trace_file) for path in paths)
-        if ours and event.event_type in TOUCHING:
-            self._noticed.set()
+        watched = any(path.endswith(".py") or path == str(self._trace_file) for path in paths)
+        if watched and event.event_type in WRITE_EVENTS:
+            self._changed.set()
 
     def code(self) -> list[Path]:
-        """Every file of code."""
-        return [path for path in self._known if path != self._trace_file]
+        """Return all code files."""
+        return [path for path in self._contents if path != self._trace_file]
 
     def wait(self) -> list[Path]:
-        """Wait for an edit, and return the files that hold something else than before."""
+        """Wait for an edit, and return the files whose content has changed, sorted."""
         while True:
-            self._noticed.wait()
-            while self._noticed.is_set():
-                self._noticed.clear()
-                time.sleep(QUIET)
-            now, deadline = self._look(), time.monotonic() + AWAY
+            self._changed.wait()
+            while self._changed.is_set():
+                self._changed.clear()
+                time.sleep(SETTLE_SECONDS)
+            now, deadline = self._read_files(), time.monotonic() + SAVE_SECONDS
             while time.monotonic() < deadline and any(
-                before and not now.get(path) for path, before in self._known.items()
+                before and not now.get(path) for path, before in self._contents.items()
             ):
-                time.sleep(QUIET)
-                now = self._look()
-            changed = [
-                path for path in {**self._known, **now} if self._known.get(path) != now.get(path)
+                time.sleep(SETTLE_SECONDS)
+                now = self._read_files()
+            edited = [
+                path
+                for path in {**self._contents, **now}
+                if self._contents.get(path) != now.get(path)
             ]
-            self._known = now
-            if changed:
-                return sorted(changed)
+            self._contents = now
+            if edited:
+                return sorted(edited)
 
-    def _look(self) -> dict[Path, bytes]:
-        found = {}
+    def _read_files(self) -> dict[Path, bytes]:
+        """Return the content of every watched file that exists."""
+        contents = {}
         files = [path for folder in self._folders for path in folder.rglob("*.py")]
         for path in (*files, self._trace_file):
             try:
-                found[path] = path.read_bytes()
+                contents[path] = path.read_bytes()
             except OSError:
-                continue  # it is just being saved
-        return found
+                continue  # an editor is saving it right now
+        return contents
 
 
 def watch(request: RenderRequest, *, films: bool) -> bool:
-    """Keep what an order asks for current until Ctrl-C is pressed.
+    """Keep the contact sheets and films of a request up to date until Ctrl-C is pressed.
 
     Parameters
     ----------
-    order
-        The scenes, and how they are made.
+    request
+        The scenes, and how to render them.
     films
-        Whether there are films, or sheets alone.
+        Whether to make films, or contact sheets only.
+
+    Returns
+    -------
+    bool
+        Always True: success.
     """
     trace = load_trace(request)
     if request.beat != "all":
-        each(
+        for_each_scene(
             request,
             request.scenes,
             lambda entry: wanted_beats(entry, trace, request.beat, "--beat"),
@@ -149,30 +157,32 @@ def watch(request: RenderRequest, *, films: bool) -> bool:
     with (
         TemporaryDirectory(prefix="attention-film-") as scratch,
         open_cache(request.cache, keep=request.keep_cache) as cache,
-        Edits(PROJECT, find_trace(request.trace)) as edits,
+        EditWatcher(PROJECT, find_trace(request.trace)) as watcher,
     ):
         shown = Path(scratch) / "shown.json"
-        lasting = replace(request, cache=cache.folder, keep_cache=True)
-        say(request, "watching scenes, mobjects and the trace; Ctrl-C ends")
+        # All processes share one cache, even if it is a temporary one.
+        with_cache = replace(request, cache=cache.folder, keep_cache=True)
+        print_line(request, "watching scenes, mobjects and the trace; Ctrl-C ends")
         try:
-            since, broken = time.time(), _broken(edits.code())
+            since, broken = time.time(), _syntax_errors(watcher.code())
             while True:
-                with ExitStack() as running:
+                with ExitStack() as stack:
                     if not broken:
-                        running.enter_context(_running(lasting, shown, films, since))
-                    changed = edits.wait()
+                        stack.enter_context(_updating(with_cache, shown, films, since))
+                    edited = watcher.wait()
                     since = time.time()
-                    # What is being drawn goes on until there is something else to draw.
-                    while broken := _broken({*broken, *changed}):
-                        changed = edits.wait()
+                    # While edited files have syntax errors there is nothing new to draw, so the
+                    # process goes on.
+                    while broken := _syntax_errors({*broken, *edited}):
+                        edited = watcher.wait()
                         since = time.time()
         except KeyboardInterrupt:
-            say(request, "watching ended")
+            print_line(request, "watching ended")
     return True
 
 
-def _broken(files: Iterable[Path]) -> set[Path]:
-    """Which files are no Python; of each, a line says where."""
+def _syntax_errors(files: Iterable[Path]) -> set[Path]:
+    """Return the files that are not valid Python, after printing one line for each."""
     broken = set()
     for path in files:
         if path.suffix == ".py" and path.exists():
@@ -181,66 +191,80 @@ def _broken(files: Iterable[Path]) -> set[Path]:
             except (SyntaxError, ValueError) as error:
                 broken.add(path)
                 where = f"{path.relative_to(PROJECT)} line {getattr(error, 'lineno', 1)}"
-                said = getattr(error, "msg", error)
-                click.echo(f"Error: {where}: {said}; the last good pictures stay", err=True)
+                message = getattr(error, "msg", error)
+                click.echo(f"Error: {where}: {message}; the last good pictures stay", err=True)
     return broken
 
 
 @contextmanager
-def _running(request: RenderRequest, shown: Path, films: bool, since: float) -> Iterator[None]:
-    """A process that brings everything up to date; it ends when the ``with`` block is left."""
-    function = f"{__name__}:{keep_current.__name__}"
+def _updating(request: RenderRequest, shown: Path, films: bool, since: float) -> Iterator[None]:
+    """Run :func:`update_outputs` in a new process, which is stopped when the block is left."""
+    function = f"{__name__}:{update_outputs.__name__}"
     process = clean_process(function, request, shown, films, since)
-    with ctrl_c_is_for_us():
+    with children_ignore_ctrl_c():
         process.start()
     try:
         yield
     finally:
         process.terminate()
-        process.join(LAST_WORDS)
+        process.join(CLEANUP_SECONDS)
         process.kill()
 
 
-def say(request: RenderRequest, text: str) -> None:
-    """Tell the user something, unless nothing is to be said."""
+def print_line(request: RenderRequest, text: str) -> None:
+    """Print a line, unless the request is quiet."""
     if not request.quiet:
         click.echo(text)
 
 
-def keep_current(request: RenderRequest, shown: Path, films: bool, since: float) -> None:
-    """Bring the sheets and films of an order up to date.
+def update_outputs(request: RenderRequest, shown: Path, films: bool, since: float) -> None:
+    """Bring the contact sheets and films of a request up to date.
 
-    The end of the first beat that was touched is drawn first, and shown on the sheet of its scene
-    as soon as it is there; then the other pictures and the films.
+    Within a scene, the last frame of the first changed beat is drawn first, and the contact sheet
+    is written at once. Then follow the film of that beat, the other pictures, and the scenes'
+    films.
 
     Parameters
     ----------
-    order
-        Keeps a cache, so that only what was touched is drawn.
+    request
+        What to render. It must keep its cache, so that only changed beats are drawn.
     shown
-        A file that remembers from one call to the next which pictures the sheets show.
+        A JSON file that stores, from one call to the next, which pictures the contact sheets and
+        films show.
     films
         As for :func:`watch`.
     since
-        When the edit was saved, as :func:`time.time` tells it.
+        When the edit was saved, as :func:`time.time` returns it.
     """
     with (
-        obeying_parent(),
+        stopping_with_parent(),
         manim_config(request.quality, verbosity=request.verbosity),
         open_cache(request.cache, keep=True) as cache,
-        ExitStack() as crews,
+        ExitStack() as pools,
     ):
         trace = load_trace(replace(request, quiet=True))
-        update = _Update(request, trace, cache, shown, since, crews)
-        albums = each(request, request.scenes, update.open_contact_sheet)
-        plans = each(request, albums, update.plan) if films else {}
+        update = _Update(request, trace, cache, shown, since, pools)
+        sheets = for_each_scene(request, request.scenes, update.open_contact_sheet)
+        plans = for_each_scene(request, sheets, update.plan) if films else {}
         update.prepare_pool(plans.values())
-        each(request, albums, lambda entry: update.sheet(albums[entry], plans.get(entry)))
-        each(request, plans, lambda entry: update.film(plans[entry]))
+        for_each_scene(request, sheets, lambda entry: update.sheet(sheets[entry], plans.get(entry)))
+        for_each_scene(request, plans, lambda entry: update.film(plans[entry]))
 
 
 class _Update:
-    """One round of bringing everything up to date."""
+    """One update of all outputs; see :func:`update_outputs`.
+
+    Parameters
+    ----------
+    request, shown, since
+        As for :func:`update_outputs`.
+    trace
+        The trace of the request.
+    cache
+        The cache that holds pictures, masters and segments.
+    pools
+        Closes the worker pool in the end.
+    """
 
     def __init__(
         self,
@@ -249,122 +273,132 @@ class _Update:
         cache: Cache,
         shown: Path,
         since: float,
-        crews: ExitStack,
+        pools: ExitStack,
     ) -> None:
-        self._order = request
+        self._request = request
         self._trace = trace
         self._cache = cache
-        self._keyring = BeatHasher(find_trace(request.trace), request.options)
+        self._hasher = BeatHasher(find_trace(request.trace), request.options)
         self._shown_file = shown
         self._shown: dict[str, dict[str, str]] = (
             json.loads(shown.read_text(encoding="utf-8")) if shown.exists() else {}
         )
         self._since = since
-        self._crews = crews
-        self._work: RenderJob | None = None
-        self._worker_pool: WorkerPool | None = None
+        self._pools = pools
+        self._job: RenderJob | None = None
+        self._pool: WorkerPool | None = None
 
     def open_contact_sheet(self, entry: SceneEntry) -> ContactSheet:
-        return open_contact_sheet(entry, trace=self._trace, hasher=self._keyring, cache=self._cache)
+        return open_contact_sheet(entry, trace=self._trace, hasher=self._hasher, cache=self._cache)
 
     def plan(self, entry: SceneEntry) -> Plan:
         return plan_scene(
             entry,
-            wanted_beats(entry, self._trace, self._order.beat, "--beat"),
+            wanted_beats(entry, self._trace, self._request.beat, "--beat"),
             trace=self._trace,
-            hasher=self._keyring,
+            hasher=self._hasher,
             cache=self._cache,
-            part=encoding_of(self._order.form, transparent=False),
+            encoding=encoding_of(self._request.file_format, transparent=False),
         )
 
     def prepare_pool(self, plans: Iterable[Plan]) -> None:
-        tasks = tuple(task for plan in plans for task in missing(plan, self._cache))
+        """Collect the unfinished tasks of all films; the pool starts when it is first needed."""
+        tasks = tuple(task for plan in plans for task in unfinished_tasks(plan, self._cache))
         if tasks:
-            request = self._order
-            self._work = RenderJob(
+            request = self._request
+            self._job = RenderJob(
                 tasks,
                 find_trace(request.trace),
                 request.options,
                 MASTER,
-                encoding_of(request.form, transparent=False),
+                encoding_of(request.file_format, transparent=False),
                 request.verbosity,
                 request.verbose,
             )
 
-    def _call_crew(self) -> WorkerPool | None:
-        """The processes that draw what films miss; they start when they are first asked for."""
-        if self._work and not self._worker_pool:
-            size = min(self._order.jobs or cores(), len(self._work.tasks))
-            # Copies of this process: they have loaded everything and set the words already.
-            self._worker_pool = self._crews.enter_context(LocalWorkerPool(self._work, size, FORK))
-        return self._worker_pool
+    def _start_pool(self) -> WorkerPool | None:
+        """Start the worker pool on the first call; return None if all beats are rendered."""
+        if self._job and not self._pool:
+            size = min(self._request.jobs or core_count(), len(self._job.tasks))
+            # Forks of this process, which has loaded all libraries and laid out all text already.
+            self._pool = self._pools.enter_context(LocalWorkerPool(self._job, size, FORK))
+        return self._pool
 
-    def sheet(self, album: ContactSheet, plan: Plan | None) -> None:
-        """Draw what a sheet misses; it keeps the last good picture of what cannot be drawn."""
-        slug = album.entry.slug
+    def sheet(self, contact_sheet: ContactSheet, plan: Plan | None) -> None:
+        """Draw the missing pictures of a contact sheet, and write the sheet.
+
+        A beat that cannot be drawn keeps the picture that the sheet showed before.
+        """
+        slug = contact_sheet.entry.slug
         before = self._shown.get(slug, {})
         now = {
             beat: path if path.exists() else Path(before[beat])
-            for beat, path in album.pictures.items()
+            for beat, path in contact_sheet.pictures.items()
             if path.exists() or Path(before.get(beat, "")).is_file()
         }
 
         def save() -> None:
-            said = {beat: str(path) for beat, path in now.items()}
-            if said != self._shown.get(slug):
-                self._made(save_sheet(self._order, album, now))
-                self._shown[slug] = said
+            shown = {beat: str(path) for beat, path in now.items()}
+            if shown != self._shown.get(slug):
+                self._print_path(save_sheet(self._request, contact_sheet, now))
+                self._shown[slug] = shown
                 write_text(self._shown_file, json.dumps(self._shown))
 
         first = True
 
-        def taken(beat: str) -> None:
+        def on_drawn(beat: str) -> None:
             nonlocal first
-            now[beat] = album.pictures[beat]
+            now[beat] = contact_sheet.pictures[beat]
             if first:
                 first = False
                 save()
-                # Nothing else is drawn meanwhile, so that this film comes soon.
+                # Drawing pauses meanwhile, so that this film is finished soon.
                 self._film_of_first(plan)
 
         try:
-            album.draw(self._trace, self._order.options, taken)
+            contact_sheet.draw(self._trace, self._request.options, on_drawn)
         finally:
             save()
 
-    def _touched(self, plan: Plan) -> list[BeatTask]:
-        """The beats whose pictures the film does not show yet."""
+    def _changed_tasks(self, plan: Plan) -> list[BeatTask]:
+        """Return the beats whose current frames the written film does not show yet."""
         before = self._shown.get(f"{plan.entry.slug} film", {})
         return [task for task in plan.tasks if before.get(task.beat) != str(task.master)]
 
     def _film_of_first(self, plan: Plan | None) -> None:
-        """Write the film of the first beat that was touched, if others were not."""
-        touched = self._touched(plan) if plan else []
-        if plan and touched and len(touched) < len(plan.tasks):
-            self._deliver(beat_film(plan, touched[0]))
+        """Write the film of the first changed beat alone, unless all beats have changed."""
+        changed = self._changed_tasks(plan) if plan else []
+        if plan and changed and len(changed) < len(plan.tasks):
+            self._deliver(beat_film(plan, changed[0]))
 
     def film(self, plan: Plan) -> None:
-        """Write a scene's film, if it is not as it was."""
+        """Write a scene's film, if it differs from the one that was written before."""
         key = f"{plan.entry.slug} film"
         keys = {task.beat: str(task.master) for task in plan.tasks}
-        if self._touched(plan) or len(self._shown.get(key, {})) != len(keys):
+        if self._changed_tasks(plan) or len(self._shown.get(key, {})) != len(keys):
             self._deliver(plan)
             self._shown[key] = keys
             write_text(self._shown_file, json.dumps(self._shown))
 
     def _deliver(self, plan: Plan) -> None:
-        request = self._order
-        target = target_of(request.out / plan.name, request.form)
-        pool = self._call_crew()
+        """Write a film, and print its path."""
+        request = self._request
+        target = target_of(request.out / plan.name, request.file_format)
+        pool = self._start_pool()
         files = (
-            finished_parts(plan, target, pool, lambda frames: None)
+            finished_files(plan, target, pool, lambda frames: None)
             if pool
-            else (task.last for task in plan.tasks)
+            else (task.output for task in plan.tasks)
         )
         deliver(
-            target, files, request.form, frame_rate=request.quality.frame_rate, transparent=False
+            target,
+            files,
+            request.file_format,
+            frame_rate=request.quality.frame_rate,
+            transparent=False,
         )
-        self._made(target)
+        self._print_path(target)
 
-    def _made(self, path: Path) -> None:
-        say(self._order, f"{path}  ({time.time() - self._since:.1f} s)")
+    def _print_path(self, path: Path) -> None:
+        """Print the path of a written file, and the seconds since the edit."""
+        print_line(self._request, f"{path}  ({time.time() - self._since:.1f} s)")

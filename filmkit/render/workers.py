@@ -1,8 +1,9 @@
-"""Renders beats in several processes.
+"""Render beats in several processes.
 
-A process walks through a scene once: a beat that nobody has taken yet it takes and draws, the
-others it runs without drawing, which takes a fraction of the time. So the processes share the
-beats of one scene as well as those of many, and no beat has to know what the one before left.
+Each process runs through a scene once. It claims and draws every beat that no other process has
+claimed, and runs the others without drawing, which takes a fraction of the time. So the processes
+share the beats of one scene as well as those of many, and a beat can rely on everything that the
+beats before it have set up.
 """
 
 from __future__ import annotations
@@ -27,136 +28,141 @@ from extract.files import OutputError
 from extract.trace import Trace
 from filmkit.core.renderer import FrameSink
 from filmkit.core.scene_entry import SceneEntry
-from filmkit.render.burn import burned
-from filmkit.render.errors import WorkError, explain
-from filmkit.render.interrupts import be_stoppable
-from filmkit.render.movie import Encoding, Movie, Pixels, open_movie, read_master, straight
+from filmkit.render.burn import burn_captions
+from filmkit.render.errors import RenderError, explain
+from filmkit.render.interrupts import interrupt_on_sigterm
+from filmkit.render.movie import Encoding, Movie, Pixels, open_movie, read_master, to_straight_alpha
 from filmkit.render.request import RenderOptions
 from filmkit.render.runner import manim_config
 from filmkit.words.captions import Cue
 
 __all__ = [
+    "CLEANUP_SECONDS",
     "FORK",
-    "LAST_WORDS",
     "SPAWN",
     "BeatTask",
     "LocalWorkerPool",
     "RenderJob",
     "SceneWorker",
     "WorkerPool",
-    "cores",
-    "ctrl_c_is_for_us",
-    "encode_part",
-    "obey_parent",
-    "obeying_parent",
+    "children_ignore_ctrl_c",
+    "core_count",
+    "encode_segment",
+    "stop_with_parent",
+    "stopping_with_parent",
 ]
 
-# A new interpreter for each process: a copy of this one would share its threads' locks.
+# Starts a new interpreter for each process: a fork would inherit the locks of this one's threads.
 SPAWN: Any = multiprocessing.get_context("spawn")
-# A copy starts at once, and is safe where a process has but one thread that does anything; on
-# other systems than Linux, libraries may have more.
+# A fork starts at once. It is safe only in a process with a single active thread; on systems other
+# than Linux the libraries may have started more.
 FORK: Any = multiprocessing.get_context("fork") if sys.platform == "linux" else SPAWN
-PATIENCE = 0.5  # seconds between looks at whether the processes are alive
-LAST_WORDS = 10.0  # seconds that a process has to remove what is unfinished
+POLL_SECONDS = 0.5  # how often to check that the processes are alive
+CLEANUP_SECONDS = 10.0  # how long a terminated process may take to remove unfinished files
 
 
 @dataclass(frozen=True)
 class BeatTask:
-    """A beat to be rendered.
+    """A beat to render, and its files.
 
     Attributes
     ----------
     entry, beat
-        Which.
+        The scene, and the name of the beat.
     master
-        The lossless file of its pictures; it is drawn if it is not there.
-    part
-        The piece of the film that is made from the master, if any.
+        The lossless file of the beat's frames; rendered if it does not exist.
+    segment
+        The beat encoded for the film, made from the master; None if the film is not joined from
+        segments.
     cues
-        Captions that are drawn into the piece, in seconds from its start.
+        Captions to draw into the segment, with times in seconds from its start.
     """
 
     entry: SceneEntry
     beat: str
     master: Path
-    part: Path | None
+    segment: Path | None
     cues: tuple[Cue, ...] = ()
 
     @property
-    def last(self) -> Path:
-        """The file that is made last."""
-        return self.part or self.master
+    def output(self) -> Path:
+        """The file that the film is made from: the segment, else the master."""
+        return self.segment or self.master
 
 
 @dataclass(frozen=True)
 class RenderJob:
-    """What the processes do.
+    """All beats that a worker pool renders, and how.
 
     Attributes
     ----------
     tasks
-        In the order of the story.
+        The beats, in the order of the story.
     trace_file, options
-        What to draw, and how.
-    master, part
-        How masters and pieces of the film are coded.
-    verbosity, verbose
-        Which of Manim's messages are shown; whether tracebacks are.
+        The trace to draw, and how to render it.
+    master_encoding, segment_encoding
+        How masters and segments are encoded; None if there are no segments.
+    verbosity
+        Manim's log level.
+    verbose
+        Whether to print tracebacks.
     """
 
     tasks: tuple[BeatTask, ...]
     trace_file: Path
     options: RenderOptions
-    master: Encoding
-    part: Encoding | None
+    master_encoding: Encoding
+    segment_encoding: Encoding | None
     verbosity: str
     verbose: bool
 
 
-def cores() -> int:
-    """How many processes can run at once on this machine."""
+def core_count() -> int:
+    """Return the number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):  # not on macOS and Windows
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 class WorkerPool(ABC):
-    """Whoever makes the beats; at work from the start of its ``with`` block to the end.
+    """Pool of processes that render beats; a context manager.
+
+    Rendering starts on entering the ``with`` block.
 
     Parameters
     ----------
-    work
-        What is to be done.
+    job
+        The beats to render, and how.
     """
 
-    def __init__(self, work: RenderJob) -> None:
-        self._work = work
-        self._unfinished = set(work.tasks)
-        self._failures: dict[SceneEntry, WorkError] = {}
+    def __init__(self, job: RenderJob) -> None:
+        self._job = job
+        self._unfinished = set(job.tasks)
+        self._failures: dict[SceneEntry, RenderError] = {}
 
     @abstractmethod
     def __enter__(self) -> Self:
-        """Begin."""
+        """Start rendering."""
 
     @abstractmethod
     def __exit__(self, *failure: object) -> None:
-        """Let go of what is not finished."""
+        """Stop rendering and drop unfinished beats."""
 
     def wait(self, task: BeatTask, progress: Callable[[int], None]) -> None:
-        """Wait until a beat's files are there.
+        """Wait until a beat's files exist.
 
         Parameters
         ----------
         task
             The beat.
         progress
-            Called with the number of frames that were drawn meanwhile, of any beat; with a
-            negative one when some have to be drawn again.
+            Called with the number of newly drawn frames of any beat; the number is negative when
+            frames have to be drawn again.
 
         Raises
         ------
-        WorkError
-            When its scene failed.
+        RenderError
+            When the beat's scene failed.
         """
         while task in self._unfinished:
             if failure := self._failures.get(task.entry):
@@ -165,37 +171,37 @@ class WorkerPool(ABC):
 
     @abstractmethod
     def _follow(self, task: BeatTask, progress: Callable[[int], None]) -> None:
-        """Note what happens next, or that nothing did for a while."""
+        """Process the next message from the workers, or return after a while without one."""
 
 
 class LocalWorkerPool(WorkerPool):
-    """Processes of this machine; they are gone when the ``with`` block is left.
+    """Pool of processes on this machine; they are terminated at the end of the ``with`` block.
 
     Parameters
     ----------
-    work
-        What they do.
+    job
+        The beats to render, and how.
     size
-        How many there are.
+        Number of processes.
     context
-        How they start: :data:`SPAWN` or :data:`FORK`.
+        Start method of the processes: :data:`SPAWN` or :data:`FORK`.
     """
 
-    def __init__(self, work: RenderJob, size: int, context: Any = SPAWN) -> None:
-        super().__init__(work)
+    def __init__(self, job: RenderJob, size: int, context: Any = SPAWN) -> None:
+        super().__init__(job)
         self._context = context
         self._messages: Any = context.Queue()
-        # Kept here too: it must last until the last process has started.
-        self._taken = context.Array("b", len(work.tasks))
+        # One flag for each task. Kept as an attribute: it must exist until all processes started.
+        self._claimed = context.Array("b", len(job.tasks))
         self._processes: list[SpawnProcess] = [
             context.Process(
-                target=_serve, args=(work, self._taken, self._messages, i / size), daemon=True
+                target=_run_worker, args=(job, self._claimed, self._messages, i / size), daemon=True
             )
             for i in range(size)
         ]
 
     def __enter__(self) -> Self:
-        with ctrl_c_is_for_us(), _told_once_they_listen(self._context):
+        with children_ignore_ctrl_c(), _sigterm_blocked(self._context):
             for process in self._processes:
                 process.start()
         return self
@@ -204,32 +210,35 @@ class LocalWorkerPool(WorkerPool):
         for process in self._processes:
             process.terminate()
         for process in self._processes:
-            process.join(LAST_WORDS)
+            process.join(CLEANUP_SECONDS)
             process.kill()
 
     def _follow(self, task: BeatTask, progress: Callable[[int], None]) -> None:
         try:
-            kind, what = self._messages.get(timeout=PATIENCE)
+            kind, content = self._messages.get(timeout=POLL_SECONDS)
         except Empty:
             if not any(process.is_alive() for process in self._processes):
                 codes = ", ".join(str(process.exitcode) for process in self._processes)
-                raise WorkError(
+                raise RenderError(
                     f"in beat {task.beat}: the process that drew it ended early ({codes}); "
                     "if it ran out of memory, --jobs 1 needs the least"
                 ) from None
             return
         if kind == "frames":
-            progress(what)
+            progress(content)
         elif kind == "done":
-            self._unfinished.discard(what)
+            self._unfinished.discard(content)
         else:
-            entry, said, unwritable = what
-            self._failures.setdefault(entry, WorkError(said, unwritable=unwritable))
+            entry, message, unwritable = content
+            self._failures.setdefault(entry, RenderError(message, unwritable=unwritable))
 
 
 @contextmanager
-def ctrl_c_is_for_us() -> Iterator[None]:
-    """Processes that are started meanwhile never see Ctrl-C: they are told to stop instead."""
+def children_ignore_ctrl_c() -> Iterator[None]:
+    """Make processes that start inside the ``with`` block ignore Ctrl-C.
+
+    They inherit the setting. This process stops them with SIGTERM instead.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -241,8 +250,12 @@ def ctrl_c_is_for_us() -> Iterator[None]:
 
 
 @contextmanager
-def _told_once_they_listen(context: Any) -> Iterator[None]:
-    """Copies that start meanwhile are not told to stop before they can do so without a word."""
+def _sigterm_blocked(context: Any) -> Iterator[None]:
+    """Block SIGTERM in processes that are forked inside the ``with`` block.
+
+    They inherit the mask and unblock the signal once they can handle it (:func:`stop_with_parent`),
+    so that none is killed with a traceback while it starts.
+    """
     if context is SPAWN:
         yield
         return
@@ -253,51 +266,66 @@ def _told_once_they_listen(context: Any) -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _serve(work: RenderJob, taken: Any, messages: Any, share: float) -> None:
-    """What a process does: begin a share of the way into the scenes and go round once."""
+def _run_worker(job: RenderJob, claimed: Any, messages: Any, start: float) -> None:
+    """Render all scenes of a job in this process, together with the other processes of the pool.
+
+    Parameters
+    ----------
+    job
+        The beats to render, and how.
+    claimed
+        One flag for each task, shared by all processes.
+    messages
+        Queue of messages to the parent process.
+    start
+        Which scene to start with, as a fraction of the list in [0, 1); after the last scene the
+        first ones follow. Processes that start apart seldom run the same scene at the same time.
+    """
     try:
-        with obeying_parent():
-            entries = list(dict.fromkeys(task.entry for task in work.tasks))
-            first = int(share * len(entries))
-            worker = SceneWorker(work, taken, lambda *message: messages.put(message))
-            with manim_config(work.options.quality, verbosity=work.verbosity):
+        with stopping_with_parent():
+            entries = list(dict.fromkeys(task.entry for task in job.tasks))
+            first = int(start * len(entries))
+            worker = SceneWorker(job, claimed, lambda *message: messages.put(message))
+            with manim_config(job.options.quality, verbosity=job.verbosity):
                 for entry in entries[first:] + entries[:first]:
                     try:
                         worker.render(entry)
                     except Exception as error:
-                        said = explain(error, verbose=work.verbose)
-                        messages.put(("failed", (entry, said, isinstance(error, OutputError))))
+                        message = explain(error, verbose=job.verbose)
+                        messages.put(("failed", (entry, message, isinstance(error, OutputError))))
     except KeyboardInterrupt:
-        # Nobody reads what has not been said by now.
+        # The parent reads no more messages: do not wait until the remaining ones are sent.
         messages.cancel_join_thread()
 
 
 @contextmanager
-def obeying_parent() -> Iterator[None]:
-    """Meanwhile this process ends as its parent says, or with it, by an interrupt.
+def stopping_with_parent() -> Iterator[None]:
+    """Call :func:`stop_with_parent`; restore the default SIGTERM at the end of the block.
 
-    Afterwards there is nothing unfinished any more, so it may be ended without one.
+    After the block there are no unfinished files, so the process may be killed at once.
     """
     try:
-        obey_parent()
+        stop_with_parent()
         yield
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
-def obey_parent() -> None:
-    """Let this process end as its parent says, or with it; Ctrl-C is for the parent alone.
+def stop_with_parent() -> None:
+    """Make this process stop on SIGTERM or when its parent ends, and ignore Ctrl-C.
 
-    Being told to stop is like Ctrl-C for it: what is unfinished is removed on the way out.
+    SIGTERM raises KeyboardInterrupt, so that unfinished files are removed on the way out. Ctrl-C is
+    handled by the parent alone.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    be_stoppable()
+    interrupt_on_sigterm()
     if hasattr(signal, "pthread_sigmask"):  # not on Windows
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
-    threading.Thread(target=_follow_parent, daemon=True).start()
+    threading.Thread(target=_wait_for_parent, daemon=True).start()
 
 
-def _follow_parent() -> None:
+def _wait_for_parent() -> None:
+    """Wait until the parent process has ended, then send SIGTERM to this process."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
@@ -309,85 +337,89 @@ def _open(path: Path, options: RenderOptions, encoding: Encoding) -> AbstractCon
     return open_movie(path, quality.width, quality.height, quality.frame_rate, encoding)
 
 
-def encode_part(work: RenderJob, task: BeatTask) -> None:
-    """Make a beat's piece of the film from its master, if there is to be one and is none."""
-    if task.part and work.part and not task.part.exists():
-        with _open(task.part, work.options, work.part) as movie:
-            frame_rate = work.options.quality.frame_rate
+def encode_segment(job: RenderJob, task: BeatTask) -> None:
+    """Encode a beat's segment from its master, if the task has a segment that does not exist."""
+    if task.segment and job.segment_encoding and not task.segment.exists():
+        with _open(task.segment, job.options, job.segment_encoding) as movie:
+            frame_rate = job.options.quality.frame_rate
             pictures = read_master(task.master, frame_rate)
             if task.cues:
-                pictures = burned(pictures, task.cues, frame_rate, work.options.settings.theme)
+                pictures = burn_captions(
+                    pictures, task.cues, frame_rate, job.options.settings.theme
+                )
             for picture, repeat in pictures:
                 movie.write(picture, repeat)
 
 
 class SceneWorker:
-    """One process's part in the work.
+    """Renders those beats of scenes that no other process has claimed.
 
     Parameters
     ----------
-    work
-        What is to be done.
-    taken
-        One flag for each task, shared with whoever takes tasks too.
-    say
-        Called with "frames" and how many were drawn, and with "done" and a finished task.
+    job
+        The beats to render, and how.
+    claimed
+        One flag for each task, shared by all processes that render the job: a
+        ``multiprocessing.Array``.
+    report
+        Called with "frames" and the number of newly drawn frames, and with "done" and a finished
+        task.
     """
 
-    def __init__(self, work: RenderJob, taken: Any, say: Callable[[str, Any], None]) -> None:
-        self._work = work
-        self._taken = taken
-        self._say = say
-        self._trace = Trace.load(work.trace_file)
+    def __init__(self, job: RenderJob, claimed: Any, report: Callable[[str, Any], None]) -> None:
+        self._job = job
+        self._claimed = claimed
+        self._report = report
+        self._trace = Trace.load(job.trace_file)
 
     def render(self, entry: SceneEntry) -> None:
-        """Take what is left of a scene."""
-        tasks = {task.beat: task for task in self._work.tasks if task.entry == entry}
+        """Render the beats of a scene that are not claimed yet."""
+        tasks = {task.beat: task for task in self._job.tasks if task.entry == entry}
         for task in tasks.values():
-            if task.master.exists() and self._take(task):
+            if task.master.exists() and self._claim(task):
                 self._finish(task)
-        if self._left(tasks.values()):
-            self._walk(entry, tasks)
+        if self._any_unclaimed(tasks.values()):
+            self._run_scene(entry, tasks)
 
-    def _walk(self, entry: SceneEntry, tasks: dict[str, BeatTask]) -> None:
-        options = self._work.options
+    def _run_scene(self, entry: SceneEntry, tasks: dict[str, BeatTask]) -> None:
+        options = self._job.options
         transparent = options.settings.transparent
 
         @contextmanager
         def sink(beat: str) -> Iterator[FrameSink | None]:
             task = tasks.get(beat)
-            if task is None or not self._take(task):
+            if task is None or not self._claim(task):
                 yield None
                 return
-            with _open(task.master, options, self._work.master) as movie:
+            with _open(task.master, options, self._job.master_encoding) as movie:
 
-                def take(picture: Pixels, repeat: int) -> None:
-                    movie.write(straight(picture) if transparent else picture, repeat)
-                    self._say("frames", repeat)
+                def write(picture: Pixels, repeat: int) -> None:
+                    movie.write(to_straight_alpha(picture) if transparent else picture, repeat)
+                    self._report("frames", repeat)
 
-                yield take
+                yield write
             self._finish(task)
 
-        def stop_when_all_is_taken(*beat: object) -> None:
-            if not self._left(tasks.values()):
+        def stop_when_all_is_claimed(*beat: object) -> None:
+            if not self._any_unclaimed(tasks.values()):
                 raise EndSceneEarlyException
 
         stage = entry.load()
         stage(
-            self._trace, options.settings, beat_sink=sink, on_beat_end=stop_when_all_is_taken
+            self._trace, options.settings, beat_sink=sink, on_beat_end=stop_when_all_is_claimed
         ).render()
 
     def _finish(self, task: BeatTask) -> None:
-        encode_part(self._work, task)
-        self._say("done", task)
+        encode_segment(self._job, task)
+        self._report("done", task)
 
-    def _take(self, task: BeatTask) -> bool:
-        """Take a beat, if nobody has."""
-        place = self._work.tasks.index(task)
-        with self._taken.get_lock():
-            free = not self._taken[place]
-            self._taken[place] = 1
+    def _claim(self, task: BeatTask) -> bool:
+        """Claim a beat for this process; return False if it was claimed before."""
+        index = self._job.tasks.index(task)
+        with self._claimed.get_lock():
+            free = not self._claimed[index]
+            self._claimed[index] = 1
         return free
 
-    def _left(self, tasks: Iterable[BeatTask]) -> bool:
-        return not all(self._taken[self._work.tasks.index(task)] for task in tasks)
+    def _any_unclaimed(self, tasks: Iterable[BeatTask]) -> bool:
+        return not all(self._claimed[self._job.tasks.index(task)] for task in tasks)

@@ -1,1 +1,1 @@
-"""Programs for those who work on the project."""
+"""Tools for developers of this project: benchmark, documentation, pictures of the README."""

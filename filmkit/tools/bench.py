@@ -1,7 +1,7 @@
-"""How fast heatmaps are drawn: ``python -m filmkit.tools.bench`` (``make bench``).
+"""Benchmark of drawing heatmaps: ``python -m filmkit.tools.bench`` (``make bench``).
 
-The same work is rendered several ways, each in a process of its own, and the whole process is
-timed, start-up and encoding included:
+Each workload is rendered with several methods. Every measurement runs in a process of its own, and
+the whole process is timed, start-up and encoding included. The workloads:
 
 ``stack``
     12 heads of 5 panels each in space, with a moving camera.
@@ -10,13 +10,13 @@ timed, start-up and encoding included:
 ``wall``
     270 patterns of 12 x 12, with a moving camera.
 
-They are drawn as this project does (``ours``), as Manim's own ``ImageMobject`` (``stock``) and,
-for the sheets, as one ``Square`` for each cell (``squares``). ``floor`` is an empty scene of the
-same length with the same camera moves. All of them are 60 full-HD frames through the same
-encoder, so that only the drawing differs. The values are those of the trace that comes with the
-project; no film is kept.
+The methods: as this project draws (``ours``), as Manim's own ``ImageMobject`` (``stock``) and, for
+the sheets, as one ``Square`` for each cell (``squares``). ``floor`` is an empty scene of the same
+length with the same camera moves: what a film costs without drawing. All of them are 60 full-HD
+frames through the same encoder, so that only the drawing differs. The values come from the trace
+that comes with the project; the films are deleted.
 
-The last line printed is JSON: the median of the runs in seconds, by work and by way.
+The last line printed is JSON: the median of the runs in seconds, by workload and method.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ from rich.console import Console
 from rich.table import Table
 
 from extract.trace import Trace
-from filmkit.core.camera import Shot, StageCamera, on_card
+from filmkit.core.camera import Shot, StageCamera, set_depth_plane
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.norm import Norm
 from filmkit.core.renderer import FilmRenderer
@@ -63,20 +63,20 @@ from filmkit.render.traces import SHIPPED
 Array = npt.NDArray[np.float64]
 
 FRAMES = 60
-WAYS = {
+METHODS = {
     "stack": ("floor", "stock", "ours"),
     "sheets": ("floor", "stock", "squares", "ours"),
     "wall": ("floor", "stock", "ours"),
 }
 NORM = Norm(-2.0, 2.0, "viridis")
-SPACE = (30.0, 20.0)  # theta and phi in degrees at the end of a camera move
+END_ANGLES = (30.0, 20.0)  # theta and phi of the camera at the end of its move, in degrees
 
 
-def panels(work: str) -> list[tuple[Array, tuple[float, float, float], tuple[float, float]]]:
-    """Values, center and size of each panel of a piece of work."""
+def panels(workload: str) -> list[tuple[Array, tuple[float, float, float], tuple[float, float]]]:
+    """Return the values, center and size of each panel of a workload; lengths in scene units."""
     trace = Trace.load(SHIPPED)
     heads = [divmod(i, trace.meta.n_heads) for i in range(270)]
-    if work == "wall":
+    if workload == "wall":
         return [
             (
                 trace.get("pattern", layer)[head, :12, :12],
@@ -96,9 +96,12 @@ def panels(work: str) -> list[tuple[Array, tuple[float, float, float], tuple[flo
             trace.get("z", layer)[1:10, head],
         ]
 
-    if work == "sheets":
-        places = ((0.0, y, 0.0) for y in (2.4, 0.0, -2.4))
-        return [(m, at, (8.0, 1.6)) for m, at in zip(matrices(0, 0)[:3], places, strict=True)]
+    if workload == "sheets":
+        centers = ((0.0, y, 0.0) for y in (2.4, 0.0, -2.4))
+        return [
+            (values, center, (8.0, 1.6))
+            for values, center in zip(matrices(0, 0)[:3], centers, strict=True)
+        ]
     points = ((-4.0, 2.2), (-4.0, 0.0), (-4.0, -2.2), (3.5, 1.5), (3.0, -2.2))
     return [
         (values, (x, y, -0.5 * depth), (1.6, 1.6) if values.shape == (9, 9) else (3.6, 1.5))
@@ -108,14 +111,14 @@ def panels(work: str) -> list[tuple[Array, tuple[float, float, float], tuple[flo
 
 
 def ours(values: Array, size: tuple[float, float]) -> Mobject:
-    """A panel as this project draws it."""
-    # Without the hairline, which Manim's images do not have either.
+    """Return a panel as this project draws it."""
+    # Without its thin edge line: Manim's images do not have one either.
     heatmap = Heatmap(values, NORM, width=size[0], height=size[1], edged=False)
-    return on_card(heatmap, heatmap)
+    return set_depth_plane(heatmap, heatmap)
 
 
 def stock(values: Array, size: tuple[float, float]) -> Mobject:
-    """A panel as an image of Manim's."""
+    """Return a panel as an image of Manim."""
     image = ImageMobject(NORM.colours(values))
     image.set_resampling_algorithm(0)
     image.shade_in_3d = True
@@ -123,7 +126,7 @@ def stock(values: Array, size: tuple[float, float]) -> Mobject:
 
 
 def squares(values: Array, size: tuple[float, float]) -> Mobject:
-    """A panel as one square for each cell."""
+    """Return a panel as one square for each cell."""
     rows, columns = values.shape
     width, height = size[0] / columns, size[1] / rows
     cells = VGroup()
@@ -139,26 +142,26 @@ def squares(values: Array, size: tuple[float, float]) -> Mobject:
 
 
 class Move(Animation):
-    """Move the camera, or the panels where the work is flat."""
+    """Animation that turns the camera; in the flat workload it moves the panels instead."""
 
-    def __init__(self, camera: Camera, subject: Mobject, work: str, **kwargs: Any) -> None:
+    def __init__(self, camera: Camera, subject: Mobject, workload: str, **kwargs: Any) -> None:
         super().__init__(subject, rate_func=linear, **kwargs)
-        self.camera, self.work = camera, work
+        self.camera, self.workload = camera, workload
 
     def create_starting_mobject(self) -> Mobject:
         return self.mobject
 
     def begin(self) -> None:
-        self.reached = 0.0
+        self.last_alpha = 0.0
         super().begin()
 
     def interpolate_mobject(self, alpha: float) -> None:
-        if self.work == "sheets":
+        if self.workload == "sheets":
             for panel in self.mobject.submobjects:
-                panel.shift([2.0 * (alpha - self.reached), 0.0, 0.0])
-            self.reached = alpha
+                panel.shift([2.0 * (alpha - self.last_alpha), 0.0, 0.0])
+            self.last_alpha = alpha
             return
-        theta, phi = (angle * alpha for angle in SPACE)
+        theta, phi = (angle * alpha for angle in END_ANGLES)
         if isinstance(self.camera, StageCamera):
             self.camera.shot = Shot(theta=theta, phi=phi, height=9.0)
         else:
@@ -168,41 +171,45 @@ class Move(Animation):
 
 
 class BenchScene(Scene):
-    """A piece of work, drawn one way."""
+    """Scene that draws one workload with one method."""
 
-    def __init__(self, work: str, way: str, renderer: FilmRenderer) -> None:
+    def __init__(self, workload: str, method: str, renderer: FilmRenderer) -> None:
         super().__init__(renderer=renderer)
-        self.work, self.way = work, way
+        self.workload, self.method = workload, method
 
     def construct(self) -> None:
         subject = Mobject()
-        if self.way != "floor":
-            make = {"ours": ours, "stock": stock, "squares": squares}[self.way]
-            for values, center, size in panels(self.work):
-                subject.add(make(values, size).move_to(center))
+        if self.method != "floor":
+            draw_panel = {"ours": ours, "stock": stock, "squares": squares}[self.method]
+            for values, center, size in panels(self.workload):
+                subject.add(draw_panel(values, size).move_to(center))
         self.add(subject)
-        self.play(Move(self.camera, subject, self.work), run_time=FRAMES / self.camera.frame_rate)
+        self.play(
+            Move(self.camera, subject, self.workload), run_time=FRAMES / self.camera.frame_rate
+        )
 
     def get_moving_mobjects(self, *animations: Animation) -> list[Mobject]:
         return list(self.mobjects)
 
 
-def draw(work: str, way: str) -> None:
-    """Render a piece of work to a film that is thrown away."""
+def draw(workload: str, method: str) -> None:
+    """Render a workload with a method, to a film that is deleted."""
     quality = QUALITIES["fullhd"]
-    camera: type[Camera] = StageCamera if way in ("ours", "floor") else ThreeDCamera
+    camera: type[Camera] = StageCamera if method in ("ours", "floor") else ThreeDCamera
     with TemporaryDirectory() as folder, manim_config(quality):
         path = Path(folder) / "film.mp4"
         with open_movie(path, quality.width, quality.height, quality.frame_rate) as movie:
-            BenchScene(work, way, FilmRenderer(camera, movie.write)).render()
+            BenchScene(workload, method, FilmRenderer(camera, movie.write)).render()
 
 
-def measure(work: str, way: str, runs: int) -> float:
-    """Median of the whole-process times of some runs, in seconds."""
+def measure(workload: str, method: str, runs: int) -> float:
+    """Return the median time of several runs, in seconds, each of a whole process."""
     times = []
     for _ in range(runs):
         start = time.perf_counter()
-        subprocess.run([sys.executable, "-m", __spec__.name, "--draw", work, way], check=True)
+        subprocess.run(
+            [sys.executable, "-m", __spec__.name, "--draw", workload, method], check=True
+        )
         times.append(time.perf_counter() - start)
     return statistics.median(times)
 
@@ -210,26 +217,32 @@ def measure(work: str, way: str, runs: int) -> float:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure everything and print a table, then JSON."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--runs", type=int, default=3, help="of which the median counts (3)")
     parser.add_argument(
-        "--draw", nargs=2, metavar=("WORK", "WAY"), help="draw once, without timing"
+        "--runs", type=int, default=3, help="number of runs for each median (default: 3)"
+    )
+    parser.add_argument(
+        "--draw", nargs=2, metavar=("WORKLOAD", "METHOD"), help="draw once, without timing"
     )
     options = parser.parse_args(arguments)
     if options.draw:
         draw(*options.draw)
         return
     console = Console()
-    found: dict[str, dict[str, float]] = {}
-    table = Table("work", "way", "seconds", "times ours, without the floor", "times the floor")
-    for work, ways in WAYS.items():
-        seconds = {way: measure(work, way, options.runs) for way in ways}
-        found[work] = {f"{way}_s": round(value, 3) for way, value in seconds.items()}
+    results: dict[str, dict[str, float]] = {}
+    table = Table(
+        "workload", "method", "seconds", "times ours, without the floor", "times the floor"
+    )
+    for workload, methods in METHODS.items():
+        seconds = {method: measure(workload, method, options.runs) for method in methods}
+        results[workload] = {f"{method}_s": round(value, 3) for method, value in seconds.items()}
         own = max(seconds["ours"] - seconds["floor"], 1e-3)
-        for way, value in seconds.items():
-            ratio = f"{(value - seconds['floor']) / own:.1f}" if way != "floor" else ""
-            table.add_row(work, way, f"{value:.2f}", ratio, f"{value / seconds['floor']:.2f}")
+        for method, value in seconds.items():
+            ratio = f"{(value - seconds['floor']) / own:.1f}" if method != "floor" else ""
+            table.add_row(
+                workload, method, f"{value:.2f}", ratio, f"{value / seconds['floor']:.2f}"
+            )
     console.print(table)
-    console.out(json.dumps(found))
+    console.out(json.dumps(results))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""A picture of each mobject and animation, taken from the scenes themselves, and its page.
+"""Documentation pages of mobjects and animations, with pictures taken from the scenes themselves.
 
-``render.py catalogue FOLDER`` runs every scene without filming it. Whenever a mobject or an
-animation is seen for the first time, its picture is taken: a mobject at full strength among the
-rest of its scene, an animation as it begins, at its middle, and as it ends. The pages are written
-for Sphinx, which puts the docstrings in (``make docs``).
+``render.py catalogue FOLDER`` runs every scene without filming it. When a class of mobjects or
+animations appears for the first time, its picture is taken: a mobject in full brightness, with the
+rest of its scene dimmed; an animation near its beginning, at its middle and near its end. The pages
+are written for Sphinx, which adds the docstrings (``make docs``).
 """
 
 from __future__ import annotations
@@ -32,23 +32,23 @@ from filmkit.render.quality import quality_of
 from filmkit.render.runner import manim_config, write_png
 from filmkit.render.traces import SHIPPED
 
-__all__ = ["MobjectCatalogue", "classes", "fill", "make_catalogue", "write_pages"]
+__all__ = ["MobjectCatalogue", "add_scene", "documented_classes", "make_catalogue", "write_pages"]
 
 ANIMATIONS = "filmkit.core.animations"
-REST = 0.25  # of the light of what is not the mobject itself
-MIN_SHARE, CLEARLY_MORE = 0.3, 0.1  # of the parts of a mobject
-MOMENTS = (0.1, 0.5, 0.9)  # of an animation
+DIMMED = 0.25  # brightness of the rest of the scene, where 1 is its own
+MIN_SHARE = 0.3  # least share of a mobject's parts that a picture must show
+MIN_GAIN = 0.1  # least additional share for which a picture is taken again
+MOMENTS = (0.1, 0.5, 0.9)  # when an animation is pictured; 0 is its beginning, 1 its end
 
 
-def classes() -> list[type]:
-    """Every public mobject and animation, in the order of their modules."""
+def documented_classes() -> list[type]:
+    """Return every public mobject and animation class, in the order of their modules."""
     modules = [module.name for module in pkgutil.iter_modules(filmkit.mobjects.__path__)]
-    found = []
+    members = []
     for name in (*(f"filmkit.mobjects.{module}" for module in modules), ANIMATIONS):
         module = import_module(name)
-        members = (getattr(module, member) for member in module.__all__)
-        found += [m for m in members if inspect.isclass(m) and issubclass(m, (Mobject, Animation))]
-    return found
+        members += [getattr(module, member) for member in module.__all__]
+    return [m for m in members if inspect.isclass(m) and issubclass(m, (Mobject, Animation))]
 
 
 @dataclass
@@ -57,53 +57,51 @@ class MobjectCatalogue:
 
     Attributes
     ----------
-    wanted
-        The classes that were not seen whole so far.
+    incomplete
+        Classes without a picture of all their parts so far.
     pictures
-        (height, width, 3) of each class that has been seen.
+        Picture of each class, (height, width, 3).
     seen_in
-        Where: scene and beat.
+        Scene and beat of each picture, as text.
     shares
-        How much of it was seen: 1 when every part was there.
+        Share of the parts that each picture shows: 1 if it shows them all.
     """
 
-    wanted: set[type]
+    incomplete: set[type]
     pictures: dict[type, Pixels] = field(default_factory=dict)
     seen_in: dict[type, str] = field(default_factory=dict)
     shares: dict[type, float] = field(default_factory=dict)
 
     def add(self, kind: type, picture: Pixels, where: str, share: float = 1.0) -> None:
-        """Keep a picture of a class; it is wanted no longer once it was seen whole."""
+        """Store a picture of a class; with a share of 1 the class is complete."""
         if share == 1:
-            self.wanted.discard(kind)
+            self.incomplete.discard(kind)
         self.pictures[kind], self.seen_in[kind], self.shares[kind] = picture, where, share
 
 
-def fill(album: MobjectCatalogue, entry: SceneEntry, trace: Trace) -> None:
-    """Add what is seen in a scene."""
-    stage: Any = entry.load()
+def add_scene(catalogue: MobjectCatalogue, entry: SceneEntry, trace: Trace) -> None:
+    """Run a scene and add pictures of the classes that it shows."""
+    scene: Any = entry.load()
 
     def update_to_time(self: Any, t: float) -> None:
-        animations = [a for a in _flat(self.animations) if type(a) in album.wanted]
+        animations = [a for a in _flat(self.animations) if type(a) in catalogue.incomplete]
         if animations:
             strip = []
             for moment in MOMENTS:
-                super(photographed, self).update_to_time(moment * self.duration)
+                super(recorder, self).update_to_time(moment * self.duration)
                 strip.append(self.snapshot()[..., :3])
             for animation in animations:
-                album.add(type(animation), np.hstack(strip), _where(self, entry))
-        super(photographed, self).update_to_time(t)
+                catalogue.add(type(animation), np.hstack(strip), _where(self, entry))
+        super(recorder, self).update_to_time(t)
 
     def play(self: Any, *animations: Any, **kwargs: Any) -> None:
-        super(photographed, self).play(*animations, **kwargs)
-        for mobject, share in _on_show(self, album):
-            picture = _among_the_rest(self, mobject)
-            album.add(type(mobject), picture, _where(self, entry), share)
+        super(recorder, self).play(*animations, **kwargs)
+        for mobject, share in _visible_mobjects(self, catalogue):
+            picture = _picture_of(self, mobject)
+            catalogue.add(type(mobject), picture, _where(self, entry), share)
 
-    photographed: Any = type(
-        stage.__name__, (stage,), {"update_to_time": update_to_time, "play": play}
-    )
-    photographed(trace).render()
+    recorder: Any = type(scene.__name__, (scene,), {"update_to_time": update_to_time, "play": play})
+    recorder(trace).render()
 
 
 def _flat(animations: Sequence[Animation] | None) -> Iterator[Animation]:
@@ -117,37 +115,41 @@ def _where(stage: Stage, entry: SceneEntry) -> str:
     return f"{entry.slug}, beat {names[len(stage.beats)]}"
 
 
-def _on_show(stage: Stage, album: MobjectCatalogue) -> list[tuple[Mobject, float]]:
-    """Mobjects of which clearly more is on show than ever before, and how much of them."""
-    shown = {id(part) for part in stage.on_show() if presence(part) == 1}
-    found: dict[type, tuple[Mobject, float]] = {}
-    # Groups are not always on the stage themselves, only their parts are.
+def _visible_mobjects(stage: Stage, catalogue: MobjectCatalogue) -> list[tuple[Mobject, float]]:
+    """Return mobjects of which clearly more is visible than ever before, with that share."""
+    visible = {id(part) for part in stage.visible_parts() if presence(part) == 1}
+    best: dict[type, tuple[Mobject, float]] = {}
+    # All objects in memory are searched: a group is not always on the stage, only its parts are.
     for mobject in gc.get_objects():
         kind = type(mobject)
-        if kind not in album.wanted or not issubclass(kind, Mobject):
+        if kind not in catalogue.incomplete or not issubclass(kind, Mobject):
             continue
         parts = _parts(mobject)
         if not parts:
             continue
-        share = sum(id(part) in shown for part in parts) / len(parts)
-        before = found[kind][1] if kind in found else album.shares.get(kind, 0.0)
-        if share > MIN_SHARE and (share == 1 or share > before + CLEARLY_MORE):
-            found[kind] = mobject, share
-    return list(found.values())
+        share = sum(id(part) in visible for part in parts) / len(parts)
+        before = best[kind][1] if kind in best else catalogue.shares.get(kind, 0.0)
+        if share > MIN_SHARE and (share == 1 or share > before + MIN_GAIN):
+            best[kind] = mobject, share
+    return list(best.values())
 
 
 def _parts(mobject: Mobject) -> list[Mobject]:
-    """What a mobject draws; some only name their parts, which a scene puts on show one by one."""
+    """Return what a mobject draws.
+
+    Some mobjects hold their parts as attributes only, and the scene adds these one by one.
+    """
     if parts := mobject.family_members_with_points():
         return list(parts)
-    named = [part for part in vars(mobject).values() if isinstance(part, Mobject)]
-    return [part for name in named for part in name.family_members_with_points()]
+    attributes = [value for value in vars(mobject).values() if isinstance(value, Mobject)]
+    return [part for value in attributes for part in value.family_members_with_points()]
 
 
-def _among_the_rest(stage: Stage, mobject: Mobject) -> Pixels:
+def _picture_of(stage: Stage, mobject: Mobject) -> Pixels:
+    """Return a picture of the stage, (height, width, 3), dimmed but for the mobject."""
     camera = stage.camera
     background = camera.background[..., :3].astype(float)
-    faint = background + (stage.snapshot()[..., :3] - background) * REST
+    faint = background + (stage.snapshot()[..., :3] - background) * DIMMED
     camera.pixel_array[..., :3] = np.rint(faint).astype(np.uint8)
     camera.capture_mobjects(_parts(mobject))
     return np.array(camera.pixel_array[..., :3])
@@ -174,7 +176,7 @@ INDEX = """\
 Mobjects and animations
 =======================
 
-Each with a picture from the film, taken when it is first seen there.
+Each page has a picture, taken where the class first appears in the scenes.
 
 .. toctree::
    :maxdepth: 1
@@ -183,24 +185,24 @@ Each with a picture from the film, taken when it is first seen there.
 """
 
 
-def write_pages(album: MobjectCatalogue, kinds: Sequence[type], folder: Path) -> None:
+def write_pages(catalogue: MobjectCatalogue, kinds: Sequence[type], folder: Path) -> None:
     """Write a page and a picture for each class, and a page that lists them.
 
     Parameters
     ----------
-    album
+    catalogue
         The pictures.
     kinds
-        The classes in order.
+        The classes, in the order of their pages.
     folder
-        Where to.
+        The folder to write to.
     """
     for kind in kinds:
         name, image = kind.__name__, ""
-        if kind in album.pictures:
-            write_png(Image.fromarray(album.pictures[kind]), folder / f"{name}.png")
+        if kind in catalogue.pictures:
+            write_png(Image.fromarray(catalogue.pictures[kind]), folder / f"{name}.png")
             what = "three moments of" if issubclass(kind, Animation) else "an example of"
-            where = album.seen_in[kind]
+            where = catalogue.seen_in[kind]
             image = IMAGE.format(name=name, alt=f"{what} {name}", where=f"From {where}.")
         page = PAGE.format(
             title=name, line="=" * len(name), module=kind.__module__, name=name, image=image
@@ -211,12 +213,12 @@ def write_pages(album: MobjectCatalogue, kinds: Sequence[type], folder: Path) ->
 
 
 def make_catalogue(scenes: Iterable[SceneEntry], folder: Path) -> str:
-    """Take the pictures and write the pages; say in one line what was and was not seen."""
-    kinds = classes()
-    album, trace = MobjectCatalogue(set(kinds)), Trace.load(SHIPPED)
+    """Take the pictures and write the pages; return one line about which pictures there are."""
+    kinds = documented_classes()
+    catalogue, trace = MobjectCatalogue(set(kinds)), Trace.load(SHIPPED)
     with manim_config(quality_of("draft")):
         for entry in scenes:
-            fill(album, entry, trace)
-    write_pages(album, kinds, folder)
-    unseen = ", ".join(kind.__name__ for kind in kinds if kind not in album.pictures)
-    return f"{len(album.pictures)} pictures; not seen by themselves: {unseen}"
+            add_scene(catalogue, entry, trace)
+    write_pages(catalogue, kinds, folder)
+    missing = ", ".join(kind.__name__ for kind in kinds if kind not in catalogue.pictures)
+    return f"{len(catalogue.pictures)} pictures; no picture of: {missing}"

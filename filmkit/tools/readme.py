@@ -1,4 +1,4 @@
-"""The pictures of the README: stills of scenes, a deck and the gallery in a browser."""
+"""Draw the pictures of the README: stills of scenes, a deck and the gallery in a browser."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from filmkit.decks.gallery import PAGE, PROJECT, write_gallery
+from filmkit.decks.gallery import PAGE_NAME, PROJECT, write_gallery
 from filmkit.decks.make import make_deck
 from filmkit.decks.slides import slides_of
-from filmkit.render.errors import WorkError
+from filmkit.render.errors import RenderError
 from filmkit.render.quality import QUALITIES
 from filmkit.render.request import RenderRequest, load_trace, report_files
 from filmkit.render.runner import manim_config, rehearse, write_png
@@ -28,32 +28,38 @@ if TYPE_CHECKING:
 __all__ = ["BROWSERS", "find_browser", "make_readme_pictures", "open_browser"]
 
 FOLDER = PROJECT / "assets" / "readme"
-SHOWN = ("scene_attention", "scene_kv_cache", "scene_mla")
+SCENES = ("scene_attention", "scene_kv_cache", "scene_mla")
 SIZE = QUALITIES["hd"]
-DECK = "scene_mla"
-POSTERS_APPEAR = 1500  # milliseconds
-BEAT = 1  # of the deck's scene, counted from 0
-CELL = (0.919, 0.558)  # of the picture, from its top left: in the pattern
+DECK_SCENE = "scene_mla"
+DECK_BEAT = 1  # the beat of DECK_SCENE that is pictured, counted from 0
+POSTERS_APPEAR = 1500  # milliseconds that the browser gets to draw the gallery's posters
+# Where the pointer is on the deck's picture, from its top left, in shares of width and height:
+# on a cell of the attention pattern.
+POINTER = (0.919, 0.558)
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-"""Programs that draw pages, in order of preference."""
+"""Programs that can draw the pages, in order of preference."""
 
-MAC = Path("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome")
+MAC_BROWSER = Path("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome")
 
 
 def find_browser() -> str | None:
-    """A browser of this machine: that of $BROWSER_PATH, else the first that is found."""
-    named = os.environ.get("BROWSER_PATH")
-    found = [named, *map(shutil.which, BROWSERS), str(MAC) if MAC.exists() else None]
-    return next((path for path in found if path), None)
+    """Return the path of a browser: $BROWSER_PATH, else the first one installed, else None."""
+    preferred = os.environ.get("BROWSER_PATH")
+    paths = [
+        preferred,
+        *map(shutil.which, BROWSERS),
+        str(MAC_BROWSER) if MAC_BROWSER.exists() else None,
+    ]
+    return next((path for path in paths if path), None)
 
 
 @contextmanager
 def open_browser(path: str) -> Iterator[Browser]:
-    """Start a browser without a window."""
+    """Start a browser without a window; it is closed when the block is left."""
     from playwright.sync_api import sync_playwright
 
-    # Chromium has no sandbox for root, as in a container.
+    # Chromium's sandbox does not work for root, who is the user in many containers.
     arguments = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=arguments)
@@ -64,58 +70,67 @@ def open_browser(path: str) -> Iterator[Browser]:
 
 
 def make_readme_pictures(request: RenderRequest) -> bool:
-    """Draw every picture of the README again; say whether all went well.
+    """Draw every picture of the README again; return whether everything succeeded.
+
+    Without a browser or Playwright the pictures of the deck and the gallery are left as they are.
 
     Parameters
     ----------
-    order
-        How to draw; size and folder are the README's own.
+    request
+        What to draw, and how; its size and folder are not used.
     """
     trace = load_trace(request)
-    small = replace(request, quality=SIZE, quiet=True)
-    made = []
+    own_request = replace(request, quality=SIZE, quiet=True)
+    paths = []
     with manim_config(SIZE, verbosity=request.verbosity):
         for entry in request.scenes:
-            if entry.slug in SHOWN:
-                told = rehearse(entry, trace, small.options)
+            if entry.slug in SCENES:
+                rehearsal = rehearse(entry, trace, own_request.options)
                 beats = (entry.cover,)
-                (slide,) = slides_of(entry, told, trace=trace, request=small, beats=beats)
-                made.append(FOLDER / f"{entry.slug}.png")
-                write_png(slide.picture, made[-1])
+                (slide,) = slides_of(
+                    entry, rehearsal, trace=trace, request=own_request, beats=beats
+                )
+                paths.append(FOLDER / f"{entry.slug}.png")
+                write_png(slide.picture, paths[-1])
     browser = find_browser()
     if browser and find_spec("playwright"):
-        made += _pages(small, browser)
+        paths += _picture_pages(own_request, browser)
     elif not request.quiet:
-        click.echo("those of deck and gallery need a browser and playwright", err=True)
-    report_files(request, made)
+        click.echo(
+            "the pictures of the deck and the gallery need a browser and Playwright", err=True
+        )
+    report_files(request, paths)
     return True
 
 
-def _pages(request: RenderRequest, browser: str) -> list[Path]:
-    with TemporaryDirectory(prefix="attention-film-") as scratch, open_browser(browser) as opened:
+def _picture_pages(request: RenderRequest, browser_path: str) -> list[Path]:
+    with (
+        TemporaryDirectory(prefix="attention-film-") as scratch,
+        open_browser(browser_path) as browser,
+    ):
         folder = Path(scratch)
-        entry = next(entry for entry in request.scenes if entry.slug == DECK)
+        entry = next(entry for entry in request.scenes if entry.slug == DECK_SCENE)
         deck = folder / "deck.html"
         gallery = replace(request, out=folder / "gallery")
-        # The gallery's films are not seen.
+        # The gallery's films are not made: its picture shows only their posters.
         if not (
             make_deck(replace(request, scenes=(entry,)), "web", deck)
             and write_gallery(gallery, None)
         ):
-            raise WorkError("the pages could not be made")
-        page = opened.new_page(
+            raise RenderError("the pages could not be made")
+        page = browser.new_page(
             viewport={"width": SIZE.width, "height": SIZE.height}, reduced_motion="reduce"
         )
-        page.goto(f"{deck.as_uri()}#{BEAT + 1}")
+        page.goto(f"{deck.as_uri()}#{DECK_BEAT + 1}")
         page.wait_for_selector("#stage[data-mode=holds] video.front")
         page.keyboard.press("n")
         box = page.locator("#stage").bounding_box()
         assert box is not None
         page.mouse.move(
-            box["x"] + CELL[0] * box["width"], box["y"] + CELL[1] * box["height"], steps=2
+            box["x"] + POINTER[0] * box["width"], box["y"] + POINTER[1] * box["height"], steps=2
         )
         page.screenshot(path=FOLDER / "deck.png")
-        page.goto((folder / "gallery" / PAGE).as_uri(), wait_until="networkidle")
+        page.goto((folder / "gallery" / PAGE_NAME).as_uri(), wait_until="networkidle")
         page.wait_for_timeout(POSTERS_APPEAR)
         page.screenshot(path=FOLDER / "gallery.png")
     return [FOLDER / "deck.png", FOLDER / "gallery.png"]

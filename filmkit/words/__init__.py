@@ -1,1 +1,1 @@
-"""Words beside the pictures: captions, scripts, alt texts."""
+"""Texts made from scenes and pictures: captions, scripts, speaker notes, alt texts."""

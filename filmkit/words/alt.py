@@ -1,8 +1,7 @@
-"""What a picture shows, in plain sentences, for those who cannot see it.
+"""Alt texts: describe a picture in plain sentences for people who cannot see it.
 
-Everything is read from the picture's map (:mod:`filmkit.core.picture_map`): panels of one kind
-share a sentence, however many they are, and what stands on the picture is quoted as far as there
-is room.
+The description is made from the picture map (:mod:`filmkit.core.picture_map`). All panels that show
+the same kind of tensor share one sentence. Texts in the picture are quoted as far as there is room.
 """
 
 from __future__ import annotations
@@ -15,22 +14,31 @@ from typing import Any
 
 from filmkit.core.numbers import format_number
 
-__all__ = ["LONGEST", "alt_text"]
+__all__ = ["MAX_LENGTH", "alt_text"]
 
-LONGEST = 600
-"""Characters of an alt text, at most."""
+MAX_LENGTH = 600
+"""Maximum length of an alt text, in characters."""
 
-FAINT = 0.5  # opacity below which a panel is background
-FEW = 3  # heads of several layers that are named one by one
-ROOM = 40  # characters in which something can be quoted
-MORE = "And more."
+FAINT = 0.5  # panels with a lower opacity count as background
+MAX_NAMED_HEADS = 3  # up to so many heads of different layers are named one by one
+MIN_QUOTE_ROOM = 40  # with fewer characters left, no texts are quoted
+MORE = "And more."  # replaces the sentences that do not fit
 
 
 @dataclass(frozen=True)
-class Kind:
-    """A tensor of the trace as people call it, and what its rows and columns are.
+class TensorKind:
+    """How alt texts name a tensor of the trace, its axes and its heads.
 
-    ``head_axis`` is the one that counts ``heads``, if there is one.
+    Attributes
+    ----------
+    name
+        Name of the tensor.
+    head_axis
+        Index of the axis that counts heads; None if the tensor has no heads.
+    heads
+        What one index of that axis is called.
+    rows, columns
+        What the rows and the columns of a panel are called.
     """
 
     name: str
@@ -40,34 +48,35 @@ class Kind:
     columns: str = "columns"
 
 
-PAIR = "key/value head"
-KINDS = {
-    "x": Kind("input X", None),
-    "q": Kind("queries"),
-    "q_rot": Kind("rotated queries"),
-    "k": Kind("keys", heads=PAIR),
-    "k_rot": Kind("rotated keys", heads=PAIR),
-    "v": Kind("values", heads=PAIR),
-    "pattern": Kind("attention pattern", 0, columns="words"),
-    "z": Kind("mix of values Z"),
-    "out": Kind("output of attention", None),
-    "kv_latent": Kind("latent", None),
-    "k_rope": Kind("rotated key part of all heads", None),
+KV_HEAD = "key/value head"
+TENSOR_KINDS = {
+    "x": TensorKind("input X", None),
+    "q": TensorKind("queries"),
+    "q_rot": TensorKind("rotated queries"),
+    "k": TensorKind("keys", heads=KV_HEAD),
+    "k_rot": TensorKind("rotated keys", heads=KV_HEAD),
+    "v": TensorKind("values", heads=KV_HEAD),
+    "pattern": TensorKind("attention pattern", 0, columns="words"),
+    "z": TensorKind("mix of values Z"),
+    "out": TensorKind("output of attention", None),
+    "kv_latent": TensorKind("latent", None),
+    "k_rope": TensorKind("rotated key part of all heads", None),
 }
 
-PLACE = "{}"  # in a name, where layers and heads are told
+PLACE = "{}"  # placeholder in a panel's name for its layers and heads
 SCALE = re.compile(r"colour scale\b")
 OF_HEAD = re.compile(r" of head (\d+)")
 OF_LAYERS = re.compile(r" of layers (\d+) to (\d+)")
 
-# Figures of axes and single letters say nothing by themselves, and no one can listen to a formula.
+# Only texts with a word are quoted: numbers on axes and single letters mean nothing by themselves,
+# and a formula cannot be understood when a screen reader reads it aloud.
 WORD = re.compile(r"[^\W\d_]{2}")
 FORMULA = re.compile(r"[\^=]$|\^\(|[a-z]_|sqrt|\bdot\b")
 
-# Symbols are in Typst's notation.
+# Symbols in a picture's texts are in Typst's notation: what to read instead.
 NOTATION = (
     (re.compile(r"\^top"), " transposed"),
-    (re.compile(r"_\(([^)]*)\)"), lambda found: "_" + found[1].replace(" ", "")),
+    (re.compile(r"_\(([^)]*)\)"), lambda match: "_" + match[1].replace(" ", "")),
     (re.compile(r"\\/"), "/"),
     (re.compile(r" times "), " × "),
 )
@@ -75,10 +84,24 @@ NOTATION = (
 
 @dataclass(frozen=True)
 class _Panel:
-    """A panel as it is told.
+    """What an alt text says about a panel.
 
-    ``layers`` are the first and the last of them; ``spans`` are the cells [start, stop) of its
-    rows and columns, and ``units`` what they are, each as a plural with "s".
+    Attributes
+    ----------
+    name
+        Name of the tensor, with :data:`PLACE` where layers and heads are inserted.
+    layers
+        First and last layer, if known.
+    head
+        Index of the head, if the panel shows one.
+    heads
+        What a head is called: "head" or "key/value head".
+    spans
+        The panel's cells [start, stop) in rows and in columns.
+    units
+        What rows and columns are called, each a plural that ends in "s"; None: they are cells.
+    scale
+        Smallest and largest value of the colour scale.
     """
 
     name: str
@@ -91,54 +114,58 @@ class _Panel:
 
 
 def alt_text(document: Mapping[str, Any], title: str = "") -> str:
-    """Say what a picture shows, in at most `LONGEST` characters.
+    """Return a description of a picture, at most `MAX_LENGTH` characters long.
 
     Parameters
     ----------
     document
-        The picture's map.
+        The picture map.
     title
-        What the picture is about, to begin with.
+        Title of the picture, which becomes the first sentence; "" for none.
     """
     entries = [e for e in document["panels"] if not SCALE.match(e["expression"] or "")]
     strong = _groups(entry for entry in entries if entry["opacity"] >= FAINT)
     faint = _groups(entry for entry in entries if entry["opacity"] < FAINT)
     panels = [panel for group in (*strong, *faint) for panel in group]
     layers = {panel.layers for panel in panels if panel.layers}
-    said = [f"{title}."] if title else []
+    sentences = [f"{title}."] if title else []
     if entries:
         where = f" of {_layers(panels)}" if len(layers) == 1 else ""
         colours = _listed(sorted({entry["cmap"] for entry in entries}))
-        said.append(f"Heatmaps{where} in {colours}.")
+        sentences.append(f"Heatmaps{where} in {colours}.")
     else:
-        said.append("A drawing without heatmaps.")
-    said += [_sentence(group, with_layers=len(layers) > 1) for group in strong]
+        sentences.append("A drawing without heatmaps.")
+    sentences += [_sentence(group, with_layers=len(layers) > 1) for group in strong]
     if faint:
-        said.append(f"Faint: {'; '.join(group[0].name.replace(PLACE, '') for group in faint)}.")
-    return _with_quotes(_fitted([_capital(sentence) for sentence in said]), document["texts"])
+        names = "; ".join(group[0].name.replace(PLACE, "") for group in faint)
+        sentences.append(f"Faint: {names}.")
+    text = _fitted([_capitalised(sentence) for sentence in sentences])
+    return _with_quotes(text, document["texts"])
 
 
 def _groups(entries: Iterable[Mapping[str, Any]]) -> list[list[_Panel]]:
+    """Group the panels of a picture map by name, in order of appearance."""
     groups: dict[str, list[_Panel]] = {}
     for entry in entries:
-        panel = _read(entry)
+        panel = _panel(entry)
         groups.setdefault(panel.name, []).append(panel)
     return list(groups.values())
 
 
-def _read(entry: Mapping[str, Any]) -> _Panel:
+def _panel(entry: Mapping[str, Any]) -> _Panel:
+    """Read a panel from its entry in the picture map."""
     index = entry["index"]
     spans = [(axis[0], axis[1]) for axis in index if not isinstance(axis, int)]
     rows, columns = entry["shape"]
     scale = (entry["vmin"], entry["vmax"])
     base, _, layer = (entry["tensor"] or "").rpartition(".")
-    kind = KINDS.get(base)
+    kind = TENSOR_KINDS.get(base)
     if kind is None or len(spans) != 2:
         name = entry["tensor"] or entry["expression"]
-        head, within = OF_HEAD.search(name), OF_LAYERS.search(name)
+        head, layers = OF_HEAD.search(name), OF_LAYERS.search(name)
         return _Panel(
             OF_HEAD.sub(PLACE, OF_LAYERS.sub(PLACE, name)),
-            (int(within[1]), int(within[2])) if within else None,
+            (int(layers[1]), int(layers[2])) if layers else None,
             int(head[1]) if head else None,
             "head",
             ((0, rows), (0, columns)),
@@ -160,16 +187,16 @@ def _read(entry: Mapping[str, Any]) -> _Panel:
 
 
 def _sentence(group: Sequence[_Panel], *, with_layers: bool) -> str:
-    """What the panels of one kind are, how large, and from which value to which."""
+    """Return a sentence about the panels of one name: what, how many, how large, which scale."""
     where = _where(group, with_layers=with_layers)
     parts = [group[0].name.replace(PLACE, f" of {where}" if where else "")]
-    # Pieces of one matrix are told as one.
+    # Panels that show parts of one matrix are counted as one.
     matrices: dict[Any, list[_Panel]] = {}
     for i, panel in enumerate(group):
-        whole = (panel.layers, panel.head) if panel.units else i
-        matrices.setdefault(whole, []).append(panel)
-    count = sum(max(Counter(p.spans for p in pieces).values()) for pieces in matrices.values())
-    sizes = list(dict.fromkeys(_size(pieces) for pieces in matrices.values()))
+        matrix = (panel.layers, panel.head) if panel.units else i
+        matrices.setdefault(matrix, []).append(panel)
+    count = sum(max(Counter(p.spans for p in panels).values()) for panels in matrices.values())
+    sizes = list(dict.fromkeys(_size(panels) for panels in matrices.values()))
     if count > 1:
         parts.append(f": {count} panels, {'each ' if len(sizes) == 1 else ''}{_listed(sizes)}")
     else:
@@ -181,10 +208,11 @@ def _sentence(group: Sequence[_Panel], *, with_layers: bool) -> str:
 
 
 def _where(group: Sequence[_Panel], *, with_layers: bool) -> str:
+    """Return the layers and heads of panels, such as "layers 0 to 4, head 2"."""
     heads = group[0].heads
     known = group[0].layers is not None
     places = sorted({(p.layers[0], p.head) for p in group if p.layers and p.head is not None})
-    if len({layer for layer, _ in places}) > 1 and len(places) <= FEW:
+    if len({layer for layer, _ in places}) > 1 and len(places) <= MAX_NAMED_HEADS:
         return _listed([f"layer {layer}, {heads} {head}" for layer, head in places])
     parts = [_layers(group)] if known and with_layers else []
     if numbers := {panel.head for panel in group if panel.head is not None}:
@@ -197,31 +225,33 @@ def _layers(panels: Sequence[_Panel]) -> str:
     return _numbered("layer", {n for first, last in ends for n in range(first, last + 1)})
 
 
-def _numbered(what: str, numbers: set[int]) -> str:
-    """Such as "layer 3", "heads 0 to 8" or "heads 1, 4 and 5"."""
+def _numbered(noun: str, numbers: set[int]) -> str:
+    """Return a noun with its numbers, such as "layer 3", "heads 0 to 8" or "heads 1, 4 and 5"."""
     first, last = min(numbers), max(numbers)
     if first == last:
-        return f"{what} {first}"
+        return f"{noun} {first}"
     if len(numbers) == last - first + 1 and len(numbers) > 2:
-        return f"{what}s {first} to {last}"
-    return f"{what}s {_listed([str(number) for number in sorted(numbers)])}"
+        return f"{noun}s {first} to {last}"
+    return f"{noun}s {_listed([str(number) for number in sorted(numbers)])}"
 
 
-def _size(pieces: Sequence[_Panel]) -> str:
-    units = pieces[0].units
+def _size(panels: Sequence[_Panel]) -> str:
+    """Return the size of the matrix that some panels show together."""
+    units = panels[0].units
     if units is None:
-        rows, columns = (stop for _, stop in pieces[0].spans)
+        rows, columns = (stop for _, stop in panels[0].spans)
         return f"{rows} by {columns} cells"
     return " by ".join(
-        _extent([piece.spans[axis] for piece in pieces], units[axis]) for axis in (0, 1)
+        _extent([panel.spans[axis] for panel in panels], units[axis]) for axis in (0, 1)
     )
 
 
 def _extent(spans: Sequence[tuple[int, int]], unit: str) -> str:
+    """Return the length of an axis, and how much of it is drawn where that is not all."""
     drawn = {i for start, stop in spans for i in range(start, stop)}
     count = max(drawn) - min(drawn) + 1
-    some = f" ({len(drawn)} drawn)" if len(drawn) < count else ""
-    return f"{count} {unit if count > 1 else unit[:-1]}{some}"
+    note = f" ({len(drawn)} drawn)" if len(drawn) < count else ""
+    return f"{count} {unit if count > 1 else unit[:-1]}{note}"
 
 
 def _number(value: float) -> str:
@@ -230,37 +260,40 @@ def _number(value: float) -> str:
 
 
 def _listed(parts: Sequence[str]) -> str:
+    """Join parts as in "a, b and c"."""
     return " and ".join([*([", ".join(parts[:-1])] if len(parts) > 1 else []), parts[-1]])
 
 
-def _capital(sentence: str) -> str:
+def _capitalised(sentence: str) -> str:
     return sentence[:1].upper() + sentence[1:]
 
 
 def _fitted(sentences: Sequence[str]) -> str:
-    """As many sentences as fit; what is left out is not passed over in silence."""
+    """Join as many sentences as fit; end with :data:`MORE` if some are left out."""
     text = " ".join(sentences)
-    kept = list(sentences)
-    while len(text) > LONGEST:
-        kept.pop()
-        text = " ".join([*kept, MORE])
+    fitting = list(sentences)
+    while len(text) > MAX_LENGTH:
+        fitting.pop()
+        text = " ".join([*fitting, MORE])
     return text
 
 
 def _with_quotes(text: str, texts: Iterable[Mapping[str, Any]]) -> str:
+    """Append the texts in the picture, each once and without formulas, as far as they fit."""
     quoted = ""
-    room = LONGEST - len(text) - len(" Words: .")
-    for said in dict.fromkeys(_spoken(entry["text"]) for entry in texts):
-        if not WORD.search(said) or FORMULA.search(said):
+    room = MAX_LENGTH - len(text) - len(" Words: .")
+    for quote in dict.fromkeys(_without_notation(entry["text"]) for entry in texts):
+        if not WORD.search(quote) or FORMULA.search(quote):
             continue
-        longer = f"{quoted}; {said}" if quoted else said
+        longer = f"{quoted}; {quote}" if quoted else quote
         if len(longer) > room:
             break
         quoted = longer
-    return f"{text} Words: {quoted}." if quoted and room >= ROOM else text
+    return f"{text} Words: {quoted}." if quoted and room >= MIN_QUOTE_ROOM else text
 
 
-def _spoken(text: str) -> str:
+def _without_notation(text: str) -> str:
+    """Replace Typst's notation in a text by words that can be read aloud."""
     for notation, words in NOTATION:
         text = notation.sub(words, text)
     return " ".join(text.split())

@@ -1,8 +1,8 @@
-"""Captions: the narration of each beat, cut into pieces that can be read in passing.
+"""Captions: the narration of each beat, split into cues of one or two lines.
 
-A cue is one or two lines. Cues end at the end of a sentence where they can, else of a clause, and
-the beat's time is shared out among them by their letters, so that all of a beat reads at one
-speed: that of its whole narration.
+Cues end at the end of a sentence where possible, else at the end of a clause. The duration of a
+beat is divided among its cues in proportion to their number of characters, so that all cues of a
+beat have the same reading speed.
 """
 
 from __future__ import annotations
@@ -15,27 +15,39 @@ from html import escape
 
 from filmkit.core.records import BeatRecord
 
-__all__ = ["LINE", "LINES", "READING_SPEED", "Cue", "captions", "escaped", "shifted", "srt", "vtt"]
+__all__ = [
+    "MAX_LINES",
+    "MAX_LINE_LENGTH",
+    "READING_SPEED",
+    "Cue",
+    "captions",
+    "escape_vtt",
+    "shifted",
+    "srt",
+    "vtt",
+]
 
-LINE = 42
-"""Characters of a line, at most."""
+MAX_LINE_LENGTH = 42
+"""Maximum length of a line, in characters."""
 
-LINES = 2
-"""Lines of a cue, at most."""
+MAX_LINES = 2
+"""Maximum number of lines of a cue."""
 
 READING_SPEED = 17
-"""Characters a second that can be read beside a picture."""
+"""Maximum reading speed, in characters per second, beside a moving picture."""
 
-MIN_SECONDS = 1.0  # seconds that a cue stays, where its beat is long enough
+MIN_SECONDS = 1.0  # minimum duration of a cue, where its beat is long enough
 
-# What it costs to end a cue or a line somewhere, and to have one more cue.
+# Costs of a way to split a narration; the way with the lowest total is chosen.
+# Costs of ending a cue (half of it for a line) at the end of a sentence, at the end of a clause,
+# between two phrases, and within a phrase.
 SENTENCE, CLAUSE, BETWEEN, WITHIN = 0.0, 1.0, 3.0, 6.0
-ONE_MORE = 2.5
-HURRIED = 50.0
-IN_A_CUE = 1.5  # a sentence that ends within a line
-UNEVEN = 2.0  # a line that is empty beside a full one
+EACH_CUE = 2.5  # for every cue
+TOO_SHORT = 50.0  # for a cue that is shorter than MIN_SECONDS
+SENTENCE_INSIDE = 1.5  # for a sentence that ends inside a cue
+UNEVEN = 2.0  # for two lines of unequal length; this much if one is empty and the other full
 
-# Words that start a phrase, and words that the next one belongs to.
+# Words that start a phrase, and words that belong to the phrase of the next word.
 VERBS = frozenset({"are", "is", "it", "was"})
 STARTERS = VERBS | {
     *("and", "at", "but", "by", "for", "from", "in", "into", "of", "on", "or", "so", "than"),
@@ -48,7 +60,7 @@ LEADERS = (STARTERS - VERBS) | {
 
 @dataclass(frozen=True)
 class Cue:
-    """What is read at one time: seconds from the start of the film, and one or two lines."""
+    """A caption: its start and end in seconds from the start of the film, and its lines."""
 
     start: float
     end: float
@@ -56,25 +68,25 @@ class Cue:
 
     @property
     def text(self) -> str:
-        """All of it on one line."""
+        """The lines, joined into one."""
         return " ".join(self.lines)
 
 
 def captions(beats: Iterable[BeatRecord]) -> tuple[Cue, ...]:
-    """The cues of some beats' narration, at the times of their records.
+    """Return the cues of the narration of beats, at the times of the records.
 
-    Cues follow each other without a gap, and never overlap.
+    The cues of a beat follow each other without a gap, and cues never overlap.
     """
     return tuple(cue for record in beats for cue in _cues_of(record))
 
 
 def shifted(cues: Iterable[Cue], seconds: float) -> tuple[Cue, ...]:
-    """The same cues, later."""
+    """Return the cues, shifted by a number of seconds."""
     return tuple(replace(cue, start=cue.start + seconds, end=cue.end + seconds) for cue in cues)
 
 
 def srt(cues: Sequence[Cue]) -> str:
-    """Cues as a SubRip file."""
+    """Return the content of a SubRip file (.srt)."""
     return "\n".join(
         f"{i}\n{_clock(cue.start, ',')} --> {_clock(cue.end, ',')}\n" + "\n".join(cue.lines) + "\n"
         for i, cue in enumerate(cues, 1)
@@ -82,21 +94,22 @@ def srt(cues: Sequence[Cue]) -> str:
 
 
 def vtt(cues: Sequence[Cue]) -> str:
-    """Cues as a WebVTT file."""
+    """Return the content of a WebVTT file (.vtt)."""
     blocks = (
         f"\n{_clock(cue.start, '.')} --> {_clock(cue.end, '.')}\n"
-        + "".join(f"{escaped(line)}\n" for line in cue.lines)
+        + "".join(f"{escape_vtt(line)}\n" for line in cue.lines)
         for cue in cues
     )
     return "WEBVTT\n" + "".join(blocks)
 
 
-def escaped(line: str) -> str:
-    """A line as WebVTT writes it."""
+def escape_vtt(line: str) -> str:
+    """Escape the special characters of WebVTT in a line."""
     return escape(line, quote=False)
 
 
 def _clock(seconds: float, point: str) -> str:
+    """Format a time as HH:MM:SS and milliseconds, after a decimal point or comma."""
     minutes, milliseconds = divmod(round(seconds * 1000), 60_000)
     hours, minutes = divmod(minutes, 60)
     whole, rest = divmod(milliseconds, 1000)
@@ -104,9 +117,10 @@ def _clock(seconds: float, point: str) -> str:
 
 
 def _cues_of(record: BeatRecord) -> Iterator[Cue]:
+    """Yield the cues of one beat."""
     words = tuple(_words(record.narration))
     seconds = record.end - record.start
-    texts = _cut(words, seconds)
+    texts = _split(words, seconds)
     letters = sum(len(" ".join(lines)) for lines in texts)
     start = record.start
     for lines in texts:
@@ -116,14 +130,20 @@ def _cues_of(record: BeatRecord) -> Iterator[Cue]:
 
 
 def _words(text: str) -> Iterator[str]:
-    """What no line is broken within; a number keeps its sign of unit."""
+    """Yield the units between which a line can be broken: words, or numbers with "%" or "×".
+
+    A word that is longer than a line is cut into pieces.
+    """
     for word in re.findall(r"\S+(?: [%×]\S*)*", text):
-        for start in range(0, len(word), LINE):
-            yield word[start : start + LINE]
+        for start in range(0, len(word), MAX_LINE_LENGTH):
+            yield word[start : start + MAX_LINE_LENGTH]
 
 
-def _cut(words: tuple[str, ...], seconds: float) -> list[tuple[str, ...]]:
-    """Share words out among cues at the least cost."""
+def _split(words: tuple[str, ...], seconds: float) -> list[tuple[str, ...]]:
+    """Split the words of a beat into cues at the lowest cost; return the lines of each cue.
+
+    Dynamic programming: the best way to split the first n words, for every n.
+    """
     letters = len(" ".join(words))
     best: list[tuple[float, list[tuple[str, ...]]]] = [(0.0, [])]
     for end in range(1, len(words) + 1):
@@ -133,9 +153,9 @@ def _cut(words: tuple[str, ...], seconds: float) -> list[tuple[str, ...]]:
             if folded is None:
                 continue
             cost, lines = folded
-            cost += best[start][0] + ONE_MORE + _price_of_ending(words, end)
+            cost += best[start][0] + EACH_CUE + _cost_of_ending(words, end)
             if start or end < len(words):
-                cost += HURRIED * (seconds * len(" ".join(lines)) < MIN_SECONDS * letters)
+                cost += TOO_SHORT * (seconds * len(" ".join(lines)) < MIN_SECONDS * letters)
             ways.append((cost, [*best[start][1], lines]))
         best.append(min(ways, key=lambda way: way[0]))
     return best[-1][1]
@@ -143,22 +163,22 @@ def _cut(words: tuple[str, ...], seconds: float) -> list[tuple[str, ...]]:
 
 @lru_cache(maxsize=4096)
 def _folded(words: tuple[str, ...]) -> tuple[float, tuple[str, ...]] | None:
-    """Words of one cue as lines, at the least cost; None if they do not fit."""
-    inner = IN_A_CUE * sum(word[-1] in ".?!" for word in words[:-1])
+    """Return the lowest cost of a cue's lines, and the lines; None if the words do not fit."""
+    inner = SENTENCE_INSIDE * sum(word[-1] in ".?!" for word in words[:-1])
     whole = " ".join(words)
-    if len(whole) <= LINE:
+    if len(whole) <= MAX_LINE_LENGTH:
         return inner, (whole,)
     ways = []
-    for cut in range(1, len(words)):
-        lines = " ".join(words[:cut]), " ".join(words[cut:])
-        if max(map(len, lines)) <= LINE:
-            uneven = abs(len(lines[0]) - len(lines[1])) / LINE
-            ways.append((inner + _price_of_ending(words, cut) / 2 + UNEVEN * uneven, lines))
+    for end in range(1, len(words)):
+        lines = " ".join(words[:end]), " ".join(words[end:])
+        if max(map(len, lines)) <= MAX_LINE_LENGTH:
+            uneven = abs(len(lines[0]) - len(lines[1])) / MAX_LINE_LENGTH
+            ways.append((inner + _cost_of_ending(words, end) / 2 + UNEVEN * uneven, lines))
     return min(ways) if ways else None
 
 
-def _price_of_ending(words: Sequence[str], end: int) -> float:
-    """What it costs to break off after so many words."""
+def _cost_of_ending(words: Sequence[str], end: int) -> float:
+    """Return the cost of ending a cue after the first ``end`` words."""
     last = words[end - 1]
     bare = last.rstrip("”’\"')")
     if end == len(words) or bare[-1:] in (".", "?", "!"):

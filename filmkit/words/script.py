@@ -1,4 +1,4 @@
-"""What is said about beats beside their pictures: chapters' titles, speaker notes, the script."""
+"""Chapter titles, speaker notes and scripts, made from the beats of a scene."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ ABBREVIATIONS = re.compile(r"\b(gpu|gqa|kv|mha|mla|mqa)\b", re.IGNORECASE)
 
 
 def chapter_title(beat: str) -> str:
-    """A beat's name as people read it: "one_gpu" is "One GPU"."""
+    """Return a beat's name in a readable form: "one_gpu" becomes "One GPU"."""
     title = beat.replace("_", " ")
-    return ABBREVIATIONS.sub(lambda found: found[0].upper(), title[:1].upper() + title[1:])
+    return ABBREVIATIONS.sub(lambda match: match[0].upper(), title[:1].upper() + title[1:])
 
 
 def speaker_notes(rehearsal: Rehearsal) -> dict[str, str]:
-    """For each beat what to say, how long its picture moves, and what comes next."""
+    """Return the notes of each beat: its narration, number, duration, and the next beat."""
     beats = rehearsal.beats
     notes = {}
     for i, record in enumerate(beats):
@@ -32,22 +32,25 @@ def speaker_notes(rehearsal: Rehearsal) -> dict[str, str]:
 
 
 def script(entry: SceneEntry, rehearsal: Rehearsal) -> str:
-    """The script of a scene as Markdown: when each beat plays, what is said, and how fast."""
+    """Return the script of a scene as Markdown: time, narration and speed of each beat."""
     beats = rehearsal.beats
     count = sum(_word_count(record) for record in beats)
-    head = f"{entry.slug}, {_clock(rehearsal.duration)}, {len(beats)} beats, {count} words"
-    return "\n\n".join([f"# {entry.title}", head, *map(_part, beats)])
+    summary = f"{entry.slug}, {_clock(rehearsal.duration)}, {len(beats)} beats, {count} words"
+    return "\n\n".join([f"# {entry.title}", summary, *map(_section, beats)])
 
 
-def _part(record: BeatRecord) -> str:
+def _section(record: BeatRecord) -> str:
+    """Return the section of one beat."""
     times = f"{_clock(record.start)}–{_clock(record.end)}"
-    speed = f"{_words_a_minute(record):.0f} words a minute, {_letters_a_second(record):.1f} c/s"
+    speed = (
+        f"{_words_per_minute(record):.0f} words a minute, {_characters_per_second(record):.1f} c/s"
+    )
     title = chapter_title(record.name)
     return f"## {times} {title}\n\n{record.narration}\n\n*{record.name}, {speed}*"
 
 
 def script_record(entry: SceneEntry, rehearsal: Rehearsal) -> dict[str, Any]:
-    """The script of a scene for programs; times in seconds."""
+    """Return the script of a scene as a record for JSON; times are in seconds."""
     return {
         "name": entry.slug,
         "title": entry.title,
@@ -59,8 +62,8 @@ def script_record(entry: SceneEntry, rehearsal: Rehearsal) -> dict[str, Any]:
                 "start": round(record.start, 3),
                 "end": round(record.end, 3),
                 "narration": record.narration,
-                "words_per_minute": round(_words_a_minute(record), 1),
-                "characters_per_second": round(_letters_a_second(record), 1),
+                "words_per_minute": round(_words_per_minute(record), 1),
+                "characters_per_second": round(_characters_per_second(record), 1),
                 "captions": [
                     {"start": round(cue.start, 3), "end": round(cue.end, 3), "lines": cue.lines}
                     for cue in captions([record])
@@ -75,19 +78,21 @@ def _word_count(record: BeatRecord) -> int:
     return len(record.narration.split())
 
 
-def _words_a_minute(record: BeatRecord) -> float:
-    return 60 * _word_count(record) / _length(record)
+def _words_per_minute(record: BeatRecord) -> float:
+    return 60 * _word_count(record) / _seconds(record)
 
 
-def _letters_a_second(record: BeatRecord) -> float:
-    return len(record.narration) / _length(record)
+def _characters_per_second(record: BeatRecord) -> float:
+    return len(record.narration) / _seconds(record)
 
 
-def _length(record: BeatRecord) -> float:
-    # A beat may take no time, but then it says nothing either.
+def _seconds(record: BeatRecord) -> float:
+    """Return the duration of a beat; 1 instead of 0, to divide by."""
+    # A beat without a duration has no narration either.
     return record.end - record.start or 1.0
 
 
 def _clock(seconds: float) -> str:
+    """Format a time as M:SS.S."""
     minutes, tenths = divmod(round(10 * seconds), 600)
     return f"{minutes}:{tenths // 10:02}.{tenths % 10}"

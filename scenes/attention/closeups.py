@@ -15,7 +15,7 @@ from manim import (
     linear,
 )
 
-from filmkit.core.animations import Appear, Follow, Presence, Recolour, Reveal, Rise
+from filmkit.core.animations import AnimateWith, Appear, Presence, Recolour, Reveal, Rise
 from filmkit.core.geometry import Box, Frame
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.norm import Norm, TensorSource
@@ -26,10 +26,10 @@ from filmkit.core.view import HeadView
 from filmkit.mobjects.flow import Draw, Wire
 from filmkit.mobjects.marks import Bars, ColourBar, Highlight, TokenLabels, fit_all, size_beside
 from scenes.attention.layout import (
-    MeetLayout,
-    RemarkLayout,
-    meet_layout,
+    ProductLayout,
+    ScoreRemarksLayout,
     mix_layout,
+    product_layout,
     softmax_layout,
 )
 
@@ -37,16 +37,29 @@ __all__ = ["RowMix", "RowProduct", "RowSoftmax", "ScoreRemarks"]
 
 
 class RowProduct(Group):
-    """One query row times one key row, channel by channel, and their sum.
+    """Products of one query row and one key row, channel by channel, and their sum.
 
-    The two rows themselves belong to the scene; this is what comes of them.
+    The two rows themselves belong to the scene.
 
     Parameters
     ----------
     query, key
-        The two rows as they enter the scores, (channel,).
+        (d_qk,), the two rows as they enter the scores.
     frame
         The frame to fill.
+
+    Attributes
+    ----------
+    layout
+        Where everything stands, the two rows included.
+    products
+        (d_qk,), the products.
+    strip
+        Their heatmap, hidden at first.
+    total
+        The sum so far, as a number.
+    cursor
+        Frame around the channel that is multiplied.
     """
 
     def __init__(
@@ -54,7 +67,7 @@ class RowProduct(Group):
     ) -> None:
         super().__init__()
         theme = current_theme()
-        self.layout: MeetLayout = meet_layout(frame)
+        self.layout: ProductLayout = product_layout(frame)
         self.products = query * key
         norm = Norm.symmetric(self.products)
         box = self.layout.product
@@ -77,17 +90,17 @@ class RowProduct(Group):
         self.formula = Symbol("q dot k =", size=size)
         self.formula.on_line(x - self.formula.width / 2 - 0.12, y)
         self.total = Number(0.0, size=size).on_line(x + 0.75, y)
-        self.scale = ColourBar(norm, "products", self.layout.scale)
+        self.colour_bar = ColourBar(norm, "products", self.layout.colour_bar)
         self.cursor = Highlight(self._column(0))
-        self.add(self.strip, self.name, self.formula, self.scale)
+        self.add(self.strip, self.name, self.formula, self.colour_bar)
 
     def _column(self, column: int) -> Box:
-        """Box of a channel, from the query down to the product."""
+        """Return the box of a channel, from the query down to the product."""
         cell = self.strip.column(column)
         return Box.of(cell.left, cell.right, cell.bottom, self.layout.query.top)
 
     def add_up(self, run_time: float) -> AnimationGroup:
-        """Multiply channel after channel, and count the sum so far."""
+        """Return an animation that multiplies channel after channel and counts up the sum."""
         sums = np.concatenate([[0.0], np.cumsum(self.products)])
         count = len(self.products)
 
@@ -98,33 +111,42 @@ class RowProduct(Group):
 
         return AnimationGroup(
             Reveal(self.strip, np.arange(count) / count, spread=0.02, rate_func=linear),
-            Follow(self.total, step, rate_func=linear),
+            AnimateWith(self.total, step, rate_func=linear),
             Presence(self.cursor, 1.0),
             run_time=run_time,
         )
 
 
 class ScoreRemarks(VGroup):
-    """What happens to the scores before the softmax, as lines of words beside them.
+    """Remarks on what happens to the scores before the softmax.
 
     Parameters
     ----------
     view
-        Whose scores.
+        The head with the scores.
     match
-        The query and the key whose score is followed.
-    slots
-        Where the lines stand, for the camera's nearness.
+        Query and key of the score that is followed.
+    layout
+        Where the remarks stand, and how near the camera is.
+
+    Attributes
+    ----------
+    scaling
+        Remarks on the scaling.
+    masking
+        Remark on the causal mask.
     """
 
-    def __init__(self, view: HeadView, match: tuple[int, int], layout: RemarkLayout) -> None:
+    def __init__(self, view: HeadView, match: tuple[int, int], layout: ScoreRemarksLayout) -> None:
         super().__init__()
         theme, meta = current_theme(), view.layer.trace.meta
         size = theme.name_size * layout.zoom
         factor = meta.score_scale
-        exact = bool(np.isclose(factor, meta.d_qk**-0.5))
-        times = f"times 1 \\/ sqrt({meta.d_qk})" if exact else f"times {format_number(factor)}"
-        before, after = view.dots[match], view.scores[match]
+        is_standard = bool(np.isclose(factor, meta.d_qk**-0.5))
+        times = (
+            f"times 1 \\/ sqrt({meta.d_qk})" if is_standard else f"times {format_number(factor)}"
+        )
+        before, after = view.dot_products[match], view.scores[match]
         self.scaling = VGroup(
             Symbol(times, size=size),
             Label(
@@ -144,16 +166,16 @@ class ScoreRemarks(VGroup):
 
 
 class RowSoftmax(Group):
-    """One row of scaled scores, large, and the shares of attention that it becomes.
+    """Softmax of one row of scaled scores: the row, large, and its shares of attention as bars.
 
-    The row itself belongs to the scene; it comes from the scores and fills ``slots.row``.
+    The row's heatmap belongs to the scene; it comes from the scores and fills ``layout.row``.
 
     Parameters
     ----------
     view
-        Whose scores.
+        The head with the scores.
     query
-        Which row.
+        Index of the row.
     frame
         The frame to fill.
     """
@@ -171,7 +193,7 @@ class RowSoftmax(Group):
         for (x, _), score in zip(layout.words[: query + 1], view.scores[query], strict=False):
             number = Label(f"{score:.1f}".replace("-", MINUS))
             number.on_line(x, layout.row.y)
-            # Ink on a coloured cell: the upper half of every map here is the lighter one.
+            # Dark text on light cells: every colour map here is lighter in its upper half.
             number.set_fill("#000000" if score > 0 else "#ffffff")
             self.numbers.add(number)
         fit_all(self.numbers, cell * 0.86)
@@ -184,24 +206,24 @@ class RowSoftmax(Group):
         self.bars = Bars(view.pattern[query], view.layer.norm("pattern"), layout.bars, query + 1)
         self.add(self.title, self.words, self.numbers, self.arrow, self.name, self.formula)
         self.add(self.bars)
-        self.rest = VGroup()
+        self.remainder = VGroup()
         if view.layer.hides_first:
-            share = format_share(float(view.hidden[query]))
+            share = format_share(float(view.hidden_attention[query]))
             text = f"the rest, {share}, goes to the beginning token, which is not drawn"
-            self.rest.add(Label(text, size=theme.note_size, colour=theme.muted))
-            self.rest.move_to([layout.bars.x, layout.bars.bottom - 0.25, 0])
-            self.add(self.rest)
+            self.remainder.add(Label(text, size=theme.note_size, colour=theme.muted))
+            self.remainder.move_to([layout.bars.x, layout.bars.bottom - 0.25, 0])
+            self.add(self.remainder)
 
     def show_scores(self) -> list[Animation]:
-        """Name the row, its words and its numbers."""
+        """Return animations that show the title, the words and the numbers of the row."""
         return [Appear(part) for part in (self.title, self.words, self.numbers)]
 
-    def show_rule(self) -> list[Animation]:
-        """Say what is done to them."""
+    def show_formula(self) -> list[Animation]:
+        """Return animations that show the arrow and the formula of the softmax."""
         return [Draw(self.arrow), Appear(self.name), Appear(self.formula)]
 
     def grow_bars(self) -> list[Animation]:
-        """Let the shares grow, one after another."""
+        """Return animations in which the bars grow one after another."""
         return [
             LaggedStart(*(Rise(bar) for bar in self.bars.bars), lag_ratio=0.1),
             LaggedStart(*(Appear(tag) for tag in self.bars.tags), lag_ratio=0.1),
@@ -211,17 +233,17 @@ class RowSoftmax(Group):
 def _key_words(
     words: Sequence[str], points: Sequence[tuple[float, float]], cell: float
 ) -> TokenLabels:
-    """Words above the cells of a row: across if all fit, else upright."""
+    """Build the words above the cells of a row: horizontal if all fit, else vertical."""
     across = TokenLabels(words, points, width=10 * cell)
     if max(word.width for word in across) > cell * 0.95:
-        return TokenLabels(words, points, width=1.02, upright=True)
+        return TokenLabels(words, points, width=1.02, vertical=True)
     for word, (x, y) in zip(across, points, strict=True):
         word.on_line(x, y + 0.12)
     return across
 
 
 class RowMix(Group):
-    """The value rows that a query reads, each with its share of attention, and their sum.
+    """Value rows that a query reads, each with its share of attention, and their sum.
 
     A beginning-of-sequence token that is not drawn elsewhere has its row here, so that the rows
     add up to the sum exactly.
@@ -229,28 +251,42 @@ class RowMix(Group):
     Parameters
     ----------
     view
-        Whose values.
+        The head with the values.
     values
-        The heatmap of the drawn value rows; the strips start out on it.
+        Heatmap of the drawn value rows, where the strips stand at first.
     query
-        Which row of z is made.
+        Index of the row of z that is computed.
     frame
         The frame to fill.
+
+    Attributes
+    ----------
+    layout
+        Where everything stands in the end.
+    weights
+        Share of attention of each strip.
+    strips
+        One heatmap for each value row.
+    hidden
+        The strip of a token that is not drawn elsewhere, if there is one.
     """
 
     def __init__(self, view: HeadView, values: Heatmap, query: int, frame: Frame) -> None:
         super().__init__()
-        theme, seen, hidden = current_theme(), query + 1, view.layer.first
-        self.weights = [*([float(view.hidden[query])] * hidden), *view.pattern[query, :seen]]
+        theme, n_keys, hidden = current_theme(), query + 1, view.layer.first
+        self.weights = [
+            *([float(view.hidden_attention[query])] * hidden),
+            *view.pattern[query, :n_keys],
+        ]
         self.layout = layout = mix_layout(frame, count=len(self.weights))
-        self.strips = values.split_rows()[:seen]
+        self.strips = values.split_rows()[:n_keys]
         self.hidden: list[Heatmap] = []
         if hidden:
             first = self.strips[0].copy().set_values(view.hidden_value)
             first.source = view.layer.hidden_source("v", view.kv_head, (0, values.shape[1]))
             self.hidden = [first]
             self.strips.insert(0, first)
-        names = [*(["beginning token"] * hidden), *view.layer.words[:seen]]
+        names = [*(["beginning token"] * hidden), *view.layer.words[:n_keys]]
         size = size_beside(layout.pitch)
         self.words = TokenLabels(names, layout.words, width=layout.word_width, size=size)
         if hidden:
@@ -263,7 +299,7 @@ class RowMix(Group):
         self.add(*self.strips, self.words, self.shares, self.name)
 
     def weigh(self) -> LaggedStart:
-        """Multiply each row by its share."""
+        """Return an animation that multiplies each row by its share of attention."""
         source = TensorSource(expression="share of attention times value")
         return LaggedStart(
             *(

@@ -1,4 +1,4 @@
-"""Where the steps of one head stand while they are looked at from close by: pure geometry."""
+"""Layouts of the close-ups of the steps of one head: pure geometry."""
 
 from __future__ import annotations
 
@@ -19,61 +19,74 @@ from filmkit.core.geometry import (
 from filmkit.mobjects.head_layout import SCORES_NAME, HeadLayout
 
 __all__ = [
-    "MeetLayout",
     "MixLayout",
-    "RemarkLayout",
-    "RowColumn",
-    "RowLayout",
+    "ProductLayout",
+    "RowList",
+    "RowListsLayout",
+    "ScoreRemarksLayout",
     "SoftmaxLayout",
-    "meet_layout",
     "mix_layout",
-    "remark_layout",
-    "row_layout",
+    "product_layout",
+    "row_lists_layout",
+    "score_remarks_layout",
     "softmax_layout",
 ]
 
-NOTE_ROOM = 0.36  # for a line of small words below some rows
-LISTS_APART = 0.6  # down, between two lists of rows
-NAME_LINE = 0.28  # from a panel up to the middle of the line of its name
-TALL_AIR = 0.9  # above and below a picture that would be too high in a tall frame
+# Lengths are in scene units.
+NOTE_ROOM = 0.36  # height of a line of small words below some rows
+LISTS_APART = 0.6  # height between two lists of rows
+NAME_LINE = 0.28  # from a panel up to the middle of the line with its name
+TALL_AIR = 0.9  # free height above and below a picture that would be too high in a tall frame
 
 
 @dataclass(frozen=True)
-class RowColumn:
-    """Rows that stand apart, each with a dial and a word on its left.
+class RowList:
+    """Layout of a list of separate rows, each with a word and a dial on its left.
 
     Attributes
     ----------
-    rows, words, dials
-        Boxes of the rows, where the words end, and centers of the dials.
-    whole
-        All rows.
+    rows
+        Boxes of the rows.
+    words
+        Points where the words end.
+    dials
+        Centers of the dials.
+    box
+        Box around all rows.
     note
-        Where a line of small words about them ends.
+        Point where a line of small words about the rows ends.
     """
 
     rows: tuple[Box, ...]
     words: tuple[Point, ...]
     dials: tuple[Point, ...]
-    whole: Box
+    box: Box
     note: Point
 
 
 @dataclass(frozen=True)
-class RowLayout:
-    """Queries on the left or above, and keys; ``dial`` is a dial's radius."""
+class RowListsLayout:
+    """Layout of the rows of queries, on the left or above, and of the rows of keys.
 
-    queries: RowColumn
-    keys: RowColumn
+    Attributes
+    ----------
+    queries, keys
+        The two lists.
+    dial
+        Radius of a dial, in scene units.
+    """
+
+    queries: RowList
+    keys: RowList
     dial: float
 
     @property
     def pitch(self) -> float:
-        """From one row to the next."""
-        return self.queries.whole.height / len(self.queries.rows)
+        """Distance from one row to the next, in scene units."""
+        return self.queries.box.height / len(self.queries.rows)
 
 
-def row_layout(frame: Frame, *, count: int, word_width: float) -> RowLayout:
+def row_lists_layout(frame: Frame, *, count: int, word_width: float) -> RowListsLayout:
     """Lay out the rows of queries and keys: two lists side by side, in a tall frame stacked."""
     stage = frame.stage
     lists = 2 if frame.tall else 1
@@ -86,28 +99,37 @@ def row_layout(frame: Frame, *, count: int, word_width: float) -> RowLayout:
     top = stage.y + (lists * step - LISTS_APART + below) / 2 - HEADER
     wide = stage.width if frame.tall else stage.width / 2 - 0.3
 
-    def column(left: float, top: float) -> RowColumn:
+    def column(left: float, top: float) -> RowList:
         word_end = left + word_width
         start = word_end + 2 * dial + 2 * WORD_GAP
-        whole = Box.of(start, left + wide, top - pitch * count, top)
-        points = row_points(word_end, whole, count)
-        return RowColumn(
-            rows=tuple(Box(whole.x, y, whole.width, pitch * 0.62) for _, y in points),
+        box = Box.of(start, left + wide, top - pitch * count, top)
+        points = row_points(word_end, box, count)
+        return RowList(
+            rows=tuple(Box(box.x, y, box.width, pitch * 0.62) for _, y in points),
             words=points,
             dials=tuple((start - WORD_GAP - dial, y) for _, y in points),
-            whole=whole,
-            note=(whole.right, whole.bottom - below / 2 if below else top + NAME_LINE),
+            box=box,
+            note=(box.right, box.bottom - below / 2 if below else top + NAME_LINE),
         )
 
     keys = (stage.left, top - step) if frame.tall else (stage.right - wide, top)
-    return RowLayout(column(stage.left, top), column(*keys), dial)
+    return RowListsLayout(column(stage.left, top), column(*keys), dial)
 
 
 @dataclass(frozen=True)
-class MeetLayout:
-    """One query row above one key row, their products below, their sum beneath.
+class ProductLayout:
+    """Layout of a dot product: a query row, a key row, their products, and the sum below.
 
-    ``word`` is where the words beside the rows end.
+    Attributes
+    ----------
+    query, key, product
+        Boxes of the rows.
+    word
+        x at which the words beside the rows end.
+    total
+        Point of the sum, between its formula and its number.
+    colour_bar
+        Box of the products' colour bar.
     """
 
     query: Box
@@ -115,11 +137,11 @@ class MeetLayout:
     product: Box
     word: float
     total: Point
-    scale: Box
+    colour_bar: Box
 
 
-def meet_layout(frame: Frame) -> MeetLayout:
-    """Lay out two rows that meet in the middle of the frame."""
+def product_layout(frame: Frame) -> ProductLayout:
+    """Lay out the dot product of two rows in the middle of the frame."""
     stage, narrow = frame.stage, frame.width <= NARROW
     width, height = stage.width * 0.66, 0.9 if frame.tall else 0.5
     # In a narrow frame the words on the left need a larger part of the width.
@@ -131,34 +153,46 @@ def meet_layout(frame: Frame) -> MeetLayout:
 
     query, key, product = strip(1.5), strip(0.8), strip(-0.35)
     total = (center, stage.y - stretch * 1.45)
-    scale = Box(product.right - 0.95, total[1], 1.9, 0.14)
+    colour_bar = Box(product.right - 0.95, total[1], 1.9, 0.14)
     if narrow:
         total = (stage.x, total[1])
-        scale = Box(stage.x, total[1] - 0.85, 2.4, 0.14)
-    return MeetLayout(
+        colour_bar = Box(stage.x, total[1] - 0.85, 2.4, 0.14)
+    return ProductLayout(
         query=query,
         key=key,
         product=product,
         word=query.left - 2 * WORD_GAP,
         total=total,
-        scale=scale,
+        colour_bar=colour_bar,
     )
 
 
 @dataclass(frozen=True)
-class RemarkLayout:
-    """A close look at the scores, with lines of words beside or below, and a colour bar below."""
+class ScoreRemarksLayout:
+    """Layout of a close-up of the scores, with remarks beside or below them.
 
-    seen: Box
+    Attributes
+    ----------
+    camera_box
+        Box that the camera shows.
+    zoom
+        Height of that box relative to the frame's.
+    lines
+        Points where the remarks begin.
+    colour_bar
+        Box of the colour bar below the scores.
+    """
+
+    camera_box: Box
     zoom: float
     lines: tuple[Point, ...]
-    scale: Box
+    colour_bar: Box
 
 
-def remark_layout(layout: HeadLayout, *, count: int) -> RemarkLayout:
-    """Lay out ``count`` lines beside the scores; sizes are for a camera as near as ``zoom``."""
+def score_remarks_layout(layout: HeadLayout, *, count: int) -> ScoreRemarksLayout:
+    """Lay out ``count`` remarks beside the scores of a head."""
     box, k_t = layout.scores, layout.k_t
-    scale = Box(box.x, box.bottom - 0.22, box.width, 0.05)
+    colour_bar = Box(box.x, box.bottom - 0.22, box.width, 0.05)
     if layout.frame.tall:
         right = box.x + max(box.width, SCORES_NAME) / 2 + 0.1
         whole = Box.of(k_t.left - 0.1, right, box.bottom - 1.9, k_t.top + 0.5)
@@ -166,19 +200,31 @@ def remark_layout(layout: HeadLayout, *, count: int) -> RemarkLayout:
     else:
         whole = Box.of(k_t.left - 0.1, box.right + 1.75, box.bottom - 0.55, k_t.top + 0.5)
         start = (box.right + 0.25, box.top - 0.12)
-    seen, zoom = shot_box(whole, layout.frame)
+    camera_box, zoom = shot_box(whole, layout.frame)
     step = 0.068 * FRAME_HEIGHT * zoom
-    return RemarkLayout(
-        seen=seen,
+    return ScoreRemarksLayout(
+        camera_box=camera_box,
         zoom=zoom,
         lines=tuple((start[0], start[1] - step * i) for i in range(count)),
-        scale=scale,
+        colour_bar=colour_bar,
     )
 
 
 @dataclass(frozen=True)
 class SoftmaxLayout:
-    """One row of scores, large, and the bars that it becomes."""
+    """Layout of one row of scores, large, and of the bars of its softmax.
+
+    Attributes
+    ----------
+    row
+        Box of the row.
+    bars
+        Box of the bars.
+    words
+        Points where the words above the row begin.
+    arrow
+        Start and end of the arrow from the row to the bars.
+    """
 
     row: Box
     bars: Box
@@ -206,18 +252,20 @@ def softmax_layout(frame: Frame, *, count: int) -> SoftmaxLayout:
 
 @dataclass(frozen=True)
 class MixLayout:
-    """Value rows, each with its weight, above the sum they make.
+    """Layout of value rows, each with its weight, and of their sum below.
 
     Attributes
     ----------
     weights, words
-        Where each weight and each word ends.
-    rows, total
-        Boxes.
+        Points where the weights and the words end.
+    rows
+        Boxes of the value rows.
+    total
+        Box of their sum.
     word_width
-        The longest a word may be.
+        Largest width of a word, in scene units.
     pitch
-        From one row to the next.
+        Distance from one row to the next, in scene units.
     """
 
     weights: tuple[Point, ...]
@@ -231,8 +279,8 @@ class MixLayout:
 def mix_layout(frame: Frame, *, count: int) -> MixLayout:
     """Lay out ``count`` weighted rows and their sum."""
     stage = frame.stage
-    most, under = (0.7, 0.82) if frame.tall else (0.44, 0.62)
-    pitch = min(most, (stage.height - 1.08 - under) / count)
+    max_pitch, below = (0.7, 0.82) if frame.tall else (0.44, 0.62)
+    pitch = min(max_pitch, (stage.height - 1.08 - below) / count)
     if frame.width > NARROW:
         width, share = stage.width * 0.56, 1.3
         left = stage.x - width * 0.36
@@ -242,12 +290,12 @@ def mix_layout(frame: Frame, *, count: int) -> MixLayout:
         left = stage.left + word_width + share + WORD_GAP
         width = stage.right - left
     # The rows of a short prompt stand at the top, in a tall frame in the middle.
-    spare = stage.height - HEADER - pitch * count - under - 0.21 if frame.tall else 0.0
+    spare = stage.height - HEADER - pitch * count - below - 0.21 if frame.tall else 0.0
     top = stage.top - HEADER - spare / 2
-    whole = Box.of(left, left + width, top - pitch * count, top)
-    points = row_points(whole.left - WORD_GAP, whole, count)
-    rows = tuple(Box(whole.x, y, width, pitch * 0.7) for _, y in points)
-    total = Box(whole.x, whole.bottom - under, width, 0.42)
+    box = Box.of(left, left + width, top - pitch * count, top)
+    points = row_points(box.left - WORD_GAP, box, count)
+    rows = tuple(Box(box.x, y, width, pitch * 0.7) for _, y in points)
+    total = Box(box.x, box.bottom - below, width, 0.42)
     return MixLayout(
         weights=points,
         words=tuple((x - share, y) for x, y in points),

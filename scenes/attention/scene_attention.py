@@ -1,4 +1,4 @@
-"""One attention head, start to finish: from words to what the head passes on."""
+"""One attention head from start to finish: from words to its output z."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ from filmkit.core.view import best_match, rotary_pairs
 from filmkit.mobjects.flow import Draw
 from filmkit.mobjects.head import HeadPicture
 from filmkit.mobjects.head_layout import sentence_points
-from filmkit.mobjects.marks import ColourBar, Dial, Highlight, Outline, TurnRow, size_beside
+from filmkit.mobjects.marks import ColourBar, Dial, Highlight, Outline, RotateRow, size_beside
 from scenes.attention.closeups import RowMix, RowProduct, RowSoftmax, ScoreRemarks
-from scenes.attention.layout import remark_layout, row_layout
+from scenes.attention.layout import row_lists_layout, score_remarks_layout
 
 
 class Attention(Stage):
-    """From words to the output of one head; every product is the one that the model takes."""
+    """One head from words to z; every number is one that the model computes."""
 
     title = "One attention head, start to finish"
     tensors = ("x", "q", "q_rot", "k", "k_rot", "v", "pattern", "z")
@@ -46,14 +46,14 @@ class Attention(Stage):
         self.picture = HeadPicture(self.head, self.frame)
         self.picture.show_rotated(not self.trace.rotates)
         self.query, self.key = self.match = best_match(self.head)
-        self.rows = row_layout(
+        self.row_lists = row_lists_layout(
             self.frame, count=self.layer.count, word_width=self.picture.layout.word_width
         )
         self.facts |= {
             "count": str(self.layer.count),
             "query": printable(self.layer.words[self.query]),
             "key": printable(self.layer.words[self.key]),
-            "dot": format_number(self.head.dots[self.match]),
+            "dot": format_number(self.head.dot_products[self.match]),
             "share": format_share(self.head.pattern[self.match]),
         }
 
@@ -63,7 +63,7 @@ class Attention(Stage):
     def words_become_rows(self) -> None:
         """A sentence enters as {count} tokens. Each is a row of numbers; together they are X."""
         picture, tempo = self.picture, self.theme.tempo
-        words, homes = picture.x_words, picture.x_words.copy()
+        words, targets = picture.x_words, picture.x_words.copy()
         for word in words:
             word.scale(self.theme.name_size / self.theme.shape_size)
         points = sentence_points([word.width for word in words], self.frame, gap=0.22, line=0.62)
@@ -75,11 +75,11 @@ class Attention(Stage):
             self.add(block.set_shown(0))
         self.play(
             LaggedStart(
-                *(Glide(word, home) for word, home in zip(words, homes, strict=True)),
+                *(Glide(word, target) for word, target in zip(words, targets, strict=True)),
                 lag_ratio=0.08,
             ),
             *(Reveal(block, in_rows(block.shape)) for block in picture.x.blocks),
-            self.look_at(picture.x, *homes, least=0.62),
+            self.look_at(picture.x, *targets, min_zoom=0.62),
             run_time=tempo.large,
         )
         self.play(
@@ -93,56 +93,56 @@ class Attention(Stage):
         and a key, what it offers."""
         picture, tempo = self.picture, self.theme.tempo
         picture.rotations.set_opacity(0)
-        made = []
-        for way, weight, panel, when in (
+        steps = []
+        for wires, weight, panel, when in (
             (picture.to_q, picture.w_q, picture.q, in_rows),
             (picture.to_k, picture.w_k, picture.k, in_diagonals),
         ):
             self.add(panel.cells.set_shown(0))
-            made.append(
+            steps.append(
                 Succession(
-                    AnimationGroup(Draw(way[0]), Appear(weight), run_time=tempo.small),
-                    AnimationGroup(Draw(way[1]), Appear(panel.header), run_time=tempo.small),
+                    AnimationGroup(Draw(wires[0]), Appear(weight), run_time=tempo.small),
+                    AnimationGroup(Draw(wires[1]), Appear(panel.header), run_time=tempo.small),
                     Reveal(panel.cells, when(panel.cells.shape), run_time=tempo.large),
                 )
             )
-        self.scales = Group(
+        self.colour_bars = Group(
             *(
-                ColourBar(panel.cells.norm, name, self._beside(panel.cells.box))
+                ColourBar(panel.cells.norm, name, self._colour_bar_box(panel.cells.box))
                 for panel, name in ((picture.q, "queries"), (picture.k, "keys"))
             )
         )
         self.play(
             self.look_at(
                 *(picture.x_words, picture.x, picture.query_side),
-                *(picture.q, picture.k, self.scales),
+                *(picture.q, picture.k, self.colour_bars),
             ),
-            LaggedStart(*made, lag_ratio=0.45),
+            LaggedStart(*steps, lag_ratio=0.45),
         )
-        self.play(Appear(self.scales), run_time=tempo.small)
+        self.play(Appear(self.colour_bars), run_time=tempo.small)
         self.hold(words=8)
 
-    def _beside(self, box: Box) -> Box:
-        """Where a colour bar stands to the right of a panel."""
+    def _colour_bar_box(self, box: Box) -> Box:
+        """Return the box of a colour bar at the right of a panel."""
         return Box(box.right + 1.35, box.y + 0.1, 1.9, 0.14)
 
     @beat
     def rows_with_words(self) -> None:
         """Each word now has one query and one key."""
-        picture, rows, tempo = self.picture, self.rows, self.theme.tempo
-        self.homes = picture.q.header.copy(), picture.k.header.copy()
+        picture, rows, tempo = self.picture, self.row_lists, self.theme.tempo
+        self.header_targets = picture.q.header.copy(), picture.k.header.copy()
         self.query_rows, self.key_rows = (p.cells.split_rows() for p in (picture.q, picture.k))
         self.query_words, self.key_words = picture.x_words.copy(), picture.x_words.copy()
         self.remove(picture.q.cells, picture.k.cells, picture.x_words)
         self.add(*self.query_rows, *self.key_rows, self.query_words, self.key_words)
-        leaving = (picture.x, picture.query_side, self.scales)
+        leaving = (picture.x, picture.query_side, self.colour_bars)
         sides = (
             (picture.q, self.query_rows, self.query_words, rows.queries),
             (picture.k, self.key_rows, self.key_words, rows.keys),
         )
         motions: list[AnimationGroup] = []
         for panel, strips, words, layout in sides:
-            header = panel.header.copy().stand_on(layout.whole)
+            header = panel.header.copy().stand_on(layout.box)
             settling = [Settle(row, box) for row, box in zip(strips, layout.rows, strict=True)]
             target = words.beside(layout.words, size=size_beside(rows.pitch))
             motions += [
@@ -161,27 +161,27 @@ class Attention(Stage):
     def rotate_by_position(self) -> None:
         """This model writes word order into them by rotating each row: the later its word,
         the further."""
-        rows, tempo, theme = self.rows, self.theme.tempo, self.theme
+        rows, tempo, theme = self.row_lists, self.theme.tempo, self.theme
         pairs = rotary_pairs(self.trace)
         turns, dials, notes = [], VGroup(), VGroup()
         for name, strips, layout, after, text in (
             ("q", self.query_rows, rows.queries, self.head.q_used, "rotated by position"),
             ("k", self.key_rows, rows.keys, self.head.k_used, "dial: the first two channels"),
         ):
-            tensor = self.trace.key(self.head.used(name), self.layer.layer)
+            tensor = self.trace.tensor_name(self.head.score_tensor(name), self.layer.layer)
             turning = []
             for strip, (x, y), values in zip(strips, layout.dials, after, strict=True):
                 dial = Dial(rows.dial).move_to([x, y, 0])
                 dials.add(dial)
                 source = replace(strip.source, tensor=tensor)
-                turning.append(TurnRow(strip, values, pairs, dial, source=source))
+                turning.append(RotateRow(strip, values, pairs, dial, source=source))
             turns.append(LaggedStart(*turning, lag_ratio=0.12, run_time=2 * tempo.large))
             note = Label(text, size=theme.note_size, colour=theme.muted)
             right, y = layout.note
             notes.add(note.on_line(right - note.width / 2, y))
         self.play(Appear(dials), Appear(notes), run_time=tempo.small)
         self.play(*turns)
-        self.turning = Group(dials, notes)
+        self.dials_and_notes = Group(dials, notes)
         self.hold(words=7)
 
     # One score
@@ -200,31 +200,31 @@ class Attention(Stage):
             *(part for part in every if part not in chosen), picture.q.header, picture.k.header
         )
         if self.trace.rotates:
-            self.play(Vanish(self.turning), run_time=tempo.small)
+            self.play(Vanish(self.dials_and_notes), run_time=tempo.small)
         self.play(
             Presence(self.others, 0.0, run_time=tempo.small),
             Settle(query, product.layout.query),
             Settle(key, product.layout.key),
-            self._say(query_word, product.layout.query, theme.query),
-            self._say(key_word, product.layout.key, theme.key),
+            self._move_word(query_word, product.layout.query, theme.query),
+            self._move_word(key_word, product.layout.key, theme.key),
             run_time=tempo.large,
         )
         self.add(product.strip)
         parts = (product.name, product.formula, product.total, product.cursor)
         self.play(*(Appear(part) for part in parts), run_time=tempo.small)
         self.play(product.add_up(3 * tempo.normal))
-        self.play(Vanish(product.cursor), Appear(product.scale), run_time=tempo.small)
+        self.play(Vanish(product.cursor), Appear(product.colour_bar), run_time=tempo.small)
         self.hold(words=6)
         self.product = product
         self.meeting = Group(product, query_word, key_word)
 
-    def _say(self, word: Label, row: Box, colour: str) -> Glide:
-        """Bring a word to the left of a row, larger and in the colour of its role."""
+    def _move_word(self, word: Label, row: Box, colour: str) -> Glide:
+        """Return an animation that moves a word to the left of a row, larger and in a colour."""
         end = row.left - 0.24
-        said = word.copy().scale(self.theme.name_size / self.theme.shape_size)
-        said.shrink_to(end - self.frame.stage.left)
+        target = word.copy().scale(self.theme.name_size / self.theme.shape_size)
+        target.shrink_to(end - self.frame.stage.left)
         word.set_fill(colour)
-        return Glide(word, said.on_line(end - said.width / 2, row.y))
+        return Glide(word, target.on_line(end - target.width / 2, row.y))
 
     @beat
     def one_cell(self) -> None:
@@ -234,21 +234,21 @@ class Attention(Stage):
         picture.rotations.set_opacity(1)
         scores = picture.scores.cells.set_masked(0).set_shown(0)
         scores.set_values(
-            self.head.dots, self.layer.scores_norm.scaled(1 / self.trace.meta.score_scale)
+            self.head.dot_products, self.layer.scores_norm.scaled(1 / self.trace.meta.score_scale)
         )
         total, query, key = self.product.total, self.query_rows[self.query], self.key_rows[self.key]
         target = total.copy().scale_to_fit_height(scores.cell(0, 0).height)
         target.move_to(scores.cell(*self.match).center)
-        for panel, home in zip((picture.q, picture.k), self.homes, strict=True):
-            panel.header.become(home)
+        for panel, header in zip((picture.q, picture.k), self.header_targets, strict=True):
+            panel.header.become(header)
         self.remove(self.others)
         set_presence(self.others, 1.0)
-        self.place = Outline(scores.box)
+        self.scores_outline = Outline(scores.box)
         self.play(
             Vanish(self.meeting, run_time=tempo.small),
             Settle(query, picture.q.cells.row(self.query)),
             Settle(key, picture.k.cells.row(self.key)),
-            *(Appear(part) for part in (picture.q, picture.k, self.place)),
+            *(Appear(part) for part in (picture.q, picture.k, self.scores_outline)),
             self.look_at(picture.q, picture.k, picture.k_t, picture.scores),
             run_time=tempo.large,
         )
@@ -299,7 +299,7 @@ class Attention(Stage):
             run_time=2.2 * tempo.normal,
         )
         self.play(*(Vanish(frame) for frame in frames), run_time=0.3)
-        self.remove(self.place)
+        self.remove(self.scores_outline)
         self.hold(words=4)
 
     @beat
@@ -307,15 +307,15 @@ class Attention(Stage):
         """Two small steps: scale the scores down, and mask every word that is still to come."""
         picture, tempo = self.picture, self.theme.tempo
         scores = picture.scores.cells
-        layout = remark_layout(picture.layout, count=4)
+        layout = score_remarks_layout(picture.layout, count=4)
         remarks = ScoreRemarks(self.head, self.match, layout)
         norm = self.layer.scores_norm
         before, after = (
-            ColourBar(each, "", layout.scale, zoom=layout.zoom) for each in (scores.norm, norm)
+            ColourBar(each, "", layout.colour_bar, zoom=layout.zoom) for each in (scores.norm, norm)
         )
         pointer = Highlight(scores.cell(*self.match), zoom=layout.zoom)
         self.play(
-            self.move_camera(Shot.of_box(layout.seen)),
+            self.move_camera(Shot.of_box(layout.camera_box)),
             *self.dim(picture.q, picture.k, picture.q_to_k_t, picture.k_to_k_t, to=0.0),
             run_time=tempo.large,
         )
@@ -333,7 +333,7 @@ class Attention(Stage):
         self.hold(words=3)
         self.play(
             Appear(remarks.masking, run_time=tempo.small),
-            Recolour(scores, masked=self.head.future, run_time=tempo.normal),
+            Recolour(scores, masked=self.head.causal_mask, run_time=tempo.normal),
         )
         self.hold(words=4)
         self.remarks = Group(after, pointer, remarks)
@@ -354,10 +354,10 @@ class Attention(Stage):
             run_time=tempo.large,
         )
         self.play(*softmax.show_scores(), run_time=tempo.small)
-        self.play(*softmax.show_rule(), run_time=tempo.normal)
+        self.play(*softmax.show_formula(), run_time=tempo.normal)
         self.play(*softmax.grow_bars(), run_time=tempo.large)
-        if softmax.rest:
-            self.play(Appear(softmax.rest), run_time=tempo.small)
+        if softmax.remainder:
+            self.play(Appear(softmax.remainder), run_time=tempo.small)
         self.hold(words=8)
 
     @beat
@@ -381,11 +381,11 @@ class Attention(Stage):
             run_time=tempo.large,
         )
         self.remove(strip)
-        labels = Group(picture.pattern_title, picture.far_words)
+        labels = Group(picture.pattern_title, picture.pattern_words)
         self.play(
             Appear(labels, run_time=tempo.small),
             *self.dim(picture.score_side, picture.softmax, picture.softmax_name, to=0.0),
-            self.look_at(pattern, labels, least=0.0),
+            self.look_at(pattern, labels, min_zoom=0.0),
             run_time=tempo.large,
         )
         zoom = self.camera.shot.height / self.frame.height
@@ -405,16 +405,16 @@ class Attention(Stage):
             Vanish(self.pointer, run_time=tempo.small),
             self.move_camera(Shot()),
             *self.undim(picture.score_side, picture.softmax, picture.softmax_name),
-            Presence(picture.far_words, float(picture.words_carry)),
+            Presence(picture.pattern_words, float(picture.pattern_words_readable)),
             Appear(Group(picture.x, picture.x_words, picture.query_side)),
             run_time=tempo.large,
         )
         self.play(Draw(picture.to_v[0]), Appear(picture.w_v), run_time=tempo.small)
-        self.scale = ColourBar(values.norm, "values", self._beside(values.box))
+        self.colour_bar = ColourBar(values.norm, "values", self._colour_bar_box(values.box))
         self.play(
             Draw(picture.to_v[1], run_time=tempo.small),
             Appear(picture.v.header, run_time=tempo.small),
-            Appear(self.scale, run_time=tempo.small),
+            Appear(self.colour_bar, run_time=tempo.small),
             Reveal(values, in_diagonals(values.shape), run_time=tempo.large),
         )
         self.hold(words=4)
@@ -425,8 +425,8 @@ class Attention(Stage):
         the sum is one row of z."""
         picture, tempo = self.picture, self.theme.tempo
         self.mix = mix = RowMix(self.head, picture.v.cells, self.query, self.frame)
-        self.remove(self.scale)
-        self.everything = Group(*self.on_show())
+        self.remove(self.colour_bar)
+        self.everything = Group(*self.visible_parts())
         self.add(*mix.strips)
         self.play(
             Presence(self.everything, 0.0, run_time=tempo.small),

@@ -1,6 +1,6 @@
-"""Charts of what a key/value cache weighs: one token, long contexts, real models, one claim.
+"""Charts of the size of a key/value cache: one token, real models, and a published saving.
 
-All numbers are counted by :mod:`extract.architectures`.
+All numbers are computed by :mod:`extract.architectures`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from extract.architectures import (
 )
 from filmkit.core.animations import Appear, Arrive
 from filmkit.core.geometry import Box
-from filmkit.core.numbers import kilobytes, percent, times, whole
+from filmkit.core.numbers import format_count, format_kilobytes, format_percent, format_ratio
 from filmkit.core.text import Label, stacked_lines
 from filmkit.core.theme import current_theme
 from filmkit.mobjects.cached_numbers import BITS, CachedPerToken, thousands, trained_ratio
@@ -36,25 +36,41 @@ __all__ = ["ClaimBars", "ShippedPlot", "TokenBars"]
 
 
 def _grow(bar: Mobject) -> Arrive:
-    """A bar grows from its left end."""
+    """Return an animation in which a bar grows from its left end."""
     return Arrive(bar, bar.copy().stretch(1e-3, 0, about_edge=LEFT))
 
 
 class TokenBars(VGroup):
-    """Bytes of one token under each scheme, as bars to scale, and how often one fits in another.
+    """Bars of the bytes of one token under each scheme, and how often the last fits in the first.
 
     Parameters
     ----------
-    kept
-        The schemes from the top: every head's keys and values first, the latent last.
-    slots
-        Where it stands.
+    caches
+        What each scheme caches, from the top: keys and values of every head first, the latent
+        last.
+    layout
+        Where everything stands.
+
+    Attributes
+    ----------
+    bars
+        The bars, with names, notes and sizes.
+    compositions
+        What each bar consists of, in words.
+    tiles
+        The latent's bar, repeated along the first one.
+    ratio, trained
+        Brackets with the ratio to the first bar, and with the one to a model that was trained.
+    remarks
+        Words behind the two brackets.
+    title, source, trained_source
+        Lines above and below.
     """
 
-    def __init__(self, kept: tuple[CachedPerToken, ...], layout: TokenBarsLayout) -> None:
+    def __init__(self, caches: tuple[CachedPerToken, ...], layout: TokenBarsLayout) -> None:
         super().__init__()
-        theme, arch = current_theme(), kept[0].arch
-        self.kept = kept
+        theme, arch = current_theme(), caches[0].arch
+        self.caches = caches
         factors = f"{arch.n_layers} layers × {BITS // 8} bytes"
         (self.title,) = Paragraph(
             [f"one token in the cache: numbers in a layer × {factors}"],
@@ -63,16 +79,21 @@ class TokenBars(VGroup):
         )
         self.right = layout.bars.right
         self.bars = ScaleBars(
-            [one.row(note=one.numbers) for one in kept], layout.bars, captioned=layout.captioned
+            [cache.row(note=cache.numbers) for cache in caches],
+            layout.bars,
+            captioned=layout.captioned,
         )
-        self.asides = VGroup(
-            *(self._aside(index, text) for index, text in enumerate(one.shares for one in kept))
+        self.compositions = VGroup(
+            *(
+                self._composition(index, text)
+                for index, text in enumerate(cache.shares for cache in caches)
+            )
         )
         (self.source,) = Paragraph([arch.source], layout.source)
 
         everything, latent = self.bars.bar_box(0), self.bars.bar_box(-1)
         strip = layout.tiles(everything)
-        ratio = kept[0].size() / kept[-1].size()
+        ratio = caches[0].size() / caches[-1].size()
         self.tiles = VGroup()
         for index in range(int(np.ceil(ratio))):
             width = latent.width * min(1.0, ratio - index)
@@ -87,38 +108,40 @@ class TokenBars(VGroup):
                 tile.move_to([strip.left + index * latent.width + width / 2, strip.y, 0.0])
             )
         self.ratio = Bracket(
-            (strip.left, strip.top + layout.raised),
-            (strip.right, strip.top + layout.raised),
-            times(ratio),
+            (strip.left, strip.top + layout.outer_rise),
+            (strip.right, strip.top + layout.outer_rise),
+            format_ratio(ratio),
             towards=(0.0, 1.0),
             size=1.25 * theme.name_size,
         )
         mha, mla, trained = trained_ratio()
-        reach = everything.left + trained * latent.width
+        trained_end = everything.left + trained * latent.width
         side, away = (strip.top, 1.0) if layout.captioned else (everything.bottom, -1.0)
         self.trained = Bracket(
             (everything.left, side),
-            (reach, side),
-            times(trained),
+            (trained_end, side),
+            format_ratio(trained),
             towards=(0.0, away),
             colour=theme.muted,
         )
         self.remarks = VGroup(
-            self._after(
+            self._remark(
                 self.ratio,
                 f"against keys and values for each of {arch.n_heads} heads: nobody trained that",
             ),
-            self._after(self.trained, "against the large MHA model that DeepSeek did train"),
+            self._remark(self.trained, "against the large MHA model that DeepSeek did train"),
         )
         counts = f"{thousands(mha)} numbers a token against {thousands(mla)}"
         self.trained_source = Paragraph(
-            [f"{times(trained)}:  {counts}, {MOE.source}"], layout.source, width=layout.bars.width
+            [f"{format_ratio(trained)}:  {counts}, {MOE.source}"],
+            layout.source,
+            width=layout.bars.width,
         )
-        self.add(self.title, self.bars, self.asides, self.source, self.tiles)
+        self.add(self.title, self.bars, self.compositions, self.source, self.tiles)
         self.add(self.ratio, self.trained, self.remarks, self.trained_source)
 
-    def _aside(self, index: int, text: str) -> VGroup:
-        """What a bar is made of: on the first one, behind the sizes of the others."""
+    def _composition(self, index: int, text: str) -> VGroup:
+        """Build the words on what a bar consists of: on the first bar, else behind its size."""
         theme = current_theme()
         if index == 0:
             return VGroup(
@@ -132,26 +155,31 @@ class TokenBars(VGroup):
         x = size.get_right()[0] + 0.3 + label.width / 2
         return VGroup(label.on_line(x, self.bars.bar_box(index).y))
 
-    def _after(self, bracket: Bracket, text: str) -> VGroup:
-        """Words behind a bracket's ratio, on as many lines as the room there asks for."""
+    def _remark(self, bracket: Bracket, text: str) -> VGroup:
+        """Build the words behind a bracket's ratio, on as many lines as they need there."""
         theme, ratio = current_theme(), bracket.label
         point = (ratio.get_right()[0] + 0.2, ratio.get_y())
         room = self.right - point[0]
         return VGroup(*stacked_lines(text, point, room, size=theme.note_size, colour=theme.muted))
 
-    def row(self, index: int) -> VGroup:
-        """Name and arithmetic of a bar."""
+    def bar_labels(self, index: int) -> VGroup:
+        """Return name and arithmetic of a bar."""
         return VGroup(self.bars.names[index], self.bars.notes[index])
 
-    def whole_row(self, index: int) -> VGroup:
-        """A bar with all that is written about it."""
+    def full_row(self, index: int) -> VGroup:
+        """Return a bar with all its labels."""
         bars = self.bars
-        return VGroup(self.row(index), bars.bars[index], bars.sizes[index], self.asides[index])
+        return VGroup(
+            self.bar_labels(index), bars.bars[index], bars.sizes[index], self.compositions[index]
+        )
 
     def arrive(self, index: int) -> Animation:
-        """A bar comes: shared keys and values as slices of the bar above, the others grow."""
+        """Return an animation in which a bar comes.
+
+        Shared keys and values come as slices of the bar above, the others grow.
+        """
         bar = self.bars.bars[index]
-        if self.kept[index].scheme not in ("gqa", "mqa"):
+        if self.caches[index].scheme not in ("gqa", "mqa"):
             return _grow(bar)
         above = self.bars.bars[index - 1]
         return AnimationGroup(
@@ -162,91 +190,115 @@ class TokenBars(VGroup):
         )
 
     def lay_tiles(self) -> Animation:
-        """The latent's bar is laid along the first one, again and again."""
+        """Return an animation in which the latent's bar is repeated along the first one."""
         latent = self.bars.bars[-1][0]
         return LaggedStart(*(Arrive(tile, latent) for tile in self.tiles), lag_ratio=0.06)
 
 
 class ShippedPlot(VGroup):
-    """Real models: what a token takes as shipped, and with keys and values for every head.
+    """Dot plot of real models: a token's cache as shipped, and with keys and values of every head.
 
     Parameters
     ----------
     names
-        Models from the top, as :func:`extract.architectures.architecture` knows them.
-    slots
-        Where it stands.
+        Models from the top, by their names in :func:`extract.architectures.architecture`.
+    layout
+        Where everything stands.
+
+    Attributes
+    ----------
+    plot
+        The dots.
+    schemes, factors
+        Two columns of words: each model's scheme, and how much smaller its cache is.
+    rings
+        Dots of keys and values of every head.
+    headings
+        Headings of the dots and of the last column.
+    ground
+        Names, rules and axis of the plot, and the remark below.
     """
 
     def __init__(self, names: tuple[str, ...], layout: ShippedLayout) -> None:
         super().__init__()
         theme = current_theme()
-        self.kept = [CachedPerToken(arch, arch.scheme) for arch in map(architecture, names)]
-        full = [CachedPerToken(one.arch, "mha").size() for one in self.kept]
-        own = [one.size() for one in self.kept]
+        self.caches = [CachedPerToken(arch, arch.scheme) for arch in map(architecture, names)]
+        full = [CachedPerToken(cache.arch, "mha").size() for cache in self.caches]
+        own = [cache.size() for cache in self.caches]
         axis = ChartAxis(
             0.6 * min(own),
             1.2 * max(full),
             (1e4, 1e5, 1e6),
             "cache of one token in bytes",
             log=True,
-            write=whole,
+            write=format_count,
         )
         self.plot = DotPlot(
             names,
             [
-                DotSeries("as shipped", tuple(own), tuple(one.colour for one in self.kept)),
+                DotSeries("as shipped", tuple(own), tuple(cache.colour for cache in self.caches)),
                 DotSeries(
                     "if every head kept its own", tuple(full), theme.ink, hollow=True, written=False
                 ),
             ],
             axis,
             layout.chart,
-            write=kilobytes,
+            write=format_kilobytes,
             right=layout.right,
             captioned=layout.captioned,
         )
         self.schemes, self.factors = VGroup(), VGroup()
-        for row, one in enumerate(self.kept):
+        for row, cache in enumerate(self.caches):
             y = self.plot.name_line(row)
-            scheme = Label(one.name, colour=one.colour)
-            factor = Label(times(full[row] / own[row]), colour=one.colour)
+            scheme = Label(cache.name, colour=cache.colour)
+            factor = Label(format_ratio(full[row] / own[row]), colour=cache.colour)
             self.schemes.add(scheme.on_line(layout.schemes + scheme.width / 2, y))
             self.factors.add(factor.on_line(layout.factors - factor.width / 2, y))
-        head = Label("smaller by", size=theme.note_size, colour=theme.muted)
-        head.on_line(layout.factors - head.width / 2, self.plot.heads[0].get_y() + layout.head)
+        factor_heading = Label("smaller by", size=theme.note_size, colour=theme.muted)
+        factor_heading.on_line(
+            layout.factors - factor_heading.width / 2,
+            self.plot.series_names[0].get_y() + layout.heading_rise,
+        )
         (self.remark,) = Paragraph(
             [f"counted at {BITS} bits from each model’s published configuration"], layout.remark
         )
         plot = self.plot
         self.ground = VGroup(plot.names, plot.rules, plot.ticks, plot.title, self.remark)
-        self.rings, self.heads = plot.dots[1], VGroup(plot.heads, head)
-        self.add(plot, self.schemes, self.factors, head, self.remark)
+        self.rings, self.headings = plot.dots[1], VGroup(plot.series_names, factor_heading)
+        self.add(plot, self.schemes, self.factors, factor_heading, self.remark)
 
     def shrink(self, row: int) -> Animation:
-        """A model's dot leaves the ring for what it ships."""
+        """Return an animation in which a model's dot moves from its ring to the shipped size."""
         plot, ring = self.plot, self.rings[row]
         dot, tie = plot.dots[0][row], plot.ties[row]
         start = tie.copy().set_points_as_corners([ring.get_center(), ring.get_center()])
         return AnimationGroup(Arrive(tie, start), Arrive(dot, dot.copy().move_to(ring)))
 
-    def said(self, row: int) -> VGroup:
-        """What is written about a model's dot."""
+    def labels(self, row: int) -> VGroup:
+        """Return the number, the scheme and the factor of a model."""
         return VGroup(self.plot.numbers[0][row], self.schemes[row], self.factors[row])
 
 
 class ClaimBars(VGroup):
-    """Where a published saving comes from: an older model's cache, a latent, and fewer bits.
+    """Bars that explain a published saving: an older model's cache, a latent, and fewer bits.
 
     Parameters
     ----------
-    slots
-        Where it stands.
+    layout
+        Where everything stands.
 
     Attributes
     ----------
     reference
         The older model.
+    bars
+        Bars of the three caches.
+    steps, total
+        Brackets with the ratios from one bar to the next, and from the first to the last.
+    title, consistent, throughput, measured
+        Lines of words above and below.
+    pointer
+        Frame around the last bar.
     """
 
     def __init__(self, layout: ClaimLayout) -> None:
@@ -282,9 +334,9 @@ class ClaimBars(VGroup):
             self._step(layout.steps, ys[1], ys[2], claim.times_fewer_bits, "precision"),
         )
         self.total = self._step(
-            layout.total, ys[0], ys[2], claim.times_smaller, f"{percent(claim.saving)} less"
+            layout.total, ys[0], ys[2], claim.times_smaller, f"{format_percent(claim.saving)} less"
         )
-        published = percent(V2_SAVING)
+        published = format_percent(V2_SAVING)
         (self.title,) = Paragraph(
             [f"one token in the cache: where “{published}” comes from"],
             layout.title,
@@ -298,7 +350,10 @@ class ClaimBars(VGroup):
             layout.consistent,
         )
         (self.throughput,) = Paragraph(
-            [f"{times(V2_THROUGHPUT)} throughput, in the same report, includes this quantisation:"],
+            [
+                f"{format_ratio(V2_THROUGHPUT)} throughput, in the same report, "
+                "includes this quantisation:"
+            ],
             layout.throughput,
             size=theme.shape_size,
             colour=theme.ink,
@@ -313,13 +368,13 @@ class ClaimBars(VGroup):
         self.pointer = Highlight(Box.between(low, high).grown(0.08))
         self.add(self.throughput, self.measured, self.pointer)
 
-    def words(self, row: int) -> VGroup:
-        """What stands beside a bar; the names of the first two are brought by the scene."""
+    def bar_labels(self, row: int) -> VGroup:
+        """Return the labels of a bar; the scene itself adds the names of the first two."""
         name = [self.bars.names[row]] if row == 2 else []
         return VGroup(*name, self.bars.notes[row])
 
     def arrive(self, row: int) -> Animation:
-        """A bar comes: the first grows, the others are what becomes of the one above."""
+        """Return an animation in which a bar comes: the first grows, others come from the last."""
         bars = self.bars.bars
         if row == 0:
             return _grow(bars[0])
@@ -329,7 +384,7 @@ class ClaimBars(VGroup):
         )
 
     def _step(self, x: float, top: float, bottom: float, ratio: float, what: str) -> VGroup:
-        bracket = Bracket((x, top), (x, bottom), times(ratio), towards=(1.0, 0.0))
+        bracket = Bracket((x, top), (x, bottom), format_ratio(ratio), towards=(1.0, 0.0))
         word = Label(what)
         label = bracket.label
         word.on_line(label.get_left()[0] + word.width / 2, label.get_y() - label.line_height)

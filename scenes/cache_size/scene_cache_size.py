@@ -1,4 +1,4 @@
-"""What the cache weighs, from one token to long contexts, and what the published figures compare.
+"""The size of the cache, from one token to long contexts, and what published figures compare.
 
 The numbers are those of published models, not of the trace.
 """
@@ -16,7 +16,7 @@ from extract.architectures import (
     v2_cache_claim,
 )
 from filmkit.core.animations import Appear, Glide, Vanish
-from filmkit.core.numbers import format_number, percent
+from filmkit.core.numbers import format_number, format_percent
 from filmkit.core.stage import Stage, beat
 from filmkit.mobjects.cached_numbers import CachedPerToken, trained_ratio
 from filmkit.mobjects.context_chart import ContextChart
@@ -38,7 +38,7 @@ SHIPPED = (
 
 
 class CacheSize(Stage):
-    """One token under four schemes, then many tokens, real models, and one published figure."""
+    """The cache of one token under four schemes, of many tokens, of real models, and one claim."""
 
     title = "What the cache weighs"
 
@@ -47,26 +47,26 @@ class CacheSize(Stage):
 
     def prepare(self) -> None:
         arch = architecture(SHAPE)
-        self.kept = (
+        self.caches = (
             CachedPerToken(arch, "mha"),
             CachedPerToken(arch, "gqa", COMPARED_GROUPS),
             CachedPerToken(arch, "mqa"),
             CachedPerToken(arch, "mla"),
         )
-        self.token = TokenBars(self.kept, TokenBarsLayout.of(self.frame))
-        self.context = ContextChart(self.kept, ContextLayout.of(self.frame))
+        self.token = TokenBars(self.caches, TokenBarsLayout.of(self.frame))
+        self.context = ContextChart(self.caches, ContextLayout.of(self.frame))
         self.shipped = ShippedPlot(SHIPPED, ShippedLayout.of(self.frame))
         self.claim = ClaimBars(ClaimLayout.of(self.frame))
-        every, latent, claim = self.kept[0], self.kept[-1], v2_cache_claim()
+        every_head, latent, claim = self.caches[0], self.caches[-1], v2_cache_claim()
         self.facts |= {
             "heads": str(arch.n_heads),
-            "megabytes": format_number(every.size() / 1e6, 2),
-            "times": format_number(every.size() / latent.size(), 2),
+            "megabytes": format_number(every_head.size() / 1e6, 2),
+            "times": format_number(every_head.size() / latent.size(), 2),
             "trained": format_number(trained_ratio()[2]),
             "context": f"{CONTEXT_TOKENS // 1024}K",
-            "all_gb": format_number(every.size(CONTEXT_TOKENS) / 1e9),
+            "all_gb": format_number(every_head.size(CONTEXT_TOKENS) / 1e9),
             "latent_gb": format_number(latent.size(CONTEXT_TOKENS) / 1e9, 2),
-            "saving": percent(V2_SAVING),
+            "saving": format_percent(V2_SAVING),
             "groups": str(self.claim.reference.n_kv_heads),
             "before_bits": str(claim.reference_bits),
             "bits": str(claim.bits),
@@ -81,10 +81,10 @@ class CacheSize(Stage):
         a token. Sharing them takes far less, and so does a latent."""
         token, tempo = self.token, self.theme.tempo
         self.play(Appear(token.title), Appear(token.source), run_time=tempo.small)
-        for index in range(len(self.kept)):
-            self.play(Appear(token.row(index), run_time=tempo.small), token.arrive(index))
-            said = token.bars.sizes[index], token.asides[index]
-            self.play(*(Appear(part) for part in said), run_time=tempo.small)
+        for index in range(len(self.caches)):
+            self.play(Appear(token.bar_labels(index), run_time=tempo.small), token.arrive(index))
+            labels = token.bars.sizes[index], token.compositions[index]
+            self.play(*(Appear(part) for part in labels), run_time=tempo.small)
         self.hold(words=5)
 
     @beat
@@ -92,8 +92,8 @@ class CacheSize(Stage):
         """Against all {heads} heads, the latent is {times} times smaller. Against the large
         full-attention model that DeepSeek did train, {trained} times."""
         token, tempo = self.token, self.theme.tempo
-        between = Group(*(token.whole_row(index) for index in (1, 2)))
-        leaving = Group(token.title, token.source, token.asides[-1])
+        between = Group(*(token.full_row(index) for index in (1, 2)))
+        leaving = Group(token.title, token.source, token.compositions[-1])
         self.play(
             Vanish(leaving, run_time=tempo.small),
             *self.dim(between, run_time=tempo.small),
@@ -101,8 +101,8 @@ class CacheSize(Stage):
         )
         self.play(Appear(token.ratio), Appear(token.remarks[0]), run_time=tempo.small)
         self.hold(words=4)
-        said = token.trained, token.remarks[1], token.trained_source
-        self.play(*(Appear(part) for part in said), run_time=tempo.small)
+        labels = token.trained, token.remarks[1], token.trained_source
+        self.play(*(Appear(part) for part in labels), run_time=tempo.small)
         self.hold(words=8)
 
     @beat
@@ -115,13 +115,13 @@ class CacheSize(Stage):
         self.remove(bars)
         ground = Appear(Group(chart.grid, chart.remark), run_time=tempo.small)
         self.play(
-            Succession(Vanish(Group(*self.on_show()), run_time=tempo.small), ground),
+            Succession(Vanish(Group(*self.visible_parts()), run_time=tempo.small), ground),
             Glide(bars, point, run_time=2 * tempo.small),
         )
         self.remove(bars)
         self.play(chart.draw(), run_time=1.5 * tempo.large)
         self.play(Appear(chart.ends), run_time=tempo.small)
-        limits = Group(chart.one, chart.node, chart.full, chart.full_note)
+        limits = Group(chart.gpu_line, chart.node_line, chart.full_dot, chart.full_note)
         self.play(Appear(limits), run_time=tempo.small)
         self.hold(words=8)
 
@@ -137,11 +137,11 @@ class CacheSize(Stage):
         """All four have shipped. Each line is what a model saves against keys and values
         for every head."""
         shipped, tempo = self.shipped, self.theme.tempo
-        self.play(Vanish(Group(*self.on_show())), run_time=tempo.small)
+        self.play(Vanish(Group(*self.visible_parts())), run_time=tempo.small)
         self.play(
             Appear(shipped.ground),
             Appear(shipped.rings),
-            Appear(shipped.heads),
+            Appear(shipped.headings),
             run_time=tempo.small,
         )
         rows = range(len(SHIPPED))
@@ -149,7 +149,7 @@ class CacheSize(Stage):
             LaggedStart(*(shipped.shrink(row) for row in reversed(rows)), lag_ratio=0.25),
             run_time=2 * tempo.large,
         )
-        self.play(*(Appear(shipped.said(row)) for row in rows), run_time=tempo.small)
+        self.play(*(Appear(shipped.labels(row)) for row in rows), run_time=tempo.small)
         self.hold(words=8)
 
     @beat
@@ -159,19 +159,19 @@ class CacheSize(Stage):
         precision."""
         claim, tempo = self.claim, self.theme.tempo
         names = [self.shipped.plot.names[SHIPPED.index(row.name)] for row in claim.bars.rows[:2]]
-        homes = claim.bars.names[:2]
+        targets = claim.bars.names[:2]
         self.remove(*names)
         self.play(
-            Vanish(Group(*self.on_show()), run_time=tempo.small),
-            *(Glide(name, home) for name, home in zip(names, homes, strict=True)),
+            Vanish(Group(*self.visible_parts()), run_time=tempo.small),
+            *(Glide(name, target) for name, target in zip(names, targets, strict=True)),
         )
         self.remove(*names)
-        self.add(*homes)
+        self.add(*targets)
         self.play(Appear(claim.title), run_time=tempo.small)
         for row in range(len(claim.bars.rows)):
-            self.play(Appear(claim.words(row), run_time=tempo.small), claim.arrive(row))
-            said = [claim.bars.sizes[row], *([claim.steps[row - 1]] if row else [])]
-            self.play(*(Appear(part) for part in said), run_time=tempo.small)
+            self.play(Appear(claim.bar_labels(row), run_time=tempo.small), claim.arrive(row))
+            labels = [claim.bars.sizes[row], *([claim.steps[row - 1]] if row else [])]
+            self.play(*(Appear(part) for part in labels), run_time=tempo.small)
         self.play(Appear(claim.total), Appear(claim.consistent), run_time=tempo.small)
         self.hold(words=8)
 
@@ -179,6 +179,6 @@ class CacheSize(Stage):
     def throughput_too(self) -> None:
         """The {throughput} times throughput was measured with those {bits} bits too."""
         claim, tempo = self.claim, self.theme.tempo
-        said = claim.throughput, claim.measured, claim.pointer
-        self.play(*(Appear(part) for part in said), run_time=tempo.small)
+        labels = claim.throughput, claim.measured, claim.pointer
+        self.play(*(Appear(part) for part in labels), run_time=tempo.small)
         self.hold(words=12)

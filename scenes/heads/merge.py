@@ -1,4 +1,4 @@
-"""What all heads pass on, side by side, and the layer's output that is made of it."""
+"""The z of all heads side by side, and the layer's output that is computed from them."""
 
 from __future__ import annotations
 
@@ -19,33 +19,36 @@ __all__ = ["Merge"]
 
 
 class Merge(Group):
-    """Everything around the strips of z, which belong to the cards that they come from.
+    """Everything around the strips of z, from their headers to the layer's output.
+
+    The strips, one for each head, are not part of it: they belong to the cards of the stack of
+    heads, where they come from.
 
     Parameters
     ----------
     view
-        Which layer.
+        The layer.
     frame
         The frame to fill.
     word_width
-        The longest a word beside a row may be.
+        Largest width of a word beside a row, in scene units.
     featured
-        A head whose name stands out.
+        Head whose name stands out.
 
     Attributes
     ----------
-    slots
+    layout
         Where the strips stand: apart, together, and together at the top.
     names
-        The heads' names, in their order, below the strips that stand apart.
+        Names of the heads, in their order, below the strips that stand apart.
     title
         Header of the strips while they stand apart.
     description
         Header, colour bar and words of the strips when they stand together.
     w_o, into, out_of
-        The weight, and the lines to and from it.
+        The output weight, and the lines to and from it.
     out, out_scale, out_words
-        The layer's output.
+        The layer's output, its colour bar and its words.
     """
 
     def __init__(self, view: LayerView, frame: Frame, *, word_width: float, featured: int) -> None:
@@ -66,7 +69,7 @@ class Merge(Group):
         self.title = Header("mix of each head", "Z", (view.count, d_v))
         self.title.stand_on(Box.around(layout.apart))
         self.description = self.describe(layout.together)
-        notes = ("+ bias",) if _has_bias(view) else ()
+        notes = ("+ bias",) if _has_output_bias(view) else ()
         self.w_o = WeightBox("W_O", (heads * d_v, d_model), layout.w_o, colour=theme.z, notes=notes)
         for index, line in enumerate(self.w_o.lines):
             y = layout.w_o.y + 0.24 * ((len(self.w_o.lines) - 1) / 2 - index)
@@ -86,7 +89,7 @@ class Merge(Group):
         self.out_words = self._words(layout.out)
 
     def describe(self, strips: Sequence[Box]) -> Group:
-        """Header, colour bar and words of strips that stand together."""
+        """Build header, colour bar and words of strips that stand together."""
         meta, whole = self.view.trace.meta, Box.around(strips)
         alone = meta.n_heads == 1
         shape = (self.view.count, meta.n_heads * meta.d_v)
@@ -99,13 +102,13 @@ class Merge(Group):
         return self.layout.scale(box, float(header.get_right()[0]))
 
     def _words(self, box: Box) -> TokenLabels:
-        """The token words beside a box, if its rows are high enough."""
-        shown = self.view.words if self.layout.words else ()
-        points = self.layout.word_points(box, self.view.count)[: len(shown)]
-        return TokenLabels(shown, points, width=self.word_width)
+        """Build the token words beside a box, if its rows are high enough."""
+        words = self.view.words if self.layout.words else ()
+        points = self.layout.word_points(box, self.view.count)[: len(words)]
+        return TokenLabels(words, points, width=self.word_width)
 
     def name_targets(self, strips: Sequence[Box]) -> VGroup:
-        """The heads' names where they stand below some strips."""
+        """Return a copy of the heads' names that stands below some strips."""
         names = self.names.copy()
         for name, (x, y) in zip(names, self.layout.name_points(strips), strict=True):
             name.on_line(x, y)
@@ -115,15 +118,15 @@ class Merge(Group):
 def _names(layout: MergeLayout, heads: int, featured: int) -> VGroup:
     theme = current_theme()
     narrowest = min(layout.apart[0].width, layout.joined[0].width)
-    fits = max(Label(f"head {head}").width for head in range(heads)) < narrowest - 0.06
+    full_names_fit = max(Label(f"head {head}").width for head in range(heads)) < narrowest - 0.06
     names = VGroup()
     for head, (x, y) in enumerate(layout.name_points(layout.apart)):
         colour = theme.ink if head == featured else theme.muted
-        label = Label(f"head {head}" if fits else str(head), colour=colour)
+        label = Label(f"head {head}" if full_names_fit else str(head), colour=colour)
         names.add(label.on_line(x, y))
     return names
 
 
-def _has_bias(view: LayerView) -> bool:
-    """Whether the output has a bias; where a layer's weights are not kept, others tell."""
+def _has_output_bias(view: LayerView) -> bool:
+    """Return whether the output has a bias, from any layer whose weights are in the trace."""
     return any(view.trace.has("b_O", layer) for layer in view.trace.layers_with_weights())

@@ -1,4 +1,4 @@
-"""All heads of a layer: in space, side by side, and mixed into the layer's output."""
+"""All heads of a layer: in space, side by side, and combined into the layer's output."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from manim import Animation, Group, LaggedStart, Mobject, linear, rush_from
 
 from filmkit.core.animations import (
+    AnimateWith,
     Appear,
-    Follow,
     Glide,
     Reveal,
     Settle,
@@ -21,14 +21,14 @@ from filmkit.core.geometry import Box
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.stage import Stage, beat
 from filmkit.mobjects.flow import Draw
-from filmkit.mobjects.head_stack import Card, HeadStack, featured_first, free
+from filmkit.mobjects.head_stack import Card, HeadStack, featured_first, free_from_card
 from filmkit.mobjects.head_stack_marks import GroupBrackets, HeadNumbers
 from filmkit.mobjects.marks import Highlight
 from scenes.heads.merge import Merge
 
 
 class Heads(Stage):
-    """From the picture of one head to all heads of its layer, and to what they say together."""
+    """From the picture of one head to all heads of its layer, and to the layer's output."""
 
     title = "Many heads, one output"
     tensors = ("x", "q", "q_rot", "k", "k_rot", "v", "pattern", "z", "out")
@@ -53,11 +53,11 @@ class Heads(Stage):
         }
 
     def provenance_notes(self) -> tuple[str, str]:
-        said, hidden = super().provenance_notes()
+        source, hidden = super().provenance_notes()
         meta = self.trace.meta
-        of_one = f"layer {self.layer.layer}, head {self.head.head}"
-        of_all = f"layer {self.layer.layer}, all {meta.n_heads} heads"
-        return said.replace(of_one, of_all if meta.n_heads > 1 else of_one), hidden
+        one_head = f"layer {self.layer.layer}, head {self.head.head}"
+        all_heads = f"layer {self.layer.layer}, all {meta.n_heads} heads"
+        return source.replace(one_head, all_heads if meta.n_heads > 1 else one_head), hidden
 
     # In space
 
@@ -93,9 +93,9 @@ class Heads(Stage):
             self.move_camera(head_stack.layout.from_left, run_time=2 * tempo.large),
             head_stack.slide_in(run_time=2 * tempo.swing - tempo.large),
         )
-        self.numbers = HeadNumbers(head_stack, head_stack.layout.from_left)
+        self.head_numbers = HeadNumbers(head_stack, head_stack.layout.from_left)
         self.play(
-            LaggedStart(*(Appear(number) for number in self.numbers), lag_ratio=0.1),
+            LaggedStart(*(Appear(number) for number in self.head_numbers), lag_ratio=0.1),
             run_time=tempo.small,
         )
         self.hold(words=3)
@@ -106,19 +106,21 @@ class Heads(Stage):
         head_stack, tempo = self.head_stack, self.theme.tempo
         self.brackets = GroupBrackets(head_stack)
         self.play(
-            *self.dim(*(part for card in head_stack.cards for part in self._own(card)), to=0.35),
+            *self.dim(
+                *(part for card in head_stack.cards for part in self._unshared_parts(card)), to=0.35
+            ),
             run_time=tempo.small,
         )
         self.play(
             LaggedStart(*(Appear(bracket) for bracket in self.brackets.lines), lag_ratio=0.3),
-            LaggedStart(*(Appear(words) for words in self.brackets.words), lag_ratio=0.3),
+            LaggedStart(*(Appear(labels) for labels in self.brackets.words), lag_ratio=0.3),
             Appear(self.brackets.sentence),
             run_time=tempo.normal,
         )
         self.hold(words=8)
 
-    def _own(self, card: Card) -> tuple[Mobject, ...]:
-        """What a head does not share: all but its keys and values."""
+    def _unshared_parts(self, card: Card) -> tuple[Mobject, ...]:
+        """Return the parts that a head does not share: all but its keys and values."""
         return (card.q, card.k_t, card.scores, card.pattern, card.z, card.wires)
 
     @beat(when=lambda trace: trace.meta.n_heads > 1)
@@ -126,13 +128,13 @@ class Heads(Stage):
         """They work at the same time; none waits for another. Each has its own pattern,
         and its own z."""
         head_stack, tempo = self.head_stack, self.theme.tempo
-        leaving = [Vanish(self.numbers)]
+        leaving = [Vanish(self.head_numbers)]
         if self.trace.meta.n_kv_heads < self.trace.meta.n_heads:
-            own = [part for card in head_stack.cards for part in self._own(card)]
-            leaving += [Vanish(self.brackets), *self.undim(*own)]
+            unshared = [part for card in head_stack.cards for part in self._unshared_parts(card)]
+            leaving += [Vanish(self.brackets), *self.undim(*unshared)]
         self.play(*leaving, run_time=tempo.small)
         self.play(self.move_camera(head_stack.layout.from_right, run_time=2 * tempo.swing))
-        self.play(Appear(self.numbers), run_time=tempo.small)
+        self.play(Appear(self.head_numbers), run_time=tempo.small)
 
     # Together
 
@@ -140,27 +142,29 @@ class Heads(Stage):
     def the_output_leaves(self) -> None:
         """What the head has to say is its z. It leaves the head."""
         self._pull_out()
-        self._say(self.merge.description, self.merge.names)
+        self._show_labels(self.merge.description, self.merge.names)
 
     @beat(when=lambda trace: trace.meta.n_heads > 1)
     def outputs_line_up(self) -> None:
         """What a head has to say is its z. Every z leaves its head, and they line up in order."""
-        self._pull_out(Vanish(self.numbers))
-        self._say(self.merge.title, self.merge.names)
+        self._pull_out(Vanish(self.head_numbers))
+        self._show_labels(self.merge.title, self.merge.names)
 
-    def _say(self, *words: Mobject) -> None:
-        self.play(*(Appear(part) for part in words), run_time=self.theme.tempo.small)
+    def _show_labels(self, *labels: Mobject) -> None:
+        self.play(*(Appear(part) for part in labels), run_time=self.theme.tempo.small)
         self.hold(words=4)
 
     def _pull_out(self, *meanwhile: Animation) -> None:
-        """Take every z out of its card, and lay them out in the order of the heads."""
+        """Take every z out of its card, and line them up in the order of the heads."""
         head_stack, merge, tempo = self.head_stack, self.merge, self.theme.tempo
         strips = [card.z for card in head_stack.cards]
-        aside = [head_stack.layout.pulled, 0.0, 0.0]
+        shift = [head_stack.layout.pull_distance, 0.0, 0.0]
         self.play(
             *meanwhile,
             self.move_camera(head_stack.layout.with_outputs),
-            LaggedStart(*(Glide(free(z), z.copy().shift(aside)) for z in strips), lag_ratio=0.15),
+            LaggedStart(
+                *(Glide(free_from_card(z), z.copy().shift(shift)) for z in strips), lag_ratio=0.15
+            ),
             run_time=2 * tempo.normal,
         )
         self.strips = [head_stack.heads[head].z for head in sorted(head_stack.heads)]
@@ -168,7 +172,7 @@ class Heads(Stage):
         self.play(
             self.move_camera(Shot()),
             Vanish(
-                Group(head_stack.parts_but("z"), head_stack.labels.names, head_stack.title),
+                Group(head_stack.parts_except("z"), head_stack.labels.names, head_stack.title),
                 rate_func=rush_from,
             ),
             LaggedStart(*(Settle(z, box) for z, box in places), lag_ratio=0.1),
@@ -176,17 +180,17 @@ class Heads(Stage):
             run_time=tempo.swing,
         )
 
-    def _brighten(self, z: Heatmap) -> Follow:
-        """Bring a panel of a card further back to full strength."""
+    def _brighten(self, z: Heatmap) -> AnimateWith:
+        """Return an animation that makes the z of a card further back fully opaque."""
         start = z.opacity
 
         def place(alpha: float) -> None:
             z.set_opacity((1 - alpha) * start + alpha)
 
-        return Follow(z, place)
+        return AnimateWith(z, place)
 
     def _move(self, strips: Sequence[Box]) -> list[Animation]:
-        """Animations that take every z and its name to a place."""
+        """Return animations that move every z, with its name, to its box."""
         settling = [Settle(z, box) for z, box in zip(self.strips, strips, strict=True)]
         return [*settling, Glide(self.merge.names, self.merge.name_targets(strips))]
 
@@ -228,7 +232,7 @@ class Heads(Stage):
             pointer.move_to(rows[min(int(alpha * len(rows)), len(rows) - 1)].center)
 
         self.play(
-            Follow(pointer, sweep, rate_func=linear),
+            AnimateWith(pointer, sweep, rate_func=linear),
             Reveal(cells, in_rows(cells.shape), rate_func=linear),
             run_time=tempo.swing,
         )

@@ -1,4 +1,4 @@
-"""The bytes of one token as a product, and as tiles to scale."""
+"""The bytes of one token as a formula, and as tiles to scale."""
 
 from __future__ import annotations
 
@@ -6,44 +6,47 @@ import numpy as np
 from manim import VGroup
 
 from filmkit.core.geometry import FRAME_HEIGHT
-from filmkit.core.numbers import readable_bytes, whole
-from filmkit.core.text import Label, broken
+from filmkit.core.numbers import format_count, readable_bytes
+from filmkit.core.text import Label, break_lines
 from filmkit.core.theme import current_theme
 from filmkit.mobjects.marks import Outline
 from scenes.kv_cache.layout import TokenCostLayout
 from scenes.kv_cache.token_cost import TokenCost
 
-__all__ = ["CostFormula", "OneTokenEach"]
+__all__ = ["CostFormula", "TokenComparison"]
 
 
 class CostFormula(VGroup):
-    """The factors as a product, what each counts beneath, and what they make.
+    """The product that makes the bytes of one token, with a caption below each factor.
 
     Parameters
     ----------
     cost
         The factors.
-    middle
-        (x, y) of the middle of the line of numbers.
+    center
+        (x, y) of the center of the line of numbers.
     width
-        Where it would be wider than this, what the factors make stands on a line of its own.
+        Largest width of a line, in scene units. Where the whole formula is wider, the result
+        stands on a line of its own.
 
     Attributes
     ----------
     factors
-        A group of number and caption for each; ``times[i]`` stands before factor ``i + 1``.
+        For each factor a group of its number and its caption.
+    times
+        Multiplication signs; ``times[i]`` stands before factor ``i + 1``.
     result
-        The product in bytes.
+        The equals sign and the product in bytes.
     short
-        The same in a larger unit.
+        The product in a larger unit.
     """
 
-    SIGN_GAP = 0.28
-    CAPTION_GAP = 0.2
-    LINE = 0.9
+    SIGN_GAP = 0.28  # between a factor and a sign
+    CAPTION_GAP = 0.2  # between a factor and its caption
+    LINE = 0.9  # from the factors down to a result on a line of its own
 
     def __init__(
-        self, cost: TokenCost, middle: tuple[float, float], *, width: float = np.inf
+        self, cost: TokenCost, center: tuple[float, float], *, width: float = np.inf
     ) -> None:
         super().__init__()
         theme = current_theme()
@@ -54,12 +57,12 @@ class CostFormula(VGroup):
 
         self.factors, self.times = VGroup(), VGroup()
         for index, (text, caption) in enumerate(cost.factors):
-            said = Label(caption, size=theme.note_size, colour=theme.muted)
-            self.factors.add(VGroup(number(text), said))
+            label = Label(caption, size=theme.note_size, colour=theme.muted)
+            self.factors.add(VGroup(number(text), label))
             if index:
                 self.times.add(number("×", theme.muted))
         equals = number("=", theme.muted)
-        total = Label(f"{whole(cost.bytes)} bytes", size=size)
+        total = Label(f"{format_count(cost.bytes)} bytes", size=size)
         self.result = VGroup(equals, total)
         self.short = Label(f"{readable_bytes(cost.bytes)} per token", size=theme.name_size)
         signs = [*self.times, equals]
@@ -70,15 +73,15 @@ class CostFormula(VGroup):
         if own_line:
             gap = min(gap, gap - (factors - width) / (2 * len(self.times)))
             factors = self._width(self.times, gap)
-        x, y = middle[0] - (factors if own_line else factors + result) / 2, middle[1]
+        x, y = center[0] - (factors if own_line else factors + result) / 2, center[1]
         for factor, sign in zip(self.factors, signs, strict=True):
-            figure, caption = factor
-            center = x + factor.width / 2
-            figure.on_line(center, y)
-            caption.on_line(center, y - figure.line_height / 2 - self.CAPTION_GAP)
+            number_label, caption = factor
+            factor_x = x + factor.width / 2
+            number_label.on_line(factor_x, y)
+            caption.on_line(factor_x, y - number_label.line_height / 2 - self.CAPTION_GAP)
             x += factor.width + gap
             if sign is equals and own_line:
-                x = middle[0] - (result - 2 * gap) / 2
+                x = center[0] - (result - 2 * gap) / 2
                 y -= self.LINE
             sign.on_line(x + sign.width / 2, y)
             x += sign.width + gap
@@ -88,21 +91,30 @@ class CostFormula(VGroup):
         self.add(self.factors, self.times, self.result, self.short)
 
     def _width(self, signs: VGroup, gap: float) -> float:
-        """Of the factors with the signs between them."""
+        """Return the width of the factors with the signs between them."""
         return float(sum(part.width for part in (*self.factors, *signs)) + 2 * gap * len(signs))
 
 
-class OneTokenEach(VGroup):
-    """One token of two models to the same scale, but for the small model's own cells.
+class TokenComparison(VGroup):
+    """One token of a small and a large model to the same scale, without the small model's cells.
+
+    Parameters
+    ----------
+    small, large
+        What a token takes in each of them.
+    name
+        Name of the large model.
+    layout
+        Where everything stands.
 
     Attributes
     ----------
     small
-        What is said about the small model's tile.
+        Labels of the small model's tile.
     tiles
         Outlines, one for each layer of the large model.
     large
-        What is said about them.
+        Labels of the outlines.
     """
 
     def __init__(
@@ -128,7 +140,7 @@ class OneTokenEach(VGroup):
             line(total, layout.large_name, theme.name_size, theme.ink),
             *(
                 line(text, (x, y + 1.3 * size * FRAME_HEIGHT * above), size, theme.muted)
-                for above, text in enumerate(reversed(broken(remark, layout.width, size=size)))
+                for above, text in enumerate(reversed(break_lines(remark, layout.width, size=size)))
             ),
         )
         self.add(self.small, self.tiles, self.large)

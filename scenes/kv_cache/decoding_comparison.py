@@ -1,4 +1,4 @@
-"""Decoding with a cache beside decoding without one, each with a counter of its work."""
+"""Decoding with a cache beside decoding without one, each with a counter of multiply-adds."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import numpy.typing as npt
 from manim import Animation, Group, Rectangle, VGroup, VMobject, linear
 
 from extract.decoding import Decoding
-from filmkit.core.animations import Follow
+from filmkit.core.animations import AnimateWith
 from filmkit.core.geometry import Box
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.numbers import format_number
 from filmkit.core.printable import printable
-from filmkit.core.text import Label, Number, broken, stacked_lines
+from filmkit.core.text import Label, Number, break_lines, stacked_lines
 from filmkit.core.theme import current_theme
 from filmkit.core.view import HeadView
 from filmkit.mobjects.head import head_cells
@@ -34,11 +34,12 @@ __all__ = [
 ]
 
 Array = npt.NDArray[np.float64]
-KEPT, SQUARE = ("k", "v"), ("scores", "pattern")
+CACHED = ("k", "v")  # panels whose rows are kept in the cache
+SQUARE = ("scores", "pattern")  # panels with a column for each word
 
 
 class CachedFrame(Outline):
-    """The thin solid frame of what is cached, in its role's colour."""
+    """Thin solid frame around a cached panel, in the panel's colour."""
 
     def __init__(self, box: Box, colour: str) -> None:
         super().__init__(box.grown(0.05), colour=colour)
@@ -46,9 +47,9 @@ class CachedFrame(Outline):
 
 
 class RecomputedFrame(VMobject):
-    """The dashed frame of what is computed again."""
+    """Dashed frame around a panel that is computed again."""
 
-    DASH = 0.09
+    DASH = 0.09  # length of a dash and of a gap, in scene units
 
     def __init__(self, box: Box, colour: str) -> None:
         super().__init__(stroke_color=colour, stroke_width=current_theme().line, fill_opacity=0.0)
@@ -65,7 +66,7 @@ class RecomputedFrame(VMobject):
         for start, end in zip(corners, [*corners[1:], corners[0]], strict=True):
             along = end - start
             length = float(np.linalg.norm(along))
-            # A whole number of dashes with gaps between them; a corner is always inked.
+            # A whole number of dashes, so that every side begins and ends with one.
             dashes = max(1, round((length / self.DASH + 1) / 2))
             step = along / (2 * dashes - 1)
             for index in range(dashes):
@@ -74,7 +75,7 @@ class RecomputedFrame(VMobject):
 
 
 class CheckMark(VMobject):
-    """A check mark, as high as a line of words of the given size."""
+    """Check mark, as high as a line of words of the given height."""
 
     def __init__(self, height: float, *, colour: str) -> None:
         super().__init__(stroke_color=colour, stroke_width=current_theme().bold, fill_opacity=0.0)
@@ -83,9 +84,9 @@ class CheckMark(VMobject):
 
 
 class RowMark(VMobject):
-    """A small arrow head that points at a row of a heatmap from the right."""
+    """Small arrow head that points at a row of a heatmap from the right."""
 
-    SIZE = 0.13
+    SIZE = 0.13  # width and height, in scene units
 
     def __init__(self, cells: Heatmap, row: int) -> None:
         colour = current_theme().highlight
@@ -97,7 +98,7 @@ class RowMark(VMobject):
         self.point_at(row)
 
     def point_at(self, row: float) -> RowMark:
-        """Point at another row, or between two."""
+        """Point at a row, or between two for a fraction; return this mark."""
         box = self.cells.block((0, 1), (0, 1))
         x = self.cells.box.right + 0.2
         self.move_to([x, box.y - row * box.height, 0.0])
@@ -105,10 +106,18 @@ class RowMark(VMobject):
 
 
 class RunningWords(VGroup):
-    """The words so far on one line; those that come later have their places already.
+    """All words on one line, with room for those that are decoded later.
 
-    ``words[i]`` belongs to the drawn position ``first_shown + i``: words that find no room are
-    left out at the front, and an ellipsis says so.
+    Words that do not fit are left out at the front, and replaced by an ellipsis.
+
+    Attributes
+    ----------
+    first_shown
+        Drawn position of the first word that fits.
+    words
+        The words that fit; ``words[i]`` belongs to the drawn position ``first_shown + i``.
+    ellipsis
+        The ellipsis in front of them; empty if all words fit.
     """
 
     def __init__(self, tokens: Sequence[str], box: Box) -> None:
@@ -134,49 +143,53 @@ class RunningWords(VGroup):
         self.add(self.ellipsis, self.words)
 
     def until(self, stop: int) -> VGroup:
-        """What shows of the words before a drawn position."""
+        """Return the ellipsis and the words before a drawn position."""
         return VGroup(self.ellipsis, *self.words[: max(0, stop - self.first_shown)])
 
     def word(self, index: int) -> Label:
-        """The word at a drawn position; one that found no room is the ellipsis."""
+        """Return the word at a drawn position, or the ellipsis if the word does not fit."""
         place = index - self.first_shown
-        found: Label = self.words[place] if place >= 0 else self.ellipsis[0]
-        return found
+        label: Label = self.words[place] if place >= 0 else self.ellipsis[0]
+        return label
 
 
 class WorkCounter(VGroup):
-    """Multiply-adds so far, as a number and as a bar to scale.
+    """Counter of multiply-adds, as a number and as a bar to scale.
 
     Parameters
     ----------
     counts
-        (steps + 1,), before the first step and after each.
-    most
-        The count that fills the bar's box.
-    slots
-        Where they stand.
+        (steps + 1,) multiply-adds before the first step and after each.
+    max_count
+        Count at which the bar fills its box.
+    layout
+        Where number and bar stand.
+    colour
+        Colour of both.
     """
 
     def __init__(
-        self, counts: Sequence[int], most: int, layout: DecoderLayout, colour: str
+        self, counts: Sequence[int], max_count: int, layout: DecoderLayout, colour: str
     ) -> None:
         super().__init__()
         theme = current_theme()
-        self.counts, self.most, self.box = counts, most, layout.bar
+        self.counts, self.max_count, self.box = counts, max_count, layout.bar
         self.unit, unit_name = next(
             (size, name)
             for size, name in ((1e9, "billion"), (1e6, "million"), (1e3, "thousand"), (1, ""))
-            if most >= size
+            if max_count >= size
         )
         self.number = Number(0, digits=1 if self.unit > 1 else 0, size=theme.name_size)
         self.number.set_fill(colour)
-        said = " ".join(filter(None, (unit_name, "multiply-adds so far in this layer")))
-        widest = Number(most / self.unit, digits=self.number.digits, size=theme.name_size).width
+        text = " ".join(filter(None, (unit_name, "multiply-adds so far in this layer")))
+        widest = Number(
+            max_count / self.unit, digits=self.number.digits, size=theme.name_size
+        ).width
         x, y = layout.count
         self.number.on_line(x + widest - self.number.width / 2, y)
         left = x + widest + 0.16
         room = self.box.right - left
-        self.said = VGroup(*stacked_lines(said, (left, y), room, colour=theme.muted))
+        self.caption = VGroup(*stacked_lines(text, (left, y), room, colour=theme.muted))
         self.rail = Rectangle(
             width=self.box.width,
             height=self.box.height,
@@ -187,20 +200,20 @@ class WorkCounter(VGroup):
         self.bar = Rectangle(
             width=1.0, height=self.box.height, stroke_width=0.0, fill_color=colour, fill_opacity=1.0
         )
-        self.add(self.rail, self.bar, self.number, self.said)
+        self.add(self.rail, self.bar, self.number, self.caption)
         self.set_count(counts[0])
 
     def set_count(self, count: float) -> None:
-        """Show a count."""
+        """Show a count of multiply-adds."""
         self.number.set_value(count / self.unit)
-        width = max(count / self.most * self.box.width, 0.01)
+        width = max(count / self.max_count * self.box.width, 0.01)
         self.bar.stretch_to_fit_width(width)
         self.bar.move_to([self.box.left + width / 2, self.box.y, 0])
 
     def count_up(self, step: int) -> Animation:
-        """Count the work of a step, from 0."""
+        """Return an animation that counts up during a step; steps are numbered from 0."""
         start, end = self.counts[step], self.counts[step + 1]
-        return Follow(
+        return AnimateWith(
             VGroup(self.bar, self.number),
             lambda alpha: self.set_count((1 - alpha) * start + alpha * end),
             rate_func=linear,
@@ -208,24 +221,24 @@ class WorkCounter(VGroup):
 
 
 class Decoder(Group):
-    """One way of decoding: six panels that show what is computed in a step, and a counter.
+    """One way of decoding: six panels with what a step computes, and a counter.
 
-    Panels hold the rows of all words, the coming ones hidden. With a cache, keys and values stay
-    and everything else is one row; without, all is computed again.
+    Panels hold the rows of all words, those of later steps hidden. With a cache, keys and values
+    stay and everything else is one row; without a cache, everything is computed again.
 
     Parameters
     ----------
     view
-        Of all words that are decoded.
-    old
-        How many rows are the prompt's.
+        The head, with all words that are decoded.
+    prompt_rows
+        Number of rows that belong to the prompt.
     decoding
-        The rows that the cache's steps compute: these are drawn in the lane with a cache, and the
-        model's own in the other.
-    slots
-        Where it stands.
+        Rows that are computed step by step with a cache. They are drawn if ``cached``; otherwise
+        the rows of the trace are.
+    layout
+        Where everything stands.
     cached
-        Which of the two ways.
+        Whether this is decoding with a cache.
     """
 
     NAMES = ("q", "k", "v", "scores", "pattern", "z")
@@ -238,11 +251,17 @@ class Decoder(Group):
     z: Heatmap
 
     def __init__(
-        self, view: HeadView, old: int, decoding: Decoding, layout: DecoderLayout, *, cached: bool
+        self,
+        view: HeadView,
+        prompt_rows: int,
+        decoding: Decoding,
+        layout: DecoderLayout,
+        *,
+        cached: bool,
     ) -> None:
         super().__init__()
         theme = current_theme()
-        self.view, self.old, self.layout, self.cached = view, old, layout, cached
+        self.view, self.prompt_rows, self.layout, self.cached = view, prompt_rows, layout, cached
         text = "with a cache: one row a step" if cached else "without: every row again"
         self.title = Label(text, size=theme.name_size)
         x, y = layout.title
@@ -257,96 +276,103 @@ class Decoder(Group):
             box = getattr(layout, name)
             header = Header(word, symbol, colour=colour, size=theme.shape_size)
             self.headers.add(header.stand_on(box, buff=0.1))
-            if cached and name in KEPT:
+            if cached and name in CACHED:
                 self.frames.add(CachedFrame(box, colour))
             if not cached:
                 self.frames.add(RecomputedFrame(box, colour))
-        # Where the new row of what is kept is.
-        self.marks = VGroup(*(RowMark(cells, old) for cells in (self.k, self.v) if cached))
-        counts = decoding.counts()
-        most = int(counts[1][-1])
-        mine = [int(count) for count in counts[0 if cached else 1]]
-        self.counter = WorkCounter(mine, most, layout, theme.ink)
+        # They point at the new row of the cached panels.
+        self.row_marks = VGroup(
+            *(RowMark(cells, prompt_rows) for cells in (self.k, self.v) if cached)
+        )
+        counts = decoding.cumulative_multiply_adds()
+        max_count = int(counts[1][-1])
+        own_counts = [int(count) for count in counts[0 if cached else 1]]
+        self.counter = WorkCounter(own_counts, max_count, layout, theme.ink)
         self.add(*self.panels, self.title, self.headers, self.frames, self.counter)
-        for cells, shown in zip(self.panels, self._shown(None), strict=True):
+        for cells, shown in zip(self.panels, self._visibility(None), strict=True):
             cells.set_shown(shown)
 
     @property
     def panels(self) -> tuple[Heatmap, ...]:
-        """All six, in the order of ``NAMES``."""
+        """The six panels, in the order of ``NAMES``."""
         return tuple(getattr(self, name) for name in self.NAMES)
 
     @property
     def labels(self) -> tuple[VGroup, ...]:
-        """All that is said about it."""
+        """Title, headers and counter."""
         return (self.title, self.headers, self.counter)
 
     def compute(self, step: int) -> Animation:
-        """The rows of a step, from 0, show one after another as they are computed.
+        """Return an animation in which the rows of a step appear as they are computed.
 
-        Rows that are computed again, and those that are not kept, go first.
+        Before that, rows that are computed again and rows that are not cached disappear. Steps
+        are numbered from 0.
         """
         before = [cells.shown.copy() for cells in self.panels]
-        after, row = self._shown(step), self.old + step
+        after, row = self._visibility(step), self.prompt_rows + step
         number = np.arange(self.view.layer.count)
-        # With a cache only the new row is computed, whatever is kept of the others.
-        fresh = ((number == row) if self.cached else (number <= row))[:, None]
-        due = np.clip(np.cumsum(fresh) - 1, 0, None)[:, None] / fresh.sum()
+        # With a cache only the new row is computed.
+        computed = ((number == row) if self.cached else (number <= row))[:, None]
+        appear_at = np.clip(np.cumsum(computed) - 1, 0, None)[:, None] / computed.sum()
 
         def show(alpha: float) -> None:
-            left, grown = 1 - min(1.0, 4 * alpha), np.clip(3 * alpha - 1 - due, 0.0, 1.0)
+            left, grown = 1 - min(1.0, 4 * alpha), np.clip(3 * alpha - 1 - appear_at, 0.0, 1.0)
             for cells, start, end in zip(self.panels, before, after, strict=True):
-                old = start * np.where(fresh | (end == 0), left, 1.0)
-                cells.set_shown(np.maximum(old, np.where(fresh, grown * end, 0.0)))
-            for mark in self.marks:
+                fading = start * np.where(computed | (end == 0), left, 1.0)
+                cells.set_shown(np.maximum(fading, np.where(computed, grown * end, 0.0)))
+            for mark in self.row_marks:
                 mark.point_at(row - left * (step > 0))
 
-        return Follow(Group(*self.panels, self.marks), show, rate_func=linear)
+        return AnimateWith(Group(*self.panels, self.row_marks), show, rate_func=linear)
 
-    def _shown(self, step: int | None) -> list[Array]:
-        """How strongly each cell shows after a step, or before the first."""
+    def _visibility(self, step: int | None) -> list[Array]:
+        """Return the opacities of each panel's cells after a step, or before the first (None)."""
         number = np.arange(self.view.layer.count)
-        last = self.old - 1 if step is None else self.old + step
-        there = number <= last
-        # With a cache, all that is computed for one row is dropped before the next.
-        alone = there & (number >= (self.old if step is None else last)) if self.cached else there
-        found = []
+        last = self.prompt_rows - 1 if step is None else self.prompt_rows + step
+        present = number <= last
+        # With a cache, everything but keys and values is dropped before the next step.
+        single_row = (
+            present & (number >= (self.prompt_rows if step is None else last))
+            if self.cached
+            else present
+        )
+        opacities = []
         for name, cells in zip(self.NAMES, self.panels, strict=True):
-            rows = there if name in KEPT else alone
+            rows = present if name in CACHED else single_row
             shown = np.tile(rows[:, None], (1, cells.shape[1]))
             if name in SQUARE:
-                shown &= there[None]
-            found.append(shown.astype(float))
-        return found
+                shown &= present[None]
+            opacities.append(shown.astype(float))
+        return opacities
 
     def _cells(self, name: str, decoding: Decoding) -> Heatmap:
         cells = head_cells(self.view, name, getattr(self.layout, name))
-        if self.cached and name not in ("q", *KEPT):
+        if self.cached and name not in ("q", *CACHED):
             cells.set_values(self._with_cache(name, cells.values, decoding))
-            said = f"{name} of head {self.view.head} with a cache"
+            text = f"{name} of head {self.view.head} with a cache"
             columns = ("key_pos",) if name in SQUARE else ("d_v", cells.shape[1])
-            cells.source = self.view.layer.computed(said, *columns)
+            cells.source = self.view.layer.computed(text, *columns)
         return cells
 
     def _with_cache(self, name: str, values: Array, decoding: Decoding) -> Array:
-        """The rows that the steps compute, in the place of the model's own."""
-        mixed, first = values.copy(), self.view.layer.first
-        for row, step in enumerate(decoding.steps, start=self.old):
-            fresh = getattr(step, name)[self.view.head]
+        """Return the model's rows, with those of the steps replaced by what the steps compute."""
+        rows, first = values.copy(), self.view.layer.first
+        for row, step in enumerate(decoding.steps, start=self.prompt_rows):
+            computed = getattr(step, name)[self.view.head]
             if name in SQUARE:
-                mixed[row, : row + 1] = fresh[first:]
+                rows[row, : row + 1] = computed[first:]
             else:
-                mixed[row] = fresh
-        return mixed
+                rows[row] = computed
+        return rows
 
 
 def decoding_comparison(
-    view: HeadView, old: int, decoding: Decoding, layout: DecodingComparisonLayout
+    view: HeadView, prompt_rows: int, decoding: Decoding, layout: DecodingComparisonLayout
 ) -> tuple[Decoder, Decoder, VGroup]:
-    """Both ways of decoding, and the line that says whether they agree."""
+    """Build both ways of decoding, and the remark whether their numbers agree."""
     theme = current_theme()
     both = tuple(
-        Decoder(view, old, decoding, each, cached=cached)
+        Decoder(view, prompt_rows, decoding, each, cached=cached)
         for each, cached in ((layout.cached, True), (layout.naive, False))
     )
     digits = int(-np.log10(max(decoding.error, 1e-15)))
@@ -354,7 +380,9 @@ def decoding_comparison(
     if not decoding.agrees:
         text = f"rows computed with the cache differ by {format_number(decoding.error, 1)}"
     x, y = layout.remark
-    lines = VGroup(*(Label(line, colour=theme.ink) for line in broken(text, layout.remark_width)))
+    lines = VGroup(
+        *(Label(line, colour=theme.ink) for line in break_lines(text, layout.remark_width))
+    )
     for above, line in enumerate(reversed(lines)):
         line.on_line(x, y + 1.3 * line.line_height * above)
     remark = VGroup(lines)

@@ -1,4 +1,4 @@
-"""The cache of a whole model, from one head to all layers."""
+"""The cache of a whole model in space, from one head to all layers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from manim import Animation, Group, LaggedStart, VGroup, linear
 
-from filmkit.core.animations import Follow, set_presence
+from filmkit.core.animations import AnimateWith, set_presence
 from filmkit.core.camera import Shot, keep_upright
 from filmkit.core.geometry import FRAME_HEIGHT, Box, Frame
 from filmkit.core.norm import TensorSource
@@ -19,41 +19,45 @@ from filmkit.core.view import HeadView
 from filmkit.mobjects.cache_volume import CachedTensor, CacheVolume, Measure, VolumeFace
 from filmkit.mobjects.cache_volume_layout import CacheVolumeLayout
 from filmkit.mobjects.head_stack_layout import shot_on
-from scenes.kv_cache.layout import formula_room, measured_fill, solid_fill
+from scenes.kv_cache.layout import formula_room, measured_volume_fill, volume_fill
 from scenes.kv_cache.token_cost import TokenCost
 
-__all__ = ["FANNED", "ModelCache"]
+__all__ = ["SPREAD_LAYERS", "ModelCache"]
 
 Points = npt.NDArray[np.float64]
 
-FANNED = 4  # layers that stand apart
-WORDS_GAP = 0.15  # between words and the solid's edge
-FEW = 4  # heads that are numbered one by one
+SPREAD_LAYERS = 4  # number of layers that are drawn apart
+WORDS_GAP = 0.15  # between words and the volume's edge, in scene units
+MAX_NUMBERED_HEADS = 4  # of more heads only the first and the last have a number
 
 
 class ModelCache:
-    """The same cache as heads of one layer, as a few layers, and as one block.
+    """The same cache as the heads of one layer, as a few layers, and as one volume.
 
-    All three stand in one space: what is in two of them is at the same place once they are closed
-    up, so that one can take over from the other.
+    All three share one space: when heads or layers are not spread out, each stands exactly where
+    it is in the larger volume, so that one can replace the other.
 
     Parameters
     ----------
     view
-        A head of the layer that is told about, with all the words that are kept.
+        A head of the layer that is shown, with all cached words.
     frame
-        The frame it is shown in.
+        The frame that the cache is shown in.
 
     Attributes
     ----------
     heads
-        One solid for each key/value head of the layer; spread out.
+        One volume for each key/value head of the layer.
     layers
-        One solid for each of a few layers, this one among them; spread out.
+        One volume for each of a few layers, this one among them.
+    layer
+        The volume of this layer among ``layers``.
     whole
-        One solid for all layers; it holds what ``layers`` hold.
+        One volume for all layers; at first it holds the same layers as ``layers``.
     featured
-        The one of ``heads`` that the view is about; it stands in the plane of the flat picture.
+        The volume of the view's head; it stands in the plane of the flat picture.
+    head_shifts, layer_shifts
+        (x, y, z) by which each head and each layer is moved when they are spread out.
     """
 
     def __init__(self, view: HeadView, frame: Frame) -> None:
@@ -71,141 +75,143 @@ class ModelCache:
         self.keys, self.values = (CachedTensor.of(view.layer, name, every) for name in ("k", "v"))
         self.base = layer * self.count + view.kv_head
 
-        self.heads = [self._solid(layer * self.count + head, 1) for head in range(self.count)]
+        self.heads = [self._volume(layer * self.count + head, 1) for head in range(self.count)]
         self.featured = self.heads[view.kv_head]
-        first = max(0, min(layer - 1, meta.n_layers - FANNED))
-        self.numbers = list(every[first : first + FANNED])
-        self.layers = [self._solid(number * self.count, self.count) for number in self.numbers]
+        first = max(0, min(layer - 1, meta.n_layers - SPREAD_LAYERS))
+        self.layer_numbers = list(every[first : first + SPREAD_LAYERS])
+        self.layers = [
+            self._volume(number * self.count, self.count) for number in self.layer_numbers
+        ]
         self.layer = self.layers[layer - first]
-        span = (first * self.count, (first + len(self.numbers)) * self.count)
-        self.whole = self._solid(span[0], span[1] - span[0])
-        self.spread_heads = [self._apart(h - view.kv_head) for h in range(self.count)]
-        self.spread_layers = [self._cascade(number - layer) for number in self.numbers]
+        span = (first * self.count, (first + len(self.layer_numbers)) * self.count)
+        self.whole = self._volume(span[0], span[1] - span[0])
+        self.head_shifts = [self._head_shift(h - view.kv_head) for h in range(self.count)]
+        self.layer_shifts = [self._layer_shift(number - layer) for number in self.layer_numbers]
 
-    def _solid(self, first: int, units: int) -> CacheVolume:
+    def _volume(self, first: int, units: int) -> CacheVolume:
         volume = CacheVolume(self.keys, self.values, self.layout, base=self.base)
-        return volume.hold(units=(first, first + units))
+        return volume.set_range(units=(first, first + units))
 
-    def _apart(self, places: int) -> tuple[float, float, float]:
+    def _head_shift(self, places: int) -> tuple[float, float, float]:
         return (0.0, 0.0, -places * (self.layout.spacing - self.layout.thickness))
 
-    def _cascade(self, places: int) -> tuple[float, float, float]:
+    def _layer_shift(self, places: int) -> tuple[float, float, float]:
         return (places * self.layout.aside, 0.0, -places * self.layout.gap)
 
     # Shots
 
-    def _shot(self, solids: list[CacheVolume], shifts: list[tuple[float, float, float]]) -> Shot:
+    def _shot(self, volumes: list[CacheVolume], shifts: list[tuple[float, float, float]]) -> Shot:
         corners = [
-            volume.corners - volume.extent.shift + shift
-            for volume, shift in zip(solids, shifts, strict=True)
+            volume.corners - volume.visible_range.shift + shift
+            for volume, shift in zip(volumes, shifts, strict=True)
         ]
-        width = solid_fill(self.frame)
+        width = volume_fill(self.frame)
         return shot_on(np.concatenate(corners), self.frame, width=width, height=0.8)
 
     @property
     def shot_of_heads(self) -> Shot:
-        """All heads of the layer, spread out."""
-        return self._shot(self.heads, self.spread_heads)
+        """Shot of all heads of the layer, spread out."""
+        return self._shot(self.heads, self.head_shifts)
 
     @property
     def shot_of_layers(self) -> Shot:
-        """The few layers, spread out."""
-        return self._shot(self.layers, self.spread_layers)
+        """Shot of the few layers, spread out."""
+        return self._shot(self.layers, self.layer_shifts)
 
     @property
     def shot_of_whole(self) -> Shot:
-        """All layers as one block."""
-        held = self.whole.extent
-        self.whole.hold(units=(0, self.units))
+        """Shot of all layers as one volume."""
+        visible_range = self.whole.visible_range
+        self.whole.set_range(units=(0, self.units))
         shot = self._shot([self.whole], [(0.0, 0.0, 0.0)])
-        self.whole.hold(units=held.units)
+        self.whole.set_range(units=visible_range.units)
         return shot
 
     @property
     def shot_of_cost(self) -> Shot:
-        """The whole block with room around it for what is counted along its edges."""
+        """Shot of the whole volume with room for the measures along its edges."""
         stage = self.frame.stage
         into = Box.of(
             stage.left, stage.right, stage.bottom + 0.75, stage.top - formula_room(self.frame) + 0.4
         )
-        width, right = measured_fill(self.frame)
+        width, right = measured_volume_fill(self.frame)
         return shot_on(
             self.whole.corners, self.frame, width=width, height=0.64, into=into.moved(dx=right)
         )
 
-    # Motions
+    # Animations
 
     def slide_in(self, **kwargs: float) -> list[Animation]:
-        """The other heads of the layer come in from the right, the nearest to the first first."""
+        """Return animations in which the other heads come in from the right, the nearest first."""
         place = self.view.kv_head
         order = sorted(range(self.count), key=lambda head: (abs(head - place), head))[1:]
-        outside = 1.2 * self.frame.width
+        beyond_frame = 1.2 * self.frame.width
         for head in order:
-            self.heads[head].hold(shift=(outside, 0.0, self.spread_heads[head][2]))
-        arriving = [self.heads[head].to(shift=self.spread_heads[head]) for head in order]
+            self.heads[head].set_range(shift=(beyond_frame, 0.0, self.head_shifts[head][2]))
+        arriving = [self.heads[head].change_range(shift=self.head_shifts[head]) for head in order]
         return [LaggedStart(*arriving, lag_ratio=0.3, **kwargs)] if arriving else []
 
     def close_heads(self) -> list[Animation]:
-        """The heads of the layer come together."""
-        return [volume.to(shift=(0.0, 0.0, 0.0)) for volume in self.heads]
+        """Return animations in which the heads of the layer close up."""
+        return [volume.change_range(shift=(0.0, 0.0, 0.0)) for volume in self.heads]
 
-    def fan_out(self) -> list[Animation]:
-        """The few layers come out of the one that is told about."""
-        pairs = zip(self.layers, self.spread_layers, strict=True)
-        return [volume.to(shift=shift) for volume, shift in pairs]
+    def spread_layers(self) -> list[Animation]:
+        """Return animations in which the few layers come out of this one."""
+        pairs = zip(self.layers, self.layer_shifts, strict=True)
+        return [volume.change_range(shift=shift) for volume, shift in pairs]
 
     def close_layers(self) -> list[Animation]:
-        """The few layers come together."""
-        return [volume.to(shift=(0.0, 0.0, 0.0)) for volume in self.layers]
+        """Return animations in which the few layers close up."""
+        return [volume.change_range(shift=(0.0, 0.0, 0.0)) for volume in self.layers]
 
     def grow(self, words: VGroup, **kwargs: float) -> Animation:
-        """From the first word on, the whole cache gets a row for each, with its word beside it."""
+        """Return an animation in which the cache gets one row after another, each with its word."""
         theme, rows = current_theme(), self.view.layer.count
 
         def step(alpha: float) -> None:
-            there = 1 + alpha * (rows - 1)
-            self.whole.hold(rows=there)
+            n_rows = 1 + alpha * (rows - 1)
+            self.whole.set_range(rows=n_rows)
             for word in words:
-                set_presence(word, min(1.0, max(0.0, there - word.row)))
-                word.set_fill(theme.highlight if there <= word.row + 1 else theme.muted)
+                set_presence(word, min(1.0, max(0.0, n_rows - word.row)))
+                word.set_fill(theme.highlight if n_rows <= word.row + 1 else theme.muted)
 
-        return Follow(Group(self.whole, words), step, rate_func=linear, **kwargs)
+        return AnimateWith(Group(self.whole, words), step, rate_func=linear, **kwargs)
 
     # One token of it
 
     def newest_slice(self) -> Group:
-        """The newest token's keys and values in every head of every layer, where they lie.
+        """Build the newest token's keys and values in all heads and layers, at their place.
 
         The first layer's first head is the nearest; keys are left of values.
         """
         slices = Group()
-        rows = self.whole.extent.rows
+        rows = self.whole.visible_range.rows
         upper = (rows - 1) / rows
         for block in self.whole.blocks:
-            lying = VolumeFace(
+            face = VolumeFace(
                 block.across,
                 source=TensorSource(
                     expression=f"{block.stored.name}, of one token, last layer first"
                 ),
             )
-            lying.fill(block.stored.scaled[::-1, int(rows) - 1])
+            face.fill(block.stored.scaled[::-1, int(rows) - 1])
             points = ((0, 1), (1, 1), (1, 0), (0, 0))
-            lying.points = np.array([block.corner(x, upper, z) for x, z in points])
-            slices.add(lying)
+            face.points = np.array([block.corner(x, upper, z) for x, z in points])
+            slices.add(face)
         return slices
 
     # Words
 
-    def words_beside(self, tokens: Sequence[str]) -> VGroup:
-        """Words at the left of their rows, hidden; every second or so where rows are too low."""
+    def word_labels(self, tokens: Sequence[str]) -> VGroup:
+        """Build hidden words at the left of their rows; where rows are low, some are left out."""
         size, rows = current_theme().note_size, len(tokens)
         points = np.array(
             [self.whole.keys.corner(0.0, (row + 0.5) / rows, 0.0) for row in range(rows)]
         )
-        seen = self.shot_of_whole.project(points, self.frame.height)
-        apart = float(np.ptp(seen[:, 1])) / max(1, rows - 1)
-        every = int(np.ceil(size * FRAME_HEIGHT / apart))
-        room = float(seen[:, 0].min()) - WORDS_GAP - self.frame.safe.left
+        projected = self.shot_of_whole.project(points, self.frame.height)
+        row_distance = float(np.ptp(projected[:, 1])) / max(1, rows - 1)
+        every = int(np.ceil(size * FRAME_HEIGHT / row_distance))
+        room = float(projected[:, 0].min()) - WORDS_GAP - self.frame.safe.left
         words = VGroup()
         for row in reversed(range(rows - 1, -1, -every)):
             label = fit_word(printable(tokens[row]), room, size=size)
@@ -215,44 +221,48 @@ class ModelCache:
         return words
 
     @property
-    def numbers_of_heads(self) -> VGroup:
-        """The number of each head at its lower right corner; of many the first and the last."""
-        heads = range(self.count) if self.count <= FEW else (0, self.count - 1)
-        return self._numbered([self.heads[h] for h in heads], [f"head {h}" for h in heads])
+    def head_labels(self) -> VGroup:
+        """Numbers of the heads at their lower right corners; of many the first and the last."""
+        heads = range(self.count) if self.count <= MAX_NUMBERED_HEADS else (0, self.count - 1)
+        return self._corner_labels([self.heads[h] for h in heads], [f"head {h}" for h in heads])
 
     @property
-    def numbers_of_layers(self) -> VGroup:
-        """The number of each of the few layers at its lower right corner."""
-        return self._numbered(self.layers, [f"layer {number}" for number in self.numbers])
+    def layer_labels(self) -> VGroup:
+        """Numbers of the few layers at their lower right corners."""
+        return self._corner_labels(
+            self.layers, [f"layer {number}" for number in self.layer_numbers]
+        )
 
-    def _numbered(self, solids: list[CacheVolume], texts: list[str]) -> VGroup:
+    def _corner_labels(self, volumes: list[CacheVolume], texts: list[str]) -> VGroup:
         theme, labels = current_theme(), VGroup()
-        for volume, text in zip(solids, texts, strict=True):
+        for volume, text in zip(volumes, texts, strict=True):
             label = Label(text, size=theme.note_size, colour=theme.muted)
             label.on_line(0.1 + label.width / 2, -0.12)
             labels.add(keep_upright(label, volume.values.corner(1.0, 1.0, 0.0)))
         return labels
 
     @property
-    def names(self) -> VGroup:
-        """What the two halves of the front are, below them."""
-        theme, names = current_theme(), VGroup()
+    def key_value_labels(self) -> VGroup:
+        """Names of the two halves of the front, "keys" and "values", below them."""
+        theme, key_value_labels = current_theme(), VGroup()
         for text, block, colour in (
             ("keys", self.heads[0].keys, theme.key),
             ("values", self.heads[0].values, theme.value),
         ):
             label = Label(text, size=theme.name_size, colour=colour)
-            names.add(keep_upright(label.on_line(0.0, -0.35), block.corner(0.5, 1.0, 0.0)))
-        return names
+            key_value_labels.add(
+                keep_upright(label.on_line(0.0, -0.35), block.corner(0.5, 1.0, 0.0))
+            )
+        return key_value_labels
 
     def measures(self, cost: TokenCost) -> list[Measure]:
-        """What each factor counts, at the edge of the whole block along which it does.
+        """Build a measure for each factor, along the edge of the whole volume that it counts.
 
-        In the order of the factors; the bytes of a number lie along no edge.
+        They come in the order of the factors; the bytes of a number have no edge.
         """
         keys, values = self.whole.keys, self.whole.values
         texts = [text for text, _ in cost.factors]
-        # In the scene's units, which are smaller in a picture that is taken from farther away.
+        # One unit of the picture in scene units: the farther away the camera, the more.
         unit = self.shot_of_cost.height / self.frame.height
         below, beside = unit * np.array([0.0, -0.22, 0.0]), unit * np.array([0.25, -0.07, 0.0])
         both = Measure(

@@ -1,4 +1,4 @@
-"""Why keys and values are kept, what the cache looks like, and what it costs."""
+"""Why keys and values are cached, what the cache looks like, and what it costs."""
 
 from __future__ import annotations
 
@@ -29,39 +29,39 @@ from filmkit.mobjects.cached_numbers import CachedPerToken
 from filmkit.mobjects.chart import Bracket
 from filmkit.mobjects.context_chart import ContextChart
 from filmkit.mobjects.marks import Highlight
-from scenes.kv_cache.cost_formula import CostFormula, OneTokenEach
+from scenes.kv_cache.cost_formula import CostFormula, TokenComparison
 from scenes.kv_cache.decoding_comparison import CachedFrame, RunningWords, decoding_comparison
-from scenes.kv_cache.growth import GrowingHead, GrownMarks, Notes, in_column, in_row
+from scenes.kv_cache.growth import GrowingHead, GrowthMarks, NoteLines, in_column, in_row
 from scenes.kv_cache.layout import (
     CachedHeadLayout,
     DecodingComparisonLayout,
-    GrowLayout,
     NextWordLayout,
+    ScoreGrowthLayout,
     TokenCostLayout,
+    cache_growth_layout,
     formula_point,
-    growth_layout,
     title_point,
 )
-from scenes.kv_cache.model_cache import FANNED, ModelCache
-from scenes.kv_cache.next_word import NextWords, followed_by
+from scenes.kv_cache.model_cache import SPREAD_LAYERS, ModelCache
+from scenes.kv_cache.next_word import NextWords, following_word
 from scenes.kv_cache.token_cost import TokenCost
 
 LARGE, LARGE_NAME = architecture("DeepSeek-V3/R1"), "DeepSeek-R1"
-MAX_STEPS = 6  # words that are decoded one after another
+MAX_STEPS = 6  # largest number of words that are decoded one after another
 
 
 def counted(number: int, name: str) -> str:
-    """A number with what it counts: "1 head", "30 layers"."""
+    """Return a number with what it counts: "1 head", "30 layers"."""
     return f"{number:,} {name}{'' if number == 1 else 's'}"
 
 
 class KVCache(Stage):
-    """A word joins the prompt, and what it changes; then decoding with a cache, and its size."""
+    """A word joins the prompt, decoding with and without a cache, and the size of the cache."""
 
     title = "Why keys and values are kept"
     tensors = ("x", "q", "q_rot", "k", "k_rot", "v", "pattern", "z")
-    scope = ""  # what the numbers are of, where they are not of one head
-    published = False  # whether they are not of the trace at all
+    scope = ""  # part of the model that the picture shows, where it is not one head
+    published = False  # whether the numbers are published ones and not from the trace
 
     def prepare(self) -> None:
         meta = self.trace.meta
@@ -75,13 +75,13 @@ class KVCache(Stage):
             )
         longer = self.layer.until(meta.n_prompt + 1)
         self.picture = GrowingHead(longer.head(self.head.head), self.frame)
-        word, place = followed_by(self.trace)
+        word, rank = following_word(self.trace)
         self.facts |= {
             "word": printable(word),
-            "chosen": "is given" if meta.continued else "is taken" if place == 0 else "follows",
+            "chosen": "is given" if meta.continued else "is taken" if rank == 0 else "follows",
             "like_them": str(meta.n_kv_heads),
             "kv_heads": counted(meta.n_kv_heads, "head"),
-            "fanned": str(min(FANNED, meta.n_layers)),
+            "fanned": str(min(SPREAD_LAYERS, meta.n_layers)),
             "each": TokenCost.of_trace(meta).factors[-1][0],
             "bytes": spoken_bytes(TokenCost.of_trace(meta).bytes),
             "large_bytes": spoken_bytes(TokenCost.of_every_head(LARGE).bytes),
@@ -101,21 +101,21 @@ class KVCache(Stage):
         model, _, head = about.rpartition("  ·  ")
         return f"{model}  ·  {self.scope or head}", hidden
 
-    def now_about(self, scope: str) -> None:
-        """Say that the numbers are of something else from now on."""
+    def set_scope(self, scope: str) -> None:
+        """Change the part of the model that the provenance names."""
         self.scope = scope
         self.remove(self.provenance)
         self.provenance = pin_to_frame(self._provenance())
         self.add(self.provenance)
 
-    def title_line(self, text: str) -> Label:
-        """A line of words at the top left, wherever the camera is."""
+    def title_label(self, text: str) -> Label:
+        """Build a title that stays at the top left while the camera moves."""
         label = Label(text, size=self.theme.name_size)
         x, y = title_point(self.frame)
         return pin_to_frame(label.on_line(x + label.width / 2, y))
 
     def _formula(self, cost: TokenCost) -> CostFormula:
-        """What a word costs, at the top wherever the camera is."""
+        """Build the formula of a token's cost, which stays at the top while the camera moves."""
         point, width = formula_point(self.frame), self.frame.stage.width
         return pin_to_frame(CostFormula(cost, point, width=width))
 
@@ -127,7 +127,7 @@ class KVCache(Stage):
         and joins the prompt."""
         theme, tempo = self.theme, self.theme.tempo
         words = self.picture.x_words
-        self.homes = words.copy()
+        self.word_targets = words.copy()
         for word in words:
             word.scale(theme.name_size / theme.shape_size)
         widths = tuple(word.width for word in words)
@@ -157,29 +157,34 @@ class KVCache(Stage):
         self.play(
             Vanish(self.candidates, run_time=tempo.small),
             LaggedStart(
-                *(Glide(word, home) for word, home in zip(words, self.homes, strict=True)),
+                *(
+                    Glide(word, target)
+                    for word, target in zip(words, self.word_targets, strict=True)
+                ),
                 lag_ratio=0.06,
             ),
             Appear(picture.input_side),
-            Appear(picture.sheets),
+            Appear(picture.qkv_panels),
             *self.dim(picture.result_side),
             run_time=tempo.large,
         )
         self.play(
-            picture.fill_row(*picture.x.blocks), *picture.change_shapes("x"), run_time=tempo.normal
-        )
-        made = (picture.q, picture.k, picture.v)
-        carried = picture.carried_rows()
-        self.add(*carried)
-        self.play(*(Settle(strip, box) for strip, box in carried.items()))
-        self.remove(*carried)
-        self.play(
-            picture.fill_row(*(panel.cells for panel in made)),
-            *picture.change_shapes("q", "k", "v"),
+            picture.reveal_new_row(*picture.x.blocks),
+            *picture.update_shapes("x"),
             run_time=tempo.normal,
         )
-        rows = [Box.around(block.row(picture.new) for block in picture.x.blocks)]
-        rows += [panel.cells.row(picture.new) for panel in made]
+        qkv = (picture.q, picture.k, picture.v)
+        moving_rows = picture.rows_to_weights()
+        self.add(*moving_rows)
+        self.play(*(Settle(strip, box) for strip, box in moving_rows.items()))
+        self.remove(*moving_rows)
+        self.play(
+            picture.reveal_new_row(*(panel.cells for panel in qkv)),
+            *picture.update_shapes("q", "k", "v"),
+            run_time=tempo.normal,
+        )
+        rows = [Box.around(block.row(picture.new_row) for block in picture.x.blocks)]
+        rows += [panel.cells.row(picture.new_row) for panel in qkv]
         self.frames = VGroup(*(Highlight(row) for row in rows))
         self.play(Appear(self.frames), run_time=tempo.small)
         self.hold(words=4)
@@ -189,15 +194,15 @@ class KVCache(Stage):
         """The turned keys gain a column, so the scores gain a row, and a column that is masked.
         The rest was known before."""
         picture, tempo = self.picture, self.theme.tempo
-        scores, new = picture.scores.cells, picture.new
-        layout = GrowLayout.of(picture.layout, count=new + 1)
-        near = picture.score_parts
-        staying = {*near.get_family(), *self.frames}
-        self.others = Group(*(part for part in self.on_show() if part not in staying))
+        scores, new = picture.scores.cells, picture.new_row
+        layout = ScoreGrowthLayout.of(picture.layout, count=new + 1)
+        score_parts = picture.score_parts
+        staying = {*score_parts.get_family(), *self.frames}
+        self.others = Group(*(part for part in self.visible_parts() if part not in staying))
         self.play(
             Vanish(self.frames, run_time=tempo.small),
-            self.move_camera(Shot.of_box(layout.seen)),
-            *self.undim(near),
+            self.move_camera(Shot.of_box(layout.camera_box)),
+            *self.undim(score_parts),
             *self.dim(self.others, to=0.0),
             run_time=tempo.large,
         )
@@ -219,7 +224,7 @@ class KVCache(Stage):
             Presence(key, 0.0, run_time=tempo.small),
             run_time=tempo.normal,
         )
-        self.remarks = marks = GrownMarks(picture, layout)
+        self.remarks = marks = GrowthMarks(picture, layout)
         self.remove(query, key)
         self.play(*(Appear(part) for part in marks), run_time=tempo.small)
         self.hold(words=6)
@@ -228,7 +233,7 @@ class KVCache(Stage):
     def one_row_of_each(self) -> None:
         """So a new word needs one new row of scores, of the pattern and of z. Old rows stay."""
         picture, tempo = self.picture, self.theme.tempo
-        pattern, new = picture.pattern.cells, picture.new
+        pattern, new = picture.pattern.cells, picture.new_row
         self.play(
             Vanish(self.remarks, run_time=tempo.small),
             self.move_camera(Shot()),
@@ -237,14 +242,16 @@ class KVCache(Stage):
         )
         masked = Reveal(pattern, in_column(pattern.shape, new))
         self.play(
-            picture.fill_row(pattern),
+            picture.reveal_new_row(pattern),
             masked,
             Appear(picture.new_words),
-            *picture.change_shapes("pattern"),
+            *picture.update_shapes("pattern"),
             run_time=tempo.normal,
         )
         self.play(
-            picture.fill_row(picture.z.cells), *picture.change_shapes("z"), run_time=tempo.normal
+            picture.reveal_new_row(picture.z.cells),
+            *picture.update_shapes("z"),
+            run_time=tempo.normal,
         )
         rows = [panel.cells.row(new) for panel in (picture.scores, picture.pattern, picture.z)]
         self.frames = VGroup(*(Highlight(row) for row in rows))
@@ -256,12 +263,14 @@ class KVCache(Stage):
         """Old queries are never asked again. Old keys and values are read every time, so they
         are kept: the cache."""
         picture, tempo, theme = self.picture, self.theme.tempo, self.theme
-        layout, new = CachedHeadLayout.of(picture.layout), picture.new
-        staying = Group(picture.sheets, *(picture.shapes_after[name] for name in "qkv"))
-        leaving = Group(*(part for part in self.on_show() if part not in staying.get_family()))
+        layout, new = CachedHeadLayout.of(picture.layout), picture.new_row
+        staying = Group(picture.qkv_panels, *(picture.shapes_after[name] for name in "qkv"))
+        leaving = Group(
+            *(part for part in self.visible_parts() if part not in staying.get_family())
+        )
         self.play(
             Vanish(leaving, run_time=tempo.small),
-            self.move_camera(Shot.of_box(layout.seen)),
+            self.move_camera(Shot.of_box(layout.camera_box)),
             run_time=tempo.large,
         )
         queries = picture.q.cells
@@ -269,19 +278,19 @@ class KVCache(Stage):
         lines = ("old rows are never used again", again, again)
         points = (layout.q, layout.k, layout.v)
         notes = [
-            Notes(((line, theme.ink),), (point,), width=layout.width)
+            NoteLines(((line, theme.ink),), (point,), width=layout.width)
             for line, point in zip(lines, points, strict=True)
         ]
         old = np.where(np.arange(new + 1)[:, None] < new, theme.dim, 1.0)
         self.play(ShowCells(queries, old), Appear(notes[0]), run_time=tempo.normal)
         self.hold(words=2)
-        self.kept = VGroup(
+        self.cached_frames = VGroup(
             CachedFrame(picture.k.cells.box, theme.key),
             CachedFrame(picture.v.cells.box, theme.value),
         )
         cache = Bracket(*layout.bracket, "the cache", towards=(1.0, 0.0))
         self.play(*(Appear(note) for note in notes[1:]), run_time=tempo.small)
-        self.play(Appear(self.kept), Appear(cache), run_time=tempo.normal)
+        self.play(Appear(self.cached_frames), Appear(cache), run_time=tempo.normal)
         self.hold(words=6)
 
     # Word after word
@@ -292,7 +301,7 @@ class KVCache(Stage):
         again, and the numbers come out the same."""
         picture, tempo = self.picture, self.theme.tempo
         meta, old = self.trace.meta, self.layer.count
-        decoding = decode(self.trace, self.layer.layer, most=MAX_STEPS)
+        decoding = decode(self.trace, self.layer.layer, max_tokens=MAX_STEPS)
         steps = len(decoding.steps)
         view = self.layer.until(meta.n_prompt + steps)
         layout = DecodingComparisonLayout.of(self.frame, count=view.count)
@@ -301,26 +310,26 @@ class KVCache(Stage):
         )
         self.cached, self.naive = cached, naive
         words = RunningWords(view.words, layout.words)
-        kept = ((picture.k.cells, cached.k), (picture.v.cells, cached.v))
-        sheets = [(cells.part((0, old), (0, cells.shape[1])), lane) for cells, lane in kept]
-        # The row of the new word goes: it is computed again, with the cache.
-        rows = [cells.part((old, old + 1), (0, cells.shape[1])) for cells, _ in kept]
-        self.remove(*(cells for cells, _ in kept))
-        self.add(*rows, *(sheet for sheet, _ in sheets), self.kept)
-        staying = Group(self.kept, *(sheet for sheet, _ in sheets))
-        gone = Group(*(p for p in self.on_show() if p not in staying.get_family()))
+        pairs = ((picture.k.cells, cached.k), (picture.v.cells, cached.v))
+        moving = [(cells.part((0, old), (0, cells.shape[1])), panel) for cells, panel in pairs]
+        # The row of the new word disappears, because decoding computes it again.
+        rows = [cells.part((old, old + 1), (0, cells.shape[1])) for cells, _ in pairs]
+        self.remove(*(cells for cells, _ in pairs))
+        self.add(*rows, *(cells for cells, _ in moving), self.cached_frames)
+        staying = Group(self.cached_frames, *(cells for cells, _ in moving))
+        leaving = Group(*(p for p in self.visible_parts() if p not in staying.get_family()))
         self.play(
-            Vanish(gone, run_time=tempo.small),
+            Vanish(leaving, run_time=tempo.small),
             self.move_camera(Shot()),
-            *(Settle(sheet, lane.block((0, old), (0, lane.shape[1]))) for sheet, lane in sheets),
-            *(Glide(a, b) for a, b in zip(self.kept, cached.frames, strict=True)),
+            *(Settle(cells, panel.block((0, old), (0, panel.shape[1]))) for cells, panel in moving),
+            *(Glide(a, b) for a, b in zip(self.cached_frames, cached.frames, strict=True)),
             run_time=tempo.large,
         )
-        self.remove(self.kept, *(sheet for sheet, _ in sheets))
+        self.remove(self.cached_frames, *(cells for cells, _ in moving))
         self.add(cached.k, cached.v, cached.frames)
         self.play(
             Appear(words.until(old)),
-            *(Appear(part) for lane in (cached, naive) for part in lane.labels),
+            *(Appear(part) for decoder in (cached, naive) for part in decoder.labels),
             *(Appear(cells) for cells in naive.panels),
             Appear(naive.frames),
             run_time=tempo.small,
@@ -332,10 +341,10 @@ class KVCache(Stage):
         self.hold(words=7)
 
     def _one_step(self, step: int, words: RunningWords, *, last: bool) -> None:
-        """The next word comes, and both lanes compute what they need for it."""
+        """Play one step: the next word appears, and both ways of decoding compute its rows."""
         theme, tempo, cached, naive = self.theme, self.theme.tempo, self.cached, self.naive
         word = words.word(self.layer.count + step).set_fill(theme.highlight)
-        marks = [] if step else [Appear(cached.marks, run_time=tempo.small)]
+        marks = [] if step else [Appear(cached.row_marks, run_time=tempo.small)]
         self.play(
             Appear(word, run_time=tempo.small),
             *marks,
@@ -349,7 +358,7 @@ class KVCache(Stage):
         if not last:
             word.set_fill(theme.ink)
 
-    # The cache as a solid
+    # The cache as a volume
 
     @beat(
         one="These are one head's keys and values. Its layer keeps no others.",
@@ -359,9 +368,11 @@ class KVCache(Stage):
     def cache_of_a_layer(self) -> None:
         tempo, cached = self.theme.tempo, self.cached
         self.cache = cache = ModelCache(cached.view, self.frame)
-        gone = Group(*(part for part in self.on_show() if part not in (cached.k, cached.v)))
+        leaving = Group(
+            *(part for part in self.visible_parts() if part not in (cached.k, cached.v))
+        )
         self.play(
-            Vanish(gone, run_time=tempo.small),
+            Vanish(leaving, run_time=tempo.small),
             Settle(cached.k, cache.layout.k),
             Settle(cached.v, cache.layout.v),
             run_time=tempo.large,
@@ -369,10 +380,10 @@ class KVCache(Stage):
         self.remove(cached.k, cached.v)
         arriving = cache.slide_in(run_time=tempo.swing)
         self.add(*cache.heads)
-        self.now_about(f"layer {self.layer.layer}, all key/value heads")
+        self.set_scope(f"layer {self.layer.layer}, all key/value heads")
         self.play(self.move_camera(cache.shot_of_heads, run_time=tempo.swing), *arriving)
-        title = self.title_line(f"layer {self.layer.layer}: {self.facts['kv_heads']}")
-        self.labels = VGroup(title, cache.names, cache.numbers_of_heads)
+        title = self.title_label(f"layer {self.layer.layer}: {self.facts['kv_heads']}")
+        self.labels = VGroup(title, cache.key_value_labels, cache.head_labels)
         self.play(Appear(self.labels), run_time=tempo.small)
         self.hold(words=5)
 
@@ -383,12 +394,14 @@ class KVCache(Stage):
         self.play(Vanish(self.labels, run_time=tempo.small), *cache.close_heads())
         self.remove(*cache.heads)
         self.add(*cache.layers)
-        self.now_about("all key/value heads")
+        self.set_scope("all key/value heads")
         self.play(
-            *cache.fan_out(), self.move_camera(cache.shot_of_layers), run_time=1.2 * tempo.large
+            *cache.spread_layers(),
+            self.move_camera(cache.shot_of_layers),
+            run_time=1.2 * tempo.large,
         )
-        title = self.title_line(f"{len(cache.layers)} of {self.facts['layers']}")
-        self.labels = VGroup(title, cache.numbers_of_layers)
+        title = self.title_label(f"{len(cache.layers)} of {self.facts['layers']}")
+        self.labels = VGroup(title, cache.layer_labels)
         self.play(Appear(self.labels), run_time=tempo.small)
         self.hold(words=3)
 
@@ -401,15 +414,15 @@ class KVCache(Stage):
         )
         self.remove(*cache.layers)
         self.add(whole)
-        self.now_about("all layers, all key/value heads")
+        self.set_scope("all layers, all key/value heads")
         self.play(
-            whole.to(units=(0, cache.units)),
+            whole.change_range(units=(0, cache.units)),
             self.move_camera(cache.shot_of_whole),
             run_time=1.2 * tempo.large,
         )
-        title = self.title_line(f"{self.facts['layers']}, {self.facts['kv_heads']} each")
-        words = cache.words_beside(self.cached.view.layer.words)
-        self.play(Appear(title), whole.to(rows=1), run_time=tempo.normal)
+        title = self.title_label(f"{self.facts['layers']}, {self.facts['kv_heads']} each")
+        words = cache.word_labels(self.cached.view.layer.words)
+        self.play(Appear(title), whole.change_range(rows=1), run_time=tempo.normal)
         self.add(words)
         self.play(cache.grow(words, run_time=1.8 * tempo.large))
         outline = whole.slice_outline(self.theme.highlight)
@@ -448,25 +461,25 @@ class KVCache(Stage):
         cost, large = TokenCost.of_trace(self.trace.meta), TokenCost.of_every_head(LARGE)
         layout = TokenCostLayout.of(self.frame, cost, large)
         tile = cache.newest_slice()
-        gone = Group(*(part for part in self.on_show()))
-        self.now_about(f"{LARGE_NAME}: published sizes")
+        leaving = Group(*(part for part in self.visible_parts()))
+        self.set_scope(f"{LARGE_NAME}: published sizes")
         self.add(tile)
         self.play(
-            Vanish(gone, run_time=tempo.small),
+            Vanish(leaving, run_time=tempo.small),
             *(Settle(part, box) for part, box in zip(tile, layout.small, strict=True)),
             self.move_camera(Shot()),
             run_time=tempo.large,
         )
-        self.each = each = OneTokenEach(cost, large, LARGE_NAME, layout)
+        self.comparison = comparison = TokenComparison(cost, large, LARGE_NAME, layout)
         formula = self._formula(large)
         formula.remove(formula.short)
-        self.play(Appear(each.small), Appear(formula), run_time=tempo.small)
+        self.play(Appear(comparison.small), Appear(formula), run_time=tempo.small)
         self.hold(words=4)
         self.play(
-            LaggedStart(*(Appear(outline) for outline in each.tiles), lag_ratio=0.1),
+            LaggedStart(*(Appear(outline) for outline in comparison.tiles), lag_ratio=0.1),
             run_time=tempo.large,
         )
-        self.play(Appear(each.large), run_time=tempo.small)
+        self.play(Appear(comparison.large), run_time=tempo.small)
         self.hold(words=4)
 
     @beat
@@ -474,24 +487,27 @@ class KVCache(Stage):
         """And it grows with every token: one GPU is full after {full}, and {context} take
         {context_bytes}."""
         tempo = self.theme.tempo
-        every_head = CachedPerToken(LARGE, "mha", called=f"all {LARGE.n_heads} heads")
-        chart = ContextChart((every_head,), growth_layout(self.frame))
-        tiles = self.each.tiles
+        every_head = CachedPerToken(LARGE, "mha", label=f"all {LARGE.n_heads} heads")
+        chart = ContextChart((every_head,), cache_growth_layout(self.frame))
+        tiles = self.comparison.tiles
         point = tiles.copy().scale(0.01).move_to([*chart.axes.at(0, 0), 0.0])
         self.remove(tiles)
         self.published = True
-        self.now_about("")
+        self.set_scope("")
         self.play(
-            Vanish(Group(*self.on_show()), run_time=tempo.small),
+            Vanish(Group(*self.visible_parts()), run_time=tempo.small),
             Glide(tiles, point),
             Appear(chart.grid),
             run_time=tempo.normal,
         )
         self.remove(tiles)
-        limits = (chart.one, chart.node, chart.remark)
+        limits = (chart.gpu_line, chart.node_line, chart.remark)
         self.play(*(Appear(part) for part in limits), run_time=tempo.small)
         self.play(chart.draw(), run_time=1.5 * tempo.large)
         self.play(
-            Appear(chart.ends), Appear(chart.full), Appear(chart.full_note), run_time=tempo.small
+            Appear(chart.ends),
+            Appear(chart.full_dot),
+            Appear(chart.full_note),
+            run_time=tempo.small,
         )
         self.hold(words=6)

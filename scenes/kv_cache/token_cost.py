@@ -1,4 +1,4 @@
-"""What one token costs in a cache, factor by factor."""
+"""What one token takes in a key/value cache, factor by factor."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from math import prod
 
 from extract.architectures import Architecture
 from extract.trace import TraceMeta
-from filmkit.core.numbers import whole
+from filmkit.core.numbers import format_count
 from filmkit.mobjects.cached_numbers import BITS
 
 __all__ = ["TokenCost"]
@@ -15,44 +15,44 @@ __all__ = ["TokenCost"]
 
 @dataclass(frozen=True)
 class TokenCost:
-    """The factors of the bytes that one token takes.
+    """Factors of the bytes that one token takes in the cache.
 
     Attributes
     ----------
-    width
-        Numbers of one head: its key and its value.
+    head_sizes
+        Numbers in the key and in the value of one head.
     heads, layers
-        How many keep keys and values of their own.
+        Number of heads that have keys and values of their own, and number of layers.
     """
 
-    width: tuple[int, int]
+    head_sizes: tuple[int, int]
     heads: int
     layers: int
 
     @classmethod
     def of_trace(cls, meta: TraceMeta) -> TokenCost:
-        """Of the traced model."""
+        """Return the cost in the traced model."""
         return cls((meta.d_qk, meta.d_v), meta.n_kv_heads, meta.n_layers)
 
     @classmethod
     def of_every_head(cls, arch: Architecture) -> TokenCost:
-        """Of a published model, if it kept keys and values of every head."""
+        """Return the cost in a published model if it cached keys and values of every head."""
         return cls((arch.d_head, arch.d_head), arch.n_heads, arch.n_layers)
 
     @property
     def factors(self) -> tuple[tuple[str, str], ...]:
-        """Each number with what it counts."""
-        key, value = self.width
-        size = whole(key) if key == value else f"({key} + {value}) / 2"
+        """Factors from the left, each as its text and what it counts."""
+        key, value = self.head_sizes
+        size = format_count(key) if key == value else f"({key} + {value}) / 2"
         return (
             ("2", "key and value"),
-            (whole(self.heads), "heads"),
+            (format_count(self.heads), "heads"),
             (size, "head size"),
-            (whole(self.layers), "layers"),
+            (format_count(self.layers), "layers"),
             (str(BITS // 8), "bytes each"),
         )
 
     @property
     def bytes(self) -> int:
-        """All of them together."""
-        return prod((sum(self.width), self.heads, self.layers, BITS // 8))
+        """Bytes of one token: the product of the factors."""
+        return prod((sum(self.head_sizes), self.heads, self.layers, BITS // 8))

@@ -1,4 +1,4 @@
-"""Where things stand in the pictures of multi-head latent attention: pure geometry."""
+"""Layouts of the scene about multi-head latent attention: pure geometry."""
 
 from __future__ import annotations
 
@@ -22,34 +22,41 @@ from filmkit.mobjects.latent_layout import (
 
 __all__ = [
     "AbsorbedLayout",
-    "CachedLayout",
+    "CachedBarsLayout",
     "ChartLayout",
-    "CompareLayout",
-    "OutputLayout",
-    "PatternLayout",
+    "OutputComparisonLayout",
+    "PatternComparisonLayout",
+    "ReconstructionLayout",
 ]
 
 
-CAPTION = 0.9  # room for words below pictures that stand below each other
-STEP_ROOM, STEP_WIDTH = 0.95, 2.0  # from a pattern to words about it, and how wide they are
-KEY_LEVEL, VALUE_LEVEL = 0.27, 0.2  # of a row's height: from its middle to the latent's lines
+# Lengths are in scene units unless a comment says otherwise.
+CAPTION = 0.9  # height of the words below patterns that stand one below the other
+STEP_ROOM, STEP_WIDTH = 0.95, 2.0  # from a pattern to the words beside it, and their width
+# From the middle of the row of latents up and down to the latent's lines to the scores and to the
+# mix, as parts of the row's height.
+KEY_LEVEL, VALUE_LEVEL = 0.27, 0.2
 
 
 @dataclass(frozen=True)
 class AbsorbedLayout:
-    """The absorbed layout: the same parts, and nothing between the latent and its readers.
+    """Layout of the absorbed form, in which a head reads the latent directly.
 
     Attributes
     ----------
     naive
-        What it comes from; X and its words stay.
+        Layout of the naive form; X and its words stay where they are there.
     head
-        The panels that a card of the rack has: ``q`` for the queries in the latent space, ``k_t``
-        for the turned latent, ``z`` for the mix of latents, scores and pattern.
-    latent, rope, w_dkv, w_qk, w_vo, out
-        Boxes.
+        Panels that a card of the stack of heads has: ``q`` for the queries in the latent space,
+        ``k_t`` for the transposed latent, ``z`` for the mix of latents, scores and pattern.
+    latent, rope
+        Boxes of the latent and of the shared rotated key, if there is one.
+    w_dkv, w_qk, w_vo
+        Boxes of the weights' names.
+    out
+        Box of the layer's output.
     key_line, value_line
-        Heights at which the latent leads to the scores and to the mix.
+        y of the lines from the latent to the scores and to the mix.
     """
 
     naive: NaiveLayout
@@ -65,7 +72,7 @@ class AbsorbedLayout:
 
     @classmethod
     def _upright(cls, naive: NaiveLayout) -> AbsorbedLayout:
-        """X and latent stay; the mix and the output have the place of the values."""
+        """Lay out a high frame: X and latent stay, mix and output stand where the values were."""
         old, out_width = naive.head, 1.2 * OUT_WIDTH
         stage, height = old.frame.stage, old.v.height
         level = max(old.v.y, stage.bottom + max(BELOW + height / 2, NOTES_BELOW))
@@ -94,7 +101,10 @@ class AbsorbedLayout:
 
     @classmethod
     def of(cls, naive: NaiveLayout, *, cached: tuple[int, int]) -> AbsorbedLayout:
-        """From the naive layout; ``cached`` as there."""
+        """Lay out the absorbed form, starting from the naive one.
+
+        ``cached`` are the columns of the latent and of the shared rotated key.
+        """
         if naive.upright:
             return cls._upright(naive)
         old = naive.head
@@ -133,21 +143,21 @@ class AbsorbedLayout:
 
     @property
     def cached(self) -> Box:
-        """All that is cached."""
+        """Box around everything that is cached."""
         return self.latent if self.rope is None else Box.around([self.latent, self.rope])
 
     @property
     def level(self) -> float:
-        """Height of the row in which the latents are mixed."""
+        """y of the row in which the latents are mixed."""
         return self.head.z.y
 
     @property
     def joint(self) -> tuple[float, float]:
-        """Where the pattern comes down upon the latents, on their way to the mix."""
+        """Point where the line from the pattern meets the latent's line to the mix."""
         return (self.head.z.left - 0.34, self.value_line)
 
     def to_query(self) -> Path:
-        """From X to the merged weight of the queries."""
+        """Return the line from X to the merged weight of the queries."""
         if self.naive.upright:
             return self.naive.to_query(self.w_qk)
         y = self.head.q.y
@@ -155,7 +165,7 @@ class AbsorbedLayout:
 
     @property
     def to_latent(self) -> tuple[Path, Path]:
-        """From X through its weight to the latent."""
+        """Lines from X to the weight of the latent, and from there to the latent."""
         if self.naive.upright:
             return self.naive.to_latent
         x = self.naive.x.x
@@ -165,72 +175,88 @@ class AbsorbedLayout:
         )
 
     def feed(self, level: float, edge: float) -> Path:
-        """From the latent to the edge of a card, at one of its two heights."""
+        """Return the line from the latent to x = ``edge`` of a card, at y = ``level``."""
         if self.naive.upright:
             return self.naive.from_latent(level, (edge, level))
         return ((self.cached.right + GAP, level), (edge, level))
 
     @property
     def bend(self) -> float:
-        """x at which the latent's line to the scores goes up."""
+        """x at which the latent's line to the scores turns upwards."""
         return min(self.head.k_t.x, self.joint[0] - 0.24)
 
 
 @dataclass(frozen=True)
-class CompareLayout:
-    """Keys and values beside the true ones, with the error between."""
+class ReconstructionLayout:
+    """Layout of rebuilt keys and values beside the true ones, with the errors in between.
+
+    Attributes
+    ----------
+    true_k, true_v
+        Boxes of the true keys and values.
+    error_k, error_v
+        Centers of their errors.
+    camera_box
+        Box that the camera shows.
+    line
+        Distance from such a center to the line of the number above it.
+    remark
+        Center of the remark above.
+    """
 
     true_k: Box
     true_v: Box
-    said_k: tuple[float, float]
-    said_v: tuple[float, float]
-    seen: Box
+    error_k: tuple[float, float]
+    error_v: tuple[float, float]
+    camera_box: Box
     line: float
     remark: tuple[float, float]
 
     @classmethod
-    def of(cls, naive: NaiveLayout, room: float) -> CompareLayout:
-        """To the right of keys and values, ``room`` apart."""
+    def of(cls, naive: NaiveLayout, room: float) -> ReconstructionLayout:
+        """Lay out the true panels to the right of the naive form's, at a distance of ``room``."""
         head = naive.head
         shift = head.k.width + room
         k, v = head.k.moved(dx=shift), head.v.moved(dx=shift)
         middle = head.k.right + room / 2
         whole = Box.of(naive.w_uk.left - 0.3, k.right, v.bottom - 0.3, k.top + HEADER + 0.5)
-        seen, _ = shot_box(whole, head.frame)
+        camera_box, _ = shot_box(whole, head.frame)
         return cls(
             true_k=k,
             true_v=v,
-            said_k=(middle, k.y),
-            said_v=(middle, v.y),
-            seen=seen,
+            error_k=(middle, k.y),
+            error_v=(middle, v.y),
+            camera_box=camera_box,
             line=0.2,
             remark=(k.x, k.top + HEADER + 0.26),
         )
 
 
 def _step_points(x: float, y: float, lines: int) -> tuple[Point, ...]:
-    """Where the name of a step and the small lines below it stand: above and below ``y``."""
+    """Return the points of a step's name and of the small lines below it, around (x, y)."""
     return ((x, y + 0.3), *((x, y - 0.26 - 0.25 * line) for line in range(lines)))
 
 
 @dataclass(frozen=True)
-class PatternLayout:
-    """Patterns with room between them for what moved and why.
+class PatternComparisonLayout:
+    """Layout of two or three patterns, with a step between each and the next.
+
+    A step is an arrow with words: how much attention moves, and why.
 
     Attributes
     ----------
     boxes
-        Of their cells.
+        Boxes of the patterns' cells.
     words
-        Where the words beside the first end.
+        Points where the words beside the first pattern end.
     arrows
-        Corners of the line from each to the next.
+        Corners of the arrow of each step.
     steps
-        For each line the spots of its name and of the small lines below.
+        For each step the points of its name and of the small lines below.
     align
-        Whether these are the middles ("center") or the left ends ("left") of lines of words.
+        Whether these points are the centers ("center") or the left ends ("left") of the lines.
     caption
-        Center of what is said of all.
+        Center of the caption of all patterns.
     """
 
     boxes: tuple[Box, ...]
@@ -247,53 +273,53 @@ class PatternLayout:
         *,
         patterns: int,
         count: int,
-        word: float,
-        name: float,
+        word_width: float,
+        name_width: float,
         lines: int,
-    ) -> PatternLayout:
-        """For a frame.
+    ) -> PatternComparisonLayout:
+        """Lay out the patterns: one below the other in a high frame, else side by side.
 
         Parameters
         ----------
         frame
             The picture's edge.
         patterns
-            How many patterns ...
+            Number of patterns.
         count
-            ... of how many rows.
-        word
-            Width of the longest word beside the first.
-        name
+            Number of rows of a pattern.
+        word_width
+            Width of the longest word beside the first pattern.
+        name_width
             Width of the longest name above a pattern.
         lines
-            How many small lines stand below the name of a step.
+            Largest number of small lines below the name of a step.
         """
         if frame.tall:
-            return cls._down(frame, patterns, count, word, lines)
+            return cls._stacked(frame, patterns, count, word_width, lines)
         if frame.wide:
-            return cls._across(frame, patterns, count, word, lines)
-        return cls._above(frame, patterns, count, word, name, lines)
+            return cls._steps_between(frame, patterns, count, word_width, lines)
+        return cls._steps_below(frame, patterns, count, word_width, name_width, lines)
 
     @classmethod
-    def _down(
-        cls, frame: Frame, patterns: int, count: int, word: float, lines: int
-    ) -> PatternLayout:
-        """One below the other; steps at their right, where the arrow turns."""
+    def _stacked(
+        cls, frame: Frame, patterns: int, count: int, word_width: float, lines: int
+    ) -> PatternComparisonLayout:
+        """Lay out patterns one below the other, with steps at the right of the arrows."""
         stage = frame.stage
         pitch = (stage.height - CAPTION - 0.15) / patterns
         side = min(pitch - HEADER - 0.2, 0.5 * count + 0.6)
-        side = min(side, stage.width - word - WORD_GAP - STEP_ROOM - STEP_WIDTH)
+        side = min(side, stage.width - word_width - WORD_GAP - STEP_ROOM - STEP_WIDTH)
         pitch = min(pitch, side + HEADER + 0.9)
-        width = word + WORD_GAP + side + STEP_ROOM + STEP_WIDTH
-        left = stage.x - width / 2 + word + WORD_GAP
+        width = word_width + WORD_GAP + side + STEP_ROOM + STEP_WIDTH
+        left = stage.x - width / 2 + word_width + WORD_GAP
         top = stage.y + (pitch * patterns + CAPTION - 0.15) / 2 - HEADER
         boxes = tuple(
             Box.of(left, left + side, top - pitch * i - side, top - pitch * i)
             for i in range(patterns)
         )
-        out = left + side + STEP_ROOM - 0.25
+        turn = left + side + STEP_ROOM - 0.25
         arrows = tuple(
-            ((a.right + 0.15, a.y), (out, a.y), (out, b.y), (b.right + 0.15, b.y))
+            ((a.right + 0.15, a.y), (turn, a.y), (turn, b.y), (b.right + 0.15, b.y))
             for a, b in pairwise(boxes)
         )
         return cls(
@@ -301,28 +327,34 @@ class PatternLayout:
             words=row_points(left - WORD_GAP, boxes[0], count),
             arrows=arrows,
             steps=tuple(
-                _step_points(out + 0.25, (a.y + b.y) / 2 + 0.1, lines) for a, b in pairwise(boxes)
+                _step_points(turn + 0.25, (a.y + b.y) / 2 + 0.1, lines) for a, b in pairwise(boxes)
             ),
             align="left",
             caption=(stage.x, boxes[-1].bottom - CAPTION / 2),
         )
 
     @classmethod
-    def _above(
-        cls, frame: Frame, patterns: int, count: int, word: float, name: float, lines: int
-    ) -> PatternLayout:
-        """Side by side; steps below, where the arrow turns."""
+    def _steps_below(
+        cls,
+        frame: Frame,
+        patterns: int,
+        count: int,
+        word_width: float,
+        name_width: float,
+        lines: int,
+    ) -> PatternComparisonLayout:
+        """Lay out patterns side by side, with steps below the arrows."""
         stage = frame.stage
         gaps = patterns - 1
-        most = (stage.width - word - WORD_GAP - 0.5 * gaps) / patterns
+        max_side = (stage.width - word_width - WORD_GAP - 0.5 * gaps) / patterns
         below = 1.7 + 0.25 * lines  # arrow, step and caption
-        side = min(most, stage.height - HEADER - below - 0.3, 0.5 * count + 0.6)
-        pitch = max(side + 0.5, name + 0.25, 2.0)
-        # The last name may stand out at the right.
-        side = min(side, 2 * (stage.width - word - WORD_GAP - pitch * gaps) - name)
-        # A name may stand out on either side of its pattern.
-        beside = max(word + WORD_GAP, (name - side) / 2)
-        width = beside + pitch * gaps + side + max(0.0, (name - side) / 2)
+        side = min(max_side, stage.height - HEADER - below - 0.3, 0.5 * count + 0.6)
+        pitch = max(side + 0.5, name_width + 0.25, 2.0)
+        # The last name may be wider than its pattern and reach beyond it at the right.
+        side = min(side, 2 * (stage.width - word_width - WORD_GAP - pitch * gaps) - name_width)
+        # A name may reach beyond its pattern on both sides.
+        beside = max(word_width + WORD_GAP, (name_width - side) / 2)
+        width = beside + pitch * gaps + side + max(0.0, (name_width - side) / 2)
         left = stage.x - width / 2 + beside
         y = stage.y + (below - HEADER) / 2
         boxes = tuple(Box(left + side / 2 + pitch * i, y, side, side) for i in range(patterns))
@@ -344,16 +376,16 @@ class PatternLayout:
         )
 
     @classmethod
-    def _across(
-        cls, frame: Frame, patterns: int, count: int, word: float, lines: int
-    ) -> PatternLayout:
-        """Side by side, steps between them."""
+    def _steps_between(
+        cls, frame: Frame, patterns: int, count: int, word_width: float, lines: int
+    ) -> PatternComparisonLayout:
+        """Lay out patterns side by side, with steps between them."""
         stage, room = frame.stage, 2.3
         gaps = patterns - 1
-        side = (stage.width - word - WORD_GAP - room * gaps) / patterns
+        side = (stage.width - word_width - WORD_GAP - room * gaps) / patterns
         side = min(side, stage.height - 2.4, 0.5 * count + 0.6)
-        width = word + WORD_GAP + side * patterns + room * gaps
-        left = stage.x - width / 2 + word + WORD_GAP
+        width = word_width + WORD_GAP + side * patterns + room * gaps
+        left = stage.x - width / 2 + word_width + WORD_GAP
         y = stage.y + 0.1
         boxes = tuple(
             Box(left + side / 2 + (side + room) * i, y, side, side) for i in range(patterns)
@@ -371,18 +403,36 @@ class PatternLayout:
 
 @dataclass(frozen=True)
 class ChartLayout:
-    """A chart between a heading and its source."""
+    """Layout of a chart with a heading above and its source below.
+
+    Attributes
+    ----------
+    title, source
+        Centers of the heading and of the source.
+    chart
+        Box of the chart.
+    """
 
     title: Point
     chart: Box
     source: Point
 
     @classmethod
-    def of(cls, frame: Frame, *, width: float = 0.8, most: float = np.inf) -> ChartLayout:
-        """As wide as that share of a wide frame, and no higher than ``most`` widths of it."""
+    def of(cls, frame: Frame, *, width: float = 0.8, max_ratio: float = np.inf) -> ChartLayout:
+        """Lay out a chart.
+
+        Parameters
+        ----------
+        frame
+            The picture's edge.
+        width
+            Width of the chart, as a part of the stage's; a high frame is filled.
+        max_ratio
+            Largest height of the chart, in widths of the chart.
+        """
         stage = frame.stage
         across = stage.width if frame.upright else stage.width * width
-        down = min(stage.height - 1.25, most * across)
+        down = min(stage.height - 1.25, max_ratio * across)
         bottom = stage.bottom + 0.5 + (stage.height - 1.25 - down) / 2
         chart = Box.of(stage.x - across / 2, stage.x + across / 2, bottom, bottom + down)
         return cls(
@@ -393,40 +443,63 @@ class ChartLayout:
 
 
 @dataclass(frozen=True)
-class CachedLayout:
-    """Two pairs of bars, each with its own scale, under their headings.
+class CachedBarsLayout:
+    """Layout of two pairs of bars, each with a heading and a scale of its own.
 
-    ``above`` says that names stand above what they name, for want of width: what is counted
-    stands below its heading, ``under`` of its line.
+    Attributes
+    ----------
+    titles
+        Left ends of the headings.
+    bars
+        Boxes of the pairs of bars.
+    remark
+        Left end of the remark below.
+    captioned
+        Whether the names of the bars stand below them, because the frame is no wider than high.
+    note_drop
+        From a heading's line down to its note; 0 if the note stands beside it.
     """
 
     titles: tuple[Point, Point]
     bars: tuple[Box, Box]
     remark: Point
-    above: bool
-    under: float
+    captioned: bool
+    note_drop: float
 
     @classmethod
-    def of(cls, frame: Frame) -> CachedLayout:
-        stage, above = frame.stage, frame.upright
+    def of(cls, frame: Frame) -> CachedBarsLayout:
+        stage, captioned = frame.stage, frame.upright
         half, title = min(stage.height / 2, 5.4), 0.5
-        under = 0.36 if above else 0.0
+        note_drop = 0.36 if captioned else 0.0
         tops = (stage.y + half - 0.12, stage.y)
         boxes = tuple(
-            Box.of(stage.left, stage.right, top - half + 0.5, top - title - under) for top in tops
+            Box.of(stage.left, stage.right, top - half + 0.5, top - title - note_drop)
+            for top in tops
         )
         return cls(
             titles=((stage.left, tops[0] - title / 2), (stage.left, tops[1] - title / 2)),
             bars=(boxes[0], boxes[1]),
             remark=(stage.left, stage.y - half + 0.2),
-            above=above,
-            under=under,
+            captioned=captioned,
+            note_drop=note_drop,
         )
 
 
 @dataclass(frozen=True)
-class OutputLayout:
-    """The outputs of both forms, large, and what is said between and below them."""
+class OutputComparisonLayout:
+    """Layout of the outputs of both forms, large, with notes between and below them.
+
+    Attributes
+    ----------
+    naive, absorbed
+        Boxes of the outputs.
+    sign
+        Center of the equals sign between them.
+    total
+        Center of the line with the largest difference.
+    notes
+        Centers of the small lines below.
+    """
 
     naive: Box
     absorbed: Box
@@ -435,7 +508,7 @@ class OutputLayout:
     notes: tuple[tuple[float, float], ...]
 
     @classmethod
-    def of(cls, frame: Frame, *, count: int) -> OutputLayout:
+    def of(cls, frame: Frame, *, count: int) -> OutputComparisonLayout:
         stage = frame.stage
         width, gap = stage.width * 0.3, stage.width * 0.14
         height = min(2.9, 0.5 * count)
@@ -452,11 +525,11 @@ class OutputLayout:
             first = Box(stage.x, top - height / 2, width, height)
             second = first.moved(dy=-height - gap)
             sign = (stage.x, first.bottom - (gap - HEADER) / 2)
-        under = second.bottom - 0.62
+        below = second.bottom - 0.62
         return cls(
             naive=first,
             absorbed=second,
             sign=sign,
-            total=(stage.x, under),
-            notes=tuple((stage.x, under - 0.45 - 0.32 * i) for i in range(2)),
+            total=(stage.x, below),
+            notes=tuple((stage.x, below - 0.45 - 0.32 * i) for i in range(2)),
         )

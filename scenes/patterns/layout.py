@@ -1,4 +1,4 @@
-"""Where the patterns of a whole model stand, and how one is looked at: pure geometry."""
+"""Where the patterns of a whole model and the close-ups of single ones stand: pure geometry."""
 
 from __future__ import annotations
 
@@ -12,66 +12,67 @@ from filmkit.core.camera import FOCAL, Shot
 from filmkit.core.geometry import NARROW, WORD_GAP, Box, Frame, column_points, row_points
 
 __all__ = [
-    "EmptyLayout",
-    "StopLayout",
+    "CloseupLayout",
+    "EmptyWallLayout",
     "WallLayout",
-    "arc",
-    "empty_layout",
+    "arc_shots",
+    "closeup_layout",
+    "empty_wall_layout",
+    "frontal_shot",
     "gap_cells",
-    "onto",
-    "stop_layout",
     "wall_layout",
 ]
 
-TITLE = 0.5  # a line above a wall that names it
-TITLE_AIR = 0.3  # above such a line in a narrow frame
-COLUMNS_LINE = 0.34  # the numbers above the columns
-ROWS_ROOM = 0.78  # the numbers beside the rows
-BLOCK_GAP = 0.2
-MAX_PITCH = 1.5  # patterns of a small model grow no larger
-FEW_BLOCKS = 0.95  # fewer blocks are taken if patterns stay larger than this part of the best
-ROW_MARK = 0.25  # least distance of two numbers below one another
-COLUMN_MARK = 0.34  # and beside one another
-SIDE = 4.5  # of a pattern looked at
-MAX_WORD = 1.45  # its words are no longer
-WORD_FILL = 0.9  # of the distance of two words, the height of their letters
-MAX_STRIP = 0.5  # width of the column for a token that is not drawn elsewhere
-STRIP_GAP = 0.16
-NOTE_WIDTH = 4.8  # of what is said about it
-MIN_NOTE = 2.9
-NOTE_HEIGHT = 3.2  # of the same where it is wide and stands below
-SCALE = (3.0, 0.16)  # a colour bar
-SCALE_DROP = 2.4  # from the first line of what is said below a pattern
-NOTE_GAP = 0.75  # between it and what is said about it
-TURN, TILT = 52.0, 14.0  # of the camera that goes along the wall
-ARC_INSET = 0.36  # where it looks first and last, as a part of the wall's width from its end
-NEAREST = 0.58  # how far towards the eye the wall may reach, 1 being the eye
+# Lengths are in scene units.
+TITLE = 0.5  # height of the line above the wall that names it
+TITLE_AIR = 0.3  # free height above that line in a narrow frame
+COLUMNS_LINE = 0.34  # height of the line of numbers above the columns
+ROWS_ROOM = 0.78  # width of the numbers beside the rows
+BLOCK_GAP = 0.2  # between two blocks
+MAX_PITCH = 1.5  # largest distance between neighbouring patterns, for a small model
+FEW_BLOCKS = 0.95  # take the fewest blocks whose pitch is at least this part of the largest
+ROW_NUMBER_STEP = 0.25  # smallest distance between two numbers below one another
+COLUMN_NUMBER_STEP = 0.34  # smallest distance between two numbers side by side
+SIDE = 4.5  # largest side of a pattern in a close-up
+MAX_WORD = 1.45  # length of the longest word beside it
+WORD_FILL = 0.9  # largest height of letters, as a part of the distance between two words
+MAX_STRIP = 0.5  # largest width of the column of a hidden first token
+STRIP_GAP = 0.16  # between that column and the pattern
+NOTE_WIDTH = 4.8  # largest width of the notes
+MIN_NOTE = 2.9  # width that is left for the notes when they stand at the right
+NOTE_HEIGHT = 3.2  # height that is left for the notes when they stand below
+COLOUR_BAR = (3.0, 0.16)  # width and height of the colour bar
+COLOUR_BAR_DROP = 2.4  # from the first line of notes below a pattern down to the colour bar
+NOTE_GAP = 0.75  # between a pattern and its notes
+TURN, TILT = 52.0, 14.0  # angles of the camera that moves along the wall, in degrees
+ARC_INSET = 0.36  # from the wall's end to where the camera looks first, in widths of the wall
+NEAREST = 0.58  # how far the wall may reach towards the eye; 1 is the eye
 
 
 def gap_cells(count: int) -> int:
-    """Cells left free between neighbouring patterns of ``count`` rows."""
+    """Return how many cells are left free between neighbouring patterns of ``count`` rows."""
     return max(1, round(count / 10))
 
 
 @dataclass(frozen=True)
 class WallLayout:
-    """Every head's pattern in its place, in blocks of layers.
+    """Layout of the wall: a grid with every head's pattern, in blocks of layers.
 
     A layer is a row with a column for each head; in a frame that is higher than wide it is a
-    column with a row for each head.
+    column with a row for each head. Lengths are in scene units.
 
     Attributes
     ----------
     layers, heads
-        How many.
+        Number of layers, and of heads in each.
     count
-        Rows of a pattern.
-    span_most
+        Number of rows of a pattern.
+    layers_per_block
         Layers in each block but the last, which may have fewer.
     pitch
-        From one pattern to the next, across and down.
+        Distance from one pattern to the next, across and down.
     corners
-        Upper left corner of each block.
+        (x, y) of the upper left corner of each block.
     upright
         Whether layers are columns.
     """
@@ -79,96 +80,111 @@ class WallLayout:
     layers: int
     heads: int
     count: int
-    span_most: int
+    layers_per_block: int
     pitch: float
     corners: tuple[tuple[float, float], ...]
     upright: bool = False
 
     @property
     def side(self) -> float:
-        """Of a pattern."""
+        """Side of a pattern, in scene units."""
         return self.pitch * self.count / (self.count + gap_cells(self.count))
 
     @property
-    def names(self) -> tuple[str, str]:
-        """What a row and a column are called."""
+    def axis_names(self) -> tuple[str, str]:
+        """What a row and a column stand for: "layer" and "head", or the reverse."""
         return ("head", "layer") if self.upright else ("layer", "head")
 
-    def place(self, layer: int, head: int) -> tuple[int, int]:
-        """Row and column of a head's pattern in its block."""
-        inside = layer % self.span_most
+    def grid_position(self, layer: int, head: int) -> tuple[int, int]:
+        """Return row and column of a head's pattern in its block."""
+        inside = layer % self.layers_per_block
         return (head, inside) if self.upright else (inside, head)
 
     def shape(self, block: int) -> tuple[int, int]:
-        """Rows and columns of a block."""
+        """Return the numbers of rows and columns of a block."""
         first, stop = self.span(block)
         return (self.heads, stop - first) if self.upright else (stop - first, self.heads)
 
     def tile(self, layer: int, head: int) -> Box:
-        """Where a head's pattern is."""
-        return self._at(layer // self.span_most, *self.place(layer, head))
+        """Return the box of a head's pattern."""
+        return self._tile_at(layer // self.layers_per_block, *self.grid_position(layer, head))
 
-    def _at(self, block: int, row: int, column: int) -> Box:
+    def _tile_at(self, block: int, row: int, column: int) -> Box:
         left, top = self.corners[block]
         left, top = left + self.pitch * column, top - self.pitch * row
         return Box.of(left, left + self.side, top - self.side, top)
 
     def span(self, block: int) -> tuple[int, int]:
-        """First layer of a block, and one past its last."""
-        return block * self.span_most, min(self.layers, (block + 1) * self.span_most)
+        """Return the first layer of a block, and one past its last."""
+        return block * self.layers_per_block, min(self.layers, (block + 1) * self.layers_per_block)
 
-    def block(self, block: int) -> Box:
-        """Around all patterns of a block."""
-        return self.part(*self.span(block))
+    def block_box(self, block: int) -> Box:
+        """Return the box around all patterns of a block."""
+        return self.layers_box(*self.span(block))
 
-    def part(self, first: int, stop: int) -> Box:
-        """Around all patterns of the layers [first, stop), which lie in one block."""
+    def layers_box(self, first: int, stop: int) -> Box:
+        """Return the box around the layers [first, stop), which lie in one block."""
         return Box.around([self.tile(first, 0), self.tile(stop - 1, self.heads - 1)])
 
     @property
     def box(self) -> Box:
-        """Around all patterns."""
-        return Box.around(self.block(i) for i in range(len(self.corners)))
+        """Box around all patterns."""
+        return Box.around(self.block_box(i) for i in range(len(self.corners)))
 
     @property
     def title(self) -> tuple[float, float]:
-        """Left end and middle of the line that names the wall."""
+        """(x, y) of the left end of the line that names the wall."""
         box = self.box
         return box.left, box.top + COLUMNS_LINE + TITLE / 2
 
-    def row_marks(self) -> Iterator[tuple[int, float, float]]:
-        """Layers or heads whose numbers fit beside their row, with the point where they end."""
-        every = math.ceil(ROW_MARK / self.pitch)
+    def row_numbers(self) -> Iterator[tuple[int, float, float]]:
+        """Yield the layers or heads whose numbers fit beside their rows.
+
+        Each comes as (number, x, y), with the point where the number ends.
+        """
+        every = math.ceil(ROW_NUMBER_STEP / self.pitch)
         for block in range(len(self.corners)):
             first = 0 if self.upright else self.span(block)[0]
             for row in range(0, self.shape(block)[0], every):
-                tile = self._at(block, row, 0)
+                tile = self._tile_at(block, row, 0)
                 yield first + row, tile.left - WORD_GAP, tile.y
 
-    def column_marks(self, block: int) -> Iterator[tuple[int, float, float]]:
-        """Heads or layers whose numbers fit above a block, with the middle of the number."""
-        every = math.ceil(COLUMN_MARK / self.pitch)
+    def column_numbers(self, block: int) -> Iterator[tuple[int, float, float]]:
+        """Yield the heads or layers whose numbers fit above a block.
+
+        Each comes as (number, x, y), with the center of the number.
+        """
+        every = math.ceil(COLUMN_NUMBER_STEP / self.pitch)
         first = self.span(block)[0] if self.upright else 0
         for column in range(0, self.shape(block)[1], every):
-            tile = self._at(block, 0, column)
+            tile = self._tile_at(block, 0, column)
             yield first + column, tile.x, tile.top + COLUMNS_LINE / 2
 
     def stacked(self) -> WallLayout:
-        """The same patterns with all layers in one block, from the same corner."""
-        return replace(self, span_most=self.layers, corners=self.corners[:1])
+        """Return the layout with all layers in one block, from the same corner."""
+        return replace(self, layers_per_block=self.layers, corners=self.corners[:1])
 
 
 def wall_layout(frame: Frame, *, layers: int, heads: int, count: int) -> WallLayout:
     """Lay out a wall so that its patterns are about as large as the stage allows.
 
     Many layers of few heads would make a narrow tower, so they are set in blocks beside one
-    another, like columns of a newspaper. In a frame that is higher than wide the wall lies on
-    its side: layers go across, and the blocks stand below one another.
+    another, like columns of a newspaper. In a frame that is higher than wide the layers go
+    across, and the blocks stand below one another.
+
+    Parameters
+    ----------
+    frame
+        The picture's edge.
+    layers, heads
+        Number of layers, and of heads in each.
+    count
+        Number of rows of a pattern.
     """
     stage, upright = frame.stage, frame.height > frame.width
 
     def pitch(blocks: int) -> float:
-        """As large as both the width and the height allow."""
+        """Return the largest pitch that both the width and the height allow."""
         each = math.ceil(layers / blocks)
         rows, columns = (blocks * heads, each) if upright else (each, blocks * heads)
         across, down = (1, blocks) if upright else (blocks, 1)
@@ -193,17 +209,17 @@ def wall_layout(frame: Frame, *, layers: int, heads: int, count: int) -> WallLay
     return WallLayout(layers, heads, count, each, step, corners, upright)
 
 
-def onto(box: Box, slot: Box, frame: Frame) -> Shot:
-    """The shot from straight ahead that shows a box of the scene in a slot of the frame."""
-    scale = box.width / slot.width
-    center = (box.x - slot.x * scale, box.y - slot.y * scale, 0.0)
+def frontal_shot(box: Box, target: Box, frame: Frame) -> Shot:
+    """Return the shot from straight ahead that shows ``box`` where the frame has ``target``."""
+    scale = box.width / target.width
+    center = (box.x - target.x * scale, box.y - target.y * scale, 0.0)
     return Shot(center=center, height=frame.height * scale)
 
 
-def arc(wall: Box) -> tuple[Shot, Shot, Shot]:
-    """The camera's way along a wall: seen from the left, from ahead, and from the right.
+def arc_shots(wall: Box) -> tuple[Shot, Shot, Shot]:
+    """Return three shots of a wall for a tour along it: from the left, ahead, and the right.
 
-    It stays so far away that no part of the wall comes near the eye.
+    They are so far away that no part of the wall comes near the eye.
     """
     inset = ARC_INSET * wall.width
     turn, tilt = np.radians([TURN, TILT])
@@ -217,70 +233,75 @@ def arc(wall: Box) -> tuple[Shot, Shot, Shot]:
 
 
 @dataclass(frozen=True)
-class StopLayout:
-    """One pattern looked at, in the frame: its words on the left and above, and notes.
+class CloseupLayout:
+    """Layout of a close-up: one pattern with its words on the left and above, and notes.
 
-    The notes stand on the right; in a frame that is higher than wide, below.
+    The notes stand on the right; in a frame that is higher than wide, below. Lengths are in
+    scene units, points are (x, y).
 
     Attributes
     ----------
     pattern
-        Its cells.
+        Box of the pattern's cells.
     hidden
-        A column for the token that is not drawn with the others.
-    rows, columns
-        Where the words of the rows end and those of the columns begin.
-    rows_apart
-        Where the words of the rows end when the hidden column stands between.
-    named
-        The rows and columns that have a word: all of them, if the words can be read.
+        Box of the column of a first token that is not drawn with the others.
+    row_words, column_words
+        Points where the words of the rows end and those of the columns begin.
+    row_words_apart
+        Points where the words of the rows end when the hidden column stands between.
+    labelled
+        Rows and columns that have a word: all of them, if the words can be read.
     word_size
-        Height of their letters, in scene units.
+        Height of the words' letters.
     hidden_word
-        Where the word of the hidden column begins.
+        Point where the word of the hidden column begins.
     notes
-        Left end and middle of the first line of what is said.
+        Left end of the first line of the notes.
     note_width
-        How wide its lines may be.
-    scale
-        A colour bar.
+        Largest width of the lines of the notes.
+    colour_bar
+        Box of the colour bar.
     """
 
     pattern: Box
     hidden: Box
-    rows: tuple[tuple[float, float], ...]
-    rows_apart: tuple[tuple[float, float], ...]
-    columns: tuple[tuple[float, float], ...]
-    named: tuple[int, ...]
+    row_words: tuple[tuple[float, float], ...]
+    row_words_apart: tuple[tuple[float, float], ...]
+    column_words: tuple[tuple[float, float], ...]
+    labelled: tuple[int, ...]
     word_size: float
     hidden_word: tuple[float, float]
     notes: tuple[float, float]
     note_width: float
-    scale: Box
+    colour_bar: Box
 
 
-def stop_layout(
-    frame: Frame, *, count: int, word: float, hidden_word: float, sizes: tuple[float, float]
-) -> StopLayout:
-    """Lay out a pattern of ``count`` rows.
+def closeup_layout(
+    frame: Frame,
+    *,
+    count: int,
+    word_width: float,
+    hidden_word_width: float,
+    sizes: tuple[float, float],
+) -> CloseupLayout:
+    """Lay out a close-up of a pattern.
 
     Parameters
     ----------
     frame
         The picture's edge.
     count
-        Rows of the pattern.
-    word
-        Length of its longest word.
-    hidden_word
-        Length of the word above the hidden column; 0 if there is none.
+        Number of rows of the pattern.
+    word_width
+        Width of its longest word.
+    hidden_word_width
+        Width of the word above the hidden column; 0 if there is none.
     sizes
-        Height of the letters of its words where there is room, and the least at which they can
-        be read.
+        Largest and smallest height of the words' letters; smaller ones cannot be read.
     """
     stage, below = frame.stage, frame.height > frame.width
-    beside = word + WORD_GAP + STRIP_GAP  # left of the pattern, without the hidden column
-    above = max(word, hidden_word) + WORD_GAP
+    beside = word_width + WORD_GAP + STRIP_GAP  # left of the pattern, without the hidden column
+    above = max(word_width, hidden_word_width) + WORD_GAP
     if below:
         high = stage.height - above - NOTE_GAP - NOTE_HEIGHT
         wide = stage.width - beside
@@ -297,78 +318,78 @@ def stop_layout(
     else:
         width = min(NOTE_WIDTH, stage.width - before - side - NOTE_GAP)
         left = stage.x - (before + side + NOTE_GAP + width) / 2 + before
-        top = stage.bottom + (stage.height - side - word - WORD_GAP) / 2 + side
+        top = stage.bottom + (stage.height - side - word_width - WORD_GAP) / 2 + side
         top = min(top, stage.top - above)
         note_left, note_top = left + side + NOTE_GAP, top - 0.2
     pattern = Box.of(left, left + side, top - side, top)
     hidden = Box.of(left - STRIP_GAP - strip, left - STRIP_GAP, pattern.bottom, pattern.top)
     size, least = sizes
     every = math.ceil(least * count / (WORD_FILL * side) - 1e-9)
-    scale_bottom = note_top - SCALE_DROP if below else pattern.bottom + 0.3
-    return StopLayout(
+    bar_bottom = note_top - COLOUR_BAR_DROP if below else pattern.bottom + 0.3
+    return CloseupLayout(
         pattern=pattern,
         hidden=hidden,
-        rows=row_points(pattern.left - WORD_GAP, pattern, count),
-        rows_apart=row_points(hidden.left - WORD_GAP, pattern, count),
-        columns=column_points(pattern.top + WORD_GAP, pattern, count),
-        named=tuple(sorted(range(count - 1, -1, -every))),
+        row_words=row_points(pattern.left - WORD_GAP, pattern, count),
+        row_words_apart=row_points(hidden.left - WORD_GAP, pattern, count),
+        column_words=column_points(pattern.top + WORD_GAP, pattern, count),
+        labelled=tuple(sorted(range(count - 1, -1, -every))),
         word_size=min(size, WORD_FILL * side / count * every),
         hidden_word=(hidden.x, hidden.top + WORD_GAP),
         notes=(note_left, note_top),
         note_width=width,
-        scale=Box.of(
-            note_left, note_left + min(SCALE[0], width), scale_bottom, scale_bottom + SCALE[1]
+        colour_bar=Box.of(
+            note_left, note_left + min(COLOUR_BAR[0], width), bar_bottom, bar_bottom + COLOUR_BAR[1]
         ),
     )
 
 
 @dataclass(frozen=True)
-class EmptyLayout:
-    """The places of a much larger model's patterns, around a stacked wall's.
+class EmptyWallLayout:
+    """Layout of the empty grid of a much larger model, around the wall in one block.
 
     Attributes
     ----------
     corner
-        Upper left corner of the first place.
+        (x, y) of the upper left corner of the grid.
     pitch
-        Side of a place.
-    first, whole
-        Rows and columns of the places that are filled, and of all.
+        Side of a cell of the grid, in scene units.
+    traced_shape, shape
+        Rows and columns that the traced model fills, and of the whole grid.
     shot
-        Shows all of them in the frame.
+        Shot that shows the whole grid in the frame.
     title
-        Left end and middle of each line that names them, in the frame.
+        Left end of each line that names the large model, in the frame.
     note
-        Right end and middle of the line that says what they are.
+        Right end of the line that explains the grid, in the frame.
     """
 
     corner: tuple[float, float]
     pitch: float
-    first: tuple[int, int]
-    whole: tuple[int, int]
+    traced_shape: tuple[int, int]
+    shape: tuple[int, int]
     shot: Shot
     title: tuple[tuple[float, float], ...]
     note: tuple[float, float]
 
 
-def empty_layout(
+def empty_wall_layout(
     wall: WallLayout, frame: Frame, *, layers: int, heads: int, title: Sequence[float], note: float
-) -> EmptyLayout:
-    """Lay out ``layers`` x ``heads`` places of which the stacked wall fills the first ones.
+) -> EmptyWallLayout:
+    """Lay out a grid of ``layers`` x ``heads`` cells whose first cells the traced model fills.
 
     Parameters
     ----------
     wall
-        The small model's.
+        Layout of the traced model's patterns.
     frame
         The picture's edge.
     layers, heads
-        Of the large model.
+        Number of layers, and of heads in each, of the large model.
     title
-        Widths of the lines that name it.
+        Widths of the lines that name the large model.
     note
-        Width of the line that says what the places are; where it does not fit beside the last of
-        the title's, it has one of its own.
+        Width of the line that explains the grid. Where it does not fit beside the last line of
+        the title, it stands on a line of its own.
     """
     stage = frame.stage
     gap = (wall.pitch - wall.side) / 2
@@ -381,20 +402,20 @@ def empty_layout(
     room = stage.height - above - (TITLE_AIR if frame.width <= NARROW else 0.0)
     step = min(stage.width / columns, room / rows)
     width, height = columns * step, rows * step
-    # In a frame that is not wide what is left free is shared between above and below, and the
-    # words may be wider than the places.
+    # In a narrow frame the free height is shared between above and below, and the words may be
+    # wider than the grid.
     spare = room - height if frame.width <= NARROW else 0.0
     widest = max(width, note, *title) if frame.width <= NARROW else width
     start = stage.x - widest / 2
     seen = Box.of(start, start + width, stage.bottom + spare / 2, stage.bottom + spare / 2 + height)
     whole = Box.of(left, left + columns * wall.pitch, top - rows * wall.pitch, top)
     line = seen.top + above - TITLE / 2
-    return EmptyLayout(
+    return EmptyWallLayout(
         corner=(left, top),
         pitch=wall.pitch,
-        first=stacked.shape(0),
-        whole=(rows, columns),
-        shot=onto(whole, seen, frame),
+        traced_shape=stacked.shape(0),
+        shape=(rows, columns),
+        shot=frontal_shot(whole, seen, frame),
         title=tuple((seen.left, line - TITLE * i) for i in range(len(title))),
         note=(start + note, seen.top + COLUMNS_LINE / 2)
         if own_line

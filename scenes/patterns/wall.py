@@ -1,4 +1,4 @@
-"""The patterns of a whole model as one wall, one of them looked at, and a wall of empty places."""
+"""A wall of the patterns of a whole model, a close-up of one of them, and an empty wall."""
 
 from __future__ import annotations
 
@@ -15,35 +15,35 @@ from filmkit.core.geometry import FRAME_HEIGHT, WORD_GAP, Box, Frame
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.norm import Norm, TensorSource
 from filmkit.core.printable import printable
-from filmkit.core.text import Label, broken
+from filmkit.core.text import Label, break_lines
 from filmkit.core.theme import current_theme
 from filmkit.core.view import LayerView
 from filmkit.mobjects.marks import Highlight, TokenLabels
 from scenes.patterns.layout import (
     MAX_WORD,
-    EmptyLayout,
-    StopLayout,
+    CloseupLayout,
+    EmptyWallLayout,
     WallLayout,
+    closeup_layout,
+    frontal_shot,
     gap_cells,
-    onto,
-    stop_layout,
 )
 
-__all__ = ["EmptyWall", "HeadStop", "Note", "PatternWall", "prompt_patterns"]
+__all__ = ["EmptyWall", "HeadCloseup", "Note", "PatternWall", "prompt_patterns"]
 
 Array = npt.NDArray[np.float64]
 M = TypeVar("M", bound=Mobject)
 
 
 def prompt_patterns(trace: Trace) -> Array:
-    """Patterns of the prompt's rows, all of them: (layer, head, query, key)."""
+    """Return the patterns of all heads on the prompt, [layer, head, query_pos, key_pos]."""
     stop = trace.meta.n_prompt
     layers = range(trace.meta.n_layers)
     return np.stack([trace.get("pattern", i)[:, :stop, :stop] for i in layers]).astype(np.float64)
 
 
-class Spread(Reveal):
-    """Show the cells of a heatmap one after another, from none."""
+class RevealFromEmpty(Reveal):
+    """Animation that reveals the cells of a heatmap, which are hidden when it begins."""
 
     def begin(self) -> None:
         self.heatmap.set_shown(0)
@@ -51,19 +51,29 @@ class Spread(Reveal):
 
 
 class PatternWall(Group):
-    """Every head's pattern in its place, a few images in all; rows are queries, columns keys.
+    """Every head's pattern in one grid, drawn as a few large images.
 
-    ``blocks`` are the images, ``marks`` the numbers of layers and heads, ``title`` a line that
-    names it.
+    Rows of a pattern are queries, columns are keys.
 
     Parameters
     ----------
     view
-        Which positions are drawn.
-    slots
-        Where.
+        Tells which positions are drawn.
+    layout
+        Where everything stands.
     title
-        What the line says.
+        Text of the line that names the wall.
+
+    Attributes
+    ----------
+    patterns
+        [layer, head, query_pos, key_pos], the drawn positions only.
+    blocks
+        The images, one for each block of layers.
+    numbers
+        Numbers of layers and heads.
+    title
+        The line that names the wall.
     """
 
     def __init__(self, view: LayerView, layout: WallLayout, title: str) -> None:
@@ -74,39 +84,39 @@ class PatternWall(Group):
         self.patterns = prompt_patterns(view.trace)[:, :, shown, shown]
         self.blocks = [self._block(*layout.span(i)) for i in range(len(layout.corners))]
         for index, block in enumerate(self.blocks):
-            block.place(layout.block(index))
-        self.marks = VGroup()
-        row_name, column_name = layout.names
+            block.place(layout.block_box(index))
+        self.numbers = VGroup()
+        row_name, column_name = layout.axis_names
         rows = layout.shape(0)[0]
-        for number, x, y in layout.row_marks():
+        for number, x, y in layout.row_numbers():
             text = str(number) if number % rows else f"{row_name} {number}"
-            mark = Label(text, size=theme.note_size, colour=theme.muted)
-            self.marks.add(mark.on_line(x - mark.width / 2, y))
-        # What the columns are is said before the first one of each block.
+            label = Label(text, size=theme.note_size, colour=theme.muted)
+            self.numbers.add(label.on_line(x - label.width / 2, y))
+        # The name of the columns stands before the first one of each block.
         for index in range(len(layout.corners)):
-            _, x, y = next(layout.column_marks(index))
+            _, x, y = next(layout.column_numbers(index))
             name = Label(column_name, size=theme.note_size, colour=theme.muted)
             left = x - layout.side / 2 - WORD_GAP
-            self.marks.add(name.on_line(left - name.width / 2, y))
-            for number, x, y in layout.column_marks(index):
-                mark = Label(str(number), size=theme.note_size, colour=theme.muted)
-                self.marks.add(mark.on_line(x, y))
+            self.numbers.add(name.on_line(left - name.width / 2, y))
+            for number, x, y in layout.column_numbers(index):
+                label = Label(str(number), size=theme.note_size, colour=theme.muted)
+                self.numbers.add(label.on_line(x, y))
         self.title = Label(title, size=theme.name_size)
         left, line = layout.title
         self.title.on_line(left + self.title.width / 2, line)
-        self.add(*self.blocks, self.marks, self.title)
+        self.add(*self.blocks, self.numbers, self.title)
 
     def _block(self, first: int, stop: int) -> Heatmap:
-        """One image of the patterns of the layers [first, stop); cells between them are free."""
+        """Build one image of the layers [first, stop), with free cells between the patterns."""
         layout = self.layout
         count, gap = layout.count, gap_cells(layout.count)
         step = count + gap
-        rows, columns = layout.shape(first // layout.span_most)
+        rows, columns = layout.shape(first // layout.layers_per_block)
         values, masked, shown = np.zeros((3, rows * step - gap, columns * step - gap))
         future = np.triu(np.ones((count, count)), k=1)
         for layer in range(first, stop):
             for head in range(layout.heads):
-                top, left = (step * place for place in layout.place(layer, head))
+                top, left = (step * place for place in layout.grid_position(layer, head))
                 cells = np.s_[top : top + count, left : left + count]
                 values[cells] = self.patterns[layer, head]
                 masked[cells], shown[cells] = future, 1.0
@@ -123,7 +133,7 @@ class PatternWall(Group):
         return block.set_shown(shown)
 
     def tile(self, layer: int, head: int) -> Heatmap:
-        """One head's pattern as an image of its own, lying over its place."""
+        """Build an image of one head's pattern alone, exactly over its place in the wall."""
         future = np.triu(np.ones((self.layout.count, self.layout.count), dtype=bool), k=1)
         span = (self.view.first, self.view.stop)
         return Heatmap(
@@ -132,11 +142,13 @@ class PatternWall(Group):
             width=1.0,
             height=1.0,
             masked=future,
-            source=TensorSource(self.view.trace.key("pattern", layer), index=(head, span, span)),
+            source=TensorSource(
+                self.view.trace.tensor_name("pattern", layer), index=(head, span, span)
+            ),
         ).place(self.layout.tile(layer, head))
 
-    def spread_from(self, layer: int, head: int) -> list[Spread]:
-        """Animations that let the patterns appear in a wave from one head."""
+    def wave_from(self, layer: int, head: int) -> list[RevealFromEmpty]:
+        """Return animations that let the patterns appear in a wave from one head outwards."""
         center = np.array(self.layout.tile(layer, head).center[:2])
         box = self.layout.box
         farthest = float(np.hypot(box.width, box.height))
@@ -147,35 +159,37 @@ class PatternWall(Group):
             y = block.box.top - block.box.height * (np.arange(rows) + 0.5) / rows
             when = np.hypot(x[None, :] - center[0], y[:, None] - center[1]) / farthest
             when[block.shown == 0] = np.nan
-            waves.append(Spread(block, when, spread=0.1))
+            waves.append(RevealFromEmpty(block, when, spread=0.1))
         return waves
 
 
 class Note(VGroup):
-    """Lines about a head: its place, what it does, how much, and how it was found.
+    """Lines of text about a head.
 
     Parameters
     ----------
-    name, does
-        Two short lines.
-    said
-        A sentence, broken into lines.
-    found
-        How it was found, quietly, broken into lines; may be empty.
-    spot
-        Left end and middle of the first line.
+    name
+        Which head it is.
+    behaviour
+        What it does, in a few words.
+    measurement
+        How much it does so; broken into lines.
+    criterion
+        How the head was chosen; in small letters, broken into lines, may be empty.
+    point
+        (x, y) of the left end of the first line.
     width
-        How wide lines may be.
+        Largest width of a line, in scene units.
     """
 
-    LINE = 1.55  # from line to line, in heights of a line
+    LINE = 1.55  # distance from line to line, in heights of a line
 
     def __init__(
         self,
         name: str,
-        does: str,
-        said: str,
-        found: str = "",
+        behaviour: str,
+        measurement: str,
+        criterion: str = "",
         *,
         point: tuple[float, float],
         width: float,
@@ -185,58 +199,72 @@ class Note(VGroup):
         x, y = point
         parts = [
             (name, theme.shape_size, theme.muted),
-            (does, theme.name_size, theme.ink),
-            (said, theme.shape_size, theme.ink),
-            (found, theme.note_size, theme.muted),
+            (behaviour, theme.name_size, theme.ink),
+            (measurement, theme.shape_size, theme.ink),
+            (criterion, theme.note_size, theme.muted),
         ]
         for text, size, colour in parts:
             step = self.LINE * size * FRAME_HEIGHT
-            for line in broken(text, width, size=size) if text else []:
+            for line in break_lines(text, width, size=size) if text else []:
                 label = Label(line, size=size, colour=colour)
                 self.add(label.on_line(x + label.width / 2, y))
                 y -= step
             y -= 0.6 * step
 
 
-def _stop_layout(frame: Frame, view: LayerView) -> StopLayout:
-    """Room for a pattern with its words, set smaller where the rows are low."""
+def _closeup_layout(frame: Frame, view: LayerView) -> CloseupLayout:
+    """Lay out a close-up of a pattern of ``view``; words are smaller where its rows are low."""
     theme = current_theme()
-    most, least = (FRAME_HEIGHT * size for size in (theme.shape_size, theme.least_size))
+    maximum, minimum = (FRAME_HEIGHT * size for size in (theme.shape_size, theme.min_text_size))
 
     def longest(words: Sequence[str], size: float) -> float:
         widths = (Label(printable(word), size=size / FRAME_HEIGHT).width for word in words)
         return min(max(widths, default=0.0), MAX_WORD)
 
-    def layout(size: float) -> StopLayout:
-        return stop_layout(
+    def layout(size: float) -> CloseupLayout:
+        return closeup_layout(
             frame,
             count=view.count,
-            word=longest(view.words, size),
-            hidden_word=longest(view.trace.meta.tokens[: view.first], size),
-            sizes=(size, least),
+            word_width=longest(view.words, size),
+            hidden_word_width=longest(view.trace.meta.tokens[: view.first], size),
+            sizes=(size, minimum),
         )
 
-    # Smaller words need less room beside the pattern than the first try gave them.
-    return layout(layout(most).word_size)
+    # Smaller words need less room beside the pattern, so lay it out again with their final size.
+    return layout(layout(maximum).word_size)
 
 
-class HeadStop(Group):
-    """One pattern of a wall looked at: its words, and a shot from which they can be read.
+class HeadCloseup(Group):
+    """Close-up of one pattern of a wall: its words, and a shot from which they can be read.
 
-    Everything lies in the wall's plane, so it comes nearer and goes with the pattern. ``hidden``
-    is the column of a first token that is not drawn elsewhere, with its word; it is there only
-    when asked for.
+    Everything lies in the wall's plane, so it grows and shrinks with the pattern as the camera
+    moves.
 
     Parameters
     ----------
     wall
-        Of which wall.
+        The wall with the pattern.
     layer, head
-        Which pattern.
+        The head whose pattern it is.
     frame
         The frame to fill.
     show_hidden
-        Whether to give a hidden first token its column.
+        Whether to draw the column of a hidden first token.
+
+    Attributes
+    ----------
+    tile
+        Image of the pattern alone, over its place in the wall.
+    layout
+        Where everything stands in the frame when the camera is at ``shot``.
+    shot
+        Shot from which the words can be read.
+    words
+        Words of the rows and of the columns.
+    hidden
+        Column of the hidden first token and its word; empty unless it is drawn.
+    zoom
+        Height of the shot relative to the frame's.
     """
 
     def __init__(
@@ -245,23 +273,25 @@ class HeadStop(Group):
         super().__init__()
         theme, view = current_theme(), wall.view
         self.tile = wall.tile(layer, head)
-        self.layout = _stop_layout(frame, view)
+        self.layout = _closeup_layout(frame, view)
         layout, size = self.layout, self.layout.word_size / FRAME_HEIGHT
-        self.shot = onto(self.tile.box, layout.pattern, frame)
-        apart = show_hidden and view.hides_first
-        words = [view.words[i] for i in layout.named]
-        ends = layout.rows_apart if apart else layout.rows
-        self.rows = TokenLabels(words, [ends[i] for i in layout.named], width=MAX_WORD, size=size)
+        self.shot = frontal_shot(self.tile.box, layout.pattern, frame)
+        shows_hidden = show_hidden and view.hides_first
+        words = [view.words[i] for i in layout.labelled]
+        ends = layout.row_words_apart if shows_hidden else layout.row_words
+        self.rows = TokenLabels(
+            words, [ends[i] for i in layout.labelled], width=MAX_WORD, size=size
+        )
         self.columns = TokenLabels(
             words,
-            [layout.columns[i] for i in layout.named],
+            [layout.column_words[i] for i in layout.labelled],
             width=MAX_WORD,
             size=size,
-            upright=True,
+            vertical=True,
         )
         self.words = VGroup(self.rows, self.columns)
         self.hidden = Group()
-        if apart:
+        if shows_hidden:
             first = view.first
             whole = view.trace.get("pattern", layer)[head, first : view.stop, :first]
             strip = Heatmap(
@@ -270,7 +300,7 @@ class HeadStop(Group):
                 width=1.0,
                 height=1.0,
                 source=TensorSource(
-                    view.trace.key("pattern", layer),
+                    view.trace.tensor_name("pattern", layer),
                     index=(head, (first, view.stop), (0, first)),
                 ),
             ).place(layout.hidden)
@@ -279,7 +309,7 @@ class HeadStop(Group):
                 [layout.hidden_word],
                 width=MAX_WORD,
                 size=size,
-                upright=True,
+                vertical=True,
                 colour=theme.muted,
             )
             self.hidden.add(strip, word)
@@ -289,40 +319,42 @@ class HeadStop(Group):
         self.add(self.words, self.hidden)
 
     def place_in_shot(self, mobject: M) -> M:
-        """Take a mobject from its place in the frame to where the shot shows it there."""
+        """Move and scale a mobject so that the shot shows it where it stands in the frame now."""
         return mobject.scale(self.zoom, about_point=np.zeros(3)).shift(self.shot.center)
 
-    def edge(self) -> Highlight:
-        """A frame around the pattern, to be seen from afar and from near."""
+    def outline(self) -> Highlight:
+        """Return a frame around the pattern that can be seen from far and near."""
         return Highlight(self.tile.box, colour=current_theme().pattern, zoom=self.tile.box.width)
 
     @property
-    def sink(self) -> Box:
-        """Box of the column of the first token, drawn apart or not."""
+    def first_token_column(self) -> Box:
+        """Box of the first token's column, whether it stands apart or in the pattern."""
         return self.hidden[0].box if len(self.hidden) else self.tile.column(0)
 
 
 class EmptyWall(VMobject):
-    """Places for patterns that are not known: ruled lines and nothing in them, as one path.
+    """Empty grid for the patterns of a model without a trace: ruled lines, as one path.
+
+    It begins with the cells of the traced model only.
 
     Parameters
     ----------
-    slots
-        Where; at first the places of the small model are there.
+    layout
+        Where the grid stands.
     """
 
-    def __init__(self, layout: EmptyLayout) -> None:
+    def __init__(self, layout: EmptyWallLayout) -> None:
         theme = current_theme()
         super().__init__(stroke_color=theme.faint, stroke_width=theme.thin, fill_opacity=0.0)
         self.layout = layout
         self.grow(0.0)
 
     def grow(self, alpha: float) -> EmptyWall:
-        """Show the places of the small model at 0, all at 1, and some of them between."""
+        """Draw the cells of the traced model at 0, all at 1, and a part of them in between."""
         (left, top), step = self.layout.corner, self.layout.pitch
         rows, columns = (
-            few + round(alpha * (all_of_them - few))
-            for few, all_of_them in zip(self.layout.first, self.layout.whole, strict=True)
+            small + round(alpha * (large - small))
+            for small, large in zip(self.layout.traced_shape, self.layout.shape, strict=True)
         )
         right, bottom = left + columns * step, top - rows * step
         self.clear_points()

@@ -1,4 +1,4 @@
-"""Where things stand on the posters: pure geometry."""
+"""Layouts of the posters and of the thumbnail: pure geometry."""
 
 from __future__ import annotations
 
@@ -14,29 +14,30 @@ from filmkit.mobjects.latent_layout import ROPE_GAP, HeadStackShots
 __all__ = ["PosterLayout", "ThumbnailLayout"]
 
 
-TITLE = 0.062 * FRAME_HEIGHT  # a line of the title
-TITLE_STEP = 1.2  # from one line to the next, in lines
-TITLE_DROP = 0.07  # letters of a large line reach above it
-TEXT = 0.03 * FRAME_HEIGHT
-TEXT_STEP = 1.5
-TURN, TILT = 40.0, 19.0
-RAISED = 0.2  # the rack above the middle of the frame
+# Lengths are in scene units.
+TITLE = 0.062 * FRAME_HEIGHT  # height of a line of the title
+TITLE_STEP = 1.2  # distance from one line of the title to the next, in lines
+TITLE_DROP = 0.07  # free height above the title, because large letters reach above their line
+TEXT = 0.03 * FRAME_HEIGHT  # height of a line of text
+TEXT_STEP = 1.5  # distance from one line of text to the next, in lines
+TURN, TILT = 40.0, 19.0  # angles of the camera, in degrees
+RAISED = 0.2  # height that the stack of heads leaves free at the foot of the frame
 
 
 @dataclass(frozen=True)
 class PosterLayout:
-    """The frame around a rack, the same on every poster.
+    """Layout around the stack of heads, the same on every poster.
 
     Attributes
     ----------
     frame
         The picture's edge.
-    rack
+    head_stack
         Where the cards stand.
-    latent
-        Where a latent stands beneath them, at ``depth``.
+    latent, depth
+        Box and depth (z) of a latent beneath the cards.
     shot
-        The camera of all posters.
+        Shot of all posters.
     """
 
     frame: Frame
@@ -46,12 +47,14 @@ class PosterLayout:
     shot: Shot
 
     @classmethod
-    def of(cls, frame: Frame, head_stack: HeadStackLayout, beneath: HeadStackShots) -> PosterLayout:
-        """With room for what all heads share, beside the cards or beneath them."""
+    def of(
+        cls, frame: Frame, head_stack: HeadStackLayout, latent_shots: HeadStackShots
+    ) -> PosterLayout:
+        """Lay out a poster, with room for shared panels beside the cards and beneath them."""
         k, _ = head_stack.shared(head_stack.head.k, range(head_stack.count))
         v, _ = head_stack.shared(head_stack.head.v, range(head_stack.count))
-        latent, depth = beneath.latent, beneath.depth
-        corners = [head_stack.room]
+        latent, depth = latent_shots.latent, latent_shots.depth
+        corners = [head_stack.outer_corners]
         for box in (k, v):
             for z in (0.0, -head_stack.depth):
                 corners.append(prism_corners(box.grown(0.0, HEADER / 2), z, z))
@@ -64,7 +67,10 @@ class PosterLayout:
         return cls(frame, head_stack, latent, depth, shot)
 
     def latent_parts(self, shares: tuple[int, int]) -> tuple[Box, Box | None]:
-        """The latent and, if there is one, the key that all heads share; columns as shares."""
+        """Split the latent's box between the latent and the shared rotated key, if there is one.
+
+        ``shares`` are the columns of both; the second is 0 where there is no such key.
+        """
         first, second = shares
         if not second:
             return self.latent, None
@@ -73,7 +79,7 @@ class PosterLayout:
         return left, Box.of(left.right + ROPE_GAP, box.right, box.bottom, box.top)
 
     def title(self, lines: int, below: int) -> tuple[tuple[Point, ...], tuple[Point, ...]]:
-        """Left ends of the lines of the title, and of the lines below them."""
+        """Return the left ends of the lines of the title, and of the lines below them."""
         safe = self.frame.safe
         step = TITLE * TITLE_STEP
         top = safe.top - TITLE_DROP - TITLE / 2
@@ -83,7 +89,7 @@ class PosterLayout:
         return title, tuple((safe.left, first - step * line) for line in range(below))
 
     def text(self, lines: int) -> tuple[Point, ...]:
-        """Right ends of the lines at the lower right, from the top."""
+        """Return the right ends of the lines at the lower right, from the top."""
         safe = self.frame.safe
         step = TEXT * TEXT_STEP
         foot = safe.bottom + 2.2 * TEXT
@@ -92,18 +98,29 @@ class PosterLayout:
 
 @dataclass(frozen=True)
 class ThumbnailLayout:
-    """Large words beside a rack."""
+    """Layout of large words beside a stack of heads.
+
+    Attributes
+    ----------
+    words
+        Left ends of the lines of words.
+    shot
+        Shot of the stack of heads.
+    """
 
     words: tuple[Point, ...]
     shot: Shot
 
     @classmethod
     def of(cls, poster: PosterLayout, *, size: float, lines: int) -> ThumbnailLayout:
-        """For lines of words of a size."""
+        """Lay out a number of lines of words of a text size."""
         frame, step = poster.frame, 1.15 * size * FRAME_HEIGHT
         head_stack = poster.head_stack
         corners = np.concatenate(
-            [head_stack.room, prism_corners(poster.latent.grown(0.1), poster.depth, poster.depth)]
+            [
+                head_stack.outer_corners,
+                prism_corners(poster.latent.grown(0.1), poster.depth, poster.depth),
+            ]
         )
         safe = frame.safe
         middle = Box.of(safe.right - 0.66 * safe.width, safe.right, safe.bottom, safe.top)

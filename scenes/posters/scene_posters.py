@@ -1,4 +1,4 @@
-"""Four posters from one camera, alike but for where keys and values live, and a thumbnail."""
+"""Four posters and a thumbnail: the same heads, with the keys and values of each scheme."""
 
 from __future__ import annotations
 
@@ -8,32 +8,46 @@ from manim import LEFT, Group, Mobject, VGroup
 
 from extract.architectures import COMPARED_GROUPS, Scheme, architecture
 from extract.sharing import groups_for
-from filmkit.core.camera import keep_upright, on_card, pin_to_frame
-from filmkit.core.numbers import whole
+from filmkit.core.camera import keep_upright, pin_to_frame, set_depth_plane
+from filmkit.core.numbers import format_count
 from filmkit.core.stage import Stage, beat
 from filmkit.core.text import Label
 from filmkit.mobjects.cached_numbers import BITS, CachedPerToken
 from filmkit.mobjects.head_stack import HeadStack
 from filmkit.mobjects.latent_layout import HeadStackShots, NaiveLayout
-from filmkit.mobjects.latent_panel import LatentPanel, NaiveFeed, expand
+from filmkit.mobjects.latent_panel import LatentPanel, NaiveFeed, show_naive_form
 from filmkit.mobjects.latent_view import LatentView
 from filmkit.mobjects.marks import Outline
-from filmkit.mobjects.shared_head_stack import SharedHeadStack, in_groups
+from filmkit.mobjects.shared_head_stack import SharedHeadStack, order_by_group
 from filmkit.mobjects.shared_view import SharedView
 from scenes.posters.layout import PosterLayout, ThumbnailLayout
 
-__all__ = ["EveryHead", "InGroups", "OneForAll", "OneLatent", "Poster", "Thumbnail"]
+__all__ = [
+    "GroupedQueryPoster",
+    "LatentPoster",
+    "MultiHeadPoster",
+    "MultiQueryPoster",
+    "Poster",
+    "Thumbnail",
+]
 
 SHAPE = "DeepSeek-V3/R1"
-TITLE, TEXT = 0.062, 0.03  # sizes of text, for print
-THUMBNAIL = 0.15
-AWAY = 0.2  # between a shared panel and its words
+TITLE, TEXT = 0.062, 0.03  # text sizes for print, as fractions of the frame's height
+THUMBNAIL = 0.15  # text size of the thumbnail
+AWAY = 0.2  # between a shared panel and its words, in scene units
 
 
 class Poster(Stage):
-    """All heads of a layer under one scheme, with what it caches.
+    """All heads of a layer under one attention scheme, and what the scheme caches.
 
-    Every poster has the same rack in the same order, seen by the same camera.
+    Every poster shows the same stack of heads in the same order, seen by the same camera.
+
+    Attributes
+    ----------
+    scheme
+        The scheme.
+    name, idea
+        Lines of the title and of the text below it.
     """
 
     scheme: ClassVar[Scheme]
@@ -42,28 +56,33 @@ class Poster(Stage):
 
     @property
     def groups(self) -> int:
-        """Into how many groups heads are put: the model's own, if it has any."""
+        """Number of groups of heads: that of the model, if it has groups."""
         meta = self.trace.meta
         grouped = 1 < meta.n_kv_heads < meta.n_heads
         return meta.n_kv_heads if grouped else groups_for(meta.n_kv_heads)
 
     def prepare(self) -> None:
         view = SharedView.of(self.layer, self.groups)
-        order = in_groups(view, self.head.head)
+        order = order_by_group(view, self.head.head)
         self.head_stack = HeadStack(self.layer, self.frame, order=order)
         # Where a latent stands does not depend on how many numbers it has.
-        around = self.around_head((1, 0))
-        self.beneath = HeadStackShots.beneath(self.head_stack.layout, around.cached, around.riser)
-        self.layout = PosterLayout.of(self.frame, self.head_stack.layout, self.beneath)
+        naive = self.naive_layout((1, 0))
+        self.latent_shots = HeadStackShots.beneath(
+            self.head_stack.layout, naive.cached, naive.riser
+        )
+        self.layout = PosterLayout.of(self.frame, self.head_stack.layout, self.latent_shots)
 
-    def around_head(self, cached: tuple[int, int]) -> NaiveLayout:
-        """What stands around the front card when a latent of some columns is cached."""
+    def naive_layout(self, cached: tuple[int, int]) -> NaiveLayout:
+        """Lay out what stands around the front card for a cached latent.
+
+        ``cached`` are the columns of the latent and of the shared rotated key.
+        """
         theme = self.theme
         return NaiveLayout.of(
             self.head_stack.picture.layout,
             count=self.layer.count,
             cached=cached,
-            sizes=(theme.shape_size, theme.least_size),
+            sizes=(theme.shape_size, theme.min_text_size),
         )
 
     @beat
@@ -73,39 +92,39 @@ class Poster(Stage):
             for panel in card.panels:
                 panel.set_opacity(1.0)
         self.camera.shot = self.layout.shot
-        self.add(*reversed(self.head_stack.cards), *self.rack_words())
+        self.add(*reversed(self.head_stack.cards), *self.stack_labels())
         self.add_keys_and_values()
-        self.add(pin_to_frame(Group(self._title(), self._text())))
+        self.add(pin_to_frame(Group(self._title(), self._footer())))
 
-    def rack_words(self) -> list[Mobject]:
-        """Names on the front card."""
+    def stack_labels(self) -> list[Mobject]:
+        """Return the labels on the front card."""
         return [self.head_stack.labels.names]
 
     def add_keys_and_values(self) -> None:
-        """Put keys and values where they live."""
+        """Add keys and values where the scheme has them."""
         raise NotImplementedError
 
     @property
     def cached(self) -> tuple[str, int]:
-        """What a token takes in the cache of a layer: as arithmetic, and how many numbers."""
+        """Numbers that a layer caches for a token: as arithmetic, and as a count."""
         raise NotImplementedError
 
     def notes(self) -> list[str]:
-        """What is to be known about this poster."""
+        """Return remarks on what this poster shows."""
         return []
 
     def provenance_notes(self) -> tuple[str, str]:
-        said, hidden = super().provenance_notes()
+        source, hidden = super().provenance_notes()
         place = f"layer {self.layer.layer}"
         heads = self.trace.meta.n_heads
-        said = said.replace(f"{place}, head {self.head.head}", f"{place}, all {heads} heads")
-        return said, hidden
+        source = source.replace(f"{place}, head {self.head.head}", f"{place}, all {heads} heads")
+        return source, hidden
 
     def _provenance(self) -> VGroup:
-        # At the foot, as on a print.
-        whole_line = super()._provenance()
-        whole_line.set_y(self.frame.safe.bottom + whole_line.height / 2)
-        return whole_line
+        # The provenance stands at the foot of a print.
+        notes = super()._provenance()
+        notes.set_y(self.frame.safe.bottom + notes.height / 2)
+        return notes
 
     def _title(self) -> VGroup:
         theme, lines = self.theme, VGroup()
@@ -119,26 +138,26 @@ class Poster(Stage):
                 lines.add(label.on_line(x + label.width / 2, y))
         return lines
 
-    def _text(self) -> VGroup:
+    def _footer(self) -> VGroup:
         theme, meta = self.theme, self.trace.meta
         rows = self.layer.count
         arithmetic, count = self.cached
         groups = COMPARED_GROUPS if self.scheme == "gqa" else None
         published = CachedPerToken(architecture(SHAPE), self.scheme, groups)
         with_groups = f" with {groups} groups" if groups else ""
-        quiet = [
+        small_lines = [
             f"in every head: Q and K {rows} × {meta.d_qk}, V and Z {rows} × {meta.d_v}, "
             f"A {rows} × {rows}",
             *self.notes(),
         ]
-        said = [
-            f"cached per token and layer: {arithmetic}, {whole(count * BITS // 8)} bytes",
-            f"DeepSeek-R1’s size{with_groups}: {whole(published.size())} bytes per token",
+        main_lines = [
+            f"cached per token and layer: {arithmetic}, {format_count(count * BITS // 8)} bytes",
+            f"DeepSeek-R1’s size{with_groups}: {format_count(published.size())} bytes per token",
         ]
         lines = VGroup()
-        texts = [*quiet, *said]
+        texts = [*small_lines, *main_lines]
         for text, (x, y) in zip(texts, self.layout.text(len(texts)), strict=True):
-            if text in said:
+            if text in main_lines:
                 label = Label(text, size=TEXT)
             else:
                 label = Label(text, size=theme.note_size, colour=theme.muted)
@@ -146,16 +165,16 @@ class Poster(Stage):
         return lines
 
 
-def product(heads: int, d_qk: int, d_v: int) -> tuple[str, int]:
-    """Numbers of keys and values of some heads, as arithmetic and altogether."""
+def cached_numbers(heads: int, d_qk: int, d_v: int) -> tuple[str, int]:
+    """Return the numbers in keys and values of some heads: as arithmetic, and as a count."""
     count = heads * (d_qk + d_v)
     times = f"{heads} × " if heads > 1 else ""
-    said = f"2 × {times}{d_qk}" if d_qk == d_v else f"{times}({d_qk} + {d_v})"
-    return f"{said} = {whole(count)} numbers", count
+    text = f"2 × {times}{d_qk}" if d_qk == d_v else f"{times}({d_qk} + {d_v})"
+    return f"{text} = {format_count(count)} numbers", count
 
 
-class EveryHead(Poster):
-    """Multi-head attention."""
+class MultiHeadPoster(Poster):
+    """Poster of multi-head attention."""
 
     scheme = "mha"
     name = ("Multi-head", "attention")
@@ -167,14 +186,14 @@ class EveryHead(Poster):
             for panel, colour in ((card.k, self.theme.key), (card.v, self.theme.value)):
                 frame = Outline(panel.box.grown(0.03), colour=colour)
                 frame.set_stroke(width=self.theme.line)
-                frame.shift([0.0, 0.0, self.head_stack.layout.z(card.place)])
-                frames.add(on_card(frame, card.plane))
+                frame.shift([0.0, 0.0, self.head_stack.layout.depth_at(card.place)])
+                frames.add(set_depth_plane(frame, card.plane))
         self.add(frames)
 
     @property
     def cached(self) -> tuple[str, int]:
         meta = self.trace.meta
-        return product(meta.n_heads, meta.d_qk, meta.d_v)
+        return cached_numbers(meta.n_heads, meta.d_qk, meta.d_v)
 
     def notes(self) -> list[str]:
         meta = self.trace.meta
@@ -184,21 +203,21 @@ class EveryHead(Poster):
         return [f"hypothetical for this model: {alike} heads at a time have equal K and V"]
 
 
-class Shared(Poster):
-    """Heads that share keys and values."""
+class SharedPoster(Poster):
+    """Poster with heads that share keys and values."""
 
     @property
     def n_groups(self) -> int:
-        """How many sets of keys and values there are."""
+        """Number of sets of keys and values."""
         raise NotImplementedError
 
     def prepare(self) -> None:
         super().prepare()
         self.view = SharedView.of(self.layer, self.n_groups)
-        self.sharing = SharedHeadStack(self.head_stack, self.view)
+        self.shared_stack = SharedHeadStack(self.head_stack, self.view)
 
     def add_keys_and_values(self) -> None:
-        sharing, head_stack = self.sharing, self.head_stack
+        shared_stack, head_stack = self.shared_stack, self.head_stack
         self.remove(*(panel for card in head_stack.cards for panel in (card.k, card.v)))
         if self.view.shared.pooled:
             for head, card in head_stack.heads.items():
@@ -206,23 +225,26 @@ class Shared(Poster):
                     panel = getattr(card, name)
                     panel.set_values(values)
                     panel.source = source
-        for name, panels in (("k", sharing.keys), ("v", sharing.values)):
+        for name, panels in (("k", shared_stack.keys), ("v", shared_stack.values)):
             header = getattr(head_stack.labels, name)
-            header.become(sharing.header_at(name, header))
-            on_card(header, panels[0])
-        parts = (sharing.frames, sharing.key_fan_outs, sharing.value_fan_outs)
+            header.become(shared_stack.copy_header(name, header))
+            set_depth_plane(header, panels[0])
+        parts = (shared_stack.frames, shared_stack.key_fan_outs, shared_stack.value_fan_outs)
         shapes = VGroup()
         rows, meta = self.layer.count, self.trace.meta
-        for panel, width in ((sharing.keys[-1], meta.d_qk), (sharing.values[-1], meta.d_v)):
+        for panel, width in (
+            (shared_stack.keys[-1], meta.d_qk),
+            (shared_stack.values[-1], meta.d_v),
+        ):
             label = Label(f"{rows} × {width}", colour=self.theme.muted)
             label.on_line(-AWAY - label.width / 2, 0.0)
-            shapes.add(keep_upright(label, panel.corners_towards(LEFT)))
-        self.add(*sharing.keys, *sharing.values, *parts, shapes)
+            shapes.add(keep_upright(label, panel.side_center(LEFT)))
+        self.add(*shared_stack.keys, *shared_stack.values, *parts, shapes)
 
     @property
     def cached(self) -> tuple[str, int]:
         meta = self.trace.meta
-        return product(self.n_groups, meta.d_qk, meta.d_v)
+        return cached_numbers(self.n_groups, meta.d_qk, meta.d_v)
 
     def notes(self) -> list[str]:
         meta = self.trace.meta
@@ -231,8 +253,8 @@ class Shared(Poster):
         return [f"K and V are means of {meta.n_kv_heads // self.n_groups}, without training"]
 
 
-class InGroups(Shared):
-    """Grouped-query attention."""
+class GroupedQueryPoster(SharedPoster):
+    """Poster of grouped-query attention."""
 
     scheme = "gqa"
     name = ("Grouped-query", "attention")
@@ -243,8 +265,8 @@ class InGroups(Shared):
         return self.groups
 
 
-class OneForAll(Shared):
-    """Multi-query attention."""
+class MultiQueryPoster(SharedPoster):
+    """Poster of multi-query attention."""
 
     scheme = "mqa"
     name = ("Multi-query", "attention")
@@ -255,8 +277,8 @@ class OneForAll(Shared):
         return 1
 
 
-class OneLatent(Poster):
-    """Multi-head latent attention."""
+class LatentPoster(Poster):
+    """Poster of multi-head latent attention."""
 
     scheme = "mla"
     name = ("Multi-head latent", "attention")
@@ -265,17 +287,17 @@ class OneLatent(Poster):
     def prepare(self) -> None:
         self.view = LatentView.of(self.layer)
         super().prepare()
-        expand(self.head_stack, self.view)
+        show_naive_form(self.head_stack, self.view)
 
     def add_keys_and_values(self) -> None:
         head_stack, forms, theme = self.head_stack, self.view.forms, self.theme
-        naive = self.around_head((forms.rank, forms.d_rope))
+        naive = self.naive_layout((forms.rank, forms.d_rope))
         parts = self.layout.latent_parts((forms.rank, forms.d_rope))
         self.latent = LatentPanel(self.view, *parts)
         self.latent.remove(self.latent.header)
         self.latent.add(self.latent.frame)
         self.latent.shift([0.0, 0.0, self.layout.depth])
-        on_card(self.latent, self.latent.cells)
+        set_depth_plane(self.latent, self.latent.cells)
         width = f"{forms.rank} + {forms.d_rope}" if forms.d_rope else f"{forms.rank}"
         lines = [
             Label("latent C", size=TEXT, colour=theme.latent),
@@ -283,16 +305,16 @@ class OneLatent(Poster):
         ]
         for line, label in enumerate(lines):
             label.on_line(-AWAY - label.width / 2, -1.2 * label.line_height * line)
-        edge = self.latent.cells.corners_towards(LEFT)
+        edge = self.latent.cells.side_center(LEFT)
         self.latent_words = keep_upright(VGroup(*lines), edge)
-        self.add(self.latent, NaiveFeed(head_stack, naive, self.beneath), self.latent_words)
+        self.add(self.latent, NaiveFeed(head_stack, naive, self.latent_shots), self.latent_words)
 
     @property
     def cached(self) -> tuple[str, int]:
         forms = self.view.forms
         count = forms.rank + forms.d_rope
-        said = f"{forms.rank} + {forms.d_rope} = " if forms.d_rope else ""
-        return f"{said}{whole(count)} numbers", count
+        text = f"{forms.rank} + {forms.d_rope} = " if forms.d_rope else ""
+        return f"{text}{format_count(count)} numbers", count
 
     def notes(self) -> list[str]:
         if self.trace.meta.attention == "mla":
@@ -301,15 +323,15 @@ class OneLatent(Poster):
         return [fitted + ("; positions are left out" if self.trace.rotates else "")]
 
 
-class Thumbnail(OneLatent):
-    """The latent and its heads, with very few words."""
+class Thumbnail(LatentPoster):
+    """Thumbnail of the film: the latent and its heads, with very few words."""
 
     words: ClassVar[tuple[str, ...]] = ("One", "shared", "latent")
 
     def provenance_notes(self) -> tuple[str, str]:
         return "", ""
 
-    def rack_words(self) -> list[Mobject]:
+    def stack_labels(self) -> list[Mobject]:
         return []
 
     def add_keys_and_values(self) -> None:
@@ -326,5 +348,5 @@ class Thumbnail(OneLatent):
             lines.add(label.on_line(x + label.width / 2, y))
         return lines
 
-    def _text(self) -> VGroup:
+    def _footer(self) -> VGroup:
         return VGroup()

@@ -1,4 +1,4 @@
-"""The notes on screen about shared keys and values: they depend on how the model was trained."""
+"""Notes on screen about shared keys and values, which depend on how the model was trained."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from extract.architectures import Scheme
 from extract.sharing import MAX_GROUPS
 from filmkit.mobjects.shared_view import SharedView
 
-__all__ = ["Notes", "notes_for"]
+__all__ = ["SharingNotes", "sharing_notes"]
 
 
 @dataclass(frozen=True)
-class Notes:
-    """Quiet lines beside the pictures of a scene.
+class SharingNotes:
+    """Notes of a scene about shared keys and values.
 
     Attributes
     ----------
     trained
         How the model was trained.
     rule
-        What the shared keys and values are, line by line.
+        What the shared keys and values are; one entry for each line.
     changed
         What is computed again.
     """
@@ -30,8 +30,8 @@ class Notes:
     changed: str
 
 
-def notes_for(view: SharedView, scheme: Scheme) -> Notes:
-    """Write the notes for one model and one scheme, "mqa" or "gqa"."""
+def sharing_notes(view: SharedView, scheme: Scheme) -> SharingNotes:
+    """Return the notes for one model and one scheme, "mqa" or "gqa"."""
     shared, meta = view.shared, view.layer.trace.meta
     heads, own, groups = meta.n_heads, meta.n_kv_heads, shared.n_groups
     if own == heads:
@@ -43,7 +43,7 @@ def notes_for(view: SharedView, scheme: Scheme) -> Notes:
         trained = f"this model was trained with {own} shared key/value {head}, not {heads}"
     if not shared.pooled:
         sets = "one set" if groups == 1 else f"{groups} sets"
-        return Notes(
+        return SharingNotes(
             trained,
             rule=(f"this model’s own: {sets} for {heads} heads",),
             changed="nothing is changed: these are the model’s own patterns",
@@ -51,6 +51,6 @@ def notes_for(view: SharedView, scheme: Scheme) -> Notes:
     mean = f"each is the mean of {own // groups}, without training"
     rule: tuple[str, ...] = (mean,)
     if scheme == "gqa":
-        most = f"{heads} heads in {groups} equal groups, the most up to {MAX_GROUPS}"
-        rule = (most if groups > 1 else f"{heads} heads make no smaller equal groups", mean)
-    return Notes(trained, rule, changed="computed again with the shared keys and values")
+        equal_groups = f"{heads} heads in {groups} equal groups, the most up to {MAX_GROUPS}"
+        rule = (equal_groups if groups > 1 else f"{heads} heads make no smaller equal groups", mean)
+    return SharingNotes(trained, rule, changed="computed again with the shared keys and values")

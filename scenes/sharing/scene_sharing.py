@@ -1,4 +1,4 @@
-"""Heads that share keys and values: all of them one set (MQA), or a set for each group (GQA)."""
+"""Heads that share keys and values: one set for all (MQA), or a set for each group (GQA)."""
 
 from __future__ import annotations
 
@@ -10,39 +10,39 @@ from extract.architectures import Scheme
 from extract.sharing import groups_for
 from extract.trace import Trace
 from filmkit.core.animations import (
+    AnimateWith,
     Appear,
     Arrive,
     Brighten,
-    Follow,
     Glide,
     Presence,
     Recolour,
     Settle,
     Vanish,
-    early,
-    late,
+    first_half,
+    second_half,
     set_presence,
 )
-from filmkit.core.camera import Shot, on_card, pin_to_frame
+from filmkit.core.camera import Shot, pin_to_frame, set_depth_plane
 from filmkit.core.heatmap import Heatmap
-from filmkit.core.numbers import format_number, format_share, short
+from filmkit.core.numbers import format_number, format_share, format_short
 from filmkit.core.stage import Stage, StageError, beat
 from filmkit.core.text import Label
-from filmkit.mobjects.head_stack import HeadStack, free
+from filmkit.mobjects.head_stack import HeadStack, free_from_card
 from filmkit.mobjects.head_stack_marks import HeadNumbers
 from filmkit.mobjects.panel import Header
-from filmkit.mobjects.shared_head_stack import SharedHeadStack, in_groups
+from filmkit.mobjects.shared_head_stack import SharedHeadStack, order_by_group
 from filmkit.mobjects.shared_view import SharedPanels, SharedView
-from scenes.sharing.notes import notes_for
-from scenes.sharing.pictures import PatternColumns, Price, SharedCache
+from scenes.sharing.comparisons import PatternColumns, SharedCache, TradeOff
+from scenes.sharing.notes import sharing_notes
 
 
 class SharedHeads(Stage):
     """From keys and values for every head to shared ones, what that changes, saves and costs.
 
-    The variants say which heads share: :class:`MultiQuery`, :class:`GroupedQuery`. A model that
-    shares already is shown as it was trained; for any other, heads are pooled and all that
-    follows is computed again.
+    Subclasses decide which heads share: :class:`MultiQuery` and :class:`GroupedQuery`. A model
+    that already shares in this way is shown as it was trained. For any other model, keys and
+    values are pooled (averaged over a group), and everything that follows is computed again.
     """
 
     scheme: ClassVar[Scheme]
@@ -50,7 +50,7 @@ class SharedHeads(Stage):
 
     @classmethod
     def n_groups(cls, trace: Trace) -> int:
-        """How many sets of keys and values are left."""
+        """Return the number of sets of keys and values."""
         raise NotImplementedError
 
     def prepare(self) -> None:
@@ -65,21 +65,21 @@ class SharedHeads(Stage):
             )
         head = self.head.head
         self.view = SharedView.of(self.layer, self.n_groups(self.trace))
-        self.head_stack = HeadStack(self.layer, self.frame, order=in_groups(self.view, head))
-        self.sharing = SharedHeadStack(self.head_stack, self.view)
+        self.head_stack = HeadStack(self.layer, self.frame, order=order_by_group(self.view, head))
+        self.shared_stack = SharedHeadStack(self.head_stack, self.view)
         self.columns = PatternColumns(self.view, self.frame, head)
         self.cache = SharedCache(self.view, self.frame)
-        self.price = Price(self.scheme, self.frame)
-        self.notes = notes_for(self.view, self.scheme)
+        self.trade_off = TradeOff(self.scheme, self.frame)
+        self.notes = sharing_notes(self.view, self.scheme)
         self.facts |= self._facts()
 
     def _facts(self) -> dict[str, str]:
-        """Numbers and words of the narration."""
+        """Return the numbers and words of the narration."""
         meta, groups = self.trace.meta, self.view.shared.n_groups
         heads, own = meta.n_heads, meta.n_kv_heads
         several = f"{groups} sets, and {heads // groups} heads read each"
         before, after = (n * (meta.d_qk + meta.d_v) for n in (heads, groups))
-        kept = self.price.kept
+        caches = self.trade_off.caches
         return {
             "scheme": "Multi-query" if self.scheme == "mqa" else "Grouped-query",
             "heads": str(heads),
@@ -87,12 +87,12 @@ class SharedHeads(Stage):
             "kept": "one set for all heads" if groups == 1 else several,
             "which": "it" if groups == 1 else "each",
             "pooled": str(own // groups),
-            "moved": format_share(self.view.shared.moved.mean),
+            "moved": format_share(self.view.shared.pattern_distance.mean),
             "after": f"{after:,}",
             "before": f"{before:,}",
-            "fewer": short(heads / groups),
-            "megabytes": format_number(kept["mha"].size() / 1e6, 2),
-            "kilobytes": format_number(kept[self.scheme].size() / 1e3),
+            "fewer": format_short(heads / groups),
+            "megabytes": format_number(caches["mha"].size() / 1e6, 2),
+            "kilobytes": format_number(caches[self.scheme].size() / 1e3),
         }
 
     def variant(self, beat: str) -> str:
@@ -103,24 +103,24 @@ class SharedHeads(Stage):
 
     @property
     def pooled(self) -> bool:
-        """Whether the model was trained with more keys and values than are left."""
+        """Whether the model was trained with more sets of keys and values than are shown."""
         return self.view.shared.pooled
 
     def provenance_notes(self) -> tuple[str, str]:
-        said, hidden = super().provenance_notes()
+        source, hidden = super().provenance_notes()
         place = f"layer {self.layer.layer}"
-        every = f"{place}, all {self.trace.meta.n_heads} heads"
-        return said.replace(f"{place}, head {self.head.head}", every), hidden
+        all_heads = f"{place}, all {self.trace.meta.n_heads} heads"
+        return source.replace(f"{place}, head {self.head.head}", all_heads), hidden
 
     @staticmethod
-    def _words(header: Header) -> VGroup:
-        """Name and symbol of a panel, without its shape."""
+    def _name_and_symbol(header: Header) -> VGroup:
+        """Return name and symbol of a panel, without its shape."""
         return VGroup(*(part for part in (header.name, header.symbol) if part is not None))
 
-    def _sentence(self, *lines: str) -> VGroup:
-        """Quiet lines at the lower right of the frame."""
+    def _pinned_sentence(self, *lines: str) -> VGroup:
+        """Build muted lines at the lower right of the frame, which stay there."""
         labels = VGroup()
-        for text, (x, y) in zip(lines, self.sharing.places.sentences(len(lines)), strict=True):
+        for text, (x, y) in zip(lines, self.shared_stack.layout.sentences(len(lines)), strict=True):
             label = Label(text, colour=self.theme.muted)
             labels.add(label.on_line(x - label.width / 2, y))
         return pin_to_frame(labels)
@@ -137,23 +137,29 @@ class SharedHeads(Stage):
         head_stack, tempo = self.head_stack, self.theme.tempo
         self.camera.shot = head_stack.layout.from_left
         own = head_stack.parts("k", "v")
-        self.headers = {name: self._words(getattr(head_stack.labels, name)) for name in ("k", "v")}
+        self.headers = {
+            name: self._name_and_symbol(getattr(head_stack.labels, name)) for name in ("k", "v")
+        }
         shared = {id(word) for words in self.headers.values() for word in words}
-        # The front card's pane stays: its words could not be read without it.
-        kept = {id(part) for card in head_stack.cards for part in (card.k, card.v)}
-        kept.add(id(head_stack.front.glass))
-        self.rest = Group(
-            *(part for card in head_stack.cards for part in card if id(part) not in kept),
+        # The front card's pane stays, because its words could not be read without it.
+        not_dimmed = {id(part) for card in head_stack.cards for part in (card.k, card.v)}
+        not_dimmed.add(id(head_stack.front.glass))
+        self.dimmed_parts = Group(
+            *(part for card in head_stack.cards for part in card if id(part) not in not_dimmed),
             *(word for word in head_stack.labels.names if id(word) not in shared),
         )
         if not self.pooled:
             set_presence(own, 0.0)
-            own = Group(*(o for card in self.sharing.outlines.values() for o in card.values()))
+            own = Group(*(o for card in self.shared_stack.outlines.values() for o in card.values()))
         self.numbers = HeadNumbers(head_stack, head_stack.layout.from_left)
-        self.said = self._sentence(self.notes.trained)
-        whole = Group(head_stack.front.glass, self.rest, own, *self.headers.values(), self.numbers)
+        self.sentence = self._pinned_sentence(self.notes.trained)
+        whole = Group(
+            head_stack.front.glass, self.dimmed_parts, own, *self.headers.values(), self.numbers
+        )
         self.play(Appear(whole), run_time=tempo.normal)
-        self.play(*self.dim(self.rest, to=0.45), Appear(self.said), run_time=tempo.small)
+        self.play(
+            *self.dim(self.dimmed_parts, to=0.45), Appear(self.sentence), run_time=tempo.small
+        )
         self.hold(words=7 if self.pooled else 12)
 
     @beat(
@@ -161,50 +167,56 @@ class SharedHeads(Stage):
         shared="{scheme} attention keeps {kept}.",
     )
     def one_set_for_many(self) -> None:
-        head_stack, sharing, tempo = self.head_stack, self.sharing, self.theme.tempo
+        head_stack, shared_stack, tempo = self.head_stack, self.shared_stack, self.theme.tempo
         moving = [m for name in ("k", "v") for m in self._to_shared(name)]
         self.play(
-            Vanish(Group(self.said, self.numbers), run_time=tempo.small),
-            self.move_camera(sharing.places.from_left),
+            Vanish(Group(self.sentence, self.numbers), run_time=tempo.small),
+            self.move_camera(shared_stack.layout.from_left),
             *moving,
             run_time=0.9 * tempo.swing,
         )
-        self.shared = Group(*sharing.keys, *sharing.values)
+        self.shared = Group(*shared_stack.keys, *shared_stack.values)
         if self.pooled:
             set_presence(head_stack.parts("k", "v"), 0.0)
             self.add(self.shared)
         else:
             self.play(Appear(self.shared), run_time=tempo.small)
-        self.remove(*(o for card in sharing.outlines.values() for o in card.values()))
-        self.said = self._sentence(*self.notes.rule)
-        fan_outs = [*sharing.key_fan_outs, *sharing.value_fan_outs]
+        self.remove(*(o for card in shared_stack.outlines.values() for o in card.values()))
+        self.sentence = self._pinned_sentence(*self.notes.rule)
+        fan_outs = [*shared_stack.key_fan_outs, *shared_stack.value_fan_outs]
         self.add(*(fan_out.set_drawn(0) for fan_out in fan_outs))
         self.play(
-            *(Follow(fan_out, fan_out.set_drawn) for fan_out in fan_outs),
-            Appear(Group(sharing.readers, sharing.frames)),
-            Appear(self.said),
+            *(AnimateWith(fan_out, fan_out.set_drawn) for fan_out in fan_outs),
+            Appear(Group(shared_stack.readers, shared_stack.frames)),
+            Appear(self.sentence),
             run_time=tempo.normal,
         )
         self.hold(words=5)
 
     def _to_shared(self, name: str) -> list[AnimationGroup | Glide]:
-        """Every card's keys or values, and their header, glide to the shared place."""
-        sharing, header = self.sharing, self.headers[name]
-        panels = sharing.keys if name == "k" else sharing.values
+        """Return animations that move the keys or values of all cards, and their header, together.
+
+        ``name`` is "k" or "v"; the target is the place of the shared panels.
+        """
+        shared_stack, header = self.shared_stack, self.headers[name]
+        panels = shared_stack.keys if name == "k" else shared_stack.values
         moving: list[AnimationGroup | Glide] = [
-            Glide(on_card(header, panels[0]), sharing.header_at(name, header))
+            Glide(set_depth_plane(header, panels[0]), shared_stack.copy_header(name, header))
         ]
-        for cells, index in sharing.own(name):
+        for cells, index in shared_stack.own_panels(name):
             target = panels[index]
             if self.pooled:
                 mean = Recolour(cells, values=target.values, source=target.source)
-                moving.append(AnimationGroup(Glide(free(cells), target), mean))
+                moving.append(AnimationGroup(Glide(free_from_card(cells), target), mean))
         if not self.pooled:
-            for index, heads in enumerate(sharing.groups):
+            for index, heads in enumerate(shared_stack.groups):
                 for head in heads:
-                    outline, place = sharing.outlines[head][name], self.head_stack.heads[head].place
-                    goal = sharing.at_shared(name, outline, place, index)
-                    moving.append(Glide(on_card(outline, panels[index]), goal))
+                    outline, place = (
+                        shared_stack.outlines[head][name],
+                        self.head_stack.heads[head].place,
+                    )
+                    target = shared_stack.copy_to_shared(name, outline, place, index)
+                    moving.append(Glide(set_depth_plane(outline, panels[index]), target))
         return moving
 
     @beat(
@@ -215,32 +227,32 @@ class SharedHeads(Stage):
         head_stack, tempo = self.head_stack, self.theme.tempo
         changes = {head: self.view.head(head) for head in head_stack.heads}
         self.play(
-            Vanish(self.said),
+            Vanish(self.sentence),
             *self.undim(*(Group(card.k_t, card.wires.key) for card in head_stack.cards)),
-            *self._change(changes, "k_t"),
+            *self._recolour(changes, "k_t"),
             run_time=tempo.normal,
         )
-        self.said = self._sentence(self.notes.changed)
+        self.sentence = self._pinned_sentence(self.notes.changed)
         self.play(
-            *self.undim(self.rest),
-            self.move_camera(self.sharing.places.from_right),
-            Vanish(Group(self.sharing.readers, *self.headers.values()), run_time=tempo.small),
-            Appear(self.said, run_time=tempo.small),
+            *self.undim(self.dimmed_parts),
+            self.move_camera(self.shared_stack.layout.from_right),
+            Vanish(Group(self.shared_stack.readers, *self.headers.values()), run_time=tempo.small),
+            Appear(self.sentence, run_time=tempo.small),
             run_time=0.7 * tempo.swing,
         )
         for name in ("scores", "pattern", "z") if self.pooled else ():
-            self.play(*self._change(changes, name), run_time=tempo.small)
+            self.play(*self._recolour(changes, name), run_time=tempo.small)
         self.hold(words=2 if self.pooled else 4)
 
-    def _change(self, changes: dict[int, SharedPanels], name: str) -> list[Recolour]:
-        """One panel of every card takes the numbers that follow from the shared keys."""
+    def _recolour(self, changes: dict[int, SharedPanels], name: str) -> list[Recolour]:
+        """Return animations that give a panel of every card its numbers from the shared keys."""
         if not self.pooled:
             return []
-        made = []
+        animations = []
         for head, card in self.head_stack.heads.items():
             values, source = changes[head][name]
-            made.append(Recolour(getattr(card, name), values=values, source=source))
-        return made
+            animations.append(Recolour(getattr(card, name), values=values, source=source))
+        return animations
 
     # Side by side
 
@@ -254,13 +266,13 @@ class SharedHeads(Stage):
         moving = [(head_stack.heads[h].pattern, columns.lower[h]) for h in heads]
         if not self.pooled:
             moving += [(head_stack.heads[h].q, columns.upper[h].box) for h in heads]
-            moving += [(cells, box) for cells, box, _ in columns.keys_of(self.sharing)]
-        kept = [cells for cells, _ in moving]
-        gone = Group(*(part for part in self.on_show() if part not in kept))
+            moving += [(cells, box) for cells, box, _ in columns.key_boxes(self.shared_stack)]
+        moving_cells = [cells for cells, _ in moving]
+        leaving = Group(*(part for part in self.visible_parts() if part not in moving_cells))
         self.play(
             self.move_camera(Shot()),
-            Vanish(gone, run_time=tempo.normal),
-            LaggedStart(*(Settle(free(c), box) for c, box in moving), lag_ratio=0.05),
+            Vanish(leaving, run_time=tempo.normal),
+            LaggedStart(*(Settle(free_from_card(c), box) for c, box in moving), lag_ratio=0.05),
             *(Brighten(cells) for cells, _ in moving),
             run_time=0.7 * tempo.swing,
         )
@@ -269,7 +281,7 @@ class SharedHeads(Stage):
             appearing += columns.upper.values()
         self.play(*(Appear(part) for part in appearing), run_time=tempo.small)
         self.hold()
-        self.play(Appear(columns.figures), Appear(columns.total), run_time=tempo.small)
+        self.play(Appear(columns.numbers), Appear(columns.total), run_time=tempo.small)
         self.hold(words=5)
 
     # What it saves and what it costs
@@ -281,13 +293,13 @@ class SharedHeads(Stage):
         cache, tempo = self.cache, self.theme.tempo
         moving = self._to_cache()
         parts = {id(cells) for cells, _ in moving}
-        rest = Group(*(part for part in self.on_show() if id(part) not in parts))
+        rest = Group(*(part for part in self.visible_parts() if id(part) not in parts))
         self.play(
-            Vanish(rest, rate_func=early),
+            Vanish(rest, rate_func=first_half),
             self.move_camera(cache.shot),
-            *(Glide(free(cells), place) for cells, place in moving),
-            *(Vanish(cells, rate_func=late) for cells, _ in moving),
-            *(Appear(part, rate_func=late) for part in (cache.full, cache.own)),
+            *(Glide(free_from_card(cells), place) for cells, place in moving),
+            *(Vanish(cells, rate_func=second_half) for cells, _ in moving),
+            *(Appear(part, rate_func=second_half) for part in (cache.full, cache.own)),
             run_time=tempo.large,
         )
         bars = cache.bars
@@ -303,25 +315,29 @@ class SharedHeads(Stage):
         if self.pooled:
             left = self.view.shared.n_groups
             self.play(
-                cache.own.to(units=(0.0, float(left))),
+                cache.own.change_range(units=(0.0, float(left))),
                 Appear(lines[-1]),
                 self._grow(bars.bars[-1]),
                 run_time=tempo.large,
             )
-            cache.shared.hold(units=(0.0, float(left)))
+            cache.shared.set_range(units=(0.0, float(left)))
             self.play(Appear(cache.shared), run_time=tempo.small)
             self.remove(cache.own)
         self.hold(words=4 if self.pooled else 7)
 
     def _to_cache(self) -> list[tuple[Heatmap, Heatmap]]:
-        """Panels side by side, each with its place where its head's keys or values are kept."""
+        """Return the panels that stand side by side, each with its copy in the cache."""
         columns = self.columns
         if not self.pooled:
-            found = [("k", heads[0], cells) for cells, _, heads in columns.keys_of(self.sharing)]
+            panels = [
+                ("k", heads[0], cells) for cells, _, heads in columns.key_boxes(self.shared_stack)
+            ]
         else:
-            found = [("k", head, columns.upper[head]) for head in columns.heads]
-            found += [("v", head, self.head_stack.heads[head].pattern) for head in columns.heads]
-        return [(cells, self.cache.kept_at(name, head, cells)) for name, head, cells in found]
+            panels = [("k", head, columns.upper[head]) for head in columns.heads]
+            panels += [("v", head, self.head_stack.heads[head].pattern) for head in columns.heads]
+        return [
+            (cells, self.cache.copy_in_cache(name, head, cells)) for name, head, cells in panels
+        ]
 
     def _grow(self, bar: VGroup) -> Arrive:
         return Arrive(bar, bar.copy().stretch(1e-3, 0, about_edge=LEFT))
@@ -330,19 +346,19 @@ class SharedHeads(Stage):
     def what_it_costs(self) -> None:
         """At DeepSeek-R1's size, {megabytes} megabytes a token become {kilobytes} kilobytes.
         But models trained that way scored lower."""
-        price, tempo = self.price, self.theme.tempo
-        saved, before = price.saved, self.cache.bars.bars
-        # The longest and the last bar stay, and are those of a larger model.
+        trade_off, tempo = self.trade_off, self.theme.tempo
+        saved, before = trade_off.saved, self.cache.bars.bars
+        # The longest and the last bar stay, and become those of a larger model.
         staying = [(saved.bars[0], before[0]), (saved.bars[1], before[-1])]
-        pin_to_frame(Group(price.saved_title, saved.bars))
+        pin_to_frame(Group(trade_off.saved_title, saved.bars))
         for bar, old in staying:
             set_presence(bar, float(old[0].get_fill_opacity()))
         self.remove(*(old for _, old in staying))
         self.play(
-            Vanish(Group(*self.on_show())),
+            Vanish(Group(*self.visible_parts())),
             *(Arrive(bar, old) for bar, old in staying),
             *(Presence(bar, 1.0) for bar, _ in staying),
-            Appear(price.saved_title, rate_func=late),
+            Appear(trade_off.saved_title, rate_func=second_half),
             run_time=tempo.normal,
         )
         self.play(self.move_camera(Shot()), run_time=tempo.small)
@@ -350,13 +366,15 @@ class SharedHeads(Stage):
             words = Group(saved.names[index], saved.notes[index], saved.sizes[index])
             growing = [self._grow(saved.bars[index])] if index >= len(staying) else []
             self.play(Appear(words), *growing, run_time=tempo.small)
-        plot = price.quality
+        plot = trade_off.quality
         ground = Group(plot.rules, plot.ticks, plot.title, plot.names)
-        self.play(Appear(Group(price.quality_title, price.source, ground)), run_time=tempo.small)
-        # From the best to the least; the line between them says what is lost.
+        self.play(
+            Appear(Group(trade_off.quality_title, trade_off.source, ground)), run_time=tempo.small
+        )
+        # From the best score to the worst; the line between them shows what is lost.
         for index in reversed(range(len(plot.dots))):
-            found = [plot.dots[index], plot.heads[index], plot.numbers[index]]
-            self.play(Appear(Group(*found)), run_time=tempo.small)
+            parts = [plot.dots[index], plot.series_names[index], plot.numbers[index]]
+            self.play(Appear(Group(*parts)), run_time=tempo.small)
         self.add(plot.ties, plot.dots)
         self.play(Appear(plot.ties), run_time=0.3)
         self.hold(words=7)
@@ -374,7 +392,7 @@ class MultiQuery(SharedHeads):
 
 
 class GroupedQuery(SharedHeads):
-    """A set of keys and values for each group of heads: the model's own groups if it has any."""
+    """A set of keys and values for each group of heads: the model's groups, if it has any."""
 
     title = "A set of keys and values for each group"
     scheme = "gqa"

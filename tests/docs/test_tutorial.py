@@ -1,4 +1,4 @@
-"""The tutorial, carried out in a copy of the project: every command and every file of it."""
+"""The tutorial, followed in a copy of the project: every command and every file of it."""
 
 from __future__ import annotations
 
@@ -15,14 +15,17 @@ BLOCK = re.compile(r"^```(sh|python) ?(\S*)\n(.*?)^```$", re.MULTILINE | re.DOTA
 
 
 def blocks() -> list[tuple[str, str, str]]:
-    """Language, what follows it, and text of each block of the tutorial."""
+    """Return language, note and text of each code block of the tutorial.
+
+    The note is the rest of the line with the language: "skip", or the file that the text goes to.
+    """
     return BLOCK.findall(TUTORIAL.read_text(encoding="utf-8"))
 
 
 @pytest.mark.model
 def test_the_tutorial_can_be_followed(tmp_path: Path) -> None:
     copy_project(tmp_path)
-    carried_out = 0
+    command_count = 0
     for language, note, text in blocks():
         if language == "python":
             (tmp_path / note).write_text(text, encoding="utf-8")
@@ -32,20 +35,20 @@ def test_the_tutorial_can_be_followed(tmp_path: Path) -> None:
             assert program == "python", line
             done = run_python(tmp_path, *arguments)
             assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
-            carried_out += 1
-    assert carried_out > 5
+            command_count += 1
+    assert command_count > 5
     assert (tmp_path / "videos" / "scene_two_prompts.mp4").is_file()
     assert len(list(tmp_path.glob("tall/scene_two_prompts/*.png"))) == 3
     assert (tmp_path / "two_prompts.html").is_file()
 
 
-def test_what_is_left_out_only_installs_or_stays_open() -> None:
-    left_out = [line for _, note, text in blocks() if note == "skip" for line in text.splitlines()]
-    for line in left_out:
+def test_skipped_commands_only_install_or_keep_running() -> None:
+    skipped = [line for _, note, text in blocks() if note == "skip" for line in text.splitlines()]
+    for line in skipped:
         assert re.match(r"make setup|source |pip install |python render.py .* --watch", line), line
 
 
-def test_the_scene_of_the_tutorial_is_well_kept(tmp_path: Path) -> None:
+def test_the_scene_of_the_tutorial_passes_the_style_checks(tmp_path: Path) -> None:
     for _, note, text in blocks():
         if note.endswith(".py"):
             (tmp_path / Path(note).name).write_text(text, encoding="utf-8")

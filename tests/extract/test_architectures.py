@@ -1,4 +1,4 @@
-"""Published cache sizes come out exactly, and the table says which of them are hypothetical."""
+"""Test published cache sizes and quality figures, and the printed table."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from extract.architectures import (
     architecture,
     kv_cache_bytes,
     kv_cache_elements,
-    latent_of,
+    latent_size,
     v2_cache_claim,
 )
-from extract.cache_table import Unit, cache_row, cache_table
+from extract.cache_table import SizeUnit, cache_row, cache_table
 
-# Bytes per token at 16 bits: as multi-head, with 8 groups, multi-query, latent, and as shipped.
+# Bytes per token at 16 bits: multi-head, 8 groups, multi-query, latent, and the model's own scheme.
 BYTES_PER_TOKEN = {
     "GPT-2 small": (36_864, 24_576, 3_072, 6_912, 36_864),
     "SmolLM2-135M": (69_120, 61_440, 7_680, 17_280, 23_040),
@@ -55,17 +55,17 @@ def test_every_architecture_is_listed_with_a_source() -> None:
     assert all(arch.source for arch in ARCHITECTURES)
 
 
-def test_r1_caches_57_times_less_than_keys_and_values_of_all_heads() -> None:
+def test_r1_cache_is_57_times_smaller_than_multi_head() -> None:
     r1 = architecture("deepseek-v3/r1")
     assert kv_cache_bytes(r1, "mha") / kv_cache_bytes(r1) == pytest.approx(56.89, abs=0.005)
 
 
-def test_v32_adds_its_indexer_key() -> None:
+def test_v32_also_caches_its_indexer_key() -> None:
     v3, v32 = architecture("DeepSeek-V3/R1"), architecture("DeepSeek-V3.2")
     assert kv_cache_elements(v32) == kv_cache_elements(v3) + 128 * 61 == 42_944
 
 
-def test_a_context_multiplies_and_bits_scale() -> None:
+def test_size_is_proportional_to_context_and_bits() -> None:
     """128K tokens of Llama-3 70B are 40 GiB at 16 bits and 20 GiB at 8."""
     llama = architecture("Llama-3 70B")
     assert kv_cache_bytes(llama, n_tokens=131_072) == 40 * 2**30
@@ -76,8 +76,8 @@ def test_latent_proportions_are_deepseeks() -> None:
     """DeepSeek's own latents have the proportions used for models without one."""
     for name in ("DeepSeek-V2-Lite", "DeepSeek-V2", "DeepSeek-V3/R1"):
         arch = architecture(name)
-        assert latent_of(arch)[:2] == (4 * arch.d_head, arch.d_head // 2)
-    assert latent_of(architecture("GPT-2 small")) == (256, 32, 0)
+        assert latent_size(arch)[:2] == (4 * arch.d_head, arch.d_head // 2)
+    assert latent_size(architecture("GPT-2 small")) == (256, 32, 0)
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
@@ -86,7 +86,7 @@ def test_an_unknown_name_lists_the_known_ones() -> None:
 
 
 @pytest.mark.parametrize("scheme", ["mha", "mqa", "mla"])
-def test_groups_belong_to_grouped_attention(scheme: Scheme) -> None:
+def test_n_groups_is_refused_for_other_schemes(scheme: Scheme) -> None:
     with pytest.raises(ValueError, match=f"not to '{scheme}'"):
         kv_cache_elements(architecture("GPT-2 small"), scheme, n_groups=4)
 
@@ -143,7 +143,7 @@ def test_quality_table_9() -> None:
 
 
 def test_the_caches_of_table_9_are_those_of_the_published_models() -> None:
-    """V2-Lite's shape with and without a latent, V2's with one; large MHA has fewer heads."""
+    """V2-Lite with and without its latent, V2 with its latent; the large MHA has fewer heads."""
     lite, v2 = architecture("DeepSeek-V2-Lite"), architecture("DeepSeek-V2")
     small_mha, small_mla, large_mha, large_mla = (c.cache_elements for c in MOE.columns)
     assert kv_cache_elements(lite, "mha") == pytest.approx(small_mha, abs=50)
@@ -156,6 +156,7 @@ def test_the_caches_of_table_9_are_those_of_the_published_models() -> None:
 
 
 def printed(*names: str, bits: int = 16, n_tokens: int = 1) -> str:
+    """Return the table of some models as printed on a terminal of 80 characters."""
     console = Console(width=80)
     with console.capture() as capture:
         console.print(cache_table(cache_row(architecture(n), bits, n_tokens) for n in names))
@@ -169,7 +170,7 @@ def test_the_table_shows_exact_bytes_per_token() -> None:
 
 
 @pytest.mark.parametrize("n_tokens", [1, 1000, 131_072, 1_000_000])
-def test_the_table_is_whole_on_a_narrow_screen(n_tokens: int) -> None:
+def test_the_table_fits_80_characters(n_tokens: int) -> None:
     text = printed(*BYTES_PER_TOKEN, n_tokens=n_tokens)
     assert "…" not in text
     assert max(map(len, text.splitlines())) <= 80
@@ -183,7 +184,7 @@ def test_the_table_marks_what_is_hypothetical() -> None:
     assert "hypothetical" not in printed("DeepSeek-V3/R1")
 
 
-def test_the_table_explains_the_93_percent() -> None:
+def test_the_table_explains_the_published_93_percent() -> None:
     assert "93.34%" in printed("DeepSeek-V2")
     assert "93.34%" not in printed("DeepSeek-V3/R1")
 
@@ -228,5 +229,5 @@ def test_a_row_is_plain_json() -> None:
 def test_sizes_of_one_table_share_a_unit(
     largest: float, count: float, text: str, name: str
 ) -> None:
-    unit = Unit.for_largest(largest)
-    assert (unit.name, unit.write(count)) == (name, text)
+    unit = SizeUnit.for_largest(largest)
+    assert (unit.name, unit.format(count)) == (name, text)

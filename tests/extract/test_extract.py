@@ -1,4 +1,4 @@
-"""Extraction from tiny models of every kind: what is stored is what the model computes."""
+"""Test extraction from tiny models of every kind against the models themselves."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 import extract
 from extract.errors import ExtractError, UnsupportedModelError
-from extract.fragments import FRAGMENT
+from extract.fragments import BYTE_TOKENS
 from extract.trace import Featured, ModelSource, Trace
 
 torch = pytest.importorskip("torch")
@@ -53,8 +53,8 @@ def gpt2(models: Models) -> Any:
     return models["gpt2"]
 
 
-def own(model: Any, trace: Trace, **options: Any) -> Any:
-    """Run the model itself, unwrapped, on a trace's tokens."""
+def run_unwrapped(model: Any, trace: Trace, **options: Any) -> Any:
+    """Run the model without TransformerLens on a trace's tokens."""
     with torch.inference_mode():
         return model(torch.tensor([trace.meta.token_ids]), use_cache=False, **options)
 
@@ -68,16 +68,16 @@ def test_the_trace_says_what_kind_of_attention_it_is(kind: str, traces: dict[str
     assert meta.random_weights
 
 
-def test_the_proof_passes_at_every_stage(kind: str, traces: dict[str, Trace]) -> None:
+def test_the_self_check_passes_at_every_stage(kind: str, traces: dict[str, Trace]) -> None:
     errors = traces[kind].meta.self_check
     assert {"logits", "q", "k", "v", "pattern", "z", "out"} <= set(errors)
-    # The library repeats OPT's pattern under the name of its scores: there are none to compare.
+    # For OPT the library's hook of the scores holds the pattern, so there are no scores to compare.
     assert ("scores" in errors) == (kind != "opt")
     assert ("kv_latent" in errors) == kind.startswith("deepseek")
     assert max(errors.values()) < 1e-5
 
 
-# Without Falcon, whose eager attention forgets the causal mask in Hugging Face itself.
+# Without Falcon: its eager attention in Hugging Face omits the causal mask.
 @pytest.mark.parametrize("name", [name for name in KINDS if name != "falcon"])
 def test_patterns_are_the_unwrapped_models(
     name: str, models: Models, traces: dict[str, Trace]
@@ -85,7 +85,7 @@ def test_patterns_are_the_unwrapped_models(
     model, trace = models[name], traces[name]
     implementation = model.config._attn_implementation
     model.set_attn_implementation("eager")
-    attentions = own(model, trace, output_attentions=True).attentions
+    attentions = run_unwrapped(model, trace, output_attentions=True).attentions
     model.set_attn_implementation(implementation)
     assert len(attentions) == trace.meta.n_layers
     for layer, pattern in enumerate(attentions):
@@ -96,12 +96,12 @@ def test_next_tokens_are_the_unwrapped_models(
     kind: str, models: Models, traces: dict[str, Trace]
 ) -> None:
     trace = traces[kind]
-    probabilities = torch.softmax(own(models[kind], trace).logits[0], dim=-1).numpy()
+    probabilities = torch.softmax(run_unwrapped(models[kind], trace).logits[0], dim=-1).numpy()
     stored = np.take_along_axis(probabilities, trace["top_ids"].astype(int), axis=-1)
     np.testing.assert_allclose(trace["top_probs"], stored, rtol=1e-4)
     np.testing.assert_allclose(stored, -np.sort(-probabilities, axis=-1)[:, :5], rtol=1e-4)
-    # A byte that is no whole character is spelled out, which has a test of its own.
-    assert [[FRAGMENT.sub("\ufffd", word) for word in row] for row in trace.meta.top_tokens] == [
+    # Byte tokens are spelled out; test_parts_of_characters_are_spelled_out tests that.
+    assert [[BYTE_TOKENS.sub("\ufffd", word) for word in row] for row in trace.meta.top_tokens] == [
         [TOKENIZER.decode([token]) for token in row] for row in trace["top_ids"]
     ]
 
@@ -135,7 +135,7 @@ def test_an_mla_trace_holds_what_the_model_would_cache(traces: dict[str, Trace])
     meta, layer = trace.meta, trace.meta.featured.layer
     latent, k_rot, rope = trace.get("kv_latent", layer), trace.get("k_rot", layer), meta.rotary_dim
     assert latent.shape == (len(meta.tokens), 12)
-    # One rotated part, the same in every head; the rest comes from the latent.
+    # The rotated part is the same in every head; the rest comes from the latent.
     shared = np.repeat(trace.get("k_rope", layer)[:, None], meta.n_heads, axis=1)
     np.testing.assert_array_equal(k_rot[..., -rope:], shared)
     content = np.einsum("pr,rhd->phd", latent, trace.weights("W_UK", layer))
@@ -156,18 +156,18 @@ def test_rotation_changes_only_the_channels_that_rotate(traces: dict[str, Trace]
         trace = traces[name]
         dim = trace.meta.rotary_dim
         q, q_rot = trace["q.0"], trace["q_rot.0"]
-        kept = slice(dim, None) if name == "gpt-neox" else slice(None, -dim)
-        turned = slice(None, dim) if name == "gpt-neox" else slice(-dim, None)
-        np.testing.assert_array_equal(q[..., kept], q_rot[..., kept])
+        unrotated = slice(dim, None) if name == "gpt-neox" else slice(None, -dim)
+        rotated = slice(None, dim) if name == "gpt-neox" else slice(-dim, None)
+        np.testing.assert_array_equal(q[..., unrotated], q_rot[..., unrotated])
         np.testing.assert_allclose(q[0], q_rot[0], atol=1e-6)
-        assert np.abs(q[1:, :, turned] - q_rot[1:, :, turned]).max() > 0.1
+        assert np.abs(q[1:, :, rotated] - q_rot[1:, :, rotated]).max() > 0.1
 
 
 # The caller's model
 
 
 @pytest.mark.parametrize("name", ["gpt2", "llama"])
-def test_the_callers_model_is_not_touched(name: str) -> None:
+def test_the_callers_model_is_not_changed(name: str) -> None:
     model = tiny_model(KINDS[name][0]).train()
     modules = [type(module) for module in model.modules()]
     implementation = model.config._attn_implementation
@@ -200,11 +200,11 @@ def test_other_precisions_are_refused() -> None:
         extract.trace(model, TOKENIZER, PROMPT)
 
 
-# Words
+# Tokens
 
 
 def test_the_default_first_token_is_the_librarys(models: Models, tmp_path: Path) -> None:
-    """TransformerLens prepends it for GPT-2 and Llama, and not for GPT-NeoX."""
+    """TransformerLens prepends the token for GPT-2 and Llama, and not for GPT-NeoX."""
     from transformer_lens.model_bridge import TransformerBridge
 
     for name in ("gpt2", "llama", "gpt-neox"):
@@ -238,15 +238,17 @@ def test_parts_of_characters_are_spelled_out(gpt2: Any) -> None:
     assert data.decode() == prompt
 
 
-def test_without_a_beginning_token_the_end_token_stands_in(gpt2: Any) -> None:
-    tokenizer = _Without(bos_token_id=None)
+def test_without_a_beginning_token_the_end_token_is_used(gpt2: Any) -> None:
+    tokenizer = _WithSpecialTokens(bos_token_id=None)
     trace = extract.trace(gpt2, tokenizer, PROMPT, bos=True)
     assert trace.meta.token_ids[0] == TOKENIZER.eos_token_id
     with pytest.raises(ExtractError, match="no beginning-of-sequence token; add --bos no"):
-        extract.trace(gpt2, _Without(bos_token_id=None, eos_token_id=None), PROMPT, bos=True)
+        extract.trace(
+            gpt2, _WithSpecialTokens(bos_token_id=None, eos_token_id=None), PROMPT, bos=True
+        )
 
 
-class _Without:
+class _WithSpecialTokens:
     """The tiny tokenizer with other special tokens."""
 
     def __init__(self, **special: int | None) -> None:
@@ -266,8 +268,10 @@ def test_an_end_of_text_token_stops_generation_and_is_not_stored(
     generated = meta.token_ids[meta.n_prompt :]
     last = max(generated.index(token) for token in generated)
     assert (len(generated), last > 0) == (4, True)
-    ended = extract.trace(models["llama"], _Without(eos_token_id=generated[last]), PROMPT)
-    assert ended.meta.token_ids[meta.n_prompt :] == generated[:last]
+    stopped = extract.trace(
+        models["llama"], _WithSpecialTokens(eos_token_id=generated[last]), PROMPT
+    )
+    assert stopped.meta.token_ids[meta.n_prompt :] == generated[:last]
 
 
 def test_given_words_follow_the_prompt_and_are_marked(gpt2: Any) -> None:
@@ -305,8 +309,8 @@ def test_one_word_and_no_first_token(models: Models) -> None:
         trace = extract.trace(model, TOKENIZER, ",", generate=0, bos=False)
         assert trace["pattern.0"].shape == (4, 1, 1), name
         meta = trace.meta
-        found = (meta.attention, meta.positions, meta.rotary_dim, meta.rotary_style)
-        assert found == KINDS[name][1], name
+        kind = (meta.attention, meta.positions, meta.rotary_dim, meta.rotary_style)
+        assert kind == KINDS[name][1], name
         if meta.positions == "alibi":
             np.testing.assert_allclose(
                 trace["alibi_slopes"], [0.25, 0.0625, 2**-6, 2**-8], rtol=1e-4
@@ -314,7 +318,7 @@ def test_one_word_and_no_first_token(models: Models) -> None:
 
 
 def test_a_sentencepiece_keeps_its_space(gpt2: Any) -> None:
-    class Pieces(_Without):
+    class Pieces(_WithSpecialTokens):
         def convert_ids_to_tokens(self, token: int) -> str:
             return TOKENIZER.convert_ids_to_tokens(token).replace("Ġ", "\u2581")
 
@@ -359,18 +363,18 @@ def test_name_and_source_of_a_model_in_memory(gpt2: Any) -> None:
 
 
 def test_progress_is_reported_from_start_to_end(gpt2: Any) -> None:
-    reports: list[tuple[str, int, int]] = []
-    extract.trace(gpt2, TOKENIZER, PROMPT, report=lambda *report: reports.append(report))
-    finished = [what for what, done, total in reports if done == total]
+    calls: list[tuple[str, int, int]] = []
+    extract.trace(gpt2, TOKENIZER, PROMPT, progress=lambda *call: calls.append(call))
+    finished = [task for task, done, total in calls if done == total]
     assert finished == ["generating", "forward pass", "self-check"]
-    assert all(0 <= done <= total for _, done, total in reports)
+    assert all(0 <= done <= total for _, done, total in calls)
 
 
 # Refusals
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_cannot_be_traced_truthfully_is_refused_by_name(name: str) -> None:
+def test_unsupported_models_are_refused_by_name(name: str) -> None:
     make, message = REFUSED[name]
     with pytest.raises(UnsupportedModelError) as refused:
         extract.trace(tiny_model(make), TOKENIZER, PROMPT)
@@ -388,26 +392,26 @@ def test_a_window_that_is_switched_off_is_no_window() -> None:
 
 
 def test_a_projection_that_does_more_than_its_weights_is_refused() -> None:
-    class Louder(torch.nn.Linear):
+    class Scaled(torch.nn.Linear):
         def forward(self, x: Any) -> Any:
             return 1.01 * super().forward(x)
 
     model = tiny_model(KINDS["llama"][0])
-    model.model.layers[1].self_attn.k_proj.__class__ = Louder
+    model.model.layers[1].self_attn.k_proj.__class__ = Scaled
     with pytest.raises(ExtractError, match=r"truthfully: 'k', recomputed .* by 9\.9e-03 \(limit"):
         extract.trace(model, TOKENIZER, PROMPT)
 
 
 def test_attention_that_the_library_does_not_know_is_refused() -> None:
-    """The library computes a family's attention itself, and would show something else."""
+    """The library recomputes the attention of known families, so its activations would differ."""
     from transformers.models.llama.modeling_llama import LlamaAttention
 
-    class Louder(LlamaAttention):
+    class Scaled(LlamaAttention):
         def forward(self, *args: Any, **kwargs: Any) -> Any:
             out, weights = super().forward(*args, **kwargs)
             return 1.1 * out, weights
 
     model = tiny_model(KINDS["llama"][0])
-    model.model.layers[1].self_attn.__class__ = Louder
+    model.model.layers[1].self_attn.__class__ = Scaled
     with pytest.raises(ExtractError, match="its logits are not its own"):
         extract.trace(model, TOKENIZER, PROMPT)

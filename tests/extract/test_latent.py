@@ -1,4 +1,4 @@
-"""A fitted latent is the best of its rank, and the trace says truthfully what it loses."""
+"""Test that a fitted latent is the best of its rank, and that its report in the trace is right."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from extract.latent import (
     ERROR_TARGET,
     Calibration,
     CalibrationText,
-    Moved,
+    PatternDistance,
     add_latent,
     content_pattern,
     fitted_latent,
@@ -48,7 +48,7 @@ STORED = {"rtol": 1e-4, "atol": 1e-5}  # traces hold float32
 
 @dataclass(frozen=True)
 class Case:
-    """Weights of a layer, inputs that are far from alike in all directions, and a rank."""
+    """Weights of a layer, inputs whose directions differ strongly in size, and a rank."""
 
     weights: KeyValueWeights
     x: Array
@@ -64,7 +64,7 @@ class Case:
 
 
 def random_inputs(rng: np.random.Generator, count: int, d_model: int) -> Array:
-    """Correlated inputs of uneven size with a mean that is not zero, (count, d_model)."""
+    """Return correlated inputs of uneven size with a nonzero mean, (count, d_model)."""
     mixing = rng.normal(size=(d_model, d_model)) * np.geomspace(3, 0.1, d_model)
     return rng.normal(size=(count, d_model)) @ mixing + rng.normal(size=d_model)
 
@@ -86,7 +86,7 @@ def random_case(
 
 @st.composite
 def cases(draw: st.DrawFn) -> Case:
-    """Layers wider and narrower than their keys and values, with few inputs or many."""
+    """Strategy for layers wider or narrower than their keys and values, with few or many inputs."""
     d_model = draw(st.integers(1, 8))
     heads = draw(st.tuples(*[st.integers(1, 3)] * 3))
     case = random_case(
@@ -99,7 +99,7 @@ def cases(draw: st.DrawFn) -> Case:
 
 
 def approximation(basis: Basis, rank: int) -> Array:
-    """M = W_DKV [W_UK W_UV], (d_model, columns)."""
+    """Return M = W_DKV [W_UK W_UV], (d_model, columns)."""
     factors = basis.factors(rank)
     up: Array = KeyValueWeights(factors.W_UK, factors.W_UV).joint
     return factors.W_DKV @ up
@@ -112,10 +112,8 @@ def test_moments_of_chunks_are_those_of_the_whole() -> None:
     np.testing.assert_allclose(moments.mean, x.mean(axis=0), **EXACT)
     np.testing.assert_allclose(moments.gram, x.T @ x, **EXACT)
     np.testing.assert_allclose(moments.about(x.mean(axis=0)) / 49, np.cov(x.T), **EXACT)
-    elsewhere = np.arange(4.0)
-    np.testing.assert_allclose(
-        moments.about(elsewhere), (x - elsewhere).T @ (x - elsewhere), **EXACT
-    )
+    centre = np.arange(4.0)
+    np.testing.assert_allclose(moments.about(centre), (x - centre).T @ (x - centre), **EXACT)
 
 
 def test_moments_are_summed_in_double_precision() -> None:
@@ -129,7 +127,7 @@ def test_no_inputs_are_refused() -> None:
         Moments.of([])
 
 
-def test_keys_and_values_are_taken_apart_as_they_were_put_together() -> None:
+def test_split_is_the_inverse_of_joint() -> None:
     weights = random_case().weights
     keys, values = weights.split(weights.joint)
     np.testing.assert_array_equal(keys, weights.W_K)
@@ -157,20 +155,20 @@ def test_errors_are_those_of_the_keys_and_values_themselves(case: Case) -> None:
     errors = basis.errors(case.rank, case.gram)
     true_k, true_v = case.weights.split(case.x @ case.weights.joint)
     k, v = case.weights.split(case.x @ approximation(basis, case.rank))
-    for error, near, true in ((errors.k, k, true_k), (errors.v, v, true_v)):
-        expected = np.linalg.norm(near - true) / np.linalg.norm(true)
+    for error, rebuilt, true in ((errors.k, k, true_k), (errors.v, v, true_v)):
+        expected = np.linalg.norm(rebuilt - true) / np.linalg.norm(true)
         np.testing.assert_allclose(error, expected, rtol=1e-5, atol=1e-6)
 
 
 @given(cases())
-def test_never_worse_than_the_weights_alone_on_the_inputs_of_the_fit(case: Case) -> None:
+def test_the_fit_is_never_worse_than_weight_svd_on_its_inputs(case: Case) -> None:
     fit = activation_basis(case.weights, case.gram, case.balance)
     plain = weight_basis(case.weights, case.balance)
     fitted = fit.errors(case.rank, case.gram).balanced
     assert fitted <= plain.errors(case.rank, case.gram).balanced + 1e-6
 
 
-def test_clearly_better_than_the_weights_alone_where_inputs_are_uneven() -> None:
+def test_the_fit_is_clearly_better_than_weight_svd_for_uneven_inputs() -> None:
     case = random_case(rank=4)
     fit = activation_basis(case.weights, case.gram, case.balance)
     plain = weight_basis(case.weights, case.balance)
@@ -179,7 +177,7 @@ def test_clearly_better_than_the_weights_alone_where_inputs_are_uneven() -> None
 
 
 @given(cases())
-def test_equal_to_the_weights_alone_where_all_directions_are_alike(case: Case) -> None:
+def test_the_fit_equals_weight_svd_if_all_directions_are_equal(case: Case) -> None:
     gram = 7.0 * np.eye(len(case.weights.joint))
     balance = balance_of(case.weights, gram)
     fit = activation_basis(case.weights, gram, balance).errors(case.rank, gram)
@@ -228,21 +226,24 @@ def test_inputs_that_do_not_fill_the_space_can_be_fitted() -> None:
 
 
 def test_directions_do_not_flip_between_machines() -> None:
-    """A decomposition leaves the sign of each direction open."""
+    """The singular value decomposition does not determine the sign of each direction."""
     case = random_case()
     basis = activation_basis(case.weights, case.gram, case.balance)
     largest = np.abs(basis.directions).argmax(axis=0)
     assert (basis.directions[largest, np.arange(10)] > 0).all()
 
 
-def test_large_values_do_not_push_the_keys_aside() -> None:
+def test_large_values_do_not_worsen_the_keys() -> None:
     case = random_case(rank=4)
-    loud = Case(KeyValueWeights(case.weights.W_K, 30 * case.weights.W_V), case.x, 4)
+    large_values = Case(KeyValueWeights(case.weights.W_K, 30 * case.weights.W_V), case.x, 4)
     errors = [
-        activation_basis(c.weights, c.gram, c.balance).errors(4, c.gram) for c in (case, loud)
+        activation_basis(c.weights, c.gram, c.balance).errors(4, c.gram)
+        for c in (case, large_values)
     ]
     np.testing.assert_allclose(errors[1].k, errors[0].k, **EXACT)
-    unbalanced = activation_basis(loud.weights, loud.gram, np.ones(10)).errors(4, loud.gram)
+    unbalanced = activation_basis(large_values.weights, large_values.gram, np.ones(10)).errors(
+        4, large_values.gram
+    )
     assert unbalanced.k > 2 * errors[1].k
 
 
@@ -259,7 +260,7 @@ def test_inputs_about_their_mean_never_lose_more() -> None:
 
 
 def calibrated(trace: Trace, layer: int, seed: int = 5) -> Calibration:
-    """Made-up calibration inputs for a layer of a made-up trace."""
+    """Return a calibration with random inputs for a layer of a synthetic trace."""
     rng = np.random.default_rng(seed)
     x = random_inputs(rng, 400, trace.meta.d_model)
     text = CalibrationText("made-up.txt", "0" * 64, 300, 100, 32)
@@ -267,7 +268,7 @@ def calibrated(trace: Trace, layer: int, seed: int = 5) -> Calibration:
 
 
 def with_latent(rank: int | None = None, **options: Any) -> tuple[Trace, Trace, Calibration]:
-    """A made-up trace before and after a latent of its featured layer, and the calibration."""
+    """Return a synthetic trace before and after a latent is fitted, and the calibration."""
     trace = make_trace(**options)
     calibration = calibrated(trace, trace.meta.featured.layer)
     return trace, add_latent(trace, trace.meta.featured.layer, calibration, rank), calibration
@@ -299,7 +300,7 @@ def test_a_latent_of_full_rank_is_the_layer_itself(kind: str) -> None:
 
 
 def test_with_rotation_a_latent_of_full_rank_gives_the_content_only_pattern() -> None:
-    """The key bias that was dropped is the same for every key, so that no row changes."""
+    """Dropping the key bias does not change the pattern, as it is the same for every key."""
     _, after, _ = with_latent(rank=32, positions="rotary", biases=True)
     latent = fitted_latent(after, 1)
     absorbed = mla_absorbed(after.get("q", 1), latent.kv_latent, latent.layer)
@@ -318,7 +319,7 @@ def test_both_forms_agree_at_any_rank(kind: str) -> None:
 
 
 def test_biases_keep_the_mean_value() -> None:
-    """With biases the latent stands for deviations from the mean, and the output keeps the mean."""
+    """With biases the latent replaces deviations from the mean; the output bias has the mean."""
     before, after, calibration = with_latent(rank=3, biases=True, n_kv_heads=2)
     layer = before.meta.featured.layer
     mean = calibration.fitted.mean
@@ -328,15 +329,17 @@ def test_biases_keep_the_mean_value() -> None:
     v = project(deviation, latent.layer.W_UV) + project(mean[None], W_V, b_V)
     k = project(deviation, latent.layer.W_UK) + project(mean[None], W_K)
     expected = attend(before.get("q", layer), k, v, before.meta.score_scale)
-    found = mla_naive(after.get("q", layer), latent.kv_latent, latent.layer)
-    np.testing.assert_allclose(found.pattern, expected.pattern, **STORED)
+    naive = mla_naive(after.get("q", layer), latent.kv_latent, latent.layer)
+    np.testing.assert_allclose(naive.pattern, expected.pattern, **STORED)
     np.testing.assert_allclose(
-        found.out, merge_heads(expected.z, before.get("W_O", layer), b_O), **STORED
+        naive.out, merge_heads(expected.z, before.get("W_O", layer), b_O), **STORED
     )
 
 
 @pytest.mark.parametrize("biases", [False, True])
-def test_the_trace_stays_valid_and_survives_the_disk(tmp_path: Path, biases: bool) -> None:
+def test_the_trace_with_a_latent_is_valid_and_can_be_read_back(
+    tmp_path: Path, biases: bool
+) -> None:
     before, after, _ = with_latent(rank=6, biases=biases)
     layer = before.meta.featured.layer
     after.validate()
@@ -356,20 +359,20 @@ def test_the_trace_stays_valid_and_survives_the_disk(tmp_path: Path, biases: boo
 def test_the_default_rank_is_the_smallest_that_meets_the_target() -> None:
     _, after, _ = with_latent()
     report = latent_report(after, after.meta.featured.layer)
-    errors = {rung.rank: rung.fit.held_out.balanced for rung in report.ladder}
+    errors = {entry.rank: entry.fit.held_out.balanced for entry in report.ladder}
     assert report.error_target == ERROR_TARGET
     assert errors[report.rank] <= ERROR_TARGET
     assert all(error > ERROR_TARGET for rank, error in errors.items() if rank < report.rank)
     assert 1 < report.rank < report.full_rank
 
 
-def test_a_given_rank_is_kept_and_measured() -> None:
+def test_a_given_rank_is_stored_and_measured() -> None:
     _, after, _ = with_latent(rank=7)
     report = latent_report(after, after.meta.featured.layer)
     assert report.rank == 7
     assert report.error_target is None
     assert report.chosen.rank == 7
-    assert [rung.rank for rung in report.ladder] == sorted({*ladder_ranks(32), 7})
+    assert [entry.rank for entry in report.ladder] == sorted({*ladder_ranks(32), 7})
 
 
 def test_the_ladder_of_the_packaged_model() -> None:
@@ -378,7 +381,7 @@ def test_the_ladder_of_the_packaged_model() -> None:
 
 
 def test_errors_are_measured_on_the_three_sets_of_inputs() -> None:
-    """The prompt's are from its own rows: words after it do not count."""
+    """The errors on the prompt use the prompt's rows only, not those of the tokens after it."""
     before, after, calibration = with_latent(rank=5, n_generated=4)
     layer = before.meta.featured.layer
     report = latent_report(after, layer)
@@ -423,7 +426,7 @@ def test_a_model_without_rotation_has_content_only_patterns() -> None:
     assert report.chosen.latent_moves_content.mean > 0.01
 
 
-def test_rotation_and_latent_move_patterns_apart_and_together() -> None:
+def test_distances_due_to_rotation_and_latent_and_both() -> None:
     _, after, _ = with_latent(rank=5, positions="rotary", n_kv_heads=2, n_generated=3)
     layer, n_prompt = after.meta.featured.layer, after.meta.n_prompt
     report = latent_report(after, layer)
@@ -440,20 +443,22 @@ def test_rotation_and_latent_move_patterns_apart_and_together() -> None:
         "latent": (report.chosen.latent_moves_content, from_latent, content),
         "both": (report.chosen.both_move, from_latent, after.get("pattern", layer)),
     }
-    for moved, pattern, other in pairs.values():
+    for distance, pattern, other in pairs.values():
         rows = total_variation(pattern, other)[:, 1:n_prompt]
-        assert moved.mean == pytest.approx(rows.mean(), abs=1e-5)
-        assert moved.worst == pytest.approx(rows.max(), abs=1e-5)
-        assert moved.mean > 0.01
+        assert distance.mean == pytest.approx(rows.mean(), abs=1e-5)
+        assert distance.worst == pytest.approx(rows.max(), abs=1e-5)
+        assert distance.mean > 0.01
 
 
-def test_the_first_row_does_not_count_as_unmoved() -> None:
-    moved = Moved.between([[[1.0, 0.0], [0.5, 0.5]]], [[[1.0, 0.0], [0.0, 1.0]]])
-    assert moved == Moved(mean=0.5, worst=0.5)
+def test_the_first_row_is_not_counted_in_distances() -> None:
+    distance = PatternDistance.between([[[1.0, 0.0], [0.5, 0.5]]], [[[1.0, 0.0], [0.0, 1.0]]])
+    assert distance == PatternDistance(mean=0.5, worst=0.5)
 
 
-def test_a_single_token_moves_nothing() -> None:
-    assert Moved.between(np.ones((2, 1, 1)), np.ones((2, 1, 1))) == Moved(0.0, 0.0)
+def test_the_distance_of_a_single_token_is_zero() -> None:
+    assert PatternDistance.between(np.ones((2, 1, 1)), np.ones((2, 1, 1))) == PatternDistance(
+        0.0, 0.0
+    )
 
 
 def test_layers_have_latents_side_by_side() -> None:
@@ -476,7 +481,7 @@ def test_a_new_latent_replaces_the_old_one() -> None:
     assert latent_report(again, layer).rank == 8
 
 
-def test_true_mla_is_refused() -> None:
+def test_a_model_trained_with_a_latent_is_refused() -> None:
     trace = make_trace(positions="rotary", mla=True)
     with pytest.raises(ExtractError, match="has latents of its own"):
         add_latent(trace, 1, calibrated(trace, 1))
@@ -534,7 +539,7 @@ def test_a_report_on_another_latent_is_refused(field: str) -> None:
 
 
 def test_the_shipped_latent_is_what_its_report_says() -> None:
-    """Errors and moves on the prompt, from the stored tensors alone."""
+    """Recompute errors and pattern distances on the prompt from the stored tensors."""
     trace = Trace.load(SHIPPED)
     layer, n_prompt = trace.meta.featured.layer, trace.meta.n_prompt
     report, latent = latent_report(trace, layer), fitted_latent(trace, layer)
@@ -542,24 +547,25 @@ def test_the_shipped_latent_is_what_its_report_says() -> None:
     naive = mla_naive(q, latent.kv_latent, latent.layer)
     absorbed = mla_absorbed(q, latent.kv_latent, latent.layer)
     np.testing.assert_allclose(absorbed.out, naive.out, rtol=1e-10, atol=1e-10)
-    for name, near, error in (("k", naive.k, report.error_k), ("v", naive.v, report.error_v)):
+    for name, rebuilt, error in (("k", naive.k, report.error_k), ("v", naive.v, report.error_v)):
         true = trace.get(name, layer)[:n_prompt].astype(np.float64)
-        lost = np.linalg.norm(near[:n_prompt] - true) / np.linalg.norm(true)
+        lost = np.linalg.norm(rebuilt[:n_prompt] - true) / np.linalg.norm(true)
         assert lost == pytest.approx(error, rel=1e-4)
     own, content = trace.get("pattern", layer), content_pattern(trace, layer, trace.get("k", layer))
-    for moved, pattern, other in (
+    for distance, pattern, other in (
         (report.rotation_moves, content, own),
         (report.chosen.latent_moves_content, absorbed.pattern, content),
         (report.chosen.both_move, absorbed.pattern, own),
     ):
         rows = total_variation(pattern, other)[:, 1:n_prompt]
-        assert (moved.mean, moved.worst) == pytest.approx((rows.mean(), rows.max()), rel=1e-3)
+        assert (distance.mean, distance.worst) == pytest.approx((rows.mean(), rows.max()), rel=1e-3)
 
 
-# --- The printed ladder ---------------------------------------------------------------------------
+# --- The printed table ---------------------------------------------------------------------------
 
 
 def printed(**options: Any) -> str:
+    """Return the table of a synthetic trace as printed on a terminal of 80 characters."""
     _, after, _ = with_latent(**options)
     console = Console(width=80)
     with console.capture() as capture:
@@ -567,7 +573,7 @@ def printed(**options: Any) -> str:
     return capture.get()
 
 
-def test_the_ladder_is_printed_with_the_chosen_rank_marked() -> None:
+def test_all_ranks_are_printed_with_the_stored_rank_marked() -> None:
     text = printed(rank=6)
     marked = [line for line in text.splitlines() if "> 6" in line]
     assert len(marked) == 1
@@ -579,13 +585,13 @@ def test_the_ladder_is_printed_with_the_chosen_rank_marked() -> None:
 
 def test_the_printed_errors_are_the_reports() -> None:
     _, after, _ = with_latent(rank=6)
-    rung = latent_report(after, 1).chosen
-    fit, plain = rung.fit, rung.weight_svd
+    chosen = latent_report(after, 1).chosen
+    fit, plain = chosen.fit, chosen.weight_svd
     expected = [fit.calibration.balanced]
     for errors in (fit.held_out, fit.prompt):
         expected += [errors.balanced, errors.k, errors.v]
     expected += [plain.held_out.balanced, plain.prompt.balanced]
-    expected += [rung.latent_moves_content.mean, rung.latent_moves_content.worst]
+    expected += [chosen.latent_moves_content.mean, chosen.latent_moves_content.worst]
     line = next(line for line in printed(rank=6).splitlines() if "> 6" in line)
     assert line.split()[2:] == [f"{number:.3f}" for number in expected]
 
@@ -600,7 +606,7 @@ def test_content_only_patterns_are_named_where_the_model_rotates() -> None:
     assert "rotation" not in printed()
 
 
-def test_the_printed_ladder_is_whole_on_a_narrow_screen() -> None:
+def test_the_printed_table_fits_80_characters() -> None:
     text = printed(positions="rotary", d_head=64)
     assert "…" not in text
     assert max(map(len, text.splitlines())) <= 80

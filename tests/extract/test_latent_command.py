@@ -1,4 +1,4 @@
-"""``python -m extract latent`` and ``cache``: what they print, store and refuse."""
+"""Test ``python -m extract latent`` and ``cache``: their output, files and errors."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_cache_of_one_model_as_json() -> None:
     [("--arch", "GPT-5"), ("--context", "0"), ("--bits", "0"), ("--bits", "many")],
     ids=" ".join,
 )
-def test_a_wrong_call_of_cache_exits_with_2(arguments: tuple[str, ...]) -> None:
+def test_a_usage_error_of_cache_exits_with_2(arguments: tuple[str, ...]) -> None:
     result = run("cache", *arguments)
     assert result.exit_code == 2
     assert result.stderr.startswith("Error: ")
@@ -63,7 +63,7 @@ def test_cache_names_the_models_it_knows() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((), "say with --model where the model of this trace is (made-up)"),
+        ((), "name the model of this trace (made-up) with --model"),
         (("--layer", 2), "there is no layer 2; this model has 0 to 1"),
         (("--rank", 33), "a latent of layer 1 can have a rank of 1 to 32, not 33"),
         (
@@ -85,7 +85,7 @@ def test_a_latent_that_cannot_be_fitted_exits_with_1(
     assert file.read_bytes() == before
 
 
-def test_a_true_mla_model_has_no_latent_to_fit(tmp_path: Path) -> None:
+def test_fitting_is_refused_for_a_model_trained_with_a_latent(tmp_path: Path) -> None:
     file = tmp_path / "trace.safetensors"
     make_trace(positions="rotary", mla=True).save(file)
     result = run("latent", file, "--model", "missing.gguf")
@@ -107,15 +107,15 @@ def test_a_calibration_text_that_is_not_there_exits_with_2(tmp_path: Path) -> No
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a tiny model, as ``save_pretrained`` writes it."""
+    """Return a folder with a tiny model, as ``save_pretrained`` writes it."""
     pytest.importorskip("torch")
     pytest.importorskip("transformer_lens")
     from tests.support.extract_models import KINDS, TOKENIZER, tiny_model
 
-    place = tmp_path_factory.mktemp("models") / "tiny"
-    tiny_model(KINDS["gpt2"][0]).save_pretrained(place)
-    TOKENIZER.save_pretrained(place)
-    return place
+    model_folder = tmp_path_factory.mktemp("models") / "tiny"
+    tiny_model(KINDS["gpt2"][0]).save_pretrained(model_folder)
+    TOKENIZER.save_pretrained(model_folder)
+    return model_folder
 
 
 @pytest.fixture
@@ -157,7 +157,7 @@ def test_extraction_goes_on_where_no_latent_can_be_fitted(folder: Path, tmp_path
     assert Trace.load(out).meta.latent is None
 
 
-def test_a_latent_is_added_to_a_trace_and_its_ladder_printed(
+def test_a_latent_is_added_to_a_trace_and_its_errors_are_printed(
     folder: Path, tmp_path: Path, text: Path
 ) -> None:
     file = tmp_path / "trace.safetensors"
@@ -176,7 +176,7 @@ def test_a_latent_is_added_to_a_trace_and_its_ladder_printed(
 
 
 def test_a_latent_needs_the_model_of_the_trace(folder: Path, tmp_path: Path, text: Path) -> None:
-    """The made-up trace has the sizes of the tiny model and nothing else in common with it."""
+    """The synthetic trace has the dimensions of the tiny model but other numbers."""
     file = tmp_path / "trace.safetensors"
     make_trace(n_tokens=4).save(file)
     result = run("latent", file, "--model", folder, "--calibration", text)

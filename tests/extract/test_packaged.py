@@ -1,4 +1,4 @@
-"""Extraction from the packaged model: a real language model, loaded once for all tests here."""
+"""Test extraction from the packaged model, a real language model."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import extract
-from extract.models import DEFAULT_PROMPT, PACKAGED, Loaded
+from extract.models import DEFAULT_PROMPT, PACKAGED, LoadedModel
 from extract.trace import Trace
 from tests.support.checkout import PROJECT as ROOT
 
@@ -23,14 +23,14 @@ SHIPPED = ROOT / "assets" / "traces" / "smollm2-135m.safetensors"
 
 
 @pytest.fixture(scope="module")
-def trace(packaged_model: Loaded) -> Trace:
+def trace(packaged_model: LoadedModel) -> Trace:
     return extract.trace(
         packaged_model.model, packaged_model.tokenizer, DEFAULT_PROMPT, layers=(15, 29)
     )
 
 
 def test_patterns_equal_the_unwrapped_models_eager_attention(
-    packaged_model: Loaded, trace: Trace
+    packaged_model: LoadedModel, trace: Trace
 ) -> None:
     implementation = packaged_model.model.config._attn_implementation
     packaged_model.model.set_attn_implementation("eager")
@@ -43,8 +43,8 @@ def test_patterns_equal_the_unwrapped_models_eager_attention(
         np.testing.assert_allclose(trace.get("pattern", layer), pattern[0], atol=1e-5)
 
 
-def test_generated_text_is_the_models_own(packaged_model: Loaded, trace: Trace) -> None:
-    """With its cache, which no longer works on a model that TransformerLens has wrapped."""
+def test_generated_text_is_the_models_own(packaged_model: LoadedModel, trace: Trace) -> None:
+    """Generation uses the model's cache, which fails once TransformerLens has wrapped the model."""
     prompt = torch.tensor([trace.meta.token_ids[: trace.meta.n_prompt]])
     ids = packaged_model.model.generate(
         prompt, attention_mask=torch.ones_like(prompt), max_new_tokens=4, do_sample=False
@@ -53,7 +53,9 @@ def test_generated_text_is_the_models_own(packaged_model: Loaded, trace: Trace) 
     assert trace.meta.tokens[10] == " blue"
 
 
-def test_the_beginning_token_moves_the_prediction(packaged_model: Loaded, trace: Trace) -> None:
+def test_the_beginning_token_moves_the_prediction(
+    packaged_model: LoadedModel, trace: Trace
+) -> None:
     assert trace.meta.has_bos
     assert (trace.meta.n_prompt, trace.meta.tokens[0]) == (10, "<|im_start|>")
     assert trace["top_probs"][9, 0] == pytest.approx(0.69, abs=0.005)
@@ -77,19 +79,28 @@ def test_weights_of_several_layers(trace: Trace) -> None:
 @pytest.mark.parametrize(
     "prompt", ["Hello there", "One two three four five six seven eight nine ten " * 2 + "one two"]
 )
-def test_other_prompts_prove_themselves(packaged_model: Loaded, prompt: str) -> None:
-    found = extract.trace(packaged_model.model, packaged_model.tokenizer, prompt, generate=1)
-    assert max(found.meta.self_check.values()) < 1e-5
+def test_other_prompts_pass_the_self_check(packaged_model: LoadedModel, prompt: str) -> None:
+    trace = extract.trace(packaged_model.model, packaged_model.tokenizer, prompt, generate=1)
+    assert max(trace.meta.self_check.values()) < 1e-5
 
 
-# The command, in a process of its own: what it writes, and what it needs
+# The command, in a subprocess: its output and its memory
 
 
 @pytest.fixture(scope="module")
-def command(packaged_model: Loaded, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """Make the shipped trace again, as ``make trace`` does; return it and what was printed.
+def command(
+    packaged_model: LoadedModel, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, str]:
+    """Make the shipped trace again in a subprocess, as ``make trace`` does.
 
-    In a process of its own; the fixture for the model only says whether it is installed.
+    `packaged_model` is only needed to skip these tests if the model is not installed.
+
+    Returns
+    -------
+    path : Path
+        The new trace.
+    output : str
+        What the command printed.
     """
     out = tmp_path_factory.mktemp("trace") / "again.safetensors"
     result = subprocess.run(
@@ -109,17 +120,17 @@ def test_the_shipped_trace_can_be_made_again(command: tuple[Path, str]) -> None:
     for field in set(vars(shipped.meta)) - set(measured):
         assert getattr(again.meta, field) == getattr(shipped.meta, field), field
     assert again.tensors.keys() == shipped.tensors.keys()
-    found = comparable(again)
+    actual = comparable(again)
     for name, array in comparable(shipped).items():
         scale = np.abs(array).max()
-        np.testing.assert_allclose(found[name], array, atol=1e-4 * scale, rtol=0, err_msg=name)
+        np.testing.assert_allclose(actual[name], array, atol=1e-4 * scale, rtol=0, err_msg=name)
     np.testing.assert_array_equal(again["top_ids"], shipped["top_ids"])
 
 
 def comparable(trace: Trace) -> dict[str, np.ndarray]:
-    """Return a trace's tensors, with what a fitted latent does in place of its factors.
+    """Return a trace's tensors, with the factors of a fitted latent replaced by their products.
 
-    The factors are only defined up to an exchange between them, such as a sign.
+    Only the products are unique: the factors of two fits can differ, for instance by a sign.
     """
     tensors = dict(trace.tensors)
     for down in [name for name in tensors if name.endswith(".W_DKV")]:
@@ -129,7 +140,7 @@ def comparable(trace: Trace) -> dict[str, np.ndarray]:
     return tensors
 
 
-def test_the_command_reports_its_memory_which_is_modest(command: tuple[Path, str]) -> None:
+def test_the_command_reports_a_moderate_peak_memory(command: tuple[Path, str]) -> None:
     peak = re.search(r"peak memory ([\d.]+) GiB", command[1])
     assert peak is not None, command[1]
     assert 0.5 < float(peak[1]) < 2.5

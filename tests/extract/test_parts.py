@@ -1,4 +1,4 @@
-"""The parts of an extraction that need no model: the proof and the choice of a head."""
+"""Test the parts of an extraction that need no model: the self-check and the choice of a head."""
 
 from __future__ import annotations
 
@@ -9,8 +9,14 @@ import pytest
 
 from extract.attention import RotaryStyle, rotate
 from extract.errors import ExtractError
-from extract.featured import CRITERION, choose, structure
-from extract.proof import TOLERANCE, largest, prove, relative_error, require
+from extract.featured import CRITERION, choose_featured, structure_scores
+from extract.proof import (
+    TOLERANCE,
+    largest_errors,
+    relative_error,
+    require_small_errors,
+    stage_errors,
+)
 from extract.trace import Featured, Trace
 from tests.support.checkout import SHIPPED
 from tests.support.traces import make_trace, replaced
@@ -24,37 +30,37 @@ KINDS: dict[str, dict[str, Any]] = {
 }
 
 
-def layer_of(trace: Trace, layer: int) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Return one layer's activations, scores included, and its weights, as a proof takes them."""
-    held = {
+def layer_arrays(trace: Trace, layer: int) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Return one layer's activations, scores included, and its weights, for `stage_errors`."""
+    tensors = {
         name.split(".")[0]: array
         for name, array in trace.tensors.items()
         if name.endswith(f".{layer}")
     }
-    arrays = {name: held.pop(name) for name in ACTIVATIONS if name in held}
+    arrays = {name: tensors.pop(name) for name in ACTIVATIONS if name in tensors}
     arrays["scores"] = np.tril(trace.scores(layer)).astype(np.float32)
     if trace.meta.positions == "alibi":
         arrays["alibi_slopes"] = trace["alibi_slopes"]
-    return arrays, held
+    return arrays, tensors
 
 
-def proof_of(trace: Trace, layer: int) -> dict[str, float]:
-    return prove(*layer_of(trace, layer), trace.meta.score_scale, norm_eps=1e-6)
+def errors_of(trace: Trace, layer: int) -> dict[str, float]:
+    return stage_errors(*layer_arrays(trace, layer), trace.meta.score_scale, norm_eps=1e-6)
 
 
-# The proof
+# The self-check
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_true_layer_proves_itself(kind: str) -> None:
-    errors = proof_of(make_trace(**KINDS[kind]), 1)
+def test_a_correct_layer_passes(kind: str) -> None:
+    errors = errors_of(make_trace(**KINDS[kind]), 1)
     assert max(errors.values()) < 2e-6
     assert {"q", "k", "v", "scores", "pattern", "z", "out"} <= set(errors)
-    require(errors, "made-up")
+    require_small_errors(errors, "made-up")
 
 
-# What is bent, and the first stage that must notice.
-BENT = {
+# Array that is changed, and the first stage that must fail.
+PERTURBED = {
     "biases": {
         "W_Q": "q",
         "b_Q": "q",
@@ -87,47 +93,47 @@ BENT = {
 
 @pytest.mark.parametrize(
     ("kind", "name", "stage"),
-    [(kind, name, stage) for kind, bent in BENT.items() for name, stage in bent.items()],
+    [(kind, name, stage) for kind, stages in PERTURBED.items() for name, stage in stages.items()],
 )
-def test_a_layer_that_is_bent_by_a_thousandth_does_not(kind: str, name: str, stage: str) -> None:
+def test_a_change_by_a_thousandth_fails(kind: str, name: str, stage: str) -> None:
     trace = make_trace(**KINDS[kind])
-    arrays, weights = layer_of(trace, 1)
-    held = arrays if name in arrays else weights
-    bent = held[name].copy()
-    bent.reshape(-1)[np.abs(bent).argmax()] *= 1.001
-    held[name] = bent
-    errors = prove(arrays, weights, trace.meta.score_scale, norm_eps=1e-6)
+    arrays, weights = layer_arrays(trace, 1)
+    group = arrays if name in arrays else weights
+    perturbed = group[name].copy()
+    perturbed.reshape(-1)[np.abs(perturbed).argmax()] *= 1.001
+    group[name] = perturbed
+    errors = stage_errors(arrays, weights, trace.meta.score_scale, norm_eps=1e-6)
     failing = [name for name, error in errors.items() if error > TOLERANCE]
     assert failing
     assert failing[0] == stage
     with pytest.raises(ExtractError, match=f"made-up cannot be traced truthfully: '{stage}'"):
-        require(errors, "made-up")
+        require_small_errors(errors, "made-up")
 
 
 def test_a_wrong_scale_is_noticed() -> None:
     trace = make_trace()
-    arrays, weights = layer_of(trace, 1)
-    errors = prove(arrays, weights, trace.meta.score_scale * 1.001)
+    arrays, weights = layer_arrays(trace, 1)
+    errors = stage_errors(arrays, weights, trace.meta.score_scale * 1.001)
     assert errors["scores"] == pytest.approx(1e-3, rel=0.1)
 
 
-def test_without_scores_the_pattern_is_the_proof() -> None:
+def test_without_scores_the_pattern_is_checked() -> None:
     trace = make_trace()
-    arrays, weights = layer_of(trace, 1)
+    arrays, weights = layer_arrays(trace, 1)
     del arrays["scores"]
-    errors = prove(arrays, weights, trace.meta.score_scale * 1.01)
+    errors = stage_errors(arrays, weights, trace.meta.score_scale * 1.01)
     assert "scores" not in errors
     assert errors["pattern"] > TOLERANCE
 
 
 def test_an_error_that_is_no_number_does_not_pass() -> None:
     with pytest.raises(ExtractError, match="'z'"):
-        require({"q": 0.0, "z": float("nan")}, "made-up")
+        require_small_errors({"q": 0.0, "z": float("nan")}, "made-up")
 
 
-def test_the_largest_error_of_each_stage_counts() -> None:
+def test_the_largest_error_of_each_stage_is_taken() -> None:
     layers = [{"logits": 0.5}, {"q": 0.1, "z": 0.3}, {"q": 0.2}]
-    assert largest(layers) == {"logits": 0.5, "q": 0.2, "z": 0.3}
+    assert largest_errors(layers) == {"logits": 0.5, "q": 0.2, "z": 0.3}
 
 
 def test_errors_are_relative_to_the_largest_value() -> None:
@@ -144,11 +150,11 @@ def test_a_rotation_turns_pairs_of_channels(
     heads = np.zeros((2, 1, 7))
     heads[:, 0, start + pair[0]] = 1
     angle = np.array([[0.0, 0.0], [np.pi / 2, 0.3]])
-    turned = rotate(heads, np.cos(angle), np.sin(angle), style, start)
+    rotated = rotate(heads, np.cos(angle), np.sin(angle), style, start)
     expected = heads.copy()
     expected[1, 0, start + pair[0]] = 0
     expected[1, 0, start + pair[1]] = 1
-    np.testing.assert_allclose(turned, expected, atol=1e-12)
+    np.testing.assert_allclose(rotated, expected, atol=1e-12)
 
 
 # The choice of a head
@@ -175,56 +181,56 @@ HEADS = {
 }
 
 
-def test_structure_earns_more_than_sinks() -> None:
+def test_attention_to_words_scores_more_than_sinks() -> None:
     patterns = np.stack(list(HEADS.values()))
-    scores = dict(zip(HEADS, structure(patterns, WORDS, has_bos=True), strict=True))
+    scores = dict(zip(HEADS, structure_scores(patterns, WORDS, has_bos=True), strict=True))
     assert max(scores, key=lambda name: scores[name]) == "words"
     for name in ("sink", "itself", "the token before", "the first word", "commas"):
         assert scores[name] < scores["words"] / 5, name
 
 
-def test_parts_of_characters_earn_nothing() -> None:
+def test_byte_tokens_score_nothing() -> None:
     patterns = np.stack([HEADS["words"]])
-    assert structure(patterns, ["<0xE7><0x8C>"] * len(WORDS), has_bos=True) == 0
+    assert structure_scores(patterns, ["<0xE7><0x8C>"] * len(WORDS), has_bos=True) == 0
 
 
 def test_the_choice_is_the_best_head_of_all_layers() -> None:
     heads = list(HEADS.values())
     patterns = np.stack([np.stack(heads[:3]), np.stack([heads[5], *heads[3:5]])])
-    assert choose(patterns, WORDS, has_bos=True) == (Featured(1, 0), CRITERION)
+    assert choose_featured(patterns, WORDS, has_bos=True) == (Featured(1, 0), CRITERION)
 
 
-def test_what_the_user_gives_is_kept() -> None:
+def test_the_users_choice_is_used() -> None:
     heads = list(HEADS.values())
     patterns = np.stack([np.stack(heads[:3]), np.stack([heads[5], *heads[3:5]])])
 
-    featured, criterion = choose(patterns, WORDS, has_bos=True, layer=0)
+    featured, criterion = choose_featured(patterns, WORDS, has_bos=True, layer=0)
     assert featured == Featured(0, 2)
     assert criterion == f"layer given by the user; {CRITERION}"
 
-    featured, criterion = choose(patterns, WORDS, has_bos=True, head=1)
+    featured, criterion = choose_featured(patterns, WORDS, has_bos=True, head=1)
     assert featured.head == 1
     assert criterion.startswith("head given by the user; ")
 
-    featured, criterion = choose(patterns, WORDS, has_bos=True, layer=0, head=0)
+    featured, criterion = choose_featured(patterns, WORDS, has_bos=True, layer=0, head=0)
     assert (featured, criterion) == (Featured(0, 0), "layer and head given by the user")
 
 
 def test_the_beginning_token_is_no_word() -> None:
-    """Without it, the first word is the sink."""
+    """Without a beginning-of-sequence token, the first word is the sink."""
     patterns = np.stack([HEADS["sink"], HEADS["words"]])
-    with_bos = structure(patterns, WORDS, has_bos=True)
-    without = structure(patterns[:, 1:, 1:], WORDS[1:], has_bos=False)
+    with_bos = structure_scores(patterns, WORDS, has_bos=True)
+    without = structure_scores(patterns[:, 1:, 1:], WORDS[1:], has_bos=False)
     assert with_bos.argmax() == without.argmax() == 1
 
 
 @pytest.mark.parametrize("n_tokens", [1, 2, 3])
-def test_short_prompts_have_a_choice_too(n_tokens: int) -> None:
+def test_a_head_is_chosen_for_short_prompts_too(n_tokens: int) -> None:
     uniform = np.tril(np.ones((n_tokens, n_tokens))) / np.arange(1, n_tokens + 1)[:, None]
     sink = np.zeros_like(uniform)
     sink[:, 0] = 1
     patterns = np.stack([sink, uniform])[None].astype(np.float32)
-    featured, _ = choose(patterns, WORDS[:n_tokens], has_bos=True)
+    featured, _ = choose_featured(patterns, WORDS[:n_tokens], has_bos=True)
     assert featured == Featured(0, int(n_tokens == 3))
 
 
@@ -251,9 +257,9 @@ def test_the_shipped_trace_is_the_default_prompt_of_the_packaged_model(shipped: 
     assert SHIPPED.stat().st_size < 11e6
 
 
-def test_the_shipped_trace_proves_itself(shipped: Trace) -> None:
+def test_the_shipped_trace_passes_the_self_check(shipped: Trace) -> None:
     for layer in shipped.layers_with_weights():
-        assert max(proof_of(shipped, layer).values()) < 1e-5
+        assert max(errors_of(shipped, layer).values()) < 1e-5
 
 
 def test_every_layer_of_the_shipped_trace_is_consistent(shipped: Trace) -> None:
@@ -271,18 +277,18 @@ def test_every_layer_of_the_shipped_trace_is_consistent(shipped: Trace) -> None:
 def test_the_featured_head_of_the_shipped_trace_follows_the_criterion(shipped: Trace) -> None:
     meta, n = shipped.meta, shipped.meta.n_prompt
     patterns = np.stack([shipped.get("pattern", layer) for layer in range(meta.n_layers)])
-    found = choose(patterns[..., :n, :n], meta.tokens[:n], meta.has_bos)
-    assert found == (meta.featured, meta.featured_criterion)
-    # What makes it a picture: the strongest weight is on a word further back.
+    choice = choose_featured(patterns[..., :n, :n], meta.tokens[:n], meta.has_bos)
+    assert choice == (meta.featured, meta.featured_criterion)
+    # The head is worth showing: its largest weight is on a word further back.
     head = shipped.get("pattern", meta.featured.layer)[meta.featured.head, :n, :n]
     query, key = np.unravel_index(np.tril(head, k=-2).argmax(), head.shape)
     assert meta.tokens[key].strip().isalpha()
     assert head[query, key] > 0.5
 
 
-def test_a_trace_with_a_wrong_number_does_not_prove_itself(shipped: Trace) -> None:
+def test_a_trace_with_a_wrong_number_fails_the_self_check(shipped: Trace) -> None:
     layer = shipped.meta.featured.layer
-    bent = shipped.get("W_O", layer).copy()
-    bent[0, 0] += 0.1
-    errors = proof_of(replaced(shipped, {f"W_O.{layer}": bent}), layer)
+    wrong = shipped.get("W_O", layer).copy()
+    wrong[0, 0] += 0.1
+    errors = errors_of(replaced(shipped, {f"W_O.{layer}": wrong}), layer)
     assert errors["out"] > TOLERANCE

@@ -1,4 +1,4 @@
-"""Measures of what a head does, on patterns where the answer is known."""
+"""Test measures of attention heads on patterns whose values are known."""
 
 from __future__ import annotations
 
@@ -9,57 +9,62 @@ import pytest
 
 from extract.patterns import (
     CRITERIA,
-    Find,
+    StrongestHead,
     first_token_weight,
     last_row_spread,
     previous_token_weight,
-    strongest,
+    strongest_head,
 )
 
 
-def one_back(count: int) -> np.ndarray:
-    """Every query looks at the token right before it."""
+def previous_token(count: int) -> np.ndarray:
+    """Return a pattern in which every query attends to the token right before it."""
     pattern = np.eye(count, k=-1)
     pattern[0, 0] = 1
     return pattern
 
 
-def everywhere(count: int) -> np.ndarray:
-    """Every query looks at all it may see, alike."""
+def uniform(count: int) -> np.ndarray:
+    """Return a pattern in which every query attends equally to all allowed keys."""
     pattern = np.tril(np.ones((count, count)))
     return pattern / pattern.sum(axis=1, keepdims=True)
 
 
-def resting(count: int) -> np.ndarray:
-    """Every query looks at the first token."""
+def first_token(count: int) -> np.ndarray:
+    """Return a pattern in which every query attends to the first token."""
     pattern = np.zeros((count, count))
     pattern[:, 0] = 1
     return pattern
 
 
 def itself(count: int) -> np.ndarray:
-    """Every query looks at itself."""
+    """Return a pattern in which every query attends to itself."""
     return np.eye(count)
 
 
 @pytest.mark.parametrize("count", [3, 9, 24])
 @pytest.mark.parametrize(
-    ("criterion", "made"), [("previous", one_back), ("spread", everywhere), ("sink", resting)]
+    ("criterion", "make"),
+    [("previous", previous_token), ("spread", uniform), ("sink", first_token)],
 )
-def test_the_head_that_does_it_is_found(
-    criterion: str, made: Callable[[int], np.ndarray], count: int
+def test_the_strongest_head_is_found(
+    criterion: str, make: Callable[[int], np.ndarray], count: int
 ) -> None:
-    first, second = (f(count) for f in (one_back, everywhere, resting) if f is not made)
-    patterns = np.stack([[itself(count), first], [second, made(count)]])
-    find = strongest(patterns, criterion)
-    assert (find.layer, find.head) == (1, 1)
-    assert find.value == CRITERIA[criterion](made(count))
+    first, second = (f(count) for f in (previous_token, uniform, first_token) if f is not make)
+    patterns = np.stack([[itself(count), first], [second, make(count)]])
+    strongest = strongest_head(patterns, criterion)
+    assert (strongest.layer, strongest.head) == (1, 1)
+    assert strongest.value == CRITERIA[criterion](make(count))
 
 
-def test_of_two_tokens_the_one_before_is_the_first() -> None:
-    patterns = np.stack([[itself(2), everywhere(2), resting(2)]])
-    assert strongest(patterns, "previous") == strongest(patterns, "sink") == Find(0, 2, 1.0)
-    assert strongest(patterns, "spread") == Find(0, 1, pytest.approx(0.5 * np.log(2)))
+def test_two_tokens() -> None:
+    patterns = np.stack([[itself(2), uniform(2), first_token(2)]])
+    assert (
+        strongest_head(patterns, "previous")
+        == strongest_head(patterns, "sink")
+        == StrongestHead(0, 2, 1.0)
+    )
+    assert strongest_head(patterns, "spread") == StrongestHead(0, 1, pytest.approx(0.5 * np.log(2)))
 
 
 def test_the_previous_token_is_measured_without_the_first() -> None:
@@ -77,12 +82,12 @@ def test_the_spread_is_an_entropy_without_the_first_tokens_term() -> None:
     assert last_row_spread(pattern) == 0
 
 
-def test_crumbs_spread_evenly_beside_a_sink_are_not_a_wide_view() -> None:
-    wide, crumbs = np.zeros((2, 9, 9))
+def test_small_even_weights_beside_a_sink_have_a_small_spread() -> None:
+    wide, sink = np.zeros((2, 9, 9))
     wide[-1] = [0.05, 0.3, 0.2, 0.15, 0.1, 0.08, 0.05, 0.04, 0.03]
-    crumbs[-1] = [0.92, *[0.01] * 8]
-    find = strongest(np.stack([[crumbs, wide]]), "spread")
-    assert (find.layer, find.head) == (0, 1)
+    sink[-1] = [0.92, *[0.01] * 8]
+    strongest = strongest_head(np.stack([[sink, wide]]), "spread")
+    assert (strongest.layer, strongest.head) == (0, 1)
 
 
 def test_the_sink_is_measured_without_the_first_row() -> None:
@@ -91,8 +96,8 @@ def test_the_sink_is_measured_without_the_first_row() -> None:
 
 
 def test_the_first_of_equal_heads_is_taken() -> None:
-    patterns = np.stack([[itself(4), resting(4)], [resting(4), itself(4)]])
-    assert strongest(patterns, "sink") == Find(0, 1, 1.0)
+    patterns = np.stack([[itself(4), first_token(4)], [first_token(4), itself(4)]])
+    assert strongest_head(patterns, "sink") == StrongestHead(0, 1, 1.0)
 
 
 def test_measures_are_in_double_precision_whatever_the_patterns_are_in() -> None:
@@ -105,4 +110,4 @@ def test_measures_are_in_double_precision_whatever_the_patterns_are_in() -> None
 
 def test_an_unknown_measure_is_an_error() -> None:
     with pytest.raises(KeyError):
-        strongest(np.stack([[itself(3)]]), "sideways")
+        strongest_head(np.stack([[itself(3)]]), "sideways")

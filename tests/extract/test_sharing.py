@@ -1,4 +1,4 @@
-"""Pooled keys and values, against the whole layer computed from pooled weights."""
+"""Test pooled keys and values against the whole layer computed from pooled weights."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 
 from extract.attention import (
     AttentionWeights,
-    MultiHead,
+    LayerActivations,
     Rotation,
     multi_head,
     pool_kv_heads,
@@ -25,8 +25,8 @@ CASES = {
 }
 
 
-def from_pooled_weights(trace: Trace, n_groups: int) -> MultiHead:
-    """The layer with the mean of each group's weights: rotated after pooling."""
+def from_pooled_weights(trace: Trace, n_groups: int) -> LayerActivations:
+    """Return the layer computed with the mean weights of each group, rotated after pooling."""
     layer, meta = trace.meta.featured.layer, trace.meta
     names = ("W_Q", "W_K", "W_V", "W_O", "b_Q", "b_K", "b_V", "b_O")
     weights = AttentionWeights(
@@ -47,7 +47,7 @@ def test_pooling_keys_is_pooling_weights_before_the_rotation(
 ) -> None:
     trace = make_trace(**case)
     n_groups = n_groups or groups_for(trace.meta.n_kv_heads)
-    found = share_heads(trace, trace.meta.featured.layer, n_groups)
+    shared = share_heads(trace, trace.meta.featured.layer, n_groups)
     expected = from_pooled_weights(trace, n_groups)
     for name, values in (
         ("k", expected.k_rot),
@@ -56,8 +56,8 @@ def test_pooling_keys_is_pooling_weights_before_the_rotation(
         ("pattern", expected.pattern),
         ("z", expected.z),
     ):
-        np.testing.assert_allclose(getattr(found, name), values, atol=2e-5, err_msg=name)
-    assert found.pooled
+        np.testing.assert_allclose(getattr(shared, name), values, atol=2e-5, err_msg=name)
+    assert shared.pooled
 
 
 def test_the_models_own_groups_change_nothing() -> None:
@@ -67,24 +67,24 @@ def test_the_models_own_groups_change_nothing() -> None:
     assert not shared.pooled
     np.testing.assert_allclose(shared.pattern, trace.get("pattern", layer), atol=1e-6)
     np.testing.assert_allclose(shared.z, trace.get("z", layer), atol=1e-5)
-    assert shared.moved.worst < 1e-6
+    assert shared.pattern_distance.worst < 1e-6
 
 
-def test_position_biases_stay() -> None:
+def test_position_biases_are_added() -> None:
     trace = make_trace(n_heads=4, positions="alibi")
     layer = trace.meta.featured.layer
     own = share_heads(trace, layer, 4)
     np.testing.assert_allclose(own.pattern, trace.get("pattern", layer), atol=1e-6)
 
 
-def test_moves_are_half_the_sum_of_differences_without_the_first_row() -> None:
+def test_the_distance_is_half_the_sum_of_differences_without_the_first_row() -> None:
     trace = make_trace(n_tokens=5, n_heads=4, n_generated=3)
     layer = trace.meta.featured.layer
     shared = share_heads(trace, layer, 1)
     rows = np.abs(shared.pattern - trace.get("pattern", layer)).sum(axis=-1) / 2
     rows = rows[:, 1 : trace.meta.n_prompt]
-    assert shared.moved.mean == pytest.approx(rows.mean())
-    assert shared.moved.worst == pytest.approx(rows.max())
+    assert shared.pattern_distance.mean == pytest.approx(rows.mean())
+    assert shared.pattern_distance.worst == pytest.approx(rows.max())
     assert rows.max() > 0.1
 
 

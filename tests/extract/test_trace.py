@@ -1,4 +1,4 @@
-"""The trace: what is written is what is read, and a damaged file is refused in one line."""
+"""Test that a trace is read as it was written, and that damaged files are refused in one line."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def rotary() -> Trace:
 # Round trip
 
 
-def test_what_is_read_is_what_was_written(trace: Trace, tmp_path: Path) -> None:
+def test_a_trace_is_read_as_it_was_written(trace: Trace, tmp_path: Path) -> None:
     file = tmp_path / "new" / "folder" / "trace.safetensors"
     trace.save(file)
     read = Trace.load(file)
@@ -57,20 +57,20 @@ def test_what_is_read_is_what_was_written(trace: Trace, tmp_path: Path) -> None:
     assert [path.name for path in file.parent.iterdir()] == [file.name]
 
 
-def test_metadata_survive_as_one_json_document(trace: Trace) -> None:
+def test_metadata_are_one_json_document(trace: Trace) -> None:
     document = json.loads(trace.meta.to_json())
     assert {field.name for field in dataclasses.fields(TraceMeta)} == set(document)
     assert TraceMeta.from_json(trace.meta.to_json()) == trace.meta
 
 
-def test_measurements_that_come_later_survive() -> None:
+def test_optional_metadata_are_read_back() -> None:
     meta = dataclasses.replace(
         make_trace().meta, latent={"1": {"rank": 8}}, check={"agrees": True}, continued=True
     )
     assert TraceMeta.from_json(meta.to_json()) == meta
 
 
-def test_a_fitted_latent_survives(rotary: Trace, tmp_path: Path) -> None:
+def test_a_fitted_latent_is_read_back(rotary: Trace, tmp_path: Path) -> None:
     meta, rank = rotary.meta, 5
     shapes = {
         "W_DKV": (meta.d_model, rank),
@@ -96,11 +96,11 @@ def test_arrays_cannot_be_written_to(trace: Trace) -> None:
         trace.tensors["x.0"] = trace["x.0"]  # type: ignore[index]
 
 
-# Looking things up
+# Look-ups
 
 
 def test_names_and_presence(rotary: Trace) -> None:
-    assert rotary.key("q_rot", 1) == "q_rot.1"
+    assert rotary.tensor_name("q_rot", 1) == "q_rot.1"
     assert rotary.has("q_rot", 1)
     assert not rotary.has("kv_latent", 1)
     assert rotary.get("q_rot", 1) is rotary["q_rot.1"]
@@ -123,7 +123,7 @@ def test_query_heads_share_key_value_heads() -> None:
     assert [trace.kv_head(head) for head in range(6)] == [0, 0, 0, 1, 1, 1]
 
 
-def test_weights_of_a_layer_that_is_not_kept_name_the_command_that_adds_them() -> None:
+def test_missing_weights_name_the_command_that_adds_them() -> None:
     trace = make_trace(n_layers=3, featured=(1, 0))
     assert trace.layers_with_weights() == (1,)
     assert trace.weights("W_Q", 1) is trace["W_Q.1"]
@@ -153,7 +153,7 @@ def test_softmax_of_the_masked_scores_is_the_pattern(trace: Trace) -> None:
         np.testing.assert_allclose(pattern, trace.get("pattern", layer), atol=1e-6)
 
 
-def test_scores_are_finite_everywhere_and_masked_above_the_diagonal_on_demand(trace: Trace) -> None:
+def test_scores_are_finite_everywhere_and_can_be_masked(trace: Trace) -> None:
     n = len(trace.meta.tokens)
     scores, masked = trace.scores(0), trace.scores(0, masked=True)
     assert scores.shape == (trace.meta.n_heads, n, n)
@@ -181,11 +181,11 @@ def test_unscaled_scores_are_the_dot_products() -> None:
     assert trace.scores(0, 3)[5, 2] == pytest.approx(expected)
 
 
-# Damage
+# Damaged traces
 
 
 def changed(name: str, change: Callable[[np.ndarray], Any]) -> Callable[[Trace], Trace]:
-    """Return a damage that edits one tensor."""
+    """Return a function that damages one tensor of a trace."""
 
     def damage(trace: Trace) -> Trace:
         array = trace[name].copy()
@@ -196,12 +196,12 @@ def changed(name: str, change: Callable[[np.ndarray], Any]) -> Callable[[Trace],
 
 
 def meta(**changes: Any) -> Callable[[Trace], Trace]:
-    """Return a damage that edits the metadata."""
+    """Return a function that damages the metadata of a trace."""
     return lambda trace: replaced(trace, **changes)
 
 
 def put(index: Any, value: float) -> Callable[[np.ndarray], None]:
-    """Return an edit of one cell."""
+    """Return a function that changes one cell of an array."""
 
     def change(array: np.ndarray) -> None:
         array[index] = value
@@ -294,7 +294,7 @@ def test_a_damaged_trace_is_neither_written_nor_read(
 
 
 def json_with(change: Callable[[dict[str, Any]], Any]) -> Callable[[str], str]:
-    """Return an edit of the metadata's JSON document."""
+    """Return a function that changes the JSON document of the metadata."""
 
     def edit(text: str) -> str:
         document = json.loads(text)
@@ -345,7 +345,7 @@ def test_damaged_metadata_are_refused_in_one_line(name: str, tmp_path: Path) -> 
     assert "\n" not in str(refused.value)
 
 
-def test_files_that_are_no_trace(tmp_path: Path) -> None:
+def test_files_that_are_not_traces(tmp_path: Path) -> None:
     file = tmp_path / "trace.safetensors"
     with pytest.raises(TraceError, match="there is no such file; make it with 'python -m extract'"):
         Trace.load(file)

@@ -1,4 +1,4 @@
-"""What every scene says: every beat is told, unhurried, and so is every caption."""
+"""The narration of every scene: every beat has one, and no caption is too fast."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ from tests.support.latents import with_latent
 
 
 def traces() -> Iterator[Trace]:
-    """The shipped trace, and made-up ones of other kinds of models."""
+    """Yield the shipped trace and a made-up one of another kind of model."""
     yield Trace.load(SHIPPED)
     yield with_latent(n_heads=6, n_kv_heads=2, d_head=16, positions="rotary", n_generated=3)
 
 
 @pytest.fixture(scope="module", params=SCENES, ids=lambda entry: entry.slug)
-def told(request: pytest.FixtureRequest) -> list[Rehearsal]:
+def rehearsals(request: pytest.FixtureRequest) -> list[Rehearsal]:
     entry: SceneEntry = request.param
     return [rehearse(entry, trace, RenderOptions()) for trace in traces()]
 
 
-def test_every_beat_is_told_in_one_or_two_sentences(told: list[Rehearsal]) -> None:
-    for record in (record for rehearsal in told for record in rehearsal.beats):
-        said = record.narration
-        sentences = re.split(r"(?<=[.?!])\s+(?=[A-Z“])", said)
-        assert 1 <= len(sentences) <= 2, (record.name, said)
-        assert re.search(r"[.?!]$", said), (record.name, said)
-        assert not re.search(r"[{}\n]|  ", said), (record.name, said)
+def test_every_beat_is_told_in_one_or_two_sentences(rehearsals: list[Rehearsal]) -> None:
+    for record in (record for rehearsal in rehearsals for record in rehearsal.beats):
+        text = record.narration
+        sentences = re.split(r"(?<=[.?!])\s+(?=[A-Z“])", text)
+        assert 1 <= len(sentences) <= 2, (record.name, text)
+        assert re.search(r"[.?!]$", text), (record.name, text)
+        assert not re.search(r"[{}\n]|  ", text), (record.name, text)
 
 
-def test_no_caption_is_hurried(told: list[Rehearsal]) -> None:
-    for record in (record for rehearsal in told for record in rehearsal.beats):
+def test_no_caption_is_hurried(rehearsals: list[Rehearsal]) -> None:
+    for record in (record for rehearsal in rehearsals for record in rehearsal.beats):
         for cue in captions([record]):
             speed = len(cue.text) / (cue.end - cue.start)
             assert speed <= READING_SPEED, (record.name, cue)
@@ -49,8 +49,8 @@ def test_no_caption_is_hurried(told: list[Rehearsal]) -> None:
         assert len(record.narration) <= READING_SPEED * (record.end - record.start), record
 
 
-def test_titles_and_notes_read_well(told: list[Rehearsal]) -> None:
-    for rehearsal in told:
+def test_titles_and_notes_read_well(rehearsals: list[Rehearsal]) -> None:
+    for rehearsal in rehearsals:
         notes = speaker_notes(rehearsal)
         for record in rehearsal.beats:
             assert re.fullmatch(r"[A-Z][\w ,-]*", chapter_title(record.name))

@@ -1,4 +1,4 @@
-"""A browser for tests of pages."""
+"""A browser for tests of web pages, and helpers for them."""
 
 from __future__ import annotations
 
@@ -14,39 +14,43 @@ from filmkit.tools.readme import find_browser, open_browser
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-__all__ = ["browser", "until", "watched"]
+__all__ = ["browser", "record_problems", "wait_until"]
 
 OFFLINE = ("file:", "data:", "blob:", "about:")
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """The machine's browser; without one the tests are skipped, unless $NEED_BROWSER is set."""
+    """The machine's browser. Without one the tests are skipped, or fail if $NEED_BROWSER is set."""
     path = find_browser()
     if path is None:
         reason = "there is no browser: install chromium (make test does where apt can)"
         if os.environ.get("NEED_BROWSER"):
             pytest.fail(reason)
         pytest.skip(reason)
-    with open_browser(path) as opened:
-        yield opened
+    with open_browser(path) as browser:
+        yield browser
 
 
-def watched(page: Page) -> list[str]:
-    """What a page asks of the network, and what goes wrong in it, from now on."""
-    found: list[str] = []
-    page.on("request", lambda asked: asked.url.startswith(OFFLINE) or found.append(asked.url))
-    page.on("pageerror", lambda error: found.append(str(error)))
-    page.on("console", lambda said: said.type == "error" and found.append(said.text))
-    return found
+def record_problems(page: Page) -> list[str]:
+    """Return a list that receives every network request and every error of a page from now on."""
+    problems: list[str] = []
+    page.on(
+        "request",
+        lambda request: request.url.startswith(OFFLINE) or problems.append(request.url),
+    )
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("console", lambda message: message.type == "error" and problems.append(message.text))
+    return problems
 
 
-def until(page: Page, truth: str, seconds: float = 30.0) -> None:
-    """Wait until an expression is true in a page.
+def wait_until(page: Page, condition: str, timeout: float = 30.0) -> None:
+    """Wait until a JavaScript expression is true in a page, for at most ``timeout`` seconds.
 
-    Playwright's own way evaluates text within the page, which the pages' security policy forbids.
+    Playwright's ``wait_for_function`` evaluates text within the page, which the security policy of
+    these pages forbids.
     """
-    end = time.monotonic() + seconds
-    while not page.evaluate(truth):
-        assert time.monotonic() < end, f"not true within {seconds} s: {truth}"
+    end = time.monotonic() + timeout
+    while not page.evaluate(condition):
+        assert time.monotonic() < end, f"not true within {timeout} s: {condition}"
         page.wait_for_timeout(20)

@@ -1,4 +1,4 @@
-"""A copy of the project that tests may write into, and its programs."""
+"""Copy the project into a folder that tests may change, and run its programs there."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PARTS = ("filmkit", "scenes", "extract", "tests", "assets", "render.py", "pyproj
 
 
 def copy_project(folder: Path) -> Path:
-    """Copy what is needed to render and to test into a folder."""
+    """Copy the files for rendering and for testing into a folder, and return the folder."""
     for name in PARTS:
         if (PROJECT / name).is_dir():
             ignored = shutil.ignore_patterns("__pycache__")
@@ -26,7 +26,7 @@ def copy_project(folder: Path) -> Path:
 
 
 def run_python(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run Python in a copy of the project, which keeps what it renders to itself."""
+    """Run Python in a copy of the project, with a cache inside that copy."""
     return subprocess.run(
         [sys.executable, *arguments],
         cwd=folder,

@@ -13,7 +13,7 @@ from filmkit.core.stage import Stage, beat
 
 __all__ = ["CELLS"]
 
-SECONDS = 0.8
+SECONDS = 0.8  # length of each beat
 
 
 class Cells(Stage):
@@ -32,7 +32,7 @@ class Cells(Stage):
             layer.scores_norm,
             width=3,
             height=3,
-            masked=head.future,
+            masked=head.causal_mask,
             source=layer.computed("scaled scores", "key_pos"),
         ).place(Box.of(-1, 2, -1.5, 1.5))
 

@@ -1,4 +1,4 @@
-"""Reading numbers back from a picture through its map."""
+"""Read numbers back from a picture with the help of its map."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Pixels = npt.NDArray[np.uint8]
 
 
 def cell_centers(panel: dict[str, Any]) -> npt.NDArray[np.float64]:
-    """Pixel positions (rows, columns, 2) of the cells' centers, through the perspective."""
+    """Return the pixel positions (rows, columns, 2) of the cells' centers, in perspective."""
     rows, columns = panel["shape"]
     unit = np.array([[0, 0], [columns, 0], [columns, rows], [0, rows]], dtype=np.float32)
     warp = cv2.getPerspectiveTransform(unit, np.array(panel["corners"], dtype=np.float32))
@@ -25,7 +25,7 @@ def cell_centers(panel: dict[str, Any]) -> npt.NDArray[np.float64]:
 
 
 def cell_size(panel: dict[str, Any]) -> float:
-    """The smaller side of a cell, in pixels."""
+    """Return the smaller side of a cell, in pixels."""
     a, b, c, d = np.array(panel["corners"])
     rows, columns = panel["shape"]
     across = min(np.linalg.norm(b - a), np.linalg.norm(c - d)) / columns
@@ -34,7 +34,7 @@ def cell_size(panel: dict[str, Any]) -> float:
 
 
 def expected(panel: dict[str, Any], trace: Trace) -> npt.NDArray[np.float64]:
-    """The numbers that a panel of a tensor shows, [rows, columns]."""
+    """Return the numbers of the trace that a panel shows, (rows, columns)."""
     index = tuple(slice(*axis) if isinstance(axis, list) else axis for axis in panel["index"])
     values = np.atleast_2d(trace[panel["tensor"]][index].astype(np.float64))
     return values.T if panel["transposed"] else values
@@ -43,7 +43,15 @@ def expected(panel: dict[str, Any], trace: Trace) -> npt.NDArray[np.float64]:
 def visible_cells(
     panel: dict[str, Any], trace: Trace, picture: Pixels
 ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-    """Of each visible cell the colour level that its number has, (n,), and its colour, (n, 3)."""
+    """Find the cells of a panel that are visible in a picture.
+
+    Returns
+    -------
+    (n,)
+        Colour level of each visible cell's number in the trace.
+    (n, 3)
+        Colour of the cell in the picture, RGB.
+    """
     values = expected(panel, trace)
     assert list(values.shape) == panel["shape"], panel
     skip = {tuple(cell) for cell in panel["masked"]}
@@ -59,7 +67,7 @@ def visible_cells(
 
 
 def wrong_cells(panel: dict[str, Any], trace: Trace, picture: Pixels) -> tuple[int, int]:
-    """How many visible cells are off by more than one colour level, and how many were read."""
+    """Return the number of visible cells off by more than a colour level, and of all visible."""
     levels, colours = visible_cells(panel, trace, picture)
     table = _table(panel)
     near = table[np.clip(levels[:, None] + [-1, 0, 1], 0, len(table) - 1)]
@@ -69,7 +77,10 @@ def wrong_cells(panel: dict[str, Any], trace: Trace, picture: Pixels) -> tuple[i
 
 
 def level_errors(panel: dict[str, Any], trace: Trace, picture: Pixels) -> npt.NDArray[np.intp]:
-    """By how many colour levels each visible cell is off, reading the nearest colour of the map."""
+    """Return by how many colour levels each visible cell is off, (n,).
+
+    The level of a cell is that of the nearest colour of the colour map.
+    """
     levels, colours = visible_cells(panel, trace, picture)
     distances = np.square(_table(panel) - colours[:, None]).sum(axis=2)
     return np.abs(distances.argmin(axis=1) - levels)

@@ -1,4 +1,4 @@
-"""Tiny models with random weights, one of each kind, and a tiny tokenizer.
+"""Tiny models with random weights, one of each supported and unsupported kind, and a tokenizer.
 
 Import only after ``pytest.importorskip("torch")``.
 """
@@ -125,7 +125,8 @@ KINDS: dict[str, tuple[Callable[[], Any], tuple[Any, ...]]] = {
     "cohere": (_cohere, _kind("mha", "rotary", 8, "interleaved")),
     "bloom": (_bloom, _kind("mha", "alibi")),
 }
-"""Name to: how to make it, and its attention, positions, rotated channels and rotary style."""
+"""For each name: a function that makes the model, and its attention, positions, rotary_dim and
+rotary_style."""
 
 
 REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
@@ -185,18 +186,18 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "gpt-j": (
         lambda: hf.GPTJForCausalLM(hf.GPTJConfig(**GPT_SIZES, rotary_dim=4)),
-        "does not show how it turns queries and keys",
+        "does not show how it rotates queries and keys",
     ),
     "deepseek-v3 with biases": (
         lambda: _deepseek(q_lora_rank=16, attention_bias=True),
         "MLA with biases",
     ),
 }
-"""Name to: how to make it, and what its refusal names."""
+"""For each name: a function that makes the model, and a part of the error message."""
 
 
 def tiny_model(make: Callable[[], Any]) -> Any:
-    """Make a model with repeatable random weights, large enough for structure to appear."""
+    """Return a model with reproducible random weights that are large enough for varied patterns."""
     torch.manual_seed(0)
     model = make()
     with torch.no_grad():
@@ -204,6 +205,6 @@ def tiny_model(make: Callable[[], Any]) -> Any:
             if parameter.ndim > 1:
                 parameter.mul_(4)
             else:
-                # Biases and norms of a fresh model are 0 and 1, which would hide a missing one.
+                # In a new model biases are 0 and norms are 1, so a missing one would not show.
                 parameter.add_(torch.randn_like(parameter) * 0.1)
     return model.eval()

@@ -1,4 +1,4 @@
-"""Films that tests make, and what is in them."""
+"""Render films in tests, and read their frames."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from filmkit.render.request import RenderRequest
 def render_request(
     scenes: tuple[SceneEntry, ...], trace_file: Path, out: Path, **options: Any
 ) -> RenderRequest:
-    """An order that asks for nothing special; it is not kept unless a cache is named."""
+    """Return a request with plain options; it uses a temporary cache unless one is given."""
     plain = RenderRequest(
         scenes=scenes,
         trace=trace_file,
@@ -38,7 +38,7 @@ def render_request(
 
 
 def film(entry: SceneEntry, trace: Trace, out: Path, quality: Quality) -> Path:
-    """Render a scene from nothing."""
+    """Render a scene without a cache, and return the path of its film."""
     with TemporaryDirectory() as folder:
         file = Path(folder) / "trace.safetensors"
         trace.save(file)
@@ -47,7 +47,7 @@ def film(entry: SceneEntry, trace: Trace, out: Path, quality: Quality) -> Path:
 
 
 def pictures(path: Path) -> np.ndarray:
-    """Every picture of a film, (frames, height, width, 3)."""
+    """Return all frames of a film, (frames, height, width, 3)."""
     with av.open(path) as container:
         frames = [
             frame.to_ndarray(format="rgb24", src_colorspace="ITU709")

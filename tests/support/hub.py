@@ -1,4 +1,4 @@
-"""A local stand-in for the model hub: its protocol for downloads, and the ways they go wrong."""
+"""A local server that imitates the Hugging Face hub, including failing downloads."""
 
 from __future__ import annotations
 
@@ -15,19 +15,25 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
 @dataclass
-class StandInHub:
-    """What the hub holds, what goes wrong, and what was asked of it.
+class FakeHub:
+    """Server of one model, with settings for failures and a list of the requests it received.
 
     Parameters
     ----------
     folder : Path
-        The files of the one model.
+        Folder with the model's files.
     name : str
         The model's name.
     cut : dict of str to int
-        After how many bytes the connection for a file is cut, once.
+        File name to the number of bytes after which its connection is closed, once.
     stall : set of str
-        Files that are announced and never sent.
+        Names of files whose headers are sent and whose content is not.
+    requests : list of (str, str, str or None)
+        Method, path and Range header of each request.
+    url : str
+        Address of the running server.
+    closing : threading.Event
+        Set when the server stops, to end stalled responses.
     """
 
     folder: Path
@@ -39,16 +45,16 @@ class StandInHub:
     closing: threading.Event = field(default_factory=threading.Event)
 
     def downloads(self, file: str) -> list[str | None]:
-        """Return the ranges that were asked for a file's content, None for all of it."""
+        """Return the Range header of each request for a file's content; None is the whole file."""
         return [
-            part
-            for method, path, part in self.requests
+            byte_range
+            for method, path, byte_range in self.requests
             if method == "GET" and path.endswith(f"/{file}") and "/resolve/" in path
         ]
 
     @contextmanager
-    def running(self) -> Iterator[StandInHub]:
-        """Serve on this machine only, on any free port."""
+    def running(self) -> Iterator[FakeHub]:
+        """Run the server on a free port of this machine."""
         hub = self
 
         class Handler(_Handler):
@@ -69,9 +75,9 @@ class StandInHub:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """Answers for the files, the list of files and what does not exist."""
+    """Request handler for the model's files and the file list; error 404 for anything else."""
 
-    hub: StandInHub
+    hub: FakeHub
     protocol_version = "HTTP/1.1"
 
     def do_HEAD(self) -> None:
@@ -81,7 +87,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer()
 
     def log_message(self, format: str, *args: object) -> None:
-        """Keep quiet."""
+        """Do not log requests."""
 
     def _answer(self) -> None:
         path = self.path.split("?")[0]
@@ -125,8 +131,8 @@ class _Handler(BaseHTTPRequestHandler):
             "Accept-Ranges": "bytes",
         }
         start = 0
-        if part := self.headers.get("Range"):
-            start = int(part.removeprefix("bytes=").partition("-")[0])
+        if byte_range := self.headers.get("Range"):
+            start = int(byte_range.removeprefix("bytes=").partition("-")[0])
             headers["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
         stalls = file.name in self.hub.stall
         end = self.hub.cut.pop(file.name, None) if self.command == "GET" else None
@@ -140,7 +146,7 @@ class _Handler(BaseHTTPRequestHandler):
         end: int | None = None,
         stalls: bool = False,
     ) -> None:
-        """Send a body, or the part of it up to `end` and then nothing more."""
+        """Send a body, or only `end` bytes of it; send no body at all if `stalls`."""
         self.send_response(status)
         for name, value in {"Content-Length": str(len(body)), **headers}.items():
             self.send_header(name, value)

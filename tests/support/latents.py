@@ -1,4 +1,4 @@
-"""Made-up traces with a latent fitted to their featured layer."""
+"""Synthetic traces with a latent fitted to their featured layer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["with_latent"]
 
 
 def with_latent(rank: int | None = None, **options: Any) -> Trace:
-    """A made-up trace with a latent of its featured layer; options as for ``make_trace``."""
+    """Return a synthetic trace with a fitted latent; options as for ``make_trace``."""
     trace = make_trace(**options)
     rng = np.random.default_rng(5)
     mix = rng.normal(size=(trace.meta.d_model, trace.meta.d_model))

@@ -1,4 +1,4 @@
-"""What the eye would see first along each ray, and what the camera draws there."""
+"""Compare what the camera draws with the panel that a ray through each pixel meets first."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ import numpy as np
 from filmkit.core.camera import Shot, StageCamera
 from filmkit.core.heatmap import Heatmap
 
-COLUMNS, ROWS = 320, 180
+COLUMNS, ROWS = 320, 180  # size of the picture in pixels
 
 
 def picture(shot: Shot, *mobjects: object) -> np.ndarray:
+    """Draw mobjects from a shot, (height, width, 4) uint8."""
     camera = StageCamera()
     camera.shot = shot
     camera.reset()
@@ -19,16 +20,24 @@ def picture(shot: Shot, *mobjects: object) -> np.ndarray:
 
 
 def rays(shot: Shot) -> np.ndarray:
-    """Direction (height, width, 3) from the eye through each pixel, as long as to the center."""
+    """Return the vectors (height, width, 3) from the eye through each pixel.
+
+    They end in the plane through the shot's center.
+    """
     row, column = np.mgrid[:ROWS, :COLUMNS]
     flat = np.stack([column + 0.5 - COLUMNS / 2, ROWS / 2 - row - 0.5, np.zeros(row.shape)], -1)
     return (flat * shot.height / ROWS) @ shot.rotation() + np.asarray(shot.center) - shot.eye()
 
 
 def nearest(panels: list[Heatmap], shot: Shot) -> tuple[np.ndarray, np.ndarray]:
-    """The panel that a ray from the eye through each pixel meets first, and how far away it is.
+    """Find the panel that the ray through each pixel meets first.
 
-    -1 where there is none, -2 at edges, where pixels may hold two colours.
+    Returns
+    -------
+    (height, width)
+        Number of the panel; -1 if there is none, -2 at edges, where pixels may mix two colours.
+    (height, width)
+        Distance of the panel from the eye, in lengths of the ray.
     """
     eye, towards = shot.eye(), rays(shot)
     row = towards[..., 0]
@@ -46,7 +55,10 @@ def nearest(panels: list[Heatmap], shot: Shot) -> tuple[np.ndarray, np.ndarray]:
 
 
 def everywhere_the_same(image: np.ndarray) -> np.ndarray:
-    """Where all pixels within two of one are equal, (height, width); not at the frame's edge."""
+    """Return where all pixels at most two away are equal, (height, width) of bool.
+
+    It is False at the edge of the frame.
+    """
     wide = np.pad(image, 2, constant_values=-9)
     near = [wide[i : i + ROWS, j : j + COLUMNS] for i in range(5) for j in range(5)]
     return np.min(near, axis=0) == np.max(near, axis=0)

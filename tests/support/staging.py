@@ -1,4 +1,4 @@
-"""Running a scene without drawing and looking at how each beat ends."""
+"""Run a scene without drawing, and check the picture at which each beat ends."""
 
 from __future__ import annotations
 
@@ -15,15 +15,23 @@ from filmkit.core.stage import Stage
 from filmkit.render.quality import frame_size
 
 WIDTH, HEIGHT = 1920, 1080
-SAFE = 0.04  # of the frame's shorter side, on every side
-CAPTIONS = 0.11  # of the frame's height, at the bottom
-MIN_TEXT = 0.02  # of the frame's shorter side
-READ = 0.5  # what is fainter is background and not meant to be read
+SAFE = 0.04  # margin on every side, as a fraction of the frame's shorter side
+CAPTIONS = 0.11  # strip for captions at the bottom, as a fraction of the frame's height
+MIN_TEXT = 0.02  # smallest text, as a fraction of the frame's shorter side
+MIN_PRESENCE = 0.5  # anything with a lower presence is background and not meant to be read
 
 
 @dataclass(frozen=True)
 class BeatPicture:
-    """How a beat ends."""
+    """What is on screen at the end of a beat.
+
+    Attributes
+    ----------
+    record
+        Name, narration and times of the beat.
+    texts, panels
+        Lines of text and heatmaps on screen.
+    """
 
     record: BeatRecord
     texts: list[TextItem]
@@ -38,7 +46,17 @@ def play(
     width: int = WIDTH,
     height: int = HEIGHT,
 ) -> list[BeatPicture]:
-    """Run a scene without drawing; one picture for the end of each beat."""
+    """Run a scene without drawing, and return what is on screen at the end of each beat.
+
+    Parameters
+    ----------
+    scene
+        Class of the scene.
+    trace, settings
+        As for :class:`~filmkit.core.stage.Stage`.
+    width, height
+        Size of the picture in pixels.
+    """
     pictures: list[BeatPicture] = []
 
     def note(record: BeatRecord, stage: Stage) -> None:
@@ -56,26 +74,30 @@ def play(
 
 
 def complaints(picture: BeatPicture, *, width: int = WIDTH, height: int = HEIGHT) -> list[str]:
-    """What a viewer would object to at the end of a beat, one line each."""
+    """Return the faults of a picture, one line each; no lines if there are none.
+
+    Faults are text or panels outside of the safe margin or in the strip for captions, text that
+    is too small to read, and texts that overlap.
+    """
     short = min(width, height)
     margin = SAFE * short
     safe = Box.of(margin, width - margin, margin, height - margin)
     free = Box.of(0, width, (1 - CAPTIONS) * height, height)
-    read = [item for item in picture.texts if item.presence >= READ]
-    found = []
-    for item in read:
-        if not safe.holds(item.box, slack=0.5):
-            found.append(f"text {item.text!r} leaves the safe margin: {item.box}")
+    readable = [item for item in picture.texts if item.presence >= MIN_PRESENCE]
+    faults = []
+    for item in readable:
+        if not safe.contains(item.box, slack=0.5):
+            faults.append(f"text {item.text!r} leaves the safe margin: {item.box}")
         if item.height < MIN_TEXT * short - 0.05:
-            found.append(f"text {item.text!r} is {item.height:.1f} pixels high")
+            faults.append(f"text {item.text!r} is {item.height:.1f} pixels high")
     for panel in picture.panels:
-        if panel.opacity >= READ and not safe.holds(panel.box, slack=0.5):
-            found.append(f"panel {panel.heatmap.source} leaves the safe margin: {panel.box}")
-    for item in [*read, *(p for p in picture.panels if p.opacity >= READ)]:
+        if panel.opacity >= MIN_PRESENCE and not safe.contains(panel.box, slack=0.5):
+            faults.append(f"panel {panel.heatmap.source} leaves the safe margin: {panel.box}")
+    for item in [*readable, *(p for p in picture.panels if p.opacity >= MIN_PRESENCE)]:
         if free.overlap(item.box)[1] > 0.5:
-            found.append(f"{item} stands where captions go")
-    for first, second in combinations(read, 2):
+            faults.append(f"{item} stands where captions go")
+    for first, second in combinations(readable, 2):
         across, down = first.box.overlap(second.box)
         if min(across, down) > 0.5:
-            found.append(f"texts {first.text!r} and {second.text!r} overlap by {across, down}")
-    return [f"{picture.record.name}: {line}" for line in found]
+            faults.append(f"texts {first.text!r} and {second.text!r} overlap by {across, down}")
+    return [f"{picture.record.name}: {line}" for line in faults]

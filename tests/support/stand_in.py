@@ -1,4 +1,4 @@
-"""A scene that is quick to render, for tests of the engine, and some that go wrong."""
+"""Scenes for tests of the render engine: one that renders fast, and some that fail."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from filmkit.core.stage import Stage, StageError, beat
 
 
 def entry(slug: str, cls: str) -> SceneEntry:
+    """Return the registry entry of a scene in this module."""
     return SceneEntry(slug, f"Stand-in {slug}", __name__, cls)
 
 
 class Shapes(Stage):
-    """Beats whose lengths are no whole number of frames at any quality."""
+    """Has beats whose durations are not a whole number of frames at any quality."""
 
     title = "Shapes"
     tensors = ("x", "q")
@@ -42,7 +43,7 @@ class Shapes(Stage):
 
 
 class Noisy(Stage):
-    """A film that does not compress."""
+    """Shows noise, which does not compress."""
 
     @beat
     def flicker(self) -> None:
@@ -53,7 +54,7 @@ class Noisy(Stage):
 
 
 class Interrupted(Shapes):
-    """The user presses Ctrl-C in its last beat."""
+    """Is interrupted by Ctrl-C in its last beat."""
 
     @beat
     def rest(self) -> None:
@@ -61,7 +62,7 @@ class Interrupted(Shapes):
 
 
 class Mistaken(Shapes):
-    """Has a mistake in its last beat."""
+    """Raises an error in its last beat."""
 
     @beat
     def rest(self) -> None:
@@ -69,7 +70,7 @@ class Mistaken(Shapes):
 
 
 class Broken(Shapes):
-    """Has a mistake in its second beat that shows only when that is drawn."""
+    """Raises an error in its second beat, but only when frames of it are drawn."""
 
     @beat
     def travel(self) -> None:
@@ -78,7 +79,7 @@ class Broken(Shapes):
 
 
 class Unshowable(Stage):
-    """Cannot show any trace."""
+    """Refuses every trace."""
 
     @beat
     def refuse(self) -> None:

@@ -1,4 +1,4 @@
-"""Small made-up traces for tests: a real forward pass of attention in numpy, on random weights."""
+"""Small synthetic traces for tests: a forward pass of attention in numpy with random weights."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ def make_trace(
     d_model: int | None = None,
     seed: int = 0,
 ) -> Trace:
-    """Make a valid trace with random weights, in which every stage follows from the one before.
+    """Return a valid trace with random weights; each stage is computed from the one before.
 
     Parameters
     ----------
     n_tokens : int
-        Words of the prompt, the beginning-of-sequence token not counted.
+        Number of tokens of the prompt, without the beginning-of-sequence token.
     n_heads, n_kv_heads, d_head, n_layers, d_model : int
         ``n_kv_heads`` is ``n_heads`` if not given (ignored for MLA); ``d_model`` is ``n_heads *
         d_head``.
@@ -61,19 +61,19 @@ def make_trace(
     words : sequence of str, optional
         All tokens after the beginning-of-sequence one, generated ones included.
     n_generated : int
-        Words after the prompt.
+        Number of tokens after the prompt.
     has_bos : bool
         Put a beginning-of-sequence token at position 0.
     rotary_dim : int, optional
-        All of the head, or half of it for MLA.
+        By default the whole head, or half of it for MLA.
     rotary_style : str
         "half" or "interleaved".
     biases : bool
         Give the layers biases.
     mla : bool
-        Make a true MLA layer: a latent of ``2 * d_head`` channels and one shared rotated key part.
+        Make layers that cache a latent of ``2 * d_head`` channels and one shared rotated key part.
     weights_of : sequence of int
-        Layers whose weights are kept besides the featured one.
+        Layers whose weights are stored besides the featured one.
     featured : tuple of int, optional
         Layer and head; the last of each if not given.
     seed : int
@@ -88,10 +88,10 @@ def make_trace(
     layer, head = featured or (n_layers - 1, n_heads - 1)
 
     total = n_tokens + n_generated
-    spoken = list(words) if words is not None else [WORDS[i % len(WORDS)] for i in range(total)]
-    if len(spoken) != total:
-        raise ValueError(f"{len(spoken)} words for {total} tokens")
-    tokens = [BOS, *spoken] if has_bos else spoken
+    texts = list(words) if words is not None else [WORDS[i % len(WORDS)] for i in range(total)]
+    if len(texts) != total:
+        raise ValueError(f"{len(texts)} words for {total} tokens")
+    tokens = [BOS, *texts] if has_bos else texts
     pos = len(tokens)
 
     shape = _Shape(d_model, n_heads, n_kv_heads, d_head, rotary_dim, rotary_style, positions, mla)
@@ -127,7 +127,7 @@ def make_trace(
         rotary_dim=rotary_dim,
         rotary_style=rotary_style,
         score_scale=d_head**-0.5,
-        prompt="".join(spoken[:n_tokens]),
+        prompt="".join(texts[:n_tokens]),
         tokens=tuple(tokens),
         token_ids=tuple(vocabulary.index(token) for token in tokens),
         n_prompt=n_tokens + has_bos,
@@ -147,7 +147,7 @@ def make_trace(
 
 @dataclass(frozen=True)
 class _Shape:
-    """The sizes of one attention layer."""
+    """Dimensions and kind of one attention layer."""
 
     d_model: int
     n_heads: int
@@ -198,7 +198,7 @@ def _attend(x: np.ndarray, weights: dict[str, np.ndarray], shape: _Shape) -> dic
     """Compute one layer's activations from its input [pos, d_model]."""
     pos = len(x)
     group = shape.n_heads // shape.n_kv_heads
-    found: dict[str, np.ndarray] = {"x": x}
+    activations: dict[str, np.ndarray] = {"x": x}
     q = np.einsum("pd,dhc->phc", x, weights["W_Q"]) + weights.get("b_Q", 0)
     if shape.mla:
         latent = x @ weights["W_DKV"]
@@ -209,14 +209,14 @@ def _attend(x: np.ndarray, weights: dict[str, np.ndarray], shape: _Shape) -> dic
     else:
         k = np.einsum("pd,dhc->phc", x, weights["W_K"]) + weights.get("b_K", 0)
         v = np.einsum("pd,dhc->phc", x, weights["W_V"]) + weights.get("b_V", 0)
-    used_q, used_k = q, k
+    q_used, k_used = q, k
     if shape.positions == "rotary":
-        used_q, used_k = _rotate(q, shape), _rotate(k, shape)
-        found |= {"q_rot": used_q, "k_rot": used_k}
+        q_used, k_used = _rotate(q, shape), _rotate(k, shape)
+        activations |= {"q_rot": q_used, "k_rot": k_used}
     if shape.mla:
-        found |= {"kv_latent": latent, "k_rope": used_k[:, 0, -shape.rotary_dim :]}
+        activations |= {"kv_latent": latent, "k_rope": k_used[:, 0, -shape.rotary_dim :]}
     scores = (
-        np.einsum("qhc,khc->hqk", used_q, np.repeat(used_k, group, axis=1)) * shape.d_head**-0.5
+        np.einsum("qhc,khc->hqk", q_used, np.repeat(k_used, group, axis=1)) * shape.d_head**-0.5
     )
     if shape.positions == "alibi":
         distance = np.arange(pos)[None, :] - np.arange(pos)[:, None]
@@ -226,7 +226,7 @@ def _attend(x: np.ndarray, weights: dict[str, np.ndarray], shape: _Shape) -> dic
     pattern /= pattern.sum(axis=-1, keepdims=True)
     z = np.einsum("hqk,khc->qhc", pattern, np.repeat(v, group, axis=1))
     out = np.einsum("phc,hcd->pd", z, weights["W_O"]) + weights.get("b_O", 0)
-    return found | {"q": q, "k": k, "v": v, "pattern": pattern, "z": z, "out": out}
+    return activations | {"q": q, "k": k, "v": v, "pattern": pattern, "z": z, "out": out}
 
 
 def _slopes(n_heads: int) -> np.ndarray:
@@ -235,25 +235,25 @@ def _slopes(n_heads: int) -> np.ndarray:
 
 
 def _rotate(heads: np.ndarray, shape: _Shape) -> np.ndarray:
-    """Turn the rotated channels of [pos, head, d_head] by their position."""
+    """Rotate the rotary channels of [pos, head, d_head] by the angles of their position."""
     dim = shape.rotary_dim
     start = shape.d_head - dim if shape.mla else 0
-    speed = 10000.0 ** (-np.arange(dim // 2) * 2 / dim)
-    angle = np.arange(len(heads))[:, None] * speed  # [pos, rotary_dim / 2]
+    frequency = 10000.0 ** (-np.arange(dim // 2) * 2 / dim)
+    angle = np.arange(len(heads))[:, None] * frequency  # [pos, rotary_dim / 2]
     cos, sin = np.cos(angle)[:, None], np.sin(angle)[:, None]
     if shape.rotary_style == "half":
         first, second = np.arange(dim // 2), np.arange(dim // 2) + dim // 2
     else:
         first, second = np.arange(0, dim, 2), np.arange(1, dim, 2)
     a, b = heads[..., start + first], heads[..., start + second]
-    turned = heads.copy()
-    turned[..., start + first] = a * cos - b * sin
-    turned[..., start + second] = b * cos + a * sin
-    return turned
+    rotated = heads.copy()
+    rotated[..., start + first] = a * cos - b * sin
+    rotated[..., start + second] = b * cos + a * sin
+    return rotated
 
 
 def replaced(trace: Trace, tensors: dict[str, Any] | None = None, **meta: Any) -> Trace:
-    """Return a copy with metadata or tensors changed, not validated; None leaves a tensor out."""
+    """Return a copy with changed metadata or tensors, not validated; None removes a tensor."""
     changed = {
         name: array
         for name, array in {**trace.tensors, **(tensors or {})}.items()

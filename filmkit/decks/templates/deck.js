@@ -6,22 +6,23 @@ const deck = byId("deck"), stage = byId("stage"), still = byId("still"), tip = b
 const players = [...stage.querySelectorAll("video")];
 const marks = [...byId("marks").children];
 const lessMotion = matchMedia("(prefers-reduced-motion: reduce)");
-const SLIDE_STARTS = slides.map((slide, i) => i === 0 || slide.scene !== slides[i - 1].scene);
+const STARTS_SCENE = slides.map((slide, i) => i === 0 || slide.scene !== slides[i - 1].scene);
 
-// What is on the stage: which beat, and whether it "plays", is "paused" or "holds" its last picture.
+// Which beat is on the stage, and its mode: it "plays", is "paused", or "holds" its last picture.
+// "started" is when the first beat was shown, in milliseconds; 0 before that.
 const state = { index: -1, mode: "holds", started: 0 };
 let front = 0;
 let speaker = null;
 
-// Films. A film in this page becomes a blob when it is first needed; the player that is not on the
-// stage already holds the next one, so that nothing flickers between two beats.
+// Films. A film inside this page becomes a blob when it is first needed. There are two players: the
+// hidden one already has the next film loaded, so that nothing flickers between two beats.
 const addresses = new Map();
 
 function address(i) {
   if (!addresses.has(i)) {
-    const own = slides[i].film;
-    if (own) {
-      addresses.set(i, own);
+    const separate = slides[i].film;
+    if (separate) {
+      addresses.set(i, separate);
     } else {
       const bytes = Uint8Array.from(atob(byId(`film-${i}`).textContent), (c) => c.charCodeAt(0));
       addresses.set(i, URL.createObjectURL(new Blob([bytes], { type: "video/mp4" })));
@@ -54,7 +55,7 @@ function go(index, playing) {
   if (playing && !lessMotion.matches) play();
   else hold();
   history.replaceState(null, "", `#${index + 1}`);
-  tell();
+  showTexts();
 }
 
 function play() {
@@ -73,7 +74,7 @@ function play() {
   });
 }
 
-// The last picture, without moving: the still is exactly what the film ends with.
+// Show the last picture at once: the still is the same picture, and is there before the film is.
 function hold() {
   const index = state.index;
   still.src = slides[index].still;
@@ -95,7 +96,7 @@ function bringForward(which) {
   players.forEach((player, i) => player.classList.toggle("front", i === which));
 }
 
-function pauseOrGoOn() {
+function pauseOrResume() {
   const player = players[front];
   if (state.mode === "plays") {
     player.pause();
@@ -110,7 +111,7 @@ function pauseOrGoOn() {
 
 function setMode(mode) {
   state.mode = stage.dataset.mode = mode;
-  const label = mode === "plays" ? "Pause" : mode === "paused" ? "Go on" : "Play again";
+  const label = mode === "plays" ? "Pause" : mode === "paused" ? "Resume" : "Play again";
   byId("play").setAttribute("aria-label", label);
   byId("play").dataset.mode = mode;
   if (mode === "plays") {
@@ -142,31 +143,31 @@ function time() {
   return player.currentTime;
 }
 
-// What is said.
+// Text.
 
-function tell() {
+function showTexts() {
   const slide = slides[state.index];
-  const coming = slides[state.index + 1];
+  const next = slides[state.index + 1];
   still.alt = slide.alt;
   stage.style.setProperty("--ratio", slide.frame[0] / slide.frame[1]);
   byId("marks").setAttribute("viewBox", `0 0 ${slide.frame[0]} ${slide.frame[1]}`);
   stage.setAttribute("aria-label", `${slide.title}. ${slide.alt}`);
-  byId("where").replaceChildren(`${state.index + 1} / ${slides.length}`, made("b", slide.title));
+  byId("where").replaceChildren(`${state.index + 1} / ${slides.length}`, makeElement("b", slide.title));
   byId("scene").textContent = slide.scene;
   byId("title").textContent = slide.title;
-  byId("said").replaceChildren(...paragraphs(slide.notes));
+  byId("notes-text").replaceChildren(...paragraphs(slide.notes));
   [...byId("beats").children].forEach((button, i) => {
     if (i === state.index) button.setAttribute("aria-current", "step");
     else button.removeAttribute("aria-current");
   });
   byId("back").disabled = state.index === 0;
-  byId("on").disabled = !coming;
-  tellSpeaker();
+  byId("forward").disabled = !next;
+  updateSpeaker();
 }
 
-const paragraphs = (text) => text.split("\n\n").map((part) => made("p", part));
+const paragraphs = (text) => text.split("\n\n").map((part) => makeElement("p", part));
 
-function made(tag, text) {
+function makeElement(tag, text) {
   const element = document.createElement(tag);
   element.textContent = text;
   return element;
@@ -180,7 +181,7 @@ function showCaption() {
   if (!wanted) return;
   const now = time();
   const cue = slide.cues.find(([start, end]) => start <= now && now < end) ?? slide.cues.at(-1);
-  // A beat that was not played has been read by nobody yet.
+  // A beat that was not played has shown none of its captions: show the whole narration.
   const text = state.mode === "holds" && !still.hidden ? slide.narration : cue ? cue[2] : "";
   if (caption.textContent !== text) caption.textContent = text;
 }
@@ -207,7 +208,7 @@ function toggleNotes(on = byId("notes").hidden) {
   toggle("notes-button", "noted", on);
 }
 
-// The speaker's window is written and kept up from here: it needs no file and no server.
+// The speaker's window is written and updated from this page: it needs no file and no server.
 
 function openSpeaker() {
   if (speaker && !speaker.closed) {
@@ -216,7 +217,7 @@ function openSpeaker() {
   }
   speaker = window.open("", "attention-film-speaker", "popup,width=1000,height=680");
   if (!speaker) {
-    say("The browser blocked the speaker's window: allow pop-ups for this page, or press N.");
+    showMessage("The browser blocked the speaker's window: allow pop-ups for this page, or press N.");
     return;
   }
   const page = speaker.document;
@@ -227,28 +228,28 @@ function openSpeaker() {
   page.body.append(page.importNode(byId("window").content, true));
   page.addEventListener("keydown", onKey);
   page.getElementById("back").addEventListener("click", () => go(state.index - 1, false));
-  page.getElementById("on").addEventListener("click", () => go(state.index + 1, true));
-  tellSpeaker();
-  setInterval(tellTime, 500);
+  page.getElementById("forward").addEventListener("click", () => go(state.index + 1, true));
+  updateSpeaker();
+  setInterval(updateClock, 500);
 }
 
-function tellSpeaker() {
+function updateSpeaker() {
   if (!speaker || speaker.closed) return;
   const at = (id) => speaker.document.getElementById(id);
   const slide = slides[state.index];
-  const coming = slides[state.index + 1];
+  const next = slides[state.index + 1];
   at("where").textContent = `${state.index + 1} / ${slides.length}  ·  ${slide.scene}`;
   at("title").textContent = slide.title;
   at("now").src = slide.still;
   at("now").alt = slide.alt;
-  at("said").replaceChildren(...paragraphs(slide.notes));
-  at("next").textContent = coming ? coming.title : "The end";
-  at("then").hidden = !coming;
-  if (coming) at("then").src = coming.still;
-  tellTime();
+  at("notes-text").replaceChildren(...paragraphs(slide.notes));
+  at("next").textContent = next ? next.title : "The end";
+  at("then").hidden = !next;
+  if (next) at("then").src = next.still;
+  updateClock();
 }
 
-function tellTime() {
+function updateClock() {
   if (!speaker || speaker.closed) return;
   const seconds = Math.floor((Date.now() - state.started) / 1000);
   const two = (n) => String(n).padStart(2, "0");
@@ -257,27 +258,27 @@ function tellTime() {
   speaker.document.getElementById("clock").textContent = `${two(now.getHours())}:${two(now.getMinutes())}`;
 }
 
-function say(text) {
+function showMessage(text) {
   const toast = byId("toast");
   toast.textContent = text;
   toast.hidden = false;
   setTimeout(() => (toast.hidden = true), 6000);
 }
 
-// Cells. A panel lies in the picture in perspective: its corners give the map from the picture to
-// its cells, and of panels that overlap the one that was drawn last is on top.
+// Cells. A panel is seen in perspective: a projective map, found from its corners, leads from the
+// picture to its cells. Where panels overlap, the one drawn last is on top.
 
-const shelf = new Map();
+const decoded = new Map();
 
-function values(place) {
-  if (!shelf.has(place)) {
-    const bytes = Uint8Array.from(atob(data.arrays[place]), (c) => c.charCodeAt(0));
-    shelf.set(place, new DataView(bytes.buffer));
+function values(number) {
+  if (!decoded.has(number)) {
+    const bytes = Uint8Array.from(atob(data.arrays[number]), (c) => c.charCodeAt(0));
+    decoded.set(number, new DataView(bytes.buffer));
   }
-  return shelf.get(place);
+  return decoded.get(number);
 }
 
-// From the unit square to four corners, as a 3 x 3 matrix.
+// The projective map from the unit square to four corners, as a 3 x 3 matrix in row order.
 function toCorners([[x0, y0], [x1, y1], [x2, y2], [x3, y3]]) {
   const [dx1, dx2, dx3] = [x1 - x2, x3 - x2, x0 - x1 + x2 - x3];
   const [dy1, dy2, dy3] = [y1 - y2, y3 - y2, y0 - y1 + y2 - y3];
@@ -288,6 +289,7 @@ function toCorners([[x0, y0], [x1, y1], [x2, y2], [x3, y3]]) {
   return [x1 - x0 + g * x1, x3 - x0 + h * x3, x0, y1 - y0 + g * y1, y3 - y0 + h * y3, y0, g, h, 1];
 }
 
+// The inverse of a 3 x 3 matrix, up to a factor, which does not matter to a projective map.
 function inverse([a, b, c, d, e, f, g, h, i]) {
   return [
     e * i - f * h, c * h - b * i, b * f - c * e,
@@ -305,41 +307,43 @@ function cellAt(x, y) {
   const panels = slides[state.index].panels;
   for (let n = panels.length - 1; n >= 0; n--) {
     const panel = panels[n];
-    const map = (panel.map ??= toCorners(panel.corners));
-    if (!map) continue;
-    const [across, down] = project((panel.back ??= inverse(map)), x, y);
+    const toPicture = (panel.toPicture ??= toCorners(panel.corners));
+    if (!toPicture) continue; // seen exactly from the side
+    const [across, down] = project((panel.toPanel ??= inverse(toPicture)), x, y);
     if (!(across >= 0 && across < 1 && down >= 0 && down < 1)) continue;
     const [rows, columns] = panel.shape;
     const row = Math.floor(down * rows);
     const column = Math.floor(across * columns);
     const value = values(panel.values).getFloat32(4 * (row * columns + column), true);
-    if (Number.isNaN(value)) continue; // not drawn: what lies below shows
+    if (Number.isNaN(value)) continue; // not drawn: the panel below is visible
     return { panel, row, column, value, masked: value === Infinity };
   }
   return null;
 }
 
-// Where a cell is along each axis of its tensor.
-function place({ panel, row, column }) {
+// The index of a cell along each axis of its tensor.
+function tensorIndex({ panel, row, column }) {
   const spans = panel.index.filter(Array.isArray).length;
   const steps = panel.transposed ? [column, row] : [row, column];
   if (spans === 1) steps.shift();
   return panel.index.map((axis) => (Array.isArray(axis) ? axis[0] + steps.shift() : axis));
 }
 
-function said(cell) {
+// Two lines about a cell: what its row and column stand for, and its place in the trace.
+function describe(cell) {
   const { panel, row, column } = cell;
   if (!panel.axes.length) return [`row ${row}, column ${column}`, panel.name];
-  const at = place(cell);
+  const index = tensorIndex(cell);
   const words = panel.axes.map((axis, i) => {
-    const word = data.axes[axis] ?? "channel";
-    return axis.endsWith("pos") ? `${word} “${data.tokens[at[i]]}” (${at[i]})` : `${word} ${at[i]}`;
+    const step = data.axes[axis] ?? "channel";
+    const at = index[i];
+    return axis.endsWith("pos") ? `${step} “${data.tokens[at]}” (${at})` : `${step} ${at}`;
   });
-  const exact = panel.tensor ? `${panel.tensor}[${at.join(", ")}]` : `[${at.join(", ")}]`;
-  return [words.join("  ·  "), `${panel.name}  ·  ${exact}`];
+  const entry = panel.tensor ? `${panel.tensor}[${index.join(", ")}]` : `[${index.join(", ")}]`;
+  return [words.join("  ·  "), `${panel.name}  ·  ${entry}`];
 }
 
-// Four significant digits, as they are in the trace.
+// A number with four significant digits.
 function digits(value) {
   const size = Math.abs(value);
   const text = size && (size < 1e-4 || size >= 1e6) ? value.toExponential(3) : value.toPrecision(4);
@@ -358,7 +362,7 @@ function showTip(event) {
     hideTip();
     return false;
   }
-  const [words, index] = said(cell);
+  const [words, index] = describe(cell);
   const texts = [cell.masked ? "masked: the word comes later" : digits(cell.value), words, index];
   [...tip.children].forEach((line, i) => (line.textContent = texts[i]));
   tip.dataset.value = cell.masked ? "masked" : digits(cell.value);
@@ -375,7 +379,7 @@ function showTip(event) {
 function outline({ panel, row, column }) {
   const [rows, columns] = panel.shape;
   const points = [[0, 0], [1, 0], [1, 1], [0, 1]]
-    .map(([x, y]) => project(panel.map, (column + x) / columns, (row + y) / rows).join(","))
+    .map(([x, y]) => project(panel.toPicture, (column + x) / columns, (row + y) / rows).join(","))
     .join(" ");
   marks.forEach((mark) => mark.setAttribute("points", points));
 }
@@ -399,7 +403,7 @@ const KEYS = {
   Home: () => go(0, true),
   End: () => go(slides.length - 1, false),
   r: () => play(),
-  p: pauseOrGoOn,
+  p: pauseOrResume,
   c: toggleCaptions,
   n: () => toggleNotes(),
   s: openSpeaker,
@@ -410,7 +414,7 @@ const KEYS = {
 
 function onKey(event) {
   if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
-  // A button that has the focus is pressed with space or Enter.
+  // Space presses the button that has the focus.
   if (event.key === " " && event.target.closest?.("button")) return;
   const action = KEYS[event.key.length === 1 ? event.key.toLowerCase() : event.key];
   if (!action) return;
@@ -442,8 +446,8 @@ stage.addEventListener("pointerleave", (event) => {
 });
 
 byId("back").addEventListener("click", () => go(state.index - 1, false));
-byId("on").addEventListener("click", () => go(state.index + 1, true));
-byId("play").addEventListener("click", pauseOrGoOn);
+byId("forward").addEventListener("click", () => go(state.index + 1, true));
+byId("play").addEventListener("click", pauseOrResume);
 byId("captions").addEventListener("click", toggleCaptions);
 byId("notes-button").addEventListener("click", () => toggleNotes());
 byId("speaker").addEventListener("click", openSpeaker);
@@ -471,10 +475,10 @@ function openDialog(dialog) {
 
 function openOverview() {
   const sheet = byId("overview").firstElementChild;
-  const several = SLIDE_STARTS.filter(Boolean).length > 1;
+  const several = STARTS_SCENE.filter(Boolean).length > 1;
   sheet.replaceChildren(
     ...slides.flatMap((slide, i) => {
-      const button = made("button", `${i + 1}  ${slide.title}`);
+      const button = makeElement("button", `${i + 1}  ${slide.title}`);
       const picture = document.createElement("img");
       picture.src = slide.still;
       picture.alt = "";
@@ -484,7 +488,7 @@ function openOverview() {
         byId("overview").close();
         go(i, false);
       });
-      return several && SLIDE_STARTS[i] ? [made("h2", slide.scene), button] : [button];
+      return several && STARTS_SCENE[i] ? [makeElement("h2", slide.scene), button] : [button];
     })
   );
   openDialog(byId("overview"));
@@ -494,14 +498,14 @@ function openOverview() {
   dialog.addEventListener("click", (event) => event.target === dialog && dialog.close())
 );
 
-// The row of beats.
+// The row of beats: one button each, with a bar that shows how far it has played.
 byId("beats").append(
   ...slides.map((slide, i) => {
     const button = document.createElement("button");
     button.setAttribute("aria-label", `${i + 1}: ${slide.title}`);
     button.title = slide.title;
     button.tabIndex = -1;
-    if (i && SLIDE_STARTS[i]) button.classList.add("first");
+    if (i && STARTS_SCENE[i]) button.classList.add("first");
     button.append(document.createElement("i"));
     button.addEventListener("click", () => go(i, false));
     return button;
@@ -511,6 +515,6 @@ byId("beats").append(
 const narrow = matchMedia("(max-width: 760px) and (orientation: portrait), (max-width: 480px)");
 toggleNotes(narrow.matches);
 narrow.addEventListener("change", () => toggleNotes(narrow.matches));
-const asked = Number(location.hash.slice(1)) - 1;
-go(asked > 0 && asked < slides.length ? asked : 0, true);
+const requested = Number(location.hash.slice(1)) - 1;
+go(requested > 0 && requested < slides.length ? requested : 0, true);
 stage.focus({ preventScroll: true });

@@ -1,4 +1,4 @@
-"""What is wrong with a machine, and what mends it."""
+"""The command doctor: what it finds on a machine, and the commands that fix it."""
 
 from __future__ import annotations
 
@@ -28,28 +28,28 @@ from filmkit.render.cache import FOLDER_VARIABLE, LIMIT_VARIABLE
 from tests.support.checkout import PROJECT
 from tests.support.traces import make_trace
 
-Look = Callable[[str], dict[str, Finding]]
+RunGroup = Callable[[str], dict[str, Finding]]
 
 
 @pytest.fixture(autouse=True)
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An empty folder on a machine with room."""
+    """Work in an empty folder, on a machine with free disk space."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path / "kept"))
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path / "cache"))
     monkeypatch.delenv(LIMIT_VARIABLE, raising=False)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=50e9))
 
 
 @pytest.fixture
-def look(monkeypatch: pytest.MonkeyPatch) -> Look:
-    """What is found in one group, by name."""
+def run_group(monkeypatch: pytest.MonkeyPatch) -> RunGroup:
+    """Function that runs the checks of one group and returns the findings by name."""
     checks = dict(doctor.CHECKS)
 
-    def look(group: str) -> dict[str, Finding]:
+    def run(group: str) -> dict[str, Finding]:
         monkeypatch.setattr(doctor, "CHECKS", {group: checks[group]})
-        return {finding.name: finding for _, finding in doctor.examine()}
+        return {finding.name: finding for _, finding in doctor.run_checks()}
 
-    return look
+    return run
 
 
 def assert_fault(finding: Finding, *words: str, command: str) -> None:
@@ -61,15 +61,15 @@ def assert_fault(finding: Finding, *words: str, command: str) -> None:
 
 
 def pretend(monkeypatch: pytest.MonkeyPatch, **versions: str | None) -> None:
-    """Other versions of some libraries; None is a library that is not there."""
+    """Pretend that some libraries have other versions; None is a library that is missing."""
 
-    def pretended(name: str) -> str:
-        there = versions.get(name.replace("-", "_"), "as it is")
-        if there is None:
+    def pretended_version(name: str) -> str:
+        installed = versions.get(name.replace("-", "_"), "as it is")
+        if installed is None:
             raise PackageNotFoundError(name)
-        return version(name) if there == "as it is" else there
+        return version(name) if installed == "as it is" else installed
 
-    monkeypatch.setattr(doctor, "version", pretended)
+    monkeypatch.setattr(doctor, "version", pretended_version)
 
 
 def raises(error: Exception) -> Callable[..., Any]:
@@ -88,7 +88,7 @@ def call(capsys: pytest.CaptureFixture[str], *options: str) -> tuple[int, str]:
     return int(stop.value.code or 0), capsys.readouterr().out
 
 
-def test_nothing_is_wrong_here(capsys: pytest.CaptureFixture[str]) -> None:
+def test_there_is_no_fault_on_this_machine(capsys: pytest.CaptureFixture[str]) -> None:
     code, out = call(capsys, "--json")
     report = json.loads(out)
     assert [row for row in report["findings"] if row["state"] == FAULT] == []
@@ -99,12 +99,12 @@ def test_nothing_is_wrong_here(capsys: pytest.CaptureFixture[str]) -> None:
         assert row["state"] != OK or row["command"] is None
 
 
-def test_fault_is_said_with_what_mends_it(
+def test_a_fault_is_printed_with_the_command_that_fixes_it(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     findings = [Finding("a", OK, "fine"), Finding("b", NOTE, "so so"), Finding("c", FAULT, "bad")]
     monkeypatch.setattr(doctor, "CHECKS", {"things": lambda: findings})
-    findings[2] = replace(findings[2], command="mend it")
+    findings[2] = replace(findings[2], command="fix it")
     code, out = call(capsys)
     assert code == 1
     heading, *lines = out.splitlines()
@@ -113,26 +113,28 @@ def test_fault_is_said_with_what_mends_it(
         ["ok", "a", "fine"],
         ["note", "b", "so", "so"],
         ["FAULT", "c", "bad"],
-        ["mend", "it"],
+        ["fix", "it"],
         ["1", "fault"],
     ]
     findings.pop()
     assert call(capsys)[0] == 0
 
 
-def test_check_that_breaks_is_a_fault_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_check_that_fails_is_a_fault_and_the_others_go_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     checks = {"first": raises(ImportError("no\nsuch")), "second": lambda: [Finding("b", OK, "")]}
     monkeypatch.setattr(doctor, "CHECKS", checks)
-    (_, broken), (group, _) = doctor.examine()
+    (_, broken), (group, _) = doctor.run_checks()
     assert_fault(broken, "cannot be checked (ImportError: no such)", command="pip install")
     assert group == "second"
     monkeypatch.setattr(doctor, "CHECKS", {"first": raises(PermissionError("no"))})
-    ((_, broken),) = doctor.examine()
+    ((_, broken),) = doctor.run_checks()
     assert (broken.state, broken.command) == (FAULT, None)
 
 
 def test_it_works_where_almost_nothing_is_installed(tmp_path: Path) -> None:
-    """Only what reads the command line is there."""
+    """Only the libraries that read the command line are installed."""
     missing = "av cv2 manim manimpango numpy packaging PIL rich safetensors scipy tomllib typst"
     program = f"""
 import sys
@@ -140,11 +142,11 @@ sys.modules.update(dict.fromkeys({missing.split()}))
 from filmkit.commands.cli import main
 main(["doctor", "--json"])
 """
-    ran = subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-c", program], cwd=PROJECT, capture_output=True, text=True, timeout=60
     )
-    assert (ran.returncode, ran.stderr) == (1, "")
-    report = json.loads(ran.stdout)
+    assert (done.returncode, done.stderr) == (1, "")
+    report = json.loads(done.stdout)
     assert not report["healthy"]
     states = {row["name"]: row["state"] for row in report["findings"]}
     assert {states[group] for group in ("libraries", "fonts", "formats", "traces")} == {FAULT}
@@ -152,49 +154,51 @@ main(["doctor", "--json"])
 
 
 def test_python_without_the_project_is_one_line() -> None:
-    ran = subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-S", "render.py", "doctor"], cwd=PROJECT, capture_output=True, text=True
     )
-    assert ran.returncode == 1
-    assert ran.stderr.startswith("Error: ")
-    assert ran.stderr.endswith("has no click; run make setup, then .venv/bin/python\n")
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: ")
+    assert done.stderr.endswith("has no click; run make setup, then .venv/bin/python\n")
 
 
-def test_help_and_readme_tell_the_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_and_readme_list_the_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         cli.main(["--help"])
-    helped = capsys.readouterr().out
-    told = (PROJECT / "README.md").read_text().partition("## When something is wrong")[2]
+    help_text = capsys.readouterr().out
+    section = (PROJECT / "README.md").read_text().partition("## When something is wrong")[2]
     for code, meaning in cli.EXIT_CODES.items():
-        assert f"{code:<5} {meaning}" in helped
-        assert str(code) in told.partition("## ")[0]
+        assert f"{code:<5} {meaning}" in help_text
+        assert str(code) in section.partition("## ")[0]
 
 
-# Python and what is installed
+# Python and its packages
 
 
-def test_old_python(look: Look, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert doctor._project()["requires-python"] == ">=" + ".".join(map(str, doctor.OLDEST))
-    monkeypatch.setattr(doctor, "OLDEST", (4, 0))
-    assert_fault(look("python")["Python"], "4.0 or newer is needed", command="scripts/setup.sh")
-
-
-def test_bad_version_says_why(look: Look, monkeypatch: pytest.MonkeyPatch) -> None:
-    pretend(monkeypatch, pillow="13.0.0", numpy="1.26.4")
-    found = look("libraries")
+def test_old_python(run_group: RunGroup, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert doctor._project()["requires-python"] == ">=" + ".".join(map(str, doctor.MIN_PYTHON))
+    monkeypatch.setattr(doctor, "MIN_PYTHON", (4, 0))
     assert_fault(
-        found["pillow"],
+        run_group("python")["Python"], "4.0 or newer is needed", command="scripts/setup.sh"
+    )
+
+
+def test_a_wrong_version_is_explained(run_group: RunGroup, monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(monkeypatch, pillow="13.0.0", numpy="1.26.4")
+    findings = run_group("libraries")
+    assert_fault(
+        findings["pillow"],
         "13.0.0 is installed, >=11,<13 is needed: Manim 0.22 cannot draw images with Pillow 13",
         command="-m pip install 'pillow>=11,<13'",
     )
-    assert_fault(found["numpy"], "1.26.4", ">=2.1", command="-m pip install 'numpy>=2.1'")
-    assert found["manim"].state == OK
+    assert_fault(findings["numpy"], "1.26.4", ">=2.1", command="-m pip install 'numpy>=2.1'")
+    assert findings["manim"].state == OK
 
 
-def test_missing_library(look: Look, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_library(run_group: RunGroup, monkeypatch: pytest.MonkeyPatch) -> None:
     pretend(monkeypatch, manim=None)
     command = "-m pip install 'manim[typst]>=0.22,<0.23'"
-    assert_fault(look("libraries")["manim"], "is not installed", command=command)
+    assert_fault(run_group("libraries")["manim"], "is not installed", command=command)
 
 
 @pytest.mark.parametrize(
@@ -206,7 +210,7 @@ def test_missing_library(look: Look, monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_library_that_does_not_load(
-    look: Look, monkeypatch: pytest.MonkeyPatch, error: Exception, command: str
+    run_group: RunGroup, monkeypatch: pytest.MonkeyPatch, error: Exception, command: str
 ) -> None:
     def load(name: str) -> Any:
         if name == "manim":
@@ -214,129 +218,141 @@ def test_library_that_does_not_load(
         return import_module(name)
 
     monkeypatch.setattr(doctor, "import_module", load)
-    found = look("libraries")
-    assert_fault(found["manim"], "0.22", "cannot be loaded", str(error), command=command)
-    assert found["pillow"].state == OK
+    findings = run_group("libraries")
+    assert_fault(findings["manim"], "0.22", "cannot be loaded", str(error), command=command)
+    assert findings["pillow"].state == OK
 
 
 def test_packages_that_do_not_work_beside_manim_are_noted(
-    look: Look, monkeypatch: pytest.MonkeyPatch
+    run_group: RunGroup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pretend(monkeypatch, manim_slides="5.7.0", manim_ml="99")
-    found = look("libraries")
-    assert found["manim-slides"].state == NOTE
-    assert "cannot render with Manim 0.22" in found["manim-slides"].message
-    assert "manim-ml" not in found
+    findings = run_group("libraries")
+    assert findings["manim-slides"].state == NOTE
+    assert "cannot render with Manim 0.22" in findings["manim-slides"].message
+    assert "manim-ml" not in findings
 
 
-def test_every_extra_is_told_of() -> None:
+def test_every_extra_is_described() -> None:
     assert {*doctor.EXTRAS, "dev"} == set(doctor._project()["optional-dependencies"])
 
 
-def test_missing_extra_is_a_note(look: Look, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_extra_is_a_note(run_group: RunGroup, monkeypatch: pytest.MonkeyPatch) -> None:
     pretend(monkeypatch, distributed=None, torch="1.0")
-    found = look("extras")
-    assert {name for name, finding in found.items() if finding.state == NOTE} == {
+    findings = run_group("extras")
+    assert {name for name, finding in findings.items() if finding.state == NOTE} == {
         "cluster",
         "extract",
     }
-    assert "distributed is not installed" in found["cluster"].message
-    assert "torch 1.0 is installed, >=2.6,<3 is needed" in found["extract"].message
-    assert (found["cluster"].command or "").endswith("[cluster]'")
+    assert "distributed is not installed" in findings["cluster"].message
+    assert "torch 1.0 is installed, >=2.6,<3 is needed" in findings["extract"].message
+    assert (findings["cluster"].command or "").endswith("[cluster]'")
 
 
-# What draws and writes
+# Drawing and writing files
 
 
-def test_pillow_that_manim_cannot_draw_with(look: Look, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pillow_that_manim_cannot_draw_with(
+    run_group: RunGroup, monkeypatch: pytest.MonkeyPatch
+) -> None:
     fault = ValueError("Invalid mode for data type")
     monkeypatch.setattr(PIL.Image, "fromarray", raises(fault))
-    found = look("drawing")
+    findings = run_group("drawing")
     command = "-m pip install 'pillow>=11,<13'"
-    assert_fault(found["image"], "Manim cannot draw one", str(fault), command=command)
-    assert found["formula"].state == OK
+    assert_fault(findings["image"], "Manim cannot draw an image", str(fault), command=command)
+    assert findings["formula"].state == OK
 
 
-def test_image_of_another_colour(look: Look, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_image_of_another_colour(run_group: RunGroup, monkeypatch: pytest.MonkeyPatch) -> None:
     fromarray = PIL.Image.fromarray
     monkeypatch.setattr(PIL.Image, "fromarray", lambda array, **kw: fromarray(array // 2, **kw))
-    assert_fault(look("drawing")["image"], "instead of [255, 0, 0, 255]", command="pillow")
+    assert_fault(run_group("drawing")["image"], "instead of [255, 0, 0, 255]", command="pillow")
 
 
-def test_missing_typst(look: Look, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_typst(run_group: RunGroup, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(text, "_formula", raises(ModuleNotFoundError("typst")))
-    assert_fault(look("drawing")["formula"], "typst", command="'manim[typst]")
+    assert_fault(run_group("drawing")["formula"], "typst", command="'manim[typst]")
 
 
-def test_missing_fonts(look: Look, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_missing_fonts(
+    run_group: RunGroup, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     broken = tmp_path / "Broken.ttf"
     broken.write_bytes(b"no font")
     files = [*fonts.font_files(), tmp_path / "Gone.ttf", broken]
     monkeypatch.setattr(fonts, "font_files", lambda: files)
     families = {*manimpango.list_fonts()} - {"Noto Emoji", "Noto Sans CJK SC"}
     monkeypatch.setattr(manimpango, "list_fonts", lambda: sorted(families))
-    found = look("fonts")
-    assert_fault(found["files"], "cannot be loaded: Gone.ttf, Broken.ttf", command="manimgx-fonts")
-    assert_fault(found["Noto Emoji"], "is not there", command="manimgx-fonts")
-    assert found[Theme.font].state == OK
-    assert found["Noto Sans CJK SC"].state == NOTE
-    assert (found["Noto Sans CJK SC"].command or "").endswith("[cjk]'")
+    findings = run_group("fonts")
+    assert_fault(
+        findings["files"], "cannot be loaded: Gone.ttf, Broken.ttf", command="manimgx-fonts"
+    )
+    assert_fault(findings["Noto Emoji"], "is not installed", command="manimgx-fonts")
+    assert findings[Theme.font].state == OK
+    assert findings["Noto Sans CJK SC"].state == NOTE
+    assert (findings["Noto Sans CJK SC"].command or "").endswith("[cjk]'")
 
 
-def test_missing_codecs(look: Look, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_codecs(run_group: RunGroup, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(movie, "WEBM", replace(movie.WEBM, codec="libnone"))
     monkeypatch.setattr(av, "Codec", raises(ValueError("unknown")))
     PIL.Image.init()
     monkeypatch.delitem(PIL.Image.SAVE, "GIF")
-    found = look("formats")
-    assert_fault(found["webm"], "libnone cannot be written", command="--no-deps 'av>=15'")
-    assert_fault(found["captions in webm"], "webvtt", command="av>=15")
-    assert_fault(found["gif"], "gif cannot be written", command="pillow")
-    assert {found[name].state for name in ("masters", "mp4", "mov", "png")} == {OK}
+    findings = run_group("formats")
+    assert_fault(findings["webm"], "libnone cannot be written", command="--no-deps 'av>=15'")
+    assert_fault(findings["captions in webm"], "webvtt", command="av>=15")
+    assert_fault(findings["gif"], "gif cannot be written", command="pillow")
+    assert {findings[name].state for name in ("masters", "mp4", "mov", "png")} == {OK}
 
 
-# Where things are kept
+# Folders and disk space
 
 
-def test_folders_that_cannot_be_written_to(look: Look, tmp_path: Path) -> None:
-    for name in ("kept", "videos"):
+def test_folders_that_cannot_be_written_to(run_group: RunGroup, tmp_path: Path) -> None:
+    for name in ("cache", "videos"):
         (tmp_path / name).write_text("a file, not a folder")
-    found = look("space")
-    assert_fault(found["cache folder"], "kept: Not a directory", command=FOLDER_VARIABLE)
-    assert_fault(found["output folder"], "videos: Not a directory", command="--out")
+    findings = run_group("space")
+    assert_fault(findings["cache folder"], "cache: Not a directory", command=FOLDER_VARIABLE)
+    assert_fault(findings["output folder"], "videos: Not a directory", command="--out")
 
 
-def test_little_room(look: Look, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_little_disk_space(
+    run_group: RunGroup, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=3e9))
-    assert look("space")["cache folder"].state == NOTE
+    assert run_group("space")["cache folder"].state == NOTE
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=0.2e9))
-    assert_fault(look("space")["cache folder"], "0.2 GB free", command=f"export {FOLDER_VARIABLE}=")
-    (tmp_path / "kept").mkdir()
-    (tmp_path / "kept" / "a.mov").write_bytes(bytes(100))
-    assert_fault(look("space")["cache folder"], command="render.py cache --clear")
-    assert_fault(look("space")["output folder"], "0.2 GB free", command="--out")
+    assert_fault(
+        run_group("space")["cache folder"], "0.2 GB free", command=f"export {FOLDER_VARIABLE}="
+    )
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "a.mov").write_bytes(bytes(100))
+    assert_fault(run_group("space")["cache folder"], command="render.py cache --clear")
+    assert_fault(run_group("space")["output folder"], "0.2 GB free", command="--out")
 
 
-def test_limit_of_the_cache(look: Look, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    (tmp_path / "kept").mkdir()
-    (tmp_path / "kept" / "a.mov").write_bytes(bytes(10**6))
-    assert look("space")["cache size"].message == "0.00 of at most 10.00 GB"
+def test_limit_of_the_cache(
+    run_group: RunGroup, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "a.mov").write_bytes(bytes(10**6))
+    assert run_group("space")["cache size"].message == "0.00 of at most 10.00 GB"
     monkeypatch.setenv(LIMIT_VARIABLE, "0.0001")
-    assert look("space")["cache size"].state == NOTE
+    assert run_group("space")["cache size"].state == NOTE
     monkeypatch.setenv(LIMIT_VARIABLE, "much")
-    assert_fault(look("space")["cache size"], "'much'", command=f"unset {LIMIT_VARIABLE}")
+    assert_fault(run_group("space")["cache size"], "'much'", command=f"unset {LIMIT_VARIABLE}")
 
 
-def test_traces(look: Look, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_traces(run_group: RunGroup, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     shipped = tmp_path / "shipped.safetensors"
     monkeypatch.setattr(traces, "SHIPPED", shipped)
     monkeypatch.setattr(traces, "EXTRACTED", tmp_path / "own.safetensors")
     make_trace().save(tmp_path / "own.safetensors")
     whole = (tmp_path / "own.safetensors").read_bytes()
     (tmp_path / "cut.safetensors").write_bytes(whole[: len(whole) // 2])
-    found = look("traces")
-    assert_fault(found["shipped.safetensors"], "no such file", command="git -C")
-    assert_fault(found["cut.safetensors"], "not a readable trace", command=f"rm {tmp_path}/cut")
-    assert found["own.safetensors"].state == OK
-    assert "made-up model" in found["own.safetensors"].message
-    assert "unless --trace names another" in found["own.safetensors"].message
+    findings = run_group("traces")
+    assert_fault(findings["shipped.safetensors"], "no such file", command="git -C")
+    assert_fault(findings["cut.safetensors"], "not a readable trace", command=f"rm {tmp_path}/cut")
+    assert findings["own.safetensors"].state == OK
+    assert "made-up model" in findings["own.safetensors"].message
+    assert "unless --trace names another" in findings["own.safetensors"].message

@@ -1,4 +1,4 @@
-"""A scene that the command line writes: does it render, pass its test and stand in the list?"""
+"""The command new: the scene that it writes renders, passes its test and is listed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def written(checkout: Path) -> Path:
     return checkout
 
 
-def test_it_stands_in_the_list(written: Path) -> None:
+def test_it_is_in_the_list(written: Path) -> None:
     done = run_python(written, "render.py", "--list", "scene_one_head")
     assert "scene_one_head  One head alone" in done.stdout
     assert "the_pattern, the_last_word, how_much" in done.stdout
@@ -44,16 +44,16 @@ def test_it_renders_at_once(written: Path) -> None:
     assert (written / "videos" / "scene_one_head.mp4").stat().st_size > 10_000
 
 
-def test_its_own_test_passes_and_its_style_is_ours(written: Path) -> None:
+def test_its_own_test_and_the_style_checks_pass(written: Path) -> None:
     done = run_python(written, "-m", "pytest", "-q", "tests/scenes/one_head")
     assert done.returncode == 0, done.stdout
-    made = ("scenes", "tests/scenes/one_head")
+    paths = ("scenes", "tests/scenes/one_head")
     for check in (("check",), ("format", "--check")):
-        done = run_python(written, "-m", "ruff", *check, *made)
+        done = run_python(written, "-m", "ruff", *check, *paths)
         assert done.returncode == 0, done.stdout
 
 
-def test_nothing_is_written_over(written: Path) -> None:
+def test_nothing_is_overwritten(written: Path) -> None:
     before = (written / "scenes" / "one_head" / "scene_one_head.py").read_bytes()
     done = run_python(written, "render.py", "new", "scene_one_head")
     message = "Error: there is a scene_one_head already; choose another name\n"
@@ -62,8 +62,8 @@ def test_nothing_is_written_over(written: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["one_head", "scene_", "scene_Head", "scene_a-b", "scene_1"])
-def test_a_name_that_cannot_be_one_is_refused(name: str, tmp_path: Path) -> None:
-    with pytest.raises(click.UsageError, match="cannot be a scene; write scene_"):
+def test_an_invalid_name_is_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(click.UsageError, match="cannot be the name of a scene; write scene_"):
         write_scene(tmp_path, name)
 
 

@@ -28,18 +28,18 @@ def cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def parts(html: str) -> dict[str, bytes]:
-    """What a page holds, by its media type."""
-    found = re.findall(r'"data:([^;"]+);base64,([^"]+)"', html)
-    return {kind: b64decode(content) for kind, content in found}
+    """Return the content of a page's data URIs, by media type."""
+    uris = re.findall(r'"data:([^;"]+);base64,([^"]+)"', html)
+    return {kind: b64decode(content) for kind, content in uris}
 
 
-def kept(folder: Path) -> set[tuple[str, int]]:
-    """The masters in the cache, each with the number that a file written anew does not have."""
+def masters_in(folder: Path) -> set[tuple[str, int]]:
+    """Return the masters in the cache by name and inode: a file written again has another inode."""
     return {(path.name, path.stat().st_ino) for path in (folder / "cache").glob("*.master.mov")}
 
 
-def check(html: str, folder: Path, *said: str) -> None:
-    """The page plays by itself: a film with its captions, and nothing from elsewhere."""
+def check(html: str, folder: Path, *narration: str) -> None:
+    """Check that the page holds a film with its captions, and loads nothing from elsewhere."""
     assert re.search(r"<video [^>]*\bcontrols [^>]*\bsrc=", html)
     assert '<track kind="captions"' in html
     assert not re.search(r'(?:src|poster|href)="(?!data:)', html)
@@ -47,7 +47,7 @@ def check(html: str, folder: Path, *said: str) -> None:
     assert set(content) == {"image/jpeg", "video/mp4", "text/vtt"}
     captions = content["text/vtt"].decode()
     assert captions.startswith("WEBVTT")
-    assert all(words in captions for words in said), captions
+    assert all(words in captions for words in narration), captions
     path = folder / "film.mp4"
     path.write_bytes(content["video/mp4"])
     with av.open(path) as film:
@@ -59,7 +59,9 @@ def test_a_notebook_shows_beats_and_takes_a_trace_made_in_it(tmp_path: Path) -> 
     for library in ("torch", "transformer_lens"):
         pytest.importorskip(library)
     notebook = nbformat.read(NOTEBOOK, as_version=4)
-    assert not any(cell.get("outputs") for cell in notebook.cells), "it is kept without outputs"
+    assert not any(cell.get("outputs") for cell in notebook.cells), (
+        "the notebook is stored without outputs"
+    )
     NotebookClient(
         notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": PROJECT}}
     ).execute()
@@ -69,7 +71,7 @@ def test_a_notebook_shows_beats_and_takes_a_trace_made_in_it(tmp_path: Path) -> 
         for output in cell.get("outputs", ())
         if "text/html" in output.get("data", {})
     ]
-    # Nothing else is shown: no warning either.
+    # No cell has any other output, such as a warning.
     assert len(pages) == 2, [page[:500] for page in pages]
     check(pages[0], tmp_path, "The keys’ matrix can act")
     check(pages[1], tmp_path, "All rows together are the attention")
@@ -83,7 +85,7 @@ def test_a_program_need_not_guard_its_call(tmp_path: Path) -> None:
         "print(len(film.video), __file__)\n"
     )
     make_trace().save(tmp_path / "trace.safetensors")
-    ran = subprocess.run(
+    done = subprocess.run(
         [sys.executable, program],
         cwd=tmp_path,
         env=os.environ | {"PYTHONPATH": str(PROJECT)},
@@ -91,8 +93,8 @@ def test_a_program_need_not_guard_its_call(tmp_path: Path) -> None:
         text=True,
         check=False,
     )
-    assert (ran.returncode, ran.stderr) == (0, "")
-    size, path = ran.stdout.split()
+    assert (done.returncode, done.stderr) == (0, "")
+    size, path = done.stdout.split()
     assert int(size) > 1000
     assert path == str(program)
 
@@ -104,15 +106,15 @@ def test_a_trace_file_and_a_cached_film(tmp_path: Path) -> None:
     first = filmkit.show("scene_attention", "one_cell", **options)
     check(first._repr_html_(), tmp_path, "It fills one cell of the scores")
     assert repr(first).startswith("<One attention head, start to finish: One cell: an mp4 of ")
-    masters = kept(tmp_path)
+    masters = masters_in(tmp_path)
     again = filmkit.show("scene_attention", "one_cell", **options | {"trace": make_trace()})
     assert again.video == first.video
     assert len(masters) == 1
-    assert kept(tmp_path) == masters
+    assert masters_in(tmp_path) == masters
 
 
 @pytest.mark.parametrize(
-    ("call", "said"),
+    ("arguments", "message"),
     [
         ({"scene": "scene_atention"}, "did you mean scene_attention"),
         ({"scene": "scene_mqa", "beat": "nonsense"}, "no beat of scene_mqa 'nonsense'"),
@@ -121,9 +123,9 @@ def test_a_trace_file_and_a_cached_film(tmp_path: Path) -> None:
         ({"scene": "scene_mqa", "layer": 99}, "has layers 0 to"),
     ],
 )
-def test_wrong_calls_say_what_to_do(call: dict[str, object], said: str) -> None:
-    with pytest.raises(ValueError, match=said):
-        filmkit.show(**call)
+def test_wrong_arguments_are_explained(arguments: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        filmkit.show(**arguments)
 
 
 def test_importing_it_loads_nothing() -> None:

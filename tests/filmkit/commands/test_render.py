@@ -1,4 +1,4 @@
-"""The command line: what it makes, what it says, and how it fails."""
+"""The command line: the files it writes, the text it prints, and how it fails."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ STAND_INS = (SHAPES, NOISY, INTERRUPTED, MISTAKEN, UNSHOWABLE)
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a call gave."""
+    """Exit code and output of a call of the command line."""
 
     code: int
     out: str
@@ -53,7 +53,7 @@ def trace_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def cache_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cache of its own for every test, also for the programs that it starts."""
+    """Give every test a cache folder of its own, also for the programs that it starts."""
     folder = tmp_path_factory.mktemp("cache")
     monkeypatch.setenv(FOLDER_VARIABLE, str(folder))
     return folder
@@ -66,7 +66,7 @@ def render(
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> Render:
-    """Call the command line in an empty folder, with quick scenes and a made-up trace."""
+    """Function that calls the command line in an empty folder, with quick scenes."""
     monkeypatch.chdir(tmp_path)
     for module in (cli, shared_options):
         monkeypatch.setattr(module, "SCENES", STAND_INS)
@@ -91,12 +91,12 @@ def files(folder: Path) -> list[str]:
 
 
 def with_captions(film: str) -> list[str]:
-    """A film and what lies beside it."""
+    """Return a film and its caption files."""
     return [film, *(film[: film.rindex(".")] + suffix for suffix in (".srt", ".vtt"))]
 
 
 def assert_refused(outcome: Outcome, code: int, *words: str) -> None:
-    """The call failed with that code and one line that holds those words."""
+    """Check that a call failed with an exit code and one line that contains these words."""
     assert outcome.code == code, outcome
     *before, line = outcome.err.splitlines()
     assert line.startswith("Error: "), outcome
@@ -105,7 +105,7 @@ def assert_refused(outcome: Outcome, code: int, *words: str) -> None:
         assert word in line
 
 
-# What it makes
+# Files
 
 
 def test_name_alone_renders_the_scene(render: Render, tmp_path: Path) -> None:
@@ -139,8 +139,8 @@ def test_one_still(render: Render, tmp_path: Path) -> None:
 
 def test_all_stills(render: Render, tmp_path: Path) -> None:
     assert render("scene_shapes", "--still", "all", "--quality", "draft").code == 0
-    made = files(tmp_path / "videos" / "scene_shapes")
-    assert [name for name in made if name.endswith(".png")] == [
+    names = files(tmp_path / "videos" / "scene_shapes")
+    assert [name for name in names if name.endswith(".png")] == [
         "01_appear.png",
         "02_travel.png",
         "03_rest.png",
@@ -162,7 +162,7 @@ def test_first_token_is_drawn_on_request(render: Render, tmp_path: Path) -> None
     for options in ([], ["--show-first-token"]):
         render("scene_shapes", "--still", "appear", "--quality", "draft", *options)
         pictures.append(np.asarray(Image.open("videos/scene_shapes/01_appear.png")))
-    # The note that a token is hidden is gone.
+    # The note that a token is hidden is not drawn.
     assert not np.array_equal(*pictures)
 
 
@@ -180,9 +180,9 @@ def test_cache_is_shown_and_cleared(render: Render, cache_folder: Path) -> None:
     render("scene_shapes", "--quality", "draft", "--no-cache")
     assert files(cache_folder) == []
     render("scene_shapes", "--quality", "draft")
-    kept = files(cache_folder)
-    assert f"{cache_folder}: {len(kept)} files, " in render("cache").out
-    assert len(kept) == 8, "a master and a piece for each of three beats, lengths and keys"
+    stored = files(cache_folder)
+    assert f"{cache_folder}: {len(stored)} files, " in render("cache").out
+    assert len(stored) == 8, "a master and a piece for each of three beats, lengths and keys"
     assert json.loads(render("cache", "--json").out) == {
         "folder": str(cache_folder),
         "files": 8,
@@ -194,10 +194,10 @@ def test_cache_is_shown_and_cleared(render: Render, cache_folder: Path) -> None:
 
 
 def test_cache_in_another_folder(render: Render, tmp_path: Path, cache_folder: Path) -> None:
-    render("scene_shapes", "--quality", "draft", "--cache", "kept")
-    assert len(files(tmp_path / "kept")) == 8
+    render("scene_shapes", "--quality", "draft", "--cache", "other_cache")
+    assert len(files(tmp_path / "other_cache")) == 8
     assert files(cache_folder) == []
-    assert "kept: 8 files" in render("cache", "--cache", "kept").out
+    assert "other_cache: 8 files" in render("cache", "--cache", "other_cache").out
 
 
 def test_other_formats_have_their_names(render: Render, tmp_path: Path) -> None:
@@ -205,7 +205,7 @@ def test_other_formats_have_their_names(render: Render, tmp_path: Path) -> None:
     assert render("scene_shapes", "--format", "webm", *options).code == 0
     outcome = render("scene_shapes", "--format", "gif", *options)
     assert outcome.out == "videos/scene_shapes.gif\n"
-    assert "%" not in outcome.err, "the masters are there already"
+    assert "%" not in outcome.err, "the masters are in the cache already"
     webm = with_captions("videos/scene_shapes.webm")
     assert files(tmp_path) == sorted(["videos/scene_shapes.gif", *webm])
     with av.open(tmp_path / "videos" / "scene_shapes.webm") as film:
@@ -244,7 +244,7 @@ def test_film_is_not_made_without_one_of_its_scenes(
     assert files(tmp_path) == []
 
 
-def test_film_is_whole(render: Render) -> None:
+def test_film_joins_whole_scenes_only(render: Render) -> None:
     assert_refused(render("film", "--beat", "travel"), 2, "name a scene")
     assert_refused(render("film", "scene_shapes"), 2, "'film' is a command of its own")
 
@@ -255,7 +255,7 @@ def test_one_beat(render: Render, tmp_path: Path) -> None:
     assert files(tmp_path) == with_captions("videos/scene_shapes/02_travel.mp4")
 
 
-def test_script_says_what_is_said_and_when(render: Render, tmp_path: Path) -> None:
+def test_script_has_the_narration_with_times(render: Render, tmp_path: Path) -> None:
     outcome = render("script", "scene_shapes")
     assert outcome.code == 0, outcome.err
     assert outcome.out.startswith(
@@ -263,9 +263,9 @@ def test_script_says_what_is_said_and_when(render: Render, tmp_path: Path) -> No
         "## 0:00.0–0:00.3 Appear\n\nA square appears in the picture of made-up model.\n\n"
         "*appear, 2000 words a minute, 181.5 c/s*\n\n## 0:00.3–0:00.9 Travel\n\nIt moves.\n\n"
     )
-    outcome = render("script", "scene_shapes", "--json", "--out", "told/script.json")
-    assert outcome.out == "told/script.json\n"
-    (scene,) = json.loads((tmp_path / "told" / "script.json").read_text())
+    outcome = render("script", "scene_shapes", "--json", "--out", "texts/script.json")
+    assert outcome.out == "texts/script.json\n"
+    (scene,) = json.loads((tmp_path / "texts" / "script.json").read_text())
     assert (scene["name"], scene["seconds"]) == ("scene_shapes", 1.33)
     assert scene["beats"][2] == {
         "name": "rest",
@@ -277,7 +277,7 @@ def test_script_says_what_is_said_and_when(render: Render, tmp_path: Path) -> No
         "characters_per_second": 36.4,
         "captions": [{"start": 0.89, "end": 1.33, "lines": ["It stands still."]}],
     }
-    assert_refused(render("script", "scene_shapes", "--all"), 2, "name scenes or say --all")
+    assert_refused(render("script", "scene_shapes", "--all"), 2, "name scenes or give --all")
     assert_refused(render("script", "scene_shape"), 2, "did you mean scene_shapes?")
 
 
@@ -285,11 +285,11 @@ def test_captions_go_where_they_are_asked_for(render: Render, tmp_path: Path) ->
     assert render("scene_shapes", "--captions", "none", "--quality", "draft").code == 0
     assert files(tmp_path) == ["videos/scene_shapes.mp4"]
     outcome = render("scene_shapes", "--captions", "mux", "--format", "gif")
-    assert_refused(outcome, 2, "a gif has no room for a track", "--captions burn")
+    assert_refused(outcome, 2, "a gif cannot hold a caption track", "--captions burn")
     assert_refused(render("scene_shapes", "--captions", "burn", "--still", "all"), 2, "alt text")
 
 
-# What it says
+# Output
 
 
 def test_list(render: Render, tmp_path: Path) -> None:
@@ -319,7 +319,7 @@ def test_list_as_json(render: Render) -> None:
     }
 
 
-def test_where_the_pictures_come_from(render: Render, trace_file: Path) -> None:
+def test_the_default_trace_is_named(render: Render, trace_file: Path) -> None:
     line = "pictures from made-up model, the trace that comes with the project"
     assert line in render("--list", "scene_shapes").err
     assert "pictures from" not in render("--list", "scene_shapes", "--quiet").err
@@ -335,7 +335,7 @@ def test_users_own_trace_comes_before_the_shipped_one(
     assert f"pictures from made-up model ({own})" in render("--list", "scene_shapes").err
 
 
-def test_quiet_says_nothing(render: Render, tmp_path: Path) -> None:
+def test_quiet_prints_nothing(render: Render, tmp_path: Path) -> None:
     outcome = render("scene_shapes", "--quality", "draft", "--quiet")
     assert outcome == Outcome(0, "", "")
     assert files(tmp_path) == with_captions("videos/scene_shapes.mp4")
@@ -348,7 +348,7 @@ def test_progress_is_plain_lines_in_a_log(render: Render) -> None:
     assert 3 <= len(lines) <= 10
 
 
-def test_progress_lines_tell_the_time_left(
+def test_progress_lines_show_the_time_left(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     now = 100.0
@@ -374,7 +374,7 @@ def test_no_progress_when_quiet() -> None:
     assert type(make_meter(5, quiet=False)) is LineMeter
 
 
-# How it fails
+# Errors
 
 
 def test_unknown_scene_gets_a_suggestion(render: Render) -> None:
@@ -417,7 +417,7 @@ def test_unknown_beat_gets_a_suggestion(render: Render, tmp_path: Path) -> None:
     ],
     ids=lambda value: " ".join(value) if value[0].startswith(("-", "s")) else "",
 )
-def test_wrong_calls(
+def test_wrong_usage(
     render: Render, tmp_path: Path, arguments: list[str], words: list[str]
 ) -> None:
     assert_refused(render(*arguments), 2, *words)
@@ -464,13 +464,13 @@ def test_full_disk(render: Render, tmp_path: Path, request: pytest.FixtureReques
     assert files(tmp_path) == ["videos/scene_noisy.mp4"]
 
 
-def test_mistake_in_a_scene_is_one_line(render: Render, tmp_path: Path) -> None:
+def test_an_error_in_a_scene_is_one_line(render: Render, tmp_path: Path) -> None:
     outcome = render("scene_mistaken", "--quality", "draft")
     assert_refused(outcome, 1, "scene_mistaken: RuntimeError: a mistake of two lines", "--verbose")
     assert files(tmp_path) == []
 
 
-def test_verbose_shows_where_a_mistake_is(render: Render) -> None:
+def test_verbose_shows_where_an_error_is(render: Render) -> None:
     outcome = render("scene_mistaken", "--quality", "draft", "--verbose")
     assert outcome.code == 1
     assert "Traceback" in outcome.err
@@ -532,7 +532,7 @@ def test_help_reads_without_loading_anything_heavy(tmp_path: Path) -> None:
         assert scene.slug in out
 
 
-def test_rendering_needs_neither_torch_nor_network_nor_settings_found_about(
+def test_rendering_uses_neither_torch_nor_network_nor_a_manim_config_file(
     tmp_path: Path, trace_file: Path
 ) -> None:
     (tmp_path / "manim.cfg").write_text(
@@ -563,7 +563,7 @@ finally:
 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
-def test_signal_removes_what_is_unfinished(
+def test_a_signal_removes_unfinished_files(
     tmp_path: Path, trace_file: Path, sent: signal.Signals
 ) -> None:
     program = run_program(

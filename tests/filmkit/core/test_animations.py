@@ -1,4 +1,4 @@
-"""Motions: what they end in, and that asking for one changes nothing."""
+"""Animations: how they end, and that making one changes nothing."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from filmkit.core.heatmap import Heatmap
 from filmkit.core.norm import Norm
 from filmkit.core.view import LayerView, rotary_pairs
 from filmkit.mobjects.flow import Draw, Wire
-from filmkit.mobjects.marks import Dial, TurnRow
+from filmkit.mobjects.marks import Dial, RotateRow
 from tests.support.traces import make_trace
 
 NORM = Norm(-1.0, 1.0, "viridis")
@@ -53,12 +53,12 @@ def run(animation: Animation, *alphas: float) -> None:
 
 
 def state(mobject: Mobject) -> list[npt.NDArray[np.float64]]:
-    found = []
+    arrays = []
     for member in mobject.get_family():
-        found += [member.points.copy(), np.array([presence(member)])]
+        arrays += [member.points.copy(), np.array([presence(member)])]
         if isinstance(member, Heatmap):
-            found += [member.values.copy(), member.shown.copy(), member.masked.copy()]
-    return found
+            arrays += [member.values.copy(), member.shown.copy(), member.masked.copy()]
+    return arrays
 
 
 MAKERS: dict[str, Callable[[Mobject], Animation]] = {
@@ -73,12 +73,12 @@ MAKERS: dict[str, Callable[[Mobject], Animation]] = {
     "glide": lambda m: Glide(m, m.copy().shift([1, 0, 0])),
     "arrive": lambda m: Arrive(m, m.copy().shift([1, 0, 0])),
     "rise": Rise,
-    "turn": lambda m: TurnRow(m, m.values, np.array([[0, 1]])),
+    "turn": lambda m: RotateRow(m, m.values, np.array([[0, 1]])),
 }
 
 
 @pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS.keys())
-def test_asking_for_an_animation_changes_nothing(make: Callable[[Mobject], Animation]) -> None:
+def test_making_an_animation_changes_nothing(make: Callable[[Mobject], Animation]) -> None:
     subject = heatmap()
     before = state(subject)
     make(subject)
@@ -96,7 +96,7 @@ def test_what_arrives_begins_at_its_origin_and_ends_in_its_place() -> None:
     np.testing.assert_allclose(subject.points, home)
 
 
-def test_a_transpose_ends_as_the_transposed_matrix_in_its_slot() -> None:
+def test_a_transpose_ends_as_the_transposed_matrix_in_its_box() -> None:
     subject = heatmap(2, 3)
     values = subject.values.copy()
     run(Transpose(subject, BOX), 0.3, 0.9)
@@ -121,7 +121,7 @@ def test_turning_rows_begins_and_ends_at_the_models_numbers(style: str) -> None:
     view = LayerView.of_prompt(trace, None, show_first_token=True).head(None)
     row = Heatmap(view.q[4], NORM, width=1, height=1)
     dial = Dial(0.1)
-    motion = TurnRow(row, view.q_used[4], rotary_pairs(trace), dial, rate_func=lambda a: a)
+    motion = RotateRow(row, view.q_used[4], rotary_pairs(trace), dial, rate_func=lambda a: a)
     motion.begin()
     motion.interpolate(0.5)
     # A rotation keeps every length, half way too.

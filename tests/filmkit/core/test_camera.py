@@ -9,7 +9,7 @@ import pytest
 from manim import Camera, Group, ImageMobject, Mobject, Square, ThreeDCamera, tempconfig
 
 from filmkit.core.animations import set_presence
-from filmkit.core.camera import FOCAL, Shot, StageCamera, on_card, pin_to_frame
+from filmkit.core.camera import FOCAL, Shot, StageCamera, pin_to_frame, set_depth_plane
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.norm import Norm
 from filmkit.core.raster import Texture, paste
@@ -77,7 +77,7 @@ def test_pictures_in_space_are_stock_manims_but_for_edges(shot: Shot) -> None:
     # A translucent picture in front of two opaque ones, which lie at different depths.
     panels = [heatmap(4, 6), heatmap(5, 3, seed=1), heatmap(3, 4, seed=2)]
     for panel, place in zip(panels, ([-1.5, -1, -2], [1.5, 0.5, -1], [0, 0, 0]), strict=True):
-        on_card(panel.shift(place), panel)
+        set_depth_plane(panel.shift(place), panel)
     panels[2].set_opacity(0.5)
     ours = picture(shot, *reversed(panels)).astype(int)
     edges = np.zeros(ours.shape[:2], dtype=np.uint8)
@@ -111,7 +111,7 @@ def test_the_nearer_card_wins(shot: Shot) -> None:
     near.shift([0.6, 0.2, 0])
     far.shift([-0.4, 0, -1.0])
     for panel in (near, far):
-        on_card(panel, panel)
+        set_depth_plane(panel, panel)
     with tempconfig(SIZE):
         camera = StageCamera()
         camera.shot = shot

@@ -26,7 +26,7 @@ from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.stage import Stage
 from filmkit.core.text import Label
 from filmkit.render.movie import open_movie
-from filmkit.words.alt import KINDS, LONGEST, alt_text
+from filmkit.words.alt import MAX_LENGTH, TENSOR_KINDS, alt_text
 from scenes.registry import SCENES
 from tests.support.decoding import cell_size, level_errors, wrong_cells
 from tests.support.latents import with_latent
@@ -36,10 +36,10 @@ FULL_HD = (1920, 1080, 30)
 SIZE = {"pixel_width": 1920, "pixel_height": 1080, "frame_height": 8.0, "frame_width": 8 * 16 / 9}
 NORM = Norm(-1.0, 1.0, "viridis")
 
-# What coding may do to a cell of at least that many pixels.
+# A film may change cells of at least this many pixels by this many colour levels.
 FILMED_CELL = 8
 FILMED_LEVELS = 6
-# Ends with many panels, after some that moved.
+# A beat that ends with many panels, after some of them moved.
 FILMED = "rows_with_words"
 
 
@@ -47,8 +47,8 @@ Beat = tuple[str, dict[str, Any], npt.NDArray[np.uint8]]
 
 
 @dataclass(frozen=True)
-class Told:
-    """A scene and, for each beat, its name, its map and how it ends."""
+class PlayedScene:
+    """A scene and, for each beat, its name, its map and its last picture."""
 
     entry: SceneEntry
     trace: Trace
@@ -63,7 +63,7 @@ def trace() -> Trace:
 
 
 @pytest.fixture(scope="module", params=SCENES, ids=lambda entry: entry.slug)
-def told(request: pytest.FixtureRequest, trace: Trace) -> Told:
+def played(request: pytest.FixtureRequest, trace: Trace) -> PlayedScene:
     beats: list[Beat] = []
 
     def take(record: BeatRecord, stage: Stage) -> None:
@@ -71,29 +71,29 @@ def told(request: pytest.FixtureRequest, trace: Trace) -> Told:
 
     with tempconfig(QUIET | SIZE):
         request.param.load()(trace, on_beat_end=take).render()
-    return Told(request.param, trace, beats)
+    return PlayedScene(request.param, trace, beats)
 
 
-def readable(document: dict[str, Any], least: float) -> Iterator[dict[str, Any]]:
-    """Panels of tensors that lie open, with cells of at least so many pixels."""
+def readable(document: dict[str, Any], min_cell: float) -> Iterator[dict[str, Any]]:
+    """Yield the panels of tensors that nothing covers, with cells of a minimum size in pixels."""
     for panel in document["panels"]:
-        open_to_view = panel["opacity"] == 1 and not panel["covered"]
-        if panel["tensor"] and open_to_view and cell_size(panel) >= least:
+        uncovered = panel["opacity"] == 1 and not panel["covered"]
+        if panel["tensor"] and uncovered and cell_size(panel) >= min_cell:
             yield panel
 
 
-def test_stills_decode_into_the_trace(told: Told) -> None:
+def test_stills_decode_into_the_trace(played: PlayedScene) -> None:
     cells = 0
-    for name, document, picture in told.beats:
+    for name, document, picture in played.beats:
         for panel in document["panels"]:
             check_source(name, panel)
         # A cell needs a pixel of its own to be read.
-        for panel in readable(document, least=2):
-            wrong, read = wrong_cells(panel, told.trace, picture)
+        for panel in readable(document, min_cell=2):
+            wrong, read = wrong_cells(panel, played.trace, picture)
             assert wrong == 0, (name, panel["tensor"], f"{wrong} of {read} cells")
             cells += read
         check_alt_text(name, document)
-    assert cells > 0 or not told.entry.load().tensors
+    assert cells > 0 or not played.entry.load().tensors
 
 
 def check_source(name: str, panel: dict[str, Any]) -> None:
@@ -108,11 +108,11 @@ def check_source(name: str, panel: dict[str, Any]) -> None:
 
 def check_alt_text(name: str, document: dict[str, Any]) -> None:
     alt = alt_text(document)
-    assert len(alt) <= LONGEST, name
+    assert len(alt) <= MAX_LENGTH, name
     assert re.match("Heatmaps|A drawing", alt), (name, alt)
     assert not re.search(r"[{}\n]|None|^\s|\s$|\.\.", alt), (name, alt)
     for panel in document["panels"]:
-        kind = KINDS.get((panel["tensor"] or "").split(".")[0])
+        kind = TENSOR_KINDS.get((panel["tensor"] or "").split(".")[0])
         assert kind is None or "And more." in alt or kind.name.lower() in alt.lower(), (
             name,
             kind,
@@ -121,20 +121,20 @@ def check_alt_text(name: str, document: dict[str, Any]) -> None:
 
 
 def frames_of(path: Path) -> Iterator[npt.NDArray[np.uint8]]:
-    """The pictures of a film as a player that minds its tags shows them."""
+    """Yield the pictures of a film as a player that respects its colour tags shows them."""
     with av.open(path) as film:
         for frame in film.decode(video=0):
             yield frame.to_ndarray(format="rgb24", src_colorspace="ITU709")
 
 
 def farthest_off(document: dict[str, Any], trace: Trace, picture: npt.NDArray[np.uint8]) -> int:
-    """The worst cell of a film's frame, in colour levels."""
+    """Return the largest error of any readable cell of a frame, in colour levels."""
     panels = readable(document, FILMED_CELL)
     return max(int(level_errors(panel, trace, picture).max()) for panel in panels)
 
 
-def test_frames_of_the_mp4_decode_into_the_trace(told: Told, tmp_path: Path) -> None:
-    beats = [beat for beat in told.beats if any(readable(beat[1], FILMED_CELL))]
+def test_frames_of_the_mp4_decode_into_the_trace(played: PlayedScene, tmp_path: Path) -> None:
+    beats = [beat for beat in played.beats if any(readable(beat[1], FILMED_CELL))]
     if not beats:
         pytest.skip("no beat ends with a tensor in cells that large")
     held = 8  # frames: a third of the shortest hold at the end of a beat
@@ -142,7 +142,7 @@ def test_frames_of_the_mp4_decode_into_the_trace(told: Told, tmp_path: Path) -> 
         for _, _, picture in beats:
             movie.write(picture, held)
     off = [
-        farthest_off(beats[i // held][1], told.trace, picture)
+        farthest_off(beats[i // held][1], played.trace, picture)
         for i, picture in enumerate(frames_of(tmp_path / "film.mp4"))
     ]
     assert len(off) == held * len(beats)
@@ -150,7 +150,7 @@ def test_frames_of_the_mp4_decode_into_the_trace(told: Told, tmp_path: Path) -> 
     assert worst == {}
 
 
-def test_films_that_the_command_line_makes_decode_too(
+def test_films_of_the_command_line_decode_into_the_trace(
     trace: Trace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

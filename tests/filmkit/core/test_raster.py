@@ -37,7 +37,7 @@ def test_only_what_the_frame_can_show_is_enlarged(
     corners: list[list[float]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cells = colours(30, 40)
-    cut, _ = Texture(cells).seen(np.array(corners, dtype=float), FRAME[1], FRAME[0])
+    cut, _ = Texture(cells).cropped(np.array(corners, dtype=float), FRAME[1], FRAME[0])
     assert cut.cells.size < 0.5 * cells.size
     shown = drawn(cells, corners)
     monkeypatch.setattr(warp, "LARGE", np.inf)
@@ -50,14 +50,14 @@ def test_only_what_the_frame_can_show_is_enlarged(
 def test_what_is_not_far_larger_than_the_frame_is_left_whole() -> None:
     texture = Texture(colours(3, 4))
     corners = np.array([[-20, -10], [180, -10], [180, 100], [-20, 100]], dtype=float)
-    assert texture.seen(corners, FRAME[1], FRAME[0]) == (texture, corners)
+    assert texture.cropped(corners, FRAME[1], FRAME[0]) == (texture, corners)
 
 
 def test_a_plane_seen_up_to_its_horizon_is_left_whole() -> None:
     texture = Texture(colours(30, 40))
     # Its sides meet within the frame, so the frame reaches beyond its vanishing point.
     corners = np.array([[70, 40], [90, 40], [3000, 900], [-3000, 900]], dtype=float)
-    cut, _ = texture.seen(corners, FRAME[1], FRAME[0])
+    cut, _ = texture.cropped(corners, FRAME[1], FRAME[0])
     assert cut is texture
 
 

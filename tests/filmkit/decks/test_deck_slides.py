@@ -1,4 +1,4 @@
-"""Slides and pages, read back from the saved files; and the command that makes them."""
+"""Decks as .pptx and PDF, read back from the saved files; and the command that makes them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.support.traces import make_trace
 SMALL = Quality(640, 360, 10)
 BEATS = ["01_queries", "02_scores_over_them", "03_from_the_side"]
 TITLES = ["Queries", "Scores over them", "From the side"]
-NAMES = {
+NAMESPACES = {
     "a": "http://schemas.openxmlformats.org/drawingml/2006/main",
     "p": "http://schemas.openxmlformats.org/presentationml/2006/main",
     "r": "http://schemas.openxmlformats.org/officeDocument/2006/relationships",
@@ -39,18 +39,18 @@ NAMES = {
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A deck of each kind that is no page, from beats that are filmed once."""
+    """A folder with a deck of each kind but "web"; their beats are filmed once."""
     folder = tmp_path_factory.mktemp("decks")
     file = folder / "trace.safetensors"
     make_trace(n_tokens=4).save(file)
-    work = render_request((CELLS,), file, folder, quality=SMALL, cache=folder / "cache")
-    for wanted, name in (
+    request = render_request((CELLS,), file, folder, quality=SMALL, cache=folder / "cache")
+    for kind, name in (
         ("powerpoint", "powerpoint.pptx"),
         ("keynote", "keynote.pptx"),
         ("gslides", "gslides.pptx"),
         ("pdf", "pages.pdf"),
     ):
-        assert make_deck(work, wanted, folder / name)
+        assert make_deck(request, kind, folder / name)
     return folder
 
 
@@ -67,16 +67,16 @@ class Package:
         return etree.fromstring(self.parts[name])
 
     def targets(self, name: str) -> dict[str, tuple[str, str]]:
-        """Kind and file of each relationship of a part."""
+        """Return the kind and the file of each relationship of a part."""
         folder, _, file = name.rpartition("/")
-        found = {}
+        targets = {}
         for relation in self.xml(f"{folder}/_rels/{file}.rels"):
             target = Path(folder, relation.get("Target")).as_posix()
             while "/../" in target:
                 target = re.sub(r"[^/]+/\.\./", "", target, count=1)
             kind = relation.get("Type").rpartition("/")[2]
-            found[relation.get("Id")] = (kind, target)
-        return found
+            targets[relation.get("Id")] = (kind, target)
+        return targets
 
 
 @pytest.fixture(params=["powerpoint", "keynote"])
@@ -84,14 +84,14 @@ def package(folder: Path, request: pytest.FixtureRequest) -> Package:
     return Package(folder / f"{request.param}.pptx")
 
 
-def found(root: Any, path: str) -> list[Any]:
-    return list(root.xpath(path, namespaces=NAMES))
+def select(root: Any, path: str) -> list[Any]:
+    return list(root.xpath(path, namespaces=NAMESPACES))
 
 
 def slide_names(package: Package) -> list[str]:
     listed = package.xml("ppt/presentation.xml")
     targets = package.targets("ppt/presentation.xml")
-    return [targets[key][1] for key in found(listed, "//p:sldId/@r:id")]
+    return [targets[key][1] for key in select(listed, "//p:sldId/@r:id")]
 
 
 def test_a_slide_for_each_beat_with_its_notes(folder: Path) -> None:
@@ -103,27 +103,27 @@ def test_a_slide_for_each_beat_with_its_notes(folder: Path) -> None:
         assert "Next: From the side." in notes[1]
 
 
-def test_keynote_finds_the_notes_master_and_no_wrong_format(package: Package) -> None:
+def test_keynote_gets_a_notes_master_and_no_wrong_slide_format(package: Package) -> None:
     root = package.xml("ppt/presentation.xml")
-    (known,) = found(root, "p:notesMasterIdLst/p:notesMasterId/@r:id")
-    kind, target = package.targets("ppt/presentation.xml")[known]
+    (relationship_id,) = select(root, "p:notesMasterIdLst/p:notesMasterId/@r:id")
+    kind, target = package.targets("ppt/presentation.xml")[relationship_id]
     assert kind == "notesMaster"
     assert target in package.names
     order_of_parts = [etree.QName(child).localname for child in root]
     assert order_of_parts.index("notesMasterIdLst") == order_of_parts.index("sldMasterIdLst") + 1
-    (size,) = found(root, "p:sldSz")
+    (size,) = select(root, "p:sldSz")
     assert "type" not in size.attrib
     assert int(size.get("cx")) / int(size.get("cy")) == pytest.approx(16 / 9, rel=1e-3)
     assert not any(b"<p:cxnSp>" in package.parts[name] for name in slide_names(package))
 
 
-def test_every_part_has_a_kind_and_every_relationship_a_part(package: Package) -> None:
-    kinds = package.xml("[Content_Types].xml")
-    endings = set(found(kinds, "ct:Default/@Extension"))
-    named = {name.lstrip("/") for name in found(kinds, "ct:Override/@PartName")}
+def test_every_part_has_a_content_type_and_every_relationship_a_part(package: Package) -> None:
+    content_types = package.xml("[Content_Types].xml")
+    extensions = set(select(content_types, "ct:Default/@Extension"))
+    named = {name.lstrip("/") for name in select(content_types, "ct:Override/@PartName")}
     for name in package.names:
-        assert name in named or name.rpartition(".")[2] in endings, name
-    (film,) = found(kinds, "ct:Default[@Extension='mp4']/@ContentType")
+        assert name in named or name.rpartition(".")[2] in extensions, name
+    (film,) = select(content_types, "ct:Default[@Extension='mp4']/@ContentType")
     assert film == "video/mp4"
     for name in slide_names(package):
         for _, target in package.targets(name).values():
@@ -136,12 +136,12 @@ def test_the_film_is_in_the_slide_and_its_end_is_the_poster(
 ) -> None:
     name = slide_names(package)[number]
     root, targets = package.xml(name), package.targets(name)
-    (picture,) = found(root, "//p:pic")
-    link = found(picture, ".//a:videoFile/@r:link")
-    embedded = found(picture, ".//p14:media/@r:embed")
+    (picture,) = select(root, "//p:pic")
+    link = select(picture, ".//a:videoFile/@r:link")
+    embedded = select(picture, ".//p14:media/@r:embed")
     assert [targets[key][0] for key in (*link, *embedded)] == ["video", "media"]
     (film,) = {targets[key][1] for key in (*link, *embedded)}
-    kind, poster = targets[found(picture, "p:blipFill/a:blip/@r:embed")[0]]
+    kind, poster = targets[select(picture, "p:blipFill/a:blip/@r:embed")[0]]
     assert kind == "image"
     for part in (film, poster):
         (tmp_path / Path(part).name).write_bytes(package.parts[part])
@@ -154,46 +154,49 @@ def test_the_film_is_in_the_slide_and_its_end_is_the_poster(
         ]
     still = np.asarray(Image.open(tmp_path / Path(poster).name).convert("RGB"), dtype=int)
     assert np.abs(still - pictures[-1]).mean() < 2
-    # Films that the program starts must not wait for their index.
+    # The index comes first, so that a film can start before all of it is read.
     data = package.parts[film]
     assert data.index(b"moov") < data.index(b"mdat")
-    (box,) = found(picture, "p:spPr/a:xfrm")
-    (size,) = found(package.xml("ppt/presentation.xml"), "p:sldSz")
-    assert dict(box.find("a:off", NAMES).attrib) == {"x": "0", "y": "0"}
-    assert dict(box.find("a:ext", NAMES).attrib) == {"cx": size.get("cx"), "cy": size.get("cy")}
+    (box,) = select(picture, "p:spPr/a:xfrm")
+    (size,) = select(package.xml("ppt/presentation.xml"), "p:sldSz")
+    assert dict(box.find("a:off", NAMESPACES).attrib) == {"x": "0", "y": "0"}
+    assert dict(box.find("a:ext", NAMESPACES).attrib) == {
+        "cx": size.get("cx"),
+        "cy": size.get("cy"),
+    }
 
 
 @pytest.mark.parametrize("number", [0, 1, 2])
 def test_the_film_plays_on_entry_and_stays_at_its_end(package: Package, number: int) -> None:
     root = package.xml(slide_names(package)[number])
-    (shape,) = found(root, "//p:pic/p:nvPicPr/p:cNvPr/@id")
-    (timing,) = found(root, "p:timing")
-    assert set(found(timing, "//p:spTgt/@spid")) == {shape}
+    (shape,) = select(root, "//p:pic/p:nvPicPr/p:cNvPr/@id")
+    (timing,) = select(root, "p:timing")
+    assert set(select(timing, "//p:spTgt/@spid")) == {shape}
     # With the slide, not after a click.
-    (effect,) = found(timing, ".//p:cTn[@presetClass='mediacall']")
+    (effect,) = select(timing, ".//p:cTn[@presetClass='mediacall']")
     assert effect.get("nodeType") == "afterEffect"
-    outer = found(effect, "ancestor::p:par[3]/p:cTn/p:stCondLst/p:cond[@evt='onBegin']/p:tn/@val")
-    (main,) = found(timing, ".//p:cTn[@nodeType='mainSeq']/@id")
+    outer = select(effect, "ancestor::p:par[3]/p:cTn/p:stCondLst/p:cond[@evt='onBegin']/p:tn/@val")
+    (main,) = select(timing, ".//p:cTn[@nodeType='mainSeq']/@id")
     assert outer == [main]
-    (call,) = found(effect, ".//p:cmd")
+    (call,) = select(effect, ".//p:cmd")
     assert (call.get("type"), call.get("cmd")) == ("call", "playFrom(0.0)")
-    (length,) = found(call, ".//p:cTn/@dur")
+    (length,) = select(call, ".//p:cTn/@dur")
     assert int(length) == pytest.approx(800, abs=1)
     # Not rewound, not hidden, not repeated.
-    (node,) = found(timing, ".//p:video/p:cMediaNode/p:cTn")
+    (node,) = select(timing, ".//p:video/p:cMediaNode/p:cTn")
     assert node.get("fill") == "hold"
     assert node.get("repeatCount") is None
-    assert found(timing, ".//p:video/p:cMediaNode")[0].get("showWhenStopped", "1") == "1"
-    numbers = [int(number) for number in found(timing, ".//p:cTn/@id")]
+    assert select(timing, ".//p:video/p:cMediaNode")[0].get("showWhenStopped", "1") == "1"
+    numbers = [int(number) for number in select(timing, ".//p:cTn/@id")]
     assert numbers == list(range(1, len(numbers) + 1))
 
 
-def test_pictures_have_words_and_shapes_are_numbered_without_a_gap(package: Package) -> None:
+def test_pictures_have_alt_texts_and_shapes_are_numbered_without_a_gap(package: Package) -> None:
     for name, title in zip(slide_names(package), TITLES, strict=True):
         root = package.xml(name)
-        (words,) = found(root, "//p:pic/p:nvPicPr/p:cNvPr/@descr")
-        assert words.startswith(f"{title}. Heatmaps")
-        numbers = [int(number) for number in found(root, "//p:cNvPr/@id")]
+        (alt_text,) = select(root, "//p:pic/p:nvPicPr/p:cNvPr/@descr")
+        assert alt_text.startswith(f"{title}. Heatmaps")
+        numbers = [int(number) for number in select(root, "//p:cNvPr/@id")]
         assert numbers == list(range(1, len(numbers) + 1))
 
 
@@ -203,12 +206,12 @@ def test_google_slides_gets_pictures_and_a_folder_of_films(folder: Path) -> None
     films = folder / "gslides_films"
     names = ["01_queries.mp4", "02_scores_over_them.mp4", "03_from_the_side.mp4"]
     assert sorted(path.name for path in films.iterdir()) == [*names, "HOWTO.txt"]
-    how = (films / "HOWTO.txt").read_text()
-    assert "gslides.pptx" in how
-    assert all(name in how for name in names)
+    instructions = (films / "HOWTO.txt").read_text()
+    assert "gslides.pptx" in instructions
+    assert all(name in instructions for name in names)
 
 
-def test_pages_have_selectable_words_and_pictures_in_words(folder: Path) -> None:
+def test_pdf_has_selectable_text_and_alt_texts(folder: Path) -> None:
     document = PdfReader(folder / "pages.pdf")
     assert len(document.pages) == 3
     assert document.metadata
@@ -220,24 +223,25 @@ def test_pages_have_selectable_words_and_pictures_in_words(folder: Path) -> None
     catalog: Any = document.trailer["/Root"]
     assert catalog["/MarkInfo"]["/Marked"]
     assert catalog["/Lang"] == "en"
-    words = list(alternatives(catalog["/StructTreeRoot"]))
-    assert [text.partition(".")[0] for text in words] == TITLES
+    alt_texts = list(alt_texts_of(catalog["/StructTreeRoot"]))
+    assert [text.partition(".")[0] for text in alt_texts] == TITLES
 
 
-def alternatives(node: Any) -> Any:
-    """Alt texts of a document's tree, in order."""
+def alt_texts_of(node: Any) -> Any:
+    """Yield the alt texts of a document's structure tree, in order."""
     node = node.get_object()
     if isinstance(node, list):
         for child in node:
-            yield from alternatives(child)
+            yield from alt_texts_of(child)
     elif isinstance(node, dict):
         if "/Alt" in node:
             yield str(node["/Alt"])
         if "/K" in node:
-            yield from alternatives(node["/K"])
+            yield from alt_texts_of(node["/K"])
 
 
-def called(*arguments: str) -> int:
+def exit_code(*arguments: str) -> int:
+    """Return the exit code of the command ``deck``."""
     with pytest.raises(SystemExit) as stopped:
         cli.main(["deck", *arguments])
     return int(stopped.value.code or 0)
@@ -248,7 +252,7 @@ def called(*arguments: str) -> int:
     [
         (["scene_cells", "--for", "paper"], ["paper", "powerpoint"]),
         (["scene_cell"], ["did you mean scene_cells?"]),
-        (["--quality", "draft"], ["name scenes or say --all"]),
+        (["--quality", "draft"], ["name scenes or give --all"]),
         (["scene_cells", "--all"], ["not both"]),
         (["scene_cells", "--for", "pdf", "--films-beside"], ["web"]),
         (["scene_cells", "--for", "pdf", "--out", "deck.pptx"], ["ends in .pdf"]),
@@ -261,33 +265,33 @@ def test_wrong_calls_are_refused_in_one_line(
     words: list[str],
 ) -> None:
     monkeypatch.setattr(options, "SCENES", (CELLS,))
-    assert called(*arguments) == 2
-    said = capsys.readouterr().err
-    assert said.count("\n") == 1
-    assert all(word in said for word in words), said
+    assert exit_code(*arguments) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert all(word in error for word in words), error
 
 
-def test_the_library_for_slides_is_asked_for_in_one_line(
+def test_a_missing_pptx_library_is_reported_in_one_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(options, "SCENES", (CELLS,))
     monkeypatch.setattr(command, "find_spec", lambda name: None)
-    assert called("scene_cells", "--for", "keynote") == 1
+    assert exit_code("scene_cells", "--for", "keynote") == 1
     assert capsys.readouterr().err == "Error: slides need python-pptx: pip install -e '.[decks]'\n"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no such limit there")
 @pytest.mark.usefixtures("full_disk")
-@pytest.mark.parametrize(("wanted", "suffix"), [("powerpoint", "pptx"), ("web", "html")])
+@pytest.mark.parametrize(("kind", "suffix"), [("powerpoint", "pptx"), ("web", "html")])
 def test_a_full_disk_leaves_nothing_behind(
-    wanted: str, suffix: str, folder: Path, tmp_path: Path
+    kind: str, suffix: str, folder: Path, tmp_path: Path
 ) -> None:
     from extract.files import OutputError
 
-    work = render_request(
+    request = render_request(
         (CELLS,), folder / "trace.safetensors", tmp_path, quality=SMALL, cache=folder / "cache"
     )
     target = tmp_path / f"deck.{suffix}"
     with pytest.raises(OutputError, match=f"cannot write {target}"):
-        make_deck(work, wanted, target)
+        make_deck(request, kind, target)
     assert list(tmp_path.iterdir()) == []

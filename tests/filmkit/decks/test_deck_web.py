@@ -1,4 +1,4 @@
-"""The web deck in a real browser: steps, holds, words, and values under the pointer."""
+"""The web deck in a real browser: steps, last pictures, texts, and values under the pointer."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 from extract.trace import Trace
-from filmkit.decks.cells import MASKED, Shelf, cells_of
+from filmkit.decks.cells import MASKED, ArrayStore, panels_of
 from filmkit.decks.make import make_deck
 from filmkit.render.quality import Quality
-from tests.support.browsing import browser, until, watched
+from tests.support.browsing import browser, record_problems, wait_until
 from tests.support.deck_scene import CELLS
 from tests.support.decoding import cell_centers, expected
 from tests.support.filming import render_request
@@ -33,8 +33,8 @@ TITLES = ["Queries", "Scores over them", "From the side"]
 HOLDS = "#stage[data-mode=holds]"
 WORDS = ["The", " cat", " sat", "\n"]
 
-# Beats are short: on a busy machine one may have ended before anybody looks.
-NOTE_MODES = """
+# Record every mode: beats are short, and one may have ended before a test looks.
+RECORD_MODES = """
 window.modes = [];
 new MutationObserver(() => modes.push(document.getElementById("stage")?.dataset.mode))
     .observe(document, { subtree: true, attributeFilter: ["data-mode"] });
@@ -61,22 +61,22 @@ def deck(trace: Trace, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def open_deck(browser: Browser, deck: Path) -> Iterator[Open]:
-    """Opens the deck; in the end nothing may have been asked of the network or gone wrong."""
-    contexts, complaints = [], []
+    """Function that opens the deck; after the test, no page may have had a request or an error."""
+    contexts, problems = [], []
 
-    def opened(where: str = "", **theme: Any) -> Page:
-        context = browser.new_context(**({"viewport": {"width": 1280, "height": 720}} | theme))
+    def open_page(fragment: str = "", **options: Any) -> Page:
+        context = browser.new_context(**({"viewport": {"width": 1280, "height": 720}} | options))
         contexts.append(context)
         page = context.new_page()
-        complaints.append(watched(page))
-        page.add_init_script(NOTE_MODES)
-        page.goto(deck.as_uri() + where)
+        problems.append(record_problems(page))
+        page.add_init_script(RECORD_MODES)
+        page.goto(deck.as_uri() + fragment)
         return page
 
-    yield opened
+    yield open_page
     for context in contexts:
         context.close()
-    assert complaints == [[] for _ in complaints]
+    assert problems == [[] for _ in problems]
 
 
 def index(page: Page) -> int:
@@ -84,25 +84,27 @@ def index(page: Page) -> int:
 
 
 def film(page: Page) -> dict[str, Any]:
-    """The film on the stage."""
-    found: dict[str, Any] = page.evaluate(
+    """Return time, length and state of the film on the stage."""
+    state: dict[str, Any] = page.evaluate(
         "(({currentTime, duration, paused}) => ({currentTime, duration, paused}))"
         "(document.querySelector('video.front'))"
     )
-    return found
+    return state
 
 
-def held(page: Page) -> None:
+def wait_for_hold(page: Page) -> None:
+    """Wait until the deck holds the last picture of a beat."""
     page.wait_for_selector(HOLDS)
-    until(
+    wait_until(
         page,
         "(v => v && v.readyState >= 2 && v.currentTime === v.duration && !v.seeking)"
         "(document.querySelector('video.front'))",
     )
 
 
-def playing_slowly(page: Page) -> Page:
-    held(page)
+def play_slowly(page: Page) -> Page:
+    """Play the current beat again, at a sixteenth of its speed."""
+    wait_for_hold(page)
     page.evaluate(SLOWLY)
     page.keyboard.press("r")
     page.wait_for_selector("#stage[data-mode=plays]")
@@ -112,14 +114,14 @@ def playing_slowly(page: Page) -> Page:
 @pytest.mark.parametrize("key", ["ArrowRight", " ", "PageDown", "click"])
 def test_a_step_plays_the_next_beat_which_then_holds(open_deck: Open, key: str) -> None:
     page = open_deck()
-    held(page)
+    wait_for_hold(page)
     for i in (1, 2):
         if key == "click":
             page.mouse.click(640, 600)
         else:
             page.keyboard.press(key)
         assert index(page) == i
-        held(page)
+        wait_for_hold(page)
         assert page.evaluate("modes.splice(0)")[-2:] == ["plays", "holds"]
         played = film(page)
         assert played["paused"]
@@ -136,18 +138,18 @@ def test_a_step_back_shows_the_held_picture_at_once(open_deck: Open) -> None:
     page.keyboard.press("ArrowLeft")
     assert page.get_attribute("#stage", "data-mode") == "holds"
     assert page.is_visible("#still")
-    held(page)
+    wait_for_hold(page)
     assert film(page)["paused"]
     assert index(page) == 1
     page.evaluate("modes.splice(0)")
     page.keyboard.press("r")
-    held(page)
+    wait_for_hold(page)
     assert page.evaluate("modes") == ["plays", "holds"]
 
 
 def test_the_last_frame_of_the_film_is_the_still(open_deck: Open) -> None:
     page = open_deck()
-    held(page)
+    wait_for_hold(page)
     difference = page.evaluate(
         """async () => {
             const still = new Image();
@@ -165,11 +167,11 @@ def test_the_last_frame_of_the_film_is_the_still(open_deck: Open) -> None:
     assert difference < 3
 
 
-def test_pausing_and_going_on(open_deck: Open) -> None:
-    page = playing_slowly(open_deck())
+def test_pause_and_resume(open_deck: Open) -> None:
+    page = play_slowly(open_deck())
     page.wait_for_selector("#play[aria-label=Pause]")
     page.keyboard.press("p")
-    page.wait_for_selector("#play[aria-label='Go on']")
+    page.wait_for_selector("#play[aria-label='Resume']")
     assert film(page)["paused"]
     page.keyboard.press("p")
     page.wait_for_selector("#play[aria-label=Pause]")
@@ -178,11 +180,11 @@ def test_pausing_and_going_on(open_deck: Open) -> None:
 
 def test_captions_are_off_until_asked_for(open_deck: Open) -> None:
     page = open_deck()
-    held(page)
+    wait_for_hold(page)
     assert not page.is_visible("#caption")
     page.keyboard.press("c")
-    said = "one row for each word."
-    assert (page.text_content("#caption") or "").endswith(said)
+    caption = page.text_content("#caption") or ""
+    assert caption.endswith("one row for each word.")
     assert page.get_attribute("#captions", "aria-pressed") == "true"
     page.click("#captions")
     assert not page.is_visible("#caption")
@@ -195,7 +197,7 @@ def test_notes_beside_and_in_a_window_of_their_own(open_deck: Open) -> None:
     with page.context.expect_page() as opened:
         page.keyboard.press("s")
     speaker = opened.value
-    assert "A query does not see" in (speaker.text_content("#said") or "")
+    assert "A query does not see" in (speaker.text_content("#notes-text") or "")
     assert speaker.text_content("#next") == TITLES[2]
     assert re.fullmatch(r"\d\d:\d\d", speaker.text_content("#clock") or "")
     speaker.keyboard.press("ArrowRight")
@@ -207,7 +209,7 @@ def test_notes_beside_and_in_a_window_of_their_own(open_deck: Open) -> None:
     assert speaker.text_content("#title") == TITLES[1]
 
 
-def test_less_motion_means_none(open_deck: Open) -> None:
+def test_reduced_motion_shows_last_pictures_only(open_deck: Open) -> None:
     page = open_deck(reduced_motion="reduce")
     for i in (0, 1):
         assert index(page) == i
@@ -218,7 +220,7 @@ def test_less_motion_means_none(open_deck: Open) -> None:
 
 
 def point(page: Page, frame: list[int], at: tuple[float, float]) -> tuple[float, float]:
-    """A position of the picture on the screen."""
+    """Return where a point of the picture, in its pixels, is on the screen."""
     box = page.locator("#stage").bounding_box()
     assert box
     return (
@@ -232,7 +234,9 @@ def number(text: str) -> float:
 
 
 @pytest.mark.parametrize("beat", [0, 1, 2])
-def test_values_under_the_pointer_are_the_traces(open_deck: Open, trace: Trace, beat: int) -> None:
+def test_values_under_the_pointer_come_from_the_trace(
+    open_deck: Open, trace: Trace, beat: int
+) -> None:
     page = open_deck(f"#{beat + 1}", reduced_motion="reduce")
     slide, featured = page.evaluate("slides[state.index]"), trace.meta.featured
     numbers = {
@@ -247,12 +251,12 @@ def test_values_under_the_pointer_are_the_traces(open_deck: Open, trace: Trace, 
             np.ndindex(*panel["shape"]), cell_centers(panel).reshape(-1, 2), strict=True
         ):
             page.mouse.move(*point(page, slide["frame"], (float(at[0]), float(at[1]))))
-            told, shown, words = page.evaluate(
+            visible, shown, words = page.evaluate(
                 "[!tip.hidden, tip.dataset.value, tip.querySelector('.words').textContent]"
             )
             if panel is not top and "query" in words:
                 continue  # the scores lie over this cell
-            assert told
+            assert visible
             if name == "scores" and column > row:
                 assert shown == "masked"
                 continue
@@ -267,7 +271,7 @@ def test_values_under_the_pointer_are_the_traces(open_deck: Open, trace: Trace, 
     assert (len(seen["q"]) < rows * 8) == (beat > 0), "the scores lie over a part of the queries"
 
 
-def test_the_place_in_the_trace_is_told(open_deck: Open) -> None:
+def test_the_tip_gives_the_place_in_the_trace(open_deck: Open) -> None:
     page = open_deck(reduced_motion="reduce")
     slide = page.evaluate("slides[0]")
     (panel,) = slide["panels"]
@@ -279,8 +283,8 @@ def test_the_place_in_the_trace_is_told(open_deck: Open) -> None:
     assert not page.is_visible("#tip")
 
 
-def test_nothing_is_told_while_a_beat_plays(open_deck: Open) -> None:
-    page = playing_slowly(open_deck())
+def test_there_is_no_tip_while_a_beat_plays(open_deck: Open) -> None:
+    page = play_slowly(open_deck())
     slide = page.evaluate("slides[0]")
     x, y = cell_centers(slide["panels"][0])[0, 0]
     page.mouse.move(*point(page, slide["frame"], (x, y)))
@@ -307,7 +311,7 @@ def test_everything_fits_the_screen(open_deck: Open, width: int, height: int) ->
         assert min(box["width"], box["height"]) >= 36
 
 
-def test_a_touch_tells_a_value_and_a_swipe_steps(open_deck: Open) -> None:
+def test_a_touch_shows_a_value_and_a_touch_beside_cells_steps(open_deck: Open) -> None:
     page = open_deck(
         viewport={"width": 390, "height": 844}, has_touch=True, reduced_motion="reduce"
     )
@@ -320,7 +324,7 @@ def test_a_touch_tells_a_value_and_a_swipe_steps(open_deck: Open) -> None:
     assert index(page) == 1
 
 
-def test_all_beats_and_the_keys_are_a_key_away(open_deck: Open) -> None:
+def test_keys_open_the_overview_and_the_help(open_deck: Open) -> None:
     page = open_deck()
     page.keyboard.press("o")
     assert page.locator("#overview button").all_text_contents() == [
@@ -348,20 +352,20 @@ def test_every_control_and_picture_has_a_name(open_deck: Open) -> None:
     assert page.evaluate("document.activeElement.tagName") == "BUTTON"
 
 
-def test_films_may_stay_beside(browser: Browser, trace: Trace, tmp_path: Path) -> None:
+def test_films_beside_the_page(browser: Browser, trace: Trace, tmp_path: Path) -> None:
     file = tmp_path / "trace.safetensors"
     trace.save(file)
     target = tmp_path / "deck.html"
-    work = render_request((CELLS,), file, tmp_path, quality=SMALL)
-    assert make_deck(work, "web", target, beside=True)
+    request = render_request((CELLS,), file, tmp_path, quality=SMALL)
+    assert make_deck(request, "web", target, films_beside=True)
     names = sorted(path.name for path in (tmp_path / "deck_films").iterdir())
     assert names == [f"scene_cells_{i:02}_{name}.mp4" for i, name in enumerate(BEATS, 1)]
     assert "video/mp4;base64" not in target.read_text()
     page = browser.new_page()
-    complaints = watched(page)
+    problems = record_problems(page)
     page.goto(target.as_uri())
-    held(page)
-    assert complaints == []
+    wait_for_hold(page)
+    assert problems == []
     page.close()
 
 
@@ -385,7 +389,7 @@ def test_a_cell_that_is_not_drawn_is_not_called_masked(trace: Trace) -> None:
         "values": [[1.0, 0.0], [None, 0.5]],
         "opacity": 1.0,
     }
-    shelf = Shelf()
-    cells_of({"panels": [panel]}, trace, shelf)
-    (told,) = (np.frombuffer(b64decode(text), "<f4") for text in shelf.texts())
-    np.testing.assert_array_equal(told, [1.0, MASKED, np.nan, 0.5])
+    arrays = ArrayStore()
+    panels_of({"panels": [panel]}, trace, arrays)
+    (values,) = (np.frombuffer(b64decode(text), "<f4") for text in arrays.encoded())
+    np.testing.assert_array_equal(values, [1.0, MASKED, np.nan, 0.5])

@@ -12,7 +12,7 @@ from PIL import Image
 from filmkit.decks.gallery import make_gallery
 from filmkit.render.quality import Quality
 from scenes.registry import SCENES
-from tests.support.browsing import browser, until, watched
+from tests.support.browsing import browser, record_problems, wait_until
 from tests.support.deck_scene import CELLS
 from tests.support.filming import render_request
 from tests.support.stand_in import SHAPES
@@ -31,11 +31,11 @@ def gallery(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("gallery")
     file = folder / "trace.safetensors"
     make_trace(n_tokens=4).save(file)
-    work = render_request(
-        (CELLS, SHAPES), file, folder / "made", quality=SMALL, cache=folder / "cache"
+    request = render_request(
+        (CELLS, SHAPES), file, folder / "gallery", quality=SMALL, cache=folder / "cache"
     )
-    assert make_gallery(work, None)
-    return folder / "made"
+    assert make_gallery(request, None)
+    return folder / "gallery"
 
 
 def test_each_scene_has_film_poster_chapters_tensors_and_code(gallery: Path) -> None:
@@ -47,7 +47,7 @@ def test_each_scene_has_film_poster_chapters_tensors_and_code(gallery: Path) -> 
     assert "Scores over them</button>" in page
     assert "<li>pattern</li>" in page
     assert ">0:02</span>" in page, "the length"
-    # Nothing of another machine, and nothing of this one but by a relative path.
+    # No address of another machine, and only relative paths on this one.
     assert not re.search(r"""(?:src|href|poster)=["']?(?:https?:|/)""", page)
 
 
@@ -60,8 +60,8 @@ def test_links_to_code_lead_to_it(tmp_path: Path, gallery: Path) -> None:
 
 def test_a_published_gallery_links_to_published_code(gallery: Path, tmp_path: Path) -> None:
     file, cache = gallery.parent / "trace.safetensors", gallery.parent / "cache"
-    work = render_request((SHAPES,), file, tmp_path, quality=SMALL, cache=cache)
-    assert make_gallery(work, "https://example.org/code/")
+    request = render_request((SHAPES,), file, tmp_path, quality=SMALL, cache=cache)
+    assert make_gallery(request, "https://example.org/code/")
     link = 'href="https://example.org/code/tests/support/stand_in.py"'
     assert link in (tmp_path / "index.html").read_text()
 
@@ -76,15 +76,15 @@ def test_films_play_from_a_chapter_on_without_the_network(
     browser: Browser, gallery: Path, width: int
 ) -> None:
     page = browser.new_page(viewport={"width": width, "height": 800})
-    complaints = watched(page)
+    problems = record_problems(page)
     page.goto((gallery / "index.html").as_uri())
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     page.click("summary")
     page.click("button[data-start='0.8']")
-    until(page, "document.querySelector('video').currentTime >= 0.8")
+    wait_until(page, "document.querySelector('video').currentTime >= 0.8")
     loaded = page.evaluate(
         "[...document.querySelectorAll('video')].map((v) => v.textTracks[0].cues?.length ?? 0)"
     )
     assert len(loaded) == 2
-    assert complaints == []
+    assert problems == []
     page.close()

@@ -1,4 +1,4 @@
-"""The cache as a solid: what its faces show, how it grows, and what hides what."""
+"""The cache as a block: what its faces show, how it grows, and which face hides which."""
 
 from __future__ import annotations
 
@@ -39,16 +39,16 @@ VIEW = LayerView.of_prompt(TRACE, 1, show_first_token=False).until(len(TRACE.met
 TOKENS = len(TRACE.meta.tokens) - 1
 
 
-def make_solid(base: int = 0, **extent: object) -> CacheVolume:
+def make_volume(base: int = 0, **visible_range: object) -> CacheVolume:
     layout = CacheVolumeLayout.of(rows=TOKENS, units=LAYERS * HEADS, heads=HEADS, d_qk=8, d_v=8)
-    every = range(LAYERS)
-    stored = (CachedTensor.of(VIEW, name, every) for name in ("k", "v"))
-    return CacheVolume(*stored, layout, base=base).hold(**extent)
+    layers = range(LAYERS)
+    stored = (CachedTensor.of(VIEW, name, layers) for name in ("k", "v"))
+    return CacheVolume(*stored, layout, base=base).set_range(**visible_range)
 
 
 @pytest.mark.parametrize("unit", range(LAYERS * HEADS))
 def test_the_front_is_one_head_of_the_trace_in_its_layers_colours(unit: int) -> None:
-    volume = make_solid(units=(unit, unit + 1))
+    volume = make_volume(units=(unit, unit + 1))
     layer, head = divmod(unit, HEADS)
     here = LayerView.of_prompt(TRACE, layer, show_first_token=False)
     for block, name, tensor in ((volume.keys, "k", "k_rot"), (volume.values, "v", "v")):
@@ -59,7 +59,7 @@ def test_the_front_is_one_head_of_the_trace_in_its_layers_colours(unit: int) -> 
 
 
 def test_the_other_faces_are_the_first_token_and_the_last_channel() -> None:
-    volume = make_solid(units=(1, 5), rows=7)
+    volume = make_volume(units=(1, 5), rows=7)
     expected = []
     for unit in range(1, 5):
         layer, head = divmod(unit, HEADS)
@@ -71,40 +71,40 @@ def test_the_other_faces_are_the_first_token_and_the_last_channel() -> None:
 
 
 def test_faces_meet_at_the_corners() -> None:
-    block = make_solid(units=(0, 4)).keys
+    block = make_volume(units=(0, 4)).keys
     np.testing.assert_allclose(block.front.points[:2], block.top.points[:2])
     np.testing.assert_allclose(block.front.points[1:3], block.side.points[[0, 3]])
     np.testing.assert_allclose(block.top.points[2], block.side.points[1])
 
 
 def test_a_base_lies_in_the_flat_picture() -> None:
-    volume = make_solid(base=3, units=(3, 4))
+    volume = make_volume(base=3, units=(3, 4))
     for block, box in ((volume.keys, volume.layout.k), (volume.values, volume.layout.v)):
         expected = Heatmap([[0.0]], block.front.norm, width=1, height=1).place(box).points
         np.testing.assert_allclose(block.front.points, expected, atol=1e-12)
 
 
 def test_a_token_that_is_half_there_shows_half() -> None:
-    volume = make_solid(rows=4.5)
+    volume = make_volume(rows=4.5)
     front = volume.keys.front
     assert front.shape[0] == 5
     np.testing.assert_allclose(front.shown[:, 0], [1, 1, 1, 1, 0.5])
-    # The edges go as far as what is there.
+    # The edges reach as far as the visible rows.
     height = np.ptp(volume.keys.edges.points[:, 1])
     assert height == pytest.approx(4.5 * volume.layout.row)
 
 
-def test_growing_ends_as_asked_and_asking_changes_nothing() -> None:
-    volume = make_solid(units=(2, 4), rows=3)
+def test_growing_ends_at_the_given_range_and_making_it_changes_nothing() -> None:
+    volume = make_volume(units=(2, 4), rows=3)
     before = volume.keys.front.points.copy()
-    motion = volume.to(units=(0, 6), rows=TOKENS, shift=(1.0, 0.0, -2.0))
+    motion = volume.change_range(units=(0, 6), rows=TOKENS, shift=(1.0, 0.0, -2.0))
     np.testing.assert_array_equal(volume.keys.front.points, before)
     motion.begin()
     for alpha in (0.3, 0.7):
         motion.interpolate(alpha)
         assert volume.keys.top.shape[0] >= 2
     motion.finish()
-    expected = make_solid(units=(0, 6), rows=TOKENS, shift=(1.0, 0.0, -2.0))
+    expected = make_volume(units=(0, 6), rows=TOKENS, shift=(1.0, 0.0, -2.0))
     for found, wanted in zip(volume.get_family(), expected.get_family(), strict=True):
         np.testing.assert_allclose(found.points, wanted.points)
         if isinstance(found, Heatmap):
@@ -112,7 +112,7 @@ def test_growing_ends_as_asked_and_asking_changes_nothing() -> None:
 
 
 def test_a_darker_face_hides_as_much() -> None:
-    norm = make_solid().keys.front.norm
+    norm = make_volume().keys.front.norm
     bright, dark = (VolumeFace(norm, light=light).fill(np.ones((2, 2))) for light in (1.0, 0.5))
     np.testing.assert_array_equal(dark.texture().cells[..., 3], bright.texture().cells[..., 3])
     np.testing.assert_allclose(
@@ -123,23 +123,23 @@ def test_a_darker_face_hides_as_much() -> None:
 @pytest.mark.parametrize(("theta", "phi"), ANGLES)
 @pytest.mark.parametrize("apart", [0.0, 0.8])
 def test_the_nearer_face_wins(theta: float, phi: float, apart: float) -> None:
-    solids = [
-        make_solid(units=(i * HEADS, (i + 1) * HEADS), shift=(apart * i, 0.0, -apart * i))
+    volumes = [
+        make_volume(units=(i * HEADS, (i + 1) * HEADS), shift=(apart * i, 0.0, -apart * i))
         for i in range(LAYERS)
     ]
     faces = [
-        face for s in solids for block in s.blocks for face in (block.front, block.top, block.side)
+        face for v in volumes for block in v.blocks for face in (block.front, block.top, block.side)
     ]
     for number, face in enumerate(faces):
         colour = [12 * number + 10, 250 - 9 * number, 40 + number, 255]
         face._texture, face.light = Texture(np.array([[colour]], dtype=np.uint8)), 1.0
-    for volume in solids:
+    for volume in volumes:
         for block in volume.blocks:
             set_presence(block.edges, 0.0)
-    corners = np.concatenate([volume.corners for volume in solids])
+    corners = np.concatenate([volume.corners for volume in volumes])
     shot = shot_on(corners, FRAME, theta=theta, phi=phi)
-    # Nearest first: the order of drawing must come from where they stand.
-    drawn, (found, _) = picture(shot, *solids)[..., :3], nearest(faces, shot)
+    # Added nearest first: the order of drawing must follow from their depth.
+    drawn, (found, _) = picture(shot, *volumes)[..., :3], nearest(faces, shot)
     colours = np.array([face.texture().cells[0, 0, :3] for face in faces] + [[0, 0, 0]])
     inside = found > -2
     np.testing.assert_array_equal(drawn[inside], colours[found[inside]])
@@ -147,7 +147,7 @@ def test_the_nearer_face_wins(theta: float, phi: float, apart: float) -> None:
 
 
 def test_a_measure_is_as_long_as_its_edge() -> None:
-    volume = make_solid()
+    volume = make_volume()
     start, end = volume.keys.corner(0, 1, 0), volume.values.corner(1, 1, 0)
     measure = Measure(start, end, away=[0.0, -0.3, 0.0], text="both")
     xs = measure.line.points[:, 0]
@@ -156,7 +156,7 @@ def test_a_measure_is_as_long_as_its_edge() -> None:
 
 
 def test_a_flat_view_shows_the_fronts_as_panels() -> None:
-    volume = make_solid(units=(0, 1))
+    volume = make_volume(units=(0, 1))
     for block in volume.blocks:
         set_presence(block.edges, 0.0)
     fronts = [block.front.copy() for block in volume.blocks]

@@ -56,8 +56,8 @@ def test_labels_with_room_stay_where_they_are() -> None:
 def test_equal_ratios_are_equal_steps_on_a_log_axis_which_says_so() -> None:
     assert RANKS.share(64) == pytest.approx(0.5)
     assert PLAIN.share(50) == pytest.approx(0.5)
-    assert RANKS.said == "rank, log scale"
-    assert PLAIN.said == "tokens"
+    assert RANKS.full_title == "rank, log scale"
+    assert PLAIN.full_title == "tokens"
 
 
 def test_a_curve_goes_through_its_data_and_ends_at_the_top_of_its_axes() -> None:
@@ -80,7 +80,7 @@ def test_axes_with_everything_on_them_stay_in_their_box() -> None:
     low = ReferenceLine(axes, 3.0, "a limit")
     high = ReferenceLine(axes, 3.2, "another", beside=low)
     for part in (axes, *curves, labels, low, high):
-        assert BOX.holds(box_of(part), slack=0.01)
+        assert BOX.contains(box_of(part), slack=0.01)
     texts = [box_of(label) for label in (*labels.labels, low.label, high.label)]
     for index, one in enumerate(texts):
         assert not any(min(one.overlap(two)) > 0 for two in texts[index + 1 :])
@@ -100,7 +100,7 @@ def test_bars_are_to_scale_and_in_their_box() -> None:
         BarRow("few", "", (Span(1, "#ffffff"),), "one byte, said at greater length"),
     ]
     bars = ScaleBars(rows, BOX)
-    assert BOX.holds(box_of(bars))
+    assert BOX.contains(box_of(bars))
     long, short = bars.bar_box(0), bars.bar_box(1)
     assert long.width / short.width == pytest.approx(100)
     assert long.left == pytest.approx(short.left)
@@ -114,7 +114,7 @@ def test_bars_with_captions_are_as_wide_as_their_box_and_names_stand_below() -> 
     ]
     box = Box(0.3, -0.2, 5.0, 5.0)
     bars = ScaleBars(rows, box, captioned=True)
-    assert box.holds(box_of(bars))
+    assert box.contains(box_of(bars))
     assert bars.bar_box(0).left == pytest.approx(box.left)
     for row in range(2):
         name, note, bar = (
@@ -168,7 +168,7 @@ def test_dots_stand_at_their_numbers_and_their_labels_apart() -> None:
         DotSeries("and another", (12, 90), ("#ffffff", "#888888"), hollow=True),
     ]
     plot = DotPlot(["first", "second"], series, PLAIN, BOX, write=lambda v: f"{v:.0f} %")
-    assert BOX.holds(box_of(plot), slack=0.02)
+    assert BOX.contains(box_of(plot), slack=0.02)
     above = DotPlot(["first", "second"], series, PLAIN, BOX, captioned=True)
     assert above.plot.width > plot.plot.width
     for row in range(2):
@@ -178,6 +178,6 @@ def test_dots_stand_at_their_numbers_and_their_labels_apart() -> None:
     for dots, one in zip(plot.dots, series, strict=True):
         for row, value in enumerate(one.values):
             np.testing.assert_allclose(dots[row].get_center()[:2], plot.at(value, row))
-    for line in (plot.heads, [column[0] for column in plot.numbers]):
+    for line in (plot.series_names, [column[0] for column in plot.numbers]):
         left, right = (box_of(label) for label in line)
         assert min(left.overlap(right)) == 0

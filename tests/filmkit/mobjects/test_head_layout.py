@@ -1,4 +1,4 @@
-"""Pure geometry: slots of one head, shots, sentences."""
+"""Layouts: the panels of one head, shots, sentences."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from filmkit.core.geometry import HEADER, Box, Frame, row_points, shot_box
 from filmkit.mobjects.head_layout import HeadLayout, head_layout, sentence_points
 from filmkit.render.quality import ASPECTS, frame_size, quality_of
-from scenes.attention.layout import meet_layout, mix_layout, row_layout, softmax_layout
+from scenes.attention.layout import mix_layout, product_layout, row_lists_layout, softmax_layout
 
 FRAME = Frame(8 * 16 / 9)
 FRAMES = {
@@ -41,7 +41,7 @@ def test_panels_of_a_head_are_inside_and_apart(head: tuple[int, HeadLayout]) -> 
     _, layout = head
     boxes = {name: getattr(layout, name) for name in PANELS}
     for name, box in boxes.items():
-        assert layout.frame.stage.holds(box), name
+        assert layout.frame.stage.contains(box), name
         assert box.width > 0, name
         assert box.height > 0, name
     for (first, a), (second, b) in combinations(boxes.items(), 2):
@@ -73,7 +73,7 @@ def test_what_has_the_same_shape_has_the_same_size(head: tuple[int, HeadLayout])
 def test_the_border_holds_the_head_and_not_its_input(head: tuple[int, HeadLayout]) -> None:
     _, layout = head
     for name in PANELS[1:]:
-        assert layout.border.holds(getattr(layout, name)), name
+        assert layout.border.contains(getattr(layout, name)), name
     assert layout.border.overlap(layout.x) == (0.0, 0.0)
     assert layout.frame.stage.left <= layout.trunk < layout.border.left
 
@@ -93,42 +93,42 @@ def test_words_stand_beside_their_rows(head: tuple[int, HeadLayout]) -> None:
 def test_lines_run_upright_or_across_and_meet_no_panel(head: tuple[int, HeadLayout]) -> None:
     _, layout = head
     boxes = [getattr(layout, name) for name in PANELS]
-    ways = [layout.to_weight(w) for w in (layout.w_q, layout.w_k, layout.w_v)]
-    ways += [layout.k_to_k_t, layout.q_to_k_t, layout.k_t_to_scores, layout.to_pattern]
-    ways += [layout.v_to_z, layout.pattern_to_z]
-    for way in ways:
-        for (x1, y1), (x2, y2) in pairwise(way):
+    paths = [layout.to_weight(w) for w in (layout.w_q, layout.w_k, layout.w_v)]
+    paths += [layout.k_to_k_t, layout.q_to_k_t, layout.k_t_to_scores, layout.to_pattern]
+    paths += [layout.v_to_z, layout.pattern_to_z]
+    for path in paths:
+        for (x1, y1), (x2, y2) in pairwise(path):
             assert min(abs(x1 - x2), abs(y1 - y2)) < 1e-6
             line = Box.between((x1, y1), (x2, y2)).grown(0.01)
             for box in boxes:
-                assert line.overlap(box.grown(-0.02)) == (0.0, 0.0), (way, box)
-            assert layout.frame.safe.holds(line)
+                assert line.overlap(box.grown(-0.02)) == (0.0, 0.0), (path, box)
+            assert layout.frame.safe.contains(line)
 
 
 @given(st.sampled_from(list(FRAMES.values())), st.integers(2, 24), st.floats(0.1, 1.0))
 def test_lists_of_rows_do_not_touch(frame: Frame, count: int, word: float) -> None:
-    layout = row_layout(frame, count=count, word_width=word)
+    layout = row_lists_layout(frame, count=count, word_width=word)
     spaces = []
     for column in (layout.queries, layout.keys):
-        assert all(frame.stage.holds(row) for row in column.rows)
+        assert all(frame.stage.contains(row) for row in column.rows)
         assert all(a.overlap(b) == (0.0, 0.0) for a, b in pairwise(column.rows))
         left = column.words[0][0] - word
-        top = column.whole.top + HEADER
-        spaces.append(Box.of(left, column.whole.right, column.whole.bottom, top))
+        top = column.box.top + HEADER
+        spaces.append(Box.of(left, column.box.right, column.box.bottom, top))
     assert spaces[0].overlap(spaces[1]) == (0.0, 0.0)
-    assert frame.stage.holds(Box.around(spaces))
+    assert frame.stage.contains(Box.around(spaces))
 
 
 @given(st.sampled_from(list(FRAMES.values())), st.integers(1, 25))
 def test_steps_fit(frame: Frame, count: int) -> None:
     mix, softmax = mix_layout(frame, count=count), softmax_layout(frame, count=count)
-    meet = meet_layout(frame)
+    product = product_layout(frame)
     for parts in (
         (*mix.rows, mix.total),
         (softmax.row, softmax.bars),
-        (meet.query, meet.key, meet.product, meet.scale),
+        (product.query, product.key, product.product, product.colour_bar),
     ):
-        assert all(frame.stage.holds(box) for box in parts)
+        assert all(frame.stage.contains(box) for box in parts)
         assert all(a.overlap(b) == (0.0, 0.0) for a, b in combinations(parts, 2))
 
 
@@ -145,7 +145,7 @@ def test_a_shot_keeps_captions_and_margins_free(
     inside = Box(
         seen.x + stage.x * zoom, seen.y + stage.y * zoom, stage.width * zoom, stage.height * zoom
     )
-    assert inside.holds(box)
+    assert inside.contains(box)
 
 
 @given(st.lists(st.floats(0.05, 3.0), min_size=1, max_size=24))
@@ -159,5 +159,5 @@ def test_sentences_stay_in_order_and_in_the_frame(widths: list[float]) -> None:
         assert y2 < y1 - 0.1 or x2 > x1
 
 
-def test_row_spots_divide_a_box() -> None:
+def test_row_points_divide_a_box() -> None:
     assert row_points(0.0, Box(0, 0, 1, 3), 3) == ((0.0, 1.0), (0.0, 0.0), (0.0, -1.0))

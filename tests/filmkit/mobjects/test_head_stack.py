@@ -1,4 +1,4 @@
-"""The rack of heads and its combs: what is in front, and what each part shows."""
+"""The stack of heads and its fan-outs: what is in front, and what each part shows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,13 @@ from filmkit.core.raster import Texture
 from filmkit.core.view import LayerView
 from filmkit.mobjects.fan_out import FanOut
 from filmkit.mobjects.head import HeadPicture
-from filmkit.mobjects.head_stack import PANELS, HeadStack, featured_first, free, standing
+from filmkit.mobjects.head_stack import (
+    PANELS,
+    HeadStack,
+    copy_at_depth,
+    featured_first,
+    free_from_card,
+)
 from filmkit.mobjects.head_stack_layout import shot_on
 from tests.support.occlusion import COLUMNS, ROWS, nearest, picture, rays
 from tests.support.traces import make_trace
@@ -32,25 +38,25 @@ def _small_frame() -> Iterator[None]:
         yield
 
 
-def make_rack(n_heads: int = 4, n_kv_heads: int | None = None, **kwargs: object) -> HeadStack:
+def make_head_stack(n_heads: int = 4, n_kv_heads: int | None = None, **kwargs: object) -> HeadStack:
     trace = make_trace(n_heads=n_heads, n_kv_heads=n_kv_heads, d_head=16, **kwargs)
     return HeadStack(LayerView.of_prompt(trace, None, show_first_token=False), Frame(8 * 16 / 9))
 
 
 def test_the_front_card_is_the_flat_picture() -> None:
-    head_stack = make_rack()
+    head_stack = make_head_stack()
     flat = HeadPicture(head_stack.view.head(0), Frame(8 * 16 / 9))
     panels = [getattr(flat, name) for name in PANELS]
     lines = (flat.q_to_k_t, flat.k_to_k_t, flat.v_to_z, flat.k_t_to_scores, flat.softmax)
     rest = (flat.pattern_to_z, flat.product_dot, flat.pattern_title, flat.softmax_name)
-    expected = picture(Shot(), Group(*lines, *rest, *panels, flat.far_words))
+    expected = picture(Shot(), Group(*lines, *rest, *panels, flat.pattern_words))
     head_stack.front.remove(head_stack.front.border)
     np.testing.assert_array_equal(picture(Shot(), head_stack.front, head_stack.labels), expected)
     assert expected[..., :3].any()
 
 
 def paint_panels(head_stack: HeadStack) -> list[Heatmap]:
-    """Give every panel one colour of its own, and take away all that is not a panel."""
+    """Give every panel a colour of its own, hide everything else, and return the panels."""
     panels = [panel for card in head_stack.cards for panel in card.panels]
     for number, panel in enumerate(panels):
         colour = [5 * (number % 50) + 5, 50 + 5 * (number // 50), 255 - 3 * (number % 80), 255]
@@ -68,7 +74,7 @@ def paint_panels(head_stack: HeadStack) -> list[Heatmap]:
 
 
 def assert_nearest_wins(head_stack: HeadStack, panels: list[Heatmap], shot: Shot) -> None:
-    # Front card first: the order of drawing must come from where the cards stand.
+    # Added front card first: the order of drawing must follow from the depth of the cards.
     drawn, (found, _) = picture(shot, *head_stack.cards)[..., :3], nearest(panels, shot)
     colours = np.array([panel.texture().cells[0, 0, :3] for panel in panels] + [[0, 0, 0]])
     inside = found > -2
@@ -78,42 +84,42 @@ def assert_nearest_wins(head_stack: HeadStack, panels: list[Heatmap], shot: Shot
 
 @pytest.mark.parametrize(("theta", "phi"), ANGLES)
 def test_the_nearer_panel_wins(theta: float, phi: float) -> None:
-    head_stack = make_rack(6)
+    head_stack = make_head_stack(6)
     panels = paint_panels(head_stack)
-    shot = shot_on(head_stack.layout.room, Frame(8 * 16 / 9), theta=theta, phi=phi)
+    shot = shot_on(head_stack.layout.outer_corners, Frame(8 * 16 / 9), theta=theta, phi=phi)
     assert_nearest_wins(head_stack, panels, shot)
 
 
 @pytest.mark.parametrize(("theta", "phi"), ANGLES)
 @pytest.mark.parametrize("alpha", [0.3, 0.6, 0.85])
 def test_the_nearer_panel_wins_while_cards_slide_in(theta: float, phi: float, alpha: float) -> None:
-    head_stack = make_rack(5)
+    head_stack = make_head_stack(5)
     panels = paint_panels(head_stack)
     motion = head_stack.slide_in()
     motion.begin()
     motion.interpolate(alpha)
-    shot = shot_on(head_stack.layout.room, Frame(8 * 16 / 9), theta=theta, phi=phi)
+    shot = shot_on(head_stack.layout.outer_corners, Frame(8 * 16 / 9), theta=theta, phi=phi)
     assert_nearest_wins(head_stack, panels, shot)
 
 
 @pytest.mark.parametrize(("theta", "phi"), ANGLES)
 def test_the_nearer_panel_wins_when_keys_have_moved_away(theta: float, phi: float) -> None:
-    head_stack = make_rack(4)
+    head_stack = make_head_stack(4)
     panels = paint_panels(head_stack)
     box, z = head_stack.layout.shared(head_stack.front.k.box, [1, 2])
     for card in head_stack.cards:
-        moved = standing(card.k, box.moved(dx=0.7 * card.place), z - 0.4 * card.place)
-        free(card.k).points = moved.points
-    shot = shot_on(head_stack.layout.room, Frame(8 * 16 / 9), theta=theta, phi=phi)
+        moved = copy_at_depth(card.k, box.moved(dx=0.7 * card.place), z - 0.4 * card.place)
+        free_from_card(card.k).points = moved.points
+    shot = shot_on(head_stack.layout.outer_corners, Frame(8 * 16 / 9), theta=theta, phi=phi)
     assert_nearest_wins(head_stack, panels, shot)
 
 
 @pytest.mark.parametrize("n_heads", [1, 2, 9, 12, 32])
 def test_shots_fill_two_thirds_of_the_width_and_stay_on_the_stage(n_heads: int) -> None:
     frame = Frame(8 * 16 / 9)
-    layout = make_rack(n_heads).layout
+    layout = make_head_stack(n_heads).layout
     for shot in (layout.from_left, layout.from_right):
-        seen = shot.project(layout.room, frame.height)
+        seen = shot.project(layout.outer_corners, frame.height)
         width, height = np.ptp(seen[:, 0]), np.ptp(seen[:, 1])
         assert width <= 2 / 3 * frame.width + 1e-3
         assert height <= frame.stage.height
@@ -125,7 +131,7 @@ def test_shots_fill_two_thirds_of_the_width_and_stay_on_the_stage(n_heads: int) 
 
 
 def test_every_card_holds_its_own_heads_numbers() -> None:
-    head_stack = make_rack(6, 2, positions="rotary", seed=1)
+    head_stack = make_head_stack(6, 2, positions="rotary", seed=1)
     for head, card in head_stack.heads.items():
         view = head_stack.view.head(head)
         for name, values in (
@@ -142,13 +148,13 @@ def test_every_card_holds_its_own_heads_numbers() -> None:
 
 
 def test_the_featured_head_and_its_partners_stand_in_front() -> None:
-    view = make_rack(6, 2).view
+    view = make_head_stack(6, 2).view
     assert featured_first(view, 4) == (4, 3, 5, 0, 1, 2)
 
 
 def test_an_order_that_leaves_out_a_head_is_refused() -> None:
-    view = make_rack(3).view
-    with pytest.raises(ValueError, match="3 heads cannot stand in the order"):
+    view = make_head_stack(3).view
+    with pytest.raises(ValueError, match="3 heads cannot have the order"):
         HeadStack(view, Frame(8 * 16 / 9), order=(0, 1))
 
 
@@ -162,42 +168,42 @@ def test_an_upright_mark_keeps_its_size_where_a_point_is_seen() -> None:
         np.testing.assert_allclose(np.ptp(seen, axis=0), ROWS / 8)
 
 
-# Combs
+# Fan-outs
 
 
-def make_comb(head_stack: HeadStack, first: int = 0, width: float = 0.12) -> FanOut:
-    """From shared keys to those of all cards from the given place on."""
+def make_fan_out(head_stack: HeadStack, first: int = 0, width: float = 0.12) -> FanOut:
+    """Return the fan-out from shared keys to the cards from the given place on."""
     box, z = head_stack.layout.shared(head_stack.front.k.box, range(first, len(head_stack.cards)))
-    start = standing(head_stack.front.k, box, z).corners_towards(RIGHT)
-    ends = [card.k.corners_towards(RIGHT) for card in head_stack.cards[first:]]
+    start = copy_at_depth(head_stack.front.k, box, z).side_center(RIGHT)
+    ends = [card.k.side_center(RIGHT) for card in head_stack.cards[first:]]
     return FanOut(start, ends, spine=head_stack.layout.spine, width=width)
 
 
-def test_a_comb_lies_in_one_plane_and_reaches_every_head() -> None:
-    head_stack = make_rack(5)
-    fan_out = make_comb(head_stack)
+def test_a_fan_out_lies_in_one_plane_and_reaches_every_head() -> None:
+    head_stack = make_head_stack(5)
+    fan_out = make_fan_out(head_stack)
     points = np.concatenate([m.points for m in fan_out.get_family() if len(m.points)])
     assert np.ptp(points[:, 1]) < 1e-9
     for card, tooth in zip(head_stack.cards, fan_out.teeth, strict=True):
-        end = card.k.corners_towards(RIGHT)
+        end = card.k.side_center(RIGHT)
         assert np.isclose(np.linalg.norm(tooth.points - end, axis=1).min(), 0)
 
 
-def test_a_comb_can_stand_upright() -> None:
+def test_a_fan_out_can_be_vertical() -> None:
     fan_out = FanOut([0, -3, -2], [[0, 1, -1], [0, 1, -3]], spine=-1, along=UP)
     points = np.concatenate([m.points for m in fan_out.get_family() if len(m.points)])
     assert np.ptp(points[:, 0]) < 1e-9
     assert points[:, 1].max() == pytest.approx(1)
 
 
-def test_a_bent_comb_is_refused() -> None:
+def test_a_fan_out_that_is_not_flat_is_refused() -> None:
     with pytest.raises(ValueError, match="one plane"):
         FanOut([0, 0, 0], [[2, 1, -1]], spine=1)
 
 
-def test_a_comb_is_drawn_from_its_handle_to_its_tips() -> None:
-    head_stack = make_rack(4)
-    fan_out = make_comb(head_stack)
+def test_a_fan_out_is_drawn_from_its_handle_to_its_tips() -> None:
+    head_stack = make_head_stack(4)
+    fan_out = make_fan_out(head_stack)
     shot = head_stack.layout.from_left
     whole = picture(shot, fan_out)[..., 3].astype(int)
     amounts = [
@@ -209,17 +215,17 @@ def test_a_comb_is_drawn_from_its_handle_to_its_tips() -> None:
 
 
 @pytest.mark.parametrize(("theta", "phi"), ANGLES)
-def test_combs_and_panels_hide_each_other_as_they_stand(theta: float, phi: float) -> None:
-    head_stack = make_rack(4)
-    fan_out = make_comb(head_stack, first=1, width=0.4)
+def test_fan_outs_and_panels_hide_each_other_by_depth(theta: float, phi: float) -> None:
+    head_stack = make_head_stack(4)
+    fan_out = make_fan_out(head_stack, first=1, width=0.4)
     for card in head_stack.back:
         set_presence(card.k, 0.0)
     panels = [panel for panel in paint_panels(head_stack) if presence(panel) > 0]
-    shot = shot_on(head_stack.layout.room, Frame(8 * 16 / 9), theta=theta, phi=phi)
+    shot = shot_on(head_stack.layout.outer_corners, Frame(8 * 16 / 9), theta=theta, phi=phi)
     found, far = nearest(panels, shot)
     bare = picture(shot, fan_out)[..., 0]
     clear = (bare == bare.max()) & (found > -2)
-    # The comb lies in the plane y = the keys' middle.
+    # The fan-out lies in the horizontal plane through the middle of the keys.
     reached = (head_stack.front.k.box.y - shot.eye()[1]) / rays(shot)[..., 1]
     colours = np.array([panel.texture().cells[0, 0, :3] for panel in panels])
     expected = np.where((reached < far)[..., None], bare.max(), colours[found])

@@ -18,7 +18,7 @@ from filmkit.core.heatmap import Heatmap
 from filmkit.core.norm import Norm, TensorSource
 from filmkit.core.numbers import format_number, format_share
 from filmkit.core.printable import printable
-from filmkit.core.text import RENDER_SIZE, Label, Number, Symbol, TextLine, broken, fit_word
+from filmkit.core.text import RENDER_SIZE, Label, Number, Symbol, TextLine, break_lines, fit_word
 from filmkit.core.theme import DARK, LIGHT, current_theme, use_theme
 from filmkit.core.view import LayerView
 from filmkit.mobjects.flow import WeightBox, Wire
@@ -162,9 +162,9 @@ def test_lines_share_height_and_baseline_whatever_their_letters() -> None:
     assert feet == pytest.approx([feet[0]] * len(labels))
 
 
-@pytest.mark.parametrize(("kind", "said"), [(Label, "flag"), (Number, -1.5), (Symbol, "W_Q")])
-def test_lines_keep_their_height_when_turned_and_scaled(kind: type[TextLine], said: Any) -> None:
-    line = kind(said)
+@pytest.mark.parametrize(("kind", "content"), [(Label, "flag"), (Number, -1.5), (Symbol, "W_Q")])
+def test_lines_keep_their_height_when_turned_and_scaled(kind: type[TextLine], content: Any) -> None:
+    line = kind(content)
     height = line.line_height
     line.rotate(np.pi / 2).scale(2)
     assert line.line_height == pytest.approx(2 * height)
@@ -260,7 +260,7 @@ def test_every_script_has_letters(script: str) -> None:
     assert len(first.ink)
     assert len(second.ink)
     assert first.ink.shape != second.ink.shape or not np.allclose(first.ink, second.ink)
-    # The letter that marks the baseline is gone: on its own line no text begins with it.
+    # The letter that marks the baseline has been removed.
     assert min(first.width, second.width) < 3 * first.line_height
 
 
@@ -283,7 +283,7 @@ def test_no_token_is_invisible(token: str) -> None:
 def test_words_fit_and_stay_readable(width: float) -> None:
     label = fit_word("Donaudampfschiff", width, size=0.028)
     assert label.width <= width + 1e-6
-    assert label.size >= current_theme().least_size
+    assert label.size >= current_theme().min_text_size
     assert label.text.endswith("…") or label.text == "Donaudampfschiff"
 
 
@@ -291,7 +291,7 @@ def test_words_beside_rows_end_and_words_above_columns_begin_at_their_points() -
     points = row_points(1.0, BOX, 3)
     across = TokenLabels([" a", " longer", ","], points, width=2)
     assert [w.get_right()[0] for w in across] == pytest.approx([1.0] * 3, abs=0.05)
-    upright = TokenLabels([" a", " longer", ","], points, width=2, upright=True)
+    upright = TokenLabels([" a", " longer", ","], points, width=2, vertical=True)
     for word, (x, y) in zip(upright, points, strict=True):
         assert word.get_bottom()[1] == pytest.approx(y, abs=0.05)
         assert word.get_x() == pytest.approx(x, abs=0.05)
@@ -322,11 +322,11 @@ def test_a_wire_goes_from_start_to_end_with_right_angles() -> None:
 def test_a_weight_tells_its_shape() -> None:
     weight = WeightBox("W_Q", (576, 64), BOX, colour=current_theme().query, notes=["+ bias"])
     assert [line.text for line in weight.lines] == ["576 × 64", "+ bias"]
-    assert BOX.holds(bounds(weight.symbol))
+    assert BOX.contains(bounds(weight.symbol))
 
 
 def test_marks_surround_and_fill_their_boxes() -> None:
-    assert bounds(Highlight(BOX)).holds(BOX)
+    assert bounds(Highlight(BOX)).contains(BOX)
     bar = ColourBar(NORM, "scores", BOX)
     assert bar.bar.box == BOX
     assert {label.text for label in bar.labels} == {"−2.0", "2.0", "scores"}
@@ -356,7 +356,7 @@ def test_a_row_product_adds_up_to_the_dot_product() -> None:
     motion = product.add_up(1.0)
     motion.begin()
     motion.finish()
-    assert product.total.value == pytest.approx(view.dots[3, 1])
+    assert product.total.value == pytest.approx(view.dot_products[3, 1])
 
 
 @pytest.mark.parametrize("show", [True, False])
@@ -380,7 +380,7 @@ def test_the_theme_is_asked_when_things_are_built() -> None:
     assert Label("a").fill_color == dark
 
 
-def test_unknown_looks_are_refused() -> None:
+def test_unknown_themes_and_roles_are_refused() -> None:
     with (
         pytest.raises(ValueError, match="no theme 'sepia'; there are dark, light, print"),
         use_theme("sepia"),
@@ -405,14 +405,14 @@ def test_no_group_shares_a_part() -> None:
 def test_a_text_is_broken_into_few_even_lines_that_fit() -> None:
     text = "in the row of “and” no word gets more than 19 %; the beginning token gets 3.4 %"
     for width in (1.0, 2.9, 4.8, 20.0):
-        lines = broken(text, width)
+        lines = break_lines(text, width)
         assert " ".join(lines) == text
         assert all(Label(line).width <= width for line in lines if " " in line)
-    assert broken(text, 20.0) == [text]
-    assert broken("one two", 0.1) == ["one", "two"]
-    assert broken("9 ×\N{NO-BREAK SPACE}9 cells", 0.1) == ["9", "× 9", "cells"]
+    assert break_lines(text, 20.0) == [text]
+    assert break_lines("one two", 0.1) == ["one", "two"]
+    assert break_lines("9 ×\N{NO-BREAK SPACE}9 cells", 0.1) == ["9", "× 9", "cells"]
     long, short = (
-        Label(line).width for line in broken("one two three four", Label(text).width / 6)
+        Label(line).width for line in break_lines("one two three four", Label(text).width / 6)
     )
     assert short > 0.6 * long
 

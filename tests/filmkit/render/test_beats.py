@@ -1,4 +1,4 @@
-"""Beats rendered alone, kept, and rendered by several processes: always the same pictures."""
+"""Beats rendered alone, from the cache, or by several processes always give the same pictures."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def trace_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def drawn(scene: SceneEntry, trace: Trace, remainder: int, step: int) -> dict[str, list[str]]:
-    """Hashes of the frames of every ``step``-th beat; the others are played without drawing."""
+    """Draw every ``step``-th beat and run the others without drawing; return hashes of frames."""
     names = scene.load().beat_names(trace)
     frames: dict[str, list[str]] = {name: [] for name in names[remainder::step]}
 
@@ -71,66 +71,68 @@ def test_beats_do_not_depend_on_whether_others_are_drawn(scene: SceneEntry) -> N
 
 
 class Ticking(Shapes):
-    """Turns its square as time goes by, which no beat may do."""
+    """Rotates its square by the clock, which no scene may do."""
 
     @beat
     def travel(self) -> None:
         self.square.add_updater(lambda square, dt: square.rotate(dt))
 
 
-def told_of_time(scene: type[Stage], trace: Trace, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What a scene's mobjects, or the scene itself, ask to be told of every passing moment."""
-    found = []
+def time_updaters(scene: type[Stage], trace: Trace, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Run a scene; return the types of mobjects, or "the scene", that add a time-based updater."""
+    owners = []
     add = Mobject.add_updater
 
     def note(self: Mobject, updater: Callable[..., object], *args: Any, **options: Any) -> Mobject:
         if "dt" in signature(updater).parameters:
-            found.append(type(self).__name__)
+            owners.append(type(self).__name__)
         return add(self, updater, *args, **options)
 
     monkeypatch.setattr(Mobject, "add_updater", note)
-    monkeypatch.setattr(Scene, "add_updater", lambda self, updater: found.append("the scene"))
+    monkeypatch.setattr(Scene, "add_updater", lambda self, updater: owners.append("the scene"))
     scene.rehearse(trace)
-    return found
+    return owners
 
 
 @pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.slug)
-def test_nothing_follows_the_clock(scene: SceneEntry, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert told_of_time(scene.load(), Trace.load(SHIPPED), monkeypatch) == []
+def test_scenes_have_no_time_based_updaters(
+    scene: SceneEntry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert time_updaters(scene.load(), Trace.load(SHIPPED), monkeypatch) == []
 
 
-def test_what_follows_the_clock_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "Square" in told_of_time(Ticking, make_trace(), monkeypatch)
+def test_time_based_updaters_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "Square" in time_updaters(Ticking, make_trace(), monkeypatch)
 
 
-def test_master_gives_every_picture_back(tmp_path: Path) -> None:
+def test_master_returns_every_frame_unchanged(tmp_path: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (5, 108, 192, 4), np.uint8)
     holds = [1, 7, 1, 2, 4]
     path = tmp_path / "master.mov"
     with open_movie(path, 192, 108, 30, MASTER) as movie:
         for picture, repeat in zip(noise, holds, strict=True):
             movie.write(picture, repeat)
-    found = [picture for picture, repeat in read_master(path, 30) for _ in range(repeat)]
-    assert np.array_equal(found, np.repeat(noise[..., :3], holds, axis=0))
+    decoded = [picture for picture, repeat in read_master(path, 30) for _ in range(repeat)]
+    assert np.array_equal(decoded, np.repeat(noise[..., :3], holds, axis=0))
 
 
 @pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.slug)
-def test_kept_film_is_the_same_and_nothing_is_drawn_again(
+def test_film_from_the_cache_is_the_same_and_draws_nothing(
     scene: SceneEntry, tmp_path: Path
 ) -> None:
     cache = tmp_path / "cache"
     films = []
     for out in (tmp_path / "cold", tmp_path / "warm"):
-        kept = {path: path.stat().st_ino for path in cache.glob("*")}
+        cached = {path: path.stat().st_ino for path in cache.glob("*")}
         assert make_films(render_request((scene,), SHIPPED, out, cache=cache, quality=TINY))
         films.append((out / f"{scene.slug}.mp4").read_bytes())
     beats = scene.load().beat_names(Trace.load(SHIPPED))
-    assert len([path for path in kept if path.name.endswith(".master.mov")]) == len(beats)
-    assert {path: path.stat().st_ino for path in cache.iterdir()} == kept
+    assert len([path for path in cached if path.name.endswith(".master.mov")]) == len(beats)
+    assert {path: path.stat().st_ino for path in cache.iterdir()} == cached
     assert films[0] == films[1]
 
 
-def test_numbers_of_processes_give_the_same_films(trace_file: Path, tmp_path: Path) -> None:
+def test_films_do_not_depend_on_the_number_of_processes(trace_file: Path, tmp_path: Path) -> None:
     for jobs in (1, 2):
         out = tmp_path / str(jobs)
         assert make_films(render_request((SHAPES, OTHER), trace_file, out, jobs=jobs))
@@ -159,7 +161,7 @@ def test_mistake_while_drawing_names_scene_beat_and_line(
     assert sorted(path.name for path in tmp_path.iterdir()) == films
 
 
-def test_killed_run_leaves_only_whole_beats(trace_file: Path, tmp_path: Path) -> None:
+def test_killed_run_leaves_only_complete_files(trace_file: Path, tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     script = f"""
 from filmkit.commands import cli, options
@@ -187,29 +189,29 @@ cli.main(["scene_shapes", "--quality", "4k", "--jobs", "1", "--quiet",
     wait_until(lambda: any(cache.glob("*.mov")) and any(cache.glob(".*.part")))
     killed.send_signal(signal.SIGKILL)
     killed.wait()
-    # The process that draws notices, and removes what is unfinished.
+    # The worker process notices that its parent is gone, and removes the unfinished file.
     wait_until(lambda: not any(cache.glob(".*.part")))
-    left = finished()
-    assert 1 <= len(left) < 3
+    complete = finished()
+    assert 1 <= len(complete) < 3
     assert run().wait(timeout=240) == 0
-    assert left.items() <= finished().items()
+    assert complete.items() <= finished().items()
     assert len(finished()) == 3
     assert len(pictures(tmp_path / "videos" / "scene_shapes.mp4")) == 40
 
 
-def test_being_told_to_stop_is_neither_lost_nor_complained_about() -> None:
-    """Python swallows an interrupt that it raises while it clears an object away."""
+def test_sigterm_during_a_finaliser_is_neither_lost_nor_printed() -> None:
+    """Python ignores an exception in ``__del__``."""
     script = """
 import signal, time
-from filmkit.render.interrupts import be_stoppable
+from filmkit.render.interrupts import interrupt_on_sigterm
 
-class Cleared:
+class Deleted:
     def __del__(self):
         signal.raise_signal(signal.SIGTERM)
 
-be_stoppable()
+interrupt_on_sigterm()
 try:
-    Cleared()
+    Deleted()
     time.sleep(100)
 except KeyboardInterrupt:
     print("stopped")

@@ -1,4 +1,4 @@
-"""The folder of finished files: what it keeps, and what goes first."""
+"""The cache folder: what is removed first, and where it is."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from filmkit.render.cache import Cache, default_folder, open_cache
 
 
 def fill(cache: Cache, *names: str) -> list[Path]:
-    """Files of 100 bytes, each used an hour after the one before."""
+    """Write files of 100 bytes, each last used an hour after the one before it."""
     cache.folder.mkdir(exist_ok=True)
     paths = [cache.path(name, ".mov") for name in names]
     for hours, path in enumerate(paths):
@@ -20,7 +20,7 @@ def fill(cache: Cache, *names: str) -> list[Path]:
     return paths
 
 
-def test_longest_unused_goes_first(tmp_path: Path) -> None:
+def test_least_recently_used_files_are_removed_first(tmp_path: Path) -> None:
     cache = Cache(tmp_path / "cache", limit=250)
     first, second, third, fourth = fill(cache, "a", "b", "c", "d")
     assert cache.holds(first)
@@ -30,7 +30,7 @@ def test_longest_unused_goes_first(tmp_path: Path) -> None:
     assert not cache.holds(third)
 
 
-def test_what_was_left_half_written_goes_after_a_day(tmp_path: Path) -> None:
+def test_unfinished_files_are_removed_after_a_day(tmp_path: Path) -> None:
     cache = Cache(tmp_path, limit=10**6)
     (old,) = fill(cache, "a")
     old = old.rename(tmp_path / ".a.mov.1.part")
@@ -47,19 +47,21 @@ def test_clear_removes_everything(tmp_path: Path) -> None:
     assert cache.sizes() == {}
 
 
-def test_folder_that_is_not_there_is_empty(tmp_path: Path) -> None:
+def test_missing_folder_is_empty(tmp_path: Path) -> None:
     cache = Cache(tmp_path / "none", limit=0)
     cache.shrink()
     assert cache.sizes() == {}
 
 
-def test_unkept_files_are_gone_afterwards() -> None:
+def test_temporary_cache_is_removed_afterwards() -> None:
     with open_cache(None, keep=False) as cache:
         (path,) = fill(cache, "a")
     assert not path.exists()
 
 
-def test_environment_names_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_folder_is_read_from_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("ATTENTION_FILM_CACHE", str(tmp_path))
     assert default_folder() == tmp_path
     monkeypatch.delenv("ATTENTION_FILM_CACHE")

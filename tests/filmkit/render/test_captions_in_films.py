@@ -1,4 +1,4 @@
-"""Captions in films: beside them, inside them, drawn into them."""
+"""Captions of films: in files beside them, as a track, and drawn into the frames."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from manim import tempconfig
 
 from filmkit.core.geometry import FRAME_HEIGHT, Frame
-from filmkit.render.burn import burned, caption_size
+from filmkit.render.burn import burn_captions, caption_size
 from filmkit.render.jobs import make_films
 from filmkit.render.quality import ASPECTS, Quality, frame_size, quality_of
 from filmkit.words.captions import Cue
@@ -20,7 +20,7 @@ from tests.support.filming import pictures, render_request
 from tests.support.stand_in import SHAPES, entry
 from tests.support.traces import make_trace
 
-TOLD = ["A square appears in the picture of made-up model.", "It moves.", "It stands still."]
+NARRATION = ["A square appears in the picture of made-up model.", "It moves.", "It stands still."]
 STARTS = [0.0, 0.27, 0.89]
 LENGTH = 1.33
 
@@ -38,7 +38,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def track(path: Path) -> list[tuple[float, str]]:
-    """When each caption of a film's track starts, and what it says."""
+    """Return the start, in seconds, and the text of each caption in a film's track."""
     with av.open(path) as film:
         assert [stream.language for stream in film.streams.subtitles] == ["eng"]
         texts = [
@@ -49,22 +49,24 @@ def track(path: Path) -> list[tuple[float, str]]:
     return [(start, text.replace("\\N", " ").replace("\n", " ")) for start, text in texts]
 
 
-@pytest.mark.parametrize("form", ["mp4", "mov", "webm"])
+@pytest.mark.parametrize("file_format", ["mp4", "mov", "webm"])
 def test_a_track_holds_the_captions(
-    form: str, trace_file: Path, cache: Path, tmp_path: Path
+    file_format: str, trace_file: Path, cache: Path, tmp_path: Path
 ) -> None:
     assert make_films(
-        render_request((SHAPES,), trace_file, tmp_path, cache=cache, form=form, captions="mux")
+        render_request(
+            (SHAPES,), trace_file, tmp_path, cache=cache, file_format=file_format, captions="mux"
+        )
     )
-    film = tmp_path / f"scene_shapes.{form}"
-    found = track(film)
-    assert [text for _, text in found] == TOLD
-    assert [start for start, _ in found] == pytest.approx(STARTS, abs=0.001)
+    film = tmp_path / f"scene_shapes.{file_format}"
+    cues = track(film)
+    assert [text for _, text in cues] == NARRATION
+    assert [start for start, _ in cues] == pytest.approx(STARTS, abs=0.001)
     for suffix in (".srt", ".vtt"):
         beside = read(film.with_suffix(suffix))
         assert [start for start, *_ in beside] == pytest.approx(STARTS, abs=0.001)
     with av.open(film) as container:
-        # The pictures are as long as without, and begin at once.
+        # The video has the same length as without captions, and starts at 0.
         assert container.streams.video[0].start_time in (0, None)
         assert container.duration / 1e6 == pytest.approx(LENGTH, abs=0.11)
         titles = [mark["metadata"]["title"] for mark in container.chapters()]
@@ -80,10 +82,10 @@ def test_a_film_of_many_scenes_has_the_captions_of_all(
     assert make_films(
         render_request(both, trace_file, tmp_path, cache=cache, joined=True, captions="mux")
     )
-    # Of 1.33 seconds at 10 frames a second there are 14 frames.
+    # 1.33 seconds at 10 frames per second are 14 frames, so the second scene starts at 1.4 s.
     starts = [*STARTS, *(1.4 + start for start in STARTS)]
     beside = read(tmp_path / "film.srt")
-    assert [text.replace("\n", " ") for *_, text in beside] == 2 * TOLD
+    assert [text.replace("\n", " ") for *_, text in beside] == 2 * NARRATION
     assert [start for start, *_ in read(tmp_path / "film.vtt")] == pytest.approx(starts, abs=0.001)
     assert [start for start, _ in track(tmp_path / "film.mp4")] == pytest.approx(starts, abs=0.001)
 
@@ -100,10 +102,10 @@ def test_captions_are_drawn_into_the_film_and_not_into_masters(
 ) -> None:
     size = Quality(320, 180, 10)
     for captions in ("none", "burn"):
-        asked = render_request(
+        request = render_request(
             (SHAPES,), trace_file, tmp_path / captions, cache=cache, captions=captions, quality=size
         )
-        assert make_films(asked)
+        assert make_films(request)
         assert [path.name for path in (tmp_path / captions).iterdir()] == ["scene_shapes.mp4"]
     masters = sorted(cache.glob("*.master.mov"))
     plain, captioned = (pictures(tmp_path / name / "scene_shapes.mp4") for name in ("none", "burn"))
@@ -114,7 +116,12 @@ def test_captions_are_drawn_into_the_film_and_not_into_masters(
     assert np.abs(plain[:, above] - captioned[:, above]).mean() < 1
     assert make_films(
         render_request(
-            (SHAPES,), trace_file, tmp_path, cache=cache, captions="burn", form="png-sequence"
+            (SHAPES,),
+            trace_file,
+            tmp_path,
+            cache=cache,
+            captions="burn",
+            file_format="png-sequence",
         )
     )
     assert sorted(cache.glob("*.master.mov")) == masters
@@ -124,31 +131,32 @@ def test_a_cue_changes_in_the_middle_of_a_still_picture() -> None:
     picture = np.zeros((180, 320, 3), np.uint8)
     cues = (Cue(0.0, 0.5, ("one",)), Cue(0.7, 1.2, ("two",)))
     with tempconfig(_sizes(Quality(320, 180, 10))):
-        runs = list(burned([(picture, 9), (picture, 6)], cues, 10, "dark"))
+        runs = list(burn_captions([(picture, 9), (picture, 6)], cues, 10, "dark"))
     assert [count for _, count in runs] == [5, 2, 2, 3, 3]
     assert [bool(shown.any()) for shown, _ in runs] == [True, False, True, True, False]
     assert not picture.any()
 
 
-def test_what_shines_through_stays_straight() -> None:
+def test_transparent_pictures_keep_straight_alpha() -> None:
     clear = np.zeros((360, 640, 4), np.uint8)
     half = np.full((360, 640, 4), (200, 100, 0, 128), np.uint8)
     cue = (Cue(0.0, 1.0, ("white words",)),)
     with tempconfig(_sizes(Quality(640, 360, 10))):
         ((on_clear, _),), ((on_half, _),) = (
-            list(burned([(under, 10)], cue, 10, "dark")) for under in (clear, half)
+            list(burn_captions([(picture, 10)], cue, 10, "dark")) for picture in (clear, half)
         )
     words = on_clear[..., 0] > 200
     assert words.sum() > 20
     assert on_clear[words][:, 3].min() > 230
     plate = (on_clear[..., 3] == 204) & (on_clear[..., 0] == 0)
-    # Of a picture that is half there, a tenth is seen through the plate.
+    # The plate has an opacity of 0.8, so a tenth of a half transparent picture shows through it.
     assert on_half[plate][:, 3].mean() == pytest.approx(255 * (0.8 + 0.2 * 128 / 255), abs=1)
     assert on_half[plate][:, 0].mean() == pytest.approx(200 * 0.1 / 0.9, abs=1)
     np.testing.assert_array_equal(on_half[0, 0], half[0, 0])
 
 
 def _sizes(quality: Quality) -> dict[str, float]:
+    """Return Manim's settings of a quality."""
     width, height = frame_size(quality.width, quality.height)
     pixels = {"pixel_width": quality.width, "pixel_height": quality.height}
     return pixels | {"frame_width": width, "frame_height": height}
@@ -156,7 +164,7 @@ def _sizes(quality: Quality) -> dict[str, float]:
 
 @pytest.mark.parametrize("aspect", ASPECTS)
 @pytest.mark.parametrize("theme", ["dark", "light", "print"])
-def test_captions_fit_into_the_strip_of_every_shape(aspect: str, theme: str) -> None:
+def test_captions_fit_into_the_strip_of_every_aspect(aspect: str, theme: str) -> None:
     quality = quality_of("draft", aspect)
     lines = (
         "and 9 more words that tell of all the rows",
@@ -165,8 +173,8 @@ def test_captions_fit_into_the_strip_of_every_shape(aspect: str, theme: str) -> 
     picture = np.full((quality.height, quality.width, 3), 127, np.uint8)
     with tempconfig(_sizes(quality)):
         frame = Frame(*frame_size(quality.width, quality.height))
-        assert caption_size(frame) * FRAME_HEIGHT >= 0.02 * frame.short
-        ((shown, _),) = burned([(picture, 1)], [Cue(0.0, 1.0, lines)], 10, theme)
+        assert caption_size(frame) * FRAME_HEIGHT >= 0.02 * frame.shorter_side
+        ((shown, _),) = burn_captions([(picture, 1)], [Cue(0.0, 1.0, lines)], 10, theme)
     changed = (shown != 127).any(axis=2)
     rows, columns = changed.any(axis=1).nonzero()[0], changed.any(axis=0).nonzero()[0]
     assert rows[0] >= 0.89 * quality.height - 2

@@ -1,4 +1,4 @@
-"""Beats drawn by the workers of a Dask scheduler: the same pictures, whatever happens to them."""
+"""Beats drawn by the workers of a Dask scheduler: the same pictures, whatever goes wrong."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def trace_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def scheduler(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a scheduler with two worker processes, which know the stand-in scenes."""
+    """Address of a scheduler with two worker processes that can import the stand-in scenes."""
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("PYTHONPATH", str(PROJECT))
         with LocalCluster(
@@ -62,18 +62,19 @@ def client(scheduler: str) -> Iterator[Client]:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
+    """Return the content of every file in a folder, by relative path."""
     files = [path for path in folder.rglob("*") if path.is_file()]
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
-# The same pictures
+# The pictures are the same
 
 
 @pytest.mark.parametrize(
     ("jobs", "scenes", "options"),
     [
         ((1, 2), (SHAPES, OTHER), {}),
-        ((1,), (SHAPES,), {"form": "png-sequence", "transparent": True}),
+        ((1,), (SHAPES,), {"file_format": "png-sequence", "transparent": True}),
         ((1,), (SHAPES, OTHER), {"joined": True, "captions": "burn"}),
         ((1,), SCENES[1:2], {"trace": SHIPPED, "quality": SMALL, "beat": "side_by_side"}),
     ],
@@ -88,15 +89,15 @@ def test_cluster_draws_what_processes_draw(
     scenes: tuple[Any, ...],
     options: dict[str, Any],
 ) -> None:
-    ways: list[dict[str, Any]] = [*({"jobs": count} for count in jobs), {"cluster": scheduler}]
-    made = []
-    for i, way in enumerate(ways):
-        here = tmp_path / str(i)
-        wanted = render_request(scenes, trace_file, here / "out", cache=here / "kept")
-        assert make_films(replace(wanted, **options, **way))
-        made.append(contents(here))
-    assert any(name.startswith("out") for name in made[0])
-    assert all(found == made[0] for found in made)
+    pools: list[dict[str, Any]] = [*({"jobs": count} for count in jobs), {"cluster": scheduler}]
+    files = []
+    for i, pool in enumerate(pools):
+        folder = tmp_path / str(i)
+        request = render_request(scenes, trace_file, folder / "out", cache=folder / "cache")
+        assert make_films(replace(request, **options, **pool))
+        files.append(contents(folder))
+    assert any(name.startswith("out") for name in files[0])
+    assert all(others == files[0] for others in files)
 
 
 def test_trace_goes_to_each_worker_once(
@@ -107,28 +108,28 @@ def test_trace_goes_to_each_worker_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert make_films(render_request((SHAPES,), trace_file, tmp_path, cluster=scheduler))
-    monkeypatch.setattr(cluster, "_keep_trace", None)
+    monkeypatch.setattr(cluster, "_store_trace", None)
     assert make_films(render_request((SHAPES,), trace_file, tmp_path, cluster=scheduler))
 
 
-def test_what_is_at_hand_is_not_drawn_again(
+def test_cached_beats_are_not_drawn_again(
     client: Client,
     scheduler: str,
     trace_file: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    wanted = render_request((SHAPES,), trace_file, tmp_path / "out", cache=tmp_path / "kept")
-    assert make_films(wanted)
+    request = render_request((SHAPES,), trace_file, tmp_path / "out", cache=tmp_path / "cache")
+    assert make_films(request)
     before = contents(tmp_path)
-    for piece in (tmp_path / "kept").glob("*.mp4"):
-        piece.unlink()
+    for segment in (tmp_path / "cache").glob("*.mp4"):
+        segment.unlink()
     monkeypatch.setattr(cluster, "_draw", None)
-    assert make_films(replace(wanted, cluster=scheduler))
+    assert make_films(replace(request, cluster=scheduler))
     assert contents(tmp_path) == before
 
 
-# What goes wrong
+# Failures
 
 
 def free_port() -> int:
@@ -137,17 +138,18 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def place(dask_worker: Worker) -> tuple[int, str]:
+def process_and_folder(dask_worker: Worker) -> tuple[int, str]:
+    """Return the process id and the folder of a worker."""
     return os.getpid(), dask_worker.local_directory
 
 
 def test_beat_of_a_killed_worker_is_drawn_by_another(
     client: Client, scheduler: str, trace_file: Path, tmp_path: Path
 ) -> None:
-    wanted = render_request(
+    request = render_request(
         (SHAPES,), trace_file, tmp_path / "one", quality=QUALITIES["hd"], cluster=scheduler
     )
-    pid, folder = next(iter(client.run(place).values()))
+    pid, folder = next(iter(client.run(process_and_folder).values()))
     killed = threading.Event()
 
     def kill_in_the_middle() -> None:
@@ -157,20 +159,20 @@ def test_beat_of_a_killed_worker_is_drawn_by_another(
         killed.set()
 
     threading.Thread(target=kill_in_the_middle, daemon=True).start()
-    assert make_films(wanted)
+    assert make_films(request)
     assert killed.is_set()
-    assert make_films(replace(wanted, out=tmp_path / "two"))
+    assert make_films(replace(request, out=tmp_path / "two"))
     assert contents(tmp_path / "two") == contents(tmp_path / "one")
 
 
 def pretend(numpy: str | None) -> None:
-    """Let this process believe that it has another version of NumPy, or what it has."""
+    """Let this process report another version of NumPy; the real one if None."""
     keys.version = lambda name: numpy if numpy and name == "numpy" else version(name)
 
 
 @pytest.fixture
 def old_numpy(client: Client) -> Iterator[Callable[[list[str]], None]]:
-    """Gives some workers another version, until the test ends."""
+    """Function that lets some workers report another version of NumPy until the test ends."""
     yield lambda workers: client.run(pretend, "0.1", workers=workers)
     client.run(pretend, None)
 
@@ -185,14 +187,14 @@ def test_worker_of_another_version_is_refused_and_the_others_go_on(
 ) -> None:
     first, second = client.scheduler_info()["workers"]
     old_numpy([first])
-    wanted = render_request((SHAPES,), trace_file, tmp_path, cluster=scheduler, quiet=False)
-    assert make_films(wanted)
+    request = render_request((SHAPES,), trace_file, tmp_path, cluster=scheduler, quiet=False)
+    assert make_films(request)
     lines = [line for line in capfd.readouterr().err.splitlines() if "refused" in line]
     (line,) = lines
     assert line.startswith(f"worker {first} is refused: numpy is 0.1 there and ")
     old_numpy([second])
-    with pytest.raises(cluster.WorkError, match=rf"no worker can draw: .*{second}"):
-        make_films(wanted)
+    with pytest.raises(cluster.RenderError, match=rf"no worker can draw: .*{second}"):
+        make_films(request)
 
 
 def test_beat_that_fails_three_times_is_reported_and_the_rest_finishes(
@@ -202,19 +204,21 @@ def test_beat_that_fails_three_times_is_reported_and_the_rest_finishes(
     tmp_path: Path,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    wanted = render_request((BROKEN, SHAPES), trace_file, tmp_path / "out", cache=tmp_path / "kept")
-    assert not make_films(replace(wanted, cluster=scheduler))
+    request = render_request(
+        (BROKEN, SHAPES), trace_file, tmp_path / "out", cache=tmp_path / "cache"
+    )
+    assert not make_films(replace(request, cluster=scheduler))
     (line,) = [line for line in capfd.readouterr().err.splitlines() if line.startswith("Error")]
     assert line.startswith("Error: scene_broken: RuntimeError: only when drawn (in beat travel, ")
     assert "stand_in.py line " in line
     assert "tried 3 times" in line
     films = [name for name in contents(tmp_path / "out") if name.endswith(".mp4")]
     assert films == ["scene_shapes.mp4"]
-    # All beats but the one that fails are kept.
-    assert len([*(tmp_path / "kept").glob("*.master.mov")]) == 5
+    # All beats but the one that fails are in the cache.
+    assert len([*(tmp_path / "cache").glob("*.master.mov")]) == 5
 
 
-def test_damaged_frames_are_not_kept(
+def test_damaged_frames_are_not_stored(
     client: Client,
     scheduler: str,
     trace_file: Path,
@@ -223,11 +227,11 @@ def test_damaged_frames_are_not_kept(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(cluster, "_frames_of", lambda *file: ("other", 0))
-    wanted = render_request((SHAPES,), trace_file, tmp_path / "out", cache=tmp_path / "kept")
-    assert not make_films(replace(wanted, cluster=scheduler))
+    request = render_request((SHAPES,), trace_file, tmp_path / "out", cache=tmp_path / "cache")
+    assert not make_films(replace(request, cluster=scheduler))
     assert "its frames arrived damaged (tried 3 times)" in capfd.readouterr().err
-    assert not [*(tmp_path / "kept").rglob("*.mov")]
-    assert not [*(tmp_path / "kept").rglob(".*")]
+    assert not [*(tmp_path / "cache").rglob("*.mov")]
+    assert not [*(tmp_path / "cache").rglob(".*")]
 
 
 def test_full_disk_here_is_one_line(
@@ -238,8 +242,8 @@ def test_full_disk_here_is_one_line(
     full_disk: None,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    wanted = render_request((NOISY,), trace_file, tmp_path / "out", cache=tmp_path / "kept")
-    assert not make_films(replace(wanted, quality=QUALITIES["hd"], cluster=scheduler))
+    request = render_request((NOISY,), trace_file, tmp_path / "out", cache=tmp_path / "cache")
+    assert not make_films(replace(request, quality=QUALITIES["hd"], cluster=scheduler))
     (line,) = capfd.readouterr().err.splitlines()
     assert line.startswith(f"Error: scene_noisy: cannot write {tmp_path}/out/scene_noisy.mp4: ")
     assert [name for name in contents(tmp_path) if not name.endswith(".json")] == []
@@ -249,7 +253,7 @@ def test_no_scheduler_is_one_line(trace_file: Path, tmp_path: Path) -> None:
     address = f"tcp://127.0.0.1:{free_port()}"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cluster, "CONNECT_SECONDS", 0.5)
-        with pytest.raises(cluster.WorkError, match=f"no Dask scheduler answers at {address}"):
+        with pytest.raises(cluster.RenderError, match=f"no Dask scheduler answers at {address}"):
             make_films(render_request((SHAPES,), trace_file, tmp_path, cluster=address))
 
 
@@ -259,22 +263,22 @@ def test_no_worker_is_one_line(
     monkeypatch.setattr(cluster, "WORKERLESS_SECONDS", 0.5)
     with (
         LocalCluster(n_workers=0, host="127.0.0.1", dashboard_address=":0") as empty,
-        pytest.raises(cluster.WorkError, match=r"there is no worker at .* dask worker"),
+        pytest.raises(cluster.RenderError, match=r"there is no worker at .* dask worker"),
     ):
         make_films(render_request((SHAPES,), trace_file, tmp_path, cluster=empty.scheduler_address))
 
 
-def test_extra_that_is_missing_is_named(
+def test_missing_extra_is_named(
     trace_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "distributed", None)
     monkeypatch.delitem(sys.modules, "filmkit.render.cluster")
-    with pytest.raises(cluster.WorkError, match=r"pip install -e '\.\[cluster\]'"):
+    with pytest.raises(cluster.RenderError, match=r"pip install -e '\.\[cluster\]'"):
         make_films(render_request((SHAPES,), trace_file, tmp_path, cluster="tcp://127.0.0.1:1"))
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:8786", "tcp://host", "http://host:1", "tcp://:1"])
-def test_address_of_another_form_is_a_wrong_call(
+def test_malformed_address_is_a_usage_error(
     address: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as stop:
@@ -283,10 +287,10 @@ def test_address_of_another_form_is_a_wrong_call(
     assert "write it as tcp://HOST:PORT" in capfd.readouterr().err
 
 
-def test_interrupt_cancels_what_is_not_done(
+def test_interrupt_cancels_unfinished_beats(
     client: Client, scheduler: str, trace_file: Path, tmp_path: Path
 ) -> None:
-    folders = [Path(folder) for _, folder in client.run(place).values()]
+    folders = [Path(folder) for _, folder in client.run(process_and_folder).values()]
 
     def drawing() -> bool:
         return any(file for folder in folders for file in folder.rglob(".*.part"))
@@ -297,9 +301,11 @@ def test_interrupt_cancels_what_is_not_done(
         signal.raise_signal(signal.SIGINT)
 
     threading.Thread(target=press_ctrl_c, daemon=True).start()
-    wanted = render_request((SHAPES, OTHER), trace_file, tmp_path / "out", cache=tmp_path / "kept")
+    request = render_request(
+        (SHAPES, OTHER), trace_file, tmp_path / "out", cache=tmp_path / "cache"
+    )
     with pytest.raises(KeyboardInterrupt):
-        make_films(replace(wanted, quality=QUALITIES["4k"], cluster=scheduler))
+        make_films(replace(request, quality=QUALITIES["4k"], cluster=scheduler))
     deadline = time.monotonic() + 20
     while drawing():
         assert time.monotonic() < deadline

@@ -1,4 +1,4 @@
-"""Every format: right colours, length and transparency, read back from the file."""
+"""Every file format: colours, duration and transparency, read back from the file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from PIL import Image, ImageSequence
 from filmkit.render.delivery import deliver, encoding_of, target_of
 from filmkit.render.formats import FORMATS, TRANSPARENT_FORMATS
 from filmkit.render.jobs import make_films
-from filmkit.render.movie import MASTER, MASTER_ALPHA, open_movie, read_master, straight
+from filmkit.render.movie import MASTER, MASTER_ALPHA, open_movie, read_master, to_straight_alpha
 from tests.filmkit.render.test_movie import (
     HEIGHT,
     PATCH_WIDTH,
@@ -26,19 +26,19 @@ from tests.support.stand_in import SHAPES
 from tests.support.traces import make_trace
 
 RATE = 15
-HOLDS = (7, 1, 12)  # frames of each piece
-MIDDLE = slice(PATCH_WIDTH // 2, None, PATCH_WIDTH)
-ALPHAS = (0, 128, 255)  # of the picture's thirds, from the top
-ROWS = (HEIGHT // 6, HEIGHT // 2, HEIGHT - HEIGHT // 6)
+HOLDS = (7, 1, 12)  # number of frames of each segment
+MIDDLE = slice(PATCH_WIDTH // 2, None, PATCH_WIDTH)  # columns in the middle of each patch
+ALPHAS = (0, 128, 255)  # alpha of the picture's thirds, from the top
+ROWS = (HEIGHT // 6, HEIGHT // 2, HEIGHT - HEIGHT // 6)  # rows in the middle of each third
 
 
-def made(folder: Path, form: str, *, transparent: bool) -> Path:
-    """The six patches, held for 20 frames, delivered from three pieces."""
+def make_film(folder: Path, file_format: str, *, transparent: bool) -> Path:
+    """Write a film of the six patches, shown for 20 frames, from three masters or segments."""
     picture = patches()
     if transparent:
         for third, alpha in enumerate(ALPHAS):
             picture[third * HEIGHT // 3 : (third + 1) * HEIGHT // 3, :, 3] = alpha
-    encoding = encoding_of(form, transparent=transparent)
+    encoding = encoding_of(file_format, transparent=transparent)
     files = []
     for i, repeat in enumerate(HOLDS):
         master = folder / f"{i}.master.mov"
@@ -48,21 +48,21 @@ def made(folder: Path, form: str, *, transparent: bool) -> Path:
             movie.write(picture, repeat)
         files.append(master)
         if encoding:
-            files[-1] = folder / f"{i}.piece{encoding.suffix}"
+            files[-1] = folder / f"{i}.segment{encoding.suffix}"
             with open_movie(files[-1], WIDTH, HEIGHT, RATE, encoding) as movie:
                 for still, count in read_master(master, RATE):
                     movie.write(still, count)
     return deliver(
-        target_of(folder / "out" / "film", form),
+        target_of(folder / "out" / "film", file_format),
         files,
-        form,
+        file_format,
         frame_rate=RATE,
         transparent=transparent,
     )
 
 
 def decoded(path: Path) -> tuple[list[np.ndarray], float]:
-    """RGBA pictures of what was delivered, and its length in seconds."""
+    """Return the RGBA frames of a film, and its duration in seconds."""
     if path.is_dir():
         stills = [np.asarray(Image.open(p).convert("RGBA")) for p in sorted(path.iterdir())]
         return stills, len(stills) / RATE
@@ -73,52 +73,52 @@ def decoded(path: Path) -> tuple[list[np.ndarray], float]:
             return [np.asarray(frame.convert("RGBA")) for frame in frames], seconds
     with av.open(path) as container:
         stream = container.streams.video[0]
-        # FFmpeg's own VP9 decoder leaves transparency out.
+        # FFmpeg's own VP9 decoder ignores transparency.
         context = (
             av.CodecContext.create("libvpx-vp9", "r")
             if path.suffix == ".webm"
             else stream.codec_context
         )
-        found = [
+        frames = [
             frame.reformat(format="rgba", src_colorspace="ITU709").to_ndarray()
             for packet in container.demux(stream)
             for frame in context.decode(packet)
         ]
-        return found, (container.duration or 0) / 1e6
+        return frames, (container.duration or 0) / 1e6
 
 
-@pytest.mark.parametrize("form", FORMATS)
-def test_colours_and_length(tmp_path: Path, form: str) -> None:
-    frames, seconds = decoded(made(tmp_path, form, transparent=False))
+@pytest.mark.parametrize("file_format", FORMATS)
+def test_colours_and_length(tmp_path: Path, file_format: str) -> None:
+    frames, seconds = decoded(make_film(tmp_path, file_format, transparent=False))
     for frame in (frames[0], frames[-1]):
-        found = frame[HEIGHT // 2, MIDDLE].astype(int)
-        assert np.abs(found - [(*colour, 255) for colour in PATCHES]).max() <= 2
-    if form == "png":
+        colours = frame[HEIGHT // 2, MIDDLE].astype(int)
+        assert np.abs(colours - [(*colour, 255) for colour in PATCHES]).max() <= 2
+    if file_format == "png":
         assert len(frames) == 1
     else:
         assert seconds == pytest.approx(sum(HOLDS) / RATE, abs=0.005)
-    if form not in ("png", "gif"):
+    if file_format not in ("png", "gif"):
         assert len(frames) == sum(HOLDS)
     assert [path.name for path in (tmp_path / "out").iterdir()] == [
-        {"png-sequence": "film_frames"}.get(form, f"film.{form}")
+        {"png-sequence": "film_frames"}.get(file_format, f"film.{file_format}")
     ]
 
 
-@pytest.mark.parametrize("form", TRANSPARENT_FORMATS)
-def test_transparency(tmp_path: Path, form: str) -> None:
-    frames, _ = decoded(made(tmp_path, form, transparent=True))
-    whole_steps = form == "gif"  # which knows no half
+@pytest.mark.parametrize("file_format", TRANSPARENT_FORMATS)
+def test_transparency(tmp_path: Path, file_format: str) -> None:
+    frames, _ = decoded(make_film(tmp_path, file_format, transparent=True))
+    no_half = file_format == "gif"  # a pixel of a GIF is transparent or opaque
     for frame in (frames[0], frames[-1]):
         clear, half, opaque = (frame[row, MIDDLE].astype(int) for row in ROWS)
         assert (clear[:, 3] == 0).all()
-        assert np.abs(half[:, 3] - (255 if whole_steps else 128)).max() <= 2
+        assert np.abs(half[:, 3] - (255 if no_half else 128)).max() <= 2
         assert (opaque[:, 3] == 255).all()
         for row in (half, opaque):
             assert np.abs(row[:, :3] - PATCHES).max() <= 2
 
 
 @pytest.mark.parametrize(
-    ("form", "transparent", "codec", "pixel_format", "tag"),
+    ("file_format", "transparent", "codec", "pixel_format", "tag"),
     [
         ("mp4", False, "h264", "yuv420p", "avc1"),
         ("mov", False, "prores", "yuv444p", "ap4h"),
@@ -127,36 +127,41 @@ def test_transparency(tmp_path: Path, form: str) -> None:
         ("webm", True, "vp9", "yuv420p", None),
     ],
 )
-def test_film_says_what_it_holds(
-    tmp_path: Path, form: str, transparent: bool, codec: str, pixel_format: str, tag: str | None
+def test_film_is_tagged_with_codec_and_colours(
+    tmp_path: Path,
+    file_format: str,
+    transparent: bool,
+    codec: str,
+    pixel_format: str,
+    tag: str | None,
 ) -> None:
-    path = made(tmp_path, form, transparent=transparent)
+    path = make_film(tmp_path, file_format, transparent=transparent)
     with av.open(path) as container:
         stream = container.streams.video[0]
         context = stream.codec_context
         assert context.name == codec
-        # Which depth ProRes is decoded to is up to the decoder.
+        # The decoder of ProRes chooses the bit depth.
         assert (context.pix_fmt or "").startswith(pixel_format)
         assert tag in (None, context.codec_tag)
         assert (context.colorspace, context.color_primaries, context.color_trc) == (1, 1, 1)
         assert context.color_range == 1
         assert stream.average_rate == RATE
-    alpha_mode = b"\x53\xc0\x81\x01"  # the element of Matroska that players look at
+    alpha_mode = b"\x53\xc0\x81\x01"  # the Matroska element that players check
     assert (alpha_mode in path.read_bytes()) == (codec == "vp9" and transparent)
-    if form == "mp4":
+    if file_format == "mp4":
         boxes = top_level_boxes(path)
         assert boxes.index("moov") < boxes.index("mdat")
 
 
-def test_straight_colours_are_those_that_were_premultiplied() -> None:
+def test_straight_alpha_undoes_premultiplication() -> None:
     pixel = np.array([[[100, 0, 50, 128], [0, 0, 0, 0], [7, 8, 9, 255]]], np.uint8)
-    assert straight(pixel).tolist() == [[[199, 0, 100, 128], [0, 0, 0, 0], [7, 8, 9, 255]]]
+    assert to_straight_alpha(pixel).tolist() == [[[199, 0, 100, 128], [0, 0, 0, 0], [7, 8, 9, 255]]]
 
 
 def last_picture(tmp_path: Path, **options: object) -> np.ndarray:
     trace = tmp_path / "trace.safetensors"
     make_trace().save(trace)
-    assert make_films(render_request((SHAPES,), trace, tmp_path, form="png", **options))
+    assert make_films(render_request((SHAPES,), trace, tmp_path, file_format="png", **options))
     return np.asarray(Image.open(tmp_path / "scene_shapes.png"))
 
 
@@ -167,5 +172,5 @@ def test_background_is_the_one_that_was_asked_for(tmp_path: Path) -> None:
 def test_scene_without_its_background(tmp_path: Path) -> None:
     picture = last_picture(tmp_path, transparent=True)
     assert picture[2, 2].tolist() == [0, 0, 0, 0]
-    # The square ends at (2, 1) of a frame that is 8 high, and is blue.
+    # The blue square ends at (2, 1) in a frame that is 8 scene units high.
     assert picture[67, 205].tolist() == [88, 196, 221, 255]

@@ -1,4 +1,4 @@
-"""The movie file: exact colours, honest tags, plays at once, and all or nothing on disk."""
+"""Video files: exact colours, correct tags, the index at the start, and atomic writing."""
 
 from contextlib import AbstractContextManager
 from fractions import Fraction
@@ -24,6 +24,7 @@ PATCH_WIDTH = WIDTH // len(PATCHES)
 
 
 def patches() -> np.ndarray:
+    """Return an RGBA picture of six vertical stripes in the colours of PATCHES."""
     picture = np.full((HEIGHT, WIDTH, 4), 255, np.uint8)
     for index, colour in enumerate(PATCHES):
         picture[:, index * PATCH_WIDTH : (index + 1) * PATCH_WIDTH, :3] = colour
@@ -48,6 +49,7 @@ def film(tmp_path: Path) -> Path:
 
 
 def top_level_boxes(path: Path) -> list[str]:
+    """Return the types of an mp4's top-level boxes, in order."""
     data = path.read_bytes()
     boxes, position = [], 0
     while position < len(data):
@@ -60,11 +62,11 @@ def test_colours_survive_decoding_as_bt709(film: Path) -> None:
     with av.open(film) as container:
         frame = next(container.decode(video=0))
         decoded = frame.to_ndarray(format="rgb24", src_colorspace="ITU709").astype(int)
-    centres = decoded[HEIGHT // 2, PATCH_WIDTH // 2 :: PATCH_WIDTH]
-    assert np.abs(centres - PATCHES).max() <= 2
+    colours = decoded[HEIGHT // 2, PATCH_WIDTH // 2 :: PATCH_WIDTH]
+    assert np.abs(colours - PATCHES).max() <= 2
 
 
-def test_file_says_what_it_holds(film: Path) -> None:
+def test_file_is_tagged_with_codec_and_colours(film: Path) -> None:
     with av.open(film) as container:
         stream = container.streams.video[0]
         context = stream.codec_context
@@ -78,7 +80,7 @@ def test_file_says_what_it_holds(film: Path) -> None:
         assert stream.duration * stream.time_base == Fraction(21, FRAME_RATE)
 
 
-def test_index_comes_before_the_pictures(film: Path) -> None:
+def test_index_comes_before_the_frames(film: Path) -> None:
     boxes = top_level_boxes(film)
     assert boxes.index("moov") < boxes.index("mdat")
 

@@ -1,4 +1,4 @@
-"""Contact sheets: one picture of how all beats of a scene end."""
+"""Contact sheets: one picture of the last frames of all beats of a scene."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.stand_in import BROKEN, MISTAKEN, SHAPES, entry
 from tests.support.traces import make_trace
 
 OTHER = entry("scene_other", "Shapes")
-CELL = (240, 135)  # of a picture of 320 x 180
+CELL = (240, 135)  # size on the sheet of a picture of 320 x 180 pixels
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def sheet_of(path: Path) -> np.ndarray:
 
 
 def places(sheet: np.ndarray, picture: np.ndarray) -> list[tuple[int, int]]:
-    """Where on the sheet a picture stands exactly."""
+    """Return the places (x, y) on a sheet where a picture occurs exactly."""
     height, width = picture.shape[:2]
     windows = np.lib.stride_tricks.sliding_window_view(sheet[..., 0], (height, width))
     rows, columns = np.nonzero((windows[..., ::9, ::9] == picture[::9, ::9, 0]).all(axis=(2, 3)))
@@ -54,7 +54,7 @@ def test_sheet_shows_how_every_beat_ends(trace_file: Path, tmp_path: Path) -> No
         np.asarray(Image.open(still).resize(CELL, Image.Resampling.LANCZOS, reducing_gap=2.0))
         for still in sorted((tmp_path / "scene_shapes").glob("*.png"))
     ]
-    # The last beat stands still, so it ends as the one before does.
+    # Nothing moves in the last beat, so its last frame equals that of the beat before.
     first, second, third = smalls
     assert np.array_equal(second, third)
     (left,), rest = places(sheet, first), places(sheet, second)
@@ -75,7 +75,7 @@ def test_several_scenes_in_several_processes_give_the_same_sheets(
         assert one.read_bytes() == two.read_bytes()
 
 
-def test_mistake_is_told_and_the_other_sheets_are_made(
+def test_error_is_reported_and_the_other_sheets_are_made(
     trace_file: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     for jobs in (1, 2):
@@ -91,20 +91,20 @@ def test_mistake_is_told_and_the_other_sheets_are_made(
         ]
 
 
-def test_what_is_kept_is_not_drawn_again(trace_file: Path, tmp_path: Path) -> None:
+def test_cached_pictures_are_not_drawn_again(trace_file: Path, tmp_path: Path) -> None:
     request = render_request((SHAPES,), trace_file, tmp_path, cache=tmp_path / "cache")
     assert make_previews(request)
-    kept = {path: path.stat().st_ino for path in (tmp_path / "cache").iterdir()}
-    assert len(kept) == 3
+    cached = {path: path.stat().st_ino for path in (tmp_path / "cache").iterdir()}
+    assert len(cached) == 3
     assert make_previews(request)
-    assert {path: path.stat().st_ino for path in (tmp_path / "cache").iterdir()} == kept
-    # Another look is another picture.
+    assert {path: path.stat().st_ino for path in (tmp_path / "cache").iterdir()} == cached
+    # Another theme gives other pictures.
     assert make_previews(replace(request, theme="light"))
     assert len([*(tmp_path / "cache").iterdir()]) == 6
 
 
-def test_stage_ends_where_nothing_more_is_wanted(trace_file: Path, tmp_path: Path) -> None:
-    """A mistake in a beat that only shows when it is drawn does not hurt a preview."""
+def test_frames_within_a_beat_are_not_drawn(trace_file: Path, tmp_path: Path) -> None:
+    """The scene raises an error when frames of its second beat are drawn."""
     assert make_previews(render_request((BROKEN,), trace_file, tmp_path))
 
 
@@ -122,7 +122,7 @@ def test_sheet_fits_its_pictures(aspect: str, name: str, count: int) -> None:
     edge = 8
     for side in (inked[:edge], inked[-edge:], inked[:, :edge], inked[:, -edge:]):
         assert not side.any()
-    # Frames of empty pictures: as many as there are beats.
+    # The outlines of empty pictures: as many as there are beats.
     faint = np.array([int(theme.faint[i : i + 2], 16) for i in (1, 3, 5)])
     rows = (pixels == faint).all(axis=2).sum(axis=1)
     width = round(quality.width * 0.75)

@@ -1,4 +1,4 @@
-"""The engine: exact time, films and stills that are whole, and nothing else left behind."""
+"""The render engine: exact timing, films and stills, and no other files."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_film_is_as_long_as_its_rehearsal(trace: Trace, tmp_path: Path, frame_ra
     assert 0 <= frames / frame_rate - SECONDS < 1 / frame_rate
 
 
-def test_beats_begin_where_the_one_before_ends(trace: Trace) -> None:
+def test_beats_start_where_the_previous_one_ends(trace: Trace) -> None:
     beats = rehearse(SHAPES, trace, DRAFT).beats
     assert [record.name for record in beats] == ["appear", "travel", "rest"]
     assert [record.end for record in beats] == pytest.approx([0.27, 0.89, SECONDS])
@@ -46,7 +46,7 @@ def test_beats_begin_where_the_one_before_ends(trace: Trace) -> None:
     assert beats[0].narration == f"A square appears in the picture of {trace.meta.model}."
 
 
-def test_every_frame_shows_its_own_moment(trace: Trace, tmp_path: Path) -> None:
+def test_every_frame_shows_its_own_time(trace: Trace, tmp_path: Path) -> None:
     """At twice the frame rate, every second frame is the same picture."""
     slow = pictures(film(SHAPES, trace, tmp_path / "slow", Quality(854, 480, 15)))
     fast = pictures(film(SHAPES, trace, tmp_path / "fast", Quality(854, 480, 30)))
@@ -57,18 +57,18 @@ def test_every_frame_shows_its_own_moment(trace: Trace, tmp_path: Path) -> None:
 
 
 class Moments(Scene):
-    """Notes how far each frame is into two animations, and where they leave the square."""
+    """Records the progress of two animations at each frame, then moves a square."""
 
     def construct(self) -> None:
         self.square = Square()
-        self.seen: list[float] = []
+        self.alphas: list[float] = []
         for run_time in (0.25, 0.5):
             note = UpdateFromAlphaFunc(self.square, self.note, rate_func=linear)
             self.play(note, run_time=run_time)
         self.play(self.square.animate.move_to([2, 0, 0]), run_time=0.25)
 
     def note(self, square: Square, alpha: float) -> None:
-        self.seen.append(alpha)
+        self.alphas.append(alpha)
 
 
 def test_animations_are_sampled_on_the_films_clock() -> None:
@@ -76,16 +76,16 @@ def test_animations_are_sampled_on_the_films_clock() -> None:
     with tempconfig({"frame_rate": 10}):
         scene = Moments(renderer=FilmRenderer(Camera, lambda picture, n: pictures.append(n)))
         scene.render()
-    # Frames fall at 0, 0.1 and 0.2 s, then at 0.3 ... 0.7 s of an animation that began at 0.25 s;
-    # each animation also passes its beginning and its end.
+    # The first animation has frames at 0, 0.1 and 0.2 s. The second one starts at 0.25 s and has
+    # frames at 0.3 ... 0.7 s. Each is also evaluated at its start and at its end.
     first, second = [0, 0, 0.4, 0.8, 1], [0, 0.1, 0.3, 0.5, 0.7, 0.9, 1]
-    assert scene.seen == pytest.approx(first + second)
+    assert scene.alphas == pytest.approx(first + second)
     assert sum(pictures) == 10
     assert scene.time == pytest.approx(1.0)
     assert scene.square.get_center() == pytest.approx([2, 0, 0])
 
 
-def test_still_is_how_the_beat_ends_in_the_film(trace: Trace, tmp_path: Path) -> None:
+def test_still_is_the_last_frame_of_the_beat(trace: Trace, tmp_path: Path) -> None:
     with manim_config(DRAFT.quality):
         stills = render_stills(
             SHAPES,
@@ -134,7 +134,7 @@ def test_scenes_in_one_run_do_not_disturb_each_other(trace: Trace, tmp_path: Pat
     assert first.read_bytes() == second.read_bytes()
 
 
-def test_studio_puts_the_settings_back() -> None:
+def test_manim_config_is_restored() -> None:
     before = config.pixel_width, config.frame_width, config.media_dir
     with manim_config(QUALITIES["4k"]):
         assert config.pixel_width == 3840
@@ -145,7 +145,7 @@ def test_studio_puts_the_settings_back() -> None:
     assert not scratch.exists()
 
 
-def test_qualities_are_the_promised_ones() -> None:
+def test_qualities_have_the_documented_sizes() -> None:
     assert {name: (q.width, q.height, q.frame_rate) for name, q in QUALITIES.items()} == {
         "draft": (854, 480, 15),
         "hd": (1280, 720, 30),

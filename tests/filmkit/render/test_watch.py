@@ -1,4 +1,4 @@
-"""Watching: an edit is noticed however it is saved, and only what it touched is drawn again."""
+"""Watching: every way to save an edit is noticed, and only changed beats are drawn again."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from filmkit.render.watch import Edits
+from filmkit.render.watch import EditWatcher
 from tests.support.checkout import PROJECT
 from tests.support.filming import pictures
 from tests.support.traces import make_trace
 
-PATIENCE = 180.0  # seconds; far more than anything here takes on a busy machine
+TIMEOUT = 180.0  # seconds; far more than anything here takes on a busy machine
 
 SCENE = '''
 from manim import Square
@@ -53,13 +53,14 @@ class Attention(Stage):
 
 THIRD = '"""Three."""\n        self.square.shift(['
 
-CALL = "scene_attention --watch --fps 5 --trace trace.safetensors --cache kept --jobs 1"
+ARGUMENTS = "scene_attention --watch --fps 5 --trace trace.safetensors --cache kept --jobs 1"
 
 
-def until(reached: Callable[[], bool], tell: Callable[[], object] = lambda: None) -> None:
-    deadline = time.monotonic() + PATIENCE
+def wait_until(reached: Callable[[], bool], describe: Callable[[], object] = lambda: None) -> None:
+    """Wait until a condition holds; fail with a description after TIMEOUT."""
+    deadline = time.monotonic() + TIMEOUT
     while not reached():
-        assert time.monotonic() < deadline, tell()
+        assert time.monotonic() < deadline, describe()
         time.sleep(0.05)
 
 
@@ -77,17 +78,17 @@ def project(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def seen(project: Path) -> Iterator[list[list[str]]]:
-    """What is noticed, in order."""
-    found: list[list[str]] = []
-    with Edits(project, project / "traces" / "mine.safetensors") as edits:
+def edits(project: Path) -> Iterator[list[list[str]]]:
+    """The files of each noticed edit, in order; the list grows."""
+    noticed: list[list[str]] = []
+    with EditWatcher(project, project / "traces" / "mine.safetensors") as watcher:
 
-        def look() -> None:
+        def note_edits() -> None:
             while True:
-                found.append([str(path.relative_to(project)) for path in edits.wait()])
+                noticed.append([str(path.relative_to(project)) for path in watcher.wait()])
 
-        threading.Thread(target=look, daemon=True).start()
-        yield found
+        threading.Thread(target=note_edits, daemon=True).start()
+        yield noticed
 
 
 def in_place(path: Path, data: bytes) -> None:
@@ -121,39 +122,39 @@ def in_two_steps(path: Path, data: bytes) -> None:
 @pytest.mark.parametrize("save", [in_place, by_renaming, with_backup, by_deleting, in_two_steps])
 @pytest.mark.parametrize("name", ["filmkit/mobjects/shape.py", "traces/mine.safetensors"])
 def test_every_way_of_saving_is_noticed(
-    project: Path, seen: list[list[str]], save: Callable[[Path, bytes], None], name: str
+    project: Path, edits: list[list[str]], save: Callable[[Path, bytes], None], name: str
 ) -> None:
     save(project / name, b"two")
-    until(lambda: [name] in seen)
+    wait_until(lambda: [name] in edits)
     save(project / name, b"three")
-    until(lambda: seen.count([name]) >= 2)
+    wait_until(lambda: edits.count([name]) >= 2)
 
 
-def test_new_and_lost_files_are_noticed(project: Path, seen: list[list[str]]) -> None:
+def test_new_and_deleted_files_are_noticed(project: Path, edits: list[list[str]]) -> None:
     new = project / "filmkit" / "mobjects" / "more" / "new.py"
     new.parent.mkdir()
     new.write_text("one")
-    until(lambda: ["filmkit/mobjects/more/new.py"] in seen)
+    wait_until(lambda: ["filmkit/mobjects/more/new.py"] in edits)
     new.unlink()
-    until(lambda: seen.count(["filmkit/mobjects/more/new.py"]) == 2)
+    wait_until(lambda: edits.count(["filmkit/mobjects/more/new.py"]) == 2)
 
 
-def test_nothing_is_noticed_where_nothing_changed(project: Path, seen: list[list[str]]) -> None:
+def test_saves_without_a_change_are_ignored(project: Path, edits: list[list[str]]) -> None:
     shape = project / "filmkit" / "mobjects" / "shape.py"
     shape.write_text("one")
     (project / "scenes" / "notes.txt").write_text("not code")
     (project / "traces" / "other.safetensors").write_bytes(b"another")
     by_renaming(shape, b"one")
     in_place(project / "extract" / "last.py", b"this one is new")
-    until(lambda: bool(seen))
-    assert seen == [["extract/last.py"]]
+    wait_until(lambda: bool(edits))
+    assert edits == [["extract/last.py"]]
 
 
 # The program
 
 
 class Watching:
-    """The program at work on a project of one scene."""
+    """The program ``--watch``, running on a copy of the project with one test scene."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -166,12 +167,12 @@ class Watching:
         self.own.write_text("COLOUR = '#ff0000'\n")
         self.scene = folder / "scenes" / "attention" / "scene_attention.py"
         self.scene.write_text(SCENE)
-        self.said = folder / "said.txt"
-        with self.said.open("w") as said:
+        self.output = folder / "output.txt"
+        with self.output.open("w") as output:
             self.program = subprocess.Popen(
-                [sys.executable, "render.py", *CALL.split()],
+                [sys.executable, "render.py", *ARGUMENTS.split()],
                 cwd=folder,
-                stdout=said,
+                stdout=output,
                 stderr=subprocess.STDOUT,
             )
 
@@ -184,10 +185,11 @@ class Watching:
         return self.folder / "videos" / "scene_attention.preview.png"
 
     def lines(self) -> list[str]:
-        return self.said.read_text().splitlines()
+        """Return the lines that the program has printed so far."""
+        return self.output.read_text().splitlines()
 
     def edit(self, path: Path, old: str, new: str) -> list[str]:
-        """Save an edit as editors do, and return what is said until the film is there again."""
+        """Save an edit; return the lines printed until the film is written again."""
         before = len(self.lines())
         text = path.read_text()
         assert old in text
@@ -196,18 +198,20 @@ class Watching:
         return self.lines()[before:]
 
     def wait_for(self, words: str, before: int) -> str:
-        def told() -> list[str]:
+        """Wait for a line with some words, after the first ``before`` lines; return it."""
+
+        def matches() -> list[str]:
             assert self.program.poll() is None, self.lines()
             return [line for line in self.lines()[before:] if words in line]
 
-        until(lambda: bool(told()), self.lines)
-        return told()[0]
+        wait_until(lambda: bool(matches()), self.lines)
+        return matches()[0]
 
     def masters(self) -> set[str]:
         return {path.name for path in (self.folder / "kept").glob("*.master.mov")}
 
     def ends(self) -> list[float]:
-        """Where the square stands in the picture at the end of each beat, from left to right."""
+        """Return the x of the square at the end of each beat, in pixels from the left."""
         frames = pictures(self.film)
         assert len(frames) == 3
         return [float(np.nonzero(frame.max(axis=(0, 2)) > 200)[0].mean()) for frame in frames]
@@ -224,7 +228,7 @@ def watching(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watching]:
         watching.program.wait()
 
 
-def test_film_and_sheet_are_there_at_draft_quality(watching: Watching) -> None:
+def test_film_and_sheet_are_written_at_draft_quality(watching: Watching) -> None:
     assert pictures(watching.film).shape == (3, 480, 854, 3)
     assert Image.open(watching.sheet).size[0] > 600
 
@@ -232,14 +236,14 @@ def test_film_and_sheet_are_there_at_draft_quality(watching: Watching) -> None:
 def test_edit_of_a_beat_draws_it_and_what_follows(watching: Watching) -> None:
     before, (first, *_) = watching.masters(), watching.ends()
     old = np.asarray(Image.open(watching.sheet), dtype=int)
-    said = watching.edit(
+    lines = watching.edit(
         watching.scene,
         '"""Two."""\n        self.square.shift([1',
         '"""Two."""\n        self.square.shift([-1',
     )
     assert len(watching.masters() - before) == 2
-    # First the sheet, then the beat's own film, then the rest.
-    assert [Path(line.split()[0]).name for line in said] == [
+    # First the contact sheet, then the film of the changed beat, then the rest.
+    assert [Path(line.split()[0]).name for line in lines] == [
         "scene_attention.preview.png",
         "02_second.mp4",
         "scene_attention.preview.png",
@@ -268,7 +272,7 @@ def test_edit_of_something_else_draws_nothing(watching: Watching) -> None:
     assert not any("Error" in line for line in watching.lines()[count:])
 
 
-def test_last_good_pictures_stay_where_something_is_broken(watching: Watching) -> None:
+def test_last_good_pictures_stay_where_the_code_has_errors(watching: Watching) -> None:
     good = watching.sheet.read_bytes(), watching.film.read_bytes()
     count = len(watching.lines())
     text = watching.scene.read_text()
@@ -278,7 +282,7 @@ def test_last_good_pictures_stay_where_something_is_broken(watching: Watching) -
     number = broken.splitlines().index("    def third(self:") + 1
     assert line.startswith(f"Error: scenes/attention/scene_attention.py line {number}: ")
     assert (watching.sheet.read_bytes(), watching.film.read_bytes()) == good
-    # A beat that fails: what comes before it is drawn, and of the rest the last good is shown.
+    # A beat that fails: the beats before it are drawn, the others keep their last good pictures.
     count = len(watching.lines())
     failing = text.replace(THIRD, THIRD.replace("\n", '\n        raise RuntimeError("no")\n'))
     by_renaming(watching.scene, failing.encode())
@@ -294,7 +298,7 @@ def test_last_good_pictures_stay_where_something_is_broken(watching: Watching) -
     line = watching.wait_for("NameError", count)
     assert "filmkit/core/theme.py line " in line
     by_renaming(theme, good_theme)
-    # Other code for the same pictures.
+    # Other code that draws the same pictures.
     watching.edit(watching.scene, failing, text.replace(f"{THIRD}1.0,", f"{THIRD}1 + 0,"))
     assert not any("Traceback" in line for line in watching.lines())
     assert watching.film.read_bytes() == good[1]
@@ -309,6 +313,6 @@ def test_edit_of_the_trace_draws_everything(watching: Watching) -> None:
 
 def test_ctrl_c_ends_it(watching: Watching) -> None:
     os.kill(watching.program.pid, signal.SIGINT)
-    assert watching.program.wait(PATIENCE) == 0
+    assert watching.program.wait(TIMEOUT) == 0
     assert watching.lines()[-1] == "watching ended"
     assert not any(watching.folder.rglob("*.part"))

@@ -20,7 +20,7 @@ from filmkit.core.theme import current_theme
 from filmkit.mobjects.marks import Highlight, Outline
 from filmkit.render.quality import Quality
 from filmkit.render.runner import manim_config
-from filmkit.tools.catalogue import MobjectCatalogue, classes, fill, write_pages
+from filmkit.tools.catalogue import MobjectCatalogue, add_scene, documented_classes, write_pages
 from tests.support.checkout import PROJECT
 from tests.support.traces import make_trace
 
@@ -29,7 +29,7 @@ WIDTH, HEIGHT = 320, 180
 
 
 class Named(Group):
-    """Names its part without holding it."""
+    """Group that has its part as an attribute only, not as a submobject."""
 
     def __init__(self, part: Outline) -> None:
         super().__init__()
@@ -57,43 +57,43 @@ class Story(Stage):
 
 
 @pytest.fixture(scope="module")
-def album() -> MobjectCatalogue:
-    made = MobjectCatalogue({Highlight, Outline, Named, Label, Appear, Glide})
+def catalogue() -> MobjectCatalogue:
+    catalogue = MobjectCatalogue({Highlight, Outline, Named, Label, Appear, Glide})
     with manim_config(Quality(WIDTH, HEIGHT, 5)):
-        fill(made, SceneEntry("scene_story", "", __name__, "Story"), make_trace())
-    return made
+        add_scene(catalogue, SceneEntry("scene_story", "", __name__, "Story"), make_trace())
+    return catalogue
 
 
 def light(picture: np.ndarray, side: str) -> int:
-    """The brightest pixel of one half of a picture, below its notes."""
+    """Return the brightest value in one half of a picture, below the notes at its top."""
     half = slice(0, WIDTH // 2) if side == "left" else slice(WIDTH // 2, None)
     return int(picture[HEIGHT // 4 :, half].max())
 
 
-def test_what_was_seen_has_a_picture_and_a_place(album: MobjectCatalogue) -> None:
-    assert album.wanted == {Label}
-    assert album.seen_in[Highlight] == album.seen_in[Appear] == "scene_story, beat first"
-    assert album.seen_in[Outline] == album.seen_in[Glide] == "scene_story, beat second"
+def test_each_class_has_a_picture_and_the_name_of_its_beat(catalogue: MobjectCatalogue) -> None:
+    assert catalogue.incomplete == {Label}
+    assert catalogue.seen_in[Highlight] == catalogue.seen_in[Appear] == "scene_story, beat first"
+    assert catalogue.seen_in[Outline] == catalogue.seen_in[Glide] == "scene_story, beat second"
 
 
-def test_a_mobject_stands_out_from_the_rest(album: MobjectCatalogue) -> None:
+def test_a_mobject_stands_out_from_the_rest(catalogue: MobjectCatalogue) -> None:
     for kind in (Outline, Named):
-        assert light(album.pictures[kind], "right") > 100, kind
-        assert 20 < light(album.pictures[kind], "left") < 80, kind
+        assert light(catalogue.pictures[kind], "right") > 100, kind
+        assert 20 < light(catalogue.pictures[kind], "left") < 80, kind
 
 
-def test_an_animation_is_shown_at_three_moments(album: MobjectCatalogue) -> None:
-    moments = np.hsplit(album.pictures[Appear], 3)
+def test_an_animation_is_shown_at_three_moments(catalogue: MobjectCatalogue) -> None:
+    moments = np.hsplit(catalogue.pictures[Appear], 3)
     lights = [light(moment, "left") for moment in moments]
     assert lights[0] < 60 < lights[1] < 180 < lights[2]
 
 
-def test_every_mobject_and_animation_has_a_page_without_a_fault(
-    album: MobjectCatalogue, tmp_path: Path
+def test_every_mobject_and_animation_has_a_page_without_a_warning(
+    catalogue: MobjectCatalogue, tmp_path: Path
 ) -> None:
     for name in ("conf.py", "index.md", "tutorial.md"):
         shutil.copy(DOCS / name, tmp_path)
-    write_pages(album, classes(), tmp_path / "reference")
+    write_pages(catalogue, documented_classes(), tmp_path / "reference")
     done = subprocess.run(
         [sys.executable, "-m", "sphinx", "-q", "-W", "-b", "html", str(tmp_path), "site"],
         cwd=tmp_path,
@@ -103,7 +103,7 @@ def test_every_mobject_and_animation_has_a_page_without_a_fault(
         env={"PYTHONPATH": str(DOCS.parent), "PATH": ""},
     )
     assert done.returncode == 0, done.stderr
-    for kind in classes():
+    for kind in documented_classes():
         page = (tmp_path / "site" / "reference" / f"{kind.__name__}.html").read_text()
         assert f'id="{kind.__module__}.{kind.__name__}"' in page
     pictured = tmp_path / "site" / "_images" / "Highlight.png"

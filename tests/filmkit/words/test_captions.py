@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from filmkit.core.records import BeatRecord, Rehearsal
-from filmkit.words.captions import LINE, LINES, Cue, captions, shifted, srt, vtt
+from filmkit.words.captions import MAX_LINE_LENGTH, MAX_LINES, Cue, captions, shifted, srt, vtt
 from filmkit.words.script import chapter_title, speaker_notes
 
 LONG = (
@@ -25,7 +25,7 @@ def beat(narration: str, start: float = 2.0, seconds: float = 8.0) -> BeatRecord
 
 
 def read(path: Path) -> list[tuple[float, float, str]]:
-    """Cues as FFmpeg reads them: start and length in seconds, and the text."""
+    """Read a caption file with FFmpeg: start and duration of each cue in seconds, and its text."""
     with av.open(path) as container:
         stream = container.streams.subtitles[0]
         return [
@@ -46,7 +46,7 @@ def test_cues_end_where_sentences_and_clauses_end() -> None:
     ]
 
 
-def test_time_is_shared_out_by_letters() -> None:
+def test_cues_of_a_beat_have_the_same_reading_speed() -> None:
     cues = captions([beat(LONG), beat("That is all.", start=10.0, seconds=3.0)])
     assert (cues[0].start, cues[1].end) == (2.0, 10.0)
     assert (cues[2].start, cues[2].end) == (10.0, 13.0)
@@ -60,7 +60,7 @@ def test_a_cue_is_never_shorter_than_a_second() -> None:
     assert min(cue.end - cue.start for cue in cues) >= 1.0
 
 
-def test_a_number_keeps_its_sign() -> None:
+def test_a_number_keeps_its_unit() -> None:
     cues = captions(
         [beat("This one takes in all of it: the last row gives no word over 19 % then.")]
     )
@@ -76,14 +76,14 @@ def test_any_narration_becomes_cues_in_order(words: list[str], seconds: float) -
     cues = captions([beat(narration, 0.0, seconds)])
     assert "".join(cue.text for cue in cues).replace(" ", "") == narration.replace(" ", "")
     for cue in cues:
-        assert 1 <= len(cue.lines) <= LINES
-        assert all(0 < len(line) <= LINE for line in cue.lines)
+        assert 1 <= len(cue.lines) <= MAX_LINES
+        assert all(0 < len(line) <= MAX_LINE_LENGTH for line in cue.lines)
     assert all(first.end <= second.start for first, second in pairwise(cues))
     assert cues[0].start == 0.0
     assert cues[-1].end == pytest.approx(seconds)
 
 
-def test_silence_has_no_cue() -> None:
+def test_empty_narration_has_no_cue() -> None:
     assert captions([beat("")]) == ()
 
 
@@ -92,15 +92,15 @@ def test_files_are_read_back(suffix: str, write: object, tmp_path: Path) -> None
     cues = shifted(captions([beat(LONG), beat("A & B, and that is all.", 10.0)]), 3600.0)
     path = tmp_path / f"film{suffix}"
     path.write_text(write(cues), encoding="utf-8")
-    found = read(path)
-    assert len(found) == len(cues)
-    for cue, (start, seconds, text) in zip(cues, found, strict=True):
+    decoded = read(path)
+    assert len(decoded) == len(cues)
+    for cue, (start, seconds, text) in zip(cues, decoded, strict=True):
         assert start == pytest.approx(cue.start, abs=0.001)
         assert seconds == pytest.approx(cue.end - cue.start, abs=0.002)
         assert text.replace("&amp;", "&").split("\n") == list(cue.lines)
 
 
-def test_the_files_look_as_they_should() -> None:
+def test_content_of_the_files() -> None:
     cues = (Cue(0.0, 1.5, ("One,",)), Cue(1.5, 3661.25, ("two", "<three>")))
     assert srt(cues) == (
         "1\n00:00:00,000 --> 00:00:01,500\nOne,\n\n2\n00:00:01,500 --> 01:01:01,250\ntwo\n<three>\n"
@@ -120,11 +120,11 @@ def test_the_files_look_as_they_should() -> None:
         ("x", "X"),
     ],
 )
-def test_titles_of_chapters(name: str, title: str) -> None:
+def test_chapter_titles(name: str, title: str) -> None:
     assert chapter_title(name) == title
 
 
-def test_speaker_notes_say_what_comes_next() -> None:
+def test_speaker_notes_name_the_next_beat() -> None:
     first, last = BeatRecord("one", "First.", 0, 4.6), BeatRecord("two", "Last.", 4.6, 6.0)
     assert speaker_notes(Rehearsal((first, last), 6.0)) == {
         "one": "First.\n\n1 of 2, 5 s. Next: Two.",

@@ -75,8 +75,8 @@ def test_the_first_token_is_hidden_unless_asked_for() -> None:
     trace = make_trace(has_bos=True)
     for show, first in ((False, 1), (True, 0)):
         pictures = play(Attention, trace, StageSettings(show_first_token=show))
-        said = {item.text for item in pictures[0].texts}
-        assert any("takes part but is not drawn" in text for text in said) is not show
+        texts = {item.text for item in pictures[0].texts}
+        assert any("takes part but is not drawn" in text for text in texts) is not show
         pattern = next(
             p.heatmap
             for p in pictures[-1].panels

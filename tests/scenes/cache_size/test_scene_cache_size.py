@@ -1,4 +1,4 @@
-"""The scene about the size of the cache: readable, and every number accounted for."""
+"""The scene about the size of the cache: it can be read, and all numbers are explained."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from extract.architectures import (
 )
 from filmkit.core.records import StageSettings
 from scenes.cache_size.scene_cache_size import SHIPPED, CacheSize
-from tests.support.figures import said, spelled, unexplained
+from tests.support.figures import all_texts, spelled, unexplained
 from tests.support.staging import BeatPicture, complaints, play
 from tests.support.traces import make_trace
 
@@ -60,13 +60,13 @@ def whole(*values: float) -> set[str]:
 
 
 def three_digits(value: float) -> set[str]:
-    """As the scene shortens: 524, 32.7, 9.21."""
+    """Return how the scene writes a number with three digits: 524, 32.7, 9.21."""
     places = 0 if value >= 100 else 1 if value >= 10 else 2
     return spelled(value, f"{{:.{places}f}}")
 
 
 def explained() -> dict[str, set[str]]:
-    """What each beat may say, counted here and not by the scene."""
+    """Return the numbers that each beat may show, computed here and not by the scene."""
     shape = whole(2, 128, 8, 512, 64)
     rows = shape | whole(*SIZES.values())
     ratios = three_digits(SIZES["mha"] / SIZES["mla"]) | three_digits(TRAINED)
@@ -124,7 +124,7 @@ def test_every_number_is_accounted_for(pictures: dict[str, BeatPicture]) -> None
     allowed = explained()
     assert list(allowed) == list(pictures)
     for name, picture in pictures.items():
-        assert unexplained(said(picture), allowed[name], NAMES) == [], name
+        assert unexplained(all_texts(picture), allowed[name], NAMES) == [], name
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_the_numbers_of_the_story_are_there(
 def test_the_claim_is_called_consistent_and_its_quantisation_is_named(
     pictures: dict[str, BeatPicture],
 ) -> None:
-    texts = " ".join(said(pictures["throughput_too"]))
+    texts = " ".join(all_texts(pictures["throughput_too"]))
     assert "consistent with the 93.3 %" in texts
     assert "measured with the 6-bit cache and FP8 weights" in texts
     assert "the paper says" not in texts

@@ -58,8 +58,8 @@ def test_groups_are_shown_only_where_heads_share() -> None:
 def test_a_bracket_names_each_group() -> None:
     trace = make_trace(n_heads=9, n_kv_heads=3, featured=(1, 4))
     shared = next(p for p in play(Heads, trace) if p.record.name == "some_share_keys_and_values")
-    said = [item.text for item in shared.texts]
-    assert [t for t in said if t.startswith("heads ")] == [
+    texts = [item.text for item in shared.texts]
+    assert [t for t in texts if t.startswith("heads ")] == [
         "heads 3 to 5",
         "heads 0 to 2",
         "heads 6 to 8",
@@ -95,8 +95,8 @@ def test_the_output_on_screen_is_made_of_the_z_on_screen(biases: bool) -> None:
     together = np.stack(panels["z"], axis=1)
     layer = trace.meta.featured.layer
     bias = trace.weights("b_O", layer) if biases else None
-    made = merge_heads(together, trace.weights("W_O", layer), bias)
-    np.testing.assert_allclose(panels["out"][0], made, atol=1e-4)
+    output = merge_heads(together, trace.weights("W_O", layer), bias)
+    np.testing.assert_allclose(panels["out"][0], output, atol=1e-4)
     assert any("bias" in item.text for item in last.texts) is biases
 
 
@@ -110,7 +110,7 @@ def test_z_stands_in_the_order_of_the_heads() -> None:
 
 
 def opening_of(scene: type[Stage], trace: Any) -> np.ndarray:
-    """The first picture of a scene, without what every picture says."""
+    """Return the first picture of a scene, without the provenance."""
     opening = []
 
     class Opening(scene):  # type: ignore[misc, valid-type]
@@ -126,13 +126,13 @@ def opening_of(scene: type[Stage], trace: Any) -> np.ndarray:
 
 
 def ending_of(scene: type[Stage], trace: Any) -> np.ndarray:
-    """The last picture of a scene, without what every picture says and without remarks."""
+    """Return the last picture of a scene, without the provenance and without remarks."""
     endings = []
 
     def note(record: Any, stage: Stage) -> None:
         if record.name == "one_head":
             set_presence(stage.provenance, 0.0)
-            for part in stage.on_show():
+            for part in stage.visible_parts():
                 if isinstance(part, Label) and part.text.startswith(REMARKS):
                     set_presence(part, 0.0)
             endings.append(stage.snapshot())

@@ -25,7 +25,7 @@ from scenes.kv_cache.layout import DecodingComparisonLayout
 from scenes.kv_cache.model_cache import ModelCache
 from scenes.kv_cache.scene_kv_cache import KVCache
 from scenes.kv_cache.token_cost import TokenCost
-from tests.support.figures import said, spelled, unexplained
+from tests.support.figures import all_texts, spelled, unexplained
 from tests.support.occlusion import COLUMNS, ROWS, picture
 from tests.support.staging import BeatPicture, complaints, play
 from tests.support.traces import make_trace, replaced
@@ -85,15 +85,15 @@ def test_prompts_of_every_length_fit_pictures_of_every_shape(
 
 @pytest.mark.parametrize("frame", [FRAME, Frame(8.0, 128 / 9), Frame(9.6, 9.6), Frame(12.0, 9.0)])
 @pytest.mark.parametrize("count", [3, 12, 30])
-def test_lanes_of_every_shape_stand_apart_on_the_stage(frame: Frame, count: int) -> None:
+def test_decoders_of_every_shape_stand_apart_on_the_stage(frame: Frame, count: int) -> None:
     layout = DecodingComparisonLayout.of(frame, count=count)
-    for lane in (layout.cached, layout.naive):
-        panels = [getattr(lane, name) for name in ("q", "k", "v", "scores", "pattern", "z")]
-        assert frame.stage.holds(Box.around([*panels, lane.bar]))
-        for one, two in combinations([*panels, lane.bar], 2):
+    for decoder in (layout.cached, layout.naive):
+        panels = [getattr(decoder, name) for name in ("q", "k", "v", "scores", "pattern", "z")]
+        assert frame.stage.contains(Box.around([*panels, decoder.bar]))
+        for one, two in combinations([*panels, decoder.bar], 2):
             assert one.overlap(two) == (0.0, 0.0)
-        assert lane.q.height == pytest.approx(lane.z.height)
-        assert lane.q.height > min(0.35, 0.1 * count)
+        assert decoder.q.height == pytest.approx(decoder.z.height)
+        assert decoder.q.height > min(0.35, 0.1 * count)
     beside = layout.naive.q.left > layout.cached.z.right
     assert beside == (frame.width >= frame.height)
     assert beside or layout.naive.title[1] < layout.cached.bar.bottom
@@ -122,7 +122,7 @@ def pictures() -> dict[str, BeatPicture]:
 
 @pytest.fixture(scope="module")
 def panels() -> dict[str, list[Heatmap]]:
-    """Copies of the heatmaps as they are when each beat ends."""
+    """Return copies of the heatmaps at the end of each beat."""
     found: dict[str, list[Heatmap]] = {}
 
     def note(record: BeatRecord, stage: Stage) -> None:
@@ -163,19 +163,19 @@ def first_texts(trace: Trace) -> list[str]:
     return [item.text for item in play(KVCache, trace)[0].texts]
 
 
-def with_next_word(place: int | None, **meta: object) -> Trace:
-    """A trace whose next word has a place among the likeliest, or none."""
+def with_next_word(rank: int | None, **meta: object) -> Trace:
+    """Return a trace whose next word has a rank among the likeliest, or none (None)."""
     made = make_trace(n_generated=2, d_head=8)
     after, ids = made.meta.n_prompt, made["top_ids"].copy()
-    if place is None:
+    if rank is None:
         ids[after - 1] = np.arange(5) + 1000
     else:
-        ids[after - 1, place] = made.meta.token_ids[after]
+        ids[after - 1, rank] = made.meta.token_ids[after]
     return replaced(made, {"top_ids": ids}, **meta)
 
 
 @pytest.mark.parametrize(
-    ("place", "continued", "told"),
+    ("rank", "continued", "expected"),
     [
         (0, False, "is taken"),
         (2, False, "follows"),
@@ -183,10 +183,12 @@ def with_next_word(place: int | None, **meta: object) -> Trace:
         (1, True, "is given"),
     ],
 )
-def test_how_the_next_word_was_found_is_told(place: int | None, continued: bool, told: str) -> None:
-    made = with_next_word(place, continued=continued)
+def test_how_the_next_word_was_found_is_told(
+    rank: int | None, continued: bool, expected: str
+) -> None:
+    made = with_next_word(rank, continued=continued)
     beat = play(KVCache, made)[0]
-    assert told in beat.record.narration
+    assert expected in beat.record.narration
     heading = next(item.text for item in beat.texts if "likeliest next words" in item.text)
     assert ("given" in heading) is continued
 
@@ -231,18 +233,18 @@ def test_the_scores_gain_a_row_and_a_masked_column(panels: dict[str, list[Heatma
 # Decoding
 
 
-def test_the_lanes_show_one_row_and_all_rows(panels: dict[str, list[Heatmap]]) -> None:
+def test_the_decoders_show_one_row_and_all_rows(panels: dict[str, list[Heatmap]]) -> None:
     found = panels["token_by_token"]
     by_column = sorted(found, key=lambda p: p.box.x > 0)
     cached, naive = by_column[:6], by_column[6:]
     last = 12
-    for lane, alone in ((cached, True), (naive, False)):
-        q, k, v, scores, pattern, z = lane
-        for kept in (k, v):
-            assert kept.shown.all()
+    for decoder, one_row in ((cached, True), (naive, False)):
+        q, k, v, scores, pattern, z = decoder
+        for cells in (k, v):
+            assert cells.shown.all()
         for cells in (q, scores, pattern, z):
             rows = cells.shown.any(axis=1)
-            assert rows.tolist() == [not alone or row == last for row in range(last + 1)]
+            assert rows.tolist() == [not one_row or row == last for row in range(last + 1)]
     # What the cache's steps compute is what the full pass computes.
     for mine, model in zip(cached[3:], naive[3:], strict=True):
         np.testing.assert_allclose(mine.values[last], model.values[last], atol=1e-5)
@@ -276,7 +278,7 @@ def test_the_counters_are_counted_from_shapes(pictures: dict[str, BeatPicture]) 
     assert {f"{cached / 1e6:.1f}", f"{naive / 1e6:.1f}"} <= texts
 
 
-# The solid and its cost
+# The volume and its cost
 
 
 def test_several_real_layers_stand_apart(panels: dict[str, list[Heatmap]]) -> None:
@@ -329,7 +331,7 @@ def test_every_number_is_accounted_for(pictures: dict[str, BeatPicture]) -> None
         },
     }
     for name, numbers in allowed.items():
-        texts = said(pictures[name])
+        texts = all_texts(pictures[name])
         assert unexplained(texts, numbers, {"DeepSeek-R1"}) == [], name
 
 

@@ -1,4 +1,4 @@
-"""The scene of the latent: readable, true, without a jump, and every number accounted for."""
+"""The scene of the latent: it can be read, matches the trace, has no jump, no stray number."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from filmkit.core.stage import Stage, StageError
 from filmkit.core.view import LayerView
 from filmkit.mobjects.head_stack import HeadStack, featured_first
 from filmkit.mobjects.latent_layout import NaiveLayout
-from filmkit.mobjects.latent_panel import expand
+from filmkit.mobjects.latent_panel import show_naive_form
 from filmkit.mobjects.latent_view import LatentView
-from scenes.mla.figures import power_of_ten
-from scenes.mla.pictures import NaivePicture
+from scenes.mla.comparisons import format_power_of_ten
+from scenes.mla.diagrams import NaivePicture
 from scenes.mla.scene_mla import LatentAttention
-from tests.support.figures import said, spelled, unexplained
+from tests.support.figures import all_texts, spelled, unexplained
 from tests.support.latents import with_latent
 from tests.support.staging import BeatPicture, complaints, play
 from tests.support.traces import make_trace
@@ -46,13 +46,13 @@ CASES = {
 }
 
 
-def made(**options: object) -> Trace:
+def make(**options: object) -> Trace:
     return make_trace(**options) if options.get("mla") else with_latent(**options)
 
 
 @pytest.fixture(scope="module")
 def trace() -> Trace:
-    return made(**CASES["rotary"])
+    return make(**CASES["rotary"])
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +62,7 @@ def pictures(trace: Trace) -> dict[str, BeatPicture]:
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 def test_every_beat_can_be_read(case: dict) -> None:
-    trace = made(**case)
+    trace = make(**case)
     beats = play(LatentAttention, trace)
     assert [p.record.name for p in beats] == list(LatentAttention.beat_names(trace))
     assert [line for p in beats for line in complaints(p)] == []
@@ -105,7 +105,7 @@ def test_losses_are_told_only_where_a_latent_was_fitted() -> None:
     ],
 )
 def test_it_says_what_is_left_out(options: dict, expected: str | None) -> None:
-    for picture in play(LatentAttention, made(**options)):
+    for picture in play(LatentAttention, make(**options)):
         texts = " ".join(item.text for item in picture.texts)
         assert expected is None or expected in texts
         assert ("rotation left out" in texts) is (expected is not None and "content" in expected)
@@ -122,7 +122,7 @@ def test_biases_are_said_to_be_dropped_and_moved() -> None:
 
 
 def share(value: float) -> set[str]:
-    """As a percentage: 20, 8.5."""
+    """Return how a share is written as a percentage: 20, 8.5."""
     return spelled(100 * value, "{:.0f}" if 100 * value >= 9.95 else "{:.1f}")
 
 
@@ -131,16 +131,16 @@ def whole(*values: float) -> set[str]:
 
 
 def explained(trace: Trace) -> set[str]:
-    """Every number that the scene may show or say, counted here and not by it."""
+    """Return every number that the scene may show or say, computed here and not by the scene."""
     meta, layer, head = trace.meta, trace.meta.featured.layer, trace.meta.featured.head
     report, forms = latent_report(trace, layer), both_forms(trace, layer)
     kv_head = head // (meta.n_heads // meta.n_kv_heads)
     rows = slice(int(meta.has_bos), meta.n_prompt)
-    lost = []
+    rebuilding_errors = []
     for name, rebuilt in (("k", forms.naive.k), ("v", forms.naive.v)):
         true = trace.get(name, layer)[rows, kv_head].astype(float)
         rest = np.linalg.norm(true - rebuilt[rows, kv_head])
-        lost.append(rest / np.linalg.norm(true))
+        rebuilding_errors.append(rest / np.linalg.norm(true))
     content = content_pattern(trace, layer, trace.get("k", layer))
     own = trace.get("pattern", layer)
     by_rotation, by_latent = (
@@ -167,7 +167,7 @@ def explained(trace: Trace) -> set[str]:
             whole(2 * meta.n_kv_heads * meta.d_qk, report.calibration.n_held_out),
             whole(2 * 128 * 128, 128, 512 + 64, 512, 64),
             whole(50, 100, 40, 60),  # along the axes
-            *(share(value) for value in (*lost, *moved, *errors)),
+            *(share(value) for value in (*rebuilding_errors, *moved, *errors)),
             *(spelled(value, "{:.1f}") for value in scores),
             whole(higher, len(scores) / 2),
             whole(round(difference / 10.0**exponent), 10, -exponent),
@@ -180,7 +180,7 @@ def test_every_number_is_accounted_for(trace: Trace, pictures: dict[str, BeatPic
     allowed = explained(trace)
     names = {MOE.source, "DeepSeek-R1"}
     for name, picture in pictures.items():
-        assert unexplained(said(picture), allowed, names) == [], name
+        assert unexplained(all_texts(picture), allowed, names) == [], name
 
 
 def test_the_numbers_of_the_story_are_there(trace: Trace, pictures: dict[str, BeatPicture]) -> None:
@@ -203,14 +203,14 @@ def test_the_numbers_of_the_story_are_there(trace: Trace, pictures: dict[str, Be
     [(0.0, "0"), (3.2e-15, "3 times 10^(-15)"), (9.7e-15, "1 times 10^(-14)")],
 )
 def test_small_numbers_are_powers_of_ten(value: float, formula: str) -> None:
-    assert power_of_ten(value) == formula
+    assert format_power_of_ten(value) == formula
 
 
 # --- The panels -----------------------------------------------------------------------------------
 
 
 def panel(picture: BeatPicture, source: str) -> np.ndarray:
-    """Numbers of the one panel that says where they come from in these words."""
+    """Return the numbers of the one panel with this source."""
     (found,) = [p for p in picture.panels if p.heatmap.source.expression == source]
     return found.heatmap.values
 
@@ -250,7 +250,7 @@ def test_the_absorbed_form_is_the_reference(trace: Trace, pictures: dict[str, Be
     assert not any("keys from" in source or "values from" in source for source in expressions)
 
 
-def test_each_head_of_the_racks_shows_its_own_numbers(
+def test_each_head_of_the_stacks_shows_its_own_numbers(
     trace: Trace, pictures: dict[str, BeatPicture]
 ) -> None:
     forms, rows = both_forms(trace, 1), slice(1, 10)
@@ -288,7 +288,7 @@ def test_the_true_panels_stand_beside_under_the_same_norm(
 
 
 def test_a_trained_latent_shows_its_own_cache() -> None:
-    trace = made(**CASES["own latent"])
+    trace = make(**CASES["own latent"])
     beats = {p.record.name: p for p in play(LatentAttention, trace)}
     found = {p.heatmap.source.tensor: p.heatmap for p in beats["flatten"].panels}
     np.testing.assert_array_equal(found["kv_latent.1"].values, trace["kv_latent.1"][1:10])
@@ -301,7 +301,7 @@ def test_a_trained_latent_shows_its_own_cache() -> None:
 
 
 def test_flattened_it_is_the_flat_picture(trace: Trace) -> None:
-    """The same pixels as a diagram that was never in space."""
+    """After the flattening, the pixels are those of a diagram that was never in space."""
     ends: dict[str, np.ndarray] = {}
 
     def note(record: BeatRecord, stage: Stage) -> None:
@@ -311,16 +311,16 @@ def test_flattened_it_is_the_flat_picture(trace: Trace) -> None:
             stage.camera.reset()
             stage.camera.capture_mobjects(shown)
             ends["scene"] = np.array(stage.camera.pixel_array)
-            raise StopAsked
+            raise StopScene
 
     size = {"pixel_width": 480, "pixel_height": 270, "frame_width": 8 * 16 / 9}
     quiet = {"dry_run": True, "progress_bar": "none", "verbosity": "ERROR"}
     with tempconfig(size | quiet | {"frame_height": 8.0}):
-        with pytest.raises(StopAsked):
+        with pytest.raises(StopScene):
             LatentAttention(trace, on_beat_end=note).render()
         view = LatentView.of(LayerView.of_prompt(trace, None, show_first_token=False))
         head_stack = HeadStack(view.layer, Frame(8 * 16 / 9), order=featured_first(view.layer, 8))
-        expand(head_stack, view)
+        show_naive_form(head_stack, view)
         layout = NaiveLayout.of(
             head_stack.picture.layout, count=9, cached=(view.forms.rank, 0), sizes=(0.028, 0.02)
         )
@@ -334,11 +334,11 @@ def test_flattened_it_is_the_flat_picture(trace: Trace) -> None:
         back = Group(*head_stack.back)
         for member in back.get_family():
             member.presence = 0.0
-        camera.capture_mobjects([NaivePicture(view, layout).left, flat])
+        camera.capture_mobjects([NaivePicture(view, layout).input_side, flat])
         ends["flat"] = np.array(camera.pixel_array)
     np.testing.assert_array_equal(ends["scene"], ends["flat"])
     assert ends["flat"][..., :3].any()
 
 
-class StopAsked(Exception):
+class StopScene(Exception):
     """Ends a scene early."""

@@ -1,4 +1,4 @@
-"""Where the wall's patterns stand, and the camera's ways over it."""
+"""Layouts of the wall of patterns, and the camera's movements over it."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from filmkit.core.theme import DARK
 from scenes.patterns.camera_paths import Fly, Tour, flight
 from scenes.patterns.layout import (
     MAX_WORD,
-    StopLayout,
+    CloseupLayout,
     WallLayout,
-    arc,
-    empty_layout,
-    onto,
-    stop_layout,
+    arc_shots,
+    closeup_layout,
+    empty_wall_layout,
+    frontal_shot,
     wall_layout,
 )
 
@@ -41,14 +41,16 @@ def wall(layers: int, heads: int, count: int = 9, frame: Frame = FRAME) -> WallL
     return wall_layout(frame, layers=layers, heads=heads, count=count)
 
 
-def stop(count: int, frame: Frame = FRAME) -> StopLayout:
-    """Room for the longest words."""
-    least, most = (FRAME_HEIGHT * size for size in (frame.least_text, DARK.shape_size))
-    return stop_layout(frame, count=count, word=MAX_WORD, hidden_word=MAX_WORD, sizes=(most, least))
+def closeup(count: int, frame: Frame = FRAME) -> CloseupLayout:
+    """Lay out a close-up with room for the longest words."""
+    least, most = (FRAME_HEIGHT * size for size in (frame.min_text_size, DARK.shape_size))
+    return closeup_layout(
+        frame, count=count, word_width=MAX_WORD, hidden_word_width=MAX_WORD, sizes=(most, least)
+    )
 
 
 def seen(box: Box, shot: Shot, frame: Frame = FRAME) -> Box:
-    """A flat box as it lies in the frame."""
+    """Return the box of the frame in which a shot shows a flat box."""
     corners = np.array([[box.left, box.bottom, 0], [box.right, box.top, 0]], dtype=float)
     first, second = shot.project(corners, frame.height)
     return Box.between(first, second)
@@ -62,7 +64,7 @@ def test_every_pattern_has_a_place_of_its_own_on_the_stage(
     layers, heads, _ = shape
     layout = wall(*shape, frame=frame)
     tiles = {(i, j): layout.tile(i, j) for i in range(layers) for j in range(heads)}
-    assert frame.stage.holds(layout.box)
+    assert frame.stage.contains(layout.box)
     assert layout.title[1] < frame.stage.top
     corners = {(round(t.left, 6), round(t.top, 6)) for t in tiles.values()}
     assert len(corners) == layers * heads
@@ -92,12 +94,12 @@ def test_blocks_hold_all_layers_once_and_in_order(shape: tuple[int, int, int]) -
 def test_numbers_of_layers_and_heads_keep_apart(frame: Frame, shape: tuple[int, int, int]) -> None:
     layout = wall(*shape, frame=frame)
     line = DARK.note_size * FRAME_HEIGHT
-    rows = [(x, y) for _, x, y in layout.row_marks()]
-    assert next(number for number, *_ in layout.row_marks()) == 0
+    rows = [(x, y) for _, x, y in layout.row_numbers()]
+    assert next(number for number, *_ in layout.row_numbers()) == 0
     for (x, y), (other_x, other_y) in pairwise(rows):
         assert x != other_x or y - other_y > line
     for block in range(len(layout.corners)):
-        columns = list(layout.column_marks(block))
+        columns = list(layout.column_numbers(block))
         assert columns[0][0] == (layout.span(block)[0] if layout.upright else 0)
         for (_, x, _), (_, other_x, _) in pairwise(columns):
             assert other_x - x > 0.3
@@ -108,8 +110,8 @@ def test_a_wall_fills_frames_of_every_shape() -> None:
         box = wall(30, 9, frame=frame).box
         share = box.width * box.height / (frame.stage.width * frame.stage.height)
         assert share > 0.4, frame
-    assert wall(30, 9, frame=PORTRAIT).names == ("head", "layer")
-    assert wall(30, 9).names == ("layer", "head")
+    assert wall(30, 9, frame=PORTRAIT).axis_names == ("head", "layer")
+    assert wall(30, 9).axis_names == ("layer", "head")
 
 
 def test_a_tower_of_layers_is_set_in_blocks() -> None:
@@ -124,9 +126,9 @@ def test_a_tower_of_layers_is_set_in_blocks() -> None:
 @given(SHAPES)
 def test_a_pattern_is_seen_in_its_slot(shape: tuple[int, int, int]) -> None:
     for frame in FRAMES:
-        layout, place = wall(*shape, frame=frame), stop(shape[2], frame).pattern
+        layout, place = wall(*shape, frame=frame), closeup(shape[2], frame).pattern
         tile = layout.tile(shape[0] - 1, shape[1] - 1)
-        found = seen(tile, onto(tile, place, frame), frame)
+        found = seen(tile, frontal_shot(tile, place, frame), frame)
         assert found.width == pytest.approx(place.width)
         assert found.left == pytest.approx(place.left)
         assert found.top == pytest.approx(place.top)
@@ -135,25 +137,25 @@ def test_a_pattern_is_seen_in_its_slot(shape: tuple[int, int, int]) -> None:
 @in_every_frame
 @pytest.mark.parametrize("count", [2, 9, 24, 25])
 def test_a_pattern_looked_at_has_room_for_words_that_can_be_read(count: int, frame: Frame) -> None:
-    layout, stage = stop(count, frame), frame.stage
-    assert stage.holds(Box.around([layout.pattern, layout.hidden, layout.scale]))
-    assert layout.rows_apart[0][0] - MAX_WORD >= stage.left - 1e-9
-    assert layout.columns[0][1] + MAX_WORD <= stage.top + 1e-9
+    layout, stage = closeup(count, frame), frame.stage
+    assert stage.contains(Box.around([layout.pattern, layout.hidden, layout.colour_bar]))
+    assert layout.row_words_apart[0][0] - MAX_WORD >= stage.left - 1e-9
+    assert layout.column_words[0][1] + MAX_WORD <= stage.top + 1e-9
     assert layout.notes[0] + layout.note_width <= stage.right + 1e-9
     assert layout.hidden.overlap(layout.pattern) == (0.0, 0.0)
-    assert frame.least_text <= layout.word_size / FRAME_HEIGHT <= DARK.shape_size
+    assert frame.min_text_size <= layout.word_size / FRAME_HEIGHT <= DARK.shape_size
     # Where rows are too low for words, some have none; the last one always has its own.
-    assert layout.named[-1] == count - 1
-    between = layout.pattern.height / count * (layout.named[1] - layout.named[0])
+    assert layout.labelled[-1] == count - 1
+    between = layout.pattern.height / count * (layout.labelled[1] - layout.labelled[0])
     assert layout.word_size < between
-    assert len(layout.named) == count or frame is not FRAME
+    assert len(layout.labelled) == count or frame is not FRAME
 
 
 @given(SHAPES)
 def test_no_part_of_the_wall_comes_near_the_eye(shape: tuple[int, int, int]) -> None:
     box = wall(*shape).box
     corners = np.array([[x, y, 0] for x in (box.left, box.right) for y in (box.bottom, box.top)])
-    shots = [Shot(), *arc(box), Shot()]
+    shots = [Shot(), *arc_shots(box), Shot()]
     camera = StageCamera()
     tour = Tour(camera, shots[1:], [1.0, 1.1, 1.1, 0.8])
     camera.shot = shots[0]
@@ -169,11 +171,11 @@ def test_no_part_of_the_wall_comes_near_the_eye(shape: tuple[int, int, int]) -> 
 def test_a_much_larger_model_fills_the_stage_and_the_wall_its_first_places(frame: Frame) -> None:
     small = wall(30, 9, frame=frame)
     title = [1.0, 4.0] if small.upright else [5.0]
-    layout = empty_layout(small, frame, layers=61, heads=128, title=title, note=3.0)
-    (left, top), step, (rows, columns) = layout.corner, layout.pitch, layout.whole
-    assert sorted(layout.whole) == [61, 128]
+    layout = empty_wall_layout(small, frame, layers=61, heads=128, title=title, note=3.0)
+    (left, top), step, (rows, columns) = layout.corner, layout.pitch, layout.shape
+    assert sorted(layout.shape) == [61, 128]
     whole = seen(Box.of(left, left + columns * step, top - rows * step, top), layout.shot, frame)
-    assert frame.stage.holds(whole)
+    assert frame.stage.contains(whole)
     assert whole.width > 0.85 * frame.stage.width or whole.height > 0.85 * frame.stage.height
     assert all(whole.top < y < frame.stage.top for _, y in (*layout.title, layout.note))
     for layer, head in ((0, 0), (29, 0), (29, 8)):
@@ -182,12 +184,12 @@ def test_a_much_larger_model_fills_the_stage_and_the_wall_its_first_places(frame
             left + column * step, left + (column + 1) * step, top - (row + 1) * step, top
         )
         tile = small.stacked().tile(layer, head)
-        assert place.holds(tile)
+        assert place.contains(tile)
         assert tile.x == pytest.approx(place.x)
         assert tile.y == pytest.approx(top - (row + 0.5) * step)
 
 
-# Ways of the camera
+# Camera movements
 
 NEAR = Shot(center=(-5.0, 1.0, 0.0), height=0.5)
 OTHER = Shot(center=(5.0, -1.0, 0.0), height=0.8)
@@ -196,9 +198,9 @@ OTHER = Shot(center=(5.0, -1.0, 0.0), height=0.8)
 def test_a_flight_begins_and_ends_where_it_should() -> None:
     assert flight(NEAR, OTHER, 0.0) == NEAR
     assert flight(NEAR, OTHER, 1.0) == OTHER
-    almost = flight(NEAR, OTHER, 1 - 1e-9)
-    np.testing.assert_allclose(almost.center, OTHER.center, atol=1e-6)
-    assert almost.height == pytest.approx(OTHER.height, rel=1e-6)
+    before_end = flight(NEAR, OTHER, 1 - 1e-9)
+    np.testing.assert_allclose(before_end.center, OTHER.center, atol=1e-6)
+    assert before_end.height == pytest.approx(OTHER.height, rel=1e-6)
 
 
 def test_a_flight_rises_to_see_where_it_goes() -> None:
@@ -243,11 +245,11 @@ def test_a_tour_passes_every_shot_in_its_time_without_a_stop() -> None:
     stops = [Shot((-2, 0, 0), 4, -50, 10), Shot((0, 0, 0), 4, 0, 10), Shot((3, 1, 0), 5, 40, 0)]
     tour = Tour(camera, stops, [1.0, 2.0, 1.0])
     tour.begin()
-    for alpha, stop in zip((0.25, 0.75, 1.0), stops, strict=True):
+    for alpha, shot in zip((0.25, 0.75, 1.0), stops, strict=True):
         tour.step(alpha)
-        np.testing.assert_allclose(camera.shot.center, stop.center, atol=1e-9)
-        assert camera.shot.height == pytest.approx(stop.height)
-        assert (camera.shot.theta, camera.shot.phi) == pytest.approx((stop.theta, stop.phi))
+        np.testing.assert_allclose(camera.shot.center, shot.center, atol=1e-9)
+        assert camera.shot.height == pytest.approx(shot.height)
+        assert (camera.shot.theta, camera.shot.phi) == pytest.approx((shot.theta, shot.phi))
 
     def theta(alpha: float) -> float:
         tour.step(alpha)

@@ -1,4 +1,4 @@
-"""The wall of patterns, run without drawing; and its pixels against the trace."""
+"""The scene of all patterns, run without drawing, and its pixels compared with the trace."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from manim import tempconfig
 
-from extract.patterns import strongest
+from extract.patterns import strongest_head
 from extract.trace import Trace
 from filmkit.core.geometry import Frame
 from filmkit.core.heatmap import Heatmap
@@ -18,9 +18,9 @@ from filmkit.core.records import BeatRecord, StageSettings
 from filmkit.core.stage import Stage
 from filmkit.core.theme import DARK
 from filmkit.render.quality import ASPECTS, DEFAULT_ASPECT, quality_of
-from scenes.patterns.layout import empty_layout, wall_layout
-from scenes.patterns.scene_patterns import MANY, Patterns, almost
-from scenes.patterns.wall import EmptyWall, HeadStop, PatternWall, prompt_patterns
+from scenes.patterns.layout import empty_wall_layout, wall_layout
+from scenes.patterns.scene_patterns import LARGE, Patterns, format_large_share
+from scenes.patterns.wall import EmptyWall, HeadCloseup, PatternWall, prompt_patterns
 from tests.support.staging import HEIGHT, WIDTH, BeatPicture, complaints, play
 from tests.support.traces import make_trace, replaced
 
@@ -85,24 +85,24 @@ def test_a_wall_on_its_side_shows_each_pattern_as_it_is() -> None:
     wall = PatternWall(Patterns(trace).layer, layout, "a wall")
     block, step = wall.blocks[-1], 11
     layer, head = 6, 2
-    row, column = layout.place(layer, head)
+    row, column = layout.grid_position(layer, head)
     cells = np.s_[row * step : row * step + 10, column * step : column * step + 10]
     np.testing.assert_array_equal(block.values[cells], wall.patterns[layer, head])
     place = block.block((row * step, row * step + 10), (column * step, column * step + 10))
-    assert place.holds(layout.tile(layer, head))
+    assert place.contains(layout.tile(layer, head))
 
 
 def with_patterns(trace: Trace, places: dict[tuple[int, int], np.ndarray]) -> Trace:
-    """The trace with the patterns of some heads exchanged."""
+    """Return the trace with the patterns of some heads replaced."""
     tensors = {}
     for (layer, head), pattern in places.items():
-        key = trace.key("pattern", layer)
+        key = trace.tensor_name("pattern", layer)
         tensors.setdefault(key, trace[key].copy())[head] = pattern
     return replaced(trace, tensors)
 
 
 def three_kinds(trace: Trace) -> dict[tuple[int, int], np.ndarray]:
-    """Patterns that look one back, everywhere, and at the first token."""
+    """Return patterns that look one back, everywhere, and at the first token, by (layer, head)."""
     count = len(trace.meta.tokens)
     itself, first = np.eye(count), np.eye(count)[:1]
     back = 0.9 * np.eye(count, k=-1) + 0.1 * itself
@@ -120,16 +120,16 @@ def test_the_three_heads_are_found_and_told_with_their_figures(has_bos: bool) ->
     pictures = play(Patterns, trace)
     count = len(trace.meta.tokens)
     most = f"{100 / count:.0f} %" if count <= 10 else f"{100 / count:.1f} %"
-    told = {
+    expected = {
         "one_word_back": ("layer 0, head 2", "90 %"),
         "the_whole_prompt": ("layer 1, head 3", most),
         "a_place_to_rest": ("layer 2, head 1", "over 99.7 %"),
     }
-    for name, (place, figure) in told.items():
+    for name, (place, figure) in expected.items():
         picture = shown(pictures, name)
-        said = " ".join(item.text for item in picture.texts)
-        assert place in said
-        assert figure in said
+        texts = " ".join(item.text for item in picture.texts)
+        assert place in texts
+        assert figure in texts
         assert figure in picture.record.narration
 
 
@@ -142,10 +142,10 @@ def test_one_pattern_at_a_time_is_looked_at_with_its_own_words() -> None:
         ("the_whole_prompt", "spread"),
         ("a_place_to_rest", "sink"),
     ):
-        picture, find = shown(pictures, beat), strongest(patterns, kind)
+        picture, find = shown(pictures, beat), strongest_head(patterns, kind)
         near = [p.heatmap for p in picture.panels if p.opacity > 0.5]
         pattern = next(h for h in near if h.shape[1] > 1)
-        assert pattern.source.tensor == trace.key("pattern", find.layer)
+        assert pattern.source.tensor == trace.tensor_name("pattern", find.layer)
         np.testing.assert_allclose(pattern.values, patterns[find.layer, find.head, 1:, 1:])
         assert len(near) == 1 + (kind == "sink")
         box = next(p.box for p in picture.panels if p.heatmap is pattern)
@@ -163,7 +163,7 @@ def test_one_pattern_at_a_time_is_looked_at_with_its_own_words() -> None:
 
 def test_the_sink_shows_how_much_goes_to_a_token_that_is_not_drawn() -> None:
     trace = make_trace(n_layers=3, n_heads=4)
-    find = strongest(prompt_patterns(trace), "sink")
+    find = strongest_head(prompt_patterns(trace), "sink")
     for show, columns in ((False, 1), (True, 0)):
         pictures = play(Patterns, trace, StageSettings(show_first_token=show))
         picture = shown(pictures, "a_place_to_rest")
@@ -177,9 +177,9 @@ def test_the_sink_shows_how_much_goes_to_a_token_that_is_not_drawn() -> None:
             )
             rows = pattern.values.sum(axis=1) + strip.values[:, 0]
             np.testing.assert_allclose(rows, 1.0, atol=1e-5)
-        said = [item.text for item in picture.texts]
-        assert trace.meta.tokens[0] in said
-        assert not any("is not drawn" in text for text in said)
+        texts = [item.text for item in picture.texts]
+        assert trace.meta.tokens[0] in texts
+        assert not any("is not drawn" in text for text in texts)
     # The line comes back with the next beat, where nothing of that token is drawn.
     hidden = play(Patterns, trace)[-1]
     assert any("is not drawn" in item.text for item in hidden.texts)
@@ -187,9 +187,9 @@ def test_the_sink_shows_how_much_goes_to_a_token_that_is_not_drawn() -> None:
 
 def test_the_large_model_is_figures_and_empty_places() -> None:
     last = play(Patterns, make_trace(n_layers=5))[-1]
-    said = " ".join(item.text for item in last.texts)
-    assert "61 layers × 128 heads = 7,808 patterns" in said
-    assert (MANY.n_layers, MANY.n_heads) == (61, 128)
+    texts = " ".join(item.text for item in last.texts)
+    assert "61 layers × 128 heads = 7,808 patterns" in texts
+    assert (LARGE.n_layers, LARGE.n_heads) == (61, 128)
     for panel in last.panels:
         assert panel.heatmap.source.expression.startswith("patterns of all heads of layers")
 
@@ -199,7 +199,7 @@ def test_the_large_model_is_figures_and_empty_places() -> None:
     [(0.0421, "4.2 %"), (0.72, "72 %"), (0.9949, "99 %"), (0.9998, "over 99.9 %"), (1.0, "100 %")],
 )
 def test_a_share_is_not_rounded_up_to_all(share: float, text: str) -> None:
-    assert almost(share) == text
+    assert format_large_share(share) == text
 
 
 # The wall
@@ -226,7 +226,7 @@ def test_a_wall_is_a_handful_of_images() -> None:
 def test_asking_for_the_wave_changes_nothing_until_it_is_played() -> None:
     wall = all_of(make_trace(n_layers=3))
     before = [block.shown.copy() for block in wall.blocks]
-    waves = wall.spread_from(1, 2)
+    waves = wall.wave_from(1, 2)
     for block, drawn in zip(wall.blocks, before, strict=True):
         np.testing.assert_array_equal(block.shown, drawn)
     for wave in waves:
@@ -239,7 +239,7 @@ def test_asking_for_the_wave_changes_nothing_until_it_is_played() -> None:
 
 def test_the_wave_starts_at_its_head() -> None:
     wall = all_of(make_trace(n_layers=3, n_heads=4, n_tokens=10))
-    (wave,) = wall.spread_from(2, 0)
+    (wave,) = wall.wave_from(2, 0)
     wave.begin()
     wave.step(0.3)
     step = 11
@@ -251,11 +251,11 @@ def test_the_wave_starts_at_its_head() -> None:
 def test_a_stop_lies_exactly_over_its_place() -> None:
     wall = all_of(make_trace(n_layers=4, n_heads=12))
     (block,) = wall.blocks
-    tile = HeadStop(wall, 3, 7, Frame(128 / 9)).tile
+    tile = HeadCloseup(wall, 3, 7, Frame(128 / 9)).tile
     rows, columns = (3 * 10, 3 * 10 + 9), (7 * 10, 7 * 10 + 9)  # one free cell between patterns
     place = block.block(rows, columns)
-    assert place.holds(tile.box)
-    assert tile.box.holds(place)
+    assert place.contains(tile.box)
+    assert tile.box.contains(place)
     np.testing.assert_array_equal(block.values[slice(*rows), slice(*columns)], tile.values)
     np.testing.assert_array_equal(block.masked[slice(*rows), slice(*columns)], tile.masked)
     assert block.shown[slice(*rows), slice(*columns)].all()
@@ -264,7 +264,9 @@ def test_a_stop_lies_exactly_over_its_place() -> None:
 
 def test_empty_places_are_one_path_of_ruled_lines() -> None:
     wall = all_of(make_trace(n_layers=30, n_heads=9, d_head=4))
-    layout = empty_layout(wall.layout, Frame(128 / 9), layers=61, heads=128, title=[8.0], note=4.0)
+    layout = empty_wall_layout(
+        wall.layout, Frame(128 / 9), layers=61, heads=128, title=[8.0], note=4.0
+    )
     empty = EmptyWall(layout)
     assert len(empty.get_subpaths()) == 31 + 10
     assert len(empty.grow(1.0).get_subpaths()) == 62 + 129
@@ -278,7 +280,7 @@ def test_empty_places_are_one_path_of_ruled_lines() -> None:
 
 
 def snapshots(trace: Trace, *names: str) -> Iterator[tuple[str, np.ndarray, Stage]]:
-    """Pictures of some beats' ends, drawn."""
+    """Yield name, drawn picture and stage at the end of some beats."""
     taken = []
 
     def note(record: BeatRecord, stage: Stage) -> None:
@@ -320,15 +322,15 @@ def test_pixels_of_the_wall_are_the_trace() -> None:
 
 def test_pixels_of_a_pattern_looked_at_are_the_trace() -> None:
     trace = make_trace(n_layers=7, n_heads=5, n_tokens=9, seed=4)
-    find = strongest(prompt_patterns(trace), "sink")
+    find = strongest_head(prompt_patterns(trace), "sink")
     whole = trace.get("pattern", find.layer)[find.head, : trace.meta.n_prompt]
     ((_, picture, stage),) = snapshots(trace, "a_place_to_rest")
-    stop = stage.stops["sink"]
-    strip = stop.hidden[0]
+    closeup = stage.closeups["sink"]
+    strip = closeup.hidden[0]
     for query in range(9):
         for heatmap, column, share in (
             (strip, 0, whole[query + 1, 0]),
-            *((stop.tile, key, whole[query + 1, key + 1]) for key in range(query + 1)),
+            *((closeup.tile, key, whole[query + 1, key + 1]) for key in range(query + 1)),
         ):
             x, y = stage.camera.pixels(heatmap, heatmap.at(query + 0.5, column + 0.5)[None])[0]
             np.testing.assert_allclose(

@@ -1,4 +1,4 @@
-"""The posters: one camera, the same rack, and keys and values where each scheme keeps them."""
+"""The posters: one camera, the same stack of heads, and the keys and values of each scheme."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from filmkit.core.records import BeatRecord, StageSettings
 from filmkit.core.stage import Stage
 from filmkit.render import posters as engine
 from scenes.posters.scene_posters import (
-    EveryHead,
-    InGroups,
-    OneForAll,
-    OneLatent,
+    GroupedQueryPoster,
+    LatentPoster,
+    MultiHeadPoster,
+    MultiQueryPoster,
     Poster,
     Thumbnail,
 )
@@ -33,7 +33,7 @@ from tests.support.latents import with_latent
 from tests.support.staging import BeatPicture, complaints, play
 from tests.support.traces import make_trace
 
-ALL = [EveryHead, InGroups, OneForAll, OneLatent]
+ALL = [MultiHeadPoster, GroupedQueryPoster, MultiQueryPoster, LatentPoster]
 CASES = {
     "grouped": {"n_heads": 9, "n_kv_heads": 3, "d_head": 16, "positions": "rotary"},
     "every head its own": {"n_heads": 12, "d_head": 16, "biases": True},
@@ -41,7 +41,7 @@ CASES = {
     "two tokens": {"n_heads": 2, "n_tokens": 2, "d_head": 32, "has_bos": False},
     "24 tokens": {"n_heads": 4, "n_tokens": 24, "d_head": 16, "positions": "rotary"},
 }
-KEPT = ("q", "k_t", "scores", "pattern", "z")  # what every head has under every scheme
+UNCHANGED = ("q", "k_t", "scores", "pattern", "z")  # what every head has under every scheme
 
 
 @cache
@@ -50,32 +50,32 @@ def make(case: str) -> Trace:
 
 
 @dataclass
-class Seen:
-    """One poster when it is done."""
+class DrawnPoster:
+    """A poster when it is finished."""
 
     shot: Shot
     stage: Poster
     shown: list[Heatmap] = field(default_factory=list)
 
 
-def look_at(poster: type[Poster], trace: Trace) -> Seen:
-    found: list[Seen] = []
+def look_at(poster: type[Poster], trace: Trace) -> DrawnPoster:
+    results: list[DrawnPoster] = []
 
     def note(record: BeatRecord, stage: Stage) -> None:
         assert isinstance(stage, Poster)
         family = [m for mobject in stage.mobjects for m in mobject.get_family()]
         heatmaps = [m for m in family if isinstance(m, Heatmap)]
-        found.append(Seen(stage.camera.shot, stage, heatmaps))
+        results.append(DrawnPoster(stage.camera.shot, stage, heatmaps))
 
     size = {"pixel_width": 480, "pixel_height": 270, "frame_width": 8 * 16 / 9}
     quiet = {"dry_run": True, "progress_bar": "none", "verbosity": "ERROR"}
     with tempconfig(quiet | size | {"frame_height": 8.0}):
         poster(trace, on_beat_end=note).render()
-    return found[0]
+    return results[0]
 
 
-def readable(picture: BeatPicture) -> list[str]:
-    """As for a scene, but a print has no captions."""
+def poster_complaints(picture: BeatPicture) -> list[str]:
+    """Return the complaints about a poster, which unlike a scene has no captions."""
     return [line for line in complaints(picture) if "captions go" not in line]
 
 
@@ -85,33 +85,34 @@ def test_posters_can_be_read(case: str, theme: str) -> None:
     trace = make(case)
     for poster in (*ALL, Thumbnail):
         (picture,) = play(poster, trace, StageSettings(theme=theme))
-        assert readable(picture) == []
+        assert poster_complaints(picture) == []
 
 
 def test_a_model_with_a_latent_of_its_own_has_posters() -> None:
     trace = make_trace(n_heads=4, d_head=16, positions="rotary", mla=True)
     for poster in (*ALL, Thumbnail):
         (picture,) = play(poster, trace)
-        assert readable(picture) == []
-    texts = {item.text for item in play(OneLatent, trace)[0].texts}
+        assert poster_complaints(picture) == []
+    texts = {item.text for item in play(LatentPoster, trace)[0].texts}
     assert any("32 + 8 = 40 numbers, 80 bytes" in text for text in texts)
 
 
 @pytest.mark.parametrize("case", ["grouped", "every head its own"])
 def test_only_keys_and_values_live_elsewhere(case: str) -> None:
     trace = make(case)
-    seen = [look_at(poster, trace) for poster in ALL]
-    assert len({one.shot for one in seen}) == 1
-    assert len({one.stage.head_stack.order for one in seen}) == 1
-    for one in seen[1:]:
-        for head, card in seen[0].stage.head_stack.heads.items():
-            for name in KEPT:
-                panel = getattr(one.stage.head_stack.heads[head], name)
+    results = [look_at(poster, trace) for poster in ALL]
+    assert len({result.shot for result in results}) == 1
+    assert len({result.stage.head_stack.order for result in results}) == 1
+    for result in results[1:]:
+        for head, card in results[0].stage.head_stack.heads.items():
+            for name in UNCHANGED:
+                panel = getattr(result.stage.head_stack.heads[head], name)
                 np.testing.assert_array_equal(panel.points, getattr(card, name).points)
                 assert panel.opacity == 1
-                assert any(panel is m for m in one.shown)
+                assert any(panel is m for m in result.shown)
     homes = [
-        [tuple(np.ravel(card.k.points)) for card in one.stage.head_stack.cards] for one in seen
+        [tuple(np.ravel(card.k.points)) for card in result.stage.head_stack.cards]
+        for result in results
     ]
     assert homes[0] == homes[3]
 
@@ -119,20 +120,20 @@ def test_only_keys_and_values_live_elsewhere(case: str) -> None:
 def test_keys_and_values_stand_once_for_each_set() -> None:
     trace = make("grouped")
     layer = trace.meta.featured.layer
-    for poster, sets in ((InGroups, 3), (OneForAll, 1)):
-        one = look_at(poster, trace)
-        own = [panel for card in one.stage.head_stack.cards for panel in (card.k, card.v)]
-        assert not any(panel is m for panel in own for m in one.shown)
+    for poster, sets in ((GroupedQueryPoster, 3), (MultiQueryPoster, 1)):
+        result = look_at(poster, trace)
+        own = [panel for card in result.stage.head_stack.cards for panel in (card.k, card.v)]
+        assert not any(panel is m for panel in own for m in result.shown)
         expected = from_pooled_weights(trace, sets)
-        keys = one.stage.sharing.keys
+        keys = result.stage.shared_stack.keys
         assert len(keys) == sets
-        for panel, heads in zip(keys, one.stage.sharing.groups, strict=True):
+        for panel, heads in zip(keys, result.stage.shared_stack.groups, strict=True):
             values = expected.k_rot[1 : trace.meta.n_prompt, heads[0] * sets // 9]
             np.testing.assert_allclose(panel.values, values, atol=2e-5)
-        for head, card in one.stage.head_stack.heads.items():
+        for head, card in result.stage.head_stack.heads.items():
             pattern = expected.pattern[head, 1 : trace.meta.n_prompt, 1 : trace.meta.n_prompt]
             np.testing.assert_allclose(card.pattern.values, pattern, atol=2e-5)
-    own = look_at(EveryHead, trace)
+    own = look_at(MultiHeadPoster, trace)
     for head, card in own.stage.head_stack.heads.items():
         keys = trace.keys(layer)[1 : trace.meta.n_prompt, trace.kv_head(head)]
         np.testing.assert_array_equal(card.k.values, keys)
@@ -141,11 +142,11 @@ def test_keys_and_values_stand_once_for_each_set() -> None:
 def test_the_latent_stands_once_and_makes_keys_and_values() -> None:
     trace = make("every head its own")
     layer = trace.meta.featured.layer
-    one = look_at(OneLatent, trace)
+    result = look_at(LatentPoster, trace)
     latent = (trace.get("x", layer) @ trace[f"latent.{layer}.W_DKV"])[1 : trace.meta.n_prompt]
-    np.testing.assert_allclose(one.stage.latent.cells.values, latent, atol=1e-5)
-    assert sum(m is one.stage.latent.cells for m in one.shown) == 1
-    for head, card in one.stage.head_stack.heads.items():
+    np.testing.assert_allclose(result.stage.latent.cells.values, latent, atol=1e-5)
+    assert sum(m is result.stage.latent.cells for m in result.shown) == 1
+    for head, card in result.stage.head_stack.heads.items():
         keys = latent @ trace[f"latent.{layer}.W_UK"][:, head]
         np.testing.assert_allclose(card.k.values, keys, atol=1e-4)
 
@@ -154,12 +155,17 @@ def test_every_number_is_explained() -> None:
     trace = make("grouped")
     r1, rank = architecture("DeepSeek-V3/R1"), trace["latent.1.W_DKV"].shape[1]
     published = {
-        EveryHead: kv_cache_bytes(r1, "mha"),
-        InGroups: kv_cache_bytes(r1, "gqa", n_groups=8),
-        OneForAll: kv_cache_bytes(r1, "mqa"),
-        OneLatent: kv_cache_bytes(r1, "mla"),
+        MultiHeadPoster: kv_cache_bytes(r1, "mha"),
+        GroupedQueryPoster: kv_cache_bytes(r1, "gqa", n_groups=8),
+        MultiQueryPoster: kv_cache_bytes(r1, "mqa"),
+        LatentPoster: kv_cache_bytes(r1, "mla"),
     }
-    counts = {EveryHead: 9 * 32, InGroups: 3 * 32, OneForAll: 32, OneLatent: rank}
+    counts = {
+        MultiHeadPoster: 9 * 32,
+        GroupedQueryPoster: 3 * 32,
+        MultiQueryPoster: 32,
+        LatentPoster: rank,
+    }
     for poster, count in counts.items():
         allowed = {"2", "3", "8", "9", "16", "1", f"{rank}"}
         for value in (count, 2 * count, published[poster]):
@@ -173,12 +179,12 @@ def test_every_number_is_explained() -> None:
 
 def test_what_nobody_trained_is_said() -> None:
     trace = make("grouped")
-    said = {p: " ".join(i.text for i in play(p, trace)[0].texts) for p in ALL}
-    assert "hypothetical for this model" in said[EveryHead]
-    assert "without training" not in said[InGroups]
-    assert "without training" in said[OneForAll]
-    assert "positions are left out" in said[OneLatent]
-    assert "hypothetical" not in play(EveryHead, make("every head its own"))[0].texts[0].text
+    texts = {p: " ".join(i.text for i in play(p, trace)[0].texts) for p in ALL}
+    assert "hypothetical for this model" in texts[MultiHeadPoster]
+    assert "without training" not in texts[GroupedQueryPoster]
+    assert "without training" in texts[MultiQueryPoster]
+    assert "positions are left out" in texts[LatentPoster]
+    assert "hypothetical" not in play(MultiHeadPoster, make("every head its own"))[0].texts[0].text
 
 
 def test_the_thumbnail_has_three_words_at_most() -> None:

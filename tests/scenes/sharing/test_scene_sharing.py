@@ -1,4 +1,4 @@
-"""The scenes about shared keys and values: readable, true to the trace, every number explained."""
+"""The scenes about shared keys and values: they can be read, and all numbers are explained."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from filmkit.core.records import BeatRecord, StageSettings
 from filmkit.core.stage import Stage, StageError
 from scenes.sharing.scene_sharing import GroupedQuery, MultiQuery, SharedHeads
 from tests.extract.test_sharing import from_pooled_weights
-from tests.support.figures import said, spelled, unexplained
+from tests.support.figures import all_texts, spelled, unexplained
 from tests.support.staging import complaints, play
 from tests.support.traces import make_trace
 
@@ -77,7 +77,7 @@ def test_what_has_nothing_to_share_is_refused(
 def run(
     scene: type[SharedHeads], trace: Trace, look: Callable[[BeatRecord, SharedHeads], None]
 ) -> None:
-    """Run a scene without drawing and look at the stage after each beat."""
+    """Run a scene without drawing, and call ``look`` after each beat."""
     size = {"pixel_width": 1920, "pixel_height": 1080, "frame_width": 8 * 16 / 9}
     quiet = {"dry_run": True, "progress_bar": "none", "verbosity": "ERROR"}
 
@@ -90,12 +90,12 @@ def run(
 
 
 def drawn(trace: Trace, values: np.ndarray) -> np.ndarray:
-    """The prompt's rows without the beginning token."""
+    """Return the prompt's rows without the beginning token."""
     return values[int(trace.meta.has_bos) : trace.meta.n_prompt]
 
 
 def square(trace: Trace, values: np.ndarray) -> np.ndarray:
-    """The same of rows and columns."""
+    """Return rows and columns of the prompt without the beginning token."""
     return drawn(trace, drawn(trace, values).T).T
 
 
@@ -127,10 +127,10 @@ def test_pooled_panels_are_the_reference_arithmetic(
                 assert "shared" in card.pattern.source.expression
                 seen.append(head)
             for panels, values in (
-                (stage.sharing.keys, layer.k_rot),
-                (stage.sharing.values, layer.v),
+                (stage.shared_stack.keys, layer.k_rot),
+                (stage.shared_stack.values, layer.v),
             ):
-                for panel, heads in zip(panels, stage.sharing.groups, strict=True):
+                for panel, heads in zip(panels, stage.shared_stack.groups, strict=True):
                     close(panel, drawn(trace, values)[:, heads[0] * n_groups // n_heads])
         if record.name == "patterns_side_by_side":
             own = trace.get("pattern", stage.layer.layer)
@@ -145,7 +145,7 @@ def test_pooled_panels_are_the_reference_arithmetic(
             blocks = stage.cache.shared.blocks
             for block, values in zip(blocks, (layer.k_rot, layer.v), strict=True):
                 close(block.front, drawn(trace, values)[:, 0])
-                assert block.extent.units == (0, n_groups)
+                assert block.visible_range.units == (0, n_groups)
 
     run(scene, trace, look)
     assert sorted(seen) == list(range(n_heads))
@@ -161,37 +161,40 @@ def close(panel: Heatmap, values: np.ndarray) -> None:
 def test_a_model_that_shares_is_shown_as_it_is(scene: type[SharedHeads], case: str) -> None:
     trace = make_trace(**CASES[case])
     layer = trace.meta.featured.layer
-    looked = []
+    beats_seen = []
 
     def look(record: BeatRecord, stage: SharedHeads) -> None:
-        looked.append(record.name)
+        beats_seen.append(record.name)
         for head, card in stage.head_stack.heads.items():
             pattern = trace.get("pattern", layer)[head]
             np.testing.assert_array_equal(card.pattern.values, square(trace, pattern))
             assert card.pattern.source.tensor == f"pattern.{layer}"
             keys = drawn(trace, trace.keys(layer))[:, trace.kv_head(head)]
             np.testing.assert_array_equal(card.k_t.values, keys.T)
-        for panel, heads in zip(stage.sharing.keys, stage.sharing.groups, strict=True):
+        for panel, heads in zip(stage.shared_stack.keys, stage.shared_stack.groups, strict=True):
             assert heads == sorted(heads, key=stage.head_stack.order.index)
             assert {trace.kv_head(head) for head in heads} == {trace.kv_head(heads[0])}
             close(panel, drawn(trace, trace.keys(layer))[:, trace.kv_head(heads[0])])
             assert panel.source.tensor == f"k_rot.{layer}"
 
     run(scene, trace, look)
-    assert looked == list(scene.beat_names(trace))
+    assert beats_seen == list(scene.beat_names(trace))
 
 
-def test_combs_lead_to_the_heads_that_read_a_panel() -> None:
+def test_fan_outs_lead_to_the_heads_that_read_a_panel() -> None:
     trace = make_trace(**CASES["grouped"])
 
     def look(record: BeatRecord, stage: SharedHeads) -> None:
-        sharing, head_stack = stage.sharing, stage.head_stack
-        assert sharing.groups[0][0] == trace.meta.featured.head
-        for fan_outs, name in ((sharing.key_fan_outs, "k"), (sharing.value_fan_outs, "v")):
+        shared_stack, head_stack = stage.shared_stack, stage.head_stack
+        assert shared_stack.groups[0][0] == trace.meta.featured.head
+        for fan_outs, name in (
+            (shared_stack.key_fan_outs, "k"),
+            (shared_stack.value_fan_outs, "v"),
+        ):
             box = getattr(head_stack.layout.head, name)
-            for fan_out, heads in zip(fan_outs, sharing.groups, strict=True):
+            for fan_out, heads in zip(fan_outs, shared_stack.groups, strict=True):
                 ends = [
-                    [box.right, box.y, head_stack.layout.z(head_stack.heads[h].place)]
+                    [box.right, box.y, head_stack.layout.depth_at(head_stack.heads[h].place)]
                     for h in heads
                 ]
                 np.testing.assert_allclose(fan_out.ends, ends)
@@ -199,7 +202,7 @@ def test_combs_lead_to_the_heads_that_read_a_panel() -> None:
     run(GroupedQuery, trace, look)
 
 
-# Every number that is said
+# Every number on screen and in the narration
 
 R1 = architecture("DeepSeek-V3/R1")
 NAMES = {
@@ -223,14 +226,14 @@ def ratio(value: float) -> set[str]:
 
 
 def explained(trace: Trace, n_groups: int) -> dict[str, set[str]]:
-    """What each beat may say, counted here and not by the scene."""
+    """Return the numbers that each beat may show, computed here and not by the scene."""
     meta, layer = trace.meta, trace.meta.featured.layer
     heads, own, width = meta.n_heads, meta.n_kv_heads, meta.d_qk
     own_patterns = trace.get("pattern", layer)
     pooled = from_pooled_weights(trace, n_groups).pattern
     moves = 100 * total_variation(own_patterns, pooled)[:, 1 : meta.n_prompt]
     every = whole(*range(heads))
-    sharing = every | whole(heads, own, n_groups, heads // n_groups, own // n_groups, 4)
+    shared_stack = every | whole(heads, own, n_groups, heads // n_groups, own // n_groups, 4)
     moved = every | whole(moves.mean(), moves.max(), *moves.mean(axis=1))
     cached = whole(2, heads, own, n_groups, width, *(2 * width * n for n in (heads, own, n_groups)))
     cached |= ratio(heads / own) | ratio(own / n_groups) | ratio(heads / n_groups) | whole(heads)
@@ -242,7 +245,7 @@ def explained(trace: Trace, n_groups: int) -> dict[str, set[str]]:
     price |= spelled(kv_cache_bytes(R1, "mqa") / 1e3, "{:.1f}")
     return {
         "a_set_for_every_head": every | whole(heads, own),
-        "one_set_for_many": sharing,
+        "one_set_for_many": shared_stack,
         "every_head_reads_it": every | whole(heads),
         "patterns_side_by_side": moved | whole(heads),
         "the_cache_shrinks": cached,
@@ -258,7 +261,7 @@ def test_every_number_is_explained(scene: type[SharedHeads], case: str) -> None:
     trace = make_trace(**CASES[case])
     allowed = explained(trace, scene.n_groups(trace))
     for picture in play(scene, trace):
-        assert unexplained(said(picture), allowed[picture.record.name], NAMES) == []
+        assert unexplained(all_texts(picture), allowed[picture.record.name], NAMES) == []
 
 
 def test_the_sizes_at_deepseeks_shape_are_said() -> None:
@@ -268,13 +271,13 @@ def test_the_sizes_at_deepseeks_shape_are_said() -> None:
     assert "250 kilobytes" in last[GroupedQuery].record.narration
     for picture in last.values():
         assert "4.0 megabytes" in picture.record.narration
-        assert any(DENSE_7B.source in text for text in said(picture))
+        assert any(DENSE_7B.source in text for text in all_texts(picture))
 
 
 def test_a_full_cache_is_called_hypothetical_only_where_it_is() -> None:
     for case, expected in (("grouped", True), ("every head its own", False)):
         picture = play(MultiQuery, make_trace(**CASES[case]))[4]
-        assert any("hypothetical" in text for text in said(picture)) == expected
+        assert any("hypothetical" in text for text in all_texts(picture)) == expected
 
 
 @pytest.mark.parametrize("case", ["grouped", "every head its own"])

@@ -1,4 +1,4 @@
-"""Multi-head latent attention as flow diagrams: expanded, absorbed, and both as racks of heads."""
+"""Flow diagrams of multi-head latent attention: naive form, absorbed form, stack of heads."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from manim import RIGHT, Dot, Group, Mobject, VGroup, VMobject
 
-from filmkit.core.camera import on_card
+from filmkit.core.camera import set_depth_plane
 from filmkit.core.geometry import Box, Path
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.norm import TensorSource
@@ -19,23 +19,26 @@ from filmkit.mobjects.chart import Paragraph
 from filmkit.mobjects.fan_out import FanOut
 from filmkit.mobjects.flow import WeightBox, Wire
 from filmkit.mobjects.head import HeadPicture
-from filmkit.mobjects.head_stack import BACK, STROKE, Plane, border_of, glass_of
+from filmkit.mobjects.head_stack import BACK_OPACITY, UNITS_PER_POINT, Plane, border_of, glass_of
 from filmkit.mobjects.head_stack_layout import HeadStackLayout
 from filmkit.mobjects.latent_layout import GAP, HeadStackShots, NaiveLayout
-from filmkit.mobjects.latent_panel import LatentPanel, hang
+from filmkit.mobjects.latent_panel import LatentPanel, place_below
 from filmkit.mobjects.latent_view import LatentHead, LatentView
 from filmkit.mobjects.marks import TokenLabels
 from filmkit.mobjects.panel import Panel, Truncated
 from filmkit.mobjects.ribbon import filled, outline_of
 from scenes.mla.layout import AbsorbedLayout
 
-__all__ = ["AbsorbedHeadStack", "AbsorbedPicture", "Derivation", "NaivePicture", "output_of"]
+__all__ = ["AbsorbedHeadStack", "AbsorbedPicture", "Derivation", "NaivePicture", "output_panel"]
 
-FIRST, LAST = 8, 4  # columns of a wide matrix that are drawn
+FIRST, LAST = 8, 4  # number of columns drawn at each end of a wide matrix
 
 
-def output_of(view: LatentView, form: str, box: Box, *, name: str = "output") -> Truncated:
-    """The visible ends of the output of a form, "naive" or "absorbed"."""
+def output_panel(view: LatentView, form: str, box: Box, *, name: str = "output") -> Truncated:
+    """Build the panel of a layer's output in one form, "naive" or "absorbed".
+
+    Only the first and the last columns are drawn.
+    """
     values = getattr(view.forms, form).out
     return Truncated(
         view.rows(values),
@@ -48,62 +51,67 @@ def output_of(view: LatentView, form: str, box: Box, *, name: str = "output") ->
     )
 
 
-def _name_output(out: Truncated, box: Box, *, below: bool = False) -> None:
-    """Name an output flush right, without its shape: W_O has told its width."""
+def _place_output_header(out: Truncated, box: Box, *, below: bool = False) -> None:
+    """Put the header of an output flush right, without its shape: W_O already shows the width."""
     if out.header.shape is not None:
         out.header.remove(out.header.shape)
     out.header.stand_on(box, align="right")
     if below:
-        hang(out.header, box)
+        place_below(out.header, box)
 
 
 class Derivation(VGroup):
-    """A formula that is carried on from one equals sign to the next.
+    """Formula with several steps, from one equals sign to the next.
 
-    It stands on one line if that is no longer than the room, else a line for each step.
+    It stands on one line if that fits, else on several.
 
     Parameters
     ----------
     steps
         Typst mathematics; all but the first begin with an equals sign.
     start
-        Where its first line begins, (x, y).
+        (x, y) of the left end of the first line.
     room
-        How wide it may be.
+        Largest width, in scene units.
     """
 
-    LINE = 0.42
+    LINE = 0.42  # distance from one line to the next, in scene units
 
     def __init__(self, steps: Sequence[str], start: tuple[float, float], room: float) -> None:
         super().__init__()
         lines = [Symbol(" ".join(steps))]
         if lines[0].width > room and len(steps) > 1:
-            # What it is about stays on the first line, with the first step where there are two.
-            kept = max(1, len(steps) - 1)
-            lines = [Symbol(step) for step in (" ".join(steps[:kept]), *steps[kept:])]
+            # The first line keeps the left-hand side, with the first step where there are two.
+            first = max(1, len(steps) - 1)
+            lines = [Symbol(step) for step in (" ".join(steps[:first]), *steps[first:])]
         for index, line in enumerate(lines):
             self.add(line.on_line(start[0] + line.width / 2, start[1] - self.LINE * index))
 
 
-def _through(arriving: Path, leaving: Path, *, colour: str | None = None) -> VGroup:
-    """Lines to a weight, whose colour may be another, and on from it."""
+def _lines_through(arriving: Path, leaving: Path, *, colour: str | None = None) -> VGroup:
+    """Build the lines to a weight and on from it; ``colour`` is that of the line to it."""
     return VGroup(Wire(arriving, arrow=False, colour=colour), Wire(leaving))
 
 
 class NaivePicture(Group):
-    """One head with keys and values that are expanded from a latent.
+    """Diagram around one head in the naive form, with keys and values expanded from a latent.
 
-    What the head itself consists of is the front card of a rack; here is what leads into it and
-    out of it. Parts are attributes, and nothing is added to a scene by itself.
+    The panels of the head itself belong to the front card of a stack of heads; this class has
+    what leads into the head and out of it. Parts are attributes, and nothing is added to a scene
+    by itself.
 
     Attributes
     ----------
     x, x_words, latent
-        Panels on the left.
+        X, its words and the latent, on the left.
     w_dkv, w_q, w_uk, w_uv, w_o
-        Names of weights.
+        Boxes with the names of the weights.
     to_latent, to_q, to_k, to_v, to_out
-        Lines through them; all but ``to_latent`` and ``to_out`` in two pieces.
+        Lines to each weight and on from it.
+    to_latent_q, to_merged_out
+        The same to and from the merged weights of the absorbed form.
+    latent_to_scores, latent_to_mix
+        Lines that replace the expanded keys and values.
     out
         The layer's output, to the right of the picture.
     """
@@ -131,8 +139,8 @@ class NaivePicture(Group):
         self.latent = LatentPanel(view, layout.latent, layout.rope, below=not layout.upright)
         self._name_weights()
         self._draw_lines()
-        self.out = output_of(view, "naive", layout.out)
-        _name_output(self.out, layout.out, below=layout.upright)
+        self.out = output_panel(view, "naive", layout.out)
+        _place_output_header(self.out, layout.out, below=layout.upright)
 
     def _name_weights(self) -> None:
         theme, s, view = current_theme(), self.layout, self.view
@@ -140,16 +148,20 @@ class NaivePicture(Group):
         meta, forms = trace.meta, view.forms
         d_content = forms.layer.W_UK.shape[2]
 
-        def bias(name: str, said: str) -> list[str]:
-            return [said] if trace.has(name, at) else []
+        def bias(name: str, note: str) -> list[str]:
+            return [note] if trace.has(name, at) else []
 
         query, before, notes = "W_Q", meta.d_model, bias("b_Q", "+ bias")
         if trace.has("W_DQ", at):
             query, before = "W_(U Q)", trace.get("W_DQ", at).shape[1]
             notes = ["of a latent of X"]
-        down = ["then a norm"] if forms.own else []
+        latent_notes = ["then a norm"] if forms.has_trained_latent else []
         self.w_dkv = WeightBox(
-            "W_(D K V)", (meta.d_model, forms.rank), s.w_dkv, colour=theme.latent, notes=down
+            "W_(D K V)",
+            (meta.d_model, forms.rank),
+            s.w_dkv,
+            colour=theme.latent,
+            notes=latent_notes,
         )
         self.w_dkv.symbol.shrink_to(s.w_dkv.width - 0.12)
         # Where the line runs straight down through this box, its shape stands beside it.
@@ -176,22 +188,22 @@ class NaivePicture(Group):
 
     @property
     def sum_notes(self) -> list[str]:
-        """What happens to the heads on their way to the output, in a few letters."""
+        """Notes on the output weight: how many heads are added up, and whether there is a bias."""
         heads = self.view.layer.trace.meta.n_heads
         bias = ["+ bias"] if self.view.forms.layer.b_O is not None else []
         return [f"sum of {heads} heads", *bias]
 
     def _draw_lines(self) -> None:
         s, head = self.layout, self.layout.head
-        self.to_latent = _through(*s.to_latent)
+        self.to_latent = _lines_through(*s.to_latent)
         self.to_q, self.to_latent_q = (
-            _through(s.to_query(box), ((box.right, head.q.y), (head.q.left - GAP, head.q.y)))
+            _lines_through(s.to_query(box), ((box.right, head.q.y), (head.q.left - GAP, head.q.y)))
             for box in (s.w_q, s.w_qk)
         )
         # Beside X the latent's line crosses that to the queries.
         colour = current_theme().latent if s.upright else None
         self.to_k, self.to_v = (
-            _through(
+            _lines_through(
                 s.from_latent(panel.y, (weight.left, panel.y)),
                 ((weight.right, panel.y), (panel.left - GAP, panel.y)),
                 colour=colour,
@@ -199,13 +211,13 @@ class NaivePicture(Group):
             for weight, panel in ((s.w_uk, head.k), (s.w_uv, head.v))
         )
         self.to_out, self.to_merged_out = (
-            _through(
+            _lines_through(
                 s.to_output_weight(weight),
                 ((weight.right, weight.y), (s.out.left - GAP, weight.y)),
             )
             for weight in (s.w_o, s.w_vo)
         )
-        # What takes the place of the expanded keys and values, while all else stays where it is.
+        # These replace the expanded keys and values, while everything else stays where it is.
         k_t = head.k_t
         to_scores = ((k_t.x, head.k.y), (k_t.x, k_t.bottom - GAP))
         to_mix = (head.z.left - GAP, head.joint[1])
@@ -213,47 +225,69 @@ class NaivePicture(Group):
         self.latent_to_mix = Wire(s.from_latent(head.v.y, to_mix), colour=colour)
 
     @property
-    def left(self) -> Group:
+    def input_side(self) -> Group:
         """Everything that leads into the head."""
         weights = (self.w_dkv, self.w_q, self.w_uk, self.w_uv)
         lines = (self.to_latent, self.to_q, self.to_k, self.to_v)
         return Group(self.x, self.x_words, self.latent, *lines, *weights)
 
     @property
-    def beside_latent(self) -> Group:
-        """Everything that leads into the head, but for the latent."""
-        return Group(*(part for part in self.left if part is not self.latent))
+    def input_without_latent(self) -> Group:
+        """Everything that leads into the head, without the latent."""
+        return Group(*(part for part in self.input_side if part is not self.latent))
 
 
 class AbsorbedPicture(Group):
-    """One head that reads the latent itself.
+    """Diagram of one head in the absorbed form, which reads the latent directly.
+
+    Parameters
+    ----------
+    view
+        The layer, with its latent.
+    layout
+        Where everything stands.
+    naive
+        The diagram of the naive form, for the weights' names.
+    head_picture
+        The picture of the head, for the lines that both forms share.
 
     Attributes
     ----------
     q, k_t, scores, pattern, z
-        Panels: queries in the latent space, the turned latent, and what comes of them.
+        Panels: queries in the latent space, the transposed latent, scores, pattern, and the mix
+        of latents.
+    q_shape
+        Shape of ``q``, below it.
     latent
-        What is cached.
+        The cached latent.
     note
-        What else takes part in the scores, where a rotated key is cached beside the latent.
+        Remark on the shared rotated key, where one is cached beside the latent.
     w_qk, w_vo, w_dkv
-        Names of weights.
+        Boxes with the names of the weights.
     to_q, to_latent, to_out
         Lines on the left and the right.
     key_feed, value_feed
-        From the latent to the edge of a card, and ``key_line``, ``value_line`` within it.
+        Lines from the latent to the edge of a card.
+    key_line, value_line
+        Lines from there to the scores and to the mix.
+    out
+        The layer's output.
     """
 
     def __init__(
-        self, view: LatentView, layout: AbsorbedLayout, naive: NaivePicture, flat: HeadPicture
+        self,
+        view: LatentView,
+        layout: AbsorbedLayout,
+        naive: NaivePicture,
+        head_picture: HeadPicture,
     ) -> None:
         super().__init__()
-        theme, head = current_theme(), flat.view.head
-        self.view, self.layout, self.naive, self.flat = view, layout, naive, flat
-        seen, s = view.head(head), layout.head
-        future = view.layer.head(head).future
+        theme, head = current_theme(), head_picture.view.head
+        self.view, self.layout, self.naive, self.head_picture = view, layout, naive, head_picture
+        latent_head, s = view.head(head), layout.head
+        causal_mask = view.layer.head(head).causal_mask
         self.q = Panel(
-            seen.q_latent,
+            latent_head.q_latent,
             view.q_latent_norm,
             s.q,
             name="latent queries",
@@ -261,8 +295,8 @@ class AbsorbedPicture(Group):
             show_shape=False,
             source=view.layer.computed("queries times W_UK, transposed", "r", view.forms.rank),
         )
-        # Its name leaves no room for the shape beside it.
-        rows, columns = seen.q_latent.shape
+        # The header is too long for the shape beside it.
+        rows, columns = latent_head.q_latent.shape
         self.q_shape = Label(f"{rows} × {columns}", size=theme.shape_size, colour=theme.muted)
         self.q_shape.on_line(s.q.left + self.q_shape.width / 2, s.q.bottom - 0.2)
         self.k_t = Panel(
@@ -273,28 +307,28 @@ class AbsorbedPicture(Group):
             colour=theme.latent,
             align="center",
             show_shape=False,
-            source=_turned(view.latent_source),
+            source=_transposed(view.latent_source),
         )
         self.scores = Panel(
-            seen.absorbed_scores,
+            latent_head.absorbed_scores,
             view.layer.scores_norm,
             s.scores,
             name="scores",
             align="center",
             show_shape=False,
             source=view.layer.computed("scaled scores against the latent", "key_pos"),
-            masked=future,
+            masked=causal_mask,
         )
         self.pattern = Panel(
-            seen.absorbed_pattern,
+            latent_head.absorbed_pattern,
             view.layer.norm("pattern"),
             s.pattern,
             show_shape=False,
             source=view.layer.computed("pattern from scores against the latent", "key_pos"),
-            masked=future,
+            masked=causal_mask,
         )
         self.z = Panel(
-            seen.z_latent,
+            latent_head.z_latent,
             view.latent_norm,
             s.z,
             name="mix of latents",
@@ -303,7 +337,7 @@ class AbsorbedPicture(Group):
             show_shape=False,
             source=view.layer.computed("pattern times the latent", "r", view.forms.rank),
         )
-        self.hang_z()
+        self.place_z_header()
         self.latent = LatentPanel(view, layout.latent, layout.rope, below=not layout.naive.upright)
         self.note = VGroup()
         if view.forms.d_rope:
@@ -312,40 +346,43 @@ class AbsorbedPicture(Group):
             self.note.add(Paragraph(lines, corner, size=theme.note_size))
         self._name_weights()
         self._draw_lines()
-        self.out = output_of(view, "absorbed", layout.out)
-        _name_output(self.out, layout.out, below=True)
+        self.out = output_panel(view, "absorbed", layout.out)
+        _place_output_header(self.out, layout.out, below=True)
 
-    def stand_in(self) -> list[tuple[Mobject, Mobject]]:
-        """Go where the naive picture has what comes before each part.
+    def move_to_naive_places(self) -> list[tuple[Mobject, Mobject]]:
+        """Move parts to where the naive diagram has what they replace.
 
-        Returns every part that went, with a copy of it at its own place.
+        Returns
+        -------
+        list of (part, copy)
+            Every part that was moved, with a copy at its place in the absorbed diagram.
         """
         layout, head = self.naive.layout, self.naive.layout.head
         parts: list[Any] = [self.q.cells, self.q.header, self.q_shape, self.z.cells, self.z.header]
         parts += [self.w_qk, self.w_vo, *self.out.blocks, self.out.header]
         parts += [] if self.out.dots is None else [self.out.dots]
-        homes = [(part, part.copy()) for part in parts]
-        # A name that is wider than its panel reaches to where nothing is in the way.
+        final_copies = [(part, part.copy()) for part in parts]
+        # A header that is wider than its panel reaches to the side that is free.
         beyond = "right" if layout.upright else "left"
         for panel, box, side in ((self.q, head.q, "right"), (self.z, head.z, beyond)):
             panel.cells.place(box)
             panel.header.stand_on(box, align=side if panel.header.width > box.width else "left")
-        away = np.array(
+        shift = np.array(
             [head.q.left - self.layout.head.q.left, head.q.bottom - self.layout.head.q.bottom, 0.0]
         )
-        self.q_shape.shift(away)
+        self.q_shape.shift(shift)
         for weight, box in ((self.w_qk, layout.w_qk), (self.w_vo, layout.w_vo)):
             weight.shift(np.array(box.center) - weight.frame.get_center())
         self.out.shift(np.array(layout.out.center) - self.layout.out.center)
-        _name_output(self.out, layout.out, below=layout.upright)
-        return homes
+        _place_output_header(self.out, layout.out, below=layout.upright)
+        return final_copies
 
-    def hang_z(self) -> None:
-        """Put the name of the mix beneath it."""
+    def place_z_header(self) -> None:
+        """Put the header of the mix below it."""
         box, header = self.layout.head.z, self.z.header
-        # One that is wider must not reach below the weight at its right.
+        # A header that is wider than the panel must not reach below the weight at its right.
         header.stand_on(box, align="right" if header.width > box.width else "left")
-        hang(header, box)
+        place_below(header, box)
 
     def _name_weights(self) -> None:
         theme, s, naive = current_theme(), self.layout, self.naive
@@ -371,8 +408,8 @@ class AbsorbedPicture(Group):
     def _draw_lines(self) -> None:
         s, head = self.layout, self.layout.head
         edge, bend, y = self.card.left, s.bend, head.q.y
-        self.to_latent = _through(*s.to_latent)
-        self.to_q = _through(s.to_query(), ((s.w_qk.right, y), (head.q.left - GAP, y)))
+        self.to_latent = _lines_through(*s.to_latent)
+        self.to_q = _lines_through(s.to_query(), ((s.w_qk.right, y), (head.q.left - GAP, y)))
         out_y = s.w_vo.y
         self.to_out = VGroup(
             Wire([(head.z.right + GAP, out_y), (s.w_vo.left, out_y)], arrow=False),
@@ -406,36 +443,46 @@ class AbsorbedPicture(Group):
 
     @property
     def names(self) -> Group:
-        """What can be read from every shot of the rack."""
+        """Names of the panels, which can be read from every shot of the stack of heads."""
         headers = (self.q.header, self.k_t.header, self.scores.header, self.z.header)
         parts = [part for h in headers for part in (h.name, h.symbol) if part is not None]
-        title = self.flat.pattern_title
+        title = self.head_picture.pattern_title
         return Group(*parts, *(p for p in (title.name, title.symbol) if p is not None))
 
     @property
     def card(self) -> Box:
-        """Outline of a card of the rack."""
+        """Outline of a card of the stack of heads."""
         return HeadStackLayout.of(self.layout.head, 1).card
 
     @property
     def card_lines(self) -> tuple[Mobject, ...]:
-        """The lines that a card of the rack has."""
-        kept = (self.flat.k_t_to_scores, self.flat.softmax)
+        """Lines that a card of the stack of heads has."""
+        shared = (self.head_picture.k_t_to_scores, self.head_picture.softmax)
         own = (self.q_to_k_t, self.key_line, self.value_line, self.pattern_to_z, self.product_dot)
-        return (*kept, *own)
+        return (*shared, *own)
 
     @property
     def panels(self) -> dict[str, Heatmap]:
-        """The heatmaps that a card of the rack has."""
+        """Heatmaps that a card of the stack of heads has, by name."""
         return {name: getattr(self, name).cells for name in ("q", "k_t", "scores", "pattern", "z")}
 
 
-def _turned(source: TensorSource) -> TensorSource:
+def _transposed(source: TensorSource) -> TensorSource:
     return replace(source, transposed=not source.transposed)
 
 
 class AbsorbedCard(Group):
-    """One head of the absorbed rack: its panels, lines, pane and outline."""
+    """Card of one head in the absorbed form: panels, lines, glass pane and border.
+
+    Parameters
+    ----------
+    place
+        Position of the card, from the front; 0 is the front card.
+    layout
+        Where the cards stand.
+    panels, lines
+        Flat panels and lines; they are moved to the card's depth.
+    """
 
     def __init__(
         self,
@@ -452,22 +499,31 @@ class AbsorbedCard(Group):
         self.add(self.plane, self.glass, self.border, self.lines, *panels.values())
         if not front:
             for panel in panels.values():
-                panel.set_opacity(BACK)
-        self.shift([0.0, 0.0, layout.z(place)])
-        on_card(self, self.plane)
+                panel.set_opacity(BACK_OPACITY)
+        self.shift([0.0, 0.0, layout.depth_at(place)])
+        set_depth_plane(self, self.plane)
 
 
 class AbsorbedHeadStack(Group):
-    """A card for each head, all of which read one latent to their left.
+    """Stack of heads in the absorbed form, all of which read one latent at their left.
+
+    Parameters
+    ----------
+    view
+        The layer, with its latent.
+    order
+        Heads from front to back.
+    picture
+        Diagram of the first head.
 
     Attributes
     ----------
     cards
-        From front to back; the first is made of an :class:`AbsorbedPicture`.
-    slots, shots
-        Where cards and latent stand, and from where they are seen.
-    combs
-        From the latent to the scores and to the mix of every head.
+        Cards from front to back; the first is made of the parts of ``picture``.
+    layout, shots
+        Where cards and latent stand, and the shots of them.
+    fan_outs
+        Lines from the latent to the scores and to the mix of every head.
     """
 
     def __init__(self, view: LatentView, order: Sequence[int], picture: AbsorbedPicture) -> None:
@@ -479,14 +535,14 @@ class AbsorbedHeadStack(Group):
         back = self._flat_lines([wire for wire in lines if isinstance(wire, Wire)])
         self.cards = [AbsorbedCard(0, self.layout, picture.panels, lines)]
         for place, head in enumerate(order[1:], start=1):
-            panels = self._panels(view.head(head), view.layer.head(head).future)
+            panels = self._panels(view.head(head), view.layer.head(head).causal_mask)
             self.cards.append(AbsorbedCard(place, self.layout, panels, [back.copy()]))
         self.fan_outs = Group(*(self._fan_out(y) for y in self._levels()))
         self.add(*reversed(self.cards))
 
     @property
     def front_parts(self) -> tuple[Mobject, ...]:
-        """Panels and lines of the first card, which the flat picture has too."""
+        """Panels and lines of the first card, which also belong to the flat diagram."""
         return (*self.cards[0].panels.values(), self.cards[0].lines)
 
     @property
@@ -499,28 +555,28 @@ class AbsorbedHeadStack(Group):
 
     def _fan_out(self, y: float) -> FanOut:
         start = (self.shots.latent.right + GAP, y, self.shots.depth)
-        ends = [(self.layout.card.left, y, self.layout.z(card.place)) for card in self.cards]
+        ends = [(self.layout.card.left, y, self.layout.depth_at(card.place)) for card in self.cards]
         return FanOut(start, ends, spine=self.layout.spine, along=RIGHT, width=0.1)
 
     @staticmethod
     def _flat_lines(wires: Sequence[Wire]) -> VMobject:
         theme = current_theme()
-        width = theme.line * STROKE
+        width = theme.line * UNITS_PER_POINT
         polygons = [polygon for wire in wires for polygon in outline_of(wire, width)]
-        return filled(polygons, theme.flow, BACK)
+        return filled(polygons, theme.flow, BACK_OPACITY)
 
-    def _panels(self, seen: LatentHead, future: np.ndarray) -> dict[str, Heatmap]:
-        made = {
-            "q": seen.q_latent,
+    def _panels(self, latent_head: LatentHead, causal_mask: np.ndarray) -> dict[str, Heatmap]:
+        values_by_name = {
+            "q": latent_head.q_latent,
             "k_t": self.view.latent.T,
-            "scores": seen.absorbed_scores,
-            "pattern": seen.absorbed_pattern,
-            "z": seen.z_latent,
+            "scores": latent_head.absorbed_scores,
+            "pattern": latent_head.absorbed_pattern,
+            "z": latent_head.z_latent,
         }
         panels = {}
-        for name, values in made.items():
+        for name, values in values_by_name.items():
             front = self.picture.panels[name]
             cells = front.copy().set_values(values)
-            cells.set_masked(future if name in {"scores", "pattern"} else 0)
+            cells.set_masked(causal_mask if name in {"scores", "pattern"} else 0)
             panels[name] = cells.place(getattr(self.layout.head, name))
         return panels

@@ -1,4 +1,4 @@
-"""What a latent costs and saves, in figures: errors, moved patterns, trained models, the cache."""
+"""Comparisons with and without a latent: errors, patterns, trained models, cache, outputs."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 from manim import Dot, Group, VGroup
 
-from extract.architectures import MOE, Architecture, kv_cache_elements, latent_of
-from extract.latent import LatentReport, Moved
+from extract.architectures import MOE, Architecture, kv_cache_elements, latent_size
+from extract.latent import LatentReport, PatternDistance
 from filmkit.core.geometry import Box, Frame
 from filmkit.core.norm import TensorSource
 from filmkit.core.numbers import format_number, format_share
-from filmkit.core.text import Label, Symbol, broken, fit_size
+from filmkit.core.text import Label, Symbol, break_lines, fit_size
 from filmkit.core.theme import current_theme
 from filmkit.mobjects.chart import (
     BarRow,
@@ -29,59 +29,75 @@ from filmkit.mobjects.flow import Wire
 from filmkit.mobjects.latent_view import LatentHead, LatentView
 from filmkit.mobjects.marks import TokenLabels
 from filmkit.mobjects.panel import Panel
-from scenes.mla.layout import CachedLayout, ChartLayout, CompareLayout, OutputLayout, PatternLayout
-from scenes.mla.pictures import output_of
+from scenes.mla.diagrams import output_panel
+from scenes.mla.layout import (
+    CachedBarsLayout,
+    ChartLayout,
+    OutputComparisonLayout,
+    PatternComparisonLayout,
+    ReconstructionLayout,
+)
 
 __all__ = [
+    "TRUE_GAP",
     "CachedBars",
     "ErrorChart",
-    "OutputsBeside",
-    "PatternRow",
+    "OutputComparison",
+    "PatternComparison",
+    "Reconstruction",
     "TrainedPlot",
-    "TrueBeside",
-    "power_of_ten",
-    "whole",
+    "format_power_of_ten",
+    "format_whole",
 ]
 
-BETWEEN = 2.0  # between a rebuilt panel and the true one
+TRUE_GAP = 2.0  # between a rebuilt panel and the true one, in scene units
 
 
-def whole(count: float) -> str:
-    """A count in full.
+def format_whole(count: float) -> str:
+    """Return a count with all its digits.
 
-    >>> whole(32768)
+    >>> format_whole(32768)
     '32,768'
     """
     return f"{count:,.0f}"
 
 
-class TrueBeside(Group):
-    """The model's own keys and values beside those from the latent, with what is lost.
+class Reconstruction(Group):
+    """The model's own keys and values beside those rebuilt from the latent, with the errors.
+
+    Parameters
+    ----------
+    latent_head
+        The head, with its latent.
+    layout
+        Where everything stands.
 
     Attributes
     ----------
     k, v
-        Panels of the true ones.
-    lost
-        For keys and for values, the error and what it is.
+        Panels of the true keys and values.
+    errors
+        For keys and for values, the relative error with its name.
+    rebuilt
+        Rebuilt keys and values that are compared, by name ("k", "v").
     remark
-        What is compared, where the layer has biases.
+        Remark on what is compared, where the layer has biases.
     """
 
-    def __init__(self, seen: LatentHead, layout: CompareLayout) -> None:
+    def __init__(self, latent_head: LatentHead, layout: ReconstructionLayout) -> None:
         super().__init__()
-        theme, view = current_theme(), seen.view
+        theme, view = current_theme(), latent_head.view
         self.layout = layout
-        self.lost = VGroup()
+        self.errors = VGroup()
         self.rebuilt: dict[str, np.ndarray] = {}
         for name, words, box, point, colour in (
-            ("k", "true keys", layout.true_k, layout.said_k, theme.key),
-            ("v", "true values", layout.true_v, layout.said_v, theme.value),
+            ("k", "true keys", layout.true_k, layout.error_k, theme.key),
+            ("v", "true values", layout.true_v, layout.error_v, theme.value),
         ):
-            compared = seen.compared(name)
+            compared = latent_head.comparison(name)
             self.rebuilt[name] = compared.rebuilt
             width = compared.true.shape[1]
-            source = view.layer.source(name, seen.kv_head, (0, width))
+            source = view.layer.source(name, latent_head.kv_head, (0, width))
             if view.biased:
                 source = view.layer.computed(
                     f"{words} about their mean row", f"d_{'qk' if name == 'k' else 'v'}", width
@@ -99,7 +115,7 @@ class TrueBeside(Group):
             share = Label(format_share(compared.error), size=theme.name_size, weight="semibold")
             note = Label("relative error", size=theme.note_size, colour=theme.muted)
             x, y = point
-            self.lost.add(
+            self.errors.add(
                 VGroup(share.on_line(x, y + layout.line), note.on_line(x, y - layout.line * 0.8))
             )
         self.remark = VGroup()
@@ -107,63 +123,83 @@ class TrueBeside(Group):
             text = "both about their mean row"
             self.remark.add(Label(text, size=theme.note_size, colour=theme.muted))
             self.remark.move_to([*layout.remark, 0])
-        self.add(self.k, self.v, self.lost, self.remark)
+        self.add(self.k, self.v, self.errors, self.remark)
 
     k: Panel
     v: Panel
 
 
-class PatternRow(Group):
-    """The pattern that the model has, the one without rotation, and the one from the latent.
+class PatternComparison(Group):
+    """The model's own pattern, the one without rotation, and the one with keys from the latent.
 
-    A model that does not rotate has no second.
+    For a model that does not rotate queries and keys there is no second pattern.
+
+    Parameters
+    ----------
+    latent_head
+        The head, with its latent.
+    frame
+        The frame to fill.
+    word_width
+        Largest width of a word beside a row, in scene units.
 
     Attributes
     ----------
     patterns
         Panels, from the left.
     words
-        Beside the first.
+        Words beside the first pattern.
     steps
-        Between two: an arrow, how much attention moves, and why.
+        Between two patterns: an arrow, how much attention moves, and why.
     caption
-        What is counted.
+        Line that explains the numbers.
     """
 
-    def __init__(self, seen: LatentHead, frame: Frame, word: float) -> None:
+    def __init__(self, latent_head: LatentHead, frame: Frame, word_width: float) -> None:
         super().__init__()
-        theme, layer = current_theme(), seen.view.layer
-        trace, head = layer.trace, layer.head(seen.head)
-        moves, every = seen.moves(), seen.view.moves
+        theme, layer = current_theme(), latent_head.view.layer
+        trace, head = layer.trace, layer.head(latent_head.head)
+        moves, every = latent_head.pattern_distances(), latent_head.view.pattern_distances
 
-        def of_all(moved: Moved) -> str:
+        def all_heads_line(moved: PatternDistance) -> str:
             return f"(all {trace.meta.n_heads} heads: {format_share(moved.mean)})"
 
         span = (layer.first, layer.stop)
-        own = TensorSource(trace.key("pattern", layer.layer), index=(seen.head, span, span))
+        own = TensorSource(
+            trace.tensor_name("pattern", layer.layer), index=(latent_head.head, span, span)
+        )
         shown = [("the model’s own", head.pattern, own)]
         steps = []
         if trace.rotates:
             shown.append(
                 (
                     "without rotation",
-                    seen.content,
+                    latent_head.content,
                     layer.computed("pattern without rotation", "key_pos"),
                 )
             )
             steps.append(
-                (moves.rotation.mean, ("leaving out", "the rotation", of_all(every.rotation)))
+                (
+                    moves.rotation.mean,
+                    ("leaving out", "the rotation", all_heads_line(every.rotation)),
+                )
             )
         shown.append(
-            ("from the latent", seen.pattern, layer.computed("pattern from the latent", "key_pos"))
+            (
+                "from the latent",
+                latent_head.pattern,
+                layer.computed("pattern from the latent", "key_pos"),
+            )
         )
-        steps.append((moves.latent.mean, ("taking keys from", "the latent", of_all(every.latent))))
-        self.layout = layout = PatternLayout.of(
+        steps.append(
+            (moves.latent.mean, ("taking keys from", "the latent", all_heads_line(every.latent)))
+        )
+        self.layout = layout = PatternComparisonLayout.of(
             frame,
             patterns=len(shown),
             count=layer.count,
-            word=word,
-            name=max(Label(name, size=theme.name_size).width for name, *_ in shown),
+            word_width=word_width,
+            name_width=max(Label(name, size=theme.name_size).width for name, *_ in shown),
             lines=max(len(why) for _, why in steps),
         )
         self.patterns = Group(
@@ -175,7 +211,7 @@ class PatternRow(Group):
                     name=name,
                     align="center",
                     show_shape=False,
-                    masked=head.future,
+                    masked=head.causal_mask,
                     source=source,
                 )
                 for (name, values, source), box in zip(shown, layout.boxes, strict=True)
@@ -183,9 +219,9 @@ class PatternRow(Group):
         )
         pitch = layout.boxes[0].height / layer.count
         size = min(theme.shape_size, 0.94 * pitch / frame.height)
-        words = layer.words if size >= theme.least_size else ()
+        words = layer.words if size >= theme.min_text_size else ()
         points = layout.words if words else ()
-        self.words = TokenLabels(words, points, width=word, size=size)
+        self.words = TokenLabels(words, points, width=word_width, size=size)
         self.steps = VGroup(
             *(
                 self._step(share, why, arrow, points)
@@ -194,10 +230,10 @@ class PatternRow(Group):
                 )
             )
         )
-        said = "share of the attention that goes to other words, mean over the rows"
+        text = "share of the attention that goes to other words, mean over the rows"
         if not trace.rotates:
-            said += "  ·  this model has no rotation to leave out"
-        lines = broken(said, frame.stage.width, size=theme.note_size)
+            text += "  ·  this model has no rotation to leave out"
+        lines = break_lines(text, frame.stage.width, size=theme.note_size)
         self.caption = Paragraph(lines, (0.0, 0.0), align="center")
         self.caption.move_to([*layout.caption, 0])
         self.add(self.patterns, self.words, self.steps, self.caption)
@@ -223,19 +259,25 @@ class PatternRow(Group):
 
 
 class ErrorChart(Group):
-    """What a latent of each rank loses on text that it was not fitted to.
+    """Chart of the error of a latent against its rank, on text that it was not fitted to.
 
     Attributes
     ----------
-    axes, fitted, plain, names
-        The chart: fitted to what the layer receives, and from the weights alone.
+    axes
+        Axes of the chart.
+    fitted, plain
+        Curves of the latent fitted to the layer's inputs, and of the one from the weights alone.
+    names
+        Names of the two curves, the plain one first.
     mark
-        The rank that is stored.
+        Mark at the rank that is stored in the trace.
+    source
+        Line that says what the errors were measured on.
     """
 
     def __init__(self, report: LatentReport, frame: Frame) -> None:
         super().__init__()
-        theme, layout = current_theme(), ChartLayout.of(frame, most=1.1)
+        theme, layout = current_theme(), ChartLayout.of(frame, max_ratio=1.1)
         self.layout = layout
         ranks = [0, *(rung.rank for rung in report.ladder)]
         fitted = [1.0, *(rung.fit.held_out.balanced for rung in report.ladder)]
@@ -243,7 +285,9 @@ class ErrorChart(Group):
         high = max(1.0, *plain)
         ticks = (0, *sorted({report.rank, report.full_rank}))
         self.axes = ChartAxes(
-            ChartAxis(0, report.full_rank, ticks, "rank: numbers in the latent", write=whole),
+            ChartAxis(
+                0, report.full_rank, ticks, "rank: numbers in the latent", write=format_whole
+            ),
             ChartAxis(0, high, (0, 0.5, 1), "relative error of keys and values", write=_percent),
             layout.chart,
             right=0.4,
@@ -254,7 +298,7 @@ class ErrorChart(Group):
         self.mark = self._mark(report)
         held_out = report.calibration.n_held_out
         self.source = Label(
-            f"measured on {whole(held_out)} tokens of text that it was not fitted to",
+            f"measured on {format_whole(held_out)} tokens of text that it was not fitted to",
             size=theme.note_size,
             colour=theme.muted,
         )
@@ -262,7 +306,7 @@ class ErrorChart(Group):
         self.add(self.axes, self.fitted, self.plain, self.names, self.mark, self.source)
 
     def _mark(self, report: LatentReport) -> VGroup:
-        """The stored rank, with the error of either fit."""
+        """Build the mark at the stored rank, with the errors of both fits."""
         theme, chosen = current_theme(), report.chosen
         errors = (chosen.fit.held_out.balanced, chosen.weight_svd.held_out.balanced)
         (x, low), (_, high) = (self.axes.at(report.rank, error) for error in errors)
@@ -285,7 +329,7 @@ class ErrorChart(Group):
         return VGroup(line, dots, plain, fitted)
 
     def _name_plain(self, ranks: list[int], errors: list[float]) -> Label:
-        """Beside the upper line, where it is a fifth of the way down."""
+        """Build the name of the plain curve, at its right where the error is 0.8."""
         theme = current_theme()
         label = Label("from the weights alone (SVD)", colour=theme.muted)
         level = 0.8
@@ -294,10 +338,10 @@ class ErrorChart(Group):
         return label.on_line(x + 0.2 + label.width / 2, y + 0.12)
 
     def _name_fitted(self, report: LatentReport) -> VGroup:
-        """Below the lower line, between the axis and the chosen rank."""
+        """Build the name of the fitted curve, below it and left of the stored rank."""
         theme, plot = current_theme(), self.axes.plot
         x, level = self.axes.at(report.rank, report.chosen.fit.held_out.balanced)
-        # Where the number at the chosen rank is high enough, words may stand below it.
+        # Where the number at the stored rank is high enough, the name may stand below it.
         free = level - 0.42 - plot.bottom
         room, top = x - plot.left - 0.35, min(0.62, free - 0.14)
         if free < 0.62:
@@ -316,14 +360,14 @@ def _percent(share: float) -> str:
 
 
 class TrainedPlot(Group):
-    """Models that were trained with all keys and values, and with a latent (V2 report, table 9).
+    """Dot plot of models trained with MHA and with a latent (DeepSeek-V2 report, table 9).
 
     Attributes
     ----------
     plot, title, source
-        The dots, what they are and where they were printed.
+        The dots, the heading, and where the numbers were published.
     higher
-        In how many of its rows the latent scores higher.
+        Number of rows in which the latent scores higher.
     """
 
     ROWS = (("BBH", "bbh"), ("MMLU", "mmlu"), ("C-Eval", "c_eval"), ("CMMLU", "cmmlu"))
@@ -346,7 +390,7 @@ class TrainedPlot(Group):
                 DotSeries("MHA", tuple(scores["MHA"]), theme.ink, hollow=True),
                 DotSeries("MLA", tuple(scores["MLA"]), theme.latent),
             ),
-            ChartAxis(35, 65, (40, 50, 60), "score, per cent", write=whole),
+            ChartAxis(35, 65, (40, 50, 60), "score, per cent", write=format_whole),
             layout.chart,
             write=lambda value: f"{value:.1f}",
         )
@@ -361,38 +405,51 @@ class TrainedPlot(Group):
 
 
 class CachedBars(Group):
-    """How many numbers are cached for a token of a layer, before and with a latent.
+    """Bars of how many numbers a layer caches for a token, without and with a latent.
+
+    Parameters
+    ----------
+    view
+        A layer of the traced model, with its latent.
+    arch
+        A published model.
+    name
+        Name of the published model.
+    frame
+        The frame to fill.
 
     Attributes
     ----------
     own, published
-        Bars of the traced model and of a published one, each to a scale of its own.
+        Bars of the traced model and of the published one, each to a scale of its own.
     titles
-        Above them.
+        Headings of the two.
+    remark
+        Remark on the shared rotated key.
     """
 
     def __init__(self, view: LatentView, arch: Architecture, name: str, frame: Frame) -> None:
         super().__init__()
         theme, meta = current_theme(), view.layer.trace.meta
-        self.layout = layout = CachedLayout.of(frame)
+        self.layout = layout = CachedBarsLayout.of(frame)
         forms = view.forms
         width = f"{meta.d_qk}" if meta.d_qk == meta.d_v else f"({meta.d_qk} + {meta.d_v})"
         twice = "2 × " if meta.d_qk == meta.d_v else ""
-        self.own = _pair(
+        self.own = _bar_pair(
             layout.bars[0],
             before=(forms.n_expanded, f"{twice}{_heads(meta.n_kv_heads)} × {width}"),
             shares=(meta.d_qk, meta.d_v),
             cached=(forms.rank, forms.d_rope),
-            above=layout.above,
+            captioned=layout.captioned,
         )
-        latent = latent_of(arch)
+        latent = latent_size(arch)
         expanded = kv_cache_elements(arch, "mha") // arch.n_layers
-        self.published = _pair(
+        self.published = _bar_pair(
             layout.bars[1],
             before=(expanded, f"2 × {_heads(arch.n_heads)} × {arch.d_head}, if cached"),
             shares=(1, 1),
             cached=(latent.kv_rank, latent.rope_dim),
-            above=layout.above,
+            captioned=layout.captioned,
         )
         self.titles = VGroup()
         for text, (x, y) in zip((meta.model, name), layout.titles, strict=True):
@@ -403,8 +460,8 @@ class CachedBars(Group):
                 size=theme.note_size,
                 colour=theme.muted,
             )
-            left = x if layout.under else title.get_right()[0] + 0.2
-            note.on_line(left + note.width / 2, y - layout.under)
+            left = x if layout.note_drop else title.get_right()[0] + 0.2
+            note.on_line(left + note.width / 2, y - layout.note_drop)
             self.titles.add(VGroup(title, note))
         self.remark = Label(
             f"the {latent.rope_dim} are one rotated key, shared by all heads: it carries position",
@@ -419,17 +476,17 @@ def _heads(count: int) -> str:
     return f"{count} head{'s' if count > 1 else ''}"
 
 
-def _pair(
+def _bar_pair(
     box: Box,
     *,
     before: tuple[int, str],
     shares: tuple[int, int],
     cached: tuple[int, int],
-    above: bool,
+    captioned: bool,
 ) -> ScaleBars:
-    """Bars of the keys and values and of what is cached instead."""
+    """Build the bars of keys and values, and of the latent that is cached instead."""
     theme = current_theme()
-    total, said = before
+    total, text = before
     key = total * shares[0] / sum(shares)
     latent, rope = cached
     arithmetic = f"{latent} + {rope}" if rope else ""
@@ -437,34 +494,44 @@ def _pair(
     rows = (
         BarRow(
             "keys and values",
-            said,
+            text,
             (Span(key, theme.key), Span(total - key, theme.value)),
-            whole(total),
+            format_whole(total),
         ),
         BarRow(
-            "latent", arithmetic if rope else "", tuple(spans), whole(latent + rope), theme.latent
+            "latent",
+            arithmetic if rope else "",
+            tuple(spans),
+            format_whole(latent + rope),
+            theme.latent,
         ),
     )
-    return ScaleBars(rows, box, captioned=above)
+    return ScaleBars(rows, box, captioned=captioned)
 
 
-class OutputsBeside(Group):
+class OutputComparison(Group):
     """The outputs of both forms, large, and the largest difference between their numbers.
 
     Attributes
     ----------
     naive, absorbed
-        Their visible ends.
-    sign, total, notes
-        What is said of them.
+        Panels of the outputs, with the middle columns left out.
+    names
+        Headers of the panels.
+    sign
+        The equals sign between them.
+    total
+        The largest difference.
+    notes
+        Small lines that explain it.
     """
 
     def __init__(self, view: LatentView, frame: Frame) -> None:
         super().__init__()
         theme, forms = current_theme(), view.forms
-        self.layout = layout = OutputLayout.of(frame, count=view.layer.count)
-        self.naive = output_of(view, "naive", layout.naive, name="keys and values formed")
-        self.absorbed = output_of(view, "absorbed", layout.absorbed, name="only the latent read")
+        self.layout = layout = OutputComparisonLayout.of(frame, count=view.layer.count)
+        self.naive = output_panel(view, "naive", layout.naive, name="keys and values formed")
+        self.absorbed = output_panel(view, "absorbed", layout.absorbed, name="only the latent read")
         panels = (self.naive, self.absorbed)
         self.names = Group(
             *(part for panel in panels for part in (panel.header, panel.dots) if part is not None)
@@ -472,7 +539,7 @@ class OutputsBeside(Group):
         self.sign = Symbol("=", size=theme.name_size * 1.6).move_to([*layout.sign, 0])
         size = theme.name_size
         words = Label("largest difference", size=size, weight="semibold")
-        number = Symbol(power_of_ten(forms.largest_difference), size=size)
+        number = Symbol(format_power_of_ten(forms.largest_difference), size=size)
         width = words.width + 0.2 + number.width
         x, y = layout.total
         words.on_line(x - width / 2 + words.width / 2, y)
@@ -491,10 +558,10 @@ class OutputsBeside(Group):
         self.add(self.naive, self.absorbed, self.sign, self.total, self.notes)
 
 
-def power_of_ten(value: float) -> str:
-    """A small number in powers of ten, as Typst mathematics.
+def format_power_of_ten(value: float) -> str:
+    """Return a small number as a digit times a power of ten, in Typst mathematics.
 
-    >>> power_of_ten(0.00032)
+    >>> format_power_of_ten(0.00032)
     '3 times 10^(-4)'
     """
     if value == 0:
