@@ -13,14 +13,16 @@ TESTS_READY := $(VENV)/.ready-tests
 # Two processes fit a small machine: each may hold torch and a model.
 TEST_PROCESSES ?= 2
 
-.PHONY: help setup test lint trace bench docs clean always
+.PHONY: help setup test test-slow test-all lint trace constraints bench docs clean always
 
 help:
 	@echo "make scene_NAME   render a scene to videos/ (see: python render.py --list)"
 	@echo "make setup        build the environment in $(VENV)"
-	@echo "make test         install what the tests need and run them"
+	@echo "make test         install what the tests need and run them (8 minutes)"
+	@echo "make test-all     run the slow tests too"
 	@echo "make lint         check style and types"
 	@echo "make trace        extract the trace that comes with the project again"
+	@echo "make constraints  write the versions installed here to filmkit/constraints.txt"
 	@echo "make bench        measure how fast heatmaps are drawn, against Manim's own ways"
 	@echo "make docs         make pages from docstrings, with a picture for each mobject"
 	@echo "make clean        remove the environment and caches; videos stay"
@@ -43,7 +45,12 @@ scene_%: always $(RENDER_READY)
 	$(VENV_PYTHON) render.py $@ $(ARGS)
 
 test: $(TESTS_READY)
-	$(VENV_PYTHON) -m pytest -n $(TEST_PROCESSES) --dist loadfile $(ARGS)
+	$(VENV_PYTHON) -m pytest -n $(TEST_PROCESSES) --dist loadfile -m "not slow" $(ARGS)
+
+test-slow: $(TESTS_READY)
+	$(VENV_PYTHON) -m pytest -n $(TEST_PROCESSES) --dist loadfile -m slow $(ARGS)
+
+test-all: test test-slow
 
 lint: $(TESTS_READY)
 	$(VENV_PYTHON) -m ruff check
@@ -52,6 +59,9 @@ lint: $(TESTS_READY)
 
 trace: $(TESTS_READY)
 	$(VENV_PYTHON) -m extract --model smollm2-packaged --out assets/traces/smollm2-135m.safetensors
+
+constraints: $(RENDER_READY)
+	$(VENV_PYTHON) -m filmkit.tools.constraints
 
 bench: $(RENDER_READY)
 	$(VENV_PYTHON) -m filmkit.tools.bench $(ARGS)

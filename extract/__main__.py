@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from extract.architectures import ARCHITECTURES, architecture
+from extract.assets import traces_folder
 from extract.cache_table import cache_row, cache_table
 from extract.calibration import CALIBRATION_TEXT, calibrate
 from extract.check import check, has_figures
@@ -37,7 +38,6 @@ from extract.trace import Trace, TraceError
 
 __all__ = ["main"]
 
-TRACES_FOLDER = Path(__file__).resolve().parent.parent / "assets" / "traces"
 """Default folder of traces, where scenes look for ``gpt2.safetensors``."""
 
 INTERRUPTED = 130
@@ -186,7 +186,7 @@ def main(
             trace = replace(trace, meta=replace(trace.meta, check=check(trace).as_json()))
         if out is None:
             short_name = trace.meta.source.name.rsplit("/", 1)[-1].removesuffix(".gguf")
-            out = TRACES_FOLDER / f"{short_name}.safetensors"
+            out = traces_folder() / f"{short_name}.safetensors"
         progress.report("saving", 0, 1)
         trace.save(out)
         progress.report("saving", 1, 1)

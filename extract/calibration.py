@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from extract.assets import asset
 from extract.errors import ExtractError
 from extract.latent import Calibration, CalibrationText
 from extract.low_rank import Moments
@@ -26,7 +27,7 @@ from extract.trace import Trace
 
 __all__ = ["CALIBRATION_TEXT", "FITTED_FRACTION", "PASSAGE_TOKENS", "calibrate"]
 
-CALIBRATION_TEXT = Path(__file__).resolve().parent.parent / "assets" / "calibration.txt"
+CALIBRATION_TEXT = asset("calibration.txt")
 """Some 4,800 words of varied English, written for this project."""
 
 FITTED_FRACTION = 0.8

@@ -9,17 +9,17 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from extract.assets import asset
 from extract.errors import ExtractError
 from extract.trace import Trace
 
 __all__ = ["FIGURES", "CheckReport", "FigureComparison", "check", "has_figures"]
 
-FIGURES = Path(__file__).resolve().parent.parent / "assets" / "reference" / "gpt2_small.json"
+FIGURES = asset("reference/gpt2_small.json")
 
 LAYER_0_LIMIT = 1e-4
 """Largest allowed difference in layer 0; the figures are printed to four decimals."""

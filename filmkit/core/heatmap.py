@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from manim import DOWN, LEFT, RIGHT, UP, Mobject, color_to_rgb
+from manim.constants import RESAMPLING_ALGORITHMS
+from manim.mobject.types.image_mobject import AbstractImageMobject
 
 from filmkit.core.geometry import Box
 from filmkit.core.norm import Norm, TensorSource
@@ -22,21 +24,28 @@ Mask = npt.NDArray[np.bool_]
 Pixels = npt.NDArray[np.uint8]
 
 
-class Heatmap(Mobject):
+# The order of a rectangle's corners in `Mobject.points` of manim's images, clockwise.
+CLOCKWISE = [0, 1, 3, 2]
+DEFAULT_SIZE = 4.0  # scene units, of the longer side
+
+
+class Heatmap(AbstractImageMobject):
     """A matrix drawn as one image, a coloured cell for each number.
 
     Rows run down and columns across, counted from 0. The mobject's four points are the corners of
-    the image (outer corner of the first cell, then along the first row, then clockwise), so it
-    can be moved, turned and warped like any mobject, and the image always fills them.
+    the image, so it can be moved, turned and warped like any mobject, and the image always fills
+    them. It is drawn by a :class:`~filmkit.core.stage.Stage`, fast and with smooth edges, and in
+    any other scene by Manim's own camera.
 
     Parameters
     ----------
     values : (rows, columns)
         The numbers.
     norm
-        How values become colours.
+        How values become colours; :meth:`Norm.of_values` by default.
     width, height
-        Size in scene units; it is centered at the origin, see :meth:`place`.
+        Size in scene units; it is centered at the origin, see :meth:`place`. If one is not given,
+        cells are square; if neither is, the longer side has 4 units.
     masked : (rows, columns)
         True where the causal mask removes the cell: it is drawn in the theme's ``masked`` colour
         whatever its value. None of them by default.
@@ -66,6 +75,8 @@ class Heatmap(Mobject):
     --------
     ::
 
+        self.add(Heatmap(np.random.rand(6, 9)))
+
         cells = Heatmap(scores, Norm.symmetric(scores), width=4, height=4, masked=causal)
         cells.place(box)
         self.add(cells.set_shown(0))
@@ -76,20 +87,21 @@ class Heatmap(Mobject):
     def __init__(
         self,
         values: npt.ArrayLike,
-        norm: Norm,
+        norm: Norm | None = None,
         *,
-        width: float,
-        height: float,
+        width: float | None = None,
+        height: float | None = None,
         masked: Mask | None = None,
         source: TensorSource | None = None,
         edged: bool = True,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        nearest = RESAMPLING_ALGORITHMS["nearest"]
+        super().__init__(scale_to_resolution=0, resampling_algorithm=nearest, **kwargs)
         self.values: Array = np.array(values, dtype=np.float64, ndmin=2)
         if self.values.ndim != 2 or not self.values.size:
             raise ValueError(f"a heatmap takes a matrix, not an array of shape {np.shape(values)}")
-        self.norm = norm
+        self.norm = norm or Norm.of_values(self.values)
         self.masked = np.zeros(self.shape) if masked is None else np.asarray(masked, dtype=float)
         self.shown: Array = np.ones(self.shape)
         self.opacity = 1.0
@@ -98,8 +110,17 @@ class Heatmap(Mobject):
         self.edged = edged
         self.edge_colour = np.asarray(color_to_rgb(current_theme().faint)) * 255
         self._texture: Texture | None = None
-        x, y = width / 2, height / 2
-        self.points = np.array([[-x, y, 0], [x, y, 0], [x, -y, 0], [-x, -y, 0]], dtype=float)
+        self.place(Box(0.0, 0.0, *self._size(width, height)))
+
+    def _size(self, width: float | None, height: float | None) -> tuple[float, float]:
+        rows, columns = self.shape
+        if width is None:
+            width = height * columns / rows if height else DEFAULT_SIZE * min(1, columns / rows)
+        return width, width * rows / columns if height is None else height
+
+    def reset_points(self) -> Heatmap:
+        """Leave the corners to :meth:`place`: they do not depend on the image's resolution."""
+        return self
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -139,13 +160,18 @@ class Heatmap(Mobject):
     def texture(self) -> Texture:
         """Return the cells' colours, ready to draw."""
         if self._texture is None:
-            colours = self.norm.colours(self.values).astype(np.float64)
-            if self.masked.any():
-                colours += (self.masked_colour - colours) * self.masked[..., None]
+            colours = self._colours()
             alpha = np.clip(self.shown, 0.0, 1.0)[..., None]
             rgba = np.concatenate([colours * alpha, alpha * 255], axis=-1)
             self._texture = Texture(np.rint(rgba).astype(np.uint8))
         return self._texture
+
+    def _colours(self) -> Array:
+        """Return the RGB of each cell, (rows, columns, 3), 0 to 255."""
+        colours = self.norm.colours(self.values).astype(np.float64)
+        if self.masked.any():
+            colours += (self.masked_colour - colours) * self.masked[..., None]
+        return colours
 
     def set_opacity(self, opacity: float, family: bool = True) -> Heatmap:
         """Set the opacity of the whole picture."""
@@ -166,7 +192,7 @@ class Heatmap(Mobject):
         """
         rows, columns = self.shape
         down, across = row / rows, column / columns
-        a, b, c, d = self.points[:4]
+        a, b, c, d = self.corners
         top = a + (b - a) * across
         bottom = d + (c - d) * across
         return np.asarray(top + (bottom - top) * down)
@@ -196,9 +222,18 @@ class Heatmap(Mobject):
     def place(self, box: Box) -> Heatmap:
         """Move and stretch it to fill a box of the flat picture."""
         left, right, top, bottom = box.left, box.right, box.top, box.bottom
-        self.points = np.array(
-            [[left, top, 0], [right, top, 0], [right, bottom, 0], [left, bottom, 0]], dtype=float
+        return self.set_corners(
+            [[left, top, 0], [right, top, 0], [right, bottom, 0], [left, bottom, 0]]
         )
+
+    @property
+    def corners(self) -> Array:
+        """Corners (4, 3): outer corner of the first cell, then along its row, then clockwise."""
+        return np.asarray(self.points[CLOCKWISE])
+
+    def set_corners(self, corners: npt.ArrayLike) -> Heatmap:
+        """Move and warp it to have these corners, (4, 3), in the order of :attr:`corners`."""
+        self.points = np.array(corners, dtype=float)[CLOCKWISE]
         return self
 
     # Parts as heatmaps of their own
@@ -213,10 +248,9 @@ class Heatmap(Mobject):
         piece.source = self.source.part(rows, columns)
         piece.edged = False
         piece._texture = None
-        piece.points = np.array(
+        return piece.set_corners(
             [self.at(top, left), self.at(top, right), self.at(bottom, right), self.at(bottom, left)]
         )
-        return piece
 
     def split_rows(self) -> list[Heatmap]:
         """Return a heatmap for each row; together they are exactly this picture."""
@@ -235,8 +269,7 @@ class Heatmap(Mobject):
         whole.shown = np.concatenate([row.shown for row in rows])
         whole.source = rows[0].source.joined_to(rows[-1].source)
         whole._texture = None
-        whole.points = np.array([*rows[0].points[:2], *rows[-1].points[2:4]])
-        return whole
+        return whole.set_corners([*rows[0].corners[:2], *rows[-1].corners[2:]])
 
     def copy_cells_from(self, other: Heatmap) -> Heatmap:
         """Take over another heatmap's cells and source, of any shape, but not its place."""
@@ -256,16 +289,21 @@ class Heatmap(Mobject):
         turned.shown = self.shown.T.copy()
         turned.source = replace(self.source, transposed=not self.source.transposed)
         turned._texture = None
-        turned.points = self.points[[0, 3, 2, 1]].copy()
-        return turned
+        return turned.set_corners(self.corners[[0, 3, 2, 1]])
 
-    # Methods that manim's animations call
+    # Methods that manim calls
+
+    def get_pixel_array(self) -> Pixels:
+        """Return a pixel for each cell, (rows, columns, 4) uint8, for manim's own camera."""
+        alpha = np.clip(self.shown, 0.0, 1.0)[..., None] * self.opacity * 255
+        return np.rint(np.concatenate([self._colours(), alpha], axis=-1)).astype(np.uint8)
 
     def align_points(self, mobject: Mobject) -> Heatmap:
         return self
 
     def interpolate_color(self, mobject1: Heatmap, mobject2: Heatmap, alpha: float) -> None:
         self.opacity = (1 - alpha) * mobject1.opacity + alpha * mobject2.opacity
+        self._set_norm(mobject1.norm.mix(mobject2.norm, alpha))
         for name in ("values", "masked", "shown"):
             start, end = getattr(mobject1, name), getattr(mobject2, name)
             if start.shape == end.shape and not np.array_equal(start, end):
@@ -275,8 +313,14 @@ class Heatmap(Mobject):
                 setattr(self, name, end.copy())
                 self._texture = None
 
+    def _set_norm(self, norm: Norm) -> None:
+        if norm != self.norm:
+            self.norm = norm
+            self._texture = None
+
     def side_center(self, direction: Sequence[float]) -> Array:
         """Return the middle (3,) of the side that faces UP, DOWN, LEFT or RIGHT."""
         sides = {tuple(UP): (0, 1), tuple(RIGHT): (1, 2), tuple(DOWN): (2, 3), tuple(LEFT): (3, 0)}
         first, second = sides[tuple(direction)]
-        return np.asarray((self.points[first] + self.points[second]) / 2)
+        corners = self.corners
+        return np.asarray((corners[first] + corners[second]) / 2)

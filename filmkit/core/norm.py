@@ -59,6 +59,17 @@ class Norm:
         return cls(-(limit or 1.0), limit or 1.0, current_theme().palette.signed, percentile)
 
     @classmethod
+    def of_values(cls, values: npt.ArrayLike) -> Norm:
+        """Return a norm for numbers of which nothing else is known.
+
+        It is symmetric if any of them is negative, else it runs from 0 to the largest one.
+        """
+        array = np.asarray(values, dtype=np.float64)
+        if array.size == 0 or array.min() < 0:
+            return cls.symmetric(array)
+        return cls(0.0, float(array.max()) or 1.0, current_theme().palette.pattern)
+
+    @classmethod
     def unit(cls) -> Norm:
         """Return the norm for attention patterns, from 0 to 1."""
         return cls(0.0, 1.0, current_theme().palette.pattern)
@@ -66,6 +77,16 @@ class Norm:
     def scaled(self, factor: float) -> Norm:
         """Return the norm that shows ``factor * values`` as this one shows ``values``."""
         return Norm(self.vmin * factor, self.vmax * factor, self.cmap, self.percentile)
+
+    def mix(self, other: Norm, alpha: float) -> Norm:
+        """Return the norm ``alpha`` of the way to another one, whose colour map it takes last."""
+        if alpha >= 1 or self == other:
+            return other
+        vmin, vmax = (
+            (1 - alpha) * a + alpha * b
+            for a, b in ((self.vmin, other.vmin), (self.vmax, other.vmax))
+        )
+        return Norm(vmin, vmax, self.cmap, self.percentile)
 
     def levels(self, values: npt.ArrayLike) -> npt.NDArray[np.uint8]:
         """Return the index of each value in the colour map's 256 colours, uint8."""

@@ -158,7 +158,7 @@ def panels_on(mobjects: Iterable[Mobject], camera: StageCamera) -> list[PanelIte
                 continue
             if not mobject.shown.any():
                 continue
-            corners = camera.pixels(mobject, mobject.points)
+            corners = camera.pixels(mobject, mobject.corners)
             inside = np.zeros(ink.shape[:2], dtype=np.uint8)
             # Without its edges: a frame around a panel does not cover its cells.
             middle = corners.mean(axis=0)

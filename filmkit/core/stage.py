@@ -393,9 +393,11 @@ class Stage(Scene):
     def provenance_notes(self) -> tuple[str, str]:
         """Return the small notes at the top left and right of every picture.
 
-        They say where the numbers come from, and what is not drawn. A scene overrides this if its
-        numbers come from somewhere else.
+        They say where the numbers come from, and what is not drawn. There are none for a scene that
+        names no tensors; one whose numbers come from somewhere else overrides this.
         """
+        if not self.tensors:
+            return "", ""
         meta = self.trace.meta
         parts = [meta.model, f"layer {self.layer.layer}, head {self.head.head}"]
         if meta.random_weights:

@@ -9,6 +9,7 @@ from typing import Any
 
 from extract.files import write_text
 from extract.trace import Trace
+from filmkit.core.project import PROJECT
 from filmkit.core.records import Rehearsal
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.theme import use_theme
@@ -22,7 +23,6 @@ from filmkit.words.script import chapter_title
 
 __all__ = ["PAGE_NAME", "make_gallery", "write_gallery"]
 
-PROJECT = Path(__file__).resolve().parents[2]
 PAGE_NAME = "index.html"
 
 

@@ -270,9 +270,9 @@ class VolumeBlock(Group):
         def face(*points: tuple[float, float, float]) -> Points:
             return np.array([self.corner(*point) for point in points])
 
-        self.front.points = face((0, 0, 0), (1, 0, 0), (1, down, 0), (0, down, 0))
-        self.top.points = face((0, 0, 0), (1, 0, 0), (1, 0, 1), (0, 0, 1))
-        self.side.points = face((1, 0, 0), (1, 0, 1), (1, down, 1), (1, down, 0))
+        self.front.set_corners(face((0, 0, 0), (1, 0, 0), (1, down, 0), (0, down, 0)))
+        self.top.set_corners(face((0, 0, 0), (1, 0, 0), (1, 0, 1), (0, 0, 1)))
+        self.side.set_corners(face((1, 0, 0), (1, 0, 1), (1, down, 1), (1, down, 0)))
         self.edges.clear_points()
         for path in (
             face((0, 0, 0), (1, 0, 0), (1, 1, 0), (0, 1, 0), (0, 0, 0)),

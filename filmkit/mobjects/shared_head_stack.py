@@ -101,7 +101,7 @@ class SharedHeadStack(Group):
             text = "all heads" if len(self.groups) == 1 else words
             below = self.layout.below
             label = Label(text, size=theme.note_size if below else theme.shape_size)
-            corners = self.values[index].points
+            corners = self.values[index].corners
             if below:
                 # The header of the values is between the first panel and this label.
                 drop = label.line_height + (HEADER if index == 0 else 0.0)

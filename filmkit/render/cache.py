@@ -8,7 +8,6 @@ its limit, the least recently used files are removed first.
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -16,6 +15,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import click
+
+from filmkit.core.project import NAME
 
 __all__ = [
     "FOLDER_VARIABLE",
@@ -39,13 +40,10 @@ def default_folder() -> Path:
     """Return the cache folder: from the environment variable, else in the user's cache folder."""
     if folder := os.environ.get(FOLDER_VARIABLE):
         return Path(folder)
-    if sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
-    elif sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
-    else:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return base / "attention-film"
+    # Loaded here: doctor imports this module, and says in one line which library is missing.
+    from platformdirs import user_cache_path
+
+    return user_cache_path(NAME, appauthor=False)
 
 
 def default_limit() -> int:

@@ -9,6 +9,7 @@ global to a process.
 
 from __future__ import annotations
 
+import sys
 import time
 import traceback
 import warnings
@@ -27,8 +28,9 @@ from uuid import uuid4
 import click
 
 from extract.files import OutputError, atomic_write, write_bytes
+from filmkit.core.scene_entry import SceneEntry
 from filmkit.render.errors import RenderError, explain
-from filmkit.render.keys import drawing_digest, surroundings
+from filmkit.render.keys import drawing_digest, scene_code, surroundings
 from filmkit.render.movie import read_master
 from filmkit.render.runner import manim_config
 from filmkit.render.workers import (
@@ -108,7 +110,8 @@ class ClusterWorkerPool(WorkerPool):
         self._quiet = quiet
         # Where the master of a beat exists already, its segment is encoded on this machine.
         self._queue = deque(task for task in job.tasks if not task.master.exists())
-        self._modules = sorted({task.entry.module for task in job.tasks})
+        code = [scene_code(entry) for entry in dict.fromkeys(task.entry for task in job.tasks)]
+        self._modules = sorted({module for modules, _ in code for module in modules})
         self._traces = {_digest(trace): trace for trace in map(Path.read_bytes, _traces_of(job))}
         self._own_versions = _versions(self._modules)
         self._client: Any = None
@@ -268,9 +271,9 @@ class ClusterWorkerPool(WorkerPool):
 
     def _submit(self, task: BeatTask, worker: str) -> None:
         key = f"{task.entry.slug}-{task.beat}-{uuid4().hex}"
-        assignment = _Assignment(
-            replace(self._job, tasks=(task,)), [*self._traces], self._topic, key
-        )
+        _, files = scene_code(task.entry) if task.entry.file else ([], {})
+        job = replace(self._job, tasks=(task,))
+        assignment = _Assignment(job, [*self._traces], files, self._topic, key)
         future: Any = self._client.submit(
             _draw, assignment, key=key, workers=[worker], retries=0, pure=False
         )
@@ -414,12 +417,15 @@ class _Assignment:
     traces
         Hashes of the trace, and of the one that it is compared with if any. The worker's trace
         files are named by them.
+    files
+        Content of the files of a scene that is not one of the project's, by relative paths.
     topic, key
         Dask topic of progress messages, and key of the beat in them.
     """
 
     job: RenderJob
     traces: list[str]
+    files: dict[str, bytes]
     topic: str
     key: str
 
@@ -473,21 +479,25 @@ def _draw(assignment: _Assignment) -> _Result:
     worker = distributed.get_worker()
     job = assignment.job
     (task,) = job.tasks
-    with RENDER_LOCK, TemporaryDirectory(dir=worker.local_directory) as folder:
+    with (
+        RENDER_LOCK,
+        TemporaryDirectory(dir=worker.local_directory) as folder,
+        _scene_files(task.entry, assignment.files, Path(folder) / "code") as entry,
+    ):
         master = Path(folder) / task.master.name
         segment = Path(folder) / task.segment.name if task.segment else None
         trace, *compared = (_trace_file(worker, digest) for digest in assignment.traces)
         settings = replace(job.options.settings, compare=next(iter(compared), None))
         local_job = replace(
             job,
-            tasks=(replace(task, master=master, segment=segment),),
+            tasks=(replace(task, entry=entry, master=master, segment=segment),),
             trace_file=trace,
             options=replace(job.options, settings=settings),
         )
         report = _Report(worker, assignment.topic, assignment.key)
         try:
             with manim_config(job.options.quality, verbosity=job.verbosity):
-                SceneWorker(local_job, SPAWN.Array("b", 1), report).render(task.entry)
+                SceneWorker(local_job, SPAWN.Array("b", 1), report).render(entry)
             digest, frames = _frames_of(master, job)
             encoded = segment.read_bytes() if segment else b""
             return _Result(master.read_bytes(), encoded, digest, frames, _digest(encoded))
@@ -496,6 +506,26 @@ def _draw(assignment: _Assignment) -> _Result:
                 failure=explain(error, verbose=False),
                 traceback="".join(traceback.format_exception(error)),
             )
+
+
+@contextmanager
+def _scene_files(entry: SceneEntry, files: dict[str, bytes], folder: Path) -> Iterator[SceneEntry]:
+    """Write the files of a scene that is not one of the project's; give an entry that finds them.
+
+    What is loaded from them is forgotten afterwards: other files may come under the same names.
+    """
+    if entry.file is None:
+        yield entry
+        return
+    for name, content in files.items():
+        write_bytes(folder / name, content)
+    try:
+        yield replace(entry, file=folder / entry.file.name)
+    finally:
+        sys.path[:] = [path for path in sys.path if path != str(folder.resolve())]
+        for name, module in [*sys.modules.items()]:
+            if Path(getattr(module, "__file__", None) or "/").is_relative_to(folder):
+                del sys.modules[name]
 
 
 class _Cancelled(Exception):

@@ -163,6 +163,10 @@ class CodeIndex:
                 )
             return
 
+    def project_modules(self, modules: Iterable[str]) -> set[str]:
+        """Select the modules that belong to the project's own packages."""
+        return {module for module in modules if module.partition(".")[0] in PACKAGES}
+
     def tree_digest(self) -> str:
         """Hash every file of the project's packages, whether or not anything uses it."""
         files = [*self._files.values()]
@@ -235,6 +239,11 @@ class CodeIndex:
                 ahead += self._resolve(current[0], base)
         return found
 
+    def classes(self, module: str) -> list[str]:
+        """Return the names of the classes that a module defines, in order."""
+        found = self._module(module)
+        return list(found.bases) if found else []
+
     def members(self, place: Place) -> dict[str, list[Piece]]:
         """The members that a class defines itself, by name; "" is what is above them."""
         module = self._module(place[0])
@@ -259,12 +268,17 @@ def _text(path: Path) -> str:
 
 def _read(file: Path, name: str) -> _Module:
     package = name if file.name == "__init__.py" else name.rpartition(".")[0]
-    return _parse(file.read_bytes(), str(file), package)
+    # A package that loads its names when they are used lists them in a stub.
+    stub = file.with_suffix(".pyi")
+    listed = stub.read_bytes() if stub.is_file() else b""
+    return _parse(file.read_bytes(), str(file), package, listed)
 
 
 @lru_cache(maxsize=1024)
-def _parse(code: bytes, file: str, package: str) -> _Module:
+def _parse(code: bytes, file: str, package: str, stub: bytes) -> _Module:
     module = _Module()
+    for node in ast.parse(stub).body:
+        _note_imports(module, node, package)
     for node in ast.parse(code, filename=file).body:
         _note_imports(module, node, package)
         _define(module, node)

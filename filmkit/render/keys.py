@@ -24,14 +24,14 @@ import cairo
 import manimpango
 
 from filmkit.core.fonts import FONT_RULES, font_files
+from filmkit.core.project import PROJECT
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.render.code_index import EVERYTHING, CodeIndex, Piece, Place, digest
 from filmkit.render.quality import frame_size
 from filmkit.render.request import RenderOptions
 
-__all__ = ["BeatHasher", "SceneCode", "drawing_digest", "surroundings"]
+__all__ = ["BeatHasher", "SceneCode", "add_scene", "drawing_digest", "scene_code", "surroundings"]
 
-PROJECT = Path(__file__).resolve().parents[2]
 SHORT = 12  # digits of a hash that people see
 
 STAGE: Place = ("filmkit.core.stage", "Stage")
@@ -119,9 +119,7 @@ class BeatHasher:
         return digest([self._scene, entry.module, entry.cls, *self._code(entry).everything()])
 
     def _code(self, entry: SceneEntry) -> SceneCode:
-        spec = find_spec(entry.module)
-        if spec and spec.origin:
-            self._index.add(entry.module, Path(spec.origin))
+        add_scene(self._index, entry)
         return SceneCode(self._index, (entry.module, entry.cls))
 
     def tree_key(self) -> str:
@@ -212,6 +210,35 @@ def _texts(reached: dict[Place, list[Piece]]) -> list[str]:
 
 def _codes(pieces: Iterable[Piece]) -> list[str]:
     return [piece.code for piece in pieces]
+
+
+def add_scene(index: CodeIndex, entry: SceneEntry) -> None:
+    """Make the module of a scene known to an index, wherever it is."""
+    spec = None if entry.file else find_spec(entry.module)
+    if file := entry.file or (spec and spec.origin):
+        index.add(entry.module, Path(file))
+
+
+def scene_code(entry: SceneEntry) -> tuple[list[str], dict[str, bytes]]:
+    """Find all code that a scene may run, in any beat.
+
+    Returns
+    -------
+    modules
+        Names of the project's modules.
+    files
+        Content of all other files, by their path relative to the scene's own folder.
+    """
+    index = CodeIndex(PROJECT)
+    add_scene(index, entry)
+    modules = {module for module, _ in index.reach([(entry.module, EVERYTHING)])}
+    folder = entry.file.resolve().parent if entry.file else PROJECT
+    files = {}
+    for module in modules - index.project_modules(modules):
+        path = index.file(module)
+        if entry.file and path:
+            files[path.resolve().relative_to(folder).as_posix()] = path.read_bytes()
+    return sorted(index.project_modules(modules)), files
 
 
 def drawing_digest(modules: Iterable[str]) -> str:

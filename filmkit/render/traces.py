@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from extract.assets import asset, traces_folder
 from extract.trace import Trace
 
 __all__ = ["EXTRACTED", "SHIPPED", "find_trace", "provenance"]
 
-FOLDER = Path(__file__).resolve().parents[2] / "assets" / "traces"
-
 # GPT-2, which the film's story is about; it exists only if the user has extracted it.
-EXTRACTED = FOLDER / "gpt2.safetensors"
+EXTRACTED = traces_folder() / "gpt2.safetensors"
 # The trace that comes with the project.
-SHIPPED = FOLDER / "smollm2-135m.safetensors"
+SHIPPED = asset("traces/smollm2-135m.safetensors")
 
 
 def find_trace(requested: Path | None) -> Path:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -22,9 +22,10 @@ from watchdog.observers import Observer
 
 from extract.files import write_text
 from extract.trace import Trace
+from filmkit.core.project import PROJECT
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.render.cache import Cache, open_cache
-from filmkit.render.clean_process import PROJECT, clean_process
+from filmkit.render.clean_process import clean_process
 from filmkit.render.delivery import deliver, encoding_of, target_of
 from filmkit.render.films import Plan, beat_film, finished_files, plan_scene, unfinished_tasks
 from filmkit.render.jobs import wanted_beats
@@ -67,16 +68,21 @@ class EditWatcher(FileSystemEventHandler):
         The folder of the project.
     trace_file
         The trace file.
+    scene_files
+        Files of scenes that are not the project's; other code beside them is watched too.
     """
 
-    def __init__(self, project: Path, trace_file: Path) -> None:
+    def __init__(self, project: Path, trace_file: Path, scene_files: Collection[Path] = ()) -> None:
         self._folders = [project / name for name in CODE]
+        self._beside = {path.resolve().parent for path in scene_files}
         self._trace_file = trace_file.resolve()
         self._changed = threading.Event()
         self._observer = Observer()
         for folder in self._folders:
             self._observer.schedule(self, str(folder), recursive=True)
-        self._observer.schedule(self, str(self._trace_file.parent))
+        # Only the folders themselves: one of them may be the user's home.
+        for folder in {self._trace_file.parent, *self._beside}:
+            self._observer.schedule(self, str(folder))
         self._contents: dict[Path, bytes] = {}
 
     def __enter__(self) -> Self:
@@ -124,6 +130,7 @@ class EditWatcher(FileSystemEventHandler):
         """Return the content of every watched file that exists."""
         contents = {}
         files = [path for folder in self._folders for path in folder.rglob("*.py")]
+        files += [path for folder in self._beside for path in folder.glob("*.py")]
         for path in (*files, self._trace_file):
             try:
                 contents[path] = path.read_bytes()
@@ -154,10 +161,11 @@ def watch(request: RenderRequest, *, films: bool) -> bool:
             request.scenes,
             lambda entry: wanted_beats(entry, trace, request.beat, "--beat"),
         )
+    scene_files = [entry.file for entry in request.scenes if entry.file]
     with (
         TemporaryDirectory(prefix="attention-film-") as scratch,
         open_cache(request.cache, keep=request.keep_cache) as cache,
-        EditWatcher(PROJECT, find_trace(request.trace)) as watcher,
+        EditWatcher(PROJECT, find_trace(request.trace), scene_files) as watcher,
     ):
         shown = Path(scratch) / "shown.json"
         # All processes share one cache, even if it is a temporary one.
@@ -190,7 +198,8 @@ def _syntax_errors(files: Iterable[Path]) -> set[Path]:
                 compile(path.read_bytes(), path, "exec")
             except (SyntaxError, ValueError) as error:
                 broken.add(path)
-                where = f"{path.relative_to(PROJECT)} line {getattr(error, 'lineno', 1)}"
+                shown = path.relative_to(PROJECT) if path.is_relative_to(PROJECT) else path
+                where = f"{shown} line {getattr(error, 'lineno', 1)}"
                 message = getattr(error, "msg", error)
                 click.echo(f"Error: {where}: {message}; the last good pictures stay", err=True)
     return broken

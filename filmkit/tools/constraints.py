@@ -16,10 +16,10 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from extract.files import write_text
+from filmkit.core.project import NAME
 
 __all__ = ["constraints"]
 
-PROJECT = "attention-film"
 FILE = Path(__file__).resolve().parents[1] / "constraints.txt"
 
 HEAD = """\
@@ -28,7 +28,7 @@ HEAD = """\
 """
 
 
-def constraints(project: str = PROJECT) -> dict[str, str]:
+def constraints(project: str = NAME) -> dict[str, str]:
     """Find the installed version of everything that a distribution needs, itself left out.
 
     Parameters

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from filmkit.decks.gallery import PAGE_NAME, PROJECT, write_gallery
+from extract.assets import asset
+from filmkit.decks.gallery import PAGE_NAME, write_gallery
 from filmkit.decks.make import make_deck
 from filmkit.decks.slides import slides_of
 from filmkit.render.errors import RenderError
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BROWSERS", "find_browser", "make_readme_pictures", "open_browser"]
 
-FOLDER = PROJECT / "assets" / "readme"
+FOLDER = asset("readme")
 SCENES = ("scene_attention", "scene_kv_cache", "scene_mla")
 SIZE = QUALITIES["hd"]
 DECK_SCENE = "scene_mla"

@@ -196,7 +196,7 @@ class ModelCache:
             )
             face.fill(block.stored.scaled[::-1, int(rows) - 1])
             points = ((0, 1), (1, 1), (1, 0), (0, 0))
-            face.points = np.array([block.corner(x, upper, z) for x, z in points])
+            face.set_corners([block.corner(x, upper, z) for x, z in points])
             slices.add(face)
         return slices
 

@@ -239,8 +239,8 @@ def test_the_default_folder_is_assets_traces(
 ) -> None:
     from extract import __main__ as command
 
-    assert command.TRACES_FOLDER == ROOT / "assets" / "traces"
-    monkeypatch.setattr(command, "TRACES_FOLDER", tmp_path)
+    assert command.traces_folder() == ROOT / "assets" / "traces"
+    monkeypatch.setattr(command, "traces_folder", lambda: tmp_path)
     assert extract_from(folder).exit_code == 0
     assert [file.name for file in tmp_path.iterdir()] == ["tiny-gpt2.safetensors"]
 

@@ -43,7 +43,7 @@ def nearest(panels: list[Heatmap], shot: Shot) -> tuple[np.ndarray, np.ndarray]:
     row = towards[..., 0]
     best, found = np.full(row.shape, np.inf), np.full(row.shape, -1)
     for number, panel in enumerate(panels):
-        a, b, _, d = panel.points[:4]
+        a, b, _, d = panel.corners
         normal = np.cross(b - a, d - a)
         t = (a - eye) @ normal / (towards @ normal)
         hit = eye + t[..., None] * towards - a

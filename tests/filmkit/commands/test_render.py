@@ -427,7 +427,7 @@ def test_wrong_usage(
 def test_no_arguments_show_the_help(render: Render) -> None:
     outcome = render()
     assert outcome.code == 2
-    assert outcome.err.startswith("Usage: render.py")
+    assert outcome.err.startswith("Usage: python render.py")
 
 
 def test_missing_trace(render: Render) -> None:

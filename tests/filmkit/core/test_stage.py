@@ -24,6 +24,7 @@ from tests.support.traces import make_trace
 
 class Story(Stage):
     title = "A story"
+    tensors = ("x",)
 
     def prepare(self) -> None:
         self.square = Square(fill_opacity=1.0)

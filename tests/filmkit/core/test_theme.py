@@ -80,7 +80,7 @@ def ground(
         strength = presence(thing) * (thing.opacity if cells else thing.fill_opacity)
         if isinstance(thing, TextLine) or strength < MIN_PRESENCE:
             continue
-        corners = camera.pixels(thing, thing.points[:4] if cells else thing.points)
+        corners = camera.pixels(thing, thing.corners if cells else thing.points)
         if cv2.pointPolygonTest(cv2.convexHull(np.float32(corners)), middle.tolist(), False) < 0:
             continue
         rgb = cell_at(thing, corners, middle) if cells else thing.fill_rgbas[0, :3]

@@ -72,16 +72,16 @@ def test_the_other_faces_are_the_first_token_and_the_last_channel() -> None:
 
 def test_faces_meet_at_the_corners() -> None:
     block = make_volume(units=(0, 4)).keys
-    np.testing.assert_allclose(block.front.points[:2], block.top.points[:2])
-    np.testing.assert_allclose(block.front.points[1:3], block.side.points[[0, 3]])
-    np.testing.assert_allclose(block.top.points[2], block.side.points[1])
+    np.testing.assert_allclose(block.front.corners[:2], block.top.corners[:2])
+    np.testing.assert_allclose(block.front.corners[1:3], block.side.corners[[0, 3]])
+    np.testing.assert_allclose(block.top.corners[2], block.side.corners[1])
 
 
 def test_a_base_lies_in_the_flat_picture() -> None:
     volume = make_volume(base=3, units=(3, 4))
     for block, box in ((volume.keys, volume.layout.k), (volume.values, volume.layout.v)):
-        expected = Heatmap([[0.0]], block.front.norm, width=1, height=1).place(box).points
-        np.testing.assert_allclose(block.front.points, expected, atol=1e-12)
+        expected = Heatmap([[0.0]], block.front.norm, width=1, height=1).place(box).corners
+        np.testing.assert_allclose(block.front.corners, expected, atol=1e-12)
 
 
 def test_a_token_that_is_half_there_shows_half() -> None:

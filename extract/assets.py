@@ -1,0 +1,35 @@
+"""Files that come with the project, and the folder for those that the user extracts.
+
+In a checkout they are in the folder ``assets`` beside the packages; a wheel holds them inside the
+package ``extract``.
+"""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+
+from platformdirs import user_data_path
+
+__all__ = ["asset", "traces_folder"]
+
+_BESIDE = Path(__file__).resolve().parents[1] / "assets"
+_INSIDE = Path(str(files("extract"))) / "assets"
+
+
+def asset(name: str) -> Path:
+    """Return the path of a file that comes with the project.
+
+    Parameters
+    ----------
+    name
+        Its path inside ``assets``, such as "calibration.txt".
+    """
+    return (_INSIDE if _INSIDE.is_dir() else _BESIDE) / name
+
+
+def traces_folder() -> Path:
+    """Return the folder for traces that the user extracts; it need not exist yet."""
+    if _INSIDE.is_dir():
+        return user_data_path("attention-film", appauthor=False) / "traces"
+    return _BESIDE / "traces"

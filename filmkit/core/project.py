@@ -1,0 +1,16 @@
+"""The project's name, and where it is. Needs nothing, so that it loads at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+__all__ = ["IS_CHECKOUT", "NAME", "PROJECT"]
+
+NAME = "attention-film"
+"""Name of the project, of its command, and of its folders on the user's machine."""
+
+PROJECT = Path(__file__).resolve().parents[2]
+"""Folder that holds the packages."""
+
+IS_CHECKOUT = (PROJECT / "pyproject.toml").is_file()
+"""Whether that is a checkout of the repository; otherwise the project is installed."""

@@ -1,0 +1,83 @@
+"""The files around the code say what is true: versions, workflows, checks, words for newcomers."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from filmkit.tools.constraints import constraints
+from tests.support.checkout import PROJECT
+
+
+def text(name: str) -> str:
+    return (PROJECT / name).read_text(encoding="utf-8")
+
+
+def pinned() -> dict[str, str]:
+    lines = [line for line in text("filmkit/constraints.txt").splitlines() if "==" in line]
+    return dict(line.split("==") for line in lines if not line.startswith("#"))
+
+
+def test_pinned_versions_are_within_the_ranges() -> None:
+    pins = pinned()
+    project = tomllib.loads(text("pyproject.toml"))["project"]
+    for line in project["dependencies"]:
+        requirement = Requirement(line)
+        assert requirement.specifier.contains(pins[canonicalize_name(requirement.name)]), line
+
+
+def test_everything_that_is_installed_for_a_render_is_pinned() -> None:
+    assert set(constraints()) == set(pinned()), "make constraints writes the file again"
+
+
+def workflow_commands() -> list[str]:
+    found = []
+    for path in sorted((PROJECT / ".github" / "workflows").glob("*.yml")):
+        found += re.findall(r"^\s*- run: (.+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    return found
+
+
+def test_workflows_run_what_people_run() -> None:
+    """Each command is one that a contributor runs, or installs the project."""
+    known = {".ci/run", "make docs", "python -m build"}
+    for command in workflow_commands():
+        installs = command.startswith("python -m pip install")
+        assert installs or command in known or command.startswith("attention-film "), command
+    assert ".ci/run" in workflow_commands()
+
+
+def test_ci_runs_style_and_both_tiers_of_tests() -> None:
+    commands = [line for line in text(".ci/run").splitlines() if line.startswith("make ")]
+    assert commands == ["make lint", "make test", "make test-slow"]
+
+
+@pytest.mark.parametrize("check", ["ruff check", "ruff format --check", "mypy"])
+def test_pre_commit_and_make_lint_check_the_same(check: str) -> None:
+    assert f"-m {check}" in text(".pre-commit-config.yaml")
+    lint = text("Makefile").partition("\nlint:")[2].partition("\n\n")[0]
+    assert f"-m {check}" in lint
+
+
+def test_a_bug_report_asks_for_what_doctor_finds() -> None:
+    assert "doctor --json" in text(".github/ISSUE_TEMPLATE/bug.yml")
+
+
+def test_one_version_everywhere() -> None:
+    version = tomllib.loads(text("pyproject.toml"))["project"]["version"]
+    assert f"version: {version}" in text("CITATION.cff")
+    assert f"## {version}" in text("CHANGELOG.md")
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "docs/glossary.md"])
+def test_files_that_pages_name_exist(name: str) -> None:
+    """Paths in back quotes and links to files of the repository."""
+    page = text(name)
+    paths = re.findall(r"`((?:extract|filmkit|scenes|tests|docs|assets)/[\w./-]*)`", page)
+    paths += [path for path in re.findall(r"\]\((?!http|#)([^)]+)\)", page)]
+    folder = (PROJECT / name).parent
+    for path in paths:
+        assert (PROJECT / path).exists() or (folder / path).exists(), path
