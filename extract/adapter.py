@@ -15,7 +15,7 @@ import numpy.typing as npt
 import torch
 from transformers.pytorch_utils import Conv1D
 
-from extract import proof
+from extract import self_check
 from extract.attention import RotaryStyle, rotate
 from extract.errors import UnsupportedModelError
 
@@ -177,7 +177,7 @@ class TransformerLensAdapter:
         cos, sin = (as_numpy(cache[f"blocks.0.attn.hook_{name}"][0]) for name in ("cos", "sin"))
 
         def error(adapter: TransformerLensAdapter) -> float:
-            return proof.relative_error(
+            return self_check.relative_error(
                 _dot_products(adapter.activations(cache, 0)) * score_scale, scores
             )
 

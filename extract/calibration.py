@@ -22,7 +22,7 @@ from extract.assets import asset
 from extract.errors import ExtractError
 from extract.latent import Calibration, CalibrationText
 from extract.low_rank import Moments
-from extract.proof import relative_error
+from extract.self_check import relative_error
 from extract.trace import Trace
 
 __all__ = ["CALIBRATION_TEXT", "FITTED_FRACTION", "PASSAGE_TOKENS", "calibrate"]

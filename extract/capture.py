@@ -17,7 +17,7 @@ import numpy.typing as npt
 import torch
 from transformer_lens.model_bridge.sources._bridge_builder import build_bridge_from_module
 
-from extract import proof
+from extract import self_check
 from extract.adapter import (
     HOOKS,
     REQUIRED_HOOKS,
@@ -121,7 +121,7 @@ def trace_model(
     progress("forward pass", 1, 1)
 
     tensors, errors = _checked_tensors(forward, progress)
-    proof.require_small_errors(errors, name)
+    self_check.require_small_errors(errors, name)
 
     config, n_prompt = forward.config, sequence.n_prompt
     texts = [token_text(tokenizer, token) for token in sequence.ids]
@@ -189,14 +189,16 @@ def _checked_tensors(
         progress("self-check", layer, config.n_layers)
         arrays = forward.activations(layer)
         errors.append(
-            proof.stage_errors(arrays, forward.weights(layer), config.score_scale, config.norm_eps)
+            self_check.stage_errors(
+                arrays, forward.weights(layer), config.score_scale, config.norm_eps
+            )
         )
         stored = arrays.keys() - {"scores", "alibi_slopes"}
         tensors |= {Trace.tensor_name(name, layer): arrays[name] for name in sorted(stored)}
     if forward.adapter.slopes is not None:
         tensors["alibi_slopes"] = forward.adapter.slopes
     progress("self-check", config.n_layers, config.n_layers)
-    return tensors, proof.largest_errors(errors)
+    return tensors, self_check.largest_errors(errors)
 
 
 def _clone_sharing_weights(model: Any) -> Any:
@@ -268,11 +270,11 @@ def _run_forward(unwrapped: Any, bridge: Any, ids: Sequence[int]) -> _ForwardPas
     logits = logits_of(unwrapped, ids)
     name, n_layers = type(unwrapped).__name__, len(bridge.blocks)
     wrapped_logits, cache = _run_with_cache(bridge, ids)
-    error = proof.relative_error(wrapped_logits, logits.numpy())
-    if not error <= proof.TOLERANCE:
+    error = self_check.relative_error(wrapped_logits, logits.numpy())
+    if not error <= self_check.TOLERANCE:
         raise ExtractError(
             f"{name} cannot be traced truthfully: wrapped by TransformerLens, its logits are not "
-            f"its own (error {error:.1e}, limit {proof.TOLERANCE:.0e})"
+            f"its own (error {error:.1e}, limit {self_check.TOLERANCE:.0e})"
         )
     for layer in range(n_layers):
         for hook in REQUIRED_HOOKS:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from extract.attention import Array, LayerShape, MultiplyAdds, attend, multiply_adds
-from extract.proof import TOLERANCE, relative_error
+from extract.self_check import TOLERANCE, relative_error
 from extract.trace import Trace
 
 __all__ = ["DecodedRow", "Decoding", "decode"]

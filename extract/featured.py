@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from extract.fragments import without_byte_tokens
+from extract.byte_tokens import without_byte_tokens
 from extract.trace import Featured
 
 __all__ = ["CRITERION", "choose_featured", "structure_scores"]

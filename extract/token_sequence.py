@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 
+from extract.byte_tokens import BYTE_TOKENS, spell_out_bytes
 from extract.errors import ExtractError
-from extract.fragments import BYTE_TOKENS, spell_out_bytes
 
 __all__ = ["ProgressCallback", "TokenSequence", "logits_of", "token_text"]
 

@@ -180,7 +180,7 @@ class TraceMeta:
         The text of the prompt.
     tokens : tuple of str
         The text of every token, prompt and continuation; for parts of characters see
-        :mod:`extract.fragments`.
+        :mod:`extract.byte_tokens`.
     token_ids : tuple of int
     n_prompt : int
         Number of tokens of the prompt, including the beginning-of-sequence token if there is one.
@@ -197,7 +197,7 @@ class TraceMeta:
         Versions of the libraries that made the trace.
     self_check : mapping of str to float
         The largest error of each recomputed stage over all layers, max|a - b| / max|b|; see
-        `extract.proof`.
+        `extract.self_check`.
     top_tokens : tuple of tuple of str
         The text of ``top_ids``: [pos][5].
     latent : mapping, optional

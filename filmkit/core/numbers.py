@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 __all__ = [
@@ -11,6 +13,7 @@ __all__ = [
     "format_kilobytes",
     "format_number",
     "format_percent",
+    "format_power_of_ten",
     "format_ratio",
     "format_share",
     "format_short",
@@ -116,3 +119,34 @@ def spoken_bytes(count: float) -> str:
     """
     number, _, unit = _scaled(count)
     return f"{number} {unit}"
+
+
+def format_counted(number: int, name: str) -> str:
+    """Return a number with what it counts: "1 head", "30 layers"."""
+    return f"{number:,} {name}{'' if number == 1 else 's'}"
+
+
+def format_large_share(share: float) -> str:
+    """Return a share as a percentage; one below 1 is not rounded up to 100 %.
+
+    >>> format_large_share(0.72), format_large_share(0.9998)
+    ('72 %', 'over 99.9 %')
+    """
+    if round(100 * share) < 100:
+        return format_share(share)
+    return f"over {math.floor(1000 * share) / 10:.1f} %" if share < 1 else "100 %"
+
+
+def format_power_of_ten(value: float) -> str:
+    """Return a small number as a digit times a power of ten, in Typst mathematics.
+
+    >>> format_power_of_ten(0.00032)
+    '3 times 10^(-4)'
+    """
+    if value == 0:
+        return "0"
+    exponent = int(np.floor(np.log10(value)))
+    digit = round(value / 10.0**exponent)
+    if digit == 10:
+        digit, exponent = 1, exponent + 1
+    return f"{digit} times 10^({exponent})"

@@ -43,8 +43,6 @@ class Tempo:
         Animations of one thing, of several, and of a whole picture.
     swing
         Moves of the camera through space.
-    stagger
-        Delay from one thing to the next, when several start one after another.
     breath
         The shortest pause.
     per_word
@@ -55,7 +53,6 @@ class Tempo:
     normal: float = 1.0
     large: float = 1.6
     swing: float = 3.0
-    stagger: float = 0.07
     breath: float = 0.8
     per_word: float = 0.3
 

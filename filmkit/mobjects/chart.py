@@ -12,10 +12,20 @@ from itertools import takewhile
 
 import numpy as np
 import numpy.typing as npt
-from manim import Circle, Rectangle, VGroup, VMobject
+from manim import (
+    LEFT,
+    Circle,
+    Mobject,
+    Rectangle,
+    VGroup,
+    VMobject,
+)
 
+from filmkit.core.animations import Arrive
 from filmkit.core.geometry import FRAME_HEIGHT, Box
-from filmkit.core.numbers import format_number
+from filmkit.core.numbers import (
+    format_number,
+)
 from filmkit.core.text import Label, break_lines
 from filmkit.core.theme import current_theme
 from filmkit.mobjects.flow import Wire
@@ -798,3 +808,8 @@ class DotPlot(VGroup):
             for column, label in zip(columns, self._line_of_words(texts, row, y), strict=True):
                 column.append(label)
         self.numbers.add(*(VGroup(*column) for column in columns))
+
+
+def grow_bar(bar: Mobject) -> Arrive:
+    """Return an animation in which a bar grows from its left end."""
+    return Arrive(bar, bar.copy().stretch(1e-3, 0, about_edge=LEFT))

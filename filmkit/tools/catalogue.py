@@ -1,4 +1,4 @@
-"""Documentation pages of mobjects and animations, with pictures taken from the scenes themselves.
+"""Documentation pages of the public names, with pictures taken from the scenes themselves.
 
 ``render.py catalogue FOLDER`` runs every scene without filming it. When a class of mobjects or
 animations appears for the first time, its picture is taken: a mobject in full brightness, with the
@@ -21,6 +21,7 @@ import numpy as np
 from manim import Animation, Mobject
 from PIL import Image
 
+import filmkit
 import filmkit.mobjects
 from extract.files import write_text
 from extract.trace import Trace
@@ -32,23 +33,27 @@ from filmkit.render.quality import quality_of
 from filmkit.render.runner import manim_config, write_png
 from filmkit.render.traces import SHIPPED
 
-__all__ = ["MobjectCatalogue", "add_scene", "documented_classes", "make_catalogue", "write_pages"]
+__all__ = ["MobjectCatalogue", "add_scene", "documented_objects", "make_catalogue", "write_pages"]
 
-ANIMATIONS = "filmkit.core.animations"
 DIMMED = 0.25  # brightness of the rest of the scene, where 1 is its own
 MIN_SHARE = 0.3  # least share of a mobject's parts that a picture must show
 MIN_GAIN = 0.1  # least additional share for which a picture is taken again
 MOMENTS = (0.1, 0.5, 0.9)  # when an animation is pictured; 0 is its beginning, 1 its end
 
 
-def documented_classes() -> list[type]:
-    """Return every public mobject and animation class, in the order of their modules."""
+def documented_objects() -> list[Any]:
+    """Return the public names of filmkit and all other mobjects and animations, each once."""
+    found = [getattr(filmkit, name) for name in dir(filmkit)]
     modules = [module.name for module in pkgutil.iter_modules(filmkit.mobjects.__path__)]
-    members = []
-    for name in (*(f"filmkit.mobjects.{module}" for module in modules), ANIMATIONS):
+    for name in ("filmkit.core.animations", *(f"filmkit.mobjects.{name}" for name in modules)):
         module = import_module(name)
-        members += [getattr(module, member) for member in module.__all__]
-    return [m for m in members if inspect.isclass(m) and issubclass(m, (Mobject, Animation))]
+        members = [getattr(module, member) for member in module.__all__]
+        found += [member for member in members if _is_drawn(member)]
+    return list(dict.fromkeys(found))
+
+
+def _is_drawn(item: object) -> bool:
+    return inspect.isclass(item) and issubclass(item, (Mobject, Animation)) and item is not Stage
 
 
 @dataclass
@@ -161,10 +166,10 @@ PAGE = """\
 
 .. currentmodule:: {module}
 
-{image}.. autoclass:: {name}
-   :members:
-   :show-inheritance:
+{image}.. auto{kind}:: {name}
 """
+# What a page of a class has besides.
+MEMBERS = "   :members:\n   :show-inheritance:\n"
 IMAGE = """\
 .. figure:: {name}.png
    :alt: {alt}
@@ -173,10 +178,11 @@ IMAGE = """\
 
 """
 INDEX = """\
-Mobjects and animations
-=======================
+Reference
+=========
 
-Each page has a picture, taken where the class first appears in the scenes.
+First the public names of ``filmkit``, then other mobjects and animations. What is drawn has a
+picture, taken where it first appears in the scenes.
 
 .. toctree::
    :maxdepth: 1
@@ -185,40 +191,47 @@ Each page has a picture, taken where the class first appears in the scenes.
 """
 
 
-def write_pages(catalogue: MobjectCatalogue, kinds: Sequence[type], folder: Path) -> None:
-    """Write a page and a picture for each class, and a page that lists them.
+def write_pages(catalogue: MobjectCatalogue, items: Sequence[Any], folder: Path) -> None:
+    """Write a page for each public name, with its picture if there is one, and a list of them.
 
     Parameters
     ----------
     catalogue
         The pictures.
-    kinds
-        The classes, in the order of their pages.
+    items
+        Classes and functions, in the order of their pages.
     folder
         The folder to write to.
     """
-    for kind in kinds:
-        name, image = kind.__name__, ""
-        if kind in catalogue.pictures:
-            write_png(Image.fromarray(catalogue.pictures[kind]), folder / f"{name}.png")
-            what = "three moments of" if issubclass(kind, Animation) else "an example of"
-            where = catalogue.seen_in[kind]
+    for item in items:
+        name, image = item.__name__, ""
+        if item in catalogue.pictures:
+            write_png(Image.fromarray(catalogue.pictures[item]), folder / f"{name}.png")
+            what = "three moments of" if issubclass(item, Animation) else "an example of"
+            where = catalogue.seen_in[item]
             image = IMAGE.format(name=name, alt=f"{what} {name}", where=f"From {where}.")
         page = PAGE.format(
-            title=name, line="=" * len(name), module=kind.__module__, name=name, image=image
+            title=name,
+            line="=" * len(name),
+            kind="class" if inspect.isclass(item) else "function",
+            module=item.__module__,
+            name=name,
+            image=image,
         )
+        page += MEMBERS if inspect.isclass(item) else ""
         write_text(folder / f"{name}.rst", page)
-    names = "\n".join(f"   {kind.__name__}" for kind in kinds)
+    names = "\n".join(f"   {item.__name__}" for item in items)
     write_text(folder / "index.rst", INDEX.format(names=names))
 
 
 def make_catalogue(scenes: Iterable[SceneEntry], folder: Path) -> str:
     """Take the pictures and write the pages; return one line about which pictures there are."""
-    kinds = documented_classes()
-    catalogue, trace = MobjectCatalogue(set(kinds)), Trace.load(SHIPPED)
+    items = documented_objects()
+    drawn = {item for item in items if _is_drawn(item)}
+    catalogue, trace = MobjectCatalogue(set(drawn)), Trace.load(SHIPPED)
     with manim_config(quality_of("draft")):
         for entry in scenes:
             add_scene(catalogue, entry, trace)
-    write_pages(catalogue, kinds, folder)
-    missing = ", ".join(kind.__name__ for kind in kinds if kind not in catalogue.pictures)
+    write_pages(catalogue, items, folder)
+    missing = ", ".join(sorted(kind.__name__ for kind in drawn - catalogue.pictures.keys()))
     return f"{len(catalogue.pictures)} pictures; no picture of: {missing}"

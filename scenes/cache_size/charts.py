@@ -6,7 +6,7 @@ All numbers are computed by :mod:`extract.architectures`.
 from __future__ import annotations
 
 import numpy as np
-from manim import LEFT, Animation, AnimationGroup, LaggedStart, Mobject, Rectangle, VGroup
+from manim import LEFT, Animation, AnimationGroup, LaggedStart, Rectangle, VGroup
 
 from extract.architectures import (
     MOE,
@@ -28,16 +28,12 @@ from filmkit.mobjects.chart import (
     DotSeries,
     Paragraph,
     ScaleBars,
+    grow_bar,
 )
 from filmkit.mobjects.marks import Highlight
 from scenes.cache_size.layout import ClaimLayout, ShippedLayout, TokenBarsLayout
 
 __all__ = ["ClaimBars", "ShippedPlot", "TokenBars"]
-
-
-def _grow(bar: Mobject) -> Arrive:
-    """Return an animation in which a bar grows from its left end."""
-    return Arrive(bar, bar.copy().stretch(1e-3, 0, about_edge=LEFT))
 
 
 class TokenBars(VGroup):
@@ -180,7 +176,7 @@ class TokenBars(VGroup):
         """
         bar = self.bars.bars[index]
         if self.caches[index].scheme not in ("gqa", "mqa"):
-            return _grow(bar)
+            return grow_bar(bar)
         above = self.bars.bars[index - 1]
         return AnimationGroup(
             *(
@@ -377,7 +373,7 @@ class ClaimBars(VGroup):
         """Return an animation in which a bar comes: the first grows, others come from the last."""
         bars = self.bars.bars
         if row == 0:
-            return _grow(bars[0])
+            return grow_bar(bars[0])
         pieces = zip(bars[row], bars[row - 1], strict=True)
         return AnimationGroup(
             *(AnimationGroup(Arrive(piece, above), Appear(piece)) for piece, above in pieces)

@@ -21,7 +21,7 @@ from filmkit.core.animations import (
 )
 from filmkit.core.camera import Shot, pin_to_frame
 from filmkit.core.geometry import Box
-from filmkit.core.numbers import spoken_bytes
+from filmkit.core.numbers import format_counted, spoken_bytes
 from filmkit.core.printable import printable
 from filmkit.core.stage import Stage, StageError, beat
 from filmkit.core.text import Label
@@ -50,11 +50,6 @@ LARGE, LARGE_NAME = architecture("DeepSeek-V3/R1"), "DeepSeek-R1"
 MAX_STEPS = 6  # largest number of words that are decoded one after another
 
 
-def counted(number: int, name: str) -> str:
-    """Return a number with what it counts: "1 head", "30 layers"."""
-    return f"{number:,} {name}{'' if number == 1 else 's'}"
-
-
 class KVCache(Stage):
     """A word joins the prompt, decoding with and without a cache, and the size of the cache."""
 
@@ -80,7 +75,7 @@ class KVCache(Stage):
             "word": printable(word),
             "chosen": "is given" if meta.continued else "is taken" if rank == 0 else "follows",
             "like_them": str(meta.n_kv_heads),
-            "kv_heads": counted(meta.n_kv_heads, "head"),
+            "kv_heads": format_counted(meta.n_kv_heads, "head"),
             "fanned": str(min(SPREAD_LAYERS, meta.n_layers)),
             "each": TokenCost.of_trace(meta).factors[-1][0],
             "bytes": spoken_bytes(TokenCost.of_trace(meta).bytes),
@@ -88,7 +83,7 @@ class KVCache(Stage):
             "full": f"{GPU_BYTES // TokenCost.of_every_head(LARGE).bytes:,}",
             "context": f"{CONTEXT_TOKENS // 1024}K",
             "context_bytes": spoken_bytes(CONTEXT_TOKENS * TokenCost.of_every_head(LARGE).bytes),
-            "layers": counted(meta.n_layers, "layer"),
+            "layers": format_counted(meta.n_layers, "layer"),
         }
 
     def variant(self, beat: str) -> str:

@@ -11,7 +11,7 @@ from extract.architectures import MOE, Architecture, kv_cache_elements, latent_s
 from extract.latent import LatentReport, PatternDistance
 from filmkit.core.geometry import Box, Frame
 from filmkit.core.norm import TensorSource
-from filmkit.core.numbers import format_number, format_share
+from filmkit.core.numbers import format_count, format_number, format_power_of_ten, format_share
 from filmkit.core.text import Label, Symbol, break_lines, fit_size
 from filmkit.core.theme import current_theme
 from filmkit.mobjects.chart import (
@@ -46,20 +46,9 @@ __all__ = [
     "PatternComparison",
     "Reconstruction",
     "TrainedPlot",
-    "format_power_of_ten",
-    "format_whole",
 ]
 
 TRUE_GAP = 2.0  # between a rebuilt panel and the true one, in scene units
-
-
-def format_whole(count: float) -> str:
-    """Return a count with all its digits.
-
-    >>> format_whole(32768)
-    '32,768'
-    """
-    return f"{count:,.0f}"
 
 
 class Reconstruction(Group):
@@ -286,7 +275,7 @@ class ErrorChart(Group):
         ticks = (0, *sorted({report.rank, report.full_rank}))
         self.axes = ChartAxes(
             ChartAxis(
-                0, report.full_rank, ticks, "rank: numbers in the latent", write=format_whole
+                0, report.full_rank, ticks, "rank: numbers in the latent", write=format_count
             ),
             ChartAxis(0, high, (0, 0.5, 1), "relative error of keys and values", write=_percent),
             layout.chart,
@@ -298,7 +287,7 @@ class ErrorChart(Group):
         self.mark = self._mark(report)
         held_out = report.calibration.n_held_out
         self.source = Label(
-            f"measured on {format_whole(held_out)} tokens of text that it was not fitted to",
+            f"measured on {format_count(held_out)} tokens of text that it was not fitted to",
             size=theme.note_size,
             colour=theme.muted,
         )
@@ -390,7 +379,7 @@ class TrainedPlot(Group):
                 DotSeries("MHA", tuple(scores["MHA"]), theme.ink, hollow=True),
                 DotSeries("MLA", tuple(scores["MLA"]), theme.latent),
             ),
-            ChartAxis(35, 65, (40, 50, 60), "score, per cent", write=format_whole),
+            ChartAxis(35, 65, (40, 50, 60), "score, per cent", write=format_count),
             layout.chart,
             write=lambda value: f"{value:.1f}",
         )
@@ -496,13 +485,13 @@ def _bar_pair(
             "keys and values",
             text,
             (Span(key, theme.key), Span(total - key, theme.value)),
-            format_whole(total),
+            format_count(total),
         ),
         BarRow(
             "latent",
             arithmetic if rope else "",
             tuple(spans),
-            format_whole(latent + rope),
+            format_count(latent + rope),
             theme.latent,
         ),
     )
@@ -556,18 +545,3 @@ class OutputComparison(Group):
             )
         )
         self.add(self.naive, self.absorbed, self.sign, self.total, self.notes)
-
-
-def format_power_of_ten(value: float) -> str:
-    """Return a small number as a digit times a power of ten, in Typst mathematics.
-
-    >>> format_power_of_ten(0.00032)
-    '3 times 10^(-4)'
-    """
-    if value == 0:
-        return "0"
-    exponent = int(np.floor(np.log10(value)))
-    digit = round(value / 10.0**exponent)
-    if digit == 10:
-        digit, exponent = 1, exponent + 1
-    return f"{digit} times 10^({exponent})"

@@ -30,7 +30,7 @@ from filmkit.core.animations import (
 )
 from filmkit.core.camera import Shot, clear_depth_plane, keep_upright, set_depth_plane
 from filmkit.core.geometry import shot_box
-from filmkit.core.numbers import format_share
+from filmkit.core.numbers import format_count, format_share
 from filmkit.core.stage import Stage, beat
 from filmkit.mobjects.chart import Paragraph
 from filmkit.mobjects.flow import Draw, WeightBox
@@ -47,7 +47,6 @@ from scenes.mla.comparisons import (
     PatternComparison,
     Reconstruction,
     TrainedPlot,
-    format_whole,
 )
 from scenes.mla.diagrams import AbsorbedHeadStack, AbsorbedPicture, Derivation, NaivePicture
 from scenes.mla.layout import AbsorbedLayout, ReconstructionLayout
@@ -103,10 +102,10 @@ class LatentAttention(Stage):
         self.facts |= {
             "heads": str(meta.n_heads),
             "rank": str(forms.rank),
-            "cached": format_whole(forms.n_cached),
-            "expanded": format_whole(forms.n_expanded),
-            "r1_before": format_whole(kv_cache_elements(arch, "mha") / arch.n_layers),
-            "r1_after": format_whole(sum(latent_size(arch))),
+            "cached": format_count(forms.n_cached),
+            "expanded": format_count(forms.n_expanded),
+            "r1_before": format_count(kv_cache_elements(arch, "mha") / arch.n_layers),
+            "r1_after": format_count(sum(latent_size(arch))),
         }
         if is_fitted(self.trace):
             self._prepare_losses()

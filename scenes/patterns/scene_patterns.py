@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import numpy.typing as npt
 from manim import Group, Mobject, Succession, VGroup, smooth, squish_rate_func
@@ -13,7 +11,7 @@ from extract.patterns import CRITERIA, strongest_head
 from filmkit.core.animations import AnimateWith, Appear, Presence, Settle, Vanish
 from filmkit.core.camera import pin_to_frame
 from filmkit.core.norm import Norm
-from filmkit.core.numbers import format_share
+from filmkit.core.numbers import format_counted, format_large_share, format_share
 from filmkit.core.printable import printable
 from filmkit.core.stage import Stage, beat
 from filmkit.core.text import NO_BREAK_SPACE, Label, break_lines
@@ -38,22 +36,6 @@ NEARLY_GONE = 0.07  # opacity of the wall around the head in a close-up
 EARLY, AFTER, LATE = (
     squish_rate_func(smooth, *span) for span in ((0.0, 0.3), (0.3, 1.0), (0.7, 1.0))
 )
-
-
-def counted(number: int, name: str) -> str:
-    """Return a number with what it counts: "1 head", "7,808 patterns"."""
-    return f"{number:,} {name}{'' if number == 1 else 's'}"
-
-
-def format_large_share(share: float) -> str:
-    """Return a share as a percentage; one below 1 is not rounded up to 100 %.
-
-    >>> format_large_share(0.72), format_large_share(0.9998)
-    ('72 %', 'over 99.9 %')
-    """
-    if round(100 * share) < 100:
-        return format_share(share)
-    return f"over {math.floor(1000 * share) / 10:.1f} %" if share < 1 else "100 %"
 
 
 class Patterns(Stage):
@@ -90,19 +72,19 @@ class Patterns(Stage):
         spread = self.strongest_heads["spread"]
         last = patterns[spread.layer, spread.head, -1]
         return {
-            "layers": counted(meta.n_layers, "layer"),
-            "heads": counted(meta.n_heads, "head"),
-            "total": counted(total, "pattern"),
-            "all": counted(total, "head"),
+            "layers": format_counted(meta.n_layers, "layer"),
+            "heads": format_counted(meta.n_heads, "head"),
+            "total": format_counted(total, "pattern"),
+            "all": format_counted(total, "head"),
             "before": format_share(self.strongest_heads["previous"].value),
             "most": format_share(float(last[int(meta.has_bos) :].max())),
             "rest": format_share(float(last[0])),
             "last": printable(self.layer.words[-1]),
             "sink": format_large_share(self.strongest_heads["sink"].value),
             "first": "the beginning token" if meta.has_bos else "the first word",
-            "many_layers": counted(LARGE.n_layers, "layer"),
-            "many_heads": counted(LARGE.n_heads, "head"),
-            "many": counted(LARGE.n_layers * LARGE.n_heads, "pattern"),
+            "many_layers": format_counted(LARGE.n_layers, "layer"),
+            "many_heads": format_counted(LARGE.n_heads, "head"),
+            "many": format_counted(LARGE.n_layers * LARGE.n_heads, "pattern"),
         }
 
     def provenance_notes(self) -> tuple[str, str]:

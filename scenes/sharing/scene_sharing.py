@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from manim import LEFT, AnimationGroup, Group, LaggedStart, Mobject, VGroup
+from manim import AnimationGroup, Group, LaggedStart, Mobject, VGroup
 
 from extract.architectures import Scheme
 from extract.sharing import groups_for
@@ -28,6 +28,7 @@ from filmkit.core.heatmap import Heatmap
 from filmkit.core.numbers import format_number, format_share, format_short
 from filmkit.core.stage import Stage, StageError, beat
 from filmkit.core.text import Label
+from filmkit.mobjects.chart import grow_bar
 from filmkit.mobjects.head_stack import HeadStack, free_from_card
 from filmkit.mobjects.head_stack_marks import HeadNumbers
 from filmkit.mobjects.panel import Header
@@ -311,13 +312,13 @@ class SharedHeads(Stage):
         self.play(Appear(cache.names), Appear(cache.title), run_time=tempo.small)
         before = len(lines) - self.pooled
         for index in range(before):
-            self.play(Appear(lines[index]), self._grow(bars.bars[index]), run_time=tempo.small)
+            self.play(Appear(lines[index]), grow_bar(bars.bars[index]), run_time=tempo.small)
         if self.pooled:
             left = self.view.shared.n_groups
             self.play(
                 cache.own.change_range(units=(0.0, float(left))),
                 Appear(lines[-1]),
-                self._grow(bars.bars[-1]),
+                grow_bar(bars.bars[-1]),
                 run_time=tempo.large,
             )
             cache.shared.set_range(units=(0.0, float(left)))
@@ -338,9 +339,6 @@ class SharedHeads(Stage):
         return [
             (cells, self.cache.copy_in_cache(name, head, cells)) for name, head, cells in panels
         ]
-
-    def _grow(self, bar: VGroup) -> Arrive:
-        return Arrive(bar, bar.copy().stretch(1e-3, 0, about_edge=LEFT))
 
     @beat
     def what_it_costs(self) -> None:
@@ -364,7 +362,7 @@ class SharedHeads(Stage):
         self.play(self.move_camera(Shot()), run_time=tempo.small)
         for index in range(len(saved.rows)):
             words = Group(saved.names[index], saved.notes[index], saved.sizes[index])
-            growing = [self._grow(saved.bars[index])] if index >= len(staying) else []
+            growing = [grow_bar(saved.bars[index])] if index >= len(staying) else []
             self.play(Appear(words), *growing, run_time=tempo.small)
         plot = trade_off.quality
         ground = Group(plot.rules, plot.ticks, plot.title, plot.names)

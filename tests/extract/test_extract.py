@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import extract
+from extract.byte_tokens import BYTE_TOKENS
 from extract.errors import ExtractError, UnsupportedModelError
-from extract.fragments import BYTE_TOKENS
 from extract.trace import Featured, ModelSource, Trace
 
 torch = pytest.importorskip("torch")

@@ -10,7 +10,7 @@ import pytest
 from extract.attention import RotaryStyle, rotate
 from extract.errors import ExtractError
 from extract.featured import CRITERION, choose_featured, structure_scores
-from extract.proof import (
+from extract.self_check import (
     TOLERANCE,
     largest_errors,
     relative_error,

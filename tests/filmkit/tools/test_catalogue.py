@@ -20,7 +20,7 @@ from filmkit.core.theme import current_theme
 from filmkit.mobjects.marks import Highlight, Outline
 from filmkit.render.quality import Quality
 from filmkit.render.runner import manim_config
-from filmkit.tools.catalogue import MobjectCatalogue, add_scene, documented_classes, write_pages
+from filmkit.tools.catalogue import MobjectCatalogue, add_scene, documented_objects, write_pages
 from tests.support.checkout import PROJECT
 from tests.support.traces import make_trace
 
@@ -91,9 +91,9 @@ def test_an_animation_is_shown_at_three_moments(catalogue: MobjectCatalogue) -> 
 def test_every_mobject_and_animation_has_a_page_without_a_warning(
     catalogue: MobjectCatalogue, tmp_path: Path
 ) -> None:
-    for name in ("conf.py", "index.md", "tutorial.md"):
+    for name in ("conf.py", "index.md", "tutorial.md", "glossary.md"):
         shutil.copy(DOCS / name, tmp_path)
-    write_pages(catalogue, documented_classes(), tmp_path / "reference")
+    write_pages(catalogue, documented_objects(), tmp_path / "reference")
     done = subprocess.run(
         [sys.executable, "-m", "sphinx", "-q", "-W", "-b", "html", str(tmp_path), "site"],
         cwd=tmp_path,
@@ -103,7 +103,7 @@ def test_every_mobject_and_animation_has_a_page_without_a_warning(
         env={"PYTHONPATH": str(DOCS.parent), "PATH": ""},
     )
     assert done.returncode == 0, done.stderr
-    for kind in documented_classes():
+    for kind in documented_objects():
         page = (tmp_path / "site" / "reference" / f"{kind.__name__}.html").read_text()
         assert f'id="{kind.__module__}.{kind.__name__}"' in page
     pictured = tmp_path / "site" / "_images" / "Highlight.png"
