@@ -29,13 +29,14 @@ from filmkit.commands.options import (
     RESOURCES,
     VERBOSE,
     WHAT_TO_SHOW,
+    Folder,
     quality_option,
     run,
     scenes_named,
 )
 from filmkit.commands.script import script
 from filmkit.core.scene_entry import SceneEntry
-from filmkit.render.cache import Cache, default_folder, default_limit
+from filmkit.render.cache import Cache, cache_folder, default_folder, default_limit
 from filmkit.render.formats import (
     CAPTION_TRACK_FORMATS,
     CAPTIONS,
@@ -300,7 +301,7 @@ def poster(ctx: click.Context, /, *, quality: str, **options: Any) -> None:
 @cloup.option(
     "--cache",
     "folder",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=Folder(),
     metavar="DIR",
     help="Cache folder to look at, instead of the default one.",
 )
@@ -314,7 +315,7 @@ def cache(folder: Path | None, clear: bool, as_json: bool) -> None:
     The environment variables ATTENTION_FILM_CACHE and ATTENTION_FILM_CACHE_GB set the folder and
     its maximum size.
     """
-    store = Cache(folder or default_folder(), default_limit())
+    store = Cache(cache_folder(folder) if folder else default_folder(), default_limit())
     if clear:
         store.clear()
     sizes = store.sizes().values()

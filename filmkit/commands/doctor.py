@@ -32,7 +32,7 @@ from importlib import import_module
 from importlib.metadata import PackageNotFoundError, packages_distributions, requires, version
 from io import BytesIO
 from pathlib import Path
-from tempfile import TemporaryDirectory, TemporaryFile
+from tempfile import TemporaryFile
 from typing import Any
 
 import click
@@ -342,11 +342,12 @@ def _formats() -> Iterator[Finding]:
     import numpy
     from PIL import Image
 
+    from extract.temporary import temporary_folder
     from filmkit.render import movie
 
     def film(encoding: Any) -> None:
-        with TemporaryDirectory(prefix="attention-film-") as folder:
-            path = Path(folder) / f"film{encoding.suffix}"
+        with temporary_folder() as folder:
+            path = folder / f"film{encoding.suffix}"
             with movie.open_movie(path, 64, 64, 10, encoding) as film:
                 film.write(numpy.zeros((64, 64, 4), numpy.uint8))
 

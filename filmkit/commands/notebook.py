@@ -10,10 +10,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import click
 
+from extract.temporary import temporary_folder
 from extract.trace import Trace
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.theme_names import PALETTES, THEMES
@@ -130,12 +130,12 @@ def show(
         ("theme", theme, THEMES),
         ("palette", palette, PALETTES),
     )
-    with TemporaryDirectory(prefix="attention-film-") as folder:
+    with temporary_folder() as folder:
         try:
             entry = entries[choose(scene, entries, "scene", "scene")]
             for option, name, known in choices:
                 choose(name, known, option, option)
-            file = Path(folder) / "trace.safetensors"
+            file = folder / "trace.safetensors"
             if isinstance(trace, Trace):
                 trace.save(file)
             else:
@@ -148,7 +148,7 @@ def show(
                 head=head,
                 show_first_token=False,
                 quality=quality_of(quality, aspect),
-                out=Path(folder) / "film",
+                out=folder / "film",
                 quiet=True,
                 verbose=False,
                 beat=beat_name,

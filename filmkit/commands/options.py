@@ -38,6 +38,7 @@ __all__ = [
     "RESOURCES",
     "VERBOSE",
     "WHAT_TO_SHOW",
+    "Folder",
     "quality_option",
     "run",
     "scenes_named",
@@ -67,6 +68,18 @@ def scenes_named(names: Iterable[str]) -> tuple[SceneEntry, ...]:
                 f"two of these scenes are called {entry.slug}; rename a file", param_hint="SCENE"
             )
     return tuple(found.values())
+
+
+class Folder(click.Path):
+    """A folder on the command line; an empty name does not stand for the current one."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path, file_okay=False)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "":
+            self.fail("is empty; name a folder", param, ctx)
+        return super().convert(value, param, ctx)
 
 
 def _colour(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
@@ -204,7 +217,7 @@ RESOURCES = (
     ),
     cloup.option(
         "--cache",
-        type=click.Path(path_type=Path, file_okay=False),
+        type=Folder(),
         metavar="DIR",
         help="Cache folder for rendered beats, so that only what changed is rendered again.  "
         f"[default: ${FOLDER_VARIABLE} or the user's cache folder]",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from typing import Any
 
 import numpy as np
@@ -46,20 +46,27 @@ class FilmRenderer(CairoRenderer):
     ----------
     time
         Seconds from the start of the scene.
+    only
+        Numbers of the frames to draw, counted from the start of the scene; None for all.
     """
 
     def __init__(self, camera_class: type[Camera], sink: FrameSink | None = None) -> None:
         super().__init__(camera_class=camera_class, skip_animations=sink is None)
         self.sink = sink
         self.time: float = 0.0
+        self.only: Container[int] | None = None
 
     def play(self, scene: Scene, *args: Any, **kwargs: Any) -> None:
         scene.compile_animation_data(*args, **kwargs)
         scene.begin_animations()
         start, end = self.time, self.time + scene.duration
         rate = self.camera.frame_rate
-        frames = range(frames_before(start, rate), frames_before(end, rate))
-        if self.sink is None:
+        frames = [
+            i
+            for i in range(frames_before(start, rate), frames_before(end, rate))
+            if self.only is None or i in self.only
+        ]
+        if self.sink is None or (self.only is not None and not frames):
             scene.update_to_time(scene.duration)
         elif scene.is_current_animation_frozen_frame():
             if frames:

@@ -10,7 +10,6 @@ import os
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 from xml.etree import ElementTree
 
@@ -23,6 +22,7 @@ from manim import (
 from manim.mobject.text.text_mobject import TEXT2SVG_ADJUSTMENT_FACTOR
 from manim.mobject.text.typst_mobject import MathTypst
 
+from extract.temporary import temporary_folder
 from filmkit.core.fonts import FALLBACKS, FONT_RULES, font_files
 from filmkit.core.geometry import FRAME_HEIGHT
 from filmkit.core.numbers import MINUS
@@ -70,8 +70,8 @@ def _glyphs(text: str, weight: str, font: str) -> tuple[Points, ...]:
     time of running a scene without drawing.
     """
     _register_fonts()
-    with TemporaryDirectory() as folder:
-        file = Path(folder) / "line.svg"
+    with temporary_folder() as folder:
+        file = folder / "line.svg"
         fonts = ", ".join((font, *FALLBACKS))
         setting = manimpango.TextSetting(
             0, len(text), fonts, "NORMAL", manimpango.Weight[weight.upper()].name, -1, "#FFFFFF"

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from importlib.resources import as_file, files
 from pathlib import Path
 from shutil import copyfile
-from tempfile import TemporaryDirectory
 from typing import Final
 
 import font_source_sans_pro
 import typst
 
 from extract.files import OutputError, atomic_write
+from extract.temporary import temporary_folder
 from filmkit.core.theme import Theme
 from filmkit.decks.slides import Slide, title_of
 from filmkit.decks.web import colours_of
@@ -46,12 +46,12 @@ def write_pdf(target: Path, slides: Sequence[Slide], theme: Theme, *, background
         When the file cannot be written.
     """
     with (
-        TemporaryDirectory(prefix="attention-film-") as scratch,
+        temporary_folder() as scratch,
         as_file(TEMPLATE) as template,
         atomic_write(target) as part,
     ):
         try:
-            part.write_bytes(_compile(Path(scratch), template, slides, theme, background))
+            part.write_bytes(_compile(scratch, template, slides, theme, background))
         except OSError as error:
             raise OutputError(target, error) from error
 

@@ -2,43 +2,50 @@
 
 Each beat is assigned to one worker process. A worker gets beats only if everything that pictures
 depend on (the project's code, the libraries, the fonts) is the same there as on this machine. The
-trace is sent to each worker once and identified by its hash. Rendered frames are checked before
-they are stored in the cache. A worker renders one beat at a time, because Manim's settings are
-global to a process.
+trace is sent to each worker once and identified by its hash. A worker renders one beat at a time,
+because Manim's settings are global to a process.
+
+What comes from a worker is parsed and never unpickled (:mod:`filmkit.render.plain_data`). Before a
+beat is stored in the cache, the number of its frames, their size and its last picture are compared
+with what this machine makes of the scene itself.
 """
 
 from __future__ import annotations
 
-import sys
+import asyncio
+import ssl
 import time
-import traceback
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from hashlib import sha256
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from tempfile import TemporaryDirectory
-from threading import Lock
 from typing import Any, Self
 from uuid import uuid4
 
+import av
 import click
+import numpy as np
+import numpy.typing as npt
 
 from extract.files import OutputError, atomic_write, write_bytes
+from extract.plain_text import escaped
+from extract.trace import Trace
+from filmkit.core.renderer import FrameSink, frames_before
 from filmkit.core.scene_entry import SceneEntry
+from filmkit.render.cache import is_sealed, seal
 from filmkit.render.errors import RenderError, explain
-from filmkit.render.keys import drawing_digest, scene_code, surroundings
-from filmkit.render.movie import read_master
-from filmkit.render.runner import manim_config
+from filmkit.render.keys import scene_code
+from filmkit.render.movie import Pixels, master_pixels
+from filmkit.render.runner import frame_count, rehearse
 from filmkit.render.workers import (
+    MAX_ATTEMPTS,
     POLL_SECONDS,
-    SPAWN,
+    SILENT_SECONDS,
     BeatTask,
     RenderJob,
-    SceneWorker,
     WorkerPool,
     encode_segment,
 )
@@ -48,20 +55,28 @@ try:
 except ModuleNotFoundError as error:
     raise RenderError("--cluster needs an extra: pip install -e '.[cluster]'") from error
 
+# These import Dask too.
+from filmkit.render.cluster_worker import (
+    CODE,
+    Assignment,
+    Result,
+    code_digest,
+    describe_worker,
+    draw,
+    frames_of,
+    sha256_of,
+    squares,
+    store_trace,
+    versions,
+)
+from filmkit.render.plain_data import Refused, plain_data_only
+
 __all__ = ["ClusterWorkerPool"]
 
-MAX_ATTEMPTS = 3  # how often a beat is tried before the run gives up on it
 CONNECT_SECONDS = 10.0  # how long to wait for the scheduler's answer
 WORKERLESS_SECONDS = 30.0  # how long to wait while there is no worker at all
-REPORT_SECONDS = 0.3  # time between two progress messages of a beat
-
-CODE = "the project's code"
-
-# Held while a worker renders: two runs may share one worker process.
-RENDER_LOCK = Lock()
-
-
-# Runs on this machine
+ANSWER_SECONDS = 60.0  # how long to wait for a worker's answer; at first it has to load Manim
+TOLERANCE = 4.0  # of 255, between two mean colours: two processors may round them differently
 
 
 @dataclass
@@ -78,12 +93,31 @@ class _Attempt:
         Dask's future of the result.
     frames
         Number of frames that the worker has reported so far.
+    heard
+        When the worker reported last, by :func:`time.monotonic`.
     """
 
     task: BeatTask
     worker: str
     future: Any
     frames: int = 0
+    heard: float = field(default_factory=time.monotonic)
+
+
+@dataclass(frozen=True)
+class _Expectation:
+    """What this machine knows of a beat that it did not draw.
+
+    Attributes
+    ----------
+    frames
+        Number of its frames.
+    last : (rows, columns, 3 or 4)
+        Its last picture, as the mean colours of squares; see :func:`squares`.
+    """
+
+    frames: int
+    last: npt.NDArray[np.float32]
 
 
 class ClusterWorkerPool(WorkerPool):
@@ -94,7 +128,7 @@ class ClusterWorkerPool(WorkerPool):
     job
         The beats to render, and how.
     address
-        Address of the scheduler, tcp://HOST:PORT.
+        Address of the scheduler, tcp://HOST:PORT or tls://HOST:PORT.
     quiet
         Whether to print nothing about refused workers.
 
@@ -109,11 +143,11 @@ class ClusterWorkerPool(WorkerPool):
         self._address = address
         self._quiet = quiet
         # Where the master of a beat exists already, its segment is encoded on this machine.
-        self._queue = deque(task for task in job.tasks if not task.master.exists())
+        self._queue = deque(task for task in job.tasks if not is_sealed(task.master))
         code = [scene_code(entry) for entry in dict.fromkeys(task.entry for task in job.tasks)]
         self._modules = sorted({module for modules, _ in code for module in modules})
-        self._traces = {_digest(trace): trace for trace in map(Path.read_bytes, _traces_of(job))}
-        self._own_versions = _versions(self._modules)
+        self._traces = {sha256_of(trace): trace for trace in map(Path.read_bytes, _traces_of(job))}
+        self._own_versions = versions(self._modules)
         self._client: Any = None
         self._topic = f"attention-film-{uuid4().hex}"
         self._inbox: SimpleQueue[tuple[str, int | None]] = SimpleQueue()
@@ -122,20 +156,16 @@ class ClusterWorkerPool(WorkerPool):
         self._running: dict[str, _Attempt] = {}
         self._tried: dict[BeatTask, list[str]] = {task: [] for task in job.tasks}
         self._given_up: dict[BeatTask, str] = {}
+        self._expected: dict[SceneEntry, dict[str, _Expectation]] = {}
         self._last_poll = self._last_worker = time.monotonic()
+        self._protection = ExitStack()
 
     def __enter__(self) -> Self:
+        self._protection.enter_context(plain_data_only())
         try:
-            with _no_warnings():
-                connect: Any = distributed.Client
-                self._client = connect(self._address, timeout=CONNECT_SECONDS, set_as_default=False)
-        except (OSError, ValueError) as error:
-            raise RenderError(
-                f"no Dask scheduler answers at {self._address}; start one with: dask scheduler"
-            ) from error
-        try:
+            self._connect()
             self._check_scheduler()
-            self._client.subscribe_topic(self._topic, lambda event: self._inbox.put(event[1]))
+            self._client.subscribe_topic(self._topic, self._hear)
             self._last_worker = time.monotonic()
             while self._queue and not self._accepted:
                 self._poll_workers(lambda frames: None)
@@ -146,9 +176,47 @@ class ClusterWorkerPool(WorkerPool):
         return self
 
     def __exit__(self, *failure: object) -> None:
-        with _no_warnings():
-            self._client.cancel([attempt.future for attempt in self._running.values()])
-            self._client.close()
+        with self._protection, _no_warnings():
+            if self._client:
+                self._client.cancel([attempt.future for attempt in self._running.values()])
+                self._client.close()
+
+    def _connect(self) -> None:
+        """Connect to the scheduler; raise a RenderError that says what to do if that fails."""
+        new_security: Any = distributed.Security
+        security = new_security()
+        if self._address.startswith("tls:"):
+            names = [
+                f"DASK_DISTRIBUTED__COMM__TLS__{name}"
+                for name in ("CA_FILE", "CLIENT__CERT", "CLIENT__KEY")
+            ]
+            if not (security.tls_ca_file and security.tls_client_cert and security.tls_client_key):
+                raise RenderError(
+                    f"--cluster tls:// needs certificates: set {', '.join(names)} "
+                    "to their files, as Dask's security options"
+                )
+        try:
+            with _no_warnings():
+                connect: Any = distributed.Client
+                self._client = connect(
+                    self._address,
+                    timeout=CONNECT_SECONDS,
+                    set_as_default=False,
+                    security=security,
+                )
+                # Workers could otherwise write anything to this terminal.
+                for topic in ("print", "warn"):
+                    self._client.unsubscribe_topic(topic)
+        except ssl.SSLError as error:
+            raise RenderError(
+                f"the certificates for {self._address} do not fit: {error}"
+            ) from error
+        except FileNotFoundError as error:
+            raise RenderError(f"a certificate for {self._address} is missing: {error}") from error
+        except (OSError, ValueError) as error:
+            raise RenderError(
+                f"no Dask scheduler answers at {self._address}; start one with: dask scheduler"
+            ) from error
 
     def _check_scheduler(self) -> None:
         """Raise a RenderError unless the scheduler has the same version of the project.
@@ -157,18 +225,25 @@ class ClusterWorkerPool(WorkerPool):
         """
         code, own = "", self._own_versions[CODE]
         try:
-            code = self._client.run_on_scheduler(_code, self._modules)
-            reason = f"{CODE} is {code} there and {own} here"
+            code = self._client.run_on_scheduler(code_digest, self._modules)
+            reason = f"{CODE} is {_text(code)} there and {own} here"
         except Exception as error:
-            reason = f"{type(error).__name__}: {error}"
+            reason = _text(error)
         if code != own:
             raise RenderError(
                 f"the scheduler at {self._address} needs this version of the project too "
                 f"({reason}); install it there and start the scheduler again"
             )
 
+    def _hear(self, event: Any) -> None:
+        """Take a progress message, if it is one."""
+        _, message = event
+        match message:
+            case [str(key), int(frames)] if frames >= 0:
+                self._inbox.put((key, frames))
+
     def wait(self, task: BeatTask, progress: Callable[[int], None]) -> None:
-        if task in self._unfinished and task.master.exists():
+        if task in self._unfinished and is_sealed(task.master):
             encode_segment(self._job, task)
             self._unfinished.discard(task)
         super().wait(task, progress)
@@ -184,6 +259,7 @@ class ClusterWorkerPool(WorkerPool):
                 self._end(attempt, progress)
             else:
                 attempt.frames += frames
+                attempt.heard = time.monotonic()
                 progress(frames)
         if frames is None or time.monotonic() - self._last_poll > POLL_SECONDS:
             self._poll_workers(progress)
@@ -200,9 +276,12 @@ class ClusterWorkerPool(WorkerPool):
                 f"the scheduler at {self._address} is gone; start it and run again"
             ) from error
         for key, attempt in list(self._running.items()):
-            if attempt.worker not in present:
+            silent = self._last_poll - attempt.heard > SILENT_SECONDS
+            if silent or attempt.worker not in present:
                 del self._running[key]
-                self._client.cancel([attempt.future])
+                self._client.cancel([attempt.future], force=True)
+                if silent:
+                    self._refuse(attempt.worker, "it says nothing any more")
                 self._retry(attempt, f"in beat {attempt.task.beat}: its worker was lost", progress)
         self._accepted &= present
         self._check_workers(sorted(present - self._accepted - self._refused.keys()))
@@ -227,28 +306,49 @@ class ClusterWorkerPool(WorkerPool):
         """
         if not new:
             return
-        answers = self._client.run(
-            _describe_worker, self._modules, [*self._traces], workers=new, on_error="return"
+        answers = self._client.sync(
+            self._ask_all, describe_worker, new, self._modules, [*self._traces]
         )
-        for worker, answer in answers.items():
+        for worker, answer in zip(new, answers, strict=True):
             if reason := _refusal(self._own_versions, answer) or self._send_traces(
                 worker, answer[1]
             ):
-                self._refused[worker] = f"worker {worker} is refused: {reason}"
-                if not self._quiet:
-                    click.echo(self._refused[worker], err=True)
+                self._refuse(worker, reason)
             else:
                 self._accepted.add(worker)
+
+    def _refuse(self, worker: str, reason: str) -> None:
+        """Give a worker no more beats, and say why."""
+        self._accepted.discard(worker)
+        self._refused[worker] = f"worker {worker} is refused: {reason}"
+        if not self._quiet:
+            click.echo(self._refused[worker], err=True)
 
     def _send_traces(self, worker: str, missing: list[str]) -> str:
         """Send traces, given by their hashes, to a worker; return why that failed, or ""."""
         for digest in missing:
-            (answer,) = self._client.run(
-                _store_trace, self._traces[digest], digest, workers=[worker], on_error="return"
-            ).values()
-            if answer:
-                return f"it cannot store the trace ({answer})"
+            if digest not in self._traces:
+                return "it asks for a trace that is not part of this run"
+            (answer,) = self._client.sync(
+                self._ask_all, store_trace, [worker], self._traces[digest], digest
+            )
+            if answer is not None:
+                return f"it cannot store the trace ({_text(answer)})"
         return ""
+
+    async def _ask_all(self, function: Callable[..., Any], workers: list[str], *args: Any) -> Any:
+        """Run a function on workers; return each answer, or the error that came instead.
+
+        The client's own ``run`` waits for ever for a worker that has stopped.
+        """
+
+        async def ask(worker: str) -> Any:
+            run: Coroutine[Any, Any, Any] = self._client.run(
+                function, *args, workers=[worker], on_error="return"
+            )
+            return (await asyncio.wait_for(run, ANSWER_SECONDS))[worker]
+
+        return await asyncio.gather(*map(ask, workers), return_exceptions=True)
 
     def _submit_tasks(self) -> None:
         """Submit a beat to every free worker."""
@@ -273,9 +373,9 @@ class ClusterWorkerPool(WorkerPool):
         key = f"{task.entry.slug}-{task.beat}-{uuid4().hex}"
         _, files = scene_code(task.entry) if task.entry.file else ([], {})
         job = replace(self._job, tasks=(task,))
-        assignment = _Assignment(job, [*self._traces], files, self._topic, key)
+        assignment = Assignment(job, [*self._traces], files, self._topic, key)
         future: Any = self._client.submit(
-            _draw, assignment, key=key, workers=[worker], retries=0, pure=False
+            draw, assignment, key=key, workers=[worker], retries=0, pure=False
         )
         self._running[key] = _Attempt(task, worker, future)
         self._tried[task].append(worker)
@@ -283,11 +383,11 @@ class ClusterWorkerPool(WorkerPool):
 
     def _end(self, attempt: _Attempt, progress: Callable[[int], None]) -> None:
         """Store the result of an attempt that has ended, or try the beat again."""
-        beat = attempt.task.beat
+        task = attempt.task
         try:
-            result: _Result = attempt.future.result()
+            result = Result.from_bytes(attempt.future.result())
         except Exception as error:
-            self._retry(attempt, f"in beat {beat}: {explain(error, verbose=False)}", progress)
+            self._retry(attempt, f"in beat {task.beat}: {_text(error)}", progress)
             return
         attempt.future.release()
         if result.failure:
@@ -296,33 +396,60 @@ class ClusterWorkerPool(WorkerPool):
             self._retry(attempt, result.failure, progress)
             return
         try:
-            self._store(attempt.task, result)
+            frames = self._store(task, result)
         except OutputError as error:
             # Nothing can be written here, on a full disk say: other attempts would fail as well.
             for entry in dict.fromkeys(task.entry for task in self._job.tasks):
                 self._failures[entry] = RenderError(str(error), unwritable=True)
-        except (OSError, ValueError):
-            self._retry(attempt, f"in beat {beat}: its frames arrived damaged", progress)
+        except (OSError, ValueError, av.FFmpegError) as error:
+            self._retry(attempt, f"in beat {task.beat}: what arrived is not it: {error}", progress)
+        except Exception as error:
+            self._failures[task.entry] = RenderError(explain(error, verbose=self._job.verbose))
         else:
-            progress(result.frames - attempt.frames)
-            self._unfinished.discard(attempt.task)
-            self._check_scene(attempt.task)
+            progress(frames - attempt.frames)
+            self._unfinished.discard(task)
+            self._check_scene(task)
 
-    def _store(self, task: BeatTask, result: _Result) -> None:
-        """Write the files from a worker to the cache, after comparing the hashes of their content.
+    def _store(self, task: BeatTask, result: Result) -> int:
+        """Write a master from a worker to the cache, and return the number of its frames.
 
         Raises
         ------
         ValueError
-            When the files were damaged on the way.
+            When it was damaged on the way, or is not that of this beat.
         """
+        expected = self._expectation(task)
         with atomic_write(task.master) as received:
             write_bytes(received, result.master)
-            digests = _frames_of(received, self._job)[0], _digest(result.segment)
-            if digests != (result.digest, result.segment_digest):
-                raise ValueError("other frames")
-            if task.segment:
-                write_bytes(task.segment, result.segment)
+            digest, frames, last = frames_of(received, self._job, expected.frames)
+            if digest != result.digest:
+                raise ValueError("it was damaged on the way")
+            if frames != expected.frames:
+                raise ValueError(f"it has {frames} frames instead of {expected.frames}")
+            if np.abs(last - expected.last).max() > TOLERANCE:
+                raise ValueError("it ends with another picture")
+        seal(task.master)
+        # A segment is made from the master here, because what is in it could not be checked.
+        encode_segment(self._job, task)
+        return frames
+
+    def _expectation(self, task: BeatTask) -> _Expectation:
+        """Return what a beat looks like; for that, one frame of each beat of its scene is drawn.
+
+        Raises
+        ------
+        Exception
+            Any error of the scene's code.
+        """
+        known = self._expected.setdefault(task.entry, {})
+        if task.beat not in known:
+            beats = {other.beat for other in self._job.tasks if other.entry == task.entry}
+            try:
+                known |= _expectations(self._job, task.entry, beats)
+            except Exception:
+                # Perhaps another beat fails: what is checked beat by beat is found out so.
+                known |= _expectations(self._job, task.entry, {task.beat})
+        return known[task.beat]
 
     def _retry(self, attempt: _Attempt, message: str, progress: Callable[[int], None]) -> None:
         """Queue a failed beat again, or give it up with a message after too many attempts."""
@@ -337,9 +464,32 @@ class ClusterWorkerPool(WorkerPool):
     def _check_scene(self, task: BeatTask) -> None:
         """Record the failure of a task's scene once only beats that were given up are left."""
         given_up = {t: text for t, text in self._given_up.items() if t.entry == task.entry}
-        left = {t for t in self._unfinished if t.entry == task.entry and not t.master.exists()}
+        left = {t for t in self._unfinished if t.entry == task.entry and not is_sealed(t.master)}
         if given_up and left <= given_up.keys():
             self._failures[task.entry] = RenderError("; ".join(given_up.values()))
+
+
+def _expectations(job: RenderJob, entry: SceneEntry, beats: set[str]) -> dict[str, _Expectation]:
+    """Run a scene, draw the last frames of beats, and return what they look like."""
+    quality, settings = job.options.quality, job.options.settings
+    trace = Trace.load(job.trace_file)
+    records = [r for r in rehearse(entry, trace, job.options).beats if r.name in beats]
+    pictures: dict[str, Pixels] = {}
+
+    @contextmanager
+    def sink(beat: str) -> Iterator[FrameSink | None]:
+        yield (lambda picture, _: pictures.update({beat: picture})) if beat in beats else None
+
+    stage = entry.load()(trace, settings, beat_sink=sink)
+    stage.renderer.only = {frames_before(r.end, quality.frame_rate) - 1 for r in records}
+    stage.render()
+    return {
+        record.name: _Expectation(
+            frame_count(record, quality),
+            squares(master_pixels(pictures[record.name], transparent=settings.transparent)),
+        )
+        for record in records
+    }
 
 
 def _traces_of(job: RenderJob) -> list[Path]:
@@ -354,18 +504,31 @@ def _refusal(own: dict[str, str], answer: Any) -> str:
     Parameters
     ----------
     own
-        Versions on this machine; see :func:`_versions`.
+        Versions on this machine; see :func:`versions`.
     answer
-        What :func:`_describe_worker` returned on the worker, or the exception that it raised.
+        What :func:`describe_worker` returned on the worker, or the exception that it raised.
     """
-    if isinstance(answer, Exception):
-        return f"it cannot run this project ({type(answer).__name__}: {answer})"
-    there, _ = answer
+    match answer:
+        case TimeoutError():
+            return f"it has not answered for {ANSWER_SECONDS:.0f} seconds"
+        case Exception():
+            return f"it cannot run this project ({_text(answer)})"
+        case [dict(there), list(missing)] if all(isinstance(trace, str) for trace in missing):
+            pass
+        case _:
+            return "its answer is not understood"
     return ", ".join(
-        f"{name} is {there.get(name, 'missing')} there and {here} here"
+        f"{name} is {escaped(str(there.get(name, 'missing')))} there and {here} here"
         for name, here in own.items()
         if there.get(name) != here
     )
+
+
+def _text(error: object) -> str:
+    """Say in one line what went wrong on a worker, which may have sent anything."""
+    if isinstance(error, Refused):
+        return "it sent something that is not plain data"
+    return escaped(explain(error, verbose=False) if isinstance(error, Exception) else str(error))
 
 
 @contextmanager
@@ -374,181 +537,3 @@ def _no_warnings() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
-
-
-# Runs on this machine and on workers
-
-
-def _code(modules: Iterable[str]) -> str:
-    """Return a hash of the code that renders the scenes of some modules."""
-    return drawing_digest([*modules, __name__])
-
-
-def _versions(modules: Iterable[str]) -> dict[str, str]:
-    """Return the version of everything that pictures of the modules' scenes depend on, by name."""
-    return {CODE: _code(modules), **surroundings()}
-
-
-def _digest(content: bytes) -> str:
-    return sha256(content).hexdigest()
-
-
-def _frames_of(master: Path, job: RenderJob) -> tuple[str, int]:
-    """Return a hash of a master's frames, and the number of frames."""
-    digest, count = sha256(), 0
-    for picture, repeat in read_master(master, job.options.quality.frame_rate):
-        digest.update(repeat.to_bytes(8))
-        digest.update(picture.tobytes())
-        count += repeat
-    return digest.hexdigest(), count
-
-
-# Runs on a worker
-
-
-@dataclass(frozen=True)
-class _Assignment:
-    """A beat that a worker is asked to render.
-
-    Attributes
-    ----------
-    job
-        A job with one task. Its paths are those of the asking machine; only file names are used.
-    traces
-        Hashes of the trace, and of the one that it is compared with if any. The worker's trace
-        files are named by them.
-    files
-        Content of the files of a scene that is not one of the project's, by relative paths.
-    topic, key
-        Dask topic of progress messages, and key of the beat in them.
-    """
-
-    job: RenderJob
-    traces: list[str]
-    files: dict[str, bytes]
-    topic: str
-    key: str
-
-
-@dataclass(frozen=True)
-class _Result:
-    """The files of a beat from a worker, or why they could not be made.
-
-    Attributes
-    ----------
-    master, segment
-        Content of the files; b"" if there is no segment.
-    digest, frames
-        Hash of the master's frames, and their number.
-    segment_digest
-        Hash of the segment's bytes.
-    failure, traceback
-        A one-line message and the traceback if the beat failed, else "".
-    """
-
-    master: bytes = b""
-    segment: bytes = b""
-    digest: str = ""
-    frames: int = 0
-    segment_digest: str = ""
-    failure: str = ""
-    traceback: str = ""
-
-
-def _trace_file(worker: Any, digest: str) -> Path:
-    """Return the path of a trace in a worker's folder."""
-    return Path(worker.local_directory) / f"trace-{digest}.safetensors"
-
-
-def _describe_worker(
-    modules: list[str], traces: list[str], dask_worker: distributed.Worker
-) -> tuple[dict[str, str], list[str]]:
-    """Return the versions on this worker, and the hashes of those traces that it does not have."""
-    return _versions(modules), [t for t in traces if not _trace_file(dask_worker, t).exists()]
-
-
-def _store_trace(trace: bytes, digest: str, dask_worker: distributed.Worker) -> None:
-    """Write a trace to the worker's folder after checking its hash."""
-    if _digest(trace) != digest:
-        raise ValueError("the trace arrived damaged")
-    write_bytes(_trace_file(dask_worker, digest), trace)
-
-
-def _draw(assignment: _Assignment) -> _Result:
-    """Render a beat on this worker."""
-    worker = distributed.get_worker()
-    job = assignment.job
-    (task,) = job.tasks
-    with (
-        RENDER_LOCK,
-        TemporaryDirectory(dir=worker.local_directory) as folder,
-        _scene_files(task.entry, assignment.files, Path(folder) / "code") as entry,
-    ):
-        master = Path(folder) / task.master.name
-        segment = Path(folder) / task.segment.name if task.segment else None
-        trace, *compared = (_trace_file(worker, digest) for digest in assignment.traces)
-        settings = replace(job.options.settings, compare=next(iter(compared), None))
-        local_job = replace(
-            job,
-            tasks=(replace(task, entry=entry, master=master, segment=segment),),
-            trace_file=trace,
-            options=replace(job.options, settings=settings),
-        )
-        report = _Report(worker, assignment.topic, assignment.key)
-        try:
-            with manim_config(job.options.quality, verbosity=job.verbosity):
-                SceneWorker(local_job, SPAWN.Array("b", 1), report).render(entry)
-            digest, frames = _frames_of(master, job)
-            encoded = segment.read_bytes() if segment else b""
-            return _Result(master.read_bytes(), encoded, digest, frames, _digest(encoded))
-        except Exception as error:
-            return _Result(
-                failure=explain(error, verbose=False),
-                traceback="".join(traceback.format_exception(error)),
-            )
-
-
-@contextmanager
-def _scene_files(entry: SceneEntry, files: dict[str, bytes], folder: Path) -> Iterator[SceneEntry]:
-    """Write the files of a scene that is not one of the project's; give an entry that finds them.
-
-    What is loaded from them is forgotten afterwards: other files may come under the same names.
-    """
-    if entry.file is None:
-        yield entry
-        return
-    for name, content in files.items():
-        write_bytes(folder / name, content)
-    try:
-        yield replace(entry, file=folder / entry.file.name)
-    finally:
-        sys.path[:] = [path for path in sys.path if path != str(folder.resolve())]
-        for name, module in [*sys.modules.items()]:
-            if Path(getattr(module, "__file__", None) or "/").is_relative_to(folder):
-                del sys.modules[name]
-
-
-class _Cancelled(Exception):
-    """The run that asked for this beat has cancelled it."""
-
-
-class _Report:
-    """Callback that sends a beat's progress to the client, and raises once it was cancelled."""
-
-    def __init__(self, worker: distributed.Worker, topic: str, key: str) -> None:
-        self._worker = worker
-        self._topic = topic
-        self._key = key
-        self._unreported = 0  # frames
-        self._last_report = time.monotonic()
-
-    def __call__(self, kind: str, content: Any) -> None:
-        if kind != "frames":
-            return
-        dask_task = self._worker.state.tasks.get(self._key)
-        if dask_task is None or dask_task.state == "cancelled":
-            raise _Cancelled
-        self._unreported += content
-        if time.monotonic() - self._last_report > REPORT_SECONDS:
-            self._worker.log_event(self._topic, (self._key, self._unreported))
-            self._unreported, self._last_report = 0, time.monotonic()

@@ -168,11 +168,15 @@ class CodeIndex:
         return {module for module in modules if module.partition(".")[0] in PACKAGES}
 
     def tree_digest(self) -> str:
-        """Hash every file of the project's packages, whether or not anything uses it."""
-        files = [*self._files.values()]
-        for package in PACKAGES:
-            files += sorted((self._root / package).rglob("*.py"))
-        return digest(text for path in files for text in (str(path), _text(path)))
+        """Hash every file of code that may be followed, whether or not anything uses it."""
+        folders = [*self._folders, *(self._root / package for package in PACKAGES)]
+        texts = []
+        for folder in folders:
+            # Of a folder beside a scene only the folder itself: it may be the user's home.
+            files = folder.glob("*.py") if folder in self._folders else folder.rglob("*.py")
+            for path in sorted(files):
+                texts += [path.relative_to(folder).as_posix(), _text(path)]
+        return digest([*texts, *map(_text, self._files.values())])
 
     # What is reached
 

@@ -7,13 +7,13 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate, pairwise
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import cv2
 import numpy as np
 from PIL import Image
 
 from extract.files import OutputError, atomic_write
+from extract.temporary import temporary_folder
 from filmkit.render.films import Chapters, join
 from filmkit.render.movie import (
     MOV,
@@ -120,8 +120,8 @@ def _write_last(target: Path, pictures: Iterable[tuple[Pixels, int]]) -> Path:
 
 def _write_sequence(target: Path, pictures: Iterable[tuple[Pixels, int]]) -> Path:
     """Write the frames as 00001.png, 00002.png, ... into a folder, replacing an older folder."""
-    with TemporaryDirectory(dir=_ensure_folder(target.parent), prefix=f".{target.name}.") as folder:
-        new = Path(folder) / target.name
+    with temporary_folder(_ensure_folder(target.parent)) as folder:
+        new = folder / target.name
         new.mkdir()
         number = 0
         for picture, repeat in pictures:
@@ -132,7 +132,7 @@ def _write_sequence(target: Path, pictures: Iterable[tuple[Pixels, int]]) -> Pat
             number += repeat
         try:
             if target.exists():
-                target.rename(Path(folder) / "old")
+                target.rename(folder / "old")
             new.rename(target)
         except OSError as error:
             raise OutputError(target, error) from error

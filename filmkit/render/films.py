@@ -144,11 +144,14 @@ def with_captions(plan: Plan, rehearsal: Rehearsal, theme: str) -> Plan:
 
 def unfinished_tasks(plan: Plan, cache: Cache) -> list[BeatTask]:
     """Return the tasks whose output is not in the cache, and mark all files there as used now."""
-    exists = {
-        task: [cache.holds(path) for path in (task.master, task.segment) if path]
-        for task in plan.tasks
-    }
-    return [task for task, files in exists.items() if not files[-1]]
+
+    def is_finished(task: BeatTask) -> bool:
+        if task.segment and cache.holds(task.segment):
+            cache.mark_used(task.master)  # it is large, and not read in this run
+            return True
+        return cache.holds(task.master) and not task.segment
+
+    return [task for task in plan.tasks if not is_finished(task)]
 
 
 def finished_files(

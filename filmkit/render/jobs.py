@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from extract.files import write_text
 from extract.trace import Trace
 from filmkit.core.records import BeatRecord, Rehearsal
 from filmkit.core.scene_entry import SceneEntry
-from filmkit.render.cache import open_cache
+from filmkit.render.cache import Cache, open_cache
 from filmkit.render.choice import choose
 from filmkit.render.delivery import deliver, encoding_of, target_of
 from filmkit.render.errors import RenderError, explain
@@ -33,7 +34,13 @@ from filmkit.render.rehearsals import Rehearsals
 from filmkit.render.request import RenderRequest, for_each_scene, load_trace, report_files
 from filmkit.render.runner import frame_count, manim_config, render_picture, render_stills
 from filmkit.render.traces import find_trace
-from filmkit.render.workers import LocalWorkerPool, RenderJob, WorkerPool, core_count
+from filmkit.render.workers import (
+    LocalWorkerPool,
+    RenderJob,
+    WorkerPool,
+    core_count,
+    require_unchanged,
+)
 from filmkit.words.captions import Cue, captions, shifted, srt, vtt
 from filmkit.words.script import chapter_title
 
@@ -65,12 +72,15 @@ class RenderSession:
         Shows the progress.
     pool
         Renders the unfinished tasks of all plans.
+    cache
+        The cache that holds the files of the beats.
     """
 
     plans: dict[SceneEntry, Plan]
     rehearsals: dict[SceneEntry, Rehearsal]
     meter: Meter
     pool: WorkerPool
+    cache: Cache
 
     def beat_files(self, entry: SceneEntry, target: Path) -> Iterator[Path]:
         """Yield the output file of each beat of a scene in order, as soon as it exists.
@@ -82,7 +92,9 @@ class RenderSession:
         target
             The file that is made from them, to be named in errors.
         """
-        return finished_files(self.plans[entry], target, self.pool, self.meter.advance)
+        for file in finished_files(self.plans[entry], target, self.pool, self.meter.advance):
+            _keep_limit(self.cache, self.plans.values())
+            yield file
 
     def records(self, entry: SceneEntry) -> list[BeatRecord]:
         """Return the records of the beats in a scene's film."""
@@ -103,9 +115,11 @@ def render_session(request: RenderRequest, trace: Trace) -> Iterator[RenderSessi
         encoding = encoding or master_encoding
     with (
         manim_config(request.quality, verbosity=request.verbosity),
-        open_cache(request.cache, keep=request.keep_cache) as cache,
+        open_cache(request.cache, keep=request.keep_cache, quiet=request.quiet) as cache,
     ):
-        hasher = BeatHasher(find_trace(request.trace), options)
+        trace_file = find_trace(request.trace)
+        hasher = BeatHasher(trace_file, options)
+        digest = hasher.source_digest(request.scenes)
         rehearsal_of = Rehearsals(trace, options, hasher, cache).get
 
         def plan(entry: SceneEntry) -> Plan:
@@ -115,20 +129,24 @@ def render_session(request: RenderRequest, trace: Trace) -> Iterator[RenderSessi
             )
 
         plans = for_each_scene(request, request.scenes, plan)
+        # By now this process has loaded the scenes, and knows the keys of their beats.
+        require_unchanged(digest, trace_file, options, request.scenes)
         if request.captions == "burn":
             plans = {
                 entry: with_captions(plans[entry], rehearsal, request.theme)
                 for entry, rehearsal in for_each_scene(request, plans, rehearsal_of).items()
             }
         tasks = tuple(task for plan in plans.values() for task in unfinished_tasks(plan, cache))
+        _keep_limit(cache, plans.values())
         job = RenderJob(
             tasks,
-            find_trace(request.trace),
+            trace_file,
             options,
             master_encoding,
             encoding,
             request.verbosity,
             request.verbose,
+            digest,
         )
         # The worker processes start up while this process rehearses the scenes.
         with _worker_pool(request, job) as pool:
@@ -139,7 +157,15 @@ def render_session(request: RenderRequest, trace: Trace) -> Iterator[RenderSessi
                 if task.entry in rehearsals
             )
             with make_meter(frames, quiet=request.quiet) as meter:
-                yield RenderSession(plans, rehearsals, meter, pool)
+                yield RenderSession(plans, rehearsals, meter, pool, cache)
+
+
+def _keep_limit(cache: Cache, plans: Iterable[Plan]) -> None:
+    """Remove from the cache what these plans do not need, as far as its limit asks for it."""
+    needed = set()
+    for task in chain.from_iterable(plan.tasks for plan in plans):
+        needed |= {task.output} if task.output.exists() else {task.master, task.output}
+    cache.shrink(needed)
 
 
 def _worker_pool(request: RenderRequest, job: RenderJob) -> WorkerPool:

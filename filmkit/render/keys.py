@@ -30,7 +30,15 @@ from filmkit.render.code_index import EVERYTHING, CodeIndex, Piece, Place, diges
 from filmkit.render.quality import frame_size
 from filmkit.render.request import RenderOptions
 
-__all__ = ["BeatHasher", "SceneCode", "add_scene", "drawing_digest", "scene_code", "surroundings"]
+__all__ = [
+    "BeatHasher",
+    "SceneCode",
+    "add_scene",
+    "drawing_digest",
+    "scene_code",
+    "source_digest",
+    "surroundings",
+]
 
 SHORT = 12  # digits of a hash that people see
 
@@ -88,6 +96,14 @@ class BeatHasher:
         self._trace_file = trace_file
         self._options = options
         self._index = index or CodeIndex(PROJECT, without=BY_VALUE)
+
+    def source_digest(self, entries: Iterable[SceneEntry]) -> str:
+        """Hash all that keys are made from, as it is now: every file of code, and the traces.
+
+        A process that has loaded its code and traces compares this hash with the one that the keys
+        were made from: if it is the same, what it draws is what the keys say.
+        """
+        return source_digest(self._trace_file, self._options, entries)
 
     def beat_keys(self, entry: SceneEntry, beats: Sequence[str]) -> dict[str, str]:
         """Find the key of each beat.
@@ -210,6 +226,15 @@ def _texts(reached: dict[Place, list[Piece]]) -> list[str]:
 
 def _codes(pieces: Iterable[Piece]) -> list[str]:
     return [piece.code for piece in pieces]
+
+
+def source_digest(trace_file: Path, options: RenderOptions, entries: Iterable[SceneEntry]) -> str:
+    """Hash every file of code and the traces; see :meth:`BeatHasher.source_digest`."""
+    index = CodeIndex(PROJECT)
+    for entry in entries:
+        add_scene(index, entry)
+    traces = [trace_file, *filter(None, [options.settings.compare])]
+    return digest([index.tree_digest(), *(sha256(p.read_bytes()).hexdigest() for p in traces)])
 
 
 def add_scene(index: CodeIndex, entry: SceneEntry) -> None:

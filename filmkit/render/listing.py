@@ -66,7 +66,7 @@ def _rehearse(request: RenderRequest) -> dict[SceneEntry, Rehearsal]:
     """Return the rehearsal of each scene that could be run without an error."""
     trace = load_trace(request)
     hasher = BeatHasher(find_trace(request.trace), request.options)
-    with open_cache(request.cache, keep=request.keep_cache) as cache:
+    with open_cache(request.cache, keep=request.keep_cache, quiet=request.quiet) as cache:
         rehearsals = Rehearsals(trace, request.options, hasher, cache)
         return for_each_scene(request, request.scenes, rehearsals.get)
 

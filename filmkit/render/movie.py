@@ -37,6 +37,7 @@ __all__ = [
     "Encoding",
     "Movie",
     "Pixels",
+    "master_pixels",
     "open_container",
     "open_movie",
     "read_master",
@@ -119,6 +120,17 @@ def to_straight_alpha(pixels: Pixels) -> Pixels:
     alpha = np.maximum(pixels[..., 3:], 1).astype(np.float32)
     colours = np.minimum(np.rint(pixels[..., :3] * (255 / alpha)), 255).astype(np.uint8)
     return np.concatenate([colours, pixels[..., 3:]], axis=2)
+
+
+def master_pixels(pixels: Pixels, *, transparent: bool) -> Pixels:
+    """Return a picture of the camera, (height, width, 4), as masters and stills hold it.
+
+    Returns
+    -------
+    (height, width, 3 or 4)
+        RGBA with straight alpha if it is to be transparent, else RGB.
+    """
+    return to_straight_alpha(pixels) if transparent else pixels[..., :3]
 
 
 @dataclass(frozen=True)

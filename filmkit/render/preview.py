@@ -6,6 +6,7 @@ import math
 import multiprocessing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,7 +21,7 @@ from filmkit.core.records import BeatRecord
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.stage import Stage
 from filmkit.core.theme import Theme, use_theme
-from filmkit.render.cache import Cache, open_cache
+from filmkit.render.cache import Cache, is_sealed, open_cache, seal
 from filmkit.render.errors import RenderError, explain
 from filmkit.render.keys import BeatHasher
 from filmkit.render.progress import Meter, make_meter
@@ -33,7 +34,13 @@ from filmkit.render.request import (
 )
 from filmkit.render.runner import manim_config, write_png
 from filmkit.render.traces import find_trace
-from filmkit.render.workers import SPAWN, core_count, stop_with_parent
+from filmkit.render.workers import (
+    SPAWN,
+    core_count,
+    load_all,
+    require_unchanged,
+    stop_with_parent,
+)
 
 __all__ = ["ContactSheet", "draw_sheet", "make_previews", "open_contact_sheet", "save_sheet"]
 
@@ -63,15 +70,21 @@ class ContactSheet:
 
     def missing(self) -> list[str]:
         """Return the names of the beats whose picture does not exist yet."""
-        return [beat for beat, path in self.pictures.items() if not path.exists()]
+        return [beat for beat, path in self.pictures.items() if not is_sealed(path)]
 
     def draw(
-        self, trace: Trace, options: RenderOptions, on_drawn: Callable[[str], None]
+        self,
+        stage: type[Stage],
+        trace: Trace,
+        options: RenderOptions,
+        on_drawn: Callable[[str], None],
     ) -> dict[str, Path]:
         """Draw the missing pictures.
 
         Parameters
         ----------
+        stage
+            The scene's class, as it was when the cache keys were made.
         trace
             The trace.
         options
@@ -88,14 +101,16 @@ class ContactSheet:
 
         def take(record: BeatRecord, stage: Stage) -> None:
             if record.name in to_do:
-                write_png(Image.fromarray(stage.snapshot()[..., :3]), self.pictures[record.name])
+                path = self.pictures[record.name]
+                write_png(Image.fromarray(stage.snapshot()[..., :3]), path)
+                seal(path)
                 to_do.remove(record.name)
                 on_drawn(record.name)
             if not to_do:
                 raise EndSceneEarlyException
 
         if to_do:
-            self.entry.load()(trace, options.settings, on_beat_end=take).render()
+            stage(trace, options.settings, on_beat_end=take).render()
         return self.pictures
 
 
@@ -223,21 +238,25 @@ def make_previews(request: RenderRequest) -> bool:
     """Write a contact sheet of each scene; return whether all succeeded."""
     trace = load_trace(request)
     with (
-        open_cache(request.cache, keep=request.keep_cache) as cache,
+        open_cache(request.cache, keep=request.keep_cache, quiet=request.quiet) as cache,
         manim_config(request.quality, verbosity=request.verbosity),
     ):
-        hasher = BeatHasher(find_trace(request.trace), request.options)
+        trace_file = find_trace(request.trace)
+        hasher = BeatHasher(trace_file, request.options)
+        digest = hasher.source_digest(request.scenes)
         contact_sheets = for_each_scene(
             request,
             request.scenes,
             lambda entry: open_contact_sheet(entry, trace=trace, hasher=hasher, cache=cache),
         )
+        stages = load_all(request.scenes)
+        require_unchanged(digest, trace_file, request.options, request.scenes)
         to_draw = [sheet for sheet in contact_sheets.values() if sheet.missing()]
         with (
             make_meter(
                 sum(len(sheet.missing()) for sheet in to_draw), quiet=request.quiet
             ) as meter,
-            _drawing(request, trace, to_draw, meter) as wait,
+            _drawing(request, trace, to_draw, stages, digest, meter) as wait,
         ):
 
             def write_sheet(entry: SceneEntry) -> Path:
@@ -280,7 +299,12 @@ def save_sheet(
 
 @contextmanager
 def _drawing(
-    request: RenderRequest, trace: Trace, sheets: Sequence[ContactSheet], meter: Meter
+    request: RenderRequest,
+    trace: Trace,
+    sheets: Sequence[ContactSheet],
+    stages: Mapping[SceneEntry, type[Stage]],
+    digest: str,
+    meter: Meter,
 ) -> Iterator[Callable[[SceneEntry], None]]:
     """Draw the missing pictures of contact sheets during a ``with`` block, in several processes.
 
@@ -296,19 +320,26 @@ def _drawing(
     def draw(entry: SceneEntry) -> None:
         if entry in by_entry:
             meter.describe(entry.slug)
-            by_entry[entry].draw(trace, request.options, lambda beat: meter.advance(1))
+            by_entry[entry].draw(
+                stages[entry], trace, request.options, lambda beat: meter.advance(1)
+            )
 
     processes = min(request.jobs or core_count(), len(sheets))
     if processes < 2:
         yield draw
         return
     with ProcessPoolExecutor(processes, SPAWN, stop_with_parent) as pool:
-        futures = {sheet.entry: pool.submit(_draw, request, sheet) for sheet in sheets}
+        futures = {sheet.entry: pool.submit(_draw, request, sheet, digest) for sheet in sheets}
 
         def wait(entry: SceneEntry) -> None:
             if entry in futures:
                 meter.describe(entry.slug)
-                futures[entry].result()
+                try:
+                    futures[entry].result()
+                except BrokenProcessPool:
+                    # A process was killed, and the others with it: this one draws what is left.
+                    draw(entry)
+                    return
                 meter.advance(len(by_entry[entry].pictures))
 
         try:
@@ -319,10 +350,14 @@ def _drawing(
             raise
 
 
-def _draw(request: RenderRequest, sheet: ContactSheet) -> None:
+def _draw(request: RenderRequest, sheet: ContactSheet, digest: str) -> None:
     """Draw a contact sheet's missing pictures in a process of the pool."""
     try:
         with manim_config(request.quality, verbosity=request.verbosity):
-            sheet.draw(Trace.load(find_trace(request.trace)), request.options, lambda beat: None)
+            trace_file = find_trace(request.trace)
+            trace = Trace.load(trace_file)
+            stages = load_all([sheet.entry])
+            require_unchanged(digest, trace_file, request.options, request.scenes)
+            sheet.draw(stages[sheet.entry], trace, request.options, lambda beat: None)
     except Exception as error:
         raise RenderError(explain(error, verbose=request.verbose)) from None

@@ -7,15 +7,16 @@ that listing all scenes takes no time while nothing has changed.
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from extract.files import write_text
+from extract.files import OutputError, write_text
 from extract.trace import Trace
 from filmkit.core.records import BeatRecord, Rehearsal
 from filmkit.core.scene_entry import SceneEntry
-from filmkit.render.cache import Cache
+from filmkit.render.cache import Cache, seal
 from filmkit.render.keys import BeatHasher
 from filmkit.render.request import RenderOptions
 
@@ -67,16 +68,25 @@ class Rehearsals:
 
         with manim_config(self._options.quality):
             rehearsal = rehearse(entry, self._trace, self._options)
-        write_text(path, json.dumps(asdict(rehearsal), ensure_ascii=False))
+        self._store(path, asdict(rehearsal))
         return rehearsal
 
     def _key(self, entry: SceneEntry) -> str:
         """Return the cache key of a scene."""
+        if entry.file:
+            # A file of the user's own is not part of the key of all code.
+            return self._hasher.scene_key(entry)
         name = f"{entry.module}:{entry.cls}"
         if name not in self._keys:
             self._keys[name] = self._hasher.scene_key(entry)
-            write_text(self._keys_file, json.dumps(self._keys))
+            self._store(self._keys_file, self._keys)
         return str(self._keys[name])
+
+    def _store(self, path: Path, document: dict[str, Any]) -> None:
+        # Without room or permission for it, it is found out anew the next time.
+        with suppress(OutputError, OSError):
+            write_text(path, json.dumps(document, ensure_ascii=False))
+            seal(path)
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Collection, Iterator
 from configparser import ConfigParser
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import cv2
@@ -17,13 +16,14 @@ from manim.utils.exceptions import EndSceneEarlyException
 from PIL import Image
 
 from extract.files import OutputError, atomic_write, write_text
+from extract.temporary import temporary_folder
 from extract.trace import Trace
 from filmkit.core.picture_map import picture_map
 from filmkit.core.records import BeatRecord, Rehearsal
 from filmkit.core.renderer import frames_before
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.stage import Stage
-from filmkit.render.movie import to_straight_alpha
+from filmkit.render.movie import master_pixels
 from filmkit.render.quality import Quality, frame_size
 from filmkit.render.request import RenderOptions
 from filmkit.words.alt import alt_text
@@ -61,7 +61,7 @@ def manim_config(quality: Quality, *, verbosity: str = "ERROR") -> Iterator[None
     library_file = config_file_paths()[0]
     defaults = ConfigParser()
     defaults.read(library_file)
-    with TemporaryDirectory(prefix="attention-film-") as scratch, tempconfig({}):
+    with temporary_folder() as scratch, tempconfig({}):
         config.update(ManimConfig().digest_parser(defaults))
         config.update(
             {
@@ -176,8 +176,7 @@ def render_stills(
 
     def take(name: str, stage: Stage) -> None:
         path = out / entry.slug / f"{name}.png"
-        picture = stage.snapshot()
-        pixels = to_straight_alpha(picture) if options.settings.transparent else picture[..., :3]
+        pixels = master_pixels(stage.snapshot(), transparent=options.settings.transparent)
         write_png(Image.fromarray(pixels), path)
         document = picture_map(stage.mobjects, stage.camera)
         document["alt"] = alt_text(document, chapter_title(stage.beats[-1].name))

@@ -13,7 +13,6 @@ from collections.abc import Collection, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Self
 
 import click
@@ -21,9 +20,11 @@ from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
 
 from extract.files import write_text
+from extract.temporary import temporary_folder
 from extract.trace import Trace
 from filmkit.core.project import PROJECT
 from filmkit.core.scene_entry import SceneEntry
+from filmkit.core.stage import Stage
 from filmkit.render.cache import Cache, open_cache
 from filmkit.render.clean_process import clean_process
 from filmkit.render.delivery import deliver, encoding_of, target_of
@@ -163,11 +164,11 @@ def watch(request: RenderRequest, *, films: bool) -> bool:
         )
     scene_files = [entry.file for entry in request.scenes if entry.file]
     with (
-        TemporaryDirectory(prefix="attention-film-") as scratch,
+        temporary_folder() as scratch,
         open_cache(request.cache, keep=request.keep_cache) as cache,
         EditWatcher(PROJECT, find_trace(request.trace), scene_files) as watcher,
     ):
-        shown = Path(scratch) / "shown.json"
+        shown = scratch / "shown.json"
         # All processes share one cache, even if it is a temporary one.
         with_cache = replace(request, cache=cache.folder, keep_cache=True)
         print_line(request, "watching scenes, mobjects and the trace; Ctrl-C ends")
@@ -255,6 +256,8 @@ def update_outputs(request: RenderRequest, shown: Path, films: bool, since: floa
         update = _Update(request, trace, cache, shown, since, pools)
         sheets = for_each_scene(request, request.scenes, update.open_contact_sheet)
         plans = for_each_scene(request, sheets, update.plan) if films else {}
+        if not update.is_current():
+            return  # an edit came while this process started; another update follows
         update.prepare_pool(plans.values())
         for_each_scene(request, sheets, lambda entry: update.sheet(sheets[entry], plans.get(entry)))
         for_each_scene(request, plans, lambda entry: update.film(plans[entry]))
@@ -288,6 +291,7 @@ class _Update:
         self._trace = trace
         self._cache = cache
         self._hasher = BeatHasher(find_trace(request.trace), request.options)
+        self._digest = self._hasher.source_digest(request.scenes)
         self._shown_file = shown
         self._shown: dict[str, dict[str, str]] = (
             json.loads(shown.read_text(encoding="utf-8")) if shown.exists() else {}
@@ -296,8 +300,14 @@ class _Update:
         self._pools = pools
         self._job: RenderJob | None = None
         self._pool: WorkerPool | None = None
+        self._stages: dict[SceneEntry, type[Stage]] = {}
+
+    def is_current(self) -> bool:
+        """Return whether code and trace are still those that the cache keys were made from."""
+        return self._hasher.source_digest(self._request.scenes) == self._digest
 
     def open_contact_sheet(self, entry: SceneEntry) -> ContactSheet:
+        self._stages[entry] = entry.load()
         return open_contact_sheet(entry, trace=self._trace, hasher=self._hasher, cache=self._cache)
 
     def plan(self, entry: SceneEntry) -> Plan:
@@ -323,6 +333,7 @@ class _Update:
                 encoding_of(request.file_format, transparent=False),
                 request.verbosity,
                 request.verbose,
+                self._digest,
             )
 
     def _start_pool(self) -> WorkerPool | None:
@@ -365,7 +376,8 @@ class _Update:
                 self._film_of_first(plan)
 
         try:
-            contact_sheet.draw(self._trace, self._request.options, on_drawn)
+            stage = self._stages[contact_sheet.entry]
+            contact_sheet.draw(stage, self._trace, self._request.options, on_drawn)
         finally:
             save()
 

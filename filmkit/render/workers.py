@@ -10,27 +10,37 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import pkgutil
 import signal
 import sys
 import threading
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
+from importlib import import_module
+from multiprocessing.connection import Connection
+from multiprocessing.connection import wait as wait_for
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
-from queue import Empty
+from queue import Empty, SimpleQueue
 from typing import Any, Self
 
 from manim.utils.exceptions import EndSceneEarlyException
 
+import filmkit.core
+import filmkit.mobjects
 from extract.files import OutputError
 from extract.trace import Trace
 from filmkit.core.renderer import FrameSink
 from filmkit.core.scene_entry import SceneEntry
+from filmkit.core.stage import Stage
 from filmkit.render.burn import burn_captions
+from filmkit.render.cache import is_sealed, seal
 from filmkit.render.errors import RenderError, explain
 from filmkit.render.interrupts import interrupt_on_sigterm
+from filmkit.render.keys import scene_code, source_digest
 from filmkit.render.movie import Encoding, Movie, Pixels, open_movie, read_master, to_straight_alpha
 from filmkit.render.request import RenderOptions
 from filmkit.render.runner import manim_config
@@ -40,7 +50,9 @@ __all__ = [
     "CLEANUP_SECONDS",
     "FORK",
     "SPAWN",
+    "AllClaims",
     "BeatTask",
+    "Claims",
     "LocalWorkerPool",
     "RenderJob",
     "SceneWorker",
@@ -48,6 +60,8 @@ __all__ = [
     "children_ignore_ctrl_c",
     "core_count",
     "encode_segment",
+    "load_all",
+    "require_unchanged",
     "stop_with_parent",
     "stopping_with_parent",
 ]
@@ -58,6 +72,9 @@ SPAWN: Any = multiprocessing.get_context("spawn")
 # than Linux the libraries may have started more.
 FORK: Any = multiprocessing.get_context("fork") if sys.platform == "linux" else SPAWN
 POLL_SECONDS = 0.5  # how often to check that the processes are alive
+SILENT_SECONDS = 300.0  # after which a process from which nothing comes is replaced
+MAX_ATTEMPTS = 3  # how often a beat is tried before it is given up
+STOP = "stop"
 CLEANUP_SECONDS = 10.0  # how long a terminated process may take to remove unfinished files
 
 
@@ -106,6 +123,10 @@ class RenderJob:
         Manim's log level.
     verbose
         Whether to print tracebacks.
+    source_digest
+        Of the code and the traces from which the cache keys of the tasks were made; see
+        :func:`filmkit.render.keys.source_digest`. Empty for a process that has code of its own,
+        which was compared before.
     """
 
     tasks: tuple[BeatTask, ...]
@@ -115,6 +136,7 @@ class RenderJob:
     segment_encoding: Encoding | None
     verbosity: str
     verbose: bool
+    source_digest: str = ""
 
 
 def core_count() -> int:
@@ -174,8 +196,73 @@ class WorkerPool(ABC):
         """Process the next message from the workers, or return after a while without one."""
 
 
+class Claims(ABC):
+    """Who renders which beat: every beat is claimed by one process at a time."""
+
+    @abstractmethod
+    def claim(self, index: int) -> bool:
+        """Claim the task with this index; return False if another process has it."""
+
+    @abstractmethod
+    def any_unclaimed(self, indexes: Iterable[int]) -> bool:
+        """Return whether one of these tasks is not claimed yet."""
+
+
+class AllClaims(Claims):
+    """All tasks belong to the one process that renders the job."""
+
+    def __init__(self) -> None:
+        self._claimed: set[int] = set()
+
+    def claim(self, index: int) -> bool:
+        free = index not in self._claimed
+        self._claimed.add(index)
+        return free
+
+    def any_unclaimed(self, indexes: Iterable[int]) -> bool:
+        return not self._claimed.issuperset(indexes)
+
+
+class _AskedClaims(Claims):
+    """Claims that the parent process keeps; this process asks for each over its connection.
+
+    No lock is shared between processes: one that is killed can leave none of them locked.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def claim(self, index: int) -> bool:
+        self._connection.send(("claim", index))
+        return bool(self._connection.recv())
+
+    def any_unclaimed(self, indexes: Iterable[int]) -> bool:
+        self._connection.send(("unclaimed", list(indexes)))
+        return bool(self._connection.recv())
+
+
+@dataclass
+class _Worker:
+    """A process of the pool, as the parent sees it.
+
+    Attributes
+    ----------
+    process, connection
+        The process, and the parent's end of the connection to it.
+    heard
+        When the last message came from it, by :func:`time.monotonic`.
+    """
+
+    process: SpawnProcess
+    connection: Connection
+    heard: float
+
+
 class LocalWorkerPool(WorkerPool):
     """Pool of processes on this machine; they are terminated at the end of the ``with`` block.
+
+    A process that dies, or says nothing for a while, is replaced, and the beat that it was
+    rendering is rendered again.
 
     Parameters
     ----------
@@ -189,48 +276,158 @@ class LocalWorkerPool(WorkerPool):
 
     def __init__(self, job: RenderJob, size: int, context: Any = SPAWN) -> None:
         super().__init__(job)
+        self._size = size
         self._context = context
-        self._messages: Any = context.Queue()
-        # One flag for each task. Kept as an attribute: it must exist until all processes started.
-        self._claimed = context.Array("b", len(job.tasks))
-        self._processes: list[SpawnProcess] = [
-            context.Process(
-                target=_run_worker, args=(job, self._claimed, self._messages, i / size), daemon=True
-            )
-            for i in range(size)
-        ]
+        self._workers: dict[int, _Worker] = {}
+        # Guards the two lists, which the thread that answers the processes shares.
+        self._lock = threading.Lock()
+        self._owners: list[int | None] = [None] * len(job.tasks)
+        self._frames = [0] * len(job.tasks)
+        self._attempts = [0] * len(job.tasks)
+        self._messages: SimpleQueue[tuple[int, str, Any]] = SimpleQueue()
+        self._count = self._crashes = 0
+        # Tells the thread that there is another process, or to stop.
+        self._wake, self._waker = multiprocessing.Pipe(duplex=False)
+        self._thread = threading.Thread(target=self._answer, daemon=True)
 
     def __enter__(self) -> Self:
         with children_ignore_ctrl_c(), _sigterm_blocked(self._context):
-            for process in self._processes:
-                process.start()
+            for i in range(self._size):
+                self._start(self._context, i / self._size)
+        self._thread.start()
         return self
 
     def __exit__(self, *failure: object) -> None:
-        for process in self._processes:
-            process.terminate()
-        for process in self._processes:
-            process.join(CLEANUP_SECONDS)
-            process.kill()
+        self._waker.send(STOP)
+        self._thread.join()
+        workers = list(self._workers.values())
+        for worker in workers:
+            worker.process.terminate()
+        for worker in workers:
+            worker.process.join(CLEANUP_SECONDS)
+            worker.process.kill()
+
+    def _start(self, context: Any, start: float) -> None:
+        """Start another process."""
+        ours, theirs = context.Pipe()
+        process = context.Process(target=_run_worker, args=(self._job, theirs, start), daemon=True)
+        process.start()
+        # Only the process holds its end now, so that its death ends the connection.
+        theirs.close()
+        with self._lock:
+            self._workers[self._count] = _Worker(process, ours, time.monotonic())
+        self._count += 1
+
+    def _answer(self) -> None:
+        """Answer the processes' requests and pass on their messages; runs in a thread."""
+        while True:
+            with self._lock:
+                connections = {w.connection: number for number, w in self._workers.items()}
+            for ready in wait_for([*connections, self._wake]):
+                if ready is self._wake:
+                    if self._wake.recv() == STOP:
+                        return
+                    continue
+                assert isinstance(ready, Connection)
+                number = connections[ready]
+                try:
+                    kind, content = ready.recv()
+                    self._workers[number].heard = time.monotonic()
+                    if kind == "claim":
+                        ready.send(self._claim(content, number))
+                    elif kind == "unclaimed":
+                        with self._lock:
+                            ready.send(any(self._owners[index] is None for index in content))
+                    else:
+                        self._messages.put((number, kind, content))
+                except (EOFError, OSError):
+                    with self._lock:
+                        worker = self._workers.pop(number)
+                    self._messages.put((number, "gone", worker))
+
+    def _claim(self, index: int, number: int) -> bool:
+        with self._lock:
+            if self._owners[index] is not None:
+                return False
+            self._owners[index] = number
+            return True
 
     def _follow(self, task: BeatTask, progress: Callable[[int], None]) -> None:
         try:
-            kind, content = self._messages.get(timeout=POLL_SECONDS)
+            number, kind, content = self._messages.get(timeout=POLL_SECONDS)
         except Empty:
-            if not any(process.is_alive() for process in self._processes):
-                codes = ", ".join(str(process.exitcode) for process in self._processes)
-                raise RenderError(
-                    f"in beat {task.beat}: the process that drew it ended early ({codes}); "
-                    "if it ran out of memory, --jobs 1 needs the least"
-                ) from None
+            self._end_silent_workers()
             return
         if kind == "frames":
-            progress(content)
+            index, count = content
+            self._frames[index] += count
+            progress(count)
         elif kind == "done":
-            self._unfinished.discard(content)
-        else:
+            self._unfinished.discard(self._job.tasks[content])
+        elif kind == "failed":
             entry, message, unwritable = content
             self._failures.setdefault(entry, RenderError(message, unwritable=unwritable))
+        elif kind == "gone":
+            self._replace(number, content, progress)
+
+    def _replace(self, number: int, gone: _Worker, progress: Callable[[int], None]) -> None:
+        """Free the beat of a process that has ended, and start another one if there is work."""
+        gone.process.join(CLEANUP_SECONDS)
+        code = gone.process.exitcode
+        with self._lock:
+            owned = [
+                index
+                for index, owner in enumerate(self._owners)
+                if owner == number and self._job.tasks[index] in self._unfinished
+            ]
+        if code != 0:
+            self._crashes += not owned
+        for index in owned:
+            task = self._job.tasks[index]
+            if task.entry in self._failures:
+                continue
+            self._attempts[index] += 1
+            if self._attempts[index] == MAX_ATTEMPTS:
+                self._failures[task.entry] = RenderError(
+                    f"in beat {task.beat}: the process that drew it ended early {MAX_ATTEMPTS} "
+                    f"times ({_exit_text(code)}); if it ran out of memory, --jobs 1 needs the least"
+                )
+                continue
+            progress(-self._frames[index])
+            self._frames[index] = 0
+            with self._lock:
+                self._owners[index] = None
+        with self._lock:
+            free = any(
+                owner is None and task.entry not in self._failures
+                for owner, task in zip(self._owners, self._job.tasks, strict=True)
+            )
+            if not free or (self._workers and not owned):
+                return
+        if self._crashes >= MAX_ATTEMPTS:
+            raise RenderError(f"the processes that draw end as they start ({_exit_text(code)})")
+        with children_ignore_ctrl_c():
+            # Never a fork: this process has more than one thread by now.
+            self._start(SPAWN, 0.0)
+        self._waker.send(None)
+
+    def _end_silent_workers(self) -> None:
+        """Kill processes from which nothing has come for a while; they are replaced then."""
+        with self._lock:
+            silent = [
+                worker
+                for worker in self._workers.values()
+                if time.monotonic() - worker.heard > SILENT_SECONDS
+            ]
+        for worker in silent:
+            worker.process.kill()
+
+
+def _exit_text(code: int | None) -> str:
+    """Say how a process ended, from its exit code as multiprocessing has it."""
+    if code is not None and code < 0:
+        return f"signal {signal.Signals(-code).name}"
+    return f"exit code {code}"
 
 
 @contextmanager
@@ -266,36 +463,42 @@ def _sigterm_blocked(context: Any) -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _run_worker(job: RenderJob, claimed: Any, messages: Any, start: float) -> None:
+def _run_worker(job: RenderJob, connection: Connection, start: float) -> None:
     """Render all scenes of a job in this process, together with the other processes of the pool.
 
     Parameters
     ----------
     job
         The beats to render, and how.
-    claimed
-        One flag for each task, shared by all processes.
-    messages
-        Queue of messages to the parent process.
+    connection
+        To the parent process, which keeps the claims and takes messages.
     start
         Which scene to start with, as a fraction of the list in [0, 1); after the last scene the
         first ones follow. Processes that start apart seldom run the same scene at the same time.
     """
+
+    def failed(entry: SceneEntry, error: Exception) -> None:
+        message = explain(error, verbose=job.verbose)
+        connection.send(("failed", (entry, message, isinstance(error, OutputError))))
+
+    entries = list(dict.fromkeys(task.entry for task in job.tasks))
+    first = int(start * len(entries))
     try:
-        with stopping_with_parent():
-            entries = list(dict.fromkeys(task.entry for task in job.tasks))
-            first = int(start * len(entries))
-            worker = SceneWorker(job, claimed, lambda *message: messages.put(message))
-            with manim_config(job.options.quality, verbosity=job.verbosity):
-                for entry in entries[first:] + entries[:first]:
-                    try:
-                        worker.render(entry)
-                    except Exception as error:
-                        message = explain(error, verbose=job.verbose)
-                        messages.put(("failed", (entry, message, isinstance(error, OutputError))))
-    except KeyboardInterrupt:
-        # The parent reads no more messages: do not wait until the remaining ones are sent.
-        messages.cancel_join_thread()
+        with stopping_with_parent(), manim_config(job.options.quality, verbosity=job.verbosity):
+            try:
+                claims = _AskedClaims(connection)
+                worker = SceneWorker(job, claims, lambda *message: connection.send(message))
+            except Exception as error:
+                for entry in entries:
+                    failed(entry, error)
+                return
+            for entry in entries[first:] + entries[:first]:
+                try:
+                    worker.render(entry)
+                except Exception as error:
+                    failed(entry, error)
+    except (KeyboardInterrupt, BrokenPipeError):
+        pass  # the parent has stopped this process, or is gone
 
 
 @contextmanager
@@ -339,7 +542,7 @@ def _open(path: Path, options: RenderOptions, encoding: Encoding) -> AbstractCon
 
 def encode_segment(job: RenderJob, task: BeatTask) -> None:
     """Encode a beat's segment from its master, if the task has a segment that does not exist."""
-    if task.segment and job.segment_encoding and not task.segment.exists():
+    if task.segment and job.segment_encoding and not is_sealed(task.segment):
         with _open(task.segment, job.options, job.segment_encoding) as movie:
             frame_rate = job.options.quality.frame_rate
             pictures = read_master(task.master, frame_rate)
@@ -349,6 +552,7 @@ def encode_segment(job: RenderJob, task: BeatTask) -> None:
                 )
             for picture, repeat in pictures:
                 movie.write(picture, repeat)
+        seal(task.segment)
 
 
 class SceneWorker:
@@ -358,68 +562,105 @@ class SceneWorker:
     ----------
     job
         The beats to render, and how.
-    claimed
-        One flag for each task, shared by all processes that render the job: a
-        ``multiprocessing.Array``.
+    claims
+        Which beats this process renders.
     report
-        Called with "frames" and the number of newly drawn frames, and with "done" and a finished
-        task.
+        Called with "frames" and the index of a task with the number of newly drawn frames, and
+        with "done" and the index of a finished task.
+
+    Raises
+    ------
+    RenderError
+        When code or traces are not those that the job's cache keys were made from.
     """
 
-    def __init__(self, job: RenderJob, claimed: Any, report: Callable[[str, Any], None]) -> None:
+    def __init__(self, job: RenderJob, claims: Claims, report: Callable[[str, Any], None]) -> None:
         self._job = job
-        self._claimed = claimed
+        self._claims = claims
         self._report = report
         self._trace = Trace.load(job.trace_file)
+        entries = list(dict.fromkeys(task.entry for task in job.tasks))
+        self._stages = load_all(entries)
+        # From here on, what is edited does not matter: everything is in memory.
+        if job.source_digest:
+            require_unchanged(job.source_digest, job.trace_file, job.options, entries)
 
     def render(self, entry: SceneEntry) -> None:
         """Render the beats of a scene that are not claimed yet."""
-        tasks = {task.beat: task for task in self._job.tasks if task.entry == entry}
-        for task in tasks.values():
-            if task.master.exists() and self._claim(task):
-                self._finish(task)
-        if self._any_unclaimed(tasks.values()):
+        tasks = {
+            task.beat: (index, task)
+            for index, task in enumerate(self._job.tasks)
+            if task.entry == entry
+        }
+        for index, task in tasks.values():
+            if is_sealed(task.master) and self._claims.claim(index):
+                self._finish(index, task)
+        if self._any_unclaimed(tasks):
             self._run_scene(entry, tasks)
 
-    def _run_scene(self, entry: SceneEntry, tasks: dict[str, BeatTask]) -> None:
+    def _run_scene(self, entry: SceneEntry, tasks: dict[str, tuple[int, BeatTask]]) -> None:
         options = self._job.options
         transparent = options.settings.transparent
 
         @contextmanager
         def sink(beat: str) -> Iterator[FrameSink | None]:
-            task = tasks.get(beat)
-            if task is None or not self._claim(task):
+            index, task = tasks.get(beat, (-1, None))
+            if task is None or not self._claims.claim(index):
                 yield None
                 return
             with _open(task.master, options, self._job.master_encoding) as movie:
 
                 def write(picture: Pixels, repeat: int) -> None:
                     movie.write(to_straight_alpha(picture) if transparent else picture, repeat)
-                    self._report("frames", repeat)
+                    self._report("frames", (index, repeat))
 
                 yield write
-            self._finish(task)
+            seal(task.master)
+            self._finish(index, task)
 
         def stop_when_all_is_claimed(*beat: object) -> None:
-            if not self._any_unclaimed(tasks.values()):
+            if not self._any_unclaimed(tasks):
                 raise EndSceneEarlyException
 
-        stage = entry.load()
+        # A file of the user's own is loaded anew if it was edited: here it is as it was.
+        stage = self._stages.get(entry) or entry.load()
         stage(
             self._trace, options.settings, beat_sink=sink, on_beat_end=stop_when_all_is_claimed
         ).render()
 
-    def _finish(self, task: BeatTask) -> None:
+    def _finish(self, index: int, task: BeatTask) -> None:
         encode_segment(self._job, task)
-        self._report("done", task)
+        self._report("done", index)
 
-    def _claim(self, task: BeatTask) -> bool:
-        """Claim a beat for this process; return False if it was claimed before."""
-        index = self._job.tasks.index(task)
-        with self._claimed.get_lock():
-            free = not self._claimed[index]
-            self._claimed[index] = 1
-        return free
+    def _any_unclaimed(self, tasks: dict[str, tuple[int, BeatTask]]) -> bool:
+        return self._claims.any_unclaimed(index for index, _ in tasks.values())
 
-    def _any_unclaimed(self, tasks: Iterable[BeatTask]) -> bool:
-        return not all(self._claimed[self._job.tasks.index(task)] for task in tasks)
+
+def load_all(entries: Iterable[SceneEntry]) -> dict[SceneEntry, type[Stage]]:
+    """Import all code that scenes may run, also what is otherwise imported while they run.
+
+    Returns
+    -------
+    dict
+        The class of each scene that could be imported. The error of another one is reported when
+        it is rendered.
+    """
+    for package in (filmkit.core, filmkit.mobjects):
+        for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+            import_module(module.name)
+    stages = {}
+    for entry in entries:
+        with suppress(Exception):
+            stages[entry] = entry.load()
+            _, neighbours = scene_code(entry)
+            for path in neighbours.keys() - {entry.file and entry.file.name}:
+                import_module(".".join(Path(path).with_suffix("").parts))
+    return stages
+
+
+def require_unchanged(
+    digest: str, trace_file: Path, options: RenderOptions, entries: Iterable[SceneEntry]
+) -> None:
+    """Raise a RenderError unless code and traces are still those of a source digest."""
+    if source_digest(trace_file, options, entries) != digest:
+        raise RenderError("code or trace were edited while this run started; run it again")

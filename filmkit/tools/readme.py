@@ -9,12 +9,12 @@ from contextlib import contextmanager
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import click
 
 from extract.assets import asset
+from extract.temporary import temporary_folder
 from filmkit.decks.gallery import PAGE_NAME, write_gallery
 from filmkit.decks.make import make_deck
 from filmkit.decks.slides import slides_of
@@ -106,10 +106,10 @@ def make_readme_pictures(request: RenderRequest) -> bool:
 
 def _picture_pages(request: RenderRequest, browser_path: str) -> list[Path]:
     with (
-        TemporaryDirectory(prefix="attention-film-") as scratch,
+        temporary_folder() as scratch,
         open_browser(browser_path) as browser,
     ):
-        folder = Path(scratch)
+        folder = scratch
         entry = next(entry for entry in request.scenes if entry.slug == DECK_SCENE)
         deck = folder / "deck.html"
         gallery = replace(request, out=folder / "gallery")

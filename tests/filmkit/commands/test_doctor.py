@@ -313,7 +313,9 @@ def test_folders_that_cannot_be_written_to(run_group: RunGroup, tmp_path: Path) 
     for name in ("cache", "videos"):
         (tmp_path / name).write_text("a file, not a folder")
     findings = run_group("space")
-    assert_fault(findings["cache folder"], "cache: Not a directory", command=FOLDER_VARIABLE)
+    assert_fault(
+        findings["cache folder"], "cache/attention-film: Not a directory", command=FOLDER_VARIABLE
+    )
     assert_fault(findings["output folder"], "videos: Not a directory", command="--out")
 
 
@@ -326,8 +328,9 @@ def test_little_disk_space(
     assert_fault(
         run_group("space")["cache folder"], "0.2 GB free", command=f"export {FOLDER_VARIABLE}="
     )
-    (tmp_path / "cache").mkdir()
-    (tmp_path / "cache" / "a.mov").write_bytes(bytes(100))
+    cached = tmp_path / "cache" / "attention-film" / f"{64 * 'a'}.mov"
+    cached.parent.mkdir(parents=True)
+    cached.write_bytes(bytes(100))
     assert_fault(run_group("space")["cache folder"], command="render.py cache --clear")
     assert_fault(run_group("space")["output folder"], "0.2 GB free", command="--out")
 
@@ -335,8 +338,9 @@ def test_little_disk_space(
 def test_limit_of_the_cache(
     run_group: RunGroup, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    (tmp_path / "cache").mkdir()
-    (tmp_path / "cache" / "a.mov").write_bytes(bytes(10**6))
+    cached = tmp_path / "cache" / "attention-film" / f"{64 * 'a'}.mov"
+    cached.parent.mkdir(parents=True)
+    cached.write_bytes(bytes(10**6))
     assert run_group("space")["cache size"].message == "0.00 of at most 10.00 GB"
     monkeypatch.setenv(LIMIT_VARIABLE, "0.0001")
     assert run_group("space")["cache size"].state == NOTE

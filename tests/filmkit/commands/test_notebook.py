@@ -35,7 +35,7 @@ def parts(html: str) -> dict[str, bytes]:
 
 def masters_in(folder: Path) -> set[tuple[str, int]]:
     """Return the masters in the cache by name and inode: a file written again has another inode."""
-    return {(path.name, path.stat().st_ino) for path in (folder / "cache").glob("*.master.mov")}
+    return {(path.name, path.stat().st_ino) for path in (folder / "cache").rglob("*.master.mov")}
 
 
 def check(html: str, folder: Path, *narration: str) -> None:

@@ -56,7 +56,12 @@ def cache_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.M
     """Give every test a cache folder of its own, also for the programs that it starts."""
     folder = tmp_path_factory.mktemp("cache")
     monkeypatch.setenv(FOLDER_VARIABLE, str(folder))
-    return folder
+    return folder / "attention-film"
+
+
+def cached(folder: Path) -> list[Path]:
+    """Return the files of a cache folder, without their seals."""
+    return [path for path in folder.iterdir() if path.suffix not in (".sealed", ".TAG")]
 
 
 @pytest.fixture
@@ -178,26 +183,26 @@ def test_layer_and_head_reach_the_picture(render: Render, tmp_path: Path) -> Non
 def test_cache_is_shown_and_cleared(render: Render, cache_folder: Path) -> None:
     assert f"{cache_folder}: 0 files, 0.00 of at most 10.00 GB" in render("cache").out
     render("scene_shapes", "--quality", "draft", "--no-cache")
-    assert files(cache_folder) == []
+    assert not cache_folder.exists()
     render("scene_shapes", "--quality", "draft")
-    stored = files(cache_folder)
+    stored = cached(cache_folder)
     assert f"{cache_folder}: {len(stored)} files, " in render("cache").out
     assert len(stored) == 8, "a master and a piece for each of three beats, lengths and keys"
     assert json.loads(render("cache", "--json").out) == {
         "folder": str(cache_folder),
         "files": 8,
-        "bytes": sum(path.stat().st_size for path in cache_folder.iterdir()),
+        "bytes": sum(path.stat().st_size for path in stored),
         "limit": 10**10,
     }
     assert "0 files" in render("cache", "--clear").out
-    assert files(cache_folder) == []
+    assert files(cache_folder) == ["CACHEDIR.TAG"]
 
 
 def test_cache_in_another_folder(render: Render, tmp_path: Path, cache_folder: Path) -> None:
     render("scene_shapes", "--quality", "draft", "--cache", "other_cache")
-    assert len(files(tmp_path / "other_cache")) == 8
-    assert files(cache_folder) == []
-    assert "other_cache: 8 files" in render("cache", "--cache", "other_cache").out
+    assert len(cached(tmp_path / "other_cache" / "attention-film")) == 8
+    assert not cache_folder.exists()
+    assert "other_cache/attention-film: 8 files" in render("cache", "--cache", "other_cache").out
 
 
 def test_other_formats_have_their_names(render: Render, tmp_path: Path) -> None:

@@ -64,7 +64,7 @@ def render(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def masters(folder: Path) -> set[str]:
-    return {path.name for path in (folder / "cache").glob("*.master.mov")}
+    return {path.name for path in (folder / "cache").rglob("*.master.mov")}
 
 
 def test_names_of_files_are_told_from_names_of_scenes() -> None:
@@ -199,11 +199,11 @@ def test_a_cluster_draws_it_and_what_it_imports(folder: Path, scheduler: str) ->
         (folder / "numbers_of_mine.py").write_text(f"SHAPE = {shape}\n")
         done = render(folder, "my_scene.py", *options)
         assert (done.returncode, done.stderr) == (0, "")
-    drawn = {path.read_bytes() for path in (folder / "cache").glob("*.master.mov")}
-    for path in (folder / "cache").iterdir():
+    drawn = {path.read_bytes() for path in (folder / "cache").rglob("*.master.mov")}
+    for path in (folder / "cache" / "attention-film").iterdir():
         path.unlink()
     assert render(folder, "my_scene.py", "--quality", "draft", "--quiet").returncode == 0
-    local = {path.read_bytes() for path in (folder / "cache").glob("*.master.mov")}
+    local = {path.read_bytes() for path in (folder / "cache").rglob("*.master.mov")}
     assert local < drawn, "the cluster draws what this machine draws"
 
 

@@ -123,12 +123,12 @@ def test_film_from_the_cache_is_the_same_and_draws_nothing(
     cache = tmp_path / "cache"
     films = []
     for out in (tmp_path / "cold", tmp_path / "warm"):
-        cached = {path: path.stat().st_ino for path in cache.glob("*")}
+        cached = {path: path.stat().st_ino for path in cache.rglob("*.*")}
         assert make_films(render_request((scene,), SHIPPED, out, cache=cache, quality=TINY))
         films.append((out / f"{scene.slug}.mp4").read_bytes())
     beats = scene.load().beat_names(Trace.load(SHIPPED))
     assert len([path for path in cached if path.name.endswith(".master.mov")]) == len(beats)
-    assert {path: path.stat().st_ino for path in cache.iterdir()} == cached
+    assert {path: path.stat().st_ino for path in cache.rglob("*.*")} == cached
     assert films[0] == films[1]
 
 
@@ -177,7 +177,7 @@ cli.main(["scene_shapes", "--quality", "4k", "--jobs", "1", "--quiet",
         return subprocess.Popen(command, cwd=tmp_path, env=environment)
 
     def finished() -> dict[Path, int]:
-        return {path: path.stat().st_ino for path in cache.glob("*.mov")}
+        return {path: path.stat().st_ino for path in cache.rglob("*.mov")}
 
     def wait_until(reached: Callable[[], bool]) -> None:
         deadline = time.monotonic() + 120
@@ -186,11 +186,11 @@ cli.main(["scene_shapes", "--quality", "4k", "--jobs", "1", "--quiet",
             time.sleep(0.02)
 
     killed = run()
-    wait_until(lambda: any(cache.glob("*.mov")) and any(cache.glob(".*.part")))
+    wait_until(lambda: any(cache.rglob("*.mov")) and any(cache.rglob(".*.part")))
     killed.send_signal(signal.SIGKILL)
     killed.wait()
     # The worker process notices that its parent is gone, and removes the unfinished file.
-    wait_until(lambda: not any(cache.glob(".*.part")))
+    wait_until(lambda: not any(cache.rglob(".*.part")))
     complete = finished()
     assert 1 <= len(complete) < 3
     assert run().wait(timeout=240) == 0

@@ -107,7 +107,7 @@ def test_captions_are_drawn_into_the_film_and_not_into_masters(
         )
         assert make_films(request)
         assert [path.name for path in (tmp_path / captions).iterdir()] == ["scene_shapes.mp4"]
-    masters = sorted(cache.glob("*.master.mov"))
+    masters = sorted(cache.rglob("*.master.mov"))
     plain, captioned = (pictures(tmp_path / name / "scene_shapes.mp4") for name in ("none", "burn"))
     assert len(masters) == 3
     strip = slice(int(0.86 * 180), None)
@@ -124,7 +124,7 @@ def test_captions_are_drawn_into_the_film_and_not_into_masters(
             file_format="png-sequence",
         )
     )
-    assert sorted(cache.glob("*.master.mov")) == masters
+    assert sorted(cache.rglob("*.master.mov")) == masters
 
 
 def test_a_cue_changes_in_the_middle_of_a_still_picture() -> None:

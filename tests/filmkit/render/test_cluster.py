@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from distributed import Client, LocalCluster, Worker
+from distributed import Client, Worker
 
 from filmkit.commands import cli
 from filmkit.render import cluster, keys
@@ -23,7 +23,7 @@ from filmkit.render.jobs import make_films
 from filmkit.render.quality import QUALITIES, Quality
 from filmkit.render.traces import SHIPPED
 from scenes.registry import SCENES
-from tests.support.checkout import PROJECT
+from tests.support.dask_cluster import dask_cluster
 from tests.support.filming import render_request
 from tests.support.stand_in import BROKEN, NOISY, SHAPES, entry
 from tests.support.traces import make_trace
@@ -42,16 +42,8 @@ def trace_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def scheduler(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of a scheduler with two worker processes that can import the stand-in scenes."""
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("PYTHONPATH", str(PROJECT))
-        with LocalCluster(
-            n_workers=2,
-            threads_per_worker=1,
-            host="127.0.0.1",
-            dashboard_address=":0",
-            local_directory=str(tmp_path_factory.mktemp("dask")),
-        ) as local:
-            yield local.scheduler_address
+    with dask_cluster(tmp_path_factory.mktemp("dask")) as address:
+        yield address
 
 
 @pytest.fixture
@@ -108,7 +100,7 @@ def test_trace_goes_to_each_worker_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert make_films(render_request((SHAPES,), trace_file, tmp_path, cluster=scheduler))
-    monkeypatch.setattr(cluster, "_store_trace", None)
+    monkeypatch.setattr(cluster, "store_trace", None)
     assert make_films(render_request((SHAPES,), trace_file, tmp_path, cluster=scheduler))
 
 
@@ -122,9 +114,11 @@ def test_cached_beats_are_not_drawn_again(
     request = render_request((SHAPES,), trace_file, tmp_path / "out", cache=tmp_path / "cache")
     assert make_films(request)
     before = contents(tmp_path)
-    for segment in (tmp_path / "cache").glob("*.mp4"):
+    segments = [*(tmp_path / "cache").rglob("*.mp4")]
+    assert len(segments) == 3
+    for segment in segments:
         segment.unlink()
-    monkeypatch.setattr(cluster, "_draw", None)
+    monkeypatch.setattr(cluster, "draw", None)
     assert make_films(replace(request, cluster=scheduler))
     assert contents(tmp_path) == before
 
@@ -215,7 +209,7 @@ def test_beat_that_fails_three_times_is_reported_and_the_rest_finishes(
     films = [name for name in contents(tmp_path / "out") if name.endswith(".mp4")]
     assert films == ["scene_shapes.mp4"]
     # All beats but the one that fails are in the cache.
-    assert len([*(tmp_path / "cache").glob("*.master.mov")]) == 5
+    assert len([*(tmp_path / "cache").rglob("*.master.mov")]) == 5
 
 
 def test_damaged_frames_are_not_stored(
@@ -226,10 +220,12 @@ def test_damaged_frames_are_not_stored(
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(cluster, "_frames_of", lambda *file: ("other", 0))
+    real = cluster.frames_of
+    monkeypatch.setattr(cluster, "frames_of", lambda *file: ("other", *real(*file)[1:]))
     request = render_request((SHAPES,), trace_file, tmp_path / "out", cache=tmp_path / "cache")
     assert not make_films(replace(request, cluster=scheduler))
-    assert "its frames arrived damaged (tried 3 times)" in capfd.readouterr().err
+    error = capfd.readouterr().err
+    assert "what arrived is not it: it was damaged on the way (tried 3 times)" in error
     assert not [*(tmp_path / "cache").rglob("*.mov")]
     assert not [*(tmp_path / "cache").rglob(".*")]
 
@@ -246,7 +242,7 @@ def test_full_disk_here_is_one_line(
     assert not make_films(replace(request, quality=QUALITIES["hd"], cluster=scheduler))
     (line,) = capfd.readouterr().err.splitlines()
     assert line.startswith(f"Error: scene_noisy: cannot write {tmp_path}/out/scene_noisy.mp4: ")
-    assert [name for name in contents(tmp_path) if not name.endswith(".json")] == []
+    assert not [name for name in contents(tmp_path) if name.endswith((".mov", ".mp4", ".part"))]
 
 
 def test_no_scheduler_is_one_line(trace_file: Path, tmp_path: Path) -> None:
@@ -262,17 +258,18 @@ def test_no_worker_is_one_line(
 ) -> None:
     monkeypatch.setattr(cluster, "WORKERLESS_SECONDS", 0.5)
     with (
-        LocalCluster(n_workers=0, host="127.0.0.1", dashboard_address=":0") as empty,
+        dask_cluster(tmp_path, workers=0) as empty,
         pytest.raises(cluster.RenderError, match=r"there is no worker at .* dask worker"),
     ):
-        make_films(render_request((SHAPES,), trace_file, tmp_path, cluster=empty.scheduler_address))
+        make_films(render_request((SHAPES,), trace_file, tmp_path, cluster=empty))
 
 
 def test_missing_extra_is_named(
     trace_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "distributed", None)
-    monkeypatch.delitem(sys.modules, "filmkit.render.cluster")
+    for module in ("cluster", "cluster_worker", "plain_data"):
+        monkeypatch.delitem(sys.modules, f"filmkit.render.{module}")
     with pytest.raises(cluster.RenderError, match=r"pip install -e '\.\[cluster\]'"):
         make_films(render_request((SHAPES,), trace_file, tmp_path, cluster="tcp://127.0.0.1:1"))
 

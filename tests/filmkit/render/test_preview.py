@@ -94,13 +94,13 @@ def test_error_is_reported_and_the_other_sheets_are_made(
 def test_cached_pictures_are_not_drawn_again(trace_file: Path, tmp_path: Path) -> None:
     request = render_request((SHAPES,), trace_file, tmp_path, cache=tmp_path / "cache")
     assert make_previews(request)
-    cached = {path: path.stat().st_ino for path in (tmp_path / "cache").iterdir()}
+    cached = {path: path.stat().st_ino for path in (tmp_path / "cache").rglob("*.png")}
     assert len(cached) == 3
     assert make_previews(request)
-    assert {path: path.stat().st_ino for path in (tmp_path / "cache").iterdir()} == cached
+    assert {path: path.stat().st_ino for path in (tmp_path / "cache").rglob("*.png")} == cached
     # Another theme gives other pictures.
     assert make_previews(replace(request, theme="light"))
-    assert len([*(tmp_path / "cache").iterdir()]) == 6
+    assert len([*(tmp_path / "cache").rglob("*.png")]) == 6
 
 
 def test_frames_within_a_beat_are_not_drawn(trace_file: Path, tmp_path: Path) -> None:

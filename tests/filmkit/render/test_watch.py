@@ -208,7 +208,7 @@ class Watching:
         return matches()[0]
 
     def masters(self) -> set[str]:
-        return {path.name for path in (self.folder / "kept").glob("*.master.mov")}
+        return {path.name for path in (self.folder / "kept").rglob("*.master.mov")}
 
     def ends(self) -> list[float]:
         """Return the x of the square at the end of each beat, in pixels from the left."""
