@@ -290,7 +290,7 @@ class ClusterWorkerPool(WorkerPool):
         elif present and present <= self._refused.keys():
             raise RenderError(
                 f"no worker can draw: {'; '.join(self._refused.values())}; "
-                "install the same versions there and start the workers again"
+                "bring them up to date and start them again"
             )
         elif self._last_poll - self._last_worker > WORKERLESS_SECONDS:
             raise RenderError(
@@ -513,7 +513,9 @@ def _refusal(own: dict[str, str], answer: Any) -> str:
             return f"it has not answered for {ANSWER_SECONDS:.0f} seconds"
         case Exception():
             return f"it cannot run this project ({_text(answer)})"
-        case [dict(there), list(missing)] if all(isinstance(trace, str) for trace in missing):
+        case [_, _, [str(edited), *_]]:
+            return f"{escaped(edited)} was edited since it started; start it again"
+        case [dict(there), list(missing), []] if all(isinstance(trace, str) for trace in missing):
             pass
         case _:
             return "its answer is not understood"
@@ -528,7 +530,8 @@ def _text(error: object) -> str:
     """Say in one line what went wrong on a worker, which may have sent anything."""
     if isinstance(error, Refused):
         return "it sent something that is not plain data"
-    return escaped(explain(error, verbose=False) if isinstance(error, Exception) else str(error))
+    kind = f"{type(error).__name__}: " if isinstance(error, Exception) else ""
+    return escaped(" ".join(f"{kind}{error}".split()))
 
 
 @contextmanager

@@ -194,22 +194,25 @@ def _trace_file(worker: Any, digest: str) -> Path:
 
 def describe_worker(
     modules: list[str], traces: list[str], dask_worker: distributed.Worker
-) -> tuple[dict[str, str], list[str]]:
-    """Return the versions on this worker, and the hashes of those traces that it does not have.
+) -> tuple[dict[str, str], list[str], list[str]]:
+    """Say what this worker would draw with.
 
-    Raises
-    ------
-    RuntimeError
-        When code has been edited that this process has loaded: it would draw what the files said
-        before.
+    Returns
+    -------
+    versions
+        See :func:`versions`.
+    missing
+        Hashes of those traces that the worker does not have.
+    edited
+        Modules that were edited after this process had loaded them: it would draw what their files
+        said before.
     """
     load_all([])
     for module in modules:
         with suppress(Exception):
             import_module(module)
-    if edited := _edited_modules():
-        raise RuntimeError(f"{edited[0]} was edited since this worker started; start it again")
-    return versions(modules), [t for t in traces if not _trace_file(dask_worker, t).exists()]
+    missing = [trace for trace in traces if not _trace_file(dask_worker, trace).exists()]
+    return versions(modules), missing, _edited_modules()
 
 
 def _edited_modules() -> list[str]:

@@ -27,20 +27,39 @@ __all__ = ["Refused", "plain_data_only"]
 LOADING: tuple[Any, ...] = (distributed.client, distributed.protocol.pickle)
 
 
-class Refused:
+class Refused(Exception):
     """Stands for an object that was not loaded; it takes any arguments and does nothing."""
 
     def __init__(self, *args: object, **kwargs: object) -> None:
-        pass
+        super().__init__("something that is not plain data")
 
     def __setstate__(self, state: object) -> None:
         pass
+
+
+def _exception(kind: type[Exception], arguments: Any, *context: object) -> Exception:
+    """Make the exception that was raised elsewhere, without what else it held."""
+    if not isinstance(kind, type):
+        return Refused()
+    error = Exception.__new__(kind)
+    error.args = tuple(arguments["args"] if isinstance(arguments, dict) else arguments)
+    return error
+
+
+# What a pickle calls to make an exception or a traceback in Dask, and what is called here.
+INSTEAD = {
+    "unpickle_exception": _exception,
+    "unpickle_exception_with_attrs": _exception,
+    "unpickle_traceback": lambda *frame: None,
+}
 
 
 class _Unpickler(pickle.Unpickler):
     """Loads plain data and exceptions of Python itself; Dask sends ``bytes`` with their class."""
 
     def find_class(self, module: str, name: str) -> Any:
+        if module == "tblib.pickling_support":
+            return INSTEAD.get(name, Refused)
         found = getattr(builtins, name, None) if module == "builtins" else None
         if isinstance(found, type) and issubclass(found, (Exception, bytes)):
             return found
