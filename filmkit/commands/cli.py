@@ -166,6 +166,11 @@ def _known_scenes(
         + ".",
     ),
     cloup.option("--transparent", is_flag=True, help="Leave out the background."),
+    cloup.option(
+        "--calm",
+        is_flag=True,
+        help="Let pictures stand still while they are talked about, instead of drifting slowly.",
+    ),
     BACKGROUND,
     FPS,
     cloup.option(

@@ -1,10 +1,11 @@
 """Animations that the film uses, each named after what is seen.
 
 All of them take the keyword arguments of :class:`manim.Animation`, such as ``run_time`` (seconds)
-and ``rate_func``. Making one changes nothing; it reads where things are when it begins to play::
+and ``rate_func``. Without a ``run_time`` each takes as long as the theme's tempo gives to its kind.
+Making one changes nothing; it reads where things are when it begins to play::
 
-    self.play(Appear(panel.cells), run_time=self.theme.tempo.normal)
-    self.play(Settle(strip, layout.row), Vanish(title))
+    self.play(Appear(panel.cells))
+    self.play(Settle(strip, layout.row), Vanish(title, run_time=2))
 
 ``alpha`` is the share of an animation that has passed, 0 to 1.
 """
@@ -12,32 +13,39 @@ and ``rate_func``. Making one changes nothing; it reads where things are when it
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
-from manim import Animation, Mobject, Scene, linear, smooth
+from manim import DL, UR, Animation, Group, Mobject, Scene, linear, smooth
 
 from filmkit.core.camera import Shot, StageCamera
 from filmkit.core.geometry import Box
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.norm import TensorSource
+from filmkit.core.theme import current_theme
 
 __all__ = [
     "AnimateWith",
     "Appear",
     "Arrive",
     "Brighten",
+    "Drift",
     "Glide",
     "MoveCamera",
+    "MoveFromCopy",
     "Presence",
     "Recolour",
     "Reveal",
     "Rise",
+    "RollUp",
     "Settle",
     "ShowCells",
     "SweepRows",
     "Transpose",
+    "TransposeFromCopy",
+    "Unroll",
     "Vanish",
     "first_half",
     "in_diagonals",
@@ -65,7 +73,19 @@ class InPlaceAnimation(Animation):
 
     Manim's own animations copy the whole mobject when they begin, which takes long for heatmaps.
     Subclasses save what they need in ``begin`` and implement :meth:`step`.
+
+    Attributes
+    ----------
+    tempo : str
+        Which of the theme's durations (:class:`filmkit.core.theme.Tempo`) it takes by default.
     """
+
+    tempo: ClassVar[str] = "normal"
+
+    def __init__(self, mobject: Mobject, *, run_time: float | None = None, **kwargs: Any) -> None:
+        if run_time is None:
+            run_time = getattr(current_theme().tempo, self.tempo)
+        super().__init__(mobject, run_time=run_time, **kwargs)
 
     def create_starting_mobject(self) -> Mobject:
         return self.mobject
@@ -95,6 +115,8 @@ class Presence(InPlaceAnimation):
     to
         Presence at the end, 0 to 1.
     """
+
+    tempo = "small"
 
     def __init__(self, mobject: Mobject, to: float, **kwargs: Any) -> None:
         super().__init__(mobject, **kwargs)
@@ -157,6 +179,8 @@ class MoveCamera(InPlaceAnimation):
         Where it ends. :meth:`filmkit.core.stage.Stage.move_camera` makes this animation.
     """
 
+    tempo = "swing"
+
     def __init__(self, camera: StageCamera, shot: Shot, **kwargs: Any) -> None:
         super().__init__(Mobject(), **kwargs)
         self.camera = camera
@@ -168,6 +192,46 @@ class MoveCamera(InPlaceAnimation):
 
     def step(self, alpha: float) -> None:
         self.camera.shot = self.origin.mix(self.shot, alpha) if alpha < 1 else self.shot
+
+
+class Drift(InPlaceAnimation):
+    """Move the camera a little and back again, so slowly that a picture only seems to live.
+
+    It ends with the very shot that it began with. A flat picture comes closer; in space the eye
+    goes round.
+
+    Parameters
+    ----------
+    camera
+        The stage's camera.
+    closer
+        How much closer a flat picture comes, as a share of its size.
+    degrees
+        How far the eye goes round in space.
+    """
+
+    def __init__(
+        self, camera: StageCamera, *, closer: float = 0.02, degrees: float = 8.0, **kwargs: Any
+    ) -> None:
+        super().__init__(Mobject(), rate_func=linear, **kwargs)
+        self.camera = camera
+        self.closer, self.degrees = closer, degrees
+
+    def begin(self) -> None:
+        self.origin = self.camera.shot
+        super().begin()
+
+    def step(self, alpha: float) -> None:
+        share = float(np.sin(np.pi * alpha) ** 2) if 0 < alpha < 1 else 0.0
+        shot = self.origin
+        if share:
+            flat = shot.theta == shot.phi == 0
+            shot = (
+                replace(shot, height=shot.height * (1 - self.closer * share))
+                if flat
+                else replace(shot, theta=shot.theta + self.degrees * share)
+            )
+        self.camera.shot = shot
 
 
 class Glide(InPlaceAnimation):
@@ -283,15 +347,175 @@ class Transpose(InPlaceAnimation):
         if alpha >= 1:
             self.heatmap.copy_cells_from(self.turned).place(self.box)
             return
-        start, end = self.origin, self.box
-        width = (1 - alpha) * start.width + alpha * end.height
-        height = (1 - alpha) * start.height + alpha * end.width
-        quarter, half = -alpha * np.pi / 2, alpha * np.pi
-        corners = np.array([[-1, 1], [1, 1], [1, -1], [-1, -1]]) * [width / 2, height / 2]
-        x = corners[:, 0] * np.cos(quarter) - corners[:, 1] * np.sin(quarter)
-        y = corners[:, 0] * np.sin(quarter) + corners[:, 1] * np.cos(quarter)
-        center = (1 - alpha) * np.array(start.center) + alpha * np.array(end.center)
-        self.heatmap.set_corners(center + np.stack([x * np.cos(half), y, x * np.sin(half)], axis=1))
+        self.heatmap.set_corners(_flipped_corners(self.origin, self.box, alpha))
+
+
+def _flipped_corners(start: Box, end: Box, alpha: float) -> Array:
+    """Return the corners (4, 3) of a heatmap on its way to its transpose; see `Transpose`."""
+    width = (1 - alpha) * start.width + alpha * end.height
+    height = (1 - alpha) * start.height + alpha * end.width
+    quarter, half = -alpha * np.pi / 2, alpha * np.pi
+    corners = np.array([[-1, 1], [1, 1], [1, -1], [-1, -1]]) * [width / 2, height / 2]
+    x = corners[:, 0] * np.cos(quarter) - corners[:, 1] * np.sin(quarter)
+    y = corners[:, 0] * np.sin(quarter) + corners[:, 1] * np.cos(quarter)
+    center = (1 - alpha) * np.array(start.center) + alpha * np.array(end.center)
+    return np.asarray(center + np.stack([x * np.cos(half), y, x * np.sin(half)], axis=1))
+
+
+class TransposeFromCopy(InPlaceAnimation):
+    """Let a copy of a matrix leave it, flip over its diagonal, and become its transpose.
+
+    Parameters
+    ----------
+    source
+        A heatmap on the scene, which stays.
+    target
+        The heatmap of the transposed matrix, in its place; it is added to the scene.
+
+    Examples
+    --------
+    ::
+
+        self.play(TransposeFromCopy(keys.cells, keys_transposed.cells))
+    """
+
+    def __init__(self, source: Heatmap, target: Heatmap, **kwargs: Any) -> None:
+        super().__init__(target, introducer=True, **kwargs)
+        self.source, self.target = source, target
+
+    def begin(self) -> None:
+        self.origin, self.box = self.source.box, self.target.box
+        super().begin()
+
+    def step(self, alpha: float) -> None:
+        if alpha >= 1:
+            self.target.place(self.box)
+        else:
+            corners = _flipped_corners(self.origin, self.box, alpha)
+            self.target.set_corners(corners[[0, 3, 2, 1]])
+
+
+class MoveFromCopy(Arrive):
+    """Let a copy of something leave it, move, and become something else of the same structure.
+
+    Parameters
+    ----------
+    source
+        What the copy leaves; it stays as it is.
+    target
+        What the copy becomes, in its place; it is added to the scene. A heatmap of the same shape
+        changes from the source's numbers to its own on the way.
+
+    Examples
+    --------
+    ::
+
+        self.play(MoveFromCopy(scores.part((3, 4), (0, 9)), closeup.row))
+    """
+
+    def __init__(self, source: Mobject, target: Mobject, **kwargs: Any) -> None:
+        super().__init__(target, source, **kwargs)
+
+    def begin(self) -> None:
+        self.changes = [
+            (there, here.values, there.values, here.masked, there.masked)
+            for here, there in zip(self.origin.get_family(), self.mobject.get_family(), strict=True)
+            if isinstance(here, Heatmap)
+            and isinstance(there, Heatmap)
+            and here.shape == there.shape
+            and not (
+                np.array_equal(here.values, there.values)
+                and np.array_equal(here.masked, there.masked)
+            )
+        ]
+        super().begin()
+
+    def step(self, alpha: float) -> None:
+        super().step(alpha)
+        for heatmap, start, end, masked, masked_end in self.changes:
+            heatmap.set_values((1 - alpha) * start + alpha * end)
+            heatmap.set_masked((1 - alpha) * masked + alpha * masked_end)
+
+
+class Unroll(InPlaceAnimation):
+    """Let a bar become the matrix that it measures: row after row leaves it for its place.
+
+    In the bar the rows lie end to end, so its length is the number of cells. At the end the bar is
+    gone and the matrix is there.
+
+    Parameters
+    ----------
+    bar
+        A bar on the scene, which is removed.
+    heatmap
+        The matrix, in its place; it is added to the scene.
+    overlap
+        Share of the time that one row takes.
+    """
+
+    tempo = "large"
+
+    def __init__(
+        self, bar: Mobject, heatmap: Heatmap, *, overlap: float = 0.5, **kwargs: Any
+    ) -> None:
+        self.bar, self.heatmap, self.overlap = bar, heatmap, overlap
+        self.rows = heatmap.split_rows()
+        super().__init__(Group(*self.rows), introducer=True, **kwargs)
+
+    def begin(self) -> None:
+        box = Box.between(self.bar.get_corner(DL), self.bar.get_corner(UR))
+        count = len(self.rows)
+        parts = box.split_columns(count) if box.width >= box.height else box.split_rows(count)
+        self.moves = [
+            (row, row.copy().place(part).points, row.points.copy())
+            for row, part in zip(self.rows, parts, strict=True)
+        ]
+        super().begin()
+
+    def step(self, alpha: float) -> None:
+        latest = (1 - self.overlap) / max(1, len(self.moves) - 1)
+        for number, (row, start, end) in enumerate(self.moves):
+            share = float(smooth(np.clip((alpha - latest * number) / self.overlap, 0, 1)))
+            row.points = (1 - share) * start + share * end
+        set_presence(self.bar, max(0.0, 1 - 4 * alpha))
+
+    def clean_up_from_scene(self, scene: Scene) -> None:
+        super().clean_up_from_scene(scene)
+        scene.remove(self.mobject, self.bar)
+        set_presence(self.bar, 1.0)
+        scene.add(self.heatmap)
+
+
+class RollUp(Unroll):
+    """Let a matrix become the bar that measures it: the reverse of :class:`Unroll`.
+
+    Parameters
+    ----------
+    heatmap
+        The matrix on the scene, which is removed.
+    bar
+        The bar, in its place; it is added to the scene.
+    overlap
+        Share of the time that one row takes.
+    """
+
+    def __init__(
+        self, heatmap: Heatmap, bar: Mobject, *, overlap: float = 0.5, **kwargs: Any
+    ) -> None:
+        super().__init__(bar, heatmap, overlap=overlap, **kwargs)
+
+    def _setup_scene(self, scene: Scene) -> None:
+        super()._setup_scene(scene)
+        scene.remove(self.heatmap)
+        scene.add(set_presence(self.bar, 0.0))
+
+    def step(self, alpha: float) -> None:
+        super().step(1 - alpha)
+
+    def clean_up_from_scene(self, scene: Scene) -> None:
+        super().clean_up_from_scene(scene)
+        scene.remove(self.heatmap)
+        scene.add(self.bar)
 
 
 class Reveal(InPlaceAnimation):
@@ -314,6 +538,8 @@ class Reveal(InPlaceAnimation):
         self.add(cells.set_shown(0))
         self.play(Reveal(cells, in_rows(cells.shape)))
     """
+
+    tempo = "large"
 
     def __init__(
         self, heatmap: Heatmap, when: npt.ArrayLike, *, spread: float = 0.15, **kwargs: Any
@@ -345,6 +571,8 @@ class ShowCells(InPlaceAnimation):
         heatmap's shape.
     """
 
+    tempo = "small"
+
     def __init__(self, heatmap: Heatmap, shown: npt.ArrayLike, **kwargs: Any) -> None:
         super().__init__(heatmap, **kwargs)
         self.heatmap = heatmap
@@ -360,6 +588,8 @@ class ShowCells(InPlaceAnimation):
 
 class Brighten(InPlaceAnimation):
     """Fade a whole heatmap to opacity 1."""
+
+    tempo = "small"
 
     def __init__(self, heatmap: Heatmap, **kwargs: Any) -> None:
         super().__init__(heatmap, **kwargs)
@@ -399,6 +629,8 @@ class SweepRows(InPlaceAnimation):
     heatmap
         Whose rows are framed, from the first to the last.
     """
+
+    tempo = "large"
 
     def __init__(self, frame: Mobject, heatmap: Heatmap, **kwargs: Any) -> None:
         super().__init__(frame, rate_func=linear, **kwargs)

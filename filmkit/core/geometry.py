@@ -6,13 +6,14 @@ A frame of 16:9 is 8 units high; :func:`filmkit.render.quality.frame_size` gives
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 __all__ = [
+    "CAPTION_STRIP",
     "FRAME_HEIGHT",
     "HEADER",
     "WORD_GAP",
@@ -27,6 +28,9 @@ __all__ = [
 ]
 FRAME_HEIGHT = 8.0
 """Height of a 16:9 frame in scene units; text sizes are fractions of it in every frame."""
+
+CAPTION_STRIP = 0.11
+"""Height of the strip at the bottom that captions need, as a fraction of the frame's height."""
 
 NOTE_LINE = 0.44  # height of a line of notes at the top of the frame, in scene units
 MIN_TEXT = 0.02  # smallest text, as a fraction of the frame's shorter side
@@ -115,6 +119,64 @@ class Box:
         """Return the box moved to the right and up."""
         return Box(self.x + dx, self.y + dy, self.width, self.height)
 
+    def inset(self, across: float, down: float | None = None) -> Box:
+        """Return the box without a margin: ``across`` at the left and right, ``down`` elsewhere.
+
+        ``down`` is as much as ``across`` by default. Too large a margin leaves an empty box.
+        """
+        down = across if down is None else down
+        return Box(
+            self.x, self.y, max(0.0, self.width - 2 * across), max(0.0, self.height - 2 * down)
+        )
+
+    def split_rows(self, weights: Sequence[float] | int, gap: float = 0.0) -> tuple[Box, ...]:
+        """Cut the box into rows, from the top.
+
+        Parameters
+        ----------
+        weights
+            Heights of the rows relative to each other; or the number of equal rows.
+        gap
+            Distance between two rows, in scene units.
+        """
+        return tuple(
+            Box.of(self.left, self.right, self.top - stop, self.top - start)
+            for start, stop in _shares(self.height, weights, gap)
+        )
+
+    def split_columns(self, weights: Sequence[float] | int, gap: float = 0.0) -> tuple[Box, ...]:
+        """Cut the box into columns, from the left; arguments as for :meth:`split_rows`."""
+        return tuple(
+            Box.of(self.left + start, self.left + stop, self.bottom, self.top)
+            for start, stop in _shares(self.width, weights, gap)
+        )
+
+    def stack(self, sizes: Sequence[tuple[float, float]], gap: float = 0.0) -> tuple[Box, ...]:
+        """Stack boxes in the middle of this one, from the top.
+
+        Parameters
+        ----------
+        sizes
+            Width and height of each, in scene units; all are made smaller by the same factor if
+            they do not fit.
+        gap
+            Distance between two of them, in scene units; it shrinks with them.
+        """
+        height = sum(down for _, down in sizes) + gap * (len(sizes) - 1)
+        width = max(across for across, _ in sizes)
+        scale = min(1.0, self.width / width, self.height / height)
+        top = self.y + scale * height / 2
+        boxes = []
+        for across, down in sizes:
+            boxes.append(Box(self.x, top - scale * down / 2, scale * across, scale * down))
+            top -= scale * (down + gap)
+        return tuple(boxes)
+
+    def fit(self, width: float, height: float) -> Box:
+        """Return the largest box of a shape, ``width`` to ``height``, in the middle of this one."""
+        scale = min(self.width / width, self.height / height)
+        return Box(self.x, self.y, scale * width, scale * height)
+
     def contains(self, other: Box, slack: float = 1e-6) -> bool:
         """Return whether another box lies inside, up to ``slack`` scene units beyond a side."""
         return (
@@ -131,6 +193,18 @@ class Box:
         return (across, down) if across > 0 and down > 0 else (0.0, 0.0)
 
 
+def _shares(
+    length: float, weights: Sequence[float] | int, gap: float
+) -> Iterator[tuple[float, float]]:
+    """Yield start and stop of each part of a length."""
+    weights = [1.0] * weights if isinstance(weights, int) else weights
+    unit = (length - gap * (len(weights) - 1)) / sum(weights)
+    start = 0.0
+    for weight in weights:
+        yield start, start + unit * weight
+        start += unit * weight + gap
+
+
 @dataclass(frozen=True)
 class Frame:
     """The edge of the picture, and the parts of it that are kept free.
@@ -144,13 +218,13 @@ class Frame:
         side.
     captions
         Height of the strip at the bottom that is kept free for captions, as a fraction of the
-        frame's height.
+        frame's height; 0 if none are drawn into the picture.
     """
 
     width: float
     height: float = FRAME_HEIGHT
     margin: float = 0.04
-    captions: float = 0.11
+    captions: float = 0.0
 
     @property
     def shorter_side(self) -> float:
@@ -202,7 +276,7 @@ class Frame:
         Captions are at the bottom, notes on where the numbers come from at the top.
         """
         safe = self.safe
-        bottom = -self.height / 2 + self.captions * self.height
+        bottom = max(safe.bottom, -self.height / 2 + self.captions * self.height)
         top = safe.top - NOTE_LINE * len(self.note_lines)
         return Box.of(safe.left, safe.right, bottom, top)
 

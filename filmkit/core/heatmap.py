@@ -12,6 +12,7 @@ from manim import DOWN, LEFT, RIGHT, UP, Mobject, color_to_rgb
 from manim.constants import RESAMPLING_ALGORITHMS
 from manim.mobject.types.image_mobject import AbstractImageMobject
 
+from filmkit.core.errors import SceneCodeError
 from filmkit.core.geometry import Box
 from filmkit.core.norm import Norm, TensorSource
 from filmkit.core.raster import Texture
@@ -198,21 +199,51 @@ class Heatmap(AbstractImageMobject):
         return np.asarray(top + (bottom - top) * down)
 
     def block(self, rows: tuple[int, int], columns: tuple[int, int]) -> Box:
-        """Return the box of the cells [start, stop) of both axes."""
+        """Return the box of the cells [start, stop) of both axes.
+
+        Raises
+        ------
+        SceneCodeError
+            If there are no such cells.
+        """
+        for (start, stop), count, axis in zip(
+            (rows, columns), self.shape, ("rows", "columns"), strict=True
+        ):
+            if not 0 <= start <= stop <= count:
+                raise SceneCodeError(
+                    f"a heatmap of {self.shape[0]} x {self.shape[1]} has no {axis} "
+                    f"{start} to {stop - 1}; choose 0 to {count - 1}"
+                )
         first, last = self.at(rows[0], columns[0]), self.at(rows[1], columns[1])
         return Box.between(first, last)
 
     def row(self, index: int) -> Box:
-        """Return the box of a row."""
-        return self.block((index, index + 1), (0, self.shape[1]))
+        """Return the box of a row; -1 is the last one.
+
+        Raises
+        ------
+        SceneCodeError
+            If there is no such row, as in :meth:`column` and :meth:`cell` too.
+        """
+        return self.block(self._span(index, 0), (0, self.shape[1]))
 
     def column(self, index: int) -> Box:
-        """Return the box of a column."""
-        return self.block((0, self.shape[0]), (index, index + 1))
+        """Return the box of a column; -1 is the last one."""
+        return self.block((0, self.shape[0]), self._span(index, 1))
 
     def cell(self, row: int, column: int) -> Box:
-        """Return the box of a cell."""
-        return self.block((row, row + 1), (column, column + 1))
+        """Return the box of a cell; -1 is the last row or column."""
+        return self.block(self._span(row, 0), self._span(column, 1))
+
+    def _span(self, index: int, axis: int) -> tuple[int, int]:
+        """Return start and stop of one row (axis 0) or column (axis 1)."""
+        count, name = self.shape[axis], ("row", "column")[axis]
+        if not -count <= index < count:
+            raise SceneCodeError(
+                f"a heatmap of {self.shape[0]} x {self.shape[1]} has no {name} {index}; "
+                f"choose 0 to {count - 1}, or -1 for the last one"
+            )
+        return index % count, index % count + 1
 
     @property
     def box(self) -> Box:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -15,10 +16,16 @@ __all__ = ["Norm", "TensorSource"]
 
 Pixels = npt.NDArray[np.uint8]
 
+LINEAR_SHARE = 0.1  # linear width of a stretched scale, as a share of its limit
+
 
 @dataclass(frozen=True)
 class Norm:
-    """A linear scale from values to colours.
+    """A scale from values to colours: linear, or stretched near zero.
+
+    The stretched scale is that of matplotlib's ``AsinhNorm``: nearly linear for values up to
+    ``linear_width``, nearly logarithmic beyond. Where a few channels are far larger than all
+    others, it shows what a linear scale would leave grey.
 
     Attributes
     ----------
@@ -28,12 +35,16 @@ class Norm:
         Name of a matplotlib colour map.
     percentile
         Percentile of the values' magnitudes that became ``vmax``; 100 if nothing was clipped.
+    linear_width
+        Up to which magnitude a stretched scale is about linear, in the units of the values;
+        infinite for a linear scale.
 
     Examples
     --------
     ::
 
-        norm = Norm.symmetric(values)       # zero in the middle; for queries, keys, scores ...
+        norm = Norm.stretched(values)       # zero in the middle; for queries, keys, values ...
+        norm = Norm.symmetric(values)       # the same without the stretching; for scores
         norm = Norm.unit()                  # 0 to 1; for attention patterns
         rgb = norm.colours(values)          # uint8, one more axis of length 3
     """
@@ -42,6 +53,7 @@ class Norm:
     vmax: float
     cmap: str
     percentile: float = 100.0
+    linear_width: float = math.inf
 
     @classmethod
     def symmetric(cls, values: npt.ArrayLike, percentile: float = 99.0) -> Norm:
@@ -57,6 +69,23 @@ class Norm:
         magnitudes = np.abs(np.asarray(values, dtype=np.float64))
         limit = float(np.percentile(magnitudes, percentile)) if magnitudes.size else 1.0
         return cls(-(limit or 1.0), limit or 1.0, current_theme().palette.signed, percentile)
+
+    @classmethod
+    def stretched(cls, values: npt.ArrayLike, percentile: float = 99.0) -> Norm:
+        """Return the norm for values of either sign, stretched near zero.
+
+        Parameters
+        ----------
+        values, percentile
+            As for :meth:`symmetric`.
+        """
+        norm = cls.symmetric(values, percentile)
+        return replace(norm, linear_width=LINEAR_SHARE * norm.vmax)
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether equal differences of values are equal steps of colour."""
+        return math.isinf(self.linear_width)
 
     @classmethod
     def of_values(cls, values: npt.ArrayLike) -> Norm:
@@ -76,7 +105,12 @@ class Norm:
 
     def scaled(self, factor: float) -> Norm:
         """Return the norm that shows ``factor * values`` as this one shows ``values``."""
-        return Norm(self.vmin * factor, self.vmax * factor, self.cmap, self.percentile)
+        return replace(
+            self,
+            vmin=self.vmin * factor,
+            vmax=self.vmax * factor,
+            linear_width=self.linear_width * factor,
+        )
 
     def mix(self, other: Norm, alpha: float) -> Norm:
         """Return the norm ``alpha`` of the way to another one, whose colour map it takes last."""
@@ -86,12 +120,45 @@ class Norm:
             (1 - alpha) * a + alpha * b
             for a, b in ((self.vmin, other.vmin), (self.vmax, other.vmax))
         )
-        return Norm(vmin, vmax, self.cmap, self.percentile)
+        # How much a scale is stretched is the inverse of its linear width: 0 for a linear one.
+        stretch = (1 - alpha) / self.linear_width + alpha / other.linear_width
+        width = 1 / stretch if stretch else math.inf
+        return Norm(vmin, vmax, self.cmap, self.percentile, width)
+
+    def places(self, values: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """Return where values lie between the first colour, 0, and the last one, 1; clipped."""
+        array = np.asarray(values, dtype=np.float64)
+        low, high = self.vmin, self.vmax
+        if not self.is_linear:
+            array = np.arcsinh(array / self.linear_width)
+            low, high = np.arcsinh(low / self.linear_width), np.arcsinh(high / self.linear_width)
+        return np.asarray(np.clip((array - low) / (high - low), 0.0, 1.0))
+
+    def values_at(self, places: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """Return the values at places between the first colour, 0, and the last one, 1."""
+        array = np.asarray(places, dtype=np.float64)
+        if self.is_linear:
+            return np.asarray(self.vmin + array * (self.vmax - self.vmin))
+        low, high = (np.arcsinh(end / self.linear_width) for end in (self.vmin, self.vmax))
+        return np.asarray(self.linear_width * np.sinh(low + array * (high - low)))
+
+    def ticks(self) -> list[float]:
+        """Return values to write at a scale of this norm, in order, its ends among them.
+
+        Between the ends are 0 and, if the scale is stretched, round numbers 1, 3, 10, 30, ... of
+        either sign that are neither close to each other nor to the ends.
+        """
+        inner = [0.0] if self.vmin < 0 < self.vmax else []
+        if not self.is_linear:
+            decades = range(-9, 10)
+            sizes = [digit * 10.0**power for power in decades for digit in (1, 3)]
+            sizes = [size for size in sizes if self.linear_width <= size < self.vmax / 1.8]
+            inner = [*(-size for size in reversed(sizes)), *inner, *sizes]
+        return [self.vmin, *(tick for tick in inner if self.vmin < tick < self.vmax), self.vmax]
 
     def levels(self, values: npt.ArrayLike) -> npt.NDArray[np.uint8]:
         """Return the index of each value in the colour map's 256 colours, uint8."""
-        span = (np.asarray(values, dtype=np.float64) - self.vmin) / (self.vmax - self.vmin)
-        return np.rint(np.clip(span, 0.0, 1.0) * 255).astype(np.uint8)
+        return np.rint(self.places(values) * 255).astype(np.uint8)
 
     def colours(self, values: npt.ArrayLike) -> Pixels:
         """Return the RGB of each value, (..., 3) uint8."""

@@ -29,6 +29,10 @@ numbers:
         Four [x, y]: outer corner of the first cell, then along its row, then clockwise.
     ``cmap``, ``vmin``, ``vmax``
         A matplotlib colour map's name, and the values that get its first and last colour.
+    ``norm``
+        How values become colours in between: "linear", or "asinh" as matplotlib's ``AsinhNorm``.
+    ``linear_width``
+        Of an "asinh" norm, in the units of the values; null for a linear one.
     ``masked``
         [row, column] of each cell whose number cannot be read from its colour: those that the
         causal mask removes, and the hidden ones.
@@ -71,7 +75,7 @@ from filmkit.core.text import TextLine
 
 __all__ = ["MAP_SCHEMA", "PanelItem", "TextItem", "panels_on", "picture_map", "texts_on"]
 
-MAP_SCHEMA = 1
+MAP_SCHEMA = 2
 """Version of the layout of the JSON document."""
 
 Points = npt.NDArray[np.float64]
@@ -218,6 +222,8 @@ def _panel_entry(item: PanelItem) -> dict[str, Any]:
         "cmap": heatmap.norm.cmap,
         "vmin": heatmap.norm.vmin,
         "vmax": heatmap.norm.vmax,
+        "norm": "linear" if heatmap.norm.is_linear else "asinh",
+        "linear_width": None if heatmap.norm.is_linear else heatmap.norm.linear_width,
         "masked": np.argwhere((heatmap.masked > 0) | (heatmap.shown < 1)).tolist(),
         "hidden": np.argwhere(heatmap.shown < 1).tolist(),
         "opacity": item.opacity,

@@ -26,6 +26,10 @@ class StageSettings:
         Whether the background is transparent.
     compare
         File of a second trace, for scenes that compare two.
+    calm
+        Whether pictures stand still while they are talked about, instead of drifting slowly.
+    caption_strip
+        Whether the lowest part of the frame is kept free, for captions that are drawn into films.
     """
 
     layer: int | None = None
@@ -36,6 +40,8 @@ class StageSettings:
     background: str | None = None
     transparent: bool = False
     compare: Path | None = None
+    calm: bool = False
+    caption_strip: bool = False
 
 
 @dataclass(frozen=True)
@@ -50,12 +56,23 @@ class BeatRecord:
         What is said while it plays.
     start, end
         In seconds from the start of the scene.
+    tail
+        When its own animations have ended, in seconds from the start of the scene. From then on the
+        last picture stays until the narration has been said.
+    marks
+        Each mark that the beat has waited for, and when its words are said, in seconds from the
+        start of the beat.
+    notes
+        The small notes on its pictures: where the numbers come from, and what is not drawn.
     """
 
     name: str
     narration: str
     start: float
     end: float
+    tail: float
+    marks: tuple[tuple[str, float], ...] = ()
+    notes: tuple[str, str] = ("", "")
 
 
 @dataclass(frozen=True)

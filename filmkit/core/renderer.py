@@ -29,9 +29,9 @@ class FilmRenderer(CairoRenderer):
     """A Cairo renderer that writes no files and keeps exact time.
 
     Manim rounds the length of every animation up to whole frames, so that a film gets longer with
-    each of them, by an amount that depends on the frame rate. Here frame ``i`` shows the scene at
-    time ``i / frame_rate``, and the time is the sum of the durations: the same at every quality,
-    and without drawing.
+    each of them, by an amount that depends on the frame rate. Here frame ``i`` of a piece (a beat,
+    say) shows the scene ``i / frame_rate`` seconds after the start of the piece, and the time is
+    the sum of the durations: the same at every quality, and without drawing.
 
     Parameters
     ----------
@@ -44,23 +44,40 @@ class FilmRenderer(CairoRenderer):
 
     Attributes
     ----------
-    time
-        Seconds from the start of the scene.
+    piece_time
+        Seconds from the start of the piece.
     only
-        Numbers of the frames to draw, counted from the start of the scene; None for all.
+        Numbers of the frames to draw, counted from the start of the piece; None for all.
     """
 
     def __init__(self, camera_class: type[Camera], sink: FrameSink | None = None) -> None:
         super().__init__(camera_class=camera_class, skip_animations=sink is None)
         self.sink = sink
-        self.time: float = 0.0
+        self.piece_time: float = 0.0
+        self._before: float = 0.0
         self.only: Container[int] | None = None
+
+    @property
+    def time(self) -> float:
+        """Seconds from the start of the scene."""
+        return self._before + self.piece_time
+
+    @time.setter
+    def time(self, seconds: float) -> None:
+        self._before, self.piece_time = seconds, 0.0
+
+    def begin_piece(self) -> None:
+        """Let the next frame be the first one of a piece.
+
+        Its clock starts at 0, so that its frames are the same, bit by bit, whatever came before.
+        """
+        self.time = self._before + self.piece_time
 
     def play(self, scene: Scene, *args: Any, **kwargs: Any) -> None:
         scene.compile_animation_data(*args, **kwargs)
         scene.begin_animations()
-        start, end = self.time, self.time + scene.duration
-        rate = self.camera.frame_rate
+        start, rate = self.piece_time, self.camera.frame_rate
+        end = start + scene.duration
         frames = [
             i
             for i in range(frames_before(start, rate), frames_before(end, rate))
@@ -77,7 +94,7 @@ class FilmRenderer(CairoRenderer):
             animation.finish()
             animation.clean_up_from_scene(scene)
         scene.update_mobjects(0)
-        self.time = end
+        self.piece_time = end
         self.num_plays += 1
 
     def _play_frames(self, scene: Scene, sink: FrameSink, times: list[float]) -> None:

@@ -13,11 +13,20 @@ narration. Beats are played in the order in which they are written::
         @beat
         def words(self):
             \"""These are the words: {prompt}.\"""
-            self.play(Appear(self.label), run_time=self.theme.tempo.normal)
-            self.hold(words=5)
+            self.play(Appear(self.label))
 
-A beat's docstring is its narration; names in braces are looked up in :attr:`Stage.facts`. If the
-narration depends on the model, it is given in several variants instead, of which
+A beat's docstring is its narration; names in braces are looked up in :attr:`Stage.facts`. When the
+beat's own animations have ended, its last picture stays until the narration has been said: this
+*tail* needs no line of code. Square brackets mark the words at which something happens::
+
+        @beat
+        def a_score(self):
+            \"""The query of [white] meets the key of [red].\"""
+            self.play(Appear(self.query))
+            self.wait_for("red")
+            self.play(Appear(self.key))
+
+If the narration depends on the model, it is given in several variants instead, of which
 :meth:`Stage.variant` chooses one::
 
         @beat(own="Every head has keys of its own.", shared="{sets} sets serve all heads.")
@@ -31,11 +40,13 @@ the trace, the settings and the theme alone, and each beat can be rendered by it
 
 from __future__ import annotations
 
-import inspect
+import math
+import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any, ClassVar, TypeVar, overload
 
 import numpy as np
@@ -43,20 +54,29 @@ import numpy.typing as npt
 from manim import DL, UR, Animation, Mobject, Scene, VGroup, config
 
 from extract.trace import Trace
-from filmkit.core.animations import MoveCamera, Presence, presence
+from filmkit.core.animations import Drift, MoveCamera, Presence, presence
 from filmkit.core.camera import Shot, StageCamera, pin_to_frame
-from filmkit.core.geometry import Box, Frame, shot_box
+from filmkit.core.errors import SceneCodeError, StageError
+from filmkit.core.geometry import CAPTION_STRIP, Box, Frame, shot_box
+from filmkit.core.narration import Narration, NarrationError
 from filmkit.core.printable import printable
 from filmkit.core.records import BeatRecord, Rehearsal, StageSettings
 from filmkit.core.renderer import FilmRenderer, FrameSink
 from filmkit.core.text import Label, fit_word
-from filmkit.core.theme import use_theme
-from filmkit.core.view import LayerView, StageError
+from filmkit.core.theme import current_theme, use_theme
+from filmkit.core.view import LayerView
 
-__all__ = ["Stage", "StageError", "beat"]
+__all__ = ["BeatSink", "SceneCodeError", "Stage", "StageError", "beat", "notes_at_top"]
 
 
 BeatT = TypeVar("BeatT", bound=Callable[[Any], None])
+
+BeatSink = Callable[[str, bool], AbstractContextManager[FrameSink | None]]
+"""Called with the name of a beat, and whether its tail is meant, not its own animations.
+
+It returns a context manager inside which these are played. The context manager yields the sink for
+them, or None to run them without drawing.
+"""
 
 
 @dataclass(frozen=True)
@@ -119,13 +139,25 @@ def beat(
     """
 
     def mark(method: BeatT) -> BeatT:
+        name = method.__name__
+        # In the body of a class the second method of a name would replace the first.
+        if isinstance(getattr(body.get(name), "beat", None), _BeatMark):
+            raise SceneCodeError(f"two beats are called {name}; rename one", _place(method))
         method.__dict__["beat"] = _BeatMark(when or (lambda trace: True), variants)
         return method
 
+    body = sys._getframe(1).f_locals
     return mark if method is None else mark(method)
 
 
+def _place(method: Callable[..., object]) -> str:
+    """Return file and line of a method."""
+    code = method.__code__
+    return f"{Path(code.co_filename).name} line {code.co_firstlineno}"
+
+
 NOTE_GAP = 0.4  # smallest distance between the two notes on a line, in scene units
+BEAT_STEP = 0.2  # every beat is a multiple of this long, in seconds: a whole number of frames
 
 
 class Stage(Scene):
@@ -146,9 +178,7 @@ class Stage(Scene):
         Called with each picture and the number of frames that it is shown for. Without one
         nothing is drawn, and the scene runs as fast as it can.
     beat_sink
-        Instead of a sink: called with the name of each beat, it returns a context manager inside
-        which the beat is played. The context manager yields the sink for this beat, or None to
-        run it without drawing.
+        Instead of a sink: gives one for each part of each beat; see :data:`BeatSink`.
 
     Attributes
     ----------
@@ -187,7 +217,7 @@ class Stage(Scene):
         *,
         on_beat_end: Callable[[BeatRecord, Stage], None] | None = None,
         sink: FrameSink | None = None,
-        beat_sink: Callable[[str], AbstractContextManager[FrameSink | None]] | None = None,
+        beat_sink: BeatSink | None = None,
     ) -> None:
         super().__init__(renderer=FilmRenderer(StageCamera, sink))
         self.trace = trace
@@ -258,46 +288,114 @@ class Stage(Scene):
 
     def construct(self) -> None:
         """Prepare the scene and play every beat in the order of the class body."""
-        self.frame = frame = Frame(float(config.frame_width), float(config.frame_height))
+        self.frame = frame = Frame(
+            float(config.frame_width),
+            float(config.frame_height),
+            captions=CAPTION_STRIP if self.settings.caption_strip else 0.0,
+        )
         names = self.settings.theme, self.settings.palette
         with use_theme(*names, min_text_size=frame.min_text_size) as theme:
             self.theme = theme
             self.camera.background_color = self.settings.background or theme.background
             self.camera.background_opacity = 0.0 if self.settings.transparent else 1.0
-            self.provenance = pin_to_frame(self._provenance())
-            self.add(self.provenance)
             self.prepare()
             for name in self.beat_names(self.trace):
                 self._play_beat(name)
 
     def _play_beat(self, name: str) -> None:
-        """Play a beat, record it, and report it to ``on_beat_end``."""
+        """Play a beat and its tail, record it, and report it to ``on_beat_end``."""
         method = getattr(self, name)
         self.next_section(name)
-        start = self.time
+        self.renderer.begin_piece()
+        start, self._beat, self._marks = self.time, name, {}
         try:
-            if self.beat_sink:
-                with self.beat_sink(name) as self.renderer.sink:
-                    method()
-            else:
+            with self._part(name, tail=False):
                 method()
+            tail = self.time
+            if tail == start:
+                raise SceneCodeError(
+                    "it plays nothing; add self.play(...) or self.hold(seconds)", _place(method)
+                )
+            said = self.narration(name)
+            length = max(tail - start, said.seconds(self.theme.tempo.per_word))
+            # A little longer, so that the last thing that happens can be seen.
+            length = max(length, tail - start + self.theme.tempo.breath)
+            with self._part(name, tail=True):
+                self._play_tail(math.ceil(length / BEAT_STEP - 1e-6) * BEAT_STEP - (tail - start))
         except Exception as error:
             # Error messages print this note, so that the user knows where it happened.
             error.add_note(f"in beat {name}")
             raise
-        record = BeatRecord(name, self._narration(name), start, self.time)
+        marks = tuple(self._marks.items())
+        record = BeatRecord(name, said.text, start, self.time, tail, marks, self.provenance_notes())
         self.beats.append(record)
         if self.on_beat_end:
             self.on_beat_end(record, self)
 
-    def _narration(self, beat: str) -> str:
-        """Return the narration of a beat, on one line and with the facts filled in."""
+    @contextmanager
+    def _part(self, name: str, *, tail: bool) -> Iterator[None]:
+        """Let the sink of a part of a beat take the pictures in the ``with`` block."""
+        with (
+            self.beat_sink(name, tail)
+            if self.beat_sink
+            else nullcontext(self.renderer.sink) as self.renderer.sink
+        ):
+            yield
+
+    def _play_tail(self, seconds: float) -> None:
+        """Keep the last picture of a beat for a while."""
+        if self.settings.calm:
+            self.wait(seconds)
+        else:
+            self.play(self.drift(), run_time=seconds)
+
+    def drift(self) -> Animation:
+        """Return the motion of a picture while it is talked about.
+
+        It must end with the picture that it begins with. By default the camera drifts a little; a
+        scene may override it.
+        """
+        return Drift(self.camera)
+
+    def narration(self, beat: str) -> Narration:
+        """Return the narration of a beat, with the facts that are known by now.
+
+        Raises
+        ------
+        SceneCodeError
+            If a fact is missing.
+        """
         method = getattr(self, beat)
         variants = method.beat.variants
-        text = variants[self.variant(beat)] if variants else method.__doc__ or ""
-        # Facts are filled in last and stay as they are: the prompt may have a plain apostrophe.
-        text = inspect.cleandoc(text).replace("\n", " ").replace("'", "’")
-        return str(text.format(**self.facts))
+        written = variants[self.variant(beat)] if variants else method.__doc__ or ""
+        try:
+            return Narration.of(written, self.facts)
+        except NarrationError as error:
+            raise SceneCodeError(str(error), _place(method)) from error
+
+    def wait_for(self, mark: str) -> None:
+        """Hold the picture until the words of a mark are said.
+
+        Parameters
+        ----------
+        mark
+            What stands in square brackets in the narration of the beat that plays now; of a fact in
+            braces its name.
+
+        Raises
+        ------
+        SceneCodeError
+            If the narration has no such mark.
+        """
+        try:
+            said = self.narration(self._beat)
+            seconds = said.mark_seconds(mark, self.theme.tempo.per_word)
+        except NarrationError as error:
+            raise SceneCodeError(str(error)) from error
+        self._marks[mark] = seconds
+        rest = seconds - self.renderer.piece_time
+        if rest > 0:
+            self.wait(rest)
 
     @classmethod
     def rehearse(cls, trace: Trace, settings: StageSettings | None = None) -> Rehearsal:
@@ -308,10 +406,25 @@ class Stage(Scene):
 
     # Pictures and motion
 
-    def snapshot(self) -> npt.NDArray[np.uint8]:
-        """Draw the scene as it is now, (height, width, 4) uint8, even if nothing else is drawn."""
+    def with_notes(self) -> list[Mobject]:
+        """Return what is on screen, and the small notes at the top that a single picture has."""
+        return [*self.mobjects, pin_to_frame(self._notes())]
+
+    def snapshot(self, *, notes: bool = False) -> npt.NDArray[np.uint8]:
+        """Draw the scene as it is now, even if nothing else is drawn.
+
+        Parameters
+        ----------
+        notes
+            Whether the small notes at the top are drawn too, as on every single picture.
+
+        Returns
+        -------
+        (height, width, 4)
+            The picture, uint8.
+        """
         self.camera.reset()
-        self.camera.capture_mobjects(self.mobjects)
+        self.camera.capture_mobjects(self.with_notes() if notes else self.mobjects)
         return np.array(self.camera.pixel_array, dtype=np.uint8)
 
     def remove(self, *mobjects: Mobject) -> Stage:
@@ -330,18 +443,15 @@ class Stage(Scene):
             return list(self.mobjects)
         return super().get_moving_mobjects(*animations)
 
-    def hold(self, seconds: float | None = None, *, words: int = 0) -> None:
-        """Show the picture without motion for a while.
+    def hold(self, seconds: float | None = None) -> None:
+        """Show the picture without motion for a while; at the end of a beat its tail does so.
 
         Parameters
         ----------
         seconds
-            How long.
-        words
-            Instead of seconds: how many words are to be read or heard meanwhile.
+            How long; the theme's shortest pause by default.
         """
-        tempo = self.theme.tempo
-        self.wait(max(tempo.breath, tempo.per_word * words) if seconds is None else seconds)
+        self.wait(self.theme.tempo.breath if seconds is None else seconds)
 
     def move_camera(self, shot: Shot, **kwargs: Any) -> MoveCamera:
         """Return an animation that moves the camera to a shot."""
@@ -367,13 +477,12 @@ class Stage(Scene):
         return self.move_camera(Shot.of_box(visible), **kwargs)
 
     def visible_parts(self) -> list[Mobject]:
-        """Return every mobject with points and a presence above 0, except the notes at the top."""
-        notes = set(self.provenance.get_family())
+        """Return every mobject with points and a presence above 0."""
         return [
             member
             for mobject in self.mobjects
             for member in mobject.family_members_with_points()
-            if member not in notes and presence(member) > 0
+            if presence(member) > 0
         ]
 
     def dim(self, *mobjects: Mobject, to: float | None = None, **kwargs: Any) -> list[Animation]:
@@ -388,13 +497,45 @@ class Stage(Scene):
         """Return animations that fade mobjects back to a presence of 1."""
         return self.dim(*mobjects, to=1.0, **kwargs)
 
-    # Notes on every picture
+    @contextmanager
+    def focus(self, *kept: Mobject, to: float | None = None, **kwargs: Any) -> Iterator[None]:
+        """Fade all but some mobjects into the background inside a ``with`` block.
+
+        At the end of the block what was dimmed, and is still there, has its presence of before.
+
+        Parameters
+        ----------
+        *kept
+            What stays as it is.
+        to
+            Presence of the rest inside the block, the theme's ``dim`` by default.
+        **kwargs
+            For both animations, such as ``run_time``.
+
+        Examples
+        --------
+        ::
+
+            with self.focus(self.scores, self.pattern):
+                self.play(Appear(label))
+        """
+        spared = {member for mobject in kept for member in mobject.get_family()}
+        before = {part: presence(part) for part in self.visible_parts() if part not in spared}
+        if before:
+            self.play(*self.dim(*before, to=to, **kwargs))
+        yield
+        there = set(self.visible_parts())
+        if back := [Presence(p, level, **kwargs) for p, level in before.items() if p in there]:
+            self.play(*back)
+
+    # Notes on single pictures; into films they are drawn when these are written
 
     def provenance_notes(self) -> tuple[str, str]:
-        """Return the small notes at the top left and right of every picture.
+        """Return the small notes at the top left and right of a picture.
 
         They say where the numbers come from, and what is not drawn. There are none for a scene that
-        names no tensors; one whose numbers come from somewhere else overrides this.
+        names no tensors; one whose numbers come from somewhere else, or change from beat to beat,
+        overrides this.
         """
         if not self.tensors:
             return "", ""
@@ -408,27 +549,37 @@ class Stage(Scene):
             hidden = f"the beginning token {first} takes part but is not drawn"
         return "  ·  ".join(parts), hidden
 
-    def _provenance(self) -> VGroup:
+    def _notes(self) -> VGroup:
         """Return the mobjects of the two notes at the top."""
-        theme, frame = self.theme, self.frame
-        lines, room = frame.note_lines, frame.stage.width
-
-        def note(text: str, width: float) -> Label:
-            return fit_word(text, width, size=theme.note_size, colour=theme.muted)
-
-        model, hidden = self.provenance_notes()
-        left = note(model, room)
-        right = note(hidden, room if len(lines) > 1 else room - left.width - NOTE_GAP)
-        left.move_to([frame.stage.left + left.width / 2, lines[0], 0])
-        # In a narrow frame the second note is below the first.
-        x = frame.stage.right - right.width / 2
-        if len(lines) > 1:
-            x = frame.stage.left + right.width / 2
-        right.move_to([x, lines[-1], 0])
-        return VGroup(left, right)
+        return notes_at_top(self.frame, *self.provenance_notes())
 
 
 def _moves_camera(animation: Animation) -> bool:
     """Whether an animation, or one inside it, moves the camera."""
     inner = getattr(animation, "animations", ())
     return isinstance(animation, MoveCamera) or any(_moves_camera(a) for a in inner)
+
+
+def notes_at_top(frame: Frame, model: str, hidden: str) -> VGroup:
+    """Return the two notes at the top of a picture; see :meth:`Stage.provenance_notes`.
+
+    Parameters
+    ----------
+    frame
+        The frame.
+    model, hidden
+        The note on the left, and the one on the right; in a narrow frame it is below the first.
+    """
+    theme, lines, room = current_theme(), frame.note_lines, frame.stage.width
+
+    def note(text: str, width: float) -> Label:
+        return fit_word(text, width, size=theme.note_size, colour=theme.muted)
+
+    left = note(model, room)
+    right = note(hidden, room if len(lines) > 1 else room - left.width - NOTE_GAP)
+    left.move_to([frame.stage.left + left.width / 2, lines[0], 0])
+    x = frame.stage.right - right.width / 2
+    if len(lines) > 1:
+        x = frame.stage.left + right.width / 2
+    right.move_to([x, lines[-1], 0])
+    return VGroup(left, right)

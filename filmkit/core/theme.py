@@ -46,7 +46,7 @@ class Tempo:
     breath
         The shortest pause.
     per_word
-        Time to read or hear one word.
+        Time to say one word: 0.43 s is 140 words a minute, the pace of a calm lecture.
     """
 
     small: float = 0.6
@@ -54,7 +54,7 @@ class Tempo:
     large: float = 1.6
     swing: float = 3.0
     breath: float = 0.8
-    per_word: float = 0.3
+    per_word: float = 0.43
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from extract.trace import Trace
+from filmkit.core.errors import StageError
 from filmkit.core.norm import Norm, TensorSource
 
 __all__ = [
@@ -16,7 +17,6 @@ __all__ = [
     "MIN_TOKENS",
     "HeadView",
     "LayerView",
-    "StageError",
     "best_match",
     "rotary_pairs",
 ]
@@ -25,10 +25,6 @@ Array = npt.NDArray[np.float64]
 
 MIN_TOKENS, MAX_TOKENS = 2, 24
 """How many tokens of a prompt the pictures have room for, without the beginning token."""
-
-
-class StageError(Exception):
-    """A trace cannot be shown as requested; its message is one line that says what to do."""
 
 
 @dataclass(frozen=True)
@@ -168,6 +164,8 @@ class LayerView:
     def norm(self, name: str) -> Norm:
         """Return the norm of a tensor, made from all positions and heads of this layer.
 
+        It is stretched near zero, except for patterns: a few channels are far larger than others.
+
         The beginning-of-sequence token is left out: in many models its values are several times
         larger than those of any word, and all others would look alike. Tokens after the prompt
         are included, so that colours stay the same when words are added.
@@ -180,7 +178,7 @@ class LayerView:
         if name == "pattern":
             return Norm.unit()
         values = self.trace.get(name, self.layer)[int(self.trace.meta.has_bos) :]
-        return Norm.symmetric(values)
+        return Norm.stretched(values)
 
     @cached_property
     def scores_norm(self) -> Norm:

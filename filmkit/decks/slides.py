@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
+from extract.temporary import temporary_folder
 from extract.trace import Trace
 from filmkit.core.picture_map import picture_map
 from filmkit.core.records import Rehearsal
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.stage import Stage
+from filmkit.render.delivery import deliver
 from filmkit.render.jobs import render_session
 from filmkit.render.progress import make_meter
 from filmkit.render.request import RenderRequest, for_each_scene
@@ -97,7 +100,7 @@ def slides_of(
     def take(name: str, stage: Stage) -> None:
         record = stage.beats[-1]
         title = chapter_title(record.name)
-        document = picture_map(stage.mobjects, stage.camera, values=True)
+        document = picture_map(stage.with_notes(), stage.camera, values=True)
         slides.append(
             Slide(
                 entry=entry,
@@ -107,7 +110,7 @@ def slides_of(
                 notes=notes[record.name],
                 cues=shifted(captions([record]), -record.start),
                 seconds=record.end - record.start,
-                picture=Image.fromarray(stage.snapshot()[..., :3]),
+                picture=Image.fromarray(stage.snapshot(notes=True)[..., :3]),
                 picture_map=document,
                 alt=alt_text(document, title),
             )
@@ -156,17 +159,26 @@ def filmed_slides(request: RenderRequest, trace: Trace, target: Path) -> Iterato
     RenderError, OutputError
         When a beat cannot be filmed.
     """
-    with render_session(request, trace) as session:
+    # The presenter decides how long a picture stays: it does not move meanwhile.
+    calm = replace(request, calm=True)
+    with render_session(calm, trace, single=True) as session, temporary_folder() as folder:
         slides: list[Slide] = []
-        if len(session.rehearsals) == len(request.scenes):
-            for entry, rehearsal in session.rehearsals.items():
+        if len(session.plans) == len(request.scenes):
+            for entry, plan in session.plans.items():
                 session.meter.describe(entry.slug)
                 # The pictures are drawn here while other processes film.
-                drawn = slides_of(entry, rehearsal, trace=trace, request=request)
-                films = session.beat_files(entry, target)
-                slides += [
-                    replace(slide, video=film) for slide, film in zip(drawn, films, strict=True)
-                ]
+                drawn = slides_of(entry, session.rehearsals[entry], trace=trace, request=calm)
+                parts = session.part_files(entry, target)
+                for slide, beat in zip(drawn, plan.beats, strict=True):
+                    count = sum(task.beat == beat for task in plan.tasks)
+                    film = deliver(
+                        folder / entry.slug / f"{slide.name}.{request.file_format}",
+                        islice(parts, count),
+                        request.file_format,
+                        frame_rate=request.quality.frame_rate,
+                        transparent=False,
+                    )
+                    slides.append(replace(slide, video=film))
         yield slides
 
 

@@ -18,8 +18,9 @@ from extract.forms import (
 )
 from extract.latent import content_pattern
 from extract.trace import TraceError
+from filmkit.core.errors import StageError
 from filmkit.core.norm import Norm, TensorSource
-from filmkit.core.view import LayerView, StageError
+from filmkit.core.view import LayerView
 
 __all__ = ["LatentHead", "LatentView"]
 
@@ -64,7 +65,7 @@ class LatentView:
 
         Its values are much larger than others, see :meth:`LayerView.norm`.
         """
-        return Norm.symmetric(values[int(self.layer.trace.meta.has_bos) :])
+        return Norm.stretched(values[int(self.layer.trace.meta.has_bos) :])
 
     # What is cached
 

@@ -135,7 +135,7 @@ class Dial(VGroup):
 
 
 class ColourBar(Group):
-    """A thin bar with the colours of a norm, and the numbers at its ends.
+    """A thin bar with the colours of a norm, and true values below it.
 
     Parameters
     ----------
@@ -147,32 +147,73 @@ class ColourBar(Group):
         Box of the bar; the numbers and the name are below it.
     zoom
         Text size relative to the theme's, for a camera that is close.
+
+    Attributes
+    ----------
+    bar : Heatmap
+        The bar.
+    labels : VGroup
+        The numbers, and the name: between them if there is room, else on a line of its own. A bar
+        that is stretched near zero says so.
     """
 
     STEPS = 128  # number of cells of the bar
+    GAP = 0.12  # smallest distance between two labels, in scene units
 
     def __init__(self, norm: Norm, name: str, box: Box, *, zoom: float = 1.0) -> None:
         super().__init__()
         theme = current_theme()
         self.bar = Heatmap(
-            np.linspace(norm.vmin, norm.vmax, self.STEPS)[None],
+            norm.values_at(np.linspace(0, 1, self.STEPS))[None],
             norm,
             width=box.width,
             height=box.height,
             source=TensorSource(expression=f"colour scale of {name or 'the panel above'}"),
         ).place(box)
-        size = theme.note_size * zoom
-        low = Label(format_number(norm.vmin, 2), size=size, colour=theme.muted)
-        high = Label(format_number(norm.vmax, 2), size=size, colour=theme.muted)
-        title = Label(name, size=size, colour=theme.muted)
-        self.labels = VGroup(
-            low.move_to([box.left + low.width / 2, 0, 0]),
-            high.move_to([box.right - high.width / 2, 0, 0]),
-            title.move_to([box.x, 0, 0]),
-        )
-        for label in (low, high, title):
-            label.set_y(box.bottom - label.line_height / 2 - 0.05 * zoom)
+        size, gap = theme.note_size * zoom, self.GAP * zoom
+        words = [name] if name else []
+        if not norm.is_linear:
+            words.append("stretched near zero")
+        title = Label(", ".join(words), size=size, colour=theme.muted).shrink_to(box.width)
+        numbers = self._numbers(norm, box, size, gap)
+        line = box.bottom - numbers[0].line_height / 2 - 0.05 * zoom
+        for number in numbers:
+            number.set_y(line)
+        middle = [n for n in numbers[1:-1] if abs(n.get_x() - box.x) < (title.width + n.width) / 2]
+        room = numbers[-1].get_left()[0] - numbers[0].get_right()[0] - 2 * gap
+        title.move_to([box.x, line, 0])
+        if title.width > room or middle:
+            title.set_y(line - 1.15 * title.line_height)
+        self.labels = VGroup(*numbers, title)
         self.add(self.bar, self.labels)
+
+    @staticmethod
+    def _numbers(norm: Norm, box: Box, size: float, gap: float) -> list[Label]:
+        """Build the numbers that fit below the bar, those of the ends first and last."""
+        theme = current_theme()
+
+        def number(value: float) -> Label:
+            text = format_number(value, 2) if value else "0"
+            label = Label(text, size=size, colour=theme.muted)
+            x = box.left + box.width * float(norm.places(value))
+            left, right = box.left + label.width / 2, box.right - label.width / 2
+            return label.move_to([min(max(x, left), right), 0, 0])
+
+        ticks = norm.ticks()
+        first, last = number(ticks[0]), number(ticks[-1])
+        # From the middle outwards: 0 stays if anything does, and both signs alike.
+        inner = sorted(ticks[1:-1], key=abs)
+        kept = [first, last]
+        for size_of in dict.fromkeys(map(abs, inner)):
+            labels = [number(value) for value in inner if abs(value) == size_of]
+            if all(
+                abs(a.get_x() - b.get_x()) >= (a.width + b.width) / 2 + gap
+                for a in labels
+                for b in kept
+                if a is not b
+            ):
+                kept += labels
+        return sorted(kept, key=lambda label: float(label.get_x()))
 
 
 def size_beside(pitch: float, *, maximum: float | None = None) -> float:

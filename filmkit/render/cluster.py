@@ -33,13 +33,13 @@ import numpy.typing as npt
 from extract.files import OutputError, atomic_write, write_bytes
 from extract.plain_text import escaped
 from extract.trace import Trace
-from filmkit.core.renderer import FrameSink, frames_before
+from filmkit.core.renderer import FrameSink
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.render.cache import is_sealed, seal
 from filmkit.render.errors import RenderError, explain
 from filmkit.render.keys import scene_code
-from filmkit.render.movie import Pixels, master_pixels
-from filmkit.render.runner import frame_count, rehearse
+from filmkit.render.movie import master_pixels
+from filmkit.render.runner import frame_count, part_frames, rehearse
 from filmkit.render.workers import (
     MAX_ATTEMPTS,
     POLL_SECONDS,
@@ -156,7 +156,7 @@ class ClusterWorkerPool(WorkerPool):
         self._running: dict[str, _Attempt] = {}
         self._tried: dict[BeatTask, list[str]] = {task: [] for task in job.tasks}
         self._given_up: dict[BeatTask, str] = {}
-        self._expected: dict[SceneEntry, dict[str, _Expectation]] = {}
+        self._expected: dict[SceneEntry, dict[tuple[str, bool], _Expectation]] = {}
         self._last_poll = self._last_worker = time.monotonic()
         self._protection = ExitStack()
 
@@ -442,14 +442,14 @@ class ClusterWorkerPool(WorkerPool):
             Any error of the scene's code.
         """
         known = self._expected.setdefault(task.entry, {})
-        if task.beat not in known:
-            beats = {other.beat for other in self._job.tasks if other.entry == task.entry}
+        if (task.beat, task.tail) not in known:
+            parts = {(t.beat, t.tail) for t in self._job.tasks if t.entry == task.entry}
             try:
-                known |= _expectations(self._job, task.entry, beats)
+                known |= _expectations(self._job, task.entry, parts)
             except Exception:
                 # Perhaps another beat fails: what is checked beat by beat is found out so.
-                known |= _expectations(self._job, task.entry, {task.beat})
-        return known[task.beat]
+                known |= _expectations(self._job, task.entry, {(task.beat, task.tail)})
+        return known[task.beat, task.tail]
 
     def _retry(self, attempt: _Attempt, message: str, progress: Callable[[int], None]) -> None:
         """Queue a failed beat again, or give it up with a message after too many attempts."""
@@ -469,27 +469,32 @@ class ClusterWorkerPool(WorkerPool):
             self._failures[task.entry] = RenderError("; ".join(given_up.values()))
 
 
-def _expectations(job: RenderJob, entry: SceneEntry, beats: set[str]) -> dict[str, _Expectation]:
-    """Run a scene, draw the last frames of beats, and return what they look like."""
+def _expectations(
+    job: RenderJob, entry: SceneEntry, parts: set[tuple[str, bool]]
+) -> dict[tuple[str, bool], _Expectation]:
+    """Run a scene, draw the last frames of parts of beats, and return what they look like."""
     quality, settings = job.options.quality, job.options.settings
     trace = Trace.load(job.trace_file)
-    records = [r for r in rehearse(entry, trace, job.options).beats if r.name in beats]
-    pictures: dict[str, Pixels] = {}
+    rehearsal = rehearse(entry, trace, job.options)
+    expected: dict[tuple[str, bool], _Expectation] = {}
 
     @contextmanager
-    def sink(beat: str) -> Iterator[FrameSink | None]:
-        yield (lambda picture, _: pictures.update({beat: picture})) if beat in beats else None
+    def sink(beat: str, tail: bool) -> Iterator[FrameSink | None]:
+        if (beat, tail) not in parts:
+            yield None
+            return
+        record, pictures = rehearsal.beat(beat), []
+        own, whole = part_frames(record, quality, tail=False), frame_count(record, quality)
+        stage.renderer.only = {(whole if tail else own) - 1}
+        yield lambda picture, _: pictures.append(picture)
+        expected[beat, tail] = _Expectation(
+            part_frames(record, quality, tail=tail),
+            squares(master_pixels(pictures[-1], transparent=settings.transparent)),
+        )
 
     stage = entry.load()(trace, settings, beat_sink=sink)
-    stage.renderer.only = {frames_before(r.end, quality.frame_rate) - 1 for r in records}
     stage.render()
-    return {
-        record.name: _Expectation(
-            frame_count(record, quality),
-            squares(master_pixels(pictures[record.name], transparent=settings.transparent)),
-        )
-        for record in records
-    }
+    return expected
 
 
 def _traces_of(job: RenderJob) -> list[Path]:

@@ -70,8 +70,7 @@ def deliver(
     target
         The file or the folder; see :func:`target_of`.
     files
-        One file for each beat, in order: its segment, or its master if the format is not joined
-        from segments.
+        One segment for each part of the film, in order.
     file_format
         One of :data:`filmkit.render.formats.FORMATS`.
     frame_rate

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from extract.files import OutputError
 from extract.trace import TraceError
-from filmkit.core.view import StageError
+from filmkit.core.errors import SceneCodeError, StageError
 
 __all__ = ["RenderError", "explain"]
 
@@ -43,6 +43,9 @@ def explain(error: Exception, *, verbose: bool) -> str:
     if verbose:
         traceback.print_exception(error)
     text = " ".join(str(error).split())
+    if isinstance(error, SceneCodeError):
+        place = [error.place] if error.place else _line(error, own_code=False)
+        return f"{', '.join([*place, *getattr(error, '__notes__', ())])}: {text}"
     if isinstance(error, EXPECTED):
         return text
     notes = [*getattr(error, "__notes__", ()), *_line(error)]
@@ -52,11 +55,15 @@ def explain(error: Exception, *, verbose: bool) -> str:
     )
 
 
-def _line(error: Exception) -> list[str]:
-    """Return the innermost line of code outside of the libraries and of the render engine."""
+def _line(error: Exception, *, own_code: bool = True) -> list[str]:
+    """Return the innermost line of code outside of the libraries and of the render engine.
+
+    Without ``own_code`` it is the innermost line outside of this package: a line of a scene.
+    """
+    engine = ENGINE if own_code else ENGINE.parent
     own = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
-        if "site-packages" not in frame.filename and ENGINE not in Path(frame.filename).parents
+        if "site-packages" not in frame.filename and engine not in Path(frame.filename).parents
     ]
     return [f"{Path(own[-1].filename).name} line {own[-1].lineno}"] if own else []

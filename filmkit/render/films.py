@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -13,17 +13,18 @@ from typing import Any
 import av
 
 from extract.files import OutputError, atomic_write
-from extract.trace import Trace
-from filmkit.core.records import Rehearsal
+from filmkit.core.records import Rehearsal, StageSettings
 from filmkit.core.scene_entry import SceneEntry
-from filmkit.render.burn import caption_digest
 from filmkit.render.cache import Cache
 from filmkit.render.errors import RenderError
 from filmkit.render.keys import BeatHasher
 from filmkit.render.movie import Encoding, open_container
+from filmkit.render.overlay import Overlay, overlay_digest
+from filmkit.render.quality import Quality
+from filmkit.render.runner import part_frames
 from filmkit.render.tracks import mux_captions
 from filmkit.render.workers import BeatTask, WorkerPool
-from filmkit.words.captions import Cue, captions, shifted
+from filmkit.words.captions import Cue
 
 __all__ = [
     "Chapters",
@@ -34,7 +35,7 @@ __all__ = [
     "join",
     "plan_scene",
     "unfinished_tasks",
-    "with_captions",
+    "with_overlays",
 ]
 
 Chapters = Sequence[tuple[str, int]]
@@ -55,7 +56,7 @@ class Plan:
     played
         Names of all beats that the scene plays for this trace, in order.
     tasks
-        One for each beat of the film, in order.
+        One for each part of each beat of the film, in order.
     """
 
     entry: SceneEntry
@@ -63,12 +64,18 @@ class Plan:
     played: tuple[str, ...]
     tasks: tuple[BeatTask, ...]
 
+    @property
+    def beats(self) -> tuple[str, ...]:
+        """Names of the beats of the film, in order."""
+        return tuple(dict.fromkeys(task.beat for task in self.tasks))
+
 
 def plan_scene(
     entry: SceneEntry,
     beats: Collection[str],
     *,
-    trace: Trace,
+    rehearsal: Rehearsal,
+    quality: Quality,
     hasher: BeatHasher,
     cache: Cache,
     encoding: Encoding | None,
@@ -81,8 +88,10 @@ def plan_scene(
         The scene.
     beats
         Names of the beats that the film shows.
-    trace
-        The trace.
+    rehearsal
+        Beats and times of the scene.
+    quality
+        Size and frame rate.
     hasher
         Computes the cache keys.
     cache
@@ -90,56 +99,60 @@ def plan_scene(
     encoding
         How segments are encoded; None if the film is not joined from segments.
     """
-    played = entry.load().beat_names(trace)
-    keys = hasher.beat_keys(entry, played)
+    played = tuple(record.name for record in rehearsal.beats)
+    keys = hasher.part_keys(entry, rehearsal.beats)
     tasks = tuple(
         BeatTask(
             entry,
-            name,
-            master=cache.path(keys[name], ".master.mov"),
+            record.name,
+            tail,
+            master=cache.path(keys[record.name, tail], ".master.mov"),
             segment=cache.path(
-                keys[name],
+                keys[record.name, tail],
                 f".{hasher.encoding_key}.{encoding.codec}.{encoding.pixel_format}{encoding.suffix}",
             )
             if encoding
             else None,
         )
-        for name in played
-        if name in beats
+        for record in rehearsal.beats
+        if record.name in beats
+        for tail in (False, True)
+        if part_frames(record, quality, tail=tail)
     )
     plan = Plan(entry, Path(entry.slug), played, tasks)
-    return beat_film(plan, tasks[0]) if len(tasks) == 1 and len(played) > 1 else plan
+    return beat_film(plan, plan.beats[0]) if len(plan.beats) == 1 and len(played) > 1 else plan
 
 
-def beat_film(plan: Plan, task: BeatTask) -> Plan:
+def beat_film(plan: Plan, beat: str) -> Plan:
     """Return the plan of a film that shows one beat of a planned scene."""
-    number = plan.played.index(task.beat) + 1
-    name = Path(plan.entry.slug) / f"{number:02}_{task.beat}"
-    return replace(plan, name=name, tasks=(task,))
+    number = plan.played.index(beat) + 1
+    name = Path(plan.entry.slug) / f"{number:02}_{beat}"
+    return replace(plan, name=name, tasks=tuple(task for task in plan.tasks if task.beat == beat))
 
 
-def with_captions(plan: Plan, rehearsal: Rehearsal, theme: str) -> Plan:
-    """Return the plan with captions drawn into the segments.
+def with_overlays(
+    plan: Plan, overlays: Mapping[tuple[str, bool], Overlay], settings: StageSettings
+) -> Plan:
+    """Return the plan with notes and captions drawn into the segments.
 
     Parameters
     ----------
     plan
         The plan of a film that is joined from segments.
-    rehearsal
-        Narration and times of the scene's beats.
-    theme
-        Name of the theme.
+    overlays
+        What is drawn over each part, by the name of its beat and whether it is the tail.
+    settings
+        Names of the theme and the palette.
     """
 
-    def captioned(task: BeatTask) -> BeatTask:
-        record = rehearsal.beat(task.beat)
-        cues = shifted(captions([record]), -record.start)
-        if not (task.segment and cues):
+    def overlaid(task: BeatTask) -> BeatTask:
+        overlay = overlays[task.beat, task.tail]
+        if not (task.segment and overlay):
             return task
-        name = f"{task.segment.stem}.{caption_digest(cues, theme)}{task.segment.suffix}"
-        return replace(task, segment=task.segment.with_name(name), cues=cues)
+        name = f"{task.segment.stem}.{overlay_digest(overlay, settings)}{task.segment.suffix}"
+        return replace(task, segment=task.segment.with_name(name), overlay=overlay)
 
-    return replace(plan, tasks=tuple(map(captioned, plan.tasks)))
+    return replace(plan, tasks=tuple(map(overlaid, plan.tasks)))
 
 
 def unfinished_tasks(plan: Plan, cache: Cache) -> list[BeatTask]:
@@ -157,7 +170,7 @@ def unfinished_tasks(plan: Plan, cache: Cache) -> list[BeatTask]:
 def finished_files(
     plan: Plan, target: Path, pool: WorkerPool, progress: Callable[[int], None]
 ) -> Iterator[Path]:
-    """Yield the output file of each beat of a film in order, as soon as it exists.
+    """Yield the output file of each part of a film in order, as soon as it exists.
 
     Parameters
     ----------

@@ -23,16 +23,23 @@ from filmkit.render.films import (
     finished_files,
     plan_scene,
     unfinished_tasks,
-    with_captions,
+    with_overlays,
 )
 from filmkit.render.keys import BeatHasher
 from filmkit.render.movie import MASTER, MASTER_ALPHA
+from filmkit.render.overlay import film_overlays
 from filmkit.render.posters import SHEET, THUMBNAIL_SIZE, make_sheet
 from filmkit.render.progress import Meter, make_meter
 from filmkit.render.quality import Quality
 from filmkit.render.rehearsals import Rehearsals
 from filmkit.render.request import RenderRequest, for_each_scene, load_trace, report_files
-from filmkit.render.runner import frame_count, manim_config, render_picture, render_stills
+from filmkit.render.runner import (
+    frame_count,
+    manim_config,
+    part_frames,
+    render_picture,
+    render_stills,
+)
 from filmkit.render.traces import find_trace
 from filmkit.render.workers import (
     LocalWorkerPool,
@@ -82,8 +89,8 @@ class RenderSession:
     pool: WorkerPool
     cache: Cache
 
-    def beat_files(self, entry: SceneEntry, target: Path) -> Iterator[Path]:
-        """Yield the output file of each beat of a scene in order, as soon as it exists.
+    def part_files(self, entry: SceneEntry, target: Path) -> Iterator[Path]:
+        """Yield the output file of each part of a scene's film in order, as soon as it exists.
 
         Parameters
         ----------
@@ -98,21 +105,29 @@ class RenderSession:
 
     def records(self, entry: SceneEntry) -> list[BeatRecord]:
         """Return the records of the beats in a scene's film."""
-        return [self.rehearsals[entry].beat(task.beat) for task in self.plans[entry].tasks]
+        return [self.rehearsals[entry].beat(beat) for beat in self.plans[entry].beats]
 
 
 @contextmanager
-def render_session(request: RenderRequest, trace: Trace) -> Iterator[RenderSession]:
+def render_session(
+    request: RenderRequest, trace: Trace, *, single: bool = False
+) -> Iterator[RenderSession]:
     """Render the beats of a request in the background, for the duration of a ``with`` block.
 
     At the end of the block rendering stops and unfinished files are removed.
+
+    Parameters
+    ----------
+    request, trace
+        What to render, and how.
+    single
+        Whether each beat is shown by itself, as in a deck: then the notes on where its numbers
+        come from stay on its pictures.
     """
     options = request.options
-    encoding = encoding_of(request.file_format, transparent=request.transparent)
     master_encoding = MASTER_ALPHA if request.transparent else MASTER
-    if request.captions == "burn":
-        # Captions are drawn into segments, never into masters: here every format needs segments.
-        encoding = encoding or master_encoding
+    # Notes and captions are drawn into segments, never into masters: every format needs segments.
+    encoding = encoding_of(request.file_format, transparent=request.transparent) or master_encoding
     with (
         manim_config(request.quality, verbosity=request.verbosity),
         open_cache(request.cache, keep=request.keep_cache, quiet=request.quiet) as cache,
@@ -125,17 +140,32 @@ def render_session(request: RenderRequest, trace: Trace) -> Iterator[RenderSessi
         def plan(entry: SceneEntry) -> Plan:
             beats = wanted_beats(entry, trace, request.beat, "--beat")
             return plan_scene(
-                entry, beats, trace=trace, hasher=hasher, cache=cache, encoding=encoding
+                entry,
+                beats,
+                rehearsal=rehearsals[entry],
+                quality=request.quality,
+                hasher=hasher,
+                cache=cache,
+                encoding=encoding,
             )
 
-        plans = for_each_scene(request, request.scenes, plan)
+        rehearsals = for_each_scene(request, request.scenes, rehearsal_of)
+        plans = for_each_scene(request, rehearsals, plan)
         # By now this process has loaded the scenes, and knows the keys of their beats.
         require_unchanged(digest, trace_file, options, request.scenes)
-        if request.captions == "burn":
-            plans = {
-                entry: with_captions(plans[entry], rehearsal, request.theme)
-                for entry, rehearsal in for_each_scene(request, plans, rehearsal_of).items()
-            }
+        shown = ("", "")
+        for entry, scene_plan in plans.items():
+            records = [rehearsals[entry].beat(beat) for beat in scene_plan.beats]
+            overlays = film_overlays(
+                records,
+                request.quality,
+                with_captions=request.captions == "burn",
+                always=single,
+                shown=shown,
+            )
+            plans[entry] = with_overlays(scene_plan, overlays, options.settings)
+            if request.joined:
+                shown = records[-1].notes
         tasks = tuple(task for plan in plans.values() for task in unfinished_tasks(plan, cache))
         _keep_limit(cache, plans.values())
         job = RenderJob(
@@ -148,13 +178,10 @@ def render_session(request: RenderRequest, trace: Trace) -> Iterator[RenderSessi
             request.verbose,
             digest,
         )
-        # The worker processes start up while this process rehearses the scenes.
         with _worker_pool(request, job) as pool:
-            rehearsals = for_each_scene(request, plans, rehearsal_of)
             frames = sum(
-                frame_count(rehearsals[task.entry].beat(task.beat), request.quality)
+                part_frames(rehearsals[task.entry].beat(task.beat), request.quality, tail=task.tail)
                 for task in tasks
-                if task.entry in rehearsals
             )
             with make_meter(frames, quiet=request.quiet) as meter:
                 yield RenderSession(plans, rehearsals, meter, pool, cache)
@@ -182,9 +209,9 @@ def make_films(request: RenderRequest) -> bool:
     trace = load_trace(request)
     with render_session(request, trace) as session:
 
-        def beat_files(entry: SceneEntry, target: Path) -> Iterator[Path]:
+        def part_files(entry: SceneEntry, target: Path) -> Iterator[Path]:
             try:
-                yield from session.beat_files(entry, target)
+                yield from session.part_files(entry, target)
             except RenderError as error:
                 # In one film of many scenes the message has to name the scene.
                 name = f"{entry.slug}: " if request.joined else ""
@@ -192,8 +219,9 @@ def make_films(request: RenderRequest) -> bool:
 
         def write(name: Path, entries: Sequence[SceneEntry], chapters: Chapters) -> Path:
             target = target_of(request.out / name, request.file_format)
-            files = (file for entry in entries for file in beat_files(entry, target))
-            cues = list(_cues(request.quality, map(session.records, entries)))
+            files = (file for entry in entries for file in part_files(entry, target))
+            records = chain.from_iterable(map(session.records, entries))
+            cues = list(_cues(request.quality, records))
             deliver(
                 target,
                 files,
@@ -216,8 +244,8 @@ def make_films(request: RenderRequest) -> bool:
             return write(session.plans[entry].name, [entry], chapters if len(beats) > 1 else ())
 
         if not request.joined:
-            paths = list(for_each_scene(request, session.rehearsals, film).values())
-        elif len(session.rehearsals) == len(request.scenes):
+            paths = list(for_each_scene(request, session.plans, film).values())
+        elif len(session.plans) == len(request.scenes):
             session.meter.describe(FILM)
             chapters = [
                 (
@@ -235,12 +263,12 @@ def make_films(request: RenderRequest) -> bool:
     return len(paths) == (2 if request.joined else len(request.scenes))
 
 
-def _cues(quality: Quality, films: Iterable[Sequence[BeatRecord]]) -> Iterator[Cue]:
-    """Yield the captions of films that are joined, with times from the start of the first."""
+def _cues(quality: Quality, beats: Iterable[BeatRecord]) -> Iterator[Cue]:
+    """Yield the captions of beats that are joined, with times from the start of the first."""
     frames = 0
-    for beats in films:
-        yield from shifted(captions(beats), frames / quality.frame_rate - beats[0].start)
-        frames += sum(frame_count(record, quality) for record in beats)
+    for record in beats:
+        yield from shifted(captions([record]), frames / quality.frame_rate - record.start)
+        frames += frame_count(record, quality)
 
 
 def make_stills(request: RenderRequest, beat: str) -> bool:

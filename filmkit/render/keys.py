@@ -25,6 +25,7 @@ import manimpango
 
 from filmkit.core.fonts import FONT_RULES, font_files
 from filmkit.core.project import PROJECT
+from filmkit.core.records import BeatRecord
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.render.code_index import EVERYTHING, CodeIndex, Piece, Place, digest
 from filmkit.render.quality import frame_size
@@ -130,6 +131,39 @@ class BeatHasher:
             for until in played
         }
 
+    def part_keys(
+        self, entry: SceneEntry, records: Sequence[BeatRecord]
+    ) -> dict[tuple[str, bool], str]:
+        """Find the keys of each beat's own animations and of its tail.
+
+        A beat's pictures depend on its words only where it waits for them; those of its tail on how
+        long these take to say.
+
+        Parameters
+        ----------
+        entry
+            The scene.
+        records
+            The beats that are played, in order.
+
+        Returns
+        -------
+        dict
+            Keys by the names of beats and whether the tail is meant.
+        """
+        keys = {}
+        for record, key in zip(
+            records, self.beat_keys(entry, [r.name for r in records]).values(), strict=True
+        ):
+            own = digest([key, repr(record.marks)]) if record.marks else key
+            tail = (record.tail - record.start, record.end - record.start)
+            calm = self._options.settings.calm
+            keys[record.name, False] = own
+            keys[record.name, True] = digest(
+                [own, "tail", *(f"{seconds:.6f}" for seconds in tail), repr(calm)]
+            )
+        return keys
+
     def scene_key(self, entry: SceneEntry) -> str:
         """Find the key of all that a scene shows and says, in any of its beats."""
         return digest([self._scene, entry.module, entry.cls, *self._code(entry).everything()])
@@ -154,7 +188,8 @@ class BeatHasher:
         traces = [self._trace_file, *filter(None, [settings.compare])]
         return digest(
             [
-                repr(replace(settings, compare=None)),
+                # How a tail moves is part of its own key.
+                repr(replace(settings, compare=None, calm=False)),
                 repr(frame_size(quality.width, quality.height)),
                 repr(surroundings()),
                 *(sha256(path.read_bytes()).hexdigest() for path in traces),

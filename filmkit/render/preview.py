@@ -102,7 +102,7 @@ class ContactSheet:
         def take(record: BeatRecord, stage: Stage) -> None:
             if record.name in to_do:
                 path = self.pictures[record.name]
-                write_png(Image.fromarray(stage.snapshot()[..., :3]), path)
+                write_png(Image.fromarray(stage.snapshot(notes=True)[..., :3]), path)
                 seal(path)
                 to_do.remove(record.name)
                 on_drawn(record.name)

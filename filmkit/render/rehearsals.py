@@ -61,7 +61,7 @@ class Rehearsals:
         path = self._cache.path(self._key(entry), ".rehearsal.json")
         if self._cache.holds(path):
             stored = _read(path)
-            beats = tuple(BeatRecord(**record) for record in stored["beats"])
+            beats = tuple(map(_record, stored["beats"]))
             return Rehearsal(beats, stored["duration"], tuple(stored["tensors"]))
         # Imported here because Manim takes a second to load, and cached rehearsals do not need it.
         from filmkit.render.runner import manim_config, rehearse
@@ -87,6 +87,12 @@ class Rehearsals:
         with suppress(OutputError, OSError):
             write_text(path, json.dumps(document, ensure_ascii=False))
             seal(path)
+
+
+def _record(stored: dict[str, Any]) -> BeatRecord:
+    marks = tuple((name, seconds) for name, seconds in stored.pop("marks"))
+    model, hidden = stored.pop("notes")
+    return BeatRecord(**stored, marks=marks, notes=(model, hidden))
 
 
 def _read(path: Path) -> dict[str, Any]:

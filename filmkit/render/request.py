@@ -82,6 +82,8 @@ class RenderRequest:
         A second trace file, for scenes that compare two traces.
     captions
         How films get captions; one of :data:`filmkit.render.formats.CAPTIONS`.
+    calm
+        Whether pictures stand still while they are talked about.
     """
 
     scenes: tuple[SceneEntry, ...]
@@ -106,6 +108,7 @@ class RenderRequest:
     palette: str = PALETTES[0]
     compare: Path | None = None
     captions: str = DEFAULT_CAPTIONS
+    calm: bool = False
 
     @property
     def options(self) -> RenderOptions:
@@ -119,6 +122,8 @@ class RenderRequest:
             background=self.background,
             transparent=self.transparent,
             compare=self.compare and self.compare.resolve(),
+            calm=self.calm,
+            caption_strip=self.captions == "burn",
         )
         return RenderOptions(self.quality, settings)
 

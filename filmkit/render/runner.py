@@ -32,6 +32,7 @@ from filmkit.words.script import chapter_title
 __all__ = [
     "frame_count",
     "manim_config",
+    "part_frames",
     "rehearse",
     "render_picture",
     "render_stills",
@@ -91,9 +92,14 @@ def rehearse(entry: SceneEntry, trace: Trace, options: RenderOptions) -> Rehears
 
 
 def frame_count(record: BeatRecord, quality: Quality) -> int:
-    """Return the number of frames of a beat."""
-    start, end = (frames_before(time, quality.frame_rate) for time in (record.start, record.end))
-    return end - start
+    """Return the number of frames of a beat, its tail included."""
+    return frames_before(record.end - record.start, quality.frame_rate)
+
+
+def part_frames(record: BeatRecord, quality: Quality, *, tail: bool) -> int:
+    """Return the number of frames of a beat's tail, or of what comes before it."""
+    own = frames_before(record.tail - record.start, quality.frame_rate)
+    return frame_count(record, quality) - own if tail else own
 
 
 def take_stills(
@@ -176,9 +182,10 @@ def render_stills(
 
     def take(name: str, stage: Stage) -> None:
         path = out / entry.slug / f"{name}.png"
-        pixels = master_pixels(stage.snapshot(), transparent=options.settings.transparent)
+        pixels = stage.snapshot(notes=True)
+        pixels = master_pixels(pixels, transparent=options.settings.transparent)
         write_png(Image.fromarray(pixels), path)
-        document = picture_map(stage.mobjects, stage.camera)
+        document = picture_map(stage.with_notes(), stage.camera)
         document["alt"] = alt_text(document, chapter_title(stage.beats[-1].name))
         write_text(path.with_suffix(".json"), json.dumps(document, ensure_ascii=False))
         paths.append(path)
@@ -205,7 +212,7 @@ def render_picture(entry: SceneEntry, *, trace: Trace, options: RenderOptions, p
     """
 
     def take(record: BeatRecord, stage: Stage) -> None:
-        write_png(Image.fromarray(stage.snapshot()[..., :3]), path)
+        write_png(Image.fromarray(stage.snapshot(notes=True)[..., :3]), path)
 
     entry.load()(trace, options.settings, on_beat_end=take).render()
     return path

@@ -28,11 +28,20 @@ from filmkit.core.stage import Stage
 from filmkit.render.cache import Cache, open_cache
 from filmkit.render.clean_process import clean_process
 from filmkit.render.delivery import deliver, encoding_of, target_of
-from filmkit.render.films import Plan, beat_film, finished_files, plan_scene, unfinished_tasks
+from filmkit.render.films import (
+    Plan,
+    beat_film,
+    finished_files,
+    plan_scene,
+    unfinished_tasks,
+    with_overlays,
+)
 from filmkit.render.jobs import wanted_beats
 from filmkit.render.keys import BeatHasher
 from filmkit.render.movie import MASTER
+from filmkit.render.overlay import film_overlays
 from filmkit.render.preview import ContactSheet, open_contact_sheet, save_sheet
+from filmkit.render.rehearsals import Rehearsals
 from filmkit.render.request import RenderRequest, for_each_scene, load_trace
 from filmkit.render.runner import manim_config
 from filmkit.render.traces import find_trace
@@ -296,6 +305,8 @@ class _Update:
         self._shown: dict[str, dict[str, str]] = (
             json.loads(shown.read_text(encoding="utf-8")) if shown.exists() else {}
         )
+        self._rehearsals = Rehearsals(trace, request.options, self._hasher, cache)
+        self._encoding = encoding_of(request.file_format, transparent=False) or MASTER
         self._since = since
         self._pools = pools
         self._job: RenderJob | None = None
@@ -311,14 +322,23 @@ class _Update:
         return open_contact_sheet(entry, trace=self._trace, hasher=self._hasher, cache=self._cache)
 
     def plan(self, entry: SceneEntry) -> Plan:
-        return plan_scene(
+        request = self._request
+        rehearsal = self._rehearsals.get(entry)
+        plan = plan_scene(
             entry,
-            wanted_beats(entry, self._trace, self._request.beat, "--beat"),
-            trace=self._trace,
+            wanted_beats(entry, self._trace, request.beat, "--beat"),
+            rehearsal=rehearsal,
+            quality=request.quality,
             hasher=self._hasher,
             cache=self._cache,
-            encoding=encoding_of(self._request.file_format, transparent=False),
+            encoding=self._encoding,
         )
+        overlays = film_overlays(
+            map(rehearsal.beat, plan.beats),
+            request.quality,
+            with_captions=request.captions == "burn",
+        )
+        return with_overlays(plan, overlays, request.options.settings)
 
     def prepare_pool(self, plans: Iterable[Plan]) -> None:
         """Collect the unfinished tasks of all films; the pool starts when it is first needed."""
@@ -330,7 +350,7 @@ class _Update:
                 find_trace(request.trace),
                 request.options,
                 MASTER,
-                encoding_of(request.file_format, transparent=False),
+                self._encoding,
                 request.verbosity,
                 request.verbose,
                 self._digest,
@@ -382,21 +402,21 @@ class _Update:
             save()
 
     def _changed_tasks(self, plan: Plan) -> list[BeatTask]:
-        """Return the beats whose current frames the written film does not show yet."""
-        before = self._shown.get(f"{plan.entry.slug} film", {})
-        return [task for task in plan.tasks if before.get(task.beat) != str(task.master)]
+        """Return the parts that the written film does not show yet as they are now."""
+        before = self._shown.get(f"{plan.entry.slug} film", {}).values()
+        return [task for task in plan.tasks if str(task.output) not in before]
 
     def _film_of_first(self, plan: Plan | None) -> None:
         """Write the film of the first changed beat alone, unless all beats have changed."""
         changed = self._changed_tasks(plan) if plan else []
-        if plan and changed and len(changed) < len(plan.tasks):
-            self._deliver(beat_film(plan, changed[0]))
+        if plan and changed and len({task.beat for task in changed}) < len(plan.beats):
+            self._deliver(beat_film(plan, changed[0].beat))
 
     def film(self, plan: Plan) -> None:
         """Write a scene's film, if it differs from the one that was written before."""
         key = f"{plan.entry.slug} film"
-        keys = {task.beat: str(task.master) for task in plan.tasks}
-        if self._changed_tasks(plan) or len(self._shown.get(key, {})) != len(keys):
+        keys = {str(number): str(task.output) for number, task in enumerate(plan.tasks)}
+        if self._shown.get(key) != keys:
             self._deliver(plan)
             self._shown[key] = keys
             write_text(self._shown_file, json.dumps(self._shown))

@@ -36,15 +36,14 @@ from extract.trace import Trace
 from filmkit.core.renderer import FrameSink
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.stage import Stage
-from filmkit.render.burn import burn_captions
 from filmkit.render.cache import is_sealed, seal
 from filmkit.render.errors import RenderError, explain
 from filmkit.render.interrupts import interrupt_on_sigterm
 from filmkit.render.keys import scene_code, source_digest
 from filmkit.render.movie import Encoding, Movie, Pixels, open_movie, read_master, to_straight_alpha
+from filmkit.render.overlay import NOTHING, Overlay, draw_overlay
 from filmkit.render.request import RenderOptions
 from filmkit.render.runner import manim_config
-from filmkit.words.captions import Cue
 
 __all__ = [
     "CLEANUP_SECONDS",
@@ -80,26 +79,29 @@ CLEANUP_SECONDS = 10.0  # how long a terminated process may take to remove unfin
 
 @dataclass(frozen=True)
 class BeatTask:
-    """A beat to render, and its files.
+    """A part of a beat to render, and its files.
 
     Attributes
     ----------
     entry, beat
         The scene, and the name of the beat.
+    tail
+        Whether this is the tail of the beat, or what comes before it.
     master
-        The lossless file of the beat's frames; rendered if it does not exist.
+        The lossless file of the frames; rendered if it does not exist.
     segment
-        The beat encoded for the film, made from the master; None if the film is not joined from
+        The same encoded for the film, made from the master; None if the film is not joined from
         segments.
-    cues
-        Captions to draw into the segment, with times in seconds from its start.
+    overlay
+        What is drawn over the frames of the segment.
     """
 
     entry: SceneEntry
     beat: str
+    tail: bool
     master: Path
     segment: Path | None
-    cues: tuple[Cue, ...] = ()
+    overlay: Overlay = NOTHING
 
     @property
     def output(self) -> Path:
@@ -546,13 +548,15 @@ def encode_segment(job: RenderJob, task: BeatTask) -> None:
         with _open(task.segment, job.options, job.segment_encoding) as movie:
             frame_rate = job.options.quality.frame_rate
             pictures = read_master(task.master, frame_rate)
-            if task.cues:
-                pictures = burn_captions(
-                    pictures, task.cues, frame_rate, job.options.settings.theme
-                )
+            if task.overlay:
+                pictures = draw_overlay(pictures, task.overlay, frame_rate, job.options.settings)
             for picture, repeat in pictures:
                 movie.write(picture, repeat)
         seal(task.segment)
+
+
+Tasks = dict[tuple[str, bool], tuple[int, BeatTask]]
+"""Tasks of a scene with their indexes, by the names of beats and whether tails are meant."""
 
 
 class SceneWorker:
@@ -588,7 +592,7 @@ class SceneWorker:
     def render(self, entry: SceneEntry) -> None:
         """Render the beats of a scene that are not claimed yet."""
         tasks = {
-            task.beat: (index, task)
+            (task.beat, task.tail): (index, task)
             for index, task in enumerate(self._job.tasks)
             if task.entry == entry
         }
@@ -598,13 +602,13 @@ class SceneWorker:
         if self._any_unclaimed(tasks):
             self._run_scene(entry, tasks)
 
-    def _run_scene(self, entry: SceneEntry, tasks: dict[str, tuple[int, BeatTask]]) -> None:
+    def _run_scene(self, entry: SceneEntry, tasks: Tasks) -> None:
         options = self._job.options
         transparent = options.settings.transparent
 
         @contextmanager
-        def sink(beat: str) -> Iterator[FrameSink | None]:
-            index, task = tasks.get(beat, (-1, None))
+        def sink(beat: str, tail: bool) -> Iterator[FrameSink | None]:
+            index, task = tasks.get((beat, tail), (-1, None))
             if task is None or not self._claims.claim(index):
                 yield None
                 return
@@ -632,7 +636,7 @@ class SceneWorker:
         encode_segment(self._job, task)
         self._report("done", index)
 
-    def _any_unclaimed(self, tasks: dict[str, tuple[int, BeatTask]]) -> bool:
+    def _any_unclaimed(self, tasks: Tasks) -> bool:
         return self._claims.any_unclaimed(index for index, _ in tasks.values())
 
 

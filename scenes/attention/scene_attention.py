@@ -70,7 +70,7 @@ class Attention(Stage):
         for word, (x, y) in zip(words, points, strict=True):
             word.on_line(x, y)
         self.play(LaggedStart(*(Appear(word) for word in words), lag_ratio=0.3), run_time=1.2)
-        self.hold(words=len(words) // 3)
+        self.hold()
         for block in picture.x.blocks:
             self.add(block.set_shown(0))
         self.play(
@@ -85,7 +85,6 @@ class Attention(Stage):
         self.play(
             Appear(Group(*filter(None, (picture.x.header, picture.x.dots)))), run_time=tempo.small
         )
-        self.hold(words=4)
 
     @beat
     def queries_and_keys(self) -> None:
@@ -120,7 +119,6 @@ class Attention(Stage):
             LaggedStart(*steps, lag_ratio=0.45),
         )
         self.play(Appear(self.colour_bars), run_time=tempo.small)
-        self.hold(words=8)
 
     def _colour_bar_box(self, box: Box) -> Box:
         """Return the box of a colour bar at the right of a panel."""
@@ -155,7 +153,6 @@ class Attention(Stage):
             *(Vanish(part, run_time=tempo.small) for part in leaving),
             *motions,
         )
-        self.hold(words=6)
 
     @beat(when=lambda trace: trace.rotates)
     def rotate_by_position(self) -> None:
@@ -182,7 +179,6 @@ class Attention(Stage):
         self.play(Appear(dials), Appear(notes), run_time=tempo.small)
         self.play(*turns)
         self.dials_and_notes = Group(dials, notes)
-        self.hold(words=7)
 
     # One score
 
@@ -214,7 +210,7 @@ class Attention(Stage):
         self.play(*(Appear(part) for part in parts), run_time=tempo.small)
         self.play(product.add_up(3 * tempo.normal))
         self.play(Vanish(product.cursor), Appear(product.colour_bar), run_time=tempo.small)
-        self.hold(words=6)
+        self.hold()
         self.product = product
         self.meeting = Group(product, query_word, key_word)
 
@@ -277,7 +273,6 @@ class Attention(Stage):
         self.remove(sheet)
         self.add(picture.k_t.cells)
         self.play(Appear(picture.k_t.header), run_time=tempo.small)
-        self.hold(words=4)
 
     @beat
     def all_scores(self) -> None:
@@ -300,7 +295,6 @@ class Attention(Stage):
         )
         self.play(*(Vanish(frame) for frame in frames), run_time=0.3)
         self.remove(self.scores_outline)
-        self.hold(words=4)
 
     @beat
     def scale_and_mask(self) -> None:
@@ -330,12 +324,12 @@ class Attention(Stage):
             *(Appear(part) for part in (after, *remarks.scaling[1:])),
             run_time=tempo.normal,
         )
-        self.hold(words=3)
+        self.hold()
         self.play(
             Appear(remarks.masking, run_time=tempo.small),
             Recolour(scores, masked=self.head.causal_mask, run_time=tempo.normal),
         )
-        self.hold(words=4)
+        self.hold()
         self.remarks = Group(after, pointer, remarks)
 
     @beat
@@ -358,7 +352,6 @@ class Attention(Stage):
         self.play(*softmax.grow_bars(), run_time=tempo.large)
         if softmax.remainder:
             self.play(Appear(softmax.remainder), run_time=tempo.small)
-        self.hold(words=8)
 
     @beat
     def the_pattern(self) -> None:
@@ -391,7 +384,6 @@ class Attention(Stage):
         zoom = self.camera.shot.height / self.frame.height
         self.pointer = Highlight(pattern.cell(*self.match), zoom=zoom)
         self.play(Appear(self.pointer), run_time=tempo.small)
-        self.hold(words=7)
 
     # Values and z
 
@@ -417,7 +409,6 @@ class Attention(Stage):
             Appear(self.colour_bar, run_time=tempo.small),
             Reveal(values, in_diagonals(values.shape), run_time=tempo.large),
         )
-        self.hold(words=4)
 
     @beat
     def a_weighted_mix(self) -> None:
@@ -436,7 +427,7 @@ class Attention(Stage):
         )
         self.play(Appear(mix.words), Appear(mix.shares), run_time=tempo.small)
         self.play(mix.weigh(), run_time=tempo.large)
-        self.hold(words=2)
+        self.hold()
         falling = [strip.copy() for strip in mix.strips]
         self.add(*falling)
         self.play(
@@ -448,7 +439,6 @@ class Attention(Stage):
         self.total = z.part((self.query, self.query + 1), (0, z.shape[1])).place(mix.layout.total)
         self.add(self.total)
         self.play(Appear(mix.name), run_time=tempo.small)
-        self.hold(words=4)
 
     @beat
     def every_row(self) -> None:
@@ -473,7 +463,6 @@ class Attention(Stage):
             Reveal(z, in_diagonals(z.shape), run_time=tempo.large),
         )
         self.remove(self.total)
-        self.hold(words=6)
 
     @beat
     def one_head(self) -> None:
@@ -490,4 +479,3 @@ class Attention(Stage):
             note.add(Label(text, size=theme.note_size, colour=theme.muted).on_line(x, y))
         self.play(Appear(self.picture.border), run_time=tempo.normal)
         self.play(Appear(note), run_time=tempo.small)
-        self.hold(words=11)

@@ -85,7 +85,6 @@ class CacheSize(Stage):
             self.play(Appear(token.bar_labels(index), run_time=tempo.small), token.arrive(index))
             labels = token.bars.sizes[index], token.compositions[index]
             self.play(*(Appear(part) for part in labels), run_time=tempo.small)
-        self.hold(words=5)
 
     @beat
     def how_much_smaller(self) -> None:
@@ -100,10 +99,9 @@ class CacheSize(Stage):
             token.lay_tiles(),
         )
         self.play(Appear(token.ratio), Appear(token.remarks[0]), run_time=tempo.small)
-        self.hold(words=4)
+        self.hold()
         labels = token.trained, token.remarks[1], token.trained_source
         self.play(*(Appear(part) for part in labels), run_time=tempo.small)
-        self.hold(words=8)
 
     @beat
     def longer_contexts(self) -> None:
@@ -123,14 +121,12 @@ class CacheSize(Stage):
         self.play(Appear(chart.ends), run_time=tempo.small)
         limits = Group(chart.gpu_line, chart.node_line, chart.full_dot, chart.full_note)
         self.play(Appear(limits), run_time=tempo.small)
-        self.hold(words=8)
 
     @beat
     def one_gpu(self) -> None:
         """The latent keeps it in {latent_gb} gigabytes. Only one shared head is smaller,
         and pays for it in quality."""
         self.play(self.context.zoom(run_time=2 * self.theme.tempo.large))
-        self.hold(words=9)
 
     @beat
     def real_models(self) -> None:
@@ -150,7 +146,6 @@ class CacheSize(Stage):
             run_time=2 * tempo.large,
         )
         self.play(*(Appear(shipped.labels(row)) for row in rows), run_time=tempo.small)
-        self.hold(words=8)
 
     @beat
     def the_published_saving(self) -> None:
@@ -173,7 +168,6 @@ class CacheSize(Stage):
             labels = [claim.bars.sizes[row], *([claim.steps[row - 1]] if row else [])]
             self.play(*(Appear(part) for part in labels), run_time=tempo.small)
         self.play(Appear(claim.total), Appear(claim.consistent), run_time=tempo.small)
-        self.hold(words=8)
 
     @beat
     def throughput_too(self) -> None:
@@ -181,4 +175,3 @@ class CacheSize(Stage):
         claim, tempo = self.claim, self.theme.tempo
         labels = claim.throughput, claim.measured, claim.pointer
         self.play(*(Appear(part) for part in labels), run_time=tempo.small)
-        self.hold(words=12)

@@ -71,7 +71,7 @@ class Heads(Stage):
         )
         set_presence(head_stack.front.border, 0.0)
         self.add(head_stack.front, head_stack.labels, inputs, picture.border)
-        self.hold(words=4)
+        self.hold()
         self.play(
             Vanish(inputs, run_time=tempo.small),
             Glide(picture.border, head_stack.front.border, run_time=tempo.normal),
@@ -98,7 +98,6 @@ class Heads(Stage):
             LaggedStart(*(Appear(number) for number in self.head_numbers), lag_ratio=0.1),
             run_time=tempo.small,
         )
-        self.hold(words=3)
 
     @beat(when=lambda trace: trace.meta.n_kv_heads < trace.meta.n_heads)
     def some_share_keys_and_values(self) -> None:
@@ -117,7 +116,6 @@ class Heads(Stage):
             Appear(self.brackets.sentence),
             run_time=tempo.normal,
         )
-        self.hold(words=8)
 
     def _unshared_parts(self, card: Card) -> tuple[Mobject, ...]:
         """Return the parts that a head does not share: all but its keys and values."""
@@ -152,7 +150,6 @@ class Heads(Stage):
 
     def _show_labels(self, *labels: Mobject) -> None:
         self.play(*(Appear(part) for part in labels), run_time=self.theme.tempo.small)
-        self.hold(words=4)
 
     def _pull_out(self, *meanwhile: Animation) -> None:
         """Take every z out of its card, and line them up in the order of the heads."""
@@ -204,7 +201,6 @@ class Heads(Stage):
             run_time=tempo.normal,
         )
         self.play(Appear(merge.description), run_time=tempo.small)
-        self.hold(words=8)
 
     @beat
     def one_output(self) -> None:
@@ -237,4 +233,3 @@ class Heads(Stage):
             run_time=tempo.swing,
         )
         self.play(Vanish(pointer), Appear(merge.out_scale), run_time=tempo.small)
-        self.hold(words=6)

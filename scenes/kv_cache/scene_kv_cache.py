@@ -99,9 +99,6 @@ class KVCache(Stage):
     def set_scope(self, scope: str) -> None:
         """Change the part of the model that the provenance names."""
         self.scope = scope
-        self.remove(self.provenance)
-        self.provenance = pin_to_frame(self._provenance())
-        self.add(self.provenance)
 
     def title_label(self, text: str) -> Label:
         """Build a title that stays at the top left while the camera moves."""
@@ -137,11 +134,10 @@ class KVCache(Stage):
         )
         self.play(candidates.grow(), run_time=tempo.normal)
         self.play(Appear(candidates.shares), run_time=tempo.small)
-        self.hold(words=3)
+        self.hold()
         origin = new.copy().scale_to_fit_height(candidates.origin.height)
         origin.move_to(candidates.origin)
         self.play(Arrive(new, origin), run_time=tempo.large)
-        self.hold(words=3)
 
     @beat
     def one_more_row(self) -> None:
@@ -182,7 +178,6 @@ class KVCache(Stage):
         rows += [panel.cells.row(picture.new_row) for panel in qkv]
         self.frames = VGroup(*(Highlight(row) for row in rows))
         self.play(Appear(self.frames), run_time=tempo.small)
-        self.hold(words=4)
 
     @beat
     def scores_grow(self) -> None:
@@ -222,7 +217,6 @@ class KVCache(Stage):
         self.remarks = marks = GrowthMarks(picture, layout)
         self.remove(query, key)
         self.play(*(Appear(part) for part in marks), run_time=tempo.small)
-        self.hold(words=6)
 
     @beat
     def one_row_of_each(self) -> None:
@@ -251,7 +245,6 @@ class KVCache(Stage):
         rows = [panel.cells.row(new) for panel in (picture.scores, picture.pattern, picture.z)]
         self.frames = VGroup(*(Highlight(row) for row in rows))
         self.play(Appear(self.frames), run_time=tempo.small)
-        self.hold(words=5)
 
     @beat
     def what_is_kept(self) -> None:
@@ -278,7 +271,7 @@ class KVCache(Stage):
         ]
         old = np.where(np.arange(new + 1)[:, None] < new, theme.dim, 1.0)
         self.play(ShowCells(queries, old), Appear(notes[0]), run_time=tempo.normal)
-        self.hold(words=2)
+        self.hold()
         self.cached_frames = VGroup(
             CachedFrame(picture.k.cells.box, theme.key),
             CachedFrame(picture.v.cells.box, theme.value),
@@ -286,7 +279,6 @@ class KVCache(Stage):
         cache = Bracket(*layout.bracket, "the cache", towards=(1.0, 0.0))
         self.play(*(Appear(note) for note in notes[1:]), run_time=tempo.small)
         self.play(Appear(self.cached_frames), Appear(cache), run_time=tempo.normal)
-        self.hold(words=6)
 
     # Word after word
 
@@ -333,7 +325,6 @@ class KVCache(Stage):
         for step in range(steps):
             self._one_step(step, words, last=step + 1 == steps)
         self.play(Appear(remark), run_time=tempo.small)
-        self.hold(words=7)
 
     def _one_step(self, step: int, words: RunningWords, *, last: bool) -> None:
         """Play one step: the next word appears, and both ways of decoding compute its rows."""
@@ -380,7 +371,6 @@ class KVCache(Stage):
         title = self.title_label(f"layer {self.layer.layer}: {self.facts['kv_heads']}")
         self.labels = VGroup(title, cache.key_value_labels, cache.head_labels)
         self.play(Appear(self.labels), run_time=tempo.small)
-        self.hold(words=5)
 
     @beat
     def every_layer(self) -> None:
@@ -398,7 +388,6 @@ class KVCache(Stage):
         title = self.title_label(f"{len(cache.layers)} of {self.facts['layers']}")
         self.labels = VGroup(title, cache.layer_labels)
         self.play(Appear(self.labels), run_time=tempo.small)
-        self.hold(words=3)
 
     @beat
     def the_whole_cache(self) -> None:
@@ -422,7 +411,7 @@ class KVCache(Stage):
         self.play(cache.grow(words, run_time=1.8 * tempo.large))
         outline = whole.slice_outline(self.theme.highlight)
         self.play(Appear(outline), run_time=tempo.small)
-        self.hold(words=3)
+        self.hold()
         self.labels = VGroup(title, words)
 
     # What it costs
@@ -446,7 +435,6 @@ class KVCache(Stage):
             self.wait(0.3)
         self.play(Appear(formula.result), run_time=tempo.small)
         self.play(Appear(formula.short), run_time=tempo.small)
-        self.hold(words=4)
 
     @beat
     def a_large_model(self) -> None:
@@ -469,13 +457,12 @@ class KVCache(Stage):
         formula = self._formula(large)
         formula.remove(formula.short)
         self.play(Appear(comparison.small), Appear(formula), run_time=tempo.small)
-        self.hold(words=4)
+        self.hold()
         self.play(
             LaggedStart(*(Appear(outline) for outline in comparison.tiles), lag_ratio=0.1),
             run_time=tempo.large,
         )
         self.play(Appear(comparison.large), run_time=tempo.small)
-        self.hold(words=4)
 
     @beat
     def many_words(self) -> None:
@@ -505,4 +492,3 @@ class KVCache(Stage):
             Appear(chart.full_note),
             run_time=tempo.small,
         )
-        self.hold(words=6)

@@ -155,7 +155,6 @@ class LatentAttention(Stage):
         self.play(LaggedStart(*growing, lag_ratio=0.15), run_time=2 * tempo.normal)
         rest = head_stack.parts(*later_parts[2:])
         self.play(Appear(rest), Appear(head_stack.labels.names), run_time=tempo.normal)
-        self.hold(words=6)
 
     @beat
     def flatten(self) -> None:
@@ -178,7 +177,6 @@ class LatentAttention(Stage):
             Appear(self.latent.shape),
             run_time=tempo.normal,
         )
-        self.hold(words=7)
 
     @beat
     def down_to_the_latent(self) -> None:
@@ -210,7 +208,6 @@ class LatentAttention(Stage):
             run_time=2.4 * tempo.normal,
         )
         self.play(*(Vanish(f) for f in frames), Appear(latent.frame), run_time=tempo.small)
-        self.hold(words=6)
 
     def _all_except(self, focus: Group) -> Group:
         """Return everything on screen that does not belong to ``focus``."""
@@ -235,7 +232,6 @@ class LatentAttention(Stage):
             ),
             run_time=1.4 * tempo.large,
         )
-        self.hold(words=5)
 
     @beat(when=is_fitted)
     def what_is_lost(self) -> None:
@@ -259,7 +255,6 @@ class LatentAttention(Stage):
             run_time=tempo.normal,
         )
         self.play(Appear(reconstruction.errors), run_time=tempo.small)
-        self.hold(words=8)
 
     def _recolour_keys_and_values(self, values: dict[str, np.ndarray]) -> list[Recolour]:
         """Return animations that show other keys or values, by name ("k", "v").
@@ -299,7 +294,6 @@ class LatentAttention(Stage):
             self.play(Appear(row.patterns[index]), run_time=tempo.small)
             self.play(Appear(step), run_time=tempo.small)
         self.play(Appear(row.words), Appear(row.caption), run_time=tempo.small)
-        self.hold(words=9)
 
     @beat(when=is_fitted)
     def error_against_rank(self) -> None:
@@ -313,7 +307,6 @@ class LatentAttention(Stage):
             self.play(Draw(curve), run_time=tempo.large)
             self.play(Appear(name), run_time=tempo.small)
         self.play(Appear(chart.mark), run_time=tempo.small)
-        self.hold(words=6)
 
     @beat
     def trained_instead(self) -> None:
@@ -328,7 +321,6 @@ class LatentAttention(Stage):
         heading = Group(plot.title, plot.source)
         self.play(*leaving, Presence(self.everything, 0.0), Appear(heading), run_time=tempo.normal)
         self.play(Appear(plot.plot), run_time=tempo.normal)
-        self.hold(words=14)
 
     @beat
     def what_is_cached(self) -> None:
@@ -346,7 +338,6 @@ class LatentAttention(Stage):
                 labels = Group(pair.names[row], pair.notes[row], pair.bars[row], pair.sizes[row])
                 self.play(Appear(labels), run_time=tempo.small)
         self.play(Appear(bars.remark), run_time=tempo.small)
-        self.hold(words=12)
 
     # Absorbing it
 
@@ -374,7 +365,6 @@ class LatentAttention(Stage):
             steps, naive.layout.key_formula_point, naive.layout.key_formula_width
         )
         self.play(Appear(absorbed.k_t.header), Appear(self.key_formula), run_time=tempo.small)
-        self.hold(words=8)
 
     def _return_to_the_diagram(self) -> AnimationGroup:
         """Return an animation that brings back the whole diagram of the naive form."""
@@ -454,7 +444,6 @@ class LatentAttention(Stage):
             steps, naive.layout.value_formula_point, naive.layout.value_formula_width
         )
         self.play(Appear(self.value_formula), run_time=tempo.small)
-        self.hold(words=5)
 
     @beat
     def only_the_latent_is_read(self) -> None:
@@ -491,7 +480,6 @@ class LatentAttention(Stage):
             Appear(absorbed.note),
             run_time=tempo.normal,
         )
-        self.hold(words=8)
 
     @beat
     def both_forms_agree(self) -> None:
@@ -508,7 +496,6 @@ class LatentAttention(Stage):
         self.play(Presence(self.diagram, 0.0), *arriving, run_time=tempo.large)
         self.play(Appear(pair.names), Appear(pair.sign), run_time=tempo.small)
         self.play(Appear(pair.total), Appear(pair.notes), run_time=tempo.small)
-        self.hold(words=9)
 
     # In space again
 
@@ -545,7 +532,6 @@ class LatentAttention(Stage):
             *(AnimateWith(fan_out, fan_out.set_drawn) for fan_out in head_stack.fan_outs),
             run_time=tempo.large,
         )
-        self.hold(words=6)
 
     @beat
     def the_cache(self) -> None:
@@ -563,4 +549,3 @@ class LatentAttention(Stage):
             run_time=6.0,
         )
         self.play(Appear(words), run_time=tempo.small)
-        self.hold(words=8)

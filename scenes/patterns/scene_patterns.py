@@ -48,6 +48,7 @@ class Patterns(Stage):
     tensors = ("pattern",)
 
     def prepare(self) -> None:
+        self.draws_first_token = False  # in a close-up it may be
         meta, view = self.trace.meta, self.layer
         patterns = prompt_patterns(self.trace)
         self.strongest_heads = {name: strongest_head(patterns, name) for name in CRITERIA}
@@ -89,7 +90,10 @@ class Patterns(Stage):
 
     def provenance_notes(self) -> tuple[str, str]:
         model, hidden = super().provenance_notes()
-        return f"{model.rpartition('  ·  ')[0]}  ·  all layers, all heads", hidden
+        return (
+            f"{model.rpartition('  ·  ')[0]}  ·  all layers, all heads",
+            "" if self.draws_first_token else hidden,
+        )
 
     # The wall
 
@@ -109,10 +113,10 @@ class Patterns(Stage):
         notes = closeup.place_in_shot(Group(note, colour_bar))
         self.camera.shot = closeup.shot
         self.play(Appear(closeup.tile), Appear(closeup.words), Appear(notes), run_time=tempo.small)
-        self.hold(words=5)
+        self.hold()
         self.first_outline = closeup.outline()
         self.add(self.blocks)
-        self.bring_to_front(closeup.tile, self.provenance)
+        self.bring_to_front(closeup.tile)
         self.play(
             Vanish(Group(closeup.words, notes), rate_func=EARLY),
             Appear(self.first_outline, rate_func=LATE),
@@ -122,7 +126,6 @@ class Patterns(Stage):
         )
         self.remove(closeup.tile)
         self.play(Appear(self.wall.title), Appear(self.wall.numbers), run_time=tempo.small)
-        self.hold(words=4)
 
     @beat
     def along_the_wall(self) -> None:
@@ -147,7 +150,6 @@ class Patterns(Stage):
             run_time=tempo.small,
         )
         self.closeup_labels = wall_labels
-        self.hold(words=2)
 
     # Three heads
 
@@ -217,12 +219,10 @@ class Patterns(Stage):
             Succession(Presence(others, 1.0), Presence(others, 0.0)),
             Presence(closeup.tile, 1.0, rate_func=EARLY),
             Appear(labels, rate_func=LATE),
-            # The provenance says that the first token is not drawn; in this close-up it may be.
-            Presence(self.provenance[1], 0.0 if len(closeup.hidden) else 1.0),
             run_time=2.1,
         )
         self.closeup_labels = labels
-        self.hold(2.7)
+        self.draws_first_token = len(closeup.hidden) > 0
 
     # Many more
 
@@ -230,6 +230,7 @@ class Patterns(Stage):
     def many_more(self) -> None:
         """DeepSeek-R1 has {many_layers} of {many_heads}: {many} for every prompt."""
         tempo, wall = self.theme.tempo, self.wall
+        self.draws_first_token = False
         name, note = self._large_model_labels()
         layout = empty_wall_layout(
             wall.layout,
@@ -243,7 +244,7 @@ class Patterns(Stage):
         places = [stacked.layers_box(*wall.layout.span(i)) for i in range(len(wall.blocks))]
         self.play(
             Vanish(Group(self.closeup_labels, self.outlines, self.tiles), rate_func=EARLY),
-            Presence(Group(self.blocks, self.provenance), 1.0, rate_func=EARLY),
+            Presence(self.blocks, 1.0, rate_func=EARLY),
             Fly(self.camera, layout.shot),
             *(
                 Settle(block, box, rate_func=AFTER)
@@ -262,7 +263,6 @@ class Patterns(Stage):
         outline = Highlight(stacked.box, colour=self.theme.pattern, zoom=stacked.pitch)
         pin_to_frame(VGroup(name, note))
         self.play(Appear(VGroup(name, note)), Appear(outline), run_time=tempo.small)
-        self.hold(words=6)
 
     def _large_model_labels(self) -> tuple[VGroup, Label]:
         """Return the title of the large model, in lines that fit, and the note on its grid."""

@@ -120,9 +120,9 @@ class Poster(Stage):
         source = source.replace(f"{place}, head {self.head.head}", f"{place}, all {heads} heads")
         return source, hidden
 
-    def _provenance(self) -> VGroup:
-        # The provenance stands at the foot of a print.
-        notes = super()._provenance()
+    def _notes(self) -> VGroup:
+        # In a print they stand at the foot.
+        notes = super()._notes()
         notes.set_y(self.frame.safe.bottom + notes.height / 2)
         return notes
 

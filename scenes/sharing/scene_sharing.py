@@ -161,7 +161,6 @@ class SharedHeads(Stage):
         self.play(
             *self.dim(self.dimmed_parts, to=0.45), Appear(self.sentence), run_time=tempo.small
         )
-        self.hold(words=7 if self.pooled else 12)
 
     @beat(
         pooled="{scheme} attention keeps {kept}. Here {which} is the mean of {pooled}.",
@@ -192,7 +191,6 @@ class SharedHeads(Stage):
             Appear(self.sentence),
             run_time=tempo.normal,
         )
-        self.hold(words=5)
 
     def _to_shared(self, name: str) -> list[AnimationGroup | Glide]:
         """Return animations that move the keys or values of all cards, and their header, together.
@@ -243,7 +241,6 @@ class SharedHeads(Stage):
         )
         for name in ("scores", "pattern", "z") if self.pooled else ():
             self.play(*self._recolour(changes, name), run_time=tempo.small)
-        self.hold(words=2 if self.pooled else 4)
 
     def _recolour(self, changes: dict[int, SharedPanels], name: str) -> list[Recolour]:
         """Return animations that give a panel of every card its numbers from the shared keys."""
@@ -283,7 +280,6 @@ class SharedHeads(Stage):
         self.play(*(Appear(part) for part in appearing), run_time=tempo.small)
         self.hold()
         self.play(Appear(columns.numbers), Appear(columns.total), run_time=tempo.small)
-        self.hold(words=5)
 
     # What it saves and what it costs
 
@@ -324,7 +320,6 @@ class SharedHeads(Stage):
             cache.shared.set_range(units=(0.0, float(left)))
             self.play(Appear(cache.shared), run_time=tempo.small)
             self.remove(cache.own)
-        self.hold(words=4 if self.pooled else 7)
 
     def _to_cache(self) -> list[tuple[Heatmap, Heatmap]]:
         """Return the panels that stand side by side, each with its copy in the cache."""
@@ -375,7 +370,6 @@ class SharedHeads(Stage):
             self.play(Appear(Group(*parts)), run_time=tempo.small)
         self.add(plot.ties, plot.dots)
         self.play(Appear(plot.ties), run_time=0.3)
-        self.hold(words=7)
 
 
 class MultiQuery(SharedHeads):

@@ -1,0 +1,121 @@
+"""What is said during a beat: its text, its marks, and how long it takes to say.
+
+Narration is written as it is spoken. Names in braces are facts, which are filled in; square
+brackets mark the words at which something happens::
+
+    The query of [{row}] meets the key of [red].
+
+Here the marks are "row" and "red". Brackets and braces are never shown.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from string import Formatter
+
+__all__ = ["MAX_LETTERS_A_SECOND", "Narration", "NarrationError"]
+
+MAX_LETTERS_A_SECOND = 17
+"""Maximum reading speed beside a moving picture, in characters per second."""
+
+MARK = re.compile(r"\[([^\[\]]*)\]")
+
+
+class NarrationError(ValueError):
+    """A narration that cannot be read; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Narration:
+    """What is said during a beat.
+
+    Attributes
+    ----------
+    text
+        The words, on one line, with facts filled in and without brackets.
+    marks
+        For each mark, the number of characters that are said before it.
+
+    Examples
+    --------
+    ::
+
+        said = Narration.of("The query of [{row}] meets the key of [red].", {"row": "white"})
+        said.text           # "The query of white meets the key of red."
+        said.marks["red"]   # 34
+    """
+
+    text: str
+    marks: Mapping[str, int]
+
+    @classmethod
+    def of(cls, written: str, facts: Mapping[str, str]) -> Narration:
+        """Read a narration as it is written in a scene.
+
+        Parameters
+        ----------
+        written
+            The docstring of a beat, or one of its variants.
+        facts
+            Text for the names in braces.
+
+        Raises
+        ------
+        NarrationError
+            If a fact is missing, two marks have the same name, or braces do not match.
+        """
+        plain = inspect.cleandoc(written).replace("\n", " ").replace("'", "’")
+        text, marks, end = "", {}, 0
+        for match in MARK.finditer(plain):
+            text += _filled(plain[end : match.start()], facts)
+            name = match[1].replace("{", "").replace("}", "")
+            if name in marks:
+                raise NarrationError(f"two marks are called [{name}]; mark other words")
+            marks[name] = len(text)
+            text += _filled(match[1], facts)
+            end = match.end()
+        return cls(text + _filled(plain[end:], facts), marks)
+
+    def seconds(self, per_word: float) -> float:
+        """Return how long it takes to say.
+
+        Parameters
+        ----------
+        per_word
+            Seconds for a word; more where words are so long that captions could not be read.
+        """
+        return max(per_word * len(self.text.split()), len(self.text) / MAX_LETTERS_A_SECOND)
+
+    def mark_seconds(self, name: str, per_word: float) -> float:
+        """Return when the marked words begin, in seconds from the start of the narration.
+
+        Raises
+        ------
+        NarrationError
+            If there is no such mark.
+        """
+        if name not in self.marks:
+            known = ", ".join(f"[{mark}]" for mark in self.marks)
+            raise NarrationError(
+                f"the narration has no mark [{name}]; "
+                + (f"there are {known}" if known else f"put the words in brackets: [{name}]")
+            )
+        return self.seconds(per_word) * self.marks[name] / max(1, len(self.text))
+
+
+def _filled(written: str, facts: Mapping[str, str]) -> str:
+    """Fill facts into a text."""
+    try:
+        for _, name, *_ in Formatter().parse(written):
+            if name is not None and name not in facts:
+                raise NarrationError(
+                    f"there is no fact {{{name}}}; there are {', '.join(sorted(facts))}"
+                )
+        return written.format(**facts)
+    except NarrationError:
+        raise
+    except (ValueError, LookupError, AttributeError) as error:
+        raise NarrationError(f"{error}; write a brace that is said twice: {{{{ }}}}") from error
