@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import signal
 from collections.abc import Iterator
 from importlib.util import find_spec
+
+# The tests run in several processes: threads of their own would only stand in each other's way.
+# NumPy and torch read this when they are first imported.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 
 from extract.models import PACKAGED, LoadedModel, load_model
 from filmkit.render.quality import QUALITIES
 from filmkit.render.runner import manim_config
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--draw-control-frames",
+        action="store_true",
+        help="draw the pictures of tests/filmkit/core/control/ again, instead of comparing them",
+    )
 
 
 def pytest_configure() -> None:

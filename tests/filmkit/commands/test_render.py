@@ -567,7 +567,9 @@ finally:
     assert Image.open(tmp_path / stills[0]).getpixel((2, 2)) == (0, 0, 0)
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "sent", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
 def test_a_signal_removes_unfinished_files(
     tmp_path: Path, trace_file: Path, sent: signal.Signals
 ) -> None:
