@@ -5,10 +5,11 @@ rendering never loads a model library.
 
 The file
 --------
-One ``.safetensors`` file.  Its metadata holds one JSON document under the key ``trace``: the fields
-of `TraceMeta`.  ``token_ids`` are the prompt and the tokens after it, and every tensor covers all
-of them: ``pos`` below is ``len(token_ids)``.  Rows are queries, columns are keys.  Tensors are
-float32, ``top_ids`` int32.
+One ``.safetensors`` file.  Its metadata holds one JSON document under the key ``trace``: the
+fields of `TraceMeta`.  The key ``sha256`` holds a checksum of them and of all tensors,
+`Trace.digest`; files of older versions have none.  ``token_ids`` are the prompt and the tokens
+after it, and every tensor covers all of them: ``pos`` below is ``len(token_ids)``.  Rows are
+queries, columns are keys.  Tensors are float32, ``top_ids`` int32.
 
 For every layer L, counted from 0:
 
@@ -71,11 +72,13 @@ The names are those of TransformerLens where it has one (``q``, ``k``, ``v``, ``
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -87,6 +90,9 @@ from safetensors import numpy as safetensors_numpy
 
 from extract.errors import TraceError
 from extract.files import OutputError, write_bytes
+from extract.plain_text import shortened
+from extract.proof import ProofError, prove
+from extract.proof_memory import is_proved, remember
 from extract.trace_meta import (
     SCHEMA,
     TOP_TOKENS,
@@ -97,14 +103,28 @@ from extract.trace_meta import (
     validate_meta,
 )
 
-__all__ = ["SCHEMA", "TOP_TOKENS", "Featured", "ModelSource", "Trace", "TraceError", "TraceMeta"]
+__all__ = [
+    "SCHEMA",
+    "TOP_TOKENS",
+    "Featured",
+    "ModelSource",
+    "ProofError",
+    "Trace",
+    "TraceError",
+    "TraceMeta",
+]
 
 ROW_SUM_TOLERANCE = 1e-4
 """Largest allowed deviation of a pattern row's sum from 1 (float32 softmax gives about 4e-7)."""
 
+_SAME_CHANCE = 1e-3
+"""Relative difference of two probabilities that counts as none: a model that generates sees the
+tokens one by one, and the trace sees all of them at once."""
+
 Array = npt.NDArray[Any]
 
 _METADATA_KEY = "trace"
+_CHECKSUM_KEY = "sha256"
 _WEIGHTS = ("W_Q", "W_K", "W_V", "W_O")
 _MLA_WEIGHTS = ("W_DKV", "W_KR", "W_UK", "W_UV", "g_KV", "W_O")
 _MLA_LATENT_QUERY = ("W_DQ", "g_Q", "W_UQ")
@@ -138,20 +158,40 @@ class Trace:
             frozen[name] = view
         object.__setattr__(self, "tensors", MappingProxyType(frozen))
 
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the metadata and the tensors: traces with equal ones hold the same."""
+        content = hashlib.sha256(self.meta.to_json().encode())
+        for name, array in sorted(self.tensors.items()):
+            content.update(f"\n{name} {array.dtype} {array.shape}\n".encode())
+            content.update(np.ascontiguousarray(array).data)
+        return content.hexdigest()
+
     # Reading and writing
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Trace:
-        """Read and validate a trace.
+    def load(cls, path: str | os.PathLike[str], *, proved: str = "") -> Trace:
+        """Read, validate and prove a trace.
+
+        Parameters
+        ----------
+        path : path
+        proved : str, optional
+            `digest` of a trace that the caller has proved.  A file with this content is not proved
+            again, in the worker processes of a program for instance; any other is.
 
         Raises
         ------
         TraceError
             If the file is missing or not a valid trace; the message is one line that names the
             file, the error and what to do.
+        ProofError
+            If a stage, computed again, differs from the stored one; see `prove`.
         """
         path = Path(path)
         try:
+            if path.exists() and not path.is_file():
+                raise TraceError("it is not a readable trace (not a file); name another")
             with safe_open(path, framework="numpy") as file:
                 metadata = file.metadata() or {}
                 if _METADATA_KEY not in metadata:
@@ -163,6 +203,12 @@ class Trace:
                 tensors = {name: file.get_tensor(name) for name in names}
             trace = cls(meta, tensors)
             trace.validate()
+            if trace.digest != proved:
+                trace._require_proof()
+            if metadata.get(_CHECKSUM_KEY, trace.digest) != trace.digest:
+                raise damaged("its content is not what was written: the checksum is another")
+        except ProofError as error:
+            raise ProofError(f"{path}: {error}", error.errors) from error
         except TraceError as error:
             raise TraceError(f"{path}: {error}") from error
         except FileNotFoundError as error:
@@ -175,7 +221,9 @@ class Trace:
         return trace
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Validate the trace and write it atomically, so that no incomplete file is ever left.
+        """Validate and prove the trace, and write it with a checksum of its content.
+
+        It is written atomically, so that no incomplete file is ever left.
 
         Raises
         ------
@@ -185,14 +233,39 @@ class Trace:
         path = Path(path)
         try:
             self.validate()
+            self._require_proof()
         except TraceError as error:
             raise TraceError(f"{path}: not written: {error}") from error
         tensors = {name: np.ascontiguousarray(array) for name, array in self.tensors.items()}
-        data = safetensors_numpy.save(tensors, metadata={_METADATA_KEY: self.meta.to_json()})
+        metadata = {_METADATA_KEY: self.meta.to_json(), _CHECKSUM_KEY: self.digest}
+        data = safetensors_numpy.save(tensors, metadata=metadata)
         try:
             write_bytes(path, data)
         except OutputError as error:
             raise TraceError(str(error)) from error
+
+    def prove(self) -> dict[str, float]:
+        """Compute every stage again from the stage before it, as far as the trace holds them.
+
+        `load` and `save` do so once for each content; see `extract.proof`.
+
+        Returns
+        -------
+        dict
+            The largest error of every stage over all layers, max|a - b| / max|b|.
+
+        Raises
+        ------
+        ProofError
+            If an error is too large.  The message names the first stage, its layer and its error.
+        """
+        return prove(self)
+
+    def _require_proof(self) -> None:
+        """Prove the trace, unless one with the same content has been proved."""
+        if not is_proved(self.digest):
+            self.prove()
+            remember(self.digest)
 
     # Tensors by name
 
@@ -352,7 +425,7 @@ class Trace:
         allowed = required | dict(self._optional())
         for name, array in self.tensors.items():
             if name not in allowed:
-                raise damaged(f"tensor '{name}' is not part of a trace")
+                raise damaged(f"tensor '{shortened(name)}' is not part of a trace")
             dtype = np.dtype(np.int32 if name == "top_ids" else np.float32)
             if array.dtype != dtype:
                 raise damaged(f"tensor '{name}' is {array.dtype} and should be {dtype}")
@@ -367,7 +440,12 @@ class Trace:
                 raise damaged(f"tensor '{name}' holds values that are not finite")
         for layer in range(self.meta.n_layers):
             _validate_pattern(self.tensor_name("pattern", layer), self.get("pattern", layer))
-        _validate_top_tokens(self["top_ids"], self["top_probs"])
+        _validate_top_tokens(self.meta, self["top_ids"], self["top_probs"])
+        for key in self.meta.latent or {}:
+            if f"latent.{key}.W_DKV" not in self.tensors:
+                raise damaged(
+                    f"its metadata tell of a latent of layer {shortened(key)}, which it has not"
+                )
 
     def _sizes(self) -> dict[str, int]:
         """Return the length of every axis that `_required` and `_optional` name."""
@@ -472,7 +550,7 @@ def _validate_pattern(name: str, pattern: Array) -> None:
         raise damaged(f"rows of tensor '{name}' do not sum to 1 (off by {error:.1e})")
 
 
-def _validate_top_tokens(ids: Array, probs: Array) -> None:
+def _validate_top_tokens(meta: TraceMeta, ids: Array, probs: Array) -> None:
     """Check ids and probabilities of the likeliest next tokens, both [pos, 5], likeliest first."""
     if ids.min() < 0:
         raise damaged("tensor 'top_ids' holds negative ids")
@@ -482,3 +560,23 @@ def _validate_top_tokens(ids: Array, probs: Array) -> None:
         or (np.diff(probs, axis=-1) > 0).any()
     ):
         raise damaged("tensor 'top_probs' does not hold probabilities in falling order")
+    texts: dict[int, str] = {}
+    rows = ((meta.token_ids, meta.tokens), *zip(ids.tolist(), meta.top_tokens, strict=True))
+    for numbers, words in rows:
+        for number, word in zip(numbers, words, strict=True):
+            if texts.setdefault(number, word) != word:
+                raise damaged(
+                    f"its token {number} is {shortened(repr(texts[number]))} in one place and "
+                    f"{shortened(repr(word))} in another"
+                )
+    if any(len(set(row)) < len(row) for row in ids.tolist()):
+        raise damaged("tensor 'top_ids' names a token twice in one row")
+    for at in range(meta.n_prompt, len(meta.tokens)):
+        chances = dict(zip(ids[at - 1].tolist(), probs[at - 1].tolist(), strict=True))
+        # Two tokens may be as likely but for rounding.
+        if not meta.continued and not (
+            chances.get(meta.token_ids[at], -1.0) >= (1 - _SAME_CHANCE) * max(chances.values())
+        ):
+            raise damaged(
+                f"its token {at} was generated, and is not the likeliest one after those before it"
+            )

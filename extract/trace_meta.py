@@ -5,11 +5,30 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Mapping
+import re
+import unicodedata
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
+from extract.byte_tokens import BYTE_TOKENS
 from extract.errors import TraceError
+from extract.limits import (
+    MAX_HEADS,
+    MAX_LAYERS,
+    MAX_METADATA,
+    MAX_NAME,
+    MAX_PROMPT,
+    MAX_SENTENCE,
+    MAX_TOKEN_TEXT,
+    MAX_TOKENS,
+    MAX_VERSIONS,
+    MAX_VOCABULARY,
+    MAX_WIDTH,
+)
+from extract.plain_text import escaped, shortened
 
 __all__ = [
     "SCHEMA",
@@ -30,11 +49,23 @@ TOP_TOKENS = 5
 _ATTENTION = ("mha", "gqa", "mqa", "mla")
 _POSITIONS = ("learned", "rotary", "alibi", "none")
 _ROTARY_STYLES = ("", "half", "interleaved")
+_SOURCES = ("hub", "package", "file", "folder", "memory", "synthetic")
+
+_SHA256 = re.compile(r"(?:[0-9a-f]{64})?")
+
+_SCALES = (1e-6, 1e3)
+"""Smallest and largest factor of the scores: usually 1 / sqrt(d_qk), in no known model above 1."""
 
 
 def damaged(what: str) -> TraceError:
     """Return the error for a file whose content is wrong."""
     return TraceError(f"{what}; extract it again")
+
+
+def _require_at_most(limit: int, count: int, what: str) -> None:
+    """Refuse a count above a limit of :mod:`extract.limits`; `what` is counted."""
+    if count > limit:
+        raise damaged(f"it has {shortened(f'{count:,}')} {what}, and at most {limit:,} can be read")
 
 
 @dataclass(frozen=True)
@@ -165,9 +196,10 @@ class TraceMeta:
             If the text is not JSON or of another schema, or if a field is missing, unknown or of
             the wrong type.
         """
+        _require_at_most(MAX_METADATA, len(text), "characters of metadata")
         try:
             document = json.loads(text)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise damaged(f"its metadata is not JSON ({error})") from error
         fields = _Fields(document, "its metadata")
         schema = fields.integer("schema")
@@ -222,21 +254,26 @@ class TraceMeta:
         return meta
 
 
+def _quoted(value: object) -> str:
+    """Return a value as it is written in Python, or its beginning if it is long."""
+    return shortened(repr(value))
+
+
 def _number(value: object, name: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise damaged(f"its metadata's '{name}' should be a finite number, not {value!r}")
+        raise damaged(f"its metadata's '{name}' should be a finite number, not {_quoted(value)}")
     return float(value)
 
 
 def _text(value: object, name: str) -> str:
     if not isinstance(value, str):
-        raise damaged(f"its metadata's '{name}' should be text, not {value!r}")
+        raise damaged(f"its metadata's '{name}' should be text, not {_quoted(value)}")
     return value
 
 
 def _integer(value: object, name: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
-        raise damaged(f"its metadata's '{name}' should be a whole number, not {value!r}")
+        raise damaged(f"its metadata's '{name}' should be a whole number, not {_quoted(value)}")
     return value
 
 
@@ -267,13 +304,13 @@ class _Fields:
     def boolean(self, name: str) -> bool:
         value = self.take(name)
         if not isinstance(value, bool):
-            raise damaged(f"{self._what}'s '{name}' should be true or false, not {value!r}")
+            raise damaged(f"{self._what}'s '{name}' should be true or false, not {_quoted(value)}")
         return value
 
     def items(self, name: str) -> list[Any]:
         value = self.take(name)
         if not isinstance(value, list):
-            raise damaged(f"{self._what}'s '{name}' should be a list, not {value!r}")
+            raise damaged(f"{self._what}'s '{name}' should be a list, not {_quoted(value)}")
         return value
 
     def texts(self, name: str) -> tuple[str, ...]:
@@ -291,7 +328,7 @@ class _Fields:
     def mapping(self, name: str) -> dict[str, Any]:
         value = self.take(name)
         if not isinstance(value, dict):
-            raise damaged(f"{self._what}'s '{name}' should be an object, not {value!r}")
+            raise damaged(f"{self._what}'s '{name}' should be an object, not {_quoted(value)}")
         return value
 
     def optional_mapping(self, name: str) -> dict[str, Any] | None:
@@ -303,25 +340,97 @@ class _Fields:
     def finish(self) -> None:
         """Refuse fields that were not taken."""
         if self._remaining:
-            raise damaged(f"{self._what} has unknown fields ({', '.join(sorted(self._remaining))})")
+            raise damaged(
+                f"{self._what} has unknown fields ({shortened(', '.join(sorted(self._remaining)))})"
+            )
 
 
 def validate_meta(meta: TraceMeta) -> None:
-    """Check the metadata's values and that they agree with one another."""
+    """Check the metadata's values and that they agree with one another.
+
+    Raises
+    ------
+    TraceError
+        One line that names the first fault.
+    """
     if meta.schema != SCHEMA:
         raise damaged(f"its schema is {meta.schema}, and this version writes schema {SCHEMA}")
+    # Limits come first: what follows runs over layers, heads and tokens.
+    _validate_counts(meta)
+    _validate_texts(meta)
+    _validate_attention(meta)
+    _validate_tokens(meta)
+    if not (0 <= meta.featured.layer < meta.n_layers and 0 <= meta.featured.head < meta.n_heads):
+        raise damaged(
+            f"its featured layer {meta.featured.layer}, head {meta.featured.head} is outside "
+            f"{meta.n_layers} layers of {meta.n_heads} heads"
+        )
+    if meta.check is not None and not isinstance(meta.check.get("agrees"), bool):
+        raise damaged("its 'check' does not say whether it agrees")
+
+
+def _validate_counts(meta: TraceMeta) -> None:
+    """Check that nothing is larger than a trace may be; see :mod:`extract.limits`."""
+    for name, limit in (
+        ("n_layers", MAX_LAYERS),
+        ("n_heads", MAX_HEADS),
+        ("n_kv_heads", MAX_HEADS),
+        ("d_model", MAX_WIDTH),
+        ("d_qk", MAX_WIDTH),
+        ("d_v", MAX_WIDTH),
+    ):
+        value = getattr(meta, name)
+        if not 1 <= value <= limit:
+            raise damaged(f"its '{name}' is {shortened(str(value))} and should be 1 to {limit:,}")
+    _require_at_most(MAX_TOKENS, len(meta.tokens), "tokens")
+    _require_at_most(MAX_VERSIONS, len(meta.versions), "versions of libraries")
+    _require_at_most(MAX_VERSIONS, len(meta.self_check), "errors of the self-check")
+
+
+def _validate_texts(meta: TraceMeta) -> None:
+    """Check that texts are not too long, and that names hold no invisible characters."""
+    _require_at_most(MAX_PROMPT, len(meta.prompt), "characters in its prompt")
+    for token in (*meta.tokens, *(word for row in meta.top_tokens for word in row)):
+        _require_at_most(MAX_TOKEN_TEXT, len(token), "characters in a token")
+    for what, text in (
+        ("model", meta.model),
+        ("source", meta.source.name),
+        ("revision", meta.source.revision),
+        *(("versions", text) for version in meta.versions.items() for text in version),
+        *(("self_check", stage) for stage in meta.self_check),
+    ):
+        _validate_name(what, text, MAX_NAME)
+    _validate_name("featured_criterion", meta.featured_criterion, MAX_SENTENCE)
+    if not meta.model.strip():
+        raise damaged("its 'model' has no name")
+    if not _SHA256.fullmatch(meta.source.sha256):
+        raise damaged(f"its source's 'sha256' is {_quoted(meta.source.sha256)}, no such checksum")
+    try:
+        meta.to_json().encode()
+    except ValueError as error:  # a number that is not finite, or half of a character
+        raise damaged(f"its metadata cannot be written ({shortened(str(error))})") from error
+
+
+def _validate_name(what: str, text: str, limit: int) -> None:
+    """Check the length of a name and that it can be shown."""
+    _require_at_most(limit, len(text), f"characters in its '{what}'")
+    if escaped(text) != text:
+        raise damaged(f"its '{what}' holds characters that cannot be shown: {_quoted(text)}")
+
+
+def _validate_attention(meta: TraceMeta) -> None:
+    """Check that the kind of attention, its heads, positions and scale fit one another."""
     for name, value, choices in (
         ("attention", meta.attention, _ATTENTION),
         ("positions", meta.positions, _POSITIONS),
         ("rotary_style", meta.rotary_style, _ROTARY_STYLES),
+        ("source", meta.source.kind, _SOURCES),
     ):
         if value not in choices:
             raise damaged(
-                f"its '{name}' is '{value}', not one of {', '.join(filter(None, choices))}"
+                f"its '{name}' is '{shortened(value)}', not one of "
+                f"{', '.join(filter(None, choices))}"
             )
-    for name in ("n_layers", "n_heads", "n_kv_heads", "d_model", "d_qk", "d_v"):
-        if getattr(meta, name) < 1:
-            raise damaged(f"its '{name}' is {getattr(meta, name)} and should be at least 1")
     heads_fit = {
         "mha": meta.n_kv_heads == meta.n_heads,
         "mla": meta.n_kv_heads == meta.n_heads,
@@ -338,10 +447,18 @@ def validate_meta(meta: TraceMeta) -> None:
         raise damaged("'positions', 'rotary_dim' and 'rotary_style' contradict one another")
     if meta.rotary_dim % 2 or meta.rotary_dim > meta.d_qk:
         raise damaged(
-            f"its 'rotary_dim' is {meta.rotary_dim}; it should be even and at most {meta.d_qk}"
+            f"its 'rotary_dim' is {shortened(str(meta.rotary_dim))}; it should be even and at most "
+            f"{meta.d_qk}"
         )
-    if not (math.isfinite(meta.score_scale) and meta.score_scale > 0):
-        raise damaged(f"its 'score_scale' is {meta.score_scale} and should be positive")
+    lowest, highest = _SCALES
+    if not lowest <= meta.score_scale <= highest:
+        raise damaged(
+            f"its 'score_scale' is {meta.score_scale} and should be {lowest:g} to {highest:g}"
+        )
+
+
+def _validate_tokens(meta: TraceMeta) -> None:
+    """Check that texts, ids, next tokens, prompt and beginning-of-sequence token fit together."""
     n_tokens = len(meta.tokens)
     if not n_tokens == len(meta.token_ids) == len(meta.top_tokens):
         raise damaged(
@@ -350,10 +467,64 @@ def validate_meta(meta: TraceMeta) -> None:
         )
     if any(len(row) != TOP_TOKENS for row in meta.top_tokens):
         raise damaged(f"its 'top_tokens' should have {TOP_TOKENS} words in every row")
+    if not all(0 <= token < MAX_VOCABULARY for token in meta.token_ids):
+        raise damaged(f"its 'token_ids' should be 0 to {MAX_VOCABULARY - 1:,}")
     if not 1 + meta.has_bos <= meta.n_prompt <= n_tokens:
-        raise damaged(f"its 'n_prompt' is {meta.n_prompt}, which does not fit {n_tokens} tokens")
-    if not (0 <= meta.featured.layer < meta.n_layers and 0 <= meta.featured.head < meta.n_heads):
         raise damaged(
-            f"its featured layer {meta.featured.layer}, head {meta.featured.head} is outside "
-            f"{meta.n_layers} layers of {meta.n_heads} heads"
+            f"its 'n_prompt' is {shortened(str(meta.n_prompt))}, which does not fit {n_tokens} "
+            "tokens"
         )
+    if meta.has_bos and _is_word(meta.tokens[0]):
+        raise damaged(
+            "its 'has_bos' is true, and its first token is no beginning-of-sequence token but a "
+            f"word, {_quoted(meta.tokens[0])}"
+        )
+    prompt, tokens = meta.prompt.encode(), [_bytes_of(token) for token in meta.tokens]
+    for as_written in (True, False):
+        if not as_written:
+            prompt, tokens = _without_form(prompt), [_without_form(token) for token in tokens]
+        spans = set(_spans_of_prompt(prompt, tokens))
+        if (meta.has_bos, meta.n_prompt) in spans:
+            return
+        if spans:
+            has_bos, n_prompt = max(spans)
+            raise damaged(
+                f"its prompt is spelled by the tokens {int(has_bos)} to {n_prompt - 1}, and its "
+                f"'has_bos' and 'n_prompt' say {int(meta.has_bos)} to {meta.n_prompt - 1}"
+            )
+    # Here the tokenizer has rewritten the text, or does not know some of it: nothing to compare.
+
+
+def _is_word(token: str) -> bool:
+    """Return whether a token is an ordinary word: one after a blank, or with small letters."""
+    word = token.removeprefix(" ")
+    return word.isalpha() and (word != token or word != word.upper())
+
+
+def _spans_of_prompt(prompt: bytes, tokens: Sequence[bytes]) -> Iterator[tuple[bool, int]]:
+    """Yield each (has_bos, n_prompt) with which the tokens spell the prompt."""
+    ends = list(accumulate(map(len, tokens)))
+    text = b"".join(tokens)
+    for has_bos in (False, True):
+        start = ends[0] if has_bos else 0
+        # SentencePiece puts a blank in front of the first word.
+        for written in (prompt, b" " + prompt):
+            if text.startswith(written, start):
+                end = start + len(written)
+                for n_prompt in range(bisect_left(ends, end) + 1, bisect_right(ends, end) + 1):
+                    if n_prompt > has_bos:
+                        yield has_bos, n_prompt
+
+
+def _bytes_of(token: str) -> bytes:
+    """Return the bytes that a token stands for, also those of incomplete characters."""
+    return b"".join(
+        bytes.fromhex(re.sub("<0x|>", "", part)) if BYTE_TOKENS.fullmatch(part) else part.encode()
+        for part in re.split(f"({BYTE_TOKENS.pattern})", token)
+    )
+
+
+def _without_form(text: bytes) -> bytes:
+    """Return a text without what some tokenizers change: case, blanks and forms of letters."""
+    letters = unicodedata.normalize("NFKC", text.decode("utf-8", "ignore"))
+    return "".join(letters.casefold().split()).encode()
