@@ -332,17 +332,6 @@ def test_a_trace_that_another_process_has_proved_is_not_proved_again(
     assert len(proofs) == 1, "what older rules have proved is proved again"
 
 
-def test_a_worker_need_not_prove_what_its_parent_has(file: Path, proofs: list[str]) -> None:
-    digest = make_trace().digest
-    assert Trace.load(file, proved=digest).digest == digest
-    assert proofs == []
-    save_file(
-        dict(make_trace(seed=1).tensors), file, metadata={"trace": make_trace().meta.to_json()}
-    )
-    with pytest.raises(TraceError):
-        Trace.load(file, proved=digest)  # another content
-
-
 @pytest.mark.parametrize("content", [b"", b"\xff" * 99, b"0" * 64, b"x" * 10**6, None])
 def test_a_damaged_memory_only_means_proving_again(
     content: bytes | None, file: Path, proofs: list[str], nothing_proved: Path
