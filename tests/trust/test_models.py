@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
+from extract import __main__ as command
 from extract.__main__ import main
 from extract.errors import ExtractError
 from extract.models import load_model
@@ -199,6 +200,17 @@ def test_random_weights_are_said_to_be_random(folder: Path) -> None:
     assert (meta.model, meta.source.kind, meta.source.sha256) == ("tiny", "folder", "")
     facts = CliRunner().invoke(main, ["info", str(out)]).stdout
     assert "tiny, random weights" in facts
+
+
+def test_random_weights_do_not_replace_a_trace_of_the_model(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "traces_folder", lambda: tmp_path / "traces")
+    for options, name in (([], "tiny"), (["--random-weights"], "tiny-random-weights")):
+        result = run("--model", folder, *options)
+        assert result.exit_code == 0, result.output
+        assert result.stdout.startswith(f"{tmp_path}/traces/{name}.safetensors: tiny")
+    assert not Trace.load(tmp_path / "traces" / "tiny.safetensors").meta.random_weights
 
 
 def test_random_weights_take_nothing_from_the_file(folder: Path) -> None:
