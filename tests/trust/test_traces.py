@@ -276,6 +276,13 @@ def test_the_epsilon_of_norms_is_found(tmp_path: Path) -> None:
     )
 
 
+def test_a_scale_is_not_taken_for_an_epsilon() -> None:
+    """At a single position, a large one would explain any scale."""
+    trace = make_trace(n_tokens=1, has_bos=False, **KINDS["mla"])
+    halved = replaced(trace, {"kv_latent.1": trace["kv_latent.1"] / 2})
+    assert layer_errors(halved, 1)["kv_latent"] > 0.1
+
+
 def test_what_is_no_number_counts_as_the_largest_error() -> None:
     errors = largest_errors([{"q": 1e-7}, {"q": float("nan")}, {"q": 1e-6, "z": 1e-7}])
     assert np.isnan(errors["q"])

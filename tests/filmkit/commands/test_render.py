@@ -332,7 +332,8 @@ def test_users_own_trace_comes_before_the_shipped_one(
     own = tmp_path / "own.safetensors"
     make_trace(n_layers=3).save(own)
     monkeypatch.setattr(traces, "EXTRACTED", own)
-    assert f"pictures from made-up model, random weights ({own})" in render("--list", "scene_shapes").err
+    line = f"pictures from made-up model, random weights ({own})"
+    assert line in render("--list", "scene_shapes").err
 
 
 def test_quiet_prints_nothing(render: Render, tmp_path: Path) -> None:
