@@ -45,7 +45,6 @@ from filmkit.render.formats import (
     FORMATS,
     TRANSPARENT_FORMATS,
 )
-from filmkit.render.interrupts import interrupt_on_sigterm
 from filmkit.render.quality import DEFAULT_QUALITY, DRAFT, QUALITIES, quality_of
 from scenes.registry import POSTERS, SCENES, THUMBNAIL
 
@@ -348,7 +347,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     arguments
         Command line arguments; those of the program if None.
     """
-    interrupt_on_sigterm()
+    interrupt_on_signals()
     try:
         words = list(sys.argv[1:] if arguments is None else arguments)
         if words and words[0] in COMMANDS:

@@ -208,13 +208,13 @@ def test_sigterm_during_a_finaliser_is_neither_lost_nor_printed() -> None:
     """Python ignores an exception in ``__del__``."""
     script = """
 import signal, time
-from filmkit.render.interrupts import interrupt_on_sigterm
+from extract.interrupts import interrupt_on_signals
 
 class Deleted:
     def __del__(self):
         signal.raise_signal(signal.SIGTERM)
 
-interrupt_on_sigterm()
+interrupt_on_signals()
 try:
     Deleted()
     time.sleep(100)

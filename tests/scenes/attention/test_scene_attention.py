@@ -8,7 +8,7 @@ import pytest
 from filmkit.core.records import StageSettings
 from scenes.attention.scene_attention import Attention
 from tests.support.staging import complaints, play
-from tests.support.traces import make_trace
+from tests.support.traces import make_trace, replaced
 
 UNUSUAL = {
     "tiny head": {"n_tokens": 5, "d_head": 4},
@@ -53,3 +53,9 @@ def test_the_mix_on_screen_adds_up_to_z() -> None:
     mix = next(p for p in play(Attention, trace) if p.record.name == "a_weighted_mix")
     *rows, total = [p.heatmap.values for p in mix.panels]
     np.testing.assert_allclose(np.sum(rows, axis=0), total, atol=1e-5)
+
+
+@pytest.mark.parametrize("model", ["made-up model", "m" * 255])
+def test_random_weights_are_named(model: str) -> None:
+    texts = play(Attention, replaced(make_trace(), model=model))[0].texts
+    assert any("random weights" in item.text for item in texts)

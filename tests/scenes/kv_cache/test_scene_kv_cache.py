@@ -127,7 +127,8 @@ def with_next_word(rank: int | None, **meta: object) -> Trace:
     if rank is None:
         ids[after - 1] = np.arange(5) + 1000
     else:
-        ids[after - 1, rank] = made.meta.token_ids[after]
+        # The likeliest one was generated.
+        ids[after - 1, [0, rank]] = ids[after - 1, [rank, 0]]
     return replaced(made, {"top_ids": ids}, **meta)
 
 
