@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 
-__all__ = ["DISK_FULL_ERRNOS", "ExtractError", "UnsupportedModelError"]
+__all__ = ["DISK_FULL_ERRNOS", "ExtractError", "TraceError", "UnsupportedModelError"]
 
 DISK_FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """Error numbers of a full disk, a used-up quota and a file too large for its file system."""
@@ -16,3 +16,7 @@ class ExtractError(Exception):
 
 class UnsupportedModelError(ExtractError):
     """A model whose attention does something that a trace cannot show truthfully."""
+
+
+class TraceError(Exception):
+    """A trace cannot be read, written or used; the message is one line that says what to do."""
