@@ -1,0 +1,56 @@
+"""Text that may be printed: nothing in it moves the cursor, rings a bell or hides other text."""
+
+from __future__ import annotations
+
+import json
+import re
+
+from extract.limits import MAX_PROMPT
+
+__all__ = ["escaped", "escaped_json", "fault_of_prompt", "shortened"]
+
+# They change how their neighbours join, in emoji and in the scripts of Persian and of India.
+_JOINERS = "\N{ZERO WIDTH JOINER}\N{ZERO WIDTH NON-JOINER}"
+
+
+def escaped(text: str) -> str:
+    """Return text with a visible escape for every character that a terminal may act on.
+
+    These are control characters, marks that turn the direction of writing, and halves of
+    characters, which cannot be encoded.
+
+    >>> escaped("a\\x1b[2Jb\\udcff")
+    'a\\\\x1b[2Jb\\\\udcff'
+    """
+    return "".join(
+        character if character.isprintable() or character in _JOINERS else ascii(character)[1:-1]
+        for character in text
+    )
+
+
+def escaped_json(document: str) -> str:
+    """Return a JSON document in which such characters are escaped as JSON does it.
+
+    Line breaks stay: outside of strings, where `json.dumps` puts them, they are only layout.
+    """
+    return re.sub(
+        r"[^\n]",
+        lambda match: match[0] if match[0].isprintable() else json.dumps(match[0])[1:-1],
+        document,
+    )
+
+
+def shortened(text: str, limit: int = 60) -> str:
+    """Return text, or its beginning and three dots if it has more than `limit` characters."""
+    return text if len(text) <= limit else f"{text[: limit - 3]}..."
+
+
+def fault_of_prompt(text: str) -> str:
+    """Return why a text cannot be a prompt or its continuation; nothing if it can."""
+    if len(text) > MAX_PROMPT:
+        return f"it has {len(text):,} characters, and at most {MAX_PROMPT:,} can be traced"
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return "it is not text in UTF-8; write it in that encoding"
+    return ""
