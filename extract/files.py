@@ -1,15 +1,39 @@
-"""Write files atomically: the target holds either all of the new content or the old one."""
+"""Write files atomically: the target holds either all of the new content or the old one.
+
+A symbolic link is followed. A device, a pipe or an open file such as /dev/stdout is never replaced:
+the finished content is written into it.
+"""
 
 from __future__ import annotations
 
+import errno
 import os
+import re
+import shutil
+import stat
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
+from uuid import uuid4
 
 from extract.errors import DISK_FULL_ERRNOS
+from extract.temporary import held, is_abandoned, temporary_folder
 
-__all__ = ["OutputError", "atomic_write", "write_bytes", "write_text"]
+__all__ = ["OutputError", "atomic_write", "followed", "is_stream", "write_bytes", "write_text"]
+
+# Names of this process's open files. They are written through their number: opened by name, a file
+# that the shell appends to would lose what it holds.
+OPEN_FILES = re.compile(r"/dev/(?P<name>stdin|stdout|stderr)|/(?:dev|proc/self)/fd/(?P<number>\d+)")
+NUMBERS = {"stdin": 0, "stdout": 1, "stderr": 2}
+
+PART = re.compile(r"\..+\.[0-9a-f]{12}\.part")  # name of a temporary file
+
+# Folders in which this process has looked for what others left behind.
+_swept: set[Path] = set()
+
+MAX_LINKS = 40  # symbolic links in a row, as in Linux
 
 
 class OutputError(Exception):
@@ -17,13 +41,13 @@ class OutputError(Exception):
 
     Parameters
     ----------
-    target : Path
+    target : Path or str
         The file that could not be written.
     cause : Exception
         The error of the operating system.
     """
 
-    def __init__(self, target: Path, cause: Exception) -> None:
+    def __init__(self, target: Path | str, cause: Exception) -> None:
         reason = getattr(cause, "strerror", None) or str(cause)
         full = getattr(cause, "errno", None) in DISK_FULL_ERRNOS
         advice = "make room on that disk" if full else "choose another place"
@@ -35,27 +59,125 @@ def atomic_write(target: Path) -> Iterator[Path]:
     """Yield a temporary path in the target's folder, and rename it to the target afterwards.
 
     When the block ends with an exception (also KeyboardInterrupt), the temporary file is removed
-    and an older file at the target is untouched.  Missing folders are created.
+    and an older file at the target is untouched.  Missing folders are created.  The content is on
+    the disk before the file is renamed.  Temporary files that killed processes left in that folder
+    are removed.
+
+    If the target is a device, a pipe or an open file (:func:`is_stream`), the temporary file is
+    elsewhere, and its content is written into the target afterwards.
 
     Raises
     ------
     OutputError
-        When the folder cannot be created or the target cannot be replaced.
+        When the folder cannot be created or the target cannot be written.
     """
-    # The process id keeps two processes that write the same target apart.
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
+    if is_stream(target):
+        with temporary_folder() as folder:
+            content = folder / target.name
+            yield content
+            _pour(content, target)
+        return
+    place = followed(target)
+    with _output_errors(target):
+        if place.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        place.parent.mkdir(parents=True, exist_ok=True)
+    _remove_abandoned_parts(place.parent)
+    # A process id would not keep two writers apart: in two containers it may be the same.
+    temporary = place.with_name(f".{place.name}.{uuid4().hex[:12]}.part")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(target, error) from error
-    try:
-        yield temporary
-        try:
-            temporary.replace(target)
-        except OSError as error:
-            raise OutputError(target, error) from error
+        with ExitStack() as stack:
+            with _output_errors(target):
+                stack.enter_context(held(temporary))
+            yield temporary
+            with _output_errors(target):
+                with temporary.open("rb+") as file:
+                    os.fsync(file.fileno())
+                temporary.replace(place)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _remove_abandoned_parts(folder: Path) -> None:
+    """Remove temporary files of processes that were killed, once for each folder."""
+    if folder in _swept:
+        return
+    _swept.add(folder)
+    with suppress(OSError):
+        for path in folder.glob(".*.part"):
+            if PART.fullmatch(path.name) and is_abandoned(path):
+                path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _output_errors(target: Path) -> Iterator[None]:
+    """Turn errors of the system into an OutputError that names the target."""
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(target, error) from error
+
+
+def followed(target: Path) -> Path:
+    """Return where a path leads when its symbolic links are followed; it need not exist.
+
+    Raises
+    ------
+    OutputError
+        When the links lead in a circle, or a folder cannot be read.
+    """
+    place = target
+    with _output_errors(target):
+        for _ in range(MAX_LINKS):
+            if _open_file(place) is not None or not place.is_symlink():
+                return place
+            place = place.parent / place.readlink()
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+
+
+def is_stream(target: Path) -> bool:
+    """Return whether a path leads to a device, a pipe, a socket or an open file of this process.
+
+    Raises
+    ------
+    OutputError
+        As :func:`followed`.
+    """
+    if _open_file(followed(target)) is not None:
+        return True
+    try:
+        mode = target.stat().st_mode
+    except OSError:
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+def _open_file(path: Path) -> int | None:
+    """Return the number of this process's open file that a path is a name of, or None."""
+    match = OPEN_FILES.fullmatch(str(path))
+    return match and (NUMBERS[match["name"]] if match["name"] else int(match["number"]))
+
+
+def _pour(content: Path, target: Path) -> None:
+    """Write the content of a file into a stream."""
+    with _output_errors(target):
+        try:
+            with content.open("rb") as source, _open_stream(target) as stream:
+                shutil.copyfileobj(source, stream)
+        except BrokenPipeError:
+            pass  # the reader has what it wanted
+
+
+def _open_stream(target: Path) -> BinaryIO:
+    number = _open_file(followed(target))
+    if number is not None:
+        if number == NUMBERS["stdout"] and sys.stdout:
+            sys.stdout.flush()  # what was printed before comes before
+        return os.fdopen(os.dup(number), "wb")
+    if target.is_block_device():
+        # Its content would be a disk's.
+        raise OSError(errno.EINVAL, "it is a disk")
+    return target.open("wb")
 
 
 def write_text(target: Path, text: str) -> None:
@@ -77,11 +199,5 @@ def write_bytes(target: Path, content: bytes) -> None:
     OutputError
         When the file cannot be written.
     """
-    with atomic_write(target) as temporary:
-        try:
-            with temporary.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError as error:
-            raise OutputError(target, error) from error
+    with atomic_write(target) as temporary, _output_errors(target):
+        temporary.write_bytes(content)

@@ -19,6 +19,7 @@ patterns, and that due to both together.
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
 
@@ -38,6 +39,7 @@ from extract.low_rank import (
     weight_basis,
 )
 from extract.mla import LatentLayer
+from extract.plain_text import shortened
 from extract.trace import Trace, TraceError
 
 __all__ = [
@@ -53,6 +55,7 @@ __all__ = [
     "content_pattern",
     "fitted_latent",
     "ladder_ranks",
+    "latent_error",
     "latent_report",
     "require_fittable",
 ]
@@ -449,6 +452,48 @@ def latent_report(trace: Trace, layer: int) -> LatentReport:
     return report
 
 
+def latent_error(trace: Trace, layer: int) -> float:
+    """Measure a stored latent on the prompt again, and return the difference from its report.
+
+    Returns
+    -------
+    float
+        The largest difference of an error or of a pattern distance.  Errors of the values are not
+        compared in a layer with biases, where they are measured from the mean of the calibration
+        text, which a trace does not hold.
+
+    Raises
+    ------
+    TraceError
+        If there is no latent, or its report is damaged.
+    """
+    report = latent_report(trace, layer)
+    latents = fitted_latent(trace, layer)
+    n_prompt = trace.meta.n_prompt
+    keys = project(latents.kv_latent, latents.layer.W_UK)
+    true_keys, own = trace.get("k", layer), trace.get("pattern", layer)
+    content = content_pattern(trace, layer, keys)
+    true_content = content_pattern(trace, layer, true_keys)
+    chosen = report.chosen
+    differences = []
+    for pattern, other, told in (
+        (true_content, own, report.rotation_moves),
+        (content, true_content, chosen.latent_moves_content),
+        (content, own, chosen.both_move),
+    ):
+        measured = _distance_on_prompt(trace, pattern, other)
+        differences += [measured.mean - told.mean, measured.worst - told.worst]
+    if latents.layer.b_O is None:
+        values = project(latents.kv_latent, latents.layer.W_UV)
+        for fitted, true, error in (
+            (keys, true_keys, report.error_k),
+            (values, trace.get("v", layer), report.error_v),
+        ):
+            lost, whole = (np.linalg.norm(part[:n_prompt]) for part in (fitted - true, true))
+            differences.append(float(lost / whole) - error)
+    return float(np.abs(differences).max())
+
+
 def _require_stored(trace: Trace, layer: int) -> None:
     if f"latent.{layer}.W_DKV" not in trace.tensors:
         raise TraceError(
@@ -458,10 +503,20 @@ def _require_stored(trace: Trace, layer: int) -> None:
 
 
 def _from_json(kind: Any, value: Any) -> Any:
-    """Rebuild a dataclass, with nested dataclasses and tuples, from the result of ``asdict``."""
+    """Rebuild a dataclass, with nested dataclasses and tuples, from the result of ``asdict``.
+
+    Raises
+    ------
+    KeyError, TypeError
+        If a field is missing or of another type, or if a number is negative or not finite.
+    """
     if isinstance(kind, type) and is_dataclass(kind):
         hints = get_type_hints(kind)
         return kind(**{f.name: _from_json(hints[f.name], value[f.name]) for f in fields(kind)})
     if get_origin(kind) is tuple:
         return tuple(_from_json(get_args(kind)[0], item) for item in value)
+    if isinstance(value, bool) or not isinstance(value, kind | int if kind is float else kind):
+        raise TypeError(f"{shortened(repr(value))} is of the wrong type")
+    if isinstance(value, int | float) and not (math.isfinite(value) and value >= 0):
+        raise TypeError(f"{value} is no rank, error or distance")
     return value

@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from extract.latent import PatternDistance, latent_report
+from extract.plain_text import escaped
 from extract.trace import Trace
 
 __all__ = ["latent_table"]
@@ -61,7 +62,7 @@ def latent_table(trace: Trace, layer: int) -> RenderableType:
             f"{_distance(report.rotation_moves)}, and with the latent of rank {report.rank} by "
             f"{_distance(chosen.both_move)}."
         )
-    return Group(table, *(Text(note) for note in notes))
+    return Group(table, *(Text(escaped(note)) for note in notes))
 
 
 def _distance(distance: PatternDistance) -> str:

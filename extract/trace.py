@@ -5,10 +5,11 @@ rendering never loads a model library.
 
 The file
 --------
-One ``.safetensors`` file.  Its metadata holds one JSON document under the key ``trace``: the fields
-of `TraceMeta`.  ``token_ids`` are the prompt and the tokens after it, and every tensor covers all
-of them: ``pos`` below is ``len(token_ids)``.  Rows are queries, columns are keys.  Tensors are
-float32, ``top_ids`` int32.
+One ``.safetensors`` file.  Its metadata holds one JSON document under the key ``trace``: the
+fields of `TraceMeta`.  The key ``sha256`` holds a checksum of them and of all tensors,
+`Trace.digest`; files of older versions have none.  ``token_ids`` are the prompt and the tokens
+after it, and every tensor covers all of them: ``pos`` below is ``len(token_ids)``.  Rows are
+queries, columns are keys.  Tensors are float32, ``top_ids`` int32.
 
 For every layer L, counted from 0:
 
@@ -71,14 +72,13 @@ The names are those of TransformerLens where it has one (``q``, ``k``, ``v``, ``
 
 from __future__ import annotations
 
-import dataclasses
-import json
-import math
+import hashlib
 import os
 import re
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -88,308 +88,46 @@ import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 from safetensors import numpy as safetensors_numpy
 
+from extract.errors import TraceError
 from extract.files import OutputError, write_bytes
+from extract.plain_text import shortened
+from extract.proof import ProofError, prove
+from extract.proof_memory import is_proved, remember
+from extract.trace_meta import (
+    SCHEMA,
+    TOP_TOKENS,
+    Featured,
+    ModelSource,
+    TraceMeta,
+    damaged,
+    validate_meta,
+)
 
-__all__ = ["SCHEMA", "TOP_TOKENS", "Featured", "ModelSource", "Trace", "TraceError", "TraceMeta"]
-
-SCHEMA = 1
-"""Version of the file format; a file of any other version is refused."""
-
-TOP_TOKENS = 5
-"""Number of likeliest next tokens stored for every position."""
+__all__ = [
+    "SCHEMA",
+    "TOP_TOKENS",
+    "Featured",
+    "ModelSource",
+    "ProofError",
+    "Trace",
+    "TraceError",
+    "TraceMeta",
+]
 
 ROW_SUM_TOLERANCE = 1e-4
 """Largest allowed deviation of a pattern row's sum from 1 (float32 softmax gives about 4e-7)."""
 
+_SAME_CHANCE = 1e-3
+"""Relative difference of two probabilities that counts as none: a model that generates sees the
+tokens one by one, and the trace sees all of them at once."""
+
 Array = npt.NDArray[Any]
 
 _METADATA_KEY = "trace"
-_ATTENTION = ("mha", "gqa", "mqa", "mla")
-_POSITIONS = ("learned", "rotary", "alibi", "none")
-_ROTARY_STYLES = ("", "half", "interleaved")
+_CHECKSUM_KEY = "sha256"
 _WEIGHTS = ("W_Q", "W_K", "W_V", "W_O")
 _MLA_WEIGHTS = ("W_DKV", "W_KR", "W_UK", "W_UV", "g_KV", "W_O")
 _MLA_LATENT_QUERY = ("W_DQ", "g_Q", "W_UQ")
-
-
-class TraceError(Exception):
-    """A trace cannot be read, written or used; the message is one line that says what to do."""
-
-
-def _damaged(what: str) -> TraceError:
-    """Return the error for a file whose content is wrong."""
-    return TraceError(f"{what}; extract it again")
-
-
-@dataclass(frozen=True)
-class Featured:
-    """The layer and the head that the pictures show in detail, both counted from 0."""
-
-    layer: int
-    head: int
-
-
-@dataclass(frozen=True)
-class ModelSource:
-    """Where the model came from.
-
-    Parameters
-    ----------
-    kind : str
-        "hub", "package", "file", "folder", "memory" (a model given from Python) or "synthetic" (no
-        model: numpy only).
-    name : str
-        The name on the hub or of the package, or that of the file or folder without its path.
-    revision : str
-        The commit on the hub, or the version of the package; empty otherwise.
-    sha256 : str
-        Checksum of the weights in a package, file or folder; empty otherwise.
-    """
-
-    kind: str
-    name: str
-    revision: str = ""
-    sha256: str = ""
-
-
-@dataclass(frozen=True)
-class TraceMeta:
-    """Metadata of a trace: the model, its attention and the tokens.
-
-    Parameters
-    ----------
-    schema : int
-        Version of the file format, `SCHEMA`.
-    model : str
-        The model's name as shown on screen.
-    source : ModelSource
-    attention : str
-        "mha", "gqa", "mqa" or "mla".
-    positions : str
-        How the model encodes positions: "learned", "rotary", "alibi" or "none".
-    n_layers, n_heads, n_kv_heads, d_model, d_qk, d_v : int
-        ``n_kv_heads`` equals ``n_heads`` for "mha" and "mla".
-    rotary_dim : int
-        Number of channels of each head that rotate; 0 without rotation.
-    rotary_style : str
-        Which channels rotate in pairs: "half" (i with i + rotary_dim / 2), "interleaved" (2i with
-        2i + 1), or empty without rotation.
-    score_scale : float
-        Factor of the dot products before the softmax, usually 1 / sqrt(d_qk).
-    prompt : str
-        The text of the prompt.
-    tokens : tuple of str
-        The text of every token, prompt and continuation; for parts of characters see
-        :mod:`extract.byte_tokens`.
-    token_ids : tuple of int
-    n_prompt : int
-        Number of tokens of the prompt, including the beginning-of-sequence token if there is one.
-    has_bos : bool
-        Whether position 0 is a beginning-of-sequence token in front of the prompt.
-    featured : Featured
-    featured_criterion : str
-        How the featured layer and head were chosen, in one sentence.
-    continued : bool
-        True if the user gave the tokens after the prompt; False if the model generated them.
-    random_weights : bool
-        True for a model with random weights; pictures then say so.
-    versions : mapping of str to str
-        Versions of the libraries that made the trace.
-    self_check : mapping of str to float
-        The largest error of each recomputed stage over all layers, max|a - b| / max|b|; see
-        `extract.self_check`.
-    top_tokens : tuple of tuple of str
-        The text of ``top_ids``: [pos][5].
-    latent : mapping, optional
-        Reports on fitted latents by layer number, as `extract.latent.LatentReport`.
-    check : mapping, optional
-        Result of the comparison with published figures, as `extract.check.CheckReport`.
-    """
-
-    schema: int
-    model: str
-    source: ModelSource
-    attention: str
-    positions: str
-    n_layers: int
-    n_heads: int
-    n_kv_heads: int
-    d_model: int
-    d_qk: int
-    d_v: int
-    rotary_dim: int
-    rotary_style: str
-    score_scale: float
-    prompt: str
-    tokens: tuple[str, ...]
-    token_ids: tuple[int, ...]
-    n_prompt: int
-    has_bos: bool
-    featured: Featured
-    featured_criterion: str
-    continued: bool
-    random_weights: bool
-    versions: Mapping[str, str]
-    self_check: Mapping[str, float]
-    top_tokens: tuple[tuple[str, ...], ...]
-    latent: Mapping[str, Any] | None = None
-    check: Mapping[str, Any] | None = None
-
-    def to_json(self) -> str:
-        """Return the metadata as one JSON document."""
-        return json.dumps(dataclasses.asdict(self), ensure_ascii=False, allow_nan=False)
-
-    @classmethod
-    def from_json(cls, text: str) -> TraceMeta:
-        """Read the metadata from its JSON document.
-
-        Raises
-        ------
-        TraceError
-            If the text is not JSON or of another schema, or if a field is missing, unknown or of
-            the wrong type.
-        """
-        try:
-            document = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise _damaged(f"its metadata is not JSON ({error})") from error
-        fields = _Fields(document, "its metadata")
-        schema = fields.integer("schema")
-        if schema != SCHEMA:
-            advice = "update this project" if schema > SCHEMA else "extract it again"
-            raise TraceError(
-                f"its schema is {schema}, and this version reads schema {SCHEMA}; {advice}"
-            )
-        source = _Fields(fields.take("source"), "its metadata's 'source'")
-        featured = _Fields(fields.take("featured"), "its metadata's 'featured'")
-        meta = cls(
-            schema=schema,
-            model=fields.text("model"),
-            source=ModelSource(
-                *(source.text(name) for name in ("kind", "name", "revision", "sha256"))
-            ),
-            attention=fields.text("attention"),
-            positions=fields.text("positions"),
-            n_layers=fields.integer("n_layers"),
-            n_heads=fields.integer("n_heads"),
-            n_kv_heads=fields.integer("n_kv_heads"),
-            d_model=fields.integer("d_model"),
-            d_qk=fields.integer("d_qk"),
-            d_v=fields.integer("d_v"),
-            rotary_dim=fields.integer("rotary_dim"),
-            rotary_style=fields.text("rotary_style"),
-            score_scale=fields.number("score_scale"),
-            prompt=fields.text("prompt"),
-            tokens=fields.texts("tokens"),
-            token_ids=fields.integers("token_ids"),
-            n_prompt=fields.integer("n_prompt"),
-            has_bos=fields.boolean("has_bos"),
-            featured=Featured(featured.integer("layer"), featured.integer("head")),
-            featured_criterion=fields.text("featured_criterion"),
-            continued=fields.boolean("continued"),
-            random_weights=fields.boolean("random_weights"),
-            versions={
-                name: _text(value, name) for name, value in fields.mapping("versions").items()
-            },
-            self_check={
-                name: _number(value, name) for name, value in fields.mapping("self_check").items()
-            },
-            top_tokens=tuple(
-                tuple(_text(word, "top_tokens") for word in row)
-                for row in fields.rows("top_tokens")
-            ),
-            latent=fields.optional_mapping("latent"),
-            check=fields.optional_mapping("check"),
-        )
-        for group in (fields, source, featured):
-            group.finish()
-        return meta
-
-
-def _number(value: object, name: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise _damaged(f"its metadata's '{name}' should be a finite number, not {value!r}")
-    return float(value)
-
-
-def _text(value: object, name: str) -> str:
-    if not isinstance(value, str):
-        raise _damaged(f"its metadata's '{name}' should be text, not {value!r}")
-    return value
-
-
-def _integer(value: object, name: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise _damaged(f"its metadata's '{name}' should be a whole number, not {value!r}")
-    return value
-
-
-class _Fields:
-    """Reader of one JSON object: each field is taken once and checked for its type."""
-
-    def __init__(self, document: object, what: str) -> None:
-        if not isinstance(document, dict):
-            raise _damaged(f"{what} is not a JSON object")
-        self._remaining: dict[str, Any] = dict(document)
-        self._what = what
-
-    def take(self, name: str) -> Any:
-        """Return a field and remove it; `finish` then finds fields that were not taken."""
-        if name not in self._remaining:
-            raise _damaged(f"{self._what} has no '{name}'")
-        return self._remaining.pop(name)
-
-    def text(self, name: str) -> str:
-        return _text(self.take(name), name)
-
-    def integer(self, name: str) -> int:
-        return _integer(self.take(name), name)
-
-    def number(self, name: str) -> float:
-        return _number(self.take(name), name)
-
-    def boolean(self, name: str) -> bool:
-        value = self.take(name)
-        if not isinstance(value, bool):
-            raise _damaged(f"{self._what}'s '{name}' should be true or false, not {value!r}")
-        return value
-
-    def items(self, name: str) -> list[Any]:
-        value = self.take(name)
-        if not isinstance(value, list):
-            raise _damaged(f"{self._what}'s '{name}' should be a list, not {value!r}")
-        return value
-
-    def texts(self, name: str) -> tuple[str, ...]:
-        return tuple(_text(value, name) for value in self.items(name))
-
-    def integers(self, name: str) -> tuple[int, ...]:
-        return tuple(_integer(value, name) for value in self.items(name))
-
-    def rows(self, name: str) -> list[list[Any]]:
-        value = self.items(name)
-        if not all(isinstance(row, list) for row in value):
-            raise _damaged(f"{self._what}'s '{name}' should be a list of lists")
-        return value
-
-    def mapping(self, name: str) -> dict[str, Any]:
-        value = self.take(name)
-        if not isinstance(value, dict):
-            raise _damaged(f"{self._what}'s '{name}' should be an object, not {value!r}")
-        return value
-
-    def optional_mapping(self, name: str) -> dict[str, Any] | None:
-        if self._remaining.get(name) is None:
-            self._remaining.pop(name, None)
-            return None
-        return self.mapping(name)
-
-    def finish(self) -> None:
-        """Refuse fields that were not taken."""
-        if self._remaining:
-            raise _damaged(
-                f"{self._what} has unknown fields ({', '.join(sorted(self._remaining))})"
-            )
 
 
 @dataclass(frozen=True)
@@ -420,20 +158,33 @@ class Trace:
             frozen[name] = view
         object.__setattr__(self, "tensors", MappingProxyType(frozen))
 
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the metadata and the tensors: traces with equal ones hold the same."""
+        content = hashlib.sha256(self.meta.to_json().encode())
+        for name, array in sorted(self.tensors.items()):
+            content.update(f"\n{name} {array.dtype} {array.shape}\n".encode())
+            content.update(np.ascontiguousarray(array).data)
+        return content.hexdigest()
+
     # Reading and writing
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Trace:
-        """Read and validate a trace.
+        """Read, validate and prove a trace; what was proved before is not proved again.
 
         Raises
         ------
         TraceError
             If the file is missing or not a valid trace; the message is one line that names the
             file, the error and what to do.
+        ProofError
+            If a stage, computed again, differs from the stored one; see `prove`.
         """
         path = Path(path)
         try:
+            if path.exists() and not path.is_file():
+                raise TraceError("it is not a readable trace (not a file); name another")
             with safe_open(path, framework="numpy") as file:
                 metadata = file.metadata() or {}
                 if _METADATA_KEY not in metadata:
@@ -445,6 +196,11 @@ class Trace:
                 tensors = {name: file.get_tensor(name) for name in names}
             trace = cls(meta, tensors)
             trace.validate()
+            trace._require_proof()
+            if metadata.get(_CHECKSUM_KEY, trace.digest) != trace.digest:
+                raise damaged("its content is not what was written: the checksum is another")
+        except ProofError as error:
+            raise ProofError(f"{path}: {error}", error.errors) from error
         except TraceError as error:
             raise TraceError(f"{path}: {error}") from error
         except FileNotFoundError as error:
@@ -453,11 +209,13 @@ class Trace:
             ) from error
         except (SafetensorError, OSError, TypeError, ValueError) as error:
             reason = next(iter(str(error).splitlines()), type(error).__name__)
-            raise _damaged(f"{path}: it is not a readable trace ({reason})") from error
+            raise damaged(f"{path}: it is not a readable trace ({reason})") from error
         return trace
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Validate the trace and write it atomically, so that no incomplete file is ever left.
+        """Validate and prove the trace, and write it with a checksum of its content.
+
+        It is written atomically, so that no incomplete file is ever left.
 
         Raises
         ------
@@ -467,14 +225,39 @@ class Trace:
         path = Path(path)
         try:
             self.validate()
+            self._require_proof()
         except TraceError as error:
             raise TraceError(f"{path}: not written: {error}") from error
         tensors = {name: np.ascontiguousarray(array) for name, array in self.tensors.items()}
-        data = safetensors_numpy.save(tensors, metadata={_METADATA_KEY: self.meta.to_json()})
+        metadata = {_METADATA_KEY: self.meta.to_json(), _CHECKSUM_KEY: self.digest}
+        data = safetensors_numpy.save(tensors, metadata=metadata)
         try:
             write_bytes(path, data)
         except OutputError as error:
             raise TraceError(str(error)) from error
+
+    def prove(self) -> dict[str, float]:
+        """Compute every stage again from the stage before it, as far as the trace holds them.
+
+        `load` and `save` do so once for each content; see `extract.proof`.
+
+        Returns
+        -------
+        dict
+            The largest error of every stage over all layers, max|a - b| / max|b|.
+
+        Raises
+        ------
+        ProofError
+            If an error is too large.  The message names the first stage, its layer and its error.
+        """
+        return prove(self)
+
+    def _require_proof(self) -> None:
+        """Prove the trace, unless one with the same content has been proved."""
+        if not is_proved(self.digest):
+            self.prove()
+            remember(self.digest)
 
     # Tensors by name
 
@@ -625,31 +408,36 @@ class Trace:
             If anything is wrong.  The message is one line without the file's name, which `load`
             and `save` add.
         """
-        _validate_meta(self.meta)
+        validate_meta(self.meta)
         sizes = self._sizes()
         required = dict(self._required())
         for name in required:
             if name not in self.tensors:
-                raise _damaged(f"tensor '{name}' is missing")
+                raise damaged(f"tensor '{name}' is missing")
         allowed = required | dict(self._optional())
         for name, array in self.tensors.items():
             if name not in allowed:
-                raise _damaged(f"tensor '{name}' is not part of a trace")
+                raise damaged(f"tensor '{shortened(name)}' is not part of a trace")
             dtype = np.dtype(np.int32 if name == "top_ids" else np.float32)
             if array.dtype != dtype:
-                raise _damaged(f"tensor '{name}' is {array.dtype} and should be {dtype}")
+                raise damaged(f"tensor '{name}' is {array.dtype} and should be {dtype}")
             shape = tuple(sizes[axis] for axis in allowed[name])
             if array.shape != shape:
                 axes = ", ".join(allowed[name])
-                raise _damaged(
+                raise damaged(
                     f"tensor '{name}' has shape {list(array.shape)} and should have "
                     f"{list(shape)} [{axes}]"
                 )
             if not np.isfinite(array).all():
-                raise _damaged(f"tensor '{name}' holds values that are not finite")
+                raise damaged(f"tensor '{name}' holds values that are not finite")
         for layer in range(self.meta.n_layers):
             _validate_pattern(self.tensor_name("pattern", layer), self.get("pattern", layer))
-        _validate_top_tokens(self["top_ids"], self["top_probs"])
+        _validate_top_tokens(self.meta, self["top_ids"], self["top_probs"])
+        for key in self.meta.latent or {}:
+            if f"latent.{key}.W_DKV" not in self.tensors:
+                raise damaged(
+                    f"its metadata tell of a latent of layer {shortened(key)}, which it has not"
+                )
 
     def _sizes(self) -> dict[str, int]:
         """Return the length of every axis that `_required` and `_optional` name."""
@@ -743,77 +531,44 @@ _WEIGHT_AXES: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def _validate_meta(meta: TraceMeta) -> None:
-    """Check the metadata's values and that they agree with one another."""
-    if meta.schema != SCHEMA:
-        raise _damaged(f"its schema is {meta.schema}, and this version writes schema {SCHEMA}")
-    for name, value, choices in (
-        ("attention", meta.attention, _ATTENTION),
-        ("positions", meta.positions, _POSITIONS),
-        ("rotary_style", meta.rotary_style, _ROTARY_STYLES),
-    ):
-        if value not in choices:
-            raise _damaged(
-                f"its '{name}' is '{value}', not one of {', '.join(filter(None, choices))}"
-            )
-    for name in ("n_layers", "n_heads", "n_kv_heads", "d_model", "d_qk", "d_v"):
-        if getattr(meta, name) < 1:
-            raise _damaged(f"its '{name}' is {getattr(meta, name)} and should be at least 1")
-    heads_fit = {
-        "mha": meta.n_kv_heads == meta.n_heads,
-        "mla": meta.n_kv_heads == meta.n_heads,
-        "mqa": meta.n_kv_heads == 1 < meta.n_heads,
-        "gqa": 1 < meta.n_kv_heads < meta.n_heads and meta.n_heads % meta.n_kv_heads == 0,
-    }
-    if not heads_fit[meta.attention]:
-        raise _damaged(
-            f"{meta.n_heads} query heads and {meta.n_kv_heads} key/value heads do not make "
-            f"'{meta.attention}' attention"
-        )
-    rotary = meta.positions == "rotary"
-    if rotary != (meta.rotary_dim > 0) or rotary != bool(meta.rotary_style):
-        raise _damaged("'positions', 'rotary_dim' and 'rotary_style' contradict one another")
-    if meta.rotary_dim % 2 or meta.rotary_dim > meta.d_qk:
-        raise _damaged(
-            f"its 'rotary_dim' is {meta.rotary_dim}; it should be even and at most {meta.d_qk}"
-        )
-    if not (math.isfinite(meta.score_scale) and meta.score_scale > 0):
-        raise _damaged(f"its 'score_scale' is {meta.score_scale} and should be positive")
-    n_tokens = len(meta.tokens)
-    if not n_tokens == len(meta.token_ids) == len(meta.top_tokens):
-        raise _damaged(
-            f"it has {n_tokens} tokens, {len(meta.token_ids)} token ids and "
-            f"{len(meta.top_tokens)} rows of next tokens"
-        )
-    if any(len(row) != TOP_TOKENS for row in meta.top_tokens):
-        raise _damaged(f"its 'top_tokens' should have {TOP_TOKENS} words in every row")
-    if not 1 + meta.has_bos <= meta.n_prompt <= n_tokens:
-        raise _damaged(f"its 'n_prompt' is {meta.n_prompt}, which does not fit {n_tokens} tokens")
-    if not (0 <= meta.featured.layer < meta.n_layers and 0 <= meta.featured.head < meta.n_heads):
-        raise _damaged(
-            f"its featured layer {meta.featured.layer}, head {meta.featured.head} is outside "
-            f"{meta.n_layers} layers of {meta.n_heads} heads"
-        )
-
-
 def _validate_pattern(name: str, pattern: Array) -> None:
     """Check [n_heads, query_pos, key_pos]: causal, not negative, and every row sums to 1."""
     if pattern.min() < 0:
-        raise _damaged(f"tensor '{name}' holds negative values")
+        raise damaged(f"tensor '{name}' holds negative values")
     if np.triu(pattern, k=1).any():
-        raise _damaged(f"tensor '{name}' lets a query see a later key (values above the diagonal)")
+        raise damaged(f"tensor '{name}' lets a query see a later key (values above the diagonal)")
     error = float(np.abs(pattern.astype(np.float64).sum(axis=-1) - 1).max())
     if error > ROW_SUM_TOLERANCE:
-        raise _damaged(f"rows of tensor '{name}' do not sum to 1 (off by {error:.1e})")
+        raise damaged(f"rows of tensor '{name}' do not sum to 1 (off by {error:.1e})")
 
 
-def _validate_top_tokens(ids: Array, probs: Array) -> None:
+def _validate_top_tokens(meta: TraceMeta, ids: Array, probs: Array) -> None:
     """Check ids and probabilities of the likeliest next tokens, both [pos, 5], likeliest first."""
     if ids.min() < 0:
-        raise _damaged("tensor 'top_ids' holds negative ids")
+        raise damaged("tensor 'top_ids' holds negative ids")
     if (
         probs.min() < 0
         or probs.sum(axis=-1).max() > 1 + ROW_SUM_TOLERANCE
         or (np.diff(probs, axis=-1) > 0).any()
     ):
-        raise _damaged("tensor 'top_probs' does not hold probabilities in falling order")
+        raise damaged("tensor 'top_probs' does not hold probabilities in falling order")
+    texts: dict[int, str] = {}
+    rows = ((meta.token_ids, meta.tokens), *zip(ids.tolist(), meta.top_tokens, strict=True))
+    for numbers, words in rows:
+        for number, word in zip(numbers, words, strict=True):
+            if texts.setdefault(number, word) != word:
+                raise damaged(
+                    f"its token {number} is {shortened(repr(texts[number]))} in one place and "
+                    f"{shortened(repr(word))} in another"
+                )
+    if any(len(set(row)) < len(row) for row in ids.tolist()):
+        raise damaged("tensor 'top_ids' names a token twice in one row")
+    for at in range(meta.n_prompt, len(meta.tokens)):
+        chances = dict(zip(ids[at - 1].tolist(), probs[at - 1].tolist(), strict=True))
+        # Two tokens may be as likely but for rounding.
+        if not meta.continued and not (
+            chances.get(meta.token_ids[at], -1.0) >= (1 - _SAME_CHANCE) * max(chances.values())
+        ):
+            raise damaged(
+                f"its token {at} was generated, and is not the likeliest one after those before it"
+            )

@@ -2,21 +2,45 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import signal
 from collections.abc import Iterator
 from importlib.util import find_spec
 
+# The tests run in several processes: threads of their own would only stand in each other's way.
+# NumPy and torch read this when they are first imported.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import pytest
 
+from extract import proof_memory
 from extract.models import PACKAGED, LoadedModel, load_model
 from filmkit.render.quality import QUALITIES
 from filmkit.render.runner import manim_config
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--draw-control-frames",
+        action="store_true",
+        help="draw the pictures of tests/filmkit/core/control/ again, instead of comparing them",
+    )
+
+
 def pytest_configure() -> None:
     # A shell starts what runs in the background with Ctrl-C switched off, for its children too.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def proved_traces(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Which traces are proved is noted in a file of the tests, not in that of the user."""
+    with pytest.MonkeyPatch.context() as patch:
+        file = tmp_path_factory.mktemp("proofs") / "proved-traces.txt"
+        patch.setenv(proof_memory.FILE_VARIABLE, str(file))
+        yield
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -28,7 +28,7 @@ from filmkit.commands.options import (
     scenes_named,
 )
 from filmkit.core.scene_entry import SceneEntry
-from filmkit.decks import DECK_KINDS, DEFAULT_DECK_KIND, SUFFIXES
+from filmkit.decks import DECK_KINDS, DEFAULT_DECK_KIND, SUFFIXES, file_name, is_link
 from filmkit.render.quality import DEFAULT_QUALITY, quality_of
 from scenes.registry import SCENES
 
@@ -36,6 +36,13 @@ if TYPE_CHECKING:
     from filmkit.render.request import RenderRequest
 
 __all__ = ["deck", "gallery"]
+
+
+def _link(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    if value is not None and not is_link(value):
+        raise click.BadParameter(f"'{value}' is not a link; write it as https://HOST/PATH")
+    return value
+
 
 _PPTX_MISSING = "slides need python-pptx: pip install -e '.[decks]'"
 
@@ -66,7 +73,7 @@ _PPTX_MISSING = "slides need python-pptx: pip install -e '.[decks]'"
         "--out",
         type=click.Path(path_type=Path),
         metavar="FILE",
-        help="File to write.  [default: decks/SCENE.html, .pptx or .pdf]",
+        help="File to write.  [default: decks/SCENE.html, SCENE.pdf or SCENE.KIND.pptx]",
     ),
 )
 @WHAT_TO_SHOW
@@ -107,7 +114,8 @@ def deck(
         raise click.UsageError("--films-beside is for web decks: leave it out, or use --for web")
     suffix = SUFFIXES[kind]
     entries = scenes or SCENES
-    target = out or Path("decks") / f"{entries[0].slug if len(entries) == 1 else 'film'}{suffix}"
+    name = entries[0].slug if len(entries) == 1 else "film"
+    target = out or Path("decks") / file_name(name, kind)
     if target.suffix != suffix:
         raise click.BadParameter(
             f"name a file for the {kind} deck that ends in {suffix}", param_hint="--out"
@@ -131,6 +139,7 @@ def deck(
         "--code",
         "code_url",
         metavar="URL",
+        callback=_link,
         help="Address where the code is published, for links such as "
         "URL/scenes/mla/scene_mla.py.  [default: links to the files on this machine]",
     ),

@@ -51,7 +51,7 @@ from typing import Any, ClassVar, TypeVar, overload
 
 import numpy as np
 import numpy.typing as npt
-from manim import DL, UR, Animation, Mobject, Scene, VGroup, config
+from manim import BLACK, DL, UR, Animation, Mobject, Scene, VGroup, config
 
 from extract.trace import Trace
 from filmkit.core.animations import Drift, MoveCamera, Presence, presence
@@ -296,8 +296,12 @@ class Stage(Scene):
         names = self.settings.theme, self.settings.palette
         with use_theme(*names, min_text_size=frame.min_text_size) as theme:
             self.theme = theme
-            self.camera.background_color = self.settings.background or theme.background
-            self.camera.background_opacity = 0.0 if self.settings.transparent else 1.0
+            # Pixels are premultiplied, so a transparent one is black: any other colour would be
+            # added to every soft edge.
+            clear = self.settings.transparent
+            colour = BLACK if clear else self.settings.background or theme.background
+            self.camera.background_color = colour
+            self.camera.background_opacity = 0.0 if clear else 1.0
             self.prepare()
             for name in self.beat_names(self.trace):
                 self._play_beat(name)
@@ -542,7 +546,8 @@ class Stage(Scene):
         meta = self.trace.meta
         parts = [meta.model, f"layer {self.layer.layer}, head {self.head.head}"]
         if meta.random_weights:
-            parts.insert(1, "random weights")
+            # First, because a note that is too long for the frame loses its end.
+            parts.insert(0, "random weights")
         hidden = ""
         if self.layer.hides_first:
             first = printable(meta.tokens[0])

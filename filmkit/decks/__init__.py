@@ -6,7 +6,9 @@ them without loading Manim.
 
 from __future__ import annotations
 
-__all__ = ["DECK_KINDS", "DEFAULT_DECK_KIND", "SUFFIXES"]
+from urllib.parse import urlsplit
+
+__all__ = ["DECK_KINDS", "DEFAULT_DECK_KIND", "SUFFIXES", "file_name", "is_link"]
 
 DECK_KINDS = {
     "web": "one HTML file for any browser, offline",
@@ -27,3 +29,31 @@ SUFFIXES = {
     "pdf": ".pdf",
 }
 """File name suffix of each kind of deck."""
+
+LINKS = ("", "http", "https", "mailto")
+"""Schemes of links that a page may have; a relative one has none."""
+
+
+def file_name(name: str, kind: str) -> str:
+    """Return the default file name of a deck.
+
+    Where several kinds have the same suffix, it names the kind, so that no deck replaces another.
+
+    Examples
+    --------
+    >>> file_name("scene_mla", "web"), file_name("scene_mla", "keynote")
+    ('scene_mla.html', 'scene_mla.keynote.pptx')
+    """
+    suffix = SUFFIXES[kind]
+    shared = list(SUFFIXES.values()).count(suffix) > 1
+    return f"{name}.{kind}{suffix}" if shared else f"{name}{suffix}"
+
+
+def is_link(address: str) -> bool:
+    """Return whether an address is a page's, a mail's or relative: following it runs no code."""
+    try:
+        scheme = urlsplit(address).scheme
+    except ValueError:
+        return False
+    # Browsers leave out blanks and control characters, which could hide a scheme.
+    return scheme in LINKS and bool(address) and address.isprintable() and " " not in address

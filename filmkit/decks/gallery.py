@@ -6,6 +6,7 @@ import os
 from base64 import b64encode
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from extract.files import write_text
 from extract.trace import Trace
@@ -79,7 +80,7 @@ def _scene_record(
 ) -> dict[str, Any]:
     entry = slide.entry
     file = "/".join(entry.module.split(".")) + ".py"
-    link = f"{code_url.rstrip('/')}/{file}" if code_url else _relative(PROJECT / file, out)
+    link = f"{code_url.rstrip('/')}/{file}" if code_url else quote(_relative(PROJECT / file, out))
     cues = b64encode(vtt(captions(rehearsal.beats)).encode()).decode()
     return {
         "slug": entry.slug,

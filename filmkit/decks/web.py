@@ -6,10 +6,12 @@ import json
 from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import fields
+from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
 from shutil import copyfile
 from typing import Any
+from urllib.parse import quote
 
 import font_source_sans_pro
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -20,6 +22,7 @@ from extract.files import OutputError, atomic_write, write_text
 from extract.trace import Trace
 from filmkit.core.printable import printable
 from filmkit.core.theme import Theme
+from filmkit.decks import is_link
 from filmkit.decks.cells import ArrayStore, axis_names, panels_of
 from filmkit.decks.slides import Slide, title_of
 
@@ -65,7 +68,7 @@ def write_web(
         if films_beside:
             file = folder / f"{slide.entry.slug}_{slide.name}.mp4"
             copy_film(slide.video, file)
-            record["film"] = f"{folder.name}/{file.name}"
+            record["film"] = quote(f"{folder.name}/{file.name}")
         else:
             films.append(b64encode(slide.video.read_bytes()).decode())
     title = title_of(slides)
@@ -119,15 +122,41 @@ def render_page(template: str, theme: Theme, **values: Any) -> str:
     environment = Environment(
         loader=PackageLoader("filmkit.decks"), autoescape=True, undefined=StrictUndefined
     )
-    environment.globals["source"] = lambda name: Markup(
-        environment.loader.get_source(environment, name)[0]  # type: ignore[union-attr]
-    )
+
+    def source(name: str) -> Markup:
+        text = environment.loader.get_source(environment, name)[0]  # type: ignore[union-attr]
+        return Markup(text.replace("\r\n", "\n"))  # as a browser reads it
+
+    environment.globals["source"] = source
+    environment.globals["source_hash"] = lambda name: source_hash(source(name))
+    environment.filters["link"] = require_link
     return environment.get_template(template).render(
         colours=colours_of(theme),
         scheme="dark" if theme.name == "dark" else "light",
         fonts=fonts(),
         **values,
     )
+
+
+def source_hash(script: str) -> Markup:
+    """Return what a page's policy calls a script that is written in the page.
+
+    A policy that names its scripts lets no other run, whatever gets into the page.
+    """
+    return Markup(f"'sha256-{b64encode(sha256(script.encode()).digest()).decode()}'")
+
+
+def require_link(address: str) -> str:
+    """Return an address that a page may link to.
+
+    Raises
+    ------
+    ValueError
+        When following it could run code.
+    """
+    if not is_link(address):
+        raise ValueError(f"{address!r} is not a link to a page, a mail or a file")
+    return address
 
 
 def copy_film(film: Path, target: Path) -> None:

@@ -267,4 +267,3 @@ def channel_axis(count: int, room: float, unit: float) -> ChannelAxis:
 def _length(axis: Axis, pitch: float) -> float:
     """Return the length of an axis on screen, in scene units."""
     return axis.length if isinstance(axis, ChannelAxis) else pitch * axis.count
-

@@ -26,7 +26,8 @@ from uuid import uuid4
 
 import click
 
-# The package ``extract`` loads NumPy, and ``doctor`` has to work without: it is imported below.
+from extract.files import OutputError, write_text
+from extract.temporary import held, is_abandoned, temporary_folder
 from filmkit.core.project import NAME
 
 __all__ = [
@@ -58,13 +59,24 @@ OWN_NAME = re.compile(r"[0-9a-f]{64}\..+")
 
 
 def default_folder() -> Path:
-    """Return the cache folder: from the environment variable, else in the user's cache folder."""
+    """Return the cache folder: from the environment variable, else in the user's cache folder.
+
+    Raises
+    ------
+    click.UsageError
+        When neither the variable nor a home says where that is.
+    """
     if folder := os.environ.get(FOLDER_VARIABLE):
         return cache_folder(Path(folder))
     # Loaded here: doctor imports this module, and says in one line which library is missing.
     from platformdirs import user_cache_path
 
-    return user_cache_path(NAME, appauthor=False) / "renders"
+    try:
+        return user_cache_path(NAME, appauthor=False) / "renders"
+    except RuntimeError:
+        raise click.UsageError(
+            f"there is no home folder: set HOME, or {FOLDER_VARIABLE} to a folder for the cache"
+        ) from None
 
 
 def cache_folder(folder: Path) -> Path:
@@ -237,8 +249,6 @@ class Cache:
         OSError
             When that cannot be written.
         """
-        from extract.files import write_text
-        from extract.temporary import held
 
         self.folder.mkdir(parents=True, exist_ok=True)
         if not (self.folder / TAG).exists():
@@ -252,7 +262,6 @@ class Cache:
 
     def _other_runs(self) -> dict[Path, float]:
         """Return when each other run began that uses this cache, by its file."""
-        from extract.temporary import is_abandoned
 
         runs = {}
         for path in self.folder.glob(f"*{RUN}"):
@@ -285,8 +294,6 @@ def open_cache(folder: Path | None, *, keep: bool, quiet: bool = False) -> Itera
     quiet
         Whether to print nothing about damaged files.
     """
-    from extract.files import OutputError
-    from extract.temporary import temporary_folder
 
     if keep:
         where = cache_folder(folder) if folder else default_folder()

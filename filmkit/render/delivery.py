@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import re
 import shutil
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,7 +14,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from extract.files import OutputError, atomic_write
+from extract.files import OutputError, atomic_write, followed
 from extract.temporary import temporary_folder
 from filmkit.render.films import Chapters, join
 from filmkit.render.movie import (
@@ -38,6 +40,8 @@ ENCODINGS = {
 }
 
 TRANSPARENT_INDEX = 255  # index of the palette entry of a GIF that stands for transparency
+FRAME_NAME = re.compile(r"\d{5,}\.png")  # name of a frame in a folder of all frames
+FILE_MANAGERS = (".DS_Store", "Thumbs.db", "desktop.ini")  # what they leave in folders
 PALETTE_PICTURES = 24  # about how many pictures the palette of a GIF is chosen from
 
 
@@ -118,9 +122,14 @@ def _write_last(target: Path, pictures: Iterable[tuple[Pixels, int]]) -> Path:
 
 
 def _write_sequence(target: Path, pictures: Iterable[tuple[Pixels, int]]) -> Path:
-    """Write the frames as 00001.png, 00002.png, ... into a folder, replacing an older folder."""
-    with temporary_folder(_ensure_folder(target.parent)) as folder:
-        new = folder / target.name
+    """Write the frames as 00001.png, 00002.png, ... into a folder, replacing older frames.
+
+    A symbolic link to a folder is followed. A folder that holds other files is refused at once.
+    """
+    place = followed(target)
+    _require_frames_only(target, place)
+    with temporary_folder(_ensure_folder(place.parent)) as folder:
+        new = folder / "new"
         new.mkdir()
         number = 0
         for picture, repeat in pictures:
@@ -129,13 +138,39 @@ def _write_sequence(target: Path, pictures: Iterable[tuple[Pixels, int]]) -> Pat
             for later in range(number + 2, number + repeat + 1):
                 shutil.copyfile(first, new / f"{later:05}.png")
             number += repeat
+        _require_frames_only(target, place)  # files may have come in the meantime
         try:
-            if target.exists():
-                target.rename(folder / "old")
-            new.rename(target)
+            _exchange(place, new, folder / "old")
         except OSError as error:
             raise OutputError(target, error) from error
     return target
+
+
+def _require_frames_only(target: Path, place: Path) -> None:
+    """Refuse a folder in which something else than older frames would be lost."""
+    try:
+        entries = sorted(place.iterdir()) if place.exists() else []
+    except OSError as error:
+        raise OutputError(target, error) from error
+    for path in entries:
+        frame = FRAME_NAME.fullmatch(path.name) and path.is_file()
+        if not frame and path.name not in FILE_MANAGERS:
+            raise OutputError(
+                target, OSError(errno.ENOTEMPTY, f"it holds other files than frames: {path.name}")
+            )
+
+
+def _exchange(place: Path, new: Path, old: Path) -> None:
+    """Put a folder of frames in the place of another one, which is moved away."""
+    if not place.exists():
+        new.rename(place)
+        return
+    place.rename(old)
+    try:
+        new.rename(place)
+    except OSError:
+        old.rename(place)
+        raise
 
 
 def _ensure_folder(folder: Path) -> Path:

@@ -8,10 +8,11 @@ from __future__ import annotations
 import json
 import textwrap
 from pathlib import Path
+from typing import Any
 
-import click
-
-from extract.files import write_text
+from extract.files import is_stream, write_text
+from extract.plain_text import escaped, escaped_json
+from extract.printing import echo
 from filmkit.core.records import Rehearsal
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.render.cache import open_cache
@@ -29,10 +30,10 @@ def list_scenes(request: RenderRequest, *, as_json: bool) -> bool:
     rehearsals = _rehearse(request)
     if as_json:
         rows = [_as_record(*row) for row in rehearsals.items()]
-        click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+        echo(_json(rows))
     else:
         for row in rehearsals.items():
-            click.echo(_as_text(*row))
+            echo(_as_text(*row))
     return len(rehearsals) == len(request.scenes)
 
 
@@ -51,15 +52,23 @@ def write_script(request: RenderRequest, out: Path | None, *, as_json: bool) -> 
     rehearsals = _rehearse(request)
     if as_json:
         rows = [script_record(*row) for row in rehearsals.items()]
-        text = json.dumps(rows, indent=2, ensure_ascii=False)
+        text = _json(rows)
     else:
         text = "\n\n".join(script(*row) for row in rehearsals.items())
+        # Whoever prints the file to a terminal is as safe as at this one.
+        text = "\n".join(map(escaped, text.split("\n")))
     if out is None:
-        click.echo(text)
+        echo(text)
     else:
         write_text(out, f"{text}\n")
-        report_files(request, [out])
+        if not is_stream(out):
+            report_files(request, [out])
     return len(rehearsals) == len(request.scenes)
+
+
+def _json(rows: list[dict[str, Any]]) -> str:
+    """Return JSON that may be printed to a terminal."""
+    return escaped_json(json.dumps(rows, indent=2, ensure_ascii=False))
 
 
 def _rehearse(request: RenderRequest) -> dict[SceneEntry, Rehearsal]:

@@ -244,8 +244,13 @@ def _frame_444_alpha(pixels: Pixels) -> av.VideoFrame:
 
 
 def _in_ten_bits(frame: av.VideoFrame, pixel_format: str) -> av.VideoFrame:
+    # One thread: several convert a third of the picture each, and the last pixels that one writes
+    # lie over the first ones of the next.
     return frame.reformat(
-        format=pixel_format, dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
+        format=pixel_format,
+        dst_colorspace=Colorspace.ITU709,
+        dst_color_range=ColorRange.MPEG,
+        threads=1,
     )
 
 

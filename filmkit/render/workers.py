@@ -32,13 +32,13 @@ from manim.utils.exceptions import EndSceneEarlyException
 import filmkit.core
 import filmkit.mobjects
 from extract.files import OutputError
+from extract.interrupts import ENDING_SIGNALS, interrupt_on_signals
 from extract.trace import Trace
 from filmkit.core.renderer import FrameSink
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.stage import Stage
 from filmkit.render.cache import is_sealed, seal
 from filmkit.render.errors import RenderError, explain
-from filmkit.render.interrupts import interrupt_on_sigterm
 from filmkit.render.keys import scene_code, source_digest
 from filmkit.render.movie import Encoding, Movie, Pixels, open_movie, read_master, to_straight_alpha
 from filmkit.render.overlay import NOTHING, Overlay, draw_overlay
@@ -434,18 +434,22 @@ def _exit_text(code: int | None) -> str:
 
 @contextmanager
 def children_ignore_ctrl_c() -> Iterator[None]:
-    """Make processes that start inside the ``with`` block ignore Ctrl-C.
+    """Make processes that start inside the ``with`` block ignore Ctrl-C and a closed terminal.
 
     They inherit the setting. This process stops them with SIGTERM instead.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    before = {
+        number: signal.signal(number, signal.SIG_IGN)
+        for number in {signal.SIGINT, *ENDING_SIGNALS} - {signal.SIGTERM}
+    }
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager
@@ -523,7 +527,7 @@ def stop_with_parent() -> None:
     handled by the parent alone.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    interrupt_on_sigterm()
+    interrupt_on_signals()
     if hasattr(signal, "pthread_sigmask"):  # not on Windows
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     threading.Thread(target=_wait_for_parent, daemon=True).start()

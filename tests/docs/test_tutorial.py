@@ -22,6 +22,7 @@ def blocks() -> list[tuple[str, str, str]]:
     return BLOCK.findall(TUTORIAL.read_text(encoding="utf-8"))
 
 
+@pytest.mark.slow
 @pytest.mark.model
 def test_the_tutorial_can_be_followed(tmp_path: Path) -> None:
     copy_project(tmp_path)
@@ -44,6 +45,7 @@ def test_the_tutorial_can_be_followed(tmp_path: Path) -> None:
 
 def test_skipped_commands_only_install_or_keep_running() -> None:
     skipped = [line for _, note, text in blocks() if note == "skip" for line in text.splitlines()]
+    assert skipped
     for line in skipped:
         assert re.match(r"make setup|source |pip install |python render.py .* --watch", line), line
 
@@ -52,6 +54,7 @@ def test_the_scene_of_the_tutorial_passes_the_style_checks(tmp_path: Path) -> No
     for _, note, text in blocks():
         if note.endswith(".py"):
             (tmp_path / Path(note).name).write_text(text, encoding="utf-8")
+    assert len(list(tmp_path.glob("*.py"))) > 0
     config = ("--config", str(PROJECT / "pyproject.toml"))
     for check in (("check",), ("format", "--check")):
         done = run_python(tmp_path, "-m", "ruff", *check, *config, str(tmp_path))

@@ -192,6 +192,7 @@ def packaged(packaged_model: LoadedModel) -> tuple[KeyValueWeights, Calibration]
     return weights, calibrate(shipped, packaged_model.model, packaged_model.tokenizer, 15)
 
 
+@pytest.mark.slow
 @pytest.mark.model
 def test_the_fit_is_better_than_weight_svd_on_held_out_text(
     packaged: tuple[KeyValueWeights, Calibration],
@@ -208,6 +209,7 @@ def test_the_fit_is_better_than_weight_svd_on_held_out_text(
         assert svd_error == pytest.approx(expected_svd, abs=0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.model
 def test_the_calibration_text_is_long_enough_for_gpt2(
     packaged: tuple[KeyValueWeights, Calibration],

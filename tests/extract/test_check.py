@@ -17,7 +17,7 @@ from extract.check import FIGURES, check, has_figures
 from extract.errors import ExtractError
 from extract.trace import TOP_TOKENS, ModelSource, Trace
 from tests.support.checkout import REFERENCE
-from tests.support.traces import make_trace, replaced
+from tests.support.traces import make_trace, replaced, with_pattern
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def agreeing(figures: Any) -> Trace:
         n_generated=1,
         n_heads=12,
         n_layers=12,
-        d_head=4,
+        d_head=12,
         d_model=768,
         words=words[1:],
         featured=(0, 0),
@@ -55,25 +55,31 @@ def agreeing(figures: Any) -> Trace:
     rows = figures["layer0_head0_pattern"]["rows"]
     first[0, : len(rows), : len(rows)] = rows_to_pattern(rows, len(rows))
     tenth = np.stack([rows_to_pattern(head, n) for head in figures["layer10_patterns"]["heads"]])
-    others = (" other",) * (TOP_TOKENS - 1)
-    predicted = [*figures["next_token_argmax"]["predicted"], ","]
+    for layer, pattern in ((0, first), (10, tenth)):
+        trace = with_pattern(trace, layer, pattern)
+    others = [f" other{i}" for i in range(TOP_TOKENS - 1)]
+    top_tokens = [[word, *others] for word in (*figures["next_token_argmax"]["predicted"], ",")]
+    vocabulary = sorted({*words, *(word for row in top_tokens for word in row)})
+    top_ids = [[vocabulary.index(word) for word in row] for row in top_tokens]
     trace = replaced(
         trace,
-        {"pattern.0": first, "pattern.10": tenth},
+        {"top_ids": np.array(top_ids, dtype=np.int32)},
         source=ModelSource("hub", "openai-community/gpt2"),
         self_check={"q": 1e-7},
-        top_tokens=tuple((word, *others) for word in predicted),
+        token_ids=tuple(vocabulary.index(word) for word in words),
+        top_tokens=tuple(map(tuple, top_tokens)),
     )
+    trace.prove()
     trace.validate()
     return trace
 
 
-def perturbed(trace: Trace, name: str, by: float) -> Trace:
+def perturbed(trace: Trace, layer: int, by: float) -> Trace:
     """Return a trace in which the weight `by` of one pattern row moves from one key to another."""
-    pattern = trace[name].copy()
+    pattern = trace.get("pattern", layer).copy()
     pattern[0, 5, 0] += by
     pattern[0, 5, 3] -= by
-    return replaced(trace, {name: pattern})
+    return with_pattern(trace, layer, pattern)
 
 
 def test_the_figures_name_their_origin(figures: Any) -> None:
@@ -92,8 +98,8 @@ def test_a_trace_that_agrees(agreeing: Trace) -> None:
 
 
 DISAGREEMENTS: dict[str, tuple[Callable[[Trace], Trace], int]] = {
-    "layer 0": (lambda trace: perturbed(trace, "pattern.0", 3e-4), 0),
-    "layer 10": (lambda trace: perturbed(trace, "pattern.10", 0.03), 1),
+    "layer 0": (lambda trace: perturbed(trace, 0, 3e-4), 0),
+    "layer 10": (lambda trace: perturbed(trace, 10, 0.03), 1),
     "next token": (
         lambda trace: replaced(
             trace, top_tokens=(trace.meta.top_tokens[-1], *trace.meta.top_tokens[1:])
@@ -114,8 +120,8 @@ def test_a_trace_that_disagrees(name: str, agreeing: Trace) -> None:
 
 
 def test_differences_within_the_figures_precision_agree(agreeing: Trace) -> None:
-    assert check(perturbed(agreeing, "pattern.0", 3e-5)).agrees
-    assert check(perturbed(agreeing, "pattern.10", 4e-3)).agrees
+    assert check(perturbed(agreeing, 0, 3e-5)).agrees
+    assert check(perturbed(agreeing, 10, 4e-3)).agrees
 
 
 def test_other_words_after_the_prompt_are_not_compared(agreeing: Trace) -> None:
@@ -153,7 +159,7 @@ def test_the_command_exits_with_0_or_1(agreeing: Trace, tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     assert [line.split()[0] for line in result.stdout.splitlines()] == ["agrees"] * 3
 
-    perturbed(agreeing, "pattern.10", 0.03).save(file)
+    perturbed(agreeing, 10, 0.03).save(file)
     result = CliRunner().invoke(main, ["check", str(file)])
     assert result.exit_code == 1
     assert [line.split()[0] for line in result.stdout.splitlines()] == [
@@ -179,9 +185,9 @@ def test_an_extraction_runs_the_check_and_stores_its_result(
     from extract import __main__ as command
     from extract import capture, models
 
-    traced = agreeing if agrees else perturbed(agreeing, "pattern.10", 0.03)
+    traced = agreeing if agrees else perturbed(agreeing, 10, 0.03)
     loaded = models.LoadedModel(None, None, "gpt2", ModelSource("hub", "gpt2"))
-    monkeypatch.setattr(command, "load_model", lambda name: loaded)
+    monkeypatch.setattr(command, "load_model", lambda name, **options: loaded)
     monkeypatch.setattr(capture, "trace_model", lambda *args, **options: traced)
     file = tmp_path / "trace.safetensors"
     result = CliRunner().invoke(main, ["--no-latent", "--out", str(file)])

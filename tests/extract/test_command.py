@@ -303,10 +303,10 @@ def test_weights_that_are_damaged(folder: Path, tmp_path: Path) -> None:
 def test_a_quantised_file_says_so_in_its_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    calls: list[tuple[str, str, dict[str, str]]] = []
+    calls: list[tuple[str, str, bool, dict[str, str]]] = []
 
-    def from_pretrained(name_or_path: str, shown_name: str, **options: str) -> tuple[None, None]:
-        calls.append((name_or_path, shown_name, options))
+    def from_pretrained(*arguments: Any, **options: str) -> tuple[None, None]:
+        calls.append((*arguments, options))
         return None, None
 
     monkeypatch.setattr(models, "_from_pretrained", from_pretrained)
@@ -323,7 +323,7 @@ def test_a_quantised_file_says_so_in_its_name(
         assert loaded.name == name
         assert (loaded.source.kind, loaded.source.name) == ("file", file)
         assert loaded.source.sha256.startswith("ba7816bf")
-        assert calls[-1] == (str(tmp_path), file, {"gguf_file": file})
+        assert calls[-1] == (str(tmp_path), file, False, {"gguf_file": file})
 
 
 def test_a_failure_reason_is_one_line() -> None:

@@ -64,7 +64,9 @@ def test_multiply_adds_are_cumulative_from_the_prompt_on() -> None:
     cached, naive = decoding.cumulative_multiply_adds()
     assert len(cached) == len(naive) == 3
     assert cached[0] == naive[0] == decoding.prompt_work.total
-    assert (np.diff(cached) < np.diff(naive)).all()
+    saved = np.diff(naive) - np.diff(cached)
+    assert saved.shape == (2,)
+    assert saved.min() > 0
 
 
 def test_a_latent_is_refused() -> None:

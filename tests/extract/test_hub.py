@@ -104,6 +104,7 @@ def unfinished_files(tmp_path: Path) -> list[str]:
     return [path.name for path in tmp_path.rglob("*") if path.name.endswith(endings)]
 
 
+@pytest.mark.slow
 def test_a_model_is_downloaded_once_and_then_needs_no_network(
     run: Run, hub: FakeHub, tmp_path: Path
 ) -> None:
@@ -122,6 +123,7 @@ def test_a_model_is_downloaded_once_and_then_needs_no_network(
     assert Trace.load(tmp_path / "out.st").meta == trace.meta
 
 
+@pytest.mark.slow
 def test_a_connection_that_is_cut_is_resumed(run: Run, hub: FakeHub, tmp_path: Path) -> None:
     hub.cut[WEIGHTS] = CUT_AFTER
     result = run()
@@ -131,24 +133,28 @@ def test_a_connection_that_is_cut_is_resumed(run: Run, hub: FakeHub, tmp_path: P
     assert max(Trace.load(tmp_path / "out.st").meta.self_check.values()) < 1e-5
 
 
+@pytest.mark.slow
 def test_a_model_that_the_hub_does_not_have(run: Run, tmp_path: Path) -> None:
     message = failure(run("no-such-model"))
     assert message.startswith("Error: no-such-model: there is no such model on the hub, and no")
     assert not unfinished_files(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_model_that_is_not_downloaded_yet_while_offline(run: Run, hub: FakeHub) -> None:
     message = failure(run(HF_HUB_OFFLINE="1"))
     assert message.startswith(f"Error: {NAME}: it is not downloaded yet, and HF_HUB_OFFLINE is set")
     assert not hub.requests
 
 
+@pytest.mark.slow
 def test_a_hub_that_stops_answering(run: Run, hub: FakeHub, tmp_path: Path) -> None:
     hub.stall.add(WEIGHTS)
     assert failure(run()) == f"Error: {NAME}: the hub does not answer in time; run again"
     assert not unfinished_files(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_disk_without_room(run: Run, tmp_path: Path) -> None:
     message = failure(run(largest_file=2**20))
     assert message == (

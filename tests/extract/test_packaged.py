@@ -17,7 +17,7 @@ from tests.support.checkout import PROJECT as ROOT
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformer_lens")
-pytestmark = pytest.mark.model
+pytestmark = [pytest.mark.model, pytest.mark.slow]
 
 SHIPPED = ROOT / "assets" / "traces" / "smollm2-135m.safetensors"
 

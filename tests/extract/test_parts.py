@@ -258,6 +258,7 @@ def test_the_shipped_trace_is_the_default_prompt_of_the_packaged_model(shipped: 
 
 
 def test_the_shipped_trace_passes_the_self_check(shipped: Trace) -> None:
+    assert shipped.meta.featured.layer in shipped.layers_with_weights()
     for layer in shipped.layers_with_weights():
         assert max(errors_of(shipped, layer).values()) < 1e-5
 

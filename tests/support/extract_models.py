@@ -5,9 +5,12 @@ Import only after ``pytest.importorskip("torch")``.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import transformers as hf
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -208,3 +211,67 @@ def tiny_model(make: Callable[[], Any]) -> Any:
                 # In a new model biases are 0 and norms are 1, so a missing one would not show.
                 parameter.add_(torch.randn_like(parameter) * 0.1)
     return model.eval()
+
+
+def tiny_gguf(
+    path: Path,
+    *,
+    claims: int = 2,
+    without: str = "",
+    extra: str = "",
+    prefix: str = "",
+) -> Path:
+    """Write a Llama with random weights and 2 layers as a ``.gguf`` file, and return its path.
+
+    Parameters
+    ----------
+    path : Path
+    claims : int
+        Number of layers that its configuration tells of.
+    without, extra : str
+        Name of a weight to leave out, and of one to add.
+    prefix : str
+        Put before the names of all weights.
+    """
+    import gguf
+
+    width, n_vocabulary, inner = 32, len(TOKENIZER), 48
+    writer = gguf.GGUFWriter(path, "llama")
+    writer.add_block_count(claims)
+    writer.add_context_length(64)
+    writer.add_embedding_length(width)
+    writer.add_feed_forward_length(inner)
+    writer.add_head_count(4)
+    writer.add_head_count_kv(4)
+    writer.add_layer_norm_rms_eps(1e-6)
+    writer.add_rope_freq_base(10_000.0)
+    writer.add_vocab_size(n_vocabulary)
+    writer.add_tokenizer_model("gpt2")
+    vocabulary = sorted(TOKENIZER.get_vocab().items(), key=lambda item: item[1])
+    writer.add_token_list([token for token, _ in vocabulary])
+    writer.add_token_types([1] * n_vocabulary)
+    merges = json.loads(TOKENIZER.backend_tokenizer.to_str())["model"]["merges"]
+    writer.add_token_merges([" ".join(merge) for merge in merges])
+    writer.add_bos_token_id(TOKENIZER.bos_token_id)
+    writer.add_eos_token_id(TOKENIZER.eos_token_id)
+    shapes = {"token_embd": (n_vocabulary, width), "output_norm": (width,)}
+    for layer in range(2):
+        shapes |= {
+            f"blk.{layer}.{name}": shape
+            for name, shape in {
+                **dict.fromkeys(("attn_q", "attn_k", "attn_v", "attn_output"), (width, width)),
+                **dict.fromkeys(("ffn_gate", "ffn_up"), (inner, width)),
+                "ffn_down": (width, inner),
+                **dict.fromkeys(("attn_norm", "ffn_norm"), (width,)),
+            }.items()
+        }
+    random = np.random.default_rng(0)
+    names = {f"{prefix}{name}.weight": shape for name, shape in shapes.items()}
+    for name, shape in {**names, **({extra: (4,)} if extra else {})}.items():
+        if name != without:
+            writer.add_tensor(name, random.normal(size=shape).astype(np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path

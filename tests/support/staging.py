@@ -18,6 +18,7 @@ WIDTH, HEIGHT = 1920, 1080
 SAFE = 0.04  # margin on every side, as a fraction of the frame's shorter side
 CAPTIONS = 0.11  # strip for captions at the bottom, as a fraction of the frame's height
 MIN_TEXT = 0.02  # smallest text, as a fraction of the frame's shorter side
+SLACK = 0.5  # how far a line of letters may reach over a border, in pixels of full HD
 MIN_PRESENCE = 0.5  # anything with a lower presence is background and not meant to be read
 
 
@@ -77,27 +78,28 @@ def complaints(picture: BeatPicture, *, width: int = WIDTH, height: int = HEIGHT
     """Return the faults of a picture, one line each; no lines if there are none.
 
     Faults are text or panels outside of the safe margin or in the strip for captions, text that
-    is too small to read, and texts that overlap.
+    is too small to read, and texts that overlap. They are the same at every size of a picture.
     """
     short = min(width, height)
+    slack = SLACK * short / HEIGHT
     margin = SAFE * short
     safe = Box.of(margin, width - margin, margin, height - margin)
     free = Box.of(0, width, (1 - CAPTIONS) * height, height)
     readable = [item for item in picture.texts if item.presence >= MIN_PRESENCE]
     faults = []
     for item in readable:
-        if not safe.contains(item.box, slack=0.5):
+        if not safe.contains(item.box, slack=slack):
             faults.append(f"text {item.text!r} leaves the safe margin: {item.box}")
-        if item.height < MIN_TEXT * short - 0.05:
+        if item.height < MIN_TEXT * short - slack / 10:
             faults.append(f"text {item.text!r} is {item.height:.1f} pixels high")
     for panel in picture.panels:
-        if panel.opacity >= MIN_PRESENCE and not safe.contains(panel.box, slack=0.5):
+        if panel.opacity >= MIN_PRESENCE and not safe.contains(panel.box, slack=slack):
             faults.append(f"panel {panel.heatmap.source} leaves the safe margin: {panel.box}")
     for item in [*readable, *(p for p in picture.panels if p.opacity >= MIN_PRESENCE)]:
-        if free.overlap(item.box)[1] > 0.5:
+        if free.overlap(item.box)[1] > slack:
             faults.append(f"{item} stands where captions go")
     for first, second in combinations(readable, 2):
         across, down = first.box.overlap(second.box)
-        if min(across, down) > 0.5:
+        if min(across, down) > slack:
             faults.append(f"texts {first.text!r} and {second.text!r} overlap by {across, down}")
     return [f"{picture.record.name}: {line}" for line in faults]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-from manim import BLUE, FadeIn, Square
+from manim import BLUE, DL, UR, Circle, FadeIn, Line, Square
 
+from filmkit.core.camera import Shot
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.norm import Norm
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.stage import Stage, StageError, beat
+from filmkit.core.text import Label
 
 
 def entry(slug: str, cls: str) -> SceneEntry:
@@ -53,6 +55,22 @@ class Noisy(Stage):
         self.wait(0.1)
 
 
+class SoftEdges(Stage):
+    """Shows what has soft edges: letters, thin lines, a pale disc, and a faint tilted heatmap."""
+
+    @beat
+    def shown(self) -> None:
+        """Soft edges."""
+        self.camera.shot = Shot(theta=30, phi=20)
+        theme = self.theme
+        cells = Heatmap(np.arange(12).reshape(3, 4), Norm(0, 11, "viridis"), width=4)
+        cells.opacity = 0.5
+        self.add(Circle(2, color=theme.query, fill_opacity=0.4).shift([-4, 0, 0]))
+        self.add(cells, Line(4 * DL, 3 * UR, color=theme.flow, stroke_width=theme.thin))
+        self.add(Label("soft edges", size=0.15, colour=theme.ink).shift([3, 2, 0]))
+        self.wait(0.2)
+
+
 class Interrupted(Shapes):
     """Is interrupted by Ctrl-C in its last beat."""
 
@@ -88,6 +106,7 @@ class Unshowable(Stage):
 
 SHAPES = entry("scene_shapes", "Shapes")
 NOISY = entry("scene_noisy", "Noisy")
+SOFT_EDGES = entry("scene_soft_edges", "SoftEdges")
 INTERRUPTED = entry("scene_interrupted", "Interrupted")
 MISTAKEN = entry("scene_mistaken", "Mistaken")
 BROKEN = entry("scene_broken", "Broken")

@@ -107,6 +107,8 @@ def make_trace(
     vocabulary = sorted(set(tokens)) + [f" word{i}" for i in range(TOP_TOKENS)]
     probs = np.sort(rng.dirichlet(np.ones(len(vocabulary)), size=pos))[:, : -TOP_TOKENS - 1 : -1]
     top_ids = np.stack([rng.permutation(len(vocabulary))[:TOP_TOKENS] for _ in range(pos)])
+    for index in range(n_tokens + has_bos, pos):
+        _put_first(top_ids[index - 1], vocabulary.index(tokens[index]))
     tensors = {
         name: np.ascontiguousarray(array, dtype=np.float32) for name, array in tensors.items()
     }
@@ -143,6 +145,12 @@ def make_trace(
     trace = Trace(meta, tensors)
     trace.validate()
     return trace
+
+
+def _put_first(ids: np.ndarray, token: int) -> None:
+    """Make a token the likeliest one of a row, as it is where a model generates it."""
+    ids[np.flatnonzero(ids == token)] = ids[0]
+    ids[0] = token
 
 
 @dataclass(frozen=True)
@@ -260,3 +268,31 @@ def replaced(trace: Trace, tensors: dict[str, Any] | None = None, **meta: Any) -
         if array is not None
     }
     return Trace(replace(trace.meta, **meta), changed)
+
+
+def with_pattern(trace: Trace, layer: int, pattern: np.ndarray) -> Trace:
+    """Return a trace whose layer attends by another pattern, with all stages to match.
+
+    Parameters
+    ----------
+    trace : Trace
+        Multi-head, without rotation or position biases; heads at least as wide as there are tokens.
+    layer : int
+    pattern : array
+        [n_heads, query_pos, key_pos].
+    """
+    meta, pos = trace.meta, len(trace.meta.tokens)
+    # Each key has a channel of its own, so a query holds the scores that it shall have.
+    q = np.zeros((pos, meta.n_heads, meta.d_qk))
+    q[..., :pos] = np.log(np.maximum(pattern, 1e-30)).transpose(1, 0, 2) / meta.score_scale
+    k = np.broadcast_to(np.eye(pos, meta.d_qk)[:, None], q.shape)
+    z = np.einsum("hqk,khc->qhc", pattern, trace.get("v", layer))
+    changed = {"q": q, "k": k, "pattern": pattern, "z": z}
+    if trace.has("W_O", layer):
+        inverse = np.linalg.pinv(trace.get("x", layer).astype(np.float64))
+        changed |= {f"W_{n.upper()}": np.tensordot(inverse, changed[n], 1) for n in ("q", "k")}
+        changed["out"] = np.tensordot(z, trace.get("W_O", layer), 2)
+    return replaced(
+        trace,
+        {f"{name}.{layer}": array.astype(np.float32) for name, array in changed.items()},
+    )

@@ -300,8 +300,8 @@ def test_missing_codecs(run_group: RunGroup, monkeypatch: pytest.MonkeyPatch) ->
     PIL.Image.init()
     monkeypatch.delitem(PIL.Image.SAVE, "GIF")
     findings = run_group("formats")
-    assert_fault(findings["webm"], "libnone cannot be written", command="--no-deps 'av>=15'")
-    assert_fault(findings["captions in webm"], "webvtt", command="av>=15")
+    assert_fault(findings["webm"], "libnone cannot be written", command="--no-deps 'av>=17'")
+    assert_fault(findings["captions in webm"], "webvtt", command="av>=17")
     assert_fault(findings["gif"], "gif cannot be written", command="pillow")
     assert {findings[name].state for name in ("masters", "mp4", "mov", "png")} == {OK}
 

@@ -55,6 +55,7 @@ def check(html: str, folder: Path, *narration: str) -> None:
     assert frames > 15
 
 
+@pytest.mark.slow
 def test_a_notebook_shows_beats_and_takes_a_trace_made_in_it(tmp_path: Path) -> None:
     for library in ("torch", "transformer_lens"):
         pytest.importorskip(library)

@@ -192,6 +192,7 @@ def scheduler(tmp_path: Path) -> Iterator[str]:
         yield local.scheduler_address
 
 
+@pytest.mark.slow
 def test_a_cluster_draws_it_and_what_it_imports(folder: Path, scheduler: str) -> None:
     options = ("--quality", "draft", "--quiet", "--cluster", scheduler)
     for shape in ("6, 9", "5, 9"):

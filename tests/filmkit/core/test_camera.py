@@ -183,18 +183,25 @@ def test_translucent_pictures_blend_only_where_they_lie() -> None:
 
 
 @pytest.mark.parametrize(
-    "corners",
+    ("corners", "inside"),
     [
-        [[-50, -50], [-10, -50], [-10, -10], [-50, -10]],
-        [[5, 5], [5.1, 5], [5.1, 15], [5, 15]],
-        [[-1e5, -1e5], [1e5, -1e5], [1e5, 1e5], [-1e5, 1e5]],
+        ([[-50, -50], [-10, -50], [-10, -10], [-50, -10]], np.s_[:0, :0]),
+        ([[5, 5], [5.1, 5], [5.1, 15], [5, 15]], np.s_[5:15, 5:6]),
+        ([[-1e5, -1e5], [1e5, -1e5], [1e5, 1e5], [-1e5, 1e5]], np.s_[:, :]),
     ],
     ids=["outside", "on edge", "enormous"],
 )
-def test_degenerate_places_do_no_harm(corners: list[list[float]]) -> None:
-    frame = np.zeros((20, 30, 4), dtype=np.uint8)
+def test_degenerate_places_do_no_harm(
+    corners: list[list[float]], inside: tuple[slice, slice]
+) -> None:
+    frame = np.full((20, 30, 4), 7, dtype=np.uint8)
     cells = np.full((3, 3, 4), 255, dtype=np.uint8)
     paste(frame, Texture(cells), np.array(corners, dtype=float))
+    outside = np.ones((20, 30), dtype=bool)
+    outside[inside] = False
+    assert (frame[outside] == 7).all()
+    if not outside.any():
+        assert (frame == 255).all()
 
 
 def test_hidden_cells_show_what_is_behind() -> None:

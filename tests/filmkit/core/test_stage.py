@@ -15,6 +15,8 @@ from manim import Square, tempconfig
 from filmkit.core.animations import Appear
 from filmkit.core.records import BeatRecord, StageSettings
 from filmkit.core.stage import Stage, StageError, beat
+from filmkit.core.theme import current_theme, use_theme
+from filmkit.core.theme_names import PALETTES, THEMES
 from filmkit.render.quality import ASPECTS, quality_of
 from scenes.registry import SCENES
 from tests.support.checkout import PROJECT as ROOT
@@ -78,7 +80,7 @@ def test_a_snapshot_shows_how_the_beat_ends_without_drawing() -> None:
 
     with tempconfig({"dry_run": True, "pixel_width": 854, "pixel_height": 480}):
         Story(make_trace(), on_beat_end=look).render()
-    assert all(level == 255 for level in seen)
+    assert seen == [255, 255]
 
 
 def test_a_group_is_removed_with_all_its_members() -> None:
@@ -96,14 +98,18 @@ def test_a_group_is_removed_with_all_its_members() -> None:
 
 def test_the_model_is_named_on_every_picture() -> None:
     trace = make_trace()
-    for picture in play(Story, trace):
-        assert any(trace.meta.model in item.text for item in picture.texts)
+    named = [
+        any(trace.meta.model in item.text for item in picture.texts)
+        for picture in play(Story, trace)
+    ]
+    assert named == [True, True]
 
 
 def test_runs_are_deterministic() -> None:
     trace = make_trace(positions="rotary")
     entry = SCENES[0].load()
     first, second = (play(entry, trace) for _ in range(2))
+    assert sum(len(picture.panels) for picture in first) > 10
     for a, b in zip(first, second, strict=True):
         assert a.record == b.record
         assert a.texts == b.texts
@@ -122,10 +128,41 @@ def test_long_names_leave_the_two_notes_apart(aspect: str) -> None:
     assert complaints(first, **size) == []
 
 
-def test_settings_reach_the_theme() -> None:
-    for name in ("dark", "light"):
-        picture = play(Story, make_trace(), StageSettings(theme=name))[0]
-        assert picture.record.name == "opening"
+@pytest.mark.parametrize("palette", PALETTES)
+@pytest.mark.parametrize("name", THEMES)
+def test_settings_reach_the_theme_and_the_picture(name: str, palette: str) -> None:
+    seen = []
+
+    class Look(Story):
+        def prepare(self) -> None:
+            super().prepare()
+            seen.append((self.theme.name, self.theme.palette, current_theme()))
+
+    def look(record: BeatRecord, stage: Stage) -> None:
+        seen.append(stage.snapshot()[0, 0, :3].tolist())
+
+    settings = StageSettings(theme=name, palette=palette)
+    with tempconfig({"dry_run": True, "pixel_width": 64, "pixel_height": 36}):
+        Look(make_trace(), settings, on_beat_end=look).render()
+    with use_theme(name, palette) as expected:
+        background = [int(expected.background[i : i + 2], 16) for i in (1, 3, 5)]
+        assert seen == [(name, expected.palette, expected), background, background]
+
+
+def test_a_background_of_one_s_own_replaces_that_of_the_theme() -> None:
+    seen = []
+
+    def look(record: BeatRecord, stage: Stage) -> None:
+        seen.append(stage.snapshot()[0, 0].tolist())
+
+    with tempconfig({"dry_run": True, "pixel_width": 64, "pixel_height": 36}):
+        for settings in (
+            StageSettings(background="#102030"),
+            StageSettings(theme="light", transparent=True),
+        ):
+            Story(make_trace(), settings, on_beat_end=look).render()
+    assert seen[0] == [0x10, 0x20, 0x30, 255]
+    assert seen[2][3] == 0
 
 
 def test_every_scene_says_what_it_is() -> None:

@@ -111,7 +111,13 @@ def play_slowly(page: Page) -> Page:
     return page
 
 
-@pytest.mark.parametrize("key", ["ArrowRight", " ", "PageDown", "click"])
+@pytest.mark.parametrize(
+    "key",
+    [
+        "ArrowRight",
+        *(pytest.param(key, marks=pytest.mark.slow) for key in (" ", "PageDown", "click")),
+    ],
+)
 def test_a_step_plays_the_next_beat_which_then_holds(open_deck: Open, key: str) -> None:
     page = open_deck()
     wait_for_hold(page)

@@ -35,6 +35,10 @@ from tests.support.traces import make_trace
 
 TINY = Quality(320, 180, 6)
 OTHER = entry("scene_other", "Shapes")
+FIRST_IS_FAST = [
+    pytest.param(scene, id=scene.slug, marks=[pytest.mark.slow] if number else [])
+    for number, scene in enumerate(SCENES)
+]
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +64,7 @@ def drawn(scene: SceneEntry, trace: Trace, remainder: int, step: int) -> dict[st
     return frames
 
 
-@pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.slug)
+@pytest.mark.parametrize("scene", FIRST_IS_FAST)
 def test_beats_do_not_depend_on_whether_others_are_drawn(scene: SceneEntry) -> None:
     trace = Trace.load(SHIPPED)
     with manim_config(TINY):
@@ -116,7 +120,7 @@ def test_master_returns_every_frame_unchanged(tmp_path: Path) -> None:
     assert np.array_equal(decoded, np.repeat(noise[..., :3], holds, axis=0))
 
 
-@pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.slug)
+@pytest.mark.parametrize("scene", FIRST_IS_FAST)
 def test_film_from_the_cache_is_the_same_and_draws_nothing(
     scene: SceneEntry, tmp_path: Path
 ) -> None:
@@ -161,6 +165,7 @@ def test_mistake_while_drawing_names_scene_beat_and_line(
     assert sorted(path.name for path in tmp_path.iterdir()) == films
 
 
+@pytest.mark.slow
 def test_killed_run_leaves_only_complete_files(trace_file: Path, tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     script = f"""
@@ -203,13 +208,13 @@ def test_sigterm_during_a_finaliser_is_neither_lost_nor_printed() -> None:
     """Python ignores an exception in ``__del__``."""
     script = """
 import signal, time
-from filmkit.render.interrupts import interrupt_on_sigterm
+from extract.interrupts import interrupt_on_signals
 
 class Deleted:
     def __del__(self):
         signal.raise_signal(signal.SIGTERM)
 
-interrupt_on_sigterm()
+interrupt_on_signals()
 try:
     Deleted()
     time.sleep(100)

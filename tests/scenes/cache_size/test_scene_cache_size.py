@@ -13,19 +13,10 @@ from extract.architectures import (
     kv_cache_bytes,
     v2_cache_claim,
 )
-from filmkit.core.records import StageSettings
 from scenes.cache_size.scene_cache_size import SHIPPED, CacheSize
 from tests.support.figures import all_texts, spelled, unexplained
-from tests.support.staging import BeatPicture, complaints, play
+from tests.support.staging import BeatPicture, play
 from tests.support.traces import make_trace
-
-CASES = {
-    "rotary": {"n_heads": 9, "n_kv_heads": 3, "d_head": 64, "positions": "rotary"},
-    "learned": {"n_heads": 12, "d_head": 64, "biases": True},
-    "two tokens": {"n_tokens": 2, "has_bos": False},
-    "24 tokens": {"n_tokens": 24, "positions": "rotary"},
-}
-SPEED = 17  # characters of narration a second
 
 R1 = architecture("DeepSeek-V3/R1")
 SIZES = {
@@ -111,15 +102,6 @@ def explained() -> dict[str, set[str]]:
     }
 
 
-@pytest.mark.parametrize("theme", ["dark", "light"])
-@pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
-def test_every_beat_can_be_read(case: dict, theme: str) -> None:
-    trace = make_trace(**case)
-    beats = play(CacheSize, trace, StageSettings(theme=theme))
-    assert [p.record.name for p in beats] == list(CacheSize.beat_names(trace))
-    assert [line for p in beats for line in complaints(p)] == []
-
-
 def test_every_number_is_accounted_for(pictures: dict[str, BeatPicture]) -> None:
     allowed = explained()
     assert list(allowed) == list(pictures)
@@ -159,13 +141,6 @@ def test_the_traced_model_is_not_named_as_the_source(pictures: dict[str, BeatPic
         texts = " ".join(item.text for item in picture.texts)
         assert "not the traced model" in texts
         assert "made-up model" not in texts
-
-
-def test_the_narration_can_be_spoken(pictures: dict[str, BeatPicture]) -> None:
-    for picture in pictures.values():
-        record = picture.record
-        assert "{" not in record.narration
-        assert len(record.narration) <= SPEED * (record.end - record.start), record.name
 
 
 def test_digits_are_found_and_names_are_not_numbers() -> None:

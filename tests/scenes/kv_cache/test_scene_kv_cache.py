@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import chain, combinations, product
+from itertools import chain, combinations
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ from filmkit.core.animations import set_presence
 from filmkit.core.geometry import Box, Frame
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.picture_map import panels_on
-from filmkit.core.records import BeatRecord, StageSettings
+from filmkit.core.records import BeatRecord
 from filmkit.core.stage import Stage, StageError
 from filmkit.core.view import LayerView
 from filmkit.mobjects.head import HeadPicture
@@ -30,52 +30,27 @@ from tests.support.occlusion import COLUMNS, ROWS, picture
 from tests.support.staging import BeatPicture, complaints, play
 from tests.support.traces import make_trace, replaced
 
-LONG = ["antidisestablis", " a"] * 14
-CASES = {
-    "rotary": {
-        "n_heads": 9,
-        "n_kv_heads": 3,
-        "d_head": 64,
-        "n_layers": 8,
-        "positions": "rotary",
-        "n_generated": 4,
-    },
-    "learned": {"n_heads": 12, "d_head": 64, "n_layers": 12, "biases": True, "n_generated": 4},
-    "alibi": {"d_head": 16, "positions": "alibi", "n_generated": 2},
-    "two tokens": {
-        "n_tokens": 2,
-        "d_head": 32,
-        "has_bos": False,
-        "n_generated": 1,
-        "words": ["A", " b", " c"],
-    },
+UNUSUAL = {
     "four tokens": {"n_tokens": 4, "n_kv_heads": 1, "d_head": 64, "n_generated": 3},
     "20 tokens": {"n_tokens": 20, "d_head": 64, "positions": "rotary", "n_generated": 4},
-    "24 long tokens": {"n_tokens": 24, "d_head": 64, "words": LONG, "n_generated": 4},
-    "one layer, many words": {"d_head": 8, "n_layers": 1, "n_generated": 11},
 }
-SPEED = 17  # characters of narration a second
 FRAME = Frame(8 * 16 / 9)
 R1 = architecture("DeepSeek-V3/R1")
 
 
-@pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
-def test_every_beat_can_be_read(case: dict) -> None:
-    trace = make_trace(**case)
-    pictures = play(KVCache, trace)
-    assert [p.record.name for p in pictures] == list(KVCache.beat_names(trace))
+@pytest.mark.parametrize("case", UNUSUAL.values(), ids=UNUSUAL.keys())
+def test_unusual_shapes_can_be_read(case: dict) -> None:
+    pictures = play(KVCache, make_trace(**case))
     assert [line for p in pictures for line in complaints(p)] == []
 
 
-@pytest.mark.parametrize("kind", ["long", "short"])
 @pytest.mark.parametrize(
-    ("aspect", "count"), [(DEFAULT_ASPECT, 9), (DEFAULT_ASPECT, 16), *product(ASPECTS, (2, 24))]
+    "aspect",
+    [DEFAULT_ASPECT, *(pytest.param(a, marks=pytest.mark.slow) for a in ASPECTS if a != "16:9")],
 )
-def test_prompts_of_every_length_fit_pictures_of_every_shape(
-    aspect: str, count: int, kind: str
-) -> None:
-    words = (LONG if kind == "long" else list("abcdefghijklmnopqrstuvwxyz"))[: count + 2]
-    trace = make_trace(n_tokens=count, n_kv_heads=2, d_head=16, words=words, n_generated=2)
+def test_many_short_words_fit_pictures_of_every_shape(aspect: str) -> None:
+    words = "abcdefghijklmnopqrstuvwxyz"
+    trace = make_trace(n_tokens=24, n_kv_heads=2, d_head=16, words=words, n_generated=2)
     trace = replaced(trace, random_weights=False)  # their note is longer than a model's name
     quality = quality_of("fullhd", aspect)
     size = {"width": quality.width, "height": quality.height}
@@ -109,12 +84,6 @@ def test_a_formula_that_is_too_wide_has_its_result_on_a_line_of_its_own() -> Non
     assert narrow.result.get_top()[1] < min(captions)
 
 
-def test_the_first_token_can_be_shown() -> None:
-    trace = make_trace(n_heads=4, n_kv_heads=2, d_head=16, n_generated=2, positions="rotary")
-    pictures = play(KVCache, trace, StageSettings(show_first_token=True))
-    assert [line for p in pictures for line in complaints(p)] == []
-
-
 @pytest.fixture(scope="module")
 def pictures() -> dict[str, BeatPicture]:
     return {picture.record.name: picture for picture in play(KVCache, trace())}
@@ -139,21 +108,9 @@ def trace() -> Trace:
     )
 
 
-def test_narration_is_not_hurried(pictures: dict[str, BeatPicture]) -> None:
-    for ended in pictures.values():
-        record = ended.record
-        seconds = record.end - record.start
-        assert len(record.narration) <= SPEED * seconds, record.name
-
-
 def test_a_trace_without_more_words_is_refused() -> None:
     with pytest.raises(StageError, match="no words after the prompt"):
         play(KVCache, make_trace())
-
-
-def test_a_model_that_keeps_a_latent_is_refused() -> None:
-    with pytest.raises(StageError, match="keeps a latent"):
-        play(KVCache, make_trace(mla=True, positions="rotary", d_head=16, n_generated=1))
 
 
 # The next word
@@ -170,7 +127,8 @@ def with_next_word(rank: int | None, **meta: object) -> Trace:
     if rank is None:
         ids[after - 1] = np.arange(5) + 1000
     else:
-        ids[after - 1, rank] = made.meta.token_ids[after]
+        # The likeliest one was generated.
+        ids[after - 1, [0, rank]] = ids[after - 1, [rank, 0]]
     return replaced(made, {"top_ids": ids}, **meta)
 
 

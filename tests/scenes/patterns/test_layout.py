@@ -206,6 +206,7 @@ def test_a_flight_begins_and_ends_where_it_should() -> None:
 def test_a_flight_rises_to_see_where_it_goes() -> None:
     heights = [flight(NEAR, OTHER, a).height for a in np.linspace(0, 1, 51)]
     top = int(np.argmax(heights))
+    assert 0 < top < 50
     assert heights[top] > 5
     assert all(a < b for a, b in pairwise(heights[: top + 1]))
     assert all(a > b for a, b in pairwise(heights[top:]))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import product
 
 import numpy as np
 import pytest
@@ -14,28 +13,21 @@ from extract.trace import Trace
 from filmkit.core.geometry import Frame
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.norm import Norm
+from filmkit.core.numbers import format_large_share
 from filmkit.core.records import BeatRecord, StageSettings
 from filmkit.core.stage import Stage
 from filmkit.core.theme import DARK
 from filmkit.render.quality import ASPECTS, DEFAULT_ASPECT, quality_of
 from scenes.patterns.layout import empty_wall_layout, wall_layout
-from scenes.patterns.scene_patterns import LARGE, Patterns, format_large_share
+from scenes.patterns.scene_patterns import LARGE, Patterns
 from scenes.patterns.wall import EmptyWall, HeadCloseup, PatternWall, prompt_patterns
 from tests.support.staging import HEIGHT, WIDTH, BeatPicture, complaints, play
 from tests.support.traces import make_trace, replaced
 
 LONG = ["antidisestablis", " a"] * 12
-CASES = {
-    "the shipped model's shape": {
-        "n_layers": 30,
-        "n_heads": 9,
-        "n_kv_heads": 3,
-        "d_head": 4,
-        "positions": "rotary",
-    },
-    "GPT-2's shape": {"n_layers": 12, "n_heads": 12, "d_head": 4, "biases": True},
-    "two tokens, one head": {"n_layers": 1, "n_heads": 1, "n_tokens": 2, "has_bos": False},
-    "four tokens, a tower": {"n_layers": 48, "n_heads": 1, "n_tokens": 4},
+UNUSUAL = {
+    "one head in all": {"n_layers": 1, "n_heads": 1, "n_tokens": 2, "has_bos": False},
+    "a tower": {"n_layers": 48, "n_heads": 1, "n_tokens": 4},
     "twenty tokens": {"n_layers": 6, "n_tokens": 20, "has_bos": False},
     "24 long tokens, all heads": {
         "n_layers": 48,
@@ -53,26 +45,18 @@ def shown(pictures: list[BeatPicture], name: str) -> BeatPicture:
 
 
 @pytest.mark.parametrize("first_token", [False, True], ids=["hidden", "shown"])
-@pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
-def test_every_beat_can_be_read_and_heard(case: dict, first_token: bool) -> None:
-    trace = make_trace(**case)
-    pictures = play(Patterns, trace, StageSettings(show_first_token=first_token))
-    assert [p.record.name for p in pictures] == list(Patterns.beat_names(trace))
+@pytest.mark.parametrize("case", UNUSUAL.values(), ids=UNUSUAL.keys())
+def test_unusual_shapes_can_be_read(case: dict, first_token: bool) -> None:
+    pictures = play(Patterns, make_trace(**case), StageSettings(show_first_token=first_token))
     assert [line for p in pictures for line in complaints(p)] == []
-    for record in (p.record for p in pictures):
-        assert len(record.narration) <= 17 * (record.end - record.start), record
 
 
-@pytest.mark.parametrize("kind", ["long", "short"])
 @pytest.mark.parametrize(
-    ("aspect", "count"),
-    [(DEFAULT_ASPECT, 9), (DEFAULT_ASPECT, 16), *product(ASPECTS, (2, 24))],
+    "aspect",
+    [DEFAULT_ASPECT, *(pytest.param(a, marks=pytest.mark.slow) for a in ASPECTS if a != "16:9")],
 )
-def test_prompts_of_every_length_fit_pictures_of_every_shape(
-    aspect: str, count: int, kind: str
-) -> None:
-    words = (LONG if kind == "long" else list("abcdefghijklmnopqrstuvwx"))[:count]
-    trace = make_trace(n_tokens=count, n_layers=5, words=words)
+def test_many_short_words_fit_pictures_of_every_shape(aspect: str) -> None:
+    trace = make_trace(n_tokens=24, n_layers=5, words="abcdefghijklmnopqrstuvwx")
     quality = quality_of("fullhd", aspect)
     size = {"width": quality.width, "height": quality.height}
     pictures = play(Patterns, trace, **size)

@@ -1,0 +1,56 @@
+"""What a trace may hold at most.
+
+The largest models are well below these limits.  They are checked before anything is computed, so
+that a file that lies about its sizes is refused at once.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "MAX_HEADS",
+    "MAX_LAYERS",
+    "MAX_METADATA",
+    "MAX_NAME",
+    "MAX_POSITIONS",
+    "MAX_PROMPT",
+    "MAX_SENTENCE",
+    "MAX_TOKENS",
+    "MAX_TOKEN_TEXT",
+    "MAX_VERSIONS",
+    "MAX_VOCABULARY",
+    "MAX_WIDTH",
+]
+
+MAX_LAYERS = 1_000
+
+MAX_HEADS = 1_000
+
+MAX_WIDTH = 100_000
+"""Of ``d_model``, ``d_qk`` and ``d_v``, and of a model's inner layers."""
+
+MAX_POSITIONS = 100_000_000
+"""Positions for which a model says it is made, of which a trace has few."""
+
+MAX_TOKENS = 2_000
+"""Tokens of the prompt and those after it; a pattern has the square of it."""
+
+MAX_VOCABULARY = 10_000_000
+
+MAX_TOKEN_TEXT = 500
+"""Characters of a token; the longest of real vocabularies are a few hundred blanks or dashes."""
+
+MAX_PROMPT = 50_000
+"""Characters of a prompt."""
+
+MAX_NAME = 255
+"""Characters of a model's name, its source, its revision and a library's version: as many as file
+systems allow in a name."""
+
+MAX_SENTENCE = 1_000
+"""Characters of the sentence that says how the featured head was chosen."""
+
+MAX_VERSIONS = 100
+"""Libraries whose versions are stored, and stages whose errors are."""
+
+MAX_METADATA = 8_000_000
+"""Characters of all metadata together."""

@@ -1,0 +1,71 @@
+"""Print for people: nothing that moves their cursor, and no complaint when nobody reads.
+
+Names of models, tokens, files and prompts come from others, and a terminal obeys escape sequences
+in them. Every message and every list goes through :func:`echo`. It needs neither Rich nor NumPy.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import TextIO
+
+import click
+
+from extract.errors import NOBODY_READS_ERRNOS
+from extract.plain_text import escaped
+
+__all__ = ["echo", "send_nowhere", "tolerating_closed_output"]
+
+
+def echo(message: object, *, err: bool = False) -> None:
+    """Print lines without characters that a terminal may act on.
+
+    Parameters
+    ----------
+    message
+        Text, or what ``str`` makes of it.
+    err
+        Whether to print to stderr instead of stdout.
+
+    Raises
+    ------
+    OSError
+        As :func:`tolerating_closed_output`.
+    """
+    stream = sys.stderr if err else sys.stdout
+    text = "\n".join(map(escaped, str(message).split("\n")))
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    with tolerating_closed_output(stream):
+        click.echo(text.encode(encoding, "backslashreplace").decode(encoding), file=stream)
+
+
+@contextmanager
+def tolerating_closed_output(stream: TextIO) -> Iterator[None]:
+    """Write to a stream; if its reader or its terminal is gone, what follows goes nowhere.
+
+    Raises
+    ------
+    OSError
+        When the stream cannot be written for another reason, such as a full disk, unless it is
+        stderr: messages that cannot be printed end no job.
+    """
+    try:
+        yield
+    except OSError as error:
+        send_nowhere(stream)
+        if error.errno not in NOBODY_READS_ERRNOS and stream is not sys.stderr:
+            raise
+
+
+def send_nowhere(stream: TextIO) -> None:
+    """Replace a stream's file by one that takes anything.
+
+    Otherwise what is left in its buffer is an error again when the program ends.
+    """
+    with suppress(OSError, ValueError):  # a stream of a test has no file
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)

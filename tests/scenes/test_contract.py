@@ -1,0 +1,227 @@
+"""What every scene keeps, for every kind of model and prompt and in every shape of picture.
+
+Each scene is played once for each trace, shape and choice of settings. What is special to a scene
+is tested beside the tests of its module.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from filmkit.core.records import Rehearsal, StageSettings
+from filmkit.core.scene_entry import SceneEntry
+from filmkit.core.stage import StageError
+from filmkit.core.theme_names import THEMES
+from filmkit.render.quality import ASPECTS, DEFAULT_ASPECT
+from filmkit.words.captions import READING_SPEED, captions
+from filmkit.words.script import chapter_title, speaker_notes
+from scenes.registry import POSTERS, SCENES, THUMBNAIL
+from tests.scenes.known_faults import JUMPS, fault
+from tests.support.kinds import KINDS, SHIPPED_KIND, trace_of_kind
+from tests.support.performance import Performance, perform
+from tests.support.traces import make_trace
+
+SHORT_SIDE = 360  # of the pictures, in pixels: what is measured does not depend on it
+MAX_JUMP = 12  # levels of 255 by which a small square may change between two beats
+SLUGS = {entry.slug: entry for entry in SCENES}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A scene, what it shows and how."""
+
+    entry: SceneEntry
+    kind: str = SHIPPED_KIND
+    aspect: str = DEFAULT_ASPECT
+    settings: StageSettings = field(default_factory=StageSettings)
+
+    def __str__(self) -> str:
+        changed = {
+            name: value
+            for name, value in vars(self.settings).items()
+            if value != getattr(StageSettings(), name)
+        }
+        words = [self.entry.slug, self.kind, self.aspect]
+        return "-".join([*words, *(f"{name} {value}" for name, value in changed.items())])
+
+    @property
+    def is_poster(self) -> bool:
+        return self.entry not in SCENES
+
+
+LATENT = "keeps a latent instead of keys and values; render scene_mla"
+REFUSED = {
+    ("scene_kv_cache", "true MLA"): LATENT,
+    ("scene_mqa", "true MLA"): LATENT,
+    ("scene_gqa", "true MLA"): LATENT,
+    ("scene_mqa", "one head"): "has one head, which has nothing to share; give another trace",
+    ("scene_gqa", "one head"): "has one head, which has nothing to share; give another trace",
+}
+"""The scenes and kinds of traces that do not go together, and how the message ends."""
+
+
+def all_cases() -> Iterator[Case]:
+    """Yield every case: first all kinds, then the shipped trace in all ways, then the others."""
+    others = [aspect for aspect in ASPECTS if aspect != DEFAULT_ASPECT]
+    for kind in KINDS:
+        yield from (Case(entry, kind) for entry in (*SCENES, *POSTERS, THUMBNAIL))
+    for entry in SCENES:
+        yield from (Case(entry, aspect=aspect) for aspect in others)
+        yield Case(entry, settings=StageSettings(show_first_token=True, head=5))
+    for entry in (*SCENES, *POSTERS):
+        yield from (Case(entry, settings=StageSettings(theme=name)) for name in THEMES[1:])
+    for kind in KINDS:
+        for aspect in others if kind != SHIPPED_KIND else ():
+            yield from (Case(entry, kind, aspect) for entry in SCENES)
+
+
+def is_slow(case: Case) -> bool:
+    """Whether a case is left out of the fast tests."""
+    return case.aspect != DEFAULT_ASPECT and case.kind != SHIPPED_KIND
+
+
+CASES = [
+    pytest.param(case, id=str(case), marks=[pytest.mark.slow] if is_slow(case) else [])
+    for case in all_cases()
+    if (case.entry.slug, case.kind) not in REFUSED
+]
+
+
+@pytest.fixture(scope="module", params=CASES)
+def case(request: pytest.FixtureRequest) -> Case:
+    return request.param
+
+
+@pytest.fixture(autouse=True)
+def known_fault(request: pytest.FixtureRequest) -> None:
+    """Expect a test to fail whose fault is known: one that passes must be taken off the list."""
+    if "case" in request.fixturenames:
+        case: Case = request.getfixturevalue("case")
+        check = request.node.originalname
+        if what := fault(check, case.entry.slug, case.kind, case.aspect):
+            request.applymarker(pytest.mark.xfail(reason=what, strict=True))
+
+
+@pytest.fixture(scope="module")
+def performance(case: Case) -> Performance:
+    across, down = (SHORT_SIDE * side // min(ASPECTS[case.aspect]) for side in ASPECTS[case.aspect])
+    return perform(
+        case.entry.load(),
+        trace_of_kind(case.kind),
+        case.settings,
+        width=across,
+        height=down,
+        captions=not case.is_poster,
+        notes=case.entry != THUMBNAIL,
+    )
+
+
+# What is seen and heard
+
+
+def test_every_picture_can_be_read(case: Case, performance: Performance) -> None:
+    assert [line for beat in performance.beats for line in beat.faults] == []
+
+
+def test_every_panel_shows_the_tensor_that_it_names(performance: Performance) -> None:
+    assert [line for beat in performance.beats for line in beat.untrue_panels] == []
+
+
+def test_the_notes_at_the_top_are_true(performance: Performance) -> None:
+    assert [line for beat in performance.beats for line in beat.untrue_notes] == []
+
+
+def test_every_beat_of_the_trace_is_played_and_shows_something(performance: Performance) -> None:
+    names = [beat.record.name for beat in performance.beats]
+    assert names == list(performance.scene.beat_names(performance.trace))
+    assert [beat.record.name for beat in performance.beats if beat.n_shown < 1] == []
+
+
+def test_what_is_said_can_be_followed(case: Case, performance: Performance) -> None:
+    records = [beat.record for beat in performance.beats]
+    for record in records:
+        assert re.search(r"[.?!]$", record.narration), record
+        assert not re.search(r"[{}\n]|  ", record.narration), record
+        sentences = re.split(r"(?<=[.?!])\s+(?=[A-Z“])", record.narration)
+        assert 1 <= len(sentences) <= 2, record
+    if case.is_poster:
+        return
+    hurried = [
+        f"{record.name}: {len(record.narration) / (record.end - record.start):.2f} a second"
+        for record in records
+        if len(record.narration) > READING_SPEED * (record.end - record.start)
+    ]
+    assert hurried == []
+    for cue in captions(records):
+        assert len(cue.text) <= READING_SPEED * (cue.end - cue.start), cue
+        assert cue.end - cue.start >= 1.0, cue
+
+
+def test_titles_and_notes_read_well(performance: Performance) -> None:
+    records = tuple(beat.record for beat in performance.beats)
+    notes = speaker_notes(Rehearsal(records, records[-1].end))
+    for record in records:
+        assert re.fullmatch(r"[A-Z][\w ,-]*", chapter_title(record.name))
+        assert notes[record.name].startswith(record.narration)
+
+
+# No cut
+
+
+CUTS = {
+    ("scene_attention", "rows_with_words"): "two panels are cut into rows, and their words doubled",
+    ("scene_attention", "a_query_meets_a_key"): "two words take the colours of query and key",
+    ("scene_kv_cache", "token_by_token"): "the newest row is cut off, for it is computed again",
+    ("scene_kv_cache", "many_words"): "the note at the top changes: what follows is not traced",
+}
+"""Beats that begin with a cut on purpose, and why."""
+
+
+def test_each_beat_begins_where_the_one_before_ended(case: Case, performance: Performance) -> None:
+    """The first frame of a beat is, but for soft edges, the last picture of the one before."""
+    levels = {beat.record.name: round(beat.jump) for beat in performance.beats}
+    jumps = {name for name, most in levels.items() if most > MAX_JUMP}
+    slug = case.entry.slug
+    listed = {beat for scene, beat in (*CUTS, *JUMPS) if scene == slug}
+    assert {name: levels[name] for name in jumps - listed} == {}
+    if case == Case(case.entry, case.kind):
+        shown_here = {
+            beat
+            for (scene, beat), (kind, _) in JUMPS.items()
+            if kind == case.kind and scene == slug
+        }
+        assert shown_here <= jumps, "mended: take it off the list"
+
+
+# What cannot be shown
+
+
+@pytest.mark.parametrize(("slug", "kind"), REFUSED)
+def test_a_kind_of_trace_that_a_scene_cannot_show_is_refused(slug: str, kind: str) -> None:
+    with pytest.raises(StageError, match=rf"^made-up model {REFUSED[slug, kind]}$"):
+        SLUGS[slug].load().rehearse(trace_of_kind(kind))
+
+
+UNSHOWABLE = {
+    "a prompt of one word": ({"n_tokens": 1}, {}, "the prompt has 1 tokens; .* extract a longer"),
+    "a prompt of 25 words": ({"n_tokens": 25}, {}, "the prompt has 25 tokens; .* a shorter one"),
+    "a layer too high": ({}, {"layer": 2}, "has no layer 2; choose --layer 0 to 1"),
+    "a negative head": ({}, {"head": -1}, "has no head -1; choose --head 0 to 3"),
+}
+
+
+@pytest.mark.parametrize(
+    ("trace", "settings", "message"), UNSHOWABLE.values(), ids=UNSHOWABLE.keys()
+)
+@pytest.mark.parametrize("entry", [*SCENES, *POSTERS, THUMBNAIL], ids=lambda entry: entry.slug)
+def test_what_no_scene_can_show_is_refused_in_one_line(
+    entry: SceneEntry, trace: dict[str, Any], settings: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(StageError, match=message) as refused:
+        entry.load().rehearse(make_trace(**trace), StageSettings(**settings))
+    assert "\n" not in str(refused.value)
