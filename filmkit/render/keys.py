@@ -57,7 +57,7 @@ DRAWING: tuple[Place, ...] = (
 BY_VALUE = frozenset({"filmkit.render.quality"})
 """Modules of which only results count, and these are part of every key as they are."""
 
-WORDS = frozenset({"title", "tensors", "variant"})
+WORDS = frozenset({"title", "tensors", "variant", "narration", "provenance_notes"})
 """Members of a scene that tell of it; they draw nothing unless a beat asks for them."""
 
 LIBRARIES = (
