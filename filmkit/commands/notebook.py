@@ -17,7 +17,7 @@ from extract.temporary import temporary_folder
 from extract.trace import Trace
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.theme_names import PALETTES, THEMES
-from filmkit.render.choice import choose
+from filmkit.render.choice import choose, choose_beginning
 from filmkit.render.quality import ASPECTS, QUALITIES, quality_of
 from filmkit.render.traces import find_trace
 from scenes.registry import SCENES
@@ -190,9 +190,9 @@ def _without_main_module() -> Iterator[None]:
 
 
 def _full_name(entry: SceneEntry, trace_file: Path, beat: str) -> str:
+    """Return the name of the beat that has a beginning."""
     names = entry.load().beat_names(Trace.load(trace_file))
-    matches = [name for name in names if name.startswith(beat)]
-    return matches[0] if matches and beat not in names else beat
+    return choose_beginning(beat, names, f"beat of {entry.slug}", "beat")
 
 
 def _last_picture(film: Path) -> bytes:

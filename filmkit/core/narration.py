@@ -22,6 +22,7 @@ MAX_LETTERS_A_SECOND = 17
 """Maximum reading speed beside a moving picture, in characters per second."""
 
 MARK = re.compile(r"\[([^\[\]]*)\]")
+BRACKET = re.compile(r"[\[\]]")
 
 
 class NarrationError(ValueError):
@@ -65,13 +66,16 @@ class Narration:
         Raises
         ------
         NarrationError
-            If a fact is missing, two marks have the same name, or braces do not match.
+            If a fact is missing, two marks have the same name, a mark has no words, or brackets
+            or braces do not match.
         """
         plain = inspect.cleandoc(written).replace("\n", " ").replace("'", "’")
         text, marks, end = "", {}, 0
         for match in MARK.finditer(plain):
             text += _filled(plain[end : match.start()], facts)
             name = match[1].replace("{", "").replace("}", "")
+            if not name.strip():
+                raise NarrationError("a mark has no words: []; put words between its brackets")
             if name in marks:
                 raise NarrationError(f"two marks are called [{name}]; mark other words")
             marks[name] = len(text)
@@ -107,7 +111,11 @@ class Narration:
 
 
 def _filled(written: str, facts: Mapping[str, str]) -> str:
-    """Fill facts into a text."""
+    """Fill facts into a text without marks."""
+    if alone := BRACKET.search(written):
+        raise NarrationError(
+            f"the bracket {alone[0]} stands alone; a mark is [words], with no mark inside it"
+        )
     try:
         for _, name, *_ in Formatter().parse(written):
             if name is not None and name not in facts:

@@ -528,7 +528,7 @@ class Stage(Scene):
         if before:
             self.play(*self.dim(*before, to=to, **kwargs))
         yield
-        there = set(self.visible_parts())
+        there = {member for mobject in self.mobjects for member in mobject.get_family()}
         if back := [Presence(p, level, **kwargs) for p, level in before.items() if p in there]:
             self.play(*back)
 
@@ -562,7 +562,7 @@ class Stage(Scene):
 def _moves_camera(animation: Animation) -> bool:
     """Whether an animation, or one inside it, moves the camera."""
     inner = getattr(animation, "animations", ())
-    return isinstance(animation, MoveCamera) or any(_moves_camera(a) for a in inner)
+    return isinstance(animation, (MoveCamera, Drift)) or any(_moves_camera(a) for a in inner)
 
 
 def notes_at_top(frame: Frame, model: str, hidden: str) -> VGroup:

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 
 import click
 
-__all__ = ["choose"]
+__all__ = ["choose", "choose_beginning"]
 
 
 def choose(name: str, known: Collection[str], kind: str, option: str) -> str:
@@ -34,3 +34,29 @@ def choose(name: str, known: Collection[str], kind: str, option: str) -> str:
     nearest = get_close_matches(name, known, n=1, cutoff=0.4)
     hint = f"did you mean {nearest[0]}?" if nearest else f"there are {', '.join(known)}"
     raise click.BadParameter(f"there is no {kind} '{name}'; {hint}", param_hint=option)
+
+
+def choose_beginning(name: str, known: Collection[str], kind: str, option: str) -> str:
+    """Return the known name that has a beginning; a name that is known itself is meant itself.
+
+    Parameters
+    ----------
+    name
+        What the user typed: a name, or the beginning of one.
+    known, kind, option
+        As for :func:`choose`.
+
+    Raises
+    ------
+    click.BadParameter
+        When no name begins so, or several do.
+    """
+    matches = [full for full in known if full.startswith(name)]
+    if name in known or not matches or not name:
+        return choose(name, known, kind, option)
+    if len(matches) > 1:
+        raise click.BadParameter(
+            f"'{name}' begins more than one {kind}; choose {' or '.join(matches)}",
+            param_hint=option,
+        )
+    return matches[0]

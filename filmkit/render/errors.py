@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sysconfig
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import gettempdir
+from traceback import FrameSummary
 
 from extract.errors import DISK_FULL_ERRNOS
 from extract.files import OutputError
@@ -39,12 +41,15 @@ EXPECTED = (OutputError, StageError, TraceError, RenderError)
 # Where the code is that a user cannot have got wrong.
 LIBRARIES = (sysconfig.get_path("stdlib"), "<frozen")
 ENGINE = Path(__file__).resolve().parent
+KIT = ENGINE.parent
+PROGRAM = (KIT, KIT.parent / "extract")  # all other code is that of scenes
 
 
 def explain(error: Exception, *, verbose: bool | None) -> str:
     """Return a one-line message for an error; when verbose, print its traceback first.
 
-    For an error in the program's code the line also names the beat and the line of code.
+    For an error in the code of the program or of a scene the line also names the beat and the line
+    of code.
 
     Parameters
     ----------
@@ -56,20 +61,26 @@ def explain(error: Exception, *, verbose: bool | None) -> str:
     if verbose:
         echo("".join(traceback.format_exception(error)), err=True)
     text = " ".join(str(error).split())
+    notes = list(getattr(error, "__notes__", ()))
     if isinstance(error, SceneCodeError):
-        place = [error.place] if error.place else _line(error, own_code=False)
-        return f"{', '.join([*place, *getattr(error, '__notes__', ())])}: {text}"
+        place = [error.place] if error.place else _places(_own_frames(error, without=[KIT]))
+        return f"{', '.join([*place, *notes])}: {text}"
     if isinstance(error, EXPECTED):
         return text
-    notes = list(getattr(error, "__notes__", ()))
     if isinstance(error, OSError) and not notes:
         return _refusal(error)
-    where = ", ".join([*notes, *_line(error)])
+    frames = _own_frames(error, without=[ENGINE])
+    place = _places(frames)
+    where = ", ".join([*notes, *place])
     if isinstance(error, OSError):
         return f"{_refusal(error)} ({where})"
+    mistake = f"{type(error).__name__}: {text}"
+    if frames and not _is_in(frames[-1], PROGRAM):
+        hint = "" if verbose is None else " (--verbose shows the way)"
+        return f"{', '.join([*place, *notes])}: {mistake}; mend it there{hint}"
     where = f"{where}; " if where else ""
     hint = "" if verbose is None else "; --verbose shows where"
-    return f"{type(error).__name__}: {text} ({where}a mistake in the program{hint})"
+    return f"{mistake} ({where}a mistake in the program{hint})"
 
 
 def _refusal(error: OSError) -> str:
@@ -82,17 +93,22 @@ def _refusal(error: OSError) -> str:
     return f"{what}{error.strerror or error}{advice}"
 
 
-def _line(error: Exception, *, own_code: bool = True) -> list[str]:
-    """Return the innermost line of code outside of the libraries and of the render engine.
-
-    Without ``own_code`` it is the innermost line outside of this package: a line of a scene.
-    """
-    engine = ENGINE if own_code else ENGINE.parent
-    own = [
+def _own_frames(error: Exception, *, without: Sequence[Path]) -> list[FrameSummary]:
+    """Return the lines of code on the way to an error, but those of libraries and some folders."""
+    return [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
         if not frame.filename.startswith(LIBRARIES)
         and "site-packages" not in frame.filename
-        and engine not in Path(frame.filename).parents
+        and not _is_in(frame, without)
     ]
-    return [f"{Path(own[-1].filename).name} line {own[-1].lineno}"] if own else []
+
+
+def _is_in(frame: FrameSummary, folders: Sequence[Path]) -> bool:
+    """Whether a line of code is in one of some folders."""
+    return any(folder in Path(frame.filename).parents for folder in folders)
+
+
+def _places(frames: Sequence[FrameSummary]) -> list[str]:
+    """Return file and line of the innermost line of code, if there is one."""
+    return [f"{Path(frames[-1].filename).name} line {frames[-1].lineno}"] if frames else []

@@ -13,7 +13,7 @@ from extract.trace import Trace
 from filmkit.core.records import BeatRecord, Rehearsal
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.render.cache import Cache, open_cache
-from filmkit.render.choice import choose
+from filmkit.render.choice import choose_beginning
 from filmkit.render.delivery import deliver, encoding_of, target_of
 from filmkit.render.errors import RenderError, explain
 from filmkit.render.films import (
@@ -53,12 +53,15 @@ from filmkit.words.script import chapter_title
 
 __all__ = [
     "RenderSession",
+    "beat_chapters",
     "explain",
+    "film_cues",
     "make_films",
     "make_posters",
     "make_stills",
     "render_session",
     "wanted_beats",
+    "write_film",
 ]
 
 
@@ -221,27 +224,13 @@ def make_films(request: RenderRequest) -> bool:
             target = target_of(request.out / name, request.file_format)
             files = (file for entry in entries for file in part_files(entry, target))
             records = chain.from_iterable(map(session.records, entries))
-            cues = list(_cues(request.quality, records))
-            deliver(
-                target,
-                files,
-                request.file_format,
-                frame_rate=request.quality.frame_rate,
-                transparent=request.transparent,
-                chapters=chapters,
-                cues=cues if request.captions == "mux" else (),
-            )
-            # A single picture has no duration, so it needs no captions.
-            if request.captions in ("files", "mux") and request.file_format != "png":
-                for suffix, text in (("srt", srt(cues)), ("vtt", vtt(cues))):
-                    write_text(target_of(request.out / name, suffix), text)
-            return target
+            cues = film_cues(records, request.quality)
+            return write_film(request, name, files, cues=cues, chapters=chapters)
 
         def film(entry: SceneEntry) -> Path:
             session.meter.describe(entry.slug)
-            beats = session.records(entry)
-            chapters = [(chapter_title(b.name), frame_count(b, request.quality)) for b in beats]
-            return write(session.plans[entry].name, [entry], chapters if len(beats) > 1 else ())
+            chapters = beat_chapters(session.records(entry), request.quality)
+            return write(session.plans[entry].name, [entry], chapters)
 
         if not request.joined:
             paths = list(for_each_scene(request, session.plans, film).values())
@@ -263,12 +252,64 @@ def make_films(request: RenderRequest) -> bool:
     return len(paths) == (2 if request.joined else len(request.scenes))
 
 
-def _cues(quality: Quality, beats: Iterable[BeatRecord]) -> Iterator[Cue]:
-    """Yield the captions of beats that are joined, with times from the start of the first."""
+def write_film(
+    request: RenderRequest,
+    name: Path,
+    files: Iterable[Path],
+    *,
+    cues: Sequence[Cue],
+    chapters: Chapters,
+) -> Path:
+    """Write a film, with captions in it or beside it as the request says; return its path.
+
+    Parameters
+    ----------
+    request
+        File format, captions and output folder.
+    name
+        Path of the film without a suffix, relative to the output folder.
+    files
+        The file of each part of each beat, in order.
+    cues, chapters
+        Captions and chapters of the film.
+
+    Raises
+    ------
+    OutputError
+        When a file cannot be written.
+    """
+    target = target_of(request.out / name, request.file_format)
+    deliver(
+        target,
+        files,
+        request.file_format,
+        frame_rate=request.quality.frame_rate,
+        transparent=request.transparent,
+        chapters=chapters,
+        cues=cues if request.captions == "mux" else (),
+    )
+    # A single picture has no duration, so it needs no captions.
+    if request.captions in ("files", "mux") and request.file_format != "png":
+        for suffix, text in (("srt", srt(cues)), ("vtt", vtt(cues))):
+            write_text(target_of(request.out / name, suffix), text)
+    return target
+
+
+def beat_chapters(beats: Sequence[BeatRecord], quality: Quality) -> Chapters:
+    """Return a chapter for each beat of a film; none for the film of a single beat."""
+    chapters = [(chapter_title(beat.name), frame_count(beat, quality)) for beat in beats]
+    return chapters if len(beats) > 1 else ()
+
+
+def film_cues(beats: Iterable[BeatRecord], quality: Quality) -> tuple[Cue, ...]:
+    """Return the captions of beats that are joined, in seconds from the start of the first."""
+    cues: list[Cue] = []
     frames = 0
     for record in beats:
-        yield from shifted(captions([record]), frames / quality.frame_rate - record.start)
+        start = frames / quality.frame_rate
+        cues += shifted(captions([record]), start - record.start)
         frames += frame_count(record, quality)
+    return tuple(cues)
 
 
 def make_stills(request: RenderRequest, beat: str) -> bool:
@@ -279,7 +320,7 @@ def make_stills(request: RenderRequest, beat: str) -> bool:
     request
         The scenes, and how to render them.
     beat
-        Name of a beat, or "all".
+        Name of a beat or the beginning of one, or "all".
     """
     trace = load_trace(request)
     wanted = {entry: wanted_beats(entry, trace, beat, "--still") for entry in request.scenes}
@@ -349,14 +390,16 @@ def wanted_beats(entry: SceneEntry, trace: Trace, beat: str, option: str) -> tup
     trace
         The trace; a scene may play some beats only for certain traces.
     beat
-        Name of a beat, or "all".
+        Name of a beat or the beginning of one, or "all".
     option
         The command line option that the name was given for.
 
     Raises
     ------
     click.BadParameter
-        When the scene has no such beat.
+        When the scene has no such beat, or several beats begin so.
     """
     names = entry.load().beat_names(trace)
-    return names if beat == "all" else (choose(beat, names, f"beat of {entry.slug}", option),)
+    if beat == "all":
+        return names
+    return (choose_beginning(beat, names, f"beat of {entry.slug}", option),)

@@ -106,7 +106,9 @@ class BeatHasher:
         """
         return source_digest(self._trace_file, self._options, entries)
 
-    def beat_keys(self, entry: SceneEntry, beats: Sequence[str]) -> dict[str, str]:
+    def beat_keys(
+        self, entry: SceneEntry, beats: Sequence[str], *, notes: bool = False
+    ) -> dict[str, str]:
         """Find the key of each beat.
 
         Parameters
@@ -115,8 +117,11 @@ class BeatHasher:
             The scene.
         beats
             Those that are played, in order.
+        notes
+            Whether the notes on where the numbers come from are part of the pictures.
         """
         scene = self._code(entry)
+        told = ["provenance_notes", "tensors"] if notes else []
         played = [tuple(beats[: i + 1]) for i in range(len(beats))]
         return {
             until[-1]: digest(
@@ -125,7 +130,7 @@ class BeatHasher:
                     entry.module,
                     entry.cls,
                     *until,
-                    *scene.of_beats(until, set(beats)),
+                    *scene.of_beats([*until, *told], set(beats)),
                 ]
             )
             for until in played

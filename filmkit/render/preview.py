@@ -130,7 +130,7 @@ def open_contact_sheet(
     cache
         The cache that holds the pictures; those that exist are marked as used now.
     """
-    keys = hasher.beat_keys(entry, entry.load().beat_names(trace))
+    keys = hasher.beat_keys(entry, entry.load().beat_names(trace), notes=True)
     pictures = {beat: cache.path(key, ".end.png") for beat, key in keys.items()}
     for path in pictures.values():
         cache.holds(path)  # marks an existing file as used now

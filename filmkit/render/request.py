@@ -60,7 +60,7 @@ class RenderRequest:
     verbose
         Whether to print Manim's messages and tracebacks.
     beat
-        Name of the only beat to film, or "all".
+        Name of the only beat to film or the beginning of it, or "all".
     jobs
         Number of processes; None for the number of cores.
     cluster

@@ -23,11 +23,12 @@ from extract.printing import echo
 from extract.temporary import temporary_folder
 from extract.trace import Trace
 from filmkit.core.project import PROJECT
+from filmkit.core.records import BeatRecord
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.stage import Stage
 from filmkit.render.cache import Cache, open_cache
 from filmkit.render.clean_process import clean_process
-from filmkit.render.delivery import deliver, encoding_of, target_of
+from filmkit.render.delivery import encoding_of, target_of
 from filmkit.render.films import (
     Plan,
     beat_film,
@@ -36,7 +37,7 @@ from filmkit.render.films import (
     unfinished_tasks,
     with_overlays,
 )
-from filmkit.render.jobs import wanted_beats
+from filmkit.render.jobs import beat_chapters, film_cues, wanted_beats, write_film
 from filmkit.render.keys import BeatHasher
 from filmkit.render.movie import MASTER
 from filmkit.render.overlay import film_overlays
@@ -56,6 +57,7 @@ from filmkit.render.workers import (
     core_count,
     stopping_with_parent,
 )
+from filmkit.words.captions import vtt
 
 __all__ = ["EditWatcher", "update_outputs", "watch"]
 
@@ -409,17 +411,26 @@ class _Update:
             self._deliver(beat_film(plan, changed[0].beat))
 
     def film(self, plan: Plan) -> None:
-        """Write a scene's film, if it differs from the one that was written before."""
+        """Write a scene's film, if it differs from the one that was written before.
+
+        Other words are another film too, even where its pictures stay the same.
+        """
         key = f"{plan.entry.slug} film"
         keys = {str(number): str(task.output) for number, task in enumerate(plan.tasks)}
+        if self._request.captions in ("files", "mux"):
+            keys["captions"] = vtt(film_cues(self._records(plan), self._request.quality))
         if self._shown.get(key) != keys:
             self._deliver(plan)
             self._shown[key] = keys
             write_text(self._shown_file, json.dumps(self._shown))
 
+    def _records(self, plan: Plan) -> list[BeatRecord]:
+        """Return the records of the beats in a film."""
+        return [self._rehearsals.get(plan.entry).beat(beat) for beat in plan.beats]
+
     def _deliver(self, plan: Plan) -> None:
         """Write a film, and print its path."""
-        request = self._request
+        request, records = self._request, self._records(plan)
         target = target_of(request.out / plan.name, request.file_format)
         pool = self._start_pool()
         files = (
@@ -427,14 +438,8 @@ class _Update:
             if pool
             else (task.output for task in plan.tasks)
         )
-        deliver(
-            target,
-            files,
-            request.file_format,
-            frame_rate=request.quality.frame_rate,
-            transparent=False,
-        )
-        self._print_path(target)
+        cues, chapters = film_cues(records, request.quality), beat_chapters(records, request.quality)
+        self._print_path(write_film(request, plan.name, files, cues=cues, chapters=chapters))
 
     def _print_path(self, path: Path) -> None:
         """Print the path of a written file, and the seconds since the edit."""
