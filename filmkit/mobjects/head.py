@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from manim import Dot, Group, RoundedRectangle, VGroup
 
 from filmkit.core.geometry import FRAME_HEIGHT, Box, Frame
-from filmkit.core.heatmap import Heatmap
-from filmkit.core.norm import TensorSource
 from filmkit.core.printable import printable
 from filmkit.core.text import Label
 from filmkit.core.theme import current_theme
 from filmkit.core.view import HeadView
 from filmkit.mobjects.flow import WeightBox, Wire
 from filmkit.mobjects.head_layout import HeadLayout, head_layout
+from filmkit.mobjects.head_tensors import head_tensor
 from filmkit.mobjects.marks import FILL, TokenLabels, size_beside
 from filmkit.mobjects.panel import Header, Panel, Truncated
 
-__all__ = ["HeadPicture", "head_cells"]
+__all__ = ["HeadPicture"]
 
 MAX_WORD = 1.45  # width in scene units; longer words are set smaller and then shortened
 SOFTMAX_NAMES = {2: ("scale, mask,", "softmax"), 3: ("scale,", "mask,", "softmax")}
@@ -99,65 +100,14 @@ class HeadPicture(Group):
 
         # Queries and keys are shown as used in the scores; a scene that shows the rotation first
         # sets those before it.
-        head, kv_head = view.head, view.kv_head
-        self.q = Panel(
-            view.q_used,
-            layer.norm("q"),
-            layout.q,
-            name="queries",
-            symbol="Q",
-            colour=theme.query,
-            source=layer.source(view.score_tensor("q"), head, (0, meta.d_qk)),
-        )
-        self.k = Panel(
-            view.k_used,
-            layer.norm("k"),
-            layout.k,
-            name="keys",
-            symbol="K",
-            colour=theme.key,
-            source=layer.source(view.score_tensor("k"), kv_head, (0, meta.d_qk)),
-        )
-        self.v = Panel(
-            view.v,
-            layer.norm("v"),
-            layout.v,
-            name="values",
-            symbol="V",
-            colour=theme.value,
-            source=layer.source("v", kv_head, (0, meta.d_v)),
-        )
-        self.k_t = Panel(
-            view.k_used.T,
-            layer.norm("k"),
-            layout.k_t,
-            symbol="K^top",
-            colour=theme.key,
-            align="center",
-            show_shape=False,
-            source=layer.source(view.score_tensor("k"), kv_head, (0, meta.d_qk), transposed=True),
-        )
-        self.scores = Panel(
-            view.scores,
-            layer.scores_norm,
-            layout.scores,
-            name="scores",
-            align="center",
-            show_shape=False,
-            source=layer.computed(f"scaled scores of head {head}", "key_pos"),
-            masked=view.causal_mask,
-        )
-        span = (layer.first, layer.stop)
-        self.pattern = Panel(
-            view.pattern,
-            layer.norm("pattern"),
-            layout.pattern,
-            masked=view.causal_mask,
-            show_shape=False,
-            source=TensorSource(
-                layer.trace.tensor_name("pattern", layer.layer), index=(head, span, span)
-            ),
-        )
+        def panel(name: str, **kwargs: Any) -> Panel:
+            return head_tensor(view, name).panel(getattr(layout, name), **kwargs)
+
+        self.q, self.k, self.v, self.z = map(panel, ("q", "k", "v", "z"))
+        self.k_t = panel("k_t", name="", align="center", show_shape=False)
+        self.scores = panel("scores", align="center", show_shape=False)
+        # Its header stands apart from it.
+        self.pattern = panel("pattern", name="", symbol="", show_shape=False)
         self.pattern_title = Header("pattern", "A", view.pattern.shape, colour=theme.pattern)
         if self.pattern_title.width > layout.title_room:
             # Without its shape: the number of tokens is also in the headers of queries and keys.
@@ -173,15 +123,6 @@ class HeadPicture(Group):
         # The words at the pattern of a long prompt can be read in a close-up only.
         self.pattern_words = Group(self.pattern_rows, self.pattern_columns)
         self.pattern_words_readable = size >= theme.min_text_size
-        self.z = Panel(
-            view.z,
-            layer.norm("z"),
-            layout.z,
-            name="mix",
-            symbol="Z",
-            colour=theme.z,
-            source=layer.source("z", head, (0, meta.d_v)),
-        )
         self._add_flow(meta.d_model, meta.d_qk, meta.d_v)
         self.border = RoundedRectangle(
             width=layout.border.width,
@@ -254,47 +195,6 @@ class HeadPicture(Group):
         """Queries, keys and scores, with the lines between them."""
         panels = (self.q, self.k, self.k_t, self.scores)
         return Group(*panels, self.k_to_k_t, self.q_to_k_t, self.k_t_to_scores)
-
-
-def head_cells(view: HeadView, name: str, box: Box) -> Heatmap:
-    """Return one matrix of a head as a heatmap that fills a box.
-
-    Parameters
-    ----------
-    view
-        The head.
-    name
-        "q" or "k" (as used in the scores), "k_t", "v", "scores", "pattern" or "z".
-    box
-        Where the heatmap is, in scene units.
-    """
-    layer, meta = view.layer, view.layer.trace.meta
-    head, kv_head, span = view.head, view.kv_head, (layer.first, layer.stop)
-    values, family, source = {
-        "q": (view.q_used, "q", layer.source(view.score_tensor("q"), head, (0, meta.d_qk))),
-        "k": (view.k_used, "k", layer.source(view.score_tensor("k"), kv_head, (0, meta.d_qk))),
-        "k_t": (
-            view.k_used.T,
-            "k",
-            layer.source(view.score_tensor("k"), kv_head, (0, meta.d_qk), transposed=True),
-        ),
-        "v": (view.v, "v", layer.source("v", kv_head, (0, meta.d_v))),
-        "scores": (
-            view.scores,
-            "scores",
-            layer.computed(f"scaled scores of head {head}", "key_pos"),
-        ),
-        "pattern": (
-            view.pattern,
-            "pattern",
-            TensorSource(layer.trace.tensor_name("pattern", layer.layer), index=(head, span, span)),
-        ),
-        "z": (view.z, "z", layer.source("z", head, (0, meta.d_v))),
-    }[name]
-    norm = layer.scores_norm if family == "scores" else layer.norm(family)
-    masked = view.causal_mask if name in {"scores", "pattern"} else None
-    cells = Heatmap(values, norm, width=box.width, height=box.height, masked=masked, source=source)
-    return cells.place(box)
 
 
 def _layout(view: HeadView, frame: Frame) -> tuple[HeadLayout, float]:

@@ -172,7 +172,7 @@ class Panel(Group):
 
 
 class Truncated(Group):
-    """The first and last columns of a matrix that is too wide to be drawn whole.
+    """The first and last columns, or rows, of a matrix that is too long to be drawn whole.
 
     Parameters
     ----------
@@ -185,8 +185,14 @@ class Truncated(Group):
     first, last
         How many of the first and of the last columns are drawn. A matrix that has no more columns
         is drawn whole.
+    axis
+        Which axis is cut: 1 for columns, 0 for rows.
+    gap
+        Room for the ellipsis, in scene units.
     name, symbol, colour
         As for :class:`Header`, which gives the shape of the whole matrix.
+    show_shape
+        Whether the header gives it.
     source
         Where the whole matrix comes from.
 
@@ -210,47 +216,50 @@ class Truncated(Group):
         *,
         first: int,
         last: int,
+        axis: int = 1,
+        gap: float = GAP,
         name: str = "",
         symbol: str = "",
         colour: str | None = None,
+        show_shape: bool = True,
         source: TensorSource | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         matrix = np.asarray(values)
-        columns = matrix.shape[1]
-        spans = (
-            [(0, columns)] if columns <= first + last else [(0, first), (columns - last, columns)]
-        )
-        gap = self.GAP if len(spans) > 1 else 0.0
-        cell = (box.width - gap) / sum(stop - start for start, stop in spans)
+        rows, columns = matrix.shape
+        count = matrix.shape[axis]
+        spans = [(0, count)] if count <= first + last else [(0, first), (count - last, count)]
+        lengths = [float(stop - start) for start, stop in spans]
+        gap = gap if len(spans) > 1 else 0.0
+        split = box.split_columns if axis == 1 else box.split_rows
         self.blocks: list[Heatmap] = []
-        left = box.left
-        for start, stop in spans:
-            width = cell * (stop - start)
+        for (start, stop), part in zip(spans, split(lengths, gap), strict=True):
+            cut = ((0, rows), (start, stop)) if axis == 1 else ((start, stop), (0, columns))
             block = Heatmap(
-                matrix[:, start:stop],
+                matrix[slice(*cut[0]), slice(*cut[1])],
                 norm,
-                width=width,
-                height=box.height,
-                source=source and source.part((0, matrix.shape[0]), (start, stop)),
+                width=part.width,
+                height=part.height,
+                source=source and source.part(*cut),
             )
-            block.place(Box.of(left, left + width, box.bottom, box.top))
-            self.blocks.append(block)
-            left += width + gap
+            self.blocks.append(block.place(part))
         self.add(*self.blocks)
         self.dots: VMobject | None = None
         if gap:
-            theme = current_theme()
-            x = self.blocks[0].box.right + gap / 2
-            self.dots = VGroup(
-                *(
-                    Dot([x + 0.085 * k, box.y, 0], radius=0.025, color=theme.muted)
-                    for k in (-1, 0, 1)
-                )
+            theme, (before, after) = current_theme(), (block.box for block in self.blocks)
+            middle = (
+                ((before.right + after.left) / 2, box.y)
+                if axis == 1
+                else (box.x, (before.bottom + after.top) / 2)
             )
+            self.dots = VGroup()
+            for step in (-1, 0, 1):
+                away = min(0.085, gap / 4) * step
+                x, y = middle[0] + away * axis, middle[1] + away * (1 - axis)
+                self.dots.add(Dot([x, y, 0], radius=0.025, color=theme.muted))
             self.add(self.dots)
-        shape = (matrix.shape[0], columns)
+        shape = matrix.shape if show_shape else None
         self.header = Header(name, symbol, shape, colour=colour).stand_on(box)
         self.add(self.header)
 

@@ -32,6 +32,7 @@ LINE = 1.1  # smallest pitch of rows with words, relative to the height of the w
 MIN_CHANNEL = 3 / 1080  # a channel that is smaller cannot be seen
 MAX_CHANNEL = 0.016
 SMALLEST_AXIS = 0.09  # length of a whole axis of channels
+STRETCH = 1.5  # how much longer channels may be drawn in one factor than in the other
 ELLIPSIS = 0.03  # room between the two ends of an axis that is too long to be drawn whole
 GAP = 0.025  # between two boxes
 WORD_GAP = 0.012  # between words and their rows or columns
@@ -89,8 +90,9 @@ class ProductLayout:
         The left factor, the right factor above, and the product.
     pitch
         Size of a token's row or column, in scene units.
-    inner : ChannelAxis or TokenAxis
-        The axis along which is summed.
+    inner, inner_above : ChannelAxis or TokenAxis
+        The axis along which is summed: across the left factor, and down the right one. Channels
+        may be drawn wider in one of them, where there is more room.
     columns : ChannelAxis or TokenAxis
         The columns of the right factor and of the product.
     letters
@@ -107,6 +109,8 @@ class ProductLayout:
         that are pointed at are named.
     corner : Box
         The free room above the left factor, left of the right one.
+    ellipsis
+        Room between the ends of an axis that is not drawn whole, in scene units.
     """
 
     left: Box
@@ -114,6 +118,7 @@ class ProductLayout:
     product: Box
     pitch: float
     inner: Axis
+    inner_above: Axis
     columns: Axis
     letters: float
     word_width: float
@@ -122,6 +127,7 @@ class ProductLayout:
     names_rows: bool
     names_columns: bool
     corner: Box
+    ellipsis: float
 
     @property
     def bounds(self) -> Box:
@@ -133,10 +139,43 @@ class ProductLayout:
             words = Box.of(words.left, words.right, words.bottom, words.top + self.word_width)
         return words
 
+    def of_first(self, count: int) -> tuple[Box, Box, Box]:
+        """Return the boxes of left factor, right factor and product for the first tokens alone.
+
+        Parameters
+        ----------
+        count
+            Number of tokens that are there by now; the layout has room for those to come.
+        """
+        height = self.pitch * count
+
+        def first_rows(box: Box) -> Box:
+            return Box.of(box.left, box.right, box.top - height, box.top)
+
+        def first_columns(box: Box) -> Box:
+            return Box.of(box.left, box.left + height, box.bottom, box.top)
+
+        left, top, product = first_rows(self.left), self.top, first_rows(self.product)
+        if isinstance(self.inner, TokenAxis):
+            left, top = first_columns(left), first_rows(top)
+        if isinstance(self.columns, TokenAxis):
+            top, product = first_columns(top), first_columns(product)
+        return left, top, product
+
     def row(self, index: int) -> Box:
         """Return the box of a row, from the left factor to the end of the product."""
-        y = self.product.top - self.pitch * (index + 0.5)
-        return Box.of(self.left.left, self.product.right, y - self.pitch / 2, y + self.pitch / 2)
+        top = self.product.top - self.pitch * index
+        return Box.of(self.left.left, self.product.right, top - self.pitch, top)
+
+    def column(self, index: int) -> Box:
+        """Return the box of a column of tokens, from the right factor to the end of the product."""
+        left = self.product.left + self.pitch * index
+        return Box.of(left, left + self.pitch, self.product.bottom, self.top.top)
+
+    def cell(self, row: int, column: int) -> Box:
+        """Return the box of a cell of the product, whose columns are tokens."""
+        across, down = self.column(column), self.row(row)
+        return Box.of(across.left, across.right, down.bottom, down.top)
 
 
 def product_layout(
@@ -203,21 +242,27 @@ def product_layout(
 
     across -= pitch * sum(tokens_across)
     down -= pitch * sum(tokens_down)
+    inner_above = inner
     if isinstance(inner, ChannelAxis):
-        room_inner = min(across / channels_across, down)
-        inner = channel_axis(inner.count, room_inner, unit)
+        count = inner.count
+        inner = channel_axis(count, across / channels_across, unit)
+        inner_above = channel_axis(count, down, unit)
+        # One may have more room than the other, but they still look alike.
+        longest = STRETCH * min(inner.length, inner_above.length)
+        inner = channel_axis(count, min(across / channels_across, longest), unit)
+        inner_above = channel_axis(count, min(down, longest), unit)
         across -= inner.length
     if isinstance(columns, ChannelAxis):
         columns = channel_axis(columns.count, across, unit)
 
-    inner_across = _length(inner, pitch)
+    inner_across, inner_down = _length(inner, pitch), _length(inner_above, pitch)
     width, height = _length(columns, pitch), pitch * rows
     whole_width = word_width + inner_across + gap + width
-    whole_height = words_above + inner_across + gap + height
+    whole_height = words_above + inner_down + gap + height
     left = room.x - whole_width / 2 + word_width
     top = room.y + whole_height / 2 - words_above
     top_box = Box.of(
-        left + inner_across + gap, left + inner_across + gap + width, top - inner_across, top
+        left + inner_across + gap, left + inner_across + gap + width, top - inner_down, top
     )
     product = Box.of(
         top_box.left, top_box.right, top_box.bottom - gap - height, top_box.bottom - gap
@@ -230,6 +275,7 @@ def product_layout(
         product=product,
         pitch=pitch,
         inner=inner,
+        inner_above=inner_above,
         columns=columns,
         letters=letters / FRAME_HEIGHT,
         word_width=word_width,
@@ -240,6 +286,7 @@ def product_layout(
         names_rows=names_rows,
         names_columns=names_columns and names_rows,
         corner=Box.of(room.left, top_box.left - gap, left_box.top + gap, room.top),
+        ellipsis=ELLIPSIS * unit,
     )
 
 

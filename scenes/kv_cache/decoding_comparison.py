@@ -17,7 +17,7 @@ from filmkit.core.printable import printable
 from filmkit.core.text import Label, Number, break_lines, stacked_lines
 from filmkit.core.theme import current_theme
 from filmkit.core.view import HeadView
-from filmkit.mobjects.head import head_cells
+from filmkit.mobjects.head_tensors import head_cells
 from filmkit.mobjects.marks import Outline
 from filmkit.mobjects.panel import Header
 from scenes.kv_cache.layout import DecoderLayout, DecodingComparisonLayout

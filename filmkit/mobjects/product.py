@@ -1,0 +1,245 @@
+"""The picture of a matrix product of one head: queries times keys, or a pattern times values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from manim import Group, Rectangle
+
+from filmkit.core.geometry import FRAME_HEIGHT, Box, Frame
+from filmkit.core.heatmap import Heatmap
+from filmkit.core.printable import printable
+from filmkit.core.text import Label, fit_word
+from filmkit.core.theme import current_theme
+from filmkit.core.view import HeadView
+from filmkit.mobjects.head_tensors import HeadTensor, head_tensor
+from filmkit.mobjects.marks import TokenLabels
+from filmkit.mobjects.panel import Truncated
+from filmkit.mobjects.product_layout import (
+    Axis,
+    ChannelAxis,
+    ProductLayout,
+    TokenAxis,
+    product_layout,
+)
+
+__all__ = ["Factor", "ProductPicture", "head_product"]
+
+HEADER_GAP = 0.1  # between a header and its cells, in scene units
+
+
+class Factor(Truncated):
+    """A factor of a product, or the product: its cells, of which the middle may be left out."""
+
+    @property
+    def cells(self) -> Heatmap:
+        """The cells, if the matrix is drawn whole.
+
+        Raises
+        ------
+        ValueError
+            If only its ends are drawn; see ``blocks``.
+        """
+        (cells,) = self.blocks
+        return cells
+
+
+class ProductPicture(Group):
+    """A product of two matrices of a head, laid out as a product.
+
+    The left factor stands left of the product, the right one above it, with one pitch along the
+    axes of tokens: see :mod:`filmkit.mobjects.product_layout`.
+
+    Parameters
+    ----------
+    layout
+        Where everything is.
+    words
+        The words of the tokens that are there by now.
+    left, top, product
+        The matrices.
+
+    Attributes
+    ----------
+    left, top, product : Factor
+        The matrices; ``cells`` is the heatmap of one that is drawn whole.
+    row_words, column_words : TokenLabels
+        The words of rows and columns; of the columns none where there is no room for all.
+    layout : ProductLayout
+        Where everything is.
+
+    Examples
+    --------
+    ::
+
+        self.picture = head_product(self.head, self.frame, "scores")
+        self.play(Appear(self.picture.left), Appear(self.picture.row_words))
+        self.play(TransposeFromCopy(keys.cells, self.picture.top.cells))
+        self.play(Reveal(self.picture.product.cells, in_rows(self.picture.product.cells.shape)))
+    """
+
+    def __init__(
+        self,
+        layout: ProductLayout,
+        words: Sequence[str],
+        *,
+        left: HeadTensor,
+        top: HeadTensor,
+        product: HeadTensor,
+    ) -> None:
+        super().__init__()
+        self.layout = layout
+        self.words = tuple(words)
+        boxes = layout.of_first(len(words))
+        gap = layout.ellipsis
+        self.left = self._factor(left, boxes[0], layout.inner, 1, gap)
+        # Channels run down the right factor of queries and keys, and across values.
+        down = isinstance(layout.inner_above, ChannelAxis)
+        self.top = self._factor(
+            top, boxes[1], layout.inner_above if down else layout.columns, 0 if down else 1, gap
+        )
+        self.product = self._factor(product, boxes[2], layout.columns, 1, gap)
+        self.left.header.stand_on(boxes[0], buff=HEADER_GAP)
+        over = self.left.header.get_right()[0] - boxes[0].right
+        self.left.header.shift([-max(0.0, over), 0, 0])
+        # The name of what stands above is beside it, in the free corner.
+        header = self.top.header
+        header.shift([boxes[1].left - 0.2 - header.get_right()[0], boxes[1].y - header.line, 0])
+        header.line = boxes[1].y
+        # ... and the product's below it, where nothing runs into it.
+        header = self.product.header
+        size = header.size * FRAME_HEIGHT
+        shift = boxes[2].left - header.get_left()[0]
+        over = header.get_right()[0] + shift - layout.product.right
+        header.shift([shift - max(0.0, over), 0, 0])
+        header.set_line(boxes[2].bottom - HEADER_GAP - size / 2)
+        self.row_words = TokenLabels(
+            words,
+            layout.row_words[: len(words)],
+            width=layout.word_width,
+            size=layout.letters,
+        )
+        named = layout.names_columns
+        self.column_words = TokenLabels(
+            words if named else (),
+            layout.column_words[: len(words)] if named else (),
+            vertical=True,
+            width=layout.word_width,
+            size=layout.letters,
+        )
+        self.add(self.left, self.top, self.product, self.row_words, self.column_words)
+
+    @staticmethod
+    def _factor(tensor: HeadTensor, box: Box, axis: Axis, cut: int, gap: float) -> Factor:
+        drawn: dict[str, Any] = {"first": max(tensor.values.shape), "last": 0}
+        if isinstance(axis, ChannelAxis) and not axis.whole:
+            drawn = {"first": axis.first, "last": axis.last}
+        factor = Factor(
+            tensor.values,
+            tensor.norm,
+            box,
+            axis=cut,
+            gap=gap,
+            name=tensor.name,
+            symbol=tensor.symbol,
+            colour=tensor.colour,
+            show_shape=not (tensor.token_rows and tensor.token_columns),
+            source=tensor.source,
+            **drawn,
+        )
+        if tensor.masked is not None:
+            for block in factor.blocks:
+                block.set_masked(tensor.masked)
+        return factor
+
+    def beam(self, box: Box, colour: str) -> Rectangle:
+        """Return a thin frame around a row or a column of the whole product."""
+        theme = current_theme()
+        return Rectangle(
+            width=box.width,
+            height=box.height,
+            stroke_color=colour,
+            stroke_width=theme.line,
+            fill_opacity=0.0,
+        ).move_to(box.center)
+
+    def row_beam(self, index: int) -> Rectangle:
+        """Return the frame of a row, from the left factor through the product."""
+        box = self.layout.row(index)
+        right = self.product.box.right
+        return self.beam(Box.of(box.left, right, box.bottom, box.top), current_theme().query)
+
+    def column_beam(self, index: int) -> Rectangle:
+        """Return the frame of a column, from the right factor through the product."""
+        box = self.layout.column(index)
+        bottom = self.product.box.bottom
+        return self.beam(Box.of(box.left, box.right, bottom, box.top), current_theme().key)
+
+    def column_word(self, index: int) -> Label:
+        """Return the word of a column: the one that is there, or one that stands upright alone."""
+        if self.layout.names_columns:
+            return self.column_words[index]
+        x, y = self.layout.column_words[index]
+        label = fit_word(
+            printable(self.words[index]), 4 * self.layout.word_width, size=self.layout.letters
+        )
+        label.move_to([x, y + label.line_height / 2, 0])
+        return label
+
+
+PRODUCTS = {
+    "scores": ("q", "k_t"),
+    "z": ("pattern", "v"),
+}
+"""The factors of each product of a head."""
+
+
+def head_product(
+    view: HeadView,
+    frame: Frame,
+    name: str,
+    *,
+    room: Box | None = None,
+    to_come: int = 0,
+    below: float = 0.5,
+) -> ProductPicture:
+    """Return the picture of a product of a head.
+
+    Parameters
+    ----------
+    view
+        The head.
+    frame
+        The frame.
+    name
+        "scores" (queries times keys) or "z" (pattern times values).
+    room
+        What it may fill; the frame's stage by default.
+    to_come
+        Number of tokens that will be added later: they have their room from the start.
+    below
+        Room below the product for its name, in scene units.
+    """
+    left, top = PRODUCTS[name]
+    count, meta = view.layer.count + to_come, view.layer.trace.meta
+    words = view.layer.words
+    longest = max(Label(printable(word), size=1.0).width for word in words)
+    d_head = meta.d_qk if name == "scores" else meta.d_v
+    tokens, channels = TokenAxis(count), ChannelAxis(d_head)
+    layout = product_layout(
+        frame,
+        room,
+        rows=count,
+        inner=channels if name == "scores" else tokens,
+        columns=tokens if name == "scores" else channels,
+        word_length=longest,
+        below=below,
+    )
+    return ProductPicture(
+        layout,
+        words,
+        left=head_tensor(view, left),
+        top=head_tensor(view, top),
+        product=head_tensor(view, name),
+    )
