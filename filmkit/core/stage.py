@@ -257,11 +257,15 @@ class Stage(Scene):
 
     @classmethod
     def _marks(cls) -> Iterator[tuple[str, _BeatMark]]:
-        """Yield the name and the mark of each beat, those of base classes first."""
-        for parent in reversed(cls.__mro__):
-            for name, member in vars(parent).items():
-                if isinstance(getattr(member, "beat", None), _BeatMark):
-                    yield name, getattr(cls, name).beat
+        """Yield the name and the mark of each beat, those of base classes first.
+
+        One that replaces a beat of a base class plays in its place.
+        """
+        names = (name for parent in reversed(cls.__mro__) for name in vars(parent))
+        for name in dict.fromkeys(names):
+            mark = getattr(getattr(cls, name), "beat", None)
+            if isinstance(mark, _BeatMark):
+                yield name, mark
 
     def prepare(self) -> None:
         """Make the mobjects that several beats need, and fill in ``self.facts``.

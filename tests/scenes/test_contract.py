@@ -116,7 +116,6 @@ def performance(case: Case) -> Performance:
         case.settings,
         width=across,
         height=down,
-        captions=not case.is_poster,
         notes=case.entry != THUMBNAIL,
     )
 

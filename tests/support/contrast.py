@@ -42,7 +42,7 @@ def low_contrast(stage: Stage) -> list[str]:
     """Return texts and lines on a stage that stand out too little, one line each."""
     background = np.array(color_to_rgb(stage.theme.background))
     camera = stage.camera
-    shown = camera.drawing_order(stage.mobjects)
+    shown = camera.drawing_order(stage.with_notes())
     faults = []
     for i, mobject in enumerate(shown):
         if isinstance(mobject, Heatmap):

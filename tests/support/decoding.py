@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import cv2
@@ -87,7 +88,12 @@ def level_errors(panel: dict[str, Any], trace: Trace, picture: Pixels) -> npt.ND
 
 
 def _norm(panel: dict[str, Any]) -> Norm:
-    return Norm(panel["vmin"], panel["vmax"], panel["cmap"])
+    """Return the norm of a panel, from the fields of its map alone."""
+    norm = Norm(panel["vmin"], panel["vmax"], panel["cmap"])
+    if panel["norm"] == "asinh":
+        return replace(norm, linear_width=panel["linear_width"])
+    assert (panel["norm"], panel["linear_width"]) == ("linear", None), panel
+    return norm
 
 
 def _table(panel: dict[str, Any]) -> npt.NDArray[np.intp]:

@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 
 from extract.trace import Trace
-from filmkit.core.animations import presence
 from filmkit.core.norm import TensorSource
 from filmkit.core.picture_map import PanelItem, panels_on, texts_on
 from filmkit.core.records import BeatRecord, StageSettings
@@ -84,7 +83,6 @@ def perform(
     *,
     width: int,
     height: int,
-    captions: bool = True,
     notes: bool = True,
 ) -> Performance:
     """Play a scene, and draw only the first and the last picture of each beat.
@@ -95,8 +93,6 @@ def perform(
         As for :class:`~filmkit.core.stage.Stage`.
     width, height
         Size of the picture in pixels.
-    captions
-        Whether the strip for captions must stay free.
     notes
         Whether the picture says where its numbers come from.
 
@@ -110,25 +106,21 @@ def perform(
     first: dict[str, Pixels] = {}
 
     @contextmanager
-    def first_frame(name: str) -> Iterator[FrameSink | None]:
-        # Frames are so far apart that one of them shows the very start of the beat, and the next
-        # one comes no sooner than after the same time again.
-        stage.camera.frame_rate = 1 / stage.time if stage.time else 1e-3
-
+    def first_frame(name: str, tail: bool) -> Iterator[FrameSink | None]:
         def take(picture: Pixels, repeat: int) -> None:
             first.setdefault(name, picture)
             stage.renderer.sink = None
 
-        yield take
+        yield None if tail else take
 
     def note(record: BeatRecord, stage: Stage) -> None:
         nonlocal last
-        shown = list(stage.mobjects)
+        shown = stage.with_notes()
+        *_, notes_shown = shown
         texts, panels = texts_on(shown, stage.camera), panels_on(shown, stage.camera)
         picture = BeatPicture(record, texts, panels)
-        faults = complaints(picture, width=width, height=height)
-        if not captions:
-            faults = [line for line in faults if "captions go" not in line]
+        strip = stage.settings.caption_strip
+        faults = complaints(picture, width=width, height=height, caption_strip=strip)
         faults += [f"{record.name}: {line}" for line in low_contrast(stage)]
         before, last = last, stage.snapshot()
         beats.append(
@@ -136,14 +128,19 @@ def perform(
                 record,
                 tuple(faults),
                 tuple(f"{record.name}: {line}" for line in untrue_panels(trace, panels)),
-                tuple(f"{record.name}: {line}" for line in untrue_notes(stage, picture) if notes),
-                len(texts) + len(panels) - sum(len(note.ink) > 0 for note in stage.provenance),
+                tuple(
+                    f"{record.name}: {line}"
+                    for line in untrue_notes(stage, picture, *(note.text for note in notes_shown))
+                    if notes
+                ),
+                len(texts) + len(panels) - sum(len(note.ink) > 0 for note in notes_shown),
                 0.0 if before is None else jump(before, first[record.name]),
             )
         )
 
     with manim_config(Quality(width, height, 30)):
         stage = scene(trace, settings, on_beat_end=note, beat_sink=first_frame)
+        stage.renderer.only = (0,)
         stage.render()
     return Performance(scene, trace, tuple(beats))
 
@@ -185,9 +182,17 @@ def untrue_panels(trace: Trace, panels: list[PanelItem]) -> Iterator[str]:
             yield f"the panel of {source} shows other numbers"
 
 
-def untrue_notes(stage: Stage, picture: BeatPicture) -> Iterator[str]:
-    """Yield a line for each thing that the notes at the top of a picture leave out or get wrong."""
-    meta, about = stage.trace.meta, stage.provenance[0].text
+def untrue_notes(stage: Stage, picture: BeatPicture, about: str, hidden: str) -> Iterator[str]:
+    """Yield a line for each thing that the notes at the top of a picture leave out or get wrong.
+
+    Parameters
+    ----------
+    stage, picture
+        The scene, and what is on screen.
+    about, hidden
+        What is written of the note on the left, and of the one on the right.
+    """
+    meta = stage.trace.meta
     if not any(item.text == about and item.presence == 1 for item in picture.texts):
         yield f"the note {about!r} is not on the picture"
     panels = [panel for panel in picture.panels if panel.opacity >= MIN_PRESENCE]
@@ -204,11 +209,10 @@ def untrue_notes(stage: Stage, picture: BeatPicture) -> Iterator[str]:
     strangers = [source for source in sources if _is_elsewhere(stage.trace, source, about)]
     if strangers:
         yield f"the note {about!r} stands beside {len(strangers)} others, such as {strangers[0]}"
-    hidden = stage.provenance[1]
-    told = "is not drawn" in hidden.text and presence(hidden) == 1
+    told = "is not drawn" in hidden
     draws_first = any(0 in _positions(stage.trace, source) for source in sources)
     if panels and told is not (stage.layer.hides_first and not draws_first):
-        yield f"the note {hidden.text!r} is wrong about the first token"
+        yield f"the note {hidden!r} is wrong about the first token"
 
 
 def _is_elsewhere(trace: Trace, source: TensorSource, about: str) -> bool:

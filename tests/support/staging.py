@@ -61,7 +61,7 @@ def play(
     pictures: list[BeatPicture] = []
 
     def note(record: BeatRecord, stage: Stage) -> None:
-        shown = list(stage.mobjects)
+        shown = stage.with_notes()
         pictures.append(
             BeatPicture(record, texts_on(shown, stage.camera), panels_on(shown, stage.camera))
         )
@@ -74,11 +74,18 @@ def play(
     return pictures
 
 
-def complaints(picture: BeatPicture, *, width: int = WIDTH, height: int = HEIGHT) -> list[str]:
+def complaints(
+    picture: BeatPicture,
+    *,
+    width: int = WIDTH,
+    height: int = HEIGHT,
+    caption_strip: bool = False,
+) -> list[str]:
     """Return the faults of a picture, one line each; no lines if there are none.
 
-    Faults are text or panels outside of the safe margin or in the strip for captions, text that
-    is too small to read, and texts that overlap. They are the same at every size of a picture.
+    Faults are text or panels outside of the safe margin, text that is too small to read, texts
+    that overlap, and with ``caption_strip`` whatever stands where captions are drawn into films.
+    They are the same at every size of a picture.
     """
     short = min(width, height)
     slack = SLACK * short / HEIGHT
@@ -96,7 +103,7 @@ def complaints(picture: BeatPicture, *, width: int = WIDTH, height: int = HEIGHT
         if panel.opacity >= MIN_PRESENCE and not safe.contains(panel.box, slack=slack):
             faults.append(f"panel {panel.heatmap.source} leaves the safe margin: {panel.box}")
     for item in [*readable, *(p for p in picture.panels if p.opacity >= MIN_PRESENCE)]:
-        if free.overlap(item.box)[1] > slack:
+        if caption_strip and free.overlap(item.box)[1] > slack:
             faults.append(f"{item} stands where captions go")
     for first, second in combinations(readable, 2):
         across, down = first.box.overlap(second.box)

@@ -5,19 +5,27 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
-from manim import Square, tempconfig
+from manim import Animation, Square, tempconfig
 
-from filmkit.core.animations import Appear
+from filmkit.core.animations import Appear, Drift, presence, set_presence
+from filmkit.core.camera import Shot
+from filmkit.core.heatmap import Heatmap
 from filmkit.core.records import BeatRecord, StageSettings
-from filmkit.core.stage import Stage, StageError, beat
+from filmkit.core.renderer import FrameSink
+from filmkit.core.stage import SceneCodeError, Stage, StageError, beat
 from filmkit.core.theme import current_theme, use_theme
 from filmkit.core.theme_names import PALETTES, THEMES
-from filmkit.render.quality import ASPECTS, quality_of
+from filmkit.render.quality import ASPECTS, Quality, quality_of
+from filmkit.render.runner import manim_config
 from scenes.registry import SCENES
 from tests.support.checkout import PROJECT as ROOT
 from tests.support.staging import complaints, play
@@ -46,7 +54,7 @@ class Story(Stage):
     @beat
     def ending(self) -> None:
         """The end."""
-        self.hold(words=10)
+        self.hold()
 
 
 def test_beats_play_in_the_order_of_the_class_body() -> None:
@@ -67,8 +75,14 @@ def test_times_add_up() -> None:
     starts = [record.start for record in rehearsal.beats]
     ends = [record.end for record in rehearsal.beats]
     assert starts == [0.0, *ends[:-1]]
-    # 1 s of appearing, 2 s of holding, ten words of 0.3 s.
-    assert rehearsal.duration == pytest.approx(6.0)
+    # 1 s of appearing until 7 words of 0.43 s have been said; 5 words, but not less than 2 s of
+    # holding and 0.8 s more; 0.8 s of holding and 0.8 s more. All of it in steps of 0.2 s.
+    assert [end - start for start, end in zip(starts, ends, strict=True)] == pytest.approx(
+        [3.2, 2.8, 1.6]
+    )
+    assert rehearsal.duration == pytest.approx(7.6)
+    own = [record.tail - record.start for record in rehearsal.beats]
+    assert own == pytest.approx([1.0, 2.0, 0.8])
 
 
 def test_a_snapshot_shows_how_the_beat_ends_without_drawing() -> None:
@@ -91,7 +105,8 @@ def test_a_group_is_removed_with_all_its_members() -> None:
             words = Square().add(Square())
             self.add(*words.submobjects)
             self.remove(words)
-            assert self.mobjects == [self.provenance]
+            assert self.mobjects == []
+            self.hold()
 
     play(Removal, make_trace())
 
@@ -103,6 +118,24 @@ def test_the_model_is_named_on_every_picture() -> None:
         for picture in play(Story, trace)
     ]
     assert named == [True, True]
+
+
+def test_notes_are_drawn_where_they_are_asked_for_and_never_become_part_of_the_scene() -> None:
+    seen: list[tuple[int, int]] = []
+
+    def look(record: BeatRecord, stage: Stage) -> None:
+        before = list(stage.mobjects)
+        with_notes, without = stage.snapshot(notes=True), stage.snapshot()
+        assert stage.mobjects == before
+        top = slice(None, 40)
+        seen.append((int(with_notes[top, :, :3].max()), int(without[top, :, :3].max())))
+        np.testing.assert_array_equal(with_notes[40:], without[40:])
+
+    with tempconfig({"dry_run": True, "pixel_width": 854, "pixel_height": 480}):
+        Story(make_trace(), on_beat_end=look).render()
+    assert len(seen) == 2
+    assert all(noted > 100 for noted, _ in seen)
+    assert all(plain == 0 for _, plain in seen)
 
 
 def test_runs_are_deterministic() -> None:
@@ -201,3 +234,265 @@ def test_a_second_trace_is_shown_beside_the_first(tmp_path: Path) -> None:
 def test_a_scene_that_compares_asks_for_the_second_trace() -> None:
     with pytest.raises(StageError, match="--compare FILE"):
         _ = Story(make_trace()).compared
+
+
+# What is said, and when
+
+
+class Timed(Stage):
+    """Waits for two marks: a fact, and a word of its own."""
+
+    first_words = ""
+
+    def prepare(self) -> None:
+        self.facts |= {"row": "white", "lead": self.first_words}
+        self.seen: list[float] = []
+
+    @beat
+    def meet(self) -> None:
+        """{lead}The query of [{row}] meets the key of [red], and that is all there is."""
+        for mark in ("row", "red"):
+            self.wait_for(mark)
+            self.seen.append(self.renderer.piece_time)
+
+
+def test_a_beat_waits_until_a_mark_is_said() -> None:
+    stage = Timed(make_trace())
+    stage.render()
+    (record,) = stage.beats
+    text = record.narration
+    assert text == "The query of white meets the key of red, and that is all there is."
+    said = 15 * 0.43  # seconds
+    places = [said * text.index(word) / len(text) for word in ("white", "red")]
+    assert stage.seen == pytest.approx(places)
+    assert record.marks == (
+        ("row", pytest.approx(places[0])),
+        ("red", pytest.approx(places[1])),
+    )
+    assert record.tail - record.start == pytest.approx(places[1])
+
+
+def test_a_mark_that_was_said_already_does_not_wait() -> None:
+    class Late(Timed):
+        @beat
+        def meet(self) -> None:
+            """The query of [white] meets the key."""
+            self.hold(5.0)
+            self.wait_for("white")
+
+    (record,) = Late.rehearse(make_trace()).beats
+    assert record.tail == pytest.approx(5.0)
+    assert record.marks[0][1] < 3.0
+
+
+class Clock(Stage):
+    """Two beats: one is long, of few words; one is short, of many."""
+
+    @beat
+    def few_words(self) -> None:
+        """Look."""
+        self.play(Appear(Square(fill_opacity=1.0)), run_time=3.1)
+
+    @beat
+    def many_words(self) -> None:
+        """Twelve words are said while nothing at all happens on this picture."""
+        self.hold(0.1)
+
+
+def test_a_tail_lasts_until_the_words_are_said_and_always_a_moment() -> None:
+    for settings in (StageSettings(), StageSettings(calm=True)):
+        few, many = Clock.rehearse(make_trace(), settings).beats
+        # 3.1 and 0.8 s, and twelve words of 0.43 s, in steps of 0.2 s.
+        assert few.end - few.start == pytest.approx(4.0)
+        assert many.end - many.start == pytest.approx(5.2)
+        assert [few.tail - few.start, many.tail - many.start] == pytest.approx([3.1, 0.1])
+
+
+def tail_frames(scene: type[Stage], settings: StageSettings) -> list[npt.NDArray[np.int_]]:
+    """Draw the tail of the last beat of a scene; return its frames, and the last picture."""
+    frames: list[npt.NDArray[np.int_]] = []
+
+    @contextmanager
+    def sink(name: str, tail: bool) -> Iterator[FrameSink | None]:
+        frames.clear()
+
+        def take(picture: npt.NDArray[np.uint8], repeat: int) -> None:
+            frames.extend([picture.astype(int)] * repeat)
+
+        yield take
+
+    with manim_config(Quality(320, 180, 10)):
+        stage = scene(make_trace(), settings, beat_sink=sink)
+        stage.render()
+        return [*frames, stage.snapshot().astype(int)]
+
+
+@pytest.mark.parametrize("shot", [Shot(), Shot(theta=30.0, phi=20.0)], ids=["flat", "in space"])
+def test_a_tail_drifts_and_comes_back(shot: Shot) -> None:
+    class Drifting(Stage):
+        @beat
+        def only(self) -> None:
+            """There is a sheet of cells here, and it drifts while somebody is talking."""
+            self.camera.shot = shot
+            self.add(Heatmap(np.arange(6.0).reshape(2, 3), width=6))
+            self.hold(0.4)
+
+    *frames, last = tail_frames(Drifting, StageSettings())
+    far = [np.abs(frame - frames[0]).mean() for frame in frames]
+    middle = len(frames) // 2
+    assert len(frames) > 50
+    # It begins with the picture that was there, goes away from it, and comes back to it.
+    np.testing.assert_array_equal(frames[0], last)
+    assert max(far) == pytest.approx(far[middle], rel=0.1)
+    assert far[middle] > 0.4
+    assert far[-1] < 0.1 * far[middle]
+    # Nothing stands still, and nothing leaps.
+    steps = [np.abs(b - a).mean() for a, b in pairwise(frames)]
+    assert max(steps) < 0.2 * far[middle]
+    calm = tail_frames(Drifting, StageSettings(calm=True))
+    assert all((frame == last).all() for frame in calm)
+    assert len(calm) == len(frames) + 1
+
+
+def test_a_scene_may_drift_in_its_own_way() -> None:
+    class Nodding(Clock):
+        def drift(self) -> Animation:
+            return Drift(self.camera, closer=0.2)
+
+    def amount(scene: type[Stage]) -> float:
+        *frames, last = tail_frames(scene, StageSettings())
+        return float(max(np.abs(frame - last).mean() for frame in frames))
+
+    assert amount(Nodding) > 3 * amount(Clock) > 0
+
+
+# What a scene can get wrong
+
+
+def mistake_of(scene: type[Stage]) -> SceneCodeError:
+    """Return the error with which a scene ends."""
+    with pytest.raises(SceneCodeError) as raised:
+        scene.rehearse(make_trace())
+    return raised.value
+
+
+def line_of(words: str) -> str:
+    """Return this file and the number of its line that has these words."""
+    lines = Path(__file__).read_text(encoding="utf-8").splitlines()
+    (number,) = (n for n, line in enumerate(lines, 1) if words in line and "line_of" not in line)
+    return f"test_stage.py line {number}"
+
+
+def test_a_beat_that_plays_nothing_is_refused() -> None:
+    class Empty(Stage):
+        @beat  # an empty one
+        def nothing(self) -> None:
+            """Nothing."""
+            self.add(Square())
+
+    error = mistake_of(Empty)
+    assert "plays nothing; add self.play(...) or self.hold(seconds)" in str(error)
+    assert error.place == line_of("# an empty one")
+    assert error.__notes__ == ["in beat nothing"]
+
+
+def test_a_fact_that_is_missing_is_named_with_those_there_are() -> None:
+    class Forgetful(Stage):
+        @beat  # a forgetful one
+        def only(self) -> None:
+            """There are {cells} cells."""
+            self.hold()
+
+    error = mistake_of(Forgetful)
+    assert str(error) == "there is no fact {cells}; there are model, prompt"
+    assert error.place == line_of("# a forgetful one")
+
+
+def test_a_mark_that_is_missing_is_named_with_those_there_are() -> None:
+    class Unmarked(Stage):
+        @beat
+        def only(self) -> None:
+            """The query of [white] meets the key of red."""
+            self.wait_for("red")
+
+    assert str(mistake_of(Unmarked)) == "the narration has no mark [red]; there are [white]"
+
+
+def test_two_beats_of_one_name_are_refused_where_the_second_is() -> None:
+    with pytest.raises(SceneCodeError, match="two beats are called same; rename one") as raised:
+
+        class Twice(Stage):
+            @beat
+            def same(self) -> None:
+                """One."""
+
+            @beat(own="Two.")  # the second of one name
+            def same(self) -> None:  # noqa: F811
+                pass
+
+    assert raised.value.place == line_of("# the second of one name")
+
+
+def test_a_scene_may_replace_a_beat_of_the_scene_that_it_is_built_on() -> None:
+    class Other(Story):
+        @beat
+        def ending(self) -> None:
+            """Another end."""
+            self.hold()
+
+    assert Other.beat_names() == Story.beat_names()
+    assert Other.rehearse(make_trace()).beat("ending").narration == "Another end."
+
+
+# Pointing at something
+
+
+class Focused(Stage):
+    """Dims all but one of three squares for a while."""
+
+    to: float | None = None
+
+    def prepare(self) -> None:
+        self.squares = [Square().shift([3.0 * i, 0, 0]) for i in (-1, 0, 1)]
+        self.levels: list[list[float]] = []
+
+    def note(self) -> None:
+        self.levels.append([round(presence(square), 6) for square in self.squares])
+
+    @beat
+    def only(self) -> None:
+        """Three squares, and one of them is meant."""
+        left, middle, right = self.squares
+        self.add(left, middle, set_presence(right, 0.5))
+        with self.focus(middle, to=self.to):
+            self.note()
+            self.remove(left)
+        self.note()
+        self.add(left)
+        self.note()
+
+
+@pytest.mark.parametrize("to", [None, 0.0, 0.3])
+def test_focus_dims_the_rest_and_brings_it_back(to: float | None) -> None:
+    stage = Focused(make_trace())
+    stage.to = to
+    stage.render()
+    low = stage.theme.dim if to is None else to
+    inside, after, _ = stage.levels
+    assert inside == pytest.approx([low, 1.0, low])
+    # What was half there is half there again; what was removed inside the block stays away.
+    assert after[1:] == [1.0, 0.5]
+
+
+def test_focus_on_everything_plays_nothing() -> None:
+    class All(Stage):
+        @beat
+        def only(self) -> None:
+            """All of it."""
+            square = Square()
+            self.add(square)
+            with self.focus(square):
+                self.hold(0.3)
+
+    (record,) = All.rehearse(make_trace()).beats
+    assert record.tail == pytest.approx(0.3)
