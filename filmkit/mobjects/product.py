@@ -165,14 +165,14 @@ class ProductPicture(Group):
         ).move_to(box.center)
 
     def row_beam(self, index: int) -> Rectangle:
-        """Return the frame of a row, from the left factor through the product."""
-        box = self.layout.row(index)
+        """Return the frame of a row, -1 for the last, from the left factor through the product."""
+        box = self.layout.row(index % len(self.words))
         right = self.product.box.right
         return self.beam(Box.of(box.left, right, box.bottom, box.top), current_theme().query)
 
     def column_beam(self, index: int) -> Rectangle:
-        """Return the frame of a column, from the right factor through the product."""
-        box = self.layout.column(index)
+        """Return the frame of a column, -1 for the last, through the right factor and the product."""
+        box = self.layout.column(index % len(self.words))
         bottom = self.product.box.bottom
         return self.beam(Box.of(box.left, box.right, bottom, box.top), current_theme().key)
 

@@ -37,10 +37,12 @@ def test_the_tutorial_can_be_followed(tmp_path: Path) -> None:
             done = run_python(tmp_path, *arguments)
             assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
             command_count += 1
-    assert command_count > 5
-    assert (tmp_path / "videos" / "scene_two_prompts.mp4").is_file()
-    assert len(list(tmp_path.glob("tall/scene_two_prompts/*.png"))) == 3
+    assert command_count == 4
+    assert (tmp_path / "videos" / "two_prompts.mp4").is_file()
+    assert len(list(tmp_path.glob("videos/two_prompts/*.png"))) == 3
     assert (tmp_path / "two_prompts.html").is_file()
+    # The checkout is whole afterwards.
+    assert run_python(tmp_path, "render.py", "--list").returncode == 0
 
 
 def test_skipped_commands_only_install_or_keep_running() -> None:

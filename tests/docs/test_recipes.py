@@ -1,0 +1,38 @@
+"""The recipes, each drawn as it stands on the page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from filmkit.tools.recipes import draw_recipe, recipes
+from tests.support.checkout import PROJECT, run_python
+
+RECIPES = recipes(PROJECT / "docs" / "recipes.md")
+FAST = "two_heads"
+
+
+def test_the_page_has_recipes_for_what_people_ask() -> None:
+    assert len(RECIPES) >= 8
+    page = (PROJECT / "docs" / "recipes.md").read_text(encoding="utf-8")
+    assert all(f"](pictures/{name}.png)" in page for name in RECIPES)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=[] if n == FAST else [pytest.mark.slow]) for n in RECIPES],
+)
+def test_a_recipe_draws_something(name: str, tmp_path: Path) -> None:
+    picture = np.asarray(Image.open(draw_recipe(name, RECIPES[name], tmp_path)).convert("RGB"))
+    assert (picture.max(axis=-1) > 60).mean() > 0.01
+
+
+def test_recipes_have_no_mistakes_of_style(tmp_path: Path) -> None:
+    for name, code in RECIPES.items():
+        (tmp_path / f"{name}.py").write_text(code, encoding="utf-8")
+    done = run_python(tmp_path, "-m", "ruff", "check", "--select", "E,F,I", "--line-length", "100",
+                      str(tmp_path))  # fmt: skip
+    assert done.returncode == 0, done.stdout
