@@ -163,7 +163,7 @@ def render_session(
                 records,
                 request.quality,
                 with_captions=request.captions == "burn",
-                always=single,
+                always=single or request.file_format == "png",
                 shown=shown,
             )
             plans[entry] = with_overlays(scene_plan, overlays, options.settings)

@@ -123,7 +123,8 @@ class RenderRequest:
             background=self.background,
             transparent=self.transparent,
             compare=self.compare and self.compare.resolve(),
-            calm=self.calm,
+            # A film that is written as its last picture has no time to drift.
+            calm=self.calm or self.file_format == "png",
             caption_strip=self.captions == "burn",
         )
         return RenderOptions(self.quality, settings)

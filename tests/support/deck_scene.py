@@ -11,9 +11,11 @@ from filmkit.core.heatmap import Heatmap
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.stage import Stage, beat
 
-__all__ = ["CELLS"]
+__all__ = ["CELLS", "LENGTHS"]
 
-SECONDS = 0.8  # length of each beat
+SECONDS = 0.8  # of motion in each beat; the words take longer
+LENGTHS = (2.6, 4.8, 1.8)
+"""Lengths of the beats: 6, 11 and 4 words of 0.43 s, in steps of 0.2 s."""
 
 
 class Cells(Stage):
@@ -38,18 +40,18 @@ class Cells(Stage):
 
     @beat
     def queries(self) -> None:
-        """These are the queries of {model}, one row for each word."""
+        """Queries: one row for each word."""
         self.play(Appear(self.q), run_time=SECONDS)
 
     @beat
     def scores_over_them(self) -> None:
-        """The scores lie over a part of the queries. A query does not see what comes later."""
+        """The scores lie over the queries. A query cannot look ahead."""
         self.add(self.scores)
         self.play(self._slide(), run_time=SECONDS)
 
     @beat
     def from_the_side(self) -> None:
-        """From the side a panel is no rectangle."""
+        """Seen from the side."""
         self.play(self.move_camera(Shot(theta=35, phi=20)), run_time=SECONDS)
 
     def _slide(self) -> Animation:

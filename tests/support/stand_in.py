@@ -19,7 +19,7 @@ def entry(slug: str, cls: str) -> SceneEntry:
 
 
 class Shapes(Stage):
-    """Has beats whose durations are not a whole number of frames at any quality."""
+    """Has beats whose own animations are not a whole number of frames long at any quality."""
 
     title = "Shapes"
     tensors = ("x", "q")
@@ -29,7 +29,7 @@ class Shapes(Stage):
 
     @beat
     def appear(self) -> None:
-        """A square appears in the picture of {model}."""
+        """A square for {model}."""
         self.play(FadeIn(self.square), run_time=0.27)
 
     @beat
@@ -105,6 +105,13 @@ class Unshowable(Stage):
 
 
 SHAPES = entry("scene_shapes", "Shapes")
+OWN_LENGTHS = (0.27, 0.62, 0.44)
+"""How long the animations of each beat of :class:`Shapes` take, in seconds."""
+LENGTHS = (2.2, 1.6, 1.4)
+"""Lengths of its beats with their tails, at the made-up model.
+
+Five words of 0.43 s; 0.62 s and 0.8 s more; three words; in steps of 0.2 s.
+"""
 NOISY = entry("scene_noisy", "Noisy")
 SOFT_EDGES = entry("scene_soft_edges", "SoftEdges")
 INTERRUPTED = entry("scene_interrupted", "Interrupted")

@@ -20,7 +20,7 @@ from filmkit.commands import cli, options
 from filmkit.commands import deck as command
 from filmkit.decks.make import make_deck
 from filmkit.render.quality import Quality
-from tests.support.deck_scene import CELLS
+from tests.support.deck_scene import CELLS, LENGTHS
 from tests.support.filming import render_request
 from tests.support.traces import make_trace
 
@@ -99,7 +99,7 @@ def test_a_slide_for_each_beat_with_its_notes(folder: Path) -> None:
         slides = list(Presentation(str(folder / f"{name}.pptx")).slides)
         assert [slide.shapes.title.text for slide in slides] == TITLES
         notes = [slide.notes_slide.notes_text_frame.text for slide in slides]
-        assert notes[1].startswith("The scores lie over a part of the queries.")
+        assert notes[1].startswith("The scores lie over the queries.")
         assert "Next: From the side." in notes[1]
 
 
@@ -181,7 +181,7 @@ def test_the_film_plays_on_entry_and_stays_at_its_end(package: Package, number: 
     (call,) = select(effect, ".//p:cmd")
     assert (call.get("type"), call.get("cmd")) == ("call", "playFrom(0.0)")
     (length,) = select(call, ".//p:cTn/@dur")
-    assert int(length) == pytest.approx(800, abs=1)
+    assert int(length) == pytest.approx(1000 * LENGTHS[number], abs=1)
     # Not rewound, not hidden, not repeated.
     (node,) = select(timing, ".//p:video/p:cMediaNode/p:cTn")
     assert node.get("fill") == "hold"
@@ -218,7 +218,7 @@ def test_pdf_has_selectable_text_and_alt_texts(folder: Path) -> None:
     assert document.metadata.title == CELLS.title
     for page, title in zip(document.pages, TITLES, strict=True):
         assert title in page.extract_text()
-    assert "A query does not see what comes later." in document.pages[1].extract_text()
+    assert "A query cannot look ahead." in document.pages[1].extract_text()
     assert [mark.title for mark in document.outline] == TITLES
     catalog: Any = document.trailer["/Root"]
     assert catalog["/MarkInfo"]["/Marked"]

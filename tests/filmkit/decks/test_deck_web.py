@@ -17,7 +17,7 @@ from filmkit.decks.cells import MASKED, ArrayStore, panels_of
 from filmkit.decks.make import make_deck
 from filmkit.render.quality import Quality
 from tests.support.browsing import browser, record_problems, wait_until
-from tests.support.deck_scene import CELLS
+from tests.support.deck_scene import CELLS, LENGTHS
 from tests.support.decoding import cell_centers, expected
 from tests.support.filming import render_request
 from tests.support.traces import make_trace
@@ -131,7 +131,7 @@ def test_a_step_plays_the_next_beat_which_then_holds(open_deck: Open, key: str) 
         assert page.evaluate("modes.splice(0)")[-2:] == ["plays", "holds"]
         played = film(page)
         assert played["paused"]
-        assert played["currentTime"] == played["duration"] == pytest.approx(0.8, abs=0.15)
+        assert played["currentTime"] == played["duration"] == pytest.approx(LENGTHS[i], abs=0.15)
         assert not page.is_visible("#still")
         assert page.text_content("#where b") == TITLES[i]
     page.keyboard.press("ArrowRight")
@@ -199,11 +199,11 @@ def test_captions_are_off_until_asked_for(open_deck: Open) -> None:
 def test_notes_beside_and_in_a_window_of_their_own(open_deck: Open) -> None:
     page = open_deck("#2")
     page.keyboard.press("n")
-    assert "A query does not see what comes later." in (page.text_content("#notes") or "")
+    assert "A query cannot look ahead." in (page.text_content("#notes") or "")
     with page.context.expect_page() as opened:
         page.keyboard.press("s")
     speaker = opened.value
-    assert "A query does not see" in (speaker.text_content("#notes-text") or "")
+    assert "A query cannot" in (speaker.text_content("#notes-text") or "")
     assert speaker.text_content("#next") == TITLES[2]
     assert re.fullmatch(r"\d\d:\d\d", speaker.text_content("#clock") or "")
     speaker.keyboard.press("ArrowRight")

@@ -13,7 +13,7 @@ from filmkit.decks.gallery import make_gallery
 from filmkit.render.quality import Quality
 from scenes.registry import SCENES
 from tests.support.browsing import browser, record_problems, wait_until
-from tests.support.deck_scene import CELLS
+from tests.support.deck_scene import CELLS, LENGTHS
 from tests.support.filming import render_request
 from tests.support.stand_in import SHAPES
 from tests.support.traces import make_trace
@@ -46,7 +46,7 @@ def test_each_scene_has_film_poster_chapters_tensors_and_code(gallery: Path) -> 
         assert entry.title in page
     assert "Scores over them</button>" in page
     assert "<li>pattern</li>" in page
-    assert ">0:02</span>" in page, "the length"
+    assert ">0:09</span>" in page, "the length"
     # No address of another machine, and only relative paths on this one.
     assert not re.search(r"""(?:src|href|poster)=["']?(?:https?:|/)""", page)
 
@@ -80,8 +80,9 @@ def test_films_play_from_a_chapter_on_without_the_network(
     page.goto((gallery / "index.html").as_uri())
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     page.click("summary")
-    page.click("button[data-start='0.8']")
-    wait_until(page, "document.querySelector('video').currentTime >= 0.8")
+    start = LENGTHS[0]
+    page.click(f"button[data-start='{start}']")
+    wait_until(page, f"document.querySelector('video').currentTime >= {start}")
     loaded = page.evaluate(
         "[...document.querySelectorAll('video')].map((v) => v.textTracks[0].cues?.length ?? 0)"
     )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from fractions import Fraction
+from itertools import accumulate
 from pathlib import Path
 
 import av
@@ -10,19 +12,21 @@ import numpy as np
 import pytest
 from manim import tempconfig
 
-from filmkit.core.geometry import FRAME_HEIGHT, Frame
-from filmkit.render.burn import burn_captions, caption_size
+from filmkit.core.geometry import CAPTION_STRIP, FRAME_HEIGHT, Frame
+from filmkit.core.records import StageSettings
 from filmkit.render.jobs import make_films
+from filmkit.render.overlay import Overlay, caption_size, draw_overlay
 from filmkit.render.quality import ASPECTS, Quality, frame_size, quality_of
 from filmkit.words.captions import Cue
 from tests.filmkit.words.test_captions import read
 from tests.support.filming import pictures, render_request
-from tests.support.stand_in import SHAPES, entry
+from tests.support.stand_in import LENGTHS, SHAPES, entry
 from tests.support.traces import make_trace
 
-NARRATION = ["A square appears in the picture of made-up model.", "It moves.", "It stands still."]
-STARTS = [0.0, 0.27, 0.89]
-LENGTH = 1.33
+NARRATION = ["A square for made-up model.", "It moves.", "It stands still."]
+STARTS = [0.0, *accumulate(LENGTHS[:-1])]
+LENGTH = sum(LENGTHS)
+SETTINGS = StageSettings()
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +76,7 @@ def test_a_track_holds_the_captions(
         titles = [mark["metadata"]["title"] for mark in container.chapters()]
         starts = [mark["start"] * Fraction(mark["time_base"]) for mark in container.chapters()]
     assert titles == ["Appear", "Travel", "Rest"]
-    assert [float(start) for start in starts] == pytest.approx([0, 0.3, 0.9], abs=0.001)
+    assert [float(start) for start in starts] == pytest.approx(STARTS, abs=0.001)
 
 
 def test_a_film_of_many_scenes_has_the_captions_of_all(
@@ -82,8 +86,7 @@ def test_a_film_of_many_scenes_has_the_captions_of_all(
     assert make_films(
         render_request(both, trace_file, tmp_path, cache=cache, joined=True, captions="mux")
     )
-    # 1.33 seconds at 10 frames per second are 14 frames, so the second scene starts at 1.4 s.
-    starts = [*STARTS, *(1.4 + start for start in STARTS)]
+    starts = [*STARTS, *(LENGTH + start for start in STARTS)]
     beside = read(tmp_path / "film.srt")
     assert [text.replace("\n", " ") for *_, text in beside] == 2 * NARRATION
     assert [start for start, *_ in read(tmp_path / "film.vtt")] == pytest.approx(starts, abs=0.001)
@@ -94,7 +97,7 @@ def test_one_beat_starts_at_zero(trace_file: Path, cache: Path, tmp_path: Path) 
     assert make_films(render_request((SHAPES,), trace_file, tmp_path, cache=cache, beat="rest"))
     ((start, seconds, text),) = read(tmp_path / "scene_shapes" / "03_rest.srt")
     assert (start, text) == (0.0, "It stands still.")
-    assert seconds == pytest.approx(0.44, abs=0.001)
+    assert seconds == pytest.approx(LENGTHS[-1], abs=0.001)
 
 
 def test_captions_are_drawn_into_the_film_and_not_into_masters(
@@ -107,9 +110,13 @@ def test_captions_are_drawn_into_the_film_and_not_into_masters(
         )
         assert make_films(request)
         assert [path.name for path in (tmp_path / captions).iterdir()] == ["scene_shapes.mp4"]
+    # The strip for captions changes the picture of a scene, so it has masters of its own; no
+    # caption is in them, for this scene does not mind the strip.
     masters = sorted(cache.rglob("*.master.mov"))
+    assert len(masters) == 12
+    contents = Counter(path.read_bytes() for path in masters)
+    assert set(contents.values()) == {2}
     plain, captioned = (pictures(tmp_path / name / "scene_shapes.mp4") for name in ("none", "burn"))
-    assert len(masters) == 3
     strip = slice(int(0.86 * 180), None)
     assert np.abs(plain[:, strip] - captioned[:, strip]).max(axis=(1, 2, 3)).min() > 120
     above = slice(None, int(0.8 * 180))
@@ -131,7 +138,7 @@ def test_a_cue_changes_in_the_middle_of_a_still_picture() -> None:
     picture = np.zeros((180, 320, 3), np.uint8)
     cues = (Cue(0.0, 0.5, ("one",)), Cue(0.7, 1.2, ("two",)))
     with tempconfig(_sizes(Quality(320, 180, 10))):
-        runs = list(burn_captions([(picture, 9), (picture, 6)], cues, 10, "dark"))
+        runs = list(draw_overlay([(picture, 9), (picture, 6)], Overlay(cues), 10, SETTINGS))
     assert [count for _, count in runs] == [5, 2, 2, 3, 3]
     assert [bool(shown.any()) for shown, _ in runs] == [True, False, True, True, False]
     assert not picture.any()
@@ -143,7 +150,8 @@ def test_transparent_pictures_keep_straight_alpha() -> None:
     cue = (Cue(0.0, 1.0, ("white words",)),)
     with tempconfig(_sizes(Quality(640, 360, 10))):
         ((on_clear, _),), ((on_half, _),) = (
-            list(burn_captions([(picture, 10)], cue, 10, "dark")) for picture in (clear, half)
+            list(draw_overlay([(picture, 10)], Overlay(cue), 10, SETTINGS))
+            for picture in (clear, half)
         )
     words = on_clear[..., 0] > 200
     assert words.sum() > 20
@@ -172,9 +180,10 @@ def test_captions_fit_into_the_strip_of_every_aspect(aspect: str, theme: str) ->
     )
     picture = np.full((quality.height, quality.width, 3), 127, np.uint8)
     with tempconfig(_sizes(quality)):
-        frame = Frame(*frame_size(quality.width, quality.height))
+        frame = Frame(*frame_size(quality.width, quality.height), captions=CAPTION_STRIP)
         assert caption_size(frame) * FRAME_HEIGHT >= 0.02 * frame.shorter_side
-        ((shown, _),) = burn_captions([(picture, 1)], [Cue(0.0, 1.0, lines)], 10, theme)
+        overlay, settings = Overlay((Cue(0.0, 1.0, lines),)), StageSettings(theme=theme)
+        ((shown, _),) = draw_overlay([(picture, 1)], overlay, 10, settings)
     changed = (shown != 127).any(axis=2)
     rows, columns = changed.any(axis=1).nonzero()[0], changed.any(axis=0).nonzero()[0]
     assert rows[0] >= 0.89 * quality.height - 2

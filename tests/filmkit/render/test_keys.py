@@ -46,13 +46,15 @@ class Copy:
             shutil.copytree(PROJECT / package, folder / package, ignore=ignored)
         self.before = self.keys()
 
-    def keys(self, options: RenderOptions | None = None) -> dict[Beat, str]:
+    def keys(
+        self, options: RenderOptions | None = None, *, notes: bool = False
+    ) -> dict[Beat, str]:
         index = CodeIndex(self.folder, without=BY_VALUE)
         hasher = BeatHasher(SHIPPED, options or RenderOptions(), index)
         return {
             (entry.slug, beat): key
             for entry, beats in self.story.items()
-            for beat, key in hasher.beat_keys(entry, beats).items()
+            for beat, key in hasher.beat_keys(entry, beats, notes=notes).items()
         }
 
     def scene_keys(self) -> dict[str, str]:
@@ -126,6 +128,22 @@ SHARING = "scenes/sharing/scene_sharing.py"
 )
 def test_what_draws_nothing_draws_nothing_again(copy: Copy, file: str, old: str, new: str) -> None:
     assert copy.touched(file, old, new) == set()
+
+
+def test_notes_are_part_of_the_pictures_that_have_them_alone(copy: Copy) -> None:
+    path = copy.folder / HEADS
+    text = path.read_text(encoding="utf-8")
+    before = copy.keys(notes=True)
+    assert not set(before.values()) & set(copy.before.values())
+    path.write_text(text.replace("def provenance_notes(self", "def provenance_notes(self, more=1"))
+    try:
+        assert copy.keys() == copy.before
+        after = copy.keys(notes=True)
+        assert {beat for beat in before if before[beat] != after[beat]} == copy.beats_from(
+            "scene_heads"
+        )
+    finally:
+        path.write_text(text, encoding="utf-8")
 
 
 def test_a_new_scene_draws_nothing_else_again(copy: Copy) -> None:

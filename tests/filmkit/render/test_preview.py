@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -83,8 +84,11 @@ def test_error_is_reported_and_the_other_sheets_are_made(
             render_request((MISTAKEN, SHAPES, OTHER), trace_file, tmp_path, jobs=jobs)
         )
         (line,) = capfd.readouterr().err.splitlines()
-        assert line.startswith("Error: scene_mistaken: RuntimeError: a mistake of two lines (in ")
-        assert "beat rest, stand_in.py line " in line
+        assert re.match(
+            r"Error: scene_mistaken: stand_in\.py line \d+, in beat rest: "
+            r"RuntimeError: a mistake of two lines; mend it there",
+            line,
+        )
         assert sorted(path.name for path in tmp_path.iterdir()) == [
             "scene_other.preview.png",
             "scene_shapes.preview.png",

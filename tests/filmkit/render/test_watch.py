@@ -26,11 +26,12 @@ TIMEOUT = 180.0  # seconds; far more than anything here takes on a busy machine
 SCENE = '''
 from manim import Square
 from filmkit.core.stage import (Stage, beat)
-from filmkit.mobjects.own import COLOUR
+from filmkit.mobjects.own import COLOUR, WORD
 
 class Attention(Stage):
     def prepare(self):
         self.square = Square(color=COLOUR, fill_opacity=1)
+        self.facts["number"] = WORD
 
     @beat
     def first(self):
@@ -46,12 +47,12 @@ class Attention(Stage):
 
     @beat
     def third(self):
-        """Three."""
+        """{number}."""
         self.square.shift([1, 0, 0])
         self.wait(0.2)
 '''
 
-THIRD = '"""Three."""\n        self.square.shift(['
+THIRD = '"""{number}."""\n        self.square.shift(['
 
 ARGUMENTS = "scene_attention --watch --fps 5 --trace trace.safetensors --cache kept --jobs 1"
 
@@ -164,7 +165,7 @@ class Watching:
         shutil.copy(PROJECT / "render.py", folder)
         make_trace().save(folder / "trace.safetensors")
         self.own = folder / "filmkit" / "mobjects" / "own.py"
-        self.own.write_text("COLOUR = '#ff0000'\n")
+        self.own.write_text("COLOUR = '#ff0000'\nWORD = 'Three'\n")
         self.scene = folder / "scenes" / "attention" / "scene_attention.py"
         self.scene.write_text(SCENE)
         self.output = folder / "output.txt"
@@ -212,9 +213,12 @@ class Watching:
 
     def ends(self) -> list[float]:
         """Return the x of the square at the end of each beat, in pixels from the left."""
+        # Each beat is a second of five frames. The first one is of its own 0.2 s, in which the
+        # square has its last place already; then the picture drifts.
         frames = pictures(self.film)
-        assert len(frames) == 3
-        return [float(np.nonzero(frame.max(axis=(0, 2)) > 200)[0].mean()) for frame in frames]
+        assert len(frames) == 15
+        below = frames[::5, 60:]  # without the notes at the top
+        return [float(np.nonzero(frame.max(axis=(0, 2)) > 200)[0].mean()) for frame in below]
 
 
 @pytest.fixture(scope="module")
@@ -229,7 +233,7 @@ def watching(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watching]:
 
 
 def test_film_and_sheet_are_written_at_draft_quality(watching: Watching) -> None:
-    assert pictures(watching.film).shape == (3, 480, 854, 3)
+    assert pictures(watching.film).shape == (15, 480, 854, 3)
     assert Image.open(watching.sheet).size[0] > 600
 
 
@@ -241,7 +245,7 @@ def test_edit_of_a_beat_draws_it_and_what_follows(watching: Watching) -> None:
         '"""Two."""\n        self.square.shift([1',
         '"""Two."""\n        self.square.shift([-1',
     )
-    assert len(watching.masters() - before) == 2
+    assert len(watching.masters() - before) == 4
     # First the contact sheet, then the film of the changed beat, then the rest.
     assert [Path(line.split()[0]).name for line in lines] == [
         "scene_attention.preview.png",
@@ -259,7 +263,7 @@ def test_edit_of_a_beat_draws_it_and_what_follows(watching: Watching) -> None:
 def test_edit_of_a_mobject_draws_what_uses_it(watching: Watching) -> None:
     before = watching.masters()
     watching.edit(watching.own, "#ff0000", "#00ff00")
-    assert len(watching.masters() - before) == 3
+    assert len(watching.masters() - before) == 6
     assert pictures(watching.film)[..., 1].max() > 250
 
 
@@ -268,8 +272,42 @@ def test_edit_of_something_else_draws_nothing(watching: Watching) -> None:
     other = watching.folder / "filmkit" / "mobjects" / "head_stack.py"
     by_renaming(other, other.read_bytes() + b"\nMORE = 1\n")
     watching.edit(watching.scene, f"{THIRD}1,", f"{THIRD}1.0,")
-    assert len(watching.masters() - before) == 1
+    assert len(watching.masters() - before) == 2
     assert not any("Error" in line for line in watching.lines()[count:])
+
+
+def words(watching: Watching) -> str:
+    """Return the captions beside the film."""
+    return watching.film.with_suffix(".vtt").read_text()
+
+
+def test_other_words_draw_tails_only_and_write_the_film_and_its_captions(
+    watching: Watching,
+) -> None:
+    before = watching.masters()
+    assert "Two." in words(watching)
+    # Nine words of 0.43 s take 4.0 s instead of 1.0 s.
+    longer = "Two is said with many more words than before."
+    watching.edit(watching.scene, "Two.", longer)
+    assert longer in words(watching)
+    assert len(watching.masters() - before) == 1
+    assert len(pictures(watching.film)) == 5 + 20 + 5
+    # Other words that take as long: no picture changes, only what is beside the film.
+    before, film = watching.masters(), watching.film.read_bytes()
+    watching.edit(watching.scene, "many more words", "many good words")
+    assert "many good words" in words(watching)
+    assert watching.masters() == before
+    assert watching.film.read_bytes() == film
+    watching.edit(watching.scene, longer.replace("more", "good"), "Two.")
+    assert watching.masters() == before
+    assert "Two." in words(watching)
+
+
+def test_another_fact_is_written_into_the_captions(watching: Watching) -> None:
+    assert "Three." in words(watching)
+    watching.edit(watching.own, "WORD = 'Three'", "WORD = 'Four'")
+    assert "Four." in words(watching)
+    watching.edit(watching.own, "WORD = 'Four'", "WORD = 'Three'")
 
 
 def test_last_good_pictures_stay_where_the_code_has_errors(watching: Watching) -> None:
@@ -288,8 +326,10 @@ def test_last_good_pictures_stay_where_the_code_has_errors(watching: Watching) -
     by_renaming(watching.scene, failing.encode())
     line = watching.wait_for("Error", count)
     number = failing.splitlines().index('        raise RuntimeError("no")') + 1
-    assert line.startswith("Error: scene_attention: RuntimeError: no (in beat third, ")
-    assert f"scene_attention.py line {number}" in line
+    assert line.startswith(
+        f"Error: scene_attention: scene_attention.py line {number}, in beat third: "
+        "RuntimeError: no; mend it there"
+    )
     # A module that cannot be loaded.
     count = len(watching.lines())
     theme = watching.folder / "filmkit" / "core" / "theme.py"
@@ -308,7 +348,7 @@ def test_edit_of_the_trace_draws_everything(watching: Watching) -> None:
     before, count = watching.masters(), len(watching.lines())
     make_trace(seed=5).save(watching.folder / "trace.safetensors")
     watching.wait_for("scene_attention.mp4", count)
-    assert len(watching.masters() - before) == 3
+    assert len(watching.masters() - before) == 6
 
 
 def test_ctrl_c_ends_it(watching: Watching) -> None:

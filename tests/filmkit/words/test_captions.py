@@ -21,7 +21,7 @@ LONG = (
 
 
 def beat(narration: str, start: float = 2.0, seconds: float = 8.0) -> BeatRecord:
-    return BeatRecord("a_beat", narration, start, start + seconds)
+    return BeatRecord("a_beat", narration, start, start + seconds, tail=start + 1.0)
 
 
 def read(path: Path) -> list[tuple[float, float, str]]:
@@ -125,7 +125,8 @@ def test_chapter_titles(name: str, title: str) -> None:
 
 
 def test_speaker_notes_name_the_next_beat() -> None:
-    first, last = BeatRecord("one", "First.", 0, 4.6), BeatRecord("two", "Last.", 4.6, 6.0)
+    first = BeatRecord("one", "First.", 0, 4.6, tail=3.0)
+    last = BeatRecord("two", "Last.", 4.6, 6.0, tail=5.0)
     assert speaker_notes(Rehearsal((first, last), 6.0)) == {
         "one": "First.\n\n1 of 2, 5 s. Next: Two.",
         "two": "Last.\n\n2 of 2, 1 s.",

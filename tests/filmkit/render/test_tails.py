@@ -1,0 +1,189 @@
+"""Tails of beats: pieces of their own, which follow the words and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from filmkit.commands.scene_files import find_scene
+from filmkit.core.records import BeatRecord, StageSettings
+from filmkit.core.scene_entry import SceneEntry
+from filmkit.render.jobs import make_films
+from filmkit.render.keys import BeatHasher
+from filmkit.render.quality import Quality
+from filmkit.render.request import RenderOptions
+from tests.support.filming import pictures, render_request
+from tests.support.traces import make_trace
+
+SCENE = '''
+from manim import Square
+from filmkit import Stage, beat
+
+
+class Story(Stage):
+    @beat
+    def opening(self):
+        """A square is here."""
+        self.square = Square(fill_opacity=1)
+        self.add(self.square)
+        self.hold(0.3)
+
+    @beat
+    def turning(self):
+        """It waits until [red] is said, and then it moves."""
+        self.wait_for("red")
+        self.play(self.square.animate.shift([1, 0, 0]), run_time=0.3)
+
+    @beat
+    def ending(self):
+        """It stays."""
+        self.hold(0.3)
+'''
+BEATS = ("opening", "turning", "ending")
+
+
+class Parts(NamedTuple):
+    """The masters of a film, by beat and whether it is the tail, and their inodes."""
+
+    files: dict[tuple[str, bool], tuple[str, int]]
+
+    def new(self, before: Parts) -> set[tuple[str, bool]]:
+        """The parts that were rendered since."""
+        return {part for part, file in self.files.items() if before.files[part] != file}
+
+
+class Project:
+    """A scene in a file of the user's own, and a cache."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.scene = folder / "story.py"
+        self.scene.write_text(SCENE)
+        self.trace = folder / "trace.safetensors"
+        make_trace().save(self.trace)
+
+    def render(self, *, calm: bool = False) -> Parts:
+        """Render the film; return its masters."""
+        entry = find_scene(str(self.scene))
+        cache = self.folder / "cache"
+        request = render_request(
+            (entry,), self.trace, self.folder / "out", cache=cache, calm=calm
+        )
+        request = replace(request, quality=Quality(160, 90, 10))
+        before = set(cache.rglob("*.master.mov"))
+        assert make_films(request)
+        rehearsal = entry.load().rehearse(make_trace(), request.options.settings)
+        keys = BeatHasher(self.trace, request.options).part_keys(entry, rehearsal.beats)
+        files = {path.name.partition(".")[0]: path for path in cache.rglob("*.master.mov")}
+        found = {part: files[key] for part, key in keys.items()}
+        assert set(files.values()) == before | set(found.values()), "no other files are rendered"
+        return Parts({part: (file.name, file.stat().st_ino) for part, file in found.items()})
+
+    def edit(self, old: str, new: str) -> None:
+        text = self.scene.read_text()
+        assert old in text
+        self.scene.write_text(text.replace(old, new))
+
+    @property
+    def film(self) -> Path:
+        return self.folder / "out" / "story.mp4"
+
+    @property
+    def words(self) -> str:
+        return self.film.with_suffix(".srt").read_text().replace("\n", " ")
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    return Project(tmp_path_factory.mktemp("story"))
+
+
+def test_a_film_has_two_pieces_for_each_beat(project: Project) -> None:
+    parts = project.render()
+    assert set(parts.files) == {(beat, tail) for beat in BEATS for tail in (False, True)}
+    assert len(set(parts.files.values())) == 6
+    assert project.render() == parts
+
+
+def test_more_words_render_that_tail_alone(project: Project) -> None:
+    before, length = project.render(), len(pictures(project.film))
+    project.edit("A square is here.", "A square is here, and this is all that there is.")
+    after = project.render()
+    assert after.new(before) == {("opening", True)}
+    # 11 words instead of 4: 4.8 s instead of 1.8 s.
+    assert len(pictures(project.film)) == length + 30
+    assert "this is all that there is." in project.words
+
+
+def test_other_words_of_the_same_length_render_nothing(project: Project) -> None:
+    before, film = project.render(), project.film.read_bytes()
+    project.edit("It stays.", "It rests.")
+    assert project.render() == before
+    assert project.film.read_bytes() == film
+    assert "It rests." in project.words
+
+
+def test_a_mark_that_moved_renders_its_beat(project: Project) -> None:
+    before = project.render()
+    project.edit("It waits until [red] is said, and then", "It waits until it is said, [red], then")
+    assert project.render().new(before) == {("turning", False), ("turning", True)}
+
+
+def test_calm_renders_tails_alone_and_they_stand_still(project: Project) -> None:
+    before = project.render()
+    calm = project.render(calm=True)
+    assert calm.new(before) == {(beat, True) for beat in BEATS}
+    # The last beat: 0.3 s of its own, and a tail until 1.2 s.
+    frames = pictures(project.film)[-12:]
+    assert (frames[4:, 20:] == frames[4, 20:]).all()
+    assert project.render() == before
+    drifting = pictures(project.film)[-12:]
+    assert not (drifting[4:, 20:] == drifting[4, 20:]).all()
+
+
+# Keys
+
+
+def part_keys(project: Project, **options: object) -> Callable[[BeatRecord], tuple[str, str]]:
+    """Return a function that finds the keys of a beat's own animations and of its tail."""
+    entry: SceneEntry = find_scene(str(project.scene))
+    settings = StageSettings(**options)  # type: ignore[arg-type]
+    hasher = BeatHasher(project.trace, RenderOptions(settings=settings))
+
+    def find(record: BeatRecord) -> tuple[str, str]:
+        keys = hasher.part_keys(entry, [record])
+        return keys[record.name, False], keys[record.name, True]
+
+    return find
+
+
+RECORD = BeatRecord("opening", "Words.", start=1.0, end=3.0, tail=1.5)
+
+
+@pytest.mark.parametrize(
+    ("changes", "own", "tail"),
+    [
+        ({"narration": "Other words.", "notes": ("here", "there")}, False, False),
+        ({"start": 4.0, "end": 6.0, "tail": 4.5}, False, False),
+        ({"end": 3.2}, False, True),
+        ({"tail": 1.7}, False, True),
+        ({"marks": (("red", 0.4),)}, True, True),
+    ],
+    ids=["words and notes", "later in the film", "longer words", "own length", "a mark"],
+)
+def test_what_the_parts_of_a_beat_depend_on(
+    project: Project, changes: dict[str, object], own: bool, tail: bool
+) -> None:
+    find = part_keys(project)
+    before, after = find(RECORD), find(replace(RECORD, **changes))  # type: ignore[arg-type]
+    assert [one != other for one, other in zip(before, after, strict=True)] == [own, tail]
+
+
+def test_drifting_is_part_of_the_tail_alone(project: Project) -> None:
+    before, after = part_keys(project)(RECORD), part_keys(project, calm=True)(RECORD)
+    assert before[0] == after[0]
+    assert before[1] != after[1]
