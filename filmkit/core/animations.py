@@ -21,6 +21,7 @@ import numpy.typing as npt
 from manim import DL, UR, Animation, Group, Mobject, Scene, linear, smooth
 
 from filmkit.core.camera import Shot, StageCamera
+from filmkit.core.errors import SceneCodeError
 from filmkit.core.geometry import Box
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.norm import TensorSource
@@ -256,16 +257,26 @@ class Glide(InPlaceAnimation):
         self.target = target
 
     def begin(self) -> None:
-        family = self.mobject.get_family()
         self.moves = [
             (member, member.points.copy(), target.points.copy())
-            for member, target in zip(family, self.target.get_family(), strict=True)
+            for member, target in _paired_parts(self.mobject, self.target)
         ]
         super().begin()
 
     def step(self, alpha: float) -> None:
         for member, start, end in self.moves:
             member.points = (1 - alpha) * start + alpha * end
+
+
+def _paired_parts(mobject: Mobject, other: Mobject) -> list[tuple[Mobject, Mobject]]:
+    """Return the parts of two mobjects of the same structure, each with its counterpart."""
+    family, others = mobject.get_family(), other.get_family()
+    if len(family) != len(others):
+        raise SceneCodeError(
+            f"{type(mobject).__name__} and {type(other).__name__} have {len(family)} and "
+            f"{len(others)} parts; give two of the same structure, such as one and a copy of it"
+        )
+    return list(zip(family, others, strict=True))
 
 
 class Arrive(Glide):
@@ -287,8 +298,7 @@ class Arrive(Glide):
 
     def begin(self) -> None:
         self.target = self.mobject.copy()
-        family = zip(self.mobject.get_family(), self.origin.get_family(), strict=True)
-        for member, start in family:
+        for member, start in _paired_parts(self.mobject, self.origin):
             member.points = start.points.copy()
         super().begin()
 
@@ -419,7 +429,7 @@ class MoveFromCopy(Arrive):
     def begin(self) -> None:
         self.changes = [
             (there, here.values, there.values, here.masked, there.masked)
-            for here, there in zip(self.origin.get_family(), self.mobject.get_family(), strict=True)
+            for there, here in _paired_parts(self.mobject, self.origin)
             if isinstance(here, Heatmap)
             and isinstance(there, Heatmap)
             and here.shape == there.shape
@@ -463,6 +473,8 @@ class Unroll(InPlaceAnimation):
         super().__init__(Group(*self.rows), introducer=True, **kwargs)
 
     def begin(self) -> None:
+        for row, now in zip(self.rows, self.heatmap.split_rows(), strict=True):
+            row.copy_cells_from(now).set_corners(now.corners)
         box = Box.between(self.bar.get_corner(DL), self.bar.get_corner(UR))
         count = len(self.rows)
         parts = box.split_columns(count) if box.width >= box.height else box.split_rows(count)

@@ -438,7 +438,8 @@ class _Update:
             if pool
             else (task.output for task in plan.tasks)
         )
-        cues, chapters = film_cues(records, request.quality), beat_chapters(records, request.quality)
+        cues = film_cues(records, request.quality)
+        chapters = beat_chapters(records, request.quality)
         self._print_path(write_film(request, plan.name, files, cues=cues, chapters=chapters))
 
     def _print_path(self, path: Path) -> None:

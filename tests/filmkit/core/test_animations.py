@@ -7,30 +7,37 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 import pytest
-from manim import Animation, Mobject, Square
+from manim import Animation, Mobject, Scene, Square, VGroup
 
 from filmkit.core.animations import (
     Appear,
     Arrive,
+    Drift,
     Glide,
     MoveCamera,
+    MoveFromCopy,
     Presence,
     Recolour,
     Reveal,
     Rise,
+    RollUp,
     Settle,
     ShowCells,
     SweepRows,
     Transpose,
+    TransposeFromCopy,
+    Unroll,
     Vanish,
     in_diagonals,
     in_rows,
     presence,
 )
 from filmkit.core.camera import Shot, StageCamera
+from filmkit.core.errors import SceneCodeError
 from filmkit.core.geometry import Box
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.norm import Norm
+from filmkit.core.theme import current_theme
 from filmkit.core.view import LayerView, rotary_pairs
 from filmkit.mobjects.flow import Draw, Wire
 from filmkit.mobjects.marks import Dial, RotateRow
@@ -72,6 +79,10 @@ MAKERS: dict[str, Callable[[Mobject], Animation]] = {
     "recolour": lambda m: Recolour(m, values=np.zeros(m.shape), masked=np.ones(m.shape)),
     "glide": lambda m: Glide(m, m.copy().shift([1, 0, 0])),
     "arrive": lambda m: Arrive(m, m.copy().shift([1, 0, 0])),
+    "move from a copy": lambda m: MoveFromCopy(m.copy().set_values(np.zeros(m.shape)), m),
+    "transpose from a copy": lambda m: TransposeFromCopy(m.transposed(), m),
+    "unroll": lambda m: Unroll(Square(), m),
+    "roll up": lambda m: RollUp(m, Square()),
     "rise": Rise,
     "turn": lambda m: RotateRow(m, m.values, np.array([[0, 1]])),
 }
@@ -219,3 +230,191 @@ def test_bars_rise_from_their_foot() -> None:
     assert bar.height == pytest.approx(0.5)
     motion.finish()
     assert bar.height == pytest.approx(2)
+
+
+# What leaves a copy behind
+
+
+def play(*animations: Animation, at: float, on: list[Mobject]) -> Scene:
+    """Play animations on a plain scene until a moment, or to their end at 1."""
+    scene = Scene()
+    scene.add(*on)
+    for animation in animations:
+        animation._setup_scene(scene)
+        animation.begin()
+        animation.interpolate(at)
+        if at == 1:
+            animation.finish()
+            animation.clean_up_from_scene(scene)
+    return scene
+
+
+def even(alpha: float) -> float:
+    return alpha
+
+
+def test_a_copy_moves_and_takes_the_numbers_of_its_place() -> None:
+    source, target = heatmap(2, 3), heatmap(2, 3).place(BOX)
+    target.set_values(-source.values).set_masked(np.triu(np.ones((2, 3))))
+    before = state(source)
+    expected = state(target)
+    begins = play(MoveFromCopy(source, target, rate_func=even), at=0, on=[source])
+    np.testing.assert_array_equal(target.points, source.points)
+    np.testing.assert_array_equal(target.values, source.values)
+    assert begins.mobjects == [source, target]
+    target.place(BOX).set_values(-source.values).set_masked(np.triu(np.ones((2, 3))))
+    play(MoveFromCopy(source, target, rate_func=even), at=0.5, on=[source])
+    np.testing.assert_allclose(target.box.center, np.mean([source.box.center, BOX.center], axis=0))
+    np.testing.assert_allclose(target.values, 0, atol=1e-12)
+    assert set(np.unique(target.masked)) == {0, 0.5}
+    target.place(BOX).set_values(-source.values).set_masked(np.triu(np.ones((2, 3))))
+    ended = play(MoveFromCopy(source, target, rate_func=even), at=1, on=[source])
+    assert ended.mobjects == [source, target]
+    for subject, arrays in ((source, before), (target, expected)):
+        for old, new in zip(arrays, state(subject), strict=True):
+            np.testing.assert_allclose(new, old, atol=1e-12)
+
+
+def test_a_heatmap_of_another_shape_keeps_its_own_numbers_on_the_way() -> None:
+    source, target = heatmap(2, 3), heatmap(4, 1).place(BOX)
+    values = target.values.copy()
+    play(MoveFromCopy(source, target, rate_func=even), at=0.5, on=[source])
+    np.testing.assert_array_equal(target.values, values)
+
+
+@pytest.mark.parametrize("kind", [MoveFromCopy, Arrive, Glide])
+def test_what_has_other_parts_is_refused_with_the_mend(kind: type[Animation]) -> None:
+    pair, alone = VGroup(Square(), Square()), Square()
+    with pytest.raises(SceneCodeError, match=r"have \d and \d parts; .* a copy of it"):
+        kind(pair, alone).begin()
+
+
+def test_a_transposed_copy_leaves_the_matrix_and_lands_in_its_place() -> None:
+    source = heatmap(2, 3)
+    target = heatmap(2, 3).transposed().place(BOX)
+    before, values = state(source), target.values.copy()
+
+    def motion() -> Animation:
+        return TransposeFromCopy(source, target.place(BOX), rate_func=even)
+
+    # At first it lies over the matrix, cell upon cell.
+    play(motion(), at=0, on=[source])
+    for row in range(2):
+        for column in range(3):
+            np.testing.assert_allclose(
+                target.at(column + 0.5, row + 0.5), source.at(row + 0.5, column + 0.5), atol=1e-12
+            )
+    # It does not leap when it lands, and is not mirrored.
+    play(motion(), at=1 - 1e-7, on=[source])
+    late = target.corners.copy()
+    scene = play(motion(), at=1, on=[source])
+    np.testing.assert_allclose(late, target.corners, atol=1e-5)
+    np.testing.assert_array_equal(target.values, values)
+    assert (target.box.x, target.box.y) == pytest.approx((BOX.x, BOX.y))
+    assert scene.mobjects == [source, target]
+    for old, new in zip(before, state(source), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def bar_and_matrix(*, lies: bool) -> tuple[Square, Heatmap]:
+    bar = Square(fill_opacity=1.0)
+    bar.stretch_to_fit_width(6 if lies else 0.3).stretch_to_fit_height(0.3 if lies else 6)
+    return bar.move_to([0, -2, 0]), heatmap(4, 3).place(BOX)
+
+
+@pytest.mark.parametrize("lies", [True, False], ids=["lies", "stands"])
+def test_a_bar_unrolls_into_the_rows_of_the_matrix(lies: bool) -> None:
+    bar, matrix = bar_and_matrix(lies=lies)
+    begins = play(Unroll(bar, matrix, rate_func=even), at=0, on=[bar])
+    (rows,) = (m for m in begins.mobjects if m is not bar)
+    # Its rows lie end to end and fill the bar: nothing leaps.
+    boxes = [row.box for row in rows]
+    whole = Box.around(boxes)
+    assert (whole.width, whole.height) == pytest.approx((bar.width, bar.height))
+    assert whole.center == pytest.approx(tuple(bar.get_center()))
+    assert sum(box.width * box.height for box in boxes) == pytest.approx(bar.width * bar.height)
+    # The first row leaves first.
+    first, *_, last = rows
+    start = last.points.copy()
+    play(Unroll(bar, matrix, rate_func=even), at=0.4, on=[bar])
+    moving = Unroll(bar, matrix, rate_func=even)
+    play(moving, at=0.4, on=[bar])
+    assert not np.allclose(moving.rows[0].points, first.points)
+    np.testing.assert_allclose(moving.rows[-1].points, start)
+    ended = play(Unroll(bar, matrix, rate_func=even), at=1, on=[bar])
+    assert ended.mobjects == [matrix]
+    assert presence(bar) == 1
+
+
+def test_a_matrix_rolls_up_as_it_unrolls_backwards() -> None:
+    for alpha in (0.0, 0.3, 0.8):
+        bar, matrix = bar_and_matrix(lies=True)
+        forth = Unroll(bar, matrix, rate_func=even)
+        play(forth, at=1 - alpha, on=[bar])
+        there = [row.points.copy() for row in forth.rows]
+        back = RollUp(matrix, bar, rate_func=even)
+        scene = play(back, at=alpha, on=[matrix])
+        for row, points in zip(back.rows, there, strict=True):
+            np.testing.assert_allclose(row.points, points)
+        assert matrix not in scene.mobjects
+    bar, matrix = bar_and_matrix(lies=True)
+    before = state(matrix)
+    ended = play(RollUp(matrix, bar, rate_func=even), at=1, on=[matrix])
+    assert ended.mobjects == [bar]
+    assert presence(bar) == 1
+    for old, new in zip(before, state(matrix), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_a_matrix_unrolls_from_where_things_are_when_it_plays() -> None:
+    bar, matrix = bar_and_matrix(lies=True)
+    motion = Unroll(bar, matrix, rate_func=even)
+    matrix.place(Box(-3, 2, 2, 2)).set_values(np.zeros(matrix.shape))
+    play(motion, at=1, on=[bar])
+    rows = Heatmap.join_rows(motion.rows)
+    np.testing.assert_allclose(rows.corners, matrix.corners, atol=1e-12)
+    assert not rows.values.any()
+
+
+# Durations
+
+
+@pytest.mark.parametrize(
+    ("make", "kind"),
+    [
+        (Appear, "small"),
+        (lambda m: Settle(m, BOX), "normal"),
+        (lambda m: Reveal(m, in_rows(m.shape)), "large"),
+        (lambda m: MoveCamera(StageCamera(), Shot()), "swing"),
+    ],
+)
+def test_an_animation_takes_as_long_as_the_theme_says(
+    make: Callable[[Mobject], Animation], kind: str
+) -> None:
+    assert make(heatmap()).run_time == getattr(current_theme().tempo, kind)
+
+
+def test_an_animation_may_take_its_own_time() -> None:
+    assert Appear(heatmap(), run_time=0.1).run_time == 0.1
+
+
+@pytest.mark.parametrize("shot", [Shot(center=(1, 2, 0), height=3), Shot(theta=30, phi=20)])
+def test_a_drift_ends_with_the_very_shot_that_it_began_with(shot: Shot) -> None:
+    camera = StageCamera()
+    camera.shot = shot
+    motion = Drift(camera)
+    motion.begin()
+    assert camera.shot == shot
+    way = []
+    for alpha in np.linspace(0, 1, 21):
+        motion.interpolate(float(alpha))
+        way.append(camera.shot)
+    assert way[0] == way[-1] == shot
+    assert way[5] != shot
+    if shot.theta:
+        assert way[10].theta - shot.theta == pytest.approx(8)
+        assert way[10].height == shot.height
+    else:
+        assert way[10].height == pytest.approx(0.98 * shot.height)
+    motion.finish()
+    assert camera.shot == shot

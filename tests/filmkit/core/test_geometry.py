@@ -1,0 +1,97 @@
+"""Boxes that cut, stack and fit others, and the frame around them."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from filmkit.core.geometry import CAPTION_STRIP, Box, Frame
+
+BOX = Box(1.0, -2.0, 6.0, 4.0)
+SIZE = st.floats(0.1, 20)
+WEIGHTS = st.lists(st.floats(0.1, 5), min_size=1, max_size=8)
+
+
+def sides(box: Box) -> tuple[float, float, float, float]:
+    return box.left, box.right, box.bottom, box.top
+
+
+def test_a_margin_is_taken_off_every_side() -> None:
+    assert sides(BOX.inset(0.5)) == pytest.approx((-1.5, 3.5, -3.5, -0.5))
+    assert sides(BOX.inset(0.5, 1.0)) == pytest.approx((-1.5, 3.5, -3.0, -1.0))
+    assert BOX.inset(0.25).grown(0.25) == BOX
+    empty = BOX.inset(9.0)
+    assert (empty.width, empty.height, empty.center) == (0, 0, BOX.center)
+
+
+def test_rows_are_cut_from_the_top_and_columns_from_the_left() -> None:
+    first, second = BOX.split_rows([1, 3], gap=0.4)
+    assert sides(first) == pytest.approx((-2, 4, -0.9, 0))
+    assert sides(second) == pytest.approx((-2, 4, -4, -1.3))
+    left, middle, right = BOX.split_columns(3)
+    assert [left.width, middle.width, right.width] == pytest.approx([2, 2, 2])
+    assert (left.left, middle.left, right.left) == pytest.approx((-2, 0, 2))
+    assert left.height == BOX.height
+
+
+@given(SIZE, SIZE, WEIGHTS, st.floats(0, 0.01))
+def test_parts_fill_the_box_with_the_gaps_between_them(
+    width: float, height: float, weights: list[float], gap: float
+) -> None:
+    box = Box(0.3, -0.7, width, height)
+    for parts, start, stop, length in (
+        (box.split_columns(weights, gap), "left", "right", "width"),
+        (box.split_rows(weights, gap)[::-1], "bottom", "top", "height"),
+    ):
+        assert len(parts) == len(weights)
+        assert getattr(parts[0], start) == pytest.approx(getattr(box, start))
+        assert getattr(parts[-1], stop) == pytest.approx(getattr(box, stop))
+        for one, other in pairwise(parts):
+            assert getattr(other, start) - getattr(one, stop) == pytest.approx(gap, abs=1e-9)
+        sizes = [getattr(part, length) for part in parts]
+        order = weights if length == "width" else weights[::-1]
+        unit = sum(sizes) / sum(weights)
+        assert sizes == pytest.approx([unit * weight for weight in order])
+
+
+def test_what_fits_is_stacked_as_it_is_in_the_middle() -> None:
+    first, second = BOX.stack([(2, 1), (4, 2)], gap=0.5)
+    assert (first.width, first.height, second.width, second.height) == (2, 1, 4, 2)
+    assert first.x == second.x == BOX.x
+    assert first.bottom - second.top == pytest.approx(0.5)
+    assert (first.top + second.bottom) / 2 == pytest.approx(BOX.y)
+
+
+@given(st.lists(st.tuples(SIZE, SIZE), min_size=1, max_size=6), st.floats(0, 0.5))
+def test_a_stack_never_leaves_the_box_and_keeps_its_proportions(
+    sizes: list[tuple[float, float]], gap: float
+) -> None:
+    boxes = BOX.stack(sizes, gap)
+    assert all(BOX.contains(box) for box in boxes)
+    scales = {round(box.width / width, 6) for box, (width, _) in zip(boxes, sizes, strict=True)}
+    scales |= {round(box.height / height, 6) for box, (_, height) in zip(boxes, sizes, strict=True)}
+    assert max(scales) - min(scales) <= 2e-6
+    assert max(scales) <= 1
+    for above, below in pairwise(boxes):
+        assert above.bottom >= below.top - 1e-9
+
+
+@given(SIZE, SIZE)
+def test_the_largest_box_of_a_shape_touches_two_sides(width: float, height: float) -> None:
+    fitted = BOX.fit(width, height)
+    assert BOX.contains(fitted)
+    assert fitted.center == BOX.center
+    assert fitted.width / fitted.height == pytest.approx(width / height)
+    assert max(fitted.width / BOX.width, fitted.height / BOX.height) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("width", [8 * 16 / 9, 8.0, 4.5])
+def test_the_strip_for_captions_is_kept_free_only_where_it_is_asked_for(width: float) -> None:
+    free, kept = Frame(width), Frame(width, captions=CAPTION_STRIP)
+    assert free.stage.bottom == pytest.approx(free.safe.bottom)
+    assert kept.stage.bottom == pytest.approx(max(free.safe.bottom, -4 + 8 * CAPTION_STRIP))
+    assert kept.stage.top == pytest.approx(free.stage.top)
+    assert kept.safe == free.safe
