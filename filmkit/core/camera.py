@@ -11,7 +11,7 @@ wrong as soon as the camera moves to the other side, so parts can be given a *de
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -40,9 +40,8 @@ __all__ = [
 Points = npt.NDArray[np.float64]
 M = TypeVar("M", bound=Mobject)
 
-# Distance of the eye from the shot's center, in frame heights. Larger is flatter; 1.6 keeps the
-# far cards of a stack of heads readable and still looks like space.
 FOCAL = 1.6
+"""Distance of the eye from the center of a shot without another lens, in heights of the shot."""
 
 
 @dataclass(frozen=True)
@@ -60,18 +59,23 @@ class Shot:
         Where the eye is, in degrees: ``theta`` is the turn about the vertical axis of the picture
         (positive: the eye moves to the right), ``phi`` the tilt (positive: it moves up). At
         (0, 0) it looks straight at the plane z = 0.
+    focal
+        The lens: distance of the eye from the center, in heights of the shot. A longer lens is
+        flatter: with 1.6 far things are much smaller than near ones, with 4 nearly as large. The
+        plane through the center that faces the eye has the same size with every lens.
 
     Examples
     --------
-    From the right and above, twice as close as the flat picture::
+    From the right and above, twice as close as the flat picture, with a long lens::
 
-        self.play(self.move_camera(Shot(center=(1, 0, 0), height=4, theta=34, phi=20)))
+        self.play(self.move_camera(Shot((1, 0, 0), height=4, theta=34, phi=20, focal=4)))
     """
 
     center: tuple[float, float, float] = (0.0, 0.0, 0.0)
     height: float = field(default_factory=lambda: float(config.frame_height))
     theta: float = 0.0
     phi: float = 0.0
+    focal: float = FOCAL
 
     @classmethod
     def of_box(cls, box: Box) -> Shot:
@@ -95,7 +99,7 @@ class Shot:
 
     def eye(self) -> Points:
         """Return the position (3,) of the eye in the scene."""
-        return np.asarray(self.center) + self._rotation.T @ [0.0, 0.0, FOCAL * self.height]
+        return np.asarray(self.center) + self._rotation.T @ [0.0, 0.0, self.focal * self.height]
 
     def project(self, points: Points, frame_height: float) -> Points:
         """Project points (n, 3) of the scene into the frame.
@@ -114,7 +118,7 @@ class Shot:
             center's plane towards the eye, unscaled.
         """
         projected = (points - np.asarray(self.center)) @ self._rotation.T
-        eye = FOCAL * self.height
+        eye = self.focal * self.height
         # Points at or behind the eye are held just in front of it: they lie far outside of the
         # frame and must not wrap round to its other side.
         ahead = np.maximum(eye - projected[:, 2], 1e-3 * eye)
@@ -126,18 +130,22 @@ class Shot:
     def mix(self, other: Shot, alpha: float) -> Shot:
         """Return the shot at ``alpha``, 0 to 1, of the way to another one.
 
-        Heights are interpolated as ratios, so that a zoom has an even speed.
+        Heights and lenses are interpolated as ratios, so that a zoom has an even speed.
         """
 
         def line(a: float, b: float) -> float:
             return (1 - alpha) * a + alpha * b
 
+        def ratio(a: float, b: float) -> float:
+            return float(a ** (1 - alpha) * b**alpha)
+
         x, y, z = (line(a, b) for a, b in zip(self.center, other.center, strict=True))
         return Shot(
             center=(x, y, z),
-            height=float(self.height ** (1 - alpha) * other.height**alpha),
+            height=ratio(self.height, other.height),
             theta=line(self.theta, other.theta),
             phi=line(self.phi, other.phi),
+            focal=ratio(self.focal, other.focal),
         )
 
 
@@ -177,7 +185,7 @@ def clear_depth_plane(mobject: M) -> M:
     return mobject
 
 
-def keep_upright(mobject: M, at: npt.ArrayLike) -> M:
+def keep_upright(mobject: M, at: npt.ArrayLike | Callable[[Shot], npt.ArrayLike]) -> M:
     """Keep a mobject facing the camera, at a constant size, beside a point of the scene.
 
     For labels in space: they follow the point as it is seen, but are neither tilted nor scaled.
@@ -187,7 +195,8 @@ def keep_upright(mobject: M, at: npt.ArrayLike) -> M:
     mobject
         What is drawn; its own points then say where it is relative to the point.
     at : (3,)
-        The point of the scene.
+        The point of the scene; or a function that returns it, called with the shot of every
+        picture, for a label that follows something that moves.
 
     Returns
     -------
@@ -195,7 +204,7 @@ def keep_upright(mobject: M, at: npt.ArrayLike) -> M:
         The mobject itself.
     """
     for member in mobject.get_family():
-        member.anchor = np.array(at, dtype=float)
+        member.anchor = at if callable(at) else np.array(at, dtype=float)
     return mobject
 
 
@@ -217,7 +226,8 @@ def _in_frame(mobject: Mobject, points: Points, shot: Shot, frame_height: float)
     anchor = _attribute(mobject, "anchor", None)
     if anchor is None:
         return shot.project(points, frame_height)
-    return points + shot.project(anchor[None], frame_height) * [1.0, 1.0, 0.0]
+    place = np.array(anchor(shot) if callable(anchor) else anchor, dtype=float)
+    return points + shot.project(place[None], frame_height) * [1.0, 1.0, 0.0]
 
 
 class StageCamera(Camera):

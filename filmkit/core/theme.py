@@ -14,7 +14,17 @@ from dataclasses import dataclass, replace
 
 from filmkit.core.theme_names import PALETTES, THEMES
 
-__all__ = ["DARK", "LIGHT", "PRINT", "Palette", "Tempo", "Theme", "current_theme", "use_theme"]
+__all__ = [
+    "DARK",
+    "LIGHT",
+    "PRINT",
+    "Palette",
+    "Tempo",
+    "Theme",
+    "current_theme",
+    "mixed",
+    "use_theme",
+]
 
 
 @dataclass(frozen=True)
@@ -41,8 +51,8 @@ class Tempo:
     ----------
     small, normal, large
         Animations of one thing, of several, and of a whole picture.
-    swing
-        Moves of the camera through space.
+    swing, orbit
+        Moves of the camera through space, and round a stack of heads.
     breath
         The shortest pause.
     per_word
@@ -53,6 +63,7 @@ class Tempo:
     normal: float = 1.0
     large: float = 1.6
     swing: float = 3.0
+    orbit: float = 8.0
     breath: float = 0.8
     per_word: float = 0.43
 
@@ -77,6 +88,8 @@ class Theme:
         What stands out in charts; frames that point at something.
     masked
         Fill of cells that the causal mask removes.
+    card, rim
+        Face of a card in space, and the light along its upper edge.
     palette
         Colour maps of the heatmaps.
     tempo
@@ -121,6 +134,8 @@ class Theme:
     z: str = "#f2f0ea"
     latent: str = "#c77dff"
     masked: str = "#1b1a20"
+    card: str = "#0b0d10"
+    rim: str = "#a9b6c4"
     palette: Palette = Palette()
     tempo: Tempo = Tempo()
     font: str = "Source Sans Pro"
@@ -146,6 +161,37 @@ class Theme:
             raise ValueError(f"the theme has no colour role {name!r}")
         return colour
 
+    def group_colour(self, name: str, group: int) -> str:
+        """Return the colour of a role in one of three lightnesses, for things in groups.
+
+        Groups that share keys and values are told apart by it. Neighbouring groups differ, and
+        the fourth has the lightness of the first.
+
+        Parameters
+        ----------
+        name
+            A role, such as ``"key"``.
+        group
+            Number of the group, from 0.
+
+        Examples
+        --------
+        ::
+
+            Label("heads 3 to 5", colour=theme.group_colour("key", 1))
+        """
+        towards, share = ((self.ink, 0.5), (self.ink, 0.0), (self.background, 0.4))[group % 3]
+        return mixed(self.role(name), towards, share)
+
+
+def mixed(first: str, second: str, share: float) -> str:
+    """Return the colour that is the share ``share``, 0 to 1, of the way from one to another.
+
+    All are "#RRGGBB".
+    """
+    ends = [[int(colour[i : i + 2], 16) for i in (1, 3, 5)] for colour in (first, second)]
+    return "#" + "".join(f"{round(a + (b - a) * share):02x}" for a, b in zip(*ends, strict=True))
+
 
 DARK = Theme()
 LIGHT = replace(
@@ -166,6 +212,8 @@ LIGHT = replace(
     z="#1d1b18",
     latent="#7a2fc0",
     masked="#e6e3dd",
+    card="#f8f4ec",
+    rim="#8d8373",
 )
 
 # For paper: black text, lines thick enough for a printer, and colours that are dark enough in grey.
@@ -186,6 +234,8 @@ PRINT = replace(
     z="#000000",
     latent="#5b1fa0",
     masked="#e8e8e8",
+    card="#f7f6f3",
+    rim="#6f675a",
     thin=1.6,
     line=2.8,
     bold=4.5,

@@ -199,7 +199,7 @@ class VolumeBlock(Group):
         super().__init__()
         self.stored, self.box, self.thickness, self.base = stored, box, thickness, base
         norm = stored.norms[0]
-        self.across = Norm(-1.0, 1.0, norm.cmap, norm.percentile)
+        self.across = norm.scaled(1 / norm.vmax)
         source = TensorSource(expression=stored.name)
         self.front = VolumeFace(norm)
         self.top = VolumeFace(self.across, light=TOP_LIGHT, source=source)

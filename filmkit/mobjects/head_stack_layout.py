@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
+from manim import smooth
 
-from filmkit.core.camera import Shot
+from filmkit.core.camera import FOCAL, Shot
 from filmkit.core.geometry import HEADER, NARROW, WORD_GAP, Box, Frame, row_points
 from filmkit.mobjects.head_layout import AWAY, WEIGHT_BOX, HeadLayout
 
@@ -18,15 +20,24 @@ Points = npt.NDArray[np.float64]
 Point = tuple[float, float, float]
 
 CARD_ROOM = 0.24  # between the queries and the left edge of a card
-MAX_SPACING = 1.0  # depth between neighbouring cards
-MAX_DEPTH = 9.6  # from the first card to the last
+# Spacing, relative to that at which from far away no card hides a pattern of the next one.
+ROOMY, ROOMY_NARROW, ROOMY_TALL = 1.25, 1.05, 0.9
+FEW, MAX_ROOMY = 9, 1.6  # with fewer cards the spacing grows, up to this factor
+CROWDING = 0.55  # with more of them it shrinks: by the number of cards to this power
 SHARED_ROOM = 1.1  # between the cards and a panel that they share
 PULLED_GAP = 0.5  # between a card and the z that is pulled out of it
 BRACKET_ROOM = 0.3  # between the cards and the brackets below their left edges
-NUMBER_ROOM = 0.25  # above the cards, for the numbers of the heads
-TURN, TILT = 34.0, 20.0  # angles of the shots from the side and from above, in degrees
-FILL = 2 / 3  # width of the stack in these shots, as a share of the frame's width
-FILL_TALL = (0.679, 0.69)  # in a tall frame, from the left (with room for words) and the right
+WORD_DROP = 0.35  # from a bracket to the foot of its words, at most
+NUMBER_DROP, NUMBER_INSET = 0.3, 0.4  # from the edges of a card to the middle of its number
+BESIDE = 2.2  # room beside the stack for the names of panels, at most
+TURN, TILT = 54.0, 16.0  # angles of the shots from the side and from above, in degrees
+QUARTER_TURN, QUARTER_TILT = 46.0, 14.0  # the same of the shot in which outputs are pulled out
+TURN_ALONE, SEVERAL = 28.0, 4  # with less than several cards the turn falls to that of one alone
+ORBIT_TILT = 26.0  # angle from above at the middle of an orbit, where cards stand in line
+LENS = 3.6  # the lens of these shots: long, so that far cards are not much smaller
+FILL = 0.8  # width of the stack in these shots, as a share of the frame's width: the least
+DIMMEST, DIMMING = 0.55, 0.12  # light on the last card; most that a card has less than the next
+STEP = 0.14  # how far a card steps out of the stack, as a share of its height
 
 
 def prism_corners(box: Box, near: float = 0.0, far: float = 0.0) -> Points:
@@ -47,7 +58,8 @@ def shot_on(
     *,
     theta: float = TURN,
     phi: float = TILT,
-    width: float = FILL,
+    focal: float = FOCAL,
+    width: float = 2 / 3,
     height: float = 0.96,
     into: Box | None = None,
 ) -> Shot:
@@ -59,8 +71,8 @@ def shot_on(
         Points that must be visible.
     frame
         The frame of the picture.
-    theta, phi
-        Direction in degrees, as for :class:`~filmkit.core.camera.Shot`.
+    theta, phi, focal
+        Direction in degrees and lens, as for :class:`~filmkit.core.camera.Shot`.
     width
         Share of the frame's width that the points fill, if ``height`` allows it.
     height
@@ -71,7 +83,7 @@ def shot_on(
     points = np.asarray(points, dtype=float)
     into = into or frame.stage
     center = (points.min(axis=0) + points.max(axis=0)) / 2
-    shot = Shot(center=_point(center), height=frame.height, theta=theta, phi=phi)
+    shot = Shot(_point(center), frame.height, theta, phi, focal)
     right, up, _ = shot.rotation()
     # Size and place depend on each other through the perspective; a few rounds settle both.
     for _ in range(40):
@@ -81,7 +93,7 @@ def shot_on(
         grow = max(extent[0] / (width * frame.width), extent[1] / (height * frame.stage.height))
         offset = ((low + high) / 2 - [into.x, into.y]) * shot.height / frame.height
         center = np.asarray(shot.center) + offset[0] * right + offset[1] * up
-        shot = Shot(center=_point(center), height=shot.height * grow, theta=theta, phi=phi)
+        shot = Shot(_point(center), shot.height * grow, theta, phi, focal)
     return shot
 
 
@@ -92,7 +104,9 @@ def _point(center: Points) -> Point:
 
 @dataclass(frozen=True)
 class HeadStackLayout:
-    """Layout of a stack of equal cards, the first in the plane z = 0, the others behind it.
+    """Layout of a stack of equal cards, one behind the other, in the order of the heads.
+
+    One of them, the *flat* one, lies in the plane z = 0, where the flat picture of its head is.
 
     Attributes
     ----------
@@ -100,18 +114,13 @@ class HeadStackLayout:
         Layout of one card.
     count
         Number of cards.
-    spacing
-        Depth from one card to the next.
+    flat
+        Place of the flat card, counted from 0 at the front.
     """
 
     head: HeadLayout
     count: int
-    spacing: float
-
-    @classmethod
-    def of(cls, head: HeadLayout, count: int) -> HeadStackLayout:
-        """Return the layout of ``count`` cards; if there are many, they are closer together."""
-        return cls(head, count, min(MAX_SPACING, MAX_DEPTH / max(1, count - 1)))
+    flat: int = 0
 
     @property
     def card(self) -> Box:
@@ -119,23 +128,52 @@ class HeadStackLayout:
         border = self.head.border
         return Box.of(self.head.q.left - CARD_ROOM, border.right, border.bottom, border.top)
 
+    @cached_property
+    def spacing(self) -> float:
+        """Depth from one card to the next.
+
+        It is so large that from the right a card hides nearly nothing of the next one's pattern,
+        and smaller if there are many cards.
+        """
+        strip = (self.card.right - self.head.pattern.left) / np.tan(np.radians(TURN))
+        crowd = (FEW - 1) / max(1, self.count - 1)
+        room = min(MAX_ROOMY, crowd**0.5) if crowd > 1 else crowd**CROWDING
+        frame = self.head.frame
+        roomy = ROOMY if frame.wide else ROOMY_TALL if frame.tall else ROOMY_NARROW
+        return float(roomy * strip * room)
+
     @property
-    def depth(self) -> float:
-        """Depth from the first card to the last."""
-        return self.spacing * (self.count - 1)
+    def near(self) -> float:
+        """z of the first card."""
+        return self.depth_at(0)
+
+    @property
+    def far(self) -> float:
+        """z of the last card."""
+        return self.depth_at(self.count - 1)
 
     def depth_at(self, place: float) -> float:
         """Return z of the card at a place, counted from 0 at the front."""
-        return -self.spacing * place
+        return self.spacing * (self.flat - place)
+
+    def light_at(self, place: float) -> float:
+        """Return the brightness of the card at a place: 1 at the front, less at the back."""
+        steps = max(1, self.count - 1)
+        return 1 - min(1 - DIMMEST, DIMMING * steps) * place / steps
+
+    @property
+    def step(self) -> Points:
+        """The way (3,) of a card that steps out of the stack: upwards, as a card from an index.
+
+        To the side it would hide the next card; forwards it would meet the one before it.
+        """
+        return np.array([0.0, STEP * self.card.height, 0.0])
 
     @property
     def outer_corners(self) -> Points:
-        """Corners (8, 3) of the whole stack, with room for brackets and numbers around it."""
-        card = self.card
-        left, bottom = card.left - BRACKET_ROOM, card.bottom - BRACKET_ROOM
-        return prism_corners(
-            Box.of(left, card.right, bottom, card.top + NUMBER_ROOM), 0.0, -self.depth
-        )
+        """Corners (n, 3) of the whole stack, with the flat card a step forward."""
+        stepped = prism_corners(self.card) + self.step
+        return np.concatenate([prism_corners(self.card, self.near, self.far), stepped])
 
     def shared(self, panel: Box, places: Sequence[int]) -> tuple[Box, float]:
         """Return the box and the depth of a panel that several cards share: to their left.
@@ -163,27 +201,67 @@ class HeadStackLayout:
     # Named shots
 
     @property
+    def _turn(self) -> float:
+        """Angle of the shots from the side: smaller for very few cards, which then look larger."""
+        share = min(1.0, (self.count - 1) / (SEVERAL - 1))
+        return TURN_ALONE + (TURN - TURN_ALONE) * share
+
+    @property
+    def name_room(self) -> float:
+        """Width of the room beside the stack for the names of panels, in scene units."""
+        frame = self.head.frame
+        return float(min(BESIDE, frame.stage.width - FILL * frame.width))
+
+    def _from_side(self, theta: float, phi: float, points: Points, room: float = 0.0) -> Shot:
+        """Return a shot that shows some points as large as possible.
+
+        ``room`` is the width that stays free beside them: at the left in a shot from the left.
+        """
+        frame = self.head.frame
+        stage = frame.stage
+        left, right = (room, 0.0) if theta < 0 else (0.0, room)
+        into = Box.of(stage.left + left, stage.right - right, stage.bottom, stage.top)
+        width = into.width / frame.width
+        return shot_on(
+            points, frame, theta=theta, phi=phi, focal=LENS, width=width, height=1.0, into=into
+        )
+
+    @property
     def from_left(self) -> Shot:
-        """Shot from the left and above: queries, keys and values of every head are visible."""
-        width = FILL_TALL[0] if self.head.frame.tall else FILL
-        return shot_on(self.outer_corners, self.head.frame, theta=-TURN, width=width)
+        """Shot from the left and above: queries, keys and values of every head are visible.
+
+        There is room for brackets below the cards.
+        """
+        x, y = self.card.left - BRACKET_ROOM, self.card.bottom - BRACKET_ROOM - WORD_DROP
+        brackets = [[x, y, self.near], [x, y, self.far]]
+        points = np.concatenate([self.outer_corners, brackets])
+        return self._from_side(-self._turn, TILT, points, self.name_room)
 
     @property
     def from_right(self) -> Shot:
         """Shot from the right and above: patterns and z of every head are visible."""
-        width = FILL_TALL[1] if self.head.frame.tall else FILL
-        return shot_on(self.outer_corners, self.head.frame, theta=TURN, width=width)
+        return self._from_side(self._turn, TILT, self.outer_corners, self.name_room)
 
     @property
-    def beside_front(self) -> Shot:
-        """Shot from the left and above, close to the first card."""
-        return shot_on(prism_corners(self.card), self.head.frame, theta=-TURN, width=0.6)
+    def beside_flat(self) -> Shot:
+        """Shot from the left and above, close to the flat card."""
+        corners = prism_corners(self.card)
+        return shot_on(corners, self.head.frame, theta=-34, phi=TILT, focal=LENS, width=0.66)
 
     @property
-    def with_outputs(self) -> Shot:
-        """Shot from the right and above, with room for z that are pulled out of the cards."""
-        pulled = prism_corners(self.head.z.moved(dx=self.pull_distance), 0.0, -self.depth)
-        return shot_on(np.concatenate([self.outer_corners, pulled]), self.head.frame, width=0.86)
+    def quarter(self) -> Shot:
+        """Shot from the right and above, less from the side, with room for z beside their cards."""
+        pulled = prism_corners(self.head.z.moved(dx=self.pull_distance), self.near, self.far)
+        points = np.concatenate([prism_corners(self.card, self.near, self.far), pulled])
+        return self._from_side(QUARTER_TURN, QUARTER_TILT, points)
+
+    def on_the_way(self, start: Shot, end: Shot) -> Shot:
+        """Return the shot in the middle of an orbit: all cards, seen from higher above."""
+        theta = (start.theta + end.theta) / 2
+        # Where the cards do not stand in line there is no need to rise.
+        share = 1 - min(1.0, abs(theta) / TURN)
+        phi = (start.phi + end.phi) / 2
+        return self._from_side(theta, phi + (ORBIT_TILT - TILT) * share, self.outer_corners)
 
     @property
     def pull_distance(self) -> float:
@@ -204,9 +282,26 @@ class HeadStackLayout:
 
     # Marks
 
-    def corner(self, place: int) -> Point:
-        """Return the top left corner of a card."""
-        return (self.card.left, self.card.top, self.depth_at(place))
+    @property
+    def number_room(self) -> float:
+        """Height of the free strip of a card below the middle of its number."""
+        return self.card.top - NUMBER_DROP - max(self.head.q.top, self.head.k_t.top)
+
+    def number_point(self, card: Points, shot: Shot) -> Points:
+        """Return where the middle (3,) of a card's number is in a shot.
+
+        It moves along the upper edge, from its left end, in shots from the left, to its right end.
+
+        Parameters
+        ----------
+        card : (4, 3)
+            The card's corners, clockwise from the upper left.
+        """
+        along = (card[1] - card[0]) / np.linalg.norm(card[1] - card[0])
+        down = (card[3] - card[0]) / np.linalg.norm(card[3] - card[0])
+        share = float(smooth(np.clip(0.5 + shot.theta / (2 * self._turn), 0, 1)))
+        first, last = card[0] + NUMBER_INSET * along, card[1] - NUMBER_INSET * along
+        return np.asarray(first + (last - first) * share + NUMBER_DROP * down)
 
     @property
     def title(self) -> tuple[float, float]:

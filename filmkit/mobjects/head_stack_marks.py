@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
-from manim import BackgroundRectangle, Group, VGroup, VMobject
+import numpy.typing as npt
+from manim import Group, VGroup, VMobject
 
-from filmkit.core.camera import Shot, keep_upright, pin_to_frame
+from filmkit.core.camera import Shot, keep_upright, pin_to_frame, set_depth_plane
 from filmkit.core.text import Label
 from filmkit.core.theme import current_theme
-from filmkit.mobjects.head_stack import HeadStack
+from filmkit.mobjects.head_stack import Card, HeadStack
+from filmkit.mobjects.head_stack_layout import WORD_DROP, HeadStackLayout
+from filmkit.mobjects.head_tensors import head_tensor
+from filmkit.mobjects.panel import Header
 
-__all__ = ["GroupBrackets", "HeadNumbers", "span_of"]
+__all__ = ["GroupBrackets", "HeadNumbers", "PanelNames", "span_of"]
 
-LIFT = 0.06  # between a card's corner and its number
+Points = npt.NDArray[np.float64]
+
 WORD = 0.075  # between words of a sentence
 NUMBER_GAP = 0.05
-PLATE = 0.85  # opacity of the plate behind a number
-PLATE_EDGE = 0.02  # width of the plate beyond the number
-AWAY = 0.12  # between a bracket and its words
+NUMBER_SHARE = 0.45  # height of a digit below the middle of its line, as a share of the line
+LINE = 1.2  # from one line of a name to the next, in heights of a line
+NAME_GAP = 0.14  # between a stack and the names of its panels
 
 
 def span_of(heads: list[int]) -> str:
@@ -40,9 +46,11 @@ def span_of(heads: list[int]) -> str:
 
 
 class HeadNumbers(VGroup):
-    """The number of each head at the top left corner of its card, always facing the camera.
+    """The number of each head on the upper edge of its card, always facing the camera.
 
-    If cards are too close together, only every second or third ... of them has a number.
+    Numbers follow their cards. When the camera goes round, they move along the edges, to the side
+    where the cards can be seen. If cards are too close together, only every second or third ...
+    of them has a number.
 
     Parameters
     ----------
@@ -55,24 +63,72 @@ class HeadNumbers(VGroup):
     def __init__(self, head_stack: HeadStack, shot: Shot) -> None:
         super().__init__()
         theme, layout = current_theme(), head_stack.layout
-        height = layout.head.frame.height
-        corners = np.array([layout.corner(card.place) for card in head_stack.cards])
-        projected = shot.project(corners, height)[:, :2]
-        numbers = [Label(str(card.head), colour=theme.muted) for card in head_stack.cards]
-        room = max(number.width for number in numbers) + NUMBER_GAP
-        numbers[0].set_fill(theme.ink)
-        every = 1
-        if len(projected) > 1:
-            pitch = float(np.abs(np.diff(projected[:, 0])).min())
-            every = max(1, math.ceil(room / pitch))
-        for place in range(0, len(numbers), every):
-            number = numbers[place]
-            number.on_line(number.width / 2, LIFT + number.line_height / 2)
-            # Panels of cards farther back may be behind the number.
-            plate = BackgroundRectangle(
-                number, color=theme.background, fill_opacity=PLATE, buff=PLATE_EDGE
-            )
-            self.add(*(keep_upright(part, at=corners[place]) for part in (plate, number)))
+        cards = head_stack.cards
+        points = np.array([layout.number_point(card.plane.points, shot) for card in cards])
+        projected = shot.project(points, layout.head.frame.height)[:, :2]
+        numbers = [Label(str(card.head), colour=theme.muted) for card in cards]
+        room = [max(n.width for n in numbers) + NUMBER_GAP, numbers[0].line_height]
+        numbers[layout.flat].set_fill(theme.ink)
+        # Two numbers are apart if they are so in one direction, across or down.
+        pitch = np.abs(np.diff(projected, axis=0)) / room
+        every = math.ceil(1 / pitch.max(axis=1).min()) if len(cards) > 1 else 1
+        # Where cards look small, numbers stand higher, so that they do not cover a panel.
+        scale = layout.head.frame.height / shot.height
+        lift = max(0.0, NUMBER_SHARE * numbers[0].line_height - scale * layout.number_room)
+        for card in cards[::every]:
+            number = numbers[card.head].on_line(0.0, lift)
+            keep_upright(number, self._place(layout, card))
+            self.add(set_depth_plane(number, card.plane))
+
+    @staticmethod
+    def _place(layout: HeadStackLayout, card: Card) -> Callable[[Shot], Points]:
+        """Return the function that gives the place of a card's number."""
+        return lambda shot: layout.number_point(card.plane.points, shot)
+
+
+class PanelNames(VGroup):
+    """The names of panels beside a stack, at the card that is farthest back.
+
+    They are made for one shot, and keep their size in others: names of queries, keys and values in
+    a shot from the left, those of pattern and z in one from the right. Where they stand, nothing
+    else does.
+
+    Parameters
+    ----------
+    head_stack
+        The stack.
+    shot
+        The shot in which they are read.
+    """
+
+    def __init__(self, head_stack: HeadStack, shot: Shot) -> None:
+        super().__init__()
+        layout = head_stack.layout
+        card, left = head_stack.cards[-1], shot.theta < 0
+        names = ("q", "k", "v") if left else ("pattern", "z")
+        room = layout.name_room - NAME_GAP
+        flat = head_stack.view.head(layout.flat)
+        tensors = [head_tensor(flat, name) for name in names]
+        headers: list[VGroup] = [
+            Header(tensor.name, tensor.symbol, colour=tensor.colour) for tensor in tensors
+        ]
+        if max(header.width for header in headers) > room:
+            headers = [_narrow(tensor.name, tensor.colour) for tensor in tensors]
+        for name, header in zip(names, headers, strict=True):
+            half = header.width / 2 + NAME_GAP
+            header.move_to([-half if left else half, 0.0, 0.0])
+            y = getattr(layout.head, name).y
+            x = layout.card.left if left else layout.card.right
+            keep_upright(header, (x, y, layout.depth_at(card.head)))
+            self.add(header)
+
+
+def _narrow(name: str, colour: str) -> VGroup:
+    """Return the words of a name, one below the other."""
+    words = VGroup(*(Label(word, colour=colour) for word in name.split()))
+    for line, word in enumerate(words):
+        word.on_line(0.0, -LINE * line * word.line_height)
+    return words
 
 
 class GroupBrackets(Group):
@@ -99,13 +155,14 @@ class GroupBrackets(Group):
         self.lines, self.words = VGroup(), VGroup()
         groups: dict[int, list[int]] = {}
         for card in head_stack.cards:
-            groups.setdefault(head_stack.view.trace.kv_head(card.head), []).append(card.place)
-        for places in groups.values():
-            corners = head_stack.layout.bracket(min(places), max(places))
-            line = VMobject(stroke_color=theme.ink, stroke_width=theme.line, fill_opacity=0.0)
+            groups.setdefault(head_stack.view.trace.kv_head(card.head), []).append(card.head)
+        for group, heads in groups.items():
+            corners = head_stack.layout.bracket(min(heads), max(heads))
+            colour = theme.group_colour("key", group)
+            line = VMobject(stroke_color=colour, stroke_width=theme.bold, fill_opacity=0.0)
             self.lines.add(line.set_points_as_corners(corners))
-            word = Label(span_of([head_stack.order[place] for place in places]))
-            word.on_line(-AWAY - word.width / 2, -AWAY)
+            word = Label(span_of(heads), colour=colour)
+            word.on_line(-word.width / 4, -WORD_DROP)
             self.words.add(keep_upright(word, at=(corners[1] + corners[2]) / 2))
         self.sentence = pin_to_frame(_sentence())
         point = head_stack.layout.sentence

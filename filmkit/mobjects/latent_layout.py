@@ -11,7 +11,7 @@ import numpy as np
 from filmkit.core.camera import Shot
 from filmkit.core.geometry import FRAME_HEIGHT, HEADER, WORD_GAP, Box, Path, Point, row_points
 from filmkit.mobjects.head_layout import MAX_ROW_X, WEIGHT_BOX, HeadLayout
-from filmkit.mobjects.head_stack_layout import HeadStackLayout, prism_corners, shot_on
+from filmkit.mobjects.head_stack_layout import LENS, HeadStackLayout, prism_corners, shot_on
 
 __all__ = ["HeadStackShots", "NaiveLayout"]
 
@@ -395,7 +395,7 @@ class HeadStackShots:
         room = box.grown(0.0, ENLARGED * (UNDER + HEADER))
         points = np.concatenate([head_stack.outer_corners, prism_corners(room, depth, depth)])
         turn = 38 if frame.wide else 33
-        shot = shot_on(points, frame, theta=-turn, phi=17, width=0.9, height=1.0)
+        shot = shot_on(points, frame, theta=-turn, phi=17, focal=LENS, width=0.9, height=1.0)
         return cls(head_stack, box, depth, shot)
 
     @classmethod
@@ -415,7 +415,7 @@ class HeadStackShots:
         """
         box, depth = head_stack.shared(latent.moved(dy=level - latent.y), range(head_stack.count))
         points = np.concatenate([head_stack.outer_corners, prism_corners(box, depth, depth)])
-        shot = shot_on(points, head_stack.head.frame, theta=-34, phi=20, width=0.9)
+        shot = shot_on(points, head_stack.head.frame, theta=-34, phi=20, focal=LENS, width=0.9)
         return cls(head_stack, box, depth, shot)
 
     @property

@@ -137,7 +137,7 @@ class _RisingLines(VGroup):
                 p for wire in wires for p in outline_of(wire, 1.6 * theme.line * UNITS_PER_POINT)
             ]
             line = filled(polygons, theme.latent)
-            line.shift([0.0, 0.0, head_stack.layout.depth_at(card.place)])
+            line.shift([0.0, 0.0, head_stack.layout.depth_at(card.head)])
             self.add(set_depth_plane(line, card.plane))
 
 
@@ -169,7 +169,7 @@ class NaiveFeed(Group):
         super().__init__()
         theme = current_theme()
         card, x = head_stack.layout.card, layout.riser
-        ends = [(x, card.bottom, head_stack.layout.depth_at(c.place)) for c in head_stack.cards]
+        ends = [(x, card.bottom, head_stack.layout.depth_at(c.head)) for c in head_stack.cards]
         half, y = self.WIDTH / 2, shots.spine
         bar = [(shots.latent.right + GAP, y - half), (x, y - half)]
         bar += [(x, y + half), (shots.latent.right + GAP, y + half)]

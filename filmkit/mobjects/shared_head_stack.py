@@ -10,12 +10,12 @@ from filmkit.core.heatmap import Heatmap
 from filmkit.core.text import Label
 from filmkit.core.theme import current_theme
 from filmkit.mobjects.fan_out import FanOut
-from filmkit.mobjects.head_stack import HeadStack, copy_at_depth, free_from_card
+from filmkit.mobjects.head_stack import Card, HeadStack, copy_at_depth, free_from_card
 from filmkit.mobjects.marks import Outline
 from filmkit.mobjects.shared_head_stack_layout import SharedHeadStackLayout
 from filmkit.mobjects.shared_view import SharedView
 
-__all__ = ["SharedHeadStack", "order_by_group"]
+__all__ = ["SharedHeadStack"]
 
 
 AWAY = 0.14  # between a shared panel and the names of the heads that read it
@@ -30,16 +30,6 @@ MAX_NAMED = 4  # with more groups, only one has the names of its heads
 FRAME = 0.03  # between a shared panel and its frame
 
 
-def order_by_group(view: SharedView, head: int) -> tuple[int, ...]:
-    """Return the numbers of all heads in the order for a stack that begins with one head.
-
-    The other heads of its group come next, then those of the other groups, each in order.
-    """
-    group = view.shared.heads(view.shared.group(head))
-    others = (h for h in range(view.layer.trace.meta.n_heads) if h not in group)
-    return (head, *(h for h in group if h != head), *others)
-
-
 class SharedHeadStack(Group):
     """Shared keys and values to the left of a stack of heads.
 
@@ -48,7 +38,7 @@ class SharedHeadStack(Group):
     Parameters
     ----------
     head_stack
-        The stack; its heads are in the order of :func:`order_by_group`.
+        The stack.
     view
         The layer with shared keys and values.
 
@@ -57,7 +47,7 @@ class SharedHeadStack(Group):
     layout : SharedHeadStackLayout
         Where shared panels are, and the shots that show them.
     groups : list of list of int
-        Numbers of the heads of each group, in the order of the stack.
+        Numbers of the heads of each group.
     keys, values : list of Heatmap
         The shared keys and values of each group.
     frames
@@ -75,20 +65,12 @@ class SharedHeadStack(Group):
         super().__init__()
         theme = current_theme()
         self.head_stack, self.view = head_stack, view
-        numbers = dict.fromkeys(view.shared.group(head) for head in head_stack.order)
-        self.groups = [
-            [head for head in head_stack.order if view.shared.group(head) == number]
-            for number in numbers
-        ]
-        self.layout = SharedHeadStackLayout(
-            head_stack.layout,
-            tuple(tuple(head_stack.heads[head].place for head in heads) for heads in self.groups),
-        )
+        self.groups = [list(view.shared.heads(group)) for group in range(view.shared.n_groups)]
+        self.layout = SharedHeadStackLayout(head_stack.layout, tuple(map(tuple, self.groups)))
         self.keys = [self._panel("k", index) for index in range(len(self.groups))]
         self.values = [self._panel("v", index) for index in range(len(self.groups))]
         self.frames = VGroup(
-            *(self._frame("k", i, theme.key) for i in range(len(self.groups))),
-            *(self._frame("v", i, theme.value) for i in range(len(self.groups))),
+            *(self._frame(n, i) for n in ("k", "v") for i in range(len(self.groups)))
         )
         self.key_fan_outs = VGroup(*(self._fan_out("k", i) for i in range(len(self.groups))))
         self.value_fan_outs = VGroup(*(self._fan_out("v", i) for i in range(len(self.groups))))
@@ -113,7 +95,7 @@ class SharedHeadStack(Group):
             self.readers.add(keep_upright(label, at=at))
         self.outlines = {
             card.head: {
-                name: self._outline(name, card.place, colour)
+                name: self._outline(name, card, colour)
                 for name, colour in (("k", theme.key), ("v", theme.value))
             }
             for card in head_stack.cards
@@ -128,8 +110,12 @@ class SharedHeadStack(Group):
         )
         return free_from_card(copy_at_depth(cells, box, z))
 
-    def _frame(self, name: str, index: int, colour: str) -> Outline:
+    def _frame(self, name: str, index: int) -> Outline:
         """Return the outline around the shared keys ("k") or values ("v") of a group."""
+        role = {"k": "key", "v": "value"}[name]
+        # A single set has the colour itself, several have one of three lightnesses each.
+        theme = current_theme()
+        colour = theme.group_colour(role, index) if len(self.groups) > 1 else theme.role(role)
         panel = (self.keys if name == "k" else self.values)[index]
         box, z = self.layout.panel(name, index)
         frame = Outline(box.grown(FRAME), colour=colour)
@@ -141,39 +127,39 @@ class SharedHeadStack(Group):
         panel = (self.keys if name == "k" else self.values)[index]
         ends = []
         for head in self.groups[index]:
-            card = self.head_stack.heads[head]
             box = getattr(self.head_stack.layout.head, name)
-            ends.append((box.right, box.y, self.head_stack.layout.depth_at(card.place)))
+            ends.append((box.right, box.y, self.head_stack.layout.depth_at(head)))
         start = panel.side_center(RIGHT)
         return FanOut(start, ends, spine=self.head_stack.layout.spine, width=FAN_OUT_WIDTH)
 
-    def _outline(self, name: str, place: int, colour: str) -> Outline:
+    def _outline(self, name: str, card: Card, colour: str) -> Outline:
         """Return an outline in the place of a card's own keys ("k") or values ("v")."""
         outline = Outline(getattr(self.head_stack.layout.head, name), colour=colour)
-        outline.shift([0.0, 0.0, self.head_stack.layout.depth_at(place)])
-        return set_depth_plane(outline, self.head_stack.cards[place].plane)
+        outline.shift([0.0, 0.0, self.head_stack.layout.depth_at(card.head)])
+        return set_depth_plane(outline, card.plane)
 
     def own_panels(self, name: str) -> list[tuple[Heatmap, int]]:
         """Return each card's own keys ("k") or values ("v"), with the number of its group."""
         pairs = []
         for index, heads in enumerate(self.groups):
-            pairs += [(getattr(self.head_stack.heads[head], name), index) for head in heads]
+            pairs += [(getattr(self.head_stack.cards[head], name), index) for head in heads]
         return pairs
 
     def copy_header(self, name: str, header: Mobject) -> Mobject:
-        """Return a copy of a header of the front card at the shared keys ("k") or values ("v").
+        """Return a copy of a header of the flat card at the shared keys ("k") or values ("v").
 
         Nothing hides it there: the header of the keys is above those of the last group, that of
         the values below those of the first group.
         """
         last = len(self.groups) - 1
-        copy = self.copy_to_shared(name, header, 0, last if name == "k" else 0)
+        flat = self.head_stack.layout.flat
+        copy = self.copy_to_shared(name, header, flat, last if name == "k" else 0)
         if name == "v":
             box = getattr(self.head_stack.layout.head, name)
             copy.shift([0.0, 2 * (box.y - header.get_y()), 0.0])
         return copy
 
-    def copy_to_shared(self, name: str, mobject: Mobject, place: int, index: int) -> Mobject:
+    def copy_to_shared(self, name: str, mobject: Mobject, head: int, index: int) -> Mobject:
         """Return a copy of something beside a card's own panel, moved to the shared panel.
 
         Parameters
@@ -182,13 +168,13 @@ class SharedHeadStack(Group):
             "k" for keys or "v" for values.
         mobject
             What is copied.
-        place
-            Place of its card in the stack.
+        head
+            Number of the head whose card it is beside.
         index
             Number of the group whose panel it is moved to.
         """
         box, z = self.layout.panel(name, index)
         home = getattr(self.head_stack.layout.head, name)
         return mobject.copy().shift(
-            [box.x - home.x, 0.0, z - self.head_stack.layout.depth_at(place)]
+            [box.x - home.x, 0.0, z - self.head_stack.layout.depth_at(head)]
         )

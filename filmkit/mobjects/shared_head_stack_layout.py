@@ -10,7 +10,14 @@ import numpy.typing as npt
 
 from filmkit.core.camera import Shot
 from filmkit.core.geometry import FRAME_HEIGHT, HEADER, Box, Point
-from filmkit.mobjects.head_stack_layout import TURN, HeadStackLayout, prism_corners, shot_on
+from filmkit.mobjects.head_stack_layout import (
+    LENS,
+    TILT,
+    TURN,
+    HeadStackLayout,
+    prism_corners,
+    shot_on,
+)
 
 __all__ = ["SharedHeadStackLayout"]
 
@@ -21,13 +28,7 @@ Points = npt.NDArray[np.float64]
 LINE = 0.045 * FRAME_HEIGHT  # from one line of text to the next
 
 
-RIGHT_TURN = 24.0  # angle of the shot from the right, in degrees
-
-
-GROUP_TURN = 45.0  # angle of the shot from the left with several groups, in degrees
-
-
-NAME_ROOM = 1.3  # left of shared panels, for the names of heads, in a frame that is not wide
+NAME_ROOM = 1.3  # left of shared panels, for the names of heads
 
 
 NAME_OVER = 0.2  # the same where these names are below the panels
@@ -70,21 +71,34 @@ class SharedHeadStackLayout:
     @property
     def from_left(self) -> Shot:
         """Shot from the left and above, with all shared panels."""
-        # With a larger angle the panels of several groups do not hide each other.
         frame = self.head_stack.head.frame
-        turn = TURN if len(self.groups) == 1 else GROUP_TURN
-        if frame.wide:
-            return shot_on(self._corners, frame, theta=-turn, width=0.8, height=1.0)
         stage = frame.stage
-        room = NAME_OVER if frame.tall else NAME_ROOM
+        room = NAME_OVER if self.below else NAME_ROOM
         into = Box.of(stage.left + room, stage.right, stage.bottom, stage.top)
         width = into.width / frame.width
-        return shot_on(self._corners, frame, theta=-turn, width=width, height=1.0, into=into)
+        return shot_on(
+            self._corners,
+            frame,
+            theta=-TURN,
+            phi=TILT,
+            focal=LENS,
+            width=width,
+            height=1.0,
+            into=into,
+        )
 
     @property
     def from_right(self) -> Shot:
         """Shot from the right and above: patterns of every head, shared panels behind them."""
-        return shot_on(self._corners, self.head_stack.head.frame, theta=RIGHT_TURN, width=0.8)
+        return shot_on(
+            self._corners,
+            self.head_stack.head.frame,
+            theta=TURN,
+            phi=TILT,
+            focal=LENS,
+            width=0.9,
+            height=1.0,
+        )
 
     def sentences(self, count: int) -> tuple[Point, ...]:
         """Return the right ends of ``count`` lines of text beside the foot of the stack."""

@@ -10,6 +10,7 @@ from filmkit.core.animations import (
     AnimateWith,
     Appear,
     Glide,
+    Presence,
     Reveal,
     Settle,
     Vanish,
@@ -18,11 +19,10 @@ from filmkit.core.animations import (
 )
 from filmkit.core.camera import Shot
 from filmkit.core.geometry import Box
-from filmkit.core.heatmap import Heatmap
 from filmkit.core.stage import Stage, beat
 from filmkit.mobjects.flow import Draw
-from filmkit.mobjects.head_stack import Card, HeadStack, featured_first, free_from_card
-from filmkit.mobjects.head_stack_marks import GroupBrackets, HeadNumbers
+from filmkit.mobjects.head_stack import Card, HeadStack
+from filmkit.mobjects.head_stack_marks import GroupBrackets, HeadNumbers, PanelNames
 from filmkit.mobjects.marks import Highlight
 from scenes.heads.merge import Merge
 
@@ -35,7 +35,7 @@ class Heads(Stage):
 
     def prepare(self) -> None:
         meta, head = self.trace.meta, self.head.head
-        self.head_stack = HeadStack(self.layer, self.frame, order=featured_first(self.layer, head))
+        self.head_stack = HeadStack(self.layer, self.frame, featured=head)
         self.merge = Merge(
             self.layer,
             self.frame,
@@ -69,33 +69,39 @@ class Heads(Stage):
         inputs = Group(
             picture.x, picture.x_words, picture.query_side, arriving, picture.w_v, leaving
         )
-        set_presence(head_stack.front.border, 0.0)
-        self.add(head_stack.front, head_stack.labels, inputs, picture.border)
+        body = set_presence(head_stack.featured.body, 0.0)
+        self.add(head_stack.featured, head_stack.labels, inputs, picture.border)
         self.hold()
         self.play(
             Vanish(inputs, run_time=tempo.small),
-            Glide(picture.border, head_stack.front.border, run_time=tempo.normal),
+            Glide(picture.border, head_stack.featured.body.edge, run_time=tempo.normal),
         )
-        self.remove(picture.border)
-        set_presence(head_stack.front.border, 1.0)
+        self.play(Presence(body, 1.0), Vanish(picture.border), run_time=tempo.small)
+        head_stack.labels.keep_upright()
         self.play(
             Vanish(head_stack.labels.notes, run_time=tempo.small),
-            Appear(head_stack.title, run_time=tempo.normal),
-            self.move_camera(head_stack.layout.beside_front, run_time=tempo.swing),
+            self.move_camera(head_stack.layout.beside_flat, run_time=tempo.swing),
         )
 
     @beat(when=lambda trace: trace.meta.n_heads > 1)
     def all_heads_slide_in(self) -> None:
-        """Behind it stand the other {others}. All of them read the same X, at the same time,
+        """Beside it stand the other {others}. All of them read the same X, at the same time,
         each in its own way."""
         head_stack, tempo = self.head_stack, self.theme.tempo
+        shot = head_stack.layout.from_left
         self.play(
-            self.move_camera(head_stack.layout.from_left, run_time=2 * tempo.large),
+            Vanish(head_stack.labels.names, run_time=tempo.small),
+            self.move_camera(shot, run_time=2 * tempo.large),
             head_stack.slide_in(run_time=2 * tempo.swing - tempo.large),
         )
-        self.head_numbers = HeadNumbers(head_stack, head_stack.layout.from_left)
+        self.head_numbers, self.panel_names = (
+            HeadNumbers(head_stack, shot),
+            PanelNames(head_stack, shot),
+        )
         self.play(
             LaggedStart(*(Appear(number) for number in self.head_numbers), lag_ratio=0.1),
+            Appear(self.panel_names),
+            head_stack.step_forward(self.head.head),
             run_time=tempo.small,
         )
 
@@ -126,13 +132,14 @@ class Heads(Stage):
         """They work at the same time; none waits for another. Each has its own pattern,
         and its own z."""
         head_stack, tempo = self.head_stack, self.theme.tempo
-        leaving = [Vanish(self.head_numbers)]
+        leaving = [Vanish(self.panel_names)]
         if self.trace.meta.n_kv_heads < self.trace.meta.n_heads:
             unshared = [part for card in head_stack.cards for part in self._unshared_parts(card)]
             leaving += [Vanish(self.brackets), *self.undim(*unshared)]
         self.play(*leaving, run_time=tempo.small)
-        self.play(self.move_camera(head_stack.layout.from_right, run_time=2 * tempo.swing))
-        self.play(Appear(self.head_numbers), run_time=tempo.small)
+        self.play(head_stack.orbit(self.camera, head_stack.layout.from_right))
+        self.panel_names = PanelNames(head_stack, head_stack.layout.from_right)
+        self.play(Appear(self.panel_names), run_time=tempo.small)
 
     # Together
 
@@ -145,7 +152,10 @@ class Heads(Stage):
     @beat(when=lambda trace: trace.meta.n_heads > 1)
     def outputs_line_up(self) -> None:
         """What a head has to say is its z. Every z leaves its head, and they line up in order."""
-        self._pull_out(Vanish(self.head_numbers))
+        self._pull_out(
+            Vanish(Group(self.head_numbers, self.panel_names)),
+            self.head_stack.step_back(self.head.head),
+        )
         self._show_labels(self.merge.title, self.merge.names)
 
     def _show_labels(self, *labels: Mobject) -> None:
@@ -154,37 +164,21 @@ class Heads(Stage):
     def _pull_out(self, *meanwhile: Animation) -> None:
         """Take every z out of its card, and line them up in the order of the heads."""
         head_stack, merge, tempo = self.head_stack, self.merge, self.theme.tempo
-        strips = [card.z for card in head_stack.cards]
-        shift = [head_stack.layout.pull_distance, 0.0, 0.0]
         self.play(
-            *meanwhile,
-            self.move_camera(head_stack.layout.with_outputs),
-            LaggedStart(
-                *(Glide(free_from_card(z), z.copy().shift(shift)) for z in strips), lag_ratio=0.15
-            ),
-            run_time=2 * tempo.normal,
+            *meanwhile, self.move_camera(head_stack.layout.quarter), run_time=2 * tempo.normal
         )
-        self.strips = [head_stack.heads[head].z for head in sorted(head_stack.heads)]
+        self.play(head_stack.pull_out(run_time=2 * tempo.normal))
+        self.strips = [card.z for card in head_stack.cards]
         places = zip(self.strips, merge.layout.apart, strict=True)
         self.play(
             self.move_camera(Shot()),
             Vanish(
-                Group(head_stack.parts_except("z"), head_stack.labels.names, head_stack.title),
+                Group(head_stack.parts_except("z"), head_stack.labels.names),
                 rate_func=rush_from,
             ),
             LaggedStart(*(Settle(z, box) for z, box in places), lag_ratio=0.1),
-            *(self._brighten(z) for z in strips),
             run_time=tempo.swing,
         )
-
-    def _brighten(self, z: Heatmap) -> AnimateWith:
-        """Return an animation that makes the z of a card further back fully opaque."""
-        start = z.opacity
-
-        def place(alpha: float) -> None:
-            z.set_opacity((1 - alpha) * start + alpha)
-
-        return AnimateWith(z, place)
 
     def _move(self, strips: Sequence[Box]) -> list[Animation]:
         """Return animations that move every z, with its name, to its box."""

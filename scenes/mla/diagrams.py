@@ -19,7 +19,7 @@ from filmkit.mobjects.chart import Paragraph
 from filmkit.mobjects.fan_out import FanOut
 from filmkit.mobjects.flow import WeightBox, Wire
 from filmkit.mobjects.head import HeadPicture
-from filmkit.mobjects.head_stack import BACK_OPACITY, UNITS_PER_POINT, Plane, border_of, glass_of
+from filmkit.mobjects.head_stack import UNITS_PER_POINT, CardBody, Plane
 from filmkit.mobjects.head_stack_layout import HeadStackLayout
 from filmkit.mobjects.latent_layout import GAP, HeadStackShots, NaiveLayout
 from filmkit.mobjects.latent_panel import LatentPanel, place_below
@@ -452,7 +452,7 @@ class AbsorbedPicture(Group):
     @property
     def card(self) -> Box:
         """Outline of a card of the stack of heads."""
-        return HeadStackLayout.of(self.layout.head, 1).card
+        return HeadStackLayout(self.layout.head, 1).card
 
     @property
     def card_lines(self) -> tuple[Mobject, ...]:
@@ -472,12 +472,12 @@ def _transposed(source: TensorSource) -> TensorSource:
 
 
 class AbsorbedCard(Group):
-    """Card of one head in the absorbed form: panels, lines, glass pane and border.
+    """Card of one head in the absorbed form: panels and lines on an opaque body.
 
     Parameters
     ----------
     place
-        Position of the card, from the front; 0 is the front card.
+        Position of the card, from the front, which is the number of its head.
     layout
         Where the cards stand.
     panels, lines
@@ -492,14 +492,15 @@ class AbsorbedCard(Group):
         lines: Sequence[Mobject],
     ) -> None:
         super().__init__()
-        front = place == 0
         self.place, self.panels, self.lines = place, panels, VGroup(*lines)
         self.plane = Plane(layout.card)
-        self.glass, self.border = glass_of(layout, front=front), border_of(layout, front=front)
-        self.add(self.plane, self.glass, self.border, self.lines, *panels.values())
-        if not front:
+        self.body = CardBody(layout.card)
+        self.add(self.plane, self.body, self.lines, *panels.values())
+        if place != layout.flat:
+            light = layout.light_at(place)
+            self.body.set_light(light)
             for panel in panels.values():
-                panel.set_opacity(BACK_OPACITY)
+                panel.set_opacity(light)
         self.shift([0.0, 0.0, layout.depth_at(place)])
         set_depth_plane(self, self.plane)
 
@@ -511,44 +512,50 @@ class AbsorbedHeadStack(Group):
     ----------
     view
         The layer, with its latent.
-    order
-        Heads from front to back.
+    flat
+        Number of the head whose card is the flat diagram.
     picture
-        Diagram of the first head.
+        That diagram.
 
     Attributes
     ----------
     cards
-        Cards from front to back; the first is made of the parts of ``picture``.
+        Cards from front to back; the flat one is made of the parts of ``picture``.
     layout, shots
         Where cards and latent stand, and the shots of them.
     fan_outs
         Lines from the latent to the scores and to the mix of every head.
     """
 
-    def __init__(self, view: LatentView, order: Sequence[int], picture: AbsorbedPicture) -> None:
+    def __init__(self, view: LatentView, flat: int, picture: AbsorbedPicture) -> None:
         super().__init__()
         self.view, self.picture = view, picture
-        self.layout = HeadStackLayout.of(picture.layout.head, len(order))
+        self.layout = HeadStackLayout(picture.layout.head, view.layer.trace.meta.n_heads, flat)
         self.shots = HeadStackShots.beside(self.layout, picture.layout.cached, picture.layout.level)
         lines = picture.card_lines
         back = self._flat_lines([wire for wire in lines if isinstance(wire, Wire)])
-        self.cards = [AbsorbedCard(0, self.layout, picture.panels, lines)]
-        for place, head in enumerate(order[1:], start=1):
+        self.cards = []
+        for head in range(self.layout.count):
             panels = self._panels(view.head(head), view.layer.head(head).causal_mask)
-            self.cards.append(AbsorbedCard(place, self.layout, panels, [back.copy()]))
+            own = (picture.panels, lines) if head == flat else (panels, [back.copy()])
+            self.cards.append(AbsorbedCard(head, self.layout, *own))
         self.fan_outs = Group(*(self._fan_out(y) for y in self._levels()))
         self.add(*reversed(self.cards))
 
     @property
     def front_parts(self) -> tuple[Mobject, ...]:
-        """Panels and lines of the first card, which also belong to the flat diagram."""
-        return (*self.cards[0].panels.values(), self.cards[0].lines)
+        """Panels and lines of the flat card, which also belong to the flat diagram."""
+        return (*self.featured.panels.values(), self.featured.lines)
 
     @property
-    def back(self) -> list[AbsorbedCard]:
-        """All cards but the first."""
-        return self.cards[1:]
+    def featured(self) -> AbsorbedCard:
+        """The card that is the flat diagram."""
+        return self.cards[self.layout.flat]
+
+    @property
+    def others(self) -> list[AbsorbedCard]:
+        """All other cards."""
+        return [card for card in self.cards if card is not self.featured]
 
     def _levels(self) -> tuple[float, float]:
         return self.picture.layout.key_line, self.picture.layout.value_line
@@ -563,7 +570,7 @@ class AbsorbedHeadStack(Group):
         theme = current_theme()
         width = theme.line * UNITS_PER_POINT
         polygons = [polygon for wire in wires for polygon in outline_of(wire, width)]
-        return filled(polygons, theme.flow, BACK_OPACITY)
+        return filled(polygons, theme.flow)
 
     def _panels(self, latent_head: LatentHead, causal_mask: np.ndarray) -> dict[str, Heatmap]:
         values_by_name = {

@@ -34,7 +34,7 @@ from filmkit.core.numbers import format_count, format_share
 from filmkit.core.stage import Stage, beat
 from filmkit.mobjects.chart import Paragraph
 from filmkit.mobjects.flow import Draw, WeightBox
-from filmkit.mobjects.head_stack import HeadStack, featured_first
+from filmkit.mobjects.head_stack import HeadStack
 from filmkit.mobjects.latent_layout import HeadStackShots, NaiveLayout
 from filmkit.mobjects.latent_panel import NaiveFeed, show_naive_form
 from filmkit.mobjects.latent_view import LatentView
@@ -77,9 +77,7 @@ class LatentAttention(Stage):
     def prepare(self) -> None:
         self.view = LatentView.of(self.layer)
         forms, meta = self.view.forms, self.trace.meta
-        self.head_stack = HeadStack(
-            self.layer, self.frame, order=featured_first(self.layer, self.head.head)
-        )
+        self.head_stack = HeadStack(self.layer, self.frame, featured=self.head.head)
         show_naive_form(self.head_stack, self.view)
         self.picture = self.head_stack.picture
         cached = (forms.rank, forms.d_rope)
@@ -138,7 +136,7 @@ class LatentAttention(Stage):
         for part in small:
             set_presence(part, 0.0)
         later_parts = ("k", "v", "k_t", "scores", "pattern", "z", "wires")
-        self.play(Appear(head_stack.parts("plane", "glass", "border", "q")), run_time=tempo.normal)
+        self.play(Appear(head_stack.parts("plane", "body", "q")), run_time=tempo.normal)
         self.play(Appear(Group(*latent.panels, latent.names)), run_time=tempo.small)
         self.play(Appear(self.feed.handle), run_time=0.3)
         self.add(self.feed.fan_out.set_drawn(0))
@@ -160,16 +158,15 @@ class LatentAttention(Stage):
     def flatten(self) -> None:
         """Look at one head from the front. The latent stands below the words it was made from."""
         head_stack, tempo, naive = self.head_stack, self.theme.tempo, self.naive
-        back = Group(*head_stack.back)
+        others = Group(*head_stack.others)
         self.play(
             self.move_camera(Shot()),
             Glide(self.latent, self.latent_target),
             Vanish(self.feed, rate_func=first_half),
-            Vanish(back, rate_func=second_half),
-            Vanish(head_stack.front.border, rate_func=second_half),
+            Vanish(others, rate_func=first_half),
+            Vanish(head_stack.featured.body, rate_func=second_half),
             run_time=4.0,
         )
-        self.remove(head_stack.front.glass)  # with nothing behind it, it cannot be seen
         clear_depth_plane(Group(*self.visible_parts()))
         self.play(
             Appear(naive.input_without_latent),
@@ -504,9 +501,8 @@ class LatentAttention(Stage):
         """All {heads} heads read the same latent. It looks like multi-query attention, but every
         head has its own way of asking."""
         absorbed, tempo = self.absorbed, self.theme.tempo
-        self.absorbed_stack = head_stack = AbsorbedHeadStack(
-            self.view, self.head_stack.order, absorbed
-        )
+        flat = self.head.head
+        self.absorbed_stack = head_stack = AbsorbedHeadStack(self.view, flat, absorbed)
         shots = head_stack.shots
         staying = Group(self.latent, *head_stack.front_parts, absorbed.names)
         self.play(Vanish(self.outputs), Presence(self.diagram, 1.0), run_time=tempo.small)
@@ -516,14 +512,13 @@ class LatentAttention(Stage):
         set_depth_plane(self.latent, self.latent.cells)
         self.add(*head_stack.cards)
         clear_depth_plane(absorbed.names)
-        front = head_stack.cards[0]
         self.play(
             self.move_camera(shots.shot),
             Vanish(rest, rate_func=first_half),
             Glide(self.latent, place),
             Presence(self.latent.shape, 0.0),
-            *(Appear(part) for part in (front.glass, front.border)),
-            *(Appear(card, rate_func=second_half) for card in head_stack.back),
+            Appear(head_stack.featured.body),
+            *(Appear(card, rate_func=second_half) for card in head_stack.others),
             run_time=tempo.swing,
         )
         for fan_out in head_stack.fan_outs:

@@ -8,7 +8,7 @@ import numpy as np
 
 from filmkit.core.camera import Shot
 from filmkit.core.geometry import FRAME_HEIGHT, HEADER, Box, Frame, Point
-from filmkit.mobjects.head_stack_layout import HeadStackLayout, prism_corners, shot_on
+from filmkit.mobjects.head_stack_layout import LENS, HeadStackLayout, prism_corners, shot_on
 from filmkit.mobjects.latent_layout import ROPE_GAP, HeadStackShots
 
 __all__ = ["PosterLayout", "ThumbnailLayout"]
@@ -56,13 +56,20 @@ class PosterLayout:
         latent, depth = latent_shots.latent, latent_shots.depth
         corners = [head_stack.outer_corners]
         for box in (k, v):
-            for z in (0.0, -head_stack.depth):
+            for z in (head_stack.near, head_stack.far):
                 corners.append(prism_corners(box.grown(0.0, HEADER / 2), z, z))
         corners.append(prism_corners(latent.grown(0.0, HEADER / 2), depth, depth))
         safe = frame.safe
         into = Box.of(safe.left, safe.right, safe.bottom + RAISED, safe.top)
         shot = shot_on(
-            np.concatenate(corners), frame, theta=-TURN, phi=TILT, width=0.9, height=1.1, into=into
+            np.concatenate(corners),
+            frame,
+            theta=-TURN,
+            phi=TILT,
+            focal=LENS,
+            width=0.9,
+            height=1.1,
+            into=into,
         )
         return cls(frame, head_stack, latent, depth, shot)
 
@@ -124,7 +131,9 @@ class ThumbnailLayout:
         )
         safe = frame.safe
         middle = Box.of(safe.right - 0.66 * safe.width, safe.right, safe.bottom, safe.top)
-        shot = shot_on(corners, frame, theta=-34, phi=20, width=0.63, height=1.12, into=middle)
+        shot = shot_on(
+            corners, frame, theta=-34, phi=20, focal=LENS, width=0.63, height=1.12, into=middle
+        )
         top = safe.top - step / 2
         words = tuple((safe.left, top - step * line) for line in range(lines))
         return cls(words, shot)

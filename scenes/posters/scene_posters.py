@@ -18,7 +18,7 @@ from filmkit.mobjects.latent_layout import HeadStackShots, NaiveLayout
 from filmkit.mobjects.latent_panel import LatentPanel, NaiveFeed, show_naive_form
 from filmkit.mobjects.latent_view import LatentView
 from filmkit.mobjects.marks import Outline
-from filmkit.mobjects.shared_head_stack import SharedHeadStack, order_by_group
+from filmkit.mobjects.shared_head_stack import SharedHeadStack
 from filmkit.mobjects.shared_view import SharedView
 from scenes.posters.layout import PosterLayout, ThumbnailLayout
 
@@ -62,9 +62,7 @@ class Poster(Stage):
         return meta.n_kv_heads if grouped else groups_for(meta.n_kv_heads)
 
     def prepare(self) -> None:
-        view = SharedView.of(self.layer, self.groups)
-        order = order_by_group(view, self.head.head)
-        self.head_stack = HeadStack(self.layer, self.frame, order=order)
+        self.head_stack = HeadStack(self.layer, self.frame, featured=0)
         # Where a latent stands does not depend on how many numbers it has.
         naive = self.naive_layout((1, 0))
         self.latent_shots = HeadStackShots.beneath(
@@ -95,6 +93,7 @@ class Poster(Stage):
         self.add(*reversed(self.head_stack.cards), *self.stack_labels())
         self.add_keys_and_values()
         self.add(pin_to_frame(Group(self._title(), self._footer())))
+        self.hold()
 
     def stack_labels(self) -> list[Mobject]:
         """Return the labels on the front card."""
@@ -186,7 +185,7 @@ class MultiHeadPoster(Poster):
             for panel, colour in ((card.k, self.theme.key), (card.v, self.theme.value)):
                 frame = Outline(panel.box.grown(0.03), colour=colour)
                 frame.set_stroke(width=self.theme.line)
-                frame.shift([0.0, 0.0, self.head_stack.layout.depth_at(card.place)])
+                frame.shift([0.0, 0.0, self.head_stack.layout.depth_at(card.head)])
                 frames.add(set_depth_plane(frame, card.plane))
         self.add(frames)
 
@@ -220,8 +219,8 @@ class SharedPoster(Poster):
         shared_stack, head_stack = self.shared_stack, self.head_stack
         self.remove(*(panel for card in head_stack.cards for panel in (card.k, card.v)))
         if self.view.shared.pooled:
-            for head, card in head_stack.heads.items():
-                for name, (values, source) in self.view.head(head).items():
+            for card in head_stack.cards:
+                for name, (values, source) in self.view.head(card.head).items():
                     panel = getattr(card, name)
                     panel.set_values(values)
                     panel.source = source

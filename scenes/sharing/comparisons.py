@@ -24,7 +24,7 @@ from filmkit.mobjects.cache_volume import CachedTensor, CacheVolume
 from filmkit.mobjects.cached_numbers import BITS, CachedPerToken
 from filmkit.mobjects.chart import BarRow, ChartAxis, DotPlot, DotSeries, Paragraph, ScaleBars, Span
 from filmkit.mobjects.head_stack import copy_at_depth
-from filmkit.mobjects.shared_head_stack import SharedHeadStack, order_by_group
+from filmkit.mobjects.shared_head_stack import SharedHeadStack
 from filmkit.mobjects.shared_view import SharedView
 from scenes.sharing.layout import HeadColumnsLayout, SharedCacheLayout, TradeOffLayout
 
@@ -192,10 +192,11 @@ def _shown_heads(view: SharedView, featured: int) -> tuple[int, ...]:
     Groups are complete, and that of the featured head is always there; only where this
     group alone has too many heads, a part of it is shown.
     """
-    heads: list[int] = []
-    for head in order_by_group(view, featured):
-        group = view.shared.heads(view.shared.group(head))
-        if head not in heads and (not heads or len(heads) + len(group) <= MAX_COLUMNS):
+    own = view.shared.group(featured)
+    heads = list(view.shared.heads(own))
+    for number in range(view.shared.n_groups):
+        group = view.shared.heads(number)
+        if number != own and len(heads) + len(group) <= MAX_COLUMNS:
             heads += group
     if len(heads) > MAX_COLUMNS:
         heads = [featured, *(h for h in heads if h != featured)][:MAX_COLUMNS]

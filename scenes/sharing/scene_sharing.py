@@ -32,7 +32,7 @@ from filmkit.mobjects.chart import grow_bar
 from filmkit.mobjects.head_stack import HeadStack, free_from_card
 from filmkit.mobjects.head_stack_marks import HeadNumbers
 from filmkit.mobjects.panel import Header
-from filmkit.mobjects.shared_head_stack import SharedHeadStack, order_by_group
+from filmkit.mobjects.shared_head_stack import SharedHeadStack
 from filmkit.mobjects.shared_view import SharedPanels, SharedView
 from scenes.sharing.comparisons import PatternColumns, SharedCache, TradeOff
 from scenes.sharing.notes import sharing_notes
@@ -66,7 +66,7 @@ class SharedHeads(Stage):
             )
         head = self.head.head
         self.view = SharedView.of(self.layer, self.n_groups(self.trace))
-        self.head_stack = HeadStack(self.layer, self.frame, order=order_by_group(self.view, head))
+        self.head_stack = HeadStack(self.layer, self.frame, featured=head)
         self.shared_stack = SharedHeadStack(self.head_stack, self.view)
         self.columns = PatternColumns(self.view, self.frame, head)
         self.cache = SharedCache(self.view, self.frame)
@@ -142,9 +142,9 @@ class SharedHeads(Stage):
             name: self._name_and_symbol(getattr(head_stack.labels, name)) for name in ("k", "v")
         }
         shared = {id(word) for words in self.headers.values() for word in words}
-        # The front card's pane stays, because its words could not be read without it.
-        not_dimmed = {id(part) for card in head_stack.cards for part in (card.k, card.v)}
-        not_dimmed.add(id(head_stack.front.glass))
+        # The cards themselves stay: what is behind would shine through.
+        bodies = head_stack.parts("plane", "body")
+        not_dimmed = {id(part) for part in (*bodies, *head_stack.parts("k", "v"))}
         self.dimmed_parts = Group(
             *(part for card in head_stack.cards for part in card if id(part) not in not_dimmed),
             *(word for word in head_stack.labels.names if id(word) not in shared),
@@ -154,9 +154,7 @@ class SharedHeads(Stage):
             own = Group(*(o for card in self.shared_stack.outlines.values() for o in card.values()))
         self.numbers = HeadNumbers(head_stack, head_stack.layout.from_left)
         self.sentence = self._pinned_sentence(self.notes.trained)
-        whole = Group(
-            head_stack.front.glass, self.dimmed_parts, own, *self.headers.values(), self.numbers
-        )
+        whole = Group(bodies, self.dimmed_parts, own, *self.headers.values(), self.numbers)
         self.play(Appear(whole), run_time=tempo.normal)
         self.play(
             *self.dim(self.dimmed_parts, to=0.45), Appear(self.sentence), run_time=tempo.small
@@ -210,11 +208,8 @@ class SharedHeads(Stage):
         if not self.pooled:
             for index, heads in enumerate(shared_stack.groups):
                 for head in heads:
-                    outline, place = (
-                        shared_stack.outlines[head][name],
-                        self.head_stack.heads[head].place,
-                    )
-                    target = shared_stack.copy_to_shared(name, outline, place, index)
+                    outline = shared_stack.outlines[head][name]
+                    target = shared_stack.copy_to_shared(name, outline, head, index)
                     moving.append(Glide(set_depth_plane(outline, panels[index]), target))
         return moving
 
@@ -224,7 +219,7 @@ class SharedHeads(Stage):
     )
     def every_head_reads_it(self) -> None:
         head_stack, tempo = self.head_stack, self.theme.tempo
-        changes = {head: self.view.head(head) for head in head_stack.heads}
+        changes = {card.head: self.view.head(card.head) for card in head_stack.cards}
         self.play(
             Vanish(self.sentence),
             *self.undim(*(Group(card.k_t, card.wires.key) for card in head_stack.cards)),
@@ -247,8 +242,8 @@ class SharedHeads(Stage):
         if not self.pooled:
             return []
         animations = []
-        for head, card in self.head_stack.heads.items():
-            values, source = changes[head][name]
+        for card in self.head_stack.cards:
+            values, source = changes[card.head][name]
             animations.append(Recolour(getattr(card, name), values=values, source=source))
         return animations
 
@@ -261,9 +256,9 @@ class SharedHeads(Stage):
     def patterns_side_by_side(self) -> None:
         head_stack, columns, tempo = self.head_stack, self.columns, self.theme.tempo
         heads = columns.heads
-        moving = [(head_stack.heads[h].pattern, columns.lower[h]) for h in heads]
+        moving = [(head_stack.cards[h].pattern, columns.lower[h]) for h in heads]
         if not self.pooled:
-            moving += [(head_stack.heads[h].q, columns.upper[h].box) for h in heads]
+            moving += [(head_stack.cards[h].q, columns.upper[h].box) for h in heads]
             moving += [(cells, box) for cells, box, _ in columns.key_boxes(self.shared_stack)]
         moving_cells = [cells for cells, _ in moving]
         leaving = Group(*(part for part in self.visible_parts() if part not in moving_cells))
@@ -330,7 +325,7 @@ class SharedHeads(Stage):
             ]
         else:
             panels = [("k", head, columns.upper[head]) for head in columns.heads]
-            panels += [("v", head, self.head_stack.heads[head].pattern) for head in columns.heads]
+            panels += [("v", head, self.head_stack.cards[head].pattern) for head in columns.heads]
         return [
             (cells, self.cache.copy_in_cache(name, head, cells)) for name, head, cells in panels
         ]
