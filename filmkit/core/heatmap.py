@@ -206,6 +206,12 @@ class Heatmap(AbstractImageMobject):
         SceneCodeError
             If there are no such cells.
         """
+        self._require_cells(rows, columns)
+        first, last = self.at(rows[0], columns[0]), self.at(rows[1], columns[1])
+        return Box.between(first, last)
+
+    def _require_cells(self, rows: tuple[int, int], columns: tuple[int, int]) -> None:
+        """Refuse ranges [start, stop) of cells that are not there."""
         for (start, stop), count, axis in zip(
             (rows, columns), self.shape, ("rows", "columns"), strict=True
         ):
@@ -214,8 +220,6 @@ class Heatmap(AbstractImageMobject):
                     f"a heatmap of {self.shape[0]} x {self.shape[1]} has no {axis} "
                     f"{start} to {stop - 1}; choose 0 to {count - 1}"
                 )
-        first, last = self.at(rows[0], columns[0]), self.at(rows[1], columns[1])
-        return Box.between(first, last)
 
     def row(self, index: int) -> Box:
         """Return the box of a row; -1 is the last one.
@@ -270,7 +274,14 @@ class Heatmap(AbstractImageMobject):
     # Parts as heatmaps of their own
 
     def part(self, rows: tuple[int, int], columns: tuple[int, int]) -> Heatmap:
-        """Return a new heatmap of the cells [start, stop), exactly over them."""
+        """Return a new heatmap of the cells [start, stop), exactly over them.
+
+        Raises
+        ------
+        SceneCodeError
+            If there are no such cells.
+        """
+        self._require_cells(rows, columns)
         (top, bottom), (left, right) = rows, columns
         piece = self.copy()
         piece.values = self.values[top:bottom, left:right].copy()

@@ -94,6 +94,7 @@ class Broken(Shapes):
     def travel(self) -> None:
         if self.renderer.sink:
             raise RuntimeError("only when drawn")
+        self.hold(0.2)
 
 
 class Unshowable(Stage):

@@ -52,7 +52,7 @@ def still(slug: str, beat: str, *, quality: Quality = WIDE, theme: str = "dark")
 
     def take(record: BeatRecord, stage: Stage) -> None:
         if record.name == beat:
-            pictures.append(stage.snapshot())
+            pictures.append(stage.snapshot(notes=True))
             raise Drawn
 
     with manim_config(quality):

@@ -67,7 +67,8 @@ def played(request: pytest.FixtureRequest, trace: Trace) -> PlayedScene:
     beats: list[Beat] = []
 
     def take(record: BeatRecord, stage: Stage) -> None:
-        beats.append((record.name, picture_map(stage.mobjects, stage.camera), stage.snapshot()))
+        document = picture_map(stage.with_notes(), stage.camera)
+        beats.append((record.name, document, stage.snapshot(notes=True)))
 
     with tempconfig(QUIET | SIZE):
         request.param.load()(trace, on_beat_end=take).render()
@@ -137,7 +138,7 @@ def test_frames_of_the_mp4_decode_into_the_trace(played: PlayedScene, tmp_path: 
     beats = [beat for beat in played.beats if any(readable(beat[1], FILMED_CELL))]
     if not beats:
         pytest.skip("no beat ends with a tensor in cells that large")
-    held = 8  # frames: a third of the shortest hold at the end of a beat
+    held = 8  # frames: a third of the shortest tail of a beat
     with open_movie(tmp_path / "film.mp4", *FULL_HD) as movie:
         for _, _, picture in beats:
             movie.write(picture, held)
@@ -195,6 +196,53 @@ def test_the_map_says_where_a_panel_is_and_what_it_shows() -> None:
     assert entry["hidden"] == [[1, 0]]
     assert (entry["tensor"], entry["shape"]) == ("x.0", [2, 3])
     assert (entry["cmap"], entry["vmin"], entry["vmax"]) == ("viridis", -1.0, 1.0)
+    assert (entry["norm"], entry["linear_width"]) == ("linear", None)
+
+
+def test_the_map_says_how_a_scale_is_stretched() -> None:
+    values = np.random.default_rng(0).standard_cauchy((5, 8))
+    norm = Norm.stretched(values)
+    (entry,) = document_of(Heatmap(values, norm))["panels"]
+    assert (entry["vmin"], entry["vmax"]) == (norm.vmin, norm.vmax)
+    assert (entry["norm"], entry["linear_width"]) == ("asinh", norm.linear_width)
+    # What a JSON file holds of it is all that is needed to read the picture.
+    assert json.loads(json.dumps(entry)) == entry
+
+
+def test_a_stretched_panel_decodes_through_its_map_and_not_as_a_linear_one(trace: Trace) -> None:
+    values = trace["x.1"][1:4, :12].astype(np.float64)
+    source = TensorSource("x.1", index=((1, 4), (0, 12)))
+    norm = Norm.stretched(values, percentile=90)
+    with tempconfig(SIZE):
+        camera = StageCamera()
+        heatmap = Heatmap(values, norm, width=12, source=source)
+        camera.capture_mobjects([heatmap])
+        picture = np.array(camera.pixel_array)
+        (entry,) = picture_map([heatmap], camera)["panels"]
+    assert wrong_cells(entry, trace, picture) == (0, 36)
+    assert level_errors(entry, trace, picture).max() <= 1
+    linear = entry | {"norm": "linear", "linear_width": None}
+    assert wrong_cells(linear, trace, picture)[0] > 18
+    # matplotlib's formula, from the fields of the map alone, gives the same colours.
+    width, limit = entry["linear_width"], entry["vmax"]
+    places = (
+        np.arcsinh(np.clip(values, -limit, limit) / width) / np.arcsinh(limit / width) + 1
+    ) / 2
+    np.testing.assert_array_equal(np.rint(places * 255), norm.levels(values))
+
+
+def test_scenes_show_what_is_learnt_stretched_and_scores_and_patterns_linear(
+    played: PlayedScene,
+) -> None:
+    kinds = {"x", "q", "q_rot", "k", "k_rot", "v", "z", "out", "kv_latent", "latent"}
+    for name, document, _ in played.beats:
+        for entry in document["panels"]:
+            kind = (entry["tensor"] or "").split(".")[0]
+            if kind in ("pattern", "scores"):
+                assert entry["norm"] == "linear", (name, entry)
+            elif kind in kinds:
+                assert entry["norm"] == "asinh", (name, entry)
+                assert entry["linear_width"] == pytest.approx(0.1 * entry["vmax"]), (name, entry)
 
 
 def test_what_is_drawn_later_covers_and_what_surrounds_does_not() -> None:

@@ -46,9 +46,7 @@ class Copy:
             shutil.copytree(PROJECT / package, folder / package, ignore=ignored)
         self.before = self.keys()
 
-    def keys(
-        self, options: RenderOptions | None = None, *, notes: bool = False
-    ) -> dict[Beat, str]:
+    def keys(self, options: RenderOptions | None = None, *, notes: bool = False) -> dict[Beat, str]:
         index = CodeIndex(self.folder, without=BY_VALUE)
         hasher = BeatHasher(SHIPPED, options or RenderOptions(), index)
         return {

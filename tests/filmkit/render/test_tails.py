@@ -70,9 +70,7 @@ class Project:
         """Render the film; return its masters."""
         entry = find_scene(str(self.scene))
         cache = self.folder / "cache"
-        request = render_request(
-            (entry,), self.trace, self.folder / "out", cache=cache, calm=calm
-        )
+        request = render_request((entry,), self.trace, self.folder / "out", cache=cache, calm=calm)
         request = replace(request, quality=Quality(160, 90, 10))
         before = set(cache.rglob("*.master.mov"))
         assert make_films(request)

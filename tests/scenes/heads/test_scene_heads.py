@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,7 @@ from manim import tempconfig
 
 from extract.attention import merge_heads
 from filmkit.core.animations import set_presence
+from filmkit.core.renderer import FrameSink
 from filmkit.core.stage import Stage
 from filmkit.core.text import Label
 from scenes.attention.scene_attention import Attention
@@ -26,6 +29,15 @@ UNUSUAL = {
     "wide model": {"n_heads": 4, "d_head": 16, "d_model": 200},
 }
 HEAD_AXES = {"k_rot": "n_kv_heads", "v": "n_kv_heads"}
+QUIET = {
+    "dry_run": True,
+    "progress_bar": "none",
+    "verbosity": "ERROR",
+    "pixel_width": 960,
+    "pixel_height": 540,
+    "frame_width": 8 * 16 / 9,
+    "frame_height": 8.0,
+}
 REMARKS = ("one of ", "in each of ", "keys and values shared", "by heads ")
 
 
@@ -91,35 +103,32 @@ def test_z_stands_in_the_order_of_the_heads() -> None:
 
 
 def opening_of(scene: type[Stage], trace: Any) -> np.ndarray:
-    """Return the first picture of a scene, without the provenance."""
-    opening = []
+    """Return the first picture of a scene."""
+    opening: list[np.ndarray] = []
 
-    class Opening(scene):  # type: ignore[misc, valid-type]
-        def hold(self, seconds: float | None = None, *, words: int = 0) -> None:
-            if not opening:
-                set_presence(self.provenance, 0.0)
-                opening.append(self.snapshot())
-                set_presence(self.provenance, 1.0)
-            super().hold(seconds, words=words)
+    @contextmanager
+    def first_frame(name: str, tail: bool) -> Iterator[FrameSink | None]:
+        yield lambda picture, repeat: opening.append(picture)
 
-    play(Opening, trace, width=960, height=540)
+    with tempconfig(QUIET):
+        stage = scene(trace, beat_sink=first_frame)
+        stage.renderer.only = (0,)
+        stage.render()
     return opening[0]
 
 
 def ending_of(scene: type[Stage], trace: Any) -> np.ndarray:
-    """Return the last picture of a scene, without the provenance and without remarks."""
+    """Return the last picture of a scene, without remarks."""
     endings = []
 
     def note(record: Any, stage: Stage) -> None:
         if record.name == "one_head":
-            set_presence(stage.provenance, 0.0)
             for part in stage.visible_parts():
                 if isinstance(part, Label) and part.text.startswith(REMARKS):
                     set_presence(part, 0.0)
             endings.append(stage.snapshot())
 
-    size = {"pixel_width": 960, "pixel_height": 540, "frame_width": 8 * 16 / 9, "frame_height": 8.0}
-    with tempconfig({"dry_run": True, "progress_bar": "none", "verbosity": "ERROR"} | size):
+    with tempconfig(QUIET):
         scene(trace, on_beat_end=note).render()
     return endings[0]
 

@@ -289,8 +289,7 @@ def test_flattened_it_is_the_flat_picture(trace: Trace) -> None:
 
     def note(record: BeatRecord, stage: Stage) -> None:
         if record.name == "flatten":
-            shown = [m for m in stage.mobjects if m is not stage.provenance]
-            shown = [m for m in shown if presence(m) > 0]
+            shown = [m for m in stage.mobjects if presence(m) > 0]
             stage.camera.reset()
             stage.camera.capture_mobjects(shown)
             ends["scene"] = np.array(stage.camera.pixel_array)

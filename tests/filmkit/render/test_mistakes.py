@@ -1,0 +1,224 @@
+"""What is wrong in a scene is said once: its file, the line, the beat, and how to mend it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from filmkit.core.errors import SceneCodeError
+from filmkit.core.geometry import Box
+from filmkit.core.heatmap import Heatmap
+from filmkit.render.errors import explain
+from tests.support.calling import Calling, assert_one_line, calling
+
+__all__ = ["calling"]  # the fixture
+
+HEAD = """
+from manim import Square, VGroup
+from filmkit import Heatmap, MoveFromCopy, Stage, beat
+
+
+class Mine(Stage):
+    def prepare(self):
+        self.cells = Heatmap([[1, 2, 3], [4, 5, 6]])
+        self.facts["word"] = "square"
+
+    @beat
+    def opening(self):
+        '''A {word}.'''
+        self.hold(0.2)
+"""
+
+MISTAKES = {
+    "an empty beat": (
+        """
+    @beat  # HERE
+    def wrong(self):
+        '''Nothing happens.'''
+        self.add(Square())
+""",
+        "in beat wrong: it plays nothing; add self.play(...) or self.hold(seconds)",
+    ),
+    "a cell outside of a heatmap": (
+        """
+    @beat
+    def wrong(self):
+        '''A cell.'''
+        square = Square()
+        square.move_to(self.cells.cell(2, 0).center)  # HERE
+""",
+        "in beat wrong: a heatmap of 2 x 3 has no row 2; choose 0 to 1, or -1 for the last one",
+    ),
+    "a fact that is missing": (
+        """
+    @beat  # HERE
+    def wrong(self):
+        '''A {wort}.'''
+        self.hold(0.2)
+""",
+        "in beat wrong: there is no fact {wort}; there are model, prompt, word",
+    ),
+    "a mark that is missing": (
+        """
+    @beat
+    def wrong(self):
+        '''A [white] {word}.'''
+        self.wait_for("red")  # HERE
+""",
+        "in beat wrong: the narration has no mark [red]; there are [white]",
+    ),
+    "a bracket alone": (
+        """
+    @beat  # HERE
+    def wrong(self):
+        '''A [white {word}.'''
+        self.hold(0.2)
+""",
+        "in beat wrong: the bracket [ stands alone; a mark is [words], with no mark inside it",
+    ),
+    "two beats of one name": (
+        """
+    @beat  # HERE
+    def opening(self):
+        '''Another one.'''
+        self.hold(0.2)
+""",
+        ": two beats are called opening; rename one",
+    ),
+    "a copy of something else": (
+        """
+    @beat
+    def wrong(self):
+        '''A copy.'''
+        self.play(MoveFromCopy(VGroup(Square(), Square()), Square()))  # HERE
+""",
+        "in beat wrong: Square and VGroup have 1 and 3 parts; give two of the same structure",
+    ),
+    "a name that is not there": (
+        """
+    @beat
+    def wrong(self):
+        '''A name.'''
+        self.play(Apear(self.cells))  # HERE
+""",
+        "in beat wrong: NameError: name 'Apear' is not defined; mend it there "
+        "(--verbose shows the way)",
+    ),
+    "an error in what several beats need": (
+        """
+    def prepare(self):
+        self.cells = None + 1  # HERE
+""",
+        ": TypeError: unsupported operand type(s) for +: 'NoneType' and 'int'; mend it there",
+    ),
+    "an error beside the scene": (
+        """
+
+CELLS = {}["q"]  # HERE
+""",
+        ": KeyError: 'q'; mend it there",
+    ),
+}
+
+
+@pytest.mark.parametrize(("code", "message"), MISTAKES.values(), ids=MISTAKES.keys())
+def test_a_mistake_is_one_line_with_its_place_and_its_mend(
+    code: str, message: str, calling: Calling, tmp_path: Path
+) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(HEAD + code)
+    (number,) = (n for n, line in enumerate((HEAD + code).splitlines(), 1) if "# HERE" in line)
+    done = calling("mine.py", "--quality", "draft", "--jobs", "1", folder=tmp_path)
+    joint = "" if message.startswith(":") else ", "
+    assert_one_line(done, 1, f"Error: mine: mine.py line {number}{joint}{message}")
+    assert not any(tmp_path.rglob("*.mp4"))
+
+
+def test_a_mistake_that_shows_only_when_drawn_is_said_the_same_way(
+    calling: Calling, tmp_path: Path
+) -> None:
+    code = """
+    @beat
+    def wrong(self):
+        '''Drawn.'''
+        if self.renderer.sink:
+            print(nothing)  # HERE
+        self.hold(0.2)
+"""
+    (tmp_path / "mine.py").write_text(HEAD + code)
+    number = (HEAD + code).splitlines().index("            print(nothing)  # HERE") + 1
+    done = calling("mine.py", "--quality", "draft", "--jobs", "1", folder=tmp_path)
+    where = f"Error: mine: mine.py line {number}, in beat wrong: NameError: "
+    assert_one_line(done, 1, where, "mend it there (--verbose shows the way)")
+
+
+def test_verbose_shows_the_way(calling: Calling, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(HEAD + MISTAKES["a name that is not there"][0])
+    done = calling("mine.py", "--quality", "draft", "--verbose", folder=tmp_path)
+    assert done.returncode == 1
+    assert "Traceback (most recent call last)" in done.stderr
+    assert "self.play(Apear(self.cells))" in done.stderr
+
+
+# Whose mistake is it?
+
+
+def raised(what: str, file: str) -> Exception:
+    """Return an error that code in a file has raised."""
+    try:
+        exec(compile(what, file, "exec"), {"Box": Box})
+    except Exception as error:
+        error.add_note("in beat one")
+        return error
+    raise AssertionError(what)
+
+
+def test_an_error_deep_in_the_kit_is_the_program_s() -> None:
+    """The innermost line of our code decides: here it is one of the kit."""
+    error = raised("Box.around([])", "mine.py")
+    line = explain(error, verbose=False)
+    assert re.fullmatch(
+        r"ValueError: .* \(in beat one, geometry\.py line \d+; a mistake in the program; "
+        r"--verbose shows where\)",
+        line,
+    )
+
+
+@pytest.mark.parametrize("verbose", [False, None])
+def test_an_error_in_a_library_that_a_scene_calls_is_the_scene_s(verbose: bool | None) -> None:
+    line = explain(raised("\nimport json; json.loads('{')", "mine.py"), verbose=verbose)
+    hint = " (--verbose shows the way)" if verbose is False else ""
+    assert line.startswith("mine.py line 2, in beat one: JSONDecodeError: ")
+    assert line.endswith(f"; mend it there{hint}")
+
+
+# Heatmaps say which cells they have
+
+
+@pytest.mark.parametrize(
+    ("ask", "message"),
+    [
+        (lambda cells: cells.row(2), "has no row 2; choose 0 to 1, or -1 for the last one"),
+        (lambda cells: cells.row(-3), "has no row -3; choose 0 to 1"),
+        (lambda cells: cells.column(3), "has no column 3; choose 0 to 2"),
+        (lambda cells: cells.cell(0, -4), "has no column -4; choose 0 to 2"),
+        (lambda cells: cells.block((0, 3), (0, 1)), "has no rows 0 to 2; choose 0 to 1"),
+        (lambda cells: cells.block((0, 1), (2, 5)), "has no columns 2 to 4; choose 0 to 2"),
+        (lambda cells: cells.block((-1, 1), (0, 1)), "has no rows -1 to 0; choose 0 to 1"),
+        (lambda cells: cells.part((0, 3), (0, 1)), "has no rows 0 to 2; choose 0 to 1"),
+        (lambda cells: cells.part((0, 1), (-2, 1)), "has no columns -2 to 0; choose 0 to 2"),
+    ],
+)
+def test_cells_that_are_not_there_are_refused(ask: object, message: str) -> None:
+    cells = Heatmap([[1, 2, 3], [4, 5, 6]])
+    with pytest.raises(SceneCodeError, match=re.escape(f"a heatmap of 2 x 3 {message}")):
+        ask(cells)  # type: ignore[operator]
+
+
+def test_the_last_cells_may_be_counted_from_the_end() -> None:
+    cells = Heatmap([[1, 2, 3], [4, 5, 6]])
+    assert cells.row(-1) == cells.row(1)
+    assert cells.column(-3) == cells.column(0)
+    assert cells.cell(-1, -1) == cells.cell(1, 2)
