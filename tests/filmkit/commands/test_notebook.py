@@ -110,7 +110,7 @@ def test_a_trace_file_and_a_cached_film(tmp_path: Path) -> None:
     masters = masters_in(tmp_path)
     again = filmkit.show("scene_attention", "one_cell", **options | {"trace": make_trace()})
     assert again.video == first.video
-    assert len(masters) == 1
+    assert len(masters) == 2, "its own animations, and its tail"
     assert masters_in(tmp_path) == masters
 
 
@@ -119,6 +119,10 @@ def test_a_trace_file_and_a_cached_film(tmp_path: Path) -> None:
     [
         ({"scene": "scene_atention"}, "did you mean scene_attention"),
         ({"scene": "scene_mqa", "beat": "nonsense"}, "no beat of scene_mqa 'nonsense'"),
+        (
+            {"scene": "scene_attention", "beat": "a_"},
+            "more than one beat of scene_attention; choose a_query_meets_a_key or a_weighted_mix",
+        ),
         ({"scene": "scene_mqa", "quality": "best"}, "no quality 'best'"),
         ({"scene": "scene_mqa", "theme": "drak"}, "did you mean dark"),
         ({"scene": "scene_mqa", "layer": 99}, "has layers 0 to"),

@@ -231,13 +231,13 @@ def test_film_of_all_scenes(
     assert outcome.out == "videos/film.mp4\nvideos/film.txt\n"
     assert files(tmp_path) == sorted([*with_captions("videos/film.mp4"), "videos/film.txt"])
     titles = ["Stand-in scene_shapes", "Stand-in scene_more"]
-    assert Path("videos/film.txt").read_text() == f"0:00 {titles[0]}\n0:01 {titles[1]}\n"
+    assert Path("videos/film.txt").read_text() == f"0:00 {titles[0]}\n0:05 {titles[1]}\n"
     with av.open("videos/film.mp4") as film:
         assert [
             (mark["metadata"]["title"], round(mark["start"] * mark["time_base"] * 15))
             for mark in film.chapters()
-        ] == [(titles[0], 0), (titles[1], 20)]
-        assert film.streams.video[0].frames == 40
+        ] == [(titles[0], 0), (titles[1], 78)]
+        assert film.streams.video[0].frames == 156
 
 
 @pytest.mark.parametrize("failing", [UNSHOWABLE, BROKEN], ids=lambda scene: scene.slug)
@@ -264,23 +264,23 @@ def test_script_has_the_narration_with_times(render: Render, tmp_path: Path) -> 
     outcome = render("script", "scene_shapes")
     assert outcome.code == 0, outcome.err
     assert outcome.out.startswith(
-        "# Stand-in scene_shapes\n\nscene_shapes, 0:01.3, 3 beats, 14 words\n\n"
-        "## 0:00.0–0:00.3 Appear\n\nA square appears in the picture of made-up model.\n\n"
-        "*appear, 2000 words a minute, 181.5 c/s*\n\n## 0:00.3–0:00.9 Travel\n\nIt moves.\n\n"
+        "# Stand-in scene_shapes\n\nscene_shapes, 0:05.2, 3 beats, 10 words\n\n"
+        "## 0:00.0–0:02.2 Appear\n\nA square for made-up model.\n\n"
+        "*appear, 136 words a minute, 12.3 c/s*\n\n## 0:02.2–0:03.8 Travel\n\nIt moves.\n\n"
     )
     outcome = render("script", "scene_shapes", "--json", "--out", "texts/script.json")
     assert outcome.out == "texts/script.json\n"
     (scene,) = json.loads((tmp_path / "texts" / "script.json").read_text())
-    assert (scene["name"], scene["seconds"]) == ("scene_shapes", 1.33)
+    assert (scene["name"], scene["seconds"]) == ("scene_shapes", 5.2)
     assert scene["beats"][2] == {
         "name": "rest",
         "title": "Rest",
-        "start": 0.89,
-        "end": 1.33,
+        "start": 3.8,
+        "end": 5.2,
         "narration": "It stands still.",
-        "words_per_minute": 409.1,
-        "characters_per_second": 36.4,
-        "captions": [{"start": 0.89, "end": 1.33, "lines": ["It stands still."]}],
+        "words_per_minute": 128.6,
+        "characters_per_second": 11.4,
+        "captions": [{"start": 3.8, "end": 5.2, "lines": ["It stands still."]}],
     }
     assert_refused(render("script", "scene_shapes", "--all"), 2, "name scenes or give --all")
     assert_refused(render("script", "scene_shape"), 2, "did you mean scene_shapes?")
@@ -301,7 +301,7 @@ def test_list(render: Render, tmp_path: Path) -> None:
     outcome = render("--list", "scene_shapes")
     assert outcome.code == 0
     assert outcome.out.splitlines() == [
-        "scene_shapes  Stand-in scene_shapes  (0:01)",
+        "scene_shapes  Stand-in scene_shapes  (0:05)",
         "  beats    appear, travel, rest",
         "  tensors  x, q",
     ]
@@ -314,13 +314,13 @@ def test_list_as_json(render: Render) -> None:
     (scene,) = json.loads(outcome.out)
     assert scene["name"] == "scene_shapes"
     assert scene["title"] == "Stand-in scene_shapes"
-    assert scene["seconds"] == 1.33
+    assert scene["seconds"] == 5.2
     assert scene["tensors"] == ["x", "q"]
     assert scene["beats"][1] == {
         "name": "travel",
         "narration": "It moves.",
-        "start": 0.27,
-        "end": 0.89,
+        "start": 2.2,
+        "end": 3.8,
     }
 
 
@@ -472,7 +472,7 @@ def test_full_disk(render: Render, tmp_path: Path, request: pytest.FixtureReques
 
 def test_an_error_in_a_scene_is_one_line(render: Render, tmp_path: Path) -> None:
     outcome = render("scene_mistaken", "--quality", "draft")
-    assert_refused(outcome, 1, "scene_mistaken: RuntimeError: a mistake of two lines", "--verbose")
+    assert_refused(outcome, 1, "RuntimeError: a mistake of two lines; mend it there", "--verbose")
     assert files(tmp_path) == []
 
 
