@@ -100,8 +100,8 @@ class HeadPicture(Group):
 
         # Queries and keys are shown as used in the scores; a scene that shows the rotation first
         # sets those before it.
-        def panel(name: str, **kwargs: Any) -> Panel:
-            return head_tensor(view, name).panel(getattr(layout, name), **kwargs)
+        def panel(tensor: str, **kwargs: Any) -> Panel:
+            return head_tensor(view, tensor).panel(getattr(layout, tensor), **kwargs)
 
         self.q, self.k, self.v, self.z = map(panel, ("q", "k", "v", "z"))
         self.k_t = panel("k_t", name="", align="center", show_shape=False)
