@@ -44,6 +44,10 @@ class Shapes(Stage):
         self.wait(0.44)
 
 
+class Other(Shapes):
+    """Is another scene, with files of its own, that looks the same."""
+
+
 class Noisy(Stage):
     """Shows noise, which does not compress."""
 
@@ -113,6 +117,7 @@ LENGTHS = (2.2, 1.6, 1.4)
 
 Five words of 0.43 s; 0.62 s and 0.8 s more; three words; in steps of 0.2 s.
 """
+OTHER = entry("scene_other", "Other")
 NOISY = entry("scene_noisy", "Noisy")
 SOFT_EDGES = entry("scene_soft_edges", "SoftEdges")
 INTERRUPTED = entry("scene_interrupted", "Interrupted")

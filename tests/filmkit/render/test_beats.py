@@ -34,11 +34,10 @@ from filmkit.render.traces import SHIPPED
 from scenes.registry import SCENES
 from tests.support.checkout import PROJECT
 from tests.support.filming import pictures, render_request
-from tests.support.stand_in import BROKEN, LENGTHS, SHAPES, Shapes, entry
+from tests.support.stand_in import BROKEN, LENGTHS, OTHER, SHAPES, Shapes
 from tests.support.traces import make_trace
 
 TINY = Quality(320, 180, 6)
-OTHER = entry("scene_other", "Shapes")
 FIRST_IS_FAST = [
     pytest.param(scene, id=scene.slug, marks=[pytest.mark.slow] if number else [])
     for number, scene in enumerate(SCENES)

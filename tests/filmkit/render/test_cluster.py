@@ -26,10 +26,9 @@ from filmkit.render.traces import SHIPPED
 from scenes.registry import SCENES
 from tests.support.dask_cluster import dask_cluster
 from tests.support.filming import render_request
-from tests.support.stand_in import BROKEN, NOISY, SHAPES, entry
+from tests.support.stand_in import BROKEN, NOISY, OTHER, SHAPES
 from tests.support.traces import make_trace
 
-OTHER = entry("scene_other", "Shapes")
 SMALL = Quality(320, 180, 6)
 
 

@@ -130,7 +130,7 @@ def test_a_mistake_is_one_line_with_its_place_and_its_mend(
     file = tmp_path / "mine.py"
     file.write_text(HEAD + code)
     (number,) = (n for n, line in enumerate((HEAD + code).splitlines(), 1) if "# HERE" in line)
-    done = calling("mine.py", "--quality", "draft", "--jobs", "1", folder=tmp_path)
+    done = calling("mine.py", "--quality", "draft", "--jobs", "1", "--quiet", folder=tmp_path)
     joint = "" if message.startswith(":") else ", "
     assert_one_line(done, 1, f"Error: mine: mine.py line {number}{joint}{message}")
     assert not any(tmp_path.rglob("*.mp4"))
@@ -149,7 +149,7 @@ def test_a_mistake_that_shows_only_when_drawn_is_said_the_same_way(
 """
     (tmp_path / "mine.py").write_text(HEAD + code)
     number = (HEAD + code).splitlines().index("            print(nothing)  # HERE") + 1
-    done = calling("mine.py", "--quality", "draft", "--jobs", "1", folder=tmp_path)
+    done = calling("mine.py", "--quality", "draft", "--jobs", "1", "--quiet", folder=tmp_path)
     where = f"Error: mine: mine.py line {number}, in beat wrong: NameError: "
     assert_one_line(done, 1, where, "mend it there (--verbose shows the way)")
 

@@ -15,10 +15,9 @@ from filmkit.render.jobs import make_stills
 from filmkit.render.preview import draw_sheet, make_previews
 from filmkit.render.quality import quality_of
 from tests.support.filming import render_request
-from tests.support.stand_in import BROKEN, MISTAKEN, SHAPES, entry
+from tests.support.stand_in import BROKEN, MISTAKEN, OTHER, SHAPES
 from tests.support.traces import make_trace
 
-OTHER = entry("scene_other", "Shapes")
 CELL = (240, 135)  # size on the sheet of a picture of 320 x 180 pixels
 
 
