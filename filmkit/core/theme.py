@@ -104,6 +104,9 @@ class Theme:
     dim
         Presence of things in the background, 0 to 1
         (:class:`filmkit.core.animations.Presence`).
+    shades
+        How far two of the three lightnesses of a role's colour are from the colour itself: the
+        first nearer to the ink's, the last nearer to the background's.
     thin, line, bold
         Line widths in points.
 
@@ -144,6 +147,7 @@ class Theme:
     note_size: float = 0.024
     min_text_size: float = 0.02
     dim: float = 0.2
+    shades: tuple[float, float] = (0.5, 0.4)
     thin: float = 1.2
     line: float = 2.4
     bold: float = 4.0
@@ -178,10 +182,11 @@ class Theme:
         --------
         ::
 
-            Label("heads 3 to 5", colour=theme.group_colour("key", 1))
+            Outline(box, colour=theme.group_colour("key", 1))
         """
-        towards, share = ((self.ink, 0.5), (self.ink, 0.0), (self.background, 0.4))[group % 3]
-        return mixed(self.role(name), towards, share)
+        nearer, farther = self.shades
+        ends = (self.ink, nearer), (self.ink, 0.0), (self.background, farther)
+        return mixed(self.role(name), *ends[group % 3])
 
 
 def mixed(first: str, second: str, share: float) -> str:
@@ -212,7 +217,8 @@ LIGHT = replace(
     z="#1d1b18",
     latent="#7a2fc0",
     masked="#e6e3dd",
-    card="#f8f4ec",
+    card="#fcfaf6",
+    shades=(0.5, 0.2),
     rim="#8d8373",
 )
 
@@ -234,7 +240,7 @@ PRINT = replace(
     z="#000000",
     latent="#5b1fa0",
     masked="#e8e8e8",
-    card="#f7f6f3",
+    card="#faf9f7",
     rim="#6f675a",
     thin=1.6,
     line=2.8,

@@ -57,7 +57,7 @@ class FanOut(VGroup):
 
         fan_out = FanOut(
             shared.side_center(RIGHT),
-            [stack.heads[h].k.side_center(RIGHT) for h in heads],
+            [stack.cards[h].k.side_center(RIGHT) for h in heads],
             spine=stack.layout.spine,
         )
         self.add(fan_out.set_drawn(0))

@@ -85,6 +85,8 @@ RIM = 0.03  # width of the rim of light, in scene units
 RIM_REACH = 0.5  # how far it reaches down the sides, as a share of the height
 SHEEN = 0.06  # how much nearer to the ink's colour a face is at its upper edge
 EDGE = 0.4  # strength of the line around a card
+PLACES = np.linspace(0.1, 0.9, 9)  # shares of an orbit at which it is made sure that all fits
+MAX_ROUNDS, MORE_ROOM = 20, 0.02  # and how often, and how much more room it gets, as a logarithm
 EASE = 0.15  # share of an orbit in which it gets going, and in which it slows down
 UNITS_PER_POINT = 0.01
 """Scene units for one point of line width, as Cairo draws it."""
@@ -336,16 +338,25 @@ class Orbit(MoveCamera):
         super().begin()
         self.ends = (_of(self.origin), _of(self.shot))
         self.middle = _of(self.layout.on_the_way(self.origin, self.shot))
+        # The stack fits into the frame at both ends and in the middle; in between it may need a
+        # little more room.
+        for _ in range(MAX_ROUNDS):
+            if all(self.layout.fits(self._between(share)) for share in PLACES):
+                break
+            self.middle[3] += MORE_ROOM
 
     def step(self, alpha: float) -> None:
-        if not 0 < alpha < 1:
+        if 0 < alpha < 1:
+            self.camera.shot = self._between(alpha)
+        else:
             super().step(alpha)
-            return
+
+    def _between(self, alpha: float) -> Shot:
+        """Return the shot on the parabola that passes the middle half-way."""
         first, last = self.ends
-        # The parabola that passes the middle half-way.
         bent = 4 * alpha * (1 - alpha) * (self.middle - (first + last) / 2)
         x, y, z, height, theta, phi, focal = (1 - alpha) * first + alpha * last + bent
-        self.camera.shot = Shot((x, y, z), float(np.exp(height)), theta, phi, float(np.exp(focal)))
+        return Shot((x, y, z), float(np.exp(height)), theta, phi, float(np.exp(focal)))
 
 
 def _of(shot: Shot) -> Points:

@@ -31,8 +31,10 @@ WORD_DROP = 0.35  # from a bracket to the foot of its words, at most
 NUMBER_DROP, NUMBER_INSET = 0.3, 0.4  # from the edges of a card to the middle of its number
 BESIDE = 2.2  # room beside the stack for the names of panels, at most
 TURN, TILT = 54.0, 16.0  # angles of the shots from the side and from above, in degrees
+# The same close to one card: so little that names fit between its panels, as in the flat picture.
+BESIDE_TURN, BESIDE_TILT = 30.0, 4.0
 QUARTER_TURN, QUARTER_TILT = 46.0, 14.0  # the same of the shot in which outputs are pulled out
-TURN_ALONE, SEVERAL = 28.0, 4  # with less than several cards the turn falls to that of one alone
+TURN_ALONE, TILT_ALONE, SEVERAL = 28.0, 8.0, 4  # with less than several cards, angles fall to these
 ORBIT_TILT = 26.0  # angle from above at the middle of an orbit, where cards stand in line
 LENS = 3.6  # the lens of these shots: long, so that far cards are not much smaller
 FILL = 0.8  # width of the stack in these shots, as a share of the frame's width: the least
@@ -171,9 +173,9 @@ class HeadStackLayout:
 
     @property
     def outer_corners(self) -> Points:
-        """Corners (n, 3) of the whole stack, with the flat card a step forward."""
-        stepped = prism_corners(self.card) + self.step
-        return np.concatenate([prism_corners(self.card, self.near, self.far), stepped])
+        """Corners (n, 3) of the whole stack; the flat card, if not alone, is a step forward."""
+        stack = prism_corners(self.card, self.near, self.far)
+        return np.concatenate([stack, prism_corners(self.card) + self.step * (self.count > 1)])
 
     def shared(self, panel: Box, places: Sequence[int]) -> tuple[Box, float]:
         """Return the box and the depth of a panel that several cards share: to their left.
@@ -201,10 +203,10 @@ class HeadStackLayout:
     # Named shots
 
     @property
-    def _turn(self) -> float:
-        """Angle of the shots from the side: smaller for very few cards, which then look larger."""
+    def _angles(self) -> tuple[float, float]:
+        """Turn and tilt of the shots from the side: smaller for few cards, which look larger so."""
         share = min(1.0, (self.count - 1) / (SEVERAL - 1))
-        return TURN_ALONE + (TURN - TURN_ALONE) * share
+        return TURN_ALONE + (TURN - TURN_ALONE) * share, TILT_ALONE + (TILT - TILT_ALONE) * share
 
     @property
     def name_room(self) -> float:
@@ -232,21 +234,32 @@ class HeadStackLayout:
 
         There is room for brackets below the cards.
         """
-        x, y = self.card.left - BRACKET_ROOM, self.card.bottom - BRACKET_ROOM - WORD_DROP
+        turn, tilt = self._angles
+        room = (BRACKET_ROOM, BRACKET_ROOM + WORD_DROP) if self.count > 1 else (0.0, 0.0)
+        x, y = self.card.left - room[0], self.card.bottom - room[1]
         brackets = [[x, y, self.near], [x, y, self.far]]
         points = np.concatenate([self.outer_corners, brackets])
-        return self._from_side(-self._turn, TILT, points, self.name_room)
+        return self._from_side(-turn, tilt, points, self.name_room)
 
     @property
     def from_right(self) -> Shot:
         """Shot from the right and above: patterns and z of every head are visible."""
-        return self._from_side(self._turn, TILT, self.outer_corners, self.name_room)
+        turn, tilt = self._angles
+        return self._from_side(turn, tilt, self.outer_corners, self.name_room)
 
     @property
     def beside_flat(self) -> Shot:
         """Shot from the left and above, close to the flat card."""
         corners = prism_corners(self.card)
-        return shot_on(corners, self.head.frame, theta=-34, phi=TILT, focal=LENS, width=0.66)
+        return shot_on(
+            corners,
+            self.head.frame,
+            theta=-BESIDE_TURN,
+            phi=BESIDE_TILT,
+            focal=LENS,
+            width=0.9,
+            height=1.0,
+        )
 
     @property
     def quarter(self) -> Shot:
@@ -254,6 +267,13 @@ class HeadStackLayout:
         pulled = prism_corners(self.head.z.moved(dx=self.pull_distance), self.near, self.far)
         points = np.concatenate([prism_corners(self.card, self.near, self.far), pulled])
         return self._from_side(QUARTER_TURN, QUARTER_TILT, points)
+
+    def fits(self, shot: Shot) -> bool:
+        """Return whether all cards are in the safe part of the frame in a shot."""
+        frame = self.head.frame
+        seen = shot.project(self.outer_corners, frame.height)[:, :2]
+        room = [frame.safe.width / 2, frame.safe.height / 2]
+        return bool((np.abs(seen) <= room).all())
 
     def on_the_way(self, start: Shot, end: Shot) -> Shot:
         """Return the shot in the middle of an orbit: all cards, seen from higher above."""
@@ -299,7 +319,7 @@ class HeadStackLayout:
         """
         along = (card[1] - card[0]) / np.linalg.norm(card[1] - card[0])
         down = (card[3] - card[0]) / np.linalg.norm(card[3] - card[0])
-        share = float(smooth(np.clip(0.5 + shot.theta / (2 * self._turn), 0, 1)))
+        share = float(smooth(np.clip(0.5 + shot.theta / (2 * self._angles[0]), 0, 1)))
         first, last = card[0] + NUMBER_INSET * along, card[1] - NUMBER_INSET * along
         return np.asarray(first + (last - first) * share + NUMBER_DROP * down)
 

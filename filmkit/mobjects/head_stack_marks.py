@@ -23,7 +23,7 @@ Points = npt.NDArray[np.float64]
 
 WORD = 0.075  # between words of a sentence
 NUMBER_GAP = 0.05
-NUMBER_SHARE = 0.45  # height of a digit below the middle of its line, as a share of the line
+NUMBER_SHARE = 0.6  # from the middle of a number down to a panel, as a share of its line
 LINE = 1.2  # from one line of a name to the next, in heights of a line
 NAME_GAP = 0.14  # between a stack and the names of its panels
 
@@ -103,7 +103,7 @@ class PanelNames(VGroup):
 
     def __init__(self, head_stack: HeadStack, shot: Shot) -> None:
         super().__init__()
-        layout = head_stack.layout
+        theme, layout = current_theme(), head_stack.layout
         card, left = head_stack.cards[-1], shot.theta < 0
         names = ("q", "k", "v") if left else ("pattern", "z")
         room = layout.name_room - NAME_GAP
@@ -112,8 +112,9 @@ class PanelNames(VGroup):
         headers: list[VGroup] = [
             Header(tensor.name, tensor.symbol, colour=tensor.colour) for tensor in tensors
         ]
-        if max(header.width for header in headers) > room:
-            headers = [_narrow(tensor.name, tensor.colour) for tensor in tensors]
+        for size in (theme.name_size, theme.shape_size):
+            if max(header.width for header in headers) > room:
+                headers = [_narrow(tensor.name, size, tensor.colour) for tensor in tensors]
         for name, header in zip(names, headers, strict=True):
             half = header.width / 2 + NAME_GAP
             header.move_to([-half if left else half, 0.0, 0.0])
@@ -123,9 +124,9 @@ class PanelNames(VGroup):
             self.add(header)
 
 
-def _narrow(name: str, colour: str) -> VGroup:
+def _narrow(name: str, size: float, colour: str) -> VGroup:
     """Return the words of a name, one below the other."""
-    words = VGroup(*(Label(word, colour=colour) for word in name.split()))
+    words = VGroup(*(Label(word, size=size, colour=colour) for word in name.split()))
     for line, word in enumerate(words):
         word.on_line(0.0, -LINE * line * word.line_height)
     return words
@@ -161,12 +162,13 @@ class GroupBrackets(Group):
             colour = theme.group_colour("key", group)
             line = VMobject(stroke_color=colour, stroke_width=theme.bold, fill_opacity=0.0)
             self.lines.add(line.set_points_as_corners(corners))
-            word = Label(span_of(heads), colour=colour)
+            word = Label(span_of(heads))
             word.on_line(-word.width / 4, -WORD_DROP)
             self.words.add(keep_upright(word, at=(corners[1] + corners[2]) / 2))
         self.sentence = pin_to_frame(_sentence())
-        point = head_stack.layout.sentence
-        self.sentence.shift([point[0] - self.sentence.get_right()[0], point[1], 0.0])
+        # At the lower left nothing else is, seen from the left.
+        x, y = head_stack.layout.head.frame.stage.left, head_stack.layout.sentence[1]
+        self.sentence.shift([x - self.sentence.get_left()[0], y, 0.0])
         self.add(self.lines, self.words, self.sentence)
 
 

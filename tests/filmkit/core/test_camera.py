@@ -9,7 +9,14 @@ import pytest
 from manim import Camera, Group, ImageMobject, Mobject, Square, ThreeDCamera, tempconfig
 
 from filmkit.core.animations import set_presence
-from filmkit.core.camera import FOCAL, Shot, StageCamera, pin_to_frame, set_depth_plane
+from filmkit.core.camera import (
+    FOCAL,
+    Shot,
+    StageCamera,
+    keep_upright,
+    pin_to_frame,
+    set_depth_plane,
+)
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.norm import Norm
 from filmkit.core.raster import Texture, paste
@@ -21,6 +28,7 @@ SHOTS = {
     "near": Shot(center=(0.5, -0.3, 0.0), height=4.0),
     "right above": Shot(theta=35, phi=25, height=9),
     "left above": Shot(theta=-40, phi=20, height=9),
+    "long lens": Shot(theta=-40, phi=20, height=9, focal=4.0),
 }
 
 
@@ -136,6 +144,15 @@ def test_the_eye_goes_where_the_angles_say() -> None:
     assert above[2] > 0
     assert above[0] == pytest.approx(0)
     assert np.linalg.norm(Shot(height=5).eye()) == pytest.approx(FOCAL * 5)
+    assert np.linalg.norm(Shot(height=5, focal=3).eye()) == pytest.approx(15)
+
+
+def test_a_longer_lens_is_flatter_and_leaves_the_plane_of_the_center() -> None:
+    points = np.array([[0.0, 2.0, 0.0], [0.0, 2.0, -6.0]])
+    near, far = (Shot(focal=focal).project(points, 8.0)[:, 1] for focal in (1.6, 4.0))
+    assert near[0] == far[0] == pytest.approx(2.0)
+    assert near[1] < far[1] < 2.0
+    assert far[1] == pytest.approx(2.0 * 32 / 38)
 
 
 def test_a_mix_of_shots_starts_and_ends_at_them() -> None:
@@ -146,6 +163,21 @@ def test_a_mix_of_shots_starts_and_ends_at_them() -> None:
         assert (mixed.height, mixed.theta, mixed.phi) == pytest.approx(
             (shot.height, shot.theta, shot.phi)
         )
+    middle = Shot(height=4, focal=1.6).mix(Shot(height=9, focal=2.5), 0.5)
+    assert (middle.height, middle.focal) == pytest.approx((6.0, 2.0))
+
+
+def test_an_upright_mobject_can_follow_what_moves() -> None:
+    places = {"here": [0.0, 0.0, 0.0]}
+    square = Square(side_length=0.5, fill_opacity=1.0, stroke_width=0.0)
+    keep_upright(square, lambda shot: [*places["here"][:2], shot.theta])
+    with tempconfig(SIZE):
+        camera = StageCamera()
+        for place, theta in (([0, 0, 0], 0.0), ([1, 2, 0], 0.0), ([1, 2, 0], -3.0)):
+            places["here"], camera.shot = place, Shot(theta=theta)
+            point = np.array([[*place[:2], theta]], dtype=float)
+            middle = camera.pixels(square, square.points).mean(axis=0)
+            np.testing.assert_allclose(middle, camera.pixels(Mobject(), point)[0])
 
 
 def test_what_is_pinned_stays_when_the_camera_moves() -> None:

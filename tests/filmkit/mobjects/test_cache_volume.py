@@ -111,6 +111,15 @@ def test_growing_ends_at_the_given_range_and_making_it_changes_nothing() -> None
             np.testing.assert_array_equal(found.values, wanted.values)
 
 
+def test_all_faces_have_one_scale() -> None:
+    volume = make_volume()
+    for block in volume.blocks:
+        front, top = block.front, block.top
+        assert not front.norm.is_linear
+        whole = block.stored.norms[0].vmax * top.values
+        np.testing.assert_array_equal(top.norm.colours(top.values), front.norm.colours(whole))
+
+
 def test_a_darker_face_hides_as_much() -> None:
     norm = make_volume().keys.front.norm
     bright, dark = (VolumeFace(norm, light=light).fill(np.ones((2, 2))) for light in (1.0, 0.5))

@@ -3,32 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import cache
+from itertools import combinations
 
+import cv2
 import numpy as np
+import numpy.typing as npt
 import pytest
-from manim import RIGHT, UP, Group, tempconfig
+from manim import RIGHT, UP, Animation, Group, color_to_rgb, tempconfig
 
 from filmkit.core.animations import presence, set_presence
 from filmkit.core.camera import Shot, StageCamera, keep_upright
-from filmkit.core.geometry import Frame
+from filmkit.core.geometry import Box, Frame
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.norm import Norm
+from filmkit.core.picture_map import panels_on, texts_on
 from filmkit.core.raster import Texture
+from filmkit.core.theme import current_theme, use_theme
+from filmkit.core.theme_names import THEMES
 from filmkit.core.view import LayerView
 from filmkit.mobjects.fan_out import FanOut
 from filmkit.mobjects.head import HeadPicture
-from filmkit.mobjects.head_stack import (
-    PANELS,
-    HeadStack,
-    copy_at_depth,
-    featured_first,
-    free_from_card,
+from filmkit.mobjects.head_stack import CardBody, HeadStack, Orbit, copy_at_depth, free_from_card
+from filmkit.mobjects.head_stack_layout import (
+    DIMMEST,
+    FILL,
+    LENS,
+    HeadStackLayout,
+    prism_corners,
+    shot_on,
 )
-from filmkit.mobjects.head_stack_layout import shot_on
+from filmkit.mobjects.head_stack_marks import GroupBrackets, HeadNumbers, PanelNames
+from filmkit.mobjects.head_tensors import HEAD_TENSORS
+from filmkit.render.quality import ASPECTS, frame_size
+from tests.support.contrast import LINES, TEXT, contrast
 from tests.support.occlusion import COLUMNS, ROWS, nearest, picture, rays
 from tests.support.traces import make_trace
 
-ANGLES = [(-34, 20), (34, 20), (-40, 30), (12, 15)]
+ANGLES = [(-54, 16), (54, 16), (-34, 20), (12, 15)]
+SIDES = ("from_left", "from_right", "quarter")
+FRAME = Frame(8 * 16 / 9)
 
 
 @pytest.fixture(autouse=True)
@@ -38,21 +53,57 @@ def _small_frame() -> Iterator[None]:
         yield
 
 
-def make_head_stack(n_heads: int = 4, n_kv_heads: int | None = None, **kwargs: object) -> HeadStack:
+def make_head_stack(
+    n_heads: int = 4,
+    n_kv_heads: int | None = None,
+    *,
+    featured: int | None = None,
+    frame: Frame = FRAME,
+    **kwargs: object,
+) -> HeadStack:
     trace = make_trace(n_heads=n_heads, n_kv_heads=n_kv_heads, d_head=16, **kwargs)
-    return HeadStack(LayerView.of_prompt(trace, None, show_first_token=False), Frame(8 * 16 / 9))
+    view = LayerView.of_prompt(trace, None, show_first_token=False)
+    return HeadStack(view, frame, featured=min(2, n_heads - 1) if featured is None else featured)
 
 
-def test_the_front_card_is_the_flat_picture() -> None:
-    head_stack = make_head_stack()
-    flat = HeadPicture(head_stack.view.head(0), Frame(8 * 16 / 9))
-    panels = [getattr(flat, name) for name in PANELS]
+@cache
+def layout_of(n_heads: int, aspect: str = "16:9", featured: int | None = None) -> HeadStackLayout:
+    """Return the layout of a stack whose heads have the shipped model's size."""
+    frame = Frame(*frame_size(*(100 * side for side in ASPECTS[aspect])))
+    flat = min(3, n_heads - 1) if featured is None else featured
+    return replace(_one(frame), count=n_heads, flat=flat)
+
+
+@cache
+def _one(frame: Frame) -> HeadStackLayout:
+    trace = make_trace(n_heads=1, d_head=64, n_tokens=10)
+    view = LayerView.of_prompt(trace, None, show_first_token=False)
+    return HeadStack(view, frame).layout
+
+
+def at_end(animation: Animation) -> None:
+    """Play an animation without a scene."""
+    animation.begin()
+    animation.finish()
+
+
+@pytest.mark.parametrize("upright", [False, True])
+def test_the_featured_card_is_the_flat_picture(upright: bool) -> None:
+    head_stack = make_head_stack(featured=2)
+    flat = HeadPicture(head_stack.view.head(2), Frame(8 * 16 / 9))
+    panels = [getattr(flat, name) for name in HEAD_TENSORS]
     lines = (flat.q_to_k_t, flat.k_to_k_t, flat.v_to_z, flat.k_t_to_scores, flat.softmax)
     rest = (flat.pattern_to_z, flat.product_dot, flat.pattern_title, flat.softmax_name)
     expected = picture(Shot(), Group(*lines, *rest, *panels, flat.pattern_words))
-    head_stack.front.remove(head_stack.front.border)
-    np.testing.assert_array_equal(picture(Shot(), head_stack.front, head_stack.labels), expected)
+    set_presence(head_stack.featured.body, 0.0)
+    if upright:
+        head_stack.labels.keep_upright()
+    drawn = picture(Shot(), head_stack.featured, head_stack.labels)
+    np.testing.assert_allclose(drawn, expected, atol=1)
     assert expected[..., :3].any()
+    # With any lens: the plane of the flat picture is undistorted.
+    lens = replace(Shot(), focal=LENS)
+    np.testing.assert_allclose(picture(lens, head_stack.featured, head_stack.labels), drawn, atol=1)
 
 
 def paint_panels(head_stack: HeadStack) -> list[Heatmap]:
@@ -65,11 +116,9 @@ def paint_panels(head_stack: HeadStack) -> list[Heatmap]:
         panel._texture = Texture(np.array([[colour]], dtype=np.uint8))
     for part in (
         head_stack.labels,
-        *(p for card in head_stack.cards for p in (card.wires, card.border)),
+        *(p for card in head_stack.cards for p in (card.wires, card.body)),
     ):
         set_presence(part, 0.0)
-    for card in head_stack.cards:
-        set_presence(card.glass, 0.0)
     return panels
 
 
@@ -78,7 +127,9 @@ def assert_nearest_wins(head_stack: HeadStack, panels: list[Heatmap], shot: Shot
     drawn, (found, _) = picture(shot, *head_stack.cards)[..., :3], nearest(panels, shot)
     colours = np.array([panel.texture().cells[0, 0, :3] for panel in panels] + [[0, 0, 0]])
     inside = found > -2
-    np.testing.assert_array_equal(drawn[inside], colours[found[inside]])
+    # The tip of a corner can touch a pixel beside all of whose neighbours' middles it passes.
+    wrong = (drawn[inside] != colours[found[inside]]).any(axis=1)
+    assert wrong.mean() < 1e-4
     assert len(np.unique(found)) > 8  # enough panels show for this to mean something
 
 
@@ -106,34 +157,18 @@ def test_the_nearer_panel_wins_while_cards_slide_in(theta: float, phi: float, al
 def test_the_nearer_panel_wins_when_keys_have_moved_away(theta: float, phi: float) -> None:
     head_stack = make_head_stack(4)
     panels = paint_panels(head_stack)
-    box, z = head_stack.layout.shared(head_stack.front.k.box, [1, 2])
+    box, z = head_stack.layout.shared(head_stack.featured.k.box, [1, 2])
     for card in head_stack.cards:
-        moved = copy_at_depth(card.k, box.moved(dx=0.7 * card.place), z - 0.4 * card.place)
+        moved = copy_at_depth(card.k, box.moved(dx=0.7 * card.head), z - 0.4 * card.head)
         free_from_card(card.k).points = moved.points
     shot = shot_on(head_stack.layout.outer_corners, Frame(8 * 16 / 9), theta=theta, phi=phi)
     assert_nearest_wins(head_stack, panels, shot)
 
 
-@pytest.mark.parametrize("n_heads", [1, 2, 9, 12, 32])
-def test_shots_fill_two_thirds_of_the_width_and_stay_on_the_stage(n_heads: int) -> None:
-    frame = Frame(8 * 16 / 9)
-    layout = make_head_stack(n_heads).layout
-    for shot in (layout.from_left, layout.from_right):
-        seen = shot.project(layout.outer_corners, frame.height)
-        width, height = np.ptp(seen[:, 0]), np.ptp(seen[:, 1])
-        assert width <= 2 / 3 * frame.width + 1e-3
-        assert height <= frame.stage.height
-        assert np.isclose(width, 2 / 3 * frame.width, atol=1e-3) or np.isclose(
-            height, 0.96 * frame.stage.height, atol=1e-3
-        )
-        assert 30 <= abs(shot.theta) <= 40
-        assert 15 <= shot.phi <= 30
-
-
 def test_every_card_holds_its_own_heads_numbers() -> None:
     head_stack = make_head_stack(6, 2, positions="rotary", seed=1)
-    for head, card in head_stack.heads.items():
-        view = head_stack.view.head(head)
+    for card in head_stack.cards:
+        view = head_stack.view.head(card.head)
         for name, values in (
             ("q", view.q_used),
             ("k", view.k_used),
@@ -144,18 +179,269 @@ def test_every_card_holds_its_own_heads_numbers() -> None:
             ("z", view.z),
         ):
             np.testing.assert_array_equal(getattr(card, name).values, values)
-    assert [card.place for card in head_stack.cards] == list(range(6))
 
 
-def test_the_featured_head_and_its_partners_stand_in_front() -> None:
-    view = make_head_stack(6, 2).view
-    assert featured_first(view, 4) == (4, 3, 5, 0, 1, 2)
+# The order, the light and the step
 
 
-def test_an_order_that_leaves_out_a_head_is_refused() -> None:
-    view = make_head_stack(3).view
-    with pytest.raises(ValueError, match="3 heads cannot have the order"):
-        HeadStack(view, Frame(8 * 16 / 9), order=(0, 1))
+@pytest.mark.parametrize("featured", [0, 2, 4])
+def test_heads_stand_in_order_and_the_featured_one_is_in_the_flat_plane(featured: int) -> None:
+    head_stack = make_head_stack(5, featured=featured)
+    depths = [float(card.plane.points[0, 2]) for card in head_stack.cards]
+    assert [card.head for card in head_stack.cards] == list(range(5))
+    assert head_stack.featured is head_stack.cards[featured]
+    assert depths[featured] == 0
+    np.testing.assert_allclose(np.diff(depths), -head_stack.layout.spacing)
+    for card in head_stack.cards:
+        for panel in card.panels:
+            np.testing.assert_allclose(panel.points[:, 2], card.plane.points[0, 2], atol=1e-9)
+    assert [card.head for card in head_stack.others] == [h for h in range(5) if h != featured]
+
+
+def test_cards_get_darker_with_depth_and_the_picture_map_says_so() -> None:
+    head_stack = make_head_stack(9, featured=3)
+    assert [head_stack.layout.light_at(i) for i in (0, 8)] == [1.0, pytest.approx(DIMMEST)]
+    camera = StageCamera()
+    camera.shot = head_stack.layout.from_right
+    items = panels_on(head_stack.cards, camera)
+    opacity = {item.heatmap: item.opacity for item in items}
+    lights = [opacity[card.pattern] for card in head_stack.others]
+    assert lights == sorted(lights, reverse=True)
+    assert lights[0] == 1.0
+    assert lights[-1] == pytest.approx(DIMMEST)
+    # The one that is meant is as bright as its flat picture.
+    assert opacity[head_stack.featured.pattern] == 1.0
+    # Few cards differ less: a second one is not as dark as the last of many.
+    assert layout_of(2).light_at(1) > 0.85
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_nothing_shines_through_a_card(theme: str) -> None:
+    with use_theme(theme):
+        body = CardBody(Box(0, 0, 5, 4))
+        behind = Heatmap([[1.0]], Norm.unit(), width=3, height=3).shift([0, 0, -2])
+        shot = Shot(theta=30, phi=10)
+        for light in (1.0, DIMMEST):
+            alone = picture(shot, body.set_light(light))
+            np.testing.assert_array_equal(picture(shot, behind, body), alone)
+        upper = body.rim.get_fill_rgbas()[-1]
+        assert upper[3] == pytest.approx(DIMMEST)
+        assert np.abs(upper[:3] - body.face.get_fill_rgbas()[-1][:3]).max() > 0.2
+
+
+def test_a_card_steps_forward_lit_and_back_into_its_place() -> None:
+    head_stack = make_head_stack(6, featured=2)
+    labels = head_stack.labels
+    for head in (2, 4):
+        card = head_stack.cards[head]
+        family = [*card.get_family(), *(labels.get_family() if head == 2 else ())]
+        before = [member.points.copy() for member in family]
+        at_end(head_stack.step_forward(head))
+        assert card.stepped == card.light == card.pattern.opacity == 1.0
+        for member, points in zip(family, before, strict=True):
+            if len(points):
+                np.testing.assert_allclose(member.points, points + head_stack.layout.step)
+        at_end(head_stack.step_back(head))
+        assert card.stepped == 0.0
+        assert card.pattern.opacity == head_stack.layout.light_at(head) < 1.0
+        for member, points in zip(family, before, strict=True):
+            np.testing.assert_allclose(member.points, points, atol=1e-9)
+
+
+def test_a_panel_that_has_left_its_card_does_not_step_with_it() -> None:
+    head_stack = make_head_stack(4)
+    card = head_stack.cards[1]
+    before = free_from_card(card.z).points.copy()
+    at_end(head_stack.step_forward(1))
+    np.testing.assert_array_equal(card.z.points, before)
+
+
+def test_outputs_are_pulled_out_and_lit() -> None:
+    head_stack = make_head_stack(5)
+    at_end(head_stack.pull_out())
+    for card in head_stack.cards:
+        assert card.z.opacity == 1.0
+        assert card.z.points[:, 0].min() > head_stack.layout.card.right
+
+
+# The named shots
+
+
+def extent(layout: HeadStackLayout, name: str) -> tuple[float, float]:
+    """Return the width and height of all cards in a shot, as shares of the frame's."""
+    frame, shot = layout.head.frame, getattr(layout, name)
+    points = prism_corners(layout.card, layout.near, layout.far)
+    if name == "quarter":
+        pulled = layout.head.z.moved(dx=layout.pull_distance)
+        points = np.concatenate([points, prism_corners(pulled, layout.near, layout.far)])
+    seen = shot.project(points, frame.height)[:, :2]
+    assert (np.abs(seen).max(axis=0) <= [frame.safe.right + 0.02, frame.safe.top + 0.02]).all()
+    width, height = np.ptp(seen, axis=0) / [frame.width, frame.height]
+    return float(width), float(height)
+
+
+@pytest.mark.parametrize("side", SIDES)
+@pytest.mark.parametrize("aspect", ASPECTS)
+@pytest.mark.parametrize("n_heads", [9, 12, 32, 64])
+def test_a_stack_fills_four_fifths_of_the_width(n_heads: int, aspect: str, side: str) -> None:
+    width, _ = extent(layout_of(n_heads, aspect), side)
+    assert width >= FILL - 0.01
+
+
+@pytest.mark.parametrize("side", ["from_left", "from_right"])
+@pytest.mark.parametrize("aspect", ASPECTS)
+@pytest.mark.parametrize("n_heads", [1, 2, 4, 6])
+def test_few_heads_fill_the_width_or_the_height(n_heads: int, aspect: str, side: str) -> None:
+    # Their cards are about as high as wide: in a wide frame they reach from edge to edge in height.
+    width, height = extent(layout_of(n_heads, aspect), side)
+    assert width >= FILL - 0.01 or height >= 0.68
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_where_the_featured_head_stands_does_not_change_the_shots(side: str) -> None:
+    first, last = (getattr(layout_of(9, featured=i), side) for i in (0, 8))
+    assert (first.theta, first.phi, first.focal) == (last.theta, last.phi, last.focal)
+    assert first.height == pytest.approx(last.height, rel=0.08)
+
+
+def hidden_share(layout: HeadStackLayout, shot: Shot, names: tuple[str, ...]) -> float:
+    """Return the largest share of a panel that the cards before it hide, without a step."""
+    height = layout.head.frame.height
+    size, scale = 1200, 1200 / layout.head.frame.width
+
+    def fill(box: Box, z: float) -> npt.NDArray[np.uint8]:
+        corners = [[x, y, z] for x, y in ((box.left, box.top), (box.right, box.top))]
+        corners += [[x, y, z] for x, y in ((box.right, box.bottom), (box.left, box.bottom))]
+        seen = shot.project(np.array(corners), height)[:, :2] * [scale, -scale] + size / 2
+        mask = np.zeros((size, size), dtype=np.uint8)
+        return np.asarray(cv2.fillConvexPoly(mask, np.rint(seen).astype(np.int32), 1))
+
+    before, worst = np.zeros((size, size), dtype=np.uint8), 0.0
+    for place in range(layout.count):
+        z = layout.depth_at(place)
+        for name in names:
+            panel = fill(getattr(layout.head, name), z)
+            worst = max(worst, float((panel & before).sum() / panel.sum()))
+        before |= fill(layout.card, z)
+    return worst
+
+
+@pytest.mark.parametrize("aspect", ASPECTS)
+@pytest.mark.parametrize(
+    ("n_heads", "of_pattern", "of_inputs"), [(4, 0.0, 0.0), (9, 0.2, 0.4), (12, 0.4, 0.55)]
+)
+def test_from_the_right_patterns_can_be_told_apart_from_the_left_queries_keys_and_values(
+    n_heads: int, of_pattern: float, of_inputs: float, aspect: str
+) -> None:
+    layout = layout_of(n_heads, aspect)
+    assert hidden_share(layout, layout.from_right, ("pattern",)) <= of_pattern + 0.01
+    assert hidden_share(layout, layout.from_left, ("q", "k", "v")) <= of_inputs + 0.01
+
+
+@pytest.mark.parametrize("aspect", ASPECTS)
+def test_an_orbit_ends_in_its_shot_and_keeps_all_cards_in_the_frame(aspect: str) -> None:
+    layout = layout_of(9, aspect)
+    camera, frame = StageCamera(), layout.head.frame
+    camera.shot = layout.from_left
+    orbit = Orbit(camera, layout, layout.from_right)
+    assert orbit.run_time == 8.0
+    orbit.begin()
+    turns = []
+    for alpha in np.linspace(0, 1, 17):
+        orbit.interpolate(alpha)
+        seen = camera.shot.project(layout.outer_corners, frame.height)[:, :2]
+        assert (np.abs(seen).max(axis=0) <= [frame.width / 2, frame.height / 2]).all()
+        assert np.ptp(seen[:, 0]) > 0.3 * frame.width
+        turns.append(camera.shot.theta)
+    assert turns == sorted(turns)
+    assert camera.shot == layout.from_right
+
+
+# Text beside and on the cards
+
+
+def test_numbers_follow_their_cards_and_change_sides_with_the_camera() -> None:
+    head_stack = make_head_stack(4, featured=1)
+    layout, camera = head_stack.layout, StageCamera()
+    numbers = HeadNumbers(head_stack, layout.from_left)
+    assert len(numbers) == 4
+
+    def seen(head: int, shot: Shot) -> npt.NDArray[np.float64]:
+        camera.shot = shot
+        return camera.pixels(numbers[head], numbers[head].points).mean(axis=0)
+
+    def corners(head: int, shot: Shot) -> npt.NDArray[np.float64]:
+        camera.shot = shot
+        return camera.pixels(head_stack.cards[head].pattern, head_stack.cards[head].plane.points)
+
+    for head in range(4):
+        for shot, corner in ((layout.from_left, 0), (layout.from_right, 1)):
+            gaps = np.linalg.norm(corners(head, shot) - seen(head, shot), axis=1)
+            assert gaps.argmin() == corner
+    before = seen(1, layout.from_left)
+    at_end(head_stack.step_forward(1))
+    assert seen(1, layout.from_left)[1] < before[1] - 2
+
+
+@pytest.mark.parametrize("n_heads", [9, 32, 64])
+def test_numbers_do_not_overlap(n_heads: int) -> None:
+    head_stack = make_head_stack(n_heads)
+    for shot in (head_stack.layout.from_left, head_stack.layout.from_right):
+        camera = StageCamera()
+        camera.shot = shot
+        boxes = [item.box for item in texts_on(HeadNumbers(head_stack, shot), camera)]
+        assert len(boxes) >= 5
+        assert not any(first.overlap(second)[0] for first, second in combinations(boxes, 2))
+
+
+@pytest.mark.parametrize("aspect", ASPECTS)
+def test_names_stand_beside_the_stack_at_their_size(aspect: str) -> None:
+    frame = Frame(*frame_size(*(100 * side for side in ASPECTS[aspect])))
+    size = {"frame_width": frame.width, "frame_height": frame.height}
+    size |= {"pixel_width": round(100 * frame.width), "pixel_height": round(100 * frame.height)}
+    with tempconfig(size):
+        head_stack = make_head_stack(9, frame=frame)
+        camera = StageCamera()
+        for shot, words in (
+            (head_stack.layout.from_left, ["queries", "keys", "values"]),
+            (head_stack.layout.from_right, ["pattern", "head", "output"]),
+        ):
+            camera.shot = shot
+            texts = texts_on(PanelNames(head_stack, shot), camera)
+            assert [word for word in words if not any(word in t.text for t in texts)] == []
+            planes = np.concatenate([card.plane.points for card in head_stack.cards])
+            stack = camera.pixels(head_stack.featured.q, planes)
+            for text in texts:
+                assert text.height >= 0.027 * 800
+                assert text.box.left >= 0
+                assert text.box.right <= camera.pixel_width
+                outside = (text.box.right, stack[:, 0].min()), (stack[:, 0].max(), text.box.left)
+                assert any(a < b for a, b in outside)
+
+
+@pytest.mark.parametrize("name", THEMES)
+def test_words_can_be_read_on_cards_and_in_every_lightness_of_their_role(name: str) -> None:
+    with use_theme(name) as theme:
+
+        def rgb(colour: str) -> npt.NDArray[np.float64]:
+            return np.array(color_to_rgb(colour))
+
+        for role in ("ink", "muted", "query", "key", "value", "latent"):
+            assert contrast(rgb(theme.role(role)), rgb(theme.card)) >= TEXT, role
+        for role in ("query", "key", "value", "latent"):
+            for group in range(3):
+                colour = rgb(theme.group_colour(role, group))
+                assert contrast(colour, rgb(theme.background)) >= LINES, (role, group)
+        assert contrast(rgb(theme.rim), rgb(theme.card)) >= LINES
+
+
+def test_groups_have_three_lightnesses_of_the_colour_of_keys() -> None:
+    head_stack = make_head_stack(8, 4)
+    colours = [line.get_stroke_color().to_hex().lower() for line in GroupBrackets(head_stack).lines]
+    theme = current_theme()
+    assert colours == [theme.group_colour("key", group) for group in range(4)]
+    assert len(set(colours[:3])) == 3
+    assert colours[3] == colours[0]
 
 
 def test_an_upright_mark_keeps_its_size_where_a_point_is_seen() -> None:
@@ -173,8 +459,10 @@ def test_an_upright_mark_keeps_its_size_where_a_point_is_seen() -> None:
 
 def make_fan_out(head_stack: HeadStack, first: int = 0, width: float = 0.12) -> FanOut:
     """Return the fan-out from shared keys to the cards from the given place on."""
-    box, z = head_stack.layout.shared(head_stack.front.k.box, range(first, len(head_stack.cards)))
-    start = copy_at_depth(head_stack.front.k, box, z).side_center(RIGHT)
+    box, z = head_stack.layout.shared(
+        head_stack.featured.k.box, range(first, len(head_stack.cards))
+    )
+    start = copy_at_depth(head_stack.featured.k, box, z).side_center(RIGHT)
     ends = [card.k.side_center(RIGHT) for card in head_stack.cards[first:]]
     return FanOut(start, ends, spine=head_stack.layout.spine, width=width)
 
@@ -214,11 +502,11 @@ def test_a_fan_out_is_drawn_from_its_handle_to_its_tips() -> None:
     np.testing.assert_array_equal(picture(shot, fan_out.set_drawn(1))[..., 3], whole)
 
 
-@pytest.mark.parametrize(("theta", "phi"), ANGLES)
+@pytest.mark.parametrize(("theta", "phi"), [(-34, 20), (34, 20), (-40, 30), (12, 15)])
 def test_fan_outs_and_panels_hide_each_other_by_depth(theta: float, phi: float) -> None:
     head_stack = make_head_stack(4)
     fan_out = make_fan_out(head_stack, first=1, width=0.4)
-    for card in head_stack.back:
+    for card in head_stack.cards[1:]:
         set_presence(card.k, 0.0)
     panels = [panel for panel in paint_panels(head_stack) if presence(panel) > 0]
     shot = shot_on(head_stack.layout.outer_corners, Frame(8 * 16 / 9), theta=theta, phi=phi)
@@ -226,7 +514,7 @@ def test_fan_outs_and_panels_hide_each_other_by_depth(theta: float, phi: float) 
     bare = picture(shot, fan_out)[..., 0]
     clear = (bare == bare.max()) & (found > -2)
     # The fan-out lies in the horizontal plane through the middle of the keys.
-    reached = (head_stack.front.k.box.y - shot.eye()[1]) / rays(shot)[..., 1]
+    reached = (head_stack.featured.k.box.y - shot.eye()[1]) / rays(shot)[..., 1]
     colours = np.array([panel.texture().cells[0, 0, :3] for panel in panels])
     expected = np.where((reached < far)[..., None], bare.max(), colours[found])
     drawn = picture(shot, head_stack, fan_out)[..., :3]

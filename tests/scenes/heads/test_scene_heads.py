@@ -59,8 +59,8 @@ def test_a_bracket_names_each_group() -> None:
     shared = next(p for p in play(Heads, trace) if p.record.name == "some_share_keys_and_values")
     texts = [item.text for item in shared.texts]
     assert [t for t in texts if t.startswith("heads ")] == [
-        "heads 3 to 5",
         "heads 0 to 2",
+        "heads 3 to 5",
         "heads 6 to 8",
     ]
 

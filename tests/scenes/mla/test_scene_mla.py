@@ -21,7 +21,7 @@ from filmkit.core.picture_map import PanelItem
 from filmkit.core.records import BeatRecord
 from filmkit.core.stage import Stage, StageError
 from filmkit.core.view import LayerView
-from filmkit.mobjects.head_stack import HeadStack, featured_first
+from filmkit.mobjects.head_stack import HeadStack
 from filmkit.mobjects.latent_layout import NaiveLayout
 from filmkit.mobjects.latent_panel import show_naive_form
 from filmkit.mobjects.latent_view import LatentView
@@ -248,8 +248,7 @@ def test_each_head_of_the_stacks_shows_its_own_numbers(
         shown = [
             p.heatmap.values for p in pictures[beat].panels if p.heatmap.source.expression == source
         ]
-        order = featured_first(LayerView.of_prompt(trace, None, show_first_token=False), 8)
-        back_to_front = [expected[head, rows, rows] for head in reversed(order)]
+        back_to_front = [expected[head, rows, rows] for head in reversed(range(9))]
         assert len(shown) == len(back_to_front) == 9
         for found, wanted in zip(shown, back_to_front, strict=True):
             np.testing.assert_array_equal(found, wanted)
@@ -301,7 +300,7 @@ def test_flattened_it_is_the_flat_picture(trace: Trace) -> None:
         with pytest.raises(StopScene):
             LatentAttention(trace, on_beat_end=note).render()
         view = LatentView.of(LayerView.of_prompt(trace, None, show_first_token=False))
-        head_stack = HeadStack(view.layer, Frame(8 * 16 / 9), order=featured_first(view.layer, 8))
+        head_stack = HeadStack(view.layer, Frame(8 * 16 / 9), featured=8)
         show_naive_form(head_stack, view)
         layout = NaiveLayout.of(
             head_stack.picture.layout, count=9, cached=(view.forms.rank, 0), sizes=(0.028, 0.02)
@@ -313,8 +312,8 @@ def test_flattened_it_is_the_flat_picture(trace: Trace) -> None:
             head_stack.parts(*["q", "k", "v", "k_t", "scores", "pattern", "z", "wires"]),
             head_stack.labels,
         )
-        back = Group(*head_stack.back)
-        for member in back.get_family():
+        others = Group(*head_stack.others)
+        for member in others.get_family():
             member.presence = 0.0
         camera.capture_mobjects([NaivePicture(view, layout).input_side, flat])
         ends["flat"] = np.array(camera.pixel_array)

@@ -83,11 +83,11 @@ def test_only_keys_and_values_live_elsewhere(case: str) -> None:
     trace = make(case)
     results = [look_at(poster, trace) for poster in ALL]
     assert len({result.shot for result in results}) == 1
-    assert len({result.stage.head_stack.order for result in results}) == 1
+    assert len({result.stage.head_stack.layout for result in results}) == 1
     for result in results[1:]:
-        for head, card in results[0].stage.head_stack.heads.items():
+        for head, card in enumerate(results[0].stage.head_stack.cards):
             for name in UNCHANGED:
-                panel = getattr(result.stage.head_stack.heads[head], name)
+                panel = getattr(result.stage.head_stack.cards[head], name)
                 np.testing.assert_array_equal(panel.points, getattr(card, name).points)
                 assert panel.opacity == 1
                 assert any(panel is m for m in result.shown)
@@ -111,11 +111,11 @@ def test_keys_and_values_stand_once_for_each_set() -> None:
         for panel, heads in zip(keys, result.stage.shared_stack.groups, strict=True):
             values = expected.k_rot[1 : trace.meta.n_prompt, heads[0] * sets // 9]
             np.testing.assert_allclose(panel.values, values, atol=2e-5)
-        for head, card in result.stage.head_stack.heads.items():
+        for head, card in enumerate(result.stage.head_stack.cards):
             pattern = expected.pattern[head, 1 : trace.meta.n_prompt, 1 : trace.meta.n_prompt]
             np.testing.assert_allclose(card.pattern.values, pattern, atol=2e-5)
     own = look_at(MultiHeadPoster, trace)
-    for head, card in own.stage.head_stack.heads.items():
+    for head, card in enumerate(own.stage.head_stack.cards):
         keys = trace.keys(layer)[1 : trace.meta.n_prompt, trace.kv_head(head)]
         np.testing.assert_array_equal(card.k.values, keys)
 
@@ -127,7 +127,7 @@ def test_the_latent_stands_once_and_makes_keys_and_values() -> None:
     latent = (trace.get("x", layer) @ trace[f"latent.{layer}.W_DKV"])[1 : trace.meta.n_prompt]
     np.testing.assert_allclose(result.stage.latent.cells.values, latent, atol=1e-5)
     assert sum(m is result.stage.latent.cells for m in result.shown) == 1
-    for head, card in result.stage.head_stack.heads.items():
+    for head, card in enumerate(result.stage.head_stack.cards):
         keys = latent @ trace[f"latent.{layer}.W_UK"][:, head]
         np.testing.assert_allclose(card.k.values, keys, atol=1e-4)
 

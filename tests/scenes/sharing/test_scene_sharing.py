@@ -83,7 +83,7 @@ def test_pooled_panels_are_the_reference_arithmetic(
 
     def look(record: BeatRecord, stage: SharedHeads) -> None:
         if record.name == "every_head_reads_it":
-            for head, card in stage.head_stack.heads.items():
+            for head, card in enumerate(stage.head_stack.cards):
                 keys = drawn(trace, layer.k_rot)[:, head * n_groups // n_heads]
                 close(card.k_t, keys.T)
                 close(card.scores, square(trace, layer.scores[head]))
@@ -101,8 +101,8 @@ def test_pooled_panels_are_the_reference_arithmetic(
             own = trace.get("pattern", stage.layer.layer)
             for head in range(n_heads):
                 close(stage.columns.upper[head], square(trace, own[head]))
-                close(stage.head_stack.heads[head].pattern, square(trace, layer.pattern[head]))
-                above, below = stage.columns.upper[head], stage.head_stack.heads[head].pattern
+                close(stage.head_stack.cards[head].pattern, square(trace, layer.pattern[head]))
+                above, below = stage.columns.upper[head], stage.head_stack.cards[head].pattern
                 assert above.norm == below.norm
                 assert above.box.x == pytest.approx(below.box.x)
                 assert below.opacity == 1
@@ -130,14 +130,14 @@ def test_a_model_that_shares_is_shown_as_it_is(scene: type[SharedHeads], case: s
 
     def look(record: BeatRecord, stage: SharedHeads) -> None:
         beats_seen.append(record.name)
-        for head, card in stage.head_stack.heads.items():
+        for head, card in enumerate(stage.head_stack.cards):
             pattern = trace.get("pattern", layer)[head]
             np.testing.assert_array_equal(card.pattern.values, square(trace, pattern))
             assert card.pattern.source.tensor == f"pattern.{layer}"
             keys = drawn(trace, trace.keys(layer))[:, trace.kv_head(head)]
             np.testing.assert_array_equal(card.k_t.values, keys.T)
         for panel, heads in zip(stage.shared_stack.keys, stage.shared_stack.groups, strict=True):
-            assert heads == sorted(heads, key=stage.head_stack.order.index)
+            assert heads == sorted(heads)
             assert {trace.kv_head(head) for head in heads} == {trace.kv_head(heads[0])}
             close(panel, drawn(trace, trace.keys(layer))[:, trace.kv_head(heads[0])])
             assert panel.source.tensor == f"k_rot.{layer}"
@@ -151,7 +151,7 @@ def test_fan_outs_lead_to_the_heads_that_read_a_panel() -> None:
 
     def look(record: BeatRecord, stage: SharedHeads) -> None:
         shared_stack, head_stack = stage.shared_stack, stage.head_stack
-        assert shared_stack.groups[0][0] == trace.meta.featured.head
+        assert shared_stack.groups[0][0] == 0
         for fan_outs, name in (
             (shared_stack.key_fan_outs, "k"),
             (shared_stack.value_fan_outs, "v"),
@@ -159,7 +159,7 @@ def test_fan_outs_lead_to_the_heads_that_read_a_panel() -> None:
             box = getattr(head_stack.layout.head, name)
             for fan_out, heads in zip(fan_outs, shared_stack.groups, strict=True):
                 ends = [
-                    [box.right, box.y, head_stack.layout.depth_at(head_stack.heads[h].place)]
+                    [box.right, box.y, head_stack.layout.depth_at(h)]
                     for h in heads
                 ]
                 np.testing.assert_allclose(fan_out.ends, ends)
