@@ -12,7 +12,9 @@ import multiprocessing
 import pickle
 import sys
 import traceback
+from contextlib import chdir
 from importlib import import_module
+from multiprocessing import forkserver
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -54,8 +56,11 @@ def clean_process(function: str, *arguments: object) -> BaseProcess:
     arguments
         Its arguments; they must be picklable.
     """
-    if hasattr(CONTEXT, "set_forkserver_preload"):
+    if sys.platform == "linux":
         CONTEXT.set_forkserver_preload(LIBRARIES)
+        # The server would take libraries, and Manim its settings, from the current folder.
+        with chdir(sys.prefix):
+            forkserver.ensure_running()
     # Unpickling imports the classes of the arguments from the project, so it must happen inside the
     # process, where errors are caught: here the arguments are pickled by hand.
     process: BaseProcess = CONTEXT.Process(target=_run, args=(function, pickle.dumps(arguments)))
@@ -76,5 +81,7 @@ def _run(function: str, arguments: bytes) -> None:
             if Path(frame.filename).is_relative_to(PROJECT)
         ]
         text = " ".join(str(error).split())
+        # Without control characters, which a terminal obeys.
+        text = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
         click.echo(f"Error: {type(error).__name__}: {text} ({lines[-1]})", err=True)
         sys.exit(1)
