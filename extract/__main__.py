@@ -37,7 +37,7 @@ from extract.models import (
     LoadedModel,
     load_model,
 )
-from extract.plain_text import escaped_json, fault_of_prompt, shortened
+from extract.plain_text import error_line, escaped_json, fault_of_prompt, shortened
 from extract.trace import ProofError, Trace, TraceError
 
 __all__ = ["main"]
@@ -68,7 +68,7 @@ class OneLineErrors(click.Group):
         except click.ClickException as error:
             if not standalone_mode:
                 raise
-            echo(f"Error: {' '.join(error.format_message().split())}", err=True)
+            echo(f"Error: {error_line(error.format_message())}", err=True)
             sys.exit(error.exit_code)
         except (click.Abort, KeyboardInterrupt):
             if not standalone_mode:
