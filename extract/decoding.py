@@ -113,7 +113,11 @@ def decode(trace: Trace, layer: int, *, max_tokens: int | None = None) -> Decodi
     for position in range(meta.n_prompt, stop):
         n_keys = position + 1
         bias = slopes[:, None, None] * (np.arange(n_keys) - position)  # (head, 1, key)
-        row = attend(q[position:n_keys], k[:n_keys], v[:n_keys], meta.score_scale, bias)
+        row = attend(
+            *(q[position:n_keys], k[:n_keys], v[:n_keys], meta.score_scale, bias),
+            window=trace.window(layer),
+            cap=meta.score_cap,
+        )
         steps.append(
             DecodedRow(
                 position=position,

@@ -236,7 +236,8 @@ def require_fittable(trace: Trace, layer: int, rank: int | None = None) -> None:
     Raises
     ------
     ExtractError
-        If the model was trained with a latent, or if there is no such layer or rank.
+        If the model was trained with a latent, if its attention has a step that a latent cannot
+        go through, or if there is no such layer or rank.
     TraceError
         If the trace does not hold the layer's weights.
     """
@@ -246,6 +247,17 @@ def require_fittable(trace: Trace, layer: int, rank: int | None = None) -> None:
             f"{meta.model} has latents of its own (multi-head latent attention): "
             "there is none to fit, and none is needed"
         )
+    reason = (
+        "normalises its keys, and a latent goes through no norm"
+        if meta.qk_norm
+        else "squeezes its scores, which a latent of its keys does not know"
+        if meta.score_cap
+        else "hides keys of this prompt behind a window, so trace a shorter prompt"
+        if meta.windows
+        else ""
+    )
+    if reason:
+        raise ExtractError(f"no latent can be fitted to {meta.model}: it {reason}")
     if not 0 <= layer < meta.n_layers:
         raise ExtractError(f"there is no layer {layer}; this model has 0 to {meta.n_layers - 1}")
     full_rank = _weights(trace, layer).full_rank
@@ -304,7 +316,7 @@ def add_latent(
     tensors = {"W_DKV": factors.W_DKV, "W_UK": factors.W_UK, "W_UV": factors.W_UV}
     if biased:
         tensors["b_O"] = _output_bias(trace, layer, weights, factors, centre)
-    content = content_pattern(trace, layer, trace.get("k", layer))
+    content = content_pattern(trace, layer, trace.get(trace.unrotated("k"), layer))
     report = LatentReport(
         rank=chosen.rank,
         full_rank=weights.full_rank,
@@ -342,7 +354,7 @@ def _report_rank(
         fit=FitErrors(*(basis.errors(rank, gram) for gram in grams)),
         weight_svd=FitErrors(*(plain.errors(rank, gram) for gram in grams)),
         latent_moves_content=_distance_on_prompt(
-            trace, content, content_pattern(trace, layer, trace.get("k", layer))
+            trace, content, content_pattern(trace, layer, trace.get(trace.unrotated("k"), layer))
         ),
         both_move=_distance_on_prompt(trace, content, trace.get("pattern", layer)),
     )
@@ -389,17 +401,16 @@ def content_pattern(trace: Trace, layer: int, keys: ArrayLike) -> Array:
     (n_heads, query, key)
         Equal to the model's pattern if the model does not rotate and the keys are its own.
     """
-    bias = _position_bias(trace, layer)
+    meta = trace.meta
     return attend(
-        trace.get("q", layer), keys, trace.get("v", layer), trace.meta.score_scale, bias
+        trace.get(trace.unrotated("q"), layer),
+        keys,
+        trace.get("v", layer),
+        meta.score_scale,
+        trace.position_bias(layer),
+        window=trace.window(layer),
+        cap=meta.score_cap,
     ).pattern
-
-
-def _position_bias(trace: Trace, layer: int) -> Array:
-    """Return the position bias of the scores, (n_heads, query, key): 0 except for "alibi"."""
-    dot_products = trace.scores(layer, scaled=False)
-    bias: Array = trace.scores(layer) - trace.meta.score_scale * dot_products
-    return bias
 
 
 def fitted_latent(trace: Trace, layer: int) -> FittedLatent:
@@ -424,7 +435,7 @@ def fitted_latent(trace: Trace, layer: int) -> FittedLatent:
             W_O=trace.weights("W_O", layer),
             scale=trace.meta.score_scale,
             b_O=b_O,
-            score_bias=_position_bias(trace, layer),
+            score_bias=trace.position_bias(layer),
         ),
     )
 

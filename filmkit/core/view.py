@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from extract.attention import causal_mask
 from extract.trace import Trace
 from filmkit.core.norm import Norm, TensorSource
 
@@ -179,6 +180,8 @@ class LayerView:
         """
         if name == "pattern":
             return Norm.unit()
+        if name in ("q", "k"):
+            name = self.trace.unrotated(name)
         values = self.trace.get(name, self.layer)[int(self.trace.meta.has_bos) :]
         return Norm.symmetric(values)
 
@@ -239,13 +242,13 @@ class HeadView:
 
     @cached_property
     def q(self) -> Array:
-        """Queries before any rotation, (position, d_qk)."""
-        return self.layer.rows("q")[:, self.head]
+        """Queries before any rotation, after any norm, (position, d_qk)."""
+        return self.layer.rows(self.layer.trace.unrotated("q"))[:, self.head]
 
     @cached_property
     def k(self) -> Array:
-        """Keys before any rotation, (position, d_qk)."""
-        return self.layer.rows("k")[:, self.kv_head]
+        """Keys before any rotation, after any norm, (position, d_qk)."""
+        return self.layer.rows(self.layer.trace.unrotated("k"))[:, self.kv_head]
 
     @cached_property
     def v(self) -> Array:
@@ -302,12 +305,16 @@ class HeadView:
 
     def score_tensor(self, name: str) -> str:
         """Return the name of the tensor of queries ("q") or keys ("k") as used in the scores."""
-        return f"{name}_rot" if self.layer.trace.rotates else name
+        return self.layer.trace.used(name)
 
     @cached_property
     def causal_mask(self) -> npt.NDArray[np.bool_]:
-        """The causal mask, (query, key): True where the key comes after the query."""
-        return np.triu(np.ones((self.layer.count, self.layer.count), dtype=bool), k=1)
+        """The causal mask, (query, key): True where the key comes after the query.
+
+        In a layer with sliding-window attention also where it comes before the query's window.
+        """
+        count = self.layer.count
+        return ~causal_mask(count, count, self.layer.trace.window(self.layer.layer))
 
 
 def rotary_pairs(trace: Trace) -> npt.NDArray[np.int_]:

@@ -159,7 +159,13 @@ class ScoreRemarks(VGroup):
             self.scaling.insert(
                 1, Label("less a penalty for distance", size=size, colour=theme.muted)
             )
-        self.masking = Label("masked: later words", size=size, colour=theme.muted)
+        if meta.score_cap:
+            cap = format_number(meta.score_cap)
+            self.scaling.insert(
+                -1, Label(f"then capped at {MINUS}{cap} and {cap}", size=size, colour=theme.muted)
+            )
+        hidden = " and those too far back" if view.layer.trace.window(view.layer.layer) else ""
+        self.masking = Label(f"masked: later words{hidden}", size=size, colour=theme.muted)
         for line, (x, y) in zip((*self.scaling, self.masking), layout.lines, strict=False):
             line.on_line(x + line.width / 2, y)
         self.add(self.scaling, self.masking)
