@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from extract.errors import DISK_FULL_ERRNOS, ExtractError
-from extract.limits import MAX_HEADS, MAX_LAYERS, MAX_NAME, MAX_VOCABULARY, MAX_WIDTH
+from extract.limits import MAX_HEADS, MAX_LAYERS, MAX_NAME, MAX_POSITIONS, MAX_VOCABULARY, MAX_WIDTH
 from extract.plain_text import escaped, shortened
 from extract.trace import ModelSource
 
@@ -228,8 +228,13 @@ def _require_plausible(config: Any) -> None:
     for name, limit in (
         ("num_hidden_layers", MAX_LAYERS),
         ("num_attention_heads", MAX_HEADS),
+        ("num_key_value_heads", MAX_HEADS),
+        ("head_dim", MAX_WIDTH),
         ("hidden_size", MAX_WIDTH),
+        ("intermediate_size", MAX_WIDTH),
+        ("n_inner", MAX_WIDTH),
         ("vocab_size", MAX_VOCABULARY),
+        ("max_position_embeddings", MAX_POSITIONS),
     ):
         value = getattr(text, name, None)
         if isinstance(value, int) and value > limit:
