@@ -223,8 +223,8 @@ class TransformerLensAdapter:
         -------
         dict
             ``x, q, k, v, pattern, z, out`` as in `extract.trace`, and where the model has them
-            ``q_rot, k_rot, q_latent, kv_latent, k_rope``.  Also ``scores`` [n_heads, query_pos, key_pos]
-            before the softmax, 0 above the diagonal, where the library shows them; and
+            ``q_rot, k_rot, q_latent, kv_latent, k_rope``.  Also ``scores`` [n_heads, query_pos,
+            key_pos] before the softmax, 0 above the diagonal, where the library shows them; and
             ``alibi_slopes`` [n_heads] for an "alibi" model.
 
         Raises

@@ -58,6 +58,7 @@ def trace_model(
     bos: bool | None = None,
     layers: Sequence[int] = (),
     head: int | None = None,
+    rows: tuple[int, int] | None = None,
     name: str | None = None,
     source: ModelSource | None = None,
     random_weights: bool = False,
@@ -85,6 +86,9 @@ def trace_model(
         from the patterns.
     head : int, optional
         The featured head; chosen from the patterns if not given.
+    rows : tuple of int, optional
+        First token of the prompt that the pictures draw, and one past the last one, without the
+        beginning-of-sequence token; the whole prompt if not given.
     name : str, optional
         The model's name as shown on screen.
     source : ModelSource, optional
@@ -122,6 +126,7 @@ def trace_model(
         # The library's own default for a family that it does not know is to prepend the token.
         bos = bool(bridge.cfg.default_prepend_bos) if bridge else True
     sequence = TokenSequence.from_prompt(unwrapped, tokenizer, prompt, continuation, bos)
+    drawn = _drawn_positions(rows, sequence)
     if continuation is None:
         sequence.generate(unwrapped, tokenizer, generate, progress)
     progress("forward pass", 0, 1)
@@ -134,10 +139,11 @@ def trace_model(
     config, n_prompt = forward.config, sequence.n_prompt
     texts = [token_text(tokenizer, token) for token in sequence.ids]
     patterns = np.stack([tensors[f"pattern.{layer}"] for layer in range(config.n_layers)])
+    shown = slice(*drawn) if drawn else slice(n_prompt)
     featured, criterion = choose_featured(
-        patterns[:, :, :n_prompt, :n_prompt],
-        texts[:n_prompt],
-        sequence.has_bos,
+        patterns[:, :, shown, shown],
+        texts[shown],
+        sequence.has_bos and not drawn,
         layer=layers[0] if layers else None,
         head=head,
     )
@@ -182,6 +188,7 @@ def trace_model(
         qk_norm=config.qk_norm,
         windows=config.windows,
         score_cap=config.score_cap,
+        rows=drawn,
     )
     # Copy the arrays: one that is a view would keep the model's weights in memory.
     trace = Trace(meta, {key: np.array(array, order="C") for key, array in tensors.items()})
@@ -327,9 +334,7 @@ class _ModulePass:
         return self.reader.weights(layer)
 
 
-def _run_forward(
-    unwrapped: Any, bridge: Any, ids: Sequence[int]
-) -> _ForwardPass | _ModulePass:
+def _run_forward(unwrapped: Any, bridge: Any, ids: Sequence[int]) -> _ForwardPass | _ModulePass:
     """Run a model and store the activations that a trace needs.
 
     TransformerLens shows them for most families.  The others, and those whose attention has steps
@@ -468,6 +473,18 @@ def _norm_eps(bridge: Any) -> float:
     """Return the epsilon of the norms on the latents of an MLA layer; 0 for other layers."""
     norm = bridge.blocks[0].attn.submodules.get("kv_a_layernorm")
     return float(norm.original_component.variance_epsilon) if norm else 0.0
+
+
+def _drawn_positions(rows: tuple[int, int] | None, sequence: TokenSequence) -> tuple[int, ...]:
+    """Return the positions of the first token that is drawn and after the last one, or nothing."""
+    if rows is None:
+        return ()
+    count = sequence.n_prompt - sequence.has_bos
+    if not 0 <= rows[0] < rows[1] <= count:
+        raise ExtractError(
+            f"there are no rows {rows[0]}:{rows[1]}; the prompt has {count} tokens, counted from 0"
+        )
+    return tuple(row + sequence.has_bos for row in rows)
 
 
 def _check_range(what: str, values: Sequence[int], count: int) -> None:

@@ -52,10 +52,10 @@ class HeadNorm:
         -------
         (position, head, d_qk)
         """
-        heads = as_float64(heads)
+        values = as_float64(heads)
         axes = (-1,) if self.span == "head" else (-2, -1)
         if self.kind == "layer":
-            heads = heads - heads.mean(axis=axes, keepdims=True)
-        size = np.sqrt((heads**2).mean(axis=axes, keepdims=True) + self.eps)
-        normalised: Array = heads / size * as_float64(gain)
+            values = values - values.mean(axis=axes, keepdims=True)
+        size = np.sqrt((values**2).mean(axis=axes, keepdims=True) + self.eps)
+        normalised: Array = values / size * as_float64(gain)
         return normalised if bias is None else normalised + as_float64(bias)

@@ -85,9 +85,7 @@ class ModuleReader:
             raise UnsupportedModelError(
                 f"{name} cannot be traced: its layers scale, cap or normalise differently"
             )
-        windows = tuple(
-            _window(name, layer, entry.calls[0]) for layer, entry in enumerate(records)
-        )
+        windows = tuple(_window(name, layer, entry.calls[0]) for layer, entry in enumerate(records))
         (n_heads, _, d_qk), (n_kv_heads, _, d_v) = first.q.shape, first.v.shape
         (style,), (dim,) = styles, dims
         config = AttentionConfig(
@@ -159,7 +157,9 @@ class ModuleReader:
         config = self.config
         names = ("q_proj", "q_a_proj", "q_b_proj", "kv_a_proj_with_mqa", "kv_b_proj", "o_proj")
         linear = {
-            name: _linear(part) for name in names if (part := getattr(module, name, None)) is not None
+            name: _linear(part)
+            for name in names
+            if (part := getattr(module, name, None)) is not None
         }
         biased = [name for name, (_, bias) in linear.items() if bias is not None]
         if biased:
@@ -351,7 +351,9 @@ def _fitted_norm(
     # A gain of one head is that of all heads.
     shape = (n_heads, d_qk)
     held, *rest = (
-        np.broadcast_to(array.reshape(-1, d_qk), shape) for array in (held, bias) if array is not None
+        np.broadcast_to(array.reshape(-1, d_qk), shape)
+        for array in (held, bias)
+        if array is not None
     )
     shift = rest[0] if rest else None
     candidates = [
@@ -366,8 +368,8 @@ def _fitted_norm(
     norm, gain = min(candidates, key=error)
     if not error((norm, gain)) <= TOLERANCE:
         raise UnsupportedModelError(
-            f"{name} cannot be traced truthfully: it normalises queries and keys in a way that this "
-            "project does not know"
+            f"{name} cannot be traced truthfully: it normalises queries and keys in a way that "
+            "this project does not know"
         )
     return norm, output, np.array(gain), None if shift is None else np.array(shift)
 

@@ -50,8 +50,8 @@ TOP_TOKENS = 5
 _ATTENTION = ("mha", "gqa", "mqa", "mla")
 _POSITIONS = ("learned", "rotary", "alibi", "none")
 _ROTARY_STYLES = ("", "half", "interleaved")
-_STEPS = ("qk_norm", "windows", "score_cap")
-"""Fields of steps that few models have; files without them are of models without them."""
+_LATER_FIELDS = ("qk_norm", "windows", "score_cap", "rows")
+"""Fields that are written only where there is something to say, as older files lack them."""
 _SOURCES = ("hub", "package", "file", "folder", "memory", "synthetic")
 
 _SHA256 = re.compile(r"(?:[0-9a-f]{64})?")
@@ -166,6 +166,9 @@ class TraceMeta:
     score_cap : float
         The scaled scores are squeezed between minus and plus this number before the softmax; 0 if
         they are not.
+    rows : tuple of int
+        First position that the pictures draw and one past the last one, chosen for a long prompt;
+        empty if they draw the whole prompt.
     """
 
     schema: int
@@ -199,16 +202,17 @@ class TraceMeta:
     qk_norm: HeadNorm | None = None
     windows: tuple[int, ...] = ()
     score_cap: float = 0.0
+    rows: tuple[int, ...] = ()
 
     def to_json(self) -> str:
         """Return the metadata as one JSON document.
 
-        Steps that the model's attention does not have are left out.
+        Steps that the model's attention does not have, and rows if none were chosen, are left out.
         """
         document = {
             name: value
             for name, value in dataclasses.asdict(self).items()
-            if value or name not in _STEPS
+            if value or name not in _LATER_FIELDS
         }
         return json.dumps(document, ensure_ascii=False, allow_nan=False)
 
@@ -277,6 +281,7 @@ class TraceMeta:
             qk_norm=_head_norm(fields) if "qk_norm" in fields else None,
             windows=fields.integers("windows") if "windows" in fields else (),
             score_cap=fields.number("score_cap") if "score_cap" in fields else 0.0,
+            rows=fields.integers("rows") if "rows" in fields else (),
         )
         for group in (fields, source, featured):
             group.finish()
@@ -499,7 +504,7 @@ def _validate_attention(meta: TraceMeta) -> None:
 
 
 def _validate_steps(meta: TraceMeta) -> None:
-    """Check the steps that few models have: the norm of queries and keys, windows, capped scores."""
+    """Check the steps that few models have: norm of queries and keys, windows, capped scores."""
     norm = meta.qk_norm
     if norm is not None and not (
         norm.kind in NORM_KINDS and norm.span in NORM_SPANS and 0 <= norm.eps < 1
@@ -518,9 +523,7 @@ def _validate_steps(meta: TraceMeta) -> None:
             f"{n_tokens} and not all 0"
         )
     if not 0 <= meta.score_cap <= _LARGEST_CAP:
-        raise damaged(
-            f"its 'score_cap' is {meta.score_cap} and should be 0 to {_LARGEST_CAP:,.0f}"
-        )
+        raise damaged(f"its 'score_cap' is {meta.score_cap} and should be 0 to {_LARGEST_CAP:,.0f}")
 
 
 def _validate_tokens(meta: TraceMeta) -> None:
@@ -540,6 +543,10 @@ def _validate_tokens(meta: TraceMeta) -> None:
             f"its 'n_prompt' is {shortened(str(meta.n_prompt))}, which does not fit {n_tokens} "
             "tokens"
         )
+    if meta.rows and not (
+        len(meta.rows) == 2 and meta.has_bos <= meta.rows[0] < meta.rows[1] <= meta.n_prompt
+    ):
+        raise damaged(f"its 'rows' should be two positions of the prompt, not {_quoted(meta.rows)}")
     if meta.has_bos and _is_word(meta.tokens[0]):
         raise damaged(
             "its 'has_bos' is true, and its first token is no beginning-of-sequence token but a "

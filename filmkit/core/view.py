@@ -43,7 +43,8 @@ class LayerView:
     layer
         Number of the layer, from 0.
     first
-        First position that is drawn: 1 if a beginning-of-sequence token is hidden, else 0.
+        First position that is drawn: 1 if a beginning-of-sequence token is hidden, else 0; or where
+        the rows begin that were chosen when a long prompt was traced.
     stop
         One past the last position that is drawn.
     compared
@@ -88,15 +89,18 @@ class LayerView:
             raise StageError(
                 f"{meta.model} has no layer {chosen}; choose --layer 0 to {meta.n_layers - 1}"
             )
-        words = meta.n_prompt - meta.has_bos
+        start, stop = meta.rows or (int(meta.has_bos), meta.n_prompt)
+        words = stop - start
         if not MIN_TOKENS <= words <= MAX_TOKENS:
+            what, other = ("rows are", "others") if meta.rows else ("prompt has", "one")
+            choose = "" if words < MIN_TOKENS else ", or rows of it with --rows"
             raise StageError(
-                f"the prompt has {words} tokens; the pictures hold {MIN_TOKENS} to "
-                f"{MAX_TOKENS}: extract a {'longer' if words < MIN_TOKENS else 'shorter'} one "
-                "with python -m extract --prompt"
+                f"the {what} {words} tokens; the pictures hold {MIN_TOKENS} to {MAX_TOKENS}: "
+                f"extract {'a ' * (not meta.rows)}{'longer' if words < MIN_TOKENS else 'shorter'} "
+                f"{other} with python -m extract --prompt{choose}"
             )
-        first = 1 if meta.has_bos and not show_first_token else 0
-        return cls(trace, chosen, first, meta.n_prompt)
+        first = 0 if show_first_token and start == meta.has_bos else start
+        return cls(trace, chosen, first, stop)
 
     def until(self, stop: int) -> LayerView:
         """Return the view with another end: to include tokens that follow the prompt."""
@@ -109,8 +113,15 @@ class LayerView:
 
     @property
     def hides_first(self) -> bool:
-        """Whether there is a beginning-of-sequence token that is not drawn."""
+        """Whether a beginning-of-sequence token, or a longer beginning, is not drawn."""
         return self.first > 0
+
+    @property
+    def hidden_name(self) -> str:
+        """What the positions before the drawn ones are called."""
+        if self.first == self.trace.meta.has_bos:
+            return "beginning token"
+        return "token before" if self.first == 1 else f"{self.first} tokens before"
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -291,17 +302,25 @@ class HeadView:
 
     @cached_property
     def hidden_attention(self) -> Array:
-        """Attention of each query to the hidden first token, (query,); zeros if none is hidden."""
+        """Attention of each query to the hidden beginning, (query,); zeros if none is hidden."""
         view = self.layer
         whole = view.trace.get("pattern", view.layer)[self.head].astype(np.float64)
         return whole[view.first : view.stop, : view.first].sum(axis=1)
 
-    @cached_property
-    def hidden_value(self) -> Array:
-        """Values of the hidden first token, (1, d_v); (0, d_v) if none is hidden."""
+    def hidden_value(self, query: int) -> Array:
+        """Return the values of the hidden beginning as a drawn query mixes them, (1, d_v).
+
+        Of one hidden token these are its own values; of several their mean, weighted by the
+        attention that the query gives each.
+        """
         view = self.layer
-        whole = view.trace.get("v", view.layer)[: view.first, self.kv_head]
-        return whole.astype(np.float64)
+        values = view.trace.get("v", view.layer)[: view.first, self.kv_head].astype(np.float64)
+        whole = view.trace.get("pattern", view.layer)[self.head].astype(np.float64)
+        shares = whole[view.first + query, : view.first]
+        if not shares.any():
+            shares = np.ones_like(shares)
+        mean: Array = (shares @ values / shares.sum())[None]
+        return mean
 
     def score_tensor(self, name: str) -> str:
         """Return the name of the tensor of queries ("q") or keys ("k") as used in the scores."""

@@ -21,7 +21,16 @@ pytest.importorskip("transformer_lens")
 from tests.support.extract_models import PROMPT, TOKENIZER, tiny_model  # noqa: E402
 from tests.support.model_families import FAMILIES, UNTRACED  # noqa: E402
 
-QUICK = ("deepseek-v2", "deepseek-v2-lite", "qwen3", "olmo2", "gemma3", "gemma2", "gpt-j", "gpt-neo")
+QUICK = (
+    "deepseek-v2",
+    "deepseek-v2-lite",
+    "qwen3",
+    "olmo2",
+    "gemma3",
+    "gemma2",
+    "gpt-j",
+    "gpt-neo",
+)
 """Families of the default tier: one of each step."""
 
 

@@ -121,9 +121,7 @@ FAMILIES: dict[str, Family] = {
         *("mha", "rotary", 8, "half", HeadNorm("rms", "token", 1e-5), (5, 0)),
     ),
     "olmoe": Family(
-        lambda: hf.OlmoeForCausalLM(
-            hf.OlmoeConfig(**PLAIN, num_experts=4, num_experts_per_tok=2)
-        ),
+        lambda: hf.OlmoeForCausalLM(hf.OlmoeConfig(**PLAIN, num_experts=4, num_experts_per_tok=2)),
         *("mha", "rotary", 8, "half", HeadNorm("rms", "token", 1e-5)),
     ),
     "gemma3": Family(
