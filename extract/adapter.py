@@ -71,6 +71,7 @@ class AttentionConfig:
     qk_norm: HeadNorm | None = None
     windows: tuple[int, ...] = ()
     score_cap: float = 0.0
+    sinks: bool = False
 
 
 @dataclass(frozen=True)

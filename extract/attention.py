@@ -151,6 +151,7 @@ def attend(
     *,
     window: int = 0,
     cap: float = 0.0,
+    sinks: ArrayLike | None = None,
 ) -> AttentionResult:
     """Compute causal attention of each query head to its key and value head.
 
@@ -168,6 +169,9 @@ def attend(
         See `causal_mask`.
     cap : float
         The scores are then squeezed between -cap and cap; see `capped`.
+    sinks : (n_heads,), optional
+        Scores of a key that is no token and has no value: the softmax counts it in each row, so
+        that the rest of the row sums to less than 1, as in GPT-OSS.
 
     Raises
     ------
@@ -191,7 +195,11 @@ def attend(
     )
     scores = capped(scores, cap)
     allowed = causal_mask(q.shape[0], k.shape[0], window)
-    pattern = softmax(np.where(allowed, scores, -np.inf))
+    masked = np.where(allowed, scores, -np.inf)
+    if sinks is not None:
+        sink_scores = np.broadcast_to(as_float64(sinks)[:, None, None], (*scores.shape[:2], 1))
+        masked = np.concatenate([masked, sink_scores], axis=-1)
+    pattern = softmax(masked)[..., : k.shape[0]]
     z = np.einsum("hqk,khd->qhd", pattern, v_per_head, optimize=True)
     return AttentionResult(scores, pattern, z)
 

@@ -188,6 +188,7 @@ def trace_model(
         qk_norm=config.qk_norm,
         windows=config.windows,
         score_cap=config.score_cap,
+        sinks=config.sinks,
         rows=drawn,
     )
     # Copy the arrays: one that is a view would keep the model's weights in memory.

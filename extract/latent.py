@@ -26,7 +26,7 @@ from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
 import numpy as np
 from numpy.typing import ArrayLike
 
-from extract.attention import Array, as_float64, attend, merge_heads, project, total_variation
+from extract.attention import Array, as_float64, merge_heads, project, total_variation
 from extract.errors import ExtractError
 from extract.low_rank import (
     Basis,
@@ -247,17 +247,8 @@ def require_fittable(trace: Trace, layer: int, rank: int | None = None) -> None:
             f"{meta.model} has latents of its own (multi-head latent attention): "
             "there is none to fit, and none is needed"
         )
-    reason = (
-        "normalises its keys, and a latent goes through no norm"
-        if meta.qk_norm
-        else "squeezes its scores, which a latent of its keys does not know"
-        if meta.score_cap
-        else "hides keys of this prompt behind a window, so trace a shorter prompt"
-        if meta.windows
-        else ""
-    )
-    if reason:
-        raise ExtractError(f"no latent can be fitted to {meta.model}: it {reason}")
+    if reason := _obstacle(trace):
+        raise ExtractError(f"no latent can be fitted to {meta.model}: {reason}")
     if not 0 <= layer < meta.n_layers:
         raise ExtractError(f"there is no layer {layer}; this model has 0 to {meta.n_layers - 1}")
     full_rank = _weights(trace, layer).full_rank
@@ -265,6 +256,20 @@ def require_fittable(trace: Trace, layer: int, rank: int | None = None) -> None:
         raise ExtractError(
             f"a latent of layer {layer} can have a rank of 1 to {full_rank}, not {rank}"
         )
+
+
+def _obstacle(trace: Trace) -> str:
+    """Return why the attention of a trace cannot be computed from a latent; nothing if it can."""
+    meta = trace.meta
+    if meta.qk_norm is not None:
+        return "it normalises its keys, and a latent goes through no norm"
+    if meta.score_cap:
+        return "it squeezes its scores, which the forms of a latent do not know"
+    if meta.sinks:
+        return "it has sinks in its softmax, which the forms of a latent do not know"
+    if meta.windows:
+        return "it hides keys of this prompt behind a window; trace a shorter prompt"
+    return ""
 
 
 def _weights(trace: Trace, layer: int) -> KeyValueWeights:
@@ -401,16 +406,8 @@ def content_pattern(trace: Trace, layer: int, keys: ArrayLike) -> Array:
     (n_heads, query, key)
         Equal to the model's pattern if the model does not rotate and the keys are its own.
     """
-    meta = trace.meta
-    return attend(
-        trace.get(trace.unrotated("q"), layer),
-        keys,
-        trace.get("v", layer),
-        meta.score_scale,
-        trace.position_bias(layer),
-        window=trace.window(layer),
-        cap=meta.score_cap,
-    ).pattern
+    queries, values = trace.get(trace.unrotated("q"), layer), trace.get("v", layer)
+    return trace.attend(layer, queries, keys, values).pattern
 
 
 def fitted_latent(trace: Trace, layer: int) -> FittedLatent:
@@ -507,6 +504,10 @@ def latent_error(trace: Trace, layer: int) -> float:
 
 def _require_stored(trace: Trace, layer: int) -> None:
     if f"latent.{layer}.W_DKV" not in trace.tensors:
+        if reason := _obstacle(trace):
+            raise TraceError(
+                f"the trace of {trace.meta.model} holds no latent, and none can be fitted: {reason}"
+            )
         raise TraceError(
             f"the trace of {trace.meta.model} holds no latent of layer {layer}; add one with: "
             f"python -m extract latent FILE --layer {layer}"

@@ -85,6 +85,9 @@ class ModuleReader:
             raise UnsupportedModelError(
                 f"{name} cannot be traced: its layers scale, cap or normalise differently"
             )
+        sinks = {_sinks(entry) is not None for entry in records}
+        if len(sinks) > 1:
+            raise UnsupportedModelError(f"{name} cannot be traced: only some layers have sinks")
         windows = tuple(_window(name, layer, entry.calls[0]) for layer, entry in enumerate(records))
         (n_heads, _, d_qk), (n_kv_heads, _, d_v) = first.q.shape, first.v.shape
         (style,), (dim,) = styles, dims
@@ -104,6 +107,7 @@ class ModuleReader:
             qk_norm=norms.pop(),
             windows=windows if any(windows) else (),
             score_cap=caps.pop(),
+            sinks=sinks.pop(),
         )
         return cls(name, records, config, rotations)
 
@@ -117,6 +121,8 @@ class ModuleReader:
         arrays = {"x": _of(entry.x), "pattern": as_numpy(call.pattern), "z": as_numpy(call.z)}
         arrays["out"] = _of(entry.outputs.get(_output_name(self.name, entry)))
         arrays |= _projected(self.name, layer, entry)
+        if config.sinks:
+            arrays["sinks"] = _of(_sinks(entry))
         if config.qk_norm is not None:
             arrays |= _normalised(self.name, layer, entry, arrays)
         rotation, mla = self.rotations[layer], config.attention == "mla"
@@ -443,6 +449,12 @@ def _scale(entry: ModuleRecord) -> float:
         if scale is not None:
             return float(scale)
     return float(call.q.shape[-1] ** -0.5)
+
+
+def _sinks(entry: ModuleRecord) -> Any:
+    """Return the sinks that a layer counts in its softmax, [n_heads], or None."""
+    given = entry.calls[0].options.get("s_aux")
+    return getattr(entry.module, "sinks", None) if given is None else given
 
 
 def _window(name: str, layer: int, call: AttentionCall) -> int:

@@ -38,7 +38,7 @@ Floats = npt.NDArray[np.float32]
 
 _ACTIVATIONS = (
     *("x", "q", "k", "v", "q_norm", "k_norm", "q_rot", "k_rot"),
-    *("q_latent", "kv_latent", "pattern", "z", "out"),
+    *("q_latent", "kv_latent", "sinks", "pattern", "z", "out"),
 )
 _WEIGHTS = ("W_Q", "W_K", "W_V", "W_O", "W_DQ", "W_UQ", "W_DKV", "W_KR", "W_UK", "W_UV")
 _GAINS_AND_BIASES = (

@@ -60,7 +60,7 @@ def stage_errors(
         k_rot, q_latent, kv_latent, k_rope``.  ``q_rot`` and ``k_rot`` come from
         `extract.attention.rotate` and are checked through the scores.  ``scores`` [n_heads,
         query_pos, key_pos]: the model's own scores before the softmax, where they are shown.
-        ``alibi_slopes`` [n_heads] for an "alibi" model.
+        ``alibi_slopes`` [n_heads] for an "alibi" model, ``sinks`` [n_heads] for one with sinks.
     weights : mapping
         The layer's weights and biases.
     score_scale : float
@@ -96,7 +96,14 @@ def stage_errors(
             bias = exact["alibi_slopes"][:, None, None] * distance
         # The values do not matter here: z has a stage of its own.
         scores, own_pattern, _ = attend(
-            q_used, k_used, k_used, score_scale, bias, window=window, cap=cap
+            q_used,
+            k_used,
+            k_used,
+            score_scale,
+            bias,
+            window=window,
+            cap=cap,
+            sinks=exact.get("sinks"),
         )
         if "scores" in exact:
             allowed = causal_mask(len(q_used), len(k_used), window)

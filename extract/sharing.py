@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from extract.attention import Array, as_float64, attend, pool_heads, total_variation
+from extract.attention import Array, as_float64, pool_heads, total_variation
 from extract.latent import PatternDistance
 from extract.trace import Trace
 
@@ -101,15 +101,7 @@ def share_heads(trace: Trace, layer: int, n_groups: int) -> SharedLayer:
     """
     meta = trace.meta
     k, v = (pool_heads(heads, n_groups) for heads in (trace.keys(layer), trace.get("v", layer)))
-    attention = attend(
-        trace.queries(layer),
-        k,
-        v,
-        meta.score_scale,
-        trace.position_bias(layer),
-        window=trace.window(layer),
-        cap=meta.score_cap,
-    )
+    attention = trace.attend(layer, trace.queries(layer), k, v)
     own = as_float64(trace.get("pattern", layer))[:, : meta.n_prompt]
     row_distances = total_variation(own, attention.pattern[:, : meta.n_prompt])[:, 1:]
     return SharedLayer(

@@ -27,6 +27,8 @@ name              shape                          what it is
 ``g_k_norm.L``    [n_kv_heads, d_qk]             the same for the keys
 ``q_rot.L``       [pos, n_heads, d_qk]           queries as used in the scores (rotary models only)
 ``k_rot.L``       [pos, n_kv_heads, d_qk]        keys as used in the scores (rotary models only)
+``sinks.L``       [n_heads]                      scores of a key that is no token, which some
+                                                 models count in their softmax
 ``pattern.L``     [n_heads, query_pos, key_pos]  attention pattern, after the softmax
 ``z.L``           [pos, n_heads, d_v]            pattern times values, head by head
 ``out.L``         [pos, d_model]                 output of attention, after W_O and b_O
@@ -95,7 +97,7 @@ import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 from safetensors import numpy as safetensors_numpy
 
-from extract.attention import capped, causal_mask
+from extract.attention import AttentionResult, attend, capped, causal_mask
 from extract.errors import TraceError
 from extract.files import OutputError, write_bytes
 from extract.plain_text import shortened
@@ -379,6 +381,29 @@ class Trace:
         """Return the keys as used in the scores, after any rotation: [pos, n_kv_heads, d_qk]."""
         return self.get(self.used("k"), layer)
 
+    def attend(
+        self, layer: int, q: npt.ArrayLike, k: npt.ArrayLike, v: npt.ArrayLike
+    ) -> AttentionResult:
+        """Compute attention as a layer does: with its scale, position bias, window, cap and sinks.
+
+        Parameters
+        ----------
+        layer : int
+        q : [query_pos, n_heads, d_qk]
+            Of the last of the positions of the keys.
+        k : [key_pos, n_kv_heads, d_qk]
+            Of the first positions of the trace; `q` and `k` as used in the scores.
+        v : [key_pos, n_kv_heads, d_v]
+        """
+        n_queries, n_keys = len(np.asarray(q)), len(np.asarray(k))
+        bias = self.position_bias(layer)[:, n_keys - n_queries : n_keys, :n_keys]
+        return attend(
+            *(q, k, v, self.meta.score_scale, bias),
+            window=self.window(layer),
+            cap=self.meta.score_cap,
+            sinks=self.get("sinks", layer) if self.meta.sinks else None,
+        )
+
     def window(self, layer: int) -> int:
         """Return how many keys a query of a layer attends to at most; 0 if none is hidden."""
         return self.meta.windows[layer] if self.meta.windows else 0
@@ -468,7 +493,7 @@ class Trace:
                 raise damaged(f"tensor '{name}' holds values that are not finite")
         for layer in range(self.meta.n_layers):
             name = self.tensor_name("pattern", layer)
-            _validate_pattern(name, self[name], self.window(layer))
+            _validate_pattern(name, self[name], self.window(layer), self.meta.sinks)
         _validate_top_tokens(self.meta, self["top_ids"], self["top_probs"])
         for key in self.meta.latent or {}:
             if f"latent.{key}.W_DKV" not in self.tensors:
@@ -522,6 +547,8 @@ class Trace:
             if self.rotates:
                 yield f"q_rot.{layer}", ("pos", "n_heads", "d_qk")
                 yield f"k_rot.{layer}", ("pos", "n_kv_heads", "d_qk")
+            if self.meta.sinks:
+                yield f"sinks.{layer}", ("n_heads",)
             yield f"pattern.{layer}", ("n_heads", "pos", "pos")
             yield f"z.{layer}", ("pos", "n_heads", "d_v")
             yield f"out.{layer}", ("pos", "d_model")
@@ -579,15 +606,19 @@ _WEIGHT_AXES: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def _validate_pattern(name: str, pattern: Array, window: int) -> None:
-    """Check [n_heads, query_pos, key_pos]: masked, not negative, and every row sums to 1."""
+def _validate_pattern(name: str, pattern: Array, window: int, sinks: bool) -> None:
+    """Check [n_heads, query_pos, key_pos]: masked, not negative, and every row sums to 1.
+
+    With sinks a row may sum to less; what it should be is proved.
+    """
     if pattern.min() < 0:
         raise damaged(f"tensor '{name}' holds negative values")
     if np.triu(pattern, k=1).any():
         raise damaged(f"tensor '{name}' lets a query see a later key (values above the diagonal)")
     if pattern[:, ~causal_mask(*pattern.shape[1:], window)].any():
         raise damaged(f"tensor '{name}' lets a query see a key before its window of {window}")
-    error = float(np.abs(pattern.astype(np.float64).sum(axis=-1) - 1).max())
+    excess = pattern.astype(np.float64).sum(axis=-1) - 1
+    error = float(excess.max() if sinks else np.abs(excess).max())
     if error > ROW_SUM_TOLERANCE:
         raise damaged(f"rows of tensor '{name}' do not sum to 1 (off by {error:.1e})")
 

@@ -50,7 +50,7 @@ TOP_TOKENS = 5
 _ATTENTION = ("mha", "gqa", "mqa", "mla")
 _POSITIONS = ("learned", "rotary", "alibi", "none")
 _ROTARY_STYLES = ("", "half", "interleaved")
-_LATER_FIELDS = ("qk_norm", "windows", "score_cap", "rows")
+_LATER_FIELDS = ("qk_norm", "windows", "score_cap", "sinks", "rows")
 """Fields that are written only where there is something to say, as older files lack them."""
 _SOURCES = ("hub", "package", "file", "folder", "memory", "synthetic")
 
@@ -166,6 +166,9 @@ class TraceMeta:
     score_cap : float
         The scaled scores are squeezed between minus and plus this number before the softmax; 0 if
         they are not.
+    sinks : bool
+        Whether every softmax has one more key that is no token: the rows of a pattern then sum to
+        less than 1.
     rows : tuple of int
         First position that the pictures draw and one past the last one, chosen for a long prompt;
         empty if they draw the whole prompt.
@@ -202,6 +205,7 @@ class TraceMeta:
     qk_norm: HeadNorm | None = None
     windows: tuple[int, ...] = ()
     score_cap: float = 0.0
+    sinks: bool = False
     rows: tuple[int, ...] = ()
 
     def to_json(self) -> str:
@@ -281,6 +285,7 @@ class TraceMeta:
             qk_norm=_head_norm(fields) if "qk_norm" in fields else None,
             windows=fields.integers("windows") if "windows" in fields else (),
             score_cap=fields.number("score_cap") if "score_cap" in fields else 0.0,
+            sinks=fields.boolean("sinks") if "sinks" in fields else False,
             rows=fields.integers("rows") if "rows" in fields else (),
         )
         for group in (fields, source, featured):

@@ -48,7 +48,8 @@ def refuse_unsupported(model: Any) -> None:
 def has_hidden_steps(model: Any) -> bool:
     """Return whether a model's attention has steps that TransformerLens does not show.
 
-    These are a norm of queries and keys, a sliding window, and a cap of the scores.
+    These are a norm of queries and keys, a sliding window, a cap of the scores, and sinks in the
+    softmax.
     """
     config = model.config.get_text_config()
     if any(
@@ -59,7 +60,7 @@ def has_hidden_steps(model: Any) -> bool:
     return any(
         getattr(module, name, None) is not None
         for _, module in _attention_modules(model)
-        for name in _QK_NORMS
+        for name in (*_QK_NORMS, "sinks")
     )
 
 
@@ -95,7 +96,7 @@ def _from_config(config: Any) -> Iterator[str]:
 
 _SUBMODULES = {
     "one norm for queries and keys after their rotation": ("qk_norm",),
-    "attention sinks in the softmax": ("sinks", "sink", "attention_sinks"),
+    "attention sinks in the softmax that are not read": ("sink", "attention_sinks"),
     "a gate on the output of attention": ("gate_proj", "g_proj", "attn_gate"),
     "a learned bias on the scores": ("relative_attention_bias",),
 }

@@ -307,6 +307,13 @@ class HeadView:
         whole = view.trace.get("pattern", view.layer)[self.head].astype(np.float64)
         return whole[view.first : view.stop, : view.first].sum(axis=1)
 
+    @cached_property
+    def sink_attention(self) -> Array:
+        """Attention of each query to the sink in the softmax, (query,); zeros without one."""
+        view = self.layer
+        whole = view.trace.get("pattern", view.layer)[self.head].astype(np.float64)
+        return np.maximum(1 - whole[view.first : view.stop].sum(axis=1), 0)
+
     def hidden_value(self, query: int) -> Array:
         """Return the values of the hidden beginning as a drawn query mixes them, (1, d_v).
 

@@ -207,15 +207,23 @@ class RowSoftmax(Group):
         self.arrow = Wire(layout.arrow)
         self.name = Label("softmax", size=theme.name_size)
         self.name.on_line(x - 0.3 - self.name.width / 2, (start + end) / 2)
-        self.formula = Symbol("p_j = e^(s_j) \\/ sum_i e^(s_i)", size=theme.name_size)
+        sinks = view.layer.trace.meta.sinks
+        below = "(e^s + sum_i e^(s_i))" if sinks else "sum_i e^(s_i)"
+        self.formula = Symbol(f"p_j = e^(s_j) \\/ {below}", size=theme.name_size)
         self.formula.on_line(x + 0.3 + self.formula.width / 2, (start + end) / 2)
         self.bars = Bars(view.pattern[query], view.layer.norm("pattern"), layout.bars, query + 1)
         self.add(self.title, self.words, self.numbers, self.arrow, self.name, self.formula)
         self.add(self.bars)
         self.remainder = VGroup()
+        rest = []
         if view.layer.hides_first:
             share = format_share(float(view.hidden_attention[query]))
-            text = f"the rest, {share}, goes to the {view.layer.hidden_name}, not drawn"
+            rest.append(f"{share} goes to the {view.layer.hidden_name}, not drawn")
+        if sinks:
+            share = format_share(float(view.sink_attention[query]))
+            rest.append(f"{share} to a sink s that is no word")
+        if rest:
+            text = f"the rest: {', '.join(rest)}"
             self.remainder.add(Label(text, size=theme.note_size, colour=theme.muted))
             self.remainder.move_to([layout.bars.x, layout.bars.bottom - 0.25, 0])
             self.add(self.remainder)

@@ -30,6 +30,7 @@ QUICK = (
     "gemma2",
     "gpt-j",
     "gpt-neo",
+    "gpt-oss",
 )
 """Families of the default tier: one of each step."""
 
@@ -61,7 +62,7 @@ def test_a_family_is_traced_as_it_computes(
     assert (meta.attention, meta.positions) == (family.attention, family.positions)
     assert (meta.rotary_dim, meta.rotary_style) == (family.rotary_dim, family.rotary_style)
     assert (meta.qk_norm, meta.windows) == (family.qk_norm, family.windows)
-    assert meta.score_cap == family.score_cap
+    assert (meta.score_cap, meta.sinks) == (family.score_cap, family.sinks)
     assert max(meta.self_check.values()) < 1e-5
 
     implementation = model.config._attn_implementation
@@ -82,9 +83,9 @@ def test_a_family_is_traced_as_it_computes(
     assert max(loaded.prove().values()) < 1e-5
     assert loaded.meta == meta
     for layer in range(meta.n_layers):
-        scores = loaded.scores(layer, masked=True).filled(-np.inf)
-        pattern = np.exp(scores - scores.max(axis=-1, keepdims=True))
-        pattern /= pattern.sum(axis=-1, keepdims=True)
+        pattern = np.exp(loaded.scores(layer, masked=True).filled(-np.inf))
+        sinks = np.exp(loaded.get("sinks", layer)) if meta.sinks else np.zeros(meta.n_heads)
+        pattern /= pattern.sum(axis=-1, keepdims=True) + sinks[:, None, None]
         np.testing.assert_allclose(loaded.get("pattern", layer), pattern, atol=1e-5)
 
 
@@ -180,6 +181,17 @@ def test_another_cap_or_window_is_found_when_a_trace_is_loaded(
         replaced(trace, score_cap=-1.0).validate()
 
 
+def test_other_sinks_are_found(traced: dict[str, tuple[Any, Trace]]) -> None:
+    _, trace = pair(traced, "gpt-oss")
+    assert trace.get("pattern", 0).sum(axis=-1).min() < 0.9
+    with pytest.raises(ProofError, match="'pattern' of layer 1"):
+        replaced(trace, {"sinks.1": trace["sinks.1"] + np.float32(0.1)}).prove()
+    with pytest.raises(TraceError, match=r"tensor 'sinks\.0' is missing"):
+        replaced(trace, {"sinks.0": None}).validate()
+    with pytest.raises(TraceError, match="is not part of a trace"):
+        replaced(trace, sinks=False).validate()
+
+
 def test_another_norm_is_found(traced: dict[str, tuple[Any, Trace]]) -> None:
     _, trace = pair(traced, "qwen3")
     norm = trace.meta.qk_norm
@@ -197,6 +209,7 @@ def test_another_norm_is_found(traced: dict[str, tuple[Any, Trace]]) -> None:
     [
         ("qwen3", "normalises its keys"),
         ("gemma2", "squeezes its scores"),
+        ("gpt-oss", "has sinks in its softmax"),
         ("mistral", "hides keys of this prompt behind a window"),
     ],
 )

@@ -133,12 +133,6 @@ rotary_style."""
 
 
 REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
-    "gpt-oss": (
-        lambda: hf.GptOssForCausalLM(
-            hf.GptOssConfig(**SIZES | VOCABULARY, head_dim=8, num_local_experts=2)
-        ),
-        "attention sinks in the softmax",
-    ),
     "olmo": (
         lambda: hf.OlmoForCausalLM(hf.OlmoConfig(**SIZES | VOCABULARY, clip_qkv=1.0)),
         "clipped queries, keys and values",

@@ -40,6 +40,7 @@ class Family:
     qk_norm : HeadNorm, optional
     windows : tuple of int
     score_cap : float
+    sinks : bool
     """
 
     make: Callable[[], Any]
@@ -50,6 +51,7 @@ class Family:
     qk_norm: HeadNorm | None = None
     windows: tuple[int, ...] = ()
     score_cap: float = 0.0
+    sinks: bool = False
 
 
 def _deepseek_v2(**changes: Any) -> Any:
@@ -177,6 +179,26 @@ FAMILIES: dict[str, Family] = {
         lambda: hf.Starcoder2ForCausalLM(hf.Starcoder2Config(**GROUPED, sliding_window=5)),
         *("gqa", "rotary", 8, "half", None, (5, 5)),
     ),
+    "gpt-oss": Family(
+        lambda: hf.GptOssForCausalLM(
+            hf.GptOssConfig(
+                **GROUPED,
+                **ALTERNATING,
+                head_dim=8,
+                num_local_experts=2,
+                num_experts_per_tok=1,
+            )
+        ),
+        *("gqa", "rotary", 8, "half", None, (5, 0), 0.0, True),
+    ),
+    "mimo-v2, whole layers": Family(
+        lambda: hf.MiMoV2FlashForCausalLM(
+            hf.MiMoV2FlashConfig(
+                **GROUPED, head_dim=8, v_head_dim=6, layer_types=["full_attention"] * 2
+            )
+        ),
+        *("gqa", "rotary", 2, "half"),
+    ),
     "gpt-neo": Family(_gpt_neo, "mha", "learned", windows=(0, 4)),
     "gpt-j": Family(
         lambda: hf.GPTJForCausalLM(hf.GPTJConfig(**GPT_SIZES, rotary_dim=4)),
@@ -233,6 +255,12 @@ UNTRACED: dict[str, tuple[Callable[[], Any], str]] = {
     "exaone4": (
         lambda: hf.Exaone4ForCausalLM(hf.Exaone4Config(**GROUPED, **ALTERNATING)),
         "layers without rotation among rotated ones",
+    ),
+    "mimo-v2": (
+        lambda: hf.MiMoV2FlashForCausalLM(
+            hf.MiMoV2FlashConfig(**GROUPED, head_dim=8, v_head_dim=6)
+        ),
+        "only some layers have sinks",
     ),
     "codegen": (
         lambda: hf.CodeGenForCausalLM(hf.CodeGenConfig(**GPT_SIZES, rotary_dim=4, n_ctx=64)),

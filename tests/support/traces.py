@@ -50,6 +50,7 @@ def make_trace(
     qk_norm: HeadNorm | None = None,
     window: int = 0,
     score_cap: float = 0.0,
+    sinks: bool = False,
     seed: int = 0,
 ) -> Trace:
     """Return a valid trace with random weights; each stage is computed from the one before.
@@ -90,6 +91,8 @@ def make_trace(
         for all.
     score_cap : float
         Squeeze the scores between minus and plus this number; 0 for not.
+    sinks : bool
+        Give every softmax a key more that is no token.
     seed : int
     """
     rng = np.random.default_rng(seed)
@@ -108,7 +111,7 @@ def make_trace(
     tokens = [BOS, *texts] if has_bos else texts
     pos = len(tokens)
 
-    steps = (d_v or d_head, qk_norm, score_cap)
+    steps = (d_v or d_head, qk_norm, score_cap, sinks)
     whole = _Shape(
         *(d_model, n_heads, n_kv_heads, d_head, rotary_dim, rotary_style, positions, mla), *steps
     )
@@ -163,6 +166,7 @@ def make_trace(
         qk_norm=qk_norm,
         windows=windows if window else (),
         score_cap=score_cap,
+        sinks=sinks,
     )
     trace = Trace(meta, tensors)
     trace.validate()
@@ -190,6 +194,7 @@ class _Shape:
     d_v: int
     qk_norm: HeadNorm | None
     score_cap: float
+    sinks: bool
     window: int = 0
 
 
@@ -269,7 +274,11 @@ def _attend(x: np.ndarray, weights: dict[str, np.ndarray], shape: _Shape) -> dic
     if shape.window:
         scores[:, np.tril(np.ones((pos, pos), dtype=bool), k=-shape.window)] = -np.inf
     pattern = np.exp(scores - scores.max(axis=-1, keepdims=True))
-    pattern /= pattern.sum(axis=-1, keepdims=True)
+    total = pattern.sum(axis=-1, keepdims=True)
+    if shape.sinks:
+        activations["sinks"] = np.linspace(-1, 1, shape.n_heads)
+        total += np.exp(activations["sinks"][:, None, None] - scores.max(axis=-1, keepdims=True))
+    pattern /= total
     z = np.einsum("hqk,khc->qhc", pattern, np.repeat(v, group, axis=1))
     out = np.einsum("phc,hcd->pd", z, weights["W_O"]) + weights.get("b_O", 0)
     return activations | {"q": q, "k": k, "v": v, "pattern": pattern, "z": z, "out": out}

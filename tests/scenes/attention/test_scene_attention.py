@@ -26,6 +26,7 @@ CASES = {
         **{"qk_norm": HeadNorm("rms", "head", 1e-6), "d_v": 16},
     },
     "normalised, not rotated": {"d_head": 32, "qk_norm": HeadNorm("layer", "token", 1e-6)},
+    "sinks": {"d_head": 32, "positions": "rotary", "sinks": True},
     "window and cap": {"d_head": 32, "positions": "rotary", "window": 4, "score_cap": 2.0},
     "large head": {"n_tokens": 12, "n_heads": 2, "d_head": 256, "positions": "rotary"},
 }

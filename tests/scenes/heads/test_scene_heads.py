@@ -36,6 +36,7 @@ CASES = {
         **{"n_heads": 4, "n_kv_heads": 2, "d_head": 16, "positions": "rotary"},
         **{"qk_norm": HeadNorm("rms", "head", 1e-6), "d_v": 12},
     },
+    "sinks": {"d_head": 32, "positions": "rotary", "sinks": True},
     "window and cap": {"d_head": 32, "positions": "rotary", "window": 4, "score_cap": 2.0},
     "latent": {"n_heads": 4, "d_head": 16, "positions": "rotary", "mla": True},
 }
