@@ -33,7 +33,7 @@ from extract.attention import attend
 from extract.errors import ExtractError, UnsupportedModelError
 from extract.featured import choose_featured
 from extract.models import DEFAULT_GENERATED
-from extract.module_hooks import attention_modules, record
+from extract.module_hooks import attention_modules, layer_inputs, record
 from extract.module_reader import ModuleReader
 from extract.token_sequence import ProgressCallback, TokenSequence, logits_of, token_text
 from extract.trace import SCHEMA, TOP_TOKENS, ModelSource, Trace, TraceMeta
@@ -516,11 +516,15 @@ def attention_inputs(
     array
         [batch, pos, d_model]; ``x.L`` of a trace.
     """
-    bridge = _wrap(_clone_sharing_weights(model))
+    unwrapped = _clone_sharing_weights(model)
+    bridge = _wrap_if_known(_clone_sharing_weights(model))
     hook = f"blocks.{layer}.attn.hook_in"
     for batch in batches:
+        tokens = torch.tensor(batch, device=model.device)
+        if bridge is None:
+            yield as_numpy(layer_inputs(unwrapped, layer, tokens))
+            continue
         with torch.inference_mode():
-            tokens = torch.tensor(batch, device=model.device)
             _, cache = bridge.run_with_cache(
                 tokens, names_filter=hook.__eq__, stop_at_layer=layer + 1
             )

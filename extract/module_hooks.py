@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,7 +21,7 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from extract.errors import UnsupportedModelError
 
-__all__ = ["AttentionCall", "ModuleRecord", "attention_modules", "record"]
+__all__ = ["AttentionCall", "ModuleRecord", "attention_modules", "layer_inputs", "record"]
 
 _EAGER = "eager"
 
@@ -136,6 +136,39 @@ def record(model: Any, ids: Sequence[int]) -> tuple[torch.Tensor, list[ModuleRec
                 "attention where transformers lets it be seen"
             )
     return logits.float().cpu(), records
+
+
+class _Reached(Exception):
+    """The layer whose input is wanted has been reached."""
+
+
+def layer_inputs(model: Any, layer: int, tokens: torch.Tensor) -> torch.Tensor:
+    """Return the input of one layer's attention, without running the layers above it.
+
+    Parameters
+    ----------
+    model : transformers.PreTrainedModel
+        In evaluation mode.
+    layer : int
+    tokens : [batch, pos]
+
+    Returns
+    -------
+    [batch, pos, d_model]
+    """
+    found: list[torch.Tensor] = []
+
+    def stop(module: Any, arguments: tuple[Any, ...], options: dict[str, Any]) -> None:
+        found.append(options["hidden_states"] if "hidden_states" in options else arguments[0])
+        raise _Reached
+
+    handle = attention_modules(model)[layer].register_forward_pre_hook(stop, with_kwargs=True)
+    try:
+        with torch.inference_mode(), suppress(_Reached):
+            model(input_ids=tokens, use_cache=False)
+    finally:
+        handle.remove()
+    return found[0]
 
 
 @contextmanager

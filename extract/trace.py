@@ -615,7 +615,8 @@ def _validate_pattern(name: str, pattern: Array, window: int, sinks: bool) -> No
         raise damaged(f"tensor '{name}' holds negative values")
     if np.triu(pattern, k=1).any():
         raise damaged(f"tensor '{name}' lets a query see a later key (values above the diagonal)")
-    if pattern[:, ~causal_mask(*pattern.shape[1:], window)].any():
+    n_tokens = pattern.shape[-1]
+    if pattern[:, ~causal_mask(n_tokens, n_tokens, window)].any():
         raise damaged(f"tensor '{name}' lets a query see a key before its window of {window}")
     excess = pattern.astype(np.float64).sum(axis=-1) - 1
     error = float(excess.max() if sinks else np.abs(excess).max())

@@ -228,3 +228,18 @@ def test_the_attention_function_is_the_librarys_own_again() -> None:
     extract.trace(model, TOKENIZER, PROMPT, generate=0)
     assert "eager" not in ALL_ATTENTION_FUNCTIONS
     assert not any(module._forward_hooks for module in model.modules())
+
+
+@pytest.mark.parametrize("name", ["helium", "qwen3"])
+def test_the_inputs_of_one_layer_are_those_of_the_trace(
+    name: str, traced: dict[str, tuple[Any, Trace]]
+) -> None:
+    """TransformerLens does not know Helium, and knows Qwen3."""
+    from extract.capture import attention_inputs
+
+    model, trace = pair(traced, name)
+    ids = list(trace.meta.token_ids)
+    for layer in range(trace.meta.n_layers):
+        (inputs,) = attention_inputs(model, layer, [[ids, ids]])
+        np.testing.assert_allclose(inputs[0], trace.get("x", layer), atol=1e-5)
+        np.testing.assert_allclose(inputs[1], inputs[0], atol=1e-5)
