@@ -167,8 +167,12 @@ def test_a_bias_that_a_layer_does_not_have() -> None:
 def test_softmax_of_the_masked_scores_is_the_pattern(trace: Trace) -> None:
     for layer in range(trace.meta.n_layers):
         scores = trace.scores(layer, masked=True)
-        exponents = np.exp(scores.filled(-np.inf) - scores.max(axis=-1, keepdims=True))
-        pattern = exponents / exponents.sum(axis=-1, keepdims=True)
+        highest = scores.max(axis=-1, keepdims=True)
+        exponents = np.exp(scores.filled(-np.inf) - highest)
+        total = exponents.sum(axis=-1, keepdims=True)
+        if trace.meta.sinks:
+            total += np.exp(trace.get("sinks", layer)[:, None, None] - highest)
+        pattern = exponents / total
         np.testing.assert_allclose(pattern, trace.get("pattern", layer), atol=1e-6)
 
 
