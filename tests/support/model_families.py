@@ -151,14 +151,14 @@ FAMILIES: dict[str, Family] = {
         *("mha", "rotary", 4, "half", HeadNorm("layer", "head", 1e-5)),
     ),
     "gemma2": Family(
-        lambda: hf.Gemma2ForCausalLM(hf.Gemma2Config(**GROUPED, head_dim=8, sliding_window=4)),
-        *("gqa", "rotary", 8, "half", None, (4, 0), 50.0),
+        lambda: hf.Gemma2ForCausalLM(
+            hf.Gemma2Config(**GROUPED, head_dim=8, sliding_window=4, attn_logit_softcapping=0.5)
+        ),
+        *("gqa", "rotary", 8, "half", None, (4, 0), 0.5),
     ),
     "gemma2, long window": Family(
-        lambda: hf.Gemma2ForCausalLM(
-            hf.Gemma2Config(**GROUPED, head_dim=8, attn_logit_softcapping=2.0)
-        ),
-        *("gqa", "rotary", 8, "half", None, (), 2.0),
+        lambda: hf.Gemma2ForCausalLM(hf.Gemma2Config(**GROUPED, head_dim=8)),
+        *("gqa", "rotary", 8, "half", None, (), 50.0),
     ),
     "mistral": Family(
         lambda: hf.MistralForCausalLM(hf.MistralConfig(**GROUPED, sliding_window=4)),
