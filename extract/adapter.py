@@ -140,7 +140,7 @@ def window_of(pattern: Floats) -> int:
         The keys that no head gives any weight are those hidden, if they have the form of a sliding
         window.
     """
-    seen = (pattern > 0).any(axis=0)
+    seen = np.asarray((pattern > 0).any(axis=0))
     n_tokens, window = len(seen), int(seen[-1].sum())
     if window < n_tokens and np.array_equal(seen, causal_mask(n_tokens, n_tokens, window)):
         return window

@@ -81,7 +81,7 @@ class ModuleReader:
         scales = {_scale(entry) for entry in records}
         caps = {float(entry.calls[0].options.get("softcap") or 0) for entry in records}
         norms = {_norm(name, layer, entry) for layer, entry in enumerate(several)}
-        if max(map(len, (scales, caps, norms))) > 1:
+        if max(len(scales), len(caps), len(norms)) > 1:
             raise UnsupportedModelError(
                 f"{name} cannot be traced: its layers scale, cap or normalise differently"
             )
@@ -250,9 +250,9 @@ def _projected(name: str, layer: int, entry: ModuleRecord) -> dict[str, Floats]:
         d_content = d_qk - shared.shape[-1]
         expanded = _of(outputs.get("kv_b_proj")).reshape(n_positions, n_heads, d_content + d_v)
         of_heads = np.repeat(shared[:, None], n_heads, axis=1)
-        queries = "q_b_proj" if "q_b_proj" in outputs else "q_proj"
+        projection = "q_b_proj" if "q_b_proj" in outputs else "q_proj"
         arrays |= {
-            "q": _of(outputs.get(queries)).reshape(n_positions, n_heads, d_qk),
+            "q": _of(outputs.get(projection)).reshape(n_positions, n_heads, d_qk),
             "k": np.concatenate([expanded[..., :d_content], of_heads], axis=-1),
             "kv_latent": latent,
         }

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from extract.head_norm import HeadNorm
+from filmkit.core.norm import Norm
 from filmkit.core.records import StageSettings
 from filmkit.core.stage import StageError
 from filmkit.core.view import LayerView, best_match
@@ -47,14 +48,8 @@ def test_queries_are_shown_after_their_norm() -> None:
     view = LayerView.of_prompt(trace, None, show_first_token=False).head(None)
     np.testing.assert_array_equal(view.q, trace.get("q_norm", layer)[1:, head])
     np.testing.assert_array_equal(view.q_used, trace.get("q_rot", layer)[1:, head])
-    names = {
-        panel.heatmap.source.tensor
-        for picture in play(Attention, trace)
-        for panel in picture.panels
-        if panel.heatmap.source is not None
-    }
-    assert f"q_norm.{layer}" in names
-    assert f"q.{layer}" not in names
+    np.testing.assert_array_equal(view.k, trace.get("k_norm", layer)[1:, trace.kv_head(head)])
+    assert view.layer.norm("q") == Norm.symmetric(trace.get("q_norm", layer)[1:])
 
 
 def test_keys_before_a_window_are_masked() -> None:
