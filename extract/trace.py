@@ -17,17 +17,26 @@ For every layer L, counted from 0:
 name              shape                          what it is
 ================  =============================  ==================================================
 ``x.L``           [pos, d_model]                 the normalised input of attention
-``q.L``           [pos, n_heads, d_qk]           queries, before any rotation
-``k.L``           [pos, n_kv_heads, d_qk]        keys, before any rotation
+``q.L``           [pos, n_heads, d_qk]           queries, before any norm and rotation
+``k.L``           [pos, n_kv_heads, d_qk]        keys, before any norm and rotation
 ``v.L``           [pos, n_kv_heads, d_v]         values
+``q_norm.L``      [pos, n_heads, d_qk]           queries after the norm that some models have
+                                                 between projection and rotation (`HeadNorm`)
+``k_norm.L``      [pos, n_kv_heads, d_qk]        keys after it
+``g_q_norm.L``    [n_heads, d_qk]                gain of that norm, and ``b_q_norm.L`` its bias
+``g_k_norm.L``    [n_kv_heads, d_qk]             the same for the keys
 ``q_rot.L``       [pos, n_heads, d_qk]           queries as used in the scores (rotary models only)
 ``k_rot.L``       [pos, n_kv_heads, d_qk]        keys as used in the scores (rotary models only)
+``sinks.L``       [n_heads]                      scores of a key that is no token, which some
+                                                 models count in their softmax
 ``pattern.L``     [n_heads, query_pos, key_pos]  attention pattern, after the softmax
 ``z.L``           [pos, n_heads, d_v]            pattern times values, head by head
 ``out.L``         [pos, d_model]                 output of attention, after W_O and b_O
 ``kv_latent.L``   [pos, r]                       MLA only: the cached latent, normalised
 ``k_rope.L``      [pos, rotary_dim]              MLA only: the cached rotated part of the key,
                                                  shared by all heads
+``q_latent.L``    [pos, r_q]                     MLA only, where queries are compressed: the latent
+                                                 that they come from, normalised
 ================  =============================  ==================================================
 
 For the layers whose weights are stored (at least the featured one):
@@ -88,6 +97,7 @@ import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 from safetensors import numpy as safetensors_numpy
 
+from extract.attention import AttentionResult, attend, capped, causal_mask
 from extract.errors import TraceError
 from extract.files import OutputError, write_bytes
 from extract.plain_text import shortened
@@ -351,13 +361,64 @@ class Trace:
         """Return the key/value head that a query head uses."""
         return head // (self.meta.n_heads // self.meta.n_kv_heads)
 
+    def unrotated(self, name: str) -> str:
+        """Return the tensor of queries ("q") or keys ("k") before their rotation, after any norm.
+
+        >>> trace.unrotated("q")        # doctest: +SKIP
+        'q_norm'
+        """
+        return name if self.meta.qk_norm is None else f"{name}_norm"
+
+    def used(self, name: str) -> str:
+        """Return the tensor of queries ("q") or keys ("k") that is used in the scores."""
+        return f"{name}_rot" if self.rotates else self.unrotated(name)
+
     def queries(self, layer: int) -> Array:
         """Return the queries as used in the scores, after any rotation: [pos, n_heads, d_qk]."""
-        return self.get("q_rot" if self.rotates else "q", layer)
+        return self.get(self.used("q"), layer)
 
     def keys(self, layer: int) -> Array:
         """Return the keys as used in the scores, after any rotation: [pos, n_kv_heads, d_qk]."""
-        return self.get("k_rot" if self.rotates else "k", layer)
+        return self.get(self.used("k"), layer)
+
+    def attend(
+        self, layer: int, q: npt.ArrayLike, k: npt.ArrayLike, v: npt.ArrayLike
+    ) -> AttentionResult:
+        """Compute attention as a layer does: with its scale, position bias, window, cap and sinks.
+
+        Parameters
+        ----------
+        layer : int
+        q : [query_pos, n_heads, d_qk]
+            Of the last of the positions of the keys.
+        k : [key_pos, n_kv_heads, d_qk]
+            Of the first positions of the trace; `q` and `k` as used in the scores.
+        v : [key_pos, n_kv_heads, d_v]
+        """
+        n_queries, n_keys = len(np.asarray(q)), len(np.asarray(k))
+        bias = self.position_bias(layer)[:, n_keys - n_queries : n_keys, :n_keys]
+        return attend(
+            *(q, k, v, self.meta.score_scale, bias),
+            window=self.window(layer),
+            cap=self.meta.score_cap,
+            sinks=self.get("sinks", layer) if self.meta.sinks else None,
+        )
+
+    def window(self, layer: int) -> int:
+        """Return how many keys a query of a layer attends to at most; 0 if none is hidden."""
+        return self.meta.windows[layer] if self.meta.windows else 0
+
+    def position_bias(self, layer: int) -> npt.NDArray[np.float64]:
+        """Return what is added to the scaled scores, [n_heads, query_pos, key_pos].
+
+        It is 0 except for an "alibi" model.
+        """
+        position = np.arange(len(self.meta.tokens))
+        distance = (position[None, :] - position[:, None]).astype(np.float64)
+        slopes = np.zeros(self.meta.n_heads)
+        if self.meta.positions == "alibi":
+            slopes = self["alibi_slopes"].astype(np.float64)
+        return np.asarray(slopes[:, None, None] * distance)
 
     def scores(
         self, layer: int, head: int | None = None, *, masked: bool = False, scaled: bool = True
@@ -370,11 +431,13 @@ class Trace:
         head : int, optional
             One query head; all query heads if not given.
         masked : bool
-            Return a `numpy.ma.MaskedArray` that masks the keys after each query.  The data under
-            the mask are finite scores that the model does not use.
+            Return a `numpy.ma.MaskedArray` that masks the keys after each query, and those before
+            its window if the layer has one.  The data under the mask are finite scores that the
+            model does not use.
         scaled : bool
-            Multiply by ``score_scale`` and add the position bias of an "alibi" model, which gives
-            the input of the softmax.  False gives the plain dot products.
+            Multiply by ``score_scale``, add the position bias of an "alibi" model, and squeeze the
+            result as ``score_cap`` says, which gives the input of the softmax.  False gives the
+            plain dot products.
 
         Returns
         -------
@@ -386,15 +449,13 @@ class Trace:
         queries = self.queries(layer)[:, heads].astype(np.float64)
         keys = self.keys(layer)[:, kv_heads].astype(np.float64)
         scores: npt.NDArray[np.float64] = np.einsum("qhd,khd->hqk", queries, keys)
-        position = np.arange(len(self.meta.tokens))
         if scaled:
-            scores *= self.meta.score_scale
-            if self.meta.positions == "alibi":
-                slopes = self["alibi_slopes"][heads].astype(np.float64)
-                scores += slopes[:, None, None] * (position[None, :] - position[:, None])
+            scores = scores * self.meta.score_scale + self.position_bias(layer)[heads]
+            scores = capped(scores, self.meta.score_cap)
         if masked:
-            later = np.broadcast_to(position[None, :] > position[:, None], scores.shape)
-            scores = np.ma.MaskedArray(scores, mask=later)
+            n_tokens = len(self.meta.tokens)
+            hidden = ~causal_mask(n_tokens, n_tokens, self.window(layer))
+            scores = np.ma.MaskedArray(scores, mask=np.broadcast_to(hidden, scores.shape))
         return scores if head is None else scores[0]
 
     # Validation
@@ -431,7 +492,8 @@ class Trace:
             if not np.isfinite(array).all():
                 raise damaged(f"tensor '{name}' holds values that are not finite")
         for layer in range(self.meta.n_layers):
-            _validate_pattern(self.tensor_name("pattern", layer), self.get("pattern", layer))
+            name = self.tensor_name("pattern", layer)
+            _validate_pattern(name, self[name], self.window(layer), self.meta.sinks)
         _validate_top_tokens(self.meta, self["top_ids"], self["top_probs"])
         for key in self.meta.latent or {}:
             if f"latent.{key}.W_DKV" not in self.tensors:
@@ -458,6 +520,7 @@ class Trace:
         for layer in range(meta.n_layers):
             for axis, name in (
                 ("r", f"kv_latent.{layer}"),
+                ("r_q", f"q_latent.{layer}"),
                 ("r_q", f"W_DQ.{layer}"),
                 (f"r_{layer}", f"latent.{layer}.W_DKV"),
             ):
@@ -476,9 +539,16 @@ class Trace:
             yield f"q.{layer}", ("pos", "n_heads", "d_qk")
             yield f"k.{layer}", ("pos", "n_kv_heads", "d_qk")
             yield f"v.{layer}", ("pos", "n_kv_heads", "d_v")
+            if self.meta.qk_norm is not None:
+                yield f"q_norm.{layer}", ("pos", "n_heads", "d_qk")
+                yield f"k_norm.{layer}", ("pos", "n_kv_heads", "d_qk")
+                yield f"g_q_norm.{layer}", ("n_heads", "d_qk")
+                yield f"g_k_norm.{layer}", ("n_kv_heads", "d_qk")
             if self.rotates:
                 yield f"q_rot.{layer}", ("pos", "n_heads", "d_qk")
                 yield f"k_rot.{layer}", ("pos", "n_kv_heads", "d_qk")
+            if self.meta.sinks:
+                yield f"sinks.{layer}", ("n_heads",)
             yield f"pattern.{layer}", ("n_heads", "pos", "pos")
             yield f"z.{layer}", ("pos", "n_heads", "d_v")
             yield f"out.{layer}", ("pos", "d_model")
@@ -499,6 +569,11 @@ class Trace:
             for name in ("b_Q", "b_K", "b_V", "b_O"):
                 yield f"{name}.{layer}", _WEIGHT_AXES[name]
             yield f"latent.{layer}.b_O", ("d_model",)
+            if self.meta.qk_norm is not None:
+                yield f"b_q_norm.{layer}", ("n_heads", "d_qk")
+                yield f"b_k_norm.{layer}", ("n_kv_heads", "d_qk")
+            if self.meta.attention == "mla":
+                yield f"q_latent.{layer}", ("pos", "r_q")
 
     def _holds_weights(self, layer: int) -> bool:
         return any(self.has(name, layer) for name in _WEIGHT_AXES)
@@ -531,13 +606,20 @@ _WEIGHT_AXES: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def _validate_pattern(name: str, pattern: Array) -> None:
-    """Check [n_heads, query_pos, key_pos]: causal, not negative, and every row sums to 1."""
+def _validate_pattern(name: str, pattern: Array, window: int, sinks: bool) -> None:
+    """Check [n_heads, query_pos, key_pos]: masked, not negative, and every row sums to 1.
+
+    With sinks a row may sum to less; what it should be is proved.
+    """
     if pattern.min() < 0:
         raise damaged(f"tensor '{name}' holds negative values")
     if np.triu(pattern, k=1).any():
         raise damaged(f"tensor '{name}' lets a query see a later key (values above the diagonal)")
-    error = float(np.abs(pattern.astype(np.float64).sum(axis=-1) - 1).max())
+    n_tokens = pattern.shape[-1]
+    if pattern[:, ~causal_mask(n_tokens, n_tokens, window)].any():
+        raise damaged(f"tensor '{name}' lets a query see a key before its window of {window}")
+    excess = pattern.astype(np.float64).sum(axis=-1) - 1
+    error = float(excess.max() if sinks else np.abs(excess).max())
     if error > ROW_SUM_TOLERANCE:
         raise damaged(f"rows of tensor '{name}' do not sum to 1 (off by {error:.1e})")
 

@@ -409,8 +409,11 @@ class Stage(Scene):
             parts.insert(0, "random weights")
         hidden = ""
         if self.layer.hides_first:
-            first = printable(meta.tokens[0])
-            hidden = f"the beginning token {first} takes part but is not drawn"
+            name = self.layer.hidden_name
+            if self.layer.first == meta.has_bos:
+                name = f"{name} {printable(meta.tokens[0])}"
+            verb = "takes" if self.layer.first == 1 else "take"
+            hidden = f"the {name} {verb} part but {'is' if verb == 'takes' else 'are'} not drawn"
         return "  ·  ".join(parts), hidden
 
     def _provenance(self) -> VGroup:

@@ -226,7 +226,7 @@ def _closeup_layout(frame: Frame, view: LayerView) -> CloseupLayout:
             frame,
             count=view.count,
             word_width=longest(view.words, size),
-            hidden_word_width=longest(view.trace.meta.tokens[: view.first], size),
+            hidden_word_width=longest(view.trace.meta.tokens[: view.hides_first], size),
             sizes=(size, minimum),
         )
 
@@ -293,7 +293,7 @@ class HeadCloseup(Group):
         self.hidden = Group()
         if shows_hidden:
             first = view.first
-            whole = view.trace.get("pattern", layer)[head, first : view.stop, :first]
+            whole = view.trace.get("pattern", layer)[head, first : view.stop, :1]
             strip = Heatmap(
                 whole,
                 Norm.unit(),
@@ -301,7 +301,7 @@ class HeadCloseup(Group):
                 height=1.0,
                 source=TensorSource(
                     view.trace.tensor_name("pattern", layer),
-                    index=(head, (first, view.stop), (0, first)),
+                    index=(head, (first, view.stop), (0, 1)),
                 ),
             ).place(layout.hidden)
             word = TokenLabels(

@@ -167,6 +167,11 @@ def test_the_command_exits_with_0_or_1(agreeing: Trace, tmp_path: Path) -> None:
         "DIFFERS",
         "agrees",
     ]
+    as_json = CliRunner().invoke(main, ["check", str(file), "--json"])
+    assert as_json.exit_code == 1
+    document = json.loads(as_json.stdout)
+    assert document["agrees"] is False
+    assert [entry["agrees"] for entry in document["comparisons"]] == [True, False, True]
     assert (
         result.stderr == f"Error: {file}: it differs from the published figures; extract it again\n"
     )
