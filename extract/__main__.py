@@ -18,7 +18,7 @@ from typing import Any
 import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from extract.architectures import ARCHITECTURES, architecture
+from extract.architectures import ARCHITECTURES, H100_SXM, architecture
 from extract.assets import traces_folder
 from extract.cache_table import cache_row, cache_table
 from extract.calibration import CALIBRATION_TEXT, calibrate, read_calibration
@@ -37,8 +37,10 @@ from extract.models import (
     LoadedModel,
     load_model,
 )
+from extract.newer_schemes import NEWER_SCHEMES
 from extract.plain_text import escaped_json, fault_of_prompt, shortened
 from extract.trace import ProofError, Trace, TraceError
+from extract.work_table import newer_row, newer_table, work_table
 
 __all__ = ["main"]
 
@@ -466,12 +468,25 @@ def fit_latent(
 @click.option(
     "--bits", type=click.IntRange(min=1), default=16, show_default=True, help="Bits per number."
 )
+@click.option("--newer", is_flag=True, help="Print only the schemes that came after MLA.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def cache(arch: str | None, context: int, bits: int, as_json: bool) -> None:
-    """Print the key/value cache sizes of published models.
+def cache(arch: str | None, context: int, bits: int, newer: bool, as_json: bool) -> None:
+    """Print the key/value cache sizes of published models, and what a chip does with them.
 
-    Sizes are also given under other attention schemes, with each model's own heads and layers.
+    Sizes are also given under other attention schemes, with each model's own heads and layers. So
+    are the multiply-adds for each number of the cache that is read to make the next token, which
+    tell whether a chip waits for its memory. Last come schemes that are newer than MLA.
     """
+    if newer and arch is not None:
+        raise click.BadParameter(
+            "it chooses from the older models; leave out --newer", param_hint="--arch"
+        )
+    if newer:
+        if as_json:
+            echo(json.dumps([newer_row(s, bits, context) for s in NEWER_SCHEMES], indent=2))
+        else:
+            Console().print(newer_table(NEWER_SCHEMES, bits, context))
+        return
     try:
         architectures = ARCHITECTURES if arch is None else (architecture(arch),)
     except KeyError as error:
@@ -480,7 +495,11 @@ def cache(arch: str | None, context: int, bits: int, as_json: bool) -> None:
     if as_json:
         echo(json.dumps([row.as_json() for row in rows], indent=2))
         return
-    Console().print(cache_table(rows))
+    console = Console()
+    console.print(cache_table(rows))
+    console.print("", work_table(rows, H100_SXM))
+    if arch is None:
+        console.print("", newer_table(NEWER_SCHEMES, bits, context))
 
 
 if __name__ == "__main__":
