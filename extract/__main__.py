@@ -24,7 +24,7 @@ from extract.cache_table import cache_row, cache_table
 from extract.calibration import CALIBRATION_TEXT, calibrate, read_calibration
 from extract.check import check, has_figures
 from extract.console import Console, echo, tolerating_closed_output
-from extract.errors import DISK_FULL_ERRNOS, ExtractError
+from extract.errors import DISK_FULL_ERRNOS, ExtractError, PromptError
 from extract.interrupts import interrupt_on_signals
 from extract.latent import add_latent, require_fittable
 from extract.latent_table import latent_table
@@ -210,6 +210,7 @@ def main(
     /,
     model: str,
     random_weights: bool,
+    prompt: str,
     out: Path | None,
     bos: str | None,
     layers: tuple[int, ...],
@@ -222,13 +223,14 @@ def main(
     if ctx.invoked_subcommand is not None:
         return
     echo(f"loading {shortened(model)}", err=True)
-    loaded = load_model(model, random_weights=random_weights)
+    loaded = _load_for_prompt(model, prompt, random_weights=random_weights)
     from extract.capture import trace_model
 
     with _Progress() as progress:
         trace = trace_model(
             loaded.model,
             loaded.tokenizer,
+            prompt,
             name=loaded.name,
             source=loaded.source,
             bos=None if bos is None else bos == "yes",
@@ -262,6 +264,22 @@ def main(
     )
     if trace.meta.check is not None:
         echo(_verdict(trace.meta.check["agrees"]))
+
+
+def _load_for_prompt(model: str, prompt: str, *, random_weights: bool) -> LoadedModel:
+    """Load a model, unless its tokenizer finds that the pictures have no room for the prompt."""
+
+    def check(tokenizer: Any) -> None:
+        from extract.token_sequence import require_length_for_pictures
+
+        require_length_for_pictures(tokenizer, prompt)
+
+    try:
+        if not prompt:
+            raise PromptError("the prompt is empty; give at least two words")
+        return load_model(model, random_weights=random_weights, check_tokenizer=check)
+    except PromptError as error:
+        raise click.BadParameter(str(error), param_hint="--prompt") from error
 
 
 def _verdict(agrees: bool) -> str:

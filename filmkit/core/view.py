@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from extract.limits import PICTURE_TOKENS
 from extract.trace import Trace
 from filmkit.core.norm import Norm, TensorSource
 
@@ -23,7 +24,7 @@ __all__ = [
 
 Array = npt.NDArray[np.float64]
 
-MIN_TOKENS, MAX_TOKENS = 2, 24
+MIN_TOKENS, MAX_TOKENS = PICTURE_TOKENS
 """How many tokens of a prompt the pictures have room for, without the beginning token."""
 
 
