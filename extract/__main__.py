@@ -39,7 +39,8 @@ from extract.models import (
 )
 from extract.newer_schemes import NEWER_SCHEMES
 from extract.plain_text import escaped_json, fault_of_prompt, shortened
-from extract.trace import ProofError, Trace, TraceError
+from extract.published import EXTRACTED_GPT2, PUBLISHED, published_trace
+from extract.trace import ProofError, Published, Trace, TraceError
 from extract.work_table import newer_row, newer_table, work_table
 
 __all__ = ["main"]
@@ -264,6 +265,8 @@ def main(
     )
     if trace.meta.check is not None:
         echo(_verdict(trace.meta.check["agrees"]))
+        if out.resolve() == EXTRACTED_GPT2.resolve():
+            echo("scenes show it from now on, also in place of GPT-2's published patterns")
 
 
 def _load_for_prompt(model: str, prompt: str, *, random_weights: bool) -> LoadedModel:
@@ -401,10 +404,18 @@ def _facts(trace: Trace, proof: Mapping[str, float]) -> list[tuple[str, str]]:
         ("latents", ", ".join((meta.latent or {}).keys())),
         ("self-check", _errors(meta.self_check)),
         ("proof", _errors(proof)),
+        ("published", _published(meta.published)),
         ("check", "" if meta.check is None else _verdict(meta.check["agrees"])),
         ("versions", ", ".join(f"{name} {number}" for name, number in meta.versions.items())),
     ]
     return [(name, value) for name, value in facts if value]
+
+
+def _published(published: Published | None) -> str:
+    """Return who published the patterns of a trace, and how precise they are."""
+    if published is None:
+        return ""
+    return f"patterns only, to {published.precision:g}, not extracted here: {published.by}"
 
 
 def _quoted(tokens: tuple[str, ...]) -> str:
@@ -425,8 +436,10 @@ def compare(file: Path) -> None:
     report = check(Trace.load(file))
     for comparison in report.comparisons:
         verdict = "agrees" if comparison.agrees else "DIFFERS"
+        counted = f"{comparison.parts_agreeing} of {comparison.parts} agree, "
         echo(
-            f"{verdict:<8} {comparison.what}: largest difference {comparison.difference:.2g} of "
+            f"{verdict:<8} {comparison.what}: {counted if comparison.parts else ''}"
+            f"largest difference {comparison.difference:.2g} of "
             f"{comparison.compared} figures (limit {comparison.limit:g})"
         )
     if not report.agrees:
@@ -472,6 +485,25 @@ def fit_latent(
         trace.save(file)
         progress.report("saving", 1, 1)
     Console().print(latent_table(trace, layer))
+
+
+@main.command()
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=PUBLISHED,
+    callback=_named,
+    help="File to write the trace to.  [default: the one that comes with the project]",
+)
+def published(out: Path) -> None:
+    """Make the trace of GPT-2 small's published attention patterns.
+
+    It holds the patterns of all heads on the project's prompt, as others published them, and
+    nothing else; no model is needed.
+    """
+    trace = published_trace()
+    trace.save(out)
+    echo(f"{out}: {trace.meta.model}, {len(trace.meta.tokens)} tokens, published patterns only")
 
 
 @main.command()

@@ -35,6 +35,7 @@ __all__ = [
     "TOP_TOKENS",
     "Featured",
     "ModelSource",
+    "Published",
     "TraceMeta",
     "damaged",
     "validate_meta",
@@ -49,7 +50,10 @@ TOP_TOKENS = 5
 _ATTENTION = ("mha", "gqa", "mqa", "mla")
 _POSITIONS = ("learned", "rotary", "alibi", "none")
 _ROTARY_STYLES = ("", "half", "interleaved")
-_SOURCES = ("hub", "package", "file", "folder", "memory", "synthetic")
+_SOURCES = ("hub", "package", "file", "folder", "memory", "synthetic", "published")
+
+_WORST_PRECISION = 0.01
+"""Published patterns whose values are coarser tell too little to be drawn."""
 
 _SHA256 = re.compile(r"(?:[0-9a-f]{64})?")
 
@@ -83,8 +87,8 @@ class ModelSource:
     Parameters
     ----------
     kind : str
-        "hub", "package", "file", "folder", "memory" (a model given from Python) or "synthetic" (no
-        model: numpy only).
+        "hub", "package", "file", "folder", "memory" (a model given from Python), "synthetic" (no
+        model: numpy only) or "published" (not extracted here: values that others published).
     name : str
         The name on the hub or of the package, or that of the file or folder without its path.
     revision : str
@@ -97,6 +101,22 @@ class ModelSource:
     name: str
     revision: str = ""
     sha256: str = ""
+
+
+@dataclass(frozen=True)
+class Published:
+    """Where the patterns of a trace were published, if it was not extracted.
+
+    Parameters
+    ----------
+    by : str
+        Who published them, and where.
+    precision : float
+        The largest error of a value, from its rounding.
+    """
+
+    by: str
+    precision: float
 
 
 @dataclass(frozen=True)
@@ -146,11 +166,13 @@ class TraceMeta:
         The largest error of each recomputed stage over all layers, max|a - b| / max|b|; see
         `extract.self_check`.
     top_tokens : tuple of tuple of str
-        The text of ``top_ids``: [pos][5].
+        The text of ``top_ids``: [pos][5]; empty for published patterns.
     latent : mapping, optional
         Reports on fitted latents by layer number, as `extract.latent.LatentReport`.
     check : mapping, optional
         Result of the comparison with published figures, as `extract.check.CheckReport`.
+    published : Published, optional
+        Only for a trace that holds published patterns and nothing else.
     """
 
     schema: int
@@ -181,10 +203,14 @@ class TraceMeta:
     top_tokens: tuple[tuple[str, ...], ...]
     latent: Mapping[str, Any] | None = None
     check: Mapping[str, Any] | None = None
+    published: Published | None = None
 
     def to_json(self) -> str:
         """Return the metadata as one JSON document."""
-        return json.dumps(dataclasses.asdict(self), ensure_ascii=False, allow_nan=False)
+        document = dataclasses.asdict(self)
+        if self.published is None:
+            del document["published"]
+        return json.dumps(document, ensure_ascii=False, allow_nan=False)
 
     @classmethod
     def from_json(cls, text: str) -> TraceMeta:
@@ -248,10 +274,21 @@ class TraceMeta:
             ),
             latent=fields.optional_mapping("latent"),
             check=fields.optional_mapping("check"),
+            published=_published(fields.optional_mapping("published")),
         )
         for group in (fields, source, featured):
             group.finish()
         return meta
+
+
+def _published(document: Mapping[str, Any] | None) -> Published | None:
+    """Read where patterns were published, from the JSON object of the metadata."""
+    if document is None:
+        return None
+    fields = _Fields(document, "its metadata's 'published'")
+    published = Published(fields.text("by"), fields.number("precision"))
+    fields.finish()
+    return published
 
 
 def _quoted(value: object) -> str:
@@ -365,8 +402,27 @@ def validate_meta(meta: TraceMeta) -> None:
             f"its featured layer {meta.featured.layer}, head {meta.featured.head} is outside "
             f"{meta.n_layers} layers of {meta.n_heads} heads"
         )
+    _validate_published(meta)
     if meta.check is not None and not isinstance(meta.check.get("agrees"), bool):
         raise damaged("its 'check' does not say whether it agrees")
+
+
+def _validate_published(meta: TraceMeta) -> None:
+    """Check that the source and what is said of published patterns fit together."""
+    if (meta.published is None) == (meta.source.kind == "published"):
+        raise damaged("its 'source' and its 'published' contradict one another")
+    if meta.published is None:
+        return
+    _validate_name("published", meta.published.by, MAX_SENTENCE)
+    if not meta.published.by.strip():
+        raise damaged("its 'published' does not say by whom")
+    if not 0 < meta.published.precision <= _WORST_PRECISION:
+        raise damaged(
+            f"its 'precision' is {meta.published.precision:g} and should be above 0 and at most "
+            f"{_WORST_PRECISION:g}"
+        )
+    if meta.self_check or meta.latent or meta.check:
+        raise damaged("it holds published patterns, which nothing was computed from")
 
 
 def _validate_counts(meta: TraceMeta) -> None:
@@ -460,7 +516,8 @@ def _validate_attention(meta: TraceMeta) -> None:
 def _validate_tokens(meta: TraceMeta) -> None:
     """Check that texts, ids, next tokens, prompt and beginning-of-sequence token fit together."""
     n_tokens = len(meta.tokens)
-    if not n_tokens == len(meta.token_ids) == len(meta.top_tokens):
+    n_rows = n_tokens if meta.published is None else 0
+    if n_tokens != len(meta.token_ids) or n_rows != len(meta.top_tokens):
         raise damaged(
             f"it has {n_tokens} tokens, {len(meta.token_ids)} token ids and "
             f"{len(meta.top_tokens)} rows of next tokens"

@@ -23,6 +23,7 @@ from pathlib import Path
 import cairo
 import manimpango
 
+from extract.published import EXTRACTED_GPT2, PUBLISHED
 from filmkit.core.fonts import FONT_RULES, font_files
 from filmkit.core.project import PROJECT
 from filmkit.core.scene_entry import SceneEntry
@@ -135,7 +136,9 @@ class BeatHasher:
     def _scene(self) -> str:
         """What a scene depends on besides its code; times do not depend on size and frame rate."""
         settings, quality = self._options.settings, self._options.quality
-        traces = [self._trace_file, *filter(None, [settings.compare])]
+        # A scene may show GPT-2 beside the trace.
+        beside = [path for path in (PUBLISHED, EXTRACTED_GPT2) if path.exists()]
+        traces = [self._trace_file, *filter(None, [settings.compare]), *beside]
         return digest(
             [
                 repr(replace(settings, compare=None)),
