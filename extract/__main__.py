@@ -252,7 +252,9 @@ def main(
             trace = replace(trace, meta=replace(trace.meta, check=check(trace).as_json()))
         if out is None:
             short_name = trace.meta.source.name.rsplit("/", 1)[-1].removesuffix(".gguf")
-            out = traces_folder() / f"{short_name}.safetensors"
+            # Not the name of a trace of the model itself, which may be there.
+            kind = "-random-weights" if random_weights else ""
+            out = traces_folder() / f"{short_name}{kind}.safetensors"
         progress.report("saving", 0, 1)
         trace.save(out)
         progress.report("saving", 1, 1)

@@ -87,7 +87,7 @@ class CheckReport:
 
 
 def has_figures(trace: Trace) -> bool:
-    """Return whether a trace was extracted from the figures' model, GPT-2 small, on their prompt."""
+    """Return whether a trace was extracted from GPT-2 small on the prompt of the figures."""
     meta = trace.meta
     return (
         meta.published is None

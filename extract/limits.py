@@ -11,6 +11,7 @@ __all__ = [
     "MAX_LAYERS",
     "MAX_METADATA",
     "MAX_NAME",
+    "MAX_POSITIONS",
     "MAX_PROMPT",
     "MAX_SENTENCE",
     "MAX_TOKENS",
@@ -29,7 +30,10 @@ MAX_LAYERS = 1_000
 MAX_HEADS = 1_000
 
 MAX_WIDTH = 100_000
-"""Of ``d_model``, ``d_qk`` and ``d_v``."""
+"""Of ``d_model``, ``d_qk`` and ``d_v``, and of a model's inner layers."""
+
+MAX_POSITIONS = 100_000_000
+"""Positions for which a model says it is made, of which a trace has few."""
 
 MAX_TOKENS = 2_000
 """Tokens of the prompt and those after it; a pattern has the square of it."""

@@ -22,7 +22,7 @@ from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
 from extract.errors import DISK_FULL_ERRNOS, ExtractError, PromptError
-from extract.limits import MAX_HEADS, MAX_LAYERS, MAX_NAME, MAX_VOCABULARY, MAX_WIDTH
+from extract.limits import MAX_HEADS, MAX_LAYERS, MAX_NAME, MAX_POSITIONS, MAX_VOCABULARY, MAX_WIDTH
 from extract.plain_text import escaped, shortened
 from extract.trace import ModelSource
 
@@ -322,8 +322,13 @@ def _require_plausible(config: Any) -> None:
     for name, limit in (
         ("num_hidden_layers", MAX_LAYERS),
         ("num_attention_heads", MAX_HEADS),
+        ("num_key_value_heads", MAX_HEADS),
+        ("head_dim", MAX_WIDTH),
         ("hidden_size", MAX_WIDTH),
+        ("intermediate_size", MAX_WIDTH),
+        ("n_inner", MAX_WIDTH),
         ("vocab_size", MAX_VOCABULARY),
+        ("max_position_embeddings", MAX_POSITIONS),
     ):
         value = getattr(text, name, None)
         if isinstance(value, int) and value > limit:

@@ -176,15 +176,8 @@ class Trace:
     # Reading and writing
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str], *, proved: str = "") -> Trace:
-        """Read, validate and prove a trace.
-
-        Parameters
-        ----------
-        path : path
-        proved : str, optional
-            `digest` of a trace that the caller has proved.  A file with this content is not proved
-            again, in the worker processes of a program for instance; any other is.
+    def load(cls, path: str | os.PathLike[str]) -> Trace:
+        """Read, validate and prove a trace; what was proved before is not proved again.
 
         Raises
         ------
@@ -209,8 +202,7 @@ class Trace:
                 tensors = {name: file.get_tensor(name) for name in names}
             trace = cls(meta, tensors)
             trace.validate()
-            if trace.digest != proved:
-                trace._require_proof()
+            trace._require_proof()
             if metadata.get(_CHECKSUM_KEY, trace.digest) != trace.digest:
                 raise damaged("its content is not what was written: the checksum is another")
         except ProofError as error:

@@ -411,9 +411,10 @@ class Stage(Scene):
         meta = self.trace.meta
         parts = [meta.model, f"layer {self.layer.layer}, head {self.head.head}"]
         if meta.random_weights:
-            parts.insert(1, "random weights")
+            # First, because a note that is too long for the frame loses its end.
+            parts.insert(0, "random weights")
         if meta.published is not None:
-            parts.insert(1, f"published values, within {meta.published.precision:g}")
+            parts.insert(0, f"published values, within {meta.published.precision:g}")
         hidden = ""
         if self.layer.hides_first:
             first = printable(meta.tokens[0])

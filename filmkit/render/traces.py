@@ -25,6 +25,7 @@ def find_trace(requested: Path | None) -> Path:
 
 def provenance(trace: Trace, path: Path) -> str:
     """Return one line that says which model the pictures come from."""
+    model = trace.meta.model + ", random weights" * trace.meta.random_weights
     if path == SHIPPED:
-        return f"pictures from {trace.meta.model}, the trace that comes with the project"
-    return f"pictures from {trace.meta.model} ({path})"
+        return f"pictures from {model}, the trace that comes with the project"
+    return f"pictures from {model} ({path})"

@@ -62,6 +62,10 @@ def run_unwrapped(model: Any, trace: Trace, **options: Any) -> Any:
 # Every kind of model
 
 
+def test_a_trace_is_proved_by_what_it_holds(kind: str, traces: dict[str, Trace]) -> None:
+    assert max(traces[kind].prove().values()) < 1e-5
+
+
 def test_the_trace_says_what_kind_of_attention_it_is(kind: str, traces: dict[str, Trace]) -> None:
     meta = traces[kind].meta
     assert (meta.attention, meta.positions, meta.rotary_dim, meta.rotary_style) == KINDS[kind][1]

@@ -27,6 +27,9 @@ from tests.support.traces import make_trace
 EVIL = "evil\x1b[2J\x9b31m\x07"
 """Clears the screen, turns what follows red and rings."""
 
+SLOW = pytest.mark.slow
+"""Of a test that loads torch in a process of its own."""
+
 
 def extract(
     *arguments: str | bytes | Path, cwd: Path = PROJECT, **options: Any
@@ -159,12 +162,14 @@ def test_escape_sequences_in_names_reach_no_terminal(model: Path, tmp_path: Path
     folder = shutil.copytree(model, tmp_path / EVIL)
     out = folder / "trace.safetensors"
     shown = "evil\\x1b[2J\\x9b31m\\x07"
-    done = extract("--no-latent", "--model", folder, "--out", out)
-    assert done.returncode == 0, done.stderr
-    assert f"{shown}/trace.safetensors: {shown}, 14 tokens" in done.stdout
+    result = CliRunner().invoke(
+        command.main, ["--no-latent", "--model", str(folder), "--out", str(out)]
+    )
+    assert result.exit_code == 0, result.output
+    assert f"{shown}/trace.safetensors: {shown}, 14 tokens" in result.stdout
     meta = Trace.load(out).meta
     assert meta.model == meta.source.name == shown
-    lines = [done.stdout, done.stderr]
+    lines = [result.stdout, result.stderr]
     for arguments, code in (
         (("info", out), 0),
         (("info", out, "--json"), 0),
@@ -174,10 +179,10 @@ def test_escape_sequences_in_names_reach_no_terminal(model: Path, tmp_path: Path
         ((f"--{EVIL}",), 2),
         ((EVIL,), 2),
     ):
-        done = extract(*arguments)
-        assert done.returncode == code, done.stderr
-        assert shown in done.stdout + done.stderr or code == 0
-        lines += [done.stdout, done.stderr]
+        result = CliRunner().invoke(command.main, [*map(str, arguments)])
+        assert result.exit_code == code, result.output
+        assert shown in result.output or code == 0
+        lines += [result.stdout, result.stderr]
     # The program's own progress bars may go back to the beginning of a line.
     allowed = str.maketrans("", "", "\n\r")
     assert all(line.translate(allowed).isprintable() for line in lines)
@@ -233,26 +238,34 @@ def test_a_current_folder_that_is_deleted(model: Path, trace: Path, tmp_path: Pa
     assert error_of(run("info", "none"), 1).startswith("none: there is no such file; make it with")
 
 
-def test_no_temporary_folder_is_needed(model: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("folder", ["/nowhere", pytest.param("/dev/full", marks=SLOW)])
+def test_no_temporary_folder_is_needed(folder: str, model: Path, tmp_path: Path) -> None:
     """So that a full one does not matter."""
     out = tmp_path / "out.safetensors"
-    for folder in ("/nowhere", "/dev/full"):
-        done = extract("--model", model, "--no-latent", "--out", out, env={"TMPDIR": folder})
-        assert done.returncode == 0, done.stderr
+    done = extract("--model", model, "--no-latent", "--out", out, env={"TMPDIR": folder})
+    assert done.returncode == 0, done.stderr
 
 
-def test_output_that_nobody_reads(model: Path, trace: Path, tmp_path: Path) -> None:
-    """As in ``... | true``: the job is done, and nothing is said of it."""
+def unread(*arguments: str | Path, stderr: int) -> None:
+    """Run ``python -m extract ... | true``: the job is done, and nothing is said of it."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = extract(*arguments, stdout=writer, stderr=stderr)
+    os.close(writer)
+    assert done.returncode == 0
+    assert "Error" not in (done.stderr or "")
+
+
+@pytest.mark.parametrize("stderr", [subprocess.PIPE, subprocess.STDOUT], ids=["apart", "too"])
+def test_output_that_nobody_reads(stderr: int, trace: Path) -> None:
+    unread("info", trace, stderr=stderr)
+    unread("cache", stderr=stderr)
+
+
+@pytest.mark.slow
+def test_an_extraction_that_nobody_watches(model: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.safetensors"
-    extraction = ("--model", model, "--no-latent", "--out", out)
-    for arguments in (("info", trace), ("cache",), extraction):
-        for stderr in (subprocess.PIPE, subprocess.STDOUT):
-            reader, writer = os.pipe()
-            os.close(reader)
-            done = extract(*arguments, stdout=writer, stderr=stderr)
-            os.close(writer)
-            assert done.returncode == 0
-            assert "Error" not in (done.stderr or "")
+    unread("--model", model, "--no-latent", "--out", out, stderr=subprocess.STDOUT)
     assert Trace.load(out).meta.model == "tiny"
 
 
@@ -312,7 +325,9 @@ def while_saving(name: str, model: Path, out: Path, **options: Any) -> Any:
     )
 
 
-@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGINT"])
+@pytest.mark.parametrize(
+    "name", ["SIGHUP", *(pytest.param(name, marks=SLOW) for name in ("SIGTERM", "SIGINT"))]
+)
 def test_a_signal_leaves_no_half_file(name: str, model: Path, tmp_path: Path) -> None:
     done = while_saving(name, model, tmp_path / "out.safetensors")
     assert done.returncode == 130, done.stderr
@@ -321,6 +336,7 @@ def test_a_signal_leaves_no_half_file(name: str, model: Path, tmp_path: Path) ->
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_nohup_goes_on(model: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.safetensors"
     ignore = {"preexec_fn": lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN)}
@@ -328,6 +344,7 @@ def test_nohup_goes_on(model: Path, tmp_path: Path) -> None:
     assert out.is_file()
 
 
+@pytest.mark.slow
 def test_a_terminal_that_is_closed_leaves_nothing(model: Path, tmp_path: Path) -> None:
     """The signal comes, and nothing can be written to the terminal any more."""
     ours, theirs = pty.openpty()

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
+from extract import __main__ as command
 from extract.__main__ import main
 from extract.errors import ExtractError
 from extract.models import load_model
@@ -131,11 +132,22 @@ def test_tied_weights_masks_and_names_without_prefix_are_fine(folder: Path) -> N
     assert not load_model(str(folder)).random_weights
 
 
-def test_a_configuration_of_a_million_layers_is_refused_at_once(folder: Path) -> None:
-    change_config(folder, n_layer=10**6)
-    assert refusal(folder) == (
-        "its configuration has 1,000,000 as 'num_hidden_layers', and at most 1,000 can be traced"
-    )
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("n_layer", 10**6, "1,000,000 as 'num_hidden_layers', and at most 1,000 can be traced"),
+        ("n_head", 10**6, "1,000,000 as 'num_attention_heads', and at most 1,000 can be traced"),
+        ("n_embd", 10**9, "1,000,000,000 as 'hidden_size', and at most 100,000 can be traced"),
+        ("n_inner", 10**9, "1,000,000,000 as 'n_inner', and at most 100,000 can be traced"),
+        ("vocab_size", 10**9, "1,000,000,000 as 'vocab_size', and at most 10,000,000 can be"),
+        ("n_positions", 10**9, "1,000,000,000 as 'max_position_embeddings', and at most 100"),
+    ],
+)
+def test_a_configuration_of_impossible_sizes_is_refused_at_once(
+    name: str, value: int, message: str, folder: Path
+) -> None:
+    change_config(folder, **{name: value})
+    assert refusal(folder).startswith(f"its configuration has {message}")
 
 
 # --- .gguf files ----------------------------------------------------------------------------------
@@ -190,11 +202,24 @@ def test_random_weights_are_said_to_be_random(folder: Path) -> None:
     assert "tiny, random weights" in facts
 
 
+def test_random_weights_do_not_replace_a_trace_of_the_model(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "traces_folder", lambda: tmp_path / "traces")
+    for options, name in (([], "tiny"), (["--random-weights"], "tiny-random-weights")):
+        result = run("--model", folder, *options)
+        assert result.exit_code == 0, result.output
+        assert result.stdout.startswith(f"{tmp_path}/traces/{name}.safetensors: tiny")
+    assert not Trace.load(tmp_path / "traces" / "tiny.safetensors").meta.random_weights
+
+
 def test_random_weights_take_nothing_from_the_file(folder: Path) -> None:
     own = load_model(str(folder)).model.state_dict()
     state = torch.random.get_rng_state()
-    random, again = (load_model(str(folder), random_weights=True) for _ in range(2))
+    random = load_model(str(folder), random_weights=True)
     assert torch.equal(torch.random.get_rng_state(), state)
+    torch.rand(1)
+    again = load_model(str(folder), random_weights=True)
     assert random.random_weights
     weights = random.model.state_dict()
     name = "transformer.h.0.attn.c_attn.weight"

@@ -320,7 +320,7 @@ def test_list_as_json(render: Render) -> None:
 
 
 def test_the_default_trace_is_named(render: Render, trace_file: Path) -> None:
-    line = "pictures from made-up model, the trace that comes with the project"
+    line = "pictures from made-up model, random weights, the trace that comes with the project"
     assert line in render("--list", "scene_shapes").err
     assert "pictures from" not in render("--list", "scene_shapes", "--quiet").err
     assert "pictures from" not in render("--list", "scene_shapes", "--trace", str(trace_file)).err
@@ -332,7 +332,8 @@ def test_users_own_trace_comes_before_the_shipped_one(
     own = tmp_path / "own.safetensors"
     make_trace(n_layers=3).save(own)
     monkeypatch.setattr(traces, "EXTRACTED", own)
-    assert f"pictures from made-up model ({own})" in render("--list", "scene_shapes").err
+    line = f"pictures from made-up model, random weights ({own})"
+    assert line in render("--list", "scene_shapes").err
 
 
 def test_quiet_prints_nothing(render: Render, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from filmkit.core.stage import StageError
 from filmkit.core.view import LayerView, best_match
 from scenes.attention.scene_attention import Attention
 from tests.support.staging import complaints, play
-from tests.support.traces import make_trace
+from tests.support.traces import make_trace, replaced
 
 LONG = ["antidisestablis", " a"] * 12
 CASES = {
@@ -101,6 +101,7 @@ def test_a_match_is_clear_but_not_everything() -> None:
     assert allowed.argmax() == key
 
 
-def test_random_weights_are_named() -> None:
-    texts = play(Attention, make_trace())[0].texts
+@pytest.mark.parametrize("model", ["made-up model", "m" * 255])
+def test_random_weights_are_named(model: str) -> None:
+    texts = play(Attention, replaced(make_trace(), model=model))[0].texts
     assert any("random weights" in item.text for item in texts)
