@@ -135,8 +135,8 @@ def check(trace: Trace) -> CheckReport:
                 known["layer10_patterns"]["tokens"],
                 LAYER_10_LIMIT,
             ),
-            _all_patterns(trace),
             _next_tokens(trace, known["next_token_argmax"]["predicted"]),
+            _all_patterns(trace),
             _probabilities(trace, known["next_token_probabilities"]["with_beginning_token"]),
         ),
     )

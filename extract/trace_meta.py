@@ -396,13 +396,13 @@ def validate_meta(meta: TraceMeta) -> None:
     _validate_counts(meta)
     _validate_texts(meta)
     _validate_attention(meta)
+    _validate_published(meta)
     _validate_tokens(meta)
     if not (0 <= meta.featured.layer < meta.n_layers and 0 <= meta.featured.head < meta.n_heads):
         raise damaged(
             f"its featured layer {meta.featured.layer}, head {meta.featured.head} is outside "
             f"{meta.n_layers} layers of {meta.n_heads} heads"
         )
-    _validate_published(meta)
     if meta.check is not None and not isinstance(meta.check.get("agrees"), bool):
         raise damaged("its 'check' does not say whether it agrees")
 
