@@ -136,9 +136,7 @@ class BeatHasher:
     def _scene(self) -> str:
         """What a scene depends on besides its code; times do not depend on size and frame rate."""
         settings, quality = self._options.settings, self._options.quality
-        # A scene may show GPT-2 beside the trace.
-        beside = [path for path in (PUBLISHED, EXTRACTED_GPT2) if path.exists()]
-        traces = [self._trace_file, *filter(None, [settings.compare]), *beside]
+        traces = [self._trace_file, *filter(None, [settings.compare])]
         return digest(
             [
                 repr(replace(settings, compare=None)),
@@ -258,6 +256,10 @@ def surroundings() -> dict[str, str]:
     fonts = sha256()
     for path in (*font_files(), FONT_RULES):
         fonts.update(sha256(path.read_bytes()).digest())
+    # A scene may show GPT-2 beside its trace: the user's own, or the published patterns.
+    gpt2 = sha256()
+    for path in (PUBLISHED, EXTRACTED_GPT2):
+        gpt2.update(sha256(path.read_bytes() if path.exists() else b"").digest())
     return {
         "Python": platform.python_version(),
         "machine": f"{platform.machine()} {platform.system()}",
@@ -265,4 +267,5 @@ def surroundings() -> dict[str, str]:
         "pango": manimpango.pango_version(),
         **{name: version(name) for name in LIBRARIES},
         "the fonts": fonts.hexdigest()[:SHORT],
+        "the traces of GPT-2": gpt2.hexdigest()[:SHORT],
     }
