@@ -25,7 +25,7 @@ from scenes.patterns.scene_patterns import LARGE, Patterns, format_large_share
 from scenes.patterns.wall import EmptyWall, HeadCloseup, PatternWall, prompt_patterns
 from scenes.registry import SCENES
 from tests.support.staging import HEIGHT, WIDTH, BeatPicture, complaints, play
-from tests.support.traces import make_trace, replaced, with_pattern
+from tests.support.traces import make_trace, replaced
 
 LONG = ["antidisestablis", " a"] * 12
 CASES = {
@@ -227,7 +227,7 @@ def test_the_users_own_gpt2_replaces_the_published_one(monkeypatch: pytest.Monke
     back[0, 0] = 1
     pattern = own["pattern.6"].copy()
     pattern[2] = back
-    own = with_pattern(replaced(own, source=ModelSource("hub", "gpt2")), 6, pattern)
+    own = replaced(own, {"pattern.6": pattern}, source=ModelSource("hub", "gpt2"))
     monkeypatch.setattr("scenes.patterns.scene_patterns.gpt2_trace", lambda: own)
     picture = shown(play(Patterns, make_trace()), "the_same_words")
     texts = [item.text for item in picture.texts]
