@@ -19,13 +19,13 @@ from typing import Any
 import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from extract.architectures import ARCHITECTURES, architecture
+from extract.architectures import ARCHITECTURES, H100_SXM, architecture
 from extract.assets import traces_folder
 from extract.cache_table import cache_row, cache_table
 from extract.calibration import CALIBRATION_TEXT, calibrate, read_calibration
 from extract.check import check, has_figures
 from extract.console import Console, echo, tolerating_closed_output
-from extract.errors import DISK_FULL_ERRNOS, ExtractError
+from extract.errors import DISK_FULL_ERRNOS, ExtractError, PromptError
 from extract.interrupts import interrupt_on_signals
 from extract.latent import add_latent, require_fittable
 from extract.latent_table import latent_table
@@ -38,8 +38,11 @@ from extract.models import (
     LoadedModel,
     load_model,
 )
+from extract.newer_schemes import NEWER_SCHEMES
 from extract.plain_text import error_line, escaped, escaped_json, fault_of_prompt, shortened
-from extract.trace import ProofError, Trace, TraceError
+from extract.published import EXTRACTED_GPT2, PUBLISHED, published_trace
+from extract.trace import ProofError, Published, Trace, TraceError
+from extract.work_table import newer_row, newer_table, work_table
 
 __all__ = ["main"]
 
@@ -308,7 +311,9 @@ def main(
         return
     texts = (*prompts, *more_prompts) or (DEFAULT_PROMPT,)
     echo(f"loading {shortened(model)}", err=True)
-    loaded = load_model(model, random_weights=random_weights)
+    loaded = _load_for_prompts(
+        model, texts, chosen_rows=options["rows"] is not None, random_weights=random_weights
+    )
     options |= {"name": name or loaded.name, "bos": None if bos is None else bos == "yes"}
     calibration_text = calibration if latent else None
     target = out or _default_file(loaded, name)
@@ -377,7 +382,28 @@ def _written(file: Path, trace: Trace) -> str:
     ]
     if meta.check is not None:
         lines.append(_verdict(meta.check["agrees"]))
+        if file.resolve() == EXTRACTED_GPT2.resolve():
+            lines.append("scenes show it from now on, also in place of GPT-2's published patterns")
     return "\n".join(lines)
+
+
+def _load_for_prompts(
+    model: str, prompts: Sequence[str], *, chosen_rows: bool, random_weights: bool
+) -> LoadedModel:
+    """Load a model, unless its tokenizer finds that the pictures have no room for a prompt."""
+
+    def check(tokenizer: Any) -> None:
+        from extract.token_sequence import require_length_for_pictures
+
+        for prompt in prompts:
+            require_length_for_pictures(tokenizer, prompt, chosen_rows=chosen_rows)
+
+    try:
+        if not all(prompts):
+            raise PromptError("the prompt is empty; give at least two words")
+        return load_model(model, random_weights=random_weights, check_tokenizer=check)
+    except PromptError as error:
+        raise click.BadParameter(str(error), param_hint="--prompt") from error
 
 
 def _verdict(agrees: bool) -> str:
@@ -500,6 +526,7 @@ def _facts(trace: Trace, proof: Mapping[str, float]) -> list[tuple[str, str]]:
         ("latents", ", ".join((meta.latent or {}).keys())),
         ("self-check", _errors(meta.self_check)),
         ("proof", _errors(proof)),
+        ("published", _published(meta.published)),
         ("check", "" if meta.check is None else _verdict(meta.check["agrees"])),
         ("versions", ", ".join(f"{name} {number}" for name, number in meta.versions.items())),
     ]
@@ -534,6 +561,13 @@ def _step_facts(trace: Trace) -> list[tuple[str, str]]:
     ]
 
 
+def _published(published: Published | None) -> str:
+    """Return who published the patterns of a trace, and how precise they are."""
+    if published is None:
+        return ""
+    return f"patterns only, to {published.precision:g}, not extracted here: {published.by}"
+
+
 def _quoted(tokens: tuple[str, ...]) -> str:
     return " ".join(json.dumps(token, ensure_ascii=False) for token in tokens)
 
@@ -555,8 +589,10 @@ def compare(file: Path, as_json: bool) -> None:
         echo(escaped_json(json.dumps(report.as_json(), ensure_ascii=False, indent=2)))
     for comparison in () if as_json else report.comparisons:
         verdict = "agrees" if comparison.agrees else "DIFFERS"
+        counted = f"{comparison.parts_agreeing} of {comparison.parts} agree, "
         echo(
-            f"{verdict:<8} {comparison.what}: largest difference {comparison.difference:.2g} of "
+            f"{verdict:<8} {comparison.what}: {counted if comparison.parts else ''}"
+            f"largest difference {comparison.difference:.2g} of "
             f"{comparison.compared} figures (limit {comparison.limit:g})"
         )
     if not report.agrees:
@@ -615,6 +651,25 @@ def fit_latent(
 
 
 @main.command()
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=PUBLISHED,
+    callback=_named,
+    help="File to write the trace to.  [default: the one that comes with the project]",
+)
+def published(out: Path) -> None:
+    """Make the trace of GPT-2 small's published attention patterns.
+
+    It holds the patterns of all heads on the project's prompt, as others published them, and
+    nothing else; no model is needed.
+    """
+    trace = published_trace()
+    trace.save(out)
+    echo(f"{out}: {trace.meta.model}, {len(trace.meta.tokens)} tokens, published patterns only")
+
+
+@main.command()
 @click.option("--arch", metavar="NAME", help="Name of one model.  [default: all models]")
 @click.option(
     "--context",
@@ -626,12 +681,25 @@ def fit_latent(
 @click.option(
     "--bits", type=click.IntRange(min=1), default=16, show_default=True, help="Bits per number."
 )
+@click.option("--newer", is_flag=True, help="Print only the schemes that came after MLA.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def cache(arch: str | None, context: int, bits: int, as_json: bool) -> None:
-    """Print the key/value cache sizes of published models.
+def cache(arch: str | None, context: int, bits: int, newer: bool, as_json: bool) -> None:
+    """Print the key/value cache sizes of published models, and what a chip does with them.
 
-    Sizes are also given under other attention schemes, with each model's own heads and layers.
+    Sizes are also given under other attention schemes, with each model's own heads and layers. So
+    are the multiply-adds for each number of the cache that is read to make the next token, which
+    tell whether a chip waits for its memory. Last come schemes that are newer than MLA.
     """
+    if newer and arch is not None:
+        raise click.BadParameter(
+            "it chooses from the older models; leave out --newer", param_hint="--arch"
+        )
+    if newer:
+        if as_json:
+            echo(json.dumps([newer_row(s, bits, context) for s in NEWER_SCHEMES], indent=2))
+        else:
+            Console().print(newer_table(NEWER_SCHEMES, bits, context))
+        return
     try:
         architectures = ARCHITECTURES if arch is None else (architecture(arch),)
     except KeyError as error:
@@ -640,7 +708,11 @@ def cache(arch: str | None, context: int, bits: int, as_json: bool) -> None:
     if as_json:
         echo(json.dumps([row.as_json() for row in rows], indent=2))
         return
-    Console().print(cache_table(rows))
+    console = Console()
+    console.print(cache_table(rows))
+    console.print("", work_table(rows, H100_SXM))
+    if arch is None:
+        console.print("", newer_table(NEWER_SCHEMES, bits, context))
 
 
 if __name__ == "__main__":

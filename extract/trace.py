@@ -73,6 +73,10 @@ with biases, ``latent.L.b_O`` [d_model].
 Once per trace: ``top_ids`` [pos, 5] and ``top_probs`` [pos, 5], the likeliest next tokens at every
 position, likeliest first; where ``positions`` is "alibi", ``alibi_slopes`` [n_heads].
 
+A trace of patterns that others published (``published`` in the metadata) holds ``pattern.L`` of
+every layer and nothing else.  Their values are rounded, so a row of n entries sums to 1 within n
+times their ``precision``; nothing can be computed again.
+
 The first ``rotary_dim`` channels of each head rotate, in MLA the last ones.
 
 The names are those of TransformerLens where it has one (``q``, ``k``, ``v``, ``pattern``, ``z``,
@@ -108,6 +112,7 @@ from extract.trace_meta import (
     TOP_TOKENS,
     Featured,
     ModelSource,
+    Published,
     TraceMeta,
     damaged,
     validate_meta,
@@ -119,6 +124,7 @@ __all__ = [
     "Featured",
     "ModelSource",
     "ProofError",
+    "Published",
     "Trace",
     "TraceError",
     "TraceMeta",
@@ -280,7 +286,10 @@ class Trace:
         try:
             return self.tensors[name]
         except KeyError:
-            raise TraceError(f"the trace of {self.meta.model} has no tensor '{name}'") from None
+            what = f"the trace of {self.meta.model} has no tensor '{name}'"
+            if self.meta.published is not None:
+                what += f", only published patterns; extract it with: {self.command}"
+            raise TraceError(what) from None
 
     def get(self, name: str, layer: int) -> Array:
         """Return a layer's tensor, for instance ``get("pattern", 15)``.
@@ -327,12 +336,20 @@ class Trace:
             If the trace does not hold that layer's weights (the message names the command that adds
             them), or if the layer has no such weight.
         """
-        if not self.has("W_O", layer):
+        if self.meta.published is None and not self.has("W_O", layer):
             raise TraceError(
                 f"the trace of {self.meta.model} does not hold the weights of layer {layer}; "
                 f"add them with: {self._command_with(layer)}"
             )
         return self.get(name, layer)
+
+    @property
+    def command(self) -> str:
+        """The command that extracts the model of this trace on the same prompt."""
+        return (
+            f"python -m extract --model {shlex.quote(self.meta.source.name)} "
+            f"--prompt {shlex.quote(self.meta.prompt)}"
+        )
 
     def _command_with(self, layer: int) -> str:
         """Return the command that extracts this trace again with the weights of one more layer."""
@@ -344,11 +361,8 @@ class Trace:
         )
         if self.meta.source.kind == "memory":
             return f"extract.trace(model, tokenizer, prompt, layers={list(layers)})"
-        return (
-            f"python -m extract --model {shlex.quote(self.meta.source.name)} "
-            f"--prompt {shlex.quote(self.meta.prompt)} "
-            f"{' '.join(f'--layer {number}' for number in layers)} --out FILE"
-        )
+        options = " ".join(f"--layer {number}" for number in layers)
+        return f"{self.command} {options} --out FILE"
 
     # Queries, keys and scores
 
@@ -491,9 +505,13 @@ class Trace:
                 )
             if not np.isfinite(array).all():
                 raise damaged(f"tensor '{name}' holds values that are not finite")
+        published = self.meta.published
+        precision = 0.0 if published is None else published.precision
         for layer in range(self.meta.n_layers):
             name = self.tensor_name("pattern", layer)
-            _validate_pattern(name, self[name], self.window(layer), self.meta.sinks)
+            _validate_pattern(name, self[name], self.window(layer), self.meta.sinks, precision)
+        if published is not None:
+            return
         _validate_top_tokens(self.meta, self["top_ids"], self["top_probs"])
         for key in self.meta.latent or {}:
             if f"latent.{key}.W_DKV" not in self.tensors:
@@ -530,6 +548,10 @@ class Trace:
 
     def _required(self) -> Iterator[tuple[str, tuple[str, ...]]]:
         """Yield the names of the required tensors, with the names of their axes."""
+        if self.meta.published is not None:
+            for layer in range(self.meta.n_layers):
+                yield f"pattern.{layer}", ("n_heads", "pos", "pos")
+            return
         yield "top_ids", ("pos", "top")
         yield "top_probs", ("pos", "top")
         if self.meta.positions == "alibi":
@@ -565,6 +587,8 @@ class Trace:
 
     def _optional(self) -> Iterator[tuple[str, tuple[str, ...]]]:
         """Yield the names of the optional tensors, with the names of their axes."""
+        if self.meta.published is not None:
+            return
         for layer in range(self.meta.n_layers):
             for name in ("b_Q", "b_K", "b_V", "b_O"):
                 yield f"{name}.{layer}", _WEIGHT_AXES[name]
@@ -606,10 +630,13 @@ _WEIGHT_AXES: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def _validate_pattern(name: str, pattern: Array, window: int, sinks: bool) -> None:
+def _validate_pattern(
+    name: str, pattern: Array, window: int, sinks: bool, precision: float
+) -> None:
     """Check [n_heads, query_pos, key_pos]: masked, not negative, and every row sums to 1.
 
-    With sinks a row may sum to less; what it should be is proved.
+    With sinks a row may sum to less; what it should be is proved. A row of n entries may deviate by
+    n times the `precision` of its values.
     """
     if pattern.min() < 0:
         raise damaged(f"tensor '{name}' holds negative values")
@@ -619,9 +646,10 @@ def _validate_pattern(name: str, pattern: Array, window: int, sinks: bool) -> No
     if pattern[:, ~causal_mask(n_tokens, n_tokens, window)].any():
         raise damaged(f"tensor '{name}' lets a query see a key before its window of {window}")
     excess = pattern.astype(np.float64).sum(axis=-1) - 1
-    error = float(excess.max() if sinks else np.abs(excess).max())
-    if error > ROW_SUM_TOLERANCE:
-        raise damaged(f"rows of tensor '{name}' do not sum to 1 (off by {error:.1e})")
+    errors = excess if sinks else np.abs(excess)
+    limits = ROW_SUM_TOLERANCE + precision * np.arange(1, n_tokens + 1)
+    if (errors > limits).any():
+        raise damaged(f"rows of tensor '{name}' do not sum to 1 (off by {errors.max():.1e})")
 
 
 def _validate_top_tokens(meta: TraceMeta, ids: Array, probs: Array) -> None:

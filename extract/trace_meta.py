@@ -36,6 +36,7 @@ __all__ = [
     "TOP_TOKENS",
     "Featured",
     "ModelSource",
+    "Published",
     "TraceMeta",
     "damaged",
     "validate_meta",
@@ -50,9 +51,12 @@ TOP_TOKENS = 5
 _ATTENTION = ("mha", "gqa", "mqa", "mla")
 _POSITIONS = ("learned", "rotary", "alibi", "none")
 _ROTARY_STYLES = ("", "half", "interleaved")
-_LATER_FIELDS = ("qk_norm", "windows", "score_cap", "sinks", "rows")
+_LATER_FIELDS = ("qk_norm", "windows", "score_cap", "sinks", "rows", "published")
 """Fields that are written only where there is something to say, as older files lack them."""
-_SOURCES = ("hub", "package", "file", "folder", "memory", "synthetic")
+_SOURCES = ("hub", "package", "file", "folder", "memory", "synthetic", "published")
+
+_WORST_PRECISION = 0.01
+"""Published patterns whose values are coarser tell too little to be drawn."""
 
 _SHA256 = re.compile(r"(?:[0-9a-f]{64})?")
 
@@ -89,8 +93,8 @@ class ModelSource:
     Parameters
     ----------
     kind : str
-        "hub", "package", "file", "folder", "memory" (a model given from Python) or "synthetic" (no
-        model: numpy only).
+        "hub", "package", "file", "folder", "memory" (a model given from Python), "synthetic" (no
+        model: numpy only) or "published" (not extracted here: values that others published).
     name : str
         The name on the hub or of the package, or that of the file or folder without its path.
     revision : str
@@ -103,6 +107,22 @@ class ModelSource:
     name: str
     revision: str = ""
     sha256: str = ""
+
+
+@dataclass(frozen=True)
+class Published:
+    """Where the patterns of a trace were published, if it was not extracted.
+
+    Parameters
+    ----------
+    by : str
+        Who published them, and where.
+    precision : float
+        The largest error of a value, from its rounding.
+    """
+
+    by: str
+    precision: float
 
 
 @dataclass(frozen=True)
@@ -152,7 +172,7 @@ class TraceMeta:
         The largest error of each recomputed stage over all layers, max|a - b| / max|b|; see
         `extract.self_check`.
     top_tokens : tuple of tuple of str
-        The text of ``top_ids``: [pos][5].
+        The text of ``top_ids``: [pos][5]; empty for published patterns.
     latent : mapping, optional
         Reports on fitted latents by layer number, as `extract.latent.LatentReport`.
     check : mapping, optional
@@ -172,6 +192,8 @@ class TraceMeta:
     rows : tuple of int
         First position that the pictures draw and one past the last one, chosen for a long prompt;
         empty if they draw the whole prompt.
+    published : Published, optional
+        Only for a trace that holds published patterns and nothing else.
     """
 
     schema: int
@@ -207,6 +229,7 @@ class TraceMeta:
     score_cap: float = 0.0
     sinks: bool = False
     rows: tuple[int, ...] = ()
+    published: Published | None = None
 
     def to_json(self) -> str:
         """Return the metadata as one JSON document.
@@ -287,6 +310,7 @@ class TraceMeta:
             score_cap=fields.number("score_cap") if "score_cap" in fields else 0.0,
             sinks=fields.boolean("sinks") if "sinks" in fields else False,
             rows=fields.integers("rows") if "rows" in fields else (),
+            published=_published(fields.optional_mapping("published")),
         )
         for group in (fields, source, featured):
             group.finish()
@@ -299,6 +323,16 @@ def _head_norm(fields: _Fields) -> HeadNorm:
     head_norm = HeadNorm(norm.text("kind"), norm.text("span"), norm.number("eps"))
     norm.finish()
     return head_norm
+
+
+def _published(document: Mapping[str, Any] | None) -> Published | None:
+    """Read where patterns were published, from the JSON object of the metadata."""
+    if document is None:
+        return None
+    fields = _Fields(document, "its metadata's 'published'")
+    published = Published(fields.text("by"), fields.number("precision"))
+    fields.finish()
+    return published
 
 
 def _quoted(value: object) -> str:
@@ -410,6 +444,7 @@ def validate_meta(meta: TraceMeta) -> None:
     _validate_texts(meta)
     _validate_attention(meta)
     _validate_steps(meta)
+    _validate_published(meta)
     _validate_tokens(meta)
     if not (0 <= meta.featured.layer < meta.n_layers and 0 <= meta.featured.head < meta.n_heads):
         raise damaged(
@@ -418,6 +453,24 @@ def validate_meta(meta: TraceMeta) -> None:
         )
     if meta.check is not None and not isinstance(meta.check.get("agrees"), bool):
         raise damaged("its 'check' does not say whether it agrees")
+
+
+def _validate_published(meta: TraceMeta) -> None:
+    """Check that the source and what is said of published patterns fit together."""
+    if (meta.published is None) == (meta.source.kind == "published"):
+        raise damaged("its 'source' and its 'published' contradict one another")
+    if meta.published is None:
+        return
+    _validate_name("published", meta.published.by, MAX_SENTENCE)
+    if not meta.published.by.strip():
+        raise damaged("its 'published' does not say by whom")
+    if not 0 < meta.published.precision <= _WORST_PRECISION:
+        raise damaged(
+            f"its 'precision' is {meta.published.precision:g} and should be above 0 and at most "
+            f"{_WORST_PRECISION:g}"
+        )
+    if meta.self_check or meta.latent or meta.check:
+        raise damaged("it holds published patterns, which nothing was computed from")
 
 
 def _validate_counts(meta: TraceMeta) -> None:
@@ -534,7 +587,8 @@ def _validate_steps(meta: TraceMeta) -> None:
 def _validate_tokens(meta: TraceMeta) -> None:
     """Check that texts, ids, next tokens, prompt and beginning-of-sequence token fit together."""
     n_tokens = len(meta.tokens)
-    if not n_tokens == len(meta.token_ids) == len(meta.top_tokens):
+    n_rows = n_tokens if meta.published is None else 0
+    if n_tokens != len(meta.token_ids) or n_rows != len(meta.top_tokens):
         raise damaged(
             f"it has {n_tokens} tokens, {len(meta.token_ids)} token ids and "
             f"{len(meta.top_tokens)} rows of next tokens"

@@ -190,6 +190,7 @@ class Stage(Scene):
         beat_sink: Callable[[str], AbstractContextManager[FrameSink | None]] | None = None,
     ) -> None:
         super().__init__(renderer=FilmRenderer(StageCamera, sink))
+        self._require_tensors(trace)
         self.trace = trace
         self.settings = settings or StageSettings()
         self.on_beat_end = on_beat_end
@@ -200,6 +201,15 @@ class Stage(Scene):
             trace, self.settings.layer, show_first_token=self.settings.show_first_token
         )
         self.head = self.layer.head(self.settings.head)
+
+    def _require_tensors(self, trace: Trace) -> None:
+        """Refuse a trace of published patterns for a scene that shows other tensors too."""
+        more = [name for name in self.tensors if name != "pattern"]
+        if trace.meta.published is not None and more:
+            raise StageError(
+                f"{trace.meta.model} has published patterns only, and this scene also shows "
+                f"{', '.join(more)}; extract the model with: {trace.command}"
+            )
 
     @cached_property
     def compared(self) -> LayerView:
@@ -407,6 +417,8 @@ class Stage(Scene):
         if meta.random_weights:
             # First, because a note that is too long for the frame loses its end.
             parts.insert(0, "random weights")
+        if meta.published is not None:
+            parts.insert(0, f"published values, within {meta.published.precision:g}")
         hidden = ""
         if self.layer.hides_first:
             name = self.layer.hidden_name

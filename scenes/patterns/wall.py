@@ -126,11 +126,14 @@ class PatternWall(Group):
             width=1.0,
             height=1.0,
             masked=masked.astype(bool),
-            source=TensorSource(
-                expression=f"patterns of all heads of layers {first} to {stop - 1}"
-            ),
+            source=TensorSource(expression=self._source_of(first, stop)),
         )
         return block.set_shown(shown)
+
+    def _source_of(self, first: int, stop: int) -> str:
+        """Return what one image shows, in words."""
+        what = f"patterns of all heads of layers {first} to {stop - 1}"
+        return f"{what} of {self.view.trace.meta.model}" if self.view.compared else what
 
     def tile(self, layer: int, head: int) -> Heatmap:
         """Build an image of one head's pattern alone, exactly over its place in the wall."""

@@ -8,6 +8,7 @@ import pytest
 from extract.head_norm import HeadNorm
 from filmkit.core.norm import Norm
 from filmkit.core.records import StageSettings
+from filmkit.core.view import LayerView
 from scenes.attention.scene_attention import Attention
 from tests.support.staging import complaints, play
 from tests.support.traces import make_trace, replaced
@@ -32,7 +33,7 @@ def test_heads_of_unusual_sizes_can_be_read(case: dict) -> None:
 
 
 def test_queries_are_shown_after_their_norm() -> None:
-    case = CASES["normalised"]
+    case = UNUSUAL["normalised"]
     trace = make_trace(**case)
     layer, head = trace.meta.featured.layer, trace.meta.featured.head
     view = LayerView.of_prompt(trace, None, show_first_token=False).head(None)
@@ -43,7 +44,7 @@ def test_queries_are_shown_after_their_norm() -> None:
 
 
 def test_keys_before_a_window_are_masked() -> None:
-    trace = make_trace(**CASES["window and cap"])
+    trace = make_trace(**UNUSUAL["window and cap"])
     view = LayerView.of_prompt(trace, None, show_first_token=False).head(None)
     assert view.causal_mask[-1].tolist() == [True] * 5 + [False] * 4
     assert not view.pattern[view.causal_mask].any()
