@@ -21,7 +21,6 @@ from extract.files import atomic_write
 from extract.mla_conversion import (
     AttentionLayer,
     LayerStatistics,
-    MLALayer,
     Projected,
     attend,
     scores,
@@ -162,9 +161,7 @@ def attention_replaced(
             blocks[number].self_attn = module
 
 
-def run(
-    model: Any, ids: Tensor, layers: Sequence[Layer], watcher: Watcher | None = None
-) -> Tensor:
+def run(model: Any, ids: Tensor, layers: Sequence[Layer], watcher: Watcher | None = None) -> Tensor:
     """Return the logits (batch, position, vocabulary) of a model with these attention layers.
 
     Parameters

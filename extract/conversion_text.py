@@ -20,18 +20,13 @@ from torch import Tensor
 
 from extract.assets import asset
 from extract.calibration import CALIBRATION_TEXT, FITTED_FRACTION
+from extract.conversion_report import CONVERSION_TOKENS, WINDOW
 from extract.errors import ExtractError
 
-__all__ = ["PASSAGE", "PROSE", "SECOND_TEXT", "TOKENS", "WINDOW", "ConversionText", "read_texts"]
-
-WINDOW = 1024
-"""Tokens of a window, the beginning token included."""
+__all__ = ["PASSAGE", "PROSE", "SECOND_TEXT", "ConversionText", "read_texts"]
 
 PASSAGE = 128
 """Tokens of a passage of the short tests."""
-
-TOKENS = 20 * WINDOW
-"""Tokens that a conversion is fitted to by default."""
 
 PROSE = tuple(
     asset(f"calibration/{name}.txt")
@@ -83,7 +78,10 @@ class ConversionText:
 
 
 def read_texts(
-    tokenizer: Any, start: Sequence[int], tokens: int = TOKENS, max_length: int | None = None
+    tokenizer: Any,
+    start: Sequence[int],
+    tokens: int = CONVERSION_TOKENS,
+    max_length: int | None = None,
 ) -> ConversionText:
     """Tokenize the texts and cut them.
 
@@ -145,6 +143,4 @@ def _tokens(tokenizer: Any, file: Path) -> list[int]:
 def _cut(ids: Sequence[int], length: int, start: Sequence[int]) -> list[list[int]]:
     """Cut tokens into whole windows, each with `start` in front; what is left over is dropped."""
     step = length - len(start)
-    return [
-        [*start, *ids[i : i + step]] for i in range(0, len(ids) - step + 1, step)
-    ]
+    return [[*start, *ids[i : i + step]] for i in range(0, len(ids) - step + 1, step)]

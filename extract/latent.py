@@ -19,14 +19,15 @@ patterns, and that due to both together.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields, is_dataclass, replace
-from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
+from dataclasses import asdict, dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from extract.attention import Array, as_float64, attend, merge_heads, project, total_variation
 from extract.errors import ExtractError
+from extract.json_records import from_json
 from extract.low_rank import (
     Basis,
     Errors,
@@ -437,7 +438,7 @@ def latent_report(trace: Trace, layer: int) -> LatentReport:
     _require_stored(trace, layer)
     rank = trace[f"latent.{layer}.W_DKV"].shape[1]
     try:
-        report: LatentReport = _from_json(LatentReport, (trace.meta.latent or {})[str(layer)])
+        report: LatentReport = from_json(LatentReport, (trace.meta.latent or {})[str(layer)])
     except (KeyError, TypeError) as error:
         raise TraceError(
             f"the report on the latent of layer {layer} is damaged ({error}); fit it again"
@@ -455,13 +456,3 @@ def _require_stored(trace: Trace, layer: int) -> None:
             f"the trace of {trace.meta.model} holds no latent of layer {layer}; add one with: "
             f"python -m extract latent FILE --layer {layer}"
         )
-
-
-def _from_json(kind: Any, value: Any) -> Any:
-    """Rebuild a dataclass, with nested dataclasses and tuples, from the result of ``asdict``."""
-    if isinstance(kind, type) and is_dataclass(kind):
-        hints = get_type_hints(kind)
-        return kind(**{f.name: _from_json(hints[f.name], value[f.name]) for f in fields(kind)})
-    if get_origin(kind) is tuple:
-        return tuple(_from_json(get_args(kind)[0], item) for item in value)
-    return value

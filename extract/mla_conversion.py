@@ -20,14 +20,15 @@ Two ways, neither of which trains anything:
         kappa_c = sum over g of conj(u_gc) s_g k_g,        q_hc = q_h conj(u_g(h)c) / s_g(h)
 
     Both are complex factors for a whole frequency, so they commute with the rotation, and the sum
-    over c of ``q_hc conj(kappa_c)`` is ``q_h conj(k_g)`` exactly.  Every component is ranked by what
-    the scores would lose if it were not rotated, ``lambda E|e^(i theta distance) - 1|^2``; the best
-    ones are kept, rotated and shared by all heads.  What is left of the keys is not rotated, and
-    makes one joint latent with the values.
+    over c of ``q_hc conj(kappa_c)`` is ``q_h conj(k_g)`` exactly.  Every component is ranked by
+    what the scores would lose if it were not rotated, ``lambda E|e^(i theta distance) - 1|^2``; the
+    best ones are kept, rotated and shared by all heads.  What is left of the keys is not rotated,
+    and makes one joint latent with the values.
 
-The joint fit is that of `extract.low_rank`: with S^T S the centred covariance of the layer's inputs
-and ``S W D = U Sigma V^T``, ``W_DKV = W D V_r`` and ``[W_UK W_UV] = V_r^T D^-1``.  Centring is free:
-a constant un-rotated key drops out of the softmax, and the mean value goes to the output's bias.
+The joint fit is that of `extract.low_rank`: with S^T S the centred covariance of the layer's
+inputs and ``S W D = U Sigma V^T``, ``W_DKV = W D V_r`` and ``[W_UK W_UV] = V_r^T D^-1``.  Centring
+is free: a constant un-rotated key drops out of the softmax, and the mean value goes to the output's
+bias.
 
 Fits run in float64; `AttentionLayer.to` and `MLALayer.to` give the type that a model runs in.
 """
@@ -36,6 +37,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from typing import NamedTuple, TypeVar
 
 import torch
@@ -58,9 +60,9 @@ __all__ = [
     "mqa_fitted",
     "mqa_mean",
     "pattern",
+    "rebuilt",
     "rotate",
     "scores",
-    "split_keys",
 ]
 
 _KEY_WEIGHT = 2.0
@@ -344,7 +346,7 @@ class LayerStatistics:
         """The centred covariance of the inputs, (d_model, d_model)."""
         return self.gram - torch.outer(self.mean, self.mean)
 
-    @property
+    @cached_property
     def root(self) -> Tensor:
         """S with S^T S the centred covariance, (d_model, d_model)."""
         # From eigenvalues it exists for a singular covariance too, unlike Cholesky's.
@@ -514,7 +516,7 @@ class JointFit:
 
 
 def _mean_output(layer: AttentionLayer, values: Tensor) -> Tensor:
-    """Return what a constant value (n_kv_heads, d_v) of each head adds to the output, (d_model,)."""
+    """Return what constant values (n_kv_heads, d_v) add to the output, (d_model,)."""
     per_head = values.repeat_interleave(len(layer.W_O) // len(values), dim=0)
     return torch.einsum("hd,hdc->c", per_head, layer.W_O)
 
@@ -633,30 +635,48 @@ def mla(
     ]
 
 
-def split_keys(made: MLALayer, original: AttentionLayer, parts: Components, x: Tensor) -> Tensor:
-    """Return the keys that an MLA layer uses, in the original layer's channels, before rotation.
+def rebuilt(
+    made: MLALayer, original: AttentionLayer, statistics: LayerStatistics, x: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Return the keys and values that an MLA layer works with, in the original layer's channels.
 
     The kept components are turned back, ``k_g = sum over c of u_gc kappa_c / s_g``, and what comes
-    from the latent is added; with nothing dropped these are the original keys.
+    from the latent is added.  The constants that the softmax and the output's bias take care of
+    are put back, so the mean input has its own key and value, and with nothing dropped these are
+    the original ones.
 
     Parameters
     ----------
     made : MLALayer
-        Not healed: its rotated key holds the components of `parts`.
+        As `mla` makes it, not healed.
     original : AttentionLayer
-    parts : Components
+        In float64.
+    statistics : LayerStatistics
+        Of the fit.
     x : (position, d_model)
 
     Returns
     -------
-    (position, n_kv_heads, d_qk)
+    k : (position, n_kv_heads, d_qk)
+        Before rotation.
+    v : (position, n_kv_heads, d_v)
     """
+    made, x = made.to(torch.float64), x.double()
+    parts = components(original, statistics)
     frequency, component = parts.best(made.rotated)
-    lift = (parts.U[frequency, :, component].T / parts.s[:, frequency]).to(torch.complex128)
-    kappa = _complex((x @ made.W_KR + made.b_KR).double())
-    kept = torch.zeros(
-        (len(x), original.W_K.shape[1], len(original.frequencies)), dtype=torch.complex128
-    )
+    lift = parts.U[frequency, :, component].T / parts.s[:, frequency]
+    inputs = torch.cat([x, statistics.mean[None]])
+    kappa = _complex(inputs @ made.W_KR + made.b_KR)
+    kept = torch.zeros((len(inputs), *lift.shape[:1], len(original.frequencies))).to(kappa)
     kept.index_add_(2, frequency, kappa[:, None] * lift)
-    content = torch.einsum("pr,rgd->pgd", x @ made.W_DKV, made.W_UK)
-    return _real(kept) + content.double()
+    latent = inputs @ made.W_DKV
+    keys = _real(kept) + torch.einsum("pr,rgd->pgd", latent, made.W_UK)
+    values = torch.einsum("pr,rgd->pgd", latent, made.W_UV)
+    own = (
+        torch.einsum("c,cgd->gd", statistics.mean, weight) + bias
+        for weight, bias in ((original.W_K, original.b_K), (original.W_V, original.b_V))
+    )
+    k, v = (
+        found[:-1] + (mean - found[-1]) for found, mean in zip((keys, values), own, strict=True)
+    )
+    return k, v

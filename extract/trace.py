@@ -85,6 +85,7 @@ import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 from safetensors import numpy as safetensors_numpy
 
+from extract.conversion_names import conversion_axes, conversion_dtype, conversion_sizes
 from extract.errors import TraceError
 from extract.files import OutputError, write_bytes
 from extract.trace_meta import (
@@ -230,7 +231,7 @@ class Trace:
             If the trace does not hold it.
         """
         shape = self[name].shape
-        if name.startswith("pattern."):
+        if name.startswith("pattern.") or re.fullmatch(r"mla\.\d+\.pattern", name):
             return ("n_heads", "query_pos", "key_pos")
         axes = (dict(self._required()) | dict(self._optional()))[name]
         # Each fitted latent has its own rank axis, "r_<layer>"; the documented name is "r".
@@ -353,7 +354,9 @@ class Trace:
         for name, array in self.tensors.items():
             if name not in allowed:
                 raise damaged(f"tensor '{name}' is not part of a trace")
-            dtype = np.dtype(np.int32 if name == "top_ids" else np.float32)
+            dtype = conversion_dtype(name) or np.dtype(
+                np.int32 if name == "top_ids" else np.float32
+            )
             if array.dtype != dtype:
                 raise damaged(f"tensor '{name}' is {array.dtype} and should be {dtype}")
             shape = tuple(sizes[axis] for axis in allowed[name])
@@ -393,7 +396,7 @@ class Trace:
             ):
                 if name in self.tensors and self.tensors[name].ndim:
                     sizes.setdefault(axis, self.tensors[name].shape[-1])
-        return sizes
+        return sizes | conversion_sizes(self.tensors, meta.featured.layer)
 
     def _required(self) -> Iterator[tuple[str, tuple[str, ...]]]:
         """Yield the names of the required tensors, with the names of their axes."""
@@ -422,6 +425,7 @@ class Trace:
                 yield f"latent.{layer}.W_DKV", ("d_model", f"r_{layer}")
                 yield f"latent.{layer}.W_UK", (f"r_{layer}", "n_kv_heads", "d_qk")
                 yield f"latent.{layer}.W_UV", (f"r_{layer}", "n_kv_heads", "d_v")
+        yield from self._conversion()[0].items()
 
     def _optional(self) -> Iterator[tuple[str, tuple[str, ...]]]:
         """Yield the names of the optional tensors, with the names of their axes."""
@@ -429,6 +433,10 @@ class Trace:
             for name in ("b_Q", "b_K", "b_V", "b_O"):
                 yield f"{name}.{layer}", _WEIGHT_AXES[name]
             yield f"latent.{layer}.b_O", ("d_model",)
+        yield from self._conversion()[1].items()
+
+    def _conversion(self) -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[str, ...]]]:
+        return conversion_axes(self.tensors, self.meta.n_layers, self.meta.featured.layer)
 
     def _holds_weights(self, layer: int) -> bool:
         return any(self.has(name, layer) for name in _WEIGHT_AXES)

@@ -118,6 +118,8 @@ class TraceMeta:
         The text of ``top_ids``: [pos][5].
     latent : mapping, optional
         Reports on fitted latents by layer number, as `extract.latent.LatentReport`.
+    conversion : mapping, optional
+        What a conversion into MLA measured, as `extract.conversion_report.ConversionReport`.
     check : mapping, optional
         Result of the comparison with published figures, as `extract.check.CheckReport`.
     """
@@ -149,6 +151,7 @@ class TraceMeta:
     self_check: Mapping[str, float]
     top_tokens: tuple[tuple[str, ...], ...]
     latent: Mapping[str, Any] | None = None
+    conversion: Mapping[str, Any] | None = None
     check: Mapping[str, Any] | None = None
 
     def to_json(self) -> str:
@@ -215,6 +218,7 @@ class TraceMeta:
                 for row in fields.rows("top_tokens")
             ),
             latent=fields.optional_mapping("latent"),
+            conversion=fields.optional_mapping("conversion"),
             check=fields.optional_mapping("check"),
         )
         for group in (fields, source, featured):
