@@ -52,7 +52,7 @@ from extract.conversion_report import (
     Row,
     WindowRow,
 )
-from extract.conversion_text import read_texts
+from extract.conversion_text import ConversionText, read_texts
 from extract.errors import ExtractError
 from extract.files import atomic_write, write_text
 from extract.json_records import from_json
@@ -110,6 +110,7 @@ def convert(
     settings: Settings,
     progress: ProgressCallback = lambda task, done, total: None,
     folder: Path | None = None,
+    text: ConversionText | None = None,
 ) -> Trace:
     """Convert a model and return its trace with the conversion.
 
@@ -123,6 +124,8 @@ def convert(
         Progress callback (task, done, total); `total` is that of the whole run.
     folder : Path, optional
         Where pieces of a run that was stopped are kept; by default in the user's cache.
+    text : ConversionText, optional
+        What to fit to and to test on; by default the project's texts.
 
     Raises
     ------
@@ -131,7 +134,7 @@ def convert(
     ExtractError
         If the sizes do not fit the model or the model is not that of the trace.
     """
-    return _Run(trace, loaded, settings, progress, folder).convert()
+    return _Run(trace, loaded, settings, progress, folder, text).convert()
 
 
 class _Steps:
@@ -172,7 +175,8 @@ class _Run:
         loaded: LoadedModel,
         settings: Settings,
         progress: ProgressCallback,
-        folder: Path | None,
+        folder: Path | None = None,
+        text: ConversionText | None = None,
     ) -> None:
         self.trace, self.model, self.tokenizer = trace, loaded.model.eval(), loaded.tokenizer
         self.settings = settings
@@ -184,7 +188,7 @@ class _Run:
         self._require_same_model()
         start = meta.token_ids[: int(meta.has_bos)]
         length = getattr(self.model.config, "max_position_embeddings", None)
-        self.text = read_texts(self.tokenizer, start, settings.tokens, length)
+        self.text = text or read_texts(self.tokenizer, start, settings.tokens, length)
         self.folder = folder or user_cache_path("attention-film", appauthor=False) / "convert"
         self.folder = self.folder / self._key(loaded)
         n = len(self.layers)

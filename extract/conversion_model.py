@@ -6,6 +6,7 @@ Needs torch and transformers.  The model's attention modules are replaced only i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
@@ -16,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from extract.conversion_report import WINDOW
 from extract.errors import ExtractError, UnsupportedModelError
 from extract.files import atomic_write
 from extract.mla_conversion import (
@@ -97,12 +99,24 @@ def attention_layers(model: Any) -> list[AttentionLayer]:
         unknown = [part for part in _UNKNOWN_PARTS if getattr(module, part, None) is not None]
         if unknown:
             raise refuse(f"it has {unknown[0]} in its attention")
-        if getattr(module, "sliding_window", None):
+        if _sliding_window(model.config, number) < WINDOW:
             raise refuse("its attention looks only a window back")
         layers.append(_read(module, [part for part in parts if part is not None], frequencies))
     if 2 * len(frequencies) != layers[0].W_Q.shape[2]:
         raise refuse("it rotates only a part of each head")
     return layers
+
+
+def _sliding_window(config: Any, layer: int) -> float:
+    """Return how many tokens a layer looks back; infinity if it looks at all of them."""
+    width = getattr(config, "sliding_window", None)
+    kinds = getattr(config, "layer_types", None)
+    slides = (
+        getattr(config, "use_sliding_window", True)
+        if kinds is None
+        else kinds[layer] != "full_attention"
+    )
+    return float(width) if width and slides else math.inf
 
 
 def _read(module: Any, parts: Sequence[torch.nn.Linear], frequencies: Tensor) -> AttentionLayer:

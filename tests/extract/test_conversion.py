@@ -33,7 +33,7 @@ from extract.conversion_model import (  # noqa: E402
 )
 from extract.conversion_report import ConversionReport, Row, conversion_report  # noqa: E402
 from extract.conversion_table import conversion_table  # noqa: E402
-from extract.conversion_text import read_texts  # noqa: E402
+from extract.conversion_text import ConversionText, read_texts  # noqa: E402
 from extract.errors import ExtractError, TraceError, UnsupportedModelError  # noqa: E402
 from extract.featured import strongest_pair  # noqa: E402
 from extract.mla_conversion import (  # noqa: E402
@@ -66,6 +66,27 @@ def some_tokens(n: int, batch: int = 1, seed: int = 0) -> Any:
     return torch.randint(0, len(TOKENIZER), (batch, n), generator=generator)
 
 
+def small_texts() -> ConversionText:
+    """Random tokens in place of the texts."""
+    start = TOKENIZER.bos_token_id
+
+    def windows(count: int, length: int, seed: int) -> Any:
+        drawn = some_tokens(length, count, seed)
+        drawn[:, 0] = start
+        return drawn
+
+    return ConversionText(
+        fitted=windows(12, 48, 1),
+        validation=windows(2, 48, 2),
+        long=windows(2, 48, 3),
+        held_out=windows(5, 16, 4),
+        second=windows(2, 16, 5),
+        short=some_tokens(16, 12, 6),
+        short_held_out=some_tokens(16, 3, 7),
+        sha256="",
+    )
+
+
 @pytest.fixture(scope="module")
 def model() -> Any:
     return model_of((4, 2))
@@ -79,7 +100,8 @@ def trace(model: Any) -> Trace:
 @pytest.fixture(scope="module")
 def converted(model: Any, trace: Trace, tmp_path_factory: pytest.TempPathFactory) -> Trace:
     folder = tmp_path_factory.mktemp("pieces")
-    return convert(trace, loaded(model), Settings(tokens=TOKENS, heal_minutes=0.02), folder=folder)
+    settings = Settings(heal_minutes=0.005)
+    return convert(trace, loaded(model), settings, folder=folder, text=small_texts())
 
 
 # --- Models ---------------------------------------------------------------------------------------
@@ -88,7 +110,8 @@ def converted(model: Any, trace: Trace, tmp_path_factory: pytest.TempPathFactory
 @pytest.mark.parametrize("kind", ["Llama", "Mistral", "Qwen2"])
 @pytest.mark.parametrize("heads", HEADS)
 def test_a_model_with_its_own_layers_is_itself(heads: tuple[int, int], kind: str) -> None:
-    changes = {"sliding_window": None} if kind == "Mistral" else {}
+    # A window as long as the windows of the fit changes nothing.
+    changes = {"sliding_window": 4096} if kind == "Mistral" else {}
     model, ids = model_of(heads, kind, **changes), some_tokens(30, 2)
     with torch.inference_mode():
         own = model(input_ids=ids).logits
@@ -230,7 +253,7 @@ def test_the_ladder_of_the_packaged_model() -> None:
 
 
 def test_healing_brings_a_layer_closer_to_the_original(model: Any, tmp_path: Path) -> None:
-    ids, layers = some_tokens(32, 12), attention_layers(model)
+    ids, layers = some_tokens(32, 60), attention_layers(model)
     layer = layers[0]
     (known, *_) = gather_statistics(model, layers, ids, tmp_path)
     made = mla(layer.to(torch.float64), known, [(4, 4)])[0].to(torch.float32)
@@ -243,14 +266,14 @@ def test_healing_brings_a_layer_closer_to_the_original(model: Any, tmp_path: Pat
     same = unit.output(attend(unit.project(x), unit.scale))
     own = made.output(attend(made.project(x), made.scale))
     torch.testing.assert_close(same, own, atol=1e-4, rtol=1e-3)
-    healed = heal_layer(unit, x, out, 4, seconds=1.0, seed=0)
+    healed = heal_layer(unit, x, out, 10, seconds=1.0, seed=0)
     report = healed.report
     assert report.steps > 10
-    assert report.after < 0.9 * report.before
+    assert report.after < 0.96 * report.before
 
     def lost(one: Any) -> float:
-        made_out = one.output(attend(one.project(x[8:]), one.scale))
-        return float((made_out - out[8:]).square().sum() / out[8:].square().sum())
+        made_out = one.output(attend(one.project(x[50:]), one.scale))
+        return float((made_out - out[50:]).square().sum() / out[50:].square().sum())
 
     # All keys and queries were looked at, so the report is what the healed layer loses.
     assert lost(healed.layer) == pytest.approx(report.after, rel=1e-3)
@@ -351,7 +374,7 @@ def test_the_featured_pair_is_a_word_further_back() -> None:
 def test_a_run_that_was_stopped_goes_on(
     model: Any, trace: Trace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = Settings(tokens=TOKENS)
+    settings, text = Settings(), small_texts()
 
     def stop(task: str, done: int, total: int) -> None:
         assert 0 <= done <= total
@@ -359,7 +382,7 @@ def test_a_run_that_was_stopped_goes_on(
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        convert(trace, loaded(model), settings, stop, tmp_path)
+        convert(trace, loaded(model), settings, stop, tmp_path, text)
     reads: list[int] = []
     start = LayerStream.start
     monkeypatch.setattr(
@@ -367,10 +390,10 @@ def test_a_run_that_was_stopped_goes_on(
         "start",
         lambda *a: reads.append(1) or start(*a),  # type: ignore[func-returns-value]
     )
-    made = convert(trace, loaded(model), settings, folder=tmp_path)
+    made = convert(trace, loaded(model), settings, folder=tmp_path, text=text)
     # Only the passages without a beginning token were not read yet.
     assert len(reads) == 1
-    whole = convert(trace, loaded(model), settings, folder=tmp_path / "new")
+    whole = convert(trace, loaded(model), settings, folder=tmp_path / "new", text=text)
     for name, array in whole.tensors.items():
         np.testing.assert_allclose(made[name], array, atol=1e-4, err_msg=name)
     assert not list((tmp_path / "new").iterdir())

@@ -206,7 +206,7 @@ def test_one_key_and_value_fitted_beat_their_mean() -> None:
     mean, fitted = mqa_mean(layer), mqa_fitted(layer, statistics_of(layer, x))
     assert mean.cached == fitted.cached == 2 * WIDTH
     assert fitted.frequencies.tolist() == layer.frequencies.tolist()
-    assert error(fitted, layer, x) < 0.7 * error(mean, layer, x)
+    assert error(fitted, layer, x) < 0.9 * error(mean, layer, x)
 
 
 def test_one_key_head_is_its_own_component() -> None:
