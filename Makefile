@@ -59,6 +59,7 @@ lint: $(TESTS_READY)
 
 trace: $(TESTS_READY)
 	$(VENV_PYTHON) -m extract --model smollm2-packaged --out assets/traces/smollm2-135m.safetensors
+	$(VENV_PYTHON) -m extract convert --heal 3 --out assets/traces/smollm2-135m.safetensors
 	$(VENV_PYTHON) -m extract published
 
 constraints: $(RENDER_READY)

@@ -7,17 +7,25 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
 import resource
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import click
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from extract.architectures import ARCHITECTURES, H100_SXM, architecture
 from extract.assets import traces_folder
@@ -25,6 +33,8 @@ from extract.cache_table import cache_row, cache_table
 from extract.calibration import CALIBRATION_TEXT, calibrate, read_calibration
 from extract.check import check, has_figures
 from extract.console import Console, echo, tolerating_closed_output
+from extract.conversion_report import CONVERSION_TOKENS, conversion_report
+from extract.conversion_table import conversion_table
 from extract.errors import DISK_FULL_ERRNOS, ExtractError, PromptError
 from extract.interrupts import interrupt_on_signals
 from extract.latent import add_latent, require_fittable
@@ -431,11 +441,15 @@ def _with_latent(
 
 
 class _Progress:
-    """Progress bar on stderr; prints lines instead if stderr is not a terminal."""
+    """Progress bar on stderr; prints lines instead if stderr is not a terminal.
 
-    def __init__(self) -> None:
+    With `remaining`, the time that is left is shown beside the time that has passed.
+    """
+
+    def __init__(self, remaining: bool = False) -> None:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-        self._bar = Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True))
+        times = (TimeElapsedColumn(), *((TextColumn("left"), TimeRemainingColumn()) * remaining))
+        self._bar = Progress(*columns, *times, console=Console(stderr=True))
         self._task = self._bar.add_task("starting", total=1)
 
     def __enter__(self) -> _Progress:
@@ -648,6 +662,92 @@ def fit_latent(
         echo(escaped_json(json.dumps(report, ensure_ascii=False, indent=2)))
         return
     Console().print(latent_table(trace, layer))
+
+
+@main.command("convert")
+@click.option(
+    "--model",
+    help=f"Model to convert, as for extraction.  [default: the trace's, or {PACKAGED}]",
+)
+@click.option(
+    "--rotated",
+    type=int,
+    help="Width of the rotated key that all heads share.  [default: a sixth of what the model "
+    "caches; 64 for the packaged one]",
+)
+@click.option(
+    "--rank",
+    type=int,
+    help="Width of the latent.  [default: a third of it; 128 for the packaged one]",
+)
+@click.option(
+    "--tokens",
+    type=click.IntRange(min=1),
+    default=CONVERSION_TOKENS,
+    show_default=True,
+    help="Tokens of prose to fit to.",
+)
+@click.option(
+    "--heal",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    metavar="MINUTES",
+    help="Minutes to train the new matrices, layer by layer.  [default: no training]",
+)
+@click.option(
+    "--out",
+    metavar="TRACE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Trace to store the conversion in; extracted first if there is none.  [default: nothing "
+    "is stored]",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def convert_model(
+    model: str | None,
+    rotated: int | None,
+    rank: int | None,
+    tokens: int,
+    heal: float,
+    out: Path | None,
+    as_json: bool,
+) -> None:
+    """Turn a whole model into MLA and measure what is lost.
+
+    The same command goes on with a run that was stopped.
+    """
+    # Threads that spin while they wait would slow each other down on a busy machine.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    trace = Trace.load(out) if out is not None and out.exists() else None
+    if model is None and trace is not None and trace.meta.source.kind not in ("hub", "package"):
+        raise ExtractError(f"name the model of this trace ({trace.meta.source.name}) with --model")
+    loaded = load_model(model or (trace.meta.source.name if trace else PACKAGED))
+    from extract.conversion import Settings, convert
+    from extract.conversion_model import attention_layers
+
+    attention_layers(loaded.model)  # refuses a model before any work
+    with _Progress(remaining=True) as progress:
+        if trace is None:
+            from extract.capture import trace_model
+
+            trace = trace_model(
+                loaded.model,
+                loaded.tokenizer,
+                DEFAULT_PROMPT,
+                name=loaded.name,
+                source=loaded.source,
+                progress=progress.report,
+            )
+        settings = Settings(rotated, rank, tokens, heal)
+        trace = convert(trace, loaded, settings, progress.report)
+        if out is not None:
+            trace.save(out)
+    report = conversion_report(trace)
+    if as_json:
+        document = {"model": trace.meta.model, "prompt": trace.meta.prompt} | asdict(report)
+        echo(escaped_json(json.dumps(document, ensure_ascii=False, indent=2)))
+        return
+    Console().print(conversion_table(report))
+    echo(f"peak memory {_peak_memory() / 2**30:.2f} GiB", err=True)
 
 
 @main.command()

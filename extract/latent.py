@@ -19,15 +19,15 @@ patterns, and that due to both together.
 
 from __future__ import annotations
 
-import math
-from dataclasses import asdict, dataclass, fields, is_dataclass, replace
-from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
+from dataclasses import asdict, dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from extract.attention import Array, as_float64, merge_heads, project, total_variation
 from extract.errors import ExtractError
+from extract.json_records import from_json
 from extract.low_rank import (
     Basis,
     Errors,
@@ -39,7 +39,6 @@ from extract.low_rank import (
     weight_basis,
 )
 from extract.mla import LatentLayer
-from extract.plain_text import shortened
 from extract.trace import Trace, TraceError
 
 __all__ = [
@@ -448,7 +447,9 @@ def latent_report(trace: Trace, layer: int) -> LatentReport:
     _require_stored(trace, layer)
     rank = trace[f"latent.{layer}.W_DKV"].shape[1]
     try:
-        report: LatentReport = _from_json(LatentReport, (trace.meta.latent or {})[str(layer)])
+        report: LatentReport = from_json(
+            LatentReport, (trace.meta.latent or {})[str(layer)], least=0
+        )
     except (KeyError, TypeError) as error:
         raise TraceError(
             f"the report on the latent of layer {layer} is damaged ({error}); fit it again"
@@ -512,23 +513,3 @@ def _require_stored(trace: Trace, layer: int) -> None:
             f"the trace of {trace.meta.model} holds no latent of layer {layer}; add one with: "
             f"python -m extract latent FILE --layer {layer}"
         )
-
-
-def _from_json(kind: Any, value: Any) -> Any:
-    """Rebuild a dataclass, with nested dataclasses and tuples, from the result of ``asdict``.
-
-    Raises
-    ------
-    KeyError, TypeError
-        If a field is missing or of another type, or if a number is negative or not finite.
-    """
-    if isinstance(kind, type) and is_dataclass(kind):
-        hints = get_type_hints(kind)
-        return kind(**{f.name: _from_json(hints[f.name], value[f.name]) for f in fields(kind)})
-    if get_origin(kind) is tuple:
-        return tuple(_from_json(get_args(kind)[0], item) for item in value)
-    if isinstance(value, bool) or not isinstance(value, kind | int if kind is float else kind):
-        raise TypeError(f"{shortened(repr(value))} is of the wrong type")
-    if isinstance(value, int | float) and not (math.isfinite(value) and value >= 0):
-        raise TypeError(f"{value} is no rank, error or distance")
-    return value

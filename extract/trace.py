@@ -102,6 +102,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors import numpy as safetensors_numpy
 
 from extract.attention import AttentionResult, attend, capped, causal_mask
+from extract.conversion_names import conversion_axes, conversion_dtype, conversion_sizes
 from extract.errors import TraceError
 from extract.files import OutputError, write_bytes
 from extract.plain_text import shortened
@@ -314,7 +315,7 @@ class Trace:
             If the trace does not hold it.
         """
         shape = self[name].shape
-        if name.startswith("pattern."):
+        if name.startswith("pattern.") or re.fullmatch(r"mla\.\d+\.pattern", name):
             return ("n_heads", "query_pos", "key_pos")
         axes = (dict(self._required()) | dict(self._optional()))[name]
         # Each fitted latent has its own rank axis, "r_<layer>"; the documented name is "r".
@@ -493,7 +494,9 @@ class Trace:
         for name, array in self.tensors.items():
             if name not in allowed:
                 raise damaged(f"tensor '{shortened(name)}' is not part of a trace")
-            dtype = np.dtype(np.int32 if name == "top_ids" else np.float32)
+            dtype = conversion_dtype(name) or np.dtype(
+                np.int32 if name == "top_ids" else np.float32
+            )
             if array.dtype != dtype:
                 raise damaged(f"tensor '{name}' is {array.dtype} and should be {dtype}")
             shape = tuple(sizes[axis] for axis in allowed[name])
@@ -544,7 +547,7 @@ class Trace:
             ):
                 if name in self.tensors and self.tensors[name].ndim:
                     sizes.setdefault(axis, self.tensors[name].shape[-1])
-        return sizes
+        return sizes | conversion_sizes(self.tensors, meta.featured.layer)
 
     def _required(self) -> Iterator[tuple[str, tuple[str, ...]]]:
         """Yield the names of the required tensors, with the names of their axes."""
@@ -584,6 +587,7 @@ class Trace:
                 yield f"latent.{layer}.W_DKV", ("d_model", f"r_{layer}")
                 yield f"latent.{layer}.W_UK", (f"r_{layer}", "n_kv_heads", "d_qk")
                 yield f"latent.{layer}.W_UV", (f"r_{layer}", "n_kv_heads", "d_v")
+        yield from self._conversion()[0].items()
 
     def _optional(self) -> Iterator[tuple[str, tuple[str, ...]]]:
         """Yield the names of the optional tensors, with the names of their axes."""
@@ -598,6 +602,10 @@ class Trace:
                 yield f"b_k_norm.{layer}", ("n_kv_heads", "d_qk")
             if self.meta.attention == "mla":
                 yield f"q_latent.{layer}", ("pos", "r_q")
+        yield from self._conversion()[1].items()
+
+    def _conversion(self) -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[str, ...]]]:
+        return conversion_axes(self.tensors, self.meta.n_layers, self.meta.featured.layer)
 
     def _holds_weights(self, layer: int) -> bool:
         return any(self.has(name, layer) for name in _WEIGHT_AXES)

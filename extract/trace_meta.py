@@ -175,6 +175,8 @@ class TraceMeta:
         The text of ``top_ids``: [pos][5]; empty for published patterns.
     latent : mapping, optional
         Reports on fitted latents by layer number, as `extract.latent.LatentReport`.
+    conversion : mapping, optional
+        What a conversion into MLA measured, as `extract.conversion_report.ConversionReport`.
     check : mapping, optional
         Result of the comparison with published figures, as `extract.check.CheckReport`.
     qk_norm : HeadNorm, optional
@@ -223,6 +225,7 @@ class TraceMeta:
     self_check: Mapping[str, float]
     top_tokens: tuple[tuple[str, ...], ...]
     latent: Mapping[str, Any] | None = None
+    conversion: Mapping[str, Any] | None = None
     check: Mapping[str, Any] | None = None
     qk_norm: HeadNorm | None = None
     windows: tuple[int, ...] = ()
@@ -304,6 +307,7 @@ class TraceMeta:
                 for row in fields.rows("top_tokens")
             ),
             latent=fields.optional_mapping("latent"),
+            conversion=fields.optional_mapping("conversion"),
             check=fields.optional_mapping("check"),
             qk_norm=_head_norm(fields) if "qk_norm" in fields else None,
             windows=fields.integers("windows") if "windows" in fields else (),
