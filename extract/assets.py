@@ -29,7 +29,13 @@ def asset(name: str) -> Path:
 
 
 def traces_folder() -> Path:
-    """Return the folder for traces that the user extracts; it need not exist yet."""
-    if _INSIDE.is_dir():
+    """Return the folder for traces that the user extracts; it need not exist yet.
+
+    Where the project is installed and the user has no home, it is in the current folder.
+    """
+    if not _INSIDE.is_dir():
+        return _BESIDE / "traces"
+    try:
         return user_data_path("attention-film", appauthor=False) / "traces"
-    return _BESIDE / "traces"
+    except RuntimeError:
+        return Path("traces")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from extract.printing import echo
 from scenes.registry import SCENES
 
 __all__ = ["catalogue"]
@@ -18,4 +19,4 @@ def catalogue(folder: Path) -> None:
     # Loaded here, so that --help does not wait a second for Manim.
     from filmkit.tools.catalogue import make_catalogue
 
-    click.echo(make_catalogue(SCENES, folder))
+    echo(make_catalogue(SCENES, folder))

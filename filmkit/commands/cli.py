@@ -13,6 +13,8 @@ import cloup
 from click.core import ParameterSource
 from cloup.constraints import If, mutually_exclusive, require_all
 
+from extract.plain_text import escaped_json
+from extract.printing import echo
 from filmkit.commands.catalogue import catalogue
 from filmkit.commands.deck import deck, gallery
 from filmkit.commands.doctor import doctor
@@ -104,6 +106,12 @@ def _known_scenes(
     return scenes_named(names)
 
 
+def _beat_name(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    if value == "":
+        raise click.BadParameter("name a beat, or give all; --list shows the beats of each scene")
+    return value
+
+
 @cloup.command(
     no_args_is_help=True,
     epilog=EPILOG,
@@ -122,11 +130,17 @@ def _known_scenes(
     cloup.option("--json", "as_json", is_flag=True, help="Print the list as JSON."),
     cloup.option(
         "--still",
+        callback=_beat_name,
         metavar="BEAT|all",
         help="Write the last picture of one beat, or of all, instead of a film.",
     ),
     cloup.option(
-        "--beat", metavar="BEAT", default="all", help="Film only this beat.", show_default=True
+        "--beat",
+        callback=_beat_name,
+        metavar="BEAT",
+        default="all",
+        help="Film only this beat.",
+        show_default=True,
     ),
     cloup.option(
         "--preview",
@@ -139,7 +153,8 @@ def _known_scenes(
         "watch_edits",
         is_flag=True,
         help="Keep the film and the contact sheet up to date while you edit code or trace, until "
-        "Ctrl-C; with --preview, only the sheet. Draft quality by default.",
+        f"Ctrl-C, with exit code {INTERRUPTED}; with --preview, only the sheet. Draft quality by "
+        "default.",
     ),
 )
 @WHAT_TO_SHOW
@@ -181,6 +196,9 @@ def _known_scenes(
 )
 @cloup.constraint(mutually_exclusive, ["quiet", "verbose"])
 @cloup.constraint(mutually_exclusive, ["jobs", "cluster"])
+@cloup.constraint(mutually_exclusive, ["cluster", "still"])
+@cloup.constraint(mutually_exclusive, ["cluster", "preview"])
+@cloup.constraint(mutually_exclusive, ["cluster", "watch_edits"])
 @cloup.constraint(mutually_exclusive, ["list_only", "still", "preview"])
 @cloup.constraint(mutually_exclusive, ["transparent", "preview"])
 @cloup.constraint(mutually_exclusive, ["transparent", "watch_edits"])
@@ -320,10 +338,11 @@ def cache(folder: Path | None, clear: bool, as_json: bool) -> None:
     sizes = store.sizes().values()
     if as_json:
         report = {"folder": str(store.folder), "files": len(sizes), "bytes": sum(sizes)}
-        click.echo(json.dumps(report | {"limit": store.limit}, indent=2, ensure_ascii=False))
+        report |= {"limit": store.limit}
+        echo(escaped_json(json.dumps(report, indent=2, ensure_ascii=False)))
         return
     used, limit = (size / 1e9 for size in (sum(sizes), store.limit))
-    click.echo(f"{store.folder}: {len(sizes)} files, {used:.2f} of at most {limit:.2f} GB")
+    echo(f"{store.folder}: {len(sizes)} files, {used:.2f} of at most {limit:.2f} GB")
 
 
 COMMANDS: dict[str, click.Command] = {
@@ -348,20 +367,46 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         Command line arguments; those of the program if None.
     """
     interrupt_on_sigterm()
+    words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        words = list(sys.argv[1:] if arguments is None else arguments)
+        _require_current_folder()
         if words and words[0] in COMMANDS:
             name, *words = words
             command, program = COMMANDS[name], f"{PROGRAM} {name}"
         else:
             command, program = render, PROGRAM
-        sys.exit(command.main(words, prog_name=program, standalone_mode=False))
+        sys.exit(_run(command, words, program))
     except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.format_message(), err=True)
+        echo(error.format_message(), err=True)
         sys.exit(error.exit_code)
     except click.ClickException as error:
-        click.echo(f"Error: {' '.join(error.format_message().split())}", err=True)
+        echo(f"Error: {' '.join(error.format_message().split())}", err=True)
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, click.Abort):
-        click.echo("Interrupted: unfinished files were removed", err=True)
+        echo("Interrupted: unfinished files were removed", err=True)
         sys.exit(INTERRUPTED)
+    except Exception as error:
+        # Only from what is not run by options.run: commands that need no trace, and --help.
+        from filmkit.render.errors import explain
+
+        echo(f"Error: {explain(error, verbose=None)}", err=True)
+        sys.exit(1)
+
+
+def _run(command: click.Command, words: Sequence[str], program: str) -> int:
+    """Run a command, and return its exit code."""
+    try:
+        return int(command.main(words, prog_name=program, standalone_mode=False) or 0)
+    except SystemExit:
+        # Click ends so when nobody reads its help to the end, which is no fault. What scenes do is
+        # handled in options.run.
+        return 0
+
+
+def _require_current_folder() -> None:
+    try:
+        Path.cwd()
+    except OSError:
+        raise click.ClickException(
+            "the current folder does not exist any more: change to another one"
+        ) from None

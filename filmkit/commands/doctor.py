@@ -38,6 +38,8 @@ from typing import Any
 import click
 import cloup
 
+from extract.plain_text import escaped_json
+from extract.printing import echo
 from filmkit.commands.options import CONTEXT_SETTINGS, DEFAULT_OUT, PROGRAM
 from filmkit.core.project import IS_CHECKOUT, NAME, PROJECT
 from filmkit.render.cache import (
@@ -126,17 +128,17 @@ def doctor(ctx: click.Context, /, *, as_json: bool) -> None:
         if not as_json:
             if group != last_group:
                 last_group = group
-                click.echo(group.capitalize())
-            click.echo(_as_text(finding))
+                echo(group.capitalize())
+            echo(_as_text(finding))
     faults = sum(finding.state == FAULT for _, finding in findings)
     if as_json:
         rows = [{"group": group, **asdict(finding)} for group, finding in findings]
         report = {"version": FORMAT_VERSION, "healthy": not faults, "findings": rows}
-        click.echo(json.dumps(report, indent=2, ensure_ascii=False))
+        echo(escaped_json(json.dumps(report, indent=2, ensure_ascii=False)))
     elif faults:
-        click.echo(f"{faults} {'fault' if faults == 1 else 'faults'}")
+        echo(f"{faults} {'fault' if faults == 1 else 'faults'}")
     else:
-        click.echo("No faults found")
+        echo("No faults found")
     ctx.exit(1 if faults else 0)
 
 
@@ -386,11 +388,15 @@ def _formats() -> Iterator[Finding]:
 
 
 def _space() -> Iterator[Finding]:
-    folder = default_folder()
     elsewhere = f"export {FOLDER_VARIABLE}=FOLDER"
-    free_space = f"{PROGRAM} cache --clear" if any(folder.glob("*")) else elsewhere
-    yield _folder("cache folder", folder, elsewhere, free_space)
-    yield _cache_size(folder)
+    try:
+        folder = default_folder()
+    except click.UsageError as error:
+        yield Finding("cache folder", FAULT, error.message, elsewhere)
+    else:
+        free_space = f"{PROGRAM} cache --clear" if any(folder.glob("*")) else elsewhere
+        yield _folder("cache folder", folder, elsewhere, free_space)
+        yield _cache_size(folder)
     elsewhere = f"{PROGRAM} SCENE --out FOLDER"
     yield _folder("output folder", DEFAULT_OUT, elsewhere, elsewhere)
 

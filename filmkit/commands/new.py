@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import ast
+import builtins
+import keyword
 import re
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from string import Template
 
 import click
 
+from extract.files import write_text
+from extract.printing import echo
 from filmkit.commands.options import PROGRAM
 from filmkit.core.project import PROJECT
 from scenes.registry import SCENES
@@ -17,7 +23,12 @@ __all__ = ["new"]
 
 TEMPLATES = Path(__file__).with_name("templates")
 REGISTRY = Path("scenes/registry.py")
-NAME_PATTERN = r"scene_[a-z][a-z0-9_]*"
+
+# Longer ones would not fit into the lines of code that name them.
+MAX_NAME = 24
+MAX_TITLE = 60
+
+NAME_PATTERN = rf"scene_[a-z][a-z0-9_]{{0,{MAX_NAME - 1}}}"
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -29,8 +40,8 @@ def new(name: str, title: str | None) -> None:
     The scene can be rendered at once. Render it with --watch while you change it.
     """
     for path in write_scene(PROJECT, name, title):
-        click.echo(path)
-    click.echo(f"Next: {PROGRAM} {name} --watch", err=True)
+        echo(path)
+    echo(f"Next: {PROGRAM} {name} --watch", err=True)
 
 
 def write_scene(project: Path, name: str, title: str | None = None) -> list[Path]:
@@ -53,45 +64,101 @@ def write_scene(project: Path, name: str, title: str | None = None) -> list[Path
     Raises
     ------
     click.UsageError
-        When the name is not valid, or is taken.
+        When the name is not valid or taken, or the title does not fit on one line.
     click.ClickException
         When the project is not a checkout.
     """
-    # Loaded here, so that --help does not wait for numpy.
-    from extract.files import write_text
-
     if not re.fullmatch(NAME_PATTERN, name):
         raise click.UsageError(
-            f"'{name}' cannot be the name of a scene; write scene_ and lower-case letters, "
-            "such as scene_two_prompts"
+            f"'{name}' cannot be the name of a scene; write scene_ and up to {MAX_NAME} "
+            "lower-case letters, such as scene_two_prompts"
         )
     folder = name.removeprefix("scene_")
-    package = Path(f"scenes/{folder}/__init__.py")
-    scene = package.with_name(f"{name}.py")
-    test = Path(f"tests/scenes/{folder}/test_{name}.py")
-    if name in {entry.slug for entry in SCENES} or any(
-        (project / p).exists() for p in (package, scene, test)
-    ):
+    if keyword.iskeyword(folder):
+        raise click.UsageError(
+            f"Python cannot import a folder called {folder}; choose another name, such as "
+            f"scene_the_{folder}"
+        )
+    taken = (Path(f"scenes/{folder}"), Path(f"scenes/{folder}.py"), Path(f"tests/scenes/{folder}"))
+    if name in {entry.slug for entry in SCENES}:
         raise click.UsageError(f"there is a {name} already; choose another name")
+    for path in taken:
+        if (project / path).exists():
+            raise click.UsageError(f"there is {path} already; choose another name")
     if not (project / "tests").is_dir():
         raise click.ClickException(
             f"{project} is an installed package; run this in a checkout of the project"
         )
     words = folder.split("_")
-    title = title or " ".join(words).capitalize()
+    files = _files(project, name, (title or "").strip() or " ".join(words).capitalize())
+    written: list[Path] = []
+    try:
+        for path, text in files.items():
+            written.append(project / path)
+            write_text(project / path, text)
+    except BaseException:
+        _remove(path for path in written if path != project / REGISTRY)
+        raise
+    return list(files)
+
+
+def _files(project: Path, name: str, title: str) -> dict[Path, str]:
+    """Return the content of each file of a new scene; the registry, which makes it known, is last.
+
+    Raises
+    ------
+    click.UsageError
+        When the title does not fit on one line, or holds characters that cannot be seen.
+    """
+    if len(title) > MAX_TITLE or not title.isprintable():
+        raise click.UsageError(
+            f"the title must be one line of at most {MAX_TITLE} letters, digits, signs and blanks"
+        )
+    folder = name.removeprefix("scene_")
+    template = (TEMPLATES / "scene.py.txt").read_text(encoding="utf-8")
+    cls = "".join(word.capitalize() for word in folder.split("_"))
+    if cls in _names_in(template) or keyword.iskeyword(cls) or hasattr(builtins, cls):
+        cls = f"{cls}Scene"
+    # Docstrings may hold everything but backslashes and their own quotes.
+    summary = title.replace("\\", "\\\\").replace('"', "'")
     substitutions = {
         "name": name,
-        "title": title.replace('"', "'"),
-        "cls": "".join(word.capitalize() for word in words),
+        "folder": folder,
+        "cls": cls,
+        "title": literal(title),
+        "summary": summary,
+        "sentence": summary if summary[-1] in ".!?" else f"{summary}.",
     }
-    folders = {"folder": folder}
-    for path, template in ((scene, "scene.py.txt"), (test, "test_scene.py.txt")):
-        text = (TEMPLATES / template).read_text(encoding="utf-8")
-        write_text(project / path, Template(text).substitute(substitutions | folders))
-    write_text(project / package, "")
+    test = (TEMPLATES / "test_scene.py.txt").read_text(encoding="utf-8")
     registry = (project / REGISTRY).read_text(encoding="utf-8")
-    write_text(project / REGISTRY, with_entry(registry, **substitutions))
-    return [package, scene, test, REGISTRY]
+    return {
+        Path(f"scenes/{folder}/__init__.py"): "",
+        Path(f"scenes/{folder}/{name}.py"): Template(template).substitute(substitutions),
+        Path(f"tests/scenes/{folder}/test_{name}.py"): Template(test).substitute(substitutions),
+        REGISTRY: with_entry(registry, name=name, title=title, cls=cls),
+    }
+
+
+def _names_in(template: str) -> set[str]:
+    """Return the names that the code of a new scene uses; its class must not take one of them."""
+    code = Template(template).substitute(cls="Scene", title="''", sentence="")
+    nodes = list(ast.walk(ast.parse(code)))
+    imported = {node.name for node in nodes if isinstance(node, ast.alias)}
+    return imported | {node.id for node in nodes if isinstance(node, ast.Name)}
+
+
+def _remove(paths: Iterable[Path]) -> None:
+    """Remove files, and the folders that are empty then."""
+    for path in paths:
+        path.unlink(missing_ok=True)
+        with suppress(OSError):
+            path.parent.rmdir()
+
+
+def literal(text: str) -> str:
+    """Return a string as Python code, with the quotes that a formatter chooses."""
+    quote = "'" if text.count('"') > text.count("'") else '"'
+    return quote + text.replace("\\", "\\\\").replace(quote, f"\\{quote}") + quote
 
 
 def with_entry(module: str, *, name: str, title: str, cls: str) -> str:
@@ -112,5 +179,5 @@ def with_entry(module: str, *, name: str, title: str, cls: str) -> str:
     lines = module.splitlines(keepends=True)
     last = (assignment.end_lineno or len(lines)) - 1
     arguments = (name, title, f"scenes.{name.removeprefix('scene_')}.{name}", cls)
-    entry = ["    SceneEntry(\n", *(f'        "{text}",\n' for text in arguments), "    ),\n"]
+    entry = ["    SceneEntry(\n", *(f"        {literal(a)},\n" for a in arguments), "    ),\n"]
     return "".join([*lines[:last], *entry, *lines[last:]])

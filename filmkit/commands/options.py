@@ -9,6 +9,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from tempfile import gettempdir
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -247,9 +248,19 @@ def run(
     from filmkit.render.request import RenderRequest
 
     try:
+        gettempdir()
+    except OSError:
+        raise click.ClickException(
+            "there is no folder for temporary files: set TMPDIR to one that can be written"
+        ) from None
+    try:
         succeeded = action(RenderRequest(verbose=verbose, **options))
     except click.ClickException:
         raise
+    except SystemExit as end:
+        raise click.ClickException(
+            f"a scene ends the program, with sys.exit({end.code!r}); take that call out"
+        ) from end
     except Exception as error:
         raise click.ClickException(explain(error, verbose=verbose)) from error
     ctx.exit(0 if succeeded else 1)

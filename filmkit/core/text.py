@@ -6,6 +6,7 @@ of `FRAME_HEIGHT`; ``Theme.name_size``, ``shape_size`` and ``note_size`` are suc
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from functools import lru_cache
@@ -87,8 +88,16 @@ def _outlines(file: Path) -> Iterator[Points]:
     """Yield the outlines of the letters in an SVG file that cairo wrote.
 
     Such a file defines a path for each glyph and uses it once for each letter.
+
+    Raises
+    ------
+    OSError
+        If there was no room for the whole file, which cairo does not tell.
     """
-    picture = ElementTree.parse(file).getroot()
+    try:
+        picture = ElementTree.parse(file).getroot()
+    except ElementTree.ParseError as error:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(file)) from error
     paths = {
         element.get("id"): "".join(path.get("d", "") for path in element.iter(f"{SVG}path"))
         for element in picture.iter()

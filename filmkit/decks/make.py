@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import click
-
 from extract.files import write_text
+from extract.printing import echo
 from filmkit.core.theme import use_theme
 from filmkit.decks.pdf import write_pdf
 from filmkit.decks.pptx import write_slides
@@ -81,10 +80,10 @@ def make_deck(
     report_files(request, paths)
     if not request.quiet:
         if kind in HINTS:
-            click.echo(HINTS[kind].format(folder=paths[-1]), err=True)
+            echo(HINTS[kind].format(folder=paths[-1]), err=True)
         if (size := target.stat().st_size) > LARGE_DECK:
             advice = "--films-beside or --quality hd" if kind == "web" else "--quality hd"
-            click.echo(f"{target} is {size / 1e6:.0f} MB; {advice} makes it smaller", err=True)
+            echo(f"{target} is {size / 1e6:.0f} MB; {advice} makes it smaller", err=True)
     return True
 
 

@@ -37,13 +37,24 @@ ABANDONED_SECONDS = 24 * 3600.0
 
 
 def default_folder() -> Path:
-    """Return the cache folder: from the environment variable, else in the user's cache folder."""
+    """Return the cache folder: from the environment variable, else in the user's cache folder.
+
+    Raises
+    ------
+    click.UsageError
+        When neither the variable nor a home says where that is.
+    """
     if folder := os.environ.get(FOLDER_VARIABLE):
         return Path(folder)
     # Loaded here: doctor imports this module, and says in one line which library is missing.
     from platformdirs import user_cache_path
 
-    return user_cache_path(NAME, appauthor=False)
+    try:
+        return user_cache_path(NAME, appauthor=False)
+    except RuntimeError:
+        raise click.UsageError(
+            f"there is no home folder: set HOME, or {FOLDER_VARIABLE} to a folder for the cache"
+        ) from None
 
 
 def default_limit() -> int:
@@ -52,15 +63,17 @@ def default_limit() -> int:
     Raises
     ------
     click.UsageError
-        When the environment variable is not a number.
+        When the environment variable is not a number of gigabytes.
     """
     value = os.environ.get(LIMIT_VARIABLE, "")
     try:
         gigabytes = float(value or DEFAULT_LIMIT_GB)
+        if not 0 <= gigabytes < 1e9:
+            raise ValueError
     except ValueError:
         raise click.UsageError(
-            f"{LIMIT_VARIABLE} is '{value}', which is not a number; "
-            "give a number of gigabytes, such as 10"
+            f"{LIMIT_VARIABLE} is '{value}', which is not a number of gigabytes; "
+            "give one, such as 10"
         ) from None
     return round(gigabytes * 1e9)
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 from typing import Self
 
-import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from extract.plain_text import escaped
+from extract.printing import echo
 
 __all__ = ["Meter", "make_meter"]
 
@@ -33,7 +35,7 @@ class BarMeter(Meter):
 
     def __init__(self, total: int, console: Console) -> None:
         self._bar = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             TaskProgressColumn(),
             TimeRemainingColumn(),
@@ -51,7 +53,7 @@ class BarMeter(Meter):
         self._bar.stop()
 
     def describe(self, text: str) -> None:
-        self._bar.update(self._task, description=text)
+        self._bar.update(self._task, description=escaped(text))
 
     def advance(self, steps: int) -> None:
         self._bar.advance(self._task, steps)
@@ -76,7 +78,7 @@ class LineMeter(Meter):
             elapsed = time.monotonic() - self._start
             left = round(elapsed * (self._total - self._done) / self._done)
             percent = self._done * 100 // self._total
-            click.echo(f"{self._text}: {percent} %, {left // 60}:{left % 60:02} left", err=True)
+            echo(f"{self._text}: {percent} %, {left // 60}:{left % 60:02} left", err=True)
 
 
 def make_meter(total: int, *, quiet: bool) -> Meter:

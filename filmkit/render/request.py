@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import click
 
+from extract.printing import echo
 from extract.trace import Trace
 from filmkit.core.fonts import lacks_fonts
 from filmkit.core.records import StageSettings
@@ -134,21 +135,24 @@ T = TypeVar("T")
 def load_trace(request: RenderRequest) -> Trace:
     """Load the trace of a request, and check that it has the requested layer and head.
 
-    Unless the request is quiet, print which trace is used by default and whether fonts are missing.
+    A second trace, to compare with, is checked even if no scene shows it. Unless the request is
+    quiet, print which trace is used by default and whether fonts are missing.
 
     Raises
     ------
     click.BadParameter
         When the model has no such layer or head.
     TraceError
-        When the trace cannot be read.
+        When one of the traces cannot be read.
     """
     path = find_trace(request.trace)
     trace = Trace.load(path)
+    if request.compare:
+        Trace.load(request.compare)
     if request.trace is None and not request.quiet:
-        click.echo(provenance(trace, path), err=True)
+        echo(provenance(trace, path), err=True)
     if not request.quiet and lacks_fonts(trace.meta.tokens):
-        click.echo(
+        echo(
             "Some tokens need fonts that are not installed: pip install -e '.[cjk]'",
             err=True,
         )
@@ -194,7 +198,7 @@ def for_each_scene(
         except click.ClickException:
             raise
         except Exception as error:
-            click.echo(f"Error: {entry.slug}: {explain(error, verbose=request.verbose)}", err=True)
+            echo(f"Error: {entry.slug}: {explain(error, verbose=request.verbose)}", err=True)
     return results
 
 
@@ -202,4 +206,4 @@ def report_files(request: RenderRequest, paths: Iterable[Path]) -> None:
     """Print the paths of the files that were written, unless the request is quiet."""
     if not request.quiet:
         for path in paths:
-            click.echo(path)
+            echo(path)

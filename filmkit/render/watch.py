@@ -14,13 +14,13 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Self
+from typing import NoReturn, Self
 
-import click
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
 
 from extract.files import write_text
+from extract.printing import echo
 from extract.trace import Trace
 from filmkit.core.project import PROJECT
 from filmkit.core.scene_entry import SceneEntry
@@ -139,7 +139,7 @@ class EditWatcher(FileSystemEventHandler):
         return contents
 
 
-def watch(request: RenderRequest, *, films: bool) -> bool:
+def watch(request: RenderRequest, *, films: bool) -> NoReturn:
     """Keep the contact sheets and films of a request up to date until Ctrl-C is pressed.
 
     Parameters
@@ -149,10 +149,10 @@ def watch(request: RenderRequest, *, films: bool) -> bool:
     films
         Whether to make films, or contact sheets only.
 
-    Returns
-    -------
-    bool
-        Always True: success.
+    Raises
+    ------
+    KeyboardInterrupt
+        On Ctrl-C or SIGTERM, as every command that is stopped.
     """
     trace = load_trace(request)
     if request.beat != "all":
@@ -171,22 +171,18 @@ def watch(request: RenderRequest, *, films: bool) -> bool:
         # All processes share one cache, even if it is a temporary one.
         with_cache = replace(request, cache=cache.folder, keep_cache=True)
         print_line(request, "watching scenes, mobjects and the trace; Ctrl-C ends")
-        try:
-            since, broken = time.time(), _syntax_errors(watcher.code())
-            while True:
-                with ExitStack() as stack:
-                    if not broken:
-                        stack.enter_context(_updating(with_cache, shown, films, since))
+        since, broken = time.time(), _syntax_errors(watcher.code())
+        while True:
+            with ExitStack() as stack:
+                if not broken:
+                    stack.enter_context(_updating(with_cache, shown, films, since))
+                edited = watcher.wait()
+                since = time.time()
+                # While edited files have syntax errors there is nothing new to draw, so the
+                # process goes on.
+                while broken := _syntax_errors({*broken, *edited}):
                     edited = watcher.wait()
                     since = time.time()
-                    # While edited files have syntax errors there is nothing new to draw, so the
-                    # process goes on.
-                    while broken := _syntax_errors({*broken, *edited}):
-                        edited = watcher.wait()
-                        since = time.time()
-        except KeyboardInterrupt:
-            print_line(request, "watching ended")
-    return True
 
 
 def _syntax_errors(files: Iterable[Path]) -> set[Path]:
@@ -201,7 +197,7 @@ def _syntax_errors(files: Iterable[Path]) -> set[Path]:
                 shown = path.relative_to(PROJECT) if path.is_relative_to(PROJECT) else path
                 where = f"{shown} line {getattr(error, 'lineno', 1)}"
                 message = getattr(error, "msg", error)
-                click.echo(f"Error: {where}: {message}; the last good pictures stay", err=True)
+                echo(f"Error: {where}: {message}; the last good pictures stay", err=True)
     return broken
 
 
@@ -223,7 +219,7 @@ def _updating(request: RenderRequest, shown: Path, films: bool, since: float) ->
 def print_line(request: RenderRequest, text: str) -> None:
     """Print a line, unless the request is quiet."""
     if not request.quiet:
-        click.echo(text)
+        echo(text)
 
 
 def update_outputs(request: RenderRequest, shown: Path, films: bool, since: float) -> None:

@@ -11,11 +11,11 @@ from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
-import click
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from extract.files import write_text
+from extract.printing import echo
 from filmkit.core.project import NAME
 
 __all__ = ["constraints"]
@@ -66,4 +66,4 @@ def _needed(name: str, extras: Iterable[str]) -> list[Requirement]:
 if __name__ == "__main__":
     lines = [f"{name}=={number}\n" for name, number in constraints().items()]
     write_text(FILE, HEAD + "".join(lines))
-    click.echo(FILE)
+    echo(FILE)

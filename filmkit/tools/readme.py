@@ -12,9 +12,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-import click
-
 from extract.assets import asset
+from extract.printing import echo
 from filmkit.decks.gallery import PAGE_NAME, write_gallery
 from filmkit.decks.make import make_deck
 from filmkit.decks.slides import slides_of
@@ -97,9 +96,7 @@ def make_readme_pictures(request: RenderRequest) -> bool:
     if browser and find_spec("playwright"):
         paths += _picture_pages(own_request, browser)
     elif not request.quiet:
-        click.echo(
-            "the pictures of the deck and the gallery need a browser and Playwright", err=True
-        )
+        echo("the pictures of the deck and the gallery need a browser and Playwright", err=True)
     report_files(request, paths)
     return True
 

@@ -313,6 +313,6 @@ def test_edit_of_the_trace_draws_everything(watching: Watching) -> None:
 
 def test_ctrl_c_ends_it(watching: Watching) -> None:
     os.kill(watching.program.pid, signal.SIGINT)
-    assert watching.program.wait(TIMEOUT) == 0
-    assert watching.lines()[-1] == "watching ended"
+    assert watching.program.wait(TIMEOUT) == 130
+    assert watching.lines()[-1] == "Interrupted: unfinished files were removed"
     assert not any(watching.folder.rglob("*.part"))
