@@ -32,6 +32,7 @@ from extract.limits import (
 from extract.plain_text import escaped, shortened
 
 __all__ = [
+    "LATER_FIELDS",
     "SCHEMA",
     "TOP_TOKENS",
     "Featured",
@@ -51,7 +52,7 @@ TOP_TOKENS = 5
 _ATTENTION = ("mha", "gqa", "mqa", "mla")
 _POSITIONS = ("learned", "rotary", "alibi", "none")
 _ROTARY_STYLES = ("", "half", "interleaved")
-_LATER_FIELDS = ("qk_norm", "windows", "score_cap", "sinks", "rows", "published")
+LATER_FIELDS = ("qk_norm", "windows", "score_cap", "sinks", "rows", "published", "conversion")
 """Fields that are written only where there is something to say, as older files lack them."""
 _SOURCES = ("hub", "package", "file", "folder", "memory", "synthetic", "published")
 
@@ -242,7 +243,7 @@ class TraceMeta:
         document = {
             name: value
             for name, value in dataclasses.asdict(self).items()
-            if value or name not in _LATER_FIELDS
+            if value or name not in LATER_FIELDS
         }
         return json.dumps(document, ensure_ascii=False, allow_nan=False)
 

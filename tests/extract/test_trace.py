@@ -19,6 +19,7 @@ from safetensors.numpy import save_file
 import extract
 from extract.head_norm import HeadNorm
 from extract.trace import SCHEMA, Featured, ModelSource, Trace, TraceError, TraceMeta
+from extract.trace_meta import LATER_FIELDS
 from tests.support.checkout import PROJECT
 from tests.support.traces import make_trace, replaced
 
@@ -65,9 +66,8 @@ def test_a_trace_is_read_as_it_was_written(trace: Trace, tmp_path: Path) -> None
 
 def test_metadata_are_one_json_document(trace: Trace) -> None:
     document = json.loads(trace.meta.to_json())
-    # Files of older versions have no such steps, and those without them are written as theirs.
-    steps = ("qk_norm", "windows", "score_cap", "sinks", "rows")
-    absent = {name for name in steps if not getattr(trace.meta, name)}
+    # Files of older versions have no such fields, and those without them are written as theirs.
+    absent = {name for name in LATER_FIELDS if not getattr(trace.meta, name)}
     assert {field.name for field in dataclasses.fields(TraceMeta)} - absent == set(document)
     assert TraceMeta.from_json(trace.meta.to_json()) == trace.meta
 
