@@ -209,6 +209,7 @@ class TraceMeta:
         """Return the metadata as one JSON document."""
         document = dataclasses.asdict(self)
         if self.published is None:
+            # Files from before this field keep their checksums.
             del document["published"]
         return json.dumps(document, ensure_ascii=False, allow_nan=False)
 
