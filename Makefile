@@ -21,7 +21,7 @@ help:
 	@echo "make test         install what the tests need and run them (8 minutes)"
 	@echo "make test-all     run the slow tests too"
 	@echo "make lint         check style and types"
-	@echo "make trace        extract the trace that comes with the project again"
+	@echo "make trace        make the traces that come with the project again"
 	@echo "make constraints  write the versions installed here to filmkit/constraints.txt"
 	@echo "make bench        measure how fast heatmaps are drawn, against Manim's own ways"
 	@echo "make docs         make pages from docstrings, with a picture for each mobject"
@@ -59,6 +59,8 @@ lint: $(TESTS_READY)
 
 trace: $(TESTS_READY)
 	$(VENV_PYTHON) -m extract --model smollm2-packaged --out assets/traces/smollm2-135m.safetensors
+	$(VENV_PYTHON) -m extract convert --heal 3 --out assets/traces/smollm2-135m.safetensors
+	$(VENV_PYTHON) -m extract published
 
 constraints: $(RENDER_READY)
 	$(VENV_PYTHON) -m filmkit.tools.constraints

@@ -7,28 +7,39 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import re
 import resource
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import click
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
-from extract.architectures import ARCHITECTURES, architecture
+from extract.architectures import ARCHITECTURES, H100_SXM, architecture
 from extract.assets import traces_folder
 from extract.cache_table import cache_row, cache_table
 from extract.calibration import CALIBRATION_TEXT, calibrate, read_calibration
 from extract.check import check, has_figures
 from extract.console import Console, echo, tolerating_closed_output
-from extract.errors import DISK_FULL_ERRNOS, ExtractError
+from extract.conversion_report import CONVERSION_TOKENS, conversion_report
+from extract.conversion_table import conversion_table
+from extract.errors import DISK_FULL_ERRNOS, ExtractError, PromptError
 from extract.interrupts import interrupt_on_signals
 from extract.latent import add_latent, require_fittable
 from extract.latent_table import latent_table
-from extract.limits import MAX_TOKENS
+from extract.limits import MAX_TOKENS, PICTURE_TOKENS
 from extract.models import (
     DEFAULT_GENERATED,
     DEFAULT_MODEL,
@@ -37,10 +48,16 @@ from extract.models import (
     LoadedModel,
     load_model,
 )
-from extract.plain_text import escaped_json, fault_of_prompt, shortened
-from extract.trace import ProofError, Trace, TraceError
+from extract.newer_schemes import NEWER_SCHEMES
+from extract.plain_text import error_line, escaped, escaped_json, fault_of_prompt, shortened
+from extract.published import EXTRACTED_GPT2, PUBLISHED, published_trace
+from extract.trace import ProofError, Published, Trace, TraceError
+from extract.work_table import newer_row, newer_table, work_table
 
 __all__ = ["main"]
+
+_LONGEST_NAME = 200
+"""Bytes of a name that is also that of a file, which has an ending and may have a number."""
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as in a shell."""
@@ -68,7 +85,7 @@ class OneLineErrors(click.Group):
         except click.ClickException as error:
             if not standalone_mode:
                 raise
-            echo(f"Error: {' '.join(error.format_message().split())}", err=True)
+            echo(f"Error: {error_line(error.format_message())}", err=True)
             sys.exit(error.exit_code)
         except (click.Abort, KeyboardInterrupt):
             if not standalone_mode:
@@ -111,6 +128,66 @@ def _plain_text(ctx: click.Context, option: click.Parameter, value: str | None) 
     return value
 
 
+def _plain_texts(
+    ctx: click.Context, option: click.Parameter, values: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Refuse texts that cannot be traced, before a model is loaded."""
+    for value in values:
+        _plain_text(ctx, option, value)
+    return values
+
+
+def _prompts_of_file(
+    ctx: click.Context, option: click.Parameter, value: Path | None
+) -> tuple[str, ...]:
+    """Read prompts from a file, one a line; empty lines are passed over."""
+    if value is None:
+        return ()
+    try:
+        prompts = tuple(line for line in value.read_text("utf-8").splitlines() if line.strip())
+    except (OSError, UnicodeDecodeError) as error:
+        raise click.BadParameter(f"{value}: it is not text in UTF-8", ctx, option) from error
+    if not prompts:
+        raise click.BadParameter(f"{value}: it holds no prompt; write one a line", ctx, option)
+    return _plain_texts(ctx, option, prompts)
+
+
+def _range_of_rows(
+    ctx: click.Context, option: click.Parameter, value: str | None
+) -> tuple[int, int] | None:
+    """Read a range of tokens, first:last + 1."""
+    if value is None:
+        return None
+    found = re.fullmatch(r"(\d{1,9}):(\d{1,9})", value)
+    fewest, most = PICTURE_TOKENS
+    start, stop = map(int, found.groups()) if found else (0, 0)
+    if not fewest <= stop - start <= most:
+        raise click.BadParameter(
+            f"'{shortened(value)}' does not name {fewest} to {most} tokens of the prompt, which is "
+            "what the pictures have room for; write 10:30 for the 20 tokens after the first 10",
+            ctx,
+            option,
+        )
+    return start, stop
+
+
+def _model_name(ctx: click.Context, option: click.Parameter, value: str | None) -> str | None:
+    """Refuse a name that cannot be shown, or that cannot be that of a file."""
+    if value is not None and (
+        not value.strip(" .")
+        or "/" in value
+        or escaped(value) != value
+        or len(value.encode()) > _LONGEST_NAME
+    ):
+        raise click.BadParameter(
+            f"{shortened(repr(value))} cannot name a model and its file; give a short name without "
+            "'/'",
+            ctx,
+            option,
+        )
+    return value
+
+
 def _named(ctx: click.Context, option: click.Parameter, value: Path | None) -> Path | None:
     """Refuse a file without a name, such as that of an empty variable of the shell."""
     if value is not None and not value.name:
@@ -150,11 +227,32 @@ _calibration = click.option(
     help="Give the model random weights instead of its own; pictures say so.",
 )
 @click.option(
+    "--name",
+    callback=_model_name,
+    help="Name of the model in the pictures, and of the file without --out.  [default: its own]",
+)
+@click.option(
     "--prompt",
-    default=DEFAULT_PROMPT,
-    show_default=True,
-    callback=_plain_text,
-    help="Text to trace.",
+    "prompts",
+    multiple=True,
+    callback=_plain_texts,
+    help="Text to trace; repeat the option to write a trace of each, numbered from 1.  [default: "
+    f"{DEFAULT_PROMPT}]",
+)
+@click.option(
+    "--prompts",
+    "more_prompts",
+    metavar="FILE",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    callback=_prompts_of_file,
+    help="Text file with a prompt on each line.",
+)
+@click.option(
+    "--rows",
+    metavar="A:B",
+    callback=_range_of_rows,
+    help="Tokens of the prompt that the pictures draw, from A up to B without B itself, counted "
+    "from 0; for a prompt that is too long for them.  [default: all]",
 )
 @click.option(
     "--generate",
@@ -208,60 +306,114 @@ def main(
     /,
     model: str,
     random_weights: bool,
+    name: str | None,
+    prompts: tuple[str, ...],
+    more_prompts: tuple[str, ...],
     out: Path | None,
     bos: str | None,
-    layers: tuple[int, ...],
     latent: bool,
     calibration: Path,
     verbose: bool,
     **options: Any,
 ) -> None:
-    """Run a model on one prompt and write a trace of its attention activations."""
+    """Run a model on prompts and write a trace of its attention activations on each."""
     if ctx.invoked_subcommand is not None:
         return
+    texts = (*prompts, *more_prompts) or (DEFAULT_PROMPT,)
     echo(f"loading {shortened(model)}", err=True)
-    loaded = load_model(model, random_weights=random_weights)
+    loaded = _load_for_prompts(
+        model, texts, chosen_rows=options["rows"] is not None, random_weights=random_weights
+    )
+    options |= {"name": name or loaded.name, "bos": None if bos is None else bos == "yes"}
+    calibration_text = calibration if latent else None
+    target = out or _default_file(loaded, name)
+    for number, text in enumerate(texts, start=1):
+        several = len(texts) > 1
+        file = target.with_name(f"{target.stem}-{number}{target.suffix}") if several else target
+        try:
+            trace = _extract(loaded, text, file, calibration_text, **options)
+        except ExtractError as error:
+            if not several:
+                raise
+            before = "; the traces of those before it are written" if number > 1 else ""
+            raise ExtractError(
+                f"prompt {number} of {len(texts)}, {shortened(text)!r}: {error}{before}"
+            ) from error
+        echo(_written(file, trace))
+
+
+def _default_file(loaded: LoadedModel, name: str | None) -> Path:
+    """Return the file of a trace that is given no other."""
+    short_name = name or loaded.source.name.rsplit("/", 1)[-1].removesuffix(".gguf")
+    # Not the name of a trace of the model itself, which may be there.
+    kind = "-random-weights" if loaded.random_weights and name is None else ""
+    return traces_folder() / f"{short_name}{kind}.safetensors"
+
+
+def _extract(
+    loaded: LoadedModel, prompt: str, file: Path, calibration: Path | None, **options: Any
+) -> Trace:
+    """Trace one prompt, fit a latent if there is a text to fit it to, and write the trace."""
     from extract.capture import trace_model
 
     with _Progress() as progress:
         trace = trace_model(
             loaded.model,
             loaded.tokenizer,
-            name=loaded.name,
+            prompt,
             source=loaded.source,
-            bos=None if bos is None else bos == "yes",
-            layers=layers,
             random_weights=loaded.random_weights,
             progress=progress.report,
             **options,
         )
-        if latent:
+        if calibration is not None:
             try:
                 trace = _with_latent(
                     trace, loaded, trace.meta.featured.layer, calibration, progress
                 )
             except ExtractError as error:
                 echo(f"no latent is stored: {error}", err=True)
-        del loaded
         if has_figures(trace):
             trace = replace(trace, meta=replace(trace.meta, check=check(trace).as_json()))
-        if out is None:
-            short_name = trace.meta.source.name.rsplit("/", 1)[-1].removesuffix(".gguf")
-            # Not the name of a trace of the model itself, which may be there.
-            kind = "-random-weights" if random_weights else ""
-            out = traces_folder() / f"{short_name}{kind}.safetensors"
         progress.report("saving", 0, 1)
-        trace.save(out)
+        trace.save(file)
         progress.report("saving", 1, 1)
-    featured = trace.meta.featured
-    random = ", random weights" if trace.meta.random_weights else ""
-    echo(
-        f"{out}: {trace.meta.model}{random}, {len(trace.meta.tokens)} tokens, featuring layer "
+    return trace
+
+
+def _written(file: Path, trace: Trace) -> str:
+    """Return what is said of a trace that is written."""
+    meta, featured = trace.meta, trace.meta.featured
+    random = ", random weights" if meta.random_weights else ""
+    lines = [
+        f"{file}: {meta.model}{random}, {len(meta.tokens)} tokens, featuring layer "
         f"{featured.layer}, head {featured.head}; largest self-check error "
-        f"{max(trace.meta.self_check.values()):.0e}; peak memory {_peak_memory() / 2**30:.2f} GiB"
-    )
-    if trace.meta.check is not None:
-        echo(_verdict(trace.meta.check["agrees"]))
+        f"{max(meta.self_check.values()):.0e}; peak memory {_peak_memory() / 2**30:.2f} GiB"
+    ]
+    if meta.check is not None:
+        lines.append(_verdict(meta.check["agrees"]))
+        if file.resolve() == EXTRACTED_GPT2.resolve():
+            lines.append("scenes show it from now on, also in place of GPT-2's published patterns")
+    return "\n".join(lines)
+
+
+def _load_for_prompts(
+    model: str, prompts: Sequence[str], *, chosen_rows: bool, random_weights: bool
+) -> LoadedModel:
+    """Load a model, unless its tokenizer finds that the pictures have no room for a prompt."""
+
+    def check(tokenizer: Any) -> None:
+        from extract.token_sequence import require_length_for_pictures
+
+        for prompt in prompts:
+            require_length_for_pictures(tokenizer, prompt, chosen_rows=chosen_rows)
+
+    try:
+        if not all(prompts):
+            raise PromptError("the prompt is empty; give at least two words")
+        return load_model(model, random_weights=random_weights, check_tokenizer=check)
+    except PromptError as error:
+        raise click.BadParameter(str(error), param_hint="--prompt") from error
 
 
 def _verdict(agrees: bool) -> str:
@@ -289,11 +441,15 @@ def _with_latent(
 
 
 class _Progress:
-    """Progress bar on stderr; prints lines instead if stderr is not a terminal."""
+    """Progress bar on stderr; prints lines instead if stderr is not a terminal.
 
-    def __init__(self) -> None:
+    With `remaining`, the time that is left is shown beside the time that has passed.
+    """
+
+    def __init__(self, remaining: bool = False) -> None:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-        self._bar = Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True))
+        times = (TimeElapsedColumn(), *((TextColumn("left"), TimeRemainingColumn()) * remaining))
+        self._bar = Progress(*columns, *times, console=Console(stderr=True))
         self._task = self._bar.add_task("starting", total=1)
 
     def __enter__(self) -> _Progress:
@@ -373,6 +529,7 @@ def _facts(trace: Trace, proof: Mapping[str, float]) -> list[tuple[str, str]]:
         ("attention", f"{meta.attention}: {meta.n_layers} layers, {heads}"),
         ("sizes", f"d_model {meta.d_model}, d_qk {meta.d_qk}, d_v {meta.d_v}"),
         ("positions", meta.positions + rotation),
+        *_step_facts(trace),
         ("prompt", json.dumps(meta.prompt, ensure_ascii=False)),
         ("tokens", _quoted(meta.tokens[: meta.n_prompt])),
         ("given" if meta.continued else "generated", _quoted(following)),
@@ -383,10 +540,46 @@ def _facts(trace: Trace, proof: Mapping[str, float]) -> list[tuple[str, str]]:
         ("latents", ", ".join((meta.latent or {}).keys())),
         ("self-check", _errors(meta.self_check)),
         ("proof", _errors(proof)),
+        ("published", _published(meta.published)),
         ("check", "" if meta.check is None else _verdict(meta.check["agrees"])),
         ("versions", ", ".join(f"{name} {number}" for name, number in meta.versions.items())),
     ]
     return [(name, value) for name, value in facts if value]
+
+
+def _step_facts(trace: Trace) -> list[tuple[str, str]]:
+    """Return the steps that few models have, and the rows that were chosen."""
+    meta, norm = trace.meta, trace.meta.qk_norm
+    kinds = {"rms": "root mean square", "layer": "mean and variance"}
+    spans = {"head": "each head by itself", "token": "all heads of a token together"}
+    return [
+        (
+            "normalised",
+            f"queries and keys before their rotation, by {kinds[norm.kind]}, {spans[norm.span]}"
+            if norm
+            else "",
+        ),
+        (
+            "windows",
+            ", ".join(
+                f"layer {layer}: {window} keys"
+                for layer, window in enumerate(meta.windows)
+                if window
+            ),
+        ),
+        (
+            "capped",
+            f"scores between -{meta.score_cap:g} and {meta.score_cap:g}" * bool(meta.score_cap),
+        ),
+        ("rows", _quoted(meta.tokens[slice(*meta.rows)]) if meta.rows else ""),
+    ]
+
+
+def _published(published: Published | None) -> str:
+    """Return who published the patterns of a trace, and how precise they are."""
+    if published is None:
+        return ""
+    return f"patterns only, to {published.precision:g}, not extracted here: {published.by}"
 
 
 def _quoted(tokens: tuple[str, ...]) -> str:
@@ -399,16 +592,21 @@ def _errors(errors: Mapping[str, float]) -> str:
 
 @main.command("check")
 @click.argument("file", metavar="TRACE", type=click.Path(path_type=Path))
-def compare(file: Path) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def compare(file: Path, as_json: bool) -> None:
     """Compare a GPT-2 small trace with published figures.
 
     The exit code is 1 if the trace differs.
     """
     report = check(Trace.load(file))
-    for comparison in report.comparisons:
+    if as_json:
+        echo(escaped_json(json.dumps(report.as_json(), ensure_ascii=False, indent=2)))
+    for comparison in () if as_json else report.comparisons:
         verdict = "agrees" if comparison.agrees else "DIFFERS"
+        counted = f"{comparison.parts_agreeing} of {comparison.parts} agree, "
         echo(
-            f"{verdict:<8} {comparison.what}: largest difference {comparison.difference:.2g} of "
+            f"{verdict:<8} {comparison.what}: {counted if comparison.parts else ''}"
+            f"largest difference {comparison.difference:.2g} of "
             f"{comparison.compared} figures (limit {comparison.limit:g})"
         )
     if not report.agrees:
@@ -432,8 +630,14 @@ def compare(file: Path) -> None:
     help="Model of the trace, as for extraction.  [default: the one that the trace names]",
 )
 @_calibration
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def fit_latent(
-    file: Path, layer: int | None, rank: int | None, model: str | None, calibration: Path
+    file: Path,
+    layer: int | None,
+    rank: int | None,
+    model: str | None,
+    calibration: Path,
+    as_json: bool,
 ) -> None:
     """Fit a latent to a layer's keys and values.
 
@@ -453,7 +657,116 @@ def fit_latent(
         progress.report("saving", 0, 1)
         trace.save(file)
         progress.report("saving", 1, 1)
+    if as_json:
+        report = {"layer": layer, **(trace.meta.latent or {})[str(layer)]}
+        echo(escaped_json(json.dumps(report, ensure_ascii=False, indent=2)))
+        return
     Console().print(latent_table(trace, layer))
+
+
+@main.command("convert")
+@click.option(
+    "--model",
+    help=f"Model to convert, as for extraction.  [default: the trace's, or {PACKAGED}]",
+)
+@click.option(
+    "--rotated",
+    type=int,
+    help="Width of the rotated key that all heads share.  [default: a sixth of what the model "
+    "caches; 64 for the packaged one]",
+)
+@click.option(
+    "--rank",
+    type=int,
+    help="Width of the latent.  [default: a third of it; 128 for the packaged one]",
+)
+@click.option(
+    "--tokens",
+    type=click.IntRange(min=1),
+    default=CONVERSION_TOKENS,
+    show_default=True,
+    help="Tokens of prose to fit to.",
+)
+@click.option(
+    "--heal",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    metavar="MINUTES",
+    help="Minutes to train the new matrices, layer by layer.  [default: no training]",
+)
+@click.option(
+    "--out",
+    metavar="TRACE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Trace to store the conversion in; extracted first if there is none.  [default: nothing "
+    "is stored]",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def convert_model(
+    model: str | None,
+    rotated: int | None,
+    rank: int | None,
+    tokens: int,
+    heal: float,
+    out: Path | None,
+    as_json: bool,
+) -> None:
+    """Turn a whole model into MLA and measure what is lost.
+
+    The same command goes on with a run that was stopped.
+    """
+    # Threads that spin while they wait would slow each other down on a busy machine.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    trace = Trace.load(out) if out is not None and out.exists() else None
+    if model is None and trace is not None and trace.meta.source.kind not in ("hub", "package"):
+        raise ExtractError(f"name the model of this trace ({trace.meta.source.name}) with --model")
+    loaded = load_model(model or (trace.meta.source.name if trace else PACKAGED))
+    from extract.conversion import Settings, convert
+    from extract.conversion_model import attention_layers
+
+    attention_layers(loaded.model)  # refuses a model before any work
+    with _Progress(remaining=True) as progress:
+        if trace is None:
+            from extract.capture import trace_model
+
+            trace = trace_model(
+                loaded.model,
+                loaded.tokenizer,
+                DEFAULT_PROMPT,
+                name=loaded.name,
+                source=loaded.source,
+                progress=progress.report,
+            )
+        settings = Settings(rotated, rank, tokens, heal)
+        trace = convert(trace, loaded, settings, progress.report)
+        if out is not None:
+            trace.save(out)
+    report = conversion_report(trace)
+    if as_json:
+        document = {"model": trace.meta.model, "prompt": trace.meta.prompt} | asdict(report)
+        echo(escaped_json(json.dumps(document, ensure_ascii=False, indent=2)))
+        return
+    Console().print(conversion_table(report))
+    echo(f"peak memory {_peak_memory() / 2**30:.2f} GiB", err=True)
+
+
+@main.command()
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=PUBLISHED,
+    callback=_named,
+    help="File to write the trace to.  [default: the one that comes with the project]",
+)
+def published(out: Path) -> None:
+    """Make the trace of GPT-2 small's published attention patterns.
+
+    It holds the patterns of all heads on the project's prompt, as others published them, and
+    nothing else; no model is needed.
+    """
+    trace = published_trace()
+    trace.save(out)
+    echo(f"{out}: {trace.meta.model}, {len(trace.meta.tokens)} tokens, published patterns only")
 
 
 @main.command()
@@ -468,12 +781,25 @@ def fit_latent(
 @click.option(
     "--bits", type=click.IntRange(min=1), default=16, show_default=True, help="Bits per number."
 )
+@click.option("--newer", is_flag=True, help="Print only the schemes that came after MLA.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def cache(arch: str | None, context: int, bits: int, as_json: bool) -> None:
-    """Print the key/value cache sizes of published models.
+def cache(arch: str | None, context: int, bits: int, newer: bool, as_json: bool) -> None:
+    """Print the key/value cache sizes of published models, and what a chip does with them.
 
-    Sizes are also given under other attention schemes, with each model's own heads and layers.
+    Sizes are also given under other attention schemes, with each model's own heads and layers. So
+    are the multiply-adds for each number of the cache that is read to make the next token, which
+    tell whether a chip waits for its memory. Last come schemes that are newer than MLA.
     """
+    if newer and arch is not None:
+        raise click.BadParameter(
+            "it chooses from the older models; leave out --newer", param_hint="--arch"
+        )
+    if newer:
+        if as_json:
+            echo(json.dumps([newer_row(s, bits, context) for s in NEWER_SCHEMES], indent=2))
+        else:
+            Console().print(newer_table(NEWER_SCHEMES, bits, context))
+        return
     try:
         architectures = ARCHITECTURES if arch is None else (architecture(arch),)
     except KeyError as error:
@@ -482,7 +808,11 @@ def cache(arch: str | None, context: int, bits: int, as_json: bool) -> None:
     if as_json:
         echo(json.dumps([row.as_json() for row in rows], indent=2))
         return
-    Console().print(cache_table(rows))
+    console = Console()
+    console.print(cache_table(rows))
+    console.print("", work_table(rows, H100_SXM))
+    if arch is None:
+        console.print("", newer_table(NEWER_SCHEMES, bits, context))
 
 
 if __name__ == "__main__":

@@ -16,8 +16,9 @@ import torch
 from transformers.pytorch_utils import Conv1D
 
 from extract import self_check
-from extract.attention import RotaryStyle, rotate
+from extract.attention import RotaryStyle, causal_mask, rotate
 from extract.errors import UnsupportedModelError
+from extract.head_norm import HeadNorm
 
 __all__ = [
     "HOOKS",
@@ -27,7 +28,9 @@ __all__ = [
     "RotationTables",
     "TransformerLensAdapter",
     "as_numpy",
+    "attention_kind",
     "layer_weights",
+    "window_of",
 ]
 
 Floats = npt.NDArray[np.float32]
@@ -45,6 +48,7 @@ HOOKS = (
     "q_proj.hook_out",
     "q_b_proj.hook_out",
     "kv_a_proj_with_mqa.hook_out",
+    "q_a_layernorm.hook_out",
 )
 
 
@@ -64,6 +68,10 @@ class AttentionConfig:
     rotary_style: str
     score_scale: float
     norm_eps: float
+    qk_norm: HeadNorm | None = None
+    windows: tuple[int, ...] = ()
+    score_cap: float = 0.0
+    sinks: bool = False
 
 
 @dataclass(frozen=True)
@@ -112,6 +120,31 @@ def _dot_products(arrays: Mapping[str, Floats]) -> npt.NDArray[np.float64]:
     keys = arrays.get("k_rot", arrays["k"])
     keys = np.repeat(keys, queries.shape[1] // keys.shape[1], axis=1)
     return np.tril(np.einsum("qhd,khd->hqk", queries, keys))
+
+
+def attention_kind(n_heads: int, n_kv_heads: int, latent: bool) -> str:
+    """Return "mha", "gqa", "mqa" or "mla"."""
+    if latent:
+        return "mla"
+    if n_kv_heads == n_heads:
+        return "mha"
+    return "mqa" if n_kv_heads == 1 else "gqa"
+
+
+def window_of(pattern: Floats) -> int:
+    """Return how many keys a query sees at most in a pattern, or 0 if it sees all before it.
+
+    Parameters
+    ----------
+    pattern : [n_heads, query_pos, key_pos]
+        The keys that no head gives any weight are those hidden, if they have the form of a sliding
+        window.
+    """
+    seen = np.asarray((pattern > 0).any(axis=0))
+    n_tokens, window = len(seen), int(seen[-1].sum())
+    if window < n_tokens and np.array_equal(seen, causal_mask(n_tokens, n_tokens, window)):
+        return window
+    return 0
 
 
 def as_numpy(tensor: torch.Tensor) -> Floats:
@@ -191,8 +224,8 @@ class TransformerLensAdapter:
         -------
         dict
             ``x, q, k, v, pattern, z, out`` as in `extract.trace`, and where the model has them
-            ``q_rot, k_rot, kv_latent, k_rope``.  Also ``scores`` [n_heads, query_pos, key_pos]
-            before the softmax, 0 above the diagonal, where the library shows them; and
+            ``q_rot, k_rot, q_latent, kv_latent, k_rope``.  Also ``scores`` [n_heads, query_pos,
+            key_pos] before the softmax, 0 above the diagonal, where the library shows them; and
             ``alibi_slopes`` [n_heads] for an "alibi" model.
 
         Raises
@@ -215,6 +248,8 @@ class TransformerLensAdapter:
             )
             arrays["q"] = hook(f"{query_hook}.hook_out").reshape(n_positions, self.n_heads, -1)
             arrays["kv_latent"] = hook("hook_kv_latent")
+            if f"blocks.{layer}.attn.q_a_layernorm.hook_out" in cache:
+                arrays["q_latent"] = hook("q_a_layernorm.hook_out")
             shared = hook("kv_a_proj_with_mqa.hook_out")[:, arrays["kv_latent"].shape[-1] :]
             content = hook("hook_k").transpose(1, 0, 2)[..., : -shared.shape[-1]]
             shared = np.repeat(shared[:, None], self.n_heads, axis=1)

@@ -33,6 +33,7 @@ __all__ = [
     "Rotation",
     "as_float64",
     "attend",
+    "capped",
     "causal_mask",
     "decode_with_cache",
     "merge_heads",
@@ -78,7 +79,7 @@ def softmax(scores: ArrayLike) -> Array:
     return weights
 
 
-def causal_mask(n_queries: int, n_keys: int) -> NDArray[np.bool_]:
+def causal_mask(n_queries: int, n_keys: int, window: int = 0) -> NDArray[np.bool_]:
     """Return which keys each query attends to: its own position and those before it.
 
     Parameters
@@ -86,6 +87,9 @@ def causal_mask(n_queries: int, n_keys: int) -> NDArray[np.bool_]:
     n_queries, n_keys : int
         The queries are the last `n_queries` of the `n_keys` positions, as in decoding, where the
         earlier keys come from a cache.
+    window : int
+        Number of keys that a query attends to at most, its own and those right before it, as in
+        sliding-window attention; 0 for all.
 
     Returns
     -------
@@ -96,13 +100,19 @@ def causal_mask(n_queries: int, n_keys: int) -> NDArray[np.bool_]:
     --------
     >>> causal_mask(2, 3).tolist()
     [[True, True, False], [True, True, True]]
+    >>> causal_mask(2, 3, window=2).tolist()
+    [[True, True, False], [False, True, True]]
     """
     if not 0 < n_queries <= n_keys:
         raise ValueError(
             f"{n_queries} queries cannot be the last of {n_keys} positions; "
             "need 0 < queries <= keys"
         )
-    return np.tri(n_queries, n_keys, k=n_keys - n_queries, dtype=np.bool_)
+    own = n_keys - n_queries  # the first query's own key
+    allowed = np.tri(n_queries, n_keys, k=own, dtype=np.bool_)
+    if window:
+        allowed &= ~np.tri(n_queries, n_keys, k=own - window, dtype=np.bool_)
+    return allowed
 
 
 class AttentionResult(NamedTuple):
@@ -111,7 +121,7 @@ class AttentionResult(NamedTuple):
     Attributes
     ----------
     scores : (n_heads, query, key)
-        Scaled dot products, not masked.
+        Scaled dot products with their bias and cap, not masked.
     pattern : (n_heads, query, key)
         Softmax of the scores over the keys that the causal mask allows; 0 elsewhere.
     z : (query, n_heads, d_v)
@@ -123,8 +133,25 @@ class AttentionResult(NamedTuple):
     z: Array
 
 
+def capped(scores: ArrayLike, cap: float) -> Array:
+    """Return scores squeezed between -cap and cap by a tanh, as in Gemma 2; unchanged if cap is 0.
+
+    Small scores hardly change, and no score is beyond the cap.
+    """
+    scores = as_float64(scores)
+    return np.asarray(cap * np.tanh(scores / cap)) if cap else scores
+
+
 def attend(
-    q: ArrayLike, k: ArrayLike, v: ArrayLike, scale: float, score_bias: ArrayLike = 0.0
+    q: ArrayLike,
+    k: ArrayLike,
+    v: ArrayLike,
+    scale: float,
+    score_bias: ArrayLike = 0.0,
+    *,
+    window: int = 0,
+    cap: float = 0.0,
+    sinks: ArrayLike | None = None,
 ) -> AttentionResult:
     """Compute causal attention of each query head to its key and value head.
 
@@ -138,6 +165,13 @@ def attend(
         Multiplies the dot products, usually ``1 / sqrt(d_qk)``.
     score_bias : broadcasts to (n_heads, query, key)
         Added after scaling; models with ALiBi positions have one.
+    window : int
+        See `causal_mask`.
+    cap : float
+        The scores are then squeezed between -cap and cap; see `capped`.
+    sinks : (n_heads,), optional
+        Scores of a key that is no token and has no value: the softmax counts it in each row, so
+        that the rest of the row sums to less than 1, as in GPT-OSS.
 
     Raises
     ------
@@ -159,8 +193,13 @@ def attend(
     scores = scale * np.einsum("qhd,khd->hqk", q, k_per_head, optimize=True) + as_float64(
         score_bias
     )
-    allowed = causal_mask(q.shape[0], k.shape[0])
-    pattern = softmax(np.where(allowed, scores, -np.inf))
+    scores = capped(scores, cap)
+    allowed = causal_mask(q.shape[0], k.shape[0], window)
+    masked = np.where(allowed, scores, -np.inf)
+    if sinks is not None:
+        sink_scores = np.broadcast_to(as_float64(sinks)[:, None, None], (*scores.shape[:2], 1))
+        masked = np.concatenate([masked, sink_scores], axis=-1)
+    pattern = softmax(masked)[..., : k.shape[0]]
     z = np.einsum("hqk,khd->qhd", pattern, v_per_head, optimize=True)
     return AttentionResult(scores, pattern, z)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
@@ -14,6 +14,8 @@ from rich.text import Text
 from extract.architectures import (
     COMPARED_GROUPS,
     Architecture,
+    DecodingWork,
+    decoding_work,
     kv_cache_bytes,
     kv_cache_elements,
     v2_cache_claim,
@@ -46,6 +48,9 @@ class CacheRow:
         How many times smaller `own` is than `mha`.
     source : str
         Where the model's numbers were published.
+    work : mapping of str to DecodingWork
+        What attention reads and computes to make the next token, by scheme: "mha", "gqa_8", "mqa",
+        "mla" and "own".
     """
 
     model: str
@@ -65,10 +70,15 @@ class CacheRow:
     own_elements: int
     mha_over_own: float
     source: str
+    work: Mapping[str, DecodingWork]
 
     def as_json(self) -> dict[str, Any]:
         """Return the row as a dict, ready for JSON."""
-        return asdict(self)
+        work = {
+            scheme: asdict(work) | {"multiply_adds_per_number": work.per_number}
+            for scheme, work in self.work.items()
+        }
+        return asdict(self) | {"work": work}
 
 
 def cache_row(arch: Architecture, bits: int = 16, n_tokens: int = 1) -> CacheRow:
@@ -93,6 +103,13 @@ def cache_row(arch: Architecture, bits: int = 16, n_tokens: int = 1) -> CacheRow
         own_elements=kv_cache_elements(arch, n_tokens=n_tokens),
         mha_over_own=mha / own,
         source=arch.source,
+        work={
+            "mha": decoding_work(arch, "mha", n_tokens=n_tokens),
+            "gqa_8": decoding_work(arch, "gqa", n_groups=COMPARED_GROUPS, n_tokens=n_tokens),
+            "mqa": decoding_work(arch, "mqa", n_tokens=n_tokens),
+            "mla": decoding_work(arch, "mla", n_tokens=n_tokens),
+            "own": decoding_work(arch, n_tokens=n_tokens),
+        },
     )
 
 

@@ -25,14 +25,19 @@ from extract.adapter import (
     Floats,
     TransformerLensAdapter,
     as_numpy,
+    attention_kind,
     layer_weights,
+    window_of,
 )
+from extract.attention import attend
 from extract.errors import ExtractError, UnsupportedModelError
 from extract.featured import choose_featured
 from extract.models import DEFAULT_GENERATED
+from extract.module_hooks import attention_modules, layer_inputs, record
+from extract.module_reader import ModuleReader
 from extract.token_sequence import ProgressCallback, TokenSequence, logits_of, token_text
 from extract.trace import SCHEMA, TOP_TOKENS, ModelSource, Trace, TraceMeta
-from extract.unsupported import refuse_unsupported
+from extract.unsupported import has_hidden_steps, refuse_unsupported
 
 __all__ = ["ProgressCallback", "attention_inputs", "trace_model"]
 
@@ -53,6 +58,7 @@ def trace_model(
     bos: bool | None = None,
     layers: Sequence[int] = (),
     head: int | None = None,
+    rows: tuple[int, int] | None = None,
     name: str | None = None,
     source: ModelSource | None = None,
     random_weights: bool = False,
@@ -80,6 +86,9 @@ def trace_model(
         from the patterns.
     head : int, optional
         The featured head; chosen from the patterns if not given.
+    rows : tuple of int, optional
+        First token of the prompt that the pictures draw, and one past the last one, without the
+        beginning-of-sequence token; the whole prompt if not given.
     name : str, optional
         The model's name as shown on screen.
     source : ModelSource, optional
@@ -109,11 +118,15 @@ def trace_model(
         )
     name = name or type(model).__name__
     unwrapped = _clone_sharing_weights(model)
-    bridge = _wrap(_clone_sharing_weights(model))
-    _check_range("layer", layers, len(bridge.blocks))
-    _check_range("head", () if head is None else (head,), bridge.cfg.n_heads)
-    bos = bool(bridge.cfg.default_prepend_bos) if bos is None else bos
+    bridge = _wrap_if_known(_clone_sharing_weights(model))
+    _check_range("layer", layers, len(bridge.blocks if bridge else attention_modules(unwrapped)))
+    n_heads = bridge.cfg.n_heads if bridge else model.config.num_attention_heads
+    _check_range("head", () if head is None else (head,), n_heads)
+    if bos is None:
+        # The library's own default for a family that it does not know is to prepend the token.
+        bos = bool(bridge.cfg.default_prepend_bos) if bridge else True
     sequence = TokenSequence.from_prompt(unwrapped, tokenizer, prompt, continuation, bos)
+    drawn = _drawn_positions(rows, sequence)
     if continuation is None:
         sequence.generate(unwrapped, tokenizer, generate, progress)
     progress("forward pass", 0, 1)
@@ -126,10 +139,11 @@ def trace_model(
     config, n_prompt = forward.config, sequence.n_prompt
     texts = [token_text(tokenizer, token) for token in sequence.ids]
     patterns = np.stack([tensors[f"pattern.{layer}"] for layer in range(config.n_layers)])
+    shown = slice(*drawn) if drawn else slice(n_prompt)
     featured, criterion = choose_featured(
-        patterns[:, :, :n_prompt, :n_prompt],
-        texts[:n_prompt],
-        sequence.has_bos,
+        patterns[:, :, shown, shown],
+        texts[shown],
+        sequence.has_bos and not drawn,
         layer=layers[0] if layers else None,
         head=head,
     )
@@ -171,6 +185,11 @@ def trace_model(
         top_tokens=tuple(
             tuple(token_text(tokenizer, int(token)) for token in row) for row in top_ids
         ),
+        qk_norm=config.qk_norm,
+        windows=config.windows,
+        score_cap=config.score_cap,
+        sinks=config.sinks,
+        rows=drawn,
     )
     # Copy the arrays: one that is a view would keep the model's weights in memory.
     trace = Trace(meta, {key: np.array(array, order="C") for key, array in tensors.items()})
@@ -179,7 +198,7 @@ def trace_model(
 
 
 def _checked_tensors(
-    forward: _ForwardPass, progress: ProgressCallback
+    forward: _ForwardPass | _ModulePass, progress: ProgressCallback
 ) -> tuple[dict[str, npt.NDArray[Any]], dict[str, float]]:
     """Return the tensors of all layers, and the largest error of every stage of the self-check."""
     config = forward.config
@@ -190,13 +209,20 @@ def _checked_tensors(
         arrays = forward.activations(layer)
         errors.append(
             self_check.stage_errors(
-                arrays, forward.weights(layer), config.score_scale, config.norm_eps
+                arrays,
+                # The gains of a norm of queries and keys are stored with every layer.
+                {**forward.weights(layer), **arrays},
+                config.score_scale,
+                config.norm_eps,
+                qk_norm=config.qk_norm,
+                window=config.windows[layer] if config.windows else 0,
+                cap=config.score_cap,
             )
         )
         stored = arrays.keys() - {"scores", "alibi_slopes"}
         tensors |= {Trace.tensor_name(name, layer): arrays[name] for name in sorted(stored)}
-    if forward.adapter.slopes is not None:
-        tensors["alibi_slopes"] = forward.adapter.slopes
+    if forward.slopes is not None:
+        tensors["alibi_slopes"] = forward.slopes
     progress("self-check", config.n_layers, config.n_layers)
     return tensors, self_check.largest_errors(errors)
 
@@ -210,6 +236,14 @@ def _clone_sharing_weights(model: Any) -> Any:
     """
     shared = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
     return copy.deepcopy(model, shared).eval()
+
+
+def _wrap_if_known(model: Any) -> Any:
+    """Wrap a model with TransformerLens, or return None if the library does not know its family."""
+    try:
+        return _wrap(model)
+    except UnsupportedModelError:
+        return None
 
 
 def _wrap(model: Any) -> Any:
@@ -256,6 +290,11 @@ class _ForwardPass:
     cache: Mapping[str, torch.Tensor]
     adapter: TransformerLensAdapter
 
+    @property
+    def slopes(self) -> Floats | None:
+        """Slopes of the position biases of an "alibi" model, [n_heads]."""
+        return self.adapter.slopes
+
     def activations(self, layer: int) -> dict[str, Floats]:
         """Return a layer's activations; see `TransformerLensAdapter.activations`."""
         return self.adapter.activations(self.cache, layer)
@@ -265,7 +304,68 @@ class _ForwardPass:
         return layer_weights(self.bridge, layer, self.config)
 
 
-def _run_forward(unwrapped: Any, bridge: Any, ids: Sequence[int]) -> _ForwardPass:
+@dataclass(frozen=True)
+class _ModulePass:
+    """Result of one forward pass, read from the model's own modules; see `_ForwardPass`.
+
+    Attributes
+    ----------
+    logits : [pos, vocabulary]
+    error : float
+        Relative error of the logits with eager attention, which alone shows patterns.
+    reader : ModuleReader
+    """
+
+    logits: torch.Tensor
+    error: float
+    reader: ModuleReader
+    slopes: Floats | None = None
+
+    @property
+    def config(self) -> AttentionConfig:
+        """The model's attention."""
+        return self.reader.config
+
+    def activations(self, layer: int) -> dict[str, Floats]:
+        """Return a layer's activations; see `ModuleReader.activations`."""
+        return self.reader.activations(layer)
+
+    def weights(self, layer: int) -> dict[str, Floats]:
+        """Return a layer's weights and biases by their names in the trace."""
+        return self.reader.weights(layer)
+
+
+def _run_forward(unwrapped: Any, bridge: Any, ids: Sequence[int]) -> _ForwardPass | _ModulePass:
+    """Run a model and store the activations that a trace needs.
+
+    TransformerLens shows them for most families.  The others, and those whose attention has steps
+    that the library does not show, are read from their own modules.
+    """
+    if bridge is None or has_hidden_steps(unwrapped):
+        return _run_modules(unwrapped, ids)
+    try:
+        return _run_wrapped(unwrapped, bridge, ids)
+    except UnsupportedModelError:
+        return _run_modules(unwrapped, ids)
+
+
+def _run_modules(unwrapped: Any, ids: Sequence[int]) -> _ModulePass:
+    """Run a model and record its own attention modules."""
+    name = type(unwrapped).__name__
+    logits = logits_of(unwrapped, ids)
+    eager = _clone_sharing_weights(unwrapped)
+    eager_logits, records = record(eager, ids)
+    error = self_check.relative_error(eager_logits.numpy(), logits.numpy())
+    if not error <= self_check.TOLERANCE:
+        raise ExtractError(
+            f"{name} cannot be traced truthfully: with eager attention its logits differ by "
+            f"{error:.1e} (limit {self_check.TOLERANCE:.0e})"
+        )
+    several = records if len(ids) > 1 else record(eager, [*ids, *ids])[1]
+    return _ModulePass(logits, error, ModuleReader.from_records(name, records, several))
+
+
+def _run_wrapped(unwrapped: Any, bridge: Any, ids: Sequence[int]) -> _ForwardPass:
     """Run a model once unwrapped and once wrapped, and store the activations that a trace needs."""
     logits = logits_of(unwrapped, ids)
     name, n_layers = type(unwrapped).__name__, len(bridge.blocks)
@@ -308,8 +408,11 @@ def _run_forward(unwrapped: Any, bridge: Any, ids: Sequence[int]) -> _ForwardPas
         positions = "learned" if hasattr(bridge, "pos_embed") else "none"
     first = adapter.activations(cache, 0)
     n_kv_heads = first["k"].shape[1]
+    windows = tuple(
+        window_of(adapter.activations(cache, layer)["pattern"]) for layer in range(n_layers)
+    )
     config = AttentionConfig(
-        attention=_attention_kind(n_heads, n_kv_heads, "kv_latent" in first),
+        attention=attention_kind(n_heads, n_kv_heads, "kv_latent" in first),
         positions=positions,
         n_layers=n_layers,
         n_heads=n_heads,
@@ -321,6 +424,7 @@ def _run_forward(unwrapped: Any, bridge: Any, ids: Sequence[int]) -> _ForwardPas
         rotary_style=rotation.style if rotation else "",
         score_scale=scale,
         norm_eps=_norm_eps(bridge),
+        windows=windows if any(windows) else (),
     )
     return _ForwardPass(logits, error, config, bridge, cache, adapter)
 
@@ -331,17 +435,14 @@ def _run_with_cache(bridge: Any, ids: Sequence[int]) -> tuple[Floats, Mapping[st
     hooks = {f"blocks.{layer}.attn.{hook}" for layer in layers for hook in HOOKS}
     with torch.inference_mode():
         tokens = torch.tensor([list(ids)], device=bridge.cfg.device)
-        logits, cache = bridge.run_with_cache(tokens, names_filter=hooks.__contains__)
+        try:
+            logits, cache = bridge.run_with_cache(tokens, names_filter=hooks.__contains__)
+        except (AttributeError, TypeError) as error:  # a family that the library does not fit
+            raise UnsupportedModelError(
+                f"{type(bridge.original_model).__name__} cannot be traced: TransformerLens cannot "
+                f"run it ({next(iter(str(error).splitlines()), type(error).__name__)})"
+            ) from error
     return as_numpy(logits[0]), cache
-
-
-def _attention_kind(n_heads: int, n_kv_heads: int, latent: bool) -> str:
-    """Return "mha", "gqa", "mqa" or "mla"."""
-    if latent:
-        return "mla"
-    if n_kv_heads == n_heads:
-        return "mha"
-    return "mqa" if n_kv_heads == 1 else "gqa"
 
 
 def _score_scale(bridge: Any, cache: Mapping[str, torch.Tensor], layer: int) -> float:
@@ -350,13 +451,41 @@ def _score_scale(bridge: Any, cache: Mapping[str, torch.Tensor], layer: int) -> 
     for name in ("scaling", "softmax_scale"):
         if isinstance(scale := getattr(module, name, None), float):
             return scale
-    return float(cache[f"blocks.{layer}.attn.hook_q"].shape[-1] ** -0.5)
+
+    def hook(name: str) -> Floats:
+        return as_numpy(cache[f"blocks.{layer}.attn.{name}"][0])
+
+    queries, keys, pattern = hook("hook_q"), hook("hook_k"), hook("hook_pattern")
+    usual = float(queries.shape[-1] ** -0.5)
+    if f"blocks.{layer}.attn.hook_cos" in cache or queries.shape != keys.shape:
+        return usual
+    # GPT-Neo does not scale its scores, and does not say so.
+    window = window_of(pattern)
+    errors = {
+        scale: self_check.relative_error(
+            attend(queries, keys, keys, scale, window=window).pattern, pattern
+        )
+        for scale in (usual, 1.0)
+    }
+    return min(errors, key=lambda scale: errors[scale])
 
 
 def _norm_eps(bridge: Any) -> float:
     """Return the epsilon of the norms on the latents of an MLA layer; 0 for other layers."""
     norm = bridge.blocks[0].attn.submodules.get("kv_a_layernorm")
     return float(norm.original_component.variance_epsilon) if norm else 0.0
+
+
+def _drawn_positions(rows: tuple[int, int] | None, sequence: TokenSequence) -> tuple[int, ...]:
+    """Return the positions of the first token that is drawn and after the last one, or nothing."""
+    if rows is None:
+        return ()
+    count = sequence.n_prompt - sequence.has_bos
+    if not 0 <= rows[0] < rows[1] <= count:
+        raise ExtractError(
+            f"there are no rows {rows[0]}:{rows[1]}; the prompt has {count} tokens, counted from 0"
+        )
+    return tuple(row + sequence.has_bos for row in rows)
 
 
 def _check_range(what: str, values: Sequence[int], count: int) -> None:
@@ -387,11 +516,15 @@ def attention_inputs(
     array
         [batch, pos, d_model]; ``x.L`` of a trace.
     """
-    bridge = _wrap(_clone_sharing_weights(model))
+    unwrapped = _clone_sharing_weights(model)
+    bridge = _wrap_if_known(_clone_sharing_weights(model))
     hook = f"blocks.{layer}.attn.hook_in"
     for batch in batches:
+        tokens = torch.tensor(batch, device=model.device)
+        if bridge is None:
+            yield as_numpy(layer_inputs(unwrapped, layer, tokens))
+            continue
         with torch.inference_mode():
-            tokens = torch.tensor(batch, device=model.device)
             _, cache = bridge.run_with_cache(
                 tokens, names_filter=hook.__eq__, stop_at_layer=layer + 1
             )

@@ -1,25 +1,22 @@
 """Compare a GPT-2 small trace with published figures.
 
 The figures are values printed or plotted in public notebooks by the author of the film that this
-project follows, who used TransformerLens with a beginning-of-sequence token.
+project follows, who used TransformerLens with a beginning-of-sequence token, and the patterns of
+all heads that others published (`extract.published`).
 """
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
-from functools import cache
 from typing import Any
 
 import numpy as np
 
-from extract.assets import asset
 from extract.errors import ExtractError
+from extract.published import FIGURES, figures, is_gpt2_small, published_trace
 from extract.trace import Trace
 
 __all__ = ["FIGURES", "CheckReport", "FigureComparison", "check", "has_figures"]
-
-FIGURES = asset("reference/gpt2_small.json")
 
 LAYER_0_LIMIT = 1e-4
 """Largest allowed difference in layer 0; the figures are printed to four decimals."""
@@ -27,13 +24,8 @@ LAYER_0_LIMIT = 1e-4
 LAYER_10_LIMIT = 0.01
 """Largest allowed difference in layer 10; the figures are read off an image with 256 levels."""
 
-_GPT2_SMALL = {
-    "attention": "mha",
-    "positions": "learned",
-    "n_layers": 12,
-    "n_heads": 12,
-    "d_model": 768,
-}
+COMPUTATION_LIMIT = 1e-4
+"""What two computations of one model may differ by, on top of the rounding of a figure."""
 
 
 @dataclass(frozen=True)
@@ -50,16 +42,20 @@ class FigureComparison:
         The largest difference that the figures' precision allows.
     compared : int
         Number of figures compared.
+    parts_agreeing, parts : int
+        How many of the parts that were compared one by one agree, such as heads; 0 without parts.
     """
 
     what: str
     difference: float
     limit: float
     compared: int
+    parts_agreeing: int = 0
+    parts: int = 0
 
     @property
     def agrees(self) -> bool:
-        """Whether the difference is within the limit."""
+        """Whether the difference, and with it each part's, is within the limit."""
         return self.difference <= self.limit
 
 
@@ -90,19 +86,13 @@ class CheckReport:
         return {"figures": self.figures, "agrees": self.agrees, "comparisons": comparisons}
 
 
-@cache
-def _figures() -> Any:
-    """Return the published figures as parsed JSON."""
-    return json.loads(FIGURES.read_text(encoding="utf-8"))
-
-
 def has_figures(trace: Trace) -> bool:
-    """Return whether a trace is of the figures' model, GPT-2 small, and of their prompt."""
-    meta, tokens = trace.meta, _figures()["tokens"]
+    """Return whether a trace was extracted from GPT-2 small on the prompt of the figures."""
+    meta = trace.meta
     return (
-        all(getattr(meta, name) == value for name, value in _GPT2_SMALL.items())
-        and meta.source.name.rsplit("/", 1)[-1] == "gpt2"
-        and list(meta.tokens[: meta.n_prompt]) == tokens
+        meta.published is None
+        and is_gpt2_small(meta)
+        and list(meta.tokens[: meta.n_prompt]) == figures()["tokens"]
     )
 
 
@@ -114,33 +104,40 @@ def check(trace: Trace) -> CheckReport:
     ExtractError
         If the trace is of another model or another prompt.
     """
-    figures = _figures()
+    known = figures()
+    if trace.meta.published is not None:
+        raise ExtractError(
+            f"these are the published patterns themselves; extract the model to compare it with "
+            f"them: {trace.command}"
+        )
     if not has_figures(trace):
         raise ExtractError(
-            f"the published figures are of gpt2 on the prompt '{figures['prompt']}' with its "
+            f"the published figures are of gpt2 on the prompt '{known['prompt']}' with its "
             f"beginning-of-sequence token; this trace is {trace.meta.model} on "
             f"'{trace.meta.prompt}'; make one of these with: python -m extract"
         )
     return CheckReport(
-        figures["about"],
+        known["about"],
         (
             _patterns(
                 "attention pattern of layer 0, head 0",
                 trace,
                 0,
-                [figures["layer0_head0_pattern"]["rows"]],
-                figures["tokens"],
+                [known["layer0_head0_pattern"]["rows"]],
+                known["tokens"],
                 LAYER_0_LIMIT,
             ),
             _patterns(
                 "attention patterns of layer 10, all heads",
                 trace,
                 10,
-                figures["layer10_patterns"]["heads"],
-                figures["layer10_patterns"]["tokens"],
+                known["layer10_patterns"]["heads"],
+                known["layer10_patterns"]["tokens"],
                 LAYER_10_LIMIT,
             ),
-            _next_tokens(trace, figures["next_token_argmax"]["predicted"]),
+            _next_tokens(trace, known["next_token_argmax"]["predicted"]),
+            _all_patterns(trace),
+            _probabilities(trace, known["next_token_probabilities"]["with_beginning_token"]),
         ),
     )
 
@@ -168,6 +165,50 @@ def _patterns(
     ]
     compared = np.concatenate(differences)
     return FigureComparison(what, float(compared.max()), limit, len(compared))
+
+
+def _all_patterns(trace: Trace) -> FigureComparison:
+    """Compare the patterns of all heads with the published ones, and count those that agree."""
+    published = published_trace()
+    meta = published.meta
+    if meta.published is None:
+        raise ValueError("the published trace does not say how precise it is")
+    limit = meta.published.precision + COMPUTATION_LIMIT
+    prompt = slice(meta.n_prompt)
+    largest = [
+        np.abs(trace.get("pattern", layer)[:, prompt, prompt] - published.get("pattern", layer))
+        .max(axis=(1, 2))
+        .astype(float)
+        for layer in range(meta.n_layers)
+    ]
+    heads = np.concatenate(largest)
+    figures_of_a_head = meta.n_prompt * (meta.n_prompt + 1) // 2
+    return FigureComparison(
+        f"attention patterns of all {len(heads)} heads",
+        float(heads.max()),
+        limit,
+        len(heads) * figures_of_a_head,
+        parts_agreeing=int((heads <= limit).sum()),
+        parts=len(heads),
+    )
+
+
+def _probabilities(trace: Trace, known: Any) -> FigureComparison:
+    """Compare the probabilities of the likeliest tokens after the prompt.
+
+    A word that is not among those of the trace is at most as likely as the last of them.
+    """
+    last = trace.meta.n_prompt - 1
+    words = trace.meta.top_tokens[last]
+    probabilities = dict(zip(words, map(float, trace["top_probs"][last]), strict=True))
+    least = min(probabilities.values())
+    differences = [
+        abs(probabilities[word] - value) if word in probabilities else max(0.0, value - least)
+        for word, value in known["top"]
+    ]
+    limit = known["precision"] + COMPUTATION_LIMIT
+    what = "probabilities of the next token after the prompt"
+    return FigureComparison(what, max(differences), limit, len(differences))
 
 
 def _next_tokens(trace: Trace, predicted: list[str]) -> FigureComparison:

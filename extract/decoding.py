@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from extract.attention import Array, LayerShape, MultiplyAdds, attend, multiply_adds
+from extract.attention import Array, LayerShape, MultiplyAdds, multiply_adds
 from extract.self_check import TOLERANCE, relative_error
 from extract.trace import Trace
 
@@ -107,13 +107,11 @@ def decode(trace: Trace, layer: int, *, max_tokens: int | None = None) -> Decodi
         if max_tokens is None
         else min(len(meta.tokens), meta.n_prompt + max_tokens)
     )
-    slopes = np.asarray(trace["alibi_slopes"]) if meta.positions == "alibi" else np.zeros(1)
     steps = []
     errors = [0.0]
     for position in range(meta.n_prompt, stop):
         n_keys = position + 1
-        bias = slopes[:, None, None] * (np.arange(n_keys) - position)  # (head, 1, key)
-        row = attend(q[position:n_keys], k[:n_keys], v[:n_keys], meta.score_scale, bias)
+        row = trace.attend(layer, q[position:n_keys], k[:n_keys], v[:n_keys])
         steps.append(
             DecodedRow(
                 position=position,

@@ -10,6 +10,7 @@ __all__ = [
     "DISK_FULL_ERRNOS",
     "NOBODY_READS_ERRNOS",
     "ExtractError",
+    "PromptError",
     "TraceError",
     "UnsupportedModelError",
 ]
@@ -33,6 +34,10 @@ class _OneLineError(Exception):
 
 class ExtractError(_OneLineError):
     """A model cannot be found, loaded or traced; the message is one line that says what to do."""
+
+
+class PromptError(ExtractError):
+    """A prompt that does not fit the pictures."""
 
 
 class UnsupportedModelError(ExtractError):

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from extract.byte_tokens import without_byte_tokens
 from extract.trace import Featured
 
-__all__ = ["CRITERION", "choose_featured", "structure_scores"]
+__all__ = ["CRITERION", "choose_featured", "strongest_pair", "structure_scores"]
 
 CRITERION = (
     "the head with the largest product of two numbers over the prompt: the mean weight that "
@@ -48,17 +48,54 @@ def structure_scores(
         Scores [...]; 0 for a prompt that is too short to have an earlier word to attend to.
     """
     first = int(has_bos)  # position of the prompt's first word
-    is_word = np.array([any(map(str.isalnum, without_byte_tokens(token))) for token in tokens])
-    is_word[: first + 1] = False
-    key, query = np.arange(len(tokens))[None, :], np.arange(len(tokens))[:, None]
-    earlier = is_word[None, :] & (key < query)
-    further = earlier & (key < query - 1)
+    earlier, further = _earlier_words(tokens, first)
     rows = pattern.astype(np.float64)[..., first + 2 :, :]
     if not rows.shape[-2]:
         return np.zeros(pattern.shape[:-2])
     mean_weight: npt.NDArray[np.float64] = (rows * earlier[first + 2 :]).sum(axis=-1).mean(axis=-1)
     largest_weight: npt.NDArray[np.float64] = (rows * further[first + 2 :]).max(axis=(-1, -2))
     return mean_weight * largest_weight
+
+
+def _earlier_words(
+    tokens: Sequence[str], first: int
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Return which keys are earlier words, and which of them are not right before their query.
+
+    Both [query_pos, key_pos]; the word at position `first` does not count.
+    """
+    is_word = np.array([any(map(str.isalnum, without_byte_tokens(token))) for token in tokens])
+    is_word[: first + 1] = False
+    key, query = np.arange(len(tokens))[None, :], np.arange(len(tokens))[:, None]
+    earlier = is_word[None, :] & (key < query)
+    return earlier, earlier & (key < query - 1)
+
+
+def strongest_pair(
+    pattern: npt.NDArray[np.float32], tokens: Sequence[str], has_bos: bool
+) -> tuple[int, int]:
+    """Return query and key with the largest weight that `CRITERION` counts.
+
+    Parameters
+    ----------
+    pattern : array
+        [query_pos, key_pos] of one head, prompt only.
+    tokens : sequence of str
+        [query_pos].
+    has_bos : bool
+
+    Returns
+    -------
+    query, key : int
+        If no word is far enough back, those of the largest weight on any earlier token, and the
+        last token twice if there is only one.
+    """
+    _, further = _earlier_words(tokens, int(has_bos))
+    allowed = further if further.any() else np.tri(len(tokens), k=-1, dtype=np.bool_)
+    if not allowed.any():
+        return len(tokens) - 1, len(tokens) - 1
+    best = np.unravel_index(np.argmax(np.where(allowed, pattern, -1.0)), allowed.shape)
+    return int(best[0]), int(best[1])
 
 
 def choose_featured(

@@ -193,7 +193,7 @@ def pattern_distances(
     """Return both distances on the prompt's rows, of one head or over all heads."""
     n_prompt = trace.meta.n_prompt
     heads = slice(None) if head is None else slice(head, head + 1)
-    content = content_pattern(trace, layer, trace.get("k", layer))
+    content = content_pattern(trace, layer, trace.get(trace.unrotated("k"), layer))
     own, unrotated, from_latent = (
         as_float64(pattern)[heads, :n_prompt]
         for pattern in (trace.get("pattern", layer), content, forms.naive.pattern)

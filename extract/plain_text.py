@@ -7,7 +7,7 @@ import re
 
 from extract.limits import MAX_PROMPT
 
-__all__ = ["escaped", "escaped_json", "fault_of_prompt", "shortened"]
+__all__ = ["error_line", "escaped", "escaped_json", "fault_of_prompt", "shortened"]
 
 # They change how their neighbours join, in emoji and in the scripts of Persian and of India.
 _JOINERS = "\N{ZERO WIDTH JOINER}\N{ZERO WIDTH NON-JOINER}"
@@ -43,6 +43,15 @@ def escaped_json(document: str) -> str:
 def shortened(text: str, limit: int = 60) -> str:
     """Return text, or its beginning and three dots if it has more than `limit` characters."""
     return text if len(text) <= limit else f"{text[: limit - 3]}..."
+
+
+def error_line(message: str, limit: int = 500) -> str:
+    """Return a message as one line; of a longer one its beginning and end, with dots between.
+
+    What the user typed stands at the beginning, and what to do at the end.
+    """
+    line = " ".join(message.split())
+    return line if len(line) <= limit else f"{line[: limit // 2]} ... {line[-limit // 2 :]}"
 
 
 def fault_of_prompt(text: str) -> str:

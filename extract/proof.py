@@ -3,7 +3,8 @@
 The check that an extraction makes before it writes a trace (`extract.self_check`), repeated with
 what the file holds:
 
-* in every layer, the rotation of queries and keys, the pattern, and z;
+* in every layer, the norm of queries and keys where the model has one, their rotation, the pattern,
+  and z;
 * in the layers with weights, queries, keys, values and the output too;
 * of the latents that were fitted to a layer, their errors and pattern distances on the prompt.
 
@@ -35,11 +36,20 @@ __all__ = ["ProofError", "layer_errors", "prove"]
 
 Floats = npt.NDArray[np.float32]
 
-_ACTIVATIONS = ("x", "q", "k", "v", "q_rot", "k_rot", "kv_latent", "pattern", "z", "out")
+_ACTIVATIONS = (
+    *("x", "q", "k", "v", "q_norm", "k_norm", "q_rot", "k_rot"),
+    *("q_latent", "kv_latent", "sinks", "pattern", "z", "out"),
+)
 _WEIGHTS = ("W_Q", "W_K", "W_V", "W_O", "W_DQ", "W_UQ", "W_DKV", "W_KR", "W_UK", "W_UV")
-_GAINS_AND_BIASES = ("g_Q", "g_KV", "b_Q", "b_K", "b_V", "b_O")
+_GAINS_AND_BIASES = (
+    *("g_Q", "g_KV", "b_Q", "b_K", "b_V", "b_O"),
+    *("g_q_norm", "g_k_norm", "b_q_norm", "b_k_norm"),
+)
 
-_STAGES = ("q", "kv_latent", "k", "v", "q_rot", "k_rot", "k_rope", "pattern", "z", "out", "latent")
+_STAGES = (
+    *("q_latent", "q", "kv_latent", "k", "v", "q_norm", "k_norm", "q_rot", "k_rot", "k_rope"),
+    *("pattern", "z", "out", "latent"),
+)
 """All stages, in the order of computation."""
 
 _LARGEST_EPS = 1e-3
@@ -104,7 +114,15 @@ def layer_errors(trace: Trace, layer: int) -> dict[str, float]:
     if "alibi_slopes" in trace.tensors:
         activations["alibi_slopes"] = trace["alibi_slopes"]
     eps = _norm_eps(activations, weights) if "W_DKV" in weights else 0.0
-    errors = stage_errors(activations, weights, trace.meta.score_scale, eps)
+    errors = stage_errors(
+        activations,
+        weights,
+        trace.meta.score_scale,
+        eps,
+        qk_norm=trace.meta.qk_norm,
+        window=trace.window(layer),
+        cap=trace.meta.score_cap,
+    )
     errors |= _rotation_errors(trace, layer)
     if f"latent.{layer}.W_DKV" in trace.tensors and str(layer) in (trace.meta.latent or {}):
         from extract.latent import latent_error
@@ -143,11 +161,13 @@ def _rotation_errors(trace: Trace, layer: int) -> dict[str, float]:
     ones, so those that fit all heads best are taken.
     """
     meta = trace.meta
-    if not all(trace.has(name, layer) for name in ("q", "k", "q_rot", "k_rot")):
+    unrotated = ("q", "k") if meta.qk_norm is None else ("q_norm", "k_norm")
+    rotated_names = ("q_rot", "k_rot")
+    if not all(trace.has(name, layer) for name in (*unrotated, *rotated_names)):
         return {}
     before, after = (
         as_float64(np.concatenate([trace.get(name, layer) for name in names], axis=1))
-        for names in (("q", "k"), ("q_rot", "k_rot"))
+        for names in (unrotated, rotated_names)
     )
     n_pairs = meta.rotary_dim // 2
     half = meta.rotary_style == "half"

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from extract.attention import attend, causal_mask, merge_heads, project
 from extract.errors import ExtractError
+from extract.head_norm import HeadNorm
 
 __all__ = [
     "TOLERANCE",
@@ -39,7 +40,14 @@ def relative_error(actual: Array, expected: Array) -> float:
 
 
 def stage_errors(
-    layer: LayerArrays, weights: LayerArrays, score_scale: float, norm_eps: float = 0.0
+    layer: LayerArrays,
+    weights: LayerArrays,
+    score_scale: float,
+    norm_eps: float = 0.0,
+    *,
+    qk_norm: HeadNorm | None = None,
+    window: int = 0,
+    cap: float = 0.0,
 ) -> dict[str, float]:
     """Recompute a layer stage by stage and return the error of each.
 
@@ -48,16 +56,23 @@ def stage_errors(
     Parameters
     ----------
     layer : mapping
-        ``x, q, k, v, pattern, z, out`` and, where the model has them, ``q_rot, k_rot, kv_latent,
-        k_rope``.  ``q_rot`` and ``k_rot`` come from `extract.attention.rotate` and are checked
-        through the scores.  ``scores`` [n_heads, query_pos, key_pos]: the model's own scores before
-        the softmax, where TransformerLens shows them.  ``alibi_slopes`` [n_heads] for an "alibi"
-        model.
+        ``x, q, k, v, pattern, z, out`` and, where the model has them, ``q_norm, k_norm, q_rot,
+        k_rot, q_latent, kv_latent, k_rope``.  ``q_rot`` and ``k_rot`` come from
+        `extract.attention.rotate` and are checked through the scores.  ``scores`` [n_heads,
+        query_pos, key_pos]: the model's own scores before the softmax, where they are shown.
+        ``alibi_slopes`` [n_heads] for an "alibi" model, ``sinks`` [n_heads] for one with sinks.
     weights : mapping
         The layer's weights and biases.
     score_scale : float
     norm_eps : float
         Epsilon of the RMS norms on the latents of an MLA layer.
+    qk_norm : HeadNorm, optional
+        Norm of queries and keys after their projection, with ``g_q_norm`` and ``g_k_norm`` among
+        the weights.
+    window : int
+        Number of keys that a query attends to at most; 0 for all.
+    cap : float
+        The scaled scores are squeezed between -cap and cap; 0 if they are not.
 
     Returns
     -------
@@ -66,8 +81,12 @@ def stage_errors(
     """
     exact = {name: array.astype(np.float64) for name, array in layer.items()}
     errors = _projection_errors(exact, weights, norm_eps)
-    q_used = exact.get("q_rot", exact.get("q"))
-    k_used = exact.get("k_rot", exact.get("k"))
+    if qk_norm is not None:
+        errors |= _norm_errors(exact, weights, qk_norm)
+    q_used, k_used = (
+        next((exact[name] for name in names if name in exact), None)
+        for names in (("q_rot", "q_norm", "q"), ("k_rot", "k_norm", "k"))
+    )
     pattern, v = exact.get("pattern"), exact.get("v")
     if q_used is not None and k_used is not None:
         bias: Array = np.zeros(())
@@ -76,9 +95,18 @@ def stage_errors(
             distance = position[None, :] - position[:, None]
             bias = exact["alibi_slopes"][:, None, None] * distance
         # The values do not matter here: z has a stage of its own.
-        scores, own_pattern, _ = attend(q_used, k_used, k_used, score_scale, bias)
+        scores, own_pattern, _ = attend(
+            q_used,
+            k_used,
+            k_used,
+            score_scale,
+            bias,
+            window=window,
+            cap=cap,
+            sinks=exact.get("sinks"),
+        )
         if "scores" in exact:
-            allowed = causal_mask(len(q_used), len(k_used))
+            allowed = causal_mask(len(q_used), len(k_used), window)
             errors["scores"] = relative_error(scores[:, allowed], exact["scores"][:, allowed])
         if pattern is not None:
             errors["pattern"] = relative_error(own_pattern, pattern)
@@ -102,7 +130,8 @@ def _projection_errors(
     stages: dict[str, Array] = {}
     if "W_DQ" in weights:
         queries = _rms_norm(x @ weights["W_DQ"], weights["g_Q"], norm_eps)
-        stages["q"] = project(queries, weights["W_UQ"])
+        stages["q_latent"] = queries
+        stages["q"] = project(exact.get("q_latent", queries), weights["W_UQ"])
     elif "W_Q" in weights:
         stages["q"] = project(x, weights["W_Q"], weights.get("b_Q"))
     if "W_DKV" in weights:
@@ -118,6 +147,20 @@ def _projection_errors(
                 stages[name] = project(x, weights[f"W_{name.upper()}"], bias)
     return {
         name: relative_error(stage, exact[name]) for name, stage in stages.items() if name in exact
+    }
+
+
+def _norm_errors(
+    exact: Mapping[str, Array], weights: LayerArrays, norm: HeadNorm
+) -> dict[str, float]:
+    """Normalise queries and keys again; return the errors."""
+    return {
+        f"{name}_norm": relative_error(
+            norm.apply(exact[name], weights[f"g_{name}_norm"], weights.get(f"b_{name}_norm")),
+            exact[f"{name}_norm"],
+        )
+        for name in ("q", "k")
+        if {name, f"{name}_norm"} <= exact.keys() and f"g_{name}_norm" in weights
     }
 
 

@@ -7,7 +7,8 @@ computed again.  That paper then trains further; nothing is trained here, so the
 
 In a model with rotary positions, pooling means: average the keys before rotation (that is, the key
 weights), then rotate.  A rotation is linear and the same for every head, so this equals the mean of
-the rotated keys, which is what is computed.
+the rotated keys, which is what is computed.  In a model that normalises its keys, normalised ones
+are averaged.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from extract.attention import Array, as_float64, attend, pool_heads, total_variation
+from extract.attention import Array, as_float64, pool_heads, total_variation
 from extract.latent import PatternDistance
 from extract.trace import Trace
 
@@ -100,10 +101,7 @@ def share_heads(trace: Trace, layer: int, n_groups: int) -> SharedLayer:
     """
     meta = trace.meta
     k, v = (pool_heads(heads, n_groups) for heads in (trace.keys(layer), trace.get("v", layer)))
-    # The position bias of an "alibi" model; 0 for any other.
-    own_scores = trace.scores(layer)
-    bias = own_scores - meta.score_scale * trace.scores(layer, scaled=False)
-    attention = attend(trace.queries(layer), k, v, meta.score_scale, bias)
+    attention = trace.attend(layer, trace.queries(layer), k, v)
     own = as_float64(trace.get("pattern", layer))[:, : meta.n_prompt]
     row_distances = total_variation(own, attention.pattern[:, : meta.n_prompt])[:, 1:]
     return SharedLayer(

@@ -13,11 +13,17 @@ import torch
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 from extract.byte_tokens import BYTE_TOKENS, spell_out_bytes
-from extract.errors import ExtractError
-from extract.limits import MAX_TOKENS
+from extract.errors import ExtractError, PromptError
+from extract.limits import MAX_TOKENS, PICTURE_TOKENS
 from extract.plain_text import fault_of_prompt, shortened
 
-__all__ = ["ProgressCallback", "TokenSequence", "logits_of", "token_text"]
+__all__ = [
+    "ProgressCallback",
+    "TokenSequence",
+    "logits_of",
+    "require_length_for_pictures",
+    "token_text",
+]
 
 ProgressCallback = Callable[[str, int, int], None]
 """Progress callback (task, done, total): `done` of `total` steps of the task are finished."""
@@ -115,6 +121,31 @@ class TokenSequence:
                 f"{len(self.ids)} tokens are more than the model's {self.max_length} positions; "
                 "shorten the prompt"
             )
+
+
+def require_length_for_pictures(tokenizer: Any, prompt: str, *, chosen_rows: bool = False) -> None:
+    """Raise an error for a prompt that the pictures have no room for; needs no model.
+
+    Parameters
+    ----------
+    tokenizer, prompt
+        The model's tokenizer, and the text.
+    chosen_rows
+        Whether the tokens that the pictures draw are chosen: then the prompt may be longer.
+
+    Raises
+    ------
+    PromptError
+        If the prompt has fewer or more tokens than `PICTURE_TOKENS`.
+    """
+    fewest, most = PICTURE_TOKENS
+    count = len(_tokenize(tokenizer, prompt))
+    if count < fewest or (count > most and not chosen_rows):
+        advice = "give a longer one" if count < fewest else "give a shorter one, or choose --rows"
+        raise PromptError(
+            f"the prompt has {count:,} token{'s' * (count != 1)}, and the pictures have room for "
+            f"{fewest} to {most}; {advice}"
+        )
 
 
 def _tokenize(tokenizer: Any, text: str) -> list[int]:

@@ -17,17 +17,26 @@ For every layer L, counted from 0:
 name              shape                          what it is
 ================  =============================  ==================================================
 ``x.L``           [pos, d_model]                 the normalised input of attention
-``q.L``           [pos, n_heads, d_qk]           queries, before any rotation
-``k.L``           [pos, n_kv_heads, d_qk]        keys, before any rotation
+``q.L``           [pos, n_heads, d_qk]           queries, before any norm and rotation
+``k.L``           [pos, n_kv_heads, d_qk]        keys, before any norm and rotation
 ``v.L``           [pos, n_kv_heads, d_v]         values
+``q_norm.L``      [pos, n_heads, d_qk]           queries after the norm that some models have
+                                                 between projection and rotation (`HeadNorm`)
+``k_norm.L``      [pos, n_kv_heads, d_qk]        keys after it
+``g_q_norm.L``    [n_heads, d_qk]                gain of that norm, and ``b_q_norm.L`` its bias
+``g_k_norm.L``    [n_kv_heads, d_qk]             the same for the keys
 ``q_rot.L``       [pos, n_heads, d_qk]           queries as used in the scores (rotary models only)
 ``k_rot.L``       [pos, n_kv_heads, d_qk]        keys as used in the scores (rotary models only)
+``sinks.L``       [n_heads]                      scores of a key that is no token, which some
+                                                 models count in their softmax
 ``pattern.L``     [n_heads, query_pos, key_pos]  attention pattern, after the softmax
 ``z.L``           [pos, n_heads, d_v]            pattern times values, head by head
 ``out.L``         [pos, d_model]                 output of attention, after W_O and b_O
 ``kv_latent.L``   [pos, r]                       MLA only: the cached latent, normalised
 ``k_rope.L``      [pos, rotary_dim]              MLA only: the cached rotated part of the key,
                                                  shared by all heads
+``q_latent.L``    [pos, r_q]                     MLA only, where queries are compressed: the latent
+                                                 that they come from, normalised
 ================  =============================  ==================================================
 
 For the layers whose weights are stored (at least the featured one):
@@ -64,6 +73,10 @@ with biases, ``latent.L.b_O`` [d_model].
 Once per trace: ``top_ids`` [pos, 5] and ``top_probs`` [pos, 5], the likeliest next tokens at every
 position, likeliest first; where ``positions`` is "alibi", ``alibi_slopes`` [n_heads].
 
+A trace of patterns that others published (``published`` in the metadata) holds ``pattern.L`` of
+every layer and nothing else.  Their values are rounded, so a row of n entries sums to 1 within n
+times their ``precision``; nothing can be computed again.
+
 The first ``rotary_dim`` channels of each head rotate, in MLA the last ones.
 
 The names are those of TransformerLens where it has one (``q``, ``k``, ``v``, ``pattern``, ``z``,
@@ -88,6 +101,8 @@ import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 from safetensors import numpy as safetensors_numpy
 
+from extract.attention import AttentionResult, attend, capped, causal_mask
+from extract.conversion_names import conversion_axes, conversion_dtype, conversion_sizes
 from extract.errors import TraceError
 from extract.files import OutputError, write_bytes
 from extract.plain_text import shortened
@@ -98,6 +113,7 @@ from extract.trace_meta import (
     TOP_TOKENS,
     Featured,
     ModelSource,
+    Published,
     TraceMeta,
     damaged,
     validate_meta,
@@ -109,6 +125,7 @@ __all__ = [
     "Featured",
     "ModelSource",
     "ProofError",
+    "Published",
     "Trace",
     "TraceError",
     "TraceMeta",
@@ -270,7 +287,10 @@ class Trace:
         try:
             return self.tensors[name]
         except KeyError:
-            raise TraceError(f"the trace of {self.meta.model} has no tensor '{name}'") from None
+            what = f"the trace of {self.meta.model} has no tensor '{name}'"
+            if self.meta.published is not None:
+                what += f", only published patterns; extract it with: {self.command}"
+            raise TraceError(what) from None
 
     def get(self, name: str, layer: int) -> Array:
         """Return a layer's tensor, for instance ``get("pattern", 15)``.
@@ -295,7 +315,7 @@ class Trace:
             If the trace does not hold it.
         """
         shape = self[name].shape
-        if name.startswith("pattern."):
+        if name.startswith("pattern.") or re.fullmatch(r"mla\.\d+\.pattern", name):
             return ("n_heads", "query_pos", "key_pos")
         axes = (dict(self._required()) | dict(self._optional()))[name]
         # Each fitted latent has its own rank axis, "r_<layer>"; the documented name is "r".
@@ -317,12 +337,20 @@ class Trace:
             If the trace does not hold that layer's weights (the message names the command that adds
             them), or if the layer has no such weight.
         """
-        if not self.has("W_O", layer):
+        if self.meta.published is None and not self.has("W_O", layer):
             raise TraceError(
                 f"the trace of {self.meta.model} does not hold the weights of layer {layer}; "
                 f"add them with: {self._command_with(layer)}"
             )
         return self.get(name, layer)
+
+    @property
+    def command(self) -> str:
+        """The command that extracts the model of this trace on the same prompt."""
+        return (
+            f"python -m extract --model {shlex.quote(self.meta.source.name)} "
+            f"--prompt {shlex.quote(self.meta.prompt)}"
+        )
 
     def _command_with(self, layer: int) -> str:
         """Return the command that extracts this trace again with the weights of one more layer."""
@@ -334,11 +362,8 @@ class Trace:
         )
         if self.meta.source.kind == "memory":
             return f"extract.trace(model, tokenizer, prompt, layers={list(layers)})"
-        return (
-            f"python -m extract --model {shlex.quote(self.meta.source.name)} "
-            f"--prompt {shlex.quote(self.meta.prompt)} "
-            f"{' '.join(f'--layer {number}' for number in layers)} --out FILE"
-        )
+        options = " ".join(f"--layer {number}" for number in layers)
+        return f"{self.command} {options} --out FILE"
 
     # Queries, keys and scores
 
@@ -351,13 +376,64 @@ class Trace:
         """Return the key/value head that a query head uses."""
         return head // (self.meta.n_heads // self.meta.n_kv_heads)
 
+    def unrotated(self, name: str) -> str:
+        """Return the tensor of queries ("q") or keys ("k") before their rotation, after any norm.
+
+        >>> trace.unrotated("q")        # doctest: +SKIP
+        'q_norm'
+        """
+        return name if self.meta.qk_norm is None else f"{name}_norm"
+
+    def used(self, name: str) -> str:
+        """Return the tensor of queries ("q") or keys ("k") that is used in the scores."""
+        return f"{name}_rot" if self.rotates else self.unrotated(name)
+
     def queries(self, layer: int) -> Array:
         """Return the queries as used in the scores, after any rotation: [pos, n_heads, d_qk]."""
-        return self.get("q_rot" if self.rotates else "q", layer)
+        return self.get(self.used("q"), layer)
 
     def keys(self, layer: int) -> Array:
         """Return the keys as used in the scores, after any rotation: [pos, n_kv_heads, d_qk]."""
-        return self.get("k_rot" if self.rotates else "k", layer)
+        return self.get(self.used("k"), layer)
+
+    def attend(
+        self, layer: int, q: npt.ArrayLike, k: npt.ArrayLike, v: npt.ArrayLike
+    ) -> AttentionResult:
+        """Compute attention as a layer does: with its scale, position bias, window, cap and sinks.
+
+        Parameters
+        ----------
+        layer : int
+        q : [query_pos, n_heads, d_qk]
+            Of the last of the positions of the keys.
+        k : [key_pos, n_kv_heads, d_qk]
+            Of the first positions of the trace; `q` and `k` as used in the scores.
+        v : [key_pos, n_kv_heads, d_v]
+        """
+        n_queries, n_keys = len(np.asarray(q)), len(np.asarray(k))
+        bias = self.position_bias(layer)[:, n_keys - n_queries : n_keys, :n_keys]
+        return attend(
+            *(q, k, v, self.meta.score_scale, bias),
+            window=self.window(layer),
+            cap=self.meta.score_cap,
+            sinks=self.get("sinks", layer) if self.meta.sinks else None,
+        )
+
+    def window(self, layer: int) -> int:
+        """Return how many keys a query of a layer attends to at most; 0 if none is hidden."""
+        return self.meta.windows[layer] if self.meta.windows else 0
+
+    def position_bias(self, layer: int) -> npt.NDArray[np.float64]:
+        """Return what is added to the scaled scores, [n_heads, query_pos, key_pos].
+
+        It is 0 except for an "alibi" model.
+        """
+        position = np.arange(len(self.meta.tokens))
+        distance = (position[None, :] - position[:, None]).astype(np.float64)
+        slopes = np.zeros(self.meta.n_heads)
+        if self.meta.positions == "alibi":
+            slopes = self["alibi_slopes"].astype(np.float64)
+        return np.asarray(slopes[:, None, None] * distance)
 
     def scores(
         self, layer: int, head: int | None = None, *, masked: bool = False, scaled: bool = True
@@ -370,11 +446,13 @@ class Trace:
         head : int, optional
             One query head; all query heads if not given.
         masked : bool
-            Return a `numpy.ma.MaskedArray` that masks the keys after each query.  The data under
-            the mask are finite scores that the model does not use.
+            Return a `numpy.ma.MaskedArray` that masks the keys after each query, and those before
+            its window if the layer has one.  The data under the mask are finite scores that the
+            model does not use.
         scaled : bool
-            Multiply by ``score_scale`` and add the position bias of an "alibi" model, which gives
-            the input of the softmax.  False gives the plain dot products.
+            Multiply by ``score_scale``, add the position bias of an "alibi" model, and squeeze the
+            result as ``score_cap`` says, which gives the input of the softmax.  False gives the
+            plain dot products.
 
         Returns
         -------
@@ -386,15 +464,13 @@ class Trace:
         queries = self.queries(layer)[:, heads].astype(np.float64)
         keys = self.keys(layer)[:, kv_heads].astype(np.float64)
         scores: npt.NDArray[np.float64] = np.einsum("qhd,khd->hqk", queries, keys)
-        position = np.arange(len(self.meta.tokens))
         if scaled:
-            scores *= self.meta.score_scale
-            if self.meta.positions == "alibi":
-                slopes = self["alibi_slopes"][heads].astype(np.float64)
-                scores += slopes[:, None, None] * (position[None, :] - position[:, None])
+            scores = scores * self.meta.score_scale + self.position_bias(layer)[heads]
+            scores = capped(scores, self.meta.score_cap)
         if masked:
-            later = np.broadcast_to(position[None, :] > position[:, None], scores.shape)
-            scores = np.ma.MaskedArray(scores, mask=later)
+            n_tokens = len(self.meta.tokens)
+            hidden = ~causal_mask(n_tokens, n_tokens, self.window(layer))
+            scores = np.ma.MaskedArray(scores, mask=np.broadcast_to(hidden, scores.shape))
         return scores if head is None else scores[0]
 
     # Validation
@@ -418,7 +494,9 @@ class Trace:
         for name, array in self.tensors.items():
             if name not in allowed:
                 raise damaged(f"tensor '{shortened(name)}' is not part of a trace")
-            dtype = np.dtype(np.int32 if name == "top_ids" else np.float32)
+            dtype = conversion_dtype(name) or np.dtype(
+                np.int32 if name == "top_ids" else np.float32
+            )
             if array.dtype != dtype:
                 raise damaged(f"tensor '{name}' is {array.dtype} and should be {dtype}")
             shape = tuple(sizes[axis] for axis in allowed[name])
@@ -430,8 +508,13 @@ class Trace:
                 )
             if not np.isfinite(array).all():
                 raise damaged(f"tensor '{name}' holds values that are not finite")
+        published = self.meta.published
+        precision = 0.0 if published is None else published.precision
         for layer in range(self.meta.n_layers):
-            _validate_pattern(self.tensor_name("pattern", layer), self.get("pattern", layer))
+            name = self.tensor_name("pattern", layer)
+            _validate_pattern(name, self[name], self.window(layer), self.meta.sinks, precision)
+        if published is not None:
+            return
         _validate_top_tokens(self.meta, self["top_ids"], self["top_probs"])
         for key in self.meta.latent or {}:
             if f"latent.{key}.W_DKV" not in self.tensors:
@@ -458,15 +541,20 @@ class Trace:
         for layer in range(meta.n_layers):
             for axis, name in (
                 ("r", f"kv_latent.{layer}"),
+                ("r_q", f"q_latent.{layer}"),
                 ("r_q", f"W_DQ.{layer}"),
                 (f"r_{layer}", f"latent.{layer}.W_DKV"),
             ):
                 if name in self.tensors and self.tensors[name].ndim:
                     sizes.setdefault(axis, self.tensors[name].shape[-1])
-        return sizes
+        return sizes | conversion_sizes(self.tensors, meta.featured.layer)
 
     def _required(self) -> Iterator[tuple[str, tuple[str, ...]]]:
         """Yield the names of the required tensors, with the names of their axes."""
+        if self.meta.published is not None:
+            for layer in range(self.meta.n_layers):
+                yield f"pattern.{layer}", ("n_heads", "pos", "pos")
+            return
         yield "top_ids", ("pos", "top")
         yield "top_probs", ("pos", "top")
         if self.meta.positions == "alibi":
@@ -476,9 +564,16 @@ class Trace:
             yield f"q.{layer}", ("pos", "n_heads", "d_qk")
             yield f"k.{layer}", ("pos", "n_kv_heads", "d_qk")
             yield f"v.{layer}", ("pos", "n_kv_heads", "d_v")
+            if self.meta.qk_norm is not None:
+                yield f"q_norm.{layer}", ("pos", "n_heads", "d_qk")
+                yield f"k_norm.{layer}", ("pos", "n_kv_heads", "d_qk")
+                yield f"g_q_norm.{layer}", ("n_heads", "d_qk")
+                yield f"g_k_norm.{layer}", ("n_kv_heads", "d_qk")
             if self.rotates:
                 yield f"q_rot.{layer}", ("pos", "n_heads", "d_qk")
                 yield f"k_rot.{layer}", ("pos", "n_kv_heads", "d_qk")
+            if self.meta.sinks:
+                yield f"sinks.{layer}", ("n_heads",)
             yield f"pattern.{layer}", ("n_heads", "pos", "pos")
             yield f"z.{layer}", ("pos", "n_heads", "d_v")
             yield f"out.{layer}", ("pos", "d_model")
@@ -492,13 +587,25 @@ class Trace:
                 yield f"latent.{layer}.W_DKV", ("d_model", f"r_{layer}")
                 yield f"latent.{layer}.W_UK", (f"r_{layer}", "n_kv_heads", "d_qk")
                 yield f"latent.{layer}.W_UV", (f"r_{layer}", "n_kv_heads", "d_v")
+        yield from self._conversion()[0].items()
 
     def _optional(self) -> Iterator[tuple[str, tuple[str, ...]]]:
         """Yield the names of the optional tensors, with the names of their axes."""
+        if self.meta.published is not None:
+            return
         for layer in range(self.meta.n_layers):
             for name in ("b_Q", "b_K", "b_V", "b_O"):
                 yield f"{name}.{layer}", _WEIGHT_AXES[name]
             yield f"latent.{layer}.b_O", ("d_model",)
+            if self.meta.qk_norm is not None:
+                yield f"b_q_norm.{layer}", ("n_heads", "d_qk")
+                yield f"b_k_norm.{layer}", ("n_kv_heads", "d_qk")
+            if self.meta.attention == "mla":
+                yield f"q_latent.{layer}", ("pos", "r_q")
+        yield from self._conversion()[1].items()
+
+    def _conversion(self) -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[str, ...]]]:
+        return conversion_axes(self.tensors, self.meta.n_layers, self.meta.featured.layer)
 
     def _holds_weights(self, layer: int) -> bool:
         return any(self.has(name, layer) for name in _WEIGHT_AXES)
@@ -531,15 +638,26 @@ _WEIGHT_AXES: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def _validate_pattern(name: str, pattern: Array) -> None:
-    """Check [n_heads, query_pos, key_pos]: causal, not negative, and every row sums to 1."""
+def _validate_pattern(
+    name: str, pattern: Array, window: int, sinks: bool, precision: float
+) -> None:
+    """Check [n_heads, query_pos, key_pos]: masked, not negative, and every row sums to 1.
+
+    With sinks a row may sum to less; what it should be is proved. A row of n entries may deviate by
+    n times the `precision` of its values.
+    """
     if pattern.min() < 0:
         raise damaged(f"tensor '{name}' holds negative values")
     if np.triu(pattern, k=1).any():
         raise damaged(f"tensor '{name}' lets a query see a later key (values above the diagonal)")
-    error = float(np.abs(pattern.astype(np.float64).sum(axis=-1) - 1).max())
-    if error > ROW_SUM_TOLERANCE:
-        raise damaged(f"rows of tensor '{name}' do not sum to 1 (off by {error:.1e})")
+    n_tokens = pattern.shape[-1]
+    if pattern[:, ~causal_mask(n_tokens, n_tokens, window)].any():
+        raise damaged(f"tensor '{name}' lets a query see a key before its window of {window}")
+    excess = pattern.astype(np.float64).sum(axis=-1) - 1
+    errors = excess if sinks else np.abs(excess)
+    limits = ROW_SUM_TOLERANCE + precision * np.arange(1, n_tokens + 1)
+    if (errors > limits).any():
+        raise damaged(f"rows of tensor '{name}' do not sum to 1 (off by {errors.max():.1e})")
 
 
 def _validate_top_tokens(meta: TraceMeta, ids: Array, probs: Array) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 
 from extract.byte_tokens import BYTE_TOKENS
 from extract.errors import TraceError
+from extract.head_norm import NORM_KINDS, NORM_SPANS, HeadNorm
 from extract.limits import (
     MAX_HEADS,
     MAX_LAYERS,
@@ -31,10 +32,12 @@ from extract.limits import (
 from extract.plain_text import escaped, shortened
 
 __all__ = [
+    "LATER_FIELDS",
     "SCHEMA",
     "TOP_TOKENS",
     "Featured",
     "ModelSource",
+    "Published",
     "TraceMeta",
     "damaged",
     "validate_meta",
@@ -49,12 +52,20 @@ TOP_TOKENS = 5
 _ATTENTION = ("mha", "gqa", "mqa", "mla")
 _POSITIONS = ("learned", "rotary", "alibi", "none")
 _ROTARY_STYLES = ("", "half", "interleaved")
-_SOURCES = ("hub", "package", "file", "folder", "memory", "synthetic")
+LATER_FIELDS = ("qk_norm", "windows", "score_cap", "sinks", "rows", "published", "conversion")
+"""Fields that are written only where there is something to say, as older files lack them."""
+_SOURCES = ("hub", "package", "file", "folder", "memory", "synthetic", "published")
+
+_WORST_PRECISION = 0.01
+"""Published patterns whose values are coarser tell too little to be drawn."""
 
 _SHA256 = re.compile(r"(?:[0-9a-f]{64})?")
 
 _SCALES = (1e-6, 1e3)
 """Smallest and largest factor of the scores: usually 1 / sqrt(d_qk), in no known model above 1."""
+
+_LARGEST_CAP = 1e6
+"""Largest cap of the scores; models have 30 to 50."""
 
 
 def damaged(what: str) -> TraceError:
@@ -83,8 +94,8 @@ class ModelSource:
     Parameters
     ----------
     kind : str
-        "hub", "package", "file", "folder", "memory" (a model given from Python) or "synthetic" (no
-        model: numpy only).
+        "hub", "package", "file", "folder", "memory" (a model given from Python), "synthetic" (no
+        model: numpy only) or "published" (not extracted here: values that others published).
     name : str
         The name on the hub or of the package, or that of the file or folder without its path.
     revision : str
@@ -97,6 +108,22 @@ class ModelSource:
     name: str
     revision: str = ""
     sha256: str = ""
+
+
+@dataclass(frozen=True)
+class Published:
+    """Where the patterns of a trace were published, if it was not extracted.
+
+    Parameters
+    ----------
+    by : str
+        Who published them, and where.
+    precision : float
+        The largest error of a value, from its rounding.
+    """
+
+    by: str
+    precision: float
 
 
 @dataclass(frozen=True)
@@ -146,11 +173,30 @@ class TraceMeta:
         The largest error of each recomputed stage over all layers, max|a - b| / max|b|; see
         `extract.self_check`.
     top_tokens : tuple of tuple of str
-        The text of ``top_ids``: [pos][5].
+        The text of ``top_ids``: [pos][5]; empty for published patterns.
     latent : mapping, optional
         Reports on fitted latents by layer number, as `extract.latent.LatentReport`.
+    conversion : mapping, optional
+        What a conversion into MLA measured, as `extract.conversion_report.ConversionReport`.
     check : mapping, optional
         Result of the comparison with published figures, as `extract.check.CheckReport`.
+    qk_norm : HeadNorm, optional
+        Norm of queries and keys between projection and rotation, if the model has one.
+    windows : tuple of int
+        For each layer the number of keys that a query attends to at most, its own and those right
+        before it (sliding-window attention); 0 for a layer that hides no key of these tokens.
+        Empty if no layer hides any.
+    score_cap : float
+        The scaled scores are squeezed between minus and plus this number before the softmax; 0 if
+        they are not.
+    sinks : bool
+        Whether every softmax has one more key that is no token: the rows of a pattern then sum to
+        less than 1.
+    rows : tuple of int
+        First position that the pictures draw and one past the last one, chosen for a long prompt;
+        empty if they draw the whole prompt.
+    published : Published, optional
+        Only for a trace that holds published patterns and nothing else.
     """
 
     schema: int
@@ -180,11 +226,26 @@ class TraceMeta:
     self_check: Mapping[str, float]
     top_tokens: tuple[tuple[str, ...], ...]
     latent: Mapping[str, Any] | None = None
+    conversion: Mapping[str, Any] | None = None
     check: Mapping[str, Any] | None = None
+    qk_norm: HeadNorm | None = None
+    windows: tuple[int, ...] = ()
+    score_cap: float = 0.0
+    sinks: bool = False
+    rows: tuple[int, ...] = ()
+    published: Published | None = None
 
     def to_json(self) -> str:
-        """Return the metadata as one JSON document."""
-        return json.dumps(dataclasses.asdict(self), ensure_ascii=False, allow_nan=False)
+        """Return the metadata as one JSON document.
+
+        Steps that the model's attention does not have, and rows if none were chosen, are left out.
+        """
+        document = {
+            name: value
+            for name, value in dataclasses.asdict(self).items()
+            if value or name not in LATER_FIELDS
+        }
+        return json.dumps(document, ensure_ascii=False, allow_nan=False)
 
     @classmethod
     def from_json(cls, text: str) -> TraceMeta:
@@ -247,11 +308,36 @@ class TraceMeta:
                 for row in fields.rows("top_tokens")
             ),
             latent=fields.optional_mapping("latent"),
+            conversion=fields.optional_mapping("conversion"),
             check=fields.optional_mapping("check"),
+            qk_norm=_head_norm(fields) if "qk_norm" in fields else None,
+            windows=fields.integers("windows") if "windows" in fields else (),
+            score_cap=fields.number("score_cap") if "score_cap" in fields else 0.0,
+            sinks=fields.boolean("sinks") if "sinks" in fields else False,
+            rows=fields.integers("rows") if "rows" in fields else (),
+            published=_published(fields.optional_mapping("published")),
         )
         for group in (fields, source, featured):
             group.finish()
         return meta
+
+
+def _head_norm(fields: _Fields) -> HeadNorm:
+    """Return the norm of queries and keys that the metadata tell of."""
+    norm = _Fields(fields.take("qk_norm"), "its metadata's 'qk_norm'")
+    head_norm = HeadNorm(norm.text("kind"), norm.text("span"), norm.number("eps"))
+    norm.finish()
+    return head_norm
+
+
+def _published(document: Mapping[str, Any] | None) -> Published | None:
+    """Read where patterns were published, from the JSON object of the metadata."""
+    if document is None:
+        return None
+    fields = _Fields(document, "its metadata's 'published'")
+    published = Published(fields.text("by"), fields.number("precision"))
+    fields.finish()
+    return published
 
 
 def _quoted(value: object) -> str:
@@ -285,6 +371,9 @@ class _Fields:
             raise damaged(f"{what} is not a JSON object")
         self._remaining: dict[str, Any] = dict(document)
         self._what = what
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._remaining
 
     def take(self, name: str) -> Any:
         """Return a field and remove it; `finish` then finds fields that were not taken."""
@@ -359,6 +448,8 @@ def validate_meta(meta: TraceMeta) -> None:
     _validate_counts(meta)
     _validate_texts(meta)
     _validate_attention(meta)
+    _validate_steps(meta)
+    _validate_published(meta)
     _validate_tokens(meta)
     if not (0 <= meta.featured.layer < meta.n_layers and 0 <= meta.featured.head < meta.n_heads):
         raise damaged(
@@ -367,6 +458,24 @@ def validate_meta(meta: TraceMeta) -> None:
         )
     if meta.check is not None and not isinstance(meta.check.get("agrees"), bool):
         raise damaged("its 'check' does not say whether it agrees")
+
+
+def _validate_published(meta: TraceMeta) -> None:
+    """Check that the source and what is said of published patterns fit together."""
+    if (meta.published is None) == (meta.source.kind == "published"):
+        raise damaged("its 'source' and its 'published' contradict one another")
+    if meta.published is None:
+        return
+    _validate_name("published", meta.published.by, MAX_SENTENCE)
+    if not meta.published.by.strip():
+        raise damaged("its 'published' does not say by whom")
+    if not 0 < meta.published.precision <= _WORST_PRECISION:
+        raise damaged(
+            f"its 'precision' is {meta.published.precision:g} and should be above 0 and at most "
+            f"{_WORST_PRECISION:g}"
+        )
+    if meta.self_check or meta.latent or meta.check:
+        raise damaged("it holds published patterns, which nothing was computed from")
 
 
 def _validate_counts(meta: TraceMeta) -> None:
@@ -457,10 +566,34 @@ def _validate_attention(meta: TraceMeta) -> None:
         )
 
 
+def _validate_steps(meta: TraceMeta) -> None:
+    """Check the steps that few models have: norm of queries and keys, windows, capped scores."""
+    norm = meta.qk_norm
+    if norm is not None and not (
+        norm.kind in NORM_KINDS and norm.span in NORM_SPANS and 0 <= norm.eps < 1
+    ):
+        raise damaged(f"its 'qk_norm' is no norm that is known: {_quoted(norm)}")
+    if norm is not None and meta.attention == "mla":
+        raise damaged("its 'qk_norm' and 'attention' contradict one another")
+    n_tokens = len(meta.tokens)
+    if meta.windows and not (
+        len(meta.windows) == meta.n_layers
+        and any(meta.windows)
+        and all(0 <= window < n_tokens for window in meta.windows)
+    ):
+        raise damaged(
+            f"its 'windows' should be one number of each of {meta.n_layers} layers, less than "
+            f"{n_tokens} and not all 0"
+        )
+    if not 0 <= meta.score_cap <= _LARGEST_CAP:
+        raise damaged(f"its 'score_cap' is {meta.score_cap} and should be 0 to {_LARGEST_CAP:,.0f}")
+
+
 def _validate_tokens(meta: TraceMeta) -> None:
     """Check that texts, ids, next tokens, prompt and beginning-of-sequence token fit together."""
     n_tokens = len(meta.tokens)
-    if not n_tokens == len(meta.token_ids) == len(meta.top_tokens):
+    n_rows = n_tokens if meta.published is None else 0
+    if n_tokens != len(meta.token_ids) or n_rows != len(meta.top_tokens):
         raise damaged(
             f"it has {n_tokens} tokens, {len(meta.token_ids)} token ids and "
             f"{len(meta.top_tokens)} rows of next tokens"
@@ -474,6 +607,10 @@ def _validate_tokens(meta: TraceMeta) -> None:
             f"its 'n_prompt' is {shortened(str(meta.n_prompt))}, which does not fit {n_tokens} "
             "tokens"
         )
+    if meta.rows and not (
+        len(meta.rows) == 2 and meta.has_bos <= meta.rows[0] < meta.rows[1] <= meta.n_prompt
+    ):
+        raise damaged(f"its 'rows' should be two positions of the prompt, not {_quoted(meta.rows)}")
     if meta.has_bos and _is_word(meta.tokens[0]):
         raise damaged(
             "its 'has_bos' is true, and its first token is no beginning-of-sequence token but a "

@@ -11,9 +11,16 @@ from typing import Any
 
 from extract.errors import UnsupportedModelError
 
-__all__ = ["refuse_unsupported"]
+__all__ = ["has_hidden_steps", "refuse_unsupported"]
 
-_SLIDING_LAYERS = ("sliding_attention", "chunked_attention", "local", "local_attention")
+_QK_NORMS = (
+    "q_norm",
+    "k_norm",
+    "q_layernorm",
+    "k_layernorm",
+    "query_layernorm",
+    "key_layernorm",
+)
 _OTHER_LAYERS = ("linear_attention", "mamba", "recurrent", "conv", "compressed_sparse_attention")
 
 
@@ -38,6 +45,32 @@ def refuse_unsupported(model: Any) -> None:
         )
 
 
+def has_hidden_steps(model: Any) -> bool:
+    """Return whether a model's attention has steps that TransformerLens does not show.
+
+    These are a norm of queries and keys, a sliding window, a cap of the scores, and sinks in the
+    softmax.
+    """
+    config = model.config.get_text_config()
+    if any(
+        getattr(config, name, None)
+        for name in ("sliding_window", "attn_logit_softcapping", "attn_logits_soft_cap")
+    ):
+        return True
+    return any(
+        getattr(module, name, None) is not None
+        for _, module in _attention_modules(model)
+        for name in (*_QK_NORMS, "sinks")
+    )
+
+
+def _attention_modules(model: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the attention modules of a model with their paths."""
+    for path, module in model.named_modules():
+        if type(module).__name__.lower().endswith("attention"):
+            yield path, module
+
+
 def _from_config(config: Any) -> Iterator[str]:
     """Yield the unsupported features that the configuration declares."""
 
@@ -48,19 +81,8 @@ def _from_config(config: Any) -> Iterator[str]:
     if setting("is_encoder_decoder"):
         yield "an encoder (only decoders are traced)"
     layer_types = set(setting("layer_types") or ())
-    # Some families set a window size and switch it off with `use_sliding_window`.
-    if layer_types & set(_SLIDING_LAYERS) or (
-        not layer_types
-        and setting("sliding_window")
-        and getattr(config, "use_sliding_window", True)
-    ):
-        yield "sliding-window attention"
     if layer_types & set(_OTHER_LAYERS) or setting("layers_block_type", "ssm_cfg"):
         yield "layers without softmax attention"
-    if "local" in (setting("attention_layers") or ()):
-        yield "local (sliding-window) attention"
-    if setting("attn_logit_softcapping", "attn_logits_soft_cap"):
-        yield "soft-capped scores"
     if setting("clip_qkv"):
         yield "clipped queries, keys and values"
     if setting("scale_attn_by_inverse_layer_idx"):
@@ -73,16 +95,8 @@ def _from_config(config: Any) -> Iterator[str]:
 
 
 _SUBMODULES = {
-    "normalised queries and keys": (
-        "q_norm",
-        "k_norm",
-        "q_layernorm",
-        "k_layernorm",
-        "query_layernorm",
-        "key_layernorm",
-        "qk_norm",
-    ),
-    "attention sinks in the softmax": ("sinks", "sink", "attention_sinks"),
+    "one norm for queries and keys after their rotation": ("qk_norm",),
+    "attention sinks in the softmax that are not read": ("sink", "attention_sinks"),
     "a gate on the output of attention": ("gate_proj", "g_proj", "attn_gate"),
     "a learned bias on the scores": ("relative_attention_bias",),
 }
@@ -90,9 +104,7 @@ _SUBMODULES = {
 
 def _from_modules(model: Any) -> Iterator[str]:
     """Yield the unsupported features that the attention modules contain."""
-    for path, module in model.named_modules():
-        if not type(module).__name__.lower().endswith("attention"):
-            continue
+    for path, module in _attention_modules(model):
         members = {
             name for name, _ in (*module.named_children(), *module.named_parameters(recurse=False))
         }

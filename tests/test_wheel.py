@@ -64,7 +64,10 @@ def test_it_holds_the_packages_their_data_and_nothing_else(wheel: Path) -> None:
         "filmkit/commands/templates/scene.py.txt",
         "filmkit/decks/templates/deck.js",
         "extract/assets/calibration.txt",
+        "extract/assets/calibration/SOURCES.md",
+        "extract/assets/calibration/rust_book.txt",
         "extract/assets/reference/gpt2_small.json",
+        "extract/assets/traces/gpt2-published.safetensors",
         "extract/assets/traces/smollm2-135m.safetensors",
     } <= names
     tops = {name.partition("/")[0] for name in names}

@@ -14,7 +14,7 @@ from click.core import ParameterSource
 from cloup.constraints import If, mutually_exclusive, require_all
 
 from extract.interrupts import interrupt_on_signals
-from extract.plain_text import escaped_json
+from extract.plain_text import error_line, escaped_json
 from extract.printing import echo
 from filmkit.commands.catalogue import catalogue
 from filmkit.commands.deck import deck, gallery
@@ -386,7 +386,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         echo(error.format_message(), err=True)
         sys.exit(error.exit_code)
     except click.ClickException as error:
-        echo(f"Error: {' '.join(error.format_message().split())}", err=True)
+        echo(f"Error: {error_line(error.format_message())}", err=True)
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, click.Abort):
         echo("Interrupted: unfinished files were removed", err=True)

@@ -445,16 +445,17 @@ def _cache_size(folder: Path) -> Finding:
 
 
 def _traces() -> Iterator[Finding]:
+    from extract.published import PUBLISHED
     from extract.trace import Trace, TraceError
     from filmkit.render.traces import EXTRACTED, SHIPPED, find_trace
 
-    for path in sorted({SHIPPED, *EXTRACTED.parent.glob("*.safetensors")}):
+    for path in sorted({SHIPPED, PUBLISHED, *EXTRACTED.parent.glob("*.safetensors")}):
         used = ", used unless --trace names another" if path == find_trace(None) else ""
         try:
             meta = Trace.load(path).meta
         except TraceError as error:
             message = str(error).removeprefix(f"{path}: ")
-            command = _restore_command(path, shipped=path == SHIPPED)
+            command = _restore_command(path, shipped=path in (SHIPPED, PUBLISHED))
             yield Finding(path.name, FAULT, message, command)
         else:
             message = f"{meta.model}, {meta.n_prompt} tokens{used}"

@@ -220,6 +220,7 @@ class Stage(Scene):
         beat_sink: BeatSink | None = None,
     ) -> None:
         super().__init__(renderer=FilmRenderer(StageCamera, sink))
+        self._require_tensors(trace)
         self.trace = trace
         self.settings = settings or StageSettings()
         self.on_beat_end = on_beat_end
@@ -230,6 +231,15 @@ class Stage(Scene):
             trace, self.settings.layer, show_first_token=self.settings.show_first_token
         )
         self.head = self.layer.head(self.settings.head)
+
+    def _require_tensors(self, trace: Trace) -> None:
+        """Refuse a trace of published patterns for a scene that shows other tensors too."""
+        more = [name for name in self.tensors if name != "pattern"]
+        if trace.meta.published is not None and more:
+            raise StageError(
+                f"{trace.meta.model} has published patterns only, and this scene also shows "
+                f"{', '.join(more)}; extract the model with: {trace.command}"
+            )
 
     @cached_property
     def compared(self) -> LayerView:
@@ -552,10 +562,15 @@ class Stage(Scene):
         if meta.random_weights:
             # First, because a note that is too long for the frame loses its end.
             parts.insert(0, "random weights")
+        if meta.published is not None:
+            parts.insert(0, f"published values, within {meta.published.precision:g}")
         hidden = ""
         if self.layer.hides_first:
-            first = printable(meta.tokens[0])
-            hidden = f"the beginning token {first} takes part but is not drawn"
+            name = self.layer.hidden_name
+            if self.layer.first == meta.has_bos:
+                name = f"{name} {printable(meta.tokens[0])}"
+            verb = "takes" if self.layer.first == 1 else "take"
+            hidden = f"the {name} {verb} part but {'is' if verb == 'takes' else 'are'} not drawn"
         return "  ·  ".join(parts), hidden
 
     def _notes(self) -> VGroup:

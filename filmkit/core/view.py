@@ -8,6 +8,8 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from extract.attention import causal_mask
+from extract.limits import PICTURE_TOKENS
 from extract.trace import Trace
 from filmkit.core.errors import StageError
 from filmkit.core.norm import Norm, TensorSource
@@ -23,7 +25,7 @@ __all__ = [
 
 Array = npt.NDArray[np.float64]
 
-MIN_TOKENS, MAX_TOKENS = 2, 24
+MIN_TOKENS, MAX_TOKENS = PICTURE_TOKENS
 """How many tokens of a prompt the pictures have room for, without the beginning token."""
 
 
@@ -38,7 +40,8 @@ class LayerView:
     layer
         Number of the layer, from 0.
     first
-        First position that is drawn: 1 if a beginning-of-sequence token is hidden, else 0.
+        First position that is drawn: 1 if a beginning-of-sequence token is hidden, else 0; or where
+        the rows begin that were chosen when a long prompt was traced.
     stop
         One past the last position that is drawn.
     compared
@@ -83,15 +86,18 @@ class LayerView:
             raise StageError(
                 f"{meta.model} has no layer {chosen}; choose --layer 0 to {meta.n_layers - 1}"
             )
-        words = meta.n_prompt - meta.has_bos
+        start, stop = meta.rows or (int(meta.has_bos), meta.n_prompt)
+        words = stop - start
         if not MIN_TOKENS <= words <= MAX_TOKENS:
+            what, other = ("rows are", "others") if meta.rows else ("prompt has", "one")
+            choose = "" if words < MIN_TOKENS else ", or rows of it with --rows"
             raise StageError(
-                f"the prompt has {words} tokens; the pictures hold {MIN_TOKENS} to "
-                f"{MAX_TOKENS}: extract a {'longer' if words < MIN_TOKENS else 'shorter'} one "
-                "with python -m extract --prompt"
+                f"the {what} {words} tokens; the pictures hold {MIN_TOKENS} to {MAX_TOKENS}: "
+                f"extract {'a ' * (not meta.rows)}{'longer' if words < MIN_TOKENS else 'shorter'} "
+                f"{other} with python -m extract --prompt{choose}"
             )
-        first = 1 if meta.has_bos and not show_first_token else 0
-        return cls(trace, chosen, first, meta.n_prompt)
+        first = 0 if show_first_token and start == meta.has_bos else start
+        return cls(trace, chosen, first, stop)
 
     def until(self, stop: int) -> LayerView:
         """Return the view with another end: to include tokens that follow the prompt."""
@@ -104,8 +110,15 @@ class LayerView:
 
     @property
     def hides_first(self) -> bool:
-        """Whether there is a beginning-of-sequence token that is not drawn."""
+        """Whether a beginning-of-sequence token, or a longer beginning, is not drawn."""
         return self.first > 0
+
+    @property
+    def hidden_name(self) -> str:
+        """What the positions before the drawn ones are called."""
+        if self.first == self.trace.meta.has_bos:
+            return "beginning token"
+        return "token before" if self.first == 1 else f"{self.first} tokens before"
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -177,6 +190,8 @@ class LayerView:
         """
         if name == "pattern":
             return Norm.unit()
+        if name in ("q", "k"):
+            name = self.trace.unrotated(name)
         values = self.trace.get(name, self.layer)[int(self.trace.meta.has_bos) :]
         return Norm.stretched(values)
 
@@ -237,13 +252,13 @@ class HeadView:
 
     @cached_property
     def q(self) -> Array:
-        """Queries before any rotation, (position, d_qk)."""
-        return self.layer.rows("q")[:, self.head]
+        """Queries before any rotation, after any norm, (position, d_qk)."""
+        return self.layer.rows(self.layer.trace.unrotated("q"))[:, self.head]
 
     @cached_property
     def k(self) -> Array:
-        """Keys before any rotation, (position, d_qk)."""
-        return self.layer.rows("k")[:, self.kv_head]
+        """Keys before any rotation, after any norm, (position, d_qk)."""
+        return self.layer.rows(self.layer.trace.unrotated("k"))[:, self.kv_head]
 
     @cached_property
     def v(self) -> Array:
@@ -286,26 +301,45 @@ class HeadView:
 
     @cached_property
     def hidden_attention(self) -> Array:
-        """Attention of each query to the hidden first token, (query,); zeros if none is hidden."""
+        """Attention of each query to the hidden beginning, (query,); zeros if none is hidden."""
         view = self.layer
         whole = view.trace.get("pattern", view.layer)[self.head].astype(np.float64)
         return whole[view.first : view.stop, : view.first].sum(axis=1)
 
     @cached_property
-    def hidden_value(self) -> Array:
-        """Values of the hidden first token, (1, d_v); (0, d_v) if none is hidden."""
+    def sink_attention(self) -> Array:
+        """Attention of each query to the sink in the softmax, (query,); zeros without one."""
         view = self.layer
-        whole = view.trace.get("v", view.layer)[: view.first, self.kv_head]
-        return whole.astype(np.float64)
+        whole = view.trace.get("pattern", view.layer)[self.head].astype(np.float64)
+        return np.maximum(1 - whole[view.first : view.stop].sum(axis=1), 0)
+
+    def hidden_value(self, query: int) -> Array:
+        """Return the values of the hidden beginning as a drawn query mixes them, (1, d_v).
+
+        Of one hidden token these are its own values; of several their mean, weighted by the
+        attention that the query gives each.
+        """
+        view = self.layer
+        values = view.trace.get("v", view.layer)[: view.first, self.kv_head].astype(np.float64)
+        whole = view.trace.get("pattern", view.layer)[self.head].astype(np.float64)
+        shares = whole[view.first + query, : view.first]
+        if not shares.any():
+            shares = np.ones_like(shares)
+        mean: Array = (shares @ values / shares.sum())[None]
+        return mean
 
     def score_tensor(self, name: str) -> str:
         """Return the name of the tensor of queries ("q") or keys ("k") as used in the scores."""
-        return f"{name}_rot" if self.layer.trace.rotates else name
+        return self.layer.trace.used(name)
 
     @cached_property
     def causal_mask(self) -> npt.NDArray[np.bool_]:
-        """The causal mask, (query, key): True where the key comes after the query."""
-        return np.triu(np.ones((self.layer.count, self.layer.count), dtype=bool), k=1)
+        """The causal mask, (query, key): True where the key comes after the query.
+
+        In a layer with sliding-window attention also where it comes before the query's window.
+        """
+        count = self.layer.count
+        return ~causal_mask(count, count, self.layer.trace.window(self.layer.layer))
 
 
 def rotary_pairs(trace: Trace) -> npt.NDArray[np.int_]:

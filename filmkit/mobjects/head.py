@@ -137,7 +137,7 @@ class HeadPicture(Group):
         """Show queries and keys as used in the scores, or as before their rotation."""
         layer, d_qk = self.view.layer, self.view.layer.trace.meta.d_qk
         for panel, name, head in ((self.q, "q", self.view.head), (self.k, "k", self.view.kv_head)):
-            tensor = self.view.score_tensor(name) if rotated else name
+            tensor = self.view.score_tensor(name) if rotated else layer.trace.unrotated(name)
             panel.cells.set_values(layer.rows(tensor)[:, head])
             panel.cells.source = layer.source(tensor, head, (0, d_qk))
 
@@ -152,6 +152,8 @@ class HeadPicture(Group):
             ("V", d_v, layout.w_v, theme.value),
         ):
             notes = ["+ bias"] if layer.trace.has(f"b_{letter}", layer.layer) else []
+            if layer.trace.meta.qk_norm is not None and letter != "V":
+                notes.append("normalised")
             if layer.trace.rotates and letter != "V":
                 notes.append("rotated")
             boxes.append(

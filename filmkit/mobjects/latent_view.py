@@ -203,7 +203,9 @@ class LatentHead:
     def content(self) -> Array:
         """Attention pattern from the model's own keys without rotation, (query, key)."""
         layer = self.view.layer
-        whole = content_pattern(layer.trace, layer.layer, layer.trace.get("k", layer.layer))
+        whole = content_pattern(
+            layer.trace, layer.layer, layer.trace.get(layer.trace.unrotated("k"), layer.layer)
+        )
         return whole[self.head, self._span, self._span]
 
     def comparison(self, name: str) -> Comparison:

@@ -9,10 +9,12 @@ without a traceback.
 from __future__ import annotations
 
 import multiprocessing
+import os
 import pickle
 import sys
 import traceback
-from contextlib import chdir
+from collections.abc import Iterator
+from contextlib import chdir, contextmanager
 from importlib import import_module
 from multiprocessing import forkserver
 from multiprocessing.process import BaseProcess
@@ -58,13 +60,29 @@ def clean_process(function: str, *arguments: object) -> BaseProcess:
     """
     if sys.platform == "linux":
         CONTEXT.set_forkserver_preload(LIBRARIES)
-        # The server would take libraries, and Manim its settings, from the current folder.
-        with chdir(sys.prefix):
+        # The server would take libraries, and Manim its settings, from the current folder. Manim
+        # imports this project as a plugin: it has to be the one that runs, not one that is
+        # installed elsewhere.
+        with chdir(sys.prefix), _first_on_path(PROJECT):
             forkserver.ensure_running()
     # Unpickling imports the classes of the arguments from the project, so it must happen inside the
     # process, where errors are caught: here the arguments are pickled by hand.
     process: BaseProcess = CONTEXT.Process(target=_run, args=(function, pickle.dumps(arguments)))
     return process
+
+
+@contextmanager
+def _first_on_path(folder: Path) -> Iterator[None]:
+    """Let Python programs that are started in the ``with`` block import from a folder first."""
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(folder), *([before] if before else [])])
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["PYTHONPATH"]
+        else:
+            os.environ["PYTHONPATH"] = before
 
 
 def _run(function: str, arguments: bytes) -> None:

@@ -23,6 +23,7 @@ from pathlib import Path
 import cairo
 import manimpango
 
+from extract.published import EXTRACTED_GPT2, PUBLISHED
 from filmkit.core.fonts import FONT_RULES, font_files
 from filmkit.core.project import PROJECT
 from filmkit.core.records import BeatRecord
@@ -320,6 +321,10 @@ def surroundings() -> dict[str, str]:
     fonts = sha256()
     for path in (*font_files(), FONT_RULES):
         fonts.update(sha256(path.read_bytes()).digest())
+    # A scene may show GPT-2 beside its trace: the user's own, or the published patterns.
+    gpt2 = sha256()
+    for path in (PUBLISHED, EXTRACTED_GPT2):
+        gpt2.update(sha256(path.read_bytes() if path.exists() else b"").digest())
     return {
         "Python": platform.python_version(),
         "machine": f"{platform.machine()} {platform.system()}",
@@ -327,4 +332,5 @@ def surroundings() -> dict[str, str]:
         "pango": manimpango.pango_version(),
         **{name: version(name) for name in LIBRARIES},
         "the fonts": fonts.hexdigest()[:SHORT],
+        "the traces of GPT-2": gpt2.hexdigest()[:SHORT],
     }

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from extract.assets import asset, traces_folder
+from extract.assets import asset
+from extract.published import EXTRACTED_GPT2
 from extract.trace import Trace
 
 __all__ = ["EXTRACTED", "SHIPPED", "find_trace", "provenance"]
 
 # GPT-2, which the film's story is about; it exists only if the user has extracted it.
-EXTRACTED = traces_folder() / "gpt2.safetensors"
+EXTRACTED = EXTRACTED_GPT2
 # The trace that comes with the project.
 SHIPPED = asset("traces/smollm2-135m.safetensors")
 

@@ -52,8 +52,10 @@ KV_HEAD = "key/value head"
 TENSOR_KINDS = {
     "x": TensorKind("input X", None),
     "q": TensorKind("queries"),
+    "q_norm": TensorKind("normalised queries"),
     "q_rot": TensorKind("rotated queries"),
     "k": TensorKind("keys", heads=KV_HEAD),
+    "k_norm": TensorKind("normalised keys", heads=KV_HEAD),
     "k_rot": TensorKind("rotated keys", heads=KV_HEAD),
     "v": TensorKind("values", heads=KV_HEAD),
     "pattern": TensorKind("attention pattern", 0, columns="words"),

@@ -159,7 +159,13 @@ class ScoreRemarks(VGroup):
             self.scaling.insert(
                 1, Label("less a penalty for distance", size=size, colour=theme.muted)
             )
-        self.masking = Label("masked: later words", size=size, colour=theme.muted)
+        if meta.score_cap:
+            cap = format_number(meta.score_cap)
+            self.scaling.insert(
+                -1, Label(f"then capped at {MINUS}{cap} and {cap}", size=size, colour=theme.muted)
+            )
+        hidden = "later and far" if view.layer.trace.window(view.layer.layer) else "later"
+        self.masking = Label(f"masked: {hidden} words", size=size, colour=theme.muted)
         for line, (x, y) in zip((*self.scaling, self.masking), layout.lines, strict=False):
             line.on_line(x + line.width / 2, y)
         self.add(self.scaling, self.masking)
@@ -201,15 +207,23 @@ class RowSoftmax(Group):
         self.arrow = Wire(layout.arrow)
         self.name = Label("softmax", size=theme.name_size)
         self.name.on_line(x - 0.3 - self.name.width / 2, (start + end) / 2)
-        self.formula = Symbol("p_j = e^(s_j) \\/ sum_i e^(s_i)", size=theme.name_size)
+        sinks = view.layer.trace.meta.sinks
+        below = "(e^s + sum_i e^(s_i))" if sinks else "sum_i e^(s_i)"
+        self.formula = Symbol(f"p_j = e^(s_j) \\/ {below}", size=theme.name_size)
         self.formula.on_line(x + 0.3 + self.formula.width / 2, (start + end) / 2)
         self.bars = Bars(view.pattern[query], view.layer.norm("pattern"), layout.bars, query + 1)
         self.add(self.title, self.words, self.numbers, self.arrow, self.name, self.formula)
         self.add(self.bars)
         self.remainder = VGroup()
+        rest = []
         if view.layer.hides_first:
             share = format_share(float(view.hidden_attention[query]))
-            text = f"the rest, {share}, goes to the beginning token, which is not drawn"
+            rest.append(f"{share} goes to the {view.layer.hidden_name}, not drawn")
+        if sinks:
+            share = format_share(float(view.sink_attention[query]))
+            rest.append(f"{share} to a sink s that is no word")
+        if rest:
+            text = f"the rest: {', '.join(rest)}"
             self.remainder.add(Label(text, size=theme.note_size, colour=theme.muted))
             self.remainder.move_to([layout.bars.x, layout.bars.bottom - 0.25, 0])
             self.add(self.remainder)
@@ -273,7 +287,7 @@ class RowMix(Group):
 
     def __init__(self, view: HeadView, values: Heatmap, query: int, frame: Frame) -> None:
         super().__init__()
-        theme, n_keys, hidden = current_theme(), query + 1, view.layer.first
+        theme, n_keys, hidden = current_theme(), query + 1, view.layer.hides_first
         self.weights = [
             *([float(view.hidden_attention[query])] * hidden),
             *view.pattern[query, :n_keys],
@@ -282,11 +296,14 @@ class RowMix(Group):
         self.strips = values.split_rows()[:n_keys]
         self.hidden: list[Heatmap] = []
         if hidden:
-            first = self.strips[0].copy().set_values(view.hidden_value)
-            first.source = view.layer.hidden_source("v", view.kv_head, (0, values.shape[1]))
+            first = self.strips[0].copy().set_values(view.hidden_value(query))
+            source = view.layer.hidden_source("v", view.kv_head, (0, values.shape[1]))
+            if view.layer.first > 1:
+                source = TensorSource(expression=f"mean of the values of {source.tensor}")
+            first.source = source
             self.hidden = [first]
             self.strips.insert(0, first)
-        names = [*(["beginning token"] * hidden), *view.layer.words[:n_keys]]
+        names = [*([view.layer.hidden_name] * hidden), *view.layer.words[:n_keys]]
         size = size_beside(layout.pitch)
         self.words = TokenLabels(names, layout.words, width=layout.word_width, size=size)
         if hidden:

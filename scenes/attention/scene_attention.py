@@ -301,7 +301,7 @@ class Attention(Stage):
         """Two small steps: scale the scores down, and mask every word that is still to come."""
         picture, tempo = self.picture, self.theme.tempo
         scores = picture.scores.cells
-        layout = score_remarks_layout(picture.layout, count=4)
+        layout = score_remarks_layout(picture.layout, count=5)
         remarks = ScoreRemarks(self.head, self.match, layout)
         norm = self.layer.scores_norm
         before, after = (

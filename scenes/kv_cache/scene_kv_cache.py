@@ -68,6 +68,11 @@ class KVCache(Stage):
             raise StageError(
                 "the trace has no words after the prompt; extract it with --generate or --continue"
             )
+        if self.layer.stop != meta.n_prompt:
+            raise StageError(
+                "the rows end before the prompt does, and words are added here; extract it with "
+                "--rows up to its end"
+            )
         longer = self.layer.until(meta.n_prompt + 1)
         self.picture = GrowingHead(longer.head(self.head.head), self.frame)
         word, rank = following_word(self.trace)

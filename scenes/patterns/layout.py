@@ -14,12 +14,14 @@ from filmkit.core.geometry import NARROW, WORD_GAP, Box, Frame, column_points, r
 __all__ = [
     "CloseupLayout",
     "EmptyWallLayout",
+    "TwoWallsLayout",
     "WallLayout",
     "arc_shots",
     "closeup_layout",
     "empty_wall_layout",
     "frontal_shot",
     "gap_cells",
+    "two_walls_layout",
     "wall_layout",
 ]
 
@@ -33,6 +35,11 @@ MAX_PITCH = 1.5  # largest distance between neighbouring patterns, for a small m
 FEW_BLOCKS = 0.95  # take the fewest blocks whose pitch is at least this part of the largest
 ROW_NUMBER_STEP = 0.25  # smallest distance between two numbers below one another
 COLUMN_NUMBER_STEP = 0.34  # smallest distance between two numbers side by side
+WALLS_GAP = 0.7  # between the walls of two models that stand side by side
+WALLS_AIR = 0.25  # between the words of two that stand one above the other
+WALL_NOTE = 0.56  # height of the line below each of them
+SMALLER = 0.55  # smallest pitch of the first wall, as a part of that of the second
+BLOCKS_APART = 0.6  # between two blocks of the first wall then, in pitches
 SIDE = 4.5  # largest side of a pattern in a close-up
 MAX_WORD = 1.45  # length of the longest word beside it
 WORD_FILL = 0.9  # largest height of letters, as a part of the distance between two words
@@ -207,6 +214,103 @@ def wall_layout(frame: Frame, *, layers: int, heads: int, count: int) -> WallLay
         top = stage.y + (step * each - TITLE - COLUMNS_LINE) / 2
         corners = tuple((left + i * (wide + BLOCK_GAP), top) for i in range(blocks))
     return WallLayout(layers, heads, count, each, step, corners, upright)
+
+
+@dataclass(frozen=True)
+class TwoWallsLayout:
+    """Layout of the walls of two models: beside one another, or one above the other.
+
+    Each has a line above it and two below. Points are (x, y) of the left ends of these lines.
+
+    Attributes
+    ----------
+    first, second
+        The walls. The second one is as large as the frame allows, the first may be smaller.
+    room
+        How wide the lines of each of them may be.
+    """
+
+    first: WallLayout
+    second: WallLayout
+    room: tuple[float, float]
+
+    @staticmethod
+    def title(wall: WallLayout) -> tuple[float, float]:
+        """Return the left end of the line that names a wall."""
+        return wall.box.left, wall.box.top + TITLE / 2
+
+    @staticmethod
+    def note(wall: WallLayout) -> tuple[float, float]:
+        """Return the left end of the first line below a wall."""
+        return wall.box.left, wall.box.bottom - WALL_NOTE / 2
+
+    @staticmethod
+    def place(wall: WallLayout) -> tuple[float, float]:
+        """Return the left end of the second line below a wall."""
+        return wall.box.left, wall.box.bottom - WALL_NOTE - COLUMNS_LINE / 2
+
+
+def two_walls_layout(
+    frame: Frame, first: WallLayout, *, layers: int, heads: int, count: int
+) -> TwoWallsLayout:
+    """Lay out the wall of another model with one that is there already.
+
+    They stand beside one another or one above the other, where the second can be larger.
+
+    Parameters
+    ----------
+    frame
+        The picture's edge.
+    first
+        The wall that is there; it keeps its blocks.
+    layers, heads, count
+        Of the other model: layers, heads in each, and rows of a pattern.
+    """
+    stage, upright = frame.stage, first.upright
+    blocks = len(first.corners)
+    in_block = first.shape(0)
+    rows, columns = (
+        number * times + BLOCKS_APART * (times - 1)
+        for number, times in zip(in_block, (blocks, 1) if upright else (1, blocks), strict=True)
+    )
+    other_rows, other_columns = (heads, layers) if upright else (layers, heads)
+    words = TITLE + WALL_NOTE + COLUMNS_LINE
+
+    def pitches(stacked: bool) -> tuple[float, float]:
+        """Return the pitch of the second wall and that of the first."""
+        width, height = stage.width, stage.height - words
+        if stacked:
+            height -= words + WALLS_AIR
+            pitch = min(width / other_columns, height / (other_rows + SMALLER * rows), MAX_PITCH)
+            return pitch, min(pitch, width / columns, (height - pitch * other_rows) / rows)
+        width -= WALLS_GAP
+        pitch = min(height / other_rows, width / (other_columns + SMALLER * columns), MAX_PITCH)
+        return pitch, min(pitch, height / rows, (width - pitch * other_columns) / columns)
+
+    stacked = pitches(True) > pitches(False)
+    pitch, step = pitches(stacked)
+    sizes = (step * columns, step * rows), (pitch * other_columns, pitch * other_rows)
+    (wide, high), (other_wide, other_high) = sizes
+    if stacked:
+        left = stage.x - max(wide, other_wide) / 2
+        top = stage.y + (2 * words + WALLS_AIR + high + other_high) / 2 - TITLE
+        other_left, other_top = left, top - high - words - WALLS_AIR
+        room = (stage.right - left,) * 2
+    else:
+        left = stage.x - (wide + WALLS_GAP + other_wide) / 2
+        top = stage.y + (words + max(high, other_high)) / 2 - TITLE
+        other_left, other_top = left + wide + WALLS_GAP, top
+        room = wide, stage.right - other_left
+    # From one block of the first wall to the next.
+    stride = step * (in_block[0 if upright else 1] + BLOCKS_APART)
+    corners = tuple(
+        (left, top - stride * i) if upright else (left + stride * i, top) for i in range(blocks)
+    )
+    return TwoWallsLayout(
+        replace(first, pitch=step, corners=corners),
+        WallLayout(layers, heads, count, layers, pitch, ((other_left, other_top),), upright),
+        room,
+    )
 
 
 def frontal_shot(box: Box, target: Box, frame: Frame) -> Shot:

@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 from manim import Group, Mobject, Succession, VGroup, smooth, squish_rate_func
 
 from extract.architectures import architecture
-from extract.patterns import CRITERIA, strongest_head
+from extract.patterns import CRITERIA, StrongestHead, strongest_head
+from extract.published import gpt2_trace, has_published_twin
+from extract.trace import TraceMeta
 from filmkit.core.animations import AnimateWith, Appear, Presence, Settle, Vanish
 from filmkit.core.camera import pin_to_frame
 from filmkit.core.norm import Norm
 from filmkit.core.numbers import format_counted, format_large_share, format_share
 from filmkit.core.printable import printable
 from filmkit.core.stage import Stage, beat
-from filmkit.core.text import NO_BREAK_SPACE, Label, break_lines
+from filmkit.core.text import NO_BREAK_SPACE, Label, break_lines, fit_word
+from filmkit.core.view import LayerView
 from filmkit.mobjects.marks import ColourBar, Highlight
 from scenes.patterns.camera_paths import Fly, Tour
-from scenes.patterns.layout import arc_shots, empty_wall_layout, wall_layout
+from scenes.patterns.layout import (
+    TwoWallsLayout,
+    arc_shots,
+    empty_wall_layout,
+    two_walls_layout,
+    wall_layout,
+)
 from scenes.patterns.wall import (
     EmptyWall,
     HeadCloseup,
@@ -38,6 +50,13 @@ EARLY, AFTER, LATE = (
 )
 
 
+def _rounding(meta: TraceMeta) -> str:
+    """Return the end of a line that says how far published values are rounded."""
+    if meta.published is None:
+        return ""
+    return f"; published, to 1/{1 / (2 * meta.published.precision):.0f}"
+
+
 class Patterns(Stage):
     """One head's pattern, all of them, three close-ups, and how many a large model has.
 
@@ -53,6 +72,8 @@ class Patterns(Stage):
         patterns = prompt_patterns(self.trace)
         self.strongest_heads = {name: strongest_head(patterns, name) for name in CRITERIA}
         self.facts |= self._facts(patterns)
+        if has_published_twin(self.trace):
+            self._prepare_gpt2()
         layout = wall_layout(self.frame, layers=meta.n_layers, heads=meta.n_heads, count=view.count)
         title = "{layers} × {heads} = {total}".format(**self.facts)
         self.wall = PatternWall(view, layout, title)
@@ -86,6 +107,23 @@ class Patterns(Stage):
             "many_layers": format_counted(LARGE.n_layers, "layer"),
             "many_heads": format_counted(LARGE.n_heads, "head"),
             "many": format_counted(LARGE.n_layers * LARGE.n_heads, "pattern"),
+        }
+
+    def _prepare_gpt2(self) -> None:
+        """Read the patterns of GPT-2 on the same prompt, and fill in what is told of them."""
+        view = LayerView.of_prompt(
+            gpt2_trace(), None, show_first_token=self.settings.show_first_token
+        )
+        self.gpt2 = replace(view, compared=True)
+        meta = view.trace.meta
+        self.gpt2_head = strongest_head(prompt_patterns(view.trace), "previous")
+        self.facts |= {
+            "gpt2": meta.model,
+            "gpt2_layers": format_counted(meta.n_layers, "layer"),
+            "gpt2_heads": format_counted(meta.n_heads, "head"),
+            "gpt2_total": format_counted(meta.n_layers * meta.n_heads, "pattern"),
+            "gpt2_place": f"layer {self.gpt2_head.layer}, head {self.gpt2_head.head}",
+            "gpt2_before": format_large_share(self.gpt2_head.value),
         }
 
     def provenance_notes(self) -> tuple[str, str]:
@@ -223,6 +261,86 @@ class Patterns(Stage):
         )
         self.closeup_labels = labels
         self.draws_first_token = len(closeup.hidden) > 0
+
+    # Two models
+
+    @beat(when=has_published_twin)
+    def the_same_words(self) -> None:
+        """The same words in {gpt2}: {gpt2_layers} of {gpt2_heads}, {gpt2_total}. One of its
+        heads looks one word back too: {gpt2_place}, with {gpt2_before} of its attention."""
+        tempo, other = self.theme.tempo, self.gpt2.trace.meta
+        layout = two_walls_layout(
+            self.frame,
+            self.wall.layout,
+            layers=other.n_layers,
+            heads=other.n_heads,
+            count=self.gpt2.count,
+        )
+        first, second = layout.first, layout.second
+        self.play(
+            Vanish(Group(self.closeup_labels, self.outlines, self.tiles), rate_func=EARLY),
+            Presence(Group(self.blocks, self.provenance), 1.0, rate_func=EARLY),
+            Fly(self.camera, self.overview),
+            *(
+                Settle(block, first.block_box(i), rate_func=AFTER)
+                for i, block in enumerate(self.wall.blocks)
+            ),
+            run_time=2.2,
+        )
+        wall = PatternWall(self.gpt2, second, "")
+        blocks = Group(*wall.blocks)
+        self.add(blocks)
+        heads = self.strongest_heads["previous"], self.gpt2_head
+        titles, notes = self._wall_words(layout, heads)
+        self.play(
+            *wall.wave_from(self.gpt2_head.layer, self.gpt2_head.head),
+            Appear(titles),
+            run_time=tempo.large,
+        )
+        self.hold(words=5)
+        outlines = VGroup(
+            *(
+                Highlight(
+                    place.tile(find.layer, find.head), colour=self.theme.pattern, zoom=place.pitch
+                )
+                for place, find in zip((first, second), heads, strict=True)
+            )
+        )
+        self.play(Appear(outlines), Appear(notes), run_time=tempo.small)
+        self.hold(3.5)
+        # The next beat lets all of this vanish.
+        self.closeup_labels = Group(blocks, titles, notes, outlines)
+
+    def _wall_words(
+        self, layout: TwoWallsLayout, heads: Sequence[StrongestHead]
+    ) -> tuple[VGroup, VGroup]:
+        """Return the lines above the walls, and those below them that tell of a head of each."""
+        theme = self.theme
+        titles, notes = VGroup(), VGroup()
+
+        def line(
+            point: tuple[float, float], text: str, room: float, size: float, colour: str
+        ) -> Label:
+            label = fit_word(text, room, size=size, colour=colour)
+            return label.on_line(point[0] + label.width / 2, point[1])
+
+        for wall, find, room, title, source in zip(
+            (layout.first, layout.second),
+            heads,
+            layout.room,
+            ("this model: {total}", "{gpt2}: {gpt2_total}"),
+            ("", _rounding(self.gpt2.trace.meta)),
+            strict=True,
+        ):
+            name = title.format(**self.facts)
+            titles.add(line(layout.title(wall), name, room, theme.name_size, theme.ink))
+            note = f"one word back: {format_large_share(find.value)}"
+            place = f"layer {find.layer}, head {find.head}{source}"
+            notes.add(
+                line(layout.note(wall), note, room, theme.shape_size, theme.ink),
+                line(layout.place(wall), place, room, theme.note_size, theme.muted),
+            )
+        return titles, notes
 
     # Many more
 

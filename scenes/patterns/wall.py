@@ -126,11 +126,14 @@ class PatternWall(Group):
             width=1.0,
             height=1.0,
             masked=masked.astype(bool),
-            source=TensorSource(
-                expression=f"patterns of all heads of layers {first} to {stop - 1}"
-            ),
+            source=TensorSource(expression=self._source_of(first, stop)),
         )
         return block.set_shown(shown)
+
+    def _source_of(self, first: int, stop: int) -> str:
+        """Return what one image shows, in words."""
+        what = f"patterns of all heads of layers {first} to {stop - 1}"
+        return f"{what} of {self.view.trace.meta.model}" if self.view.compared else what
 
     def tile(self, layer: int, head: int) -> Heatmap:
         """Build an image of one head's pattern alone, exactly over its place in the wall."""
@@ -226,7 +229,7 @@ def _closeup_layout(frame: Frame, view: LayerView) -> CloseupLayout:
             frame,
             count=view.count,
             word_width=longest(view.words, size),
-            hidden_word_width=longest(view.trace.meta.tokens[: view.first], size),
+            hidden_word_width=longest(view.trace.meta.tokens[: view.hides_first], size),
             sizes=(size, minimum),
         )
 
@@ -293,7 +296,7 @@ class HeadCloseup(Group):
         self.hidden = Group()
         if shows_hidden:
             first = view.first
-            whole = view.trace.get("pattern", layer)[head, first : view.stop, :first]
+            whole = view.trace.get("pattern", layer)[head, first : view.stop, :1]
             strip = Heatmap(
                 whole,
                 Norm.unit(),
@@ -301,7 +304,7 @@ class HeadCloseup(Group):
                 height=1.0,
                 source=TensorSource(
                     view.trace.tensor_name("pattern", layer),
-                    index=(head, (first, view.stop), (0, first)),
+                    index=(head, (first, view.stop), (0, 1)),
                 ),
             ).place(layout.hidden)
             word = TokenLabels(

@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 import json
+from itertools import product
 
+import numpy as np
 import pytest
+from click.testing import CliRunner
 from rich.console import Console
 
+from extract.__main__ import main
 from extract.architectures import (
     ARCHITECTURES,
     DENSE_7B,
+    H100_SXM,
     MOE,
     V2_SAVING,
+    Architecture,
+    LatentSize,
     Scheme,
+    SparseIndexer,
     architecture,
+    decoding_work,
     kv_cache_bytes,
     kv_cache_elements,
     latent_size,
     v2_cache_claim,
 )
 from extract.cache_table import SizeUnit, cache_row, cache_table
+from extract.newer_schemes import NEWER_SCHEMES, CachedLayers, newer_scheme
+from extract.work_table import newer_table, work_table
 
 # Bytes per token at 16 bits: multi-head, 8 groups, multi-query, latent, and the model's own scheme.
 BYTES_PER_TOKEN = {
@@ -150,6 +161,168 @@ def test_the_caches_of_table_9_are_those_of_the_published_models() -> None:
     assert kv_cache_elements(lite) == pytest.approx(small_mla, abs=50)
     assert kv_cache_elements(v2) == pytest.approx(large_mla, abs=50)
     assert kv_cache_elements(v2, "mha") > 2 * (large_mha or 0)
+
+
+# --- What a chip does with the cache --------------------------------------------------------------
+
+
+class Counted:
+    """A vector in a cache that counts how often its numbers take part in a multiply-add."""
+
+    def __init__(self, width: int) -> None:
+        self.width, self.multiply_adds = width, 0
+
+    def use(self) -> None:
+        self.multiply_adds += self.width
+
+
+def counted_work(arch: Architecture, scheme: Scheme, n_tokens: int) -> tuple[int, int]:
+    """Return numbers read and multiply-adds, counted head by head and token by token."""
+    read: set[Counted] = set()
+    for _ in range(arch.n_layers):
+        n_sets = {"mha": arch.n_heads, "gqa": arch.n_kv_heads, "mqa": 1, "mla": 1}[scheme]
+        shape = n_tokens, n_sets
+        if scheme == "mla":
+            assert arch.latent is not None
+            widths = arch.latent.kv_rank, arch.latent.rope_dim
+        else:
+            widths = arch.d_head, arch.d_head
+        keys, values = (np.empty(shape, dtype=object) for _ in widths)
+        for place in product(*map(range, shape)):
+            keys[place], values[place] = (Counted(width) for width in widths)
+        for token, head in product(range(n_tokens), range(arch.n_heads)):
+            place = token, head * n_sets // arch.n_heads
+            key, value = keys[place], values[place]
+            key.use()
+            value.use()
+            if scheme == "mla":  # the rotated part is in the scores, the latent in scores and mix
+                key.use()
+            read |= {key, value}
+    return sum(v.width for v in read), sum(v.multiply_adds for v in read)
+
+
+@pytest.mark.parametrize("scheme", ["mha", "gqa", "mqa", "mla"])
+def test_the_work_is_that_of_counting_every_multiply_add(scheme: Scheme) -> None:
+    arch = Architecture("tiny", scheme, 3, 6, 2, 5, 30, "made up", LatentSize(7, 4))
+    work = decoding_work(arch, scheme, n_tokens=11)
+    assert (work.numbers_read, work.multiply_adds) == counted_work(arch, scheme, 11)
+    assert work.numbers_read == kv_cache_elements(arch, scheme, n_tokens=11)
+
+
+def test_multiply_adds_for_each_number_read() -> None:
+    llama, r1 = architecture("Llama-3 70B"), architecture("DeepSeek-V3/R1")
+    for n_tokens in (1, 100_000):
+        assert decoding_work(llama, "mha", n_tokens=n_tokens).per_number == 1
+        assert decoding_work(llama, n_tokens=n_tokens).per_number == 64 / 8
+        assert decoding_work(llama, "mqa", n_tokens=n_tokens).per_number == 64
+        assert decoding_work(r1, "mha", n_tokens=n_tokens).per_number == 1
+        own = decoding_work(r1, n_tokens=n_tokens).per_number
+        assert own == pytest.approx(128 * (576 + 512) / 576)
+        assert round(own, 1) == 241.8
+
+
+def test_sparse_attention_reads_all_indexer_keys_and_some_latents() -> None:
+    v32 = architecture("DeepSeek-V3.2")
+    assert v32.indexer == SparseIndexer(n_heads=64, top_k=2048)
+    short, long = (decoding_work(v32, n_tokens=n) for n in (2048, 100_000))
+    assert short.numbers_read == kv_cache_elements(v32, n_tokens=2048)
+    assert long.numbers_read == 61 * (128 * 100_000 + 576 * 2048)
+    assert long.multiply_adds == 61 * (64 * 128 * 100_000 + 128 * (576 + 512) * 2048)
+
+
+def test_the_ridge_of_the_chip() -> None:
+    assert H100_SXM.ridge() == pytest.approx(989.4 / 3.35)
+    assert round(H100_SXM.ridge()) == 295
+    assert H100_SXM.ridge(bits=8) == pytest.approx(H100_SXM.ridge() / 2)
+    # The two sources that its text names agree.
+    assert H100_SXM.operations_per_second == pytest.approx(132 * 4096 * 1.83e9, rel=1e-4)
+    assert H100_SXM.operations_per_second == pytest.approx(1979e12 / 2, rel=2e-4)
+    assert "datasheet" in H100_SXM.source
+
+
+# --- Newer schemes --------------------------------------------------------------------------------
+
+# Elements that a token adds, from facts that were collected apart from the table.
+GROWTH = {
+    ("DSA", "DeepSeek-V3.2"): 42_944,
+    ("DSA", "GLM (glm_moe_dsa)"): 54_912,
+    ("CSA + HCA", "DeepSeek-V4-Pro"): 4_924,
+    ("CSA + HCA", "DeepSeek-V4-Flash"): 3_440,
+    ("KDA + MLA", "Kimi Linear 48B"): 4_032,
+    ("Gated DeltaNet + GQA", "Qwen3-Next 80B"): 12_288,
+    ("window + GQA", "gpt-oss-120b"): 18_432,
+    ("window + GQA", "gpt-oss-20b"): 12_288,
+    ("window + MQA", "Gemma 3 1B"): 2_048,
+    ("GTA", "DeepSeek-V3/R1"): 61 * 1088,
+    ("GLA-2", "DeepSeek-V3/R1"): 35_136,
+    ("TPA", "DeepSeek-V3/R1"): 61 * 1024,
+}
+
+
+def test_every_newer_scheme_adds_what_its_source_says() -> None:
+    growth = {(scheme.name, scheme.model): scheme.growth for scheme in NEWER_SCHEMES}
+    assert growth == GROWTH
+    assert all(scheme.source and scheme.idea for scheme in NEWER_SCHEMES)
+
+
+@pytest.mark.parametrize(("name", "model"), GROWTH)
+def test_growth_is_the_difference_between_two_long_contexts(name: str, model: str) -> None:
+    scheme = newer_scheme(name, model)
+    start, step = 128 * 100, 128 * 1000
+    added = scheme.held(start + step) - scheme.held(start)
+    assert added == scheme.growth * step
+    assert scheme.held(start) == scheme.fixed + scheme.growth * start
+    assert scheme.read(start) <= scheme.held(start)
+
+
+def test_windows_fill_up_and_pools_count_whole_entries() -> None:
+    window = CachedLayers(2, 10, window=4)
+    assert [window.held(n) for n in (1, 4, 9)] == [20, 80, 80]
+    pooled = CachedLayers(1, 10, index=3, pooling=4, top_k=2)
+    assert [pooled.held(n) for n in (3, 4, 11, 40)] == [0, 13, 26, 130]
+    assert pooled.read(40) == 2 * 10 + 10 * 3
+
+
+def test_an_unknown_newer_scheme_is_refused() -> None:
+    with pytest.raises(KeyError, match="no scheme is called 'DSA' in 'GPT-2'"):
+        newer_scheme("DSA", "GPT-2")
+
+
+def test_the_command_prints_work_and_newer_schemes() -> None:
+    text = CliRunner().invoke(main, ["cache", "--context", "1000"]).stdout
+    assert "295 multiply-adds" in text
+    assert any(line.split()[:1] == ["DeepSeek-V4-Pro"] for line in text.splitlines())
+    one = CliRunner().invoke(main, ["cache", "--arch", "DeepSeek-V3/R1"]).stdout
+    assert "241.8" in one
+    assert "What came after" not in one
+
+
+def test_the_command_prints_them_as_json() -> None:
+    rows = json.loads(CliRunner().invoke(main, ["cache", "--json", "--context", "50"]).stdout)
+    work = {row["model"]: row["work"] for row in rows}
+    assert work["GPT-2 small"]["own"] == {
+        "numbers_read": 36_864 // 2 * 50,
+        "multiply_adds": 36_864 // 2 * 50,
+        "multiply_adds_per_number": 1.0,
+    }
+    command = ["cache", "--newer", "--json", "--bits", "8", "--context", "128000"]
+    newer = json.loads(CliRunner().invoke(main, command).stdout)
+    flash = next(row for row in newer if row["model"] == "DeepSeek-V4-Flash")
+    assert flash["growth"] == 3440
+    assert flash["held"] == flash["fixed"] + 3440 * 128_000
+    result = CliRunner().invoke(main, ["cache", "--newer", "--arch", "GPT-2 small"])
+    assert result.exit_code == 2
+    assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("n_tokens", [1, 131_072, 1_000_000])
+def test_the_tables_of_work_fit_80_characters(n_tokens: int) -> None:
+    console = Console(width=80)
+    rows = [cache_row(arch, 16, n_tokens) for arch in ARCHITECTURES]
+    with console.capture() as capture:
+        console.print(work_table(rows, H100_SXM), newer_table(NEWER_SCHEMES, 16, n_tokens))
+    assert "…" not in capture.get()
+    assert max(map(len, capture.get().splitlines())) <= 80
 
 
 # --- The printed table ----------------------------------------------------------------------------

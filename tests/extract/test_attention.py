@@ -137,6 +137,34 @@ def test_a_score_bias_is_added_after_scaling() -> None:
     np.testing.assert_allclose(attended.scores[0, 1], [0.5 - np.log(3.0), 0.5], **EXACT)
 
 
+def test_a_window_hides_keys_before_it() -> None:
+    assert causal_mask(3, 5, window=2).astype(int).tolist() == [
+        [0, 1, 1, 0, 0],
+        [0, 0, 1, 1, 0],
+        [0, 0, 0, 1, 1],
+    ]
+    ones = np.ones((4, 1, 2))
+    pattern = attend(ones, ones, ones, 1.0, window=2).pattern[0]
+    half = 0.5
+    expected = [[1, 0, 0, 0], [half, half, 0, 0], [0, half, half, 0], [0, 0, half, half]]
+    np.testing.assert_allclose(pattern, expected, **EXACT)
+
+
+def test_a_cap_squeezes_the_scores_before_the_mask() -> None:
+    queries = np.array([[[1.0]], [[100.0]]])
+    result = attend(queries, np.ones((2, 1, 1)), np.ones((2, 1, 1)), 2.0, cap=5.0)
+    np.testing.assert_allclose(result.scores[0], 5 * np.tanh([[0.4, 0.4], [40, 40]]), **EXACT)
+    np.testing.assert_allclose(result.pattern[0], [[1, 0], [0.5, 0.5]], **EXACT)
+
+
+def test_a_sink_takes_its_share_of_every_row() -> None:
+    ones = np.ones((2, 2, 1))
+    result = attend(ones, ones, ones, 1.0, sinks=[1.0, 1 + np.log(2)])
+    np.testing.assert_allclose(result.pattern[0], [[1 / 2, 0], [1 / 3, 1 / 3]], **EXACT)
+    np.testing.assert_allclose(result.pattern[1], [[1 / 3, 0], [1 / 4, 1 / 4]], **EXACT)
+    np.testing.assert_allclose(result.z[:, 1, 0], [1 / 3, 1 / 2], **EXACT)
+
+
 def test_heads_that_cannot_share_are_refused() -> None:
     with pytest.raises(ValueError, match="3 query heads cannot share"):
         attend(np.ones((2, 3, 4)), np.ones((2, 2, 4)), np.ones((2, 2, 4)), scale=1.0)

@@ -249,9 +249,8 @@ def test_the_default_folder_is_assets_traces(
     ("arguments", "message"),
     [
         (("--layer", "2"), "there is no layer 2; this model has 0 to 1"),
-        (("--prompt", ""), "the prompt is empty; give at least one word with --prompt"),
     ],
-    ids=["layer", "prompt"],
+    ids=["layer"],
 )
 def test_a_job_that_fails_writes_nothing(
     folder: Path, tmp_path: Path, arguments: tuple[str, ...], message: str
@@ -305,7 +304,8 @@ def test_a_quantised_file_says_so_in_its_name(
 ) -> None:
     calls: list[tuple[str, str, bool, dict[str, str]]] = []
 
-    def from_pretrained(*arguments: Any, **options: str) -> tuple[None, None]:
+    def from_pretrained(*arguments: Any, **options: Any) -> tuple[None, None]:
+        assert options.pop("check_tokenizer")
         calls.append((*arguments, options))
         return None, None
 
@@ -335,3 +335,84 @@ def test_a_failure_reason_is_one_line() -> None:
 def test_errors_of_models_are_extraction_errors() -> None:
     with pytest.raises(ExtractError):
         models.load_model("missing.gguf")
+
+
+# Several prompts, names and rows
+
+
+def test_several_prompts_write_a_trace_each(folder: Path, tmp_path: Path) -> None:
+    prompts = tmp_path / "prompts.txt"
+    prompts.write_text("white, and\n\n  \nThe flag\n")
+    out = tmp_path / "trace.safetensors"
+    options = ("--prompt", "The American flag", "--prompts", prompts, "--generate", 1)
+    result = extract_from(folder, *options, "--out", out)
+    assert result.exit_code == 0, result.output
+    files = [tmp_path / f"trace-{number}.safetensors" for number in (1, 2, 3)]
+    assert [Trace.load(file).meta.prompt for file in files] == [
+        "The American flag",
+        "white, and",
+        "The flag",
+    ]
+    assert [line.split(":")[0] for line in result.stdout.splitlines()] == list(map(str, files))
+    assert not out.exists()
+
+
+def test_a_prompt_that_fails_leaves_the_traces_before_it(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "trace.safetensors"
+    options = ("--prompt", "The flag", "--prompt", ", " * 64, "--generate", 0)
+    result = extract_from(folder, *options, "--out", out)
+    assert result.exit_code == 1
+    last = result.stderr.splitlines()[-1]
+    assert last.startswith("Error: prompt 2 of 2, ', , , ")
+    assert last.endswith("shorten the prompt; the traces of those before it are written")
+    assert [file.name for file in tmp_path.iterdir()] == ["trace-1.safetensors"]
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b" \n\n", b"\xff\xfe\xfa"], ids=["empty", "blank", "bytes"]
+)
+def test_a_file_without_prompts_exits_with_2(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "prompts.txt"
+    file.write_bytes(content)
+    result = run("--prompts", file)
+    assert result.exit_code == 2
+    assert error_line(result).startswith("Error: Invalid value for '--prompts'")
+
+
+def test_a_name_is_that_of_the_model_and_its_file(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from extract import __main__ as command
+
+    monkeypatch.setattr(command, "traces_folder", lambda: tmp_path)
+    assert extract_from(folder, "--name", "My model", "--generate", 0).exit_code == 0
+    meta = Trace.load(tmp_path / "My model.safetensors").meta
+    assert (meta.model, meta.source.name) == ("My model", "tiny-gpt2")
+
+
+@pytest.mark.parametrize("name", ["", " ", "..", "a/b", "a\x1b[2J", "x" * 201])
+def test_a_name_that_no_file_can_have_exits_with_2(name: str) -> None:
+    result = run("--name", name)
+    assert result.exit_code == 2
+    assert "cannot name a model and its file" in error_line(result)
+
+
+def test_rows_of_a_long_prompt_are_chosen_for_the_pictures(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "trace.safetensors"
+    options = ("--prompt", "," * 60, "--generate", 0)
+    assert extract_from(folder, *options, "--rows", "30:45", "--out", out).exit_code == 0
+    trace = Trace.load(out)
+    assert trace.meta.rows == (30 + trace.meta.has_bos, 45 + trace.meta.has_bos)
+    assert len(trace.meta.tokens) > 46
+    shown = run("info", out).stdout
+    assert f"rows         {' '.join(json.dumps(t) for t in trace.meta.tokens[31:46])}" in shown
+    result = extract_from(folder, *options, "--rows", "50:70", "--out", out)
+    assert result.exit_code == 1
+    assert "there are no rows 50:70; the prompt has " in result.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize("rows", ["5", "5:", "a:b", "5:6", "9:3", "0:25", "-1:5", "1:2:3"])
+def test_rows_that_do_not_fit_the_pictures_exit_with_2(rows: str) -> None:
+    result = run("--rows", rows)
+    assert result.exit_code == 2
+    assert "does not name 2 to 24 tokens of the prompt" in error_line(result)

@@ -7,12 +7,18 @@ import pytest
 
 from extract.attention import AttentionWeights, decode_with_cache
 from extract.decoding import decode
+from extract.head_norm import HeadNorm
 from tests.support.traces import make_trace, replaced
 
 KINDS = {
     "shared heads, rotary": {"n_kv_heads": 2, "positions": "rotary"},
     "biases": {"biases": True},
     "alibi": {"positions": "alibi"},
+    "norm": {"positions": "rotary", "n_kv_heads": 2, "qk_norm": HeadNorm("rms", "token", 1e-6)},
+    "window": {"window": 3},
+    "cap": {"score_cap": 1.0},
+    "sinks": {"sinks": True},
+    "narrow values": {"d_v": 5, "n_kv_heads": 2},
     "no beginning token": {"has_bos": False, "n_tokens": 2},
 }
 

@@ -150,7 +150,7 @@ def test_an_mla_trace_holds_what_the_model_would_cache(traces: dict[str, Trace])
 
 def test_an_mla_model_may_have_a_query_latent(traces: dict[str, Trace]) -> None:
     names = {name: {key.split(".")[0] for key in traces[name].tensors} for name in traces}
-    assert {"W_DQ", "g_Q", "W_UQ"} <= names["deepseek-v3"]
+    assert {"W_DQ", "g_Q", "W_UQ", "q_latent"} <= names["deepseek-v3"]
     assert "W_Q" not in names["deepseek-v3"]
     assert "W_Q" in names["deepseek-v3, plain queries"]
 

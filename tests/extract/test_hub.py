@@ -124,6 +124,14 @@ def test_a_model_is_downloaded_once_and_then_needs_no_network(
 
 
 @pytest.mark.slow
+def test_a_downloaded_model_does_not_wait_for_a_hub_that_is_gone(run: Run, tmp_path: Path) -> None:
+    assert run().returncode == 0
+    (tmp_path / "out.st").unlink()
+    again = run(HF_ENDPOINT="http://127.0.0.1:9")
+    assert again.returncode == 0, again.stderr
+    assert Trace.load(tmp_path / "out.st").meta.source.revision == COMMIT
+
+
 def test_a_connection_that_is_cut_is_resumed(run: Run, hub: FakeHub, tmp_path: Path) -> None:
     hub.cut[WEIGHTS] = CUT_AFTER
     result = run()
@@ -176,4 +184,6 @@ def test_reasons_that_the_local_server_cannot_cause() -> None:
     outer.__cause__ = GatedRepoError("401")
     assert _reason(outer).startswith("this model asks for permission")
     outer.__cause__ = ConnectError("refused")
-    assert _reason(outer) == "the connection to the hub fails; run again"
+    reason = _reason(outer)
+    assert reason.startswith("the connection to the hub fails; run again, or trace the packaged")
+    assert reason.endswith("--model smollm2-packaged")

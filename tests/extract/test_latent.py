@@ -280,6 +280,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "multi-query": {"n_kv_heads": 1},
     "biased": {"biases": True},
     "grouped and biased": {"n_kv_heads": 2, "biases": True},
+    "grouped, biased, narrow values": {"n_kv_heads": 2, "biases": True, "d_v": 5},
     "linear position biases": {"positions": "alibi"},
 }
 

@@ -173,6 +173,10 @@ def test_a_latent_is_added_to_a_trace_and_its_errors_are_printed(
     assert latent_report(trace, 0).rank == 7
     result = run("latent", file, *options)
     assert "Latents of layer 1" in result.stdout
+    document = json.loads(run("latent", file, *options, "--layer", 0, "--rank", 5, "--json").stdout)
+    trace = Trace.load(file)
+    assert document == {"layer": 0, **(trace.meta.latent or {})["0"]}
+    assert document["rank"] == 5
 
 
 def test_a_latent_needs_the_model_of_the_trace(folder: Path, tmp_path: Path, text: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -13,6 +15,7 @@ from extract.attention import (
     pool_kv_heads,
     rotary_angles,
 )
+from extract.head_norm import HeadNorm
 from extract.sharing import groups_for, share_heads
 from extract.trace import Trace
 from tests.support.traces import make_trace
@@ -70,11 +73,24 @@ def test_the_models_own_groups_change_nothing() -> None:
     assert shared.pattern_distance.worst < 1e-6
 
 
-def test_position_biases_are_added() -> None:
-    trace = make_trace(n_heads=4, positions="alibi")
+@pytest.mark.parametrize(
+    "step",
+    [
+        {"positions": "alibi"},
+        {"positions": "rotary", "qk_norm": HeadNorm("layer", "head", 1e-6)},
+        {"window": 3},
+        {"score_cap": 1.0},
+        {"sinks": True},
+        {"d_v": 5},
+    ],
+    ids=["position biases", "norm", "window", "cap", "sinks", "narrow values"],
+)
+def test_the_steps_of_the_layer_stay(step: dict[str, Any]) -> None:
+    trace = make_trace(n_heads=4, **step)
     layer = trace.meta.featured.layer
     own = share_heads(trace, layer, 4)
     np.testing.assert_allclose(own.pattern, trace.get("pattern", layer), atol=1e-6)
+    np.testing.assert_allclose(own.z, trace.get("z", layer), atol=1e-5)
 
 
 def test_the_distance_is_half_the_sum_of_differences_without_the_first_row() -> None:

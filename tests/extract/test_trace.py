@@ -17,7 +17,9 @@ import pytest
 from safetensors.numpy import save_file
 
 import extract
+from extract.head_norm import HeadNorm
 from extract.trace import SCHEMA, Featured, ModelSource, Trace, TraceError, TraceMeta
+from extract.trace_meta import LATER_FIELDS
 from tests.support.checkout import PROJECT
 from tests.support.traces import make_trace, replaced
 
@@ -29,6 +31,11 @@ KINDS: dict[str, dict[str, Any]] = {
     "interleaved": {"positions": "rotary", "rotary_style": "interleaved", "rotary_dim": 4},
     "multi-query, alibi": {"n_kv_heads": 1, "positions": "alibi"},
     "no positions": {"positions": "none", "d_model": 24},
+    "normalised, sinks": {
+        **{"positions": "rotary", "qk_norm": HeadNorm("layer", "head", 1e-6)},
+        **{"sinks": True, "d_v": 5},
+    },
+    "windows, cap": {"window": 3, "score_cap": 2.0},
     "mla": {"mla": True, "positions": "rotary"},
 }
 
@@ -59,15 +66,27 @@ def test_a_trace_is_read_as_it_was_written(trace: Trace, tmp_path: Path) -> None
 
 def test_metadata_are_one_json_document(trace: Trace) -> None:
     document = json.loads(trace.meta.to_json())
-    assert {field.name for field in dataclasses.fields(TraceMeta)} == set(document)
+    # Files of older versions have no such fields, and those without them are written as theirs.
+    absent = {name for name in LATER_FIELDS if not getattr(trace.meta, name)}
+    assert {field.name for field in dataclasses.fields(TraceMeta)} - absent == set(document)
     assert TraceMeta.from_json(trace.meta.to_json()) == trace.meta
 
 
 def test_optional_metadata_are_read_back() -> None:
     meta = dataclasses.replace(
-        make_trace().meta, latent={"1": {"rank": 8}}, check={"agrees": True}, continued=True
+        make_trace().meta,
+        latent={"1": {"rank": 8}},
+        check={"agrees": True},
+        continued=True,
+        rows=(2, 6),
     )
     assert TraceMeta.from_json(meta.to_json()) == meta
+
+
+@pytest.mark.parametrize("rows", [(3,), (5, 5), (0, 4), (2, 99), (-2, 4), (1, 2, 3)])
+def test_rows_that_are_no_positions_of_the_prompt(rows: tuple[int, ...]) -> None:
+    with pytest.raises(TraceError, match="'rows' should be two positions of the prompt"):
+        replaced(make_trace(), rows=rows).validate()
 
 
 def test_a_fitted_latent_is_read_back(rotary: Trace, tmp_path: Path) -> None:
@@ -148,8 +167,12 @@ def test_a_bias_that_a_layer_does_not_have() -> None:
 def test_softmax_of_the_masked_scores_is_the_pattern(trace: Trace) -> None:
     for layer in range(trace.meta.n_layers):
         scores = trace.scores(layer, masked=True)
-        exponents = np.exp(scores.filled(-np.inf) - scores.max(axis=-1, keepdims=True))
-        pattern = exponents / exponents.sum(axis=-1, keepdims=True)
+        highest = scores.max(axis=-1, keepdims=True)
+        exponents = np.exp(scores.filled(-np.inf) - highest)
+        total = exponents.sum(axis=-1, keepdims=True)
+        if trace.meta.sinks:
+            total += np.exp(trace.get("sinks", layer)[:, None, None] - highest)
+        pattern = exponents / total
         np.testing.assert_allclose(pattern, trace.get("pattern", layer), atol=1e-6)
 
 

@@ -133,39 +133,9 @@ rotary_style."""
 
 
 REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
-    "mistral": (
-        lambda: hf.MistralForCausalLM(hf.MistralConfig(**SIZES | VOCABULARY, sliding_window=4)),
-        "MistralForCausalLM cannot be traced truthfully: it has sliding-window attention",
-    ),
-    "gemma2": (
-        lambda: hf.Gemma2ForCausalLM(hf.Gemma2Config(**SIZES | VOCABULARY, head_dim=8)),
-        "sliding-window attention, soft-capped scores",
-    ),
-    "gpt-oss": (
-        lambda: hf.GptOssForCausalLM(
-            hf.GptOssConfig(**SIZES | VOCABULARY, head_dim=8, num_local_experts=2)
-        ),
-        "attention sinks in the softmax",
-    ),
-    "qwen3": (
-        lambda: hf.Qwen3ForCausalLM(hf.Qwen3Config(**SIZES | VOCABULARY, head_dim=8)),
-        "normalised queries and keys",
-    ),
     "olmo": (
         lambda: hf.OlmoForCausalLM(hf.OlmoConfig(**SIZES | VOCABULARY, clip_qkv=1.0)),
         "clipped queries, keys and values",
-    ),
-    "gpt-neo": (
-        lambda: hf.GPTNeoForCausalLM(
-            hf.GPTNeoConfig(
-                **VOCABULARY,
-                hidden_size=32,
-                num_layers=2,
-                num_heads=4,
-                attention_types=[[["global", "local"], 1]],
-            )
-        ),
-        "local (sliding-window) attention",
     ),
     "smollm3": (
         lambda: hf.SmolLM3ForCausalLM(
@@ -186,10 +156,6 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "mamba": (
         lambda: hf.MambaForCausalLM(hf.MambaConfig(**SIZES | VOCABULARY, state_size=4)),
         "MambaForCausalLM cannot be traced",
-    ),
-    "gpt-j": (
-        lambda: hf.GPTJForCausalLM(hf.GPTJConfig(**GPT_SIZES, rotary_dim=4)),
-        "does not show how it rotates queries and keys",
     ),
     "deepseek-v3 with biases": (
         lambda: _deepseek(q_lora_rank=16, attention_bias=True),

@@ -202,9 +202,9 @@ def untrue_notes(stage: Stage, picture: BeatPicture, about: str, hidden: str) ->
             yield f"{source} is shown beside the note {about!r}"
         return
     parts = about.split(SEPARATOR)
-    if parts[0] != meta.model:
+    if meta.model not in parts[:2]:
         yield f"the note {about!r} does not begin with the model {meta.model!r}"
-    if ("random weights" in parts) is not meta.random_weights:
+    if (parts[0] == "random weights") is not meta.random_weights:
         yield f"the note {about!r} is wrong about random weights"
     strangers = [source for source in sources if _is_elsewhere(stage.trace, source, about)]
     if strangers:

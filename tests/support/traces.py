@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from extract.head_norm import HeadNorm
 from extract.trace import SCHEMA, TOP_TOKENS, Featured, ModelSource, Trace, TraceMeta
 
 WORDS = (
@@ -45,6 +46,11 @@ def make_trace(
     weights_of: Sequence[int] = (),
     featured: tuple[int, int] | None = None,
     d_model: int | None = None,
+    d_v: int | None = None,
+    qk_norm: HeadNorm | None = None,
+    window: int = 0,
+    score_cap: float = 0.0,
+    sinks: bool = False,
     seed: int = 0,
 ) -> Trace:
     """Return a valid trace with random weights; each stage is computed from the one before.
@@ -76,6 +82,17 @@ def make_trace(
         Layers whose weights are stored besides the featured one.
     featured : tuple of int, optional
         Layer and head; the last of each if not given.
+    d_v : int, optional
+        Width of the values; ``d_head`` if not given.
+    qk_norm : HeadNorm, optional
+        Normalise queries and keys after their projection.
+    window : int
+        Every second layer, beginning with the last one, lets a query see this many keys at most; 0
+        for all.
+    score_cap : float
+        Squeeze the scores between minus and plus this number; 0 for not.
+    sinks : bool
+        Give every softmax a key more that is no token.
     seed : int
     """
     rng = np.random.default_rng(seed)
@@ -94,9 +111,14 @@ def make_trace(
     tokens = [BOS, *texts] if has_bos else texts
     pos = len(tokens)
 
-    shape = _Shape(d_model, n_heads, n_kv_heads, d_head, rotary_dim, rotary_style, positions, mla)
+    steps = (d_v or d_head, qk_norm, score_cap, sinks)
+    whole = _Shape(
+        *(d_model, n_heads, n_kv_heads, d_head, rotary_dim, rotary_style, positions, mla), *steps
+    )
+    windows = tuple(window * ((n_layers - 1 - index) % 2 == 0) for index in range(n_layers))
     tensors: dict[str, np.ndarray] = {}
     for index in range(n_layers):
+        shape = replace(whole, window=windows[index])
         x = rng.normal(size=(pos, d_model))
         weights = _random_weights(rng, shape, biases)
         tensors |= {f"{name}.{index}": array for name, array in _attend(x, weights, shape).items()}
@@ -125,7 +147,7 @@ def make_trace(
         n_kv_heads=n_kv_heads,
         d_model=d_model,
         d_qk=d_head,
-        d_v=d_head,
+        d_v=whole.d_v,
         rotary_dim=rotary_dim,
         rotary_style=rotary_style,
         score_scale=d_head**-0.5,
@@ -141,6 +163,10 @@ def make_trace(
         versions={"numpy": np.__version__},
         self_check={},
         top_tokens=tuple(tuple(vocabulary[token] for token in row) for row in top_ids),
+        qk_norm=qk_norm,
+        windows=windows if window else (),
+        score_cap=score_cap,
+        sinks=sinks,
     )
     trace = Trace(meta, tensors)
     trace.validate()
@@ -165,6 +191,11 @@ class _Shape:
     rotary_style: str
     positions: str
     mla: bool
+    d_v: int
+    qk_norm: HeadNorm | None
+    score_cap: float
+    sinks: bool
+    window: int = 0
 
 
 def _attention_kind(n_heads: int, n_kv_heads: int, mla: bool) -> str:
@@ -184,19 +215,19 @@ def _random_weights(rng: np.random.Generator, shape: _Shape, biases: bool) -> di
             "W_DKV": (d, r),
             "W_KR": (d, shape.rotary_dim),
             "W_UK": (r, h, c - shape.rotary_dim),
-            "W_UV": (r, h, c),
+            "W_UV": (r, h, shape.d_v),
         }
     else:
-        sizes = {"W_Q": (d, h, c), "W_K": (d, g, c), "W_V": (d, g, c)}
+        sizes = {"W_Q": (d, h, c), "W_K": (d, g, c), "W_V": (d, g, shape.d_v)}
     weights = {name: rng.normal(size=size) * size[0] ** -0.5 * 1.5 for name, size in sizes.items()}
-    weights["W_O"] = rng.normal(size=(h, c, d)) * (h * c) ** -0.5
+    weights["W_O"] = rng.normal(size=(h, shape.d_v, d)) * (h * shape.d_v) ** -0.5
     if shape.mla:
         weights["g_KV"] = rng.uniform(0.5, 1.5, size=r)
     elif biases:
         weights |= {
             "b_Q": rng.normal(size=(h, c)),
             "b_K": rng.normal(size=(g, c)),
-            "b_V": rng.normal(size=(g, c)),
+            "b_V": rng.normal(size=(g, shape.d_v)),
         }
         weights["b_O"] = rng.normal(size=d)
     return weights
@@ -218,8 +249,16 @@ def _attend(x: np.ndarray, weights: dict[str, np.ndarray], shape: _Shape) -> dic
         k = np.einsum("pd,dhc->phc", x, weights["W_K"]) + weights.get("b_K", 0)
         v = np.einsum("pd,dhc->phc", x, weights["W_V"]) + weights.get("b_V", 0)
     q_used, k_used = q, k
+    if shape.qk_norm is not None:
+        for name, heads in (("q", q), ("k", k)):
+            gain = 1 + 0.2 * np.cos(np.arange(heads[0].size)).reshape(heads.shape[1:])
+            activations |= {
+                f"g_{name}_norm": gain,
+                f"{name}_norm": _normalised(heads, shape.qk_norm) * gain,
+            }
+        q_used, k_used = activations["q_norm"], activations["k_norm"]
     if shape.positions == "rotary":
-        q_used, k_used = _rotate(q, shape), _rotate(k, shape)
+        q_used, k_used = _rotate(q_used, shape), _rotate(k_used, shape)
         activations |= {"q_rot": q_used, "k_rot": k_used}
     if shape.mla:
         activations |= {"kv_latent": latent, "k_rope": k_used[:, 0, -shape.rotary_dim :]}
@@ -229,12 +268,30 @@ def _attend(x: np.ndarray, weights: dict[str, np.ndarray], shape: _Shape) -> dic
     if shape.positions == "alibi":
         distance = np.arange(pos)[None, :] - np.arange(pos)[:, None]
         scores += _slopes(shape.n_heads)[:, None, None] * distance
+    if shape.score_cap:
+        scores = shape.score_cap * np.tanh(scores / shape.score_cap)
     scores[:, np.triu(np.ones((pos, pos), dtype=bool), k=1)] = -np.inf
+    if shape.window:
+        scores[:, np.tril(np.ones((pos, pos), dtype=bool), k=-shape.window)] = -np.inf
     pattern = np.exp(scores - scores.max(axis=-1, keepdims=True))
-    pattern /= pattern.sum(axis=-1, keepdims=True)
+    total = pattern.sum(axis=-1, keepdims=True)
+    if shape.sinks:
+        activations["sinks"] = np.linspace(-1, 1, shape.n_heads)
+        total += np.exp(activations["sinks"][:, None, None] - scores.max(axis=-1, keepdims=True))
+    pattern /= total
     z = np.einsum("hqk,khc->qhc", pattern, np.repeat(v, group, axis=1))
     out = np.einsum("phc,hcd->pd", z, weights["W_O"]) + weights.get("b_O", 0)
     return activations | {"q": q, "k": k, "v": v, "pattern": pattern, "z": z, "out": out}
+
+
+def _normalised(heads: np.ndarray, norm: HeadNorm) -> np.ndarray:
+    """Normalise [pos, head, d_head] without a gain."""
+    flat = heads if norm.span == "head" else heads.reshape(len(heads), -1)
+    if norm.kind == "layer":
+        flat = flat - flat.mean(axis=-1, keepdims=True)
+    size = np.sqrt((flat**2).mean(axis=-1, keepdims=True) + norm.eps)
+    normalised: np.ndarray = (flat / size).reshape(heads.shape)
+    return normalised
 
 
 def _slopes(n_heads: int) -> np.ndarray:

@@ -34,7 +34,8 @@ from tests.support.calling import (
     shell,
 )
 from tests.support.checkout import SHIPPED, copy_project, run_python
-from tests.support.traces import make_trace, replaced
+from tests.support.damages import TraceFile
+from tests.support.traces import make_trace
 
 __all__ = ["calling"]
 
@@ -68,22 +69,27 @@ def listed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a trace whose model and tokens hold escape sequences, and a scene of them."""
+    """A folder with a trace whose tokens hold escape sequences, and a scene that says them.
+
+    Beside it is a file in whose metadata the model's name does, which is refused.
+    """
     folder = tmp_path_factory.mktemp("hostile")
-    trace = make_trace(n_tokens=3, has_bos=False)
-    tokens = (f"a{HOSTILE}", *trace.meta.tokens[1:])
-    source = replaced(trace, model=f"model{HOSTILE}", tokens=tokens, prompt=HOSTILE)
-    source.save(folder / "trace.safetensors")
+    words = [f"a{HOSTILE}", " b", " c"]
+    make_trace(n_tokens=3, has_bos=False, words=words).save(folder / "trace.safetensors")
+    named = TraceFile.read(folder / "trace.safetensors")
+    named.meta["model"] = f"model{HOSTILE}"
+    named.write(folder / "named.safetensors")
     (folder / "mine.py").write_text(SCENE_WITH_WORDS)
     (folder / "\x1b[31m.py").write_text("class Nothing: pass")
     return folder
 
 
 CONTROLLED = [
-    ("script mine.py --trace trace.safetensors", r"of model\x1b]0"),
-    ("script mine.py --trace trace.safetensors --json", r"of model\u001b]0"),
+    ("script mine.py --trace trace.safetensors", r"reads a\x1b]0"),
+    ("script mine.py --trace trace.safetensors --json", r"reads a\u001b]0"),
+    ("script mine.py --trace named.safetensors", r"model\x1b]0"),
     ("--list mine.py --trace trace.safetensors --beat \x1b[31m", "mine"),
-    ("scene_heads --trace trace.safetensors --layer 99", r"model\x1b]0"),
+    ("scene_heads --trace named.safetensors", r"model\x1b]0"),
     ("scene_heads --trace \x1b[31m", r"\x1b[31m: there is no such file"),
     ("scene_\x1b[31m", r"there is no scene 'scene_\x1b[31m'"),
     ("mine.py --still \x1b[31m", r"'\x1b[31m'"),
@@ -105,9 +111,9 @@ def test_no_escape_sequence_is_printed(
 
 
 def test_nor_to_a_terminal(hostile: Path) -> None:
-    words, printed = CONTROLLED[3]
+    words, printed = CONTROLLED[2]
     code, out = on_terminal(*RENDER, *words.split(), folder=hostile)
-    assert code == 2
+    assert code == 1
     assert printed.encode() in out
     assert b"\x1b" not in out
 
@@ -312,7 +318,7 @@ def test_a_manim_configuration_is_not_read(
 ) -> None:
     (folder / "manim.cfg").write_text(text)
     done = call(*words.split(), folder=folder)
-    assert (done.returncode, faults(done.stderr)) == (0, [])
+    assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(printed)
 
 

@@ -232,7 +232,7 @@ def test_a_latent_with_another_report_is_refused(tmp_path: Path) -> None:
     report = whole.meta["latent"]["1"]
     for changes, message in (
         ({"error_k": report["error_k"] + 0.01}, computed_again("latent", 1)),
-        ({"error_k": -0.1}, "the report on the latent of layer 1 is damaged (-0.1 is no rank,"),
+        ({"error_k": -0.1}, "the report on the latent of layer 1 is damaged (-0.1 is"),
         ({"ladder": 7}, "the report on the latent of layer 1 is damaged"),
         ({"rotation_moves": {"mean": "x", "worst": 0.0}}, "the report on the latent of layer 1"),
     ):

@@ -255,6 +255,23 @@ def test_both_traces_count(copy: Copy, tmp_path: Path) -> None:
 # Does a key miss anything?
 
 
+def test_a_key_covers_the_traces_of_gpt2_that_a_scene_may_show(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = next(entry for entry in SCENES if entry.slug == "scene_patterns")
+    found = []
+    for name in ("PUBLISHED", "EXTRACTED_GPT2"):
+        file = tmp_path / f"{name}.safetensors"
+        monkeypatch.setattr(keys, name, file)
+        for content in (None, b"one", b"another"):
+            if content is not None:
+                file.write_bytes(content)
+            hasher = BeatHasher(SHIPPED, RenderOptions())
+            found.append(hasher.beat_keys(entry, ["one_of_many"])["one_of_many"])
+    # The first look at the second file follows the last one at the first.
+    assert len(set(found)) == 5
+
+
 class Executed:
     """Notes which top-level functions and classes of the project run."""
 

@@ -11,6 +11,7 @@ import pytest
 from manim import tempconfig
 
 from extract.attention import merge_heads
+from extract.head_norm import HeadNorm
 from filmkit.core.animations import set_presence
 from filmkit.core.renderer import FrameSink
 from filmkit.core.stage import Stage
@@ -27,6 +28,13 @@ UNUSUAL = {
     "4 tokens": {"n_tokens": 4, "n_heads": 9, "n_kv_heads": 3, "d_head": 64},
     "20 tokens": {"n_tokens": 20, "n_heads": 9, "n_kv_heads": 3, "d_head": 64},
     "wide model": {"n_heads": 4, "d_head": 16, "d_model": 200},
+    "normalised": {
+        **{"n_heads": 4, "n_kv_heads": 2, "d_head": 16, "positions": "rotary"},
+        **{"qk_norm": HeadNorm("rms", "head", 1e-6), "d_v": 12},
+    },
+    "sinks": {"d_head": 32, "positions": "rotary", "sinks": True},
+    "window and cap": {"d_head": 32, "positions": "rotary", "window": 4, "score_cap": 2.0},
+    "latent": {"n_heads": 4, "d_head": 16, "positions": "rotary", "mla": True},
 }
 HEAD_AXES = {"k_rot": "n_kv_heads", "v": "n_kv_heads"}
 QUIET = {

@@ -21,6 +21,7 @@ from scenes.patterns.layout import (
     closeup_layout,
     empty_wall_layout,
     frontal_shot,
+    two_walls_layout,
     wall_layout,
 )
 
@@ -77,6 +78,34 @@ def test_every_pattern_has_a_place_of_its_own_on_the_stage(
         else:
             below = following.top < here.bottom
             assert below or following.left > tiles[layer, heads - 1].right
+
+
+@in_every_frame
+@given(SHAPES, SHAPES)
+def test_two_walls_and_their_words_keep_apart_on_the_stage(
+    frame: Frame, shape: tuple[int, int, int], other: tuple[int, int, int]
+) -> None:
+    own = wall(*shape, frame=frame)
+    layers, heads, count = other
+    both = two_walls_layout(frame, own, layers=layers, heads=heads, count=count)
+    line = DARK.name_size * FRAME_HEIGHT
+    spans = []
+    for layout, size in ((both.first, shape), (both.second, other)):
+        assert (layout.layers, layout.heads) == size[:2]
+        assert layout.pitch <= both.second.pitch
+        words = (both.title(layout), both.note(layout), both.place(layout))
+        ys = [y for _, y in words]
+        assert layout.box.top < ys[0]
+        assert layout.box.bottom > ys[1] > ys[2]
+        box = layout.box
+        spans.append(Box.of(box.left, box.right, ys[2] - line / 4, ys[0] + line / 4))
+        assert frame.stage.contains(spans[-1])
+    first, second = spans
+    assert second.left > first.right or second.top < first.bottom
+    assert len(both.first.corners) == len(own.corners)
+    tiles = [both.first.block_box(i) for i in range(len(own.corners))]
+    for here, following in pairwise(tiles):
+        assert following.left > here.right or following.top < here.bottom
 
 
 @given(SHAPES)

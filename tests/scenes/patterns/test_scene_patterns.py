@@ -9,18 +9,21 @@ import pytest
 from manim import tempconfig
 
 from extract.patterns import strongest_head
-from extract.trace import Trace
+from extract.published import PUBLISHED
+from extract.trace import ModelSource, Trace
 from filmkit.core.geometry import Frame
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.norm import Norm
 from filmkit.core.numbers import format_large_share
 from filmkit.core.records import BeatRecord, StageSettings
-from filmkit.core.stage import Stage
+from filmkit.core.scene_entry import SceneEntry
+from filmkit.core.stage import Stage, StageError
 from filmkit.core.theme import DARK
 from filmkit.render.quality import ASPECTS, DEFAULT_ASPECT, quality_of
 from scenes.patterns.layout import empty_wall_layout, wall_layout
 from scenes.patterns.scene_patterns import LARGE, Patterns
 from scenes.patterns.wall import EmptyWall, HeadCloseup, PatternWall, prompt_patterns
+from scenes.registry import SCENES
 from tests.support.staging import HEIGHT, WIDTH, BeatPicture, complaints, play
 from tests.support.traces import make_trace, replaced
 
@@ -167,6 +170,75 @@ def test_the_sink_shows_how_much_goes_to_a_token_that_is_not_drawn() -> None:
     # The line comes back with the next beat, where nothing of that token is drawn.
     hidden = play(Patterns, trace)[-1]
     assert any("is not drawn" in item.text for item in hidden.texts)
+
+
+# GPT-2 beside the model
+
+
+def test_gpt2_stands_beside_the_model_on_this_prompt_only() -> None:
+    gpt2 = replaced(
+        make_trace(n_layers=12, n_heads=12, d_head=4, d_model=768),
+        source=ModelSource("hub", "gpt2"),
+    )
+    assert "the_same_words" in Patterns.beat_names(make_trace())
+    for other in (make_trace(n_tokens=8), gpt2, Trace.load(PUBLISHED)):
+        assert "the_same_words" not in Patterns.beat_names(other)
+
+
+@pytest.mark.parametrize("first_token", [False, True], ids=["hidden", "shown"])
+def test_its_wall_is_the_published_patterns_and_its_claim_is_computed(first_token: bool) -> None:
+    settings = StageSettings(show_first_token=first_token)
+    picture = shown(play(Patterns, make_trace(n_layers=3), settings), "the_same_words")
+    texts = " ".join(item.text for item in picture.texts)
+    for part in ("GPT-2 small: 144 patterns", "layer 4, head 11; published, to 1/200", "100 %"):
+        assert part in texts
+    for part in ("12 layers of 12 heads", "layer 4, head 11", "100 %"):
+        assert part in picture.record.narration
+    (block,) = (p.heatmap for p in picture.panels if "GPT-2" in p.heatmap.source.expression)
+    trace, start = Trace.load(PUBLISHED), 0 if first_token else 1
+    count = 10 - start
+    step = count + 1
+    for layer, head in ((0, 0), (4, 11), (11, 5)):
+        cells = np.s_[layer * step : layer * step + count, head * step : head * step + count]
+        expected = trace.get("pattern", layer)[head, start:, start:]
+        np.testing.assert_array_equal(block.values[cells], expected.astype(np.float64))
+    assert block.source.tensor is None, "it is not a tensor of the film's own trace"
+
+
+def test_the_users_own_gpt2_replaces_the_published_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = make_trace(n_layers=12, n_heads=12, d_head=4, d_model=768)
+    back = np.eye(10, k=-1, dtype=np.float32)
+    back[0, 0] = 1
+    pattern = own["pattern.6"].copy()
+    pattern[2] = back
+    own = replaced(own, {"pattern.6": pattern}, source=ModelSource("hub", "gpt2"))
+    monkeypatch.setattr("scenes.patterns.scene_patterns.gpt2_trace", lambda: own)
+    picture = shown(play(Patterns, make_trace()), "the_same_words")
+    texts = [item.text for item in picture.texts]
+    assert "layer 6, head 2" in texts
+    assert not any("published" in text for text in texts)
+
+
+def test_the_published_patterns_make_a_film_of_their_own() -> None:
+    pictures = play(Patterns, Trace.load(PUBLISHED))
+    assert [line for p in pictures for line in complaints(p)] == []
+    assert "published values, within 0.0025" in " ".join(t.text for t in pictures[0].texts)
+    back = shown(pictures, "one_word_back")
+    assert "100 %" in back.record.narration
+
+
+@pytest.mark.parametrize(
+    "entry", [e for e in SCENES if e.load().tensors], ids=lambda entry: entry.slug
+)
+def test_scenes_that_show_more_refuse_them_in_one_line(entry: SceneEntry) -> None:
+    trace = Trace.load(PUBLISHED)
+    if entry.slug == "scene_patterns":
+        assert entry.load().beat_names(trace)
+        return
+    with pytest.raises(StageError) as error:
+        entry.load()(trace)
+    assert str(error.value).endswith(trace.command)
+    assert "\n" not in str(error.value)
 
 
 def test_the_large_model_is_figures_and_empty_places() -> None:

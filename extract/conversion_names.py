@@ -1,0 +1,110 @@
+"""Names and shapes of the tensors that a conversion stores in a trace; `extract.trace` lists them.
+
+`extract.trace` validates with them, so nothing here reads a trace.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = [
+    "CONVERTED_WEIGHTS",
+    "conversion_axes",
+    "conversion_dtype",
+    "conversion_sizes",
+    "rungs",
+]
+
+CONVERTED_WEIGHTS = ("W_QR", "W_KR", "W_DKV", "W_UK", "W_UV", "b_QR", "b_KR", "b_O")
+"""The new weights of a converted layer, stored as float16."""
+
+_OPTIONAL_WEIGHTS = ("b_QR", "b_KR")
+
+_AXES: Mapping[str, tuple[str, ...]] = {
+    "W_QR": ("d_model", "n_heads", "mla_rotated"),
+    "W_KR": ("d_model", "mla_rotated"),
+    "W_DKV": ("d_model", "mla_rank"),
+    "W_UK": ("mla_rank", "n_kv_heads", "d_qk"),
+    "W_UV": ("mla_rank", "n_kv_heads", "d_v"),
+    "b_QR": ("n_heads", "mla_rotated"),
+    "b_KR": ("mla_rotated",),
+    "b_O": ("d_model",),
+    "frequencies": ("mla_pairs",),
+    "x": ("pos", "d_model"),
+    "c": ("pos", "mla_rank"),
+    "k_rot": ("pos", "mla_rotated"),
+    "q_rot": ("pos", "n_heads", "mla_rotated"),
+    "scores_rot": ("n_heads", "pos", "pos"),
+    "scores_latent": ("n_heads", "pos", "pos"),
+    "z": ("pos", "n_heads", "d_v"),
+    "out": ("pos", "d_model"),
+}
+
+Tensors = Mapping[str, npt.NDArray[Any]]
+
+
+def conversion_axes(
+    tensors: Tensors, n_layers: int, featured: int
+) -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[str, ...]]]:
+    """Return the required and the optional names of a conversion, with the names of their axes.
+
+    Parameters
+    ----------
+    tensors : mapping
+        Of the trace; without any tensor of a conversion nothing is required.
+    n_layers : int
+    featured : int
+        The featured layer.
+    """
+    required: dict[str, tuple[str, ...]] = {}
+    optional = {f"mla.{featured}.{name}": _AXES[name] for name in _OPTIONAL_WEIGHTS}
+    for way, numbers in rungs(tensors):
+        for name, axes in (("k", ("pos", "d_qk")), ("v", ("pos", "d_v"))):
+            required[f"rung.{way}.{numbers}.{name}"] = axes
+        required[f"rung.{way}.{numbers}.pattern"] = ("pos", "pos")
+    if not any(name.startswith(("mla.", "rung.", "merged.")) for name in tensors):
+        return required, optional
+    for name, axes in _AXES.items():
+        if name not in _OPTIONAL_WEIGHTS:
+            required[f"mla.{featured}.{name}"] = axes
+    for layer in range(n_layers):
+        required[f"mla.{layer}.pattern"] = ("n_heads", "pos", "pos")
+    required |= {"merged.change": ("distance",), "merged.score": ("distance",)}
+    return required, optional
+
+
+def rungs(tensors: Tensors) -> Iterator[tuple[str, int]]:
+    """Yield way and cached numbers of every rung that is stored, in ascending order."""
+    found = set()
+    for name in tensors:
+        parts = name.split(".")
+        if len(parts) == 4 and parts[0] == "rung" and parts[2].isdigit():
+            found.add((parts[1], int(parts[2])))
+    yield from sorted(found)
+
+
+def conversion_sizes(tensors: Tensors, featured: int) -> dict[str, int]:
+    """Return the lengths of the axes that only a conversion has, read from its tensors."""
+    sizes = {}
+    for axis, name in (
+        ("mla_rotated", f"mla.{featured}.W_KR"),
+        ("mla_rank", f"mla.{featured}.W_DKV"),
+        ("mla_pairs", f"mla.{featured}.frequencies"),
+        ("distance", "merged.change"),
+    ):
+        # A missing tensor is reported by its name, not by its axis.
+        sizes[axis] = tensors[name].shape[-1] if name in tensors and tensors[name].ndim else 0
+    return sizes
+
+
+def conversion_dtype(name: str) -> np.dtype[Any] | None:
+    """Return the type of a tensor of a conversion, or None for any other tensor."""
+    parts = name.split(".")
+    if parts[0] not in ("mla", "rung", "merged"):
+        return None
+    half = parts[0] == "mla" and parts[-1] in CONVERTED_WEIGHTS
+    return np.dtype(np.float16 if half else np.float32)

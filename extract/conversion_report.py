@@ -1,0 +1,270 @@
+"""What a conversion of a model into MLA measured, as a trace's metadata hold it.
+
+Neither this module nor what it reads needs torch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from extract.errors import TraceError
+from extract.json_records import from_json
+from extract.trace import Trace
+
+__all__ = [
+    "CONTINUATION",
+    "CONVERSION_TOKENS",
+    "WAYS",
+    "WINDOW",
+    "ConversionReport",
+    "LayerHealing",
+    "MergedMatrices",
+    "PromptResult",
+    "Row",
+    "TextResult",
+    "WindowRow",
+    "conversion_report",
+]
+
+WINDOW = 1024
+"""Tokens of a window that a conversion is fitted to, the beginning token included."""
+
+CONVERSION_TOKENS = 20 * WINDOW
+"""Tokens that a conversion is fitted to by default."""
+
+CONTINUATION = 8
+"""Tokens that a converted model says after the prompt, always the likeliest one."""
+
+WAYS = ("model", "mqa", "mqa_fitted", "latent_then_rotate", "mla")
+"""The ways that a row can be about: the model itself, MQA by the mean, MQA with a fitted key and
+value, a latent whose keys are rotated (a), and MLA with a rotated shared key (b)."""
+
+
+@dataclass(frozen=True)
+class TextResult:
+    """How a converted model reads a text.
+
+    Attributes
+    ----------
+    perplexity : float
+    agreement : float
+        Share of the positions where its likeliest next token is the model's.
+    kl : float
+        Mean Kullback-Leibler divergence from the model's prediction to its own, in nats.
+    """
+
+    perplexity: float
+    agreement: float
+    kl: float
+
+
+@dataclass(frozen=True)
+class PromptResult:
+    """What a converted model does with the prompt.
+
+    Attributes
+    ----------
+    next_word_probability : float
+        Of the model's own likeliest next token.
+    continuation : str
+        Its next `CONTINUATION` tokens.
+    moved : float
+        Share of the attention that goes to other keys than in the model: total variation, mean of
+        all layers, heads and rows of the prompt but the first.
+    moved_by_layer : tuple of float
+        The same for each layer.
+    """
+
+    next_word_probability: float
+    continuation: str
+    moved: float
+    moved_by_layer: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of the ladder.
+
+    Attributes
+    ----------
+    way : str
+        One of `WAYS`.
+    numbers : int
+        Cached for each token and layer.
+    rotated, rank : int or None
+        Width of the rotated shared key and of the latent, where the way has them.
+    bos : bool
+        Whether text and prompt begin with the beginning token.
+    perplexity, agreement, kl : float
+        On the held-out text; see `TextResult`.
+    second_text : TextResult or None
+        On the second text; not measured without the beginning token.
+    next_word_probability, continuation, moved, moved_by_layer
+        See `PromptResult`.
+    key_error, value_error : float or None
+        Relative errors of the featured head's keys and values on the prompt, the layers before it
+        converted too; for the rungs that are stored.
+    """
+
+    way: str
+    numbers: int
+    rotated: int | None
+    rank: int | None
+    bos: bool
+    perplexity: float
+    agreement: float
+    kl: float
+    second_text: TextResult | None
+    next_word_probability: float
+    continuation: str
+    moved: float
+    moved_by_layer: tuple[float, ...]
+    key_error: float | None = None
+    value_error: float | None = None
+
+
+@dataclass(frozen=True)
+class WindowRow:
+    """Results on held-out text at the full length of a window.
+
+    Attributes
+    ----------
+    way : str
+        "model" or "mla".
+    healed : bool
+    result : TextResult
+        Of the positions from `ConversionReport.window_first` on.
+    """
+
+    way: str
+    healed: bool
+    result: TextResult
+
+
+@dataclass(frozen=True)
+class LayerHealing:
+    """How the healing of one layer went.
+
+    Attributes
+    ----------
+    before, after : float
+        Squared error of the outputs on text that was not trained on, relative to their size.
+    steps : int
+    stopped_early : bool
+    """
+
+    before: float
+    after: float
+    steps: int
+    stopped_early: bool
+
+
+@dataclass(frozen=True)
+class MergedMatrices:
+    """Why rotation blocks absorption: a merged matrix ``W_Q R(d) W_K^T`` for each distance d.
+
+    Attributes
+    ----------
+    query, key : int
+        Positions of the pair of words whose score at each distance is stored.
+    change_1_to_5 : float
+        Relative change of the featured head's matrix from d = 1 to d = 5.
+    best_single : float
+        What the best single matrix for d = 0 to 8 misses, relative.
+    median_change_1, median_change_5 : float
+        Median over all heads of the relative change from d = 0 to d = 1, and to d = 5.
+    """
+
+    query: int
+    key: int
+    change_1_to_5: float
+    best_single: float
+    median_change_1: float
+    median_change_5: float
+
+
+@dataclass(frozen=True)
+class ConversionReport:
+    """Report on the conversion of a whole model into MLA.
+
+    Attributes
+    ----------
+    rotated, rank : int
+        Width of the shared rotated key and of the latent, of the conversion that is stored.
+    cached : int
+        Numbers that a layer of the model itself caches for each token.
+    tokens : int
+        Tokens that it was fitted to.
+    window : int
+        Length of the windows of the fit.
+    bos : bool
+        Whether windows, tests and prompt begin with the beginning token.
+    texts : str
+        SHA-256 of the texts.
+    next_word : str
+        The model's own next word after the prompt.
+    exactness : float
+        Largest difference of logits with nothing dropped, relative to their size.
+    absorbed : float
+        Largest relative error of the absorbed form against the naive one, over all layers.
+    ladder : tuple of Row
+        All in one setting, nothing trained.
+    without_bos : tuple of Row
+        The duel at two heads' worth of numbers without the beginning token, fitted to passages of
+        the project's own text; empty if the prompt has none.
+    stored : Row
+        The stored conversion, before any healing.
+    healed : Row or None
+        After it.
+    windows : tuple of WindowRow
+        Held-out text at full length.
+    window_first : int
+        Positions before it are left out there.
+    heal_minutes : float
+        Time that was given to the healing; 0 without.
+    healing : tuple of LayerHealing
+        For each layer; empty without.
+    merged : MergedMatrices
+    """
+
+    rotated: int
+    rank: int
+    cached: int
+    tokens: int
+    window: int
+    bos: bool
+    texts: str
+    next_word: str
+    exactness: float
+    absorbed: float
+    ladder: tuple[Row, ...]
+    without_bos: tuple[Row, ...]
+    stored: Row
+    healed: Row | None
+    windows: tuple[WindowRow, ...]
+    window_first: int
+    heal_minutes: float
+    healing: tuple[LayerHealing, ...]
+    merged: MergedMatrices
+
+
+def conversion_report(trace: Trace) -> ConversionReport:
+    """Return what the conversion of a trace's model measured.
+
+    Raises
+    ------
+    TraceError
+        If the trace has none (the message names the command that adds it), or it is damaged.
+    """
+    if trace.meta.conversion is None:
+        raise TraceError(
+            f"the trace of {trace.meta.model} holds no conversion into MLA; add one with: "
+            "python -m extract convert --out FILE"
+        )
+    try:
+        report: ConversionReport = from_json(ConversionReport, trace.meta.conversion)
+    except (KeyError, TypeError) as error:
+        raise TraceError(
+            f"the report on the conversion is damaged ({error}); convert the model again"
+        ) from error
+    return report

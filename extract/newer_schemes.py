@@ -1,0 +1,266 @@
+"""What came after multi-head latent attention: how newer models cache, as published.
+
+Elements are counted as in :mod:`extract.architectures`.  A scheme is here if a paper, a repository
+or a configuration class of its authors or of the library transformers gives its sizes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from extract.architectures import Architecture, architecture
+
+__all__ = ["NEWER_SCHEMES", "CachedLayers", "NewerScheme", "newer_scheme"]
+
+
+@dataclass(frozen=True)
+class CachedLayers:
+    """Layers of a model that cache in the same way; a layer may have several such parts.
+
+    Attributes
+    ----------
+    n_layers : int
+    entry : int
+        Elements of an entry, for keys and values together.
+    index : int
+        Elements that an entry adds for a sparse indexer, which reads those of all entries.
+    pooling : int
+        Number of tokens that one entry stands for.
+    window : int, optional
+        Number of last tokens that are kept; all by default.
+    top_k : int, optional
+        Number of entries that attention reads; all by default.
+    state : int
+        Elements of a state that has the same size for any context, as in linear attention.
+    """
+
+    n_layers: int
+    entry: int = 0
+    index: int = 0
+    pooling: int = 1
+    window: int | None = None
+    top_k: int | None = None
+    state: int = 0
+
+    def entries(self, n_tokens: int) -> int:
+        """Return how many entries a layer holds after some tokens."""
+        kept = n_tokens if self.window is None else min(n_tokens, self.window)
+        return kept // self.pooling
+
+    def held(self, n_tokens: int) -> int:
+        """Return the elements that these layers hold after some tokens."""
+        return self.n_layers * (self.entries(n_tokens) * (self.entry + self.index) + self.state)
+
+    def read(self, n_tokens: int) -> int:
+        """Return the elements that these layers read to make the next token."""
+        entries = self.entries(n_tokens)
+        chosen = entries if self.top_k is None else min(entries, self.top_k)
+        return self.n_layers * (chosen * self.entry + entries * self.index + self.state)
+
+    @property
+    def growth(self) -> float:
+        """Elements that each further token adds, once the windows are full."""
+        per_entry = self.entry + self.index if self.window is None else 0
+        return self.n_layers * per_entry / self.pooling
+
+
+@dataclass(frozen=True)
+class NewerScheme:
+    """A scheme of caching, in a model that has it.
+
+    Attributes
+    ----------
+    name : str
+        The scheme's name, short enough for a label.
+    model : str
+        The model, or the model whose heads and layers are taken.
+    year : int
+    idea : str
+        What is cached, in a few words.
+    layers : tuple of CachedLayers
+    source : str
+        Where the numbers were published.
+    hypothetical : bool
+        True if `model` was not trained with this scheme.
+    """
+
+    name: str
+    model: str
+    year: int
+    idea: str
+    layers: tuple[CachedLayers, ...]
+    source: str
+    hypothetical: bool = False
+
+    @property
+    def growth(self) -> float:
+        """Elements that each further token adds, once the windows are full.
+
+        >>> newer_scheme("CSA + HCA", "DeepSeek-V4-Pro").growth
+        4924.0
+        """
+        return sum(part.growth for part in self.layers)
+
+    @property
+    def fixed(self) -> int:
+        """Elements that do not grow: full windows, and states."""
+        windows = (part for part in self.layers if part.window is not None)
+        full = sum(part.held(part.window or 0) for part in windows)
+        return full + sum(part.n_layers * part.state for part in self.layers if not part.window)
+
+    def held(self, n_tokens: int) -> int:
+        """Return the elements in the cache after some tokens."""
+        return sum(part.held(n_tokens) for part in self.layers)
+
+    def read(self, n_tokens: int) -> int:
+        """Return the elements that are read to make the next token."""
+        return sum(part.read(n_tokens) for part in self.layers)
+
+
+def _of_architecture(arch: Architecture) -> tuple[CachedLayers, ...]:
+    """Return the layers of a model with a latent and a sparse indexer."""
+    if arch.latent is None or arch.indexer is None:
+        raise ValueError(f"{arch.name} has no latent with a sparse indexer")
+    rank, rope, index = arch.latent
+    return (CachedLayers(arch.n_layers, rank + rope, index, top_k=arch.indexer.top_k),)
+
+
+_V32, _R1 = architecture("DeepSeek-V3.2"), architecture("DeepSeek-V3/R1")
+
+_V4_SOURCE = (
+    "transformers 5.24, docs/source/en/model_doc/deepseek_v4.md and DeepseekV4Config; the split "
+    "of the layers from public copies of the model's config.json"
+)
+_GLA_SOURCE = "README and code of Dao-AILab/grouped-latent-attention; arXiv 2505.21487"
+
+NEWER_SCHEMES: tuple[NewerScheme, ...] = (
+    NewerScheme(
+        "DSA",
+        _V32.name,
+        2025,
+        "MLA, and a key for an indexer that chooses 2,048 tokens",
+        _of_architecture(_V32),
+        _V32.source,
+    ),
+    NewerScheme(
+        "DSA",
+        "GLM (glm_moe_dsa)",
+        2026,
+        "MLA, and a key for an indexer that chooses 2,048 tokens",
+        (CachedLayers(78, 512 + 64, 128, top_k=2048),),
+        "transformers 5.24, GlmMoeDsaConfig",
+    ),
+    # Key and value are one vector.  Every layer also keeps its last 128 tokens as they are.
+    NewerScheme(
+        "CSA + HCA",
+        "DeepSeek-V4-Pro",
+        2026,
+        "one shared key and value for 4 or for 128 tokens",
+        (
+            CachedLayers(30, 512, 128, pooling=4, top_k=1024),
+            CachedLayers(31, 512, pooling=128),
+            CachedLayers(61, 512, window=128),
+        ),
+        _V4_SOURCE,
+    ),
+    NewerScheme(
+        "CSA + HCA",
+        "DeepSeek-V4-Flash",
+        2026,
+        "one shared key and value for 4 or for 128 tokens",
+        (
+            CachedLayers(21, 512, 128, pooling=4, top_k=512),
+            CachedLayers(20, 512, pooling=128),
+            CachedLayers(43, 512, window=128),
+        ),
+        _V4_SOURCE,
+    ),
+    NewerScheme(
+        "KDA + MLA",
+        "Kimi Linear 48B",
+        2025,
+        "MLA in 7 layers of 27, a state of fixed size in the others",
+        (CachedLayers(7, 512 + 64), CachedLayers(20, state=32 * 128 * 128)),
+        "tech_report.pdf of MoonshotAI/Kimi-Linear, arXiv 2510.26692; transformers 5.24, "
+        "KimiLinearConfig; without the short convolutions",
+    ),
+    NewerScheme(
+        "Gated DeltaNet + GQA",
+        "Qwen3-Next 80B",
+        2025,
+        "2 groups in 12 layers of 48, a state of fixed size in the others",
+        (CachedLayers(12, 2 * 2 * 256), CachedLayers(36, state=32 * 128 * 128)),
+        "transformers 5.24, Qwen3NextConfig; without the short convolutions",
+    ),
+    NewerScheme(
+        "window + GQA",
+        "gpt-oss-120b",
+        2025,
+        "8 groups; every other layer keeps 128 tokens",
+        (CachedLayers(18, 2 * 8 * 64), CachedLayers(18, 2 * 8 * 64, window=128)),
+        "transformers 5.24, GptOssConfig",
+    ),
+    NewerScheme(
+        "window + GQA",
+        "gpt-oss-20b",
+        2025,
+        "8 groups; every other layer keeps 128 tokens",
+        (CachedLayers(12, 2 * 8 * 64), CachedLayers(12, 2 * 8 * 64, window=128)),
+        "transformers 5.24, GptOssConfig; the number of layers from public copies of the model's "
+        "config.json",
+    ),
+    NewerScheme(
+        "window + MQA",
+        "Gemma 3 1B",
+        2025,
+        "5 of 6 layers keep 512 tokens",
+        (CachedLayers(4, 2 * 256), CachedLayers(22, 2 * 256, window=512)),
+        "transformers 5.24, Gemma3TextConfig (the pattern of six); sizes from public copies of the "
+        "model's config.json",
+    ),
+    # The value of a head is its key, half of which is rotated and shared by all heads.
+    NewerScheme(
+        "GTA",
+        _R1.name,
+        2025,
+        "keys that are values too, and one rotated half key",
+        (CachedLayers(_R1.n_layers, 8 * _R1.d_head + _R1.d_head // 2),),
+        f"{_GLA_SOURCE}; with 8 groups",
+        hypothetical=True,
+    ),
+    NewerScheme(
+        "GLA-2",
+        _R1.name,
+        2025,
+        "two latents that two GPUs can share out, and the rotated key",
+        (CachedLayers(_R1.n_layers, 2 * 256 + 64),),
+        f"{_GLA_SOURCE}; with one rotated key, of which each GPU holds a copy",
+        hypothetical=True,
+    ),
+    NewerScheme(
+        "TPA",
+        _R1.name,
+        2025,
+        "keys and values as sums of two products of short vectors",
+        (CachedLayers(_R1.n_layers, (2 + 2) * (_R1.n_heads + _R1.d_head)),),
+        "table 1 of arXiv 2501.06425, (R_K + R_V) (h + d_h) for each layer; ranks of 2 as in "
+        "config/train_T6_medium_adam_80g8.py of tensorgi/TPA",
+        hypothetical=True,
+    ),
+)
+"""DeepSeek's own first, then models with other schemes, then schemes without a model of their own,
+in the shape of DeepSeek-R1."""
+
+
+def newer_scheme(name: str, model: str) -> NewerScheme:
+    """Return a scheme by its name and its model.
+
+    Raises
+    ------
+    KeyError
+        If there is no such scheme.
+    """
+    for scheme in NEWER_SCHEMES:
+        if (scheme.name, scheme.model) == (name, model):
+            return scheme
+    raise KeyError(f"no scheme is called {name!r} in {model!r}")

@@ -1,0 +1,500 @@
+"""A whole model is converted, measured, healed and stored, and the run can be stopped."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+torch = pytest.importorskip("torch")
+
+from extract.conversion import Settings, convert  # noqa: E402
+from extract.conversion_check import check_conversion  # noqa: E402
+from extract.conversion_eval import (  # noqa: E402
+    CONTINUATION,
+    Judge,
+    absorbed_error,
+    compare_on_windows,
+    exactness,
+    ladder_sizes,
+)
+from extract.conversion_healing import heal_layer, unit_latent  # noqa: E402
+from extract.conversion_merged import merged_table  # noqa: E402
+from extract.conversion_model import (  # noqa: E402
+    LayerStream,
+    attention_layers,
+    gather_statistics,
+    run,
+)
+from extract.conversion_report import ConversionReport, Row, conversion_report  # noqa: E402
+from extract.conversion_table import conversion_table  # noqa: E402
+from extract.conversion_text import ConversionText, read_texts  # noqa: E402
+from extract.errors import ExtractError, TraceError, UnsupportedModelError  # noqa: E402
+from extract.featured import strongest_pair  # noqa: E402
+from extract.mla_conversion import (  # noqa: E402
+    AttentionLayer,
+    Projected,
+    attend,
+    mla,
+    mqa_mean,
+    pattern,
+)
+from extract.trace import Trace  # noqa: E402
+from tests.support.conversions import loaded, tiny_llama, traced  # noqa: E402
+from tests.support.extract_models import TOKENIZER, _gpt2  # noqa: E402
+
+HEADS = [(4, 4), (4, 2), (4, 1), (6, 3)]
+TOKENS = 64 * 8
+
+
+def model_of(heads: tuple[int, int], kind: str = "Llama", **changes: Any) -> Any:
+    sizes = {
+        "hidden_size": 8 * heads[0],
+        "num_attention_heads": heads[0],
+        "num_key_value_heads": heads[1],
+    }
+    return tiny_llama(kind, **sizes | {"head_dim": 8} | changes)
+
+
+def some_tokens(n: int, batch: int = 1, seed: int = 0) -> Any:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randint(0, len(TOKENIZER), (batch, n), generator=generator)
+
+
+def small_texts() -> ConversionText:
+    """Random tokens in place of the texts."""
+    start = TOKENIZER.bos_token_id
+
+    def windows(count: int, length: int, seed: int) -> Any:
+        drawn = some_tokens(length, count, seed)
+        drawn[:, 0] = start
+        return drawn
+
+    return ConversionText(
+        fitted=windows(12, 48, 1),
+        validation=windows(2, 48, 2),
+        long=windows(2, 48, 3),
+        held_out=windows(5, 16, 4),
+        second=windows(2, 16, 5),
+        short=some_tokens(16, 12, 6),
+        short_held_out=some_tokens(16, 3, 7),
+        sha256="",
+    )
+
+
+@pytest.fixture(scope="module")
+def model() -> Any:
+    return model_of((4, 2))
+
+
+@pytest.fixture(scope="module")
+def trace(model: Any) -> Trace:
+    return traced(model)
+
+
+@pytest.fixture(scope="module")
+def converted(model: Any, trace: Trace, tmp_path_factory: pytest.TempPathFactory) -> Trace:
+    folder = tmp_path_factory.mktemp("pieces")
+    settings = Settings(heal_minutes=0.005)
+    return convert(trace, loaded(model), settings, folder=folder, text=small_texts())
+
+
+# --- Models ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["Llama", "Mistral", "Qwen2"])
+@pytest.mark.parametrize("heads", HEADS)
+def test_a_model_with_its_own_layers_is_itself(heads: tuple[int, int], kind: str) -> None:
+    # A window as long as the windows of the fit changes nothing.
+    changes = {"sliding_window": 4096} if kind == "Mistral" else {}
+    model, ids = model_of(heads, kind, **changes), some_tokens(30, 2)
+    with torch.inference_mode():
+        own = model(input_ids=ids).logits
+    torch.testing.assert_close(run(model, ids, attention_layers(model)), own, atol=1e-5, rtol=1e-4)
+    with torch.inference_mode():
+        torch.testing.assert_close(model(input_ids=ids).logits, own, atol=0, rtol=0)
+
+
+def test_other_models_are_refused_in_one_line() -> None:
+    for model, what in (
+        (_gpt2(), "no rotary positions"),
+        (model_of((4, 2), "Qwen3"), "q_norm"),
+        (model_of((4, 2), "Mistral", sliding_window=8), "a window back"),
+        (
+            model_of(
+                (4, 2),
+                rope_parameters={"rope_type": "dynamic", "factor": 2.0, "rope_theta": 1e4},
+            ),
+            "'dynamic'",
+        ),
+    ):
+        with pytest.raises(UnsupportedModelError, match=what) as caught:
+            attention_layers(model)
+        assert "--model" in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+
+def test_a_stream_gives_every_layer_its_own_inputs(model: Any, tmp_path: Path) -> None:
+    ids, layers = some_tokens(20, 3), attention_layers(model)
+    whole: dict[int, Any] = {}
+    run(model, ids, layers, lambda number, x, projected, out: whole.__setitem__(number, x))
+    file = tmp_path / "stream.npz"
+    for number, layer in enumerate(layers):
+        # Stopped after each layer, and gone on with.
+        stream = LayerStream.restart(model, ids, file)
+        inputs: list[Any] = []
+        stream.step(layer, lambda x, projected, out, inputs=inputs: inputs.append(x))
+        torch.testing.assert_close(torch.stack(inputs), whole[number], atol=1e-5, rtol=1e-4)
+        stream.keep(file)
+    assert stream.layer == len(layers)
+
+
+def test_statistics_are_those_of_the_patterns(model: Any, tmp_path: Path) -> None:
+    """Against plain sums over the patterns that the model computes."""
+    ids, layers = some_tokens(20, 3), attention_layers(model)
+    seen: dict[int, tuple[Any, Any, Any]] = {}
+
+    def watch(number: int, x: Any, projected: Projected, out: Any) -> None:
+        seen[number] = (x, projected.q, pattern(projected, layers[number].scale))
+
+    run(model, ids, layers, watch)
+    for number, found in enumerate(gather_statistics(model, layers, ids, tmp_path)):
+        x, q, weights = seen[number]
+        gram, total, weight_sum, distances = 0.0, 0.0, 0.0, np.zeros(20)
+        for i in range(3):
+            received = weights[i].mean(0).sum(0)
+            weight = 0.5 + 0.5 * received / received.mean()
+            for t in range(20):
+                gram = gram + weight[t] * torch.outer(x[i, t], x[i, t])
+                total = total + weight[t] * x[i, t]
+                for key in range(t + 1):
+                    distances[t - key] += float(weights[i].mean(0)[t, key]) / 60
+            weight_sum += float(weight.sum())
+        torch.testing.assert_close(found.gram.float(), gram / weight_sum, atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(found.mean.float(), total / weight_sum, atol=1e-4, rtol=1e-4)
+        uniform = np.arange(20, 0, -1) / np.arange(21).sum()
+        np.testing.assert_allclose(found.distances, (distances + uniform) / 2, atol=1e-6)
+        squares = q.square().mean(dim=(0, 2))
+        torch.testing.assert_close(
+            found.query_energy.float(), squares[:, :4] + squares[:, 4:], atol=1e-4, rtol=1e-4
+        )
+
+
+# --- Exactness and measures -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["Llama", "Qwen2"])
+@pytest.mark.parametrize("heads", HEADS)
+def test_nothing_dropped_is_the_model_itself(
+    heads: tuple[int, int], kind: str, tmp_path: Path
+) -> None:
+    model = model_of(heads, kind)
+    layers = attention_layers(model)
+    known = gather_statistics(model, layers, some_tokens(32, 4), tmp_path)
+    assert exactness(model, layers, known, some_tokens(30, seed=5)[0].tolist()) < 1e-4
+    made = [
+        mla(layer.to(torch.float64), statistics, [(4, 6)])[0].to(torch.float32)
+        for layer, statistics in zip(layers, known, strict=True)
+    ]
+    assert absorbed_error(model, made, some_tokens(30, seed=5)[0].tolist()) < 1e-5
+
+
+def test_the_judge_agrees_with_plain_sums(model: Any) -> None:
+    layers, text = attention_layers(model), some_tokens(16, 6)
+    prompt = some_tokens(9, seed=3)[0].tolist()
+    judge = Judge(model, TOKENIZER, layers, text, None, prompt, 7, bos=True)
+    own = judge.row("model", layers, 32)
+    assert (own.agreement, own.moved) == (1.0, 0.0)
+    assert own.kl < 1e-6
+    mean = [mqa_mean(layer) for layer in layers]
+    row = judge.row("mqa", mean, 16)
+    losses, agreed, kls = [], [], []
+    for ids in text:
+        p = run(model, ids[None], layers)[0].softmax(-1)
+        q = run(model, ids[None], mean)[0].softmax(-1)
+        for t in range(15):
+            losses.append(-float(q[t, ids[t + 1]].log()))
+            agreed.append(bool(p[t].argmax() == q[t].argmax()))
+            kls.append(float((p[t] * (p[t] / q[t]).log()).sum()))
+    assert row.perplexity == pytest.approx(np.exp(np.mean(losses)), rel=1e-4)
+    assert row.agreement == pytest.approx(np.mean(agreed))
+    assert row.kl == pytest.approx(np.mean(kls), rel=1e-3)
+    logits = run(model, torch.tensor([prompt[:7]]), layers)[0, -1]
+    assert own.next_word_probability == pytest.approx(float(logits.softmax(-1).max()), rel=1e-4)
+    ids = list(prompt[:7])
+    for _ in range(CONTINUATION):
+        ids.append(int(run(model, torch.tensor([ids]), mean)[0, -1].argmax()))
+    assert row.continuation == TOKENIZER.decode(ids[7:], clean_up_tokenization_spaces=False)
+    long = compare_on_windows(model, layers, [mean], text, 0)
+    assert long[1].perplexity == pytest.approx(row.perplexity, rel=1e-5)
+    assert compare_on_windows(model, layers, [mean], text, 8)[1] != long[1]
+
+
+def test_the_ladder_of_the_packaged_model() -> None:
+    sizes = [(size.rotated, size.rank) for size in ladder_sizes(384)]
+    assert sizes == [
+        (4, 12),
+        (8, 24),
+        (16, 32),
+        (16, 48),
+        (32, 64),
+        (32, 96),
+        (32, 128),
+        (64, 128),
+    ]
+
+
+# --- Healing --------------------------------------------------------------------------------------
+
+
+def test_healing_brings_a_layer_closer_to_the_original(model: Any, tmp_path: Path) -> None:
+    ids, layers = some_tokens(32, 60), attention_layers(model)
+    layer = layers[0]
+    (known, *_) = gather_statistics(model, layers, ids, tmp_path)
+    made = mla(layer.to(torch.float64), known, [(4, 4)])[0].to(torch.float32)
+    unit = unit_latent(made, known.gram)
+    inputs: list[Any] = []
+    run(model, ids, layers, lambda n, x, projected, out: inputs.append((x, out)) if not n else None)
+    x, out = (tensor.clone() for tensor in inputs[0])
+    c = (x @ unit.W_DKV).square().mean()
+    assert 0.3 < float(c) < 3
+    same = unit.output(attend(unit.project(x), unit.scale))
+    own = made.output(attend(made.project(x), made.scale))
+    torch.testing.assert_close(same, own, atol=1e-4, rtol=1e-3)
+    healed = heal_layer(unit, x, out, 10, seconds=1.0, seed=0)
+    report = healed.report
+    assert report.steps > 10
+    assert report.after < 0.96 * report.before
+
+    def lost(one: Any) -> float:
+        made_out = one.output(attend(one.project(x[50:]), one.scale))
+        return float((made_out - out[50:]).square().sum() / out[50:].square().sum())
+
+    # All keys and queries were looked at, so the report is what the healed layer loses.
+    assert lost(healed.layer) == pytest.approx(report.after, rel=1e-3)
+    assert lost(unit) == pytest.approx(report.before, rel=1e-3)
+
+
+# --- The whole run --------------------------------------------------------------------------------
+
+
+def test_the_report_survives_the_file(converted: Trace, tmp_path: Path) -> None:
+    file = tmp_path / "tiny.safetensors"
+    converted.save(file)
+    again = Trace.load(file)
+    report = conversion_report(again)
+    assert report == conversion_report(converted)
+    ways = {(row.way, row.numbers) for row in report.ladder}
+    assert {way for way, _ in ways} == {
+        "model",
+        "mqa",
+        "mqa_fitted",
+        "latent_then_rotate",
+        "mla",
+    }
+    assert {row.bos for row in report.ladder} == {True}
+    assert {row.bos for row in report.without_bos} == {False}
+    assert report.exactness < 1e-4
+    assert report.absorbed < 1e-5
+    assert report.healed is not None
+    assert len(report.healing) == again.meta.n_layers
+    assert [row.healed for row in report.windows] == [False, False, True]
+    assert check_conversion(again) == check_conversion(converted)
+
+
+def test_every_tensor_of_the_conversion_has_named_axes(converted: Trace) -> None:
+    names = [n for n in converted.tensors if n.startswith(("mla.", "rung.", "merged."))]
+    assert len(names) > 20
+    for name in names:
+        assert len(converted.axes(name)) == converted[name].ndim
+    assert converted["mla.0.pattern"].shape == converted["pattern.0"].shape
+
+
+def test_rungs_come_closer_to_the_model(converted: Trace) -> None:
+    report = conversion_report(converted)
+    for way in ("latent_then_rotate", "mla"):
+        rows = [row for row in report.ladder if row.way == way]
+        assert rows[-1].key_error is not None
+        assert rows[0].key_error is not None
+        assert rows[-1].key_error < rows[0].key_error
+        for row in rows:
+            k = converted[f"rung.{way}.{row.numbers}.k"]
+            featured = converted.meta.featured
+            own = converted.get("k", featured.layer)[:, converted.kv_head(featured.head)]
+            n = converted.meta.n_prompt
+            error = np.linalg.norm(k[:n] - own[:n]) / np.linalg.norm(own[:n])
+            assert row.key_error == pytest.approx(error, rel=1e-5)
+
+
+def test_merged_matrices_are_the_products(trace: Trace, model: Any) -> None:
+    """Against matrices that are really formed, and against the trace's own score."""
+    layers = attention_layers(model)
+    table = merged_table(trace, layers)
+    layer, head = trace.meta.featured.layer, trace.meta.featured.head
+    weights = layers[layer]
+
+    def merged(d: int) -> Any:
+        angles = d * weights.frequencies
+        R = torch.zeros(8, 8)
+        for i, angle in enumerate(angles):
+            R[i, i] = R[i + 4, i + 4] = angle.cos()
+            R[i, i + 4], R[i + 4, i] = angle.sin(), -angle.sin()
+        return weights.W_Q[:, head] @ R @ weights.W_K[:, trace.kv_head(head)].T
+
+    for d in (0, 1, 5, 30):
+        change = (merged(d) - merged(0)).norm() / merged(0).norm()
+        assert float(table.change[d]) == pytest.approx(float(change), abs=1e-5)
+    near = torch.stack([merged(d) for d in range(9)])
+    best = (near - near.mean(0)).norm() / near.norm()
+    assert table.report.best_single == pytest.approx(float(best), rel=1e-4)
+    query, key = table.report.query, table.report.key
+    own = trace.scores(layer, head)[query, key]
+    assert float(table.score[query - key]) == pytest.approx(own, rel=1e-4)
+
+
+def test_the_featured_pair_is_a_word_further_back() -> None:
+    tokens = ("<s>", "One", " two", ",", " three", " four")
+    weights = np.zeros((6, 6), np.float32)
+    weights[4, 2], weights[5, 2], weights[5, 0], weights[5, 4], weights[5, 3] = (
+        0.3,
+        0.2,
+        1,
+        0.9,
+        0.8,
+    )
+    assert strongest_pair(weights, tokens, has_bos=True) == (4, 2)
+    assert strongest_pair(weights[:1, :1], tokens[:1], has_bos=True) == (0, 0)
+
+
+def test_a_run_that_was_stopped_goes_on(
+    model: Any, trace: Trace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, text = Settings(), small_texts()
+
+    def stop(task: str, done: int, total: int) -> None:
+        assert 0 <= done <= total
+        if "at 8 numbers" in task:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        convert(trace, loaded(model), settings, stop, tmp_path, text)
+    reads: list[int] = []
+    start = LayerStream.start
+    monkeypatch.setattr(
+        LayerStream,
+        "start",
+        lambda *a: reads.append(1) or start(*a),  # type: ignore[func-returns-value]
+    )
+    made = convert(trace, loaded(model), settings, folder=tmp_path, text=text)
+    # Only the passages without a beginning token were not read yet.
+    assert len(reads) == 1
+    whole = convert(trace, loaded(model), settings, folder=tmp_path / "new", text=text)
+    for name, array in whole.tensors.items():
+        np.testing.assert_allclose(made[name], array, atol=1e-4, err_msg=name)
+    assert not list((tmp_path / "new").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("settings", "what"),
+    [
+        (Settings(rotated=7), "--rotated"),
+        (Settings(rotated=18), "0 to 16"),
+        (Settings(rank=33), "--rank"),
+        (Settings(tokens=10**7), "--tokens"),
+    ],
+)
+def test_wrong_sizes_are_refused_before_any_work(
+    settings: Settings, what: str, model: Any, trace: Trace, tmp_path: Path
+) -> None:
+    with pytest.raises(ExtractError, match=what):
+        convert(trace, loaded(model), settings, folder=tmp_path / "pieces")
+    assert not (tmp_path / "pieces").exists()
+
+
+def test_a_trace_of_another_model_is_refused(trace: Trace, tmp_path: Path) -> None:
+    other = model_of((4, 2))
+    other.model.layers[0].self_attn.k_proj.weight.data *= 1.1
+    with pytest.raises(ExtractError, match="not the model of the trace"):
+        convert(trace, loaded(other), Settings(tokens=TOKENS), folder=tmp_path)
+
+
+# --- What is stored -------------------------------------------------------------------------------
+
+
+STAGES = ("c", "k_rot", "q_rot", "scores_rot", "scores_latent", "pattern", "z", "out", "W_UK")
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_the_check_finds_every_change(stage: str, converted: Trace) -> None:
+    name = f"mla.{converted.meta.featured.layer}.{stage}"
+    changed = np.array(converted[name])
+    changed[0] += changed.dtype.type(0.05) * np.abs(changed).max()
+    with pytest.raises(TraceError, match="convert the model again"):
+        check_conversion(Trace(converted.meta, {**converted.tensors, name: changed}))
+
+
+def test_a_pattern_of_any_layer_or_rung_is_checked(converted: Trace) -> None:
+    other = 1 - converted.meta.featured.layer
+    rung = next(name for name in converted.tensors if name.startswith("rung.mla."))
+    for name in (f"mla.{other}.pattern", rung.rpartition(".")[0] + ".pattern"):
+        with pytest.raises(TraceError, match=name):
+            check_conversion(
+                Trace(converted.meta, {**converted.tensors, name: converted[name] * 1.1})
+            )
+
+
+@pytest.mark.parametrize("name", ["W_DKV", "scores_rot"])
+def test_a_missing_tensor_is_named(name: str, converted: Trace) -> None:
+    full = f"mla.{converted.meta.featured.layer}.{name}"
+    tensors = {key: array for key, array in converted.tensors.items() if key != full}
+    with pytest.raises(TraceError, match=full):
+        Trace(converted.meta, tensors).validate()
+
+
+def test_a_trace_without_a_conversion_is_still_one(trace: Trace) -> None:
+    trace.validate()
+    assert check_conversion(trace) == {}
+    with pytest.raises(TraceError, match="extract convert"):
+        conversion_report(trace)
+
+
+def test_a_damaged_report_is_one_line(converted: Trace) -> None:
+    document: dict[str, Any] = dict(converted.meta.conversion or {})
+    del document["ladder"]
+    damaged = Trace(replace(converted.meta, conversion=document), converted.tensors)
+    with pytest.raises(TraceError, match="damaged"):
+        conversion_report(damaged)
+
+
+def test_the_table_says_every_row(converted: Trace) -> None:
+    report: ConversionReport = conversion_report(converted)
+    console = Console(width=100, record=True)
+    console.print(conversion_table(report))
+    text = console.export_text()
+    rows: list[Row] = [*report.ladder, *report.without_bos, report.stored]
+    for row in rows:
+        assert f"{row.perplexity:.2f}" in text
+    assert "healed" in text
+    json.dumps(asdict(report), allow_nan=False)
+
+
+def test_texts_are_apart() -> None:
+    texts = read_texts(TOKENIZER, [0], TOKENS, 64)
+    windows = torch.cat([texts.fitted, texts.validation, texts.long])
+    assert windows.shape[1] == 64
+    assert (windows[:, 0] == 0).all()
+    assert len({tuple(window.tolist()) for window in windows}) == len(windows)
+    assert len(texts.fitted) == TOKENS // 64
+    assert texts.second.shape == (len(texts.second), 64)
+
+
+def test_layers_share_the_models_weights(model: Any) -> None:
+    (first, *_) = attention_layers(model)
+    assert isinstance(first, AttentionLayer)
+    own = model.model.layers[0].self_attn.q_proj.weight
+    assert first.W_Q.untyped_storage().data_ptr() == own.untyped_storage().data_ptr()

@@ -1,0 +1,311 @@
+"""Damage traces and caches and call the program wrongly, at random, for some minutes.
+
+    python -m tests.trust.soak --minutes 10 --seed 1
+
+Each trial is *answered well* if nothing wrong is used or delivered, what is refused is refused in
+one line with the exit code 1 or 2, and nothing is left behind. At the end it prints for each group
+how many trials were tried, answered well and not, and exits with 1 if any was not. Trials depend on
+the seed alone.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import click
+import numpy as np
+
+from extract.temporary import temporary_folder
+from extract.trace import Trace, TraceError
+from filmkit.render.jobs import make_films
+from tests.support.calling import SCENE, call
+from tests.support.damages import TraceFile, damaged_metadata, damaged_tensors
+from tests.support.filming import render_request
+from tests.support.stand_in import SHAPES
+from tests.support.traces import make_trace
+
+__all__ = ["GROUPS", "Tally", "soak"]
+
+Random = np.random.Generator
+Trial = tuple[str, str]
+"""What was tried, and what was wrong with the answer; "" if it was answered well."""
+
+LONGEST_LINE = 600  # characters of an error line
+
+
+@dataclass
+class Tally:
+    """How the trials of a group were answered.
+
+    Attributes
+    ----------
+    tried
+        Number of trials.
+    wrong
+        What was tried and what was wrong, of those that were not answered well.
+    """
+
+    tried: int = 0
+    wrong: list[Trial] = field(default_factory=list)
+
+
+def is_one_line(text: str) -> bool:
+    """Return whether an error message is one line that a terminal only prints."""
+    return len(text) <= LONGEST_LINE and text.isprintable()
+
+
+# Traces
+
+
+def traces(random: Random, folder: Path) -> Iterator[Trial]:
+    """Damage tensors, metadata and bytes of trace files, and load them."""
+    whole, file = folder / "whole.safetensors", folder / "damaged.safetensors"
+    make_trace(positions="rotary", seed=int(random.integers(100))).save(whole)
+    content, parts = whole.read_bytes(), TraceFile.read(whole)
+    damages = damaged_tensors(parts, random), damaged_metadata(parts, random)
+    while True:
+        kind = int(random.integers(3))
+        if kind < 2:
+            name, damaged = next(damages[kind])
+            damaged.write(file)
+        else:
+            name, changed = _damaged_bytes(content, random)
+            file.write_bytes(changed)
+        try:
+            Trace.load(file)
+        except TraceError as error:
+            yield f"trace: {name}", "" if is_one_line(str(error)) else f"says {error}"
+        except Exception as error:
+            yield f"trace: {name}", f"{type(error).__name__}: {error}"
+        else:
+            yield f"trace: {name}", "was read as if it were whole"
+
+
+def _damaged_bytes(content: bytes, random: Random) -> tuple[str, bytes]:
+    """Flip, cut or exchange bytes of a file."""
+    place = int(random.integers(len(content)))
+    match int(random.integers(4)):
+        case 0:
+            flipped = bytearray(content)
+            for position in range(place, min(place + 4, len(content))):
+                flipped[position] ^= 0xFF
+            return f"4 bytes flipped at {place}", bytes(flipped)
+        case 1:
+            return f"cut at {place}", content[:place]
+        case 2:
+            return "empty", b""
+        case _:
+            return f"bytes removed at {place}", content[:place] + content[place + 5 :]
+
+
+# The cache
+
+
+def caches(random: Random, folder: Path) -> Iterator[Trial]:
+    """Damage files of a cache, and make a film with it."""
+    trace_file, cache = folder / "trace.safetensors", folder / "cache"
+    make_trace().save(trace_file)
+    request = render_request((SHAPES,), trace_file, folder / "out", cache=cache)
+    film = folder / "out" / "scene_shapes.mp4"
+    assert make_films(request)
+    expected = film.read_bytes()
+    while True:
+        files = sorted(path for path in cache.rglob("*.*") if path.is_file())
+        path = files[random.integers(len(files))]
+        name = ""
+        if random.random() < 0.2:
+            other = files[random.integers(len(files))]
+            first, second = path.read_bytes(), other.read_bytes()
+            path.write_bytes(second)
+            other.write_bytes(first)
+            name = "exchanged with another"
+        elif content := path.read_bytes():
+            name, changed = _damaged_bytes(content, random)
+            path.write_bytes(changed)
+        else:
+            path.unlink()
+            name = "removed"
+        if random.random() < 0.3:
+            for segment in cache.rglob("*.mp4"):
+                segment.unlink()
+        film.unlink(missing_ok=True)
+        kind = path.name.partition(".")[2]
+        try:
+            made = make_films(request)
+        except Exception as error:
+            yield f"cache: {kind} {name}", f"{type(error).__name__}: {error}"
+            continue
+        wrong = ""
+        if not made:
+            wrong = "no film was made"
+        elif film.read_bytes() != expected:
+            wrong = "the film is another"
+        yield f"cache: {kind} {name}", wrong
+
+
+# Command lines
+
+VALUES = (
+    "",
+    "all",
+    "none",
+    "0",
+    "-1",
+    "nan",
+    "1e400",
+    "mine.py",
+    "mine.py:Other",
+    "scene_mla",
+    "scene_mlb",
+    "/nonexistent/x",
+    "/dev/full",
+    ".",
+    "\x1b[31mred",
+    "a\nb",
+    "é" * 300,
+    "x" * 5000,
+    "tcp://127.0.0.1:1",
+    "javascript:alert(1)",
+    "#12345g",
+)
+OPTIONS = (
+    "--still",
+    "--beat",
+    "--quality",
+    "--aspect",
+    "--format",
+    "--captions",
+    "--fps",
+    "--theme",
+    "--background",
+    "--trace",
+    "--layer",
+    "--head",
+    "--compare",
+    "--out",
+    "--jobs",
+    "--cluster",
+    "--cache",
+    "--for",
+    "--code",
+    "--title",
+)
+FLAGS = ("--list", "--json", "--preview", "--transparent", "--quiet", "--verbose", "--no-cache")
+COMMANDS = (
+    "",
+    "",
+    "",
+    "deck",
+    "gallery",
+    "script",
+    "poster",
+    "new",
+    "cache",
+    "doctor",
+    "catalogue",
+)
+
+
+def command_lines(random: Random, folder: Path) -> Iterator[Trial]:
+    """Call render.py with arguments put together at random, in a folder with a scene."""
+    number = 0
+    while True:
+        number += 1
+        place = folder / str(number)
+        place.mkdir()
+        (place / "mine.py").write_text(SCENE, encoding="utf-8")
+        words = [str(random.choice(COMMANDS))]
+        words += [str(random.choice(("mine.py", "mine.py", *VALUES)))] * int(random.random() < 0.8)
+        for _ in range(random.integers(4)):
+            if random.random() < 0.3:
+                words.append(str(random.choice(FLAGS)))
+            else:
+                words += [str(random.choice(OPTIONS)), str(random.choice(VALUES))]
+        if words[0] == "new":
+            words.append("no scene")  # a good name would write into this checkout
+        words = [word for i, word in enumerate(words) if word or i]
+        yield f"render.py {words}", _wrong_answer(words, place)
+
+
+def _wrong_answer(words: list[str], folder: Path) -> str:
+    """Call the program, and return what is wrong with its answer."""
+    try:
+        done = call(*words, folder=folder)
+    except subprocess.TimeoutExpired:
+        return "it hangs"
+    if done.returncode not in (0, 1, 2):
+        return f"exit code {done.returncode}: {done.stderr[-300:]}"
+    errors = [line for line in done.stderr.splitlines() if line.startswith("Error: ")]
+    if "Traceback" in done.stderr and "--verbose" not in words:
+        return f"a traceback: {done.stderr[-300:]}"
+    if done.returncode and not errors:
+        return f"no error line: {done.stderr[-300:]!r}"
+    if not all(map(is_one_line, errors)) or re.search(r"[\x00-\x08\x0b-\x1f\x7f]", done.stderr):
+        return f"not one plain line: {done.stderr[-300:]!r}"
+    if left := [*folder.rglob("*.part"), *folder.rglob(".attention-film-*")]:
+        return f"left {left[0].name}"
+    return ""
+
+
+GROUPS: dict[str, Callable[[Random, Path], Iterator[Trial]]] = {
+    "traces": traces,
+    "caches": caches,
+    "command lines": command_lines,
+}
+"""Each group yields trials without end."""
+
+SHARES = {"traces": 0.2, "caches": 0.3, "command lines": 0.5}
+"""How much of the time each group gets."""
+
+
+def soak(seconds: float, seed: int) -> dict[str, Tally]:
+    """Run trials of all groups for a time.
+
+    Parameters
+    ----------
+    seconds
+        How long.
+    seed
+        Of the random numbers.
+
+    Returns
+    -------
+    dict
+        How the trials of each group were answered.
+    """
+    tallies = {}
+    for group, trials in GROUPS.items():
+        tally = tallies[group] = Tally()
+        end = time.monotonic() + SHARES[group] * seconds
+        with temporary_folder() as folder:
+            for name, wrong in trials(np.random.default_rng(seed), folder):
+                tally.tried += 1
+                if wrong:
+                    tally.wrong.append((name, wrong))
+                if time.monotonic() > end:
+                    break
+    return tallies
+
+
+@click.command()
+@click.option("--minutes", default=10.0, show_default=True, help="How long to go on.")
+@click.option("--seed", default=0, show_default=True, help="Of the random numbers.")
+def main(minutes: float, seed: int) -> None:
+    """Damage traces and caches and call the program wrongly, at random, for some minutes."""
+    tallies = soak(60 * minutes, seed)
+    for group, tally in tallies.items():
+        for name, wrong in tally.wrong:
+            click.echo(f"{name}: {wrong}")
+        well = tally.tried - len(tally.wrong)
+        click.echo(f"{group}: tried {tally.tried}, answered well {well}, not {len(tally.wrong)}")
+    sys.exit(any(tally.wrong for tally in tallies.values()))
+
+
+if __name__ == "__main__":
+    main()
