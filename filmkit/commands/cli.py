@@ -17,6 +17,7 @@ from extract.interrupts import interrupt_on_signals
 from extract.plain_text import error_line, escaped_json
 from extract.printing import echo
 from filmkit.commands.catalogue import catalogue
+from filmkit.commands.check import check
 from filmkit.commands.deck import deck, gallery
 from filmkit.commands.doctor import doctor
 from filmkit.commands.new import new
@@ -352,6 +353,7 @@ def cache(folder: Path | None, clear: bool, as_json: bool) -> None:
 
 
 COMMANDS: dict[str, click.Command] = {
+    "check": check,
     "cache": cache,
     "catalogue": catalogue,
     "deck": deck,

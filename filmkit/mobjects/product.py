@@ -171,7 +171,7 @@ class ProductPicture(Group):
         return self.beam(Box.of(box.left, right, box.bottom, box.top), current_theme().query)
 
     def column_beam(self, index: int) -> Rectangle:
-        """Return the frame of a column, -1 for the last, through the right factor and the product."""
+        """Return the frame of a column, -1 for the last, through factor and product."""
         box = self.layout.column(index % len(self.words))
         bottom = self.product.box.bottom
         return self.beam(Box.of(box.left, box.right, bottom, box.top), current_theme().key)

@@ -1,0 +1,126 @@
+"""The command ``render.py check``: measure scenes as pictures, without a test."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import cloup
+from cloup.constraints import mutually_exclusive
+
+from extract.plain_text import escaped_json
+from extract.printing import echo
+from filmkit.commands.options import (
+    ALL_SCENES,
+    ASPECT,
+    CONTEXT_SETTINGS,
+    QUIET,
+    VERBOSE,
+    WHAT_TO_SHOW,
+    run,
+    scenes_named,
+)
+from filmkit.render.quality import DEFAULT_QUALITY
+from scenes.registry import SCENES
+
+if TYPE_CHECKING:
+    from filmkit.render.request import RenderRequest
+    from filmkit.tools.checks import SceneReport
+
+__all__ = ["check"]
+
+
+@cloup.command(no_args_is_help=True, context_settings=CONTEXT_SETTINGS)
+@cloup.argument("scenes", nargs=-1, metavar="SCENE...")
+@cloup.option_group(
+    "What to measure",
+    ALL_SCENES,
+    ASPECT,
+    cloup.option("--json", "as_json", is_flag=True, help="Print JSON for other programs."),
+)
+@WHAT_TO_SHOW
+@cloup.option_group("How to run", QUIET, VERBOSE)
+@cloup.constraint(mutually_exclusive, ["quiet", "verbose"])
+@click.pass_context
+def check(
+    ctx: click.Context,
+    /,
+    *,
+    scenes: tuple[str, ...],
+    all_scenes: bool,
+    aspect: str,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Measure scenes as pictures: what can be read, what moves, how much of the frame is used.
+
+    For each beat it prints its length, how fast its narration must be read (at most 17 letters a
+    second), for how long its picture stands still, and how much of the frame its last picture
+    fills; below are the faults of that picture: texts that overlap, leave the frame, are too small
+    or too faint. The exit code is 1 if there is a fault.
+    """
+    if bool(scenes) == all_scenes:
+        raise click.UsageError("name scenes or give --all")
+
+    def action(request: RenderRequest) -> bool:
+        from filmkit.render.request import for_each_scene, load_trace
+        from filmkit.tools.checks import check_scene
+
+        trace, size = load_trace(request), request.quality
+        reports = for_each_scene(
+            request,
+            request.scenes,
+            lambda entry: check_scene(
+                entry.slug,
+                entry.load(),
+                trace,
+                request.options.settings,
+                width=size.width,
+                height=size.height,
+            ),
+        )
+        if as_json:
+            document = [_record(report) for report in reports.values()]
+            echo(escaped_json(json.dumps(document, indent=2, ensure_ascii=False)))
+        else:
+            for report in reports.values():
+                echo(_table(report))
+        faultless = not any(report.faults for report in reports.values())
+        return faultless and len(reports) == len(request.scenes)
+
+    from filmkit.render.quality import quality_of
+
+    run(
+        ctx,
+        action,
+        scenes=SCENES if all_scenes else scenes_named(scenes),
+        quality=quality_of(DEFAULT_QUALITY, aspect),
+        out=Path(),
+        **options,
+    )
+
+
+def _record(report: SceneReport) -> dict[str, Any]:
+    """Return a report for JSON."""
+    whole = {name: getattr(report, name) for name in ("still_share", "still_seconds", "fill")}
+    return asdict(report) | whole
+
+
+def _table(report: SceneReport) -> str:
+    """Return a report as lines of text."""
+    width = max(len(beat.name) for beat in report.beats)
+    lines = [
+        f"{report.scene}: still {report.still_share:.0%} of the time, at most "
+        f"{report.still_seconds:.1f} s; fills {report.fill:.0%} of the frame (median)",
+        f"  {'':{width}}  length  letters/s  still    fill",
+    ]
+    for beat in report.beats:
+        lines.append(
+            f"  {beat.name:{width}}  {beat.seconds:4.1f} s  {beat.letters_a_second:9.1f}"
+            f"  {beat.still_seconds:3.1f} s  {beat.fill:5.0%}"
+        )
+        lines += [f"    {fault}" for fault in beat.faults]
+    return "\n".join(lines)

@@ -1,0 +1,377 @@
+"""Measure scenes as pictures: what can be read, what moves, and how much of the frame is used.
+
+``render.py check`` prints these measures, and the tests hold the film's scenes to them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import combinations, groupby
+from statistics import median
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from manim import Mobject, color_to_rgb, tempconfig
+
+from extract.trace import Trace
+from filmkit.core.animations import presence
+from filmkit.core.camera import StageCamera
+from filmkit.core.geometry import CAPTION_STRIP, Box
+from filmkit.core.heatmap import Heatmap
+from filmkit.core.picture_map import PanelItem, TextItem, panels_on, texts_on
+from filmkit.core.records import BeatRecord, StageSettings
+from filmkit.core.renderer import FrameSink
+from filmkit.core.stage import Stage
+from filmkit.core.text import TextLine
+from filmkit.render.quality import Quality, frame_size
+from filmkit.render.runner import manim_config
+
+__all__ = [
+    "BeatPicture",
+    "BeatReport",
+    "SceneReport",
+    "check_scene",
+    "complaints",
+    "contrast",
+    "low_contrast",
+    "play",
+]
+
+Pixels = npt.NDArray[np.uint8]
+Points = npt.NDArray[np.float64]
+
+WIDTH, HEIGHT = 1920, 1080
+SAFE = 0.04  # margin on every side, as a fraction of the frame's shorter side
+MIN_TEXT = 0.02  # smallest text, as a fraction of the frame's shorter side
+SLACK = 0.5  # how far a line of letters may reach over a border, in pixels of full HD
+MIN_PRESENCE = 0.5  # anything with a lower presence is background and not meant to be read
+# Smallest contrast ratios of WCAG 2.2, success criteria 1.4.3 and 1.4.11.
+TEXT, LINES = 4.5, 3.0
+LUMINANCE = np.array([0.2126, 0.7152, 0.0722])  # of red, green and blue in linear light
+
+STILL_SECONDS = 0.5  # two frames so far apart are compared
+STILL_SHARE = 0.001  # a picture in which fewer pixels change stands still
+STILL_LEVELS = 2  # by how much a pixel must change, of 255
+SMALL = 360  # height of the pictures that are compared, in pixels
+
+
+@dataclass(frozen=True)
+class BeatPicture:
+    """What is on screen at the end of a beat.
+
+    Attributes
+    ----------
+    record
+        Name, narration and times of the beat.
+    texts, panels
+        Lines of text and heatmaps on screen.
+    """
+
+    record: BeatRecord
+    texts: list[TextItem]
+    panels: list[PanelItem]
+
+
+def play(
+    scene: type[Stage],
+    trace: Trace,
+    settings: StageSettings | None = None,
+    *,
+    width: int = WIDTH,
+    height: int = HEIGHT,
+) -> list[BeatPicture]:
+    """Run a scene without drawing, and return what is on screen at the end of each beat.
+
+    Parameters
+    ----------
+    scene
+        Class of the scene.
+    trace, settings
+        As for :class:`~filmkit.core.stage.Stage`.
+    width, height
+        Size of the picture in pixels.
+    """
+    pictures: list[BeatPicture] = []
+
+    def note(record: BeatRecord, stage: Stage) -> None:
+        shown = stage.with_notes()
+        pictures.append(
+            BeatPicture(record, texts_on(shown, stage.camera), panels_on(shown, stage.camera))
+        )
+
+    quiet = {"dry_run": True, "progress_bar": "none", "verbosity": "ERROR"}
+    across, down = frame_size(width, height)
+    size = {"pixel_width": width, "pixel_height": height}
+    with tempconfig(quiet | size | {"frame_width": across, "frame_height": down}):
+        scene(trace, settings, on_beat_end=note).render()
+    return pictures
+
+
+def complaints(
+    picture: BeatPicture,
+    *,
+    width: int = WIDTH,
+    height: int = HEIGHT,
+    caption_strip: bool = False,
+) -> list[str]:
+    """Return the faults of a picture, one line each; no lines if there are none.
+
+    Faults are text or panels outside of the safe margin, text that is too small to read, texts
+    that overlap, and with ``caption_strip`` whatever stands where captions are drawn into films.
+    They are the same at every size of a picture.
+    """
+    short = min(width, height)
+    slack = SLACK * short / HEIGHT
+    margin = SAFE * short
+    safe = Box.of(margin, width - margin, margin, height - margin)
+    free = Box.of(0, width, (1 - CAPTION_STRIP) * height, height)
+    readable = [item for item in picture.texts if item.presence >= MIN_PRESENCE]
+    faults = []
+    for item in readable:
+        if not safe.contains(item.box, slack=slack):
+            faults.append(f"text {item.text!r} leaves the safe margin: {item.box}")
+        if item.height < MIN_TEXT * short - slack / 10:
+            faults.append(f"text {item.text!r} is {item.height:.1f} pixels high")
+    for panel in picture.panels:
+        if panel.opacity >= MIN_PRESENCE and not safe.contains(panel.box, slack=slack):
+            faults.append(f"panel {panel.heatmap.source} leaves the safe margin: {panel.box}")
+    for item in [*readable, *(p for p in picture.panels if p.opacity >= MIN_PRESENCE)]:
+        if caption_strip and free.overlap(item.box)[1] > slack:
+            faults.append(f"{item} stands where captions go")
+    for first, second in combinations(readable, 2):
+        across, down = first.box.overlap(second.box)
+        if min(across, down) > slack:
+            faults.append(f"texts {first.text!r} and {second.text!r} overlap by {across, down}")
+    return [f"{picture.record.name}: {line}" for line in faults]
+
+
+# Contrast
+
+
+def luminance(rgb: npt.ArrayLike) -> float:
+    """Return the relative luminance of RGB in [0, 1], as WCAG 2.2 defines it."""
+    levels = np.asarray(rgb, dtype=float)
+    linear = np.where(levels <= 0.04045, levels / 12.92, ((levels + 0.055) / 1.055) ** 2.4)
+    return float(linear @ LUMINANCE)
+
+
+def contrast(one: npt.ArrayLike, other: npt.ArrayLike) -> float:
+    """Return the contrast ratio of two colours, RGB in [0, 1]."""
+    dark, light = sorted((luminance(one), luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+def low_contrast(stage: Stage) -> list[str]:
+    """Return texts and lines on a stage that stand out too little, one line each."""
+    background = np.array(color_to_rgb(stage.theme.background))
+    camera = stage.camera
+    shown = camera.drawing_order(stage.with_notes())
+    faults = []
+    for i, mobject in enumerate(shown):
+        if isinstance(mobject, Heatmap):
+            continue
+        text = isinstance(mobject, TextLine)
+        inks = mobject.fill_rgbas if text else mobject.stroke_rgbas
+        if not (len(mobject.ink) if text else mobject.stroke_width > 0):
+            continue
+        under = _ground(mobject, shown[:i], background, camera) if text else background
+        for *rgb, alpha in np.reshape(inks, (-1, 4)):
+            strength = alpha * presence(mobject)
+            if strength < MIN_PRESENCE:
+                continue
+            ratio = contrast(under + (np.array(rgb) - under) * strength, under)
+            if ratio < (TEXT if text else LINES) - 0.01:
+                what = mobject.text if text else f"{type(mobject).__name__} {rgb}"
+                faults.append(f"{what}: contrast {ratio:.2f}")
+    return faults
+
+
+def _ground(
+    text: TextLine, below: list[Mobject], background: Points, camera: StageCamera
+) -> Points:
+    """Return the colour behind a text: of the topmost cell or filled shape at its middle."""
+    middle = camera.pixels(text, text.ink).mean(axis=0)
+    for thing in reversed(below):
+        cells = isinstance(thing, Heatmap)
+        strength = presence(thing) * (thing.opacity if cells else thing.fill_opacity)
+        if isinstance(thing, TextLine) or strength < MIN_PRESENCE:
+            continue
+        corners = camera.pixels(thing, thing.corners if cells else thing.points)
+        if cv2.pointPolygonTest(cv2.convexHull(np.float32(corners)), middle.tolist(), False) < 0:
+            continue
+        rgb = _cell_at(thing, corners, middle) if cells else thing.fill_rgbas[0, :3]
+        return background + (rgb - background) * strength
+    return background
+
+
+def _cell_at(
+    panel: Heatmap, corners: npt.NDArray[np.float64], point: npt.NDArray[np.float64]
+) -> Points:
+    """Return the RGB in [0, 1] of the cell at a point of the picture."""
+    rows, columns = panel.shape
+    unit = np.float32([[0, 0], [columns, 0], [columns, rows], [0, rows]])
+    warp = cv2.getPerspectiveTransform(np.float32(corners), unit)
+    column, row = cv2.perspectiveTransform(np.float64(point)[None, None], warp)[0, 0].astype(int)
+    return panel.texture().cells[min(row, rows - 1), min(column, columns - 1), :3] / 255
+
+
+# A whole scene
+
+
+@dataclass(frozen=True)
+class BeatReport:
+    """What was measured of a beat.
+
+    Attributes
+    ----------
+    name
+        Its name.
+    seconds
+        Its length with its tail.
+    letters_a_second
+        How fast its narration must be read.
+    still_seconds
+        The longest time for which its picture stands still.
+    still_share
+        For which share of its time the picture stands still.
+    fill
+        Share of the safe part of the frame that the box around its last picture fills.
+    faults
+        What cannot be read at its end, one line each; see :func:`complaints`.
+    """
+
+    name: str
+    seconds: float
+    letters_a_second: float
+    still_seconds: float
+    still_share: float
+    fill: float
+    faults: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class SceneReport:
+    """What was measured of a scene.
+
+    Attributes
+    ----------
+    scene
+        Its name on the command line.
+    beats
+        Its beats, in order.
+    """
+
+    scene: str
+    beats: tuple[BeatReport, ...]
+
+    @property
+    def still_share(self) -> float:
+        """For which share of its time its picture stands still."""
+        seconds = sum(beat.seconds for beat in self.beats)
+        return sum(beat.still_share * beat.seconds for beat in self.beats) / seconds
+
+    @property
+    def still_seconds(self) -> float:
+        """The longest time for which its picture stands still."""
+        return max(beat.still_seconds for beat in self.beats)
+
+    @property
+    def fill(self) -> float:
+        """Median of how much of the frame its beats fill."""
+        return median(beat.fill for beat in self.beats)
+
+    @property
+    def faults(self) -> list[str]:
+        """All faults, each with the name of its beat."""
+        return [fault for beat in self.beats for fault in beat.faults]
+
+
+@dataclass
+class _Motion:
+    """The frames of one beat, half a second apart, compared with each other."""
+
+    changes: list[float] = field(default_factory=list)
+    last: Pixels | None = None
+
+    def take(self, picture: Pixels, repeat: int) -> None:
+        frame = np.array(picture[..., :3])
+        if self.last is not None:
+            moved = np.abs(frame.astype(int) - self.last).max(axis=-1) > STILL_LEVELS
+            self.changes.append(float(moved.mean()))
+        self.changes += [0.0] * (repeat - 1)
+        self.last = frame
+
+
+def check_scene(
+    slug: str,
+    scene: type[Stage],
+    trace: Trace,
+    settings: StageSettings | None = None,
+    *,
+    width: int = WIDTH,
+    height: int = HEIGHT,
+) -> SceneReport:
+    """Run a scene, draw a small frame of it for every half second, and measure it.
+
+    Parameters
+    ----------
+    slug
+        Name of the scene.
+    scene, trace, settings
+        As for :class:`~filmkit.core.stage.Stage`.
+    width, height
+        Size of the picture in pixels.
+    """
+    settings = settings or StageSettings()
+    scale = SMALL / min(width, height)
+    small = Quality(round(width * scale), round(height * scale), round(1 / STILL_SECONDS))
+    reports: list[BeatReport] = []
+    motion = _Motion()
+
+    @contextmanager
+    def sink(beat: str, tail: bool) -> Iterator[FrameSink | None]:
+        nonlocal motion
+        motion = motion if tail else _Motion()
+        yield motion.take
+
+    def measure(record: BeatRecord, stage: Stage) -> None:
+        shown = stage.with_notes()
+        picture = BeatPicture(record, texts_on(shown, stage.camera), panels_on(shown, stage.camera))
+        size = {"width": small.width, "height": small.height}
+        faults = complaints(picture, caption_strip=settings.caption_strip, **size)
+        faults += [f"{record.name}: {line}" for line in low_contrast(stage)]
+        seconds = record.end - record.start
+        still = [change < STILL_SHARE for change in motion.changes]
+        runs = [sum(1 for _ in run) for stands, run in groupby(still) if stands]
+        reports.append(
+            BeatReport(
+                name=record.name,
+                seconds=seconds,
+                letters_a_second=len(record.narration) / seconds,
+                still_seconds=STILL_SECONDS * max(runs, default=0),
+                still_share=sum(still) / len(still) if still else 0.0,
+                fill=_fill(stage),
+                faults=tuple(faults),
+            )
+        )
+
+    with manim_config(small):
+        scene(trace, settings, on_beat_end=measure, beat_sink=sink).render()
+    return SceneReport(slug, tuple(reports))
+
+
+def _fill(stage: Stage) -> float:
+    """Return the share of the safe part of the frame that the box around a picture fills."""
+    picture = stage.snapshot()[..., :3].astype(int)
+    background = np.rint(255 * np.array(color_to_rgb(stage.camera.background_color)))
+    drawn = np.abs(picture - background).max(axis=-1) > 3 * STILL_LEVELS
+    rows, columns = np.flatnonzero(drawn.any(axis=1)), np.flatnonzero(drawn.any(axis=0))
+    if not len(rows):
+        return 0.0
+    across, down = columns[-1] - columns[0] + 1, rows[-1] - rows[0] + 1
+    frame = stage.frame
+    safe = frame.safe.width * frame.safe.height / (frame.width * frame.height)
+    return float(min(1.0, across * down / (drawn.size * safe)))
