@@ -130,6 +130,8 @@ class Judge:
     n_prompt : int
     bos : bool
         Whether all of them begin with the beginning token.
+    fitted_window : int
+        Length of the windows that the converted models were fitted to; for the rows.
     """
 
     def __init__(
@@ -142,7 +144,9 @@ class Judge:
         prompt: Sequence[int],
         n_prompt: int,
         bos: bool,
+        fitted_window: int,
     ) -> None:
+        self.fitted_window = fitted_window
         self._model, self._tokenizer, self._bos = model, tokenizer, bos
         self._texts = [text for text in (held_out, second) if text is not None]
         self._own = [
@@ -215,6 +219,7 @@ class Judge:
             rotated=rotated,
             rank=rank,
             bos=self._bos,
+            fitted_window=self.fitted_window,
             second_text=second[0] if second else None,
             **asdict(held_out),
             **asdict(self.prompt(layers)),
