@@ -69,6 +69,7 @@ from extract.mla_conversion import (
     mqa_mean,
     pattern,
     rebuilt,
+    with_weights,
 )
 from extract.models import LoadedModel
 from extract.token_sequence import ProgressCallback
@@ -283,7 +284,8 @@ class _Run:
         stored = self._measured(
             judge, f"stored-{self.size.rotated}-{self.size.rank}", self._mla(plain)
         )
-        final, healing, healed = plain, (), None
+        final, healed = plain, None
+        healing: tuple[LayerHealing, ...] = ()
         if self.settings.heal_minutes > 0:
             final, healing = self._heal(plain)
             healed = judge.row("mla", final, self.size.numbers, self.size.rotated, self.size.rank)
@@ -509,7 +511,7 @@ class _Run:
         rounded = {name: getattr(layer, name).half().float() for name in CONVERTED_WEIGHTS}
         if not all(bool(value.isfinite().all()) for value in rounded.values()):
             raise ExtractError("weights of the conversion do not fit into 16 bits; nothing is done")
-        return replace(layer, **rounded)
+        return with_weights(layer, rounded)
 
     def _heal(self, plain: Sequence[MLALayer]) -> tuple[list[MLALayer], tuple[LayerHealing, ...]]:
         """Heal layer by layer, in the original model's stream."""
@@ -527,24 +529,12 @@ class _Run:
                 if stream is None:
                     stream = LayerStream.restart(self.model, windows, folder / "stream.npz")
                 while stream.layer < number:
-                    stream.step(self.layers[stream.layer], lambda x, projected, out: None)
-                inputs, outputs = [], []
-
-                def watch(
-                    x: Tensor,
-                    projected: Projected,
-                    out: Tensor,
-                    inputs: list[Tensor] = inputs,
-                    outputs: list[Tensor] = outputs,
-                ) -> None:
-                    inputs.append(x.clone())
-                    outputs.append(out.clone())
-
-                stream.step(self.layers[number], watch)
+                    self._inputs_and_outputs(stream)
+                inputs, outputs = self._inputs_and_outputs(stream)
                 made = heal_layer(
                     layer,
-                    torch.stack(inputs),
-                    torch.stack(outputs),
+                    inputs,
+                    outputs,
                     len(self.text.validation),
                     seconds,
                     _SEED + number,
@@ -554,15 +544,27 @@ class _Run:
                     for name in CONVERTED_WEIGHTS
                 }
                 with atomic_write(file) as temporary, temporary.open("wb") as out_file:
-                    np.savez(out_file, **arrays)  # type: ignore[arg-type]
+                    np.savez(out_file, **arrays)
                 self._write(report_file, asdict(made.report))
                 stream.keep(folder / "stream.npz")
             with np.load(file) as saved:
                 weights = {name: torch.from_numpy(saved[name]).float() for name in saved.files}
-            healed.append(self._stored_form(replace(layer, **weights)))
+            healed.append(self._stored_form(with_weights(layer, weights)))
             reports.append(from_json(LayerHealing, json.loads(self._file(report_file).read_text())))
             self.steps.finish(task, 3)
         return healed, tuple(reports)
+
+    def _inputs_and_outputs(self, stream: LayerStream) -> tuple[Tensor, Tensor]:
+        """Take a stream through its next layer; both are (window, position, d_model)."""
+        inputs: list[Tensor] = []
+        outputs: list[Tensor] = []
+
+        def watch(x: Tensor, projected: Projected, out: Tensor) -> None:
+            inputs.append(x)
+            outputs.append(out)
+
+        stream.step(self.layers[stream.layer], watch)
+        return torch.stack(inputs), torch.stack(outputs)
 
     def _activations(self, layers: Sequence[MLALayer]) -> dict[str, npt.NDArray[Any]]:
         """Return the tensors of the stored conversion; see `extract.trace`."""
