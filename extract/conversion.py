@@ -3,10 +3,12 @@
 `convert` runs the stages below and keeps each finished piece in a folder, so that a run that was
 stopped goes on where it was; the folder is removed at the end.
 
-1. Statistics of every layer's inputs on calibration prose (`extract.conversion_model`).
-2. A ladder of sizes, each fitted (`extract.mla_conversion`) and measured
+1. Statistics of every layer's inputs on calibration prose (`extract.conversion_model`): in long
+   windows of mixed prose, and in short passages of the project's own text.
+2. A ladder of sizes, each fitted to the passages (`extract.mla_conversion`) and measured
    (`extract.conversion_eval`).
-3. The conversion that is stored; with healing (`extract.conversion_healing`), before and after it.
+3. The conversion that is stored, fitted to the windows so that it holds at their length; with
+   healing (`extract.conversion_healing`), before and after it.
 
 Needs torch and transformers.
 """
@@ -67,6 +69,7 @@ from extract.mla_conversion import (
     mqa_mean,
     pattern,
     rebuilt,
+    with_weights,
 )
 from extract.models import LoadedModel
 from extract.token_sequence import ProgressCallback
@@ -196,7 +199,7 @@ class _Run:
         healing = settings.heal_minutes > 0
         self.steps = _Steps(
             progress,
-            n * (1 + meta.has_bos) + rows * _STEPS_OF_ROW + 2 * _STEPS_OF_WINDOWS + 3 * n * healing,
+            n * (2 + meta.has_bos) + rows * _STEPS_OF_ROW + 2 * _STEPS_OF_WINDOWS + 3 * n * healing,
         )
 
     def _chosen_size(self) -> Size:
@@ -258,6 +261,7 @@ class _Run:
         meta, text = self.trace.meta, self.text
         ids = list(meta.token_ids)
         known = self._statistics("fitted", text.fitted)
+        passages = self._statistics("passages", text.passages)
         exact = self._piece("exactness", lambda: exactness(self.model, self.layers, known, ids))
         self.steps.finish("nothing dropped", _STEPS_OF_ROW)
         judge = Judge(
@@ -269,16 +273,19 @@ class _Run:
             ids,
             meta.n_prompt,
             meta.has_bos,
+            fitted_window=text.passages.shape[1],
         )
-        ladder, tensors = self._ladder(judge, known)
+        ladder, tensors = self._ladder(judge, passages)
+        judge.fitted_window = text.fitted.shape[1]
         plain = [
             self._stored_form(unit_latent(layer, statistics.gram))
-            for layer, statistics in zip(self._fit(known, self.size), known, strict=True)
+            for layer, statistics in zip(self._fit(known, [self.size])[0], known, strict=True)
         ]
         stored = self._measured(
             judge, f"stored-{self.size.rotated}-{self.size.rank}", self._mla(plain)
         )
-        final, healing, healed = plain, (), None
+        final, healed = plain, None
+        healing: tuple[LayerHealing, ...] = ()
         if self.settings.heal_minutes > 0:
             final, healing = self._heal(plain)
             healed = judge.row("mla", final, self.size.numbers, self.size.rotated, self.size.rank)
@@ -334,12 +341,14 @@ class _Run:
             lambda layer: self.steps.finish(task),
         )
 
-    def _fit(self, known: Sequence[LayerStatistics], size: Size) -> list[MLALayer]:
-        """Return way (b) at one size, in float32."""
-        return [
-            mla(layer, statistics, [(size.rotated, size.rank)])[0].to(torch.float32)
+    def _fit(self, known: Sequence[LayerStatistics], sizes: Sequence[Size]) -> list[list[MLALayer]]:
+        """Return way (b) at several sizes, in float32: for each size the layers of a model."""
+        wanted = [(size.rotated, size.rank) for size in sizes]
+        by_layer = [
+            [made.to(torch.float32) for made in mla(layer, statistics, wanted)]
             for layer, statistics in zip(self.exact, known, strict=True)
         ]
+        return [list(layers) for layers in zip(*by_layer, strict=True)]
 
     def _mla(self, layers: Sequence[MLALayer]) -> _Converted:
         size = Size(layers[0].rotated, layers[0].rank)
@@ -356,13 +365,16 @@ class _Run:
         ]
         yield _Converted("mqa_fitted", fitted, fitted[0].cached, fitted[0].rotated, fitted[0].rank)
 
-    def _latents(self, known: Sequence[LayerStatistics], rank: int) -> _Converted:
-        """Return way (a) at one rank."""
-        layers = [
-            latent_then_rotate(layer, statistics, [rank])[0].to(torch.float32)
+    def _latents(self, known: Sequence[LayerStatistics], ranks: Sequence[int]) -> list[_Converted]:
+        """Return way (a) at several ranks."""
+        by_layer = [
+            [made.to(torch.float32) for made in latent_then_rotate(layer, statistics, ranks)]
             for layer, statistics in zip(self.exact, known, strict=True)
         ]
-        return _Converted("latent_then_rotate", layers, rank, 0, rank)
+        return [
+            _Converted("latent_then_rotate", layers, rank, 0, rank)
+            for layers, rank in zip(zip(*by_layer, strict=True), ranks, strict=True)
+        ]
 
     def _ladder(
         self, judge: Judge, known: Sequence[LayerStatistics]
@@ -377,26 +389,40 @@ class _Run:
         for name in baselines:
             rows.append(self._stored_row(name))
             self.steps.finish("measuring the ladder", _STEPS_OF_ROW)
-        for size in ladder_sizes(self.cached):
+        sizes = ladder_sizes(self.cached)
+        for group in self._groups(known, [size for size in sizes if not self._has_rungs(size)]):
+            for made in group:
+                self.steps.announce(f"{made.way} at {made.numbers} numbers")
+                row = judge.row(made.way, made.layers, made.numbers, made.rotated, made.rank)
+                name = f"{made.way}-{made.numbers}"
+                row = self._keep_rung(row, made.layers, known, self.folder / f"{name}.npz")
+                self._write(name, asdict(row))
+                self.steps.finish("measuring the ladder", _STEPS_OF_ROW)
+        for size in sizes:
             for way in ("latent_then_rotate", "mla"):
-                name = f"{way}-{size.numbers}"
-                rung = self.folder / f"{name}.npz"
-                if not (self._file(name).exists() and rung.exists()):
-                    self.steps.announce(f"{way} at {size.numbers} numbers")
-                    made = (
-                        self._latents(known, size.numbers)
-                        if way == "latent_then_rotate"
-                        else self._mla(self._fit(known, size))
-                    )
-                    row = judge.row(way, made.layers, size.numbers, made.rotated, made.rank)
-                    row = self._keep_rung(row, made.layers, known, rung)
-                    self._write(name, asdict(row))
-                rows.append(self._stored_row(name))
-                with np.load(rung) as saved:
+                rows.append(self._stored_row(f"{way}-{size.numbers}"))
+                with np.load(self.folder / f"{way}-{size.numbers}.npz") as saved:
                     prefix = f"rung.{way}.{size.numbers}"
                     tensors |= {f"{prefix}.{key}": saved[key] for key in saved.files}
-                self.steps.finish("measuring the ladder", _STEPS_OF_ROW)
         return tuple(rows), tensors
+
+    def _groups(
+        self, known: Sequence[LayerStatistics], sizes: Sequence[Size]
+    ) -> Iterator[list[_Converted]]:
+        """Yield both ways at these sizes, those together that one fit gives."""
+        if sizes:
+            yield self._latents(known, [size.numbers for size in sizes])
+        for rotated in sorted({size.rotated for size in sizes}):
+            alike = [size for size in sizes if size.rotated == rotated]
+            yield [self._mla(layers) for layers in self._fit(known, alike)]
+
+    def _has_rungs(self, size: Size) -> bool:
+        """Return whether a size is measured already; if so, count its steps."""
+        names = [f"{way}-{size.numbers}" for way in ("latent_then_rotate", "mla")]
+        found = all(self._file(n).exists() and (self.folder / f"{n}.npz").exists() for n in names)
+        if found:
+            self.steps.finish("measuring the ladder", 2 * _STEPS_OF_ROW)
+        return found
 
     def _keep_rung(
         self, row: Row, layers: Sequence[Layer], known: Sequence[LayerStatistics], file: Path
@@ -466,10 +492,11 @@ class _Run:
             ids,
             self.trace.meta.n_prompt - 1,
             bos=False,
+            fitted_window=self.text.short.shape[1],
         )
         duel = list(self._baselines(known))
         if size is not None:
-            duel += [self._latents(known, numbers), self._mla(self._fit(known, size))]
+            duel += [*self._latents(known, [numbers]), self._mla(self._fit(known, [size])[0])]
         rows = []
         for made in duel:
             self.steps.announce("measuring without the beginning token")
@@ -484,7 +511,7 @@ class _Run:
         rounded = {name: getattr(layer, name).half().float() for name in CONVERTED_WEIGHTS}
         if not all(bool(value.isfinite().all()) for value in rounded.values()):
             raise ExtractError("weights of the conversion do not fit into 16 bits; nothing is done")
-        return replace(layer, **rounded)
+        return with_weights(layer, rounded)
 
     def _heal(self, plain: Sequence[MLALayer]) -> tuple[list[MLALayer], tuple[LayerHealing, ...]]:
         """Heal layer by layer, in the original model's stream."""
@@ -502,24 +529,12 @@ class _Run:
                 if stream is None:
                     stream = LayerStream.restart(self.model, windows, folder / "stream.npz")
                 while stream.layer < number:
-                    stream.step(self.layers[stream.layer], lambda x, projected, out: None)
-                inputs, outputs = [], []
-
-                def watch(
-                    x: Tensor,
-                    projected: Projected,
-                    out: Tensor,
-                    inputs: list[Tensor] = inputs,
-                    outputs: list[Tensor] = outputs,
-                ) -> None:
-                    inputs.append(x.clone())
-                    outputs.append(out.clone())
-
-                stream.step(self.layers[number], watch)
+                    self._inputs_and_outputs(stream)
+                inputs, outputs = self._inputs_and_outputs(stream)
                 made = heal_layer(
                     layer,
-                    torch.stack(inputs),
-                    torch.stack(outputs),
+                    inputs,
+                    outputs,
                     len(self.text.validation),
                     seconds,
                     _SEED + number,
@@ -529,15 +544,27 @@ class _Run:
                     for name in CONVERTED_WEIGHTS
                 }
                 with atomic_write(file) as temporary, temporary.open("wb") as out_file:
-                    np.savez(out_file, **arrays)  # type: ignore[arg-type]
+                    np.savez(out_file, **arrays)
                 self._write(report_file, asdict(made.report))
                 stream.keep(folder / "stream.npz")
             with np.load(file) as saved:
                 weights = {name: torch.from_numpy(saved[name]).float() for name in saved.files}
-            healed.append(self._stored_form(replace(layer, **weights)))
+            healed.append(self._stored_form(with_weights(layer, weights)))
             reports.append(from_json(LayerHealing, json.loads(self._file(report_file).read_text())))
             self.steps.finish(task, 3)
         return healed, tuple(reports)
+
+    def _inputs_and_outputs(self, stream: LayerStream) -> tuple[Tensor, Tensor]:
+        """Take a stream through its next layer; both are (window, position, d_model)."""
+        inputs: list[Tensor] = []
+        outputs: list[Tensor] = []
+
+        def watch(x: Tensor, projected: Projected, out: Tensor) -> None:
+            inputs.append(x)
+            outputs.append(out)
+
+        stream.step(self.layers[stream.layer], watch)
+        return torch.stack(inputs), torch.stack(outputs)
 
     def _activations(self, layers: Sequence[MLALayer]) -> dict[str, npt.NDArray[Any]]:
         """Return the tensors of the stored conversion; see `extract.trace`."""

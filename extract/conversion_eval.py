@@ -130,6 +130,8 @@ class Judge:
     n_prompt : int
     bos : bool
         Whether all of them begin with the beginning token.
+    fitted_window : int
+        Length of the windows that the converted models were fitted to; for the rows.
     """
 
     def __init__(
@@ -142,11 +144,13 @@ class Judge:
         prompt: Sequence[int],
         n_prompt: int,
         bos: bool,
+        fitted_window: int,
     ) -> None:
+        self.fitted_window = fitted_window
         self._model, self._tokenizer, self._bos = model, tokenizer, bos
         self._texts = [text for text in (held_out, second) if text is not None]
         self._own = [
-            [self._log_probs(layers, ids) for ids in text.split(_BATCH)] for text in self._texts
+            [self._log_probs(layers, ids) for ids in _batches(text)] for text in self._texts
         ]
         self._prompt, self._n_prompt = torch.tensor([list(prompt)]), n_prompt
         logits, self._patterns = self._read_prompt(layers)
@@ -169,7 +173,7 @@ class Judge:
         results = []
         for text, own in zip(self._texts, self._own, strict=True):
             sums = _Sums()
-            for ids, log_probs in zip(text.split(_BATCH), own, strict=True):
+            for ids, log_probs in zip(_batches(text), own, strict=True):
                 sums.add(run(self._model, ids, layers), log_probs, ids)
             results.append(sums.result)
         return results
@@ -215,10 +219,15 @@ class Judge:
             rotated=rotated,
             rank=rank,
             bos=self._bos,
+            fitted_window=self.fitted_window,
             second_text=second[0] if second else None,
             **asdict(held_out),
             **asdict(self.prompt(layers)),
         )
+
+
+def _batches(text: Tensor, size: int = _BATCH) -> list[Tensor]:
+    return [text[i : i + size] for i in range(0, len(text), size)]
 
 
 def compare_on_windows(
@@ -241,7 +250,7 @@ def compare_on_windows(
         Positions before it are left out.
     """
     sums = [_Sums() for _ in range(1 + len(others))]
-    for ids in windows.split(1):
+    for ids in _batches(windows, 1):
         logits = run(model, ids, own)
         log_probs = logits.log_softmax(dim=-1)
         sums[0].add(logits, log_probs, ids, first)

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from extract.conversion_report import LayerHealing
-from extract.mla_conversion import MLALayer, rotate
+from extract.mla_conversion import MLALayer, rotate, with_weights
 
 __all__ = ["HealedLayer", "heal_layer", "unit_latent"]
 
@@ -91,7 +91,7 @@ def heal_layer(
     checked = torch.randperm(n_positions, generator=generator)[:n_queries].sort().values
 
     def current() -> MLALayer:
-        return replace(layer, **{name: trained[name] * units[name] for name in _TRAINED})
+        return with_weights(layer, {n: trained[n] * units[n] for n in _TRAINED})
 
     def check() -> float:
         with torch.no_grad():
@@ -114,7 +114,7 @@ def heal_layer(
             best, kept, worse = _keep_best(check(), best, trained, kept, worse)
     stopped_early = worse >= _PATIENCE
     best, kept, _ = _keep_best(check(), best, trained, kept, worse)
-    healed = replace(layer, **{name: kept[name] * units[name] for name in _TRAINED})
+    healed = with_weights(layer, {n: kept[n] * units[n] for n in _TRAINED})
     return HealedLayer(healed, LayerHealing(before, best, steps, stopped_early))
 
 
@@ -153,20 +153,25 @@ def _loss(layer: MLALayer, x: Tensor, outputs: Tensor, queries: Tensor) -> Tenso
     asked = x[:, queries]
     group = len(layer.W_O) // layer.W_UK.shape[1]
     latent = x @ layer.W_DKV
-    k = (latent @ layer.W_UK.flatten(1)).unflatten(-1, layer.W_UK.shape[1:])
-    v = (latent @ layer.W_UV.flatten(1)).unflatten(-1, layer.W_UV.shape[1:])
+    k = (latent @ layer.W_UK.flatten(1)).reshape(*latent.shape[:2], *layer.W_UK.shape[1:])
+    v = (latent @ layer.W_UV.flatten(1)).reshape(*latent.shape[:2], *layer.W_UV.shape[1:])
     shared = rotate(x @ layer.W_KR + layer.b_KR, layer.frequencies)
-    q = (asked @ layer.W_Q.flatten(1)).unflatten(-1, layer.W_Q.shape[1:]) + layer.b_Q
-    q_rotated = (asked @ layer.W_QR.flatten(1)).unflatten(-1, layer.W_QR.shape[1:]) + layer.b_QR
+    q = (asked @ layer.W_Q.flatten(1)).reshape(*asked.shape[:2], *layer.W_Q.shape[1:]) + layer.b_Q
+    q_rotated = (asked @ layer.W_QR.flatten(1)).reshape(
+        *asked.shape[:2], *layer.W_QR.shape[1:]
+    ) + layer.b_QR
     q_rotated = rotate(q_rotated.transpose(1, 2), layer.frequencies, queries)
     # Query heads of a group stand beside each other, so that keys need no copies.
-    q = q.unflatten(2, (-1, group)).permute(0, 2, 3, 1, 4)  # (window, kv head, group, query, d)
+    q = q.reshape(*q.shape[:2], -1, group, q.shape[-1]).permute(
+        0, 2, 3, 1, 4
+    )  # (window, kv head, group, query, d)
     k, v = k.transpose(1, 2)[:, :, None], v.transpose(1, 2)[:, :, None]
     scores = q @ k.transpose(-1, -2)
-    scores = scores + (q_rotated @ shared[:, None].transpose(-1, -2)).unflatten(1, (-1, group))
+    scores = scores + (q_rotated @ shared[:, None].transpose(-1, -2)).reshape(scores.shape)
     later = torch.arange(x.shape[1]) > queries[:, None]
     weights = (scores * layer.scale).masked_fill(later, -torch.inf).softmax(dim=-1)
     z = (weights @ v).flatten(1, 2).transpose(1, 2).flatten(2)
     made = z @ layer.W_O.flatten(0, 1) + layer.b_O
     target = outputs[:, queries]
-    return (made - target).square().sum() / target.square().sum()
+    lost: Tensor = (made - target).square().sum() / target.square().sum()
+    return lost

@@ -82,7 +82,7 @@ def attention_layers(model: Any) -> list[AttentionLayer]:
             "such as smollm2-packaged"
         )
 
-    decoder = getattr(model, "model", None)
+    decoder: Any = getattr(model, "model", None)
     rotary = getattr(decoder, "rotary_emb", None)
     if rotary is None or not hasattr(decoder, "layers"):
         raise refuse("it has no rotary positions of one kind for all its layers")
@@ -128,13 +128,13 @@ def _read(module: Any, parts: Sequence[torch.nn.Linear], frequencies: Tensor) ->
         torch.zeros(part.out_features) if part.bias is None else part.bias.detach()
         for part in parts
     ]
-    W_Q, W_K, W_V = (weight.T.unflatten(1, (-1, width)) for weight in weights[:3])
-    b_Q, b_K, b_V = (bias.unflatten(0, (-1, width)) for bias in biases[:3])
+    W_Q, W_K, W_V = (w.T.view(w.shape[1], -1, width) for w in weights[:3])
+    b_Q, b_K, b_V = (bias.reshape(-1, width) for bias in biases[:3])
     return AttentionLayer(
         W_Q=W_Q,
         W_K=W_K,
         W_V=W_V,
-        W_O=weights[3].T.unflatten(0, (-1, width)),
+        W_O=weights[3].T.view(-1, width, len(weights[3])),
         b_Q=b_Q,
         b_K=b_K,
         b_V=b_V,

@@ -63,9 +63,8 @@ def conversion_axes(
     required: dict[str, tuple[str, ...]] = {}
     optional = {f"mla.{featured}.{name}": _AXES[name] for name in _OPTIONAL_WEIGHTS}
     for way, numbers in rungs(tensors):
-        for name, axes in (("k", ("pos", "d_qk")), ("v", ("pos", "d_v"))):
-            required[f"rung.{way}.{numbers}.{name}"] = axes
-        required[f"rung.{way}.{numbers}.pattern"] = ("pos", "pos")
+        for name, width in (("k", "d_qk"), ("v", "d_v"), ("pattern", "pos")):
+            required[f"rung.{way}.{numbers}.{name}"] = ("pos", width)
     if not any(name.startswith(("mla.", "rung.", "merged.")) for name in tensors):
         return required, optional
     for name, axes in _AXES.items():

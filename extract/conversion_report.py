@@ -95,6 +95,8 @@ class Row:
         Width of the rotated shared key and of the latent, where the way has them.
     bos : bool
         Whether text and prompt begin with the beginning token.
+    fitted_window : int
+        Length of the windows that it was fitted to.
     perplexity, agreement, kl : float
         On the held-out text; see `TextResult`.
     second_text : TextResult or None
@@ -111,6 +113,7 @@ class Row:
     rotated: int | None
     rank: int | None
     bos: bool
+    fitted_window: int
     perplexity: float
     agreement: float
     kl: float
@@ -196,7 +199,7 @@ class ConversionReport:
     tokens : int
         Tokens that it was fitted to.
     window : int
-        Length of the windows of the fit.
+        Length of the windows of that fit; the ladder's is in its rows.
     bos : bool
         Whether windows, tests and prompt begin with the beginning token.
     texts : str
@@ -208,10 +211,11 @@ class ConversionReport:
     absorbed : float
         Largest relative error of the absorbed form against the naive one, over all layers.
     ladder : tuple of Row
-        All in one setting, nothing trained.
+        All in one setting, nothing trained: fitted to short passages of the project's own text,
+        with the beginning token if the prompt has it.
     without_bos : tuple of Row
-        The duel at two heads' worth of numbers without the beginning token, fitted to passages of
-        the project's own text; empty if the prompt has none.
+        The duel at two heads' worth of numbers in the same setting without the beginning token;
+        empty if the prompt has none.
     stored : Row
         The stored conversion, before any healing.
     healed : Row or None

@@ -57,8 +57,9 @@ def conversion_table(report: ConversionReport) -> RenderableType:
         ),
         Text(
             "Perplexity, agreement of the likeliest token and KL are on held-out text; moved is "
-            f"the attention that goes to other keys on the prompt. {report.tokens:,} tokens "
-            f"fitted, {report.window:,} at a time."
+            "the attention that goes to other keys on the prompt. The ladder is fitted to passages "
+            f"of {report.ladder[0].fitted_window} tokens; what is stored, to {report.tokens:,} "
+            f"tokens in windows of {report.window:,}."
         ),
     ]
     return Group(*parts)

@@ -59,8 +59,10 @@ class ConversionText:
         The end of the project's calibration text.
     second : (passage, position)
         The second text.
+    passages : (passage, position)
+        The fitted part of the calibration text in passages.
     short : (passage, position)
-        The fitted part of the calibration text in passages, without a beginning token.
+        The same without a beginning token.
     short_held_out : (passage, position)
         Its end, without a beginning token.
     sha256 : str
@@ -72,6 +74,7 @@ class ConversionText:
     long: Tensor
     held_out: Tensor
     second: Tensor
+    passages: Tensor
     short: Tensor
     short_held_out: Tensor
     sha256: str
@@ -124,6 +127,7 @@ def read_texts(
         long=torch.tensor([windows[-1] for windows in cut]),
         held_out=torch.tensor(_cut(own[n_own:], passage, start)),
         second=torch.tensor(_cut(second, passage, start)),
+        passages=torch.tensor(_cut(own[:n_own], passage, start)),
         short=torch.tensor(_cut(own[:n_own], passage, ())),
         short_held_out=torch.tensor(_cut(own[n_own:], passage, ())),
         sha256=hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest(),

@@ -35,10 +35,10 @@ Fits run in float64; `AttentionLayer.to` and `MLALayer.to` give the type that a 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -63,6 +63,7 @@ __all__ = [
     "rebuilt",
     "rotate",
     "scores",
+    "with_weights",
 ]
 
 _KEY_WEIGHT = 2.0
@@ -90,13 +91,19 @@ class Projected(NamedTuple):
     v: Tensor
 
 
+def with_weights(layer: _Layer, weights: Mapping[str, Tensor]) -> _Layer:
+    """Return a layer with other tensors in place of those with these names."""
+    changes: dict[str, Any] = dict(weights)
+    return replace(layer, **changes)
+
+
 def _to(layer: _Layer, dtype: torch.dtype) -> _Layer:
     tensors = {
         field.name: value.to(dtype)
         for field in fields(layer)
         if isinstance(value := getattr(layer, field.name), Tensor)
     }
-    return replace(layer, **tensors)
+    return with_weights(layer, tensors)
 
 
 @dataclass(frozen=True, eq=False)
@@ -256,7 +263,7 @@ def _heads(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     flat = x @ weight.flatten(1)
     if bias is not None:
         flat = flat + bias.flatten()
-    return flat.unflatten(-1, weight.shape[1:]).transpose(1, 2)
+    return flat.reshape(*flat.shape[:-1], *weight.shape[1:]).transpose(1, 2)
 
 
 def _merge(z: Tensor, W_O: Tensor, b_O: Tensor) -> Tensor:
@@ -351,7 +358,8 @@ class LayerStatistics:
         """S with S^T S the centred covariance, (d_model, d_model)."""
         # From eigenvalues it exists for a singular covariance too, unlike Cholesky's.
         eigenvalues, vectors = torch.linalg.eigh(self.covariance)
-        return eigenvalues.clamp(min=0).sqrt()[:, None] * vectors.T
+        root: Tensor = eigenvalues.clamp(min=0).sqrt()[:, None] * vectors.T
+        return root
 
 
 # --- Rotated components of the keys ---------------------------------------------------------------
@@ -404,7 +412,7 @@ def components(layer: AttentionLayer, statistics: LayerStatistics) -> Components
     statistics : LayerStatistics
     """
     n_kv_heads = layer.W_K.shape[1]
-    energy = statistics.query_energy.unflatten(0, (n_kv_heads, -1)).sum(dim=1)
+    energy = statistics.query_energy.reshape(n_kv_heads, -1, len(layer.frequencies)).sum(dim=1)
     s = energy.clamp(min=torch.finfo(torch.float64).tiny).sqrt()
     # A bias is the weight of an input that is always 1.
     weight = torch.cat([_complex(layer.W_K), _complex(layer.b_K)[None]])
@@ -485,7 +493,8 @@ class JointFit:
         """Fit keys (d_model, head, width) and values, for inputs of covariance root^T root."""
         W = torch.cat([W_K.flatten(1), W_V.flatten(1)], dim=1)
         seen = root @ W
-        keys, values = seen.split([W_K[0].numel(), W_V[0].numel()], dim=1)
+        n_keys = W_K[0].numel()
+        keys, values = seen[:, :n_keys], seen[:, n_keys:]
         # Keys that are all in the rotated part would leave rounding errors to be fitted.
         sizes = [_KEY_WEIGHT / keys.norm() if keys.any() else 1.0, 1 / values.norm()]
         balance = torch.cat(
@@ -510,8 +519,8 @@ class JointFit:
         keys, values = up[:, : heads * width], up[:, heads * width :]
         return (
             (self.W * self.balance) @ V,
-            keys.unflatten(1, (heads, width)),
-            values.unflatten(1, (heads, -1)),
+            keys.reshape(rank, heads, width),
+            values.reshape(rank, heads, -1),
         )
 
 
@@ -552,12 +561,9 @@ def _assemble(
 
 def mqa_mean(layer: AttentionLayer) -> AttentionLayer:
     """Return multi-query attention: the mean of the key heads, and of the value heads."""
-    return replace(
-        layer,
-        **{
-            name: getattr(layer, name).mean(dim=-2, keepdim=True)
-            for name in ("W_K", "W_V", "b_K", "b_V")
-        },
+    names = ("W_K", "W_V", "b_K", "b_V")
+    return with_weights(
+        layer, {name: getattr(layer, name).mean(dim=-2, keepdim=True) for name in names}
     )
 
 

@@ -81,6 +81,7 @@ def small_texts() -> ConversionText:
         long=windows(2, 48, 3),
         held_out=windows(5, 16, 4),
         second=windows(2, 16, 5),
+        passages=windows(12, 16, 8),
         short=some_tokens(16, 12, 6),
         short_held_out=some_tokens(16, 3, 7),
         sha256="",
@@ -207,7 +208,7 @@ def test_nothing_dropped_is_the_model_itself(
 def test_the_judge_agrees_with_plain_sums(model: Any) -> None:
     layers, text = attention_layers(model), some_tokens(16, 6)
     prompt = some_tokens(9, seed=3)[0].tolist()
-    judge = Judge(model, TOKENIZER, layers, text, None, prompt, 7, bos=True)
+    judge = Judge(model, TOKENIZER, layers, text, None, prompt, 7, True, 16)
     own = judge.row("model", layers, 32)
     assert (own.agreement, own.moved) == (1.0, 0.0)
     assert own.kl < 1e-6
@@ -378,7 +379,7 @@ def test_a_run_that_was_stopped_goes_on(
 
     def stop(task: str, done: int, total: int) -> None:
         assert 0 <= done <= total
-        if "at 8 numbers" in task:
+        if "mla at 8 numbers" in task:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
