@@ -41,7 +41,7 @@ def _exception(kind: Any, arguments: Any, *context: object) -> Exception:
     """Make the exception that was raised elsewhere, without what else it held."""
     if not isinstance(kind, type):
         return Refused()
-    error = Exception.__new__(kind)
+    error: Exception = Exception.__new__(kind)
     error.args = tuple(arguments["args"] if isinstance(arguments, dict) else arguments)
     return error
 
