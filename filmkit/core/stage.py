@@ -226,6 +226,8 @@ class Stage(Scene):
         self.on_beat_end = on_beat_end
         self.beat_sink = beat_sink
         self.beats: list[BeatRecord] = []
+        self._beat = ""
+        self._waited_for: dict[str, float] = {}
         self.facts: dict[str, str] = {"prompt": trace.meta.prompt, "model": trace.meta.model}
         self.layer = LayerView.of_prompt(
             trace, self.settings.layer, show_first_token=self.settings.show_first_token
