@@ -206,7 +206,8 @@ def _ground(
     middle = camera.pixels(text, text.ink).mean(axis=0)
     for thing in reversed(below):
         cells = isinstance(thing, Heatmap)
-        strength = presence(thing) * (thing.opacity if cells else thing.fill_opacity)
+        # Of a fill that fades out, such as a rim of light, the beginning counts.
+        strength = presence(thing) * (thing.opacity if cells else float(thing.fill_rgbas[0, 3]))
         if isinstance(thing, TextLine) or strength < MIN_PRESENCE:
             continue
         corners = camera.pixels(thing, thing.corners if cells else thing.points)

@@ -14,7 +14,7 @@ from filmkit.core.heatmap import Heatmap
 from filmkit.core.norm import Norm, colour_table
 from filmkit.core.theme import use_theme
 from filmkit.core.theme_names import PALETTES, THEMES
-from tests.support.contrast import GREY, LINES, TEXT, contrast
+from tests.support.contrast import LINES, LUMINANCE, TEXT, contrast
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # it warns of missing matplotlib, which is not needed here
@@ -93,7 +93,9 @@ def test_values_are_told_apart_with_every_colour_vision(palette: str, vision: st
             assert min(distances(as_lab(steps, COLOUR_VISIONS[vision]))) > 3 * JUST_NOTICEABLE, name
 
 
-@pytest.mark.parametrize("vision", [*COLOUR_VISIONS.values(), GREY], ids=[*COLOUR_VISIONS, "grey"])
+@pytest.mark.parametrize(
+    "vision", [*COLOUR_VISIONS.values(), np.tile(LUMINANCE, (3, 1))], ids=[*COLOUR_VISIONS, "grey"]
+)
 def test_the_film_s_maps_only_grow_lighter(vision: np.ndarray) -> None:
     with use_theme(palette="film") as theme:
         for name in (theme.palette.signed, theme.palette.pattern):
