@@ -26,10 +26,10 @@ Two ways, neither of which trains anything:
     and makes one joint latent with the values.
 
 The joint fit is that of `extract.low_rank`: with S^T S the centred covariance of the layer's
-inputs and ``S W D = U Sigma V^T``, ``W_DKV = W D V_r`` and ``[W_UK W_UV] = V_r^T D^-1``; D divides keys
-by the size of all keys, rotated part included, and values by theirs, so a loss of either counts as
-a share of the whole.  Centring is free: a constant un-rotated key drops out of the softmax, and the mean value goes to the output's
-bias.
+inputs and ``S W D = U Sigma V^T``, ``W_DKV = W D V_r`` and ``[W_UK W_UV] = V_r^T D^-1``.  D divides
+keys by the size of all keys, rotated part included, and values by theirs, so a loss of either
+counts as a share of the whole.  Centring is free: a constant un-rotated key drops out of the
+softmax, and the mean value goes to the output's bias.
 
 Fits run in float64; `AttentionLayer.to` and `MLALayer.to` give the type that a model runs in.
 """
@@ -499,7 +499,7 @@ class JointFit:
         keys = root @ (W_K if whole_keys is None else whole_keys).flatten(1)
         values = root @ W_V.flatten(1)
         balance = torch.cat(
-            [torch.full((part.shape[1],), 1 / float(part.norm())).to(W) for part in (keys, values)]
+            [W.new_full((part.shape[1],), 1 / float(part.norm())) for part in (keys, values)]
         )
         directions = torch.linalg.svd(seen * balance, full_matrices=False).Vh.T
         return cls(W, balance, directions, (W_K.shape[1], W_K.shape[2]))
