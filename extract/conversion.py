@@ -184,7 +184,6 @@ class _Run:
         self.trace, self.model, self.tokenizer = trace, loaded.model.eval(), loaded.tokenizer
         self.settings = settings
         self.layers = attention_layers(self.model)
-        self.exact = [layer.to(torch.float64) for layer in self.layers]
         self.cached = self.layers[0].cached
         self.size = self._chosen_size()
         meta = trace.meta
@@ -345,8 +344,8 @@ class _Run:
         """Return way (b) at several sizes, in float32: for each size the layers of a model."""
         wanted = [(size.rotated, size.rank) for size in sizes]
         by_layer = [
-            [made.to(torch.float32) for made in mla(layer, statistics, wanted)]
-            for layer, statistics in zip(self.exact, known, strict=True)
+            [made.to(torch.float32) for made in mla(layer.to(torch.float64), statistics, wanted)]
+            for layer, statistics in zip(self.layers, known, strict=True)
         ]
         return [list(layers) for layers in zip(*by_layer, strict=True)]
 
@@ -360,16 +359,19 @@ class _Run:
         mean = [mqa_mean(layer) for layer in self.layers]
         yield _Converted("mqa", mean, mean[0].cached)
         fitted = [
-            mqa_fitted(layer, statistics).to(torch.float32)
-            for layer, statistics in zip(self.exact, known, strict=True)
+            mqa_fitted(layer.to(torch.float64), statistics).to(torch.float32)
+            for layer, statistics in zip(self.layers, known, strict=True)
         ]
         yield _Converted("mqa_fitted", fitted, fitted[0].cached, fitted[0].rotated, fitted[0].rank)
 
     def _latents(self, known: Sequence[LayerStatistics], ranks: Sequence[int]) -> list[_Converted]:
         """Return way (a) at several ranks."""
         by_layer = [
-            [made.to(torch.float32) for made in latent_then_rotate(layer, statistics, ranks)]
-            for layer, statistics in zip(self.exact, known, strict=True)
+            [
+                made.to(torch.float32)
+                for made in latent_then_rotate(layer.to(torch.float64), statistics, ranks)
+            ]
+            for layer, statistics in zip(self.layers, known, strict=True)
         ]
         return [
             _Converted("latent_then_rotate", layers, rank, 0, rank)
@@ -436,7 +438,11 @@ class _Run:
             if number != featured.layer:
                 return
             found["pattern"] = pattern(projected, layers[number].scale)[0, featured.head]
-            made, original, exact = layers[number], self.exact[number], x[0].double()
+            made, original, exact = (
+                layers[number],
+                self.layers[number].to(torch.float64),
+                x[0].double(),
+            )
             if isinstance(made, MLALayer):
                 keys, values = rebuilt(made, original, known[number], exact)
             else:

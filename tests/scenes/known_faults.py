@@ -22,6 +22,7 @@ JUMPS: dict[tuple[str, str], tuple[str, str]] = {
     ("scene_heads", "all_heads_slide_in"): ("", "in 1:1 cards change places in depth"),
     ("scene_patterns", "one_word_back"): ("shipped", BEHIND),
     ("scene_patterns", "a_place_to_rest"): ("shipped", BEHIND),
+    ("scene_patterns", "the_same_words"): ("shipped", BEHIND),
     ("scene_patterns", "many_more"): ("no beginning token", BEHIND),
     ("scene_kv_cache", "scores_grow"): ("shipped", BEHIND),
     ("scene_kv_cache", "one_row_of_each"): ("shipped", BEHIND),
