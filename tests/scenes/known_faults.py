@@ -18,7 +18,6 @@ JUMPS: dict[tuple[str, str], tuple[str, str]] = {
         "the row that is taken out is drawn over the frame around its cell, which vanishes at once",
     ),
     ("scene_attention", "a_weighted_mix"): ("shipped", "the colour bar of the values goes at once"),
-    ("scene_heads", "outputs_line_up"): ("shipped", "a z that leaves its card falls behind it"),
     ("scene_heads", "all_heads_slide_in"): ("", "in 1:1 cards change places in depth"),
     ("scene_patterns", "one_word_back"): ("shipped", BEHIND),
     ("scene_patterns", "a_place_to_rest"): ("shipped", BEHIND),

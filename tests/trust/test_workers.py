@@ -308,7 +308,7 @@ def behave(client: Client) -> Iterator[Callable[..., None]]:
     [
         ("draw", "evil result", "its worker sent something that is not plain data"),
         ("draw", "evil error", "ValueError: an error"),
-        ("describe_worker", "evil result", "its answer is not understood"),
+        ("describe_worker", "evil result", "it sent something that is not plain data"),
         ("describe_worker", "evil error", "it cannot run this project"),
         ("store_trace", "evil result", "it sent something that is not plain data"),
     ],
@@ -357,7 +357,7 @@ def test_events_of_a_hostile_worker_run_nothing_here(
 @pytest.mark.parametrize(
     ("behaviour", "argument", "said"),
     [
-        ("another beat", "rest", "frames"),
+        ("another beat", "appear", "frames"),
         ("own frames", "more frames", "it has more than"),
         ("own frames", "other size", "its frames have another size"),
         ("own frames", "another picture", "it ends with another picture"),
@@ -460,7 +460,7 @@ def test_a_worker_that_loaded_older_code_is_refused(
     module = "filmkit.core.heatmap"
     client.run(loaded_otherwise, module, "older")
     try:
-        with pytest.raises(RenderError, match=f"{module} was edited since this worker started"):
+        with pytest.raises(RenderError, match=f"{module} was edited since it started"):
             make_films(replace(shapes, cluster=scheduler))
     finally:
         client.run(loaded_otherwise, module, "")

@@ -187,10 +187,10 @@ def test_cache_is_shown_and_cleared(render: Render, cache_folder: Path) -> None:
     render("scene_shapes", "--quality", "draft")
     stored = cached(cache_folder)
     assert f"{cache_folder}: {len(stored)} files, " in render("cache").out
-    assert len(stored) == 8, "a master and a piece for each of three beats, lengths and keys"
+    assert len(stored) == 14, "masters and pieces of three beats and their tails, lengths and keys"
     assert json.loads(render("cache", "--json").out) == {
         "folder": str(cache_folder),
-        "files": 8,
+        "files": 14,
         "bytes": sum(path.stat().st_size for path in stored),
         "limit": 10**10,
     }
@@ -200,9 +200,9 @@ def test_cache_is_shown_and_cleared(render: Render, cache_folder: Path) -> None:
 
 def test_cache_in_another_folder(render: Render, tmp_path: Path, cache_folder: Path) -> None:
     render("scene_shapes", "--quality", "draft", "--cache", "other_cache")
-    assert len(cached(tmp_path / "other_cache" / "attention-film")) == 8
+    assert len(cached(tmp_path / "other_cache" / "attention-film")) == 14
     assert not cache_folder.exists()
-    assert "other_cache/attention-film: 8 files" in render("cache", "--cache", "other_cache").out
+    assert "other_cache/attention-film: 14 files" in render("cache", "--cache", "other_cache").out
 
 
 def test_other_formats_have_their_names(render: Render, tmp_path: Path) -> None:
