@@ -308,7 +308,7 @@ def behave(client: Client) -> Iterator[Callable[..., None]]:
     [
         ("draw", "evil result", "its worker sent something that is not plain data"),
         ("draw", "evil error", "ValueError: an error"),
-        ("describe_worker", "evil result", "its answer is not understood"),
+        ("describe_worker", "evil result", "it sent something that is not plain data"),
         ("describe_worker", "evil error", "it cannot run this project"),
         ("store_trace", "evil result", "it sent something that is not plain data"),
     ],
@@ -460,7 +460,7 @@ def test_a_worker_that_loaded_older_code_is_refused(
     module = "filmkit.core.heatmap"
     client.run(loaded_otherwise, module, "older")
     try:
-        with pytest.raises(RenderError, match=f"{module} was edited since this worker started"):
+        with pytest.raises(RenderError, match=f"{module} was edited since it started"):
             make_films(replace(shapes, cluster=scheduler))
     finally:
         client.run(loaded_otherwise, module, "")
