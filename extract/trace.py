@@ -86,6 +86,7 @@ The names are those of TransformerLens where it has one (``q``, ``k``, ``v``, ``
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import shlex
@@ -247,7 +248,7 @@ class Trace:
             raise TraceError(f"{path}: not written: {error}") from error
         tensors = {name: np.ascontiguousarray(array) for name, array in self.tensors.items()}
         metadata = {_METADATA_KEY: self.meta.to_json(), _CHECKSUM_KEY: self.digest}
-        data = safetensors_numpy.save(tensors, metadata=metadata)
+        data = _in_fixed_order(safetensors_numpy.save(tensors, metadata=metadata))
         try:
             write_bytes(path, data)
         except OutputError as error:
@@ -636,6 +637,21 @@ _WEIGHT_AXES: Mapping[str, tuple[str, ...]] = {
     "W_UK": ("r", "n_heads", "d_content"),
     "W_UV": ("r", "n_heads", "d_v"),
 }
+
+
+def _in_fixed_order(data: bytes) -> bytes:
+    """Return a safetensors file whose metadata stand in alphabetical order.
+
+    The library writes them in a random order, so that the same trace would be another file, and its
+    pictures would not be found in the cache.
+    """
+    length = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + length])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+    # Padded to a multiple of 8 bytes, as the format asks for.
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + data[8 + length :]
 
 
 def _validate_pattern(

@@ -54,7 +54,8 @@ def prompt_of(n_tokens: int) -> str:
         (1, "the prompt has 1 token, and the pictures have room for 2 to 24; give a longer one"),
         (
             25,
-            "the prompt has 25 tokens, and the pictures have room for 2 to 24; give a shorter one",
+            "the prompt has 25 tokens, and the pictures have room for 2 to 24; "
+            "give a shorter one, or choose --rows",
         ),
     ],
 )

@@ -64,6 +64,13 @@ def test_a_trace_is_read_as_it_was_written(trace: Trace, tmp_path: Path) -> None
     assert [path.name for path in file.parent.iterdir()] == [file.name]
 
 
+def test_a_trace_is_always_the_same_file(trace: Trace, tmp_path: Path) -> None:
+    files = [tmp_path / f"{number}.safetensors" for number in range(5)]
+    for file in files:
+        trace.save(file)
+    assert len({file.read_bytes() for file in files}) == 1
+
+
 def test_metadata_are_one_json_document(trace: Trace) -> None:
     document = json.loads(trace.meta.to_json())
     # Files of older versions have no such fields, and those without them are written as theirs.

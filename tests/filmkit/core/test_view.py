@@ -95,7 +95,9 @@ def test_the_drawn_rows_are_those_of_the_prompt(show: bool) -> None:
     np.testing.assert_array_equal(head.z, trace["z.1"][drawn, 3])
     np.testing.assert_array_equal(head.pattern, trace["pattern.1"][3, drawn, drawn])
     np.testing.assert_allclose(head.pattern.sum(axis=1) + head.hidden_attention, 1.0, atol=1e-6)
-    np.testing.assert_array_equal(head.hidden_value, trace["v.1"][:first, 1])
+    if first:
+        # Of one hidden token these are its own values, whichever query mixes them.
+        np.testing.assert_allclose(head.hidden_value(2), trace["v.1"][:first, 1], rtol=1e-6)
     np.testing.assert_allclose(
         head.scores, head.dot_products * trace.meta.score_scale, rtol=1e-5, atol=1e-6
     )
