@@ -9,6 +9,13 @@ __all__ = ["POSTERS", "SCENES", "THUMBNAIL"]
 
 SCENES: tuple[SceneEntry, ...] = (
     SceneEntry(
+        "scene_question",
+        "Can a model remember less?",
+        "scenes.question.scene_question",
+        "Question",
+        cover="until_it_bursts",
+    ),
+    SceneEntry(
         "scene_attention",
         "One attention head, start to finish",
         "scenes.attention.scene_attention",
