@@ -71,6 +71,13 @@ SCENES: tuple[SceneEntry, ...] = (
         "CacheSize",
         cover="real_models",
     ),
+    SceneEntry(
+        "scene_answer",
+        "Less to remember",
+        "scenes.answer.scene_answer",
+        "Answer",
+        cover="what_each_costs",
+    ),
 )
 """Every scene, in the order of the story."""
 
