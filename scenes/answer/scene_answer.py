@@ -25,7 +25,7 @@ from filmkit.core.heatmap import Heatmap
 from filmkit.core.numbers import format_share, readable_bytes
 from filmkit.core.printable import printable
 from filmkit.core.stage import Stage, StageError, beat
-from filmkit.core.text import Label, fit_word
+from filmkit.core.text import Label, break_lines, fit_word
 from filmkit.mobjects.cached_numbers import CachedPerToken
 from filmkit.mobjects.chart import grow_bar
 from filmkit.mobjects.latent_view import LatentView
@@ -308,9 +308,11 @@ class Answer(Stage):
             "after an idea of Welch Labs  ·  code under the MIT licence  ·  Source Sans Pro, "
             "New Computer Modern",
         ]
+        width, size = self.frame.stage.width, theme.note_size
+        broken = [line for text in texts for line in break_lines(text, width, size=size)]
         lines = VGroup()
-        for number, text in enumerate(texts):
-            line = fit_word(text, self.frame.stage.width, size=theme.note_size, colour=theme.muted)
-            x, y = self.layout.credit(number, len(texts))
+        for number, text in enumerate(broken):
+            line = fit_word(text, width, size=size, colour=theme.muted)
+            x, y = self.layout.credit(number, len(broken))
             lines.add(line.on_line(x + line.width / 2, y))
         return lines
