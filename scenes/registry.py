@@ -9,6 +9,13 @@ __all__ = ["POSTERS", "SCENES", "THUMBNAIL"]
 
 SCENES: tuple[SceneEntry, ...] = (
     SceneEntry(
+        "scene_question",
+        "Can a model remember less?",
+        "scenes.question.scene_question",
+        "Question",
+        cover="until_it_bursts",
+    ),
+    SceneEntry(
         "scene_attention",
         "One attention head, start to finish",
         "scenes.attention.scene_attention",
@@ -63,6 +70,13 @@ SCENES: tuple[SceneEntry, ...] = (
         "scenes.cache_size.scene_cache_size",
         "CacheSize",
         cover="real_models",
+    ),
+    SceneEntry(
+        "scene_answer",
+        "Less to remember",
+        "scenes.answer.scene_answer",
+        "Answer",
+        cover="what_each_costs",
     ),
 )
 """Every scene, in the order of the story."""

@@ -61,6 +61,8 @@ REFUSED = {
     ("scene_gqa", "true MLA"): LATENT,
     ("scene_mqa", "one head"): "has one head, which has nothing to share; give another trace",
     ("scene_gqa", "one head"): "has one head, which has nothing to share; give another trace",
+    ("scene_answer", "true MLA"): LATENT,
+    ("scene_answer", "one head"): "has one head, which has nothing to share; give another trace",
 }
 """The scenes and kinds of traces that do not go together, and how the message ends."""
 

@@ -1,0 +1,185 @@
+"""A sentence of tokens that is written word by word, with a cursor at its end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from manim import Rectangle, VGroup, linear
+
+from filmkit.core.animations import Drift, InPlaceAnimation, set_presence
+from filmkit.core.camera import StageCamera
+from filmkit.core.geometry import FRAME_HEIGHT, Box
+from filmkit.core.printable import printable
+from filmkit.core.text import Label
+from filmkit.core.theme import current_theme
+
+__all__ = ["Blink", "BlinkingDrift", "Sentence", "Write"]
+
+LINE_STEP = 1.5  # from one line to the next, in heights of a line
+BLANK = 0.3  # between two words, in heights of a line
+JOINT = 0.06  # between two tokens of one word, in heights of a line
+SMALLER = 0.95  # factor on the size while the lines do not fit
+CURSOR = 0.09, 1.15  # width and height of the cursor, in heights of a line
+CURSOR_GAP = 0.16  # from the last word to the cursor, in heights of a line
+
+
+class Sentence(VGroup):
+    """Tokens set as running text in the middle of a box, flush left, with a cursor.
+
+    Parameters
+    ----------
+    tokens
+        Text of the tokens as the tokenizer gives it; a blank before a word belongs to its token.
+    box
+        Room for the text.
+    size
+        Text size, at most; it is smaller if the text would not fit, down to what can be read.
+    colours
+        A colour for each token; the theme's ``ink`` by default.
+
+    Attributes
+    ----------
+    words
+        A label for each token.
+    cursor
+        The cursor, after the last word; not part of the group, a scene can add it.
+    """
+
+    def __init__(
+        self, tokens: Sequence[str], box: Box, *, size: float, colours: Sequence[str] | None = None
+    ) -> None:
+        super().__init__()
+        theme = current_theme()
+        self.size, places = size, _places(tokens, box.width, size)
+        while self.size > theme.min_text_size and _height(places, self.size) > box.height:
+            self.size = max(theme.min_text_size, self.size * SMALLER)
+            places = _places(tokens, box.width, self.size)
+        line = self.size * FRAME_HEIGHT
+        colours = colours or [theme.ink] * len(tokens)
+        self.words = VGroup()
+        left = box.x - max(x + label.width for label, x, _ in places) / 2
+        top = box.y + _height(places, self.size) / 2 - line / 2
+        for (label, x, row), colour in zip(places, colours, strict=True):
+            label.set_fill(colour)
+            self.words.add(label.on_line(left + x + label.width / 2, top - row * LINE_STEP * line))
+        width, height = CURSOR
+        self.cursor = Rectangle(
+            width=width * line,
+            height=height * line,
+            stroke_width=0.0,
+            fill_color=theme.accent,
+            fill_opacity=1.0,
+        )
+        self.lines = [top - row * LINE_STEP * line for _, _, row in places]
+        self.move_cursor(len(tokens))
+        self.add(self.words)
+
+    def cursor_at(self, count: int) -> tuple[float, float, float]:
+        """Return where the cursor stands after some of the tokens."""
+        line = self.size * FRAME_HEIGHT
+        if count == 0:
+            return (float(self.words[0].get_left()[0]) - CURSOR_GAP * line, self.lines[0], 0.0)
+        right = float(self.words[count - 1].get_right()[0])
+        return (right + CURSOR_GAP * line, self.lines[count - 1], 0.0)
+
+    def move_cursor(self, count: int) -> Sentence:
+        """Put the cursor after some of the tokens, and return the sentence."""
+        self.cursor.move_to(self.cursor_at(count))
+        return self
+
+    def write(self, start: int, stop: int, **kwargs: Any) -> Write:
+        """Return an animation that writes some of the tokens, with the cursor behind the last."""
+        return Write(self, start, stop, **kwargs)
+
+
+class Write(InPlaceAnimation):
+    """Write tokens of a sentence one after another; :meth:`Sentence.write` makes it.
+
+    Parameters
+    ----------
+    sentence
+        The sentence; its cursor is on the scene.
+    start, stop
+        The first token that is written, and the one after the last.
+    """
+
+    tempo = "large"
+
+    def __init__(self, sentence: Sentence, start: int, stop: int, **kwargs: Any) -> None:
+        self.sentence, self.start, self.stop = sentence, start, stop
+        self.words = sentence.words[start:stop]
+        parts = VGroup(*self.words, sentence.cursor)
+        super().__init__(parts, introducer=True, **({"rate_func": linear} | kwargs))
+
+    def begin(self) -> None:
+        set_presence(self.words, 0.0)
+        super().begin()
+
+    def step(self, alpha: float) -> None:
+        done = alpha * (self.stop - self.start)
+        for number, word in enumerate(self.words):
+            set_presence(word, min(1.0, max(0.0, 2 * (done - number))))
+        self.sentence.move_cursor(min(self.stop, self.start + int(done) + 1))
+
+
+class Blink(InPlaceAnimation):
+    """Let a cursor blink once a second; it is lit at both ends."""
+
+    tempo = "large"
+
+    def __init__(self, cursor: Rectangle, **kwargs: Any) -> None:
+        super().__init__(cursor, **({"rate_func": linear} | kwargs))
+
+    def step(self, alpha: float) -> None:
+        set_presence(self.mobject, float(_is_lit(alpha, self.run_time)))
+
+
+class BlinkingDrift(Drift):
+    """The motion of a tail in which a cursor blinks: for :meth:`filmkit.core.stage.Stage.drift`.
+
+    Parameters
+    ----------
+    camera
+        The stage's camera.
+    cursor
+        A cursor on the scene.
+    **kwargs
+        As for :class:`~filmkit.core.animations.Drift`.
+    """
+
+    def __init__(self, camera: StageCamera, cursor: Rectangle, **kwargs: Any) -> None:
+        super().__init__(camera, **kwargs)
+        self.cursor = cursor
+
+    def step(self, alpha: float) -> None:
+        super().step(alpha)
+        set_presence(self.cursor, float(_is_lit(alpha, self.run_time)))
+
+
+def _is_lit(alpha: float, seconds: float) -> bool:
+    """Return whether a blinking cursor is lit at a share of some seconds."""
+    times = max(1, round(seconds))
+    return alpha >= 1 or (alpha * times) % 1 < 0.55
+
+
+def _places(tokens: Sequence[str], width: float, size: float) -> list[tuple[Label, float, int]]:
+    """Return the label of each token, x of its left end, and its line from the top."""
+    line = size * FRAME_HEIGHT
+    blank = BLANK * line
+    places, x, row = [], 0.0, 0
+    for token in tokens:
+        label = Label(printable(token), size=size)
+        begins = token.startswith(" ")
+        gap = (blank if begins else JOINT * line) if x else 0.0
+        if x and x + gap + label.width > width:
+            x, row, gap = 0.0, row + 1, 0.0
+        label.shrink_to(width)
+        places.append((label, x + gap, row))
+        x += gap + label.width
+    return places
+
+
+def _height(places: Sequence[tuple[Label, float, int]], size: float) -> float:
+    """Return the height of all lines."""
+    return (1 + LINE_STEP * places[-1][2]) * size * FRAME_HEIGHT

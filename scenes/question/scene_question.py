@@ -1,0 +1,217 @@
+"""The question: a sentence is finished, and everything that it takes is remembered."""
+
+from __future__ import annotations
+
+from manim import AnimationGroup, Group, LaggedStart, linear, smooth
+
+from extract.architectures import GPU_BYTES, architecture
+from filmkit.core.animations import (
+    AnimateWith,
+    Appear,
+    Arrive,
+    Drift,
+    Glide,
+    Vanish,
+)
+from filmkit.core.geometry import Box
+from filmkit.core.numbers import format_count, format_gigabytes, readable_bytes, spoken_bytes
+from filmkit.core.printable import printable
+from filmkit.core.stage import Stage, beat
+from filmkit.core.text import Label, Number, break_lines
+from filmkit.mobjects.cached_numbers import CachedPerToken
+from filmkit.mobjects.chart import Paragraph
+from filmkit.mobjects.sentence import Blink, BlinkingDrift, Sentence
+from scenes.question.layout import DISPLAY, QuestionLayout
+from scenes.question.pile import Limit, Pile
+
+SHAPE = "DeepSeek-V3/R1"
+SENTENCE, QUESTION = 0.08, 0.06  # text sizes, as fractions of the frame's height
+ASKED = ("Can", " a", " model", " remember", " less,", " and", " think", " as", " well?")
+TITLE = "The attention film"
+GROWTH = 6.0  # seconds in which the memory fills
+SETTLED = 0.8  # share of that time in which the view goes back
+
+
+class Question(Stage):
+    """A sentence is finished; its tokens fill a memory; can a model remember less?"""
+
+    title = "Can a model remember less?"
+
+    def prepare(self) -> None:
+        meta, self.layout = self.trace.meta, QuestionLayout.of(self.frame)
+        tokens = meta.tokens[self.layer.first : self.layer.stop]
+        after = meta.tokens[meta.n_prompt : meta.n_prompt + 1]
+        # Rows from the middle of a long prompt are followed by more of the prompt.
+        self.follows = self.layer.stop == meta.n_prompt and bool(after)
+        tokens += after if self.follows else ()
+        self.tokens, theme = tokens, self.theme
+        colours = [theme.ink] * len(tokens)
+        if self.follows:
+            colours[-1] = theme.highlight
+        self.sentence = Sentence(tokens, self.layout.first, size=SENTENCE, colours=colours)
+        self.raised = Sentence(tokens, self.layout.above, size=SENTENCE, colours=colours)
+        self.cursor = self.sentence.cursor
+        every_head = CachedPerToken(architecture(SHAPE), "mha")
+        self.size = every_head.size()
+        self.capacity = int(GPU_BYTES // self.size)
+        self.numbers_shown = False
+        self.facts |= {
+            "word": printable(tokens[-1]),
+            "heads": str(every_head.arch.n_heads),
+            "bytes": spoken_bytes(self.size),
+            "gigabytes": f"{GPU_BYTES / 1e9:.0f}",
+            "capacity": format_count(self.capacity),
+        }
+
+    def variant(self, beat: str) -> str:
+        if not self.follows:
+            return "read"
+        return "given" if self.trace.meta.continued else "written"
+
+    def provenance_notes(self) -> tuple[str, str]:
+        meta = self.trace.meta
+        if self.numbers_shown:
+            return "DeepSeek-R1’s published sizes  ·  not the traced model", ""
+        return f"random weights  ·  {meta.model}" if meta.random_weights else meta.model, ""
+
+    def drift(self) -> Drift:
+        if self.cursor in self.mobjects:
+            return BlinkingDrift(self.camera, self.cursor)
+        return Drift(self.camera)
+
+    @beat(
+        written="Give a language model the start of a sentence. It adds the next word: [{word}].",
+        given="A language model reads a sentence, word by word. Then comes the next: [{word}].",
+        read="A language model reads a sentence, word by word, and then adds the [next] one.",
+    )
+    def the_next_word(self) -> None:
+        sentence, given = self.sentence, len(self.tokens) - self.follows
+        sentence.move_cursor(0)
+        self.play(Appear(self.cursor, run_time=0.2))
+        self.play(sentence.write(0, given), run_time=max(1.6, min(3.2, 0.26 * given)))
+        self.play(Blink(self.cursor), run_time=1.0)
+        self.wait_for("next" if self.variant("") == "read" else "word")
+        if self.follows:
+            self.play(sentence.write(given, given + 1), run_time=0.5)
+
+    @beat
+    def every_token_is_kept(self) -> None:
+        """To go on, it keeps a slab of memory for every token, as models call words and pieces
+        of words."""
+        sentence, tempo, layout = self.sentence, self.theme.tempo, self.layout
+        self.raised.move_cursor(len(self.tokens))
+        self.play(
+            Glide(sentence, self.raised),
+            Glide(self.cursor, self.raised.cursor),
+            run_time=tempo.normal,
+        )
+        count = len(self.tokens)
+        unit = layout.slab(count)
+        self.slabs = Group(
+            *(Pile(layout.foot.moved(dy=row * unit), 1, unit) for row in range(count))
+        )
+        falling = []
+        for slab, word in zip(self.slabs, sentence.words, strict=True):
+            start = slab.copy()
+            start.stretch_to_fit_width(max(0.1, word.width)).stretch_to_fit_height(0.08)
+            start.move_to([word.get_x(), word.get_bottom()[1], 0.0])
+            falling.append(AnimationGroup(Arrive(slab, start), Appear(slab, run_time=0.25)))
+        self.play(LaggedStart(*falling, lag_ratio=0.45), run_time=5.5)
+
+    @beat
+    def until_it_bursts(self) -> None:
+        """If all {heads} heads of DeepSeek-R1 kept theirs, a token would take {bytes}. After
+        {capacity} tokens, a chip of {gigabytes} [gigabytes] is full."""
+        layout, tempo, count = self.layout, self.theme.tempo, len(self.tokens)
+        unit, full = layout.slab(count), layout.full
+        pile = Pile(layout.foot, count, unit)
+        foot = Box.of(full.left, full.right, full.bottom, full.bottom)
+        limit = Limit(foot, 10 * self.frame.height)
+        last = full.height / self.capacity
+        self.remove(self.slabs)
+        self.add(pile)
+        counter = Number(count, digits=0, size=DISPLAY)
+        words = self._figures(counter)
+        # The sentence, now small, is what the first slabs are.
+        said = Group(self.sentence, self.cursor)
+        gone = said.copy().scale(0.02).move_to([layout.foot.x, layout.foot.y, 0.0])
+        self.numbers_shown = True
+
+        def move(alpha: float) -> None:
+            pile.set_size(_between(layout.foot, foot, alpha), count, unit)
+
+        def grow(alpha: float) -> None:
+            back = float(smooth(min(1.0, alpha / SETTLED)))
+            now_unit = unit ** (1 - back) * last**back
+            height = (1 - alpha) * count * unit + alpha * full.height
+            # At the end the last slab that fits is in place.
+            tokens = self.capacity if alpha >= 1 else height / now_unit
+            pile.set_size(foot, tokens, now_unit)
+            limit.set_height(foot, min(10 * self.frame.height, self.capacity * now_unit))
+            counter.set_value(int(tokens))
+
+        self.play(Glide(said, gone), AnimateWith(pile, move))
+        self.remove(said)
+        self.play(Appear(words), Appear(limit), run_time=tempo.small)
+        moving = Group(pile, limit, counter)
+        self.play(AnimateWith(moving, grow, run_time=GROWTH, rate_func=linear))
+        self.limit_label = Label(format_gigabytes(GPU_BYTES), size=self.theme.name_size).on_line(
+            *layout.limit
+        )
+        self.play(Appear(self.limit_label), run_time=tempo.small)
+        self.wait_for("gigabytes")
+        broken = limit.burst()
+        self.limit_label.set_fill(self.theme.highlight)
+        limit.set_stroke(self.theme.highlight)
+        self.play(Glide(limit, broken), run_time=0.5)
+        self.pile, self.limit, self.figures = pile, limit, words
+
+    def _figures(self, counter: Number) -> Group:
+        """Place the counter, and return it with the words around it."""
+        layout, theme = self.layout, self.theme
+        # The counter keeps its right end: it is placed where its last number is in the middle.
+        counter.set_value(self.capacity).on_line(*layout.count)
+        counter.set_value(len(self.tokens))
+        words = [f"tokens, {readable_bytes(self.size)} each"]
+        unit = Paragraph(words, layout.unit, size=theme.name_size, colour=theme.ink, align="center")
+        corner, width = layout.remark
+        remark = (
+            f"{SHAPE.split('/')[1]} never did this. Its weights are not counted, "
+            f"and {format_gigabytes(GPU_BYTES)} are {GPU_BYTES / 1e9:.0f} × 10⁹ bytes."
+        )
+        lines = Paragraph(
+            break_lines(remark, width, size=theme.shape_size), corner, size=theme.shape_size
+        )
+        return Group(counter, unit, lines)
+
+    @beat
+    def the_question(self) -> None:
+        """Can a model remember less, and think as well?"""
+        layout, tempo = self.layout, self.theme.tempo
+        asked = Sentence(ASKED, layout.question, size=QUESTION)
+        asked.move_cursor(0)
+        cursor, pile = asked.cursor, self.pile
+        goal = pile.copy().stretch_to_fit_width(cursor.width)
+        goal.stretch_to_fit_height(cursor.height).move_to(cursor)
+        self.play(
+            Vanish(Group(self.limit, self.limit_label, self.figures), run_time=tempo.small),
+            Glide(pile, goal),
+            run_time=tempo.large,
+        )
+        self.remove(pile)
+        self.numbers_shown, self.cursor = False, cursor
+        self.add(cursor)
+        self.play(asked.write(0, len(ASKED)), run_time=2.4)
+        title = Label(TITLE, size=self.theme.name_size, colour=self.theme.muted)
+        self.play(Appear(title.on_line(*layout.title)))
+
+
+def _between(start: Box, end: Box, alpha: float) -> Box:
+    """Return the foot of a pile on its way from one place to another."""
+    left, right, y = (
+        (1 - alpha) * one + alpha * other
+        for one, other in zip(
+            (start.left, start.right, start.bottom), (end.left, end.right, end.bottom), strict=True
+        )
+    )
+    return Box.of(left, right, y, y)

@@ -1,0 +1,54 @@
+"""The scene that asks the question: figures, the sentence, and the burst."""
+
+from __future__ import annotations
+
+import pytest
+
+from extract.architectures import GPU_BYTES, architecture, kv_cache_bytes
+from scenes.question.scene_question import Question
+from tests.support.figures import all_texts, unexplained
+from tests.support.kinds import trace_of_kind
+from tests.support.staging import BeatPicture, play
+from tests.support.traces import make_trace
+
+TOKEN = kv_cache_bytes(architecture("DeepSeek-V3/R1"), "mha")
+CAPACITY = int(GPU_BYTES // TOKEN)
+
+
+@pytest.fixture(scope="module")
+def pictures() -> dict[str, BeatPicture]:
+    return {p.record.name: p for p in play(Question, trace_of_kind("shipped"))}
+
+
+def texts(picture: BeatPicture) -> list[str]:
+    return [item.text for item in picture.texts if item.presence == 1]
+
+
+def test_every_number_is_accounted_for(pictures: dict[str, BeatPicture]) -> None:
+    allowed = {f"{CAPACITY:,}", f"{TOKEN / 1e6:.1f}", f"{GPU_BYTES / 1e9:.0f}", "128", "10"}
+    names = {"DeepSeek-R1", "R1", "10⁹", "SmolLM2-135M-Instruct (Q4_1)"}
+    for name, picture in pictures.items():
+        assert unexplained(all_texts(picture), allowed, names) == [], name
+
+
+def test_the_memory_is_full_after_as_many_tokens_as_it_holds(
+    pictures: dict[str, BeatPicture],
+) -> None:
+    assert CAPACITY * TOKEN <= GPU_BYTES < (CAPACITY + 1) * TOKEN
+    assert {"20,011", "80 GB"} <= set(texts(pictures["until_it_bursts"]))
+
+
+def test_the_sentence_is_that_of_the_trace_and_the_word_that_follows(
+    pictures: dict[str, BeatPicture],
+) -> None:
+    said = ["The", "American", "flag", "is", "red", ",", "white", ",", "and", "blue"]
+    assert [text for text in texts(pictures["the_next_word"]) if "Smol" not in text] == said
+
+
+def test_a_prompt_that_nothing_follows_is_only_read() -> None:
+    first = play(Question, make_trace(n_generated=0))[0]
+    assert first.record.narration.endswith("adds the next one.")
+
+
+def test_the_last_picture_is_the_question(pictures: dict[str, BeatPicture]) -> None:
+    assert "well?" in texts(pictures["the_question"])
