@@ -13,11 +13,6 @@ __all__ = ["FAULTS", "JUMPS", "fault"]
 BEHIND = "the new group of what fades is drawn over the frames around it, which vanish at once"
 
 JUMPS: dict[tuple[str, str], tuple[str, str]] = {
-    ("scene_attention", "softmax_of_a_row"): (
-        "shipped",
-        "the row that is taken out is drawn over the frame around its cell, which vanishes at once",
-    ),
-    ("scene_attention", "a_weighted_mix"): ("shipped", "the colour bar of the values goes at once"),
     ("scene_heads", "outputs_line_up"): ("shipped", "a z that leaves its card falls behind it"),
     ("scene_heads", "all_heads_slide_in"): ("", "in 1:1 cards change places in depth"),
     ("scene_patterns", "one_word_back"): ("shipped", BEHIND),
@@ -60,7 +55,6 @@ SQUARE_AND_TALL = "1:1 9:16"
 SILENT = "posters say nothing of the model and its hidden token: Poster names no tensors"
 ONE_NAMED = "the note names one head beside panels of all heads"
 CUT_SHORT = "the note on the hidden token is cut short before “not drawn”"
-SMALL_NUMBER = "a score just below zero is white on mid-green: contrast 3.9 to 4.5"
 SMALL_WORDS = "words on the cards are smaller than can be read"
 EMOJI = "emoji are higher than a line and reach into the next one"
 SHAPE = "the latent’s shape leaves the margin on the left"
@@ -86,18 +80,6 @@ FAULTS: dict[tuple[str, str], dict[str, tuple[str, str]]] = {
             ALL,
             "token_by_token is too short where one word follows: 17.1 letters a second",
         )
-    },
-    (SAID, "scene_attention"): {
-        "24 long tokens": (ALL, "a_query_meets_a_key names two long words: 17.6 letters a second")
-    },
-    (READ, "scene_attention"): {
-        "16 words": (ALL, SMALL_NUMBER),
-        "grouped heads, rotary": (ALL, SMALL_NUMBER),
-        "24 long tokens": (ALL, SMALL_NUMBER),
-        "one head": (ALL, SMALL_NUMBER),
-        "Chinese and emoji": (ALL, f"{SMALL_NUMBER}; in 9:16 {EMOJI}"),
-        "32 heads": (ALL, f"{SMALL_NUMBER}; in 1:1 words of the pattern touch"),
-        "one layer": ("1:1", "“less a penalty for distance” leaves the margin"),
     },
     (READ, "scene_heads"): {
         "Chinese and emoji": ("16:9 9:16", f"{EMOJI}; in 9:16 a group’s name leaves the margin"),
