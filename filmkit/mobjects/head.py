@@ -26,6 +26,7 @@ SOFTMAX_NAMES = {2: ("scale, mask,", "softmax"), 3: ("scale,", "mask,", "softmax
 # units of the size. In a frame that is not wide, long words would make the pattern narrower.
 SMALL_WORDS_WIDE, SMALL_WORDS_NARROW = (FILL, FILL, 46.0), (0.6, 0.965, 28.0)
 MIN_SMALL_WORDS = 0.52  # their minimum size, as a share of the theme's ``min_text_size``
+EDGE = 0.1  # between the border of a head and a name inside, in scene units
 ROUNDS = 12  # steps of the bisection that finds a size
 WORD_SHARE = 0.13  # maximum width of a word, as a share of the frame's width
 
@@ -98,14 +99,16 @@ class HeadPicture(Group):
         size_x = size_beside(layout.x.height / layer.count)
         self.x_words = TokenLabels(words, layout.x_words, width=layout.word_width, size=size_x)
 
-        # Queries and keys are shown as used in the scores; a scene that shows the rotation first
-        # sets those before it.
+        # Queries and keys are shown as used in the scores.
         def panel(tensor: str, **kwargs: Any) -> Panel:
             return head_tensor(view, tensor).panel(getattr(layout, tensor), **kwargs)
 
         self.q, self.k, self.v, self.z = map(panel, ("q", "k", "v", "z"))
         self.k_t = panel("k_t", name="", align="center", show_shape=False)
         self.scores = panel("scores", align="center", show_shape=False)
+        # The name of a narrow z would leave the frame.
+        over = self.z.header.get_right()[0] - layout.border.right + EDGE
+        self.z.header.shift([-max(0.0, over), 0, 0])
         # Its header stands apart from it.
         self.pattern = panel("pattern", name="", symbol="", show_shape=False)
         self.pattern_title = Header("pattern", "A", view.pattern.shape, colour=theme.pattern)
@@ -133,14 +136,6 @@ class HeadPicture(Group):
             fill_opacity=0.0,
         ).move_to(layout.border.center)
 
-    def show_rotated(self, rotated: bool) -> None:
-        """Show queries and keys as used in the scores, or as before their rotation."""
-        layer, d_qk = self.view.layer, self.view.layer.trace.meta.d_qk
-        for panel, name, head in ((self.q, "q", self.view.head), (self.k, "k", self.view.kv_head)):
-            tensor = self.view.score_tensor(name) if rotated else layer.trace.unrotated(name)
-            panel.cells.set_values(layer.rows(tensor)[:, head])
-            panel.cells.source = layer.source(tensor, head, (0, d_qk))
-
     def _add_flow(self, d_model: int, d_qk: int, d_v: int) -> None:
         """Make weights and lines."""
         theme, layout = current_theme(), self.layout
@@ -160,10 +155,6 @@ class HeadPicture(Group):
                 WeightBox(f"W_{letter}", (d_model, width), box, colour=colour, notes=notes)
             )
         self.w_q, self.w_k, self.w_v = boxes
-        # The note "rotated", for pictures that show the rotated queries and keys.
-        self.rotations = VGroup()
-        if layer.trace.rotates:
-            self.rotations.add(*(weight.lines[-1] for weight in boxes[:2]))
 
         def through(box: Box) -> VGroup:
             arriving = Wire(layout.to_weight(box), arrow=False)

@@ -7,7 +7,7 @@ from typing import Any
 
 from manim import Group, Rectangle
 
-from filmkit.core.geometry import FRAME_HEIGHT, Box, Frame
+from filmkit.core.geometry import FRAME_HEIGHT, Box, Frame, Point
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.printable import printable
 from filmkit.core.text import Label, fit_word
@@ -15,7 +15,7 @@ from filmkit.core.theme import current_theme
 from filmkit.core.view import HeadView
 from filmkit.mobjects.head_tensors import HeadTensor, head_tensor
 from filmkit.mobjects.marks import TokenLabels
-from filmkit.mobjects.panel import Truncated
+from filmkit.mobjects.panel import Header, Truncated
 from filmkit.mobjects.product_layout import (
     Axis,
     ChannelAxis,
@@ -26,7 +26,9 @@ from filmkit.mobjects.product_layout import (
 
 __all__ = ["Factor", "ProductPicture", "head_product"]
 
-HEADER_GAP = 0.1  # between a header and its cells, in scene units
+# In scene units.
+HEADER_GAP = 0.1  # between a header and its cells
+CORNER_GAP = 0.2  # between a header in the corner and the cells at its right
 
 
 class Factor(Truncated):
@@ -64,8 +66,9 @@ class ProductPicture(Group):
     ----------
     left, top, product : Factor
         The matrices; ``cells`` is the heatmap of one that is drawn whole.
-    row_words, column_words : TokenLabels
-        The words of rows and columns; of the columns none where there is no room for all.
+    row_words, column_words, top_words : TokenLabels
+        The words of rows and columns, and of the rows of the right factor where these are tokens;
+        none where there is no room for all.
     layout : ProductLayout
         Where everything is.
 
@@ -100,35 +103,58 @@ class ProductPicture(Group):
             top, boxes[1], layout.inner_above if down else layout.columns, 0 if down else 1, gap
         )
         self.product = self._factor(product, boxes[2], layout.columns, 1, gap)
-        self.left.header.stand_on(boxes[0], buff=HEADER_GAP)
-        over = self.left.header.get_right()[0] - boxes[0].right
-        self.left.header.shift([-max(0.0, over), 0, 0])
-        # The name of what stands above is beside it, in the free corner.
-        header = self.top.header
-        header.shift([boxes[1].left - 0.2 - header.get_right()[0], boxes[1].y - header.line, 0])
-        header.line = boxes[1].y
-        # ... and the product's below it, where nothing runs into it.
-        header = self.product.header
-        size = header.size * FRAME_HEIGHT
-        shift = boxes[2].left - header.get_left()[0]
-        over = header.get_right()[0] + shift - layout.product.right
-        header.shift([shift - max(0.0, over), 0, 0])
-        header.set_line(boxes[2].bottom - HEADER_GAP - size / 2)
-        self.row_words = TokenLabels(
+        if isinstance(layout.inner, ChannelAxis):
+            self.left.header.stand_on(boxes[0], buff=HEADER_GAP)
+            over = self.left.header.get_right()[0] - boxes[0].right
+            self.left.header.shift([-max(0.0, over), 0, 0])
+        else:
+            # The corner above a pattern belongs to the words of the values.
+            self._name_below(self.left.header, boxes[0], layout.left.right)
+        self._name_top(boxes[1])
+        # The product's name is below it, where nothing runs into it.
+        self._name_below(self.product.header, boxes[2], layout.product.right)
+        self.row_words = self._words(layout.row_words, layout.names_rows)
+        self.column_words = self._words(layout.column_words, layout.names_columns, vertical=True)
+        self.top_words = self._words(
+            layout.inner_words, layout.names_rows and bool(layout.inner_words)
+        )
+        self.add(self.left, self.top, self.product)
+        self.add(self.row_words, self.column_words, self.top_words)
+
+    def _words(
+        self, points: Sequence[Point], named: bool, *, vertical: bool = False
+    ) -> TokenLabels:
+        """Return the words of the tokens at their points, or none."""
+        words = self.words if named else ()
+        return TokenLabels(
             words,
-            layout.row_words[: len(words)],
-            width=layout.word_width,
-            size=layout.letters,
+            points[: len(words)],
+            vertical=vertical,
+            width=self.layout.word_width,
+            size=self.layout.letters,
         )
-        named = layout.names_columns
-        self.column_words = TokenLabels(
-            words if named else (),
-            layout.column_words[: len(words)] if named else (),
-            vertical=True,
-            width=layout.word_width,
-            size=layout.letters,
-        )
-        self.add(self.left, self.top, self.product, self.row_words, self.column_words)
+
+    @staticmethod
+    def _name_below(header: Header, box: Box, right: float) -> None:
+        """Place a name below a matrix, flush left, or as far left as it must be."""
+        shift = box.left - header.get_left()[0]
+        over = header.get_right()[0] + shift - right
+        header.shift([shift - max(0.0, over), 0, 0])
+        header.set_line(box.bottom - HEADER_GAP - header.size * FRAME_HEIGHT / 2)
+
+    def _name_top(self, box: Box) -> None:
+        """Place the name of what stands above: over values, in the free corner beside keys."""
+        header, layout = self.top.header, self.layout
+        if isinstance(layout.columns, ChannelAxis):
+            header.stand_on(box, buff=HEADER_GAP)
+            return
+        room = box.left - CORNER_GAP - layout.corner.left
+        if header.width > room and header.shape is not None:
+            header.remove(header.shape)
+        x = box.left - CORNER_GAP - header.get_right()[0]
+        size = header.size * FRAME_HEIGHT
+        y = min(box.top + HEADER_GAP + size / 2, layout.corner.top - size / 2)
+        header.set_line(y).shift([x, 0, 0])
 
     @staticmethod
     def _factor(tensor: HeadTensor, box: Box, axis: Axis, cut: int, gap: float) -> Factor:
@@ -175,6 +201,16 @@ class ProductPicture(Group):
         box = self.layout.column(index % len(self.words))
         bottom = self.product.box.bottom
         return self.beam(Box.of(box.left, box.right, bottom, box.top), current_theme().key)
+
+    def row_word(self, index: int) -> Label:
+        """Return the word of a row: the one that is there, or one that stands alone."""
+        if self.layout.names_rows:
+            return self.row_words[index]
+        x, y = self.layout.row_words[index]
+        label = fit_word(
+            printable(self.words[index]), self.layout.word_width, size=self.layout.letters
+        )
+        return label.move_to([x - label.width / 2, y, 0])
 
     def column_word(self, index: int) -> Label:
         """Return the word of a column: the one that is there, or one that stands upright alone."""
@@ -227,6 +263,8 @@ def head_product(
     longest = max(Label(printable(word), size=1.0).width for word in words)
     d_head = meta.d_qk if name == "scores" else meta.d_v
     tokens, channels = TokenAxis(count), ChannelAxis(d_head)
+    # Over the columns of keys are words, over those of values their name.
+    above = 0.0 if name == "scores" else current_theme().name_size * FRAME_HEIGHT + HEADER_GAP
     layout = product_layout(
         frame,
         room,
@@ -235,6 +273,7 @@ def head_product(
         columns=tokens if name == "scores" else channels,
         word_length=longest,
         below=below,
+        above=above,
     )
     return ProductPicture(
         layout,

@@ -95,6 +95,8 @@ class ProductLayout:
         may be drawn wider in one of them, where there is more room.
     columns : ChannelAxis or TokenAxis
         The columns of the right factor and of the product.
+    inner_words
+        Point at which the word of each row of the right factor ends, if its rows are tokens.
     letters
         Size of the words, as a fraction of `FRAME_HEIGHT`.
     word_width
@@ -124,6 +126,7 @@ class ProductLayout:
     word_width: float
     row_words: tuple[Point, ...]
     column_words: tuple[Point, ...]
+    inner_words: tuple[Point, ...]
     names_rows: bool
     names_columns: bool
     corner: Box
@@ -187,6 +190,7 @@ def product_layout(
     columns: Axis,
     word_length: float,
     below: float = 0.0,
+    above: float = 0.0,
 ) -> ProductLayout:
     """Lay out a product of matrices.
 
@@ -204,8 +208,8 @@ def product_layout(
         Columns of the right factor and of the product.
     word_length
         Width of the widest word at text size 1, in scene units.
-    below
-        Room that is kept free below the product, in scene units.
+    below, above
+        Room that is kept free below the product and above the right factor, in scene units.
 
     Examples
     --------
@@ -216,7 +220,7 @@ def product_layout(
         )
     """
     room = room or frame.stage
-    room = Box.of(room.left, room.right, room.bottom + below, room.top)
+    room = Box.of(room.left, room.right, room.bottom + below, room.top - above)
     unit = frame.shorter_side
     letters = (LETTERS if rows < MANY_ROWS else MANY_LETTERS) * unit
     word_width = min(MAX_WORD * unit, letters / FRAME_HEIGHT * word_length) + WORD_GAP * unit
@@ -282,6 +286,9 @@ def product_layout(
         row_words=row_points(left_box.left - word_gap, left_box, rows),
         column_words=column_points(top_box.top + word_gap, top_box, columns.count)
         if isinstance(columns, TokenAxis)
+        else (),
+        inner_words=row_points(top_box.left - word_gap, top_box, inner.count)
+        if isinstance(inner, TokenAxis)
         else (),
         names_rows=names_rows,
         names_columns=names_columns and names_rows,

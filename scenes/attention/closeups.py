@@ -1,327 +1,496 @@
-"""Close-ups of the steps of one head: a dot product, the scaling, a softmax, a weighted mix."""
+"""Pictures beside the products of one head: where X comes in, two rows that meet, a mix."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
-from manim import (
-    Animation,
-    AnimationGroup,
-    Group,
-    LaggedStart,
-    VGroup,
-    linear,
-)
+from manim import Group, Rectangle, VGroup, rgb_to_color
 
-from filmkit.core.animations import AnimateWith, Appear, Presence, Recolour, Reveal, Rise
-from filmkit.core.geometry import Box, Frame
+from filmkit.core.geometry import FRAME_HEIGHT, Box, Frame
 from filmkit.core.heatmap import Heatmap
-from filmkit.core.norm import Norm, TensorSource
+from filmkit.core.norm import TensorSource
 from filmkit.core.numbers import MINUS, format_number, format_share
-from filmkit.core.text import Label, Number, Symbol
+from filmkit.core.printable import printable
+from filmkit.core.text import Label, Number, Symbol, TextLine, fit_word
 from filmkit.core.theme import current_theme
-from filmkit.core.view import HeadView
-from filmkit.mobjects.flow import Draw, Wire
-from filmkit.mobjects.marks import Bars, ColourBar, Highlight, TokenLabels, fit_all, size_beside
+from filmkit.core.view import HeadView, LayerView, moved_along
+from filmkit.mobjects.head_tensors import head_tensor
+from filmkit.mobjects.marks import Outline
+from filmkit.mobjects.panel import Header, Truncated
+from filmkit.mobjects.product import ProductPicture
 from scenes.attention.layout import (
-    ProductLayout,
-    ScoreRemarksLayout,
-    mix_layout,
-    product_layout,
-    softmax_layout,
+    MeetingLayout,
+    MixLayout,
+    ProjectionLayout,
+    spaced,
 )
 
-__all__ = ["RowMix", "RowProduct", "RowSoftmax", "ScoreRemarks"]
+__all__ = [
+    "Meeting",
+    "Projection",
+    "Shares",
+    "WeightOutline",
+    "column_of_lines",
+    "figure_digits",
+    "input_panel",
+]
+
+FIGURE = 0.07  # height of a figure that matters, as a fraction of the frame's shorter side
 
 
-class RowProduct(Group):
-    """Products of one query row and one key row, channel by channel, and their sum.
+def figure_size(frame: Frame) -> float:
+    """Return the text size of a figure that matters."""
+    return FIGURE * frame.shorter_side / FRAME_HEIGHT
 
-    The two rows themselves belong to the scene.
+
+def figure_digits(value: float) -> int:
+    """Return the digits after the decimal point that give a number three significant ones."""
+    size = abs(value)
+    return int(np.clip(2 - np.floor(np.log10(size)), 0, 6)) if size else 1
+
+
+def column_of_lines(
+    lines: Sequence[TextLine], box: Box, *, gap: float = 0.16, level: float | None = None
+) -> VGroup:
+    """Place lines below each other in a box, flush left, none too wide.
 
     Parameters
     ----------
-    query, key
-        (d_qk,), the two rows as they enter the scores.
-    frame
-        The frame to fill.
+    lines, box
+        The lines, from the top, and their room.
+    gap
+        Distance between two lines, in scene units.
+    level
+        y of the middle of the first line, if there is room; by default all lines stand in the
+        middle of the box's height.
+    """
+    for line in lines:
+        line.shrink_to(box.width)
+    # A formula may be higher than a line.
+    heights = [max(line.line_height, float(line.height)) for line in lines]
+    height = sum(heights) + gap * (len(lines) - 1)
+    y = box.y + height / 2 if level is None else level + heights[0] / 2
+    y = min(box.top, max(y, box.bottom + height))
+    for line, high in zip(lines, heights, strict=True):
+        line.move_to([box.left + line.width / 2, y - high / 2, 0])
+        y -= high + gap
+    return VGroup(*lines)
+
+
+def input_panel(layer: LayerView, box: Box, columns: tuple[int, int]) -> Truncated:
+    """Return X with its ends drawn in a box."""
+    panel = Truncated(
+        layer.rows("x"),
+        layer.norm("x"),
+        box,
+        first=columns[0],
+        last=columns[1],
+        symbol="X",
+        source=layer.source("x", (0, layer.trace.meta.d_model)),
+    )
+    return panel
+
+
+class WeightOutline(VGroup):
+    """A weight matrix above what it makes, as an outline with its name: no numbers are drawn.
+
+    Parameters
+    ----------
+    layer
+        The layer.
+    letter
+        "Q", "K" or "V".
+    box
+        Its box.
+    colour
+        Colour of its role.
+    """
+
+    def __init__(self, layer: LayerView, letter: str, box: Box, colour: str) -> None:
+        super().__init__()
+        theme = current_theme()
+        self.frame = Outline(box, colour=colour, radius=0.08)
+        self.frame.set_stroke(width=theme.line)
+        symbol = Symbol(weight_formula(layer, letter), size=theme.name_size, colour=colour)
+        lines: list[TextLine] = [symbol]
+        if text := ", ".join(weight_notes(layer, letter)):
+            lines.append(fit_word(text, box.width - 0.3, size=theme.note_size, colour=theme.muted))
+        gap = 0.12
+        height = sum(line.line_height for line in lines) + gap * (len(lines) - 1)
+        if height > box.height - 0.1:
+            lines = lines[:1]
+            height = symbol.line_height
+        y = box.y + height / 2
+        for line in lines:
+            line.shrink_to(box.width - 0.2)
+            line.on_line(box.x, y - line.line_height / 2)
+            y -= line.line_height + gap
+        self.add(self.frame, *lines)
+
+
+def weight_formula(layer: LayerView, letter: str) -> str:
+    """Return the weights on the way from X, as Typst mathematics."""
+    if layer.trace.meta.attention != "mla":
+        return f"W_{letter}"
+    if letter == "Q":
+        down = layer.trace.has("W_DQ", layer.layer)
+        return 'W_"DQ" arrow.r W_"UQ"' if down else "W_Q"
+    return f'W_"DKV" arrow.r W_"U{letter}"'
+
+
+def weight_notes(layer: LayerView, letter: str) -> list[str]:
+    """Return what else happens to X on the way."""
+    trace, meta = layer.trace, layer.trace.meta
+    notes = []
+    if meta.attention == "mla" and "arrow" in weight_formula(layer, letter):
+        notes.append("by way of a latent and its norm")
+    if trace.has(f"b_{letter}", layer.layer):
+        notes.append("plus a bias")
+    if letter != "V":
+        if meta.qk_norm is not None:
+            notes.append("normalised")
+        if trace.rotates:
+            partly = meta.rotary_dim < meta.d_qk
+            notes.append("partly rotated" if partly else "then rotated by place")
+    return notes
+
+
+class Projection(Group):
+    """Queries and keys beside X, each below the weight that makes them.
+
+    Their channels are those of the product that follows, so each can move there.
+
+    Parameters
+    ----------
+    view
+        The head.
+    layout
+        Where they are.
+    product
+        The picture of queries times keys.
 
     Attributes
     ----------
+    queries, keys : Truncated
+        The panels.
+    w_q, w_k : WeightOutline
+        The outlines of the weights.
+    """
+
+    def __init__(self, view: HeadView, layout: ProjectionLayout, product: ProductPicture) -> None:
+        super().__init__()
+        theme = current_theme()
+        panels = []
+        for name, box, cut in zip(
+            ("q", "k"), layout.panels, (product.left, product.top), strict=True
+        ):
+            tensor = head_tensor(view, name)
+            blocks = cut.blocks
+            axis = 1 if name == "q" else 0
+            ends = [block.shape[axis] for block in blocks]
+            panel = Truncated(
+                tensor.values,
+                tensor.norm,
+                box,
+                first=ends[0],
+                last=ends[1] if len(ends) > 1 else 0,
+                name=tensor.name,
+                symbol=tensor.symbol,
+                colour=tensor.colour,
+                source=tensor.source,
+            )
+            header = panel.header
+            if header.width > box.width and header.shape is not None:
+                header.remove(header.shape)
+            panels.append(panel)
+        self.queries, self.keys = panels
+        self.w_q, self.w_k = (
+            WeightOutline(view.layer, letter, box, colour)
+            for letter, box, colour in zip(
+                "QK", layout.weights, (theme.query, theme.key), strict=True
+            )
+        )
+        self.add(self.queries, self.keys, self.w_q, self.w_k)
+
+
+class Meeting(Group):
+    """A query and a key that meet: two rows, their products as bars, and the sum.
+
+    Parameters
+    ----------
+    view
+        The head.
+    match
+        Query and key.
+    picture
+        Their product, from which the rows come.
     layout
-        Where everything stands, the two rows included.
-    products
-        (d_qk,), the products.
-    strip
-        Their heatmap, hidden at first.
-    total
-        The sum so far, as a number.
-    cursor
-        Frame around the channel that is multiplied.
+        Where the rows are.
+
+    Attributes
+    ----------
+    query, key : list of Heatmap
+        The rows; of a long head both ends.
+    bars : VGroup
+        A bar for each channel that is drawn: up for a positive product.
+    total : Number
+        The sum so far; it is placed by the scene.
     """
 
     def __init__(
-        self, query: npt.NDArray[np.float64], key: npt.NDArray[np.float64], frame: Frame
+        self,
+        view: HeadView,
+        match: tuple[int, int],
+        picture: ProductPicture,
+        layout: MeetingLayout,
+        *,
+        size: float,
     ) -> None:
         super().__init__()
         theme = current_theme()
-        self.layout: ProductLayout = product_layout(frame)
-        self.products = query * key
-        norm = Norm.symmetric(self.products)
-        box = self.layout.product
-        self.strip = Heatmap(
-            self.products,
-            norm,
-            width=box.width,
-            height=box.height,
-            source=TensorSource(
-                expression="query times key, channel by channel",
-                index=((0, self.products.size),),
-                axes=("d_qk",),
-            ),
-        ).place(box)
-        self.strip.set_shown(0)
-        size = theme.name_size * 1.25
-        self.name = Label("products", colour=theme.muted)
-        self.name.on_line(self.layout.word - self.name.width / 2, box.y)
-        x, y = self.layout.total
-        self.formula = Symbol("q dot k =", size=size)
-        self.formula.on_line(x - self.formula.width / 2 - 0.12, y)
-        self.total = Number(0.0, size=size).on_line(x + 0.75, y)
-        self.colour_bar = ColourBar(norm, "products", self.layout.colour_bar)
-        self.cursor = Highlight(self._column(0))
-        self.add(self.strip, self.name, self.formula, self.colour_bar)
-
-    def _column(self, column: int) -> Box:
-        """Return the box of a channel, from the query down to the product."""
-        cell = self.strip.column(column)
-        return Box.of(cell.left, cell.right, cell.bottom, self.layout.query.top)
-
-    def add_up(self, run_time: float) -> AnimationGroup:
-        """Return an animation that multiplies channel after channel and counts up the sum."""
-        sums = np.concatenate([[0.0], np.cumsum(self.products)])
-        count = len(self.products)
-
-        def step(alpha: float) -> None:
-            done = round(alpha * count)
-            self.total.set_value(sums[done])
-            self.cursor.move_to(self._column(min(done, count - 1)).center)
-
-        return AnimationGroup(
-            Reveal(self.strip, np.arange(count) / count, spread=0.02, rate_func=linear),
-            AnimateWith(self.total, step, rate_func=linear),
-            Presence(self.cursor, 1.0),
-            run_time=run_time,
+        self.view, self.match, self.layout = view, match, layout
+        query, key = match
+        self.row, self.column = view.q_used[query], view.k_used[key]
+        self.in_query = [
+            block.part((query, query + 1), (0, block.shape[1])) for block in picture.left.blocks
+        ]
+        self.in_key = [
+            block.part((0, block.shape[0]), (key, key + 1)) for block in picture.top.blocks
+        ]
+        parts = _alongside(picture.left.box, [part.box for part in self.in_query], layout.query)
+        self.query = [
+            part.copy().place(box) for part, box in zip(self.in_query, parts, strict=True)
+        ]
+        below = [box.moved(0, layout.key.y - layout.query.y) for box in parts]
+        self.spans = [_columns(part) for part in self.query]
+        # Of a long head as many channels as of the query; above the scores there may be fewer.
+        layer, tensor = view.layer, view.score_tensor("k")
+        self.key = []
+        for (start, stop), box in zip(self.spans, below, strict=True):
+            source = layer.source(tensor, view.kv_head, (start, stop)).part(
+                (key, key + 1), (0, stop - start)
+            )
+            cells = Heatmap(
+                self.column[None, start:stop], self.in_key[0].norm, source=source, edged=False
+            )
+            self.key.append(cells.place(box))
+        self.bars = VGroup()
+        self.scale = (
+            0.5 * layout.products.height / max(1e-12, float(np.abs(self.row * self.column).max()))
         )
+        for part, (start, stop) in zip(self.query, self.spans, strict=True):
+            for channel in range(stop - start):
+                cell = part.cell(0, channel)
+                bar = Rectangle(width=0.8 * cell.width, height=1.0, stroke_width=0, fill_opacity=1)
+                self.bars.add(bar.move_to([cell.x, layout.products.y, 0]))
+        self.zero = Rectangle(
+            width=layout.products.width, height=0.012, stroke_width=0, fill_opacity=1,
+            fill_color=theme.faint,
+        ).move_to(layout.products.center)  # fmt: skip
+        self.channels = [c for start, stop in self.spans for c in range(start, stop)]
+        self._draw_bars(0)
+        total = float(self.row @ self.column)
+        self.total = Number(0.0, digits=figure_digits(total), size=size, colour=theme.highlight)
+
+    def _draw_bars(self, drawn: int) -> None:
+        """Set the bars of the first channels that are drawn to their products."""
+        theme, products = current_theme(), self.row * self.column
+        y = self.layout.products.y
+        for number, (bar, channel) in enumerate(zip(self.bars, self.channels, strict=True)):
+            value = float(products[channel]) if number < drawn else 0.0
+            height = max(abs(value) * self.scale, 1e-4)
+            bar.stretch_to_fit_height(height)
+            bar.set_y(y + np.copysign(height / 2, value))
+            bar.set_fill(theme.ink if value >= 0 else theme.flow, opacity=float(number < drawn))
+
+    def add_up(self, alpha: float) -> None:
+        """Show the products of the first channels, and their sum."""
+        channels = self.view.q_used.shape[1]
+        done = round(alpha * channels)
+        self._draw_bars(sum(channel < done for channel in self.channels))
+        self.total.set_value(float((self.row * self.column)[:done].sum()))
+
+    def move_along(self, steps: float) -> None:
+        """Rotate both rows as if their words stood some places further along."""
+        layer, (query, key) = self.view.layer, self.match
+        self.row = moved_along(layer, self.view.q_used[query], steps)
+        self.column = moved_along(layer, self.view.k_used[key], steps)
+        source = TensorSource(expression="the same row, rotated to another place")
+        for parts, values in ((self.query, self.row), (self.key, self.column)):
+            for part, (start, stop) in zip(parts, self.spans, strict=True):
+                part.set_values(values[None, start:stop])
+                part.source = source
+        self._draw_bars(len(self.channels))
+        self.total.set_value(float(self.row @ self.column))
 
 
-class ScoreRemarks(VGroup):
-    """Remarks on what happens to the scores before the softmax.
+def _columns(part: Heatmap) -> tuple[int, int]:
+    """Return which channels a part of a row shows."""
+    span = part.source.index[-1]
+    assert isinstance(span, tuple)
+    return span
+
+
+def _alongside(whole: Box, parts: Sequence[Box], target: Box) -> list[Box]:
+    """Return boxes that divide a target from left to right as parts divide a whole."""
+    scale = target.width / whole.width
+    return [
+        Box(
+            target.left + (part.x - whole.left) * scale, target.y, part.width * scale, target.height
+        )
+        for part in parts
+    ]
+
+
+class Shares(VGroup):
+    """Shares of attention of one query as bars that stand above the columns of the scores.
 
     Parameters
     ----------
     view
-        The head with the scores.
-    match
-        Query and key of the score that is followed.
-    layout
-        Where the remarks stand, and how near the camera is.
+        The head.
+    query
+        Whose shares.
+    box
+        From the scores up to the height of a share of 1; as wide as all columns.
+    most
+        How many of the largest shares are written.
 
     Attributes
     ----------
-    scaling
-        Remarks on the scaling.
-    masking
-        Remark on the causal mask.
+    bars, tags : VGroup
+        A bar for each key that the query may see, and the largest shares as text.
     """
 
-    def __init__(self, view: HeadView, match: tuple[int, int], layout: ScoreRemarksLayout) -> None:
+    def __init__(self, view: HeadView, query: int, box: Box, most: int = 2) -> None:
         super().__init__()
-        theme, meta = current_theme(), view.layer.trace.meta
-        size = theme.name_size * layout.zoom
-        factor = meta.score_scale
-        is_standard = bool(np.isclose(factor, meta.d_qk**-0.5))
-        times = (
-            f"times 1 \\/ sqrt({meta.d_qk})" if is_standard else f"times {format_number(factor)}"
-        )
-        before, after = view.dot_products[match], view.scores[match]
-        self.scaling = VGroup(
-            Symbol(times, size=size),
-            Label(
-                f"{format_number(before)} → {format_number(after)}",
-                size=size,
-                colour=theme.highlight,
-            ),
-        )
-        if meta.positions == "alibi":
-            self.scaling.insert(
-                1, Label("less a penalty for distance", size=size, colour=theme.muted)
+        theme = current_theme()
+        shares, norm = view.pattern[query], view.layer.norm("pattern")
+        pitch = box.width / len(shares)
+        self.bars, self.tags = VGroup(), VGroup()
+        places = [box.left + pitch * (i + 0.5) for i in range(len(shares))]
+        for x, share in zip(places, shares[: query + 1], strict=False):
+            height = max(float(share) * box.height, 0.02)
+            bar = Rectangle(
+                width=0.7 * pitch,
+                height=height,
+                stroke_color=theme.muted,
+                stroke_width=theme.thin,
+                fill_color=rgb_to_color(norm.colours([share])[0]),
+                fill_opacity=1.0,
             )
-        if meta.score_cap:
-            cap = format_number(meta.score_cap)
-            self.scaling.insert(
-                -1, Label(f"then capped at {MINUS}{cap} and {cap}", size=size, colour=theme.muted)
-            )
-        hidden = "later and far" if view.layer.trace.window(view.layer.layer) else "later"
-        self.masking = Label(f"masked: {hidden} words", size=size, colour=theme.muted)
-        for line, (x, y) in zip((*self.scaling, self.masking), layout.lines, strict=False):
-            line.on_line(x + line.width / 2, y)
-        self.add(self.scaling, self.masking)
+            self.bars.add(bar.move_to([x, box.bottom + height / 2, 0]))
+        order = [int(i) for i in np.argsort(-shares[: query + 1])[:most]]
+        room = Label("99 %", size=theme.shape_size).width + 0.1
+        for index in spaced(places, order, room):
+            tag = Label(format_share(float(shares[index])), size=theme.shape_size)
+            tag.move_to([places[index], self.bars[index].get_top()[1] + 0.2, 0])
+            self.tags.add(tag)
+        self.add(self.bars, self.tags)
 
 
-class RowSoftmax(Group):
-    """Softmax of one row of scaled scores: the row, large, and its shares of attention as bars.
+class MixedRows(Group):
+    """The values as one query mixes them: shares and words beside the rows.
 
-    The row's heatmap belongs to the scene; it comes from the scores and fills ``layout.row``.
-
-    Parameters
-    ----------
-    view
-        The head with the scores.
-    query
-        Index of the row.
-    frame
-        The frame to fill.
-    """
-
-    def __init__(self, view: HeadView, query: int, frame: Frame) -> None:
-        super().__init__()
-        theme, count = current_theme(), view.layer.count
-        self.layout = layout = softmax_layout(frame, count=count)
-        cell = layout.row.width / count
-        self.words = _key_words(view.layer.words, layout.words, cell)
-        self.words[query].set_fill(theme.query)
-        self.title = Label("scaled scores of one query", colour=theme.muted)
-        self.title.on_line(layout.row.x, self.words.get_top()[1] + 0.25)
-        self.numbers = VGroup()
-        for (x, _), score in zip(layout.words[: query + 1], view.scores[query], strict=False):
-            number = Label(f"{score:.1f}".replace("-", MINUS))
-            number.on_line(x, layout.row.y)
-            # Dark text on light cells: every colour map here is lighter in its upper half.
-            number.set_fill("#000000" if score > 0 else "#ffffff")
-            self.numbers.add(number)
-        fit_all(self.numbers, cell * 0.86)
-        (x, start), (_, end) = layout.arrow
-        self.arrow = Wire(layout.arrow)
-        self.name = Label("softmax", size=theme.name_size)
-        self.name.on_line(x - 0.3 - self.name.width / 2, (start + end) / 2)
-        sinks = view.layer.trace.meta.sinks
-        below = "(e^s + sum_i e^(s_i))" if sinks else "sum_i e^(s_i)"
-        self.formula = Symbol(f"p_j = e^(s_j) \\/ {below}", size=theme.name_size)
-        self.formula.on_line(x + 0.3 + self.formula.width / 2, (start + end) / 2)
-        self.bars = Bars(view.pattern[query], view.layer.norm("pattern"), layout.bars, query + 1)
-        self.add(self.title, self.words, self.numbers, self.arrow, self.name, self.formula)
-        self.add(self.bars)
-        self.remainder = VGroup()
-        rest = []
-        if view.layer.hides_first:
-            share = format_share(float(view.hidden_attention[query]))
-            rest.append(f"{share} goes to the {view.layer.hidden_name}, not drawn")
-        if sinks:
-            share = format_share(float(view.sink_attention[query]))
-            rest.append(f"{share} to a sink s that is no word")
-        if rest:
-            text = f"the rest: {', '.join(rest)}"
-            self.remainder.add(Label(text, size=theme.note_size, colour=theme.muted))
-            self.remainder.move_to([layout.bars.x, layout.bars.bottom - 0.25, 0])
-            self.add(self.remainder)
-
-    def show_scores(self) -> list[Animation]:
-        """Return animations that show the title, the words and the numbers of the row."""
-        return [Appear(part) for part in (self.title, self.words, self.numbers)]
-
-    def show_formula(self) -> list[Animation]:
-        """Return animations that show the arrow and the formula of the softmax."""
-        return [Draw(self.arrow), Appear(self.name), Appear(self.formula)]
-
-    def grow_bars(self) -> list[Animation]:
-        """Return animations in which the bars grow one after another."""
-        return [
-            LaggedStart(*(Rise(bar) for bar in self.bars.bars), lag_ratio=0.1),
-            LaggedStart(*(Appear(tag) for tag in self.bars.tags), lag_ratio=0.1),
-        ]
-
-
-def _key_words(
-    words: Sequence[str], points: Sequence[tuple[float, float]], cell: float
-) -> TokenLabels:
-    """Build the words above the cells of a row: horizontal if all fit, else vertical."""
-    across = TokenLabels(words, points, width=10 * cell)
-    if max(word.width for word in across) > cell * 0.95:
-        return TokenLabels(words, points, width=1.02, vertical=True)
-    for word, (x, y) in zip(across, points, strict=True):
-        word.on_line(x, y + 0.12)
-    return across
-
-
-class RowMix(Group):
-    """Value rows that a query reads, each with its share of attention, and their sum.
-
-    A beginning-of-sequence token that is not drawn elsewhere has its row here, so that the rows
-    add up to the sum exactly.
-
-    Parameters
-    ----------
-    view
-        The head with the values.
-    values
-        Heatmap of the drawn value rows, where the strips stand at first.
-    query
-        Index of the row of z that is computed.
-    frame
-        The frame to fill.
+    A token that is not drawn elsewhere has its row here, so that the rows add up to the sum.
 
     Attributes
     ----------
-    layout
-        Where everything stands in the end.
-    weights
-        Share of attention of each strip.
-    strips
-        One heatmap for each value row.
-    hidden
-        The strip of a token that is not drawn elsewhere, if there is one.
+    shares, words : VGroup
+        Text beside the rows; in a long list only beside those with the largest shares.
+    hidden : list of Heatmap
+        The row of a token that is not drawn elsewhere, and its weight, if there is one.
     """
 
-    def __init__(self, view: HeadView, values: Heatmap, query: int, frame: Frame) -> None:
+    def __init__(
+        self, view: HeadView, query: int, picture: ProductPicture, layout: MixLayout
+    ) -> None:
         super().__init__()
-        theme, n_keys, hidden = current_theme(), query + 1, view.layer.hides_first
-        self.weights = [
-            *([float(view.hidden_attention[query])] * hidden),
-            *view.pattern[query, :n_keys],
-        ]
-        self.layout = layout = mix_layout(frame, count=len(self.weights))
-        self.strips = values.split_rows()[:n_keys]
+        theme, size = current_theme(), picture.layout.letters
+        shares = view.pattern[query]
+        self.shares, self.words = VGroup(), VGroup()
+        seen = np.where(view.causal_mask[query], -1.0, shares)
+        order = [int(i) for i in np.argsort(-seen) if seen[i] >= 0]
+        places = [y for _, y in layout.shares]
+        least = 1.05 * size * FRAME_HEIGHT
+        shown = sorted(spaced(places, order, least))
+        rows: list[tuple[str, float, tuple[float, float], tuple[float, float], str]] = [
+            (
+                picture.words[i], float(shares[i]), layout.shares[i], layout.words[i], theme.ink,
+            )
+            for i in shown
+        ]  # fmt: skip
         self.hidden: list[Heatmap] = []
-        if hidden:
-            first = self.strips[0].copy().set_values(view.hidden_value(query))
-            source = view.layer.hidden_source("v", view.kv_head, (0, values.shape[1]))
-            if view.layer.first > 1:
-                source = TensorSource(expression=f"mean of the values of {source.tensor}")
-            first.source = source
-            self.hidden = [first]
-            self.strips.insert(0, first)
-        names = [*([view.layer.hidden_name] * hidden), *view.layer.words[:n_keys]]
-        size = size_beside(layout.pitch)
-        self.words = TokenLabels(names, layout.words, width=layout.word_width, size=size)
-        if hidden:
-            self.words[0].set_fill(theme.muted)
-        self.words[-1].set_fill(theme.query)
-        shares = [format_share(w) for w in self.weights]
-        self.shares = TokenLabels(shares, layout.weights, width=1.2, size=size)
-        self.name = Label("their sum")
-        self.name.on_line(layout.total.left - 0.12 - self.name.width / 2, layout.total.y)
-        self.add(*self.strips, self.words, self.shares, self.name)
+        if view.layer.hides_first:
+            weight = float(view.hidden_attention[query])
+            rows.insert(0, (view.layer.hidden_name, weight, *layout.hidden_points, theme.muted))
+            self.hidden = self._hidden(view, query, picture, layout)
+        room = layout.words[0][0] - picture.layout.corner.left
+        for word, share, (x, y), (end, _), colour in rows:
+            text = Label(format_share(share), size=size, colour=colour)
+            self.shares.add(text.on_line(x - text.width / 2, y))
+            label = fit_word(printable(word), room, size=size, colour=colour)
+            self.words.add(label.on_line(end - label.width / 2, y))
+        self.add(*self.hidden, self.shares, self.words)
 
-    def weigh(self) -> LaggedStart:
-        """Return an animation that multiplies each row by its share of attention."""
-        source = TensorSource(expression="share of attention times value")
-        return LaggedStart(
-            *(
-                Recolour(strip, values=weight * strip.values, source=source)
-                for strip, weight in zip(self.strips, self.weights, strict=True)
-            ),
-            lag_ratio=0.12,
-        )
+    @staticmethod
+    def _hidden(
+        view: HeadView, query: int, picture: ProductPicture, layout: MixLayout
+    ) -> list[Heatmap]:
+        """Return the row of values of the hidden beginning, and its weight."""
+        layer = view.layer
+        values = view.hidden_value(query)[0]
+        weight = float(view.hidden_attention[query])
+        parts = []
+        boxes = [block.box for block in picture.top.blocks]
+        targets = _alongside(picture.top.box, boxes, layout.hidden)
+        for block, box in zip(picture.top.blocks, targets, strict=True):
+            start, stop = _columns(block)
+            source = TensorSource(expression=f"values of the {layer.hidden_name}")
+            part = Heatmap(values[None, start:stop], block.norm, source=source, edged=False)
+            parts.append(part.place(box).set_shown(weight))
+        cell = Heatmap(
+            [[weight]],
+            layer.norm("pattern"),
+            source=TensorSource(expression=f"attention to the {layer.hidden_name}"),
+            edged=False,
+        ).place(layout.hidden_weight)
+        return [*parts, cell]
+
+
+def scale_lines(view: HeadView, size: float) -> tuple[TextLine, list[TextLine]]:
+    """Return what the scores are multiplied by, and notes on what else happens to them."""
+    theme, layer = current_theme(), view.layer
+    meta = layer.trace.meta
+    factor = meta.score_scale
+    standard = bool(np.isclose(factor, meta.d_qk**-0.5))
+    root = meta.d_qk**0.5
+    if standard and root == round(root):
+        formula = f"div sqrt({meta.d_qk}) = div {round(root)}"
+    elif standard:
+        formula = f"div sqrt({meta.d_qk})"
+    else:
+        formula = f"times {format_number(factor)}"
+    notes = []
+    if meta.positions == "alibi":
+        notes.append("less a penalty for distance")
+    if meta.score_cap:
+        cap = format_number(meta.score_cap)
+        notes.append(f"capped at {MINUS}{cap} and {cap}")
+    if layer.trace.window(layer.layer):
+        notes.append("what is far back is covered too")
+    return Symbol(formula, size=size), [
+        Label(note, size=theme.note_size, colour=theme.muted) for note in notes
+    ]
+
+
+def header_box(header: Header) -> Box:
+    """Return the box of a header's line, as wide as its letters."""
+    size = header.size * FRAME_HEIGHT
+    return Box.of(
+        float(header.get_left()[0]),
+        float(header.get_right()[0]),
+        header.line - size / 2,
+        header.line + size / 2,
+    )

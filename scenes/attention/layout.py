@@ -1,306 +1,369 @@
-"""Layouts of the close-ups of the steps of one head: pure geometry."""
+"""Where everything of the scene of one head stands, beside its products: pure geometry."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from filmkit.core.geometry import (
-    FRAME_HEIGHT,
-    HEADER,
-    NARROW,
-    WORD_GAP,
-    Box,
-    Frame,
-    Point,
-    column_points,
-    row_points,
-    shot_box,
-)
-from filmkit.mobjects.head_layout import SCORES_NAME, HeadLayout
+from filmkit.core.geometry import HEADER, Box, Frame, Point, row_points
+from filmkit.mobjects.product_layout import LINE, WORD_GAP, ProductLayout
 
 __all__ = [
+    "MeetingLayout",
     "MixLayout",
-    "ProductLayout",
-    "RowList",
-    "RowListsLayout",
-    "ScoreRemarksLayout",
-    "SoftmaxLayout",
+    "PatternLayout",
+    "ProjectionLayout",
+    "SourceLayout",
+    "aside",
+    "meeting_layout",
     "mix_layout",
-    "product_layout",
-    "row_lists_layout",
-    "score_remarks_layout",
-    "softmax_layout",
+    "pattern_layout",
+    "projection_layout",
+    "scores_room",
+    "source_layout",
 ]
 
-# Lengths are in scene units.
-NOTE_ROOM = 0.36  # height of a line of small words below some rows
-LISTS_APART = 0.6  # height between two lists of rows
-NAME_LINE = 0.28  # from a panel up to the middle of the line with its name
-TALL_AIR = 0.9  # free height above and below a picture that would be too high in a tall frame
+# Fractions of the frame's shorter side.
+ROW, ROW_UPRIGHT = 0.066, 0.1  # largest height of a row where X becomes queries and keys
+WEIGHT, MIN_WEIGHT = 0.26, 0.09  # height of the outline of a weight matrix
+BAR_ROOM = 0.075  # below a panel, for its colour bar
+GAP = 0.03  # between two panels
+X_CELL = 0.011  # width of a number of X
+ASIDE = 0.3  # beside or below a product, for a figure and what is said of it
+STRIP = 0.05  # height of a row that is taken out of its matrix
+SMALL_STRIP = 0.018  # rows that would be smaller have a picture of their own
+
+BAR = 0.14  # height of a colour bar, in scene units
+X_SHARE = 0.26  # of the width that X has beside queries and keys
+ALONE = 0.1  # height of a row in a picture of its own, as a fraction of the shorter side
 
 
 @dataclass(frozen=True)
-class RowList:
-    """Layout of a list of separate rows, each with a word and a dial on its left.
+class ProjectionLayout:
+    """X, and what weights make of it: rows of one token have one height in all of them.
 
     Attributes
     ----------
-    rows
-        Boxes of the rows.
-    words
-        Points where the words end.
-    dials
-        Centers of the dials.
-    box
-        Box around all rows.
-    note
-        Point where a line of small words about the rows ends.
+    x_alone, x
+        Box of X while it stands alone, and beside queries and keys.
+    panels, weights
+        Boxes of queries and keys, and of the outlines of the weights above them.
+    words_alone, words
+        Where the words end in both pictures.
+    bar_alone, bars
+        Boxes of the colour bars of X, of queries and of keys.
+    x_columns
+        How many of the first and of the last columns of X are drawn.
     """
 
-    rows: tuple[Box, ...]
+    x_alone: Box
+    x: Box
+    panels: tuple[Box, Box]
+    weights: tuple[Box, Box]
+    words_alone: tuple[Point, ...]
     words: tuple[Point, ...]
-    dials: tuple[Point, ...]
-    box: Box
-    note: Point
+    bar_alone: Box
+    bars: tuple[Box, Box]
+    x_columns: tuple[int, int]
 
 
-@dataclass(frozen=True)
-class RowListsLayout:
-    """Layout of the rows of queries, on the left or above, and of the rows of keys.
+def projection_layout(
+    frame: Frame, *, count: int, d_model: int, word_width: float
+) -> ProjectionLayout:
+    """Lay out X, queries and keys.
 
-    Attributes
+    Parameters
     ----------
-    queries, keys
-        The two lists.
-    dial
-        Radius of a dial, in scene units.
+    frame
+        The frame to fill.
+    count
+        Number of tokens.
+    d_model
+        Number of columns of X.
+    word_width
+        Room for the words and the gap beside them, in scene units.
     """
+    stage, unit = frame.stage, frame.shorter_side
+    gap, largest = GAP * unit, (ROW_UPRIGHT if frame.upright else ROW) * unit
+    bar_room = max(BAR_ROOM * unit, 0.76)
+    across = stage.width - word_width - 2 * gap
+    left = stage.left + word_width
+    x_width = X_SHARE * across
+    x_columns = x_ends(d_model, x_width, unit)
 
-    queries: RowList
-    keys: RowList
-    dial: float
-
-    @property
-    def pitch(self) -> float:
-        """Distance from one row to the next, in scene units."""
-        return self.queries.box.height / len(self.queries.rows)
-
-
-def row_lists_layout(frame: Frame, *, count: int, word_width: float) -> RowListsLayout:
-    """Lay out the rows of queries and keys: two lists side by side, in a tall frame stacked."""
-    stage = frame.stage
-    lists = 2 if frame.tall else 1
-    # Where a list is not wide enough for words beside its name, they stand below it.
-    below = 0.0 if frame.wide or frame.tall else NOTE_ROOM
-    height = (stage.height - LISTS_APART * (lists - 1)) / lists - HEADER - below
-    pitch = min(0.56, height / count)
-    dial = min(0.16, pitch * 0.42)
-    step = HEADER + pitch * count + LISTS_APART
-    top = stage.y + (lists * step - LISTS_APART + below) / 2 - HEADER
-    wide = stage.width if frame.tall else stage.width / 2 - 0.3
-
-    def column(left: float, top: float) -> RowList:
-        word_end = left + word_width
-        start = word_end + 2 * dial + 2 * WORD_GAP
-        box = Box.of(start, left + wide, top - pitch * count, top)
-        points = row_points(word_end, box, count)
-        return RowList(
-            rows=tuple(Box(box.x, y, box.width, pitch * 0.62) for _, y in points),
-            words=points,
-            dials=tuple((start - WORD_GAP - dial, y) for _, y in points),
-            box=box,
-            note=(box.right, box.bottom - below / 2 if below else top + NAME_LINE),
+    around = HEADER + bar_room + 0.1
+    pitch = min(largest, (stage.height - around - MIN_WEIGHT * unit) / count)
+    weight = min(WEIGHT * unit, stage.height - around - pitch * count)
+    height = weight + around + pitch * count
+    top = stage.y + height / 2 - weight - 0.1 - HEADER
+    bottom = top - pitch * count
+    x = Box.of(left, left + x_width, bottom, top)
+    width = (across - x_width) / 2
+    panels, weights, bars = [], [], []
+    for index in (0, 1):
+        start = x.right + gap + index * (width + gap)
+        box = Box.of(start, start + width, bottom, top)
+        panels.append(box)
+        weights.append(
+            Box.of(start, start + width, top + HEADER + 0.1, top + HEADER + 0.1 + weight)
         )
+        bars.append(Box(box.x, bottom - 0.12 - BAR / 2, width, BAR))
+    alone = min(1.4 * largest, (stage.height - HEADER - bar_room) / count)
+    middle = stage.y + (bar_room - HEADER) / 2
+    x_alone = Box.of(left, stage.right, middle - alone * count / 2, middle + alone * count / 2)
+    bar_alone = Box(x_alone.x, x_alone.bottom - 0.2, min(x_alone.width, 0.6 * unit), BAR)
+    return ProjectionLayout(
+        x_alone=x_alone,
+        x=x,
+        panels=(panels[0], panels[1]),
+        weights=(weights[0], weights[1]),
+        words_alone=row_points(left - WORD_GAP * unit, x_alone, count),
+        words=row_points(left - WORD_GAP * unit, x, count),
+        bar_alone=bar_alone,
+        bars=(bars[0], bars[1]),
+        x_columns=x_columns,
+    )
 
-    keys = (stage.left, top - step) if frame.tall else (stage.right - wide, top)
-    return RowListsLayout(column(stage.left, top), column(*keys), dial)
+
+def scores_room(frame: Frame) -> Box:
+    """Return the room of queries, keys and scores: beside it, or below, a figure has its place.
+
+    In a square frame there is none: there the figure stands in the corner of the product.
+    """
+    stage, unit = frame.stage, frame.shorter_side
+    if frame.tall:
+        return Box.of(stage.left, stage.right, stage.bottom + ASIDE * unit, stage.top)
+    if frame.upright:
+        return stage
+    return Box.of(stage.left, stage.right - ASIDE * unit, stage.bottom, stage.top)
+
+
+def aside(frame: Frame, layout: ProductLayout, header: Box) -> Box:
+    """Return the place of a figure and of what is said of it.
+
+    Parameters
+    ----------
+    frame
+        The frame.
+    layout
+        The product in :func:`scores_room`.
+    header
+        Box of the name of what stands above, in the corner.
+    """
+    stage, unit = frame.stage, frame.shorter_side
+    gap = GAP * unit
+    if frame.tall:
+        top = layout.product.bottom - 2 * HEADER
+        return Box.of(stage.left, stage.right, stage.bottom, top)
+    if frame.upright:
+        bottom = header.bottom if header.left - stage.left > 0.2 * unit else header.top
+        right = header.left if bottom == header.bottom else layout.top.left
+        return Box.of(stage.left, right - gap, bottom, max(layout.corner.top, bottom + 0.6))
+    return Box.of(
+        layout.product.right + gap, stage.right, layout.product.bottom, layout.product.top
+    )
 
 
 @dataclass(frozen=True)
-class ProductLayout:
-    """Layout of a dot product: a query row, a key row, their products, and the sum below.
+class MeetingLayout:
+    """A row of the queries and a column of the keys, side by side in the corner of their product.
 
     Attributes
     ----------
-    query, key, product
-        Boxes of the rows.
+    query, key
+        Boxes of the two rows.
+    products
+        Box of the products, channel by channel; zero is in its middle.
     word
         x at which the words beside the rows end.
-    total
-        Point of the sum, between its formula and its number.
-    colour_bar
-        Box of the products' colour bar.
+    alone
+        Whether there is no room in the corner, so that the rows fill the frame by themselves.
     """
 
     query: Box
     key: Box
-    product: Box
+    products: Box
     word: float
-    total: Point
-    colour_bar: Box
+    alone: bool
 
 
-def product_layout(frame: Frame) -> ProductLayout:
-    """Lay out the dot product of two rows in the middle of the frame."""
-    stage, narrow = frame.stage, frame.width <= NARROW
-    width, height = stage.width * 0.66, 0.9 if frame.tall else 0.5
-    # In a narrow frame the words on the left need a larger part of the width.
-    center = stage.x + stage.width * (0.15 if narrow else 0.07)
-    stretch = 1.6 if frame.tall else 1.0
+def meeting_layout(frame: Frame, layout: ProductLayout) -> MeetingLayout:
+    """Lay out the meeting of a query and a key in the corner of their product.
 
-    def strip(y: float) -> Box:
-        return Box(center, stage.y + stretch * y, width, height)
-
-    query, key, product = strip(1.5), strip(0.8), strip(-0.35)
-    total = (center, stage.y - stretch * 1.45)
-    colour_bar = Box(product.right - 0.95, total[1], 1.9, 0.14)
-    if narrow:
-        total = (stage.x, total[1])
-        colour_bar = Box(stage.x, total[1] - 0.85, 2.4, 0.14)
-    return ProductLayout(
-        query=query,
-        key=key,
-        product=product,
-        word=query.left - 2 * WORD_GAP,
-        total=total,
-        colour_bar=colour_bar,
+    The name of the keys, which is there too, must make way.
+    """
+    unit, left = frame.shorter_side, layout.left
+    room = Box.of(left.left, left.right, left.top + HEADER + 0.1, layout.corner.top - 0.25)
+    height = min(STRIP * unit, room.height / 4.6)
+    alone = height < SMALL_STRIP * unit
+    if alone:
+        stage = frame.stage
+        height = ALONE * unit
+        width = stage.width - layout.word_width - 0.1 * unit
+        room = Box(stage.right - width / 2, stage.y + height, width, 5.4 * height)
+    bars = min(room.height - 2.6 * height, 4 * height)
+    top = room.y + (2.6 * height + bars) / 2
+    query = Box(room.x, top - height / 2, room.width, height)
+    key = query.moved(0, -1.2 * height)
+    products = Box.of(
+        room.left, room.right, key.bottom - 0.3 * height - bars, key.bottom - 0.3 * height
     )
+    return MeetingLayout(query, key, products, room.left - WORD_GAP * unit, alone)
 
 
 @dataclass(frozen=True)
-class ScoreRemarksLayout:
-    """Layout of a close-up of the scores, with remarks beside or below them.
+class PatternLayout:
+    """A pattern as large as the frame allows, with words at all rows and columns.
 
     Attributes
     ----------
-    camera_box
-        Box that the camera shows.
-    zoom
-        Height of that box relative to the frame's.
-    lines
-        Points where the remarks begin.
-    colour_bar
-        Box of the colour bar below the scores.
+    cells
+        Box of the cells.
+    rows, columns
+        Where the words begin or end.
+    aside
+        Room beside or below it.
     """
 
-    camera_box: Box
-    zoom: float
-    lines: tuple[Point, ...]
-    colour_bar: Box
+    cells: Box
+    rows: tuple[Point, ...]
+    columns: tuple[Point, ...]
+    aside: Box
 
 
-def score_remarks_layout(layout: HeadLayout, *, count: int) -> ScoreRemarksLayout:
-    """Lay out ``count`` remarks beside the scores of a head."""
-    box, k_t = layout.scores, layout.k_t
-    colour_bar = Box(box.x, box.bottom - 0.22, box.width, 0.05)
-    if layout.frame.tall:
-        right = box.x + max(box.width, SCORES_NAME) / 2 + 0.1
-        whole = Box.of(k_t.left - 0.1, right, box.bottom - 1.9, k_t.top + 0.5)
-        start = (k_t.left, min(box.bottom - 0.7, k_t.bottom - 0.3))
-    else:
-        whole = Box.of(k_t.left - 0.1, box.right + 1.75, box.bottom - 0.55, k_t.top + 0.5)
-        start = (box.right + 0.25, box.top - 0.12)
-    camera_box, zoom = shot_box(whole, layout.frame)
-    step = 0.068 * FRAME_HEIGHT * zoom
-    return ScoreRemarksLayout(
-        camera_box=camera_box,
-        zoom=zoom,
-        lines=tuple((start[0], start[1] - step * i) for i in range(count)),
-        colour_bar=colour_bar,
-    )
-
-
-@dataclass(frozen=True)
-class SoftmaxLayout:
-    """Layout of one row of scores, large, and of the bars of its softmax.
-
-    Attributes
-    ----------
-    row
-        Box of the row.
-    bars
-        Box of the bars.
-    words
-        Points where the words above the row begin.
-    arrow
-        Start and end of the arrow from the row to the bars.
-    """
-
-    row: Box
-    bars: Box
-    words: tuple[Point, ...]
-    arrow: tuple[Point, Point]
-
-
-def softmax_layout(frame: Frame, *, count: int) -> SoftmaxLayout:
-    """Lay out the softmax of one row over ``count`` keys."""
-    stage = frame.stage
-    cell = min(1.1, stage.width * (0.9 if frame.wide else 0.96) / count)
-    width = cell * count
-    level, foot = stage.top - 1.8, stage.bottom + 0.35
+def pattern_layout(frame: Frame, *, count: int, word_width: float) -> PatternLayout:
+    """Lay out a pattern of ``count`` tokens."""
+    stage, unit = frame.stage, frame.shorter_side
+    gap = GAP * unit
+    across, down = word_width, word_width + HEADER
+    rest = 0.0 if frame.upright else ASIDE * unit
+    side = min(stage.width - across - rest, stage.height - down, 0.16 * unit * count)
     if frame.tall:
-        level, foot = level - TALL_AIR, foot + TALL_AIR
-    row = Box(stage.x, level, width, 0.62)
-    bars = Box.of(row.left, row.right, foot, row.bottom - (1.35 if frame.wide else 1.7))
-    return SoftmaxLayout(
-        row=row,
-        bars=bars,
-        words=column_points(row.top + WORD_GAP, row, count),
-        arrow=((stage.x, row.bottom - 0.2), (stage.x, row.bottom - 0.75)),
+        side = min(side, stage.height - down - ASIDE * unit)
+    whole = across + side + rest
+    left = stage.x - whole / 2 + across
+    below = ASIDE * unit if frame.tall else 0.0
+    top = stage.y + (side + down + below) / 2 - down
+    cells = Box.of(left, left + side, top - side, top)
+    columns = tuple(
+        (x, cells.top + WORD_GAP * unit)
+        for x, _ in ((cells.left + side * (i + 0.5) / count, 0.0) for i in range(count))
     )
+    if frame.tall:
+        room = Box.of(stage.left, stage.right, stage.bottom, cells.bottom - gap)
+    elif frame.upright:
+        room = Box.of(cells.right, stage.right, cells.bottom, cells.top)
+    else:
+        room = Box.of(cells.right + gap, stage.right, cells.bottom, cells.top)
+    return PatternLayout(
+        cells, row_points(cells.left - WORD_GAP * unit, cells, count), columns, room
+    )
+
+
+@dataclass(frozen=True)
+class SourceLayout:
+    """X in the corner of a product, beside the values that are made of it.
+
+    Attributes
+    ----------
+    x
+        Box of X; its rows run into those of the values.
+    weight
+        Box of the weight's name, on the way.
+    x_columns
+        How many of the first and of the last columns of X are drawn.
+    words
+        Where the words beside X end.
+    names
+        Whether there is room for words.
+    """
+
+    x: Box
+    weight: Box
+    x_columns: tuple[int, int]
+    words: tuple[Point, ...]
+    names: bool
+
+
+def source_layout(frame: Frame, layout: ProductLayout, *, d_model: int) -> SourceLayout:
+    """Lay out X and the weight of the values."""
+    unit, values = frame.shorter_side, layout.top
+    room = values.left - layout.corner.left
+    names = layout.names_rows and room > layout.word_width + 0.3 * unit
+    rest = room - (layout.word_width if names else 0.0)
+    box, way = 0.1 * unit, 0.045 * unit
+    width = max(0.04 * unit, min(0.3 * unit, rest - box - 2 * way))
+    weight = Box(values.left - way - box / 2, values.y, box, 0.065 * unit)
+    x = Box.of(weight.left - way - width, weight.left - way, values.bottom, values.top)
+    words = row_points(x.left - WORD_GAP * unit, x, len(layout.inner_words))
+    return SourceLayout(x, weight, x_ends(d_model, width, unit), words, names)
 
 
 @dataclass(frozen=True)
 class MixLayout:
-    """Layout of value rows, each with its weight, and of their sum below.
+    """A row of the pattern that has turned to stand beside the values that it scales.
 
     Attributes
     ----------
-    weights, words
-        Points where the weights and the words end.
-    rows
-        Boxes of the value rows.
-    total
-        Box of their sum.
-    word_width
-        Largest width of a word, in scene units.
-    pitch
-        Distance from one row to the next, in scene units.
+    weights
+        Box of the turned row.
+    shares, words
+        Where the share and the word of each row end.
+    hidden
+        Box of the values of a token that is not drawn elsewhere, above all others.
+    hidden_weight
+        Box of its weight.
     """
 
-    weights: tuple[Point, ...]
+    weights: Box
+    shares: tuple[Point, ...]
     words: tuple[Point, ...]
-    rows: tuple[Box, ...]
-    total: Box
-    word_width: float
-    pitch: float
+    hidden: Box
+    hidden_weight: Box
+
+    @property
+    def hidden_points(self) -> tuple[Point, Point]:
+        """Where the share and the word of the token end that is not drawn elsewhere."""
+        y = self.hidden.y
+        return (self.shares[0][0], y), (self.words[0][0], y)
 
 
-def mix_layout(frame: Frame, *, count: int) -> MixLayout:
-    """Lay out ``count`` weighted rows and their sum."""
-    stage = frame.stage
-    max_pitch, below = (0.7, 0.82) if frame.tall else (0.44, 0.62)
-    pitch = min(max_pitch, (stage.height - 1.08 - below) / count)
-    if frame.width > NARROW:
-        width, share = stage.width * 0.56, 1.3
-        left = stage.x - width * 0.36
-        word_width = min(2.4, left - WORD_GAP - share - stage.left)
-    else:
-        word_width, share = 1.65, 0.9
-        left = stage.left + word_width + share + WORD_GAP
-        width = stage.right - left
-    # The rows of a short prompt stand at the top, in a tall frame in the middle.
-    spare = stage.height - HEADER - pitch * count - below - 0.21 if frame.tall else 0.0
-    top = stage.top - HEADER - spare / 2
-    box = Box.of(left, left + width, top - pitch * count, top)
-    points = row_points(box.left - WORD_GAP, box, count)
-    rows = tuple(Box(box.x, y, width, pitch * 0.7) for _, y in points)
-    total = Box(box.x, box.bottom - below, width, 0.42)
+def mix_layout(frame: Frame, layout: ProductLayout, *, share_width: float) -> MixLayout:
+    """Lay out the turned row of weights of a product of a pattern and values.
+
+    Parameters
+    ----------
+    frame, layout
+        The frame, and the product.
+    share_width
+        Width of the widest share, in scene units.
+    """
+    values, pitch, unit = layout.top, layout.pitch, frame.shorter_side
+    count = len(layout.inner_words)
+    right = values.left - WORD_GAP * unit
+    weights = Box.of(right - pitch, right, values.bottom, values.top)
+    shares = row_points(weights.left - WORD_GAP * unit, weights, count)
+    words = tuple((x - share_width - WORD_GAP * unit, y) for x, y in shares)
+    hidden = Box.of(values.left, values.right, values.top + 0.08, values.top + 0.08 + pitch)
     return MixLayout(
-        weights=points,
-        words=tuple((x - share, y) for x, y in points),
-        rows=rows,
-        total=total,
-        word_width=word_width,
-        pitch=pitch,
+        weights, shares, words, hidden, Box.of(weights.left, right, hidden.bottom, hidden.top)
     )
+
+
+def x_ends(d_model: int, width: float, unit: float) -> tuple[int, int]:
+    """Return how many of the first and of the last columns of X are drawn in a width."""
+    cells = max(3, int((width - 0.34) / (X_CELL * unit)))
+    return (d_model, 0) if d_model <= cells else (cells - cells // 3, cells // 3)
+
+
+def spaced(values: list[float], order: list[int], least: float) -> list[int]:
+    """Return those of ``order`` that are at least ``least`` apart, the first ones first."""
+    kept: list[int] = []
+    for index in order:
+        if all(abs(values[index] - values[other]) >= least for other in kept):
+            kept.append(index)
+    return kept
+
+
+def line_of(letters: float) -> float:
+    """Return the smallest distance of lines of words of a height, in the same units."""
+    return LINE * letters

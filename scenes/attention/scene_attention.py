@@ -2,38 +2,68 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
 
 import numpy as np
-from manim import AnimationGroup, Group, LaggedStart, Succession, VGroup
+import numpy.typing as npt
+from manim import LEFT, UP, Animation, AnimationGroup, Group, LaggedStart, Mobject, VGroup, linear
 
 from filmkit.core.animations import (
+    AnimateWith,
     Appear,
+    Arrive,
     Glide,
+    MoveFromCopy,
     Presence,
     Recolour,
     Reveal,
+    Rise,
     Settle,
-    SweepRows,
+    ShowCells,
     Transpose,
+    TransposeFromCopy,
     Vanish,
     in_diagonals,
     in_rows,
     set_presence,
 )
-from filmkit.core.camera import Shot
-from filmkit.core.geometry import Box
+from filmkit.core.geometry import FRAME_HEIGHT, Box
+from filmkit.core.heatmap import Heatmap
 from filmkit.core.numbers import format_number, format_share
 from filmkit.core.printable import printable
 from filmkit.core.stage import Stage, beat
-from filmkit.core.text import Label
-from filmkit.core.view import best_match, rotary_pairs
-from filmkit.mobjects.flow import Draw
+from filmkit.core.text import Label, Symbol, TextLine, stacked_lines
+from filmkit.core.view import best_match
+from filmkit.mobjects.flow import Draw, WeightBox, Wire
 from filmkit.mobjects.head import HeadPicture
 from filmkit.mobjects.head_layout import sentence_points
-from filmkit.mobjects.marks import ColourBar, Dial, Highlight, Outline, RotateRow, size_beside
-from scenes.attention.closeups import RowMix, RowProduct, RowSoftmax, ScoreRemarks
-from scenes.attention.layout import row_lists_layout, score_remarks_layout
+from filmkit.mobjects.marks import ColourBar, Highlight, Outline, TokenLabels
+from filmkit.mobjects.panel import Header, Truncated
+from filmkit.mobjects.product import head_product
+from scenes.attention.closeups import (
+    Meeting,
+    MixedRows,
+    Projection,
+    Shares,
+    column_of_lines,
+    figure_digits,
+    figure_size,
+    header_box,
+    input_panel,
+    scale_lines,
+)
+from scenes.attention.layout import (
+    aside,
+    meeting_layout,
+    mix_layout,
+    pattern_layout,
+    projection_layout,
+    scores_room,
+    source_layout,
+)
+
+STEPS = 10  # how many places the pair is moved along, to show that only its distance counts
+SENTENCE = (0.07, 0.055, 0.04, 0.028)  # text sizes of the sentence; the largest that fits is taken
 
 
 class Attention(Stage):
@@ -43,439 +73,814 @@ class Attention(Stage):
     tensors = ("x", "q", "q_rot", "k", "k_rot", "v", "pattern", "z")
 
     def prepare(self) -> None:
-        self.picture = HeadPicture(self.head, self.frame)
-        self.picture.show_rotated(not self.trace.rotates)
-        self.query, self.key = self.match = best_match(self.head)
-        self.row_lists = row_lists_layout(
-            self.frame, count=self.layer.count, word_width=self.picture.layout.word_width
+        layer, head, meta = self.layer, self.head, self.trace.meta
+        self.scores = head_product(head, self.frame, "scores", room=scores_room(self.frame))
+        self.mix = head_product(head, self.frame, "z")
+        self.whole = HeadPicture(head, self.frame)
+        layout = self.scores.layout
+        self.letters, self.word_width = layout.letters, layout.word_width
+        self.rows = projection_layout(
+            self.frame, count=layer.count, d_model=meta.d_model, word_width=self.word_width
         )
+        self.words = TokenLabels(
+            layer.words,
+            self.rows.words_alone,
+            width=self.word_width - 0.012 * self.frame.shorter_side,
+            size=self.letters,
+        )
+        self.aside = aside(self.frame, layout, header_box(self.scores.top.header))
+        self.query, self.key = self.match = best_match(head)
+        dot, share = head.dot_products[self.match], float(head.pattern[self.match])
         self.facts |= {
-            "count": str(self.layer.count),
-            "query": printable(self.layer.words[self.query]),
-            "key": printable(self.layer.words[self.key]),
-            "dot": format_number(self.head.dot_products[self.match]),
-            "share": format_share(self.head.pattern[self.match]),
+            "width": f"{meta.d_model:,}",
+            "query": printable(layer.words[self.query]),
+            "key": printable(layer.words[self.key]),
+            "dot": format_number(dot),
+            "share": format_share(share).replace(" %", " percent"),
+            "scaling": self._scaling(),
+            "products": str(meta.d_qk),
+            "heads": f"{meta.n_heads} of them" if meta.n_heads > 1 else "one of them",
+            "layers": f"each of {meta.n_layers} layers" if meta.n_layers > 1 else "its one layer",
         }
+
+    def _scaling(self) -> str:
+        """Return what is done to the dot products, as it is said."""
+        factor = self.trace.meta.score_scale
+        if factor == 1:
+            return "Keep them as they are"
+        if factor < 1:
+            return f"Divide by {format_number(1 / factor).removesuffix('.00')}"
+        return f"Multiply by {format_number(factor)}"
+
+    def variant(self, beat: str) -> str:
+        if beat == "scale_and_mask":
+            return "kept" if self.trace.meta.score_scale == 1 else "scaled"
+        return "latent" if self.trace.meta.attention == "mla" else "straight"
 
     # X, queries and keys
 
     @beat
     def words_become_rows(self) -> None:
-        """A sentence enters as {count} tokens. Each is a row of numbers; together they are X."""
-        picture, tempo = self.picture, self.theme.tempo
-        words, targets = picture.x_words, picture.x_words.copy()
-        for word in words:
-            word.scale(self.theme.name_size / self.theme.shape_size)
-        points = sentence_points([word.width for word in words], self.frame, gap=0.22, line=0.62)
-        for word, (x, y) in zip(words, points, strict=True):
-            word.on_line(x, y)
-        self.play(LaggedStart(*(Appear(word) for word in words), lag_ratio=0.3), run_time=1.2)
-        self.hold()
-        for block in picture.x.blocks:
-            self.add(block.set_shown(0))
+        """The sentence is cut into tokens, as the model calls its words.
+        Each becomes a row of {width} numbers."""
+        rows, words = self.rows, self.words
+        self.x = input_panel(self.layer, rows.x_alone, rows.x_columns)
+        self.bar = ColourBar(self.x.blocks[0].norm, "X", rows.bar_alone)
+        targets = words.copy()
+        self._lay_out_sentence(words)
+        self.play(LaggedStart(*(Appear(word) for word in words), lag_ratio=0.3, run_time=1.4))
+        self.add(words, *(block.set_shown(0) for block in self.x.blocks))
         self.play(
             LaggedStart(
                 *(Glide(word, target) for word, target in zip(words, targets, strict=True)),
                 lag_ratio=0.08,
-            ),
-            *(Reveal(block, in_rows(block.shape)) for block in picture.x.blocks),
-            self.look_at(picture.x, *targets, min_zoom=0.62),
-            run_time=tempo.large,
+                run_time=self.theme.tempo.large,
+            )
         )
         self.play(
-            Appear(Group(*filter(None, (picture.x.header, picture.x.dots)))), run_time=tempo.small
+            *(Reveal(block, in_rows(block.shape), run_time=3.0) for block in self.x.blocks),
+            Appear(Group(*filter(None, (self.x.header, self.x.dots)))),
         )
+        self.play(Appear(self.bar))
 
-    @beat
+    def _lay_out_sentence(self, words: TokenLabels) -> None:
+        """Scale words up, and place them as a sentence in the middle of the frame."""
+        stage, unit = self.frame.stage, self.frame.shorter_side
+        for size in SENTENCE:
+            scale = size * unit / (self.letters * FRAME_HEIGHT)
+            widths = [scale * word.width for word in words]
+            line, gap = 1.4 * size * unit, 0.4 * size * unit
+            points = sentence_points(widths, self.frame, gap=gap, line=line)
+            lowest = min(y for _, y in points) - line
+            if max(widths) < stage.width and lowest > stage.bottom:
+                break
+        for word, (x, y) in zip(words, points, strict=True):
+            word.scale(scale).on_line(x, y)
+
+    @beat(
+        straight="Two learned matrices make each row a query and a key. A reading, not a "
+        "measurement: the query asks, the key answers.",
+        latent="Learned matrices make each row a query and a key, in this model by way of a short "
+        "latent. A reading, not a measurement: the query asks, the key answers.",
+    )
     def queries_and_keys(self) -> None:
-        """Two learned matrices turn every row into a query, what the word looks for,
-        and a key, what it offers."""
-        picture, tempo = self.picture, self.theme.tempo
-        picture.rotations.set_opacity(0)
-        steps = []
-        for wires, weight, panel, when in (
-            (picture.to_q, picture.w_q, picture.q, in_rows),
-            (picture.to_k, picture.w_k, picture.k, in_diagonals),
-        ):
-            self.add(panel.cells.set_shown(0))
-            steps.append(
-                Succession(
-                    AnimationGroup(Draw(wires[0]), Appear(weight), run_time=tempo.small),
-                    AnimationGroup(Draw(wires[1]), Appear(panel.header), run_time=tempo.small),
-                    Reveal(panel.cells, when(panel.cells.shape), run_time=tempo.large),
-                )
-            )
-        self.colour_bars = Group(
-            *(
-                ColourBar(panel.cells.norm, name, self._colour_bar_box(panel.cells.box))
-                for panel, name in ((picture.q, "queries"), (picture.k, "keys"))
-            )
-        )
+        rows, tempo = self.rows, self.theme.tempo
+        self.projection = made = Projection(self.head, rows, self.scores)
+        beside = input_panel(self.layer, rows.x, rows.x_columns)
         self.play(
-            self.look_at(
-                *(picture.x_words, picture.x, picture.query_side),
-                *(picture.q, picture.k, self.colour_bars),
+            Vanish(self.bar, run_time=tempo.small),
+            Glide(self.x, beside, run_time=tempo.large),
+            Glide(
+                self.words,
+                self.words.beside(rows.words, size=self.letters),
+                run_time=tempo.large,
             ),
-            LaggedStart(*steps, lag_ratio=0.45),
         )
-        self.play(Appear(self.colour_bars), run_time=tempo.small)
-
-    def _colour_bar_box(self, box: Box) -> Box:
-        """Return the box of a colour bar at the right of a panel."""
-        return Box(box.right + 1.35, box.y + 0.1, 1.9, 0.14)
-
-    @beat
-    def rows_with_words(self) -> None:
-        """Each word now has one query and one key."""
-        picture, rows, tempo = self.picture, self.row_lists, self.theme.tempo
-        self.header_targets = picture.q.header.copy(), picture.k.header.copy()
-        self.query_rows, self.key_rows = (p.cells.split_rows() for p in (picture.q, picture.k))
-        self.query_words, self.key_words = picture.x_words.copy(), picture.x_words.copy()
-        self.remove(picture.q.cells, picture.k.cells, picture.x_words)
-        self.add(*self.query_rows, *self.key_rows, self.query_words, self.key_words)
-        leaving = (picture.x, picture.query_side, self.colour_bars)
-        sides = (
-            (picture.q, self.query_rows, self.query_words, rows.queries),
-            (picture.k, self.key_rows, self.key_words, rows.keys),
-        )
-        motions: list[AnimationGroup] = []
-        for panel, strips, words, layout in sides:
-            header = panel.header.copy().stand_on(layout.box)
-            settling = [Settle(row, box) for row, box in zip(strips, layout.rows, strict=True)]
-            target = words.beside(layout.words, size=size_beside(rows.pitch))
-            motions += [
-                LaggedStart(*settling, lag_ratio=0.06, run_time=tempo.large),
-                Glide(words, target, run_time=tempo.large),
-                Glide(panel.header, header, run_time=tempo.large),
-            ]
-        self.play(
-            self.move_camera(Shot(), run_time=tempo.large),
-            *(Vanish(part, run_time=tempo.small) for part in leaving),
-            *motions,
-        )
-
-    @beat(when=lambda trace: trace.rotates)
-    def rotate_by_position(self) -> None:
-        """This model writes word order into them by rotating each row: the later its word,
-        the further."""
-        rows, tempo, theme = self.row_lists, self.theme.tempo, self.theme
-        pairs = rotary_pairs(self.trace)
-        turns, dials, notes = [], VGroup(), VGroup()
-        for name, strips, layout, after, text in (
-            ("q", self.query_rows, rows.queries, self.head.q_used, "rotated by position"),
-            ("k", self.key_rows, rows.keys, self.head.k_used, "dial: the first two channels"),
+        count = self.layer.count
+        self.colour_bars = Group()
+        for panel, weight, box, name in (
+            (made.queries, made.w_q, rows.bars[0], "queries"),
+            (made.keys, made.w_k, rows.bars[1], "keys"),
         ):
-            tensor = self.trace.tensor_name(self.head.score_tensor(name), self.layer.layer)
-            turning = []
-            for strip, (x, y), values in zip(strips, layout.dials, after, strict=True):
-                dial = Dial(rows.dial).move_to([x, y, 0])
-                dials.add(dial)
-                source = replace(strip.source, tensor=tensor)
-                turning.append(RotateRow(strip, values, pairs, dial, source=source))
-            turns.append(LaggedStart(*turning, lag_ratio=0.12, run_time=2 * tempo.large))
-            note = Label(text, size=theme.note_size, colour=theme.muted)
-            right, y = layout.note
-            notes.add(note.on_line(right - note.width / 2, y))
-        self.play(Appear(dials), Appear(notes), run_time=tempo.small)
-        self.play(*turns)
-        self.dials_and_notes = Group(dials, notes)
+            for block in panel.blocks:
+                self.add(block.set_shown(0))
+            beam = Highlight(self._row_across(panel, 0), colour=weight.frame.get_stroke_color())
+            bar = ColourBar(panel.blocks[0].norm, name, box)
+            self.colour_bars.add(bar)
+            self.play(
+                Appear(weight),
+                Appear(Group(*filter(None, (panel.header, panel.dots)))),
+                Appear(beam),
+                run_time=tempo.small,
+            )
+            self.play(
+                *(Reveal(b, in_rows(b.shape), rate_func=linear) for b in panel.blocks),
+                self._down_the_rows(beam, [self._row_across(panel, i) for i in range(count)]),
+                run_time=2.4,
+            )
+            self.play(Vanish(beam), Appear(bar), run_time=tempo.small)
+
+    def _row_across(self, panel: Truncated, index: int) -> Box:
+        """Return the box of a row from X to the end of a panel."""
+        row = panel.blocks[0].row(index)
+        return Box.of(self.rows.x.left, panel.box.right, row.bottom, row.top)
+
+    @staticmethod
+    def _down_the_rows(beam: Mobject, rows: Sequence[Box]) -> AnimateWith:
+        """Return an animation in which a beam jumps from row to row."""
+
+        def step(alpha: float) -> None:
+            beam.move_to(rows[min(int(alpha * len(rows)), len(rows) - 1)].center)
+
+        return AnimateWith(beam, step, rate_func=linear)
 
     # One score
 
     @beat
-    def a_query_meets_a_key(self) -> None:
-        """The query of “{query}” meets the key of “{key}”: multiply channel by channel,
-        add up, and one number says how well they match."""
-        picture, theme, tempo = self.picture, self.theme, self.theme.tempo
-        product = RowProduct(self.head.q_used[self.query], self.head.k_used[self.key], self.frame)
-        query, key = self.query_rows[self.query], self.key_rows[self.key]
-        query_word, key_word = self.query_words[self.query], self.key_words[self.key]
-        chosen = {query, key, query_word, key_word}
-        every = (*self.query_rows, *self.key_rows, *self.query_words, *self.key_words)
-        self.others = Group(
-            *(part for part in every if part not in chosen), picture.q.header, picture.k.header
-        )
-        if self.trace.rotates:
-            self.play(Vanish(self.dials_and_notes), run_time=tempo.small)
+    def transpose_the_keys(self) -> None:
+        """Turn the keys, and each becomes a column."""
+        picture, made, tempo = self.scores, self.projection, self.theme.tempo
+        queries, keys = made.queries, made.keys
+        leaving = [self.x, made.w_q, made.w_k, self.colour_bars, keys.header, keys.dots]
         self.play(
-            Presence(self.others, 0.0, run_time=tempo.small),
-            Settle(query, product.layout.query),
-            Settle(key, product.layout.key),
-            self._move_word(query_word, product.layout.query, theme.query),
-            self._move_word(key_word, product.layout.key, theme.key),
+            *(Vanish(part, run_time=tempo.small) for part in leaving if part is not None),
+            *self._become(queries, picture.left),
+            Glide(
+                self.words,
+                self.words.beside(picture.layout.row_words, size=self.letters),
+                run_time=tempo.large,
+            ),
+            *(
+                Transpose(block, target.box, run_time=1.5 * tempo.large)
+                for block, target in zip(keys.blocks, picture.top.blocks, strict=True)
+            ),
+        )
+        self.remove(queries, keys)
+        self.add(picture.left, *picture.top.blocks)
+        self.outline = Outline(picture.product.box)
+        self.play(
+            Appear(Group(*filter(None, (picture.top.header, picture.top.dots)))),
+            LaggedStart(*(Appear(word) for word in picture.column_words), lag_ratio=0.1)
+            if len(picture.column_words)
+            else Appear(self.outline),
+            Appear(self.outline),
+            run_time=tempo.normal,
+        )
+        self.add(picture.column_words)
+
+    @staticmethod
+    def _become(panel: Truncated, other: Truncated) -> list[Animation]:
+        """Return animations that move a panel to the place of another one of the same cells."""
+        moves: list[Animation] = [
+            Settle(block, target.box)
+            for block, target in zip(panel.blocks, other.blocks, strict=True)
+        ]
+        if panel.dots is not None and other.dots is not None:
+            moves.append(Glide(panel.dots, other.dots))
+        if len(panel.header.get_family()) == len(other.header.get_family()):
+            moves.append(Glide(panel.header, other.header))
+        else:
+            moves += [Vanish(panel.header), Appear(other.header)]
+        return [AnimationGroup(move, run_time=1.6) for move in moves]
+
+    @beat
+    def a_query_meets_a_key(self) -> None:
+        """The query of [“{query}”] meets the key of [“{key}”]:
+        multiply channel by channel, and add it all up."""
+        picture, theme, tempo = self.scores, self.theme, self.theme.tempo
+        layout = meeting_layout(self.frame, picture.layout)
+        self.meeting = meeting = Meeting(
+            self.head, self.match, picture, layout, size=figure_size(self.frame)
+        )
+        self.row_beam = picture.row_beam(self.query)
+        self.column_beam = picture.column_beam(self.key)
+        self.query_word = self.words[self.query].copy()
+        self.key_word = picture.column_word(self.key).copy()
+        self.query_word.set_fill(theme.query)
+        self.key_word.set_fill(theme.key)
+        self.others: list[Mobject] = [
+            self.words, picture.column_words, picture.left, *picture.top.blocks,
+            *filter(None, (picture.top.dots,)),
+        ]  # fmt: skip
+        level = 0.0 if layout.alone else theme.dim
+        self.play(
+            *(Presence(part, level) for part in self.others),
+            Presence(picture.top.header, 0.0),
+            *(Appear(part) for part in (*meeting.in_query, *meeting.in_key)),
+            Appear(self.query_word),
+            *_grow(self.row_beam, 0, LEFT),
+            run_time=tempo.normal,
+        )
+        self.play(
+            Appear(self.key_word),
+            *_grow(self.column_beam, 1, UP),
+            run_time=tempo.normal,
+        )
+        names = [
+            Label(printable(self.layer.words[index]), size=self.letters, colour=colour)
+            for index, colour in ((self.query, theme.query), (self.key, theme.key))
+        ]
+        self.names = VGroup()
+        for name, box in zip(names, (layout.query, layout.key), strict=True):
+            name.shrink_to(layout.word - self.frame.stage.left)
+            self.names.add(name.on_line(layout.word - name.width / 2, box.y))
+        self._place_total()
+        self.play(
+            *(
+                MoveFromCopy(there, here)
+                for there, here in zip(meeting.in_query, meeting.query, strict=True)
+            ),
+            *(
+                TransposeFromCopy(meeting.in_key[min(i, len(meeting.in_key) - 1)], here)
+                for i, here in enumerate(meeting.key)
+            ),
+            Appear(self.names),
+            *self._show_product(not layout.alone),
             run_time=tempo.large,
         )
-        self.add(product.strip)
-        parts = (product.name, product.formula, product.total, product.cursor)
-        self.play(*(Appear(part) for part in parts), run_time=tempo.small)
-        self.play(product.add_up(3 * tempo.normal))
-        self.play(Vanish(product.cursor), Appear(product.colour_bar), run_time=tempo.small)
-        self.hold()
-        self.product = product
-        self.meeting = Group(product, query_word, key_word)
+        self.add(meeting.bars)
+        self.play(Appear(Group(meeting.zero, self.formula, meeting.total)), run_time=tempo.small)
+        self.play(AnimateWith(meeting, meeting.add_up, rate_func=linear, run_time=3.2))
 
-    def _move_word(self, word: Label, row: Box, colour: str) -> Glide:
-        """Return an animation that moves a word to the left of a row, larger and in a colour."""
-        end = row.left - 0.24
-        target = word.copy().scale(self.theme.name_size / self.theme.shape_size)
-        target.shrink_to(end - self.frame.stage.left)
-        word.set_fill(colour)
-        return Glide(word, target.on_line(end - target.width / 2, row.y))
+    def _show_product(self, shown: bool) -> list[Animation]:
+        """Return animations that show or hide the product while a query and a key meet alone."""
+        meeting = self.meeting
+        if not meeting.layout.alone:
+            return []
+        beams = (
+            *meeting.in_query, *meeting.in_key, self.query_word, self.key_word, self.outline,
+            self.row_beam, self.column_beam,
+        )  # fmt: skip
+        dimmed = [*self.others, self.scores.left.header]
+        return [
+            *(Presence(part, float(shown)) for part in beams),
+            *(Presence(part, self.theme.dim if shown else 0.0) for part in dimmed),
+        ]
+
+    def _show_meeting(self, shown: bool) -> list[Animation]:
+        """Return animations that show or hide a meeting that has the frame for itself."""
+        meeting = self.meeting
+        if not meeting.layout.alone:
+            return []
+        parts = (
+            *meeting.query, *meeting.key, meeting.bars, meeting.zero, self.names, self.formula,
+            meeting.total,
+        )  # fmt: skip
+        return [Presence(part, float(shown)) for part in parts]
+
+    def _place_total(self) -> None:
+        """Place the sum in line with its row, and below it what it is the sum of."""
+        total, theme, room = self.meeting.total, self.theme, self.aside
+        if self.meeting.layout.alone:
+            products = self.meeting.layout.products
+            room = Box.of(products.left, products.right, self.frame.stage.bottom, products.bottom)
+        self.formula = Symbol("= q dot k", size=theme.name_size, colour=theme.ink)
+        dot = float(self.head.dot_products[self.match])
+        total.set_value(dot)
+        column_of_lines([total, self.formula], room, level=self._level)
+        total.set_value(0.0)
+
+    @property
+    def _level(self) -> float | None:
+        """y of the row of the query that is followed, if what is aside is beside it."""
+        return None if self.frame.upright else self.scores.layout.row(self.query).y
 
     @beat
     def one_cell(self) -> None:
-        """It fills one cell of the scores: the query's row, the key's column."""
-        picture, tempo = self.picture, self.theme.tempo
-        picture.show_rotated(True)
-        picture.rotations.set_opacity(1)
-        scores = picture.scores.cells.set_masked(0).set_shown(0)
-        scores.set_values(
-            self.head.dot_products, self.layer.scores_norm.scaled(1 / self.trace.meta.score_scale)
-        )
-        total, query, key = self.product.total, self.query_rows[self.query], self.key_rows[self.key]
-        target = total.copy().scale_to_fit_height(scores.cell(0, 0).height)
-        target.move_to(scores.cell(*self.match).center)
-        for panel, header in zip((picture.q, picture.k), self.header_targets, strict=True):
-            panel.header.become(header)
-        self.remove(self.others)
-        set_presence(self.others, 1.0)
-        self.scores_outline = Outline(scores.box)
+        """One number, {dot}: it fills the cell where the query's row meets the key's column."""
+        picture, tempo = self.scores, self.theme.tempo
+        scores = picture.product.cells.set_masked(0).set_shown(0)
+        scale = self.trace.meta.score_scale
+        scores.set_values(self.head.dot_products, self.layer.scores_norm.scaled(1 / scale))
+        cell = scores.cell(*self.match)
+        flying = self.meeting.total.copy()
+        target = flying.copy().move_to(cell.center)
+        target.scale(min(1.0, 0.8 * cell.width / target.width, 0.8 * cell.height / target.height))
+        self.add(scores, set_presence(flying, 0.0))
+        when = np.full(scores.shape, np.nan)
+        when[self.match] = 0.75
+        self.pointer = Highlight(cell)
+        if self.meeting.layout.alone:
+            self.play(*self._show_meeting(False), *self._show_product(True), run_time=tempo.small)
         self.play(
-            Vanish(self.meeting, run_time=tempo.small),
-            Settle(query, picture.q.cells.row(self.query)),
-            Settle(key, picture.k.cells.row(self.key)),
-            *(Appear(part) for part in (picture.q, picture.k, self.scores_outline)),
-            self.look_at(picture.q, picture.k, picture.k_t, picture.scores),
+            Glide(flying, target),
+            AnimateWith(flying, lambda alpha: set_presence(flying, min(1.0, 8 * alpha))),
+            Reveal(scores, when),
             run_time=tempo.large,
         )
-        self.remove(query, key)
-        self.add(scores, total)
-        when = np.full(scores.shape, np.nan)
-        when[self.match] = 0.6
-        self.play(Glide(total, target), Reveal(scores, when), run_time=tempo.large)
-        self.pointer = Highlight(scores.cell(*self.match))
-        self.play(Vanish(total), Appear(self.pointer), run_time=tempo.small)
-        self.hold()
+        self.play(Vanish(flying), Appear(self.pointer), run_time=tempo.small)
+
+    @beat(when=lambda trace: trace.rotates)
+    def rotate_by_position(self) -> None:
+        """Both were rotated by their place, so only their distance counts:
+        move both along, and the score stays the same."""
+        meeting, theme, tempo = self.meeting, self.theme, self.theme.tempo
+        layout, size = meeting.layout, self.letters
+        first = self.layer.first
+        if layout.alone:
+            cell = self.scores.product.cells, self.pointer
+            self.play(
+                *self._show_product(False),
+                *(Presence(part, 0.0) for part in cell),
+                *self._show_meeting(True),
+                run_time=tempo.small,
+            )
+        places = VGroup()
+        numbers = []
+        digits = Label("88", size=size).width
+        for index, box, colour in (
+            (self.query, layout.query, theme.query), (self.key, layout.key, theme.key),
+        ):  # fmt: skip
+            number = Label(str(first + index), size=size, colour=colour)
+            numbers.append(number.on_line(layout.word - number.width / 2, box.y))
+        aside_words = self.names.copy().shift([-digits - 0.16, 0, 0])
+        for name in aside_words:
+            over = self.frame.stage.left - name.get_left()[0]
+            if over > 0:
+                right = name.get_right()[0]
+                name.shrink_to(name.width - over)
+                name.shift([right - name.get_right()[0], 0, 0])
+        title = Label("place", size=theme.note_size, colour=theme.muted)
+        title.on_line(layout.word - title.width / 2, layout.query.top + 0.62 * title.line_height)
+        places.add(title, *numbers)
+        self.play(Glide(self.names, aside_words), Appear(places), run_time=tempo.small)
+        counters = [(n, first + i) for n, i in zip(numbers, self.match, strict=True)]
+
+        def step(alpha: float) -> None:
+            steps = STEPS * alpha
+            meeting.move_along(steps)
+            for number, start in counters:
+                text = Label(
+                    str(start + round(steps)), size=size, colour=number.fill_color.to_hex()
+                )
+                text.on_line(layout.word - text.width / 2, float(number.get_y()))
+                number.points, number.text = (
+                    text.on_line(layout.word - text.width / 2, self._line_of(number)).points,
+                    text.text,
+                )
+
+        together = Group(*meeting.query, *meeting.key, meeting.bars, meeting.total, places)
+        self.play(AnimateWith(together, step, run_time=4.5))
+        self.places = places
+        self.play(Appear(self._same_score()), run_time=tempo.small)
+
+    @staticmethod
+    def _line_of(line: TextLine) -> float:
+        """Return the y of the middle of a line."""
+        return float((line.points[-12] + line.points[-1])[1] / 2)
+
+    def _same_score(self) -> Label:
+        """Return the note on the sum that stayed."""
+        total = self.meeting.total
+        note = Label("at every place", size=self.theme.note_size, colour=self.theme.muted)
+        note.shrink_to(self.aside.width)
+        note.on_line(
+            float(total.points[-12][0]) + note.width / 2,
+            self._line_of(self.formula) - 0.5 * self.formula.line_height - 0.9 * note.line_height,
+        )
+        self.same_score = note
+        return note
 
     # All scores
 
     @beat
-    def transpose_the_keys(self) -> None:
-        """To take all products at once, rows of keys become columns."""
-        picture, tempo = self.picture, self.theme.tempo
-        sheet = picture.k.cells.copy()
-        self.add(sheet)
-        self.play(
-            Vanish(self.pointer, run_time=tempo.small),
-            Transpose(sheet, picture.layout.k_t, run_time=1.3 * tempo.large),
-            Draw(picture.k_to_k_t, run_time=1.3 * tempo.large),
-        )
-        self.remove(sheet)
-        self.add(picture.k_t.cells)
-        self.play(Appear(picture.k_t.header), run_time=tempo.small)
-
-    @beat
     def all_scores(self) -> None:
-        """Every query meets every key: all scores in one matrix product."""
-        picture, tempo, theme = self.picture, self.theme.tempo, self.theme
-        scores, queries = picture.scores.cells, picture.q.cells
+        """Every query meets every key, in one matrix product."""
+        picture, meeting, tempo = self.scores, self.meeting, self.theme.tempo
+        scores = picture.product.cells
+        leaving = [
+            *meeting.query, *meeting.key, meeting.bars, meeting.zero, self.names, self.formula,
+            meeting.total, self.column_beam, self.pointer, self.query_word, self.key_word,
+        ]  # fmt: skip
+        if self.trace.rotates:
+            leaving += [self.places, self.same_score]
         self.play(
-            Draw(picture.q_to_k_t),
-            Draw(picture.k_t_to_scores),
-            Appear(picture.scores.header),
+            *(Vanish(part) for part in leaving),
+            *(Presence(part, 1.0) for part in (*self.others, scores, picture.top.header)),
+            *(Presence(part, 1.0) for part in (self.outline, self.row_beam, picture.left.header)),
+            Glide(self.row_beam, picture.row_beam(0)),
             run_time=tempo.normal,
         )
-        frames = [Highlight(matrix.row(0), colour=theme.query) for matrix in (queries, scores)]
-        self.play(*(Appear(frame) for frame in frames), run_time=0.3)
+        self.remove(*meeting.in_query, *meeting.in_key)
+        rows = [picture.layout.row(index) for index in range(self.layer.count)]
         self.play(
-            Reveal(scores, in_rows(scores.shape), rate_func=lambda alpha: alpha),
-            SweepRows(frames[0], queries),
-            SweepRows(frames[1], scores),
-            run_time=2.2 * tempo.normal,
+            Reveal(scores, in_rows(scores.shape), rate_func=linear),
+            self._down_the_rows(self.row_beam, rows),
+            run_time=3.0,
         )
-        self.play(*(Vanish(frame) for frame in frames), run_time=0.3)
-        self.remove(self.scores_outline)
-
-    @beat
-    def scale_and_mask(self) -> None:
-        """Two small steps: scale the scores down, and mask every word that is still to come."""
-        picture, tempo = self.picture, self.theme.tempo
-        scores = picture.scores.cells
-        layout = score_remarks_layout(picture.layout, count=5)
-        remarks = ScoreRemarks(self.head, self.match, layout)
-        norm = self.layer.scores_norm
-        before, after = (
-            ColourBar(each, "", layout.colour_bar, zoom=layout.zoom) for each in (scores.norm, norm)
-        )
-        pointer = Highlight(scores.cell(*self.match), zoom=layout.zoom)
+        self.remove(self.outline)
+        self.colour_bar = self._scores_bar()
         self.play(
-            self.move_camera(Shot.of_box(layout.camera_box)),
-            *self.dim(picture.q, picture.k, picture.q_to_k_t, picture.k_to_k_t, to=0.0),
-            run_time=tempo.large,
-        )
-        self.play(
-            *(Appear(part) for part in (before, pointer, remarks.scaling[0])),
+            Vanish(self.row_beam),
+            Appear(picture.product.header),
+            Appear(self.colour_bar),
             run_time=tempo.small,
         )
-        # Scores and norm shrink by the same factor: no cell changes its colour.
-        scores.set_values(self.head.scores, norm)
-        self.play(
-            Vanish(before),
-            *(Appear(part) for part in (after, *remarks.scaling[1:])),
-            run_time=tempo.normal,
-        )
-        self.hold()
-        self.play(
-            Appear(remarks.masking, run_time=tempo.small),
-            Recolour(scores, masked=self.head.causal_mask, run_time=tempo.normal),
-        )
-        self.hold()
-        self.remarks = Group(after, pointer, remarks)
+
+    def _scores_bar(self) -> ColourBar:
+        """Return the colour bar of the scores as they are now, at the foot of the room aside."""
+        room, unit = self.aside, self.frame.shorter_side
+        width = min(room.width, 0.34 * unit)
+        box = Box(room.left + width / 2, room.bottom + 0.62, width, 0.14)
+        return ColourBar(self.scores.product.cells.norm, "scores", box)
+
+    @beat(
+        scaled="{scaling}, so that sums of {products} products stay moderate. [Then] cover the "
+        "future: it isn't written yet.",
+        kept="This model takes the sums as they are. [Then] it covers the future, which isn't "
+        "written yet.",
+    )
+    def scale_and_mask(self) -> None:
+        scores, tempo = self.scores.product.cells, self.theme.tempo
+        theme = self.theme
+        formula, notes = scale_lines(self.head, theme.name_size)
+        before, after = self.head.dot_products[self.match], self.head.scores[self.match]
+        figure = self.meeting.total.copy()
+        figure.digits = figure_digits(before)
+        figure.set_value(before)
+        room = self.aside
+        column_of_lines([figure, formula, *notes], Box.of(
+            room.left, room.right, self.colour_bar.get_top()[1] + 0.1, room.top
+        ), level=self._level)  # fmt: skip
+        left = float(figure.points[-12][0])
+        self.pointer = Highlight(scores.cell(*self.match))
+        self.play(Appear(self.pointer), Appear(figure), run_time=tempo.small)
+        self.play(Appear(VGroup(formula, *notes)), run_time=tempo.small)
+        norm = self.layer.scores_norm
+        start = norm.scaled(1 / self.trace.meta.score_scale)
+        dots, scaled, old = self.head.dot_products, self.head.scores, self.colour_bar
+
+        def scale(alpha: float) -> None:
+            scores.set_values((1 - alpha) * dots + alpha * scaled, start.mix(norm, alpha))
+            figure.digits = figure_digits(after if alpha >= 1 else before)
+            figure.set_value((1 - alpha) * before + alpha * after)
+            figure.shift([left - figure.points[-12][0], 0, 0])
+
+        scale(0.0)
+        self.play(AnimateWith(Group(scores, figure), scale), run_time=tempo.large)
+        self.colour_bar = self._scores_bar()
+        self.play(Vanish(old), Appear(self.colour_bar), run_time=tempo.small)
+        self.wait_for("Then")
+        self.play(Recolour(scores, masked=self.head.causal_mask), run_time=tempo.large)
+        self.remarks: list[Mobject] = [formula, *notes, figure, self.pointer]
+
+    # The pattern
 
     @beat
     def softmax_of_a_row(self) -> None:
-        """Softmax turns each row into shares of attention that add up to one.
-        Here “{query}” gives {share} to “{key}”."""
-        picture, tempo = self.picture, self.theme.tempo
-        self.softmax = softmax = RowSoftmax(self.head, self.query, self.frame)
-        self.row = picture.scores.cells.part((self.query, self.query + 1), (0, self.layer.count))
-        self.add(self.row)
+        """Softmax turns a row into shares that add up to one:
+        here “{query}” gives {share} to “{key}”."""
+        picture, theme, tempo = self.scores, self.theme, self.theme.tempo
+        scores = picture.product.cells
+        top = picture.top
+        sinks = self.trace.meta.sinks
+        below = "(e^s + sum_i e^(s_i))" if sinks else "sum_i e^(s_i)"
+        formula = Symbol(f"e^(s_j) \\/ {below}", size=theme.name_size)
+        lines: list[TextLine] = [Label("softmax", size=theme.name_size), formula]
+        room = self.aside
+        for text in self._remainder():
+            lines += stacked_lines(
+                text, (room.left, 0.0), room.width, size=theme.note_size, colour=theme.muted
+            )
+        column_of_lines(lines, room, gap=0.28)
+        self.row_beam = picture.beam(scores.row(self.query), theme.query)
         self.play(
-            Vanish(self.remarks, run_time=0.3),
-            self.move_camera(Shot()),
-            Presence(picture.score_side, 0.0),
-            Settle(self.row, softmax.layout.row),
+            *(Vanish(part) for part in (*self.remarks, self.colour_bar, *top.blocks, top.header)),
+            *(Vanish(part) for part in (top.dots,) if part is not None),
+            *self.dim(picture.left),
+            Appear(self.row_beam),
+            run_time=tempo.normal,
+        )
+        box = picture.layout.top
+        box = Box.of(box.left, scores.box.right, scores.box.top + 0.06, box.top - 0.36)
+        self.shares = Shares(self.head, self.query, box)
+        self.play(Appear(VGroup(*lines)), run_time=tempo.small)
+        self.play(
+            LaggedStart(*(Rise(bar) for bar in self.shares.bars), lag_ratio=0.1),
             run_time=tempo.large,
         )
-        self.play(*softmax.show_scores(), run_time=tempo.small)
-        self.play(*softmax.show_formula(), run_time=tempo.normal)
-        self.play(*softmax.grow_bars(), run_time=tempo.large)
-        if softmax.remainder:
-            self.play(Appear(softmax.remainder), run_time=tempo.small)
+        self.pattern = self.mix.left.cells.place(scores.box)
+        strip = self.pattern.part((self.query, self.query + 1), (0, self.layer.count))
+        self.add(strip, self.row_beam)
+        self.play(Appear(self.shares.tags), Appear(strip), run_time=tempo.normal)
+        self.strip, self.softmax = strip, VGroup(*lines)
+
+    def _remainder(self) -> list[str]:
+        """Return where the shares go that have no bar."""
+        rest = []
+        if self.layer.hides_first:
+            share = format_share(float(self.head.hidden_attention[self.query]))
+            rest.append(f"{share} to the {self.layer.hidden_name}, not drawn")
+        if self.trace.meta.sinks:
+            share = format_share(float(self.head.sink_attention[self.query]))
+            rest.append(f"{share} to a sink s that is no word")
+        return rest
 
     @beat
     def the_pattern(self) -> None:
         """All rows together are the attention pattern: who reads from whom."""
-        picture, tempo = self.picture, self.theme.tempo
-        pattern = picture.pattern.cells
-        strip = pattern.part((self.query, self.query + 1), (0, self.layer.count))
-        strip.place(self.row.box)
-        self.play(Vanish(self.softmax), Vanish(self.row), Appear(strip), run_time=tempo.small)
+        picture, theme, tempo = self.scores, self.theme, self.theme.tempo
+        scores, pattern = picture.product.cells, self.pattern
+        self.add(pattern.set_shown(0))
         self.play(
-            Settle(strip, pattern.row(self.query)),
-            Presence(picture.score_side, 1.0),
+            *(Vanish(part) for part in (self.shares, self.row_beam, self.softmax)),
+            run_time=tempo.small,
+        )
+        self.play(Reveal(pattern, in_diagonals(pattern.shape)), run_time=tempo.large)
+        self.remove(scores, self.strip)
+        layout = pattern_layout(self.frame, count=self.layer.count, word_width=self.word_width)
+        columns = TokenLabels(
+            self.layer.words,
+            layout.columns,
+            vertical=True,
+            width=self.word_width - 0.012 * self.frame.shorter_side,
+            size=self.letters,
+        )
+        # Words that stand at the scores by now go to the pattern; else they appear there.
+        moving = (
+            Glide(picture.column_words, columns) if len(picture.column_words) else Appear(columns)
+        )
+        left = picture.left
+        self.play(
+            *(Vanish(part, run_time=tempo.small) for part in (left, picture.product.header)),
+            Settle(pattern, layout.cells),
+            Glide(self.words, self.words.beside(layout.rows, size=self.letters)),
+            moving,
             run_time=tempo.large,
         )
-        self.add(pattern.set_shown(0), strip)
-        self.play(
-            Draw(picture.softmax),
-            Appear(picture.softmax_name),
-            Reveal(pattern, in_diagonals(pattern.shape)),
-            run_time=tempo.large,
+        self.columns = picture.column_words if len(picture.column_words) else columns
+        self.title_of_pattern = Header(
+            "pattern", "A", self.head.pattern.shape, colour=theme.pattern
         )
-        self.remove(strip)
-        labels = Group(picture.pattern_title, picture.pattern_words)
+        above = Box.of(
+            layout.cells.left, layout.cells.right, layout.cells.bottom,
+            float(columns.get_top()[1]),
+        )  # fmt: skip
+        self.title_of_pattern.stand_on(above)
+        room = layout.aside
+        lines = self._pair(room) if room.width > 0.2 * self.frame.shorter_side else []
+        self.pointer = Highlight(pattern.cell(*self.match))
+        width = min(room.width, 0.34 * self.frame.shorter_side)
+        if lines:
+            box = Box(room.left + width / 2, room.bottom + 0.5, width, 0.14)
+            self.colour_bar = ColourBar(pattern.norm, "share", box)
+        self.remarks = [*lines]
         self.play(
-            Appear(labels, run_time=tempo.small),
-            *self.dim(picture.score_side, picture.softmax, picture.softmax_name, to=0.0),
-            self.look_at(pattern, labels, min_zoom=0.0),
-            run_time=tempo.large,
+            *(Appear(part) for part in (self.title_of_pattern, self.pointer, *self.remarks)),
+            *([Appear(self.colour_bar)] if lines else []),
+            run_time=tempo.small,
         )
-        zoom = self.camera.shot.height / self.frame.height
-        self.pointer = Highlight(pattern.cell(*self.match), zoom=zoom)
-        self.play(Appear(self.pointer), run_time=tempo.small)
+
+    def _pair(self, room: Box) -> list[TextLine]:
+        """Return the share of the pair that is followed, as a figure in a room."""
+        theme, words = self.theme, self.layer.words
+        share = format_share(float(self.head.pattern[self.match]))
+        lines: list[TextLine] = [
+            Label(share, size=figure_size(self.frame), colour=theme.highlight),
+            Label(
+                f"{printable(words[self.query])} → {printable(words[self.key])}",
+                size=theme.shape_size,
+            ),
+        ]
+        column_of_lines(lines, Box.of(room.left, room.right, room.bottom + 0.7, room.top))
+        return lines
 
     # Values and z
 
-    @beat
+    @beat(
+        straight="A third matrix makes values: what a token hands on when it is read.",
+        latent="The latent makes values too: what a token hands on when it is read.",
+    )
     def values(self) -> None:
-        """A third matrix makes the values: what each word passes on when it is attended to."""
-        picture, tempo = self.picture, self.theme.tempo
-        values = picture.v.cells.set_shown(0)
-        self.add(values)
+        picture, theme, tempo = self.mix, self.theme, self.theme.tempo
+        layout = picture.layout
+        leaving: list[Mobject] = [self.title_of_pattern, self.pointer, self.columns, *self.remarks]
+        if self.remarks:
+            leaving.append(self.colour_bar)
+        kept = layout.names_rows
         self.play(
-            Vanish(self.pointer, run_time=tempo.small),
-            self.move_camera(Shot()),
-            *self.undim(picture.score_side, picture.softmax, picture.softmax_name),
-            Presence(picture.pattern_words, float(picture.pattern_words_readable)),
-            Appear(Group(picture.x, picture.x_words, picture.query_side)),
-            run_time=tempo.large,
+            *(Vanish(part, run_time=tempo.small) for part in leaving),
+            *([] if kept else [Vanish(self.words, run_time=tempo.small)]),
+            Settle(self.pattern, layout.left, run_time=tempo.large),
+            *(
+                [
+                    Glide(
+                        self.words,
+                        self.words.beside(layout.row_words, size=self.letters),
+                        run_time=tempo.large,
+                    )
+                ]
+                if kept
+                else []
+            ),
         )
-        self.play(Draw(picture.to_v[0]), Appear(picture.w_v), run_time=tempo.small)
-        self.colour_bar = ColourBar(values.norm, "values", self._colour_bar_box(values.box))
+        self.outline = Outline(picture.product.box)
+        self.play(Appear(picture.left.header), Appear(self.outline), run_time=tempo.small)
+        source = source_layout(self.frame, layout, d_model=self.trace.meta.d_model)
+        x = input_panel(self.layer, source.x, source.x_columns)
+        gap = 0.05
+        weight = WeightBox(
+            "W_V", (self.trace.meta.d_model, self.trace.meta.d_v), source.weight, colour=theme.value
+        )
+        weight.remove(weight.lines)
+        before = Wire(
+            [(source.x.right + gap, source.x.y), (source.weight.left, source.x.y)], arrow=False
+        )
+        after = Wire([(source.weight.right, source.x.y), (layout.top.left - gap, source.x.y)])
+        x_words = TokenLabels(
+            self.layer.words if source.names else (),
+            source.words if source.names else (),
+            width=self.word_width,
+            size=self.letters,
+        )
+        self.play(Appear(Group(x, x_words)), run_time=tempo.small)
+        for block in picture.top.blocks:
+            self.add(block.set_shown(0))
+        self.play(Draw(before), Appear(weight), run_time=tempo.small)
+        bar = ColourBar(picture.top.blocks[0].norm, "values", self._values_bar(layout.product))
         self.play(
-            Draw(picture.to_v[1], run_time=tempo.small),
-            Appear(picture.v.header, run_time=tempo.small),
-            Appear(self.colour_bar, run_time=tempo.small),
-            Reveal(values, in_diagonals(values.shape), run_time=tempo.large),
+            Draw(after, run_time=tempo.small),
+            Appear(Group(*filter(None, (picture.top.header, picture.top.dots)))),
+            Appear(bar),
+            *(
+                Reveal(block, in_diagonals(block.shape), run_time=tempo.large)
+                for block in picture.top.blocks
+            ),
         )
+        self.source = Group(x, before, weight, after)
+        self.x_words, self.colour_bar = x_words, bar
+
+    def _values_bar(self, room: Box) -> Box:
+        """Return the box of the colour bar of the values, where z will be."""
+        width = max(
+            0.3 * self.frame.shorter_side, min(room.width - 0.3, 0.5 * self.frame.shorter_side)
+        )
+        return Box(room.x, room.y + 0.2, width, 0.14)
 
     @beat
     def a_weighted_mix(self) -> None:
-        """For “{query}”, every value row is weighted by its share of attention;
-        the sum is one row of z."""
-        picture, tempo = self.picture, self.theme.tempo
-        self.mix = mix = RowMix(self.head, picture.v.cells, self.query, self.frame)
-        self.remove(self.colour_bar)
-        self.everything = Group(*self.visible_parts())
-        self.add(*mix.strips)
+        """Scale each row of values by its share, a small one to almost nothing.
+        The sum is one row of z."""
+        picture, tempo = self.mix, self.theme.tempo
+        layout, query = picture.layout, self.query
+        shares = self.head.pattern[query]
+        size = layout.letters
+        width = max(Label(format_share(s), size=size).width for s in (*shares, 0.99))
+        place = mix_layout(self.frame, layout, share_width=width)
+        rows = MixedRows(self.head, query, picture, place)
+        self.row_beam = picture.row_beam(query)
+        turned = self.pattern.part((query, query + 1), (0, self.layer.count))
+        weights = turned.transposed().place(place.weights)
         self.play(
-            Presence(self.everything, 0.0, run_time=tempo.small),
-            *(Settle(s, box) for s, box in zip(mix.strips, mix.layout.rows, strict=True)),
-            *(Appear(strip) for strip in mix.hidden),
-            run_time=tempo.large,
-        )
-        self.play(Appear(mix.words), Appear(mix.shares), run_time=tempo.small)
-        self.play(mix.weigh(), run_time=tempo.large)
-        self.hold()
-        falling = [strip.copy() for strip in mix.strips]
-        self.add(*falling)
-        self.play(
-            LaggedStart(*(Settle(s, mix.layout.total) for s in falling), lag_ratio=0.08),
-            run_time=tempo.large,
-        )
-        self.remove(*falling)
-        z = picture.z.cells
-        self.total = z.part((self.query, self.query + 1), (0, z.shape[1])).place(mix.layout.total)
-        self.add(self.total)
-        self.play(Appear(mix.name), run_time=tempo.small)
-
-    @beat
-    def every_row(self) -> None:
-        """The same for every row: the pattern times the values is z, what this head has to say."""
-        picture, tempo = self.picture, self.theme.tempo
-        z = picture.z.cells.set_shown(0)
-        self.add(z, self.total)
-        self.play(
-            Vanish(self.mix, run_time=tempo.small),
-            Presence(self.everything, 1.0),
-            Settle(self.total, z.row(self.query)),
-            run_time=tempo.large,
-        )
-        self.play(
-            Draw(picture.pattern_to_z),
-            Draw(picture.v_to_z),
-            Appear(picture.product_dot),
+            *(Vanish(part) for part in (self.source, self.colour_bar, self.x_words)),
+            Appear(self.row_beam),
+            *([] if layout.names_rows else [Appear(picture.row_word(query))]),
             run_time=tempo.small,
         )
         self.play(
-            Appear(picture.z.header, run_time=tempo.small),
-            Reveal(z, in_diagonals(z.shape), run_time=tempo.large),
+            TransposeFromCopy(turned, weights),
+            Presence(picture.top.header, 0.0) if rows.hidden else Presence(weights, 1.0),
+            run_time=tempo.large,
         )
-        self.remove(self.total)
+        self.play(
+            *(Appear(part) for part in (rows.shares, rows.words, *rows.hidden)),
+            run_time=tempo.small,
+        )
+        self.play(
+            *(ShowCells(block, shares[:, None]) for block in picture.top.blocks),
+            run_time=tempo.large,
+        )
+        self._fall_into_z(rows)
+        self.rows_mixed = Group(rows, weights)
+
+    def _fall_into_z(self, rows: MixedRows) -> None:
+        """Let copies of all scaled rows fall into the row of z that is their sum."""
+        picture, tempo, query = self.mix, self.theme.tempo, self.query
+        falling: list[Animation] = []
+        copies: list[Heatmap] = []
+        self.z_row: list[Heatmap] = []
+        for index, (block, z) in enumerate(
+            zip(picture.top.blocks, picture.product.blocks, strict=True)
+        ):
+            target = z.row(query)
+            parts = [*rows.hidden[index : index + 1] * bool(rows.hidden), *block.split_rows()]
+            copies += (moving := [part.copy() for part in parts])
+            falling.append(
+                LaggedStart(*(Settle(m, target) for m in moving), lag_ratio=0.06, run_time=2.0)
+            )
+            self.z_row.append(z.part((query, query + 1), (0, z.shape[1])))
+        self.add(*copies)
+        self.play(*falling)
+        self.play(
+            *(Appear(row) for row in self.z_row),
+            *(Vanish(copy) for copy in copies),
+            Appear(picture.product.header),
+            run_time=tempo.small,
+        )
+
+    @beat
+    def every_row(self) -> None:
+        """The pattern times the values: that is all this head has to say."""
+        picture, tempo = self.mix, self.theme.tempo
+        self.play(
+            Vanish(self.rows_mixed),
+            *(ShowCells(block, 1.0) for block in picture.top.blocks),
+            Presence(picture.top.header, 1.0),
+            Appear(picture.top_words) if len(picture.top_words) else Vanish(self.outline),
+            Glide(self.row_beam, picture.row_beam(0)),
+            run_time=tempo.normal,
+        )
+        for block in picture.product.blocks:
+            self.add(block.set_shown(0))
+        self.add(*self.z_row, self.row_beam)
+        rows = [picture.layout.row(index) for index in range(self.layer.count)]
+        self.play(
+            *(Reveal(b, in_rows(b.shape), rate_func=linear) for b in picture.product.blocks),
+            self._down_the_rows(self.row_beam, rows),
+            run_time=2.4,
+        )
+        self.remove(*self.z_row, self.outline)
+        if picture.product.dots is not None:
+            self.add(picture.product.dots)
+        self.play(Vanish(self.row_beam), run_time=tempo.small)
 
     @beat
     def one_head(self) -> None:
-        """All of this is one attention head. The model runs many of them side by side."""
-        tempo, theme = self.theme.tempo, self.theme
+        """All of this is one attention head. The model runs {heads}, in {layers}."""
+        picture, whole, tempo, theme = self.mix, self.whole, self.theme.tempo, self.theme
         meta, partners = self.trace.meta, self.head.partners
+        homes = (
+            (picture.left, whole.pattern), (picture.top, whole.v), (picture.product, whole.z),
+        )  # fmt: skip
+        leaving: list[Mobject] = []
+        if picture.layout.names_rows:
+            leaving += [picture.top_words, self.words]
+        moves: list[Animation] = []
+        for factor, panel in homes:
+            leaving += filter(None, (factor.header, factor.dots))
+            for block in factor.blocks:
+                start, stop = _columns_in(block, panel.cells)
+                target = panel.cells.block((0, block.shape[0]), (start, stop))
+                moves.append(Settle(block, target))
+        self.play(
+            *(Vanish(part, run_time=tempo.small) for part in leaving),
+            *moves,
+            run_time=tempo.large,
+        )
+        self.remove(*(block for factor, _ in homes for block in factor.blocks))
+        panels = Group(*(panel for _, panel in homes))
+        self.add(panels)
+        rest = Group(
+            whole.x, whole.x_words, whole.query_side, whole.to_v, whole.w_v, whole.score_side,
+            whole.softmax, whole.softmax_name, whole.pattern_title, whole.v_to_z,
+            whole.pattern_to_z, whole.product_dot,
+        )  # fmt: skip
+        if whole.pattern_words_readable:
+            rest.add(whole.pattern_words)
+        self.play(Appear(rest), run_time=tempo.large)
         above = [f"one of {meta.n_heads} heads", f"in each of {meta.n_layers} layers"]
         below = []
         if len(partners) > 1:
             below = ["keys and values shared", f"by heads {partners[0]} to {partners[-1]}"]
         note = VGroup()
-        points = self.picture.layout.note_points(len(above), len(below), line=0.27)
+        points = whole.layout.note_points(len(above), len(below), line=0.27)
         for text, (x, y) in zip((*above, *below), points, strict=True):
             note.add(Label(text, size=theme.note_size, colour=theme.muted).on_line(x, y))
-        self.play(Appear(self.picture.border), run_time=tempo.normal)
-        self.play(Appear(note), run_time=tempo.small)
+        self.play(Appear(whole.border), Appear(note), run_time=tempo.normal)
+
+
+def _grow(beam: Mobject, axis: int, edge: npt.NDArray[np.float64]) -> list[Animation]:
+    """Return animations in which a beam grows from one of its edges along an axis."""
+    start = beam.copy().stretch(0.001, axis, about_edge=edge)
+    return [
+        Arrive(beam, start),
+        AnimateWith(beam, lambda alpha: set_presence(beam, min(1.0, 8 * alpha))),
+    ]
+
+
+def _columns_in(block: Heatmap, whole: Heatmap) -> tuple[int, int]:
+    """Return which columns of a whole matrix a part of it shows."""
+    part, all_columns = block.source.index[-1], whole.source.index[-1]
+    assert isinstance(part, tuple)
+    assert isinstance(all_columns, tuple)
+    return part[0] - all_columns[0], part[1] - all_columns[0]

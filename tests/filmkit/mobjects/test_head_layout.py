@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from filmkit.core.geometry import HEADER, Box, Frame, row_points, shot_box
 from filmkit.mobjects.head_layout import HeadLayout, head_layout, sentence_points
 from filmkit.render.quality import ASPECTS, frame_size, quality_of
-from scenes.attention.layout import mix_layout, product_layout, row_lists_layout, softmax_layout
 
 FRAME = Frame(8 * 16 / 9)
 FRAMES = {
@@ -103,33 +102,6 @@ def test_lines_run_upright_or_across_and_meet_no_panel(head: tuple[int, HeadLayo
             for box in boxes:
                 assert line.overlap(box.grown(-0.02)) == (0.0, 0.0), (path, box)
             assert layout.frame.safe.contains(line)
-
-
-@given(st.sampled_from(list(FRAMES.values())), st.integers(2, 24), st.floats(0.1, 1.0))
-def test_lists_of_rows_do_not_touch(frame: Frame, count: int, word: float) -> None:
-    layout = row_lists_layout(frame, count=count, word_width=word)
-    spaces = []
-    for column in (layout.queries, layout.keys):
-        assert all(frame.stage.contains(row) for row in column.rows)
-        assert all(a.overlap(b) == (0.0, 0.0) for a, b in pairwise(column.rows))
-        left = column.words[0][0] - word
-        top = column.box.top + HEADER
-        spaces.append(Box.of(left, column.box.right, column.box.bottom, top))
-    assert spaces[0].overlap(spaces[1]) == (0.0, 0.0)
-    assert frame.stage.contains(Box.around(spaces))
-
-
-@given(st.sampled_from(list(FRAMES.values())), st.integers(1, 25))
-def test_steps_fit(frame: Frame, count: int) -> None:
-    mix, softmax = mix_layout(frame, count=count), softmax_layout(frame, count=count)
-    product = product_layout(frame)
-    for parts in (
-        (*mix.rows, mix.total),
-        (softmax.row, softmax.bars),
-        (product.query, product.key, product.product, product.colour_bar),
-    ):
-        assert all(frame.stage.contains(box) for box in parts)
-        assert all(a.overlap(b) == (0.0, 0.0) for a, b in combinations(parts, 2))
 
 
 @given(

@@ -12,19 +12,16 @@ from hypothesis import strategies as st
 from manim import Mobject, Text, tempconfig
 
 from filmkit.core.fonts import lacks_fonts
-from filmkit.core.geometry import FRAME_HEIGHT, Box, Frame, row_points
+from filmkit.core.geometry import FRAME_HEIGHT, Box, row_points
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.norm import Norm, TensorSource
 from filmkit.core.numbers import format_number, format_share
 from filmkit.core.printable import printable
 from filmkit.core.text import RENDER_SIZE, Label, Number, Symbol, TextLine, break_lines, fit_word
 from filmkit.core.theme import DARK, LIGHT, current_theme, use_theme
-from filmkit.core.view import LayerView
 from filmkit.mobjects.flow import WeightBox, Wire
 from filmkit.mobjects.marks import Bars, ColourBar, Dial, Highlight, TokenLabels
 from filmkit.mobjects.panel import Header, Panel, Truncated
-from scenes.attention.closeups import RowMix, RowProduct
-from tests.support.traces import make_trace
 
 NORM = Norm(-2.0, 2.0, "viridis")
 BOX = Box(1.0, -0.5, 6.0, 3.0)
@@ -347,25 +344,6 @@ def test_a_dial_turns_clockwise_from_the_top() -> None:
 
 
 # Close-ups
-
-
-def test_a_row_product_adds_up_to_the_dot_product() -> None:
-    view = LayerView.of_prompt(make_trace(d_head=16), None, show_first_token=False).head(None)
-    product = RowProduct(view.q_used[3], view.k_used[1], Frame(14.2))
-    motion = product.add_up(1.0)
-    motion.begin()
-    motion.finish()
-    assert product.total.value == pytest.approx(view.dot_products[3, 1])
-
-
-@pytest.mark.parametrize("show", [True, False])
-def test_a_row_mix_is_a_row_of_z(show: bool) -> None:
-    view = LayerView.of_prompt(make_trace(d_head=16), None, show_first_token=show).head(None)
-    values = Heatmap(view.v, NORM, width=1, height=1)
-    mix = RowMix(view, values, 4, Frame(14.2))
-    total = sum(w * strip.values for w, strip in zip(mix.weights, mix.strips, strict=True))
-    np.testing.assert_allclose(total[0], view.z[4], atol=1e-5)
-    assert bool(mix.hidden) is not show
 
 
 # Theme
