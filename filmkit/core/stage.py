@@ -226,6 +226,8 @@ class Stage(Scene):
         self.on_beat_end = on_beat_end
         self.beat_sink = beat_sink
         self.beats: list[BeatRecord] = []
+        self._beat = ""
+        self._waited_for: dict[str, float] = {}
         self.facts: dict[str, str] = {"prompt": trace.meta.prompt, "model": trace.meta.model}
         self.layer = LayerView.of_prompt(
             trace, self.settings.layer, show_first_token=self.settings.show_first_token
@@ -325,7 +327,7 @@ class Stage(Scene):
         method = getattr(self, name)
         self.next_section(name)
         self.renderer.begin_piece()
-        start, self._beat, self._marks = float(self.time), name, {}
+        start, self._beat, self._waited_for = float(self.time), name, {}
         try:
             with self._part(name, tail=False):
                 method()
@@ -344,7 +346,7 @@ class Stage(Scene):
             # Error messages print this note, so that the user knows where it happened.
             error.add_note(f"in beat {name}")
             raise
-        marks = tuple(self._marks.items())
+        marks = tuple(self._waited_for.items())
         record = BeatRecord(name, said.text, start, self.time, tail, marks, self.provenance_notes())
         self.beats.append(record)
         if self.on_beat_end:
@@ -410,7 +412,7 @@ class Stage(Scene):
             seconds = said.mark_seconds(mark, self.theme.tempo.per_word)
         except NarrationError as error:
             raise SceneCodeError(str(error)) from error
-        self._marks[mark] = seconds
+        self._waited_for[mark] = seconds
         rest = seconds - self.renderer.piece_time
         if rest > 0:
             self.wait(rest)

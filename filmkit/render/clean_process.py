@@ -1,9 +1,10 @@
 """Run a function of the project in a new process, with the code as it is on disk now.
 
 On Linux a server process loads the libraries once, which takes longest, and forks for every call.
-It has imported nothing of the project, so each fork imports the current code. This module imports
-nothing of the project either, so that an error anywhere in the project can be reported as one line
-without a traceback.
+Each fork forgets what has been imported of the project by then, and imports the current code: Manim
+imports its plugins, of which the project is one, from where it is installed. This module imports
+nothing of the project, so that an error anywhere in the project can be reported as one line without
+a traceback.
 """
 
 from __future__ import annotations
@@ -29,6 +30,14 @@ PROJECT = Path(__file__).resolve().parents[2]
 
 # Forking a process with loaded libraries is safe on Linux only; elsewhere each process loads them.
 CONTEXT: Any = multiprocessing.get_context("forkserver" if sys.platform == "linux" else "spawn")
+START = """
+import sys
+for name in [*sys.modules]:
+    if name.partition(".")[0] in ("extract", "filmkit", "scenes"):
+        del sys.modules[name]
+from filmkit.render.clean_process import _run
+_run(function, arguments)
+"""
 LIBRARIES = [
     "av",
     "cloup",
@@ -67,7 +76,8 @@ def clean_process(function: str, *arguments: object) -> BaseProcess:
             forkserver.ensure_running()
     # Unpickling imports the classes of the arguments from the project, so it must happen inside the
     # process, where errors are caught: here the arguments are pickled by hand.
-    process: BaseProcess = CONTEXT.Process(target=_run, args=(function, pickle.dumps(arguments)))
+    names = {"function": function, "arguments": pickle.dumps(arguments)}
+    process: BaseProcess = CONTEXT.Process(target=exec, args=(START, names))
     return process
 
 

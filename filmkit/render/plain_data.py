@@ -37,11 +37,11 @@ class Refused(Exception):
         pass
 
 
-def _exception(kind: type[Exception], arguments: Any, *context: object) -> Exception:
+def _exception(kind: Any, arguments: Any, *context: object) -> Exception:
     """Make the exception that was raised elsewhere, without what else it held."""
     if not isinstance(kind, type):
         return Refused()
-    error = Exception.__new__(kind)
+    error: Exception = Exception.__new__(kind)
     error.args = tuple(arguments["args"] if isinstance(arguments, dict) else arguments)
     return error
 

@@ -89,7 +89,8 @@ def test_stills_decode_into_the_trace(played: PlayedScene) -> None:
         for panel in document["panels"]:
             check_source(name, panel)
         # A cell needs a pixel of its own to be read.
-        for panel in readable(document, min_cell=2):
+        # A cell needs a pixel of its own to be read, beside those that soft edges take.
+        for panel in readable(document, min_cell=3):
             wrong, read = wrong_cells(panel, played.trace, picture)
             assert wrong == 0, (name, panel["tensor"], f"{wrong} of {read} cells")
             cells += read

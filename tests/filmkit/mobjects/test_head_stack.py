@@ -200,7 +200,7 @@ def test_heads_stand_in_order_and_the_featured_one_is_in_the_flat_plane(featured
 
 def test_cards_get_darker_with_depth_and_the_picture_map_says_so() -> None:
     head_stack = make_head_stack(9, featured=3)
-    assert [head_stack.layout.light_at(i) for i in (0, 8)] == [1.0, pytest.approx(DIMMEST)]
+    assert [head_stack.layout.light_at(i) for i in (0, 8)] == [1.0, pytest.approx(0.55)]
     camera = StageCamera()
     camera.shot = head_stack.layout.from_right
     items = panels_on(head_stack.cards, camera)
@@ -208,7 +208,7 @@ def test_cards_get_darker_with_depth_and_the_picture_map_says_so() -> None:
     lights = [opacity[card.pattern] for card in head_stack.others]
     assert lights == sorted(lights, reverse=True)
     assert lights[0] == 1.0
-    assert lights[-1] == pytest.approx(DIMMEST)
+    assert lights[-1] == pytest.approx(0.55)
     # The one that is meant is as bright as its flat picture.
     assert opacity[head_stack.featured.pattern] == 1.0
     # Few cards differ less: a second one is not as dark as the last of many.

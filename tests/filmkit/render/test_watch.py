@@ -277,8 +277,8 @@ def test_edit_of_something_else_draws_nothing(watching: Watching) -> None:
 
 
 def words(watching: Watching) -> str:
-    """Return the captions beside the film."""
-    return watching.film.with_suffix(".vtt").read_text()
+    """Return the captions beside the film, on one line."""
+    return " ".join(watching.film.with_suffix(".vtt").read_text().split())
 
 
 def test_other_words_draw_tails_only_and_write_the_film_and_its_captions(
