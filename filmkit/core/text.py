@@ -384,8 +384,8 @@ class Number(TextLine):
     def _draw(self, value: float) -> None:
         """Set text and letters to a number, centered at the origin."""
         self.value = value
-        self.text = f"{abs(value):.{self.digits}f}"
-        if value < 0 and float(self.text) != 0:
+        self.text = f"{abs(value):,.{self.digits}f}"
+        if value < 0 and float(self.text.replace(",", "")) != 0:
             self.text = MINUS + self.text
         # All digits get the width of a zero and some space at its sides.
         left, right, *_ = _box(_glyphs("H0", "normal", self.font)[1])

@@ -90,7 +90,7 @@ class Heads(Stage):
             rest.add(stack.labels.names)
         else:
             leaving = Vanish(Group(self.numbers, self.names[1]))
-            self.play(leaving, stack.step_back(self.head.head))
+            self.play(stack.step_back(self.head.head), leaving)
         self.play(self.move_camera(self.shots.quarter), stack.pull_out(run_time=swing))
         self.strips = [card.z for card in stack.cards]
         vanishing = Vanish(rest, run_time=swing, rate_func=rush_from)

@@ -80,7 +80,8 @@ def ground(
     middle = camera.pixels(text, text.ink).mean(axis=0)
     for thing in reversed(below):
         cells = isinstance(thing, Heatmap)
-        strength = presence(thing) * (thing.opacity if cells else thing.fill_opacity)
+        # Of a shape the first colour counts: a rim of light is clear there, over an opaque card.
+        strength = presence(thing) * (thing.opacity if cells else opacity_of(thing))
         if isinstance(thing, TextLine) or strength < MIN_PRESENCE:
             continue
         corners = camera.pixels(thing, thing.corners if cells else thing.points)
@@ -89,6 +90,11 @@ def ground(
         rgb = cell_at(thing, corners, middle) if cells else thing.fill_rgbas[0, :3]
         return background + (rgb - background) * strength
     return background
+
+
+def opacity_of(shape: Mobject) -> float:
+    """Return the opacity of the first colour that fills a shape, 0 if nothing does."""
+    return float(shape.fill_rgbas[0, 3]) if len(shape.fill_rgbas) else 0.0
 
 
 def cell_at(panel: Heatmap, corners: np.ndarray, point: np.ndarray) -> np.ndarray:
