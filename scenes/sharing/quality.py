@@ -8,7 +8,7 @@ import numpy as np
 from manim import Animation, Dot, Line, VGroup
 
 from extract.architectures import DENSE_7B, QualityColumn
-from filmkit.core.animations import AnimateWith, Appear, set_presence
+from filmkit.core.animations import AnimateWith, Appear, second_half, set_presence
 from filmkit.core.geometry import FRAME_HEIGHT, Frame
 from filmkit.core.text import Label, break_lines
 from filmkit.core.theme import current_theme
@@ -121,8 +121,8 @@ class Quality(VGroup):
         moves: list[Animation] = [self.dial.turn(stop)]
         for line in (*self.tests, self.average):
             piece, dot = line[stop - 1], line[stop - len(TRAINED)]
-            moves += [self._draw(piece), Appear(dot)]
-        return [*moves, Appear(self.figures[stop])]
+            moves += [self._draw(piece), Appear(dot, rate_func=second_half)]
+        return [*moves, Appear(self.figures[stop], rate_func=second_half)]
 
     @staticmethod
     def _draw(piece: Line) -> Animation:

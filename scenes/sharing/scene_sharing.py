@@ -107,7 +107,8 @@ class Sharing(Stage):
     def a_set_for_every_head(self) -> None:
         self.camera.shot = self.sets.shot
         self.play(Appear(self.dial))
-        arriving = [Arrive(s, s.copy().shift([0.0, 5.0, 0.0])) for s in self.sets]
+        aside = [self.frame.width, 0.0, 0.0]
+        arriving = [Arrive(each, each.copy().shift(aside)) for each in self.sets]
         self.play(LaggedStart(*arriving, lag_ratio=0.3, run_time=self.theme.tempo.swing))
         self.play(Appear(self.bar), self.bar.grow(), Appear(self.sets.names))
         self.play(Appear(self.heading), Appear(self.patterns))
