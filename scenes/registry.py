@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from filmkit.core.scene_entry import SceneEntry
 
-__all__ = ["POSTERS", "SCENES", "THUMBNAIL"]
+__all__ = ["FORMER_NAMES", "POSTERS", "SCENES", "THUMBNAIL"]
 
 
 SCENES: tuple[SceneEntry, ...] = (
@@ -44,18 +44,11 @@ SCENES: tuple[SceneEntry, ...] = (
         cover="the_whole_cache",
     ),
     SceneEntry(
-        "scene_mqa",
-        "One set of keys and values for all heads",
+        "scene_sharing",
+        "Keys and values that heads share",
         "scenes.sharing.scene_sharing",
-        "MultiQuery",
-        cover="every_head_reads_it",
-    ),
-    SceneEntry(
-        "scene_gqa",
-        "A set of keys and values for each group",
-        "scenes.sharing.scene_sharing",
-        "GroupedQuery",
-        cover="every_head_reads_it",
+        "Sharing",
+        cover="one_set_for_all",
     ),
     SceneEntry(
         "scene_mla",
@@ -80,6 +73,9 @@ SCENES: tuple[SceneEntry, ...] = (
     ),
 )
 """Every scene, in the order of the story."""
+
+FORMER_NAMES = {"scene_mqa": "scene_sharing", "scene_gqa": "scene_sharing"}
+"""Names that scenes had, and the scenes that show now what they showed."""
 
 POSTERS: tuple[SceneEntry, ...] = (
     SceneEntry("mha", "Multi-head attention", "scenes.posters.scene_posters", "MultiHeadPoster"),

@@ -78,7 +78,7 @@ def test_modules_use_what_their_room_may_use(module: str) -> None:
         ("filmkit.render.jobs", "filmkit.commands.cli"),
         ("filmkit.render.jobs", "scenes.registry"),
         ("filmkit.commands.cli", "scenes.mla.scene_mla"),
-        ("scenes.mla.scene_mla", "scenes.sharing.comparisons"),
+        ("scenes.mla.scene_mla", "scenes.sharing.sets"),
         ("scenes.mla.scene_mla", "scenes.registry"),
         ("scenes.mla.scene_mla", "filmkit.render.jobs"),
     ],

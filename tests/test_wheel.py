@@ -101,11 +101,11 @@ def test_folders_named_as_its_packages_do_not_matter(programs: Path, tmp_path: P
     for name in ("extract", "filmkit", "scenes"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "__init__.py").write_text("raise RuntimeError('not this one')\n")
-    still = ("scene_heads", "--still", "a_head_stands_up", "--quality", "draft")
+    still = ("scene_heads", "--still", "one_head_on_a_card", "--quality", "draft")
     done = run(tmp_path, programs / "attention-film", *still, "--jobs", "2", "--quiet")
     assert (done.returncode, done.stderr) == (0, "")
     assert len(list(tmp_path.glob("videos/scene_heads/*.png"))) == 1
-    film = ("scene_heads", "--beat", "a_head_stands_up", "--quality", "draft", "--jobs", "2")
+    film = ("scene_heads", "--beat", "one_head_on_a_card", "--quality", "draft", "--jobs", "2")
     done = run(tmp_path, programs / "attention-film", *film, "--quiet")
     assert (done.returncode, done.stderr) == (0, "")
 

@@ -17,7 +17,7 @@ from extract.files import write_text
 from extract.printing import echo
 from filmkit.commands.options import PROGRAM
 from filmkit.core.project import PROJECT
-from scenes.registry import SCENES
+from scenes.registry import FORMER_NAMES, SCENES
 
 __all__ = ["new"]
 
@@ -80,7 +80,7 @@ def write_scene(project: Path, name: str, title: str | None = None) -> list[Path
             f"scene_the_{folder}"
         )
     taken = (Path(f"scenes/{folder}"), Path(f"scenes/{folder}.py"), Path(f"tests/scenes/{folder}"))
-    if name in {entry.slug for entry in SCENES}:
+    if name in {entry.slug for entry in SCENES} | FORMER_NAMES.keys():
         raise click.UsageError(f"there is a {name} already; choose another name")
     for path in taken:
         if (project / path).exists():

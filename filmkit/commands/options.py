@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 import cloup
 
+from extract.printing import echo
 from filmkit.commands.scene_files import find_scene, names_a_file
 from filmkit.core.project import NAME
 from filmkit.core.scene_entry import SceneEntry
@@ -22,7 +23,7 @@ from filmkit.core.theme_names import PALETTES, THEMES
 from filmkit.render.cache import FOLDER_VARIABLE
 from filmkit.render.choice import choose
 from filmkit.render.quality import ASPECTS, DEFAULT_ASPECT, QUALITIES
-from scenes.registry import SCENES
+from scenes.registry import FORMER_NAMES, SCENES
 
 if TYPE_CHECKING:
     from filmkit.render.request import RenderRequest
@@ -52,7 +53,8 @@ def scenes_named(names: Iterable[str]) -> tuple[SceneEntry, ...]:
     Parameters
     ----------
     names
-        Names of the project's scenes, or files of others; see :func:`find_scene`.
+        Names of the project's scenes, or files of others; see :func:`find_scene`. For a name that
+        a scene once had, a line says which one shows it now.
 
     Raises
     ------
@@ -62,8 +64,11 @@ def scenes_named(names: Iterable[str]) -> tuple[SceneEntry, ...]:
     known = {entry.slug: entry for entry in SCENES}
     found: dict[str, SceneEntry] = {}
     for name in dict.fromkeys(names):
+        if name in FORMER_NAMES:
+            echo(f"{name}: {FORMER_NAMES[name]} shows it now", err=True)
         own = names_a_file(name)
-        entry = find_scene(name) if own else known[choose(name, known, "scene", "SCENE")]
+        now = FORMER_NAMES.get(name, name)
+        entry = find_scene(name) if own else known[choose(now, known, "scene", "SCENE")]
         if found.setdefault(entry.slug, entry) != entry:
             raise click.BadParameter(
                 f"two of these scenes are called {entry.slug}; rename a file", param_hint="SCENE"

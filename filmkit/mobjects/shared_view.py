@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -11,15 +11,11 @@ import numpy.typing as npt
 from extract.sharing import SharedLayer, share_heads
 from filmkit.core.norm import Norm, TensorSource
 from filmkit.core.view import LayerView
-from filmkit.mobjects.cache_volume import CachedTensor
 from filmkit.mobjects.head_stack_marks import span_of
 
-__all__ = ["SharedPanels", "SharedView"]
+__all__ = ["SharedView"]
 
 Array = npt.NDArray[np.float64]
-
-SharedPanels = dict[str, tuple[Array, TensorSource]]
-"""Numbers and source of each panel of a head, by the panel's name."""
 
 NAMES = {"k": "keys", "v": "values"}
 
@@ -51,9 +47,8 @@ class SharedView:
 
     @cached_property
     def norms(self) -> dict[str, Norm]:
-        """Norm of each panel, by its name: the layer's own, so that colours can be compared."""
-        norms = {name: self.layer.norm(name) for name in ("k", "v", "pattern", "z")}
-        return norms | {"k_t": norms["k"], "scores": self.layer.scores_norm}
+        """Norms of keys ("k") and values ("v"): the layer's own, so that colours can be compared."""
+        return {name: self.layer.norm(name) for name in ("k", "v")}
 
     # Groups
 
@@ -75,42 +70,10 @@ class SharedView:
         """Return the heads of a group in words."""
         return span_of(list(self.shared.heads(group)))
 
-    def stored(self, name: str) -> CachedTensor:
-        """Return the keys ("k") or values ("v") that are cached, a unit for each group."""
-        panels = [self.panel(name, group) for group in range(self.shared.n_groups)]
-        norm = self.norms[name]
-        return CachedTensor(
-            values=np.stack([values for values, _ in panels]),
-            norms=(norm,) * len(panels),
-            sources=tuple(source for _, source in panels),
-            name=f"shared {NAMES[name]} of layer {self.layer.layer}",
-        )
-
     # Heads
 
-    def head(self, head: int) -> SharedPanels:
-        """Return the panels of a head that change: K transposed, scores, pattern and z."""
-        shared, span = self.shared, self.span
-        keys, source = self.panel("k", shared.group(head))
-        return {
-            "k_t": (keys.T, replace(source, transposed=True)),
-            "scores": (
-                shared.scores[head, span, span],
-                self._source("scaled scores", head, "key_pos"),
-            ),
-            "pattern": (shared.pattern[head, span, span], self._source("pattern", head, "key_pos")),
-            "z": (
-                shared.z[span, head],
-                self._source("pattern times values", head, "d_v", shared.z.shape[2]),
-            ),
-        }
-
-    def _source(self, matrix: str, head: int, columns: str, width: int = 0) -> TensorSource:
-        """Return the source of a matrix that was computed with shared keys and values."""
-        expression = f"{matrix} of head {head} with shared keys and values"
-        return self.layer.computed(expression, columns, width)
-
-    def pattern_distance(self, head: int) -> float:
-        """Return the mean distance between the rows of a head's pattern and its own ones."""
-        rows = self.shared.row_distances[head]
-        return float(rows.mean()) if rows.size else 0.0
+    def pattern(self, head: int) -> tuple[Array, TensorSource]:
+        """Return the pattern of a head and its source."""
+        expression = f"pattern of head {head} with shared keys and values"
+        values = self.shared.pattern[head, self.span, self.span]
+        return values, self.layer.computed(expression, "key_pos")

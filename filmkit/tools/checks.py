@@ -206,8 +206,7 @@ def _ground(
     middle = camera.pixels(text, text.ink).mean(axis=0)
     for thing in reversed(below):
         cells = isinstance(thing, Heatmap)
-        # Of a fill that fades out, such as a rim of light, the beginning counts.
-        strength = presence(thing) * (thing.opacity if cells else float(thing.fill_rgbas[0, 3]))
+        strength = presence(thing) * (thing.opacity if cells else _fill_opacity(thing))
         if isinstance(thing, TextLine) or strength < MIN_PRESENCE:
             continue
         corners = camera.pixels(thing, thing.corners if cells else thing.points)
@@ -216,6 +215,14 @@ def _ground(
         rgb = _cell_at(thing, corners, middle) if cells else thing.fill_rgbas[0, :3]
         return background + (rgb - background) * strength
     return background
+
+
+def _fill_opacity(shape: Mobject) -> float:
+    """Return the opacity of the first colour that fills a shape, 0 if nothing does.
+
+    A rim of light is clear there, over an opaque card.
+    """
+    return float(shape.fill_rgbas[0, 3]) if len(shape.fill_rgbas) else 0.0
 
 
 def _cell_at(

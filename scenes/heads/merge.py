@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from manim import Group, VGroup
+from manim import Animation, Group, VGroup
 
+from filmkit.core.animations import Glide, Settle
 from filmkit.core.geometry import Box, Frame
+from filmkit.core.heatmap import Heatmap
+from filmkit.core.printable import printable
 from filmkit.core.text import Label
 from filmkit.core.theme import current_theme
 from filmkit.core.view import LayerView
 from filmkit.mobjects.flow import WeightBox, Wire
-from filmkit.mobjects.head_stack_layout import MergeLayout, merge_layout
-from filmkit.mobjects.marks import ColourBar, TokenLabels
+from filmkit.mobjects.marks import ColourBar, Highlight, TokenLabels
 from filmkit.mobjects.panel import Header, Panel
+from scenes.heads.layout import MergeLayout, merge_layout
 
 __all__ = ["Merge"]
+
+WORD_SHARE = 0.13  # maximum width of a word beside a row, as a share of the frame's width
 
 
 class Merge(Group):
@@ -30,8 +35,6 @@ class Merge(Group):
         The layer.
     frame
         The frame to fill.
-    word_width
-        Largest width of a word beside a row, in scene units.
     featured
         Head whose name stands out.
 
@@ -41,20 +44,22 @@ class Merge(Group):
         Where the strips stand: apart, together, and together at the top.
     names
         Names of the heads, in their order, below the strips that stand apart.
-    title
-        Header of the strips while they stand apart.
     description
         Header, colour bar and words of the strips when they stand together.
     w_o, into, out_of
         The output weight, and the lines to and from it.
-    out, out_scale, out_words
-        The layer's output, its colour bar and its words.
+    out, out_scale, out_labels
+        The layer's output, its colour bar, and its header and words.
+    pointer
+        Frames around a row of all strips and the same row of the output.
     """
 
-    def __init__(self, view: LayerView, frame: Frame, *, word_width: float, featured: int) -> None:
+    def __init__(self, view: LayerView, frame: Frame, *, featured: int) -> None:
         super().__init__()
         theme, meta = current_theme(), view.trace.meta
         heads, d_v, d_model = meta.n_heads, meta.d_v, meta.d_model
+        longest = max(Label(printable(word)).width for word in view.words)
+        word_width = min(longest, WORD_SHARE * frame.width)
         self.layout: MergeLayout = merge_layout(
             frame,
             heads=heads,
@@ -66,8 +71,6 @@ class Merge(Group):
         self.view, self.word_width = view, word_width
         layout = self.layout
         self.names = _names(layout, heads, featured)
-        self.title = Header("mix of each head", "Z", (view.count, d_v))
-        self.title.stand_on(Box.around(layout.apart))
         self.description = self.describe(layout.together)
         notes = ("+ bias",) if _has_output_bias(view) else ()
         self.w_o = WeightBox("W_O", (heads * d_v, d_model), layout.w_o, colour=theme.z, notes=notes)
@@ -86,14 +89,21 @@ class Merge(Group):
             source=view.source("out", (0, d_model)),
         )
         self.out_scale = ColourBar(view.norm("out"), "", self._scale(layout.out, self.out.header))
-        self.out_words = self._words(layout.out)
+        self.out_labels = Group(self.out.header, self._words(layout.out))
+        self.rows = [layout.rows(boxes, view.count) for boxes in (layout.joined, (layout.out,))]
+        self.pointer = Group(*(Highlight(rows[0]) for rows in self.rows))
+
+    def point(self, alpha: float) -> None:
+        """Point at the row at ``alpha``, 0 to 1, of the way from the first to the last."""
+        for frame, rows in zip(self.pointer, self.rows, strict=True):
+            frame.move_to(rows[min(int(alpha * len(rows)), len(rows) - 1)].center)
 
     def describe(self, strips: Sequence[Box]) -> Group:
         """Build header, colour bar and words of strips that stand together."""
         meta, whole = self.view.trace.meta, Box.around(strips)
         alone = meta.n_heads == 1
         shape = (self.view.count, meta.n_heads * meta.d_v)
-        header = Header("mix" if alone else "all heads, side by side", "Z" if alone else "", shape)
+        header = Header("head output" if alone else "outputs of all heads", "Z", shape)
         header.stand_on(whole)
         scale = ColourBar(self.view.norm("z"), "", self._scale(whole, header))
         return Group(header, scale, self._words(whole))
@@ -107,12 +117,13 @@ class Merge(Group):
         points = self.layout.word_points(box, self.view.count)[: len(words)]
         return TokenLabels(words, points, width=self.word_width)
 
-    def name_targets(self, strips: Sequence[Box]) -> VGroup:
-        """Return a copy of the heads' names that stands below some strips."""
+    def move(self, strips: Sequence[Heatmap], boxes: Sequence[Box]) -> list[Animation]:
+        """Return animations that move every strip, with its name, to its box."""
         names = self.names.copy()
-        for name, (x, y) in zip(names, self.layout.name_points(strips), strict=True):
+        for name, (x, y) in zip(names, self.layout.name_points(boxes), strict=True):
             name.on_line(x, y)
-        return names
+        settling = [Settle(strip, box) for strip, box in zip(strips, boxes, strict=True)]
+        return [*settling, Glide(self.names, names)]
 
 
 def _names(layout: MergeLayout, heads: int, featured: int) -> VGroup:

@@ -1,229 +1,121 @@
-"""All heads of a layer: in space, side by side, and combined into the layer's output."""
+"""All heads of a layer: in space, side by side, and mixed into the layer's output."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from manim import Animation, Group, LaggedStart, linear, rush_from
 
-from manim import Animation, Group, LaggedStart, Mobject, linear, rush_from
-
-from filmkit.core.animations import (
-    AnimateWith,
-    Appear,
-    Glide,
-    Presence,
-    Reveal,
-    Settle,
-    Vanish,
-    in_rows,
-    set_presence,
-)
+from filmkit.core.animations import AnimateWith, Appear, Glide, Reveal, Settle, Vanish, in_rows
 from filmkit.core.camera import Shot
-from filmkit.core.geometry import Box
 from filmkit.core.stage import Stage, beat
 from filmkit.mobjects.flow import Draw
-from filmkit.mobjects.head_stack import Card, HeadStack
+from filmkit.mobjects.head_stack import HeadStack
 from filmkit.mobjects.head_stack_marks import GroupBrackets, HeadNumbers, PanelNames
-from filmkit.mobjects.marks import Highlight
 from scenes.heads.merge import Merge
 
 
 class Heads(Stage):
-    """From the picture of one head to all heads of its layer, and to the layer's output."""
+    """From one head on its card to all heads of its layer, and to what they make together."""
 
     title = "Many heads, one output"
     tensors = ("x", "q", "q_rot", "k", "k_rot", "v", "pattern", "z", "out")
 
     def prepare(self) -> None:
         meta, head = self.trace.meta, self.head.head
-        self.head_stack = HeadStack(self.layer, self.frame, featured=head)
-        self.merge = Merge(
-            self.layer,
-            self.frame,
-            word_width=self.head_stack.picture.layout.word_width,
-            featured=head,
-        )
-        self.facts |= {
-            "one_of": f"one of {meta.n_heads}" if meta.n_heads > 1 else "the only one",
-            "heads": str(meta.n_heads),
-            "others": str(meta.n_heads - 1),
-            "group": str(meta.n_heads // meta.n_kv_heads),
-            "mixes": "mixes the heads" if meta.n_heads > 1 else "comes after it",
-            "layer": str(self.layer.layer),
-            "columns": f"{meta.n_heads * meta.d_v:,}",
-        }
+        self.stack = stack = HeadStack(self.layer, self.frame, featured=head)
+        self.shots = stack.layout
+        self.numbers = HeadNumbers(stack, self.shots.from_left)
+        self.names = [PanelNames(stack, s) for s in (self.shots.from_left, self.shots.from_right)]
+        self.unshared = stack.parts("q", "k_t", "scores", "pattern", "z", "wires")
+        self.merge = Merge(self.layer, self.frame, featured=head)
+        self.facts |= {"layer": str(self.layer.layer), "columns": f"{meta.n_heads * meta.d_v:,}"}
+        self.facts |= {"heads": str(meta.n_heads), "teams": str(meta.n_kv_heads)}
+
+    def variant(self, beat: str) -> str:
+        meta = self.trace.meta
+        count = meta.n_kv_heads if beat == "some_share_keys_and_values" else meta.n_heads
+        return "several" if count > 1 else "one"
 
     def provenance_notes(self) -> tuple[str, str]:
         source, hidden = super().provenance_notes()
-        meta = self.trace.meta
-        one_head = f"layer {self.layer.layer}, head {self.head.head}"
-        all_heads = f"layer {self.layer.layer}, all {meta.n_heads} heads"
-        return source.replace(one_head, all_heads if meta.n_heads > 1 else one_head), hidden
-
-    # In space
+        heads, head = self.trace.meta.n_heads, f"head {self.head.head}"
+        return source.replace(head, f"all {heads} heads") if heads > 1 else source, hidden
 
     @beat
-    def a_head_stands_up(self) -> None:
-        """This head is {one_of} in layer {layer}. Let us look at it from the side."""
-        head_stack, picture, tempo = self.head_stack, self.head_stack.picture, self.theme.tempo
-        arriving, leaving = picture.to_v
-        inputs = Group(
-            picture.x, picture.x_words, picture.query_side, arriving, picture.w_v, leaving
-        )
-        body = set_presence(head_stack.featured.body, 0.0)
-        self.add(head_stack.featured, head_stack.labels, inputs, picture.border)
-        self.hold()
-        self.play(
-            Vanish(inputs, run_time=tempo.small),
-            Glide(picture.border, head_stack.featured.body.edge, run_time=tempo.normal),
-        )
-        self.play(Presence(body, 1.0), Vanish(picture.border), run_time=tempo.small)
-        head_stack.labels.keep_upright()
-        self.play(
-            Vanish(head_stack.labels.notes, run_time=tempo.small),
-            self.move_camera(head_stack.layout.beside_flat, run_time=tempo.swing),
-        )
+    def one_head_on_a_card(self) -> None:
+        """Everything that one head computes fits on one card."""
+        card, labels = self.stack.featured, self.stack.labels.keep_upright()
+        self.play(Appear(card.body), Appear(labels.names))
+        self.play(LaggedStart(*map(Appear, (*card.panels, card.wires)), lag_ratio=0.5))
+        self.play(self.move_camera(self.shots.beside_flat))
 
     @beat(when=lambda trace: trace.meta.n_heads > 1)
     def all_heads_slide_in(self) -> None:
-        """Beside it stand the other {others}. All of them read the same X, at the same time,
-        each in its own way."""
-        head_stack, tempo = self.head_stack, self.theme.tempo
-        shot = head_stack.layout.from_left
-        self.play(
-            Vanish(head_stack.labels.names, run_time=tempo.small),
-            self.move_camera(shot, run_time=2 * tempo.large),
-            head_stack.slide_in(run_time=2 * tempo.swing - tempo.large),
-        )
-        self.head_numbers, self.panel_names = (
-            HeadNumbers(head_stack, shot),
-            PanelNames(head_stack, shot),
-        )
-        self.play(
-            LaggedStart(*(Appear(number) for number in self.head_numbers), lag_ratio=0.1),
-            Appear(self.panel_names),
-            head_stack.step_forward(self.head.head),
-            run_time=tempo.small,
-        )
+        """Layer {layer} has {heads} of them. All read the same words, at the same time."""
+        sliding = self.stack.slide_in(run_time=self.theme.tempo.swing)
+        leaving = Vanish(self.stack.labels.names)
+        self.play(leaving, self.move_camera(self.shots.from_left), sliding)
+        numbers = LaggedStart(*map(Appear, self.numbers), lag_ratio=0.1)
+        self.play(numbers, Appear(self.names[0]), self.stack.step_forward(self.head.head))
 
-    @beat(when=lambda trace: trace.meta.n_kv_heads < trace.meta.n_heads)
+    @beat(
+        when=lambda trace: trace.meta.n_kv_heads < trace.meta.n_heads,
+        several="In this model the {heads} heads form {teams} teams. Remember that: "
+        "each team shares one set of keys and values.",
+        one="In this model all {heads} heads share one set of keys and values. Remember that.",
+    )
     def some_share_keys_and_values(self) -> None:
-        """In this model, {group} heads at a time share one set of keys and values."""
-        head_stack, tempo = self.head_stack, self.theme.tempo
-        self.brackets = GroupBrackets(head_stack)
-        self.play(
-            *self.dim(
-                *(part for card in head_stack.cards for part in self._unshared_parts(card)), to=0.35
-            ),
-            run_time=tempo.small,
-        )
-        self.play(
-            LaggedStart(*(Appear(bracket) for bracket in self.brackets.lines), lag_ratio=0.3),
-            LaggedStart(*(Appear(labels) for labels in self.brackets.words), lag_ratio=0.3),
-            Appear(self.brackets.sentence),
-            run_time=tempo.normal,
-        )
-
-    def _unshared_parts(self, card: Card) -> tuple[Mobject, ...]:
-        """Return the parts that a head does not share: all but its keys and values."""
-        return (card.q, card.k_t, card.scores, card.pattern, card.z, card.wires)
+        self.brackets = brackets = GroupBrackets(self.stack)
+        self.play(*self.dim(self.unshared), Appear(brackets.sentence))
+        for line, words in zip(brackets.lines, brackets.words, strict=True):
+            self.play(Appear(line), Appear(words))
 
     @beat(when=lambda trace: trace.meta.n_heads > 1)
     def around_the_rack(self) -> None:
-        """They work at the same time; none waits for another. Each has its own pattern,
-        and its own z."""
-        head_stack, tempo = self.head_stack, self.theme.tempo
-        leaving = [Vanish(self.panel_names)]
+        """Walk round to the other side, and every head shows a pattern of its own."""
+        leaving: list[Animation] = [Vanish(self.names[0])]
         if self.trace.meta.n_kv_heads < self.trace.meta.n_heads:
-            unshared = [part for card in head_stack.cards for part in self._unshared_parts(card)]
-            leaving += [Vanish(self.brackets), *self.undim(*unshared)]
-        self.play(*leaving, run_time=tempo.small)
-        self.play(head_stack.orbit(self.camera, head_stack.layout.from_right))
-        self.panel_names = PanelNames(head_stack, head_stack.layout.from_right)
-        self.play(Appear(self.panel_names), run_time=tempo.small)
+            leaving += [Vanish(self.brackets), *self.undim(self.unshared)]
+        self.play(self.stack.orbit(self.camera, self.shots.from_right), *leaving)
+        self.play(Appear(self.names[1]))
 
-    # Together
-
-    @beat(when=lambda trace: trace.meta.n_heads == 1)
-    def the_output_leaves(self) -> None:
-        """What the head has to say is its z. It leaves the head."""
-        self._pull_out()
-        self._show_labels(self.merge.description, self.merge.names)
-
-    @beat(when=lambda trace: trace.meta.n_heads > 1)
+    @beat(
+        several="Each output leaves its card. Side by side, in the order of the heads, "
+        "they are one matrix: {columns} numbers for each token.",
+        one="What the head has found leaves its card: {columns} numbers for each token.",
+    )
     def outputs_line_up(self) -> None:
-        """What a head has to say is its z. Every z leaves its head, and they line up in order."""
-        self._pull_out(
-            Vanish(Group(self.head_numbers, self.panel_names)),
-            self.head_stack.step_back(self.head.head),
-        )
-        self._show_labels(self.merge.title, self.merge.names)
+        stack, merge, swing = self.stack, self.merge, self.theme.tempo.swing
+        rest = Group(stack.parts_except("z"))
+        if self.trace.meta.n_heads == 1:
+            rest.add(stack.labels.names)
+        else:
+            leaving = Vanish(Group(self.numbers, self.names[1]))
+            self.play(stack.step_back(self.head.head), leaving)
+        self.play(self.move_camera(self.shots.quarter), stack.pull_out(run_time=swing))
+        self.strips = [card.z for card in stack.cards]
+        vanishing = Vanish(rest, run_time=swing, rate_func=rush_from)
+        lining_up = map(Settle, self.strips, merge.layout.apart)
+        in_order = LaggedStart(*lining_up, lag_ratio=0.1, run_time=swing)
+        self.play(self.move_camera(Shot()), vanishing, in_order)
+        self.play(Appear(merge.names))
+        self.play(*merge.move(self.strips, merge.layout.together))
+        self.play(Appear(merge.description))
 
-    def _show_labels(self, *labels: Mobject) -> None:
-        self.play(*(Appear(part) for part in labels), run_time=self.theme.tempo.small)
-
-    def _pull_out(self, *meanwhile: Animation) -> None:
-        """Take every z out of its card, and line them up in the order of the heads."""
-        head_stack, merge, tempo = self.head_stack, self.merge, self.theme.tempo
-        self.play(
-            *meanwhile, self.move_camera(head_stack.layout.quarter), run_time=2 * tempo.normal
-        )
-        self.play(head_stack.pull_out(run_time=2 * tempo.normal))
-        self.strips = [card.z for card in head_stack.cards]
-        places = zip(self.strips, merge.layout.apart, strict=True)
-        self.play(
-            self.move_camera(Shot()),
-            Vanish(
-                Group(head_stack.parts_except("z"), head_stack.labels.names),
-                rate_func=rush_from,
-            ),
-            LaggedStart(*(Settle(z, box) for z, box in places), lag_ratio=0.1),
-            run_time=tempo.swing,
-        )
-
-    def _move(self, strips: Sequence[Box]) -> list[Animation]:
-        """Return animations that move every z, with its name, to its box."""
-        settling = [Settle(z, box) for z, box in zip(self.strips, strips, strict=True)]
-        return [*settling, Glide(self.merge.names, self.merge.name_targets(strips))]
-
-    @beat(when=lambda trace: trace.meta.n_heads > 1)
-    def side_by_side(self) -> None:
-        """Side by side they are one wide matrix: {columns} numbers for every word."""
-        merge, tempo = self.merge, self.theme.tempo
-        self.play(
-            Vanish(merge.title, run_time=tempo.small),
-            *self._move(merge.layout.together),
-            run_time=tempo.normal,
-        )
-        self.play(Appear(merge.description), run_time=tempo.small)
-
-    @beat
+    @beat(
+        several="One more learned matrix, W O, mixes the heads. What comes out is the layer's "
+        "output, as wide as what went in.",
+        one="One more learned matrix, W O, follows. What comes out is the layer's output, "
+        "as wide as what went in.",
+    )
     def one_output(self) -> None:
-        """One last learned matrix, W O, {mixes}. What comes out is the layer's output,
-        again as wide as X."""
-        merge, tempo = self.merge, self.theme.tempo
-        joined = merge.layout.joined
-        self.play(
-            *self._move(joined),
-            Glide(merge.description, merge.describe(joined)),
-            run_time=tempo.normal,
-        )
-        self.play(Draw(merge.into), Appear(merge.w_o), run_time=tempo.small)
-        self.play(
-            Draw(merge.out_of),
-            Appear(Group(merge.out.header, merge.out_words)),
-            run_time=tempo.small,
-        )
-        rows = merge.layout.rows(joined, self.layer.count)
-        pointer = Highlight(rows[0])
-        cells = merge.out.cells.set_shown(0)
+        merge, joined = self.merge, self.merge.layout.joined
+        describing = Glide(merge.description, merge.describe(joined))
+        self.play(*merge.move(self.strips, joined), describing)
+        self.play(Draw(merge.into), Appear(merge.w_o))
+        self.play(Draw(merge.out_of), Appear(merge.out_labels))
+        cells, pointer = merge.out.cells.set_shown(0), merge.pointer
         self.add(cells, pointer)
-
-        def sweep(alpha: float) -> None:
-            pointer.move_to(rows[min(int(alpha * len(rows)), len(rows) - 1)].center)
-
-        self.play(
-            AnimateWith(pointer, sweep, rate_func=linear),
-            Reveal(cells, in_rows(cells.shape), rate_func=linear),
-            run_time=tempo.swing,
-        )
-        self.play(Vanish(pointer), Appear(merge.out_scale), run_time=tempo.small)
+        filling = Reveal(cells, in_rows(cells.shape), rate_func=linear)
+        pointing = AnimateWith(pointer, merge.point, rate_func=linear)
+        self.play(pointing, filling, run_time=self.theme.tempo.swing)
+        self.play(Vanish(pointer), Appear(merge.out_scale))

@@ -1,4 +1,4 @@
-"""Layouts of the scenes about shared keys and values: pure geometry."""
+"""Layout of the scene about shared keys and values: pure geometry, in scene units."""
 
 from __future__ import annotations
 
@@ -6,297 +6,165 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from filmkit.core.camera import Shot
-from filmkit.core.geometry import FRAME_HEIGHT, WORD_GAP, Box, Frame, Point
+from filmkit.core.geometry import FRAME_HEIGHT, Box, Frame, Point
 from filmkit.mobjects.cache_volume_layout import CacheVolumeLayout
-from filmkit.mobjects.head_stack_layout import prism_corners, shot_on
-from filmkit.mobjects.shared_head_stack_layout import LINE
+from filmkit.mobjects.head_stack_layout import LENS, prism_corners, shot_on
 
-__all__ = ["HeadColumnsLayout", "SharedCacheLayout", "TradeOffLayout"]
+__all__ = ["DISPLAY", "QualityLayout", "SharingLayout"]
 
-
-# Lengths are in scene units.
-NOTE = 0.024 * FRAME_HEIGHT  # height of a line of small words
-TITLE = 0.62  # height of the title above a picture
-ROW_GAP = 0.3  # between two rows of panels
-COLUMN_GAP = 0.12  # between neighbouring heads, as a part of their pitch
-MAX_PITCH = 2.4  # largest distance from one head to the next
-NAME_WIDTH, NUMBER_WIDTH = 0.7, 1.1  # width at the left and right of a head's panels
-MAX_SHEET = 2.6  # largest width of a panel that is wider than high
-MAX_UNIT, MAX_DEPTH = 0.5, 4.6  # largest thickness of a head in the cache, and of all heads
+DISPLAY = 0.07  # size of the figure that matters, as a fraction of `FRAME_HEIGHT`
+FIGURE = DISPLAY * FRAME_HEIGHT
+LINE = 0.3  # height of a line of labels
+DIAL_HEIGHT, DIAL_NAME, DIAL_END = 1.15, 2.4, 0.9  # of the dial; room at its left and right
+BAR = 0.36  # height of the bar
+APART = 0.25  # between two parts of the picture
+SOLID, SOLID_TALL = 0.42, 0.42  # share of the solid: of the width, in tall frames of the height
+MAX_PITCH, MAX_DEPTH = 0.8, 6.4  # from one set to the next in depth, and from the first to the last
+THICKNESS = 0.62  # of a set, as a share of that pitch
+TURN, TILT = 52.0, 18.0  # angles of the shot of the solid, in degrees
+MARGIN = 0.16  # around a pattern, as a share of its side
+NAMES = 0.5  # below the solid, for its names
 
 
 @dataclass(frozen=True)
-class HeadColumnsLayout:
-    """Layout of the panels of all heads: a column for each head.
+class SharingLayout:
+    """A dial at the top; keys and values beside the patterns; a bar at the bottom.
 
-    In a frame that is much higher than wide each head has a row instead, with its panels side by
-    side.
+    In a tall frame keys and values stand above the patterns.
 
     Attributes
     ----------
-    rows
-        For each kind of panel a box for each head.
-    names
-        Centers of the heads' names, above.
-    numbers
-        Centers of the heads' numbers, below.
-    titles
-        Points where the titles of the kinds of panels end; their centers if ``heads_stacked``.
-    name_title, number_title
-        The same for the titles of names and of numbers.
-    total
-        Center of the first line below everything.
-    room
-        Largest width of the name or the number of a head.
-    heads_stacked
-        Whether heads stand one below the other.
+    dial, bar
+        Boxes of the dial, and of the bar at its longest.
+    figure
+        Left end of the line of the figure above the bar.
+    solid
+        Where keys and values stand.
+    patterns
+        Where the patterns stand, and the line above them.
     """
 
-    rows: tuple[tuple[Box, ...], ...]
-    names: tuple[Point, ...]
-    numbers: tuple[Point, ...]
-    titles: tuple[Point, ...]
-    name_title: Point
-    number_title: Point
-    total: Point
-    room: float
-    heads_stacked: bool
+    dial: Box
+    bar: Box
+    figure: Point
+    solid: Box
+    patterns: Box
 
     @classmethod
-    def of(
-        cls,
-        frame: Frame,
-        *,
-        heads: int,
-        title: float,
-        aspects: Sequence[float],
-        lines: int = 1,
-        numbers: bool = True,
-    ) -> HeadColumnsLayout:
-        """Lay out the panels of some heads.
+    def of(cls, frame: Frame) -> SharingLayout:
+        """Lay out the parts of the picture."""
+        stage = frame.stage
+        left, right = stage.left + DIAL_NAME, stage.right - DIAL_END
+        dial = Box.of(left, right, stage.top - DIAL_HEIGHT, stage.top)
+        bar = Box.of(stage.left, stage.right, stage.bottom, stage.bottom + BAR)
+        figure = (stage.left, bar.top + 0.12 + FIGURE / 2)
+        top, bottom = dial.bottom - APART, bar.top + FIGURE + 0.12 + APART
+        if frame.tall:
+            middle = top - SOLID_TALL * (top - bottom)
+            solid = Box.of(stage.left, stage.right, middle + APART, top)
+            other = Box.of(stage.left, stage.right, bottom, middle)
+        else:
+            middle = stage.left + SOLID * stage.width
+            solid = Box.of(stage.left, middle - APART, bottom, top)
+            other = Box.of(middle + APART, stage.right, bottom, top)
+        return cls(dial, bar, figure, solid, other)
 
-        Parameters
-        ----------
-        frame
-            The picture's edge.
-        heads
-            Number of heads.
-        title
-            Width at the left for the titles.
-        aspects
-            Height of each kind of panel, in widths of the panel.
-        lines
-            Number of lines below everything.
-        numbers
-            Whether each head has a number.
+    def title(self, count: int) -> Point:
+        """Return the left end of the line above the patterns of ``count`` heads."""
+        first = self.cells(count)[0]
+        return (first.left, first.top + LINE + 0.1 + FIGURE / 2)
+
+    def cells(self, count: int) -> tuple[Box, ...]:
+        """Return the boxes of the patterns of ``count`` heads: as large as they can be.
+
+        They are squares in rows; each has room for a number above it.
         """
-        if frame.tall:
-            return cls._stacked(frame, heads, title, aspects, lines, numbers)
-        stage = frame.stage
-        left = stage.left + title + 2 * WORD_GAP
-        gaps = ROW_GAP * (len(aspects) - 1)
-        words = (2.4 + lines) * LINE
-        room = stage.height - words - gaps
-        pitch = min((stage.right - left) / heads, MAX_PITCH)
-        side = min((1 - COLUMN_GAP) * pitch, room / sum(aspects))
-        # Few heads stand in the middle.
-        left += (stage.right - left - pitch * heads) / 2
-        top = stage.y + (sum(aspects) * side + gaps + words) / 2
-        xs = [left + pitch * (i + 0.5) for i in range(heads)]
-        rows, y = [], top - LINE
-        for aspect in aspects:
-            rows.append(tuple(Box.of(x - side / 2, x + side / 2, y - aspect * side, y) for x in xs))
-            y -= aspect * side + ROW_GAP
-        foot = y + ROW_GAP
-        return cls(
-            rows=tuple(rows),
-            names=tuple((x, top - LINE / 2) for x in xs),
-            numbers=tuple((x, foot - 0.7 * LINE) for x in xs),
-            titles=tuple((left - WORD_GAP, row[0].y) for row in rows),
-            name_title=(left - WORD_GAP, top - LINE / 2),
-            number_title=(left - WORD_GAP, foot - 0.7 * LINE),
-            total=(stage.x, foot - 2.4 * LINE),
-            room=0.9 * pitch,
-            heads_stacked=False,
-        )
+        room = self.patterns
+        room = Box.of(room.left, room.right, room.bottom, room.top - FIGURE - 0.05)
 
-    @classmethod
-    def _stacked(
-        cls,
-        frame: Frame,
-        heads: int,
-        title: float,
-        aspects: Sequence[float],
-        lines: int,
-        numbers: bool,
-    ) -> HeadColumnsLayout:
-        """Lay out a row for each head; panels that are wider than high share the free width."""
-        stage = frame.stage
-        above, below = 1.5 * LINE, LINE * (lines + 1)
-        pitch = min((stage.height - above - below) / heads, MAX_PITCH)
-        side = (1 - COLUMN_GAP) * pitch
-        beside = NAME_WIDTH + (NUMBER_WIDTH if numbers else 0.0)
-        # Squares are no wider than their rows are high, and their titles may be wider.
-        gap = max(ROW_GAP, title + WORD_GAP - side) if min(aspects) == 1 else ROW_GAP
-        gaps = gap * (len(aspects) - 1)
-        sheets = sum(aspect < 1 for aspect in aspects)
-        square = min(side, (stage.width - beside - gaps) / len(aspects))
-        wide = min(
-            (stage.width - beside - gaps - square * (len(aspects) - sheets)) / max(1, sheets),
-            MAX_SHEET,
-        )
-        widths = [wide if aspect < 1 else square for aspect in aspects]
-        x = stage.x - (sum(widths) + gaps + beside) / 2
-        top = stage.y + (above + below + pitch * heads) / 2
-        ys = [top - above - pitch * (i + 0.5) for i in range(heads)]
-        rows, left = [], x + NAME_WIDTH
-        for width in widths:
-            height = side if width != square else square
-            rows.append(tuple(Box(left + width / 2, y, width, height) for y in ys))
-            left += width + gap
-        # Where a title is wider than its squares, the names keep away from it.
-        name_x = x + NAME_WIDTH / 2 - (gap - ROW_GAP + WORD_GAP if gap > ROW_GAP else 0.0)
-        number_x = left - gap / 2 + NUMBER_WIDTH / 2
-        line = top - LINE / 2
-        return cls(
-            rows=tuple(rows),
-            names=tuple((name_x, y) for y in ys),
-            numbers=tuple((number_x, y) for y in ys),
-            titles=tuple((row[0].x, line) for row in rows),
-            name_title=(name_x, line),
-            number_title=(number_x, line),
-            total=(stage.x, ys[-1] - pitch / 2 - 0.9 * LINE),
-            room=NUMBER_WIDTH,
-            heads_stacked=True,
-        )
+        def side(columns: int) -> float:
+            rows = -(-count // columns)
+            return min(room.width / columns, room.height / rows - LINE) / (1 + MARGIN)
 
-    def span(self, row: int, columns: Sequence[int]) -> Box:
-        """Return the box that spans some columns of one row."""
-        return Box.around([self.rows[row][column] for column in columns])
-
-
-@dataclass(frozen=True)
-class SharedCacheLayout:
-    """Layout of a cache volume at the left, and bars of what is cached at the right.
-
-    In a frame that is not wider than high the volume stands above the bars.
-
-    Attributes
-    ----------
-    bars
-        Box of the bars.
-    title
-        Left end of the title of the bars.
-    volume_room
-        Box that the volume may fill.
-    captioned
-        Whether the names of the bars stand below them, and not at their left.
-    fill
-        Parts of the frame's width and of the stage's height that the volume fills.
-    """
-
-    bars: Box
-    title: Point
-    volume_room: Box
-    captioned: bool
-    fill: tuple[float, float]
-
-    @staticmethod
-    def volume_layout(*, rows: int, heads: int, d_qk: int, d_v: int) -> CacheVolumeLayout:
-        """Lay out the volume of one layer, with room for every head's keys and values."""
-        layout = CacheVolumeLayout.of(rows=rows, units=heads, heads=heads, d_qk=d_qk, d_v=d_v)
-        return replace(layout, thickness=min(MAX_UNIT, MAX_DEPTH / heads))
-
-    def shot(self, layout: CacheVolumeLayout, frame: Frame, *, heads: int) -> Shot:
-        """Return the shot of the volume from the right and above, with room for every head."""
-        corners = prism_corners(layout.front, 0.0, -heads * layout.thickness)
-        width, height = self.fill
-        return shot_on(corners, frame, width=width, height=height, into=self.volume_room)
-
-    @classmethod
-    def of(cls, frame: Frame, *, rows: int) -> SharedCacheLayout:
-        """Lay out a cache volume and a number of bars."""
-        stage, captioned = frame.stage, not frame.wide
-        if frame.upright:
-            # In a square, three bars need more room and leave less of it to the volume.
-            share = 0.32 if rows > 2 and not frame.tall else 0.4
-            height = min((0.9 - share) * stage.height - TITLE, 1.6 * rows)
-            volume_height = share * stage.height
-            spare = (stage.height - TITLE - height - volume_height) / 3
-            foot = stage.bottom + spare
-            bars = Box.of(stage.left, stage.right, foot, foot + height)
-            return cls(
-                bars=bars,
-                title=(bars.left, bars.top + 0.5),
-                volume_room=Box.of(stage.left, stage.right, bars.top + 1.5 * TITLE, stage.top),
-                captioned=captioned,
-                fill=(0.7, share),
+        columns = max(range(1, count + 1), key=side)
+        size, rows = side(columns), -(-count // columns)
+        across, down = size * (1 + MARGIN), size * (1 + MARGIN) + LINE
+        left, top = room.x - across * columns / 2, room.y + down * rows / 2
+        return tuple(
+            Box(
+                left + across * (place % columns + 0.5),
+                top - down * (place // columns) - LINE - size * (1 + MARGIN) / 2,
+                size,
+                size,
             )
-        half = stage.left + 0.42 * stage.width
-        height = min(stage.height - TITLE - 0.4, 1.35 * rows)
-        bars = Box.of(
-            half + 0.3, stage.right, stage.y - height / 2 - 0.2, stage.y + height / 2 - 0.2
+            for place in range(count)
         )
-        return cls(
-            bars=bars,
-            title=(bars.left, bars.top + 0.5),
-            volume_room=Box.of(stage.left, half, stage.bottom, stage.top),
-            captioned=captioned,
-            fill=(0.36, 0.8),
-        )
+
+
+def volume_layout(*, rows: int, heads: int, d_qk: int, d_v: int) -> tuple[CacheVolumeLayout, float]:
+    """Return the layout of one set of keys and values, and the pitch from one set to the next."""
+    layout = CacheVolumeLayout.of(rows=rows, units=heads, heads=heads, d_qk=d_qk, d_v=d_v)
+    pitch = min(MAX_PITCH, MAX_DEPTH / heads)
+    return replace(layout, thickness=THICKNESS * pitch), pitch
+
+
+def shot_of_sets(
+    layout: CacheVolumeLayout, pitch: float, frame: Frame, room: Box, *, heads: int
+) -> Shot:
+    """Return the shot of the sets of all heads, from the right and above, as large as they fit."""
+    low = layout.front.grown(0.0, NAMES).moved(dy=-NAMES)
+    corners = prism_corners(low, 0.0, -(heads - 1) * pitch - layout.thickness)
+    return shot_on(
+        corners,
+        frame,
+        theta=TURN,
+        phi=TILT,
+        focal=LENS,
+        width=room.width / frame.width,
+        height=room.height / frame.stage.height,
+        into=room,
+    )
 
 
 @dataclass(frozen=True)
-class TradeOffLayout:
-    """Layout of what sharing saves, at the left, and of the lost quality, at the right or below.
+class QualityLayout:
+    """Lines of scores above a dial that is their axis.
 
     Attributes
     ----------
-    saved_title, quality_title, source
-        Top left corners of lines of words.
-    bars
-        Box of the bars of what is saved.
     plot
-        Box of the plot of quality.
-    captioned
-        Whether the names of the bars stand below them, and not at their left.
+        Box of the lines; its sides are the first and the last stop of the dial.
+    dial
+        Box of the dial.
+    figures
+        y of the line of the figures below the dial.
+    title, source
+        Top left corners of lines of words.
     """
 
-    saved_title: Point
-    bars: Box
-    quality_title: Point
     plot: Box
+    dial: Box
+    figures: float
+    title: Point
     source: Point
-    captioned: bool
 
     @classmethod
-    def of(cls, frame: Frame, *, rows: int, lines: int) -> TradeOffLayout:
-        """Lay out a number of bars, and a number of lines for the source."""
+    def of(cls, frame: Frame, *, lines: int, ticks: float, names: float) -> QualityLayout:
+        """Lay out the lines, with ``lines`` lines for the source.
+
+        ``ticks`` and ``names`` are the widths of what stands at the left and right of the lines.
+        """
         stage = frame.stage
-        source = NOTE * (1 + 1.35 * (lines - 1))
-        if frame.tall:
-            bars = Box.of(
-                stage.left,
-                stage.right,
-                stage.top - TITLE - 0.5 - 1.45 * rows,
-                stage.top - TITLE - 0.5,
-            )
-            title = bars.bottom - 0.5
-            return cls(
-                saved_title=(stage.left, stage.top - 0.3),
-                bars=bars,
-                quality_title=(stage.left, title),
-                plot=Box.of(stage.left, stage.right, stage.bottom + source + 2 * NOTE, title - 0.5),
-                source=(stage.left, stage.bottom + source + 0.1),
-                captioned=True,
-            )
-        middle = stage.left + 0.45 * stage.width
-        top, bottom = stage.top - TITLE - 0.75, stage.bottom + source + NOTE
-        return cls(
-            saved_title=(stage.left, stage.top - 0.1),
-            bars=Box.of(stage.left, middle - 0.4, bottom + 0.6, top),
-            quality_title=(middle + 0.4, stage.top - 0.1),
-            plot=Box.of(middle + 0.4, stage.right, bottom, top + 0.3),
-            source=(stage.left, stage.bottom + source),
-            captioned=not frame.wide,
-        )
+        left, right = stage.left + max(ticks, 1.0), stage.right - max(names, 1.0)
+        source = stage.bottom + LINE * lines
+        figures = source + 0.15 + FIGURE / 2
+        dial_bottom = figures + FIGURE / 2 + 0.1
+        # Of the dial only the track and the names below it are used here.
+        dial = Box.of(left, right, dial_bottom, dial_bottom + DIAL_HEIGHT)
+        plot = Box.of(left, right, dial.bottom + DIAL_HEIGHT / 2 + 0.3, stage.top - 1.3)
+        return cls(plot, dial, figures, (stage.left, stage.top), (stage.left, source))
+
+
+def stops(box: Box, count: int) -> Sequence[float]:
+    """Return x of each of ``count`` stops of a dial, from its left side to its right side."""
+    return [box.left + box.width * i / max(1, count - 1) for i in range(count)]

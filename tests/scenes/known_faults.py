@@ -33,10 +33,6 @@ JUMPS: dict[tuple[str, str], tuple[str, str]] = {
         "shipped",
         "the newest slice is drawn over the words above it",
     ),
-    ("scene_mqa", "one_set_for_many"): ("shipped", "the names K and V fall behind the glass"),
-    ("scene_gqa", "one_set_for_many"): ("shipped", "the names K and V fall behind the glass"),
-    ("scene_mqa", "patterns_side_by_side"): ("32 heads", "a pattern falls behind its card"),
-    ("scene_gqa", "patterns_side_by_side"): ("2 tokens", "a pattern falls behind its card"),
     ("scene_mla", "flatten"): ("2 tokens", "lines of the cards behind come to the front"),
     ("scene_mla", "only_the_latent_is_read"): (
         "shipped",
@@ -101,15 +97,6 @@ FAULTS: dict[tuple[str, str], dict[str, tuple[str, str]]] = {
     (READ, "scene_kv_cache"): {
         "16 words": ("4:3", "words at the slices of the cache touch"),
         "Chinese and emoji": ("9:16", EMOJI),
-    },
-    (READ, "scene_mqa"): {
-        "learned positions, biases": (SQUARE_AND_TALL, SMALL_WORDS),
-        "32 heads": ("9:16", SMALL_WORDS),
-    },
-    (READ, "scene_gqa"): {
-        "learned positions, biases": (SQUARE_AND_TALL, SMALL_WORDS),
-        "16 words": ("1:1", "the name of a group leaves the margin"),
-        "32 heads": (SQUARE_AND_TALL, SMALL_WORDS),
     },
     (READ, "scene_mla"): {
         "2 tokens": ("16:9 4:3 1:1", SHAPE),

@@ -57,10 +57,8 @@ class Case:
 LATENT = "keeps a latent instead of keys and values; render scene_mla"
 REFUSED = {
     ("scene_kv_cache", "true MLA"): LATENT,
-    ("scene_mqa", "true MLA"): LATENT,
-    ("scene_gqa", "true MLA"): LATENT,
-    ("scene_mqa", "one head"): "has one head, which has nothing to share; give another trace",
-    ("scene_gqa", "one head"): "has one head, which has nothing to share; give another trace",
+    ("scene_sharing", "true MLA"): LATENT,
+    ("scene_sharing", "one head"): "has one head, which has nothing to share; give another trace",
     ("scene_answer", "true MLA"): LATENT,
     ("scene_answer", "one head"): "has one head, which has nothing to share; give another trace",
 }

@@ -118,14 +118,14 @@ def test_a_trace_file_and_a_cached_film(tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         ({"scene": "scene_atention"}, "did you mean scene_attention"),
-        ({"scene": "scene_mqa", "beat": "nonsense"}, "no beat of scene_mqa 'nonsense'"),
+        ({"scene": "scene_sharing", "beat": "nonsense"}, "no beat of scene_sharing 'nonsense'"),
         (
             {"scene": "scene_attention", "beat": "a_"},
             "more than one beat of scene_attention; choose a_query_meets_a_key or a_weighted_mix",
         ),
-        ({"scene": "scene_mqa", "quality": "best"}, "no quality 'best'"),
-        ({"scene": "scene_mqa", "theme": "drak"}, "did you mean dark"),
-        ({"scene": "scene_mqa", "layer": 99}, "has layers 0 to"),
+        ({"scene": "scene_sharing", "quality": "best"}, "no quality 'best'"),
+        ({"scene": "scene_sharing", "theme": "drak"}, "did you mean dark"),
+        ({"scene": "scene_sharing", "layer": 99}, "has layers 0 to"),
     ],
 )
 def test_wrong_arguments_are_explained(arguments: dict[str, object], message: str) -> None:

@@ -1,21 +1,22 @@
-"""The scenes about shared keys and values: they can be read, and all numbers are explained."""
+"""The scene about shared keys and values: what the dial does, and that all numbers are explained."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import chain, pairwise
+from itertools import chain
 
 import numpy as np
 import pytest
 from manim import tempconfig
 
-from extract.architectures import DENSE_7B, architecture, kv_cache_bytes
+from extract.architectures import DENSE_7B
 from extract.attention import total_variation
 from extract.trace import Trace
+from filmkit.core.animations import presence
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.records import BeatRecord
 from filmkit.core.stage import Stage
-from scenes.sharing.scene_sharing import GroupedQuery, MultiQuery, SharedHeads
+from scenes.sharing.scene_sharing import Sharing
 from tests.extract.test_sharing import from_pooled_weights
 from tests.support.figures import all_texts, spelled, unexplained
 from tests.support.staging import complaints, play
@@ -29,29 +30,34 @@ CASES = {
     "two heads": {"n_heads": 2, "n_tokens": 2, "d_head": 32, "has_bos": False},
     "four tokens": {"n_heads": 4, "n_tokens": 4, "d_head": 16, "positions": "rotary"},
 }
-VARIANTS = [MultiQuery, GroupedQuery]
+STOPS = {
+    "grouped": [9, 3, 1],
+    "every head its own": [12, 4, 1],
+    "one for all": [8, 1],
+    "no equal groups": [7, 1],
+    "two heads": [2, 1],
+    "four tokens": [4, 2, 1],
+}
+SETTINGS = ("a_set_for_every_head", "a_set_for_each_group", "one_set_for_all")
 
 
 @pytest.mark.parametrize("case", ["no equal groups", "two heads", "four tokens"])
-@pytest.mark.parametrize("scene", VARIANTS)
-def test_unusual_shapes_can_be_read(scene: type[SharedHeads], case: str) -> None:
-    pictures = play(scene, make_trace(**CASES[case]))
+def test_unusual_shapes_can_be_read(case: str) -> None:
+    pictures = play(Sharing, make_trace(**CASES[case]))
     assert [line for p in pictures for line in complaints(p)] == []
 
 
-def run(
-    scene: type[SharedHeads], trace: Trace, look: Callable[[BeatRecord, SharedHeads], None]
-) -> None:
-    """Run a scene without drawing, and call ``look`` after each beat."""
+def run(trace: Trace, look: Callable[[BeatRecord, Sharing], None]) -> None:
+    """Run the scene without drawing, and call ``look`` after each beat."""
     size = {"pixel_width": 1920, "pixel_height": 1080, "frame_width": 8 * 16 / 9}
     quiet = {"dry_run": True, "progress_bar": "none", "verbosity": "ERROR"}
 
     def note(record: BeatRecord, stage: Stage) -> None:
-        assert isinstance(stage, SharedHeads)
+        assert isinstance(stage, Sharing)
         look(record, stage)
 
     with tempconfig(quiet | size | {"frame_height": 8.0}):
-        scene(trace, on_beat_end=note).render()
+        Sharing(trace, on_beat_end=note).render()
 
 
 def drawn(trace: Trace, values: np.ndarray) -> np.ndarray:
@@ -64,201 +70,115 @@ def square(trace: Trace, values: np.ndarray) -> np.ndarray:
     return drawn(trace, drawn(trace, values).T).T
 
 
-@pytest.mark.parametrize(
-    ("scene", "case", "n_groups"),
-    [
-        (MultiQuery, "grouped", 1),
-        (MultiQuery, "every head its own", 1),
-        (GroupedQuery, "every head its own", 4),
-        (GroupedQuery, "four tokens", 2),
-    ],
-)
-def test_pooled_panels_are_the_reference_arithmetic(
-    scene: type[SharedHeads], case: str, n_groups: int
-) -> None:
-    trace = make_trace(**CASES[case])
-    layer = from_pooled_weights(trace, n_groups)
-    n_heads = trace.meta.n_heads
-    seen = []
-
-    def look(record: BeatRecord, stage: SharedHeads) -> None:
-        if record.name == "every_head_reads_it":
-            for head, card in enumerate(stage.head_stack.cards):
-                keys = drawn(trace, layer.k_rot)[:, head * n_groups // n_heads]
-                close(card.k_t, keys.T)
-                close(card.scores, square(trace, layer.scores[head]))
-                close(card.pattern, square(trace, layer.pattern[head]))
-                close(card.z, drawn(trace, layer.z)[:, head])
-                assert "shared" in card.pattern.source.expression
-                seen.append(head)
-            for panels, values in (
-                (stage.shared_stack.keys, layer.k_rot),
-                (stage.shared_stack.values, layer.v),
-            ):
-                for panel, heads in zip(panels, stage.shared_stack.groups, strict=True):
-                    close(panel, drawn(trace, values)[:, heads[0] * n_groups // n_heads])
-        if record.name == "patterns_side_by_side":
-            own = trace.get("pattern", stage.layer.layer)
-            for head in range(n_heads):
-                close(stage.columns.upper[head], square(trace, own[head]))
-                close(stage.head_stack.cards[head].pattern, square(trace, layer.pattern[head]))
-                above, below = stage.columns.upper[head], stage.head_stack.cards[head].pattern
-                assert above.norm == below.norm
-                assert above.box.x == pytest.approx(below.box.x)
-                assert below.opacity == 1
-        if record.name == "the_cache_shrinks":
-            blocks = stage.cache.shared.blocks
-            for block, values in zip(blocks, (layer.k_rot, layer.v), strict=True):
-                close(block.front, drawn(trace, values)[:, 0])
-                assert block.visible_range.units == (0, n_groups)
-
-    run(scene, trace, look)
-    assert sorted(seen) == list(range(n_heads))
-
-
 def close(panel: Heatmap, values: np.ndarray) -> None:
     np.testing.assert_allclose(panel.values, values, atol=2e-5)
 
 
-@pytest.mark.parametrize(
-    ("scene", "case"), [(GroupedQuery, "grouped"), (MultiQuery, "one for all")]
-)
-def test_a_model_that_shares_is_shown_as_it_is(scene: type[SharedHeads], case: str) -> None:
+@pytest.mark.parametrize("case", CASES)
+def test_every_stop_shows_the_reference_arithmetic(case: str) -> None:
     trace = make_trace(**CASES[case])
-    layer = trace.meta.featured.layer
-    beats_seen = []
+    heads, own = trace.meta.n_heads, trace.meta.n_kv_heads
+    seen = []
 
-    def look(record: BeatRecord, stage: SharedHeads) -> None:
-        beats_seen.append(record.name)
-        for head, card in enumerate(stage.head_stack.cards):
-            pattern = trace.get("pattern", layer)[head]
-            np.testing.assert_array_equal(card.pattern.values, square(trace, pattern))
-            assert card.pattern.source.tensor == f"pattern.{layer}"
-            keys = drawn(trace, trace.keys(layer))[:, trace.kv_head(head)]
-            np.testing.assert_array_equal(card.k_t.values, keys.T)
-        for panel, heads in zip(stage.shared_stack.keys, stage.shared_stack.groups, strict=True):
-            assert heads == sorted(heads)
-            assert {trace.kv_head(head) for head in heads} == {trace.kv_head(heads[0])}
-            close(panel, drawn(trace, trace.keys(layer))[:, trace.kv_head(heads[0])])
-            assert panel.source.tensor == f"k_rot.{layer}"
+    def look(record: BeatRecord, stage: Sharing) -> None:
+        if record.name not in SETTINGS:
+            return
+        count = stage.stops[stage.at].count
+        seen.append(count)
+        assert stage.bar.figure.text == f"{count * 2 * trace.meta.d_qk:,}"
+        assert stage.bar.pieces.width == pytest.approx(
+            stage.bar.full.width * count / heads, abs=0.01
+        )
+        shown = [pair["k"] for pair in stage.sets.blocks if presence(pair["k"].edges)]
+        assert len(shown) == count
+        filled = [block for block in shown if presence(block.front)]
+        if count > own:
+            assert filled == []
+            assert not any(cells.shown.any() for cells in stage.patterns.cells)
+            return
+        assert len(filled) == count
+        layer = from_pooled_weights(trace, count)
+        for head, cells in enumerate(stage.patterns.cells):
+            close(cells, square(trace, layer.pattern[head]))
+            assert cells.shown.all()
+            for name, values in (("k", layer.k_rot), ("v", layer.v)):
+                block = stage.sets.blocks[head][name]
+                close(block.front, drawn(trace, values)[:, head * count // heads])
+            assert (cells.source.tensor is None) is (count < own)
 
-    run(scene, trace, look)
-    assert beats_seen == list(scene.beat_names(trace))
+    run(trace, look)
+    assert seen == STOPS[case]
 
 
-def test_fan_outs_lead_to_the_heads_that_read_a_panel() -> None:
-    trace = make_trace(**CASES["grouped"])
+@pytest.mark.parametrize("case", CASES)
+def test_heads_that_share_stand_in_one_place_and_have_one_colour(case: str) -> None:
+    trace = make_trace(**CASES[case])
 
-    def look(record: BeatRecord, stage: SharedHeads) -> None:
-        shared_stack, head_stack = stage.shared_stack, stage.head_stack
-        assert shared_stack.groups[0][0] == 0
-        for fan_outs, name in (
-            (shared_stack.key_fan_outs, "k"),
-            (shared_stack.value_fan_outs, "v"),
-        ):
-            box = getattr(head_stack.layout.head, name)
-            for fan_out, heads in zip(fan_outs, shared_stack.groups, strict=True):
-                ends = [[box.right, box.y, head_stack.layout.depth_at(h)] for h in heads]
-                np.testing.assert_allclose(fan_out.ends, ends)
+    def look(record: BeatRecord, stage: Sharing) -> None:
+        if record.name not in SETTINGS:
+            return
+        stop = stage.stops[stage.at]
+        places: dict[int, set[object]] = {}
+        for head, pair in enumerate(stage.sets.blocks):
+            place = round(pair["k"].visible_range.shift[2], 6)
+            assert place == round(pair["v"].visible_range.shift[2], 6)
+            colour = stage.patterns.frames[head].get_stroke_color().to_hex()
+            assert colour == pair["k"].edges.get_stroke_color().to_hex()
+            places.setdefault(stop.set_of(head), set()).add((place, colour))
+        assert all(len(place) == 1 for place in places.values())
+        assert len({place for (place,) in places.values()}) == stop.count
 
-    run(GroupedQuery, trace, look)
+    run(trace, look)
+
+
+def test_a_model_with_one_set_has_no_mean_to_compare_with() -> None:
+    beats = Sharing.beat_names(make_trace(**CASES["one for all"]))
+    assert beats == ("a_set_for_every_head", "one_set_for_all", "what_it_costs")
+    assert "attention_moves" in Sharing.beat_names(make_trace(**CASES["grouped"]))
 
 
 # Every number on screen and in the narration
 
-R1 = architecture("DeepSeek-V3/R1")
-NAMES = {
-    "DeepSeek-R1",
-    "GQA-8",
-    "7B",
-    "1.33T",
-    "DeepSeek-V2",
-    "table 8",
-    "pp. 31-32",
-    "layer 1",
-}
+NAMES = {"7B", "1.33T", "DeepSeek-V2", "table 8", "pp. 31-32", "layer 1"}
 
 
 def whole(*values: float) -> set[str]:
     return set(chain.from_iterable(spelled(value, "{:,.0f}") for value in values))
 
 
-def ratio(value: float) -> set[str]:
-    return spelled(value, "{:.0f}" if value == round(value) else "{:.2f}", "{:.1f}")
-
-
-def explained(trace: Trace, n_groups: int) -> dict[str, set[str]]:
+def explained(trace: Trace) -> dict[str, set[str]]:
     """Return the numbers that each beat may show, computed here and not by the scene."""
     meta, layer = trace.meta, trace.meta.featured.layer
-    heads, own, width = meta.n_heads, meta.n_kv_heads, meta.d_qk
-    own_patterns = trace.get("pattern", layer)
-    pooled = from_pooled_weights(trace, n_groups).pattern
-    moves = 100 * total_variation(own_patterns, pooled)[:, 1 : meta.n_prompt]
-    every = whole(*range(heads))
-    shared_stack = every | whole(heads, own, n_groups, heads // n_groups, own // n_groups, 4)
-    moved = every | whole(moves.mean(), moves.max(), *moves.mean(axis=1))
-    cached = whole(2, heads, own, n_groups, width, *(2 * width * n for n in (heads, own, n_groups)))
-    cached |= ratio(heads / own) | ratio(own / n_groups) | ratio(heads / n_groups) | whole(heads)
-    scores = [value for c in DENSE_7B.columns for value in (c.bbh, c.mmlu, c.c_eval, c.cmmlu)]
-    price = whole(2, 8, 61, 128, 30, 35, 40, 45, 50)
-    price |= set(chain.from_iterable(spelled(value, "{:.1f}") for value in scores))
-    price |= spelled(kv_cache_bytes(R1, "mha") / 1e6, "{:.1f}")
-    price |= spelled(kv_cache_bytes(R1, "gqa", n_groups=8) / 1e3, "{:.0f}")
-    price |= spelled(kv_cache_bytes(R1, "mqa") / 1e3, "{:.1f}")
+    heads, width = meta.n_heads, 2 * meta.d_qk
+    stops = {heads, meta.n_kv_heads, 1, 4, 3}
+    pooled = from_pooled_weights(trace, 1).pattern
+    moves = 100 * total_variation(trace.get("pattern", layer), pooled)[:, 1 : meta.n_prompt]
+    dial = whole(*range(heads), *stops, *(width * count for count in stops))
+    models = [(c.bbh + c.mmlu + c.c_eval + c.cmmlu) / 4 for c in DENSE_7B.columns]
     return {
-        "a_set_for_every_head": every | whole(heads, own),
-        "one_set_for_many": shared_stack,
-        "every_head_reads_it": every | whole(heads),
-        "patterns_side_by_side": moved | whole(heads),
-        "the_cache_shrinks": cached,
-        "what_it_costs": price | whole(heads),
+        **dict.fromkeys(SETTINGS, dial),
+        "attention_moves": dial | whole(moves.mean()),
+        "what_it_costs": whole(*models, 8, 30, 35, 40, 45),
     }
 
 
 @pytest.mark.parametrize(
     "case", ["grouped", "every head its own", "one for all", "no equal groups"]
 )
-@pytest.mark.parametrize("scene", VARIANTS)
-def test_every_number_is_explained(scene: type[SharedHeads], case: str) -> None:
+def test_every_number_is_explained(case: str) -> None:
     trace = make_trace(**CASES[case])
-    allowed = explained(trace, scene.n_groups(trace))
-    for picture in play(scene, trace):
+    allowed = explained(trace)
+    for picture in play(Sharing, trace):
         assert unexplained(all_texts(picture), allowed[picture.record.name], NAMES) == []
 
 
-def test_the_sizes_at_deepseeks_shape_are_said() -> None:
+def test_the_scores_are_those_of_the_report_and_their_source_is_named() -> None:
+    last: list[Sharing] = []
     trace = make_trace(**CASES["grouped"])
-    last = {scene: play(scene, trace)[-1] for scene in VARIANTS}
-    assert "31.2 kilobytes" in last[MultiQuery].record.narration
-    assert "250 kilobytes" in last[GroupedQuery].record.narration
-    for picture in last.values():
-        assert "4.0 megabytes" in picture.record.narration
-        assert any(DENSE_7B.source in text for text in all_texts(picture))
-
-
-def test_a_full_cache_is_called_hypothetical_only_where_it_is() -> None:
-    for case, expected in (("grouped", True), ("every head its own", False)):
-        picture = play(MultiQuery, make_trace(**CASES[case]))[4]
-        assert any("hypothetical" in text for text in all_texts(picture)) == expected
-
-
-@pytest.mark.parametrize("case", ["grouped", "every head its own"])
-@pytest.mark.parametrize("scene", VARIANTS)
-def test_every_picture_grows_out_of_the_one_before(scene: type[SharedHeads], case: str) -> None:
-    trace = make_trace(**CASES[case])
-    ink: list[float] = []
-    ends: list[int] = []
-    quiet = {"progress_bar": "none", "verbosity": "ERROR", "frame_rate": 5}
-    size = {"pixel_width": 256, "pixel_height": 144, "frame_width": 8 * 16 / 9, "frame_height": 8.0}
-
-    def draw(picture: np.ndarray, frames: int) -> None:
-        ink.extend([float(picture[..., :3].mean())] * frames)
-
-    def note(record: BeatRecord, stage: Stage) -> None:
-        ends.append(len(ink))
-
-    with tempconfig(quiet | size):
-        scene(trace, on_beat_end=note, sink=draw).render()
-    # The first beat comes out of the dark.
-    for start, end in pairwise(ends):
-        assert min(ink[start:end]) > min(ink[start - 1], ink[end - 1]) / 3
+    run(trace, lambda record, stage: last.append(stage))
+    quality = last[-1].quality
+    np.testing.assert_allclose(quality.means, [42.15, 38.225, 33.925])
+    heights = [dot.get_y() for dot in quality.average[-3:]]
+    assert heights == sorted(heights, reverse=True)
+    assert "published" in last[-1].provenance_notes()[0]
+    assert any(DENSE_7B.source in text for text in all_texts(play(Sharing, trace)[-1]))
