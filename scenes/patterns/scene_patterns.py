@@ -239,8 +239,8 @@ class Patterns(Stage):
             self.draws_first_token = len(closeup.hidden) > 0
             if len(closeup.hidden):
                 parts.insert(0, closeup.hidden)
-        self.add(closeup.tile)
         self.play(
+            Appear(closeup.tile, rate_func=EARLY),
             *(Vanish(part, rate_func=EARLY) for part in self.leaving),
             Fly(self.camera, closeup.shot),
             Succession(Presence(self.wall.cells, 1.0), Presence(self.wall.cells, NEARLY_GONE)),
