@@ -1,43 +1,73 @@
-"""Charts of the size of a key/value cache: one token, real models, and a published saving.
+"""Pictures of the size of a key/value cache: bars, tiles, boxes that become lines, and columns.
 
-All numbers are computed by :mod:`extract.architectures`.
+All numbers are computed by :mod:`extract.architectures` and :mod:`extract.newer_schemes`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
 import numpy as np
-from manim import LEFT, Animation, AnimationGroup, LaggedStart, Rectangle, VGroup
+from manim import Animation, AnimationGroup, Circle, Dot, LaggedStart, Rectangle, VGroup, VMobject
 
 from extract.architectures import (
-    MOE,
+    CONTEXT_TOKENS,
+    GPU_BYTES,
+    H100_SXM,
     V2_SAVING,
     V2_THROUGHPUT,
+    DecodingWork,
     architecture,
     v2_cache_claim,
 )
-from filmkit.core.animations import Appear, Arrive
-from filmkit.core.geometry import Box
-from filmkit.core.numbers import format_count, format_kilobytes, format_percent, format_ratio
-from filmkit.core.text import Label, stacked_lines
-from filmkit.core.theme import current_theme
-from filmkit.mobjects.cached_numbers import BITS, CachedPerToken, thousands, trained_ratio
-from filmkit.mobjects.chart import (
-    Bracket,
-    ChartAxis,
-    DotPlot,
-    DotSeries,
-    Paragraph,
-    ScaleBars,
-    grow_bar,
+from extract.newer_schemes import NewerScheme
+from filmkit.core.animations import AnimateWith, Arrive, Glide, set_presence
+from filmkit.core.geometry import Box, Point
+from filmkit.core.numbers import (
+    format_count,
+    format_gigabytes,
+    format_kilobytes,
+    format_number,
+    format_percent,
+    format_ratio,
+    readable_bytes,
 )
-from filmkit.mobjects.marks import Highlight
-from scenes.cache_size.layout import ClaimLayout, ShippedLayout, TokenBarsLayout
+from filmkit.core.text import Label, Number, break_lines
+from filmkit.core.theme import current_theme
+from filmkit.mobjects.cached_numbers import BITS, CachedPerToken, trained_ratio
+from filmkit.mobjects.chart import ChartAxes, ChartAxis, Curve, EndLabels, ReferenceLine, grow_bar
+from filmkit.mobjects.flow import Draw, Wire
+from scenes.cache_size.layout import (
+    DISPLAY,
+    ChartLayout,
+    SavingLayout,
+    TokenLayout,
+    WorkLayout,
+)
 
-__all__ = ["ClaimBars", "ShippedPlot", "TokenBars"]
+__all__ = ["MemoryLines", "NewerLines", "ReadersOfNumber", "SavingColumns", "TokenBars"]
+
+GAP = 0.16  # between a mark and its words
+
+
+def _words(text: str, point: Point, *, size: float, colour: str, right: bool = False) -> Label:
+    """Return a line of words whose left end, or right end, is at (x, y)."""
+    label = Label(text, size=size, colour=colour)
+    half = -label.width / 2 if right else label.width / 2
+    label.on_line(point[0] + half, point[1])
+    return label
+
+
+def _filled(box: Box, colour: str) -> Rectangle:
+    """Return a box filled with a colour."""
+    return Rectangle(
+        width=box.width, height=box.height, stroke_width=0.0, fill_color=colour, fill_opacity=1.0
+    ).move_to(box.center)
 
 
 class TokenBars(VGroup):
-    """Bars of the bytes of one token under each scheme, and how often the last fits in the first.
+    """Bars of the bytes of one token under each scheme, all on one scale from zero.
 
     Parameters
     ----------
@@ -49,124 +79,83 @@ class TokenBars(VGroup):
 
     Attributes
     ----------
-    bars
-        The bars, with names, notes and sizes.
-    compositions
-        What each bar consists of, in words.
+    title
+        What is counted.
+    bars, names, sizes
+        For each scheme the pieces of its bar, its name, and its size in bytes.
     tiles
         The latent's bar, repeated along the first one.
-    ratio, trained
-        Brackets with the ratio to the first bar, and with the one to a model that was trained.
-    remarks
-        Words behind the two brackets.
-    title, source, trained_source
-        Lines above and below.
+    ratio, meaning
+        How often it fits: a number that counts up and its sign; and what that means.
+    trained
+        A mark at the size of a model that was trained, and its words.
     """
 
-    def __init__(self, caches: tuple[CachedPerToken, ...], layout: TokenBarsLayout) -> None:
+    def __init__(self, caches: Sequence[CachedPerToken], layout: TokenLayout) -> None:
         super().__init__()
-        theme, arch = current_theme(), caches[0].arch
-        self.caches = caches
-        factors = f"{arch.n_layers} layers × {BITS // 8} bytes"
-        (self.title,) = Paragraph(
-            [f"one token in the cache: numbers in a layer × {factors}"],
+        theme = current_theme()
+        self.caches, arch = tuple(caches), caches[0].arch
+        self.title = _words(
+            "one token in the cache, at DeepSeek-R1’s size",
             layout.title,
             size=theme.shape_size,
-        )
-        self.right = layout.bars.right
-        self.bars = ScaleBars(
-            [cache.row(note=cache.numbers) for cache in caches],
-            layout.bars,
-            captioned=layout.captioned,
-        )
-        self.compositions = VGroup(
-            *(
-                self._composition(index, text)
-                for index, text in enumerate(cache.shares for cache in caches)
-            )
-        )
-        (self.source,) = Paragraph([arch.source], layout.source)
-
-        everything, latent = self.bars.bar_box(0), self.bars.bar_box(-1)
-        strip = layout.tiles(everything)
-        ratio = caches[0].size() / caches[-1].size()
-        self.tiles = VGroup()
-        for index in range(int(np.ceil(ratio))):
-            width = latent.width * min(1.0, ratio - index)
-            tile = Rectangle(
-                width=0.82 * width,
-                height=strip.height,
-                stroke_width=0.0,
-                fill_color=theme.latent,
-                fill_opacity=1.0,
-            )
-            self.tiles.add(
-                tile.move_to([strip.left + index * latent.width + width / 2, strip.y, 0.0])
-            )
-        self.ratio = Bracket(
-            (strip.left, strip.top + layout.outer_rise),
-            (strip.right, strip.top + layout.outer_rise),
-            format_ratio(ratio),
-            towards=(0.0, 1.0),
-            size=1.25 * theme.name_size,
-        )
-        mha, mla, trained = trained_ratio()
-        trained_end = everything.left + trained * latent.width
-        side, away = (strip.top, 1.0) if layout.captioned else (everything.bottom, -1.0)
-        self.trained = Bracket(
-            (everything.left, side),
-            (trained_end, side),
-            format_ratio(trained),
-            towards=(0.0, away),
             colour=theme.muted,
         )
-        self.remarks = VGroup(
-            self._remark(
-                self.ratio,
-                f"against keys and values for each of {arch.n_heads} heads: nobody trained that",
-            ),
-            self._remark(self.trained, "against the large MHA model that DeepSeek did train"),
-        )
-        counts = f"{thousands(mha)} numbers a token against {thousands(mla)}"
-        self.trained_source = Paragraph(
-            [f"{format_ratio(trained)}:  {counts}, {MOE.source}"],
-            layout.source,
-            width=layout.bars.width,
-        )
-        self.add(self.title, self.bars, self.compositions, self.source, self.tiles)
-        self.add(self.ratio, self.trained, self.remarks, self.trained_source)
-
-    def _composition(self, index: int, text: str) -> VGroup:
-        """Build the words on what a bar consists of: on the first bar, else behind its size."""
-        theme = current_theme()
-        if index == 0:
-            return VGroup(
-                *(
-                    Label(f"{part} {text}", colour=theme.background).move_to(piece)
-                    for part, piece in zip(("keys", "values"), self.bars.bars[0], strict=True)
-                )
+        self.unit = layout.rows[0].width / caches[0].size()
+        self.bars, self.names, self.sizes = VGroup(), VGroup(), VGroup()
+        for cache, row, point in zip(caches, layout.rows, layout.names, strict=True):
+            colour = cache.colour if cache.scheme == "mla" else theme.ink
+            self.names.add(_words(cache.name, point, size=theme.name_size, colour=colour))
+            bar, x = VGroup(), row.left
+            for span in cache.spans():
+                width = span.value * self.unit
+                bar.add(_filled(Box.of(x, x + width, row.bottom, row.top), span.colour))
+                x += width
+            self.bars.add(bar)
+            size = readable_bytes(cache.size())
+            self.sizes.add(
+                _words(size, (x + GAP, row.y), size=theme.name_size, colour=theme.ink)
             )
-        size = self.bars.sizes[index]
-        label = Label(text, size=theme.note_size, colour=theme.muted)
-        x = size.get_right()[0] + 0.3 + label.width / 2
-        return VGroup(label.on_line(x, self.bars.bar_box(index).y))
+        self._measure(layout, arch.n_heads)
+        self.add(self.title, self.bars, self.names, self.sizes, self.tiles)
+        self.add(self.ratio, self.meaning, self.trained)
 
-    def _remark(self, bracket: Bracket, text: str) -> VGroup:
-        """Build the words behind a bracket's ratio, on as many lines as they need there."""
-        theme, ratio = current_theme(), bracket.label
-        point = (ratio.get_right()[0] + 0.2, ratio.get_y())
-        room = self.right - point[0]
-        return VGroup(*stacked_lines(text, point, room, size=theme.note_size, colour=theme.muted))
-
-    def bar_labels(self, index: int) -> VGroup:
-        """Return name and arithmetic of a bar."""
-        return VGroup(self.bars.names[index], self.bars.notes[index])
-
-    def full_row(self, index: int) -> VGroup:
-        """Return a bar with all its labels."""
-        bars = self.bars
-        return VGroup(
-            self.bar_labels(index), bars.bars[index], bars.sizes[index], self.compositions[index]
+    def _measure(self, layout: TokenLayout, heads: int) -> None:
+        """Build the tiles and the words on how many there are."""
+        theme, ruler = current_theme(), layout.ruler
+        ratio = self.caches[0].size() / self.caches[-1].size()
+        step = self.caches[-1].size() * self.unit
+        self.tiles = VGroup()
+        for index in range(int(np.ceil(ratio))):
+            left = ruler.left + index * step
+            width = step * min(1.0, ratio - index)
+            box = Box.of(left, left + 0.84 * width, ruler.bottom, ruler.top)
+            self.tiles.add(_filled(box, theme.latent))
+        (x, y), below = layout.verdict
+        sign = _words("×", (x, y), size=DISPLAY, colour=theme.latent, right=True)
+        self.times = Number(ratio, size=DISPLAY, colour=theme.latent)
+        self.times.on_line(sign.get_left()[0] - GAP - self.times.width / 2, y)
+        self.ratio = VGroup(self.times, sign)
+        self.full_ratio = ratio
+        self.meaning = _words(
+            f"if all {heads} heads kept their own, which nobody trained",
+            below,
+            size=theme.shape_size,
+            colour=theme.muted,
+            right=True,
+        )
+        *_, trained = trained_ratio()
+        x = ruler.left + trained * step
+        foot = ruler.bottom - 0.34
+        mark = Wire([(x, foot), (x, ruler.bottom + 0.02)], colour=theme.ink, arrow=False)
+        self.trained = VGroup(
+            mark,
+            _words(
+                f"{format_ratio(trained)}: the largest such model that was trained",
+                (x + GAP, foot),
+                size=theme.shape_size,
+                colour=theme.ink,
+            ),
         )
 
     def arrive(self, index: int) -> Animation:
@@ -174,109 +163,357 @@ class TokenBars(VGroup):
 
         Shared keys and values come as slices of the bar above, the others grow.
         """
-        bar = self.bars.bars[index]
+        bar = self.bars[index]
         if self.caches[index].scheme not in ("gqa", "mqa"):
             return grow_bar(bar)
-        above = self.bars.bars[index - 1]
+        above = self.bars[index - 1]
         return AnimationGroup(
             *(
-                Arrive(piece, piece.copy().match_y(source).align_to(source, LEFT))
+                Arrive(piece, piece.copy().move_to(source).align_to(source, [-1, 0, 0]))
                 for piece, source in zip(bar, above, strict=True)
             )
         )
 
-    def lay_tiles(self) -> Animation:
-        """Return an animation in which the latent's bar is repeated along the first one."""
-        latent = self.bars.bars[-1][0]
-        return LaggedStart(*(Arrive(tile, latent) for tile in self.tiles), lag_ratio=0.06)
+    def lay_tiles(self, **kwargs: float) -> Animation:
+        """Return an animation that lays the latent's bar along the first one, and counts."""
+        latent = self.bars[-1][0]
+        return AnimationGroup(
+            LaggedStart(*(Arrive(tile, latent) for tile in self.tiles), lag_ratio=0.06),
+            AnimateWith(self.times, lambda a: self.times.set_value(self.full_ratio * a)),
+            **kwargs,
+        )
 
 
-class ShippedPlot(VGroup):
-    """Dot plot of real models: a token's cache as shipped, and with keys and values of every head.
+class MemoryLines(VGroup):
+    """Cache size over the length of the context, with the memory of one GPU.
+
+    Boxes of equal size stack into each line: each is what some tokens add. First the axes reach
+    to a context that is common today; :meth:`fill_gpu` changes them so that the last scheme, too,
+    fills the GPU.
 
     Parameters
     ----------
-    names
-        Models from the top, by their names in :func:`extract.architectures.architecture`.
+    schemes
+        What is cached for each token, a line for each.
     layout
-        Where everything stands.
+        Where the chart is.
 
     Attributes
     ----------
-    plot
-        The dots.
-    schemes, factors
-        Two columns of words: each model's scheme, and how much smaller its cache is.
-    rings
-        Dots of keys and values of every head.
-    headings
-        Headings of the dots and of the last column.
     ground
-        Names, rules and axis of the plot, and the remark below.
+        Axes and ticks of the first scale.
+    boxes
+        For each scheme its boxes, from the first tokens to the last; each of as many pieces as
+        the bar of one token.
+    curves, ends
+        The lines, and their names with sizes.
+    gpu
+        The memory of one GPU.
+    full
+        Where the first and the last scheme fill it: a dot, the number of tokens, and a name.
     """
 
-    def __init__(self, names: tuple[str, ...], layout: ShippedLayout) -> None:
+    BOXES = 16  # boxes of each line
+    FIRST = (0.25, 0.5, 1.0), (2.0, 4.0, 6.0)  # ticks: in contexts, and in memories of a GPU
+    FAR = (0.5e6, 1.0e6), (0.25, 0.5, 0.75)  # ticks then: in tokens, and in memories of a GPU
+    HEADROOM = 1.38  # end of the vertical axis then, as a multiple of the GPU's memory
+
+    def __init__(self, schemes: Sequence[CachedPerToken], layout: ChartLayout) -> None:
         super().__init__()
         theme = current_theme()
-        self.caches = [CachedPerToken(arch, arch.scheme) for arch in map(architecture, names)]
-        full = [CachedPerToken(cache.arch, "mha").size() for cache in self.caches]
-        own = [cache.size() for cache in self.caches]
-        axis = ChartAxis(
-            0.6 * min(own),
-            1.2 * max(full),
-            (1e4, 1e5, 1e6),
-            "cache of one token in bytes",
-            log=True,
-            write=format_count,
-        )
-        self.plot = DotPlot(
-            names,
-            [
-                DotSeries("as shipped", tuple(own), tuple(cache.colour for cache in self.caches)),
-                DotSeries(
-                    "if every head kept its own", tuple(full), theme.ink, hollow=True, written=False
-                ),
-            ],
-            axis,
+        self.schemes = tuple(schemes)
+        texts = [f"{c.name}  {format_gigabytes(c.size(CONTEXT_TOKENS))}" for c in schemes]
+        x_first = [CONTEXT_TOKENS * share for share in self.FIRST[0]]
+        y_first = [GPU_BYTES * share for share in self.FIRST[1]]
+        x_far, y_far = list(self.FAR[0]), [GPU_BYTES * share for share in self.FAR[1]]
+        self.n_first = len(x_first), len(y_first)
+        self.axes = ChartAxes(
+            ChartAxis(
+                0,
+                CONTEXT_TOKENS,
+                (*x_first, *x_far),
+                "tokens in the context",
+                write=lambda n: f"{n / 1024:.0f}K" if n <= CONTEXT_TOKENS else format_count(n),
+            ),
+            ChartAxis(
+                0,
+                1.1 * schemes[0].size(CONTEXT_TOKENS),
+                (*y_first, *y_far),
+                "gigabytes",
+                write=lambda size: f"{size / 1e9:.0f}",
+            ),
             layout.chart,
-            write=format_kilobytes,
-            right=layout.right,
-            captioned=layout.captioned,
+            right=max(Label(text).width for text in texts) + layout.ties,
         )
-        self.schemes, self.factors = VGroup(), VGroup()
-        for row, cache in enumerate(self.caches):
-            y = self.plot.name_line(row)
-            scheme = Label(cache.name, colour=cache.colour)
-            factor = Label(format_ratio(full[row] / own[row]), colour=cache.colour)
-            self.schemes.add(scheme.on_line(layout.schemes + scheme.width / 2, y))
-            self.factors.add(factor.on_line(layout.factors - factor.width / 2, y))
-        factor_heading = Label("smaller by", size=theme.note_size, colour=theme.muted)
-        factor_heading.on_line(
-            layout.factors - factor_heading.width / 2,
-            self.plot.series_names[0].get_y() + layout.heading_rise,
+        self.highs = self.axes.x.high, self.axes.y.high
+        self.curves = VGroup(
+            *(
+                Curve(
+                    self.axes,
+                    [0, CONTEXT_TOKENS],
+                    [0, cached.size(CONTEXT_TOKENS)],
+                    colour=cached.colour,
+                    width=theme.bold if cached.scheme == "mla" else theme.line,
+                )
+                for cached in schemes
+            )
         )
-        (self.remark,) = Paragraph(
-            [f"counted at {BITS} bits from each model’s published configuration"], layout.remark
+        self.ends = EndLabels(self.curves, texts)
+        self.gpu = ReferenceLine(
+            self.axes, GPU_BYTES, f"one GPU: {format_gigabytes(GPU_BYTES)}"
         )
-        plot = self.plot
-        self.ground = VGroup(plot.names, plot.rules, plot.ticks, plot.title, self.remark)
-        self.rings, self.headings = plot.dots[1], VGroup(plot.series_names, factor_heading)
-        self.add(plot, self.schemes, self.factors, factor_heading, self.remark)
+        self.boxes = VGroup(*(self._boxes(cached) for cached in schemes))
+        self.full = VGroup(*(self._full(cached) for cached in (schemes[0], schemes[-1])))
+        first, then = self._ticks()
+        self.far_ticks = set_presence(then, 0.0)
+        self.first_ticks = first
+        self.ground = VGroup(first, self.axes.base, self.axes.titles)
+        self.add(self.ground, self.boxes, self.curves, self.ends, self.gpu, self.full)
+        self.add(self.far_ticks)
 
-    def shrink(self, row: int) -> Animation:
-        """Return an animation in which a model's dot moves from its ring to the shipped size."""
-        plot, ring = self.plot, self.rings[row]
-        dot, tie = plot.dots[0][row], plot.ties[row]
-        start = tie.copy().set_points_as_corners([ring.get_center(), ring.get_center()])
-        return AnimationGroup(Arrive(tie, start), Arrive(dot, dot.copy().move_to(ring)))
+    def _ticks(self) -> tuple[VGroup, VGroup]:
+        """Return the ticks of the first scale and those of the second."""
+        axes, (n_x, n_y) = self.axes, self.n_first
+        first = VGroup(*axes.x_ticks[:n_x], *axes.y_ticks[:n_y], *axes.rules[:n_y])
+        then = VGroup(*axes.x_ticks[n_x:], *axes.y_ticks[n_y:], *axes.rules[n_y:])
+        return first, then
 
-    def labels(self, row: int) -> VGroup:
-        """Return the number, the scheme and the factor of a model."""
-        return VGroup(self.plot.numbers[0][row], self.schemes[row], self.factors[row])
+    def _boxes(self, cached: CachedPerToken) -> VGroup:
+        """Return the boxes of a scheme, as steps of a stair."""
+        boxes, step = VGroup(), CONTEXT_TOKENS / self.BOXES
+        spans = cached.spans()
+        for index in range(self.BOXES):
+            box, low = VGroup(), index * step * cached.size()
+            left, right = (self.axes.at(step * i, 0)[0] for i in (index, index + 1))
+            for span in spans:
+                high = low + step * span.value
+                bottom, top = (self.axes.at(0, size)[1] for size in (low, high))
+                box.add(_filled(Box.of(left, right, bottom, top), span.colour))
+                low = high
+            boxes.add(box)
+        return boxes
+
+    def _full(self, cached: CachedPerToken) -> VGroup:
+        """Return the mark where a scheme fills the GPU: at the place that the far axes give it."""
+        theme, axes = current_theme(), self.axes
+        tokens = int(GPU_BYTES // cached.size())
+        self.far = 1.1 * tokens, self.HEADROOM * GPU_BYTES
+        colour = cached.colour
+        figure = Label(format_count(tokens), size=DISPLAY, colour=colour)
+        name = Label(f"tokens, {cached.name}", size=theme.shape_size, colour=colour)
+        return VGroup(Dot(radius=0.1, color=colour), figure, name)
+
+    def stack(self, **kwargs: float) -> Animation:
+        """Return an animation in which copies of the first box of each line stack up.
+
+        The first box itself has become of a bar.
+        """
+        return LaggedStart(
+            *(
+                AnimationGroup(
+                    *(
+                        Arrive(boxes[index], boxes[index - 1])
+                        for boxes in self.boxes
+                    )
+                )
+                for index in range(1, self.BOXES)
+            ),
+            lag_ratio=0.35,
+            **kwargs,
+        )
+
+    def become_lines(self) -> list[Animation]:
+        """Return animations in which all boxes lean over into the lines."""
+        moves: list[Animation] = []
+        for boxes in self.boxes:
+            for box in boxes:
+                corners = [box.get_corner(c) for c in ([-1, -1, 0], [1, 1, 0])]
+                for piece in box:
+                    target = piece.copy()
+                    target.set_points_as_corners([corners[0], corners[1], corners[1], corners[0]])
+                    target.add_line_to(corners[0])
+                    moves.append(Glide(piece, target))
+        return [*moves, *(Draw(curve) for curve in self.curves)]
+
+    def fill_gpu(self, **kwargs: float) -> Animation:
+        """Return an animation that changes both axes until the last scheme fills one GPU.
+
+        Lines end where the GPU is full; the whole chart must be on the scene.
+        """
+        starts, ends, plot = self.highs, self.far, self.axes.plot
+        rise = float(self.gpu.label.get_y() - self.gpu.line.get_y())
+
+        def step(alpha: float) -> None:
+            x, y = (
+                start ** (1 - alpha) * end**alpha for start, end in zip(starts, ends, strict=True)
+            )
+            self._set_highs(x, y)
+            set_presence(self.first_ticks, max(0.0, 1 - 3 * alpha))
+            set_presence(self.far_ticks, max(0.0, 3 * alpha - 2))
+            set_presence(self.ends, max(0.0, 1 - 3 * alpha))
+            # Its name leaves room for what is counted above the line.
+            name, line = self.gpu.label, self.gpu.line.get_y()
+            start = plot.right - name.width / 2, line + rise
+            end = plot.right + GAP + name.width / 2, line
+            name.on_line(*(a + (b - a) * alpha for a, b in zip(start, end, strict=True)))
+
+        return AnimateWith(self, step, **kwargs)
+
+    def _set_highs(self, x: float, y: float) -> None:
+        """Change the ends of both axes, and draw everything again."""
+        axes = self.axes
+        axes.x = replace(axes.x, high=x)
+        axes.set_y_high(y)
+        for tick, label in zip(axes.x.ticks, axes.x_ticks, strict=True):
+            label.set_x(axes.at(tick, 0)[0])
+        for curve, cached in zip(self.curves, self.schemes, strict=True):
+            last = min(x, y / cached.size())
+            if y < self.highs[1]:
+                last = min(last, max(GPU_BYTES, y / self.HEADROOM) / cached.size())
+            curve.xs, curve.ys = np.array([0, last]), np.array([0, last * cached.size()])
+            curve.redraw()
+        self.gpu.redraw()
+
+    def place_full(self) -> VGroup:
+        """Move the marks of full GPUs to where the lines end now, and return them."""
+        plot = self.axes.plot
+        for mark, cached in zip(self.full, (self.schemes[0], self.schemes[-1]), strict=True):
+            dot, figure, name = mark
+            x, y = self.axes.at(GPU_BYTES / cached.size(), GPU_BYTES)
+            dot.move_to([x, y, 0.0])
+            right = x > plot.x
+            for label, rise in ((name, 0.36), (figure, 0.86)):
+                half = label.width / 2
+                at = x - half + 0.1 if right else x + half - 0.1
+                label.on_line(max(plot.left + half, at), y + rise)
+        return self.full
 
 
-class ClaimBars(VGroup):
-    """Bars that explain a published saving: an older model's cache, a latent, and fewer bits.
+@dataclass(frozen=True)
+class Readers:
+    """How many heads read a cached number, and what is computed with it.
+
+    Attributes
+    ----------
+    name
+        What is cached, in words.
+    heads
+        Number of heads that use each number.
+    work
+        What attention reads and computes for a new token.
+    colour
+        "#RRGGBB".
+    """
+
+    name: str
+    heads: int
+    work: DecodingWork
+    colour: str
+
+
+class ReadersOfNumber(VGroup):
+    """For some schemes: one number that is read, the heads that use it, and a bar of the work.
+
+    A line across the bars tells how much work the chip could do in the time of reading.
+
+    Parameters
+    ----------
+    rows
+        The schemes.
+    layout
+        Where everything stands.
+
+    Attributes
+    ----------
+    title
+        What is counted.
+    names, numbers, fans, heads, bars, figures
+        For each row its name, the number that is read, lines from it to the heads, the heads, the
+        bar and its figure.
+    chip
+        The line, and its words.
+    """
+
+    def __init__(self, rows: Sequence[Readers], layout: WorkLayout) -> None:
+        super().__init__()
+        theme = current_theme()
+        ridge = H100_SXM.ridge()
+        self.title = _words(
+            "multiply-adds for each number that is read",
+            layout.title,
+            size=theme.shape_size,
+            colour=theme.muted,
+        )
+        self.names, self.numbers, self.fans = VGroup(), VGroup(), VGroup()
+        self.heads, self.bars, self.figures = VGroup(), VGroup(), VGroup()
+        unit = layout.bars[0].width / (1.08 * ridge)
+        for row, picture, bar, point in zip(
+            rows, layout.pictures, layout.bars, layout.names, strict=True
+        ):
+            self.names.add(_words(row.name, point, size=theme.name_size, colour=row.colour))
+            self._readers(row, picture)
+            length = row.work.per_number * unit
+            box = Box.of(bar.left, bar.left + length, bar.bottom, bar.top)
+            self.bars.add(_filled(box, row.colour))
+            inside = length > 0.6 * bar.width
+            figure = Label(
+                format_number(row.work.per_number, 3 if row.work.per_number > 99 else 1),
+                size=DISPLAY,
+                colour=theme.background if inside else row.colour,
+            )
+            half = figure.width / 2
+            at = box.right - GAP - half if inside else box.right + GAP + half
+            self.figures.add(figure.on_line(at, bar.y))
+        x = layout.bars[0].left + ridge * unit
+        foot, head = layout.chip + 0.3, layout.bars[0].top + 0.15
+        line = Wire([(x, foot), (x, head)], colour=theme.accent, arrow=False)
+        words = Label(
+            f"a chip could do {format_number(ridge)} meanwhile",
+            size=theme.shape_size,
+            colour=theme.accent,
+        )
+        words.on_line(min(x, layout.bars[0].right - words.width / 2), layout.chip)
+        self.chip = VGroup(line, words)
+        self.add(self.title, self.names, self.numbers, self.fans, self.heads, self.bars)
+        self.add(self.figures, self.chip)
+
+    def _readers(self, row: Readers, box: Box) -> None:
+        """Build the number that is read, the heads that use it, and lines between them."""
+        theme = current_theme()
+        deep = min(8, row.heads)
+        wide = -(-row.heads // deep)
+        pitch = min(box.height / 8, 0.62 * box.width / 16)
+        side = 2.2 * pitch
+        number = _filled(Box.of(box.left, box.left + side, box.y - side / 2, box.y + side / 2),
+                         row.colour)
+        right, heads = box.left + 0.36 * box.width, VGroup()
+        fan = VMobject(stroke_color=row.colour, stroke_width=0.5 * theme.thin, fill_opacity=0.0)
+        for index in range(row.heads):
+            across, down = divmod(index, deep)
+            x = right + pitch * (across + 0.5)
+            y = box.y + pitch * ((deep - 1) / 2 - down)
+            dot = Circle(
+                radius=0.34 * pitch, stroke_width=0.0, fill_color=theme.ink, fill_opacity=1.0
+            )
+            heads.add(dot.move_to([x, y, 0.0]))
+            if across == 0:
+                fan.start_new_path(np.array([box.left + side, box.y, 0.0]))
+                fan.add_line_to(np.array([x - 0.5 * pitch, y, 0.0]))
+        fan.set_stroke(width=theme.thin)
+        del wide
+        self.numbers.add(number)
+        self.fans.add(fan)
+        self.heads.add(heads)
+
+    def row(self, index: int) -> VGroup:
+        """Return the picture of a row without its bar."""
+        return VGroup(self.names[index], self.fans[index], self.heads[index])
+
+
+class SavingColumns(VGroup):
+    """Columns of what a token takes, from an older model to a newer one, a change at a time.
+
+    A line slopes from each column to the next, with the factor.
 
     Parameters
     ----------
@@ -285,103 +522,144 @@ class ClaimBars(VGroup):
 
     Attributes
     ----------
-    reference
-        The older model.
-    bars
-        Bars of the three caches.
-    steps, total
-        Brackets with the ratios from one bar to the next, and from the first to the last.
-    title, consistent, throughput, measured
-        Lines of words above and below.
-    pointer
-        Frame around the last bar.
+    columns, words, sizes
+        For each column its shape, the words below it, and, for the first and the last, the size.
+    slopes
+        Between two columns a line and the factor.
+    saving, throughput
+        The published figures, each large, with the words below it.
     """
 
-    def __init__(self, layout: ClaimLayout) -> None:
+    def __init__(self, layout: SavingLayout) -> None:
         super().__init__()
         theme, claim = current_theme(), v2_cache_claim()
         old, new = (architecture(name) for name in ("DeepSeek 67B", "DeepSeek-V2"))
-        self.reference = old
-        before, after = CachedPerToken(old, old.scheme), CachedPerToken(new, new.scheme)
-        self.bars = ScaleBars(
-            [
-                before.row(
-                    name=old.name,
-                    note=f"{before.numbers} × {old.n_layers} layers × {claim.reference_bits} bits",
-                    bits=claim.reference_bits,
-                ),
-                after.row(
-                    name=new.name,
-                    note=f"({after.numbers}) × {new.n_layers} layers × {claim.reference_bits} bits",
-                    bits=claim.reference_bits,
-                ),
-                after.row(
-                    name=new.name,
-                    note=f"({after.numbers}) × {new.n_layers} layers × {claim.bits} bits",
-                    bits=claim.bits,
-                ),
-            ],
-            layout.bars,
-            captioned=layout.captioned,
+        before = CachedPerToken(old, old.scheme)
+        latent = CachedPerToken(replace(old, latent=new.latent), "mla")
+        fewer = CachedPerToken(new, new.scheme)
+        sizes = [before.size(), latent.size(), fewer.size(), fewer.size(bits=claim.bits)]
+        texts = [
+            [old.name, f"{old.n_kv_heads} groups"],
+            ["a latent", "instead"],
+            [f"{new.n_layers} layers,", f"not {old.n_layers}"],
+            [f"{claim.bits} bits, not {claim.reference_bits}", new.name],
+        ]
+        spans = [before.spans(), latent.spans(), fewer.spans(), fewer.spans(claim.bits)]
+        self.columns, self.words, self.sizes = VGroup(), VGroup(), VGroup()
+        self.factors = [a / b for a, b in zip(sizes, sizes[1:], strict=False)]
+        unit = layout.columns[0].height / max(sizes)
+        for place, size, pieces, lines, point in zip(
+            layout.columns, sizes, spans, texts, layout.words, strict=True
+        ):
+            column, low = VGroup(), place.bottom
+            for span in pieces:
+                high = low + span.value * unit
+                column.add(_filled(Box.of(place.left, place.right, low, high), span.colour))
+                low = high
+            self.columns.add(column)
+            words, (x, y) = VGroup(), point
+            for line in lines:
+                label = Label(line, size=theme.shape_size)
+                words.add(label.on_line(x, y))
+                y -= 1.35 * label.line_height
+            self.words.add(words)
+            text = format_kilobytes(size) if size > 1e5 else readable_bytes(size)
+            self.sizes.add(Label(text, size=theme.name_size).on_line(place.x, low + 0.3))
+        self.slopes = VGroup()
+        for index, factor in enumerate(self.factors):
+            self.slopes.add(self._slope(index, factor))
+        self.saving = self._verdict(
+            f"{format_percent(V2_SAVING)} less",
+            "as published; this is consistent with it",
+            layout.verdicts[0],
         )
-        ys = [self.bars.bar_box(row).y for row in range(3)]
-        self.steps = VGroup(
-            self._step(layout.steps, ys[0], ys[1], claim.times_fewer_elements, "architecture"),
-            self._step(layout.steps, ys[1], ys[2], claim.times_fewer_bits, "precision"),
+        self.throughput = self._verdict(
+            f"{format_ratio(V2_THROUGHPUT)} throughput",
+            "with all this, and 8-bit weights",
+            layout.verdicts[1],
         )
-        self.total = self._step(
-            layout.total, ys[0], ys[2], claim.times_smaller, f"{format_percent(claim.saving)} less"
-        )
-        published = format_percent(V2_SAVING)
-        (self.title,) = Paragraph(
-            [f"one token in the cache: where “{published}” comes from"],
-            layout.title,
-            size=theme.shape_size,
-        )
-        self.consistent = Paragraph(
-            [
-                f"consistent with the {published} of the DeepSeek-V2 technical report (abstract),",
-                f"which gives {claim.bits} bits on average (p. 16) but does not write this out",
-            ],
-            layout.consistent,
-        )
-        (self.throughput,) = Paragraph(
-            [
-                f"{format_ratio(V2_THROUGHPUT)} throughput, in the same report, "
-                "includes this quantisation:"
-            ],
-            layout.throughput,
-            size=theme.shape_size,
-            colour=theme.ink,
-        )
-        self.measured = Paragraph(
-            [f"measured with the {claim.bits}-bit cache and FP8 weights (p. 16), not MLA alone"],
-            layout.measured,
-        )
-        self.add(self.bars, self.steps, self.total, self.title, self.consistent)
-        fewer = VGroup(self.bars.bars[-1], self.bars.sizes[-1])
-        low, high = (fewer.get_corner(corner) for corner in ([-1, -1, 0], [1, 1, 0]))
-        self.pointer = Highlight(Box.between(low, high).grown(0.08))
-        self.add(self.throughput, self.measured, self.pointer)
+        self.add(self.columns, self.words, self.sizes, self.slopes, self.saving, self.throughput)
 
-    def bar_labels(self, row: int) -> VGroup:
-        """Return the labels of a bar; the scene itself adds the names of the first two."""
-        name = [self.bars.names[row]] if row == 2 else []
-        return VGroup(*name, self.bars.notes[row])
+    def _slope(self, index: int, factor: float) -> VGroup:
+        """Return the line from the top of a column to that of the next, and its factor."""
+        theme = current_theme()
+        here, there = self.columns[index], self.columns[index + 1]
+        start, end = here.get_corner([1, 1, 0]), there.get_corner([-1, 1, 0])
+        line = Wire([(start[0], start[1]), (end[0], end[1])], colour=theme.flow)
+        label = Label(format_ratio(factor), size=theme.name_size, colour=theme.ink)
+        middle = (start + end) / 2
+        label.on_line(middle[0] + label.width / 2 + 0.05, middle[1] + 0.42)
+        return VGroup(line, label)
 
-    def arrive(self, row: int) -> Animation:
-        """Return an animation in which a bar comes: the first grows, others come from the last."""
-        bars = self.bars.bars
-        if row == 0:
-            return grow_bar(bars[0])
-        pieces = zip(bars[row], bars[row - 1], strict=True)
-        return AnimationGroup(
-            *(AnimationGroup(Arrive(piece, above), Appear(piece)) for piece, above in pieces)
+    @staticmethod
+    def _verdict(figure: str, words: str, point: Point) -> VGroup:
+        theme, (x, y) = current_theme(), point
+        return VGroup(
+            _words(figure, (x, y), size=DISPLAY, colour=theme.accent, right=True),
+            _words(words, (x, y - 0.62), size=theme.shape_size, colour=theme.muted, right=True),
         )
 
-    def _step(self, x: float, top: float, bottom: float, ratio: float, what: str) -> VGroup:
-        bracket = Bracket((x, top), (x, bottom), format_ratio(ratio), towards=(1.0, 0.0))
-        word = Label(what)
-        label = bracket.label
-        word.on_line(label.get_left()[0] + word.width / 2, label.get_y() - label.line_height)
-        return VGroup(bracket, word)
+    def step(self, index: int) -> Animation:
+        """Return an animation in which a column comes: a copy of the one before it shrinks."""
+        column, before = self.columns[index], self.columns[index - 1]
+        if len(column) == len(before):
+            return Arrive(column, before)
+        return Arrive(column, before.copy())
+
+
+class NewerLines(VGroup):
+    """Cache size over the length of the context of models with newer schemes.
+
+    Parameters
+    ----------
+    latent
+        What they are compared with.
+    schemes
+        The newer schemes.
+    layout
+        Where the chart is.
+
+    Attributes
+    ----------
+    ground
+        Axes and ticks.
+    curves, ends
+        The lines, and their names.
+    remark
+        What is compared.
+    """
+
+    def __init__(
+        self, latent: CachedPerToken, schemes: Sequence[NewerScheme], layout: ChartLayout
+    ) -> None:
+        super().__init__()
+        theme = current_theme()
+        names = ["DeepSeek-R1", *(scheme.model for scheme in schemes)]
+        lengths = np.linspace(0, CONTEXT_TOKENS, 65)
+        held = [[s.held(int(n)) * BITS / 8 for n in lengths] for s in schemes]
+        most = max(latent.size(CONTEXT_TOKENS), *(h[-1] for h in held))
+        ticks = [s * CONTEXT_TOKENS for s in MemoryLines.FIRST[0]]
+        self.axes = ChartAxes(
+            ChartAxis(
+                0, CONTEXT_TOKENS, tuple(ticks), "tokens in the context",
+                write=lambda n: f"{n / 1024:.0f}K",
+            ),
+            ChartAxis(0, 1.06 * most, (5e9, 10e9), "gigabytes, at 16 bits a number",
+                      write=lambda size: f"{size / 1e9:.0f}"),
+            layout.chart,
+            right=max(Label(name).width for name in names) + layout.ties,
+        )
+        first = Curve(
+            self.axes,
+            [0, CONTEXT_TOKENS],
+            [0, latent.size(CONTEXT_TOKENS)],
+            colour=theme.latent,
+            width=theme.bold,
+        )
+        others = (Curve(self.axes, lengths, sizes, colour=theme.flow) for sizes in held)
+        self.curves = VGroup(first, *others)
+        self.ends = EndLabels(self.curves, names)
+        self.ground = VGroup(
+            self.axes.rules, self.axes.base, self.axes.x_ticks, self.axes.y_ticks, self.axes.titles
+        )
+        self.add(self.ground, self.curves, self.ends)

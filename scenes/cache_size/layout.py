@@ -1,161 +1,176 @@
-"""Layouts of the scene about the size of the cache: pure geometry."""
+"""Layouts of the scene about the size of the cache: pure geometry, scene units."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from filmkit.core.geometry import FRAME_HEIGHT, NARROW, Box, Frame, Point
-from filmkit.mobjects.context_chart_layout import APART
+from filmkit.core.geometry import FRAME_HEIGHT, Box, Frame, Point
 
-__all__ = ["ClaimLayout", "ShippedLayout", "TokenBarsLayout"]
+__all__ = ["DISPLAY", "ChartLayout", "SavingLayout", "TokenLayout", "WorkLayout"]
 
+DISPLAY = 0.07  # size of the figure that matters, as a fraction of `FRAME_HEIGHT`
+DISPLAY_LINE = DISPLAY * FRAME_HEIGHT
 
-# Lengths are in scene units.
-NOTE = 0.024 * FRAME_HEIGHT  # height of a line of small words
-LINE = 0.03 * FRAME_HEIGHT  # height of such a line with its gap
-ONE_BRACKET = 0.6  # height above the first bar of a row of tiles, a bracket and its ratio
-TWO_BRACKETS = 2.2  # height of the same with two brackets, one above the other
-INNER_BRACKET = 0.86  # height of the lower of the two brackets, with its ratio
-TITLE_DROP = 0.66  # from the title down to the first bar, where the brackets appear later
-COLUMNS = 1.9  # smallest width of two columns of words at the right of a dot plot
-BRACKET_WIDTH = 1.5  # width of a bracket at the right of bars, with its words
+TITLE = 0.5  # height of the line above a picture that says what it counts
+NAME = 0.5  # height of the line above a bar with its name
+SIZE = 1.5  # width at the end of the longest bar for its size
+THICK = 0.8  # thickness of a bar, as a share of its row without the name
+FIRST_ROW = 1.75  # height of the first row, in heights of another
+RULER = 0.34  # height of a row of tiles, as a share of the bar that they measure
+RULER_GAP = 0.1  # between the bar and the tiles
+TIES = 0.5  # from the ends of lines to their names, and a little more
+COLUMN = 0.44  # width of a column, as a share of its place
+COLUMN_WORDS = 1.05  # height of the words below columns
+PICTURE = 0.36  # width of the pictures of readers left of the bars, as a share of the stage
+CHIP_WORDS = 0.9  # height of the words on what a chip can do
 
 
 @dataclass(frozen=True)
-class TokenBarsLayout:
-    """Layout of four bars of one token, with brackets at the first one.
+class TokenLayout:
+    """Layout of four bars of one token, with a ruler of tiles below the first one.
 
     Attributes
     ----------
-    title, source
-        Top left corners of lines of words.
-    bars
-        Box of the bars.
-    captioned
-        Whether names stand below their bars and both brackets above the first bar, as in a frame
-        that is higher than wide.
-    outer_rise
-        How much higher the outer bracket stands; 0 if the brackets are on either side of the bar.
+    title
+        Left end of the line above.
+    rows
+        Box of each bar, as long as the longest may be.
+    names
+        Left end of the name of each bar.
+    ruler
+        Box of the tiles.
+    verdict
+        Right end of the line with the ratio, and of the words below it.
     """
 
     title: Point
-    bars: Box
-    source: Point
-    captioned: bool
-    outer_rise: float
+    rows: tuple[Box, ...]
+    names: tuple[Point, ...]
+    ruler: Box
+    verdict: tuple[Point, Point]
 
     @classmethod
-    def of(cls, frame: Frame) -> TokenBarsLayout:
+    def of(cls, frame: Frame) -> TokenLayout:
         """Lay out the bars in a frame."""
-        stage, captioned = frame.stage, frame.height > frame.width
-        above = TWO_BRACKETS if captioned else LINE + ONE_BRACKET / 2
-        below = 2 * LINE if frame.width <= NARROW else LINE
-        bars = Box.of(stage.left, stage.right, stage.bottom + below, stage.top - above)
-        title = bars.top + TITLE_DROP if captioned else stage.top - APART
+        stage = frame.stage
+        room = Box.of(stage.left, stage.right, stage.bottom, stage.top - TITLE)
+        rows, names = [], []
+        for box in room.split_rows((FIRST_ROW, 1, 1, 1)):
+            names.append((box.left, box.top - NAME / 2))
+            height = THICK * (room.height / (FIRST_ROW + 3) - NAME)
+            top = box.top - NAME
+            rows.append(Box.of(box.left, box.right - SIZE, top - height, top))
+        first = rows[0]
+        drop = first.bottom - RULER_GAP
+        ruler = Box.of(first.left, first.right, drop - RULER * first.height, drop)
+        middle = (rows[1].top + rows[2].bottom) / 2
         return cls(
-            title=(stage.left, title),
-            bars=bars,
-            source=(stage.left, stage.bottom + NOTE),
-            captioned=captioned,
-            outer_rise=INNER_BRACKET if captioned else 0.0,
+            title=(stage.left, stage.top - TITLE / 2),
+            rows=tuple(rows),
+            names=tuple(names),
+            ruler=ruler,
+            verdict=((stage.right, middle + 0.3), (stage.right, middle - 0.4)),
         )
-
-    def tiles(self, bar: Box) -> Box:
-        """Return the box of the tiles above a bar, along which another bar is repeated."""
-        height = 0.3 * bar.height
-        return Box(bar.x, bar.top + 0.8 * height, bar.width, height)
 
 
 @dataclass(frozen=True)
-class ShippedLayout:
-    """Layout of a dot plot with two columns of words at its right.
+class ChartLayout:
+    """Layout of a chart of lines that fills the stage, with names at the ends of its lines.
 
     Attributes
     ----------
     chart
-        Box of the plot.
-    right
-        Width of the two columns; 0 if the words stand above the dots.
-    schemes, factors
-        x at which the first column begins, and at which the second one ends.
-    remark
-        Top left corner of the remark below.
-    captioned
-        Whether a model's words stand above its dots, as in a frame that is higher than wide.
-    heading_rise
-        How much higher the heading of the second column stands than those of the dots.
+        Box of the chart with all its labels.
+    ties
+        Width at its right beside that of the names.
     """
 
     chart: Box
-    right: float
-    schemes: float
-    factors: float
-    remark: Point
-    captioned: bool
-    heading_rise: float
+    ties: float
 
     @classmethod
-    def of(cls, frame: Frame) -> ShippedLayout:
-        """Lay out the dot plot in a frame."""
-        stage, captioned = frame.stage, frame.height > frame.width
-        narrow = frame.width <= NARROW
-        right = max(0.17 * stage.width, COLUMNS)
-        # In a narrow frame the remark and the last column's heading have lines of their own.
-        below, heading_rise = (1.4 * LINE, 1.2 * LINE) if narrow else (0.0, 0.0)
+    def of(cls, frame: Frame) -> ChartLayout:
+        """Lay out the chart in a frame."""
+        return cls(frame.stage, TIES)
+
+
+@dataclass(frozen=True)
+class WorkLayout:
+    """Layout of rows: who reads a number, and a bar of the work that is done with it.
+
+    Attributes
+    ----------
+    title
+        Left end of the line above.
+    pictures
+        Box of the picture of the readers, for each row.
+    bars
+        Box of each bar, as long as the longest may be.
+    names
+        Left end of the name of each row.
+    chip
+        x of the middle of the words on what a chip can do is given by their line; this is y.
+    """
+
+    title: Point
+    pictures: tuple[Box, ...]
+    bars: tuple[Box, ...]
+    names: tuple[Point, ...]
+    chip: float
+
+    @classmethod
+    def of(cls, frame: Frame, rows: int) -> WorkLayout:
+        """Lay out the rows in a frame."""
+        stage = frame.stage
+        room = Box.of(stage.left, stage.right, stage.bottom + CHIP_WORDS, stage.top - TITLE)
+        pictures, bars, names = [], [], []
+        for box in room.split_rows(rows, 0.25):
+            below = Box.of(box.left, box.right, box.bottom, box.top - NAME)
+            picture, bar = below.split_columns((PICTURE, 1 - PICTURE), 0.35)
+            names.append((box.left, box.top - NAME / 2))
+            pictures.append(picture)
+            high = min(0.75 * bar.height, 1.0)
+            bars.append(Box(bar.x, bar.y, bar.width, high))
         return cls(
-            chart=Box.of(
-                stage.left, stage.right, stage.bottom + below, stage.top - APART - heading_rise
-            ),
-            right=0.0 if captioned else right,
-            schemes=stage.right - 0.8 * right,
-            factors=stage.right,
-            remark=(stage.left, stage.bottom + NOTE),
-            captioned=captioned,
-            heading_rise=heading_rise,
+            title=(stage.left, stage.top - TITLE / 2),
+            pictures=tuple(pictures),
+            bars=tuple(bars),
+            names=tuple(names),
+            chip=stage.bottom + CHIP_WORDS / 2 - 0.1,
         )
 
 
 @dataclass(frozen=True)
-class ClaimLayout:
-    """Layout of three bars with brackets at their right, and lines of words above and below.
+class SavingLayout:
+    """Layout of columns, from a published saving down to what it consists of.
 
     Attributes
     ----------
-    title, consistent, throughput, measured
-        Top left corners of lines of words.
-    bars
-        Box of the bars.
-    steps, total
-        x of the inner brackets and of the outer one.
-    captioned
-        Whether names stand below their bars, as in a narrow frame.
+    columns
+        Box of each column, as high as the highest may be.
+    words
+        Middle of the first line of words below each column.
+    verdicts
+        Right ends of two large figures, from the top.
     """
 
-    title: Point
-    bars: Box
-    steps: float
-    total: float
-    consistent: Point
-    throughput: Point
-    measured: Point
-    captioned: bool
+    columns: tuple[Box, ...]
+    words: tuple[Point, ...]
+    verdicts: tuple[Point, Point]
 
     @classmethod
-    def of(cls, frame: Frame) -> ClaimLayout:
-        """Lay out the bars in a frame."""
-        stage, narrow = frame.stage, frame.width <= NARROW
-        below = 5.2 * LINE
-        width = stage.width - 2 * BRACKET_WIDTH - APART if narrow else 0.66 * stage.width
-        above = (2.8 if narrow else 2.0) * LINE
-        bottom = stage.bottom + below + (0.6 * LINE if narrow else 0.0)
-        bars = Box.of(stage.left, stage.left + width, bottom, stage.top - above)
+    def of(cls, frame: Frame, count: int) -> SavingLayout:
+        """Lay out a number of columns in a frame."""
+        stage = frame.stage
+        top = stage.top - TITLE
+        if frame.tall:
+            top -= 4.4
+        room = Box.of(stage.left, stage.right, stage.bottom + COLUMN_WORDS, top)
+        places = room.split_columns(count)
+        columns = tuple(Box(p.x, p.y, COLUMN * p.width, p.height) for p in places)
+        line = stage.top - 0.7 * DISPLAY_LINE
         return cls(
-            title=(stage.left, stage.top - APART),
-            bars=bars,
-            steps=bars.right + APART,
-            total=bars.right + (APART + BRACKET_WIDTH if narrow else 0.18 * stage.width),
-            consistent=(stage.left, stage.bottom + below),
-            throughput=(stage.left, stage.bottom + 2.3 * LINE),
-            measured=(stage.left, stage.bottom + NOTE),
-            captioned=narrow,
+            columns=columns,
+            words=tuple((p.x, room.bottom - 0.25) for p in places),
+            verdicts=((stage.right, line), (stage.right, line - 2.1)),
         )

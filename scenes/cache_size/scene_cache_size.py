@@ -1,44 +1,54 @@
-"""The size of the cache, from one token to long contexts, and what published figures compare.
+"""The size of the cache: one token, many tokens, one GPU, and what published figures compare.
 
 The numbers are those of published models, not of the trace.
 """
 
 from __future__ import annotations
 
-from manim import Group, LaggedStart, Succession
+from manim import AnimationGroup, Group
 
 from extract.architectures import (
     COMPARED_GROUPS,
     CONTEXT_TOKENS,
+    GPU_BYTES,
+    H100_SXM,
     V2_SAVING,
     V2_THROUGHPUT,
     architecture,
+    decoding_work,
     v2_cache_claim,
 )
-from filmkit.core.animations import Appear, Glide, Vanish
-from filmkit.core.numbers import format_number, format_percent
+from extract.newer_schemes import newer_scheme
+from filmkit.core.animations import Appear, Arrive, Glide, Vanish
+from filmkit.core.numbers import format_count, format_number, format_percent
 from filmkit.core.stage import Stage, beat
 from filmkit.mobjects.cached_numbers import CachedPerToken, trained_ratio
-from filmkit.mobjects.context_chart import ContextChart
-from filmkit.mobjects.context_chart_layout import ContextLayout
-from scenes.cache_size.charts import ClaimBars, ShippedPlot, TokenBars
-from scenes.cache_size.layout import ClaimLayout, ShippedLayout, TokenBarsLayout
+from filmkit.mobjects.chart import grow_bar
+from filmkit.mobjects.flow import Draw
+from scenes.cache_size.charts import (
+    MemoryLines,
+    NewerLines,
+    Readers,
+    ReadersOfNumber,
+    SavingColumns,
+    TokenBars,
+)
+from scenes.cache_size.layout import ChartLayout, SavingLayout, TokenLayout, WorkLayout
 
 SHAPE = "DeepSeek-V3/R1"
-SHIPPED = (
-    "DeepSeek-V3/R1",
-    "DeepSeek-V2",
-    "Falcon 7B",
-    "DeepSeek 67B",
-    "Llama-3 70B",
-    "Mistral 7B",
-    "SmolLM2-135M",
-    "GPT-2 small",
+MEASURED_AGAINST = "DeepSeek 67B"
+NEWEST = ("CSA + HCA", "DeepSeek-V4-Pro")
+NEWER = (
+    ("DSA", "DeepSeek-V3.2"),
+    ("window + GQA", "gpt-oss-120b"),
+    ("Gated DeltaNet + GQA", "Qwen3-Next 80B"),
+    NEWEST,
+    ("KDA + MLA", "Kimi Linear 48B"),
 )
 
 
 class CacheSize(Stage):
-    """The cache of one token under four schemes, of many tokens, of real models, and one claim."""
+    """The cache of one token in four ways, of many tokens, on one GPU, and what it is worth."""
 
     title = "What the cache weighs"
 
@@ -46,132 +56,178 @@ class CacheSize(Stage):
         return "published sizes of DeepSeek-R1 and other models  ·  not the traced model", ""
 
     def prepare(self) -> None:
-        arch = architecture(SHAPE)
+        arch, old = architecture(SHAPE), architecture(MEASURED_AGAINST)
         self.caches = (
-            CachedPerToken(arch, "mha"),
-            CachedPerToken(arch, "gqa", COMPARED_GROUPS),
-            CachedPerToken(arch, "mqa"),
-            CachedPerToken(arch, "mla"),
+            CachedPerToken(arch, "mha", label="every head its own"),
+            CachedPerToken(arch, "gqa", COMPARED_GROUPS, label=f"{COMPARED_GROUPS} groups"),
+            CachedPerToken(arch, "mqa", label="one set for all"),
+            CachedPerToken(arch, "mla", label="one latent"),
         )
-        self.token = TokenBars(self.caches, TokenBarsLayout.of(self.frame))
-        self.context = ContextChart(self.caches, ContextLayout.of(self.frame))
-        self.shipped = ShippedPlot(SHIPPED, ShippedLayout.of(self.frame))
-        self.claim = ClaimBars(ClaimLayout.of(self.frame))
-        every_head, latent, claim = self.caches[0], self.caches[-1], v2_cache_claim()
+        every_head, *_, latent = self.caches
+        theme, claim = self.theme, v2_cache_claim()
+        works = (
+            decoding_work(arch, "mha"),
+            decoding_work(old),
+            decoding_work(arch),
+        )
+        self.rows = (
+            Readers("every head its own", 1, works[0], every_head.colour),
+            Readers(
+                f"{old.n_kv_heads} groups of {old.n_heads // old.n_kv_heads} heads",
+                old.n_heads // old.n_kv_heads,
+                works[1],
+                theme.muted,
+            ),
+            Readers(f"one latent for {arch.n_heads} heads", arch.n_heads, works[2], latent.colour),
+        )
+        newer = [newer_scheme(*names) for names in NEWER]
+        self.token = TokenBars(self.caches, TokenLayout.of(self.frame))
+        self.memory = MemoryLines(self.caches, ChartLayout.of(self.frame))
+        self.readers = ReadersOfNumber(self.rows, WorkLayout.of(self.frame, len(self.rows)))
+        self.saving = SavingColumns(SavingLayout.of(self.frame, 4))
+        self.newer = NewerLines(latent, newer, ChartLayout.of(self.frame))
+        newest = newer_scheme(*NEWEST)
         self.facts |= {
             "heads": str(arch.n_heads),
             "megabytes": format_number(every_head.size() / 1e6, 2),
             "times": format_number(every_head.size() / latent.size(), 2),
-            "trained": format_number(trained_ratio()[2]),
+            "trained": format_number(trained_ratio()[2], 2),
             "context": f"{CONTEXT_TOKENS // 1024}K",
             "all_gb": format_number(every_head.size(CONTEXT_TOKENS) / 1e9),
             "latent_gb": format_number(latent.size(CONTEXT_TOKENS) / 1e9, 2),
+            "full": format_count(GPU_BYTES // every_head.size()),
+            "latent_full": format_count(GPU_BYTES // latent.size()),
+            "work": format_number(works[2].per_number),
+            "ridge": format_number(H100_SXM.ridge()),
             "saving": format_percent(V2_SAVING),
-            "groups": str(self.claim.reference.n_kv_heads),
             "before_bits": str(claim.reference_bits),
-            "bits": str(claim.bits),
             "architecture": format_number(claim.times_fewer_elements, 2),
             "precision": format_number(claim.times_fewer_bits, 2),
             "throughput": format_number(V2_THROUGHPUT),
+            "newest": newest.model.removesuffix("-Pro"),
+            "less": format_number(latent.size() / 2 / newest.growth, 2),
         }
+
+    # One token
 
     @beat
     def one_token(self) -> None:
-        """At DeepSeek-R1's size, keys and values for all {heads} heads take {megabytes} megabytes
-        a token. Sharing them takes far less, and so does a latent."""
+        """One token, at DeepSeek-R1's size: {megabytes} megabytes, if every head keeps its own.
+        Sharing takes far less, and so does a latent."""
         token, tempo = self.token, self.theme.tempo
-        self.play(Appear(token.title), Appear(token.source), run_time=tempo.small)
+        self.play(Appear(token.title), run_time=tempo.small)
         for index in range(len(self.caches)):
-            self.play(Appear(token.bar_labels(index), run_time=tempo.small), token.arrive(index))
-            labels = token.bars.sizes[index], token.compositions[index]
-            self.play(*(Appear(part) for part in labels), run_time=tempo.small)
+            self.play(Appear(token.names[index], run_time=tempo.small), token.arrive(index))
+            self.play(Appear(token.sizes[index]), run_time=tempo.small / 2)
 
     @beat
-    def how_much_smaller(self) -> None:
-        """Against all {heads} heads, the latent is {times} times smaller. Against the large
-        full-attention model that DeepSeek did train, {trained} times."""
+    def how_often_it_fits(self) -> None:
+        """How often does the latent fit in? {times} times; and {trained} times into the largest
+        such model that DeepSeek did train."""
         token, tempo = self.token, self.theme.tempo
-        between = Group(*(token.full_row(index) for index in (1, 2)))
-        leaving = Group(token.title, token.source, token.compositions[-1])
-        self.play(
-            Vanish(leaving, run_time=tempo.small),
-            *self.dim(between, run_time=tempo.small),
-            token.lay_tiles(),
-        )
-        self.play(Appear(token.ratio), Appear(token.remarks[0]), run_time=tempo.small)
-        self.hold()
-        labels = token.trained, token.remarks[1], token.trained_source
-        self.play(*(Appear(part) for part in labels), run_time=tempo.small)
+        between = [part[i] for part in (token.names, token.bars, token.sizes) for i in (1, 2)]
+        self.play(*self.dim(*between), run_time=tempo.small)
+        token.times.set_value(0.0)
+        self.play(Appear(token.ratio), run_time=tempo.small / 2)
+        self.play(token.lay_tiles(run_time=2 * tempo.large))
+        self.play(Appear(token.meaning), run_time=tempo.small)
+        self.play(Appear(token.trained), run_time=tempo.small)
+
+    # Many tokens
 
     @beat
-    def longer_contexts(self) -> None:
-        """Every token adds its share. At {context} tokens, one conversation with all heads
-        cached fills {all_gb} gigabytes."""
-        chart, tempo = self.context, self.theme.tempo
-        bars = self.token.bars.bars
-        point = bars.copy().scale(0.01).move_to([*chart.axes.at(0, 0), 0.0])
-        self.remove(bars)
-        ground = Appear(Group(chart.grid, chart.remark), run_time=tempo.small)
+    def every_token_adds_a_box(self) -> None:
+        """Every token adds its box. At {context} tokens that is {all_gb} gigabytes, or, with the
+        latent, {latent_gb}."""
+        token, memory, tempo = self.token, self.memory, self.theme.tempo
+        latent = token.bars[-1][0]
+        others = [part for group in (token.names, token.sizes) for part in group]
+        others += [token.title, token.ratio, token.meaning, token.trained]
+        # The tiles go back to where they came from.
         self.play(
-            Succession(Vanish(Group(*self.visible_parts()), run_time=tempo.small), ground),
-            Glide(bars, point, run_time=2 * tempo.small),
+            *(Vanish(part) for part in others),
+            *self.undim(token.bars[1], token.bars[2]),
+            *(Glide(tile, latent) for tile in token.tiles),
+            run_time=tempo.normal,
         )
-        self.remove(bars)
-        self.play(chart.draw(), run_time=1.5 * tempo.large)
-        self.play(Appear(chart.ends), run_time=tempo.small)
-        limits = Group(chart.gpu_line, chart.node_line, chart.full_dot, chart.full_note)
-        self.play(Appear(limits), run_time=tempo.small)
+        self.remove(token.tiles)
+        firsts = [boxes[0] for boxes in memory.boxes]
+        self.play(
+            *(Glide(bar, first) for bar, first in zip(token.bars, firsts, strict=True)),
+            Appear(memory.ground),
+            run_time=tempo.normal,
+        )
+        self.remove(token.bars)
+        self.add(*firsts)
+        self.play(memory.stack(run_time=2 * tempo.large))
+        self.play(AnimationGroup(*memory.become_lines()), run_time=tempo.normal)
+        self.remove(memory.boxes)
+        self.play(Appear(memory.ends), Appear(memory.gpu), run_time=tempo.small)
 
     @beat
     def one_gpu(self) -> None:
-        """The latent keeps it in {latent_gb} gigabytes. Only one shared head is smaller,
-        and pays for it in quality."""
-        self.play(self.context.zoom(run_time=2 * self.theme.tempo.large))
+        """So one GPU is full after {full} tokens, or, with the latent, after [{latent_full}]."""
+        memory, tempo = self.memory, self.theme.tempo
+        self.play(memory.fill_gpu(run_time=2 * tempo.large))
+        first, last = memory.place_full()
+        self.remove(memory.ends)
+        self.play(Appear(first), run_time=tempo.small)
+        self.wait_for("latent_full")
+        self.play(Appear(last), run_time=tempo.small)
+
+    # Why it is faster, and what was published
 
     @beat
-    def real_models(self) -> None:
-        """All four have shipped. Each line is what a model saves against keys and values
-        for every head."""
-        shipped, tempo = self.shipped, self.theme.tempo
-        self.play(Vanish(Group(*self.visible_parts())), run_time=tempo.small)
-        self.play(
-            Appear(shipped.ground),
-            Appear(shipped.rings),
-            Appear(shipped.headings),
-            run_time=tempo.small,
-        )
-        rows = range(len(SHIPPED))
-        self.play(
-            LaggedStart(*(shipped.shrink(row) for row in reversed(rows)), lag_ratio=0.25),
-            run_time=2 * tempo.large,
-        )
-        self.play(*(Appear(shipped.labels(row)) for row in rows), run_time=tempo.small)
+    def one_number_for_all_heads(self) -> None:
+        """It is faster, too: each number of the latent that is read serves all {heads} heads. That
+        makes {work} multiply-adds, of {ridge} that the chip could do."""
+        readers, tempo = self.readers, self.theme.tempo
+        self.play(*(Vanish(part) for part in self.visible_parts()), run_time=tempo.small)
+        self.play(Appear(readers.title), Appear(readers.numbers[0]), run_time=tempo.small)
+        for index in range(len(self.rows)):
+            if index:
+                number = readers.numbers[index]
+                self.play(Arrive(number, readers.numbers[index - 1]), run_time=tempo.small)
+            self.play(
+                *(Appear(part) for part in readers.row(index)),
+                grow_bar(readers.bars[index]),
+                run_time=tempo.normal,
+            )
+            self.play(Appear(readers.figures[index]), run_time=tempo.small / 2)
+        self.play(Appear(readers.chip), run_time=tempo.small)
 
     @beat
     def the_published_saving(self) -> None:
-        """The published {saving} is another comparison: {groups} groups at {before_bits} bits
-        against a latent at {bits} bits. {architecture} times is architecture, {precision}
-        precision."""
-        claim, tempo = self.claim, self.theme.tempo
-        names = [self.shipped.plot.names[SHIPPED.index(row.name)] for row in claim.bars.rows[:2]]
-        targets = claim.bars.names[:2]
-        self.remove(*names)
+        """DeepSeek's headline, {saving} less, is against groups at {before_bits} bits. Latent and
+        fewer layers give {architecture} times, fewer bits the other {precision}."""
+        saving, tempo = self.saving, self.theme.tempo
+        self.play(*(Vanish(part) for part in self.visible_parts()), run_time=tempo.small)
         self.play(
-            Vanish(Group(*self.visible_parts()), run_time=tempo.small),
-            *(Glide(name, target) for name, target in zip(names, targets, strict=True)),
+            Appear(saving.words[0]),
+            Appear(saving.sizes[0]),
+            Appear(saving.columns[0]),
+            run_time=tempo.small,
         )
-        self.remove(*names)
-        self.add(*targets)
-        self.play(Appear(claim.title), run_time=tempo.small)
-        for row in range(len(claim.bars.rows)):
-            self.play(Appear(claim.bar_labels(row), run_time=tempo.small), claim.arrive(row))
-            labels = [claim.bars.sizes[row], *([claim.steps[row - 1]] if row else [])]
-            self.play(*(Appear(part) for part in labels), run_time=tempo.small)
-        self.play(Appear(claim.total), Appear(claim.consistent), run_time=tempo.small)
+        for index in range(1, 4):
+            self.play(
+                saving.step(index), Appear(saving.words[index]), Draw(saving.slopes[index - 1][0])
+            )
+            self.play(Appear(saving.slopes[index - 1][1]), run_time=tempo.small / 2)
+        self.play(Appear(saving.sizes[-1]), Appear(saving.saving), run_time=tempo.small)
 
     @beat
     def throughput_too(self) -> None:
-        """The {throughput} times throughput was measured with those {bits} bits too."""
-        claim, tempo = self.claim, self.theme.tempo
-        labels = claim.throughput, claim.measured, claim.pointer
-        self.play(*(Appear(part) for part in labels), run_time=tempo.small)
+        """Its {throughput} times the throughput has the same causes, and weights of 8 bits."""
+        self.play(Appear(self.saving.throughput), run_time=self.theme.tempo.small)
+
+    @beat
+    def what_came_after(self) -> None:
+        """Later models read only a part of the latent, or let one entry stand for many tokens:
+        {newest} keeps {less} times less for each."""
+        newer, tempo = self.newer, self.theme.tempo
+        self.play(*(Vanish(part) for part in self.visible_parts()), run_time=tempo.small)
+        self.play(Appear(newer.ground), Draw(newer.curves[0]), run_time=tempo.normal)
+        self.play(Appear(Group(newer.ends.labels[0], newer.ends.ties[0])), run_time=tempo.small)
+        for index in range(1, len(newer.curves)):
+            ends = [newer.ends.labels[index], newer.ends.ties[index]]
+            self.play(Draw(newer.curves[index]), *(Appear(part) for part in ends))

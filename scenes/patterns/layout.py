@@ -3,57 +3,68 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from filmkit.core.camera import FOCAL, Shot
-from filmkit.core.geometry import NARROW, WORD_GAP, Box, Frame, column_points, row_points
+from filmkit.core.geometry import (
+    FRAME_HEIGHT,
+    NARROW,
+    WORD_GAP,
+    Box,
+    Frame,
+    column_points,
+    row_points,
+)
 
 __all__ = [
+    "DISPLAY",
     "CloseupLayout",
-    "EmptyWallLayout",
-    "TwoWallsLayout",
+    "FieldLayout",
+    "HabitsLayout",
     "WallLayout",
     "arc_shots",
     "closeup_layout",
-    "empty_wall_layout",
+    "field_layout",
     "frontal_shot",
     "gap_cells",
-    "two_walls_layout",
+    "habits_layout",
     "wall_layout",
 ]
 
+DISPLAY = 0.07  # size of the figure that matters, as a fraction of `FRAME_HEIGHT`
+
 # Lengths are in scene units.
-TITLE = 0.5  # height of the line above the wall that names it
-TITLE_AIR = 0.3  # free height above that line in a narrow frame
-COLUMNS_LINE = 0.34  # height of the line of numbers above the columns
-ROWS_ROOM = 0.78  # width of the numbers beside the rows
-BLOCK_GAP = 0.2  # between two blocks
+TITLE = 1.35 * DISPLAY * FRAME_HEIGHT  # height of the line with the figure above a wall
+NUMBERS_LINE = 0.36  # height of the line of numbers above the columns
+ROWS_ROOM = 0.8  # width of the numbers beside the rows
+DEPTH_ROOM = 0.5  # room for the arrow along the wall: from the first layer to the last
 MAX_PITCH = 1.5  # largest distance between neighbouring patterns, for a small model
-FEW_BLOCKS = 0.95  # take the fewest blocks whose pitch is at least this part of the largest
-ROW_NUMBER_STEP = 0.25  # smallest distance between two numbers below one another
-COLUMN_NUMBER_STEP = 0.34  # smallest distance between two numbers side by side
-WALLS_GAP = 0.7  # between the walls of two models that stand side by side
-WALLS_AIR = 0.25  # between the words of two that stand one above the other
-WALL_NOTE = 0.56  # height of the line below each of them
-SMALLER = 0.55  # smallest pitch of the first wall, as a part of that of the second
-BLOCKS_APART = 0.6  # between two blocks of the first wall then, in pitches
-SIDE = 4.5  # largest side of a pattern in a close-up
+NUMBER_STEP = (0.7, 0.3)  # smallest distance between two numbers, across and down
+STEPS = (1, 2, 5, 10, 20)  # every how manieth row or column has a number
+SIDE = 5.3  # largest side of a pattern in a close-up
 MAX_WORD = 1.45  # length of the longest word beside it
 WORD_FILL = 0.9  # largest height of letters, as a part of the distance between two words
 MAX_STRIP = 0.5  # largest width of the column of a hidden first token
 STRIP_GAP = 0.16  # between that column and the pattern
-NOTE_WIDTH = 4.8  # largest width of the notes
+NOTE_WIDTH = 5.2  # largest width of the notes
 MIN_NOTE = 2.9  # width that is left for the notes when they stand at the right
-NOTE_HEIGHT = 3.2  # height that is left for the notes when they stand below
+NOTE_HEIGHT = 4.3  # height that is left for the notes when they stand below
 COLOUR_BAR = (3.0, 0.16)  # width and height of the colour bar
-COLOUR_BAR_DROP = 2.4  # from the first line of notes below a pattern down to the colour bar
+COLOUR_BAR_DROP = 3.0  # from the first line of notes below a pattern down to the colour bar
 NOTE_GAP = 0.75  # between a pattern and its notes
 TURN, TILT = 52.0, 14.0  # angles of the camera that moves along the wall, in degrees
-ARC_INSET = 0.36  # from the wall's end to where the camera looks first, in widths of the wall
+ARC_INSET = 0.36  # from the wall's end to where the camera looks first, in lengths of the wall
 NEAREST = 0.58  # how far the wall may reach towards the eye; 1 is the eye
+WALL_SHARE, WALL_SHARE_TALL = 0.54, 0.48  # part of the stage for the wall of another model
+HABIT_GAP = 0.45  # between that wall and the patterns beside it, and between two of these
+HABIT_NAME = 0.55  # height of the line that names a habit
+HABIT_WORDS = 0.66  # height of the two lines below a pattern
+HABIT_COLUMNS = 1.17  # width of a pattern with the column of its first token, in sides
+AWAY = 1.5  # from a wall to that of another model, in widths of the frame
 
 
 def gap_cells(count: int) -> int:
@@ -63,10 +74,11 @@ def gap_cells(count: int) -> int:
 
 @dataclass(frozen=True)
 class WallLayout:
-    """Layout of the wall: a grid with every head's pattern, in blocks of layers.
+    """Layout of the wall: one grid with every head's pattern, read as depth.
 
-    A layer is a row with a column for each head; in a frame that is higher than wide it is a
-    column with a row for each head. Lengths are in scene units.
+    Layers go across, from the left, and each is a column with a row for each head. In a frame
+    that is higher than wide layers go down, each a row with a column for each head. Lengths are
+    in scene units.
 
     Attributes
     ----------
@@ -74,23 +86,23 @@ class WallLayout:
         Number of layers, and of heads in each.
     count
         Number of rows of a pattern.
-    layers_per_block
-        Layers in each block but the last, which may have fewer.
     pitch
         Distance from one pattern to the next, across and down.
-    corners
-        (x, y) of the upper left corner of each block.
-    upright
-        Whether layers are columns.
+    corner
+        (x, y) of the upper left corner of the first pattern.
+    downward
+        Whether layers go down.
+    title
+        (x, y) of the left end of the line that names the wall.
     """
 
     layers: int
     heads: int
     count: int
-    layers_per_block: int
     pitch: float
-    corners: tuple[tuple[float, float], ...]
-    upright: bool = False
+    corner: tuple[float, float]
+    downward: bool
+    title: tuple[float, float]
 
     @property
     def side(self) -> float:
@@ -99,85 +111,82 @@ class WallLayout:
 
     @property
     def axis_names(self) -> tuple[str, str]:
-        """What a row and a column stand for: "layer" and "head", or the reverse."""
-        return ("head", "layer") if self.upright else ("layer", "head")
+        """What a row and a column stand for: "head" and "layer", or the reverse."""
+        return ("layer", "head") if self.downward else ("head", "layer")
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Numbers of rows and columns."""
+        return (self.layers, self.heads) if self.downward else (self.heads, self.layers)
 
     def grid_position(self, layer: int, head: int) -> tuple[int, int]:
-        """Return row and column of a head's pattern in its block."""
-        inside = layer % self.layers_per_block
-        return (head, inside) if self.upright else (inside, head)
-
-    def shape(self, block: int) -> tuple[int, int]:
-        """Return the numbers of rows and columns of a block."""
-        first, stop = self.span(block)
-        return (self.heads, stop - first) if self.upright else (stop - first, self.heads)
+        """Return row and column of a head's pattern."""
+        return (layer, head) if self.downward else (head, layer)
 
     def tile(self, layer: int, head: int) -> Box:
         """Return the box of a head's pattern."""
-        return self._tile_at(layer // self.layers_per_block, *self.grid_position(layer, head))
+        return self._tile_at(*self.grid_position(layer, head))
 
-    def _tile_at(self, block: int, row: int, column: int) -> Box:
-        left, top = self.corners[block]
+    def _tile_at(self, row: int, column: int) -> Box:
+        left, top = self.corner
         left, top = left + self.pitch * column, top - self.pitch * row
         return Box.of(left, left + self.side, top - self.side, top)
 
-    def span(self, block: int) -> tuple[int, int]:
-        """Return the first layer of a block, and one past its last."""
-        return block * self.layers_per_block, min(self.layers, (block + 1) * self.layers_per_block)
-
-    def block_box(self, block: int) -> Box:
-        """Return the box around all patterns of a block."""
-        return self.layers_box(*self.span(block))
-
-    def layers_box(self, first: int, stop: int) -> Box:
-        """Return the box around the layers [first, stop), which lie in one block."""
-        return Box.around([self.tile(first, 0), self.tile(stop - 1, self.heads - 1)])
+    def layer_box(self, layer: int) -> Box:
+        """Return the box around all patterns of a layer."""
+        return Box.around([self.tile(layer, 0), self.tile(layer, self.heads - 1)])
 
     @property
     def box(self) -> Box:
         """Box around all patterns."""
-        return Box.around(self.block_box(i) for i in range(len(self.corners)))
+        return Box.around([self.layer_box(0), self.layer_box(self.layers - 1)])
 
     @property
-    def title(self) -> tuple[float, float]:
-        """(x, y) of the left end of the line that names the wall."""
-        box = self.box
-        return box.left, box.top + COLUMNS_LINE + TITLE / 2
+    def way(self) -> tuple[tuple[float, float], tuple[float, float]]:
+        """Ends (x, y) of the arrow along the wall, from the first layer to the last."""
+        box, away = self.box, 0.55 * DEPTH_ROOM
+        if self.downward:
+            return (box.right + away, box.top), (box.right + away, box.bottom)
+        return (box.left, box.bottom - away), (box.right, box.bottom - away)
 
     def row_numbers(self) -> Iterator[tuple[int, float, float]]:
         """Yield the layers or heads whose numbers fit beside their rows.
 
         Each comes as (number, x, y), with the point where the number ends.
         """
-        every = math.ceil(ROW_NUMBER_STEP / self.pitch)
-        for block in range(len(self.corners)):
-            first = 0 if self.upright else self.span(block)[0]
-            for row in range(0, self.shape(block)[0], every):
-                tile = self._tile_at(block, row, 0)
-                yield first + row, tile.left - WORD_GAP, tile.y
+        for row in range(0, self.shape[0], self._every(NUMBER_STEP[1])):
+            tile = self._tile_at(row, 0)
+            yield row, tile.left - WORD_GAP, tile.y
 
-    def column_numbers(self, block: int) -> Iterator[tuple[int, float, float]]:
-        """Yield the heads or layers whose numbers fit above a block.
+    def column_numbers(self) -> Iterator[tuple[int, float, float]]:
+        """Yield the heads or layers whose numbers fit above their columns.
 
         Each comes as (number, x, y), with the center of the number.
         """
-        every = math.ceil(COLUMN_NUMBER_STEP / self.pitch)
-        first = self.span(block)[0] if self.upright else 0
-        for column in range(0, self.shape(block)[1], every):
-            tile = self._tile_at(block, 0, column)
-            yield first + column, tile.x, tile.top + COLUMNS_LINE / 2
+        for column in range(0, self.shape[1], self._every(NUMBER_STEP[0])):
+            tile = self._tile_at(0, column)
+            yield column, tile.x, tile.top + NUMBERS_LINE / 2
 
-    def stacked(self) -> WallLayout:
-        """Return the layout with all layers in one block, from the same corner."""
-        return replace(self, layers_per_block=self.layers, corners=self.corners[:1])
+    def _every(self, distance: float) -> int:
+        """Return every how manieth row or column has a number, at least a distance apart."""
+        return next((s for s in STEPS if s * self.pitch >= distance), STEPS[-1])
+
+    def moved(self, dx: float, dy: float) -> WallLayout:
+        """Return the layout moved to the right and up."""
+        (x, y), (left, line) = self.corner, self.title
+        return replace(self, corner=(x + dx, y + dy), title=(left + dx, line + dy))
 
 
-def wall_layout(frame: Frame, *, layers: int, heads: int, count: int) -> WallLayout:
-    """Lay out a wall so that its patterns are about as large as the stage allows.
-
-    Many layers of few heads would make a narrow tower, so they are set in blocks beside one
-    another, like columns of a newspaper. In a frame that is higher than wide the layers go
-    across, and the blocks stand below one another.
+def wall_layout(
+    frame: Frame,
+    *,
+    layers: int,
+    heads: int,
+    count: int,
+    title: float = 0.0,
+    into: Box | None = None,
+) -> WallLayout:
+    """Lay out a wall so that its patterns are as large as the stage allows.
 
     Parameters
     ----------
@@ -187,130 +196,23 @@ def wall_layout(frame: Frame, *, layers: int, heads: int, count: int) -> WallLay
         Number of layers, and of heads in each.
     count
         Number of rows of a pattern.
+    title
+        Width of the line that names the wall.
+    into
+        Room for the wall with all its words; the stage by default.
     """
-    stage, upright = frame.stage, frame.height > frame.width
-
-    def pitch(blocks: int) -> float:
-        """Return the largest pitch that both the width and the height allow."""
-        each = math.ceil(layers / blocks)
-        rows, columns = (blocks * heads, each) if upright else (each, blocks * heads)
-        across, down = (1, blocks) if upright else (blocks, 1)
-        width = stage.width - across * ROWS_ROOM - (across - 1) * BLOCK_GAP
-        height = stage.height - TITLE - down * COLUMNS_LINE - (down - 1) * BLOCK_GAP
-        return min(MAX_PITCH, width / columns, height / rows)
-
-    best = max(pitch(blocks) for blocks in range(1, layers + 1))
-    blocks = next(b for b in range(1, layers + 1) if pitch(b) >= FEW_BLOCKS * best)
-    each, step = math.ceil(layers / blocks), pitch(blocks)
-    blocks = math.ceil(layers / each)
-    if upright:
-        wide, high = ROWS_ROOM + step * each, COLUMNS_LINE + step * heads
-        left = stage.x - wide / 2 + ROWS_ROOM
-        top = stage.y + (blocks * high + (blocks - 1) * BLOCK_GAP - TITLE) / 2 - COLUMNS_LINE
-        corners = tuple((left, top - i * (high + BLOCK_GAP)) for i in range(blocks))
-    else:
-        wide = ROWS_ROOM + step * heads
-        left = stage.x - (blocks * wide + (blocks - 1) * BLOCK_GAP) / 2 + ROWS_ROOM
-        top = stage.y + (step * each - TITLE - COLUMNS_LINE) / 2
-        corners = tuple((left + i * (wide + BLOCK_GAP), top) for i in range(blocks))
-    return WallLayout(layers, heads, count, each, step, corners, upright)
-
-
-@dataclass(frozen=True)
-class TwoWallsLayout:
-    """Layout of the walls of two models: beside one another, or one above the other.
-
-    Each has a line above it and two below. Points are (x, y) of the left ends of these lines.
-
-    Attributes
-    ----------
-    first, second
-        The walls. The second one is as large as the frame allows, the first may be smaller.
-    room
-        How wide the lines of each of them may be.
-    """
-
-    first: WallLayout
-    second: WallLayout
-    room: tuple[float, float]
-
-    @staticmethod
-    def title(wall: WallLayout) -> tuple[float, float]:
-        """Return the left end of the line that names a wall."""
-        return wall.box.left, wall.box.top + TITLE / 2
-
-    @staticmethod
-    def note(wall: WallLayout) -> tuple[float, float]:
-        """Return the left end of the first line below a wall."""
-        return wall.box.left, wall.box.bottom - WALL_NOTE / 2
-
-    @staticmethod
-    def place(wall: WallLayout) -> tuple[float, float]:
-        """Return the left end of the second line below a wall."""
-        return wall.box.left, wall.box.bottom - WALL_NOTE - COLUMNS_LINE / 2
-
-
-def two_walls_layout(
-    frame: Frame, first: WallLayout, *, layers: int, heads: int, count: int
-) -> TwoWallsLayout:
-    """Lay out the wall of another model with one that is there already.
-
-    They stand beside one another or one above the other, where the second can be larger.
-
-    Parameters
-    ----------
-    frame
-        The picture's edge.
-    first
-        The wall that is there; it keeps its blocks.
-    layers, heads, count
-        Of the other model: layers, heads in each, and rows of a pattern.
-    """
-    stage, upright = frame.stage, first.upright
-    blocks = len(first.corners)
-    in_block = first.shape(0)
-    rows, columns = (
-        number * times + BLOCKS_APART * (times - 1)
-        for number, times in zip(in_block, (blocks, 1) if upright else (1, blocks), strict=True)
+    room, downward = into or frame.stage, frame.tall
+    rows, columns = (layers, heads) if downward else (heads, layers)
+    beside = ROWS_ROOM + (DEPTH_ROOM if downward else 0.0)
+    above, below = TITLE + NUMBERS_LINE, 0.0 if downward else DEPTH_ROOM
+    pitch = min(
+        MAX_PITCH, (room.width - beside) / columns, (room.height - above - below) / rows
     )
-    other_rows, other_columns = (heads, layers) if upright else (layers, heads)
-    words = TITLE + WALL_NOTE + COLUMNS_LINE
-
-    def pitches(stacked: bool) -> tuple[float, float]:
-        """Return the pitch of the second wall and that of the first."""
-        width, height = stage.width, stage.height - words
-        if stacked:
-            height -= words + WALLS_AIR
-            pitch = min(width / other_columns, height / (other_rows + SMALLER * rows), MAX_PITCH)
-            return pitch, min(pitch, width / columns, (height - pitch * other_rows) / rows)
-        width -= WALLS_GAP
-        pitch = min(height / other_rows, width / (other_columns + SMALLER * columns), MAX_PITCH)
-        return pitch, min(pitch, height / rows, (width - pitch * other_columns) / columns)
-
-    stacked = pitches(True) > pitches(False)
-    pitch, step = pitches(stacked)
-    sizes = (step * columns, step * rows), (pitch * other_columns, pitch * other_rows)
-    (wide, high), (other_wide, other_high) = sizes
-    if stacked:
-        left = stage.x - max(wide, other_wide) / 2
-        top = stage.y + (2 * words + WALLS_AIR + high + other_high) / 2 - TITLE
-        other_left, other_top = left, top - high - words - WALLS_AIR
-        room = (stage.right - left,) * 2
-    else:
-        left = stage.x - (wide + WALLS_GAP + other_wide) / 2
-        top = stage.y + (words + max(high, other_high)) / 2 - TITLE
-        other_left, other_top = left + wide + WALLS_GAP, top
-        room = wide, stage.right - other_left
-    # From one block of the first wall to the next.
-    stride = step * (in_block[0 if upright else 1] + BLOCKS_APART)
-    corners = tuple(
-        (left, top - stride * i) if upright else (left + stride * i, top) for i in range(blocks)
-    )
-    return TwoWallsLayout(
-        replace(first, pitch=step, corners=corners),
-        WallLayout(layers, heads, count, layers, pitch, ((other_left, other_top),), upright),
-        room,
-    )
+    left = room.x - (beside + pitch * columns) / 2 + ROWS_ROOM
+    top = room.y + (above + pitch * rows + below) / 2 - above
+    start = max(room.left, min(left, room.right - title))
+    line = top + NUMBERS_LINE + TITLE / 2
+    return WallLayout(layers, heads, count, pitch, (left, top), downward, (start, line))
 
 
 def frontal_shot(box: Box, target: Box, frame: Frame) -> Shot:
@@ -320,20 +222,30 @@ def frontal_shot(box: Box, target: Box, frame: Frame) -> Shot:
     return Shot(center=center, height=frame.height * scale)
 
 
-def arc_shots(wall: Box) -> tuple[Shot, Shot, Shot]:
-    """Return three shots of a wall for a tour along it: from the left, ahead, and the right.
+def arc_shots(wall: Box, frame: Frame) -> tuple[Shot, Shot, Shot]:
+    """Return three shots of a wall for a tour along it: of its start, its middle and its end.
 
-    They are so far away that no part of the wall comes near the eye.
+    The tour goes to the right, or down if the wall is higher than wide. The shots are so far away
+    that no part of the wall comes near the eye.
     """
-    inset = ARC_INSET * wall.width
-    turn, tilt = np.radians([TURN, TILT])
-    towards = inset * np.sin(turn) * np.cos(tilt) + wall.height / 2 * np.sin(tilt)
-    height = max(0.9 * wall.height, float(towards) / (NEAREST * FOCAL))
-    return (
-        Shot((wall.left + inset, wall.y, 0.0), height, -TURN, TILT),
-        Shot(wall.center, height, 0.0, TILT),
-        Shot((wall.right - inset, wall.y, 0.0), height, TURN, TILT),
-    )
+    down = wall.height > wall.width
+    length, across = (wall.height, wall.width) if down else (wall.width, wall.height)
+    tilt = 0.0 if down else TILT
+    inset = ARC_INSET * length
+    turned, tilted = np.radians([TURN, tilt])
+    towards = inset * np.sin(turned) * np.cos(tilted) + across / 2 * np.sin(tilted)
+    seen = 0.9 * across * (frame.height / frame.width if down else 1.0)
+    height = max(seen, float(towards) / (NEAREST * FOCAL))
+
+    def shot(share: float) -> Shot:
+        """Return the shot at -1, the start, to 1, the end."""
+        x, y, _ = wall.center
+        along = share * (length / 2 - inset)
+        if down:
+            return Shot((x, y - along, 0.0), height, 0.0, -TURN * share)
+        return Shot((x + along, y, 0.0), height, TURN * share, tilt)
+
+    return shot(-1), shot(0), shot(1)
 
 
 @dataclass(frozen=True)
@@ -360,7 +272,7 @@ class CloseupLayout:
     hidden_word
         Point where the word of the hidden column begins.
     notes
-        Left end of the first line of the notes.
+        Left end of the top of the notes.
     note_width
         Largest width of the lines of the notes.
     colour_bar
@@ -403,7 +315,7 @@ def closeup_layout(
     sizes
         Largest and smallest height of the words' letters; smaller ones cannot be read.
     """
-    stage, below = frame.stage, frame.height > frame.width
+    stage, below = frame.stage, frame.tall
     beside = word_width + WORD_GAP + STRIP_GAP  # left of the pattern, without the hidden column
     above = max(word_width, hidden_word_width) + WORD_GAP
     if below:
@@ -411,7 +323,8 @@ def closeup_layout(
         wide = stage.width - beside
         side = min(high, wide - min(MAX_STRIP, wide / (count + 1)))
     else:
-        side = min(SIDE, stage.width - beside - MAX_STRIP - NOTE_GAP - MIN_NOTE)
+        wide = stage.width - beside - MAX_STRIP - NOTE_GAP - MIN_NOTE
+        side = min(SIDE, stage.height - above, wide)
     strip = min(side / count, MAX_STRIP)
     before = beside + strip
     if below:
@@ -422,9 +335,8 @@ def closeup_layout(
     else:
         width = min(NOTE_WIDTH, stage.width - before - side - NOTE_GAP)
         left = stage.x - (before + side + NOTE_GAP + width) / 2 + before
-        top = stage.bottom + (stage.height - side - word_width - WORD_GAP) / 2 + side
-        top = min(top, stage.top - above)
-        note_left, note_top = left + side + NOTE_GAP, top - 0.2
+        top = stage.top - above - (stage.height - above - side) / 2
+        note_left, note_top = left + side + NOTE_GAP, top
     pattern = Box.of(left, left + side, top - side, top)
     hidden = Box.of(left - STRIP_GAP - strip, left - STRIP_GAP, pattern.bottom, pattern.top)
     size, least = sizes
@@ -448,80 +360,164 @@ def closeup_layout(
 
 
 @dataclass(frozen=True)
-class EmptyWallLayout:
-    """Layout of the empty grid of a much larger model, around the wall in one block.
+class HabitsLayout:
+    """Layout of the wall of another model with patterns of two habits, one from each model.
+
+    The patterns stand left of the wall; in a frame that is no wider than high, below.
+
+    Attributes
+    ----------
+    wall
+        The other model's wall.
+    shot
+        Shot that shows all this.
+    patterns
+        Box of each pattern with the column of its first token, by habit and by model.
+    names
+        (x, y) of the left end of the name of each habit.
+    """
+
+    wall: WallLayout
+    shot: Shot
+    patterns: tuple[tuple[Box, Box], ...]
+    names: tuple[tuple[float, float], ...]
+
+
+def habits_layout(
+    frame: Frame, *, layers: int, heads: int, count: int, title: float, start: float
+) -> HabitsLayout:
+    """Lay out the wall of another model, and the patterns of two habits, left of another wall.
+
+    Parameters
+    ----------
+    frame
+        The picture's edge.
+    layers, heads, count
+        Of the other model: layers, heads in each, and rows of a pattern.
+    title
+        Width of the line that names its wall.
+    start
+        x that all this must not reach: it is far to the left.
+    """
+    stage = frame.stage
+    size = {"layers": layers, "heads": heads, "count": count, "title": title}
+    if frame.upright:
+        share = WALL_SHARE_TALL if frame.tall else WALL_SHARE
+        room = Box.of(stage.left, stage.right, stage.top - share * stage.height, stage.top)
+        wall = wall_layout(frame, **size, into=room)
+        rest = Box.of(stage.left, stage.right, stage.bottom, room.bottom - HABIT_GAP)
+    else:
+        room = Box.of(stage.right - WALL_SHARE * stage.width, stage.right, stage.bottom, stage.top)
+        wall = wall_layout(frame, **size, into=room)
+        wall = wall.moved(room.right - wall.box.right, 0.0)
+        free = wall.corner[0] - ROWS_ROOM - HABIT_GAP
+        rest = Box.of(stage.left, free, stage.bottom, stage.top)
+    in_a_row = frame.upright and not frame.tall
+    halves = (rest.split_columns if in_a_row else rest.split_rows)(2, HABIT_GAP / 2)
+    lines = HABIT_NAME + HABIT_WORDS
+    away = start - AWAY * frame.width
+    patterns, names = [], []
+    for half in halves:
+        side = min(half.height - lines, (half.width - HABIT_GAP) / 2 / HABIT_COLUMNS)
+        top = half.y + (side + lines) / 2 - HABIT_NAME
+        wide = side * HABIT_COLUMNS
+        second = half.x + HABIT_GAP / 2 if frame.tall else half.left + wide + HABIT_GAP
+        first, other = (
+            Box.of(left + away, left + wide + away, top - side, top)
+            for left in (half.left, second)
+        )
+        patterns.append((first, other))
+        names.append((half.left + away, top + HABIT_NAME / 2))
+    shot = Shot(center=(away, 0.0, 0.0), height=frame.height)
+    return HabitsLayout(wall.moved(away, 0.0), shot, tuple(patterns), tuple(names))
+
+
+@dataclass(frozen=True)
+class FieldLayout:
+    """Layout of the places of a much larger model's patterns, around the wall of the traced one.
 
     Attributes
     ----------
     corner
-        (x, y) of the upper left corner of the grid.
+        (x, y) of the upper left corner of the first place.
     pitch
-        Side of a cell of the grid, in scene units.
-    traced_shape, shape
-        Rows and columns that the traced model fills, and of the whole grid.
+        Distance from one place to the next, in scene units.
+    lanes
+        Number of columns of a layer (rows, where layers go down).
+    places
+        (row, column) of every place, by layer and head: (layers, heads, 2).
     shot
-        Shot that shows the whole grid in the frame.
+        Shot that shows all places in the frame.
     title
-        Left end of each line that names the large model, in the frame.
+        (x, y) of the left end of the line that names the large model, in the frame.
     note
-        Right end of the line that explains the grid, in the frame.
+        Left end of the line that explains the places, in the frame.
     """
 
     corner: tuple[float, float]
     pitch: float
-    traced_shape: tuple[int, int]
-    shape: tuple[int, int]
+    lanes: int
+    places: npt.NDArray[np.int_]
     shot: Shot
-    title: tuple[tuple[float, float], ...]
+    title: tuple[float, float]
     note: tuple[float, float]
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Numbers of rows and columns of the grid of places."""
+        rows, columns = self.places.reshape(-1, 2).max(axis=0) + 1
+        return int(rows), int(columns)
 
-def empty_wall_layout(
-    wall: WallLayout, frame: Frame, *, layers: int, heads: int, title: Sequence[float], note: float
-) -> EmptyWallLayout:
-    """Lay out a grid of ``layers`` x ``heads`` cells whose first cells the traced model fills.
+
+def field_layout(
+    wall: WallLayout, frame: Frame, *, layers: int, heads: int, title: float, note: float
+) -> FieldLayout:
+    """Lay out a place for each head of a large model, so that all fill the frame.
+
+    A layer that is longer than fits is broken into several lanes beside one another.
 
     Parameters
     ----------
     wall
-        Layout of the traced model's patterns.
+        Layout of the traced model's patterns, which stand in the first places.
     frame
         The picture's edge.
     layers, heads
         Number of layers, and of heads in each, of the large model.
-    title
-        Widths of the lines that name the large model.
-    note
-        Width of the line that explains the grid. Where it does not fit beside the last line of
-        the title, it stands on a line of its own.
+    title, note
+        Widths of the lines that name the large model and explain the places.
     """
-    stage = frame.stage
+    stage, below = frame.stage, (1.8 if frame.width <= NARROW else 1.2) * NUMBERS_LINE
+    room = Box.of(stage.left, stage.right, stage.bottom + below, stage.top - TITLE)
+
+    def shape(lanes: int) -> tuple[int, int]:
+        """Return rows and columns if each layer has a number of lanes."""
+        along, across = layers * lanes, math.ceil(heads / lanes)
+        return (along, across) if wall.downward else (across, along)
+
+    def size(lanes: int) -> float:
+        rows, columns = shape(lanes)
+        return min(room.width / columns, room.height / rows)
+
+    lanes = max(range(1, heads + 1), key=size)
+    rows, columns = shape(lanes)
+    layer, head = np.mgrid[:layers, :heads]
+    deep = math.ceil(heads / lanes)
+    along, across = layer * lanes + head // deep, head % deep
+    places = np.stack([along, across] if wall.downward else [across, along], axis=-1)
     gap = (wall.pitch - wall.side) / 2
-    stacked = wall.stacked()
-    corner = stacked.tile(0, 0)
-    left, top = corner.left - gap, corner.top + gap
-    rows, columns = (heads, layers) if wall.upright else (layers, heads)
-    own_line = title[-1] + NOTE_GAP + note > stage.width
-    above = TITLE * len(title) + (COLUMNS_LINE if own_line else 0.0)
-    room = stage.height - above - (TITLE_AIR if frame.width <= NARROW else 0.0)
-    step = min(stage.width / columns, room / rows)
-    width, height = columns * step, rows * step
-    # In a narrow frame the free height is shared between above and below, and the words may be
-    # wider than the grid.
-    spare = room - height if frame.width <= NARROW else 0.0
-    widest = max(width, note, *title) if frame.width <= NARROW else width
-    start = stage.x - widest / 2
-    seen = Box.of(start, start + width, stage.bottom + spare / 2, stage.bottom + spare / 2 + height)
+    left, top = wall.corner[0] - gap, wall.corner[1] + gap
+    step = size(lanes)
+    seen = room.fit(step * columns, step * rows)
     whole = Box.of(left, left + columns * wall.pitch, top - rows * wall.pitch, top)
-    line = seen.top + above - TITLE / 2
-    return EmptyWallLayout(
+    start = max(stage.left, min(seen.left, stage.right - title))
+    start_note = max(stage.left, min(seen.left, stage.right - note))
+    return FieldLayout(
         corner=(left, top),
         pitch=wall.pitch,
-        traced_shape=stacked.shape(0),
-        shape=(rows, columns),
+        lanes=lanes,
+        places=places,
         shot=frontal_shot(whole, seen, frame),
-        title=tuple((seen.left, line - TITLE * i) for i in range(len(title))),
-        note=(start + note, seen.top + COLUMNS_LINE / 2)
-        if own_line
-        else (seen.right, seen.top + TITLE / 2),
+        title=(start, seen.top + TITLE / 2),
+        note=(start_note, seen.bottom - 0.75 * NUMBERS_LINE),
     )

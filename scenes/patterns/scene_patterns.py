@@ -1,135 +1,126 @@
-"""All attention patterns of the model as one wall, and close-ups of three heads."""
+"""All attention patterns of the model as one wall, heads with a habit, and how many more."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
-from manim import Group, Mobject, Succession, VGroup, smooth, squish_rate_func
+from manim import Animation, Group, Mobject, Succession, smooth, squish_rate_func
 
 from extract.architectures import architecture
-from extract.patterns import CRITERIA, StrongestHead, strongest_head
+from extract.patterns import first_token_weight, strongest_head
 from extract.published import gpt2_trace, has_published_twin
-from extract.trace import TraceMeta
-from filmkit.core.animations import AnimateWith, Appear, Presence, Settle, Vanish
+from filmkit.core.animations import AnimateWith, Appear, MoveFromCopy, Presence, Vanish
 from filmkit.core.camera import pin_to_frame
+from filmkit.core.geometry import Box
 from filmkit.core.norm import Norm
-from filmkit.core.numbers import format_counted, format_large_share, format_share
-from filmkit.core.printable import printable
+from filmkit.core.numbers import format_count, format_counted, format_large_share
 from filmkit.core.stage import Stage, beat
-from filmkit.core.text import NO_BREAK_SPACE, Label, break_lines, fit_word
+from filmkit.core.text import Label
 from filmkit.core.view import LayerView
 from filmkit.mobjects.marks import ColourBar, Highlight
 from scenes.patterns.camera_paths import Fly, Tour
 from scenes.patterns.layout import (
-    TwoWallsLayout,
     arc_shots,
-    empty_wall_layout,
-    two_walls_layout,
+    field_layout,
+    habits_layout,
     wall_layout,
 )
 from scenes.patterns.wall import (
-    EmptyWall,
+    HabitPattern,
     HeadCloseup,
     Note,
+    PatternPlaces,
     PatternWall,
+    WallTitle,
     prompt_patterns,
 )
 
 LARGE = architecture("DeepSeek-V3/R1")
 LARGE_NAME = "DeepSeek-R1"
+HABITS = {"previous": "one word back", "sink": "rest on the first token"}
 
-FAINT = 0.35  # opacity of the wall behind the three heads
-NEARLY_GONE = 0.07  # opacity of the wall around the head in a close-up
+NEARLY_GONE = 0.07  # presence of the wall around the head in a close-up
+RESTS = 0.5  # a head rests if it gives the first token more than this share
 
-# Parts of an animation's time in which something happens: at its start, after that, at its end.
-EARLY, AFTER, LATE = (
-    squish_rate_func(smooth, *span) for span in ((0.0, 0.3), (0.3, 1.0), (0.7, 1.0))
-)
-
-
-def _rounding(meta: TraceMeta) -> str:
-    """Return the end of a line that says how far published values are rounded."""
-    if meta.published is None:
-        return ""
-    return f"; published, to 1/{1 / (2 * meta.published.precision):.0f}"
+# Parts of an animation's time in which something happens: at its start, and at its end.
+EARLY, LATE = (squish_rate_func(smooth, *span) for span in ((0.0, 0.3), (0.7, 1.0)))
 
 
 class Patterns(Stage):
-    """One head's pattern, all of them, three close-ups, and how many a large model has.
+    """One head's pattern, all of them, heads with a habit, and how many a large model has.
 
-    The wall shows the trace, head by head; the large model has no trace, so its cells are empty.
+    The walls show traces, head by head; the large model has no trace, so it has places only.
     """
 
     title = "Every head’s pattern on one wall"
     tensors = ("pattern",)
 
     def prepare(self) -> None:
-        self.draws_first_token = False  # in a close-up it may be
+        self.draws_first_token, self.shows_gpt2 = False, False
         meta, view = self.trace.meta, self.layer
         patterns = prompt_patterns(self.trace)
-        self.strongest_heads = {name: strongest_head(patterns, name) for name in CRITERIA}
-        self.facts |= self._facts(patterns)
-        if has_published_twin(self.trace):
-            self._prepare_gpt2()
-        layout = wall_layout(self.frame, layers=meta.n_layers, heads=meta.n_heads, count=view.count)
-        title = "{layers} × {heads} = {total}".format(**self.facts)
+        self.strongest = {name: strongest_head(patterns, name) for name in HABITS}
+        total = meta.n_layers * meta.n_heads
+        self.facts |= {
+            "layers": format_counted(meta.n_layers, "layer"),
+            "heads": format_counted(meta.n_heads, "head"),
+            "total": format_counted(total, "pattern"),
+            "all": format_count(total),
+            "direction": "from top to bottom" if self.frame.tall else "from left to right",
+            "first": "the beginning token" if meta.has_bos else "the first word",
+            "resting": format_count((first_token_weight(patterns) > RESTS).sum()),
+            "many_layers": format_counted(LARGE.n_layers, "layer"),
+            "many_heads": format_counted(LARGE.n_heads, "head"),
+            "many": format_count(LARGE.n_layers * LARGE.n_heads),
+        }
+        title = WallTitle(
+            self.facts["total"],
+            "{layers} × {heads}".format(**self.facts),
+            room=self.frame.stage.width,
+        )
+        layout = wall_layout(
+            self.frame,
+            layers=meta.n_layers,
+            heads=meta.n_heads,
+            count=view.count,
+            title=title.width,
+        )
         self.wall = PatternWall(view, layout, title)
         self.closeups = {
             name: HeadCloseup(
                 self.wall, find.layer, find.head, self.frame, show_hidden=name == "sink"
             )
-            for name, find in self.strongest_heads.items()
+            for name, find in self.strongest.items()
         }
         self.overview = self.camera.shot
-        self.blocks = Group(*self.wall.blocks)
-        self.tiles = Group(*(closeup.tile for closeup in self.closeups.values()))
-        self.outlines = VGroup(*(closeup.outline() for closeup in self.closeups.values()))
-
-    def _facts(self, patterns: npt.NDArray[np.float64]) -> dict[str, str]:
-        meta = self.trace.meta
-        total = meta.n_layers * meta.n_heads
-        spread = self.strongest_heads["spread"]
-        last = patterns[spread.layer, spread.head, -1]
-        return {
-            "layers": format_counted(meta.n_layers, "layer"),
-            "heads": format_counted(meta.n_heads, "head"),
-            "total": format_counted(total, "pattern"),
-            "all": format_counted(total, "head"),
-            "before": format_share(self.strongest_heads["previous"].value),
-            "most": format_share(float(last[int(meta.has_bos) :].max())),
-            "rest": format_share(float(last[0])),
-            "last": printable(self.layer.words[-1]),
-            "sink": format_large_share(self.strongest_heads["sink"].value),
-            "first": "the beginning token" if meta.has_bos else "the first word",
-            "many_layers": format_counted(LARGE.n_layers, "layer"),
-            "many_heads": format_counted(LARGE.n_heads, "head"),
-            "many": format_counted(LARGE.n_layers * LARGE.n_heads, "pattern"),
-        }
+        if has_published_twin(self.trace):
+            self._prepare_gpt2()
 
     def _prepare_gpt2(self) -> None:
         """Read the patterns of GPT-2 on the same prompt, and fill in what is told of them."""
         view = LayerView.of_prompt(
             gpt2_trace(), None, show_first_token=self.settings.show_first_token
         )
-        self.gpt2 = replace(view, compared=True)
         meta = view.trace.meta
-        self.gpt2_head = strongest_head(prompt_patterns(view.trace), "previous")
+        patterns = prompt_patterns(view.trace)
+        self.gpt2 = replace(view, compared=True)
+        self.gpt2_strongest = {name: strongest_head(patterns, name) for name in HABITS}
+        total = meta.n_layers * meta.n_heads
         self.facts |= {
             "gpt2": meta.model,
-            "gpt2_layers": format_counted(meta.n_layers, "layer"),
-            "gpt2_heads": format_counted(meta.n_heads, "head"),
-            "gpt2_total": format_counted(meta.n_layers * meta.n_heads, "pattern"),
-            "gpt2_place": f"layer {self.gpt2_head.layer}, head {self.gpt2_head.head}",
-            "gpt2_before": format_large_share(self.gpt2_head.value),
+            "gpt2_total": format_counted(total, "pattern"),
         }
 
     def provenance_notes(self) -> tuple[str, str]:
         model, hidden = super().provenance_notes()
+        models = [model.rpartition("  ·  ")[0]]
+        if self.shows_gpt2:
+            published = self.gpt2.trace.meta.published
+            known = f", published, within {published.precision:g}" if published else ""
+            models.append(f"{self.facts['gpt2']}{known}")
         return (
-            f"{model.rpartition('  ·  ')[0]}  ·  all layers, all heads",
+            "  ·  ".join([*models, "all layers, all heads"]),
             "" if self.draws_first_token else hidden,
         )
 
@@ -143,6 +134,7 @@ class Patterns(Stage):
         note = Note(
             f"layer {layer}, head {head}",
             "one head, one pattern",
+            "",
             "each row tells where one word looks",
             point=closeup.layout.notes,
             width=closeup.layout.note_width,
@@ -150,244 +142,243 @@ class Patterns(Stage):
         colour_bar = ColourBar(Norm.unit(), "share of attention", closeup.layout.colour_bar)
         notes = closeup.place_in_shot(Group(note, colour_bar))
         self.camera.shot = closeup.shot
-        self.play(Appear(closeup.tile), Appear(closeup.words), Appear(notes), run_time=tempo.small)
-        self.hold()
-        self.first_outline = closeup.outline()
-        self.add(self.blocks)
-        self.bring_to_front(closeup.tile)
         self.play(
-            Vanish(Group(closeup.words, notes), rate_func=EARLY),
-            Appear(self.first_outline, rate_func=LATE),
-            Fly(self.camera, self.overview),
-            *self.wall.wave_from(layer, head),
-            run_time=2.4,
-        )
-        self.remove(closeup.tile)
-        self.play(Appear(self.wall.title), Appear(self.wall.numbers), run_time=tempo.small)
-
-    @beat
-    def along_the_wall(self) -> None:
-        """Each head reads the prompt in its own way. Here are three, found by measuring
-        every one."""
-        tempo, wall = self.theme.tempo, self.wall
-        wall_labels = Group(wall.title, wall.numbers)
-        self.play(
-            Vanish(Group(wall_labels, self.first_outline), rate_func=EARLY),
-            Tour(
-                self.camera,
-                [*arc_shots(wall.layout.box), self.overview],
-                durations=[1.0, 1.1, 1.1, 0.8],
-            ),
-            run_time=4.2,
-        )
-        self.add(self.tiles)
-        self.play(
-            Presence(self.blocks, FAINT),
-            Appear(self.outlines),
-            Appear(wall_labels),
+            Appear(closeup.tile),
+            Appear(closeup.words),
+            Appear(note),
+            Appear(colour_bar),
             run_time=tempo.small,
         )
-        self.closeup_labels = wall_labels
+        row = Highlight(closeup.tile.row(0), zoom=closeup.zoom)
+        self.play(Appear(row, run_time=tempo.small / 2))
+        for index in range(1, self.layer.count):
+            place = row.copy().move_to(closeup.tile.row(index).center)
+            self.play(row.animate.move_to(place), run_time=tempo.large / self.layer.count)
+        self.here = self.wall.outline(layer, head)
+        self.add(self.wall.cells)
+        self.bring_to_front(closeup.tile)
+        self.play(
+            Vanish(closeup.words, rate_func=EARLY),
+            *(Vanish(part, rate_func=EARLY) for part in (*notes, row)),
+            Appear(self.here, rate_func=LATE),
+            Fly(self.camera, self.overview),
+            self.wall.wave_from(layer, head),
+            run_time=tempo.swing,
+        )
+        self.remove(closeup.tile)
+        self.wall_words = [self.wall.title, self.wall.numbers, self.wall.way]
+        self.play(*(Appear(part) for part in self.wall_words), run_time=tempo.small)
 
-    # Three heads
+    @beat
+    def through_the_model(self) -> None:
+        """Read it {direction}: layer after layer, that is the way through the model."""
+        tempo, layout = self.theme.tempo, self.wall.layout
+        start, end = layout.layer_box(0), layout.layer_box(layout.layers - 1)
+        column = Highlight(start, zoom=layout.pitch)
+        home = column.get_center()
+        way = np.subtract(end.center, start.center)
+
+        def pass_layers(alpha: float) -> None:
+            column.move_to(home + round(alpha * (layout.layers - 1)) / steps * way)
+
+        steps = max(1, layout.layers - 1)
+        self.play(
+            *(Vanish(part) for part in (*self.wall_words, self.here)),
+            Appear(column),
+            run_time=tempo.small,
+        )
+        self.play(
+            Tour(
+                self.camera,
+                [*arc_shots(layout.box, self.frame), self.overview],
+                durations=[1.0, 1.1, 1.1, 0.8],
+            ),
+            Succession(
+                AnimateWith(column, lambda alpha: None, run_time=0.2),
+                AnimateWith(column, pass_layers, run_time=0.6),
+                AnimateWith(column, lambda alpha: None, run_time=0.2),
+            ),
+            run_time=2 * tempo.swing,
+        )
+        self.play(
+            Vanish(column), *(Appear(part) for part in self.wall_words), run_time=tempo.small
+        )
+        self.leaving = list(self.wall_words)
+
+    # Heads with a habit
 
     @beat
     def one_word_back(self) -> None:
-        """This head looks one word back: {before} of its attention goes there."""
-        note = self._closeup_note(
-            "previous",
-            "one word back",
-            "{before} of its attention goes to the word right before",
-            "the strongest of {all} by the mean over its rows, without the first token",
-        )
-        self._visit("previous", note)
-
-    @beat
-    def the_whole_prompt(self) -> None:
-        """This one takes in the whole prompt: its last row gives no word more than {most}."""
-        measurement = "in the row of “{last}” no word gets more than {most}"
-        if self.trace.meta.has_bos:
-            measurement += "; {first} gets {rest}"
-        note = self._closeup_note(
-            "spread",
-            "the whole prompt",
-            measurement,
-            "the widest last row of {all} by its entropy, without the first token",
-        )
-        closeup = self.closeups["spread"]
-        row = Highlight(closeup.tile.row(self.layer.count - 1), zoom=closeup.zoom)
-        self._visit("spread", note, row)
+        """Some heads have a habit. This one looks one word back."""
+        self._visit("previous", "of its attention goes to the word right before")
 
     @beat
     def a_place_to_rest(self) -> None:
-        """And this one rests: {sink} of its attention goes to {first}."""
+        """This one rests on {first}. {resting} of {all} heads give it more than half."""
         closeup = self.closeups["sink"]
-        measurement = "{sink} of its attention goes to {first}"
+        meaning = "of its attention goes to {first}"
         if len(closeup.hidden):
-            measurement += ", drawn here for once"
-        note = self._closeup_note(
-            "sink",
-            "a place to rest",
-            measurement,
-            "the strongest of {all} by the mean over its rows, without the first row",
+            meaning += ", drawn here for once"
+        self._visit("sink", meaning.format(**self.facts))
+
+    def _visit(self, name: str, meaning: str) -> None:
+        """Fly to a head's pattern; its words and notes appear on arrival."""
+        find, closeup = self.strongest[name], self.closeups[name]
+        note = Note(
+            f"layer {find.layer}, head {find.head}",
+            HABITS[name],
+            format_large_share(find.value),
+            meaning,
+            point=closeup.layout.notes,
+            width=closeup.layout.note_width,
         )
-        column = Highlight(closeup.first_token_column, zoom=closeup.zoom)
-        self._visit("sink", closeup.hidden, note, column)
-
-    def _closeup_note(self, name: str, behaviour: str, measurement: str, criterion: str) -> Note:
-        """Build the notes of a head's close-up, with the facts filled in."""
-        find, closeup = self.strongest_heads[name], self.closeups[name]
-        place = f"layer {find.layer}, head {find.head}"
-        lines = (line.format(**self.facts) for line in (place, behaviour, measurement, criterion))
-        note = Note(*lines, point=closeup.layout.notes, width=closeup.layout.note_width)
-        return closeup.place_in_shot(note)
-
-    def _visit(self, name: str, *notes: Mobject) -> None:
-        """Fly to a head's pattern; its words and notes appear on arrival.
-
-        The wall and its highlights can be seen on the way, and fade at the end.
-        """
-        closeup = self.closeups[name]
-        labels = Group(closeup.words, *notes)
-        others = Group(self.outlines, *(tile for tile in self.tiles if tile is not closeup.tile))
+        closeup.place_in_shot(note)
+        parts: list[Mobject] = [closeup.words, note]
+        if name == "sink":
+            parts.append(Highlight(closeup.first_token_column, zoom=closeup.zoom))
+            self.draws_first_token = len(closeup.hidden) > 0
+            if len(closeup.hidden):
+                parts.insert(0, closeup.hidden)
         self.play(
-            Vanish(self.closeup_labels, rate_func=EARLY),
+            Appear(closeup.tile, rate_func=EARLY),
+            *(Vanish(part, rate_func=EARLY) for part in self.leaving),
             Fly(self.camera, closeup.shot),
-            Succession(Presence(self.blocks, FAINT), Presence(self.blocks, NEARLY_GONE)),
-            Succession(Presence(others, 1.0), Presence(others, 0.0)),
-            Presence(closeup.tile, 1.0, rate_func=EARLY),
-            Appear(labels, rate_func=LATE),
-            run_time=2.1,
+            Succession(Presence(self.wall.cells, 1.0), Presence(self.wall.cells, NEARLY_GONE)),
+            *(Appear(part, rate_func=LATE) for part in parts),
+            run_time=0.8 * self.theme.tempo.swing,
         )
-        self.closeup_labels = labels
-        self.draws_first_token = len(closeup.hidden) > 0
+        self.leaving = [closeup.tile, *parts]
+
+    def _leave(self) -> list[Animation]:
+        """Return animations that clear what the last beat showed, and bring the wall back."""
+        parts = [Vanish(part, rate_func=EARLY) for part in self.leaving]
+        return [*parts, Presence(self.wall.cells, 1.0, rate_func=EARLY)]
 
     # Two models
 
     @beat(when=has_published_twin)
     def the_same_words(self) -> None:
-        """The same words in {gpt2}: {gpt2_layers} of {gpt2_heads}, {gpt2_total}. One of its
-        heads looks one word back too: {gpt2_place}, with {gpt2_before} of its attention."""
+        """The same words in {gpt2}: {gpt2_total}, and the same habits."""
         tempo, other = self.theme.tempo, self.gpt2.trace.meta
-        layout = two_walls_layout(
+        title = WallTitle(
+            self.facts["gpt2_total"], self.facts["gpt2"], room=self.frame.stage.width
+        )
+        layout = habits_layout(
             self.frame,
-            self.wall.layout,
             layers=other.n_layers,
             heads=other.n_heads,
             count=self.gpt2.count,
+            title=title.width,
+            start=self.wall.layout.box.left,
         )
-        first, second = layout.first, layout.second
+        wall = PatternWall(self.gpt2, layout.wall, title)
+        own, others = zip(*self._habits(wall, layout.patterns), strict=True)
+        names = []
+        for text, (x, y) in zip(HABITS.values(), layout.names, strict=True):
+            name = Label(text, size=self.theme.name_size)
+            names.append(name.on_line(x + name.width / 2, y))
+        self.draws_first_token, self.shows_gpt2 = True, True
         self.play(
-            Vanish(Group(self.closeup_labels, self.outlines, self.tiles), rate_func=EARLY),
-            Presence(Group(self.blocks, self.provenance), 1.0, rate_func=EARLY),
-            Fly(self.camera, self.overview),
+            *self._leave(),
+            Fly(self.camera, layout.shot),
             *(
-                Settle(block, first.block_box(i), rate_func=AFTER)
-                for i, block in enumerate(self.wall.blocks)
+                MoveFromCopy(self.wall.tile(find.layer, find.head), pattern.pattern)
+                for find, pattern in zip(self.strongest.values(), own, strict=True)
             ),
-            run_time=2.2,
+            run_time=0.9 * tempo.swing,
         )
-        wall = PatternWall(self.gpt2, second, "")
-        blocks = Group(*wall.blocks)
-        self.add(blocks)
-        heads = self.strongest_heads["previous"], self.gpt2_head
-        titles, notes = self._wall_words(layout, heads)
+        # It is out of sight now.
+        self.remove(self.wall.cells)
+        find, words = self.gpt2_strongest["previous"], [wall.title, wall.numbers, wall.way]
+        self.add(wall.cells)
         self.play(
-            *wall.wave_from(self.gpt2_head.layer, self.gpt2_head.head),
-            Appear(titles),
+            wall.wave_from(find.layer, find.head),
+            *(Appear(part) for part in words),
+            *(Appear(part) for pattern in own for part in (pattern.first, pattern.words)),
+            *(Appear(name) for name in names),
             run_time=tempo.large,
         )
-        self.hold(words=5)
-        outlines = VGroup(
-            *(
-                Highlight(
-                    place.tile(find.layer, find.head), colour=self.theme.pattern, zoom=place.pitch
+        frames = []
+        for find, pattern in zip(self.gpt2_strongest.values(), others, strict=True):
+            frames.append(wall.outline(find.layer, find.head))
+            self.play(Appear(frames[-1]), run_time=tempo.small)
+            self.play(
+                MoveFromCopy(wall.tile(find.layer, find.head), pattern.pattern),
+                run_time=tempo.normal,
+            )
+            self.play(Appear(pattern.first), Appear(pattern.words), run_time=tempo.small)
+        self.leaving = [wall.cells, *words, *names, *frames]
+        self.leaving += [part for pattern in (*own, *others) for part in pattern]
+
+    def _habits(
+        self, wall: PatternWall, places: tuple[tuple[Box, Box], ...]
+    ) -> list[tuple[HabitPattern, HabitPattern]]:
+        """Return the patterns of each habit: this model's, and the other's."""
+        pairs = []
+        for habit, boxes in zip(HABITS, places, strict=True):
+            finds = self.strongest[habit], self.gpt2_strongest[habit]
+            shares = [f": {format_large_share(find.value)}" for find in finds]
+            if habit != "previous":
+                shares = ["", ""]
+            first, second = (
+                HabitPattern(
+                    place,
+                    find,
+                    box,
+                    f"{name}{share}",
+                    f"layer {find.layer}, head {find.head}",
                 )
-                for place, find in zip((first, second), heads, strict=True)
+                for place, find, box, name, share in zip(
+                    (self.wall, wall),
+                    finds,
+                    boxes,
+                    ("this model", self.facts["gpt2"]),
+                    shares,
+                    strict=True,
+                )
             )
-        )
-        self.play(Appear(outlines), Appear(notes), run_time=tempo.small)
-        self.hold(3.5)
-        # The next beat lets all of this vanish.
-        self.closeup_labels = Group(blocks, titles, notes, outlines)
-
-    def _wall_words(
-        self, layout: TwoWallsLayout, heads: Sequence[StrongestHead]
-    ) -> tuple[VGroup, VGroup]:
-        """Return the lines above the walls, and those below them that tell of a head of each."""
-        theme = self.theme
-        titles, notes = VGroup(), VGroup()
-
-        def line(
-            point: tuple[float, float], text: str, room: float, size: float, colour: str
-        ) -> Label:
-            label = fit_word(text, room, size=size, colour=colour)
-            return label.on_line(point[0] + label.width / 2, point[1])
-
-        for wall, find, room, title, source in zip(
-            (layout.first, layout.second),
-            heads,
-            layout.room,
-            ("this model: {total}", "{gpt2}: {gpt2_total}"),
-            ("", _rounding(self.gpt2.trace.meta)),
-            strict=True,
-        ):
-            name = title.format(**self.facts)
-            titles.add(line(layout.title(wall), name, room, theme.name_size, theme.ink))
-            note = f"one word back: {format_large_share(find.value)}"
-            place = f"layer {find.layer}, head {find.head}{source}"
-            notes.add(
-                line(layout.note(wall), note, room, theme.shape_size, theme.ink),
-                line(layout.place(wall), place, room, theme.note_size, theme.muted),
-            )
-        return titles, notes
+            pairs.append((first, second))
+        return pairs
 
     # Many more
 
     @beat
     def many_more(self) -> None:
-        """DeepSeek-R1 has {many_layers} of {many_heads}: {many} for every prompt."""
-        tempo, wall = self.theme.tempo, self.wall
-        self.draws_first_token = False
-        name, note = self._large_model_labels()
-        layout = empty_wall_layout(
-            wall.layout,
+        """DeepSeek-R1 has {many_layers} of {many_heads}: {many} patterns for every prompt."""
+        tempo, theme = self.theme.tempo, self.theme
+        self.draws_first_token, self.shows_gpt2 = False, False
+        title = WallTitle(
+            "{many} patterns".format(**self.facts),
+            f"{LARGE_NAME}: " + "{many_layers} × {many_heads}".format(**self.facts),
+            LARGE_NAME,
+            room=self.frame.stage.width,
+        )
+        note = Label(
+            "in colour: this model’s {all}, to the same scale; grey: not computed".format(**self.facts),
+            size=theme.note_size,
+            colour=theme.muted,
+        )
+        layout = field_layout(
+            self.wall.layout,
             self.frame,
             layers=LARGE.n_layers,
             heads=LARGE.n_heads,
-            title=[line.width for line in name],
+            title=title.width,
             note=note.width,
         )
-        stacked = wall.layout.stacked()
-        places = [stacked.layers_box(*wall.layout.span(i)) for i in range(len(wall.blocks))]
+        self.play(*self._leave(), Fly(self.camera, self.overview), run_time=tempo.large)
+        places = PatternPlaces(layout, self.wall.layout)
+        self.add(places)
+        self.bring_to_back(places)
         self.play(
-            Vanish(Group(self.closeup_labels, self.outlines, self.tiles), rate_func=EARLY),
-            Presence(self.blocks, 1.0, rate_func=EARLY),
             Fly(self.camera, layout.shot),
-            *(
-                Settle(block, box, rate_func=AFTER)
-                for block, box in zip(wall.blocks, places, strict=True)
-            ),
-            run_time=2.6,
+            AnimateWith(places, places.grow),
+            run_time=1.6 * tempo.swing,
         )
-        empty = EmptyWall(layout)
-        self.add(empty)
-        self.bring_to_back(empty)
-        self.play(AnimateWith(empty, empty.grow), run_time=tempo.large)
-        for line, (x, y) in zip(name, layout.title, strict=True):
-            line.on_line(x + line.width / 2, y)
+        title.at(layout.title)
         x, y = layout.note
-        note.on_line(x - note.width / 2, y)
-        outline = Highlight(stacked.box, colour=self.theme.pattern, zoom=stacked.pitch)
-        pin_to_frame(VGroup(name, note))
-        self.play(Appear(VGroup(name, note)), Appear(outline), run_time=tempo.small)
-
-    def _large_model_labels(self) -> tuple[VGroup, Label]:
-        """Return the title of the large model, in lines that fit, and the note on its grid."""
-        theme = self.theme
-        count = "{many_layers} × {many_heads} = {many}".format(**self.facts)
-        text = f"{LARGE_NAME}: {count.replace(' ', NO_BREAK_SPACE)}"
-        lines = break_lines(text, self.frame.stage.width, size=theme.name_size)
-        name = VGroup(*(Label(line, size=theme.name_size) for line in lines))
-        text = "in colour: this model; empty: not traced"
-        return name, Label(text, size=theme.note_size, colour=theme.muted)
+        note.on_line(x + note.width / 2, y)
+        outline = Highlight(self.wall.layout.box, zoom=layout.pitch)
+        for part in (title, note):
+            pin_to_frame(part)
+        self.play(Appear(title), Appear(note), Appear(outline), run_time=tempo.small)

@@ -1,4 +1,4 @@
-"""A wall of the patterns of a whole model, a close-up of one of them, and an empty wall."""
+"""A wall of the patterns of a whole model, close-ups of single ones, and places of others."""
 
 from __future__ import annotations
 
@@ -7,29 +7,41 @@ from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from manim import Group, Mobject, VGroup, VMobject
+from manim import Group, Mobject, VGroup, color_to_rgb
 
+from extract.patterns import StrongestHead
 from extract.trace import Trace
 from filmkit.core.animations import Reveal
 from filmkit.core.geometry import FRAME_HEIGHT, WORD_GAP, Box, Frame
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.norm import Norm, TensorSource
 from filmkit.core.printable import printable
-from filmkit.core.text import Label, break_lines
+from filmkit.core.raster import Texture
+from filmkit.core.text import Label, break_lines, fit_word
 from filmkit.core.theme import current_theme
 from filmkit.core.view import LayerView
+from filmkit.mobjects.flow import Wire
 from filmkit.mobjects.marks import Highlight, TokenLabels
 from scenes.patterns.layout import (
+    DISPLAY,
     MAX_WORD,
     CloseupLayout,
-    EmptyWallLayout,
+    FieldLayout,
     WallLayout,
     closeup_layout,
     frontal_shot,
     gap_cells,
 )
 
-__all__ = ["EmptyWall", "HeadCloseup", "Note", "PatternWall", "prompt_patterns"]
+__all__ = [
+    "HabitPattern",
+    "HeadCloseup",
+    "Note",
+    "PatternPlaces",
+    "PatternWall",
+    "WallTitle",
+    "prompt_patterns",
+]
 
 Array = npt.NDArray[np.float64]
 M = TypeVar("M", bound=Mobject)
@@ -51,7 +63,7 @@ class RevealFromEmpty(Reveal):
 
 
 class PatternWall(Group):
-    """Every head's pattern in one grid, drawn as a few large images.
+    """Every head's pattern in one grid, drawn as one large image.
 
     Rows of a pattern are queries, columns are keys.
 
@@ -62,137 +74,197 @@ class PatternWall(Group):
     layout
         Where everything stands.
     title
-        Text of the line that names the wall.
+        The line that names the wall.
 
     Attributes
     ----------
     patterns
         [layer, head, query_pos, key_pos], the drawn positions only.
-    blocks
-        The images, one for each block of layers.
+    cells
+        The image.
     numbers
         Numbers of layers and heads.
+    way
+        The arrow from the first layer to the last, with its name.
     title
-        The line that names the wall.
+        As above.
     """
 
-    def __init__(self, view: LayerView, layout: WallLayout, title: str) -> None:
+    def __init__(self, view: LayerView, layout: WallLayout, title: WallTitle) -> None:
         super().__init__()
         theme = current_theme()
         self.view, self.layout = view, layout
         shown = slice(view.first, view.stop)
         self.patterns = prompt_patterns(view.trace)[:, :, shown, shown]
-        self.blocks = [self._block(*layout.span(i)) for i in range(len(layout.corners))]
-        for index, block in enumerate(self.blocks):
-            block.place(layout.block_box(index))
+        self.cells = self._cells()
         self.numbers = VGroup()
         row_name, column_name = layout.axis_names
-        rows = layout.shape(0)[0]
         for number, x, y in layout.row_numbers():
-            text = str(number) if number % rows else f"{row_name} {number}"
+            text = str(number) if number else f"{row_name} {number}"
             label = Label(text, size=theme.note_size, colour=theme.muted)
             self.numbers.add(label.on_line(x - label.width / 2, y))
-        # The name of the columns stands before the first one of each block.
-        for index in range(len(layout.corners)):
-            _, x, y = next(layout.column_numbers(index))
-            name = Label(column_name, size=theme.note_size, colour=theme.muted)
-            left = x - layout.side / 2 - WORD_GAP
-            self.numbers.add(name.on_line(left - name.width / 2, y))
-            for number, x, y in layout.column_numbers(index):
-                label = Label(str(number), size=theme.note_size, colour=theme.muted)
-                self.numbers.add(label.on_line(x, y))
-        self.title = Label(title, size=theme.name_size)
-        left, line = layout.title
-        self.title.on_line(left + self.title.width / 2, line)
-        self.add(*self.blocks, self.numbers, self.title)
+        # The name of the columns stands before the first one.
+        _, x, y = next(layout.column_numbers())
+        name = Label(column_name, size=theme.note_size, colour=theme.muted)
+        self.numbers.add(name.on_line(x - layout.side / 2 - WORD_GAP - name.width / 2, y))
+        for number, x, y in layout.column_numbers():
+            label = Label(str(number), size=theme.note_size, colour=theme.muted)
+            self.numbers.add(label.on_line(x, y))
+        self.way = self._way()
+        self.title = title.at(layout.title)
+        self.add(self.cells, self.numbers, self.way, self.title)
 
-    def _block(self, first: int, stop: int) -> Heatmap:
-        """Build one image of the layers [first, stop), with free cells between the patterns."""
+    def _cells(self) -> Heatmap:
+        """Build the image, with free cells between the patterns."""
         layout = self.layout
         count, gap = layout.count, gap_cells(layout.count)
         step = count + gap
-        rows, columns = layout.shape(first // layout.layers_per_block)
+        rows, columns = layout.shape
         values, masked, shown = np.zeros((3, rows * step - gap, columns * step - gap))
         future = np.triu(np.ones((count, count)), k=1)
-        for layer in range(first, stop):
+        for layer in range(layout.layers):
             for head in range(layout.heads):
                 top, left = (step * place for place in layout.grid_position(layer, head))
                 cells = np.s_[top : top + count, left : left + count]
                 values[cells] = self.patterns[layer, head]
                 masked[cells], shown[cells] = future, 1.0
-        block = Heatmap(
+        what = "patterns of all heads of all layers"
+        if self.view.compared:
+            what = f"{what} of {self.view.trace.meta.model}"
+        image = Heatmap(
             values,
             Norm.unit(),
             width=1.0,
             height=1.0,
             masked=masked.astype(bool),
-            source=TensorSource(expression=self._source_of(first, stop)),
+            source=TensorSource(expression=what),
         )
-        return block.set_shown(shown)
+        return image.set_shown(shown).place(layout.box)
 
-    def _source_of(self, first: int, stop: int) -> str:
-        """Return what one image shows, in words."""
-        what = f"patterns of all heads of layers {first} to {stop - 1}"
-        return f"{what} of {self.view.trace.meta.model}" if self.view.compared else what
+    def _way(self) -> VGroup:
+        """Build the arrow along the wall; a wall that is too short for its name has none."""
+        theme, layout = current_theme(), self.layout
+        (x, y), end = layout.way
+        if layout.downward or layout.layers < 2:
+            return VGroup(*([Wire([(x, y), end])] if layout.layers > 1 else []))
+        name = Label("through the model", size=theme.note_size, colour=theme.muted)
+        if name.width > 0.6 * (end[0] - x):
+            return VGroup(Wire([(x, y), end]))
+        name.on_line(x + name.width / 2, y)
+        return VGroup(name, Wire([(x + name.width + 2 * WORD_GAP, y), end]))
+
+    def part(self, layer: int, head: int, box: Box, *, first: bool = False) -> Heatmap:
+        """Build an image of one head's pattern alone.
+
+        Parameters
+        ----------
+        layer, head
+            The head.
+        box
+            Where it is.
+        first
+            Whether it is the column of a first token that is not drawn with the others.
+        """
+        view = self.view
+        span = (view.first, view.stop)
+        columns = (0, 1) if first else span
+        whole = view.trace.get("pattern", layer)[head].astype(np.float64)
+        values = whole[slice(*span), slice(*columns)]
+        source = (
+            TensorSource(expression=f"pattern of layer {layer}, head {head} of {view.trace.meta.model}")
+            if view.compared
+            else TensorSource(view.trace.tensor_name("pattern", layer), index=(head, span, columns))
+        )
+        future = np.triu(np.ones(values.shape, dtype=bool), k=1) & (not first)
+        cells = Heatmap(
+            values, Norm.unit(), width=1.0, height=1.0, masked=future, source=source
+        )
+        return cells.place(box)
 
     def tile(self, layer: int, head: int) -> Heatmap:
         """Build an image of one head's pattern alone, exactly over its place in the wall."""
-        future = np.triu(np.ones((self.layout.count, self.layout.count), dtype=bool), k=1)
-        span = (self.view.first, self.view.stop)
-        return Heatmap(
-            self.patterns[layer, head],
-            Norm.unit(),
-            width=1.0,
-            height=1.0,
-            masked=future,
-            source=TensorSource(
-                self.view.trace.tensor_name("pattern", layer), index=(head, span, span)
-            ),
-        ).place(self.layout.tile(layer, head))
+        return self.part(layer, head, self.layout.tile(layer, head))
 
-    def wave_from(self, layer: int, head: int) -> list[RevealFromEmpty]:
-        """Return animations that let the patterns appear in a wave from one head outwards."""
-        center = np.array(self.layout.tile(layer, head).center[:2])
-        box = self.layout.box
-        farthest = float(np.hypot(box.width, box.height))
-        waves = []
-        for block in self.blocks:
-            rows, columns = block.shape
-            x = block.box.left + block.box.width * (np.arange(columns) + 0.5) / columns
-            y = block.box.top - block.box.height * (np.arange(rows) + 0.5) / rows
-            when = np.hypot(x[None, :] - center[0], y[:, None] - center[1]) / farthest
-            when[block.shown == 0] = np.nan
-            waves.append(RevealFromEmpty(block, when, spread=0.1))
-        return waves
+    def outline(self, layer: int, head: int) -> Highlight:
+        """Return a frame around the pattern of a head that can be seen from far and near."""
+        box = self.layout.tile(layer, head)
+        return Highlight(box, colour=current_theme().highlight, zoom=box.width)
+
+    def wave_from(self, layer: int, head: int) -> RevealFromEmpty:
+        """Return an animation that lets the patterns appear in a wave from one head outwards."""
+        x, y, _ = self.layout.tile(layer, head).center
+        box, (rows, columns) = self.layout.box, self.cells.shape
+        across = box.left + box.width * (np.arange(columns) + 0.5) / columns - x
+        down = box.top - box.height * (np.arange(rows) + 0.5) / rows - y
+        when = np.hypot(across[None, :], down[:, None])
+        when /= when.max() + 1e-9
+        when[self.cells.shown == 0] = np.nan
+        return RevealFromEmpty(self.cells, when, spread=0.1)
+
+
+class WallTitle(VGroup):
+    """The line that names a wall: how many patterns, large, and of what, small.
+
+    Parameters
+    ----------
+    count
+        Number of patterns, with what is counted.
+    *parts
+        How that number comes about: the first that fits, or nothing.
+    room
+        Largest width of the line, in scene units.
+    """
+
+    GAP = 0.3  # between both, in scene units
+
+    def __init__(self, count: str, *parts: str, room: float) -> None:
+        super().__init__()
+        theme = current_theme()
+        self.count = Label(count, size=DISPLAY)
+        labels = [Label(text, size=theme.shape_size, colour=theme.muted) for text in (*parts, "")]
+        free = room - self.count.width - self.GAP
+        self.parts = next(label for label in labels if label.width <= max(free, 0.0))
+        self.add(self.count, self.parts)
+        self.at((0.0, 0.0))
+
+    def at(self, point: tuple[float, float]) -> WallTitle:
+        """Move it to (x, y), the left end of its line, and return it."""
+        x, y = point
+        self.count.on_line(x + self.count.width / 2, y)
+        # Both stand on one baseline.
+        drop = 0.3 * (self.count.line_height - self.parts.line_height)
+        x += self.count.width + self.GAP
+        self.parts.on_line(x + self.parts.width / 2, y - drop)
+        return self
 
 
 class Note(VGroup):
-    """Lines of text about a head.
+    """What is said of a head beside its pattern: its habit, a figure, and what that counts.
 
     Parameters
     ----------
     name
         Which head it is.
-    behaviour
+    habit
         What it does, in a few words.
-    measurement
-        How much it does so; broken into lines.
-    criterion
-        How the head was chosen; in small letters, broken into lines, may be empty.
+    figure
+        How much it does so, very large; may be empty.
+    meaning
+        What the figure counts; broken into lines.
     point
-        (x, y) of the left end of the first line.
+        (x, y) of the left end of the top.
     width
         Largest width of a line, in scene units.
     """
 
-    LINE = 1.55  # distance from line to line, in heights of a line
+    LINE = 1.45  # distance from line to line, in heights of a line
 
     def __init__(
         self,
         name: str,
-        behaviour: str,
-        measurement: str,
-        criterion: str = "",
+        habit: str,
+        figure: str,
+        meaning: str,
         *,
         point: tuple[float, float],
         width: float,
@@ -202,17 +274,17 @@ class Note(VGroup):
         x, y = point
         parts = [
             (name, theme.shape_size, theme.muted),
-            (behaviour, theme.name_size, theme.ink),
-            (measurement, theme.shape_size, theme.ink),
-            (criterion, theme.note_size, theme.muted),
+            (habit, theme.name_size, theme.ink),
+            (figure, DISPLAY, theme.accent),
+            (meaning, theme.shape_size, theme.ink),
         ]
         for text, size, colour in parts:
             step = self.LINE * size * FRAME_HEIGHT
             for line in break_lines(text, width, size=size) if text else []:
                 label = Label(line, size=size, colour=colour)
-                self.add(label.on_line(x + label.width / 2, y))
+                self.add(label.on_line(x + label.width / 2, y - step / 2))
                 y -= step
-            y -= 0.6 * step
+            y -= 0.3 * step if text else 0.0
 
 
 def _closeup_layout(frame: Frame, view: LayerView) -> CloseupLayout:
@@ -295,18 +367,7 @@ class HeadCloseup(Group):
         self.words = VGroup(self.rows, self.columns)
         self.hidden = Group()
         if shows_hidden:
-            first = view.first
-            whole = view.trace.get("pattern", layer)[head, first : view.stop, :1]
-            strip = Heatmap(
-                whole,
-                Norm.unit(),
-                width=1.0,
-                height=1.0,
-                source=TensorSource(
-                    view.trace.tensor_name("pattern", layer),
-                    index=(head, (first, view.stop), (0, 1)),
-                ),
-            ).place(layout.hidden)
+            strip = wall.part(layer, head, layout.hidden, first=True)
             word = TokenLabels(
                 view.trace.meta.tokens[:1],
                 [layout.hidden_word],
@@ -325,50 +386,102 @@ class HeadCloseup(Group):
         """Move and scale a mobject so that the shot shows it where it stands in the frame now."""
         return mobject.scale(self.zoom, about_point=np.zeros(3)).shift(self.shot.center)
 
-    def outline(self) -> Highlight:
-        """Return a frame around the pattern that can be seen from far and near."""
-        return Highlight(self.tile.box, colour=current_theme().pattern, zoom=self.tile.box.width)
-
     @property
     def first_token_column(self) -> Box:
         """Box of the first token's column, whether it stands apart or in the pattern."""
         return self.hidden[0].box if len(self.hidden) else self.tile.column(0)
 
 
-class EmptyWall(VMobject):
-    """Empty grid for the patterns of a model without a trace: ruled lines, as one path.
+class HabitPattern(Group):
+    """One head's pattern with the column of its first token, and two lines below it.
 
-    It begins with the cells of the traced model only.
+    Parameters
+    ----------
+    wall
+        The wall of its model.
+    find
+        The head.
+    box
+        Where both are, in scene units.
+    name, place
+        The lines: whose pattern it is, and which head.
+    """
+
+    def __init__(
+        self, wall: PatternWall, find: StrongestHead, box: Box, name: str, place: str
+    ) -> None:
+        super().__init__()
+        theme, count = current_theme(), wall.view.count
+        square = Box.of(box.right - box.height, box.right, box.bottom, box.top)
+        self.pattern = wall.part(find.layer, find.head, square)
+        self.first = Group()
+        if wall.view.hides_first:
+            left = Box.of(box.left, box.left + box.height / count, box.bottom, box.top)
+            self.first.add(wall.part(find.layer, find.head, left, first=True))
+        self.words, y = VGroup(), box.bottom
+        room = box.width + 0.4
+        for text, size, colour in (
+            (name, theme.shape_size, theme.ink),
+            (place, theme.note_size, theme.muted),
+        ):
+            label = fit_word(text, room, size=size, colour=colour)
+            y -= 0.7 * label.line_height
+            self.words.add(label.on_line(box.left + label.width / 2, y))
+            y -= 0.7 * label.line_height
+        self.add(self.pattern, self.first, self.words)
+
+
+class PatternPlaces(Heatmap):
+    """The places of a large model's patterns, as small neutral triangles.
+
+    No numbers are behind them, so none of its cells is shown as a number would be; how far each
+    triangle is there is told by :meth:`grow`. The places that the traced model's wall covers are
+    left free.
 
     Parameters
     ----------
     layout
-        Where the grid stands.
+        Where the places are.
+    wall
+        The traced model's wall, in the first of them.
     """
 
-    def __init__(self, layout: EmptyWallLayout) -> None:
-        theme = current_theme()
-        super().__init__(stroke_color=theme.faint, stroke_width=theme.thin, fill_opacity=0.0)
-        self.layout = layout
+    TEXELS = 12  # sides of a place, in pixels of its image; the last is free
+    SOFT = 0.12  # share of the growth in which one triangle comes
+
+    def __init__(self, layout: FieldLayout, wall: WallLayout) -> None:
+        rows, columns = layout.shape
+        super().__init__(
+            np.zeros((rows, columns)), Norm.unit(), width=1.0, height=1.0, edged=False
+        )
+        self.set_shown(0.0)
+        self.colour = np.asarray(color_to_rgb(current_theme().faint)) * 255
+        side = self.TEXELS - 1
+        self.glyph = np.zeros((self.TEXELS, self.TEXELS))
+        self.glyph[:side, :side] = np.tril(np.ones((side, side)))
+        (left, top), pitch = layout.corner, layout.pitch
+        self.place(Box.of(left, left + columns * pitch, top - rows * pitch, top))
+        row, column = np.mgrid[:rows, :columns]
+        high, wide = wall.shape
+        # From the wall outwards, as the camera sees them: evenly in the logarithm.
+        away = np.maximum((row + 1) / high, (column + 1) / wide)
+        self.when = np.log(np.maximum(away, 1.0))
+        self.when /= max(float(self.when.max()), 1e-9)
+        self.there = np.zeros((rows, columns), dtype=bool)
+        self.there[tuple(layout.places.reshape(-1, 2).T)] = True
+        self.there &= (row >= high) | (column >= wide)
         self.grow(0.0)
 
-    def grow(self, alpha: float) -> EmptyWall:
-        """Draw the cells of the traced model at 0, all at 1, and a part of them in between."""
-        (left, top), step = self.layout.corner, self.layout.pitch
-        rows, columns = (
-            small + round(alpha * (large - small))
-            for small, large in zip(self.layout.traced_shape, self.layout.shape, strict=True)
-        )
-        right, bottom = left + columns * step, top - rows * step
-        self.clear_points()
-        for row in range(rows + 1):
-            y = top - row * step
-            self._line((left, y), (right, y))
-        for column in range(columns + 1):
-            x = left + column * step
-            self._line((x, top), (x, bottom))
+    def grow(self, alpha: float) -> PatternPlaces:
+        """Draw no triangle at 0 and all at 1, the nearest to the wall first."""
+        grown = np.clip((alpha * (1 + self.SOFT) - self.when) / self.SOFT, 0.0, 1.0)
+        self.grown = grown * self.there
+        self._texture = None
         return self
 
-    def _line(self, start: tuple[float, float], end: tuple[float, float]) -> None:
-        self.start_new_path(np.array([*start, 0.0]))
-        self.add_line_to(np.array([*end, 0.0]))
+    def texture(self) -> Texture:
+        if self._texture is None:
+            alpha = np.kron(self.grown, self.glyph)[..., None]
+            rgba = np.concatenate([self.colour * alpha, alpha * 255], axis=-1)
+            self._texture = Texture(np.rint(rgba).astype(np.uint8))
+        return self._texture
