@@ -81,7 +81,13 @@ def _shared(layer: LayerView, scheme: Scheme, sets: int, report: ConversionRepor
     moved: float | None = view.shared.pattern_distance.mean
     if report is not None:
         moved = _row(report, scheme)
-    patterns = tuple(view.head(head)["pattern"] for head in range(meta.n_heads))
+    patterns = tuple(
+        (
+            view.shared.pattern[head, view.span, view.span],
+            layer.computed(f"pattern of head {head} with shared keys and values", "key_pos"),
+        )
+        for head in range(meta.n_heads)
+    )
     return Way(scheme, groups, view, patterns, moved, _words(moved))
 
 

@@ -80,7 +80,7 @@ def column_of_lines(
 
 def input_panel(layer: LayerView, box: Box, columns: tuple[int, int]) -> Truncated:
     """Return X with its ends drawn in a box."""
-    panel = Truncated(
+    return Truncated(
         layer.rows("x"),
         layer.norm("x"),
         box,
@@ -89,7 +89,6 @@ def input_panel(layer: LayerView, box: Box, columns: tuple[int, int]) -> Truncat
         symbol="X",
         source=layer.source("x", (0, layer.trace.meta.d_model)),
     )
-    return panel
 
 
 class WeightOutline(VGroup):

@@ -33,7 +33,7 @@ from filmkit.core.numbers import (
     format_ratio,
     readable_bytes,
 )
-from filmkit.core.text import Label, Number, break_lines
+from filmkit.core.text import Label, Number
 from filmkit.core.theme import current_theme
 from filmkit.mobjects.cached_numbers import BITS, CachedPerToken, trained_ratio
 from filmkit.mobjects.chart import ChartAxes, ChartAxis, Curve, EndLabels, ReferenceLine, grow_bar
@@ -113,9 +113,7 @@ class TokenBars(VGroup):
                 x += width
             self.bars.add(bar)
             size = readable_bytes(cache.size())
-            self.sizes.add(
-                _words(size, (x + GAP, row.y), size=theme.name_size, colour=theme.ink)
-            )
+            self.sizes.add(_words(size, (x + GAP, row.y), size=theme.name_size, colour=theme.ink))
         self._measure(layout, arch.n_heads)
         self.add(self.title, self.bars, self.names, self.sizes, self.tiles)
         self.add(self.ratio, self.meaning, self.trained)
@@ -259,9 +257,7 @@ class MemoryLines(VGroup):
             )
         )
         self.ends = EndLabels(self.curves, texts)
-        self.gpu = ReferenceLine(
-            self.axes, GPU_BYTES, f"one GPU: {format_gigabytes(GPU_BYTES)}"
-        )
+        self.gpu = ReferenceLine(self.axes, GPU_BYTES, f"one GPU: {format_gigabytes(GPU_BYTES)}")
         self.boxes = VGroup(*(self._boxes(cached) for cached in schemes))
         self.full = VGroup(*(self._full(cached) for cached in (schemes[0], schemes[-1])))
         first, then = self._ticks()
@@ -310,12 +306,7 @@ class MemoryLines(VGroup):
         """
         return LaggedStart(
             *(
-                AnimationGroup(
-                    *(
-                        Arrive(boxes[index], boxes[index - 1])
-                        for boxes in self.boxes
-                    )
-                )
+                AnimationGroup(*(Arrive(boxes[index], boxes[index - 1]) for boxes in self.boxes))
                 for index in range(1, self.BOXES)
             ),
             lag_ratio=0.35,
@@ -484,8 +475,9 @@ class ReadersOfNumber(VGroup):
         wide = -(-row.heads // deep)
         pitch = min(box.height / 8, 0.62 * box.width / 16)
         side = 2.2 * pitch
-        number = _filled(Box.of(box.left, box.left + side, box.y - side / 2, box.y + side / 2),
-                         row.colour)
+        number = _filled(
+            Box.of(box.left, box.left + side, box.y - side / 2, box.y + side / 2), row.colour
+        )
         right, heads = box.left + 0.36 * box.width, VGroup()
         fan = VMobject(stroke_color=row.colour, stroke_width=0.5 * theme.thin, fill_opacity=0.0)
         for index in range(row.heads):
@@ -641,11 +633,19 @@ class NewerLines(VGroup):
         ticks = [s * CONTEXT_TOKENS for s in MemoryLines.FIRST[0]]
         self.axes = ChartAxes(
             ChartAxis(
-                0, CONTEXT_TOKENS, tuple(ticks), "tokens in the context",
+                0,
+                CONTEXT_TOKENS,
+                tuple(ticks),
+                "tokens in the context",
                 write=lambda n: f"{n / 1024:.0f}K",
             ),
-            ChartAxis(0, 1.06 * most, (5e9, 10e9), "gigabytes, at 16 bits a number",
-                      write=lambda size: f"{size / 1e9:.0f}"),
+            ChartAxis(
+                0,
+                1.06 * most,
+                (5e9, 10e9),
+                "gigabytes, at 16 bits a number",
+                write=lambda size: f"{size / 1e9:.0f}",
+            ),
             layout.chart,
             right=max(Label(name).width for name in names) + layout.ties,
         )
