@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from manim import Animation, Dot, Line, VGroup
@@ -104,10 +105,7 @@ class Quality(VGroup):
     def _line(self, values: Sequence[float], colour: str, width: float) -> VGroup:
         """Return pieces from stop to stop; a thick line has a dot at each stop, after its piece."""
         points = [self._point(stop, value) for stop, value in enumerate(values)]
-        pieces = [
-            Line(a, b, color=colour, stroke_width=width)
-            for a, b in zip(points, points[1:], strict=False)
-        ]
+        pieces = [Line(a, b, color=colour, stroke_width=width) for a, b in pairwise(points)]
         radius = 0.014 * FRAME_HEIGHT if width > current_theme().line else 0.03
         return VGroup(*pieces, *(Dot(point, radius=radius, color=colour) for point in points))
 

@@ -11,8 +11,8 @@ from filmkit.core.text import Label
 from scenes.sharing.dial import Dial
 from scenes.sharing.layout import DISPLAY, SharingLayout
 from scenes.sharing.quality import TRAINED, Quality
-from scenes.sharing.settings import has_groups, settings_of
 from scenes.sharing.sets import PatternGrid, SetBar, SetStack
+from scenes.sharing.settings import has_groups, settings_of
 
 TITLE = ("sets of keys", "and values")
 

@@ -92,5 +92,7 @@ def settings_of(layer: LayerView) -> tuple[Setting, ...]:
     """Return the stops of the dial: a set for every head, one for each group, one for all."""
     meta = layer.trace.meta
     heads = meta.n_heads
-    between = [Setting(layer, _groups(layer.trace), "each group")] if has_groups(layer.trace) else []
+    between = (
+        [Setting(layer, _groups(layer.trace), "each group")] if has_groups(layer.trace) else []
+    )
     return (Setting(layer, heads, "every head"), *between, Setting(layer, 1, "all heads"))
