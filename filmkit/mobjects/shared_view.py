@@ -47,7 +47,7 @@ class SharedView:
 
     @cached_property
     def norms(self) -> dict[str, Norm]:
-        """Norms of keys ("k") and values ("v"): those of the layer, so that colours compare."""
+        """Norms of keys ("k") and values ("v"): the layer's own, to compare colours."""
         return {name: self.layer.norm(name) for name in ("k", "v")}
 
     # Groups

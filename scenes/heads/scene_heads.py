@@ -85,17 +85,17 @@ class Heads(Stage):
     )
     def outputs_line_up(self) -> None:
         stack, merge, swing = self.stack, self.merge, self.theme.tempo.swing
-        rest = Group(stack.parts_except("z"))
-        if self.trace.meta.n_heads == 1:
-            rest.add(stack.labels.names)
-        else:
+        rest = stack.parts_except("z")
+        if self.trace.meta.n_heads > 1:
             leaving = Vanish(Group(self.numbers, self.names[1]))
             self.play(stack.step_back(self.head.head), leaving)
+        else:
+            rest.add(stack.labels.names)
         self.play(self.move_camera(self.shots.quarter), stack.pull_out(run_time=swing))
         self.strips = [card.z for card in stack.cards]
         vanishing = Vanish(rest, run_time=swing, rate_func=rush_from)
-        lining_up = map(Settle, self.strips, merge.layout.apart)
-        in_order = LaggedStart(*lining_up, lag_ratio=0.1, run_time=swing)
+        settling = map(Settle, self.strips, merge.layout.apart)
+        in_order = LaggedStart(*settling, lag_ratio=0.1, run_time=swing)
         self.play(self.move_camera(Shot()), vanishing, in_order)
         self.play(Appear(merge.names))
         self.play(*merge.move(self.strips, merge.layout.together))
@@ -113,8 +113,7 @@ class Heads(Stage):
         self.play(*merge.move(self.strips, joined), describing)
         self.play(Draw(merge.into), Appear(merge.w_o))
         self.play(Draw(merge.out_of), Appear(merge.out_labels))
-        cells, pointer = merge.out.cells.set_shown(0), merge.pointer
-        self.add(cells, pointer)
+        self.add(cells := merge.out.cells.set_shown(0), pointer := merge.pointer)
         filling = Reveal(cells, in_rows(cells.shape), rate_func=linear)
         pointing = AnimateWith(pointer, merge.point, rate_func=linear)
         self.play(pointing, filling, run_time=self.theme.tempo.swing)

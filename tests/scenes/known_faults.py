@@ -85,12 +85,8 @@ FAULTS: dict[tuple[str, str], dict[str, tuple[str, str]]] = {
     },
     (READ, "scene_heads"): {
         "Chinese and emoji": ("16:9 9:16", f"{EMOJI}; in 9:16 a group’s name leaves the margin"),
-        "one head": (
-            SQUARE_AND_TALL,
-            "the words of the output lie on the z that has left its head",
-        ),
-        "learned positions, biases": (SQUARE_AND_TALL, SMALL_WORDS),
-        "16 words": ("9:16", "words touch, and the name of a group leaves the margin"),
+        "2 tokens": ("16:9", "the names of K transposed and of the pattern touch"),
+        "16 words": ("16:9", "the name of a group leaves the margin"),
         "32 heads": ("4:3 1:1 9:16", f"{SMALL_WORDS}; the last head’s number leaves the margin"),
     },
     (READ, "scene_patterns"): dict.fromkeys(NARROW_WALLS, ("9:16", WIDE_TITLE)),

@@ -1,4 +1,4 @@
-"""The scene about shared keys and values: what the dial does, and what explains its numbers."""
+"""The scene about shared keys and values: what the dial does; all numbers are explained."""
 
 from __future__ import annotations
 
