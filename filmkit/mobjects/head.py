@@ -107,8 +107,9 @@ class HeadPicture(Group):
         self.k_t = panel("k_t", name="", align="center", show_shape=False)
         self.scores = panel("scores", align="center", show_shape=False)
         # The name of a narrow z would leave the frame.
-        over = self.z.header.get_right()[0] - layout.border.right + EDGE
-        self.z.header.shift([-max(0.0, over), 0, 0])
+        header = self.z.header
+        if header.get_right()[0] > layout.border.right - EDGE and header.shape is not None:
+            header.remove(header.shape)
         # Its header stands apart from it.
         self.pattern = panel("pattern", name="", symbol="", show_shape=False)
         self.pattern_title = Header("pattern", "A", view.pattern.shape, colour=theme.pattern)

@@ -104,6 +104,7 @@ class ProductPicture(Group):
         )
         self.product = self._factor(product, boxes[2], layout.columns, 1, gap)
         if isinstance(layout.inner, ChannelAxis):
+            _without_shape_in(self.left.header, boxes[0].right - layout.corner.left)
             self.left.header.stand_on(boxes[0], buff=HEADER_GAP)
             over = self.left.header.get_right()[0] - boxes[0].right
             self.left.header.shift([-max(0.0, over), 0, 0])
@@ -130,9 +131,15 @@ class ProductPicture(Group):
             words,
             points[: len(words)],
             vertical=vertical,
-            width=self.layout.word_width,
+            width=self._word_room,
             size=self.layout.letters,
         )
+
+    @property
+    def _word_room(self) -> float:
+        """Room for a word without the gap to its row or column."""
+        layout = self.layout
+        return layout.word_width - (layout.left.left - layout.row_words[0][0])
 
     @staticmethod
     def _name_below(header: Header, box: Box, right: float) -> None:
@@ -147,10 +154,10 @@ class ProductPicture(Group):
         header, layout = self.top.header, self.layout
         if isinstance(layout.columns, ChannelAxis):
             header.stand_on(box, buff=HEADER_GAP)
+            over = header.get_right()[0] - layout.product.right
+            header.shift([-max(0.0, over), 0, 0])
             return
-        room = box.left - CORNER_GAP - layout.corner.left
-        if header.width > room and header.shape is not None:
-            header.remove(header.shape)
+        _without_shape_in(header, box.left - CORNER_GAP - layout.corner.left)
         x = box.left - CORNER_GAP - header.get_right()[0]
         size = header.size * FRAME_HEIGHT
         y = min(box.top + HEADER_GAP + size / 2, layout.corner.top - size / 2)
@@ -197,7 +204,7 @@ class ProductPicture(Group):
         return self.beam(Box.of(box.left, right, box.bottom, box.top), current_theme().query)
 
     def column_beam(self, index: int) -> Rectangle:
-        """Return the frame of a column, -1 for the last, through factor and product."""
+        """Return the frame of a column, -1 for the last, from the right factor down."""
         box = self.layout.column(index % len(self.words))
         bottom = self.product.box.bottom
         return self.beam(Box.of(box.left, box.right, bottom, box.top), current_theme().key)
@@ -207,9 +214,7 @@ class ProductPicture(Group):
         if self.layout.names_rows:
             return self.row_words[index]
         x, y = self.layout.row_words[index]
-        label = fit_word(
-            printable(self.words[index]), self.layout.word_width, size=self.layout.letters
-        )
+        label = fit_word(printable(self.words[index]), self._word_room, size=self.layout.letters)
         return label.move_to([x - label.width / 2, y, 0])
 
     def column_word(self, index: int) -> Label:
@@ -222,6 +227,12 @@ class ProductPicture(Group):
         )
         label.move_to([x, y + label.line_height / 2, 0])
         return label
+
+
+def _without_shape_in(header: Header, room: float) -> None:
+    """Leave out the shape in a header that is wider than its room."""
+    if header.width > room and header.shape is not None:
+        header.remove(header.shape)
 
 
 PRODUCTS = {

@@ -63,10 +63,17 @@ def column_of_lines(
         Distance between two lines, in scene units.
     level
         y of the middle of the first line, if there is room; by default all lines stand in the
-        middle of the box's height.
+        middle of the box's height. In a box that is too low for two lines they stand side by
+        side.
     """
     for line in lines:
         line.shrink_to(box.width)
+    if len(lines) == 2 and box.height < sum(line.line_height for line in lines):
+        first, second = lines
+        first.on_line(box.left + first.width / 2, box.y)
+        second.shrink_to(max(0.1, box.right - first.get_right()[0] - gap))
+        second.on_line(float(first.get_right()[0]) + gap + second.width / 2, box.y)
+        return VGroup(*lines)
     # A formula may be higher than a line.
     heights = [max(line.line_height, float(line.height)) for line in lines]
     height = sum(heights) + gap * (len(lines) - 1)
@@ -413,6 +420,8 @@ class MixedRows(Group):
         order = [int(i) for i in np.argsort(-seen) if seen[i] >= 0]
         places = [y for _, y in layout.shares]
         least = 1.05 * size * FRAME_HEIGHT
+        if view.layer.hides_first:
+            order = [i for i in order if layout.hidden.y - places[i] >= least]
         shown = sorted(spaced(places, order, least))
         rows: list[tuple[str, float, tuple[float, float], tuple[float, float], str]] = [
             (

@@ -14,10 +14,12 @@ __all__ = [
     "ProjectionLayout",
     "SourceLayout",
     "aside",
+    "is_square",
     "meeting_layout",
     "mix_layout",
     "pattern_layout",
     "projection_layout",
+    "scores_bar",
     "scores_room",
     "source_layout",
 ]
@@ -34,6 +36,7 @@ SMALL_STRIP = 0.018  # rows that would be smaller have a picture of their own
 
 BAR = 0.14  # height of a colour bar, in scene units
 X_SHARE = 0.26  # of the width that X has beside queries and keys
+FIGURE_LINE = 0.08  # height of a line with a figure, as a fraction of the shorter side
 ALONE = 0.1  # height of a row in a picture of its own, as a fraction of the shorter side
 
 
@@ -137,7 +140,12 @@ def scores_room(frame: Frame) -> Box:
     return Box.of(stage.left, stage.right - ASIDE * unit, stage.bottom, stage.top)
 
 
-def aside(frame: Frame, layout: ProductLayout, header: Box) -> Box:
+def is_square(frame: Frame) -> bool:
+    """Whether a frame has room for a figure neither beside a product nor below it."""
+    return frame.upright and not frame.tall
+
+
+def aside(frame: Frame, layout: ProductLayout, top: float | None = None) -> Box:
     """Return the place of a figure and of what is said of it.
 
     Parameters
@@ -146,21 +154,31 @@ def aside(frame: Frame, layout: ProductLayout, header: Box) -> Box:
         The frame.
     layout
         The product in :func:`scores_room`.
-    header
-        Box of the name of what stands above, in the corner.
+    top
+        y up to which the corner above the left factor is free, for a square frame.
     """
-    stage, unit = frame.stage, frame.shorter_side
-    gap = GAP * unit
+    stage, gap = frame.stage, GAP * frame.shorter_side
+    product = layout.product
     if frame.tall:
-        top = layout.product.bottom - 2 * HEADER
-        return Box.of(stage.left, stage.right, stage.bottom, top)
-    if frame.upright:
-        bottom = header.bottom if header.left - stage.left > 0.2 * unit else header.top
-        right = header.left if bottom == header.bottom else layout.top.left
-        return Box.of(stage.left, right - gap, bottom, max(layout.corner.top, bottom + 0.6))
-    return Box.of(
-        layout.product.right + gap, stage.right, layout.product.bottom, layout.product.top
-    )
+        return Box.of(stage.left, stage.right, stage.bottom, product.bottom - 2 * HEADER)
+    if is_square(frame):
+        top = layout.corner.top - 0.1 if top is None else top
+        bottom = layout.left.top + HEADER + 0.1
+        return Box.of(layout.corner.left, layout.left.right, bottom, max(top, bottom + 0.4))
+    return Box.of(product.right + gap, stage.right, product.bottom, product.top)
+
+
+def scores_bar(frame: Frame, layout: ProductLayout, room: Box, header: Box) -> Box:
+    """Return the box of the colour bar of the scores.
+
+    It is at the foot of the room aside, in a square frame beside the name of the scores.
+    """
+    if is_square(frame):
+        left = header.right + 0.2
+        right = min(frame.stage.right, max(layout.product.right, left + 0.22 * frame.width))
+        return Box.of(left, right, header.y - 0.02, header.y + BAR - 0.02)
+    width = min(room.width, 0.34 * frame.shorter_side)
+    return Box(room.left + width / 2, room.bottom + 0.62, width, BAR)
 
 
 @dataclass(frozen=True)
@@ -193,12 +211,15 @@ def meeting_layout(frame: Frame, layout: ProductLayout) -> MeetingLayout:
     """
     unit, left = frame.shorter_side, layout.left
     room = Box.of(left.left, left.right, left.top + HEADER + 0.1, layout.corner.top - 0.25)
+    if is_square(frame):
+        # The sum stands below its products.
+        room = Box.of(room.left, room.right, room.bottom + FIGURE_LINE * unit, room.top)
     height = min(STRIP * unit, room.height / 4.6)
     alone = height < SMALL_STRIP * unit
     if alone:
         stage = frame.stage
         height = ALONE * unit
-        width = stage.width - layout.word_width - 0.1 * unit
+        width = stage.width - layout.word_width - 0.12 * unit
         room = Box(stage.right - width / 2, stage.y + height, width, 5.4 * height)
     bars = min(room.height - 2.6 * height, 4 * height)
     top = room.y + (2.6 * height + bars) / 2

@@ -27,12 +27,12 @@ from filmkit.core.animations import (
     in_rows,
     set_presence,
 )
-from filmkit.core.geometry import FRAME_HEIGHT, Box
+from filmkit.core.geometry import FRAME_HEIGHT, HEADER, Box
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.numbers import format_number, format_share
 from filmkit.core.printable import printable
 from filmkit.core.stage import Stage, beat
-from filmkit.core.text import Label, Symbol, TextLine, stacked_lines
+from filmkit.core.text import Label, Symbol, TextLine, fit_word, stacked_lines
 from filmkit.core.view import best_match
 from filmkit.mobjects.flow import Draw, WeightBox, Wire
 from filmkit.mobjects.head import HeadPicture
@@ -54,14 +54,17 @@ from scenes.attention.closeups import (
 )
 from scenes.attention.layout import (
     aside,
+    is_square,
     meeting_layout,
     mix_layout,
     pattern_layout,
     projection_layout,
+    scores_bar,
     scores_room,
     source_layout,
 )
 
+NARROW_BAR = 2.6  # a colour bar of this width, in scene units, has no room for a name
 STEPS = 10  # how many places the pair is moved along, to show that only its distance counts
 SENTENCE = (0.07, 0.055, 0.04, 0.028)  # text sizes of the sentence; the largest that fits is taken
 
@@ -74,7 +77,13 @@ class Attention(Stage):
 
     def prepare(self) -> None:
         layer, head, meta = self.layer, self.head, self.trace.meta
-        self.scores = head_product(head, self.frame, "scores", room=scores_room(self.frame))
+        self.scores = head_product(
+            head,
+            self.frame,
+            "scores",
+            room=scores_room(self.frame),
+            below=0.72 if is_square(self.frame) else 0.5,
+        )
         self.mix = head_product(head, self.frame, "z")
         self.whole = HeadPicture(head, self.frame)
         layout = self.scores.layout
@@ -88,7 +97,8 @@ class Attention(Stage):
             width=self.word_width - 0.012 * self.frame.shorter_side,
             size=self.letters,
         )
-        self.aside = aside(self.frame, layout, header_box(self.scores.top.header))
+        under = header_box(self.scores.top.header).bottom - 0.1
+        self.aside = aside(self.frame, layout, under)
         self.query, self.key = self.match = best_match(head)
         dot, share = head.dot_products[self.match], float(head.pattern[self.match])
         self.facts |= {
@@ -185,7 +195,7 @@ class Attention(Stage):
             for block in panel.blocks:
                 self.add(block.set_shown(0))
             beam = Highlight(self._row_across(panel, 0), colour=weight.frame.get_stroke_color())
-            bar = ColourBar(panel.blocks[0].norm, name, box)
+            bar = ColourBar(panel.blocks[0].norm, name if box.width > NARROW_BAR else "", box)
             self.colour_bars.add(bar)
             self.play(
                 Appear(weight),
@@ -297,12 +307,16 @@ class Attention(Stage):
             run_time=tempo.normal,
         )
         names = [
-            Label(printable(self.layer.words[index]), size=self.letters, colour=colour)
+            fit_word(
+                printable(self.layer.words[index]),
+                self._name_room,
+                size=self.letters,
+                colour=colour,
+            )
             for index, colour in ((self.query, theme.query), (self.key, theme.key))
         ]
         self.names = VGroup()
         for name, box in zip(names, (layout.query, layout.key), strict=True):
-            name.shrink_to(layout.word - self.frame.stage.left)
             self.names.add(name.on_line(layout.word - name.width / 2, box.y))
         self._place_total()
         self.play(
@@ -321,6 +335,13 @@ class Attention(Stage):
         self.add(meeting.bars)
         self.play(Appear(Group(meeting.zero, self.formula, meeting.total)), run_time=tempo.small)
         self.play(AnimateWith(meeting, meeting.add_up, rate_func=linear, run_time=3.2))
+
+    @property
+    def _name_room(self) -> float:
+        """Room for a word beside a row that meets another, with its place between them."""
+        places = 0.16 + Label("88", size=self.letters).width if self.trace.rotates else 0.0
+        room = self.meeting.layout.word - self.frame.stage.left - places
+        return min(room, 2 * self.word_width)
 
     def _show_product(self, shown: bool) -> list[Animation]:
         """Return animations that show or hide the product while a query and a key meet alone."""
@@ -354,6 +375,9 @@ class Attention(Stage):
         if self.meeting.layout.alone:
             products = self.meeting.layout.products
             room = Box.of(products.left, products.right, self.frame.stage.bottom, products.bottom)
+        elif is_square(self.frame):
+            left, products = self.scores.layout.left, self.meeting.layout.products
+            room = Box.of(left.left, left.right, left.top + HEADER + 0.1, products.bottom)
         self.formula = Symbol("= q dot k", size=theme.name_size, colour=theme.ink)
         dot = float(self.head.dot_products[self.match])
         total.set_value(dot)
@@ -414,12 +438,6 @@ class Attention(Stage):
             number = Label(str(first + index), size=size, colour=colour)
             numbers.append(number.on_line(layout.word - number.width / 2, box.y))
         aside_words = self.names.copy().shift([-digits - 0.16, 0, 0])
-        for name in aside_words:
-            over = self.frame.stage.left - name.get_left()[0]
-            if over > 0:
-                right = name.get_right()[0]
-                name.shrink_to(name.width - over)
-                name.shift([right - name.get_right()[0], 0, 0])
         title = Label("place", size=theme.note_size, colour=theme.muted)
         title.on_line(layout.word - title.width / 2, layout.query.top + 0.62 * title.line_height)
         places.add(title, *numbers)
@@ -498,11 +516,11 @@ class Attention(Stage):
         )
 
     def _scores_bar(self) -> ColourBar:
-        """Return the colour bar of the scores as they are now, at the foot of the room aside."""
-        room, unit = self.aside, self.frame.shorter_side
-        width = min(room.width, 0.34 * unit)
-        box = Box(room.left + width / 2, room.bottom + 0.62, width, 0.14)
-        return ColourBar(self.scores.product.cells.norm, "scores", box)
+        """Return the colour bar of the scores as they are now."""
+        layout, header = self.scores.layout, header_box(self.scores.product.header)
+        box = scores_bar(self.frame, layout, self.aside, header)
+        name = "" if is_square(self.frame) else "scores"
+        return ColourBar(self.scores.product.cells.norm, name, box)
 
     @beat(
         scaled="{scaling}, so that sums of {products} products stay moderate. [Then] cover the "
@@ -519,9 +537,11 @@ class Attention(Stage):
         figure.digits = figure_digits(before)
         figure.set_value(before)
         room = self.aside
-        column_of_lines([figure, formula, *notes], Box.of(
-            room.left, room.right, self.colour_bar.get_top()[1] + 0.1, room.top
-        ), level=self._level)  # fmt: skip
+        foot = room.bottom
+        if not is_square(self.frame):
+            foot = float(self.colour_bar.get_top()[1]) + 0.1
+        free = Box.of(room.left, room.right, foot, room.top)
+        column_of_lines([figure, formula, *notes], free, level=self._level)
         left = float(figure.points[-12][0])
         self.pointer = Highlight(scores.cell(*self.match))
         self.play(Appear(self.pointer), Appear(figure), run_time=tempo.small)
@@ -557,11 +577,13 @@ class Attention(Stage):
         below = "(e^s + sum_i e^(s_i))" if sinks else "sum_i e^(s_i)"
         formula = Symbol(f"e^(s_j) \\/ {below}", size=theme.name_size)
         lines: list[TextLine] = [Label("softmax", size=theme.name_size), formula]
-        room = self.aside
+        room = aside(self.frame, picture.layout)
         for text in self._remainder():
             lines += stacked_lines(
                 text, (room.left, 0.0), room.width, size=theme.note_size, colour=theme.muted
             )
+        while sum(max(line.height, line.line_height) + 0.28 for line in lines) > room.height + 0.28:
+            lines.pop(0)
         column_of_lines(lines, room, gap=0.28)
         self.row_beam = picture.beam(scores.row(self.query), theme.query)
         self.play(
@@ -735,7 +757,8 @@ class Attention(Stage):
         width = max(
             0.3 * self.frame.shorter_side, min(room.width - 0.3, 0.5 * self.frame.shorter_side)
         )
-        return Box(room.x, room.y + 0.2, width, 0.14)
+        x = min(room.x, self.frame.stage.right - width / 2)
+        return Box(x, room.y + 0.2, width, 0.14)
 
     @beat
     def a_weighted_mix(self) -> None:
@@ -748,13 +771,13 @@ class Attention(Stage):
         width = max(Label(format_share(s), size=size).width for s in (*shares, 0.99))
         place = mix_layout(self.frame, layout, share_width=width)
         rows = MixedRows(self.head, query, picture, place)
-        self.row_beam = picture.row_beam(query)
+        self.row_beam, row_word = picture.row_beam(query), picture.row_word(query)
         turned = self.pattern.part((query, query + 1), (0, self.layer.count))
         weights = turned.transposed().place(place.weights)
         self.play(
             *(Vanish(part) for part in (self.source, self.colour_bar, self.x_words)),
             Appear(self.row_beam),
-            *([] if layout.names_rows else [Appear(picture.row_word(query))]),
+            *([] if layout.names_rows else [Appear(row_word)]),
             run_time=tempo.small,
         )
         self.play(
@@ -771,7 +794,9 @@ class Attention(Stage):
             run_time=tempo.large,
         )
         self._fall_into_z(rows)
-        self.rows_mixed = Group(rows, weights)
+        self.rows_mixed: list[Mobject] = [*rows.hidden, rows.shares, rows.words, weights]
+        if not layout.names_rows:
+            self.rows_mixed.append(row_word)
 
     def _fall_into_z(self, rows: MixedRows) -> None:
         """Let copies of all scaled rows fall into the row of z that is their sum."""
@@ -803,7 +828,7 @@ class Attention(Stage):
         """The pattern times the values: that is all this head has to say."""
         picture, tempo = self.mix, self.theme.tempo
         self.play(
-            Vanish(self.rows_mixed),
+            *(Vanish(part) for part in self.rows_mixed),
             *(ShowCells(block, 1.0) for block in picture.top.blocks),
             Presence(picture.top.header, 1.0),
             Appear(picture.top_words) if len(picture.top_words) else Vanish(self.outline),
