@@ -6,7 +6,7 @@ with the mending.
 
 from __future__ import annotations
 
-from tests.support.kinds import KINDS, SHIPPED_KIND
+from tests.support.kinds import KINDS
 
 __all__ = ["FAULTS", "JUMPS", "fault"]
 
@@ -23,16 +23,6 @@ JUMPS: dict[tuple[str, str], tuple[str, str]] = {
     ("scene_patterns", "one_word_back"): ("shipped", BEHIND),
     ("scene_patterns", "a_place_to_rest"): ("shipped", BEHIND),
     ("scene_patterns", "many_more"): ("no beginning token", BEHIND),
-    ("scene_kv_cache", "scores_grow"): ("shipped", BEHIND),
-    ("scene_kv_cache", "one_row_of_each"): ("shipped", BEHIND),
-    ("scene_kv_cache", "the_whole_cache"): (
-        "32 heads",
-        "of two layers that close up, the one behind is drawn over the one in front",
-    ),
-    ("scene_kv_cache", "a_large_model"): (
-        "shipped",
-        "the newest slice is drawn over the words above it",
-    ),
     ("scene_mqa", "one_set_for_many"): ("shipped", "the names K and V fall behind the glass"),
     ("scene_gqa", "one_set_for_many"): ("shipped", "the names K and V fall behind the glass"),
     ("scene_mqa", "patterns_side_by_side"): ("32 heads", "a pattern falls behind its card"),
@@ -59,7 +49,6 @@ SQUARE_AND_TALL = "1:1 9:16"
 
 SILENT = "posters say nothing of the model and its hidden token: Poster names no tensors"
 ONE_NAMED = "the note names one head beside panels of all heads"
-CUT_SHORT = "the note on the hidden token is cut short before “not drawn”"
 SMALL_NUMBER = "a score just below zero is white on mid-green: contrast 3.9 to 4.5"
 SMALL_WORDS = "words on the cards are smaller than can be read"
 EMOJI = "emoji are higher than a line and reach into the next one"
@@ -76,17 +65,6 @@ FAULTS: dict[tuple[str, str], dict[str, tuple[str, str]]] = {
     (TRUE, "mqa"): dict.fromkeys(KINDS, (ALL, SILENT)),
     (TRUE, "mla"): dict.fromkeys(KINDS, (ALL, SILENT)),
     (TRUE, "scene_mla"): {kind: (ALL, ONE_NAMED) for kind in KINDS if kind != "one head"},
-    (TRUE, "scene_kv_cache"): {
-        kind: ("4:3", CUT_SHORT)
-        for kind in KINDS
-        if kind not in (SHIPPED_KIND, "true MLA", "no beginning token")
-    },
-    (SAID, "scene_kv_cache"): {
-        "2 tokens": (
-            ALL,
-            "token_by_token is too short where one word follows: 17.1 letters a second",
-        )
-    },
     (SAID, "scene_attention"): {
         "24 long tokens": (ALL, "a_query_meets_a_key names two long words: 17.6 letters a second")
     },
@@ -110,10 +88,6 @@ FAULTS: dict[tuple[str, str], dict[str, tuple[str, str]]] = {
         "32 heads": ("4:3 1:1 9:16", f"{SMALL_WORDS}; the last head’s number leaves the margin"),
     },
     (READ, "scene_patterns"): dict.fromkeys(NARROW_WALLS, ("9:16", WIDE_TITLE)),
-    (READ, "scene_kv_cache"): {
-        "16 words": ("4:3", "words at the slices of the cache touch"),
-        "Chinese and emoji": ("9:16", EMOJI),
-    },
     (READ, "scene_mqa"): {
         "learned positions, biases": (SQUARE_AND_TALL, SMALL_WORDS),
         "32 heads": ("9:16", SMALL_WORDS),

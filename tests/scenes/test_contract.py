@@ -176,7 +176,6 @@ CUTS = {
     ("scene_attention", "rows_with_words"): "two panels are cut into rows, and their words doubled",
     ("scene_attention", "a_query_meets_a_key"): "two words take the colours of query and key",
     ("scene_kv_cache", "token_by_token"): "the newest row is cut off, for it is computed again",
-    ("scene_kv_cache", "many_words"): "the note at the top changes: what follows is not traced",
 }
 """Beats that begin with a cut on purpose, and why."""
 
