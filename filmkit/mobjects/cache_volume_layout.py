@@ -21,8 +21,6 @@ MAX_DEPTH = 7.0
 MAX_THICKNESS = 0.26  # depth of one head of one layer
 MAX_SPREAD = 4.5  # from the first head of a layer to the last, while heads are apart
 MAX_SPACING = 1.1  # from one head to the next, while heads are apart
-APART = 1.7  # from one layer to the next in depth, while layers are apart
-ASIDE = 1.5  # from one layer to the next to the right, while layers are apart
 
 
 @dataclass(frozen=True)
@@ -39,8 +37,6 @@ class CacheVolumeLayout:
         Depth of one head of one layer.
     spacing
         Distance from one head to the next of the same layer, while heads are apart.
-    gap, aside
-        Distance from one layer to the next, in depth and to the right, while layers are apart.
     """
 
     k: Box
@@ -48,8 +44,6 @@ class CacheVolumeLayout:
     rows: int
     thickness: float
     spacing: float
-    gap: float
-    aside: float
 
     @classmethod
     def of(cls, *, rows: int, units: int, heads: int, d_qk: int, d_v: int) -> CacheVolumeLayout:
@@ -68,8 +62,6 @@ class CacheVolumeLayout:
             rows=rows,
             thickness=min(MAX_THICKNESS, MAX_DEPTH / units),
             spacing=min(MAX_SPACING, MAX_SPREAD / max(1, heads - 1)),
-            gap=APART,
-            aside=ASIDE,
         )
 
     @property

@@ -1,26 +1,38 @@
-"""One head before and after a word joins the prompt."""
+"""One head before and after a token joins the prompt."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
-from manim import Animation, AnimationGroup, Group, VGroup
+from manim import Animation, Group, Mobject, VGroup
 
-from filmkit.core.animations import Appear, Reveal, Vanish
+from filmkit.core.animations import AnimateWith, Arrive, Glide, Reveal
 from filmkit.core.geometry import Box, Frame
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.text import Label, stacked_lines
 from filmkit.core.theme import current_theme
 from filmkit.core.view import HeadView
-from filmkit.mobjects.head import HeadPicture
 from filmkit.mobjects.marks import Highlight
-from scenes.kv_cache.layout import ScoreGrowthLayout
+from filmkit.mobjects.product import Factor, ProductPicture, head_product
+from scenes.kv_cache.layout import GrowthNotesLayout
 
-__all__ = ["GrowingHead", "GrowthMarks", "NoteLines", "in_column", "in_row"]
+__all__ = [
+    "GrowthMarks",
+    "enter_from",
+    "growing_product",
+    "hide_last",
+    "in_column",
+    "in_row",
+    "leave_to",
+    "reveal_last",
+    "sweep_column",
+]
 
 Array = npt.NDArray[np.float64]
+
+HEADERS_APART = 0.25  # between two headers on one line, in scene units
 
 
 def in_row(shape: tuple[int, int], row: int) -> Array:
@@ -38,185 +50,144 @@ def in_column(shape: tuple[int, int], column: int) -> Array:
     return in_row(shape[::-1], column).T
 
 
-class NoteLines(VGroup):
-    """Lines of text that begin at given points.
+def hide_last(blocks: Iterable[Heatmap], *, rows: bool = True, columns: bool = False) -> None:
+    """Hide the last row, the last column, or both, of heatmaps: what is still to come."""
+    for cells in blocks:
+        known = np.ones(cells.shape)
+        if rows:
+            known[-1] = 0
+        if columns:
+            known[:, -1] = 0
+        cells.set_shown(known)
 
-    Parameters
-    ----------
-    lines
-        Text and colour of each line.
-    points
-        (x, y) of the left end of each line, at half its height.
-    size
-        Text size of all lines; the theme's ``shape_size`` by default.
-    width
-        Largest width, in scene units. A longer line is broken; half its height stays at its point.
+
+def reveal_last(
+    blocks: Sequence[Heatmap], *, column: bool = False, **kwargs: float
+) -> list[Animation]:
+    """Return animations in which the last row appears from the left, or the last column from above.
+
+    Blocks are the parts of one matrix, or whole matrices.
     """
-
-    def __init__(
-        self,
-        lines: Sequence[tuple[str, str]],
-        points: Sequence[tuple[float, float]],
-        *,
-        size: float | None = None,
-        width: float = np.inf,
-    ) -> None:
-        super().__init__()
-        for (text, colour), (x, y) in zip(lines, points, strict=True):
-            self.add(*stacked_lines(text, (x, y), width, size=size, colour=colour))
+    fill = in_column if column else in_row
+    axis = 1 if column else 0
+    return [Reveal(cells, fill(cells.shape, cells.shape[axis] - 1), **kwargs) for cells in blocks]
 
 
-class GrowingHead(HeadPicture):
-    """Picture of a head with room for a last word that is still hidden.
+def growing_product(view: HeadView, frame: Frame, name: str, room: Box) -> ProductPicture:
+    """Return the product of a head whose last token is still to come: its cells are hidden.
 
-    Everything stands where it will stand in the end, so that nothing moves when the word comes;
-    its row, its column and its shapes are hidden.
+    Everything stands where it will stand in the end, so that nothing moves when the token comes.
+    Its shapes are left out, as they change.
 
     Parameters
     ----------
     view
-        The head, with the new word included.
-    frame
-        The frame to fill.
-
-    Attributes
-    ----------
-    new_row
-        Index of the new word's row.
-    shapes_before, shapes_after
-        Labels of the panels' shapes, by panel, without and with the new row. They are not part
-        of the headers, so that they can be exchanged.
+        The head, with the new token.
+    frame, name, room
+        As for :func:`~filmkit.mobjects.product.head_product`.
     """
+    picture = head_product(view, frame, name, room=room)
+    for factor in (picture.left, picture.top, picture.product):
+        _drop_shape(factor)
+    left, above, below = picture.left.header, picture.top.header, picture.product.header
+    lines = (left.height + above.height) / 2
+    across = left.get_right()[0] + HEADERS_APART > above.get_left()[0]
+    if name == "scores" and across and abs(left.get_y() - above.get_y()) < lines:
+        # Where the keys are low, the name of the queries is below them.
+        end = min(picture.left.box.right, below.get_left()[0] - HEADERS_APART)
+        left.shift([end - left.get_right()[0], 0, 0])
+        left.set_line(below.line)
+    left.shift([max(0.0, room.left - left.get_left()[0]), 0, 0])
+    hide_last(picture.left.blocks)
+    hide_last(picture.top.blocks, rows=name == "z", columns=name == "scores")
+    hide_last(picture.product.blocks, columns=name == "scores")
+    return picture
 
-    def __init__(self, view: HeadView, frame: Frame) -> None:
-        super().__init__(view, frame)
-        theme, self.new_row = current_theme(), view.layer.count - 1
-        self.shapes_before: dict[str, Label] = {}
-        self.shapes_after: dict[str, Label] = {}
-        meta, old = view.layer.trace.meta, self.new_row
-        for name, header, columns in (
-            ("x", self.x.header, meta.d_model),
-            ("q", self.q.header, meta.d_qk),
-            ("k", self.k.header, meta.d_qk),
-            ("v", self.v.header, meta.d_v),
-            ("z", self.z.header, meta.d_v),
-            ("pattern", self.pattern_title, old),
-        ):
-            after = header.shape
-            if after is None:  # a header without room for its shape
-                continue
-            before = Label(f"{old} × {columns}", size=theme.shape_size, colour=theme.muted)
-            left, bottom, top = after.points[-12, 0], after.points[-12, 1], after.points[-8, 1]
-            before.on_line(left + before.width / 2, (bottom + top) / 2)
-            header.remove(after)
-            self.shapes_before[name], self.shapes_after[name] = before, after
-        for cells in self.row_panels:
-            cells.set_shown(np.arange(cells.shape[0])[:, None] < self.new_row)
-        known = np.arange(self.new_row + 1) < self.new_row
-        self.k_t.cells.set_shown(known[None])
-        for cells in (self.scores.cells, self.pattern.cells):
-            cells.set_shown(known[:, None] & known[None])
 
-    # Parts
+def _drop_shape(factor: Factor) -> None:
+    header = factor.header
+    if header.shape is None:
+        return
+    right = header.get_right()[0]
+    header.remove(header.shape)
+    if right < factor.box.left:
+        # It stands beside its cells and ends there.
+        header.shift([right - header.get_right()[0], 0, 0])
 
-    @property
-    def row_panels(self) -> tuple[Heatmap, ...]:
-        """Heatmaps with a row for each word, in reading order."""
-        return (*self.x.blocks, self.q.cells, self.k.cells, self.v.cells, self.z.cells)
 
-    @property
-    def input_side(self) -> Group:
-        """X, and the weights and lines to queries, keys and values; without the words beside X."""
-        return Group(self.x, self.query_side, self.w_v, self.to_v, self.shapes_before["x"])
+def leave_to(part: Mobject, way: tuple[float, float]) -> Glide:
+    """Return an animation in which something leaves the frame by a way (x, y)."""
+    return Glide(part, part.copy().shift([*way, 0]), remover=True)
 
-    @property
-    def qkv_panels(self) -> Group:
-        """Queries, keys and values, with their old shapes."""
-        shapes = (self.shapes_before[name] for name in "qkv")
-        return Group(self.q, self.k, self.v, *shapes)
 
-    @property
-    def result_side(self) -> Group:
-        """Everything that is computed from queries, keys and values, lines included."""
-        lines = (self.k_to_k_t, self.q_to_k_t, self.k_t_to_scores, self.softmax, self.softmax_name)
-        product_parts = (self.pattern_title, self.v_to_z, self.pattern_to_z, self.product_dot)
-        shapes = (self.shapes_before[n] for n in ("pattern", "z") if n in self.shapes_before)
-        panels = (self.k_t, self.scores, self.pattern, self.z)
-        return Group(*lines, *product_parts, *panels, *shapes, self.old_words)
+def enter_from(part: Mobject, way: tuple[float, float]) -> Arrive:
+    """Return an animation in which something comes into the frame from a place (x, y) away."""
+    return Arrive(part, part.copy().shift([*way, 0]))
 
-    @property
-    def score_parts(self) -> Group:
-        """Queries, keys and scores, with the new shapes and the lines between them."""
-        return Group(self.score_side, self.shapes_after["q"], self.shapes_after["k"])
 
-    @property
-    def old_words(self) -> VGroup:
-        """Old words at the pattern; empty where they would be too small to read."""
-        words = VGroup(*self.pattern_rows[:-1], *self.pattern_columns[:-1])
-        return words if self.pattern_words_readable else VGroup()
+def sweep_column(picture: ProductPicture, beam: Mobject, **kwargs: float) -> Animation:
+    """Return an animation in which a beam goes over all columns of a product, from the first."""
+    first = picture.layout.column(0)
+    last = len(picture.words) - 1
 
-    @property
-    def new_words(self) -> VGroup:
-        """New word at both sides of the pattern; empty where it would be too small to read."""
-        words = VGroup(self.pattern_rows[-1], self.pattern_columns[-1])
-        return words if self.pattern_words_readable else VGroup()
+    def step(alpha: float) -> None:
+        beam.move_to([first.x + alpha * last * picture.layout.pitch, beam.get_y(), 0])
 
-    def old_blocks(self) -> list[Box]:
-        """Return the boxes of the old queries, the old keys' columns and their scores."""
-        q, k_t, scores = self.q.cells, self.k_t.cells, self.scores.cells
-        old = (0, self.new_row)
-        return [
-            q.block(old, (0, q.shape[1])),
-            k_t.block((0, k_t.shape[0]), old),
-            scores.block(old, old),
-        ]
-
-    def rows_to_weights(self) -> dict[Heatmap, Box]:
-        """Return copies of the first cells of X's new row, each with its target at a weight."""
-        cells, layout = self.x.blocks[0], self.layout
-        row = cells.part((self.new_row, self.new_row + 1), (0, cells.shape[1]))
-        half = row.box.width / 2, row.box.height / 2
-        return {row.copy(): Box(w.x, w.y, *half) for w in (layout.w_q, layout.w_k, layout.w_v)}
-
-    # Animations
-
-    def update_shapes(self, *names: str) -> list[Animation]:
-        """Return animations that exchange the shapes of some panels for those with the new row."""
-        shown = [name for name in names if name in self.shapes_before]
-        changes: list[Animation] = [Vanish(self.shapes_before[name]) for name in shown]
-        return changes + [Appear(self.shapes_after[name]) for name in shown]
-
-    def reveal_new_row(self, *panels: Heatmap, **kwargs: float) -> AnimationGroup:
-        """Return an animation that reveals the new row of some panels from the left."""
-        return AnimationGroup(
-            *(Reveal(cells, in_row(cells.shape, self.new_row)) for cells in panels), **kwargs
-        )
+    return AnimateWith(Group(beam), step, **kwargs)
 
 
 class GrowthMarks(VGroup):
-    """Frames around what was known before the new word, and around the new row of scores.
+    """Frames around what was known before the new token, and around the new row of scores.
 
-    Parameters
+    Attributes
     ----------
-    picture
-        The head, with its new row.
-    layout
-        Where the notes stand, and how near the camera is.
+    known
+        White frames around old queries, old keys and their scores.
+    row
+        Frame of the new row of scores.
+    notes
+        What each is, in words: masked, known, new.
     """
 
-    def __init__(self, picture: GrowingHead, layout: ScoreGrowthLayout) -> None:
+    def __init__(self, picture: ProductPicture, layout: GrowthNotesLayout) -> None:
         super().__init__()
-        theme, zoom = current_theme(), layout.zoom
-        self.old = VGroup(
-            *(Highlight(block, colour=theme.ink, zoom=zoom) for block in picture.old_blocks())
+        theme, place = current_theme(), picture.layout
+        rows, pitch = len(picture.words), place.pitch
+        old = pitch * (rows - 1)
+        left, top, product = place.left, place.top, place.product
+        boxes = (
+            Box.of(left.left, left.right, left.top - old, left.top),
+            Box.of(top.left, top.left + old, top.bottom, top.top),
+            Box.of(product.left, product.left + old, product.top - old, product.top),
         )
-        self.row = Highlight(picture.scores.cells.row(picture.new_row), zoom=zoom)
-        lines = (
-            ("masked", theme.muted),
+        self.known = VGroup(*(Highlight(box, colour=theme.ink) for box in boxes))
+        self.row = Highlight(place.cell(rows - 1, 0))
+        row = place.row(rows - 1)
+        self.row = Highlight(Box.of(product.left, product.right, row.bottom, row.top))
+        texts = (
+            ("future: masked", theme.muted),
             ("known before", theme.ink),
             ("one new row", theme.highlight),
         )
-        points = (layout.masked, layout.old, layout.new)
-        size = theme.shape_size if layout.small else theme.name_size
-        self.notes = NoteLines(lines, points, size=size * zoom)
-        self.add(self.old, self.row, self.notes)
+        self.notes = VGroup()
+        for (text, colour), (x, y) in zip(texts, layout.points, strict=True):
+            lines = stacked_lines(text, (x, y), layout.width, size=layout.size, colour=colour)
+            self.notes.add(VGroup(*lines))
+        self.add(self.known, self.row, self.notes)
+
+
+def note_below(text: str, box: Box, colour: str) -> VGroup:
+    """Return a note in the middle below a box, broken to its width."""
+    theme = current_theme()
+    lines = stacked_lines(text, (0, 0), box.width, size=theme.shape_size, colour=colour)
+    note = VGroup(*lines)
+    for line in note:
+        line.on_line(box.x, line.get_y())
+    top = max(float(line.get_y()) for line in note)
+    return note.shift([0, box.bottom - 0.32 - top, 0])
+
+
+def word_beside(label: Label, origin: Mobject) -> Label:
+    """Return a copy of a word with the size and the right end of another label."""
+    copy = label.copy().scale(origin.height / max(label.height, 1e-6))
+    return copy.move_to(origin.get_right(), aligned_edge=np.array([1.0, 0.0, 0.0]))

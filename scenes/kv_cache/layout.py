@@ -2,59 +2,58 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+from filmkit.core.camera import Shot
 from filmkit.core.geometry import (
     FRAME_HEIGHT,
-    HEADER,
     NARROW,
     WORD_GAP,
     Box,
     Frame,
     Point,
     row_points,
-    shot_box,
 )
-from filmkit.mobjects.context_chart_layout import ContextLayout
-from filmkit.mobjects.head_layout import HeadLayout, sentence_points
-from scenes.kv_cache.token_cost import TokenCost
+from filmkit.mobjects.head_layout import sentence_points
+from filmkit.mobjects.head_stack_layout import TILT, TURN
 
 __all__ = [
-    "CachedHeadLayout",
-    "DecoderLayout",
-    "DecodingComparisonLayout",
+    "ChipLayout",
+    "GrowthNotesLayout",
+    "KeptLayout",
     "NextWordLayout",
-    "ScoreGrowthLayout",
-    "TokenCostLayout",
-    "cache_growth_layout",
-    "formula_point",
-    "formula_room",
+    "RaceLayout",
+    "SideLayout",
+    "growth_middle",
+    "growth_room",
     "measured_volume_fill",
+    "notes_layout",
+    "output_room",
+    "shot_of_front",
     "title_point",
+    "view_angles",
     "volume_fill",
 ]
 
 
 # Lengths are in scene units.
 NOTE = 0.024 * FRAME_HEIGHT  # height of a line of small words
-CANDIDATE = 0.56  # distance from one candidate to the next
-DECODER_GAP = 0.9  # between the two ways of decoding
-PANEL_GAP = 0.55  # between two columns of panels
-PANEL_HEADER = 0.4  # height of a panel's header
-MARK_ROOM = 0.3  # width at the right of a panel for a small arrow head
-CHECK_ROOM = 0.5  # width beside a remark for a check mark
-COUNTER_ROOM = 1.3  # height of a counter, its bar and their labels
-MAX_DECODER_ROW = 0.13  # largest height of a row of a panel
-SMALL_ROOM = 3.2  # width at the left of a large model's tiles for the small model's tile
-TILE_GAP = 0.05  # between two tiles
-FORMULA_ROOM = 1.55  # height above the tiles for a formula
-FORMULA_LINE = 1.0  # extra height for a result on a line of its own
-NOTES_ROOM = 6.2  # width beside queries, keys and values for notes and a bracket
-SCORE_WORDS = 1.46  # width of the longest note below the scores
-BRACKET_ROOM = 1.85  # part of NOTES_ROOM for the bracket and its name, in a narrow frame
-SMALL_HEIGHT = 1.9  # height above a large model's tiles for the small one, in a narrow frame
-LONG_END = 2.8  # width of a long name at the end of a curve
+SHAPE = 0.028 * FRAME_HEIGHT  # of words
+NAME = 0.04 * FRAME_HEIGHT  # and of a name
+DISPLAY = 0.07  # size of the one figure that matters
+CANDIDATE = 0.13  # distance from one candidate to the next, as a share of the stage's height
+NOTES_ROOM = 3.5  # width beside the scores for notes
+KEPT_GAP = 0.4  # between queries, keys and values
+BRACKET_ROOM = 0.85  # width beside keys and values for a bracket and its name on end
+KEPT_ROW = 0.46  # largest height of their rows
+RACE_GAP = 0.9  # between the two ways of decoding
+PANEL_GAP = 0.3  # between keys and values
+HEAD = 0.5  # height of a panel's name
+COUNTER = 1.25  # height of a counter and the line below it
+TITLE = 0.55  # height of the line that names a way of decoding
 FILL, FILL_NARROW = 0.84, 0.68  # part of the frame's width that a cache volume fills
+CHIP_GAP = 1.9  # from the cache to the chip
+SLOT_GAP = 0.22  # between two slots of the chip, relative to a slot
 
 
 @dataclass(frozen=True)
@@ -69,6 +68,8 @@ class NextWordLayout:
         Center of the line above the bar chart.
     words
         Points where the words of the candidates end.
+    word_room
+        Largest width of these words.
     bars
         Boxes of the candidates' bars, as wide as a probability of 1.
     """
@@ -76,320 +77,289 @@ class NextWordLayout:
     sentence: tuple[Point, ...]
     title: Point
     words: tuple[Point, ...]
+    word_room: float
     bars: tuple[Box, ...]
 
     @classmethod
     def of(cls, widths: tuple[float, ...], frame: Frame, *, candidates: int) -> NextWordLayout:
         """Lay out a sentence whose words have the given widths, and a number of candidates."""
         stage = frame.stage
-        points = sentence_points(widths, frame, gap=0.22, line=0.62)
-        lines = 1 + round((points[0][1] - points[-1][1]) / 0.62)
-        below = (candidates + 1) * CANDIDATE + 0.5
-        room = stage.height - below
-        middle = stage.top - max(room / 2, 0.31 * lines + 0.05)
-        dy = middle - (points[0][1] + points[-1][1]) / 2
-        left = stage.x - 0.15 * stage.width
-        whole = Box.of(
-            left, left + 0.46 * stage.width, stage.bottom, stage.bottom + candidates * CANDIDATE
-        )
+        points = sentence_points(widths, frame, gap=0.22, line=0.66)
+        lines = 1 + round((points[0][1] - points[-1][1]) / 0.66)
+        room = stage.height - 0.66 * lines - 0.4
+        step = min(CANDIDATE * stage.height, 0.9, room / (candidates + 1))
+        chart = (candidates + 1) * step
+        gap = max(0.1, (stage.height - chart - 0.66 * lines) / 3)
+        first = stage.top - gap - 0.33
+        dy = first - points[0][1]
+        left = stage.left + 0.24 * stage.width
+        bottom = max(stage.bottom, stage.bottom + gap / 2)
+        whole = Box.of(left, stage.right - 1.1, bottom, bottom + candidates * step)
         rows = row_points(whole.x, whole, candidates)
         return cls(
             sentence=tuple((x, y + dy) for x, y in points),
-            title=(stage.x, whole.top + 0.6 * CANDIDATE),
+            title=(stage.x, whole.top + 0.5 * step),
             words=tuple((left - 2 * WORD_GAP, y) for _, y in rows),
-            bars=tuple(Box(x, y, whole.width, 0.56 * CANDIDATE) for x, y in rows),
+            word_room=left - 2 * WORD_GAP - stage.left,
+            bars=tuple(Box(x, y, whole.width, 0.6 * step) for x, y in rows),
         )
+
+
+def growth_room(frame: Frame) -> Box:
+    """Return the room for queries, keys and scores; in a wide frame beside their notes."""
+    stage = frame.stage
+    right = stage.right - (0.0 if frame.width <= NARROW else NOTES_ROOM)
+    return Box.of(stage.left + WORD_GAP, right, stage.bottom, stage.top)
+
+
+def growth_middle(frame: Frame, bounds: Box) -> float:
+    """Return x of the middle of the frame while queries, keys and scores have no notes yet."""
+    return 0.0 if frame.width <= NARROW else bounds.x
+
+
+def output_room(frame: Frame) -> Box:
+    """Return the room for a pattern, its values and the output."""
+    stage = frame.stage
+    return Box.of(stage.left + WORD_GAP, stage.right, stage.bottom, stage.top)
 
 
 @dataclass(frozen=True)
-class ScoreGrowthLayout:
-    """Layout of a close-up of queries, transposed keys and scores, with notes at the right.
-
-    In a narrow frame the notes stand below the scores.
+class GrowthNotesLayout:
+    """Where the notes on masked, known and new scores begin.
 
     Attributes
     ----------
-    camera_box
-        Box that the camera shows.
-    zoom
-        Height of that box relative to the frame's; text sizes are the theme's times it.
-    small
-        Whether the notes are set in a smaller size.
-    masked, old, new
-        Points where the notes on masked, old and new scores begin.
-    """
-
-    camera_box: Box
-    zoom: float
-    small: bool
-    masked: Point
-    old: Point
-    new: Point
-
-    @classmethod
-    def of(cls, head: HeadLayout, *, count: int) -> ScoreGrowthLayout:
-        """Lay out a close-up of a head with ``count`` rows, the last of which is new."""
-        box, row = head.scores, head.scores.height / count
-        small = head.frame.width <= NARROW
-        wide = Box.of(
-            head.q.left - 0.1,
-            box.right + (0.1 if small else 1.9),
-            head.k.bottom,
-            head.k_t.top + HEADER + 0.05,
-        )
-        camera_box, zoom = shot_box(wide, head.frame)
-        left, min_step = box.right + 0.16, 0.05 * FRAME_HEIGHT * zoom
-        if small:
-            left, line = box.right - SCORE_WORDS * zoom, 0.045 * FRAME_HEIGHT * zoom
-            top = box.bottom - 0.2 - line / 2
-            points = tuple((left, top - line * i) for i in range(3))
-            return cls(camera_box, zoom, small, *points)
-        middle = box.bottom + max(box.height / 2, 1.1 * min_step + row / 2)
-        return cls(
-            camera_box=camera_box,
-            zoom=zoom,
-            small=small,
-            masked=(left, max(box.top - row / 2, middle + min_step)),
-            old=(left, middle),
-            new=(left, box.bottom + row / 2),
-        )
-
-
-@dataclass(frozen=True)
-class CachedHeadLayout:
-    """Layout of queries, keys and values alone, with a note beside each of them.
-
-    Attributes
-    ----------
-    camera_box
-        Box that the camera shows.
+    points
+        Left ends of the notes, at half their height.
     width
-        Largest width of a note.
-    q, k, v
-        Points where the notes begin.
-    bracket
-        Upper and lower end of the bracket beside keys and values.
+        Largest width of a line.
+    size
+        Text size.
     """
 
-    camera_box: Box
+    points: tuple[Point, Point, Point]
     width: float
-    q: Point
-    k: Point
-    v: Point
-    bracket: tuple[Point, Point]
+    size: float
 
-    @classmethod
-    def of(cls, head: HeadLayout) -> CachedHeadLayout:
-        """Lay out the notes around the panels of a head."""
-        room = min(NOTES_ROOM, head.frame.stage.width - head.q.width)
-        narrow = head.frame.width <= NARROW
-        bracket = BRACKET_ROOM if narrow else 1.6
-        right = head.q.right + room
-        middle = (head.q.left + right) / 2 - head.frame.stage.x
-        camera_box = Box(middle, 0.0, head.frame.width, head.frame.height)
-        left = head.q.right + 0.3
-        return cls(
-            camera_box,
-            room - bracket - 0.4 if narrow else room,
-            (left, head.q.y),
-            (left, head.k.y),
-            (left, head.v.y),
-            bracket=((right - bracket, head.k.top), (right - bracket, head.v.bottom)),
-        )
+
+def notes_layout(frame: Frame, product: Box, corner: Box, pitch: float) -> GrowthNotesLayout:
+    """Lay out the notes beside the scores; in a narrow frame in the free corner.
+
+    Parameters
+    ----------
+    product
+        Box of the scores with the new row, which is the last and ``pitch`` high.
+    corner
+        The free room above the queries, left of the keys.
+    """
+    stage = frame.stage
+    if frame.width <= NARROW:
+        step, left = 1.4 * SHAPE, stage.left
+        top = stage.top - SHAPE
+        first, second, third = ((left, top - step * index) for index in range(3))
+        width = corner.right - left
+        return GrowthNotesLayout((first, second, third), width, SHAPE / FRAME_HEIGHT)
+    left = product.right + 0.3
+    new = product.bottom + pitch / 2
+    middle = max(product.y + pitch / 2, new + 1.5 * NAME)
+    top = max(product.top - pitch, middle + 2.2 * NAME)
+    width = stage.right - left
+    return GrowthNotesLayout(((left, top), (left, middle), (left, new)), width, NAME / FRAME_HEIGHT)
 
 
 @dataclass(frozen=True)
-class DecoderLayout:
-    """Layout of one way of decoding: six panels and a counter.
+class KeptLayout:
+    """Layout of queries, keys and values in one line; one below the other in an upright frame.
+
+    Attributes
+    ----------
+    q, k, v
+        Boxes of the cells.
+    words
+        Point at which the word of each row ends, beside the queries.
+    """
+
+    q: Box
+    k: Box
+    v: Box
+    words: tuple[Point, ...]
+
+    @classmethod
+    def of(cls, frame: Frame, *, rows: int, word_width: float) -> KeptLayout:
+        """Lay out panels of a number of rows, with words of a largest width."""
+        stage = frame.stage
+        beside = max(word_width, BRACKET_ROOM if frame.upright else 0.0) + WORD_GAP + 0.02
+        room = Box.of(stage.left + beside, stage.right, stage.bottom, stage.top)
+        note = 2.9 * NOTE + 0.3
+        if frame.upright:
+            parts = room.split_rows(3, gap=0.15)
+            boxes = [
+                Box.of(part.left, part.right, part.bottom + 0.65 * note, part.top - HEAD)
+                for part in parts
+            ]
+            height = min(boxes[0].height, KEPT_ROW * rows)
+        else:
+            room = Box.of(room.left, room.right, room.bottom + note + 0.7, room.top - HEAD)
+            height = min(room.height, KEPT_ROW * rows)
+            boxes = list(room.split_columns(3, gap=KEPT_GAP))
+        q, k, v = (Box(box.x, box.y, box.width, height) for box in boxes)
+        return cls(q, k, v, row_points(q.left - WORD_GAP, q, rows))
+
+
+@dataclass(frozen=True)
+class SideLayout:
+    """Layout of one way of decoding: keys beside values, and a counter below.
 
     Attributes
     ----------
     title
         Point where the line that names it begins.
-    q, k, v, scores, pattern, z
-        Boxes of the panels' cells.
+    k, v
+        Boxes of the cells.
     count
-        Point where the line with the counter begins.
-    bar
-        Box of the counter's bar at its largest.
+        Point where the number of the counter begins.
+    caption
+        Point where the line below it begins.
+    width
+        Largest width of that line.
     """
 
     title: Point
-    q: Box
     k: Box
     v: Box
-    scores: Box
-    pattern: Box
-    z: Box
     count: Point
-    bar: Box
+    caption: Point
+    width: float
 
 
 @dataclass(frozen=True)
-class DecodingComparisonLayout:
+class RaceLayout:
     """Layout of two ways of decoding, with the words above and a remark below.
 
-    They stand side by side; in a frame that is higher than wide, one below the other.
+    They stand side by side; in an upright frame one below the other.
 
     Attributes
     ----------
     words
         Box of the line of words.
     cached, naive
-        Layouts of decoding with a cache and without one.
+        Decoding with a cache and without one.
     remark
-        Center of the last line of the remark.
-    remark_width
-        Largest width of its lines.
+        Center of the remark's line.
     """
 
     words: Box
-    cached: DecoderLayout
-    naive: DecoderLayout
+    cached: SideLayout
+    naive: SideLayout
     remark: Point
-    remark_width: float
 
     @classmethod
-    def of(cls, frame: Frame, *, count: int) -> DecodingComparisonLayout:
-        """Lay out two ways of decoding ``count`` tokens."""
+    def of(cls, frame: Frame) -> RaceLayout:
+        """Lay out two ways of decoding."""
         stage = frame.stage
         words = Box.of(stage.left, stage.right, stage.top - 0.5, stage.top - 0.1)
-        top, bottom = words.bottom - 0.05, stage.bottom
-        if frame.height > frame.width:
-            bottom += 3.4 * NOTE
-            half = (top - bottom - DECODER_GAP / 2) / 2
-            boxes = [
-                Box.of(stage.left, stage.right, low, low + half) for low in (top - half, bottom)
-            ]
+        room = Box.of(stage.left, stage.right, stage.bottom + 2.2 * NOTE, words.bottom - 0.15)
+        if frame.upright:
+            first, second = room.split_rows(2, gap=0.35)
         else:
-            width = (stage.width - DECODER_GAP) / 2
-            boxes = [
-                Box.of(left, left + width, bottom, top)
-                for left in (stage.left, stage.right - width)
-            ]
-        first, second = (
-            _decoder_layout(box, count, columns=3 if frame.height > frame.width else 2)
-            for box in boxes
-        )
-        remark = (stage.x, stage.bottom + 0.7 * NOTE)
-        return cls(words, first, second, remark, stage.width - 2 * CHECK_ROOM)
+            first, second = room.split_columns(2, gap=RACE_GAP)
+        return cls(words, _side(first), _side(second), (stage.x, stage.bottom + 0.6 * NOTE))
 
 
-def _decoder_layout(box: Box, count: int, *, columns: int) -> DecoderLayout:
-    """Lay out six panels in columns: q, k, v on the left or above, then what they produce."""
-    top, bottom = box.top - 0.44, box.bottom + COUNTER_ROOM
-    lines = 6 // columns
-    line_height = (top - bottom) / lines
-    # Marks stand at the right of keys and values: of the last column, if there are three.
-    across = box.width - PANEL_GAP * (columns - 1) - (MARK_ROOM if columns > 2 else 0.0)
-    width = across / columns
-    height = min(line_height - PANEL_HEADER - 0.1, MAX_DECODER_ROW * count)
-
-    def panel(index: int, across: float) -> Box:
-        # The first three go down the first of two columns, or across the first of two lines.
-        column, line = divmod(index, lines) if columns < lines else divmod(index, columns)[::-1]
-        left = box.left + column * (width + PANEL_GAP)
-        under = top - line_height * line - PANEL_HEADER
-        return Box.of(left, left + across, under - height, under)
-
-    square = min(width, 1.6 * height)
-    return DecoderLayout(
-        title=(box.left, box.top - 0.2),
-        q=panel(0, width),
-        k=panel(1, width),
-        v=panel(2, width),
-        scores=panel(3, square),
-        pattern=panel(4, square),
-        z=panel(5, width),
-        count=(box.left, box.bottom + 0.95),
-        bar=Box.of(box.left, box.right, box.bottom + 0.42, box.bottom + 0.62),
+def _side(box: Box) -> SideLayout:
+    panels = Box.of(box.left, box.right, box.bottom + COUNTER, box.top - TITLE - HEAD)
+    k, v = panels.split_columns(2, gap=PANEL_GAP)
+    return SideLayout(
+        title=(box.left, box.top - 0.25),
+        k=k,
+        v=v,
+        count=(box.left, box.bottom + 0.8),
+        caption=(box.left, box.bottom + 0.2),
+        width=box.width,
     )
 
 
 @dataclass(frozen=True)
-class TokenCostLayout:
-    """Layout of one token of two models to scale: a small tile, and many tiles of a large model.
+class ChipLayout:
+    """Layout of a cache and the chip that reads it, in the frame.
 
     Attributes
     ----------
-    small
-        Boxes of the small model's keys and values, side by side: all its heads and layers.
-    large
-        One box for each layer of the large model.
-    small_name, small_size
-        Centers of the lines above and below the small tile; beside it in a narrow frame.
-    large_name, remark
-        Centers of the lines above and below the large model's tiles.
+    cache
+        Box of the front of the cache.
+    chip
+        Box of the chip's slots.
+    wire
+        Ends of the line from the cache to the chip.
+    cache_name, chip_name
+        Centers of the lines that name them.
+    figure
+        Center of the figure.
+    caption
+        Left end of the lines below it, at half their height.
     width
-        Largest width of a line.
+        Width of these lines.
+    remark
+        Center of the last line.
     """
 
-    small: tuple[Box, Box]
-    large: tuple[Box, ...]
-    small_name: Point
-    small_size: Point
-    large_name: Point
-    remark: Point
+    cache: Box
+    chip: Box
+    wire: tuple[Point, Point]
+    cache_name: Point
+    chip_name: Point
+    figure: Point
+    caption: Point
     width: float
+    remark: Point
 
     @classmethod
-    def of(cls, frame: Frame, small: TokenCost, large: TokenCost) -> TokenCostLayout:
-        """Lay out the tiles as large as the frame allows."""
-        stage, narrow = frame.stage, frame.width <= NARROW
-        room = Box.of(
-            stage.left + (0.0 if narrow else SMALL_ROOM),
-            stage.right,
-            stage.bottom + (3.5 if narrow else 2.0) * NOTE,
-            stage.top - formula_room(frame) - (SMALL_HEIGHT if narrow else 0.0),
-        )
-        width, height = sum(large.head_sizes), large.heads
-        scale, columns = 0.0, 1
-        for count in range(1, large.layers + 1):
-            lines = -(-large.layers // count)
-            fits = min(
-                (room.width - TILE_GAP * (count - 1)) / (count * width),
-                (room.height - TILE_GAP * (lines - 1)) / (lines * height),
-            )
-            if fits > scale:
-                scale, columns = fits, count
-        across, down = scale * width, scale * height
-        tiles = []
-        for index in range(large.layers):
-            line, column = divmod(index, columns)
-            left = room.left + column * (across + TILE_GAP)
-            top = room.top - line * (down + TILE_GAP)
-            tiles.append(Box.of(left, left + across, top - down, top))
-        whole = Box.around(tiles)
-        tall = scale * small.heads * small.layers
-        middle, bottom = stage.left + SMALL_ROOM / 2 - 0.3, whole.y - tall / 2
-        if narrow:
-            # The small tile stands above the large model's, and both in the middle of the room.
-            drop = (room.height - whole.height) / 2
-            tiles = [tile.moved(dx=stage.x - whole.x, dy=-drop) for tile in tiles]
-            whole = Box.around(tiles)
-            middle, bottom = stage.x, whole.top + SMALL_HEIGHT - 0.35 - tall
-        key, value = (scale * part for part in small.head_sizes)
-        left = middle - (key + value) / 2
+    def of(cls, frame: Frame, *, shape: tuple[float, float]) -> ChipLayout:
+        """Lay out a cache whose front has a shape, width to height."""
+        stage, width = frame.stage, frame.stage.width
+        foot = stage.bottom + 2.0 * NOTE
+        room = Box.of(stage.left, stage.right, foot, stage.top - 1.4 * NAME)
+        if frame.upright:
+            words = 1.2 + 2.6 * NOTE
+            room = Box.of(room.left, room.right, foot + words, room.top)
+            upper, lower = room.split_rows((0.4, 0.6), gap=1.5)
+            cache, chip = upper.fit(*shape), lower.fit(1.25, 1.0)
+            wire = ((cache.x, cache.bottom - 0.15), (chip.x, chip.top + 0.8))
+            figure = (stage.x, foot + words - 0.8)
+        else:
+            left, right = room.split_columns((0.44, 0.56), gap=CHIP_GAP)
+            cache, chip = left.fit(*shape), right.fit(1.2, 1.0)
+            width = left.width
+            cache = cache.moved(dy=left.top - 0.25 - cache.top)
+            wire = ((cache.right + 0.2, cache.y), (chip.left - 0.3, cache.y))
+            figure = (cache.x, (cache.bottom + foot) / 2)
+        x, y = figure
         return cls(
-            small=(
-                Box.of(left, left + key, bottom, bottom + tall),
-                Box.of(left + key, left + key + value, bottom, bottom + tall),
-            ),
-            large=tuple(tiles),
-            small_name=(middle - 1.2, bottom + tall / 2)
-            if narrow
-            else (middle, bottom + tall + 0.3),
-            small_size=(middle + 1.2, bottom + tall / 2) if narrow else (middle, bottom - 0.35),
-            large_name=(whole.x, whole.top + 0.3),
-            remark=(whole.x, stage.bottom + NOTE / 2),
-            width=stage.width,
+            cache=cache,
+            chip=chip,
+            wire=wire,
+            cache_name=(cache.x, cache.top + 0.85 * NAME),
+            chip_name=(chip.x, chip.top + 0.85 * NAME),
+            figure=(x, y),
+            caption=(x - width / 2, y - 0.8),
+            width=width,
+            remark=(stage.x, stage.bottom + 0.6 * NOTE),
         )
 
 
-def cache_growth_layout(frame: Frame) -> ContextLayout:
-    """Lay out a chart of a growing cache, with room at the right for one long name."""
-    layout = ContextLayout.of(frame)
-    return replace(layout, right=max(0.21 * layout.chart.width, LONG_END))
+def shot_of_front(front: Box, into: Box, frame: Frame) -> Shot:
+    """Return the shot from straight ahead in which a box of the scene fills a box of the frame."""
+    scale = into.width / front.width
+    center = (front.x - into.x / scale, front.y - into.y / scale, 0.0)
+    return Shot(center, frame.height / scale)
+
+
+def view_angles(frame: Frame) -> tuple[float, float]:
+    """Return the turn and the tilt from which a volume is seen, in degrees.
+
+    In a tall frame it is seen from higher up, so that it fills more of the frame.
+    """
+    return (46.0, 36.0) if frame.tall else (TURN, TILT)
 
 
 def volume_fill(frame: Frame) -> float:
@@ -402,19 +372,9 @@ def measured_volume_fill(frame: Frame) -> tuple[float, float]:
 
     The shift is how far it stands to the right of the center, in scene units.
     """
-    return (0.5, 0.1) if frame.width <= NARROW else (0.58, 0.3)
-
-
-def formula_room(frame: Frame) -> float:
-    """Return the height from the top of the stage to below a formula that stays in the frame."""
-    return FORMULA_ROOM + (FORMULA_LINE if frame.width <= NARROW else 0.0)
+    return (0.5, 0.1) if frame.width <= NARROW else (0.62, 0.3)
 
 
 def title_point(frame: Frame) -> Point:
     """Return the point where a title that stays in the frame begins."""
     return frame.stage.left, frame.stage.top - 0.3
-
-
-def formula_point(frame: Frame) -> Point:
-    """Return the center of a formula that stays in the frame."""
-    return frame.stage.x, frame.stage.top - 0.35

@@ -11,31 +11,31 @@ from manim import Animation, Group, LaggedStart, VGroup, linear
 from filmkit.core.animations import AnimateWith, set_presence
 from filmkit.core.camera import Shot, keep_upright
 from filmkit.core.geometry import FRAME_HEIGHT, Box, Frame
-from filmkit.core.norm import TensorSource
+from filmkit.core.numbers import format_counted
 from filmkit.core.printable import printable
 from filmkit.core.text import Label, fit_word
 from filmkit.core.theme import current_theme
 from filmkit.core.view import HeadView
-from filmkit.mobjects.cache_volume import CachedTensor, CacheVolume, Measure, VolumeFace
+from filmkit.mobjects.cache_volume import CachedTensor, CacheVolume, Measure
 from filmkit.mobjects.cache_volume_layout import CacheVolumeLayout
 from filmkit.mobjects.head_stack_layout import shot_on
-from scenes.kv_cache.layout import formula_room, measured_volume_fill, volume_fill
+from scenes.kv_cache.layout import measured_volume_fill, view_angles, volume_fill
 from scenes.kv_cache.token_cost import TokenCost
 
-__all__ = ["SPREAD_LAYERS", "ModelCache"]
+__all__ = ["ModelCache"]
 
 Points = npt.NDArray[np.float64]
 
-SPREAD_LAYERS = 4  # number of layers that are drawn apart
 WORDS_GAP = 0.15  # between words and the volume's edge, in scene units
+FIGURE_ROOM = 1.25  # height of the figure and its line above the measured volume
 MAX_NUMBERED_HEADS = 4  # of more heads only the first and the last have a number
 
 
 class ModelCache:
-    """The same cache as the heads of one layer, as a few layers, and as one volume.
+    """The same cache as the heads of one layer, and as one volume.
 
-    All three share one space: when heads or layers are not spread out, each stands exactly where
-    it is in the larger volume, so that one can replace the other.
+    Both share one space: when heads are not spread out, each stands exactly where it is in the
+    whole volume, so that one can replace the other.
 
     Parameters
     ----------
@@ -48,16 +48,12 @@ class ModelCache:
     ----------
     heads
         One volume for each key/value head of the layer.
-    layers
-        One volume for each of a few layers, this one among them.
-    layer
-        The volume of this layer among ``layers``.
     whole
-        One volume for all layers; at first it holds the same layers as ``layers``.
+        One volume for all layers; at first it holds this layer only.
     featured
         The volume of the view's head; it stands in the plane of the flat picture.
-    head_shifts, layer_shifts
-        (x, y, z) by which each head and each layer is moved when they are spread out.
+    head_shifts
+        (x, y, z) by which each head is moved when they are spread out.
     """
 
     def __init__(self, view: HeadView, frame: Frame) -> None:
@@ -77,16 +73,8 @@ class ModelCache:
 
         self.heads = [self._volume(layer * self.count + head, 1) for head in range(self.count)]
         self.featured = self.heads[view.kv_head]
-        first = max(0, min(layer - 1, meta.n_layers - SPREAD_LAYERS))
-        self.layer_numbers = list(every[first : first + SPREAD_LAYERS])
-        self.layers = [
-            self._volume(number * self.count, self.count) for number in self.layer_numbers
-        ]
-        self.layer = self.layers[layer - first]
-        span = (first * self.count, (first + len(self.layer_numbers)) * self.count)
-        self.whole = self._volume(span[0], span[1] - span[0])
+        self.whole = self._volume(layer * self.count, self.count)
         self.head_shifts = [self._head_shift(h - view.kv_head) for h in range(self.count)]
-        self.layer_shifts = [self._layer_shift(number - layer) for number in self.layer_numbers]
 
     def _volume(self, first: int, units: int) -> CacheVolume:
         volume = CacheVolume(self.keys, self.values, self.layout, base=self.base)
@@ -94,9 +82,6 @@ class ModelCache:
 
     def _head_shift(self, places: int) -> tuple[float, float, float]:
         return (0.0, 0.0, -places * (self.layout.spacing - self.layout.thickness))
-
-    def _layer_shift(self, places: int) -> tuple[float, float, float]:
-        return (places * self.layout.aside, 0.0, -places * self.layout.gap)
 
     # Shots
 
@@ -106,17 +91,15 @@ class ModelCache:
             for volume, shift in zip(volumes, shifts, strict=True)
         ]
         width = volume_fill(self.frame)
-        return shot_on(np.concatenate(corners), self.frame, width=width, height=0.8)
+        theta, phi = view_angles(self.frame)
+        return shot_on(
+            np.concatenate(corners), self.frame, theta=theta, phi=phi, width=width, height=0.8
+        )
 
     @property
     def shot_of_heads(self) -> Shot:
         """Shot of all heads of the layer, spread out."""
         return self._shot(self.heads, self.head_shifts)
-
-    @property
-    def shot_of_layers(self) -> Shot:
-        """Shot of the few layers, spread out."""
-        return self._shot(self.layers, self.layer_shifts)
 
     @property
     def shot_of_whole(self) -> Shot:
@@ -131,12 +114,17 @@ class ModelCache:
     def shot_of_cost(self) -> Shot:
         """Shot of the whole volume with room for the measures along its edges."""
         stage = self.frame.stage
-        into = Box.of(
-            stage.left, stage.right, stage.bottom + 0.75, stage.top - formula_room(self.frame) + 0.4
-        )
+        into = Box.of(stage.left, stage.right, stage.bottom + 0.75, stage.top - FIGURE_ROOM)
         width, right = measured_volume_fill(self.frame)
+        theta, phi = view_angles(self.frame)
         return shot_on(
-            self.whole.corners, self.frame, width=width, height=0.64, into=into.moved(dx=right)
+            self.whole.corners,
+            self.frame,
+            theta=theta,
+            phi=phi,
+            width=width,
+            height=0.64,
+            into=into.moved(dx=right),
         )
 
     # Animations
@@ -155,15 +143,6 @@ class ModelCache:
         """Return animations in which the heads of the layer close up."""
         return [volume.change_range(shift=(0.0, 0.0, 0.0)) for volume in self.heads]
 
-    def spread_layers(self) -> list[Animation]:
-        """Return animations in which the few layers come out of this one."""
-        pairs = zip(self.layers, self.layer_shifts, strict=True)
-        return [volume.change_range(shift=shift) for volume, shift in pairs]
-
-    def close_layers(self) -> list[Animation]:
-        """Return animations in which the few layers close up."""
-        return [volume.change_range(shift=(0.0, 0.0, 0.0)) for volume in self.layers]
-
     def grow(self, words: VGroup, **kwargs: float) -> Animation:
         """Return an animation in which the cache gets one row after another, each with its word."""
         theme, rows = current_theme(), self.view.layer.count
@@ -177,29 +156,6 @@ class ModelCache:
 
         return AnimateWith(Group(self.whole, words), step, rate_func=linear, **kwargs)
 
-    # One token of it
-
-    def newest_slice(self) -> Group:
-        """Build the newest token's keys and values in all heads and layers, at their place.
-
-        The first layer's first head is the nearest; keys are left of values.
-        """
-        slices = Group()
-        rows = self.whole.visible_range.rows
-        upper = (rows - 1) / rows
-        for block in self.whole.blocks:
-            face = VolumeFace(
-                block.across,
-                source=TensorSource(
-                    expression=f"{block.stored.name}, of one token, last layer first"
-                ),
-            )
-            face.fill(block.stored.scaled[::-1, int(rows) - 1])
-            points = ((0, 1), (1, 1), (1, 0), (0, 0))
-            face.set_corners([block.corner(x, upper, z) for x, z in points])
-            slices.add(face)
-        return slices
-
     # Words
 
     def word_labels(self, tokens: Sequence[str]) -> VGroup:
@@ -210,7 +166,7 @@ class ModelCache:
         )
         projected = self.shot_of_whole.project(points, self.frame.height)
         row_distance = float(np.ptp(projected[:, 1])) / max(1, rows - 1)
-        every = int(np.ceil(size * FRAME_HEIGHT / row_distance))
+        every = int(np.ceil(1.05 * size * FRAME_HEIGHT / row_distance))
         room = float(projected[:, 0].min()) - WORDS_GAP - self.frame.safe.left
         words = VGroup()
         for row in reversed(range(rows - 1, -1, -every)):
@@ -225,13 +181,6 @@ class ModelCache:
         """Numbers of the heads at their lower right corners; of many the first and the last."""
         heads = range(self.count) if self.count <= MAX_NUMBERED_HEADS else (0, self.count - 1)
         return self._corner_labels([self.heads[h] for h in heads], [f"head {h}" for h in heads])
-
-    @property
-    def layer_labels(self) -> VGroup:
-        """Numbers of the few layers at their lower right corners."""
-        return self._corner_labels(
-            self.layers, [f"layer {number}" for number in self.layer_numbers]
-        )
 
     def _corner_labels(self, volumes: list[CacheVolume], texts: list[str]) -> VGroup:
         theme, labels = current_theme(), VGroup()
@@ -258,10 +207,9 @@ class ModelCache:
     def measures(self, cost: TokenCost) -> list[Measure]:
         """Build a measure for each factor, along the edge of the whole volume that it counts.
 
-        They come in the order of the factors; the bytes of a number have no edge.
+        The bytes of a number have no edge.
         """
         keys, values = self.whole.keys, self.whole.values
-        texts = [text for text, _ in cost.factors]
         # One unit of the picture in scene units: the farther away the camera, the more.
         unit = self.shot_of_cost.height / self.frame.height
         below, beside = unit * np.array([0.0, -0.22, 0.0]), unit * np.array([0.25, -0.07, 0.0])
@@ -276,19 +224,19 @@ class ModelCache:
             keys.corner(0.0, 1.0, 0.0),
             keys.corner(1.0, 1.0, 0.0),
             away=below,
-            text=f"{texts[-3]} numbers",
+            text=f"{cost.head_sizes[0]} numbers",
             at=0.0,
         )
         heads = Measure(
             values.corner(1.0, 0.0, 1.0 - 1 / cost.layers),
             values.corner(1.0, 0.0, 1.0),
             away=beside,
-            text=f"{texts[-4]} heads",
+            text=format_counted(cost.heads, "head"),
         )
         layers = Measure(
             values.corner(1.0, 1.0, 0.0),
             values.corner(1.0, 1.0, 1.0),
             away=beside,
-            text=f"{texts[-2]} layers",
+            text=format_counted(cost.layers, "layer"),
         )
         return [both, heads, size, layers]

@@ -14,7 +14,7 @@ from scenes.kv_cache.layout import NextWordLayout
 
 __all__ = ["NextWords", "following_word"]
 
-MAX_WORD = 2.6  # width of the longest word, in scene units
+MAX_WORD = 2.6  # width of the word in the heading, in scene units
 
 
 def following_word(trace: Trace) -> tuple[str, int | None]:
@@ -54,7 +54,7 @@ class NextWords(VGroup):
         ):
             colour = theme.highlight if index == rank else theme.muted
             box, (x, y) = layout.bars[index], layout.words[index]
-            name = fit_word(printable(text), MAX_WORD, size=theme.name_size, colour=colour)
+            name = fit_word(printable(text), layout.word_room, size=theme.name_size, colour=colour)
             self.words.add(name.on_line(x - name.width / 2, y))
             width = max(share * box.width, 0.02)
             bar = Rectangle(

@@ -2,56 +2,75 @@
 
 from __future__ import annotations
 
-import numpy as np
-from manim import Group, LaggedStart, VGroup
+from collections.abc import Callable
 
-from extract.architectures import CONTEXT_TOKENS, GPU_BYTES, architecture
+import numpy as np
+from manim import Animation, Group, LaggedStart, Mobject, VGroup
+
+from extract.architectures import H100_SXM, architecture, decoding_work, kv_cache_bytes
 from extract.decoding import decode
 from filmkit.core.animations import (
+    AnimateWith,
     Appear,
     Arrive,
     Glide,
-    Presence,
     Reveal,
     Settle,
     ShowCells,
-    Transpose,
     Vanish,
+    in_diagonals,
     set_presence,
 )
 from filmkit.core.camera import Shot, pin_to_frame
 from filmkit.core.geometry import Box
-from filmkit.core.numbers import format_counted, spoken_bytes
+from filmkit.core.heatmap import Heatmap
+from filmkit.core.numbers import format_counted, format_short, readable_bytes, spoken_bytes
 from filmkit.core.printable import printable
 from filmkit.core.stage import Stage, StageError, beat
-from filmkit.core.text import Label
-from filmkit.mobjects.cached_numbers import CachedPerToken
+from filmkit.core.text import Label, fit_size
 from filmkit.mobjects.chart import Bracket
-from filmkit.mobjects.context_chart import ContextChart
+from filmkit.mobjects.head_tensors import head_cells, head_tensor
 from filmkit.mobjects.marks import Highlight
-from scenes.kv_cache.cost_formula import CostFormula, TokenComparison
-from scenes.kv_cache.decoding_comparison import CachedFrame, RunningWords, decoding_comparison
-from scenes.kv_cache.growth import GrowingHead, GrowthMarks, NoteLines, in_column, in_row
+from filmkit.mobjects.panel import Header
+from filmkit.mobjects.product import ProductPicture
+from scenes.kv_cache.chip import WaitingChip
+from scenes.kv_cache.growth import (
+    GrowthMarks,
+    enter_from,
+    growing_product,
+    leave_to,
+    note_below,
+    reveal_last,
+    sweep_column,
+    word_beside,
+)
 from scenes.kv_cache.layout import (
-    CachedHeadLayout,
-    DecodingComparisonLayout,
+    DISPLAY,
+    ChipLayout,
+    KeptLayout,
     NextWordLayout,
-    ScoreGrowthLayout,
-    TokenCostLayout,
-    cache_growth_layout,
-    formula_point,
+    RaceLayout,
+    growth_middle,
+    growth_room,
+    notes_layout,
+    output_room,
+    shot_of_front,
     title_point,
 )
-from scenes.kv_cache.model_cache import SPREAD_LAYERS, ModelCache
+from scenes.kv_cache.model_cache import ModelCache
 from scenes.kv_cache.next_word import NextWords, following_word
+from scenes.kv_cache.race import CachedFrame, RunningWords, agreement, race
 from scenes.kv_cache.token_cost import TokenCost
+from scenes.kv_cache.token_volumes import TokenVolumes
 
 LARGE, LARGE_NAME = architecture("DeepSeek-V3/R1"), "DeepSeek-R1"
-MAX_STEPS = 6  # largest number of words that are decoded one after another
+CHIP, CHIP_NAME = H100_SXM, "NVIDIA H100"
+MAX_STEPS = 6  # largest number of tokens that are decoded one after another
+READS = 5  # numbers that are seen on their way from the cache to the chip
 
 
 class KVCache(Stage):
-    """A word joins the prompt, decoding with and without a cache, and the size of the cache."""
+    """A token joins the prompt, decoding with and without a cache, and the size of the cache."""
 
     title = "Why keys and values are kept"
     tensors = ("x", "q", "q_rot", "k", "k_rot", "v", "pattern", "z")
@@ -73,22 +92,21 @@ class KVCache(Stage):
                 "the rows end before the prompt does, and words are added here; extract it with "
                 "--rows up to its end"
             )
-        longer = self.layer.until(meta.n_prompt + 1)
-        self.picture = GrowingHead(longer.head(self.head.head), self.frame)
+        self.longer = self.layer.until(meta.n_prompt + 1).head(self.head.head)
+        self.scores = growing_product(self.longer, self.frame, "scores", growth_room(self.frame))
+        self.words = self.scores.row_words
         word, rank = following_word(self.trace)
+        small, large = TokenCost.of_trace(meta), TokenCost.of_every_head(LARGE)
         self.facts |= {
             "word": printable(word),
             "chosen": "is given" if meta.continued else "is taken" if rank == 0 else "follows",
             "like_them": str(meta.n_kv_heads),
             "kv_heads": format_counted(meta.n_kv_heads, "head"),
-            "fanned": str(min(SPREAD_LAYERS, meta.n_layers)),
-            "each": TokenCost.of_trace(meta).factors[-1][0],
-            "bytes": spoken_bytes(TokenCost.of_trace(meta).bytes),
-            "large_bytes": spoken_bytes(TokenCost.of_every_head(LARGE).bytes),
-            "full": f"{GPU_BYTES // TokenCost.of_every_head(LARGE).bytes:,}",
-            "context": f"{CONTEXT_TOKENS // 1024}K",
-            "context_bytes": spoken_bytes(CONTEXT_TOKENS * TokenCost.of_every_head(LARGE).bytes),
+            "bytes": spoken_bytes(small.bytes),
             "layers": format_counted(meta.n_layers, "layer"),
+            "ratio": format_short(large.bytes / small.with_heads(meta.n_heads).bytes),
+            "shipped": format_short(kv_cache_bytes(LARGE) / small.bytes),
+            "slots": f"{CHIP.ridge():.0f}",
         }
 
     def variant(self, beat: str) -> str:
@@ -97,7 +115,7 @@ class KVCache(Stage):
     def provenance_notes(self) -> tuple[str, str]:
         about, hidden = super().provenance_notes()
         if self.published:
-            return f"published sizes of {LARGE_NAME}  ·  not the traced model", ""
+            return f"published sizes of {LARGE_NAME} and {CHIP_NAME}  ·  not the traced model", ""
         model, _, head = about.rpartition("  ·  ")
         return f"{model}  ·  {self.scope or head}", hidden
 
@@ -111,242 +129,314 @@ class KVCache(Stage):
         x, y = title_point(self.frame)
         return pin_to_frame(label.on_line(x + label.width / 2, y))
 
-    def _formula(self, cost: TokenCost) -> CostFormula:
-        """Build the formula of a token's cost, which stays at the top while the camera moves."""
-        point, width = formula_point(self.frame), self.frame.stage.width
-        return pin_to_frame(CostFormula(cost, point, width=width))
+    def figure(self, text: str, note: str) -> VGroup:
+        """Build the one large figure of a picture, with a line below it, at the top."""
+        stage, theme = self.frame.stage, self.theme
+        figure = Label(text, size=DISPLAY).on_line(stage.x, stage.top - 0.35)
+        line = fit_size(note, stage.width, size=theme.shape_size, colour=theme.muted)
+        return pin_to_frame(VGroup(figure, line.on_line(stage.x, stage.top - 0.9)))
 
-    # One more word
+    def out(self, x: float, y: float) -> tuple[float, float]:
+        """Return the way out of the frame in a direction: -1, 0 or 1 across and up."""
+        return x * self.frame.width, y * self.frame.height
+
+    def _words_to(self, places: VGroup, picture: ProductPicture | None = None) -> list[Animation]:
+        """Return animations in which the words go to their rows.
+
+        In a product whose rows are too low only the new one is named; the others go.
+        """
+        here = set(self.visible_parts())
+        moves: list[Animation] = []
+        for word, place in zip(self.words, places, strict=True):
+            if picture and not picture.layout.names_rows and word is not self.words[-1]:
+                moves += [Vanish(word)] if word in here else []
+            else:
+                moves.append(Glide(word, place) if word in here else Appear(word.become(place)))
+        return moves
+
+    # One more token
 
     @beat
     def the_next_word(self) -> None:
-        """After the prompt, the model rates every word it knows. “{word}” {chosen},
-        and joins the prompt."""
+        """The model rates every token it knows. “{word}” {chosen}, and joins the sentence."""
         theme, tempo = self.theme, self.theme.tempo
-        words = self.picture.x_words
+        words = self.words
         self.word_targets = words.copy()
         for word in words:
-            word.scale(theme.name_size / theme.shape_size)
+            word.scale(theme.name_size / self.scores.layout.letters)
+            word.shrink_to(0.9 * self.frame.stage.width)
         widths = tuple(word.width for word in words)
         layout = NextWordLayout.of(widths, self.frame, candidates=self.trace["top_ids"].shape[1])
         for word, (x, y) in zip(words, layout.sentence, strict=True):
-            word.on_line(x, y)
+            word.move_to([x, y, 0])
         self.candidates = candidates = NextWords(self.trace, layout)
         prompt, new = VGroup(*words[:-1]), words[-1].set_fill(theme.highlight)
-        self.play(Appear(prompt), run_time=tempo.small)
         self.play(
-            *(Appear(part) for part in (candidates.heading, candidates.words)), run_time=tempo.small
+            LaggedStart(*(Appear(word) for word in prompt), lag_ratio=0.2), run_time=tempo.normal
         )
-        self.play(candidates.grow(), run_time=tempo.normal)
+        self.play(
+            Appear(candidates.heading),
+            Appear(candidates.words),
+            candidates.grow(),
+            run_time=tempo.large,
+        )
         self.play(Appear(candidates.shares), run_time=tempo.small)
-        self.hold()
-        origin = new.copy().scale_to_fit_height(candidates.origin.height)
+        origin = new.copy().scale(candidates.origin.height / new.height)
         origin.move_to(candidates.origin)
         self.play(Arrive(new, origin), run_time=tempo.large)
 
     @beat
-    def one_more_row(self) -> None:
-        """It brings one more row to X; and to queries, keys and values, one each."""
-        picture, tempo = self.picture, self.theme.tempo
-        words = picture.x_words
-        set_presence(picture.result_side, 0.0)
+    def one_new_row(self) -> None:
+        """One new query, one new key. The scores gain one row."""
+        scores, tempo, theme = self.scores, self.theme.tempo, self.theme
+        panels = Group(scores.left, scores.top, scores.product)
+        columns = scores.column_words
         self.play(
             Vanish(self.candidates, run_time=tempo.small),
-            LaggedStart(
-                *(
-                    Glide(word, target)
-                    for word, target in zip(words, self.word_targets, strict=True)
-                ),
-                lag_ratio=0.06,
-            ),
-            Appear(picture.input_side),
-            Appear(picture.qkv_panels),
-            *self.dim(picture.result_side),
+            *self._words_to(self.word_targets, scores),
+            enter_from(panels, self.out(1, 0)),
+            *(enter_from(word, self.out(1, 0)) for word in columns[:-1]),
+            self.move_camera(Shot((growth_middle(self.frame, scores.layout.bounds), 0.0, 0.0))),
             run_time=tempo.large,
         )
+        # From the word leaves a query to the right, and from its copy above a key downwards.
+        self.play(*reveal_last(scores.left.blocks), run_time=tempo.normal)
+        above = [columns[-1].set_fill(theme.highlight)] if len(columns) else []
         self.play(
-            picture.reveal_new_row(*picture.x.blocks),
-            *picture.update_shapes("x"),
+            *(Appear(word, run_time=tempo.small) for word in above),
+            *reveal_last(scores.top.blocks, column=True),
             run_time=tempo.normal,
         )
-        qkv = (picture.q, picture.k, picture.v)
-        moving_rows = picture.rows_to_weights()
-        self.add(*moving_rows)
-        self.play(*(Settle(strip, box) for strip, box in moving_rows.items()))
-        self.remove(*moving_rows)
+        row = scores.row_beam(-1)
+        column = scores.column_beam(0)
+        self.play(Appear(row), Appear(column), run_time=tempo.small)
+        cells = scores.product.cells
         self.play(
-            picture.reveal_new_row(*(panel.cells for panel in qkv)),
-            *picture.update_shapes("q", "k", "v"),
-            run_time=tempo.normal,
+            sweep_column(scores, column, run_time=1.5 * tempo.large),
+            *reveal_last([cells], run_time=1.5 * tempo.large),
         )
-        rows = [Box.around(block.row(picture.new_row) for block in picture.x.blocks)]
-        rows += [panel.cells.row(picture.new_row) for panel in qkv]
-        self.frames = VGroup(*(Highlight(row) for row in rows))
-        self.play(Appear(self.frames), run_time=tempo.small)
+        self.play(Vanish(column), Vanish(row), run_time=tempo.small)
 
     @beat
-    def scores_grow(self) -> None:
-        """The turned keys gain a column, so the scores gain a row, and a column that is masked.
-        The rest was known before."""
-        picture, tempo = self.picture, self.theme.tempo
-        scores, new = picture.scores.cells, picture.new_row
-        layout = ScoreGrowthLayout.of(picture.layout, count=new + 1)
-        score_parts = picture.score_parts
-        staying = {*score_parts.get_family(), *self.frames}
-        self.others = Group(*(part for part in self.visible_parts() if part not in staying))
-        self.play(
-            Vanish(self.frames, run_time=tempo.small),
-            self.move_camera(Shot.of_box(layout.camera_box)),
-            *self.undim(score_parts),
-            *self.dim(self.others, to=0.0),
-            run_time=tempo.large,
+    def the_rest_is_known(self) -> None:
+        """The new column is all future, so it's masked. Everything in the [white] boxes,
+        we already had."""
+        scores, tempo = self.scores, self.theme.tempo
+        layout = notes_layout(
+            self.frame, scores.product.box, scores.layout.corner, scores.layout.pitch
         )
-        strip = picture.k.cells.part((new, new + 1), (0, self.trace.meta.d_qk))
-        self.add(strip)
-        self.play(Transpose(strip, picture.k_t.cells.column(new)), run_time=tempo.large)
-        self.remove(strip)
-        picture.k_t.cells.set_shown(1)
-        query = Highlight(picture.q.cells.row(new), zoom=layout.zoom)
-        key = Highlight(picture.k_t.cells.column(new), zoom=layout.zoom)
-        self.play(Appear(query), Appear(key), run_time=tempo.small)
-        self.play(
-            Reveal(scores, in_row(scores.shape, new)),
-            Presence(query, 0.0, run_time=tempo.small),
-            run_time=tempo.normal,
-        )
-        self.play(
-            Reveal(scores, in_column(scores.shape, new)),
-            Presence(key, 0.0, run_time=tempo.small),
-            run_time=tempo.normal,
-        )
-        self.remarks = marks = GrowthMarks(picture, layout)
-        self.remove(query, key)
-        self.play(*(Appear(part) for part in marks), run_time=tempo.small)
+        self.marks = marks = GrowthMarks(scores, layout)
+        masked, known, new = marks.notes
+        cells = scores.product.cells
+        when = np.full(cells.shape, np.nan)
+        when[:-1, -1] = np.arange(cells.shape[0] - 1) / max(1, cells.shape[0] - 1)
+        self.play(self.move_camera(Shot(), run_time=tempo.large))
+        self.play(Reveal(cells, when), run_time=tempo.large)
+        self.play(Appear(masked), run_time=tempo.small)
+        self.wait_for("white")
+        self.play(Appear(marks.known), Appear(known), run_time=tempo.small)
+        self.play(Appear(marks.row), Appear(new), run_time=tempo.small)
 
     @beat
     def one_row_of_each(self) -> None:
-        """So a new word needs one new row of scores, of the pattern and of z. Old rows stay."""
-        picture, tempo = self.picture, self.theme.tempo
-        pattern, new = picture.pattern.cells, picture.new_row
+        """Softmax makes one new row of the pattern, and that row mixes the values into one new
+        row of output."""
+        scores, tempo = self.scores, self.theme.tempo
+        self.output = output = growing_product(
+            self.longer, self.frame, "z", output_room(self.frame)
+        )
+        box = scores.product.box
+        pattern = head_tensor(self.longer, "pattern").heatmap(box)
+        pattern.set_shown(0)
+        header = output.left.header.copy()
+        header.shift([box.left - header.get_left()[0], scores.product.header.line - header.line, 0])
+        self.play(Vanish(self.marks), run_time=tempo.small)
+        self.add(pattern)
+        known = in_diagonals(pattern.shape)
+        known[-1] = np.nan
         self.play(
-            Vanish(self.remarks, run_time=tempo.small),
-            self.move_camera(Shot()),
-            *self.undim(self.others, picture.result_side),
+            Reveal(pattern, known),
+            Vanish(scores.product.header),
+            Appear(header),
+            run_time=tempo.normal,
+        )
+        self.play(*reveal_last([pattern]), run_time=tempo.normal)
+        self.remove(scores.product)
+        # The queries have been asked: they leave to the left, the keys upwards.
+        size = output.layout.letters
+        target = self.words.beside(output.layout.row_words, size=size)
+        values = Group(output.top, output.product)
+        keys = Group(scores.top, *scores.column_words)
+        place = output.left.header.copy()
+        self.play(
+            leave_to(scores.left, self.out(-1, 0)),
+            leave_to(keys, self.out(0, 1)),
+            Settle(pattern, output.left.box),
+            Glide(header, place),
+            *self._words_to(target, output),
+            enter_from(values, self.out(1, 0)),
             run_time=tempo.large,
         )
-        masked = Reveal(pattern, in_column(pattern.shape, new))
+        self.remove(pattern, header)
+        output.left.cells.set_shown(1)
+        self.add(output.left)
+        self.play(*reveal_last(output.top.blocks), run_time=tempo.normal)
+        beam = Highlight(output.left.cells.row(-1))
+        self.play(Appear(beam), run_time=tempo.small)
+        row = output.layout.row(len(output.words) - 1)
+        across = Box.of(output.left.box.left, output.product.box.right, row.bottom, row.top)
         self.play(
-            picture.reveal_new_row(pattern),
-            masked,
-            Appear(picture.new_words),
-            *picture.update_shapes("pattern"),
-            run_time=tempo.normal,
+            Glide(beam, Highlight(across)),
+            *reveal_last(output.product.blocks),
+            run_time=tempo.large,
         )
-        self.play(
-            picture.reveal_new_row(picture.z.cells),
-            *picture.update_shapes("z"),
-            run_time=tempo.normal,
-        )
-        rows = [panel.cells.row(new) for panel in (picture.scores, picture.pattern, picture.z)]
-        self.frames = VGroup(*(Highlight(row) for row in rows))
-        self.play(Appear(self.frames), run_time=tempo.small)
+        self.beam = beam
 
     @beat
     def what_is_kept(self) -> None:
-        """Old queries are never asked again. Old keys and values are read every time, so they
-        are kept: the cache."""
-        picture, tempo, theme = self.picture, self.theme.tempo, self.theme
-        layout, new = CachedHeadLayout.of(picture.layout), picture.new_row
-        staying = Group(picture.qkv_panels, *(picture.shapes_after[name] for name in "qkv"))
-        leaving = Group(
-            *(part for part in self.visible_parts() if part not in staying.get_family())
+        """Old queries are never asked again. Old keys and values are read for every new token,
+        so they are [kept]: the cache."""
+        output, tempo, theme = self.output, self.theme.tempo, self.theme
+        count = self.longer.layer.count
+        layout = KeptLayout.of(self.frame, rows=count, word_width=output.layout.word_width)
+        q, k, v = (head_cells(self.longer, name, getattr(layout, name)) for name in ("q", "k", "v"))
+        headers = VGroup(
+            *(
+                Header(name, symbol, colour=colour).stand_on(cells.box)
+                for cells, name, symbol, colour in (
+                    (q, "queries", "Q", theme.query),
+                    (k, "keys", "K", theme.key),
+                    (v, "values", "V", theme.value),
+                )
+            )
         )
+        values = list(output.top.blocks)
+        starts = [0, v.shape[1] - values[-1].shape[1]] if len(values) > 1 else [0]
+        settling = [
+            Settle(block, v.block((0, count), (start, start + block.shape[1])))
+            for block, start in zip(values, starts, strict=True)
+        ]
+        names = VGroup(output.top.header)
+        if output.top.dots is not None:
+            names.add(output.top.dots)
+        words = self.words.beside(layout.words, size=output.layout.letters)
+        self.play(Vanish(self.beam), Vanish(names), run_time=tempo.small)
         self.play(
-            Vanish(leaving, run_time=tempo.small),
-            self.move_camera(Shot.of_box(layout.camera_box)),
+            leave_to(Group(output.left, output.product), self.out(0, -1)),
+            *settling,
+            enter_from(q, self.out(-1, 0)),
+            enter_from(k, self.out(0, 1)),
+            *self._words_to(words),
+            Appear(headers),
             run_time=tempo.large,
         )
-        queries = picture.q.cells
-        again = "all rows are read for each new word"
-        lines = ("old rows are never used again", again, again)
-        points = (layout.q, layout.k, layout.v)
-        notes = [
-            NoteLines(((line, theme.ink),), (point,), width=layout.width)
-            for line, point in zip(lines, points, strict=True)
-        ]
-        old = np.where(np.arange(new + 1)[:, None] < new, theme.dim, 1.0)
-        self.play(ShowCells(queries, old), Appear(notes[0]), run_time=tempo.normal)
-        self.hold()
-        self.cached_frames = VGroup(
-            CachedFrame(picture.k.cells.box, theme.key),
-            CachedFrame(picture.v.cells.box, theme.value),
+        self.remove(output, *values)
+        self.add(v)
+        old = np.where(np.arange(count)[:, None] < count - 1, theme.dim, 1.0)
+        never, *read = (
+            note_below(text, cells.box, theme.ink)
+            for text, cells in (
+                ("old rows are never asked again", q),
+                ("all rows are read again", k),
+                ("all rows are read again", v),
+            )
         )
-        cache = Bracket(*layout.bracket, "the cache", towards=(1.0, 0.0))
-        self.play(*(Appear(note) for note in notes[1:]), run_time=tempo.small)
+        self.play(ShowCells(q, old), Appear(never), run_time=tempo.normal)
+        self.play(*self._point_down(k, v), *(Appear(n, run_time=0.6) for n in read))
+        self.play(*self._point_down(k, v))
+        self.wait_for("kept")
+        self.cached_frames = VGroup(CachedFrame(k.box, theme.key), CachedFrame(v.box, theme.value))
+        self.kept = Group(k, v)
+        foot = min(float(note.get_bottom()[1]) for note in read) - 0.08
+        ends = ((k.box.left, foot), (v.box.right, foot)), (0.0, -1.0)
+        if self.frame.upright:
+            ends = ((k.box.left - 0.15, v.box.bottom), (k.box.left - 0.15, k.box.top)), (-1.0, 0.0)
+        cache = Bracket(*ends[0], "the cache", towards=ends[1])
+        if self.frame.upright:
+            cache.label.rotate(np.pi / 2).next_to(cache.wire, np.array([-1.0, 0, 0]), buff=0.12)
+            self.play(Vanish(self.words[:-1]) if len(self.words) > 1 else Vanish(self.words))
         self.play(Appear(self.cached_frames), Appear(cache), run_time=tempo.normal)
 
-    # Word after word
+    def _point_down(self, *panels: Heatmap) -> list[AnimateWith]:
+        """Return animations in which a frame runs down the rows of panels, and goes."""
+        moves = []
+        for cells in panels:
+            frame = Highlight(cells.row(0), colour=self.theme.ink)
+            self.add(frame)
+            moves.append(AnimateWith(frame, _along_rows(frame, cells), run_time=1.6, remover=True))
+        return moves
+
+    # Token after token
 
     @beat
     def token_by_token(self) -> None:
-        """With a cache, each word takes one row of everything. Without it, all rows are computed
-        again, and the numbers come out the same."""
-        picture, tempo = self.picture, self.theme.tempo
+        """With a cache, every token adds one row of keys and values. Without it, every row is
+        computed again, to the same numbers."""
+        tempo = self.theme.tempo
         meta, old = self.trace.meta, self.layer.count
         decoding = decode(self.trace, self.layer.layer, max_tokens=MAX_STEPS)
         steps = len(decoding.steps)
         view = self.layer.until(meta.n_prompt + steps)
-        layout = DecodingComparisonLayout.of(self.frame, count=view.count)
-        cached, naive, remark = decoding_comparison(
+        layout = RaceLayout.of(self.frame)
+        self.cached, self.naive = cached, naive = race(
             view.head(self.head.head), old, decoding, layout
         )
-        self.cached, self.naive = cached, naive
-        words = RunningWords(view.words, layout.words)
-        pairs = ((picture.k.cells, cached.k), (picture.v.cells, cached.v))
+        running = RunningWords(view.words, layout.words)
+        pairs = zip(self.kept, cached.panels, strict=True)
         moving = [(cells.part((0, old), (0, cells.shape[1])), panel) for cells, panel in pairs]
-        # The row of the new word disappears, because decoding computes it again.
-        rows = [cells.part((old, old + 1), (0, cells.shape[1])) for cells, _ in pairs]
-        self.remove(*(cells for cells, _ in pairs))
+        # The row of the new token disappears, because decoding computes it again.
+        rows = [cells.part((old, old + 1), (0, cells.shape[1])) for cells in self.kept]
+        self.remove(*self.kept)
         self.add(*rows, *(cells for cells, _ in moving), self.cached_frames)
         staying = Group(self.cached_frames, *(cells for cells, _ in moving))
+        here = set(self.visible_parts())
+        arriving: list[Animation] = []
+        for label, word in zip(running.words, self.words[running.first_shown : -1], strict=False):
+            if word in here and word.text == label.text:
+                arriving.append(Arrive(label, word_beside(label, word)))
+                self.remove(word)
+            else:
+                arriving.append(Appear(label))
         leaving = Group(*(p for p in self.visible_parts() if p not in staying.get_family()))
         self.play(
             Vanish(leaving, run_time=tempo.small),
-            self.move_camera(Shot()),
             *(Settle(cells, panel.block((0, old), (0, panel.shape[1]))) for cells, panel in moving),
             *(Glide(a, b) for a, b in zip(self.cached_frames, cached.frames, strict=True)),
+            *arriving,
+            *(Appear(part) for part in running.ellipsis),
             run_time=tempo.large,
         )
         self.remove(self.cached_frames, *(cells for cells, _ in moving))
-        self.add(cached.k, cached.v, cached.frames)
+        self.add(*cached.panels, cached.frames)
         self.play(
-            Appear(words.until(old)),
             *(Appear(part) for decoder in (cached, naive) for part in decoder.labels),
             *(Appear(cells) for cells in naive.panels),
             Appear(naive.frames),
             run_time=tempo.small,
         )
-        self.add(*cached.panels)
         for step in range(steps):
-            self._one_step(step, words, last=step + 1 == steps)
-        self.play(Appear(remark), run_time=tempo.small)
+            self._one_step(step, running, last=step + 1 == steps)
+        width = self.frame.stage.width
+        self.play(Appear(agreement(decoding, layout, width)), run_time=tempo.small)
 
-    def _one_step(self, step: int, words: RunningWords, *, last: bool) -> None:
-        """Play one step: the next word appears, and both ways of decoding compute its rows."""
+    def _one_step(self, step: int, running: RunningWords, *, last: bool) -> None:
+        """Play one step: the next token appears, and both ways of decoding write its rows."""
         theme, tempo, cached, naive = self.theme, self.theme.tempo, self.cached, self.naive
-        word = words.word(self.layer.count + step).set_fill(theme.highlight)
-        marks = [] if step else [Appear(cached.row_marks, run_time=tempo.small)]
+        word = running.word(self.layer.count + step).set_fill(theme.highlight)
+        marks = VGroup(*(Highlight(cells.row(self.layer.count + step)) for cells in cached.panels))
         self.play(
             Appear(word, run_time=tempo.small),
-            *marks,
+            Appear(marks, run_time=0.3),
             cached.compute(step),
             naive.compute(step),
             cached.counter.count_up(step),
             naive.counter.count_up(step),
-            run_time=1.1 if step else 2.4,
+            run_time=1.3 if step else 2.2,
         )
-        self.wait(0.2)
-        if not last:
+        if last:
+            self.play(Vanish(marks), run_time=0.3)
+        else:
+            self.play(Vanish(marks), run_time=0.2)
             word.set_fill(theme.ink)
 
     # The cache as a volume
@@ -357,53 +447,38 @@ class KVCache(Stage):
         "Its layer keeps {like_them} heads like them.",
     )
     def cache_of_a_layer(self) -> None:
-        tempo, cached = self.theme.tempo, self.cached
+        tempo, cached, naive = self.theme.tempo, self.cached, self.naive
         self.cache = cache = ModelCache(cached.view, self.frame)
-        leaving = Group(
-            *(part for part in self.visible_parts() if part not in (cached.k, cached.v))
-        )
+        other = Group(*naive.panels, naive.frames, naive.headers)
+        way = self.out(0, -1) if self.frame.upright else self.out(1, 0)
+        spared = {*cached.panels, *other.get_family()}
+        leaving = Group(*(part for part in self.visible_parts() if part not in spared))
         self.play(
             Vanish(leaving, run_time=tempo.small),
+            leave_to(other, way),
             Settle(cached.k, cache.layout.k),
             Settle(cached.v, cache.layout.v),
             run_time=tempo.large,
         )
-        self.remove(cached.k, cached.v)
+        self.remove(cached.k, cached.v, other)
         arriving = cache.slide_in(run_time=tempo.swing)
         self.add(*cache.heads)
-        self.set_scope(f"layer {self.layer.layer}, all key/value heads")
+        self.set_scope(f"layer {self.layer.layer}")
         self.play(self.move_camera(cache.shot_of_heads, run_time=tempo.swing), *arriving)
         title = self.title_label(f"layer {self.layer.layer}: {self.facts['kv_heads']}")
         self.labels = VGroup(title, cache.key_value_labels, cache.head_labels)
         self.play(Appear(self.labels), run_time=tempo.small)
 
     @beat
-    def every_layer(self) -> None:
-        """And every layer has its own: these are {fanned} of {layers}."""
-        tempo, cache = self.theme.tempo, self.cache
-        self.play(Vanish(self.labels, run_time=tempo.small), *cache.close_heads())
-        self.remove(*cache.heads)
-        self.add(*cache.layers)
-        self.set_scope("all key/value heads")
-        self.play(
-            *cache.spread_layers(),
-            self.move_camera(cache.shot_of_layers),
-            run_time=1.2 * tempo.large,
-        )
-        title = self.title_label(f"{len(cache.layers)} of {self.facts['layers']}")
-        self.labels = VGroup(title, cache.layer_labels)
-        self.play(Appear(self.labels), run_time=tempo.small)
-
-    @beat
     def the_whole_cache(self) -> None:
-        """All of it is the cache, as tall as there are words. Every new word adds one slice."""
+        """Every layer has its own: all of it is the cache. And every new token adds one slice."""
         tempo, cache, whole = self.theme.tempo, self.cache, self.cache.whole
         self.play(
-            Vanish(self.labels, run_time=tempo.small), *cache.close_layers(), run_time=tempo.normal
+            Vanish(self.labels, run_time=tempo.small), *cache.close_heads(), run_time=tempo.normal
         )
-        self.remove(*cache.layers)
+        self.remove(*cache.heads)
         self.add(whole)
-        self.set_scope("all layers, all key/value heads")
+        self.set_scope("all layers")
         self.play(
             whole.change_range(units=(0, cache.units)),
             self.move_camera(cache.shot_of_whole),
@@ -414,86 +489,124 @@ class KVCache(Stage):
         self.play(Appear(title), whole.change_range(rows=1), run_time=tempo.normal)
         self.add(words)
         self.play(cache.grow(words, run_time=1.8 * tempo.large))
-        outline = whole.slice_outline(self.theme.highlight)
-        self.play(Appear(outline), run_time=tempo.small)
-        self.hold()
+        self.outline = whole.slice_outline(self.theme.highlight)
+        self.play(Appear(self.outline), run_time=tempo.small)
         self.labels = VGroup(title, words)
 
     # What it costs
 
     @beat
-    def bytes_of_a_word(self) -> None:
-        """One slice is a key and a value, for every head of every layer, {each} bytes a number:
-        {bytes} for each word."""
+    def bytes_of_a_token(self) -> None:
+        """A slice is a key and a value for {kv_heads} in {layers}: {bytes} for every token."""
         tempo, cache = self.theme.tempo, self.cache
         cost = TokenCost.of_trace(self.trace.meta)
-        formula = self._formula(cost)
-        measures = cache.measures(cost)
         self.play(
             Vanish(self.labels, run_time=tempo.small),
             self.move_camera(cache.shot_of_cost),
             run_time=tempo.normal,
         )
-        for index, factor in enumerate(formula.factors):
-            shown = [factor, *formula.times[index - 1 : index], *measures[index : index + 1]]
-            self.play(*(Appear(part) for part in shown), run_time=tempo.small)
-            self.wait(0.3)
-        self.play(Appear(formula.result), run_time=tempo.small)
-        self.play(Appear(formula.short), run_time=tempo.small)
+        self.measures = VGroup(*cache.measures(cost))
+        for measure in self.measures:
+            self.play(Appear(measure), run_time=tempo.small)
+            self.wait(0.2)
+        self.total = self.figure(f"{readable_bytes(cost.bytes)} a token", cost.factors)
+        self.play(Appear(self.total), run_time=tempo.small)
 
     @beat
     def a_large_model(self) -> None:
-        """DeepSeek-R1 is larger everywhere. With keys and values of every head kept, one word
-        would take {large_bytes}."""
-        tempo, cache = self.theme.tempo, self.cache
-        cost, large = TokenCost.of_trace(self.trace.meta), TokenCost.of_every_head(LARGE)
-        layout = TokenCostLayout.of(self.frame, cost, large)
-        tile = cache.newest_slice()
-        leaving = Group(*(part for part in self.visible_parts()))
-        self.set_scope(f"{LARGE_NAME}: published sizes")
-        self.add(tile)
+        """Beside it, one token of DeepSeek-R1, to scale. If every head kept its own keys and
+        values, it would take {ratio} times as much."""
+        tempo, cache, stage = self.theme.tempo, self.cache, self.frame.stage
+        self.volumes = volumes = TokenVolumes(cache, LARGE, self.frame)
+        whole, rows = cache.whole, cache.whole.visible_range.rows
+        self.set_scope(f"beside it {LARGE_NAME}")
+        # The rest of the cache rises out of the frame; its newest slice stays, and is folded.
+        whole.set_range(rows=max(1.0, rows - 1))
+        self.remove(whole)
+        self.add(volumes.slice, whole)
+        leaving = VGroup(self.measures, self.total, self.outline)
+        away = (0.0, 1.3 * cache.shot_of_cost.height, 0.0)
         self.play(
-            Vanish(leaving, run_time=tempo.small),
-            *(Settle(part, box) for part, box in zip(tile, layout.small, strict=True)),
-            self.move_camera(Shot()),
-            run_time=tempo.large,
+            Vanish(leaving, run_time=tempo.small), whole.change_range(shift=away), run_time=1.2
         )
-        self.comparison = comparison = TokenComparison(cost, large, LARGE_NAME, layout)
-        formula = self._formula(large)
-        formula.remove(formula.short)
-        self.play(Appear(comparison.small), Appear(formula), run_time=tempo.small)
-        self.hold()
+        self.remove(whole)
+        room = Box.of(stage.left + 0.1, stage.right - 0.1, stage.bottom + 0.9, stage.top - 1.25)
+        shot = volumes.shot(room)
+        self.play(volumes.fold(), self.move_camera(shot), run_time=1.2 * tempo.large)
+        self.remove(volumes.slice)
+        self.add(volumes.token)
+        own = TokenCost.of_trace(self.trace.meta).with_heads(self.trace.meta.n_heads)
+        self.names = names = ("this model", LARGE_NAME)
+        sizes = readable_bytes(own.bytes), readable_bytes(volumes.large.bytes)
+        self.sizes = volumes.labels(shot, names, sizes)
+        self.add(volumes.blocks)
         self.play(
-            LaggedStart(*(Appear(outline) for outline in comparison.tiles), lag_ratio=0.1),
-            run_time=tempo.large,
+            Appear(volumes.own),
+            volumes.rise(run_time=1.2 * tempo.large),
+            *(Appear(label) for label in self.sizes),
         )
-        self.play(Appear(comparison.large), run_time=tempo.small)
+        note = "to scale: one cube is one number, if every head kept its own"
+        self.total = self.figure(f"{self.facts['ratio']} ×", note)
+        self.play(Appear(self.total), run_time=tempo.small)
 
     @beat
-    def many_words(self) -> None:
-        """And it grows with every token: one GPU is full after {full}, and {context} take
-        {context_bytes}."""
-        tempo = self.theme.tempo
-        every_head = CachedPerToken(LARGE, "mha", label=f"all {LARGE.n_heads} heads")
-        chart = ContextChart((every_head,), cache_growth_layout(self.frame))
-        tiles = self.comparison.tiles
-        point = tiles.copy().scale(0.01).move_to([*chart.axes.at(0, 0), 0.0])
-        self.remove(tiles)
+    def as_shipped(self) -> None:
+        """As both are shipped, it is {shipped} times as much. How that is done is what this film
+        is about."""
+        tempo, volumes = self.theme.tempo, self.volumes
+        shipped = readable_bytes(volumes.small.bytes), readable_bytes(kv_cache_bytes(LARGE))
+        after = volumes.labels(self.camera.shot, self.names, shipped)
+        self.add(volumes.ghost, volumes.blocks)
+        total = self.figure(f"{self.facts['shipped']} ×", "as both are shipped")
+        self.play(
+            volumes.deflate(),
+            Vanish(self.total, run_time=tempo.small),
+            *(Vanish(label, run_time=tempo.small) for label in self.sizes),
+            run_time=1.6 * tempo.large,
+        )
+        self.sizes, self.total = after, total
+        self.play(Appear(total), *(Appear(label) for label in after), run_time=tempo.small)
+
+    @beat
+    def memory_is_time(self) -> None:
+        """To make one token, the chip reads the whole cache. While one number is read, it could
+        do {slots} multiply-adds, and has one to do."""
+        tempo, volumes, theme = self.theme.tempo, self.volumes, self.theme
+        front = volumes.front
+        layout = ChipLayout.of(self.frame, shape=(front.width, front.height))
+        work = decoding_work(LARGE, "mha")
+        chip = WaitingChip(
+            round(CHIP.ridge()),
+            round(work.per_number),
+            chip=CHIP_NAME,
+            cache="cache of every head",
+            remark="attention alone, 16 bits a number; weights are read too",
+            layout=layout,
+            room=self.frame.stage.width,
+        )
+        small = Group(volumes.token, volumes.own)
+        self.play(
+            Vanish(VGroup(self.total, *self.sizes), run_time=tempo.small),
+            volumes.refill(),
+            self.move_camera(shot_of_front(front, layout.cache, self.frame)),
+            run_time=1.4 * tempo.large,
+        )
+        self.remove(small, volumes.ghost)
         self.published = True
-        self.set_scope("")
+        self.play(Appear(chip.slots), Appear(chip.wire), Appear(chip.names), run_time=tempo.small)
+        self.add(chip.number, chip.lit)
+        self.play(chip.read(READS, (theme.key, theme.value), run_time=1.0 * READS))
+        set_presence(chip.number, 0.0)
         self.play(
-            Vanish(Group(*self.visible_parts()), run_time=tempo.small),
-            Glide(tiles, point),
-            Appear(chart.grid),
-            run_time=tempo.normal,
+            Appear(chip.figure), Appear(chip.caption), Appear(chip.remark), run_time=tempo.small
         )
-        self.remove(tiles)
-        limits = (chart.gpu_line, chart.node_line, chart.remark)
-        self.play(*(Appear(part) for part in limits), run_time=tempo.small)
-        self.play(chart.draw(), run_time=1.5 * tempo.large)
-        self.play(
-            Appear(chart.ends),
-            Appear(chart.full_dot),
-            Appear(chart.full_note),
-            run_time=tempo.small,
-        )
+
+
+def _along_rows(frame: Mobject, cells: Heatmap) -> Callable[[float], None]:
+    """Return the step of an animation in which a frame runs down the rows of a heatmap."""
+
+    def step(alpha: float) -> None:
+        first, last = cells.row(0), cells.row(-1)
+        frame.move_to([first.x, first.y + alpha * (last.y - first.y), 0.0])
+
+    return step

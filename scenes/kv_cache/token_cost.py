@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from math import prod
+from dataclasses import dataclass, replace
 
-from extract.architectures import Architecture
+from extract.architectures import Architecture, latent_size
 from extract.trace import TraceMeta
-from filmkit.core.numbers import format_count
 from filmkit.mobjects.cached_numbers import BITS
 
-__all__ = ["TokenCost"]
+__all__ = ["TokenCost", "shipped_heads"]
 
 
 @dataclass(frozen=True)
@@ -39,20 +37,28 @@ class TokenCost:
         """Return the cost in a published model if it cached keys and values of every head."""
         return cls((arch.d_head, arch.d_head), arch.n_heads, arch.n_layers)
 
+    def with_heads(self, heads: int) -> TokenCost:
+        """Return the cost with another number of heads that have keys and values."""
+        return replace(self, heads=heads)
+
     @property
-    def factors(self) -> tuple[tuple[str, str], ...]:
-        """Factors from the left, each as its text and what it counts."""
-        key, value = self.head_sizes
-        size = format_count(key) if key == value else f"({key} + {value}) / 2"
-        return (
-            ("2", "key and value"),
-            (format_count(self.heads), "heads"),
-            (size, "head size"),
-            (format_count(self.layers), "layers"),
-            (str(BITS // 8), "bytes each"),
-        )
+    def numbers(self) -> int:
+        """Numbers that are cached for one token."""
+        return sum(self.head_sizes) * self.heads * self.layers
 
     @property
     def bytes(self) -> int:
-        """Bytes of one token: the product of the factors."""
-        return prod((sum(self.head_sizes), self.heads, self.layers, BITS // 8))
+        """Bytes of one token."""
+        return self.numbers * BITS // 8
+
+    @property
+    def factors(self) -> str:
+        """The bytes as a product, in words and numbers."""
+        key, value = self.head_sizes
+        size = f"2 × {key}" if key == value else f"({key} + {value})"
+        return f"{size} × {self.heads} × {self.layers} numbers of {BITS // 8} bytes"
+
+
+def shipped_heads(arch: Architecture) -> float:
+    """Return how many heads' keys and values are as many numbers as a model's latent."""
+    return sum(latent_size(arch)) / (2 * arch.d_head)

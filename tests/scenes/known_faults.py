@@ -13,33 +13,12 @@ __all__ = ["FAULTS", "JUMPS", "fault"]
 BEHIND = "the new group of what fades is drawn over the frames around it, which vanish at once"
 
 JUMPS: dict[tuple[str, str], tuple[str, str]] = {
-    ("scene_attention", "softmax_of_a_row"): (
-        "shipped",
-        "the row that is taken out is drawn over the frame around its cell, which vanishes at once",
-    ),
-    ("scene_attention", "a_weighted_mix"): ("shipped", "the colour bar of the values goes at once"),
     ("scene_heads", "all_heads_slide_in"): ("", "in 1:1 cards change places in depth"),
-    ("scene_patterns", "one_word_back"): ("shipped", BEHIND),
-    ("scene_patterns", "a_place_to_rest"): ("shipped", BEHIND),
-    ("scene_patterns", "the_same_words"): ("shipped", BEHIND),
-    ("scene_patterns", "many_more"): ("no beginning token", BEHIND),
-    ("scene_kv_cache", "scores_grow"): ("shipped", BEHIND),
-    ("scene_kv_cache", "one_row_of_each"): ("shipped", BEHIND),
-    ("scene_kv_cache", "the_whole_cache"): (
-        "32 heads",
-        "of two layers that close up, the one behind is drawn over the one in front",
-    ),
-    ("scene_kv_cache", "a_large_model"): (
-        "shipped",
-        "the newest slice is drawn over the words above it",
-    ),
     ("scene_mla", "flatten"): ("2 tokens", "lines of the cards behind come to the front"),
     ("scene_mla", "only_the_latent_is_read"): (
         "shipped",
         "the header of the output moves up by its own height",
     ),
-    ("scene_cache_size", "how_much_smaller"): ("shipped", "the last bar's edge changes"),
-    ("scene_cache_size", "longer_contexts"): ("shipped", "names fall behind their bars"),
 }
 """Beats whose first frame is not the last picture of the beat before, by scene and beat.
 
@@ -69,30 +48,11 @@ FAULTS: dict[tuple[str, str], dict[str, tuple[str, str]]] = {
     (TRUE, "mqa"): dict.fromkeys(KINDS, (ALL, SILENT)),
     (TRUE, "mla"): dict.fromkeys(KINDS, (ALL, SILENT)),
     (TRUE, "scene_mla"): {kind: (ALL, ONE_NAMED) for kind in KINDS if kind != "one head"},
-    (TRUE, "scene_kv_cache"): {
-        kind: ("4:3", CUT_SHORT)
-        for kind in KINDS
-        if kind not in (SHIPPED_KIND, "true MLA", "no beginning token")
-    },
-    (READ, "scene_attention"): {
-        "16 words": (ALL, SMALL_NUMBER),
-        "grouped heads, rotary": (ALL, SMALL_NUMBER),
-        "24 long tokens": (ALL, SMALL_NUMBER),
-        "one head": (ALL, SMALL_NUMBER),
-        "Chinese and emoji": (ALL, f"{SMALL_NUMBER}; in 9:16 {EMOJI}"),
-        "32 heads": (ALL, f"{SMALL_NUMBER}; in 1:1 words of the pattern touch"),
-        "one layer": ("1:1", "“less a penalty for distance” leaves the margin"),
-    },
     (READ, "scene_heads"): {
         "Chinese and emoji": ("16:9 9:16", f"{EMOJI}; in 9:16 a group’s name leaves the margin"),
         "2 tokens": ("16:9", "the names of K transposed and of the pattern touch"),
         "16 words": ("16:9", "the name of a group leaves the margin"),
         "32 heads": ("4:3 1:1 9:16", f"{SMALL_WORDS}; the last head’s number leaves the margin"),
-    },
-    (READ, "scene_patterns"): dict.fromkeys(NARROW_WALLS, ("9:16", WIDE_TITLE)),
-    (READ, "scene_kv_cache"): {
-        "16 words": ("4:3", "words at the slices of the cache touch"),
-        "Chinese and emoji": ("9:16", EMOJI),
     },
     (READ, "scene_mla"): {
         "2 tokens": ("16:9 4:3 1:1", SHAPE),

@@ -188,7 +188,6 @@ def test_titles_and_notes_read_well(performance: Performance) -> None:
 
 CUTS = {
     ("scene_kv_cache", "token_by_token"): "the newest row is cut off, for it is computed again",
-    ("scene_kv_cache", "many_words"): "the note at the top changes: what follows is not traced",
 }
 """Beats that begin with a cut on purpose, and why."""
 

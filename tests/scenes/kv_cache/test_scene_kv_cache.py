@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from itertools import chain, combinations
+import re
+from itertools import combinations
 
 import numpy as np
 import pytest
 from manim import tempconfig
 
-from extract.architectures import architecture, kv_cache_bytes
+from extract.architectures import (
+    H100_SXM,
+    architecture,
+    decoding_work,
+    kv_cache_bytes,
+    kv_cache_elements,
+)
 from extract.decoding import decode
 from extract.trace import Trace
 from filmkit.core.animations import set_presence
@@ -18,13 +25,14 @@ from filmkit.core.picture_map import panels_on
 from filmkit.core.records import BeatRecord
 from filmkit.core.stage import Stage, StageError
 from filmkit.core.view import LayerView
-from filmkit.mobjects.head import HeadPicture
 from filmkit.render.quality import ASPECTS, DEFAULT_ASPECT, quality_of
-from scenes.kv_cache.cost_formula import CostFormula
-from scenes.kv_cache.layout import DecodingComparisonLayout
+from scenes.kv_cache.chip import slot_boxes
+from scenes.kv_cache.layout import RaceLayout
 from scenes.kv_cache.model_cache import ModelCache
 from scenes.kv_cache.scene_kv_cache import KVCache
 from scenes.kv_cache.token_cost import TokenCost
+from scenes.kv_cache.token_volumes import TokenVolumes, token_tensor
+from tests.support.checkout import SHIPPED
 from tests.support.figures import all_texts, spelled, unexplained
 from tests.support.occlusion import COLUMNS, ROWS, picture
 from tests.support.staging import BeatPicture, complaints, play
@@ -59,29 +67,17 @@ def test_many_short_words_fit_pictures_of_every_shape(aspect: str) -> None:
 
 
 @pytest.mark.parametrize("frame", [FRAME, Frame(8.0, 128 / 9), Frame(9.6, 9.6), Frame(12.0, 9.0)])
-@pytest.mark.parametrize("count", [3, 12, 30])
-def test_decoders_of_every_shape_stand_apart_on_the_stage(frame: Frame, count: int) -> None:
-    layout = DecodingComparisonLayout.of(frame, count=count)
-    for decoder in (layout.cached, layout.naive):
-        panels = [getattr(decoder, name) for name in ("q", "k", "v", "scores", "pattern", "z")]
-        assert frame.stage.contains(Box.around([*panels, decoder.bar]))
-        for one, two in combinations([*panels, decoder.bar], 2):
-            assert one.overlap(two) == (0.0, 0.0)
-        assert decoder.q.height == pytest.approx(decoder.z.height)
-        assert decoder.q.height > min(0.35, 0.1 * count)
-    beside = layout.naive.q.left > layout.cached.z.right
-    assert beside == (frame.width >= frame.height)
-    assert beside or layout.naive.title[1] < layout.cached.bar.bottom
-
-
-def test_a_formula_that_is_too_wide_has_its_result_on_a_line_of_its_own() -> None:
-    cost = TokenCost.of_every_head(R1)
-    wide, narrow = CostFormula(cost, (0.0, 0.0)), CostFormula(cost, (0.0, 0.0), width=7.36)
-    assert wide.width > 8
-    assert narrow.width <= 7.36
-    assert wide.result.get_y() == pytest.approx(wide.factors[0][0].get_y(), abs=0.05)
-    captions = [caption.get_bottom()[1] for _, caption in narrow.factors]
-    assert narrow.result.get_top()[1] < min(captions)
+def test_decoders_of_every_shape_stand_apart_on_the_stage(frame: Frame) -> None:
+    layout = RaceLayout.of(frame)
+    sides = (layout.cached, layout.naive)
+    panels = [panel for side in sides for panel in (side.k, side.v)]
+    assert frame.stage.contains(Box.around(panels))
+    for one, two in combinations(panels, 2):
+        assert one.overlap(two) == (0.0, 0.0)
+        assert one.width == pytest.approx(two.width)
+        assert one.height == pytest.approx(two.height)
+    beside = layout.naive.k.left > layout.cached.v.right
+    assert beside == (frame.width > frame.height)
 
 
 @pytest.fixture(scope="module")
@@ -161,28 +157,60 @@ def test_five_bars_show_the_models_own_distribution() -> None:
 # One more row
 
 
-def test_old_cells_keep_their_colours_when_the_row_arrives(
-    panels: dict[str, list[Heatmap]],
-) -> None:
-    view = LayerView.of_prompt(trace(), None, show_first_token=False)
-    before = HeadPicture(view.head(None), FRAME)
-    for name in ("q_rot", "k_rot", "v", "z", "pattern"):
-        old = getattr(before, name.removesuffix("_rot")).cells
-        new = next(p for p in panels["one_row_of_each"] if p.source.tensor == f"{name}.4")
-        rows, columns = old.shape
-        assert new.shape[0] == rows + 1
-        colours = new.texture().cells[:rows, :columns]
-        np.testing.assert_array_equal(colours, old.texture().cells)
+def shown_of(panels: list[Heatmap], tensor: str, columns: int) -> Heatmap:
+    (found,) = (p for p in panels if p.source.tensor == tensor and p.shape[1] == columns)
+    return found
+
+
+def test_the_pattern_is_drawn_whole(panels: dict[str, list[Heatmap]]) -> None:
+    """The row of the new token too: no cell of its picture may be excused as hidden."""
+    pattern = shown_of(panels["one_row_of_each"], "pattern.4", 10)
+    assert pattern.shape == (10, 10)
+    assert (pattern.shown == 1).all()
+    np.testing.assert_array_equal(pattern.values, trace()["pattern.4"][3, 1:11, 1:11])
+    assert not pattern.masked[9].any()
+
+
+MAY_HIDE = {
+    "what_is_kept": "old queries are dimmed, which the picture says",
+}
+
+
+def test_cells_are_hidden_only_where_the_beat_says_so(panels: dict[str, list[Heatmap]]) -> None:
+    hiding = {name for name, found in panels.items() for cells in found if (cells.shown < 1).any()}
+    assert hiding == {*MAY_HIDE, "one_new_row"}
+    dimmed = [p for p in panels["what_is_kept"] if (p.shown < 1).any()]
+    assert [p.source.tensor for p in dimmed] == ["q_rot.4"]
+    assert (dimmed[0].shown[-1] == 1).all()
+    # The new column comes one beat later, as it is masked.
+    (scores,) = (p for p in panels["one_new_row"] if (p.shown < 1).any())
+    assert (scores.shown < 1).sum() == 9
+    assert (scores.masked[scores.shown < 1] == 1).all()
+
+
+def test_old_cells_are_those_of_the_prompt(panels: dict[str, list[Heatmap]]) -> None:
+    for name, beat in (
+        ("q_rot", "one_new_row"),
+        ("v", "one_row_of_each"),
+        ("z", "one_row_of_each"),
+    ):
+        cells = next(p for p in panels[beat] if p.source.tensor == f"{name}.4")
+        (start, stop), head, span = cells.source.index
+        assert (start, stop) == (1, 11)
+        expected = trace()[f"{name}.4"][start:stop, head, slice(*span)]
+        np.testing.assert_array_equal(cells.values, expected)
 
 
 def test_the_scores_gain_a_row_and_a_masked_column(panels: dict[str, list[Heatmap]]) -> None:
-    (scores,) = (p for p in panels["scores_grow"] if "scaled scores" in p.source.expression)
+    (scores,) = (p for p in panels["the_rest_is_known"] if "scaled scores" in p.source.expression)
     assert scores.shape == (10, 10)
     assert (scores.shown == 1).all()
     assert (scores.masked[:9, 9] == 1).all()
     assert not scores.masked[9].any()
     (keys,) = (
-        p for p in panels["scores_grow"] if p.source.tensor == "k_rot.4" and p.source.transposed
+        p
+        for p in panels["the_rest_is_known"]
+        if p.source.tensor == "k_rot.4" and p.source.transposed
     )
     assert keys.shown.all()
     np.testing.assert_array_equal(keys.values, trace()["k_rot.4"][1:11, 2].T)
@@ -191,32 +219,24 @@ def test_the_scores_gain_a_row_and_a_masked_column(panels: dict[str, list[Heatma
 # Decoding
 
 
-def test_the_decoders_show_one_row_and_all_rows(panels: dict[str, list[Heatmap]]) -> None:
+def test_both_ways_end_with_all_keys_and_values(panels: dict[str, list[Heatmap]]) -> None:
     found = panels["token_by_token"]
-    by_column = sorted(found, key=lambda p: p.box.x > 0)
-    cached, naive = by_column[:6], by_column[6:]
-    last = 12
-    for decoder, one_row in ((cached, True), (naive, False)):
-        q, k, v, scores, pattern, z = decoder
-        for cells in (k, v):
-            assert cells.shown.all()
-        for cells in (q, scores, pattern, z):
-            rows = cells.shown.any(axis=1)
-            assert rows.tolist() == [not one_row or row == last for row in range(last + 1)]
-    # What the cache's steps compute is what the full pass computes.
-    for mine, model in zip(cached[3:], naive[3:], strict=True):
-        np.testing.assert_allclose(mine.values[last], model.values[last], atol=1e-5)
+    assert [p.source.tensor for p in found] == ["k_rot.4", "v.4"] * 2
+    for cells in found:
+        assert cells.shape[0] == 14
+        assert (cells.shown == 1).all()
 
 
-def test_the_check_mark_is_a_test() -> None:
+def test_that_the_numbers_agree_is_a_test() -> None:
     made = trace()
-    remark = "rows computed with the cache equal"
-    assert any(remark in t.text for t in play(KVCache, made)[5].texts)
+    place = KVCache.beat_names().index("token_by_token")
+    remark = "patterns and outputs are the same"
+    assert any(remark in t.text for t in play(KVCache, made)[place].texts)
     z = made["z.4"].copy()
     z[-1] *= 1.5
     broken = replaced(made, {"z.4": z})
     assert not decode(broken, 4).agrees
-    texts = [t.text for t in play(KVCache, broken)[5].texts]
+    texts = [t.text for t in play(KVCache, broken)[place].texts]
     assert not any(remark in text for text in texts)
     assert any("differ" in text for text in texts)
 
@@ -239,15 +259,6 @@ def test_the_counters_are_counted_from_shapes(pictures: dict[str, BeatPicture]) 
 # The volume and its cost
 
 
-def test_several_real_layers_stand_apart(panels: dict[str, list[Heatmap]]) -> None:
-    fronts = [p for p in panels["every_layer"] if (p.source.tensor or "").startswith("k_rot")]
-    assert len({front.source.tensor for front in fronts}) == 4
-    for front in fronts:
-        (start, stop), head, span = front.source.index
-        expected = trace()[front.source.tensor][start:stop, head, slice(*span)]
-        np.testing.assert_array_equal(front.values, expected)
-
-
 def test_the_whole_cache_is_as_tall_as_there_are_words(panels: dict[str, list[Heatmap]]) -> None:
     tops = [p for p in panels["the_whole_cache"] if "layers 0 to 4" in p.source.expression]
     assert {cells.shape for cells in tops} >= {(15, 16), (13, 15)}  # tops and sides
@@ -257,50 +268,91 @@ def test_the_whole_cache_is_as_tall_as_there_are_words(panels: dict[str, list[He
 def test_the_factors_make_the_bytes(made: Trace) -> None:
     cost, meta = TokenCost.of_trace(made.meta), made.meta
     assert cost.bytes == 2 * meta.n_kv_heads * meta.d_qk * meta.n_layers * 2
-    numbers = [int(text.replace(",", "")) for text, _ in cost.factors]
-    assert np.prod(numbers) == cost.bytes
+    factors = [int(text) for text in re.findall(r"\d+", cost.factors)]
+    assert np.prod(factors) == cost.bytes
 
 
 def test_the_large_model_costs_what_its_architecture_says() -> None:
     assert TokenCost.of_every_head(R1).bytes == kv_cache_bytes(R1, "mha")
 
 
+def test_the_newest_token_is_the_one_of_the_trace() -> None:
+    made, view = trace(), LayerView.of_prompt(trace(), None, show_first_token=False)
+    for name, tensor in (("k", "k_rot"), ("v", "v")):
+        stored = token_tensor(view, name, 13)
+        assert stored.values.shape == (5, 3, 16)
+        for layer in range(5):
+            np.testing.assert_array_equal(stored.values[layer], made[f"{tensor}.{layer}"][13])
+
+
+def test_solids_have_the_sizes_that_are_said() -> None:
+    view = LayerView.of_prompt(trace(), None, show_first_token=False).head(None)
+    with tempconfig({"frame_width": FRAME.width, "frame_height": FRAME.height}):
+        volumes = TokenVolumes(ModelCache(view, FRAME), R1, FRAME)
+    cube = volumes.cube**3
+
+    def numbers(boxes: list[Box], depth: float) -> float:
+        return sum(box.width * box.height for box in boxes) * depth / cube
+
+    large = [block.box for block in volumes.blocks]
+    assert numbers(large, volumes.depth) == pytest.approx(kv_cache_elements(R1, "mha"))
+    shipped = [Box(box.x, box.y, box.width, volumes.shipped) for box in large]
+    assert numbers(shipped, volumes.depth) == pytest.approx(kv_cache_elements(R1))
+    small = [block.box for block in volumes.token.blocks]
+    depth = volumes.token.keys.thickness * 5
+    assert numbers(small, depth) == pytest.approx(2 * 3 * 16 * 5)
+
+
+def test_the_chip_has_a_slot_for_all_it_could_do() -> None:
+    assert decoding_work(R1, "mha").per_number == 1
+    for count, shape in ((295, Box(0, 0, 5, 4)), (7, Box(1, 1, 2, 6))):
+        boxes = slot_boxes(shape, count)
+        assert len(boxes) == count
+        assert shape.contains(Box.around(boxes))
+        assert all(one.overlap(two) == (0.0, 0.0) for one, two in combinations(boxes, 2))
+
+
 def test_every_number_is_accounted_for(pictures: dict[str, BeatPicture]) -> None:
     token = 2 * 3 * 16 * 5 * 2
-    large = kv_cache_bytes(R1, "mha")
-    one = set(chain(spelled(token, "{:,.0f}"), {"2", "3", "16", "5"}))
+    large, latent = kv_cache_bytes(R1, "mha"), kv_cache_bytes(R1)
     allowed = {
-        "every_layer": {"4", "5", *"01234"},
         "cache_of_a_layer": {"3", "4", *"012"},
         "the_whole_cache": {"5", "3"},
-        "bytes_of_a_word": one,
+        "bytes_of_a_token": {*spelled(token, "{:,.0f}"), "2", "3", "16", "5"},
         "a_large_model": {
-            *spelled(token, "{:,.0f}"),
-            *spelled(large, "{:,.0f}"),
+            *spelled(2 * token / 1e3, "{:.1f}"),
             *spelled(large / 1e6, "{:.1f}"),
-            "2",
-            "128",
-            "61",
+            *spelled(large / (2 * token), "{:,.0f}"),
         },
-        "many_words": {
-            *spelled(large * 128 * 1024 / 1e9, "{:.0f}"),
-            *spelled(80e9 // large, "{:,.0f}"),
-            *("0", "160", "320", "480", "80", "8", "640", "32", "64", "96", "128"),
+        "as_shipped": {
+            *spelled(token, "{:.0f}"),
+            *spelled(latent / 1e3, "{:.0f}"),
+            *spelled(latent / token, "{:.1f}"),
         },
+        "memory_is_time": {*spelled(H100_SXM.ridge(), "{:.0f}"), "1", "16"},
     }
     for name, numbers in allowed.items():
         texts = all_texts(pictures[name])
-        assert unexplained(texts, numbers, {"DeepSeek-R1"}) == [], name
+        assert unexplained(texts, numbers, {"DeepSeek-R1", "NVIDIA H100"}) == [], name
 
 
-@pytest.mark.parametrize("step", ["heads", "layers"])
-def test_what_takes_over_from_parts_is_where_they_were(step: str) -> None:
+def test_the_shipped_model_is_compared_like_for_like() -> None:
+    facts = {picture.record.name: picture.record.narration for picture in play(KVCache, shipped())}
+    assert "57.8 times" in facts["a_large_model"]
+    assert "3.05 times" in facts["as_shipped"]
+    assert "295 multiply-adds" in facts["memory_is_time"]
+
+
+def shipped() -> Trace:
+    return Trace.load(SHIPPED)
+
+
+def test_the_whole_takes_over_where_the_heads_were() -> None:
     view = LayerView.of_prompt(trace(), None, show_first_token=False).head(None)
     size = {"pixel_width": COLUMNS, "pixel_height": ROWS, "frame_width": FRAME.width}
     with tempconfig(size | {"frame_height": FRAME.height}):
         cache = ModelCache(view, FRAME)
-        parts = cache.heads if step == "heads" else cache.layers
-        whole = cache.layer if step == "heads" else cache.whole
+        parts, whole = cache.heads, cache.whole
         for volume in (*parts, whole):
             for block in volume.blocks:
                 set_presence(block.edges, 0.0)
