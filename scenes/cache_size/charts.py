@@ -135,13 +135,12 @@ class TokenBars(VGroup):
         self.times.on_line(sign.get_left()[0] - GAP - self.times.width / 2, y)
         self.ratio = VGroup(self.times, sign)
         self.full_ratio = ratio
-        self.meaning = _words(
-            f"if all {heads} heads kept their own, which nobody trained",
-            below,
-            size=theme.shape_size,
-            colour=theme.muted,
-            right=True,
-        )
+        self.meaning, (x, y) = VGroup(), below
+        text = f"if all {heads} heads kept their own, which nobody trained"
+        for line in break_lines(text, 0.55 * layout.rows[0].width, size=theme.shape_size):
+            label = _words(line, (x, y), size=theme.shape_size, colour=theme.muted, right=True)
+            self.meaning.add(label)
+            y -= 1.4 * label.line_height
         *_, trained = trained_ratio()
         x = ruler.left + trained * step
         foot = ruler.bottom - 0.34
@@ -367,7 +366,7 @@ class MemoryLines(VGroup):
 
     def place_full(self) -> VGroup:
         """Move the marks of full GPUs to where the lines end now, and return them."""
-        plot = self.axes.plot
+        plot, taken = self.axes.plot, -np.inf
         for mark, cached in zip(self.full, (self.schemes[0], self.schemes[-1]), strict=True):
             dot, figure, name = mark
             x, y = self.axes.at(GPU_BYTES / cached.size(), GPU_BYTES)
@@ -377,6 +376,11 @@ class MemoryLines(VGroup):
                 half = label.width / 2
                 at = x - half + 0.1 if right else x + half - 0.1
                 label.on_line(max(plot.left + half, at), y + rise)
+            # Where both do not fit side by side, the second stands higher.
+            words = VGroup(figure, name)
+            if words.get_left()[0] < taken + GAP:
+                words.shift([0.0, 1.1, 0.0])
+            taken = float(words.get_right()[0])
         return self.full
 
 

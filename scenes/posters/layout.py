@@ -20,8 +20,10 @@ TITLE_STEP = 1.2  # distance from one line of the title to the next, in lines
 TITLE_DROP = 0.07  # free height above the title, because large letters reach above their line
 TEXT = 0.03 * FRAME_HEIGHT  # height of a line of text
 TEXT_STEP = 1.5  # distance from one line of text to the next, in lines
-TURN, TILT = 40.0, 19.0  # angles of the camera, in degrees
-RAISED = 0.2  # height that the stack of heads leaves free at the foot of the frame
+TURN, TILT = 52.0, 18.0  # angles of the camera, in degrees
+FOOT = 1.95  # height below the stack of heads, for the text
+BESIDE = 1.9  # width that the stack leaves free at the left, for the title
+NOTE = 0.4  # height of the line of notes at the foot of the frame
 
 
 @dataclass(frozen=True)
@@ -60,15 +62,15 @@ class PosterLayout:
                 corners.append(prism_corners(box.grown(0.0, HEADER / 2), z, z))
         corners.append(prism_corners(latent.grown(0.0, HEADER / 2), depth, depth))
         safe = frame.safe
-        into = Box.of(safe.left, safe.right, safe.bottom + RAISED, safe.top)
+        into = Box.of(safe.left + BESIDE, safe.right, safe.bottom + FOOT, safe.top)
         shot = shot_on(
             np.concatenate(corners),
             frame,
             theta=-TURN,
             phi=TILT,
             focal=LENS,
-            width=0.9,
-            height=1.1,
+            width=into.width / frame.width,
+            height=into.height / frame.stage.height,
             into=into,
         )
         return cls(frame, head_stack, latent, depth, shot)
@@ -99,7 +101,7 @@ class PosterLayout:
         """Return the right ends of the lines at the lower right, from the top."""
         safe = self.frame.safe
         step = TEXT * TEXT_STEP
-        foot = safe.bottom + 2.2 * TEXT
+        foot = safe.bottom + NOTE + TEXT / 2
         return tuple((safe.right, foot + step * (lines - 1 - line)) for line in range(lines))
 
 

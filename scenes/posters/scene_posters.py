@@ -50,6 +50,8 @@ class Poster(Stage):
         Lines of the title and of the text below it.
     """
 
+    tensors = ("q", "k", "v", "pattern", "z")
+
     scheme: ClassVar[Scheme]
     name: ClassVar[tuple[str, ...]]
     idea: ClassVar[tuple[str, ...]]
