@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 from manim import Animation, AnimationGroup, Circle, Dot, LaggedStart, Rectangle, VGroup, VMobject
@@ -290,7 +291,7 @@ class MemoryLines(VGroup):
 
     def _full(self, cached: CachedPerToken) -> VGroup:
         """Return the mark where a scheme fills the GPU: at the place that the far axes give it."""
-        theme, axes = current_theme(), self.axes
+        theme = current_theme()
         tokens = int(GPU_BYTES // cached.size())
         self.far = 1.1 * tokens, self.HEADROOM * GPU_BYTES
         colour = cached.colour
@@ -542,7 +543,7 @@ class SavingColumns(VGroup):
         ]
         spans = [before.spans(), latent.spans(), fewer.spans(), fewer.spans(claim.bits)]
         self.columns, self.words, self.sizes = VGroup(), VGroup(), VGroup()
-        self.factors = [a / b for a, b in zip(sizes, sizes[1:], strict=False)]
+        self.factors = [a / b for a, b in pairwise(sizes)]
         unit = layout.columns[0].height / max(sizes)
         for place, size, pieces, lines, point in zip(
             layout.columns, sizes, spans, texts, layout.words, strict=True

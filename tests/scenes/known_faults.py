@@ -6,7 +6,7 @@ with the mending.
 
 from __future__ import annotations
 
-from tests.support.kinds import KINDS, SHIPPED_KIND
+from tests.support.kinds import KINDS
 
 __all__ = ["FAULTS", "JUMPS", "fault"]
 
