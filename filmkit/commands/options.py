@@ -99,7 +99,7 @@ def _scheduler_address(ctx: click.Context, param: click.Parameter, value: str | 
         r"(tcp|tls)://(\[[0-9a-fA-F:]+\]|[^\s:/]+):\d+", value
     ):
         raise click.BadParameter(
-            f"'{value}' is not the address of a scheduler; write it as tcp://HOST:PORT"
+            f"'{value}' is not the address of a scheduler; write it as tcp://HOST:PORT or tls://HOST:PORT"
         )
     return value
 
@@ -217,7 +217,7 @@ RESOURCES = (
     ),
     cloup.option(
         "--cluster",
-        metavar="tcp://HOST:PORT",
+        metavar="tcp://HOST:PORT|tls://...",
         callback=_scheduler_address,
         help="Address of a Dask scheduler whose workers draw, instead of this machine.",
     ),

@@ -191,14 +191,6 @@ FAMILIES: dict[str, Family] = {
         ),
         *("gqa", "rotary", 8, "half", None, (5, 0), 0.0, True),
     ),
-    "mimo-v2, whole layers": Family(
-        lambda: hf.MiMoV2FlashForCausalLM(
-            hf.MiMoV2FlashConfig(
-                **GROUPED, head_dim=8, v_head_dim=6, layer_types=["full_attention"] * 2
-            )
-        ),
-        *("gqa", "rotary", 2, "half"),
-    ),
     "gpt-neo": Family(_gpt_neo, "mha", "learned", windows=(0, 4)),
     "gpt-j": Family(
         lambda: hf.GPTJForCausalLM(hf.GPTJConfig(**GPT_SIZES, rotary_dim=4)),
