@@ -34,7 +34,7 @@ from filmkit.core.numbers import (
     format_ratio,
     readable_bytes,
 )
-from filmkit.core.text import Label, Number
+from filmkit.core.text import Label, Number, break_lines
 from filmkit.core.theme import current_theme
 from filmkit.mobjects.cached_numbers import BITS, CachedPerToken, trained_ratio
 from filmkit.mobjects.chart import ChartAxes, ChartAxis, Curve, EndLabels, ReferenceLine, grow_bar
