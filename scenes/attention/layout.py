@@ -165,7 +165,9 @@ def aside(frame: Frame, layout: ProductLayout, top: float | None = None) -> Box:
         top = layout.corner.top - 0.1 if top is None else top
         bottom = layout.left.top + HEADER + 0.1
         return Box.of(layout.corner.left, layout.left.right, bottom, max(top, bottom + 0.4))
-    return Box.of(product.right + gap, stage.right, product.bottom, product.top)
+    # Beside a small product it reaches higher, where nothing is.
+    high = min(stage.top, max(product.top, product.bottom + 0.32 * frame.shorter_side))
+    return Box.of(product.right + gap, stage.right, product.bottom, high)
 
 
 def scores_bar(frame: Frame, layout: ProductLayout, room: Box, header: Box) -> Box:

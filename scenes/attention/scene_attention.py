@@ -332,9 +332,17 @@ class Attention(Stage):
             *self._show_product(not layout.alone),
             run_time=tempo.large,
         )
-        self.add(meeting.bars)
-        self.play(Appear(Group(meeting.zero, self.formula, meeting.total)), run_time=tempo.small)
-        self.play(AnimateWith(meeting, meeting.add_up, rate_func=linear, run_time=3.2))
+        self.play(Appear(meeting.zero), Appear(self.formula), run_time=tempo.small)
+        counted = Group(meeting.bars, meeting.total)
+        self.add(counted)
+        self.play(
+            AnimateWith(counted, meeting.add_up, rate_func=linear),
+            AnimateWith(
+                meeting.total,
+                lambda alpha: set_presence(meeting.total, min(1.0, 8 * alpha)),
+            ),
+            run_time=3.4,
+        )
 
     @property
     def _name_room(self) -> float:
@@ -472,10 +480,13 @@ class Attention(Stage):
         total = self.meeting.total
         note = Label("at every place", size=self.theme.note_size, colour=self.theme.muted)
         note.shrink_to(self.aside.width)
-        note.on_line(
-            float(total.points[-12][0]) + note.width / 2,
-            self._line_of(self.formula) - 0.5 * self.formula.line_height - 0.9 * note.line_height,
-        )
+        if is_square(self.frame):
+            x = float(self.formula.get_right()[0]) + 0.16 + note.width / 2
+            note.on_line(x, self._line_of(total))
+        else:
+            drop = 0.5 * self.formula.line_height + 0.9 * note.line_height
+            left = float(total.points[-12][0])
+            note.on_line(left + note.width / 2, self._line_of(self.formula) - drop)
         self.same_score = note
         return note
 

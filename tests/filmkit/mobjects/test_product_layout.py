@@ -125,3 +125,24 @@ def test_the_ends_of_a_long_axis() -> None:
     assert not axis.whole
     assert axis.first - axis.last in (0, 1)
     assert axis.length <= 1.0 + 1e-9
+
+
+@pytest.mark.parametrize("aspect", ASPECTS)
+@given(count=COUNTS, d_head=HEADS, words=WORDS)
+def test_rows_of_values_have_their_words_in_the_corner(
+    aspect: str, count: int, d_head: int, words: float
+) -> None:
+    layout = mix(FRAMES[aspect], count, d_head, words)
+    assert len(layout.inner_words) == count
+    for index, (x, y) in enumerate(layout.inner_words):
+        assert x < layout.top.left
+        assert y == pytest.approx(layout.top.top - (index + 0.5) * layout.pitch)
+    assert not scores(FRAMES[aspect], count, d_head, words).inner_words
+
+
+def test_room_above_stays_free() -> None:
+    frame = FRAMES["16:9"]
+    layout = product_layout(
+        frame, rows=9, inner=TokenAxis(9), columns=ChannelAxis(64), word_length=30, above=1.0
+    )
+    assert layout.top.top <= frame.stage.top - 1.0 + 1e-9

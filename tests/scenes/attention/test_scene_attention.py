@@ -6,11 +6,18 @@ import numpy as np
 import pytest
 
 from extract.head_norm import HeadNorm
+from filmkit.core.geometry import Frame
 from filmkit.core.norm import Norm
+from filmkit.core.numbers import MINUS, format_number
+from filmkit.core.picture_map import PanelItem
 from filmkit.core.records import StageSettings
-from filmkit.core.view import LayerView
+from filmkit.core.view import LayerView, best_match
+from filmkit.mobjects.product import head_product
+from scenes.attention.closeups import Meeting, figure_digits
+from scenes.attention.layout import meeting_layout, scores_room
 from scenes.attention.scene_attention import Attention
-from tests.support.staging import complaints, play
+from tests.support.kinds import SHIPPED_KIND, trace_of_kind
+from tests.support.staging import BeatPicture, complaints, play
 from tests.support.traces import make_trace, replaced
 
 UNUSUAL = {
@@ -77,11 +84,121 @@ def test_the_first_token_is_hidden_unless_asked_for() -> None:
         assert pattern.shape[0] == trace.meta.n_prompt - first
 
 
-def test_the_mix_on_screen_adds_up_to_z() -> None:
+def beat_of(pictures: list[BeatPicture], name: str) -> BeatPicture:
+    return next(picture for picture in pictures if picture.record.name == name)
+
+
+def panels_of(picture: BeatPicture, tensor: str) -> list[PanelItem]:
+    named = [p for p in picture.panels if (p.heatmap.source.tensor or "").startswith(tensor)]
+    return sorted(named, key=lambda panel: panel.box.left)
+
+
+@pytest.mark.parametrize("show", [True, False])
+def test_the_mix_on_screen_adds_up_to_z(show: bool) -> None:
     trace = make_trace(positions="rotary", d_head=16)
-    mix = next(p for p in play(Attention, trace) if p.record.name == "a_weighted_mix")
-    *rows, total = [p.heatmap.values for p in mix.panels]
-    np.testing.assert_allclose(np.sum(rows, axis=0), total, atol=1e-5)
+    pictures = play(Attention, trace, StageSettings(show_first_token=show))
+    mix = beat_of(pictures, "a_weighted_mix")
+    (values,) = panels_of(mix, "v.")
+    (z,) = panels_of(mix, "z.")
+    total = (values.heatmap.values * values.heatmap.shown).sum(axis=0)
+    hidden = [p for p in mix.panels if p.heatmap.source.expression.startswith("values of")]
+    assert len(hidden) == (not show)
+    for row in hidden:
+        total += (row.heatmap.values * row.heatmap.shown)[0]
+    np.testing.assert_allclose(total, z.heatmap.values[0], atol=1e-5)
+
+
+def test_brightness_is_the_weight_in_the_mix_and_nowhere_else() -> None:
+    trace = trace_of_kind(SHIPPED_KIND)
+    view = LayerView.of_prompt(trace, None, show_first_token=False).head(None)
+    query, key = best_match(view)
+    for picture in play(Attention, trace):
+        (values,) = panels_of(picture, "v.") or [None]
+        if values is None:
+            continue
+        shown = values.heatmap.shown[:, 0]
+        if picture.record.name == "a_weighted_mix":
+            np.testing.assert_array_equal(shown, view.pattern[query])
+            assert shown.argmax() == key
+            assert shown.min() < 0.005
+        else:
+            assert (values.heatmap.shown == 1).all()
+
+
+def test_scores_become_the_pattern_in_place() -> None:
+    pictures = play(Attention, make_trace(positions="rotary", d_head=16))
+    softmax = beat_of(pictures, "softmax_of_a_row")
+    (row,) = panels_of(softmax, "pattern.")
+    scores = next(p for p in softmax.panels if "scores" in p.heatmap.source.expression)
+    count = scores.heatmap.shape[0]
+    assert row.heatmap.shape == (1, count)
+    assert (row.box.left, row.box.right) == pytest.approx((scores.box.left, scores.box.right))
+    below = (row.box.y - scores.box.bottom) / scores.box.height * count
+    query = row.heatmap.source.index[1]
+    assert isinstance(query, tuple)
+    assert below == pytest.approx(query[0] - 1 + 0.5, abs=0.01)
+
+
+@pytest.mark.parametrize("kind", ["16 words", "24 long tokens"])
+def test_the_pattern_of_a_long_prompt_has_words_at_all_rows_and_columns(kind: str) -> None:
+    trace = trace_of_kind(kind)
+    picture = beat_of(play(Attention, trace), "the_pattern")
+    count = LayerView.of_prompt(trace, None, show_first_token=False).count
+    (pattern,) = panels_of(picture, "pattern.")
+    beside = [t for t in picture.texts if t.presence == 1 and t.box.right <= pattern.box.left]
+    above = [
+        t
+        for t in picture.texts
+        if t.presence == 1
+        and pattern.box.left < t.box.x < pattern.box.right
+        and t.box.top <= pattern.box.bottom
+        and t.box.height > t.box.width / 3
+    ]
+    assert len(beside) >= count
+    assert len(above) >= count
+
+
+# One query meets one key
+
+
+@pytest.fixture(params=["grouped heads, rotary", "24 long tokens", "true MLA"])
+def meeting(request: pytest.FixtureRequest) -> Meeting:
+    view = LayerView.of_prompt(trace_of_kind(request.param), None, show_first_token=False)
+    head, frame = view.head(None), Frame(8 * 16 / 9)
+    picture = head_product(head, frame, "scores", room=scores_room(frame))
+    layout = meeting_layout(frame, picture.layout)
+    return Meeting(head, best_match(head), picture, layout, size=0.07)
+
+
+def test_products_add_up_to_the_score(meeting: Meeting) -> None:
+    meeting.add_up(1.0)
+    dot = meeting.view.dot_products[meeting.match]
+    assert meeting.total.value == pytest.approx(dot)
+    assert meeting.total.text == format_number(dot)
+
+
+def test_a_pair_that_moves_along_keeps_its_score(meeting: Meeting) -> None:
+    before = [part.values.copy() for part in meeting.query]
+    for steps in (0.5, 3.0, 10.0):
+        meeting.move_along(steps)
+        assert meeting.total.value == pytest.approx(meeting.view.dot_products[meeting.match])
+    assert any(
+        not np.allclose(part.values, old) for part, old in zip(meeting.query, before, strict=True)
+    )
+    assert all(part.source.tensor is None for part in (*meeting.query, *meeting.key))
+
+
+@pytest.mark.parametrize(
+    ("value", "digits"), [(47.8, 1), (5.98, 2), (-0.0123, 4), (123.4, 0), (0.0, 1), (1e-12, 6)]
+)
+def test_small_figures_are_written_with_their_digits(value: float, digits: int) -> None:
+    assert figure_digits(value) == digits
+
+
+def test_no_figure_is_a_negative_zero() -> None:
+    for picture in play(Attention, make_trace(d_head=16, positions="rotary")):
+        texts = {item.text for item in picture.texts}
+        assert not {f"{MINUS}0", f"{MINUS}0.0", f"{MINUS}0.00", "-0.0"} & texts
 
 
 @pytest.mark.parametrize("model", ["made-up model", "m" * 255])
