@@ -184,7 +184,6 @@ class _Run:
         self.trace, self.model, self.tokenizer = trace, loaded.model.eval(), loaded.tokenizer
         self.settings = settings
         self.layers = attention_layers(self.model)
-        self.exact = [layer.to(torch.float64) for layer in self.layers]
         self.cached = self.layers[0].cached
         self.size = self._chosen_size()
         meta = trace.meta
@@ -260,22 +259,8 @@ class _Run:
         self.folder.mkdir(parents=True, exist_ok=True)
         meta, text = self.trace.meta, self.text
         ids = list(meta.token_ids)
+        judge, exact, ladder, tensors = self._measured_ladder(ids)
         known = self._statistics("fitted", text.fitted)
-        passages = self._statistics("passages", text.passages)
-        exact = self._piece("exactness", lambda: exactness(self.model, self.layers, known, ids))
-        self.steps.finish("nothing dropped", _STEPS_OF_ROW)
-        judge = Judge(
-            self.model,
-            self.tokenizer,
-            self.layers,
-            text.held_out,
-            text.second,
-            ids,
-            meta.n_prompt,
-            meta.has_bos,
-            fitted_window=text.passages.shape[1],
-        )
-        ladder, tensors = self._ladder(judge, passages)
         judge.fitted_window = text.fitted.shape[1]
         plain = [
             self._stored_form(unit_latent(layer, statistics.gram))
@@ -330,6 +315,27 @@ class _Run:
         shutil.rmtree(self.folder)
         return made
 
+    def _measured_ladder(
+        self, ids: Sequence[int]
+    ) -> tuple[Judge, float, tuple[Row, ...], dict[str, Floats]]:
+        """Return the judge of all but the last rows, the exactness, and the ladder."""
+        meta, text = self.trace.meta, self.text
+        known = self._statistics("passages", text.passages)
+        exact = self._piece("exactness", lambda: exactness(self.model, self.layers, known, ids))
+        self.steps.finish("nothing dropped", _STEPS_OF_ROW)
+        judge = Judge(
+            self.model,
+            self.tokenizer,
+            self.layers,
+            text.held_out,
+            text.second,
+            ids,
+            meta.n_prompt,
+            meta.has_bos,
+            fitted_window=text.passages.shape[1],
+        )
+        return judge, exact, *self._ladder(judge, known)
+
     def _statistics(self, name: str, windows: Tensor) -> list[LayerStatistics]:
         task = "reading the calibration texts"
         self.steps.announce(task)
@@ -345,8 +351,8 @@ class _Run:
         """Return way (b) at several sizes, in float32: for each size the layers of a model."""
         wanted = [(size.rotated, size.rank) for size in sizes]
         by_layer = [
-            [made.to(torch.float32) for made in mla(layer, statistics, wanted)]
-            for layer, statistics in zip(self.exact, known, strict=True)
+            [made.to(torch.float32) for made in mla(layer.to(torch.float64), statistics, wanted)]
+            for layer, statistics in zip(self.layers, known, strict=True)
         ]
         return [list(layers) for layers in zip(*by_layer, strict=True)]
 
@@ -360,16 +366,19 @@ class _Run:
         mean = [mqa_mean(layer) for layer in self.layers]
         yield _Converted("mqa", mean, mean[0].cached)
         fitted = [
-            mqa_fitted(layer, statistics).to(torch.float32)
-            for layer, statistics in zip(self.exact, known, strict=True)
+            mqa_fitted(layer.to(torch.float64), statistics).to(torch.float32)
+            for layer, statistics in zip(self.layers, known, strict=True)
         ]
         yield _Converted("mqa_fitted", fitted, fitted[0].cached, fitted[0].rotated, fitted[0].rank)
 
     def _latents(self, known: Sequence[LayerStatistics], ranks: Sequence[int]) -> list[_Converted]:
         """Return way (a) at several ranks."""
         by_layer = [
-            [made.to(torch.float32) for made in latent_then_rotate(layer, statistics, ranks)]
-            for layer, statistics in zip(self.exact, known, strict=True)
+            [
+                made.to(torch.float32)
+                for made in latent_then_rotate(layer.to(torch.float64), statistics, ranks)
+            ]
+            for layer, statistics in zip(self.layers, known, strict=True)
         ]
         return [
             _Converted("latent_then_rotate", layers, rank, 0, rank)
@@ -436,7 +445,11 @@ class _Run:
             if number != featured.layer:
                 return
             found["pattern"] = pattern(projected, layers[number].scale)[0, featured.head]
-            made, original, exact = layers[number], self.exact[number], x[0].double()
+            made, original, exact = (
+                layers[number],
+                self.layers[number].to(torch.float64),
+                x[0].double(),
+            )
             if isinstance(made, MLALayer):
                 keys, values = rebuilt(made, original, known[number], exact)
             else:

@@ -27,7 +27,8 @@ _WINDOWS, _QUERIES = 3, 96
 """Windows of a step, and queries in each of them."""
 _CHECK_EVERY = 10
 _PATIENCE = 3
-"""Checks without a gain after which training ends."""
+"""Checks without a gain after which training ends, in its second half: before that the learning
+rate is too high to tell."""
 _TRAINED = ("W_QR", "W_KR", "W_DKV", "W_UK", "W_UV", "b_O")
 
 
@@ -112,6 +113,7 @@ def heal_layer(
         steps += 1
         if steps % _CHECK_EVERY == 0:
             best, kept, worse = _keep_best(check(), best, trained, kept, worse)
+            worse *= spent > 0.5
     stopped_early = worse >= _PATIENCE
     best, kept, _ = _keep_best(check(), best, trained, kept, worse)
     healed = with_weights(layer, {n: kept[n] * units[n] for n in _TRAINED})

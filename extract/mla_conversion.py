@@ -26,9 +26,10 @@ Two ways, neither of which trains anything:
     and makes one joint latent with the values.
 
 The joint fit is that of `extract.low_rank`: with S^T S the centred covariance of the layer's
-inputs and ``S W D = U Sigma V^T``, ``W_DKV = W D V_r`` and ``[W_UK W_UV] = V_r^T D^-1``.  Centring
-is free: a constant un-rotated key drops out of the softmax, and the mean value goes to the output's
-bias.
+inputs and ``S W D = U Sigma V^T``, ``W_DKV = W D V_r`` and ``[W_UK W_UV] = V_r^T D^-1``.  D divides
+keys by the size of all keys, rotated part included, and values by theirs, so a loss of either
+counts as a share of the whole.  Centring is free: a constant un-rotated key drops out of the
+softmax, and the mean value goes to the output's bias.
 
 Fits run in float64; `AttentionLayer.to` and `MLALayer.to` give the type that a model runs in.
 """
@@ -65,9 +66,6 @@ __all__ = [
     "scores",
     "with_weights",
 ]
-
-_KEY_WEIGHT = 2.0
-"""Weight of the un-rotated keys against the values in the joint fit, as in the prototype."""
 
 _NOTHING_LEFT = 1e-9
 """Relative energy of the un-rotated keys below which they are rounding errors."""
@@ -489,19 +487,19 @@ class JointFit:
     key_shape: tuple[int, int]
 
     @classmethod
-    def of(cls, W_K: Tensor, W_V: Tensor, root: Tensor) -> JointFit:
-        """Fit keys (d_model, head, width) and values, for inputs of covariance root^T root."""
+    def of(
+        cls, W_K: Tensor, W_V: Tensor, root: Tensor, whole_keys: Tensor | None = None
+    ) -> JointFit:
+        """Fit keys (d_model, head, width) and values, for inputs of covariance root^T root.
+
+        Keys count as a share of `whole_keys`, the keys with their rotated part; by default W_K.
+        """
         W = torch.cat([W_K.flatten(1), W_V.flatten(1)], dim=1)
         seen = root @ W
-        n_keys = W_K[0].numel()
-        keys, values = seen[:, :n_keys], seen[:, n_keys:]
-        # Keys that are all in the rotated part would leave rounding errors to be fitted.
-        sizes = [_KEY_WEIGHT / keys.norm() if keys.any() else 1.0, 1 / values.norm()]
+        keys = root @ (W_K if whole_keys is None else whole_keys).flatten(1)
+        values = root @ W_V.flatten(1)
         balance = torch.cat(
-            [
-                torch.full((part.shape[1],), float(size)).to(W)
-                for part, size in zip((keys, values), sizes, strict=True)
-            ]
+            [W.new_full((part.shape[1],), 1 / float(part.norm())) for part in (keys, values)]
         )
         directions = torch.linalg.svd(seen * balance, full_matrices=False).Vh.T
         return cls(W, balance, directions, (W_K.shape[1], W_K.shape[2]))
@@ -577,7 +575,7 @@ def mqa_fitted(layer: AttentionLayer, statistics: LayerStatistics) -> MLALayer:
     parts = components(layer, statistics)
     frequency = torch.arange(len(layer.frequencies))
     rotated = _choose(layer, parts, frequency, parts.size.argmax(dim=1))
-    fit = JointFit.of(torch.zeros_like(layer.W_K), layer.W_V, statistics.root)
+    fit = JointFit.of(torch.zeros_like(layer.W_K), layer.W_V, statistics.root, layer.W_K)
     return _assemble(layer, statistics, rotated, fit.factors(layer.W_V.shape[2]))
 
 
@@ -634,7 +632,7 @@ def mla(
             left, whole = (root @ W.flatten(1) for W in (chosen.W_KN, layer.W_K))
             if left.norm() <= _NOTHING_LEFT * whole.norm():
                 chosen = chosen._replace(W_KN=torch.zeros_like(chosen.W_KN))
-            fits[rotated] = (chosen, JointFit.of(chosen.W_KN, layer.W_V, root))
+            fits[rotated] = (chosen, JointFit.of(chosen.W_KN, layer.W_V, root, layer.W_K))
     return [
         _assemble(layer, statistics, fits[rotated][0], fits[rotated][1].factors(rank))
         for rotated, rank in sizes

@@ -172,6 +172,10 @@ def test_the_components_that_turn_most_are_rotated() -> None:
     parts = components(layer, statistics_of(layer, x))
     frequency, component = parts.best(8)
     chosen = parts.loss[frequency, component]
+    # What the scores lose is the distance that a component would have turned.
+    for i, theta in enumerate(layer.frequencies):
+        turned = np.mean([abs(np.exp(1j * float(theta) * d) - 1) ** 2 for d in range(N_POSITIONS)])
+        np.testing.assert_allclose(parts.loss[i], parts.size[i] * turned, rtol=1e-9)
     others = sorted(parts.loss.flatten().tolist(), reverse=True)[4:]
     assert float(chosen.min()) >= max(others)
     # Slow frequencies hardly turn over so few positions.
@@ -199,6 +203,9 @@ def test_the_joint_fit_is_the_best_of_its_rank() -> None:
     lost = (centred @ (fit.W - W_DKV @ up) * fit.balance).norm()
     tail = torch.linalg.svdvals(balanced)[6:].norm()
     torch.testing.assert_close(lost, tail, rtol=1e-9, atol=0)
+    # Keys and values weigh the same, whatever their sizes.
+    keys, values = (balanced[:, part].norm() for part in (slice(16), slice(16, None)))
+    torch.testing.assert_close(keys, values, rtol=1e-9, atol=0)
 
 
 def test_one_key_and_value_fitted_beat_their_mean() -> None:
