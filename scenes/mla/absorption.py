@@ -21,8 +21,8 @@ from filmkit.mobjects.latent_view import LatentView
 from filmkit.mobjects.marks import TokenLabels
 from filmkit.mobjects.panel import Header, Truncated
 from filmkit.mobjects.product_layout import ChannelAxis
+from filmkit.mobjects.sayings import display_size
 from scenes.mla.absorption_layout import AbsorptionLayout, Sizes
-from scenes.mla.duel_layout import display_size
 
 __all__ = ["Absorption", "BracketFormula"]
 
@@ -132,7 +132,7 @@ class Absorption(Group):
             latent_head.q_latent,
             view.q_latent_norm,
             s.latent_query,
-            s.rank,
+            s.query_rank,
             1,
             layer.computed("queries times W_UK, transposed", "r", forms.rank),
         )
@@ -233,7 +233,7 @@ class Absorption(Group):
         )
 
     def _name(self) -> None:
-        theme, s = current_theme(), self.layout
+        theme, s, frame_right = current_theme(), self.layout, self.frame.stage.right
 
         def beside(symbol: str, box: Box, colour: str) -> Header:
             header = Header("", symbol, colour=colour)
@@ -254,7 +254,8 @@ class Absorption(Group):
         self.mix_name = Label(
             "mix of latents", size=theme.shape_size, colour=theme.latent
         )
-        self.mix_name.on_line(s.mix.left + self.mix_name.width / 2, s.mix.bottom - 0.24)
+        left = min(s.mix.left, frame_right - self.mix_name.width)
+        self.mix_name.on_line(left + self.mix_name.width / 2, s.mix.bottom - 0.24)
         self.rope_name = VGroup()
         if s.rope is not None:
             label = Label("+ rotated key", size=theme.shape_size, colour=theme.key)

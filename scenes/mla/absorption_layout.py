@@ -75,8 +75,9 @@ class AbsorptionLayout:
     rope, turned_rope, rope_query
         Boxes of the shared rotated key, the same turned, and of the rotated queries; None where
         there is none.
-    channels, rank
-        What is drawn of the two axes of channels.
+    channels, rank, query_rank
+        What is drawn of the axes of channels: of queries and keys, of the latent, and of the
+        queries in its space, which may have less room.
     words
         Right end of the word of each row at the far left, and their size.
     word_size
@@ -103,6 +104,7 @@ class AbsorptionLayout:
     rope_query: Box | None
     channels: ChannelAxis
     rank: ChannelAxis
+    query_rank: ChannelAxis
     words: tuple[Point, ...]
     word_size: float
     formula: Point
@@ -144,11 +146,11 @@ class AbsorptionLayout:
         fine = FINE * unit
         channels = channel_axis(sizes.channels, min(widths[0], 2.0), fine)
         rank = channel_axis(sizes.rank, min(widths[1], 2.8), fine)
-        strip = 0.14 * rank.length + 0.06 if sizes.rope else 0.0
         query_width = channels.length
-        latent_width = rank.length
-        if strip:
-            latent_width = rank.length - strip
+        # In an upright frame the latent stands alone, with more room.
+        wide = channel_axis(sizes.rank, 0.45 * stage.width, fine) if upright else rank
+        strip = 0.14 * rank.length + 0.06 if sizes.rope else 0.0
+        latent_width = wide.length - strip
 
         whole = words + query_width + WEIGHT[0] + rank.length + 4 * GAP + side
         whole += 0.0 if upright else aside + rank.length
@@ -168,15 +170,12 @@ class AbsorptionLayout:
         query = Box.of(scores.left - GAP - query_width, scores.left - GAP, *level)
         if upright:
             latent_top = scores.bottom - HEADER - 0.1
-            latent_left = min(scores.left, stage.right - rank.length)
-            latent_left = max(latent_left, scores.right - rank.length)
-            whole_latent = Box.of(
-                latent_left, latent_left + rank.length, latent_top - side, latent_top
-            )
+            latent_left = scores.right - wide.length
+            whole_latent = Box.of(latent_left, scores.right, latent_top - side, latent_top)
             number = ((stage.left + whole_latent.left) / 2, whole_latent.y)
         else:
             latent_left = scores.right + aside
-            whole_latent = Box.of(latent_left, latent_left + rank.length, *level)
+            whole_latent = Box.of(latent_left, latent_left + wide.length, *level)
             number = (whole_latent.x + 0.1, turned.y + 0.2)
         latent = Box.of(
             whole_latent.left,
@@ -190,7 +189,9 @@ class AbsorptionLayout:
             rope = Box.of(latent.right + 0.06, whole_latent.right, latent.bottom, latent.top)
             turned_rope = Box.of(scores.left, scores.right, drop, drop + 0.16 * long)
             rope_query = Box.of(
-                latent_query_left + latent_width + 0.06, latent_query_left + rank.length, *level
+                latent_query_left + rank.length - strip + 0.06,
+                latent_query_left + rank.length,
+                *level,
             )
             drop = turned_rope.top + 0.06
             long = min(long, turned.height)
@@ -209,7 +210,9 @@ class AbsorptionLayout:
             far_weight=Box(
                 far_weight_left + WEIGHT[0] / 2, scores.bottom + pitch / 2, *WEIGHT
             ),
-            latent_query=Box.of(latent_query_left, latent_query_left + latent_width, *level),
+            latent_query=Box.of(
+                latent_query_left, latent_query_left + rank.length - strip, *level
+            ),
             turned=turned,
             keys=keys,
             dropped=Box.of(scores.left, scores.right, drop, drop + turned.height),
@@ -221,6 +224,7 @@ class AbsorptionLayout:
             rope_query=rope_query,
             channels=channels,
             rank=channel_axis(sizes.rank, latent_width, fine),
+            query_rank=channel_axis(sizes.rank, rank.length - strip, fine),
             words=row_points(far_query.left - WORD_GAP, far_query, sizes.tokens),
             word_size=size if size >= frame.min_text_size * 0.999 else 0.0,
             formula=(stage.left + 0.1, turned.y),

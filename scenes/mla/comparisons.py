@@ -10,8 +10,8 @@ from filmkit.core.text import Label, Symbol
 from filmkit.core.theme import current_theme
 from filmkit.mobjects.latent_view import LatentHead, LatentView
 from filmkit.mobjects.panel import Panel
+from filmkit.mobjects.sayings import display_size
 from scenes.mla.diagrams import output_panel
-from scenes.mla.duel_layout import display_size
 from scenes.mla.layout import LossLayout, OutputComparisonLayout
 
 __all__ = ["Loss", "OutputComparison"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -18,15 +17,15 @@ from filmkit.core.geometry import Box, Frame
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.norm import Norm
 from filmkit.core.numbers import format_count
-from filmkit.core.printable import printable
-from filmkit.core.text import Label, Number, fit_word
+from filmkit.core.text import Label, Number
 from filmkit.core.theme import current_theme
 from filmkit.core.view import LayerView
 from filmkit.mobjects.chart import scheme_colour
 from filmkit.mobjects.marks import ColourBar
-from scenes.mla.duel_layout import DuelLayout, DuelSideLayout, SayingsLayout, display_size
+from filmkit.mobjects.sayings import Saying, Sayings, bar_of, display_size, set_colours
+from scenes.mla.duel_layout import DuelLayout, DuelSideLayout
 
-__all__ = ["Contest", "DuelPicture", "DuelSide", "Sayings", "at_equal_size"]
+__all__ = ["Contest", "DuelPicture", "DuelSide", "at_equal_size", "sayings_of"]
 
 PERCENTILE = 99.5  # of all differences, at which their scale ends
 
@@ -111,7 +110,7 @@ class DuelSide(Group):
             "mqa": ((theme.key, view.trace.meta.d_qk), (theme.value, view.trace.meta.d_v)),
             "mla": ((theme.latent, side.numbers),),
         }[scheme]
-        self.bar = _pieces(layout.bar, self.unit, colours)
+        self.bar = bar_of(layout.bar, self.unit, colours)
         unit = Label("numbers", size=theme.shape_size, colour=theme.muted)
         unit.on_line(layout.numbers[0] - unit.width / 2, layout.numbers[1])
         self.unit_word = unit
@@ -129,13 +128,8 @@ class DuelSide(Group):
             self._draw_layers(row, most, scheme_colour(scheme))
 
     def _sets(self, view: LayerView, own: Duel) -> VGroup:
-        theme, meta = current_theme(), view.trace.meta
-        colours = [
-            (theme.group_colour(role, group) if meta.n_kv_heads > 1 else theme.role(role), width)
-            for group in range(meta.n_kv_heads)
-            for role, width in (("key", meta.d_qk), ("value", meta.d_v))
-        ]
-        return _pieces(self.layout.bar, self.unit, colours)
+        meta = view.trace.meta
+        return bar_of(self.layout.bar, self.unit, set_colours(meta, meta.n_kv_heads))
 
     def _span(self, values: Array, head: int) -> Array:
         drawn = slice(self.view.first, self.view.stop)
@@ -275,18 +269,6 @@ def _change(
     cells.set_values(values, start[1].mix(end[1], alpha))
 
 
-def _pieces(box: Box, unit: float, pieces: Sequence[tuple[str, float]]) -> VGroup:
-    """Return the pieces of a bar, each a colour and a number of numbers, from the left."""
-    group, x = VGroup(), box.left
-    for colour, count in pieces:
-        width = count * unit
-        piece = Rectangle(
-            width=width, height=box.height, stroke_width=0, fill_color=colour, fill_opacity=1
-        )
-        group.add(piece.move_to([x + width / 2, box.y, 0]))
-        x += width
-    return group
-
 
 class DuelPicture(Group):
     """Both sides of the duel.
@@ -331,71 +313,25 @@ class DuelPicture(Group):
             side.add_scale(self.difference_norm)
 
 
-class Sayings(Group):
-    """What the whole model says after the prompt: itself, and in each way.
+NAMES = ("the model itself", "one shared set: the mean", "one shared set, fitted", "one latent")
 
-    Attributes
-    ----------
-    prompt
-        The prompt.
-    names, bars, sayings, rules
-        For each row its name, its bar, what is said, and the hairline above it.
-    """
 
-    NAMES = (
-        "the model itself",
-        "one shared set: the mean",
-        "one shared set, fitted",
-        "one latent",
-    )
-
-    def __init__(self, trace: Trace, contest: Contest, frame: Frame) -> None:
-        super().__init__()
-        theme, self.contest = current_theme(), contest
-        layout = SayingsLayout.of(frame, rows=len(contest.rows))
-        text = printable(trace.meta.prompt)
-        self.prompt = fit_word(f"{text} …", layout.room, size=theme.name_size, colour=theme.muted)
-        self.prompt.on_line(layout.prompt[0] + self.prompt.width / 2, layout.prompt[1])
-        self.names, self.bars, self.sayings, self.rules = VGroup(), VGroup(), VGroup(), VGroup()
-        meta = trace.meta
-        most = max(row.numbers for row in contest.rows)
-        for index, row in enumerate(contest.rows):
-            latent = row.way == "latent_then_rotate"
-            colour = theme.latent if latent else theme.ink
-            name = Label(self.NAMES[index], size=theme.shape_size, colour=colour)
-            x, y = layout.names[index]
-            name.on_line(x + name.width / 2, y)
-            note = Label(
-                f"{format_count(row.numbers)} numbers", size=theme.note_size, colour=theme.muted
+def sayings_of(trace: Trace, contest: Contest, frame: Frame) -> Sayings:
+    """Return what the whole model says after the prompt: itself, and in each way."""
+    theme, meta = current_theme(), trace.meta
+    rows = []
+    for name, row in zip(NAMES, contest.rows, strict=True):
+        latent = row.way == "latent_then_rotate"
+        sets = row.numbers // (meta.d_qk + meta.d_v)
+        rows.append(
+            Saying(
+                name=name,
+                note=f"{format_count(row.numbers)} numbers",
+                pieces=((theme.latent, row.numbers),) if latent else set_colours(meta, sets),
+                text=row.continuation,
+                colour={"model": theme.accent, "latent_then_rotate": theme.latent}.get(
+                    row.way, theme.ink
+                ),
             )
-            note.on_line(name.get_right()[0] + 0.2 + note.width / 2, y)
-            self.names.add(VGroup(name, note))
-            unit = layout.bars[index].width / most
-            sets = row.numbers // (meta.d_qk + meta.d_v)
-            pieces = [
-                (theme.group_colour(role, group) if sets > 1 else theme.role(role), width)
-                for group in range(sets)
-                for role, width in (("key", meta.d_qk), ("value", meta.d_v))
-            ]
-            if latent:
-                pieces = [(theme.latent, row.numbers)]
-            self.bars.add(_pieces(layout.bars[index], unit, pieces))
-            said = fit_word(
-                printable(row.continuation.strip(" ")),
-                layout.room,
-                size=1.2 * theme.name_size,
-                colour=theme.accent if row.way == "model" else colour,
-            )
-            x, y = layout.sayings[index]
-            self.sayings.add(said.on_line(x + said.width / 2, y))
-            rule = Line(
-                [frame.stage.left, layout.rules[index], 0],
-                [frame.stage.right, layout.rules[index], 0],
-                stroke_color=theme.faint,
-                stroke_width=theme.thin,
-            )
-            self.rules.add(rule)
-
-    def row(self, index: int) -> Group:
-        """Return name and rule of a row."""
-        return Group(self.names[index], self.rules[index])
+        )
+    return Sayings(meta.prompt, rows, frame)

@@ -5,11 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from filmkit.core.geometry import FRAME_HEIGHT, Box, Frame, Point
+from filmkit.core.geometry import Box, Frame, Point
 
-__all__ = ["DISPLAY", "DuelLayout", "DuelSideLayout", "SayingsLayout"]
-
-DISPLAY = 0.07  # height of the figure that matters, as a share of the frame's shorter side
+__all__ = ["DuelLayout", "DuelSideLayout"]
 
 # Lengths are in scene units.
 NAME_LINE, BAR, BAR_GAP = 0.46, 0.24, 0.2  # the name above a bar, the bar, and what is below it
@@ -17,11 +15,6 @@ SIDE_GAP = 0.9  # between the two sides
 PATTERN_GAP = 0.09  # between two patterns, as a share of a pattern's side
 COUNTER_WIDTH, COUNTER_HEIGHT = 2.1, 1.0  # room for a counter with its words
 STRIP, STRIP_GAP, STRIP_WORDS = 0.85, 0.22, 0.3  # bars of all layers, and the words below them
-
-
-def display_size(frame: Frame) -> float:
-    """Return the text size of the figure that matters, as a fraction of `FRAME_HEIGHT`."""
-    return DISPLAY * frame.shorter_side / FRAME_HEIGHT
 
 
 @dataclass(frozen=True)
@@ -90,7 +83,9 @@ class DuelSideLayout:
         else:
             y = grid.bottom - 0.08 - COUNTER_HEIGHT / 2
             counter = (grid.left + 0.75, y)
-            words, state = (grid.left + 1.7, y - 0.18), (grid.left + 1.7, y + 0.22)
+            words, state = (grid.left + 1.7, y), (grid.left + 4.1, y + 0.1)
+            if room.width < 6.5:
+                words, state = (grid.left + 1.7, y + 0.3), (grid.left + 1.7, y - 0.05)
         return cls(
             name=(room.left, line),
             numbers=(room.right, line),
@@ -144,58 +139,3 @@ class DuelLayout:
         split = frame.stage.split_rows if frame.tall else frame.stage.split_columns
         first, last = split(2, SIDE_GAP if not frame.tall else 0.6)
         return cls(*(DuelSideLayout.of(room, count, strip) for room in (first, last)))
-
-
-@dataclass(frozen=True)
-class SayingsLayout:
-    """Layout of what the model says in several ways, one row for each.
-
-    Attributes
-    ----------
-    prompt
-        Left end of the prompt.
-    names
-        Left end of the name of each way.
-    bars
-        Box of the bar below each name; as long as the largest number of numbers.
-    sayings
-        Left end of what is said, and its room.
-    rules
-        y of the hairlines between rows.
-    """
-
-    prompt: Point
-    names: tuple[Point, ...]
-    bars: tuple[Box, ...]
-    sayings: tuple[Point, ...]
-    room: float
-    rules: tuple[float, ...]
-
-    @classmethod
-    def of(cls, frame: Frame, *, rows: int) -> SayingsLayout:
-        """Lay out the rows below the prompt: in a tall frame what is said is below the name."""
-        stage = frame.stage
-        head = 0.9
-        body = Box.of(stage.left, stage.right, stage.bottom, stage.top - head)
-        parts = body.split_rows(rows, 0.1)
-        apart = 0.0 if frame.upright else 0.4 * stage.width
-        name_width = stage.width if frame.upright else apart - 0.6
-        lift = 0.62 if frame.upright else 0.2
-        return cls(
-            prompt=(stage.left + apart, stage.top - head / 2),
-            names=tuple((stage.left, part.y + lift) for part in parts),
-            bars=tuple(
-                Box.of(
-                    stage.left,
-                    stage.left + name_width,
-                    part.y + lift - 0.52,
-                    part.y + lift - 0.52 + BAR,
-                )
-                for part in parts
-            ),
-            sayings=tuple(
-                (stage.left + apart, part.y - (0.4 if frame.upright else 0.0)) for part in parts
-            ),
-            room=stage.width - apart,
-            rules=tuple(part.top + 0.05 for part in parts),
-        )

@@ -47,7 +47,7 @@ from filmkit.mobjects.panel import Header
 from scenes.mla.absorption import Absorption
 from scenes.mla.comparisons import Loss, OutputComparison
 from scenes.mla.diagrams import AbsorbedHeadStack, AbsorbedPicture, NaivePicture
-from scenes.mla.duel import DuelPicture, DuelSide, Sayings, at_equal_size
+from scenes.mla.duel import DuelPicture, DuelSide, at_equal_size, sayings_of
 from scenes.mla.layout import AbsorbedLayout
 
 
@@ -206,7 +206,9 @@ class LatentAttention(Stage):
         for part in (head_stack.labels, latent.header):
             set_presence(part, 0.0)
         self.tag = self._upright_name(self.shots)
-        self.panel_names = PanelNames(head_stack, self.shots.shot)
+        self.panel_names = Group()
+        if self.frame.wide:
+            self.panel_names.add(PanelNames(head_stack, self.shots.shot))
         later_parts = ("k", "v", "k_t", "scores", "pattern", "z", "wires")
         self.play(Appear(head_stack.parts("plane", "body", "q")), run_time=tempo.normal)
         self.play(Appear(Group(*latent.panels)), Appear(self.tag), run_time=tempo.small)
@@ -437,7 +439,7 @@ class LatentAttention(Stage):
     def what_it_says(self) -> None:
         duel, tempo = self.duel, self.theme.tempo
         assert duel.contest is not None
-        self.sayings = sayings = Sayings(self.trace, duel.contest, self.frame)
+        self.sayings = sayings = sayings_of(self.trace, duel.contest, self.frame)
         bars = {1: duel.shared.bar, 3: duel.latent.bar}
         staying = Group(*bars.values())
         self.play(

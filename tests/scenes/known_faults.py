@@ -37,11 +37,6 @@ JUMPS: dict[tuple[str, str], tuple[str, str]] = {
     ("scene_gqa", "one_set_for_many"): ("shipped", "the names K and V fall behind the glass"),
     ("scene_mqa", "patterns_side_by_side"): ("32 heads", "a pattern falls behind its card"),
     ("scene_gqa", "patterns_side_by_side"): ("2 tokens", "a pattern falls behind its card"),
-    ("scene_mla", "flatten"): ("2 tokens", "lines of the cards behind come to the front"),
-    ("scene_mla", "only_the_latent_is_read"): (
-        "shipped",
-        "the header of the output moves up by its own height",
-    ),
     ("scene_cache_size", "how_much_smaller"): ("shipped", "the last bar's edge changes"),
     ("scene_cache_size", "longer_contexts"): ("shipped", "names fall behind their bars"),
 }
@@ -72,7 +67,6 @@ FAULTS: dict[tuple[str, str], dict[str, tuple[str, str]]] = {
     (TRUE, "gqa"): dict.fromkeys(KINDS, (ALL, SILENT)),
     (TRUE, "mqa"): dict.fromkeys(KINDS, (ALL, SILENT)),
     (TRUE, "mla"): dict.fromkeys(KINDS, (ALL, SILENT)),
-    (TRUE, "scene_mla"): {kind: (ALL, ONE_NAMED) for kind in KINDS if kind != "one head"},
     (TRUE, "scene_kv_cache"): {
         kind: ("4:3", CUT_SHORT)
         for kind in KINDS
@@ -110,13 +104,6 @@ FAULTS: dict[tuple[str, str], dict[str, tuple[str, str]]] = {
         "learned positions, biases": (SQUARE_AND_TALL, SMALL_WORDS),
         "16 words": ("1:1", "the name of a group leaves the margin"),
         "32 heads": (SQUARE_AND_TALL, SMALL_WORDS),
-    },
-    (READ, "scene_mla"): {
-        "2 tokens": ("16:9 4:3 1:1", SHAPE),
-        "Chinese and emoji": (ALL, f"{EMOJI}; {SHAPE}"),
-        "true MLA": (SQUARE_AND_TALL, "“then a norm” and the latent’s name leave the margin"),
-        "24 long tokens": ("9:16", "the latent’s name lies on its panel"),
-        "32 heads": (SQUARE_AND_TALL, "the latent’s name is too small or lies on its panel"),
     },
 }
 """What is wrong with the pictures of a scene: by test and scene, then by kind of trace.

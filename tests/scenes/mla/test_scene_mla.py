@@ -158,9 +158,9 @@ def test_small_numbers_are_powers_of_ten(value: float, formula: str) -> None:
 
 
 def panel(picture: BeatPicture, source: str) -> np.ndarray:
-    """Return the numbers of the one panel with this source."""
-    (found,) = [p for p in picture.panels if p.heatmap.source.expression == source]
-    return found.heatmap.values
+    """Return the numbers of the one panel with this source; it may be drawn in two blocks."""
+    found = [p.heatmap.values for p in picture.panels if p.heatmap.source.expression == source]
+    return np.concatenate(found, axis=1)
 
 
 def strong(picture: BeatPicture) -> list[PanelItem]:
