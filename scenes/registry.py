@@ -58,6 +58,13 @@ SCENES: tuple[SceneEntry, ...] = (
         cover="one_latent_for_all",
     ),
     SceneEntry(
+        "scene_rotation",
+        "Position in a few numbers",
+        "scenes.rotation.scene_rotation",
+        "RotationAndLatent",
+        cover="two_parts",
+    ),
+    SceneEntry(
         "scene_cache_size",
         "What the cache weighs",
         "scenes.cache_size.scene_cache_size",

@@ -79,6 +79,7 @@ SMALLEST = 0.83  # smallest relative size in a tall frame, so that its header ca
 MAX_HIGH = 1.8  # preferred maximum height of the latent in a tall frame
 
 
+NAME_BELOW = 1.0  # below a latent in space, for its name
 RISER = 0.2  # from the line that rises on a card to its keys and values
 
 
@@ -392,7 +393,7 @@ class HeadStackShots:
         y = head_stack.card.bottom - SPINE_ROOM + LIFT * height
         box = Box(riser - FEED_ROOM - width / 2, y, width, height)
         depth = head_stack.depth_at(0)
-        room = box.grown(0.0, ENLARGED * (UNDER + HEADER))
+        room = box.grown(0.0, NAME_BELOW)
         points = np.concatenate([head_stack.outer_corners, prism_corners(room, depth, depth)])
         turn = 38 if frame.wide else 33
         shot = shot_on(points, frame, theta=-turn, phi=17, focal=LENS, width=0.9, height=1.0)
@@ -425,15 +426,11 @@ class HeadStackShots:
 
     @property
     def near(self) -> Shot:
-        """Shot close to the latent, with the heads behind it."""
-        points = prism_corners(self.latent.grown(0.2), self.depth, self.depth)
+        """Shot so close to the latent that it fills 60 % of the frame, with the heads behind it."""
+        points = prism_corners(self.latent, self.depth, self.depth)
         frame = self.head_stack.head.frame
-        stage = frame.stage
-        if frame.tall:
-            into = stage.moved(-0.16 * stage.width, 0.1 * stage.height)
-            return shot_on(points, frame, theta=-28, phi=18, width=0.5, height=0.5, into=into)
-        into = stage.moved(-0.22 * stage.width)
-        return shot_on(points, frame, theta=-28, phi=18, width=0.34, height=0.5, into=into)
+        into = frame.stage.moved(dy=-0.04 * frame.stage.height)
+        return shot_on(points, frame, theta=-20, phi=12, width=0.6, height=0.6, into=into)
 
     @property
     def _words_below(self) -> bool:

@@ -22,11 +22,8 @@ from filmkit.mobjects.latent_layout import (
 
 __all__ = [
     "AbsorbedLayout",
-    "CachedBarsLayout",
-    "ChartLayout",
+    "LossLayout",
     "OutputComparisonLayout",
-    "PatternComparisonLayout",
-    "ReconstructionLayout",
 ]
 
 
@@ -187,302 +184,52 @@ class AbsorbedLayout:
 
 
 @dataclass(frozen=True)
-class ReconstructionLayout:
-    """Layout of rebuilt keys and values beside the true ones, with the errors in between.
+class LossLayout:
+    """Layout of rebuilt keys and values, the true ones, and what differs.
 
     Attributes
     ----------
-    true_k, true_v
-        Boxes of the true keys and values.
-    error_k, error_v
-        Centers of their errors.
-    camera_box
-        Box that the camera shows.
-    line
-        Distance from such a center to the line of the number above it.
+    keys, values
+        Boxes of the rebuilt panel, the true one and the difference.
+    signs
+        Centers of the minus and the equals sign between the panels of each row.
+    errors
+        Center of each row's relative error; its word is below it.
     remark
         Center of the remark above.
     """
 
-    true_k: Box
-    true_v: Box
-    error_k: tuple[float, float]
-    error_v: tuple[float, float]
-    camera_box: Box
-    line: float
-    remark: tuple[float, float]
-
-    @classmethod
-    def of(cls, naive: NaiveLayout, room: float) -> ReconstructionLayout:
-        """Lay out the true panels to the right of the naive form's, at a distance of ``room``."""
-        head = naive.head
-        shift = head.k.width + room
-        k, v = head.k.moved(dx=shift), head.v.moved(dx=shift)
-        middle = head.k.right + room / 2
-        whole = Box.of(naive.w_uk.left - 0.3, k.right, v.bottom - 0.3, k.top + HEADER + 0.5)
-        camera_box, _ = shot_box(whole, head.frame)
-        return cls(
-            true_k=k,
-            true_v=v,
-            error_k=(middle, k.y),
-            error_v=(middle, v.y),
-            camera_box=camera_box,
-            line=0.2,
-            remark=(k.x, k.top + HEADER + 0.26),
-        )
-
-
-def _step_points(x: float, y: float, lines: int) -> tuple[Point, ...]:
-    """Return the points of a step's name and of the small lines below it, around (x, y)."""
-    return ((x, y + 0.3), *((x, y - 0.26 - 0.25 * line) for line in range(lines)))
-
-
-@dataclass(frozen=True)
-class PatternComparisonLayout:
-    """Layout of two or three patterns, with a step between each and the next.
-
-    A step is an arrow with words: how much attention moves, and why.
-
-    Attributes
-    ----------
-    boxes
-        Boxes of the patterns' cells.
-    words
-        Points where the words beside the first pattern end.
-    arrows
-        Corners of the arrow of each step.
-    steps
-        For each step the points of its name and of the small lines below.
-    align
-        Whether these points are the centers ("center") or the left ends ("left") of the lines.
-    caption
-        Center of the caption of all patterns.
-    """
-
-    boxes: tuple[Box, ...]
-    words: tuple[Point, ...]
-    arrows: tuple[tuple[Point, ...], ...]
-    steps: tuple[tuple[Point, ...], ...]
-    align: str
-    caption: Point
-
-    @classmethod
-    def of(
-        cls,
-        frame: Frame,
-        *,
-        patterns: int,
-        count: int,
-        word_width: float,
-        name_width: float,
-        lines: int,
-    ) -> PatternComparisonLayout:
-        """Lay out the patterns: one below the other in a high frame, else side by side.
-
-        Parameters
-        ----------
-        frame
-            The picture's edge.
-        patterns
-            Number of patterns.
-        count
-            Number of rows of a pattern.
-        word_width
-            Width of the longest word beside the first pattern.
-        name_width
-            Width of the longest name above a pattern.
-        lines
-            Largest number of small lines below the name of a step.
-        """
-        if frame.tall:
-            return cls._stacked(frame, patterns, count, word_width, lines)
-        if frame.wide:
-            return cls._steps_between(frame, patterns, count, word_width, lines)
-        return cls._steps_below(frame, patterns, count, word_width, name_width, lines)
-
-    @classmethod
-    def _stacked(
-        cls, frame: Frame, patterns: int, count: int, word_width: float, lines: int
-    ) -> PatternComparisonLayout:
-        """Lay out patterns one below the other, with steps at the right of the arrows."""
-        stage = frame.stage
-        pitch = (stage.height - CAPTION - 0.15) / patterns
-        side = min(pitch - HEADER - 0.2, 0.5 * count + 0.6)
-        side = min(side, stage.width - word_width - WORD_GAP - STEP_ROOM - STEP_WIDTH)
-        pitch = min(pitch, side + HEADER + 0.9)
-        width = word_width + WORD_GAP + side + STEP_ROOM + STEP_WIDTH
-        left = stage.x - width / 2 + word_width + WORD_GAP
-        top = stage.y + (pitch * patterns + CAPTION - 0.15) / 2 - HEADER
-        boxes = tuple(
-            Box.of(left, left + side, top - pitch * i - side, top - pitch * i)
-            for i in range(patterns)
-        )
-        turn = left + side + STEP_ROOM - 0.25
-        arrows = tuple(
-            ((a.right + 0.15, a.y), (turn, a.y), (turn, b.y), (b.right + 0.15, b.y))
-            for a, b in pairwise(boxes)
-        )
-        return cls(
-            boxes=boxes,
-            words=row_points(left - WORD_GAP, boxes[0], count),
-            arrows=arrows,
-            steps=tuple(
-                _step_points(turn + 0.25, (a.y + b.y) / 2 + 0.1, lines) for a, b in pairwise(boxes)
-            ),
-            align="left",
-            caption=(stage.x, boxes[-1].bottom - CAPTION / 2),
-        )
-
-    @classmethod
-    def _steps_below(
-        cls,
-        frame: Frame,
-        patterns: int,
-        count: int,
-        word_width: float,
-        name_width: float,
-        lines: int,
-    ) -> PatternComparisonLayout:
-        """Lay out patterns side by side, with steps below the arrows."""
-        stage = frame.stage
-        gaps = patterns - 1
-        max_side = (stage.width - word_width - WORD_GAP - 0.5 * gaps) / patterns
-        below = 1.7 + 0.25 * lines  # arrow, step and caption
-        side = min(max_side, stage.height - HEADER - below - 0.3, 0.5 * count + 0.6)
-        pitch = max(side + 0.5, name_width + 0.25, 2.0)
-        # The last name may be wider than its pattern and reach beyond it at the right.
-        side = min(side, 2 * (stage.width - word_width - WORD_GAP - pitch * gaps) - name_width)
-        # A name may reach beyond its pattern on both sides.
-        beside = max(word_width + WORD_GAP, (name_width - side) / 2)
-        width = beside + pitch * gaps + side + max(0.0, (name_width - side) / 2)
-        left = stage.x - width / 2 + beside
-        y = stage.y + (below - HEADER) / 2
-        boxes = tuple(Box(left + side / 2 + pitch * i, y, side, side) for i in range(patterns))
-        turn = y - side / 2 - 0.42
-        arrows = []
-        for index, (a, b) in enumerate(pairwise(boxes)):
-            # Two arrows share the middle pattern: one arrives, one leaves.
-            start, end = a.x + (0.2 if index else 0.0), b.x - (0.2 if index < gaps - 1 else 0.0)
-            foot = y - side / 2 - 0.1
-            arrows.append(((start, foot), (start, turn), (end, turn), (end, foot)))
-        steps = tuple(_step_points((a.x + b.x) / 2, turn - 0.66, lines) for a, b in pairwise(boxes))
-        return cls(
-            boxes=boxes,
-            words=row_points(boxes[0].left - WORD_GAP, boxes[0], count),
-            arrows=tuple(arrows),
-            steps=steps,
-            align="center",
-            caption=(stage.x, turn - 0.86 - 0.25 * lines - 0.26),
-        )
-
-    @classmethod
-    def _steps_between(
-        cls, frame: Frame, patterns: int, count: int, word_width: float, lines: int
-    ) -> PatternComparisonLayout:
-        """Lay out patterns side by side, with steps between them."""
-        stage, room = frame.stage, 2.3
-        gaps = patterns - 1
-        side = (stage.width - word_width - WORD_GAP - room * gaps) / patterns
-        side = min(side, stage.height - 2.4, 0.5 * count + 0.6)
-        width = word_width + WORD_GAP + side * patterns + room * gaps
-        left = stage.x - width / 2 + word_width + WORD_GAP
-        y = stage.y + 0.1
-        boxes = tuple(
-            Box(left + side / 2 + (side + room) * i, y, side, side) for i in range(patterns)
-        )
-        arrows = tuple(((a.right + 0.25, y), (b.left - 0.25, y)) for a, b in pairwise(boxes))
-        return cls(
-            boxes=boxes,
-            words=row_points(boxes[0].left - WORD_GAP, boxes[0], count),
-            arrows=arrows,
-            steps=tuple(_step_points((start[0] + end[0]) / 2, y, lines) for start, end in arrows),
-            align="center",
-            caption=(stage.x, boxes[0].bottom - 0.5),
-        )
-
-
-@dataclass(frozen=True)
-class ChartLayout:
-    """Layout of a chart with a heading above and its source below.
-
-    Attributes
-    ----------
-    title, source
-        Centers of the heading and of the source.
-    chart
-        Box of the chart.
-    """
-
-    title: Point
-    chart: Box
-    source: Point
-
-    @classmethod
-    def of(cls, frame: Frame, *, width: float = 0.8, max_ratio: float = np.inf) -> ChartLayout:
-        """Lay out a chart.
-
-        Parameters
-        ----------
-        frame
-            The picture's edge.
-        width
-            Width of the chart, as a part of the stage's; a high frame is filled.
-        max_ratio
-            Largest height of the chart, in widths of the chart.
-        """
-        stage = frame.stage
-        across = stage.width if frame.upright else stage.width * width
-        down = min(stage.height - 1.25, max_ratio * across)
-        bottom = stage.bottom + 0.5 + (stage.height - 1.25 - down) / 2
-        chart = Box.of(stage.x - across / 2, stage.x + across / 2, bottom, bottom + down)
-        return cls(
-            title=(stage.x, chart.top + 0.5),
-            chart=chart,
-            source=(stage.x, chart.bottom - 0.36),
-        )
-
-
-@dataclass(frozen=True)
-class CachedBarsLayout:
-    """Layout of two pairs of bars, each with a heading and a scale of its own.
-
-    Attributes
-    ----------
-    titles
-        Left ends of the headings.
-    bars
-        Boxes of the pairs of bars.
-    remark
-        Left end of the remark below.
-    captioned
-        Whether the names of the bars stand below them, because the frame is no wider than high.
-    note_drop
-        From a heading's line down to its note; 0 if the note stands beside it.
-    """
-
-    titles: tuple[Point, Point]
-    bars: tuple[Box, Box]
+    keys: tuple[Box, ...]
+    values: tuple[Box, ...]
+    signs: tuple[Point, ...]
+    errors: tuple[Point, Point]
     remark: Point
-    captioned: bool
-    note_drop: float
 
     @classmethod
-    def of(cls, frame: Frame) -> CachedBarsLayout:
-        stage, captioned = frame.stage, frame.upright
-        half, title = min(stage.height / 2, 5.4), 0.5
-        note_drop = 0.36 if captioned else 0.0
-        tops = (stage.y + half - 0.12, stage.y)
-        boxes = tuple(
-            Box.of(stage.left, stage.right, top - half + 0.5, top - title - note_drop)
-            for top in tops
+    def of(cls, frame: Frame, *, count: int) -> LossLayout:
+        """Lay out two rows of three panels, with the errors beside them or below."""
+        stage = frame.stage
+        beside = 0.0 if frame.upright else 1.9
+        gap = 0.5
+        width = (stage.width - beside - 2 * gap) / 3
+        below = 1.0 if frame.upright else 0.0
+        pitch = stage.height / 2
+        height = min(pitch - HEADER - 0.3 - below, 0.33 * count, 1.2 * width)
+        rows = []
+        for row in range(2):
+            y = stage.top - pitch * (row + 0.5) - (HEADER - below) / 2
+            lefts = (stage.left + (width + gap) * column for column in range(3))
+            rows.append(tuple(Box(left + width / 2, y, width, height) for left in lefts))
+        signs = tuple(
+            ((a.right + b.left) / 2, a.y) for boxes in rows for a, b in pairwise(boxes)
         )
-        return cls(
-            titles=((stage.left, tops[0] - title / 2), (stage.left, tops[1] - title / 2)),
-            bars=(boxes[0], boxes[1]),
-            remark=(stage.left, stage.y - half + 0.2),
-            captioned=captioned,
-            note_drop=note_drop,
-        )
+        errors = [
+            (boxes[2].x, boxes[2].bottom - 0.42)
+            if frame.upright
+            else (stage.right - beside / 2 + 0.15, boxes[2].y + 0.15)
+            for boxes in rows
+        ]
+        return cls(rows[0], rows[1], signs, (errors[0], errors[1]), (stage.x, stage.bottom + 0.14))
 
 
 @dataclass(frozen=True)

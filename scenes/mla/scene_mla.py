@@ -1,26 +1,28 @@
-"""Multi-head latent attention: keys and values from one latent, and the absorbed form."""
+"""Multi-head latent attention: one latent for all heads, the duel, and the absorbed form."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
-from manim import LEFT, RIGHT, AnimationGroup, Group, LaggedStart, Mobject
+from manim import Animation, AnimationGroup, Group, LaggedStart, Mobject, linear
 
-from extract.architectures import architecture, kv_cache_elements, latent_size
-from extract.latent import latent_report
+from extract.conversion_report import conversion_report
+from extract.duel import Side
 from extract.trace import Trace
 from filmkit.core.animations import (
     AnimateWith,
     Appear,
     Arrive,
     Glide,
+    MoveFromCopy,
     Presence,
     Recolour,
     Reveal,
     Settle,
     ShowCells,
-    Transpose,
+    TransposeFromCopy,
+    Unroll,
     Vanish,
     first_half,
     in_diagonals,
@@ -29,29 +31,41 @@ from filmkit.core.animations import (
     set_presence,
 )
 from filmkit.core.camera import Shot, clear_depth_plane, keep_upright, set_depth_plane
-from filmkit.core.geometry import shot_box
+from filmkit.core.geometry import Box
 from filmkit.core.numbers import format_count, format_share
+from filmkit.core.printable import printable
 from filmkit.core.stage import Stage, beat
+from filmkit.core.text import Number
 from filmkit.mobjects.chart import Paragraph
-from filmkit.mobjects.flow import Draw, WeightBox
 from filmkit.mobjects.head_stack import HeadStack
+from filmkit.mobjects.head_stack_marks import PanelNames
 from filmkit.mobjects.latent_layout import HeadStackShots, NaiveLayout
 from filmkit.mobjects.latent_panel import NaiveFeed, show_naive_form
 from filmkit.mobjects.latent_view import LatentView
 from filmkit.mobjects.marks import Highlight
-from scenes.mla.comparisons import (
-    TRUE_GAP,
-    CachedBars,
-    ErrorChart,
-    OutputComparison,
-    PatternComparison,
-    Reconstruction,
-    TrainedPlot,
-)
-from scenes.mla.diagrams import AbsorbedHeadStack, AbsorbedPicture, Derivation, NaivePicture
-from scenes.mla.layout import AbsorbedLayout, ReconstructionLayout
+from filmkit.mobjects.panel import Header
+from scenes.mla.absorption import Absorption
+from scenes.mla.comparisons import Loss, OutputComparison
+from scenes.mla.diagrams import AbsorbedHeadStack, AbsorbedPicture, NaivePicture
+from scenes.mla.duel import DuelPicture, DuelSide, at_equal_size, sayings_of
+from scenes.mla.layout import AbsorbedLayout
 
-PUBLISHED, PUBLISHED_NAME = "DeepSeek-V3/R1", "DeepSeek-R1"
+
+DUEL = ("the_same_budget", "all_heads_compared", "every_layer", "what_it_says")
+"""Beats in which keys keep their rotation."""
+
+WHOLE_MODEL = ("every_layer", "what_it_says")
+"""Beats about all layers."""
+
+ALL_HEADS = (
+    "one_latent_for_all",
+    "the_same_budget",
+    "all_heads_compared",
+    "both_forms_agree",
+    "every_head_reads_it",
+    "the_cache",
+)
+"""Beats about all heads of the layer."""
 
 
 def is_fitted(trace: Trace) -> bool:
@@ -59,17 +73,51 @@ def is_fitted(trace: Trace) -> bool:
     return trace.meta.attention != "mla"
 
 
+def can_duel(trace: Trace) -> bool:
+    """Return whether there is a latent to compare with one shared set of several."""
+    return is_fitted(trace) and trace.meta.n_kv_heads > 1
+
+
+def has_contest(trace: Trace) -> bool:
+    """Return whether the whole model was converted, so that the duel has all layers."""
+    return can_duel(trace) and trace.meta.conversion is not None
+
+
+def spoken_share(share: float) -> str:
+    """Return a share for narration, such as "33 percent"; below 1 % with one decimal."""
+    return f"{100 * share:.{0 if share >= 0.01 else 1}f} percent"
+
+
+def emerge(part: Mobject, origin: Mobject) -> AnimationGroup:
+    """Return the animation in which a part appears at a copy's place and moves to its own."""
+    return AnimationGroup(Arrive(part, origin), Appear(part, rate_func=first_half))
+
+
+def count_down(number: Number, start: int, side: Side, alpha: float) -> None:
+    """Show a number on its way from ``start`` to what a side caches."""
+    number.set_value(start + (side.numbers - start) * alpha)
+
+
 class LatentAttention(Stage):
     """One latent for all heads: first the naive form, then the absorbed one."""
 
     title = "Multi-head latent attention"
-    tensors = ("x", "q", "k", "v", "pattern", "W_O", "latent")
+    tensors = ("x", "q", "k", "v", "pattern", "W_O", "latent", "conversion")
 
     def provenance_notes(self) -> tuple[str, str]:
         source, hidden = super().provenance_notes()
+        beat, meta = getattr(self, "_beat", ""), self.trace.meta
+        place = f"layer {self.layer.layer}"
+        if beat in WHOLE_MODEL:
+            source = source.replace(f"{place}, head {self.head.head}", "all layers")
+        elif beat in ALL_HEADS and meta.n_heads > 1:
+            all_heads = f"{place}, all {meta.n_heads} heads"
+            source = source.replace(f"{place}, head {self.head.head}", all_heads)
         notes = [hidden.removeprefix("the beginning token ")] if hidden else []
-        if self.trace.meta.attention == "mla":
+        if meta.attention == "mla":
             notes.insert(0, "the model’s own latent")
+        elif beat in DUEL:
+            notes.insert(0, "nothing trained")
         elif self.trace.rotates:
             notes.insert(0, "content only: rotation left out")
         return source, "  ·  ".join(notes)
@@ -92,38 +140,61 @@ class LatentAttention(Stage):
         self.absorbed = AbsorbedPicture(
             self.view, AbsorbedLayout.of(layout, cached=cached), self.naive, self.picture
         )
-        self.final_copies = self.absorbed.move_to_naive_places()
         self.shots = HeadStackShots.beneath(self.head_stack.layout, layout.cached, layout.riser)
         self.feed = NaiveFeed(self.head_stack, layout, self.shots)
         self.latent = self.naive.latent
-        arch = architecture(PUBLISHED)
+        self.absorption = Absorption(self.view, self.head.head, self.frame)
         self.facts |= {
             "heads": str(meta.n_heads),
+            "layers": str(meta.n_layers),
             "rank": str(forms.rank),
+            "sets": str(meta.n_kv_heads),
             "cached": format_count(forms.n_cached),
-            "expanded": format_count(forms.n_expanded),
-            "r1_before": format_count(kv_cache_elements(arch, "mha") / arch.n_layers),
-            "r1_after": format_count(sum(latent_size(arch))),
         }
         if is_fitted(self.trace):
             self._prepare_losses()
 
     def _prepare_losses(self) -> None:
         """Measure what a fitted latent loses, and add it to the facts."""
-        latent_head = self.view.head(self.head.head)
-        self.report = latent_report(self.trace, self.layer.layer)
+        latent_head, meta = self.view.head(self.head.head), self.trace.meta
         self.facts |= {
-            "lost_k": format_share(latent_head.comparison("k").error),
-            "lost_v": format_share(latent_head.comparison("v").error),
-            "moved": format_share(latent_head.pattern_distances().latent.mean),
+            "lost_k": spoken_share(latent_head.comparison("k").error),
+            "lost_v": spoken_share(latent_head.comparison("v").error),
+            "own": format_count(meta.n_kv_heads * (meta.d_qk + meta.d_v)),
+            "budget": format_count(meta.d_qk + meta.d_v),
         }
+        contest = at_equal_size(self.trace)
+        if contest is not None:
+            self.facts |= {
+                "mqa_moved": spoken_share(contest.mean.moved),
+                "latent_moved": spoken_share(contest.latent.moved),
+                "next": printable(self._next_word),
+            }
+
+    @property
+    def _next_word(self) -> str:
+        """The model's own next word."""
+        return conversion_report(self.trace).next_word
+
+    def variant(self, beat: str) -> str:
+        if beat == "one_latent_for_all":
+            return "own" if self.trace.meta.n_kv_heads == self.trace.meta.n_heads else "grouped"
+        if beat == "the_latent_drops_in":
+            return "rotated" if self.view.forms.d_rope else "plain"
+        contest = at_equal_size(self.trace)
+        assert contest is not None
+        says = [row.continuation.startswith(self._next_word) for row in contest.rows[1:]]
+        return "kept" if says == [False, False, True] else "lost"
 
     # One latent, expanded
 
-    @beat
+    @beat(
+        own="In MLA every head has its own keys and values, but all are made from one small latent: "
+        "{rank} numbers for each token.",
+        grouped="In MLA every head has its own keys and values, all made from one small latent. "
+        "This model has {sets} sets.",
+    )
     def one_latent_for_all(self) -> None:
-        """Every head has its own keys and values again. But all of them are made from one small
-        latent: one row of numbers for each word."""
         head_stack, tempo, latent = self.head_stack, self.theme.tempo, self.latent
         self.camera.shot = self.shots.shot
         self.latent_target = latent.copy()
@@ -132,12 +203,15 @@ class LatentAttention(Stage):
         latent.scale(self.shots.latent.width / box.width, about_point=box.center)
         latent.shift(place - box.center)
         set_depth_plane(latent, latent.cells)
-        small = (head_stack.labels.notes, latent.shape)
-        for part in small:
+        for part in (head_stack.labels, latent.header):
             set_presence(part, 0.0)
+        self.tag = self._upright_name(self.shots)
+        self.panel_names = Group()
+        if self.frame.wide:
+            self.panel_names.add(PanelNames(head_stack, self.shots.shot))
         later_parts = ("k", "v", "k_t", "scores", "pattern", "z", "wires")
         self.play(Appear(head_stack.parts("plane", "body", "q")), run_time=tempo.normal)
-        self.play(Appear(Group(*latent.panels, latent.names)), run_time=tempo.small)
+        self.play(Appear(Group(*latent.panels)), Appear(self.tag), run_time=tempo.small)
         self.play(Appear(self.feed.handle), run_time=0.3)
         self.add(self.feed.fan_out.set_drawn(0))
         self.play(AnimateWith(self.feed.fan_out, self.feed.fan_out.set_drawn), run_time=tempo.large)
@@ -152,33 +226,39 @@ class LatentAttention(Stage):
             )
         self.play(LaggedStart(*growing, lag_ratio=0.15), run_time=2 * tempo.normal)
         rest = head_stack.parts(*later_parts[2:])
-        self.play(Appear(rest), Appear(head_stack.labels.names), run_time=tempo.normal)
+        self.play(Appear(rest), Appear(self.panel_names), run_time=tempo.normal)
+
+    def _upright_name(self, shots: HeadStackShots) -> Header:
+        """Return the name of the latent in space, below its left end, always facing the camera."""
+        header = Header("latent", "C", colour=self.theme.latent)
+        header.shift([-header.get_left()[0], -0.3, 0])
+        return keep_upright(header, (shots.latent.left, shots.latent.bottom, shots.depth))
 
     @beat
     def flatten(self) -> None:
-        """Look at one head from the front. The latent stands below the words it was made from."""
+        """Look at one head from the front."""
         head_stack, tempo, naive = self.head_stack, self.theme.tempo, self.naive
-        others = Group(*head_stack.others)
         self.play(
             self.move_camera(Shot()),
             Glide(self.latent, self.latent_target),
-            Vanish(self.feed, rate_func=first_half),
-            Vanish(others, rate_func=first_half),
+            *(
+                Vanish(part, rate_func=first_half)
+                for part in (*self.feed, self.tag, self.panel_names, *head_stack.others)
+            ),
             Vanish(head_stack.featured.body, rate_func=second_half),
             run_time=4.0,
         )
         clear_depth_plane(Group(*self.visible_parts()))
         self.play(
             Appear(naive.input_without_latent),
-            Appear(head_stack.labels.notes),
-            Appear(self.latent.shape),
+            Appear(head_stack.labels),
+            Appear(self.latent.header),
             run_time=tempo.normal,
         )
 
     @beat
     def down_to_the_latent(self) -> None:
-        """Going down: a learned matrix makes {rank} numbers of each row of X.
-        Only they are cached."""
+        """Down: a learned matrix makes {rank} numbers of each row of X. Only they are cached."""
         naive, tempo, latent = self.naive, self.theme.tempo, self.latent
         focus = Group(naive.x, naive.x_words, naive.w_dkv, naive.to_latent, latent)
         self.dimmed_parts = self._all_except(focus)
@@ -213,7 +293,7 @@ class LatentAttention(Stage):
 
     @beat
     def up_to_keys_and_values(self) -> None:
-        """Going up: two more expand them into this head's keys and values."""
+        """Up: two more make this head's keys and values of them."""
         naive, picture, tempo = self.naive, self.picture, self.theme.tempo
         expanded = Group(naive.to_k, naive.to_v, naive.w_uk, naive.w_uv, picture.k, picture.v)
         self.play(
@@ -232,265 +312,313 @@ class LatentAttention(Stage):
 
     @beat(when=is_fitted)
     def what_is_lost(self) -> None:
-        """Of this head's true keys the latent loses {lost_k}, of its values {lost_v}."""
-        naive, picture, tempo = self.naive, self.picture, self.theme.tempo
-        layout = ReconstructionLayout.of(naive.layout, TRUE_GAP)
-        self.reconstruction = reconstruction = Reconstruction(
-            self.view.head(self.head.head), layout
-        )
-        shown = Group(picture.k, picture.v, naive.w_uk, naive.w_uv, naive.to_k[1], naive.to_v[1])
-        self.hidden_parts = self._all_except(shown)
-        self.play(
-            Presence(self.hidden_parts, 0.0),
-            self.move_camera(Shot.of_box(layout.camera_box)),
-            *self._recolour_keys_and_values(reconstruction.rebuilt),
-            run_time=tempo.normal,
-        )
-        self.play(
-            *(Appear(panel) for panel in (reconstruction.k, reconstruction.v)),
-            Appear(reconstruction.remark),
-            run_time=tempo.normal,
-        )
-        self.play(Appear(reconstruction.errors), run_time=tempo.small)
-
-    def _recolour_keys_and_values(self, values: dict[str, np.ndarray]) -> list[Recolour]:
-        """Return animations that show other keys or values, by name ("k", "v").
-
-        Only a layer with biases needs them: its keys and values are compared about their mean.
-        """
-        if not self.view.biased:
-            return []
-        return [
-            Recolour(getattr(self.picture, name).cells, values=rows)
-            for name, rows in values.items()
-        ]
-
-    @beat(when=is_fitted)
-    def what_it_does_to_attention(self) -> None:
-        """With keys from the latent, {moved} of this head's attention moves to other words."""
+        """How good is the copy? The keys come back with a {lost_k} error, the values with
+        {lost_v}."""
         picture, tempo = self.picture, self.theme.tempo
-        latent_head = self.view.head(self.head.head)
-        self.patterns = row = PatternComparison(
-            latent_head, self.frame, self.picture.layout.word_width
-        )
-        self.everything = Group(*self.hidden_parts, *self._all_except(self.reconstruction))
+        self.loss = loss = Loss(self.view.head(self.head.head), self.frame)
+        rebuilt = [panel.cells for panel in loss.rebuilt]
+        leaving = self._all_except(Group(picture.k.cells, picture.v.cells))
         self.play(
-            Vanish(self.reconstruction), Presence(self.hidden_parts, 1.0), self.move_camera(Shot())
+            Vanish(leaving, run_time=tempo.small),
+            *(
+                Settle(panel.cells, target.box)
+                for panel, target in zip((picture.k, picture.v), rebuilt, strict=True)
+            ),
+            *(
+                Recolour(panel.cells, values=target.values)
+                for panel, target in zip((picture.k, picture.v), rebuilt, strict=True)
+                if self.view.biased
+            ),
         )
-        last = row.patterns[-1].cells
-        end = last.box
-        last.place(picture.pattern.cells.box)
+        self.remove(picture.k.cells, picture.v.cells)
+        self.add(*rebuilt)
         self.play(
-            Presence(self.everything, 0.0, run_time=tempo.small),
-            *self._recolour_keys_and_values({"k": latent_head.k, "v": latent_head.v}),
-            Settle(last, end, introducer=True),
+            *(Appear(panel.header) for panel in loss.rebuilt),
+            Appear(loss.true),
+            Appear(loss.remark),
+        )
+        self.play(
+            Appear(loss.signs),
+            *(
+                MoveFromCopy(true.cells, difference.cells)
+                for true, difference in zip(loss.true, loss.difference, strict=True)
+            ),
             run_time=tempo.large,
         )
-        self.play(Appear(row.patterns[-1].header), run_time=tempo.small)
-        for index, step in reversed(list(enumerate(row.steps))):
-            self.play(Appear(row.patterns[index]), run_time=tempo.small)
-            self.play(Appear(step), run_time=tempo.small)
-        self.play(Appear(row.words), Appear(row.caption), run_time=tempo.small)
-
-    @beat(when=is_fitted)
-    def error_against_rank(self) -> None:
-        """The longer the latent, the less is lost, and less still when it is fitted to what the
-        layer really receives."""
-        tempo = self.theme.tempo
-        self.chart = chart = ErrorChart(self.report, self.frame)
-        ground = Group(chart.axes, chart.source)
-        self.play(Vanish(self.patterns), Appear(ground), run_time=tempo.normal)
-        for curve, name in zip((chart.plain, chart.fitted), chart.names, strict=True):
-            self.play(Draw(curve), run_time=tempo.large)
-            self.play(Appear(name), run_time=tempo.small)
-        self.play(Appear(chart.mark), run_time=tempo.small)
-
-    @beat
-    def trained_instead(self) -> None:
-        """DeepSeek trains with a latent from the start, and scores higher
-        in {higher} tests of {tests}."""
-        tempo = self.theme.tempo
-        if not is_fitted(self.trace):
-            self.everything = Group(*self.visible_parts())
-        self.trained = plot = TrainedPlot(self.frame)
-        self.facts |= {"higher": str(plot.higher), "tests": str(len(plot.plot.names))}
-        leaving = [Vanish(self.chart)] if is_fitted(self.trace) else []
-        heading = Group(plot.title, plot.source)
-        self.play(*leaving, Presence(self.everything, 0.0), Appear(heading), run_time=tempo.normal)
-        self.play(Appear(plot.plot), run_time=tempo.normal)
-
-    @beat
-    def what_is_cached(self) -> None:
-        """Only the latent is cached: here {cached} numbers instead of {expanded},
-        in DeepSeek-R1 {r1_after} instead of {r1_before}, one rotated key included."""
-        tempo = self.theme.tempo
-        self.bars = bars = CachedBars(
-            self.view, architecture(PUBLISHED), PUBLISHED_NAME, self.frame
-        )
-        leaving = [Vanish(self.trained, run_time=tempo.small)]
-        for title, pair in zip(bars.titles, (bars.own, bars.published), strict=True):
-            self.play(*leaving, Appear(title), run_time=tempo.small)
-            leaving = []
-            for row in range(2):
-                labels = Group(pair.names[row], pair.notes[row], pair.bars[row], pair.sizes[row])
-                self.play(Appear(labels), run_time=tempo.small)
-        self.play(Appear(bars.remark), run_time=tempo.small)
-
-    # Absorbing it
-
-    @beat
-    def absorb_into_the_query(self) -> None:
-        """The keys' matrix can act on the queries instead. Multiplied into theirs, once and for
-        all, it makes one matrix: keys are never formed."""
-        naive, picture, absorbed, tempo = self.naive, self.picture, self.absorbed, self.theme.tempo
-        self.play(Vanish(self.bars), self._return_to_the_diagram(), run_time=tempo.normal)
-        self.merge_weights(naive.w_q, naive.w_uk, absorbed.w_qk, leaving=(naive.to_q, naive.to_k))
-        q, turning = absorbed.q, self.latent.cells.copy()
-        self.add(q.cells.set_shown(0), turning)
         self.play(
-            *(Vanish(part) for part in (picture.q, picture.k, picture.k_t, picture.k_to_k_t)),
-            *(Draw(wire) for wire in (*naive.to_latent_q, naive.latent_to_scores)),
-            Appear(Group(q.header, absorbed.q_shape)),
-            Reveal(q.cells, in_diagonals(q.cells.shape)),
-            Transpose(turning, absorbed.layout.head.k_t),
-            run_time=1.3 * tempo.large,
+            *(Appear(panel.header) for panel in loss.difference),
+            LaggedStart(*(Appear(error) for error in loss.errors), lag_ratio=0.5),
         )
-        self.remove(turning)
-        self.add(absorbed.k_t.cells)
-        steps = ("Q K^top", "= X W_Q (C W_(U K))^top", "= X (W_Q W_(U K)^top) C^top")
-        self.key_formula = Derivation(
-            steps, naive.layout.key_formula_point, naive.layout.key_formula_width
-        )
-        self.play(Appear(absorbed.k_t.header), Appear(self.key_formula), run_time=tempo.small)
 
-    def _return_to_the_diagram(self) -> AnimationGroup:
-        """Return an animation that brings back the whole diagram of the naive form."""
-        small = () if self.picture.pattern_words_readable else (self.picture.pattern_words,)
-        hidden = {id(member) for part in small for member in part.get_family()}
-        parts = [part for part in self.everything if id(part) not in hidden]
-        return AnimationGroup(Presence(Group(*parts), 1.0))
+    # The duel
 
-    def merge_weights(
-        self, weight: WeightBox, other: WeightBox, merged: WeightBox, *, leaving: Sequence[Mobject]
-    ) -> None:
-        """Play how two weights become one matrix: their names leave their boxes for a third one.
-
-        ``leaving`` are the lines that vanish meanwhile.
-        """
+    @beat(when=can_duel)
+    def the_same_budget(self) -> None:
+        """Now a fair fight. The model keeps {own} numbers for each token and layer; both sides
+        may keep [{budget}]."""
         tempo = self.theme.tempo
-        first, second = (w.symbol.copy() for w in (weight, other))
-        pair = (first, second) if weight is self.naive.w_q else (second, first)
-        shrunk = merged.symbol.line_height / weight.symbol.line_height
-        for symbol, direction in zip(pair, (LEFT, RIGHT), strict=True):
-            symbol.scale(shrunk)
-            symbol.move_to(merged.symbol).align_to(merged.symbol, direction)
-        self.add(other.symbol, weight.symbol)
+        self.duel = duel = DuelPicture(self.layer, self.frame)
+        self.facts |= {
+            "shared_layer": spoken_share(duel.numbers.shared.distance.mean),
+            "latent_layer": spoken_share(duel.numbers.latent.distance.mean),
+        }
+        self.play(Vanish(Group(*self.visible_parts())), run_time=tempo.small)
+        for side in duel.sides:
+            self.add(*side.sets, side.numbers, side.unit_word)
         self.play(
-            *(Vanish(part) for part in (other.frame, other.lines, weight.lines, *leaving)),
-            Glide(weight.frame, merged.frame),
+            *(Appear(Group(side.name, side.sets)) for side in duel.sides),
+            *(Appear(Group(side.numbers, side.unit_word)) for side in duel.sides),
+            *(Appear(Group(*side.patterns, side.states[0])) for side in duel.sides),
+        )
+        self.wait_for("budget")
+        squeezed = []
+        for side in duel.sides:
+            first = side.bar.get_left()[0]
+            for index, piece in enumerate(side.sets):
+                target = piece.copy()
+                if side is duel.shared:
+                    target.move_to(side.sets[index % 2])
+                else:
+                    target.stretch_to_fit_width(side.bar.width / len(side.sets))
+                    target.move_to(
+                        [first + side.bar.width * (index + 0.5) / len(side.sets), piece.get_y(), 0]
+                    )
+                squeezed.append(Glide(piece, target))
+        numbers = [
+            AnimateWith(side.numbers, partial(count_down, side.numbers, side.own.n_own, side.side))
+            for side in duel.sides
+        ]
+        self.play(*squeezed, *numbers, run_time=tempo.large)
+        self.play(*(Appear(side.bar) for side in duel.sides), run_time=tempo.small)
+        self.remove(*(side.sets for side in duel.sides))
+
+    @beat(when=can_duel)
+    def all_heads_compared(self) -> None:
+        """Left, one shared set, the mean; right, one latent. What [glows] is attention that moves
+        in this layer: {shared_layer}, and {latent_layer}."""
+        duel, tempo = self.duel, self.theme.tempo
+        self._change_states(0, 1, *(side.compute_again() for side in duel.sides))
+        self.wait_for("glows")
+        self._change_states(1, 2, *(side.show_difference(duel.difference_norm) for side in duel.sides))
+        self.play(
+            *(Appear(Group(side.counter, side.percent, side.words)) for side in duel.sides),
+            *(side.count_to(side.side.distance.mean) for side in duel.sides),
+            run_time=2 * tempo.normal,
+        )
+
+    def _change_states(self, old: int, new: int, *changes: Animation) -> None:
+        """Play how the patterns of both sides change, and the words that say what they are."""
+        tempo, sides = self.theme.tempo, self.duel.sides
+        self.play(*(Vanish(side.states[old]) for side in sides), run_time=0.3)
+        self.play(
+            *changes, *(Appear(side.states[new]) for side in sides), run_time=tempo.large
+        )
+
+    @beat(when=has_contest)
+    def every_layer(self) -> None:
+        """In all {layers} layers errors add up: {mqa_moved} moves on the left, {latent_moved} on
+        the right."""
+        duel, tempo = self.duel, self.theme.tempo
+        self.play(
+            *(Appear(side.layer_words) for side in duel.sides),
+            *(self._dim_patterns(side) for side in duel.sides),
+        )
+        rising = [side.rise() for side in duel.sides]
+        self.add(*(side.layers for side in duel.sides))
+        self.play(*rising, run_time=3.4 * tempo.normal, rate_func=linear)
+
+    def _dim_patterns(self, side: DuelSide) -> Animation:
+        return Presence(Group(*side.patterns, side.states[2]), 0.35)
+
+    @beat(
+        when=has_contest,
+        kept="Nothing was trained. On one latent the model still says {next}; on one shared set, "
+        "averaged or even fitted, it does not.",
+        lost="Nothing was trained. This is how the whole model goes on in each of the ways.",
+    )
+    def what_it_says(self) -> None:
+        duel, tempo = self.duel, self.theme.tempo
+        assert duel.contest is not None
+        self.sayings = sayings = sayings_of(self.trace, duel.contest, self.frame)
+        bars = {1: duel.shared.bar, 3: duel.latent.bar}
+        staying = Group(*bars.values())
+        self.play(
+            Vanish(self._all_except(staying), run_time=tempo.small),
+            *(Glide(bar, sayings.bars[index]) for index, bar in bars.items()),
+            Appear(sayings.prompt, rate_func=second_half),
+            run_time=tempo.large,
+        )
+        self.play(Appear(sayings.row(0)), Appear(sayings.bars[0]), Appear(sayings.sayings[0]))
+        for index in (3, 1, 2):
+            extra = [Appear(sayings.bars[index])] if index not in bars else []
+            self.play(Appear(sayings.row(index)), *extra, run_time=tempo.small)
+            self.play(Appear(sayings.sayings[index]), run_time=tempo.small)
+
+    # Absorbing the keys' matrix
+
+    @beat
+    def a_new_query(self) -> None:
+        """But only the latent is kept. Must every key of every head be [rebuilt] for every new
+        token?"""
+        tempo, a = self.theme.tempo, self.absorption
+        self._keep_only_the_latent()
+        a.only_last_row(a.query)
+        a.only_last_row(a.scores)
+        self.word = a.words[-1].copy() if a.words else Group()
+        self.word.shift([a.layout.query.left - a.layout.far_query.left, 0, 0])
+        self.play(Appear(a.query), Appear(a.query_name), Appear(self.word), run_time=tempo.small)
+        self.play(
+            *(
+                TransposeFromCopy(block, turned)
+                for block, turned in zip(a.latent.blocks, a.turned.blocks, strict=True)
+            ),
+            Appear(a.turned_name, rate_func=second_half),
+            run_time=tempo.large,
+        )
+        self.wait_for("rebuilt")
+        dots = [Appear(m.dots) for m in (a.turned, a.keys) if m.dots is not None]
+        self.play(
+            Appear(a.weight),
+            *dots,
+            *self._inflate(),
+            Appear(a.keys_name),
+            Appear(Group(a.number, a.number_words)),
+            a.count(0, a.rebuilt),
+            run_time=1.6 * tempo.large,
+        )
+        self.play(Appear(a.scores), run_time=tempo.small)
+
+    def _keep_only_the_latent(self) -> None:
+        """Play how all but the latent goes, and the latent takes its place in the new picture."""
+        tempo, a = self.theme.tempo, self.absorption
+        parts = [*a.latent.blocks, *([] if a.rope is None else [a.rope])]
+        if hasattr(self, "sayings"):
+            bar = self.duel.latent.bar
+            self.play(Vanish(self._all_except(Group(bar))), run_time=tempo.small)
+            self.play(*(Unroll(bar, block) for block in parts))
+        else:
+            self.play(Vanish(Group(*self.visible_parts())), run_time=tempo.small)
+            origins = [self.latent.cells] * len(a.latent.blocks)
+            origins += [] if self.latent.rope is None else [self.latent.rope]
+            self.play(
+                *(
+                    Arrive(part, part.copy().place(origin.box))
+                    for part, origin in zip(parts, origins, strict=True)
+                ),
+            )
+        named = [a.latent_name, a.rope_name, a.frame_of_cache]
+        named += [] if a.latent.dots is None else [a.latent.dots]
+        self.play(*(Appear(part) for part in named), run_time=tempo.small)
+
+    def _inflate(self) -> list[Animation]:
+        """Return the animations in which the keys of all sets grow out of the matrix."""
+        a = self.absorption
+        blocks = [block for keys in reversed((a.keys, *a.others)) for block in keys.blocks]
+        return [Arrive(block, block.copy().place(a.layout.weight.inset(0.1))) for block in blocks]
+
+    @beat
+    def move_the_bracket(self) -> None:
+        """No: [move] the bracket. Apply the matrix to the one new query, and no key is ever
+        built."""
+        tempo, a = self.theme.tempo, self.absorption
+        s = a.layout
+        self.play(Appear(a.formula))
+        self.wait_for("move")
+        gone = [
+            Settle(block, Box(s.turned.x, s.turned.bottom, s.turned.width, 0.01), remover=True)
+            for keys in (a.keys, *a.others)
+            for block in keys.blocks
+        ]
+        dots = [Vanish(m.dots) for m in (a.keys, *a.others) if m.dots is not None]
+        dx = s.far_query.left - s.query.left
+        far = a.query.copy().shift([dx, 0, 0])
+        self.play(a.formula.move_bracket(), run_time=tempo.large)
+        self.play(
+            *gone,
+            *dots,
+            Vanish(a.keys_name),
+            a.count(a.rebuilt, 0),
+            Glide(a.weight, a.weight.copy().shift(np.subtract(s.far_weight.center, s.weight.center))),
+            Glide(a.query, far),
+            Glide(a.query_name, a.queries_name_at(dx)),
+            Glide(self.word, self.word.copy().shift([dx, 0, 0])),
+            Vanish(a.scores),
+            run_time=1.4 * tempo.large,
+        )
+        a.only_last_row(a.latent_query)
+        parts = Group(a.latent_query, a.latent_query_name)
+        self.play(Appear(parts), *([] if a.rope_query is None else [Appear(a.rope_query)]))
+
+    @beat(
+        plain="The turned latent drops into the scores, where the keys were.",
+        rotated="The turned latent drops into the scores, where the keys were, and with it the one "
+        "rotated key.",
+    )
+    def the_latent_drops_in(self) -> None:
+        tempo, a = self.theme.tempo, self.absorption
+        s = a.layout
+        drop = [0.0, s.dropped.y - s.turned.y, 0.0]
+        moving = Group(a.turned, a.turned_name)
+        self.play(
+            Glide(moving, moving.copy().shift(drop)),
+            Vanish(Group(a.number, a.number_words)),
+            run_time=tempo.large,
+        )
+        if a.rope is not None and a.turned_rope is not None:
+            self.play(TransposeFromCopy(a.rope, a.turned_rope))
+        self.play(Appear(a.scores), run_time=tempo.small)
+        raised = a.weight.copy().set_y(s.scores.y)
+        self.play(
+            Appear(a.words),
+            Vanish(a.query_name),
+            Appear(a.queries_name),
+            Glide(a.weight, raised),
             run_time=tempo.small,
         )
+        self.remove(self.word)
+        matrices = [*a.query.blocks, *a.latent_query.blocks]
         self.play(
-            Glide(weight.symbol, first),
-            Glide(other.symbol, second),
-            run_time=1.2 * tempo.large,
+            LaggedStart(*(Reveal(cells, in_rows(cells.shape)) for cells in matrices), lag_ratio=0.1)
         )
+        self.play(Reveal(a.scores, in_rows(a.scores.shape)))
+
+    @beat
+    def the_pattern_mixes_latents(self) -> None:
+        """The pattern mixes the latents themselves, so no value is built either."""
+        tempo, a = self.theme.tempo, self.absorption
+        self.play(Vanish(a.scores, rate_func=second_half), Appear(a.pattern, rate_func=first_half))
+        weights = a.pattern.values[-1][:, None]
+        frame = Highlight(a.pattern.row(-1))
+        self.play(Appear(frame), run_time=tempo.small)
+        self.play(*(ShowCells(block, weights) for block in a.latent.blocks))
+        rows = [row for block in a.latent.blocks for row in block.split_rows()]
+        ends = [block for block in a.mix.blocks for _ in range(self.layer.count)]
+        self.add(*rows)
         self.play(
-            *(Vanish(part) for part in (weight.frame, weight.symbol, other.symbol)),
-            Appear(merged),
+            *(Settle(row, end.box) for row, end in zip(rows, ends, strict=True)),
+            run_time=tempo.large,
+        )
+        self.remove(*rows)
+        self.add(*a.mix.blocks)
+        self.play(
+            Appear(a.mix_name),
+            *([] if a.mix.dots is None else [Appear(a.mix.dots)]),
+            Vanish(frame),
+            *(ShowCells(block, 1.0) for block in a.latent.blocks),
             run_time=tempo.small,
-        )
-
-    @beat
-    def absorb_into_the_output(self) -> None:
-        """The values' matrix goes the other way: across the pattern, into the output's.
-        Values are never formed either."""
-        naive, picture, absorbed, tempo = self.naive, self.picture, self.absorbed, self.theme.tempo
-        camera_box, _ = shot_box(naive.layout.to_output, self.frame, pad=1.0)
-        left_side = (naive.x, naive.x_words, self.latent, self.latent.frame, naive.w_dkv)
-        self.faded_parts = Group(*left_side, naive.to_latent, naive.to_latent_q, absorbed.w_qk)
-        lines = (picture.q_to_k_t, picture.k_t_to_scores, naive.latent_to_scores, self.key_formula)
-        self.dimmed = Group(absorbed.q, absorbed.q_shape, absorbed.k_t, picture.scores, *lines)
-        self.play(
-            self.move_camera(Shot.of_box(camera_box)),
-            Presence(self.faded_parts, 0.0),
-            *self.dim(self.dimmed),
-            run_time=tempo.large,
-        )
-        blocks = [block.set_shown(0) for block in naive.out.blocks]
-        self.add(*blocks)
-        named = Group(naive.w_o, naive.out.header, *([naive.out.dots] if naive.out.dots else []))
-        self.play(
-            *(Draw(wire) for wire in naive.to_out),
-            Appear(named),
-            *(Reveal(block, in_diagonals(block.shape)) for block in blocks),
-            run_time=tempo.normal,
-        )
-        self.merge_weights(naive.w_o, naive.w_uv, absorbed.w_vo, leaving=(naive.to_v, naive.to_out))
-        z = absorbed.z
-        self.add(z.cells.set_shown(0))
-        self.play(
-            *(Vanish(part) for part in (picture.v, picture.v_to_z, picture.z)),
-            *(Draw(wire) for wire in (naive.latent_to_mix, *naive.to_merged_out)),
-            Appear(z.header),
-            Reveal(z.cells, in_diagonals(z.cells.shape)),
-            run_time=tempo.large,
-        )
-        steps = ("A (C W_(U V)) W_O", "= (A C) (W_(U V) W_O)")
-        self.value_formula = Derivation(
-            steps, naive.layout.value_formula_point, naive.layout.value_formula_width
-        )
-        self.play(Appear(self.value_formula), run_time=tempo.small)
-
-    @beat
-    def only_the_latent_is_read(self) -> None:
-        """What is left: queries in the latent's space, scores against the latent,
-        and a mix of latents."""
-        naive, picture, absorbed, tempo = self.naive, self.picture, self.absorbed, self.theme.tempo
-        self.remove(naive.out, picture.scores, picture.pattern, picture.q_to_k_t)
-        self.add(absorbed.out, absorbed.scores, absorbed.pattern, absorbed.q_to_k_t)
-        dimmed = Group(absorbed.q_to_k_t, absorbed.scores)
-        set_presence(dimmed, self.theme.dim)
-        leaving = (naive.to_latent, naive.to_latent_q, naive.to_merged_out, self.key_formula)
-        crossing = (naive.latent_to_scores, naive.latent_to_mix, self.value_formula)
-        replaced_lines = (picture.pattern_to_z, picture.product_dot, self.latent.frame)
-        self.play(
-            *(Vanish(part) for part in (*leaving, *crossing, *replaced_lines)), run_time=tempo.small
-        )
-        staying = Group(naive.x, naive.x_words, self.latent, naive.w_dkv, absorbed.w_qk)
-        self.play(
-            self.move_camera(Shot()),
-            Presence(staying, 1.0),
-            *self.undim(dimmed, absorbed.q, absorbed.q_shape, absorbed.k_t, picture.k_t_to_scores),
-            Glide(self.latent, absorbed.latent),
-            Glide(naive.w_dkv, absorbed.w_dkv),
-            *(Glide(part, final_copy) for part, final_copy in self.final_copies),
-            run_time=1.2 * tempo.large,
-        )
-        self.flow = Group(absorbed.to_latent, absorbed.to_q, absorbed.to_out)
-        self.feeds = Group(absorbed.key_feed, absorbed.value_feed)
-        lines = (absorbed.key_line, absorbed.value_line)
-        self.play(
-            *(Draw(wire) for group in self.flow for wire in group),
-            *(Draw(wire) for wire in (*self.feeds, *lines, absorbed.pattern_to_z)),
-            Appear(absorbed.product_dot),
-            Appear(absorbed.note),
-            run_time=tempo.normal,
         )
 
     @beat
     def both_forms_agree(self) -> None:
-        """Both ways give the same output. The largest difference is rounding."""
-        absorbed, tempo = self.absorbed, self.theme.tempo
-        self.diagram = Group(*self.visible_parts())
+        """Both ways give the same output."""
+        tempo, a = self.theme.tempo, self.absorption
         self.outputs = pair = OutputComparison(self.view, self.frame)
-        origin = absorbed.out
         arriving = [
-            Arrive(block, source)
+            emerge(block, block.copy().place(a.layout.mix))
             for panel in (pair.naive, pair.absorbed)
-            for block, source in zip(panel.blocks, origin.blocks, strict=True)
+            for block in panel.blocks
         ]
-        self.play(Presence(self.diagram, 0.0), *arriving, run_time=tempo.large)
+        self.play(*(Vanish(part) for part in self.mobjects), *arriving, run_time=tempo.large)
         self.play(Appear(pair.names), Appear(pair.sign), run_time=tempo.small)
         self.play(Appear(pair.total), Appear(pair.notes), run_time=tempo.small)
 
@@ -498,25 +626,28 @@ class LatentAttention(Stage):
 
     @beat
     def every_head_reads_it(self) -> None:
-        """All {heads} heads read the same latent. It looks like multi-query attention, but every
-        head has its own way of asking."""
-        absorbed, tempo = self.absorbed, self.theme.tempo
-        flat = self.head.head
-        self.absorbed_stack = head_stack = AbsorbedHeadStack(self.view, flat, absorbed)
-        shots = head_stack.shots
-        staying = Group(self.latent, *head_stack.front_parts, absorbed.names)
-        self.play(Vanish(self.outputs), Presence(self.diagram, 1.0), run_time=tempo.small)
-        rest = self._all_except(staying)
-        shift = np.array([shots.latent.x, shots.latent.y, shots.depth]) - self.latent.box.center
-        place = self.latent.copy().shift(shift)
-        set_depth_plane(self.latent, self.latent.cells)
+        """All {heads} heads read one latent, and each has its own way of asking."""
+        tempo, absorbed = self.theme.tempo, self.absorbed
+        self.absorbed_stack = head_stack = AbsorbedHeadStack(self.view, self.head.head, absorbed)
+        shots, s = head_stack.shots, self.absorption.layout
+        boxes = {"q": s.latent_query, "k_t": s.dropped, "pattern": s.scores, "z": s.mix}
+        front = {name: absorbed.panels[name] for name in boxes}
+        rest = Group(*(part for part in head_stack.front_parts if part not in front.values()))
+        self.play(
+            *(Vanish(part, rate_func=first_half) for part in self.mobjects),
+            *(emerge(cells, cells.copy().place(boxes[name])) for name, cells in front.items()),
+            Appear(Group(rest, *absorbed.latent.panels), rate_func=second_half),
+            run_time=tempo.large,
+        )
+        shift = np.array([shots.latent.x, shots.latent.y, shots.depth])
+        shift -= absorbed.latent.box.center
+        latent = Group(*absorbed.latent.panels)
+        place = latent.copy().shift(shift)
+        set_depth_plane(latent, absorbed.latent.cells)
         self.add(*head_stack.cards)
-        clear_depth_plane(absorbed.names)
         self.play(
             self.move_camera(shots.shot),
-            Vanish(rest, rate_func=first_half),
-            Glide(self.latent, place),
-            Presence(self.latent.shape, 0.0),
+            Glide(latent, place),
             Appear(head_stack.featured.body),
             *(Appear(card, rate_func=second_half) for card in head_stack.others),
             run_time=tempo.swing,
@@ -524,23 +655,26 @@ class LatentAttention(Stage):
         for fan_out in head_stack.fan_outs:
             self.add(fan_out.set_drawn(0))
         self.play(
+            Appear(self._upright_name(shots)),
             *(AnimateWith(fan_out, fan_out.set_drawn) for fan_out in head_stack.fan_outs),
             run_time=tempo.large,
         )
 
     @beat
     def the_cache(self) -> None:
-        """And this is all that is kept: {cached} numbers for each word, whatever the number
-        of heads."""
+        """This is all that is kept: {cached} numbers for each token."""
         shots, tempo, theme = self.absorbed_stack.shots, self.theme.tempo, self.theme
         lines = (f"{self.facts['cached']} numbers a token", f"for all {self.facts['heads']} heads")
         words = Paragraph(lines, (0.0, shots.words_top), size=theme.name_size, colour=theme.ink)
         keep_upright(words, at=shots.words_corner)
-        heads = Group(*self.absorbed_stack.cards, self.absorbed.names)
+        heads = Group(*self.absorbed_stack.cards)
         self.play(
             self.move_camera(shots.near),
             *self.dim(heads, to=2 * self.theme.dim, rate_func=second_half),
-            Presence(self.latent.shape, 1.0, rate_func=second_half),
-            run_time=6.0,
+            Appear(words, rate_func=second_half),
+            run_time=tempo.orbit,
         )
-        self.play(Appear(words), run_time=tempo.small)
+        self.hold(1.0)
+        self.play(
+            self.move_camera(shots.shot), Vanish(words), *self.undim(heads), run_time=tempo.swing
+        )

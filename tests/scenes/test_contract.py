@@ -22,7 +22,7 @@ from filmkit.words.captions import READING_SPEED, captions
 from filmkit.words.script import chapter_title, speaker_notes
 from scenes.registry import POSTERS, SCENES, THUMBNAIL
 from tests.scenes.known_faults import JUMPS, fault
-from tests.support.kinds import KINDS, SHIPPED_KIND, trace_of_kind
+from tests.support.kinds import KINDS, OWN_KEYS, SHIPPED_KIND, trace_of_kind
 from tests.support.performance import Performance, perform
 from tests.support.traces import make_trace
 
@@ -55,12 +55,25 @@ class Case:
 
 
 LATENT = "keeps a latent instead of keys and values; render scene_mla"
+NOT_CONVERTED = (
+    "has no conversion into MLA in its trace; add one with: python -m extract convert --out FILE"
+)
+NOT_ROTATED = "does not rotate queries and keys; give the trace of a model that does"
+UNROTATED = (OWN_KEYS, "one head", "one layer", "2 tokens")
 REFUSED = {
     ("scene_kv_cache", "true MLA"): LATENT,
     ("scene_sharing", "true MLA"): LATENT,
     ("scene_sharing", "one head"): "has one head, which has nothing to share; give another trace",
     ("scene_answer", "true MLA"): LATENT,
     ("scene_answer", "one head"): "has one head, which has nothing to share; give another trace",
+    ("scene_mqa", "true MLA"): LATENT,
+    ("scene_gqa", "true MLA"): LATENT,
+    ("scene_mqa", "one head"): "has one head, which has nothing to share; give another trace",
+    ("scene_gqa", "one head"): "has one head, which has nothing to share; give another trace",
+} | {
+    ("scene_rotation", kind): NOT_ROTATED if kind in UNROTATED else NOT_CONVERTED
+    for kind in KINDS
+    if kind not in (SHIPPED_KIND, "true MLA")
 }
 """The scenes and kinds of traces that do not go together, and how the message ends."""
 

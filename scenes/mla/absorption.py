@@ -1,0 +1,306 @@
+"""The picture in which the keys' matrix moves to the query, and no key is built any more."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+from manim import Animation, Group, RoundedRectangle, VGroup
+
+from filmkit.core.animations import AnimateWith, Glide
+from filmkit.core.geometry import Box, Frame
+from filmkit.core.heatmap import Heatmap
+from filmkit.core.norm import Norm, TensorSource
+from filmkit.core.printable import printable
+from filmkit.core.text import Label, Number, Symbol
+from filmkit.core.theme import current_theme
+from filmkit.mobjects.flow import WeightBox
+from filmkit.mobjects.latent_view import LatentView
+from filmkit.mobjects.marks import TokenLabels
+from filmkit.mobjects.panel import Header, Truncated
+from filmkit.mobjects.product_layout import ChannelAxis
+from filmkit.mobjects.sayings import display_size
+from scenes.mla.absorption_layout import AbsorptionLayout, Sizes
+
+__all__ = ["Absorption", "BracketFormula"]
+
+Array = npt.NDArray[np.float64]
+
+MAX_SETS = 4  # largest number of sets of keys that are drawn
+FORMULA = 0.05  # height of the formula, as a share of the frame's shorter side
+
+
+class BracketFormula(VGroup):
+    """A product of three factors whose bracket moves: q (W C) becomes (q W) C.
+
+    Parameters
+    ----------
+    start
+        (x, y) of its left end.
+    room
+        Its largest width.
+    size
+        Text size, if there is room.
+    """
+
+    GAP = 0.1  # between two pieces, in scene units
+
+    def __init__(self, start: tuple[float, float], room: float, size: float) -> None:
+        super().__init__()
+        theme = current_theme()
+        pieces = (
+            ("q", theme.query),
+            ("(", theme.ink),
+            ("W_(U K)^top", theme.key),
+            ("C^top", theme.latent),
+            (")", theme.ink),
+        )
+        self.start = start
+        for formula, colour in pieces:
+            self.add(Symbol(formula, size=size, colour=colour))
+        width = sum(piece.width for piece in self) + self.GAP * (len(self) - 1)
+        if width > room:
+            for piece in self:
+                piece.scale(room / width)
+        self._arrange((0, 1, 2, 3, 4))
+
+    def _arrange(self, order: Sequence[int]) -> BracketFormula:
+        x, y = self.start
+        for index in order:
+            piece = self[index]
+            piece.on_line(x + piece.width / 2, y)
+            x += piece.width + self.GAP
+        return self
+
+    def move_bracket(self, **kwargs: object) -> Animation:
+        """Return the animation in which the bracket moves to the first two factors."""
+        return Glide(self, self.copy()._arrange((1, 0, 2, 4, 3)), **kwargs)
+
+
+class Absorption(Group):
+    """Queries, latent, keys and scores of one head, before and after the matrix moves.
+
+    Attributes
+    ----------
+    layout
+        Where everything stands.
+    latent, turned
+        The latent, and turned, at the top.
+    rope, turned_rope, rope_query
+        Heatmaps of the shared rotated key, turned, and of the rotated queries, or None.
+    keys
+        The turned keys that are rebuilt; ``others`` are those of the other sets, behind.
+    query, latent_query
+        Queries, and queries in the latent space.
+    weight
+        The box of the matrix that moves.
+    scores, pattern
+        Scores, and the pattern in the same place.
+    mix
+        The last row's mix of latents.
+    number, number_words
+        How many numbers are rebuilt for one new token.
+    formula
+        The formula whose bracket moves.
+    words
+        The words of the rows.
+    """
+
+    def __init__(self, view: LatentView, head: int, frame: Frame) -> None:
+        super().__init__()
+        theme, layer = current_theme(), view.layer
+        self.view, self.frame = view, frame
+        self.head = latent_head = view.head(head)
+        forms, n_sets = view.forms, layer.trace.meta.n_kv_heads
+        drawn_sets = min(n_sets, MAX_SETS)
+        longest = max(Label(printable(w), size=1.0).width for w in layer.words)
+        word_width = min(0.15 * frame.shorter_side, 0.028 * longest)
+        self.layout = s = AbsorptionLayout.of(
+            frame,
+            Sizes(layer.count, latent_head.q.shape[1], forms.rank, forms.d_rope, drawn_sets - 1),
+            word_width=word_width,
+        )
+        mask = layer.head(head).causal_mask
+        self.latent = _ends(view.latent, view.latent_norm, s.latent, s.rank, 1, view.latent_source)
+        turned_source = replace(view.latent_source, transposed=True)
+        self.turned = _ends(view.latent.T, view.latent_norm, s.turned, s.rank, 0, turned_source)
+        queries, query_source = latent_head.panels["q"]
+        self.query = _ends(queries, layer.norm("q"), s.query, s.channels, 1, query_source)
+        self.latent_query = _ends(
+            latent_head.q_latent,
+            view.q_latent_norm,
+            s.latent_query,
+            s.query_rank,
+            1,
+            layer.computed("queries times W_UK, transposed", "r", forms.rank),
+        )
+        first = latent_head.kv_head
+        groups = [first, *(g for g in range(n_sets) if g != first)][:drawn_sets]
+        self.keys, *self.others = (
+            self._keys(group, head, s.keys.moved(dx=0.13 * place, dy=0.13 * place))
+            for place, group in enumerate(groups)
+        )
+        self.scores = Heatmap(
+            latent_head.absorbed_scores,
+            layer.scores_norm,
+            width=s.scores.width,
+            height=s.scores.height,
+            masked=mask,
+            source=layer.computed("scaled scores against the latent", "key_pos"),
+        ).place(s.scores)
+        self.pattern = Heatmap(
+            latent_head.absorbed_pattern,
+            layer.norm("pattern"),
+            width=s.scores.width,
+            height=s.scores.height,
+            masked=mask,
+            source=layer.computed("pattern from scores against the latent", "key_pos"),
+        ).place(s.scores)
+        self.mix = _ends(
+            latent_head.z_latent[-1:],
+            view.latent_norm,
+            s.mix,
+            s.rank,
+            1,
+            TensorSource(expression="last row of pattern times the latent"),
+        )
+        self._add_rope()
+        self.weight = WeightBox(
+            "W_(U K)^top", forms.layer.W_UK.shape[2:] + (forms.rank,), s.weight, colour=theme.key
+        )
+        self.weight.remove(self.weight.lines)
+        self.weight.symbol.shrink_to(s.weight.width - 0.14)
+        self._name()
+        count = layer.count * n_sets * forms.layer.W_UK.shape[2]
+        self.rebuilt = count
+        self.number = Number(count, digits=0, size=display_size(frame), colour=theme.key)
+        self.number.on_line(*s.number)
+        lines = ("numbers rebuilt", "for one new token")
+        self.number_words = VGroup(
+            *(
+                Label(line, size=theme.shape_size, colour=theme.muted).on_line(
+                    s.number[0], s.number[1] - 0.5 - 0.3 * index
+                )
+                for index, line in enumerate(lines)
+            )
+        )
+        size = FORMULA * frame.shorter_side / 8.0
+        self.formula = BracketFormula(s.formula, s.formula_room, size)
+        words = layer.words if s.word_size else ()
+        self.words = TokenLabels(
+            words, s.words if words else (), width=word_width, size=s.word_size or None
+        )
+
+    def _keys(self, group: int, head: int, box: Box) -> Truncated:
+        """Return the turned keys of a set, as the naive form has them."""
+        view = self.view
+        values = view.rows(view.forms.k)[:, group]
+        source = view.layer.computed("keys from the latent", "d_qk", values.shape[1])
+        return _ends(
+            values.T,
+            view.layer.norm("k"),
+            box,
+            self.layout.channels,
+            0,
+            replace(source, transposed=True),
+        )
+
+    def _add_rope(self) -> None:
+        view, s = self.view, self.layout
+        self.rope = self.turned_rope = self.rope_query = None
+        if s.rope is None or s.turned_rope is None or s.rope_query is None:
+            return
+        norm, d_rope = view.layer.norm("k_rope"), view.forms.d_rope
+        source = view.rope_source
+
+        def cells(values: Array, colours: Norm, box: Box, origin: TensorSource) -> Heatmap:
+            return Heatmap(
+                values, colours, width=box.width, height=box.height, source=origin
+            ).place(box)
+
+        self.rope = cells(view.rope, norm, s.rope, source)
+        self.turned_rope = cells(
+            view.rope.T, norm, s.turned_rope, replace(source, transposed=True)
+        )
+        rotated = self.head.q[:, -d_rope:]
+        self.rope_query = cells(
+            rotated,
+            view.layer.norm("q"),
+            s.rope_query,
+            view.layer.computed("rotated part of the queries", "d_rope", d_rope),
+        )
+
+    def _name(self) -> None:
+        theme, s, frame_right = current_theme(), self.layout, self.frame.stage.right
+
+        def beside(symbol: str, box: Box, colour: str) -> Header:
+            header = Header("", symbol, colour=colour)
+            header.set_line(box.y)
+            return header.shift([box.left - 0.2 - header.get_right()[0], 0, 0])
+
+        self.latent_name = Header("latent", "C", colour=theme.latent)
+        whole = s.latent if s.rope is None else Box.around([s.latent, s.rope])
+        self.latent_name.stand_on(whole)
+        self.turned_name = beside("C^top", s.turned, theme.latent)
+        self.keys_name = beside("K^top", s.keys, theme.key)
+        self.query_name = Header("query", "q", colour=theme.query).stand_on(s.query)
+        over = self.query_name.get_right()[0] - s.query.right
+        self.query_name.shift([-max(0.0, over), 0, 0])
+        self.queries_name = Header("queries", "Q", colour=theme.query).stand_on(s.far_query)
+        self.latent_query_name = Header("", "Q W_(U K)^top", colour=theme.query)
+        self.latent_query_name.stand_on(s.latent_query)
+        self.mix_name = Label(
+            "mix of latents", size=theme.shape_size, colour=theme.latent
+        )
+        left = min(s.mix.left, frame_right - self.mix_name.width)
+        self.mix_name.on_line(left + self.mix_name.width / 2, s.mix.bottom - 0.24)
+        self.rope_name = VGroup()
+        if s.rope is not None:
+            label = Label("+ rotated key", size=theme.shape_size, colour=theme.key)
+            label.on_line(self.latent_name.get_right()[0] + 0.14 + label.width / 2, 0)
+            label.set_y(self.latent_name.get_y())
+            self.rope_name.add(label)
+        box = whole.grown(0.06)
+        self.frame_of_cache = RoundedRectangle(
+            width=box.width,
+            height=box.height,
+            corner_radius=0.06,
+            stroke_color=theme.latent,
+            stroke_width=theme.line,
+            fill_opacity=0.0,
+        ).move_to(box.center)
+
+    def queries_name_at(self, dx: float) -> Header:
+        """Return a copy of the query's name as far to the right."""
+        return self.query_name.copy().shift([dx, 0, 0])
+
+    # Animations
+
+    def count(self, start: float, end: float, **kwargs: object) -> Animation:
+        """Return the animation in which the number of rebuilt numbers changes."""
+        return AnimateWith(
+            self.number,
+            lambda alpha: self.number.set_value(start + (end - start) * alpha),
+            **kwargs,
+        )
+
+    def only_last_row(self, matrix: Truncated | Heatmap) -> None:
+        """Show only the last row of a matrix: that of the new token."""
+        for cells in matrix.blocks if isinstance(matrix, Truncated) else (matrix,):
+            shown = np.zeros(cells.shape)
+            shown[-1] = 1
+            cells.set_shown(shown)
+
+
+def _ends(
+    values: Array, norm: Norm, box: Box, axis: ChannelAxis, cut: int, source: TensorSource
+) -> Truncated:
+    """Return a matrix of which the middle channels, along the axis ``cut``, may be left out."""
+    first, last = (axis.count, 0) if axis.whole else (axis.first, axis.last)
+    gap = 0.24 if cut else 0.16
+    return Truncated(
+        values, norm, box, first=first, last=last, axis=cut, gap=gap, show_shape=False,
+        source=source,
+    )  # fmt: skip

@@ -1,0 +1,337 @@
+"""The duel: as many cached numbers as one shared set or as one latent, and what both do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
+from manim import Animation, AnimationGroup, Group, Line, Mobject, Rectangle, VGroup
+
+from extract.conversion_report import ConversionReport, Row, conversion_report
+from extract.duel import Duel, Side, duel
+from extract.trace import Trace
+from filmkit.core.animations import AnimateWith, Appear, Recolour
+from filmkit.core.geometry import Box, Frame
+from filmkit.core.heatmap import Heatmap
+from filmkit.core.norm import Norm
+from filmkit.core.numbers import format_count
+from filmkit.core.text import Label, Number
+from filmkit.core.theme import current_theme
+from filmkit.core.view import LayerView
+from filmkit.mobjects.chart import scheme_colour
+from filmkit.mobjects.marks import ColourBar
+from filmkit.mobjects.sayings import Saying, Sayings, bar_of, display_size, set_colours
+from scenes.mla.duel_layout import DuelLayout, DuelSideLayout
+
+__all__ = ["Contest", "DuelPicture", "DuelSide", "at_equal_size", "sayings_of"]
+
+PERCENTILE = 99.5  # of all differences, at which their scale ends
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Contest:
+    """The rows of a conversion's ladder that cache as much as one shared set does.
+
+    Attributes
+    ----------
+    model, mean, fitted, latent
+        The model itself; one set that is the mean of its own; one that was fitted; one latent whose
+        keys are rotated after they have been expanded.
+    """
+
+    model: Row
+    mean: Row
+    fitted: Row
+    latent: Row
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """All of them, as the picture has them from the top."""
+        return self.model, self.mean, self.fitted, self.latent
+
+
+def at_equal_size(trace: Trace) -> Contest | None:
+    """Return the contest that a trace's conversion measured; None if it has none."""
+    if trace.meta.conversion is None:
+        return None
+    report: ConversionReport = conversion_report(trace)
+    size = next(row.numbers for row in report.ladder if row.way == "mqa")
+    rows = {row.way: row for row in report.ladder if row.way == "model" or row.numbers == size}
+    return Contest(*(rows[w] for w in ("model", "mqa", "mqa_fitted", "latent_then_rotate")))
+
+
+class DuelSide(Group):
+    """One side: a bar of what is cached, and the patterns of all heads.
+
+    Attributes
+    ----------
+    name, numbers
+        Its name, and how many numbers are cached.
+    sets
+        The bar of the model's own sets of keys and values: for each a piece of keys and one of
+        values.
+    bar
+        The bar of what is cached instead.
+    patterns
+        Heatmaps of the heads, which begin with the model's own patterns.
+    counter, percent, words
+        How much attention moves, with its sign and its words.
+    states
+        What says what the patterns are: two words, then the colour bar of their differences.
+    layers
+        A bar for each layer of the model; empty without a conversion.
+    """
+
+    def __init__(
+        self,
+        view: LayerView,
+        side: Side,
+        own: Duel,
+        layout: DuelSideLayout,
+        frame: Frame,
+        *,
+        name: str,
+        scheme: str,
+        row: Row | None,
+        most: float,
+    ) -> None:
+        super().__init__()
+        theme, self.layout, self.side = current_theme(), layout, side
+        self.view, self.own, self.row = view, own, row
+        self.name = Label(name, size=theme.name_size)
+        self.name.on_line(layout.name[0] + self.name.width / 2, layout.name[1])
+        self.unit = layout.bar.width / max(own.n_own, side.numbers)
+        self.sets = self._sets(view, own)
+        colours = {
+            "mqa": ((theme.key, view.trace.meta.d_qk), (theme.value, view.trace.meta.d_v)),
+            "mla": ((theme.latent, side.numbers),),
+        }[scheme]
+        self.bar = bar_of(layout.bar, self.unit, colours)
+        unit = Label("numbers", size=theme.shape_size, colour=theme.muted)
+        unit.on_line(layout.numbers[0] - unit.width / 2, layout.numbers[1])
+        self.unit_word = unit
+        self.numbers = Number(own.n_own, digits=0, size=theme.name_size)
+        self.numbers.on_line(unit.get_left()[0] - 0.14 - self.numbers.width / 2, layout.numbers[1])
+        self.patterns = [self._pattern(head, box) for head, box in enumerate(layout.patterns)]
+        self._count(frame)
+        self.states: list[Mobject] = [
+            self._words(text, layout.state)
+            for text in ("its own patterns", "computed again", "")
+        ]
+        self.layers = VGroup()
+        self.layer_words = VGroup()
+        if row is not None:
+            self._draw_layers(row, most, scheme_colour(scheme))
+
+    def _sets(self, view: LayerView, own: Duel) -> VGroup:
+        meta = view.trace.meta
+        return bar_of(self.layout.bar, self.unit, set_colours(meta, meta.n_kv_heads))
+
+    def _span(self, values: Array, head: int) -> Array:
+        drawn = slice(self.view.first, self.view.stop)
+        return values[head, drawn, drawn]
+
+    def _pattern(self, head: int, box: Box) -> Heatmap:
+        view = self.view
+        return Heatmap(
+            self._span(self.own.own, head),
+            Norm.unit(),
+            width=box.width,
+            height=box.height,
+            masked=view.head(head).causal_mask,
+            source=view.computed(f"the model’s own pattern of head {head}", "key_pos"),
+        ).place(box)
+
+    def _count(self, frame: Frame) -> None:
+        theme, size = current_theme(), display_size(frame)
+        self.counter = Number(88, digits=0, size=size)
+        self.percent = Label("%", size=size * 0.7)
+        x, y = self.layout.counter
+        width = self.counter.width + 0.1 + self.percent.width
+        self.counter.on_line(x - width / 2 + self.counter.width / 2, y)
+        self.percent.on_line(x + width / 2 - self.percent.width / 2, y)
+        self.counter.set_value(0.0)
+        self.words = VGroup(
+            self._words("of attention moves", self.layout.words),
+        )
+
+    def _words(self, text: str, point: tuple[float, float]) -> Label:
+        theme = current_theme()
+        label = Label(text, size=theme.note_size, colour=theme.muted)
+        return label.on_line(
+            point[0] if self.layout.centered else point[0] + label.width / 2, point[1]
+        )
+
+    def _draw_layers(self, row: Row, most: float, colour: str) -> None:
+        theme, strip = current_theme(), self.layout.strip
+        count = len(row.moved_by_layer)
+        for box, moved in zip(
+            strip.split_columns(count, 0.25 * strip.width / count), row.moved_by_layer, strict=True
+        ):
+            height = max(0.01, strip.height * moved / most)
+            bar = Rectangle(
+                width=box.width, height=height, stroke_width=0, fill_color=colour, fill_opacity=1
+            )
+            self.layers.add(bar.move_to([box.x, strip.bottom + height / 2, 0]))
+        base = Line(
+            [strip.left, strip.bottom, 0],
+            [strip.right, strip.bottom, 0],
+            stroke_color=theme.faint,
+            stroke_width=theme.thin,
+        )
+        first, last = (
+            Label(text, size=theme.note_size, colour=theme.muted)
+            for text in ("layer 0", f"layer {count - 1}")
+        )
+        first.on_line(strip.left + first.width / 2, strip.bottom - 0.19)
+        last.on_line(strip.right - last.width / 2, strip.bottom - 0.19)
+        self.layer_words.add(base, first, last)
+
+    def add_scale(self, norm: Norm) -> None:
+        """Make the colour bar of the differences, in the place of the first state's words."""
+        x, y = self.layout.state
+        width = 1.75
+        if not self.layout.centered:
+            x += width / 2
+        self.scale = ColourBar(norm, "difference", Box(x, y + 0.05, width, 0.14))
+        self.states[2] = self.scale
+
+    # Animations
+
+    def compute_again(self) -> AnimationGroup:
+        """Return the animation in which the patterns become those of this side."""
+        what = "one shared set" if self.side is self.own.shared else "keys from the latent"
+        return AnimationGroup(
+            *(
+                Recolour(
+                    cells,
+                    values=self._span(self.side.pattern, head),
+                    source=self.view.computed(f"pattern of head {head} with {what}", "key_pos"),
+                )
+                for head, cells in enumerate(self.patterns)
+            )
+        )
+
+    def difference(self, head: int) -> Array:
+        """Return how far the pattern of a head is from the model's own, cell by cell."""
+        return np.abs(self._span(self.side.pattern, head) - self._span(self.own.own, head))
+
+    def show_difference(self, norm: Norm) -> AnimationGroup:
+        """Return the animation in which the patterns become their difference from the model's.
+
+        ``norm`` is its scale, the same on both sides.
+        """
+        changes = []
+        for head, cells in enumerate(self.patterns):
+            cells.source = self.view.computed(
+                f"difference of head {head}’s pattern from the model’s own", "key_pos"
+            )
+            change = partial(
+                _change, cells, (cells.values, cells.norm), (self.difference(head), norm)
+            )
+            changes.append(AnimateWith(cells, change))
+        return AnimationGroup(*changes)
+
+    def count_to(self, share: float) -> Animation:
+        """Return the animation in which the counter climbs from 0 to a share."""
+        return AnimateWith(self.counter, lambda alpha: self.counter.set_value(100 * share * alpha))
+
+    def add_layers(self, alpha: float) -> None:
+        """Let the bars of the layers rise one after another; the counter is their mean so far."""
+        assert self.row is not None
+        count = len(self.row.moved_by_layer)
+        reached = alpha * count
+        for number, (bar, full) in enumerate(zip(self.layers, self._full, strict=True)):
+            share = float(np.clip(reached - number, 0.0, 1.0))
+            foot = full[:, 1].min()
+            bar.points = full.copy()
+            bar.points[:, 1] = foot + max(share, 1e-3) * (full[:, 1] - foot)
+        whole = max(1, int(np.ceil(reached)))
+        mean = self.row.moved if alpha >= 1 else np.mean(self.row.moved_by_layer[:whole])
+        self.counter.set_value(100 * float(mean))
+
+    def rise(self) -> Animation:
+        """Return the animation of `add_layers`; the bars must be on the scene."""
+        self._full = [bar.points.copy() for bar in self.layers]
+        self.add_layers(0.0)
+        return AnimateWith(self.layers, self.add_layers)
+
+
+def _change(
+    cells: Heatmap, start: tuple[Array, Norm], end: tuple[Array, Norm], alpha: float
+) -> None:
+    """Show numbers and scale of a heatmap on their way to others."""
+    values = (1 - alpha) * start[0] + alpha * end[0]
+    cells.set_values(values, start[1].mix(end[1], alpha))
+
+
+
+class DuelPicture(Group):
+    """Both sides of the duel.
+
+    Attributes
+    ----------
+    shared, latent
+        The sides.
+    numbers
+        What both were computed from, in the layer alone.
+    contest
+        What the whole model did, or None without a conversion.
+    difference_norm
+        The scale of differences, of both sides alike: it ends at their 99.5th percentile.
+    """
+
+    def __init__(self, view: LayerView, frame: Frame) -> None:
+        super().__init__()
+        meta = view.trace.meta
+        self.numbers = numbers = duel(view.trace, view.layer)
+        self.contest = contest = at_equal_size(view.trace)
+        layout = DuelLayout.of(frame, count=meta.n_heads, strip=contest is not None)
+        most = 1.0
+        if contest is not None:
+            most = max(*contest.mean.moved_by_layer, *contest.latent.moved_by_layer)
+        self.shared, self.latent = (
+            DuelSide(
+                view, side, numbers, place, frame, name=name, scheme=scheme, row=row, most=most
+            )
+            for side, place, name, scheme, row in (
+                (numbers.shared, layout.shared, "one shared set", "mqa", contest and contest.mean),
+                (numbers.latent, layout.latent, "one latent", "mla", contest and contest.latent),
+            )
+        )
+        self.sides = (self.shared, self.latent)
+        every = [side.difference(head) for side in self.sides for head in range(meta.n_heads)]
+        limit = float(np.percentile(np.stack(every), PERCENTILE)) or 1.0
+        self.difference_norm = replace(
+            Norm.unit(), vmax=min(1.0, limit), percentile=PERCENTILE
+        )
+        for side in self.sides:
+            side.add_scale(self.difference_norm)
+
+
+NAMES = ("the model itself", "one shared set: the mean", "one shared set, fitted", "one latent")
+
+
+def sayings_of(trace: Trace, contest: Contest, frame: Frame) -> Sayings:
+    """Return what the whole model says after the prompt: itself, and in each way."""
+    theme, meta = current_theme(), trace.meta
+    rows = []
+    for name, row in zip(NAMES, contest.rows, strict=True):
+        latent = row.way == "latent_then_rotate"
+        sets = row.numbers // (meta.d_qk + meta.d_v)
+        rows.append(
+            Saying(
+                name=name,
+                note=f"{format_count(row.numbers)} numbers",
+                pieces=((theme.latent, row.numbers),) if latent else set_colours(meta, sets),
+                text=row.continuation,
+                colour={"model": theme.accent, "latent_then_rotate": theme.latent}.get(
+                    row.way, theme.ink
+                ),
+            )
+        )
+    return Sayings(meta.prompt, rows, frame)

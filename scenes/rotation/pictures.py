@@ -1,0 +1,439 @@
+"""Pictures of the scene about rotation: formula, matrices, sliding words, and the two parts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from manim import Animation, Dot, Group, RoundedRectangle, VGroup
+
+from extract.merged import MergedMatrix
+from filmkit.core.animations import AnimateWith, Glide
+from filmkit.core.geometry import Box, Frame, row_points
+from filmkit.core.heatmap import Heatmap
+from filmkit.core.norm import Norm, TensorSource
+from filmkit.core.numbers import format_share, format_short
+from filmkit.core.printable import printable
+from filmkit.core.text import Label, Symbol, fit_word
+from filmkit.core.theme import current_theme
+from filmkit.core.view import HeadView, LayerView
+from filmkit.mobjects.chart import ChartAxes, ChartAxis, Curve
+from filmkit.mobjects.latent_view import LatentView
+from filmkit.mobjects.marks import Dial, TokenLabels, size_beside
+from filmkit.mobjects.panel import Panel
+from filmkit.mobjects.sayings import display_size
+from scenes.rotation.layout import MatricesLayout, PartsLayout, SlideLayout
+
+__all__ = ["Cached", "Matrices", "Parts", "RotationFormula", "Slide", "cached_of"]
+
+Array = npt.NDArray[np.float64]
+
+DRAWN = 24  # rows and columns that are drawn of a merged matrix
+STEPS = (0, 1, 5)  # distances at which it is drawn
+FARTHEST = 10  # distance up to which two words slide
+SIZE = 0.13  # height of the formula, as a share of the frame's shorter side
+
+
+class RotationFormula(VGroup):
+    """The score of two tokens as a product: the merged matrices, and R that comes between them.
+
+    Attributes
+    ----------
+    pieces
+        The factors: row, bracket, matrix of the queries, matrix of the keys, bracket, row.
+    turn
+        The rotation, with a dial above it; it is not there at first.
+    words
+        Words of a query and of a key, below their rows.
+    """
+
+    GAP = 0.14
+
+    def __init__(self, frame: Frame, layout: MatricesLayout, words: tuple[str, str]) -> None:
+        super().__init__()
+        theme = current_theme()
+        size = min(SIZE * frame.shorter_side / 8, 0.075 * frame.width / 8)
+        self.layout = layout
+        self.pieces = VGroup(
+            *(
+                Symbol(text, size=size, colour=colour)
+                for text, colour in (
+                    ("x_q", theme.ink),
+                    ("(", theme.muted),
+                    ("W_Q", theme.query),
+                    ("W_K^top", theme.key),
+                    (")", theme.muted),
+                    ("x_k^top", theme.ink),
+                )
+            )
+        )
+        symbol = Symbol("R_d", size=size, colour=theme.highlight)
+        self.dial = Dial(0.32 * size * 8 / 0.6, colour=theme.highlight)
+        self.symbol = symbol
+        self.turn = VGroup(symbol, self.dial)
+        self.words = VGroup(
+            *(
+                fit_word(printable(word), 2.4, size=theme.name_size, colour=colour)
+                for word, colour in zip(words, (theme.query, theme.key), strict=True)
+            )
+        )
+        self.add(self.pieces, self.turn, self.words)
+        self._arrange(0.0)
+
+    def _arrange(self, room: float) -> RotationFormula:
+        """Put the pieces on the line with ``room`` between the two matrices."""
+        x, y = self.layout.formula[0]
+        width = sum(piece.width for piece in self.pieces) + self.GAP * (len(self.pieces) - 1)
+        x -= (width + room) / 2
+        for index, piece in enumerate(self.pieces):
+            if index == 3:
+                self.symbol.on_line(x + (room - self.GAP) / 2, y)
+                self.dial.move_to([x + (room - self.GAP) / 2, y + 3.4 * self.dial.face.radius, 0])
+                x += room
+            piece.on_line(x + piece.width / 2, y)
+            x += piece.width + self.GAP
+        drop = 0.9 * self.symbol.size * 8 + 0.2
+        for word, index in zip(self.words, (0, 5), strict=True):
+            word.on_line(self.pieces[index].get_x(), y - drop)
+        return self
+
+    @property
+    def _room(self) -> float:
+        return float(self.symbol.width + self.GAP)
+
+    def push_apart(self) -> Animation:
+        """Return the animation in which the matrices make room for the rotation."""
+        target = self.copy()._arrange(self._room)
+        moving = Group(self.pieces, self.words)
+        return Glide(moving, Group(target.pieces, target.words))
+
+    def place_turn(self) -> None:
+        """Put the rotation where it belongs between the matrices, once they have made room."""
+        target = self.copy()._arrange(self._room)
+        self.symbol.move_to(target.symbol)
+        self.dial.move_to(target.dial)
+
+    def spin(self, turns: float = 0.8) -> Animation:
+        """Return the animation in which the dial turns: R depends on the distance."""
+        return AnimateWith(self.dial, lambda alpha: self.dial.set_angle(2 * np.pi * turns * alpha))
+
+    def rise(self) -> Animation:
+        """Return the animation in which the formula goes to the top, smaller."""
+        target = VGroup(self.pieces, self.turn).copy()
+        target.scale(min(1.0, 1.15 / target.height))
+        target.move_to([*self.layout.formula[1], 0])
+        return Glide(VGroup(self.pieces, self.turn), target)
+
+
+class Matrices(Group):
+    """The merged matrix at several distances, and how much it has changed.
+
+    Attributes
+    ----------
+    panels
+        The first rows and columns of the matrix at each of `STEPS`.
+    names, numbers
+        The distance above each, and below how much it differs from the first.
+    changes
+        These differences.
+    """
+
+    def __init__(self, merged: MergedMatrix, layout: MatricesLayout, frame: Frame) -> None:
+        super().__init__()
+        theme = current_theme()
+        matrices = [merged.matrix(d) for d in STEPS]
+        norm = Norm.stretched(matrices[0])
+        self.changes = [merged.change(d) for d in STEPS]
+        self.panels, self.names, self.numbers = [], VGroup(), VGroup()
+        whole = matrices[0].shape[0]
+        drawn = min(DRAWN, whole)
+        for number, (distance, matrix, box) in enumerate(
+            zip(STEPS, matrices, layout.matrices, strict=True)
+        ):
+            source = TensorSource(
+                expression=f"first {drawn} rows and columns of W_Q R W_K^T at distance {distance}"
+            )
+            self.panels.append(
+                Heatmap(
+                    matrix[:drawn, :drawn], norm, width=box.width, height=box.height, source=source
+                ).place(box)
+            )
+            name = Label(f"distance {distance}", size=theme.name_size)
+            name.on_line(box.left + name.width / 2, box.top + 0.28)
+            self.names.add(name)
+            x, y = layout.numbers[number]
+            if number:
+                figure = Label(
+                    format_share(self.changes[number]), size=display_size(frame), weight="semibold"
+                )
+                words = Label("changed", size=theme.note_size, colour=theme.muted)
+            else:
+                figure = Label(f"{drawn} × {drawn}", size=theme.shape_size)
+                words = Label(f"of {whole} × {whole}", size=theme.note_size, colour=theme.muted)
+            figure.on_line(x, y)
+            words.on_line(x, y - (0.45 if number else 0.3))
+            self.numbers.add(VGroup(figure, words))
+
+
+class Slide(Group):
+    """Two words, their distance and the score that it makes.
+
+    Attributes
+    ----------
+    axes, curve, dot
+        The chart of the score at each distance, and the dot that moves along.
+    key, query
+        The words; the query moves.
+    mark
+        Mark at the true distance, with the score there.
+    """
+
+    def __init__(
+        self, merged: MergedMatrix, view: HeadView, pair: tuple[int, int], frame: Frame
+    ) -> None:
+        super().__init__()
+        theme, first = current_theme(), view.layer.first
+        self.layout = layout = SlideLayout.of(frame)
+        self.true = pair[0] - pair[1]
+        count = min(FARTHEST + 1, len(view.layer.trace.meta.tokens))
+        self.scores = merged.scores(pair[0] + first, pair[1] + first, count)
+        low = min(0.0, float(np.floor(self.scores.min())))
+        high = float(np.ceil(max(1.0, self.scores.max())))
+        most = high + 0.15 * (high - low)
+        ticks = sorted({0, 1, self.true, 5, count - 1} & set(range(count)))
+        self.axes = ChartAxes(
+            ChartAxis(0, count - 1, tuple(ticks), "distance", write=lambda v: f"{v:.0f}"),
+            ChartAxis(
+                low, most, (low, high) if low == 0 else (low, 0, high), "score", write=format_short
+            ),
+            layout.chart,
+            right=0.6,
+        )
+        distances = np.arange(count)
+        self.curve = Curve(
+            self.axes, distances, self.scores, colour=theme.accent, width=theme.bold
+        )
+        words = view.layer.words
+        self.key = fit_word(
+            printable(words[pair[1]]), 2.4, size=1.3 * theme.name_size, colour=theme.key
+        )
+        self.query = fit_word(
+            printable(words[pair[0]]), 2.4, size=1.3 * theme.name_size, colour=theme.query
+        )
+        self.dots = VGroup(
+            *(
+                Dot([*self.axes.at(d, self.scores[d]), 0], radius=0.09, color=theme.accent)
+                for d in STEPS
+                if d < count
+            )
+        )
+        self.dot = Dot(radius=0.15, color=theme.ink)
+        x, y = self.axes.at(self.true, self.scores[self.true])
+        self.mark = VGroup(
+            Dot([x, y, 0], radius=0.15, color=theme.highlight),
+        )
+        label = Label(
+            f"{self.scores[self.true]:.2f}", size=theme.name_size, weight="semibold"
+        )
+        note = Label("where they are", size=theme.note_size, colour=theme.muted)
+        left = x + 0.3
+        label.on_line(left + label.width / 2, y + 0.3)
+        note.on_line(left + label.width + 0.16 + note.width / 2, y + 0.28)
+        self.mark.add(label, note)
+        self.slide_to(0.0)
+
+    def slide_to(self, distance: float) -> None:
+        """Move the query as far from the key, and the dot along the curve."""
+        plot = self.axes.plot
+        y = self.layout.words
+        start, _ = self.axes.at(0, 0)
+        self.key.on_line(start + self.key.width / 2, y)
+        room = plot.right - start - self.key.width - self.query.width - 0.3
+        along = distance / (len(self.scores) - 1)
+        left = start + self.key.width + 0.3 + room * along
+        self.query.on_line(left + self.query.width / 2, y)
+        score = float(np.interp(distance, np.arange(len(self.scores)), self.scores))
+        self.dot.move_to([*self.axes.at(distance, score), 0])
+
+
+@dataclass(frozen=True)
+class Cached:
+    """What a layer caches: a latent and a rotated key, and the scores of one head from both.
+
+    Attributes
+    ----------
+    latent, rope
+        Numbers and source of both, at the drawn positions.
+    position, content, scores, pattern
+        The scaled scores of each part, their sum, and the pattern, (query, key).
+    """
+
+    latent: tuple[Array, TensorSource]
+    rope: tuple[Array, TensorSource]
+    position: tuple[Array, TensorSource]
+    content: tuple[Array, TensorSource]
+    scores: tuple[Array, TensorSource]
+    pattern: tuple[Array, TensorSource]
+
+
+def cached_of(view: HeadView) -> Cached:
+    """Return what a layer caches: the model's own latent, or that of its conversion."""
+    layer, head = view.layer, view.head
+    trace, at = layer.trace, layer.layer
+    drawn = slice(layer.first, layer.stop)
+    span = (layer.first, layer.stop)
+    total = "scores: the sum of both parts"
+    if trace.meta.attention == "mla":
+        latents = LatentView.of(layer)
+        forms = latents.forms
+        d_rope = forms.d_rope
+        q_rope = forms.q[drawn, head, -d_rope:]
+        position = q_rope @ latents.rope.T * forms.layer.scale
+        scores = forms.naive.scores[head, drawn, drawn]
+        return Cached(
+            (latents.latent, latents.latent_source),
+            (latents.rope, latents.rope_source),
+            (position, layer.computed("scores of the rotated part", "key_pos")),
+            (scores - position, layer.computed("scores of the latent part", "key_pos")),
+            (scores, layer.computed(total, "key_pos")),
+            (
+                forms.naive.pattern[head, drawn, drawn],
+                layer.computed("pattern of the sum", "key_pos"),
+            ),
+        )
+    prefix = f"mla.{at}"
+
+    def stored(name: str, *index: int | tuple[int, int]) -> tuple[Array, TensorSource]:
+        values = np.asarray(trace[f"{prefix}.{name}"], dtype=np.float64)
+        cut = tuple(slice(*i) if isinstance(i, tuple) else i for i in index)
+        return values[cut], TensorSource(f"{prefix}.{name}", index=index)
+
+    latent = stored("c", span, (0, trace[f"{prefix}.c"].shape[1]))
+    rope = stored("k_rot", span, (0, trace[f"{prefix}.k_rot"].shape[1]))
+    position, content, pattern = (
+        stored(name, head, span, span) for name in ("scores_rot", "scores_latent", "pattern")
+    )
+    scores = (position[0] + content[0], layer.computed(total, "key_pos"))
+    return Cached(latent, rope, position, content, scores, pattern)
+
+
+class Parts(Group):
+    """A latent and a rotated key, and the two parts of the scores that they make.
+
+    Attributes
+    ----------
+    latent, rope
+        Panels of both.
+    frame_of_rope
+        Thin frame around the rotated key.
+    words
+        The words of the rows.
+    notes
+        What each of them is, below.
+    panels
+        Panels of position, content, scores and pattern.
+    signs
+        Signs between them.
+    """
+
+    def __init__(self, layer: LayerView, cached: Cached, view: HeadView, frame: Frame) -> None:
+        super().__init__()
+        theme = current_theme()
+        (latent, latent_source), (rope, rope_source) = cached.latent, cached.rope
+        longest = max(Label(printable(word), size=1.0).width for word in layer.words)
+        word_width = min(0.15 * frame.shorter_side, theme.shape_size * longest)
+        self.layout = s = PartsLayout.of(
+            frame,
+            count=layer.count,
+            sizes=(latent.shape[1], rope.shape[1]),
+            word_width=word_width,
+        )
+
+        def small(values: Array, box: Box, source: TensorSource, name: str, **kwargs: str) -> Panel:
+            panel = Panel(values, Norm.stretched(values), box, name=name, source=source,
+                          show_shape=False, **kwargs)  # fmt: skip
+            over = panel.header.get_right()[0] - frame.stage.right
+            panel.header.shift([-max(0.0, over), 0, 0])
+            return panel
+
+        self.latent = small(
+            latent, s.latent, latent_source, "latent", symbol="C", colour=theme.latent
+        )
+        self.rope = small(rope, s.rope, rope_source, "rotated key", colour=theme.key)
+        box = s.rope.grown(0.05)
+        self.frame_of_rope = RoundedRectangle(
+            width=box.width,
+            height=box.height,
+            corner_radius=0.05,
+            stroke_color=theme.key,
+            stroke_width=theme.line,
+            fill_opacity=0.0,
+        ).move_to(box.center)
+        pitch = s.latent.height / layer.count
+        size = size_beside(pitch)
+        readable = size >= theme.min_text_size * 0.999
+        self.words = TokenLabels(
+            layer.words if readable else (),
+            row_points(s.words_right, s.latent, layer.count) if readable else (),
+            width=word_width,
+            size=size,
+        )
+        self.notes = VGroup()
+        for text, (x, y), room in (
+            (f"{latent.shape[1]} numbers, not rotated", s.notes[0], s.latent.width),
+            (f"{rope.shape[1]} for position", s.notes[1], 3.0),
+        ):
+            note = fit_word(text, room, size=theme.shape_size, colour=theme.muted)
+            x = min(x, frame.stage.right - note.width)
+            self.notes.add(note.on_line(x + note.width / 2, y))
+        mask = view.causal_mask
+        allowed = ~mask
+        everything = np.concatenate(
+            [part[0][allowed] for part in (cached.position, cached.content, cached.scores)]
+        )
+        norm = Norm.symmetric(everything)
+        shown = (
+            ("position", cached.position, norm, theme.key),
+            ("content", cached.content, norm, theme.latent),
+            ("scores", cached.scores, norm, theme.scores),
+            ("pattern", cached.pattern, Norm.unit(), theme.pattern),
+        )
+        self.panels = [
+            Panel(
+                values,
+                scale,
+                place,
+                name=name,
+                colour=colour,
+                show_shape=False,
+                masked=mask,
+                source=source,
+            )
+            for (name, (values, source), scale, colour), place in zip(shown, s.panels, strict=True)
+        ]
+        self.signs = VGroup(
+            *(
+                Symbol(text, size=theme.name_size).move_to([x, y, 0])
+                for text, (x, y) in zip(("+", "=", "->"), s.signs, strict=True)
+            )
+        )
+
+    def above(self) -> list[Animation]:
+        """Return the animations in which latent and rotated key go to the top, smaller."""
+        s = self.layout
+        moves: list[Animation] = []
+        for panel, old, new in (
+            (self.latent, s.latent, s.latent_above),
+            (self.rope, s.rope, s.rope_above),
+        ):
+            target = panel.copy()
+            target.cells.place(new)
+            target.header.shift([new.left - old.left, new.top - old.top, 0])
+            moves.append(Glide(panel, target))
+        framed = self.frame_of_rope.copy()
+        framed.stretch_to_fit_width(s.rope_above.width + 0.1)
+        framed.stretch_to_fit_height(s.rope_above.height + 0.1)
+        framed.move_to(s.rope_above.center)
+        moves.append(Glide(self.frame_of_rope, framed))
+        return moves

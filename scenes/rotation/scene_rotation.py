@@ -1,0 +1,304 @@
+"""Rotation and the latent: what stands between the two matrices, and the way round it."""
+
+from __future__ import annotations
+
+from manim import Group, LaggedStart, linear
+
+from extract.conversion_report import ConversionReport, conversion_report
+from extract.merged import MergedMatrix
+from extract.trace import Trace
+from filmkit.core.animations import (
+    AnimateWith,
+    Appear,
+    MoveFromCopy,
+    Reveal,
+    Settle,
+    Vanish,
+    in_rows,
+    second_half,
+)
+from filmkit.core.geometry import Box
+from filmkit.core.numbers import format_count
+from filmkit.core.printable import printable
+from filmkit.core.stage import Stage, StageError, beat
+from filmkit.core.theme import current_theme
+from filmkit.core.view import best_match
+from filmkit.mobjects.flow import Draw
+from filmkit.mobjects.sayings import Saying, Sayings, set_colours
+from scenes.rotation.layout import MatricesLayout
+from scenes.rotation.pictures import Matrices, Parts, RotationFormula, Slide, cached_of
+
+
+def rotates_whole_keys(trace: Trace) -> bool:
+    """Return whether the model rotates whole queries and keys, so that merging them fails."""
+    return trace.rotates and trace.meta.attention != "mla"
+
+
+def is_converted(trace: Trace) -> bool:
+    """Return whether the trace has a conversion of the whole model."""
+    return trace.meta.conversion is not None and trace.meta.attention != "mla"
+
+
+class RotationAndLatent(Stage):
+    """Why rotated keys cannot be absorbed, and the few numbers that carry position instead."""
+
+    title = "Position in a few numbers"
+    tensors = ("x", "q", "q_rot", "k", "k_rot", "pattern", "W_Q", "W_K")
+
+    def prepare(self) -> None:
+        self._refuse_what_cannot_be_shown()
+        self.matrices_layout = MatricesLayout.of(self.frame, count=3)
+        pair = best_match(self.head)
+        words = self.layer.words[pair[0]], self.layer.words[pair[1]]
+        self.formula = RotationFormula(self.frame, self.matrices_layout, words)
+        cached = cached_of(self.head)
+        self.parts = Parts(self.layer, cached, self.head, self.frame)
+        latent, rope = (part[0].shape[1] for part in (cached.latent, cached.rope))
+        self.facts |= {"latent": format_count(latent), "rope": format_count(rope)}
+        if rotates_whole_keys(self.trace):
+            self._compare_distances()
+        if is_converted(self.trace):
+            self._report()
+
+    def _refuse_what_cannot_be_shown(self) -> None:
+        meta = self.trace.meta
+        if not self.trace.rotates:
+            raise StageError(
+                f"{meta.model} does not rotate queries and keys; give the trace of a model that does"
+            )
+        if meta.attention != "mla" and meta.conversion is None:
+            raise StageError(
+                f"{meta.model} has no conversion into MLA in its trace; add one with: "
+                "python -m extract convert --out FILE"
+            )
+        if meta.attention != "mla" and self.layer.layer != meta.featured.layer:
+            raise StageError(
+                f"the conversion of {meta.model} is stored for layer {meta.featured.layer}; "
+                "leave out --layer"
+            )
+
+    def _compare_distances(self) -> None:
+        """Make what shows that the merged matrix depends on the distance."""
+        merged = MergedMatrix(self.trace, self.layer.layer, self.head.head)
+        self.matrices = Matrices(merged, self.matrices_layout, self.frame)
+        self.slide = Slide(merged, self.head, best_match(self.head), self.frame)
+        one, five = (f"{100 * change:.0f} percent" for change in self.matrices.changes[1:])
+        self.facts |= {
+            "one": one,
+            "five": five,
+            "true": str(self.slide.true),
+            "score": f"{self.slide.scores[self.slide.true]:.2f}",
+        }
+
+    def _report(self) -> None:
+        """Read what the conversion measured."""
+        self.report: ConversionReport = conversion_report(self.trace)
+        model, *converted = (row.result.perplexity for row in self.report.windows)
+        worse = [f"{100 * (perplexity / model - 1):.0f} percent" for perplexity in converted]
+        share = (self.report.rotated + self.report.rank) / self.report.cached
+        self.facts |= {
+            "share": "half" if share == 0.5 else f"{100 * share:.0f} percent of",
+            "next": printable(self.report.next_word),
+            "worse": worse[0],
+            "mended": worse[-1],
+            "minutes": f"{self.report.heal_minutes:.0f} minutes",
+        }
+
+    def variant(self, beat: str) -> str:
+        if beat == "a_few_numbers":
+            return "own" if self.trace.meta.attention == "mla" else "converted"
+        says = self.report.stored.continuation.startswith(self.report.next_word)
+        return ("kept" if says else "lost") + ("" if self.report.healed is None else "_healed")
+
+    def provenance_notes(self) -> tuple[str, str]:
+        source, hidden = super().provenance_notes()
+        beat = getattr(self, "_beat", "")
+        place = f"layer {self.layer.layer}, head {self.head.head}"
+        if beat == "what_it_says":
+            return source.replace(place, "all layers"), hidden
+        if self.trace.meta.attention == "mla":
+            return source, "  ·  ".join(part for part in ("the model’s own latent", hidden) if part)
+        if beat in ("a_few_numbers", "two_parts"):
+            healed = self.report.heal_minutes
+            made = "converted and mended" if healed else "converted, nothing trained"
+            return f"{source}  ·  {made}", hidden
+        return source, hidden
+
+    @beat
+    def rotation_in_between(self) -> None:
+        """But there is a catch: position. The [rotation] stands right between the two matrices."""
+        tempo, formula = self.theme.tempo, self.formula
+        self.play(
+            LaggedStart(*(Appear(piece) for piece in formula.pieces), lag_ratio=0.2),
+            Appear(formula.words, rate_func=second_half),
+        )
+        self.wait_for("rotation")
+        self.play(formula.push_apart())
+        formula.place_turn()
+        self.play(Appear(formula.turn), run_time=tempo.small)
+        self.play(formula.spin(), run_time=2 * tempo.normal)
+
+    @beat(when=rotates_whole_keys)
+    def it_depends_on_the_distance(self) -> None:
+        """[One] step apart, the product changes by {one}, [five] apart by {five}: there is no one
+        matrix to keep."""
+        tempo, m = self.theme.tempo, self.matrices
+        first = m.panels[0]
+        self.play(self.formula.rise(), Vanish(self.formula.words))
+        self.add(first.set_shown(0))
+        self.play(
+            Reveal(first, in_rows(first.shape)), Appear(Group(m.names[0], m.numbers[0]))
+        )
+        for number, mark in ((1, "One"), (2, "five")):
+            self.wait_for(mark)
+            self.play(
+                MoveFromCopy(m.panels[number - 1], m.panels[number]),
+                self.formula.spin(0.3 * number),
+                Appear(m.names[number], rate_func=second_half),
+                run_time=tempo.large,
+            )
+            self.play(Appear(m.numbers[number]), run_time=tempo.small)
+
+    @beat(when=rotates_whole_keys)
+    def the_score_slides(self) -> None:
+        """Slide two tokens apart, and their score slides too. They really are {true} apart:
+        {score}."""
+        tempo, m, slide = self.theme.tempo, self.matrices, self.slide
+        self.play(
+            Vanish(self.formula.pieces),
+            Vanish(self.formula.turn),
+            *(Vanish(part) for part in (*m.names, *m.numbers)),
+            *(
+                Settle(panel, Box(*dot.get_center()[:2], 0.06, 0.06), remover=True)
+                for panel, dot in zip(m.panels, slide.dots, strict=False)
+            ),
+            Appear(slide.axes, rate_func=second_half),
+            run_time=tempo.large,
+        )
+        self.remove(*m.panels)
+        self.play(
+            Appear(slide.dots), Appear(slide.key), Appear(slide.query), Appear(slide.dot),
+            run_time=tempo.small,
+        )  # fmt: skip
+        last = len(slide.scores) - 1
+        self.play(
+            Draw(slide.curve, rate_func=linear),
+            AnimateWith(
+                Group(slide.query, slide.dot),
+                lambda alpha: slide.slide_to(last * alpha),
+                rate_func=linear,
+            ),
+            run_time=3 * tempo.normal,
+        )
+        self.play(
+            AnimateWith(
+                Group(slide.query, slide.dot),
+                lambda alpha: slide.slide_to(last + (slide.true - last) * alpha),
+            )
+        )
+        self.play(Appear(slide.mark), run_time=tempo.small)
+
+    @beat(
+        converted="DeepSeek's way out: one [rotated] key for all heads carries position, beside a "
+        "latent that is not rotated.",
+        own="The way out: one [rotated] key of {rope} numbers for all heads carries position, "
+        "beside a latent that is not rotated.",
+    )
+    def a_few_numbers(self) -> None:
+        tempo, parts = self.theme.tempo, self.parts
+        self.play(*(Vanish(part) for part in self.mobjects), run_time=tempo.small)
+        cells = parts.latent.cells.set_shown(0)
+        self.add(cells)
+        self.play(
+            Reveal(cells, in_rows(cells.shape)),
+            Appear(parts.latent.header),
+            Appear(parts.words),
+            Appear(parts.notes[0]),
+        )
+        self.wait_for("rotated")
+        rope = parts.rope.cells.set_shown(0)
+        self.add(rope)
+        self.play(
+            Reveal(rope, in_rows(rope.shape)),
+            Appear(parts.rope.header),
+            Appear(parts.frame_of_rope),
+            Appear(parts.notes[1]),
+        )
+
+    @beat
+    def two_parts(self) -> None:
+        """A score is then two parts, position and content, added."""
+        tempo, parts = self.theme.tempo, self.parts
+        self.play(Vanish(Group(parts.words, parts.notes)), *parts.above())
+        position, content, scores, pattern = parts.panels
+        self.add(position.cells.set_shown(0), content.cells.set_shown(0))
+        self.play(
+            *(Appear(panel.header) for panel in (position, content)),
+            *(Reveal(p.cells, in_rows(p.cells.shape)) for p in (position, content)),
+        )
+        self.play(
+            Appear(parts.signs[0]),
+            MoveFromCopy(position.cells, scores.cells),
+            Appear(scores.header),
+            Appear(parts.signs[1]),
+            run_time=tempo.large,
+        )
+        self.play(
+            MoveFromCopy(scores.cells, pattern.cells), Appear(pattern.header),
+            Appear(parts.signs[2]),
+        )  # fmt: skip
+
+    @beat(
+        when=is_converted,
+        kept="Converted so, with {share} its cache and nothing trained, this model still says "
+        "{next} first.",
+        lost="Converted so, with {share} its cache and nothing trained, this is what the model says.",
+        kept_healed="Converted so, with {share} its cache and nothing trained, the model still says "
+        "{next}. Its perplexity is {worse} higher; after {minutes} of mending, {mended}.",
+        lost_healed="Converted so, with {share} its cache, the model's perplexity is {worse} "
+        "higher; after {minutes} of mending, layer by layer, {mended}.",
+    )
+    def what_it_says(self) -> None:
+        tempo = self.theme.tempo
+        self.sayings = sayings = Sayings(self.trace.meta.prompt, self._rows(), self.frame)
+        self.play(*(Vanish(part) for part in self.mobjects), run_time=tempo.small)
+        self.play(Appear(sayings.prompt), run_time=tempo.small)
+        for index in range(len(sayings.names)):
+            if index:
+                self.play(
+                    Appear(sayings.row(index)),
+                    MoveFromCopy(sayings.bars[index - 1], sayings.bars[index])
+                    if index > 1
+                    else Appear(sayings.bars[index]),
+                    run_time=tempo.small,
+                )
+            else:
+                self.play(Appear(sayings.row(0)), Appear(sayings.bars[0]), run_time=tempo.small)
+            self.play(Appear(sayings.sayings[index]), run_time=tempo.small)
+
+    def _rows(self) -> list[Saying]:
+        """Return what the model itself and its conversions say."""
+        theme, report, meta = current_theme(), self.report, self.trace.meta
+        model, *others = (row.result.perplexity for row in report.windows)
+        rows = [
+            Saying(
+                "the model itself",
+                f"{format_count(report.cached)} numbers",
+                set_colours(meta, meta.n_kv_heads),
+                report.ladder[0].continuation,
+                theme.accent,
+            )
+        ]
+        names = ("converted, untrained", f"mended for {report.heal_minutes:.0f} minutes")
+        converted = [report.stored] + ([report.healed] if report.healed is not None else [])
+        for name, row, perplexity in zip(names, converted, others, strict=False):
+            rows.append(
+                Saying(
+                    name,
+                    f"perplexity + {100 * (perplexity / model - 1):.0f} %",
+                    ((theme.latent, report.rank), (theme.key, report.rotated)),
+                    row.continuation,
+                    theme.latent,
+                )
+            )
+        return rows
