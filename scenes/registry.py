@@ -62,7 +62,7 @@ SCENES: tuple[SceneEntry, ...] = (
         "What the cache weighs",
         "scenes.cache_size.scene_cache_size",
         "CacheSize",
-        cover="real_models",
+        cover="how_often_it_fits",
     ),
 )
 """Every scene, in the order of the story."""

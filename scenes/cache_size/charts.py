@@ -113,9 +113,7 @@ class TokenBars(VGroup):
                 x += width
             self.bars.add(bar)
             size = readable_bytes(cache.size())
-            self.sizes.add(
-                _words(size, (x + GAP, row.y), size=theme.name_size, colour=theme.ink)
-            )
+            self.sizes.add(_words(size, (x + GAP, row.y), size=theme.name_size, colour=theme.ink))
         self._measure(layout, arch.n_heads)
         self.add(self.title, self.bars, self.names, self.sizes, self.tiles)
         self.add(self.ratio, self.meaning, self.trained)
@@ -258,9 +256,7 @@ class MemoryLines(VGroup):
             )
         )
         self.ends = EndLabels(self.curves, texts)
-        self.gpu = ReferenceLine(
-            self.axes, GPU_BYTES, f"one GPU: {format_gigabytes(GPU_BYTES)}"
-        )
+        self.gpu = ReferenceLine(self.axes, GPU_BYTES, f"one GPU: {format_gigabytes(GPU_BYTES)}")
         self.boxes = VGroup(*(self._boxes(cached) for cached in schemes))
         self.full = VGroup(*(self._full(cached) for cached in (schemes[0], schemes[-1])))
         first, then = self._ticks()
@@ -309,12 +305,7 @@ class MemoryLines(VGroup):
         """
         return LaggedStart(
             *(
-                AnimationGroup(
-                    *(
-                        Arrive(boxes[index], boxes[index - 1])
-                        for boxes in self.boxes
-                    )
-                )
+                AnimationGroup(*(Arrive(boxes[index], boxes[index - 1]) for boxes in self.boxes))
                 for index in range(1, self.BOXES)
             ),
             lag_ratio=0.35,
@@ -485,13 +476,11 @@ class ReadersOfNumber(VGroup):
         """Build the number that is read, the heads that use it, and lines between them."""
         theme = current_theme()
         deep = min(8, row.heads)
-        wide = -(-row.heads // deep)
         pitch = min(box.height / 8, 0.62 * box.width / 16)
         side = 2.2 * pitch
-        number = _filled(Box.of(box.left, box.left + side, box.y - side / 2, box.y + side / 2),
-                         row.colour)
+        number = _filled(Box(box.left + side / 2, box.y, side, side), row.colour)
         right, heads = box.left + 0.36 * box.width, VGroup()
-        fan = VMobject(stroke_color=row.colour, stroke_width=0.5 * theme.thin, fill_opacity=0.0)
+        fan = VMobject(stroke_color=row.colour, stroke_width=theme.thin, fill_opacity=0.0)
         for index in range(row.heads):
             across, down = divmod(index, deep)
             x = right + pitch * (across + 0.5)
@@ -503,8 +492,6 @@ class ReadersOfNumber(VGroup):
             if across == 0:
                 fan.start_new_path(np.array([box.left + side, box.y, 0.0]))
                 fan.add_line_to(np.array([x - 0.5 * pitch, y, 0.0]))
-        fan.set_stroke(width=theme.thin)
-        del wide
         self.numbers.add(number)
         self.fans.add(fan)
         self.heads.add(heads)
@@ -605,10 +592,7 @@ class SavingColumns(VGroup):
 
     def step(self, index: int) -> Animation:
         """Return an animation in which a column comes: a copy of the one before it shrinks."""
-        column, before = self.columns[index], self.columns[index - 1]
-        if len(column) == len(before):
-            return Arrive(column, before)
-        return Arrive(column, before.copy())
+        return Arrive(self.columns[index], self.columns[index - 1])
 
 
 class NewerLines(VGroup):
@@ -629,8 +613,6 @@ class NewerLines(VGroup):
         Axes and ticks.
     curves, ends
         The lines, and their names.
-    remark
-        What is compared.
     """
 
     def __init__(
@@ -645,11 +627,19 @@ class NewerLines(VGroup):
         ticks = [s * CONTEXT_TOKENS for s in MemoryLines.FIRST[0]]
         self.axes = ChartAxes(
             ChartAxis(
-                0, CONTEXT_TOKENS, tuple(ticks), "tokens in the context",
+                0,
+                CONTEXT_TOKENS,
+                tuple(ticks),
+                "tokens in the context",
                 write=lambda n: f"{n / 1024:.0f}K",
             ),
-            ChartAxis(0, 1.06 * most, (5e9, 10e9), "gigabytes, at 16 bits a number",
-                      write=lambda size: f"{size / 1e9:.0f}"),
+            ChartAxis(
+                0,
+                1.06 * most,
+                (5e9, 10e9),
+                "gigabytes, at 16 bits a number",
+                write=lambda size: f"{size / 1e9:.0f}",
+            ),
             layout.chart,
             right=max(Label(name).width for name in names) + layout.ties,
         )

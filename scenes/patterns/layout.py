@@ -205,9 +205,7 @@ def wall_layout(
     rows, columns = (layers, heads) if downward else (heads, layers)
     beside = ROWS_ROOM + (DEPTH_ROOM if downward else 0.0)
     above, below = TITLE + NUMBERS_LINE, 0.0 if downward else DEPTH_ROOM
-    pitch = min(
-        MAX_PITCH, (room.width - beside) / columns, (room.height - above - below) / rows
-    )
+    pitch = min(MAX_PITCH, (room.width - beside) / columns, (room.height - above - below) / rows)
     left = room.x - (beside + pitch * columns) / 2 + ROWS_ROOM
     top = room.y + (above + pitch * rows + below) / 2 - above
     start = max(room.left, min(left, room.right - title))
@@ -423,8 +421,7 @@ def habits_layout(
         wide = side * HABIT_COLUMNS
         second = half.x + HABIT_GAP / 2 if frame.tall else half.left + wide + HABIT_GAP
         first, other = (
-            Box.of(left + away, left + wide + away, top - side, top)
-            for left in (half.left, second)
+            Box.of(left + away, left + wide + away, top - side, top) for left in (half.left, second)
         )
         patterns.append((first, other))
         names.append((half.left + away, top + HABIT_NAME / 2))

@@ -200,9 +200,7 @@ class Patterns(Stage):
             ),
             run_time=2 * tempo.swing,
         )
-        self.play(
-            Vanish(column), *(Appear(part) for part in self.wall_words), run_time=tempo.small
-        )
+        self.play(Vanish(column), *(Appear(part) for part in self.wall_words), run_time=tempo.small)
         self.leaving = list(self.wall_words)
 
     # Heads with a habit
@@ -260,9 +258,7 @@ class Patterns(Stage):
     def the_same_words(self) -> None:
         """The same words in {gpt2}: {gpt2_total}, and the same habits."""
         tempo, other = self.theme.tempo, self.gpt2.trace.meta
-        title = WallTitle(
-            self.facts["gpt2_total"], self.facts["gpt2"], room=self.frame.stage.width
-        )
+        title = WallTitle(self.facts["gpt2_total"], self.facts["gpt2"], room=self.frame.stage.width)
         layout = habits_layout(
             self.frame,
             layers=other.n_layers,
@@ -354,7 +350,9 @@ class Patterns(Stage):
             room=self.frame.stage.width,
         )
         note = Label(
-            "in colour: this model’s {all}, to the same scale; grey: not computed".format(**self.facts),
+            "in colour: this model’s {all}, to the same scale; grey: not computed".format(
+                **self.facts
+            ),
             size=theme.note_size,
             colour=theme.muted,
         )

@@ -171,14 +171,14 @@ class PatternWall(Group):
         whole = view.trace.get("pattern", layer)[head].astype(np.float64)
         values = whole[slice(*span), slice(*columns)]
         source = (
-            TensorSource(expression=f"pattern of layer {layer}, head {head} of {view.trace.meta.model}")
+            TensorSource(
+                expression=f"pattern of layer {layer}, head {head} of {view.trace.meta.model}"
+            )
             if view.compared
             else TensorSource(view.trace.tensor_name("pattern", layer), index=(head, span, columns))
         )
         future = np.triu(np.ones(values.shape, dtype=bool), k=1) & (not first)
-        cells = Heatmap(
-            values, Norm.unit(), width=1.0, height=1.0, masked=future, source=source
-        )
+        cells = Heatmap(values, Norm.unit(), width=1.0, height=1.0, masked=future, source=source)
         return cells.place(box)
 
     def tile(self, layer: int, head: int) -> Heatmap:
@@ -451,9 +451,7 @@ class PatternPlaces(Heatmap):
 
     def __init__(self, layout: FieldLayout, wall: WallLayout) -> None:
         rows, columns = layout.shape
-        super().__init__(
-            np.zeros((rows, columns)), Norm.unit(), width=1.0, height=1.0, edged=False
-        )
+        super().__init__(np.zeros((rows, columns)), Norm.unit(), width=1.0, height=1.0, edged=False)
         self.set_shown(0.0)
         self.colour = np.asarray(color_to_rgb(current_theme().faint)) * 255
         side = self.TEXELS - 1

@@ -20,9 +20,6 @@ JUMPS: dict[tuple[str, str], tuple[str, str]] = {
     ("scene_attention", "a_weighted_mix"): ("shipped", "the colour bar of the values goes at once"),
     ("scene_heads", "outputs_line_up"): ("shipped", "a z that leaves its card falls behind it"),
     ("scene_heads", "all_heads_slide_in"): ("", "in 1:1 cards change places in depth"),
-    ("scene_patterns", "one_word_back"): ("shipped", BEHIND),
-    ("scene_patterns", "a_place_to_rest"): ("shipped", BEHIND),
-    ("scene_patterns", "many_more"): ("no beginning token", BEHIND),
     ("scene_kv_cache", "scores_grow"): ("shipped", BEHIND),
     ("scene_kv_cache", "one_row_of_each"): ("shipped", BEHIND),
     ("scene_kv_cache", "the_whole_cache"): (
@@ -42,8 +39,6 @@ JUMPS: dict[tuple[str, str], tuple[str, str]] = {
         "shipped",
         "the header of the output moves up by its own height",
     ),
-    ("scene_cache_size", "how_much_smaller"): ("shipped", "the last bar's edge changes"),
-    ("scene_cache_size", "longer_contexts"): ("shipped", "names fall behind their bars"),
 }
 """Beats whose first frame is not the last picture of the beat before, by scene and beat.
 
@@ -56,22 +51,14 @@ TRUE = "test_the_notes_at_the_top_are_true"
 ALL = "16:9 4:3 1:1 9:16"
 SQUARE_AND_TALL = "1:1 9:16"
 
-SILENT = "posters say nothing of the model and its hidden token: Poster names no tensors"
 ONE_NAMED = "the note names one head beside panels of all heads"
 CUT_SHORT = "the note on the hidden token is cut short before “not drawn”"
 SMALL_NUMBER = "a score just below zero is white on mid-green: contrast 3.9 to 4.5"
 SMALL_WORDS = "words on the cards are smaller than can be read"
 EMOJI = "emoji are higher than a line and reach into the next one"
 SHAPE = "the latent’s shape leaves the margin on the left"
-WIDE_TITLE = "the title of a narrow wall leaves the margin"
-
-NARROW_WALLS = ("one layer", "16 words", "24 long tokens", "no beginning token", "32 heads")
 
 FAULTS: dict[tuple[str, str], dict[str, tuple[str, str]]] = {
-    (TRUE, "mha"): dict.fromkeys(KINDS, (ALL, SILENT)),
-    (TRUE, "gqa"): dict.fromkeys(KINDS, (ALL, SILENT)),
-    (TRUE, "mqa"): dict.fromkeys(KINDS, (ALL, SILENT)),
-    (TRUE, "mla"): dict.fromkeys(KINDS, (ALL, SILENT)),
     (TRUE, "scene_mla"): {kind: (ALL, ONE_NAMED) for kind in KINDS if kind != "one head"},
     (TRUE, "scene_kv_cache"): {
         kind: ("4:3", CUT_SHORT)
@@ -97,7 +84,6 @@ FAULTS: dict[tuple[str, str], dict[str, tuple[str, str]]] = {
         "16 words": ("9:16", "words touch, and the name of a group leaves the margin"),
         "32 heads": ("4:3 1:1 9:16", f"{SMALL_WORDS}; the last head’s number leaves the margin"),
     },
-    (READ, "scene_patterns"): dict.fromkeys(NARROW_WALLS, ("9:16", WIDE_TITLE)),
     (READ, "scene_kv_cache"): {
         "16 words": ("4:3", "words at the slices of the cache touch"),
         "Chinese and emoji": ("9:16", EMOJI),
