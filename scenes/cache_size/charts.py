@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 from manim import Animation, AnimationGroup, Circle, Dot, LaggedStart, Rectangle, VGroup, VMobject
@@ -290,7 +291,7 @@ class MemoryLines(VGroup):
 
     def _full(self, cached: CachedPerToken) -> VGroup:
         """Return the mark where a scheme fills the GPU: at the place that the far axes give it."""
-        theme, axes = current_theme(), self.axes
+        theme = current_theme()
         tokens = int(GPU_BYTES // cached.size())
         self.far = 1.1 * tokens, self.HEADROOM * GPU_BYTES
         colour = cached.colour
@@ -328,7 +329,7 @@ class MemoryLines(VGroup):
     def fill_gpu(self, **kwargs: float) -> Animation:
         """Return an animation that changes both axes until the last scheme fills one GPU.
 
-        Lines end where the GPU is full; the whole chart must be on the scene.
+        Lines end where the GPU is full.
         """
         starts, ends, plot = self.highs, self.far, self.axes.plot
         rise = float(self.gpu.label.get_y() - self.gpu.line.get_y())
@@ -347,7 +348,9 @@ class MemoryLines(VGroup):
             end = plot.right + GAP + name.width / 2, line
             name.on_line(*(a + (b - a) * alpha for a, b in zip(start, end, strict=True)))
 
-        return AnimateWith(self, step, **kwargs)
+        # What has left the scene, such as the boxes, must not come back.
+        shown = VGroup(self.ground, self.curves, self.ends, self.gpu, self.far_ticks)
+        return AnimateWith(shown, step, **kwargs)
 
     def _set_highs(self, x: float, y: float) -> None:
         """Change the ends of both axes, and draw everything again."""
@@ -537,7 +540,7 @@ class SavingColumns(VGroup):
         ]
         spans = [before.spans(), latent.spans(), fewer.spans(), fewer.spans(claim.bits)]
         self.columns, self.words, self.sizes = VGroup(), VGroup(), VGroup()
-        self.factors = [a / b for a, b in zip(sizes, sizes[1:], strict=False)]
+        self.factors = [a / b for a, b in pairwise(sizes)]
         unit = layout.columns[0].height / max(sizes)
         for place, size, pieces, lines, point in zip(
             layout.columns, sizes, spans, texts, layout.words, strict=True
