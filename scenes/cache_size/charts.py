@@ -146,15 +146,12 @@ class TokenBars(VGroup):
         x = ruler.left + trained * step
         foot = ruler.bottom - 0.34
         mark = Wire([(x, foot), (x, ruler.bottom + 0.02)], colour=theme.ink, arrow=False)
-        self.trained = VGroup(
-            mark,
-            _words(
-                f"{format_ratio(trained)}: the largest such model that was trained",
-                (x + GAP, foot),
-                size=theme.shape_size,
-                colour=theme.ink,
-            ),
-        )
+        self.trained, room = VGroup(mark), layout.verdict[0][0] - x - GAP
+        text = f"{format_ratio(trained)}: the largest such model that was trained"
+        for line in break_lines(text, room, size=theme.shape_size):
+            label = _words(line, (x + GAP, foot), size=theme.shape_size, colour=theme.ink)
+            self.trained.add(label)
+            foot -= 1.4 * label.line_height
 
     def arrive(self, index: int) -> Animation:
         """Return an animation in which a bar comes.
