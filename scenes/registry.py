@@ -69,7 +69,7 @@ SCENES: tuple[SceneEntry, ...] = (
         "What the cache weighs",
         "scenes.cache_size.scene_cache_size",
         "CacheSize",
-        cover="real_models",
+        cover="how_often_it_fits",
     ),
     SceneEntry(
         "scene_answer",

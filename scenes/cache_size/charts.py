@@ -146,15 +146,12 @@ class TokenBars(VGroup):
         x = ruler.left + trained * step
         foot = ruler.bottom - 0.34
         mark = Wire([(x, foot), (x, ruler.bottom + 0.02)], colour=theme.ink, arrow=False)
-        self.trained = VGroup(
-            mark,
-            _words(
-                f"{format_ratio(trained)}: the largest such model that was trained",
-                (x + GAP, foot),
-                size=theme.shape_size,
-                colour=theme.ink,
-            ),
-        )
+        self.trained, room = VGroup(mark), layout.verdict[0][0] - x - GAP
+        text = f"{format_ratio(trained)}: the largest such model that was trained"
+        for line in break_lines(text, room, size=theme.shape_size):
+            label = _words(line, (x + GAP, foot), size=theme.shape_size, colour=theme.ink)
+            self.trained.add(label)
+            foot -= 1.4 * label.line_height
 
     def arrive(self, index: int) -> Animation:
         """Return an animation in which a bar comes.
@@ -329,7 +326,7 @@ class MemoryLines(VGroup):
     def fill_gpu(self, **kwargs: float) -> Animation:
         """Return an animation that changes both axes until the last scheme fills one GPU.
 
-        Lines end where the GPU is full; the whole chart must be on the scene.
+        Lines end where the GPU is full.
         """
         starts, ends, plot = self.highs, self.far, self.axes.plot
         rise = float(self.gpu.label.get_y() - self.gpu.line.get_y())
@@ -348,7 +345,9 @@ class MemoryLines(VGroup):
             end = plot.right + GAP + name.width / 2, line
             name.on_line(*(a + (b - a) * alpha for a, b in zip(start, end, strict=True)))
 
-        return AnimateWith(self, step, **kwargs)
+        # What has left the scene, such as the boxes, must not come back.
+        shown = VGroup(self.ground, self.curves, self.ends, self.gpu, self.far_ticks)
+        return AnimateWith(shown, step, **kwargs)
 
     def _set_highs(self, x: float, y: float) -> None:
         """Change the ends of both axes, and draw everything again."""
@@ -477,14 +476,11 @@ class ReadersOfNumber(VGroup):
         """Build the number that is read, the heads that use it, and lines between them."""
         theme = current_theme()
         deep = min(8, row.heads)
-        wide = -(-row.heads // deep)
         pitch = min(box.height / 8, 0.62 * box.width / 16)
         side = 2.2 * pitch
-        number = _filled(
-            Box.of(box.left, box.left + side, box.y - side / 2, box.y + side / 2), row.colour
-        )
+        number = _filled(Box(box.left + side / 2, box.y, side, side), row.colour)
         right, heads = box.left + 0.36 * box.width, VGroup()
-        fan = VMobject(stroke_color=row.colour, stroke_width=0.5 * theme.thin, fill_opacity=0.0)
+        fan = VMobject(stroke_color=row.colour, stroke_width=theme.thin, fill_opacity=0.0)
         for index in range(row.heads):
             across, down = divmod(index, deep)
             x = right + pitch * (across + 0.5)
@@ -496,8 +492,6 @@ class ReadersOfNumber(VGroup):
             if across == 0:
                 fan.start_new_path(np.array([box.left + side, box.y, 0.0]))
                 fan.add_line_to(np.array([x - 0.5 * pitch, y, 0.0]))
-        fan.set_stroke(width=theme.thin)
-        del wide
         self.numbers.add(number)
         self.fans.add(fan)
         self.heads.add(heads)
@@ -598,10 +592,7 @@ class SavingColumns(VGroup):
 
     def step(self, index: int) -> Animation:
         """Return an animation in which a column comes: a copy of the one before it shrinks."""
-        column, before = self.columns[index], self.columns[index - 1]
-        if len(column) == len(before):
-            return Arrive(column, before)
-        return Arrive(column, before.copy())
+        return Arrive(self.columns[index], self.columns[index - 1])
 
 
 class NewerLines(VGroup):
@@ -622,8 +613,6 @@ class NewerLines(VGroup):
         Axes and ticks.
     curves, ends
         The lines, and their names.
-    remark
-        What is compared.
     """
 
     def __init__(

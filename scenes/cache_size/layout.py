@@ -109,7 +109,7 @@ class WorkLayout:
     names
         Left end of the name of each row.
     chip
-        x of the middle of the words on what a chip can do is given by their line; this is y.
+        y of the words on what a chip could do.
     """
 
     title: Point

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from manim import LEFT, Group, Mobject, VGroup
+import numpy as np
+import numpy.typing as npt
+from manim import DOWN, LEFT, RIGHT, Group, Mobject, VGroup
 
 from extract.architectures import COMPARED_GROUPS, Scheme, architecture
 from extract.sharing import groups_for
@@ -98,8 +100,40 @@ class Poster(Stage):
         self.hold()
 
     def stack_labels(self) -> list[Mobject]:
-        """Return the labels on the front card."""
-        return [self.head_stack.labels.names]
+        """Return the names of panels beside the stack."""
+        theme, cards = self.theme, self.head_stack.cards
+        front, back = cards[0], cards[-1]
+        names = [self.named(back.q.side_center(LEFT), LEFT, ("queries Q", theme.query))]
+        names += [
+            self.named(panel.side_center(RIGHT), RIGHT, (name, colour))
+            for panel, name, colour in (
+                (front.pattern, "pattern A", theme.pattern),
+                (front.z, "output Z", theme.z),
+            )
+        ]
+        return [*names, *self.own_names()]
+
+    def own_names(self) -> list[Mobject]:
+        """Return the names of keys and values beside the last card."""
+        theme, back = self.theme, self.head_stack.cards[-1]
+        return [
+            self.named(panel.side_center(LEFT), LEFT, (name, colour))
+            for panel, name, colour in (
+                (back.k, "keys K", theme.key),
+                (back.v, "values V", theme.value),
+            )
+        ]
+
+    @staticmethod
+    def named(
+        point: npt.NDArray[np.float64], side: npt.NDArray[np.float64], *lines: tuple[str, str]
+    ) -> VGroup:
+        """Return upright lines of words beside a point of the scene, each with its colour."""
+        labels = VGroup(*(Label(text, size=TEXT, colour=colour) for text, colour in lines))
+        for line, label in enumerate(labels):
+            drop = 1.2 * label.line_height * (line + 1.4 * float(-side[1]))
+            label.on_line(float(side[0]) * (AWAY + label.width / 2), -drop)
+        return keep_upright(labels, point)
 
     def add_keys_and_values(self) -> None:
         """Add keys and values where the scheme has them."""
@@ -207,6 +241,9 @@ class MultiHeadPoster(Poster):
 class SharedPoster(Poster):
     """Poster with heads that share keys and values."""
 
+    def own_names(self) -> list[Mobject]:
+        return []
+
     @property
     def n_groups(self) -> int:
         """Number of sets of keys and values."""
@@ -226,21 +263,17 @@ class SharedPoster(Poster):
                     panel = getattr(card, name)
                     panel.set_values(values)
                     panel.source = source
-        for name, panels in (("k", shared_stack.keys), ("v", shared_stack.values)):
-            header = getattr(head_stack.labels, name)
-            header.become(shared_stack.copy_header(name, header))
-            set_depth_plane(header, panels[0])
         parts = (shared_stack.frames, shared_stack.key_fan_outs, shared_stack.value_fan_outs)
-        shapes = VGroup()
-        rows, meta = self.layer.count, self.trace.meta
-        for panel, width in (
-            (shared_stack.keys[-1], meta.d_qk),
-            (shared_stack.values[-1], meta.d_v),
-        ):
-            label = Label(f"{rows} × {width}", colour=self.theme.muted)
-            label.on_line(-AWAY - label.width / 2, 0.0)
-            shapes.add(keep_upright(label, panel.side_center(LEFT)))
-        self.add(*shared_stack.keys, *shared_stack.values, *parts, shapes)
+        rows, meta, theme = self.layer.count, self.trace.meta, self.theme
+        # Below the panels, where no card is.
+        foot = shared_stack.values[-1].side_center(DOWN)
+        names = self.named(
+            foot,
+            DOWN,
+            (f"keys K  {rows} × {meta.d_qk}", theme.key),
+            (f"values V  {rows} × {meta.d_v}", theme.value),
+        )
+        self.add(*shared_stack.keys, *shared_stack.values, *parts, names)
 
     @property
     def cached(self) -> tuple[str, int]:

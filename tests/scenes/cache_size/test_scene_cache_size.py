@@ -8,12 +8,19 @@ import pytest
 
 from extract.architectures import (
     ARCHITECTURES,
-    MOE,
+    H100_SXM,
     architecture,
+    decoding_work,
     kv_cache_bytes,
     v2_cache_claim,
 )
-from scenes.cache_size.scene_cache_size import SHIPPED, CacheSize
+from extract.newer_schemes import NEWER_SCHEMES, newer_scheme
+from filmkit.core.geometry import Frame
+from filmkit.mobjects.cached_numbers import CachedPerToken
+from filmkit.render.quality import frame_size
+from scenes.cache_size.charts import MemoryLines, TokenBars
+from scenes.cache_size.layout import ChartLayout, TokenLayout
+from scenes.cache_size.scene_cache_size import CacheSize
 from tests.support.figures import all_texts, spelled, unexplained
 from tests.support.staging import BeatPicture, play
 from tests.support.traces import make_trace
@@ -29,11 +36,9 @@ TRAINED = 860_200 / 34_600
 CLAIM = v2_cache_claim()
 NAMES = {
     *(arch.name for arch in ARCHITECTURES),
-    *(arch.source for arch in ARCHITECTURES),
-    MOE.source,
+    *(scheme.model for scheme in NEWER_SCHEMES),
     "DeepSeek-R1",
-    "FP8",
-    "p. 16",
+    "DeepSeek-V4",
 }
 
 
@@ -58,47 +63,47 @@ def three_digits(value: float) -> set[str]:
 
 def explained() -> dict[str, set[str]]:
     """Return the numbers that each beat may show, computed here and not by the scene."""
-    shape = whole(2, 128, 8, 512, 64)
-    rows = shape | whole(*SIZES.values())
-    ratios = three_digits(SIZES["mha"] / SIZES["mla"]) | three_digits(TRAINED)
+    rows = every(
+        whole(8, 128),
+        spelled(SIZES["mha"] / 1e6, "{:.1f}"),
+        whole(*(SIZES[scheme] / 1e3 for scheme in ("gqa", "mqa", "mla"))),
+    )
+    ratio = SIZES["mha"] / SIZES["mla"]
     long = {scheme: size * 128 * 1024 / 1e9 for scheme, size in SIZES.items()}
-    context = every(
-        {"32", "64", "96", "128"},  # thousands of tokens along the axis
+    axes = every(
+        {"32", "64", "128", "160", "320", "480", "500,000", "1,000,000"},
+        whole(20, 40, 60, 80),
         *(three_digits(size) for size in long.values()),
-        whole(80, 640, 0, 8),  # GPUs and their memory
-        whole(80e9 // SIZES["mha"]),
+        whole(8),
+        spelled(long["mla"], "{:.1f}"),
     )
-    shipped = [architecture(name) for name in SHIPPED]
-    own = [kv_cache_bytes(arch) for arch in shipped]
-    full = [kv_cache_bytes(arch, "mha") for arch in shipped]
-    saving = spelled(100 * CLAIM.saving, "{:.1f}")
+    works = decoding_work(R1), decoding_work(architecture("DeepSeek 67B"))
+    assert decoding_work(R1, "mha").per_number == 1
+    latent = kv_cache_bytes(architecture("DeepSeek-V2"))
+    same_layers = 95 / 60 * latent
     claim = every(
-        whole(2, 8, 128, 95, 16, 512, 64, 60, 6),
-        whole(389_120, 69_120, 25_920),
-        spelled(CLAIM.times_fewer_elements, "{:.1f}", "{:.2f}"),
+        whole(8, 95, 16, 60, 6, 389.12, 25.92, 93.3),
+        spelled(389_120 / same_layers, "{:.2f}"),
+        spelled(same_layers / latent, "{:.2f}"),
+        spelled(CLAIM.times_fewer_elements, "{:.1f}"),
         spelled(CLAIM.times_fewer_bits, "{:.1f}", "{:.2f}"),
-        spelled(CLAIM.times_smaller, "{:.1f}"),
-        saving,
+        spelled(100 * CLAIM.saving, "{:.1f}"),
     )
+    newest = newer_scheme("CSA + HCA", "DeepSeek-V4-Pro")
     return {
-        "one_token": rows | whole(61) | spelled(SIZES["mha"] / 1e6, "{:.1f}"),
-        "how_much_smaller": rows | ratios | {"57", "860.2", "34.6"},
-        "longer_contexts": context | whole(160, 320, 480),
-        "one_gpu": context
-        | whole(20, 40, 60, 160, 320, 480)
-        | whole(80e9 // SIZES["mla"])
-        | spelled(long["mla"], "{:.1f}"),
-        "real_models": every(
-            whole(10_000, 100_000, 1_000_000, 16),
-            whole(*(arch.n_kv_heads for arch in shipped if arch.scheme == "gqa")),
-            *(three_digits(size / 1e3) for size in own),
-            *(
-                whole(ratio) if ratio.is_integer() else three_digits(ratio)
-                for ratio in (a / b for a, b in zip(full, own, strict=True))
-            ),
+        "one_token": rows,
+        "how_often_it_fits": rows | three_digits(ratio) | three_digits(TRAINED) | {"57", "25"},
+        "every_token_adds_a_box": axes,
+        "one_gpu": axes | whole(80e9 // SIZES["mha"], 80e9 // SIZES["mla"]),
+        "one_number_for_all_heads": whole(
+            1, 8, 128, works[0].per_number, works[1].per_number, H100_SXM.ridge()
         ),
         "the_published_saving": claim,
-        "throughput_too": claim | {"5.76"},
+        "throughput_too": claim | {"5.76", "8"},
+        "what_came_after": every(
+            {"32", "64", "128", "5", "10", "16"},
+            spelled(SIZES["mla"] / 2 / newest.growth, "{:.1f}"),
+        ),
     }
 
 
@@ -112,12 +117,13 @@ def test_every_number_is_accounted_for(pictures: dict[str, BeatPicture]) -> None
 @pytest.mark.parametrize(
     ("beat", "expected"),
     [
-        ("one_token", ["3,997,696 bytes", "249,856 bytes", "31,232 bytes", "70,272 bytes"]),
-        ("how_much_smaller", ["56.9 ×", "24.9 ×"]),
-        ("longer_contexts", ["MHA  524 GB", "MLA  9.21 GB", "one GPU of 80 GB", "8 GPUs, 640 GB"]),
-        ("one_gpu", ["MHA: full after 20,011 tokens", "MLA: full after 1,138,433 tokens"]),
-        ("real_models", ["DeepSeek-V3/R1", "Falcon 7B", "71 ×", "GPT-2 small", "1 ×"]),
-        ("the_published_saving", ["5.63 ×", "2.67 ×", "15.0 ×", "93.3 % less"]),
+        ("one_token", ["4.0 MB", "250 kB", "31 kB", "70 kB"]),
+        ("how_often_it_fits", ["56.9", "×"]),
+        ("every_token_adds_a_box", ["every head its own  524 GB", "one latent  9.21 GB"]),
+        ("one_gpu", ["20,011", "1,138,433"]),
+        ("one_number_for_all_heads", ["1", "8", "242"]),
+        ("the_published_saving", ["3.56 ×", "1.58 ×", "2.67 ×", "93.3 % less"]),
+        ("throughput_too", ["5.76 × throughput"]),
     ],
 )
 def test_the_numbers_of_the_story_are_there(
@@ -127,13 +133,49 @@ def test_the_numbers_of_the_story_are_there(
     assert set(expected) <= texts
 
 
-def test_the_claim_is_called_consistent_and_its_quantisation_is_named(
+def test_both_full_gpus_are_told_alike(pictures: dict[str, BeatPicture]) -> None:
+    heights = {item.text: item.height for item in pictures["one_gpu"].texts}
+    assert heights["20,011"] == pytest.approx(heights["1,138,433"])
+    assert heights["20,011"] == pytest.approx(0.07 * 1080, rel=0.01)
+
+
+def test_the_claim_is_called_consistent_and_its_causes_are_named(
     pictures: dict[str, BeatPicture],
 ) -> None:
     texts = " ".join(all_texts(pictures["throughput_too"]))
-    assert "consistent with the 93.3 %" in texts
-    assert "measured with the 6-bit cache and FP8 weights" in texts
+    assert "as published; this is consistent with it" in texts
+    assert "with all this, and 8-bit weights" in texts
     assert "the paper says" not in texts
+
+
+@pytest.mark.parametrize("shape", [(1920, 1080), (1080, 1920), (1080, 1080)])
+def test_all_bars_have_one_scale_and_tiles_measure_the_first(shape: tuple[int, int]) -> None:
+    layout = TokenLayout.of(Frame(*frame_size(*shape)))
+    arch = R1
+    caches = [
+        CachedPerToken(arch, "mha"),
+        CachedPerToken(arch, "gqa", 8),
+        CachedPerToken(arch, "mqa"),
+        CachedPerToken(arch, "mla"),
+    ]
+    token = TokenBars(caches, layout)
+    widths = [bar.width / cache.size() for bar, cache in zip(token.bars, caches, strict=True)]
+    assert widths == pytest.approx([widths[0]] * 4)
+    assert len(token.tiles) == 57
+    step = token.tiles[1].get_left()[0] - token.tiles[0].get_left()[0]
+    assert step == pytest.approx(token.bars[-1].width)
+    assert token.tiles.get_right()[0] == pytest.approx(token.bars[0].get_right()[0], abs=step)
+
+
+def test_boxes_of_equal_size_stack_up_to_each_line() -> None:
+    arch = R1
+    caches = [CachedPerToken(arch, "mha"), CachedPerToken(arch, "mla")]
+    memory = MemoryLines(caches, ChartLayout.of(Frame(128 / 9)))
+    for boxes, curve in zip(memory.boxes, memory.curves, strict=True):
+        heights = [box.height for box in boxes]
+        assert heights == pytest.approx([heights[0]] * MemoryLines.BOXES)
+        (x, y), corner = curve.end, boxes[-1].get_corner([1, 1, 0])
+        assert (corner[0], corner[1]) == pytest.approx((x, y))
 
 
 def test_the_traced_model_is_not_named_as_the_source(pictures: dict[str, BeatPicture]) -> None:

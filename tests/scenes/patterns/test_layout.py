@@ -19,9 +19,9 @@ from scenes.patterns.layout import (
     WallLayout,
     arc_shots,
     closeup_layout,
-    empty_wall_layout,
+    field_layout,
     frontal_shot,
-    two_walls_layout,
+    habits_layout,
     wall_layout,
 )
 
@@ -72,50 +72,27 @@ def test_every_pattern_has_a_place_of_its_own_on_the_stage(
     assert layout.side < layout.pitch
     for layer in range(layers - 1):
         here, following = tiles[layer, 0], tiles[layer + 1, 0]
-        if frame.height > frame.width:
-            beside = following.left > here.right
-            assert beside or following.top < tiles[layer, heads - 1].bottom
+        if frame.tall:
+            assert following.top < here.bottom
         else:
-            below = following.top < here.bottom
-            assert below or following.left > tiles[layer, heads - 1].right
+            assert following.left > here.right
 
 
 @in_every_frame
-@given(SHAPES, SHAPES)
-def test_two_walls_and_their_words_keep_apart_on_the_stage(
-    frame: Frame, shape: tuple[int, int, int], other: tuple[int, int, int]
-) -> None:
-    own = wall(*shape, frame=frame)
-    layers, heads, count = other
-    both = two_walls_layout(frame, own, layers=layers, heads=heads, count=count)
-    line = DARK.name_size * FRAME_HEIGHT
-    spans = []
-    for layout, size in ((both.first, shape), (both.second, other)):
-        assert (layout.layers, layout.heads) == size[:2]
-        assert layout.pitch <= both.second.pitch
-        words = (both.title(layout), both.note(layout), both.place(layout))
-        ys = [y for _, y in words]
-        assert layout.box.top < ys[0]
-        assert layout.box.bottom > ys[1] > ys[2]
-        box = layout.box
-        spans.append(Box.of(box.left, box.right, ys[2] - line / 4, ys[0] + line / 4))
-        assert frame.stage.contains(spans[-1])
-    first, second = spans
-    assert second.left > first.right or second.top < first.bottom
-    assert len(both.first.corners) == len(own.corners)
-    tiles = [both.first.block_box(i) for i in range(len(own.corners))]
-    for here, following in pairwise(tiles):
-        assert following.left > here.right or following.top < here.bottom
-
-
-@given(SHAPES)
-def test_blocks_hold_all_layers_once_and_in_order(shape: tuple[int, int, int]) -> None:
-    layout = wall(*shape)
-    spans = [layout.span(i) for i in range(len(layout.corners))]
-    assert spans[0][0] == 0
-    assert spans[-1][1] == shape[0]
-    assert all(before[1] == after[0] for before, after in pairwise(spans))
-    assert all(start < stop for start, stop in spans)
+@pytest.mark.parametrize("count", [9, 10])
+def test_the_wall_of_another_model_and_two_habits_keep_apart(frame: Frame, count: int) -> None:
+    start = -7.0
+    layout = habits_layout(frame, layers=12, heads=12, count=count, title=4.0, start=start)
+    away = layout.shot.center[0]
+    stage = frame.stage.moved(dx=away)
+    assert stage.right < start
+    boxes = [layout.wall.box, *(box for pair in layout.patterns for box in pair)]
+    for box in boxes:
+        assert stage.contains(box)
+        assert all(box.overlap(other) == (0.0, 0.0) for other in boxes if other is not box)
+    for (left, line), (first, second) in zip(layout.names, layout.patterns, strict=True):
+        assert left == pytest.approx(first.left)
+        assert line > first.top == second.top
 
 
 @in_every_frame
@@ -123,33 +100,21 @@ def test_blocks_hold_all_layers_once_and_in_order(shape: tuple[int, int, int]) -
 def test_numbers_of_layers_and_heads_keep_apart(frame: Frame, shape: tuple[int, int, int]) -> None:
     layout = wall(*shape, frame=frame)
     line = DARK.note_size * FRAME_HEIGHT
-    rows = [(x, y) for _, x, y in layout.row_numbers()]
-    assert next(number for number, *_ in layout.row_numbers()) == 0
-    for (x, y), (other_x, other_y) in pairwise(rows):
-        assert x != other_x or y - other_y > line
-    for block in range(len(layout.corners)):
-        columns = list(layout.column_numbers(block))
-        assert columns[0][0] == (layout.span(block)[0] if layout.upright else 0)
-        for (_, x, _), (_, other_x, _) in pairwise(columns):
-            assert other_x - x > 0.3
+    rows, columns = list(layout.row_numbers()), list(layout.column_numbers())
+    assert rows[0][0] == columns[0][0] == 0
+    for (_, _, y), (_, _, other_y) in pairwise(rows):
+        assert y - other_y > line
+    for (_, x, _), (_, other_x, _) in pairwise(columns):
+        assert other_x - x > 0.3
 
 
-def test_a_wall_fills_frames_of_every_shape() -> None:
-    for frame in FRAMES:
-        box = wall(30, 9, frame=frame).box
-        share = box.width * box.height / (frame.stage.width * frame.stage.height)
-        assert share > 0.4, frame
-    assert wall(30, 9, frame=PORTRAIT).axis_names == ("head", "layer")
-    assert wall(30, 9).axis_names == ("layer", "head")
-
-
-def test_a_tower_of_layers_is_set_in_blocks() -> None:
-    assert len(wall(30, 9).corners) == 3
-    assert len(wall(4, 12).corners) == 1
-    tower, blocks = wall(30, 9).stacked(), wall(30, 9)
-    assert tower.box.height > FRAME.stage.height > blocks.box.height
-    assert tower.tile(0, 0) == blocks.tile(0, 0)
-    assert tower.tile(29, 8).top == pytest.approx(tower.tile(0, 8).top - 29 * tower.pitch)
+def test_the_wall_is_one_grid_read_as_depth() -> None:
+    assert wall(30, 9).shape == (9, 30)
+    assert wall(30, 9).axis_names == ("head", "layer")
+    assert wall(30, 9, frame=PORTRAIT).shape == (30, 9)
+    assert wall(30, 9, frame=PORTRAIT).axis_names == ("layer", "head")
+    # Cells of about 58 pixels in full HD.
+    assert 55 < wall(30, 9).pitch * 1080 / FRAME_HEIGHT < 60
 
 
 @given(SHAPES)
@@ -180,16 +145,18 @@ def test_a_pattern_looked_at_has_room_for_words_that_can_be_read(count: int, fra
     assert len(layout.labelled) == count or frame is not FRAME
 
 
+@in_every_frame
 @given(SHAPES)
-def test_no_part_of_the_wall_comes_near_the_eye(shape: tuple[int, int, int]) -> None:
-    box = wall(*shape).box
+def test_no_part_of_the_wall_comes_near_the_eye(frame: Frame, shape: tuple[int, int, int]) -> None:
+    box = wall(*shape, frame=frame).box
     corners = np.array([[x, y, 0] for x in (box.left, box.right) for y in (box.bottom, box.top)])
-    shots = [Shot(), *arc_shots(box), Shot()]
+    home = Shot(height=frame.height)
+    shots = [home, *arc_shots(box, frame), home]
     camera = StageCamera()
     tour = Tour(camera, shots[1:], [1.0, 1.1, 1.1, 0.8])
     camera.shot = shots[0]
     tour.begin()
-    for alpha in np.linspace(0, 1, 41):
+    for alpha in np.linspace(0, 1, 21):
         tour.step(float(alpha))
         shot = camera.shot
         towards = (corners - shot.center) @ shot.rotation()[2]
@@ -199,22 +166,21 @@ def test_no_part_of_the_wall_comes_near_the_eye(shape: tuple[int, int, int]) -> 
 @in_every_frame
 def test_a_much_larger_model_fills_the_stage_and_the_wall_its_first_places(frame: Frame) -> None:
     small = wall(30, 9, frame=frame)
-    title = [1.0, 4.0] if small.upright else [5.0]
-    layout = empty_wall_layout(small, frame, layers=61, heads=128, title=title, note=3.0)
+    layout = field_layout(small, frame, layers=61, heads=128, title=5.0, note=3.0)
+    places = {tuple(place) for place in layout.places.reshape(-1, 2)}
+    assert len(places) == 61 * 128
     (left, top), step, (rows, columns) = layout.corner, layout.pitch, layout.shape
-    assert sorted(layout.shape) == [61, 128]
     whole = seen(Box.of(left, left + columns * step, top - rows * step, top), layout.shot, frame)
     assert frame.stage.contains(whole)
-    assert whole.width > 0.85 * frame.stage.width or whole.height > 0.85 * frame.stage.height
-    assert all(whole.top < y < frame.stage.top for _, y in (*layout.title, layout.note))
+    share = whole.width * whole.height / (frame.stage.width * frame.stage.height)
+    assert share > 0.55
+    assert whole.top < layout.title[1] < frame.stage.top
+    assert frame.stage.bottom < layout.note[1] < whole.bottom
     for layer, head in ((0, 0), (29, 0), (29, 8)):
-        row, column = (head, layer) if small.upright else (layer, head)
-        place = Box.of(
-            left + column * step, left + (column + 1) * step, top - (row + 1) * step, top
-        )
-        tile = small.stacked().tile(layer, head)
-        assert place.contains(tile)
-        assert tile.x == pytest.approx(place.x)
+        row, column = small.grid_position(layer, head)
+        assert (row, column) in places
+        tile = small.tile(layer, head)
+        assert tile.x == pytest.approx(left + (column + 0.5) * step)
         assert tile.y == pytest.approx(top - (row + 0.5) * step)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from manim import tempconfig
 
-from extract.patterns import strongest_head
+from extract.patterns import first_token_weight, strongest_head
 from extract.published import PUBLISHED
 from extract.trace import ModelSource, Trace
 from filmkit.core.geometry import Frame
@@ -20,13 +20,21 @@ from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.stage import Stage, StageError
 from filmkit.core.theme import DARK
 from filmkit.render.quality import ASPECTS, DEFAULT_ASPECT, quality_of
-from scenes.patterns.layout import empty_wall_layout, wall_layout
+from scenes.patterns.layout import field_layout, wall_layout
 from scenes.patterns.scene_patterns import LARGE, Patterns
-from scenes.patterns.wall import EmptyWall, HeadCloseup, PatternWall, prompt_patterns
+from scenes.patterns.wall import (
+    HeadCloseup,
+    PatternPlaces,
+    PatternWall,
+    WallTitle,
+    prompt_patterns,
+)
 from scenes.registry import SCENES
 from tests.support.staging import HEIGHT, WIDTH, BeatPicture, complaints, play
 from tests.support.traces import make_trace, replaced
 
+TITLE = WallTitle("some patterns", room=8.0)
+GPT2_WALL = "patterns of all heads of all layers of GPT-2 small"
 LONG = ["antidisestablis", " a"] * 12
 UNUSUAL = {
     "one head in all": {"n_layers": 1, "n_heads": 1, "n_tokens": 2, "has_bos": False},
@@ -66,17 +74,14 @@ def test_many_short_words_fit_pictures_of_every_shape(aspect: str) -> None:
     assert [line for p in pictures for line in complaints(p, **size)] == []
 
 
-def test_a_wall_on_its_side_shows_each_pattern_as_it_is() -> None:
+def test_a_wall_whose_layers_go_down_shows_each_pattern_as_it_is() -> None:
     trace = make_trace(n_layers=7, n_heads=3, n_tokens=10)
     layout = wall_layout(Frame(8.0, 128 / 9), layers=7, heads=3, count=10)
-    wall = PatternWall(Patterns(trace).layer, layout, "a wall")
-    block, step = wall.blocks[-1], 11
-    layer, head = 6, 2
-    row, column = layout.grid_position(layer, head)
-    cells = np.s_[row * step : row * step + 10, column * step : column * step + 10]
-    np.testing.assert_array_equal(block.values[cells], wall.patterns[layer, head])
-    place = block.block((row * step, row * step + 10), (column * step, column * step + 10))
-    assert place.contains(layout.tile(layer, head))
+    wall = PatternWall(Patterns(trace).layer, layout, TITLE)
+    layer, head, step = 6, 2, 11
+    assert layout.grid_position(layer, head) == (6, 2)
+    cells = wall.cells.values[layer * step :, head * step :][:10, :10]
+    np.testing.assert_array_equal(cells, wall.patterns[layer, head])
 
 
 def with_patterns(trace: Trace, places: dict[tuple[int, int], np.ndarray]) -> Trace:
@@ -88,28 +93,23 @@ def with_patterns(trace: Trace, places: dict[tuple[int, int], np.ndarray]) -> Tr
     return replaced(trace, tensors)
 
 
-def three_kinds(trace: Trace) -> dict[tuple[int, int], np.ndarray]:
-    """Return patterns that look one back, everywhere, and at the first token, by (layer, head)."""
+def two_kinds(trace: Trace) -> dict[tuple[int, int], np.ndarray]:
+    """Return patterns that look one back and at the first token, by (layer, head)."""
     count = len(trace.meta.tokens)
     itself, first = np.eye(count), np.eye(count)[:1]
     back = 0.9 * np.eye(count, k=-1) + 0.1 * itself
     back[0] = itself[0]
-    wide = np.tril(np.ones((count, count)))
-    wide /= wide.sum(axis=1, keepdims=True)
     rest = 0.9975 * first + 0.0025 * itself
-    return {(0, 2): back, (1, 3): wide, (2, 1): rest}
+    return {(0, 2): back, (2, 1): rest}
 
 
 @pytest.mark.parametrize("has_bos", [True, False], ids=["beginning token", "no beginning token"])
-def test_the_three_heads_are_found_and_told_with_their_figures(has_bos: bool) -> None:
+def test_heads_with_a_habit_are_found_and_told_with_their_figures(has_bos: bool) -> None:
     trace = make_trace(n_layers=3, n_heads=4, has_bos=has_bos)
-    trace = with_patterns(trace, three_kinds(trace))
+    trace = with_patterns(trace, two_kinds(trace))
     pictures = play(Patterns, trace)
-    count = len(trace.meta.tokens)
-    most = f"{100 / count:.0f} %" if count <= 10 else f"{100 / count:.1f} %"
     expected = {
         "one_word_back": ("layer 0, head 2", "90 %"),
-        "the_whole_prompt": ("layer 1, head 3", most),
         "a_place_to_rest": ("layer 2, head 1", "over 99.7 %"),
     }
     for name, (place, figure) in expected.items():
@@ -117,7 +117,8 @@ def test_the_three_heads_are_found_and_told_with_their_figures(has_bos: bool) ->
         texts = " ".join(item.text for item in picture.texts)
         assert place in texts
         assert figure in texts
-        assert figure in picture.record.narration
+    resting = int((first_token_weight(prompt_patterns(trace)) > 0.5).sum())
+    assert f"{resting} of 12 heads" in shown(pictures, "a_place_to_rest").record.narration
 
 
 def test_one_pattern_at_a_time_is_looked_at_with_its_own_words() -> None:
@@ -126,7 +127,6 @@ def test_one_pattern_at_a_time_is_looked_at_with_its_own_words() -> None:
     patterns, words = prompt_patterns(trace), [token.strip() for token in trace.meta.tokens[1:]]
     for beat, kind in (
         ("one_word_back", "previous"),
-        ("the_whole_prompt", "spread"),
         ("a_place_to_rest", "sink"),
     ):
         picture, find = shown(pictures, beat), strongest_head(patterns, kind)
@@ -190,16 +190,16 @@ def test_its_wall_is_the_published_patterns_and_its_claim_is_computed(first_toke
     settings = StageSettings(show_first_token=first_token)
     picture = shown(play(Patterns, make_trace(n_layers=3), settings), "the_same_words")
     texts = " ".join(item.text for item in picture.texts)
-    for part in ("GPT-2 small: 144 patterns", "layer 4, head 11; published, to 1/200", "100 %"):
+    for part in ("144 patterns", "GPT-2 small: 100 %", "layer 4, head 11", "published, within"):
         assert part in texts
-    for part in ("12 layers of 12 heads", "layer 4, head 11", "100 %"):
+    for part in ("GPT-2 small", "144 patterns"):
         assert part in picture.record.narration
-    (block,) = (p.heatmap for p in picture.panels if "GPT-2" in p.heatmap.source.expression)
+    (block,) = (p.heatmap for p in picture.panels if p.heatmap.source.expression == GPT2_WALL)
     trace, start = Trace.load(PUBLISHED), 0 if first_token else 1
     count = 10 - start
     step = count + 1
     for layer, head in ((0, 0), (4, 11), (11, 5)):
-        cells = np.s_[layer * step : layer * step + count, head * step : head * step + count]
+        cells = np.s_[head * step : head * step + count, layer * step : layer * step + count]
         expected = trace.get("pattern", layer)[head, start:, start:]
         np.testing.assert_array_equal(block.values[cells], expected.astype(np.float64))
     assert block.source.tensor is None, "it is not a tensor of the film's own trace"
@@ -224,7 +224,7 @@ def test_the_published_patterns_make_a_film_of_their_own() -> None:
     assert [line for p in pictures for line in complaints(p)] == []
     assert "published values, within 0.0025" in " ".join(t.text for t in pictures[0].texts)
     back = shown(pictures, "one_word_back")
-    assert "100 %" in back.record.narration
+    assert "100 %" in {item.text for item in back.texts}
 
 
 @pytest.mark.parametrize(
@@ -241,13 +241,14 @@ def test_scenes_that_show_more_refuse_them_in_one_line(entry: SceneEntry) -> Non
     assert "\n" not in str(error.value)
 
 
-def test_the_large_model_is_figures_and_empty_places() -> None:
+def test_the_large_model_is_figures_and_places_without_numbers() -> None:
     last = play(Patterns, make_trace(n_layers=5))[-1]
     texts = " ".join(item.text for item in last.texts)
-    assert "61 layers × 128 heads = 7,808 patterns" in texts
+    assert "7,808 patterns" in texts
+    assert "DeepSeek-R1: 61 layers × 128 heads" in texts
     assert (LARGE.n_layers, LARGE.n_heads) == (61, 128)
-    for panel in last.panels:
-        assert panel.heatmap.source.expression.startswith("patterns of all heads of layers")
+    (panel,) = last.panels
+    assert panel.heatmap.source.expression == "patterns of all heads of all layers"
 
 
 @pytest.mark.parametrize(
@@ -267,69 +268,62 @@ def all_of(trace: Trace) -> PatternWall:
     layout = wall_layout(
         Frame(128 / 9), layers=meta.n_layers, heads=meta.n_heads, count=stage.layer.count
     )
-    return PatternWall(stage.layer, layout, "a wall")
+    return PatternWall(stage.layer, layout, TITLE)
 
 
-def test_a_wall_is_a_handful_of_images() -> None:
+def test_a_wall_is_one_image() -> None:
     wall = all_of(make_trace(n_layers=30, n_heads=9, d_head=4))
-    images = [m for m in wall.get_family() if isinstance(m, Heatmap)]
-    assert images == wall.blocks
-    assert len(images) <= 4
-    assert all(np.isfinite(image.values).all() for image in images)
-    assert all(image.source.expression for image in images)
+    assert [m for m in wall.get_family() if isinstance(m, Heatmap)] == [wall.cells]
+    assert np.isfinite(wall.cells.values).all()
+    assert wall.cells.source.expression
 
 
 def test_asking_for_the_wave_changes_nothing_until_it_is_played() -> None:
     wall = all_of(make_trace(n_layers=3))
-    before = [block.shown.copy() for block in wall.blocks]
-    waves = wall.wave_from(1, 2)
-    for block, drawn in zip(wall.blocks, before, strict=True):
-        np.testing.assert_array_equal(block.shown, drawn)
-    for wave in waves:
-        wave.begin()
-        assert wave.heatmap.shown.max() == 0
-        wave.finish()
-    for block, drawn in zip(wall.blocks, before, strict=True):
-        np.testing.assert_array_equal(block.shown, drawn)
+    before = wall.cells.shown.copy()
+    wave = wall.wave_from(1, 2)
+    np.testing.assert_array_equal(wall.cells.shown, before)
+    wave.begin()
+    assert wall.cells.shown.max() == 0
+    wave.finish()
+    np.testing.assert_array_equal(wall.cells.shown, before)
 
 
 def test_the_wave_starts_at_its_head() -> None:
     wall = all_of(make_trace(n_layers=3, n_heads=4, n_tokens=10))
-    (wave,) = wall.wave_from(2, 0)
+    wave = wall.wave_from(2, 0)
     wave.begin()
     wave.step(0.3)
     step = 11
-    grown = wave.heatmap.shown
-    assert grown[2 * step : 2 * step + 10, :10].min() > 0
-    assert grown[:10, 3 * step : 3 * step + 10].max() == 0
+    grown = wall.cells.shown
+    assert grown[:10, 2 * step : 2 * step + 10].min() > 0
+    assert grown[3 * step : 3 * step + 10, :10].max() == 0
 
 
 def test_a_stop_lies_exactly_over_its_place() -> None:
     wall = all_of(make_trace(n_layers=4, n_heads=12))
-    (block,) = wall.blocks
     tile = HeadCloseup(wall, 3, 7, Frame(128 / 9)).tile
-    rows, columns = (3 * 10, 3 * 10 + 9), (7 * 10, 7 * 10 + 9)  # one free cell between patterns
-    place = block.block(rows, columns)
+    rows, columns = (7 * 10, 7 * 10 + 9), (3 * 10, 3 * 10 + 9)  # one free cell between patterns
+    place = wall.cells.block(rows, columns)
     assert place.contains(tile.box)
     assert tile.box.contains(place)
-    np.testing.assert_array_equal(block.values[slice(*rows), slice(*columns)], tile.values)
-    np.testing.assert_array_equal(block.masked[slice(*rows), slice(*columns)], tile.masked)
-    assert block.shown[slice(*rows), slice(*columns)].all()
-    assert not block.shown[rows[0] - 1].any()
+    cells = np.s_[slice(*rows), slice(*columns)]
+    np.testing.assert_array_equal(wall.cells.values[cells], tile.values)
+    np.testing.assert_array_equal(wall.cells.masked[cells], tile.masked)
+    assert wall.cells.shown[cells].all()
+    assert not wall.cells.shown[rows[0] - 1].any()
 
 
-def test_empty_places_are_one_path_of_ruled_lines() -> None:
+def test_places_of_the_large_model_come_from_the_wall_outwards() -> None:
     wall = all_of(make_trace(n_layers=30, n_heads=9, d_head=4))
-    layout = empty_wall_layout(
-        wall.layout, Frame(128 / 9), layers=61, heads=128, title=[8.0], note=4.0
-    )
-    empty = EmptyWall(layout)
-    assert len(empty.get_subpaths()) == 31 + 10
-    assert len(empty.grow(1.0).get_subpaths()) == 62 + 129
-    assert empty.get_family() == [empty]
-    assert empty.width == pytest.approx(128 * wall.layout.pitch)
-    assert empty.height == pytest.approx(61 * wall.layout.pitch)
-    assert empty.fill_opacity == 0
+    layout = field_layout(wall.layout, Frame(128 / 9), layers=61, heads=128, title=8.0, note=4.0)
+    places = PatternPlaces(layout, wall.layout)
+    assert places.grown.max() == 0
+    near, far = places.grow(0.3).grown[9, 0], places.grown[-1, -2]
+    assert near > far == 0
+    grown = places.grow(1.0).grown
+    assert (grown == 1).sum() == 61 * 128 - 30 * 9
+    assert not grown[:9, :30].any()
 
 
 # Pixels
