@@ -158,7 +158,10 @@ def test_fan_outs_lead_to_the_heads_that_read_a_panel() -> None:
         ):
             box = getattr(head_stack.layout.head, name)
             for fan_out, heads in zip(fan_outs, shared_stack.groups, strict=True):
-                ends = [[box.right, box.y, head_stack.layout.depth_at(h)] for h in heads]
+                ends = [
+                    [box.right, box.y, head_stack.layout.depth_at(h)]
+                    for h in heads
+                ]
                 np.testing.assert_allclose(fan_out.ends, ends)
 
     run(GroupedQuery, trace, look)
