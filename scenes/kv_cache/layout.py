@@ -52,6 +52,7 @@ HEAD = 0.5  # height of a panel's name
 COUNTER = 1.25  # height of a counter and the line below it
 TITLE = 0.55  # height of the line that names a way of decoding
 FILL, FILL_NARROW = 0.84, 0.68  # part of the frame's width that a cache volume fills
+FLAT_LENS = 60.0  # lens of a shot in which a solid looks flat
 CHIP_GAP = 1.9  # from the cache to the chip
 SLOT_GAP = 0.22  # between two slots of the chip, relative to a slot
 
@@ -351,7 +352,8 @@ def shot_of_front(front: Box, into: Box, frame: Frame) -> Shot:
     """Return the shot from straight ahead in which a box of the scene fills a box of the frame."""
     scale = into.width / front.width
     center = (front.x - into.x / scale, front.y - into.y / scale, 0.0)
-    return Shot(center, frame.height / scale)
+    # So long a lens that only the front is seen.
+    return Shot(center, frame.height / scale, focal=FLAT_LENS)
 
 
 def view_angles(frame: Frame) -> tuple[float, float]:

@@ -30,7 +30,7 @@ from filmkit.core.stage import Stage, StageError, beat
 from filmkit.core.text import Label, fit_size
 from filmkit.mobjects.chart import Bracket
 from filmkit.mobjects.head_tensors import head_cells, head_tensor
-from filmkit.mobjects.marks import Highlight
+from filmkit.mobjects.marks import Highlight, size_beside
 from filmkit.mobjects.panel import Header
 from filmkit.mobjects.product import ProductPicture
 from scenes.kv_cache.chip import WaitingChip
@@ -319,7 +319,8 @@ class KVCache(Stage):
         names = VGroup(output.top.header)
         if output.top.dots is not None:
             names.add(output.top.dots)
-        words = self.words.beside(layout.words, size=output.layout.letters)
+        size = size_beside(q.box.height / count, maximum=output.layout.letters)
+        words = self.words.beside(layout.words, size=size)
         self.play(Vanish(self.beam), Vanish(names), run_time=tempo.small)
         self.play(
             leave_to(Group(output.left, output.product), self.out(0, -1)),
