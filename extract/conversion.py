@@ -259,22 +259,8 @@ class _Run:
         self.folder.mkdir(parents=True, exist_ok=True)
         meta, text = self.trace.meta, self.text
         ids = list(meta.token_ids)
+        judge, exact, ladder, tensors = self._measured_ladder(ids)
         known = self._statistics("fitted", text.fitted)
-        passages = self._statistics("passages", text.passages)
-        exact = self._piece("exactness", lambda: exactness(self.model, self.layers, known, ids))
-        self.steps.finish("nothing dropped", _STEPS_OF_ROW)
-        judge = Judge(
-            self.model,
-            self.tokenizer,
-            self.layers,
-            text.held_out,
-            text.second,
-            ids,
-            meta.n_prompt,
-            meta.has_bos,
-            fitted_window=text.passages.shape[1],
-        )
-        ladder, tensors = self._ladder(judge, passages)
         judge.fitted_window = text.fitted.shape[1]
         plain = [
             self._stored_form(unit_latent(layer, statistics.gram))
@@ -328,6 +314,27 @@ class _Run:
         made.validate()
         shutil.rmtree(self.folder)
         return made
+
+    def _measured_ladder(
+        self, ids: Sequence[int]
+    ) -> tuple[Judge, float, tuple[Row, ...], dict[str, Floats]]:
+        """Return the judge of all but the last rows, the exactness, and the ladder."""
+        meta, text = self.trace.meta, self.text
+        known = self._statistics("passages", text.passages)
+        exact = self._piece("exactness", lambda: exactness(self.model, self.layers, known, ids))
+        self.steps.finish("nothing dropped", _STEPS_OF_ROW)
+        judge = Judge(
+            self.model,
+            self.tokenizer,
+            self.layers,
+            text.held_out,
+            text.second,
+            ids,
+            meta.n_prompt,
+            meta.has_bos,
+            fitted_window=text.passages.shape[1],
+        )
+        return judge, exact, *self._ladder(judge, known)
 
     def _statistics(self, name: str, windows: Tensor) -> list[LayerStatistics]:
         task = "reading the calibration texts"

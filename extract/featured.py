@@ -74,7 +74,9 @@ def _earlier_words(
 def strongest_pair(
     pattern: npt.NDArray[np.float32], tokens: Sequence[str], has_bos: bool
 ) -> tuple[int, int]:
-    """Return query and key with the largest weight that `CRITERION` counts.
+    """Return query and key with the largest weight on a word that is not right before its query.
+
+    The first word does not count, nor does the last query, whose row is about the word to come.
 
     Parameters
     ----------
@@ -91,6 +93,9 @@ def strongest_pair(
         last token twice if there is only one.
     """
     _, further = _earlier_words(tokens, int(has_bos))
+    # The last row is about the word to come; take a pair inside the prompt if there is one.
+    if further[:-1].any():
+        further[-1] = False
     allowed = further if further.any() else np.tri(len(tokens), k=-1, dtype=np.bool_)
     if not allowed.any():
         return len(tokens) - 1, len(tokens) - 1
