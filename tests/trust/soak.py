@@ -201,13 +201,10 @@ COMMANDS = (
     "",
     "",
     "deck",
-    "gallery",
     "script",
-    "poster",
     "new",
     "cache",
     "doctor",
-    "catalogue",
 )
 
 
