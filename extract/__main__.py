@@ -382,7 +382,7 @@ def _extract(
 
 
 def _written(file: Path, trace: Trace) -> str:
-    """Return what is said of a trace that is written."""
+    """Return the lines that report a trace that was written."""
     meta, featured = trace.meta, trace.meta.featured
     random = ", random weights" if meta.random_weights else ""
     lines = [

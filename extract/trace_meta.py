@@ -461,7 +461,7 @@ def validate_meta(meta: TraceMeta) -> None:
 
 
 def _validate_published(meta: TraceMeta) -> None:
-    """Check that the source and what is said of published patterns fit together."""
+    """Check that the source and the metadata of published patterns fit together."""
     if (meta.published is None) == (meta.source.kind == "published"):
         raise damaged("its 'source' and its 'published' contradict one another")
     if meta.published is None:

@@ -55,7 +55,7 @@ def write_script(request: RenderRequest, out: Path | None, *, as_json: bool) -> 
         text = _json(rows)
     else:
         text = "\n\n".join(script(*row) for row in rehearsals.items())
-        # Whoever prints the file to a terminal is as safe as at this one.
+        # The file may be printed to a terminal later.
         text = "\n".join(map(escaped, text.split("\n")))
     if out is None:
         echo(text)

@@ -98,7 +98,7 @@ class Patterns(Stage):
             self._prepare_gpt2()
 
     def _prepare_gpt2(self) -> None:
-        """Read the patterns of GPT-2 on the same prompt, and fill in what is told of them."""
+        """Read the patterns of GPT-2 on the same prompt, and fill in the facts about them."""
         view = LayerView.of_prompt(
             gpt2_trace(), None, show_first_token=self.settings.show_first_token
         )

@@ -132,6 +132,7 @@ def test_a_downloaded_model_does_not_wait_for_a_hub_that_is_gone(run: Run, tmp_p
     assert Trace.load(tmp_path / "out.st").meta.source.revision == COMMIT
 
 
+@pytest.mark.slow
 def test_a_connection_that_is_cut_is_resumed(run: Run, hub: FakeHub, tmp_path: Path) -> None:
     hub.cut[WEIGHTS] = CUT_AFTER
     result = run()

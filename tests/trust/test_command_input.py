@@ -223,8 +223,8 @@ def test_a_full_disk_of_temporary_files(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_may_not_be_used() -> None:
-    error = PermissionError(errno.EACCES, "Permission denied", "/root/file")
-    assert explain(error, verbose=False) == "cannot use /root/file: Permission denied"
+    error = PermissionError(errno.EACCES, "Permission denied", "/locked/file")
+    assert explain(error, verbose=False) == "cannot use /locked/file: Permission denied"
 
 
 STILL = pytest.param("mine.py --still all", marks=pytest.mark.slow)

@@ -74,7 +74,7 @@ def refused(path: Path) -> str | None:
     return None
 
 
-# --- Damage that used to give other pictures without a word ---------------------------------------
+# --- Damage that once gave other pictures silently ------------------------------------------------
 
 
 def with_tensor(name: str, change: Callable[[np.ndarray], Any]) -> Callable[[TraceFile], TraceFile]:

@@ -153,23 +153,30 @@ def test_a_step_back_shows_the_held_picture_at_once(open_deck: Open) -> None:
     assert page.evaluate("modes") == ["plays", "holds"]
 
 
+FRONT_AND_STILL = """async () => {
+    const still = new Image();
+    still.src = slides[0].still;
+    await still.decode();
+    const pixels = (source) => {
+        const canvas = new OffscreenCanvas(640, 360).getContext("2d");
+        canvas.drawImage(source, 0, 0);
+        return canvas.getImageData(0, 0, 640, 360).data;
+    };
+    const [a, b] = [pixels(still), pixels(document.querySelector("video.front"))];
+    return a.reduce((sum, value, i) => sum + Math.abs(value - b[i]), 0) / a.length;
+}"""
+"""Mean difference of the film that is shown and of the first slide's still, in levels of 255."""
+
+
 def test_the_last_frame_of_the_film_is_the_still(open_deck: Open) -> None:
     page = open_deck()
     wait_for_hold(page)
-    difference = page.evaluate(
-        """async () => {
-            const still = new Image();
-            still.src = slides[0].still;
-            await still.decode();
-            const pixels = (source) => {
-                const canvas = new OffscreenCanvas(640, 360).getContext("2d");
-                canvas.drawImage(source, 0, 0);
-                return canvas.getImageData(0, 0, 640, 360).data;
-            };
-            const [a, b] = [pixels(still), pixels(document.querySelector("video.front"))];
-            return a.reduce((sum, value, i) => sum + Math.abs(value - b[i]), 0) / a.length;
-        }"""
-    )
+    # On a busy machine a browser shows the last frame a little after the film has ended.
+    for _ in range(50):
+        difference = page.evaluate(FRONT_AND_STILL)
+        if difference < 3:
+            break
+        page.wait_for_timeout(100)
     assert difference < 3
 
 
