@@ -15,19 +15,13 @@ from extract.architectures import (
     kv_cache_bytes,
     latent_size,
 )
-from filmkit.core.numbers import format_count
 from filmkit.core.theme import current_theme
-from filmkit.mobjects.chart import BarRow, Span, scheme_colour
+from filmkit.mobjects.chart import Span, scheme_colour
 
-__all__ = ["BITS", "CachedPerToken", "thousands", "trained_ratio"]
+__all__ = ["BITS", "CachedPerToken", "trained_ratio"]
 
 BITS = 16
 """Bits of a cached number by default."""
-
-
-def thousands(column: QualityColumn) -> str:
-    """Return the cached numbers per token in thousands, as the paper prints them: "110.6K"."""
-    return f"{(column.cache_elements or 0) / 1e3:.1f}K"
 
 
 @dataclass(frozen=True)
@@ -84,20 +78,6 @@ class CachedPerToken:
             case "mla":
                 return " + ".join(str(part) for part in latent_size(self.arch) if part)
 
-    @property
-    def shares(self) -> str:
-        """Which heads have cached keys and values, in words."""
-        heads = self.arch.n_heads
-        match self.scheme:
-            case "mha":
-                return f"of {heads} heads"
-            case "gqa":
-                return f"{self.n_groups or self.arch.n_kv_heads} heads of keys and values, shared"
-            case "mqa":
-                return "one head of keys and values, shared by all"
-            case "mla":
-                return "one latent and one rotated key, shared by all"
-
     def spans(self, bits: int = BITS) -> tuple[Span, ...]:
         """Return the pieces of its bar: keys and values, or the latent and the rotated key."""
         theme, size = current_theme(), self.size(bits=bits)
@@ -106,12 +86,6 @@ class CachedPerToken:
         latent = latent_size(self.arch)
         shared = size * latent.kv_rank / sum(latent)
         return (Span(shared, theme.latent), Span(size - shared, theme.key))
-
-    def row(self, *, name: str = "", note: str, bits: int = BITS) -> BarRow:
-        """Return its bar with its size in bytes; ``name`` replaces the scheme's name."""
-        colour = self.colour if self.scheme == "mla" and not name else None
-        size_label = f"{format_count(self.size(bits=bits))} bytes"
-        return BarRow(name or self.name, note, self.spans(bits), size_label, colour)
 
 
 def trained_ratio() -> tuple[QualityColumn, QualityColumn, float]:

@@ -10,7 +10,17 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
-from manim import Animation, AnimationGroup, Circle, Dot, LaggedStart, Rectangle, VGroup, VMobject
+from manim import (
+    Animation,
+    AnimationGroup,
+    Circle,
+    Dot,
+    LaggedStart,
+    Rectangle,
+    VGroup,
+    VMobject,
+    linear,
+)
 
 from extract.architectures import (
     CONTEXT_TOKENS,
@@ -172,11 +182,14 @@ class TokenBars(VGroup):
     def lay_tiles(self, **kwargs: float) -> Animation:
         """Return an animation that lays the latent's bar along the first one, and counts."""
         latent = self.bars[-1][0]
-        return AnimationGroup(
-            LaggedStart(*(Arrive(tile, latent) for tile in self.tiles), lag_ratio=0.06),
-            AnimateWith(self.times, lambda a: self.times.set_value(self.full_ratio * a)),
-            **kwargs,
+        tiles = LaggedStart(*(Arrive(tile, latent) for tile in self.tiles), lag_ratio=0.06)
+        count = AnimateWith(
+            self.times,
+            lambda alpha: self.times.set_value(self.full_ratio * alpha),
+            run_time=tiles.run_time,
+            rate_func=linear,
         )
+        return AnimationGroup(tiles, count, **kwargs)
 
 
 class MemoryLines(VGroup):

@@ -37,12 +37,11 @@ from scenes.cache_size.layout import ChartLayout, SavingLayout, TokenLayout, Wor
 
 SHAPE = "DeepSeek-V3/R1"
 MEASURED_AGAINST = "DeepSeek 67B"
-NEWEST = ("CSA + HCA", "DeepSeek-V4-Pro")
 NEWER = (
     ("DSA", "DeepSeek-V3.2"),
     ("window + GQA", "gpt-oss-120b"),
     ("Gated DeltaNet + GQA", "Qwen3-Next 80B"),
-    NEWEST,
+    ("CSA + HCA", "DeepSeek-V4-Pro"),
     ("KDA + MLA", "Kimi Linear 48B"),
 )
 
@@ -86,7 +85,6 @@ class CacheSize(Stage):
         self.readers = ReadersOfNumber(self.rows, WorkLayout.of(self.frame, len(self.rows)))
         self.saving = SavingColumns(SavingLayout.of(self.frame, 4))
         self.newer = NewerLines(latent, newer, ChartLayout.of(self.frame))
-        newest = newer_scheme(*NEWEST)
         self.facts |= {
             "heads": str(arch.n_heads),
             "megabytes": format_number(every_head.size() / 1e6, 2),
@@ -104,8 +102,6 @@ class CacheSize(Stage):
             "architecture": format_number(claim.times_fewer_elements, 2),
             "precision": format_number(claim.times_fewer_bits, 2),
             "throughput": format_number(V2_THROUGHPUT),
-            "newest": newest.model.removesuffix("-Pro"),
-            "less": format_number(latent.size() / 2 / newest.growth, 2),
         }
 
     # One token
@@ -122,8 +118,8 @@ class CacheSize(Stage):
 
     @beat
     def how_often_it_fits(self) -> None:
-        """How often does the latent fit in? {times} times; and {trained} times into the largest
-        such model that DeepSeek did train."""
+        """The latent fits in {times} times; into the largest such model that DeepSeek trained,
+        {trained} times."""
         token, tempo = self.token, self.theme.tempo
         between = [part[i] for part in (token.names, token.bars, token.sizes) for i in (1, 2)]
         self.play(*self.dim(*between), run_time=tempo.small)
@@ -179,8 +175,8 @@ class CacheSize(Stage):
 
     @beat
     def one_number_for_all_heads(self) -> None:
-        """It is faster, too: each number of the latent that is read serves all {heads} heads. That
-        makes {work} multiply-adds, of {ridge} that the chip could do."""
+        """It is faster, too: each number of the latent serves all {heads} heads. That is {work}
+        multiply-adds, of {ridge} that the chip could do."""
         readers, tempo = self.readers, self.theme.tempo
         self.play(*(Vanish(part) for part in self.visible_parts()), run_time=tempo.small)
         self.play(Appear(readers.title), Appear(readers.numbers[0]), run_time=tempo.small)
@@ -222,8 +218,7 @@ class CacheSize(Stage):
 
     @beat
     def what_came_after(self) -> None:
-        """Later models read only a part of the latent, or let one entry stand for many tokens:
-        {newest} keeps {less} times less for each."""
+        """Later models read only a part of the latent, or let one entry stand for many tokens."""
         newer, tempo = self.newer, self.theme.tempo
         self.play(*(Vanish(part) for part in self.visible_parts()), run_time=tempo.small)
         self.play(Appear(newer.ground), Draw(newer.curves[0]), run_time=tempo.normal)

@@ -398,15 +398,14 @@ def habits_layout(
         x that all this must not reach: it is far to the left.
     """
     stage = frame.stage
-    size = {"layers": layers, "heads": heads, "count": count, "title": title}
     if frame.upright:
         share = WALL_SHARE_TALL if frame.tall else WALL_SHARE
         room = Box.of(stage.left, stage.right, stage.top - share * stage.height, stage.top)
-        wall = wall_layout(frame, **size, into=room)
+        wall = wall_layout(frame, layers=layers, heads=heads, count=count, title=title, into=room)
         rest = Box.of(stage.left, stage.right, stage.bottom, room.bottom - HABIT_GAP)
     else:
         room = Box.of(stage.right - WALL_SHARE * stage.width, stage.right, stage.bottom, stage.top)
-        wall = wall_layout(frame, **size, into=room)
+        wall = wall_layout(frame, layers=layers, heads=heads, count=count, title=title, into=room)
         wall = wall.moved(room.right - wall.box.right, 0.0)
         free = wall.corner[0] - ROWS_ROOM - HABIT_GAP
         rest = Box.of(stage.left, free, stage.bottom, stage.top)

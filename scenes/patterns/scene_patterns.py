@@ -274,8 +274,8 @@ class Patterns(Stage):
             name = Label(text, size=self.theme.name_size)
             names.append(name.on_line(x + name.width / 2, y))
         self.draws_first_token, self.shows_gpt2 = True, True
+        self.play(*self._leave(), run_time=tempo.small)
         self.play(
-            *self._leave(),
             Fly(self.camera, layout.shot),
             *(
                 MoveFromCopy(self.wall.tile(find.layer, find.head), pattern.pattern)

@@ -22,7 +22,8 @@ TEXT = 0.03 * FRAME_HEIGHT  # height of a line of text
 TEXT_STEP = 1.5  # distance from one line of text to the next, in lines
 TURN, TILT = 52.0, 18.0  # angles of the camera, in degrees
 FOOT = 1.95  # height below the stack of heads, for the text
-BESIDE = 1.9  # width that the stack leaves free at the left, for the title
+BESIDE = 3.9  # width that the stack leaves free at the left, for the title
+NAMES = 1.35  # width that it leaves free at the right, for names of panels
 NOTE = 0.4  # height of the line of notes at the foot of the frame
 
 
@@ -62,7 +63,7 @@ class PosterLayout:
                 corners.append(prism_corners(box.grown(0.0, HEADER / 2), z, z))
         corners.append(prism_corners(latent.grown(0.0, HEADER / 2), depth, depth))
         safe = frame.safe
-        into = Box.of(safe.left + BESIDE, safe.right, safe.bottom + FOOT, safe.top)
+        into = Box.of(safe.left + BESIDE, safe.right - NAMES, safe.bottom + FOOT, safe.top)
         shot = shot_on(
             np.concatenate(corners),
             frame,
@@ -134,7 +135,7 @@ class ThumbnailLayout:
         safe = frame.safe
         middle = Box.of(safe.right - 0.66 * safe.width, safe.right, safe.bottom, safe.top)
         shot = shot_on(
-            corners, frame, theta=-34, phi=20, focal=LENS, width=0.63, height=1.12, into=middle
+            corners, frame, theta=-34, phi=20, focal=LENS, width=0.63, height=1.04, into=middle
         )
         top = safe.top - step / 2
         words = tuple((safe.left, top - step * line) for line in range(lines))

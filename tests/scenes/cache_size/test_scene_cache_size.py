@@ -14,7 +14,7 @@ from extract.architectures import (
     kv_cache_bytes,
     v2_cache_claim,
 )
-from extract.newer_schemes import NEWER_SCHEMES, newer_scheme
+from extract.newer_schemes import NEWER_SCHEMES
 from filmkit.core.geometry import Frame
 from filmkit.mobjects.cached_numbers import CachedPerToken
 from filmkit.render.quality import frame_size
@@ -38,7 +38,6 @@ NAMES = {
     *(arch.name for arch in ARCHITECTURES),
     *(scheme.model for scheme in NEWER_SCHEMES),
     "DeepSeek-R1",
-    "DeepSeek-V4",
 }
 
 
@@ -89,7 +88,6 @@ def explained() -> dict[str, set[str]]:
         spelled(CLAIM.times_fewer_bits, "{:.1f}", "{:.2f}"),
         spelled(100 * CLAIM.saving, "{:.1f}"),
     )
-    newest = newer_scheme("CSA + HCA", "DeepSeek-V4-Pro")
     return {
         "one_token": rows,
         "how_often_it_fits": rows | three_digits(ratio) | three_digits(TRAINED) | {"57", "25"},
@@ -100,10 +98,7 @@ def explained() -> dict[str, set[str]]:
         ),
         "the_published_saving": claim,
         "throughput_too": claim | {"5.76", "8"},
-        "what_came_after": every(
-            {"32", "64", "128", "5", "10", "16"},
-            spelled(SIZES["mla"] / 2 / newest.growth, "{:.1f}"),
-        ),
+        "what_came_after": {"32", "64", "128", "5", "10", "16"},
     }
 
 
