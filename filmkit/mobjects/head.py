@@ -108,8 +108,7 @@ class HeadPicture(Group):
         self.scores = panel("scores", align="center", show_shape=False)
         # The name of a narrow z would leave the frame.
         header = self.z.header
-        if header.get_right()[0] > layout.border.right - EDGE and header.shape is not None:
-            header.remove(header.shape)
+        header.fit(layout.border.right - EDGE - header.get_left()[0])
         # Its header stands apart from it.
         self.pattern = panel("pattern", name="", symbol="", show_shape=False)
         self.pattern_title = Header("pattern", "A", view.pattern.shape, colour=theme.pattern)

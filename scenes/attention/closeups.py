@@ -206,9 +206,7 @@ class Projection(Group):
                 colour=tensor.colour,
                 source=tensor.source,
             )
-            header = panel.header
-            if header.width > box.width and header.shape is not None:
-                header.remove(header.shape)
+            panel.header.fit(box.width)
             panels.append(panel)
         self.queries, self.keys = panels
         self.w_q, self.w_k = (
