@@ -33,7 +33,10 @@ __all__ = [
     "WeightOutline",
     "column_of_lines",
     "figure_digits",
+    "header_box",
     "input_panel",
+    "scale_lines",
+    "weight_formula",
 ]
 
 FIGURE = 0.07  # height of a figure that matters, as a fraction of the frame's shorter side

@@ -51,6 +51,7 @@ from scenes.attention.closeups import (
     header_box,
     input_panel,
     scale_lines,
+    weight_formula,
 )
 from scenes.attention.layout import (
     aside,
@@ -729,11 +730,17 @@ class Attention(Stage):
         )
         self.outline = Outline(picture.product.box)
         self.play(Appear(picture.left.header), Appear(self.outline), run_time=tempo.small)
-        source = source_layout(self.frame, layout, d_model=self.trace.meta.d_model)
+        name = weight_formula(self.layer, "V")
+        source = source_layout(
+            self.frame,
+            layout,
+            d_model=self.trace.meta.d_model,
+            formula=Symbol(name, size=theme.name_size).width,
+        )
         x = input_panel(self.layer, source.x, source.x_columns)
         gap = 0.05
         weight = WeightBox(
-            "W_V", (self.trace.meta.d_model, self.trace.meta.d_v), source.weight, colour=theme.value
+            name, (self.trace.meta.d_model, self.trace.meta.d_v), source.weight, colour=theme.value
         )
         weight.remove(weight.lines)
         before = Wire(
