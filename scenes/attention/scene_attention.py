@@ -398,7 +398,7 @@ class Attention(Stage):
 
     @beat
     def one_cell(self) -> None:
-        """One number, {dot}: it fills the cell where the query's row meets the key's column."""
+        """One number, {dot}: it fills the cell where row and column cross."""
         picture, tempo = self.scores, self.theme.tempo
         scores = picture.product.cells.set_masked(0).set_shown(0)
         scale = self.trace.meta.score_scale
@@ -424,7 +424,7 @@ class Attention(Stage):
     @beat(when=lambda trace: trace.rotates)
     def rotate_by_position(self) -> None:
         """Both were rotated by their place, so only their distance counts:
-        move both along, and the score stays the same."""
+        move both along, and the score stays."""
         meeting, theme, tempo = self.meeting, self.theme, self.theme.tempo
         layout, size = meeting.layout, self.letters
         first = self.layer.first
