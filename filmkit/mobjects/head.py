@@ -108,8 +108,7 @@ class HeadPicture(Group):
         self.scores = panel("scores", align="center", show_shape=False)
         # The name of a narrow z would leave the frame.
         header = self.z.header
-        if header.get_right()[0] > layout.border.right - EDGE and header.shape is not None:
-            header.remove(header.shape)
+        header.fit(layout.border.right - EDGE - header.get_left()[0])
         # Its header stands apart from it.
         self.pattern = panel("pattern", name="", symbol="", show_shape=False)
         self.pattern_title = Header("pattern", "A", view.pattern.shape, colour=theme.pattern)
@@ -152,9 +151,14 @@ class HeadPicture(Group):
                 notes.append("normalised")
             if layer.trace.rotates and letter != "V":
                 notes.append("rotated")
-            boxes.append(
-                WeightBox(f"W_{letter}", (d_model, width), box, colour=colour, notes=notes)
-            )
+            formula, shape = f"W_{letter}", (d_model, width)
+            up = f"W_U{letter}"
+            if layer.trace.meta.attention == "mla" and layer.trace.has(up, layer.layer):
+                # Queries, keys or values come from a latent, which has no panel here.
+                rank, _, made = layer.trace.weights(up, layer.layer).shape
+                formula, shape = f'W_"U{letter}"', (rank, made)
+                notes.insert(0, "via a latent")
+            boxes.append(WeightBox(formula, shape, box, colour=colour, notes=notes))
         self.w_q, self.w_k, self.w_v = boxes
 
         def through(box: Box) -> VGroup:

@@ -94,6 +94,13 @@ class Header(VGroup):
         self.shift([x, 0, 0])
         return self
 
+    def fit(self, room: float) -> Header:
+        """Leave out the shape if it is wider than ``room`` scene units, and return it."""
+        if self.width > room and self.shape is not None:
+            self.remove(self.shape)
+            self.shape = None
+        return self
+
     def set_line(self, y: float) -> Header:
         """Move it up or down until the middle of its line is at ``y``, and return it."""
         self.shift([0, y - self.line, 0])

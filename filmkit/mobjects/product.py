@@ -104,7 +104,7 @@ class ProductPicture(Group):
         )
         self.product = self._factor(product, boxes[2], layout.columns, 1, gap)
         if isinstance(layout.inner, ChannelAxis):
-            _without_shape_in(self.left.header, boxes[0].right - layout.corner.left)
+            self.left.header.fit(boxes[0].right - layout.corner.left)
             self.left.header.stand_on(boxes[0], buff=HEADER_GAP)
             over = self.left.header.get_right()[0] - boxes[0].right
             self.left.header.shift([-max(0.0, over), 0, 0])
@@ -113,7 +113,7 @@ class ProductPicture(Group):
             self._name_below(self.left.header, boxes[0], layout.left.right)
         self._name_top(boxes[1])
         # The product's name is below it, where nothing runs into it.
-        self._name_below(self.product.header, boxes[2], layout.product.right)
+        self._name_below(self.product.header, boxes[2], layout.room_right)
         self.row_words = self._words(layout.row_words, layout.names_rows)
         self.column_words = self._words(layout.column_words, layout.names_columns, vertical=True)
         self.top_words = self._words(
@@ -154,10 +154,10 @@ class ProductPicture(Group):
         header, layout = self.top.header, self.layout
         if isinstance(layout.columns, ChannelAxis):
             header.stand_on(box, buff=HEADER_GAP)
-            over = header.get_right()[0] - layout.product.right
+            over = header.get_right()[0] - layout.room_right
             header.shift([-max(0.0, over), 0, 0])
             return
-        _without_shape_in(header, box.left - CORNER_GAP - layout.corner.left)
+        header.fit(box.left - CORNER_GAP - layout.corner.left)
         x = box.left - CORNER_GAP - header.get_right()[0]
         size = header.size * FRAME_HEIGHT
         y = min(box.top + HEADER_GAP + size / 2, layout.corner.top - size / 2)
@@ -227,12 +227,6 @@ class ProductPicture(Group):
         )
         label.move_to([x, y + label.line_height / 2, 0])
         return label
-
-
-def _without_shape_in(header: Header, room: float) -> None:
-    """Leave out the shape in a header that is wider than its room."""
-    if header.width > room and header.shape is not None:
-        header.remove(header.shape)
 
 
 PRODUCTS = {

@@ -142,6 +142,11 @@ class ProductLayout:
             words = Box.of(words.left, words.right, words.bottom, words.top + self.word_width)
         return words
 
+    @property
+    def room_right(self) -> float:
+        """x of the right side of the room, in whose middle the product stands."""
+        return self.left.left - self.word_width + self.product.right - self.corner.left
+
     def of_first(self, count: int) -> tuple[Box, Box, Box]:
         """Return the boxes of left factor, right factor and product for the first tokens alone.
 

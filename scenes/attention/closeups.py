@@ -33,7 +33,10 @@ __all__ = [
     "WeightOutline",
     "column_of_lines",
     "figure_digits",
+    "header_box",
     "input_panel",
+    "scale_lines",
+    "weight_formula",
 ]
 
 FIGURE = 0.07  # height of a figure that matters, as a fraction of the frame's shorter side
@@ -206,9 +209,7 @@ class Projection(Group):
                 colour=tensor.colour,
                 source=tensor.source,
             )
-            header = panel.header
-            if header.width > box.width and header.shape is not None:
-                header.remove(header.shape)
+            panel.header.fit(box.width)
             panels.append(panel)
         self.queries, self.keys = panels
         self.w_q, self.w_k = (

@@ -307,13 +307,25 @@ class SourceLayout:
     names: bool
 
 
-def source_layout(frame: Frame, layout: ProductLayout, *, d_model: int) -> SourceLayout:
-    """Lay out X and the weight of the values."""
+def source_layout(
+    frame: Frame, layout: ProductLayout, *, d_model: int, formula: float
+) -> SourceLayout:
+    """Lay out X and the weight of the values.
+
+    Parameters
+    ----------
+    frame, layout
+        The frame, and the product of pattern and values.
+    d_model
+        Number of columns of X.
+    formula
+        Width of the weight's name, in scene units.
+    """
     unit, values = frame.shorter_side, layout.top
     room = values.left - layout.corner.left
     names = layout.names_rows and room > layout.word_width + 0.3 * unit
     rest = room - (layout.word_width if names else 0.0)
-    box, way = 0.1 * unit, 0.045 * unit
+    box, way = formula + 0.3, 0.045 * unit
     width = max(0.04 * unit, min(0.3 * unit, rest - box - 2 * way))
     weight = Box(values.left - way - box / 2, values.y, box, 0.065 * unit)
     x = Box.of(weight.left - way - width, weight.left - way, values.bottom, values.top)

@@ -51,6 +51,7 @@ from scenes.attention.closeups import (
     header_box,
     input_panel,
     scale_lines,
+    weight_formula,
 )
 from scenes.attention.layout import (
     aside,
@@ -346,10 +347,8 @@ class Attention(Stage):
 
     @property
     def _name_room(self) -> float:
-        """Room for a word beside a row that meets another, with its place between them."""
-        places = 0.16 + Label("88", size=self.letters).width if self.trace.rotates else 0.0
-        room = self.meeting.layout.word - self.frame.stage.left - places
-        return min(room, 2 * self.word_width)
+        """Room for a word beside a row that meets another."""
+        return min(self.meeting.layout.word - self.frame.stage.left, 2 * self.word_width)
 
     def _show_product(self, shown: bool) -> list[Animation]:
         """Return animations that show or hide the product while a query and a key meet alone."""
@@ -399,7 +398,7 @@ class Attention(Stage):
 
     @beat
     def one_cell(self) -> None:
-        """One number, {dot}: it fills the cell where the query's row meets the key's column."""
+        """One number, {dot}: it fills the cell where row and column cross."""
         picture, tempo = self.scores, self.theme.tempo
         scores = picture.product.cells.set_masked(0).set_shown(0)
         scale = self.trace.meta.score_scale
@@ -425,7 +424,7 @@ class Attention(Stage):
     @beat(when=lambda trace: trace.rotates)
     def rotate_by_position(self) -> None:
         """Both were rotated by their place, so only their distance counts:
-        move both along, and the score stays the same."""
+        move both along, and the score stays."""
         meeting, theme, tempo = self.meeting, self.theme, self.theme.tempo
         layout, size = meeting.layout, self.letters
         first = self.layer.first
@@ -446,24 +445,25 @@ class Attention(Stage):
             number = Label(str(first + index), size=size, colour=colour)
             numbers.append(number.on_line(layout.word - number.width / 2, box.y))
         aside_words = self.names.copy().shift([-digits - 0.16, 0, 0])
+        # Where both have no room, the words, which stand at row and column too, make way.
+        fits = aside_words.get_left()[0] >= self.frame.stage.left
         title = Label("place", size=theme.note_size, colour=theme.muted)
         title.on_line(layout.word - title.width / 2, layout.query.top + 0.62 * title.line_height)
         places.add(title, *numbers)
-        self.play(Glide(self.names, aside_words), Appear(places), run_time=tempo.small)
+        self.play(
+            Glide(self.names, aside_words) if fits else Presence(self.names, 0.0),
+            Appear(places),
+            run_time=tempo.small,
+        )
         counters = [(n, first + i) for n, i in zip(numbers, self.match, strict=True)]
 
         def step(alpha: float) -> None:
             steps = STEPS * alpha
             meeting.move_along(steps)
             for number, start in counters:
-                text = Label(
-                    str(start + round(steps)), size=size, colour=number.fill_color.to_hex()
-                )
-                text.on_line(layout.word - text.width / 2, float(number.get_y()))
-                number.points, number.text = (
-                    text.on_line(layout.word - text.width / 2, self._line_of(number)).points,
-                    text.text,
-                )
+                text = Label(str(start + round(steps)), size=size)
+                text.on_line(layout.word - text.width / 2, self._line_of(number))
+                number.points, number.text = text.points, text.text
 
         together = Group(*meeting.query, *meeting.key, meeting.bars, meeting.total, places)
         self.play(AnimateWith(together, step, run_time=4.5))
@@ -481,7 +481,8 @@ class Attention(Stage):
         note = Label("at every place", size=self.theme.note_size, colour=self.theme.muted)
         note.shrink_to(self.aside.width)
         if is_square(self.frame):
-            x = float(self.formula.get_right()[0]) + 0.16 + note.width / 2
+            right = max(self.formula.get_right()[0], total.get_right()[0])
+            x = float(right) + 0.16 + note.width / 2
             note.on_line(x, self._line_of(total))
         else:
             drop = 0.5 * self.formula.line_height + 0.9 * note.line_height
@@ -729,11 +730,17 @@ class Attention(Stage):
         )
         self.outline = Outline(picture.product.box)
         self.play(Appear(picture.left.header), Appear(self.outline), run_time=tempo.small)
-        source = source_layout(self.frame, layout, d_model=self.trace.meta.d_model)
+        name = weight_formula(self.layer, "V")
+        source = source_layout(
+            self.frame,
+            layout,
+            d_model=self.trace.meta.d_model,
+            formula=Symbol(name, size=theme.name_size).width,
+        )
         x = input_panel(self.layer, source.x, source.x_columns)
         gap = 0.05
         weight = WeightBox(
-            "W_V", (self.trace.meta.d_model, self.trace.meta.d_v), source.weight, colour=theme.value
+            name, (self.trace.meta.d_model, self.trace.meta.d_v), source.weight, colour=theme.value
         )
         weight.remove(weight.lines)
         before = Wire(
@@ -743,7 +750,7 @@ class Attention(Stage):
         x_words = TokenLabels(
             self.layer.words if source.names else (),
             source.words if source.names else (),
-            width=self.word_width,
+            width=self.word_width - 0.012 * self.frame.shorter_side,
             size=self.letters,
         )
         self.play(Appear(Group(x, x_words)), run_time=tempo.small)
@@ -886,13 +893,15 @@ class Attention(Stage):
         self.remove(*(block for factor, _ in homes for block in factor.blocks))
         panels = Group(*(panel for _, panel in homes))
         self.add(panels)
+        arriving, leaving_weight = whole.to_v
+        # In the order in which the next scene draws them.
         rest = Group(
-            whole.x, whole.x_words, whole.query_side, whole.to_v, whole.w_v, whole.score_side,
-            whole.softmax, whole.softmax_name, whole.pattern_title, whole.v_to_z,
-            whole.pattern_to_z, whole.product_dot,
+            whole.score_side, whole.softmax, whole.v_to_z, whole.pattern_to_z, whole.product_dot,
+            whole.softmax_name, whole.pattern_title,
         )  # fmt: skip
         if whole.pattern_words_readable:
             rest.add(whole.pattern_words)
+        rest.add(whole.x, whole.x_words, whole.query_side, arriving, whole.w_v, leaving_weight)
         self.play(Appear(rest), run_time=tempo.large)
         above = [f"one of {meta.n_heads} heads", f"in each of {meta.n_layers} layers"]
         below = []

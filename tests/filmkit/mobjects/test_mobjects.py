@@ -346,6 +346,14 @@ def test_a_dial_turns_clockwise_from_the_top() -> None:
 # Close-ups
 
 
+def test_a_header_leaves_out_its_shape_where_it_has_no_room() -> None:
+    header = Header("queries", "Q", (9, 64))
+    width = header.width
+    assert header.fit(width).shape is not None
+    assert header.fit(0.9 * width).shape is None
+    assert header.width < 0.9 * width
+
+
 # Theme
 
 

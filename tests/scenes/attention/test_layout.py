@@ -122,7 +122,7 @@ def test_weights_stand_beside_the_rows_that_they_scale(
     assert mix.weights.width == pytest.approx(layout.pitch)
     assert mix.hidden.bottom > layout.top.top
     assert mix.words[0][0] < mix.shares[0][0] < mix.weights.left
-    source = source_layout(frame, layout, d_model=576)
+    source = source_layout(frame, layout, d_model=576, formula=0.5)
     assert (source.x.top, source.x.bottom) == pytest.approx((layout.top.top, layout.top.bottom))
     assert source.x.right < source.weight.left < source.weight.right < layout.top.left
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from manim import tempconfig
 
 from extract.head_norm import HeadNorm
+from extract.trace import Trace
 from filmkit.core.geometry import Frame
+from filmkit.core.heatmap import Heatmap
 from filmkit.core.norm import Norm
 from filmkit.core.numbers import MINUS, format_number
-from filmkit.core.picture_map import PanelItem
-from filmkit.core.records import StageSettings
+from filmkit.core.picture_map import PanelItem, panels_on
+from filmkit.core.records import BeatRecord, StageSettings
+from filmkit.core.stage import Stage
 from filmkit.core.view import LayerView, best_match
 from filmkit.mobjects.product import head_product
 from scenes.attention.closeups import Meeting, figure_digits
@@ -47,7 +51,7 @@ def test_queries_are_shown_after_their_norm() -> None:
     np.testing.assert_array_equal(view.q, trace.get("q_norm", layer)[1:, head])
     np.testing.assert_array_equal(view.q_used, trace.get("q_rot", layer)[1:, head])
     np.testing.assert_array_equal(view.k, trace.get("k_norm", layer)[1:, trace.kv_head(head)])
-    assert view.layer.norm("q") == Norm.symmetric(trace.get("q_norm", layer)[1:])
+    assert view.layer.norm("q") == Norm.stretched(trace.get("q_norm", layer)[1:])
 
 
 def test_keys_before_a_window_are_masked() -> None:
@@ -93,36 +97,51 @@ def panels_of(picture: BeatPicture, tensor: str) -> list[PanelItem]:
     return sorted(named, key=lambda panel: panel.box.left)
 
 
+def drawn_at_the_end_of(
+    trace: Trace, settings: StageSettings | None = None
+) -> dict[str, list[Heatmap]]:
+    """Return copies of all heatmaps on screen at the end of each beat."""
+    drawn: dict[str, list[Heatmap]] = {}
+
+    def note(record: BeatRecord, stage: Stage) -> None:
+        panels = panels_on(stage.mobjects, stage.camera)
+        drawn[record.name] = [panel.heatmap.copy() for panel in panels]
+
+    with tempconfig({"dry_run": True, "progress_bar": "none", "verbosity": "ERROR"}):
+        Attention(trace, settings, on_beat_end=note).render()
+    return drawn
+
+
+def named(panels: list[Heatmap], tensor: str) -> list[Heatmap]:
+    return [panel for panel in panels if (panel.source.tensor or "").startswith(tensor)]
+
+
 @pytest.mark.parametrize("show", [True, False])
 def test_the_mix_on_screen_adds_up_to_z(show: bool) -> None:
     trace = make_trace(positions="rotary", d_head=16)
-    pictures = play(Attention, trace, StageSettings(show_first_token=show))
-    mix = beat_of(pictures, "a_weighted_mix")
-    (values,) = panels_of(mix, "v.")
-    (z,) = panels_of(mix, "z.")
-    total = (values.heatmap.values * values.heatmap.shown).sum(axis=0)
-    hidden = [p for p in mix.panels if p.heatmap.source.expression.startswith("values of")]
+    panels = drawn_at_the_end_of(trace, StageSettings(show_first_token=show))["a_weighted_mix"]
+    (values,), (z,) = named(panels, "v."), named(panels, "z.")
+    hidden = [panel for panel in panels if panel.source.expression.startswith("values of")]
     assert len(hidden) == (not show)
-    for row in hidden:
-        total += (row.heatmap.values * row.heatmap.shown)[0]
-    np.testing.assert_allclose(total, z.heatmap.values[0], atol=1e-5)
+    total = sum((rows.values * rows.shown).sum(axis=0) for rows in (values, *hidden))
+    np.testing.assert_allclose(total, z.values[0], atol=1e-5)
 
 
 def test_brightness_is_the_weight_in_the_mix_and_nowhere_else() -> None:
     trace = trace_of_kind(SHIPPED_KIND)
     view = LayerView.of_prompt(trace, None, show_first_token=False).head(None)
     query, key = best_match(view)
-    for picture in play(Attention, trace):
-        (values,) = panels_of(picture, "v.") or [None]
-        if values is None:
-            continue
-        shown = values.heatmap.shown[:, 0]
-        if picture.record.name == "a_weighted_mix":
-            np.testing.assert_array_equal(shown, view.pattern[query])
-            assert shown.argmax() == key
-            assert shown.min() < 0.005
-        else:
-            assert (values.heatmap.shown == 1).all()
+    for beat, panels in drawn_at_the_end_of(trace).items():
+        for values in named(panels, "v."):
+            if beat == "a_weighted_mix":
+                shares = np.broadcast_to(view.pattern[query][:, None], values.shape)
+                np.testing.assert_array_equal(values.shown, shares)
+                assert shares[:, 0].argmax() == key
+                assert shares.min() < 0.005
+            else:
+                assert (values.shown == 1).all()
+        if beat not in ("one_cell", "rotate_by_position", "a_weighted_mix"):
+            assert all((panel.shown == 1).all() for panel in panels), beat
 
 
 def test_scores_become_the_pattern_in_place() -> None:
