@@ -415,7 +415,8 @@ class HeadStackShots:
             y of its middle.
         """
         box, depth = head_stack.shared(latent.moved(dy=level - latent.y), range(head_stack.count))
-        points = np.concatenate([head_stack.outer_corners, prism_corners(box, depth, depth)])
+        room = box.grown(0.0, NAME_BELOW)
+        points = np.concatenate([head_stack.outer_corners, prism_corners(room, depth, depth)])
         shot = shot_on(points, head_stack.head.frame, theta=-34, phi=20, focal=LENS, width=0.9)
         return cls(head_stack, box, depth, shot)
 

@@ -186,6 +186,8 @@ class Absorption(Group):
                 for index, line in enumerate(lines)
             )
         )
+        told = VGroup(self.number, self.number_words)
+        told.shift([min(0.0, frame.stage.right - told.get_right()[0]), 0, 0])
         size = FORMULA * frame.shorter_side / 8.0
         self.formula = BracketFormula(s.formula, s.formula_room, size)
         words = layer.words if s.word_size else ()
@@ -258,10 +260,15 @@ class Absorption(Group):
         self.mix_name.on_line(left + self.mix_name.width / 2, s.mix.bottom - 0.24)
         self.rope_name = VGroup()
         if s.rope is not None:
+            left = self.latent_name.get_right()[0] + 0.14
             label = Label("+ rotated key", size=theme.shape_size, colour=theme.key)
-            label.on_line(self.latent_name.get_right()[0] + 0.14 + label.width / 2, 0)
+            if left + label.width > frame_right:
+                label = Label("+ key", size=theme.shape_size, colour=theme.key)
+            label.on_line(left + label.width / 2, 0)
             label.set_y(self.latent_name.get_y())
             self.rope_name.add(label)
+            over = [min(0.0, frame_right - label.get_right()[0]), 0, 0]
+            VGroup(self.latent_name, self.rope_name).shift(over)
         box = whole.grown(0.06)
         self.frame_of_cache = RoundedRectangle(
             width=box.width,

@@ -165,8 +165,13 @@ class NaivePicture(Group):
         )
         self.w_dkv.symbol.shrink_to(s.w_dkv.width - 0.12)
         # Where the line runs straight down through this box, its shape stands beside it.
-        for index, line in enumerate(self.w_dkv.lines if not s.upright else ()):
-            line.on_line(s.w_dkv.left - 0.14 - line.width / 2, s.w_dkv.y - 0.24 * index)
+        lines = self.w_dkv.lines if not s.upright else ()
+        room = s.w_dkv.left - 0.14 - s.head.frame.stage.left
+        fits = all(line.width <= room for line in lines)
+        for index, line in enumerate(lines):
+            half = 0.14 + line.width / 2
+            x = s.w_dkv.left - half if fits else s.w_dkv.right + half
+            line.on_line(x, s.w_dkv.y - 0.24 * index + (0.0 if fits else 0.24))
         self.w_q = WeightBox(query, (before, meta.d_qk), s.w_q, colour=theme.query, notes=notes)
         self.w_uk = WeightBox(
             "W_(U K)",

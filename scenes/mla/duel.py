@@ -291,16 +291,17 @@ class DuelPicture(Group):
         self.numbers = numbers = duel(view.trace, view.layer)
         self.contest = contest = at_equal_size(view.trace)
         layout = DuelLayout.of(frame, count=meta.n_heads, strip=contest is not None)
-        most = 1.0
+        most, mean, latent = 1.0, None, None
         if contest is not None:
-            most = max(*contest.mean.moved_by_layer, *contest.latent.moved_by_layer)
+            mean, latent = contest.mean, contest.latent
+            most = max(*mean.moved_by_layer, *latent.moved_by_layer)
         self.shared, self.latent = (
             DuelSide(
                 view, side, numbers, place, frame, name=name, scheme=scheme, row=row, most=most
             )
             for side, place, name, scheme, row in (
-                (numbers.shared, layout.shared, "one shared set", "mqa", contest and contest.mean),
-                (numbers.latent, layout.latent, "one latent", "mla", contest and contest.latent),
+                (numbers.shared, layout.shared, "one shared set", "mqa", mean),
+                (numbers.latent, layout.latent, "one latent", "mla", latent),
             )
         )
         self.sides = (self.shared, self.latent)

@@ -128,6 +128,8 @@ class LatentAttention(Stage):
         self.head_stack = HeadStack(self.layer, self.frame, featured=self.head.head)
         show_naive_form(self.head_stack, self.view)
         self.picture = self.head_stack.picture
+        header = self.picture.z.header
+        header.shift([min(0.0, self.frame.stage.right - header.get_right()[0]), 0, 0])
         cached = (forms.rank, forms.d_rope)
         theme = self.theme
         layout = NaiveLayout.of(
@@ -243,7 +245,7 @@ class LatentAttention(Stage):
             Glide(self.latent, self.latent_target),
             *(
                 Vanish(part, rate_func=first_half)
-                for part in (*self.feed, self.tag, self.panel_names, *head_stack.others)
+                for part in self._all_around_the_head()
             ),
             Vanish(head_stack.featured.body, rate_func=second_half),
             run_time=4.0,
@@ -255,6 +257,15 @@ class LatentAttention(Stage):
             Appear(self.latent.header),
             run_time=tempo.normal,
         )
+
+    def _all_around_the_head(self) -> list[Mobject]:
+        """Return what is on screen around one card: other cards, lines and names, in parts.
+
+        A whole card would be drawn anew, over the lines that rise on it.
+        """
+        feed = self.feed
+        cards = [part for card in self.head_stack.others for part in card]
+        return [*cards, feed.handle, feed.fan_out, *feed.rising, self.tag, self.panel_names]
 
     @beat
     def down_to_the_latent(self) -> None:

@@ -289,14 +289,14 @@ def cached_of(view: HeadView) -> Cached:
         forms = latents.forms
         d_rope = forms.d_rope
         q_rope = forms.q[drawn, head, -d_rope:]
-        position = q_rope @ latents.rope.T * forms.layer.scale
-        scores = forms.naive.scores[head, drawn, drawn]
+        rotated = q_rope @ latents.rope.T * forms.layer.scale
+        whole = forms.naive.scores[head, drawn, drawn]
         return Cached(
             (latents.latent, latents.latent_source),
             (latents.rope, latents.rope_source),
-            (position, layer.computed("scores of the rotated part", "key_pos")),
-            (scores - position, layer.computed("scores of the latent part", "key_pos")),
-            (scores, layer.computed(total, "key_pos")),
+            (rotated, layer.computed("scores of the rotated part", "key_pos")),
+            (whole - rotated, layer.computed("scores of the latent part", "key_pos")),
+            (whole, layer.computed(total, "key_pos")),
             (
                 forms.naive.pattern[head, drawn, drawn],
                 layer.computed("pattern of the sum", "key_pos"),
@@ -350,17 +350,25 @@ class Parts(Group):
             word_width=word_width,
         )
 
-        def small(values: Array, box: Box, source: TensorSource, name: str, **kwargs: str) -> Panel:
-            panel = Panel(values, Norm.stretched(values), box, name=name, source=source,
-                          show_shape=False, **kwargs)  # fmt: skip
+        def small(
+            values: Array, box: Box, source: TensorSource, name: str, symbol: str, colour: str
+        ) -> Panel:
+            panel = Panel(
+                values,
+                Norm.stretched(values),
+                box,
+                name=name,
+                symbol=symbol,
+                colour=colour,
+                show_shape=False,
+                source=source,
+            )
             over = panel.header.get_right()[0] - frame.stage.right
             panel.header.shift([-max(0.0, over), 0, 0])
             return panel
 
-        self.latent = small(
-            latent, s.latent, latent_source, "latent", symbol="C", colour=theme.latent
-        )
-        self.rope = small(rope, s.rope, rope_source, "rotated key", colour=theme.key)
+        self.latent = small(latent, s.latent, latent_source, "latent", "C", theme.latent)
+        self.rope = small(rope, s.rope, rope_source, "rotated key", "", theme.key)
         box = s.rope.grown(0.05)
         self.frame_of_rope = RoundedRectangle(
             width=box.width,

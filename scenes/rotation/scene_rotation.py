@@ -169,7 +169,7 @@ class RotationAndLatent(Stage):
             Vanish(self.formula.turn),
             *(Vanish(part) for part in (*m.names, *m.numbers)),
             *(
-                Settle(panel, Box(*dot.get_center()[:2], 0.06, 0.06), remover=True)
+                Settle(panel, Box(dot.get_x(), dot.get_y(), 0.06, 0.06), remover=True)
                 for panel, dot in zip(m.panels, slide.dots, strict=False)
             ),
             Appear(slide.axes, rate_func=second_half),
