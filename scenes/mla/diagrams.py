@@ -155,7 +155,7 @@ class NaivePicture(Group):
         if trace.has("W_DQ", at):
             query, before = "W_(U Q)", trace.get("W_DQ", at).shape[1]
             notes = ["of a latent of X"]
-        latent_notes = ["then a norm"] if forms.has_trained_latent else []
+        latent_notes = ["norm"] if forms.has_trained_latent else []
         self.w_dkv = WeightBox(
             "W_(D K V)",
             (meta.d_model, forms.rank),
@@ -168,10 +168,12 @@ class NaivePicture(Group):
         lines = self.w_dkv.lines if not s.upright else ()
         room = s.w_dkv.left - 0.14 - s.head.frame.stage.left
         fits = all(line.width <= room for line in lines)
+        # Beside the box on the right they stand clear of the next one.
+        rise = 0.0 if fits else 0.36 if s.w_uk.y < s.w_dkv.y else -0.3
         for index, line in enumerate(lines):
             half = 0.14 + line.width / 2
             x = s.w_dkv.left - half if fits else s.w_dkv.right + half
-            line.on_line(x, s.w_dkv.y - 0.24 * index + (0.0 if fits else 0.24))
+            line.on_line(x, s.w_dkv.y - 0.24 * index + rise)
         self.w_q = WeightBox(query, (before, meta.d_qk), s.w_q, colour=theme.query, notes=notes)
         self.w_uk = WeightBox(
             "W_(U K)",

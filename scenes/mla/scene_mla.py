@@ -119,7 +119,7 @@ class LatentAttention(Stage):
         elif beat in DUEL:
             notes.insert(0, "nothing trained")
         elif self.trace.rotates:
-            notes.insert(0, "content only: rotation left out")
+            notes.insert(0, "rotation left out")
         return source, "  ·  ".join(notes)
 
     def prepare(self) -> None:
@@ -129,7 +129,10 @@ class LatentAttention(Stage):
         show_naive_form(self.head_stack, self.view)
         self.picture = self.head_stack.picture
         header = self.picture.z.header
-        header.shift([min(0.0, self.frame.stage.right - header.get_right()[0]), 0, 0])
+        if header.get_right()[0] > self.frame.stage.right:
+            # Values have the same shape.
+            header.remove(header.shape)
+            self.head_stack.labels.notes.remove(header.shape)
         cached = (forms.rank, forms.d_rope)
         theme = self.theme
         layout = NaiveLayout.of(

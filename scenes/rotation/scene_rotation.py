@@ -117,11 +117,12 @@ class RotationAndLatent(Stage):
         if beat == "what_it_says":
             return source.replace(place, "all layers"), hidden
         if self.trace.meta.attention == "mla":
-            return source, "  ·  ".join(part for part in ("the model’s own latent", hidden) if part)
+            short = hidden.removeprefix("the beginning token ")
+            return source, "  ·  ".join(part for part in ("the model’s own latent", short) if part)
         if beat in ("a_few_numbers", "two_parts"):
             healed = self.report.heal_minutes
             made = "converted and mended" if healed else "converted, nothing trained"
-            return f"{source}  ·  {made}", hidden
+            return f"{source}  ·  {made}", hidden.removeprefix("the beginning token ")
         return source, hidden
 
     @beat
