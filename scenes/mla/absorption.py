@@ -168,7 +168,7 @@ class Absorption(Group):
         )
         self._add_rope()
         self.weight = WeightBox(
-            "W_(U K)^top", forms.layer.W_UK.shape[2:] + (forms.rank,), s.weight, colour=theme.key
+            "W_(U K)^top", (*forms.layer.W_UK.shape[2:], forms.rank), s.weight, colour=theme.key
         )
         self.weight.remove(self.weight.lines)
         self.weight.symbol.shrink_to(s.weight.width - 0.14)
@@ -223,9 +223,7 @@ class Absorption(Group):
             ).place(box)
 
         self.rope = cells(view.rope, norm, s.rope, source)
-        self.turned_rope = cells(
-            view.rope.T, norm, s.turned_rope, replace(source, transposed=True)
-        )
+        self.turned_rope = cells(view.rope.T, norm, s.turned_rope, replace(source, transposed=True))
         rotated = self.head.q[:, -d_rope:]
         self.rope_query = cells(
             rotated,
@@ -253,9 +251,7 @@ class Absorption(Group):
         self.queries_name = Header("queries", "Q", colour=theme.query).stand_on(s.far_query)
         self.latent_query_name = Header("", "Q W_(U K)^top", colour=theme.query)
         self.latent_query_name.stand_on(s.latent_query)
-        self.mix_name = Label(
-            "mix of latents", size=theme.shape_size, colour=theme.latent
-        )
+        self.mix_name = Label("mix of latents", size=theme.shape_size, colour=theme.latent)
         left = min(s.mix.left, frame_right - self.mix_name.width)
         self.mix_name.on_line(left + self.mix_name.width / 2, s.mix.bottom - 0.24)
         self.rope_name = VGroup()

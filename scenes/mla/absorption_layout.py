@@ -165,7 +165,9 @@ class AbsorptionLayout:
         weight_top = turned.bottom - GAP
         keys_top = weight_top - WEIGHT[1] - GAP - deck
         keys = Box.of(scores_left, scores_left + side, keys_top - short, keys_top)
-        scores = Box.of(scores_left, scores_left + side, keys.bottom - GAP - side, keys.bottom - GAP)
+        scores = Box.of(
+            scores_left, scores_left + side, keys.bottom - GAP - side, keys.bottom - GAP
+        )
         level = (scores.bottom, scores.top)
         query = Box.of(scores.left - GAP - query_width, scores.left - GAP, *level)
         if upright:
@@ -207,12 +209,8 @@ class AbsorptionLayout:
                 weight_top - WEIGHT[1],
                 weight_top,
             ),
-            far_weight=Box(
-                far_weight_left + WEIGHT[0] / 2, scores.bottom + pitch / 2, *WEIGHT
-            ),
-            latent_query=Box.of(
-                latent_query_left, latent_query_left + rank.length - strip, *level
-            ),
+            far_weight=Box(far_weight_left + WEIGHT[0] / 2, scores.bottom + pitch / 2, *WEIGHT),
+            latent_query=Box.of(latent_query_left, latent_query_left + rank.length - strip, *level),
             turned=turned,
             keys=keys,
             dropped=Box.of(scores.left, scores.right, drop, drop + turned.height),

@@ -32,7 +32,7 @@ from filmkit.core.animations import (
 )
 from filmkit.core.camera import Shot, clear_depth_plane, keep_upright, set_depth_plane
 from filmkit.core.geometry import Box
-from filmkit.core.numbers import format_count, format_share
+from filmkit.core.numbers import format_count
 from filmkit.core.printable import printable
 from filmkit.core.stage import Stage, beat
 from filmkit.core.text import Number
@@ -49,7 +49,6 @@ from scenes.mla.comparisons import Loss, OutputComparison
 from scenes.mla.diagrams import AbsorbedHeadStack, AbsorbedPicture, NaivePicture
 from scenes.mla.duel import DuelPicture, DuelSide, at_equal_size, sayings_of
 from scenes.mla.layout import AbsorbedLayout
-
 
 DUEL = ("the_same_budget", "all_heads_compared", "every_layer", "what_it_says")
 """Beats in which keys keep their rotation."""
@@ -143,7 +142,7 @@ class LatentAttention(Stage):
         )
         self.naive = NaivePicture(self.view, layout)
         self.absorbed = AbsorbedPicture(
-            self.view, AbsorbedLayout.of(layout, cached=cached), self.naive, self.picture
+            self.view, AbsorbedLayout.of(layout, cached=cached), self.picture
         )
         self.shots = HeadStackShots.beneath(self.head_stack.layout, layout.cached, layout.riser)
         self.feed = NaiveFeed(self.head_stack, layout, self.shots)
@@ -194,8 +193,8 @@ class LatentAttention(Stage):
     # One latent, expanded
 
     @beat(
-        own="In MLA every head has its own keys and values, but all are made from one small latent: "
-        "{rank} numbers for each token.",
+        own="In MLA every head has its own keys and values, but all are made from one small "
+        "latent: {rank} numbers for each token.",
         grouped="In MLA every head has its own keys and values, all made from one small latent. "
         "This model has {sets} sets.",
     )
@@ -246,10 +245,7 @@ class LatentAttention(Stage):
         self.play(
             self.move_camera(Shot()),
             Glide(self.latent, self.latent_target),
-            *(
-                Vanish(part, rate_func=first_half)
-                for part in self._all_around_the_head()
-            ),
+            *(Vanish(part, rate_func=first_half) for part in self._all_around_the_head()),
             Vanish(head_stack.featured.body, rate_func=second_half),
             run_time=4.0,
         )
@@ -368,8 +364,8 @@ class LatentAttention(Stage):
 
     @beat(when=can_duel)
     def the_same_budget(self) -> None:
-        """Now a fair fight. The model keeps {own} numbers for each token and layer; both sides
-        may keep [{budget}]."""
+        """Now a fair fight. The model keeps {own} numbers for each token and layer; [both] sides
+        may keep {budget}."""
         tempo = self.theme.tempo
         self.duel = duel = DuelPicture(self.layer, self.frame)
         self.facts |= {
@@ -384,7 +380,7 @@ class LatentAttention(Stage):
             *(Appear(Group(side.numbers, side.unit_word)) for side in duel.sides),
             *(Appear(Group(*side.patterns, side.states[0])) for side in duel.sides),
         )
-        self.wait_for("budget")
+        self.wait_for("both")
         squeezed = []
         for side in duel.sides:
             first = side.bar.get_left()[0]
@@ -413,7 +409,9 @@ class LatentAttention(Stage):
         duel, tempo = self.duel, self.theme.tempo
         self._change_states(0, 1, *(side.compute_again() for side in duel.sides))
         self.wait_for("glows")
-        self._change_states(1, 2, *(side.show_difference(duel.difference_norm) for side in duel.sides))
+        self._change_states(
+            1, 2, *(side.show_difference(duel.difference_norm) for side in duel.sides)
+        )
         self.play(
             *(Appear(Group(side.counter, side.percent, side.words)) for side in duel.sides),
             *(side.count_to(side.side.distance.mean) for side in duel.sides),
@@ -424,9 +422,7 @@ class LatentAttention(Stage):
         """Play how the patterns of both sides change, and the words that say what they are."""
         tempo, sides = self.theme.tempo, self.duel.sides
         self.play(*(Vanish(side.states[old]) for side in sides), run_time=0.3)
-        self.play(
-            *changes, *(Appear(side.states[new]) for side in sides), run_time=tempo.large
-        )
+        self.play(*changes, *(Appear(side.states[new]) for side in sides), run_time=tempo.large)
 
     @beat(when=has_contest)
     def every_layer(self) -> None:
@@ -552,7 +548,9 @@ class LatentAttention(Stage):
             *dots,
             Vanish(a.keys_name),
             a.count(a.rebuilt, 0),
-            Glide(a.weight, a.weight.copy().shift(np.subtract(s.far_weight.center, s.weight.center))),
+            Glide(
+                a.weight, a.weight.copy().shift(np.subtract(s.far_weight.center, s.weight.center))
+            ),
             Glide(a.query, far),
             Glide(a.query_name, a.queries_name_at(dx)),
             Glide(self.word, self.word.copy().shift([dx, 0, 0])),

@@ -211,9 +211,7 @@ class Slide(Group):
             right=0.6,
         )
         distances = np.arange(count)
-        self.curve = Curve(
-            self.axes, distances, self.scores, colour=theme.accent, width=theme.bold
-        )
+        self.curve = Curve(self.axes, distances, self.scores, colour=theme.accent, width=theme.bold)
         words = view.layer.words
         self.key = fit_word(
             printable(words[pair[1]]), 2.4, size=1.3 * theme.name_size, colour=theme.key
@@ -233,9 +231,7 @@ class Slide(Group):
         self.mark = VGroup(
             Dot([x, y, 0], radius=0.15, color=theme.highlight),
         )
-        label = Label(
-            f"{self.scores[self.true]:.2f}", size=theme.name_size, weight="semibold"
-        )
+        label = Label(f"{self.scores[self.true]:.2f}", size=theme.name_size, weight="semibold")
         note = Label("where they are", size=theme.note_size, colour=theme.muted)
         left = x + 0.3
         label.on_line(left + label.width / 2, y + 0.3)

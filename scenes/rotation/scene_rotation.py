@@ -64,7 +64,8 @@ class RotationAndLatent(Stage):
         meta = self.trace.meta
         if not self.trace.rotates:
             raise StageError(
-                f"{meta.model} does not rotate queries and keys; give the trace of a model that does"
+                f"{meta.model} does not rotate queries and keys; "
+                "give the trace of a model that does"
             )
         if meta.attention != "mla" and meta.conversion is None:
             raise StageError(
@@ -147,9 +148,7 @@ class RotationAndLatent(Stage):
         first = m.panels[0]
         self.play(self.formula.rise(), Vanish(self.formula.words))
         self.add(first.set_shown(0))
-        self.play(
-            Reveal(first, in_rows(first.shape)), Appear(Group(m.names[0], m.numbers[0]))
-        )
+        self.play(Reveal(first, in_rows(first.shape)), Appear(Group(m.names[0], m.numbers[0])))
         for number, mark in ((1, "One"), (2, "five")):
             self.wait_for(mark)
             self.play(
@@ -253,9 +252,10 @@ class RotationAndLatent(Stage):
         when=is_converted,
         kept="Converted so, with {share} its cache and nothing trained, this model still says "
         "{next} first.",
-        lost="Converted so, with {share} its cache and nothing trained, this is what the model says.",
-        kept_healed="Converted so, with {share} its cache and nothing trained, the model still says "
-        "{next}. Its perplexity is {worse} higher; after {minutes} of mending, {mended}.",
+        lost="Converted so, with {share} its cache and nothing trained, this is what the model "
+        "says.",
+        kept_healed="Converted so, with {share} its cache and nothing trained, the model still "
+        "says {next}. Its perplexity is {worse} higher; after {minutes} of mending, {mended}.",
         lost_healed="Converted so, with {share} its cache, the model's perplexity is {worse} "
         "higher; after {minutes} of mending, layer by layer, {mended}.",
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 import numpy as np
 import pytest
 from manim import Group, tempconfig
@@ -14,8 +13,8 @@ from filmkit.core.animations import presence
 from filmkit.core.camera import Shot, StageCamera
 from filmkit.core.geometry import Frame
 from filmkit.core.numbers import format_power_of_ten
-from filmkit.core.printable import printable
 from filmkit.core.picture_map import PanelItem
+from filmkit.core.printable import printable
 from filmkit.core.records import BeatRecord
 from filmkit.core.stage import Stage, StageError
 from filmkit.core.view import LayerView
@@ -110,9 +109,7 @@ def test_biases_are_said_to_be_dropped_and_moved() -> None:
 
 def test_rotated_as_the_model_does_its_own_keys_come_out() -> None:
     trace = make(**CASES["rotary"])
-    np.testing.assert_allclose(
-        rotated_as_keys(trace, 1, trace["k.1"]), trace["k_rot.1"], atol=1e-5
-    )
+    np.testing.assert_allclose(rotated_as_keys(trace, 1, trace["k.1"]), trace["k_rot.1"], atol=1e-5)
 
 
 def test_both_sides_show_how_far_their_patterns_are_from_the_models(
