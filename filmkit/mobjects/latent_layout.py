@@ -46,15 +46,6 @@ SPINE_ROOM = 0.45  # between the cards and the spine of the fan-out below them
 FEED_ROOM = 1.5  # from the latent to the riser
 
 
-WORDS_ABOVE = 1.3  # from the latent up to the top of the text above it
-
-
-WORDS_BELOW = 1.05  # from the latent down to the top of the text below its header
-
-
-NAME_ABOVE = 0.75  # more room above the latent if its header is there
-
-
 LIFT = 0.35  # height of the latent's middle above the spine, as a share of the latent's height
 
 
@@ -342,24 +333,12 @@ class HeadStackShots:
         """Shot so close to the latent that it fills 60 % of the frame, with the heads behind it."""
         points = prism_corners(self.latent, self.depth, self.depth)
         frame = self.head_stack.head.frame
-        into = frame.stage.moved(dy=-0.04 * frame.stage.height)
-        return shot_on(points, frame, theta=-20, phi=12, width=0.6, height=0.6, into=into)
-
-    @property
-    def _words_below(self) -> bool:
-        """Whether the text about the latent is below it, as there is no room beside the heads."""
-        frame = self.head_stack.head.frame
-        return not (frame.wide or frame.tall)
-
-    @property
-    def words_top(self) -> float:
-        """Height of the top of the text above `words_corner`, as seen in the frame."""
-        if self._words_below:
-            return -WORDS_BELOW
-        return WORDS_ABOVE + (NAME_ABOVE if self.head_stack.head.frame.tall else 0.0)
+        into = frame.stage.moved(dy=0.09 * frame.stage.height)
+        return shot_on(
+            points, frame, theta=-20, phi=12, focal=LENS, width=0.6, height=0.68, into=into
+        )
 
     @property
     def words_corner(self) -> tuple[float, float, float]:
-        """Corner (3,) of the latent at which the text about it is."""
-        y = self.latent.bottom if self._words_below else self.latent.top
-        return (self.latent.left, y, self.depth)
+        """Corner (3,) of the latent below which its name and the text about it are."""
+        return (self.latent.left, self.latent.bottom, self.depth)

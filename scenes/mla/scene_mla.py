@@ -56,6 +56,8 @@ DUEL = ("the_same_budget", "all_heads_compared", "every_layer", "what_it_says")
 WHOLE_MODEL = ("every_layer", "what_it_says")
 """Beats about all layers."""
 
+WORDS_BELOW = 0.75  # from the latent in space down to the text about it, in scene units
+
 ALL_HEADS = (
     "one_latent_for_all",
     "the_same_budget",
@@ -236,7 +238,7 @@ class LatentAttention(Stage):
         """Return the name of the latent in space, below its left end, always facing the camera."""
         header = Header("latent", "C", colour=self.theme.latent)
         header.shift([-header.get_left()[0], -0.3, 0])
-        return keep_upright(header, (shots.latent.left, shots.latent.bottom, shots.depth))
+        return keep_upright(header, shots.words_corner)
 
     @beat
     def flatten(self) -> None:
@@ -677,16 +679,24 @@ class LatentAttention(Stage):
         """This is all that is kept: {cached} numbers for each token."""
         shots, tempo, theme = self.absorbed_stack.shots, self.theme.tempo, self.theme
         lines = (f"{self.facts['cached']} numbers a token", f"for all {self.facts['heads']} heads")
-        words = Paragraph(lines, (0.0, shots.words_top), size=theme.name_size, colour=theme.ink)
+        words = Paragraph(lines, (0.0, -WORDS_BELOW), size=theme.name_size, colour=theme.ink)
         keep_upright(words, at=shots.words_corner)
-        heads = Group(*self.absorbed_stack.cards)
+        stack = self.absorbed_stack
+        # What stands in front of the latent would stand in the way.
+        front = [c for c in stack.cards if stack.layout.depth_at(c.place) > shots.depth - 1e-6]
+        behind = [card for card in stack.cards if card not in front]
         self.play(
             self.move_camera(shots.near),
-            *self.dim(heads, to=2 * self.theme.dim, rate_func=second_half),
+            *self.dim(*front, to=0.0, rate_func=first_half),
+            *self.dim(*behind, to=2 * theme.dim, rate_func=second_half),
             Appear(words, rate_func=second_half),
             run_time=tempo.orbit,
         )
         self.hold(1.0)
         self.play(
-            self.move_camera(shots.shot), Vanish(words), *self.undim(heads), run_time=tempo.swing
+            self.move_camera(shots.shot),
+            Vanish(words),
+            *self.undim(*front, rate_func=second_half),
+            *self.undim(*behind),
+            run_time=tempo.swing,
         )

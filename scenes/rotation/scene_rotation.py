@@ -10,6 +10,7 @@ from extract.trace import Trace
 from filmkit.core.animations import (
     AnimateWith,
     Appear,
+    Arrive,
     MoveFromCopy,
     Reveal,
     Settle,
@@ -243,10 +244,8 @@ class RotationAndLatent(Stage):
             Appear(parts.signs[1]),
             run_time=tempo.large,
         )
-        self.play(
-            MoveFromCopy(scores.cells, pattern.cells), Appear(pattern.header),
-            Appear(parts.signs[2]),
-        )  # fmt: skip
+        start = pattern.cells.copy().place(scores.cells.box)
+        self.play(Arrive(pattern.cells, start), Appear(pattern.header), Appear(parts.signs[2]))
 
     @beat(
         when=is_converted,
