@@ -155,12 +155,12 @@ class DuelSide(Group):
         self.percent.on_line(x + width / 2 - self.percent.width / 2, y)
         self.counter.set_value(0.0)
         self.words = VGroup(
-            self._words("of attention moves", self.layout.words),
+            self._words("of attention moves", self.layout.words, current_theme().note_size),
         )
 
-    def _words(self, text: str, point: tuple[float, float]) -> Label:
+    def _words(self, text: str, point: tuple[float, float], size: float | None = None) -> Label:
         theme = current_theme()
-        label = Label(text, size=theme.shape_size, colour=theme.muted)
+        label = Label(text, size=size or theme.shape_size, colour=theme.muted)
         return label.on_line(
             point[0] if self.layout.centered else point[0] + label.width / 2, point[1]
         )
