@@ -22,12 +22,6 @@ X_WIDTH = 1.5  # maximum width of an X beside the latent
 TRUNK = 0.16  # from the trunk to the weights that it leads to, in a tall frame
 
 
-OUT_DOWN = 0.32  # from z down to the line below it, and from there to an output below z
-
-
-MAX_OUT = 1.2  # height of an output below z
-
-
 GAP = 0.06  # between a panel's side and the end of a line
 
 
@@ -35,12 +29,6 @@ ARROW = 0.3  # the shortest piece of a line that ends in an arrow head
 
 
 ROPE_GAP = 0.1  # between the latent and the shared rotated key beside it
-
-
-OUT_WIDTH = 1.0  # width of the output to the right of z; half of it below z
-
-
-MERGED = 1.2  # width of the box of two weights that are merged into one
 
 
 UNDER = 0.12  # between a panel and the header below it
@@ -58,15 +46,6 @@ SPINE_ROOM = 0.45  # between the cards and the spine of the fan-out below them
 FEED_ROOM = 1.5  # from the latent to the riser
 
 
-WORDS_ABOVE = 1.3  # from the latent up to the top of the text above it
-
-
-WORDS_BELOW = 1.05  # from the latent down to the top of the text below its header
-
-
-NAME_ABOVE = 0.75  # more room above the latent if its header is there
-
-
 LIFT = 0.35  # height of the latent's middle above the spine, as a share of the latent's height
 
 
@@ -80,6 +59,8 @@ MAX_HIGH = 1.8  # preferred maximum height of the latent in a tall frame
 
 
 NAME_BELOW = 1.0  # below a latent in space, for its name
+
+
 RISER = 0.2  # from the line that rises on a card to its keys and values
 
 
@@ -112,10 +93,8 @@ class NaiveLayout:
         Text size of these words; 0 if rows are too low for words.
     latent, rope
         Boxes of the latent and of the shared rotated key; ``rope`` may be None.
-    w_dkv, w_q, w_uk, w_uv, w_o
+    w_dkv, w_q, w_uk, w_uv
         Boxes of the weights.
-    out
-        Box of the layer's output, outside of the full picture: to its right or below it.
     """
 
     head: HeadLayout
@@ -128,8 +107,6 @@ class NaiveLayout:
     w_q: Box
     w_uk: Box
     w_uv: Box
-    w_o: Box
-    out: Box
 
     upright: ClassVar[bool] = False
     """Whether it is for a tall frame: the latent beside X, and the output below the picture."""
@@ -171,8 +148,6 @@ class NaiveLayout:
         x = Box(head.x.x, y, head.x.width, height)
         preferred, minimum = sizes
         size = min(preferred, 0.88 * height / count / FRAME_HEIGHT)
-        w_o = Box(head.z.right + ARROW + MERGED / 2, head.z.y, *WEIGHT_BOX)
-        out_left = w_o.x + MERGED / 2 + ARROW
         return cls(
             head=head,
             x=x,
@@ -184,8 +159,6 @@ class NaiveLayout:
             w_q=head.w_q,
             w_uk=head.w_k,
             w_uv=head.w_v,
-            w_o=w_o,
-            out=Box.of(out_left, out_left + OUT_WIDTH, head.z.bottom, head.z.top),
         )
 
     @property
@@ -224,54 +197,6 @@ class NaiveLayout:
         start = (self.cached.right + GAP, self.cached.y)
         return (start, (self.trunk, start[1]), (self.trunk, y), *rest)
 
-    def to_output_weight(self, weight: Box) -> Path:
-        """Return the path from z to the weight of the output."""
-        return ((self.head.z.right + GAP, weight.y), (weight.left, weight.y))
-
-    @property
-    def w_qk(self) -> Box:
-        """Box of W_Q merged with W_UK, in the absorbed form."""
-        right = self.head.q.left - ARROW
-        return Box.of(right - MERGED, right, self.w_q.bottom, self.w_q.top)
-
-    @property
-    def w_vo(self) -> Box:
-        """Box of W_O merged with W_UV, in the absorbed form."""
-        return Box(self.w_o.x, self.w_o.y, MERGED, self.w_o.height)
-
-    @property
-    def key_formula_point(self) -> tuple[float, float]:
-        """Left end of a formula in the place of the keys, below the line from the latent."""
-        return (self.head.k.left, self.head.k.y - 0.45)
-
-    @property
-    def key_formula_width(self) -> float:
-        """Maximum width of that formula: up to the words beside the pattern."""
-        words = self.head.pattern.left - 2 * WORD_GAP - self.head.pattern_word
-        return words - 0.1 - self.head.k.left
-
-    @property
-    def value_formula_point(self) -> tuple[float, float]:
-        """Left end of a formula in the place of the values, beside the line from the latent."""
-        v, frame = self.head.v, self.head.frame
-        return (v.left, v.y - 0.45 if frame.wide else v.y + 0.72)
-
-    @property
-    def value_formula_width(self) -> float:
-        """Maximum width of that formula: up to the line that comes down from the pattern."""
-        return self.head.joint[0] - 0.15 - self.head.v.left
-
-    @property
-    def to_output(self) -> Box:
-        """Part of the scene for a shot of the output: from W_UV to the output at the right."""
-        left, right = self.w_uv.left - 2 * WORD_GAP, self.out.right
-        stage = self.head.frame.stage
-        # No wider than the stage, so that text keeps its size.
-        frame = self.head.frame
-        if not frame.wide:
-            left = max(left, right - stage.width)
-        return Box.of(left, right, stage.bottom, stage.top)
-
 
 @dataclass(frozen=True)
 class UprightNaiveLayout(NaiveLayout):
@@ -294,9 +219,6 @@ class UprightNaiveLayout(NaiveLayout):
         latent, rope = _halves(whole, cached)
         preferred, minimum = sizes
         size = min(preferred, 0.94 * x.height / count / FRAME_HEIGHT)
-        height = min(head.v.height, MAX_OUT)
-        top = head.z.bottom - 2 * OUT_DOWN
-        out = Box.of(right - 2 * OUT_WIDTH, right, top - height, top)
         return cls(
             head=head,
             x=x,
@@ -308,8 +230,6 @@ class UprightNaiveLayout(NaiveLayout):
             w_q=head.w_q,
             w_uk=head.w_k,
             w_uv=head.w_v,
-            w_o=Box(out.left - ARROW - MERGED / 2, out.y, *WEIGHT_BOX),
-            out=out,
         )
 
     @property
@@ -333,23 +253,6 @@ class UprightNaiveLayout(NaiveLayout):
         x, turn = self.cached.x, self.x.bottom - 0.38
         start = (x, self.cached.bottom - GAP)
         return (start, (x, turn), (self.trunk, turn), (self.trunk, y), *rest)
-
-    def to_output_weight(self, weight: Box) -> Path:
-        z, turn = self.head.z, self.head.z.bottom - OUT_DOWN
-        left = self.w_o.x - MERGED / 2 - ARROW
-        start = (z.x, z.bottom - GAP)
-        return (start, (z.x, turn), (left, turn), (left, weight.y), (weight.left, weight.y))
-
-    @property
-    def w_qk(self) -> Box:
-        return Box.of(self.w_q.left - 0.1, self.head.q.left - 0.2, self.w_q.bottom, self.w_q.top)
-
-    @property
-    def to_output(self) -> Box:
-        """Part of the scene for a shot of the output: the stage, moved down to the output."""
-        stage = self.head.frame.stage
-        foot = min(self.out.y - NOTES_BELOW, self.out.bottom - BELOW) - 0.1
-        return stage.moved(dy=min(0.0, foot - stage.bottom))
 
 
 @dataclass(frozen=True)
@@ -415,7 +318,8 @@ class HeadStackShots:
             y of its middle.
         """
         box, depth = head_stack.shared(latent.moved(dy=level - latent.y), range(head_stack.count))
-        points = np.concatenate([head_stack.outer_corners, prism_corners(box, depth, depth)])
+        room = box.grown(0.0, NAME_BELOW)
+        points = np.concatenate([head_stack.outer_corners, prism_corners(room, depth, depth)])
         shot = shot_on(points, head_stack.head.frame, theta=-34, phi=20, focal=LENS, width=0.9)
         return cls(head_stack, box, depth, shot)
 
@@ -429,24 +333,12 @@ class HeadStackShots:
         """Shot so close to the latent that it fills 60 % of the frame, with the heads behind it."""
         points = prism_corners(self.latent, self.depth, self.depth)
         frame = self.head_stack.head.frame
-        into = frame.stage.moved(dy=-0.04 * frame.stage.height)
-        return shot_on(points, frame, theta=-20, phi=12, width=0.6, height=0.6, into=into)
-
-    @property
-    def _words_below(self) -> bool:
-        """Whether the text about the latent is below it, as there is no room beside the heads."""
-        frame = self.head_stack.head.frame
-        return not (frame.wide or frame.tall)
-
-    @property
-    def words_top(self) -> float:
-        """Height of the top of the text above `words_corner`, as seen in the frame."""
-        if self._words_below:
-            return -WORDS_BELOW
-        return WORDS_ABOVE + (NAME_ABOVE if self.head_stack.head.frame.tall else 0.0)
+        into = frame.stage.moved(dy=0.09 * frame.stage.height)
+        return shot_on(
+            points, frame, theta=-20, phi=12, focal=LENS, width=0.6, height=0.68, into=into
+        )
 
     @property
     def words_corner(self) -> tuple[float, float, float]:
-        """Corner (3,) of the latent at which the text about it is."""
-        y = self.latent.bottom if self._words_below else self.latent.top
-        return (self.latent.left, y, self.depth)
+        """Corner (3,) of the latent below which its name and the text about it are."""
+        return (self.latent.left, self.latent.bottom, self.depth)

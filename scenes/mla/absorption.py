@@ -168,7 +168,7 @@ class Absorption(Group):
         )
         self._add_rope()
         self.weight = WeightBox(
-            "W_(U K)^top", forms.layer.W_UK.shape[2:] + (forms.rank,), s.weight, colour=theme.key
+            "W_(U K)^top", (*forms.layer.W_UK.shape[2:], forms.rank), s.weight, colour=theme.key
         )
         self.weight.remove(self.weight.lines)
         self.weight.symbol.shrink_to(s.weight.width - 0.14)
@@ -186,6 +186,8 @@ class Absorption(Group):
                 for index, line in enumerate(lines)
             )
         )
+        told = VGroup(self.number, self.number_words)
+        told.shift([min(0.0, frame.stage.right - told.get_right()[0]), 0, 0])
         size = FORMULA * frame.shorter_side / 8.0
         self.formula = BracketFormula(s.formula, s.formula_room, size)
         words = layer.words if s.word_size else ()
@@ -221,9 +223,7 @@ class Absorption(Group):
             ).place(box)
 
         self.rope = cells(view.rope, norm, s.rope, source)
-        self.turned_rope = cells(
-            view.rope.T, norm, s.turned_rope, replace(source, transposed=True)
-        )
+        self.turned_rope = cells(view.rope.T, norm, s.turned_rope, replace(source, transposed=True))
         rotated = self.head.q[:, -d_rope:]
         self.rope_query = cells(
             rotated,
@@ -251,17 +251,20 @@ class Absorption(Group):
         self.queries_name = Header("queries", "Q", colour=theme.query).stand_on(s.far_query)
         self.latent_query_name = Header("", "Q W_(U K)^top", colour=theme.query)
         self.latent_query_name.stand_on(s.latent_query)
-        self.mix_name = Label(
-            "mix of latents", size=theme.shape_size, colour=theme.latent
-        )
+        self.mix_name = Label("mix of latents", size=theme.shape_size, colour=theme.latent)
         left = min(s.mix.left, frame_right - self.mix_name.width)
         self.mix_name.on_line(left + self.mix_name.width / 2, s.mix.bottom - 0.24)
         self.rope_name = VGroup()
         if s.rope is not None:
+            left = self.latent_name.get_right()[0] + 0.14
             label = Label("+ rotated key", size=theme.shape_size, colour=theme.key)
-            label.on_line(self.latent_name.get_right()[0] + 0.14 + label.width / 2, 0)
+            if left + label.width > frame_right:
+                label = Label("+ key", size=theme.shape_size, colour=theme.key)
+            label.on_line(left + label.width / 2, 0)
             label.set_y(self.latent_name.get_y())
             self.rope_name.add(label)
+            over = [min(0.0, frame_right - label.get_right()[0]), 0, 0]
+            VGroup(self.latent_name, self.rope_name).shift(over)
         box = whole.grown(0.06)
         self.frame_of_cache = RoundedRectangle(
             width=box.width,

@@ -139,7 +139,7 @@ class AbsorptionLayout:
         long, short = min(LONG[0], 0.64 * rest), min(LONG[1], 0.36 * rest)
 
         words = word_width + WORD_GAP
-        aside = 0.0 if upright else ASIDE
+        aside = deck if upright else ASIDE
         across = stage.width - words - side - WEIGHT[0] - 4 * GAP - aside
         shares = (1.0, 1.5) if upright else (1.0, 1.5, 1.6)
         widths = [across * share / sum(shares) for share in shares]
@@ -153,7 +153,7 @@ class AbsorptionLayout:
         latent_width = wide.length - strip
 
         whole = words + query_width + WEIGHT[0] + rank.length + 4 * GAP + side
-        whole += 0.0 if upright else aside + rank.length
+        whole += aside + (0.0 if upright else rank.length)
         left = stage.x - whole / 2 + words
         total = fixed + long + short + blocks * side
         top = stage.y + total / 2
@@ -165,7 +165,9 @@ class AbsorptionLayout:
         weight_top = turned.bottom - GAP
         keys_top = weight_top - WEIGHT[1] - GAP - deck
         keys = Box.of(scores_left, scores_left + side, keys_top - short, keys_top)
-        scores = Box.of(scores_left, scores_left + side, keys.bottom - GAP - side, keys.bottom - GAP)
+        scores = Box.of(
+            scores_left, scores_left + side, keys.bottom - GAP - side, keys.bottom - GAP
+        )
         level = (scores.bottom, scores.top)
         query = Box.of(scores.left - GAP - query_width, scores.left - GAP, *level)
         if upright:
@@ -207,18 +209,14 @@ class AbsorptionLayout:
                 weight_top - WEIGHT[1],
                 weight_top,
             ),
-            far_weight=Box(
-                far_weight_left + WEIGHT[0] / 2, scores.bottom + pitch / 2, *WEIGHT
-            ),
-            latent_query=Box.of(
-                latent_query_left, latent_query_left + rank.length - strip, *level
-            ),
+            far_weight=Box(far_weight_left + WEIGHT[0] / 2, scores.bottom + pitch / 2, *WEIGHT),
+            latent_query=Box.of(latent_query_left, latent_query_left + rank.length - strip, *level),
             turned=turned,
             keys=keys,
             dropped=Box.of(scores.left, scores.right, drop, drop + turned.height),
             scores=scores,
             latent=latent,
-            mix=Box.of(latent.left, latent.right, mix_top - max(pitch, 0.2), mix_top),
+            mix=Box.of(latent.left, latent.right, mix_top - min(max(pitch, 0.2), 0.36), mix_top),
             rope=rope,
             turned_rope=turned_rope,
             rope_query=rope_query,

@@ -12,7 +12,7 @@ from manim import Animation, AnimationGroup, Group, Line, Mobject, Rectangle, VG
 from extract.conversion_report import ConversionReport, Row, conversion_report
 from extract.duel import Duel, Side, duel
 from extract.trace import Trace
-from filmkit.core.animations import AnimateWith, Appear, Recolour
+from filmkit.core.animations import AnimateWith, Recolour
 from filmkit.core.geometry import Box, Frame
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.norm import Norm
@@ -119,8 +119,7 @@ class DuelSide(Group):
         self.patterns = [self._pattern(head, box) for head, box in enumerate(layout.patterns)]
         self._count(frame)
         self.states: list[Mobject] = [
-            self._words(text, layout.state)
-            for text in ("its own patterns", "computed again", "")
+            self._words(text, layout.state) for text in ("its own patterns", "computed again", "")
         ]
         self.layers = VGroup()
         self.layer_words = VGroup()
@@ -147,7 +146,7 @@ class DuelSide(Group):
         ).place(box)
 
     def _count(self, frame: Frame) -> None:
-        theme, size = current_theme(), display_size(frame)
+        size = display_size(frame)
         self.counter = Number(88, digits=0, size=size)
         self.percent = Label("%", size=size * 0.7)
         x, y = self.layout.counter
@@ -156,12 +155,12 @@ class DuelSide(Group):
         self.percent.on_line(x + width / 2 - self.percent.width / 2, y)
         self.counter.set_value(0.0)
         self.words = VGroup(
-            self._words("of attention moves", self.layout.words),
+            self._words("of attention moves", self.layout.words, current_theme().note_size),
         )
 
-    def _words(self, text: str, point: tuple[float, float]) -> Label:
+    def _words(self, text: str, point: tuple[float, float], size: float | None = None) -> Label:
         theme = current_theme()
-        label = Label(text, size=theme.note_size, colour=theme.muted)
+        label = Label(text, size=size or theme.shape_size, colour=theme.muted)
         return label.on_line(
             point[0] if self.layout.centered else point[0] + label.width / 2, point[1]
         )
@@ -269,7 +268,6 @@ def _change(
     cells.set_values(values, start[1].mix(end[1], alpha))
 
 
-
 class DuelPicture(Group):
     """Both sides of the duel.
 
@@ -291,24 +289,23 @@ class DuelPicture(Group):
         self.numbers = numbers = duel(view.trace, view.layer)
         self.contest = contest = at_equal_size(view.trace)
         layout = DuelLayout.of(frame, count=meta.n_heads, strip=contest is not None)
-        most = 1.0
+        most, mean, latent = 1.0, None, None
         if contest is not None:
-            most = max(*contest.mean.moved_by_layer, *contest.latent.moved_by_layer)
+            mean, latent = contest.mean, contest.latent
+            most = max(*mean.moved_by_layer, *latent.moved_by_layer)
         self.shared, self.latent = (
             DuelSide(
                 view, side, numbers, place, frame, name=name, scheme=scheme, row=row, most=most
             )
             for side, place, name, scheme, row in (
-                (numbers.shared, layout.shared, "one shared set", "mqa", contest and contest.mean),
-                (numbers.latent, layout.latent, "one latent", "mla", contest and contest.latent),
+                (numbers.shared, layout.shared, "one shared set", "mqa", mean),
+                (numbers.latent, layout.latent, "one latent", "mla", latent),
             )
         )
         self.sides = (self.shared, self.latent)
         every = [side.difference(head) for side in self.sides for head in range(meta.n_heads)]
         limit = float(np.percentile(np.stack(every), PERCENTILE)) or 1.0
-        self.difference_norm = replace(
-            Norm.unit(), vmax=min(1.0, limit), percentile=PERCENTILE
-        )
+        self.difference_norm = replace(Norm.unit(), vmax=min(1.0, limit), percentile=PERCENTILE)
         for side in self.sides:
             side.add_scale(self.difference_norm)
 
@@ -326,7 +323,8 @@ def sayings_of(trace: Trace, contest: Contest, frame: Frame) -> Sayings:
         rows.append(
             Saying(
                 name=name,
-                note=f"{format_count(row.numbers)} numbers",
+                note=f"{format_count(row.numbers)} numbers"
+                + (", rotated once rebuilt" if latent else ""),
                 pieces=((theme.latent, row.numbers),) if latent else set_colours(meta, sets),
                 text=row.continuation,
                 colour={"model": theme.accent, "latent_then_rotate": theme.latent}.get(

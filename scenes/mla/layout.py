@@ -5,17 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-import numpy as np
-
-from filmkit.core.geometry import HEADER, WORD_GAP, Box, Frame, Path, Point, row_points, shot_box
-from filmkit.mobjects.head_layout import MIN_SHEET, WEIGHT_BOX, HeadLayout
+from filmkit.core.geometry import HEADER, Box, Frame, Point
+from filmkit.mobjects.head_layout import MIN_SHEET, HeadLayout
 from filmkit.mobjects.latent_layout import (
-    ARROW,
     BELOW,
-    GAP,
-    MERGED,
     NOTES_BELOW,
-    OUT_WIDTH,
     NaiveLayout,
     _halves,
 )
@@ -28,8 +22,6 @@ __all__ = [
 
 
 # Lengths are in scene units unless a comment says otherwise.
-CAPTION = 0.9  # height of the words below patterns that stand one below the other
-STEP_ROOM, STEP_WIDTH = 0.95, 2.0  # from a pattern to the words beside it, and their width
 # From the middle of the row of latents up and down to the latent's lines to the scores and to the
 # mix, as parts of the row's height.
 KEY_LEVEL, VALUE_LEVEL = 0.27, 0.2
@@ -48,10 +40,6 @@ class AbsorbedLayout:
         ``k_t`` for the transposed latent, ``z`` for the mix of latents, scores and pattern.
     latent, rope
         Boxes of the latent and of the shared rotated key, if there is one.
-    w_dkv, w_qk, w_vo
-        Boxes of the weights' names.
-    out
-        Box of the layer's output.
     key_line, value_line
         y of the lines from the latent to the scores and to the mix.
     """
@@ -60,38 +48,22 @@ class AbsorbedLayout:
     head: HeadLayout
     latent: Box
     rope: Box | None
-    w_dkv: Box
-    w_qk: Box
-    w_vo: Box
-    out: Box
     key_line: float
     value_line: float
 
     @classmethod
     def _upright(cls, naive: NaiveLayout) -> AbsorbedLayout:
-        """Lay out a high frame: X and latent stay, mix and output stand where the values were."""
-        old, out_width = naive.head, 1.2 * OUT_WIDTH
+        """Lay out a high frame: X and latent stay, the mix stands where the values were."""
+        old = naive.head
         stage, height = old.frame.stage, old.v.height
         level = max(old.v.y, stage.bottom + max(BELOW + height / 2, NOTES_BELOW))
-        low, high = level - height / 2, level + height / 2
-        out = Box.of(old.z.right - out_width, old.z.right, low, high)
-        w_vo = Box.of(
-            out.left - ARROW - MERGED,
-            out.left - ARROW,
-            level - WEIGHT_BOX[1] / 2,
-            level + WEIGHT_BOX[1] / 2,
-        )
         left = old.q.left + 0.75
-        z = Box.of(left, min(w_vo.left - ARROW, left + old.q.width), low, high)
+        z = Box.of(left, left + old.q.width, level - height / 2, level + height / 2)
         return cls(
             naive=naive,
             head=replace(old, k=naive.latent, v=naive.latent, z=z),
             latent=naive.latent,
             rope=naive.rope,
-            w_dkv=naive.w_dkv,
-            w_qk=naive.w_qk,
-            w_vo=w_vo,
-            out=out,
             key_line=level + KEY_LEVEL * height,
             value_line=level - VALUE_LEVEL * height,
         )
@@ -107,21 +79,10 @@ class AbsorbedLayout:
         old = naive.head
         stage, height = old.frame.stage, old.q.height
         level = stage.bottom + max(BELOW + height / 2, NOTES_BELOW)
-        out = Box(old.pattern.right - OUT_WIDTH / 2, level, OUT_WIDTH, height)
-        w_vo = Box.of(
-            out.left - ARROW - MERGED, out.left - ARROW, naive.w_o.bottom, naive.w_o.top
-        ).moved(dy=level - naive.w_o.y)
-        w_qk = Box.of(
-            naive.x.right + ARROW + 0.1,
-            naive.x.right + ARROW + 0.1 + MERGED,
-            old.w_q.bottom,
-            old.w_q.top,
-        )
-        q_left = w_qk.right + ARROW + 0.1
-        width = min(old.k_t.left - 0.36 - q_left, MIN_SHEET)
+        width = min(old.k_t.left - 0.36 - old.q.left, MIN_SHEET)
         q = Box.of(old.k_t.left - 0.36 - width, old.k_t.left - 0.36, old.q.bottom, old.q.top)
-        z_right = w_vo.left - ARROW
-        z = Box.of(z_right - width, z_right, level - height / 2, level + height / 2)
+        right = old.pattern.right
+        z = Box.of(right - width, right, level - height / 2, level + height / 2)
         left = naive.cached.left
         latent, rope = _halves(Box.of(left, left + width, z.bottom, z.top), cached)
         lines = (level + KEY_LEVEL * height, level - VALUE_LEVEL * height)
@@ -130,10 +91,6 @@ class AbsorbedLayout:
             head=replace(old, q=q, k=latent, v=latent, z=z),
             latent=latent,
             rope=rope,
-            w_dkv=Box(naive.x.x, (naive.x.bottom + z.top) / 2, *WEIGHT_BOX),
-            w_qk=w_qk,
-            w_vo=w_vo,
-            out=out,
             key_line=lines[0],
             value_line=lines[1],
         )
@@ -152,30 +109,6 @@ class AbsorbedLayout:
     def joint(self) -> tuple[float, float]:
         """Point where the line from the pattern meets the latent's line to the mix."""
         return (self.head.z.left - 0.34, self.value_line)
-
-    def to_query(self) -> Path:
-        """Return the line from X to the merged weight of the queries."""
-        if self.naive.upright:
-            return self.naive.to_query(self.w_qk)
-        y = self.head.q.y
-        return ((self.naive.x.right + GAP, y), (self.w_qk.left, y))
-
-    @property
-    def to_latent(self) -> tuple[Path, Path]:
-        """Lines from X to the weight of the latent, and from there to the latent."""
-        if self.naive.upright:
-            return self.naive.to_latent
-        x = self.naive.x.x
-        return (
-            ((x, self.naive.x.bottom - GAP), (x, self.w_dkv.top)),
-            ((x, self.w_dkv.bottom), (x, self.cached.top + GAP)),
-        )
-
-    def feed(self, level: float, edge: float) -> Path:
-        """Return the line from the latent to x = ``edge`` of a card, at y = ``level``."""
-        if self.naive.upright:
-            return self.naive.from_latent(level, (edge, level))
-        return ((self.cached.right + GAP, level), (edge, level))
 
     @property
     def bend(self) -> float:
@@ -220,9 +153,7 @@ class LossLayout:
             y = stage.top - pitch * (row + 0.5) - (HEADER - below) / 2
             lefts = (stage.left + (width + gap) * column for column in range(3))
             rows.append(tuple(Box(left + width / 2, y, width, height) for left in lefts))
-        signs = tuple(
-            ((a.right + b.left) / 2, a.y) for boxes in rows for a, b in pairwise(boxes)
-        )
+        signs = tuple(((a.right + b.left) / 2, a.y) for boxes in rows for a, b in pairwise(boxes))
         errors = [
             (boxes[2].x, boxes[2].bottom - 0.42)
             if frame.upright

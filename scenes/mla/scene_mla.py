@@ -32,7 +32,7 @@ from filmkit.core.animations import (
 )
 from filmkit.core.camera import Shot, clear_depth_plane, keep_upright, set_depth_plane
 from filmkit.core.geometry import Box
-from filmkit.core.numbers import format_count, format_share
+from filmkit.core.numbers import format_count
 from filmkit.core.printable import printable
 from filmkit.core.stage import Stage, beat
 from filmkit.core.text import Number
@@ -50,12 +50,13 @@ from scenes.mla.diagrams import AbsorbedHeadStack, AbsorbedPicture, NaivePicture
 from scenes.mla.duel import DuelPicture, DuelSide, at_equal_size, sayings_of
 from scenes.mla.layout import AbsorbedLayout
 
-
 DUEL = ("the_same_budget", "all_heads_compared", "every_layer", "what_it_says")
 """Beats in which keys keep their rotation."""
 
 WHOLE_MODEL = ("every_layer", "what_it_says")
 """Beats about all layers."""
+
+WORDS_BELOW = 0.75  # from the latent in space down to the text about it, in scene units
 
 ALL_HEADS = (
     "one_latent_for_all",
@@ -119,7 +120,7 @@ class LatentAttention(Stage):
         elif beat in DUEL:
             notes.insert(0, "nothing trained")
         elif self.trace.rotates:
-            notes.insert(0, "content only: rotation left out")
+            notes.insert(0, "rotation left out")
         return source, "  ·  ".join(notes)
 
     def prepare(self) -> None:
@@ -128,6 +129,11 @@ class LatentAttention(Stage):
         self.head_stack = HeadStack(self.layer, self.frame, featured=self.head.head)
         show_naive_form(self.head_stack, self.view)
         self.picture = self.head_stack.picture
+        header = self.picture.z.header
+        if header.get_right()[0] > self.frame.stage.right:
+            # Values have the same shape.
+            header.remove(header.shape)
+            self.head_stack.labels.notes.remove(header.shape)
         cached = (forms.rank, forms.d_rope)
         theme = self.theme
         layout = NaiveLayout.of(
@@ -138,7 +144,7 @@ class LatentAttention(Stage):
         )
         self.naive = NaivePicture(self.view, layout)
         self.absorbed = AbsorbedPicture(
-            self.view, AbsorbedLayout.of(layout, cached=cached), self.naive, self.picture
+            self.view, AbsorbedLayout.of(layout, cached=cached), self.picture
         )
         self.shots = HeadStackShots.beneath(self.head_stack.layout, layout.cached, layout.riser)
         self.feed = NaiveFeed(self.head_stack, layout, self.shots)
@@ -189,8 +195,8 @@ class LatentAttention(Stage):
     # One latent, expanded
 
     @beat(
-        own="In MLA every head has its own keys and values, but all are made from one small latent: "
-        "{rank} numbers for each token.",
+        own="In MLA every head has its own keys and values, but all are made from one small "
+        "latent: {rank} numbers for each token.",
         grouped="In MLA every head has its own keys and values, all made from one small latent. "
         "This model has {sets} sets.",
     )
@@ -232,7 +238,7 @@ class LatentAttention(Stage):
         """Return the name of the latent in space, below its left end, always facing the camera."""
         header = Header("latent", "C", colour=self.theme.latent)
         header.shift([-header.get_left()[0], -0.3, 0])
-        return keep_upright(header, (shots.latent.left, shots.latent.bottom, shots.depth))
+        return keep_upright(header, shots.words_corner)
 
     @beat
     def flatten(self) -> None:
@@ -241,10 +247,7 @@ class LatentAttention(Stage):
         self.play(
             self.move_camera(Shot()),
             Glide(self.latent, self.latent_target),
-            *(
-                Vanish(part, rate_func=first_half)
-                for part in (*self.feed, self.tag, self.panel_names, *head_stack.others)
-            ),
+            *(Vanish(part, rate_func=first_half) for part in self._all_around_the_head()),
             Vanish(head_stack.featured.body, rate_func=second_half),
             run_time=4.0,
         )
@@ -255,6 +258,15 @@ class LatentAttention(Stage):
             Appear(self.latent.header),
             run_time=tempo.normal,
         )
+
+    def _all_around_the_head(self) -> list[Mobject]:
+        """Return what is on screen around one card: other cards, lines and names, in parts.
+
+        A whole card would be drawn anew, over the lines that rise on it.
+        """
+        feed = self.feed
+        cards = [part for card in self.head_stack.others for part in card]
+        return [*cards, feed.handle, feed.fan_out, *feed.rising, self.tag, self.panel_names]
 
     @beat
     def down_to_the_latent(self) -> None:
@@ -354,8 +366,8 @@ class LatentAttention(Stage):
 
     @beat(when=can_duel)
     def the_same_budget(self) -> None:
-        """Now a fair fight. The model keeps {own} numbers for each token and layer; both sides
-        may keep [{budget}]."""
+        """Now a fair fight. The model keeps {own} numbers for each token and layer; [both] sides
+        may keep {budget}."""
         tempo = self.theme.tempo
         self.duel = duel = DuelPicture(self.layer, self.frame)
         self.facts |= {
@@ -370,7 +382,7 @@ class LatentAttention(Stage):
             *(Appear(Group(side.numbers, side.unit_word)) for side in duel.sides),
             *(Appear(Group(*side.patterns, side.states[0])) for side in duel.sides),
         )
-        self.wait_for("budget")
+        self.wait_for("both")
         squeezed = []
         for side in duel.sides:
             first = side.bar.get_left()[0]
@@ -399,7 +411,9 @@ class LatentAttention(Stage):
         duel, tempo = self.duel, self.theme.tempo
         self._change_states(0, 1, *(side.compute_again() for side in duel.sides))
         self.wait_for("glows")
-        self._change_states(1, 2, *(side.show_difference(duel.difference_norm) for side in duel.sides))
+        self._change_states(
+            1, 2, *(side.show_difference(duel.difference_norm) for side in duel.sides)
+        )
         self.play(
             *(Appear(Group(side.counter, side.percent, side.words)) for side in duel.sides),
             *(side.count_to(side.side.distance.mean) for side in duel.sides),
@@ -410,9 +424,7 @@ class LatentAttention(Stage):
         """Play how the patterns of both sides change, and the words that say what they are."""
         tempo, sides = self.theme.tempo, self.duel.sides
         self.play(*(Vanish(side.states[old]) for side in sides), run_time=0.3)
-        self.play(
-            *changes, *(Appear(side.states[new]) for side in sides), run_time=tempo.large
-        )
+        self.play(*changes, *(Appear(side.states[new]) for side in sides), run_time=tempo.large)
 
     @beat(when=has_contest)
     def every_layer(self) -> None:
@@ -538,7 +550,9 @@ class LatentAttention(Stage):
             *dots,
             Vanish(a.keys_name),
             a.count(a.rebuilt, 0),
-            Glide(a.weight, a.weight.copy().shift(np.subtract(s.far_weight.center, s.weight.center))),
+            Glide(
+                a.weight, a.weight.copy().shift(np.subtract(s.far_weight.center, s.weight.center))
+            ),
             Glide(a.query, far),
             Glide(a.query_name, a.queries_name_at(dx)),
             Glide(self.word, self.word.copy().shift([dx, 0, 0])),
@@ -665,16 +679,24 @@ class LatentAttention(Stage):
         """This is all that is kept: {cached} numbers for each token."""
         shots, tempo, theme = self.absorbed_stack.shots, self.theme.tempo, self.theme
         lines = (f"{self.facts['cached']} numbers a token", f"for all {self.facts['heads']} heads")
-        words = Paragraph(lines, (0.0, shots.words_top), size=theme.name_size, colour=theme.ink)
+        words = Paragraph(lines, (0.0, -WORDS_BELOW), size=theme.name_size, colour=theme.ink)
         keep_upright(words, at=shots.words_corner)
-        heads = Group(*self.absorbed_stack.cards)
+        stack = self.absorbed_stack
+        # What stands in front of the latent would stand in the way.
+        front = [c for c in stack.cards if stack.layout.depth_at(c.place) > shots.depth - 1e-6]
+        behind = [card for card in stack.cards if card not in front]
         self.play(
             self.move_camera(shots.near),
-            *self.dim(heads, to=2 * self.theme.dim, rate_func=second_half),
+            *self.dim(*front, to=0.0, rate_func=first_half),
+            *self.dim(*behind, to=2 * theme.dim, rate_func=second_half),
             Appear(words, rate_func=second_half),
             run_time=tempo.orbit,
         )
         self.hold(1.0)
         self.play(
-            self.move_camera(shots.shot), Vanish(words), *self.undim(heads), run_time=tempo.swing
+            self.move_camera(shots.shot),
+            Vanish(words),
+            *self.undim(*front, rate_func=second_half),
+            *self.undim(*behind),
+            run_time=tempo.swing,
         )

@@ -44,11 +44,15 @@ class MatricesLayout:
                 Box.of(part.left, part.right - 3.0, part.bottom, part.top - HEADER).fit(1, 1)
                 for part in parts
             )
-            numbers = tuple((part.right - 1.5, box.y) for part, box in zip(parts, boxes))
+            numbers = tuple(
+                (part.right - 1.5, box.y) for part, box in zip(parts, boxes, strict=True)
+            )
         else:
             parts = room.split_columns(count, 0.5)
             boxes = tuple(
-                Box.of(part.left, part.right, part.bottom + NUMBER_LINE, part.top - HEADER).fit(1, 1)
+                Box.of(part.left, part.right, part.bottom + NUMBER_LINE, part.top - HEADER).fit(
+                    1, 1
+                )
                 for part in parts
             )
             numbers = tuple((box.x, box.bottom - 0.45) for box in boxes)

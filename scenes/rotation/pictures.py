@@ -211,9 +211,7 @@ class Slide(Group):
             right=0.6,
         )
         distances = np.arange(count)
-        self.curve = Curve(
-            self.axes, distances, self.scores, colour=theme.accent, width=theme.bold
-        )
+        self.curve = Curve(self.axes, distances, self.scores, colour=theme.accent, width=theme.bold)
         words = view.layer.words
         self.key = fit_word(
             printable(words[pair[1]]), 2.4, size=1.3 * theme.name_size, colour=theme.key
@@ -233,9 +231,7 @@ class Slide(Group):
         self.mark = VGroup(
             Dot([x, y, 0], radius=0.15, color=theme.highlight),
         )
-        label = Label(
-            f"{self.scores[self.true]:.2f}", size=theme.name_size, weight="semibold"
-        )
+        label = Label(f"{self.scores[self.true]:.2f}", size=theme.name_size, weight="semibold")
         note = Label("where they are", size=theme.note_size, colour=theme.muted)
         left = x + 0.3
         label.on_line(left + label.width / 2, y + 0.3)
@@ -289,14 +285,14 @@ def cached_of(view: HeadView) -> Cached:
         forms = latents.forms
         d_rope = forms.d_rope
         q_rope = forms.q[drawn, head, -d_rope:]
-        position = q_rope @ latents.rope.T * forms.layer.scale
-        scores = forms.naive.scores[head, drawn, drawn]
+        rotated = q_rope @ latents.rope.T * forms.layer.scale
+        whole = forms.naive.scores[head, drawn, drawn]
         return Cached(
             (latents.latent, latents.latent_source),
             (latents.rope, latents.rope_source),
-            (position, layer.computed("scores of the rotated part", "key_pos")),
-            (scores - position, layer.computed("scores of the latent part", "key_pos")),
-            (scores, layer.computed(total, "key_pos")),
+            (rotated, layer.computed("scores of the rotated part", "key_pos")),
+            (whole - rotated, layer.computed("scores of the latent part", "key_pos")),
+            (whole, layer.computed(total, "key_pos")),
             (
                 forms.naive.pattern[head, drawn, drawn],
                 layer.computed("pattern of the sum", "key_pos"),
@@ -350,17 +346,25 @@ class Parts(Group):
             word_width=word_width,
         )
 
-        def small(values: Array, box: Box, source: TensorSource, name: str, **kwargs: str) -> Panel:
-            panel = Panel(values, Norm.stretched(values), box, name=name, source=source,
-                          show_shape=False, **kwargs)  # fmt: skip
+        def small(
+            values: Array, box: Box, source: TensorSource, name: str, symbol: str, colour: str
+        ) -> Panel:
+            panel = Panel(
+                values,
+                Norm.stretched(values),
+                box,
+                name=name,
+                symbol=symbol,
+                colour=colour,
+                show_shape=False,
+                source=source,
+            )
             over = panel.header.get_right()[0] - frame.stage.right
             panel.header.shift([-max(0.0, over), 0, 0])
             return panel
 
-        self.latent = small(
-            latent, s.latent, latent_source, "latent", symbol="C", colour=theme.latent
-        )
-        self.rope = small(rope, s.rope, rope_source, "rotated key", colour=theme.key)
+        self.latent = small(latent, s.latent, latent_source, "latent", "C", theme.latent)
+        self.rope = small(rope, s.rope, rope_source, "rotated key", "", theme.key)
         box = s.rope.grown(0.05)
         self.frame_of_rope = RoundedRectangle(
             width=box.width,

@@ -10,6 +10,7 @@ from extract.trace import Trace
 from filmkit.core.animations import (
     AnimateWith,
     Appear,
+    Arrive,
     MoveFromCopy,
     Reveal,
     Settle,
@@ -64,7 +65,8 @@ class RotationAndLatent(Stage):
         meta = self.trace.meta
         if not self.trace.rotates:
             raise StageError(
-                f"{meta.model} does not rotate queries and keys; give the trace of a model that does"
+                f"{meta.model} does not rotate queries and keys; "
+                "give the trace of a model that does"
             )
         if meta.attention != "mla" and meta.conversion is None:
             raise StageError(
@@ -117,11 +119,12 @@ class RotationAndLatent(Stage):
         if beat == "what_it_says":
             return source.replace(place, "all layers"), hidden
         if self.trace.meta.attention == "mla":
-            return source, "  ·  ".join(part for part in ("the model’s own latent", hidden) if part)
+            short = hidden.removeprefix("the beginning token ")
+            return source, "  ·  ".join(part for part in ("the model’s own latent", short) if part)
         if beat in ("a_few_numbers", "two_parts"):
             healed = self.report.heal_minutes
             made = "converted and mended" if healed else "converted, nothing trained"
-            return f"{source}  ·  {made}", hidden
+            return f"{source}  ·  {made}", hidden.removeprefix("the beginning token ")
         return source, hidden
 
     @beat
@@ -146,9 +149,7 @@ class RotationAndLatent(Stage):
         first = m.panels[0]
         self.play(self.formula.rise(), Vanish(self.formula.words))
         self.add(first.set_shown(0))
-        self.play(
-            Reveal(first, in_rows(first.shape)), Appear(Group(m.names[0], m.numbers[0]))
-        )
+        self.play(Reveal(first, in_rows(first.shape)), Appear(Group(m.names[0], m.numbers[0])))
         for number, mark in ((1, "One"), (2, "five")):
             self.wait_for(mark)
             self.play(
@@ -169,7 +170,7 @@ class RotationAndLatent(Stage):
             Vanish(self.formula.turn),
             *(Vanish(part) for part in (*m.names, *m.numbers)),
             *(
-                Settle(panel, Box(*dot.get_center()[:2], 0.06, 0.06), remover=True)
+                Settle(panel, Box(dot.get_x(), dot.get_y(), 0.06, 0.06), remover=True)
                 for panel, dot in zip(m.panels, slide.dots, strict=False)
             ),
             Appear(slide.axes, rate_func=second_half),
@@ -243,18 +244,17 @@ class RotationAndLatent(Stage):
             Appear(parts.signs[1]),
             run_time=tempo.large,
         )
-        self.play(
-            MoveFromCopy(scores.cells, pattern.cells), Appear(pattern.header),
-            Appear(parts.signs[2]),
-        )  # fmt: skip
+        start = pattern.cells.copy().place(scores.cells.box)
+        self.play(Arrive(pattern.cells, start), Appear(pattern.header), Appear(parts.signs[2]))
 
     @beat(
         when=is_converted,
         kept="Converted so, with {share} its cache and nothing trained, this model still says "
         "{next} first.",
-        lost="Converted so, with {share} its cache and nothing trained, this is what the model says.",
-        kept_healed="Converted so, with {share} its cache and nothing trained, the model still says "
-        "{next}. Its perplexity is {worse} higher; after {minutes} of mending, {mended}.",
+        lost="Converted so, with {share} its cache and nothing trained, this is what the model "
+        "says.",
+        kept_healed="Converted so, with {share} its cache and nothing trained, the model still "
+        "says {next}. Its perplexity is {worse} higher; after {minutes} of mending, {mended}.",
         lost_healed="Converted so, with {share} its cache, the model's perplexity is {worse} "
         "higher; after {minutes} of mending, layer by layer, {mended}.",
     )

@@ -51,9 +51,7 @@ def test_at_their_true_distance_two_words_have_their_true_score(trace: Trace) ->
         assert scores[query - key] == pytest.approx(head.scores[query, key], abs=1e-4)
 
 
-def test_figures_on_screen_are_the_traces(
-    trace: Trace, pictures: dict[str, BeatPicture]
-) -> None:
+def test_figures_on_screen_are_the_traces(trace: Trace, pictures: dict[str, BeatPicture]) -> None:
     def texts(beat: str) -> set[str]:
         return {item.text for item in pictures[beat].texts if item.presence == 1}
 
