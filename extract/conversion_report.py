@@ -16,6 +16,7 @@ __all__ = [
     "CONVERSION_TOKENS",
     "WAYS",
     "WINDOW",
+    "Contest",
     "ConversionReport",
     "LayerHealing",
     "MergedMatrices",
@@ -23,6 +24,7 @@ __all__ = [
     "Row",
     "TextResult",
     "WindowRow",
+    "at_equal_size",
     "conversion_report",
 ]
 
@@ -272,3 +274,35 @@ def conversion_report(trace: Trace) -> ConversionReport:
             f"the report on the conversion is damaged ({error}); convert the model again"
         ) from error
     return report
+
+
+@dataclass(frozen=True)
+class Contest:
+    """The rows of a conversion's ladder that cache as much as one shared set does.
+
+    Attributes
+    ----------
+    model, mean, fitted, latent
+        The model itself; one set that is the mean of its own; one that was fitted; one latent whose
+        keys are rotated after they have been expanded.
+    """
+
+    model: Row
+    mean: Row
+    fitted: Row
+    latent: Row
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """All of them, the model first."""
+        return self.model, self.mean, self.fitted, self.latent
+
+
+def at_equal_size(trace: Trace) -> Contest | None:
+    """Return the contest that a trace's conversion measured; None if it has none."""
+    if trace.meta.conversion is None:
+        return None
+    report = conversion_report(trace)
+    size = next(row.numbers for row in report.ladder if row.way == "mqa")
+    rows = {row.way: row for row in report.ladder if row.way == "model" or row.numbers == size}
+    return Contest(*(rows[w] for w in ("model", "mqa", "mqa_fitted", "latent_then_rotate")))

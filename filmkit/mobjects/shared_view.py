@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -16,6 +16,7 @@ from filmkit.mobjects.head_stack_marks import span_of
 __all__ = ["SharedView"]
 
 Array = npt.NDArray[np.float64]
+SharedPanels = dict[str, tuple[Array, TensorSource]]
 
 NAMES = {"k": "keys", "v": "values"}
 
@@ -72,8 +73,29 @@ class SharedView:
 
     # Heads
 
+    def head(self, head: int) -> SharedPanels:
+        """Return the panels of a head that change: K transposed, scores, pattern and z."""
+        shared, span = self.shared, self.span
+        keys, source = self.panel("k", shared.group(head))
+        return {
+            "k_t": (keys.T, replace(source, transposed=True)),
+            "scores": (
+                shared.scores[head, span, span],
+                self._source("scaled scores", head, "key_pos"),
+            ),
+            "pattern": self.pattern(head),
+            "z": (
+                shared.z[span, head],
+                self._source("pattern times values", head, "d_v", shared.z.shape[2]),
+            ),
+        }
+
     def pattern(self, head: int) -> tuple[Array, TensorSource]:
         """Return the pattern of a head and its source."""
-        expression = f"pattern of head {head} with shared keys and values"
         values = self.shared.pattern[head, self.span, self.span]
-        return values, self.layer.computed(expression, "key_pos")
+        return values, self._source("pattern", head, "key_pos")
+
+    def _source(self, matrix: str, head: int, columns: str, width: int = 0) -> TensorSource:
+        """Return the source of a matrix that was computed with shared keys and values."""
+        expression = f"{matrix} of head {head} with shared keys and values"
+        return self.layer.computed(expression, columns, width)

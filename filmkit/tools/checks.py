@@ -131,15 +131,17 @@ def complaints(
     free = Box.of(0, width, (1 - CAPTION_STRIP) * height, height)
     readable = [item for item in picture.texts if item.presence >= MIN_PRESENCE]
     faults = []
-    for item in readable:
-        if not safe.contains(item.box, slack=slack):
-            faults.append(f"text {item.text!r} leaves the safe margin: {item.box}")
-        if item.height < MIN_TEXT * short - slack / 10:
-            faults.append(f"text {item.text!r} is {item.height:.1f} pixels high")
-    for panel in picture.panels:
-        if panel.opacity >= MIN_PRESENCE and not safe.contains(panel.box, slack=slack):
+    for text in readable:
+        if not safe.contains(text.box, slack=slack):
+            faults.append(f"text {text.text!r} leaves the safe margin: {text.box}")
+        if text.height < MIN_TEXT * short - slack / 10:
+            faults.append(f"text {text.text!r} is {text.height:.1f} pixels high")
+    shown = [panel for panel in picture.panels if panel.opacity >= MIN_PRESENCE]
+    for panel in shown:
+        if not safe.contains(panel.box, slack=slack):
             faults.append(f"panel {panel.heatmap.source} leaves the safe margin: {panel.box}")
-    for item in [*readable, *(p for p in picture.panels if p.opacity >= MIN_PRESENCE)]:
+    placed: list[TextItem | PanelItem] = [*readable, *shown]
+    for item in placed:
         if caption_strip and free.overlap(item.box)[1] > slack:
             faults.append(f"{item} stands where captions go")
     for first, second in combinations(readable, 2):
@@ -210,7 +212,8 @@ def _ground(
         if isinstance(thing, TextLine) or strength < MIN_PRESENCE:
             continue
         corners = camera.pixels(thing, thing.corners if cells else thing.points)
-        if cv2.pointPolygonTest(cv2.convexHull(np.float32(corners)), middle.tolist(), False) < 0:
+        outline = cv2.convexHull(np.asarray(corners, np.float32))
+        if cv2.pointPolygonTest(outline, middle.tolist(), False) < 0:
             continue
         rgb = _cell_at(thing, corners, middle) if cells else thing.fill_rgbas[0, :3]
         return background + (rgb - background) * strength
@@ -230,9 +233,9 @@ def _cell_at(
 ) -> Points:
     """Return the RGB in [0, 1] of the cell at a point of the picture."""
     rows, columns = panel.shape
-    unit = np.float32([[0, 0], [columns, 0], [columns, rows], [0, rows]])
-    warp = cv2.getPerspectiveTransform(np.float32(corners), unit)
-    column, row = cv2.perspectiveTransform(np.float64(point)[None, None], warp)[0, 0].astype(int)
+    unit = np.array([[0, 0], [columns, 0], [columns, rows], [0, rows]], np.float32)
+    warp = cv2.getPerspectiveTransform(np.asarray(corners, np.float32), unit)
+    column, row = cv2.perspectiveTransform(point[None, None], warp)[0, 0].astype(int)
     return panel.texture().cells[min(row, rows - 1), min(column, columns - 1), :3] / 255
 
 

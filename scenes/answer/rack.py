@@ -53,7 +53,8 @@ class Rack(Group):
     def __init__(self, layer: LayerView, latent: LatentView, way: Way, layout: RackLayout) -> None:
         super().__init__()
         self.way, self.layout = way, layout
-        self.cards, self.patterns = Group(), []
+        self.cards = Group()
+        self.patterns: list[Heatmap] = []
         for head in range(layout.heads):
             self._add_card(layer, head)
         self.kept, self.frames, self.lines = Group(), VGroup(), VGroup()

@@ -93,7 +93,7 @@ class Answer(Stage):
             )
         latent = LatentView.of(self.layer)
         self.layout = AnswerLayout(self.frame, meta.n_heads)
-        self.ways = ways(self.layer, latent)
+        self.ways = ways(self.layer)
         self.racks = [
             Rack(self.layer, latent, way, place)
             for way, place in zip(self.ways, self.layout.racks, strict=True)
@@ -193,10 +193,11 @@ class Answer(Stage):
     )
     def what_each_costs(self) -> None:
         meta, tempo = self.trace.meta, self.theme.tempo
-        where = f"layer {self.layer.layer} alone"
+        place = f"layer {self.layer.layer}"
+        where = f"{place} alone changed, nothing trained"
         if meta.conversion is not None:
-            where = f"all {meta.n_layers} layers"
-        heading = self._heading(f"what it costs this model: {where} changed, nothing trained")
+            where = f"all {meta.n_layers} layers changed, nothing trained (patterns: {place} alone)"
+        heading = self._heading(f"what it costs this model: {where}")
         self.play(Vanish(self.heading), Appear(heading), run_time=tempo.small)
         self.heading, self.costs = heading, VGroup()
         for rack, cell, mark in zip(

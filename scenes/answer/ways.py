@@ -8,13 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from extract.architectures import MOE, Scheme
-from extract.attention import as_float64, total_variation
-from extract.conversion_report import ConversionReport, conversion_report
+from extract.conversion_report import at_equal_size
+from extract.duel import duel
 from extract.sharing import groups_for
 from filmkit.core.norm import TensorSource
 from filmkit.core.numbers import format_share
-from filmkit.core.view import LayerView, rotary_pairs
-from filmkit.mobjects.latent_view import LatentView
+from filmkit.core.view import LayerView
 from filmkit.mobjects.shared_view import SharedView
 
 __all__ = ["NAMES", "Way", "better_tests", "ways"]
@@ -28,6 +27,7 @@ NAMES: dict[Scheme, str] = {
     "mqa": "one set for all",
     "mla": "one latent",
 }
+LATENT = "pattern with keys from the latent, rotated after"
 
 
 @dataclass(frozen=True)
@@ -58,18 +58,38 @@ class Way:
     cost: str
 
 
-def ways(layer: LayerView, latent: LatentView) -> tuple[Way, ...]:
-    """Return the four ways on a layer, from keys and values for every head to the latent."""
+def ways(layer: LayerView) -> tuple[Way, ...]:
+    """Return the four ways on a layer, from keys and values for every head to the latent.
+
+    Patterns are those of the layer when it alone is changed. If the model was converted as a
+    whole, what one set and the latent cost is measured over all its layers, at equal size.
+    """
     meta = layer.trace.meta
-    report = conversion_report(layer.trace) if meta.conversion is not None else None
+    contest, both = at_equal_size(layer.trace), duel(layer.trace, layer.layer)
     grouped = 1 < meta.n_kv_heads < meta.n_heads
     between = meta.n_kv_heads if grouped else groups_for(meta.n_heads)
-    sets: tuple[tuple[Scheme, int], ...] = (("mha", meta.n_heads), ("gqa", between), ("mqa", 1))
-    shared = [_shared(layer, scheme, count, report) for scheme, count in sets]
-    return (*shared, _latent(latent, report))
+    everyone = (tuple(range(meta.n_heads)),)
+    latent = both.latent.distance.mean if contest is None else contest.latent.moved
+    return (
+        _shared(layer, "mha", meta.n_heads, None),
+        _shared(layer, "gqa", between, None),
+        _shared(layer, "mqa", 1, contest.mean.moved if contest is not None else None),
+        Way(
+            "mla",
+            everyone,
+            None,
+            _patterns(layer, both.latent.pattern, LATENT),
+            latent,
+            _words(latent),
+        ),
+    )
 
 
-def _shared(layer: LayerView, scheme: Scheme, sets: int, report: ConversionReport | None) -> Way:
+def _shared(layer: LayerView, scheme: Scheme, sets: int, measured: float | None) -> Way:
+    """Return a way with sets of keys and values that groups of heads share.
+
+    ``measured`` is the share of attention that moves when all layers are changed, if it is known.
+    """
     meta = layer.trace.meta
     size = meta.n_heads // sets
     groups = tuple(tuple(range(first, first + size)) for first in range(0, meta.n_heads, size))
@@ -78,60 +98,17 @@ def _shared(layer: LayerView, scheme: Scheme, sets: int, report: ConversionRepor
     view = SharedView.of(layer, sets)
     if not view.shared.pooled:
         return Way(scheme, groups, view, None, 0.0, "this model’s own")
-    moved: float | None = view.shared.pattern_distance.mean
-    if report is not None:
-        moved = _row(report, scheme)
-    patterns = tuple(
-        (
-            view.shared.pattern[head, view.span, view.span],
-            layer.computed(f"pattern of head {head} with shared keys and values", "key_pos"),
-        )
-        for head in range(meta.n_heads)
-    )
+    moved = measured
+    if meta.conversion is None:
+        moved = view.shared.pattern_distance.mean
+    patterns = tuple(view.pattern(head) for head in range(meta.n_heads))
     return Way(scheme, groups, view, patterns, moved, _words(moved))
 
 
-def _latent(latent: LatentView, report: ConversionReport | None) -> Way:
-    """Return the latent of the layer, with its keys rotated after they are computed."""
-    layer, meta = latent.layer, latent.layer.trace.meta
-    trace, number = layer.trace, layer.layer
-    keys = _rotated(layer, latent.forms.k)
-    whole = trace.attend(number, trace.queries(number), keys, latent.forms.naive.v).pattern
-    own = as_float64(trace.get("pattern", number))
-    rows = slice(1, meta.n_prompt)
-    moved = float(total_variation(own[:, rows], whole[:, rows]).mean())
-    if report is not None:
-        moved = report.stored.moved
-    source = layer.computed("pattern with keys from the latent, rotated after", "key_pos")
-    span = slice(layer.first, layer.stop)
-    patterns = tuple((whole[head, span, span], source) for head in range(meta.n_heads))
-    return Way("mla", (tuple(range(meta.n_heads)),), None, patterns, moved, _words(moved))
-
-
-def _rotated(layer: LayerView, keys: Array) -> Array:
-    """Rotate keys (position, head, channel) as the model does its own.
-
-    The rotation of each pair of channels is read off the model's keys before and after it.
-    """
-    trace, number = layer.trace, layer.layer
-    if not trace.rotates:
-        return keys
-    first, second = rotary_pairs(trace).T
-    before, after = (
-        as_float64(values)[..., first] + 1j * as_float64(values)[..., second]
-        for values in (trace.get(trace.unrotated("k"), number), trace.keys(number))
-    )
-    turn = (after * before.conj()).sum(axis=1) / (np.abs(before) ** 2).sum(axis=1)
-    turned = (keys[..., first] + 1j * keys[..., second]) * turn[:, None]
-    rotated = keys.copy()
-    rotated[..., first], rotated[..., second] = turned.real, turned.imag
-    return rotated
-
-
-def _row(report: ConversionReport, scheme: Scheme) -> float | None:
-    """Return how much attention moves in the whole model, or None if it was not measured."""
-    moved = [row.moved for row in report.ladder if row.way == scheme]
-    return moved[0] if moved else None
+def _patterns(layer: LayerView, values: Array, expression: str) -> tuple[Panel, ...]:
+    """Return what is drawn of the patterns (head, query, key) of all heads."""
+    source, span = layer.computed(expression, "key_pos"), slice(layer.first, layer.stop)
+    return tuple((pattern[span, span], source) for pattern in values)
 
 
 def _words(moved: float | None) -> str:

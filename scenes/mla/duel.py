@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 from manim import Animation, AnimationGroup, Group, Line, Mobject, Rectangle, VGroup
 
-from extract.conversion_report import ConversionReport, Row, conversion_report
+from extract.conversion_report import Contest, Row, at_equal_size
 from extract.duel import Duel, Side, duel
 from extract.trace import Trace
 from filmkit.core.animations import AnimateWith, Recolour
@@ -25,43 +25,11 @@ from filmkit.mobjects.marks import ColourBar
 from filmkit.mobjects.sayings import Saying, Sayings, bar_of, display_size, set_colours
 from scenes.mla.duel_layout import DuelLayout, DuelSideLayout
 
-__all__ = ["Contest", "DuelPicture", "DuelSide", "at_equal_size", "sayings_of"]
+__all__ = ["DuelPicture", "DuelSide", "sayings_of"]
 
 PERCENTILE = 99.5  # of all differences, at which their scale ends
 
 Array = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Contest:
-    """The rows of a conversion's ladder that cache as much as one shared set does.
-
-    Attributes
-    ----------
-    model, mean, fitted, latent
-        The model itself; one set that is the mean of its own; one that was fitted; one latent whose
-        keys are rotated after they have been expanded.
-    """
-
-    model: Row
-    mean: Row
-    fitted: Row
-    latent: Row
-
-    @property
-    def rows(self) -> tuple[Row, ...]:
-        """All of them, as the picture has them from the top."""
-        return self.model, self.mean, self.fitted, self.latent
-
-
-def at_equal_size(trace: Trace) -> Contest | None:
-    """Return the contest that a trace's conversion measured; None if it has none."""
-    if trace.meta.conversion is None:
-        return None
-    report: ConversionReport = conversion_report(trace)
-    size = next(row.numbers for row in report.ladder if row.way == "mqa")
-    rows = {row.way: row for row in report.ladder if row.way == "model" or row.numbers == size}
-    return Contest(*(rows[w] for w in ("model", "mqa", "mqa_fitted", "latent_then_rotate")))
 
 
 class DuelSide(Group):

@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 from manim import Animation, AnimationGroup, Group, LaggedStart, Mobject, linear
 
-from extract.conversion_report import conversion_report
+from extract.conversion_report import at_equal_size, conversion_report
 from extract.duel import Side
 from extract.trace import Trace
 from filmkit.core.animations import (
@@ -47,7 +47,7 @@ from filmkit.mobjects.panel import Header
 from scenes.mla.absorption import Absorption
 from scenes.mla.comparisons import Loss, OutputComparison
 from scenes.mla.diagrams import AbsorbedHeadStack, AbsorbedPicture, NaivePicture
-from scenes.mla.duel import DuelPicture, DuelSide, at_equal_size, sayings_of
+from scenes.mla.duel import DuelPicture, DuelSide, sayings_of
 from scenes.mla.layout import AbsorbedLayout
 
 DUEL = ("the_same_budget", "all_heads_compared", "every_layer", "what_it_says")

@@ -98,8 +98,8 @@ class SetStack(Group):
                 block.stored = _between(first, last, name, head, alpha, block.stored)
                 visible = replace(block.visible_range, shift=(0.0, 0.0, -place * self.pitch))
                 block.set_range(visible)
-                colours = (setting.colour(ROLES[name], head) for setting in (first, last))
-                block.edges.set_stroke(mixed(*colours, alpha))
+                before, after = (setting.colour(ROLES[name], head) for setting in (first, last))
+                block.edges.set_stroke(mixed(before, after, alpha))
                 set_presence(block.edges, float(alone))
                 share = (1 - second_half(alpha)) * filled[0] + second_half(alpha) * filled[1]
                 for face in (block.front, block.top, block.side):
@@ -156,8 +156,8 @@ class PatternGrid(Group):
     def _show(self, first: Setting, last: Setting, alpha: float) -> None:
         """Show what is between two settings."""
         for head, (cells, frame) in enumerate(zip(self.cells, self.frames, strict=True)):
-            colours = (setting.colour("key", head) for setting in (first, last))
-            frame.set_stroke(mixed(*colours, alpha))
+            before, after = (setting.colour("key", head) for setting in (first, last))
+            frame.set_stroke(mixed(before, after, alpha))
             _mix(cells, first, last, head, alpha)
 
 

@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 
 from extract.architectures import MOE, architecture, kv_cache_bytes
-from extract.attention import total_variation
+from extract.conversion_report import at_equal_size
+from extract.duel import duel
 from extract.sharing import share_heads
 from extract.trace import Trace
 from filmkit.core.numbers import format_share, readable_bytes
 from filmkit.core.stage import StageError
 from filmkit.core.view import LayerView
-from filmkit.mobjects.latent_view import LatentView
 from scenes.answer.scene_answer import Answer
-from scenes.answer.ways import _rotated, better_tests, ways
+from scenes.answer.ways import better_tests, ways
 from tests.support.figures import all_texts, unexplained
 from tests.support.kinds import OWN_KEYS, trace_of_kind
 from tests.support.staging import BeatPicture, play
@@ -51,10 +51,10 @@ def layer_of(trace: Trace) -> LayerView:
 
 def test_every_number_is_accounted_for(pictures: dict[str, BeatPicture], trace: Trace) -> None:
     layer = layer_of(trace)
-    found = ways(layer, LatentView.of(layer))
+    found = ways(layer)
     allowed = {re.sub(r"[^\d.]", "", readable_bytes(size)) for size in SIZES}
     allowed |= {re.sub(r"[^\d.]", "", format_share(way.moved or 0)) for way in found}
-    allowed |= {"11", "9", "128", *(str(count) for count in better_tests())}
+    allowed |= {"11", "9", "128", "30", *(str(count) for count in better_tests())}
     names = {
         "DeepSeek-R1",
         "DeepSeek-V2 technical report, table 9",
@@ -74,47 +74,41 @@ def test_the_four_sizes_are_there(pictures: dict[str, BeatPicture]) -> None:
 
 
 def test_what_one_set_costs_is_what_the_layer_computes(trace: Trace) -> None:
-    layer = layer_of(trace)
-    by_scheme = {way.scheme: way for way in ways(layer, LatentView.of(layer))}
+    alone = replace(trace, meta=replace(trace.meta, conversion=None))
+    layer = layer_of(alone)
+    by_scheme = {way.scheme: way for way in ways(layer)}
     expected = share_heads(trace, layer.layer, 1).pattern_distance.mean
     assert by_scheme["mqa"].moved == pytest.approx(expected)
+    assert by_scheme["mla"].moved == duel(alone, layer.layer).latent.distance.mean
     assert by_scheme["gqa"].moved == 0
     assert by_scheme["mha"].view is None
 
 
-def test_the_models_own_keys_are_rotated_as_it_does() -> None:
-    for kind in ("shipped", "grouped heads, rotary"):
-        trace = trace_of_kind(kind)
-        layer = layer_of(trace)
-        keys = np.asarray(trace.get("k", layer.layer), dtype=float)
-        rotated = trace.keys(layer.layer)
-        assert np.allclose(_rotated(layer, keys), rotated, rtol=1e-3, atol=1e-3)
+def test_costs_of_the_whole_model_are_those_of_the_duel(trace: Trace) -> None:
+    contest = at_equal_size(trace)
+    assert contest is not None
+    assert contest.mean.numbers == contest.latent.numbers
+    assert [way.moved for way in ways(layer_of(trace))] == [
+        None,
+        0.0,
+        contest.mean.moved,
+        contest.latent.moved,
+    ]
 
 
-def test_a_latent_that_loses_nothing_moves_nothing(trace: Trace) -> None:
+def test_the_latents_pattern_is_that_of_the_layer_alone(trace: Trace) -> None:
     layer = layer_of(trace)
-    latent = LatentView.of(layer)
-    exact = replace(
-        latent, forms=replace(latent.forms, k=np.asarray(trace.get("k", layer.layer), dtype=float))
-    )
-    assert ways(layer, exact)[-1].moved == pytest.approx(0.0, abs=1e-3)
-
-
-def test_the_latents_pattern_is_drawn_with_its_cost(trace: Trace) -> None:
-    layer = layer_of(trace)
-    way = ways(layer, LatentView.of(layer))[-1]
+    way = ways(layer)[-1]
     assert way.patterns is not None
-    drawn = np.stack([values for values, _ in way.patterns])
-    own = np.stack([layer.head(head).pattern for head in range(trace.meta.n_heads)])
-    # Rows of the prompt without the token that is not drawn: nearly the whole distance.
-    moved = total_variation(own, drawn)
-    assert 0 < moved.mean() < 0.3
+    expected = duel(trace, layer.layer).latent.pattern[:, layer.first : layer.stop]
+    for drawn, pattern in zip(way.patterns, expected, strict=True):
+        assert np.array_equal(drawn[0], pattern[:, layer.first : layer.stop])
 
 
 def test_a_model_with_keys_for_every_head_pays_for_groups() -> None:
     trace = trace_of_kind(OWN_KEYS)
     layer = layer_of(trace)
-    mha, gqa, mqa, _ = ways(layer, LatentView.of(layer))
+    mha, gqa, mqa, _ = ways(layer)
     assert mha.moved == 0
     assert gqa.moved
     assert mqa.moved

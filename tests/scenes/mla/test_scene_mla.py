@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from manim import Group, tempconfig
 
+from extract.conversion_report import at_equal_size
 from extract.duel import duel, rotated_as_keys
 from extract.forms import both_forms
 from extract.trace import Trace
@@ -23,7 +24,6 @@ from filmkit.mobjects.latent_layout import NaiveLayout
 from filmkit.mobjects.latent_panel import show_naive_form
 from filmkit.mobjects.latent_view import LatentView
 from scenes.mla.diagrams import NaivePicture
-from scenes.mla.duel import at_equal_size
 from scenes.mla.scene_mla import DUEL, LatentAttention
 from tests.support.checkout import SHIPPED
 from tests.support.latents import with_latent
