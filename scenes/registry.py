@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from filmkit.core.scene_entry import SceneEntry
 
-__all__ = ["FORMER_NAMES", "POSTERS", "SCENES", "THUMBNAIL"]
+__all__ = ["FORMER_NAMES", "POSTERS", "SCENES", "SHORT", "THUMBNAIL"]
 
 
 SCENES: tuple[SceneEntry, ...] = (
@@ -80,6 +80,19 @@ SCENES: tuple[SceneEntry, ...] = (
     ),
 )
 """Every scene, in the order of the story."""
+
+SHORT: tuple[tuple[str, tuple[str, ...]], ...] = (
+    (
+        "scene_question",
+        ("the_next_word", "every_token_is_kept", "until_it_bursts", "the_question"),
+    ),
+    ("scene_attention", ("one_head",)),
+    ("scene_kv_cache", ("what_is_kept",)),
+    ("scene_mla", ("one_latent_for_all",)),
+    ("scene_mla", ("the_same_budget", "all_heads_compared")),
+    ("scene_answer", ("the_answer", "the_word")),
+)
+"""The short film: names of scenes, and the beats of them that it shows."""
 
 FORMER_NAMES = {"scene_mqa": "scene_sharing", "scene_gqa": "scene_sharing"}
 """Names that scenes had, and the scenes that show now what they showed."""

@@ -39,7 +39,7 @@ from filmkit.commands.options import (
     scenes_named,
 )
 from filmkit.commands.script import script
-from filmkit.core.scene_entry import SceneEntry
+from filmkit.core.scene_entry import SceneEntry, one_after_another
 from filmkit.render.cache import Cache, cache_folder, default_folder, default_limit
 from filmkit.render.formats import (
     CAPTION_TRACK_FORMATS,
@@ -50,7 +50,7 @@ from filmkit.render.formats import (
     TRANSPARENT_FORMATS,
 )
 from filmkit.render.quality import DEFAULT_QUALITY, DRAFT, QUALITIES, quality_of
-from scenes.registry import POSTERS, SCENES, THUMBNAIL
+from scenes.registry import POSTERS, SCENES, SHORT, THUMBNAIL
 
 if TYPE_CHECKING:
     from filmkit.render.request import RenderRequest
@@ -84,6 +84,7 @@ EPILOG = "\n".join(
         f"  {PROGRAM} --all --preview         (a contact sheet of each scene)",
         f"  {PROGRAM} poster                  (see poster --help)",
         f"  {PROGRAM} film                    (all scenes in one film, with chapters)",
+        f"  {PROGRAM} film --short            (the story in a minute and a half)",
         f"  {PROGRAM} deck scene_mla          (for a talk; see deck --help)",
         f"  {PROGRAM} script --all            (the narration, with times)",
         f"  {PROGRAM} cache --clear           (see cache --help)",
@@ -143,6 +144,11 @@ def _beat_name(ctx: click.Context, param: click.Parameter, value: str | None) ->
         default="all",
         help="Film only this beat.",
         show_default=True,
+    ),
+    cloup.option(
+        "--short",
+        is_flag=True,
+        help=f"With {FILM}: a film of a minute and a half that stands alone.",
     ),
     cloup.option(
         "--preview",
@@ -224,6 +230,7 @@ def render(
     still: str | None,
     preview: bool,
     watch_edits: bool,
+    short: bool,
     quality: str,
     aspect: str,
     fps: int | None,
@@ -284,7 +291,21 @@ def render(
     if (preview or watch_edits) and not quality_given:
         quality = DRAFT
     size = quality_of(quality, aspect, fps)
-    run(ctx, action, scenes=scenes or SCENES, quality=size, joined=ctx.meta[FILM], **options)
+    if short and not ctx.meta[FILM]:
+        raise click.UsageError(
+            f"--short belongs to the film of all scenes: {PROGRAM} {FILM} --short"
+        )
+    if ctx.meta[FILM]:
+        by_name = {entry.slug: entry for entry in SCENES}
+        parts = (
+            [(by_name[name], beats) for name, beats in SHORT]
+            if short
+            else [(entry, ()) for entry in SCENES]
+        )
+        film = one_after_another(parts)
+        options |= {"joined": True, "selection": film if short else {}}
+        scenes = tuple(film)
+    run(ctx, action, scenes=scenes or SCENES, quality=size, **options)
 
 
 @cloup.command(context_settings=CONTEXT_SETTINGS)

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["BeatRecord", "Rehearsal", "StageSettings"]
+__all__ = ["ARRIVE", "BeatRecord", "Rehearsal", "StageSettings"]
+
+ARRIVE = "arrive"
+"""Name of the beat in which a scene of a film arrives from the one before."""
 
 
 @dataclass(frozen=True)

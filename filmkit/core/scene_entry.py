@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from filmkit.core.stage import Stage
 
-__all__ = ["SceneEntry"]
+__all__ = ["Arrival", "SceneEntry", "one_after_another"]
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,8 @@ class SceneEntry:
         Name of the beat whose last picture represents the scene; the last beat if empty.
     file
         File of a scene that is not one of the project's; ``module`` is then what it is loaded as.
+    arrival
+        What the scene arrives from in a film of several scenes; None if it is shown by itself.
     """
 
     slug: str
@@ -41,12 +44,67 @@ class SceneEntry:
     cls: str
     cover: str = ""
     file: Path | None = None
+    arrival: Arrival | None = None
+
+    @property
+    def alone(self) -> SceneEntry:
+        """The same scene, shown by itself."""
+        return replace(self, arrival=None)
 
     def load(self) -> type[Stage]:
         """Import the scene's class and return it."""
         module = _load_file(self.module, self.file) if self.file else import_module(self.module)
         stage: type[Stage] = getattr(module, self.cls)
-        return stage
+        if self.arrival is None:
+            return stage
+        from filmkit.core.handover import arriving
+
+        origin = self.arrival.origin.load()
+        return arriving(stage, self.arrival.first, origin, self.arrival.last)
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """Where a scene of a film comes from; see :mod:`filmkit.core.handover`.
+
+    Attributes
+    ----------
+    origin
+        The scene before.
+    last
+        Its beat with whose last picture it ends; its last one if empty.
+    first
+        The beat before which the scene arrives; its first one if empty.
+    """
+
+    origin: SceneEntry
+    last: str = ""
+    first: str = ""
+
+
+def one_after_another(
+    parts: Iterable[tuple[SceneEntry, Sequence[str]]],
+) -> dict[SceneEntry, Sequence[str]]:
+    """Let each scene of a film arrive from the one before.
+
+    Parameters
+    ----------
+    parts
+        The scenes in order, each with the beats that the film shows, which follow each other; all
+        beats if there are none. A scene may come several times.
+
+    Returns
+    -------
+    dict
+        The beats of each scene, as it is shown in the film.
+    """
+    film: dict[SceneEntry, Sequence[str]] = {}
+    before: tuple[SceneEntry, str] | None = None
+    for entry, beats in parts:
+        arrival = Arrival(*before, beats[0] if beats else "") if before else None
+        film[replace(entry, arrival=arrival)] = beats
+        before = entry, beats[-1] if beats else ""
+    return film
 
 
 def _load_file(name: str, file: Path) -> ModuleType:

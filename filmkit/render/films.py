@@ -13,7 +13,7 @@ from typing import Any
 import av
 
 from extract.files import OutputError, atomic_write
-from filmkit.core.records import Rehearsal, StageSettings
+from filmkit.core.records import ARRIVE, Rehearsal, StageSettings
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.render.cache import Cache
 from filmkit.render.errors import RenderError
@@ -35,6 +35,7 @@ __all__ = [
     "join",
     "plan_scene",
     "unfinished_tasks",
+    "with_arrival",
     "with_overlays",
 ]
 
@@ -103,7 +104,7 @@ def plan_scene(
     keys = hasher.part_keys(entry, rehearsal.beats)
     tasks = tuple(
         BeatTask(
-            entry,
+            entry if (record.name, tail) in with_arrival(entry, played) else entry.alone,
             record.name,
             tail,
             master=cache.path(keys[record.name, tail], ".master.mov"),
@@ -121,6 +122,17 @@ def plan_scene(
     )
     plan = Plan(entry, Path(entry.slug), played, tasks)
     return beat_film(plan, plan.beats[0]) if len(plan.beats) == 1 and len(played) > 1 else plan
+
+
+def with_arrival(entry: SceneEntry, played: Sequence[str]) -> set[tuple[str, bool]]:
+    """Return the parts of beats that look different when the scene arrives from another one.
+
+    They are its arrival and, if that comes first, the beat after it without its tail; each by its
+    beat and whether the tail is meant.
+    """
+    if entry.arrival is None:
+        return set()
+    return {(ARRIVE, False)} | ({(played[1], False)} if played[0] == ARRIVE else set())
 
 
 def beat_film(plan: Plan, beat: str) -> Plan:

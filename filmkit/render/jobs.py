@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from extract.files import write_text
 from extract.trace import Trace
-from filmkit.core.records import BeatRecord, Rehearsal
+from filmkit.core.records import ARRIVE, BeatRecord, Rehearsal
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.render.cache import Cache, open_cache
 from filmkit.render.choice import choose_beginning
@@ -66,6 +66,7 @@ __all__ = [
 
 
 FILM = "film"
+SHORT_FILM = "film.short"
 
 
 @dataclass(frozen=True)
@@ -141,7 +142,9 @@ def render_session(
         rehearsal_of = Rehearsals(trace, options, hasher, cache).get
 
         def plan(entry: SceneEntry) -> Plan:
-            beats = wanted_beats(entry, trace, request.beat, "--beat")
+            beats: Collection[str] = wanted_beats(entry, trace, request.beat, "--beat")
+            if request.selection:
+                beats = {ARRIVE, *request.selection[entry]}
             return plan_scene(
                 entry,
                 beats,
@@ -169,7 +172,8 @@ def render_session(
             plans[entry] = with_overlays(scene_plan, overlays, options.settings)
             if request.joined:
                 shown = records[-1].notes
-        tasks = tuple(task for plan in plans.values() for task in unfinished_tasks(plan, cache))
+        unfinished = {entry: unfinished_tasks(plan, cache) for entry, plan in plans.items()}
+        tasks = tuple(chain.from_iterable(unfinished.values()))
         _keep_limit(cache, plans.values())
         job = RenderJob(
             tasks,
@@ -183,8 +187,9 @@ def render_session(
         )
         with _worker_pool(request, job) as pool:
             frames = sum(
-                part_frames(rehearsals[task.entry].beat(task.beat), request.quality, tail=task.tail)
-                for task in tasks
+                part_frames(rehearsals[entry].beat(task.beat), request.quality, tail=task.tail)
+                for entry in unfinished
+                for task in unfinished[entry]
             )
             with make_meter(frames, quiet=request.quiet) as meter:
                 yield RenderSession(plans, rehearsals, meter, pool, cache)
@@ -239,12 +244,13 @@ def make_films(request: RenderRequest) -> bool:
             chapters = [
                 (
                     entry.title,
-                    sum(frame_count(record, request.quality) for record in rehearsal.beats),
+                    sum(frame_count(r, request.quality) for r in session.records(entry)),
                 )
-                for entry, rehearsal in session.rehearsals.items()
+                for entry in request.scenes
             ]
-            titles = request.out / f"{FILM}.txt"
-            paths = [write(Path(FILM), request.scenes, chapters), titles]
+            name = SHORT_FILM if request.selection else FILM
+            titles = request.out / f"{name}.txt"
+            paths = [write(Path(name), request.scenes, chapters), titles]
             write_text(titles, chapter_list(chapters, request.quality.frame_rate))
         else:
             paths = []

@@ -26,7 +26,7 @@ import manimpango
 from extract.published import EXTRACTED_GPT2, PUBLISHED
 from filmkit.core.fonts import FONT_RULES, font_files
 from filmkit.core.project import PROJECT
-from filmkit.core.records import BeatRecord
+from filmkit.core.records import ARRIVE, BeatRecord
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.render.code_index import EVERYTHING, CodeIndex, Piece, Place, digest
 from filmkit.render.quality import frame_size
@@ -157,6 +157,8 @@ class BeatHasher:
         dict
             Keys by the names of beats and whether the tail is meant.
         """
+        if entry.arrival is not None:
+            return self._keys_with_arrival(entry, records)
         keys = {}
         for record, key in zip(
             records, self.beat_keys(entry, [r.name for r in records]).values(), strict=True
@@ -170,9 +172,31 @@ class BeatHasher:
             )
         return keys
 
+    def _keys_with_arrival(
+        self, entry: SceneEntry, records: Sequence[BeatRecord]
+    ) -> dict[tuple[str, bool], str]:
+        """Find the keys of a scene that arrives from another one.
+
+        Its arrival depends on all that both scenes show. In the first beat of the scene there may
+        still be what has arrived; all else is as if the scene were shown by itself.
+        """
+        keys = self.part_keys(entry.alone, [r for r in records if r.name != ARRIVE])
+        arrival = digest([self._pictures, self.scene_key(entry)])
+        at = next(index for index, record in enumerate(records) if record.name == ARRIVE)
+        keys[ARRIVE, False] = arrival
+        if at == 0:
+            first = records[1].name
+            keys[first, False] = digest([arrival, keys[first, False]])
+        return keys
+
     def scene_key(self, entry: SceneEntry) -> str:
         """Find the key of all that a scene shows and says, in any of its beats."""
-        return digest([self._scene, entry.module, entry.cls, *self._code(entry).everything()])
+        own = digest([self._scene, entry.module, entry.cls, *self._code(entry).everything()])
+        if entry.arrival is None:
+            return own
+        handover = _texts(self._index.reach([("filmkit.core.handover", EVERYTHING)]))
+        origin, last, first = entry.arrival.origin, entry.arrival.last, entry.arrival.first
+        return digest([own, self.scene_key(origin.alone), last, first, *handover])
 
     def _code(self, entry: SceneEntry) -> SceneCode:
         add_scene(self._index, entry)
@@ -280,6 +304,8 @@ def source_digest(trace_file: Path, options: RenderOptions, entries: Iterable[Sc
 
 def add_scene(index: CodeIndex, entry: SceneEntry) -> None:
     """Make the module of a scene known to an index, wherever it is."""
+    if entry.arrival is not None:
+        add_scene(index, entry.arrival.origin)
     spec = None if entry.file else find_spec(entry.module)
     if file := entry.file or (spec and spec.origin):
         index.add(entry.module, Path(file))

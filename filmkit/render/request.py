@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -73,6 +73,8 @@ class RenderRequest:
         File format of films; one of :data:`filmkit.render.formats.FORMATS`.
     joined
         Whether to make one film of all scenes.
+    selection
+        The beats that it shows of each scene; all beats if empty.
     transparent
         Whether the background is transparent.
     background
@@ -103,6 +105,7 @@ class RenderRequest:
     keep_cache: bool = True
     file_format: str = DEFAULT_FORMAT
     joined: bool = False
+    selection: Mapping[SceneEntry, Sequence[str]] = field(default_factory=dict)
     transparent: bool = False
     background: str | None = None
     theme: str = THEMES[0]

@@ -1,0 +1,294 @@
+"""How the last picture of one scene of a film becomes the first of the next.
+
+What both show, the same tensor or the same word, moves from its old place to its new one; all else
+of the old picture fades. Alone, a scene begins with an empty picture; in a film its *arrival* is
+played first, a beat of its own that :func:`arriving` adds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+from manim import Mobject
+from manim.utils.exceptions import EndSceneEarlyException
+
+from extract.trace import Trace
+from filmkit.core.animations import (
+    InPlaceAnimation,
+    Presence,
+    first_half,
+    presence,
+    second_half,
+    set_presence,
+)
+from filmkit.core.camera import Shot
+from filmkit.core.heatmap import Heatmap
+from filmkit.core.narration import Narration
+from filmkit.core.records import ARRIVE, StageSettings
+from filmkit.core.stage import Stage
+from filmkit.core.text import TextLine
+
+__all__ = ["arriving", "last_picture"]
+
+CARRYING = 1.6  # seconds of an arrival in which something moves, a multiple of BEAT_STEP
+LEAVING = 0.6  # the same if nothing does
+COMPANY = 3  # so many words move together; a single one would mean nothing
+SEEN = 0.999  # presence from which something counts as being there
+
+Part = Heatmap | TextLine
+
+
+class ArrivingStage(Stage):
+    """Base of scenes that arrive from the last picture of another one; see :func:`arriving`.
+
+    Attributes
+    ----------
+    scene
+        The scene by itself.
+    first
+        Name of its beat before which it arrives; its first one if empty.
+    origin, last
+        The scene before, and the name of the beat with whose last picture it ends; its last one if
+        empty.
+    """
+
+    scene: ClassVar[type[Stage]]
+    first: ClassVar[str]
+    origin: ClassVar[type[Stage]]
+    last: ClassVar[str]
+
+    def __init__(self, trace: Trace, settings: StageSettings | None = None, **kwargs: Any) -> None:
+        super().__init__(trace, settings, **kwargs)
+        self._carried: list[tuple[Part, Part]] = []
+
+    @classmethod
+    def beat_names(cls, trace: Trace | None = None) -> tuple[str, ...]:
+        names = super().beat_names(trace)
+        at = names.index(cls.first) if cls.first else 0
+        return (*names[:at], ARRIVE, *names[at:])
+
+    def narration(self, beat: str) -> Narration:
+        return Narration.of("", {}) if beat == ARRIVE else super().narration(beat)
+
+    def arrive(self) -> None:
+        """Let the last picture of the scene before become the picture at which this one begins."""
+        mine, shot = list(self.mobjects), self.camera.shot
+        last = self.last or self.origin.beat_names(self.trace)[-1]
+        theirs, self.camera.shot = last_picture(self.origin, last, self.trace, self.settings)
+        if mine:
+            targets = [part for part in _parts(mine) if presence(part) >= SEEN]
+        else:
+            targets, shot = _first_parts(self.scene, self.trace, self.settings)
+        self._carried = _matches(theirs, targets, self.camera.shot, shot)
+        kept = {part for origin, _ in self._carried for part in origin.get_family()}
+        leaving = [part for part in _drawn(theirs) if part not in kept]
+        replaced = {part for _, target in self._carried for part in target.get_family()}
+        own = {part: presence(part) for part in _drawn(mine)}
+        for part in own:
+            part.presence = 0.0
+        self.clear()
+        self.add(*mine, *theirs)
+        self.play(
+            *(Presence(part, 0.0, rate_func=first_half) for part in leaving),
+            *(Carry(origin, target) for origin, target in self._carried),
+            *(
+                Presence(part, level, rate_func=second_half)
+                for part, level in own.items()
+                if part not in replaced
+            ),
+            self.move_camera(shot),
+            run_time=CARRYING if self._carried or mine else LEAVING,
+        )
+        self.clear()
+        for part, level in own.items():
+            part.presence = level
+        # Without a picture of its own yet, the scene shows what was carried until it shows it too.
+        self.add(*(mine or [origin for origin, _ in self._carried]))
+        if mine:
+            self._carried = []
+
+    def play(self, *animations: Any, **kwargs: Any) -> None:
+        super().play(*animations, **kwargs)
+        if self._carried and self._beat != ARRIVE:
+            carried = {origin for origin, _ in self._carried}
+            there = [part for part in _parts(self.mobjects) if part not in carried]
+            self._let_go([pair for pair in self._carried if _is_there(pair[1], there)])
+
+    def _play_tail(self, seconds: float) -> None:
+        if self._beat != ARRIVE:
+            self._let_go(self._carried)
+            super()._play_tail(seconds)
+
+    def _let_go(self, pairs: Sequence[tuple[Part, Part]]) -> None:
+        self.remove(*(origin for origin, _ in pairs))
+        self._carried = [pair for pair in self._carried if pair not in pairs]
+
+
+def arriving(scene: type[Stage], first: str, origin: type[Stage], last: str) -> type[Stage]:
+    """Return a scene that arrives from the last picture of another one.
+
+    Parameters
+    ----------
+    scene
+        The scene.
+    first, origin, last
+        See :class:`ArrivingStage`.
+    """
+    members = {"scene": scene, "first": first, "origin": origin, "last": last}
+    return type(scene.__name__, (ArrivingStage, scene), {"__module__": scene.__module__, **members})
+
+
+def last_picture(
+    scene: type[Stage], beat: str, trace: Trace, settings: StageSettings
+) -> tuple[list[Mobject], Shot]:
+    """Return what is on screen at the end of a beat, and the camera's shot."""
+    stage = scene(trace, settings, on_beat_end=_end_after(beat))
+    stage.render()
+    return list(stage.mobjects), stage.camera.shot
+
+
+def _end_after(beat: str) -> Any:
+    def end(record: Any, stage: Stage) -> None:
+        if record.name == beat:
+            raise EndSceneEarlyException
+
+    return end
+
+
+class _FirstParts(Stage):
+    """Mixin for a scene that notes what appears, and where, when it can be seen for the first time.
+
+    What appears after the camera has moved is left out.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.first_parts: dict[Part, Part] = {}
+        self.first_shot: Shot | None = None
+
+    def play(self, *animations: Any, **kwargs: Any) -> None:
+        super().play(*animations, **kwargs)
+        self.first_shot = self.first_shot or self.camera.shot
+        for part in _parts(self.mobjects):
+            if part in self.first_parts or presence(part) < SEEN:
+                continue
+            if self.camera.shot == self.first_shot or _is_pinned(part):
+                self.first_parts[part] = part.copy()
+
+
+def _first_parts(
+    scene: type[Stage], trace: Trace, settings: StageSettings
+) -> tuple[list[Part], Shot]:
+    """Return what appears in the first beat of a scene, and the shot with which it begins."""
+    probe = type(scene.__name__, (_FirstParts, scene), {})
+    first = scene.beat_names(trace)[0]
+    stage = probe(trace, settings, on_beat_end=_end_after(first))
+    stage.render()
+    return list(stage.first_parts.values()), stage.first_shot or stage.camera.shot
+
+
+def _drawn(mobjects: Iterable[Mobject]) -> list[Mobject]:
+    """Return all parts that are seen."""
+    return [
+        part
+        for mobject in mobjects
+        for part in mobject.family_members_with_points()
+        if presence(part) > 0
+    ]
+
+
+def _parts(mobjects: Iterable[Mobject]) -> Iterator[Part]:
+    """Yield heatmaps and words among all parts that are simply where their points are."""
+    for mobject in mobjects:
+        for part in mobject.get_family():
+            word = isinstance(part, TextLine) and any(letter.isalpha() for letter in part.text)
+            if (word or isinstance(part, Heatmap)) and not _is_upright(part):
+                yield part
+
+
+def _is_upright(part: Mobject) -> bool:
+    return getattr(part, "anchor", None) is not None
+
+
+def _is_pinned(part: Mobject) -> bool:
+    return bool(getattr(part, "pinned", False))
+
+
+def _look(part: Part) -> object:
+    """Return what two parts have in common that show the same."""
+    if isinstance(part, Heatmap):
+        return part.source, part.shape, part.norm, part.values.tobytes()
+    return type(part), part.text
+
+
+def _matches(
+    before: Sequence[Mobject], targets: Sequence[Part], start: Shot, end: Shot
+) -> list[tuple[Part, Part]]:
+    """Pair what is seen before with what shows the same after, the nearest first.
+
+    A part that is fixed in the frame meets one that is not only if the camera sees both alike.
+    """
+    still = start == end
+    free = [part for part in _parts(before) if presence(part) >= SEEN]
+    pairs = []
+    for target in targets:
+        alike = [
+            part
+            for part in free
+            if _look(part) == _look(target) and (still or _is_pinned(part) == _is_pinned(target))
+        ]
+        if alike:
+            middle = target.get_center()
+            nearest = min(alike, key=lambda part: float(np.linalg.norm(part.get_center() - middle)))
+            free.remove(nearest)
+            pairs.append((nearest, target))
+    panels = any(isinstance(target, Heatmap) for _, target in pairs)
+    return pairs if panels or len(pairs) >= COMPANY else []
+
+
+def _is_there(target: Part, parts: Iterable[Part]) -> bool:
+    """Whether one of these parts is what was aimed at, fully seen in its place."""
+    return any(
+        presence(part) >= SEEN
+        and _look(part) == _look(target)
+        and np.allclose(part.points, target.points, atol=1e-6)
+        for part in parts
+    )
+
+
+class Carry(InPlaceAnimation):
+    """Move a heatmap or a line of text until it looks like another one that shows the same.
+
+    Parameters
+    ----------
+    mobject
+        What moves.
+    target
+        What it looks like at the end.
+    """
+
+    def __init__(self, mobject: Part, target: Part, **kwargs: Any) -> None:
+        super().__init__(mobject, **kwargs)
+        self.target = target
+
+    def begin(self) -> None:
+        self.names = ["points"]
+        if isinstance(self.mobject, Heatmap):
+            self.names += ["opacity", "shown", "masked"]
+        else:
+            self.names.append("fill_rgbas")
+        self.ends = [
+            (name, getattr(self.mobject, name), getattr(self.target, name)) for name in self.names
+        ]
+        set_presence(self.mobject, 1.0)
+        super().begin()
+
+    def step(self, alpha: float) -> None:
+        for name, start, end in self.ends:
+            value = (1 - alpha) * start + alpha * end
+            if isinstance(self.mobject, Heatmap) and name in ("shown", "masked"):
+                getattr(self.mobject, f"set_{name}")(value)
+            else:
+                setattr(self.mobject, name, value)

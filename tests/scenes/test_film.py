@@ -1,0 +1,194 @@
+"""In a film each scene arrives from the last picture of the one before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from manim.utils.exceptions import EndSceneEarlyException
+
+from extract.trace import Trace
+from filmkit.core.handover import last_picture
+from filmkit.core.records import ARRIVE, Rehearsal, StageSettings
+from filmkit.core.renderer import FrameSink
+from filmkit.core.scene_entry import Arrival, SceneEntry, one_after_another
+from filmkit.core.stage import Stage
+from filmkit.render.films import with_arrival
+from filmkit.render.keys import BeatHasher
+from filmkit.render.quality import Quality
+from filmkit.render.request import RenderOptions
+from filmkit.render.runner import manim_config
+from scenes.registry import SCENES, SHORT
+from tests.support.checkout import SHIPPED
+
+Pictures = npt.NDArray[np.uint8]
+SMALL = Quality(320, 180, 5)
+SETTINGS = StageSettings()
+
+QUICK = ("scene_heads", "scene_patterns")  # something is carried to them
+PAIRS = [
+    pytest.param(
+        before, after, id=after.slug, marks=() if after.slug in QUICK else pytest.mark.slow
+    )
+    for before, after in pairwise(SCENES)
+]
+
+
+@pytest.fixture(scope="module")
+def trace() -> Trace:
+    return Trace.load(SHIPPED)
+
+
+@contextmanager
+def small() -> Iterator[None]:
+    with manim_config(SMALL):
+        yield
+
+
+def drawn(
+    stage: type[Stage], trace: Trace, until: str
+) -> tuple[dict[str, list[Pictures]], Pictures]:
+    """Draw a scene until a beat ends: the pictures of each beat without tails, and its last one."""
+    pictures: dict[str, list[Pictures]] = {}
+    last: list[Pictures] = []
+
+    @contextmanager
+    def sink(beat: str, tail: bool) -> Iterator[FrameSink | None]:
+        def write(picture: Any, repeat: int) -> None:
+            pictures.setdefault(beat, []).append(picture[..., :3].copy())
+
+        yield None if tail else write
+
+    def end(record: object, scene: Stage) -> None:
+        if scene.beats[-1].name == until:
+            last.append(scene.snapshot()[..., :3])
+            raise EndSceneEarlyException
+
+    stage(trace, SETTINGS, beat_sink=sink, on_beat_end=end).render()
+    return pictures, last[0]
+
+
+def final(entry: SceneEntry, trace: Trace) -> Pictures:
+    """The last picture of a scene that is shown alone."""
+    stage = entry.load()
+    last: list[Pictures] = []
+
+    def end(record: object, scene: Stage) -> None:
+        if scene.beats[-1].name == stage.beat_names(trace)[-1]:
+            last.append(scene.snapshot()[..., :3])
+
+    stage(trace, SETTINGS, on_beat_end=end).render()
+    return last[0]
+
+
+@pytest.mark.parametrize(("before", "after"), PAIRS)
+def test_a_scene_arrives_from_the_last_picture_of_the_one_before(
+    before: SceneEntry, after: SceneEntry, trace: Trace
+) -> None:
+    with small():
+        joined = replace(after, arrival=Arrival(before)).load()
+        first = after.load().beat_names(trace)[0]
+        assert joined.beat_names(trace)[:2] == (ARRIVE, first)
+        pictures, there = drawn(joined, trace, first)
+        assert np.array_equal(pictures[ARRIVE][0], final(before, trace))
+        # From the end of its first beat on nothing tells how it was reached.
+        _, alone = drawn(after.load(), trace, first)
+        assert np.array_equal(there, alone)
+
+
+def test_what_both_scenes_show_moves_and_stays(trace: Trace) -> None:
+    before, after = (entry for entry in SCENES if entry.slug in ("scene_attention", "scene_heads"))
+    with small():
+        joined = replace(after, arrival=Arrival(before)).load()
+        pictures, _ = drawn(joined, trace, ARRIVE)
+        # The panels of the head are carried to the card: the last picture is far from empty.
+        share = float((pictures[ARRIVE][-1].max(axis=2) > 40).mean())
+        assert share > 0.15
+        assert not np.array_equal(pictures[ARRIVE][0], pictures[ARRIVE][-1])
+
+
+def test_in_the_middle_of_a_scene_its_own_picture_is_reached(trace: Trace) -> None:
+    before, after = (
+        next(entry for entry in SCENES if entry.slug == slug)
+        for slug in ("scene_question", "scene_patterns")
+    )
+    middle = after.load().beat_names(trace)[2]
+    with small():
+        joined = replace(after, arrival=Arrival(before, "the_next_word", middle)).load()
+        names = joined.beat_names(trace)
+        assert names.index(ARRIVE) == names.index(middle) - 1 == 2
+        _, reached = drawn(joined, trace, ARRIVE)
+        _, alone = drawn(after.load(), trace, names[1])
+        assert np.array_equal(reached, alone)
+
+
+def test_the_last_picture_is_that_of_the_beat_that_is_named(trace: Trace) -> None:
+    scene = SCENES[0].load()
+    with small():
+        early, _ = last_picture(scene, scene.beat_names(trace)[0], trace, SETTINGS)
+        late, _ = last_picture(scene, scene.beat_names(trace)[-1], trace, SETTINGS)
+    assert len(early) != len(late)
+
+
+def records(entry: SceneEntry, trace: Trace) -> Rehearsal:
+    with small():
+        return entry.load().rehearse(trace, SETTINGS)
+
+
+def test_a_film_draws_again_only_what_looks_different_in_it(trace: Trace) -> None:
+    before, after = SCENES[0], SCENES[3]
+    joined = replace(after, arrival=Arrival(before))
+    hasher = BeatHasher(SHIPPED, RenderOptions())
+    rehearsal = records(joined, trace)
+    alone = hasher.part_keys(after, records(after, trace).beats)
+    in_film = hasher.part_keys(joined, rehearsal.beats)
+    played = tuple(record.name for record in rehearsal.beats)
+    changed = {part for part, key in in_film.items() if alone.get(part) != key}
+    assert changed == with_arrival(joined, played) == {(ARRIVE, False), (played[1], False)}
+
+
+def test_an_arrival_depends_on_the_scene_before(trace: Trace) -> None:
+    after = SCENES[3]
+    hasher = BeatHasher(SHIPPED, RenderOptions())
+    arrivals = {
+        hasher.part_keys(joined, records(joined, trace).beats)[ARRIVE, False]
+        for joined in (
+            replace(after, arrival=Arrival(SCENES[0])),
+            replace(after, arrival=Arrival(SCENES[2])),
+            replace(after, arrival=Arrival(SCENES[0], "the_next_word")),
+        )
+    }
+    assert len(arrivals) == 3
+
+
+def test_a_film_comes_without_a_scene_before_its_first() -> None:
+    film = list(one_after_another((entry, ()) for entry in SCENES))
+    assert film[0] == SCENES[0]
+    assert [entry.alone for entry in film] == list(SCENES)
+    origins = [entry.arrival.origin for entry in film if entry.arrival]
+    assert origins == list(SCENES[:-1])
+
+
+def test_the_short_film_has_beats_that_follow_each_other(trace: Trace) -> None:
+    by_name = {entry.slug: entry for entry in SCENES}
+    for name, beats in SHORT:
+        names = by_name[name].load().beat_names(trace)
+        first = names.index(beats[0])
+        assert names[first : first + len(beats)] == beats
+
+
+def test_the_short_film_takes_a_minute_and_a_half(trace: Trace) -> None:
+    by_name = {entry.slug: entry for entry in SCENES}
+    rehearsals = {slug: records(by_name[slug], trace) for slug in {name for name, _ in SHORT}}
+    seconds = sum(
+        rehearsals[name].beat(beat).end - rehearsals[name].beat(beat).start
+        for name, beats in SHORT
+        for beat in beats
+    )
+    assert 75 < seconds < 100
