@@ -42,12 +42,14 @@ from filmkit.commands.script import script
 from filmkit.core.scene_entry import SceneEntry, one_after_another
 from filmkit.render.cache import Cache, cache_folder, default_folder, default_limit
 from filmkit.render.formats import (
-    CAPTION_TRACK_FORMATS,
     CAPTIONS,
     DEFAULT_CAPTIONS,
     DEFAULT_FORMAT,
+    DEFAULT_STILL,
+    FILMS,
     FORMATS,
-    TRANSPARENT_FORMATS,
+    STILLS,
+    names_of,
 )
 from filmkit.render.quality import DEFAULT_QUALITY, DRAFT, QUALITIES, quality_of
 from scenes.registry import POSTERS, SCENES, SHORT, THUMBNAIL
@@ -174,9 +176,11 @@ def _beat_name(ctx: click.Context, param: click.Parameter, value: str | None) ->
         "--format",
         "file_format",
         type=click.Choice(list(FORMATS)),
-        default=DEFAULT_FORMAT,
-        show_default=True,
-        help="File format. " + "; ".join(f"{name}: {what}" for name, what in FORMATS.items()) + ".",
+        default=None,
+        show_default=f"{DEFAULT_FORMAT}; {DEFAULT_STILL} with --still",
+        help="File format. "
+        + "; ".join(f"{name}: {record.description}" for name, record in FORMATS.items())
+        + f". --still takes {', '.join(STILLS)}.",
     ),
     cloup.option(
         "--captions",
@@ -234,6 +238,7 @@ def render(
     quality: str,
     aspect: str,
     fps: int | None,
+    file_format: str | None,
     **options: Any,
 ) -> None:
     """Render scenes to videos.
@@ -244,15 +249,24 @@ def render(
     """
     if scenes and all_scenes:
         raise click.UsageError("name scenes or give --all, not both")
-    if options["transparent"] and not still and options["file_format"] not in TRANSPARENT_FORMATS:
+    known, default = (STILLS, DEFAULT_STILL) if still else (FILMS, DEFAULT_FORMAT)
+    file_format = file_format or default
+    if file_format not in known:
         raise click.UsageError(
-            f"an {options['file_format']} cannot be transparent; "
-            f"--format {', '.join(TRANSPARENT_FORMATS)} can"
+            f"--still writes pictures: --format {', '.join(STILLS)}"
+            if still
+            else f"a film cannot be {file_format}; --still BEAT --format {file_format} can"
         )
-    if options["captions"] == "mux" and options["file_format"] not in CAPTION_TRACK_FORMATS:
+    options["still_format" if still else "file_format"] = file_format
+    if options["transparent"] and not FORMATS[file_format].transparent:
         raise click.UsageError(
-            f"a {options['file_format']} cannot hold a caption track; "
-            f"--format {', '.join(CAPTION_TRACK_FORMATS)} can, and --captions burn needs none"
+            f"an {file_format} cannot be transparent; "
+            f"--format {', '.join(names_of('transparent'))} can"
+        )
+    if options["captions"] == "mux" and not (still or FORMATS[file_format].caption_codec):
+        raise click.UsageError(
+            f"a {file_format} cannot hold a caption track; "
+            f"--format {', '.join(names_of('caption_codec'))} can, and --captions burn needs none"
         )
     if still and options["captions"] in ("mux", "burn"):
         raise click.UsageError(
@@ -313,6 +327,14 @@ def render(
 @cloup.option_group(
     "How to make it",
     quality_option("4k"),
+    cloup.option(
+        "--format",
+        "still_format",
+        type=click.Choice(list(STILLS)),
+        default=DEFAULT_STILL,
+        show_default=True,
+        help="File format.",
+    ),
     cloup.option(
         "--out",
         type=click.Path(path_type=Path),

@@ -49,6 +49,7 @@ from filmkit.render.cache import (
     default_folder,
     default_limit,
 )
+from filmkit.render.formats import FORMATS
 
 __all__ = ["FAULT", "NOTE", "OK", "Finding", "doctor", "run_checks"]
 
@@ -341,6 +342,7 @@ def _fonts() -> Iterator[Finding]:
 def _formats() -> Iterator[Finding]:
     """Write a tiny film or picture in every format of films and stills."""
     import av
+    import cairo
     import numpy
     from PIL import Image
 
@@ -356,22 +358,30 @@ def _formats() -> Iterator[Finding]:
     def still(file_format: str) -> None:
         Image.new("RGB", (2, 2)).save(BytesIO(), file_format)
 
+    def page(file_format: str) -> None:
+        surface = {"pdf": cairo.PDFSurface, "svg": cairo.SVGSurface}[file_format]
+        surface(BytesIO(), 2, 2).finish()
+
     def track(codec: str) -> None:
         av.Codec(codec, "w")
 
     formats: dict[str, tuple[str, Callable[[Any], None], Any]] = {
         "masters": ("av", film, movie.MASTER),
         "transparent masters": ("av", film, movie.MASTER_ALPHA),
-        "mp4": ("av", film, movie.MP4),
-        "webm": ("av", film, movie.WEBM),
-        "transparent webm": ("av", film, movie.WEBM_ALPHA),
-        "mov": ("av", film, movie.MOV),
-        "transparent mov": ("av", film, movie.MOV_ALPHA),
-        "captions in mp4 and mov": ("av", track, "mov_text"),
-        "captions in webm": ("av", track, "webvtt"),
-        "gif": ("pillow", still, "gif"),
-        "png": ("pillow", still, "png"),
     }
+    for name, record in FORMATS.items():
+        for words, encoding in (
+            (name, record.encoding),
+            (f"transparent {name}", record.clear_encoding),
+        ):
+            if encoding:
+                formats[words] = record.library, film, getattr(movie, encoding)
+        if record.caption_codec:
+            formats[f"captions in {name}"] = record.library, track, record.caption_codec
+        if record.library == "pillow" and not record.suffix:
+            formats[name] = record.library, still, name
+        if record.library == "pycairo":
+            formats[name] = record.library, page, name
     for name, (library, write, encoding) in formats.items():
         codec = getattr(encoding, "codec", encoding)
         try:

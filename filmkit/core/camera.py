@@ -287,7 +287,7 @@ class StageCamera(Camera):
 
     def _paste(self, heatmap: Heatmap, corners: Points) -> None:
         """Draw a heatmap with its corners at pixel positions (4, 2)."""
-        opacity = heatmap.opacity * _presence(heatmap)
+        opacity = opacity_of(heatmap)
         paste(self.pixel_array, heatmap.texture(), corners, opacity)
         if heatmap.edged and heatmap.texture().opaque:
             outline(self.pixel_array, corners, heatmap.edge_colour, opacity)
@@ -374,6 +374,11 @@ def _depth_plane(mobject: Mobject) -> Mobject | None:
     if _attribute(mobject, "pinned", False):
         return None
     return _attribute(mobject, "depth_plane", None)
+
+
+def opacity_of(heatmap: Heatmap) -> float:
+    """Return the opacity with which a heatmap is drawn, 0 to 1."""
+    return heatmap.opacity * _presence(heatmap)
 
 
 def _presence(mobject: Mobject) -> float:

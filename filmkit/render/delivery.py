@@ -16,28 +16,13 @@ from PIL import Image
 
 from extract.files import OutputError, atomic_write, followed
 from extract.temporary import temporary_folder
+from filmkit.render import movie
 from filmkit.render.films import Chapters, join
-from filmkit.render.movie import (
-    MOV,
-    MOV_ALPHA,
-    MP4,
-    WEBM,
-    WEBM_ALPHA,
-    Encoding,
-    Pixels,
-    read_master,
-)
+from filmkit.render.formats import FORMATS
+from filmkit.render.movie import Encoding, Pixels, read_master
 from filmkit.words.captions import Cue
 
 __all__ = ["deliver", "encoding_of", "target_of"]
-
-ENCODINGS = {
-    ("mp4", False): MP4,
-    ("webm", False): WEBM,
-    ("webm", True): WEBM_ALPHA,
-    ("mov", False): MOV,
-    ("mov", True): MOV_ALPHA,
-}
 
 TRANSPARENT_INDEX = 255  # index of the palette entry of a GIF that stands for transparency
 FRAME_NAME = re.compile(r"\d{5,}\.png")  # name of a frame in a folder of all frames
@@ -47,14 +32,16 @@ PALETTE_PICTURES = 24  # about how many pictures the palette of a GIF is chosen 
 
 def encoding_of(file_format: str, *, transparent: bool) -> Encoding | None:
     """Return the encoding of a format's segments, or None if it is not joined from segments."""
-    return ENCODINGS.get((file_format, transparent))
+    record = FORMATS[file_format]
+    name = record.clear_encoding if transparent else record.encoding
+    return getattr(movie, name) if name else None
 
 
 def target_of(path: Path, file_format: str) -> Path:
     """Return the file or folder of a film, given its path without a suffix and its format."""
-    return path.with_name(
-        path.name + ("_frames" if file_format == "png-sequence" else f".{file_format}")
-    )
+    record = FORMATS.get(file_format)
+    name = record.file_name(path.name) if record else f"{path.name}.{file_format}"
+    return path.with_name(name)
 
 
 def deliver(
@@ -76,7 +63,7 @@ def deliver(
     files
         One segment for each part of the film, in order.
     file_format
-        One of :data:`filmkit.render.formats.FORMATS`.
+        One of :data:`filmkit.render.formats.FILMS`.
     frame_rate
         Frames per second.
     transparent

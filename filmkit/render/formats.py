@@ -1,30 +1,113 @@
-"""Names of file formats and of ways to add captions. Imports nothing, so it loads fast."""
+"""File formats of films and pictures, and ways to add captions.
+
+One record for each format: the command line, delivery and ``doctor`` read what they need from it.
+Imports nothing heavy, so it loads fast.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 __all__ = [
     "CAPTIONS",
-    "CAPTION_TRACK_FORMATS",
     "DEFAULT_CAPTIONS",
     "DEFAULT_FORMAT",
+    "DEFAULT_STILL",
+    "FILMS",
     "FORMATS",
-    "TRANSPARENT_FORMATS",
+    "STILLS",
+    "OutputFormat",
+    "names_of",
 ]
 
-FORMATS = {
-    "mp4": "H.264, plays everywhere",
-    "webm": "VP9, for browsers",
-    "mov": "ProRes 4444, for editors and Keynote",
-    "gif": "an animation without a player",
-    "png": "the last picture",
-    "png-sequence": "a folder of all pictures",
-}
-"""File formats of films: name and description."""
 
-TRANSPARENT_FORMATS = tuple(name for name in FORMATS if name != "mp4")
-"""Formats that can have a transparent background."""
+@dataclass(frozen=True)
+class OutputFormat:
+    """A file format.
+
+    Attributes
+    ----------
+    name
+        Its name on the command line.
+    description
+        What it is good for.
+    library
+        Name of the package that writes it.
+    film, still
+        Whether a film and a single picture can be written in it.
+    encoding, clear_encoding
+        Names of the encodings, in :mod:`filmkit.render.movie`, of films that are joined from
+        segments: with a background, and with a transparent one.
+    transparent
+        Whether the background can be transparent.
+    caption_codec
+        FFmpeg's name of the codec of a caption track inside the file; empty if it can hold none.
+    suffix
+        What is added to a film's name; "." and the name by default.
+    """
+
+    name: str
+    description: str
+    library: str
+    film: bool = True
+    still: bool = False
+    encoding: str = ""
+    clear_encoding: str = ""
+    transparent: bool = True
+    caption_codec: str = ""
+    suffix: str = ""
+
+    def file_name(self, stem: str) -> str:
+        """Return the name of a file or folder in this format."""
+        return stem + (self.suffix or f".{self.name}")
+
+
+FORMATS: dict[str, OutputFormat] = {
+    record.name: record
+    for record in (
+        OutputFormat(
+            "mp4",
+            "H.264, plays everywhere",
+            "av",
+            encoding="MP4",
+            transparent=False,
+            caption_codec="mov_text",
+        ),
+        OutputFormat(
+            "webm",
+            "VP9, for browsers",
+            "av",
+            encoding="WEBM",
+            clear_encoding="WEBM_ALPHA",
+            caption_codec="webvtt",
+        ),
+        OutputFormat(
+            "mov",
+            "ProRes 4444, for editors and Keynote",
+            "av",
+            encoding="MOV",
+            clear_encoding="MOV_ALPHA",
+            caption_codec="mov_text",
+        ),
+        OutputFormat("gif", "an animation without a player", "pillow"),
+        OutputFormat("png", "the last picture", "pillow", still=True),
+        OutputFormat("png-sequence", "a folder of all pictures", "pillow", suffix="_frames"),
+        OutputFormat(
+            "pdf", "a picture for print, with sharp text", "pycairo", film=False, still=True
+        ),
+        OutputFormat("svg", "a picture for drawing programs", "pycairo", film=False, still=True),
+    )
+}
+"""Every format by its name."""
+
+FILMS = {name: record for name, record in FORMATS.items() if record.film}
+"""Formats of films."""
+
+STILLS = {name: record for name, record in FORMATS.items() if record.still}
+"""Formats of single pictures."""
 
 DEFAULT_FORMAT = "mp4"
+DEFAULT_STILL = "png"
 
 CAPTIONS = {
     "files": "SCENE.srt and SCENE.vtt beside the film",
@@ -34,7 +117,9 @@ CAPTIONS = {
 }
 """Ways to add captions to films: name and description."""
 
-CAPTION_TRACK_FORMATS = ("mp4", "webm", "mov")
-"""Formats whose files can hold a caption track."""
-
 DEFAULT_CAPTIONS = "files"
+
+
+def names_of(what: str) -> tuple[str, ...]:
+    """Return the names of all formats of films that have a property, such as "transparent"."""
+    return tuple(name for name, record in FILMS.items() if getattr(record, what))

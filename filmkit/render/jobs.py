@@ -28,7 +28,14 @@ from filmkit.render.films import (
 from filmkit.render.keys import BeatHasher
 from filmkit.render.movie import MASTER, MASTER_ALPHA
 from filmkit.render.overlay import film_overlays
-from filmkit.render.posters import SHEET, THUMBNAIL_SIZE, make_sheet
+from filmkit.render.posters import (
+    SHEET,
+    THUMBNAIL_SIZE,
+    Picture,
+    draw_picture,
+    make_sheet,
+    write_picture,
+)
 from filmkit.render.progress import Meter, make_meter
 from filmkit.render.quality import Quality
 from filmkit.render.rehearsals import Rehearsals
@@ -344,6 +351,7 @@ def make_stills(request: RenderRequest, beat: str) -> bool:
                 options=request.options,
                 out=request.out,
                 beats=wanted[entry],
+                file_format=request.still_format,
                 progress=meter.advance,
             )
 
@@ -362,26 +370,35 @@ def make_posters(request: RenderRequest, thumbnail: SceneEntry) -> bool:
     thumbnail
         The scene that the thumbnail shows.
     """
-    posters = request.scenes
+    posters, file_format = request.scenes, request.still_format
     trace = load_trace(request)
+
+    def target(name: str) -> Path:
+        return target_of(request.out / name, file_format)
+
     with make_meter(len(posters) + 2, quiet=request.quiet) as meter:
 
-        def picture(entry: SceneEntry) -> Path:
+        def drawn(entry: SceneEntry) -> Picture:
             meter.describe(entry.slug)
-            path = request.out / f"{entry.slug}.png"
-            render_picture(entry, trace=trace, options=request.options, path=path)
+            picture = render_picture(
+                entry,
+                trace=trace,
+                options=request.options,
+                draw=lambda stage: draw_picture(stage, file_format),
+            )
+            write_picture(picture, target(entry.slug), title=entry.title)
             meter.advance(1)
-            return path
+            return picture
 
         with manim_config(request.quality, verbosity=request.verbosity):
-            pictures = for_each_scene(request, posters, picture)
-        paths = [*pictures.values()]
+            pictures = for_each_scene(request, posters, drawn)
+        paths = [target(entry.slug) for entry in pictures]
         if len(pictures) == len(posters):
             meter.describe(SHEET)
-            paths.append(make_sheet(pictures, request.out / f"{SHEET}.png"))
+            paths.append(make_sheet(pictures, target(SHEET)))
             meter.advance(1)
         with manim_config(THUMBNAIL_SIZE, verbosity=request.verbosity):
-            paths += for_each_scene(request, [thumbnail], picture).values()
+            paths += [target(entry.slug) for entry in for_each_scene(request, [thumbnail], drawn)]
     report_files(request, paths)
     return len(paths) == len(posters) + 2
 

@@ -8,27 +8,37 @@ from pathlib import Path
 from PIL import Image
 
 from filmkit.core.scene_entry import SceneEntry
+from filmkit.core.stage import Stage
 from filmkit.render.quality import Quality
 from filmkit.render.runner import write_png
+from filmkit.render.vector import Page, draw_page, write_pages
 
-__all__ = ["SHEET", "THUMBNAIL_SIZE", "make_sheet"]
+__all__ = [
+    "SHEET",
+    "THUMBNAIL_SIZE",
+    "Picture",
+    "draw_picture",
+    "make_sheet",
+    "write_picture",
+]
 
 THUMBNAIL_SIZE = Quality(1280, 720, 30)
 
 SHEET = "sheet"
+TITLE = "Four ways to remember"
+POINTS_PER_INCH = 72
+Picture = Image.Image | Page
 COLUMNS = 2  # number of posters side by side
 A2_INCHES = 594 / 25.4  # long side of A2 paper, on which the sheet is to be printed, in inches
 
 
-def make_sheet(posters: Mapping[SceneEntry, Path], path: Path) -> Path:
-    """Write all posters onto one sheet, atomically; return its path.
-
-    The file's resolution (dots per inch) is set so that the sheet is as wide as A2 paper.
+def make_sheet(posters: Mapping[SceneEntry, Picture], path: Path) -> Path:
+    """Write all posters onto one sheet as wide as A2 paper, atomically; return its path.
 
     Parameters
     ----------
     posters
-        Picture file of each poster; all of one size.
+        The picture of each poster, all of one size; pixels or pages as the path's suffix needs.
     path
         The file to write.
 
@@ -37,7 +47,11 @@ def make_sheet(posters: Mapping[SceneEntry, Path], path: Path) -> Path:
     OutputError
         When the sheet cannot be written.
     """
-    pictures = [Image.open(path) for path in posters.values()]
+    pages = [picture for picture in posters.values() if isinstance(picture, Page)]
+    if pages:
+        wide = A2_INCHES * POINTS_PER_INCH
+        return write_pages(pages, path, title=TITLE, columns=COLUMNS, points_wide=wide)
+    pictures = [picture for picture in posters.values() if isinstance(picture, Image.Image)]
     width, height = pictures[0].size
     rows = -(-len(pictures) // COLUMNS)
     sheet = Image.new("RGB", (COLUMNS * width, rows * height))
@@ -46,4 +60,25 @@ def make_sheet(posters: Mapping[SceneEntry, Path], path: Path) -> Path:
         sheet.paste(picture, (column * width, row * height))
     dots = sheet.width / A2_INCHES
     write_png(sheet, path, dpi=(dots, dots))
+    return path
+
+
+def draw_picture(stage: Stage, file_format: str) -> Picture:
+    """Draw the picture of a stage as pixels or as a page, as a format needs it."""
+    if file_format != "png":
+        return draw_page(stage)
+    return Image.fromarray(stage.snapshot(notes=True)[..., :3])
+
+
+def write_picture(picture: Picture, path: Path, *, title: str) -> Path:
+    """Write a picture, atomically; return its path.
+
+    Raises
+    ------
+    OutputError
+        When the file cannot be written.
+    """
+    if isinstance(picture, Page):
+        return write_pages([picture], path, title=title)
+    write_png(picture, path)
     return path

@@ -16,7 +16,7 @@ from filmkit.core.records import StageSettings
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.theme_names import PALETTES, THEMES
 from filmkit.render.errors import explain
-from filmkit.render.formats import DEFAULT_CAPTIONS, DEFAULT_FORMAT
+from filmkit.render.formats import DEFAULT_CAPTIONS, DEFAULT_FORMAT, DEFAULT_STILL
 from filmkit.render.quality import DEFAULT_QUALITY, QUALITIES, Quality
 from filmkit.render.traces import find_trace, provenance
 
@@ -70,7 +70,9 @@ class RenderRequest:
     keep_cache
         False: use a temporary cache, which is removed in the end.
     file_format
-        File format of films; one of :data:`filmkit.render.formats.FORMATS`.
+        File format of films; one of :data:`filmkit.render.formats.FILMS`.
+    still_format
+        File format of single pictures; one of :data:`filmkit.render.formats.STILLS`.
     joined
         Whether to make one film of all scenes.
     selection
@@ -104,6 +106,7 @@ class RenderRequest:
     cache: Path | None = None
     keep_cache: bool = True
     file_format: str = DEFAULT_FORMAT
+    still_format: str = DEFAULT_STILL
     joined: bool = False
     selection: Mapping[SceneEntry, Sequence[str]] = field(default_factory=dict)
     transparent: bool = False

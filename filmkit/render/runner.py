@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterator
 from configparser import ConfigParser
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import cv2
 from manim import config, tempconfig
@@ -26,6 +26,7 @@ from filmkit.core.stage import Stage
 from filmkit.render.movie import master_pixels
 from filmkit.render.quality import Quality, frame_size
 from filmkit.render.request import RenderOptions
+from filmkit.render.vector import draw_page, write_pages
 from filmkit.words.alt import alt_text
 from filmkit.words.script import chapter_title
 
@@ -39,6 +40,9 @@ __all__ = [
     "take_stills",
     "write_png",
 ]
+
+
+T = TypeVar("T")
 
 
 @contextmanager
@@ -146,6 +150,7 @@ def render_stills(
     options: RenderOptions,
     out: Path,
     beats: Collection[str],
+    file_format: str,
     progress: Callable[[int], None],
 ) -> list[Path]:
     """Write the last frame of beats to ``out/SLUG/NN_BEAT.png``, each with a picture map.
@@ -165,6 +170,8 @@ def render_stills(
         The output folder; the stills go to a folder in it that is named after the scene.
     beats
         Names of the beats.
+    file_format
+        One of :data:`filmkit.render.formats.STILLS`.
     progress
         Called with 1 after each still.
 
@@ -181,10 +188,13 @@ def render_stills(
     paths: list[Path] = []
 
     def take(name: str, stage: Stage) -> None:
-        path = out / entry.slug / f"{name}.png"
-        pixels = stage.snapshot(notes=True)
-        pixels = master_pixels(pixels, transparent=options.settings.transparent)
-        write_png(Image.fromarray(pixels), path)
+        path = out / entry.slug / f"{name}.{file_format}"
+        if file_format == "png":
+            pixels = stage.snapshot(notes=True)
+            pixels = master_pixels(pixels, transparent=options.settings.transparent)
+            write_png(Image.fromarray(pixels), path)
+        else:
+            write_pages([draw_page(stage)], path, title=f"{entry.title}: {name}")
         document = picture_map(stage.with_notes(), stage.camera)
         document["alt"] = alt_text(document, chapter_title(stage.beats[-1].name))
         write_text(path.with_suffix(".json"), json.dumps(document, ensure_ascii=False))
@@ -195,27 +205,25 @@ def render_stills(
     return paths
 
 
-def render_picture(entry: SceneEntry, *, trace: Trace, options: RenderOptions, path: Path) -> Path:
-    """Write the last frame of a scene that has a single beat; return its path.
+def render_picture(
+    entry: SceneEntry, *, trace: Trace, options: RenderOptions, draw: Callable[[Stage], T]
+) -> T:
+    """Return what a function draws at the end of a scene that has a single beat.
 
     Parameters
     ----------
     entry, trace, options
         As in :func:`render_stills`.
-    path
-        The file to write.
-
-    Raises
-    ------
-    OutputError
-        When the file cannot be written.
+    draw
+        Called with the stage.
     """
+    drawn: list[T] = []
 
     def take(record: BeatRecord, stage: Stage) -> None:
-        write_png(Image.fromarray(stage.snapshot(notes=True)[..., :3]), path)
+        drawn.append(draw(stage))
 
     entry.load()(trace, options.settings, on_beat_end=take).render()
-    return path
+    return drawn[-1]
 
 
 def write_png(picture: Image.Image, path: Path, **options: Any) -> None:

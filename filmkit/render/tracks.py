@@ -9,6 +9,7 @@ from typing import Any
 
 import av
 
+from filmkit.render.formats import FORMATS
 from filmkit.words.captions import Cue, escape_vtt
 
 __all__ = ["mux_captions"]
@@ -42,7 +43,7 @@ def mux_captions(container: av.container.OutputContainer, cues: Sequence[Cue]) -
         The captions.
     """
     webm = container.format.name == "webm"
-    stream: Any = container.add_stream("webvtt" if webm else "mov_text")
+    stream: Any = container.add_stream(FORMATS[container.format.name].caption_codec)
     context = stream.codec_context
     context.subtitle_header = STYLE
     stream.time_base = context.time_base = MILLISECONDS

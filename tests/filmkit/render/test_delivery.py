@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, ImageSequence
 
 from filmkit.render.delivery import deliver, encoding_of, target_of
-from filmkit.render.formats import FORMATS, TRANSPARENT_FORMATS
+from filmkit.render.formats import FILMS, names_of
 from filmkit.render.jobs import make_films
 from filmkit.render.movie import MASTER, MASTER_ALPHA, open_movie, read_master, to_straight_alpha
 from tests.filmkit.render.test_movie import (
@@ -87,7 +87,7 @@ def decoded(path: Path) -> tuple[list[np.ndarray], float]:
         return frames, (container.duration or 0) / 1e6
 
 
-@pytest.mark.parametrize("file_format", FORMATS)
+@pytest.mark.parametrize("file_format", FILMS)
 def test_colours_and_length(tmp_path: Path, file_format: str) -> None:
     frames, seconds = decoded(make_film(tmp_path, file_format, transparent=False))
     for frame in (frames[0], frames[-1]):
@@ -104,7 +104,7 @@ def test_colours_and_length(tmp_path: Path, file_format: str) -> None:
     ]
 
 
-@pytest.mark.parametrize("file_format", TRANSPARENT_FORMATS)
+@pytest.mark.parametrize("file_format", names_of("transparent"))
 def test_transparency(tmp_path: Path, file_format: str) -> None:
     frames, _ = decoded(make_film(tmp_path, file_format, transparent=True))
     no_half = file_format == "gif"  # a pixel of a GIF is transparent or opaque

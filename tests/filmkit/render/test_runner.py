@@ -97,6 +97,7 @@ def test_still_is_the_last_frame_of_the_beat(trace: Trace, tmp_path: Path) -> No
             options=DRAFT,
             out=tmp_path,
             beats=["rest", "appear"],
+            file_format="png",
             progress=lambda count: None,
         )
     assert stills == [
@@ -118,6 +119,7 @@ def test_run_ends_with_the_last_wanted_still(trace: Trace, tmp_path: Path) -> No
             options=DRAFT,
             out=tmp_path,
             beats=["appear"],
+            file_format="png",
             progress=lambda count: None,
         )
     assert len(stills) == 1

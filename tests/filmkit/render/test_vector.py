@@ -1,0 +1,104 @@
+"""Pictures as PDF and SVG look like the same pictures in pixels."""
+
+from __future__ import annotations
+
+import io
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+from pypdf import PdfReader
+
+from extract.trace import Trace
+from filmkit.commands.cli import render
+from filmkit.core.scene_entry import SceneEntry
+from filmkit.render.jobs import make_posters
+from filmkit.render.quality import Quality
+from filmkit.render.request import RenderOptions
+from filmkit.render.runner import manim_config, render_stills
+from scenes.registry import POSTERS, SCENES, THUMBNAIL
+from tests.support.browsing import browser
+from tests.support.checkout import SHIPPED
+from tests.support.filming import render_request
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+__all__ = ["browser"]
+
+SIZE = Quality(960, 540, 10)
+HEADS = next(entry for entry in SCENES if entry.slug == "scene_heads")
+BEAT = "around_the_rack"
+
+
+def still(entry: SceneEntry, folder: Path, file_format: str) -> Path:
+    with manim_config(SIZE):
+        (path,) = render_stills(
+            entry,
+            trace=Trace.load(SHIPPED),
+            options=RenderOptions(SIZE),
+            out=folder,
+            beats=[BEAT],
+            file_format=file_format,
+            progress=lambda count: None,
+        )
+    assert path.with_suffix(".json").exists()
+    return path
+
+
+def test_an_svg_shows_what_the_pixels_show(browser: Browser, tmp_path: Path) -> None:
+    expected = Image.open(still(HEADS, tmp_path, "png")).convert("RGB")
+    svg = still(HEADS, tmp_path, "svg").read_text()
+    # Letters and lines are paths; every heatmap is an image.
+    assert "<text" not in svg
+    assert len(re.findall("<path", svg)) > 50
+    assert len(re.findall("<image", svg)) >= 9 * 5
+    page = browser.new_page(viewport={"width": SIZE.width, "height": SIZE.height})
+    page.set_content(f"<style>body{{margin:0}}svg{{width:100vw;height:100vh}}</style>{svg}")
+    drawn = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+    page.close()
+    difference = np.abs(np.asarray(drawn, int) - np.asarray(expected, int)).max(axis=2)
+    assert (difference > 60).mean() < 0.03, "edges only"
+    assert difference.mean() < 6
+    assert np.asarray(expected).std() > 10
+
+
+def test_a_pdf_is_a_slide_with_a_title(tmp_path: Path) -> None:
+    document = PdfReader(still(HEADS, tmp_path, "pdf"))
+    (page,) = document.pages
+    assert [float(side) for side in page.mediabox[2:]] == [960.0, 540.0]
+    assert document.metadata is not None
+    assert document.metadata.title == f"{HEADS.title}: 04_{BEAT}"
+    # Every panel is an image of its own, so text stays sharp.
+    assert len(page.images) >= 9 * 5
+
+
+def test_posters_and_their_sheet_as_pdf(tmp_path: Path) -> None:
+    request = render_request(
+        POSTERS, SHIPPED, tmp_path, quality=Quality(640, 360, 10), still_format="pdf"
+    )
+    assert make_posters(request, THUMBNAIL)
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"mha.pdf", "gqa.pdf", "mqa.pdf", "mla.pdf", "sheet.pdf", "thumbnail.pdf"}
+    (sheet,) = PdfReader(tmp_path / "sheet.pdf").pages
+    width = float(sheet.mediabox.width)
+    assert width == pytest.approx(594 / 25.4 * 72, rel=1e-3), "as wide as A2"
+    single = PdfReader(tmp_path / "mha.pdf").pages[0]
+    assert len(sheet.images) > 2 * len(single.images)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["scene_heads", "--format", "pdf"], "--still BEAT --format pdf can"),
+        (["scene_heads", "--still", "all", "--format", "mp4"], "--format png, pdf, svg"),
+    ],
+)
+def test_a_film_is_no_page_and_a_page_no_film(words: list[str], message: str) -> None:
+    result = CliRunner().invoke(render, words)
+    assert result.exit_code == 2
+    assert message in result.output
