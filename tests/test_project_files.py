@@ -72,7 +72,17 @@ def test_one_version_everywhere() -> None:
     assert f"## {version}" in text("CHANGELOG.md")
 
 
-@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "docs/glossary.md"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "README.md",
+        "CONTRIBUTING.md",
+        "docs/films.md",
+        "docs/glossary.md",
+        "docs/models.md",
+        "docs/talks.md",
+    ],
+)
 def test_files_that_pages_name_exist(name: str) -> None:
     """Paths in back quotes and links to files of the repository."""
     page = text(name)
@@ -82,5 +92,11 @@ def test_files_that_pages_name_exist(name: str) -> None:
     # A user's own trace, and a placeholder.
     paths = [path for path in paths if "gpt2.safetensors" not in path and "NAME" not in path]
     assert paths
-    for path in paths:
+    for path in (path.partition("#")[0] for path in paths):
         assert (PROJECT / path).exists() or (folder / path).exists(), path
+
+
+def test_the_animation_of_the_readme_is_small_enough_to_play_there() -> None:
+    shown = re.findall(r"assets/readme/\S+?\.gif", text("README.md"))
+    assert shown
+    assert all((PROJECT / path).stat().st_size < 3_000_000 for path in shown)

@@ -1,4 +1,4 @@
-"""Draw the pictures of the README: stills of scenes, a deck and the gallery in a browser."""
+"""Draw the pictures of the README: stills, a beat that moves, a deck and the gallery."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from extract.assets import asset
+from extract.files import atomic_write
 from extract.printing import echo
 from extract.temporary import temporary_folder
 from filmkit.decks.gallery import PAGE_NAME, write_gallery
 from filmkit.decks.make import make_deck
 from filmkit.decks.slides import slides_of
 from filmkit.render.errors import RenderError
-from filmkit.render.quality import QUALITIES
+from filmkit.render.jobs import make_films
+from filmkit.render.quality import QUALITIES, Quality
 from filmkit.render.request import RenderRequest, load_trace, report_files
 from filmkit.render.runner import manim_config, rehearse, write_png
 
@@ -30,6 +32,8 @@ __all__ = ["BROWSERS", "find_browser", "make_readme_pictures", "open_browser"]
 FOLDER = asset("readme")
 SCENES = ("scene_attention", "scene_kv_cache", "scene_mla")
 SIZE = QUALITIES["hd"]
+ANIMATED = ("scene_heads", "around_the_rack", "heads.gif")  # a scene, its beat, and the file
+ANIMATED_SIZE = Quality(480, 270, 10)
 DECK_SCENE = "scene_mla"
 DECK_BEAT = 1  # the beat of DECK_SCENE that is pictured, counted from 0
 POSTERS_APPEAR = 1500  # milliseconds that the browser gets to draw the gallery's posters
@@ -92,6 +96,7 @@ def make_readme_pictures(request: RenderRequest) -> bool:
                 )
                 paths.append(FOLDER / f"{entry.slug}.png")
                 write_png(slide.picture, paths[-1])
+    paths.append(_animate(own_request))
     browser = find_browser()
     if browser and find_spec("playwright"):
         paths += _picture_pages(own_request, browser)
@@ -99,6 +104,27 @@ def make_readme_pictures(request: RenderRequest) -> bool:
         echo("the pictures of the deck and the gallery need a browser and Playwright", err=True)
     report_files(request, paths)
     return True
+
+
+def _animate(request: RenderRequest) -> Path:
+    """Film the beat that moves on the page."""
+    scene, beat, name = ANIMATED
+    with temporary_folder() as scratch:
+        film = replace(
+            request,
+            scenes=tuple(entry for entry in request.scenes if entry.slug == scene),
+            beat=beat,
+            quality=ANIMATED_SIZE,
+            file_format="gif",
+            captions="none",
+            out=scratch,
+        )
+        if not make_films(film):
+            raise RenderError(f"{scene} could not be filmed")
+        (made,) = scratch.rglob("*.gif")
+        with atomic_write(FOLDER / name) as part:
+            shutil.copyfile(made, part)
+    return FOLDER / name
 
 
 def _picture_pages(request: RenderRequest, browser_path: str) -> list[Path]:
