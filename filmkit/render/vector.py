@@ -80,7 +80,9 @@ class VectorCamera(StageCamera):
         if heatmap.edged and heatmap.texture().opaque:
             outline(image, places, heatmap.edge_colour, opacity_of(heatmap))
         pixels = np.ascontiguousarray(image[..., EXCHANGED])
-        surface = cairo.ImageSurface.create_for_data(pixels, cairo.FORMAT_ARGB32, width, height)
+        surface = cairo.ImageSurface.create_for_data(
+            pixels.data, cairo.FORMAT_ARGB32, width, height
+        )
         self.context.set_matrix(cairo.Matrix(1 / DETAIL, 0, 0, 1 / DETAIL, *low) * self.page)
         self.context.set_source_surface(surface)
         self.context.paint()
