@@ -38,9 +38,9 @@ def test_hidden_cells_are_explained(entry: SceneEntry) -> None:
 
     def look(record: BeatRecord, stage: Stage) -> None:
         for part in stage.visible_parts():
-            if isinstance(part, Heatmap) and part.opacity > 0 and presence(part) > 0:
-                if (part.shown < 1).any():
-                    found.add((entry.slug, record.name))
+            seen = isinstance(part, Heatmap) and part.opacity > 0 and presence(part) > 0
+            if seen and (part.shown < 1).any():
+                found.add((entry.slug, record.name))
 
     entry.load()(Trace.load(SHIPPED), on_beat_end=look).render()
     assert found == {beat for beat in EXPLAINED if beat[0] == entry.slug}
