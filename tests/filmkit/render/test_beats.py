@@ -217,26 +217,3 @@ cli.main(["scene_shapes", "--quality", "4k", "--jobs", "1", "--quiet",
     assert complete.items() <= finished().items()
     assert len(finished()) == 6
     assert len(pictures(tmp_path / "videos" / "scene_shapes.mp4")) == 30 * sum(LENGTHS)
-
-
-def test_sigterm_during_a_finaliser_is_neither_lost_nor_printed() -> None:
-    """Python ignores an exception in ``__del__``."""
-    script = """
-import signal, time
-from extract.interrupts import interrupt_on_signals
-
-class Deleted:
-    def __del__(self):
-        signal.raise_signal(signal.SIGTERM)
-
-interrupt_on_signals()
-try:
-    Deleted()
-    time.sleep(100)
-except KeyboardInterrupt:
-    print("stopped")
-"""
-    ran = subprocess.run(
-        [sys.executable, "-c", script], cwd=PROJECT, capture_output=True, text=True, timeout=60
-    )
-    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "stopped\n", "")
