@@ -16,6 +16,7 @@ from nbclient import NotebookClient
 
 import filmkit
 from filmkit.render.cache import FOLDER_VARIABLE
+from scenes.registry import SCENES
 from tests.support.calling import SCENE
 from tests.support.checkout import PROJECT
 from tests.support.traces import make_trace
@@ -75,8 +76,18 @@ def test_a_notebook_shows_beats_and_takes_a_trace_made_in_it(tmp_path: Path) -> 
     ]
     # No cell has any other output, such as a warning.
     assert len(pages) == 2, [page[:500] for page in pages]
-    check(pages[0], tmp_path, "The keys’ matrix can act")
+    check(pages[0], tmp_path, "No: move the bracket.")
     check(pages[1], tmp_path, "All rows together are the attention")
+
+
+def test_beats_that_the_pages_show_are_beats() -> None:
+    cells = nbformat.read(NOTEBOOK, as_version=4).cells
+    code = [cell.source for cell in cells if cell.cell_type == "code"]
+    code.append((PROJECT / "README.md").read_text(encoding="utf-8"))
+    named = re.findall(r'show\(\s*"(\w+)",\s*beat="(\w+)"', "\n".join(code))
+    assert len(named) == 3
+    scenes = {entry.slug: entry.load().beat_names() for entry in SCENES}
+    assert [beat for scene, beat in named if beat not in scenes[scene]] == []
 
 
 def test_a_program_need_not_guard_its_call(tmp_path: Path) -> None:

@@ -321,6 +321,6 @@ def test_a_key_covers_all_code_that_runs_until_a_beat_has_ended(
 
 
 def _draws(place: tuple[str, str]) -> bool:
-    """Whether a function takes part in pictures, unlike what is noted of beats and finds modules."""
+    """Whether a function takes part in pictures: not what notes beats, or finds modules."""
     modules = "filmkit.core.records", "filmkit.core.scene_entry", "filmkit.core.manim_settings"
     return place[0] not in modules

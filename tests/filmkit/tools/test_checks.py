@@ -98,10 +98,7 @@ FAULTY = {
                 source=TensorSource(expression="mean of all patterns"),
             )
         ],
-        (
-            "panel mean of all patterns is 4.0 % of the frame beyond the safe margin "
-            "at the bottom",
-        ),
+        ("panel mean of all patterns is 4.0 % of the frame beyond the safe margin at the bottom",),
     ),
     "small letters": Faulty(
         lambda self: [Label("tiny", size=0.012)],
@@ -123,10 +120,7 @@ FAULTY = {
     ),
     "a faint line": Faulty(
         lambda self: [Square(2.0, color="#333333")],
-        (
-            "Square in #333333 has a contrast of 1.7 to what is behind it; "
-            "at least 3 can be seen",
-        ),
+        ("Square in #333333 has a contrast of 1.7 to what is behind it; at least 3 can be seen",),
     ),
     "words where captions go": Faulty(
         lambda self: [Label("low").move_to([0, 0.7 - self.frame.height / 2, 0])],
