@@ -77,8 +77,8 @@ class FilmRenderer(CairoRenderer):
         scene.compile_animation_data(*args, **kwargs)
         scene.begin_animations()
         start, rate = self.piece_time, self.camera.frame_rate
-        # A scene may compute a duration with NumPy. Keys are made of how times are written, which is
-        # Python's way: a time that was stored and read back makes the same key.
+        # A scene may compute a duration with NumPy. Keys are made of how times are written, and a
+        # time that was stored and read back is Python's.
         end = start + float(scene.duration)
         frames = [
             i
