@@ -106,7 +106,18 @@ def check(
 def _record(report: SceneReport) -> dict[str, Any]:
     """Return a report for JSON."""
     whole = {name: getattr(report, name) for name in ("still_share", "still_seconds", "fill")}
-    return asdict(report) | whole
+    return _rounded(asdict(report) | whole)
+
+
+def _rounded(value: Any) -> Any:
+    """Return what JSON holds with three digits after the point of every number."""
+    if isinstance(value, float):
+        return round(value, 3)
+    if isinstance(value, dict):
+        return {name: _rounded(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_rounded(each) for each in value]
+    return value
 
 
 def _table(report: SceneReport) -> str:

@@ -327,11 +327,11 @@ class Stage(Scene):
         method = getattr(self, name)
         self.next_section(name)
         self.renderer.begin_piece()
-        start, self._beat, self._waited_for = float(self.time), name, {}
+        start, self._beat, self._waited_for = self.time, name, {}
         try:
             with self._part(name, tail=False):
                 method()
-            tail = float(self.time)
+            tail = self.time
             if tail == start:
                 raise SceneCodeError(
                     "it plays nothing; add self.play(...) or self.hold(seconds)", _place(method)

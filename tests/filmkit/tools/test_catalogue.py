@@ -21,11 +21,12 @@ from filmkit.mobjects.marks import Highlight, Outline
 from filmkit.render.quality import Quality
 from filmkit.render.runner import manim_config
 from filmkit.tools.catalogue import MobjectCatalogue, add_scene, documented_objects, write_pages
+from filmkit.tools.recipes import recipes
 from tests.support.checkout import PROJECT
 from tests.support.traces import make_trace
 
 DOCS = PROJECT / "docs"
-WIDTH, HEIGHT = 320, 180
+WIDTH, HEIGHT = 640, 360  # so large that a thin line is a pixel wide
 
 
 class Named(Group):
@@ -91,8 +92,11 @@ def test_an_animation_is_shown_at_three_moments(catalogue: MobjectCatalogue) -> 
 def test_every_mobject_and_animation_has_a_page_without_a_warning(
     catalogue: MobjectCatalogue, tmp_path: Path
 ) -> None:
-    for name in ("conf.py", "index.md", "tutorial.md", "glossary.md"):
+    for name in ("conf.py", "index.md", "tutorial.md", "recipes.md", "glossary.md"):
         shutil.copy(DOCS / name, tmp_path)
+    (tmp_path / "pictures").mkdir()
+    for name in recipes(DOCS / "recipes.md"):
+        Image.new("RGB", (16, 9)).save(tmp_path / "pictures" / f"{name}.png")
     write_pages(catalogue, documented_objects(), tmp_path / "reference")
     done = subprocess.run(
         [sys.executable, "-m", "sphinx", "-q", "-W", "-b", "html", str(tmp_path), "site"],
