@@ -22,9 +22,9 @@ from filmkit.commands.options import (
     WHAT_TO_SHOW,
     run,
     scenes_named,
+    whole_story,
 )
 from filmkit.render.quality import DEFAULT_QUALITY
-from scenes.registry import SCENES
 
 if TYPE_CHECKING:
     from filmkit.render.request import RenderRequest
@@ -96,7 +96,7 @@ def check(
     run(
         ctx,
         action,
-        scenes=SCENES if all_scenes else scenes_named(scenes),
+        scenes=whole_story(options["compare"]) if all_scenes else scenes_named(scenes),
         quality=quality_of(DEFAULT_QUALITY, aspect),
         out=Path(),
         **options,
