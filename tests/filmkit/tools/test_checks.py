@@ -205,7 +205,7 @@ def test_the_ground_of_a_text_is_the_cell_behind_it_even_if_it_is_covered_later(
 
 
 class Motion(Stage):
-    """One beat that stands still, and one in which something moves all the time."""
+    """A beat that stands still, one that moves all the time, and one that stands still twice."""
 
     def prepare(self) -> None:
         self.square = Square(2.0, fill_opacity=1.0)
@@ -221,15 +221,24 @@ class Motion(Stage):
         """On."""
         self.play(Glide(self.square, self.square.copy().shift(4 * LEFT)), run_time=4)
 
+    @beat
+    def twice(self) -> None:
+        """Still, and still."""
+        self.hold(2)
+        self.play(Glide(self.square, self.square.copy().shift(4 * RIGHT)), run_time=2)
+        self.hold(3)
+
 
 def test_stillness_is_how_long_nothing_moves() -> None:
     drifting, calm = (
         check_scene("motion", Motion, make_trace(), settings) for settings in (None, CALM)
     )
-    stands, moves = drifting.beats
+    stands, moves, twice = drifting.beats
     assert 3 <= stands.still_seconds <= 4
     assert 0.6 < stands.still_share < 1
     assert moves.still_seconds <= 0.5
+    assert 2 <= twice.still_seconds <= 3
+    assert twice.still_share * twice.seconds == pytest.approx(5, abs=1)
     # Without the drift of its tail the first beat stands still to its end.
     assert calm.beats[0].still_share == 1
     assert calm.beats[0].still_seconds > stands.still_seconds
