@@ -208,7 +208,9 @@ class ProductPicture(Group):
         if self.layout.names_rows:
             return self.row_words[index]
         x, y = self.layout.row_words[index]
-        label = fit_word(printable(self.words[index]), self.layout.word_room, size=self.layout.letters)
+        label = fit_word(
+            printable(self.words[index]), self.layout.word_room, size=self.layout.letters
+        )
         return label.move_to([x - label.width / 2, y, 0])
 
     def column_word(self, index: int) -> Label:

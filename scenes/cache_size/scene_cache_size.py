@@ -209,9 +209,7 @@ class CacheSize(Stage):
         # From one number that groups cache to all that they cache of a token.
         number = self.readers.numbers[1]
         rest = [part for part in self.visible_parts() if part is not number]
-        self.play(
-            *(Vanish(part, run_time=tempo.small) for part in rest), saving.grow_first(number)
-        )
+        self.play(*(Vanish(part, run_time=tempo.small) for part in rest), saving.grow_first(number))
         self.play(
             Vanish(number),
             Appear(saving.words[0]),
@@ -241,10 +239,10 @@ class CacheSize(Stage):
         # What one token takes leans over into the line of many tokens, as before.
         column, first = self.saving.columns[-1], newer.curves[0]
         rest = [part for part in self.visible_parts() if part not in set(column)]
-        ends = first.line.get_start()[:2], first.line.get_end()[:2]
+        start = first.axes.at(0, 0)
         self.play(
             *(Vanish(part, run_time=tempo.small) for part in rest),
-            *(lean_over(piece, *ends) for piece in column),
+            *(lean_over(piece, start, first.end) for piece in column),
             Appear(newer.ground),
             Draw(first),
         )

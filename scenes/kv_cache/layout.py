@@ -159,10 +159,10 @@ def notes_layout(
     """
     stage = frame.stage
     if frame.width <= NARROW:
-        step, left = 1.4 * SHAPE, stage.left
+        step, left = 1.2 * SHAPE, stage.left
         top = stage.top - SHAPE
         if name.top > top - 3 * step:
-            top = name.bottom - SHAPE
+            top = name.bottom - 0.55 * SHAPE
         first, second, third = ((left, top - step * index) for index in range(3))
         width = corner.right - left
         return GrowthNotesLayout((first, second, third), width, SHAPE / FRAME_HEIGHT)

@@ -449,8 +449,7 @@ class KVCache(Stage):
 
     @beat(
         one="These are one head's keys and values. Its layer keeps no others.",
-        several="These are one head's keys and values. "
-        "Its layer has {like_them} such heads.",
+        several="These are one head's keys and values. Its layer has {like_them} such heads.",
     )
     def cache_of_a_layer(self) -> None:
         tempo, cached, naive = self.theme.tempo, self.cached, self.naive
