@@ -157,7 +157,7 @@ class CacheSize(Stage):
         )
         self.remove(token.bars)
         self.add(*firsts)
-        self.play(memory.stack(run_time=2 * tempo.large))
+        self.play(memory.stack(run_time=1.5 * tempo.large))
         self.play(AnimationGroup(*memory.become_lines()), run_time=tempo.normal)
         self.remove(memory.boxes)
         self.play(Appear(memory.ends), Appear(memory.gpu), run_time=tempo.small)
@@ -177,8 +177,8 @@ class CacheSize(Stage):
 
     @beat
     def one_number_for_all_heads(self) -> None:
-        """It is faster, too: each number of the latent serves all {heads} heads. That is {work}
-        multiply-adds, of {ridge} the chip could do."""
+        """It's faster, too. Each number that is read serves all {heads} heads: {work}
+        multiply-adds, of {ridge} that the chip could do."""
         readers, tempo = self.readers, self.theme.tempo
         # A full GPU is one number after another: the two boxes become one number of each.
         first, last = (mark[0] for mark in self.memory.full)

@@ -245,8 +245,8 @@ class KVCache(Stage):
 
     @beat
     def one_row_of_each(self) -> None:
-        """Softmax makes one new row of the pattern, and that mixes the values into one new row
-        of output."""
+        """Softmax makes one new row of the pattern. That row mixes the values into one new
+        output."""
         scores, tempo = self.scores, self.theme.tempo
         self.output = output = growing_product(
             self.longer, self.frame, "z", output_room(self.frame)
@@ -300,8 +300,8 @@ class KVCache(Stage):
 
     @beat
     def what_is_kept(self) -> None:
-        """Old queries are never asked again. Old keys and values are read for every token, so
-        they are [kept]: the cache."""
+        """Old queries are never asked again. Old keys and values are read for every token,
+        [so] they are kept: the cache."""
         output, tempo, theme = self.output, self.theme.tempo, self.theme
         count = self.longer.layer.count
         layout = KeptLayout.of(self.frame, rows=count, word_width=output.layout.word_width)
@@ -351,7 +351,7 @@ class KVCache(Stage):
         self.play(ShowCells(q, old), Appear(never), run_time=tempo.normal)
         self.play(*self._point_down(k, v), *(Appear(n, run_time=0.6) for n in read))
         self.play(*self._point_down(k, v))
-        self.wait_for("kept")
+        self.wait_for("so")
         self.cached_frames = VGroup(CachedFrame(k.box, theme.key), CachedFrame(v.box, theme.value))
         self.kept = Group(k, v)
         foot = min(float(note.get_bottom()[1]) for note in read) - 0.08
@@ -376,7 +376,7 @@ class KVCache(Stage):
 
     @beat
     def token_by_token(self) -> None:
-        """With a cache, every token adds one row of keys and values. Without it, all rows are
+        """With a cache, a token adds one row of keys and values. Without it, all rows are
         computed again, to the same numbers."""
         tempo = self.theme.tempo
         meta, old = self.trace.meta, self.layer.count
@@ -421,29 +421,30 @@ class KVCache(Stage):
             run_time=tempo.small,
         )
         for step in range(steps):
-            self._one_step(step, running, last=step + 1 == steps)
+            self._one_step(step, running)
         width = self.frame.stage.width
-        self.play(Appear(agreement(decoding, layout, width)), run_time=tempo.small)
+        self.play(
+            Vanish(self.written), Appear(agreement(decoding, layout, width)), run_time=tempo.small
+        )
 
-    def _one_step(self, step: int, running: RunningWords, *, last: bool) -> None:
+    def _one_step(self, step: int, running: RunningWords) -> None:
         """Play one step: the next token appears, and both ways of decoding write its rows."""
         theme, tempo, cached, naive = self.theme, self.theme.tempo, self.cached, self.naive
-        word = running.word(self.layer.count + step).set_fill(theme.highlight)
-        marks = VGroup(*(Highlight(cells.row(self.layer.count + step)) for cells in cached.panels))
+        row = self.layer.count + step
+        if step:
+            running.word(row - 1).set_fill(theme.ink)
+            self.play(Vanish(self.written), run_time=0.2)
+        word = running.word(row).set_fill(theme.highlight)
+        self.written = VGroup(*(Highlight(cells.row(row)) for cells in cached.panels))
         self.play(
             Appear(word, run_time=tempo.small),
-            Appear(marks, run_time=0.3),
+            Appear(self.written, run_time=0.3),
             cached.compute(step),
             naive.compute(step),
             cached.counter.count_up(step),
             naive.counter.count_up(step),
             run_time=1.2 if step else 1.8,
         )
-        if last:
-            self.play(Vanish(marks), run_time=0.3)
-        else:
-            self.play(Vanish(marks), run_time=0.2)
-            word.set_fill(theme.ink)
 
     # The cache as a volume
 
@@ -519,8 +520,8 @@ class KVCache(Stage):
 
     @beat
     def a_large_model(self) -> None:
-        """Beside it, one token of DeepSeek-R1, to scale. If every head kept its own, it would
-        take {ratio} times as much."""
+        """Beside it, to scale, one token of DeepSeek-R1: {ratio} times as much, if every head
+        kept its own."""
         tempo, cache, stage = self.theme.tempo, self.cache, self.frame.stage
         self.volumes = volumes = TokenVolumes(cache, LARGE, self.frame)
         whole, rows = cache.whole, cache.whole.visible_range.rows
@@ -575,7 +576,7 @@ class KVCache(Stage):
     @beat
     def memory_is_time(self) -> None:
         """To make one token, the chip reads the whole cache. While one number arrives, it could
-        do {slots} multiply-adds, and has one to do."""
+        do {slots} multiply-adds, but has only one."""
         tempo, volumes, theme = self.theme.tempo, self.volumes, self.theme
         front = volumes.front
         layout = ChipLayout.of(self.frame, shape=(front.width, front.height))
