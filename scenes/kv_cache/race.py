@@ -214,6 +214,7 @@ class Decoder(Group):
         own = [int(count) for count in counts[0 if cached else 1]]
         self.counter = WorkCounter(own, int(counts[1][-1]), layout)
         for cells in self.panels:
+            cells.edged = False
             cells.set_shown((np.arange(view.layer.count) < prompt_rows)[:, None])
 
     @property

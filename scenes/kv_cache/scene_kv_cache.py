@@ -353,6 +353,7 @@ class KVCache(Stage):
         self.play(*self._point_down(k, v))
         self.wait_for("so")
         self.cached_frames = VGroup(CachedFrame(k.box, theme.key), CachedFrame(v.box, theme.value))
+        k.edged = v.edged = False  # The frames are their edges from here on.
         self.kept = Group(k, v)
         foot = min(float(note.get_bottom()[1]) for note in read) - 0.08
         ends = ((k.box.left, foot), (v.box.right, foot)), (0.0, -1.0)
@@ -388,13 +389,9 @@ class KVCache(Stage):
             view.head(self.head.head), old, decoding, layout
         )
         running = RunningWords(view.words, layout.words)
-        pairs = zip(self.kept, cached.panels, strict=True)
-        moving = [(cells.part((0, old), (0, cells.shape[1])), panel) for cells, panel in pairs]
         # The row of the new token disappears, because decoding computes it again.
-        rows = [cells.part((old, old + 1), (0, cells.shape[1])) for cells in self.kept]
-        self.remove(*self.kept)
-        self.add(*rows, *(cells for cells, _ in moving), self.cached_frames)
-        staying = Group(self.cached_frames, *(cells for cells, _ in moving))
+        known = (np.arange(old + 1) < old)[:, None]
+        staying = Group(self.cached_frames, self.kept)
         here = set(self.visible_parts())
         arriving: list[Animation] = []
         for label, word in zip(running.words, self.words[running.first_shown : -1], strict=False):
@@ -406,13 +403,17 @@ class KVCache(Stage):
         leaving = Group(*(p for p in self.visible_parts() if p not in staying.get_family()))
         self.play(
             Vanish(leaving, run_time=tempo.small),
-            *(Settle(cells, panel.block((0, old), (0, panel.shape[1]))) for cells, panel in moving),
+            *(
+                Settle(cells, panel.block((0, old + 1), (0, panel.shape[1])))
+                for cells, panel in zip(self.kept, cached.panels, strict=True)
+            ),
+            *(ShowCells(cells, known) for cells in self.kept),
             *(Glide(a, b) for a, b in zip(self.cached_frames, cached.frames, strict=True)),
             *arriving,
             *(Appear(part) for part in running.ellipsis),
             run_time=tempo.large,
         )
-        self.remove(self.cached_frames, *(cells for cells, _ in moving))
+        self.remove(self.cached_frames, self.kept)
         self.add(*cached.panels, cached.frames)
         self.play(
             *(Appear(part) for decoder in (cached, naive) for part in decoder.labels),
@@ -420,6 +421,7 @@ class KVCache(Stage):
             Appear(naive.frames),
             run_time=tempo.small,
         )
+        self.written = VGroup()
         for step in range(steps):
             self._one_step(step, running)
         width = self.frame.stage.width
