@@ -249,12 +249,15 @@ class HeadStackLayout:
 
     @property
     def beside_flat(self) -> Shot:
-        """Shot from the left and above, close to the flat card."""
-        corners = prism_corners(self.card)
+        """Shot from the left and above, close to the flat card.
+
+        In a narrow frame the card is narrow too, so it turns less: names keep their size.
+        """
+        corners, frame = prism_corners(self.card), self.head.frame
         return shot_on(
             corners,
-            self.head.frame,
-            theta=-BESIDE_TURN,
+            frame,
+            theta=-BESIDE_TURN * (0.5 if frame.upright else 1.0),
             phi=BESIDE_TILT,
             focal=LENS,
             width=0.9,

@@ -155,6 +155,7 @@ class GroupBrackets(Group):
         theme = current_theme()
         self.lines, self.words = VGroup(), VGroup()
         groups: dict[int, list[int]] = {}
+        middles: list[Points] = []
         for card in head_stack.cards:
             groups.setdefault(head_stack.view.trace.kv_head(card.head), []).append(card.head)
         for group, heads in groups.items():
@@ -164,10 +165,13 @@ class GroupBrackets(Group):
             self.lines.add(line.set_points_as_corners(corners))
             word = Label(span_of(heads))
             word.on_line(-word.width / 4, -WORD_DROP)
-            self.words.add(keep_upright(word, at=(corners[1] + corners[2]) / 2))
+            middles.append((corners[1] + corners[2]) / 2)
+            self.words.add(keep_upright(word, at=middles[-1]))
         self.sentence = pin_to_frame(_sentence())
-        # At the lower left nothing else is, seen from the left.
-        x, y = head_stack.layout.head.frame.stage.left, head_stack.layout.sentence[1]
+        # At the lower left nothing else is, seen from the left; in a high frame it is near them.
+        layout, frame = head_stack.layout, head_stack.layout.head.frame
+        lowest = layout.from_left.project(np.array(middles), frame.height)[:, 1].min()
+        x, y = frame.stage.left, max(layout.sentence[1], float(lowest) - 3 * WORD_DROP)
         self.sentence.shift([x - self.sentence.get_left()[0], y, 0.0])
         self.add(self.lines, self.words, self.sentence)
 

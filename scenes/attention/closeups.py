@@ -469,18 +469,12 @@ class MixedRows(Group):
 
 
 def scale_lines(view: HeadView, size: float) -> tuple[TextLine, list[TextLine]]:
-    """Return what the scores are multiplied by, and notes on what else happens to them."""
+    """Return how a score is scaled, and notes on what else happens to it."""
     theme, layer = current_theme(), view.layer
     meta = layer.trace.meta
     factor = meta.score_scale
     standard = bool(np.isclose(factor, meta.d_qk**-0.5))
-    root = meta.d_qk**0.5
-    if standard and root == round(root):
-        formula = f"div sqrt({meta.d_qk}) = div {round(root)}"
-    elif standard:
-        formula = f"div sqrt({meta.d_qk})"
-    else:
-        formula = f"times {format_number(factor)}"
+    scale = f"div sqrt({meta.d_qk})" if standard else f"times {format_number(factor)}"
     notes = []
     if meta.positions == "alibi":
         notes.append("less a penalty for distance")
@@ -489,7 +483,7 @@ def scale_lines(view: HeadView, size: float) -> tuple[TextLine, list[TextLine]]:
         notes.append(f"capped at {MINUS}{cap} and {cap}")
     if layer.trace.window(layer.layer):
         notes.append("what is far back is covered too")
-    return Symbol(formula, size=size), [
+    return Symbol(f"= q dot k {scale}", size=size), [
         Label(note, size=theme.note_size, colour=theme.muted) for note in notes
     ]
 

@@ -20,6 +20,7 @@ from scenes.heads.layout import MergeLayout, merge_layout
 
 __all__ = ["Merge"]
 
+TICK = 0.1  # height of the ends of the bracket below all strips, in scene units
 WORD_SHARE = 0.13  # maximum width of a word beside a row, as a share of the frame's width
 
 
@@ -46,6 +47,8 @@ class Merge(Group):
         Names of the heads, in their order, below the strips that stand apart.
     description
         Header, colour bar and words of the strips when they stand together.
+    bracket
+        The line below all strips, which the weight reads together.
     w_o, into, out_of
         The output weight, and the lines to and from it.
     out, out_scale, out_labels
@@ -79,7 +82,11 @@ class Merge(Group):
             line.on_line(layout.w_o.right + 0.14 + line.width / 2, y)
         x, top, bottom = layout.w_o.x, layout.w_o.top, layout.w_o.bottom
         names = layout.name_points(layout.joined)[0][1]
-        self.into = Wire([(x, names - 0.2), (x, top)])
+        whole, level = Box.around(layout.joined), names - 0.2
+        ends = [(whole.left, level), (whole.right, level)]
+        ticks = [(edge, level + TICK) for edge, _ in ends]
+        self.bracket = Wire([ticks[0], *ends, ticks[1]], arrow=False)
+        self.into = Wire([(x, level), (x, top)])
         self.out_of = Wire([(x, bottom), (x, layout.into_out)])
         self.out = Panel(
             view.rows("out"),
