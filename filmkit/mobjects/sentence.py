@@ -18,6 +18,7 @@ __all__ = ["Blink", "BlinkingDrift", "Sentence", "Write"]
 
 LINE_STEP = 1.5  # from one line to the next, in heights of a line
 SMALLER = 0.95  # factor on the size while the lines do not fit
+NARROWER = 0.95  # factor on the width while the text needs no more lines
 CURSOR = 0.09, 1.15  # width and height of the cursor, in heights of a line
 CURSOR_GAP = 0.16  # from the last word to the cursor, in heights of a line
 
@@ -49,10 +50,10 @@ class Sentence(VGroup):
     ) -> None:
         super().__init__()
         theme = current_theme()
-        self.size, places = size, _places(tokens, box.width, size)
+        self.size, places = size, _balanced(tokens, box.width, size)
         while self.size > theme.min_text_size and _height(places, self.size) > box.height:
             self.size = max(theme.min_text_size, self.size * SMALLER)
-            places = _places(tokens, box.width, self.size)
+            places = _balanced(tokens, box.width, self.size)
         line = self.size * FRAME_HEIGHT
         colours = colours or [theme.ink] * len(tokens)
         self.words = VGroup()
@@ -159,6 +160,18 @@ def _is_lit(alpha: float, seconds: float) -> bool:
     """Return whether a blinking cursor is lit at a share of some seconds."""
     times = max(1, round(seconds))
     return alpha >= 1 or (alpha * times) % 1 < 0.55
+
+
+def _balanced(tokens: Sequence[str], width: float, size: float) -> list[tuple[Label, float, int]]:
+    """Return the places of tokens in as few lines as possible, of about the same length."""
+    places = _places(tokens, width, size)
+    widest = max(label.width for label, _, _ in places)
+    while places[-1][2] and (width := NARROWER * width) > widest:
+        narrower = _places(tokens, width, size)
+        if narrower[-1][2] > places[-1][2]:
+            break
+        places = narrower
+    return places
 
 
 def _places(tokens: Sequence[str], width: float, size: float) -> list[tuple[Label, float, int]]:

@@ -41,6 +41,7 @@ from filmkit.mobjects.panel import Header, Truncated
 from filmkit.mobjects.product import head_product
 from filmkit.mobjects.sentence import Sentence
 from scenes.attention.closeups import (
+    GAP,
     Meeting,
     MixedRows,
     Projection,
@@ -543,7 +544,7 @@ class Attention(Stage):
         room = self.aside
         foot = room.bottom
         if not is_square(self.frame):
-            foot = float(self.colour_bar.get_top()[1]) + 0.1
+            foot = float(self.colour_bar.get_top()[1]) + 0.22
         free = Box.of(room.left, room.right, foot, room.top)
         column_of_lines([figure, formula, *notes], free, level=self._level)
         left = float(figure.points[-12][0])
@@ -586,9 +587,9 @@ class Attention(Stage):
             lines += stacked_lines(
                 text, (room.left, 0.0), room.width, size=theme.note_size, colour=theme.muted
             )
-        while sum(max(line.height, line.line_height) + 0.28 for line in lines) > room.height + 0.28:
+        while sum(max(line.height, line.line_height) + GAP for line in lines) > room.height + GAP:
             lines.pop(0)
-        column_of_lines(lines, room, gap=0.28)
+        column_of_lines(lines, room)
         self.row_beam = picture.beam(scores.row(self.query), theme.query)
         self.play(
             *(Vanish(part) for part in (*self.remarks, self.colour_bar, *top.blocks, top.header)),

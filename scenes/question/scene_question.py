@@ -192,7 +192,7 @@ class Question(Stage):
         point, width = layout.remark
         remark = (
             "if all {heads} heads kept their own keys and values, which R1 never did; "
-            f"weights not counted; {format_gigabytes(GPU_BYTES)} = {GPU_BYTES / 1e9:.0f} × 10⁹ bytes"
+            "weights not counted; {gigabytes} GB = {gigabytes} × 10⁹ bytes"
         ).format(**self.facts)
         lines = Paragraph(
             break_lines(remark, width, size=theme.shape_size),
