@@ -60,8 +60,8 @@ class Heads(Stage):
 
     @beat(
         when=lambda trace: trace.meta.n_kv_heads < trace.meta.n_heads,
-        several="In this model the {heads} heads form {teams} teams. Each shares one set of keys "
-        "and values. Remember that.",
+        several="In this model the {heads} heads form {teams} teams. Remember: each shares one set "
+        "of keys and values.",
         one="In this model all {heads} heads share one set of keys and values. Remember that.",
     )
     def some_share_keys_and_values(self) -> None:
