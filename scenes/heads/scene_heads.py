@@ -67,8 +67,8 @@ class Heads(Stage):
     def some_share_keys_and_values(self) -> None:
         self.brackets = brackets = GroupBrackets(self.stack)
         self.play(*self.dim(self.unshared), Appear(brackets.sentence))
-        for line, words in zip(brackets.lines, brackets.words, strict=True):
-            self.play(Appear(line), Appear(words))
+        for group in brackets.groups:
+            self.play(Appear(group))
 
     @beat(when=lambda trace: trace.meta.n_heads > 1)
     def around_the_rack(self) -> None:
