@@ -172,8 +172,9 @@ class Patterns(Stage):
         self.remove(closeup.tile)
         self.wall_words = [self.wall.title, self.wall.numbers]
         self.play(*(Appear(part) for part in self.wall_words), run_time=tempo.small)
+        self.leaving: list[Mobject] = [*self.wall_words, self.here]
 
-    @beat
+    @beat(when=lambda trace: trace.meta.n_layers > 1)
     def through_the_model(self) -> None:
         """Read it {direction}: layer after layer, that is the way through the model."""
         tempo, layout = self.theme.tempo, self.wall.layout
@@ -183,9 +184,9 @@ class Patterns(Stage):
         way = np.subtract(end.center, start.center)
 
         def pass_layers(alpha: float) -> None:
-            column.move_to(home + round(alpha * (layout.layers - 1)) / steps * way)
+            column.move_to(home + round(alpha * steps) / steps * way)
 
-        steps = max(1, layout.layers - 1)
+        steps = layout.layers - 1
         self.play(
             *(Vanish(part) for part in (*self.wall_words, self.here)),
             Appear(column),
@@ -210,7 +211,7 @@ class Patterns(Stage):
             *(Draw(part) if isinstance(part, Wire) else Appear(part) for part in self.wall.way),
             run_time=tempo.normal,
         )
-        self.leaving: list[Mobject] = [*self.wall_words, self.wall.way]
+        self.leaving = [*self.wall_words, self.wall.way]
 
     # Heads with a habit
 
