@@ -29,6 +29,7 @@ from filmkit.render.movie import open_movie
 from filmkit.words.alt import MAX_LENGTH, TENSOR_KINDS, alt_text
 from scenes.registry import SCENES
 from tests.support.decoding import cell_size, level_errors, wrong_cells
+from tests.support.kinds import SHIPPED_KIND, trace_of_kind
 from tests.support.latents import with_latent
 
 QUIET = {"dry_run": True, "progress_bar": "none", "verbosity": "ERROR"}
@@ -41,6 +42,8 @@ FILMED_CELL = 8
 FILMED_LEVELS = 6
 # A beat that ends with many panels, after some of them moved.
 FILMED = "every_row"
+# The scene that shows a converted model.
+CONVERTED = "scene_rotation"
 
 
 Beat = tuple[str, dict[str, Any], npt.NDArray[np.uint8]]
@@ -70,9 +73,11 @@ def played(request: pytest.FixtureRequest, trace: Trace) -> PlayedScene:
         document = picture_map(stage.with_notes(), stage.camera)
         beats.append((record.name, document, stage.snapshot(notes=True)))
 
+    # A made-up model has no conversion into MLA.
+    shown = trace_of_kind(SHIPPED_KIND) if request.param.slug == CONVERTED else trace
     with tempconfig(QUIET | SIZE):
-        request.param.load()(trace, on_beat_end=take).render()
-    return PlayedScene(request.param, trace, beats)
+        request.param.load()(shown, on_beat_end=take).render()
+    return PlayedScene(request.param, shown, beats)
 
 
 def readable(document: dict[str, Any], min_cell: float) -> Iterator[dict[str, Any]]:
