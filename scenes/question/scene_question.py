@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from manim import AnimationGroup, Group, LaggedStart, linear, smooth
+from manim import AnimationGroup, Group, LaggedStart, linear, smooth, squish_rate_func
 
 from extract.architectures import GPU_BYTES, architecture
 from filmkit.core.animations import (
@@ -31,6 +31,7 @@ ASKED = ("Can", " a", " model", " remember", " less,", " and", " think", " as", 
 TITLE = "The attention film"
 GROWTH = 6.0  # seconds in which the memory fills
 WORD_SHARE = 0.25  # of the width, for the words beside the slabs
+LANDED = squish_rate_func(smooth, 0.7, 1.0)  # when a slab that falls has its word beside it
 SETTLED = 0.8  # share of that time in which the view goes back
 
 
@@ -121,17 +122,14 @@ class Question(Stage):
         )
         self.slabs = Group(*(Pile(box, 1, box.height) for box in layout.slabs(len(self.tokens))))
         falling = []
-        for slab, word in zip(self.slabs, sentence.words, strict=True):
+        for row, (slab, word) in enumerate(zip(self.slabs, sentence.words, strict=True)):
             start = slab.copy()
             start.stretch_to_fit_width(max(0.1, word.width)).stretch_to_fit_height(0.08)
             start.move_to([word.get_x(), word.get_bottom()[1], 0.0])
-            falling.append(AnimationGroup(Arrive(slab, start), Appear(slab, run_time=0.25)))
-        naming = [Appear(name) for name in self.named] or [Appear(self.named)]
-        self.play(
-            LaggedStart(*falling, lag_ratio=0.45),
-            LaggedStart(*naming, lag_ratio=0.45),
-            run_time=5.5,
-        )
+            naming = (Appear(name, rate_func=LANDED) for name in self.named[row : row + 1])
+            arriving = Arrive(slab, start), Appear(slab, run_time=0.25)
+            falling.append(AnimationGroup(*arriving, *naming))
+        self.play(LaggedStart(*falling, lag_ratio=0.45), run_time=5.5)
         self.add(self.named)
 
     @beat
