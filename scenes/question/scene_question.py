@@ -126,7 +126,10 @@ class Question(Stage):
             start = slab.copy()
             start.stretch_to_fit_width(max(0.1, word.width)).stretch_to_fit_height(0.08)
             start.move_to([word.get_x(), word.get_bottom()[1], 0.0])
-            naming = (Appear(name, rate_func=LANDED) for name in self.named[row : row + 1])
+            naming = (
+                Appear(name, rate_func=LANDED, run_time=tempo.large)
+                for name in self.named[row : row + 1]
+            )
             arriving = Arrive(slab, start), Appear(slab, run_time=0.25)
             falling.append(AnimationGroup(*arriving, *naming))
         self.play(LaggedStart(*falling, lag_ratio=0.45), run_time=5.5)
