@@ -66,10 +66,6 @@ REFUSED = {
     ("scene_sharing", "one head"): "has one head, which has nothing to share; give another trace",
     ("scene_answer", "true MLA"): LATENT,
     ("scene_answer", "one head"): "has one head, which has nothing to share; give another trace",
-    ("scene_mqa", "true MLA"): LATENT,
-    ("scene_gqa", "true MLA"): LATENT,
-    ("scene_mqa", "one head"): "has one head, which has nothing to share; give another trace",
-    ("scene_gqa", "one head"): "has one head, which has nothing to share; give another trace",
 } | {
     ("scene_rotation", kind): NOT_ROTATED if kind in UNROTATED else NOT_CONVERTED
     for kind in KINDS
