@@ -47,7 +47,7 @@ from filmkit.mobjects.panel import Header
 from scenes.mla.absorption import Absorption
 from scenes.mla.comparisons import Loss, OutputComparison
 from scenes.mla.diagrams import AbsorbedHeadStack, AbsorbedPicture, NaivePicture
-from scenes.mla.duel import DuelPicture, DuelSide, sayings_of
+from scenes.mla.duel import DuelPicture, sayings_of
 from scenes.mla.layout import AbsorbedLayout
 
 DUEL = ("the_same_budget", "all_heads_compared", "every_layer", "what_it_says")
@@ -366,8 +366,8 @@ class LatentAttention(Stage):
 
     @beat(when=can_duel)
     def the_same_budget(self) -> None:
-        """Now a fair fight. The model keeps {own} numbers for each token and layer; [both] sides
-        may keep {budget}."""
+        """A fair fight: of the model's {own} numbers for each token and layer, [both] sides keep
+        {budget}."""
         tempo = self.theme.tempo
         self.duel = duel = DuelPicture(self.layer, self.frame)
         self.facts |= {
@@ -432,15 +432,13 @@ class LatentAttention(Stage):
         the right."""
         duel, tempo = self.duel, self.theme.tempo
         self.play(
-            *(Appear(side.layer_words) for side in duel.sides),
-            *(self._dim_patterns(side) for side in duel.sides),
+            *(Appear(side.layer_words, rate_func=second_half) for side in duel.sides),
+            *(Vanish(side.states[2], rate_func=first_half) for side in duel.sides),
+            *(side.collapse() for side in duel.sides),
         )
         rising = [side.rise() for side in duel.sides]
         self.add(*(side.layers for side in duel.sides))
         self.play(*rising, run_time=3.4 * tempo.normal, rate_func=linear)
-
-    def _dim_patterns(self, side: DuelSide) -> Animation:
-        return Presence(Group(*side.patterns, side.states[2]), 0.35)
 
     @beat(
         when=has_contest,
@@ -498,7 +496,7 @@ class LatentAttention(Stage):
             a.count(0, a.rebuilt),
             run_time=1.6 * tempo.large,
         )
-        self.play(Appear(a.scores), run_time=tempo.small)
+        self.play(Appear(a.scores), Appear(a.formula), run_time=tempo.small)
 
     def _keep_only_the_latent(self) -> None:
         """Play how all but the latent goes, and the latent takes its place in the new picture."""
@@ -534,7 +532,6 @@ class LatentAttention(Stage):
         built."""
         tempo, a = self.theme.tempo, self.absorption
         s = a.layout
-        self.play(Appear(a.formula))
         self.wait_for("move")
         gone = [
             Settle(block, Box(s.turned.x, s.turned.bottom, s.turned.width, 0.01), remover=True)
@@ -560,7 +557,7 @@ class LatentAttention(Stage):
             run_time=1.4 * tempo.large,
         )
         a.only_last_row(a.latent_query)
-        parts = Group(a.latent_query, a.latent_query_name)
+        parts = Group(a.latent_query, a.new_query_name)
         self.play(Appear(parts), *([] if a.rope_query is None else [Appear(a.rope_query)]))
 
     @beat(
@@ -584,15 +581,18 @@ class LatentAttention(Stage):
         raised = a.weight.copy().set_y(s.scores.y)
         self.play(
             Appear(a.words),
-            Vanish(a.query_name),
-            Appear(a.queries_name),
+            Vanish(Group(a.query_name, a.new_query_name)),
+            Appear(Group(a.queries_name, a.latent_query_name)),
             Glide(a.weight, raised),
             run_time=tempo.small,
         )
         self.remove(self.word)
         matrices = [*a.query.blocks, *a.latent_query.blocks]
         self.play(
-            LaggedStart(*(Reveal(cells, in_rows(cells.shape)) for cells in matrices), lag_ratio=0.1)
+            LaggedStart(
+                *(Reveal(cells, in_rows(cells.shape)) for cells in matrices), lag_ratio=0.1
+            ),
+            *a.center_dots(),
         )
         self.play(Reveal(a.scores, in_rows(a.scores.shape)))
 
