@@ -366,8 +366,8 @@ class LatentAttention(Stage):
 
     @beat(when=can_duel)
     def the_same_budget(self) -> None:
-        """A fair fight: of the model's {own} numbers for each token and layer, [both] sides keep
-        {budget}."""
+        """A fair fight: [both] sides keep {budget} numbers for each token and layer, instead of
+        the model's {own}."""
         tempo = self.theme.tempo
         self.duel = duel = DuelPicture(self.layer, self.frame)
         self.facts |= {
@@ -380,7 +380,6 @@ class LatentAttention(Stage):
         self.play(
             *(Appear(Group(side.name, side.sets)) for side in duel.sides),
             *(Appear(Group(side.numbers, side.unit_word)) for side in duel.sides),
-            *(Appear(Group(*side.patterns, side.states[0])) for side in duel.sides),
         )
         self.wait_for("both")
         squeezed = []
@@ -403,6 +402,12 @@ class LatentAttention(Stage):
         self.play(*squeezed, *numbers, run_time=tempo.large)
         self.play(*(Appear(side.bar) for side in duel.sides), run_time=tempo.small)
         self.remove(*(side.sets for side in duel.sides))
+        pairs = zip(*(side.patterns for side in duel.sides), strict=True)
+        self.play(
+            LaggedStart(*(Appear(Group(*pair)) for pair in pairs), lag_ratio=0.2),
+            *(Appear(side.states[0], rate_func=second_half) for side in duel.sides),
+            run_time=2 * tempo.normal,
+        )
 
     @beat(when=can_duel)
     def all_heads_compared(self) -> None:
