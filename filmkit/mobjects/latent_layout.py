@@ -299,7 +299,12 @@ class HeadStackShots:
         room = box.grown(0.0, NAME_BELOW)
         points = np.concatenate([head_stack.outer_corners, prism_corners(room, depth, depth)])
         turn, tilt = (44, 12) if frame.wide else (33, 17)
-        shot = shot_on(points, frame, theta=-turn, phi=tilt, focal=LENS, width=0.9, height=1.0)
+        stage, room_left = frame.stage, head_stack.name_room if frame.wide else 0.0
+        into = Box.of(stage.left + room_left, stage.right, stage.bottom, stage.top)
+        width = into.width / frame.width
+        shot = shot_on(
+            points, frame, theta=-turn, phi=tilt, focal=LENS, width=width, height=1.0, into=into
+        )
         return cls(head_stack, box, depth, shot)
 
     @classmethod

@@ -233,7 +233,7 @@ class DuelSide(Group):
         """Return the animation of `add_layers`; the bars must be on the scene."""
         self._full = [bar.points.copy() for bar in self.layers]
         self.add_layers(0.0)
-        return AnimateWith(self.layers, self.add_layers)
+        return AnimateWith(Group(self.layers, self.counter), self.add_layers)
 
 
 def _change(

@@ -249,7 +249,7 @@ class LatentAttention(Stage):
             Glide(self.latent, self.latent_target),
             *(Vanish(part, rate_func=first_half) for part in self._all_around_the_head()),
             Vanish(head_stack.featured.body, rate_func=second_half),
-            run_time=4.0,
+            run_time=tempo.swing,
         )
         clear_depth_plane(Group(*self.visible_parts()))
         self.play(
@@ -270,7 +270,7 @@ class LatentAttention(Stage):
 
     @beat
     def down_to_the_latent(self) -> None:
-        """Down: a learned matrix makes {rank} numbers of each row of X. Only they are cached."""
+        """Down: one matrix makes {rank} numbers of each row of X. Only they are cached."""
         naive, tempo, latent = self.naive, self.theme.tempo, self.latent
         focus = Group(naive.x, naive.x_words, naive.w_dkv, naive.to_latent, latent)
         self.dimmed_parts = self._all_except(focus)
@@ -411,8 +411,8 @@ class LatentAttention(Stage):
 
     @beat(when=can_duel)
     def all_heads_compared(self) -> None:
-        """Left, one shared set, the mean; right, one latent. What [glows] is attention that moves
-        in this layer: {shared_layer}, and {latent_layer}."""
+        """Left, one shared set: the mean. Right, one latent. What [glows] is attention that moves:
+        {shared_layer}, and {latent_layer}."""
         duel, tempo = self.duel, self.theme.tempo
         self._change_states(0, 1, *(side.compute_again() for side in duel.sides))
         self.wait_for("glows")
@@ -563,7 +563,10 @@ class LatentAttention(Stage):
         )
         a.only_last_row(a.latent_query)
         parts = Group(a.latent_query, a.new_query_name)
-        self.play(Appear(parts), *([] if a.rope_query is None else [Appear(a.rope_query)]))
+        if a.rope_query is not None:
+            a.only_last_row(a.rope_query)
+            parts.add(a.rope_query)
+        self.play(Appear(parts))
 
     @beat(
         plain="The turned latent drops into the scores, where the keys were.",
@@ -593,6 +596,7 @@ class LatentAttention(Stage):
         )
         self.remove(self.word)
         matrices = [*a.query.blocks, *a.latent_query.blocks]
+        matrices += [] if a.rope_query is None else [a.rope_query]
         self.play(
             LaggedStart(
                 *(Reveal(cells, in_rows(cells.shape)) for cells in matrices), lag_ratio=0.1
