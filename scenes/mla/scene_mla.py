@@ -165,7 +165,7 @@ class LatentAttention(Stage):
         latent_head, meta = self.view.head(self.head.head), self.trace.meta
         self.facts |= {
             "lost_k": spoken_share(latent_head.comparison("k").error),
-            "lost_v": spoken_share(latent_head.comparison("v").error),
+            "lost_v": spoken_share(latent_head.comparison("v").error).removesuffix(" percent"),
             "own": format_count(meta.n_kv_heads * (meta.d_qk + meta.d_v)),
             "budget": format_count(meta.d_qk + meta.d_v),
         }
@@ -187,6 +187,8 @@ class LatentAttention(Stage):
             return "own" if self.trace.meta.n_kv_heads == self.trace.meta.n_heads else "grouped"
         if beat == "the_latent_drops_in":
             return "rotated" if self.view.forms.d_rope else "plain"
+        if beat == "the_same_budget":
+            return "equal" if self.facts["rank"] == self.facts["budget"] else "unequal"
         contest = at_equal_size(self.trace)
         assert contest is not None
         says = [row.continuation.startswith(self._next_word) for row in contest.rows[1:]]
@@ -364,10 +366,14 @@ class LatentAttention(Stage):
 
     # The duel
 
-    @beat(when=can_duel)
+    @beat(
+        when=can_duel,
+        equal="A fair fight: both sides [keep] {budget} numbers for each token and layer, instead "
+        "of the model's {own}.",
+        unequal="One shared set may [keep] {budget} numbers for each token and layer, one latent "
+        "{rank}, instead of the model's {own}.",
+    )
     def the_same_budget(self) -> None:
-        """A fair fight: [both] sides keep {budget} numbers for each token and layer, instead of
-        the model's {own}."""
         tempo = self.theme.tempo
         self.duel = duel = DuelPicture(self.layer, self.frame)
         self.facts |= {
@@ -381,7 +387,7 @@ class LatentAttention(Stage):
             *(Appear(Group(side.name, side.sets)) for side in duel.sides),
             *(Appear(Group(side.numbers, side.unit_word)) for side in duel.sides),
         )
-        self.wait_for("both")
+        self.wait_for("keep")
         squeezed = []
         for side in duel.sides:
             first = side.bar.get_left()[0]
@@ -473,7 +479,7 @@ class LatentAttention(Stage):
 
     @beat
     def a_new_query(self) -> None:
-        """But only the latent is kept. Must every key of every head be [rebuilt] for every new
+        """But only the latent is kept. Must [every] key of every head be rebuilt for every new
         token?"""
         tempo, a = self.theme.tempo, self.absorption
         self._keep_only_the_latent()
@@ -490,7 +496,7 @@ class LatentAttention(Stage):
             Appear(a.turned_name, rate_func=second_half),
             run_time=tempo.large,
         )
-        self.wait_for("rebuilt")
+        self.wait_for("every")
         dots = [Appear(m.dots) for m in (a.turned, a.keys) if m.dots is not None]
         self.play(
             Appear(a.weight),
@@ -507,10 +513,14 @@ class LatentAttention(Stage):
         """Play how all but the latent goes, and the latent takes its place in the new picture."""
         tempo, a = self.theme.tempo, self.absorption
         parts = [*a.latent.blocks, *([] if a.rope is None else [a.rope])]
+        named = Group(a.latent_name, a.rope_name, a.frame_of_cache)
+        if a.latent.dots is not None:
+            named.add(a.latent.dots)
+        naming = Appear(named, rate_func=second_half)
         if hasattr(self, "sayings"):
             bar = self.duel.latent.bar
             self.play(Vanish(self._all_except(Group(bar))), run_time=tempo.small)
-            self.play(*(Unroll(bar, block) for block in parts))
+            self.play(*(Unroll(bar, block) for block in parts), naming)
         else:
             self.play(Vanish(Group(*self.visible_parts())), run_time=tempo.small)
             origins = [self.latent.cells] * len(a.latent.blocks)
@@ -520,10 +530,8 @@ class LatentAttention(Stage):
                     Arrive(part, part.copy().place(origin.box))
                     for part, origin in zip(parts, origins, strict=True)
                 ),
+                naming,
             )
-        named = [a.latent_name, a.rope_name, a.frame_of_cache]
-        named += [] if a.latent.dots is None else [a.latent.dots]
-        self.play(*(Appear(part) for part in named), run_time=tempo.small)
 
     def _inflate(self) -> list[Animation]:
         """Return the animations in which the keys of all sets grow out of the matrix."""
@@ -585,10 +593,9 @@ class LatentAttention(Stage):
         )
         if a.rope is not None and a.turned_rope is not None:
             self.play(TransposeFromCopy(a.rope, a.turned_rope))
-        self.play(Appear(a.scores), run_time=tempo.small)
         raised = a.weight.copy().set_y(s.scores.y)
         self.play(
-            Appear(a.words),
+            Appear(Group(a.scores, a.words)),
             Vanish(Group(a.query_name, a.new_query_name)),
             Appear(Group(a.queries_name, a.latent_query_name)),
             Glide(a.weight, raised),
