@@ -21,8 +21,9 @@ TITLE_GAP = 0.4  # between the title and the words beside it
 TEXT = 0.03 * FRAME_HEIGHT  # height of a line of text
 TEXT_STEP = 1.5  # distance from one line of text to the next, in lines
 TURN, TILT = 52.0, 7.0  # angles of the camera, in degrees
-HEAD = 0.9  # height above the stack of heads, for the title and names of panels
+HEAD = 1.0  # height above the stack of heads, for the title and names of panels
 BESIDE = 0.8  # width that it leaves free at the left, for names of panels
+LOWEST = 1.4  # height of the room of a latent, at least
 NOTE = 0.4  # height of the line of notes at the foot of the frame
 
 
@@ -60,7 +61,9 @@ class PosterLayout:
         for panel in (head_stack.head.k, head_stack.head.v):
             box, _ = head_stack.shared(panel, range(head_stack.count))
             corners.append(prism_corners(box, head_stack.near, far))
-        corners.append(prism_corners(latent, depth, depth))
+        # The name of a low latent stays above the text at the foot.
+        room = Box(latent.x, latent.y, latent.width, max(latent.height, LOWEST))
+        corners.append(prism_corners(room, depth, depth))
         safe = frame.safe
         into = Box.of(safe.left + BESIDE, safe.right, safe.bottom + NOTE, safe.top - HEAD)
         shot = shot_on(

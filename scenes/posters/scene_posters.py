@@ -129,7 +129,7 @@ class Poster(Stage):
     ) -> VGroup:
         """Return upright words beside a point of the scene, in a row, each with its colour."""
         labels = VGroup(*(Label(text, size=TEXT_SIZE, colour=colour) for text, colour in words))
-        x, y = 0.0, 1.7 * labels[0].line_height * float(side[1])
+        x, y = 0.0, 1.2 * labels[0].line_height * float(side[1])
         for label in labels:
             label.on_line(x + label.width / 2, y)
             x += label.width + AWAY
@@ -174,8 +174,8 @@ class Poster(Stage):
             f"A {rows} × {rows}"
         )
         for text, size, line in (
-            (self.idea, TEXT_SIZE, y + 0.6 * TEXT),
-            (shapes, theme.note_size, y - 0.6 * TEXT),
+            (self.idea, TEXT_SIZE, y + 0.75 * TEXT),
+            (shapes, theme.note_size, y - 0.5 * TEXT),
         ):
             label = Label(text, size=size, colour=theme.muted)
             title.add(label.on_line(left + label.width / 2, line))
