@@ -23,7 +23,8 @@ TEXT_STEP = 1.5  # distance from one line of text to the next, in lines
 TURN, TILT = 52.0, 7.0  # angles of the camera, in degrees
 HEAD = 1.0  # height above the stack of heads, for the title and names of panels
 BESIDE = 0.8  # width that it leaves free at the left, for names of panels
-LOWEST = 1.4  # height of the room of a latent, at least
+FEW, LOW = 3, 1.0  # number of cards and height of a latent below which a stack is narrow
+TEXT_ROOM = 1.6  # height below such a stack, for the text
 NOTE = 0.4  # height of the line of notes at the foot of the frame
 
 
@@ -61,11 +62,12 @@ class PosterLayout:
         for panel in (head_stack.head.k, head_stack.head.v):
             box, _ = head_stack.shared(panel, range(head_stack.count))
             corners.append(prism_corners(box, head_stack.near, far))
-        # The name of a low latent stays above the text at the foot.
-        room = Box(latent.x, latent.y, latent.width, max(latent.height, LOWEST))
-        corners.append(prism_corners(room, depth, depth))
+        corners.append(prism_corners(latent, depth, depth))
         safe = frame.safe
-        into = Box.of(safe.left + BESIDE, safe.right, safe.bottom + NOTE, safe.top - HEAD)
+        # A few cards, or low ones, are not wide enough for the text to stand beside what is lowest.
+        narrow = head_stack.count < FEW or latent.height < LOW
+        foot = safe.bottom + NOTE + (TEXT_ROOM if narrow else 0.0)
+        into = Box.of(safe.left + BESIDE, safe.right, foot, safe.top - HEAD)
         shot = shot_on(
             np.concatenate(corners),
             frame,

@@ -129,7 +129,9 @@ class Poster(Stage):
     ) -> VGroup:
         """Return upright words beside a point of the scene, in a row, each with its colour."""
         labels = VGroup(*(Label(text, size=TEXT_SIZE, colour=colour) for text, colour in words))
-        x, y = 0.0, 1.2 * labels[0].line_height * float(side[1])
+        # Below a slanting edge they keep more distance.
+        rise = 1.2 if side[1] > 0 else 1.7
+        x, y = 0.0, rise * labels[0].line_height * float(side[1])
         for label in labels:
             label.on_line(x + label.width / 2, y)
             x += label.width + AWAY
