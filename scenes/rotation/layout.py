@@ -135,7 +135,8 @@ class PartsLayout:
         """
         stage = frame.stage
         left = stage.left + word_width + WORD_GAP
-        height = min(stage.height - HEADER - 1.6, 0.5 * count, 0.62 * (stage.right - left))
+        highest = (1.1 if frame.tall else 0.62) * (stage.right - left)
+        height = min(stage.height - HEADER - 1.6, 0.5 * count, highest)
         top = stage.top - HEADER - (stage.height - HEADER - 1.6 - height) / 2
         latent, rope = _beside(Box.of(left, stage.right, top - height, top), sizes)
         above = min(0.28 * stage.height, 0.3 * count)
