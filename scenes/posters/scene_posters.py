@@ -108,7 +108,7 @@ class Poster(Stage):
         return [
             self.named(back.q.side_center(LEFT), LEFT, ("queries Q", theme.query)),
             self.named((card.right, card.top, near), UP + LEFT, ("pattern A", theme.pattern)),
-            self.named((card.right, card.bottom, near), DOWN + LEFT, ("output Z", theme.z)),
+            self.named((card.right, card.bottom, near), 1.8 * DOWN + LEFT, ("output Z", theme.z)),
             *self.own_names(),
         ]
 
@@ -129,7 +129,6 @@ class Poster(Stage):
     ) -> VGroup:
         """Return upright words beside a point of the scene, in a row, each with its colour."""
         labels = VGroup(*(Label(text, size=TEXT_SIZE, colour=colour) for text, colour in words))
-        # Below a slanting edge they keep more distance.
         rise = 1.2 if side[1] > 0 else 1.7
         x, y = 0.0, rise * labels[0].line_height * float(side[1])
         for label in labels:
