@@ -248,8 +248,11 @@ def _ground(
         outline = cv2.convexHull(np.asarray(corners, np.float32))
         if cv2.pointPolygonTest(outline, middle.tolist(), False) < 0:
             continue
-        rgb = _cell_at(thing, corners, middle) if cells else thing.fill_rgbas[0, :3]
-        return background + (rgb - background) * strength
+        if not cells:
+            return background + (thing.fill_rgbas[0, :3] - background) * strength
+        rgb, shown = _cell_at(thing, corners, middle)
+        if strength * shown >= MIN_PRESENCE:
+            return background + (rgb - background * shown) * strength
     return background
 
 
@@ -263,13 +266,14 @@ def _fill_opacity(shape: Mobject) -> float:
 
 def _cell_at(
     panel: Heatmap, corners: npt.NDArray[np.float64], point: npt.NDArray[np.float64]
-) -> Points:
-    """Return the RGB in [0, 1] of the cell at a point of the picture."""
+) -> tuple[Points, float]:
+    """Return the cell at a point of the picture: RGB times opacity, and opacity, in [0, 1]."""
     rows, columns = panel.shape
     unit = np.array([[0, 0], [columns, 0], [columns, rows], [0, rows]], np.float32)
     warp = cv2.getPerspectiveTransform(np.asarray(corners, np.float32), unit)
     column, row = cv2.perspectiveTransform(point[None, None], warp)[0, 0].astype(int)
-    return panel.texture().cells[min(row, rows - 1), min(column, columns - 1), :3] / 255
+    *rgb, shown = panel.texture().cells[min(row, rows - 1), min(column, columns - 1)] / 255
+    return np.array(rgb), float(shown)
 
 
 # A whole scene
