@@ -180,7 +180,9 @@ def scores_bar(frame: Frame, layout: ProductLayout, room: Box, header: Box) -> B
         right = min(frame.stage.right, max(layout.product.right, left + 0.22 * frame.width))
         return Box.of(left, right, header.y - 0.02, header.y + BAR - 0.02)
     width = min(room.width, 0.34 * frame.shorter_side)
-    return Box(room.left + width / 2, room.bottom + 0.62, width, BAR)
+    # Below a product beside it there is room for the numbers.
+    rise = 0.62 if frame.tall else 0.4
+    return Box(room.left + width / 2, room.bottom + rise, width, BAR)
 
 
 @dataclass(frozen=True)
@@ -354,6 +356,11 @@ class MixLayout:
     words: tuple[Point, ...]
     hidden: Box
     hidden_weight: Box
+
+    def weights_of(self, count: int) -> Box:
+        """Return the box of the weights of the first ``count`` rows."""
+        box = self.weights
+        return Box.of(box.left, box.right, box.top - box.height * count / len(self.shares), box.top)
 
     @property
     def hidden_points(self) -> tuple[Point, Point]:
