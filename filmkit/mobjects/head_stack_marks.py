@@ -23,7 +23,7 @@ Points = npt.NDArray[np.float64]
 
 WORD = 0.075  # between words of a sentence
 NUMBER_GAP = 0.05
-NUMBER_SIZE = 0.034  # of the numbers of heads, as a fraction of `FRAME_HEIGHT`
+NUMBER_SIZE = 0.034  # of the numbers of heads if all fit, as a fraction of `FRAME_HEIGHT`
 NUMBER_SHARE = 0.6  # from the middle of a number down to a panel, as a share of its line
 LINE = 1.2  # from one line of a name to the next, in heights of a line
 NAME_GAP = 0.14  # between a stack and the names of its panels
@@ -76,10 +76,13 @@ class HeadNumbers(VGroup):
         cards = head_stack.cards
         points = np.array([layout.number_point(card.plane.points, shot) for card in cards])
         projected = shot.project(points, layout.head.frame.height)[:, :2]
-        numbers = [Label(str(card.head), size=NUMBER_SIZE, colour=theme.muted) for card in cards]
-        room = (max(n.width for n in numbers) + NUMBER_GAP, numbers[0].line_height)
+        for size in (NUMBER_SIZE, theme.shape_size):
+            numbers = [Label(str(card.head), size=size, colour=theme.muted) for card in cards]
+            room = (max(n.width for n in numbers) + NUMBER_GAP, numbers[0].line_height)
+            every = _every(projected, room)
+            if every == 1:
+                break
         numbers[layout.flat].set_fill(theme.ink)
-        every = _every(projected, room)
         # Where cards look small, numbers stand higher, so that they do not cover a panel.
         scale = layout.head.frame.height / shot.height
         lift = max(0.0, NUMBER_SHARE * numbers[0].line_height - scale * layout.number_room)

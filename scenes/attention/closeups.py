@@ -88,14 +88,15 @@ def column_of_lines(lines: Sequence[TextLine], box: Box, *, level: float | None 
     return VGroup(*lines)
 
 
-def input_panel(layer: LayerView, box: Box, columns: tuple[int, int]) -> Truncated:
-    """Return X with its ends drawn in a box."""
+def input_panel(layer: LayerView, box: Box, columns: tuple[int, int], name: str = "") -> Truncated:
+    """Return X with its ends drawn in a box, named in words if there is a name."""
     return Truncated(
         layer.rows("x"),
         layer.norm("x"),
         box,
         first=columns[0],
         last=columns[1],
+        name=name,
         symbol="X",
         source=layer.source("x", (0, layer.trace.meta.d_model)),
     )

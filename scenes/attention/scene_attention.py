@@ -146,7 +146,9 @@ class Attention(Stage):
     def words_become_rows(self) -> None:
         """Inside the model, each token of the sentence becomes a row of {width} numbers."""
         rows, words = self.rows, self.words
-        self.x = input_panel(self.layer, rows.x_alone, rows.x_columns)
+        shape = (self.layer.count, self.trace.meta.d_model)
+        self.x_name = "input" if Header("input", "X", shape).width <= rows.x.width else ""
+        self.x = input_panel(self.layer, rows.x_alone, rows.x_columns, self.x_name)
         self.bar = ColourBar(self.x.blocks[0].norm, "X", rows.bar_alone)
         targets = words.copy()
         self._lay_out_sentence(words)
@@ -181,7 +183,7 @@ class Attention(Stage):
     def queries_and_keys(self) -> None:
         rows, tempo = self.rows, self.theme.tempo
         self.projection = made = Projection(self.head, rows, self.scores)
-        beside = input_panel(self.layer, rows.x, rows.x_columns)
+        beside = input_panel(self.layer, rows.x, rows.x_columns, self.x_name)
         self.play(
             Vanish(self.bar, run_time=tempo.small),
             Glide(self.x, beside, run_time=tempo.large),

@@ -50,7 +50,7 @@ class Heads(Stage):
     def one_head_on_a_card(self) -> None:
         """Everything that one head computes fits on one card."""
         card, labels = self.stack.featured, self.stack.labels
-        # Its words are not drawn, so the name stands at the pattern itself, below that of the scores.
+        # Its words are not drawn: the name stands at the pattern itself, below that of the scores.
         named = labels.pattern.copy().stand_on(card.pattern.box, align="right")
         if named.get_top()[1] < labels.scores.get_bottom()[1]:
             labels.pattern.stand_on(card.pattern.box, align="right")

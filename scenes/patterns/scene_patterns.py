@@ -121,7 +121,7 @@ class Patterns(Stage):
         if self.shows_gpt2:
             published = self.gpt2.trace.meta.published
             models.append(self.facts["gpt2"] + (", published values" if published else ""))
-        what = f"in grey: {LARGE_NAME}’s published sizes" if self.shows_large else self.seen
+        what = f"grey: {LARGE_NAME}" if self.shows_large else self.seen
         return "  ·  ".join([*models, what]), "" if self.draws_first_token else hidden
 
     # The wall
@@ -158,7 +158,9 @@ class Patterns(Stage):
 
         self.play(Appear(row, run_time=tempo.small / 2))
         self.play(AnimateWith(row, pass_rows, rate_func=linear, run_time=tempo.large))
-        self.here = VGroup(self.wall.outline(layer, head), self.wall.name_of(layer, head))
+        self.here = VGroup(self.wall.outline(layer, head))
+        if not self.frame.tall:
+            self.here.add(self.wall.name_of(layer, head))
         self.seen = WHOLE
         self.add(self.wall.cells)
         self.bring_to_front(closeup.tile)

@@ -190,7 +190,7 @@ class Question(Stage):
         self.play(Appear(words), Appear(limit), run_time=tempo.small)
         moving = Group(pile, limit, counter)
         self.play(AnimateWith(moving, grow, run_time=GROWTH, rate_func=linear))
-        held = f"one GPU: {format_gigabytes(GPU_BYTES)}"
+        held = f"memory of one GPU: {format_gigabytes(GPU_BYTES)}"
         self.limit_label = Label(held, size=self.theme.name_size).on_line(*layout.limit)
         self.play(Appear(self.limit_label), run_time=tempo.small)
         self.wait_for("gigabytes")
