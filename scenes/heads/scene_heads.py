@@ -51,8 +51,9 @@ class Heads(Stage):
         """Everything that one head computes fits on one card."""
         card, labels = self.stack.featured, self.stack.labels
         # Its words are not drawn: the name stands at the pattern itself, below that of the scores.
+        # In other frames the line from the scores ends at the name.
         named = labels.pattern.copy().stand_on(card.pattern.box, align="right")
-        if named.get_top()[1] < labels.scores.get_bottom()[1]:
+        if self.frame.wide and named.get_top()[1] < labels.scores.get_bottom()[1]:
             labels.pattern.stand_on(card.pattern.box, align="right")
         labels.keep_upright()
         self.play(Appear(card.body), Appear(labels.names))

@@ -293,7 +293,9 @@ class Patterns(Stage):
             names.append(name.on_line(x + name.width / 2, y))
         if len(own[0].first):
             strip = Label(
-                "the first token’s column apart", size=self.theme.note_size, colour=self.theme.muted
+                "strip at the left: the first token",
+                size=self.theme.note_size,
+                colour=self.theme.muted,
             )
             x, right = float(names[0].get_right()[0]) + 0.25, layout.patterns[0][1].right
             if x + strip.width <= right:
