@@ -44,6 +44,9 @@ MIX_ROOM = 3.0  # between values and z, for a few words
 BORDER = 0.16  # between a head and its border
 AWAY = 0.06  # between a panel and the end of a line
 TURN_ROOM = 0.1  # between z's header and the line that comes down from the pattern
+UNDER = 0.32  # from the pattern down to the line that comes from the scores
+LINES = 0.16  # between that line and the one that leaves the pattern
+TOP_ROOM = 0.12  # between the notes at the top of a wide frame and the border of a head
 
 # For a frame that is not wide: queries, keys and values in one column; scores, pattern and z in a
 # second one to its right.
@@ -191,11 +194,17 @@ class HeadLayout:
 
     @property
     def to_pattern(self) -> Path:
-        """Path from the scores to the words to the left of the pattern."""
-        end = self.pattern.left - WORD_GAP - self.pattern_word - AWAY
-        bend = (self.scores.right + end) / 2
-        return elbow_path(
-            (self.scores.right + AWAY, self.scores.y), (end, self.pattern.y), bend=bend
+        """Path from the scores to the lower edge of the pattern, round the words beside it."""
+        scores, pattern = self.scores, self.pattern
+        words = pattern.left - WORD_GAP - self.pattern_word - AWAY
+        bend, under = (scores.right + words) / 2, pattern.bottom - UNDER
+        x = pattern.left + pattern.width / 4
+        return (
+            (scores.right + AWAY, scores.y),
+            (bend, scores.y),
+            (bend, under),
+            (x, under),
+            (x, pattern.bottom - AWAY),
         )
 
     def softmax_points(self, widths: Sequence[float]) -> tuple[Point, ...]:
@@ -206,8 +215,7 @@ class HeadLayout:
         widths
             Width of each line of text.
         """
-        (start, _), *_, (end, _) = self.to_pattern
-        bend = (start - AWAY + end) / 2
+        bend = self.to_pattern[1][0]
         top = min(self.pattern.y + 0.14, self.scores.bottom - 0.2)
         return tuple((bend - 0.14 - w / 2, top - SOFTMAX_LINE * i) for i, w in enumerate(widths))
 
@@ -339,7 +347,8 @@ def _in_a_row(
 ) -> HeadLayout:
     """Lay out a head for a wide frame: panels side by side, from X at the left to z."""
     stage = frame.stage
-    inner = Box.of(stage.left, stage.right - BORDER, stage.bottom + BORDER, stage.top - 0.02)
+    top = stage.top - TOP_ROOM
+    inner = Box.of(stage.left, stage.right - BORDER, stage.bottom + BORDER, top - 0.08)
 
     # Queries, keys and values are in three lines of equal height, each a header above a panel.
     line_height = inner.height / 3
@@ -362,7 +371,7 @@ def _in_a_row(
     k_t_width = min(0.55, 0.16 * count)
     # The pattern ends above the line that leaves it, which runs above z's name.
     pattern_top = inner.top - HEADER - pattern_word - WORD_GAP
-    floor = line(2) + row * count / 2 + HEADER + TURN_ROOM + 2 * AWAY
+    floor = line(2) + row * count / 2 + HEADER + TURN_ROOM + LINES + UNDER
     pattern_side = min(MAX_PATTERN, MAX_PATTERN_CELL * count, pattern_top - floor)
     pattern = Box.of(
         inner.right - pattern_side, inner.right, pattern_top - pattern_side, pattern_top
@@ -411,7 +420,7 @@ def _in_a_row(
         pattern_columns=column_points(pattern.top + WORD_GAP, pattern, count),
         word_width=word_width,
         pattern_word=pattern_word,
-        border=Box.of(w_q.left - BORDER, stage.right, stage.bottom, stage.top + 0.06),
+        border=Box.of(w_q.left - BORDER, stage.right, stage.bottom, top),
         frame=frame,
     )
 

@@ -28,7 +28,7 @@ SHARED_ROOM = 1.1  # between the cards and a panel that they share
 PULLED_GAP = 0.5  # between a card and the z that is pulled out of it
 BRACKET_ROOM = 0.3  # between the cards and the brackets below their left edges
 WORD_DROP = 0.35  # from a bracket to the foot of its words, at most
-NUMBER_DROP, NUMBER_INSET = 0.3, 0.4  # from the edges of a card to the middle of its number
+NUMBER_DROP, NUMBER_INSET = 0.34, 0.55  # from the edges of a card to the middle of its number
 BESIDE = 2.2  # room beside the stack for the names of panels, at most
 TURN, TILT = 54.0, 16.0  # angles of the shots from the side and from above, in degrees
 # The same close to one card: so little that names fit between its panels, as in the flat picture.

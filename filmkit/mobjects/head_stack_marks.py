@@ -23,6 +23,7 @@ Points = npt.NDArray[np.float64]
 
 WORD = 0.075  # between words of a sentence
 NUMBER_GAP = 0.05
+NUMBER_SIZE = 0.034  # of the numbers of heads if all fit, as a fraction of `FRAME_HEIGHT`
 NUMBER_SHARE = 0.6  # from the middle of a number down to a panel, as a share of its line
 LINE = 1.2  # from one line of a name to the next, in heights of a line
 NAME_GAP = 0.14  # between a stack and the names of its panels
@@ -75,10 +76,13 @@ class HeadNumbers(VGroup):
         cards = head_stack.cards
         points = np.array([layout.number_point(card.plane.points, shot) for card in cards])
         projected = shot.project(points, layout.head.frame.height)[:, :2]
-        numbers = [Label(str(card.head), colour=theme.muted) for card in cards]
-        room = (max(n.width for n in numbers) + NUMBER_GAP, numbers[0].line_height)
+        for size in (NUMBER_SIZE, theme.shape_size):
+            numbers = [Label(str(card.head), size=size, colour=theme.muted) for card in cards]
+            room = (max(n.width for n in numbers) + NUMBER_GAP, numbers[0].line_height)
+            every = _every(projected, room)
+            if every == 1:
+                break
         numbers[layout.flat].set_fill(theme.ink)
-        every = _every(projected, room)
         # Where cards look small, numbers stand higher, so that they do not cover a panel.
         scale = layout.head.frame.height / shot.height
         lift = max(0.0, NUMBER_SHARE * numbers[0].line_height - scale * layout.number_room)
@@ -174,14 +178,21 @@ class GroupBrackets(Group):
             middles.append((corners[1] + corners[2]) / 2)
         places = shot.project(np.array(middles), frame.height)[:, :2]
         words = [Label(span_of(heads)) for heads in sharing.values()]
-        every = _every(places, (max(word.width for word in words), words[0].line_height))
+        widest = max(word.width for word in words)
+        every = _every(places, (widest, words[0].line_height))
         for part, word, middle in list(zip(self.groups, words, middles, strict=True))[::every]:
             word.on_line(-word.width / 4, word.line_height / 2 - WORD_DROP)
             part.add(keep_upright(word, at=middle))
         self.sentence = pin_to_frame(_sentence())
-        # At the lower left nothing else is, seen from the left; in a high frame it is near them.
-        x, y = frame.stage.left, frame.stage.bottom + self.sentence.height / 2
-        y = max(y, float(places[:, 1].min()) - 3 * WORD_DROP)
+        # Beside the lowest words there is nothing, seen from the left; in a high frame below them.
+        lowest = places[places[:, 1].argmin()]
+        end = float(lowest[0]) - widest - 2 * NAME_GAP
+        if end - self.sentence.width >= frame.stage.left:
+            x, y = end - self.sentence.width, float(lowest[1]) + words[0].line_height / 2
+            y -= WORD_DROP
+        else:
+            x, y = frame.stage.left, frame.stage.bottom + self.sentence.height / 2
+            y = max(y, float(lowest[1]) - 3 * WORD_DROP)
         self.sentence.shift([x - self.sentence.get_left()[0], y, 0.0])
         self.add(self.groups, self.sentence)
 
@@ -191,7 +202,7 @@ def _sentence() -> VGroup:
     theme = current_theme()
     line, x = VGroup(), 0.0
     for text, colour in (
-        ("a bracket: one set of", theme.ink),
+        ("each bracket: one set of", theme.ink),
         ("keys", theme.key),
         ("and", theme.ink),
         ("values", theme.value),

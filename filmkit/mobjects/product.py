@@ -240,6 +240,7 @@ def head_product(
     room: Box | None = None,
     to_come: int = 0,
     below: float = 0.5,
+    above: float = 0.0,
 ) -> ProductPicture:
     """Return the picture of a product of a head.
 
@@ -257,6 +258,8 @@ def head_product(
         Number of tokens that will be added later: they have their room from the start.
     below
         Room below the product for its name, in scene units.
+    above
+        Room above the name of the right factor.
     """
     left, top = PRODUCTS[name]
     count, meta = view.layer.count + to_come, view.layer.trace.meta
@@ -265,7 +268,8 @@ def head_product(
     d_head = meta.d_qk if name == "scores" else meta.d_v
     tokens, channels = TokenAxis(count), ChannelAxis(d_head)
     # Over the columns of keys are words, over those of values their name.
-    above = 0.0 if name == "scores" else current_theme().name_size * FRAME_HEIGHT + HEADER_GAP
+    if name != "scores":
+        above += current_theme().name_size * FRAME_HEIGHT + HEADER_GAP
     layout = product_layout(
         frame,
         room,

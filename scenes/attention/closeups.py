@@ -28,6 +28,9 @@ from scenes.attention.layout import (
 
 __all__ = [
     "Meeting",
+    "MixedRows",
+    "PairAtPlace",
+    "Product",
     "Projection",
     "Shares",
     "WeightOutline",
@@ -85,14 +88,15 @@ def column_of_lines(lines: Sequence[TextLine], box: Box, *, level: float | None 
     return VGroup(*lines)
 
 
-def input_panel(layer: LayerView, box: Box, columns: tuple[int, int]) -> Truncated:
-    """Return X with its ends drawn in a box."""
+def input_panel(layer: LayerView, box: Box, columns: tuple[int, int], name: str = "") -> Truncated:
+    """Return X with its ends drawn in a box, named in words if there is a name."""
     return Truncated(
         layer.rows("x"),
         layer.norm("x"),
         box,
         first=columns[0],
         last=columns[1],
+        name=name,
         symbol="X",
         source=layer.source("x", (0, layer.trace.meta.d_model)),
     )
@@ -347,6 +351,162 @@ def _alongside(whole: Box, parts: Sequence[Box], target: Box) -> list[Box]:
     ]
 
 
+class Product(VGroup):
+    """What tells that a matrix is a product before it is there: "×", "?" and a formula.
+
+    Parameters
+    ----------
+    picture
+        The product.
+    formula
+        As Typst mathematics.
+    size
+        Text size of "?" and the formula.
+
+    Attributes
+    ----------
+    formula
+        The formula, to be placed and added by the scene.
+    """
+
+    def __init__(self, picture: ProductPicture, formula: str, size: float) -> None:
+        super().__init__()
+        theme, layout = current_theme(), picture.layout
+        times = Symbol("times", size=theme.name_size)
+        corner = layout.crossing
+        header = header_box(picture.left.header)
+        if header.bottom > layout.left.top:
+            # The sign stands between the name of the left factor and the right factor.
+            room = layout.top.left - header.right
+            times.scale(min(1.5, 0.7 * room / times.width))
+            corner = (header.right + room / 2, header.y)
+        wanted = Label("?", size=size, colour=theme.muted)
+        self.add(times.move_to([*corner, 0.0]), wanted.move_to(layout.product.center))
+        self.formula = Symbol(formula, size=size)
+
+
+class PairAtPlace(VGroup):
+    """A query and a key at two places of a text, and their score there.
+
+    The places are a row of cells, of which two are filled. Where there is no room for a row there
+    are the numbers of both places only.
+
+    Parameters
+    ----------
+    title
+        Where in the text the pair is, in words.
+    places
+        The query's and the key's.
+    score
+        The number that is their score.
+    box
+        Room for two of these below each other.
+    row
+        Which of the two it is, from 0.
+    reach
+        How far the pair will be moved.
+
+    Attributes
+    ----------
+    title
+        The words above the row, empty where there is no room.
+    pair
+        Everything else.
+    """
+
+    ROW = 0.9  # least height of the room for one of them, in scene units
+    WIDE = 3.0  # from this width on the score is large
+    CELL = 0.24  # largest height of a cell
+    APART = 0.06  # between the two numbers, at least
+
+    def __init__(
+        self,
+        title: str,
+        places: Sequence[int],
+        score: Number,
+        box: Box,
+        *,
+        row: int,
+        reach: int,
+    ) -> None:
+        super().__init__()
+        theme = current_theme()
+        self.places, self.compact = places, box.height < 2 * self.ROW
+        box = box.split_rows(2, 0.0)[row]
+        colours = theme.query, theme.key
+        size = theme.note_size if self.compact else theme.shape_size
+        self.numbers = [
+            Number(place, digits=0, size=size, colour=colour)
+            for place, colour in zip(places, colours, strict=True)
+        ]
+        self.title, self.pair = VGroup(), VGroup(*self.numbers)
+        self.add(self.title, self.pair)
+        if self.compact:
+            self._set_compact(box)
+            return
+        size = theme.name_size if box.width > self.WIDE else theme.shape_size
+        self.score = Number(score.value, digits=score.digits, size=size)
+        room = self.score.width + 0.3
+        first = min(places)
+        count = max(places) + reach - first + 1
+        self.pitch = min(0.3, (box.width - room) / count)
+        high = min(self.CELL, self.pitch)
+        self.left = box.left + self.pitch * (0.5 - first)
+        self.score.on_line(box.left + self.pitch * count + room / 2 + 0.1, box.y)
+        self.cells, self.marks = VGroup(), VGroup()
+        for place in range(first, first + count):
+            self.cells.add(self._cell(place, box.y, high, theme.faint, filled=False))
+        for place, colour in zip(places, colours, strict=True):
+            self.marks.add(self._cell(place, box.y, high, colour, filled=True))
+        label = Label(title, size=theme.shape_size, colour=theme.muted)
+        y = box.y + high / 2 + 0.75 * label.line_height
+        self.title.add(label.on_line(box.left + label.width / 2, y))
+        self.line = box.y - high / 2 - 0.7 * label.line_height
+        self.pair.add(self.cells, self.marks, self.score)
+        self.move_along(0.0, score.value)
+
+    def _cell(self, place: float, y: float, high: float, colour: str, *, filled: bool) -> Rectangle:
+        """Return the cell of a place."""
+        cell = Rectangle(
+            width=0.86 * self.pitch,
+            height=high,
+            stroke_width=0.0 if filled else current_theme().thin,
+            stroke_color=colour,
+            fill_color=colour,
+            fill_opacity=float(filled),
+        )
+        return cell.move_to([self.left + self.pitch * place, y, 0])
+
+    def _set_compact(self, box: Box) -> None:
+        """Place the two numbers in words."""
+        theme, x = current_theme(), box.left
+        size = theme.note_size
+        widest = Label("00", size=size).width
+        for word, number in zip(("at", "and"), self.numbers, strict=True):
+            label = Label(word, size=size, colour=theme.muted)
+            self.pair.add(label.on_line(x + label.width / 2, box.y))
+            x += label.width + 0.06 + widest
+            number.on_line(x - number.width / 2, box.y)
+            x += 0.1
+
+    def move_along(self, steps: float, score: float) -> None:
+        """Show the pair some places further along, with its score there."""
+        for number, place in zip(self.numbers, self.places, strict=True):
+            number.set_value(round(place + steps))
+        if self.compact:
+            return
+        self.score.set_value(score)
+        xs = [self.left + self.pitch * (place + steps) for place in self.places]
+        for mark, x in zip(self.marks, xs, strict=True):
+            mark.set_x(x)
+        # Numbers of neighbours stand a little apart.
+        query, key = self.numbers
+        least = (query.width + key.width) / 2 + self.APART
+        spread = max(0.0, least - (xs[0] - xs[1])) / 2
+        query.on_line(xs[0] + spread, self.line)
+        key.on_line(xs[1] - spread, self.line)
+
+
 class Shares(VGroup):
     """Shares of attention of one query as bars that stand above the columns of the scores.
 
@@ -363,8 +523,9 @@ class Shares(VGroup):
 
     Attributes
     ----------
-    bars, tags : VGroup
-        A bar for each key that the query may see, and the largest shares as text.
+    axis, bars, tags : VGroup
+        Lines at a share of 0 and of 1, a bar for each key that the query may see, and the largest
+        shares as text.
     """
 
     def __init__(self, view: HeadView, query: int, box: Box, most: int = 2) -> None:
@@ -372,7 +533,19 @@ class Shares(VGroup):
         theme = current_theme()
         shares, norm = view.pattern[query], view.layer.norm("pattern")
         pitch = box.width / len(shares)
-        self.bars, self.tags = VGroup(), VGroup()
+        self.bars, self.tags, self.axis = VGroup(), VGroup(), VGroup()
+        for share, text in ((0.0, "0"), (1.0, "100 %")):
+            line = Rectangle(
+                width=box.width,
+                height=0.012,
+                stroke_width=0,
+                fill_opacity=1,
+                fill_color=theme.faint,
+            )
+            line.move_to([box.x, box.bottom + share * box.height, 0])
+            tick = Label(text, size=theme.note_size, colour=theme.muted)
+            tick.move_to([box.left - 0.25 - tick.width / 2, line.get_y() + 0.1 * (1 - share), 0])
+            self.axis.add(line, tick)
         places = [box.left + pitch * (i + 0.5) for i in range(len(shares))]
         for x, share in zip(places, shares[: query + 1], strict=False):
             height = max(float(share) * box.height, 0.02)
@@ -391,7 +564,7 @@ class Shares(VGroup):
             tag = Label(format_share(float(shares[index])), size=theme.shape_size)
             tag.move_to([places[index], self.bars[index].get_top()[1] + 0.2, 0])
             self.tags.add(tag)
-        self.add(self.bars, self.tags)
+        self.add(self.axis, self.bars, self.tags)
 
 
 class MixedRows(Group):

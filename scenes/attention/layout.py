@@ -34,6 +34,7 @@ ASIDE = 0.3  # beside or below a product, for a figure and what is said of it
 STRIP = 0.05  # height of a row that is taken out of its matrix
 SMALL_STRIP = 0.018  # rows that would be smaller have a picture of their own
 
+NOTES_GAP = 0.25  # between the notes at the top and a header, in scene units
 BAR = 0.14  # height of a colour bar, in scene units
 X_SHARE = 0.26  # of the width that X has beside queries and keys
 FIGURE_LINE = 0.08  # height of a line with a figure, as a fraction of the shorter side
@@ -110,8 +111,9 @@ def projection_layout(
             Box.of(start, start + width, top + HEADER + 0.1, top + HEADER + 0.1 + weight)
         )
         bars.append(Box(box.x, bottom - 0.12 - BAR / 2, width, BAR))
-    alone = min(1.4 * largest, (stage.height - HEADER - bar_room) / count)
-    middle = stage.y + (bar_room - HEADER) / 2
+    above = HEADER + NOTES_GAP
+    alone = min(1.4 * largest, (stage.height - above - bar_room) / count)
+    middle = stage.y + (bar_room - above) / 2
     x_alone = Box.of(left, stage.right, middle - alone * count / 2, middle + alone * count / 2)
     bar_alone = Box(x_alone.x, x_alone.bottom - 0.2, min(x_alone.width, 0.6 * unit), BAR)
     return ProjectionLayout(
@@ -180,7 +182,9 @@ def scores_bar(frame: Frame, layout: ProductLayout, room: Box, header: Box) -> B
         right = min(frame.stage.right, max(layout.product.right, left + 0.22 * frame.width))
         return Box.of(left, right, header.y - 0.02, header.y + BAR - 0.02)
     width = min(room.width, 0.34 * frame.shorter_side)
-    return Box(room.left + width / 2, room.bottom + 0.62, width, BAR)
+    # Below a product beside it there is room for the numbers.
+    rise = 0.62 if frame.tall else 0.4
+    return Box(room.left + width / 2, room.bottom + rise, width, BAR)
 
 
 @dataclass(frozen=True)
@@ -354,6 +358,11 @@ class MixLayout:
     words: tuple[Point, ...]
     hidden: Box
     hidden_weight: Box
+
+    def weights_of(self, count: int) -> Box:
+        """Return the box of the weights of the first ``count`` rows."""
+        box = self.weights
+        return Box.of(box.left, box.right, box.top - box.height * count / len(self.shares), box.top)
 
     @property
     def hidden_points(self) -> tuple[Point, Point]:

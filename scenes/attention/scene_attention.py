@@ -44,6 +44,8 @@ from scenes.attention.closeups import (
     GAP,
     Meeting,
     MixedRows,
+    PairAtPlace,
+    Product,
     Projection,
     Shares,
     column_of_lines,
@@ -68,6 +70,9 @@ from scenes.attention.layout import (
 
 NARROW_BAR = 2.6  # a colour bar of this width, in scene units, has no room for a name
 STEPS = 10  # how many places the pair is moved along, to show that only its distance counts
+ABOVE_SHARES = 0.45  # from the bar of a share of 1 to the words, with its figure between
+HIDDEN_ROW = 0.4  # room for the values of a token that is not drawn elsewhere
+SHARES = 0.2  # largest height of the bar of a share of 1, as a fraction of the shorter side
 SENTENCE = 0.07  # text size of the sentence, as a fraction of the frame's shorter side
 
 
@@ -86,7 +91,13 @@ class Attention(Stage):
             room=scores_room(self.frame),
             below=0.72 if is_square(self.frame) else 0.5,
         )
-        self.mix = head_product(head, self.frame, "z")
+        self.mix = head_product(
+            head,
+            self.frame,
+            "z",
+            below=1.1 if is_square(self.frame) else 0.76,
+            above=HIDDEN_ROW if layer.hides_first else 0.0,
+        )
         self.whole = HeadPicture(head, self.frame)
         layout = self.scores.layout
         self.letters, self.word_width = layout.letters, layout.word_width
@@ -135,7 +146,9 @@ class Attention(Stage):
     def words_become_rows(self) -> None:
         """Inside the model, each token of the sentence becomes a row of {width} numbers."""
         rows, words = self.rows, self.words
-        self.x = input_panel(self.layer, rows.x_alone, rows.x_columns)
+        shape = (self.layer.count, self.trace.meta.d_model)
+        self.x_name = "input" if Header("input", "X", shape).width <= rows.x.width else ""
+        self.x = input_panel(self.layer, rows.x_alone, rows.x_columns, self.x_name)
         self.bar = ColourBar(self.x.blocks[0].norm, "X", rows.bar_alone)
         targets = words.copy()
         self._lay_out_sentence(words)
@@ -170,7 +183,7 @@ class Attention(Stage):
     def queries_and_keys(self) -> None:
         rows, tempo = self.rows, self.theme.tempo
         self.projection = made = Projection(self.head, rows, self.scores)
-        beside = input_panel(self.layer, rows.x, rows.x_columns)
+        beside = input_panel(self.layer, rows.x, rows.x_columns, self.x_name)
         self.play(
             Vanish(self.bar, run_time=tempo.small),
             Glide(self.x, beside, run_time=tempo.large),
@@ -248,9 +261,15 @@ class Attention(Stage):
             if len(picture.column_words)
             else Appear(self.outline),
             Appear(self.outline),
+            Appear(picture.product.header),
             run_time=tempo.normal,
         )
         self.add(picture.column_words)
+        self.wanted = Product(picture, "Q times K^top = med ?", figure_size(self.frame))
+        if not is_square(self.frame):
+            column_of_lines([self.wanted.formula], self.aside, level=self._level)
+            self.wanted.add(self.wanted.formula)
+        self.play(Appear(self.wanted), run_time=tempo.small)
 
     @staticmethod
     def _become(panel: Truncated, other: Truncated) -> list[Animation]:
@@ -283,14 +302,15 @@ class Attention(Stage):
         self.query_word.set_fill(theme.query)
         self.key_word.set_fill(theme.key)
         self.others: list[Mobject] = [
-            self.words, picture.column_words, picture.left, *picture.top.blocks,
-            *filter(None, (picture.top.dots,)),
+            self.words, picture.column_words, *picture.left.blocks, *picture.top.blocks,
+            *filter(None, (picture.left.dots, picture.top.dots)),
         ]  # fmt: skip
         level = 0.0 if layout.alone else theme.dim
         self.play(
             *(Presence(part, level) for part in self.others),
-            Presence(picture.top.header, 0.0),
+            *(Presence(factor.header, 0.0) for factor in (picture.left, picture.top)),
             *(Appear(part) for part in (*meeting.in_query, *meeting.in_key)),
+            Vanish(self.wanted),
             Appear(self.query_word),
             *_grow(self.row_beam, 0, LEFT),
             run_time=tempo.normal,
@@ -300,6 +320,8 @@ class Attention(Stage):
             *_grow(self.column_beam, 1, UP),
             run_time=tempo.normal,
         )
+        self.pointer = Highlight(picture.layout.cell(*self.match))
+        self.play(Appear(self.pointer), run_time=tempo.small)
         names = [
             fit_word(
                 printable(self.layer.words[index]),
@@ -312,6 +334,10 @@ class Attention(Stage):
         self.names = VGroup()
         for name, box in zip(names, (layout.query, layout.key), strict=True):
             self.names.add(name.on_line(layout.word - name.width / 2, box.y))
+        products = Label("products", size=theme.note_size, colour=theme.muted)
+        if products.width <= layout.word - self.frame.stage.left:
+            x = layout.word - products.width / 2
+            self.names.add(products.on_line(x, layout.products.y))
         self._place_total()
         self.play(
             *(
@@ -350,12 +376,11 @@ class Attention(Stage):
             return []
         beams = (
             *meeting.in_query, *meeting.in_key, self.query_word, self.key_word, self.outline,
-            self.row_beam, self.column_beam,
+            self.row_beam, self.column_beam, self.pointer, self.scores.product.header,
         )  # fmt: skip
-        dimmed = [*self.others, self.scores.left.header]
         return [
             *(Presence(part, float(shown)) for part in beams),
-            *(Presence(part, self.theme.dim if shown else 0.0) for part in dimmed),
+            *(Presence(part, self.theme.dim if shown else 0.0) for part in self.others),
         ]
 
     def _show_meeting(self, shown: bool) -> list[Animation]:
@@ -378,11 +403,16 @@ class Attention(Stage):
         elif is_square(self.frame):
             left, products = self.scores.layout.left, self.meeting.layout.products
             room = Box.of(left.left, left.right, left.top + HEADER + 0.1, products.bottom)
-        self.formula = Symbol("= q dot k", size=theme.name_size, colour=theme.ink)
-        dot = float(self.head.dot_products[self.match])
-        total.set_value(dot)
-        column_of_lines([total, self.formula], room, level=self._level)
+        lines: list[TextLine] = [Symbol("= q dot k", size=theme.name_size)]
+        if room is self.aside:
+            count = self.trace.meta.d_qk
+            lines.append(
+                Label(f"sum of {count} products", size=theme.note_size, colour=theme.muted)
+            )
+        total.set_value(float(self.head.dot_products[self.match]))
+        column_of_lines([total, *lines], room, level=self._level)
         total.set_value(0.0)
+        self.formula = VGroup(*lines)
 
     @property
     def _level(self) -> float | None:
@@ -403,7 +433,7 @@ class Attention(Stage):
         self.add(scores, set_presence(flying, 0.0))
         when = np.full(scores.shape, np.nan)
         when[self.match] = 0.75
-        self.pointer = Highlight(cell)
+        self.bring_to_front(self.pointer)
         if self.meeting.layout.alone:
             self.play(*self._show_meeting(False), *self._show_product(True), run_time=tempo.small)
         self.play(
@@ -412,77 +442,58 @@ class Attention(Stage):
             Reveal(scores, when),
             run_time=tempo.large,
         )
-        self.play(Vanish(flying), Appear(self.pointer), run_time=tempo.small)
+        self.play(Vanish(flying), run_time=tempo.small)
 
     @beat(when=lambda trace: trace.rotates)
     def rotate_by_position(self) -> None:
         """Both are rotated by place, so only their distance counts: move the pair, and its
         score stays."""
-        meeting, theme, tempo = self.meeting, self.theme, self.theme.tempo
-        layout, size = meeting.layout, self.letters
-        first = self.layer.first
-        if layout.alone:
-            cell = self.scores.product.cells, self.pointer
+        meeting, tempo = self.meeting, self.theme.tempo
+        if meeting.layout.alone:
             self.play(
                 *self._show_product(False),
-                *(Presence(part, 0.0) for part in cell),
+                Presence(self.scores.product.cells, 0.0),
                 *self._show_meeting(True),
                 run_time=tempo.small,
             )
-        places = VGroup()
-        numbers = []
-        digits = Label("88", size=size).width
-        for index, box, colour in (
-            (self.query, layout.query, theme.query), (self.key, layout.key, theme.key),
-        ):  # fmt: skip
-            number = Label(str(first + index), size=size, colour=colour)
-            numbers.append(number.on_line(layout.word - number.width / 2, box.y))
-        aside_words = self.names.copy().shift([-digits - 0.16, 0, 0])
-        # Where both have no room, the words, which stand at row and column too, make way.
-        fits = aside_words.get_left()[0] >= self.frame.stage.left
-        title = Label("place", size=theme.note_size, colour=theme.muted)
-        title.on_line(layout.word - title.width / 2, layout.query.top + 0.62 * title.line_height)
-        places.add(title, *numbers)
-        self.play(
-            Glide(self.names, aside_words) if fits else Presence(self.names, 0.0),
-            Appear(places),
-            run_time=tempo.small,
+        places = [self.layer.first + index for index in self.match]
+        total = meeting.total
+        here, moved = (
+            PairAtPlace(name, places, total, self._places_room, row=row, reach=STEPS)
+            for row, name in enumerate(("in the sentence", f"{STEPS} places on"))
         )
-        counters = [(n, first + i) for n, i in zip(numbers, self.match, strict=True)]
+        if here.compact:
+            self.play(Vanish(self.formula), run_time=tempo.small)
+            self.formula = VGroup()
+        self.play(Appear(here), run_time=tempo.small)
+        self.play(Appear(moved.title), MoveFromCopy(here.pair, moved.pair), run_time=tempo.normal)
 
         def step(alpha: float) -> None:
-            steps = STEPS * alpha
-            meeting.move_along(steps)
-            for number, start in counters:
-                text = Label(str(start + round(steps)), size=size)
-                text.on_line(layout.word - text.width / 2, self._line_of(number))
-                number.points, number.text = text.points, text.text
+            meeting.move_along(STEPS * alpha)
+            moved.move_along(STEPS * alpha, total.value)
 
-        together = Group(*meeting.query, *meeting.key, meeting.bars, meeting.total, places)
+        together = Group(*meeting.query, *meeting.key, meeting.bars, total, moved)
         self.play(AnimateWith(together, step, run_time=4.5))
-        self.places = places
-        self.play(Appear(self._same_score()), run_time=tempo.small)
+        self.places = Group(here, moved)
 
-    @staticmethod
-    def _line_of(line: TextLine) -> float:
-        """Return the y of the middle of a line."""
-        return float((line.points[-12] + line.points[-1])[1] / 2)
-
-    def _same_score(self) -> Label:
-        """Return the note on the sum that stayed."""
-        total = self.meeting.total
-        note = Label("at every place", size=self.theme.note_size, colour=self.theme.muted)
-        note.shrink_to(self.aside.width)
+    @property
+    def _places_room(self) -> Box:
+        """Room for the places of a pair: beside its sum, or above it where that is narrow."""
+        total, scores, stage = self.meeting.total, self.scores.layout, self.frame.stage
+        beside = float(Group(total, self.formula).get_right()[0]) + 0.5
+        if self.meeting.layout.alone:
+            products = self.meeting.layout.products
+            return Box.of(beside, products.right, stage.bottom, products.bottom)
+        if self.frame.tall:
+            return Box.of(beside, stage.right, self.aside.bottom, self.aside.top)
         if is_square(self.frame):
-            right = max(self.formula.get_right()[0], total.get_right()[0])
-            x = float(right) + 0.16 + note.width / 2
-            note.on_line(x, self._line_of(total))
-        else:
-            drop = 0.5 * self.formula.line_height + 0.9 * note.line_height
-            left = float(total.points[-12][0])
-            note.on_line(left + note.width / 2, self._line_of(self.formula) - drop)
-        self.same_score = note
-        return note
+            left = float(total.get_right()[0]) + 0.2
+            return Box.of(
+                left, scores.left.right, float(total.get_bottom()[1]), float(total.get_top()[1])
+            )
+        return Box.of(
+            self.aside.left, self.aside.right, float(total.get_top()[1]) + 0.4, scores.top.top
+        )
 
     # All scores
 
@@ -493,14 +504,15 @@ class Attention(Stage):
         scores = picture.product.cells
         leaving = [
             *meeting.query, *meeting.key, meeting.bars, meeting.zero, self.names, self.formula,
-            meeting.total, self.column_beam, self.pointer, self.query_word, self.key_word,
+            meeting.total, self.column_beam, self.query_word, self.key_word,
         ]  # fmt: skip
         if self.trace.rotates:
-            leaving += [self.places, self.same_score]
+            leaving.append(self.places)
         self.play(
             *(Vanish(part) for part in leaving),
             *(Presence(part, 1.0) for part in (*self.others, scores, picture.top.header)),
             *(Presence(part, 1.0) for part in (self.outline, self.row_beam, picture.left.header)),
+            *(Presence(part, 1.0) for part in (self.pointer, picture.product.header)),
             Glide(self.row_beam, picture.row_beam(0)),
             run_time=tempo.normal,
         )
@@ -515,7 +527,6 @@ class Attention(Stage):
         self.colour_bar = self._scores_bar()
         self.play(
             Vanish(self.row_beam),
-            Appear(picture.product.header),
             Appear(self.colour_bar),
             run_time=tempo.small,
         )
@@ -548,8 +559,7 @@ class Attention(Stage):
         free = Box.of(room.left, room.right, foot, room.top)
         column_of_lines([figure, formula, *notes], free, level=self._level)
         left = float(figure.points[-12][0])
-        self.pointer = Highlight(scores.cell(*self.match))
-        self.play(Appear(self.pointer), Appear(figure), run_time=tempo.small)
+        self.play(Appear(figure), run_time=tempo.small)
         self.play(Appear(VGroup(formula, *notes)), run_time=tempo.small)
         norm = self.layer.scores_norm
         start = norm.scaled(1 / self.trace.meta.score_scale)
@@ -562,12 +572,19 @@ class Attention(Stage):
             figure.shift([left - figure.points[-12][0], 0, 0])
 
         scale(0.0)
-        self.play(AnimateWith(Group(scores, figure), scale), run_time=tempo.large)
+        changing = Group(scores, self.pointer, figure)
+        self.play(AnimateWith(changing, scale), run_time=tempo.large)
         self.colour_bar = self._scores_bar()
         self.play(Vanish(old), Appear(self.colour_bar), run_time=tempo.small)
         self.wait_for("Then")
-        self.play(Recolour(scores, masked=self.head.causal_mask), run_time=tempo.large)
         self.remarks: list[Mobject] = [formula, *notes, figure, self.pointer]
+        masking = Recolour(scores, masked=self.head.causal_mask)
+        future = Label("covered: the future", size=theme.note_size, colour=theme.muted)
+        y = self.scores.layout.row(0).y
+        if not self.frame.upright and figure.get_top()[1] < y - 2 * future.line_height:
+            self.remarks.append(future.on_line(room.left + future.width / 2, y))
+            self.play(Appear(future), run_time=tempo.small)
+        self.play(masking, run_time=tempo.large)
 
     # The pattern
 
@@ -589,19 +606,28 @@ class Attention(Stage):
             )
         while sum(max(line.height, line.line_height) + GAP for line in lines) > room.height + GAP:
             lines.pop(0)
-        column_of_lines(lines, room)
+        column_of_lines(lines, room, level=self._level)
         self.row_beam = picture.beam(scores.row(self.query), theme.query)
         self.play(
             *(Vanish(part) for part in (*self.remarks, self.colour_bar, *top.blocks, top.header)),
             *(Vanish(part) for part in (top.dots,) if part is not None),
-            *self.dim(picture.left),
+            *self.dim(*picture.left.blocks, *filter(None, (picture.left.dots,))),
+            Vanish(picture.left.header),
             Appear(self.row_beam),
             run_time=tempo.normal,
         )
-        box = picture.layout.top
-        box = Box.of(box.left, scores.box.right, scores.box.top + 0.06, box.top - 0.36)
+        box, foot = picture.layout.top, scores.box.top + 0.06
+        high = min(SHARES * self.frame.shorter_side, box.top - ABOVE_SHARES - foot)
+        box = Box.of(box.left, scores.box.right, foot, foot + high)
         self.shares = Shares(self.head, self.query, box)
-        self.play(Appear(VGroup(*lines)), run_time=tempo.small)
+        words, lowered = picture.column_words, picture.column_words.copy()
+        lowered.shift([0.0, box.top + ABOVE_SHARES - picture.layout.top.top, 0.0])
+        self.play(
+            Appear(VGroup(*lines)),
+            Appear(self.shares.axis),
+            *([Glide(words, lowered)] if len(words) else []),
+            run_time=tempo.small,
+        )
         self.play(
             LaggedStart(*(Rise(bar) for bar in self.shares.bars), lag_ratio=0.1),
             run_time=tempo.large,
@@ -647,9 +673,9 @@ class Attention(Stage):
         moving = (
             Glide(picture.column_words, columns) if len(picture.column_words) else Appear(columns)
         )
-        left = picture.left
+        leaving = (*picture.left.blocks, picture.left.dots, picture.product.header)
         self.play(
-            *(Vanish(part, run_time=tempo.small) for part in (left, picture.product.header)),
+            *(Vanish(part, run_time=tempo.small) for part in leaving if part is not None),
             Settle(pattern, layout.cells),
             Glide(self.words, self.words.beside(layout.rows, size=self.letters)),
             moving,
@@ -722,6 +748,7 @@ class Attention(Stage):
             ),
         )
         self.outline = Outline(picture.product.box)
+        self.wanted = Product(picture, "A times V = z", figure_size(self.frame))
         self.play(Appear(picture.left.header), Appear(self.outline), run_time=tempo.small)
         name = weight_formula(self.layer, "V")
         source = source_layout(
@@ -750,7 +777,7 @@ class Attention(Stage):
         for block in picture.top.blocks:
             self.add(block.set_shown(0))
         self.play(Draw(before), Appear(weight), run_time=tempo.small)
-        bar = ColourBar(picture.top.blocks[0].norm, "values", self._values_bar(layout.product))
+        bar = ColourBar(picture.top.blocks[0].norm, "values", self._values_bar())
         self.play(
             Draw(after, run_time=tempo.small),
             Appear(Group(*filter(None, (picture.top.header, picture.top.dots)))),
@@ -760,16 +787,16 @@ class Attention(Stage):
                 for block in picture.top.blocks
             ),
         )
-        self.source = Group(x, before, weight, after)
+        self.play(Appear(self.wanted), run_time=tempo.small)
+        self.source = Group(x, before, weight, after, self.wanted)
         self.x_words, self.colour_bar = x_words, bar
 
-    def _values_bar(self, room: Box) -> Box:
-        """Return the box of the colour bar of the values, where z will be."""
-        width = max(
-            0.3 * self.frame.shorter_side, min(room.width - 0.3, 0.5 * self.frame.shorter_side)
-        )
-        x = min(room.x, self.frame.stage.right - width / 2)
-        return Box(x, room.y + 0.2, width, 0.14)
+    def _values_bar(self) -> Box:
+        """Return the box of the colour bar of the values, below the place of z."""
+        product, stage, unit = self.mix.layout.product, self.frame.stage, self.frame.shorter_side
+        width = max(0.3 * unit, min(product.width, 0.5 * unit))
+        right = min(stage.right, max(product.right, product.left + width))
+        return Box.of(right - width, right, product.bottom - 0.24, product.bottom - 0.1)
 
     @beat
     def a_weighted_mix(self) -> None:
@@ -782,8 +809,12 @@ class Attention(Stage):
         place = mix_layout(self.frame, layout, share_width=width)
         rows = MixedRows(self.head, query, picture, place)
         self.row_beam, row_word = picture.row_beam(query), picture.row_word(query)
-        turned = self.pattern.part((query, query + 1), (0, self.layer.count))
-        weights = turned.transposed().place(place.weights)
+        # What it may not read has no weight.
+        turned = self.pattern.part((query, query + 1), (0, query + 1))
+        weights = turned.transposed().place(place.weights_of(query + 1))
+        header = picture.top.header
+        self.named = header.copy()
+        raised = header.copy().shift([0.0, place.hidden.top - layout.top.top, 0.0])
         self.play(
             *(Vanish(part) for part in (self.source, self.colour_bar, self.x_words)),
             Appear(self.row_beam),
@@ -792,7 +823,7 @@ class Attention(Stage):
         )
         self.play(
             TransposeFromCopy(turned, weights),
-            Presence(picture.top.header, 0.0) if rows.hidden else Presence(weights, 1.0),
+            *([Glide(header, raised)] if rows.hidden else []),
             run_time=tempo.large,
         )
         self.play(
@@ -837,10 +868,14 @@ class Attention(Stage):
     def every_row(self) -> None:
         """Pattern times values: that is all this head has to say."""
         picture, tempo = self.mix, self.theme.tempo
+        formula, corner = self.wanted.formula, picture.layout.corner
+        room = corner.right - corner.left - picture.layout.word_width * picture.layout.names_rows
+        formula.shrink_to(room - 0.4).move_to([corner.left + room / 2, picture.top.box.y, 0])
         self.play(
             *(Vanish(part) for part in self.rows_mixed),
             *(ShowCells(block, 1.0) for block in picture.top.blocks),
-            Presence(picture.top.header, 1.0),
+            *([Glide(picture.top.header, self.named)] if self.layer.hides_first else []),
+            Appear(formula),
             Appear(picture.top_words) if len(picture.top_words) else Vanish(self.outline),
             Glide(self.row_beam, picture.row_beam(0)),
             run_time=tempo.normal,
@@ -867,7 +902,7 @@ class Attention(Stage):
         homes = (
             (picture.left, whole.pattern), (picture.top, whole.v), (picture.product, whole.z),
         )  # fmt: skip
-        leaving: list[Mobject] = []
+        leaving: list[Mobject] = [self.wanted.formula]
         if picture.layout.names_rows:
             leaving += [picture.top_words, self.words]
         moves: list[Animation] = []

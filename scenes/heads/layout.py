@@ -12,7 +12,7 @@ __all__ = ["MergeLayout", "merge_layout"]
 
 # The z of all heads side by side. A strip is the z of one head.
 STRIP_GAP = 0.14  # between two strips while they are apart
-SEAM = 0.03  # the same while they are together
+SEAM = 0.07  # the same while they are together
 MAX_STRIP = 2.7  # width of a strip while they are apart
 MAX_CELL = 0.2  # width of a cell
 MAX_MERGE_ROW = 0.4  # height of a row above the output

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from manim import Animation, Group, VGroup
 
 from filmkit.core.animations import Glide, Settle
-from filmkit.core.geometry import Box, Frame
+from filmkit.core.geometry import FRAME_HEIGHT, Box, Frame
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.printable import printable
 from filmkit.core.text import Label
@@ -22,6 +22,7 @@ from scenes.heads.layout import MergeLayout, merge_layout
 __all__ = ["Merge"]
 
 TICK = 0.1  # height of the ends of the bracket below all strips, in scene units
+LINE = 1.25  # smallest distance of words below each other, in heights of a line
 WORD_SHARE = 0.13  # maximum width of a word beside a row, as a share of the frame's width
 
 
@@ -127,6 +128,7 @@ class Merge(Group):
         size, pitch = current_theme().shape_size, box.height / self.view.count
         # Some letters, as emoji, are higher than a line.
         highest = max((Label(printable(word), size=size).height for word in words), default=pitch)
+        highest = max(highest, LINE * size * FRAME_HEIGHT)
         return TokenLabels(
             words, points, width=self.word_width, size=size * min(1.0, pitch / highest)
         )

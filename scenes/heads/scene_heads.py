@@ -12,6 +12,8 @@ from filmkit.mobjects.head_stack import HeadStack
 from filmkit.mobjects.head_stack_marks import GroupBrackets, HeadNumbers, PanelNames
 from scenes.heads.merge import Merge
 
+INNER = 0.12  # presence of what leads to the patterns while these are looked at
+
 
 class Heads(Stage):
     """From one head on its card to all heads of its layer, and to what they make together."""
@@ -21,11 +23,13 @@ class Heads(Stage):
 
     def prepare(self) -> None:
         meta, head = self.trace.meta, self.head.head
+        self.shows_all = False
         self.stack = stack = HeadStack(self.layer, self.frame, featured=head)
         self.shots = stack.layout
         self.numbers = HeadNumbers(stack, self.shots.from_left)
         self.names = [PanelNames(stack, s) for s in (self.shots.from_left, self.shots.from_right)]
         self.unshared = stack.parts("q", "k_t", "scores", "pattern", "z", "wires")
+        self.inner = stack.parts("q", "k", "k_t", "v", "scores", "wires")
         self.merge = Merge(self.layer, self.frame, featured=head)
         self.facts |= {"layer": str(self.layer.layer), "columns": f"{meta.n_heads * meta.d_v:,}"}
         self.facts |= {"heads": str(meta.n_heads), "teams": str(meta.n_kv_heads)}
@@ -37,13 +41,21 @@ class Heads(Stage):
 
     def provenance_notes(self) -> tuple[str, str]:
         source, hidden = super().provenance_notes()
-        heads, head = self.trace.meta.n_heads, f"head {self.head.head}"
-        return source.replace(head, f"all {heads} heads") if heads > 1 else source, hidden
+        if self.shows_all:
+            head = f"head {self.head.head}"
+            source = source.replace(head, f"all {self.trace.meta.n_heads} heads")
+        return source, hidden
 
     @beat
     def one_head_on_a_card(self) -> None:
         """Everything that one head computes fits on one card."""
-        card, labels = self.stack.featured, self.stack.labels.keep_upright()
+        card, labels = self.stack.featured, self.stack.labels
+        # Its words are not drawn: the name stands at the pattern itself, below that of the scores.
+        # In other frames the line from the scores ends at the name.
+        named = labels.pattern.copy().stand_on(card.pattern.box, align="right")
+        if self.frame.wide and named.get_top()[1] < labels.scores.get_bottom()[1]:
+            labels.pattern.stand_on(card.pattern.box, align="right")
+        labels.keep_upright()
         self.play(Appear(card.body), Appear(labels.names))
         panels = LaggedStart(*map(Appear, (*card.panels, card.wires)), lag_ratio=0.5)
         self.play(panels, run_time=self.theme.tempo.large)
@@ -52,6 +64,7 @@ class Heads(Stage):
     @beat(when=lambda trace: trace.meta.n_heads > 1)
     def all_heads_slide_in(self) -> None:
         """Layer {layer} has {heads} of them. All read the same words, at the same time."""
+        self.shows_all = True
         sliding = self.stack.slide_in(run_time=self.theme.tempo.swing)
         leaving = Vanish(self.stack.labels.names)
         self.play(leaving, self.move_camera(self.shots.from_left), sliding)
@@ -76,7 +89,10 @@ class Heads(Stage):
         leaving: list[Animation] = [Vanish(self.names[0])]
         if self.trace.meta.n_kv_heads < self.trace.meta.n_heads:
             leaving += [Vanish(self.brackets), *self.undim(self.unshared)]
-        self.play(self.stack.orbit(self.camera, self.shots.from_right), *leaving)
+        self.play(*leaving, run_time=self.theme.tempo.small)
+        orbit = self.stack.orbit(self.camera, self.shots.from_right)
+        # From that side what leads to a pattern is not what to look at.
+        self.play(orbit, *self.dim(self.inner, to=INNER, run_time=orbit.run_time))
         self.play(Appear(self.names[1]))
 
     @beat(

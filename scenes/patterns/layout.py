@@ -418,12 +418,12 @@ def habits_layout(
         side = min(half.height - lines, (half.width - HABIT_GAP) / 2 / HABIT_COLUMNS)
         top = half.y + (side + lines) / 2 - HABIT_NAME
         wide = side * HABIT_COLUMNS
-        second = half.x + HABIT_GAP / 2
-        first, other = (
-            Box.of(left + away, left + wide + away, top - side, top) for left in (half.left, second)
-        )
+        # What is left of the width is divided evenly around both.
+        spare = (half.width - 2 * wide) / 3
+        lefts = (half.left + spare, half.left + 2 * spare + wide)
+        first, other = (Box.of(left + away, left + wide + away, top - side, top) for left in lefts)
         patterns.append((first, other))
-        names.append((half.left + away, top + HABIT_NAME / 2))
+        names.append((lefts[0] + away, top + HABIT_NAME / 2))
     shot = Shot(center=(away, 0.0, 0.0), height=frame.height)
     return HabitsLayout(wall.moved(away, 0.0), shot, tuple(patterns), tuple(names))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from manim import Animation, Group, Mobject, Succession, linear, smooth, squish_rate_func
+from manim import Animation, Group, Mobject, Succession, VGroup, linear, smooth, squish_rate_func
 
 from extract.architectures import architecture
 from extract.patterns import first_token_weight, strongest_head
@@ -39,9 +39,10 @@ from scenes.patterns.wall import (
 
 LARGE = architecture("DeepSeek-V3/R1")
 LARGE_NAME = "DeepSeek-R1"
-HABITS = {"previous": "one word back", "sink": "rest on the first token"}
+HABITS = {"previous": "one word back", "sink": "back to the first token"}
 
 BAR_GAP = 0.3  # from the notes down to the colour bar, in scene units
+WHOLE = "all layers, all heads"
 RESTS = 0.5  # a head rests if it gives the first token more than this share
 
 # Parts of an animation's time in which something happens: at its start, and at its end.
@@ -58,7 +59,8 @@ class Patterns(Stage):
     tensors = ("pattern",)
 
     def prepare(self) -> None:
-        self.draws_first_token, self.shows_gpt2 = False, False
+        self.draws_first_token, self.shows_gpt2, self.shows_large = False, False, False
+        self.seen = WHOLE
         meta, view = self.trace.meta, self.layer
         patterns = prompt_patterns(self.trace)
         self.strongest = {name: strongest_head(patterns, name) for name in HABITS}
@@ -118,12 +120,9 @@ class Patterns(Stage):
         models = [model.rpartition("  ·  ")[0]]
         if self.shows_gpt2:
             published = self.gpt2.trace.meta.published
-            known = f", published, within {published.precision:g}" if published else ""
-            models.append(f"{self.facts['gpt2']}{known}")
-        return (
-            "  ·  ".join([*models, "all layers, all heads"]),
-            "" if self.draws_first_token else hidden,
-        )
+            models.append(self.facts["gpt2"] + (", published values" if published else ""))
+        what = f"grey: {LARGE_NAME}" if self.shows_large else self.seen
+        return "  ·  ".join([*models, what]), "" if self.draws_first_token else hidden
 
     # The wall
 
@@ -132,8 +131,9 @@ class Patterns(Stage):
         """One head makes one pattern. This model has {layers} of {heads}: {total}."""
         tempo, layer, head = self.theme.tempo, self.layer.layer, self.head.head
         closeup = HeadCloseup(self.wall, layer, head, self.frame)
+        self.seen = f"layer {layer}, head {head}"
         note = Note(
-            f"layer {layer}, head {head}",
+            self.seen,
             "one head, one pattern",
             "",
             "each row tells where one word looks",
@@ -158,7 +158,10 @@ class Patterns(Stage):
 
         self.play(Appear(row, run_time=tempo.small / 2))
         self.play(AnimateWith(row, pass_rows, rate_func=linear, run_time=tempo.large))
-        self.here = self.wall.outline(layer, head)
+        self.here = VGroup(self.wall.outline(layer, head))
+        if not self.frame.tall:
+            self.here.add(self.wall.name_of(layer, head))
+        self.seen = WHOLE
         self.add(self.wall.cells)
         self.bring_to_front(closeup.tile)
         self.play(
@@ -232,8 +235,9 @@ class Patterns(Stage):
     def _visit(self, name: str, meaning: str) -> None:
         """Fly to a head's pattern; its words and notes appear on arrival."""
         find, closeup = self.strongest[name], self.closeups[name]
+        self.seen = f"layer {find.layer}, head {find.head}"
         note = Note(
-            f"layer {find.layer}, head {find.head}",
+            self.seen,
             HABITS[name],
             format_large_share(find.value),
             meaning,
@@ -287,7 +291,16 @@ class Patterns(Stage):
         for text, (x, y) in zip(HABITS.values(), layout.names, strict=True):
             name = Label(text, size=self.theme.name_size)
             names.append(name.on_line(x + name.width / 2, y))
-        self.draws_first_token, self.shows_gpt2 = True, True
+        if len(own[0].first):
+            strip = Label(
+                "strip at the left: the first token",
+                size=self.theme.note_size,
+                colour=self.theme.muted,
+            )
+            x, right = float(names[0].get_right()[0]) + 0.25, layout.patterns[0][1].right
+            if x + strip.width <= right:
+                names.append(strip.on_line(x + strip.width / 2, layout.names[0][1]))
+        self.draws_first_token, self.shows_gpt2, self.seen = True, True, WHOLE
         self.play(*self._leave(), run_time=tempo.small)
         self.play(
             Fly(self.camera, layout.shot),
@@ -312,7 +325,9 @@ class Patterns(Stage):
         for find, pattern in zip(self.gpt2_strongest.values(), others, strict=True):
             frames.append(wall.outline(find.layer, find.head))
             self.play(Appear(frames[-1]), run_time=tempo.small)
+            frames.append(Highlight(pattern.pattern.box))
             self.play(
+                MoveFromCopy(frames[-2], frames[-1]),
                 MoveFromCopy(wall.tile(find.layer, find.head), pattern.pattern),
                 Appear(pattern.first, rate_func=LATE),
                 Appear(pattern.words, rate_func=LATE),
@@ -364,7 +379,7 @@ class Patterns(Stage):
             room=self.frame.stage.width,
         )
         note = Label(
-            "in colour: this model’s {all}, to the same scale; grey: not computed".format(
+            "in colour: this model’s {all}, to the same scale; grey: places only".format(
                 **self.facts
             ),
             size=theme.note_size,
@@ -380,7 +395,8 @@ class Patterns(Stage):
         )
         # From another model's wall the camera flies away; around a close-up the wall comes back.
         leaving = [] if self.shows_gpt2 else self._leave()
-        self.draws_first_token, self.shows_gpt2 = False, False
+        self.draws_first_token, self.shows_gpt2, self.shows_large = False, False, True
+        self.seen = WHOLE
         self.add(self.wall.cells)
         self.play(*leaving, Fly(self.camera, self.overview), run_time=tempo.large)
         self.remove(*self.leaving)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeVar
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 from manim import Group, Mobject, VGroup, color_to_rgb
@@ -43,7 +44,8 @@ __all__ = [
     "prompt_patterns",
 ]
 
-LABEL_GAP = 0.06  # between a pattern and the lines below it, in scene units
+BLUR = 0.17  # of the places of a large model seen from far, as a share of a place
+LABEL_GAP = 0.14  # between a pattern and the lines below it, in scene units
 
 Array = npt.NDArray[np.float64]
 M = TypeVar("M", bound=Mobject)
@@ -191,6 +193,14 @@ class PatternWall(Group):
         """Return a frame around the pattern of a head that can be seen from far and near."""
         box = self.layout.tile(layer, head)
         return Highlight(box, colour=current_theme().highlight, zoom=box.width)
+
+    def name_of(self, layer: int, head: int) -> Label:
+        """Return the name of a head, below the wall and in the colour of its frame."""
+        theme, box = current_theme(), self.layout.box
+        label = Label(f"layer {layer}, head {head}", size=theme.shape_size, colour=theme.highlight)
+        half = label.width / 2
+        x = max(box.left + half, min(self.layout.tile(layer, head).x, box.right - half))
+        return label.on_line(x, box.bottom - 0.6 * label.line_height - WORD_GAP)
 
     def wave_from(self, layer: int, head: int) -> RevealFromEmpty:
         """Return an animation that lets the patterns appear in a wave from one head outwards."""
@@ -433,6 +443,13 @@ class HabitPattern(Group):
         self.add(self.pattern, self.first, self.words)
 
 
+def _softened(glyph: Array) -> Array:
+    """Return a glyph that repeats without hard edges: small ones would shimmer."""
+    tiled = cv2.GaussianBlur(np.tile(glyph, (3, 3)), (0, 0), BLUR * len(glyph))
+    rows, columns = glyph.shape
+    return np.asarray(tiled[rows : 2 * rows, columns : 2 * columns])
+
+
 class PatternPlaces(Heatmap):
     """The places of a large model's patterns, as small neutral triangles.
 
@@ -457,8 +474,9 @@ class PatternPlaces(Heatmap):
         self.set_shown(0.0)
         self.colour = np.asarray(color_to_rgb(current_theme().faint)) * 255
         side = self.TEXELS - 1
-        self.glyph = np.zeros((self.TEXELS, self.TEXELS))
-        self.glyph[:side, :side] = np.tril(np.ones((side, side)))
+        sharp = np.zeros((self.TEXELS, self.TEXELS))
+        sharp[:side, :side] = np.tril(np.ones((side, side)))
+        self.glyphs = sharp, _softened(sharp)
         (left, top), pitch = layout.corner, layout.pitch
         self.place(Box.of(left, left + columns * pitch, top - rows * pitch, top))
         row, column = np.mgrid[:rows, :columns]
@@ -476,6 +494,8 @@ class PatternPlaces(Heatmap):
         """Draw no triangle at 0 and all at 1, the nearest to the wall first."""
         grown = np.clip((alpha * (1 + self.SOFT) - self.when) / self.SOFT, 0.0, 1.0)
         self.grown = grown * self.there
+        sharp, soft = self.glyphs
+        self.glyph = (1 - alpha) * sharp + alpha * soft
         self._texture = None
         return self
 

@@ -14,6 +14,8 @@ MAX_SLAB = 0.5  # height of a slab, at most
 MAX_WIDTH = 4.6  # width of a slab, at most
 DISPLAY = 0.07  # size of the figure that matters, as a fraction of the frame's height
 GAP = 0.3  # between things
+NAMES = 0.45  # below the memory, for the names of its halves
+NEARER = 0.8  # by how much less than all of the room beside the memory its figures have
 
 
 @dataclass(frozen=True)
@@ -75,19 +77,19 @@ class QuestionLayout:
             figures = Box.of(stage.left, stage.right, stage.top - 0.25 * stage.height, stage.top)
             top = figures.bottom - up - 5 * GAP
             remark = 0.14 * stage.height
-            bottom = stage.bottom + remark + 2 * GAP
+            bottom = stage.bottom + remark + GAP + NAMES
             note, room = (stage.x, stage.bottom + remark), stage.width
         else:
             width = min(MAX_WIDTH, 0.36 * stage.width)
             left = stage.right - width - right - 2 * GAP
-            figures = Box.of(stage.left, left - 2 * GAP, stage.y, stage.y + 1.2)
-            bottom, top = stage.bottom + GAP, stage.top - up - FRAME_HEIGHT * 0.04 - 3 * GAP
+            figures = Box.of(stage.left + NEARER, left - 2 * GAP, stage.y, stage.y + 1.2)
+            bottom, top = stage.bottom + NAMES, stage.top - up - FRAME_HEIGHT * 0.04 - 3 * GAP
             note, room = (figures.x, figures.bottom - 1.2), 0.85 * figures.width
         full = Box.of(left, left + width, bottom, top)
         words += WORD_GAP
         few_width = min(width, stage.width - words - right)
         few_left = stage.x - (few_width + right - words) / 2
-        few_bottom = stage.bottom + GAP
+        few_bottom = stage.bottom + NAMES
         return cls(
             first=first,
             above=above,

@@ -23,8 +23,7 @@ SEAM = 0.45  # opacity of the line between two slabs
 CLOSE, APART = 0.05, 0.16  # distances of seams at which they begin to be seen, and are whole
 TOP_LIGHT, SIDE_LIGHT = 0.25, 0.45  # how much darker the top and the side are
 ROOM = 0.12  # between the pile and the outline around it, in scene units
-THROWN = 0.24  # how far the sides of the outline fly when it bursts, in scene units
-TURNED = (0.04, -0.05, -0.03, 0.0)  # and by how much they turn, in radians: left, top, right, foot
+LID = 0.1  # by how much the upper side of the outline turns when it bursts, in radians
 
 
 def _face(colour: str) -> VMobject:
@@ -139,9 +138,8 @@ class Limit(VGroup):
         return self
 
     def burst(self) -> Limit:
-        """Return a copy whose sides have flown apart."""
+        """Return a copy whose upper side has been pushed up, like a lid."""
         copy = self.copy()
-        ways = ((-1.0, 0.0), (0.0, 1.0), (1.0, 0.0), (0.0, 0.0))
-        for side, (x, y), angle in zip(copy.sides, ways, TURNED, strict=True):
-            side.rotate(angle).shift([THROWN * x, THROWN * y, 0.0])
+        lid = copy.sides[1]
+        lid.rotate(LID, about_point=lid.get_start())
         return copy

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from manim import AnimationGroup, Group, LaggedStart, linear, smooth, squish_rate_func
+from manim import AnimationGroup, Group, LaggedStart, VGroup, linear, smooth, squish_rate_func
 
 from extract.architectures import GPU_BYTES, architecture
 from filmkit.core.animations import (
@@ -30,6 +30,7 @@ SENTENCE, QUESTION = 0.08, 0.06  # text sizes, as fractions of the frame's heigh
 ASKED = ("Can", " a", " model", " remember", " less,", " and", " think", " as", " well?")
 TITLE = "The attention film"
 GROWTH = 6.0  # seconds in which the memory fills
+NAME_DROP = 0.3  # from a pile to the names of its halves, below the outline around it
 WORD_SHARE = 0.25  # of the width, for the words beside the slabs
 LANDED = squish_rate_func(smooth, 0.7, 1.0)  # when a slab that falls has its word beside it
 SETTLED = 0.8  # share of that time in which the view goes back
@@ -120,6 +121,7 @@ class Question(Stage):
             Glide(self.cursor, self.raised.cursor),
             run_time=tempo.normal,
         )
+        self.halves = self._name_halves(layout.slabs(1)[0])
         self.slabs = Group(*(Pile(box, 1, box.height) for box in layout.slabs(len(self.tokens))))
         falling = []
         for row, (slab, word) in enumerate(zip(self.slabs, sentence.words, strict=True)):
@@ -134,6 +136,17 @@ class Question(Stage):
             falling.append(AnimationGroup(*arriving, *naming))
         self.play(LaggedStart(*falling, lag_ratio=0.45), run_time=5.5)
         self.add(self.named)
+        self.play(Appear(self.halves), run_time=tempo.small)
+
+    def _name_halves(self, foot: Box) -> VGroup:
+        """Return what both halves of a slab are, in words below its front."""
+        theme, names = self.theme, VGroup()
+        for text, colour, half in zip(
+            ("keys", "values"), (theme.key, theme.value), foot.split_columns(2), strict=True
+        ):
+            name = Label(text, size=theme.shape_size, colour=colour)
+            names.add(name.on_line(half.x, half.bottom - NAME_DROP))
+        return names
 
     @beat
     def until_it_bursts(self) -> None:
@@ -167,12 +180,17 @@ class Question(Stage):
             limit.set_height(foot, min(10 * self.frame.height, self.capacity * now_unit))
             counter.set_value(int(tokens))
 
-        self.play(Glide(said, gone), Vanish(self.named), AnimateWith(pile, move))
+        self.play(
+            Glide(said, gone),
+            Vanish(self.named),
+            AnimateWith(pile, move),
+            Glide(self.halves, self._name_halves(foot)),
+        )
         self.remove(said)
         self.play(Appear(words), Appear(limit), run_time=tempo.small)
         moving = Group(pile, limit, counter)
         self.play(AnimateWith(moving, grow, run_time=GROWTH, rate_func=linear))
-        held = f"one GPU: {format_gigabytes(GPU_BYTES)}"
+        held = f"memory of one GPU: {format_gigabytes(GPU_BYTES)}"
         self.limit_label = Label(held, size=self.theme.name_size).on_line(*layout.limit)
         self.play(Appear(self.limit_label), run_time=tempo.small)
         self.wait_for("gigabytes")
@@ -192,7 +210,7 @@ class Question(Stage):
         unit = Paragraph(words, layout.unit, size=theme.name_size, colour=theme.ink, align="center")
         point, width = layout.remark
         remark = (
-            "if all {heads} heads kept their own keys and values, which R1 never did; "
+            "supposing each of {heads} heads kept its own keys and values: R1 itself keeps less; "
             "weights not counted; {gigabytes} GB = {gigabytes} × 10⁹ bytes"
         ).format(**self.facts)
         lines = Paragraph(
@@ -213,7 +231,10 @@ class Question(Stage):
         goal = pile.copy().stretch_to_fit_width(cursor.width)
         goal.stretch_to_fit_height(cursor.height).move_to(cursor)
         self.play(
-            Vanish(Group(self.limit, self.limit_label, self.figures), run_time=tempo.small),
+            Vanish(
+                Group(self.limit, self.limit_label, self.figures, self.halves),
+                run_time=tempo.small,
+            ),
             Glide(pile, goal),
             run_time=tempo.large,
         )

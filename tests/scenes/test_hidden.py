@@ -19,8 +19,6 @@ EXPLAINED = {
     ("scene_attention", "a_weighted_mix"): "a row is as bright as its weight",
     ("scene_patterns", "one_of_many"): "the gaps between patterns",
     ("scene_patterns", "through_the_model"): "the gaps between patterns",
-    ("scene_patterns", "one_word_back"): "the gaps between patterns",
-    ("scene_patterns", "a_place_to_rest"): "the gaps between patterns",
     ("scene_patterns", "the_same_words"): "the gaps between patterns",
     ("scene_patterns", "many_more"): "the gaps between patterns; outlines of a model without data",
     ("scene_kv_cache", "one_new_row"): "keys that the new row has not met",
