@@ -538,7 +538,8 @@ class ReadersOfNumber(VGroup):
                 fan.add_line_to(np.array([x - 0.5 * pitch, y, 0.0]))
         if row.heads > deep:
             # All of them read it, not the first column only.
-            around = Box.around(Box(*dot.get_center()[:2], pitch, pitch) for dot in heads)
+            end, half = right + pitch * -(-row.heads // deep), pitch * deep / 2
+            around = Box.of(right, end, box.y - half, box.y + half)
             heads.add(Outline(around, colour=row.colour))
         self.numbers.add(number)
         self.fans.add(fan)
