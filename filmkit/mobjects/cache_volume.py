@@ -285,7 +285,7 @@ class VolumeBlock(Group):
         for path in (
             face((0, 0, 0), (1, 0, 0), (1, 1, 0), (0, 1, 0), (0, 0, 0)),
             face((0, 0, 0), (0, 0, 1), (1, 0, 1), (1, 0, 0)),
-            face((1, 0, 1), (1, 1, 1), (1, 1, 0)),
+            face((1, 0, 0), (1, 0, 1), (1, 1, 1), (1, 1, 0)),
         ):
             self.edges.start_new_path(path[0])
             for point in path[1:]:
@@ -397,9 +397,11 @@ class Measure(VGroup):
         From the edge to the line.
     text
         What is counted.
-    at
-        Where along the line its label is, 0 to 1. At 0 it is to the left of the line's start,
-        else below the line, beginning at that point.
+    colour
+        Colour of the label; the theme's ``ink`` by default.
+    falling
+        Whether the line falls to the right as it is seen: its label then ends below its middle,
+        else it begins there.
     """
 
     def __init__(
@@ -409,7 +411,8 @@ class Measure(VGroup):
         *,
         away: npt.ArrayLike,
         text: str,
-        at: float = 0.5,
+        colour: str | None = None,
+        falling: bool = False,
     ) -> None:
         super().__init__()
         theme = current_theme()
@@ -419,10 +422,10 @@ class Measure(VGroup):
         for path in ((first, last), (first - tick, first + tick), (last - tick, last + tick)):
             self.line.start_new_path(path[0])
             self.line.add_line_to(path[1])
-        self.label = Label(text)
-        half, line = self.label.width / 2, self.label.line_height
-        self.label.on_line(*((half + 0.1, -0.75 * line) if at > 0 else (-half - 0.2, 0.0)))
-        keep_upright(self.label, first + at * (last - first))
+        self.label = Label(text, colour=colour)
+        aside = self.label.width / 2 + 0.1
+        self.label.on_line(-aside if falling else aside, -0.75 * self.label.line_height)
+        keep_upright(self.label, (first + last) / 2)
         self.add(self.line, self.label)
 
 

@@ -357,7 +357,7 @@ class EndLabels(VGroup):
         ends = [curve.end for curve in self.curves]
         line = self.labels[0].line_height
         low = self.curves[0].axes.plot.bottom - line / 2
-        ys = spread([y for _, y in ends], [1.05 * line] * len(ends), low, np.inf)
+        ys = spread([y for _, y in ends], [1.25 * line] * len(ends), low, np.inf)
         for label, tie, (x, start), y in zip(self.labels, self.ties, ends, ys, strict=True):
             label.on_line(x + 3 * GAP + label.width / 2, y)
             tie.set_points_as_corners([[x + 0.4 * GAP, start, 0.0], [x + 2.6 * GAP, y, 0.0]])

@@ -5,7 +5,7 @@ All numbers are computed by :mod:`extract.architectures` and :mod:`extract.newer
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -43,12 +43,14 @@ from filmkit.core.numbers import (
     format_ratio,
     readable_bytes,
 )
-from filmkit.core.text import Label, Number, break_lines
+from filmkit.core.text import Label, Number, break_lines, fit_size, stacked_lines
 from filmkit.core.theme import current_theme
-from filmkit.mobjects.cached_numbers import BITS, CachedPerToken, trained_ratio
+from filmkit.mobjects.cached_numbers import BITS, CachedPerToken
 from filmkit.mobjects.chart import ChartAxes, ChartAxis, Curve, EndLabels, ReferenceLine, grow_bar
 from filmkit.mobjects.flow import Draw, Wire
+from filmkit.mobjects.marks import Outline
 from scenes.cache_size.layout import (
+    COLUMN,
     DISPLAY,
     ChartLayout,
     SavingLayout,
@@ -78,11 +80,27 @@ def _words(text: str, point: Point, *, size: float, colour: str, right: bool = F
     return label
 
 
+def _gigabytes(size: float) -> str:
+    """Return a size as a tick: "160 GB"."""
+    return f"{size / 1e9:.0f} GB"
+
+
 def _filled(box: Box, colour: str) -> Rectangle:
     """Return a box filled with a colour."""
     return Rectangle(
         width=box.width, height=box.height, stroke_width=0.0, fill_color=colour, fill_opacity=1.0
     ).move_to(box.center)
+
+
+def _named_pieces(bar: VGroup, names: Sequence[str]) -> VGroup:
+    """Return names in the middle of the pieces of a bar or a column, on end where it is narrow."""
+    theme, labels = current_theme(), VGroup()
+    for piece, name in zip(bar, names, strict=False):
+        label = Label(name, size=theme.shape_size, colour=theme.background)
+        if label.width > piece.width - GAP:
+            label.rotate(np.pi / 2)
+        labels.add(label.move_to(piece))
+    return labels
 
 
 def lean_over(piece: Rectangle, start: Point, end: Point) -> Glide:
@@ -110,10 +128,11 @@ class TokenBars(VGroup):
         For each scheme the pieces of its bar, its name, and its size in bytes.
     tiles
         The latent's bar, repeated along the first one.
+    key
+        The words "keys" and "values" in the pieces of the first bar.
     ratio, meaning
-        How often it fits: a number that counts up and its sign; and what that means.
-    trained
-        A mark at the size of a model that was trained, and its words.
+        How often it fits, below the tiles: a number that counts up and its sign; and what that
+        means.
     """
 
     def __init__(self, caches: Sequence[CachedPerToken], layout: TokenLayout) -> None:
@@ -139,9 +158,10 @@ class TokenBars(VGroup):
             self.bars.add(bar)
             size = readable_bytes(cache.size())
             self.sizes.add(_words(size, (x + GAP, row.y), size=theme.name_size, colour=theme.ink))
+        self.key = _named_pieces(self.bars[0], ("keys", "values"))
         self._measure(layout, arch.n_heads)
-        self.add(self.title, self.bars, self.names, self.sizes, self.tiles)
-        self.add(self.ratio, self.meaning, self.trained)
+        self.add(self.title, self.bars, self.key, self.names, self.sizes, self.tiles)
+        self.add(self.ratio, self.meaning)
 
     def _measure(self, layout: TokenLayout, heads: int) -> None:
         """Build the tiles and the words on how many there are."""
@@ -161,21 +181,11 @@ class TokenBars(VGroup):
         self.ratio = VGroup(self.times, sign)
         self.full_ratio = ratio
         self.meaning, (x, y) = VGroup(), below
-        text = f"if all {heads} heads kept their own, which nobody trained"
+        text = f"the latent, if all {heads} heads kept their own, which nobody trained"
         for line in break_lines(text, 0.55 * layout.rows[0].width, size=theme.shape_size):
             label = _words(line, (x, y), size=theme.shape_size, colour=theme.muted, right=True)
             self.meaning.add(label)
             y -= 1.4 * label.line_height
-        *_, trained = trained_ratio()
-        x = ruler.left + trained * step
-        foot = ruler.bottom - 0.34
-        mark = Wire([(x, foot), (x, ruler.bottom + 0.02)], colour=theme.ink, arrow=False)
-        self.trained, room = VGroup(mark), layout.verdict[0][0] - x - GAP
-        text = f"{format_ratio(trained)}: the largest such model that was trained"
-        for line in break_lines(text, room, size=theme.shape_size):
-            label = _words(line, (x + GAP, foot), size=theme.shape_size, colour=theme.ink)
-            self.trained.add(label)
-            foot -= 1.4 * label.line_height
 
     def arrive(self, index: int) -> Animation:
         """Return an animation in which a bar comes.
@@ -263,8 +273,8 @@ class MemoryLines(VGroup):
                 0,
                 1.1 * schemes[0].size(CONTEXT_TOKENS),
                 (*y_first, *y_far),
-                "gigabytes",
-                write=lambda size: f"{size / 1e9:.0f}",
+                "size of the cache",
+                write=_gigabytes,
             ),
             layout.chart,
             right=max(Label(text).width for text in texts) + layout.ties,
@@ -489,18 +499,22 @@ class ReadersOfNumber(VGroup):
             half = figure.width / 2
             at = box.right - GAP - half if inside else box.right + GAP + half
             self.figures.add(figure.on_line(at, bar.y))
-        x = layout.bars[0].left + ridge * unit
-        foot, head = layout.chip + 0.3, layout.bars[0].top + 0.15
-        line = Wire([(x, foot), (x, head)], colour=theme.accent, arrow=False)
-        words = Label(
-            f"a chip could do {format_number(ridge)} meanwhile",
-            size=theme.shape_size,
-            colour=theme.accent,
-        )
-        words.on_line(min(x, layout.bars[0].right - words.width / 2), layout.chip)
-        self.chip = VGroup(line, words)
+        self.chip = self._chip(layout, layout.bars[0].left + ridge * unit)
         self.add(self.title, self.names, self.numbers, self.fans, self.heads, self.bars)
         self.add(self.figures, self.chip)
+
+    def _chip(self, layout: WorkLayout, x: float) -> VGroup:
+        """Return a line across the bars, and beside it what it means, flush right."""
+        theme, (first, *_, last) = current_theme(), layout.bars
+        line = Wire([(x, last.bottom), (x, first.top)], colour=theme.accent, arrow=False)
+        text = f"a chip could do {format_number(H100_SXM.ridge())} meanwhile"
+        room = x - GAP - self.figures[0].get_right()[0] - 2 * GAP
+        words = VGroup(
+            *stacked_lines(text, (0, first.y), room, size=theme.name_size, colour=theme.accent)
+        )
+        for label in words:
+            label.set_x(x - GAP - label.width / 2)
+        return VGroup(line, words)
 
     def _readers(self, row: Readers, box: Box) -> None:
         """Build the number that is read, the heads that use it, and lines between them."""
@@ -522,6 +536,11 @@ class ReadersOfNumber(VGroup):
             if across == 0:
                 fan.start_new_path(np.array([box.left + side, box.y, 0.0]))
                 fan.add_line_to(np.array([x - 0.5 * pitch, y, 0.0]))
+        if row.heads > deep:
+            # All of them read it, not the first column only.
+            end, half = right + pitch * -(-row.heads // deep), pitch * deep / 2
+            around = Box.of(right, end, box.y - half, box.y + half)
+            heads.add(Outline(around, colour=row.colour))
         self.numbers.add(number)
         self.fans.add(fan)
         self.heads.add(heads)
@@ -549,7 +568,9 @@ class SavingColumns(VGroup):
     Attributes
     ----------
     columns, words, sizes
-        For each column its shape, the words below it, and, for the first and the last, the size.
+        For each column its shape, the words below it, and the size.
+    keys
+        For the first two columns the names of their pieces.
     slopes
         Between two columns a line and the factor.
     saving, throughput
@@ -590,21 +611,29 @@ class SavingColumns(VGroup):
                 y -= 1.35 * label.line_height
             self.words.add(words)
             text = format_kilobytes(size) if size > 1e5 else readable_bytes(size)
-            self.sizes.add(Label(text, size=theme.name_size).on_line(place.x, low + 0.3))
+            size_label = fit_size(text, place.width / COLUMN - GAP, size=theme.name_size)
+            # The slope ends at the column's left corner: words that are wider go to the right.
+            x = max(place.x, place.left + size_label.width / 2)
+            self.sizes.add(size_label.on_line(x, low + 0.3))
+        self.keys = VGroup(
+            _named_pieces(self.columns[0], ("keys", "values")),
+            _named_pieces(self.columns[1], ("latent",)),
+        )
         self.slopes = VGroup()
         for index, factor in enumerate(self.factors):
             self.slopes.add(self._slope(index, factor))
         self.saving = self._verdict(
             f"{format_percent(V2_SAVING)} less",
-            "as published; this is consistent with it",
+            "as published; these columns agree with it",
             layout.verdicts[0],
         )
         self.throughput = self._verdict(
             f"{format_ratio(V2_THROUGHPUT)} throughput",
-            "with all this, and 8-bit weights",
+            "of the same two models; weights of 8 bits help",
             layout.verdicts[1],
         )
-        self.add(self.columns, self.words, self.sizes, self.slopes, self.saving, self.throughput)
+        self.add(self.columns, self.keys, self.words, self.sizes, self.slopes)
+        self.add(self.saving, self.throughput)
 
     def _slope(self, index: int, factor: float) -> VGroup:
         """Return the line from the top of a column to that of the next, and its factor."""
@@ -612,7 +641,9 @@ class SavingColumns(VGroup):
         here, there = self.columns[index], self.columns[index + 1]
         start, end = here.get_corner([1, 1, 0]), there.get_corner([-1, 1, 0])
         line = Wire([(start[0], start[1]), (end[0], end[1])], colour=theme.flow)
-        label = Label(format_ratio(factor), size=theme.name_size, colour=theme.ink)
+        label = fit_size(
+            f"÷ {format_number(factor)}", (end - start)[0], size=theme.name_size, colour=theme.muted
+        )
         middle = (start + end) / 2
         label.on_line(middle[0] + label.width / 2 + 0.05, middle[1] + 0.42)
         return VGroup(line, label)
@@ -622,7 +653,7 @@ class SavingColumns(VGroup):
         theme, (x, y) = current_theme(), point
         return VGroup(
             _words(figure, (x, y), size=DISPLAY, colour=theme.accent, right=True),
-            _words(words, (x, y - 0.62), size=theme.shape_size, colour=theme.muted, right=True),
+            _words(words, (x, y - 0.62), size=theme.shape_size, colour=theme.ink, right=True),
         )
 
     def step(self, index: int) -> Animation:
@@ -644,9 +675,11 @@ class NewerLines(VGroup):
     latent
         What they are compared with.
     schemes
-        The newer schemes.
+        The newer schemes, and what makes each cheaper, in a few words.
     layout
         Where the chart is.
+    explained
+        Whether there is room for these words.
 
     Attributes
     ----------
@@ -657,11 +690,18 @@ class NewerLines(VGroup):
     """
 
     def __init__(
-        self, latent: CachedPerToken, schemes: Sequence[NewerScheme], layout: ChartLayout
+        self,
+        latent: CachedPerToken,
+        schemes: Mapping[NewerScheme, str],
+        layout: ChartLayout,
+        *,
+        explained: bool,
     ) -> None:
         super().__init__()
         theme = current_theme()
-        names = ["DeepSeek-R1", *(scheme.model for scheme in schemes)]
+        names = ["DeepSeek-R1"]
+        for scheme, idea in schemes.items():
+            names.append(f"{scheme.model}: {idea}" if explained else scheme.model)
         lengths = np.linspace(0, CONTEXT_TOKENS, 65)
         held = [[s.held(int(n)) * BITS / 8 for n in lengths] for s in schemes]
         most = max(latent.size(CONTEXT_TOKENS), *(h[-1] for h in held))
@@ -678,8 +718,8 @@ class NewerLines(VGroup):
                 0,
                 1.06 * most,
                 (5e9, 10e9),
-                "gigabytes, at 16 bits a number",
-                write=lambda size: f"{size / 1e9:.0f}",
+                f"size of the cache, at {BITS} bits a number",
+                write=_gigabytes,
             ),
             layout.chart,
             right=max(Label(name).width for name in names) + layout.ties,
@@ -691,7 +731,16 @@ class NewerLines(VGroup):
             colour=theme.latent,
             width=theme.bold,
         )
-        others = (Curve(self.axes, lengths, sizes, colour=theme.flow) for sizes in held)
+        others = (
+            # Those of the same makers are the ones that are told about.
+            Curve(
+                self.axes,
+                lengths,
+                sizes,
+                colour=theme.ink if scheme.model.startswith("DeepSeek") else theme.muted,
+            )
+            for scheme, sizes in zip(schemes, held, strict=True)
+        )
         self.curves = VGroup(first, *others)
         self.ends = EndLabels(self.curves, names)
         self.ground = VGroup(

@@ -15,14 +15,14 @@ TITLE = 0.5  # height of the line above a picture that says what it counts
 NAME = 0.5  # height of the line above a bar with its name
 SIZE = 1.5  # width at the end of the longest bar for its size
 THICK = 0.8  # thickness of a bar, as a share of its row without the name
-FIRST_ROW = 1.75  # height of the first row, in heights of another
+FIRST_ROW = 1.4  # height of the first row, in heights of another
 RULER = 0.34  # height of a row of tiles, as a share of the bar that they measure
 RULER_GAP = 0.1  # between the bar and the tiles
+BELOW_NOTES = 0.15  # room between the notes at the top and the title of an axis
 TIES = 0.5  # from the ends of lines to their names, and a little more
 COLUMN = 0.44  # width of a column, as a share of its place
 COLUMN_WORDS = 1.05  # height of the words below columns
 PICTURE = 0.36  # width of the pictures of readers left of the bars, as a share of the stage
-CHIP_WORDS = 0.9  # height of the words on what a chip can do
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class TokenLayout:
     ruler
         Box of the tiles.
     verdict
-        Right end of the line with the ratio, and of the words below it.
+        Right end of the line with the ratio, below the tiles, and of the words below it.
     """
 
     title: Point
@@ -63,13 +63,12 @@ class TokenLayout:
         first = rows[0]
         drop = first.bottom - RULER_GAP
         ruler = Box.of(first.left, first.right, drop - RULER * first.height, drop)
-        middle = (rows[1].top + rows[2].bottom) / 2
         return cls(
             title=(stage.left, stage.top - TITLE / 2),
             rows=tuple(rows),
             names=tuple(names),
             ruler=ruler,
-            verdict=((stage.right, middle + 0.3), (stage.right, middle - 0.4)),
+            verdict=((ruler.right, ruler.bottom - 0.5), (ruler.right, ruler.bottom - 1.1)),
         )
 
 
@@ -91,7 +90,8 @@ class ChartLayout:
     @classmethod
     def of(cls, frame: Frame) -> ChartLayout:
         """Lay out the chart in a frame."""
-        return cls(frame.stage, TIES)
+        stage = frame.stage
+        return cls(Box.of(stage.left, stage.right, stage.bottom, stage.top - BELOW_NOTES), TIES)
 
 
 @dataclass(frozen=True)
@@ -108,21 +108,18 @@ class WorkLayout:
         Box of each bar, as long as the longest may be.
     names
         Left end of the name of each row.
-    chip
-        y of the words on what a chip could do.
     """
 
     title: Point
     pictures: tuple[Box, ...]
     bars: tuple[Box, ...]
     names: tuple[Point, ...]
-    chip: float
 
     @classmethod
     def of(cls, frame: Frame, rows: int) -> WorkLayout:
         """Lay out the rows in a frame."""
         stage = frame.stage
-        room = Box.of(stage.left, stage.right, stage.bottom + CHIP_WORDS, stage.top - TITLE)
+        room = Box.of(stage.left, stage.right, stage.bottom, stage.top - TITLE)
         pictures, bars, names = [], [], []
         for box in room.split_rows(rows, 0.25):
             below = Box.of(box.left, box.right, box.bottom, box.top - NAME)
@@ -136,7 +133,6 @@ class WorkLayout:
             pictures=tuple(pictures),
             bars=tuple(bars),
             names=tuple(names),
-            chip=stage.bottom + CHIP_WORDS / 2 - 0.1,
         )
 
 
@@ -162,7 +158,7 @@ class SavingLayout:
     def of(cls, frame: Frame, count: int) -> SavingLayout:
         """Lay out a number of columns in a frame."""
         stage = frame.stage
-        top = stage.top - TITLE
+        top = stage.top - TITLE - BELOW_NOTES
         if frame.tall:
             top -= 4.4
         room = Box.of(stage.left, stage.right, stage.bottom + COLUMN_WORDS, top)

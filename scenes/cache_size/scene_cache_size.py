@@ -20,6 +20,7 @@ from extract.architectures import (
 )
 from extract.newer_schemes import newer_scheme
 from filmkit.core.animations import Appear, Arrive, Glide, Vanish
+from filmkit.core.geometry import NARROW
 from filmkit.core.numbers import format_count, format_number, format_percent, spoken_bytes
 from filmkit.core.stage import Stage, beat
 from filmkit.mobjects.cached_numbers import CachedPerToken, trained_ratio
@@ -38,13 +39,14 @@ from scenes.cache_size.layout import ChartLayout, SavingLayout, TokenLayout, Wor
 
 SHAPE = "DeepSeek-V3/R1"
 MEASURED_AGAINST = "DeepSeek 67B"
-NEWER = (
-    ("DSA", "DeepSeek-V3.2"),
-    ("window + GQA", "gpt-oss-120b"),
-    ("Gated DeltaNet + GQA", "Qwen3-Next 80B"),
-    ("CSA + HCA", "DeepSeek-V4-Pro"),
-    ("KDA + MLA", "Kimi Linear 48B"),
-)
+NEWER = {
+    ("DSA", "DeepSeek-V3.2"): "reads only a part",
+    ("window + GQA", "gpt-oss-120b"): "a window in half its layers",
+    ("Gated DeltaNet + GQA", "Qwen3-Next 80B"): "caches in few layers",
+    ("CSA + HCA", "DeepSeek-V4-Pro"): "an entry for many tokens",
+    ("KDA + MLA", "Kimi Linear 48B"): "caches in few layers",
+}
+"""Newer schemes and their models, with what makes them cheaper."""
 
 
 class CacheSize(Stage):
@@ -80,12 +82,14 @@ class CacheSize(Stage):
             ),
             Readers(f"one latent for {arch.n_heads} heads", arch.n_heads, works[2], latent.colour),
         )
-        newer = [newer_scheme(*names) for names in NEWER]
+        newer = {newer_scheme(*names): idea for names, idea in NEWER.items()}
         self.token = TokenBars(self.caches, TokenLayout.of(self.frame))
         self.memory = MemoryLines(self.caches, ChartLayout.of(self.frame))
         self.readers = ReadersOfNumber(self.rows, WorkLayout.of(self.frame, len(self.rows)))
         self.saving = SavingColumns(SavingLayout.of(self.frame, 4))
-        self.newer = NewerLines(latent, newer, ChartLayout.of(self.frame))
+        self.newer = NewerLines(
+            latent, newer, ChartLayout.of(self.frame), explained=self.frame.width > NARROW
+        )
         self.facts |= {
             "heads": str(arch.n_heads),
             "megabytes": format_number(every_head.size() / 1e6, 2),
@@ -116,20 +120,18 @@ class CacheSize(Stage):
         self.play(Appear(token.title), run_time=tempo.small)
         for index in range(len(self.caches)):
             self.play(Appear(token.names[index], run_time=tempo.small), token.arrive(index))
-            self.play(Appear(token.sizes[index]), run_time=tempo.small / 2)
+            named = [token.key] if index == 0 else []
+            self.play(Appear(Group(token.sizes[index], *named)), run_time=tempo.small / 2)
 
     @beat
     def how_often_it_fits(self) -> None:
         """The latent fits in {times} times; into the largest such model that DeepSeek trained,
         {trained} times."""
         token, tempo = self.token, self.theme.tempo
-        between = [part[i] for part in (token.names, token.bars, token.sizes) for i in (1, 2)]
-        self.play(*self.dim(*between), run_time=tempo.small)
         token.times.set_value(0.0)
         self.play(Appear(token.ratio), run_time=tempo.small / 2)
         self.play(token.lay_tiles(run_time=2 * tempo.large))
         self.play(Appear(token.meaning), run_time=tempo.small)
-        self.play(Appear(token.trained), run_time=tempo.small)
 
     # Many tokens
 
@@ -140,11 +142,10 @@ class CacheSize(Stage):
         token, memory, tempo = self.token, self.memory, self.theme.tempo
         latent = token.bars[-1][0]
         others = [part for group in (token.names, token.sizes) for part in group]
-        others += [token.title, token.ratio, token.meaning, token.trained]
+        others += [token.title, token.key, token.ratio, token.meaning]
         # The tiles go back to where they came from.
         self.play(
             *(Vanish(part) for part in others),
-            *self.undim(token.bars[1], token.bars[2]),
             *(Glide(tile, latent) for tile in token.tiles),
             run_time=tempo.normal,
         )
@@ -204,7 +205,7 @@ class CacheSize(Stage):
     @beat
     def the_published_saving(self) -> None:
         """DeepSeek's headline, {saving} less, is against groups at {before_bits} bits. Latent and
-        fewer layers give {architecture} times, fewer bits {precision}."""
+        fewer layers divide it by {architecture}, fewer bits by {precision}."""
         saving, tempo = self.saving, self.theme.tempo
         # From one number that groups cache to all that they cache of a token.
         number = self.readers.numbers[1]
@@ -215,6 +216,7 @@ class CacheSize(Stage):
             Appear(saving.words[0]),
             Appear(saving.sizes[0]),
             Appear(saving.columns[0]),
+            Appear(saving.keys[0]),
             run_time=tempo.small,
         )
         for index in range(1, 4):
@@ -224,8 +226,10 @@ class CacheSize(Stage):
             self.play(
                 saving.step(index), Appear(saving.words[index]), Draw(saving.slopes[index - 1][0])
             )
-            self.play(Appear(saving.slopes[index - 1][1]), run_time=tempo.small / 2)
-        self.play(Appear(saving.sizes[-1]), Appear(saving.saving), run_time=tempo.small)
+            named = [saving.keys[1]] if index == 1 else []
+            found = Group(saving.slopes[index - 1][1], saving.sizes[index], *named)
+            self.play(Appear(found), run_time=tempo.small / 2)
+        self.play(Appear(saving.saving), run_time=tempo.small)
 
     @beat
     def throughput_too(self) -> None:

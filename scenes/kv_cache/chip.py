@@ -87,7 +87,7 @@ class WaitingChip(VGroup):
                 for text, point, colour in names
             )
         )
-        self.figure = Label(f"{used} of {slots}", size=DISPLAY)
+        self.figure = Label(f"{used} of {slots} used", size=DISPLAY)
         self.figure.on_line(*layout.figure)
         self.caption = VGroup(
             *stacked_lines(
@@ -99,7 +99,7 @@ class WaitingChip(VGroup):
         )
         for line in self.caption:
             line.on_line(layout.figure[0], line.get_y())
-        self.remark = fit_size(remark, room, size=theme.note_size, colour=theme.muted).on_line(
+        self.remark = fit_size(remark, room, size=theme.shape_size, colour=theme.muted).on_line(
             *layout.remark
         )
         self.add(self.slots, self.wire, self.names, self.lit, self.number)

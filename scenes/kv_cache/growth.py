@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
-from manim import Animation, Group, Mobject, VGroup
+from manim import Animation, Group, Mobject, VGroup, VMobject
 
 from filmkit.core.animations import AnimateWith, Arrive, Glide, Reveal
 from filmkit.core.geometry import Box, Frame
@@ -32,6 +32,7 @@ __all__ = [
 
 Array = npt.NDArray[np.float64]
 
+INSIDE, EDGE = 0.09, 0.03  # from the edge of what is known, and of what is new, to its frame
 HEADERS_APART = 0.25  # between two headers on one line, in scene units
 
 
@@ -137,14 +138,14 @@ def sweep_column(picture: ProductPicture, beam: Mobject, **kwargs: float) -> Ani
 
 
 class GrowthMarks(VGroup):
-    """Frames around what was known before the new token, and around the new row of scores.
+    """Frames around what was known before the new token, and around what is new.
 
     Attributes
     ----------
     known
-        White frames around old queries, old keys and their scores.
-    row
-        Frame of the new row of scores.
+        White frames around old queries, old keys and their scores that are not masked.
+    new
+        Frames of the new row, from the query through the scores, and of the new key.
     notes
         What each is, in words: masked, known, new.
     """
@@ -155,15 +156,18 @@ class GrowthMarks(VGroup):
         rows, pitch = len(picture.words), place.pitch
         old = pitch * (rows - 1)
         left, top, product = place.left, place.top, place.product
-        boxes = (
-            Box.of(left.left, left.right, left.top - old, left.top),
-            Box.of(top.left, top.left + old, top.bottom, top.top),
-            Box.of(product.left, product.left + old, product.top - old, product.top),
+        queries = Box.of(left.left, left.right, left.top - old, left.top)
+        keys = Box.of(top.left, top.left + old, top.bottom, top.top)
+        scores = Box.of(product.left, product.left + old, product.top - old, product.top)
+        self.known = VGroup(
+            *(Highlight(box.inset(INSIDE), colour=theme.ink) for box in (queries, keys)),
+            _stair(scores, rows - 1),
         )
-        self.known = VGroup(*(Highlight(box, colour=theme.ink) for box in boxes))
-        self.row = Highlight(place.cell(rows - 1, 0))
-        row = place.row(rows - 1)
-        self.row = Highlight(Box.of(product.left, product.right, row.bottom, row.top))
+        row, column = place.row(rows - 1), place.column(rows - 1)
+        self.new = VGroup(
+            Highlight(Box.of(left.left, product.right, row.bottom, row.top).inset(EDGE)),
+            Highlight(Box.of(column.left, column.right, top.bottom, top.top).inset(EDGE)),
+        )
         texts = (
             ("future: masked", theme.muted),
             ("known before", theme.ink),
@@ -173,7 +177,20 @@ class GrowthMarks(VGroup):
         for (text, colour), (x, y) in zip(texts, layout.points, strict=True):
             lines = stacked_lines(text, (x, y), layout.width, size=layout.size, colour=colour)
             self.notes.add(VGroup(*lines))
-        self.add(self.known, self.row, self.notes)
+        self.add(self.known, self.new, self.notes)
+
+
+def _stair(box: Box, rows: int) -> VMobject:
+    """Return a white frame around the scores of a box that are not masked."""
+    theme, pitch = current_theme(), box.height / rows
+    left, top, bottom = box.left + INSIDE - EDGE, box.top, box.bottom + INSIDE - EDGE
+    frame = VMobject(stroke_color=theme.ink, stroke_width=theme.bold, fill_opacity=0.0)
+    corners = [(left, top)]
+    for row in range(rows):
+        x, y = box.left + pitch * (row + 1), top - pitch * row
+        corners += [(x, y), (x, max(y - pitch, bottom))]
+    corners += [(left, bottom), (left, top)]
+    return frame.set_points_as_corners([[x, y, 0.0] for x, y in corners])
 
 
 def note_below(text: str, box: Box, colour: str) -> VGroup:

@@ -14,7 +14,6 @@ from filmkit.core.geometry import (
     Point,
     row_points,
 )
-from filmkit.mobjects.head_layout import sentence_points
 from filmkit.mobjects.head_stack_layout import TILT, TURN
 
 __all__ = [
@@ -42,6 +41,7 @@ NOTE = 0.024 * FRAME_HEIGHT  # height of a line of small words
 SHAPE = 0.028 * FRAME_HEIGHT  # of words
 NAME = 0.04 * FRAME_HEIGHT  # and of a name
 DISPLAY = 0.07  # size of the one figure that matters
+SENTENCE_LINE = 0.5  # height of a line of the sentence
 CANDIDATE = 0.13  # distance from one candidate to the next, as a share of the stage's height
 NOTES_ROOM = 3.5  # width beside the scores for notes
 KEPT_GAP = 0.4  # between queries, keys and values
@@ -64,7 +64,7 @@ class NextWordLayout:
     Attributes
     ----------
     sentence
-        Centers of the sentence's words, including the one that will join it.
+        y of the middle of the sentence.
     title
         Center of the line above the bar chart.
     words
@@ -75,30 +75,26 @@ class NextWordLayout:
         Boxes of the candidates' bars, as wide as a probability of 1.
     """
 
-    sentence: tuple[Point, ...]
+    sentence: float
     title: Point
     words: tuple[Point, ...]
     word_room: float
     bars: tuple[Box, ...]
 
     @classmethod
-    def of(cls, widths: tuple[float, ...], frame: Frame, *, candidates: int) -> NextWordLayout:
-        """Lay out a sentence whose words have the given widths, and a number of candidates."""
-        stage = frame.stage
-        points = sentence_points(widths, frame, gap=0.22, line=0.66)
-        lines = 1 + round((points[0][1] - points[-1][1]) / 0.66)
-        room = stage.height - 0.66 * lines - 0.4
+    def of(cls, frame: Frame, *, lines: int, candidates: int) -> NextWordLayout:
+        """Lay out a sentence of some lines, and a number of candidates."""
+        stage, sentence = frame.stage, SENTENCE_LINE * lines
+        room = stage.height - sentence - 0.4
         step = min(CANDIDATE * stage.height, 0.9, room / (candidates + 1))
         chart = (candidates + 1) * step
-        gap = max(0.1, (stage.height - chart - 0.66 * lines) / 3)
-        first = stage.top - gap - 0.33
-        dy = first - points[0][1]
+        gap = max(0.1, (stage.height - chart - sentence) / 3)
         left = stage.left + 0.24 * stage.width
         bottom = max(stage.bottom, stage.bottom + gap / 2)
         whole = Box.of(left, stage.right - 1.1, bottom, bottom + candidates * step)
         rows = row_points(whole.x, whole, candidates)
         return cls(
-            sentence=tuple((x, y + dy) for x, y in points),
+            sentence=stage.top - gap - sentence / 2,
             title=(stage.x, whole.top + 0.5 * step),
             words=tuple((left - 2 * WORD_GAP, y) for _, y in rows),
             word_room=left - 2 * WORD_GAP - stage.left,
@@ -350,9 +346,11 @@ class ChipLayout:
             figure = (right.x, right.y + 0.4)
         else:
             left, right = room.split_columns((0.44, 0.56), gap=CHIP_GAP)
-            cache, chip = left.fit(*shape), right.fit(1.2, 1.0)
+            top = left.top - 0.25
+            cache, chip = (
+                box.moved(dy=top - box.top) for box in (left.fit(*shape), right.fit(1.2, 1.0))
+            )
             width = left.width
-            cache = cache.moved(dy=left.top - 0.25 - cache.top)
             wire = ((cache.right + 0.2, cache.y), (chip.left - 0.3, cache.y))
             figure = (cache.x, (cache.bottom + foot) / 2)
         x, y = figure
@@ -400,7 +398,7 @@ def volume_fill(frame: Frame) -> tuple[float, float]:
 
 def measured_volume_fill(frame: Frame) -> tuple[float, float]:
     """Return the same for a volume with measured edges."""
-    return (0.5, 0.1) if frame.width <= NARROW else (0.62, 0.3)
+    return (0.5, 0.1) if frame.width <= NARROW else (0.62, 0.0)
 
 
 def title_point(frame: Frame) -> Point:

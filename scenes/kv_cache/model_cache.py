@@ -26,6 +26,7 @@ __all__ = ["ModelCache"]
 
 Points = npt.NDArray[np.float64]
 
+APART = 2.0  # from one head to the next while they are apart, in spacings of the layout
 WORDS_GAP = 0.15  # between words and the volume's edge, in scene units
 FIGURE_ROOM = 1.25  # height of the figure and its line above the measured volume
 MAX_NUMBERED_HEADS = 4  # of more heads only the first and the last have a number
@@ -81,7 +82,7 @@ class ModelCache:
         return volume.set_range(units=(first, first + units))
 
     def _head_shift(self, places: int) -> tuple[float, float, float]:
-        return (0.0, 0.0, -places * (self.layout.spacing - self.layout.thickness))
+        return (0.0, 0.0, -places * (APART * self.layout.spacing - self.layout.thickness))
 
     # Shots
 
@@ -191,29 +192,47 @@ class ModelCache:
     def head_labels(self) -> VGroup:
         """Numbers of the heads at their lower right corners; of many the first and the last."""
         heads = range(self.count) if self.count <= MAX_NUMBERED_HEADS else (0, self.count - 1)
-        return self._corner_labels([self.heads[h] for h in heads], [f"head {h}" for h in heads])
-
-    def _corner_labels(self, volumes: list[CacheVolume], texts: list[str]) -> VGroup:
-        theme, labels = current_theme(), VGroup()
-        for volume, text in zip(volumes, texts, strict=True):
-            label = Label(text, size=theme.note_size, colour=theme.muted)
-            label.on_line(0.1 + label.width / 2, -0.12)
-            labels.add(keep_upright(label, volume.values.corner(1.0, 1.0, 0.0)))
-        return labels
+        return VGroup(
+            *(
+                self._corner_label(f"head {h}", self.heads[h].values.corner(1.0, 1.0, 0.0))
+                for h in heads
+            )
+        )
 
     @property
-    def key_value_labels(self) -> VGroup:
-        """Names of the two halves of the front, below them: they end where these are in the middle.
+    def layer_labels(self) -> VGroup:
+        """Names of the first and the last layer at the lower corners of the whole volume.
+
+        If these are too near to each other there is only the first.
+        """
+        corners = [self.whole.values.corner(1.0, 1.0, back) for back in (0.0, 1.0)]
+        labels = VGroup(self._corner_label("layer 0", corners[0]))
+        seen = self.shot_of_whole.project(np.array(corners), self.frame.height)
+        last = Label(f"layer {self.units // self.count - 1}", size=current_theme().note_size)
+        if seen[1, 0] - seen[0, 0] > 2.5 * last.width:
+            # It ends below the far corner, where the edge is well above it.
+            last.on_line(-last.width / 2, -0.55)
+            labels.add(keep_upright(last, corners[1]))
+        return labels
+
+    @staticmethod
+    def _corner_label(text: str, corner: Points) -> Label:
+        label = Label(text, size=current_theme().note_size)
+        return keep_upright(label.on_line(0.18 + label.width / 2, -0.2), corner)
+
+    @staticmethod
+    def key_value_labels(volume: CacheVolume) -> VGroup:
+        """Names of the two halves of a front, below them: they end where these are in the middle.
 
         There the front's lower edge, which falls to the right, is well above them.
         """
         theme, key_value_labels = current_theme(), VGroup()
         for text, block, colour in (
-            ("keys", self.heads[0].keys, theme.key),
-            ("values", self.heads[0].values, theme.value),
+            ("keys", volume.keys, theme.key),
+            ("values", volume.values, theme.value),
         ):
             label = Label(text, size=theme.name_size, colour=colour)
-            label.on_line(-label.width / 2, -0.35)
+            label.on_line(-label.width / 2, -0.5)
             key_value_labels.add(keep_upright(label, block.corner(0.5, 1.0, 0.0)))
         return key_value_labels
 
@@ -225,31 +244,33 @@ class ModelCache:
         keys, values = self.whole.keys, self.whole.values
         # One unit of the picture in scene units: the farther away the camera, the more.
         unit = self.shot_of_cost.height / self.frame.height
-        below, beside = unit * np.array([0.0, -0.22, 0.0]), unit * np.array([0.25, -0.07, 0.0])
-        both = Measure(
-            keys.corner(0.0, 1.0, 0.0),
-            values.corner(1.0, 1.0, 0.0),
-            away=2.4 * below,
-            text="key and value",
-            at=0.0,
-        )
-        size = Measure(
-            keys.corner(0.0, 1.0, 0.0),
-            keys.corner(1.0, 1.0, 0.0),
-            away=below,
-            text=f"{cost.head_sizes[0]} numbers",
-            at=0.0,
-        )
-        heads = Measure(
-            values.corner(1.0, 0.0, 1.0 - 1 / cost.layers),
-            values.corner(1.0, 0.0, 1.0),
-            away=beside,
-            text=format_counted(cost.heads, "head"),
-        )
+        below, beside = unit * np.array([0.0, -0.16, 0.0]), unit * np.array([0.18, -0.05, 0.0])
+        theme = current_theme()
+        channels = [
+            Measure(
+                block.corner(0.0, 1.0, 0.0),
+                block.corner(1.0, 1.0, 0.0),
+                away=below,
+                text=f"{size} a {name}",
+                colour=theme.role(name),
+                falling=True,
+            )
+            for block, size, name in zip(
+                (keys, values), cost.head_sizes, ("key", "value"), strict=True
+            )
+        ]
         layers = Measure(
             values.corner(1.0, 1.0, 0.0),
             values.corner(1.0, 1.0, 1.0),
             away=beside,
-            text=format_counted(cost.layers, "layer"),
+            text=f"{format_counted(cost.layers, 'layer')} of {format_counted(cost.heads, 'head')}",
         )
-        return [both, heads, size, layers]
+        return [*channels, layers]
+
+    @property
+    def slice_label(self) -> Label:
+        """Name of the newest slice, at its left end."""
+        label = Label("one token", colour=current_theme().highlight)
+        rows = self.whole.visible_range.rows
+        corner = self.whole.keys.corner(0.0, 1 - 0.5 / rows, 0.0)
+        return keep_upright(label.on_line(-0.15 - label.width / 2, 0.0), corner)

@@ -13,18 +13,19 @@ from filmkit.core.animations import AnimateWith
 from filmkit.core.geometry import Box
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.numbers import format_number
-from filmkit.core.printable import printable
 from filmkit.core.text import Label, Number, fit_size, stacked_lines
 from filmkit.core.theme import current_theme
 from filmkit.core.view import HeadView
 from filmkit.mobjects.head_tensors import head_cells
-from filmkit.mobjects.marks import Outline
+from filmkit.mobjects.marks import Highlight, Outline
 from filmkit.mobjects.panel import Header
+from filmkit.mobjects.sentence import Sentence
 from scenes.kv_cache.layout import DISPLAY, RaceLayout, SideLayout
 
 __all__ = ["CachedFrame", "Decoder", "RunningWords", "agreement", "race"]
 
 Array = npt.NDArray[np.float64]
+UNBROKEN = 1e4  # width in which any sentence is one line, in scene units
 
 
 class CachedFrame(Outline):
@@ -81,24 +82,22 @@ class RunningWords(VGroup):
     def __init__(self, tokens: Sequence[str], box: Box) -> None:
         super().__init__()
         theme = current_theme()
-        labels = [Label(printable(token), size=theme.name_size) for token in tokens]
-        gap, room = 0.2, box.width
-        self.first_shown = len(labels)
-        for label in reversed(labels):
-            if room < label.width + gap + 0.5 * (self.first_shown > 1):
-                break
-            room -= label.width + gap
-            self.first_shown -= 1
-        self.words = VGroup(*labels[self.first_shown :])
-        self.ellipsis = VGroup()
+        unbroken = Box(box.x, box.y, UNBROKEN, box.height)
+        line = Sentence(tokens, unbroken, size=theme.name_size).words
+        dots = Label("…", size=theme.name_size, colour=theme.muted)
+        right = line[-1].get_right()[0]
+
+        def width(first: int) -> float:
+            return float(right - line[first].get_left()[0]) + (dots.width if first else 0.0)
+
+        fitting = (first for first in range(len(line)) if width(first) <= box.width)
+        self.first_shown = next(fitting, len(line))
+        self.words, self.ellipsis = VGroup(*line[self.first_shown :]), VGroup()
         if self.first_shown:
-            self.ellipsis.add(Label("…", size=theme.name_size, colour=theme.muted))
-        line = [*self.ellipsis, *self.words]
-        x = box.x - (sum(label.width for label in line) + gap * (len(line) - 1)) / 2
-        for label in line:
-            label.on_line(x + label.width / 2, box.y)
-            x += label.width + gap
+            left = self.words.get_left()[0] if len(self.words) else box.x
+            self.ellipsis.add(dots.on_line(left - dots.width / 2, box.y))
         self.add(self.ellipsis, self.words)
+        self.shift([box.x - self.get_x(), 0, 0])
 
     def word(self, index: int) -> Label:
         """Return the word at a drawn position, or the ellipsis if the word does not fit."""
@@ -221,6 +220,14 @@ class Decoder(Group):
     def panels(self) -> tuple[Heatmap, Heatmap]:
         """Keys and values."""
         return self.k, self.v
+
+    def written(self, step: int) -> VGroup:
+        """Return frames around what a step writes: a row, or all rows."""
+        row, colour = self.prompt_rows + step, current_theme().highlight
+        if self.cached:
+            return VGroup(*(Highlight(cells.row(row)) for cells in self.panels))
+        blocks = (cells.block((0, row + 1), (0, cells.shape[1])) for cells in self.panels)
+        return VGroup(*(RecomputedFrame(block, colour) for block in blocks))
 
     @property
     def labels(self) -> tuple[VMobject, ...]:

@@ -32,6 +32,7 @@ from filmkit.mobjects.chart import Bracket
 from filmkit.mobjects.head_tensors import head_cells, head_tensor
 from filmkit.mobjects.marks import Highlight, TokenLabels, size_beside
 from filmkit.mobjects.panel import Header
+from filmkit.mobjects.sentence import Sentence
 from scenes.kv_cache.chip import WaitingChip
 from scenes.kv_cache.growth import (
     GrowthMarks,
@@ -164,13 +165,16 @@ class KVCache(Stage):
         theme, tempo = self.theme, self.theme.tempo
         words = self.words
         self.word_targets = words.copy()
-        for word in words:
-            word.scale(theme.name_size / self.scores.layout.letters)
-            word.shrink_to(0.9 * self.frame.stage.width)
-        widths = tuple(word.width for word in words)
-        layout = NextWordLayout.of(widths, self.frame, candidates=self.trace["top_ids"].shape[1])
-        for word, (x, y) in zip(words, layout.sentence, strict=True):
-            word.move_to([x, y, 0])
+        sentence = Sentence(self.scores.words, self.frame.stage, size=theme.name_size)
+        layout = NextWordLayout.of(
+            self.frame,
+            lines=len(set(sentence.lines)),
+            candidates=self.trace["top_ids"].shape[1],
+        )
+        down = layout.sentence - self.frame.stage.y
+        for word, place, y in zip(words, sentence.words, sentence.lines, strict=True):
+            word.scale(sentence.size / self.scores.layout.letters)
+            word.on_line(place.get_left()[0] + word.width / 2, y + down)
         self.candidates = candidates = NextWords(self.trace, layout)
         prompt, new = VGroup(*words[:-1]), words[-1].set_fill(theme.highlight)
         self.play(
@@ -212,36 +216,38 @@ class KVCache(Stage):
         row = scores.row_beam(-1)
         column = scores.column_beam(0)
         self.play(Appear(row), Appear(column), run_time=tempo.small)
+        # The new column is there at once; it is masked.
         cells = scores.product.cells
+        when = np.full(cells.shape, np.nan)
+        when[-1] = np.arange(cells.shape[1]) / cells.shape[1]
+        when[:-1, -1] = when[-1, -1]
+        place, name = scores.layout, scores.top.header
+        self.marks = GrowthMarks(
+            scores,
+            notes_layout(
+                self.frame,
+                place.product,
+                place.corner,
+                place.pitch,
+                Box.between(name.get_corner(DL), name.get_corner(UR)),
+            ),
+        )
         self.play(
             sweep_column(scores, column, run_time=tempo.large),
-            *reveal_last([cells], run_time=tempo.large),
+            Reveal(cells, when, run_time=tempo.large),
         )
-        self.play(Vanish(column), Vanish(row), run_time=tempo.small)
+        self.play(Vanish(column), Vanish(row), Appear(self.marks.new), run_time=tempo.small)
 
     @beat
     def the_rest_is_known(self) -> None:
         """The new column is all future, so it's masked. Everything in the [white] boxes,
         we already had."""
-        scores, tempo = self.scores, self.theme.tempo
-        place, name = scores.layout, scores.top.header
-        layout = notes_layout(
-            self.frame,
-            place.product,
-            place.corner,
-            place.pitch,
-            Box.between(name.get_corner(DL), name.get_corner(UR)),
-        )
-        self.marks = marks = GrowthMarks(scores, layout)
+        tempo, marks = self.theme.tempo, self.marks
         masked, known, new = marks.notes
-        cells = scores.product.cells
-        when = np.full(cells.shape, np.nan)
-        when[:-1, -1] = np.arange(cells.shape[0] - 1) / max(1, cells.shape[0] - 1)
-        self.play(self.move_camera(Shot()), Reveal(cells, when), run_time=tempo.swing)
-        self.play(Appear(masked), run_time=tempo.small)
+        self.play(self.move_camera(Shot()), run_time=tempo.swing)
+        self.play(Appear(masked), Appear(new), run_time=tempo.small)
         self.wait_for("white")
         self.play(Appear(marks.known), Appear(known), run_time=tempo.small)
-        self.play(Appear(marks.row), Appear(new), run_time=tempo.small)
 
     @beat
     def one_row_of_each(self) -> None:
@@ -271,7 +277,9 @@ class KVCache(Stage):
         # The queries have been asked: they leave to the left, the keys upwards.
         size = output.layout.letters
         target = self.words.beside(output.layout.row_words, size=size)
-        values = Group(output.top, output.product)
+        values = Group(output.top, output.product, output.top_words)
+        if len(output.top_words):
+            output.top_words[-1].set_fill(self.theme.highlight)
         keys = Group(scores.top, *scores.column_words)
         place = output.left.header.copy()
         self.play(
@@ -322,7 +330,7 @@ class KVCache(Stage):
             Settle(block, v.block((0, count), (start, start + block.shape[1])))
             for block, start in zip(values, starts, strict=True)
         ]
-        names = VGroup(output.top.header)
+        names = VGroup(output.top.header, *output.top_words)
         if output.top.dots is not None:
             names.add(output.top.dots)
         size = size_beside(q.box.height / count, maximum=output.layout.letters)
@@ -425,9 +433,7 @@ class KVCache(Stage):
         for step in range(steps):
             self._one_step(step, running)
         width = self.frame.stage.width
-        self.play(
-            Vanish(self.written), Appear(agreement(decoding, layout, width)), run_time=tempo.small
-        )
+        self.play(Appear(agreement(decoding, layout, width)), run_time=tempo.small)
 
     def _one_step(self, step: int, running: RunningWords) -> None:
         """Play one step: the next token appears, and both ways of decoding write its rows."""
@@ -437,7 +443,7 @@ class KVCache(Stage):
             running.word(row - 1).set_fill(theme.ink)
             self.play(Vanish(self.written), run_time=0.2)
         word = running.word(row).set_fill(theme.highlight)
-        self.written = VGroup(*(Highlight(cells.row(row)) for cells in cached.panels))
+        self.written = VGroup(cached.written(step), naive.written(step))
         self.play(
             Appear(word, run_time=tempo.small),
             Appear(self.written, run_time=0.3),
@@ -457,7 +463,9 @@ class KVCache(Stage):
     def cache_of_a_layer(self) -> None:
         tempo, cached, naive = self.theme.tempo, self.cached, self.naive
         self.cache = cache = ModelCache(cached.view, self.frame)
-        other = Group(*naive.panels, naive.frames, naive.headers)
+        one_row, all_rows = self.written
+        self.play(Vanish(one_row), run_time=tempo.small / 2)
+        other = Group(*naive.panels, naive.frames, all_rows, naive.headers)
         way = self.out(0, -1) if self.frame.upright else self.out(1, 0)
         spared = {*cached.panels, *other.get_family()}
         leaving = Group(*(part for part in self.visible_parts() if part not in spared))
@@ -473,8 +481,9 @@ class KVCache(Stage):
         self.add(*cache.heads)
         self.set_scope(f"layer {self.layer.layer}")
         self.play(self.move_camera(cache.shot_of_heads, run_time=tempo.swing), *arriving)
-        title = self.title_label(f"layer {self.layer.layer}: {self.facts['kv_heads']}")
-        self.labels = VGroup(title, cache.key_value_labels, cache.head_labels)
+        title = self.title_label(f"{self.facts['kv_heads']} with keys and values")
+        names = cache.key_value_labels(cache.heads[0])
+        self.labels = VGroup(title, names, cache.head_labels)
         self.play(Appear(self.labels), run_time=tempo.small)
 
     @beat
@@ -498,8 +507,9 @@ class KVCache(Stage):
         self.add(words)
         self.play(cache.grow(words, run_time=1.5 * tempo.large))
         self.outline = whole.slice_outline(self.theme.highlight)
-        self.play(Appear(self.outline), run_time=tempo.small)
-        self.labels = VGroup(title, words)
+        names = VGroup(cache.key_value_labels(whole), cache.layer_labels)
+        self.play(Appear(self.outline), Appear(names), run_time=tempo.small)
+        self.labels = VGroup(title, words, names)
 
     # What it costs
 
@@ -513,7 +523,7 @@ class KVCache(Stage):
             self.move_camera(cache.shot_of_cost),
             run_time=tempo.normal,
         )
-        self.measures = VGroup(*cache.measures(cost))
+        self.measures = VGroup(cache.slice_label, *cache.measures(cost))
         for measure in self.measures:
             self.play(Appear(measure), run_time=tempo.small)
             self.wait(0.2)
@@ -538,7 +548,7 @@ class KVCache(Stage):
             Vanish(leaving, run_time=tempo.small), whole.change_range(shift=away), run_time=1.2
         )
         self.remove(whole)
-        room = Box.of(stage.left + 0.1, stage.right - 0.1, stage.bottom + 0.9, stage.top - 1.25)
+        room = Box.of(stage.left + 0.1, stage.right - 0.1, stage.bottom + 0.9, stage.top - 1.6)
         shot = volumes.shot(room)
         self.play(volumes.fold(), self.move_camera(shot), run_time=1.2 * tempo.large)
         self.remove(volumes.slice)
@@ -548,32 +558,43 @@ class KVCache(Stage):
         sizes = readable_bytes(own.bytes), readable_bytes(volumes.large.bytes)
         self.sizes = volumes.labels(shot, names, sizes)
         self.add(volumes.blocks)
+        self.kept_heads = volumes.kept(shot)
         self.play(
             Appear(volumes.own),
+            Appear(self.kept_heads),
             volumes.rise(run_time=1.2 * tempo.large),
             *(Appear(label) for label in self.sizes),
         )
-        note = "to scale: one cube is one number, if every head kept its own"
+        self.play(Appear(volumes.roles), run_time=tempo.small)
+        note = "one token, to scale, if every head kept its own"
         self.total = self.figure(f"{self.facts['ratio']} ×", note)
         self.play(Appear(self.total), run_time=tempo.small)
 
     @beat
     def as_shipped(self) -> None:
-        """As both are shipped, it is {shipped} times as much. This film is about how that is
-        done."""
+        """As each model really keeps it, it is {shipped} times as much. This film is about how
+        that is done."""
         tempo, volumes = self.theme.tempo, self.volumes
-        shipped = readable_bytes(volumes.small.bytes), readable_bytes(kv_cache_bytes(LARGE))
+        heads = self.facts["kv_heads"]
+        shipped = (
+            f"{readable_bytes(volumes.small.bytes)} in {heads}",
+            f"{readable_bytes(kv_cache_bytes(LARGE))} in one latent",
+        )
         after = volumes.labels(self.camera.shot, self.names, shipped)
-        self.add(volumes.ghost, volumes.blocks)
-        total = self.figure(f"{self.facts['shipped']} ×", "as both are shipped")
+        self.add(volumes.ghost, volumes.blocks, volumes.roles)
+        total = self.figure(f"{self.facts['shipped']} ×", "one token, as each model keeps it")
+        self.unkept = volumes.unkept()
         self.play(
             volumes.deflate(),
-            Vanish(self.total, run_time=tempo.small),
-            *(Vanish(label, run_time=tempo.small) for label in self.sizes),
+            *(
+                Vanish(part, run_time=tempo.small)
+                for part in (self.total, volumes.roles, self.kept_heads, *self.sizes)
+            ),
             run_time=1.6 * tempo.large,
         )
         self.sizes, self.total = after, total
-        self.play(Appear(total), *(Appear(label) for label in after), run_time=tempo.small)
+        arriving = (total, self.unkept, *after)
+        self.play(*(Appear(part) for part in arriving), run_time=tempo.small)
 
     @beat
     def memory_is_time(self) -> None:
@@ -588,20 +609,21 @@ class KVCache(Stage):
             round(work.per_number),
             chip=CHIP_NAME,
             cache="cache of every head",
-            remark="attention alone, 16 bits a number; weights are read too",
+            remark="attention only, at 16 bits a number; weights are read too",
             layout=layout,
             room=self.frame.stage.width,
         )
         small = Group(volumes.token, volumes.own)
         self.play(
-            Vanish(VGroup(self.total, *self.sizes), run_time=tempo.small),
+            Vanish(VGroup(self.total, self.unkept, *self.sizes), run_time=tempo.small),
             volumes.refill(),
             self.move_camera(shot_of_front(front, layout.cache, self.frame)),
             run_time=1.4 * tempo.large,
         )
         self.remove(small, volumes.ghost)
         self.published = True
-        self.play(Appear(chip.slots), Appear(chip.wire), Appear(chip.names), run_time=tempo.small)
+        arriving = (chip.slots, chip.wire, chip.names, volumes.roles)
+        self.play(*(Appear(part) for part in arriving), run_time=tempo.small)
         self.add(chip.number, chip.lit)
         self.play(chip.read(READS, (theme.key, theme.value), run_time=1.0 * READS))
         set_presence(chip.number, 0.0)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
-from manim import Animation, Group, Polygon, VGroup
+from manim import Animation, Group, LineJointType, Polygon, VGroup
 
 from extract.architectures import Architecture
 from filmkit.core.animations import AnimateWith
@@ -81,6 +81,7 @@ class SchematicBlock(VGroup):
                     stroke_width=theme.line,
                     fill_color=mixed(theme.card, colour, light),
                     fill_opacity=1.0,
+                    joint_type=LineJointType.ROUND,
                 )
                 for light in LIGHTS
             )
@@ -139,6 +140,8 @@ class TokenVolumes:
         The large model's keys and values if every head kept its own, without cells.
     ghost
         Their outline.
+    roles
+        The words "keys" and "values" on the fronts of these blocks.
     """
 
     def __init__(self, cache: ModelCache, large: Architecture, frame: Frame) -> None:
@@ -204,6 +207,12 @@ class TokenVolumes:
             )
         )
         self.ghost = solid_outline(self.front, self.depth, theme.muted)
+        self.roles = VGroup(
+            *(
+                keep_upright(Label(name, size=theme.name_size), box.center)
+                for name, box in zip(("keys", "values"), boxes, strict=True)
+            )
+        )
         self.shipped = cube * shipped_heads(large)
         self.gap = gap
 
@@ -264,6 +273,31 @@ class TokenVolumes:
             over = max(0.0, safe.left - (middle - reach)) - max(0.0, middle + reach - safe.right)
             labels.append(keep_upright(half.shift([over, 0, 0]), anchor))
         return labels
+
+    def kept(self, shot: Shot) -> VGroup:
+        """Return the words above the traced model on how many heads it keeps; none if it is all."""
+        theme, meta, words = current_theme(), self.cache.view.layer.trace.meta, VGroup()
+        if meta.n_kv_heads == meta.n_heads:
+            return words
+        corners, _ = self._corners
+        seen = shot.project(corners, self.frame.height)
+        anchor = corners.mean(axis=0)
+        place = shot.project(anchor[None], self.frame.height)[0]
+        label = Label(f"{meta.n_kv_heads} of {meta.n_heads} heads kept", colour=theme.muted)
+        left = max(self.frame.safe.left + label.width / 2, float(place[0])) - place[0]
+        label.on_line(left, seen[:, 1].max() - place[1] + 0.3)
+        return words.add(keep_upright(label, anchor))
+
+    def unkept(self) -> VGroup:
+        """Return the words in the large model's outline when it is empty, in two lines."""
+        theme, center = current_theme(), np.array(self.front.center)
+        lines = (("if every head", 0.2), ("kept its own", -0.2))
+        return VGroup(
+            *(
+                keep_upright(Label(text, colour=theme.muted).on_line(0.0, y), center)
+                for text, y in lines
+            )
+        )
 
     # Animations
 

@@ -16,6 +16,7 @@ DISPLAY = 0.07  # size of the figure that matters, as a fraction of `FRAME_HEIGH
 FIGURE = DISPLAY * FRAME_HEIGHT
 LINE = 0.3  # height of a line of labels
 DIAL_HEIGHT, DIAL_NAME, DIAL_END = 1.15, 2.4, 0.9  # of the dial; room at its left and right
+BELOW_NOTES = 0.2  # room between the notes at the top and the dial
 BAR = 0.36  # height of the bar
 APART = 0.25  # between two parts of the picture
 SOLID, SOLID_TALL = 0.42, 0.42  # share of the solid: of the width, in tall frames of the height
@@ -55,7 +56,8 @@ class SharingLayout:
         """Lay out the parts of the picture."""
         stage = frame.stage
         left, right = stage.left + DIAL_NAME, stage.right - DIAL_END
-        dial = Box.of(left, right, stage.top - DIAL_HEIGHT, stage.top)
+        top = stage.top - BELOW_NOTES
+        dial = Box.of(left, right, top - DIAL_HEIGHT, top)
         bar = Box.of(stage.left, stage.right, stage.bottom, stage.bottom + BAR)
         figure = (stage.left, bar.top + 0.12 + FIGURE / 2)
         top, bottom = dial.bottom - APART, bar.top + FIGURE + 0.12 + APART
@@ -68,6 +70,11 @@ class SharingLayout:
             solid = Box.of(stage.left, middle - APART, bottom, top)
             other = Box.of(middle + APART, stage.right, bottom, top)
         return cls(dial, bar, figure, solid, other)
+
+    @property
+    def whole(self) -> Box:
+        """Room for keys and values while there are no patterns."""
+        return Box.around((self.solid, self.patterns))
 
     def title(self, count: int) -> Point:
         """Return the left end of the line above the patterns of ``count`` heads."""
@@ -137,7 +144,7 @@ class QualityLayout:
     dial
         Box of the dial.
     figures
-        y of the line of the figures below the dial.
+        y of the line of the figures, between the dial and the lines.
     title, source
         Top left corners of lines of words.
     """
@@ -149,20 +156,23 @@ class QualityLayout:
     source: Point
 
     @classmethod
-    def of(cls, frame: Frame, *, lines: int, ticks: float, names: float) -> QualityLayout:
-        """Lay out the lines, with ``lines`` lines for the source.
+    def of(
+        cls, frame: Frame, *, above: int, below: int, ticks: float, names: float
+    ) -> QualityLayout:
+        """Lay out the scores, with some lines of words below the title and for the source.
 
         ``ticks`` and ``names`` are the widths of what stands at the left and right of the lines.
         """
         stage = frame.stage
         left, right = stage.left + max(ticks, 1.0), stage.right - max(names, 1.0)
-        source = stage.bottom + LINE * lines
-        figures = source + 0.15 + FIGURE / 2
-        dial_bottom = figures + FIGURE / 2 + 0.1
-        # Of the dial only the track and the names below it are used here.
-        dial = Box.of(left, right, dial_bottom, dial_bottom + DIAL_HEIGHT)
-        plot = Box.of(left, right, dial.bottom + DIAL_HEIGHT / 2 + 0.3, stage.top - 1.3)
-        return cls(plot, dial, figures, (stage.left, stage.top), (stage.left, source))
+        source = stage.bottom + LINE * below
+        foot = source + 0.15
+        # Of the dial only the track, which is the zero line, and the names below it are used here.
+        dial = Box.of(left, right, foot, foot + DIAL_HEIGHT)
+        top = stage.top - BELOW_NOTES
+        plot = Box.of(left, right, dial.y, top - 0.8 - LINE * above)
+        figures = plot.bottom + plot.height / 4
+        return cls(plot, dial, figures, (stage.left, top), (stage.left, source))
 
 
 def stops(box: Box, count: int) -> Sequence[float]:

@@ -13,14 +13,14 @@ from filmkit.core.animations import AnimateWith, Appear, second_half, set_presen
 from filmkit.core.geometry import FRAME_HEIGHT, Frame
 from filmkit.core.text import Label, break_lines
 from filmkit.core.theme import current_theme
-from filmkit.mobjects.chart import Paragraph, spread
+from filmkit.mobjects.chart import Paragraph
 from scenes.sharing.dial import Dial
-from scenes.sharing.layout import DISPLAY, LINE, QualityLayout
+from scenes.sharing.layout import DISPLAY, QualityLayout
 
 __all__ = ["Quality"]
 
 TESTS = {"bbh": "BBH", "mmlu": "MMLU", "c_eval": "C-Eval", "cmmlu": "CMMLU"}
-STEP = 5  # from one tick to the next, in per cent
+STEP = 20  # from one tick to the next, in per cent
 TRAINED = ("a set for each head", "8 sets", "one set")
 
 
@@ -40,11 +40,15 @@ class Quality(VGroup):
     ground
         Ticks, title and source.
     tests
-        A thin line for each test, with its name.
+        A thin line for each test.
     average
-        The thick line of the average, with its name.
+        The thick line of the average.
+    name
+        Its name.
+    stems
+        For each stop a line from the dial up to the average.
     figures
-        The averages in large figures below the dial.
+        The averages in large figures beside them.
     means
         The averages, in per cent.
     """
@@ -54,53 +58,59 @@ class Quality(VGroup):
         theme, models = current_theme(), columns()
         scores = {name: [getattr(model, test) for model in models] for test, name in TESTS.items()}
         self.means = [float(np.mean(values)) for values in zip(*scores.values(), strict=True)]
-        every = [value for values in scores.values() for value in values]
-        self.low = STEP * np.floor(min(every) / STEP)
-        self.high = max(every)
-        names = {name: Label(name, colour=theme.muted) for name in scores}
-        names["average"] = Label("average", colour=theme.accent)
-        lines = break_lines(
-            f"{DENSE_7B.title}  ·  {DENSE_7B.source}", frame.stage.width, size=theme.note_size
+        self.high = max(value for values in scores.values() for value in values)
+        self.name = Label("average", colour=theme.accent)
+        width = frame.stage.width
+        unit = break_lines(
+            f"in %: {', '.join(scores)}, and their average", width, size=theme.shape_size
         )
+        source = break_lines(DENSE_7B.source, width, size=theme.note_size)
+        values = np.arange(0, self.high, STEP)
         ticks = [
-            Label(f"{value:.0f}", size=theme.note_size, colour=theme.muted)
-            for value in np.arange(self.low, self.high, STEP)
+            Label(f"{value:.0f}", size=theme.note_size, colour=theme.muted) for value in values
         ]
         self.layout = layout = QualityLayout.of(
             frame,
-            lines=len(lines),
+            above=len(unit),
+            below=len(source),
             ticks=max(tick.width for tick in ticks) + 0.5,
-            names=max(label.width for label in names.values()) + 0.3,
+            names=self.name.width + 0.3,
         )
         self.dial = Dial([""] * len(models), TRAINED, layout.dial)
         x, y = layout.title
         title = Paragraph(["Scores of three trained models"], layout.title, size=theme.name_size)
         title.set_fill(theme.ink)
-        unit = Paragraph(["in %, higher is better"], (x, y - 0.5), size=theme.shape_size)
-        self.ground = VGroup(title, unit, Paragraph(lines, layout.source))
-        for tick, value in zip(ticks, np.arange(self.low, self.high, STEP), strict=True):
+        below_title = Paragraph(unit, (x, y - 0.5), size=theme.shape_size)
+        self.ground = VGroup(title, below_title, Paragraph(source, layout.source))
+        for tick, value in zip(ticks, values, strict=True):
             y = self._point(0, value)[1]
             self.ground.add(tick.on_line(layout.plot.left - 0.3 - tick.width / 2, y))
             ends = [layout.plot.left - 0.15, y, 0.0], [layout.plot.right + 0.15, y, 0.0]
-            self.ground.add(Line(*ends, color=theme.faint, stroke_width=theme.thin))
-        drawn = scores | {"average": self.means}
-        self.tests = VGroup(*(self._line(scores[name], theme.muted, theme.thin) for name in scores))
+            if value:
+                self.ground.add(Line(*ends, color=theme.faint, stroke_width=theme.thin))
+        self.tests = VGroup(
+            *(self._line(each, theme.muted, theme.thin) for each in scores.values())
+        )
         self.average = self._line(self.means, theme.accent, theme.bold)
-        ys = [self._point(0, values[-1])[1] for values in drawn.values()]
-        ys = list(spread(ys, [LINE] * len(ys), layout.plot.bottom, layout.plot.top))
-        for name, y in zip(drawn, ys, strict=True):
-            label = names[name]
-            label.on_line(layout.plot.right + 0.25 + label.width / 2, y)
-        self.names = VGroup(*names.values())
-        self.figures = VGroup()
+        end = self._point(len(TRAINED) - 1, self.means[-1])
+        self.name.on_line(end[0] + 0.25 + self.name.width / 2, end[1])
+        self.stems, self.figures = VGroup(), VGroup()
         for stop, mean in enumerate(self.means):
+            foot, top = self._point(stop, 0), self._point(stop, mean)
+            self.stems.add(Line(foot, top, color=theme.accent, stroke_width=theme.bold))
             figure = Label(f"{mean:.0f} %", size=DISPLAY, colour=theme.accent)
-            self.figures.add(figure.on_line(self.dial.places[stop][0], layout.figures))
+            side, rise, room = 1, 0.0, figure.width + 0.25
+            if stop == len(TRAINED) - 1:
+                # It stands at the left, higher if the one before is too near.
+                side, near = -1, foot[0] - self.dial.places[-2][0] < 2.2 * room
+                rise = 1.3 * figure.line_height if near else 0.0
+            figure.on_line(foot[0] + side * (0.25 + figure.width / 2), layout.figures + rise)
+            self.figures.add(figure)
 
     def _point(self, stop: int, value: float) -> tuple[float, float, float]:
         plot = self.layout.plot
         x = plot.left + plot.width * stop / (len(TRAINED) - 1)
-        return (x, plot.bottom + plot.height * (value - self.low) / (self.high - self.low), 0.0)
+        return (x, plot.bottom + plot.height * value / self.high, 0.0)
 
     def _line(self, values: Sequence[float], colour: str, width: float) -> VGroup:
         """Return pieces from stop to stop; a thick line has a dot at each stop, after its piece."""
@@ -112,7 +122,7 @@ class Quality(VGroup):
     def begin(self) -> list[Animation]:
         """Return animations of the first stop: a dot for each score, and the first figure."""
         dots = VGroup(*(line[-len(TRAINED)] for line in (*self.tests, self.average)))
-        return [Appear(dots), Appear(self.figures[0])]
+        return [Appear(dots), self._draw(self.stems[0]), Appear(self.figures[0])]
 
     def go_on(self, stop: int) -> list[Animation]:
         """Return animations that draw all lines as far as a stop, whose figure appears."""
@@ -120,6 +130,7 @@ class Quality(VGroup):
         for line in (*self.tests, self.average):
             piece, dot = line[stop - 1], line[stop - len(TRAINED)]
             moves += [self._draw(piece), Appear(dot, rate_func=second_half)]
+        moves.append(self._draw(self.stems[stop]))
         return [*moves, Appear(self.figures[stop], rate_func=second_half)]
 
     @staticmethod

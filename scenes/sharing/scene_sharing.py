@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from manim import Group, LaggedStart
+from manim import Animation, Group, LaggedStart
 
 from filmkit.core.animations import Appear, Arrive, Vanish
 from filmkit.core.camera import Shot, pin_to_frame
@@ -20,7 +20,7 @@ TITLE = ("sets of keys", "and values")
 class Sharing(Stage):
     """One dial, and what follows from it: keys and values, a bar of their size, the patterns.
 
-    What the model never had is an outline, what it has is its own, and fewer sets are means of
+    What the model never had is plain, what it has is its own, and fewer sets are means of
     its own, with which everything is computed again.
     """
 
@@ -42,7 +42,7 @@ class Sharing(Stage):
         names = [stop.name for stop in stops]
         counts = [str(stop.count) for stop in stops]
         self.dial = pin_to_frame(Dial(counts, names, layout.dial, title=TITLE))
-        self.sets = SetStack(stops, self.frame, layout.solid)
+        self.sets = SetStack(stops, self.frame, layout)
         self.bar = SetBar(stops, layout)
         self.patterns = PatternGrid(stops, layout)
         self.quality = Quality(self.frame)
@@ -93,26 +93,33 @@ class Sharing(Stage):
 
     def turn_to(self, stop: int) -> None:
         """Turn the dial: first the sets and the bar follow it, then the patterns."""
-        turns = [part.turn(self.at, stop) for part in (self.sets, self.bar)]
+        turns: list[Animation] = [part.turn(self.at, stop) for part in (self.sets, self.bar)]
+        patterns: list[Animation] = []
+        if self.stops[self.at].outlined:
+            # The first patterns come, and need their room.
+            turns.append(self.move_camera(self.sets.shot))
+            patterns = [Appear(self.heading), Appear(self.patterns)]
         self.play(self.dial.turn(stop), *turns, run_time=self.theme.tempo.large)
-        self.play(self.patterns.turn(self.at, stop))
+        self.play(*patterns, self.patterns.turn(self.at, stop))
         self.at = stop
 
     @beat(
         own="With the dial at {heads}, every head keeps keys and values of its own, "
         "as this model does.",
         outlines="With the dial at {heads}, every head keeps keys and values of its own. "
-        "This model never did, so they are outlines.",
+        "This model never did, so there are no numbers to show.",
     )
     def a_set_for_every_head(self) -> None:
-        self.camera.shot = shot = self.sets.shot
+        outlined = self.stops[0].outlined
+        self.camera.shot = shot = self.sets.alone if outlined else self.sets.shot
         self.play(Appear(self.dial), Appear(self.sets.full))
         right, *_ = shot.rotation()
         aside = self.frame.width * shot.height / self.frame.height * right
         arriving = [Arrive(each, each.copy().shift(aside)) for each in self.sets]
         self.play(LaggedStart(*arriving, lag_ratio=0.3, run_time=self.theme.tempo.swing))
         self.play(Appear(self.bar), self.bar.grow(), Appear(self.sets.names))
-        self.play(Appear(self.heading), Appear(self.patterns))
+        if not outlined:
+            self.play(Appear(self.heading), Appear(self.patterns))
 
     @beat(
         when=has_groups,
@@ -160,4 +167,4 @@ class Sharing(Stage):
         self.play(*quality.begin())
         for stop in (1, 2):
             self.play(*quality.go_on(stop))
-        self.play(Appear(quality.names))
+        self.play(Appear(quality.name))

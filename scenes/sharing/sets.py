@@ -10,9 +10,9 @@ from manim import Animation, Group, Rectangle, VGroup
 
 from filmkit.core.animations import AnimateWith, second_half, set_presence
 from filmkit.core.camera import keep_upright, pin_to_frame
-from filmkit.core.geometry import Box, Frame
+from filmkit.core.geometry import Frame
 from filmkit.core.heatmap import Heatmap
-from filmkit.core.text import Label, Number
+from filmkit.core.text import Label, Number, fit_size
 from filmkit.core.theme import current_theme, mixed
 from filmkit.mobjects.cache_volume import CachedTensor, VolumeBlock, solid_outline
 from filmkit.mobjects.head_tensors import head_cells
@@ -24,7 +24,7 @@ __all__ = ["PatternGrid", "SetBar", "SetStack"]
 
 ROLES = {"k": "key", "v": "value"}
 NAME_DROP = 0.3  # from the foot of the keys down to their name
-OUTLINED = 0.35  # opacity of a bar for what the model never had
+TINT = 0.45  # share of a role's colour in what the model never had
 
 
 class SetStack(Group):
@@ -39,7 +39,7 @@ class SetStack(Group):
         The stops of the dial; it begins at the first.
     frame
         The frame.
-    room
+    place
         Where it stands in the frame.
 
     Attributes
@@ -52,16 +52,21 @@ class SetStack(Group):
         Outline of what all sets fill if every head has its own.
     shot
         Shot of it.
+    alone
+        Shot of it while there are no patterns.
     """
 
-    def __init__(self, settings: Sequence[Setting], frame: Frame, room: Box) -> None:
+    def __init__(self, settings: Sequence[Setting], frame: Frame, place: SharingLayout) -> None:
         super().__init__()
         self.settings = settings
         layer, meta = settings[0].layer, settings[0].layer.trace.meta
         layout, self.pitch = volume_layout(
             rows=layer.count, heads=meta.n_heads, d_qk=meta.d_qk, d_v=meta.d_v
         )
-        self.shot = shot_of_sets(layout, self.pitch, frame, room, heads=meta.n_heads)
+        self.shot, self.alone = (
+            shot_of_sets(layout, self.pitch, frame, room, heads=meta.n_heads)
+            for room in (place.solid, place.whole)
+        )
         first = next(setting for setting in settings if not setting.outlined)
         self.blocks: list[dict[str, VolumeBlock]] = []
         for head in range(meta.n_heads):
@@ -96,6 +101,7 @@ class SetStack(Group):
 
     def _show(self, first: Setting, last: Setting, alpha: float) -> None:
         """Show what is between two settings."""
+        theme = current_theme()
         filled = [float(not setting.outlined) for setting in (first, last)]
         still = {0.0: first, 1.0: last}.get(alpha)
         for head, pair in enumerate(self.blocks):
@@ -107,9 +113,12 @@ class SetStack(Group):
                 visible = replace(block.visible_range, shift=(0.0, 0.0, -place * self.pitch))
                 block.set_range(visible)
                 before, after = (setting.colour(ROLES[name], head) for setting in (first, last))
-                block.edges.set_stroke(mixed(before, after, alpha))
+                colour = mixed(before, after, alpha)
+                block.edges.set_stroke(colour)
                 set_presence(block.edges, float(alone))
                 share = (1 - second_half(alpha)) * filled[0] + second_half(alpha) * filled[1]
+                # What the model never had is flat.
+                block.edges.set_fill(mixed(theme.card, colour, TINT), opacity=1 - share)
                 for face in (block.front, block.top, block.side):
                     set_presence(face, share * alone)
 
@@ -187,8 +196,10 @@ class SetBar(VGroup):
     ----------
     pieces
         Its keys and its values.
-    full
-        Outline of the bar at its longest.
+    names
+        The words "keys" and "values" in them, where there is room.
+    full, longest
+        Outline of the bar at its longest, and how many numbers that is.
     figure, words
         How many numbers, and what they are.
     """
@@ -212,14 +223,18 @@ class SetBar(VGroup):
                 for part, role in ((share, "key"), (1 - share, "value"))
             )
         )
+        self.names = VGroup(Label("keys"), Label("values"))
+        longest = f"{settings[0].count} sets: {self._numbers(0):,}"
+        self.longest = fit_size(longest, layout.bar.width / 2, colour=theme.muted)
+        self.longest.on_line(layout.bar.right - 0.15 - self.longest.width / 2, layout.bar.y)
         self.line = layout.figure
         self.figure = Number(self._numbers(0), digits=0, size=DISPLAY)
         self.words = Label("numbers of each token, kept in this layer")
         self._count(self._numbers(0))
-        self.add(self.full, self.pieces, self.figure, self.words)
+        self.add(self.full, self.longest, self.pieces, self.names, self.figure, self.words)
         pin_to_frame(self)
-        self._show(1.0, 1.0)
-        self.pieces.set_fill(opacity=self._strength(0))
+        self._show(1.0)
+        self._tint(self._strength(0))
 
     def _count(self, numbers: int) -> None:
         """Write another figure, flush left, with the words after it."""
@@ -232,7 +247,13 @@ class SetBar(VGroup):
         return self.settings[stop].count * self.width_of_set
 
     def _strength(self, stop: int) -> float:
-        return OUTLINED if self.settings[stop].outlined else 1.0
+        return TINT if self.settings[stop].outlined else 1.0
+
+    def _tint(self, strength: float) -> None:
+        """Give the pieces a share of their colours; the words in them are readable on it."""
+        theme = current_theme()
+        self.pieces.set_fill(opacity=strength)
+        self.names.set_fill(theme.ink if strength < 0.8 else theme.background)
 
     def turn(self, start: int, stop: int) -> Animation:
         """Return an animation in which the bar of one stop becomes that of another."""
@@ -241,22 +262,27 @@ class SetBar(VGroup):
 
         def step(alpha: float) -> None:
             count, strength = ((1 - alpha) * a + alpha * b for a, b in (counts, strengths))
-            self._show(count / self._numbers(0), 1.0)
+            self._show(count / self._numbers(0))
             self._count(round(count))
-            self.pieces.set_fill(opacity=strength)
+            self._tint(strength)
 
         return AnimateWith(self, step)
 
     def grow(self) -> Animation:
         """Return an animation in which the bar grows from its left end."""
-        return AnimateWith(self.pieces, lambda alpha: self._show(1.0, max(alpha, 1e-3)))
+        return AnimateWith(self.pieces, lambda alpha: self._show(max(alpha, 1e-3)))
 
-    def _show(self, length: float, grown: float) -> None:
+    def _show(self, length: float) -> None:
         """Set the length of the bar, as a share of its longest."""
         left = self.box.left
-        for piece, width in zip(self.pieces, self._widths(length * grown), strict=True):
+        widths = self._widths(length)
+        named = all(name.width < w - 0.1 for name, w in zip(self.names, widths, strict=True))
+        set_presence(self.names, float(named))
+        for piece, name, width in zip(self.pieces, self.names, widths, strict=True):
             piece.stretch_to_fit_width(width).move_to([left + width / 2, self.box.y, 0.0])
+            name.on_line(left + width / 2, self.box.y)
             left += width
+        set_presence(self.longest, float(left < self.longest.get_left()[0] - 0.1))
 
     def _widths(self, length: float) -> tuple[float, float]:
         meta = self.settings[0].layer.trace.meta

@@ -102,7 +102,7 @@ SHARING = "scenes/sharing/scene_sharing.py"
         ("scenes/registry.py", "SCENES: tuple[SceneEntry, ...] = (", "MORE = 1\nSCENES = ("),
         (HEADS, 'title = "', 'title = "Other '),
         (HEADS, "Everything that one head", "All that one head"),
-        (SHARING, "so they are outlines", "hence outlines"),
+        (SHARING, "no numbers to show", "none to show"),
         (SHARING, '    """One dial, and', '    """Other words. One dial, and'),
         (HEADS, "from __future__ import annotations\n", "from __future__ import annotations\n#\n"),
         (HEADS, "def prepare(self) -> None:", "def prepare(self):"),

@@ -158,7 +158,7 @@ def explained(trace: Trace) -> dict[str, set[str]]:
     return {
         **dict.fromkeys(SETTINGS, dial),
         "attention_moves": dial | whole(moves.mean()),
-        "what_it_costs": whole(*models, 8, 30, 35, 40, 45),
+        "what_it_costs": whole(*models, 8, 20, 40) | {"0"},
     }
 
 
