@@ -37,6 +37,7 @@ from filmkit.core.printable import printable
 from filmkit.core.stage import Stage, beat
 from filmkit.core.text import Number
 from filmkit.mobjects.chart import Paragraph
+from filmkit.mobjects.flow import Draw
 from filmkit.mobjects.head_stack import HeadStack
 from filmkit.mobjects.head_stack_marks import PanelNames
 from filmkit.mobjects.latent_layout import HeadStackShots, NaiveLayout
@@ -493,6 +494,7 @@ class LatentAttention(Stage):
                 TransposeFromCopy(block, turned)
                 for block, turned in zip(a.latent.blocks, a.turned.blocks, strict=True)
             ),
+            Draw(a.link),
             Appear(a.turned_name, rate_func=second_half),
             run_time=tempo.large,
         )
@@ -502,12 +504,18 @@ class LatentAttention(Stage):
             Appear(a.weight),
             *dots,
             *self._inflate(),
+            *(Draw(arrow) for arrow in a.chain[:2]),
             Appear(a.keys_name),
             Appear(Group(a.number, a.number_words)),
             a.count(0, a.rebuilt),
             run_time=1.6 * tempo.large,
         )
-        self.play(Appear(a.scores), Appear(a.formula), run_time=tempo.small)
+        self.play(
+            Draw(a.chain[2]),
+            Appear(Group(a.scores, a.scores_name), rate_func=second_half),
+            Appear(a.formula),
+            run_time=tempo.normal,
+        )
 
     def _keep_only_the_latent(self) -> None:
         """Play how all but the latent goes, and the latent takes its place in the new picture."""
@@ -558,7 +566,8 @@ class LatentAttention(Stage):
         self.play(
             *gone,
             *dots,
-            Vanish(a.keys_name),
+            Vanish(Group(a.keys_name, a.number_words[2])),
+            *(Vanish(arrow, rate_func=first_half) for arrow in a.chain),
             a.count(a.rebuilt, 0),
             Glide(
                 a.weight, a.weight.copy().shift(np.subtract(s.far_weight.center, s.weight.center))
@@ -566,7 +575,7 @@ class LatentAttention(Stage):
             Glide(a.query, far),
             Glide(a.query_name, a.queries_name_at(dx)),
             Glide(self.word, self.word.copy().shift([dx, 0, 0])),
-            Vanish(a.scores),
+            Draw(a.drop, rate_func=second_half),
             run_time=1.4 * tempo.large,
         )
         a.only_last_row(a.latent_query)
@@ -574,7 +583,7 @@ class LatentAttention(Stage):
         if a.rope_query is not None:
             a.only_last_row(a.rope_query)
             parts.add(a.rope_query)
-        self.play(Appear(parts))
+        self.play(Appear(parts), *(Draw(arrow) for arrow in a.across))
 
     @beat(
         plain="The turned latent drops into the scores, where the keys were.",
@@ -588,17 +597,19 @@ class LatentAttention(Stage):
         moving = Group(a.turned, a.turned_name)
         self.play(
             Glide(moving, moving.copy().shift(drop)),
-            Vanish(Group(a.number, a.number_words)),
+            Glide(a.link, a.link_dropped),
+            Vanish(Group(a.number, a.number_words[:2], a.drop), rate_func=first_half),
             run_time=tempo.large,
         )
         if a.rope is not None and a.turned_rope is not None:
             self.play(TransposeFromCopy(a.rope, a.turned_rope))
-        raised = a.weight.copy().set_y(s.scores.y)
+        between = Group(a.weight, a.across)
         self.play(
-            Appear(Group(a.scores, a.words)),
+            Appear(a.words),
             Vanish(Group(a.query_name, a.new_query_name)),
             Appear(Group(a.queries_name, a.latent_query_name)),
-            Glide(a.weight, raised),
+            Glide(between, between.copy().shift([0, s.scores.y - s.row, 0])),
+            *a.formula.ask_all(a.formula_of_all),
             run_time=tempo.small,
         )
         self.remove(self.word)
@@ -616,10 +627,14 @@ class LatentAttention(Stage):
     def the_pattern_mixes_latents(self) -> None:
         """The pattern mixes the latents themselves, so no value is built either."""
         tempo, a = self.theme.tempo, self.absorption
-        self.play(Vanish(a.scores, rate_func=second_half), Appear(a.pattern, rate_func=first_half))
+        self.play(
+            Vanish(Group(a.scores, a.scores_name), rate_func=second_half),
+            Appear(a.pattern, rate_func=first_half),
+            Appear(a.pattern_name, rate_func=second_half),
+        )
         weights = a.pattern.values[-1][:, None]
         frame = Highlight(a.pattern.row(-1))
-        self.play(Appear(frame), run_time=tempo.small)
+        self.play(Appear(frame), Appear(a.times), run_time=tempo.small)
         self.play(*(ShowCells(block, weights) for block in a.latent.blocks))
         rows = [row for block in a.latent.blocks for row in block.split_rows()]
         ends = [block for block in a.mix.blocks for _ in range(self.layer.count)]
@@ -631,10 +646,8 @@ class LatentAttention(Stage):
         self.remove(*rows)
         self.add(*a.mix.blocks)
         self.play(
-            Appear(a.mix_name),
+            Appear(Group(a.equals, a.mix_name, a.formula_of_mix)),
             *([] if a.mix.dots is None else [Appear(a.mix.dots)]),
-            Vanish(frame),
-            *(ShowCells(block, 1.0) for block in a.latent.blocks),
             run_time=tempo.small,
         )
 
