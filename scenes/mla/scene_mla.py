@@ -47,7 +47,7 @@ from filmkit.mobjects.marks import Highlight
 from filmkit.mobjects.panel import Header
 from scenes.mla.absorption import Absorption
 from scenes.mla.comparisons import Loss, OutputComparison
-from scenes.mla.diagrams import AbsorbedHeadStack, AbsorbedPicture, NaivePicture
+from scenes.mla.diagrams import AbsorbedHeadStack, AbsorbedPicture, NaivePicture, feed_words
 from scenes.mla.duel import DuelPicture, sayings_of
 from scenes.mla.layout import AbsorbedLayout
 
@@ -217,7 +217,7 @@ class LatentAttention(Stage):
         self.tag = self._upright_name(self.shots)
         self.panel_names = Group()
         if self.frame.wide:
-            self.panel_names.add(PanelNames(head_stack, self.shots.shot))
+            self.panel_names.add(PanelNames(head_stack, self.shots.shot), feed_words(self.feed))
         later_parts = ("k", "v", "k_t", "scores", "pattern", "z", "wires")
         self.play(Appear(head_stack.parts("plane", "body", "q")), run_time=tempo.normal)
         self.play(Appear(Group(*latent.panels)), Appear(self.tag), run_time=tempo.small)
@@ -238,9 +238,15 @@ class LatentAttention(Stage):
         self.play(Appear(rest), Appear(self.panel_names), run_time=tempo.normal)
 
     def _upright_name(self, shots: HeadStackShots) -> Header:
-        """Return the name of the latent in space, below its left end, always facing the camera."""
+        """Return the name of the latent in space, always facing the camera.
+
+        It is below the latent's left end, or at its left where a line leads up from the latent.
+        """
         header = Header("latent", "C", colour=self.theme.latent)
-        header.shift([-header.get_left()[0], -0.3, 0])
+        if shots is self.shots and self.frame.wide:
+            header.shift([-header.get_right()[0] - 0.2, 0.3, 0])
+        else:
+            header.shift([-header.get_left()[0], -0.3, 0])
         return keep_upright(header, shots.words_corner)
 
     @beat
@@ -682,10 +688,10 @@ class LatentAttention(Stage):
             Appear(Group(rest, *absorbed.latent.panels), rate_func=second_half),
             run_time=tempo.large,
         )
-        shift = np.array([shots.latent.x, shots.latent.y, shots.depth])
-        shift -= absorbed.latent.box.center
-        latent = Group(*absorbed.latent.panels)
-        place = latent.copy().shift(shift)
+        latent, center = Group(*absorbed.latent.panels), absorbed.latent.box.center
+        place = latent.copy()
+        place.scale(shots.latent.width / absorbed.latent.box.width, about_point=center)
+        place.shift(np.array([shots.latent.x, shots.latent.y, shots.depth]) - center)
         set_depth_plane(latent, absorbed.latent.cells)
         self.add(*head_stack.cards)
         self.play(
@@ -702,6 +708,8 @@ class LatentAttention(Stage):
             *(AnimateWith(fan_out, fan_out.set_drawn) for fan_out in head_stack.fan_outs),
             run_time=tempo.large,
         )
+        self.line_names = head_stack.line_names()
+        self.play(Appear(self.line_names), run_time=tempo.small)
 
     @beat
     def the_cache(self) -> None:
@@ -716,6 +724,7 @@ class LatentAttention(Stage):
         behind = [card for card in stack.cards if card not in front]
         self.play(
             self.move_camera(shots.near),
+            Vanish(self.line_names, rate_func=first_half),
             *self.dim(*front, to=0.0, rate_func=first_half),
             *self.dim(*behind, to=2 * theme.dim, rate_func=second_half),
             Appear(words, rate_func=second_half),
@@ -727,5 +736,6 @@ class LatentAttention(Stage):
             Vanish(words),
             *self.undim(*front, rate_func=second_half),
             *self.undim(*behind),
+            Appear(self.line_names, rate_func=second_half),
             run_time=tempo.swing,
         )
