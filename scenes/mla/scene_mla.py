@@ -424,8 +424,8 @@ class LatentAttention(Stage):
 
     @beat(when=can_duel)
     def all_heads_compared(self) -> None:
-        """Left, one shared set, the mean; right, one latent. What [glows] is attention that moves:
-        {shared_layer}, and {latent_layer}."""
+        """Left, one shared set, the mean; right, one latent. What [glows] is attention that lands
+        on other words: {shared_layer}, and {latent_layer}."""
         duel, tempo = self.duel, self.theme.tempo
         self._change_states(0, 1, *(side.compute_again() for side in duel.sides))
         self.wait_for("glows")
