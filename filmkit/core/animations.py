@@ -24,7 +24,7 @@ from filmkit.core.camera import Shot, StageCamera
 from filmkit.core.errors import SceneCodeError
 from filmkit.core.geometry import Box
 from filmkit.core.heatmap import Heatmap
-from filmkit.core.norm import TensorSource
+from filmkit.core.norm import Norm, TensorSource
 from filmkit.core.theme import current_theme
 
 __all__ = [
@@ -679,7 +679,7 @@ def in_diagonals(shape: tuple[int, int]) -> Array:
 
 
 class Recolour(InPlaceAnimation):
-    """Change the numbers, the mask, or both, of a heatmap in place: its cells change colour.
+    """Change numbers, norm or mask of a heatmap in place: its cells change colour.
 
     Parameters
     ----------
@@ -687,6 +687,8 @@ class Recolour(InPlaceAnimation):
         A heatmap on the scene.
     values : (rows, columns)
         The new numbers, of the heatmap's shape; by default they stay.
+    norm
+        The new norm of these numbers; by default it stays.
     masked : (rows, columns)
         How far each cell is masked at the end, 0 to 1 (True and False work too); by default that
         stays.
@@ -699,6 +701,7 @@ class Recolour(InPlaceAnimation):
         heatmap: Heatmap,
         *,
         values: npt.ArrayLike | None = None,
+        norm: Norm | None = None,
         masked: npt.ArrayLike | None = None,
         source: TensorSource | None = None,
         **kwargs: Any,
@@ -706,17 +709,20 @@ class Recolour(InPlaceAnimation):
         super().__init__(heatmap, **kwargs)
         self.heatmap = heatmap
         self.source = source
+        self.norm = norm or heatmap.norm
         self.values = None if values is None else np.asarray(values, dtype=float)
         self.masked = None if masked is None else np.asarray(masked, dtype=float)
 
     def begin(self) -> None:
         self.start = self.heatmap.values.copy(), self.heatmap.masked.copy()
+        self.first_norm = self.heatmap.norm
         self.heatmap.source = self.source or self.heatmap.source
         super().begin()
 
     def step(self, alpha: float) -> None:
         if self.values is not None:
-            self.heatmap.set_values((1 - alpha) * self.start[0] + alpha * self.values)
+            values = (1 - alpha) * self.start[0] + alpha * self.values
+            self.heatmap.set_values(values, self.first_norm.mix(self.norm, alpha))
         if self.masked is not None:
             self.heatmap.set_masked((1 - alpha) * self.start[1] + alpha * self.masked)
 

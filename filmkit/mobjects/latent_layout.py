@@ -46,10 +46,10 @@ SPINE_ROOM = 0.45  # between the cards and the spine of the fan-out below them
 FEED_ROOM = 1.5  # from the latent to the riser
 
 
-LIFT = 0.35  # height of the latent's middle above the spine, as a share of the latent's height
+LIFT = -0.3  # height of the latent’s middle above the spine, as a share of its height
 
 
-ENLARGED = 1.2  # size of the latent in space, relative to the flat picture
+ENLARGED = 1.6  # size of the latent in space, relative to the flat picture
 
 
 SMALLEST = 0.83  # smallest relative size in a tall frame, so that its header can be read
@@ -58,7 +58,7 @@ SMALLEST = 0.83  # smallest relative size in a tall frame, so that its header ca
 MAX_HIGH = 1.8  # preferred maximum height of the latent in a tall frame
 
 
-NAME_BELOW = 1.0  # below a latent in space, for its name
+NAME_BELOW = 1.0  # below a latent in space, for its name, where it does not stand at its left
 
 
 RISER = 0.2  # from the line that rises on a card to its keys and values
@@ -296,7 +296,7 @@ class HeadStackShots:
         y = head_stack.card.bottom - SPINE_ROOM + LIFT * height
         box = Box(riser - FEED_ROOM - width / 2, y, width, height)
         depth = head_stack.depth_at(0)
-        room = box.grown(0.0, NAME_BELOW)
+        room = box.grown(0.0, 0.1 if frame.wide else NAME_BELOW)
         points = np.concatenate([head_stack.outer_corners, prism_corners(room, depth, depth)])
         turn, tilt = (44, 12) if frame.wide else (33, 17)
         stage, room_left = frame.stage, head_stack.name_room if frame.wide else 0.0
@@ -322,7 +322,9 @@ class HeadStackShots:
         level
             y of its middle.
         """
-        box, depth = head_stack.shared(latent.moved(dy=level - latent.y), range(head_stack.count))
+        flat, depth = head_stack.shared(latent.moved(dy=level - latent.y), range(head_stack.count))
+        width, height = ENLARGED * flat.width, ENLARGED * flat.height
+        box = Box(flat.right - width / 2, flat.y, width, height)
         room = box.grown(0.0, NAME_BELOW)
         points = np.concatenate([head_stack.outer_corners, prism_corners(room, depth, depth)])
         frame = head_stack.head.frame

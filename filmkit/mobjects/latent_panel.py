@@ -165,6 +165,8 @@ class NaiveFeed(Group):
         The connector along the lower edges of all cards.
     rising
         The lines on the cards, from front to back.
+    corner : (3,)
+        Where handle and fan-out meet.
     """
 
     WIDTH = 0.1  # width of handle and fan-out, in scene units
@@ -177,7 +179,8 @@ class NaiveFeed(Group):
         half, y = self.WIDTH / 2, shots.spine
         bar = [(shots.latent.right + GAP, y - half), (x, y - half)]
         bar += [(x, y + half), (shots.latent.right + GAP, y + half)]
-        self.handle = filled([np.array(bar)], theme.ink)
+        self.corner = (x, y, shots.depth)
+        self.handle = filled([np.array(bar)], theme.latent)
         self.handle.shift([0.0, 0.0, shots.depth])
         self.fan_out = FanOut(
             (x, y, shots.depth),
@@ -185,7 +188,7 @@ class NaiveFeed(Group):
             spine=y,
             along=UP,
             width=self.WIDTH,
-            colour=theme.ink,
+            colour=theme.latent,
         )
         self.rising = _RisingLines(head_stack, layout)
         set_depth_plane(self.handle, self.fan_out.handle.depth_plane)

@@ -13,7 +13,7 @@ from filmkit.core.printable import printable
 from filmkit.core.text import Label, fit_word
 from filmkit.core.theme import current_theme
 
-__all__ = ["Saying", "Sayings", "SayingsLayout", "bar_of", "display_size", "set_colours"]
+__all__ = ["Saying", "Sayings", "SayingsLayout", "as_said", "bar_of", "display_size", "set_colours"]
 
 DISPLAY = 0.07  # height of the figure that matters, as a share of the frame's shorter side
 BAR = 0.24  # height of a bar, in scene units
@@ -22,6 +22,11 @@ BAR = 0.24  # height of a bar, in scene units
 def display_size(frame: Frame) -> float:
     """Return the text size of the figure that matters, as a fraction of `FRAME_HEIGHT`."""
     return DISPLAY * frame.shorter_side / FRAME_HEIGHT
+
+
+def as_said(text: str) -> str:
+    """Return how a model's words are shown: on one line, and with "…", since it would go on."""
+    return f"{printable(' '.join(text.split()))} …"
 
 
 def bar_of(box: Box, unit: float, pieces: Sequence[tuple[str, float]]) -> VGroup:
@@ -64,7 +69,7 @@ class Saying:
     Attributes
     ----------
     name, note
-        Who, and what is small beside it.
+        Who, and what is small beside it; only up to a comma, where there is no room for more.
     pieces
         Colours and numbers of its bar.
     text
@@ -174,12 +179,15 @@ class Sayings(Group):
             x, y = layout.names[index]
             name.on_line(x + name.width / 2, y)
             note = Label(row.note, size=theme.note_size, colour=theme.muted)
+            if name.width + 0.2 + note.width > layout.bars[index].width:
+                first, *_ = row.note.split(", ")
+                note = Label(first, size=theme.note_size, colour=theme.muted)
             note.on_line(name.get_right()[0] + 0.2 + note.width / 2, y)
             self.names.add(VGroup(name, note))
             unit = layout.bars[index].width / most
             self.bars.add(bar_of(layout.bars[index], unit, row.pieces))
             said = fit_word(
-                printable(row.text.strip(" ")),
+                as_said(row.text),
                 layout.room,
                 size=1.2 * theme.name_size,
                 colour=row.colour,

@@ -30,7 +30,11 @@ NAME, WORDS, NOTE = (size * FRAME_HEIGHT for size in (0.04, 0.028, 0.024))
 BAR = 0.17
 TITLE = 0.4  # height of the title with its gap
 ROUNDS = 12  # of placing a rack where the camera sees it in the middle of its cell
-LATENT, LATENT_SQUARE = 0.68, 0.5  # width of the latent at the end, as a share of the frame's
+LATENT, LATENT_SQUARE, LATENT_TALL = (
+    0.56,
+    0.48,
+    0.68,
+)  # width of the latent at the end, as a share of the frame's
 SENTENCE = 0.07  # text size of the sentence at the end, as a fraction of the frame's height
 
 
@@ -199,9 +203,10 @@ class AnswerLayout:
         """Box of the latent at the end, in the frame."""
         frame, kept = self.frame, self.racks[-1].kept
         square = frame.upright and not frame.tall
-        width = (LATENT_SQUARE if square else LATENT) * frame.width
+        share = LATENT_SQUARE if square else LATENT_TALL if frame.tall else LATENT
+        width = share * frame.width
         height = width * kept.height / kept.width
-        top = self.question[1] - NAME / 2 - 3 * GAP - HEADER
+        top = self.result[1] - NAME / 2 - 3 * GAP - HEADER
         x = frame.stage.right - width / 2 if frame.tall else frame.stage.x + 0.04 * frame.width
         return Box(x, top - height / 2, width, height)
 
@@ -210,6 +215,12 @@ class AnswerLayout:
         """Middle of the question, at the top."""
         stage = self.frame.stage
         return (stage.x, stage.top - NAME / 2 - GAP)
+
+    @property
+    def result(self) -> Point:
+        """Middle of the answer, below the question."""
+        x, y = self.question
+        return (x, y - NAME - GAP)
 
     @property
     def front(self) -> Shot:

@@ -19,6 +19,7 @@ from scenes.answer.ways import Way
 
 __all__ = ["Rack"]
 
+UNKNOWN = 0.45  # opacity of keys and values that the model never had
 DIMMEST = 0.6  # light on the last card
 LINE = 0.07  # width of the lines from what is kept to the heads, in units of the rack
 FRAME = 0.014  # between what is kept and the frame around it, in units of the rack
@@ -102,6 +103,9 @@ class Rack(Group):
                 self._add_cells(values, way.view.norms[name], source, box, depth)
                 plane = self.kept[-1]
             self._add_frame(box, theme.role(role), depth, plane)
+            if way.view is None:
+                # Its numbers are not known, but it is as large as the others.
+                self.frames[-1].set_fill(theme.role(role), UNKNOWN)
 
     def _add_latent(self, latent: LatentView, depth: float) -> None:
         box = self.layout.kept

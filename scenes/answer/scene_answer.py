@@ -140,7 +140,7 @@ class Answer(Stage):
     def four_ways(self) -> None:
         """Four ways to remember, at DeepSeek-R1's size."""
         self.camera.shot = self.layout.shot
-        self.heading = self._heading("one token at DeepSeek-R1’s size, to scale")
+        self.heading = self._heading("bars: one token at DeepSeek-R1’s size, to scale")
         bars, names, sizes = self._bars()
         self.play(Appear(self.heading), run_time=self.theme.tempo.small)
         coming = []
@@ -148,7 +148,18 @@ class Answer(Stage):
             rising = Appear(rack, run_time=self.theme.tempo.normal)
             coming += [rising, Appear(Group(name, size)), grow_bar(bar)]
         self.play(LaggedStart(*coming, lag_ratio=0.2))
-        self.bars = Group(bars, names, sizes)
+        self.roles = self._roles(bars[0])
+        self.play(Appear(self.roles), run_time=self.theme.tempo.small)
+        self.bars, self.sizes = Group(bars, names), sizes
+
+    def _roles(self, bar: VGroup) -> VGroup:
+        """Return the names of the two halves of the longest bar, below it."""
+        theme, y = self.theme, self.layout.cells[0].cost[1]
+        roles = VGroup()
+        for piece, role in zip(bar, ("key", "value"), strict=True):
+            label = Label(f"{role}s", colour=theme.role(role))
+            roles.add(label.on_line(piece.get_left()[0] + label.width / 2, y))
+        return pin_to_frame(roles)
 
     def _heading(self, text: str) -> Label:
         x, y = self.layout.title
@@ -194,11 +205,10 @@ class Answer(Stage):
     def what_each_costs(self) -> None:
         meta, tempo = self.trace.meta, self.theme.tempo
         place = f"layer {self.layer.layer}"
-        where = f"{place} alone changed, nothing trained"
-        if meta.conversion is not None:
-            where = f"all {meta.n_layers} layers changed, nothing trained (patterns: {place})"
-        heading = self._heading(f"this model, {where}")
-        self.play(Vanish(self.heading), Appear(heading), run_time=tempo.small)
+        where = f"{place} alone" if meta.conversion is None else f"in all {meta.n_layers} layers"
+        heading = self._heading(f"what changes in this model, {where}, nothing trained")
+        leaving = Group(self.heading, self.sizes, self.roles)
+        self.play(Vanish(leaving), Appear(heading), run_time=tempo.small)
         self.heading, self.costs = heading, VGroup()
         for rack, cell, mark in zip(
             self.racks, self.layout.cells, ("", "", "set", "latent"), strict=True
@@ -208,14 +218,20 @@ class Answer(Stage):
             colour = self.theme.ink if rack.way.patterns else self.theme.muted
             cost = Label(rack.way.cost, colour=colour).shrink_to(cell.bar.width)
             cost.on_line(cell.cost[0] + cost.width / 2, cell.cost[1])
-            self.costs.add(pin_to_frame(cost))
+            told = VGroup(cost)
+            if rack.way.figure:
+                cost.on_line(cell.size[0] - cost.width / 2, cell.cost[1])
+                size = 1.4 * self.theme.name_size
+                figure = Label(rack.way.figure, size=size, weight="semibold")
+                told.add(figure.on_line(cell.size[0] - figure.width / 2, cell.size[1]))
+            self.costs.add(pin_to_frame(told))
             changes = [
                 Recolour(pattern, values=values, source=source)
                 for pattern, (values, source) in zip(
                     rack.patterns, rack.way.patterns or (), strict=False
                 )
             ]
-            self.play(Appear(cost), run_time=tempo.small)
+            self.play(Appear(told), run_time=tempo.small)
             if changes:
                 self.play(LaggedStart(*changes, lag_ratio=0.3), run_time=tempo.large)
 
@@ -276,14 +292,16 @@ class Answer(Stage):
         known = sentence.words[: self.layer.count]
         sentence.move_cursor(self.layer.count)
         if self.readable:
-            copies = zip(self.words, known, strict=True)
-            self.play(
-                LaggedStart(*(MoveFromCopy(row, word) for row, word in copies), lag_ratio=0.15),
-                run_time=tempo.large,
-            )
+            # A word that was shortened beside its row is whole in the sentence.
+            arriving = [
+                MoveFromCopy(row, word) if row.text == word.text else Appear(word)
+                for row, word in zip(self.words, known, strict=True)
+            ]
+            self.play(LaggedStart(*arriving, lag_ratio=0.15), run_time=tempo.large)
         else:
             self.play(Appear(known))
         self.play(Appear(sentence.cursor), run_time=0.3)
+        self.play(Appear(self._result()), run_time=tempo.small)
         self.credits = credits
 
     @beat(
@@ -298,13 +316,21 @@ class Answer(Stage):
         self.hold()
         self.play(Appear(self.credits), run_time=tempo.large)
 
+    def _result(self) -> Label:
+        """Return the line that says how models with a latent did."""
+        better, tests = better_tests()
+        text = f"trained with a latent: better in {better} of {tests} tests"
+        colour, size = self.theme.latent, self.theme.name_size
+        label = fit_word(text, self.frame.stage.width, size=size, colour=colour)
+        return label.move_to([*self.layout.result, 0.0])
+
     def _credits(self) -> VGroup:
         """Return the lines at the foot of the last picture."""
         meta, theme = self.trace.meta, self.theme
         better, tests = better_tests()
         licence = [text for name, text in LICENCES.items() if meta.model.startswith(name)]
         texts = [
-            f"better in {better} of {tests}: DeepSeek-V2 technical report, table 9, where the "
+            f"{better} of {tests}: DeepSeek-V2 technical report, table 9, where the "
             "models with a latent are a little smaller",
             f"sizes: {architecture(SHAPE).source}",
             "  ·  ".join([f"model: {meta.model}", meta.source.revision, *licence]),

@@ -46,7 +46,7 @@ class Way:
     moved
         Share of the attention that moves against the model's own; None if that is not known.
     cost
-        The same in words.
+        What is said about it below its bar.
     """
 
     scheme: Scheme
@@ -55,6 +55,11 @@ class Way:
     patterns: tuple[Panel, ...] | None
     moved: float | None
     cost: str
+
+    @property
+    def figure(self) -> str:
+        """The share that moves, such as "56 %"; empty where nothing changes or is known."""
+        return "" if self.patterns is None or self.moved is None else f"{100 * self.moved:.0f} %"
 
 
 def ways(layer: LayerView) -> tuple[Way, ...]:
@@ -111,7 +116,7 @@ def _patterns(layer: LayerView, values: Array, expression: str) -> tuple[Panel, 
 
 
 def _words(moved: float | None) -> str:
-    return "not measured" if moved is None else f"{100 * moved:.0f} % of attention moves"
+    return "not measured" if moved is None else "of attention lands on other words"
 
 
 def better_tests() -> tuple[int, int]:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 from manim import Animation, Group, RoundedRectangle, VGroup
 
-from filmkit.core.animations import AnimateWith, Glide
-from filmkit.core.geometry import Box, Frame
+from filmkit.core.animations import AnimateWith, Appear, Glide, Vanish
+from filmkit.core.geometry import FRAME_HEIGHT, Box, Frame
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.norm import Norm, TensorSource
 from filmkit.core.printable import printable
 from filmkit.core.text import Label, Number, Symbol
 from filmkit.core.theme import current_theme
-from filmkit.mobjects.flow import WeightBox
+from filmkit.mobjects.flow import WeightBox, Wire
 from filmkit.mobjects.latent_view import LatentView
 from filmkit.mobjects.marks import TokenLabels
 from filmkit.mobjects.panel import Header, Truncated
@@ -29,54 +30,99 @@ __all__ = ["Absorption", "BracketFormula"]
 Array = npt.NDArray[np.float64]
 
 MAX_SETS = 4  # largest number of sets of keys that are drawn
-FORMULA = 0.05  # height of the formula, as a share of the frame's shorter side
+FORMULA = 0.055  # height of a formula, as a share of the frame's shorter side
+END = 0.05  # between the end of an arrow and what it points at, in scene units
 
 
-class BracketFormula(VGroup):
-    """A product of three factors whose bracket moves: q (W C) becomes (q W) C.
+class Formula(VGroup):
+    """A formula of coloured pieces on a line, and what it makes, in a word, if there is room.
 
     Parameters
     ----------
+    pieces
+        Typst mathematics and colour of each piece.
+    result
+        Word and colour of what it makes.
     start
         (x, y) of its left end.
     room
         Its largest width.
     size
         Text size, if there is room.
+
+    Attributes
+    ----------
+    has_result
+        Whether there is room for what it makes.
     """
 
     GAP = 0.1  # between two pieces, in scene units
 
-    def __init__(self, start: tuple[float, float], room: float, size: float) -> None:
+    def __init__(
+        self,
+        pieces: Sequence[tuple[str, str]],
+        result: tuple[str, str],
+        start: tuple[float, float],
+        room: float,
+        size: float,
+    ) -> None:
         super().__init__()
-        theme = current_theme()
-        pieces = (
-            ("q", theme.query),
-            ("(", theme.ink),
-            ("W_(U K)^top", theme.key),
-            ("C^top", theme.latent),
-            (")", theme.ink),
-        )
         self.start = start
         for formula, colour in pieces:
             self.add(Symbol(formula, size=size, colour=colour))
-        width = sum(piece.width for piece in self) + self.GAP * (len(self) - 1)
-        if width > room:
-            for piece in self:
-                piece.scale(room / width)
-        self._arrange((0, 1, 2, 3, 4))
+        word, colour = result
+        made = (Symbol("=", size=size), Label(word, size=0.85 * size, colour=colour))
+        self.has_result = sum(piece.width + self.GAP for piece in (*self, *made)) <= room
+        if self.has_result:
+            self.add(*made)
+        gaps = self.GAP * (len(self) - 1)
+        width = sum(piece.width for piece in self)
+        for piece in self:
+            piece.scale(min(1.0, (room - gaps) / width))
+        self.arrange_in(range(len(pieces)))
 
-    def _arrange(self, order: Sequence[int]) -> BracketFormula:
+    def arrange_in(self, order: Sequence[int]) -> Self:
+        """Put the pieces on the line, in an order, the result last, and return the formula."""
         x, y = self.start
-        for index in order:
+        for index in (*order, *range(len(order), len(self))):
             piece = self[index]
             piece.on_line(x + piece.width / 2, y)
             x += piece.width + self.GAP
         return self
 
+
+class BracketFormula(Formula):
+    """Scores as a product of three factors whose bracket moves: q (W C) becomes (q W) C.
+
+    Parameters
+    ----------
+    query
+        Symbol of the query, or of all queries.
+    start, room, size
+        As for `Formula`.
+    """
+
+    MOVED = (1, 0, 2, 4, 3)  # the pieces, once the bracket has moved
+
+    def __init__(self, query: str, start: tuple[float, float], room: float, size: float) -> None:
+        theme = current_theme()
+        pieces = (
+            (query, theme.query),
+            ("(", theme.ink),
+            ("W_(U K)^top", theme.key),
+            ("C^top", theme.latent),
+            (")", theme.ink),
+        )
+        super().__init__(pieces, ("scores", theme.scores), start, room, size)
+
     def move_bracket(self, **kwargs: object) -> Animation:
         """Return the animation in which the bracket moves to the first two factors."""
-        return Glide(self, self.copy()._arrange((1, 0, 2, 4, 3)), **kwargs)
+        return Glide(self, self.copy().arrange_in(self.MOVED), **kwargs)
+
+    def ask_all(self, queries: BracketFormula) -> list[Animation]:
+        """Return the animations in which the one query becomes all ``queries``."""
+        rest = queries.arrange_in(self.MOVED)[1:]
+        return [Vanish(self[0]), Appear(queries[0]), Glide(self[1:], rest)]
 
 
 class Absorption(Group):
@@ -102,8 +148,17 @@ class Absorption(Group):
         The last row's mix of latents.
     number, number_words
         How many numbers are rebuilt for one new token.
-    formula
-        The formula whose bracket moves.
+    formula, formula_of_all
+        The formula whose bracket moves, for one query and for all.
+    formula_of_mix
+        The formula of the mix of latents.
+    link, link_dropped
+        The line from the latent to its turned copy, at the top and on the scores.
+    chain, drop, across
+        Arrows from the turned latent down to the new scores, the one that is left of them without
+        keys, and those from the queries through the matrix.
+    times, equals
+        Signs before the latent and before the mix.
     words
         The words of the rows.
     """
@@ -173,11 +228,14 @@ class Absorption(Group):
         self.weight.remove(self.weight.lines)
         self.weight.symbol.shrink_to(s.weight.width - 0.14)
         self._name()
+        self._draw_arrows()
         count = layer.count * n_sets * forms.layer.W_UK.shape[2]
         self.rebuilt = count
         self.number = Number(count, digits=0, size=display_size(frame), colour=theme.key)
         self.number.on_line(*s.number)
-        lines = ("numbers rebuilt", "for one new token")
+        lines = ["numbers rebuilt", "for one new token"]
+        sets = f"{n_sets} sets × " if n_sets > 1 else ""
+        lines.append(f"{sets}{layer.count} tokens × {forms.layer.W_UK.shape[2]}")
         self.number_words = VGroup(
             *(
                 Label(line, size=theme.shape_size, colour=theme.muted).on_line(
@@ -187,9 +245,19 @@ class Absorption(Group):
             )
         )
         told = VGroup(self.number, self.number_words)
-        told.shift([min(0.0, frame.stage.right - told.get_right()[0]), 0, 0])
+        told.shift([max(0.0, frame.stage.left - told.get_left()[0]), 0, 0])
+        self.counted_at = self.number.get_x()
         size = FORMULA * frame.shorter_side / 8.0
-        self.formula = BracketFormula(s.formula, s.formula_room, size)
+        self.formula = BracketFormula("q", s.formula, s.formula_room, size)
+        self.formula_of_all = BracketFormula("Q", s.formula, s.formula_room, size)
+        mix = Formula(
+            (("A", theme.pattern), ("C", theme.latent)),
+            ("mix of latents", theme.latent),
+            (s.formula[0], s.formula[1] - 16 * size),
+            s.formula_room,
+            size,
+        )
+        self.formula_of_mix = mix if mix.has_result else VGroup()
         words = layer.words if s.word_size else ()
         self.words = TokenLabels(
             words, s.words if words else (), width=word_width, size=s.word_size or None
@@ -232,6 +300,28 @@ class Absorption(Group):
             view.layer.computed("rotated part of the queries", "d_rope", d_rope),
         )
 
+    def _draw_arrows(self) -> None:
+        s, theme = self.layout, current_theme()
+        x, row = s.scores.x, self.scores.row(-1)
+        deck = 0.13 * len(self.others)
+        self.link, self.link_dropped = (
+            Wire(s.link_to(box), colour=theme.latent) for box in (s.turned, s.dropped)
+        )
+        self.drop = Wire([(x, s.turned.bottom - END), (x, row.top + END)])
+        self.chain = VGroup(
+            Wire([(x, s.turned.bottom - END), (x, s.weight.top + END)]),
+            Wire([(x, s.weight.bottom - END), (x, s.keys.top + deck + END)]),
+            Wire([(x, s.keys.bottom - END), (x, row.top + END)]),
+        )
+        self.across = VGroup(
+            Wire([(s.far_query.right + END, s.row), (s.far_weight.left - END, s.row)]),
+            Wire([(s.far_weight.right + END, s.row), (s.latent_query.left - END, s.row)]),
+        )
+        self.times, self.equals = (
+            Symbol(sign, size=theme.name_size).move_to([*point, 0])
+            for sign, point in (("times", s.times), ("=", s.equals))
+        )
+
     def _name(self) -> None:
         theme, s, frame_right = current_theme(), self.layout, self.frame.stage.right
 
@@ -246,14 +336,20 @@ class Absorption(Group):
         self.turned_name = beside("C^top", s.turned, theme.latent)
         self.keys_name = beside("K^top", s.keys, theme.key)
         new, name = last_row(self.query), Header("query", "q", colour=theme.query)
-        self.query_name = name.stand_on(new)
+        self.query_name = name.stand_on(new, buff=0.04)
         over = name.get_right()[0] - new.right
         name.shift([-max(0.0, over), 0, 0])
         self.new_query_name = Header("", "q W_(U K)^top", colour=theme.query)
-        self.new_query_name.stand_on(last_row(self.latent_query))
+        self.new_query_name.stand_on(last_row(self.latent_query), buff=0.04)
         self.queries_name = Header("queries", "Q", colour=theme.query).stand_on(s.far_query)
         self.latent_query_name = Header("", "Q W_(U K)^top", colour=theme.query)
         self.latent_query_name.stand_on(s.latent_query)
+        if self.frame.upright:
+            # Above it there is no room beside the turned latent.
+            for header in (self.new_query_name, self.latent_query_name):
+                below(header, s.latent_query).shift([-0.12, 0, 0])
+        self.scores_name = below(Header("scores", colour=theme.scores), s.scores)
+        self.pattern_name = below(Header("pattern", "A", colour=theme.pattern), s.scores)
         self.mix_name = Label("mix of latents", size=theme.shape_size, colour=theme.latent)
         left = min(s.mix.left, frame_right - self.mix_name.width)
         self.mix_name.on_line(left + self.mix_name.width / 2, s.mix.bottom - 0.24)
@@ -288,7 +384,9 @@ class Absorption(Group):
         """Return the animation in which the number of rebuilt numbers changes."""
         return AnimateWith(
             self.number,
-            lambda alpha: self.number.set_value(start + (end - start) * alpha),
+            lambda alpha: self.number.set_value(start + (end - start) * alpha).set_x(
+                self.counted_at
+            ),
             **kwargs,
         )
 
@@ -309,6 +407,12 @@ class Absorption(Group):
             for matrix in (self.query, self.latent_query)
             if matrix.dots is not None
         ]
+
+
+def below(header: Header, box: Box) -> Header:
+    """Move a header to below a box, flush left or, if it is wider, flush right; return it."""
+    header.stand_on(box, align="left" if header.width <= box.width else "right")
+    return header.set_line(box.bottom - 0.1 - header.size * FRAME_HEIGHT / 2)
 
 
 def last_row(matrix: Truncated) -> Box:

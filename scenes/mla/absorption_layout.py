@@ -13,7 +13,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from filmkit.core.geometry import FRAME_HEIGHT, HEADER, WORD_GAP, Box, Frame, Point, row_points
+from filmkit.core.geometry import (
+    FRAME_HEIGHT,
+    HEADER,
+    WORD_GAP,
+    Box,
+    Frame,
+    Path,
+    Point,
+    row_points,
+)
 from filmkit.mobjects.product_layout import (
     ALL_TOKENS,
     LINE,
@@ -27,11 +36,15 @@ __all__ = ["AbsorptionLayout", "Sizes"]
 
 # Lengths are in scene units.
 GAP = 0.16  # between two factors
-ASIDE = 0.5  # between the scores and the latent at their right, or below them
-WEIGHT = (0.95, 0.44)  # of the matrix that moves
+STEP = 0.3  # between a matrix and what it makes, with an arrow
+ASIDE = 0.6  # between the scores and the latent at their right
+LINK = 0.14  # from the latent or the keys to the line that runs from the latent up
+WEIGHT, WEIGHT_UPRIGHT = (0.95, 0.44), (0.75, 0.4)  # of the matrix that moves
 DECK = 0.13  # from the keys of one set to those of the next, which stand behind
-BELOW = 0.95  # room below the latent for the mix of latents
+ABOVE, BELOW = 0.15, 0.85  # room above all, and below the latent for the mix of latents
+NAME = 0.4  # height of the name below the scores
 FINE = 0.85  # a channel may be a little smaller than elsewhere, so that a latent is drawn whole
+FEWER = 0.36  # of the shorter side, for the rows of all tokens where much stands above them
 LONG = (2.1, 1.15)  # largest heights of the turned latent and of the keys
 
 
@@ -86,6 +99,10 @@ class AbsorptionLayout:
         Left end of the formula, and its room.
     number
         Center of the number of rebuilt numbers.
+    link
+        Where the line from the latent to its turned copy begins, and x at which it runs up.
+    times, equals
+        Centers of the signs before the latent and before the mix.
     """
 
     query: Box
@@ -110,6 +127,19 @@ class AbsorptionLayout:
     formula: Point
     formula_room: float
     number: Point
+    link: tuple[Point, float]
+    times: Point
+    equals: Point
+
+    def link_to(self, turned: Box) -> Path:
+        """Return the line from the latent to its turned copy, which is in a box."""
+        start, x = self.link
+        return (start, (x, start[1]), (x, turned.y), (turned.right + LINK / 2, turned.y))
+
+    @property
+    def row(self) -> float:
+        """y of the row of the new token."""
+        return self.far_weight.y
 
     @classmethod
     def of(cls, frame: Frame, sizes: Sizes, *, word_width: float) -> AbsorptionLayout:
@@ -125,13 +155,15 @@ class AbsorptionLayout:
             Largest width of a word beside a row.
         """
         stage, unit, upright = frame.stage, frame.shorter_side, frame.upright
+        weight = WEIGHT_UPRIGHT if upright else WEIGHT
         deck = DECK * sizes.sets
-        fixed = 3 * GAP + WEIGHT[1] + deck + BELOW + (HEADER + 0.1 if upright else 0.0)
+        fixed = ABOVE + GAP + 2 * STEP + weight[1] + deck + BELOW
+        fixed += NAME + HEADER + 0.1 if upright else 0.0
         least = 1.9
         blocks = 2 if upright else 1
         side = min(
             max(MAX_PITCH, LINE * MANY_LETTERS) * unit * sizes.tokens,
-            ALL_TOKENS * unit,
+            (ALL_TOKENS if upright else FEWER) * unit,
             (stage.height - fixed - least) / blocks,
         )
         pitch = side / sizes.tokens
@@ -139,8 +171,8 @@ class AbsorptionLayout:
         long, short = min(LONG[0], 0.64 * rest), min(LONG[1], 0.36 * rest)
 
         words = word_width + WORD_GAP
-        aside = deck if upright else ASIDE
-        across = stage.width - words - side - WEIGHT[0] - 4 * GAP - aside
+        aside = deck + 2 * LINK if upright else max(ASIDE, deck + 3 * LINK)
+        across = stage.width - words - side - weight[0] - 2 * STEP - GAP - aside
         shares = (1.0, 1.5) if upright else (1.0, 1.5, 1.6)
         widths = [across * share / sum(shares) for share in shares]
         fine = FINE * unit
@@ -152,18 +184,18 @@ class AbsorptionLayout:
         strip = 0.14 * rank.length + 0.06 if sizes.rope else 0.0
         latent_width = wide.length - strip
 
-        whole = words + query_width + WEIGHT[0] + rank.length + 4 * GAP + side
+        whole = words + query_width + weight[0] + rank.length + 2 * STEP + GAP + side
         whole += aside + (0.0 if upright else rank.length)
         left = stage.x - whole / 2 + words
         total = fixed + long + short + blocks * side
-        top = stage.y + total / 2
+        top = stage.y + total / 2 - ABOVE
         far_query_left = left
-        far_weight_left = left + query_width + GAP
-        latent_query_left = far_weight_left + WEIGHT[0] + GAP
+        far_weight_left = left + query_width + STEP
+        latent_query_left = far_weight_left + weight[0] + STEP
         scores_left = latent_query_left + rank.length + GAP
         turned = Box.of(scores_left, scores_left + side, top - long, top)
-        weight_top = turned.bottom - GAP
-        keys_top = weight_top - WEIGHT[1] - GAP - deck
+        weight_top = turned.bottom - STEP
+        keys_top = weight_top - weight[1] - STEP - deck
         keys = Box.of(scores_left, scores_left + side, keys_top - short, keys_top)
         scores = Box.of(
             scores_left, scores_left + side, keys.bottom - GAP - side, keys.bottom - GAP
@@ -171,14 +203,19 @@ class AbsorptionLayout:
         level = (scores.bottom, scores.top)
         query = Box.of(scores.left - GAP - query_width, scores.left - GAP, *level)
         if upright:
-            latent_top = scores.bottom - HEADER - 0.1
+            latent_top = scores.bottom - NAME - HEADER - 0.1
             latent_left = scores.right - wide.length
             whole_latent = Box.of(latent_left, scores.right, latent_top - side, latent_top)
-            number = ((stage.left + whole_latent.left) / 2, whole_latent.y)
+            number = ((stage.left + whole_latent.left) / 2, whole_latent.y + 0.3)
+            link = ((whole_latent.right + LINK / 2, whole_latent.y), scores.right + deck + LINK)
+            times = (whole_latent.left - 0.3, whole_latent.top + HEADER / 2 + 0.05)
         else:
             latent_left = scores.right + aside
             whole_latent = Box.of(latent_left, latent_left + wide.length, *level)
-            number = (whole_latent.x + 0.1, turned.y + 0.2)
+            number = ((stage.left + turned.left - 1.2) / 2, keys.top + 0.3)
+            edge = latent_left - LINK / 2
+            link = ((edge, scores.top - pitch / 2), edge - LINK)
+            times = ((scores.right + edge) / 2, scores.bottom + pitch / 2)
         latent = Box.of(
             whole_latent.left,
             whole_latent.left + latent_width,
@@ -198,25 +235,26 @@ class AbsorptionLayout:
             drop = turned_rope.top + 0.06
             long = min(long, turned.height)
         mix_top = whole_latent.bottom - 0.14
+        mix = Box.of(latent.left, latent.right, mix_top - min(max(pitch, 0.2), 0.36), mix_top)
         size = min(0.028, 0.92 * pitch / FRAME_HEIGHT)
         far_query = Box.of(far_query_left, far_query_left + query_width, *level)
         return cls(
             query=query,
             far_query=far_query,
             weight=Box.of(
-                scores.x - WEIGHT[0] / 2,
-                scores.x + WEIGHT[0] / 2,
-                weight_top - WEIGHT[1],
+                scores.x - weight[0] / 2,
+                scores.x + weight[0] / 2,
+                weight_top - weight[1],
                 weight_top,
             ),
-            far_weight=Box(far_weight_left + WEIGHT[0] / 2, scores.bottom + pitch / 2, *WEIGHT),
+            far_weight=Box(far_weight_left + weight[0] / 2, scores.bottom + pitch / 2, *weight),
             latent_query=Box.of(latent_query_left, latent_query_left + rank.length - strip, *level),
             turned=turned,
             keys=keys,
             dropped=Box.of(scores.left, scores.right, drop, drop + turned.height),
             scores=scores,
             latent=latent,
-            mix=Box.of(latent.left, latent.right, mix_top - min(max(pitch, 0.2), 0.36), mix_top),
+            mix=mix,
             rope=rope,
             turned_rope=turned_rope,
             rope_query=rope_query,
@@ -228,4 +266,7 @@ class AbsorptionLayout:
             formula=(stage.left + 0.1, turned.y),
             formula_room=turned.left - 1.2 - stage.left,
             number=number,
+            link=link,
+            times=times,
+            equals=(mix.left - 0.3, mix.y),
         )

@@ -8,10 +8,11 @@ from dataclasses import replace
 import numpy as np
 from manim import RIGHT, Dot, Group, Mobject, VGroup, VMobject
 
-from filmkit.core.camera import set_depth_plane
+from filmkit.core.camera import keep_upright, set_depth_plane
 from filmkit.core.geometry import Box, Path
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.norm import TensorSource
+from filmkit.core.text import Label
 from filmkit.core.theme import current_theme
 from filmkit.mobjects.fan_out import FanOut
 from filmkit.mobjects.flow import WeightBox, Wire
@@ -19,14 +20,14 @@ from filmkit.mobjects.head import HeadPicture
 from filmkit.mobjects.head_stack import UNITS_PER_POINT, CardBody, Plane
 from filmkit.mobjects.head_stack_layout import HeadStackLayout
 from filmkit.mobjects.latent_layout import GAP, HeadStackShots, NaiveLayout
-from filmkit.mobjects.latent_panel import LatentPanel
+from filmkit.mobjects.latent_panel import LatentPanel, NaiveFeed
 from filmkit.mobjects.latent_view import LatentHead, LatentView
 from filmkit.mobjects.marks import TokenLabels
 from filmkit.mobjects.panel import Truncated
 from filmkit.mobjects.ribbon import filled, outline_of
 from scenes.mla.layout import AbsorbedLayout
 
-__all__ = ["AbsorbedHeadStack", "AbsorbedPicture", "NaivePicture", "output_panel"]
+__all__ = ["AbsorbedHeadStack", "AbsorbedPicture", "NaivePicture", "feed_words", "output_panel"]
 
 FIRST, LAST = 8, 4  # number of columns drawn at each end of a wide matrix
 
@@ -271,6 +272,21 @@ def _transposed(source: TensorSource) -> TensorSource:
     return replace(source, transposed=not source.transposed)
 
 
+def feed_words(feed: NaiveFeed) -> VGroup:
+    """Return what the lines from a latent do, in words at the corner where they turn."""
+    theme, line, x = current_theme(), VGroup(), 0.3
+    for text, colour in (
+        ("makes every head’s", theme.latent),
+        ("keys", theme.key),
+        ("and", theme.latent),
+        ("values", theme.value),
+    ):
+        label = Label(text, colour=colour)
+        line.add(label.on_line(x + label.width / 2, -0.3))
+        x += label.width + 0.075
+    return keep_upright(line, feed.corner)
+
+
 class AbsorbedCard(Group):
     """Card of one head in the absorbed form: panels and lines on an opaque body.
 
@@ -342,6 +358,21 @@ class AbsorbedHeadStack(Group):
         self.fan_outs = Group(*(self._fan_out(y) for y in self._levels()))
         self.add(*reversed(self.cards))
 
+    def line_names(self) -> VGroup:
+        """Return what the two lines of the latent are for, on the first card of a wide frame."""
+        theme, s, names = current_theme(), self.picture.layout, VGroup()
+        if not s.naive.head.frame.wide:
+            return names
+        depth = self.layout.depth_at(0)
+        for text, x, y, align, rise in (
+            ("for the scores", s.bend, s.key_line, 1.0, 0.35),
+            ("for the mix", s.bend, s.value_line, 0.0, -0.3),
+        ):
+            label = Label(text, colour=theme.latent)
+            label.on_line((0.5 - align) * (label.width + 0.24), rise)
+            names.add(keep_upright(label, (x, y, depth)))
+        return names
+
     @property
     def front_parts(self) -> tuple[Mobject, ...]:
         """Panels and lines of the flat card, which also belong to the flat diagram."""
@@ -363,7 +394,8 @@ class AbsorbedHeadStack(Group):
     def _fan_out(self, y: float) -> FanOut:
         start = (self.shots.latent.right + GAP, y, self.shots.depth)
         ends = [(self.layout.card.left, y, self.layout.depth_at(card.place)) for card in self.cards]
-        return FanOut(start, ends, spine=self.layout.spine, along=RIGHT, width=0.1)
+        colour = current_theme().latent
+        return FanOut(start, ends, spine=self.layout.spine, along=RIGHT, width=0.1, colour=colour)
 
     @staticmethod
     def _flat_lines(wires: Sequence[Wire]) -> VMobject:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -88,7 +87,7 @@ class DuelSide(Group):
         self._count(frame)
         self.states: list[Mobject] = [
             self._words(lines, layout.state)
-            for lines in (("its own", "patterns"), ("computed", "again"))
+            for lines in (("the model’s", "own patterns"), ("computed", "again"))
         ]
         self.layers = VGroup()
         self.layer_words = VGroup()
@@ -123,10 +122,10 @@ class DuelSide(Group):
         self.counter.on_line(x - width / 2 + self.counter.width / 2, y)
         self.percent.on_line(x + width / 2 - self.percent.width / 2, y)
         self.counter.set_value(0.0)
-        self.words = self._words(("of attention", "moves"), self.layout.words)
+        self.words = self._words(("of attention", "lands on", "other words"), self.layout.words)
 
     def _words(self, lines: tuple[str, ...], point: Point) -> VGroup:
-        """Return words about the patterns: in two lines where they are centered, else in one."""
+        """Return words about the patterns: in lines where they are centered, else in one."""
         theme, words, (x, y) = current_theme(), VGroup(), point
         if not self.layout.centered:
             lines = (" ".join(lines),)
@@ -160,6 +159,7 @@ class DuelSide(Group):
         first.on_line(room.left + first.width / 2, room.bottom - 0.19)
         last.on_line(room.right - last.width / 2, room.bottom - 0.19)
         self.layer_words.add(base, first, last)
+        self.layer_words.add(self._words(("each bar:", "one layer"), self.layout.state))
 
     def add_scale(self, norm: Norm) -> None:
         """Make the colour bar of the differences, in the place of the words of the states."""
@@ -194,16 +194,19 @@ class DuelSide(Group):
 
         ``norm`` is its scale, the same on both sides.
         """
-        changes = []
-        for head, cells in enumerate(self.patterns):
-            cells.source = self.view.computed(
-                f"difference of head {head}’s pattern from the model’s own", "key_pos"
+        return AnimationGroup(
+            *(
+                Recolour(
+                    cells,
+                    values=self.difference(head),
+                    norm=norm,
+                    source=self.view.computed(
+                        f"difference of head {head}’s pattern from the model’s own", "key_pos"
+                    ),
+                )
+                for head, cells in enumerate(self.patterns)
             )
-            change = partial(
-                _change, cells, (cells.values, cells.norm), (self.difference(head), norm)
-            )
-            changes.append(AnimateWith(cells, change))
-        return AnimationGroup(*changes)
+        )
 
     def count_to(self, share: float) -> Animation:
         """Return the animation in which the counter climbs from 0 to a share."""
@@ -234,14 +237,6 @@ class DuelSide(Group):
         self._full = [bar.points.copy() for bar in self.layers]
         self.add_layers(0.0)
         return AnimateWith(Group(self.layers, self.counter), self.add_layers)
-
-
-def _change(
-    cells: Heatmap, start: tuple[Array, Norm], end: tuple[Array, Norm], alpha: float
-) -> None:
-    """Show numbers and scale of a heatmap on their way to others."""
-    values = (1 - alpha) * start[0] + alpha * end[0]
-    cells.set_values(values, start[1].mix(end[1], alpha))
 
 
 class DuelPicture(Group):
@@ -300,7 +295,7 @@ def sayings_of(trace: Trace, contest: Contest, frame: Frame) -> Sayings:
             Saying(
                 name=name,
                 note=f"{format_count(row.numbers)} numbers"
-                + (", rotated once rebuilt" if latent else ""),
+                + (", its keys rotated after" if latent else ""),
                 pieces=((theme.latent, row.numbers),) if latent else set_colours(meta, sets),
                 text=row.continuation,
                 colour={"model": theme.accent, "latent_then_rotate": theme.latent}.get(

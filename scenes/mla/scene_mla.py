@@ -37,6 +37,7 @@ from filmkit.core.printable import printable
 from filmkit.core.stage import Stage, beat
 from filmkit.core.text import Number
 from filmkit.mobjects.chart import Paragraph
+from filmkit.mobjects.flow import Draw
 from filmkit.mobjects.head_stack import HeadStack
 from filmkit.mobjects.head_stack_marks import PanelNames
 from filmkit.mobjects.latent_layout import HeadStackShots, NaiveLayout
@@ -46,7 +47,7 @@ from filmkit.mobjects.marks import Highlight
 from filmkit.mobjects.panel import Header
 from scenes.mla.absorption import Absorption
 from scenes.mla.comparisons import Loss, OutputComparison
-from scenes.mla.diagrams import AbsorbedHeadStack, AbsorbedPicture, NaivePicture
+from scenes.mla.diagrams import AbsorbedHeadStack, AbsorbedPicture, NaivePicture, feed_words
 from scenes.mla.duel import DuelPicture, sayings_of
 from scenes.mla.layout import AbsorbedLayout
 
@@ -216,7 +217,7 @@ class LatentAttention(Stage):
         self.tag = self._upright_name(self.shots)
         self.panel_names = Group()
         if self.frame.wide:
-            self.panel_names.add(PanelNames(head_stack, self.shots.shot))
+            self.panel_names.add(PanelNames(head_stack, self.shots.shot), feed_words(self.feed))
         later_parts = ("k", "v", "k_t", "scores", "pattern", "z", "wires")
         self.play(Appear(head_stack.parts("plane", "body", "q")), run_time=tempo.normal)
         self.play(Appear(Group(*latent.panels)), Appear(self.tag), run_time=tempo.small)
@@ -237,9 +238,15 @@ class LatentAttention(Stage):
         self.play(Appear(rest), Appear(self.panel_names), run_time=tempo.normal)
 
     def _upright_name(self, shots: HeadStackShots) -> Header:
-        """Return the name of the latent in space, below its left end, always facing the camera."""
+        """Return the name of the latent in space, always facing the camera.
+
+        It is below the latent's left end, or at its left where a line leads up from the latent.
+        """
         header = Header("latent", "C", colour=self.theme.latent)
-        header.shift([-header.get_left()[0], -0.3, 0])
+        if shots is self.shots and self.frame.wide:
+            header.shift([-header.get_right()[0] - 0.2, 0.3, 0])
+        else:
+            header.shift([-header.get_left()[0], -0.3, 0])
         return keep_upright(header, shots.words_corner)
 
     @beat
@@ -417,8 +424,8 @@ class LatentAttention(Stage):
 
     @beat(when=can_duel)
     def all_heads_compared(self) -> None:
-        """Left, one shared set, the mean; right, one latent. What [glows] is attention that moves:
-        {shared_layer}, and {latent_layer}."""
+        """Left, one shared set, the mean; right, one latent. What [glows] is attention that lands
+        on other words: {shared_layer}, and {latent_layer}."""
         duel, tempo = self.duel, self.theme.tempo
         self._change_states(0, 1, *(side.compute_again() for side in duel.sides))
         self.wait_for("glows")
@@ -493,6 +500,7 @@ class LatentAttention(Stage):
                 TransposeFromCopy(block, turned)
                 for block, turned in zip(a.latent.blocks, a.turned.blocks, strict=True)
             ),
+            Draw(a.link),
             Appear(a.turned_name, rate_func=second_half),
             run_time=tempo.large,
         )
@@ -502,12 +510,18 @@ class LatentAttention(Stage):
             Appear(a.weight),
             *dots,
             *self._inflate(),
+            *(Draw(arrow) for arrow in a.chain[:2]),
             Appear(a.keys_name),
             Appear(Group(a.number, a.number_words)),
             a.count(0, a.rebuilt),
             run_time=1.6 * tempo.large,
         )
-        self.play(Appear(a.scores), Appear(a.formula), run_time=tempo.small)
+        self.play(
+            Draw(a.chain[2]),
+            Appear(Group(a.scores, a.scores_name), rate_func=second_half),
+            Appear(a.formula),
+            run_time=tempo.normal,
+        )
 
     def _keep_only_the_latent(self) -> None:
         """Play how all but the latent goes, and the latent takes its place in the new picture."""
@@ -558,7 +572,8 @@ class LatentAttention(Stage):
         self.play(
             *gone,
             *dots,
-            Vanish(a.keys_name),
+            Vanish(Group(a.keys_name, a.number_words[2])),
+            *(Vanish(arrow, rate_func=first_half) for arrow in a.chain),
             a.count(a.rebuilt, 0),
             Glide(
                 a.weight, a.weight.copy().shift(np.subtract(s.far_weight.center, s.weight.center))
@@ -566,7 +581,7 @@ class LatentAttention(Stage):
             Glide(a.query, far),
             Glide(a.query_name, a.queries_name_at(dx)),
             Glide(self.word, self.word.copy().shift([dx, 0, 0])),
-            Vanish(a.scores),
+            Draw(a.drop, rate_func=second_half),
             run_time=1.4 * tempo.large,
         )
         a.only_last_row(a.latent_query)
@@ -574,7 +589,7 @@ class LatentAttention(Stage):
         if a.rope_query is not None:
             a.only_last_row(a.rope_query)
             parts.add(a.rope_query)
-        self.play(Appear(parts))
+        self.play(Appear(parts), *(Draw(arrow) for arrow in a.across))
 
     @beat(
         plain="The turned latent drops into the scores, where the keys were.",
@@ -588,17 +603,19 @@ class LatentAttention(Stage):
         moving = Group(a.turned, a.turned_name)
         self.play(
             Glide(moving, moving.copy().shift(drop)),
-            Vanish(Group(a.number, a.number_words)),
+            Glide(a.link, a.link_dropped),
+            Vanish(Group(a.number, a.number_words[:2], a.drop), rate_func=first_half),
             run_time=tempo.large,
         )
         if a.rope is not None and a.turned_rope is not None:
             self.play(TransposeFromCopy(a.rope, a.turned_rope))
-        raised = a.weight.copy().set_y(s.scores.y)
+        between = Group(a.weight, a.across)
         self.play(
-            Appear(Group(a.scores, a.words)),
+            Appear(a.words),
             Vanish(Group(a.query_name, a.new_query_name)),
             Appear(Group(a.queries_name, a.latent_query_name)),
-            Glide(a.weight, raised),
+            Glide(between, between.copy().shift([0, s.scores.y - s.row, 0])),
+            *a.formula.ask_all(a.formula_of_all),
             run_time=tempo.small,
         )
         self.remove(self.word)
@@ -616,10 +633,14 @@ class LatentAttention(Stage):
     def the_pattern_mixes_latents(self) -> None:
         """The pattern mixes the latents themselves, so no value is built either."""
         tempo, a = self.theme.tempo, self.absorption
-        self.play(Vanish(a.scores, rate_func=second_half), Appear(a.pattern, rate_func=first_half))
+        self.play(
+            Vanish(Group(a.scores, a.scores_name), rate_func=second_half),
+            Appear(a.pattern, rate_func=first_half),
+            Appear(a.pattern_name, rate_func=second_half),
+        )
         weights = a.pattern.values[-1][:, None]
         frame = Highlight(a.pattern.row(-1))
-        self.play(Appear(frame), run_time=tempo.small)
+        self.play(Appear(frame), Appear(a.times), run_time=tempo.small)
         self.play(*(ShowCells(block, weights) for block in a.latent.blocks))
         rows = [row for block in a.latent.blocks for row in block.split_rows()]
         ends = [block for block in a.mix.blocks for _ in range(self.layer.count)]
@@ -631,10 +652,8 @@ class LatentAttention(Stage):
         self.remove(*rows)
         self.add(*a.mix.blocks)
         self.play(
-            Appear(a.mix_name),
+            Appear(Group(a.equals, a.mix_name, a.formula_of_mix)),
             *([] if a.mix.dots is None else [Appear(a.mix.dots)]),
-            Vanish(frame),
-            *(ShowCells(block, 1.0) for block in a.latent.blocks),
             run_time=tempo.small,
         )
 
@@ -669,10 +688,10 @@ class LatentAttention(Stage):
             Appear(Group(rest, *absorbed.latent.panels), rate_func=second_half),
             run_time=tempo.large,
         )
-        shift = np.array([shots.latent.x, shots.latent.y, shots.depth])
-        shift -= absorbed.latent.box.center
-        latent = Group(*absorbed.latent.panels)
-        place = latent.copy().shift(shift)
+        latent, center = Group(*absorbed.latent.panels), absorbed.latent.box.center
+        place = latent.copy()
+        place.scale(shots.latent.width / absorbed.latent.box.width, about_point=center)
+        place.shift(np.array([shots.latent.x, shots.latent.y, shots.depth]) - center)
         set_depth_plane(latent, absorbed.latent.cells)
         self.add(*head_stack.cards)
         self.play(
@@ -689,6 +708,8 @@ class LatentAttention(Stage):
             *(AnimateWith(fan_out, fan_out.set_drawn) for fan_out in head_stack.fan_outs),
             run_time=tempo.large,
         )
+        self.line_names = head_stack.line_names()
+        self.play(Appear(self.line_names), run_time=tempo.small)
 
     @beat
     def the_cache(self) -> None:
@@ -703,6 +724,7 @@ class LatentAttention(Stage):
         behind = [card for card in stack.cards if card not in front]
         self.play(
             self.move_camera(shots.near),
+            Vanish(self.line_names, rate_func=first_half),
             *self.dim(*front, to=0.0, rate_func=first_half),
             *self.dim(*behind, to=2 * theme.dim, rate_func=second_half),
             Appear(words, rate_func=second_half),
@@ -714,5 +736,6 @@ class LatentAttention(Stage):
             Vanish(words),
             *self.undim(*front, rate_func=second_half),
             *self.undim(*behind),
+            Appear(self.line_names, rate_func=second_half),
             run_time=tempo.swing,
         )

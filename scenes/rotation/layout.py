@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from filmkit.core.geometry import HEADER, WORD_GAP, Box, Frame, Point
+from filmkit.core.geometry import HEADER, WORD_GAP, Box, Frame, Path, Point
 
 __all__ = ["MatricesLayout", "PartsLayout", "SlideLayout"]
 
 # Lengths are in scene units.
-FORMULA_LINE = 1.35  # room for a formula at the top
-NUMBER_LINE = 1.15  # room for a figure with its words below a panel
-STRIP_GAP = 0.16  # between the latent and the rotated key beside it
+FORMULA_LINE = 1.5  # room for a formula at the top
+NUMBER_LINE = 1.25  # room for a figure with its words below a panel
 SIGN = 0.5  # room for a sign between two panels
+TOTAL_LINE = 1.9  # room below what is cached for what both are, and for their sum
+ABOVE = 0.12  # free above the titles at the top
+DOWN = 0.5  # from what is cached down to the titles of the panels, for arrows
 
 
 @dataclass(frozen=True)
@@ -70,21 +72,24 @@ class SlideLayout:
     Attributes
     ----------
     words
-        y of the words.
+        y of the word of the key, and below it of the query, which may pass under it.
     chart
         Box of the chart.
     """
 
-    words: float
+    words: tuple[float, float]
     chart: Box
 
     @classmethod
     def of(cls, frame: Frame) -> SlideLayout:
         """Lay out the words at the top, and the chart below them."""
         stage = frame.stage
-        top = stage.top - 1.5
+        top = stage.top - 1.6
         bottom = stage.bottom if frame.wide else max(stage.bottom, top - 0.9 * stage.width)
-        return cls(words=stage.top - 0.45, chart=Box.of(stage.left, stage.right, bottom, top))
+        return cls(
+            words=(stage.top - 0.4, stage.top - 0.95),
+            chart=Box.of(stage.left, stage.right, bottom, top),
+        )
 
 
 @dataclass(frozen=True)
@@ -101,10 +106,16 @@ class PartsLayout:
         x at which the words of the rows end.
     notes
         Left ends of the notes on both, below them, when they stand alone.
+    total
+        Left end of their sum, below.
+    plus
+        Centers of the plus sign between them, alone and above the scores.
     panels
-        Boxes of the position's part, the content's part, the scores and the pattern.
+        Boxes of the content's part, the position's part, the scores and the pattern.
     signs
         Centers of the plus sign, the equals sign and the arrow between them.
+    arrows
+        Lines from what is cached down to the parts of the scores that it makes.
     """
 
     latent: Box
@@ -113,8 +124,11 @@ class PartsLayout:
     rope_above: Box
     words_right: float
     notes: tuple[Point, Point]
+    total: Point
+    plus: tuple[Point, Point]
     panels: tuple[Box, ...]
     signs: tuple[Point, ...]
+    arrows: tuple[Path, Path]
 
     @classmethod
     def of(
@@ -136,22 +150,22 @@ class PartsLayout:
         stage = frame.stage
         left = stage.left + word_width + WORD_GAP
         highest = (1.1 if frame.tall else 0.62) * (stage.right - left)
-        height = min(stage.height - HEADER - 1.6, 0.5 * count, highest)
-        top = stage.top - HEADER - (stage.height - HEADER - 1.6 - height) / 2
+        room_below = stage.height - HEADER - ABOVE - TOTAL_LINE
+        height = min(room_below, 0.5 * count, highest)
+        top = stage.top - HEADER - ABOVE - (room_below - height) / 2
         latent, rope = _beside(Box.of(left, stage.right, top - height, top), sizes)
-        above = min(0.28 * stage.height, 0.3 * count)
-        small_top = stage.top - HEADER
+        above = min(0.25 * stage.height, 0.3 * count)
+        small_top = stage.top - HEADER - ABOVE
         scale = 1.0 if frame.upright else 0.72
         width = (stage.right - left) * scale
         middle = (left + stage.right) / 2
         latent_above, rope_above = _beside(
             Box.of(middle - width / 2, middle + width / 2, small_top - above, small_top), sizes
         )
-        room = Box.of(stage.left, stage.right, stage.bottom, latent_above.bottom - 0.35)
+        # A second row begins with a sign.
+        begin = max(left, stage.left + SIGN) if frame.upright else left
+        room = Box.of(begin, stage.right, stage.bottom, latent_above.bottom - DOWN)
         rows, columns = (2, 2) if frame.upright else (1, 4)
-        if frame.upright:
-            # The second row begins with a sign.
-            room = Box.of(room.left + SIGN, room.right, room.bottom, room.top)
         side = min(
             (room.width - SIGN * columns) / columns,
             room.height / rows - HEADER - 0.05,
@@ -172,6 +186,10 @@ class PartsLayout:
         if frame.upright:
             signs = (signs[0], (panels[2].left - SIGN / 2, panels[2].y), signs[2])
         note = latent.bottom - 0.42
+        arrows = tuple(
+            _down(cached, panel)
+            for cached, panel in zip((latent_above, rope_above), panels[:2], strict=True)
+        )
         return cls(
             latent=latent,
             rope=rope,
@@ -179,12 +197,28 @@ class PartsLayout:
             rope_above=rope_above,
             words_right=left - WORD_GAP,
             notes=((latent.left, note), (rope.left, note)),
+            total=(latent.left, note - 0.8),
+            plus=tuple(
+                ((a.right + b.left) / 2, a.y)
+                for a, b in ((latent, rope), (latent_above, rope_above))
+            ),
             panels=panels,
             signs=signs,
+            arrows=arrows,
         )
 
 
 def _beside(box: Box, sizes: tuple[int, int]) -> tuple[Box, Box]:
     """Return the boxes of the latent and of the rotated key: a channel is as wide in both."""
-    latent, rope = box.split_columns(sizes, STRIP_GAP)
+    latent, rope = box.split_columns(sizes, SIGN)
     return latent, rope
+
+
+def _down(cached: Box, panel: Box) -> Path:
+    """Return the line from what is cached down to the right of the title of a panel."""
+    x, turn = panel.right - 0.3, cached.bottom - 0.2
+    start = min(max(x, cached.left + 0.2), cached.right - 0.2)
+    end = (x, panel.top + 0.08)
+    if abs(start - x) < 1e-6:
+        return ((x, cached.bottom - 0.06), end)
+    return ((start, cached.bottom - 0.06), (start, turn), (x, turn), end)

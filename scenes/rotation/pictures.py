@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-from manim import Animation, Dot, Group, RoundedRectangle, VGroup
+from manim import Animation, Dot, Group, Line, RoundedRectangle, VGroup
 
 from extract.merged import MergedMatrix
-from filmkit.core.animations import AnimateWith, Glide
-from filmkit.core.geometry import Box, Frame, row_points
+from filmkit.core.animations import AnimateWith, Glide, Recolour
+from filmkit.core.geometry import WORD_GAP, Box, Frame, row_points
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.norm import Norm, TensorSource
 from filmkit.core.numbers import format_share, format_short
 from filmkit.core.printable import printable
-from filmkit.core.text import Label, Symbol, fit_word
+from filmkit.core.text import Label, Symbol, break_lines, fit_word
 from filmkit.core.theme import current_theme
 from filmkit.core.view import HeadView, LayerView
 from filmkit.mobjects.chart import ChartAxes, ChartAxis, Curve
+from filmkit.mobjects.flow import Wire
 from filmkit.mobjects.latent_view import LatentView
 from filmkit.mobjects.marks import Dial, TokenLabels, size_beside
 from filmkit.mobjects.panel import Panel
@@ -45,7 +46,9 @@ class RotationFormula(VGroup):
     turn
         The rotation, with a dial above it; it is not there at first.
     words
-        Words of a query and of a key, below their rows.
+        Below each factor what it is: the words of a query and of a key, and the matrices.
+    turn_words
+        The same below the rotation.
     """
 
     GAP = 0.14
@@ -53,9 +56,37 @@ class RotationFormula(VGroup):
     def __init__(self, frame: Frame, layout: MatricesLayout, words: tuple[str, str]) -> None:
         super().__init__()
         theme = current_theme()
-        size = min(SIZE * frame.shorter_side / 8, 0.1 * frame.width / 8)
         self.layout = layout
-        self.pieces = VGroup(
+        size = SIZE * frame.shorter_side / 8
+        self.pieces, self.symbol = self._pieces(size)
+        whole = sum(piece.width for piece in (*self.pieces, self.symbol))
+        room = frame.stage.width - len(self.pieces) * self.GAP
+        if whole > room:
+            size *= room / whole
+            self.pieces, self.symbol = self._pieces(size)
+        self.size = size
+        self.dial = Dial(4 * size, colour=theme.highlight)
+        self.turn = VGroup(self.symbol, self.dial)
+        self.words = VGroup(
+            *(
+                _lines(text, colour, self.pieces[index].width + self.GAP)
+                for text, colour, index in (
+                    (printable(words[0]), theme.ink, 0),
+                    ("query matrix", theme.query, 2),
+                    ("key matrix", theme.key, 3),
+                    (printable(words[1]), theme.ink, 5),
+                )
+            )
+        )
+        self.turn_words = _lines("turn by distance", theme.highlight, self.symbol.width + self.GAP)
+        self.add(self.pieces, self.turn, self.words, self.turn_words)
+        self._arrange(0.0)
+
+    @staticmethod
+    def _pieces(size: float) -> tuple[VGroup, Symbol]:
+        """Return the pieces of the product without the rotation, and the rotation."""
+        theme = current_theme()
+        pieces = VGroup(
             *(
                 Symbol(text, size=size, colour=colour)
                 for text, colour in (
@@ -65,21 +96,12 @@ class RotationFormula(VGroup):
                     ("W_K^top", theme.key),
                     (")", theme.muted),
                     ("x_k^top", theme.ink),
+                    ("=", theme.ink),
                 )
             )
         )
-        symbol = Symbol("R_d", size=size, colour=theme.highlight)
-        self.dial = Dial(0.32 * size * 8 / 0.6, colour=theme.highlight)
-        self.symbol = symbol
-        self.turn = VGroup(symbol, self.dial)
-        self.words = VGroup(
-            *(
-                fit_word(printable(word), 2.4, size=theme.name_size, colour=colour)
-                for word, colour in zip(words, (theme.query, theme.key), strict=True)
-            )
-        )
-        self.add(self.pieces, self.turn, self.words)
-        self._arrange(0.0)
+        pieces.add(Label("score", size=0.6 * size, colour=theme.scores))
+        return pieces, Symbol("R_d", size=size, colour=theme.highlight)
 
     def _arrange(self, room: float) -> RotationFormula:
         """Put the pieces on the line with ``room`` between the two matrices."""
@@ -88,14 +110,19 @@ class RotationFormula(VGroup):
         x -= (width + room) / 2
         for index, piece in enumerate(self.pieces):
             if index == 3:
-                self.symbol.on_line(x + (room - self.GAP) / 2, y)
-                self.dial.move_to([x + (room - self.GAP) / 2, y + 3.4 * self.dial.face.radius, 0])
+                middle = x + (room - self.GAP) / 2
+                self.symbol.on_line(middle, y)
+                self.dial.move_to([middle, y + 6 * self.size + self.dial.face.radius, 0])
                 x += room
             piece.on_line(x + piece.width / 2, y)
             x += piece.width + self.GAP
-        drop = 0.9 * self.symbol.size * 8 + 0.2
-        for word, index in zip(self.words, (0, 5), strict=True):
-            word.on_line(self.pieces[index].get_x(), y - drop)
+        under = y - 7.2 * self.size
+        for words, above in zip(
+            (*self.words, self.turn_words),
+            (*(self.pieces[index] for index in (0, 2, 3, 5)), self.symbol),
+            strict=True,
+        ):
+            words.move_to([above.get_x(), under - words.height / 2, 0])
         return self
 
     @property
@@ -113,6 +140,7 @@ class RotationFormula(VGroup):
         target = self.copy()._arrange(self._room)
         self.symbol.move_to(target.symbol)
         self.dial.move_to(target.dial)
+        self.turn_words.move_to(target.turn_words)
 
     def spin(self, turns: float = 0.8) -> Animation:
         """Return the animation in which the dial turns: R depends on the distance."""
@@ -126,6 +154,16 @@ class RotationFormula(VGroup):
         return Glide(VGroup(self.pieces, self.turn), target)
 
 
+def _lines(text: str, colour: str, width: float) -> VGroup:
+    """Return words in lines, one below the other."""
+    size = current_theme().shape_size
+    lines = VGroup()
+    for index, line in enumerate(break_lines(text, 0.75 * width, size=size)):
+        label = fit_word(line, max(width, 1.0), size=size, colour=colour)
+        lines.add(label.on_line(0, -1.2 * index * label.line_height))
+    return lines
+
+
 class Matrices(Group):
     """The merged matrix at several distances, and how much it has changed.
 
@@ -137,6 +175,8 @@ class Matrices(Group):
         The distance above each, and below how much it differs from the first.
     changes
         These differences.
+    differences, difference_norm
+        How much each drawn cell has changed, and the scale of the changes.
     """
 
     def __init__(self, merged: MergedMatrix, layout: MatricesLayout, frame: Frame) -> None:
@@ -148,6 +188,9 @@ class Matrices(Group):
         self.panels, self.names, self.numbers = [], VGroup(), VGroup()
         whole = matrices[0].shape[0]
         drawn = min(DRAWN, whole)
+        self.differences = [np.abs(m - matrices[0])[:drawn, :drawn] for m in matrices]
+        limit = float(np.percentile(self.differences[1:], 99)) or 1.0
+        self.difference_norm = replace(Norm.unit(), vmax=limit, percentile=99)
         for number, (distance, matrix, box) in enumerate(
             zip(STEPS, matrices, layout.matrices, strict=True)
         ):
@@ -159,7 +202,12 @@ class Matrices(Group):
                     matrix[:drawn, :drawn], norm, width=box.width, height=box.height, source=source
                 ).place(box)
             )
-            name = Label(f"distance {distance}", size=theme.name_size)
+            name = Label(
+                f"change at distance {distance}" if number else "at distance 0",
+                size=theme.name_size,
+            )
+            if name.width > box.width and not frame.tall:
+                name = Label(f"change at {distance}" if number else "at 0", size=theme.name_size)
             name.on_line(box.left + name.width / 2, box.top + 0.28)
             self.names.add(name)
             x, y = layout.numbers[number]
@@ -167,13 +215,25 @@ class Matrices(Group):
                 figure = Label(
                     format_share(self.changes[number]), size=display_size(frame), weight="semibold"
                 )
-                words = Label("changed", size=theme.note_size, colour=theme.muted)
+                words = Label("changed from distance 0", size=theme.shape_size, colour=theme.muted)
             else:
                 figure = Label(f"{drawn} × {drawn}", size=theme.shape_size)
                 words = Label(f"of {whole} × {whole}", size=theme.note_size, colour=theme.muted)
             figure.on_line(x, y)
             words.on_line(x, y - (0.5 if number else 0.3))
             self.numbers.add(VGroup(figure, words))
+
+    def difference(self, number: int) -> Animation:
+        """Return the animation in which a matrix becomes its difference from the first."""
+        source = TensorSource(
+            expression=f"what has changed of it from distance 0 to {STEPS[number]}"
+        )
+        return Recolour(
+            self.panels[number],
+            values=self.differences[number],
+            norm=self.difference_norm,
+            source=source,
+        )
 
 
 class Slide(Group):
@@ -183,8 +243,12 @@ class Slide(Group):
     ----------
     axes, curve, dot
         The chart of the score at each distance, and the dot that moves along.
+    dots, landing
+        Dots at all distances, and those at the distances of the matrices.
     key, query
         The words; the query moves.
+    lead
+        The line from the query down to the dot.
     mark
         Mark at the true distance, with the score there.
     """
@@ -201,7 +265,7 @@ class Slide(Group):
         low = min(0.0, float(np.floor(self.scores.min())))
         high = float(np.ceil(max(1.0, self.scores.max())))
         most = high + 0.15 * (high - low)
-        ticks = sorted({0, 1, self.true, 5, count - 1} & set(range(count)))
+        ticks = range(count)
         self.axes = ChartAxes(
             ChartAxis(0, count - 1, tuple(ticks), "distance", write=lambda v: f"{v:.0f}"),
             ChartAxis(
@@ -213,19 +277,21 @@ class Slide(Group):
         distances = np.arange(count)
         self.curve = Curve(self.axes, distances, self.scores, colour=theme.accent, width=theme.bold)
         words = view.layer.words
-        self.key = fit_word(
-            printable(words[pair[1]]), 2.4, size=1.3 * theme.name_size, colour=theme.key
+        self.key, self.query = (
+            _role_word(printable(words[index]), role, colour)
+            for index, role, colour in (
+                (pair[1], "key of", theme.key),
+                (pair[0], "query of", theme.query),
+            )
         )
-        self.query = fit_word(
-            printable(words[pair[0]]), 2.4, size=1.3 * theme.name_size, colour=theme.query
-        )
+        self.lead = Line([0, 0, 0], [0, 1, 0], stroke_color=theme.faint, stroke_width=theme.thin)
         self.dots = VGroup(
             *(
                 Dot([*self.axes.at(d, self.scores[d]), 0], radius=0.09, color=theme.accent)
-                for d in STEPS
-                if d < count
+                for d in range(count)
             )
         )
+        self.landing = VGroup(*(self.dots[d] for d in STEPS if d < count))
         self.dot = Dot(radius=0.15, color=theme.ink)
         x, y = self.axes.at(self.true, self.scores[self.true])
         self.mark = VGroup(
@@ -240,17 +306,27 @@ class Slide(Group):
         self.slide_to(0.0)
 
     def slide_to(self, distance: float) -> None:
-        """Move the query as far from the key, and the dot along the curve."""
-        plot = self.axes.plot
-        y = self.layout.words
-        start, _ = self.axes.at(0, 0)
-        self.key.on_line(start + self.key.width / 2, y)
-        room = plot.right - start - self.key.width - self.query.width - 0.3
-        along = distance / (len(self.scores) - 1)
-        left = start + self.key.width + 0.3 + room * along
-        self.query.on_line(left + self.query.width / 2, y)
+        """Move the query above its distance from the key, and the dot along the curve."""
         score = float(np.interp(distance, np.arange(len(self.scores)), self.scores))
-        self.dot.move_to([*self.axes.at(distance, score), 0])
+        for word, at, y in zip(
+            (self.key, self.query), (0.0, distance), self.layout.words, strict=True
+        ):
+            x, _ = self.axes.at(at, 0)
+            half, chart = word.width / 2, self.layout.chart
+            word.move_to([float(np.clip(x, chart.left + half, chart.right - half)), y, 0])
+        x, y = self.axes.at(distance, score)
+        self.dot.move_to([x, y, 0])
+        self.lead.put_start_and_end_on([x, self.layout.words[1] - 0.25, 0], [x, y, 0])
+
+
+def _role_word(word: str, role: str, colour: str) -> VGroup:
+    """Return a word with what it is asked for, small and in the colour of that, before it."""
+    theme = current_theme()
+    note = Label(role, size=theme.shape_size, colour=colour)
+    label = fit_word(word, 2.4, size=1.2 * theme.name_size)
+    note.on_line(0, 0)
+    label.on_line(note.width / 2 + 0.12 + label.width / 2, 0)
+    return VGroup(note, label)
 
 
 @dataclass(frozen=True)
@@ -327,10 +403,18 @@ class Parts(Group):
         The words of the rows.
     notes
         What each of them is, below.
+    total
+        How many numbers both are.
+    plus
+        The sign between them.
     panels
-        Panels of position, content, scores and pattern.
+        Panels of content, position, scores and pattern.
+    panel_words
+        The words of the rows of the first of these.
     signs
         Signs between them.
+    arrows
+        From what is cached to the parts that it makes.
     """
 
     def __init__(self, layer: LayerView, cached: Cached, view: HeadView, frame: Frame) -> None:
@@ -385,12 +469,19 @@ class Parts(Group):
         )
         self.notes = VGroup()
         for text, (x, y), room in (
-            (f"{latent.shape[1]} numbers, not rotated", s.notes[0], s.latent.width),
-            (f"{rope.shape[1]} for position", s.notes[1], 3.0),
+            (f"{latent.shape[1]} numbers: content, not rotated", s.notes[0], s.latent.width),
+            (f"{rope.shape[1]}: position", s.notes[1], s.rope.width + 0.4),
         ):
             note = fit_word(text, room, size=theme.shape_size, colour=theme.muted)
             x = min(x, frame.stage.right - note.width)
             self.notes.add(note.on_line(x + note.width / 2, y))
+        total = Label(
+            f"= {latent.shape[1] + rope.shape[1]} numbers for each token",
+            size=theme.name_size,
+            weight="semibold",
+        )
+        self.total = total.on_line(s.total[0] + total.width / 2, s.total[1])
+        self.plus = Symbol("+", size=theme.name_size).move_to([*s.plus[0], 0])
         mask = view.causal_mask
         allowed = ~mask
         everything = np.concatenate(
@@ -398,8 +489,8 @@ class Parts(Group):
         )
         norm = Norm.symmetric(everything)
         shown = (
-            ("position", cached.position, norm, theme.key),
             ("content", cached.content, norm, theme.latent),
+            ("position", cached.position, norm, theme.key),
             ("scores", cached.scores, norm, theme.scores),
             ("pattern", cached.pattern, Norm.unit(), theme.pattern),
         )
@@ -416,9 +507,24 @@ class Parts(Group):
             )
             for (name, (values, source), scale, colour), place in zip(shown, s.panels, strict=True)
         ]
+        pitch = s.panels[0].height / layer.count
+        size = size_beside(pitch)
+        readable = size >= theme.min_text_size * 0.999
+        self.panel_words = TokenLabels(
+            layer.words if readable else (),
+            row_points(s.panels[0].left - WORD_GAP, s.panels[0], layer.count) if readable else (),
+            width=word_width,
+            size=size,
+        )
+        self.arrows = VGroup(
+            *(
+                Wire(path, colour=colour)
+                for path, colour in zip(s.arrows, (theme.latent, theme.key), strict=True)
+            )
+        )
         self.signs = VGroup(
             *(
-                Symbol(text, size=theme.name_size).move_to([x, y, 0])
+                Symbol(text, size=1.3 * theme.name_size).move_to([x, y, 0])
                 for text, (x, y) in zip(("+", "=", "->"), s.signs, strict=True)
             )
         )
@@ -440,4 +546,5 @@ class Parts(Group):
         framed.stretch_to_fit_height(s.rope_above.height + 0.1)
         framed.move_to(s.rope_above.center)
         moves.append(Glide(self.frame_of_rope, framed))
+        moves.append(Glide(self.plus, self.plus.copy().move_to([*s.plus[1], 0])))
         return moves

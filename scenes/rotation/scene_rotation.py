@@ -124,7 +124,7 @@ class RotationAndLatent(Stage):
             return source, "  ·  ".join(part for part in ("the model’s own latent", short) if part)
         if beat in ("a_few_numbers", "two_parts"):
             healed = self.report.heal_minutes
-            made = "converted and mended" if healed else "converted, nothing trained"
+            made = f"converted, trained {healed:.0f} minutes" if healed else "nothing trained"
             return f"{source}  ·  {made}", hidden.removeprefix("the beginning token ")
         return source, hidden
 
@@ -139,7 +139,7 @@ class RotationAndLatent(Stage):
         self.wait_for("rotation")
         self.play(formula.push_apart())
         formula.place_turn()
-        self.play(Appear(formula.turn), run_time=tempo.small)
+        self.play(Appear(Group(formula.turn, formula.turn_words)), run_time=tempo.small)
         self.play(formula.spin(), run_time=2 * tempo.normal)
 
     @beat(when=rotates_whole_keys)
@@ -148,18 +148,17 @@ class RotationAndLatent(Stage):
         matrix to keep."""
         tempo, m = self.theme.tempo, self.matrices
         first = m.panels[0]
-        self.play(self.formula.rise(), Vanish(self.formula.words))
+        self.play(self.formula.rise(), Vanish(Group(self.formula.words, self.formula.turn_words)))
         self.add(first.set_shown(0))
         self.play(Reveal(first, in_rows(first.shape)), Appear(Group(m.names[0], m.numbers[0])))
         for number, mark in ((1, "One"), (2, "five")):
             self.wait_for(mark)
             self.play(
-                MoveFromCopy(m.panels[number - 1], m.panels[number]),
+                MoveFromCopy(first, m.panels[number]),
                 self.formula.spin(0.3 * number),
-                Appear(m.names[number], rate_func=second_half),
                 run_time=tempo.large,
             )
-            self.play(Appear(m.numbers[number]), run_time=tempo.small)
+            self.play(m.difference(number), Appear(m.names[number]), Appear(m.numbers[number]))
 
     @beat(when=rotates_whole_keys)
     def the_score_slides(self) -> None:
@@ -172,21 +171,22 @@ class RotationAndLatent(Stage):
             *(Vanish(part) for part in (*m.names, *m.numbers)),
             *(
                 Settle(panel, Box(dot.get_x(), dot.get_y(), 0.06, 0.06), remover=True)
-                for panel, dot in zip(m.panels, slide.dots, strict=False)
+                for panel, dot in zip(m.panels, slide.landing, strict=False)
             ),
             Appear(slide.axes, rate_func=second_half),
             run_time=tempo.large,
         )
         self.remove(*m.panels)
         self.play(
-            Appear(slide.dots), Appear(slide.key), Appear(slide.query), Appear(slide.dot),
+            Appear(slide.dots), Appear(slide.key), Appear(slide.query),
+            Appear(Group(slide.lead, slide.dot)),
             run_time=tempo.small,
         )  # fmt: skip
         last = len(slide.scores) - 1
         self.play(
             Draw(slide.curve, rate_func=linear),
             AnimateWith(
-                Group(slide.query, slide.dot),
+                Group(slide.query, slide.lead, slide.dot),
                 lambda alpha: slide.slide_to(last * alpha),
                 rate_func=linear,
             ),
@@ -194,7 +194,7 @@ class RotationAndLatent(Stage):
         )
         self.play(
             AnimateWith(
-                Group(slide.query, slide.dot),
+                Group(slide.query, slide.lead, slide.dot),
                 lambda alpha: slide.slide_to(last + (slide.true - last) * alpha),
             )
         )
@@ -225,22 +225,27 @@ class RotationAndLatent(Stage):
             Appear(parts.rope.header),
             Appear(parts.frame_of_rope),
             Appear(parts.notes[1]),
+            Appear(parts.plus),
         )
+        self.play(Appear(parts.total), run_time=tempo.small)
 
     @beat
     def two_parts(self) -> None:
-        """A score is then two parts, position and content, added."""
+        """A score is then two parts, content and position, added."""
         tempo, parts = self.theme.tempo, self.parts
-        self.play(Vanish(Group(parts.words, parts.notes)), *parts.above())
-        position, content, scores, pattern = parts.panels
-        self.add(position.cells.set_shown(0), content.cells.set_shown(0))
+        leaving = Group(parts.words, parts.notes, parts.total)
+        self.play(Vanish(leaving, run_time=tempo.small), *parts.above())
+        content, position, scores, pattern = parts.panels
+        self.add(content.cells.set_shown(0), position.cells.set_shown(0))
         self.play(
-            *(Appear(panel.header) for panel in (position, content)),
-            *(Reveal(p.cells, in_rows(p.cells.shape)) for p in (position, content)),
+            *(Draw(arrow) for arrow in parts.arrows),
+            Appear(parts.panel_words),
+            *(Appear(panel.header) for panel in (content, position)),
+            *(Reveal(p.cells, in_rows(p.cells.shape)) for p in (content, position)),
         )
         self.play(
             Appear(parts.signs[0]),
-            MoveFromCopy(position.cells, scores.cells),
+            MoveFromCopy(content.cells, scores.cells),
             Appear(scores.header),
             Appear(parts.signs[1]),
             run_time=tempo.large,
@@ -255,9 +260,9 @@ class RotationAndLatent(Stage):
         lost="Converted so, with {share} its cache and nothing trained, this is what the model "
         "says.",
         kept_healed="Converted so, with {share} its cache and nothing trained, the model still "
-        "says {next}. Its perplexity is {worse} higher; after {minutes} of mending, {mended}.",
+        "says {next}. Its perplexity is {worse} higher; after {minutes} of training, {mended}.",
         lost_healed="Converted so, with {share} its cache, the model's perplexity is {worse} "
-        "higher; after {minutes} of mending, layer by layer, {mended}.",
+        "higher; after {minutes} of training, layer by layer, {mended}.",
     )
     def what_it_says(self) -> None:
         tempo = self.theme.tempo
@@ -292,13 +297,14 @@ class RotationAndLatent(Stage):
                 theme.accent,
             )
         ]
-        names = ("converted, untrained", f"mended for {report.heal_minutes:.0f} minutes")
+        names = ("converted only", f"trained {report.heal_minutes:.0f} minutes")
+        size = format_count(report.rank + report.rotated)
         converted = [report.stored] + ([report.healed] if report.healed is not None else [])
         for name, row, perplexity in zip(names, converted, others, strict=False):
             rows.append(
                 Saying(
                     name,
-                    f"perplexity + {100 * (perplexity / model - 1):.0f} %",
+                    f"perplexity + {100 * (perplexity / model - 1):.0f} %, {size} numbers",
                     ((theme.latent, report.rank), (theme.key, report.rotated)),
                     row.continuation,
                     theme.latent,

@@ -26,6 +26,7 @@ EXPLAINED = {
     ("scene_sharing", "a_set_for_every_head"): "the model never had these patterns",
     ("scene_mla", "a_new_query"): "only the new query is asked",
     ("scene_mla", "move_the_bracket"): "only the new query is asked",
+    ("scene_mla", "the_pattern_mixes_latents"): "a row is as bright as its weight",
 }
 """Beats at whose end cells are hidden, and why."""
 

@@ -15,7 +15,6 @@ from filmkit.core.camera import Shot, StageCamera
 from filmkit.core.geometry import Frame
 from filmkit.core.numbers import format_power_of_ten
 from filmkit.core.picture_map import PanelItem
-from filmkit.core.printable import printable
 from filmkit.core.records import BeatRecord
 from filmkit.core.stage import Stage, StageError
 from filmkit.core.view import LayerView
@@ -23,6 +22,7 @@ from filmkit.mobjects.head_stack import HeadStack
 from filmkit.mobjects.latent_layout import NaiveLayout
 from filmkit.mobjects.latent_panel import show_naive_form
 from filmkit.mobjects.latent_view import LatentView
+from filmkit.mobjects.sayings import as_said
 from scenes.mla.diagrams import NaivePicture
 from scenes.mla.scene_mla import DUEL, LatentAttention
 from tests.support.checkout import SHIPPED
@@ -138,7 +138,7 @@ def test_the_whole_models_shares_and_words_are_those_of_the_trace() -> None:
     shown = {item.text for item in beats["every_layer"].texts}
     assert {f"{100 * row.moved:.0f}" for row in (contest.mean, contest.latent)} <= shown
     said = {item.text for item in beats["what_it_says"].texts}
-    assert {printable(row.continuation.strip(" ")) for row in contest.rows} <= said
+    assert {as_said(row.continuation) for row in contest.rows} <= said
     assert len({row.numbers for row in contest.rows[1:]}) == 1
     assert all(row.bos == contest.model.bos for row in contest.rows)
 
