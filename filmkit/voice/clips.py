@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
 
 from filmkit.core.records import BeatRecord, Speech
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from filmkit.voice.sounds import Samples
+from filmkit.voice.sounds import RATE, Samples, faded, samples_in, silence, spoken_span
 
 __all__ = ["Clip", "SceneText", "SoundStore", "Voice", "clip_of"]
 
@@ -94,7 +93,7 @@ class Voice(Protocol):
         """
 
 
-def clip_of(samples: Samples, record: BeatRecord, known: Mapping[str, float] | None = None) -> Clip:
+def clip_of(samples: Samples, places: Mapping[int, float]) -> Clip:
     """Make the clip of a beat from the sound of its words.
 
     Long silences at its ends are cut, and there is a short one after the last word.
@@ -103,27 +102,18 @@ def clip_of(samples: Samples, record: BeatRecord, known: Mapping[str, float] | N
     ----------
     samples
         The sound.
-    record
-        The beat.
-    known
-        When the words of marks begin, in seconds from the start of the sound. The other marks lie
-        between these as their words do in the text.
+    places
+        When places of the narration are reached, in seconds from the start of the sound, by the
+        number of characters before. One that is reached before an earlier one is left out.
     """
-    import numpy as np
-
-    from filmkit.voice.sounds import RATE, faded, samples_in, silence, spoken_span
-
     first, last = spoken_span(samples)
     cut = max(0.0, first - LEAD)
     end = min(len(samples) / RATE, last + MAX_PAUSE)
     sound = faded(samples[samples_in(cut) : samples_in(end)], FADE)
     sound = np.concatenate([sound, silence(max(0.0, last + MIN_PAUSE - end))])
-    begins, ends, seconds = first - cut, last - cut, len(sound) / RATE
-    marks = {name: min(max(time - cut, 0.0), ends) for name, time in (known or {}).items()}
-    speech = Speech(seconds, begins, ends, tuple(marks.items()))
-    letters = len(record.narration)
-    every = tuple(
-        (name, round(speech.time_at(before, letters, record.marked), 6))
-        for name, before in record.marked
-    )
-    return Clip(sound, Speech(seconds, begins, ends, every))
+    rising: list[tuple[int, float]] = []
+    for letters in sorted(places):
+        seconds = min(max(places[letters], first), last) - cut
+        if not rising or seconds >= rising[-1][1]:
+            rising.append((letters, round(seconds, 6)))
+    return Clip(sound, Speech(len(sound) / RATE, first - cut, last - cut, tuple(rising)))

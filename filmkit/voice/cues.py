@@ -27,9 +27,10 @@ from typing import Any
 
 import numpy as np
 
-from filmkit.core.records import BeatRecord
+from filmkit.core.records import BeatRecord, Speech
 from filmkit.voice.clips import Clip, SceneText, clip_of
 from filmkit.voice.errors import VoiceError
+from filmkit.voice.matching import SHORT_PAUSE, between, sentence_places
 from filmkit.voice.sounds import RATE, Samples, pauses, samples_in, spoken_span
 
 __all__ = [
@@ -46,9 +47,7 @@ __all__ = [
 
 VERSION = 1
 SUFFIX = ".cues.json"
-SHORT_PAUSE = 0.12  # seconds; a shorter silence is inside a word
 NEAR = 0.35  # seconds by which a person's finger may miss the beginning of a sentence
-LIKES_LONG = 4.0  # how much longer silences are preferred as ends of beats, for each second
 
 
 @dataclass(frozen=True)
@@ -186,8 +185,8 @@ def cut(samples: Samples, sheet: CueSheet, text: SceneText, path: Path) -> dict[
         if any(after < before for before, after in pairwise(times)):
             raise VoiceError(f"{where}: its marks are not in the order of its words; correct them")
         part = samples[samples_in(cue.start) : samples_in(end)]
-        marks = {name: time - cue.start for name, time in cue.marks.items()}
-        clips[cue.name] = clip_of(part, record, marks)
+        known = {before: cue.marks[m] - cue.start for m, before in record.marked if m in cue.marks}
+        clips[cue.name] = clip_of(part, sentence_places(part, record.narration) | known)
     return clips
 
 
@@ -213,43 +212,26 @@ def propose(samples: Samples, beats: Sequence[BeatRecord]) -> tuple[BeatCue, ...
             f"the recording has {len(gaps)} pauses, and {len(beats)} beats need "
             f"{len(beats) - 1}; leave out --propose and press Enter at each beat"
         )
-    starts = [first, *(gaps[i][1] for i in _boundaries(gaps, beats, first, last))]
+    lengths = [len(record.narration) for record in beats]
+    starts = [first, *(gaps[i][1] for i in between(gaps, lengths, first, last))]
     ends = [*starts[1:], last]
     cues = []
     for record, start, end in zip(beats, starts, ends, strict=True):
-        clip = clip_of(samples[samples_in(start) : samples_in(end)], record)
-        marks = {name: round(start + time, 2) for name, time in clip.speech.marks}
+        part = samples[samples_in(start) : samples_in(end)]
+        begins, stops = spoken_span(part)
+        length = len(record.narration)
+        speech = Speech(
+            end - start,
+            begins,
+            stops,
+            tuple(sorted(sentence_places(part, record.narration).items())),
+        )
+        marks = {
+            name: round(start + speech.time_at(letters, length), 2)
+            for name, letters in record.marked
+        }
         cues.append(BeatCue(record.name, round(start, 2), marks))
     return tuple(cues)
-
-
-def _boundaries(
-    gaps: Sequence[tuple[float, float]], beats: Sequence[BeatRecord], first: float, last: float
-) -> list[int]:
-    """Choose the pauses between beats: near where their texts' lengths put them, and long ones.
-
-    Dynamic programming: the best choice for the first n ends of beats whose last one is a given
-    pause.
-    """
-    lengths = np.array([end - start for start, end in gaps])
-    # Time in which somebody speaks, until each pause, in beats of mean length.
-    spoken = np.array([start for start, _ in gaps]) - first - np.cumsum([0.0, *lengths[:-1]])
-    whole = last - first - lengths.sum()
-    letters = np.cumsum([len(record.narration) for record in beats])
-    expected = letters[:-1] / letters[-1]
-    cost = (len(beats) * (spoken[None, :] / whole - expected[:, None])) ** 2 - LIKES_LONG * lengths
-    best, came_from = np.full(cost.shape, np.inf), np.zeros(cost.shape, int)
-    for n in range(len(expected)):
-        for i in range(n, len(gaps)):
-            if n == 0:
-                best[n, i] = cost[n, i]
-            else:
-                came_from[n, i] = int(np.argmin(best[n - 1, :i]))
-                best[n, i] = best[n - 1, came_from[n, i]] + cost[n, i]
-    chosen: list[int] = []
-    for n in reversed(range(len(expected))):
-        chosen.append(int(np.argmin(best[n])) if not chosen else int(came_from[n + 1, chosen[-1]]))
-    return chosen[::-1]
 
 
 def taken(

@@ -26,7 +26,7 @@ LIMIT = -3.0  # dB; what encoders add to a peak stays under PEAK
 OVERSAMPLING = 4  # the limiter sees peaks between samples
 BLOCK = RATE // 10  # samples that are passed to a filter at a time
 QUIETEST = -69.0  # LUFS; what is measured as less is silence
-ROUNDS = 3  # limiting makes quieter, so the gain is found in a few steps
+ROUNDS = 6  # limiting makes quieter, so the gain is found in a few steps
 CLOSE = 0.1  # LU
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from filmkit.voice.clips import Clip, SceneText, SoundStore, clip_of
 from filmkit.voice.cues import cut, read_cues, sheet_beside
 from filmkit.voice.errors import VoiceError
+from filmkit.voice.matching import sentence_places
 from filmkit.voice.sounds import read_sound
 
 __all__ = ["FORMATS", "Folder", "Recording"]
@@ -89,11 +90,12 @@ class Folder:
                 f"01_{text.beats[0].name}.wav"
             )
         records = {record.name: record for record in text.beats}
-        return {
-            beat: clip_of(read_sound(path), records[beat])
-            for beat, path in found.items()
-            if beat in records
-        }
+        clips = {}
+        for beat in found.keys() & records.keys():
+            samples = read_sound(found[beat])
+            clips[beat] = clip_of(samples, sentence_places(samples, records[beat].narration))
+        # In the order of the story, whatever the numbers of the files are.
+        return {beat: clips[beat] for beat in records if beat in clips}
 
     def _of_beats(self, files: list[Path], text: SceneText) -> dict[str, Path]:
         """Find the recording of each beat, also of those that are not played."""

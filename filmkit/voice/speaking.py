@@ -1,7 +1,8 @@
 """Programs that speak: Piper, or any that writes a sound file for a text.
 
-The words between two marks are spoken on their own, and joined: so it is known when each mark is
-said. Programs run as processes of their own; no code of theirs is imported.
+Each sentence is spoken on its own, and so are the words between two marks; then they are joined. So
+it is known when each mark and each sentence is said. Programs run as processes of their own; no
+code of theirs is imported.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.metadata import version
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +24,7 @@ from extract.temporary import temporary_folder
 from filmkit.core.records import BeatRecord
 from filmkit.voice.clips import Clip, SceneText, SoundStore, clip_of
 from filmkit.voice.errors import VoiceError
+from filmkit.voice.matching import sentences
 from filmkit.voice.sounds import (
     RATE,
     Samples,
@@ -53,22 +56,22 @@ PAUSES = {".": 0.35, "?": 0.35, "!": 0.35, ":": 0.25, ";": 0.25, ",": 0.15, "—
 SAID = {"’": "'", "“": '"', "”": '"', "×": " times ", "−": "minus "}
 
 
-def parts_of(record: BeatRecord) -> list[tuple[str, str]]:
-    """Split a narration at its marks.
+def parts_of(record: BeatRecord) -> list[tuple[int, str]]:
+    """Split a narration at its marks and into its sentences.
 
     Returns
     -------
-    list of (str, str)
-        For each part the mark with which it begins ("" for the first one) and its text. A part
-        without a letter or digit belongs to the one before.
+    list of (int, str)
+        For each part the number of characters before it, and its text. A part without a letter or
+        digit belongs to the one before.
     """
-    begins = [("", 0), *sorted(record.marked, key=lambda mark: mark[1])]
-    ends = [before for _, before in begins[1:]] + [len(record.narration)]
-    parts: list[tuple[str, str]] = []
-    for (mark, start), end in zip(begins, ends, strict=True):
-        text = record.narration[start:end].strip()
+    said = record.narration
+    begins = sorted({start for start, _ in sentences(said)} | {n for _, n in record.marked})
+    parts: list[tuple[int, str]] = []
+    for start, end in pairwise([*begins, len(said)]):
+        text = said[start:end].strip()
         if re.search(r"\w", text):
-            parts.append((mark, text))
+            parts.append((start, text))
         elif text and parts:
             parts[-1] = (parts[-1][0], f"{parts[-1][1]} {text}")
     return parts
@@ -85,17 +88,17 @@ def joined(record: BeatRecord, sounds: Sequence[Samples]) -> Clip:
         One sound for each of its :func:`parts_of`.
     """
     pieces: list[Samples] = []
-    marks: dict[str, float] = {}
+    places: dict[int, float] = {}
     length = 0
-    for (mark, text), samples in zip(parts_of(record), sounds, strict=True):
+    for (before, text), samples in zip(parts_of(record), sounds, strict=True):
         first, last = spoken_span(samples)
         start = max(0, samples_in(first - MARGIN))
-        if mark:
-            marks[mark] = length / RATE + first - start / RATE
+        places[before] = (length - start) / RATE + first
+        places[before + len(text)] = (length - start) / RATE + last
         words = faded(samples[start : samples_in(last + MARGIN)], FADE)
         pieces += [words, silence(PAUSES.get(text[-1], 0.0))]
         length += len(words) + len(pieces[-1])
-    return clip_of(np.concatenate(pieces), record, marks)
+    return clip_of(np.concatenate(pieces), places)
 
 
 class _Speaker(ABC):
