@@ -92,10 +92,11 @@ class SoundTrack:
         self._samples = samples
         self._written = 0
         codec = FORMATS[container.format.name].audio_codec
-        self._stream: Any = container.add_stream(codec, rate=RATE)
-        self._stream.codec_context.layout = "stereo"
-        self._stream.codec_context.bit_rate = BIT_RATE
-        self._stream.metadata["language"] = "eng"
+        stream: Any = container.add_stream(codec, rate=RATE)
+        self._stream = stream
+        stream.codec_context.layout = "stereo"
+        stream.codec_context.bit_rate = BIT_RATE
+        stream.metadata["language"] = "eng"
 
     def write_until(self, seconds: float) -> None:
         """Write the sound until a time, so that it lies beside the pictures of that time."""

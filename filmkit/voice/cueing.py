@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
+from time import monotonic
 
 import click
 
@@ -55,11 +55,11 @@ def ask(beats: Sequence[BeatRecord], recording: Path, samples: Samples) -> tuple
     with _playing(recording) as plays:
         if not plays:
             _wait("Nothing here can play it: start it elsewhere, and press Enter in that moment")
-        start = time.monotonic()
+        start = monotonic()
 
         def press(prompt: str) -> float:
             _wait(prompt)
-            return time.monotonic() - start
+            return monotonic() - start
 
         cues = tidied(taken(beats, press, echo), samples)
     starts = [cue.start for cue in cues]
@@ -83,12 +83,10 @@ def _playing(recording: Path) -> Iterator[bool]:
     if command is None:
         yield False
         return
-    quiet = {
-        "stdin": subprocess.DEVNULL,
-        "stdout": subprocess.DEVNULL,
-        "stderr": subprocess.DEVNULL,
-    }
-    with subprocess.Popen([*command, str(recording)], **quiet) as player:
+    nothing = subprocess.DEVNULL
+    with subprocess.Popen(
+        [*command, str(recording)], stdin=nothing, stdout=nothing, stderr=nothing
+    ) as player:
         try:
             try:
                 yield player.wait(STARTS_WITHIN) == 0

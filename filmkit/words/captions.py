@@ -131,6 +131,9 @@ def _cues_of(record: BeatRecord) -> Iterator[Cue]:
         before = [0, *accumulate(count + 1 for count in letters)]
         length = before[-1] - 1
         times = [speech.time_at(min(n, length), length) for n in before]
+        # The last one stays until it can be read, if the beat lasts so long.
+        read = times[-2] + letters[-1] / READING_SPEED
+        times[-1] = max(times[-1], min(read, record.end - record.start))
     else:
         times = [seconds * n / sum(letters) for n in accumulate(letters, initial=0)]
     for lines, (start, end) in zip(texts, pairwise(times), strict=True):
