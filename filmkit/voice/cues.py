@@ -30,7 +30,7 @@ import numpy as np
 from filmkit.core.records import BeatRecord, Speech
 from filmkit.voice.clips import Clip, SceneText, clip_of
 from filmkit.voice.errors import VoiceError
-from filmkit.voice.matching import SHORT_PAUSE, between, sentence_places
+from filmkit.voice.matching import SHORT_PAUSE, between, known_places
 from filmkit.voice.sounds import RATE, Samples, pauses, samples_in, spoken_span
 
 __all__ = [
@@ -186,7 +186,7 @@ def cut(samples: Samples, sheet: CueSheet, text: SceneText, path: Path) -> dict[
             raise VoiceError(f"{where}: its marks are not in the order of its words; correct them")
         part = samples[samples_in(cue.start) : samples_in(end)]
         known = {before: cue.marks[m] - cue.start for m, before in record.marked if m in cue.marks}
-        clips[cue.name] = clip_of(part, sentence_places(part, record.narration) | known)
+        clips[cue.name] = clip_of(part, known_places(part, record.narration) | known)
     return clips
 
 
@@ -224,7 +224,7 @@ def propose(samples: Samples, beats: Sequence[BeatRecord]) -> tuple[BeatCue, ...
             end - start,
             begins,
             stops,
-            tuple(sorted(sentence_places(part, record.narration).items())),
+            tuple(sorted(known_places(part, record.narration).items())),
         )
         marks = {
             name: round(start + speech.time_at(letters, length), 2)

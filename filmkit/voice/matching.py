@@ -7,22 +7,29 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from filmkit.voice.sounds import Samples, pauses, spoken_span
+from filmkit.voice.sounds import Samples, pauses, samples_in, spoken_span
 
-__all__ = ["SHORT_PAUSE", "between", "sentence_places", "sentences"]
+__all__ = ["SHORT_PAUSE", "between", "known_places", "sentences"]
 
 SHORT_PAUSE = 0.12  # seconds; a shorter silence is inside a word
 LIKES_LONG = 4.0  # how much longer silences are preferred, for each second
 NEXT_SENTENCE = re.compile(r"(?<=[.?!])[”’\"')]*\s+")
+NEXT_CLAUSE = re.compile(r"(?<=[,;:—])[”’\"')]*\s+")
 
 
 def sentences(text: str) -> list[tuple[int, int]]:
     """Return where each sentence of a text begins and ends, in characters."""
-    gaps = [match.span() for match in NEXT_SENTENCE.finditer(text)]
-    quotes = [len(text[start:end].rstrip()) for start, end in gaps]
-    starts = [0, *(end for _, end in gaps)]
-    ends = [*(start + closed for (start, _), closed in zip(gaps, quotes, strict=True)), len(text)]
-    return [(start, end) for start, end in zip(starts, ends, strict=True) if start < end]
+    return _split(text, NEXT_SENTENCE)
+
+
+def _split(text: str, gap: re.Pattern[str]) -> list[tuple[int, int]]:
+    """Return where the parts of a text begin and end; what matches without its space is kept."""
+    starts, ends = [0], []
+    for match in gap.finditer(text):
+        ends.append(match.start() + len(match[0].rstrip()))
+        starts.append(match.end())
+    spans = zip(starts, [*ends, len(text)], strict=True)
+    return [(start, end) for start, end in spans if start < end]
 
 
 def between(
@@ -68,22 +75,35 @@ def between(
     return chosen[::-1]
 
 
-def sentence_places(samples: Samples, text: str) -> dict[int, float]:
-    """Find when the sentences of a text end and begin in its recording.
+def known_places(samples: Samples, text: str) -> dict[int, float]:
+    """Find when the sentences of a text end and begin in its recording, and their clauses.
 
     Returns
     -------
     dict
-        Seconds by the number of characters before; nothing if it has fewer pauses than ends of
-        sentences.
+        Seconds by the number of characters before. Where there are fewer pauses than ends of
+        sentences, or of clauses in a sentence, these are left out.
     """
-    parts = sentences(text)
+    places = _matched(samples, text, sentences(text))
     first, last = spoken_span(samples)
+    for start, end in sentences(text):
+        begins = places.get(start) if start else first
+        ends = places.get(end) if end < len(text) else last
+        if begins is None or ends is None:
+            continue
+        part = samples[samples_in(begins) : samples_in(ends)]
+        clauses = _matched(part, text[start:end], _split(text[start:end], NEXT_CLAUSE))
+        places |= {start + before: begins + seconds for before, seconds in clauses.items()}
+    return places
+
+
+def _matched(samples: Samples, text: str, parts: list[tuple[int, int]]) -> dict[int, float]:
+    """Find when parts of a text end and begin; nothing if there are too few pauses."""
     gaps = pauses(samples, SHORT_PAUSE)
-    if len(gaps) < len(parts) - 1:
+    if not 0 < len(parts) - 1 <= len(gaps):
         return {}
     places = {}
-    chosen = between(gaps, [end - start for start, end in parts], first, last)
+    chosen = between(gaps, [end - start for start, end in parts], *spoken_span(samples))
     for (_, end), (start, _), number in zip(parts, parts[1:], chosen, strict=False):
         places[end], places[start] = gaps[number]
     return places

@@ -11,7 +11,7 @@ from pathlib import Path
 from filmkit.voice.clips import Clip, SceneText, SoundStore, clip_of
 from filmkit.voice.cues import cut, read_cues, sheet_beside
 from filmkit.voice.errors import VoiceError
-from filmkit.voice.matching import sentence_places
+from filmkit.voice.matching import known_places
 from filmkit.voice.sounds import read_sound
 
 __all__ = ["FORMATS", "Folder", "Recording"]
@@ -93,7 +93,7 @@ class Folder:
         clips = {}
         for beat in found.keys() & records.keys():
             samples = read_sound(found[beat])
-            clips[beat] = clip_of(samples, sentence_places(samples, records[beat].narration))
+            clips[beat] = clip_of(samples, known_places(samples, records[beat].narration))
         # In the order of the story, whatever the numbers of the files are.
         return {beat: clips[beat] for beat in records if beat in clips}
 

@@ -24,7 +24,7 @@ from extract.temporary import temporary_folder
 from filmkit.core.records import BeatRecord
 from filmkit.voice.clips import Clip, SceneText, SoundStore, clip_of
 from filmkit.voice.errors import VoiceError
-from filmkit.voice.matching import sentences
+from filmkit.voice.matching import known_places, sentences
 from filmkit.voice.sounds import (
     RATE,
     Samples,
@@ -93,8 +93,10 @@ def joined(record: BeatRecord, sounds: Sequence[Samples]) -> Clip:
     for (before, text), samples in zip(parts_of(record), sounds, strict=True):
         first, last = spoken_span(samples)
         start = max(0, samples_in(first - MARGIN))
-        places[before] = (length - start) / RATE + first
-        places[before + len(text)] = (length - start) / RATE + last
+        offset = (length - start) / RATE
+        places |= {before: offset + first, before + len(text): offset + last}
+        inside = known_places(samples, text)
+        places |= {before + letters: offset + seconds for letters, seconds in inside.items()}
         words = faded(samples[start : samples_in(last + MARGIN)], FADE)
         pieces += [words, silence(PAUSES.get(text[-1], 0.0))]
         length += len(words) + len(pieces[-1])
@@ -242,7 +244,8 @@ class Piper(_Speaker):
     def record(self, texts: Sequence[str], folder: Path) -> list[Path]:
         # A file for each line; their names are times in nanoseconds, so they sort as the lines.
         out = folder / "said"
-        command = [sys.executable, "-m", "piper", "-m", str(self.model), "-d", str(out)]
+        # "-P", so that a folder called piper in the current one is not run instead.
+        command = [sys.executable, "-P", "-m", "piper", "-m", str(self.model), "-d", str(out)]
         self._run([*command, *self._options], "".join(f"{text}\n" for text in texts))
         files = sorted(out.glob("*.wav"), key=lambda path: int(path.stem))
         return files if len(files) == len(texts) else [out] * len(texts)

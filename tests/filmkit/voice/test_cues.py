@@ -21,7 +21,7 @@ from filmkit.voice.cues import (
     to_json,
 )
 from filmkit.voice.errors import VoiceError
-from filmkit.voice.matching import sentences
+from filmkit.voice.matching import known_places, sentences
 from tests.support.calling import Calling, assert_one_line, calling
 from tests.support.traces import make_trace
 from tests.support.voices import STORY, record, scene_text, speech_like, tone, write_sound
@@ -74,6 +74,18 @@ def test_too_few_pauses() -> None:
 )
 def test_sentences(text: str, parts: list[str]) -> None:
     assert [text[start:end] for start, end in sentences(text)] == parts
+
+
+def test_clauses_and_sentences_are_where_the_pauses_are() -> None:
+    text = "Left, one; right, two. It ends."
+    sound = speech_like([(0.3, 0.15), (0.3, 0.2), (0.35, 0.15), (0.3, 0.5), (0.6, 0.2)])
+    places = known_places(sound, text)
+    starts = {text.index(word): places[text.index(word)] for word in ("one", "right", "two", "It")}
+    assert list(starts.values()) == pytest.approx([0.45, 0.95, 1.45, 2.25], abs=0.03)
+    assert places[text.index("; right") + 1] == pytest.approx(0.75, abs=0.03)
+    # Without its comma's pause a sentence has no places inside.
+    assert known_places(speech_like([(1.5, 0.5), (0.6, 0.2)]), text).keys() == {22, 23}
+    assert known_places(tone(2.0), text) == {}
 
 
 # Files
