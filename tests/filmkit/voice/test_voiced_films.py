@@ -14,6 +14,7 @@ import pytest
 
 from filmkit.commands.scene_files import find_scene
 from filmkit.core.records import Rehearsal
+from filmkit.core.scene_entry import one_after_another
 from filmkit.render.jobs import make_films
 from filmkit.render.quality import Quality
 from filmkit.render.request import RenderRequest
@@ -335,6 +336,19 @@ def test_a_film_has_one_track_and_its_chapters(many: RenderRequest) -> None:
         assert len(container.streams.audio) == 1
         # In the second scene the beat that is spoken is longer.
         assert container.duration / 1e6 == pytest.approx(2 * length + 2.4 - LENGTHS[1], abs=0.05)
+
+
+def test_of_a_short_film_only_its_beats_are_spoken(many: RenderRequest, tmp_path: Path) -> None:
+    film = one_after_another([(SHAPES, ("appear",)), (many.scenes[1], ("travel",))])
+    voice = chosen_voice(tone_program(tmp_path))
+    assert make_films(replace(many, scenes=tuple(film), selection=film, voice=voice))
+    assert (tmp_path / "tone.py.log").read_text().splitlines() == [
+        "A square for made-up model.",
+        "It moves.",
+    ]
+    said = spoken_parts(read_sound(many.out / "film.short.mp4"))
+    texts = A_LETTER * np.array([27, 9])
+    assert [end - start for start, end in said] == pytest.approx(texts, abs=0.13)
 
 
 # Failures
