@@ -77,7 +77,6 @@ def test_one_version_everywhere() -> None:
     [
         "README.md",
         "CONTRIBUTING.md",
-        "docs/films.md",
         "docs/glossary.md",
         "docs/models.md",
         "docs/talks.md",

@@ -23,9 +23,9 @@ from filmkit.commands.options import (
     WHAT_TO_SHOW,
     run,
     scenes_named,
+    whole_story,
 )
 from filmkit.render.quality import DEFAULT_QUALITY
-from scenes.registry import SCENES
 
 if TYPE_CHECKING:
     from filmkit.render.request import RenderRequest
@@ -100,7 +100,7 @@ def check(
     run(
         ctx,
         action,
-        scenes=SCENES if all_scenes else scenes_named(scenes),
+        scenes=whole_story(options["compare"]) if all_scenes else scenes_named(scenes),
         quality=quality_of(DEFAULT_QUALITY, aspect),
         out=Path(),
         **options,
@@ -110,7 +110,18 @@ def check(
 def _record(report: SceneReport) -> dict[str, Any]:
     """Return a report for JSON."""
     whole = {name: getattr(report, name) for name in ("still_share", "still_seconds", "fill")}
-    return asdict(report) | whole
+    return _rounded(asdict(report) | whole)
+
+
+def _rounded(value: Any) -> Any:
+    """Return what JSON holds with three digits after the point of every number."""
+    if isinstance(value, float):
+        return round(value, 3)
+    if isinstance(value, dict):
+        return {name: _rounded(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_rounded(each) for each in value]
+    return value
 
 
 def _table(report: SceneReport) -> str:

@@ -39,6 +39,7 @@ from filmkit.commands.options import (
     quality_option,
     run,
     scenes_named,
+    whole_story,
 )
 from filmkit.commands.script import script
 from filmkit.core.scene_entry import SceneEntry, one_after_another
@@ -318,15 +319,17 @@ def render(
         )
     if ctx.meta[FILM]:
         by_name = {entry.slug: entry for entry in SCENES}
+        story = whole_story(options["compare"])
         parts = (
             [(by_name[name], beats) for name, beats in SHORT]
             if short
-            else [(entry, ()) for entry in SCENES]
+            else [(entry, ()) for entry in story]
         )
         film = one_after_another(parts)
         options |= {"joined": True, "selection": film if short else {}}
         scenes = tuple(film)
-    run(ctx, action, scenes=scenes or SCENES, quality=size, **options)
+    scenes = scenes or whole_story(options["compare"])
+    run(ctx, action, scenes=scenes, quality=size, **options)
 
 
 @cloup.command(context_settings=CONTEXT_SETTINGS)

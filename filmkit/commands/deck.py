@@ -27,11 +27,11 @@ from filmkit.commands.options import (
     quality_option,
     run,
     scenes_named,
+    whole_story,
 )
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.decks import DECK_KINDS, DEFAULT_DECK_KIND, SUFFIXES, file_name, is_link
 from filmkit.render.quality import DEFAULT_QUALITY, quality_of
-from scenes.registry import SCENES
 
 if TYPE_CHECKING:
     from filmkit.render.request import RenderRequest
@@ -115,7 +115,7 @@ def deck(
     if films_beside and kind != "web":
         raise click.UsageError("--films-beside is for web decks: leave it out, or use --for web")
     suffix = SUFFIXES[kind]
-    entries = scenes or SCENES
+    entries = scenes or whole_story(options["compare"])
     name = entries[0].slug if len(entries) == 1 else "film"
     target = out or Path("decks") / file_name(name, kind)
     if target.suffix != suffix:
@@ -195,4 +195,4 @@ def gallery(
         return make_readme_pictures(request) if readme else make_gallery(request, code_url)
 
     size = quality_of(quality, aspect)
-    run(ctx, action, scenes=SCENES, quality=size, **options)
+    run(ctx, action, scenes=whole_story(options["compare"]), quality=size, **options)

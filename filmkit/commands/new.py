@@ -35,7 +35,7 @@ NAME_PATTERN = rf"scene_[a-z][a-z0-9_]{{0,{MAX_NAME - 1}}}"
 @click.argument("name", metavar="scene_NAME")
 @click.option("--title", help="Title of the scene.  [default: made from the name]")
 def new(name: str, title: str | None) -> None:
-    """Write a new scene of three beats, its test, and its entry in scenes/registry.py.
+    """Write a new scene of two beats, its test, and its entry in scenes/registry.py.
 
     The scene can be rendered at once. Render it with --watch while you change it.
     """

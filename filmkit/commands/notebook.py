@@ -15,12 +15,12 @@ import click
 
 from extract.temporary import temporary_folder
 from extract.trace import Trace
+from filmkit.commands.options import scenes_named
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.theme_names import PALETTES, THEMES
 from filmkit.render.choice import choose, choose_beginning
 from filmkit.render.quality import ASPECTS, QUALITIES, quality_of
 from filmkit.render.traces import find_trace
-from scenes.registry import SCENES
 
 __all__ = ["NotebookFilm", "show"]
 
@@ -91,7 +91,7 @@ def show(
     Parameters
     ----------
     scene
-        Name of a scene, such as "scene_mla".
+        Name of a scene, such as "scene_mla", or the file of another one, such as "mine.py".
     beat
         Name of a beat, or the beginning of it; the whole scene if None.
     trace
@@ -123,7 +123,6 @@ def show(
     from filmkit.render.request import RenderRequest
     from filmkit.words.script import chapter_title
 
-    entries = {entry.slug: entry for entry in SCENES}
     choices = (
         ("quality", quality, QUALITIES),
         ("aspect", aspect, ASPECTS),
@@ -132,7 +131,7 @@ def show(
     )
     with temporary_folder() as folder:
         try:
-            entry = entries[choose(scene, entries, "scene", "scene")]
+            (entry,) = scenes_named([scene])
             for option, name, known in choices:
                 choose(name, known, option, option)
             file = folder / "trace.safetensors"

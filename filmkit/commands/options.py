@@ -46,7 +46,22 @@ __all__ = [
     "quality_option",
     "run",
     "scenes_named",
+    "whole_story",
 ]
+
+
+def whole_story(compare: Path | None) -> tuple[SceneEntry, ...]:
+    """Return all scenes in the order of the story.
+
+    Those that compare two traces are left out, with a note, if there is no second one.
+    """
+    scenes = SCENES
+    if compare is None:
+        scenes = tuple(entry for entry in SCENES if not entry.compares)
+        for entry in SCENES:
+            if entry not in scenes:
+                echo(f"{entry.slug} is left out: it compares two traces (--compare FILE)", err=True)
+    return scenes
 
 
 def scenes_named(names: Iterable[str]) -> tuple[SceneEntry, ...]:

@@ -18,9 +18,9 @@ from filmkit.commands.options import (
     WHAT_TO_SHOW,
     run,
     scenes_named,
+    whole_story,
 )
 from filmkit.render.quality import DRAFT, QUALITIES
-from scenes.registry import SCENES
 
 if TYPE_CHECKING:
     from filmkit.render.request import RenderRequest
@@ -85,7 +85,7 @@ def script(
     run(
         ctx,
         action,
-        scenes=SCENES if all_scenes else scenes_named(scenes),
+        scenes=whole_story(options["compare"]) if all_scenes else scenes_named(scenes),
         quality=QUALITIES[DRAFT],
         out=Path(),
         **options,

@@ -84,6 +84,11 @@ class InPlaceAnimation(Animation):
     tempo: ClassVar[str] = "normal"
 
     def __init__(self, mobject: Mobject, *, run_time: float | None = None, **kwargs: Any) -> None:
+        if isinstance(mobject, Box):
+            raise SceneCodeError(
+                f"{type(self).__name__} takes a mobject; a cell or a row is a place: write "
+                f"{type(self).__name__}(Highlight(...))"
+            )
         if run_time is None:
             run_time = getattr(current_theme().tempo, self.tempo)
         super().__init__(mobject, run_time=run_time, **kwargs)

@@ -77,7 +77,9 @@ class FilmRenderer(CairoRenderer):
         scene.compile_animation_data(*args, **kwargs)
         scene.begin_animations()
         start, rate = self.piece_time, self.camera.frame_rate
-        end = start + scene.duration
+        # A scene may compute a duration with NumPy. Keys are made of how times are written, and a
+        # time that was stored and read back is Python's.
+        end = start + float(scene.duration)
         frames = [
             i
             for i in range(frames_before(start, rate), frames_before(end, rate))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from importlib import import_module
-from importlib.util import module_from_spec, spec_from_file_location
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -50,6 +51,13 @@ class SceneEntry:
     def alone(self) -> SceneEntry:
         """The same scene, shown by itself."""
         return replace(self, arrival=None)
+
+    @property
+    def compares(self) -> bool:
+        """Whether its code asks for a second trace; see :attr:`Stage.compared`."""
+        spec = None if self.file else find_spec(self.module)
+        file = self.file or Path((spec and spec.origin) or "")
+        return bool(re.search(r"\bself\.compared\b", file.read_text(encoding="utf-8")))
 
     def load(self) -> type[Stage]:
         """Import the scene's class and return it."""

@@ -40,6 +40,7 @@ the trace, the settings and the theme alone, and each beat can be rendered by it
 
 from __future__ import annotations
 
+import inspect
 import math
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -58,6 +59,7 @@ from filmkit.core.animations import Drift, MoveCamera, Presence, presence
 from filmkit.core.camera import Shot, StageCamera, pin_to_frame
 from filmkit.core.errors import SceneCodeError, StageError
 from filmkit.core.geometry import CAPTION_STRIP, Box, Frame, shot_box
+from filmkit.core.heatmap import Heatmap
 from filmkit.core.narration import Narration, NarrationError
 from filmkit.core.printable import printable
 from filmkit.core.records import BeatRecord, Rehearsal, Speech, StageSettings
@@ -237,7 +239,10 @@ class Stage(Scene):
         self.layer = LayerView.of_prompt(
             trace, self.settings.layer, show_first_token=self.settings.show_first_token
         )
-        self.head = self.layer.head(self.settings.head)
+        try:
+            self.head = self.layer.head(self.settings.head)
+        except SceneCodeError as error:
+            raise StageError(str(error).replace("its heads are", "choose --head")) from error
 
     def _require_tensors(self, trace: Trace) -> None:
         """Refuse a trace of published patterns for a scene that shows other tensors too."""
@@ -314,8 +319,8 @@ class Stage(Scene):
             float(config.frame_height),
             captions=CAPTION_STRIP if self.settings.caption_strip else 0.0,
         )
-        names = self.settings.theme, self.settings.palette
-        with use_theme(*names, min_text_size=frame.min_text_size) as theme:
+        looks = self.settings.theme, self.settings.palette
+        with use_theme(*looks, min_text_size=frame.min_text_size) as theme:
             self.theme = theme
             # Pixels are premultiplied, so a transparent one is black: any other colour would be
             # added to every soft edge.
@@ -324,7 +329,15 @@ class Stage(Scene):
             self.camera.background_color = colour
             self.camera.background_opacity = 0.0 if clear else 1.0
             self.prepare()
-            for name in self.beat_names(self.trace):
+            names = self.beat_names(self.trace)
+            if not names:
+                scene = type(self)
+                file = Path(inspect.getsourcefile(scene) or "").name
+                raise SceneCodeError(
+                    f"{scene.__name__} has no beat to play; write @beat above a method",
+                    f"{file} line {inspect.getsourcelines(scene)[1]}",
+                )
+            for name in names:
                 self._play_beat(name)
 
     def _play_beat(self, name: str) -> None:
@@ -332,11 +345,11 @@ class Stage(Scene):
         method = getattr(self, name)
         self.next_section(name)
         self.renderer.begin_piece()
-        start, self._beat, self._waited_for = float(self.time), name, {}
+        start, self._beat, self._waited_for = self.time, name, {}
         try:
             with self._part(name, tail=False):
                 method()
-            tail = float(self.time)
+            tail = self.time
             if tail == start:
                 raise SceneCodeError(
                     "it plays nothing; add self.play(...) or self.hold(seconds)", _place(method)
@@ -470,6 +483,15 @@ class Stage(Scene):
         self.camera.capture_mobjects(self.with_notes() if notes else self.mobjects)
         return np.array(self.camera.pixel_array, dtype=np.uint8)
 
+    def play(self, *animations: Any, **kwargs: Any) -> None:
+        for animation in animations:
+            if isinstance(animation, (Mobject, Box)):
+                raise SceneCodeError(
+                    f"play takes animations, not a {type(animation).__name__}: "
+                    f"write self.play(Appear(...))"
+                )
+        super().play(*animations, **kwargs)
+
     def remove(self, *mobjects: Mobject) -> Stage:
         # Manim removes a group only if the group itself was added, not if its members were.
         return super().remove(*(member for mobject in mobjects for member in mobject.get_family()))
@@ -562,6 +584,12 @@ class Stage(Scene):
             with self.focus(self.scores, self.pattern):
                 self.play(Appear(label))
         """
+        for place in kept:
+            if isinstance(place, Box):
+                raise SceneCodeError(
+                    "focus keeps mobjects; a cell or a row is a place: dim the rest and add "
+                    "Highlight(...)"
+                )
         spared = {member for mobject in kept for member in mobject.get_family()}
         before = {part: presence(part) for part in self.visible_parts() if part not in spared}
         if before:
@@ -576,11 +604,11 @@ class Stage(Scene):
     def provenance_notes(self) -> tuple[str, str]:
         """Return the small notes at the top left and right of a picture.
 
-        They say where the numbers come from, and what is not drawn. There are none for a scene that
-        names no tensors; one whose numbers come from somewhere else, or change from beat to beat,
-        overrides this.
+        They say where the numbers come from, and what is not drawn. There are none while a scene
+        that names no tensors shows none of the trace; one whose numbers come from somewhere else,
+        or change from beat to beat, overrides this.
         """
-        if not self.tensors:
+        if not (self.tensors or self._shows_the_trace()):
             return "", ""
         meta = self.trace.meta
         parts = [meta.model, f"layer {self.layer.layer}, head {self.head.head}"]
@@ -597,6 +625,12 @@ class Stage(Scene):
             verb = "takes" if self.layer.first == 1 else "take"
             hidden = f"the {name} {verb} part but {'is' if verb == 'takes' else 'are'} not drawn"
         return "  ·  ".join(parts), hidden
+
+    def _shows_the_trace(self) -> bool:
+        return any(
+            isinstance(part, Heatmap) and part.source.tensor is not None
+            for part in self.visible_parts()
+        )
 
     def _notes(self) -> VGroup:
         """Return the mobjects of the two notes at the top."""

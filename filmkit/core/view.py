@@ -11,7 +11,7 @@ import numpy.typing as npt
 from extract.attention import causal_mask
 from extract.limits import PICTURE_TOKENS
 from extract.trace import Trace
-from filmkit.core.errors import StageError
+from filmkit.core.errors import SceneCodeError, StageError
 from filmkit.core.norm import Norm, TensorSource
 
 __all__ = [
@@ -213,14 +213,14 @@ class LayerView:
 
         Raises
         ------
-        StageError
+        SceneCodeError
             If the head does not exist.
         """
         meta = self.trace.meta
         chosen = meta.featured.head if head is None else head
         if not 0 <= chosen < meta.n_heads:
-            raise StageError(
-                f"{meta.model} has no head {chosen}; choose --head 0 to {meta.n_heads - 1}"
+            raise SceneCodeError(
+                f"{meta.model} has no head {chosen}; its heads are 0 to {meta.n_heads - 1}"
             )
         return HeadView(self, chosen)
 

@@ -93,7 +93,7 @@ def _scene_record(
         # Captions are inside the page: from disk a browser refuses to read a file beside it.
         "captions": f"data:text/vtt;base64,{cues}",
         "alt": slide.alt,
-        "length": _clock(rehearsal.duration),
+        "length": _clock(round(rehearsal.duration)),
         "opening": rehearsal.beats[0].narration,
         "file": file,
         "code": link,

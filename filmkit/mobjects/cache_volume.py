@@ -38,7 +38,15 @@ from filmkit.core.theme import current_theme
 from filmkit.core.view import LayerView
 from filmkit.mobjects.cache_volume_layout import CacheVolumeLayout
 
-__all__ = ["CacheVolume", "CachedTensor", "Measure", "VisibleRange", "VolumeBlock", "VolumeFace"]
+__all__ = [
+    "CacheVolume",
+    "CachedTensor",
+    "Measure",
+    "VisibleRange",
+    "VolumeBlock",
+    "VolumeFace",
+    "solid_outline",
+]
 
 Array = npt.NDArray[np.float64]
 Points = npt.NDArray[np.float64]
@@ -416,3 +424,28 @@ class Measure(VGroup):
         self.label.on_line(*((half + 0.1, -0.75 * line) if at > 0 else (-half - 0.2, 0.0)))
         keep_upright(self.label, first + at * (last - first))
         self.add(self.line, self.label)
+
+
+def solid_outline(box: Box, depth: float, colour: str) -> VMobject:
+    """Return the visible edges of a solid, as thin lines.
+
+    Parameters
+    ----------
+    box
+        Its front, in the plane z = 0.
+    depth
+        How far it reaches back.
+    colour
+        "#RRGGBB".
+    """
+    low, high, left, right, back = box.bottom, box.top, box.left, box.right, -depth
+    edges = VMobject(stroke_color=colour, stroke_width=current_theme().line, fill_opacity=0.0)
+    for path in (
+        ((left, low, 0), (right, low, 0), (right, high, 0), (left, high, 0), (left, low, 0)),
+        ((left, high, 0), (left, high, back), (right, high, back), (right, high, 0)),
+        ((right, high, back), (right, low, back), (right, low, 0)),
+    ):
+        edges.start_new_path(np.array(path[0], dtype=float))
+        for point in path[1:]:
+            edges.add_line_to(np.array(point, dtype=float))
+    return edges

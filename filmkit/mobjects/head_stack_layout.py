@@ -33,6 +33,7 @@ BESIDE = 2.2  # room beside the stack for the names of panels, at most
 TURN, TILT = 54.0, 16.0  # angles of the shots from the side and from above, in degrees
 # The same close to one card: so little that names fit between its panels, as in the flat picture.
 BESIDE_TURN, BESIDE_TILT = 30.0, 4.0
+NAMES_ROOM = 3.2  # from the transposed keys to the end of the pattern, for their names
 QUARTER_TURN, QUARTER_TILT = 46.0, 14.0  # the same of the shot in which outputs are pulled out
 TURN_ALONE, TILT_ALONE, SEVERAL = 28.0, 8.0, 4  # with less than several cards, angles fall to these
 ORBIT_TILT = 26.0  # angle from above at the middle of an orbit, where cards stand in line
@@ -249,12 +250,17 @@ class HeadStackLayout:
 
     @property
     def beside_flat(self) -> Shot:
-        """Shot from the left and above, close to the flat card."""
-        corners = prism_corners(self.card)
+        """Shot from the left and above, close to the flat card.
+
+        Names keep their size, so the card turns less in a narrow frame, where it is narrow too,
+        and where few tokens bring the names of keys and pattern close together.
+        """
+        corners, frame = prism_corners(self.card), self.head.frame
+        close = self.head.pattern.right - self.head.k_t.left < NAMES_ROOM
         return shot_on(
             corners,
-            self.head.frame,
-            theta=-BESIDE_TURN,
+            frame,
+            theta=-BESIDE_TURN * (0.5 if frame.upright or close else 1.0),
             phi=BESIDE_TILT,
             focal=LENS,
             width=0.9,
@@ -327,12 +333,6 @@ class HeadStackLayout:
     def title(self) -> tuple[float, float]:
         """Middle of a card's largest free area, where a few words fit."""
         return self.head.free_point
-
-    @property
-    def sentence(self) -> tuple[float, float]:
-        """Right end of a line of text in the frame, to the right of the foot of the stack."""
-        stage = self.head.frame.stage
-        return (stage.right, stage.bottom + 0.15)
 
     def bracket(self, first: int, last: int) -> Points:
         """Return a bracket (4, 3) along the lower left corners of the cards at some places.

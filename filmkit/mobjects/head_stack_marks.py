@@ -45,6 +45,15 @@ def span_of(heads: list[int]) -> str:
     return f"heads {', '.join(map(str, sorted(heads)))}"
 
 
+def _every(places: Points, room: tuple[float, float]) -> int:
+    """Return every how manieth of some labels in a line is apart from its neighbours.
+
+    Two are apart if they are so in one direction, across or down.
+    """
+    pitch = np.abs(np.diff(places, axis=0)) / room
+    return math.ceil(1 / pitch.max(axis=1).min()) if len(places) > 1 else 1
+
+
 class HeadNumbers(VGroup):
     """The number of each head on the upper edge of its card, always facing the camera.
 
@@ -67,11 +76,9 @@ class HeadNumbers(VGroup):
         points = np.array([layout.number_point(card.plane.points, shot) for card in cards])
         projected = shot.project(points, layout.head.frame.height)[:, :2]
         numbers = [Label(str(card.head), colour=theme.muted) for card in cards]
-        room = [max(n.width for n in numbers) + NUMBER_GAP, numbers[0].line_height]
+        room = (max(n.width for n in numbers) + NUMBER_GAP, numbers[0].line_height)
         numbers[layout.flat].set_fill(theme.ink)
-        # Two numbers are apart if they are so in one direction, across or down.
-        pitch = np.abs(np.diff(projected, axis=0)) / room
-        every = math.ceil(1 / pitch.max(axis=1).min()) if len(cards) > 1 else 1
+        every = _every(projected, room)
         # Where cards look small, numbers stand higher, so that they do not cover a panel.
         scale = layout.head.frame.height / shot.height
         lift = max(0.0, NUMBER_SHARE * numbers[0].line_height - scale * layout.number_room)
@@ -135,7 +142,8 @@ def _narrow(name: str, size: float, colour: str) -> VGroup:
 class GroupBrackets(Group):
     """A bracket for each group of heads that share keys and values, with their numbers.
 
-    They are made for shots from the left, where nothing is in front of them.
+    They are made for shots from the left, where nothing is in front of them. If groups are too
+    close together, only every second or third ... of them has its words.
 
     Parameters
     ----------
@@ -144,32 +152,38 @@ class GroupBrackets(Group):
 
     Attributes
     ----------
-    lines, words
-        The brackets, and the names of their heads, from the front.
+    groups
+        Each bracket with the names of its heads, from the front.
     sentence
         A line of text, fixed in the frame, that says what a bracket means.
     """
 
     def __init__(self, head_stack: HeadStack) -> None:
         super().__init__()
-        theme = current_theme()
-        self.lines, self.words = VGroup(), VGroup()
-        groups: dict[int, list[int]] = {}
+        theme, layout = current_theme(), head_stack.layout
+        frame, shot = layout.head.frame, layout.from_left
+        self.groups, middles = Group(), []
+        sharing: dict[int, list[int]] = {}
         for card in head_stack.cards:
-            groups.setdefault(head_stack.view.trace.kv_head(card.head), []).append(card.head)
-        for group, heads in groups.items():
-            corners = head_stack.layout.bracket(min(heads), max(heads))
+            sharing.setdefault(head_stack.view.trace.kv_head(card.head), []).append(card.head)
+        for group, heads in sharing.items():
+            corners = layout.bracket(min(heads), max(heads))
             colour = theme.group_colour("key", group)
             line = VMobject(stroke_color=colour, stroke_width=theme.bold, fill_opacity=0.0)
-            self.lines.add(line.set_points_as_corners(corners))
-            word = Label(span_of(heads))
-            word.on_line(-word.width / 4, -WORD_DROP)
-            self.words.add(keep_upright(word, at=(corners[1] + corners[2]) / 2))
+            self.groups.add(Group(line.set_points_as_corners(corners)))
+            middles.append((corners[1] + corners[2]) / 2)
+        places = shot.project(np.array(middles), frame.height)[:, :2]
+        words = [Label(span_of(heads)) for heads in sharing.values()]
+        every = _every(places, (max(word.width for word in words), words[0].line_height))
+        for part, word, middle in list(zip(self.groups, words, middles, strict=True))[::every]:
+            word.on_line(-word.width / 4, word.line_height / 2 - WORD_DROP)
+            part.add(keep_upright(word, at=middle))
         self.sentence = pin_to_frame(_sentence())
-        # At the lower left nothing else is, seen from the left.
-        x, y = head_stack.layout.head.frame.stage.left, head_stack.layout.sentence[1]
+        # At the lower left nothing else is, seen from the left; in a high frame it is near them.
+        x, y = frame.stage.left, frame.stage.bottom + self.sentence.height / 2
+        y = max(y, float(places[:, 1].min()) - 3 * WORD_DROP)
         self.sentence.shift([x - self.sentence.get_left()[0], y, 0.0])
-        self.add(self.lines, self.words, self.sentence)
+        self.add(self.groups, self.sentence)
 
 
 def _sentence() -> VGroup:
@@ -177,7 +191,7 @@ def _sentence() -> VGroup:
     theme = current_theme()
     line, x = VGroup(), 0.0
     for text, colour in (
-        ("each bracket: one set of", theme.ink),
+        ("a bracket: one set of", theme.ink),
         ("keys", theme.key),
         ("and", theme.ink),
         ("values", theme.value),

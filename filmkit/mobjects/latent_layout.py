@@ -298,8 +298,13 @@ class HeadStackShots:
         depth = head_stack.depth_at(0)
         room = box.grown(0.0, NAME_BELOW)
         points = np.concatenate([head_stack.outer_corners, prism_corners(room, depth, depth)])
-        turn = 38 if frame.wide else 33
-        shot = shot_on(points, frame, theta=-turn, phi=17, focal=LENS, width=0.9, height=1.0)
+        turn, tilt = (44, 12) if frame.wide else (33, 17)
+        stage, room_left = frame.stage, head_stack.name_room if frame.wide else 0.0
+        into = Box.of(stage.left + room_left, stage.right, stage.bottom, stage.top)
+        width = into.width / frame.width
+        shot = shot_on(
+            points, frame, theta=-turn, phi=tilt, focal=LENS, width=width, height=1.0, into=into
+        )
         return cls(head_stack, box, depth, shot)
 
     @classmethod
@@ -320,7 +325,9 @@ class HeadStackShots:
         box, depth = head_stack.shared(latent.moved(dy=level - latent.y), range(head_stack.count))
         room = box.grown(0.0, NAME_BELOW)
         points = np.concatenate([head_stack.outer_corners, prism_corners(room, depth, depth)])
-        shot = shot_on(points, head_stack.head.frame, theta=-34, phi=20, focal=LENS, width=0.9)
+        frame = head_stack.head.frame
+        turn, tilt = (44, 14) if frame.wide else (34, 20)
+        shot = shot_on(points, frame, theta=-turn, phi=tilt, focal=LENS, width=0.9, height=1.0)
         return cls(head_stack, box, depth, shot)
 
     @property

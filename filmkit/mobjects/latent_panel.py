@@ -78,6 +78,10 @@ class LatentPanel(Group):
         self.header.stand_on(self.box)
         if below:
             place_below(self.header, self.box)
+            if self.header.width > self.box.width:
+                # On a line of its own, clear of the lines beside the latent.
+                y = self.shape.get_y() - 1.2 * self.shape.line_height
+                self.shape.on_line(self.box.left + self.shape.width / 2, y)
         elif self.header.width > self.box.width:
             self.header.stand_on(self.box, align="right")
         self.add(self.header)

@@ -131,15 +131,9 @@ class ProductPicture(Group):
             words,
             points[: len(words)],
             vertical=vertical,
-            width=self._word_room,
+            width=self.layout.word_room,
             size=self.layout.letters,
         )
-
-    @property
-    def _word_room(self) -> float:
-        """Room for a word without the gap to its row or column."""
-        layout = self.layout
-        return layout.word_width - (layout.left.left - layout.row_words[0][0])
 
     @staticmethod
     def _name_below(header: Header, box: Box, right: float) -> None:
@@ -214,7 +208,9 @@ class ProductPicture(Group):
         if self.layout.names_rows:
             return self.row_words[index]
         x, y = self.layout.row_words[index]
-        label = fit_word(printable(self.words[index]), self._word_room, size=self.layout.letters)
+        label = fit_word(
+            printable(self.words[index]), self.layout.word_room, size=self.layout.letters
+        )
         return label.move_to([x - label.width / 2, y, 0])
 
     def column_word(self, index: int) -> Label:

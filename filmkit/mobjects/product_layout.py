@@ -143,6 +143,11 @@ class ProductLayout:
         return words
 
     @property
+    def word_room(self) -> float:
+        """Room for a word alone, without the gap to its row or column."""
+        return self.word_width - (self.left.left - self.row_words[0][0])
+
+    @property
     def room_right(self) -> float:
         """x of the right side of the room, in whose middle the product stands."""
         return self.left.left - self.word_width + self.product.right - self.corner.left

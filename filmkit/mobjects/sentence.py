@@ -17,9 +17,8 @@ from filmkit.core.theme import current_theme
 __all__ = ["Blink", "BlinkingDrift", "Sentence", "Write"]
 
 LINE_STEP = 1.5  # from one line to the next, in heights of a line
-BLANK = 0.3  # between two words, in heights of a line
-JOINT = 0.06  # between two tokens of one word, in heights of a line
 SMALLER = 0.95  # factor on the size while the lines do not fit
+NARROWER = 0.95  # factor on the width while the text needs no more lines
 CURSOR = 0.09, 1.15  # width and height of the cursor, in heights of a line
 CURSOR_GAP = 0.16  # from the last word to the cursor, in heights of a line
 
@@ -51,10 +50,10 @@ class Sentence(VGroup):
     ) -> None:
         super().__init__()
         theme = current_theme()
-        self.size, places = size, _places(tokens, box.width, size)
+        self.size, places = size, _balanced(tokens, box.width, size)
         while self.size > theme.min_text_size and _height(places, self.size) > box.height:
             self.size = max(theme.min_text_size, self.size * SMALLER)
-            places = _places(tokens, box.width, self.size)
+            places = _balanced(tokens, box.width, self.size)
         line = self.size * FRAME_HEIGHT
         colours = colours or [theme.ink] * len(tokens)
         self.words = VGroup()
@@ -163,20 +162,31 @@ def _is_lit(alpha: float, seconds: float) -> bool:
     return alpha >= 1 or (alpha * times) % 1 < 0.55
 
 
+def _balanced(tokens: Sequence[str], width: float, size: float) -> list[tuple[Label, float, int]]:
+    """Return the places of tokens in as few lines as possible, of about the same length."""
+    places = _places(tokens, width, size)
+    widest = max(label.width for label, _, _ in places)
+    while places[-1][2] and (width := NARROWER * width) > widest:
+        narrower = _places(tokens, width, size)
+        if narrower[-1][2] > places[-1][2]:
+            break
+        places = narrower
+    return places
+
+
 def _places(tokens: Sequence[str], width: float, size: float) -> list[tuple[Label, float, int]]:
     """Return the label of each token, x of its left end, and its line from the top."""
-    line = size * FRAME_HEIGHT
-    blank = BLANK * line
-    places, x, row = [], 0.0, 0
+    places, line, row = [], "", 0
     for token in tokens:
         label = Label(printable(token), size=size)
-        begins = token.startswith(" ")
-        gap = (blank if begins else JOINT * line) if x else 0.0
-        if x and x + gap + label.width > width:
-            x, row, gap = 0.0, row + 1, 0.0
+        # Where a token ends in its line, blanks and spacing of letters are those of running text.
+        longer = f"{line}{' ' * bool(line and token.startswith(' '))}{label.text}"
+        end = Label(longer, size=size).width
+        if line and end > width:
+            longer, end, row = label.text, label.width, row + 1
+        line = longer
         label.shrink_to(width)
-        places.append((label, x + gap, row))
-        x += gap + label.width
+        places.append((label, max(0.0, min(end, width) - label.width), row))
     return places
 
 

@@ -43,6 +43,7 @@ EXPECTED = (OutputError, StageError, TraceError, RenderError, VoiceError)
 LIBRARIES = (sysconfig.get_path("stdlib"), "<frozen")
 ENGINE = Path(__file__).resolve().parent
 KIT = ENGINE.parent
+STAGE = KIT / "core" / "stage.py"
 PROGRAM = (KIT, KIT.parent / "extract")  # all other code is that of scenes
 
 
@@ -71,12 +72,11 @@ def explain(error: Exception, *, verbose: bool | None) -> str:
     if isinstance(error, OSError) and not notes:
         return _refusal(error)
     frames = _own_frames(error, without=[ENGINE])
-    place = _places(frames)
-    where = ", ".join([*notes, *place])
+    where = ", ".join([*notes, *_places(frames)])
     if isinstance(error, OSError):
         return f"{_refusal(error)} ({where})"
-    mistake = f"{type(error).__name__}: {text}"
-    if frames and not _is_in(frames[-1], PROGRAM):
+    mistake = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    if place := _places(_scene_frames(frames)):
         hint = "" if verbose is None else " (--verbose shows the way)"
         return f"{', '.join([*place, *notes])}: {mistake}; mend it there{hint}"
     where = f"{where}; " if where else ""
@@ -103,6 +103,18 @@ def _own_frames(error: Exception, *, without: Sequence[Path]) -> list[FrameSumma
         and "site-packages" not in frame.filename
         and not _is_in(frame, without)
     ]
+
+
+def _scene_frames(frames: Sequence[FrameSummary]) -> list[FrameSummary]:
+    """Return the lines of a scene's own code that a stage has run, of those on the way to an error.
+
+    What the kit and its libraries were asked to do there, the scene has asked for.
+    """
+    stages = [Path(frame.filename) == STAGE for frame in frames]
+    first = stages.index(True) if True in stages else len(frames)
+    inside = [frame for frame in frames[first:] if not _is_in(frame, PROGRAM)]
+    # A scene that cannot even be loaded has no stage yet.
+    return inside or [frame for frame in frames[-1:] if not _is_in(frame, PROGRAM)]
 
 
 def _is_in(frame: FrameSummary, folders: Sequence[Path]) -> bool:

@@ -81,6 +81,8 @@ class Rehearsals:
             # A file of the user's own is not part of the key of all code.
             return self._hasher.scene_key(entry)
         name = f"{entry.module}:{entry.cls}"
+        if entry.arrival is not None:
+            name += f" {entry.arrival!r}"
         if name not in self._keys:
             self._keys[name] = self._hasher.scene_key(entry)
             self._store(self._keys_file, self._keys)

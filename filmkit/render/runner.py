@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Collection, Iterator
 from configparser import ConfigParser
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,6 +24,7 @@ from filmkit.core.records import BeatRecord, Rehearsal
 from filmkit.core.renderer import frames_before
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.stage import Stage
+from filmkit.render.formats import STILLS
 from filmkit.render.movie import master_pixels
 from filmkit.render.quality import Quality, frame_size
 from filmkit.render.request import RenderOptions
@@ -43,6 +45,7 @@ __all__ = [
 
 
 T = TypeVar("T")
+STILL_NAME = re.compile(r"\d\d_\w+")  # number and name of a beat
 
 
 @contextmanager
@@ -203,7 +206,24 @@ def render_stills(
         progress(1)
 
     take_stills(entry, trace=trace, options=options, beats=beats, take=take)
+    if set(beats) == set(entry.load().beat_names(trace)):
+        _remove_former(out / entry.slug, {path.stem for path in paths})
     return paths
+
+
+def _remove_former(folder: Path, current: Collection[str]) -> None:
+    """Remove stills, with their maps, of beats that the scene does not have any more.
+
+    They are known by their names and by their maps; everything else in the folder stays.
+    """
+    for map_file in folder.glob("*.json"):
+        if not STILL_NAME.fullmatch(map_file.stem) or map_file.stem in current:
+            continue
+        with suppress(OSError, ValueError):
+            document = json.loads(map_file.read_text(encoding="utf-8"))
+            if isinstance(document, dict) and "schema" in document:
+                for path in (map_file, *(map_file.with_suffix(f".{name}") for name in STILLS)):
+                    path.unlink(missing_ok=True)
 
 
 def render_picture(

@@ -6,12 +6,12 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import cairo
 import numpy as np
 import numpy.typing as npt
-from manim import color_to_rgb
+from manim import Camera, color_to_rgb
 
 from extract.files import OutputError, atomic_write
 from filmkit.core.camera import StageCamera, opacity_of
@@ -52,6 +52,11 @@ class VectorCamera(StageCamera):
         self.context.set_matrix(self.scene)
         return self.context
 
+    def apply_fill(self, ctx: cairo.Context[Any], vmobject: Any) -> Self:
+        # A page has no levels: gradients stay gradients.
+        Camera.apply_fill(self, ctx, vmobject)
+        return self
+
     def get_fill_rgbas(self, vmobject: Any) -> Points:
         return super().get_fill_rgbas(vmobject)[..., EXCHANGED]
 
@@ -75,7 +80,9 @@ class VectorCamera(StageCamera):
         if heatmap.edged and heatmap.texture().opaque:
             outline(image, places, heatmap.edge_colour, opacity_of(heatmap))
         pixels = np.ascontiguousarray(image[..., EXCHANGED])
-        surface = cairo.ImageSurface.create_for_data(pixels, cairo.FORMAT_ARGB32, width, height)
+        surface = cairo.ImageSurface.create_for_data(
+            pixels.data, cairo.FORMAT_ARGB32, width, height
+        )
         self.context.set_matrix(cairo.Matrix(1 / DETAIL, 0, 0, 1 / DETAIL, *low) * self.page)
         self.context.set_source_surface(surface)
         self.context.paint()

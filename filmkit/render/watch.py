@@ -217,15 +217,18 @@ def _syntax_errors(files: Iterable[Path]) -> set[Path]:
 def _updating(request: RenderRequest, shown: Path, films: bool, since: float) -> Iterator[None]:
     """Run :func:`update_outputs` in a new process, which is stopped when the block is left."""
     function = f"{__name__}:{update_outputs.__name__}"
-    process = clean_process(function, request, shown, films, since)
+    # This starts the server that forks processes, which has to outlive Ctrl-C while it loads
+    # libraries too; what it forks inherits that.
     with children_ignore_ctrl_c():
-        process.start()
+        process = clean_process(function, request, shown, films, since)
     try:
+        process.start()
         yield
     finally:
-        process.terminate()
-        process.join(CLEANUP_SECONDS)
-        process.kill()
+        if process.pid is not None:
+            process.terminate()
+            process.join(CLEANUP_SECONDS)
+            process.kill()
 
 
 def print_line(request: RenderRequest, text: str) -> None:

@@ -118,12 +118,18 @@ def complaints(
     height: int = HEIGHT,
     caption_strip: bool = False,
 ) -> list[str]:
-    """Return the faults of a picture, one line each; no lines if there are none.
+    """Return the faults of a picture, one line each with its beat; no lines if there are none.
 
     Faults are text or panels outside of the safe margin, text that is too small to read, texts
     that overlap, and with ``caption_strip`` whatever stands where captions are drawn into films.
     They are the same at every size of a picture.
     """
+    name = picture.record.name
+    return [f"{name}: {fault}" for fault in _faults(picture, width, height, caption_strip)]
+
+
+def _faults(picture: BeatPicture, width: int, height: int, caption_strip: bool) -> list[str]:
+    """Return the faults of :func:`complaints` without the name of the beat."""
     short = min(width, height)
     slack = SLACK * short / HEIGHT
     margin = SAFE * short
@@ -131,24 +137,46 @@ def complaints(
     free = Box.of(0, width, (1 - CAPTION_STRIP) * height, height)
     readable = [item for item in picture.texts if item.presence >= MIN_PRESENCE]
     faults = []
-    for text in readable:
-        if not safe.contains(text.box, slack=slack):
-            faults.append(f"text {text.text!r} leaves the safe margin: {text.box}")
-        if text.height < MIN_TEXT * short - slack / 10:
-            faults.append(f"text {text.text!r} is {text.height:.1f} pixels high")
     shown = [panel for panel in picture.panels if panel.opacity >= MIN_PRESENCE]
-    for panel in shown:
-        if not safe.contains(panel.box, slack=slack):
-            faults.append(f"panel {panel.heatmap.source} leaves the safe margin: {panel.box}")
     placed: list[TextItem | PanelItem] = [*readable, *shown]
     for item in placed:
+        if not safe.contains(item.box, slack=slack):
+            side, pixels = _farthest_out(item.box, safe)
+            share = f"{100 * pixels / short:.1f} % of the frame"
+            faults.append(f"{_called(item)} is {share} beyond the safe margin at the {side}")
         if caption_strip and free.overlap(item.box)[1] > slack:
-            faults.append(f"{item} stands where captions go")
+            faults.append(f"{_called(item)} stands where captions are drawn")
+    for text in readable:
+        if text.height < MIN_TEXT * short - slack / 10:
+            faults.append(
+                f"{_called(text)} is {100 * text.height / short:.1f} % of the frame high; "
+                f"at least {100 * MIN_TEXT:g} % can be read"
+            )
     for first, second in combinations(readable, 2):
         across, down = first.box.overlap(second.box)
         if min(across, down) > slack:
-            faults.append(f"texts {first.text!r} and {second.text!r} overlap by {across, down}")
-    return [f"{picture.record.name}: {line}" for line in faults]
+            faults.append(f"texts {first.text!r} and {second.text!r} overlap")
+    return faults
+
+
+def _called(item: TextItem | PanelItem) -> str:
+    """Return what people know something on screen by."""
+    if isinstance(item, TextItem):
+        return f"text {item.text!r}"
+    source, (rows, columns) = item.heatmap.source, item.heatmap.shape
+    return f"panel {source.tensor or source.expression or f'of {rows} x {columns} cells'}"
+
+
+def _farthest_out(box: Box, safe: Box) -> tuple[str, float]:
+    """Return the side at which a box leaves another one farthest, and by how many pixels."""
+    # Pixels are counted downwards: the lower side of such a box is the upper one on screen.
+    over = {
+        "left": safe.left - box.left,
+        "right": box.right - safe.right,
+        "top": safe.bottom - box.bottom,
+        "bottom": box.top - safe.top,
+    }
+    return max(over.items(), key=lambda item: item[1])
 
 
 # Contrast
@@ -195,9 +223,14 @@ def low_contrast(stage: Stage) -> list[str]:
             if strength < MIN_PRESENCE:
                 continue
             ratio = contrast(under + (np.array(rgb) - under) * strength, under)
-            if ratio < (TEXT if text else LINES) - 0.01:
-                what = mobject.text if text else f"{type(mobject).__name__} {rgb}"
-                faults.append(f"{what}: contrast {ratio:.2f}")
+            least = TEXT if text else LINES
+            if ratio < least - 0.01:
+                hexadecimal = "#" + "".join(f"{round(255 * level):02x}" for level in rgb)
+                what = f"text {mobject.text!r}" if text else type(mobject).__name__
+                faults.append(
+                    f"{what} in {hexadecimal} has a contrast of {ratio:.1f} to what is behind it; "
+                    f"at least {least:g} can be seen"
+                )
     return faults
 
 
@@ -215,8 +248,11 @@ def _ground(
         outline = cv2.convexHull(np.asarray(corners, np.float32))
         if cv2.pointPolygonTest(outline, middle.tolist(), False) < 0:
             continue
-        rgb = _cell_at(thing, corners, middle) if cells else thing.fill_rgbas[0, :3]
-        return background + (rgb - background) * strength
+        if not cells:
+            return background + (thing.fill_rgbas[0, :3] - background) * strength
+        rgb, shown = _cell_at(thing, corners, middle)
+        if strength * shown >= MIN_PRESENCE:
+            return background + (rgb - background * shown) * strength
     return background
 
 
@@ -230,13 +266,14 @@ def _fill_opacity(shape: Mobject) -> float:
 
 def _cell_at(
     panel: Heatmap, corners: npt.NDArray[np.float64], point: npt.NDArray[np.float64]
-) -> Points:
-    """Return the RGB in [0, 1] of the cell at a point of the picture."""
+) -> tuple[Points, float]:
+    """Return the cell at a point of the picture: RGB times opacity, and opacity, in [0, 1]."""
     rows, columns = panel.shape
     unit = np.array([[0, 0], [columns, 0], [columns, rows], [0, rows]], np.float32)
     warp = cv2.getPerspectiveTransform(np.asarray(corners, np.float32), unit)
     column, row = cv2.perspectiveTransform(point[None, None], warp)[0, 0].astype(int)
-    return panel.texture().cells[min(row, rows - 1), min(column, columns - 1), :3] / 255
+    *rgb, shown = panel.texture().cells[min(row, rows - 1), min(column, columns - 1)] / 255
+    return np.array(rgb), float(shown)
 
 
 # A whole scene
@@ -261,7 +298,8 @@ class BeatReport:
     fill
         Share of the safe part of the frame that the box around its last picture fills.
     faults
-        What cannot be read at its end, one line each; see :func:`complaints`.
+        What cannot be read at its end, one line each; see :func:`complaints` and
+        :func:`low_contrast`.
     """
 
     name: str
@@ -307,7 +345,7 @@ class SceneReport:
     @property
     def faults(self) -> list[str]:
         """All faults, each with the name of its beat."""
-        return [fault for beat in self.beats for fault in beat.faults]
+        return [f"{beat.name}: {fault}" for beat in self.beats for fault in beat.faults]
 
 
 @dataclass
@@ -362,9 +400,8 @@ def check_scene(
     def measure(record: BeatRecord, stage: Stage) -> None:
         shown = stage.with_notes()
         picture = BeatPicture(record, texts_on(shown, stage.camera), panels_on(shown, stage.camera))
-        size = {"width": small.width, "height": small.height}
-        faults = complaints(picture, caption_strip=settings.caption_strip, **size)
-        faults += [f"{record.name}: {line}" for line in low_contrast(stage)]
+        faults = _faults(picture, small.width, small.height, settings.caption_strip)
+        faults += low_contrast(stage)
         seconds = record.end - record.start
         still = [change < STILL_SHARE for change in motion.changes]
         runs = [sum(1 for _ in run) for stands, run in groupby(still) if stands]

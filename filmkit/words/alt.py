@@ -47,6 +47,13 @@ class TensorKind:
     rows: str = "words"
     columns: str = "columns"
 
+    def axes(self, count: int) -> list[str]:
+        """Return what the indices of each of the tensor's axes are called, plurals in "s"."""
+        names = [self.rows] * (count - 1) + [self.columns]
+        if self.head_axis is not None:
+            names[self.head_axis] = f"{self.heads}s"
+        return names
+
 
 KV_HEAD = "key/value head"
 TENSOR_KINDS = {
@@ -95,7 +102,7 @@ class _Panel:
     layers
         First and last layer, if known.
     head
-        Index of the head, if the panel shows one.
+        Index of the head, if the panel shows only one.
     heads
         What a head is called: "head" or "key/value head".
     spans
@@ -174,13 +181,16 @@ def _panel(entry: Mapping[str, Any]) -> _Panel:
             None,
             scale,
         )
-    units = (kind.rows, kind.columns)
+    axes = zip(index, kind.axes(len(index)), strict=True)
+    first, second = (name for axis, name in axes if not isinstance(axis, int))
+    units = (first, second)
+    head = None if kind.head_axis is None else index[kind.head_axis]
     if entry["transposed"]:
         spans, units = spans[::-1], units[::-1]
     return _Panel(
         f"transposed {kind.name}{PLACE}" if entry["transposed"] else f"{kind.name}{PLACE}",
         (int(layer), int(layer)),
-        None if kind.head_axis is None else index[kind.head_axis],
+        head if isinstance(head, int) else None,
         kind.heads,
         (spans[0], spans[1]),
         units,

@@ -30,7 +30,7 @@ NAME, WORDS, NOTE = (size * FRAME_HEIGHT for size in (0.04, 0.028, 0.024))
 BAR = 0.17
 TITLE = 0.4  # height of the title with its gap
 ROUNDS = 12  # of placing a rack where the camera sees it in the middle of its cell
-LATENT = 0.6  # width of the latent at the end, as a share of the frame's width
+LATENT, LATENT_SQUARE = 0.68, 0.5  # width of the latent at the end, as a share of the frame's
 SENTENCE = 0.07  # text size of the sentence at the end, as a fraction of the frame's height
 
 
@@ -198,7 +198,8 @@ class AnswerLayout:
     def latent(self) -> Box:
         """Box of the latent at the end, in the frame."""
         frame, kept = self.frame, self.racks[-1].kept
-        width = LATENT * frame.width
+        square = frame.upright and not frame.tall
+        width = (LATENT_SQUARE if square else LATENT) * frame.width
         height = width * kept.height / kept.width
         top = self.question[1] - NAME / 2 - 3 * GAP - HEADER
         x = frame.stage.right - width / 2 if frame.tall else frame.stage.x + 0.04 * frame.width

@@ -22,7 +22,7 @@ from filmkit.core.animations import (
 from filmkit.core.camera import Shot, StageCamera, clear_depth_plane, pin_to_frame
 from filmkit.core.geometry import WORD_GAP, row_points
 from filmkit.core.heatmap import Heatmap
-from filmkit.core.numbers import format_share, readable_bytes
+from filmkit.core.numbers import readable_bytes
 from filmkit.core.printable import printable
 from filmkit.core.stage import Stage, StageError, beat
 from filmkit.core.text import Label, break_lines, fit_word
@@ -113,8 +113,8 @@ class Answer(Stage):
         better, tests = better_tests()
         moved = {way.scheme: way.moved for way in self.ways}
         self.facts |= {
-            "moved": format_share(moved["mqa"] or 0.0),
-            "latent": format_share(moved["mla"] or 0.0),
+            "moved": f"{100 * (moved['mqa'] or 0.0):.0f} percent",
+            "latent": f"{100 * (moved['mla'] or 0.0):.0f} percent",
             "better": NUMBERS[better],
             "tests": NUMBERS[tests],
             "word": printable(self.tokens[-1]),
@@ -196,8 +196,8 @@ class Answer(Stage):
         place = f"layer {self.layer.layer}"
         where = f"{place} alone changed, nothing trained"
         if meta.conversion is not None:
-            where = f"all {meta.n_layers} layers changed, nothing trained (patterns: {place} alone)"
-        heading = self._heading(f"what it costs this model: {where}")
+            where = f"all {meta.n_layers} layers changed, nothing trained (patterns: {place})"
+        heading = self._heading(f"this model, {where}")
         self.play(Vanish(self.heading), Appear(heading), run_time=tempo.small)
         self.heading, self.costs = heading, VGroup()
         for rack, cell, mark in zip(
@@ -215,7 +215,9 @@ class Answer(Stage):
                     rack.patterns, rack.way.patterns or (), strict=False
                 )
             ]
-            self.play(Appear(cost), *changes, run_time=tempo.normal if changes else tempo.small)
+            self.play(Appear(cost), run_time=tempo.small)
+            if changes:
+                self.play(LaggedStart(*changes, lag_ratio=0.3), run_time=tempo.large)
 
     @beat
     def into_the_latent(self) -> None:
@@ -257,8 +259,8 @@ class Answer(Stage):
 
     @beat
     def the_answer(self) -> None:
-        """Remember less, and think as well? Trained that way, DeepSeek's models did better, in
-        {better} of {tests} tests."""
+        """And think as well? Trained that way, DeepSeek's models did better in {better} of {tests}
+        tests."""
         layout, theme, tempo = self.layout, self.theme, self.theme.tempo
         credits = self._credits()
         question = fit_word(QUESTION, self.frame.stage.width, size=theme.name_size)

@@ -12,7 +12,6 @@ from extract.conversion_report import at_equal_size
 from extract.duel import duel
 from extract.sharing import groups_for
 from filmkit.core.norm import TensorSource
-from filmkit.core.numbers import format_share
 from filmkit.core.view import LayerView
 from filmkit.mobjects.shared_view import SharedView
 
@@ -112,7 +111,7 @@ def _patterns(layer: LayerView, values: Array, expression: str) -> tuple[Panel, 
 
 
 def _words(moved: float | None) -> str:
-    return "not measured" if moved is None else f"{format_share(moved)} of attention moves"
+    return "not measured" if moved is None else f"{100 * moved:.0f} % of attention moves"
 
 
 def better_tests() -> tuple[int, int]:

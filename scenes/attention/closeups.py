@@ -39,6 +39,7 @@ __all__ = [
     "weight_formula",
 ]
 
+GAP = 0.16  # between two lines of a column, in scene units
 FIGURE = 0.07  # height of a figure that matters, as a fraction of the frame's shorter side
 
 
@@ -53,17 +54,13 @@ def figure_digits(value: float) -> int:
     return int(np.clip(2 - np.floor(np.log10(size)), 0, 6)) if size else 1
 
 
-def column_of_lines(
-    lines: Sequence[TextLine], box: Box, *, gap: float = 0.16, level: float | None = None
-) -> VGroup:
+def column_of_lines(lines: Sequence[TextLine], box: Box, *, level: float | None = None) -> VGroup:
     """Place lines below each other in a box, flush left, none too wide.
 
     Parameters
     ----------
     lines, box
         The lines, from the top, and their room.
-    gap
-        Distance between two lines, in scene units.
     level
         y of the middle of the first line, if there is room; by default all lines stand in the
         middle of the box's height. In a box that is too low for two lines they stand side by
@@ -74,17 +71,17 @@ def column_of_lines(
     if len(lines) == 2 and box.height < sum(line.line_height for line in lines):
         first, second = lines
         first.on_line(box.left + first.width / 2, box.y)
-        second.shrink_to(max(0.1, box.right - first.get_right()[0] - gap))
-        second.on_line(float(first.get_right()[0]) + gap + second.width / 2, box.y)
+        second.shrink_to(max(0.1, box.right - first.get_right()[0] - GAP))
+        second.on_line(float(first.get_right()[0]) + GAP + second.width / 2, box.y)
         return VGroup(*lines)
     # A formula may be higher than a line.
     heights = [max(line.line_height, float(line.height)) for line in lines]
-    height = sum(heights) + gap * (len(lines) - 1)
+    height = sum(heights) + GAP * (len(lines) - 1)
     y = box.y + height / 2 if level is None else level + heights[0] / 2
     y = min(box.top, max(y, box.bottom + height))
     for line, high in zip(lines, heights, strict=True):
         line.move_to([box.left + line.width / 2, y - high / 2, 0])
-        y -= high + gap
+        y -= high + GAP
     return VGroup(*lines)
 
 
@@ -469,18 +466,12 @@ class MixedRows(Group):
 
 
 def scale_lines(view: HeadView, size: float) -> tuple[TextLine, list[TextLine]]:
-    """Return what the scores are multiplied by, and notes on what else happens to them."""
+    """Return how a score is scaled, and notes on what else happens to it."""
     theme, layer = current_theme(), view.layer
     meta = layer.trace.meta
     factor = meta.score_scale
     standard = bool(np.isclose(factor, meta.d_qk**-0.5))
-    root = meta.d_qk**0.5
-    if standard and root == round(root):
-        formula = f"div sqrt({meta.d_qk}) = div {round(root)}"
-    elif standard:
-        formula = f"div sqrt({meta.d_qk})"
-    else:
-        formula = f"times {format_number(factor)}"
+    scale = f"div sqrt({meta.d_qk})" if standard else f"times {format_number(factor)}"
     notes = []
     if meta.positions == "alibi":
         notes.append("less a penalty for distance")
@@ -489,7 +480,7 @@ def scale_lines(view: HeadView, size: float) -> tuple[TextLine, list[TextLine]]:
         notes.append(f"capped at {MINUS}{cap} and {cap}")
     if layer.trace.window(layer.layer):
         notes.append("what is far back is covered too")
-    return Symbol(formula, size=size), [
+    return Symbol(f"= q dot k {scale}", size=size), [
         Label(note, size=theme.note_size, colour=theme.muted) for note in notes
     ]
 

@@ -36,11 +36,12 @@ from filmkit.core.text import Label, Symbol, TextLine, fit_word, stacked_lines
 from filmkit.core.view import best_match
 from filmkit.mobjects.flow import Draw, WeightBox, Wire
 from filmkit.mobjects.head import HeadPicture
-from filmkit.mobjects.head_layout import sentence_points
 from filmkit.mobjects.marks import ColourBar, Highlight, Outline, TokenLabels
 from filmkit.mobjects.panel import Header, Truncated
 from filmkit.mobjects.product import head_product
+from filmkit.mobjects.sentence import Sentence
 from scenes.attention.closeups import (
+    GAP,
     Meeting,
     MixedRows,
     Projection,
@@ -67,7 +68,7 @@ from scenes.attention.layout import (
 
 NARROW_BAR = 2.6  # a colour bar of this width, in scene units, has no room for a name
 STEPS = 10  # how many places the pair is moved along, to show that only its distance counts
-SENTENCE = (0.07, 0.055, 0.04, 0.028)  # text sizes of the sentence; the largest that fits is taken
+SENTENCE = 0.07  # text size of the sentence, as a fraction of the frame's shorter side
 
 
 class Attention(Stage):
@@ -132,8 +133,7 @@ class Attention(Stage):
 
     @beat
     def words_become_rows(self) -> None:
-        """The sentence is cut into tokens, as the model calls its words.
-        Each becomes a row of {width} numbers."""
+        """Inside the model, each token of the sentence becomes a row of {width} numbers."""
         rows, words = self.rows, self.words
         self.x = input_panel(self.layer, rows.x_alone, rows.x_columns)
         self.bar = ColourBar(self.x.blocks[0].norm, "X", rows.bar_alone)
@@ -149,30 +149,23 @@ class Attention(Stage):
             )
         )
         self.play(
-            *(Reveal(block, in_rows(block.shape), run_time=3.0) for block in self.x.blocks),
+            *(Reveal(block, in_rows(block.shape), run_time=2.4) for block in self.x.blocks),
             Appear(Group(*filter(None, (self.x.header, self.x.dots)))),
         )
         self.play(Appear(self.bar))
 
     def _lay_out_sentence(self, words: TokenLabels) -> None:
         """Scale words up, and place them as a sentence in the middle of the frame."""
-        stage, unit = self.frame.stage, self.frame.shorter_side
-        for size in SENTENCE:
-            scale = size * unit / (self.letters * FRAME_HEIGHT)
-            widths = [scale * word.width for word in words]
-            line, gap = 1.4 * size * unit, 0.4 * size * unit
-            points = sentence_points(widths, self.frame, gap=gap, line=line)
-            lowest = min(y for _, y in points) - line
-            if max(widths) < stage.width and lowest > stage.bottom:
-                break
-        for word, (x, y) in zip(words, points, strict=True):
-            word.scale(scale).on_line(x, y)
+        size = SENTENCE * self.frame.shorter_side / FRAME_HEIGHT
+        sentence = Sentence(self.layer.words, self.frame.stage, size=size)
+        for word, place in zip(words, sentence.words, strict=True):
+            word.scale(place.width / word.width).move_to(place)
 
     @beat(
-        straight="Two learned matrices make each row a query and a key. A reading, not a "
-        "measurement: the query asks, the key answers.",
-        latent="Learned matrices make each row a query and a key, in this model by way of a short "
-        "latent. A reading, not a measurement: the query asks, the key answers.",
+        straight="Two learned matrices make each row a query and a key. Read loosely, queries ask "
+        "and keys answer.",
+        latent="Learned matrices make each row a query and a key, here by way of a short latent. "
+        "Read loosely, queries ask and keys answer.",
     )
     def queries_and_keys(self) -> None:
         rows, tempo = self.rows, self.theme.tempo
@@ -207,7 +200,7 @@ class Attention(Stage):
             self.play(
                 *(Reveal(b, in_rows(b.shape), rate_func=linear) for b in panel.blocks),
                 self._down_the_rows(beam, [self._row_across(panel, i) for i in range(count)]),
-                run_time=2.4,
+                run_time=1.8,
             )
             self.play(Vanish(beam), Appear(bar), run_time=tempo.small)
 
@@ -277,7 +270,7 @@ class Attention(Stage):
     @beat
     def a_query_meets_a_key(self) -> None:
         """The query of [“{query}”] meets the key of [“{key}”]:
-        multiply channel by channel, and add it all up."""
+        multiply channel by channel, and add it up."""
         picture, theme, tempo = self.scores, self.theme, self.theme.tempo
         layout = meeting_layout(self.frame, picture.layout)
         self.meeting = meeting = Meeting(
@@ -342,7 +335,7 @@ class Attention(Stage):
                 meeting.total,
                 lambda alpha: set_presence(meeting.total, min(1.0, 8 * alpha)),
             ),
-            run_time=3.4,
+            run_time=3.0,
         )
 
     @property
@@ -398,7 +391,7 @@ class Attention(Stage):
 
     @beat
     def one_cell(self) -> None:
-        """One number, {dot}: it fills the cell where row and column cross."""
+        """The sum fills the cell where they cross: {dot}."""
         picture, tempo = self.scores, self.theme.tempo
         scores = picture.product.cells.set_masked(0).set_shown(0)
         scale = self.trace.meta.score_scale
@@ -423,8 +416,8 @@ class Attention(Stage):
 
     @beat(when=lambda trace: trace.rotates)
     def rotate_by_position(self) -> None:
-        """Both were rotated by their place, so only their distance counts:
-        move both along, and the score stays."""
+        """Both are rotated by place, so only their distance counts: move the pair, and its
+        score stays."""
         meeting, theme, tempo = self.meeting, self.theme, self.theme.tempo
         layout, size = meeting.layout, self.letters
         first = self.layer.first
@@ -516,7 +509,7 @@ class Attention(Stage):
         self.play(
             Reveal(scores, in_rows(scores.shape), rate_func=linear),
             self._down_the_rows(self.row_beam, rows),
-            run_time=3.0,
+            run_time=2.4,
         )
         self.remove(self.outline)
         self.colour_bar = self._scores_bar()
@@ -535,8 +528,8 @@ class Attention(Stage):
         return ColourBar(self.scores.product.cells.norm, name, box)
 
     @beat(
-        scaled="{scaling}, so that sums of {products} products stay moderate. [Then] cover the "
-        "future: it isn't written yet.",
+        scaled="{scaling}, to keep sums of {products} products moderate. [Then] cover the future: "
+        "it isn't written yet.",
         kept="This model takes the sums as they are. [Then] it covers the future, which isn't "
         "written yet.",
     )
@@ -551,7 +544,7 @@ class Attention(Stage):
         room = self.aside
         foot = room.bottom
         if not is_square(self.frame):
-            foot = float(self.colour_bar.get_top()[1]) + 0.1
+            foot = float(self.colour_bar.get_top()[1]) + 0.22
         free = Box.of(room.left, room.right, foot, room.top)
         column_of_lines([figure, formula, *notes], free, level=self._level)
         left = float(figure.points[-12][0])
@@ -581,7 +574,7 @@ class Attention(Stage):
     @beat
     def softmax_of_a_row(self) -> None:
         """Softmax turns a row into shares that add up to one:
-        here “{query}” gives {share} to “{key}”."""
+        “{query}” gives {share} to “{key}”."""
         picture, theme, tempo = self.scores, self.theme, self.theme.tempo
         scores = picture.product.cells
         top = picture.top
@@ -594,9 +587,9 @@ class Attention(Stage):
             lines += stacked_lines(
                 text, (room.left, 0.0), room.width, size=theme.note_size, colour=theme.muted
             )
-        while sum(max(line.height, line.line_height) + 0.28 for line in lines) > room.height + 0.28:
+        while sum(max(line.height, line.line_height) + GAP for line in lines) > room.height + GAP:
             lines.pop(0)
-        column_of_lines(lines, room, gap=0.28)
+        column_of_lines(lines, room)
         self.row_beam = picture.beam(scores.row(self.query), theme.query)
         self.play(
             *(Vanish(part) for part in (*self.remarks, self.colour_bar, *top.blocks, top.header)),
@@ -780,8 +773,7 @@ class Attention(Stage):
 
     @beat
     def a_weighted_mix(self) -> None:
-        """Scale each row of values by its share, a small one to almost nothing.
-        The sum is one row of z."""
+        """Scale each row of values by its share. The sum of them all is one row of z."""
         picture, tempo = self.mix, self.theme.tempo
         layout, query = picture.layout, self.query
         shares = self.head.pattern[query]
@@ -843,7 +835,7 @@ class Attention(Stage):
 
     @beat
     def every_row(self) -> None:
-        """The pattern times the values: that is all this head has to say."""
+        """Pattern times values: that is all this head has to say."""
         picture, tempo = self.mix, self.theme.tempo
         self.play(
             *(Vanish(part) for part in self.rows_mixed),
@@ -869,7 +861,7 @@ class Attention(Stage):
 
     @beat
     def one_head(self) -> None:
-        """All of this is one attention head. The model runs {heads}, in {layers}."""
+        """This is one attention head. The model runs {heads} in {layers}."""
         picture, whole, tempo, theme = self.mix, self.whole, self.theme.tempo, self.theme
         meta, partners = self.trace.meta, self.head.partners
         homes = (

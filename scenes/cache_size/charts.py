@@ -14,7 +14,6 @@ from manim import (
     Animation,
     AnimationGroup,
     Circle,
-    Dot,
     LaggedStart,
     Rectangle,
     VGroup,
@@ -57,9 +56,18 @@ from scenes.cache_size.layout import (
     WorkLayout,
 )
 
-__all__ = ["MemoryLines", "NewerLines", "ReadersOfNumber", "SavingColumns", "TokenBars"]
+__all__ = [
+    "MemoryLines",
+    "NewerLines",
+    "Readers",
+    "ReadersOfNumber",
+    "SavingColumns",
+    "TokenBars",
+    "lean_over",
+]
 
 GAP = 0.16  # between a mark and its words
+MARK = 0.2  # side of the box that marks a full GPU
 
 
 def _words(text: str, point: Point, *, size: float, colour: str, right: bool = False) -> Label:
@@ -75,6 +83,12 @@ def _filled(box: Box, colour: str) -> Rectangle:
     return Rectangle(
         width=box.width, height=box.height, stroke_width=0.0, fill_color=colour, fill_opacity=1.0
     ).move_to(box.center)
+
+
+def lean_over(piece: Rectangle, start: Point, end: Point) -> Glide:
+    """Return an animation in which a piece of a bar becomes as thin as the line between points."""
+    low, high = (np.array([x, y, 0.0]) for x, y in (start, end))
+    return Glide(piece, piece.copy().set_points_as_corners([low, high, high, low, low]))
 
 
 class TokenBars(VGroup):
@@ -218,7 +232,9 @@ class MemoryLines(VGroup):
     gpu
         The memory of one GPU.
     full
-        Where the first and the last scheme fill it: a dot, the number of tokens, and a name.
+        Where the first and the last scheme fill it: a box, the number of tokens, and a name.
+    between
+        Names of the other schemes, beside their lines on the second scale.
     """
 
     BOXES = 16  # boxes of each line
@@ -270,12 +286,13 @@ class MemoryLines(VGroup):
         self.gpu = ReferenceLine(self.axes, GPU_BYTES, f"one GPU: {format_gigabytes(GPU_BYTES)}")
         self.boxes = VGroup(*(self._boxes(cached) for cached in schemes))
         self.full = VGroup(*(self._full(cached) for cached in (schemes[0], schemes[-1])))
+        self.between = VGroup(*(Label(c.name, colour=c.colour) for c in schemes[1:-1]))
         first, then = self._ticks()
         self.far_ticks = set_presence(then, 0.0)
         self.first_ticks = first
         self.ground = VGroup(first, self.axes.base, self.axes.titles)
         self.add(self.ground, self.boxes, self.curves, self.ends, self.gpu, self.full)
-        self.add(self.far_ticks)
+        self.add(self.between, self.far_ticks)
 
     def _ticks(self) -> tuple[VGroup, VGroup]:
         """Return the ticks of the first scale and those of the second."""
@@ -307,7 +324,7 @@ class MemoryLines(VGroup):
         colour = cached.colour
         figure = Label(format_count(tokens), size=DISPLAY, colour=colour)
         name = Label(f"tokens, {cached.name}", size=theme.shape_size, colour=colour)
-        return VGroup(Dot(radius=0.1, color=colour), figure, name)
+        return VGroup(_filled(Box(0, 0, MARK, MARK), colour), figure, name)
 
     def stack(self, **kwargs: float) -> Animation:
         """Return an animation in which copies of the first box of each line stack up.
@@ -328,12 +345,8 @@ class MemoryLines(VGroup):
         moves: list[Animation] = []
         for boxes in self.boxes:
             for box in boxes:
-                corners = [box.get_corner(c) for c in ([-1, -1, 0], [1, 1, 0])]
-                for piece in box:
-                    target = piece.copy()
-                    target.set_points_as_corners([corners[0], corners[1], corners[1], corners[0]])
-                    target.add_line_to(corners[0])
-                    moves.append(Glide(piece, target))
+                start, end = (box.get_corner(c)[:2] for c in ([-1, -1, 0], [1, 1, 0]))
+                moves += [lean_over(piece, start, end) for piece in box]
         return [*moves, *(Draw(curve) for curve in self.curves)]
 
     def fill_gpu(self, **kwargs: float) -> Animation:
@@ -381,9 +394,9 @@ class MemoryLines(VGroup):
         """Move the marks of full GPUs to where the lines end now, and return them."""
         plot, taken = self.axes.plot, -np.inf
         for mark, cached in zip(self.full, (self.schemes[0], self.schemes[-1]), strict=True):
-            dot, figure, name = mark
+            box, figure, name = mark
             x, y = self.axes.at(GPU_BYTES / cached.size(), GPU_BYTES)
-            dot.move_to([x, y, 0.0])
+            box.move_to([x, y, 0.0])
             right = x > plot.x
             for label, rise in ((name, 0.36), (figure, 0.86)):
                 half = label.width / 2
@@ -394,6 +407,10 @@ class MemoryLines(VGroup):
             if words.get_left()[0] < taken + GAP:
                 words.shift([0.0, 1.1, 0.0])
             taken = float(words.get_right()[0])
+        for label, curve in zip(self.between, self.curves[1:-1], strict=True):
+            x, y = curve.end
+            drop = 0.3 if x < plot.right - GAP else 0.0
+            label.on_line(x + GAP + label.width / 2, y - drop)
         return self.full
 
 
@@ -510,8 +527,13 @@ class ReadersOfNumber(VGroup):
         self.heads.add(heads)
 
     def row(self, index: int) -> VGroup:
-        """Return the picture of a row without its bar."""
+        """Return the picture of a row without its number and its bar."""
         return VGroup(self.names[index], self.fans[index], self.heads[index])
+
+    def come_from(self, index: int, box: Rectangle) -> Arrive:
+        """Return an animation in which the number of a row comes from a box of its colour."""
+        number = self.numbers[index]
+        return Arrive(number, number.copy().match_width(box).move_to(box))
 
 
 class SavingColumns(VGroup):
@@ -606,6 +628,12 @@ class SavingColumns(VGroup):
     def step(self, index: int) -> Animation:
         """Return an animation in which a column comes: a copy of the one before it shrinks."""
         return Arrive(self.columns[index], self.columns[index - 1])
+
+    def grow_first(self, number: Rectangle) -> Glide:
+        """Return an animation in which one cached number grows as large as the first column."""
+        first = self.columns[0]
+        target = number.copy().stretch_to_fit_width(first.width).stretch_to_fit_height(first.height)
+        return Glide(number, target.move_to(first))
 
 
 class NewerLines(VGroup):

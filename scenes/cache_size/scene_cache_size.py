@@ -20,7 +20,7 @@ from extract.architectures import (
 )
 from extract.newer_schemes import newer_scheme
 from filmkit.core.animations import Appear, Arrive, Glide, Vanish
-from filmkit.core.numbers import format_count, format_number, format_percent
+from filmkit.core.numbers import format_count, format_number, format_percent, spoken_bytes
 from filmkit.core.stage import Stage, beat
 from filmkit.mobjects.cached_numbers import CachedPerToken, trained_ratio
 from filmkit.mobjects.chart import grow_bar
@@ -32,6 +32,7 @@ from scenes.cache_size.charts import (
     ReadersOfNumber,
     SavingColumns,
     TokenBars,
+    lean_over,
 )
 from scenes.cache_size.layout import ChartLayout, SavingLayout, TokenLayout, WorkLayout
 
@@ -88,6 +89,7 @@ class CacheSize(Stage):
         self.facts |= {
             "heads": str(arch.n_heads),
             "megabytes": format_number(every_head.size() / 1e6, 2),
+            "kilobytes": spoken_bytes(latent.size()),
             "times": format_number(every_head.size() / latent.size(), 2),
             "trained": format_number(trained_ratio()[2], 2),
             "context": f"{CONTEXT_TOKENS // 1024}K",
@@ -108,8 +110,8 @@ class CacheSize(Stage):
 
     @beat
     def one_token(self) -> None:
-        """One token, at DeepSeek-R1's size: {megabytes} megabytes, if every head keeps its own.
-        Sharing takes far less, and so does a latent."""
+        """At DeepSeek-R1's size, one token takes {megabytes} megabytes if every head keeps its own.
+        The latent takes {kilobytes}."""
         token, tempo = self.token, self.theme.tempo
         self.play(Appear(token.title), run_time=tempo.small)
         for index in range(len(self.caches)):
@@ -133,8 +135,8 @@ class CacheSize(Stage):
 
     @beat
     def every_token_adds_a_box(self) -> None:
-        """Every token adds its box. At {context} tokens that is {all_gb} gigabytes, or, with the
-        latent, {latent_gb}."""
+        """Every token adds its box. At {context} tokens that is {all_gb} gigabytes, or {latent_gb}
+        with the latent."""
         token, memory, tempo = self.token, self.memory, self.theme.tempo
         latent = token.bars[-1][0]
         others = [part for group in (token.names, token.sizes) for part in group]
@@ -155,7 +157,7 @@ class CacheSize(Stage):
         )
         self.remove(token.bars)
         self.add(*firsts)
-        self.play(memory.stack(run_time=2 * tempo.large))
+        self.play(memory.stack(run_time=1.5 * tempo.large))
         self.play(AnimationGroup(*memory.become_lines()), run_time=tempo.normal)
         self.remove(memory.boxes)
         self.play(Appear(memory.ends), Appear(memory.gpu), run_time=tempo.small)
@@ -167,7 +169,7 @@ class CacheSize(Stage):
         self.play(memory.fill_gpu(run_time=2 * tempo.large))
         first, last = memory.place_full()
         self.remove(memory.ends)
-        self.play(Appear(first), run_time=tempo.small)
+        self.play(Appear(first), Appear(memory.between), run_time=tempo.small)
         self.wait_for("latent_full")
         self.play(Appear(last), run_time=tempo.small)
 
@@ -175,15 +177,22 @@ class CacheSize(Stage):
 
     @beat
     def one_number_for_all_heads(self) -> None:
-        """It is faster, too: each number of the latent serves all {heads} heads. That is {work}
+        """It's faster, too. Each number that is read serves all {heads} heads: {work}
         multiply-adds, of {ridge} that the chip could do."""
         readers, tempo = self.readers, self.theme.tempo
-        self.play(*(Vanish(part) for part in self.visible_parts()), run_time=tempo.small)
-        self.play(Appear(readers.title), Appear(readers.numbers[0]), run_time=tempo.small)
+        # A full GPU is one number after another: the two boxes become one number of each.
+        first, last = (mark[0] for mark in self.memory.full)
+        self.remove(first, last)
+        self.play(
+            *(Vanish(part, run_time=tempo.small) for part in self.visible_parts()),
+            readers.come_from(0, first),
+            readers.come_from(-1, last),
+            Appear(readers.title),
+        )
         for index in range(len(self.rows)):
-            if index:
+            if index == 1:
                 number = readers.numbers[index]
-                self.play(Arrive(number, readers.numbers[index - 1]), run_time=tempo.small)
+                self.play(Arrive(number, readers.numbers[0]), run_time=tempo.small)
             self.play(
                 *(Appear(part) for part in readers.row(index)),
                 grow_bar(readers.bars[index]),
@@ -195,16 +204,23 @@ class CacheSize(Stage):
     @beat
     def the_published_saving(self) -> None:
         """DeepSeek's headline, {saving} less, is against groups at {before_bits} bits. Latent and
-        fewer layers give {architecture} times, fewer bits the other {precision}."""
+        fewer layers give {architecture} times, fewer bits {precision}."""
         saving, tempo = self.saving, self.theme.tempo
-        self.play(*(Vanish(part) for part in self.visible_parts()), run_time=tempo.small)
+        # From one number that groups cache to all that they cache of a token.
+        number = self.readers.numbers[1]
+        rest = [part for part in self.visible_parts() if part is not number]
+        self.play(*(Vanish(part, run_time=tempo.small) for part in rest), saving.grow_first(number))
         self.play(
+            Vanish(number),
             Appear(saving.words[0]),
             Appear(saving.sizes[0]),
             Appear(saving.columns[0]),
             run_time=tempo.small,
         )
         for index in range(1, 4):
+            # It comes out from behind the one before.
+            self.add(saving.columns[index])
+            self.bring_to_back(saving.columns[index])
             self.play(
                 saving.step(index), Appear(saving.words[index]), Draw(saving.slopes[index - 1][0])
             )
@@ -213,15 +229,24 @@ class CacheSize(Stage):
 
     @beat
     def throughput_too(self) -> None:
-        """Its {throughput} times the throughput has the same causes, and weights of 8 bits."""
+        """The throughput, {throughput} times, has the same causes, and weights of 8 bits."""
         self.play(Appear(self.saving.throughput), run_time=self.theme.tempo.small)
 
     @beat
     def what_came_after(self) -> None:
         """Later models read only a part of the latent, or let one entry stand for many tokens."""
         newer, tempo = self.newer, self.theme.tempo
-        self.play(*(Vanish(part) for part in self.visible_parts()), run_time=tempo.small)
-        self.play(Appear(newer.ground), Draw(newer.curves[0]), run_time=tempo.normal)
+        # What one token takes leans over into the line of many tokens, as before.
+        column, first = self.saving.columns[-1], newer.curves[0]
+        rest = [part for part in self.visible_parts() if part not in set(column)]
+        start = first.axes.at(0, 0)
+        self.play(
+            *(Vanish(part, run_time=tempo.small) for part in rest),
+            *(lean_over(piece, start, first.end) for piece in column),
+            Appear(newer.ground),
+            Draw(first),
+        )
+        self.remove(column)
         self.play(Appear(Group(newer.ends.labels[0], newer.ends.ties[0])), run_time=tempo.small)
         for index in range(1, len(newer.curves)):
             ends = [newer.ends.labels[index], newer.ends.ties[index]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from manim import Animation, Group, VGroup
@@ -20,6 +21,7 @@ from scenes.heads.layout import MergeLayout, merge_layout
 
 __all__ = ["Merge"]
 
+TICK = 0.1  # height of the ends of the bracket below all strips, in scene units
 WORD_SHARE = 0.13  # maximum width of a word beside a row, as a share of the frame's width
 
 
@@ -42,10 +44,13 @@ class Merge(Group):
     ----------
     layout
         Where the strips stand: apart, together, and together at the top.
-    names
-        Names of the heads, in their order, below the strips that stand apart.
+    names, every
+        Names of the heads, in their order, below the strips that stand apart, and every how
+        manieth head has one.
     description
         Header, colour bar and words of the strips when they stand together.
+    bracket
+        The line below all strips, which the weight reads together.
     w_o, into, out_of
         The output weight, and the lines to and from it.
     out, out_scale, out_labels
@@ -70,7 +75,7 @@ class Merge(Group):
         )
         self.view, self.word_width = view, word_width
         layout = self.layout
-        self.names = _names(layout, heads, featured)
+        self.names, self.every = _names(layout, heads, featured)
         self.description = self.describe(layout.together)
         notes = ("+ bias",) if _has_output_bias(view) else ()
         self.w_o = WeightBox("W_O", (heads * d_v, d_model), layout.w_o, colour=theme.z, notes=notes)
@@ -79,7 +84,11 @@ class Merge(Group):
             line.on_line(layout.w_o.right + 0.14 + line.width / 2, y)
         x, top, bottom = layout.w_o.x, layout.w_o.top, layout.w_o.bottom
         names = layout.name_points(layout.joined)[0][1]
-        self.into = Wire([(x, names - 0.2), (x, top)])
+        whole, level = Box.around(layout.joined), names - 0.2
+        ends = [(whole.left, level), (whole.right, level)]
+        ticks = [(edge, level + TICK) for edge, _ in ends]
+        self.bracket = Wire([ticks[0], *ends, ticks[1]], arrow=False)
+        self.into = Wire([(x, level), (x, top)])
         self.out_of = Wire([(x, bottom), (x, layout.into_out)])
         self.out = Panel(
             view.rows("out"),
@@ -115,27 +124,38 @@ class Merge(Group):
         """Build the token words beside a box, if its rows are high enough."""
         words = self.view.words if self.layout.words else ()
         points = self.layout.word_points(box, self.view.count)[: len(words)]
-        return TokenLabels(words, points, width=self.word_width)
+        size, pitch = current_theme().shape_size, box.height / self.view.count
+        # Some letters, as emoji, are higher than a line.
+        highest = max((Label(printable(word), size=size).height for word in words), default=pitch)
+        return TokenLabels(
+            words, points, width=self.word_width, size=size * min(1.0, pitch / highest)
+        )
 
     def move(self, strips: Sequence[Heatmap], boxes: Sequence[Box]) -> list[Animation]:
         """Return animations that move every strip, with its name, to its box."""
         names = self.names.copy()
-        for name, (x, y) in zip(names, self.layout.name_points(boxes), strict=True):
+        points = self.layout.name_points(boxes)[:: self.every]
+        for name, (x, y) in zip(names, points, strict=True):
             name.on_line(x, y)
         settling = [Settle(strip, box) for strip, box in zip(strips, boxes, strict=True)]
         return [*settling, Glide(self.names, names)]
 
 
-def _names(layout: MergeLayout, heads: int, featured: int) -> VGroup:
+def _names(layout: MergeLayout, heads: int, featured: int) -> tuple[VGroup, int]:
+    """Return the names of heads below their strips, and every how manieth head has one."""
     theme = current_theme()
-    narrowest = min(layout.apart[0].width, layout.joined[0].width)
-    full_names_fit = max(Label(f"head {head}").width for head in range(heads)) < narrowest - 0.06
+    pitch = min(layout.apart[0].width, layout.joined[0].width) - 0.06
+    for form in ("head {}", "{}"):
+        labels = [Label(form.format(head), colour=theme.muted) for head in range(heads)]
+        widest = max(label.width for label in labels)
+        if widest < pitch:
+            break
+    labels[featured].set_fill(theme.ink)
+    every = max(1, math.ceil(widest / pitch))
     names = VGroup()
-    for head, (x, y) in enumerate(layout.name_points(layout.apart)):
-        colour = theme.ink if head == featured else theme.muted
-        label = Label(f"head {head}" if full_names_fit else str(head), colour=colour)
-        names.add(label.on_line(x, y))
-    return names
+    for label, point in list(zip(labels, layout.name_points(layout.apart), strict=True))[::every]:
+        names.add(label.on_line(*point))
+    return names, every
 
 
 def _has_output_bias(view: LayerView) -> bool:

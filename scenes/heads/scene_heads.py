@@ -45,7 +45,8 @@ class Heads(Stage):
         """Everything that one head computes fits on one card."""
         card, labels = self.stack.featured, self.stack.labels.keep_upright()
         self.play(Appear(card.body), Appear(labels.names))
-        self.play(LaggedStart(*map(Appear, (*card.panels, card.wires)), lag_ratio=0.5))
+        panels = LaggedStart(*map(Appear, (*card.panels, card.wires)), lag_ratio=0.5)
+        self.play(panels, run_time=self.theme.tempo.large)
         self.play(self.move_camera(self.shots.beside_flat))
 
     @beat(when=lambda trace: trace.meta.n_heads > 1)
@@ -59,15 +60,15 @@ class Heads(Stage):
 
     @beat(
         when=lambda trace: trace.meta.n_kv_heads < trace.meta.n_heads,
-        several="In this model the {heads} heads form {teams} teams. Remember that: "
-        "each team shares one set of keys and values.",
+        several="In this model the {heads} heads form {teams} teams. Remember: each shares one set "
+        "of keys and values.",
         one="In this model all {heads} heads share one set of keys and values. Remember that.",
     )
     def some_share_keys_and_values(self) -> None:
         self.brackets = brackets = GroupBrackets(self.stack)
         self.play(*self.dim(self.unshared), Appear(brackets.sentence))
-        for line, words in zip(brackets.lines, brackets.words, strict=True):
-            self.play(Appear(line), Appear(words))
+        for group in brackets.groups:
+            self.play(Appear(group))
 
     @beat(when=lambda trace: trace.meta.n_heads > 1)
     def around_the_rack(self) -> None:
@@ -79,42 +80,44 @@ class Heads(Stage):
         self.play(Appear(self.names[1]))
 
     @beat(
-        several="Each output leaves its card. Side by side, in the order of the heads, "
-        "they are one matrix: {columns} numbers for each token.",
+        several="Each output leaves its card. Side by side they are one matrix: "
+        "{columns} numbers for each token.",
         one="What the head has found leaves its card: {columns} numbers for each token.",
     )
     def outputs_line_up(self) -> None:
-        stack, merge, swing = self.stack, self.merge, self.theme.tempo.swing
+        stack, merge, swing = self.stack, self.merge, 0.8 * self.theme.tempo.swing
         rest = stack.parts_except("z")
         if self.trace.meta.n_heads > 1:
             leaving = Vanish(Group(self.numbers, self.names[1]))
             self.play(stack.step_back(self.head.head), leaving)
         else:
             rest.add(stack.labels.names)
-        self.play(self.move_camera(self.shots.quarter), stack.pull_out(run_time=swing))
+        turning = self.move_camera(self.shots.quarter, run_time=swing)
+        self.play(turning, stack.pull_out(run_time=swing))
         self.strips = [card.z for card in stack.cards]
         vanishing = Vanish(rest, run_time=swing, rate_func=rush_from)
         settling = map(Settle, self.strips, merge.layout.apart)
         in_order = LaggedStart(*settling, lag_ratio=0.1, run_time=swing)
-        self.play(self.move_camera(Shot()), vanishing, in_order)
+        self.play(self.move_camera(Shot(), run_time=swing), vanishing, in_order)
         self.play(Appear(merge.names))
         self.play(*merge.move(self.strips, merge.layout.together))
         self.play(Appear(merge.description))
 
     @beat(
-        several="One more learned matrix, W O, mixes the heads. What comes out is the layer's "
-        "output, as wide as what went in.",
-        one="One more learned matrix, W O, follows. What comes out is the layer's output, "
-        "as wide as what went in.",
+        several="One more learned matrix, W O, mixes them into the layer's output, as wide as "
+        "what went in.",
+        one="One more learned matrix, W O, makes the layer's output of it, as wide as what "
+        "went in.",
     )
     def one_output(self) -> None:
         merge, joined = self.merge, self.merge.layout.joined
         describing = Glide(merge.description, merge.describe(joined))
         self.play(*merge.move(self.strips, joined), describing)
+        self.play(Draw(merge.bracket), run_time=self.theme.tempo.small)
         self.play(Draw(merge.into), Appear(merge.w_o))
         self.play(Draw(merge.out_of), Appear(merge.out_labels))
         self.add(cells := merge.out.cells.set_shown(0), pointer := merge.pointer)
         filling = Reveal(cells, in_rows(cells.shape), rate_func=linear)
         pointing = AnimateWith(pointer, merge.point, rate_func=linear)
-        self.play(pointing, filling, run_time=self.theme.tempo.swing)
+        self.play(pointing, filling, run_time=0.8 * self.theme.tempo.swing)
         self.play(Vanish(pointer), Appear(merge.out_scale))

@@ -26,6 +26,7 @@ __all__ = [
     "SideLayout",
     "growth_middle",
     "growth_room",
+    "heads_fill",
     "measured_volume_fill",
     "notes_layout",
     "output_room",
@@ -51,7 +52,6 @@ PANEL_GAP = 0.3  # between keys and values
 HEAD = 0.5  # height of a panel's name
 COUNTER = 1.25  # height of a counter and the line below it
 TITLE = 0.55  # height of the line that names a way of decoding
-FILL, FILL_NARROW = 0.84, 0.68  # part of the frame's width that a cache volume fills
 FLAT_LENS = 60.0  # lens of a shot in which a solid looks flat
 CHIP_GAP = 1.9  # from the cache to the chip
 SLOT_GAP = 0.22  # between two slots of the chip, relative to a slot
@@ -143,7 +143,9 @@ class GrowthNotesLayout:
     size: float
 
 
-def notes_layout(frame: Frame, product: Box, corner: Box, pitch: float) -> GrowthNotesLayout:
+def notes_layout(
+    frame: Frame, product: Box, corner: Box, pitch: float, name: Box
+) -> GrowthNotesLayout:
     """Lay out the notes beside the scores; in a narrow frame in the free corner.
 
     Parameters
@@ -152,11 +154,15 @@ def notes_layout(frame: Frame, product: Box, corner: Box, pitch: float) -> Growt
         Box of the scores with the new row, which is the last and ``pitch`` high.
     corner
         The free room above the queries, left of the keys.
+    name
+        Box of the name of the keys, which stands in that corner.
     """
     stage = frame.stage
     if frame.width <= NARROW:
-        step, left = 1.4 * SHAPE, stage.left
+        step, left = 1.2 * SHAPE, stage.left
         top = stage.top - SHAPE
+        if name.top > top - 3 * step:
+            top = name.bottom - 0.55 * SHAPE
         first, second, third = ((left, top - step * index) for index in range(3))
         width = corner.right - left
         return GrowthNotesLayout((first, second, third), width, SHAPE / FRAME_HEIGHT)
@@ -210,6 +216,8 @@ class KeptLayout:
 @dataclass(frozen=True)
 class SideLayout:
     """Layout of one way of decoding: keys beside values, and a counter below.
+
+    Where there is little height the counter stands at their right.
 
     Attributes
     ----------
@@ -268,15 +276,21 @@ class RaceLayout:
 
 
 def _side(box: Box) -> SideLayout:
-    panels = Box.of(box.left, box.right, box.bottom + COUNTER, box.top - TITLE - HEAD)
+    panels = Box.of(box.left, box.right, box.bottom + 0.15, box.top - TITLE - HEAD)
+    if box.width > 2 * box.height:
+        panels, counter = panels.split_columns((0.62, 0.38), gap=0.4)
+        foot = counter.y - COUNTER / 2
+    else:
+        counter, foot = box, box.bottom
+        panels = Box.of(box.left, box.right, box.bottom + COUNTER, panels.top)
     k, v = panels.split_columns(2, gap=PANEL_GAP)
     return SideLayout(
         title=(box.left, box.top - 0.25),
         k=k,
         v=v,
-        count=(box.left, box.bottom + 0.8),
-        caption=(box.left, box.bottom + 0.2),
-        width=box.width,
+        count=(counter.left, foot + 0.8),
+        caption=(counter.left, foot + 0.2),
+        width=counter.width,
     )
 
 
@@ -320,13 +334,20 @@ class ChipLayout:
         stage, width = frame.stage, frame.stage.width
         foot = stage.bottom + 2.0 * NOTE
         room = Box.of(stage.left, stage.right, foot, stage.top - 1.4 * NAME)
-        if frame.upright:
+        if frame.tall:
             words = 1.2 + 2.6 * NOTE
             room = Box.of(room.left, room.right, foot + words, room.top)
             upper, lower = room.split_rows((0.4, 0.6), gap=1.5)
             cache, chip = upper.fit(*shape), lower.fit(1.25, 1.0)
             wire = ((cache.x, cache.bottom - 0.15), (chip.x, chip.top + 0.8))
             figure = (stage.x, foot + words - 0.8)
+        elif frame.upright:
+            upper, lower = room.split_rows((0.36, 0.64), gap=1.0)
+            left, right = upper.split_columns(2, gap=0.4)
+            width = right.width
+            cache, chip = left.fit(*shape), lower.fit(2.2, 1.0)
+            wire = ((cache.x, cache.bottom - 0.15), (cache.x, chip.top + 0.15))
+            figure = (right.x, right.y + 0.4)
         else:
             left, right = room.split_columns((0.44, 0.56), gap=CHIP_GAP)
             cache, chip = left.fit(*shape), right.fit(1.2, 1.0)
@@ -364,16 +385,21 @@ def view_angles(frame: Frame) -> tuple[float, float]:
     return (46.0, 36.0) if frame.tall else (TURN, TILT)
 
 
-def volume_fill(frame: Frame) -> float:
-    """Return the part of the frame's width that a volume fills, beside words at its sides."""
-    return FILL_NARROW if frame.width <= NARROW else FILL
+def heads_fill(frame: Frame) -> tuple[float, float]:
+    """Return the part of the frame's width that numbered heads fill, and their shift.
+
+    The shift is how far they stand to the right of the center, in scene units.
+    """
+    return (0.68 if frame.width <= NARROW else 0.84), 0.0
+
+
+def volume_fill(frame: Frame) -> tuple[float, float]:
+    """Return the same for a volume with words at its left."""
+    return (0.76, 0.25) if frame.width <= NARROW else (0.84, 0.0)
 
 
 def measured_volume_fill(frame: Frame) -> tuple[float, float]:
-    """Return the part of the width that a volume with measured edges fills, and its shift.
-
-    The shift is how far it stands to the right of the center, in scene units.
-    """
+    """Return the same for a volume with measured edges."""
     return (0.5, 0.1) if frame.width <= NARROW else (0.62, 0.3)
 
 

@@ -19,7 +19,7 @@ from filmkit.core.view import HeadView
 from filmkit.mobjects.cache_volume import CachedTensor, CacheVolume, Measure
 from filmkit.mobjects.cache_volume_layout import CacheVolumeLayout
 from filmkit.mobjects.head_stack_layout import shot_on
-from scenes.kv_cache.layout import measured_volume_fill, view_angles, volume_fill
+from scenes.kv_cache.layout import heads_fill, measured_volume_fill, view_angles, volume_fill
 from scenes.kv_cache.token_cost import TokenCost
 
 __all__ = ["ModelCache"]
@@ -85,28 +85,39 @@ class ModelCache:
 
     # Shots
 
-    def _shot(self, volumes: list[CacheVolume], shifts: list[tuple[float, float, float]]) -> Shot:
+    def _shot(
+        self,
+        volumes: list[CacheVolume],
+        shifts: list[tuple[float, float, float]],
+        fill: tuple[float, float],
+    ) -> Shot:
         corners = [
             volume.corners - volume.visible_range.shift + shift
             for volume, shift in zip(volumes, shifts, strict=True)
         ]
-        width = volume_fill(self.frame)
+        width, right = fill
         theta, phi = view_angles(self.frame)
         return shot_on(
-            np.concatenate(corners), self.frame, theta=theta, phi=phi, width=width, height=0.8
+            np.concatenate(corners),
+            self.frame,
+            theta=theta,
+            phi=phi,
+            width=width,
+            height=0.8,
+            into=self.frame.stage.moved(dx=right),
         )
 
     @property
     def shot_of_heads(self) -> Shot:
         """Shot of all heads of the layer, spread out."""
-        return self._shot(self.heads, self.head_shifts)
+        return self._shot(self.heads, self.head_shifts, heads_fill(self.frame))
 
     @property
     def shot_of_whole(self) -> Shot:
         """Shot of all layers as one volume."""
         visible_range = self.whole.visible_range
         self.whole.set_range(units=(0, self.units))
-        shot = self._shot([self.whole], [(0.0, 0.0, 0.0)])
+        shot = self._shot([self.whole], [(0.0, 0.0, 0.0)], volume_fill(self.frame))
         self.whole.set_range(units=visible_range.units)
         return shot
 
@@ -192,16 +203,18 @@ class ModelCache:
 
     @property
     def key_value_labels(self) -> VGroup:
-        """Names of the two halves of the front, "keys" and "values", below them."""
+        """Names of the two halves of the front, below them: they end where these are in the middle.
+
+        There the front's lower edge, which falls to the right, is well above them.
+        """
         theme, key_value_labels = current_theme(), VGroup()
         for text, block, colour in (
             ("keys", self.heads[0].keys, theme.key),
             ("values", self.heads[0].values, theme.value),
         ):
             label = Label(text, size=theme.name_size, colour=colour)
-            key_value_labels.add(
-                keep_upright(label.on_line(0.0, -0.35), block.corner(0.5, 1.0, 0.0))
-            )
+            label.on_line(-label.width / 2, -0.35)
+            key_value_labels.add(keep_upright(label, block.corner(0.5, 1.0, 0.0)))
         return key_value_labels
 
     def measures(self, cost: TokenCost) -> list[Measure]:

@@ -71,7 +71,7 @@ class NextWords(VGroup):
         text = "the model’s likeliest next words"
         if given or rank is None:
             text += f"; {'given' if given else 'what follows'} here:"
-        title = Label(text, size=theme.note_size, colour=theme.muted)
+        title = Label(text, colour=theme.muted)
         title.on_line(*layout.title)
         self.heading_word = VGroup()
         if given or rank is None:

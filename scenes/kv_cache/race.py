@@ -134,7 +134,7 @@ class WorkCounter(VGroup):
         widest = Number(max_count / self.unit, digits=digits, size=DISPLAY).width
         x, y = layout.count
         self.number.on_line(x + widest - self.number.width / 2, y)
-        name = Label(unit_name, size=theme.name_size)
+        name = fit_size(unit_name, layout.width - widest - 0.16, size=theme.name_size)
         # Its letters stand on the line of the number's.
         drop = (self.number.line_height - name.line_height) * 0.29
         self.unit_name = name.on_line(x + widest + 0.16 + name.width / 2, y - drop)
@@ -197,7 +197,7 @@ class Decoder(Group):
         theme = current_theme()
         self.view, self.prompt_rows, self.layout, self.cached = view, prompt_rows, layout, cached
         text = "with a cache: one new row" if cached else "without: every row again"
-        self.title = fit_size(text, layout.width, size=theme.name_size)
+        self.title = fit_size(text, layout.v.right - layout.k.left, size=theme.name_size)
         x, y = layout.title
         self.title.on_line(x + self.title.width / 2, y)
         self.k, self.v = (head_cells(view, name, getattr(layout, name)) for name in "kv")
@@ -214,6 +214,7 @@ class Decoder(Group):
         own = [int(count) for count in counts[0 if cached else 1]]
         self.counter = WorkCounter(own, int(counts[1][-1]), layout)
         for cells in self.panels:
+            cells.edged = False
             cells.set_shown((np.arange(view.layer.count) < prompt_rows)[:, None])
 
     @property

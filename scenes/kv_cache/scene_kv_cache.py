@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from manim import Animation, Group, LaggedStart, Mobject, VGroup
+from manim import DL, UR, Animation, Group, LaggedStart, Mobject, VGroup
 
 from extract.architectures import H100_SXM, architecture, decoding_work, kv_cache_bytes
 from extract.decoding import decode
@@ -30,9 +30,8 @@ from filmkit.core.stage import Stage, StageError, beat
 from filmkit.core.text import Label, fit_size
 from filmkit.mobjects.chart import Bracket
 from filmkit.mobjects.head_tensors import head_cells, head_tensor
-from filmkit.mobjects.marks import Highlight, size_beside
+from filmkit.mobjects.marks import Highlight, TokenLabels, size_beside
 from filmkit.mobjects.panel import Header
-from filmkit.mobjects.product import ProductPicture
 from scenes.kv_cache.chip import WaitingChip
 from scenes.kv_cache.growth import (
     GrowthMarks,
@@ -94,7 +93,10 @@ class KVCache(Stage):
             )
         self.longer = self.layer.until(meta.n_prompt + 1).head(self.head.head)
         self.scores = growing_product(self.longer, self.frame, "scores", growth_room(self.frame))
-        self.words = self.scores.row_words
+        layout = self.scores.layout
+        self.words = TokenLabels(
+            self.scores.words, layout.row_words, width=layout.word_room, size=layout.letters
+        )
         word, rank = following_word(self.trace)
         small, large = TokenCost.of_trace(meta), TokenCost.of_every_head(LARGE)
         self.facts |= {
@@ -140,15 +142,15 @@ class KVCache(Stage):
         """Return the way out of the frame in a direction: -1, 0 or 1 across and up."""
         return x * self.frame.width, y * self.frame.height
 
-    def _words_to(self, places: VGroup, picture: ProductPicture | None = None) -> list[Animation]:
+    def _words_to(self, places: VGroup, *, all_named: bool) -> list[Animation]:
         """Return animations in which the words go to their rows.
 
-        In a product whose rows are too low only the new one is named; the others go.
+        Where rows are too low only the new one is named; the others go.
         """
         here = set(self.visible_parts())
         moves: list[Animation] = []
         for word, place in zip(self.words, places, strict=True):
-            if picture and not picture.layout.names_rows and word is not self.words[-1]:
+            if not all_named and word is not self.words[-1]:
                 moves += [Vanish(word)] if word in here else []
             else:
                 moves.append(Glide(word, place) if word in here else Appear(word.become(place)))
@@ -193,7 +195,7 @@ class KVCache(Stage):
         columns = scores.column_words
         self.play(
             Vanish(self.candidates, run_time=tempo.small),
-            *self._words_to(self.word_targets, scores),
+            *self._words_to(self.word_targets, all_named=scores.layout.names_rows),
             enter_from(panels, self.out(1, 0)),
             *(enter_from(word, self.out(1, 0)) for word in columns[:-1]),
             self.move_camera(Shot((growth_middle(self.frame, scores.layout.bounds), 0.0, 0.0))),
@@ -212,8 +214,8 @@ class KVCache(Stage):
         self.play(Appear(row), Appear(column), run_time=tempo.small)
         cells = scores.product.cells
         self.play(
-            sweep_column(scores, column, run_time=1.5 * tempo.large),
-            *reveal_last([cells], run_time=1.5 * tempo.large),
+            sweep_column(scores, column, run_time=tempo.large),
+            *reveal_last([cells], run_time=tempo.large),
         )
         self.play(Vanish(column), Vanish(row), run_time=tempo.small)
 
@@ -222,16 +224,20 @@ class KVCache(Stage):
         """The new column is all future, so it's masked. Everything in the [white] boxes,
         we already had."""
         scores, tempo = self.scores, self.theme.tempo
+        place, name = scores.layout, scores.top.header
         layout = notes_layout(
-            self.frame, scores.product.box, scores.layout.corner, scores.layout.pitch
+            self.frame,
+            place.product,
+            place.corner,
+            place.pitch,
+            Box.between(name.get_corner(DL), name.get_corner(UR)),
         )
         self.marks = marks = GrowthMarks(scores, layout)
         masked, known, new = marks.notes
         cells = scores.product.cells
         when = np.full(cells.shape, np.nan)
         when[:-1, -1] = np.arange(cells.shape[0] - 1) / max(1, cells.shape[0] - 1)
-        self.play(self.move_camera(Shot(), run_time=tempo.large))
-        self.play(Reveal(cells, when), run_time=tempo.large)
+        self.play(self.move_camera(Shot()), Reveal(cells, when), run_time=tempo.swing)
         self.play(Appear(masked), run_time=tempo.small)
         self.wait_for("white")
         self.play(Appear(marks.known), Appear(known), run_time=tempo.small)
@@ -239,8 +245,8 @@ class KVCache(Stage):
 
     @beat
     def one_row_of_each(self) -> None:
-        """Softmax makes one new row of the pattern, and that row mixes the values into one new
-        row of output."""
+        """Softmax makes one new row of the pattern. That row mixes the values into one new
+        output."""
         scores, tempo = self.scores, self.theme.tempo
         self.output = output = growing_product(
             self.longer, self.frame, "z", output_room(self.frame)
@@ -250,11 +256,11 @@ class KVCache(Stage):
         pattern.set_shown(0)
         header = output.left.header.copy()
         header.shift([box.left - header.get_left()[0], scores.product.header.line - header.line, 0])
-        self.play(Vanish(self.marks), run_time=tempo.small)
         self.add(pattern)
         known = in_diagonals(pattern.shape)
         known[-1] = np.nan
         self.play(
+            Vanish(self.marks, run_time=tempo.small),
             Reveal(pattern, known),
             Vanish(scores.product.header),
             Appear(header),
@@ -273,7 +279,7 @@ class KVCache(Stage):
             leave_to(keys, self.out(0, 1)),
             Settle(pattern, output.left.box),
             Glide(header, place),
-            *self._words_to(target, output),
+            *self._words_to(target, all_named=output.layout.names_rows),
             enter_from(values, self.out(1, 0)),
             run_time=tempo.large,
         )
@@ -294,8 +300,8 @@ class KVCache(Stage):
 
     @beat
     def what_is_kept(self) -> None:
-        """Old queries are never asked again. Old keys and values are read for every new token,
-        so they are [kept]: the cache."""
+        """Old queries are never asked again. Old keys and values are read for every token,
+        [so] they are kept: the cache."""
         output, tempo, theme = self.output, self.theme.tempo, self.theme
         count = self.longer.layer.count
         layout = KeptLayout.of(self.frame, rows=count, word_width=output.layout.word_width)
@@ -320,14 +326,14 @@ class KVCache(Stage):
         if output.top.dots is not None:
             names.add(output.top.dots)
         size = size_beside(q.box.height / count, maximum=output.layout.letters)
-        words = self.words.beside(layout.words, size=size)
+        words = self.words.beside(layout.words, size=max(size, theme.min_text_size))
         self.play(Vanish(self.beam), Vanish(names), run_time=tempo.small)
         self.play(
             leave_to(Group(output.left, output.product), self.out(0, -1)),
             *settling,
             enter_from(q, self.out(-1, 0)),
             enter_from(k, self.out(0, 1)),
-            *self._words_to(words),
+            *self._words_to(words, all_named=size >= theme.min_text_size),
             Appear(headers),
             run_time=tempo.large,
         )
@@ -345,8 +351,9 @@ class KVCache(Stage):
         self.play(ShowCells(q, old), Appear(never), run_time=tempo.normal)
         self.play(*self._point_down(k, v), *(Appear(n, run_time=0.6) for n in read))
         self.play(*self._point_down(k, v))
-        self.wait_for("kept")
+        self.wait_for("so")
         self.cached_frames = VGroup(CachedFrame(k.box, theme.key), CachedFrame(v.box, theme.value))
+        k.edged = v.edged = False  # The frames are their edges from here on.
         self.kept = Group(k, v)
         foot = min(float(note.get_bottom()[1]) for note in read) - 0.08
         ends = ((k.box.left, foot), (v.box.right, foot)), (0.0, -1.0)
@@ -355,7 +362,6 @@ class KVCache(Stage):
         cache = Bracket(*ends[0], "the cache", towards=ends[1])
         if self.frame.upright:
             cache.label.rotate(np.pi / 2).next_to(cache.wire, np.array([-1.0, 0, 0]), buff=0.12)
-            self.play(Vanish(self.words[:-1]) if len(self.words) > 1 else Vanish(self.words))
         self.play(Appear(self.cached_frames), Appear(cache), run_time=tempo.normal)
 
     def _point_down(self, *panels: Heatmap) -> list[AnimateWith]:
@@ -364,14 +370,14 @@ class KVCache(Stage):
         for cells in panels:
             frame = Highlight(cells.row(0), colour=self.theme.ink)
             self.add(frame)
-            moves.append(AnimateWith(frame, _along_rows(frame, cells), run_time=1.6, remover=True))
+            moves.append(AnimateWith(frame, _along_rows(frame, cells), run_time=2.0, remover=True))
         return moves
 
     # Token after token
 
     @beat
     def token_by_token(self) -> None:
-        """With a cache, every token adds one row of keys and values. Without it, every row is
+        """With a cache, a token adds one row of keys and values. Without it, all rows are
         computed again, to the same numbers."""
         tempo = self.theme.tempo
         meta, old = self.trace.meta, self.layer.count
@@ -383,13 +389,9 @@ class KVCache(Stage):
             view.head(self.head.head), old, decoding, layout
         )
         running = RunningWords(view.words, layout.words)
-        pairs = zip(self.kept, cached.panels, strict=True)
-        moving = [(cells.part((0, old), (0, cells.shape[1])), panel) for cells, panel in pairs]
         # The row of the new token disappears, because decoding computes it again.
-        rows = [cells.part((old, old + 1), (0, cells.shape[1])) for cells in self.kept]
-        self.remove(*self.kept)
-        self.add(*rows, *(cells for cells, _ in moving), self.cached_frames)
-        staying = Group(self.cached_frames, *(cells for cells, _ in moving))
+        known = (np.arange(old + 1) < old)[:, None]
+        staying = Group(self.cached_frames, self.kept)
         here = set(self.visible_parts())
         arriving: list[Animation] = []
         for label, word in zip(running.words, self.words[running.first_shown : -1], strict=False):
@@ -401,13 +403,17 @@ class KVCache(Stage):
         leaving = Group(*(p for p in self.visible_parts() if p not in staying.get_family()))
         self.play(
             Vanish(leaving, run_time=tempo.small),
-            *(Settle(cells, panel.block((0, old), (0, panel.shape[1]))) for cells, panel in moving),
+            *(
+                Settle(cells, panel.block((0, old + 1), (0, panel.shape[1])))
+                for cells, panel in zip(self.kept, cached.panels, strict=True)
+            ),
+            *(ShowCells(cells, known) for cells in self.kept),
             *(Glide(a, b) for a, b in zip(self.cached_frames, cached.frames, strict=True)),
             *arriving,
             *(Appear(part) for part in running.ellipsis),
             run_time=tempo.large,
         )
-        self.remove(self.cached_frames, *(cells for cells, _ in moving))
+        self.remove(self.cached_frames, self.kept)
         self.add(*cached.panels, cached.frames)
         self.play(
             *(Appear(part) for decoder in (cached, naive) for part in decoder.labels),
@@ -415,37 +421,38 @@ class KVCache(Stage):
             Appear(naive.frames),
             run_time=tempo.small,
         )
+        self.written = VGroup()
         for step in range(steps):
-            self._one_step(step, running, last=step + 1 == steps)
+            self._one_step(step, running)
         width = self.frame.stage.width
-        self.play(Appear(agreement(decoding, layout, width)), run_time=tempo.small)
+        self.play(
+            Vanish(self.written), Appear(agreement(decoding, layout, width)), run_time=tempo.small
+        )
 
-    def _one_step(self, step: int, running: RunningWords, *, last: bool) -> None:
+    def _one_step(self, step: int, running: RunningWords) -> None:
         """Play one step: the next token appears, and both ways of decoding write its rows."""
         theme, tempo, cached, naive = self.theme, self.theme.tempo, self.cached, self.naive
-        word = running.word(self.layer.count + step).set_fill(theme.highlight)
-        marks = VGroup(*(Highlight(cells.row(self.layer.count + step)) for cells in cached.panels))
+        row = self.layer.count + step
+        if step:
+            running.word(row - 1).set_fill(theme.ink)
+            self.play(Vanish(self.written), run_time=0.2)
+        word = running.word(row).set_fill(theme.highlight)
+        self.written = VGroup(*(Highlight(cells.row(row)) for cells in cached.panels))
         self.play(
             Appear(word, run_time=tempo.small),
-            Appear(marks, run_time=0.3),
+            Appear(self.written, run_time=0.3),
             cached.compute(step),
             naive.compute(step),
             cached.counter.count_up(step),
             naive.counter.count_up(step),
-            run_time=1.3 if step else 2.2,
+            run_time=1.2 if step else 1.8,
         )
-        if last:
-            self.play(Vanish(marks), run_time=0.3)
-        else:
-            self.play(Vanish(marks), run_time=0.2)
-            word.set_fill(theme.ink)
 
     # The cache as a volume
 
     @beat(
         one="These are one head's keys and values. Its layer keeps no others.",
-        several="These are one head's keys and values. "
-        "Its layer keeps {like_them} heads like them.",
+        several="These are one head's keys and values. Its layer has {like_them} such heads.",
     )
     def cache_of_a_layer(self) -> None:
         tempo, cached, naive = self.theme.tempo, self.cached, self.naive
@@ -489,7 +496,7 @@ class KVCache(Stage):
         words = cache.word_labels(self.cached.view.layer.words)
         self.play(Appear(title), whole.change_range(rows=1), run_time=tempo.normal)
         self.add(words)
-        self.play(cache.grow(words, run_time=1.8 * tempo.large))
+        self.play(cache.grow(words, run_time=1.5 * tempo.large))
         self.outline = whole.slice_outline(self.theme.highlight)
         self.play(Appear(self.outline), run_time=tempo.small)
         self.labels = VGroup(title, words)
@@ -498,7 +505,7 @@ class KVCache(Stage):
 
     @beat
     def bytes_of_a_token(self) -> None:
-        """A slice is a key and a value for {kv_heads} in {layers}: {bytes} for every token."""
+        """A slice is a key and a value for {kv_heads} in {layers}: {bytes} a token."""
         tempo, cache = self.theme.tempo, self.cache
         cost = TokenCost.of_trace(self.trace.meta)
         self.play(
@@ -515,8 +522,8 @@ class KVCache(Stage):
 
     @beat
     def a_large_model(self) -> None:
-        """Beside it, one token of DeepSeek-R1, to scale. If every head kept its own keys and
-        values, it would take {ratio} times as much."""
+        """Beside it, to scale, one token of DeepSeek-R1: {ratio} times as much, if every head
+        kept its own."""
         tempo, cache, stage = self.theme.tempo, self.cache, self.frame.stage
         self.volumes = volumes = TokenVolumes(cache, LARGE, self.frame)
         whole, rows = cache.whole, cache.whole.visible_range.rows
@@ -552,8 +559,8 @@ class KVCache(Stage):
 
     @beat
     def as_shipped(self) -> None:
-        """As both are shipped, it is {shipped} times as much. How that is done is what this film
-        is about."""
+        """As both are shipped, it is {shipped} times as much. This film is about how that is
+        done."""
         tempo, volumes = self.theme.tempo, self.volumes
         shipped = readable_bytes(volumes.small.bytes), readable_bytes(kv_cache_bytes(LARGE))
         after = volumes.labels(self.camera.shot, self.names, shipped)
@@ -570,8 +577,8 @@ class KVCache(Stage):
 
     @beat
     def memory_is_time(self) -> None:
-        """To make one token, the chip reads the whole cache. While one number is read, it could
-        do {slots} multiply-adds, and has one to do."""
+        """To make one token, the chip reads the whole cache. While one number arrives, it could
+        do {slots} multiply-adds, but has only one."""
         tempo, volumes, theme = self.theme.tempo, self.volumes, self.theme
         front = volumes.front
         layout = ChipLayout.of(self.frame, shape=(front.width, front.height))

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
-from manim import Animation, Group, Polygon, VGroup, VMobject
+from manim import Animation, Group, Polygon, VGroup
 
 from extract.architectures import Architecture
 from filmkit.core.animations import AnimateWith
@@ -16,7 +16,7 @@ from filmkit.core.norm import TensorSource
 from filmkit.core.text import Label
 from filmkit.core.theme import current_theme, mixed
 from filmkit.core.view import LayerView
-from filmkit.mobjects.cache_volume import CachedTensor, CacheVolume
+from filmkit.mobjects.cache_volume import CachedTensor, CacheVolume, solid_outline
 from filmkit.mobjects.head_stack_layout import prism_corners, shot_on
 from scenes.kv_cache.model_cache import ModelCache
 from scenes.kv_cache.token_cost import TokenCost, shipped_heads
@@ -112,21 +112,6 @@ class SchematicBlock(VGroup):
             face.set_stroke(colour).set_fill(mixed(theme.card, colour, light))
 
 
-def wire_box(box: Box, depth: float, colour: str) -> VMobject:
-    """Return the visible edges of a solid, as thin lines."""
-    low, high, left, right, back = box.bottom, box.top, box.left, box.right, -depth
-    edges = VMobject(stroke_color=colour, stroke_width=current_theme().line, fill_opacity=0.0)
-    for path in (
-        ((left, low, 0), (right, low, 0), (right, high, 0), (left, high, 0), (left, low, 0)),
-        ((left, high, 0), (left, high, back), (right, high, back), (right, high, 0)),
-        ((right, high, back), (right, low, back), (right, low, 0)),
-    ):
-        edges.start_new_path(np.array(path[0], dtype=float))
-        for point in path[1:]:
-            edges.add_line_to(np.array(point, dtype=float))
-    return edges
-
-
 class TokenVolumes:
     """The newest token of the traced model beside one of a large model, to scale.
 
@@ -197,7 +182,7 @@ class TokenVolumes:
         keys, values = (token_tensor(view, name, view.stop - 1) for name in "kv")
         self.token = CacheVolume(keys, values, block, base=0)
         depth = cube * layers
-        self.own = wire_box(standing(layout.front, meta.n_heads), depth, theme.muted)
+        self.own = solid_outline(standing(layout.front, meta.n_heads), depth, theme.muted)
         key, value = (cube * size for size in self.large.head_sizes)
         gap = layout.v.left - layout.k.right
         width, height = key + gap + value, cube * self.large.heads
@@ -218,7 +203,7 @@ class TokenVolumes:
                 for box, colour in zip(boxes, (theme.key, theme.value), strict=True)
             )
         )
-        self.ghost = wire_box(self.front, self.depth, theme.muted)
+        self.ghost = solid_outline(self.front, self.depth, theme.muted)
         self.shipped = cube * shipped_heads(large)
         self.gap = gap
 

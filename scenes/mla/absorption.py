@@ -93,7 +93,7 @@ class Absorption(Group):
     keys
         The turned keys that are rebuilt; ``others`` are those of the other sets, behind.
     query, latent_query
-        Queries, and queries in the latent space.
+        Queries, and queries in the latent space; at first each is a row, with a name of its own.
     weight
         The box of the matrix that moves.
     scores, pattern
@@ -245,9 +245,12 @@ class Absorption(Group):
         self.latent_name.stand_on(whole)
         self.turned_name = beside("C^top", s.turned, theme.latent)
         self.keys_name = beside("K^top", s.keys, theme.key)
-        self.query_name = Header("query", "q", colour=theme.query).stand_on(s.query)
-        over = self.query_name.get_right()[0] - s.query.right
-        self.query_name.shift([-max(0.0, over), 0, 0])
+        new, name = last_row(self.query), Header("query", "q", colour=theme.query)
+        self.query_name = name.stand_on(new)
+        over = name.get_right()[0] - new.right
+        name.shift([-max(0.0, over), 0, 0])
+        self.new_query_name = Header("", "q W_(U K)^top", colour=theme.query)
+        self.new_query_name.stand_on(last_row(self.latent_query))
         self.queries_name = Header("queries", "Q", colour=theme.query).stand_on(s.far_query)
         self.latent_query_name = Header("", "Q W_(U K)^top", colour=theme.query)
         self.latent_query_name.stand_on(s.latent_query)
@@ -291,10 +294,27 @@ class Absorption(Group):
 
     def only_last_row(self, matrix: Truncated | Heatmap) -> None:
         """Show only the last row of a matrix: that of the new token."""
-        for cells in matrix.blocks if isinstance(matrix, Truncated) else (matrix,):
+        blocks = matrix.blocks if isinstance(matrix, Truncated) else [matrix]
+        for cells in blocks:
             shown = np.zeros(cells.shape)
             shown[-1] = 1
             cells.set_shown(shown)
+        if isinstance(matrix, Truncated) and matrix.dots is not None:
+            matrix.dots.set_y(last_row(matrix).y)
+
+    def center_dots(self) -> list[Animation]:
+        """Return the animations in which dots of a single row go to the middle of all rows."""
+        return [
+            Glide(matrix.dots, matrix.dots.copy().set_y(matrix.blocks[0].box.y))
+            for matrix in (self.query, self.latent_query)
+            if matrix.dots is not None
+        ]
+
+
+def last_row(matrix: Truncated) -> Box:
+    """Return the box of the last row of a matrix."""
+    first, last = matrix.blocks[0].row(-1), matrix.blocks[-1].row(-1)
+    return Box.of(first.left, last.right, first.bottom, first.top)
 
 
 def _ends(

@@ -12,8 +12,8 @@ from manim import Animation, AnimationGroup, Group, Line, Mobject, Rectangle, VG
 from extract.conversion_report import Contest, Row, at_equal_size
 from extract.duel import Duel, Side, duel
 from extract.trace import Trace
-from filmkit.core.animations import AnimateWith, Recolour
-from filmkit.core.geometry import Box, Frame
+from filmkit.core.animations import AnimateWith, Recolour, Settle
+from filmkit.core.geometry import Box, Frame, Point
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.norm import Norm
 from filmkit.core.numbers import format_count
@@ -49,7 +49,7 @@ class DuelSide(Group):
     counter, percent, words
         How much attention moves, with its sign and its words.
     states
-        What says what the patterns are: two words, then the colour bar of their differences.
+        What says what the patterns are: words twice, then the colour bar of their differences.
     layers
         A bar for each layer of the model; empty without a conversion.
     """
@@ -87,7 +87,8 @@ class DuelSide(Group):
         self.patterns = [self._pattern(head, box) for head, box in enumerate(layout.patterns)]
         self._count(frame)
         self.states: list[Mobject] = [
-            self._words(text, layout.state) for text in ("its own patterns", "computed again", "")
+            self._words(lines, layout.state)
+            for lines in (("its own", "patterns"), ("computed", "again"))
         ]
         self.layers = VGroup()
         self.layer_words = VGroup()
@@ -122,31 +123,33 @@ class DuelSide(Group):
         self.counter.on_line(x - width / 2 + self.counter.width / 2, y)
         self.percent.on_line(x + width / 2 - self.percent.width / 2, y)
         self.counter.set_value(0.0)
-        self.words = VGroup(
-            self._words("of attention moves", self.layout.words, current_theme().note_size),
-        )
+        self.words = self._words(("of attention", "moves"), self.layout.words)
 
-    def _words(self, text: str, point: tuple[float, float], size: float | None = None) -> Label:
-        theme = current_theme()
-        label = Label(text, size=size or theme.shape_size, colour=theme.muted)
-        return label.on_line(
-            point[0] if self.layout.centered else point[0] + label.width / 2, point[1]
-        )
+    def _words(self, lines: tuple[str, ...], point: Point) -> VGroup:
+        """Return words about the patterns: in two lines where they are centered, else in one."""
+        theme, words, (x, y) = current_theme(), VGroup(), point
+        if not self.layout.centered:
+            lines = (" ".join(lines),)
+        for text in lines:
+            label = Label(text, size=theme.shape_size, colour=theme.muted)
+            words.add(label.on_line(x if self.layout.centered else x + label.width / 2, y))
+            y -= 1.15 * label.line_height
+        return words
 
     def _draw_layers(self, row: Row, most: float, colour: str) -> None:
-        theme, strip = current_theme(), self.layout.strip
+        theme, room = current_theme(), self.layout.layers
         count = len(row.moved_by_layer)
         for box, moved in zip(
-            strip.split_columns(count, 0.25 * strip.width / count), row.moved_by_layer, strict=True
+            room.split_columns(count, 0.25 * room.width / count), row.moved_by_layer, strict=True
         ):
-            height = max(0.01, strip.height * moved / most)
+            height = max(0.01, room.height * moved / most)
             bar = Rectangle(
                 width=box.width, height=height, stroke_width=0, fill_color=colour, fill_opacity=1
             )
-            self.layers.add(bar.move_to([box.x, strip.bottom + height / 2, 0]))
+            self.layers.add(bar.move_to([box.x, room.bottom + height / 2, 0]))
         base = Line(
-            [strip.left, strip.bottom, 0],
-            [strip.right, strip.bottom, 0],
+            [room.left, room.bottom, 0],
+            [room.right, room.bottom, 0],
             stroke_color=theme.faint,
             stroke_width=theme.thin,
         )
@@ -154,18 +157,17 @@ class DuelSide(Group):
             Label(text, size=theme.note_size, colour=theme.muted)
             for text in ("layer 0", f"layer {count - 1}")
         )
-        first.on_line(strip.left + first.width / 2, strip.bottom - 0.19)
-        last.on_line(strip.right - last.width / 2, strip.bottom - 0.19)
+        first.on_line(room.left + first.width / 2, room.bottom - 0.19)
+        last.on_line(room.right - last.width / 2, room.bottom - 0.19)
         self.layer_words.add(base, first, last)
 
     def add_scale(self, norm: Norm) -> None:
-        """Make the colour bar of the differences, in the place of the first state's words."""
+        """Make the colour bar of the differences, in the place of the words of the states."""
         x, y = self.layout.state
-        width = 1.75
+        width = 1.4
         if not self.layout.centered:
             x += width / 2
-        self.scale = ColourBar(norm, "difference", Box(x, y + 0.05, width, 0.14))
-        self.states[2] = self.scale
+        self.states.append(ColourBar(norm, "difference", Box(x, y + 0.05, width, 0.14)))
 
     # Animations
 
@@ -221,11 +223,17 @@ class DuelSide(Group):
         mean = self.row.moved if alpha >= 1 else np.mean(self.row.moved_by_layer[:whole])
         self.counter.set_value(100 * float(mean))
 
+    def collapse(self) -> AnimationGroup:
+        """Return the animation in which the patterns go to the place of their layer's bar."""
+        bar = self.layers[self.view.layer]
+        foot = Box(bar.get_x(), self.layout.layers.bottom, bar.width, 0.01)
+        return AnimationGroup(*(Settle(cells, foot, remover=True) for cells in self.patterns))
+
     def rise(self) -> Animation:
         """Return the animation of `add_layers`; the bars must be on the scene."""
         self._full = [bar.points.copy() for bar in self.layers]
         self.add_layers(0.0)
-        return AnimateWith(self.layers, self.add_layers)
+        return AnimateWith(Group(self.layers, self.counter), self.add_layers)
 
 
 def _change(
@@ -256,7 +264,7 @@ class DuelPicture(Group):
         meta = view.trace.meta
         self.numbers = numbers = duel(view.trace, view.layer)
         self.contest = contest = at_equal_size(view.trace)
-        layout = DuelLayout.of(frame, count=meta.n_heads, strip=contest is not None)
+        layout = DuelLayout.of(frame, count=meta.n_heads)
         most, mean, latent = 1.0, None, None
         if contest is not None:
             mean, latent = contest.mean, contest.latent

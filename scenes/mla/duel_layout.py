@@ -13,8 +13,9 @@ __all__ = ["DuelLayout", "DuelSideLayout"]
 NAME_LINE, BAR, BAR_GAP = 0.46, 0.24, 0.2  # the name above a bar, the bar, and what is below it
 SIDE_GAP = 0.9  # between the two sides
 PATTERN_GAP = 0.09  # between two patterns, as a share of a pattern's side
-COUNTER_WIDTH, COUNTER_HEIGHT = 2.1, 1.0  # room for a counter with its words
-STRIP, STRIP_GAP, STRIP_WORDS = 0.85, 0.22, 0.3  # bars of all layers, and the words below them
+COUNTER_WIDTH, COUNTER_HEIGHT = 1.6, 1.0  # room for a counter with its words
+PREFERRED = 1.1  # how much smaller patterns may be if the counter stands beside them
+LAYER_WORDS = 0.3  # height of the words below the bars of all layers
 
 
 @dataclass(frozen=True)
@@ -32,13 +33,13 @@ class DuelSideLayout:
     counter
         Center of the counter.
     words
-        Left end of the words about it, or their center if ``centered``.
+        Left end of the words about it, or the center of the first of two lines if ``centered``.
     state
         The same of the words about what the patterns are.
     centered
-        Whether words are centered.
-    strip
-        Box of the bars of all layers.
+        Whether words are centered, in two lines.
+    layers
+        Box of the bars of all layers, in the place of the patterns.
     """
 
     name: Point
@@ -49,10 +50,10 @@ class DuelSideLayout:
     words: Point
     state: Point
     centered: bool
-    strip: Box
+    layers: Box
 
     @classmethod
-    def of(cls, room: Box, count: int, strip: bool) -> DuelSideLayout:
+    def of(cls, room: Box, count: int) -> DuelSideLayout:
         """Lay out a side in its part of the frame.
 
         Parameters
@@ -61,25 +62,22 @@ class DuelSideLayout:
             What it may fill.
         count
             Number of heads.
-        strip
-            Whether there are bars of all layers.
         """
         line = room.top - NAME_LINE / 2
         bar = Box.of(room.left, room.right, room.top - NAME_LINE - BAR, room.top - NAME_LINE)
-        foot = room.bottom + (STRIP + STRIP_WORDS + STRIP_GAP if strip else 0.0)
-        middle = Box.of(room.left, room.right, foot, bar.bottom - BAR_GAP)
+        middle = Box.of(room.left, room.right, room.bottom, bar.bottom - BAR_GAP)
         beside = _grid(
             Box.of(middle.left, middle.right - COUNTER_WIDTH, middle.bottom, middle.top), count
         )
         above = _grid(
             Box.of(middle.left, middle.right, middle.bottom + COUNTER_HEIGHT, middle.top), count
         )
-        centered = beside[0].width >= above[0].width
+        centered = PREFERRED * beside[0].width >= above[0].width
         patterns = beside if centered else above
         grid = Box.around(patterns)
         if centered:
             x = (grid.right + middle.right) / 2 + 0.1
-            counter, words, state = (x, grid.y + 0.2), (x, grid.y - 0.36), (x, grid.top - 0.3)
+            counter, words, state = (x, grid.y + 0.2), (x, grid.y - 0.36), (x, grid.top - 0.2)
         else:
             y = grid.bottom - 0.08 - COUNTER_HEIGHT / 2
             counter = (grid.left + 0.75, y)
@@ -95,9 +93,7 @@ class DuelSideLayout:
             words=words,
             state=state,
             centered=centered,
-            strip=Box.of(
-                room.left, room.right, room.bottom + STRIP_WORDS, room.bottom + STRIP_WORDS + STRIP
-            ),
+            layers=Box.of(grid.left, grid.right, grid.bottom + LAYER_WORDS, grid.top),
         )
 
 
@@ -134,8 +130,8 @@ class DuelLayout:
     latent: DuelSideLayout
 
     @classmethod
-    def of(cls, frame: Frame, *, count: int, strip: bool) -> DuelLayout:
+    def of(cls, frame: Frame, *, count: int) -> DuelLayout:
         """Lay out both sides; see `DuelSideLayout.of`."""
         split = frame.stage.split_rows if frame.tall else frame.stage.split_columns
         first, last = split(2, SIDE_GAP if not frame.tall else 0.6)
-        return cls(*(DuelSideLayout.of(room, count, strip) for room in (first, last)))
+        return cls(*(DuelSideLayout.of(room, count) for room in (first, last)))

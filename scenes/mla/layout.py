@@ -188,9 +188,9 @@ class OutputComparisonLayout:
     @classmethod
     def of(cls, frame: Frame, *, count: int) -> OutputComparisonLayout:
         stage = frame.stage
-        width, gap = stage.width * 0.3, stage.width * 0.14
-        height = min(2.9, 0.5 * count)
-        y = stage.y + 0.75
+        width, gap = stage.width * 0.43, stage.width * 0.14
+        height = min(4.2, 0.5 * count)
+        y = stage.y + 0.6
         first = Box(stage.x - gap / 2 - width / 2, y, width, height)
         second = Box(stage.x + gap / 2 + width / 2, y, width, height)
         sign = (stage.x, y)

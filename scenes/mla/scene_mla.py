@@ -47,7 +47,7 @@ from filmkit.mobjects.panel import Header
 from scenes.mla.absorption import Absorption
 from scenes.mla.comparisons import Loss, OutputComparison
 from scenes.mla.diagrams import AbsorbedHeadStack, AbsorbedPicture, NaivePicture
-from scenes.mla.duel import DuelPicture, DuelSide, sayings_of
+from scenes.mla.duel import DuelPicture, sayings_of
 from scenes.mla.layout import AbsorbedLayout
 
 DUEL = ("the_same_budget", "all_heads_compared", "every_layer", "what_it_says")
@@ -165,7 +165,7 @@ class LatentAttention(Stage):
         latent_head, meta = self.view.head(self.head.head), self.trace.meta
         self.facts |= {
             "lost_k": spoken_share(latent_head.comparison("k").error),
-            "lost_v": spoken_share(latent_head.comparison("v").error),
+            "lost_v": spoken_share(latent_head.comparison("v").error).removesuffix(" percent"),
             "own": format_count(meta.n_kv_heads * (meta.d_qk + meta.d_v)),
             "budget": format_count(meta.d_qk + meta.d_v),
         }
@@ -187,6 +187,8 @@ class LatentAttention(Stage):
             return "own" if self.trace.meta.n_kv_heads == self.trace.meta.n_heads else "grouped"
         if beat == "the_latent_drops_in":
             return "rotated" if self.view.forms.d_rope else "plain"
+        if beat == "the_same_budget":
+            return "equal" if self.facts["rank"] == self.facts["budget"] else "unequal"
         contest = at_equal_size(self.trace)
         assert contest is not None
         says = [row.continuation.startswith(self._next_word) for row in contest.rows[1:]]
@@ -249,7 +251,7 @@ class LatentAttention(Stage):
             Glide(self.latent, self.latent_target),
             *(Vanish(part, rate_func=first_half) for part in self._all_around_the_head()),
             Vanish(head_stack.featured.body, rate_func=second_half),
-            run_time=4.0,
+            run_time=tempo.swing,
         )
         clear_depth_plane(Group(*self.visible_parts()))
         self.play(
@@ -270,7 +272,7 @@ class LatentAttention(Stage):
 
     @beat
     def down_to_the_latent(self) -> None:
-        """Down: a learned matrix makes {rank} numbers of each row of X. Only they are cached."""
+        """Down: one matrix makes {rank} numbers of each row of X. Only they are cached."""
         naive, tempo, latent = self.naive, self.theme.tempo, self.latent
         focus = Group(naive.x, naive.x_words, naive.w_dkv, naive.to_latent, latent)
         self.dimmed_parts = self._all_except(focus)
@@ -364,10 +366,14 @@ class LatentAttention(Stage):
 
     # The duel
 
-    @beat(when=can_duel)
+    @beat(
+        when=can_duel,
+        equal="A fair fight: both sides [keep] {budget} numbers for each token and layer, instead "
+        "of the model's {own}.",
+        unequal="One shared set may [keep] {budget} numbers for each token and layer, one latent "
+        "{rank}, instead of the model's {own}.",
+    )
     def the_same_budget(self) -> None:
-        """Now a fair fight. The model keeps {own} numbers for each token and layer; [both] sides
-        may keep {budget}."""
         tempo = self.theme.tempo
         self.duel = duel = DuelPicture(self.layer, self.frame)
         self.facts |= {
@@ -380,9 +386,8 @@ class LatentAttention(Stage):
         self.play(
             *(Appear(Group(side.name, side.sets)) for side in duel.sides),
             *(Appear(Group(side.numbers, side.unit_word)) for side in duel.sides),
-            *(Appear(Group(*side.patterns, side.states[0])) for side in duel.sides),
         )
-        self.wait_for("both")
+        self.wait_for("keep")
         squeezed = []
         for side in duel.sides:
             first = side.bar.get_left()[0]
@@ -403,11 +408,17 @@ class LatentAttention(Stage):
         self.play(*squeezed, *numbers, run_time=tempo.large)
         self.play(*(Appear(side.bar) for side in duel.sides), run_time=tempo.small)
         self.remove(*(side.sets for side in duel.sides))
+        pairs = zip(*(side.patterns for side in duel.sides), strict=True)
+        self.play(
+            LaggedStart(*(Appear(Group(*pair)) for pair in pairs), lag_ratio=0.2),
+            *(Appear(side.states[0], rate_func=second_half) for side in duel.sides),
+            run_time=2 * tempo.normal,
+        )
 
     @beat(when=can_duel)
     def all_heads_compared(self) -> None:
-        """Left, one shared set, the mean; right, one latent. What [glows] is attention that moves
-        in this layer: {shared_layer}, and {latent_layer}."""
+        """Left, one shared set, the mean; right, one latent. What [glows] is attention that moves:
+        {shared_layer}, and {latent_layer}."""
         duel, tempo = self.duel, self.theme.tempo
         self._change_states(0, 1, *(side.compute_again() for side in duel.sides))
         self.wait_for("glows")
@@ -432,15 +443,13 @@ class LatentAttention(Stage):
         the right."""
         duel, tempo = self.duel, self.theme.tempo
         self.play(
-            *(Appear(side.layer_words) for side in duel.sides),
-            *(self._dim_patterns(side) for side in duel.sides),
+            *(Appear(side.layer_words, rate_func=second_half) for side in duel.sides),
+            *(Vanish(side.states[2], rate_func=first_half) for side in duel.sides),
+            *(side.collapse() for side in duel.sides),
         )
         rising = [side.rise() for side in duel.sides]
         self.add(*(side.layers for side in duel.sides))
         self.play(*rising, run_time=3.4 * tempo.normal, rate_func=linear)
-
-    def _dim_patterns(self, side: DuelSide) -> Animation:
-        return Presence(Group(*side.patterns, side.states[2]), 0.35)
 
     @beat(
         when=has_contest,
@@ -470,7 +479,7 @@ class LatentAttention(Stage):
 
     @beat
     def a_new_query(self) -> None:
-        """But only the latent is kept. Must every key of every head be [rebuilt] for every new
+        """But only the latent is kept. Must [every] key of every head be rebuilt for every new
         token?"""
         tempo, a = self.theme.tempo, self.absorption
         self._keep_only_the_latent()
@@ -487,7 +496,7 @@ class LatentAttention(Stage):
             Appear(a.turned_name, rate_func=second_half),
             run_time=tempo.large,
         )
-        self.wait_for("rebuilt")
+        self.wait_for("every")
         dots = [Appear(m.dots) for m in (a.turned, a.keys) if m.dots is not None]
         self.play(
             Appear(a.weight),
@@ -498,16 +507,20 @@ class LatentAttention(Stage):
             a.count(0, a.rebuilt),
             run_time=1.6 * tempo.large,
         )
-        self.play(Appear(a.scores), run_time=tempo.small)
+        self.play(Appear(a.scores), Appear(a.formula), run_time=tempo.small)
 
     def _keep_only_the_latent(self) -> None:
         """Play how all but the latent goes, and the latent takes its place in the new picture."""
         tempo, a = self.theme.tempo, self.absorption
         parts = [*a.latent.blocks, *([] if a.rope is None else [a.rope])]
+        named = Group(a.latent_name, a.rope_name, a.frame_of_cache)
+        if a.latent.dots is not None:
+            named.add(a.latent.dots)
+        naming = Appear(named, rate_func=second_half)
         if hasattr(self, "sayings"):
             bar = self.duel.latent.bar
             self.play(Vanish(self._all_except(Group(bar))), run_time=tempo.small)
-            self.play(*(Unroll(bar, block) for block in parts))
+            self.play(*(Unroll(bar, block) for block in parts), naming)
         else:
             self.play(Vanish(Group(*self.visible_parts())), run_time=tempo.small)
             origins = [self.latent.cells] * len(a.latent.blocks)
@@ -517,10 +530,8 @@ class LatentAttention(Stage):
                     Arrive(part, part.copy().place(origin.box))
                     for part, origin in zip(parts, origins, strict=True)
                 ),
+                naming,
             )
-        named = [a.latent_name, a.rope_name, a.frame_of_cache]
-        named += [] if a.latent.dots is None else [a.latent.dots]
-        self.play(*(Appear(part) for part in named), run_time=tempo.small)
 
     def _inflate(self) -> list[Animation]:
         """Return the animations in which the keys of all sets grow out of the matrix."""
@@ -534,7 +545,6 @@ class LatentAttention(Stage):
         built."""
         tempo, a = self.theme.tempo, self.absorption
         s = a.layout
-        self.play(Appear(a.formula))
         self.wait_for("move")
         gone = [
             Settle(block, Box(s.turned.x, s.turned.bottom, s.turned.width, 0.01), remover=True)
@@ -560,8 +570,11 @@ class LatentAttention(Stage):
             run_time=1.4 * tempo.large,
         )
         a.only_last_row(a.latent_query)
-        parts = Group(a.latent_query, a.latent_query_name)
-        self.play(Appear(parts), *([] if a.rope_query is None else [Appear(a.rope_query)]))
+        parts = Group(a.latent_query, a.new_query_name)
+        if a.rope_query is not None:
+            a.only_last_row(a.rope_query)
+            parts.add(a.rope_query)
+        self.play(Appear(parts))
 
     @beat(
         plain="The turned latent drops into the scores, where the keys were.",
@@ -580,19 +593,22 @@ class LatentAttention(Stage):
         )
         if a.rope is not None and a.turned_rope is not None:
             self.play(TransposeFromCopy(a.rope, a.turned_rope))
-        self.play(Appear(a.scores), run_time=tempo.small)
         raised = a.weight.copy().set_y(s.scores.y)
         self.play(
-            Appear(a.words),
-            Vanish(a.query_name),
-            Appear(a.queries_name),
+            Appear(Group(a.scores, a.words)),
+            Vanish(Group(a.query_name, a.new_query_name)),
+            Appear(Group(a.queries_name, a.latent_query_name)),
             Glide(a.weight, raised),
             run_time=tempo.small,
         )
         self.remove(self.word)
         matrices = [*a.query.blocks, *a.latent_query.blocks]
+        matrices += [] if a.rope_query is None else [a.rope_query]
         self.play(
-            LaggedStart(*(Reveal(cells, in_rows(cells.shape)) for cells in matrices), lag_ratio=0.1)
+            LaggedStart(
+                *(Reveal(cells, in_rows(cells.shape)) for cells in matrices), lag_ratio=0.1
+            ),
+            *a.center_dots(),
         )
         self.play(Reveal(a.scores, in_rows(a.scores.shape)))
 

@@ -62,7 +62,7 @@ NEAREST = 0.58  # how far the wall may reach towards the eye; 1 is the eye
 WALL_SHARE, WALL_SHARE_TALL = 0.54, 0.48  # part of the stage for the wall of another model
 HABIT_GAP = 0.45  # between that wall and the patterns beside it, and between two of these
 HABIT_NAME = 0.55  # height of the line that names a habit
-HABIT_WORDS = 0.66  # height of the two lines below a pattern
+HABIT_WORDS = 0.72  # height of the two lines below a pattern
 HABIT_COLUMNS = 1.17  # width of a pattern with the column of its first token, in sides
 AWAY = 1.5  # from a wall to that of another model, in widths of the frame
 
@@ -418,7 +418,7 @@ def habits_layout(
         side = min(half.height - lines, (half.width - HABIT_GAP) / 2 / HABIT_COLUMNS)
         top = half.y + (side + lines) / 2 - HABIT_NAME
         wide = side * HABIT_COLUMNS
-        second = half.x + HABIT_GAP / 2 if frame.tall else half.left + wide + HABIT_GAP
+        second = half.x + HABIT_GAP / 2
         first, other = (
             Box.of(left + away, left + wide + away, top - side, top) for left in (half.left, second)
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from manim import Animation, Group, Mobject, Succession, smooth, squish_rate_func
+from manim import Animation, Group, Mobject, Succession, linear, smooth, squish_rate_func
 
 from extract.architectures import architecture
 from extract.patterns import first_token_weight, strongest_head
@@ -18,6 +18,7 @@ from filmkit.core.numbers import format_count, format_counted, format_large_shar
 from filmkit.core.stage import Stage, beat
 from filmkit.core.text import Label
 from filmkit.core.view import LayerView
+from filmkit.mobjects.flow import Draw, Wire
 from filmkit.mobjects.marks import ColourBar, Highlight
 from scenes.patterns.camera_paths import Fly, Tour
 from scenes.patterns.layout import (
@@ -40,7 +41,7 @@ LARGE = architecture("DeepSeek-V3/R1")
 LARGE_NAME = "DeepSeek-R1"
 HABITS = {"previous": "one word back", "sink": "rest on the first token"}
 
-NEARLY_GONE = 0.07  # presence of the wall around the head in a close-up
+BAR_GAP = 0.3  # from the notes down to the colour bar, in scene units
 RESTS = 0.5  # a head rests if it gives the first token more than this share
 
 # Parts of an animation's time in which something happens: at its start, and at its end.
@@ -149,11 +150,14 @@ class Patterns(Stage):
             Appear(colour_bar),
             run_time=tempo.small,
         )
-        row = Highlight(closeup.tile.row(0), zoom=closeup.zoom)
+        rows = [closeup.tile.row(index) for index in range(self.layer.count)]
+        row = Highlight(rows[0], zoom=closeup.zoom)
+
+        def pass_rows(alpha: float) -> None:
+            row.move_to(rows[min(int(alpha * len(rows)), len(rows) - 1)].center)
+
         self.play(Appear(row, run_time=tempo.small / 2))
-        for index in range(1, self.layer.count):
-            place = row.copy().move_to(closeup.tile.row(index).center)
-            self.play(row.animate.move_to(place), run_time=tempo.large / self.layer.count)
+        self.play(AnimateWith(row, pass_rows, rate_func=linear, run_time=tempo.large))
         self.here = self.wall.outline(layer, head)
         self.add(self.wall.cells)
         self.bring_to_front(closeup.tile)
@@ -166,10 +170,11 @@ class Patterns(Stage):
             run_time=tempo.swing,
         )
         self.remove(closeup.tile)
-        self.wall_words = [self.wall.title, self.wall.numbers, self.wall.way]
+        self.wall_words = [self.wall.title, self.wall.numbers]
         self.play(*(Appear(part) for part in self.wall_words), run_time=tempo.small)
+        self.leaving: list[Mobject] = [*self.wall_words, self.here]
 
-    @beat
+    @beat(when=lambda trace: trace.meta.n_layers > 1)
     def through_the_model(self) -> None:
         """Read it {direction}: layer after layer, that is the way through the model."""
         tempo, layout = self.theme.tempo, self.wall.layout
@@ -179,9 +184,9 @@ class Patterns(Stage):
         way = np.subtract(end.center, start.center)
 
         def pass_layers(alpha: float) -> None:
-            column.move_to(home + round(alpha * (layout.layers - 1)) / steps * way)
+            column.move_to(home + round(alpha * steps) / steps * way)
 
-        steps = max(1, layout.layers - 1)
+        steps = layout.layers - 1
         self.play(
             *(Vanish(part) for part in (*self.wall_words, self.here)),
             Appear(column),
@@ -200,8 +205,13 @@ class Patterns(Stage):
             ),
             run_time=2 * tempo.swing,
         )
-        self.play(Vanish(column), *(Appear(part) for part in self.wall_words), run_time=tempo.small)
-        self.leaving = list(self.wall_words)
+        self.play(
+            Vanish(column),
+            *(Appear(part) for part in self.wall_words),
+            *(Draw(part) if isinstance(part, Wire) else Appear(part) for part in self.wall.way),
+            run_time=tempo.normal,
+        )
+        self.leaving = [*self.wall_words, self.wall.way]
 
     # Heads with a habit
 
@@ -230,8 +240,12 @@ class Patterns(Stage):
             point=closeup.layout.notes,
             width=closeup.layout.note_width,
         )
-        closeup.place_in_shot(note)
-        parts: list[Mobject] = [closeup.words, note]
+        # Where notes are long, the bar stands lower.
+        box = closeup.layout.colour_bar
+        box = box.moved(dy=min(0.0, float(note.get_bottom()[1]) - BAR_GAP - box.top))
+        bar = ColourBar(Norm.unit(), "share of attention", box)
+        closeup.place_in_shot(Group(note, bar))
+        parts: list[Mobject] = [closeup.words, note, bar]
         if name == "sink":
             parts.append(Highlight(closeup.first_token_column, zoom=closeup.zoom))
             self.draws_first_token = len(closeup.hidden) > 0
@@ -241,7 +255,7 @@ class Patterns(Stage):
             Appear(closeup.tile, rate_func=EARLY),
             *(Vanish(part, rate_func=EARLY) for part in self.leaving),
             Fly(self.camera, closeup.shot),
-            Succession(Presence(self.wall.cells, 1.0), Presence(self.wall.cells, NEARLY_GONE)),
+            Succession(Presence(self.wall.cells, 1.0), Presence(self.wall.cells, 0.0)),
             *(Appear(part, rate_func=LATE) for part in parts),
             run_time=0.8 * self.theme.tempo.swing,
         )
@@ -300,9 +314,10 @@ class Patterns(Stage):
             self.play(Appear(frames[-1]), run_time=tempo.small)
             self.play(
                 MoveFromCopy(wall.tile(find.layer, find.head), pattern.pattern),
+                Appear(pattern.first, rate_func=LATE),
+                Appear(pattern.words, rate_func=LATE),
                 run_time=tempo.normal,
             )
-            self.play(Appear(pattern.first), Appear(pattern.words), run_time=tempo.small)
         self.leaving = [wall.cells, *words, *names, *frames]
         self.leaving += [part for pattern in (*own, *others) for part in pattern]
 
@@ -342,7 +357,6 @@ class Patterns(Stage):
     def many_more(self) -> None:
         """DeepSeek-R1 has {many_layers} of {many_heads}: {many} patterns for every prompt."""
         tempo, theme = self.theme.tempo, self.theme
-        self.draws_first_token, self.shows_gpt2 = False, False
         title = WallTitle(
             "{many} patterns".format(**self.facts),
             f"{LARGE_NAME}: " + "{many_layers} × {many_heads}".format(**self.facts),
@@ -364,14 +378,19 @@ class Patterns(Stage):
             title=title.width,
             note=note.width,
         )
-        self.play(*self._leave(), Fly(self.camera, self.overview), run_time=tempo.large)
+        # From another model's wall the camera flies away; around a close-up the wall comes back.
+        leaving = [] if self.shows_gpt2 else self._leave()
+        self.draws_first_token, self.shows_gpt2 = False, False
+        self.add(self.wall.cells)
+        self.play(*leaving, Fly(self.camera, self.overview), run_time=tempo.large)
+        self.remove(*self.leaving)
         places = PatternPlaces(layout, self.wall.layout)
         self.add(places)
         self.bring_to_back(places)
         self.play(
             Fly(self.camera, layout.shot),
             AnimateWith(places, places.grow),
-            run_time=1.6 * tempo.swing,
+            run_time=1.3 * tempo.swing,
         )
         title.at(layout.title)
         x, y = layout.note

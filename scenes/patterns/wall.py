@@ -43,6 +43,8 @@ __all__ = [
     "prompt_patterns",
 ]
 
+LABEL_GAP = 0.06  # between a pattern and the lines below it, in scene units
+
 Array = npt.NDArray[np.float64]
 M = TypeVar("M", bound=Mobject)
 
@@ -418,8 +420,8 @@ class HabitPattern(Group):
         if wall.view.hides_first:
             left = Box.of(box.left, box.left + box.height / count, box.bottom, box.top)
             self.first.add(wall.part(find.layer, find.head, left, first=True))
-        self.words, y = VGroup(), box.bottom
-        room = box.width + 0.4
+        self.words, y = VGroup(), box.bottom - LABEL_GAP
+        room = box.width + 0.25
         for text, size, colour in (
             (name, theme.shape_size, theme.ink),
             (place, theme.note_size, theme.muted),

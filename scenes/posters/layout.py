@@ -7,23 +7,24 @@ from dataclasses import dataclass
 import numpy as np
 
 from filmkit.core.camera import Shot
-from filmkit.core.geometry import FRAME_HEIGHT, HEADER, Box, Frame, Point
+from filmkit.core.geometry import FRAME_HEIGHT, Box, Frame, Point
 from filmkit.mobjects.head_stack_layout import LENS, HeadStackLayout, prism_corners, shot_on
 from filmkit.mobjects.latent_layout import ROPE_GAP, HeadStackShots
 
-__all__ = ["PosterLayout", "ThumbnailLayout"]
+__all__ = ["TEXT", "TITLE", "TITLE_GAP", "PosterLayout", "ThumbnailLayout"]
 
 
 # Lengths are in scene units.
-TITLE = 0.062 * FRAME_HEIGHT  # height of a line of the title
-TITLE_STEP = 1.2  # distance from one line of the title to the next, in lines
+TITLE = 0.07 * FRAME_HEIGHT  # height of the title
 TITLE_DROP = 0.07  # free height above the title, because large letters reach above their line
+TITLE_GAP = 0.4  # between the title and the words beside it
 TEXT = 0.03 * FRAME_HEIGHT  # height of a line of text
 TEXT_STEP = 1.5  # distance from one line of text to the next, in lines
-TURN, TILT = 52.0, 18.0  # angles of the camera, in degrees
-FOOT = 1.95  # height below the stack of heads, for the text
-BESIDE = 3.9  # width that the stack leaves free at the left, for the title
-NAMES = 1.35  # width that it leaves free at the right, for names of panels
+TURN, TILT = 52.0, 7.0  # angles of the camera, in degrees
+HEAD = 1.0  # height above the stack of heads, for the title and names of panels
+BESIDE = 0.8  # width that it leaves free at the left, for names of panels
+FEW, LOW = 3, 1.0  # number of cards and height of a latent below which a stack is narrow
+TEXT_ROOM = 1.6  # height below such a stack, for the text
 NOTE = 0.4  # height of the line of notes at the foot of the frame
 
 
@@ -54,16 +55,19 @@ class PosterLayout:
         cls, frame: Frame, head_stack: HeadStackLayout, latent_shots: HeadStackShots
     ) -> PosterLayout:
         """Lay out a poster, with room for shared panels beside the cards and beneath them."""
-        k, _ = head_stack.shared(head_stack.head.k, range(head_stack.count))
-        v, _ = head_stack.shared(head_stack.head.v, range(head_stack.count))
+        # Panels that some heads share are no farther than those of the last two.
+        far = head_stack.depth_at(max(0.0, head_stack.count - 1.5))
         latent, depth = latent_shots.latent, latent_shots.depth
-        corners = [head_stack.outer_corners]
-        for box in (k, v):
-            for z in (head_stack.near, head_stack.far):
-                corners.append(prism_corners(box.grown(0.0, HEADER / 2), z, z))
-        corners.append(prism_corners(latent.grown(0.0, HEADER / 2), depth, depth))
+        corners = [prism_corners(head_stack.card, head_stack.near, head_stack.far)]
+        for panel in (head_stack.head.k, head_stack.head.v):
+            box, _ = head_stack.shared(panel, range(head_stack.count))
+            corners.append(prism_corners(box, head_stack.near, far))
+        corners.append(prism_corners(latent, depth, depth))
         safe = frame.safe
-        into = Box.of(safe.left + BESIDE, safe.right - NAMES, safe.bottom + FOOT, safe.top)
+        # A few cards, or low ones, are not wide enough for the text to stand beside what is lowest.
+        narrow = head_stack.count < FEW or latent.height < LOW
+        foot = safe.bottom + NOTE + (TEXT_ROOM if narrow else 0.0)
+        into = Box.of(safe.left + BESIDE, safe.right, foot, safe.top - HEAD)
         shot = shot_on(
             np.concatenate(corners),
             frame,
@@ -88,27 +92,22 @@ class PosterLayout:
         left = Box.of(box.left, box.left + width, box.bottom, box.top)
         return left, Box.of(left.right + ROPE_GAP, box.right, box.bottom, box.top)
 
-    def title(self, lines: int, below: int) -> tuple[tuple[Point, ...], tuple[Point, ...]]:
-        """Return the left ends of the lines of the title, and of the lines below them."""
-        safe = self.frame.safe
-        step = TITLE * TITLE_STEP
-        top = safe.top - TITLE_DROP - TITLE / 2
-        title = tuple((safe.left, top - step * line) for line in range(lines))
-        first = title[-1][1] - TITLE / 2 - TEXT
-        step = TEXT * TEXT_STEP
-        return title, tuple((safe.left, first - step * line) for line in range(below))
+    @property
+    def title(self) -> Point:
+        """Left end of the title."""
+        return (self.frame.safe.left, self.frame.safe.top - TITLE_DROP - TITLE / 2)
 
     def text(self, lines: int) -> tuple[Point, ...]:
-        """Return the right ends of the lines at the lower right, from the top."""
+        """Return the left ends of the lines at the lower left, from the top."""
         safe = self.frame.safe
         step = TEXT * TEXT_STEP
         foot = safe.bottom + NOTE + TEXT / 2
-        return tuple((safe.right, foot + step * (lines - 1 - line)) for line in range(lines))
+        return tuple((safe.left, foot + step * (lines - 1 - line)) for line in range(lines))
 
 
 @dataclass(frozen=True)
 class ThumbnailLayout:
-    """Layout of large words beside a stack of heads.
+    """Layout of large words below a stack of heads.
 
     Attributes
     ----------
@@ -128,15 +127,15 @@ class ThumbnailLayout:
         head_stack = poster.head_stack
         corners = np.concatenate(
             [
-                head_stack.outer_corners,
+                prism_corners(head_stack.card, head_stack.near, head_stack.far),
                 prism_corners(poster.latent.grown(0.1), poster.depth, poster.depth),
             ]
         )
         safe = frame.safe
-        middle = Box.of(safe.right - 0.66 * safe.width, safe.right, safe.bottom, safe.top)
+        into = Box.of(safe.left + 0.2 * safe.width, safe.right, safe.bottom, safe.top)
         shot = shot_on(
-            corners, frame, theta=-34, phi=20, focal=LENS, width=0.63, height=1.04, into=middle
+            corners, frame, theta=-36, phi=19, focal=LENS, width=0.76, height=1.06, into=into
         )
-        top = safe.top - step / 2
-        words = tuple((safe.left, top - step * line) for line in range(lines))
+        foot = safe.bottom + step / 2
+        words = tuple((safe.left, foot + step * (lines - 1 - line)) for line in range(lines))
         return cls(words, shot)

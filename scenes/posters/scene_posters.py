@@ -6,11 +6,12 @@ from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
-from manim import DOWN, LEFT, RIGHT, Group, Mobject, VGroup
+from manim import DOWN, LEFT, UP, Group, Mobject, VGroup
 
 from extract.architectures import COMPARED_GROUPS, Scheme, architecture
 from extract.sharing import groups_for
 from filmkit.core.camera import keep_upright, pin_to_frame, set_depth_plane
+from filmkit.core.geometry import FRAME_HEIGHT
 from filmkit.core.numbers import format_count
 from filmkit.core.stage import Stage, beat
 from filmkit.core.text import Label
@@ -22,7 +23,7 @@ from filmkit.mobjects.latent_view import LatentView
 from filmkit.mobjects.marks import Outline
 from filmkit.mobjects.shared_head_stack import SharedHeadStack
 from filmkit.mobjects.shared_view import SharedView
-from scenes.posters.layout import PosterLayout, ThumbnailLayout
+from scenes.posters.layout import TEXT, TITLE, TITLE_GAP, PosterLayout, ThumbnailLayout
 
 __all__ = [
     "GroupedQueryPoster",
@@ -34,9 +35,9 @@ __all__ = [
 ]
 
 SHAPE = "DeepSeek-V3/R1"
-TITLE, TEXT = 0.062, 0.03  # text sizes for print, as fractions of the frame's height
-THUMBNAIL = 0.15  # text size of the thumbnail
-AWAY = 0.2  # between a shared panel and its words, in scene units
+TEXT_SIZE = TEXT / FRAME_HEIGHT  # size of text for print
+THUMBNAIL = 0.14  # text size of the thumbnail
+AWAY = 0.2  # between a panel and its words, and between words in a row, in scene units
 
 
 class Poster(Stage):
@@ -49,14 +50,14 @@ class Poster(Stage):
     scheme
         The scheme.
     name, idea
-        Lines of the title and of the text below it.
+        The title, and the words beside it.
     """
 
     tensors = ("q", "k", "v", "pattern", "z")
 
     scheme: ClassVar[Scheme]
-    name: ClassVar[tuple[str, ...]]
-    idea: ClassVar[tuple[str, ...]]
+    name: ClassVar[str]
+    idea: ClassVar[str]
 
     @property
     def groups(self) -> int:
@@ -101,17 +102,15 @@ class Poster(Stage):
 
     def stack_labels(self) -> list[Mobject]:
         """Return the names of panels beside the stack."""
-        theme, cards = self.theme, self.head_stack.cards
-        front, back = cards[0], cards[-1]
-        names = [self.named(back.q.side_center(LEFT), LEFT, ("queries Q", theme.query))]
-        names += [
-            self.named(panel.side_center(RIGHT), RIGHT, (name, colour))
-            for panel, name, colour in (
-                (front.pattern, "pattern A", theme.pattern),
-                (front.z, "output Z", theme.z),
-            )
+        theme, layout = self.theme, self.head_stack.layout
+        card, near = layout.card, layout.near
+        back = self.head_stack.cards[-1]
+        return [
+            self.named(back.q.side_center(LEFT), LEFT, ("queries Q", theme.query)),
+            self.named((card.right, card.top, near), UP + LEFT, ("pattern A", theme.pattern)),
+            self.named((card.right, card.bottom, near), 1.8 * DOWN + LEFT, ("output Z", theme.z)),
+            *self.own_names(),
         ]
-        return [*names, *self.own_names()]
 
     def own_names(self) -> list[Mobject]:
         """Return the names of keys and values beside the last card."""
@@ -126,14 +125,18 @@ class Poster(Stage):
 
     @staticmethod
     def named(
-        point: npt.NDArray[np.float64], side: npt.NDArray[np.float64], *lines: tuple[str, str]
+        point: npt.ArrayLike, side: npt.NDArray[np.float64], *words: tuple[str, str]
     ) -> VGroup:
-        """Return upright lines of words beside a point of the scene, each with its colour."""
-        labels = VGroup(*(Label(text, size=TEXT, colour=colour) for text, colour in lines))
-        for line, label in enumerate(labels):
-            drop = 1.2 * label.line_height * (line + 1.4 * float(-side[1]))
-            label.on_line(float(side[0]) * (AWAY + label.width / 2), -drop)
-        return keep_upright(labels, point)
+        """Return upright words beside a point of the scene, in a row, each with its colour."""
+        labels = VGroup(*(Label(text, size=TEXT_SIZE, colour=colour) for text, colour in words))
+        rise = 1.2 if side[1] > 0 else 1.7
+        x, y = 0.0, rise * labels[0].line_height * float(side[1])
+        for label in labels:
+            label.on_line(x + label.width / 2, y)
+            x += label.width + AWAY
+        width = x - AWAY
+        labels.shift([float(side[0]) * (AWAY + width / 2) - width / 2, 0, 0])
+        return keep_upright(labels, np.asarray(point))
 
     def add_keys_and_values(self) -> None:
         """Add keys and values where the scheme has them."""
@@ -162,41 +165,41 @@ class Poster(Stage):
         return notes
 
     def _title(self) -> VGroup:
-        theme, lines = self.theme, VGroup()
-        points = self.layout.title(len(self.name), len(self.idea))
-        for words, size, colour, places in (
-            (self.name, TITLE, theme.ink, points[0]),
-            (self.idea, TEXT, theme.muted, points[1]),
+        theme, (x, y) = self.theme, self.layout.title
+        name = Label(self.name, size=TITLE / FRAME_HEIGHT)
+        name.on_line(x + name.width / 2, y)
+        title, left = VGroup(name), name.get_right()[0] + TITLE_GAP
+        rows, meta = self.layer.count, self.trace.meta
+        shapes = (
+            f"in every head: Q and K {rows} × {meta.d_qk}, V and Z {rows} × {meta.d_v}, "
+            f"A {rows} × {rows}"
+        )
+        for text, size, line in (
+            (self.idea, TEXT_SIZE, y + 0.75 * TEXT),
+            (shapes, theme.note_size, y - 0.5 * TEXT),
         ):
-            for text, (x, y) in zip(words, places, strict=True):
-                label = Label(text, size=size, colour=colour)
-                lines.add(label.on_line(x + label.width / 2, y))
-        return lines
+            label = Label(text, size=size, colour=theme.muted)
+            title.add(label.on_line(left + label.width / 2, line))
+        return title
 
     def _footer(self) -> VGroup:
-        theme, meta = self.theme, self.trace.meta
-        rows = self.layer.count
+        theme = self.theme
         arithmetic, count = self.cached
         groups = COMPARED_GROUPS if self.scheme == "gqa" else None
         published = CachedPerToken(architecture(SHAPE), self.scheme, groups)
         with_groups = f" with {groups} groups" if groups else ""
-        small_lines = [
-            f"in every head: Q and K {rows} × {meta.d_qk}, V and Z {rows} × {meta.d_v}, "
-            f"A {rows} × {rows}",
-            *self.notes(),
-        ]
         main_lines = [
             f"cached per token and layer: {arithmetic}, {format_count(count * BITS // 8)} bytes",
             f"DeepSeek-R1’s size{with_groups}: {format_count(published.size())} bytes per token",
         ]
         lines = VGroup()
-        texts = [*small_lines, *main_lines]
+        texts = [*self.notes(), *main_lines]
         for text, (x, y) in zip(texts, self.layout.text(len(texts)), strict=True):
             if text in main_lines:
-                label = Label(text, size=TEXT)
+                label = Label(text, size=TEXT_SIZE)
             else:
                 label = Label(text, size=theme.note_size, colour=theme.muted)
-            lines.add(label.on_line(x - label.width / 2, y))
+            lines.add(label.on_line(x + label.width / 2, y))
         return lines
 
 
@@ -212,8 +215,8 @@ class MultiHeadPoster(Poster):
     """Poster of multi-head attention."""
 
     scheme = "mha"
-    name = ("Multi-head", "attention")
-    idea = ("every head keeps", "its own K and V")
+    name = "Multi-head attention"
+    idea = "every head keeps its own K and V"
 
     def add_keys_and_values(self) -> None:
         frames = VGroup()
@@ -264,15 +267,10 @@ class SharedPoster(Poster):
                     panel.set_values(values)
                     panel.source = source
         parts = (shared_stack.frames, shared_stack.key_fan_outs, shared_stack.value_fan_outs)
-        rows, meta, theme = self.layer.count, self.trace.meta, self.theme
+        theme = self.theme
         # Below the panels, where no card is.
         foot = shared_stack.values[-1].side_center(DOWN)
-        names = self.named(
-            foot,
-            DOWN,
-            (f"keys K  {rows} × {meta.d_qk}", theme.key),
-            (f"values V  {rows} × {meta.d_v}", theme.value),
-        )
+        names = self.named(foot, DOWN, ("keys K", theme.key), ("values V", theme.value))
         self.add(*shared_stack.keys, *shared_stack.values, *parts, names)
 
     @property
@@ -291,8 +289,8 @@ class GroupedQueryPoster(SharedPoster):
     """Poster of grouped-query attention."""
 
     scheme = "gqa"
-    name = ("Grouped-query", "attention")
-    idea = ("groups of heads", "share K and V")
+    name = "Grouped-query attention"
+    idea = "groups of heads share K and V"
 
     @property
     def n_groups(self) -> int:
@@ -303,8 +301,8 @@ class MultiQueryPoster(SharedPoster):
     """Poster of multi-query attention."""
 
     scheme = "mqa"
-    name = ("Multi-query", "attention")
-    idea = ("all heads share", "one K and one V")
+    name = "Multi-query attention"
+    idea = "all heads share one K and one V"
 
     @property
     def n_groups(self) -> int:
@@ -315,8 +313,8 @@ class LatentPoster(Poster):
     """Poster of multi-head latent attention."""
 
     scheme = "mla"
-    name = ("Multi-head latent", "attention")
-    idea = ("one latent makes", "every K and V")
+    name = "Multi-head latent attention"
+    idea = "one latent makes every K and V"
 
     def prepare(self) -> None:
         self.view = LatentView.of(self.layer)
@@ -333,15 +331,11 @@ class LatentPoster(Poster):
         self.latent.shift([0.0, 0.0, self.layout.depth])
         set_depth_plane(self.latent, self.latent.cells)
         width = f"{forms.rank} + {forms.d_rope}" if forms.d_rope else f"{forms.rank}"
-        lines = [
-            Label("latent C", size=TEXT, colour=theme.latent),
-            Label(f"{self.layer.count} × {width}", colour=theme.muted),
-        ]
-        for line, label in enumerate(lines):
-            label.on_line(-AWAY - label.width / 2, -1.2 * label.line_height * line)
+        shape = f"{self.layer.count} × {width}"
         edge = self.latent.cells.side_center(LEFT)
-        self.latent_words = keep_upright(VGroup(*lines), edge)
-        self.add(self.latent, NaiveFeed(head_stack, naive, self.latent_shots), self.latent_words)
+        words = (("latent C", theme.latent), (shape, theme.muted))
+        self.latent_name = self.named(edge, LEFT, *words)
+        self.add(self.latent, NaiveFeed(head_stack, naive, self.latent_shots), self.latent_name)
 
     @property
     def cached(self) -> tuple[str, int]:
@@ -358,9 +352,9 @@ class LatentPoster(Poster):
 
 
 class Thumbnail(LatentPoster):
-    """Thumbnail of the film: the latent and its heads, with very few words."""
+    """Thumbnail of the film: the latent and its heads, with the film's question in two words."""
 
-    words: ClassVar[tuple[str, ...]] = ("One", "shared", "latent")
+    words: ClassVar[tuple[str, ...]] = ("Remember", "less?")
 
     def provenance_notes(self) -> tuple[str, str]:
         return "", ""
@@ -370,7 +364,7 @@ class Thumbnail(LatentPoster):
 
     def add_keys_and_values(self) -> None:
         super().add_keys_and_values()
-        self.remove(self.latent_words)
+        self.remove(self.latent_name)
 
     def _title(self) -> VGroup:
         layout = ThumbnailLayout.of(self.layout, size=THUMBNAIL, lines=len(self.words))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from filmkit.core.geometry import FRAME_HEIGHT, Box, Frame, Point
+from filmkit.core.geometry import FRAME_HEIGHT, WORD_GAP, Box, Frame, Point
 
 __all__ = ["DEPTH", "QuestionLayout"]
 
 # Lengths are in scene units.
 DEPTH = (0.9, 0.42)  # how far the back of a slab is to the right of its front, and above it
-MAX_SLAB = 0.34  # height of a slab, at most
+MAX_SLAB = 0.5  # height of a slab, at most
 MAX_WIDTH = 4.6  # width of a slab, at most
 DISPLAY = 0.07  # size of the figure that matters, as a fraction of the frame's height
 GAP = 0.3  # between things
@@ -32,8 +32,10 @@ class QuestionLayout:
         Front of the memory when it is full.
     count, unit
         Middle of the counter, and of the words below it.
+    limit
+        Middle of the words above the memory.
     remark
-        Left end of the first line of the remark, and its width.
+        Middle of the first line of the remark, and its width.
     question, title
         Room for the question, and the middle of the title.
     """
@@ -51,39 +53,51 @@ class QuestionLayout:
     title: Point
 
     @classmethod
-    def of(cls, frame: Frame) -> QuestionLayout:
-        """Lay the scene out in a frame."""
+    def of(cls, frame: Frame, *, words: float) -> QuestionLayout:
+        """Lay the scene out in a frame.
+
+        Parameters
+        ----------
+        frame
+            The frame.
+        words
+            Width of the words beside the slabs of a few.
+        """
         stage, tall = frame.stage, frame.upright
-        above = Box.of(stage.left, stage.right, stage.top - 0.3 * stage.height, stage.top)
+        first = Box(stage.x, frame.safe.y, stage.width - 1.0, 0.5 * stage.height)
+        high = 0.3 * stage.height
+        above = Box(stage.x, stage.top - high / 2, first.width, high)
         right, up = DEPTH
         if tall:
             # Figures above the memory.
             width = min(MAX_WIDTH, 0.6 * stage.width)
             left = stage.x - (width + right) / 2
             figures = Box.of(stage.left, stage.right, stage.top - 0.25 * stage.height, stage.top)
-            top = figures.bottom - up - 3 * GAP
+            top = figures.bottom - up - 5 * GAP
             remark = 0.14 * stage.height
-            bottom = stage.bottom + remark + GAP
-            corner, room = (stage.left, stage.bottom + remark), stage.width
+            bottom = stage.bottom + remark + 2 * GAP
+            note, room = (stage.x, stage.bottom + remark), stage.width
         else:
             width = min(MAX_WIDTH, 0.36 * stage.width)
             left = stage.right - width - right - 2 * GAP
-            figures = Box.of(stage.left, left - 2 * GAP, stage.y - 0.5, stage.top - 0.5)
+            figures = Box.of(stage.left, left - 2 * GAP, stage.y, stage.y + 1.2)
             bottom, top = stage.bottom + GAP, stage.top - up - FRAME_HEIGHT * 0.04 - 3 * GAP
-            corner, room = (stage.left, stage.bottom + 1.7), figures.width
+            note, room = (figures.x, figures.bottom - 1.2), 0.85 * figures.width
         full = Box.of(left, left + width, bottom, top)
-        few_left = stage.x - (width + right) / 2
+        words += WORD_GAP
+        few_width = min(width, stage.width - words - right)
+        few_left = stage.x - (few_width + right - words) / 2
         few_bottom = stage.bottom + GAP
         return cls(
-            first=Box(stage.x, frame.safe.y, stage.width - 1.0, 0.5 * stage.height),
-            above=Box.of(above.left, above.right - 0.5, above.bottom, above.top),
-            foot=Box.of(few_left, few_left + width, few_bottom, few_bottom),
+            first=first,
+            above=above,
+            foot=Box.of(few_left, few_left + few_width, few_bottom, few_bottom),
             few=above.bottom - GAP - up - few_bottom,
             full=full,
             count=(figures.x, figures.y + 0.45),
             unit=(figures.x, figures.y - 0.45),
             limit=(full.x + right / 2, full.top + up + 2.6 * GAP + FRAME_HEIGHT * 0.02),
-            remark=(corner, room),
+            remark=(note, room),
             question=Box(stage.x, stage.y + 0.6, stage.width - 1.0, 0.5 * stage.height),
             title=(stage.x, stage.y - 0.2 * stage.height),
         )
@@ -91,3 +105,9 @@ class QuestionLayout:
     def slab(self, tokens: int) -> float:
         """Return the height of one slab of a sentence."""
         return min(MAX_SLAB, self.few / tokens)
+
+    def slabs(self, tokens: int) -> tuple[Box, ...]:
+        """Return the front of each slab of a sentence, from the lowest."""
+        foot, high = self.foot, self.slab(tokens)
+        bottoms = (foot.bottom + row * high for row in range(tokens))
+        return tuple(Box.of(foot.left, foot.right, low, low + high) for low in bottoms)

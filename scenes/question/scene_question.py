@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from manim import AnimationGroup, Group, LaggedStart, linear, smooth
+from manim import AnimationGroup, Group, LaggedStart, linear, smooth, squish_rate_func
 
 from extract.architectures import GPU_BYTES, architecture
 from filmkit.core.animations import (
@@ -13,14 +13,15 @@ from filmkit.core.animations import (
     Glide,
     Vanish,
 )
-from filmkit.core.geometry import Box
+from filmkit.core.geometry import WORD_GAP, Box
 from filmkit.core.numbers import format_count, format_gigabytes, readable_bytes, spoken_bytes
 from filmkit.core.printable import printable
 from filmkit.core.stage import Stage, beat
 from filmkit.core.text import Label, Number, break_lines
 from filmkit.mobjects.cached_numbers import CachedPerToken
 from filmkit.mobjects.chart import Paragraph
-from filmkit.mobjects.sentence import Blink, BlinkingDrift, Sentence
+from filmkit.mobjects.marks import TokenLabels, size_beside
+from filmkit.mobjects.sentence import BlinkingDrift, Sentence
 from scenes.question.layout import DISPLAY, QuestionLayout
 from scenes.question.pile import Limit, Pile
 
@@ -29,6 +30,8 @@ SENTENCE, QUESTION = 0.08, 0.06  # text sizes, as fractions of the frame's heigh
 ASKED = ("Can", " a", " model", " remember", " less,", " and", " think", " as", " well?")
 TITLE = "The attention film"
 GROWTH = 6.0  # seconds in which the memory fills
+WORD_SHARE = 0.25  # of the width, for the words beside the slabs
+LANDED = squish_rate_func(smooth, 0.7, 1.0)  # when a slab that falls has its word beside it
 SETTLED = 0.8  # share of that time in which the view goes back
 
 
@@ -38,13 +41,14 @@ class Question(Stage):
     title = "Can a model remember less?"
 
     def prepare(self) -> None:
-        meta, self.layout = self.trace.meta, QuestionLayout.of(self.frame)
+        meta = self.trace.meta
         tokens = meta.tokens[self.layer.first : self.layer.stop]
         after = meta.tokens[meta.n_prompt : meta.n_prompt + 1]
         # Rows from the middle of a long prompt are followed by more of the prompt.
         self.follows = self.layer.stop == meta.n_prompt and bool(after)
         tokens += after if self.follows else ()
         self.tokens, theme = tokens, self.theme
+        self.layout, self.named = self._lay_out()
         colours = [theme.ink] * len(tokens)
         if self.follows:
             colours[-1] = theme.highlight
@@ -62,6 +66,18 @@ class Question(Stage):
             "gigabytes": f"{GPU_BYTES / 1e9:.0f}",
             "capacity": format_count(self.capacity),
         }
+
+    def _lay_out(self) -> tuple[QuestionLayout, TokenLabels]:
+        """Return the layout, and the word of each slab if there is room for words."""
+        tokens, layout = self.tokens, QuestionLayout.of(self.frame, words=0.0)
+        size = size_beside(layout.slab(len(tokens)))
+        if size < self.theme.min_text_size:
+            return layout, TokenLabels((), (), width=0.0)
+        widest = max(Label(printable(token), size=size).width for token in tokens)
+        width = min(widest, WORD_SHARE * self.frame.stage.width)
+        layout = QuestionLayout.of(self.frame, words=width)
+        points = [(box.left - WORD_GAP, box.y) for box in layout.slabs(len(tokens))]
+        return layout, TokenLabels(tokens, points, width=width, size=size)
 
     def variant(self, beat: str) -> str:
         if not self.follows:
@@ -88,16 +104,15 @@ class Question(Stage):
         sentence, given = self.sentence, len(self.tokens) - self.follows
         sentence.move_cursor(0)
         self.play(Appear(self.cursor, run_time=0.2))
-        self.play(sentence.write(0, given), run_time=max(1.6, min(3.2, 0.26 * given)))
-        self.play(Blink(self.cursor), run_time=1.0)
+        self.play(sentence.write(0, given), run_time=max(1.6, min(4.4, 0.48 * given)))
         self.wait_for("next" if self.variant("") == "read" else "word")
         if self.follows:
             self.play(sentence.write(given, given + 1), run_time=0.5)
 
     @beat
     def every_token_is_kept(self) -> None:
-        """To go on, it keeps a slab of memory for every token, as models call words and pieces
-        of words."""
+        """For every token, the model's word for a word or a piece of one, it keeps a slab of
+        memory."""
         sentence, tempo, layout = self.sentence, self.theme.tempo, self.layout
         self.raised.move_cursor(len(self.tokens))
         self.play(
@@ -105,23 +120,25 @@ class Question(Stage):
             Glide(self.cursor, self.raised.cursor),
             run_time=tempo.normal,
         )
-        count = len(self.tokens)
-        unit = layout.slab(count)
-        self.slabs = Group(
-            *(Pile(layout.foot.moved(dy=row * unit), 1, unit) for row in range(count))
-        )
+        self.slabs = Group(*(Pile(box, 1, box.height) for box in layout.slabs(len(self.tokens))))
         falling = []
-        for slab, word in zip(self.slabs, sentence.words, strict=True):
+        for row, (slab, word) in enumerate(zip(self.slabs, sentence.words, strict=True)):
             start = slab.copy()
             start.stretch_to_fit_width(max(0.1, word.width)).stretch_to_fit_height(0.08)
             start.move_to([word.get_x(), word.get_bottom()[1], 0.0])
-            falling.append(AnimationGroup(Arrive(slab, start), Appear(slab, run_time=0.25)))
+            naming = (
+                Appear(name, rate_func=LANDED, run_time=tempo.large)
+                for name in self.named[row : row + 1]
+            )
+            arriving = Arrive(slab, start), Appear(slab, run_time=0.25)
+            falling.append(AnimationGroup(*arriving, *naming))
         self.play(LaggedStart(*falling, lag_ratio=0.45), run_time=5.5)
+        self.add(self.named)
 
     @beat
     def until_it_bursts(self) -> None:
-        """If all {heads} heads of DeepSeek-R1 kept theirs, a token would take {bytes}. After
-        {capacity} tokens, a chip of {gigabytes} [gigabytes] is full."""
+        """If nothing were shared, DeepSeek-R1 would need {bytes} a token. After {capacity}
+        tokens, a chip of {gigabytes} [gigabytes] is full."""
         layout, tempo, count = self.layout, self.theme.tempo, len(self.tokens)
         unit, full = layout.slab(count), layout.full
         pile = Pile(layout.foot, count, unit)
@@ -150,14 +167,13 @@ class Question(Stage):
             limit.set_height(foot, min(10 * self.frame.height, self.capacity * now_unit))
             counter.set_value(int(tokens))
 
-        self.play(Glide(said, gone), AnimateWith(pile, move))
+        self.play(Glide(said, gone), Vanish(self.named), AnimateWith(pile, move))
         self.remove(said)
         self.play(Appear(words), Appear(limit), run_time=tempo.small)
         moving = Group(pile, limit, counter)
         self.play(AnimateWith(moving, grow, run_time=GROWTH, rate_func=linear))
-        self.limit_label = Label(format_gigabytes(GPU_BYTES), size=self.theme.name_size).on_line(
-            *layout.limit
-        )
+        held = f"one GPU: {format_gigabytes(GPU_BYTES)}"
+        self.limit_label = Label(held, size=self.theme.name_size).on_line(*layout.limit)
         self.play(Appear(self.limit_label), run_time=tempo.small)
         self.wait_for("gigabytes")
         broken = limit.burst()
@@ -174,13 +190,16 @@ class Question(Stage):
         counter.set_value(len(self.tokens))
         words = [f"tokens, {readable_bytes(self.size)} each"]
         unit = Paragraph(words, layout.unit, size=theme.name_size, colour=theme.ink, align="center")
-        corner, width = layout.remark
+        point, width = layout.remark
         remark = (
-            f"{SHAPE.split('/')[1]} never did this. Its weights are not counted, "
-            f"and {format_gigabytes(GPU_BYTES)} are {GPU_BYTES / 1e9:.0f} × 10⁹ bytes."
-        )
+            "if all {heads} heads kept their own keys and values, which R1 never did; "
+            "weights not counted; {gigabytes} GB = {gigabytes} × 10⁹ bytes"
+        ).format(**self.facts)
         lines = Paragraph(
-            break_lines(remark, width, size=theme.shape_size), corner, size=theme.shape_size
+            break_lines(remark, width, size=theme.shape_size),
+            point,
+            size=theme.shape_size,
+            align="center",
         )
         return Group(counter, unit, lines)
 

@@ -10,7 +10,7 @@ __all__ = ["MatricesLayout", "PartsLayout", "SlideLayout"]
 
 # Lengths are in scene units.
 FORMULA_LINE = 1.35  # room for a formula at the top
-NUMBER_LINE = 1.0  # room for a figure with its words below a panel
+NUMBER_LINE = 1.15  # room for a figure with its words below a panel
 STRIP_GAP = 0.16  # between the latent and the rotated key beside it
 SIGN = 0.5  # room for a sign between two panels
 
@@ -55,9 +55,9 @@ class MatricesLayout:
                 )
                 for part in parts
             )
-            numbers = tuple((box.x, box.bottom - 0.45) for box in boxes)
+            numbers = tuple((box.x, box.bottom - 0.55) for box in boxes)
         return cls(
-            formula=((stage.x, stage.y + 0.3), (stage.x, stage.top - FORMULA_LINE / 2)),
+            formula=((stage.x, stage.y - 0.5), (stage.x, stage.top - FORMULA_LINE / 2)),
             matrices=boxes,
             numbers=numbers,
         )
@@ -135,7 +135,8 @@ class PartsLayout:
         """
         stage = frame.stage
         left = stage.left + word_width + WORD_GAP
-        height = min(stage.height - HEADER - 1.6, 0.5 * count, 0.62 * (stage.right - left))
+        highest = (1.1 if frame.tall else 0.62) * (stage.right - left)
+        height = min(stage.height - HEADER - 1.6, 0.5 * count, highest)
         top = stage.top - HEADER - (stage.height - HEADER - 1.6 - height) / 2
         latent, rope = _beside(Box.of(left, stage.right, top - height, top), sizes)
         above = min(0.28 * stage.height, 0.3 * count)

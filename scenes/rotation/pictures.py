@@ -32,7 +32,7 @@ Array = npt.NDArray[np.float64]
 DRAWN = 24  # rows and columns that are drawn of a merged matrix
 STEPS = (0, 1, 5)  # distances at which it is drawn
 FARTHEST = 10  # distance up to which two words slide
-SIZE = 0.13  # height of the formula, as a share of the frame's shorter side
+SIZE = 0.17  # height of the formula, as a share of the frame's shorter side
 
 
 class RotationFormula(VGroup):
@@ -53,7 +53,7 @@ class RotationFormula(VGroup):
     def __init__(self, frame: Frame, layout: MatricesLayout, words: tuple[str, str]) -> None:
         super().__init__()
         theme = current_theme()
-        size = min(SIZE * frame.shorter_side / 8, 0.075 * frame.width / 8)
+        size = min(SIZE * frame.shorter_side / 8, 0.1 * frame.width / 8)
         self.layout = layout
         self.pieces = VGroup(
             *(
@@ -172,7 +172,7 @@ class Matrices(Group):
                 figure = Label(f"{drawn} × {drawn}", size=theme.shape_size)
                 words = Label(f"of {whole} × {whole}", size=theme.note_size, colour=theme.muted)
             figure.on_line(x, y)
-            words.on_line(x, y - (0.45 if number else 0.3))
+            words.on_line(x, y - (0.5 if number else 0.3))
             self.numbers.add(VGroup(figure, words))
 
 

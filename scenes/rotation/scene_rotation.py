@@ -13,6 +13,7 @@ from filmkit.core.animations import (
     Arrive,
     MoveFromCopy,
     Reveal,
+    RollUp,
     Settle,
     Vanish,
     in_rows,
@@ -261,19 +262,21 @@ class RotationAndLatent(Stage):
     def what_it_says(self) -> None:
         tempo = self.theme.tempo
         self.sayings = sayings = Sayings(self.trace.meta.prompt, self._rows(), self.frame)
-        self.play(*(Vanish(part) for part in self.mobjects), run_time=tempo.small)
-        self.play(Appear(sayings.prompt), run_time=tempo.small)
-        for index in range(len(sayings.names)):
-            if index:
-                self.play(
-                    Appear(sayings.row(index)),
-                    MoveFromCopy(sayings.bars[index - 1], sayings.bars[index])
-                    if index > 1
-                    else Appear(sayings.bars[index]),
-                    run_time=tempo.small,
-                )
-            else:
-                self.play(Appear(sayings.row(0)), Appear(sayings.bars[0]), run_time=tempo.small)
+        cached = (self.parts.latent.cells, self.parts.rope.cells)
+        self.play(
+            Vanish(Group(*(part for part in self.visible_parts() if part not in cached))),
+            run_time=tempo.small,
+        )
+        self.play(
+            *(RollUp(cells, bar) for cells, bar in zip(cached, sayings.bars[1], strict=True)),
+            Appear(sayings.prompt, rate_func=second_half),
+        )
+        for index, bar in enumerate(sayings.bars):
+            # What is cached has become the bar of the second row.
+            coming = {0: [Appear(bar)], 1: []}.get(
+                index, [MoveFromCopy(sayings.bars[index - 1], bar)]
+            )
+            self.play(Appear(sayings.row(index)), *coming, run_time=tempo.small)
             self.play(Appear(sayings.sayings[index]), run_time=tempo.small)
 
     def _rows(self) -> list[Saying]:

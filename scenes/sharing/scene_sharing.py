@@ -105,9 +105,10 @@ class Sharing(Stage):
         "This model never did, so they are outlines.",
     )
     def a_set_for_every_head(self) -> None:
-        self.camera.shot = self.sets.shot
-        self.play(Appear(self.dial))
-        aside = [self.frame.width, 0.0, 0.0]
+        self.camera.shot = shot = self.sets.shot
+        self.play(Appear(self.dial), Appear(self.sets.full))
+        right, *_ = shot.rotation()
+        aside = self.frame.width * shot.height / self.frame.height * right
         arriving = [Arrive(each, each.copy().shift(aside)) for each in self.sets]
         self.play(LaggedStart(*arriving, lag_ratio=0.3, run_time=self.theme.tempo.swing))
         self.play(Appear(self.bar), self.bar.grow(), Appear(self.sets.names))

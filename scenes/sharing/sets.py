@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
 from manim import Animation, Group, Rectangle, VGroup
 
 from filmkit.core.animations import AnimateWith, second_half, set_presence
@@ -13,7 +14,7 @@ from filmkit.core.geometry import Box, Frame
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.text import Label, Number
 from filmkit.core.theme import current_theme, mixed
-from filmkit.mobjects.cache_volume import CachedTensor, VolumeBlock
+from filmkit.mobjects.cache_volume import CachedTensor, VolumeBlock, solid_outline
 from filmkit.mobjects.head_tensors import head_cells
 from filmkit.mobjects.marks import Outline
 from scenes.sharing.layout import DISPLAY, LINE, SharingLayout, shot_of_sets, volume_layout
@@ -46,7 +47,9 @@ class SetStack(Group):
     blocks
         ``blocks[head]["k"]`` and ``blocks[head]["v"]``.
     names
-        Names of keys and values below the first block.
+        Names of keys and values below the first block, whose foot falls to the right.
+    full
+        Outline of what all sets fill if every head has its own.
     shot
         Shot of it.
     """
@@ -77,8 +80,13 @@ class SetStack(Group):
         self.names = VGroup()
         theme = current_theme()
         for box, word, role in ((layout.k, "keys", "key"), (layout.v, "values", "value")):
-            label = Label(word, colour=theme.role(role)).on_line(0.0, -NAME_DROP)
-            self.names.add(keep_upright(label, at=(box.x, box.bottom, 0.0)))
+            foot = (box.x, box.bottom, 0.0)
+            label = Label(word, colour=theme.role(role))
+            left = frame.safe.left - self.shot.project(np.array([foot]), frame.height)[0, 0]
+            label.on_line(max(-label.width / 3, left + label.width / 2), -NAME_DROP)
+            self.names.add(keep_upright(label, at=foot))
+        depth = (meta.n_heads - 1) * self.pitch + layout.thickness
+        self.full = solid_outline(layout.front, depth, theme.faint)
         self._show(settings[0], settings[0], 1.0)
 
     def turn(self, start: int, stop: int) -> Animation:

@@ -21,7 +21,7 @@ from filmkit.render.quality import ASPECTS, DEFAULT_ASPECT
 from filmkit.words.captions import READING_SPEED, captions
 from filmkit.words.script import chapter_title, speaker_notes
 from scenes.registry import POSTERS, SCENES, THUMBNAIL
-from tests.scenes.known_faults import JUMPS, fault
+from tests.scenes.known_faults import fault
 from tests.support.kinds import KINDS, OWN_KEYS, SHIPPED_KIND, trace_of_kind
 from tests.support.performance import Performance, perform
 from tests.support.traces import make_trace
@@ -66,10 +66,6 @@ REFUSED = {
     ("scene_sharing", "one head"): "has one head, which has nothing to share; give another trace",
     ("scene_answer", "true MLA"): LATENT,
     ("scene_answer", "one head"): "has one head, which has nothing to share; give another trace",
-    ("scene_mqa", "true MLA"): LATENT,
-    ("scene_gqa", "true MLA"): LATENT,
-    ("scene_mqa", "one head"): "has one head, which has nothing to share; give another trace",
-    ("scene_gqa", "one head"): "has one head, which has nothing to share; give another trace",
 } | {
     ("scene_rotation", kind): NOT_ROTATED if kind in UNROTATED else NOT_CONVERTED
     for kind in KINDS
@@ -199,26 +195,10 @@ def test_titles_and_notes_read_well(performance: Performance) -> None:
 # No cut
 
 
-CUTS = {
-    ("scene_kv_cache", "token_by_token"): "the newest row is cut off, for it is computed again",
-}
-"""Beats that begin with a cut on purpose, and why."""
-
-
-def test_each_beat_begins_where_the_one_before_ended(case: Case, performance: Performance) -> None:
+def test_each_beat_begins_where_the_one_before_ended(performance: Performance) -> None:
     """The first frame of a beat is, but for soft edges, the last picture of the one before."""
     levels = {beat.record.name: round(beat.jump) for beat in performance.beats}
-    jumps = {name for name, most in levels.items() if most > MAX_JUMP}
-    slug = case.entry.slug
-    listed = {beat for scene, beat in (*CUTS, *JUMPS) if scene == slug}
-    assert {name: levels[name] for name in jumps - listed} == {}
-    if case == Case(case.entry, case.kind):
-        shown_here = {
-            beat
-            for (scene, beat), (kind, _) in JUMPS.items()
-            if kind == case.kind and scene == slug
-        }
-        assert shown_here <= jumps, "mended: take it off the list"
+    assert {name: most for name, most in levels.items() if most > MAX_JUMP} == {}
 
 
 # What cannot be shown

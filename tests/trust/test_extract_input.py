@@ -303,25 +303,38 @@ def test_other_errors_are_one_line_too(
 
 # --- Signals --------------------------------------------------------------------------------------
 
+
+def hear_hangups() -> None:
+    """Let a program get the signal of a closed terminal, even if ``nohup`` runs the tests."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+# The trace is not the first file that is written: that it was proved is noted before, if it is new.
 WHILE_SAVING = """
-import os, runpy, signal
-os.fsync = lambda descriptor: signal.raise_signal(signal.{name})
+import os, pathlib, runpy, time, signal
+
+def fsync(descriptor):
+    if any(pathlib.Path({folder!r}).glob(".*.part")):
+        {action}
+
+os.fsync = fsync
 runpy.run_module("extract", run_name="__main__")
 """
 
 
 def while_saving(name: str, model: Path, out: Path, **options: Any) -> Any:
     """Extract, and send a signal while the trace is written."""
+    action = f"signal.raise_signal(signal.{name})"
     return subprocess.run(
         [
-            *(sys.executable, "-c", WHILE_SAVING.format(name=name)),
+            *(sys.executable, "-c", WHILE_SAVING.format(folder=str(out.parent), action=action)),
             *("--model", model, "--no-latent", "--out", out),
         ],
         cwd=PROJECT,
         capture_output=True,
         text=True,
         check=False,
-        **options,
+        **({"preexec_fn": hear_hangups} | options),
     )
 
 
@@ -349,12 +362,9 @@ def test_a_terminal_that_is_closed_leaves_nothing(model: Path, tmp_path: Path) -
     """The signal comes, and nothing can be written to the terminal any more."""
     ours, theirs = pty.openpty()
     waiting = tmp_path / "waiting"
-    program = (
-        "import os, pathlib, runpy, time\n"
-        f"os.fsync = lambda _: (pathlib.Path({str(waiting)!r}).touch(), time.sleep(60))\n"
-        "runpy.run_module('extract', run_name='__main__')"
-    )
     folder = tmp_path / "traces"
+    action = f"pathlib.Path({str(waiting)!r}).touch(), time.sleep(60)"
+    program = WHILE_SAVING.format(folder=str(folder), action=action)
     process = subprocess.Popen(
         [
             *(sys.executable, "-c", program),
@@ -365,7 +375,7 @@ def test_a_terminal_that_is_closed_leaves_nothing(model: Path, tmp_path: Path) -
         stdout=theirs,
         stderr=theirs,
         start_new_session=True,
-        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        preexec_fn=lambda: (hear_hangups(), fcntl.ioctl(0, termios.TIOCSCTTY, 0)),
     )
     os.close(theirs)
     os.set_blocking(ours, False)
@@ -399,6 +409,11 @@ except KeyboardInterrupt:
     print("stopped")
 """
     ran = subprocess.run(
-        [sys.executable, "-c", script], cwd=PROJECT, capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", script],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        preexec_fn=hear_hangups,
     )
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "stopped\n", "")

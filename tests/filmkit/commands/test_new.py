@@ -34,7 +34,7 @@ def written(checkout: Path) -> Path:
 def test_it_is_in_the_list(written: Path) -> None:
     done = run_python(written, "render.py", "--list", "scene_one_head")
     assert "scene_one_head  One head alone" in done.stdout
-    assert "the_pattern, the_last_word, how_much" in done.stdout
+    assert "the_pattern, the_last_word\n" in done.stdout
 
 
 def test_it_renders_at_once(written: Path) -> None:

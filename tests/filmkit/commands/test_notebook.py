@@ -16,6 +16,8 @@ from nbclient import NotebookClient
 
 import filmkit
 from filmkit.render.cache import FOLDER_VARIABLE
+from scenes.registry import SCENES
+from tests.support.calling import SCENE
 from tests.support.checkout import PROJECT
 from tests.support.traces import make_trace
 
@@ -74,8 +76,18 @@ def test_a_notebook_shows_beats_and_takes_a_trace_made_in_it(tmp_path: Path) -> 
     ]
     # No cell has any other output, such as a warning.
     assert len(pages) == 2, [page[:500] for page in pages]
-    check(pages[0], tmp_path, "The keys’ matrix can act")
+    check(pages[0], tmp_path, "No: move the bracket.")
     check(pages[1], tmp_path, "All rows together are the attention")
+
+
+def test_beats_that_the_pages_show_are_beats() -> None:
+    cells = nbformat.read(NOTEBOOK, as_version=4).cells
+    code = [cell.source for cell in cells if cell.cell_type == "code"]
+    code.append((PROJECT / "README.md").read_text(encoding="utf-8"))
+    named = re.findall(r'show\(\s*"(\w+)",\s*beat="(\w+)"', "\n".join(code))
+    assert len(named) == 3
+    scenes = {entry.slug: entry.load().beat_names() for entry in SCENES}
+    assert [beat for scene, beat in named if beat not in scenes[scene]] == []
 
 
 def test_a_program_need_not_guard_its_call(tmp_path: Path) -> None:
@@ -105,13 +117,26 @@ def test_a_trace_file_and_a_cached_film(tmp_path: Path) -> None:
     make_trace().save(file)
     options = {"trace": file, "quality": "draft", "jobs": 1}
     first = filmkit.show("scene_attention", "one_cell", **options)
-    check(first._repr_html_(), tmp_path, "One number, ")
+    check(first._repr_html_(), tmp_path, "The sum fills the cell")
     assert repr(first).startswith("<One attention head, start to finish: One cell: an mp4 of ")
     masters = masters_in(tmp_path)
     again = filmkit.show("scene_attention", "one_cell", **options | {"trace": make_trace()})
     assert again.video == first.video
     assert len(masters) == 2, "its own animations, and its tail"
     assert masters_in(tmp_path) == masters
+
+
+def test_a_scene_of_one_s_own_is_shown_from_its_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine.py").write_text(SCENE)
+    monkeypatch.chdir(tmp_path)
+    film = filmkit.show("mine.py", "on", quality="draft", jobs=1)
+    assert film.title == "Mine: Only"
+    assert "A square." in film.captions
+    assert len(film.video) > 1000
+    with pytest.raises(ValueError, match=r"no beat of mine 'two'; there are only"):
+        filmkit.show("mine.py", "two")
 
 
 @pytest.mark.parametrize(
@@ -123,6 +148,9 @@ def test_a_trace_file_and_a_cached_film(tmp_path: Path) -> None:
             {"scene": "scene_attention", "beat": "a_"},
             "more than one beat of scene_attention; choose a_query_meets_a_key or a_weighted_mix",
         ),
+        # A name that a scene once had stands for the one that shows it now.
+        ({"scene": "scene_mqa", "beat": "nonsense"}, "no beat of scene_sharing 'nonsense'"),
+        ({"scene": "none.py"}, "there is no file"),
         ({"scene": "scene_sharing", "quality": "best"}, "no quality 'best'"),
         ({"scene": "scene_sharing", "theme": "drak"}, "did you mean dark"),
         ({"scene": "scene_sharing", "layer": 99}, "has layers 0 to"),

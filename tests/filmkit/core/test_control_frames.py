@@ -139,7 +139,7 @@ PICTURES: dict[str, Callable[[], Pixels]] = {
     "wall": lambda: still("scene_patterns", "one_of_many"),
     "close-up": lambda: still("scene_patterns", "a_place_to_rest"),
     "volume": lambda: still("scene_kv_cache", "the_whole_cache"),
-    "latent": lambda: still("scene_mla", "only_the_latent_is_read"),
+    "latent": lambda: still("scene_mla", "every_head_reads_it"),
     "chart": lambda: still("scene_cache_size", "one_gpu"),
     "light": lambda: still("scene_sharing", "one_set_for_all", theme="light"),
     "print": lambda: still("mqa", "poster", theme="print"),

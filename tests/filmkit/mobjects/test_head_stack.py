@@ -437,7 +437,8 @@ def test_words_can_be_read_on_cards_and_in_every_lightness_of_their_role(name: s
 
 def test_groups_have_three_lightnesses_of_the_colour_of_keys() -> None:
     head_stack = make_head_stack(8, 4)
-    colours = [line.get_stroke_color().to_hex().lower() for line in GroupBrackets(head_stack).lines]
+    groups = GroupBrackets(head_stack).groups
+    colours = [line.get_stroke_color().to_hex().lower() for line, *_ in groups]
     theme = current_theme()
     assert colours == [theme.group_colour("key", group) for group in range(4)]
     assert len(set(colours[:3])) == 3

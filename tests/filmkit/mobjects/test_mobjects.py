@@ -325,7 +325,10 @@ def test_marks_surround_and_fill_their_boxes() -> None:
     assert bounds(Highlight(BOX)).contains(BOX)
     bar = ColourBar(NORM, "scores", BOX)
     assert bar.bar.box == BOX
-    assert {label.text for label in bar.labels} == {"−2.0", "2.0", "scores"}
+    assert [label.text for label in bar.labels] == ["−2.0", "0", "2.0", "scores"]
+    zero = bar.labels[1]
+    assert zero.get_x() == pytest.approx(BOX.x)
+    assert zero.get_top()[1] < BOX.bottom
 
 
 def test_bars_are_as_high_as_their_shares() -> None:

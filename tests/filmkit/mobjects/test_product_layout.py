@@ -104,8 +104,13 @@ def test_nine_tokens_and_64_channels_at_full_hd() -> None:
     layout = scores(FRAMES["16:9"], 9, 64, 40)
     pixel = FRAME_HEIGHT / 1080
     assert isinstance(layout.inner, ChannelAxis)
+    assert isinstance(layout.inner_above, ChannelAxis)
     assert layout.inner.whole
-    assert layout.inner.pitch / pixel == pytest.approx(5, abs=1)
+    assert layout.inner_above.whole
+    # About 6: a little more across the queries, where there is more room, than down the keys.
+    pitches = layout.inner_above.pitch / pixel, layout.inner.pitch / pixel
+    assert sum(pitches) / 2 == pytest.approx(6, abs=0.5)
+    assert 4.5 <= pitches[0] < pitches[1] <= 7.5
     assert layout.pitch / pixel == pytest.approx(48, abs=1)
 
 

@@ -30,6 +30,7 @@ from tests.support.stand_in import BROKEN, NOISY, OTHER, SHAPES
 from tests.support.traces import make_trace
 
 SMALL = Quality(320, 180, 6)
+RACK = tuple(entry for entry in SCENES if entry.slug == "scene_heads")
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +69,7 @@ def contents(folder: Path) -> dict[str, bytes]:
         ((1, 2), (SHAPES, OTHER), {}),
         ((1,), (SHAPES,), {"file_format": "png-sequence", "transparent": True}),
         ((1,), (SHAPES, OTHER), {"joined": True, "captions": "burn"}),
-        ((1,), SCENES[1:2], {"trace": SHIPPED, "quality": SMALL, "beat": "side_by_side"}),
+        ((1,), RACK, {"trace": SHIPPED, "quality": SMALL, "beat": "around_the_rack"}),
     ],
     ids=["scenes", "pictures", "captioned film", "beat"],
 )

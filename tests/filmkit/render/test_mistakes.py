@@ -17,7 +17,7 @@ __all__ = ["calling"]  # the fixture
 
 HEAD = """
 from manim import Square, VGroup
-from filmkit import Heatmap, MoveFromCopy, Stage, beat
+from filmkit import Appear, Heatmap, MoveFromCopy, Stage, beat
 
 
 class Mine(Stage):
@@ -106,6 +106,54 @@ MISTAKES = {
         "in beat wrong: NameError: name 'Apear' is not defined; mend it there "
         "(--verbose shows the way)",
     ),
+    "a mobject that is not animated": (
+        """
+    @beat
+    def wrong(self):
+        '''A square.'''
+        self.play(self.cells)  # HERE
+""",
+        "in beat wrong: play takes animations, not a Heatmap: write self.play(Appear(...))",
+    ),
+    "a row that is no mobject": (
+        """
+    @beat
+    def wrong(self):
+        '''A row.'''
+        self.play(Appear(self.cells.row(0)))  # HERE
+""",
+        "in beat wrong: Appear takes a mobject; a cell or a row is a place: write "
+        "Appear(Highlight(...))",
+    ),
+    "a row that is kept in focus": (
+        """
+    @beat
+    def wrong(self):
+        '''A row.'''
+        self.play(Appear(self.cells))
+        with self.focus(self.cells.row(0)):  # HERE
+            self.hold(1)
+""",
+        "in beat wrong: focus keeps mobjects; a cell or a row is a place",
+    ),
+    "a head that is not there": (
+        """
+    @beat
+    def wrong(self):
+        '''A head.'''
+        self.layer.head(99)  # HERE
+""",
+        "in beat wrong: SmolLM2-135M-Instruct (Q4_1) has no head 99; its heads are 0 to 8",
+    ),
+    "an argument that Manim refuses": (
+        """
+    @beat
+    def wrong(self):
+        '''A colour.'''
+        Square(color="grene")  # HERE
+""",
+        "in beat wrong: ValueError: Color grene not found; mend it there",
+    ),
     "an error in what several beats need": (
         """
     def prepare(self):
@@ -176,7 +224,7 @@ def raised(what: str, file: str) -> Exception:
 
 
 def test_an_error_deep_in_the_kit_is_the_program_s() -> None:
-    """The innermost line of our code decides: here it is one of the kit."""
+    """Unless a stage has run it: there the scene has asked for it."""
     error = raised("Box.around([])", "mine.py")
     line = explain(error, verbose=False)
     assert re.fullmatch(
@@ -222,3 +270,12 @@ def test_the_last_cells_may_be_counted_from_the_end() -> None:
     assert cells.row(-1) == cells.row(1)
     assert cells.column(-3) == cells.column(0)
     assert cells.cell(-1, -1) == cells.cell(1, 2)
+
+
+def test_a_scene_without_a_beat_is_refused_at_its_class(calling: Calling, tmp_path: Path) -> None:
+    code = "from filmkit import Stage\n\n\nclass Empty(Stage):\n    def only(self):\n        pass\n"
+    (tmp_path / "none.py").write_text(code)
+    done = calling("none.py", "--quality", "draft", "--quiet", folder=tmp_path)
+    message = "none.py line 4: Empty has no beat to play; write @beat above a method"
+    assert_one_line(done, 1, f"Error: none: {message}")
+    assert not any(tmp_path.rglob("*.mp4"))

@@ -111,6 +111,34 @@ def test_still_is_the_last_frame_of_the_beat(trace: Trace, tmp_path: Path) -> No
     assert np.abs(end - whole[0]).mean() > 5
 
 
+def test_stills_of_former_beats_are_removed_and_nothing_else(trace: Trace, tmp_path: Path) -> None:
+    folder = tmp_path / "scene_shapes"
+    folder.mkdir()
+    former = {"02_former.png": "", "02_former.svg": "", "02_former.json": '{"schema": 2}'}
+    own = {"notes.png": "", "03_mine.png": "", "04_mine.json": "[]", "notes.json": '{"schema": 2}'}
+    for name, text in (former | own).items():
+        (folder / name).write_text(text)
+
+    def make(*beats: str) -> set[str]:
+        with manim_config(DRAFT.quality):
+            render_stills(
+                SHAPES,
+                trace=trace,
+                options=DRAFT,
+                out=tmp_path,
+                beats=beats,
+                file_format="png",
+                progress=lambda count: None,
+            )
+        return {path.name for path in folder.iterdir()}
+
+    # One still says nothing of the others.
+    assert former.keys() | own.keys() < make("appear")
+    names = make(*SHAPES.load().beat_names(trace))
+    assert own.keys() < names
+    assert not former.keys() & names
+
+
 def test_run_ends_with_the_last_wanted_still(trace: Trace, tmp_path: Path) -> None:
     with manim_config(DRAFT.quality):
         stills = render_stills(

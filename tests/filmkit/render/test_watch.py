@@ -356,3 +356,27 @@ def test_ctrl_c_ends_it(watching: Watching) -> None:
     assert watching.program.wait(TIMEOUT) == 130
     assert watching.lines()[-1] == "Interrupted: unfinished files were removed"
     assert not any(watching.folder.rglob("*.part"))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="only there a server forks the processes")
+@pytest.mark.parametrize("delay", [0.2, 0.8, 1.1, 1.4])
+def test_ctrl_c_while_it_starts_ends_quietly(delay: float, tmp_path: Path) -> None:
+    """A terminal sends the signal to all processes of the program, also to those that start."""
+    words = [sys.executable, PROJECT / "render.py", "scene_question", "--watch", "--preview"]
+    program = subprocess.Popen(
+        words,
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert program.stdout is not None
+    program.stdout.readline()  # it watches: the server starts now, and loads libraries
+    time.sleep(delay)
+    os.killpg(program.pid, signal.SIGINT)
+    _, errors = program.communicate(timeout=TIMEOUT)
+    assert program.returncode == 130
+    assert errors.splitlines()[-1:] == ["Interrupted: unfinished files were removed"]
+    assert "Traceback" not in errors

@@ -21,11 +21,12 @@ from filmkit.mobjects.marks import Highlight, Outline
 from filmkit.render.quality import Quality
 from filmkit.render.runner import manim_config
 from filmkit.tools.catalogue import MobjectCatalogue, add_scene, documented_objects, write_pages
+from filmkit.tools.recipes import recipes
 from tests.support.checkout import PROJECT
 from tests.support.traces import make_trace
 
 DOCS = PROJECT / "docs"
-WIDTH, HEIGHT = 320, 180
+WIDTH, HEIGHT = 640, 360  # so large that a thin line is a pixel wide
 
 
 class Named(Group):
@@ -91,11 +92,17 @@ def test_an_animation_is_shown_at_three_moments(catalogue: MobjectCatalogue) -> 
 def test_every_mobject_and_animation_has_a_page_without_a_warning(
     catalogue: MobjectCatalogue, tmp_path: Path
 ) -> None:
-    for name in ("conf.py", "index.md", "tutorial.md", "glossary.md"):
-        shutil.copy(DOCS / name, tmp_path)
-    write_pages(catalogue, documented_objects(), tmp_path / "reference")
+    # As in the project: pages may show what lies beside their folder.
+    docs, site = tmp_path / "docs", tmp_path / "site"
+    (docs / "pictures").mkdir(parents=True)
+    (tmp_path / "assets").symlink_to(PROJECT / "assets")
+    for path in (DOCS / "conf.py", *DOCS.glob("*.md")):
+        shutil.copy(path, docs)
+    for name in recipes(DOCS / "recipes.md"):
+        Image.new("RGB", (16, 9)).save(docs / "pictures" / f"{name}.png")
+    write_pages(catalogue, documented_objects(), docs / "reference")
     done = subprocess.run(
-        [sys.executable, "-m", "sphinx", "-q", "-W", "-b", "html", str(tmp_path), "site"],
+        [sys.executable, "-m", "sphinx", "-q", "-W", "-b", "html", str(docs), str(site)],
         cwd=tmp_path,
         capture_output=True,
         text=True,
@@ -104,7 +111,7 @@ def test_every_mobject_and_animation_has_a_page_without_a_warning(
     )
     assert done.returncode == 0, done.stderr
     for kind in documented_objects():
-        page = (tmp_path / "site" / "reference" / f"{kind.__name__}.html").read_text()
+        page = (site / "reference" / f"{kind.__name__}.html").read_text()
         assert f'id="{kind.__module__}.{kind.__name__}"' in page
-    pictured = tmp_path / "site" / "_images" / "Highlight.png"
+    pictured = site / "_images" / "Highlight.png"
     assert Image.open(pictured).size == (WIDTH, HEIGHT)

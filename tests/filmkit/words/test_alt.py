@@ -66,6 +66,13 @@ def test_parts_of_a_matrix_are_described_as_one() -> None:
     assert "Queries of head 1: 4 words by 8 columns, −2 to 2." in describe(*rows)
 
 
+def test_a_panel_of_several_heads_counts_them() -> None:
+    keys = panel("k_rot.0", 9, [0, 3], [0, 64])
+    assert "Rotated keys: 3 key/value heads by 64 columns, −2 to 2." in describe(keys)
+    one = panel("k_rot.0", [0, 4], 2, [0, 64])
+    assert "Rotated keys of key/value head 2: 2 panels" in describe(keys, one)
+
+
 def test_computed_panels_keep_their_names() -> None:
     cards = [
         panel(None, expression=f"scaled scores of head {head} with shared keys", shape=[9, 9])

@@ -130,7 +130,8 @@ def test_one_pattern_at_a_time_is_looked_at_with_its_own_words() -> None:
         ("a_place_to_rest", "sink"),
     ):
         picture, find = shown(pictures, beat), strongest_head(patterns, kind)
-        near = [p.heatmap for p in picture.panels if p.opacity > 0.5]
+        opaque = [p.heatmap for p in picture.panels if p.opacity > 0.5]
+        near = [heatmap for heatmap in opaque if heatmap.source.tensor]
         pattern = next(h for h in near if h.shape[1] > 1)
         assert pattern.source.tensor == trace.tensor_name("pattern", find.layer)
         np.testing.assert_allclose(pattern.values, patterns[find.layer, find.head, 1:, 1:])

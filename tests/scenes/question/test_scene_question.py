@@ -35,7 +35,7 @@ def test_the_memory_is_full_after_as_many_tokens_as_it_holds(
     pictures: dict[str, BeatPicture],
 ) -> None:
     assert CAPACITY * TOKEN <= GPU_BYTES < (CAPACITY + 1) * TOKEN
-    assert {"20,011", "80 GB"} <= set(texts(pictures["until_it_bursts"]))
+    assert {"20,011", "one GPU: 80 GB"} <= set(texts(pictures["until_it_bursts"]))
 
 
 def test_the_sentence_is_that_of_the_trace_and_the_word_that_follows(

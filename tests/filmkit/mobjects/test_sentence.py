@@ -1,0 +1,36 @@
+"""A sentence of tokens is set as the font sets running text."""
+
+from __future__ import annotations
+
+import pytest
+
+from filmkit.core.geometry import Box
+from filmkit.core.text import Label
+from filmkit.mobjects.sentence import Sentence
+
+SIZE = 0.06
+TEXTS = {
+    "words": ["Can", " a", " model", " remember", " less", ",", " and", " think"],
+    "pieces of words": ["un", "believ", "able", " things"],
+    "no blanks": ["你", "好", "吗"],
+}
+
+
+@pytest.mark.parametrize("tokens", TEXTS.values(), ids=TEXTS.keys())
+def test_distances_are_those_of_the_font(tokens: list[str]) -> None:
+    sentence = Sentence(tokens, Box(0, 0, 13, 6), size=SIZE)
+    whole = Label("".join(tokens), size=SIZE)
+    left = sentence.words[0].get_left()[0]
+    assert sentence.words[-1].get_right()[0] - left == pytest.approx(whole.width, abs=1e-6)
+    for number in range(1, len(tokens)):
+        before = Label("".join(tokens[:number]), size=SIZE)
+        end = sentence.words[number - 1].get_right()[0]
+        assert end - left == pytest.approx(before.width, abs=1e-6)
+
+
+def test_a_long_text_goes_on_below() -> None:
+    sentence = Sentence(["one", " two", " three", " four", " five"], Box(0, 0, 3, 6), size=SIZE)
+    rows = {round(float(word.get_center()[1]), 3) for word in sentence.words}
+    assert 1 < len(set(sentence.lines)) == len({round(y, 3) for y in sentence.lines})
+    assert len(rows) > 1
+    assert all(word.get_right()[0] <= 1.5 + 1e-6 for word in sentence.words)

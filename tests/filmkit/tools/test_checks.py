@@ -1,0 +1,312 @@
+"""Measures of scenes as pictures: each fault is found where it is, and nothing else is one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from manim import LEFT, RIGHT, UP, Mobject, Square, tempconfig
+
+from filmkit.core.animations import Glide, set_presence
+from filmkit.core.geometry import Box
+from filmkit.core.heatmap import Heatmap
+from filmkit.core.narration import MAX_LETTERS_A_SECOND
+from filmkit.core.norm import Norm, TensorSource
+from filmkit.core.records import BeatRecord, StageSettings
+from filmkit.core.stage import Stage, beat
+from filmkit.core.text import Label
+from filmkit.tools.checks import (
+    BeatReport,
+    SceneReport,
+    check_scene,
+    complaints,
+    contrast,
+    low_contrast,
+    play,
+)
+from tests.support.traces import make_trace
+
+NORM = Norm(0.0, 1.0, "viridis")  # 0 is dark, 1 is bright
+CALM = StageSettings(calm=True)
+
+
+def cells(value: float, box: Box, **options: object) -> Heatmap:
+    return Heatmap(np.full((2, 3), value), NORM, width=1, height=1, **options).place(box)
+
+
+class Shown(Stage):
+    """Shows what a function makes of a frame."""
+
+    def make(self) -> list[Mobject]:
+        raise NotImplementedError
+
+    @beat
+    def only(self) -> None:
+        """It stands."""
+        self.add(*self.make())
+        self.hold(2)
+
+
+def stage_of(make: object) -> type[Stage]:
+    return type("Made", (Shown,), {"make": make})
+
+
+def report_of(make: object, settings: StageSettings = CALM, **size: int) -> BeatReport:
+    """Measure a scene with one beat that shows what a function of the stage returns."""
+    (report,) = check_scene("made", stage_of(make), make_trace(), settings, **size).beats
+    return report
+
+
+# Faults
+
+
+def readable(self: Stage) -> list[Mobject]:
+    """Words, a panel and a frame that have nothing to complain of."""
+    panel = cells(1.0, self.frame.stage.inset(0.5))
+    dark = Label("on bright cells", colour="#101010").move_to(panel.get_center())
+    return [panel, dark, Square(0.4).shift(3 * UP), Label("words").shift(3 * UP + 2 * LEFT)]
+
+
+@dataclass(frozen=True)
+class Faulty:
+    make: object
+    faults: tuple[str, ...]
+    settings: StageSettings = CALM
+
+
+FAULTY = {
+    "nothing": Faulty(readable, ()),
+    "overlapping texts": Faulty(
+        lambda self: [Label("one"), Label("other").shift(0.1 * RIGHT)],
+        ("texts 'one' and 'other' overlap",),
+    ),
+    "a text at the border": Faulty(
+        lambda self: [Label("out").to_edge(RIGHT, buff=0)],
+        # All of the margin, which is 4 % wide.
+        ("text 'out' is 4.0 % of the frame beyond the safe margin at the right",),
+    ),
+    "a panel at the border": Faulty(
+        lambda self: [cells(1.0, Box(0, self.frame.height / 2 - 0.5, 2, 1))],
+        ("panel of 2 x 3 cells is 4.0 % of the frame beyond the safe margin at the top",),
+    ),
+    "a panel with a name": Faulty(
+        lambda self: [
+            cells(
+                1.0,
+                Box(0, 0.5 - self.frame.height / 2, 2, 1),
+                source=TensorSource(expression="mean of all patterns"),
+            )
+        ],
+        ("panel mean of all patterns is 4.0 % of the frame beyond the safe margin at the bottom",),
+    ),
+    "small letters": Faulty(
+        lambda self: [Label("tiny", size=0.012)],
+        ("text 'tiny' is 1.2 % of the frame high; at least 2 % can be read",),
+    ),
+    "faint letters": Faulty(
+        lambda self: [Label("faint", colour="#333333")],
+        (
+            "text 'faint' in #333333 has a contrast of 1.7 to what is behind it; "
+            "at least 4.5 can be seen",
+        ),
+    ),
+    "letters on bright cells": Faulty(
+        lambda self: [cells(1.0, Box(0, 0, 6, 4)), Label("white", colour="#ffffff")],
+        (
+            "text 'white' in #ffffff has a contrast of 1.3 to what is behind it; "
+            "at least 4.5 can be seen",
+        ),
+    ),
+    "a faint line": Faulty(
+        lambda self: [Square(2.0, color="#333333")],
+        ("Square in #333333 has a contrast of 1.7 to what is behind it; at least 3 can be seen",),
+    ),
+    "words where captions go": Faulty(
+        lambda self: [Label("low").move_to([0, 0.7 - self.frame.height / 2, 0])],
+        ("text 'low' stands where captions are drawn",),
+        StageSettings(calm=True, caption_strip=True),
+    ),
+    "words at the bottom without captions": Faulty(
+        lambda self: [Label("low").move_to([0, 0.7 - self.frame.height / 2, 0])], ()
+    ),
+}
+
+
+@pytest.mark.parametrize("case", FAULTY.values(), ids=FAULTY.keys())
+def test_a_fault_is_found_with_its_measure(case: Faulty) -> None:
+    found = report_of(case.make, case.settings).faults
+    assert found == case.faults
+
+
+def test_what_is_dimmed_need_not_be_read() -> None:
+    """The background of a picture may be faint, small, and lie under other words."""
+
+    def dimmed(self: Stage) -> list[Mobject]:
+        words = [Label("one"), Label("other"), Label("tiny", size=0.012).shift(UP)]
+        for word in words[1:]:
+            set_presence(word, 0.3)
+        return words
+
+    assert report_of(dimmed).faults == ()
+
+
+@pytest.mark.parametrize("aspect", [(1, 1), (16, 9), (9, 16)])
+def test_faults_are_the_same_at_every_size(aspect: tuple[int, int]) -> None:
+    def make(self: Stage) -> list[Mobject]:
+        return [
+            Label("tiny", size=0.012).move_to([self.frame.width / 2, 0, 0]),
+            Label("one").shift(UP),
+            Label("other").shift(UP),
+        ]
+
+    lines = []
+    for scale in (40, 120):
+        width, height = (scale * side for side in aspect)
+        size = {"width": width, "height": height}
+        (picture,) = play(stage_of(make), make_trace(), **size)
+        lines.append(complaints(picture, **size))
+    assert lines[0] == lines[1]
+    assert len(lines[0]) == 3
+    assert all(line.startswith("only: text") for line in lines[0])
+
+
+def test_contrast_is_that_of_the_guidelines() -> None:
+    white, black = np.ones(3), np.zeros(3)
+    assert contrast(white, black) == contrast(black, white) == pytest.approx(21)
+    assert contrast(white, white) == 1
+    # An example of WCAG: #767676 is the lightest grey that may be written on white.
+    assert contrast(white, np.full(3, 0x76 / 255)) == pytest.approx(4.54, abs=0.005)
+
+
+def test_the_ground_of_a_text_is_the_cell_behind_it_even_if_it_is_covered_later() -> None:
+    seen: list[list[str]] = []
+
+    class Both(Stage):
+        @beat
+        def only(self) -> None:
+            """A dark and a bright cell."""
+            values = Heatmap(np.array([[0.0, 1.0]]), NORM, width=8, height=3)
+            self.add(values)
+            for column, word in enumerate(("dark", "bright")):
+                self.add(Label(word, colour="#ffffff").move_to(values.cell(0, column).center))
+            self.hold(0.2)
+
+    def look(record: BeatRecord, stage: Stage) -> None:
+        seen.append(low_contrast(stage))
+
+    with tempconfig({"dry_run": True, "pixel_width": 640, "pixel_height": 360}):
+        Both(make_trace(), on_beat_end=look).render()
+    ((line,),) = seen
+    assert line.startswith("text 'bright' in #ffffff")
+
+
+# Time
+
+
+class Motion(Stage):
+    """A beat that stands still, one that moves all the time, and one that stands still twice."""
+
+    def prepare(self) -> None:
+        self.square = Square(2.0, fill_opacity=1.0)
+
+    @beat
+    def stands(self) -> None:
+        """Still."""
+        self.add(self.square)
+        self.hold(4)
+
+    @beat
+    def moves(self) -> None:
+        """On."""
+        self.play(Glide(self.square, self.square.copy().shift(4 * LEFT)), run_time=4)
+
+    @beat
+    def twice(self) -> None:
+        """Still, and still."""
+        self.hold(2)
+        self.play(Glide(self.square, self.square.copy().shift(4 * RIGHT)), run_time=2)
+        self.hold(3)
+
+
+def test_stillness_is_how_long_nothing_moves() -> None:
+    drifting, calm = (
+        check_scene("motion", Motion, make_trace(), settings) for settings in (None, CALM)
+    )
+    stands, moves, twice = drifting.beats
+    assert 3 <= stands.still_seconds <= 4
+    assert 0.6 < stands.still_share < 1
+    assert moves.still_seconds <= 0.5
+    assert 2 <= twice.still_seconds <= 3
+    assert twice.still_share * twice.seconds == pytest.approx(5, abs=1)
+    # Without the drift of its tail the first beat stands still to its end.
+    assert calm.beats[0].still_share == 1
+    assert calm.beats[0].still_seconds > stands.still_seconds
+    assert calm.still_seconds == calm.beats[0].still_seconds
+
+
+def test_narration_is_never_faster_than_it_can_be_read() -> None:
+    """The picture of a beat stays until its words have been said, however long they are."""
+
+    class Long(Stage):
+        @beat
+        def short_words(self) -> None:
+            """To be or not to be, so it is as it is."""
+            self.hold(0.2)
+
+        @beat
+        def long_words(self) -> None:
+            """Internationalisation, counterrevolutionaries, incomprehensibilities."""
+            self.hold(0.2)
+
+        @beat
+        def slow(self) -> None:
+            """Slow."""
+            self.hold(5)
+
+    report = check_scene("long", Long, make_trace(), CALM)
+    short, long, slow = (each.letters_a_second for each in report.beats)
+    assert 0.9 * MAX_LETTERS_A_SECOND < long <= MAX_LETTERS_A_SECOND + 1e-9
+    assert short < long
+    assert slow == pytest.approx(len("Slow.") / report.beats[2].seconds)
+
+
+# Room
+
+
+@pytest.mark.parametrize("share", [0.25, 0.5, 1.0])
+def test_fill_is_the_share_of_the_safe_part_of_the_frame(share: float) -> None:
+    def make(self: Stage) -> list[Mobject]:
+        safe = self.frame.safe
+        return [cells(1.0, Box(safe.x, safe.y, safe.width * share, safe.height))]
+
+    assert report_of(make).fill == pytest.approx(share, abs=0.02)
+
+
+def test_an_empty_picture_fills_nothing() -> None:
+    assert report_of(lambda self: []).fill == 0
+
+
+# A whole scene
+
+
+def test_a_scene_is_as_its_beats_are() -> None:
+    beats = (
+        BeatReport("one", 1.0, 10.0, 1.0, 1.0, 0.2, ("a", "b")),
+        BeatReport("two", 3.0, 12.0, 0.5, 0.0, 0.9, ()),
+        BeatReport("three", 4.0, 14.0, 2.0, 0.5, 0.6, ("c",)),
+    )
+    report = SceneReport("scene", beats)
+    assert report.still_share == pytest.approx((1.0 + 0.5 * 4.0) / 8.0)
+    assert report.still_seconds == 2.0
+    assert report.fill == 0.6
+    assert report.faults == ["one: a", "one: b", "three: c"]
+
+
+def test_beats_are_measured_in_order_and_take_the_time_of_the_film() -> None:
+    report = check_scene("motion", Motion, make_trace())
+    records = Motion.rehearse(make_trace()).beats
+    assert [each.name for each in report.beats] == [record.name for record in records]
+    assert [each.seconds for each in report.beats] == pytest.approx(
+        [record.end - record.start for record in records]
+    )

@@ -1,0 +1,46 @@
+"""Cells of a heatmap are hidden at the end of a beat only where its story says so."""
+
+from __future__ import annotations
+
+import pytest
+
+from extract.trace import Trace
+from filmkit.core.animations import presence
+from filmkit.core.heatmap import Heatmap
+from filmkit.core.records import BeatRecord
+from filmkit.core.scene_entry import SceneEntry
+from filmkit.core.stage import Stage
+from scenes.registry import SCENES
+from tests.support.checkout import SHIPPED
+
+EXPLAINED = {
+    ("scene_attention", "one_cell"): "one score has been computed, the others have not",
+    ("scene_attention", "rotate_by_position"): "one score has been computed, the others have not",
+    ("scene_attention", "a_weighted_mix"): "a row is as bright as its weight",
+    ("scene_patterns", "one_of_many"): "the gaps between patterns",
+    ("scene_patterns", "through_the_model"): "the gaps between patterns",
+    ("scene_patterns", "one_word_back"): "the gaps between patterns",
+    ("scene_patterns", "a_place_to_rest"): "the gaps between patterns",
+    ("scene_patterns", "the_same_words"): "the gaps between patterns",
+    ("scene_patterns", "many_more"): "the gaps between patterns; outlines of a model without data",
+    ("scene_kv_cache", "one_new_row"): "keys that the new row has not met",
+    ("scene_kv_cache", "what_is_kept"): "old queries, which are dimmed",
+    ("scene_sharing", "a_set_for_every_head"): "the model never had these patterns",
+    ("scene_mla", "a_new_query"): "only the new query is asked",
+    ("scene_mla", "move_the_bracket"): "only the new query is asked",
+}
+"""Beats at whose end cells are hidden, and why."""
+
+
+@pytest.mark.parametrize("entry", SCENES, ids=lambda entry: entry.slug)
+def test_hidden_cells_are_explained(entry: SceneEntry) -> None:
+    found = set()
+
+    def look(record: BeatRecord, stage: Stage) -> None:
+        for part in stage.visible_parts():
+            seen = isinstance(part, Heatmap) and part.opacity > 0 and presence(part) > 0
+            if seen and (part.shown < 1).any():
+                found.add((entry.slug, record.name))
+
+    entry.load()(Trace.load(SHIPPED), on_beat_end=look).render()
+    assert found == {beat for beat in EXPLAINED if beat[0] == entry.slug}
