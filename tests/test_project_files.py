@@ -80,6 +80,7 @@ def test_one_version_everywhere() -> None:
         "docs/glossary.md",
         "docs/models.md",
         "docs/talks.md",
+        "docs/voice.md",
     ],
 )
 def test_files_that_pages_name_exist(name: str) -> None:

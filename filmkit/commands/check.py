@@ -19,6 +19,7 @@ from filmkit.commands.options import (
     CONTEXT_SETTINGS,
     QUIET,
     VERBOSE,
+    VOICE,
     WHAT_TO_SHOW,
     run,
     scenes_named,
@@ -42,7 +43,7 @@ __all__ = ["check"]
     cloup.option("--json", "as_json", is_flag=True, help="Print JSON for other programs."),
 )
 @WHAT_TO_SHOW
-@cloup.option_group("How to run", QUIET, VERBOSE)
+@cloup.option_group("How to run", VOICE, QUIET, VERBOSE)
 @cloup.constraint(mutually_exclusive, ["quiet", "verbose"])
 @click.pass_context
 def check(
@@ -67,19 +68,22 @@ def check(
 
     def action(request: RenderRequest) -> bool:
         from filmkit.render.request import for_each_scene, load_trace
+        from filmkit.render.voices import timed
         from filmkit.tools.checks import check_scene
 
         trace, size = load_trace(request), request.quality
+        spoken = timed(request, trace)
         reports = for_each_scene(
             request,
-            request.scenes,
+            spoken.scenes,
             lambda entry: check_scene(
                 entry.slug,
                 entry.load(),
                 trace,
-                request.options.settings,
+                spoken.options.settings,
                 width=size.width,
                 height=size.height,
+                speech=spoken.options.speech_of(entry),
             ),
         )
         if as_json:

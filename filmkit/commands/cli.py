@@ -18,6 +18,7 @@ from extract.plain_text import error_line, escaped_json
 from extract.printing import echo
 from filmkit.commands.catalogue import catalogue
 from filmkit.commands.check import check
+from filmkit.commands.cue import cue
 from filmkit.commands.deck import deck, gallery
 from filmkit.commands.doctor import doctor
 from filmkit.commands.new import new
@@ -32,6 +33,7 @@ from filmkit.commands.options import (
     QUIET,
     RESOURCES,
     VERBOSE,
+    VOICE,
     WHAT_TO_SHOW,
     Folder,
     quality_option,
@@ -90,6 +92,7 @@ EPILOG = "\n".join(
         f"  {PROGRAM} film --short            (the story in a minute and a half)",
         f"  {PROGRAM} deck scene_mla          (for a talk; see deck --help)",
         f"  {PROGRAM} script --all            (the narration, with times)",
+        f"  {PROGRAM} scene_mla --voice FOLDER    (with recordings; see docs/voice.md)",
         f"  {PROGRAM} cache --clear           (see cache --help)",
         f"  {PROGRAM} doctor                  (check this machine)",
         "",
@@ -200,6 +203,7 @@ def _beat_name(ctx: click.Context, param: click.Parameter, value: str | None) ->
     ),
     BACKGROUND,
     FPS,
+    VOICE,
     cloup.option(
         "--out",
         type=click.Path(path_type=Path),
@@ -222,6 +226,9 @@ def _beat_name(ctx: click.Context, param: click.Parameter, value: str | None) ->
 @cloup.constraint(mutually_exclusive, ["transparent", "watch_edits"])
 @cloup.constraint(mutually_exclusive, ["list_only", "still", "watch_edits"])
 @cloup.constraint(mutually_exclusive, ["transparent", "background"])
+@cloup.constraint(mutually_exclusive, ["voice", "still"])
+@cloup.constraint(mutually_exclusive, ["voice", "preview"])
+@cloup.constraint(mutually_exclusive, ["voice", "watch_edits"])
 @cloup.constraint(If("as_json", then=require_all), ["list_only"])
 @click.pass_context
 def render(
@@ -402,6 +409,7 @@ COMMANDS: dict[str, click.Command] = {
     "check": check,
     "cache": cache,
     "catalogue": catalogue,
+    "cue": cue,
     "deck": deck,
     "doctor": doctor,
     "gallery": gallery,

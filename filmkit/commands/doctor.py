@@ -82,6 +82,7 @@ EXTRAS = {
     "decks": "slides for PowerPoint, Keynote and Google Slides",
     "docs": "documentation of mobjects and animations, with make docs",
     "extract": "traces of other prompts and models, with python -m extract",
+    "voice": "speaking the narration, with --voice piper",
 }
 
 FONTS = ("font-source-sans-pro", "manimgx-fonts")  # Python packages that contain the fonts

@@ -27,6 +27,7 @@ from scenes.registry import FORMER_NAMES, SCENES
 
 if TYPE_CHECKING:
     from filmkit.render.request import RenderRequest
+    from filmkit.voice.clips import Voice
 
 __all__ = [
     "ALL_SCENES",
@@ -39,6 +40,7 @@ __all__ = [
     "QUIET",
     "RESOURCES",
     "VERBOSE",
+    "VOICE",
     "WHAT_TO_SHOW",
     "Folder",
     "quality_option",
@@ -117,6 +119,21 @@ def _scheduler_address(ctx: click.Context, param: click.Parameter, value: str | 
             f"'{value}' is not the address of a scheduler; write it as tcp://HOST:PORT or tls://HOST:PORT"
         )
     return value
+
+
+def _voice(ctx: click.Context, param: click.Parameter, value: str | None) -> Voice | None:
+    if value is None:
+        return None
+    # Loaded here: it takes a moment, and few commands need it.
+    from filmkit.voice.choice import chosen_voice
+    from filmkit.voice.errors import VoiceError
+
+    try:
+        return chosen_voice(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+    except VoiceError as error:
+        raise click.ClickException(str(error)) from error
 
 
 # What the user types: the command of an installed project, or the script of a checkout.
@@ -214,6 +231,15 @@ BACKGROUND = cloup.option(
     metavar="#RRGGBB",
     callback=_colour,
     help="Background colour, instead of the theme's.",
+)
+
+VOICE = cloup.option(
+    "--voice",
+    callback=_voice,
+    metavar="WHAT",
+    help="Who speaks the narration: a folder of recordings (NN_BEAT.wav) or one recording with a "
+    "cue sheet (see the command cue), piper, piper:VOICE.onnx, or another program: "
+    "'program {text} {out}'. The voice sets the time.",
 )
 
 FPS = cloup.option(

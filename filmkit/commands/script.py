@@ -14,6 +14,7 @@ from filmkit.commands.options import (
     CONTEXT_SETTINGS,
     QUIET,
     VERBOSE,
+    VOICE,
     WHAT_TO_SHOW,
     run,
     scenes_named,
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["script"]
 
+TABLES = {"csv": ",", "tsv": "\t"}  # kinds of table, and what separates their columns
+
 
 @cloup.command(no_args_is_help=True, context_settings=CONTEXT_SETTINGS)
 @cloup.argument("scenes", nargs=-1, metavar="SCENE...")
@@ -36,6 +39,13 @@ __all__ = ["script"]
         "--json", "as_json", is_flag=True, help="Write JSON for other programs, with the captions."
     ),
     cloup.option(
+        "--table",
+        "table",
+        type=click.Choice(list(TABLES)),
+        help="Write a table for a translator, with a column for the other language, separated by "
+        "commas or tabs.",
+    ),
+    cloup.option(
         "--out",
         type=click.Path(path_type=Path, dir_okay=False),
         metavar="FILE",
@@ -43,8 +53,9 @@ __all__ = ["script"]
     ),
 )
 @WHAT_TO_SHOW
-@cloup.option_group("How to make it", QUIET, VERBOSE)
+@cloup.option_group("How to make it", VOICE, QUIET, VERBOSE)
 @cloup.constraint(mutually_exclusive, ["quiet", "verbose"])
+@cloup.constraint(mutually_exclusive, ["as_json", "table"])
 @click.pass_context
 def script(
     ctx: click.Context,
@@ -53,13 +64,15 @@ def script(
     scenes: tuple[str, ...],
     all_scenes: bool,
     as_json: bool,
+    table: str | None,
     out: Path | None,
     **options: Any,
 ) -> None:
     """Write the narration of scenes, with the times and speed of each beat, as Markdown.
 
     Speeds are in words per minute, for speakers, and in characters per second, for readers of
-    captions; a caption should have at most 17.
+    captions; a caption should have at most 17. With --voice, times and speeds are those of the
+    voice.
     """
     if bool(scenes) == all_scenes:
         raise click.UsageError("name scenes or give --all")
@@ -67,7 +80,7 @@ def script(
     def action(request: RenderRequest) -> bool:
         from filmkit.render.listing import write_script
 
-        return write_script(request, out, as_json=as_json)
+        return write_script(request, out, as_json=as_json, separator=TABLES.get(table or ""))
 
     run(
         ctx,

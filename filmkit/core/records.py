@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["ARRIVE", "BeatRecord", "Rehearsal", "StageSettings"]
+import numpy as np
+
+__all__ = ["ARRIVE", "BeatRecord", "Rehearsal", "Speech", "StageSettings"]
 
 ARRIVE = "arrive"
 """Name of the beat in which a scene of a film arrives from the one before."""
@@ -48,6 +50,43 @@ class StageSettings:
 
 
 @dataclass(frozen=True)
+class Speech:
+    """When a voice says what during a beat; all times in seconds from the start of the beat.
+
+    Attributes
+    ----------
+    seconds
+        Length of the sound. The beat lasts at least as long.
+    begins, ends
+        When the first word begins, and when the last one ends.
+    places
+        Places of the narration, by the number of characters before each, and when they are reached;
+        both rise.
+    """
+
+    seconds: float
+    begins: float
+    ends: float
+    places: tuple[tuple[int, float], ...] = ()
+
+    def time_at(self, letters: int, length: int) -> float:
+        """Return when a place of the narration is reached.
+
+        Between two places whose times are known, the voice is taken to speak evenly.
+
+        Parameters
+        ----------
+        letters
+            Number of characters before the place.
+        length
+            Number of characters of the narration.
+        """
+        known = {0: self.begins, length: self.ends} | dict(self.places)
+        before = sorted(known)
+        return float(np.interp(letters, before, [known[place] for place in before]))
+
+
+@dataclass(frozen=True)
 class BeatRecord:
     """A beat that has been played.
 
@@ -67,6 +106,10 @@ class BeatRecord:
         start of the beat.
     notes
         The small notes on its pictures: where the numbers come from, and what is not drawn.
+    marked
+        Every mark of the narration, and the number of characters that are said before it.
+    speech
+        What a voice says meanwhile; None if the beat has no voice.
     """
 
     name: str
@@ -76,6 +119,8 @@ class BeatRecord:
     tail: float
     marks: tuple[tuple[str, float], ...] = ()
     notes: tuple[str, str] = ("", "")
+    marked: tuple[tuple[str, int], ...] = ()
+    speech: Speech | None = None
 
 
 @dataclass(frozen=True)

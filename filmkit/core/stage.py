@@ -62,7 +62,7 @@ from filmkit.core.geometry import CAPTION_STRIP, Box, Frame, shot_box
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.narration import Narration, NarrationError
 from filmkit.core.printable import printable
-from filmkit.core.records import BeatRecord, Rehearsal, StageSettings
+from filmkit.core.records import BeatRecord, Rehearsal, Speech, StageSettings
 from filmkit.core.renderer import FilmRenderer, FrameSink
 from filmkit.core.text import Label, fit_word
 from filmkit.core.theme import current_theme, use_theme
@@ -181,6 +181,9 @@ class Stage(Scene):
         nothing is drawn, and the scene runs as fast as it can.
     beat_sink
         Instead of a sink: gives one for each part of each beat; see :data:`BeatSink`.
+    speech
+        What a voice says during each beat, by the names of beats. It sets the time: a beat lasts at
+        least as long, and marks are waited for until the voice says them.
 
     Attributes
     ----------
@@ -220,6 +223,7 @@ class Stage(Scene):
         on_beat_end: Callable[[BeatRecord, Stage], None] | None = None,
         sink: FrameSink | None = None,
         beat_sink: BeatSink | None = None,
+        speech: Mapping[str, Speech] | None = None,
     ) -> None:
         super().__init__(renderer=FilmRenderer(StageCamera, sink))
         self._require_tensors(trace)
@@ -227,6 +231,7 @@ class Stage(Scene):
         self.settings = settings or StageSettings()
         self.on_beat_end = on_beat_end
         self.beat_sink = beat_sink
+        self.speech = speech or {}
         self.beats: list[BeatRecord] = []
         self._beat = ""
         self._waited_for: dict[str, float] = {}
@@ -349,8 +354,9 @@ class Stage(Scene):
                 raise SceneCodeError(
                     "it plays nothing; add self.play(...) or self.hold(seconds)", _place(method)
                 )
-            said = self.narration(name)
-            length = max(tail - start, said.seconds(self.theme.tempo.per_word))
+            said, speech = self.narration(name), self.speech.get(name)
+            spoken = speech.seconds if speech else said.seconds(self.theme.tempo.per_word)
+            length = max(tail - start, spoken)
             # A little longer, so that the last thing that happens can be seen.
             length = max(length, tail - start + self.theme.tempo.breath)
             with self._part(name, tail=True):
@@ -360,7 +366,17 @@ class Stage(Scene):
             error.add_note(f"in beat {name}")
             raise
         marks = tuple(self._waited_for.items())
-        record = BeatRecord(name, said.text, start, self.time, tail, marks, self.provenance_notes())
+        record = BeatRecord(
+            name,
+            said.text,
+            start,
+            self.time,
+            tail,
+            marks,
+            self.provenance_notes(),
+            tuple(said.marks.items()),
+            speech,
+        )
         self.beats.append(record)
         if self.on_beat_end:
             self.on_beat_end(record, self)
@@ -420,20 +436,27 @@ class Stage(Scene):
         SceneCodeError
             If the narration has no such mark.
         """
+        said, speech = self.narration(self._beat), self.speech.get(self._beat)
         try:
-            said = self.narration(self._beat)
             seconds = said.mark_seconds(mark, self.theme.tempo.per_word)
         except NarrationError as error:
             raise SceneCodeError(str(error)) from error
+        if speech:
+            seconds = speech.time_at(said.marks[mark], len(said.text))
         self._waited_for[mark] = seconds
         rest = seconds - self.renderer.piece_time
         if rest > 0:
             self.wait(rest)
 
     @classmethod
-    def rehearse(cls, trace: Trace, settings: StageSettings | None = None) -> Rehearsal:
+    def rehearse(
+        cls,
+        trace: Trace,
+        settings: StageSettings | None = None,
+        speech: Mapping[str, Speech] | None = None,
+    ) -> Rehearsal:
         """Run the scene without drawing anything, and return its beats and its length."""
-        stage = cls(trace, settings)
+        stage = cls(trace, settings, speech=speech)
         stage.render()
         return Rehearsal(tuple(stage.beats), stage.time, cls.tensors)
 

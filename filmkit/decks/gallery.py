@@ -19,6 +19,7 @@ from filmkit.decks.web import render_page
 from filmkit.render.jobs import make_films
 from filmkit.render.request import RenderRequest, for_each_scene, load_trace, report_files
 from filmkit.render.runner import manim_config, rehearse, write_png
+from filmkit.render.voices import timed
 from filmkit.words.captions import captions, vtt
 from filmkit.words.script import chapter_title
 
@@ -44,17 +45,18 @@ def make_gallery(request: RenderRequest, code_url: str | None) -> bool:
 def write_gallery(request: RenderRequest, code_url: str | None) -> bool:
     """Write posters and the page for films that exist already; return whether all succeeded."""
     trace = load_trace(request)
+    spoken = timed(request, trace)
 
     def describe(entry: SceneEntry) -> dict[str, Any]:
-        rehearsal = rehearse(entry, trace, request.options)
+        rehearsal = rehearse(entry, trace, spoken.options)
         beats = [record.name for record in rehearsal.beats]
         cover = entry.cover if entry.cover in beats else beats[-1]
-        (slide,) = slides_of(entry, rehearsal, trace=trace, request=request, beats=(cover,))
+        (slide,) = slides_of(entry, rehearsal, trace=trace, request=spoken, beats=(cover,))
         write_png(slide.picture, request.out / f"{entry.slug}.png")
         return _scene_record(slide, rehearsal, request.out, code_url)
 
     with manim_config(request.quality, verbosity=request.verbosity):
-        records = for_each_scene(request, request.scenes, describe)
+        records = for_each_scene(request, spoken.scenes, describe)
     if len(records) < len(request.scenes):
         return False
     write_text(request.out / PAGE_NAME, _page(request, trace, list(records.values())))
@@ -72,6 +74,7 @@ def _page(request: RenderRequest, trace: Trace, scenes: list[dict[str, Any]]) ->
             model=trace.meta.model,
             prompt=trace.meta.prompt.strip(),
             ratio=f"{size.width} / {size.height}",
+            sound=request.voice is not None,
         )
 
 

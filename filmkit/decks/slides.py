@@ -22,6 +22,7 @@ from filmkit.render.jobs import render_session
 from filmkit.render.progress import make_meter
 from filmkit.render.request import RenderRequest, for_each_scene
 from filmkit.render.runner import manim_config, rehearse, take_stills
+from filmkit.render.voices import timed
 from filmkit.words.alt import alt_text
 from filmkit.words.captions import Cue, captions, shifted
 from filmkit.words.script import chapter_title, speaker_notes
@@ -57,6 +58,8 @@ class Slide:
         Alt text of ``picture``.
     video
         The beat's film, an mp4 file; None if only pictures were drawn.
+    sound
+        Whether a voice speaks in the film.
     """
 
     entry: SceneEntry
@@ -70,6 +73,7 @@ class Slide:
     picture_map: dict[str, Any]
     alt: str
     video: Path | None = None
+    sound: bool = False
 
 
 def slides_of(
@@ -125,8 +129,9 @@ def slides_of(
 def drawn_slides(request: RenderRequest, trace: Trace) -> list[Slide]:
     """Return the slides of all scenes, without films; none if a scene could not be rehearsed."""
     with manim_config(request.quality, verbosity=request.verbosity):
+        spoken = timed(request, trace)
         rehearsals = for_each_scene(
-            request, request.scenes, lambda entry: rehearse(entry, trace, request.options)
+            request, spoken.scenes, lambda entry: rehearse(entry, trace, spoken.options)
         )
         if len(rehearsals) < len(request.scenes):
             return []
@@ -136,7 +141,7 @@ def drawn_slides(request: RenderRequest, trace: Trace) -> list[Slide]:
             for entry, rehearsal in rehearsals.items():
                 meter.describe(entry.slug)
                 slides += slides_of(
-                    entry, rehearsal, trace=trace, request=request, progress=meter.advance
+                    entry, rehearsal, trace=trace, request=spoken, progress=meter.advance
                 )
             return slides
 
@@ -167,18 +172,21 @@ def filmed_slides(request: RenderRequest, trace: Trace, target: Path) -> Iterato
             for entry, plan in session.plans.items():
                 session.meter.describe(entry.slug)
                 # The pictures are drawn here while other processes film.
-                drawn = slides_of(entry, session.rehearsals[entry], trace=trace, request=calm)
+                spoken = session.spoken.request
+                drawn = slides_of(entry, session.rehearsals[entry], trace=trace, request=spoken)
                 parts = session.part_files(entry, target)
-                for slide, beat in zip(drawn, plan.beats, strict=True):
-                    count = sum(task.beat == beat for task in plan.tasks)
+                for slide, record in zip(drawn, session.records(entry), strict=True):
+                    count = sum(task.beat == record.name for task in plan.tasks)
+                    sound = session.spoken.track([(entry, [record])], request.quality)
                     film = deliver(
                         folder / entry.slug / f"{slide.name}.{request.file_format}",
                         islice(parts, count),
                         request.file_format,
                         frame_rate=request.quality.frame_rate,
                         transparent=False,
+                        sound=sound,
                     )
-                    slides.append(replace(slide, video=film))
+                    slides.append(replace(slide, video=film, sound=sound is not None))
         yield slides
 
 

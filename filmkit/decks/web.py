@@ -77,6 +77,7 @@ def write_web(
         "tokens": [printable(token) for token in trace.meta.tokens],
         "axes": axis_names(),
         "arrays": arrays.encoded(),
+        "sound": any(slide.sound for slide in slides),
         "slides": records,
     }
     text = render_page(
@@ -87,6 +88,7 @@ def write_web(
         document=as_json(document),
         films=films,
         films_beside=films_beside,
+        sound=document["sound"],
     )
     write_text(target, text)
     return [target, folder] if films_beside else [target]

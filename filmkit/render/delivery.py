@@ -20,6 +20,7 @@ from filmkit.render import movie
 from filmkit.render.films import Chapters, join
 from filmkit.render.formats import FORMATS
 from filmkit.render.movie import Encoding, Pixels, read_master
+from filmkit.voice.sounds import Samples
 from filmkit.words.captions import Cue
 
 __all__ = ["deliver", "encoding_of", "target_of"]
@@ -53,6 +54,7 @@ def deliver(
     transparent: bool,
     chapters: Chapters = (),
     cues: Sequence[Cue] = (),
+    sound: Samples | None = None,
 ) -> Path:
     """Write a film atomically: the target is complete or unchanged.
 
@@ -68,7 +70,7 @@ def deliver(
         Frames per second.
     transparent
         Whether the background is transparent.
-    chapters, cues
+    chapters, cues, sound
         As for :func:`filmkit.render.films.join`; formats that are not joined ignore them.
 
     Returns
@@ -83,7 +85,13 @@ def deliver(
     """
     if encoding := encoding_of(file_format, transparent=transparent):
         return join(
-            target, files, frame_rate=frame_rate, encoding=encoding, chapters=chapters, cues=cues
+            target,
+            files,
+            frame_rate=frame_rate,
+            encoding=encoding,
+            chapters=chapters,
+            cues=cues,
+            sound=sound,
         )
     pictures = _pictures(files, frame_rate)
     if file_format == "png":

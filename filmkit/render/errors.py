@@ -14,6 +14,7 @@ from extract.files import OutputError
 from extract.printing import echo
 from extract.trace import TraceError
 from filmkit.core.errors import SceneCodeError, StageError
+from filmkit.voice.errors import VoiceError
 
 __all__ = ["RenderError", "explain"]
 
@@ -36,7 +37,7 @@ class RenderError(Exception):
 
 # Errors whose cause lies outside of the program, such as a full disk. Their message says all that
 # the user needs to know.
-EXPECTED = (OutputError, StageError, TraceError, RenderError)
+EXPECTED = (OutputError, StageError, TraceError, RenderError, VoiceError)
 
 # Where the code is that a user cannot have got wrong.
 LIBRARIES = (sysconfig.get_path("stdlib"), "<frozen")

@@ -22,8 +22,9 @@ from filmkit.render.movie import Encoding, open_container
 from filmkit.render.overlay import Overlay, overlay_digest
 from filmkit.render.quality import Quality
 from filmkit.render.runner import part_frames
-from filmkit.render.tracks import mux_captions
+from filmkit.render.tracks import SoundTrack, mux_captions
 from filmkit.render.workers import BeatTask, WorkerPool
+from filmkit.voice.sounds import Samples
 from filmkit.words.captions import Cue
 
 __all__ = [
@@ -220,6 +221,7 @@ def join(
     encoding: Encoding,
     chapters: Chapters = (),
     cues: Sequence[Cue] = (),
+    sound: Samples | None = None,
 ) -> Path:
     """Join segments into a film without encoding them again; the target is complete or unchanged.
 
@@ -238,6 +240,8 @@ def join(
         Title and number of frames of each chapter, in order.
     cues
         Captions to add as a separate track.
+    sound
+        Sound of the film, as long as its pictures; None for a film without.
 
     Returns
     -------
@@ -253,11 +257,12 @@ def join(
         container = open_container(target, unfinished)
         try:
             container.set_chapters(_chapter_marks(chapters, frame_rate))
-            film = _JoinedFilm(container, frame_rate, encoding, cues)
+            film = _JoinedFilm(container, frame_rate, encoding, cues, sound)
             for segment in segments:
                 with _output_errors(target):
                     film.add(segment)
             with _output_errors(target):
+                film.finish()
                 container.close()
         finally:
             with suppress(OSError, av.FFmpegError):
@@ -308,8 +313,11 @@ class _JoinedFilm:
         frame_rate: int,
         encoding: Encoding,
         cues: Sequence[Cue],
+        sound: Samples | None,
     ) -> None:
         self._cues = cues
+        self._sound = sound
+        self._track: SoundTrack | None = None
         self._container = container
         self._time_base = Fraction(1, frame_rate)
         self._encoding = encoding
@@ -326,6 +334,8 @@ class _JoinedFilm:
                 self._stream.metadata.update(self._encoding.stream_metadata)
                 if self._encoding.codec_tag:
                     self._stream.codec_context.codec_tag = self._encoding.codec_tag
+                if self._sound is not None:
+                    self._track = SoundTrack(self._container, self._sound)
                 if self._cues:
                     mux_captions(self._container, self._cues)
             packets = [packet for packet in segment.demux(source) if packet.size]
@@ -340,4 +350,11 @@ class _JoinedFilm:
                 packet.dts = self._frames + i - self._encoding.reorder_delay
                 packet.duration = 1
                 self._container.mux(packet)
+                if self._track:
+                    self._track.write_until(float((self._frames + i + 1) * self._time_base))
             self._frames += len(packets)
+
+    def finish(self) -> None:
+        """Write what is left of the sound."""
+        if self._track:
+            self._track.finish()

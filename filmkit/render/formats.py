@@ -42,6 +42,8 @@ class OutputFormat:
         Whether the background can be transparent.
     caption_codec
         FFmpeg's name of the codec of a caption track inside the file; empty if it can hold none.
+    audio_codec
+        FFmpeg's name of the codec of its sound; empty if it can hold none.
     suffix
         What is added to a film's name; "." and the name by default.
     """
@@ -55,6 +57,7 @@ class OutputFormat:
     clear_encoding: str = ""
     transparent: bool = True
     caption_codec: str = ""
+    audio_codec: str = ""
     suffix: str = ""
 
     def file_name(self, stem: str) -> str:
@@ -72,6 +75,7 @@ FORMATS: dict[str, OutputFormat] = {
             encoding="MP4",
             transparent=False,
             caption_codec="mov_text",
+            audio_codec="aac",
         ),
         OutputFormat(
             "webm",
@@ -80,6 +84,7 @@ FORMATS: dict[str, OutputFormat] = {
             encoding="WEBM",
             clear_encoding="WEBM_ALPHA",
             caption_codec="webvtt",
+            audio_codec="libopus",
         ),
         OutputFormat(
             "mov",
@@ -88,6 +93,7 @@ FORMATS: dict[str, OutputFormat] = {
             encoding="MOV",
             clear_encoding="MOV_ALPHA",
             caption_codec="mov_text",
+            audio_codec="aac",
         ),
         OutputFormat("gif", "an animation without a player", "pillow"),
         OutputFormat("png", "the last picture", "pillow", still=True),

@@ -48,6 +48,7 @@ from filmkit.render.runner import (
     render_stills,
 )
 from filmkit.render.traces import find_trace
+from filmkit.render.voices import Spoken, with_voice
 from filmkit.render.workers import (
     LocalWorkerPool,
     RenderJob,
@@ -55,6 +56,7 @@ from filmkit.render.workers import (
     core_count,
     require_unchanged,
 )
+from filmkit.voice.sounds import Samples
 from filmkit.words.captions import Cue, captions, shifted, srt, vtt
 from filmkit.words.script import chapter_title
 
@@ -92,6 +94,8 @@ class RenderSession:
         Renders the unfinished tasks of all plans.
     cache
         The cache that holds the files of the beats.
+    spoken
+        What a voice says.
     """
 
     plans: dict[SceneEntry, Plan]
@@ -99,6 +103,7 @@ class RenderSession:
     meter: Meter
     pool: WorkerPool
     cache: Cache
+    spoken: Spoken
 
     def part_files(self, entry: SceneEntry, target: Path) -> Iterator[Path]:
         """Yield the output file of each part of a scene's film in order, as soon as it exists.
@@ -118,6 +123,11 @@ class RenderSession:
         """Return the records of the beats in a scene's film."""
         return [self.rehearsals[entry].beat(beat) for beat in self.plans[entry].beats]
 
+    def sound(self, entries: Iterable[SceneEntry]) -> Samples | None:
+        """Return the sound of a film that joins scenes; None if nobody speaks."""
+        films = [(entry, self.records(entry)) for entry in entries]
+        return self.spoken.track(films, self.spoken.request.quality)
+
 
 @contextmanager
 def render_session(
@@ -135,7 +145,6 @@ def render_session(
         Whether each beat is shown by itself, as in a deck: then the notes on where its numbers
         come from stay on its pictures.
     """
-    options = request.options
     master_encoding = MASTER_ALPHA if request.transparent else MASTER
     # Notes and captions are drawn into segments, never into masters: every format needs segments.
     encoding = encoding_of(request.file_format, transparent=request.transparent) or master_encoding
@@ -144,6 +153,8 @@ def render_session(
         open_cache(request.cache, keep=request.keep_cache, quiet=request.quiet) as cache,
     ):
         trace_file = find_trace(request.trace)
+        spoken = with_voice(request, trace, cache)
+        options = spoken.request.options
         hasher = BeatHasher(trace_file, options)
         digest = hasher.source_digest(request.scenes)
         rehearsal_of = Rehearsals(trace, options, hasher, cache).get
@@ -162,7 +173,7 @@ def render_session(
                 encoding=encoding,
             )
 
-        rehearsals = for_each_scene(request, request.scenes, rehearsal_of)
+        rehearsals = for_each_scene(request, spoken.scenes, rehearsal_of)
         plans = for_each_scene(request, rehearsals, plan)
         # By now this process has loaded the scenes, and knows the keys of their beats.
         require_unchanged(digest, trace_file, options, request.scenes)
@@ -199,7 +210,7 @@ def render_session(
                 for task in unfinished[entry]
             )
             with make_meter(frames, quiet=request.quiet) as meter:
-                yield RenderSession(plans, rehearsals, meter, pool, cache)
+                yield RenderSession(plans, rehearsals, meter, pool, cache, spoken)
 
 
 def _keep_limit(cache: Cache, plans: Iterable[Plan]) -> None:
@@ -237,7 +248,8 @@ def make_films(request: RenderRequest) -> bool:
             files = (file for entry in entries for file in part_files(entry, target))
             records = chain.from_iterable(map(session.records, entries))
             cues = film_cues(records, request.quality)
-            return write_film(request, name, files, cues=cues, chapters=chapters)
+            sound = session.sound(entries)
+            return write_film(request, name, files, cues=cues, chapters=chapters, sound=sound)
 
         def film(entry: SceneEntry) -> Path:
             session.meter.describe(entry.slug)
@@ -272,6 +284,7 @@ def write_film(
     *,
     cues: Sequence[Cue],
     chapters: Chapters,
+    sound: Samples | None = None,
 ) -> Path:
     """Write a film, with captions in it or beside it as the request says; return its path.
 
@@ -283,8 +296,8 @@ def write_film(
         Path of the film without a suffix, relative to the output folder.
     files
         The file of each part of each beat, in order.
-    cues, chapters
-        Captions and chapters of the film.
+    cues, chapters, sound
+        Captions, chapters and sound of the film.
 
     Raises
     ------
@@ -300,6 +313,7 @@ def write_film(
         transparent=request.transparent,
         chapters=chapters,
         cues=cues if request.captions == "mux" else (),
+        sound=sound,
     )
     # A single picture has no duration, so it needs no captions.
     if request.captions in ("files", "mux") and request.file_format != "png":

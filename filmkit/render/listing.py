@@ -5,8 +5,10 @@ Nothing is drawn, and Manim is loaded only if a scene has changed since its last
 
 from __future__ import annotations
 
+import csv
 import json
 import textwrap
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +22,15 @@ from filmkit.render.keys import BeatHasher
 from filmkit.render.rehearsals import Rehearsals
 from filmkit.render.request import RenderRequest, for_each_scene, load_trace, report_files
 from filmkit.render.traces import find_trace
-from filmkit.words.script import script, script_record
+from filmkit.render.voices import with_voice
+from filmkit.words.script import script, script_record, script_table
 
-__all__ = ["list_scenes", "write_script"]
+__all__ = ["list_scenes", "rehearsals_of", "write_script"]
 
 
 def list_scenes(request: RenderRequest, *, as_json: bool) -> bool:
     """Print title, duration, beats and tensors of each scene; return whether all succeeded."""
-    rehearsals = _rehearse(request)
+    rehearsals = rehearsals_of(request)
     if as_json:
         rows = [_as_record(*row) for row in rehearsals.items()]
         echo(_json(rows))
@@ -37,7 +40,9 @@ def list_scenes(request: RenderRequest, *, as_json: bool) -> bool:
     return len(rehearsals) == len(request.scenes)
 
 
-def write_script(request: RenderRequest, out: Path | None, *, as_json: bool) -> bool:
+def write_script(
+    request: RenderRequest, out: Path | None, *, as_json: bool, separator: str | None = None
+) -> bool:
     """Write the narration of each scene; return whether all succeeded.
 
     Parameters
@@ -48,11 +53,15 @@ def write_script(request: RenderRequest, out: Path | None, *, as_json: bool) -> 
         A file; the terminal if None.
     as_json
         JSON instead of Markdown.
+    separator
+        What separates the columns of a table, instead of Markdown.
     """
-    rehearsals = _rehearse(request)
+    rehearsals = rehearsals_of(request)
     if as_json:
         rows = [script_record(*row) for row in rehearsals.items()]
         text = _json(rows)
+    elif separator:
+        text = _table(script_table(rehearsals), separator)
     else:
         text = "\n\n".join(script(*row) for row in rehearsals.items())
         # The file may be printed to a terminal later.
@@ -66,18 +75,28 @@ def write_script(request: RenderRequest, out: Path | None, *, as_json: bool) -> 
     return len(rehearsals) == len(request.scenes)
 
 
+def _table(rows: list[list[str]], separator: str) -> str:
+    """Return rows as lines that may be printed to a terminal."""
+    lines = StringIO()
+    writer = csv.writer(lines, delimiter=separator, lineterminator="\n")
+    writer.writerows([escaped(cell) for cell in row] for row in rows)
+    return lines.getvalue().rstrip("\n")
+
+
 def _json(rows: list[dict[str, Any]]) -> str:
     """Return JSON that may be printed to a terminal."""
     return escaped_json(json.dumps(rows, indent=2, ensure_ascii=False))
 
 
-def _rehearse(request: RenderRequest) -> dict[SceneEntry, Rehearsal]:
+def rehearsals_of(request: RenderRequest) -> dict[SceneEntry, Rehearsal]:
     """Return the rehearsal of each scene that could be run without an error."""
     trace = load_trace(request)
-    hasher = BeatHasher(find_trace(request.trace), request.options)
     with open_cache(request.cache, keep=request.keep_cache, quiet=request.quiet) as cache:
-        rehearsals = Rehearsals(trace, request.options, hasher, cache)
-        return for_each_scene(request, request.scenes, rehearsals.get)
+        spoken = with_voice(request, trace, cache)
+        options = spoken.request.options
+        hasher = BeatHasher(find_trace(request.trace), options)
+        rehearsals = Rehearsals(trace, options, hasher, cache)
+        return for_each_scene(request, spoken.scenes, rehearsals.get)
 
 
 def _as_record(entry: SceneEntry, rehearsal: Rehearsal) -> dict[str, object]:

@@ -14,9 +14,10 @@ from typing import Any
 
 from extract.files import OutputError, write_text
 from extract.trace import Trace
-from filmkit.core.records import BeatRecord, Rehearsal
+from filmkit.core.records import BeatRecord, Rehearsal, Speech
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.render.cache import Cache, seal
+from filmkit.render.code_index import digest
 from filmkit.render.keys import BeatHasher
 from filmkit.render.request import RenderOptions
 
@@ -58,7 +59,10 @@ class Rehearsals:
         Exception
             Any error of the scene's code.
         """
-        path = self._cache.path(self._key(entry), ".rehearsal.json")
+        key, speech = self._key(entry), self._options.speech_of(entry)
+        if speech:
+            key = digest([key, repr(sorted(speech.items()))])
+        path = self._cache.path(key, ".rehearsal.json")
         if self._cache.holds(path):
             stored = _read(path)
             beats = tuple(map(_record, stored["beats"]))
@@ -92,9 +96,20 @@ class Rehearsals:
 
 
 def _record(stored: dict[str, Any]) -> BeatRecord:
-    marks = tuple((name, seconds) for name, seconds in stored.pop("marks"))
+    marks, marked = _pairs(stored.pop("marks")), _pairs(stored.pop("marked"))
     model, hidden = stored.pop("notes")
-    return BeatRecord(**stored, marks=marks, notes=(model, hidden))
+    speech = stored.pop("speech")
+    return BeatRecord(
+        **stored,
+        marks=marks,
+        notes=(model, hidden),
+        marked=marked,
+        speech=speech and Speech(**speech | {"places": _pairs(speech["places"])}),
+    )
+
+
+def _pairs(stored: list[list[Any]]) -> tuple[tuple[Any, Any], ...]:
+    return tuple((first, second) for first, second in stored)
 
 
 def _read(path: Path) -> dict[str, Any]:

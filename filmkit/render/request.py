@@ -12,15 +12,27 @@ import click
 from extract.printing import echo
 from extract.trace import Trace
 from filmkit.core.fonts import lacks_fonts
-from filmkit.core.records import StageSettings
+from filmkit.core.records import Speech, StageSettings
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.theme_names import PALETTES, THEMES
 from filmkit.render.errors import explain
 from filmkit.render.formats import DEFAULT_CAPTIONS, DEFAULT_FORMAT, DEFAULT_STILL
 from filmkit.render.quality import DEFAULT_QUALITY, QUALITIES, Quality
 from filmkit.render.traces import find_trace, provenance
+from filmkit.voice.clips import Voice
 
-__all__ = ["RenderOptions", "RenderRequest", "for_each_scene", "load_trace", "report_files"]
+__all__ = [
+    "RenderOptions",
+    "RenderRequest",
+    "SceneSpeech",
+    "for_each_scene",
+    "load_trace",
+    "report_files",
+]
+
+
+SceneSpeech = Mapping[str, Mapping[str, Speech]]
+"""What a voice says, by the name of the scene and that of the beat."""
 
 
 @dataclass(frozen=True)
@@ -33,10 +45,17 @@ class RenderOptions:
         Size and frame rate.
     settings
         Layer, head, theme and other choices of the viewer.
+    speech
+        What a voice says during the beats of each scene: by the scene's name and the beat's.
     """
 
     quality: Quality = QUALITIES[DEFAULT_QUALITY]
     settings: StageSettings = field(default_factory=StageSettings)
+    speech: SceneSpeech = field(default_factory=dict)
+
+    def speech_of(self, entry: SceneEntry) -> Mapping[str, Speech]:
+        """Return what a voice says during the beats of a scene, by their names."""
+        return self.speech.get(entry.slug, {})
 
 
 @dataclass(frozen=True)
@@ -89,6 +108,10 @@ class RenderRequest:
         How films get captions; one of :data:`filmkit.render.formats.CAPTIONS`.
     calm
         Whether pictures stand still while they are talked about.
+    voice
+        Who speaks the narration; None for films without sound.
+    speech
+        When the voice says what; :func:`filmkit.render.voices.with_voice` finds it out.
     """
 
     scenes: tuple[SceneEntry, ...]
@@ -116,6 +139,8 @@ class RenderRequest:
     compare: Path | None = None
     captions: str = DEFAULT_CAPTIONS
     calm: bool = False
+    voice: Voice | None = None
+    speech: SceneSpeech = field(default_factory=dict)
 
     @property
     def options(self) -> RenderOptions:
@@ -133,7 +158,7 @@ class RenderRequest:
             calm=self.calm or self.file_format == "png",
             caption_strip=self.captions == "burn",
         )
-        return RenderOptions(self.quality, settings)
+        return RenderOptions(self.quality, settings, self.speech)
 
     @property
     def verbosity(self) -> str:

@@ -95,7 +95,7 @@ def rehearse(entry: SceneEntry, trace: Trace, options: RenderOptions) -> Rehears
     Exception
         Any error of the scene's code.
     """
-    return entry.load().rehearse(trace, options.settings)
+    return entry.load().rehearse(trace, options.settings, options.speech_of(entry))
 
 
 def frame_count(record: BeatRecord, quality: Quality) -> int:
@@ -143,7 +143,8 @@ def take_stills(
         if not remaining:
             raise EndSceneEarlyException
 
-    entry.load()(trace, options.settings, on_beat_end=stop).render()
+    speech = options.speech_of(entry)
+    entry.load()(trace, options.settings, on_beat_end=stop, speech=speech).render()
 
 
 def render_stills(

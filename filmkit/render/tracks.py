@@ -1,4 +1,4 @@
-"""Add captions to a film as a separate track, which players can show or hide."""
+"""Add captions and sound to a film, as tracks of their own beside the pictures."""
 
 from __future__ import annotations
 
@@ -8,13 +8,17 @@ from fractions import Fraction
 from typing import Any
 
 import av
+import numpy as np
 
 from filmkit.render.formats import FORMATS
+from filmkit.voice.sounds import RATE, Samples
 from filmkit.words.captions import Cue, escape_vtt
 
-__all__ = ["mux_captions"]
+__all__ = ["SoundTrack", "mux_captions"]
 
 MILLISECONDS = Fraction(1, 1000)
+BIT_RATE = 160_000  # bits a second of sound
+BLOCK = RATE // 50  # samples that are encoded at a time
 
 # FFmpeg takes the style of a caption track from a header in the SubStation Alpha format.
 STYLE = b"""[Script Info]
@@ -68,3 +72,44 @@ def _text_for_mov(cue: Cue) -> bytes:
 def _text_for_webm(cue: Cue) -> bytes:
     """Encode a cue as WebVTT."""
     return "\n".join(map(escape_vtt, cue.lines)).encode()
+
+
+class SoundTrack:
+    """The sound of an open film, which is encoded while its pictures are written.
+
+    An mp4 or mov gets AAC, a webm Opus; both channels are alike.
+
+    Parameters
+    ----------
+    container
+        The film. It already has a video stream, but no video packets yet.
+    samples
+        The sound.
+    """
+
+    def __init__(self, container: av.container.OutputContainer, samples: Samples) -> None:
+        self._container = container
+        self._samples = samples
+        self._written = 0
+        codec = FORMATS[container.format.name].audio_codec
+        stream: Any = container.add_stream(codec, rate=RATE)
+        self._stream = stream
+        stream.codec_context.layout = "stereo"
+        stream.codec_context.bit_rate = BIT_RATE
+        stream.metadata["language"] = "eng"
+
+    def write_until(self, seconds: float) -> None:
+        """Write the sound until a time, so that it lies beside the pictures of that time."""
+        while self._written < min(seconds * RATE, len(self._samples)):
+            block = self._samples[self._written : self._written + BLOCK]
+            both = np.ascontiguousarray(np.stack([block, block]))
+            frame = av.AudioFrame.from_ndarray(both, format="fltp", layout="stereo")
+            frame.sample_rate, frame.time_base = RATE, Fraction(1, RATE)
+            frame.pts = self._written
+            self._written += len(block)
+            self._container.mux(self._stream.encode(frame))
+
+    def finish(self) -> None:
+        """Write the rest."""
+        self.write_until(len(self._samples) / RATE)
+        self._container.mux(self._stream.encode(None))

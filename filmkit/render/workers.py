@@ -633,7 +633,11 @@ class SceneWorker:
         # A file of the user's own is loaded anew if it was edited: here it is as it was.
         stage = self._stages.get(entry) or entry.load()
         stage(
-            self._trace, options.settings, beat_sink=sink, on_beat_end=stop_when_all_is_claimed
+            self._trace,
+            options.settings,
+            beat_sink=sink,
+            on_beat_end=stop_when_all_is_claimed,
+            speech=options.speech_of(entry),
         ).render()
 
     def _finish(self, index: int, task: BeatTask) -> None:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import combinations, groupby
@@ -22,7 +22,7 @@ from filmkit.core.camera import StageCamera
 from filmkit.core.geometry import CAPTION_STRIP, Box
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.picture_map import PanelItem, TextItem, panels_on, texts_on
-from filmkit.core.records import BeatRecord, StageSettings
+from filmkit.core.records import BeatRecord, Speech, StageSettings
 from filmkit.core.renderer import FrameSink
 from filmkit.core.stage import Stage
 from filmkit.core.text import TextLine
@@ -372,6 +372,7 @@ def check_scene(
     *,
     width: int = WIDTH,
     height: int = HEIGHT,
+    speech: Mapping[str, Speech] | None = None,
 ) -> SceneReport:
     """Run a scene, draw a small frame of it for every half second, and measure it.
 
@@ -379,7 +380,7 @@ def check_scene(
     ----------
     slug
         Name of the scene.
-    scene, trace, settings
+    scene, trace, settings, speech
         As for :class:`~filmkit.core.stage.Stage`.
     width, height
         Size of the picture in pixels.
@@ -417,7 +418,7 @@ def check_scene(
         )
 
     with manim_config(small):
-        scene(trace, settings, on_beat_end=measure, beat_sink=sink).render()
+        scene(trace, settings, on_beat_end=measure, beat_sink=sink, speech=speech).render()
     return SceneReport(slug, tuple(reports))
 
 

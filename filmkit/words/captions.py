@@ -2,7 +2,7 @@
 
 Cues end at the end of a sentence where possible, else at the end of a clause. The duration of a
 beat is divided among its cues in proportion to their number of characters, so that all cues of a
-beat have the same reading speed.
+beat have the same reading speed. Where a voice speaks, cues are shown when it says their words.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from html import escape
+from itertools import accumulate, pairwise
 
 from filmkit.core.records import BeatRecord
 
@@ -119,14 +120,24 @@ def _clock(seconds: float, point: str) -> str:
 def _cues_of(record: BeatRecord) -> Iterator[Cue]:
     """Yield the cues of one beat."""
     words = tuple(_words(record.narration))
-    seconds = record.end - record.start
+    if not words:
+        return
+    speech = record.speech
+    seconds = speech.ends - speech.begins if speech else record.end - record.start
     texts = _split(words, seconds)
-    letters = sum(len(" ".join(lines)) for lines in texts)
-    start = record.start
-    for lines in texts:
-        end = start + seconds * len(" ".join(lines)) / letters
-        yield Cue(start, end, lines)
-        start = end
+    letters = [len(" ".join(lines)) for lines in texts]
+    if speech:
+        # With the space before each cue but the first.
+        before = [0, *accumulate(count + 1 for count in letters)]
+        length = before[-1] - 1
+        times = [speech.time_at(min(n, length), length) for n in before]
+        # The last one stays until it can be read, if the beat lasts so long.
+        read = times[-2] + letters[-1] / READING_SPEED
+        times[-1] = max(times[-1], min(read, record.end - record.start))
+    else:
+        times = [seconds * n / sum(letters) for n in accumulate(letters, initial=0)]
+    for lines, (start, end) in zip(texts, pairwise(times), strict=True):
+        yield Cue(record.start + start, record.start + end, lines)
 
 
 def _words(text: str) -> Iterator[str]:

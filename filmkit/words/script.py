@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from filmkit.core.records import BeatRecord, Rehearsal
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.words.captions import captions
 
-__all__ = ["chapter_title", "script", "script_record", "speaker_notes"]
+__all__ = ["chapter_title", "script", "script_record", "script_table", "speaker_notes"]
 
 ABBREVIATIONS = re.compile(r"\b(gpu|gqa|kv|mha|mla|mqa)\b", re.IGNORECASE)
 
@@ -74,6 +75,20 @@ def script_record(entry: SceneEntry, rehearsal: Rehearsal) -> dict[str, Any]:
     }
 
 
+def script_table(rehearsals: Mapping[SceneEntry, Rehearsal]) -> list[list[str]]:
+    """Return the script of scenes as a table for a translator; times and lengths in seconds.
+
+    The first row names the columns. The last column is for the words in the other language.
+    """
+    rows = [["scene", "beat", "start", "seconds", "words a minute", "narration", "translation"]]
+    for entry, rehearsal in rehearsals.items():
+        for record in rehearsal.beats:
+            times = f"{record.start:.1f}", f"{_seconds(record):.1f}"
+            speed = f"{_words_per_minute(record):.0f}"
+            rows.append([entry.slug, record.name, *times, speed, record.narration, ""])
+    return rows
+
+
 def _word_count(record: BeatRecord) -> int:
     return len(record.narration.split())
 
@@ -87,7 +102,9 @@ def _characters_per_second(record: BeatRecord) -> float:
 
 
 def _seconds(record: BeatRecord) -> float:
-    """Return the duration of a beat; 1 instead of 0, to divide by."""
+    """Return how long a beat's words take to say; 1 instead of 0, to divide by."""
+    if record.speech:
+        return record.speech.ends - record.speech.begins
     # A beat without a duration has no narration either.
     return record.end - record.start or 1.0
 

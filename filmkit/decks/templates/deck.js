@@ -13,6 +13,7 @@ const STARTS_SCENE = slides.map((slide, i) => i === 0 || slide.scene !== slides[
 const state = { index: -1, mode: "holds", started: 0 };
 let front = 0;
 let speaker = null;
+let muted = false;
 
 // Films. A film inside this page becomes a blob when it is first needed. There are two players: the
 // hidden one already has the next film loaded, so that nothing flickers between two beats.
@@ -70,8 +71,28 @@ function play() {
     bringForward(chosen);
     still.hidden = true;
     load(players[1 - chosen], index + 1);
-    players[chosen].play().catch(hold);
+    start(players[chosen]);
   });
+}
+
+// Browsers let a page speak only after the first key or click on it: until then it plays silently.
+function start(player) {
+  player.muted = !data.sound || muted;
+  return player.play().catch((error) => {
+    if (error.name !== "NotAllowedError" || player.muted) return hold();
+    player.muted = true;
+    showMessage("Press M to hear the voice: the browser wants a key or a click first.");
+    return player.play().catch(hold);
+  });
+}
+
+function toggleMute() {
+  if (!data.sound) return;
+  const player = players[front];
+  // A film that the browser has muted is not what the user wants.
+  muted = state.mode === "plays" && player.muted ? false : !muted;
+  players.forEach((each) => (each.muted = muted));
+  byId("mute").setAttribute("aria-pressed", muted);
 }
 
 // Show the last picture at once: the still is the same picture, and is there before the film is.
@@ -103,7 +124,7 @@ function pauseOrResume() {
     setMode("paused");
   } else if (state.mode === "paused") {
     setMode("plays");
-    player.play();
+    start(player);
   } else {
     play();
   }
@@ -405,6 +426,7 @@ const KEYS = {
   r: () => play(),
   p: pauseOrResume,
   c: toggleCaptions,
+  m: toggleMute,
   n: () => toggleNotes(),
   s: openSpeaker,
   o: () => openOverview(),
@@ -450,6 +472,7 @@ byId("forward").addEventListener("click", () => go(state.index + 1, true));
 byId("play").addEventListener("click", pauseOrResume);
 byId("captions").addEventListener("click", toggleCaptions);
 byId("notes-button").addEventListener("click", () => toggleNotes());
+byId("mute")?.addEventListener("click", toggleMute);
 byId("speaker").addEventListener("click", openSpeaker);
 byId("overview-button").addEventListener("click", () => openOverview());
 byId("full").addEventListener("click", toggleFull);

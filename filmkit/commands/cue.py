@@ -1,0 +1,96 @@
+"""The command ``render.py cue``: note when each beat of a scene is said in a recording of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import cloup
+from cloup.constraints import mutually_exclusive
+
+from extract.files import write_text
+from extract.printing import echo
+from filmkit.commands.options import (
+    CONTEXT_SETTINGS,
+    QUIET,
+    VERBOSE,
+    WHAT_TO_SHOW,
+    run,
+    scenes_named,
+)
+from filmkit.render.quality import DRAFT, QUALITIES
+
+if TYPE_CHECKING:
+    from filmkit.render.request import RenderRequest
+
+__all__ = ["cue"]
+
+
+@cloup.command(no_args_is_help=True, context_settings=CONTEXT_SETTINGS)
+@cloup.argument("scene")
+@cloup.argument("recording", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@cloup.option_group(
+    "What to write",
+    cloup.option(
+        "--propose",
+        is_flag=True,
+        help="Find the pauses of the recording and propose cues from them, without asking.",
+    ),
+    cloup.option(
+        "--out",
+        type=click.Path(path_type=Path, dir_okay=False),
+        metavar="FILE",
+        help="Cue sheet to write.  [default: RECORDING.cues.json beside the recording]",
+    ),
+    cloup.option("--force", is_flag=True, help="Replace a cue sheet that is there."),
+)
+@WHAT_TO_SHOW
+@cloup.option_group("How to make it", QUIET, VERBOSE)
+@cloup.constraint(mutually_exclusive, ["quiet", "verbose"])
+@click.pass_context
+def cue(
+    ctx: click.Context,
+    /,
+    *,
+    scene: str,
+    recording: Path,
+    propose: bool,
+    out: Path | None,
+    force: bool,
+    **options: Any,
+) -> None:
+    """Write the cue sheet of a recording: when each beat of a scene begins in it, and each mark.
+
+    The recording is played, if a program for that is there. Each sentence is shown: press Enter
+    when it begins, and again at the words that are shown. --voice RECORDING then takes the sheet.
+    """
+    from filmkit.voice.cues import sheet_beside
+
+    target = out or sheet_beside(recording)
+    if target.exists() and not force:
+        raise click.UsageError(f"{target} is there already; --force replaces it")
+    (entry,) = scenes_named([scene])
+
+    def action(request: RenderRequest) -> bool:
+        from filmkit.render.listing import rehearsals_of
+        from filmkit.voice.cueing import ask
+        from filmkit.voice.cues import CueSheet, to_json
+        from filmkit.voice.cues import propose as proposed
+        from filmkit.voice.sounds import read_sound
+
+        samples = read_sound(recording)
+        rehearsals = rehearsals_of(request)
+        if not rehearsals:
+            return False
+        beats = [record for record in rehearsals[entry].beats if record.narration]
+        cues = proposed(samples, beats) if propose else ask(beats, recording, samples)
+        write_text(target, to_json(CueSheet(entry.slug, recording.name, cues)))
+        if not request.quiet:
+            for each in cues:
+                marks = "".join(f"  [{name}] {time:.2f}" for name, time in each.marks.items())
+                echo(f"{each.start:8.2f} s  {each.name}{marks}")
+            echo(target)
+        return True
+
+    run(ctx, action, scenes=(entry,), quality=QUALITIES[DRAFT], out=Path(), **options)

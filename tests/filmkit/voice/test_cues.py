@@ -1,0 +1,250 @@
+"""Cue sheets: proposed from pauses, taken by key presses, read back, and refused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from filmkit.voice import cueing
+from filmkit.voice.cues import (
+    BeatCue,
+    CueSheet,
+    cut,
+    propose,
+    read_cues,
+    sheet_beside,
+    taken,
+    tidied,
+    to_json,
+)
+from filmkit.voice.errors import VoiceError
+from filmkit.voice.matching import known_places, sentences
+from tests.support.calling import Calling, assert_one_line, calling
+from tests.support.traces import make_trace
+from tests.support.voices import STORY, record, scene_text, speech_like, tone, write_sound
+
+__all__ = ["calling"]
+
+FIRST = "A first sentence is said. Then there is one more."
+LAST = "The last of these beats has many words, and red is one."
+SECOND, MORE, LENGTH = FIRST.index("Then"), FIRST.index("more"), len(FIRST)
+BEATS = (
+    record(FIRST, "opening", more=MORE),
+    record("Short.", "middle"),
+    record(LAST, "ending", red=LAST.index("red")),
+)
+# The same with 0.06 s for a character: long pauses between beats, short ones inside.
+TAKE = speech_like([(1.5, 0.3), (1.4, 0.6), (0.4, 0.7), (2.3, 0.25), (0.9, 0.5)])
+STARTS = (0.0, 3.8, 4.9)
+
+
+def sheet(*cues: BeatCue) -> CueSheet:
+    return CueSheet("story", "take.wav", cues)
+
+
+# Proposals
+
+
+def test_proposed_beats_begin_after_the_pauses_between_them() -> None:
+    cues = propose(TAKE, BEATS)
+    assert [cue.name for cue in cues] == ["opening", "middle", "ending"]
+    assert [cue.start for cue in cues] == pytest.approx(STARTS, abs=0.03)
+    # Between the beginning and the end of the second sentence.
+    share = (MORE - SECOND) / (LENGTH - SECOND)
+    assert cues[0].marks["more"] == pytest.approx(1.8 + 1.4 * share, abs=0.03)
+    assert 6.5 < cues[2].marks["red"] < 8.5
+
+
+def test_too_few_pauses() -> None:
+    with pytest.raises(VoiceError, match="has 0 pauses, and 3 beats need 2"):
+        propose(tone(3.0), BEATS)
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("One.", ["One."]),
+        ("Is it 2.5? “Yes.” It is!", ["Is it 2.5?", "“Yes.”", "It is!"]),
+        ("No end", ["No end"]),
+        ("", []),
+    ],
+)
+def test_sentences(text: str, parts: list[str]) -> None:
+    assert [text[start:end] for start, end in sentences(text)] == parts
+
+
+def test_clauses_and_sentences_are_where_the_pauses_are() -> None:
+    text = "Left, one; right, two. It ends."
+    sound = speech_like([(0.3, 0.15), (0.3, 0.2), (0.35, 0.15), (0.3, 0.5), (0.6, 0.2)])
+    places = known_places(sound, text)
+    starts = {text.index(word): places[text.index(word)] for word in ("one", "right", "two", "It")}
+    assert list(starts.values()) == pytest.approx([0.45, 0.95, 1.45, 2.25], abs=0.03)
+    assert places[text.index("; right") + 1] == pytest.approx(0.75, abs=0.03)
+    # Without its comma's pause a sentence has no places inside.
+    assert known_places(speech_like([(1.5, 0.5), (0.6, 0.2)]), text).keys() == {22, 23}
+    assert known_places(tone(2.0), text) == {}
+
+
+# Files
+
+
+def test_a_sheet_is_read_as_it_was_written(tmp_path: Path) -> None:
+    path = sheet_beside(tmp_path / "take.wav")
+    written = sheet(BeatCue("opening", 0.5, {"more": 1.25}), BeatCue("ending", 3.0, end=4.5))
+    path.write_text(to_json(written))
+    assert path.name == "take.cues.json"
+    assert read_cues(path) == written
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("{", "is not a cue sheet"),
+        ("[]", "is not a cue sheet"),
+        ('{"version": 2}', "of version 2"),
+        ('{"version": 1, "scene": "story", "recording": "x", "beats": [{}]}', "'name'"),
+        ('{"version": 1, "beats": [{"name": "a", "start": "x"}]}', "could not convert"),
+    ],
+)
+def test_what_is_no_sheet(content: str, words: str, tmp_path: Path) -> None:
+    path = tmp_path / "take.cues.json"
+    path.write_text(content)
+    with pytest.raises(VoiceError) as error:
+        read_cues(path)
+    assert words in str(error.value)
+    assert str(path) in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("cues", "words"),
+    [
+        ([BeatCue("opning", 0.0)], "beat opning: story has no such beat"),
+        ([BeatCue("opening", 0.0), BeatCue("opening", 3.0)], "it is there twice"),
+        ([BeatCue("opening", 3.0), BeatCue("middle", 1.0)], "3 s to 1 s is not a part"),
+        ([BeatCue("opening", 0.0), BeatCue("middle", 99.0)], "which lasts 8."),
+        ([BeatCue("opening", 0.0, end=99.0)], "which lasts 8."),
+        ([BeatCue("opening", -1.0)], "-1 s"),
+        ([BeatCue("opening", 0.0, {"blue": 1.0})], "no mark [blue]"),
+        ([BeatCue("opening", 1.0, {"more": 0.5})], "not in the order of its words"),
+    ],
+)
+def test_cues_that_do_not_fit(cues: list[BeatCue], words: str) -> None:
+    with pytest.raises(VoiceError) as error:
+        cut(TAKE, sheet(*cues), scene_text(*BEATS), Path("take.cues.json"))
+    assert words in str(error.value)
+
+
+def test_a_recording_is_cut_at_its_cues() -> None:
+    cues = [BeatCue("opening", 0.0, {"more": 2.5}, 3.4), BeatCue("ending", 4.9, end=8.4)]
+    clips = cut(TAKE, sheet(*cues), scene_text(*BEATS), Path("take.cues.json"))
+    assert list(clips) == ["opening", "ending"]
+    opening = clips["opening"].speech
+    assert opening.time_at(MORE, LENGTH) == pytest.approx(2.5, abs=0.01)
+    # The first sentence ends at the pause.
+    assert opening.time_at(SECOND - 1, LENGTH) == pytest.approx(1.5, abs=0.03)
+    assert opening.time_at(SECOND, LENGTH) == pytest.approx(1.8, abs=0.03)
+
+
+def test_a_beat_that_is_not_played_is_skipped() -> None:
+    text = scene_text(*BEATS, more=["rotation"])
+    cues = sheet(BeatCue("rotation", 0.0), BeatCue("ending", 4.9))
+    assert list(cut(TAKE, cues, text, Path("take.cues.json"))) == ["ending"]
+
+
+# Key presses
+
+
+def test_presses_become_cues() -> None:
+    times = iter([0.2, 2.6, 3.7, 5.1, 7.7])
+    asked: list[str] = []
+
+    def press(prompt: str) -> float:
+        asked.append(prompt)
+        return next(times)
+
+    cues = taken(BEATS, press, lambda line: None)
+    assert asked[1] == "Enter at “more.”"
+    assert asked[3] == "Enter at “The last of these …”"
+    assert [cue.start for cue in cues] == [0.2, 3.7, 5.1]
+    assert cues[0].marks == {"more": 2.6}
+    # A finger is never exact; words begin after pauses.
+    assert [cue.start for cue in tidied(cues, TAKE)] == pytest.approx(STARTS, abs=0.03)
+    far = tidied([BeatCue("ending", 6.5)], TAKE)
+    assert far[0].start == 6.5
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with a scene, a trace and a recording of it."""
+    (tmp_path / "story.py").write_text(STORY)
+    make_trace().save(tmp_path / "trace.safetensors")
+    write_sound(tmp_path / "take.wav", speech_like([(2.0, 0.5), (2.5, 0.6), (0.8, 0.4)]))
+    return tmp_path
+
+
+def cue(calling: Calling, folder: Path, *options: str) -> tuple[int, str, str]:
+    done = calling(
+        "cue", "story.py", "take.wav", "--trace", "trace.safetensors", *options, folder=folder
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_the_command_proposes_and_never_replaces(calling: Calling, folder: Path) -> None:
+    code, out, _ = cue(calling, folder, "--propose")
+    assert code == 0
+    assert "opening" in out
+    written = (folder / "take.cues.json").read_text()
+    document = json.loads(written)
+    assert (document["scene"], document["recording"]) == ("story", "take.wav")
+    starts = [beat["start"] for beat in document["beats"]]
+    assert starts == pytest.approx([0.0, 2.5, 5.6], abs=0.03)
+    (folder / "take.cues.json").write_text("by hand")
+    code, _, err = cue(calling, folder, "--propose")
+    assert (code, "--force" in err) == (2, True)
+    assert (folder / "take.cues.json").read_text() == "by hand"
+    assert cue(calling, folder, "--propose", "--force", "--quiet") == (0, "", "")
+    assert (folder / "take.cues.json").read_text() == written
+
+
+def test_the_command_takes_presses(
+    calling: Calling, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock: Iterator[float] = iter([100.0, 100.1, 102.6, 103.9, 105.5])
+    monkeypatch.setattr(cueing, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(cueing, "PLAYERS", ())
+    monkeypatch.setattr(cueing, "_wait", lambda prompt: None)
+    assert cue(calling, folder, "--out", "my.json")[0] == 0
+    beats = json.loads((folder / "my.json").read_text())["beats"]
+    assert [beat["start"] for beat in beats] == pytest.approx([0.0, 2.5, 5.6], abs=0.03)
+    assert beats[1]["marks"] == {"red": 3.9}
+
+
+def test_presses_after_the_end_write_nothing(
+    calling: Calling, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock: Iterator[float] = iter([0.0, 0.1, 2.6, 3.9, 99.0])
+    monkeypatch.setattr(cueing, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(cueing, "PLAYERS", ())
+    monkeypatch.setattr(cueing, "_wait", lambda prompt: None)
+    done = calling("cue", "story.py", "take.wav", "--trace", "trace.safetensors", folder=folder)
+    assert_one_line(done, 1, "do not follow the recording")
+    assert not (folder / "take.cues.json").exists()
+
+
+def test_an_input_that_ends_writes_nothing(
+    calling: Calling, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", open("/dev/null"))  # noqa: PTH123, SIM115
+    code, _, err = cue(calling, folder)
+    assert code == 1
+    assert "the input ended before the last beat; nothing is written" in err
+    assert not (folder / "take.cues.json").exists()
+
+
+def test_a_recording_that_cannot_be_read(calling: Calling, folder: Path) -> None:
+    (folder / "take.wav").write_text("not a sound")
+    done = calling("cue", "story.py", "take.wav", "--propose", folder=folder)
+    assert_one_line(done, 1, "cannot read", "take.wav")
