@@ -398,7 +398,7 @@ def volume_fill(frame: Frame) -> tuple[float, float]:
 
 def measured_volume_fill(frame: Frame) -> tuple[float, float]:
     """Return the same for a volume with measured edges."""
-    return (0.5, 0.1) if frame.width <= NARROW else (0.62, 0.0)
+    return (0.5, -0.1) if frame.width <= NARROW else (0.62, 0.0)
 
 
 def title_point(frame: Frame) -> Point:

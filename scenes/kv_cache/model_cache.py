@@ -135,7 +135,7 @@ class ModelCache:
             theta=theta,
             phi=phi,
             width=width,
-            height=0.64,
+            height=0.72,
             into=into.moved(dx=right),
         )
 
@@ -209,9 +209,10 @@ class ModelCache:
         labels = VGroup(self._corner_label("layer 0", corners[0]))
         seen = self.shot_of_whole.project(np.array(corners), self.frame.height)
         last = Label(f"layer {self.units // self.count - 1}", size=current_theme().note_size)
-        if seen[1, 0] - seen[0, 0] > 2.5 * last.width:
-            # It ends below the far corner, where the edge is well above it.
-            last.on_line(-last.width / 2, -0.55)
+        across, up, *_ = seen[1] - seen[0]
+        if across > 2.5 * last.width:
+            # It ends below the far corner; the edge rises above it.
+            last.on_line(-last.width / 2, -0.3 - last.width * up / across)
             labels.add(keep_upright(last, corners[1]))
         return labels
 

@@ -165,7 +165,12 @@ class KVCache(Stage):
         theme, tempo = self.theme, self.theme.tempo
         words = self.words
         self.word_targets = words.copy()
-        sentence = Sentence(self.scores.words, self.frame.stage, size=theme.name_size)
+        # Words that are shortened beside their rows are so here.
+        tokens = [
+            f"{' ' if token.startswith(' ') else ''}{word.text}"
+            for token, word in zip(self.scores.words, words, strict=True)
+        ]
+        sentence = Sentence(tokens, self.frame.stage, size=theme.name_size)
         layout = NextWordLayout.of(
             self.frame,
             lines=len(set(sentence.lines)),
@@ -539,13 +544,14 @@ class KVCache(Stage):
         whole, rows = cache.whole, cache.whole.visible_range.rows
         self.set_scope(f"beside it {LARGE_NAME}")
         # The rest of the cache rises out of the frame; its newest slice stays, and is folded.
-        whole.set_range(rows=max(1.0, rows - 1))
         self.remove(whole)
-        self.add(volumes.slice, whole)
-        leaving = VGroup(self.measures, self.total, self.outline)
+        leaving = VGroup(self.outline, self.measures, self.total)
+        self.add(volumes.slice, whole, leaving)
         away = (0.0, 1.3 * cache.shot_of_cost.height, 0.0)
         self.play(
-            Vanish(leaving, run_time=tempo.small), whole.change_range(shift=away), run_time=1.2
+            Vanish(leaving, run_time=tempo.small),
+            whole.change_range(shift=away, rows=max(1.0, rows - 1)),
+            run_time=1.2,
         )
         self.remove(whole)
         room = Box.of(stage.left + 0.1, stage.right - 0.1, stage.bottom + 0.9, stage.top - 1.6)
