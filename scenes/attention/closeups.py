@@ -545,7 +545,9 @@ class Shares(VGroup):
             line.move_to([box.x, box.bottom + share * box.height, 0])
             tick = Label(text, size=theme.note_size, colour=theme.muted)
             tick.move_to([box.left - 0.25 - tick.width / 2, line.get_y() + 0.1 * (1 - share), 0])
-            self.axis.add(line, tick)
+            self.axis.add(line)
+            if share or box.height > 2 * tick.line_height:
+                self.axis.add(tick)
         places = [box.left + pitch * (i + 0.5) for i in range(len(shares))]
         for x, share in zip(places, shares[: query + 1], strict=False):
             height = max(float(share) * box.height, 0.02)

@@ -39,6 +39,7 @@ DISPLAY = 0.07  # size of the figure that matters, as a fraction of `FRAME_HEIGH
 
 # Lengths are in scene units.
 TITLE = 1.35 * DISPLAY * FRAME_HEIGHT  # height of the line with the figure above a wall
+NOTES_GAP = 0.12  # between the notes at the top and the line above a much larger model
 NUMBERS_LINE = 0.36  # height of the line of numbers above the columns
 ROWS_ROOM = 0.8  # width of the numbers beside the rows
 DEPTH_ROOM = 0.5  # room for the arrow along the wall: from the first layer to the last
@@ -484,7 +485,7 @@ def field_layout(
         Widths of the lines that name the large model and explain the places.
     """
     stage, below = frame.stage, (1.8 if frame.width <= NARROW else 1.2) * NUMBERS_LINE
-    room = Box.of(stage.left, stage.right, stage.bottom + below, stage.top - TITLE)
+    room = Box.of(stage.left, stage.right, stage.bottom + below, stage.top - TITLE - NOTES_GAP)
 
     def shape(lanes: int) -> tuple[int, int]:
         """Return rows and columns if each layer has a number of lanes."""

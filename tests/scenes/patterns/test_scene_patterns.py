@@ -191,7 +191,7 @@ def test_its_wall_is_the_published_patterns_and_its_claim_is_computed(first_toke
     settings = StageSettings(show_first_token=first_token)
     picture = shown(play(Patterns, make_trace(n_layers=3), settings), "the_same_words")
     texts = " ".join(item.text for item in picture.texts)
-    for part in ("144 patterns", "GPT-2 small: 100 %", "layer 4, head 11", "published, within"):
+    for part in ("144 patterns", "GPT-2 small: 100 %", "layer 4, head 11", "published values"):
         assert part in texts
     for part in ("GPT-2 small", "144 patterns"):
         assert part in picture.record.narration
