@@ -105,7 +105,7 @@ def test_the_gallery_is_not_muted(request_: RenderRequest) -> None:
     page = (request_.out / "index.html").read_text()
     assert "<video" in page
     assert "playsinline muted" not in page
-    assert ">0:09</span>" in page
+    assert ">0:10</span>" in page, "9.6 s"
     ends = spoken_span(read_sound(request_.out / "scene_cells.mp4"))[1]
     assert ends == pytest.approx(VOICED[0] + VOICED[1] + SPOKEN, abs=0.05)
 
