@@ -41,8 +41,8 @@ class DuelSide(Group):
     sets
         The bar of the model's own sets of keys and values: for each a piece of keys and one of
         values.
-    bar
-        The bar of what is cached instead.
+    bar, kinds
+        The bar of what is cached instead, and what it is made of, in words.
     patterns
         Heatmaps of the heads, which begin with the model's own patterns.
     counter, percent, words
@@ -78,6 +78,7 @@ class DuelSide(Group):
             "mla": ((theme.latent, side.numbers),),
         }[scheme]
         self.bar = bar_of(layout.bar, self.unit, colours)
+        self.kinds = self._kinds(scheme)
         unit = Label("numbers", size=theme.shape_size, colour=theme.muted)
         unit.on_line(layout.numbers[0] - unit.width / 2, layout.numbers[1])
         self.unit_word = unit
@@ -97,6 +98,19 @@ class DuelSide(Group):
     def _sets(self, view: LayerView, own: Duel) -> VGroup:
         meta = view.trace.meta
         return bar_of(self.layout.bar, self.unit, set_colours(meta, meta.n_kv_heads))
+
+    def _kinds(self, scheme: str) -> VGroup:
+        """Return what the bar is made of, in words behind it, if there is room."""
+        theme, kinds, x = current_theme(), VGroup(), self.bar.get_right()[0] + 0.2
+        words = {
+            "mqa": (("keys", theme.key), ("values", theme.value)),
+            "mla": (("latent", theme.latent),),
+        }[scheme]
+        for word, colour in words:
+            label = Label(word, size=theme.shape_size, colour=colour)
+            kinds.add(label.on_line(x + label.width / 2, self.layout.bar.y))
+            x += label.width + 0.15
+        return kinds if x <= self.layout.bar.right else VGroup()
 
     def _span(self, values: Array, head: int) -> Array:
         drawn = slice(self.view.first, self.view.stop)
@@ -131,6 +145,8 @@ class DuelSide(Group):
             lines = (" ".join(lines),)
         for text in lines:
             label = Label(text, size=theme.shape_size, colour=theme.muted)
+            if not self.layout.centered:
+                label.shrink_to(self.layout.bar.right - x)
             words.add(label.on_line(x if self.layout.centered else x + label.width / 2, y))
             y -= 1.15 * label.line_height
         return words
