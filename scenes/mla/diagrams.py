@@ -29,7 +29,8 @@ from scenes.mla.layout import AbsorbedLayout
 
 __all__ = ["AbsorbedHeadStack", "AbsorbedPicture", "NaivePicture", "feed_words", "output_panel"]
 
-NAMES_LEFT = 0.9  # from the corner of the lines of the absorbed form to their names
+NAMES_LEFT = 1.15  # from the corner of the lines of the absorbed form to their names
+FEW, LOW = 4, 1.0  # number of cards and height of a latent without room for these
 FIRST, LAST = 8, 4  # number of columns drawn at each end of a wide matrix
 
 
@@ -364,11 +365,14 @@ class AbsorbedHeadStack(Group):
         self.add(*reversed(self.cards))
 
     def line_names(self) -> VGroup:
-        """Return what the two lines of the latent are for, where nothing is, in a wide frame."""
+        """Return what the two lines of the latent are for, left of their corner.
+
+        There are none where cards are few or low, or the frame is narrow: something is there.
+        """
         theme, s, names = current_theme(), self.picture.layout, VGroup()
-        if not s.naive.head.frame.wide:
+        if not s.naive.head.frame.wide or len(self.cards) < FEW or s.latent.height < LOW:
             return names
-        for line, text in enumerate(("above: for the scores", "below: for the mix")):
+        for line, text in enumerate(("upper line: for the scores", "lower line: for the mix")):
             label = Label(text, colour=theme.latent)
             names.add(label.on_line(-NAMES_LEFT - label.width / 2, -0.32 * line))
         corner = (self.layout.spine, s.value_line, self.layout.depth_at(0))

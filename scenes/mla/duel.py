@@ -87,8 +87,11 @@ class DuelSide(Group):
         self.patterns = [self._pattern(head, box) for head, box in enumerate(layout.patterns)]
         self._count(frame)
         self.states: list[Mobject] = [
-            self._words(lines, layout.state)
-            for lines in (("the model’s", "own patterns"), ("computed", "again"))
+            self._words(lines, short, layout.state)
+            for lines, short in (
+                (("the model’s", "own patterns"), "own patterns"),
+                (("computed", "again"), "computed again"),
+            )
         ]
         self.layers = VGroup()
         self.layer_words = VGroup()
@@ -136,17 +139,16 @@ class DuelSide(Group):
         self.counter.on_line(x - width / 2 + self.counter.width / 2, y)
         self.percent.on_line(x + width / 2 - self.percent.width / 2, y)
         self.counter.set_value(0.0)
-        self.words = self._words(("of attention", "lands on", "other words"), self.layout.words)
+        lines = ("of attention", "lands on", "other words")
+        self.words = self._words(lines, "of attention moves", self.layout.words)
 
-    def _words(self, lines: tuple[str, ...], point: Point) -> VGroup:
-        """Return words about the patterns: in lines where they are centered, else in one."""
+    def _words(self, lines: tuple[str, ...], short: str, point: Point) -> VGroup:
+        """Return words about the patterns: in lines where they are centered, else a short one."""
         theme, words, (x, y) = current_theme(), VGroup(), point
         if not self.layout.centered:
-            lines = (" ".join(lines),)
+            lines = (short,)
         for text in lines:
             label = Label(text, size=theme.shape_size, colour=theme.muted)
-            if not self.layout.centered:
-                label.shrink_to(self.layout.bar.right - x)
             words.add(label.on_line(x if self.layout.centered else x + label.width / 2, y))
             y -= 1.15 * label.line_height
         return words
@@ -175,7 +177,8 @@ class DuelSide(Group):
         first.on_line(room.left + first.width / 2, room.bottom - 0.19)
         last.on_line(room.right - last.width / 2, room.bottom - 0.19)
         self.layer_words.add(base, first, last)
-        self.layer_words.add(self._words(("each bar:", "one layer"), self.layout.state))
+        lines, state = ("each bar:", "one layer"), self.layout.state
+        self.layer_words.add(self._words(lines, "one bar a layer", state))
 
     def add_scale(self, norm: Norm) -> None:
         """Make the colour bar of the differences, in the place of the words of the states."""
