@@ -348,6 +348,7 @@ class Absorption(Group):
             # Above it there is no room beside the turned latent.
             for header in (self.new_query_name, self.latent_query_name):
                 below(header, s.latent_query).shift([-0.12, 0, 0])
+                header.set_line(min(header.line, s.row - s.far_weight.height / 2 - 0.2))
         self.scores_name = below(Header("scores", colour=theme.scores), s.scores)
         self.pattern_name = below(Header("pattern", "A", colour=theme.pattern), s.scores)
         self.mix_name = Label("mix of latents", size=theme.shape_size, colour=theme.latent)

@@ -40,7 +40,7 @@ class Loss(Group):
     errors
         For keys and for values, the relative error with its words.
     remark
-        What is compared, where the layer has biases.
+        How all are drawn, and what is compared where the layer has biases.
     """
 
     def __init__(self, latent_head: LatentHead, frame: Frame) -> None:
@@ -92,13 +92,11 @@ class Loss(Group):
             x, y = point
             self.errors.add(VGroup(share.on_line(x, y), note.on_line(x, y - 0.45)))
         for number, (x, y) in enumerate(layout.signs):
-            sign = Symbol("=" if number % 2 else "-", size=theme.name_size)
+            sign = Symbol("=" if number % 2 else "-", size=1.6 * theme.name_size)
             self.signs.add(sign.move_to([x, y, 0]))
-        self.remark = VGroup()
-        if view.biased:
-            text = "both about their mean row"
-            self.remark.add(Label(text, size=theme.note_size, colour=theme.muted))
-            self.remark.move_to([*layout.remark, 0])
+        text = "in the same colours" + (", both about their mean row" if view.biased else "")
+        self.remark = Label(text, size=theme.note_size, colour=theme.muted)
+        self.remark.move_to([*layout.remark, 0])
 
 
 class OutputComparison(Group):

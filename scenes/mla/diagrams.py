@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 from manim import RIGHT, Dot, Group, Mobject, VGroup, VMobject
 
-from filmkit.core.camera import keep_upright, set_depth_plane
-from filmkit.core.geometry import Box, Path
+from filmkit.core.camera import Shot, keep_upright, set_depth_plane
+from filmkit.core.geometry import Box, Frame, Path
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.norm import TensorSource
 from filmkit.core.text import Label
@@ -29,6 +29,8 @@ from scenes.mla.layout import AbsorbedLayout
 
 __all__ = ["AbsorbedHeadStack", "AbsorbedPicture", "NaivePicture", "feed_words", "output_panel"]
 
+NAMES_LEFT = 1.15  # from the corner of the lines of the absorbed form to their names
+FEW, LOW = 4, 1.0  # number of cards and height of a latent without room for these
 FIRST, LAST = 8, 4  # number of columns drawn at each end of a wide matrix
 
 
@@ -272,8 +274,11 @@ def _transposed(source: TensorSource) -> TensorSource:
     return replace(source, transposed=not source.transposed)
 
 
-def feed_words(feed: NaiveFeed) -> VGroup:
-    """Return what the lines from a latent do, in words at the corner where they turn."""
+def feed_words(feed: NaiveFeed, shot: Shot, frame: Frame) -> VGroup:
+    """Return what the lines from a latent do, in words at the corner where they turn.
+
+    There are none where they have no room in the shot.
+    """
     theme, line, x = current_theme(), VGroup(), 0.3
     for text, colour in (
         ("makes every head’s", theme.latent),
@@ -284,7 +289,8 @@ def feed_words(feed: NaiveFeed) -> VGroup:
         label = Label(text, colour=colour)
         line.add(label.on_line(x + label.width / 2, -0.3))
         x += label.width + 0.075
-    return keep_upright(line, feed.corner)
+    corner = shot.project(np.array([feed.corner]), frame.height)[0]
+    return keep_upright(line, feed.corner) if corner[0] + x < frame.stage.right else VGroup()
 
 
 class AbsorbedCard(Group):
@@ -359,19 +365,18 @@ class AbsorbedHeadStack(Group):
         self.add(*reversed(self.cards))
 
     def line_names(self) -> VGroup:
-        """Return what the two lines of the latent are for, on the first card of a wide frame."""
+        """Return what the two lines of the latent are for, left of their corner.
+
+        There are none where cards are few or low, or the frame is narrow: something is there.
+        """
         theme, s, names = current_theme(), self.picture.layout, VGroup()
-        if not s.naive.head.frame.wide:
+        if not s.naive.head.frame.wide or len(self.cards) < FEW or s.latent.height < LOW:
             return names
-        depth = self.layout.depth_at(0)
-        for text, x, y, align, rise in (
-            ("for the scores", s.bend, s.key_line, 1.0, 0.35),
-            ("for the mix", s.bend, s.value_line, 0.0, -0.3),
-        ):
+        for line, text in enumerate(("upper line: for the scores", "lower line: for the mix")):
             label = Label(text, colour=theme.latent)
-            label.on_line((0.5 - align) * (label.width + 0.24), rise)
-            names.add(keep_upright(label, (x, y, depth)))
-        return names
+            names.add(label.on_line(-NAMES_LEFT - label.width / 2, -0.32 * line))
+        corner = (self.layout.spine, s.value_line, self.layout.depth_at(0))
+        return keep_upright(names, corner)
 
     @property
     def front_parts(self) -> tuple[Mobject, ...]:

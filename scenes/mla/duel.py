@@ -41,8 +41,8 @@ class DuelSide(Group):
     sets
         The bar of the model's own sets of keys and values: for each a piece of keys and one of
         values.
-    bar
-        The bar of what is cached instead.
+    bar, kinds
+        The bar of what is cached instead, and what it is made of, in words.
     patterns
         Heatmaps of the heads, which begin with the model's own patterns.
     counter, percent, words
@@ -78,6 +78,7 @@ class DuelSide(Group):
             "mla": ((theme.latent, side.numbers),),
         }[scheme]
         self.bar = bar_of(layout.bar, self.unit, colours)
+        self.kinds = self._kinds(scheme)
         unit = Label("numbers", size=theme.shape_size, colour=theme.muted)
         unit.on_line(layout.numbers[0] - unit.width / 2, layout.numbers[1])
         self.unit_word = unit
@@ -86,8 +87,11 @@ class DuelSide(Group):
         self.patterns = [self._pattern(head, box) for head, box in enumerate(layout.patterns)]
         self._count(frame)
         self.states: list[Mobject] = [
-            self._words(lines, layout.state)
-            for lines in (("the model’s", "own patterns"), ("computed", "again"))
+            self._words(lines, short, layout.state)
+            for lines, short in (
+                (("the model’s", "own patterns"), "own patterns"),
+                (("computed", "again"), "computed again"),
+            )
         ]
         self.layers = VGroup()
         self.layer_words = VGroup()
@@ -97,6 +101,19 @@ class DuelSide(Group):
     def _sets(self, view: LayerView, own: Duel) -> VGroup:
         meta = view.trace.meta
         return bar_of(self.layout.bar, self.unit, set_colours(meta, meta.n_kv_heads))
+
+    def _kinds(self, scheme: str) -> VGroup:
+        """Return what the bar is made of, in words behind it, if there is room."""
+        theme, kinds, x = current_theme(), VGroup(), self.bar.get_right()[0] + 0.2
+        words = {
+            "mqa": (("keys", theme.key), ("values", theme.value)),
+            "mla": (("latent", theme.latent),),
+        }[scheme]
+        for word, colour in words:
+            label = Label(word, size=theme.shape_size, colour=colour)
+            kinds.add(label.on_line(x + label.width / 2, self.layout.bar.y))
+            x += label.width + 0.15
+        return kinds if x <= self.layout.bar.right else VGroup()
 
     def _span(self, values: Array, head: int) -> Array:
         drawn = slice(self.view.first, self.view.stop)
@@ -122,13 +139,14 @@ class DuelSide(Group):
         self.counter.on_line(x - width / 2 + self.counter.width / 2, y)
         self.percent.on_line(x + width / 2 - self.percent.width / 2, y)
         self.counter.set_value(0.0)
-        self.words = self._words(("of attention", "lands on", "other words"), self.layout.words)
+        lines = ("of attention", "lands on", "other words")
+        self.words = self._words(lines, "of attention moves", self.layout.words)
 
-    def _words(self, lines: tuple[str, ...], point: Point) -> VGroup:
-        """Return words about the patterns: in lines where they are centered, else in one."""
+    def _words(self, lines: tuple[str, ...], short: str, point: Point) -> VGroup:
+        """Return words about the patterns: in lines where they are centered, else a short one."""
         theme, words, (x, y) = current_theme(), VGroup(), point
         if not self.layout.centered:
-            lines = (" ".join(lines),)
+            lines = (short,)
         for text in lines:
             label = Label(text, size=theme.shape_size, colour=theme.muted)
             words.add(label.on_line(x if self.layout.centered else x + label.width / 2, y))
@@ -159,7 +177,8 @@ class DuelSide(Group):
         first.on_line(room.left + first.width / 2, room.bottom - 0.19)
         last.on_line(room.right - last.width / 2, room.bottom - 0.19)
         self.layer_words.add(base, first, last)
-        self.layer_words.add(self._words(("each bar:", "one layer"), self.layout.state))
+        lines, state = ("each bar:", "one layer"), self.layout.state
+        self.layer_words.add(self._words(lines, "one bar a layer", state))
 
     def add_scale(self, norm: Norm) -> None:
         """Make the colour bar of the differences, in the place of the words of the states."""

@@ -81,9 +81,7 @@ class DuelSideLayout:
         else:
             y = grid.bottom - 0.08 - COUNTER_HEIGHT / 2
             counter = (grid.left + 0.75, y)
-            words, state = (grid.left + 1.7, y), (grid.left + 5.1, y + 0.1)
-            if room.width < 6.5:
-                words, state = (grid.left + 1.7, y + 0.3), (grid.left + 1.7, y - 0.05)
+            words, state = (grid.left + 1.7, y + 0.4), (grid.left + 1.7, y + 0.1)
         return cls(
             name=(room.left, line),
             numbers=(room.right, line),

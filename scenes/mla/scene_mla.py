@@ -217,7 +217,10 @@ class LatentAttention(Stage):
         self.tag = self._upright_name(self.shots)
         self.panel_names = Group()
         if self.frame.wide:
-            self.panel_names.add(PanelNames(head_stack, self.shots.shot), feed_words(self.feed))
+            shot = self.shots.shot
+            self.panel_names.add(
+                PanelNames(head_stack, shot), feed_words(self.feed, shot, self.frame)
+            )
         later_parts = ("k", "v", "k_t", "scores", "pattern", "z", "wires")
         self.play(Appear(head_stack.parts("plane", "body", "q")), run_time=tempo.normal)
         self.play(Appear(Group(*latent.panels)), Appear(self.tag), run_time=tempo.small)
@@ -284,7 +287,7 @@ class LatentAttention(Stage):
         focus = Group(naive.x, naive.x_words, naive.w_dkv, naive.to_latent, latent)
         self.dimmed_parts = self._all_except(focus)
         self.play(
-            *self.dim(self.dimmed_parts, to=0.12),
+            *self.dim(self.dimmed_parts, to=0.06),
             *(ShowCells(panel, 0.0) for panel in latent.panels),
             run_time=tempo.normal,
         )
@@ -413,7 +416,8 @@ class LatentAttention(Stage):
             for side in duel.sides
         ]
         self.play(*squeezed, *numbers, run_time=tempo.large)
-        self.play(*(Appear(side.bar) for side in duel.sides), run_time=tempo.small)
+        bars = (Appear(Group(side.bar, side.kinds)) for side in duel.sides)
+        self.play(*bars, run_time=tempo.small)
         self.remove(*(side.sets for side in duel.sides))
         pairs = zip(*(side.patterns for side in duel.sides), strict=True)
         self.play(
@@ -715,7 +719,10 @@ class LatentAttention(Stage):
     def the_cache(self) -> None:
         """This is all that is kept: {cached} numbers for each token."""
         shots, tempo, theme = self.absorbed_stack.shots, self.theme.tempo, self.theme
-        lines = (f"{self.facts['cached']} numbers a token", f"for all {self.facts['heads']} heads")
+        lines = (
+            "all that is kept of a token:",
+            f"{self.facts['cached']} numbers for all {self.facts['heads']} heads",
+        )
         words = Paragraph(lines, (0.0, -WORDS_BELOW), size=theme.name_size, colour=theme.ink)
         keep_upright(words, at=shots.words_corner)
         stack = self.absorbed_stack

@@ -125,10 +125,10 @@ class PartsLayout:
     words_right: float
     notes: tuple[Point, Point]
     total: Point
-    plus: tuple[Point, Point]
+    plus: tuple[Point, ...]
     panels: tuple[Box, ...]
     signs: tuple[Point, ...]
-    arrows: tuple[Path, Path]
+    arrows: tuple[Path, ...]
 
     @classmethod
     def of(
