@@ -82,7 +82,13 @@ class Page(HTMLParser):
 
 
 PAGES = {
-    "deck.html": {"title": "Title", "films_beside": False, "document": "{}", "films": ["film"]},
+    "deck.html": {
+        "title": "Title",
+        "films_beside": False,
+        "document": "{}",
+        "films": ["film"],
+        "sound": True,
+    },
     "gallery.html": {"scenes": [], "prompt": "prompt", "ratio": "16 / 9"},
 }
 
