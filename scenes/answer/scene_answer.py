@@ -142,14 +142,14 @@ class Answer(Stage):
         self.camera.shot = self.layout.shot
         self.heading = self._heading("bars: one token at DeepSeek-R1’s size, to scale")
         bars, names, sizes = self._bars()
-        self.play(Appear(self.heading), run_time=self.theme.tempo.small)
+        self.play(Appear(self.heading))
         coming = []
         for rack, bar, name, size in zip(self.racks, bars, names, sizes, strict=True):
             rising = Appear(rack, run_time=self.theme.tempo.normal)
             coming += [rising, Appear(Group(name, size)), grow_bar(bar)]
         self.play(LaggedStart(*coming, lag_ratio=0.2))
         self.roles = self._roles(bars[0])
-        self.play(Appear(self.roles), run_time=self.theme.tempo.small)
+        self.play(Appear(self.roles))
         self.bars, self.sizes = Group(bars, names), sizes
 
     def _roles(self, bar: VGroup) -> VGroup:
@@ -208,7 +208,7 @@ class Answer(Stage):
         where = f"{place} alone" if meta.conversion is None else f"in all {meta.n_layers} layers"
         heading = self._heading(f"what changes in this model, {where}, nothing trained")
         leaving = Group(self.heading, self.sizes, self.roles)
-        self.play(Vanish(leaving), Appear(heading), run_time=tempo.small)
+        self.play(Vanish(leaving), Appear(heading))
         self.heading, self.costs = heading, VGroup()
         for rack, cell, mark in zip(
             self.racks, self.layout.cells, ("", "", "set", "latent"), strict=True
@@ -231,16 +231,16 @@ class Answer(Stage):
                     rack.patterns, rack.way.patterns or (), strict=False
                 )
             ]
-            self.play(Appear(told), run_time=tempo.small)
+            self.play(Appear(told))
             if changes:
                 self.play(LaggedStart(*changes, lag_ratio=0.3), run_time=tempo.large)
 
     @beat
     def into_the_latent(self) -> None:
         """So don't keep every key and value. Keep what they are made of."""
-        layout, tempo, rack = self.layout, self.theme.tempo, self.racks[-1]
+        layout, rack = self.layout, self.racks[-1]
         words = Group(self.heading, self.costs, self.bars)
-        self.play(Vanish(words), run_time=tempo.small)
+        self.play(Vanish(words))
         others = Group(*self.racks[:-1], rack.cards, rack.lines)
         self.play(
             Approach(self.camera, layout.front, rack.kept[0], run_time=TURNING),
@@ -271,7 +271,7 @@ class Answer(Stage):
         parts = [header.stand_on(grown)]
         if self.readable:
             parts.append(self.words)
-        self.play(*(Appear(part) for part in parts), run_time=tempo.small)
+        self.play(*(Appear(part) for part in parts))
 
     @beat
     def the_answer(self) -> None:
@@ -301,7 +301,7 @@ class Answer(Stage):
         else:
             self.play(Appear(known))
         self.play(Appear(sentence.cursor), run_time=0.3)
-        self.play(Appear(self._result()), run_time=tempo.small)
+        self.play(Appear(self._result()))
         self.credits = credits
 
     @beat(

@@ -185,7 +185,7 @@ class Attention(Stage):
         self.projection = made = Projection(self.head, rows, self.scores)
         beside = input_panel(self.layer, rows.x, rows.x_columns, self.x_name)
         self.play(
-            Vanish(self.bar, run_time=tempo.small),
+            Vanish(self.bar),
             Glide(self.x, beside, run_time=tempo.large),
             Glide(
                 self.words,
@@ -208,14 +208,13 @@ class Attention(Stage):
                 Appear(weight),
                 Appear(Group(*filter(None, (panel.header, panel.dots)))),
                 Appear(beam),
-                run_time=tempo.small,
             )
             self.play(
                 *(Reveal(b, in_rows(b.shape), rate_func=linear) for b in panel.blocks),
                 self._down_the_rows(beam, [self._row_across(panel, i) for i in range(count)]),
                 run_time=1.8,
             )
-            self.play(Vanish(beam), Appear(bar), run_time=tempo.small)
+            self.play(Vanish(beam), Appear(bar))
 
     def _row_across(self, panel: Truncated, index: int) -> Box:
         """Return the box of a row from X to the end of a panel."""
@@ -240,7 +239,7 @@ class Attention(Stage):
         queries, keys = made.queries, made.keys
         leaving = [self.x, made.w_q, made.w_k, self.colour_bars, keys.header, keys.dots]
         self.play(
-            *(Vanish(part, run_time=tempo.small) for part in leaving if part is not None),
+            *(Vanish(part) for part in leaving if part is not None),
             *self._become(queries, picture.left),
             Glide(
                 self.words,
@@ -269,7 +268,7 @@ class Attention(Stage):
         if not is_square(self.frame):
             column_of_lines([self.wanted.formula], self.aside, level=self._level)
             self.wanted.add(self.wanted.formula)
-        self.play(Appear(self.wanted), run_time=tempo.small)
+        self.play(Appear(self.wanted))
 
     @staticmethod
     def _become(panel: Truncated, other: Truncated) -> list[Animation]:
@@ -321,7 +320,7 @@ class Attention(Stage):
             run_time=tempo.normal,
         )
         self.pointer = Highlight(picture.layout.cell(*self.match))
-        self.play(Appear(self.pointer), run_time=tempo.small)
+        self.play(Appear(self.pointer))
         names = [
             fit_word(
                 printable(self.layer.words[index]),
@@ -352,7 +351,7 @@ class Attention(Stage):
             *self._show_product(not layout.alone),
             run_time=tempo.large,
         )
-        self.play(Appear(meeting.zero), Appear(self.formula), run_time=tempo.small)
+        self.play(Appear(meeting.zero), Appear(self.formula))
         counted = Group(meeting.bars, meeting.total)
         self.add(counted)
         self.play(
@@ -442,7 +441,7 @@ class Attention(Stage):
             Reveal(scores, when),
             run_time=tempo.large,
         )
-        self.play(Vanish(flying), run_time=tempo.small)
+        self.play(Vanish(flying))
 
     @beat(when=lambda trace: trace.rotates)
     def rotate_by_position(self) -> None:
@@ -463,9 +462,9 @@ class Attention(Stage):
             for row, name in enumerate(("in the sentence", f"{STEPS} places on"))
         )
         if here.compact:
-            self.play(Vanish(self.formula), run_time=tempo.small)
+            self.play(Vanish(self.formula))
             self.formula = VGroup()
-        self.play(Appear(here), run_time=tempo.small)
+        self.play(Appear(here))
         self.play(Appear(moved.title), MoveFromCopy(here.pair, moved.pair), run_time=tempo.normal)
 
         def step(alpha: float) -> None:
@@ -528,7 +527,6 @@ class Attention(Stage):
         self.play(
             Vanish(self.row_beam),
             Appear(self.colour_bar),
-            run_time=tempo.small,
         )
 
     def _scores_bar(self) -> ColourBar:
@@ -559,8 +557,8 @@ class Attention(Stage):
         free = Box.of(room.left, room.right, foot, room.top)
         column_of_lines([figure, formula, *notes], free, level=self._level)
         left = float(figure.points[-12][0])
-        self.play(Appear(figure), run_time=tempo.small)
-        self.play(Appear(VGroup(formula, *notes)), run_time=tempo.small)
+        self.play(Appear(figure))
+        self.play(Appear(VGroup(formula, *notes)))
         norm = self.layer.scores_norm
         start = norm.scaled(1 / self.trace.meta.score_scale)
         dots, scaled, old = self.head.dot_products, self.head.scores, self.colour_bar
@@ -575,7 +573,7 @@ class Attention(Stage):
         changing = Group(scores, self.pointer, figure)
         self.play(AnimateWith(changing, scale), run_time=tempo.large)
         self.colour_bar = self._scores_bar()
-        self.play(Vanish(old), Appear(self.colour_bar), run_time=tempo.small)
+        self.play(Vanish(old), Appear(self.colour_bar))
         self.wait_for("Then")
         self.remarks: list[Mobject] = [formula, *notes, figure, self.pointer]
         masking = Recolour(scores, masked=self.head.causal_mask)
@@ -583,7 +581,7 @@ class Attention(Stage):
         y = self.scores.layout.row(0).y
         if not self.frame.upright and figure.get_top()[1] < y - 2 * future.line_height:
             self.remarks.append(future.on_line(room.left + future.width / 2, y))
-            self.play(Appear(future), run_time=tempo.small)
+            self.play(Appear(future))
         self.play(masking, run_time=tempo.large)
 
     # The pattern
@@ -657,9 +655,8 @@ class Attention(Stage):
         self.add(pattern.set_shown(0))
         self.play(
             *(Vanish(part) for part in (self.shares, self.row_beam, self.softmax)),
-            run_time=tempo.small,
         )
-        self.play(Reveal(pattern, in_diagonals(pattern.shape)), run_time=tempo.large)
+        self.play(Reveal(pattern, in_diagonals(pattern.shape)))
         self.remove(scores, self.strip)
         layout = pattern_layout(self.frame, count=self.layer.count, word_width=self.word_width)
         columns = TokenLabels(
@@ -675,7 +672,7 @@ class Attention(Stage):
         )
         leaving = (*picture.left.blocks, picture.left.dots, picture.product.header)
         self.play(
-            *(Vanish(part, run_time=tempo.small) for part in leaving if part is not None),
+            *(Vanish(part) for part in leaving if part is not None),
             Settle(pattern, layout.cells),
             Glide(self.words, self.words.beside(layout.rows, size=self.letters)),
             moving,
@@ -732,8 +729,8 @@ class Attention(Stage):
             leaving.append(self.colour_bar)
         kept = layout.names_rows
         self.play(
-            *(Vanish(part, run_time=tempo.small) for part in leaving),
-            *([] if kept else [Vanish(self.words, run_time=tempo.small)]),
+            *(Vanish(part) for part in leaving),
+            *([] if kept else [Vanish(self.words)]),
             Settle(self.pattern, layout.left, run_time=tempo.large),
             *(
                 [
@@ -749,7 +746,7 @@ class Attention(Stage):
         )
         self.outline = Outline(picture.product.box)
         self.wanted = Product(picture, "A times V = z", figure_size(self.frame))
-        self.play(Appear(picture.left.header), Appear(self.outline), run_time=tempo.small)
+        self.play(Appear(picture.left.header), Appear(self.outline))
         name = weight_formula(self.layer, "V")
         source = source_layout(
             self.frame,
@@ -773,7 +770,7 @@ class Attention(Stage):
             width=self.word_width - 0.012 * self.frame.shorter_side,
             size=self.letters,
         )
-        self.play(Appear(Group(x, x_words)), run_time=tempo.small)
+        self.play(Appear(Group(x, x_words)))
         for block in picture.top.blocks:
             self.add(block.set_shown(0))
         self.play(Draw(before), Appear(weight), run_time=tempo.small)
@@ -782,12 +779,9 @@ class Attention(Stage):
             Draw(after, run_time=tempo.small),
             Appear(Group(*filter(None, (picture.top.header, picture.top.dots)))),
             Appear(bar),
-            *(
-                Reveal(block, in_diagonals(block.shape), run_time=tempo.large)
-                for block in picture.top.blocks
-            ),
+            *(Reveal(block, in_diagonals(block.shape)) for block in picture.top.blocks),
         )
-        self.play(Appear(self.wanted), run_time=tempo.small)
+        self.play(Appear(self.wanted))
         self.source = Group(x, before, weight, after, self.wanted)
         self.x_words, self.colour_bar = x_words, bar
 
@@ -828,7 +822,6 @@ class Attention(Stage):
         )
         self.play(
             *(Appear(part) for part in (rows.shares, rows.words, *rows.hidden)),
-            run_time=tempo.small,
         )
         self.play(
             *(ShowCells(block, shares[:, None]) for block in picture.top.blocks),
@@ -841,7 +834,7 @@ class Attention(Stage):
 
     def _fall_into_z(self, rows: MixedRows) -> None:
         """Let copies of all scaled rows fall into the row of z that is their sum."""
-        picture, tempo, query = self.mix, self.theme.tempo, self.query
+        picture, query = self.mix, self.query
         falling: list[Animation] = []
         copies: list[Heatmap] = []
         self.z_row: list[Heatmap] = []
@@ -861,7 +854,6 @@ class Attention(Stage):
             *(Appear(row) for row in self.z_row),
             *(Vanish(copy) for copy in copies),
             Appear(picture.product.header),
-            run_time=tempo.small,
         )
 
     @beat
@@ -892,7 +884,7 @@ class Attention(Stage):
         self.remove(*self.z_row, self.outline)
         if picture.product.dots is not None:
             self.add(picture.product.dots)
-        self.play(Vanish(self.row_beam), run_time=tempo.small)
+        self.play(Vanish(self.row_beam))
 
     @beat
     def one_head(self) -> None:
@@ -913,7 +905,7 @@ class Attention(Stage):
                 target = panel.cells.block((0, block.shape[0]), (start, stop))
                 moves.append(Settle(block, target))
         self.play(
-            *(Vanish(part, run_time=tempo.small) for part in leaving),
+            *(Vanish(part) for part in leaving),
             *moves,
             run_time=tempo.large,
         )

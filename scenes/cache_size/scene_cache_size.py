@@ -117,9 +117,9 @@ class CacheSize(Stage):
         """At DeepSeek-R1's size, one token takes {megabytes} megabytes if every head keeps its own.
         The latent takes {kilobytes}."""
         token, tempo = self.token, self.theme.tempo
-        self.play(Appear(token.title), run_time=tempo.small)
+        self.play(Appear(token.title))
         for index in range(len(self.caches)):
-            self.play(Appear(token.names[index], run_time=tempo.small), token.arrive(index))
+            self.play(Appear(token.names[index]), token.arrive(index))
             named = [token.key] if index == 0 else []
             self.play(Appear(Group(token.sizes[index], *named)), run_time=tempo.small / 2)
 
@@ -131,7 +131,7 @@ class CacheSize(Stage):
         token.times.set_value(0.0)
         self.play(Appear(token.ratio), run_time=tempo.small / 2)
         self.play(token.lay_tiles(run_time=2 * tempo.large))
-        self.play(Appear(token.meaning), run_time=tempo.small)
+        self.play(Appear(token.meaning))
 
     # Many tokens
 
@@ -161,7 +161,7 @@ class CacheSize(Stage):
         self.play(memory.stack(run_time=1.5 * tempo.large))
         self.play(AnimationGroup(*memory.become_lines()), run_time=tempo.normal)
         self.remove(memory.boxes)
-        self.play(Appear(memory.ends), Appear(memory.gpu), run_time=tempo.small)
+        self.play(Appear(memory.ends), Appear(memory.gpu))
 
     @beat
     def one_gpu(self) -> None:
@@ -170,9 +170,9 @@ class CacheSize(Stage):
         self.play(memory.fill_gpu(run_time=2 * tempo.large))
         first, last = memory.place_full()
         self.remove(memory.ends)
-        self.play(Appear(first), Appear(memory.between), run_time=tempo.small)
+        self.play(Appear(first), Appear(memory.between))
         self.wait_for("latent_full")
-        self.play(Appear(last), run_time=tempo.small)
+        self.play(Appear(last))
 
     # Why it is faster, and what was published
 
@@ -185,7 +185,7 @@ class CacheSize(Stage):
         first, last = (mark[0] for mark in self.memory.full)
         self.remove(first, last)
         self.play(
-            *(Vanish(part, run_time=tempo.small) for part in self.visible_parts()),
+            *(Vanish(part) for part in self.visible_parts()),
             readers.come_from(0, first),
             readers.come_from(-1, last),
             Appear(readers.title),
@@ -200,7 +200,7 @@ class CacheSize(Stage):
                 run_time=tempo.normal,
             )
             self.play(Appear(readers.figures[index]), run_time=tempo.small / 2)
-        self.play(Appear(readers.chip), run_time=tempo.small)
+        self.play(Appear(readers.chip))
 
     @beat
     def the_published_saving(self) -> None:
@@ -210,14 +210,13 @@ class CacheSize(Stage):
         # From one number that groups cache to all that they cache of a token.
         number = self.readers.numbers[1]
         rest = [part for part in self.visible_parts() if part is not number]
-        self.play(*(Vanish(part, run_time=tempo.small) for part in rest), saving.grow_first(number))
+        self.play(*(Vanish(part) for part in rest), saving.grow_first(number))
         self.play(
             Vanish(number),
             Appear(saving.words[0]),
             Appear(saving.sizes[0]),
             Appear(saving.columns[0]),
             Appear(saving.keys[0]),
-            run_time=tempo.small,
         )
         for index in range(1, 4):
             # It comes out from behind the one before.
@@ -229,29 +228,29 @@ class CacheSize(Stage):
             named = [saving.keys[1]] if index == 1 else []
             found = Group(saving.slopes[index - 1][1], saving.sizes[index], *named)
             self.play(Appear(found), run_time=tempo.small / 2)
-        self.play(Appear(saving.saving), run_time=tempo.small)
+        self.play(Appear(saving.saving))
 
     @beat
     def throughput_too(self) -> None:
         """The throughput, {throughput} times, has the same causes, and weights of 8 bits."""
-        self.play(Appear(self.saving.throughput), run_time=self.theme.tempo.small)
+        self.play(Appear(self.saving.throughput))
 
     @beat
     def what_came_after(self) -> None:
         """Later models read only a part of the latent, or let one entry stand for many tokens."""
-        newer, tempo = self.newer, self.theme.tempo
+        newer = self.newer
         # What one token takes leans over into the line of many tokens, as before.
         column, first = self.saving.columns[-1], newer.curves[0]
         rest = [part for part in self.visible_parts() if part not in set(column)]
         start = first.axes.at(0, 0)
         self.play(
-            *(Vanish(part, run_time=tempo.small) for part in rest),
+            *(Vanish(part) for part in rest),
             *(lean_over(piece, start, first.end) for piece in column),
             Appear(newer.ground),
             Draw(first),
         )
         self.remove(column)
-        self.play(Appear(Group(newer.ends.labels[0], newer.ends.ties[0])), run_time=tempo.small)
+        self.play(Appear(Group(newer.ends.labels[0], newer.ends.ties[0])))
         for index in range(1, len(newer.curves)):
             ends = [newer.ends.labels[index], newer.ends.ties[index]]
             self.play(Draw(newer.curves[index]), *(Appear(part) for part in ends))

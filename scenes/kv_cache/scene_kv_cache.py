@@ -191,7 +191,7 @@ class KVCache(Stage):
             candidates.grow(),
             run_time=tempo.large,
         )
-        self.play(Appear(candidates.shares), run_time=tempo.small)
+        self.play(Appear(candidates.shares))
         origin = new.copy().scale(candidates.origin.height / new.height)
         origin.move_to(candidates.origin)
         self.play(Arrive(new, origin), run_time=tempo.large)
@@ -203,7 +203,7 @@ class KVCache(Stage):
         panels = Group(scores.left, scores.top, scores.product)
         columns = scores.column_words
         self.play(
-            Vanish(self.candidates, run_time=tempo.small),
+            Vanish(self.candidates),
             *self._words_to(self.word_targets, all_named=scores.layout.names_rows),
             enter_from(panels, self.out(1, 0)),
             *(enter_from(word, self.out(1, 0)) for word in columns[:-1]),
@@ -214,13 +214,13 @@ class KVCache(Stage):
         self.play(*reveal_last(scores.left.blocks), run_time=tempo.normal)
         above = [columns[-1].set_fill(theme.highlight)] if len(columns) else []
         self.play(
-            *(Appear(word, run_time=tempo.small) for word in above),
+            *(Appear(word) for word in above),
             *reveal_last(scores.top.blocks, column=True),
             run_time=tempo.normal,
         )
         row = scores.row_beam(-1)
         column = scores.column_beam(0)
-        self.play(Appear(row), Appear(column), run_time=tempo.small)
+        self.play(Appear(row), Appear(column))
         # The new column is there at once; it is masked.
         cells = scores.product.cells
         when = np.full(cells.shape, np.nan)
@@ -239,20 +239,20 @@ class KVCache(Stage):
         )
         self.play(
             sweep_column(scores, column, run_time=tempo.large),
-            Reveal(cells, when, run_time=tempo.large),
+            Reveal(cells, when),
         )
-        self.play(Vanish(column), Vanish(row), Appear(self.marks.new), run_time=tempo.small)
+        self.play(Vanish(column), Vanish(row), Appear(self.marks.new))
 
     @beat
     def the_rest_is_known(self) -> None:
         """The new column is all future, so it's masked. Everything in the [white] boxes,
         we already had."""
-        tempo, marks = self.theme.tempo, self.marks
+        marks = self.marks
         masked, known, new = marks.notes
-        self.play(self.move_camera(Shot()), run_time=tempo.swing)
-        self.play(Appear(masked), Appear(new), run_time=tempo.small)
+        self.play(self.move_camera(Shot()))
+        self.play(Appear(masked), Appear(new))
         self.wait_for("white")
-        self.play(Appear(marks.known), Appear(known), run_time=tempo.small)
+        self.play(Appear(marks.known), Appear(known))
 
     @beat
     def one_row_of_each(self) -> None:
@@ -271,7 +271,7 @@ class KVCache(Stage):
         known = in_diagonals(pattern.shape)
         known[-1] = np.nan
         self.play(
-            Vanish(self.marks, run_time=tempo.small),
+            Vanish(self.marks),
             Reveal(pattern, known),
             Vanish(scores.product.header),
             Appear(header),
@@ -301,7 +301,7 @@ class KVCache(Stage):
         self.add(output.left)
         self.play(*reveal_last(output.top.blocks), run_time=tempo.normal)
         beam = Highlight(output.left.cells.row(-1))
-        self.play(Appear(beam), run_time=tempo.small)
+        self.play(Appear(beam))
         row = output.layout.row(len(output.words) - 1)
         across = Box.of(output.left.box.left, output.product.box.right, row.bottom, row.top)
         self.play(
@@ -340,7 +340,7 @@ class KVCache(Stage):
             names.add(output.top.dots)
         size = size_beside(q.box.height / count, maximum=output.layout.letters)
         words = self.words.beside(layout.words, size=max(size, theme.min_text_size))
-        self.play(Vanish(self.beam), Vanish(names), run_time=tempo.small)
+        self.play(Vanish(self.beam), Vanish(names))
         self.play(
             leave_to(Group(output.left, output.product), self.out(0, -1)),
             *settling,
@@ -415,7 +415,7 @@ class KVCache(Stage):
                 arriving.append(Appear(label))
         leaving = Group(*(p for p in self.visible_parts() if p not in staying.get_family()))
         self.play(
-            Vanish(leaving, run_time=tempo.small),
+            Vanish(leaving),
             *(
                 Settle(cells, panel.block((0, old + 1), (0, panel.shape[1])))
                 for cells, panel in zip(self.kept, cached.panels, strict=True)
@@ -432,17 +432,16 @@ class KVCache(Stage):
             *(Appear(part) for decoder in (cached, naive) for part in decoder.labels),
             *(Appear(cells) for cells in naive.panels),
             Appear(naive.frames),
-            run_time=tempo.small,
         )
         self.written = VGroup()
         for step in range(steps):
             self._one_step(step, running)
         width = self.frame.stage.width
-        self.play(Appear(agreement(decoding, layout, width)), run_time=tempo.small)
+        self.play(Appear(agreement(decoding, layout, width)))
 
     def _one_step(self, step: int, running: RunningWords) -> None:
         """Play one step: the next token appears, and both ways of decoding write its rows."""
-        theme, tempo, cached, naive = self.theme, self.theme.tempo, self.cached, self.naive
+        theme, cached, naive = self.theme, self.cached, self.naive
         row = self.layer.count + step
         if step:
             running.word(row - 1).set_fill(theme.ink)
@@ -450,7 +449,7 @@ class KVCache(Stage):
         word = running.word(row).set_fill(theme.highlight)
         self.written = VGroup(cached.written(step), naive.written(step))
         self.play(
-            Appear(word, run_time=tempo.small),
+            Appear(word),
             Appear(self.written, run_time=0.3),
             cached.compute(step),
             naive.compute(step),
@@ -475,7 +474,7 @@ class KVCache(Stage):
         spared = {*cached.panels, *other.get_family()}
         leaving = Group(*(part for part in self.visible_parts() if part not in spared))
         self.play(
-            Vanish(leaving, run_time=tempo.small),
+            Vanish(leaving),
             leave_to(other, way),
             Settle(cached.k, cache.layout.k),
             Settle(cached.v, cache.layout.v),
@@ -485,19 +484,17 @@ class KVCache(Stage):
         arriving = cache.slide_in(run_time=tempo.swing)
         self.add(*cache.heads)
         self.set_scope(f"layer {self.layer.layer}")
-        self.play(self.move_camera(cache.shot_of_heads, run_time=tempo.swing), *arriving)
+        self.play(self.move_camera(cache.shot_of_heads), *arriving)
         title = self.title_label(f"{self.facts['kv_heads']} with keys and values")
         names = cache.key_value_labels(cache.heads[0])
         self.labels = VGroup(title, names, cache.head_labels)
-        self.play(Appear(self.labels), run_time=tempo.small)
+        self.play(Appear(self.labels))
 
     @beat
     def the_whole_cache(self) -> None:
         """Every layer has its own: all of it is the cache. And every new token adds one slice."""
         tempo, cache, whole = self.theme.tempo, self.cache, self.cache.whole
-        self.play(
-            Vanish(self.labels, run_time=tempo.small), *cache.close_heads(), run_time=tempo.normal
-        )
+        self.play(Vanish(self.labels), *cache.close_heads(), run_time=tempo.normal)
         self.remove(*cache.heads)
         self.add(whole)
         self.set_scope("all layers")
@@ -513,7 +510,7 @@ class KVCache(Stage):
         self.play(cache.grow(words, run_time=1.5 * tempo.large))
         self.outline = whole.slice_outline(self.theme.highlight)
         names = VGroup(cache.key_value_labels(whole), cache.layer_labels)
-        self.play(Appear(self.outline), Appear(names), run_time=tempo.small)
+        self.play(Appear(self.outline), Appear(names))
         self.labels = VGroup(title, words, names)
 
     # What it costs
@@ -524,16 +521,16 @@ class KVCache(Stage):
         tempo, cache = self.theme.tempo, self.cache
         cost = TokenCost.of_trace(self.trace.meta)
         self.play(
-            Vanish(self.labels, run_time=tempo.small),
+            Vanish(self.labels),
             self.move_camera(cache.shot_of_cost),
             run_time=tempo.normal,
         )
         self.measures = VGroup(cache.slice_label, *cache.measures(cost))
         for measure in self.measures:
-            self.play(Appear(measure), run_time=tempo.small)
+            self.play(Appear(measure))
             self.wait(0.2)
         self.total = self.figure(f"{readable_bytes(cost.bytes)} a token", cost.factors)
-        self.play(Appear(self.total), run_time=tempo.small)
+        self.play(Appear(self.total))
 
     @beat
     def a_large_model(self) -> None:
@@ -549,7 +546,7 @@ class KVCache(Stage):
         self.add(volumes.slice, whole, leaving)
         away = (0.0, 1.3 * cache.shot_of_cost.height, 0.0)
         self.play(
-            Vanish(leaving, run_time=tempo.small),
+            Vanish(leaving),
             whole.change_range(shift=away, rows=max(1.0, rows - 1)),
             run_time=1.2,
         )
@@ -571,10 +568,10 @@ class KVCache(Stage):
             volumes.rise(run_time=1.2 * tempo.large),
             *(Appear(label) for label in self.sizes),
         )
-        self.play(Appear(volumes.roles), run_time=tempo.small)
+        self.play(Appear(volumes.roles))
         note = "one token, to scale, if every head kept its own"
         self.total = self.figure(f"{self.facts['ratio']} ×", note)
-        self.play(Appear(self.total), run_time=tempo.small)
+        self.play(Appear(self.total))
 
     @beat
     def as_shipped(self) -> None:
@@ -592,15 +589,12 @@ class KVCache(Stage):
         self.unkept = volumes.unkept()
         self.play(
             volumes.deflate(),
-            *(
-                Vanish(part, run_time=tempo.small)
-                for part in (self.total, volumes.roles, self.kept_heads, *self.sizes)
-            ),
+            *(Vanish(part) for part in (self.total, volumes.roles, self.kept_heads, *self.sizes)),
             run_time=1.6 * tempo.large,
         )
         self.sizes, self.total = after, total
         arriving = (total, self.unkept, *after)
-        self.play(*(Appear(part) for part in arriving), run_time=tempo.small)
+        self.play(*(Appear(part) for part in arriving))
 
     @beat
     def memory_is_time(self) -> None:
@@ -621,7 +615,7 @@ class KVCache(Stage):
         )
         small = Group(volumes.token, volumes.own)
         self.play(
-            Vanish(VGroup(self.total, self.unkept, *self.sizes), run_time=tempo.small),
+            Vanish(VGroup(self.total, self.unkept, *self.sizes)),
             volumes.refill(),
             self.move_camera(shot_of_front(front, layout.cache, self.frame)),
             run_time=1.4 * tempo.large,
@@ -629,13 +623,11 @@ class KVCache(Stage):
         self.remove(small, volumes.ghost)
         self.published = True
         arriving = (chip.slots, chip.wire, chip.names, volumes.roles)
-        self.play(*(Appear(part) for part in arriving), run_time=tempo.small)
+        self.play(*(Appear(part) for part in arriving))
         self.add(chip.number, chip.lit)
         self.play(chip.read(READS, (theme.key, theme.value), run_time=1.0 * READS))
         set_presence(chip.number, 0.0)
-        self.play(
-            Appear(chip.figure), Appear(chip.caption), Appear(chip.remark), run_time=tempo.small
-        )
+        self.play(Appear(chip.figure), Appear(chip.caption), Appear(chip.remark))
 
 
 def _along_rows(frame: Mobject, cells: Heatmap) -> Callable[[float], None]:

@@ -223,7 +223,7 @@ class LatentAttention(Stage):
             )
         later_parts = ("k", "v", "k_t", "scores", "pattern", "z", "wires")
         self.play(Appear(head_stack.parts("plane", "body", "q")), run_time=tempo.normal)
-        self.play(Appear(Group(*latent.panels)), Appear(self.tag), run_time=tempo.small)
+        self.play(Appear(Group(*latent.panels)), Appear(self.tag))
         self.play(Appear(self.feed.handle), run_time=0.3)
         self.add(self.feed.fan_out.set_drawn(0))
         self.play(AnimateWith(self.feed.fan_out, self.feed.fan_out.set_drawn), run_time=tempo.large)
@@ -308,7 +308,7 @@ class LatentAttention(Stage):
             Presence(frames[1], 1.0),
             run_time=2.4 * tempo.normal,
         )
-        self.play(*(Vanish(f) for f in frames), Appear(latent.frame), run_time=tempo.small)
+        self.play(*(Vanish(f) for f in frames), Appear(latent.frame))
 
     def _all_except(self, focus: Group) -> Group:
         """Return everything on screen that does not belong to ``focus``."""
@@ -324,7 +324,6 @@ class LatentAttention(Stage):
             ShowCells(picture.k.cells, 0.0),
             ShowCells(picture.v.cells, 0.0),
             *self.undim(expanded),
-            run_time=tempo.small,
         )
         self.play(
             LaggedStart(
@@ -343,7 +342,7 @@ class LatentAttention(Stage):
         rebuilt = [panel.cells for panel in loss.rebuilt]
         leaving = self._all_except(Group(picture.k.cells, picture.v.cells))
         self.play(
-            Vanish(leaving, run_time=tempo.small),
+            Vanish(leaving),
             *(
                 Settle(panel.cells, target.box)
                 for panel, target in zip((picture.k, picture.v), rebuilt, strict=True)
@@ -390,7 +389,7 @@ class LatentAttention(Stage):
             "shared_layer": spoken_share(duel.numbers.shared.distance.mean),
             "latent_layer": spoken_share(duel.numbers.latent.distance.mean),
         }
-        self.play(Vanish(Group(*self.visible_parts())), run_time=tempo.small)
+        self.play(Vanish(Group(*self.visible_parts())))
         for side in duel.sides:
             self.add(*side.sets, side.numbers, side.unit_word)
         self.play(
@@ -475,7 +474,7 @@ class LatentAttention(Stage):
         bars = {1: duel.shared.bar, 3: duel.latent.bar}
         staying = Group(*bars.values())
         self.play(
-            Vanish(self._all_except(staying), run_time=tempo.small),
+            Vanish(self._all_except(staying)),
             *(Glide(bar, sayings.bars[index]) for index, bar in bars.items()),
             Appear(sayings.prompt, rate_func=second_half),
             run_time=tempo.large,
@@ -484,7 +483,7 @@ class LatentAttention(Stage):
         for index in (3, 1, 2):
             extra = [Appear(sayings.bars[index])] if index not in bars else []
             self.play(Appear(sayings.row(index)), *extra, run_time=tempo.small)
-            self.play(Appear(sayings.sayings[index]), run_time=tempo.small)
+            self.play(Appear(sayings.sayings[index]))
 
     # Absorbing the keys' matrix
 
@@ -498,7 +497,7 @@ class LatentAttention(Stage):
         a.only_last_row(a.scores)
         self.word = a.words[-1].copy() if a.words else Group()
         self.word.shift([a.layout.query.left - a.layout.far_query.left, 0, 0])
-        self.play(Appear(a.query), Appear(a.query_name), Appear(self.word), run_time=tempo.small)
+        self.play(Appear(a.query), Appear(a.query_name), Appear(self.word))
         self.play(
             *(
                 TransposeFromCopy(block, turned)
@@ -529,7 +528,7 @@ class LatentAttention(Stage):
 
     def _keep_only_the_latent(self) -> None:
         """Play how all but the latent goes, and the latent takes its place in the new picture."""
-        tempo, a = self.theme.tempo, self.absorption
+        a = self.absorption
         parts = [*a.latent.blocks, *([] if a.rope is None else [a.rope])]
         named = Group(a.latent_name, a.rope_name, a.frame_of_cache)
         if a.latent.dots is not None:
@@ -537,10 +536,10 @@ class LatentAttention(Stage):
         naming = Appear(named, rate_func=second_half)
         if hasattr(self, "sayings"):
             bar = self.duel.latent.bar
-            self.play(Vanish(self._all_except(Group(bar))), run_time=tempo.small)
+            self.play(Vanish(self._all_except(Group(bar))))
             self.play(*(Unroll(bar, block) for block in parts), naming)
         else:
-            self.play(Vanish(Group(*self.visible_parts())), run_time=tempo.small)
+            self.play(Vanish(Group(*self.visible_parts())))
             origins = [self.latent.cells] * len(a.latent.blocks)
             origins += [] if self.latent.rope is None else [self.latent.rope]
             self.play(
@@ -644,7 +643,7 @@ class LatentAttention(Stage):
         )
         weights = a.pattern.values[-1][:, None]
         frame = Highlight(a.pattern.row(-1))
-        self.play(Appear(frame), Appear(a.times), run_time=tempo.small)
+        self.play(Appear(frame), Appear(a.times))
         self.play(*(ShowCells(block, weights) for block in a.latent.blocks))
         rows = [row for block in a.latent.blocks for row in block.split_rows()]
         ends = [block for block in a.mix.blocks for _ in range(self.layer.count)]
@@ -672,8 +671,8 @@ class LatentAttention(Stage):
             for block in panel.blocks
         ]
         self.play(*(Vanish(part) for part in self.mobjects), *arriving, run_time=tempo.large)
-        self.play(Appear(pair.names), Appear(pair.sign), run_time=tempo.small)
-        self.play(Appear(pair.total), Appear(pair.notes), run_time=tempo.small)
+        self.play(Appear(pair.names), Appear(pair.sign))
+        self.play(Appear(pair.total), Appear(pair.notes))
 
     # In space again
 
@@ -713,7 +712,7 @@ class LatentAttention(Stage):
             run_time=tempo.large,
         )
         self.line_names = head_stack.line_names()
-        self.play(Appear(self.line_names), run_time=tempo.small)
+        self.play(Appear(self.line_names))
 
     @beat
     def the_cache(self) -> None:

@@ -148,7 +148,6 @@ class Patterns(Stage):
             Appear(closeup.words),
             Appear(note),
             Appear(colour_bar),
-            run_time=tempo.small,
         )
         rows = [closeup.tile.row(index) for index in range(self.layer.count)]
         row = Highlight(rows[0], zoom=closeup.zoom)
@@ -174,7 +173,7 @@ class Patterns(Stage):
         )
         self.remove(closeup.tile)
         self.wall_words = [self.wall.title, self.wall.numbers]
-        self.play(*(Appear(part) for part in self.wall_words), run_time=tempo.small)
+        self.play(*(Appear(part) for part in self.wall_words))
         self.leaving: list[Mobject] = [*self.wall_words, self.here]
 
     @beat(when=lambda trace: trace.meta.n_layers > 1)
@@ -193,7 +192,6 @@ class Patterns(Stage):
         self.play(
             *(Vanish(part) for part in (*self.wall_words, self.here)),
             Appear(column),
-            run_time=tempo.small,
         )
         self.play(
             Tour(
@@ -324,7 +322,7 @@ class Patterns(Stage):
         frames = []
         for find, pattern in zip(self.gpt2_strongest.values(), others, strict=True):
             frames.append(wall.outline(find.layer, find.head))
-            self.play(Appear(frames[-1]), run_time=tempo.small)
+            self.play(Appear(frames[-1]))
             frames.append(Highlight(pattern.pattern.box))
             self.play(
                 MoveFromCopy(frames[-2], frames[-1]),
@@ -414,4 +412,4 @@ class Patterns(Stage):
         outline = Highlight(self.wall.layout.box, zoom=layout.pitch)
         for part in (title, note):
             pin_to_frame(part)
-        self.play(Appear(title), Appear(note), Appear(outline), run_time=tempo.small)
+        self.play(Appear(title), Appear(note), Appear(outline))

@@ -119,7 +119,6 @@ class Question(Stage):
         self.play(
             Glide(sentence, self.raised),
             Glide(self.cursor, self.raised.cursor),
-            run_time=tempo.normal,
         )
         self.halves = self._name_halves(layout.slabs(1)[0])
         self.slabs = Group(*(Pile(box, 1, box.height) for box in layout.slabs(len(self.tokens))))
@@ -136,7 +135,7 @@ class Question(Stage):
             falling.append(AnimationGroup(*arriving, *naming))
         self.play(LaggedStart(*falling, lag_ratio=0.45), run_time=5.5)
         self.add(self.named)
-        self.play(Appear(self.halves), run_time=tempo.small)
+        self.play(Appear(self.halves))
 
     def _name_halves(self, foot: Box) -> VGroup:
         """Return what both halves of a slab are, in words below its front."""
@@ -152,7 +151,7 @@ class Question(Stage):
     def until_it_bursts(self) -> None:
         """If nothing were shared, DeepSeek-R1 would need {bytes} a token. After {capacity}
         tokens, a chip of {gigabytes} [gigabytes] is full."""
-        layout, tempo, count = self.layout, self.theme.tempo, len(self.tokens)
+        layout, count = self.layout, len(self.tokens)
         unit, full = layout.slab(count), layout.full
         pile = Pile(layout.foot, count, unit)
         foot = Box.of(full.left, full.right, full.bottom, full.bottom)
@@ -187,12 +186,12 @@ class Question(Stage):
             Glide(self.halves, self._name_halves(foot)),
         )
         self.remove(said)
-        self.play(Appear(words), Appear(limit), run_time=tempo.small)
+        self.play(Appear(words), Appear(limit))
         moving = Group(pile, limit, counter)
         self.play(AnimateWith(moving, grow, run_time=GROWTH, rate_func=linear))
         held = f"memory of one GPU: {format_gigabytes(GPU_BYTES)}"
         self.limit_label = Label(held, size=self.theme.name_size).on_line(*layout.limit)
-        self.play(Appear(self.limit_label), run_time=tempo.small)
+        self.play(Appear(self.limit_label))
         self.wait_for("gigabytes")
         broken = limit.burst()
         self.limit_label.set_fill(self.theme.highlight)
@@ -233,7 +232,6 @@ class Question(Stage):
         self.play(
             Vanish(
                 Group(self.limit, self.limit_label, self.figures, self.halves),
-                run_time=tempo.small,
             ),
             Glide(pile, goal),
             run_time=tempo.large,

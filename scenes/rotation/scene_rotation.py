@@ -139,7 +139,7 @@ class RotationAndLatent(Stage):
         self.wait_for("rotation")
         self.play(formula.push_apart())
         formula.place_turn()
-        self.play(Appear(Group(formula.turn, formula.turn_words)), run_time=tempo.small)
+        self.play(Appear(Group(formula.turn, formula.turn_words)))
         self.play(formula.spin(), run_time=2 * tempo.normal)
 
     @beat(when=rotates_whole_keys)
@@ -180,7 +180,6 @@ class RotationAndLatent(Stage):
         self.play(
             Appear(slide.dots), Appear(slide.key), Appear(slide.query),
             Appear(Group(slide.lead, slide.dot)),
-            run_time=tempo.small,
         )  # fmt: skip
         last = len(slide.scores) - 1
         self.play(
@@ -198,7 +197,7 @@ class RotationAndLatent(Stage):
                 lambda alpha: slide.slide_to(last + (slide.true - last) * alpha),
             )
         )
-        self.play(Appear(slide.mark), run_time=tempo.small)
+        self.play(Appear(slide.mark))
 
     @beat(
         converted="DeepSeek's way out: one [rotated] key for all heads carries position, beside a "
@@ -207,8 +206,8 @@ class RotationAndLatent(Stage):
         "beside a latent that is not rotated.",
     )
     def a_few_numbers(self) -> None:
-        tempo, parts = self.theme.tempo, self.parts
-        self.play(*(Vanish(part) for part in self.mobjects), run_time=tempo.small)
+        parts = self.parts
+        self.play(*(Vanish(part) for part in self.mobjects))
         cells = parts.latent.cells.set_shown(0)
         self.add(cells)
         self.play(
@@ -227,14 +226,14 @@ class RotationAndLatent(Stage):
             Appear(parts.notes[1]),
             Appear(parts.plus),
         )
-        self.play(Appear(parts.total), run_time=tempo.small)
+        self.play(Appear(parts.total))
 
     @beat
     def two_parts(self) -> None:
         """A score is then two parts, content and position, added."""
         tempo, parts = self.theme.tempo, self.parts
         leaving = Group(parts.words, parts.notes, parts.total)
-        self.play(Vanish(leaving, run_time=tempo.small), *parts.above())
+        self.play(Vanish(leaving), *parts.above())
         content, position, scores, pattern = parts.panels
         self.add(content.cells.set_shown(0), position.cells.set_shown(0))
         self.play(
@@ -270,7 +269,6 @@ class RotationAndLatent(Stage):
         cached = (self.parts.latent.cells, self.parts.rope.cells)
         self.play(
             Vanish(Group(*(part for part in self.visible_parts() if part not in cached))),
-            run_time=tempo.small,
         )
         self.play(
             *(RollUp(cells, bar) for cells, bar in zip(cached, sayings.bars[1], strict=True)),
@@ -282,7 +280,7 @@ class RotationAndLatent(Stage):
                 index, [MoveFromCopy(sayings.bars[index - 1], bar)]
             )
             self.play(Appear(sayings.row(index)), *coming, run_time=tempo.small)
-            self.play(Appear(sayings.sayings[index]), run_time=tempo.small)
+            self.play(Appear(sayings.sayings[index]))
 
     def _rows(self) -> list[Saying]:
         """Return what the model itself and its conversions say."""
