@@ -601,6 +601,16 @@ class Stage(Scene):
 
     # Notes on single pictures; into films they are drawn when these are written
 
+    @property
+    def noted_place(self) -> str:
+        """Where in the model the numbers come from, for the notes: layer and head, by default."""
+        return f"layer {self.layer.layer}, head {self.head.head}"
+
+    @property
+    def all_heads(self) -> str:
+        """The same for a picture of all heads of the layer."""
+        return f"layer {self.layer.layer}, all {self.trace.meta.n_heads} heads"
+
     def provenance_notes(self) -> tuple[str, str]:
         """Return the small notes at the top left and right of a picture.
 
@@ -611,7 +621,7 @@ class Stage(Scene):
         if not (self.tensors or self._shows_the_trace()):
             return "", ""
         meta = self.trace.meta
-        parts = [meta.model, f"layer {self.layer.layer}, head {self.head.head}"]
+        parts = [meta.model, self.noted_place]
         if meta.random_weights:
             # First, because a note that is too long for the frame loses its end.
             parts.insert(0, "random weights")

@@ -546,14 +546,22 @@ class CardLabels(Group):
             self.notes.add(picture.pattern_words)
         self.add(self.names, self.notes)
 
-    def keep_upright(self) -> CardLabels:
+    def keep_upright(self, *, at_pattern: bool = False) -> CardLabels:
         """Let names face the camera and keep their size when it moves, and return all labels.
+
+        With ``at_pattern`` the name of the pattern stands at the pattern itself if there is room
+        below the name of the scores: so where its words are not drawn.
 
         Straight ahead this changes nothing. In shots of the card alone they can be read well; in
         those of a stack they are larger than the gaps between its panels, and other cards hide
         them: there the names beside it are for reading
         (:class:`~filmkit.mobjects.head_stack_marks.PanelNames`).
         """
+        if at_pattern:
+            box = self.picture.pattern.cells.box
+            named = self.pattern.copy().stand_on(box, align="right")
+            if named.get_top()[1] < self.scores.get_bottom()[1]:
+                self.pattern.stand_on(box, align="right")
         for name in HEAD_TENSORS:
             header: Header = getattr(self, name)
             if not header.submobjects:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from manim import Animation, Group, VGroup
+from manim import Animation, Group, LaggedStart, VGroup, linear
 
-from filmkit.core.animations import Glide, Settle
+from filmkit.core.animations import AnimateWith, Glide, Reveal, Settle, in_rows
 from filmkit.core.geometry import FRAME_HEIGHT, Box, Frame
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.printable import printable
@@ -132,6 +132,19 @@ class Merge(Group):
         return TokenLabels(
             words, points, width=self.word_width, size=size * min(1.0, pitch / highest)
         )
+
+    def settle(self, strips: Sequence[Heatmap], *, run_time: float) -> LaggedStart:
+        """Return an animation in which one strip after the other goes to its place, apart."""
+        settling = map(Settle, strips, self.layout.apart)
+        return LaggedStart(*settling, lag_ratio=0.1, run_time=run_time)
+
+    def fill(self) -> list[Animation]:
+        """Return animations that fill the output row by row, and point at the row."""
+        cells = self.out.cells
+        return [
+            AnimateWith(self.pointer, self.point, rate_func=linear),
+            Reveal(cells, in_rows(cells.shape), rate_func=linear),
+        ]
 
     def move(self, strips: Sequence[Heatmap], boxes: Sequence[Box]) -> list[Animation]:
         """Return animations that move every strip, with its name, to its box."""

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from manim import Animation, Group, LaggedStart, linear, rush_from
+from manim import Animation, Group, LaggedStart, rush_from
 
-from filmkit.core.animations import AnimateWith, Appear, Glide, Reveal, Settle, Vanish, in_rows
+from filmkit.core.animations import Appear, Glide, Vanish
 from filmkit.core.camera import Shot
 from filmkit.core.stage import Stage, beat
 from filmkit.mobjects.flow import Draw
 from filmkit.mobjects.head_stack import HeadStack
 from filmkit.mobjects.head_stack_marks import GroupBrackets, HeadNumbers, PanelNames
 from scenes.heads.merge import Merge
-
-INNER = 0.12  # presence of what leads to the patterns while these are looked at
 
 
 class Heads(Stage):
@@ -39,23 +37,15 @@ class Heads(Stage):
         count = meta.n_kv_heads if beat == "some_share_keys_and_values" else meta.n_heads
         return "several" if count > 1 else "one"
 
-    def provenance_notes(self) -> tuple[str, str]:
-        source, hidden = super().provenance_notes()
-        if self.shows_all:
-            head = f"head {self.head.head}"
-            source = source.replace(head, f"all {self.trace.meta.n_heads} heads")
-        return source, hidden
+    @property
+    def noted_place(self) -> str:
+        return self.all_heads if self.shows_all else super().noted_place
 
     @beat
     def one_head_on_a_card(self) -> None:
         """Everything that one head computes fits on one card."""
         card, labels = self.stack.featured, self.stack.labels
-        # Its words are not drawn: the name stands at the pattern itself, below that of the scores.
-        # In other frames the line from the scores ends at the name.
-        named = labels.pattern.copy().stand_on(card.pattern.box, align="right")
-        if self.frame.wide and named.get_top()[1] < labels.scores.get_bottom()[1]:
-            labels.pattern.stand_on(card.pattern.box, align="right")
-        labels.keep_upright()
+        labels.keep_upright(at_pattern=self.frame.wide)
         self.play(Appear(card.body), Appear(labels.names))
         panels = LaggedStart(*map(Appear, (*card.panels, card.wires)), lag_ratio=0.5)
         self.play(panels, run_time=self.theme.tempo.large)
@@ -92,7 +82,7 @@ class Heads(Stage):
         self.play(*leaving, run_time=self.theme.tempo.small)
         orbit = self.stack.orbit(self.camera, self.shots.from_right)
         # From that side what leads to a pattern is not what to look at.
-        self.play(orbit, *self.dim(self.inner, to=INNER, run_time=orbit.run_time))
+        self.play(orbit, *self.dim(self.inner, to=0.12, run_time=orbit.run_time))
         self.play(Appear(self.names[1]))
 
     @beat(
@@ -112,9 +102,8 @@ class Heads(Stage):
         self.play(turning, stack.pull_out(run_time=swing))
         self.strips = [card.z for card in stack.cards]
         vanishing = Vanish(rest, run_time=swing, rate_func=rush_from)
-        settling = map(Settle, self.strips, merge.layout.apart)
-        in_order = LaggedStart(*settling, lag_ratio=0.1, run_time=swing)
-        self.play(self.move_camera(Shot(), run_time=swing), vanishing, in_order)
+        settling = merge.settle(self.strips, run_time=swing)
+        self.play(self.move_camera(Shot(), run_time=swing), vanishing, settling)
         self.play(Appear(merge.names))
         self.play(*merge.move(self.strips, merge.layout.together))
         self.play(Appear(merge.description))
@@ -132,8 +121,6 @@ class Heads(Stage):
         self.play(Draw(merge.bracket), run_time=self.theme.tempo.small)
         self.play(Draw(merge.into), Appear(merge.w_o))
         self.play(Draw(merge.out_of), Appear(merge.out_labels))
-        self.add(cells := merge.out.cells.set_shown(0), pointer := merge.pointer)
-        filling = Reveal(cells, in_rows(cells.shape), rate_func=linear)
-        pointing = AnimateWith(pointer, merge.point, rate_func=linear)
-        self.play(pointing, filling, run_time=0.8 * self.theme.tempo.swing)
-        self.play(Vanish(pointer), Appear(merge.out_scale))
+        self.add(merge.out.cells.set_shown(0), merge.pointer)
+        self.play(*merge.fill(), run_time=0.8 * self.theme.tempo.swing)
+        self.play(Vanish(merge.pointer), Appear(merge.out_scale))
