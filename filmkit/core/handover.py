@@ -111,13 +111,13 @@ class ArrivingStage(Stage):
 
     def play(self, *animations: Any, **kwargs: Any) -> None:
         super().play(*animations, **kwargs)
-        if self._carried and self._beat != ARRIVE:
+        if self._carried and self.playing != ARRIVE:
             carried = {origin for origin, _ in self._carried}
             there = [part for part in _parts(self.mobjects) if part not in carried]
             self._let_go([pair for pair in self._carried if _is_there(pair[1], there)])
 
     def _play_tail(self, seconds: float) -> None:
-        if self._beat != ARRIVE:
+        if self.playing != ARRIVE:
             self._let_go(self._carried)
             super()._play_tail(seconds)
 

@@ -205,6 +205,8 @@ class Stage(Scene):
         Colours, sizes and durations; known from :meth:`prepare` on.
     beats : list of BeatRecord
         The beats played so far.
+    playing : str
+        Name of the beat that plays now.
 
     Raises
     ------
@@ -233,7 +235,7 @@ class Stage(Scene):
         self.beat_sink = beat_sink
         self.speech = speech or {}
         self.beats: list[BeatRecord] = []
-        self._beat = ""
+        self.playing = ""
         self._waited_for: dict[str, float] = {}
         self.facts: dict[str, str] = {"prompt": trace.meta.prompt, "model": trace.meta.model}
         self.layer = LayerView.of_prompt(
@@ -345,7 +347,7 @@ class Stage(Scene):
         method = getattr(self, name)
         self.next_section(name)
         self.renderer.begin_piece()
-        start, self._beat, self._waited_for = self.time, name, {}
+        start, self.playing, self._waited_for = self.time, name, {}
         try:
             with self._part(name, tail=False):
                 method()
@@ -436,7 +438,7 @@ class Stage(Scene):
         SceneCodeError
             If the narration has no such mark.
         """
-        said, speech = self.narration(self._beat), self.speech.get(self._beat)
+        said, speech = self.narration(self.playing), self.speech.get(self.playing)
         try:
             seconds = said.mark_seconds(mark, self.theme.tempo.per_word)
         except NarrationError as error:

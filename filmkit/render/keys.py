@@ -58,7 +58,8 @@ DRAWING: tuple[Place, ...] = (
 BY_VALUE = frozenset({"filmkit.render.quality"})
 """Modules of which only results count, and these are part of every key as they are."""
 
-WORDS = frozenset({"title", "tensors", "variant", "narration", "provenance_notes"})
+NOTES = frozenset({"tensors", "provenance_notes", "noted_place", "all_heads"})
+WORDS = NOTES | {"title", "variant", "narration"}
 """Members of a scene that tell of it; they draw nothing unless a beat asks for them."""
 
 LIBRARIES = (
@@ -122,7 +123,7 @@ class BeatHasher:
             Whether the notes on where the numbers come from are part of the pictures.
         """
         scene = self._code(entry)
-        told = ["provenance_notes", "tensors"] if notes else []
+        told = NOTES if notes else ()
         played = [tuple(beats[: i + 1]) for i in range(len(beats))]
         return {
             until[-1]: digest(

@@ -125,11 +125,9 @@ class Answer(Stage):
             return "pooled" if self.ways[2].moved else "own"
         return "written" if self.follows else "read"
 
-    def provenance_notes(self) -> tuple[str, str]:
-        source, hidden = super().provenance_notes()
-        place = f"layer {self.layer.layer}"
-        every = f"{place}, all {self.trace.meta.n_heads} heads"
-        return source.replace(f"{place}, head {self.head.head}", every), hidden
+    @property
+    def noted_place(self) -> str:
+        return self.all_heads
 
     def drift(self) -> Drift:
         if self.sentence is not None:

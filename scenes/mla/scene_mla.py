@@ -106,19 +106,20 @@ class LatentAttention(Stage):
     title = "Multi-head latent attention"
     tensors = ("x", "q", "k", "v", "pattern", "W_O", "latent", "conversion")
 
+    @property
+    def noted_place(self) -> str:
+        if self.playing in WHOLE_MODEL:
+            return "all layers"
+        several = self.playing in ALL_HEADS and self.trace.meta.n_heads > 1
+        return self.all_heads if several else super().noted_place
+
     def provenance_notes(self) -> tuple[str, str]:
         source, hidden = super().provenance_notes()
-        beat, meta = getattr(self, "_beat", ""), self.trace.meta
-        place = f"layer {self.layer.layer}"
-        if beat in WHOLE_MODEL:
-            source = source.replace(f"{place}, head {self.head.head}", "all layers")
-        elif beat in ALL_HEADS and meta.n_heads > 1:
-            all_heads = f"{place}, all {meta.n_heads} heads"
-            source = source.replace(f"{place}, head {self.head.head}", all_heads)
+        meta = self.trace.meta
         notes = [hidden.removeprefix("the beginning token ")] if hidden else []
         if meta.attention == "mla":
             notes.insert(0, "the model’s own latent")
-        elif beat in DUEL:
+        elif self.playing in DUEL:
             notes.insert(0, "nothing trained")
         elif self.trace.rotates:
             notes.insert(0, "rotation left out")

@@ -151,12 +151,9 @@ class Poster(Stage):
         """Return remarks on what this poster shows."""
         return []
 
-    def provenance_notes(self) -> tuple[str, str]:
-        source, hidden = super().provenance_notes()
-        place = f"layer {self.layer.layer}"
-        heads = self.trace.meta.n_heads
-        source = source.replace(f"{place}, head {self.head.head}", f"{place}, all {heads} heads")
-        return source, hidden
+    @property
+    def noted_place(self) -> str:
+        return self.all_heads
 
     def _notes(self) -> VGroup:
         # In a print they stand at the foot.

@@ -113,16 +113,18 @@ class RotationAndLatent(Stage):
         says = self.report.stored.continuation.startswith(self.report.next_word)
         return ("kept" if says else "lost") + ("" if self.report.healed is None else "_healed")
 
+    @property
+    def noted_place(self) -> str:
+        return "all layers" if self.playing == "what_it_says" else super().noted_place
+
     def provenance_notes(self) -> tuple[str, str]:
         source, hidden = super().provenance_notes()
-        beat = getattr(self, "_beat", "")
-        place = f"layer {self.layer.layer}, head {self.head.head}"
-        if beat == "what_it_says":
-            return source.replace(place, "all layers"), hidden
+        if self.playing == "what_it_says":
+            return source, hidden
         if self.trace.meta.attention == "mla":
             short = hidden.removeprefix("the beginning token ")
             return source, "  ·  ".join(part for part in ("the model’s own latent", short) if part)
-        if beat in ("a_few_numbers", "two_parts"):
+        if self.playing in ("a_few_numbers", "two_parts"):
             healed = self.report.heal_minutes
             made = f"converted, trained {healed:.0f} minutes" if healed else "nothing trained"
             return f"{source}  ·  {made}", hidden.removeprefix("the beginning token ")

@@ -84,12 +84,14 @@ class Sharing(Stage):
         stop = self.stops[-1 if beat == "one_set_for_all" else 1]
         return "means" if stop.pooled else "own"
 
+    @property
+    def noted_place(self) -> str:
+        return self.all_heads
+
     def provenance_notes(self) -> tuple[str, str]:
         if self.at == len(self.stops):
             return "published scores, not the traced model", ""
-        source, hidden = super().provenance_notes()
-        all_heads = f"all {self.trace.meta.n_heads} heads"
-        return source.replace(f"head {self.head.head}", all_heads), hidden
+        return super().provenance_notes()
 
     def turn_to(self, stop: int) -> None:
         """Turn the dial: first the sets and the bar follow it, then the patterns."""
