@@ -611,7 +611,9 @@ class Stage(Scene):
     @property
     def all_heads(self) -> str:
         """The same for a picture of all heads of the layer."""
-        return f"layer {self.layer.layer}, all {self.trace.meta.n_heads} heads"
+        count = self.trace.meta.n_heads
+        heads = f"all {count} heads" if count > 1 else "head 0"
+        return f"layer {self.layer.layer}, {heads}"
 
     def provenance_notes(self) -> tuple[str, str]:
         """Return the small notes at the top left and right of a picture.

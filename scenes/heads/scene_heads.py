@@ -21,13 +21,11 @@ class Heads(Stage):
 
     def prepare(self) -> None:
         meta, head = self.trace.meta, self.head.head
-        self.shows_all = False
         self.stack = stack = HeadStack(self.layer, self.frame, featured=head)
         self.shots = stack.layout
         self.numbers = HeadNumbers(stack, self.shots.from_left)
         self.names = [PanelNames(stack, s) for s in (self.shots.from_left, self.shots.from_right)]
         self.unshared = stack.parts("q", "k_t", "scores", "pattern", "z", "wires")
-        self.inner = stack.parts("q", "k", "k_t", "v", "scores", "wires")
         self.merge = Merge(self.layer, self.frame, featured=head)
         self.facts |= {"layer": str(self.layer.layer), "columns": f"{meta.n_heads * meta.d_v:,}"}
         self.facts |= {"heads": str(meta.n_heads), "teams": str(meta.n_kv_heads)}
@@ -39,7 +37,7 @@ class Heads(Stage):
 
     @property
     def noted_place(self) -> str:
-        return self.all_heads if self.shows_all else super().noted_place
+        return super().noted_place if self.playing == "one_head_on_a_card" else self.all_heads
 
     @beat
     def one_head_on_a_card(self) -> None:
@@ -54,10 +52,8 @@ class Heads(Stage):
     @beat(when=lambda trace: trace.meta.n_heads > 1)
     def all_heads_slide_in(self) -> None:
         """Layer {layer} has {heads} of them. All read the same words, at the same time."""
-        self.shows_all = True
         sliding = self.stack.slide_in(run_time=self.theme.tempo.swing)
-        leaving = Vanish(self.stack.labels.names)
-        self.play(leaving, self.move_camera(self.shots.from_left), sliding)
+        self.play(Vanish(self.stack.labels.names), self.move_camera(self.shots.from_left), sliding)
         numbers = LaggedStart(*map(Appear, self.numbers), lag_ratio=0.1)
         self.play(numbers, Appear(self.names[0]), self.stack.step_forward(self.head.head))
 
@@ -80,14 +76,14 @@ class Heads(Stage):
         if self.trace.meta.n_kv_heads < self.trace.meta.n_heads:
             leaving += [Vanish(self.brackets), *self.undim(self.unshared)]
         self.play(*leaving, run_time=self.theme.tempo.small)
+        inner = self.stack.parts("q", "k", "k_t", "v", "scores", "wires")
         orbit = self.stack.orbit(self.camera, self.shots.from_right)
         # From that side what leads to a pattern is not what to look at.
-        self.play(orbit, *self.dim(self.inner, to=0.12, run_time=orbit.run_time))
+        self.play(orbit, *self.dim(inner, to=0.12, run_time=orbit.run_time))
         self.play(Appear(self.names[1]))
 
     @beat(
-        several="Each output leaves its card. Side by side they are one matrix: "
-        "{columns} numbers for each token.",
+        several="Each output leaves its card: side by side, one matrix, {columns} numbers wide.",
         one="What the head has found leaves its card: {columns} numbers for each token.",
     )
     def outputs_line_up(self) -> None:
@@ -98,8 +94,7 @@ class Heads(Stage):
             self.play(stack.step_back(self.head.head), leaving)
         else:
             rest.add(stack.labels.names)
-        turning = self.move_camera(self.shots.quarter, run_time=swing)
-        self.play(turning, stack.pull_out(run_time=swing))
+        self.play(self.move_camera(self.shots.quarter), stack.pull_out(), run_time=swing)
         self.strips = [card.z for card in stack.cards]
         vanishing = Vanish(rest, run_time=swing, rate_func=rush_from)
         settling = merge.settle(self.strips, run_time=swing)
@@ -109,15 +104,14 @@ class Heads(Stage):
         self.play(Appear(merge.description))
 
     @beat(
-        several="One more learned matrix, W O, mixes them into the layer's output, as wide as "
-        "what went in.",
-        one="One more learned matrix, W O, makes the layer's output of it, as wide as what "
-        "went in.",
+        several="A last matrix, W O, mixes them into the layer's output, as wide as the input.",
+        one="A last matrix, W O, makes the layer's output of it, as wide as the input.",
     )
     def one_output(self) -> None:
         merge, joined = self.merge, self.merge.layout.joined
-        describing = Glide(merge.description, merge.describe(joined))
-        self.play(*merge.move(self.strips, joined), describing)
+        self.play(
+            *merge.move(self.strips, joined), Glide(merge.description, merge.describe(joined))
+        )
         self.play(Draw(merge.bracket), run_time=self.theme.tempo.small)
         self.play(Draw(merge.into), Appear(merge.w_o))
         self.play(Draw(merge.out_of), Appear(merge.out_labels))

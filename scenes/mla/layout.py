@@ -116,6 +116,9 @@ class AbsorbedLayout:
         return min(self.head.k_t.x, self.joint[0] - 0.24)
 
 
+REMARK = 0.36  # height of the remark below what is lost, in scene units
+
+
 @dataclass(frozen=True)
 class LossLayout:
     """Layout of rebuilt keys and values, the true ones, and what differs.
@@ -145,8 +148,8 @@ class LossLayout:
         beside = 0.0 if frame.upright else 1.9
         gap = 0.5
         width = (stage.width - beside - 2 * gap) / 3
-        below = 1.0 if frame.upright else 0.0
-        pitch = stage.height / 2
+        below = 1.1 if frame.upright else 0.0
+        pitch = (stage.height - REMARK) / 2
         height = min(pitch - HEADER - 0.3 - below, 0.33 * count, 1.2 * width)
         rows = []
         for row in range(2):
@@ -155,7 +158,7 @@ class LossLayout:
             rows.append(tuple(Box(left + width / 2, y, width, height) for left in lefts))
         signs = tuple(((a.right + b.left) / 2, a.y) for boxes in rows for a, b in pairwise(boxes))
         errors = [
-            (boxes[2].x, boxes[2].bottom - 0.42)
+            (boxes[2].x, boxes[2].bottom - 0.5)
             if frame.upright
             else (stage.right - beside / 2 + 0.15, boxes[2].y + 0.15)
             for boxes in rows

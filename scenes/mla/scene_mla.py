@@ -110,8 +110,7 @@ class LatentAttention(Stage):
     def noted_place(self) -> str:
         if self.playing in WHOLE_MODEL:
             return "all layers"
-        several = self.playing in ALL_HEADS and self.trace.meta.n_heads > 1
-        return self.all_heads if several else super().noted_place
+        return self.all_heads if self.playing in ALL_HEADS else super().noted_place
 
     def provenance_notes(self) -> tuple[str, str]:
         source, hidden = super().provenance_notes()
