@@ -9,16 +9,31 @@ import numpy as np
 import numpy.typing as npt
 
 from extract.sharing import SharedLayer, share_heads
+from extract.trace import Trace
+from filmkit.core.errors import StageError
 from filmkit.core.norm import Norm, TensorSource
 from filmkit.core.view import LayerView
 from filmkit.mobjects.head_stack_marks import span_of
 
-__all__ = ["SharedView"]
+__all__ = ["SharedView", "require_shareable"]
 
 Array = npt.NDArray[np.float64]
 SharedPanels = dict[str, tuple[Array, TensorSource]]
 
 NAMES = {"k": "keys", "v": "values"}
+
+
+def require_shareable(trace: Trace) -> None:
+    """Raise a StageError unless a model has keys and values of several heads, to share them."""
+    meta = trace.meta
+    if meta.attention == "mla":
+        raise StageError(
+            f"{meta.model} keeps a latent instead of keys and values; render scene_mla"
+        )
+    if meta.n_heads == 1:
+        raise StageError(
+            f"{meta.model} has one head, which has nothing to share; give another trace"
+        )
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from filmkit.core.geometry import WORD_GAP, row_points
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.numbers import readable_bytes
 from filmkit.core.printable import printable
-from filmkit.core.stage import Stage, StageError, beat
+from filmkit.core.stage import Stage, beat
 from filmkit.core.text import Label, break_lines, fit_word
 from filmkit.mobjects.cached_numbers import CachedPerToken
 from filmkit.mobjects.chart import grow_bar
@@ -32,6 +32,7 @@ from filmkit.mobjects.latent_view import LatentView
 from filmkit.mobjects.marks import Outline, TokenLabels, size_beside
 from filmkit.mobjects.panel import Header
 from filmkit.mobjects.sentence import BlinkingDrift, Sentence
+from filmkit.mobjects.shared_view import require_shareable
 from scenes.answer.layout import SENTENCE, AnswerLayout
 from scenes.answer.rack import Rack
 from scenes.answer.ways import NAMES, better_tests, ways
@@ -83,14 +84,7 @@ class Answer(Stage):
 
     def prepare(self) -> None:
         meta = self.trace.meta
-        if meta.attention == "mla":
-            raise StageError(
-                f"{meta.model} keeps a latent instead of keys and values; render scene_mla"
-            )
-        if meta.n_heads == 1:
-            raise StageError(
-                f"{meta.model} has one head, which has nothing to share; give another trace"
-            )
+        require_shareable(self.trace)
         latent = LatentView.of(self.layer)
         self.layout = AnswerLayout(self.frame, meta.n_heads)
         self.ways = ways(self.layer)

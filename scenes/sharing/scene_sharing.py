@@ -6,8 +6,9 @@ from manim import Animation, Group, LaggedStart
 
 from filmkit.core.animations import Appear, Arrive, Vanish
 from filmkit.core.camera import Shot, pin_to_frame
-from filmkit.core.stage import Stage, StageError, beat
+from filmkit.core.stage import Stage, beat
 from filmkit.core.text import Label
+from filmkit.mobjects.shared_view import require_shareable
 from scenes.sharing.dial import Dial
 from scenes.sharing.layout import DISPLAY, SharingLayout
 from scenes.sharing.quality import TRAINED, Quality
@@ -29,14 +30,7 @@ class Sharing(Stage):
 
     def prepare(self) -> None:
         meta = self.trace.meta
-        if meta.attention == "mla":
-            raise StageError(
-                f"{meta.model} keeps a latent instead of keys and values; render scene_mla"
-            )
-        if meta.n_heads == 1:
-            raise StageError(
-                f"{meta.model} has one head, which has nothing to share; give another trace"
-            )
+        require_shareable(self.trace)
         self.stops = stops = settings_of(self.layer)
         self.layout = layout = SharingLayout.of(self.frame)
         names = [stop.name for stop in stops]
