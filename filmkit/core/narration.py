@@ -1,4 +1,4 @@
-"""What is said during a beat: its text, its marks, and how long it takes to say.
+"""Narration of a beat: its text, its marks, and how long it takes to speak.
 
 Narration is written as it is spoken. Names in braces are facts, which are filled in; square
 brackets mark the words at which something happens::
@@ -31,7 +31,7 @@ class NarrationError(ValueError):
 
 @dataclass(frozen=True)
 class Narration:
-    """What is said during a beat.
+    """Text that is spoken during a beat, with its marks.
 
     Attributes
     ----------

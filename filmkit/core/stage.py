@@ -241,10 +241,12 @@ class Stage(Scene):
         self.layer = LayerView.of_prompt(
             trace, self.settings.layer, show_first_token=self.settings.show_first_token
         )
-        try:
-            self.head = self.layer.head(self.settings.head)
-        except SceneCodeError as error:
-            raise StageError(str(error).replace("its heads are", "choose --head")) from error
+        count, head = trace.meta.n_heads, self.settings.head
+        if head is not None and not 0 <= head < count:
+            raise StageError(
+                f"{trace.meta.model} has no head {head}; choose --head 0 to {count - 1}"
+            )
+        self.head = self.layer.head(head)
 
     def _require_tensors(self, trace: Trace) -> None:
         """Refuse a trace of published patterns for a scene that shows other tensors too."""

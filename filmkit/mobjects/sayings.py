@@ -64,7 +64,7 @@ def set_colours(meta: TraceMeta, sets: int) -> tuple[tuple[str, float], ...]:
 
 @dataclass(frozen=True)
 class Saying:
-    """One row: who speaks, and what is said.
+    """One row: the name of a model, and the words with which it goes on.
 
     Attributes
     ----------
@@ -117,7 +117,7 @@ class SayingsLayout:
 
     @classmethod
     def of(cls, frame: Frame, *, rows: int) -> SayingsLayout:
-        """Lay out the rows below the prompt: in a tall frame what is said is below the name."""
+        """Lay out the rows below the prompt; in a tall frame words stand below names."""
         stage = frame.stage
         head = 0.9
         body = Box.of(stage.left, stage.right, stage.bottom, stage.top - head)
@@ -146,7 +146,7 @@ class SayingsLayout:
 
 
 class Sayings(Group):
-    """What is said after the prompt, a row for each way.
+    """Words with which models go on after the prompt, a row for each model.
 
     Parameters
     ----------

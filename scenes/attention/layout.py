@@ -148,7 +148,7 @@ def is_square(frame: Frame) -> bool:
 
 
 def aside(frame: Frame, layout: ProductLayout, top: float | None = None) -> Box:
-    """Return the place of a figure and of what is said of it.
+    """Return the places of a figure and of the words that explain it.
 
     Parameters
     ----------

@@ -732,7 +732,7 @@ class NewerLines(VGroup):
             width=theme.bold,
         )
         others = (
-            # Those of the same makers are the ones that are told about.
+            # The narration is about the models of the same makers.
             Curve(
                 self.axes,
                 lengths,

@@ -160,7 +160,7 @@ class WallLayout:
             yield row, tile.left - WORD_GAP, tile.y
 
     def column_numbers(self) -> Iterator[tuple[int, float, float]]:
-        """Yield the heads or layers whose numbers fit above their columns.
+        """Yield those heads or layers for whose numbers there is room.
 
         Each comes as (number, x, y), with the center of the number.
         """
