@@ -16,6 +16,7 @@ import click
 from extract.temporary import temporary_folder
 from extract.trace import Trace
 from filmkit.commands.options import scenes_named
+from filmkit.core.language import DEFAULT_LANGUAGE, ENGLISH, Language, known_languages, use_language
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.theme_names import PALETTES, THEMES
 from filmkit.render.choice import choose, choose_beginning
@@ -45,6 +46,8 @@ class NotebookFilm:
         Content of a JPEG file: the last picture, shown until the film is played.
     width, height
         Size of the film in pixels.
+    language
+        Language of the film.
     """
 
     title: str
@@ -53,6 +56,7 @@ class NotebookFilm:
     poster: bytes
     width: int
     height: int
+    language: Language = ENGLISH
 
     def __repr__(self) -> str:
         return f"<{self.title}: an mp4 of {len(self.video) / 1e6:.1f} MB>"
@@ -66,7 +70,8 @@ class NotebookFilm:
             f'width="{self.width}" style="max-width: 100%; height: auto" '
             f'poster="{_data_uri("image/jpeg", self.poster)}" '
             f'src="{_data_uri("video/mp4", self.video)}">'
-            f'<track kind="captions" srclang="en" label="English" default '
+            f'<track kind="captions" srclang="{self.language.tag}" '
+            f'label="{escape(self.language.name)}" default '
             f'src="{_data_uri("text/vtt", self.captions.encode())}"></video>'
         )
 
@@ -82,6 +87,7 @@ def show(
     aspect: str = next(iter(ASPECTS)),
     theme: str = THEMES[0],
     palette: str = PALETTES[0],
+    language: str = DEFAULT_LANGUAGE,
     jobs: int | None = None,
 ) -> NotebookFilm:
     """Return a scene, or one of its beats, as a film with captions.
@@ -99,7 +105,7 @@ def show(
         a trace file; the default one of the command line if None.
     layer, head
         Layer and head to show; those that the trace features if None.
-    quality, aspect, theme, palette
+    quality, aspect, theme, palette, language
         Names of options, as on the command line.
     jobs
         Number of processes that draw; one per core if None.
@@ -112,7 +118,8 @@ def show(
     Raises
     ------
     ValueError
-        When there is no such scene, beat, layer, head, quality, aspect, theme or palette.
+        When there is no such scene, beat, layer, head, quality, aspect, theme, palette or
+        language.
     extract.TraceError
         When the trace cannot be read.
     RuntimeError
@@ -121,13 +128,13 @@ def show(
     # Loaded here, so that importing this module does not wait a second for Manim.
     from filmkit.render.jobs import make_films
     from filmkit.render.request import RenderRequest
-    from filmkit.words.script import chapter_title
 
     choices = (
         ("quality", quality, QUALITIES),
         ("aspect", aspect, ASPECTS),
         ("theme", theme, THEMES),
         ("palette", palette, PALETTES),
+        ("language", language, known_languages()),
     )
     with temporary_folder() as folder:
         try:
@@ -154,21 +161,27 @@ def show(
                 jobs=jobs,
                 theme=theme,
                 palette=palette,
+                language=language,
             )
-            with _without_main_module():
+            with _without_main_module(), use_language(language):
                 succeeded = make_films(request)
             if not succeeded:
                 raise RuntimeError(f"{scene} could not be rendered; the message above says why")
         except click.BadParameter as error:
             raise ValueError(error.message) from error
         (film,) = request.out.rglob("*.mp4")
+        with use_language(language) as spoken:
+            title = entry.shown_title
+            if beat:
+                title = f"{title}: {entry.title_of_beat(beat_name)}"
         return NotebookFilm(
-            title=f"{entry.title}: {chapter_title(beat_name)}" if beat else entry.title,
+            title=title,
             video=film.read_bytes(),
             captions=film.with_suffix(".vtt").read_text(encoding="utf-8"),
             poster=_last_picture(film),
             width=request.quality.width,
             height=request.quality.height,
+            language=spoken,
         )
 
 

@@ -17,6 +17,8 @@ import cloup
 
 from extract.printing import echo
 from filmkit.commands.scene_files import find_scene, names_a_file
+from filmkit.core.fonts import lacks_fonts
+from filmkit.core.language import DEFAULT_LANGUAGE, Language, known_languages, use_language
 from filmkit.core.project import NAME
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.theme_names import PALETTES, THEMES
@@ -121,6 +123,13 @@ def _scheduler_address(ctx: click.Context, param: click.Parameter, value: str | 
     return value
 
 
+def _language(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    code = choose(value.replace("-", "_"), known_languages(), "language", "--language")
+    if lacks_fonts([Language(code).name] if code != DEFAULT_LANGUAGE else []):
+        raise click.ClickException(f"--language {code} needs fonts: pip install -e '.[cjk]'")
+    return code
+
+
 def _voice(ctx: click.Context, param: click.Parameter, value: str | None) -> Voice | None:
     if value is None:
         return None
@@ -195,6 +204,15 @@ WHAT_TO_SHOW = cloup.option_group(
         help="Draw the beginning-of-sequence token too; by default it is hidden.",
     ),
     *THEME_OPTIONS,
+    cloup.option(
+        "--language",
+        metavar="CODE",
+        callback=_language,
+        default=DEFAULT_LANGUAGE,
+        show_default=True,
+        help="Language of words, narration and captions; "
+        f"{', '.join(known_languages())} are there, docs/translating.md tells how to add one.",
+    ),
 )
 ALL_SCENES = cloup.option(
     "--all", "all_scenes", is_flag=True, help="All scenes, in the order of the story."
@@ -313,7 +331,9 @@ def run(
             "there is no folder for temporary files: set TMPDIR to one that can be written"
         ) from None
     try:
-        succeeded = action(RenderRequest(verbose=verbose, **options))
+        request = RenderRequest(verbose=verbose, **options)
+        with use_language(request.language):
+            succeeded = action(request)
     except click.ClickException:
         raise
     except SystemExit as end:

@@ -10,7 +10,7 @@ from pathlib import Path
 import font_source_sans_pro
 import manimgx_fonts
 
-__all__ = ["FONT_RULES", "font_files", "lacks_fonts"]
+__all__ = ["FONT_RULES", "font_files", "is_east_asian", "lacks_fonts"]
 
 WEIGHTS = ("Regular", "Semibold")
 # Fonts for characters that the theme's font lacks, in this order whatever the machine has.
@@ -20,6 +20,7 @@ FONT_RULES = Path(__file__).with_name("fonts.conf")
 
 # First words of the Unicode names of Chinese, Japanese and Korean characters.
 EAST_ASIAN = {"CJK", "HANGUL", "HIRAGANA", "KATAKANA"}
+LAST_ALPHABETIC = "\u10ff"  # all of those characters come later
 EAST_ASIAN_FONTS = "manimgx_fonts_cjk"
 
 
@@ -34,9 +35,15 @@ def font_files() -> list[Path]:
     return files
 
 
+def is_east_asian(text: str) -> bool:
+    """Return whether a text has Chinese, Japanese or Korean characters."""
+    return any(
+        unicodedata.name(letter, "").partition(" ")[0] in EAST_ASIAN
+        for letter in text
+        if letter > LAST_ALPHABETIC
+    )
+
+
 def lacks_fonts(texts: Iterable[str]) -> bool:
     """Return whether texts have Chinese, Japanese or Korean characters and no font has them."""
-    names = (unicodedata.name(character, "") for text in texts for character in text)
-    return find_spec(EAST_ASIAN_FONTS) is None and any(
-        name.partition(" ")[0] in EAST_ASIAN for name in names
-    )
+    return find_spec(EAST_ASIAN_FONTS) is None and any(map(is_east_asian, texts))

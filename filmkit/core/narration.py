@@ -5,7 +5,8 @@ brackets mark the words at which something happens::
 
     The query of [{row}] meets the key of [red].
 
-Here the marks are "row" and "red". Brackets and braces are never shown.
+Here the marks are "row" and "red". In another language a mark keeps its name, and its words stand
+behind a bar: "la clé de [red|rouge]". Brackets and braces are never shown.
 """
 
 from __future__ import annotations
@@ -16,10 +17,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from string import Formatter
 
-__all__ = ["MAX_LETTERS_A_SECOND", "Narration", "NarrationError"]
+from filmkit.core.language import current_language
 
-MAX_LETTERS_A_SECOND = 17
-"""Maximum reading speed beside a moving picture, in characters per second."""
+__all__ = ["Narration", "NarrationError", "one_line"]
 
 MARK = re.compile(r"\[([^\[\]]*)\]")
 BRACKET = re.compile(r"[\[\]]")
@@ -69,17 +69,18 @@ class Narration:
             If a fact is missing, two marks have the same name, a mark has no words, or brackets
             or braces do not match.
         """
-        plain = inspect.cleandoc(written).replace("\n", " ").replace("'", "’")
+        plain = one_line(written).replace("'", "’")
         text, marks, end = "", {}, 0
         for match in MARK.finditer(plain):
             text += _filled(plain[end : match.start()], facts)
-            name = match[1].replace("{", "").replace("}", "")
+            before, bar, after = match[1].partition("|")
+            name, words = before.replace("{", "").replace("}", ""), after if bar else before
             if not name.strip():
                 raise NarrationError("a mark has no words: []; put words between its brackets")
             if name in marks:
                 raise NarrationError(f"two marks are called [{name}]; mark other words")
             marks[name] = len(text)
-            text += _filled(match[1], facts)
+            text += _filled(words, facts)
             end = match.end()
         return cls(text + _filled(plain[end:], facts), marks)
 
@@ -91,7 +92,10 @@ class Narration:
         per_word
             Seconds for a word; more where words are so long that captions could not be read.
         """
-        return max(per_word * len(self.text.split()), len(self.text) / MAX_LETTERS_A_SECOND)
+        language = current_language()
+        return max(
+            per_word * language.word_count(self.text), len(self.text) / language.letters_a_second
+        )
 
     def mark_seconds(self, name: str, per_word: float) -> float:
         """Return when the marked words begin, in seconds from the start of the narration.
@@ -108,6 +112,11 @@ class Narration:
                 + (f"there are {known}" if known else f"put the words in brackets: [{name}]")
             )
         return self.seconds(per_word) * self.marks[name] / max(1, len(self.text))
+
+
+def one_line(written: str) -> str:
+    """Return a docstring on one line, as it is said, and as catalogues name it."""
+    return inspect.cleandoc(written).replace("\n", " ")
 
 
 def _filled(written: str, facts: Mapping[str, str]) -> str:

@@ -1,14 +1,22 @@
-"""Text of numbers as films write them: counts, shares, ratios and bytes."""
+"""Text of numbers as films write them, in the language in use: counts, shares, ratios and bytes."""
 
 from __future__ import annotations
 
 import math
+from decimal import Decimal
 
 import numpy as np
 
+from filmkit.core.language import N_, _, current_language, ngettext
+
 __all__ = [
     "MINUS",
+    "counted_heads",
+    "counted_layers",
+    "counted_patterns",
     "format_count",
+    "format_decimal",
+    "format_exact",
     "format_gigabytes",
     "format_kilobytes",
     "format_number",
@@ -19,6 +27,7 @@ __all__ = [
     "format_short",
     "readable_bytes",
     "spoken_bytes",
+    "spoken_share",
 ]
 
 MINUS = "\N{MINUS SIGN}"
@@ -34,18 +43,42 @@ def format_number(value: float, digits: int = 3) -> str:
         return "0" if value == 0 else str(value)
     places = digits - 1 - int(np.floor(np.log10(abs(value))))
     rounded = round(value, places)
-    text = f"{abs(rounded):,.{max(places, 0)}f}"
-    return f"{MINUS if rounded < 0 else ''}{text}"
+    return format_decimal(rounded, max(places, 0))
+
+
+def format_decimal(value: float, digits: int = 0) -> str:
+    """Return a number with ``digits`` digits after its point and a true minus sign.
+
+    >>> format_decimal(-1234.5, 2)
+    '−1,234.50'
+    """
+    text = current_language().decimal(value, digits)
+    return MINUS + text if value < 0 and float(f"{value:.{digits}f}") else text
+
+
+def format_exact(value: float) -> str:
+    """Return a number with as many digits as it is written with.
+
+    >>> format_exact(0.0005), format_exact(3.0)
+    ('0.0005', '3')
+    """
+    exponent = Decimal(f"{value:g}").as_tuple().exponent
+    assert isinstance(exponent, int), value
+    return format_decimal(value, max(0, -exponent))
 
 
 def format_share(share: float) -> str:
     """Return a share in [0, 1] as a percentage, with one decimal below 10 %.
 
     >>> format_share(0.0424), format_share(0.6)
-    ('4.2 %', '60 %')
+    ('4.2%', '60%')
     """
-    percent = 100 * share
-    return f"{percent:.0f} %" if percent >= 9.95 else f"{percent:.1f} %"
+    return format_percent(share, 0 if 100 * share >= 9.95 else 1)
+
+
+def spoken_share(share: float, digits: int = 0) -> str:
+    """Return a share in [0, 1] for narration, such as "33 percent"."""
+    return _("{number} percent", number=format_decimal(100 * share, digits))
 
 
 def format_count(count: float) -> str:
@@ -54,7 +87,7 @@ def format_count(count: float) -> str:
     >>> format_count(70272)
     '70,272'
     """
-    return f"{count:,.0f}"
+    return format_decimal(count)
 
 
 def format_short(value: float) -> str:
@@ -72,25 +105,33 @@ def format_ratio(ratio: float) -> str:
     >>> format_ratio(56.889)
     '56.9 ×'
     """
-    return f"{format_short(ratio)} ×"
+    return _("{number} ×", number=format_short(ratio))
 
 
 def format_kilobytes(count: float) -> str:
     """Return bytes as kilobytes of 1000."""
-    return f"{format_short(count / 1e3)} kB"
+    return _("{number} kB", number=format_short(count / 1e3))
 
 
 def format_gigabytes(count: float) -> str:
     """Return bytes as gigabytes of 10^9."""
-    return f"{format_short(count / 1e9)} GB"
+    return _("{number} GB", number=format_short(count / 1e9))
 
 
-def format_percent(share: float) -> str:
-    """Return a share in [0, 1] as a percentage, always with one decimal."""
-    return f"{100 * share:.1f} %"
+def format_percent(share: float, digits: int = 1) -> str:
+    """Return a share in [0, 1] as a percentage, with ``digits`` digits after its point.
+
+    >>> format_percent(0.0424)
+    '4.2%'
+    """
+    return current_language().percent(format_decimal(100 * share, digits))
 
 
-UNITS = ((1e9, "GB", "gigabytes"), (1e6, "MB", "megabytes"), (1e3, "kB", "kilobytes"))
+UNITS = (
+    (1e9, N_("{number} GB"), N_("{number} gigabytes")),
+    (1e6, N_("{number} MB"), N_("{number} megabytes")),
+    (1e3, N_("{number} kB"), N_("{number} kilobytes")),
+)
 
 
 def _scaled(count: float) -> tuple[str, str, str]:
@@ -98,7 +139,7 @@ def _scaled(count: float) -> tuple[str, str, str]:
     for size, unit, full_unit in UNITS:
         if count >= size:
             return format_number(count / size, 3 if count >= 100 * size else 2), unit, full_unit
-    return format_count(count), "bytes", "bytes"
+    return format_count(count), N_("{number} bytes"), N_("{number} bytes")
 
 
 def readable_bytes(count: float) -> str:
@@ -107,8 +148,8 @@ def readable_bytes(count: float) -> str:
     >>> readable_bytes(23040), readable_bytes(3997696)
     ('23 kB', '4.0 MB')
     """
-    number, unit, _ = _scaled(count)
-    return f"{number} {unit}"
+    number, unit, _full = _scaled(count)
+    return _(unit, number=number)
 
 
 def spoken_bytes(count: float) -> str:
@@ -117,24 +158,36 @@ def spoken_bytes(count: float) -> str:
     >>> spoken_bytes(3997696)
     '4.0 megabytes'
     """
-    number, _, unit = _scaled(count)
-    return f"{number} {unit}"
+    number, _unit, full_unit = _scaled(count)
+    return _(full_unit, number=number)
 
 
-def format_counted(number: int, name: str) -> str:
-    """Return a number with what it counts: "1 head", "30 layers"."""
-    return f"{number:,} {name}{'' if number == 1 else 's'}"
+def counted_heads(number: int) -> str:
+    """Return a number of heads: "1 head", "9 heads"."""
+    return ngettext("{number} head", "{number} heads", number)
+
+
+def counted_layers(number: int) -> str:
+    """Return a number of layers: "1 layer", "30 layers"."""
+    return ngettext("{number} layer", "{number} layers", number)
+
+
+def counted_patterns(number: int) -> str:
+    """Return a number of patterns: "1 pattern", "270 patterns"."""
+    return ngettext("{number} pattern", "{number} patterns", number)
 
 
 def format_large_share(share: float) -> str:
     """Return a share as a percentage; one below 1 is not rounded up to 100 %.
 
     >>> format_large_share(0.72), format_large_share(0.9998)
-    ('72 %', 'over 99.9 %')
+    ('72%', 'over 99.9%')
     """
     if round(100 * share) < 100:
         return format_share(share)
-    return f"over {math.floor(1000 * share) / 10:.1f} %" if share < 1 else "100 %"
+    if share >= 1:
+        return format_percent(1.0, 0)
+    return _("over {share}", share=format_percent(math.floor(1000 * share) / 1000))
 
 
 def format_power_of_ten(value: float) -> str:

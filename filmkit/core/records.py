@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from filmkit.core.language import DEFAULT_LANGUAGE
+
 __all__ = ["ARRIVE", "BeatRecord", "Rehearsal", "Speech", "StageSettings"]
 
 ARRIVE = "arrive"
@@ -35,6 +37,8 @@ class StageSettings:
         Whether pictures stand still while they are talked about, instead of drifting slowly.
     caption_strip
         Whether the lowest part of the frame is kept free, for captions that are drawn into films.
+    language
+        Code of the language; see :mod:`filmkit.core.language`.
     """
 
     layer: int | None = None
@@ -47,6 +51,7 @@ class StageSettings:
     compare: Path | None = None
     calm: bool = False
     caption_strip: bool = False
+    language: str = DEFAULT_LANGUAGE
 
 
 @dataclass(frozen=True)
@@ -110,6 +115,8 @@ class BeatRecord:
         Every mark of the narration, and the number of characters that are said before it.
     speech
         What a voice says meanwhile; None if the beat has no voice.
+    title
+        Its title, for people.
     """
 
     name: str
@@ -121,6 +128,7 @@ class BeatRecord:
     notes: tuple[str, str] = ("", "")
     marked: tuple[tuple[str, int], ...] = ()
     speech: Speech | None = None
+    title: str = ""
 
 
 @dataclass(frozen=True)

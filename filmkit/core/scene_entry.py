@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from importlib import import_module
@@ -12,6 +13,15 @@ from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
+
+from filmkit.core.language import (
+    Language,
+    _,
+    catalogue_folder,
+    current_language,
+    title_of_beat,
+    use_language,
+)
 
 if TYPE_CHECKING:
     from filmkit.core.stage import Stage
@@ -28,7 +38,7 @@ class SceneEntry:
     slug
         Its name on the command line, such as "scene_mla".
     title
-        Its title, for people.
+        Its title, in English.
     module, cls
         Names of the module and of the class in it.
     cover
@@ -53,11 +63,36 @@ class SceneEntry:
         return replace(self, arrival=None)
 
     @property
+    def source_file(self) -> Path:
+        """The file that its class is in."""
+        spec = None if self.file else find_spec(self.module)
+        return self.file or Path((spec and spec.origin) or "")
+
+    @property
     def compares(self) -> bool:
         """Whether its code asks for a second trace; see :attr:`Stage.compared`."""
-        spec = None if self.file else find_spec(self.module)
-        file = self.file or Path((spec and spec.origin) or "")
-        return bool(re.search(r"\bself\.compared\b", file.read_text(encoding="utf-8")))
+        code = self.source_file.read_text(encoding="utf-8")
+        return bool(re.search(r"\bself\.compared\b", code))
+
+    @property
+    def shown_title(self) -> str:
+        """Its title in the language in use."""
+        with self._in_use():
+            return _(self.title)
+
+    def title_of_beat(self, name: str) -> str:
+        """Return the title of one of its beats in the language in use."""
+        with self._in_use():
+            return title_of_beat(name)
+
+    def _in_use(self) -> AbstractContextManager[Language]:
+        """Let its own catalogue come first, in the language in use."""
+        return use_language(current_language().code, catalogue_folder(self.source_file))
+
+    @property
+    def output_name(self) -> str:
+        """What its files are called, without a suffix; in other languages with their code."""
+        return f"{self.slug}{current_language().file_suffix}"
 
     def load(self) -> type[Stage]:
         """Import the scene's class and return it."""

@@ -60,7 +60,16 @@ from filmkit.core.camera import Shot, StageCamera, pin_to_frame
 from filmkit.core.errors import SceneCodeError, StageError
 from filmkit.core.geometry import CAPTION_STRIP, Box, Frame, shot_box
 from filmkit.core.heatmap import Heatmap
-from filmkit.core.narration import Narration, NarrationError
+from filmkit.core.language import (
+    _,
+    catalogue_folder,
+    narrated,
+    ngettext,
+    title_of_beat,
+    use_language,
+)
+from filmkit.core.narration import Narration, NarrationError, one_line
+from filmkit.core.numbers import format_exact
 from filmkit.core.printable import printable
 from filmkit.core.records import BeatRecord, Rehearsal, Speech, StageSettings
 from filmkit.core.renderer import FilmRenderer, FrameSink
@@ -293,6 +302,17 @@ class Stage(Scene):
             if isinstance(mark, _BeatMark):
                 yield name, mark
 
+    @classmethod
+    def catalogues(cls) -> list[Path]:
+        """Return the folders in which the translations of its words may be.
+
+        These are folders ``locale`` beside its file, and beside those of its base classes.
+        """
+        files = (
+            getattr(sys.modules.get(base.__module__), "__file__", None) for base in cls.__mro__
+        )
+        return list(dict.fromkeys(catalogue_folder(file) for file in files if file))
+
     def prepare(self) -> None:
         """Make the mobjects that several beats need, and fill in ``self.facts``.
 
@@ -324,7 +344,10 @@ class Stage(Scene):
             captions=CAPTION_STRIP if self.settings.caption_strip else 0.0,
         )
         looks = self.settings.theme, self.settings.palette
-        with use_theme(*looks, min_text_size=frame.min_text_size) as theme:
+        with (
+            use_language(self.settings.language, *self.catalogues()),
+            use_theme(*looks, min_text_size=frame.min_text_size) as theme,
+        ):
             self.theme = theme
             # Pixels are premultiplied, so a transparent one is black: any other colour would be
             # added to every soft edge.
@@ -380,6 +403,7 @@ class Stage(Scene):
             self.provenance_notes(),
             tuple(said.marks.items()),
             speech,
+            title_of_beat(name),
         )
         self.beats.append(record)
         if self.on_beat_end:
@@ -420,9 +444,10 @@ class Stage(Scene):
         """
         method = getattr(self, beat)
         variants = method.beat.variants
-        written = variants[self.variant(beat)] if variants else method.__doc__ or ""
+        variant = self.variant(beat) if variants else ""
+        written = one_line(variants[variant] if variants else method.__doc__ or "")
         try:
-            return Narration.of(written, self.facts)
+            return Narration.of(narrated(beat, variant, written), self.facts)
         except NarrationError as error:
             raise SceneCodeError(str(error), _place(method)) from error
 
@@ -608,14 +633,15 @@ class Stage(Scene):
     @property
     def noted_place(self) -> str:
         """Where in the model the numbers come from, for the notes: layer and head, by default."""
-        return f"layer {self.layer.layer}, head {self.head.head}"
+        return _("layer {layer}, head {head}", layer=self.layer.layer, head=self.head.head)
 
     @property
     def all_heads(self) -> str:
         """The same for a picture of all heads of the layer."""
         count = self.trace.meta.n_heads
-        heads = f"all {count} heads" if count > 1 else "head 0"
-        return f"layer {self.layer.layer}, {heads}"
+        if count == 1:
+            return _("layer {layer}, head {head}", layer=self.layer.layer, head=0)
+        return _("layer {layer}, all {count} heads", layer=self.layer.layer, count=count)
 
     def provenance_notes(self) -> tuple[str, str]:
         """Return the small notes at the top left and right of a picture.
@@ -630,17 +656,33 @@ class Stage(Scene):
         parts = [meta.model, self.noted_place]
         if meta.random_weights:
             # First, because a note that is too long for the frame loses its end.
-            parts.insert(0, "random weights")
+            parts.insert(0, _("random weights"))
         if meta.published is not None:
-            parts.insert(0, f"published values, within {meta.published.precision:g}")
-        hidden = ""
-        if self.layer.hides_first:
-            name = self.layer.hidden_name
-            if self.layer.first == meta.has_bos:
-                name = f"{name} {printable(meta.tokens[0])}"
-            verb = "takes" if self.layer.first == 1 else "take"
-            hidden = f"the {name} {verb} part but {'is' if verb == 'takes' else 'are'} not drawn"
-        return "  ·  ".join(parts), hidden
+            precision = format_exact(meta.published.precision)
+            parts.insert(0, _("published values, within {precision}", precision=precision))
+        return "  ·  ".join(parts), self.hidden_note()
+
+    def hidden_note(self, *, short: bool = False) -> str:
+        """Return what a note says of the positions that are not drawn; "" if all are.
+
+        Parameters
+        ----------
+        short
+            Whether there is little room.
+        """
+        layer, meta = self.layer, self.trace.meta
+        if not layer.hides_first:
+            return ""
+        if layer.first == meta.has_bos:
+            token = printable(meta.tokens[0])
+            if short:
+                return _("{token} takes part but is not drawn", token=token)
+            return _("the beginning token {token} takes part but is not drawn", token=token)
+        return ngettext(
+            "the token before takes part but is not drawn",
+            "the {number} tokens before take part but are not drawn",
+            layer.first,
+        )
 
     def _shows_the_trace(self) -> bool:
         return any(

@@ -26,7 +26,8 @@ from manim.mobject.text.typst_mobject import MathTypst
 from extract.temporary import temporary_folder
 from filmkit.core.fonts import FALLBACKS, FONT_RULES, font_files
 from filmkit.core.geometry import FRAME_HEIGHT
-from filmkit.core.numbers import MINUS
+from filmkit.core.line_breaks import break_units
+from filmkit.core.numbers import MINUS, format_decimal
 from filmkit.core.theme import current_theme
 
 __all__ = [
@@ -272,7 +273,8 @@ def break_lines(text: str, width: float, *, size: float | None = None) -> list[s
     Parameters
     ----------
     text
-        It is broken at blanks only. A :data:`NO_BREAK_SPACE` becomes a blank that is not broken.
+        It is broken where its script allows it (:func:`~filmkit.core.line_breaks.break_units`). A
+        :data:`NO_BREAK_SPACE` becomes a blank that is not broken.
     width
         Maximum width of a line in scene units; a single word may be wider.
     size
@@ -285,7 +287,7 @@ def break_lines(text: str, width: float, *, size: float | None = None) -> list[s
     """
     lines = _filled(text, width, size)
     narrower = lines
-    while len(narrower) == len(lines) > 1 and any(" " in line for line in lines):
+    while len(narrower) == len(lines) > 1 and any(len(break_units(line)) > 1 for line in lines):
         lines, width = narrower, 0.95 * width
         narrower = _filled(text, width, size)
     return [line.replace(NO_BREAK_SPACE, " ") for line in lines]
@@ -321,13 +323,13 @@ def stacked_lines(
 def _filled(text: str, width: float, size: float | None) -> list[str]:
     """Break a text where a line would get wider than ``width``."""
     lines: list[str] = []
-    for word in text.split(" "):
-        longer = f"{lines[-1]} {word}" if lines else word
-        if lines and Label(longer, size=size).width <= width:
+    for unit in break_units(text):
+        longer = lines[-1] + unit if lines else unit
+        if lines and Label(longer.rstrip(" "), size=size).width <= width:
             lines[-1] = longer
         else:
-            lines.append(word)
-    return lines
+            lines.append(unit)
+    return [line.rstrip(" ") for line in lines]
 
 
 def fit_size(
@@ -384,14 +386,15 @@ class Number(TextLine):
     def _draw(self, value: float) -> None:
         """Set text and letters to a number, centered at the origin."""
         self.value = value
-        self.text = f"{abs(value):,.{self.digits}f}"
-        if value < 0 and self.text.strip("0.") != "":
-            self.text = MINUS + self.text
+        self.text = format_decimal(value, self.digits)
         # All digits get the width of a zero and some space at its sides.
         left, right, *_ = _box(_glyphs("H0", "normal", self.font)[1])
         digit_width = (right - left) * 1.12
         letters, x = [], 0.0
         for character in self.text:
+            if character.isspace():
+                x += digit_width / 2
+                continue
             strut, letter = _glyphs(f"H{character}", "normal", self.font)
             left, right, *_ = _box(letter)
             is_digit = character.isdigit() or character == MINUS

@@ -12,6 +12,7 @@ from extract.attention import causal_mask
 from extract.limits import PICTURE_TOKENS
 from extract.trace import Trace
 from filmkit.core.errors import SceneCodeError, StageError
+from filmkit.core.language import _, ngettext
 from filmkit.core.norm import Norm, TensorSource
 
 __all__ = [
@@ -118,8 +119,8 @@ class LayerView:
     def hidden_name(self) -> str:
         """What the positions before the drawn ones are called."""
         if self.first == self.trace.meta.has_bos:
-            return "beginning token"
-        return "token before" if self.first == 1 else f"{self.first} tokens before"
+            return _("beginning token")
+        return ngettext("token before", "{number} tokens before", self.first)
 
     @property
     def words(self) -> tuple[str, ...]:

@@ -21,7 +21,6 @@ from filmkit.render.request import RenderRequest, for_each_scene, load_trace, re
 from filmkit.render.runner import manim_config, rehearse, write_png
 from filmkit.render.voices import timed
 from filmkit.words.captions import captions, vtt
-from filmkit.words.script import chapter_title
 
 __all__ = ["PAGE_NAME", "make_gallery", "write_gallery"]
 
@@ -87,7 +86,7 @@ def _scene_record(
     cues = b64encode(vtt(captions(rehearsal.beats)).encode()).decode()
     return {
         "slug": entry.slug,
-        "title": entry.title,
+        "title": entry.shown_title,
         "poster": f"{entry.slug}.png",
         "film": f"{entry.slug}.mp4",
         # Captions are inside the page: from disk a browser refuses to read a file beside it.
@@ -102,7 +101,7 @@ def _scene_record(
             {
                 "start": round(record.start, 3),
                 "clock": _clock(record.start),
-                "title": chapter_title(record.name),
+                "title": record.title,
             }
             for record in rehearsal.beats
         ],

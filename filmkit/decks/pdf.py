@@ -69,7 +69,7 @@ def _compile(
                 "file": f"{i}.png",
                 "ratio": slide.picture.width / slide.picture.height,
                 "title": slide.title,
-                "scene": slide.entry.title,
+                "scene": slide.entry.shown_title,
                 "narration": slide.narration,
                 "alt": slide.alt,
             }

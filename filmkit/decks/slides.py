@@ -13,6 +13,7 @@ from PIL import Image
 
 from extract.temporary import temporary_folder
 from extract.trace import Trace
+from filmkit.core.language import _
 from filmkit.core.picture_map import picture_map
 from filmkit.core.records import Rehearsal
 from filmkit.core.scene_entry import SceneEntry
@@ -25,7 +26,7 @@ from filmkit.render.runner import manim_config, rehearse, take_stills
 from filmkit.render.voices import timed
 from filmkit.words.alt import alt_text
 from filmkit.words.captions import Cue, captions, shifted
-from filmkit.words.script import chapter_title, speaker_notes
+from filmkit.words.script import speaker_notes
 
 __all__ = ["Slide", "drawn_slides", "filmed_slides", "slides_of", "title_of"]
 
@@ -103,7 +104,7 @@ def slides_of(
 
     def take(name: str, stage: Stage) -> None:
         record = stage.beats[-1]
-        title = chapter_title(record.name)
+        title = record.title
         document = picture_map(stage.with_notes(), stage.camera, values=True)
         slides.append(
             Slide(
@@ -179,7 +180,7 @@ def filmed_slides(request: RenderRequest, trace: Trace, target: Path) -> Iterato
                     count = sum(task.beat == record.name for task in plan.tasks)
                     sound = session.spoken.track([(entry, [record])], request.quality)
                     film = deliver(
-                        folder / entry.slug / f"{slide.name}.{request.file_format}",
+                        folder / entry.output_name / f"{slide.name}.{request.file_format}",
                         islice(parts, count),
                         request.file_format,
                         frame_rate=request.quality.frame_rate,
@@ -192,5 +193,5 @@ def filmed_slides(request: RenderRequest, trace: Trace, target: Path) -> Iterato
 
 def title_of(slides: Sequence[Slide]) -> str:
     """Return the title of a deck: that of its only scene, or of the whole series."""
-    titles = {slide.entry.title for slide in slides}
-    return titles.pop() if len(titles) == 1 else "How attention works"
+    titles = {slide.entry.shown_title for slide in slides}
+    return titles.pop() if len(titles) == 1 else _("How attention works")

@@ -20,6 +20,7 @@ from PIL import Image
 
 from extract.files import OutputError, atomic_write, write_text
 from extract.trace import Trace
+from filmkit.core.language import current_language
 from filmkit.core.printable import printable
 from filmkit.core.theme import Theme
 from filmkit.decks import is_link
@@ -96,7 +97,7 @@ def write_web(
 
 def _slide_record(slide: Slide, trace: Trace, arrays: ArrayStore) -> dict[str, Any]:
     return {
-        "scene": slide.entry.title,
+        "scene": slide.entry.shown_title,
         "title": slide.title,
         "narration": slide.narration,
         "notes": slide.notes,
@@ -133,6 +134,7 @@ def render_page(template: str, theme: Theme, **values: Any) -> str:
     environment.globals["source_hash"] = lambda name: source_hash(source(name))
     environment.filters["link"] = require_link
     return environment.get_template(template).render(
+        language=current_language(),
         colours=colours_of(theme),
         scheme="dark" if theme.name == "dark" else "light",
         fonts=fonts(),

@@ -121,7 +121,7 @@ def plan_scene(
         for tail in (False, True)
         if part_frames(record, quality, tail=tail)
     )
-    plan = Plan(entry, Path(entry.slug), played, tasks)
+    plan = Plan(entry, Path(entry.output_name), played, tasks)
     return beat_film(plan, plan.beats[0]) if len(plan.beats) == 1 and len(played) > 1 else plan
 
 
@@ -139,7 +139,7 @@ def with_arrival(entry: SceneEntry, played: Sequence[str]) -> set[tuple[str, boo
 def beat_film(plan: Plan, beat: str) -> Plan:
     """Return the plan of a film that shows one beat of a planned scene."""
     number = plan.played.index(beat) + 1
-    name = Path(plan.entry.slug) / f"{number:02}_{beat}"
+    name = Path(plan.entry.output_name) / f"{number:02}_{beat}"
     return replace(plan, name=name, tasks=tuple(task for task in plan.tasks if task.beat == beat))
 
 

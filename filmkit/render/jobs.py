@@ -10,6 +10,7 @@ from pathlib import Path
 
 from extract.files import write_text
 from extract.trace import Trace
+from filmkit.core.language import current_language
 from filmkit.core.records import ARRIVE, BeatRecord, Rehearsal
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.render.cache import Cache, open_cache
@@ -58,7 +59,6 @@ from filmkit.render.workers import (
 )
 from filmkit.voice.sounds import Samples
 from filmkit.words.captions import Cue, captions, shifted, srt, vtt
-from filmkit.words.script import chapter_title
 
 __all__ = [
     "RenderSession",
@@ -262,12 +262,13 @@ def make_films(request: RenderRequest) -> bool:
             session.meter.describe(FILM)
             chapters = [
                 (
-                    entry.title,
+                    entry.shown_title,
                     sum(frame_count(r, request.quality) for r in session.records(entry)),
                 )
                 for entry in request.scenes
             ]
             name = SHORT_FILM if request.selection else FILM
+            name += current_language().file_suffix
             titles = request.out / f"{name}.txt"
             paths = [write(Path(name), request.scenes, chapters), titles]
             write_text(titles, chapter_list(chapters, request.quality.frame_rate))
@@ -324,7 +325,7 @@ def write_film(
 
 def beat_chapters(beats: Sequence[BeatRecord], quality: Quality) -> Chapters:
     """Return a chapter for each beat of a film; none for the film of a single beat."""
-    chapters = [(chapter_title(beat.name), frame_count(beat, quality)) for beat in beats]
+    chapters = [(beat.title, frame_count(beat, quality)) for beat in beats]
     return chapters if len(beats) > 1 else ()
 
 
@@ -400,19 +401,21 @@ def make_posters(request: RenderRequest, thumbnail: SceneEntry) -> bool:
                 options=request.options,
                 draw=lambda stage: draw_picture(stage, file_format),
             )
-            write_picture(picture, target(entry.slug), title=entry.title)
+            write_picture(picture, target(entry.output_name), title=entry.shown_title)
             meter.advance(1)
             return picture
 
         with manim_config(request.quality, verbosity=request.verbosity):
             pictures = for_each_scene(request, posters, drawn)
-        paths = [target(entry.slug) for entry in pictures]
+        paths = [target(entry.output_name) for entry in pictures]
         if len(pictures) == len(posters):
             meter.describe(SHEET)
-            paths.append(make_sheet(pictures, target(SHEET)))
+            paths.append(make_sheet(pictures, target(f"{SHEET}{current_language().file_suffix}")))
             meter.advance(1)
         with manim_config(THUMBNAIL_SIZE, verbosity=request.verbosity):
-            paths += [target(entry.slug) for entry in for_each_scene(request, [thumbnail], drawn)]
+            paths += [
+                target(entry.output_name) for entry in for_each_scene(request, [thumbnail], drawn)
+            ]
     report_files(request, paths)
     return len(paths) == len(posters) + 2
 

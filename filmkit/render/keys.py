@@ -25,6 +25,7 @@ import manimpango
 
 from extract.published import EXTRACTED_GPT2, PUBLISHED
 from filmkit.core.fonts import FONT_RULES, font_files
+from filmkit.core.language import KIT_CATALOGUES, catalogue_folder, words_digest
 from filmkit.core.project import PROJECT
 from filmkit.core.records import ARRIVE, BeatRecord
 from filmkit.core.scene_entry import SceneEntry
@@ -64,6 +65,7 @@ WORDS = NOTES | {"title", "variant", "narration"}
 
 LIBRARIES = (
     "av",
+    "babel",
     "cmap",
     "isosurfaces",
     "manim",
@@ -77,6 +79,7 @@ LIBRARIES = (
     "skia-pathops",
     "svgelements",
     "typst",
+    "uniseg",
 )
 
 
@@ -123,12 +126,13 @@ class BeatHasher:
             Whether the notes on where the numbers come from are part of the pictures.
         """
         scene = self._code(entry)
-        told = NOTES if notes else ()
+        told, words = NOTES if notes else (), self._words(entry, narrated=False)
         played = [tuple(beats[: i + 1]) for i in range(len(beats))]
         return {
             until[-1]: digest(
                 [
                     self._pictures,
+                    words,
                     entry.module,
                     entry.cls,
                     *until,
@@ -192,7 +196,15 @@ class BeatHasher:
 
     def scene_key(self, entry: SceneEntry) -> str:
         """Find the key of all that a scene shows and says, in any of its beats."""
-        own = digest([self._scene, entry.module, entry.cls, *self._code(entry).everything()])
+        own = digest(
+            [
+                self._scene,
+                self._words(entry, narrated=True),
+                entry.module,
+                entry.cls,
+                *self._code(entry).everything(),
+            ]
+        )
         if entry.arrival is None:
             return own
         handover = _texts(self._index.reach([("filmkit.core.handover", EVERYTHING)]))
@@ -203,9 +215,18 @@ class BeatHasher:
         add_scene(self._index, entry)
         return SceneCode(self._index, (entry.module, entry.cls))
 
+    def _words(self, entry: SceneEntry, *, narrated: bool) -> str:
+        """Hash the translations of what a scene shows, and of what it says if that is asked for."""
+        add_scene(self._index, entry)
+        lineage = self._index.lineage((entry.module, entry.cls))
+        files = filter(None, (self._index.file(module) for module, _ in lineage))
+        folders = map(catalogue_folder, files)
+        return words_digest(self._options.settings.language, *folders, narrated=narrated)
+
     def tree_key(self) -> str:
         """Find the key of all code there is: while it is the same, so are all other keys."""
-        return digest([self._scene, self._index.tree_digest()])
+        language = self._options.settings.language
+        return digest([self._scene, self._index.tree_digest(), *catalogue_digests(language)])
 
     @cached_property
     def encoding_key(self) -> str:
@@ -294,13 +315,21 @@ def _codes(pieces: Iterable[Piece]) -> list[str]:
     return [piece.code for piece in pieces]
 
 
+def catalogue_digests(language: str) -> list[str]:
+    """Hash each of the project's catalogues of a language."""
+    files = [KIT_CATALOGUES / f"{language}.po", *PROJECT.glob(f"scenes/*/locale/{language}.po")]
+    return [sha256(path.read_bytes()).hexdigest() for path in sorted(files) if path.exists()]
+
+
 def source_digest(trace_file: Path, options: RenderOptions, entries: Iterable[SceneEntry]) -> str:
     """Hash every file of code and the traces; see :meth:`BeatHasher.source_digest`."""
     index = CodeIndex(PROJECT)
     for entry in entries:
         add_scene(index, entry)
     traces = [trace_file, *filter(None, [options.settings.compare])]
-    return digest([index.tree_digest(), *(sha256(p.read_bytes()).hexdigest() for p in traces)])
+    catalogues = catalogue_digests(options.settings.language)
+    traces_read = (sha256(path.read_bytes()).hexdigest() for path in traces)
+    return digest([index.tree_digest(), *catalogues, *traces_read])
 
 
 def add_scene(index: CodeIndex, entry: SceneEntry) -> None:
@@ -331,6 +360,9 @@ def scene_code(entry: SceneEntry) -> tuple[list[str], dict[str, bytes]]:
         path = index.file(module)
         if entry.file and path:
             files[path.resolve().relative_to(folder).as_posix()] = path.read_bytes()
+    if entry.file:
+        for path in catalogue_folder(entry.file).glob("*.po"):
+            files[path.relative_to(folder).as_posix()] = path.read_bytes()
     return sorted(index.project_modules(modules)), files
 
 

@@ -102,7 +102,7 @@ def rehearsals_of(request: RenderRequest) -> dict[SceneEntry, Rehearsal]:
 def _as_record(entry: SceneEntry, rehearsal: Rehearsal) -> dict[str, object]:
     return {
         "name": entry.slug,
-        "title": entry.title,
+        "title": entry.shown_title,
         "seconds": round(rehearsal.duration, 3),
         "beats": [
             {
@@ -119,7 +119,7 @@ def _as_record(entry: SceneEntry, rehearsal: Rehearsal) -> dict[str, object]:
 
 def _as_text(entry: SceneEntry, rehearsal: Rehearsal) -> str:
     minutes, seconds = divmod(round(rehearsal.duration), 60)
-    lines = [f"{entry.slug}  {entry.title}  ({minutes}:{seconds:02})"]
+    lines = [f"{entry.slug}  {entry.shown_title}  ({minutes}:{seconds:02})"]
     beats = ", ".join(record.name for record in rehearsal.beats)
     tensors = ", ".join(rehearsal.tensors)
     for head, text in (("beats", beats), ("tensors", tensors)):

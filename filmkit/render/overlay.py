@@ -22,6 +22,7 @@ from manim import Mobject, Rectangle, config
 
 from filmkit.core.camera import StageCamera
 from filmkit.core.geometry import CAPTION_STRIP, FRAME_HEIGHT, Box, Frame
+from filmkit.core.language import current_language, use_language
 from filmkit.core.records import BeatRecord, StageSettings
 from filmkit.core.renderer import frames_before
 from filmkit.core.stage import notes_at_top
@@ -30,7 +31,7 @@ from filmkit.core.theme import current_theme, use_theme
 from filmkit.render.movie import Pixels
 from filmkit.render.quality import Quality
 from filmkit.render.runner import part_frames
-from filmkit.words.captions import MAX_LINE_LENGTH, MAX_LINES, Cue, captions, shifted
+from filmkit.words.captions import MAX_LINES, Cue, captions, max_line_length, shifted
 
 __all__ = [
     "NOTHING",
@@ -48,8 +49,11 @@ LINE_GAP = 0.2  # gap between two lines of a caption, as a fraction of the line 
 PLATE_OPACITY = 0.8  # opacity of the plate behind the words
 PLATE_PAD = 0.06  # how far the plate reaches beyond the words, in scene units
 
-# A line of the maximum length in ordinary letters, to measure how wide a full line is.
-SAMPLE = "the query of the row meets a key of columns"[:MAX_LINE_LENGTH]
+# Ordinary letters, to measure how wide a full line is.
+SAMPLE, EAST_ASIAN_SAMPLE = (
+    "the query of the row meets a key of columns",
+    "查询和键在这一行里相遇" * 2,
+)
 
 
 Floats = npt.NDArray[np.floating[Any]]
@@ -223,7 +227,7 @@ def draw_overlay(
     frame_rate
         Frames per second.
     settings
-        Names of the theme and the palette.
+        Names of the theme and of the language.
 
     Yields
     ------
@@ -232,7 +236,7 @@ def draw_overlay(
         yielded several times.
     """
     size = (int(config.pixel_width), int(config.pixel_height))
-    drawn = _OverlayPainter(overlay, frame_rate, settings.theme, size)
+    drawn = _OverlayPainter(overlay, frame_rate, settings, size)
     frame = 0
     for picture, repeat in pictures:
         end = frame + repeat
@@ -251,14 +255,15 @@ class _OverlayPainter:
     """Draws an overlay onto pictures, frame by frame."""
 
     def __init__(
-        self, overlay: Overlay, frame_rate: int, theme: str, size: tuple[int, int]
+        self, overlay: Overlay, frame_rate: int, settings: StageSettings, size: tuple[int, int]
     ) -> None:
         self._notes = overlay.notes
         self._spans = [
             (frames_before(cue.start, frame_rate), frames_before(cue.end, frame_rate), cue.lines)
             for cue in overlay.cues
         ]
-        self._frame_rate, self._theme, self._size = frame_rate, theme, size
+        self._frame_rate, self._size = frame_rate, size
+        self._theme, self._language = settings.theme, settings.language
 
     def state(self, frame: int) -> State:
         """Return what is drawn at a frame."""
@@ -273,14 +278,16 @@ class _OverlayPainter:
         for texts, strength in notes:
             picture = _note_stamp(texts, self._theme, self._size).on(picture, strength)
         if lines:
-            picture = _caption_stamp(lines, self._theme, self._size).on(picture)
+            picture = _caption_stamp(lines, self._theme, self._language, self._size).on(picture)
         return picture
 
 
 def overlay_digest(overlay: Overlay, settings: StageSettings) -> str:
     """Return a hash of an overlay and of how it is drawn, for the names of files that hold it."""
     code = Path(__file__).read_bytes()
-    return sha256(code + repr((overlay, settings.theme)).encode()).hexdigest()[:16]
+    return sha256(code + repr((overlay, settings.theme, settings.language)).encode()).hexdigest()[
+        :16
+    ]
 
 
 def caption_size(frame: Frame) -> float:
@@ -291,14 +298,17 @@ def caption_size(frame: Frame) -> float:
     """
     room = frame.captions * frame.height - frame.margin * frame.shorter_side - PLATE_PAD
     by_height = room / (MAX_LINES + (MAX_LINES - 1) * LINE_GAP) / FRAME_HEIGHT
-    by_width = frame.safe.width / Label(SAMPLE, size=1.0).width
+    sample = EAST_ASIAN_SAMPLE if current_language().is_east_asian else SAMPLE
+    by_width = frame.safe.width / Label(sample[: max_line_length()], size=1.0).width
     return min(current_theme().name_size, by_height, by_width)
 
 
 @lru_cache(maxsize=8)
-def _caption_stamp(lines: tuple[str, ...], theme: str, size: tuple[int, int]) -> _Stamp:
+def _caption_stamp(
+    lines: tuple[str, ...], theme: str, language: str, size: tuple[int, int]
+) -> _Stamp:
     """Render the lines of a caption for pictures of a size, (width, height) in pixels."""
-    with use_theme(theme) as active_theme:
+    with use_language(language), use_theme(theme) as active_theme:
         frame = Frame(float(config.frame_width), float(config.frame_height), captions=CAPTION_STRIP)
         text_size = caption_size(frame)
         height = text_size * FRAME_HEIGHT

@@ -176,7 +176,9 @@ def draw_sheet(
     pen = ImageDraw.Draw(sheet)
     line = max(1, round(gap / 30))
     title = round(TITLE * min(width, height))
-    _write(pen, (gap, gap + title), sheet.width - 2 * gap, title, entry.slug, entry.title, theme)
+    _write(
+        pen, (gap, gap + title), sheet.width - 2 * gap, title, entry.slug, entry.shown_title, theme
+    )
     for index, beat in enumerate(beats):
         row, column = divmod(index, columns)
         x, y = gap + column * across, gap + header + row * down
@@ -288,7 +290,7 @@ def save_sheet(
         When the sheet cannot be written.
     """
     entry = contact_sheet.entry
-    path = request.out / f"{entry.slug}.preview.png"
+    path = request.out / f"{entry.output_name}.preview.png"
     size = (request.quality.width, request.quality.height)
     with use_theme(request.theme) as theme:
         image = draw_sheet(entry, tuple(contact_sheet.pictures), pictures, size, theme)

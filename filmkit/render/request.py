@@ -12,6 +12,7 @@ import click
 from extract.printing import echo
 from extract.trace import Trace
 from filmkit.core.fonts import lacks_fonts
+from filmkit.core.language import DEFAULT_LANGUAGE
 from filmkit.core.records import Speech, StageSettings
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.theme_names import PALETTES, THEMES
@@ -108,6 +109,8 @@ class RenderRequest:
         How films get captions; one of :data:`filmkit.render.formats.CAPTIONS`.
     calm
         Whether pictures stand still while they are talked about.
+    language
+        Code of the language; see :mod:`filmkit.core.language`.
     voice
         Who speaks the narration; None for films without sound.
     speech
@@ -139,6 +142,7 @@ class RenderRequest:
     compare: Path | None = None
     captions: str = DEFAULT_CAPTIONS
     calm: bool = False
+    language: str = DEFAULT_LANGUAGE
     voice: Voice | None = None
     speech: SceneSpeech = field(default_factory=dict)
 
@@ -157,6 +161,7 @@ class RenderRequest:
             # A film that is written as its last picture has no time to drift.
             calm=self.calm or self.file_format == "png",
             caption_strip=self.captions == "burn",
+            language=self.language,
         )
         return RenderOptions(self.quality, settings, self.speech)
 

@@ -30,7 +30,6 @@ from filmkit.render.quality import Quality, frame_size
 from filmkit.render.request import RenderOptions
 from filmkit.render.vector import draw_page, write_pages
 from filmkit.words.alt import alt_text
-from filmkit.words.script import chapter_title
 
 __all__ = [
     "frame_count",
@@ -157,7 +156,7 @@ def render_stills(
     file_format: str,
     progress: Callable[[int], None],
 ) -> list[Path]:
-    """Write the last frame of beats to ``out/SLUG/NN_BEAT.png``, each with a picture map.
+    """Write the last frame of beats to ``out/SCENE/NN_BEAT.png``, each with a picture map.
 
     The picture map, ``NN_BEAT.json``, says what every panel shows and where, and holds an alt text;
     see :mod:`filmkit.core.picture_map`.
@@ -192,22 +191,22 @@ def render_stills(
     paths: list[Path] = []
 
     def take(name: str, stage: Stage) -> None:
-        path = out / entry.slug / f"{name}.{file_format}"
+        path = out / entry.output_name / f"{name}.{file_format}"
         if file_format == "png":
             pixels = stage.snapshot(notes=True)
             pixels = master_pixels(pixels, transparent=options.settings.transparent)
             write_png(Image.fromarray(pixels), path)
         else:
-            write_pages([draw_page(stage)], path, title=f"{entry.title}: {name}")
+            write_pages([draw_page(stage)], path, title=f"{entry.shown_title}: {name}")
         document = picture_map(stage.with_notes(), stage.camera)
-        document["alt"] = alt_text(document, chapter_title(stage.beats[-1].name))
+        document["alt"] = alt_text(document, stage.beats[-1].title)
         write_text(path.with_suffix(".json"), json.dumps(document, ensure_ascii=False))
         paths.append(path)
         progress(1)
 
     take_stills(entry, trace=trace, options=options, beats=beats, take=take)
     if set(beats) == set(entry.load().beat_names(trace)):
-        _remove_former(out / entry.slug, {path.stem for path in paths})
+        _remove_former(out / entry.output_name, {path.stem for path in paths})
     return paths
 
 

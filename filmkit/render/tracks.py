@@ -10,6 +10,7 @@ from typing import Any
 import av
 import numpy as np
 
+from filmkit.core.language import current_language
 from filmkit.render.formats import FORMATS
 from filmkit.voice.sounds import RATE, Samples
 from filmkit.words.captions import Cue, escape_vtt
@@ -51,7 +52,7 @@ def mux_captions(container: av.container.OutputContainer, cues: Sequence[Cue]) -
     context = stream.codec_context
     context.subtitle_header = STYLE
     stream.time_base = context.time_base = MILLISECONDS
-    stream.metadata["language"] = "eng"
+    stream.metadata["language"] = current_language().three_letters
     # All cues are written before the first video packet: FFmpeg interleaves the streams by time.
     for cue in cues:
         packet = av.Packet(_text_for_webm(cue) if webm else _text_for_mov(cue))
@@ -96,7 +97,7 @@ class SoundTrack:
         self._stream = stream
         stream.codec_context.layout = "stereo"
         stream.codec_context.bit_rate = BIT_RATE
-        stream.metadata["language"] = "eng"
+        stream.metadata["language"] = current_language().three_letters
 
     def write_until(self, seconds: float) -> None:
         """Write the sound until a time, so that it lies beside the pictures of that time."""

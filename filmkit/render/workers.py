@@ -665,8 +665,9 @@ def load_all(entries: Iterable[SceneEntry]) -> dict[SceneEntry, type[Stage]]:
         with suppress(Exception):
             stages[entry] = entry.load()
             _, neighbours = scene_code(entry)
-            for path in neighbours.keys() - {entry.file and entry.file.name}:
-                import_module(".".join(Path(path).with_suffix("").parts))
+            for path in map(Path, neighbours.keys() - {entry.file and entry.file.name}):
+                if path.suffix == ".py":
+                    import_module(".".join(path.with_suffix("").parts))
     return stages
 
 

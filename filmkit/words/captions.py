@@ -7,35 +7,33 @@ beat have the same reading speed. Where a voice speaks, cues are shown when it s
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from html import escape
 from itertools import accumulate, pairwise
 
+from filmkit.core.language import DEFAULT_LANGUAGE, Language, current_language
+from filmkit.core.line_breaks import break_units
 from filmkit.core.records import BeatRecord
 
 __all__ = [
     "MAX_LINES",
-    "MAX_LINE_LENGTH",
-    "READING_SPEED",
     "Cue",
     "captions",
     "escape_vtt",
+    "max_line_length",
     "shifted",
     "srt",
     "vtt",
 ]
 
-MAX_LINE_LENGTH = 42
-"""Maximum length of a line, in characters."""
-
 MAX_LINES = 2
 """Maximum number of lines of a cue."""
 
-READING_SPEED = 17
-"""Maximum reading speed, in characters per second, beside a moving picture."""
+LINE_LENGTH, EAST_ASIAN_LINE_LENGTH = 42, 18  # in characters
+
+SENTENCE_ENDS, CLAUSE_ENDS = frozenset(".?!。？！"), frozenset(",;:—，；：、")
 
 MIN_SECONDS = 1.0  # minimum duration of a cue, where its beat is long enough
 
@@ -48,14 +46,44 @@ TOO_SHORT = 50.0  # for a cue that is shorter than MIN_SECONDS
 SENTENCE_INSIDE = 1.5  # for a sentence that ends inside a cue
 UNEVEN = 2.0  # for two lines of unequal length; this much if one is empty and the other full
 
-# Words that start a phrase, and words that belong to the phrase of the next word.
-VERBS = frozenset({"are", "is", "it", "was"})
-STARTERS = VERBS | {
-    *("and", "at", "but", "by", "for", "from", "in", "into", "of", "on", "or", "so", "than"),
-    *("against", "that", "to", "until", "what", "when", "where", "which", "who", "with", "without"),
-}
-LEADERS = (STARTERS - VERBS) | {
-    *("a", "all", "an", "each", "every", "its", "no", "one", "only", "the", "these", "this"),
+
+@dataclass(frozen=True)
+class _Phrases:
+    """Words by which the phrases of a language are known.
+
+    Attributes
+    ----------
+    starters
+        Words that start a phrase.
+    leaders
+        Words that belong to the phrase of the next word.
+    """
+
+    starters: frozenset[str] = frozenset()
+    leaders: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, verbs: str, links: str, articles: str) -> _Phrases:
+        """Make them from verbs, words that link phrases, and articles; lists with blanks."""
+        starters = frozenset(links.split())
+        return cls(starters | set(verbs.split()), starters | set(articles.split()))
+
+
+# Without an entry here, captions of a language are broken at marks of punctuation all the same.
+PHRASES = {
+    DEFAULT_LANGUAGE: _Phrases.of(
+        "are is it was",
+        "against and at but by for from in into of on or so than that to until what when where "
+        "which who with without",
+        "a all an each every its no one only the these this",
+    ),
+    "fr": _Phrases.of(
+        "est il elle on sont était",
+        "à au aux avec car comme contre dans de des donc du en entre et jusqu’à mais ni où ou par "
+        "pour puis quand que qui sans si sous sur vers",
+        "ce ces cette chaque la le les leur leurs ne pas sa se ses son tous tout toute toutes un "
+        "une",
+    ),
 }
 
 
@@ -70,7 +98,12 @@ class Cue:
     @property
     def text(self) -> str:
         """The lines, joined into one."""
-        return " ".join(self.lines)
+        return ("" if current_language().is_east_asian else " ").join(self.lines)
+
+
+def max_line_length() -> int:
+    """Return the maximum length of a line in the language in use, in characters."""
+    return EAST_ASIAN_LINE_LENGTH if current_language().is_east_asian else LINE_LENGTH
 
 
 def captions(beats: Iterable[BeatRecord]) -> tuple[Cue, ...]:
@@ -125,29 +158,32 @@ def _cues_of(record: BeatRecord) -> Iterator[Cue]:
     speech = record.speech
     seconds = speech.ends - speech.begins if speech else record.end - record.start
     texts = _split(words, seconds)
-    letters = [len(" ".join(lines)) for lines in texts]
+    letters = [len("".join(lines).rstrip()) for lines in texts]
     if speech:
         # With the space before each cue but the first.
-        before = [0, *accumulate(count + 1 for count in letters)]
-        length = before[-1] - 1
+        before = [0, *accumulate(len("".join(lines)) for lines in texts)]
+        length = len(record.narration)
         times = [speech.time_at(min(n, length), length) for n in before]
         # The last one stays until it can be read, if the beat lasts so long.
-        read = times[-2] + letters[-1] / READING_SPEED
+        read = times[-2] + letters[-1] / current_language().letters_a_second
         times[-1] = max(times[-1], min(read, record.end - record.start))
     else:
         times = [seconds * n / sum(letters) for n in accumulate(letters, initial=0)]
     for lines, (start, end) in zip(texts, pairwise(times), strict=True):
-        yield Cue(record.start + start, record.start + end, lines)
+        yield Cue(record.start + start, record.start + end, tuple(line.rstrip() for line in lines))
 
 
 def _words(text: str) -> Iterator[str]:
-    """Yield the units between which a line can be broken: words, or numbers with "%" or "×".
+    """Yield the units between which a line can be broken, with the blanks behind them.
 
     A word that is longer than a line is cut into pieces.
     """
-    for word in re.findall(r"\S+(?: [%×]\S*)*", text):
-        for start in range(0, len(word), MAX_LINE_LENGTH):
-            yield word[start : start + MAX_LINE_LENGTH]
+    longest = max_line_length()
+    for word in break_units(text):
+        while len(word.rstrip()) > longest:
+            yield word[:longest]
+            word = word[longest:]
+        yield word
 
 
 def _split(words: tuple[str, ...], seconds: float) -> list[tuple[str, ...]]:
@@ -155,47 +191,51 @@ def _split(words: tuple[str, ...], seconds: float) -> list[tuple[str, ...]]:
 
     Dynamic programming: the best way to split the first n words, for every n.
     """
-    letters = len(" ".join(words))
+    letters = len("".join(words))
     best: list[tuple[float, list[tuple[str, ...]]]] = [(0.0, [])]
     for end in range(1, len(words) + 1):
         ways = []
         for start in range(end):
-            folded = _folded(words[start:end])
+            folded = _folded(words[start:end], current_language())
             if folded is None:
                 continue
             cost, lines = folded
             cost += best[start][0] + EACH_CUE + _cost_of_ending(words, end)
             if start or end < len(words):
-                cost += TOO_SHORT * (seconds * len(" ".join(lines)) < MIN_SECONDS * letters)
+                cost += TOO_SHORT * (seconds * len("".join(lines)) < MIN_SECONDS * letters)
             ways.append((cost, [*best[start][1], lines]))
         best.append(min(ways, key=lambda way: way[0]))
     return best[-1][1]
 
 
 @lru_cache(maxsize=4096)
-def _folded(words: tuple[str, ...]) -> tuple[float, tuple[str, ...]] | None:
+def _folded(words: tuple[str, ...], language: Language) -> tuple[float, tuple[str, ...]] | None:
     """Return the lowest cost of a cue's lines, and the lines; None if the words do not fit."""
-    inner = SENTENCE_INSIDE * sum(word[-1] in ".?!" for word in words[:-1])
-    whole = " ".join(words)
-    if len(whole) <= MAX_LINE_LENGTH:
+    longest = max_line_length()
+    inner = SENTENCE_INSIDE * sum(word.rstrip()[-1] in SENTENCE_ENDS for word in words[:-1])
+    whole = "".join(words)
+    if len(whole.rstrip()) <= longest:
         return inner, (whole,)
     ways = []
     for end in range(1, len(words)):
-        lines = " ".join(words[:end]), " ".join(words[end:])
-        if max(map(len, lines)) <= MAX_LINE_LENGTH:
-            uneven = abs(len(lines[0]) - len(lines[1])) / MAX_LINE_LENGTH
+        lines = "".join(words[:end]), "".join(words[end:])
+        lengths = [len(line.rstrip()) for line in lines]
+        if max(lengths) <= longest:
+            uneven = abs(lengths[0] - lengths[1]) / longest
             ways.append((inner + _cost_of_ending(words, end) / 2 + UNEVEN * uneven, lines))
     return min(ways) if ways else None
 
 
 def _cost_of_ending(words: Sequence[str], end: int) -> float:
     """Return the cost of ending a cue after the first ``end`` words."""
-    last = words[end - 1]
-    bare = last.rstrip("”’\"')")
-    if end == len(words) or bare[-1:] in (".", "?", "!"):
+    phrases = PHRASES.get(current_language().code, _Phrases())
+    last = words[end - 1].rstrip()
+    bare = last.rstrip("”’»\"')）")
+    if end == len(words) or bare[-1:] in SENTENCE_ENDS:
         return SENTENCE
-    if bare[-1:] in (",", ";", ":", "—"):
+    if bare[-1:] in CLAUSE_ENDS:
         return CLAUSE
-    if last.lower() in LEADERS or last[-1].isdigit():
+    if last.lower() in phrases.leaders or last[-1].isdigit():
         return WITHIN
-    return BETWEEN if words[end].lower() in STARTERS else (BETWEEN + WITHIN) / 2
+    next_word = words[end].rstrip().lower()
+    return BETWEEN if next_word in phrases.starters else (BETWEEN + WITHIN) / 2

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
+from filmkit.core.language import _, current_language
+from filmkit.core.numbers import format_count, format_decimal
 from filmkit.core.records import BeatRecord, Rehearsal
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.words.captions import captions
 
-__all__ = ["chapter_title", "script", "script_record", "script_table", "speaker_notes"]
-
-ABBREVIATIONS = re.compile(r"\b(gpu|gqa|kv|mha|mla|mqa)\b", re.IGNORECASE)
-
-
-def chapter_title(beat: str) -> str:
-    """Return a beat's name in a readable form: "one_gpu" becomes "One GPU"."""
-    title = beat.replace("_", " ")
-    return ABBREVIATIONS.sub(lambda match: match[0].upper(), title[:1].upper() + title[1:])
+__all__ = ["script", "script_record", "script_table", "speaker_notes"]
 
 
 def speaker_notes(rehearsal: Rehearsal) -> dict[str, str]:
@@ -26,27 +19,40 @@ def speaker_notes(rehearsal: Rehearsal) -> dict[str, str]:
     beats = rehearsal.beats
     notes = {}
     for i, record in enumerate(beats):
-        seconds = f"{record.end - record.start:.0f} s"
-        after = f" Next: {chapter_title(beats[i + 1].name)}." if i + 1 < len(beats) else ""
-        notes[record.name] = f"{record.narration}\n\n{i + 1} of {len(beats)}, {seconds}.{after}"
+        place = _(
+            "{number} of {count}, {seconds} s.",
+            number=i + 1,
+            count=len(beats),
+            seconds=format_count(record.end - record.start),
+        )
+        after = [_("Next: {title}.", title=beats[i + 1].title)] if i + 1 < len(beats) else []
+        notes[record.name] = f"{record.narration}\n\n{' '.join([place, *after])}"
     return notes
 
 
 def script(entry: SceneEntry, rehearsal: Rehearsal) -> str:
     """Return the script of a scene as Markdown: time, narration and speed of each beat."""
     beats = rehearsal.beats
-    count = sum(_word_count(record) for record in beats)
-    summary = f"{entry.slug}, {_clock(rehearsal.duration)}, {len(beats)} beats, {count} words"
-    return "\n\n".join([f"# {entry.title}", summary, *map(_section, beats)])
+    words = sum(_word_count(record) for record in beats)
+    summary = _(
+        "{scene}, {clock}, {beats} beats, {words} words",
+        scene=entry.slug,
+        clock=_clock(rehearsal.duration),
+        beats=len(beats),
+        words=format_count(words),
+    )
+    return "\n\n".join([f"# {entry.shown_title}", summary, *map(_section, beats)])
 
 
 def _section(record: BeatRecord) -> str:
     """Return the section of one beat."""
     times = f"{_clock(record.start)}–{_clock(record.end)}"
-    speed = (
-        f"{_words_per_minute(record):.0f} words a minute, {_characters_per_second(record):.1f} c/s"
+    speed = _(
+        "{words} words a minute, {characters} c/s",
+        words=format_count(_words_per_minute(record)),
+        characters=format_decimal(_characters_per_second(record), 1),
     )
-    title = chapter_title(record.name)
+    title = record.title
     return f"## {times} {title}\n\n{record.narration}\n\n*{record.name}, {speed}*"
 
 
@@ -54,12 +60,12 @@ def script_record(entry: SceneEntry, rehearsal: Rehearsal) -> dict[str, Any]:
     """Return the script of a scene as a record for JSON; times are in seconds."""
     return {
         "name": entry.slug,
-        "title": entry.title,
+        "title": entry.shown_title,
         "seconds": round(rehearsal.duration, 3),
         "beats": [
             {
                 "name": record.name,
-                "title": chapter_title(record.name),
+                "title": record.title,
                 "start": round(record.start, 3),
                 "end": round(record.end, 3),
                 "narration": record.narration,
@@ -89,8 +95,8 @@ def script_table(rehearsals: Mapping[SceneEntry, Rehearsal]) -> list[list[str]]:
     return rows
 
 
-def _word_count(record: BeatRecord) -> int:
-    return len(record.narration.split())
+def _word_count(record: BeatRecord) -> float:
+    return current_language().word_count(record.narration)
 
 
 def _words_per_minute(record: BeatRecord) -> float:

@@ -11,7 +11,7 @@ from manim import Animation, Group, LaggedStart, VGroup, linear
 from filmkit.core.animations import AnimateWith, set_presence
 from filmkit.core.camera import Shot, keep_upright
 from filmkit.core.geometry import FRAME_HEIGHT, Box, Frame
-from filmkit.core.numbers import format_counted
+from filmkit.core.numbers import counted_heads, counted_layers
 from filmkit.core.printable import printable
 from filmkit.core.text import Label, fit_word
 from filmkit.core.theme import current_theme
@@ -264,7 +264,7 @@ class ModelCache:
             values.corner(1.0, 1.0, 0.0),
             values.corner(1.0, 1.0, 1.0),
             away=beside,
-            text=f"{format_counted(cost.layers, 'layer')} of {format_counted(cost.heads, 'head')}",
+            text=f"{counted_layers(cost.layers)} of {counted_heads(cost.heads)}",
         )
         return [*channels, layers]
 

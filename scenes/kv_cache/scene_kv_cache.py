@@ -24,7 +24,13 @@ from filmkit.core.animations import (
 from filmkit.core.camera import Shot, pin_to_frame
 from filmkit.core.geometry import Box
 from filmkit.core.heatmap import Heatmap
-from filmkit.core.numbers import format_counted, format_short, readable_bytes, spoken_bytes
+from filmkit.core.numbers import (
+    counted_heads,
+    counted_layers,
+    format_short,
+    readable_bytes,
+    spoken_bytes,
+)
 from filmkit.core.printable import printable
 from filmkit.core.stage import Stage, StageError, beat
 from filmkit.core.text import Label, fit_size
@@ -104,9 +110,9 @@ class KVCache(Stage):
             "word": printable(word),
             "chosen": "is given" if meta.continued else "is taken" if rank == 0 else "follows",
             "like_them": str(meta.n_kv_heads),
-            "kv_heads": format_counted(meta.n_kv_heads, "head"),
+            "kv_heads": counted_heads(meta.n_kv_heads),
             "bytes": spoken_bytes(small.bytes),
-            "layers": format_counted(meta.n_layers, "layer"),
+            "layers": counted_layers(meta.n_layers),
             "ratio": format_short(large.bytes / small.with_heads(meta.n_heads).bytes),
             "shipped": format_short(kv_cache_bytes(LARGE) / small.bytes),
             "slots": f"{CHIP.ridge():.0f}",

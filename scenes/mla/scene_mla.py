@@ -32,6 +32,7 @@ from filmkit.core.animations import (
 )
 from filmkit.core.camera import Shot, clear_depth_plane, keep_upright, set_depth_plane
 from filmkit.core.geometry import Box
+from filmkit.core.language import _
 from filmkit.core.numbers import format_count
 from filmkit.core.printable import printable
 from filmkit.core.stage import Stage, beat
@@ -109,20 +110,19 @@ class LatentAttention(Stage):
     @property
     def noted_place(self) -> str:
         if self.playing in WHOLE_MODEL:
-            return "all layers"
+            return _("all layers")
         return self.all_heads if self.playing in ALL_HEADS else super().noted_place
 
     def provenance_notes(self) -> tuple[str, str]:
-        source, hidden = super().provenance_notes()
-        meta = self.trace.meta
-        notes = [hidden.removeprefix("the beginning token ")] if hidden else []
-        if meta.attention == "mla":
-            notes.insert(0, "the model’s own latent")
+        source, _hidden = super().provenance_notes()
+        what = ""
+        if self.trace.meta.attention == "mla":
+            what = _("the model’s own latent")
         elif self.playing in DUEL:
-            notes.insert(0, "nothing trained")
+            what = _("nothing trained")
         elif self.trace.rotates:
-            notes.insert(0, "rotation left out")
-        return source, "  ·  ".join(notes)
+            what = _("rotation left out")
+        return source, "  ·  ".join(filter(None, (what, self.hidden_note(short=True))))
 
     def prepare(self) -> None:
         self.view = LatentView.of(self.layer)

@@ -14,7 +14,13 @@ from filmkit.core.animations import AnimateWith, Appear, MoveFromCopy, Presence,
 from filmkit.core.camera import pin_to_frame
 from filmkit.core.geometry import Box
 from filmkit.core.norm import Norm
-from filmkit.core.numbers import format_count, format_counted, format_large_share
+from filmkit.core.numbers import (
+    counted_heads,
+    counted_layers,
+    counted_patterns,
+    format_count,
+    format_large_share,
+)
 from filmkit.core.stage import Stage, beat
 from filmkit.core.text import Label
 from filmkit.core.view import LayerView
@@ -66,15 +72,15 @@ class Patterns(Stage):
         self.strongest = {name: strongest_head(patterns, name) for name in HABITS}
         total = meta.n_layers * meta.n_heads
         self.facts |= {
-            "layers": format_counted(meta.n_layers, "layer"),
-            "heads": format_counted(meta.n_heads, "head"),
-            "total": format_counted(total, "pattern"),
+            "layers": counted_layers(meta.n_layers),
+            "heads": counted_heads(meta.n_heads),
+            "total": counted_patterns(total),
             "all": format_count(total),
             "direction": "from top to bottom" if self.frame.tall else "from left to right",
             "first": "the beginning token" if meta.has_bos else "the first word",
             "resting": format_count((first_token_weight(patterns) > RESTS).sum()),
-            "many_layers": format_counted(LARGE.n_layers, "layer"),
-            "many_heads": format_counted(LARGE.n_heads, "head"),
+            "many_layers": counted_layers(LARGE.n_layers),
+            "many_heads": counted_heads(LARGE.n_heads),
             "many": format_count(LARGE.n_layers * LARGE.n_heads),
         }
         title = WallTitle(
@@ -112,7 +118,7 @@ class Patterns(Stage):
         total = meta.n_layers * meta.n_heads
         self.facts |= {
             "gpt2": meta.model,
-            "gpt2_total": format_counted(total, "pattern"),
+            "gpt2_total": counted_patterns(total),
         }
 
     def provenance_notes(self) -> tuple[str, str]:

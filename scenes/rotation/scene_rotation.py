@@ -20,6 +20,7 @@ from filmkit.core.animations import (
     second_half,
 )
 from filmkit.core.geometry import Box
+from filmkit.core.language import _
 from filmkit.core.numbers import format_count
 from filmkit.core.printable import printable
 from filmkit.core.stage import Stage, StageError, beat
@@ -115,19 +116,22 @@ class RotationAndLatent(Stage):
 
     @property
     def noted_place(self) -> str:
-        return "all layers" if self.playing == "what_it_says" else super().noted_place
+        return _("all layers") if self.playing == "what_it_says" else super().noted_place
 
     def provenance_notes(self) -> tuple[str, str]:
         source, hidden = super().provenance_notes()
         if self.playing == "what_it_says":
             return source, hidden
         if self.trace.meta.attention == "mla":
-            short = hidden.removeprefix("the beginning token ")
-            return source, "  ·  ".join(part for part in ("the model’s own latent", short) if part)
+            notes = _("the model’s own latent"), self.hidden_note(short=True)
+            return source, "  ·  ".join(filter(None, notes))
         if self.playing in ("a_few_numbers", "two_parts"):
             healed = self.report.heal_minutes
-            made = f"converted, trained {healed:.0f} minutes" if healed else "nothing trained"
-            return f"{source}  ·  {made}", hidden.removeprefix("the beginning token ")
+            made = _("nothing trained")
+            if healed:
+                minutes = format_count(healed)
+                made = _("converted, trained {minutes} minutes", minutes=minutes)
+            return f"{source}  ·  {made}", self.hidden_note(short=True)
         return source, hidden
 
     @beat

@@ -13,13 +13,14 @@ from typing import Any
 
 import pytest
 
+from filmkit.core.language import ALPHABETIC
 from filmkit.core.records import Rehearsal, StageSettings
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.stage import StageError
 from filmkit.core.theme_names import THEMES
 from filmkit.render.quality import ASPECTS, DEFAULT_ASPECT
-from filmkit.words.captions import READING_SPEED, captions
-from filmkit.words.script import chapter_title, speaker_notes
+from filmkit.words.captions import captions
+from filmkit.words.script import speaker_notes
 from scenes.registry import POSTERS, SCENES, THUMBNAIL
 from tests.scenes.known_faults import fault
 from tests.support.kinds import KINDS, OWN_KEYS, SHIPPED_KIND, trace_of_kind
@@ -176,11 +177,11 @@ def test_what_is_said_can_be_followed(case: Case, performance: Performance) -> N
     hurried = [
         f"{record.name}: {len(record.narration) / (record.end - record.start):.2f} a second"
         for record in records
-        if len(record.narration) > READING_SPEED * (record.end - record.start)
+        if len(record.narration) > ALPHABETIC * (record.end - record.start)
     ]
     assert hurried == []
     for cue in captions(records):
-        assert len(cue.text) <= READING_SPEED * (cue.end - cue.start), cue
+        assert len(cue.text) <= ALPHABETIC * (cue.end - cue.start), cue
         assert cue.end - cue.start >= 1.0, cue
 
 
@@ -188,7 +189,7 @@ def test_titles_and_notes_read_well(performance: Performance) -> None:
     records = tuple(beat.record for beat in performance.beats)
     notes = speaker_notes(Rehearsal(records, records[-1].end))
     for record in records:
-        assert re.fullmatch(r"[A-Z][\w ,-]*", chapter_title(record.name))
+        assert re.fullmatch(r"[A-Z][\w ,-]*", record.title)
         assert notes[record.name].startswith(record.narration)
 
 

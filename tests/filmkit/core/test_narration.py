@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from filmkit.core.narration import MAX_LETTERS_A_SECOND, Narration, NarrationError
+from filmkit.core.language import ALPHABETIC
+from filmkit.core.narration import Narration, NarrationError
 
 FACTS = {"row": "white", "count": "3", "prompt": "[CLS] {red}"}
 PACE = 0.43
@@ -70,7 +71,7 @@ def test_words_take_their_time_and_long_ones_more() -> None:
     assert Narration.of("one two three four", {}).seconds(PACE) == pytest.approx(4 * PACE)
     assert Narration.of("", {}).seconds(PACE) == 0
     letters = "x" * 85
-    assert Narration.of(letters, {}).seconds(PACE) == pytest.approx(85 / MAX_LETTERS_A_SECOND)
+    assert Narration.of(letters, {}).seconds(PACE) == pytest.approx(85 / ALPHABETIC)
 
 
 def test_a_mark_is_said_when_what_is_before_it_has_been_said() -> None:

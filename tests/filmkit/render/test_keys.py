@@ -107,7 +107,7 @@ SHARING = "scenes/sharing/scene_sharing.py"
         (HEADS, "from __future__ import annotations\n", "from __future__ import annotations\n#\n"),
         (HEADS, "def prepare(self) -> None:", "def prepare(self):"),
         ("filmkit/words/alt.py", "MAX_LENGTH = 600", "MAX_LENGTH = 500"),
-        ("filmkit/words/captions.py", "READING_SPEED = 17", "READING_SPEED = 16"),
+        ("filmkit/words/captions.py", "MIN_SECONDS = 1.0", "MIN_SECONDS = 1.1"),
         (
             "filmkit/render/quality.py",
             '    "draft": ',

@@ -11,7 +11,7 @@ from manim import LEFT, RIGHT, UP, Mobject, Square, tempconfig
 from filmkit.core.animations import Glide, set_presence
 from filmkit.core.geometry import Box
 from filmkit.core.heatmap import Heatmap
-from filmkit.core.narration import MAX_LETTERS_A_SECOND
+from filmkit.core.language import ALPHABETIC
 from filmkit.core.norm import Norm, TensorSource
 from filmkit.core.records import BeatRecord, StageSettings
 from filmkit.core.stage import Stage, beat
@@ -266,7 +266,7 @@ def test_narration_is_never_faster_than_it_can_be_read() -> None:
 
     report = check_scene("long", Long, make_trace(), CALM)
     short, long, slow = (each.letters_a_second for each in report.beats)
-    assert 0.9 * MAX_LETTERS_A_SECOND < long <= MAX_LETTERS_A_SECOND + 1e-9
+    assert 0.9 * ALPHABETIC < long <= ALPHABETIC + 1e-9
     assert short < long
     assert slow == pytest.approx(len("Slow.") / report.beats[2].seconds)
 

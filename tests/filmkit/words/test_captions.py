@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from filmkit.core.language import beat_title
 from filmkit.core.records import BeatRecord, Rehearsal
-from filmkit.words.captions import MAX_LINE_LENGTH, MAX_LINES, Cue, captions, shifted, srt, vtt
-from filmkit.words.script import chapter_title, speaker_notes
+from filmkit.words.captions import MAX_LINES, Cue, captions, max_line_length, shifted, srt, vtt
+from filmkit.words.script import speaker_notes
 
 LONG = (
     "Every head has its own keys and values again. But all of them are made from one small latent: "
@@ -77,7 +78,7 @@ def test_any_narration_becomes_cues_in_order(words: list[str], seconds: float) -
     assert "".join(cue.text for cue in cues).replace(" ", "") == narration.replace(" ", "")
     for cue in cues:
         assert 1 <= len(cue.lines) <= MAX_LINES
-        assert all(0 < len(line) <= MAX_LINE_LENGTH for line in cue.lines)
+        assert all(0 < len(line) <= max_line_length() for line in cue.lines)
     assert all(first.end <= second.start for first, second in pairwise(cues))
     assert cues[0].start == 0.0
     assert cues[-1].end == pytest.approx(seconds)
@@ -121,12 +122,12 @@ def test_content_of_the_files() -> None:
     ],
 )
 def test_chapter_titles(name: str, title: str) -> None:
-    assert chapter_title(name) == title
+    assert beat_title(name) == title
 
 
 def test_speaker_notes_name_the_next_beat() -> None:
-    first = BeatRecord("one", "First.", 0, 4.6, tail=3.0)
-    last = BeatRecord("two", "Last.", 4.6, 6.0, tail=5.0)
+    first = BeatRecord("one", "First.", 0, 4.6, tail=3.0, title="One")
+    last = BeatRecord("two", "Last.", 4.6, 6.0, tail=5.0, title="Two")
     assert speaker_notes(Rehearsal((first, last), 6.0)) == {
         "one": "First.\n\n1 of 2, 5 s. Next: Two.",
         "two": "Last.\n\n2 of 2, 1 s.",

@@ -1,0 +1,216 @@
+"""Write the catalogues that translators fill in: ``make messages``.
+
+Every word on screen is marked in the code (:mod:`filmkit.core.language`); what is narrated stands
+beside the beats, and titles in the classes. Each folder of a scene has a catalogue of its own for
+each language, ``locale/CODE.po``, and the kit has one. This program brings them up to date: new
+messages are added, others keep their translation, and one whose English has changed is marked as
+fuzzy, so that somebody looks at it again.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from io import BytesIO
+from pathlib import Path
+from string import Formatter
+from typing import Any
+
+from babel.messages.catalog import Catalog, Message
+from babel.messages.extract import extract
+from babel.messages.pofile import read_po, write_po
+
+from extract.files import write_bytes
+from extract.printing import echo
+from filmkit.core.language import (
+    BEAT_TITLE,
+    CATALOGUES,
+    DEFAULT_LANGUAGE,
+    KIT_CATALOGUES,
+    Language,
+    beat_title,
+    known_languages,
+    narration_context,
+)
+from filmkit.core.narration import one_line
+from filmkit.core.project import PROJECT
+
+__all__ = ["catalogue_sources", "faults_of", "messages_of", "read_catalogue", "update"]
+
+WORDS = {"_": None, "N_": None, "ngettext": (1, 2)}
+MARK = re.compile(r"\[([^\[\]|]*)(?:\|[^\[\]]*)?\]")
+WIDTH = 99
+LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)  # a date that does not change from run to run
+
+
+def catalogue_sources() -> dict[Path, list[Path]]:
+    """Return the files whose messages each of the project's folders of catalogues holds."""
+    kit = [*(PROJECT / "filmkit").rglob("*.py"), *(PROJECT / "filmkit").rglob("templates/*.html")]
+    scenes = {path.parent for path in PROJECT.glob("scenes/*/*.py")}
+    return {KIT_CATALOGUES: sorted(kit)} | {
+        folder / CATALOGUES: sorted(folder.glob("*.py")) for folder in sorted(scenes)
+    }
+
+
+def messages_of(files: Iterable[Path]) -> Catalog:
+    """Return all messages of some files of code, in English."""
+    catalog = Catalog(project="attention-film", creation_date=LONG_AGO, charset="utf-8")
+    for file in files:
+        place: Any = [(_relative(file), None)]  # without a line, which would change all the time
+        code = file.read_bytes()
+        method = "python" if file.suffix == ".py" else "jinja2.ext:babel_extract"
+        for _line, message, _comments, context in extract(method, BytesIO(code), keywords=WORDS):
+            catalog.add(message, locations=place, context=context)
+        if file.suffix == ".py":
+            for context, text, comment in _told(ast.parse(code)):
+                catalog.add(text, locations=place, context=context, auto_comments=comment)
+    return catalog
+
+
+def _told(tree: ast.Module) -> Iterator[tuple[str | None, str, list[str]]]:
+    """Yield context, text and comments of each title and narration of a scene."""
+    for scene in (node for node in tree.body if isinstance(node, ast.ClassDef)):
+        beats = [
+            (node, decorator)
+            for node in scene.body
+            if isinstance(node, ast.FunctionDef)
+            for decorator in node.decorator_list
+            if "beat"
+            in (_name(decorator), isinstance(decorator, ast.Call) and _name(decorator.func))
+        ]
+        for node in scene.body if beats else ():
+            if isinstance(node, ast.Assign) and _name(node.targets[0]) == "title":
+                yield None, str(ast.literal_eval(node.value)), ["Title of the scene."]
+        for method, decorator in beats:
+            yield BEAT_TITLE, beat_title(method.name), []
+            given = decorator.keywords if isinstance(decorator, ast.Call) else []
+            variants = [each for each in given if each.arg != "when"]
+            for each in variants:
+                text = one_line(str(ast.literal_eval(each.value)))
+                yield narration_context(method.name, str(each.arg)), text, []
+            if not variants and (text := one_line(ast.get_docstring(method) or "")):
+                yield narration_context(method.name, ""), text, []
+
+
+def _name(node: ast.expr) -> str:
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def _relative(file: Path) -> str:
+    return file.relative_to(PROJECT).as_posix() if file.is_relative_to(PROJECT) else file.name
+
+
+def read_catalogue(path: Path) -> Catalog:
+    """Read a catalogue."""
+    with path.open("rb") as file:
+        return read_po(file, locale=path.stem, abort_invalid=True)
+
+
+def update(folder: Path, files: Iterable[Path], code: str) -> list[str]:
+    """Bring a folder's catalogue of a language up to date, or begin it.
+
+    Parameters
+    ----------
+    folder
+        Folder of catalogues.
+    files
+        The code that its messages are in.
+    code
+        Code of the language.
+
+    Returns
+    -------
+    list of str
+        What is still to be done; see :func:`faults_of`.
+    """
+    path = folder / f"{code}.po"
+    messages = messages_of(files)
+    if not len(messages):
+        return []
+    if path.exists():
+        catalog = read_catalogue(path)
+        catalog.update(messages, update_header_comment=False, update_creation_date=False)
+    else:
+        catalog = messages
+        catalog.locale = Language(code).locale
+        catalog.fuzzy = False
+    catalog.obsolete.clear()
+    catalog.revision_date = catalog.creation_date = LONG_AGO
+    catalog.header_comment = f"# {Language(code).name}: words of {_relative(folder.parent)}."
+    content = BytesIO()
+    write_po(content, catalog, width=WIDTH, include_lineno=False)
+    if not path.exists() or path.read_bytes() != content.getvalue():
+        write_bytes(path, content.getvalue())
+    return faults_of(catalog)
+
+
+def faults_of(catalog: Catalog) -> list[str]:
+    """Return what is wrong with the translations of a catalogue, one line each.
+
+    A message may not be translated yet, or be fuzzy; its translation may have other facts in braces
+    or other marks in brackets than the English.
+    """
+    return [f"“{_forms(m.id)[0]}”: {fault}" for m in catalog if m.id and (fault := _fault(m))]
+
+
+def _fault(message: Message) -> str:
+    if message.fuzzy:
+        return "look at it again: its English has changed"
+    written, translated = _forms(message.id), _forms(message.string)
+    if not all(translated):
+        return "is not translated"
+    for text in translated:
+        try:
+            if all(_facts(text) != _facts(one) for one in written):
+                return f"its facts are {_listed(_facts(written[-1]))}, not {_listed(_facts(text))}"
+        except ValueError as error:
+            return f"{error}; write a brace that is shown twice: {{{{ }}}}"
+        if (message.context or "").startswith("narration") and _marks(text) != _marks(written[0]):
+            known = _listed(_marks(written[0]))
+            return f"its marks are {known}; write each as [name|words]"
+    return ""
+
+
+def _forms(text: Any) -> tuple[str, ...]:
+    """Return the forms of a message for different numbers; most have one."""
+    return (text,) if isinstance(text, str) else tuple(text or ("",))
+
+
+def _facts(text: str) -> set[str]:
+    return {f"{{{name}}}" for _, name, *_ in Formatter().parse(text) if name is not None}
+
+
+def _marks(text: str) -> set[str]:
+    return {f"[{match[1]}]" for match in MARK.finditer(text)}
+
+
+def _listed(names: set[str]) -> str:
+    return ", ".join(sorted(names)) or "none"
+
+
+def main(arguments: list[str]) -> int:
+    """Bring catalogues up to date, and print what is to be done; return 1 if that is anything.
+
+    Parameters
+    ----------
+    arguments
+        Codes of languages, those that are there by default, and files of scenes of one's own, the
+        project's by default.
+    """
+    files = [Path(each).resolve() for each in arguments if each.endswith(".py")]
+    codes = [each for each in arguments if not each.endswith(".py")]
+    sources = {file.parent / CATALOGUES: [file] for file in files} or catalogue_sources()
+    left = 0
+    for code in codes or [each for each in known_languages() if each != DEFAULT_LANGUAGE]:
+        for folder, folder_files in sources.items():
+            for fault in update(folder, folder_files, code):
+                left += 1
+                echo(f"{_relative(folder)}/{code}.po: {fault}")
+    return 1 if left else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

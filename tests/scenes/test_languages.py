@@ -1,0 +1,67 @@
+"""Every scene in every language and every shape of picture, and in a language with longer words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from filmkit.core.language import DEFAULT_LANGUAGE, Language, known_languages, use_language
+from filmkit.core.records import StageSettings
+from filmkit.core.scene_entry import SceneEntry
+from filmkit.render.quality import ASPECTS, DEFAULT_ASPECT
+from filmkit.words.captions import captions
+from scenes.registry import POSTERS, SCENES
+from tests.support.kinds import SHIPPED_KIND, trace_of_kind
+from tests.support.pseudo import CODE, longer_words
+from tests.support.staging import complaints, play
+
+SHORT_SIDE = 360
+LANGUAGES = [code for code in known_languages() if code != DEFAULT_LANGUAGE]
+PSEUDO = "longer words"
+
+CASES = [
+    pytest.param(
+        entry,
+        language,
+        aspect,
+        id=f"{entry.slug}-{language}-{aspect}",
+        marks=[] if aspect == DEFAULT_ASPECT and language != PSEUDO else [pytest.mark.slow],
+    )
+    for entry in (*SCENES, *POSTERS)
+    for language in (*LANGUAGES, PSEUDO)
+    for aspect in (ASPECTS if entry in SCENES else [DEFAULT_ASPECT])
+]
+
+
+@pytest.fixture
+def code(language: str) -> Iterator[str]:
+    """The code of a language, in which the pictures are made."""
+    if language == PSEUDO:
+        with longer_words():
+            yield CODE
+    else:
+        yield language
+
+
+@pytest.mark.parametrize(("entry", "language", "aspect"), CASES)
+def test_every_picture_can_be_read(entry: SceneEntry, code: str, aspect: str) -> None:
+    across, down = (SHORT_SIDE * side // min(ASPECTS[aspect]) for side in ASPECTS[aspect])
+    pictures = play(
+        entry.load(),
+        trace_of_kind(SHIPPED_KIND),
+        StageSettings(language=code),
+        width=across,
+        height=down,
+    )
+    faults = [
+        fault for picture in pictures for fault in complaints(picture, width=across, height=down)
+    ]
+    assert faults == []
+    if entry in POSTERS:
+        return
+    records = [picture.record for picture in pictures]
+    fastest = Language(code).letters_a_second
+    with use_language(code):
+        for cue in captions(records):
+            assert len(cue.text) <= fastest * (cue.end - cue.start) + 1e-6, cue
