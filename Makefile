@@ -13,7 +13,7 @@ TESTS_READY := $(VENV)/.ready-tests
 # Two processes fit a small machine: each may hold torch and a model.
 TEST_PROCESSES ?= 2
 
-.PHONY: help setup test test-slow test-all lint trace constraints bench docs clean always
+.PHONY: help setup test test-slow test-all lint trace constraints messages bench docs clean always
 
 help:
 	@echo "make scene_NAME   render a scene to videos/ (see: python render.py --list)"
@@ -23,6 +23,7 @@ help:
 	@echo "make lint         check style and types"
 	@echo "make trace        make the traces that come with the project again"
 	@echo "make constraints  write the versions installed here to filmkit/constraints.txt"
+	@echo "make messages     bring the catalogues of other languages up to date with the code"
 	@echo "make bench        measure how fast heatmaps are drawn, against Manim's own ways"
 	@echo "make docs         make pages from docstrings, with a picture for each mobject"
 	@echo "make clean        remove the environment and caches; videos stay"
@@ -64,6 +65,9 @@ trace: $(TESTS_READY)
 
 constraints: $(RENDER_READY)
 	$(VENV_PYTHON) -m filmkit.tools.constraints
+
+messages: $(RENDER_READY)
+	$(VENV_PYTHON) -m filmkit.tools.messages $(ARGS)
 
 bench: $(RENDER_READY)
 	$(VENV_PYTHON) -m filmkit.tools.bench $(ARGS)

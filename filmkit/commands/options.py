@@ -297,6 +297,17 @@ RESOURCES = (
 )
 
 
+def _require_language_of_voice(request: RenderRequest) -> None:
+    """Refuse a voice that speaks another language than that of the request."""
+    spoken, language = request.voice and request.voice.language, Language(request.language)
+    if spoken and spoken != language.main_code:
+        raise click.BadParameter(
+            f"it speaks {Language(spoken).english_name}, the film {language.english_name}: take "
+            "another voice, --voice piper:VOICE.onnx (docs/voice.md names some)",
+            param_hint="--voice",
+        )
+
+
 def run(
     ctx: click.Context,
     action: Callable[[RenderRequest], bool],
@@ -332,6 +343,7 @@ def run(
         ) from None
     try:
         request = RenderRequest(verbose=verbose, **options)
+        _require_language_of_voice(request)
         with use_language(request.language):
             succeeded = action(request)
     except click.ClickException:

@@ -43,7 +43,7 @@ TABLES = {"csv": ",", "tsv": "\t"}  # kinds of table, and what separates their c
         "table",
         type=click.Choice(list(TABLES)),
         help="Write a table for a translator, with a column for the other language, separated by "
-        "commas or tabs.",
+        "commas or tabs; --language fills it with what is translated already.",
     ),
     cloup.option(
         "--out",

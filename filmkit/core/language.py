@@ -92,6 +92,16 @@ class Language:
         return Locale.parse(self.code)
 
     @property
+    def main_code(self) -> str:
+        """Its code without that of a country, such as "pt" for "pt_BR"."""
+        return self.code.partition("_")[0]
+
+    @property
+    def english_name(self) -> str:
+        """Its name in English."""
+        return str(self.locale.english_name)
+
+    @property
     def name(self) -> str:
         """Its name, in itself."""
         return str(self.locale.get_display_name(self.code))

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from extract.files import write_text
 from extract.trace import Trace
+from filmkit.core.language import current_language
 from filmkit.core.project import PROJECT
 from filmkit.core.records import Rehearsal
 from filmkit.core.scene_entry import SceneEntry
@@ -22,9 +23,12 @@ from filmkit.render.runner import manim_config, rehearse, write_png
 from filmkit.render.voices import timed
 from filmkit.words.captions import captions, vtt
 
-__all__ = ["PAGE_NAME", "make_gallery", "write_gallery"]
+__all__ = ["make_gallery", "page_name", "write_gallery"]
 
-PAGE_NAME = "index.html"
+
+def page_name() -> str:
+    """Return the name of the page in the language in use."""
+    return f"index{current_language().file_suffix}.html"
 
 
 def make_gallery(request: RenderRequest, code_url: str | None) -> bool:
@@ -51,15 +55,15 @@ def write_gallery(request: RenderRequest, code_url: str | None) -> bool:
         beats = [record.name for record in rehearsal.beats]
         cover = entry.cover if entry.cover in beats else beats[-1]
         (slide,) = slides_of(entry, rehearsal, trace=trace, request=spoken, beats=(cover,))
-        write_png(slide.picture, request.out / f"{entry.slug}.png")
+        write_png(slide.picture, request.out / f"{entry.output_name}.png")
         return _scene_record(slide, rehearsal, request.out, code_url)
 
     with manim_config(request.quality, verbosity=request.verbosity):
         records = for_each_scene(request, spoken.scenes, describe)
     if len(records) < len(request.scenes):
         return False
-    write_text(request.out / PAGE_NAME, _page(request, trace, list(records.values())))
-    report_files(request, [request.out / PAGE_NAME])
+    write_text(request.out / page_name(), _page(request, trace, list(records.values())))
+    report_files(request, [request.out / page_name()])
     return True
 
 
@@ -87,8 +91,8 @@ def _scene_record(
     return {
         "slug": entry.slug,
         "title": entry.shown_title,
-        "poster": f"{entry.slug}.png",
-        "film": f"{entry.slug}.mp4",
+        "poster": f"{entry.output_name}.png",
+        "film": f"{entry.output_name}.mp4",
         # Captions are inside the page: from disk a browser refuses to read a file beside it.
         "captions": f"data:text/vtt;base64,{cues}",
         "alt": slide.alt,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import json
 import textwrap
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 from extract.files import is_stream, write_text
 from extract.plain_text import escaped, escaped_json
 from extract.printing import echo
+from filmkit.core.language import DEFAULT_LANGUAGE, use_language
 from filmkit.core.records import Rehearsal
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.render.cache import open_cache
@@ -61,7 +63,12 @@ def write_script(
         rows = [script_record(*row) for row in rehearsals.items()]
         text = _json(rows)
     elif separator:
-        text = _table(script_table(rehearsals), separator)
+        english = None
+        if request.language != DEFAULT_LANGUAGE:
+            written = replace(request, language=DEFAULT_LANGUAGE, voice=None, quiet=True)
+            with use_language(DEFAULT_LANGUAGE):
+                english = rehearsals_of(replace(written, scenes=tuple(rehearsals)))
+        text = _table(script_table(rehearsals, english), separator)
     else:
         text = "\n\n".join(script(*row) for row in rehearsals.items())
         # The file may be printed to a terminal later.

@@ -15,7 +15,7 @@ from extract.assets import asset
 from extract.files import atomic_write
 from extract.printing import echo
 from extract.temporary import temporary_folder
-from filmkit.decks.gallery import PAGE_NAME, write_gallery
+from filmkit.decks.gallery import page_name, write_gallery
 from filmkit.decks.make import make_deck
 from filmkit.decks.slides import slides_of
 from filmkit.render.errors import RenderError
@@ -154,7 +154,7 @@ def _picture_pages(request: RenderRequest, browser_path: str) -> list[Path]:
             box["x"] + POINTER[0] * box["width"], box["y"] + POINTER[1] * box["height"], steps=2
         )
         page.screenshot(path=FOLDER / "deck.png")
-        page.goto((folder / "gallery" / PAGE_NAME).as_uri(), wait_until="networkidle")
+        page.goto((folder / "gallery" / page_name()).as_uri(), wait_until="networkidle")
         page.wait_for_timeout(POSTERS_APPEAR)
         page.screenshot(path=FOLDER / "gallery.png")
     return [FOLDER / "deck.png", FOLDER / "gallery.png"]

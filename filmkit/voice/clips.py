@@ -70,6 +70,10 @@ class SoundStore(Protocol):
 class Voice(Protocol):
     """Who speaks the narration."""
 
+    @property
+    def language(self) -> str:
+        """The only language that it speaks, such as "en"; "" if that is not known."""
+
     def speak(
         self, text: SceneText, store: SoundStore, tell: Callable[[str], None]
     ) -> dict[str, Clip]:

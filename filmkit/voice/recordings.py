@@ -36,6 +36,11 @@ class Recording:
 
     path: Path
 
+    @property
+    def language(self) -> str:
+        """What is said is the user's own."""
+        return ""
+
     def speak(
         self, text: SceneText, store: SoundStore, tell: Callable[[str], None]
     ) -> dict[str, Clip]:
@@ -67,6 +72,11 @@ class Folder:
     """
 
     path: Path
+
+    @property
+    def language(self) -> str:
+        """What is said is the user's own."""
+        return ""
 
     def speak(
         self, text: SceneText, store: SoundStore, tell: Callable[[str], None]

@@ -7,6 +7,7 @@ code of theirs is imported.
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from extract.temporary import temporary_folder
+from filmkit.core.language import _
 from filmkit.core.records import BeatRecord
 from filmkit.voice.clips import Clip, SceneText, SoundStore, clip_of
 from filmkit.voice.errors import VoiceError
@@ -50,10 +52,14 @@ MARGIN = 0.015  # seconds of silence that stay around the words of a part
 FADE = 0.005  # seconds in which a part comes and goes
 
 # Seconds of silence after a part, by how it ends.
-PAUSES = {".": 0.35, "?": 0.35, "!": 0.35, ":": 0.25, ";": 0.25, ",": 0.15, "—": 0.15}
+PAUSES = {
+    **dict.fromkeys(".?!。？！", 0.35),
+    **dict.fromkeys(":;：；", 0.25),
+    **dict.fromkeys(",—，", 0.15),
+}
 
 # How a program says what stands for a word.
-SAID = {"’": "'", "“": '"', "”": '"', "×": " times ", "−": "minus "}
+SAID = {"’": "'", "“": '"', "”": '"'}
 
 
 def parts_of(record: BeatRecord) -> list[tuple[int, str]]:
@@ -119,6 +125,11 @@ class _Speaker(ABC):
     @property
     def notice(self) -> str:
         """What a user has to know before it speaks; may be empty."""
+        return ""
+
+    @property
+    def language(self) -> str:
+        """The only language that it speaks; see :class:`filmkit.voice.clips.Voice`."""
         return ""
 
     @abstractmethod
@@ -203,7 +214,8 @@ class _Speaker(ABC):
 
 def _spoken_form(text: str) -> str:
     """Return a text as programs say it."""
-    for written, said in SAID.items():
+    signs = {"×": f" {_('times')} ", "−": f"{_('minus')} "}
+    for written, said in (SAID | signs).items():
         text = text.replace(written, said)
     return " ".join(text.split())
 
@@ -235,6 +247,15 @@ class Piper(_Speaker):
     @property
     def notice(self) -> str:
         return CHAIN if self.packaged else ""
+
+    @property
+    def language(self) -> str:
+        try:
+            settings = json.loads(self.model.with_name(f"{self.model.name}.json").read_bytes())
+            return str(settings["language"]["family"])
+        except (OSError, ValueError, LookupError, TypeError):
+            # An old or a broken file: Piper itself tells more of it.
+            return ""
 
     @property
     def _options(self) -> list[str]:

@@ -81,17 +81,30 @@ def script_record(entry: SceneEntry, rehearsal: Rehearsal) -> dict[str, Any]:
     }
 
 
-def script_table(rehearsals: Mapping[SceneEntry, Rehearsal]) -> list[list[str]]:
+def script_table(
+    rehearsals: Mapping[SceneEntry, Rehearsal],
+    english: Mapping[SceneEntry, Rehearsal] | None = None,
+) -> list[list[str]]:
     """Return the script of scenes as a table for a translator; times and lengths in seconds.
 
     The first row names the columns. The last column is for the words in the other language.
+
+    Parameters
+    ----------
+    rehearsals
+        The rehearsals of the scenes.
+    english
+        The same in English, if those are in the other language already.
     """
     rows = [["scene", "beat", "start", "seconds", "words a minute", "narration", "translation"]]
     for entry, rehearsal in rehearsals.items():
         for record in rehearsal.beats:
             times = f"{record.start:.1f}", f"{_seconds(record):.1f}"
             speed = f"{_words_per_minute(record):.0f}"
-            rows.append([entry.slug, record.name, *times, speed, record.narration, ""])
+            said = record.narration, ""
+            if english is not None:
+                said = english[entry].beat(record.name).narration, record.narration
+            rows.append([entry.slug, record.name, *times, speed, *said])
     return rows
 
 
