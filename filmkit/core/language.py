@@ -236,7 +236,7 @@ def _read(path: Path, changed: int) -> NullTranslations:
     compiled = BytesIO()
     try:
         with path.open("rb") as file:
-            write_mo(compiled, read_po(file, abort_invalid=True))
+            write_mo(compiled, read_po(file, locale=path.stem, abort_invalid=True))
     except (PoFileError, ValueError) as error:
         raise StageError(f"{path} is not a catalogue of translations: {error}") from error
     compiled.seek(0)

@@ -1,0 +1,154 @@
+"""Catalogues: what is extracted from the code, and that every translation is complete and fits."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from babel.messages.pofile import write_po
+
+from filmkit.core.language import DEFAULT_LANGUAGE, known_languages
+from filmkit.tools.messages import (
+    catalogue_sources,
+    faults_of,
+    main,
+    messages_of,
+    read_catalogue,
+    update,
+)
+
+CODE = '''
+from filmkit import Label, Stage, beat
+from filmkit.core.language import N_, _, ngettext
+
+NAMES = {"q": N_("the queries")}
+
+
+class Mine(Stage):
+    title = "My own scene"
+
+    @beat
+    def opening(self):
+        """The key of [red] meets
+        {count} queries."""
+        self.add(Label(_("layer {layer}", layer=3)), Label(ngettext("one boat", "boats", 2)))
+
+    @beat(when=None, own="Each has its " "own.", shared="All share one.")
+    def keys_of_mla(self):
+        self.add(Label("not translated"), Label(_("outer {inner}", inner=_("inner"))))
+
+
+class Helper:
+    title = "not a scene"
+'''
+MESSAGES = {
+    (None, "the queries"),
+    (None, "My own scene"),
+    (None, "layer {layer}"),
+    (None, ("one boat", "boats")),
+    (None, "outer {inner}"),
+    (None, "inner"),
+    ("narration, opening", "The key of [red] meets {count} queries."),
+    ("narration, keys_of_mla, own", "Each has its own."),
+    ("narration, keys_of_mla, shared", "All share one."),
+    ("title of a beat", "Opening"),
+    ("title of a beat", "Keys of MLA"),
+}
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Path:
+    path = tmp_path / "mine.py"
+    path.write_text(CODE)
+    return path
+
+
+def test_every_marked_word_and_every_narration_is_found(scene: Path) -> None:
+    found = messages_of([scene])
+    assert {(message.context, message.id) for message in found if message.id} == MESSAGES
+
+
+def test_a_new_catalogue_has_everything_to_do(scene: Path, capsys: pytest.CaptureFixture) -> None:
+    assert main(["es", str(scene)]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == len(MESSAGES)
+    assert all(line.startswith("locale/es.po: “") for line in lines)
+    assert "locale/es.po: “inner”: is not translated" in lines
+
+
+def translated(scene: Path, *pairs: tuple[str, str]) -> Path:
+    """Write a catalogue in which every message is its own translation, but for some of them."""
+    folder = scene.parent / "locale"
+    update(folder, [scene], "fr")
+    catalog = read_catalogue(folder / "fr.po")
+    for message in catalog:
+        message.string = dict(pairs).get(message.id, message.id)
+    content = BytesIO()
+    write_po(content, catalog)
+    (folder / "fr.po").write_bytes(content.getvalue())
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("pairs", "fault"),
+    [
+        ([], None),
+        ([("layer {layer}", "couche {couche}")], "its facts are {layer}, not {couche}"),
+        ([("layer {layer}", "couche {layer")], "write a brace that is shown twice"),
+        ([("inner", "")], "is not translated"),
+        (
+            [("The key of [red] meets {count} queries.", "La clé rencontre {count} requêtes.")],
+            "its marks are [red]; write each as [name|words]",
+        ),
+        (
+            [("The key of [red] meets {count} queries.", "{count} requêtes et [red|rouge].")],
+            None,
+        ),
+    ],
+)
+def test_a_translation_that_does_not_fit_is_told(
+    scene: Path, pairs: list[tuple[str, str]], fault: str | None
+) -> None:
+    folder = translated(scene, *pairs)
+    faults = faults_of(read_catalogue(folder / "fr.po"))
+    assert len(faults) == (fault is not None)
+    assert fault is None or fault in faults[0]
+
+
+def test_a_sentence_that_changes_has_to_be_looked_at_again(scene: Path) -> None:
+    folder = translated(scene)
+    scene.write_text(CODE.replace("All share one.", "All of them share one."))
+    assert update(folder, [scene], "fr") == [
+        "“All of them share one.”: look at it again: its English has changed"
+    ]
+
+
+def test_an_update_without_a_change_writes_nothing(scene: Path) -> None:
+    folder = translated(scene)
+    assert update(folder, [scene], "fr") == []
+    before = (folder / "fr.po").stat().st_mtime_ns
+    assert update(folder, [scene], "fr") == []
+    assert (folder / "fr.po").stat().st_mtime_ns == before
+
+
+CATALOGUES = [
+    pytest.param(folder, files, code, id=f"{folder.parent.name}-{code}")
+    for folder, files in catalogue_sources().items()
+    for code in known_languages()
+    if code != DEFAULT_LANGUAGE and len(messages_of(files))
+]
+
+
+@pytest.mark.parametrize(("folder", "files", "code"), CATALOGUES)
+def test_every_language_is_complete_and_up_to_date(
+    folder: Path, files: list[Path], code: str
+) -> None:
+    """Nothing is missing, fuzzy or left over; facts and marks are those of the English."""
+    written = read_catalogue(folder / f"{code}.po")
+    assert faults_of(written) == []
+    there, wanted = (
+        {(message.context, message.id) for message in catalog if message.id}
+        for catalog in (written, messages_of(files))
+    )
+    assert there == wanted, "run make messages"
