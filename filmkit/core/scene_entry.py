@@ -154,7 +154,11 @@ def _load_file(name: str, file: Path) -> ModuleType:
     """Load a module from a file, again if the file has changed; it may import its neighbours."""
     digest = sha256(file.read_bytes()).hexdigest()
     loaded = sys.modules.get(name)
-    if loaded is not None and vars(loaded).get("__digest__") == digest:
+    # What lies beside it may differ, even if it is the same.
+    if loaded is not None and (loaded.__file__, vars(loaded).get("__digest__")) == (
+        str(file),
+        digest,
+    ):
         return loaded
     folder = str(file.resolve().parent)
     if folder not in sys.path:
