@@ -1,0 +1,91 @@
+"""The option --language: what it takes, what it refuses, and what commands then say."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from filmkit.commands import cli
+from filmkit.core import fonts
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
+    """Return a function that runs a command line and returns exit code, output and errors."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ATTENTION_FILM_CACHE", str(tmp_path / "cache"))
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as end:
+            cli.main(arguments)
+        printed = capsys.readouterr()
+        return int(str(end.value.code)), printed.out, printed.err
+
+    return call
+
+
+def test_a_language_that_is_not_there_is_refused_in_one_line(run: Run) -> None:
+    code, _, errors = run("scene_question", "--language", "xx", "--list")
+    assert code == 2
+    assert errors.splitlines()[-1] == (
+        "Error: Invalid value for --language: there is no language 'xx'; there are en, fr, zh"
+    )
+
+
+@pytest.mark.parametrize("command", [(), ("script",), ("deck",), ("check",)])
+def test_chinese_without_its_fonts_is_one_line(
+    run: Run, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    lacking: Any = lambda name: None if name == fonts.EAST_ASIAN_FONTS else find_spec(name)  # noqa: E731
+    monkeypatch.setattr(fonts, "find_spec", lacking)
+    assert run(*command, "scene_question", "--language", "zh") == (
+        1,
+        "",
+        "Error: --language zh needs fonts: pip install -e '.[cjk]'\n",
+    )
+
+
+@pytest.mark.parametrize(
+    ("language", "title", "opening"),
+    [("en", "Can a model remember less?", "Give a language model"), ("fr", "?", "?"), ("zh", "?", "?")],
+)
+def test_titles_narration_and_captions_are_in_the_language(
+    run: Run, language: str, title: str, opening: str
+) -> None:
+    code, output, errors = run("script", "scene_question", "--json", "--quiet", "--language", language)
+    assert (code, errors) == (0, "")
+    (scene,) = json.loads(output)
+    beat = scene["beats"][0]
+    assert scene["title"].startswith(title)
+    assert beat["narration"].startswith(opening)
+    assert beat["captions"][0]["lines"][0].startswith(opening)
+    assert scene["name"] == "scene_question"
+    assert beat["name"] == "the_next_word"
+
+
+def test_a_table_for_a_translator_holds_both(run: Run) -> None:
+    code, output, _ = run("script", "scene_question", "--table", "csv", "--language", "fr")
+    assert code == 0
+    first = output.splitlines()[1]
+    assert "Give a language model" in first
+    assert first.index("Give a language model") < first.index("modèle de langage")
+
+
+@pytest.mark.skipif(find_spec("piper") is None, reason="needs the extra [voice]")
+def test_a_voice_that_speaks_another_language_is_refused(run: Run, tmp_path: Path) -> None:
+    model = tmp_path / "voice.onnx"
+    model.write_bytes(b"")
+    model.with_name("voice.onnx.json").write_text('{"language": {"family": "en"}}')
+    code, _, errors = run("scene_question", "--voice", "piper:voice.onnx", "--language", "fr")
+    assert code == 2
+    assert errors.splitlines()[-1] == (
+        "Error: Invalid value for --voice: it speaks English, the film French: take another voice, "
+        "--voice piper:VOICE.onnx (docs/voice.md names some)"
+    )
