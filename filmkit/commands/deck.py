@@ -13,6 +13,7 @@ import click
 import cloup
 from cloup.constraints import mutually_exclusive
 
+from extract.printing import echo
 from filmkit.commands.options import (
     ALL_SCENES,
     ASPECT,
@@ -29,6 +30,7 @@ from filmkit.commands.options import (
     scenes_named,
     whole_story,
 )
+from filmkit.core.project import published_code
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.theme_names import THEMES
 from filmkit.decks import (
@@ -71,6 +73,11 @@ def _line(ctx: click.Context, param: click.Parameter, value: str | None) -> str:
         raise click.BadParameter("write a line of text")
     return text
 
+
+_CODE_HERE = (
+    "links to the code lead to the files on this machine, since the project names no address of "
+    "its code; before you publish the gallery, give one with --code URL"
+)
 
 _PPTX_MISSING = "slides need python-pptx: pip install -e '.[decks]'"
 
@@ -217,7 +224,8 @@ def deck(
         metavar="URL",
         callback=_link,
         help="Address where the code is published, for links such as "
-        "URL/scenes/mla/scene_mla.py.  [default: links to the files on this machine]",
+        "URL/scenes/mla/scene_mla.py.  [default: the address in the project's metadata, "
+        "[project.urls] in pyproject.toml; if it names none, the files on this machine]",
     ),
     cloup.option(
         "--readme",
@@ -266,7 +274,12 @@ def gallery(
         from filmkit.decks.gallery import make_gallery
         from filmkit.tools.readme import make_readme_pictures
 
-        return make_readme_pictures(request) if readme else make_gallery(request, code_url)
+        if readme:
+            return make_readme_pictures(request)
+        address = code_url or published_code()
+        if address is None and not request.quiet:
+            echo(_CODE_HERE, err=True)
+        return make_gallery(request, address)
 
     size = quality_of(quality, aspect)
     run(ctx, action, scenes=whole_story(options["compare"]), quality=size, **options)
