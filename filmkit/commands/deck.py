@@ -13,6 +13,7 @@ import click
 import cloup
 from cloup.constraints import mutually_exclusive
 
+from extract.printing import echo
 from filmkit.commands.options import (
     ALL_SCENES,
     ASPECT,
@@ -29,9 +30,20 @@ from filmkit.commands.options import (
     scenes_named,
     whole_story,
 )
+from filmkit.core.project import published_code
 from filmkit.core.scene_entry import SceneEntry
-from filmkit.decks import DECK_KINDS, DEFAULT_DECK_KIND, SUFFIXES, file_name, is_link
-from filmkit.render.quality import DEFAULT_QUALITY, quality_of
+from filmkit.core.theme_names import THEMES
+from filmkit.decks import (
+    DECK_KINDS,
+    DEFAULT_DECK_KIND,
+    GOES_ON,
+    SUFFIXES,
+    DeckOptions,
+    deck_name,
+    file_name,
+    is_link,
+)
+from filmkit.render.quality import DEFAULT_ASPECT, DEFAULT_QUALITY, quality_of
 
 if TYPE_CHECKING:
     from filmkit.render.request import RenderRequest
@@ -44,6 +56,28 @@ def _link(ctx: click.Context, param: click.Parameter, value: str | None) -> str 
         raise click.BadParameter(f"'{value}' is not a link; write it as https://HOST/PATH")
     return value
 
+
+def _names(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    names = tuple(name.strip() for name in value.split(","))
+    if not all(names):
+        raise click.BadParameter("write names of beats with commas between them, such as a,b,c")
+    return names
+
+
+def _line(ctx: click.Context, param: click.Parameter, value: str | None) -> str:
+    """Return a text on one line; an empty one is refused."""
+    text = " ".join((value or "").split())
+    if value is not None and not (text and text.isprintable()):
+        raise click.BadParameter("write a line of text")
+    return text
+
+
+_CODE_HERE = (
+    "links to the code lead to the files on this machine, since the project names no address of "
+    "its code; before you publish the gallery, give one with --code URL"
+)
 
 _PPTX_MISSING = "slides need python-pptx: pip install -e '.[decks]'"
 
@@ -66,6 +100,34 @@ _PPTX_MISSING = "slides need python-pptx: pip install -e '.[decks]'"
         + ".",
     ),
     cloup.option(
+        "--beats",
+        callback=_names,
+        metavar="A,B,C",
+        help="Only these beats, in the order of the story; the beginning of a name is enough. "
+        "--list shows the names.",
+    ),
+    cloup.option(
+        "--title", callback=_line, metavar="TEXT", help="Begin with a title slide that says this."
+    ),
+    cloup.option(
+        "--author",
+        callback=_line,
+        metavar="TEXT",
+        help="Who speaks: on the title slide, and in the file's properties.",
+    ),
+    cloup.option(
+        "--auto",
+        is_flag=True,
+        help="Go on after each beat, and begin again after the last: for a stand. Not for gslides "
+        "and pdf.",
+    ),
+    cloup.option(
+        "--minutes",
+        type=click.FloatRange(min=0, min_open=True),
+        metavar="N",
+        help="Length of the talk, which the speaker's window of a web deck counts down.",
+    ),
+    cloup.option(
         "--films-beside",
         is_flag=True,
         help="Write the films of a web deck to a folder beside it; better for long decks.",
@@ -74,7 +136,8 @@ _PPTX_MISSING = "slides need python-pptx: pip install -e '.[decks]'"
         "--out",
         type=click.Path(path_type=Path),
         metavar="FILE",
-        help="File to write.  [default: decks/SCENE.html, SCENE.pdf or SCENE.KIND.pptx]",
+        help="File to write.  [default: decks/SCENE.html, SCENE.pdf or SCENE.KIND.pptx; the names "
+        "of several scenes, of chosen beats, and of a theme or aspect that you choose, are added]",
     ),
 )
 @WHAT_TO_SHOW
@@ -98,6 +161,11 @@ def deck(
     scenes: tuple[SceneEntry, ...],
     all_scenes: bool,
     kind: str,
+    beats: tuple[str, ...],
+    title: str,
+    author: str,
+    auto: bool,
+    minutes: float | None,
     films_beside: bool,
     out: Path | None,
     quality: str,
@@ -114,9 +182,21 @@ def deck(
         raise click.UsageError("name scenes or give --all" + (", not both" if all_scenes else ""))
     if films_beside and kind != "web":
         raise click.UsageError("--films-beside is for web decks: leave it out, or use --for web")
+    if auto and kind not in GOES_ON:
+        raise click.UsageError(
+            f"a {kind} deck cannot go on by itself: leave out --auto, or use "
+            f"--for {' or '.join(GOES_ON)}"
+        )
+    if minutes is not None and kind != "web":
+        raise click.UsageError(
+            "--minutes is for web decks, which have a speaker's window: leave it out, or use "
+            "--for web"
+        )
     suffix = SUFFIXES[kind]
     entries = scenes or whole_story(options["compare"])
-    name = entries[0].slug if len(entries) == 1 else "film"
+    more = [options["theme"]] * (options["theme"] != THEMES[0])
+    more += [aspect.replace(":", "x")] * (aspect != DEFAULT_ASPECT)
+    name = deck_name(["film"] if all_scenes else [entry.slug for entry in entries], beats, more)
     target = out or Path("decks") / file_name(name, kind)
     if target.suffix != suffix:
         raise click.BadParameter(
@@ -128,7 +208,8 @@ def deck(
     def action(request: RenderRequest) -> bool:
         from filmkit.decks.make import make_deck
 
-        return make_deck(request, kind, target, films_beside=films_beside)
+        plan = DeckOptions(beats, title, author, auto, minutes)
+        return make_deck(request, kind, target, plan, films_beside=films_beside)
 
     size = quality_of(quality, aspect, fps)
     run(ctx, action, scenes=entries, quality=size, out=target.parent, **options)
@@ -143,7 +224,8 @@ def deck(
         metavar="URL",
         callback=_link,
         help="Address where the code is published, for links such as "
-        "URL/scenes/mla/scene_mla.py.  [default: links to the files on this machine]",
+        "URL/scenes/mla/scene_mla.py.  [default: the address in the project's metadata, "
+        "[project.urls] in pyproject.toml; if it names none, the files on this machine]",
     ),
     cloup.option(
         "--readme",
@@ -192,7 +274,12 @@ def gallery(
         from filmkit.decks.gallery import make_gallery
         from filmkit.tools.readme import make_readme_pictures
 
-        return make_readme_pictures(request) if readme else make_gallery(request, code_url)
+        if readme:
+            return make_readme_pictures(request)
+        address = code_url or published_code()
+        if address is None and not request.quiet:
+            echo(_CODE_HERE, err=True)
+        return make_gallery(request, address)
 
     size = quality_of(quality, aspect)
     run(ctx, action, scenes=whole_story(options["compare"]), quality=size, **options)

@@ -200,6 +200,9 @@ class Stage(Scene):
         Title of the scene, set by the subclass.
     tensors : tuple of str
         Names of the tensors of the trace that the scene shows, set by the subclass.
+    live : str
+        The live picture that web decks offer beside its beats, one of
+        ``filmkit.decks.live.LIVE_PICTURES``; none if empty.
     trace, settings
         As above.
     layer : LayerView
@@ -225,6 +228,7 @@ class Stage(Scene):
 
     title: ClassVar[str] = ""
     tensors: ClassVar[tuple[str, ...]] = ()
+    live: ClassVar[str] = ""
 
     def __init__(
         self,

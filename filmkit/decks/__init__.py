@@ -6,9 +6,22 @@ them without loading Manim.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
 from urllib.parse import urlsplit
 
-__all__ = ["DECK_KINDS", "DEFAULT_DECK_KIND", "SUFFIXES", "file_name", "is_link"]
+__all__ = [
+    "DECK_KINDS",
+    "DEFAULT_DECK_KIND",
+    "GOES_ON",
+    "PAUSE",
+    "SUFFIXES",
+    "DeckOptions",
+    "deck_name",
+    "file_name",
+    "is_link",
+]
 
 DECK_KINDS = {
     "web": "one HTML file for any browser, offline",
@@ -30,8 +43,66 @@ SUFFIXES = {
 }
 """File name suffix of each kind of deck."""
 
+GOES_ON = ("web", "powerpoint", "keynote")
+"""Kinds of deck that can go on by themselves, for a stand."""
+
+PAUSE = 2.0
+"""Seconds for which a deck that goes on by itself holds a last picture after its film."""
+
 LINKS = ("", "http", "https", "mailto")
 """Schemes of links that a page may have; a relative one has none."""
+
+MAX_NAME = 100  # characters of a deck's name; a longer one ends with a digest of the whole
+
+
+@dataclass(frozen=True)
+class DeckOptions:
+    """What a deck has besides its scenes.
+
+    Attributes
+    ----------
+    beats
+        Names of the beats that it shows, or beginnings of them; all beats if empty.
+    title, author
+        What the title slide says; without both there is none.
+    auto
+        Whether it goes on by itself, and begins again after its last slide.
+    minutes
+        Length of the talk, which the speaker's window counts down; None for no target.
+    """
+
+    beats: tuple[str, ...] = ()
+    title: str = ""
+    author: str = ""
+    auto: bool = False
+    minutes: float | None = None
+
+
+def deck_name(scenes: Iterable[str], beats: Sequence[str] = (), more: Iterable[str] = ()) -> str:
+    """Return the name of a deck, so that no two decks have the same.
+
+    Parameters
+    ----------
+    scenes
+        Names of its scenes.
+    beats
+        Names of its beats, if it does not show all.
+    more
+        What else is not as usual, such as "light".
+
+    Examples
+    --------
+    >>> deck_name(["scene_mla", "scene_rotation"], more=["light"])
+    'scene_mla+scene_rotation.light'
+    >>> deck_name(["scene_mla"], ["flatten", "the_cache"])
+    'scene_mla.flatten+the_cache'
+    """
+    parts = ["+".join(scenes), "+".join(beats), *more]
+    name = ".".join(part for part in parts if part)
+    if len(name) <= MAX_NAME:
+        return name
+    digest = sha256(name.encode()).hexdigest()[:8]
+    return f"{name[: MAX_NAME - len(digest) - 1]}-{digest}"
 
 
 def file_name(name: str, kind: str) -> str:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from extract.files import write_text
 from extract.printing import echo
 from filmkit.core.theme import use_theme
+from filmkit.core.view import LayerView
+from filmkit.decks import DeckOptions
 from filmkit.decks.pdf import write_pdf
 from filmkit.decks.pptx import write_slides
-from filmkit.decks.slides import Slide, drawn_slides, filmed_slides
+from filmkit.decks.slides import Slide, chosen_beats, drawn_slides, filmed_slides, title_of
+from filmkit.decks.title_slide import title_slide
 from filmkit.decks.web import copy_film, write_web
 from filmkit.render.request import RenderRequest, load_trace, report_files
+from filmkit.render.runner import manim_config
 
 __all__ = ["make_deck"]
 
@@ -41,7 +46,12 @@ HOWTO = """How to bring these films to Google Slides
 
 
 def make_deck(
-    request: RenderRequest, kind: str, target: Path, *, films_beside: bool = False
+    request: RenderRequest,
+    kind: str,
+    target: Path,
+    options: DeckOptions | None = None,
+    *,
+    films_beside: bool = False,
 ) -> bool:
     """Write a deck; return whether everything succeeded.
 
@@ -53,30 +63,60 @@ def make_deck(
         One of :data:`filmkit.decks.DECK_KINDS`.
     target
         File of the deck.
+    options
+        Which beats it has, its title slide, and how it is shown; as it is by default.
     films_beside
         Whether the films of a web deck are written to a folder beside it, not into the page.
     """
-    trace = load_trace(request)
+    trace, options = load_trace(request), options or DeckOptions()
+    if options.beats:
+        selection = chosen_beats(request, trace, options.beats)
+        request = replace(request, scenes=tuple(selection), selection=selection)
+
+    title = options.title or title_of(request.scenes)
+    cover = []
+    if options.title or options.author:
+        with manim_config(request.quality, verbosity=request.verbosity):
+            cover = [title_slide(request, trace, options, title)]
     with use_theme(request.theme, request.palette) as theme:
         background = request.background or theme.background
         paths = [target]
         if kind == "pdf":
-            slides = drawn_slides(request, trace)
-            if slides:
-                write_pdf(target, slides, theme, background=background)
+            drawn = drawn_slides(request, trace)
+            if not drawn:
+                return False
+            write_pdf(
+                target,
+                [*cover, *drawn],
+                theme,
+                title=title,
+                author=options.author,
+                background=background,
+            )
         else:
-            with filmed_slides(request, trace, target) as slides:
-                if not slides:
+            with filmed_slides(request, trace, target) as filmed:
+                if not filmed:
                     return False
+                slides = [*cover, *filmed]
                 if kind == "web":
-                    paths = write_web(target, slides, trace, theme, films_beside=films_beside)
+                    view = LayerView.of_prompt(
+                        trace, request.layer, show_first_token=request.show_first_token
+                    )
+                    paths = write_web(
+                        target, slides, view, theme, title, options, films_beside=films_beside
+                    )
                 else:
-                    films = kind != "gslides"
-                    write_slides(target, slides, theme, background=background, films=films)
+                    write_slides(
+                        target,
+                        slides,
+                        theme,
+                        title,
+                        options,
+                        background=background,
+                        films=kind != "gslides",
+                    )
                 if kind == "gslides":
                     paths.append(_write_films_for_drive(target, slides))
-    if not slides:
-        return False
     report_files(request, paths)
     if not request.quiet:
         if kind in HINTS:
@@ -89,11 +129,11 @@ def make_deck(
 
 def _write_films_for_drive(target: Path, slides: list[Slide]) -> Path:
     folder = target.with_name(f"{target.stem}_films")
-    names = []
+    names = {}
     for number, slide in enumerate(slides, 1):
-        names.append(f"{number:02}_{slide.name.partition('_')[2]}.mp4")
-        assert slide.video is not None
-        copy_film(slide.video, folder / names[-1])
-    film_list = "\n".join(f"slide {i}: {name}" for i, name in enumerate(names, 1))
+        if slide.video is not None:
+            names[number] = f"{number:02}_{slide.name.partition('_')[2]}.mp4"
+            copy_film(slide.video, folder / names[number])
+    film_list = "\n".join(f"slide {number}: {name}" for number, name in names.items())
     write_text(folder / "HOWTO.txt", HOWTO.format(deck=target.name, films=film_list))
     return folder

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from importlib.resources import as_file, files
 from pathlib import Path
 from shutil import copyfile
-from typing import Final
+from typing import Any, Final
 
 import font_source_sans_pro
 import typst
@@ -15,18 +15,28 @@ import typst
 from extract.files import OutputError, atomic_write
 from extract.temporary import temporary_folder
 from filmkit.core.theme import Theme
-from filmkit.decks.slides import Slide, title_of
+from filmkit.decks.slides import Slide
 from filmkit.decks.web import colours_of
 
 __all__ = ["write_pdf"]
 
 TEMPLATE = files("filmkit.decks") / "templates" / "deck.typ"
 
+AUTHOR = "The attention film"
+
 # PDF/UA, the standard for accessible documents: tagged, with alt texts.
 STANDARD: Final = "ua-1"
 
 
-def write_pdf(target: Path, slides: Sequence[Slide], theme: Theme, *, background: str) -> None:
+def write_pdf(
+    target: Path,
+    slides: Sequence[Slide],
+    theme: Theme,
+    *,
+    title: str,
+    author: str = "",
+    background: str,
+) -> None:
     """Write a PDF with one page per beat; a failure leaves no partial file.
 
     Parameters
@@ -37,6 +47,8 @@ def write_pdf(target: Path, slides: Sequence[Slide], theme: Theme, *, background
         The pages, in order; their films are not needed.
     theme
         Gives the colours of the text.
+    title, author
+        Of the document; the project is named if there is no author.
     background
         Colour of the pages, "#RRGGBB".
 
@@ -50,14 +62,20 @@ def write_pdf(target: Path, slides: Sequence[Slide], theme: Theme, *, background
         as_file(TEMPLATE) as template,
         atomic_write(target) as part,
     ):
+        document = {
+            "title": title,
+            "author": author or AUTHOR,
+            "colours": colours_of(theme),
+            "background": background,
+        }
         try:
-            part.write_bytes(_compile(scratch, template, slides, theme, background))
+            part.write_bytes(_compile(scratch, template, slides, document))
         except OSError as error:
             raise OutputError(target, error) from error
 
 
 def _compile(
-    root: Path, template: Path, slides: Sequence[Slide], theme: Theme, background: str
+    root: Path, template: Path, slides: Sequence[Slide], document: dict[str, Any]
 ) -> bytes:
     """Return the PDF, typeset by Typst in the empty folder ``root``."""
     copyfile(template, root / "deck.typ")
@@ -69,18 +87,14 @@ def _compile(
                 "file": f"{i}.png",
                 "ratio": slide.picture.width / slide.picture.height,
                 "title": slide.title,
-                "scene": slide.entry.shown_title,
+                "scene": "" if slide.is_title else slide.entry.shown_title,
+                "is_title": slide.is_title,
                 "narration": slide.narration,
                 "alt": slide.alt,
             }
         )
-    document = {
-        "title": title_of(slides),
-        "colours": colours_of(theme),
-        "background": background,
-        "slides": records,
-    }
-    (root / "deck.json").write_text(json.dumps(document), encoding="utf-8")
+    text = json.dumps(document | {"slides": records})
+    (root / "deck.json").write_text(text, encoding="utf-8")
     return bytes(
         typst.compile(
             root / "deck.typ",

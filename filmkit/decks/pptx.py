@@ -16,7 +16,8 @@ from typing import Any
 
 from extract.files import OutputError, atomic_write
 from filmkit.core.theme import Theme
-from filmkit.decks.slides import Slide, title_of
+from filmkit.decks import PAUSE, DeckOptions
+from filmkit.decks.slides import Slide
 
 __all__ = ["write_slides"]
 
@@ -57,8 +58,24 @@ TIMING = """
 """
 
 
+# PowerPoint waits until the film has ended, if the time is over before.
+TRANSITION = '<p:transition xmlns:p="{p}" advClick="1" advTm="{milliseconds}"/>'
+
+# After the last slide comes the first.
+ENDLESS = (
+    '<p:showPr xmlns:p="{p}" loop="1" showNarration="1" useTimings="1"><p:present/></p:showPr>'
+)
+
+
 def write_slides(
-    target: Path, slides: Sequence[Slide], theme: Theme, *, background: str, films: bool
+    target: Path,
+    slides: Sequence[Slide],
+    theme: Theme,
+    title: str,
+    options: DeckOptions,
+    *,
+    background: str,
+    films: bool,
 ) -> None:
     """Write a presentation; a failure leaves no partial file.
 
@@ -67,9 +84,13 @@ def write_slides(
     target
         The file to write.
     slides
-        The slides, in order; they need their films if ``films`` is true.
+        The slides, in order; all but a title slide need their films if ``films`` is true.
     theme
         Gives the colour of the slide titles.
+    title
+        Title of the presentation.
+    options
+        Its author, and whether it goes on by itself.
     background
         Colour of the slides, "#RRGGBB".
     films
@@ -87,13 +108,17 @@ def write_slides(
     document.slide_height = HEIGHT
     document.slide_width = max(MIN_WIDTH, round(HEIGHT * width / height))
     properties = document.core_properties
-    properties.title, properties.author, properties.last_modified_by = title_of(slides), "", ""
+    properties.title, properties.author, properties.last_modified_by = title, options.author, ""
     properties.subject = "How attention works"
     # A fixed date, so that the same slides make the same file.
     properties.created = properties.modified = datetime(2000, 1, 1)
     layout = next(layout for layout in document.slide_layouts if layout.name == LAYOUT)
     for slide in slides:
-        _add_slide(document, layout, slide, theme, background, films=films)
+        page = _add_slide(document, layout, slide, theme, background, films=films)
+        if options.auto:
+            _go_on_after(page, slide.seconds + PAUSE * (not slide.is_title))
+    if options.auto:
+        _begin_again(document)
     _fix_for_keynote(document)
     with atomic_write(target) as part:
         try:
@@ -110,7 +135,8 @@ def _add_slide(
     background: str,
     *,
     films: bool,
-) -> None:
+) -> Any:
+    """Add a slide, and return it."""
     width, height = document.slide_width, document.slide_height
     page = document.slides.add_slide(layout)
     fill = page.background.fill
@@ -118,7 +144,7 @@ def _add_slide(
     fill.fore_color.rgb = _colour(background)
     poster = BytesIO()
     slide.picture.save(poster, format="png")
-    if films:
+    if films and slide.video is not None:
         shape = page.shapes.add_movie(
             str(slide.video), 0, 0, width, height, poster_frame_image=poster, mime_type="video/mp4"
         )
@@ -135,6 +161,7 @@ def _add_slide(
     title.text = slide.title
     title.text_frame.paragraphs[0].font.color.rgb = _colour(theme.ink)
     page.notes_slide.notes_text_frame.text = slide.notes
+    return page
 
 
 def _colour(text: str) -> Any:
@@ -144,21 +171,45 @@ def _colour(text: str) -> Any:
     return rgb(*bytes.fromhex(text[1:]))
 
 
-def _play_on_entry(page: Any, shape: int, seconds: float) -> None:
+def _element(template: str, **values: object) -> Any:
+    """Return an element, parsed from one of the templates of XML."""
     from lxml import etree
 
+    text = template.format(p=NAMESPACES["p"], **values).strip().replace("\n", "")
+    return etree.fromstring(text, etree.XMLParser(remove_blank_text=True))
+
+
+def _insert(root: Any, element: Any, before: Sequence[str]) -> None:
+    """Insert an element; the order of elements is fixed, and these may follow it."""
+    follower = next((child for name in before for child in root.findall(name, NAMESPACES)), None)
+    if follower is None:
+        root.append(element)
+    else:
+        follower.addprevious(element)
+
+
+def _play_on_entry(page: Any, shape: int, seconds: float) -> None:
     root = page.element
     for timing in root.findall("p:timing", NAMESPACES):
         root.remove(timing)
-    timing_xml = TIMING.format(p=NAMESPACES["p"], shape=shape, milliseconds=round(1000 * seconds))
-    parser = etree.XMLParser(remove_blank_text=True)
-    timing = etree.fromstring(timing_xml.strip().replace("\n", ""), parser)
-    # The order of a slide's elements is fixed: only extensions may follow the timing.
-    extensions = root.find("p:extLst", NAMESPACES)
-    if extensions is None:
-        root.append(timing)
-    else:
-        extensions.addprevious(timing)
+    timing = _element(TIMING, shape=shape, milliseconds=round(1000 * seconds))
+    _insert(root, timing, ["p:extLst"])
+
+
+def _go_on_after(page: Any, seconds: float) -> None:
+    transition = _element(TRANSITION, milliseconds=round(1000 * seconds))
+    _insert(page.element, transition, ["p:timing", "p:extLst"])
+
+
+def _begin_again(document: Any) -> None:
+    """Let the show run without an end."""
+    from lxml import etree
+    from pptx.opc.constants import RELATIONSHIP_TYPE
+
+    part = document.part.part_related_by(RELATIONSHIP_TYPE.PRES_PROPS)
+    root = etree.fromstring(part.blob)
+    _insert(root, _element(ENDLESS), ["p:clrMru", "p:extLst"])
+    part.blob = etree.tostring(root, xml_declaration=True, encoding="UTF-8", standalone=True)
 
 
 def _fix_for_keynote(document: Any) -> None:

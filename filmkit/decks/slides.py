@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -18,6 +18,7 @@ from filmkit.core.picture_map import picture_map
 from filmkit.core.records import Rehearsal
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.stage import Stage
+from filmkit.render.choice import choose_beginning
 from filmkit.render.delivery import deliver
 from filmkit.render.jobs import render_session
 from filmkit.render.progress import make_meter
@@ -28,7 +29,7 @@ from filmkit.words.alt import alt_text
 from filmkit.words.captions import Cue, captions, shifted
 from filmkit.words.script import speaker_notes
 
-__all__ = ["Slide", "drawn_slides", "filmed_slides", "slides_of", "title_of"]
+__all__ = ["Slide", "chosen_beats", "drawn_slides", "filmed_slides", "slides_of", "title_of"]
 
 
 @dataclass(frozen=True)
@@ -58,9 +59,11 @@ class Slide:
     alt
         Alt text of ``picture``.
     video
-        The beat's film, an mp4 file; None if only pictures were drawn.
+        The beat's film, an mp4 file; None if only pictures were drawn, and for a title slide.
     sound
         Whether a voice speaks in the film.
+    is_title
+        Whether it is the title slide of the deck, which has no film.
     """
 
     entry: SceneEntry
@@ -75,6 +78,31 @@ class Slide:
     alt: str
     video: Path | None = None
     sound: bool = False
+    is_title: bool = False
+
+
+def chosen_beats(
+    request: RenderRequest, trace: Trace, beats: Sequence[str]
+) -> dict[SceneEntry, tuple[str, ...]]:
+    """Return the beats that were asked for, by the scenes that have them; all in their order.
+
+    Parameters
+    ----------
+    request, trace
+        The scenes, and the trace: they may play some beats only for certain traces.
+    beats
+        Names of beats, or beginnings of names. One that several scenes have means the beat of each.
+
+    Raises
+    ------
+    click.BadParameter
+        When no beat begins so, or several do.
+    """
+    played = {entry: entry.load().beat_names(trace) for entry in request.scenes}
+    known = list(dict.fromkeys(name for names in played.values() for name in names))
+    wanted = {choose_beginning(beat, known, "beat", "--beats") for beat in beats}
+    found = {entry: tuple(n for n in names if n in wanted) for entry, names in played.items()}
+    return {entry: names for entry, names in found.items() if names}
 
 
 def slides_of(
@@ -83,7 +111,7 @@ def slides_of(
     *,
     trace: Trace,
     request: RenderRequest,
-    beats: tuple[str, ...] | None = None,
+    beats: Collection[str] | None = None,
     progress: Callable[[int], None] = lambda steps: None,
 ) -> list[Slide]:
     """Return the slides of a scene, without films.
@@ -99,7 +127,9 @@ def slides_of(
     progress
         Called with 1 after each picture.
     """
-    notes = speaker_notes(rehearsal)
+    names = beats or [record.name for record in rehearsal.beats]
+    records = tuple(record for record in rehearsal.beats if record.name in names)
+    notes = speaker_notes(replace(rehearsal, beats=records))
     slides = []
 
     def take(name: str, stage: Stage) -> None:
@@ -122,7 +152,6 @@ def slides_of(
         )
         progress(1)
 
-    names = beats or tuple(record.name for record in rehearsal.beats)
     take_stills(entry, trace=trace, options=request.options, beats=names, take=take)
     return slides
 
@@ -136,13 +165,22 @@ def drawn_slides(request: RenderRequest, trace: Trace) -> list[Slide]:
         )
         if len(rehearsals) < len(request.scenes):
             return []
-        count = sum(len(rehearsal.beats) for rehearsal in rehearsals.values())
+        wanted = {
+            entry: request.selection.get(entry) or [record.name for record in rehearsal.beats]
+            for entry, rehearsal in rehearsals.items()
+        }
+        count = sum(map(len, wanted.values()))
         with make_meter(count, quiet=request.quiet) as meter:
             slides = []
             for entry, rehearsal in rehearsals.items():
                 meter.describe(entry.slug)
                 slides += slides_of(
-                    entry, rehearsal, trace=trace, request=spoken, progress=meter.advance
+                    entry,
+                    rehearsal,
+                    trace=trace,
+                    request=spoken,
+                    beats=wanted[entry],
+                    progress=meter.advance,
                 )
             return slides
 
@@ -174,7 +212,13 @@ def filmed_slides(request: RenderRequest, trace: Trace, target: Path) -> Iterato
                 session.meter.describe(entry.slug)
                 # The pictures are drawn here while other processes film.
                 spoken = session.spoken.request
-                drawn = slides_of(entry, session.rehearsals[entry], trace=trace, request=spoken)
+                drawn = slides_of(
+                    entry,
+                    session.rehearsals[entry],
+                    trace=trace,
+                    request=spoken,
+                    beats=plan.beats,
+                )
                 parts = session.part_files(entry, target)
                 for slide, record in zip(drawn, session.records(entry), strict=True):
                     count = sum(task.beat == record.name for task in plan.tasks)
@@ -191,7 +235,7 @@ def filmed_slides(request: RenderRequest, trace: Trace, target: Path) -> Iterato
         yield slides
 
 
-def title_of(slides: Sequence[Slide]) -> str:
+def title_of(scenes: Iterable[SceneEntry]) -> str:
     """Return the title of a deck: that of its only scene, or of the whole series."""
-    titles = {slide.entry.shown_title for slide in slides}
+    titles = {entry.shown_title for entry in scenes}
     return titles.pop() if len(titles) == 1 else _("How attention works")

@@ -23,17 +23,29 @@ from extract.trace import Trace
 from filmkit.core.language import current_language
 from filmkit.core.printable import printable
 from filmkit.core.theme import Theme
-from filmkit.decks import is_link
+from filmkit.core.view import LayerView
+from filmkit.decks import PAUSE, DeckOptions, is_link
 from filmkit.decks.cells import ArrayStore, axis_names, panels_of
-from filmkit.decks.slides import Slide, title_of
+from filmkit.decks.live import LivePictures
+from filmkit.decks.slides import Slide
 
 __all__ = ["colours_of", "data_uri", "fonts", "render_page", "write_web"]
+
+# The page's script, in the order in which its parts run.
+SCRIPTS = ("words.js", "deck.js", "talk.js", "live.js", "begin.js")
 
 WEIGHTS = {400: "Regular", 600: "Semibold"}
 
 
 def write_web(
-    target: Path, slides: Sequence[Slide], trace: Trace, theme: Theme, *, films_beside: bool
+    target: Path,
+    slides: Sequence[Slide],
+    view: LayerView,
+    theme: Theme,
+    title: str,
+    options: DeckOptions,
+    *,
+    films_beside: bool,
 ) -> list[Path]:
     """Write a deck for browsers.
 
@@ -42,11 +54,15 @@ def write_web(
     target
         The page to write.
     slides
-        The slides, in order, with their films.
-    trace
-        The trace that the pictures show.
+        The slides, in order, all but a title slide with their films.
+    view
+        The layer that the pictures show.
     theme
         The theme in which the pictures were drawn; the page takes its colours.
+    title
+        Title of the page.
+    options
+        Its author, and how it is shown.
     films_beside
         Whether the films are written to a folder beside the page, not into it.
 
@@ -61,30 +77,39 @@ def write_web(
         When a file cannot be written.
     """
     folder = target.with_name(f"{target.stem}_films")
-    arrays = ArrayStore()
-    records = [_slide_record(slide, trace, arrays) for slide in slides]
-    films = []
-    for slide, record in zip(slides, records, strict=True):
-        assert slide.video is not None
+    trace, arrays = view.trace, ArrayStore()
+    live = LivePictures(view, arrays)
+    records = [_slide_record(slide, trace, arrays, live) for slide in slides]
+    films = {}
+    for number, (slide, record) in enumerate(zip(slides, records, strict=True)):
+        if slide.video is None:
+            continue
         if films_beside:
             file = folder / f"{slide.entry.slug}_{slide.name}.mp4"
             copy_film(slide.video, file)
             record["film"] = quote(f"{folder.name}/{file.name}")
         else:
-            films.append(b64encode(slide.video.read_bytes()).decode())
-    title = title_of(slides)
+            films[number] = b64encode(slide.video.read_bytes()).decode()
+    live_pictures = live.document()
     document = {
         "title": title,
         "tokens": [printable(token) for token in trace.meta.tokens],
         "axes": axis_names(),
         "arrays": arrays.encoded(),
         "sound": any(slide.sound for slide in slides),
+        "auto": options.auto,
+        "pause": PAUSE,
+        "minutes": options.minutes,
+        "live": live_pictures,
         "slides": records,
     }
     text = render_page(
         "deck.html",
         theme,
         title=title,
+        author=options.author,
+        scripts=SCRIPTS,
+        live=live_pictures,
         model=trace.meta.model,
         document=as_json(document),
         films=films,
@@ -95,7 +120,10 @@ def write_web(
     return [target, folder] if films_beside else [target]
 
 
-def _slide_record(slide: Slide, trace: Trace, arrays: ArrayStore) -> dict[str, Any]:
+def _slide_record(
+    slide: Slide, trace: Trace, arrays: ArrayStore, live: LivePictures
+) -> dict[str, Any]:
+    panels = panels_of(slide.picture_map, trace, arrays)
     return {
         "scene": slide.entry.shown_title,
         "title": slide.title,
@@ -106,7 +134,9 @@ def _slide_record(slide: Slide, trace: Trace, arrays: ArrayStore) -> dict[str, A
         "seconds": round(slide.seconds, 3),
         "frame": slide.picture_map["frame"],
         "still": data_uri(slide.picture),
-        "panels": panels_of(slide.picture_map, trace, arrays),
+        "moves": slide.video is not None,
+        "panels": panels,
+        "live": live.of_slide(slide, panels),
     }
 
 
@@ -126,12 +156,13 @@ def render_page(template: str, theme: Theme, **values: Any) -> str:
         loader=PackageLoader("filmkit.decks"), autoescape=True, undefined=StrictUndefined
     )
 
-    def source(name: str) -> Markup:
-        text = environment.loader.get_source(environment, name)[0]  # type: ignore[union-attr]
-        return Markup(text.replace("\r\n", "\n"))  # as a browser reads it
+    def source(*names: str) -> Markup:
+        loader = environment.loader
+        texts = [loader.get_source(environment, name)[0] for name in names]  # type: ignore[union-attr]
+        return Markup("".join(texts).replace("\r\n", "\n"))  # as a browser reads it
 
     environment.globals["source"] = source
-    environment.globals["source_hash"] = lambda name: source_hash(source(name))
+    environment.globals["source_hash"] = lambda *names: source_hash(source(*names))
     environment.filters["link"] = require_link
     return environment.get_template(template).render(
         language=current_language(),

@@ -202,6 +202,7 @@ def render_session(
             request.verbosity,
             request.verbose,
             digest,
+            request.scenes,
         )
         with _worker_pool(request, job) as pool:
             frames = sum(

@@ -355,6 +355,7 @@ class _Update:
                 request.verbosity,
                 request.verbose,
                 self._digest,
+                request.scenes,
             )
 
     def _start_pool(self) -> WorkerPool | None:

@@ -129,6 +129,8 @@ class RenderJob:
         Of the code and the traces from which the cache keys of the tasks were made; see
         :func:`filmkit.render.keys.source_digest`. Empty for a process that has code of its own,
         which was compared before.
+    scenes
+        The scenes that the digest is of: those of the tasks, and others that are finished already.
     """
 
     tasks: tuple[BeatTask, ...]
@@ -139,6 +141,7 @@ class RenderJob:
     verbosity: str
     verbose: bool
     source_digest: str = ""
+    scenes: tuple[SceneEntry, ...] = ()
 
 
 def core_count() -> int:
@@ -591,7 +594,7 @@ class SceneWorker:
         self._stages = load_all(entries)
         # From here on, what is edited does not matter: everything is in memory.
         if job.source_digest:
-            require_unchanged(job.source_digest, job.trace_file, job.options, entries)
+            require_unchanged(job.source_digest, job.trace_file, job.options, job.scenes)
 
     def render(self, entry: SceneEntry) -> None:
         """Render the beats of a scene that are not claimed yet."""

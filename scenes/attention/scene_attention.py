@@ -81,6 +81,7 @@ class Attention(Stage):
 
     title = "One attention head, start to finish"
     tensors = ("x", "q", "q_rot", "k", "k_rot", "v", "pattern", "z")
+    live = "rows"
 
     def prepare(self) -> None:
         layer, head, meta = self.layer, self.head, self.trace.meta

@@ -106,6 +106,7 @@ class LatentAttention(Stage):
 
     title = "Multi-head latent attention"
     tensors = ("x", "q", "k", "v", "pattern", "W_O", "latent", "conversion")
+    live = "rank"
 
     @property
     def noted_place(self) -> str:

@@ -63,6 +63,7 @@ class Patterns(Stage):
 
     title = "Every head’s pattern on one wall"
     tensors = ("pattern",)
+    live = "patterns"
 
     def prepare(self) -> None:
         self.draws_first_token, self.shows_gpt2, self.shows_large = False, False, False

@@ -47,6 +47,7 @@ class RotationAndLatent(Stage):
 
     title = "Position in a few numbers"
     tensors = ("x", "q", "q_rot", "k", "k_rot", "pattern", "W_Q", "W_K")
+    live = "rank"
 
     def prepare(self) -> None:
         self._refuse_what_cannot_be_shown()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -14,7 +16,9 @@ from filmkit.tools.readme import find_browser, open_browser
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-__all__ = ["browser", "record_problems", "wait_until"]
+__all__ = ["Open", "browser", "opened", "record_problems", "wait_until"]
+
+Open = Callable[..., "Page"]
 
 OFFLINE = ("file:", "data:", "blob:", "about:")
 
@@ -30,6 +34,38 @@ def browser() -> Iterator[Browser]:
         pytest.skip(reason)
     with open_browser(path) as browser:
         yield browser
+
+
+@contextmanager
+def opened(browser: Browser, file: Path, *, script: str = "") -> Iterator[Open]:
+    """Yield a function that opens a page, at an address with a fragment and with other options.
+
+    At the end no page may have had a request or an error.
+
+    Parameters
+    ----------
+    browser
+        The browser.
+    file
+        The page.
+    script
+        JavaScript that runs before the page's own.
+    """
+    contexts, problems = [], []
+
+    def open_page(fragment: str = "", **options: Any) -> Page:
+        context = browser.new_context(**({"viewport": {"width": 1280, "height": 720}} | options))
+        contexts.append(context)
+        page = context.new_page()
+        problems.append(record_problems(page))
+        page.add_init_script(script)
+        page.goto(file.as_uri() + fragment)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert problems == [[] for _ in problems]
 
 
 def record_problems(page: Page) -> list[str]:

@@ -1,4 +1,3 @@
-"use strict";
 const data = JSON.parse(document.getElementById("data").textContent);
 const slides = data.slides;
 const byId = (id) => document.getElementById(id);
@@ -9,10 +8,8 @@ const lessMotion = matchMedia("(prefers-reduced-motion: reduce)");
 const STARTS_SCENE = slides.map((slide, i) => i === 0 || slide.scene !== slides[i - 1].scene);
 
 // Which beat is on the stage, and its mode: it "plays", is "paused", or "holds" its last picture.
-// "started" is when the first beat was shown, in milliseconds; 0 before that.
-const state = { index: -1, mode: "holds", started: 0 };
+const state = { index: -1, mode: "holds" };
 let front = 0;
-let speaker = null;
 let muted = false;
 
 // Films. A film inside this page becomes a blob when it is first needed. There are two players: the
@@ -33,7 +30,7 @@ function address(i) {
 }
 
 function load(player, i) {
-  if (i < 0 || i >= slides.length || Number(player.dataset.index) === i) return;
+  if (!slides[i]?.moves || Number(player.dataset.index) === i) return;
   player.dataset.index = i;
   player.src = address(i);
   player.load();
@@ -49,18 +46,23 @@ function whenReady(player, then) {
 function go(index, playing) {
   if (index < 0 || index >= slides.length) return;
   players.forEach((player) => player.pause());
+  startTimer();
+  leave();
   state.index = index;
-  state.started ||= Date.now();
   stage.dataset.index = index;
-  hideTip();
-  if (playing && !lessMotion.matches) play();
+  if (playing && hasFilm(index)) play();
   else hold();
   history.replaceState(null, "", `#${index + 1}`);
   showTexts();
 }
 
+// Whether a beat has a film that may be shown.
+const hasFilm = (index) => slides[index].moves && !lessMotion.matches;
+
 function play() {
   const index = state.index;
+  if (!slides[index].moves) return hold();
+  stopWaiting();
   const back = 1 - front;
   const chosen = Number(players[front].dataset.index) === index ? front : back;
   load(players[chosen], index);
@@ -75,13 +77,16 @@ function play() {
   });
 }
 
+let told = false;
+
 // Browsers let a page speak only after the first key or click on it: until then it plays silently.
 function start(player) {
   player.muted = !data.sound || muted;
   return player.play().catch((error) => {
     if (error.name !== "NotAllowedError" || player.muted) return hold();
     player.muted = true;
-    showMessage("Press M to hear the voice: the browser wants a key or a click first.");
+    if (!told) showMessage(WORDS.pressForVoice);
+    told = true;
     return player.play().catch(hold);
   });
 }
@@ -101,6 +106,8 @@ function hold() {
   still.src = slides[index].still;
   still.hidden = false;
   setMode("holds");
+  goOnAfter(slides[index].seconds + data.pause * slides[index].moves);
+  if (!slides[index].moves) return load(players[1 - front], index + 1);
   const back = Number(players[front].dataset.index) === index ? front : 1 - front;
   const player = players[back];
   load(player, index);
@@ -132,8 +139,7 @@ function pauseOrResume() {
 
 function setMode(mode) {
   state.mode = stage.dataset.mode = mode;
-  const label = mode === "plays" ? "Pause" : mode === "paused" ? "Resume" : "Play again";
-  byId("play").setAttribute("aria-label", label);
+  byId("play").setAttribute("aria-label", WORDS[mode]);
   byId("play").dataset.mode = mode;
   if (mode === "plays") {
     hideTip();
@@ -145,7 +151,9 @@ function setMode(mode) {
 
 players.forEach((player, i) =>
   player.addEventListener("ended", () => {
-    if (i === front && state.mode === "plays") setMode("holds");
+    if (i !== front || state.mode !== "plays") return;
+    setMode("holds");
+    goOnAfter(data.pause);
   })
 );
 
@@ -174,7 +182,7 @@ function showTexts() {
   byId("marks").setAttribute("viewBox", `0 0 ${slide.frame[0]} ${slide.frame[1]}`);
   stage.setAttribute("aria-label", `${slide.title}. ${slide.alt}`);
   byId("where").replaceChildren(`${state.index + 1} / ${slides.length}`, makeElement("b", slide.title));
-  byId("scene").textContent = slide.scene;
+  byId("scene").textContent = slide.scene === slide.title ? "" : slide.scene;
   byId("title").textContent = slide.title;
   byId("notes-text").replaceChildren(...paragraphs(slide.notes));
   [...byId("beats").children].forEach((button, i) => {
@@ -183,6 +191,7 @@ function showTexts() {
   });
   byId("back").disabled = state.index === 0;
   byId("forward").disabled = !next;
+  offerLive();
   updateSpeaker();
 }
 
@@ -229,61 +238,14 @@ function toggleNotes(on = byId("notes").hidden) {
   toggle("notes-button", "noted", on);
 }
 
-// The speaker's window is written and updated from this page: it needs no file and no server.
-
-function openSpeaker() {
-  if (speaker && !speaker.closed) {
-    speaker.focus();
-    return;
-  }
-  speaker = window.open("", "attention-film-speaker", "popup,width=1000,height=680");
-  if (!speaker) {
-    showMessage("The browser blocked the speaker's window: allow pop-ups for this page, or press N.");
-    return;
-  }
-  const page = speaker.document;
-  page.open();
-  page.write("<!doctype html><html lang='en'><head><meta charset='utf-8'></head><body></body></html>");
-  page.close();
-  page.title = `Speaker: ${data.title}`;
-  page.body.append(page.importNode(byId("window").content, true));
-  page.addEventListener("keydown", onKey);
-  page.getElementById("back").addEventListener("click", () => go(state.index - 1, false));
-  page.getElementById("forward").addEventListener("click", () => go(state.index + 1, true));
-  updateSpeaker();
-  setInterval(updateClock, 500);
-}
-
-function updateSpeaker() {
-  if (!speaker || speaker.closed) return;
-  const at = (id) => speaker.document.getElementById(id);
-  const slide = slides[state.index];
-  const next = slides[state.index + 1];
-  at("where").textContent = `${state.index + 1} / ${slides.length}  ·  ${slide.scene}`;
-  at("title").textContent = slide.title;
-  at("now").src = slide.still;
-  at("now").alt = slide.alt;
-  at("notes-text").replaceChildren(...paragraphs(slide.notes));
-  at("next").textContent = next ? next.title : "The end";
-  at("then").hidden = !next;
-  if (next) at("then").src = next.still;
-  updateClock();
-}
-
-function updateClock() {
-  if (!speaker || speaker.closed) return;
-  const seconds = Math.floor((Date.now() - state.started) / 1000);
-  const two = (n) => String(n).padStart(2, "0");
-  const now = new Date();
-  speaker.document.getElementById("timer").textContent = `${Math.floor(seconds / 60)}:${two(seconds % 60)}`;
-  speaker.document.getElementById("clock").textContent = `${two(now.getHours())}:${two(now.getMinutes())}`;
-}
+let gone = 0;
 
 function showMessage(text) {
   const toast = byId("toast");
   toast.textContent = text;
   toast.hidden = false;
-  setTimeout(() => (toast.hidden = true), 6000);
+  clearTimeout(gone);
+  gone = setTimeout(() => (toast.hidden = true), 6000);
 }
 
 // Cells. A panel is seen in perspective: a projective map, found from its corners, leads from the
@@ -342,6 +304,12 @@ function cellAt(x, y) {
   return null;
 }
 
+function cellUnder(event) {
+  const [width, height] = slides[state.index].frame;
+  const { x, y } = share(event, stage);
+  return cellAt(x * width, y * height);
+}
+
 // The index of a cell along each axis of its tensor.
 function tensorIndex({ panel, row, column }) {
   const spans = panel.index.filter(Array.isArray).length;
@@ -353,10 +321,10 @@ function tensorIndex({ panel, row, column }) {
 // Two lines about a cell: what its row and column stand for, and its place in the trace.
 function describe(cell) {
   const { panel, row, column } = cell;
-  if (!panel.axes.length) return [`row ${row}, column ${column}`, panel.name];
+  if (!panel.axes.length) return [say("cell", { row, column }), panel.name];
   const index = tensorIndex(cell);
   const words = panel.axes.map((axis, i) => {
-    const step = data.axes[axis] ?? "channel";
+    const step = data.axes[axis] ?? WORDS.channel;
     const at = index[i];
     return axis.endsWith("pos") ? `${step} “${data.tokens[at]}” (${at})` : `${step} ${at}`;
   });
@@ -372,19 +340,17 @@ function digits(value) {
 }
 
 function showTip(event) {
-  if (state.mode === "plays") return false;
-  const box = stage.getBoundingClientRect();
-  const [width, height] = slides[state.index].frame;
-  const cell = cellAt(
-    ((event.clientX - box.left) / box.width) * width,
-    ((event.clientY - box.top) / box.height) * height
-  );
+  if (state.mode === "plays" || points()) {
+    hideTip();
+    return false;
+  }
+  const cell = cellUnder(event);
   if (!cell || state.mode === "paused") {
     hideTip();
     return false;
   }
   const [words, index] = describe(cell);
-  const texts = [cell.masked ? "masked: the word comes later" : digits(cell.value), words, index];
+  const texts = [cell.masked ? WORDS.masked : digits(cell.value), words, index];
   [...tip.children].forEach((line, i) => (line.textContent = texts[i]));
   tip.dataset.value = cell.masked ? "masked" : digits(cell.value);
   outline(cell);
@@ -409,135 +375,3 @@ function hideTip() {
   tip.hidden = true;
   marks.forEach((mark) => mark.setAttribute("points", ""));
 }
-
-// Keys, clicks and touches.
-
-const KEYS = {
-  ArrowRight: () => go(state.index + 1, true),
-  ArrowDown: () => go(state.index + 1, true),
-  PageDown: () => go(state.index + 1, true),
-  " ": () => go(state.index + 1, true),
-  ArrowLeft: () => go(state.index - 1, false),
-  ArrowUp: () => go(state.index - 1, false),
-  PageUp: () => go(state.index - 1, false),
-  Backspace: () => go(state.index - 1, false),
-  Home: () => go(0, true),
-  End: () => go(slides.length - 1, false),
-  r: () => play(),
-  p: pauseOrResume,
-  c: toggleCaptions,
-  m: toggleMute,
-  n: () => toggleNotes(),
-  s: openSpeaker,
-  o: () => openOverview(),
-  f: toggleFull,
-  "?": () => openDialog(byId("help")),
-};
-
-function onKey(event) {
-  if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
-  // Space presses the button that has the focus.
-  if (event.key === " " && event.target.closest?.("button")) return;
-  const action = KEYS[event.key.length === 1 ? event.key.toLowerCase() : event.key];
-  if (!action) return;
-  event.preventDefault();
-  action();
-}
-document.addEventListener("keydown", onKey);
-
-let touch = null;
-stage.addEventListener("pointerdown", (event) => {
-  touch = { x: event.clientX, y: event.clientY, type: event.pointerType };
-});
-stage.addEventListener("click", (event) => {
-  if (touch?.type === "touch" && (touch.swiped || showTip(event))) return;
-  if (event.detail) go(state.index + 1, true);
-});
-stage.addEventListener("pointerup", (event) => {
-  if (touch?.type !== "touch") return;
-  const across = event.clientX - touch.x;
-  if (Math.abs(across) < 50 || Math.abs(event.clientY - touch.y) > 40) return;
-  touch.swiped = true;
-  go(state.index + (across < 0 ? 1 : -1), across < 0);
-});
-stage.addEventListener("pointermove", (event) => {
-  if (event.pointerType !== "touch") showTip(event);
-});
-stage.addEventListener("pointerleave", (event) => {
-  if (event.pointerType !== "touch") hideTip();
-});
-
-byId("back").addEventListener("click", () => go(state.index - 1, false));
-byId("forward").addEventListener("click", () => go(state.index + 1, true));
-byId("play").addEventListener("click", pauseOrResume);
-byId("captions").addEventListener("click", toggleCaptions);
-byId("notes-button").addEventListener("click", () => toggleNotes());
-byId("mute")?.addEventListener("click", toggleMute);
-byId("speaker").addEventListener("click", openSpeaker);
-byId("overview-button").addEventListener("click", () => openOverview());
-byId("full").addEventListener("click", toggleFull);
-byId("help-button").addEventListener("click", () => openDialog(byId("help")));
-
-function toggleFull() {
-  if (document.fullscreenElement) document.exitFullscreen();
-  else document.documentElement.requestFullscreen?.();
-}
-
-let idle = 0;
-function wake() {
-  document.documentElement.classList.remove("idle");
-  clearTimeout(idle);
-  idle = setTimeout(() => document.documentElement.classList.add("idle"), 2500);
-}
-["pointermove", "pointerdown", "keydown"].forEach((name) => document.addEventListener(name, wake));
-
-function openDialog(dialog) {
-  hideTip();
-  dialog.showModal();
-}
-
-function openOverview() {
-  const sheet = byId("overview").firstElementChild;
-  const several = STARTS_SCENE.filter(Boolean).length > 1;
-  sheet.replaceChildren(
-    ...slides.flatMap((slide, i) => {
-      const button = makeElement("button", `${i + 1}  ${slide.title}`);
-      const picture = document.createElement("img");
-      picture.src = slide.still;
-      picture.alt = "";
-      button.prepend(picture);
-      if (i === state.index) button.setAttribute("aria-current", "step");
-      button.addEventListener("click", () => {
-        byId("overview").close();
-        go(i, false);
-      });
-      return several && STARTS_SCENE[i] ? [makeElement("h2", slide.scene), button] : [button];
-    })
-  );
-  openDialog(byId("overview"));
-  sheet.querySelector("[aria-current]").focus();
-}
-[...document.querySelectorAll("dialog")].forEach((dialog) =>
-  dialog.addEventListener("click", (event) => event.target === dialog && dialog.close())
-);
-
-// The row of beats: one button each, with a bar that shows how far it has played.
-byId("beats").append(
-  ...slides.map((slide, i) => {
-    const button = document.createElement("button");
-    button.setAttribute("aria-label", `${i + 1}: ${slide.title}`);
-    button.title = slide.title;
-    button.tabIndex = -1;
-    if (i && STARTS_SCENE[i]) button.classList.add("first");
-    button.append(document.createElement("i"));
-    button.addEventListener("click", () => go(i, false));
-    return button;
-  })
-);
-
-const narrow = matchMedia("(max-width: 760px) and (orientation: portrait), (max-width: 480px)");
-toggleNotes(narrow.matches);
-narrow.addEventListener("change", () => toggleNotes(narrow.matches));
-const requested = Number(location.hash.slice(1)) - 1;
-go(requested > 0 && requested < slides.length ? requested : 0, true);
-stage.focus({ preventScroll: true });

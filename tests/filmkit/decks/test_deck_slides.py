@@ -18,10 +18,12 @@ from pypdf import PdfReader
 
 from filmkit.commands import cli, options
 from filmkit.commands import deck as command
+from filmkit.decks import DeckOptions, deck_name, file_name
 from filmkit.decks.make import make_deck
 from filmkit.render.quality import Quality
 from tests.support.deck_scene import CELLS, LENGTHS
 from tests.support.filming import render_request
+from tests.support.live_scenes import LIVE
 from tests.support.traces import make_trace
 
 SMALL = Quality(640, 360, 10)
@@ -240,6 +242,113 @@ def alt_texts_of(node: Any) -> Any:
             yield from alt_texts_of(node["/K"])
 
 
+# A title slide, chosen beats, and slides that go on by themselves
+
+CHOSEN = DeckOptions(
+    beats=("from", "queries", "panels"), title="Attention", author="Ada Example", auto=True
+)
+CHOSEN_TITLES = ["Attention", "Queries", "From the side", "Panels"]
+
+
+@pytest.fixture(scope="module")
+def chosen(folder: Path) -> Path:
+    """A folder with decks of two scenes that show chosen beats after a title slide."""
+    out = folder / "chosen"
+    request = render_request(
+        (CELLS, LIVE["Rows"]),
+        folder / "trace.safetensors",
+        out,
+        quality=SMALL,
+        cache=folder / "cache",
+    )
+    for kind, name in (("powerpoint", "deck.pptx"), ("gslides", "drive.pptx"), ("pdf", "deck.pdf")):
+        assert make_deck(request, kind, out / name, CHOSEN)
+    return out
+
+
+def test_chosen_beats_come_in_the_order_of_the_story(chosen: Path) -> None:
+    document = Presentation(str(chosen / "deck.pptx"))
+    slides = list(document.slides)
+    assert [slide.shapes.title.text for slide in slides] == CHOSEN_TITLES
+    notes = [slide.notes_slide.notes_text_frame.text for slide in slides]
+    assert notes[0] == "Ada Example"
+    assert "1 of 2" in notes[1]
+    assert "Next: From the side." in notes[1]
+    assert "2 of 2" in notes[2]
+    assert document.core_properties.title == "Attention"
+    assert document.core_properties.author == "Ada Example"
+
+
+def test_the_title_slide_has_no_film(chosen: Path) -> None:
+    package = Package(chosen / "deck.pptx")
+    films = [bool(select(package.xml(name), "//a:videoFile")) for name in slide_names(package)]
+    assert films == [False, True, True, True]
+    (alt_text,) = select(package.xml(slide_names(package)[0]), "//p:pic/p:nvPicPr/p:cNvPr/@descr")
+    assert alt_text.startswith("Attention, Ada Example. Heatmap")
+
+
+def test_slides_go_on_after_their_films_and_begin_again(chosen: Path) -> None:
+    package = Package(chosen / "deck.pptx")
+    lengths = []
+    for name in slide_names(package):
+        root = package.xml(name)
+        (transition,) = select(root, "p:transition")
+        assert transition.get("advClick") == "1"
+        lengths.append(int(transition.get("advTm")))
+        order = [etree.QName(child).localname for child in root]
+        assert order.index("transition") > order.index("clrMapOvr")
+        if "timing" in order:
+            assert order.index("timing") == order.index("transition") + 1
+    assert lengths[1:3] == pytest.approx(
+        [1000 * LENGTHS[0] + 2000, 1000 * LENGTHS[2] + 2000], abs=1
+    )
+    properties = package.xml("ppt/presProps.xml")
+    (show,) = select(properties, "p:showPr")
+    assert show.get("loop") == "1"
+    assert [etree.QName(child).localname for child in properties] == ["showPr", "extLst"]
+
+
+def test_slides_wait_unless_they_are_for_a_stand(package: Package) -> None:
+    assert not any(select(package.xml(name), "p:transition") for name in slide_names(package))
+    assert not select(package.xml("ppt/presProps.xml"), "p:showPr")
+
+
+def test_films_for_drive_have_the_numbers_of_their_slides(chosen: Path) -> None:
+    names = ["02_queries.mp4", "03_from_the_side.mp4", "04_panels.mp4"]
+    films = chosen / "drive_films"
+    assert sorted(path.name for path in films.iterdir()) == [*names, "HOWTO.txt"]
+    assert "slide 2: 02_queries.mp4" in (films / "HOWTO.txt").read_text()
+
+
+def test_the_pdf_has_the_title_slide_too(chosen: Path) -> None:
+    document = PdfReader(chosen / "deck.pdf")
+    assert [mark.title for mark in document.outline] == CHOSEN_TITLES
+    assert document.metadata
+    assert (document.metadata.title, document.metadata.author) == ("Attention", "Ada Example")
+    assert "Attention" not in document.pages[0].extract_text().replace("1 / 4", ""), (
+        "its words are in the picture"
+    )
+
+
+def test_no_two_decks_have_the_same_name() -> None:
+    several = deck_name(["scene_a", "scene_b"])
+    names = [
+        *(
+            file_name("scene_a", kind)
+            for kind in ("web", "powerpoint", "keynote", "gslides", "pdf")
+        ),
+        file_name(several, "web"),
+        file_name(deck_name(["scene_a"], ["x"]), "web"),
+        file_name(deck_name(["scene_a"], ["x", "y"]), "web"),
+        file_name(deck_name(["scene_a"], more=["light"]), "web"),
+        file_name(deck_name(["film"]), "web"),
+    ]
+    assert len(set(names)) == len(names)
+    long = [deck_name(["scene_a"], [f"beat_{i}" for i in range(n)]) for n in (40, 41)]
+    assert long[0] != long[1]
+    assert max(map(len, long)) == 100
+
+
 def exit_code(*arguments: str) -> int:
     """Return the exit code of the command ``deck``."""
     with pytest.raises(SystemExit) as stopped:
@@ -256,6 +365,13 @@ def exit_code(*arguments: str) -> int:
         (["scene_cells", "--all"], ["not both"]),
         (["scene_cells", "--for", "pdf", "--films-beside"], ["web"]),
         (["scene_cells", "--for", "pdf", "--out", "deck.pptx"], ["ends in .pdf"]),
+        (["scene_cells", "--beats", "queries,nope"], ["there is no beat 'nope'"]),
+        (["scene_cells", "--beats", "../queries"], ["there is no beat '../queries'"]),
+        (["scene_cells", "--beats", "queries,,scores"], ["--beats", "commas"]),
+        (["scene_cells", "--for", "pdf", "--auto"], ["--auto", "web or powerpoint or keynote"]),
+        (["scene_cells", "--for", "keynote", "--minutes", "20"], ["--minutes", "--for web"]),
+        (["scene_cells", "--minutes", "0"], ["--minutes"]),
+        (["scene_cells", "--title", " "], ["--title", "a line of text"]),
     ],
 )
 def test_wrong_calls_are_refused_in_one_line(
@@ -265,10 +381,26 @@ def test_wrong_calls_are_refused_in_one_line(
     words: list[str],
 ) -> None:
     monkeypatch.setattr(options, "SCENES", (CELLS,))
-    assert exit_code(*arguments) == 2
+    assert exit_code(*arguments, "--quiet") == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     assert all(word in error for word in words), error
+
+
+def test_a_deck_of_several_scenes_and_chosen_beats_is_named_after_them(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    folder: Path,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setattr(options, "SCENES", (CELLS, LIVE["Rows"]))
+    monkeypatch.chdir(tmp_path)
+    arguments = ["scene_cells", "scene_rows", "--for", "pdf", "--beats", "pan,queries"]
+    arguments += ["--theme", "light", "--aspect", "1:1", "--quality", "draft"]
+    assert exit_code(*arguments, "--trace", str(folder / "trace.safetensors")) == 0
+    name = "decks/scene_cells+scene_rows.pan+queries.light.1x1.pdf"
+    assert capsys.readouterr().out == f"{name}\n"
+    assert [mark.title for mark in PdfReader(tmp_path / name).outline] == ["Queries", "Panels"]
 
 
 def test_a_missing_pptx_library_is_reported_in_one_line(

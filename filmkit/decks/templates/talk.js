@@ -1,0 +1,317 @@
+// What a speaker does besides stepping: point, zoom, go to a beat, turn the screen black, let the
+// deck go on by itself, and watch the time in a window of their own.
+
+const ZOOM = 2.5;
+const DOUBLE = 260; // milliseconds in which a second click counts with the first
+const HELD = 300; // after which a button that is held points
+const DRAGGED = 10; // pixels after which it points at once
+const AGAIN = 1000; // milliseconds between two rounds of a beat that is repeated
+const ALONE = 60000; // after which a deck at a stand goes on
+const SHOWN = 12; // beats at most in the list of "go to"
+
+const laser = byId("laser");
+const talk = { laser: false, loop: false, auto: data.auto, stand: data.auto, pointer: null };
+let press = null;
+let click = 0;
+let waiting = 0;
+let alone = 0;
+
+// Where a pointer is on an element, in shares of its width and height.
+function share(event, element) {
+  const box = element.getBoundingClientRect();
+  return { x: (event.clientX - box.left) / box.width, y: (event.clientY - box.top) / box.height };
+}
+
+// End what belongs to one picture: zoom, a token that is followed.
+function leave() {
+  clearTimeout(click);
+  zoomOut();
+  stopFollowing();
+  hideTip();
+}
+
+// The laser pointer: while L is on, while a button is held, and from the speaker's window.
+
+const points = () => talk.laser || Boolean(press?.held);
+
+function showLaser({ x, y }) {
+  const box = stage.getBoundingClientRect();
+  laser.style.transform = `translate(${box.left + x * box.width}px, ${box.top + y * box.height}px)`;
+  laser.hidden = false;
+  hideTip();
+}
+
+function hideLaser() {
+  laser.hidden = true;
+}
+
+function toggleLaser() {
+  talk.laser = !talk.laser;
+  stage.classList.toggle("points", talk.laser);
+  showMessage(talk.laser ? WORDS.laserOn : WORDS.laserOff);
+  if (talk.laser && talk.pointer) showLaser(talk.pointer);
+  else hideLaser();
+}
+
+function pointHeld(at) {
+  press.held = true;
+  stage.classList.add("points");
+  showLaser(at);
+}
+
+function letGo() {
+  clearTimeout(press?.timer);
+  if (!press?.held) return;
+  stage.classList.toggle("points", talk.laser);
+  if (!talk.laser) hideLaser();
+}
+
+stage.addEventListener("pointerdown", (event) => {
+  clearTimeout(press?.timer);
+  press = { x: event.clientX, y: event.clientY, type: event.pointerType };
+  if (press.type === "touch" || event.button) return;
+  const at = share(event, stage);
+  press.timer = setTimeout(() => pointHeld(at), HELD);
+});
+stage.addEventListener("pointermove", (event) => {
+  if (event.pointerType === "touch") return;
+  talk.pointer = share(event, stage);
+  const pressed = press && event.buttons & 1;
+  if (pressed && Math.hypot(event.clientX - press.x, event.clientY - press.y) > DRAGGED) {
+    pointHeld(talk.pointer);
+  }
+  if (points()) showLaser(talk.pointer);
+  else showTip(event);
+});
+stage.addEventListener("pointerleave", (event) => {
+  if (event.pointerType === "touch") return;
+  talk.pointer = null;
+  letGo();
+  hideLaser();
+  hideTip();
+});
+stage.addEventListener("pointerup", (event) => {
+  letGo();
+  if (press?.type !== "touch") return;
+  const across = event.clientX - press.x;
+  if (Math.abs(across) < 50 || Math.abs(event.clientY - press.y) > 40) return;
+  press.swiped = true;
+  go(state.index + (across < 0 ? 1 : -1), across < 0);
+});
+stage.addEventListener("click", (event) => {
+  const held = press?.held || press?.swiped;
+  const touched = press?.type === "touch";
+  press = null;
+  if (held || !event.detail || follow(event)) return;
+  if (touched) {
+    if (!showTip(event)) go(state.index + 1, true);
+    return;
+  }
+  clearTimeout(click);
+  if (event.detail === 1) click = setTimeout(() => go(state.index + 1, true), DOUBLE);
+  else if (event.detail === 2) toggleZoom(share(event, stage));
+});
+
+// Zoom.
+
+function toggleZoom(at = talk.pointer ?? { x: 0.5, y: 0.5 }) {
+  if (stage.classList.contains("zoomed")) return zoomOut();
+  stage.style.transformOrigin = `${100 * at.x}% ${100 * at.y}%`;
+  stage.style.transform = `scale(${ZOOM})`;
+  stage.classList.add("zoomed");
+  hideTip();
+}
+
+function zoomOut() {
+  stage.style.transform = "";
+  stage.classList.remove("zoomed");
+}
+
+// A black screen. It is a dialog, so that it covers a live picture too.
+
+function toggleBlack() {
+  const black = byId("black");
+  if (black.open) return black.close();
+  const plays = state.mode === "plays";
+  if (plays) pauseOrResume();
+  stopWaiting();
+  black.addEventListener("close", () => plays && state.mode === "paused" && pauseOrResume(), { once: true });
+  black.showModal();
+}
+
+// Repeating a beat, and going on without anybody.
+
+function toggleLoop() {
+  if (!talk.loop && !hasFilm(state.index)) return showMessage(WORDS.loopStill);
+  talk.loop = !talk.loop;
+  showMessage(talk.loop ? WORDS.loopOn : WORDS.loopOff);
+  if (!talk.loop) stopWaiting();
+  else if (state.mode !== "plays") play();
+}
+
+function stopWaiting() {
+  clearTimeout(waiting);
+}
+
+// Called when a picture stands: what comes after it, in seconds from now.
+function goOnAfter(seconds) {
+  stopWaiting();
+  if (talk.loop && hasFilm(state.index)) waiting = setTimeout(play, AGAIN);
+  else if (talk.auto) waiting = setTimeout(goOn, 1000 * seconds);
+}
+
+function goOn() {
+  go((state.index + 1) % slides.length, true);
+}
+
+function toggleAuto() {
+  talk.auto = talk.stand = !talk.auto;
+  clearTimeout(alone);
+  showMessage(talk.auto ? WORDS.autoOn : WORDS.autoOff);
+  if (!talk.auto) stopWaiting();
+  else if (state.mode === "holds") goOnAfter(data.pause);
+  else if (state.mode === "paused") pauseOrResume();
+}
+
+// Somebody is there: a deck that goes on by itself waits until they have left.
+function noticeSomebody() {
+  if (!talk.stand) return;
+  if (talk.auto) showMessage(WORDS.autoPaused);
+  talk.auto = false;
+  stopWaiting();
+  clearTimeout(alone);
+  alone = setTimeout(() => {
+    document.querySelectorAll("dialog[open]").forEach((dialog) => dialog.close());
+    talk.auto = true;
+    goOn();
+  }, ALONE);
+}
+
+// Going to a beat by its number or its name. The speaker's window has a list of its own.
+
+const plain = (text) => text.toLowerCase().replaceAll("_", " ").trim();
+
+function beatsCalled(text) {
+  const wanted = plain(text);
+  const numbers = slides.map((_, i) => i);
+  if (/^\d+$/.test(wanted)) return numbers.filter((i) => String(i + 1) === wanted);
+  const begins = numbers.filter((i) => plain(slides[i].title).startsWith(wanted));
+  return [...begins, ...numbers.filter((i) => !begins.includes(i) && plain(slides[i].title).includes(wanted))];
+}
+
+function prepareGoTo(page) {
+  const at = (id) => page.getElementById(id);
+  const dialog = at("goto");
+  const choose = (i) => {
+    dialog.close();
+    go(i, false);
+  };
+  const list = () => {
+    const found = beatsCalled(at("goto-name").value);
+    at("goto-none").textContent = found.length ? "" : WORDS.noBeat;
+    at("goto-list").replaceChildren(
+      ...found.slice(0, SHOWN).map((i, place) => {
+        const button = page.createElement("button");
+        button.type = "button";
+        button.textContent = `${i + 1}  ${slides[i].title}`;
+        if (place === 0 && at("goto-name").value) button.append(page.createElement("kbd"));
+        if (button.lastElementChild) button.lastElementChild.textContent = WORDS.enter;
+        button.addEventListener("click", () => choose(i));
+        return button;
+      })
+    );
+  };
+  at("goto-name").addEventListener("input", list);
+  at("goto-form").addEventListener("submit", (event) => {
+    event.preventDefault();
+    const [first] = beatsCalled(at("goto-name").value);
+    if (at("goto-name").value && first !== undefined) choose(first);
+  });
+  dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
+
+  return () => {
+    at("goto-name").value = "";
+    dialog.showModal();
+    list();
+  };
+}
+
+const openGoTo = new Map([[document, prepareGoTo(document)]]);
+
+// The speaker's window is written and updated from this page: it needs no file and no server.
+
+let speaker = null;
+let speakerClock = 0;
+const timer = { started: 0, minutes: data.minutes };
+
+function openSpeaker() {
+  if (speaker && !speaker.closed) return speaker.focus();
+  speaker = window.open("", "attention-film-speaker", "popup,width=1000,height=680");
+  if (!speaker) return showMessage(WORDS.noWindow);
+  const page = speaker.document;
+  page.open();
+  page.write("<!doctype html><html lang='en'><head><meta charset='utf-8'></head><body></body></html>");
+  page.close();
+  page.title = say("speaker", { title: data.title });
+  page.body.append(page.importNode(byId("window").content, true));
+  const at = (id) => page.getElementById(id);
+  page.addEventListener("keydown", onKey);
+  openGoTo.set(page, prepareGoTo(page));
+  at("back").addEventListener("click", () => go(state.index - 1, false));
+  at("forward").addEventListener("click", () => go(state.index + 1, true));
+  at("again").addEventListener("click", () => {
+    timer.started = Date.now();
+    updateClock();
+  });
+  at("minutes").value = timer.minutes ?? "";
+  at("minutes").addEventListener("input", () => {
+    timer.minutes = Number(at("minutes").value) || null;
+    updateClock();
+  });
+  // Pointing at the picture there points at the same place here.
+  at("now").addEventListener("pointermove", (event) => {
+    if (talk.laser || event.buttons & 1) showLaser(share(event, at("now")));
+  });
+  ["pointerup", "pointerleave"].forEach((name) => at("now").addEventListener(name, hideLaser));
+  updateSpeaker();
+  clearInterval(speakerClock);
+  speakerClock = setInterval(updateClock, 500);
+}
+
+function updateSpeaker() {
+  if (!speaker || speaker.closed) return;
+  const at = (id) => speaker.document.getElementById(id);
+  const slide = slides[state.index];
+  const next = slides[state.index + 1];
+  at("where").textContent = `${state.index + 1} / ${slides.length}  ·  ${slide.scene}`;
+  at("title").textContent = slide.title;
+  at("now").src = slide.still;
+  at("now").alt = slide.alt;
+  at("notes-text").replaceChildren(...paragraphs(slide.notes));
+  at("next").textContent = next ? next.title : WORDS.end;
+  at("then").hidden = !next;
+  if (next) at("then").src = next.still;
+  updateClock();
+}
+
+// The time runs from the first step on.
+function startTimer() {
+  if (state.index >= 0) timer.started ||= Date.now();
+}
+
+const two = (n) => String(n).padStart(2, "0");
+const clock = (seconds) => `${Math.floor(seconds / 60)}:${two(Math.floor(seconds) % 60)}`;
+
+function updateClock() {
+  if (!speaker || speaker.closed) return;
+  const at = (id) => speaker.document.getElementById(id);
+  const seconds = timer.started ? (Date.now() - timer.started) / 1000 : 0;
+  const now = new Date();
+  at("timer").textContent = clock(seconds);
+  at("clock").textContent = `${two(now.getHours())}:${two(now.getMinutes())}`;
+  const rest = timer.minutes === null ? null : Math.ceil(60 * timer.minutes - Math.floor(seconds));
+  at("rest").hidden = rest === null;
+  if (rest === null) return;
+  at("rest").textContent = say(rest < 0 ? "over" : "left", { time: clock(Math.abs(rest)) });
+  at("rest").dataset.state = rest < 0 ? "over" : rest < 6 * timer.minutes ? "soon" : "";
+}

@@ -1,0 +1,385 @@
+"""What a speaker does with a web deck besides stepping: pointer, zoom, go to, time, a stand."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from filmkit.decks import DeckOptions
+from filmkit.decks.make import make_deck
+from filmkit.render.quality import Quality
+from tests.support.browsing import Open, browser, opened, wait_until
+from tests.support.deck_scene import CELLS
+from tests.support.filming import render_request
+from tests.support.live_scenes import LIVE
+from tests.support.traces import make_trace
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+__all__ = ["browser"]
+
+SMALL = Quality(320, 180, 10)
+TITLES = ["Attention", "Queries", "Scores over them", "From the side", "Panels"]
+OPTIONS = DeckOptions(title="Attention", author="Ada Example", minutes=20)
+STILL: dict[str, Any] = {"reduced_motion": "reduce"}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a deck of two scenes, and with one for a stand."""
+    folder = tmp_path_factory.mktemp("talk")
+    file = folder / "trace.safetensors"
+    make_trace(n_tokens=4).save(file)
+    request = render_request(
+        (CELLS, LIVE["Rows"]), file, folder, quality=SMALL, cache=folder / "cache"
+    )
+    assert make_deck(request, "web", folder / "deck.html", OPTIONS)
+    assert make_deck(request, "web", folder / "stand.html", DeckOptions(auto=True))
+    return folder
+
+
+@pytest.fixture
+def open_deck(browser: Browser, folder: Path) -> Iterator[Open]:
+    with opened(browser, folder / "deck.html") as open_page:
+        yield open_page
+
+
+@pytest.fixture
+def open_stand(browser: Browser, folder: Path) -> Iterator[Open]:
+    with opened(browser, folder / "stand.html") as open_page:
+        yield open_page
+
+
+def index(page: Page) -> int:
+    return int(page.evaluate("state.index"))
+
+
+def middle(page: Page, across: float = 0.5, down: float = 0.5) -> tuple[float, float]:
+    """Return a place on the stage, in pixels of the screen."""
+    box = page.locator("#view").bounding_box()
+    assert box
+    return box["x"] + across * box["width"], box["y"] + down * box["height"]
+
+
+# The title slide
+
+
+def test_a_deck_begins_with_its_title_slide(open_deck: Open) -> None:
+    page = open_deck()
+    assert page.evaluate("slides.map((slide) => slide.title)") == TITLES
+    label = page.get_attribute("#stage", "aria-label") or ""
+    assert label.startswith("Attention. Attention, Ada Example. Heatmap")
+    assert page.title() == "Attention"
+    assert page.get_attribute("meta[name=author]", "content") == "Ada Example"
+    assert page.is_visible("#still"), "it has no film"
+    page.keyboard.press("ArrowRight")
+    page.wait_for_selector("#stage[data-mode=plays]")
+    page.keyboard.press("ArrowLeft")
+    assert index(page) == 0
+    assert page.is_visible("#still")
+
+
+def test_without_title_and_author_there_is_no_title_slide(open_stand: Open) -> None:
+    page = open_stand(**STILL)
+    assert page.evaluate("slides.map((slide) => slide.title)") == TITLES[1:]
+    assert page.locator("meta[name=author]").count() == 0
+
+
+# Black, pointer, zoom
+
+
+@pytest.mark.parametrize("key", ["b", "."])
+def test_black_until_the_next_key_which_does_nothing_else(open_deck: Open, key: str) -> None:
+    page = open_deck("#2", **STILL)
+    for back in (key, "ArrowRight", "Escape", "click"):
+        page.keyboard.press(key)
+        page.wait_for_selector("#black[open]")
+        box = page.locator("#black").bounding_box()
+        assert box == {"x": 0, "y": 0, "width": 1280, "height": 720}
+        assert page.locator("#black").evaluate("(b) => getComputedStyle(b).backgroundColor") == (
+            "rgb(0, 0, 0)"
+        )
+        if back == "click":
+            page.mouse.click(*middle(page))
+        else:
+            page.keyboard.press(back)
+        assert not page.is_visible("#black"), back
+        page.wait_for_timeout(350)
+        assert index(page) == 1
+
+
+def test_a_film_pauses_while_the_screen_is_black(open_deck: Open) -> None:
+    page = open_deck("#3")
+    page.wait_for_selector("#stage[data-mode=plays]")
+    page.keyboard.press("b")
+    page.wait_for_selector("#stage[data-mode=paused]")
+    page.keyboard.press("b")
+    page.wait_for_selector("#stage[data-mode=plays]")
+
+
+def test_the_pointer_follows_the_mouse_and_no_value_is_shown(open_deck: Open) -> None:
+    page = open_deck("#2", **STILL)
+    at = middle(page, 0.3, 0.5)
+    page.mouse.move(*at)
+    assert page.is_visible("#tip")
+    assert not page.is_visible("#laser")
+    page.keyboard.press("l")
+    page.mouse.move(at[0] + 1, at[1])
+    assert not page.is_visible("#tip")
+    box = page.locator("#laser").bounding_box()
+    assert box
+    assert box["x"] + box["width"] / 2 == pytest.approx(at[0] + 1, abs=1)
+    assert box["y"] + box["height"] / 2 == pytest.approx(at[1], abs=1)
+    page.keyboard.press("l")
+    assert not page.is_visible("#laser")
+
+
+def test_a_held_mouse_points_and_does_not_step(open_deck: Open) -> None:
+    page = open_deck("#2", **STILL)
+    page.mouse.move(*middle(page))
+    page.mouse.down()
+    wait_until(page, "!laser.hidden")
+    page.mouse.move(*middle(page, 0.6))
+    assert page.is_visible("#laser")
+    page.mouse.up()
+    assert not page.is_visible("#laser")
+    page.wait_for_timeout(350)
+    assert index(page) == 1
+
+
+def test_a_double_click_zooms_and_escape_zooms_out(open_deck: Open) -> None:
+    page = open_deck("#2", **STILL)
+    before = page.locator("#stage").bounding_box()
+    at = middle(page, 0.25, 0.4)
+    page.mouse.dblclick(*at)
+    page.wait_for_timeout(400)
+    after = page.locator("#stage").bounding_box()
+    assert before
+    assert after
+    assert after["width"] == pytest.approx(2.5 * before["width"], rel=0.01)
+    # What was under the pointer stays there.
+    for place, axis, size in zip(at, "xy", ("width", "height"), strict=True):
+        share = (place - before[axis]) / before[size]
+        assert after[axis] + share * after[size] == pytest.approx(place, abs=2)
+    assert index(page) == 1, "neither click stepped"
+    page.keyboard.press("Escape")
+    page.wait_for_timeout(400)
+    assert page.locator("#stage").bounding_box() == before
+    page.keyboard.press("z")
+    assert "zoomed" in (page.get_attribute("#stage", "class") or "")
+    page.keyboard.press("ArrowRight")
+    assert "zoomed" not in (page.get_attribute("#stage", "class") or ""), "a step shows all again"
+
+
+# Going to a beat
+
+
+@pytest.mark.parametrize(
+    ("typed", "reached"), [("3", 2), ("from", 3), ("Over THEM", 2), ("scores_over", 2)]
+)
+def test_go_to_a_number_or_a_name(open_deck: Open, typed: str, reached: int) -> None:
+    page = open_deck(**STILL)
+    page.keyboard.press("g")
+    page.keyboard.type(typed)
+    page.keyboard.press("Enter")
+    assert index(page) == reached
+    assert not page.is_visible("#goto")
+
+
+def test_go_to_lists_what_fits_and_says_when_nothing_does(open_deck: Open) -> None:
+    page = open_deck(**STILL)
+    page.keyboard.press("g")
+    every = page.locator("#goto-list button").all_text_contents()
+    assert every == [f"{i}  {title}" for i, title in enumerate(TITLES, 1)]
+    page.keyboard.type("99")
+    assert page.text_content("#goto-none") == "No beat has this number or name."
+    page.keyboard.press("Enter")
+    assert page.is_visible("#goto")
+    page.fill("#goto-name", "s")
+    page.click("#goto-list button:nth-child(2)")
+    assert index(page) == 1, "Queries has an s inside, Scores begins with one"
+
+
+def test_letters_typed_there_are_no_keys(open_deck: Open) -> None:
+    page = open_deck(**STILL)
+    page.keyboard.press("g")
+    page.keyboard.type("black")
+    assert page.input_value("#goto-name") == "black"
+    assert not page.is_visible("#black")
+
+
+# Help
+
+
+def test_help_lists_every_key(open_deck: Open) -> None:
+    page = open_deck(**STILL)
+    page.keyboard.press("?")
+    listed = {text.strip() for text in page.locator("#help kbd").all_text_contents()}
+    names = {"ArrowRight": "→", "ArrowLeft": "←", " ": "space", "Escape": "Esc"}
+    # These do what others do, and help is what is open.
+    alike = {"ArrowDown", "ArrowUp", "PageDown", "PageUp", "Backspace", "m", "?"}
+    for key in page.evaluate("Object.keys(KEYS)"):
+        if key not in alike:
+            assert names.get(key, key if len(key) > 1 else key.upper()) in listed, key
+
+
+# A beat over and over, and a deck at a stand
+
+
+def test_a_beat_plays_over_and_over_until_e_is_pressed(open_deck: Open) -> None:
+    page = open_deck("#4")
+    page.keyboard.press("e")
+    page.evaluate(
+        "players.forEach((p) => { p.defaultPlaybackRate = p.playbackRate = 8; });"
+        "window.plays = 0; players.forEach((p) => p.addEventListener('play', () => plays++))"
+    )
+    wait_until(page, "plays >= 2")
+    assert index(page) == 3
+    page.keyboard.press("e")
+    page.wait_for_selector("#stage[data-mode=holds]")
+    count = page.evaluate("plays")
+    page.wait_for_timeout(1300)
+    assert page.evaluate("plays") == count
+
+
+SHORTLY = "data.pause = 0.05; slides.forEach((slide) => (slide.seconds = 0.05)); go(0, true);"
+
+
+def test_a_stand_goes_on_and_begins_again(open_stand: Open) -> None:
+    page = open_stand(**STILL)
+    page.evaluate(
+        "window.seen = []; const step = go; go = (...a) => (seen.push(a[0]), step(...a)); null"
+    )
+    page.evaluate(SHORTLY)
+    wait_until(page, "seen.length >= 7")
+    assert page.evaluate("seen.slice(0, 6)") == [0, 1, 2, 3, 0, 1]
+
+
+def test_any_key_pauses_a_stand_and_a_lets_it_go_on(open_stand: Open) -> None:
+    page = open_stand(**STILL)
+    page.evaluate(SHORTLY)
+    page.keyboard.press("n")
+    assert "Paused" in (page.text_content("#toast") or "")
+    stopped = index(page)
+    page.wait_for_timeout(500)
+    assert index(page) == stopped
+    page.keyboard.press("a")
+    wait_until(page, f"state.index !== {stopped}")
+
+
+def test_a_stand_goes_on_when_nobody_has_been_there_for_a_minute(open_stand: Open) -> None:
+    page = open_stand(**STILL)
+    page.clock.install()
+    page.reload()
+    page.keyboard.press("o")
+    assert page.is_visible("#overview")
+    page.clock.run_for(59_000)
+    assert index(page) == 0
+    page.clock.run_for(1_500)
+    assert index(page) == 1
+    assert not page.is_visible("#overview")
+
+
+def test_a_deck_waits_unless_it_is_for_a_stand(open_deck: Open) -> None:
+    page = open_deck(**STILL)
+    page.evaluate(SHORTLY)
+    page.wait_for_timeout(500)
+    assert index(page) == 0
+
+
+# The speaker's window
+
+
+def speaker_of(page: Page) -> Page:
+    with page.context.expect_page() as opened_page:
+        page.keyboard.press("s")
+    return opened_page.value
+
+
+def test_the_time_runs_from_the_first_step_and_counts_down_to_the_target(open_deck: Open) -> None:
+    page = open_deck(**STILL)
+    speaker = speaker_of(page)
+    assert speaker.text_content("#timer") == "0:00"
+    assert speaker.input_value("#minutes") == "20"
+    assert speaker.text_content("#rest") == "20:00 left"
+    page.keyboard.press("ArrowRight")
+    for minutes, rest, state in ((5.5, "14:30 left", ""), (19, "1:00 left", "soon")):
+        page.evaluate(f"timer.started = Date.now() - {minutes} * 60000; updateClock()")
+        assert speaker.text_content("#rest") == rest
+        assert speaker.get_attribute("#rest", "data-state") == state
+    page.evaluate("timer.started = Date.now() - 20.5 * 60000; updateClock()")
+    assert (speaker.text_content("#timer"), speaker.text_content("#rest")) == ("20:30", "0:30 over")
+    assert speaker.get_attribute("#rest", "data-state") == "over"
+    colour = speaker.locator("#rest").evaluate("(rest) => getComputedStyle(rest).backgroundColor")
+    assert colour == "rgb(179, 38, 30)"
+    speaker.fill("#minutes", "30")
+    assert speaker.text_content("#rest") == "9:30 left"
+    speaker.click("#again")
+    assert speaker.text_content("#timer") == "0:00"
+
+
+def test_without_a_target_the_window_shows_none(open_stand: Open) -> None:
+    speaker = speaker_of(open_stand(**STILL))
+    assert speaker.is_visible("#timer")
+    assert not speaker.is_visible("#rest")
+
+
+def test_keys_of_the_speakers_window_work_on_the_deck(open_deck: Open) -> None:
+    page = open_deck(**STILL)
+    speaker = speaker_of(page)
+    speaker.keyboard.press("g")
+    assert speaker.is_visible("#goto")
+    assert not page.is_visible("#goto"), "the audience does not see it"
+    speaker.keyboard.type("side")
+    speaker.keyboard.press("Enter")
+    assert index(page) == 3
+    speaker.keyboard.press("b")
+    assert page.is_visible("#black")
+    speaker.keyboard.press("b")
+    assert not page.is_visible("#black")
+    speaker.fill("#minutes", "5")
+    assert index(page) == 3, "numbers typed there are no keys"
+
+
+def test_the_speaker_points_from_their_own_window(open_deck: Open) -> None:
+    page = open_deck("#2", **STILL)
+    speaker = speaker_of(page)
+    speaker.locator("#stage, body").first.press("l")
+    picture, stage = speaker.locator("#now").bounding_box(), page.locator("#stage").bounding_box()
+    assert picture
+    assert stage
+    speaker.mouse.move(
+        picture["x"] + 0.25 * picture["width"], picture["y"] + 0.75 * picture["height"]
+    )
+    laser = page.locator("#laser").bounding_box()
+    assert laser
+    assert laser["x"] + 11 == pytest.approx(stage["x"] + 0.25 * stage["width"], abs=2)
+    assert laser["y"] + 11 == pytest.approx(stage["y"] + 0.75 * stage["height"], abs=2)
+
+
+@pytest.mark.parametrize(("width", "height"), [(1440, 900), (1024, 768), (390, 844)])
+def test_dialogs_fit_the_screen(open_deck: Open, width: int, height: int) -> None:
+    page = open_deck(viewport={"width": width, "height": height}, **STILL)
+    for key, name in (("?", "help"), ("g", "goto"), ("o", "overview")):
+        page.keyboard.press(key)
+        box = page.locator(f"#{name}").bounding_box()
+        assert box
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= width
+        assert box["y"] >= 0
+        assert box["y"] + box["height"] <= height
+        page.keyboard.press("Escape")
+
+
+def test_every_word_that_the_script_shows_is_in_one_place() -> None:
+    folder = Path(__file__).parents[3] / "filmkit" / "decks" / "templates"
+    for name in ("deck.js", "talk.js", "live.js", "begin.js"):
+        code = re.sub(r"//.*", "", (folder / name).read_text())
+        for text in re.findall(r"\"([^\"]*)\"|`([^`]*)`", code):
+            words = re.sub(r"\$\{[^}]*\}", "", "".join(text))
+            assert not re.search(r"[A-Za-z]{2,} [a-z]{2,} [a-z]{2,}", words) or "<" in words, words
