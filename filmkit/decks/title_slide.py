@@ -23,6 +23,7 @@ __all__ = ["title_slide"]
 
 SECONDS = 6.0  # for which a deck that goes on by itself shows it
 TITLE = 0.085  # text size of the title, as a fraction of the frame's shorter side
+SMALLER = 0.92  # by which it shrinks until it fits
 TEXT_SHARE = 0.56  # part of the stage for the text, where the pattern stands beside it
 PATTERN_SHARE = 0.62  # height of the pattern there, as a share of the stage's
 WHAT = "one head of {model}, reading “{prompt}”"
@@ -38,20 +39,27 @@ class TitleSlide(Stage):
         text, room = _places(self.frame)
         panel = HeadPanel(self.head, "pattern", height=room.height)
         panel.remove(panel.header)
-        scale = min(1.0, room.width / panel.width)
-        panel.scale(scale).move_to(room.center)
-        self.add(panel, *self._lines(text))
+        panel.scale(min(1.0, room.width / panel.width, room.height / panel.height))
+        self.add(panel.move_to(room.center), self._text(text))
         self.hold(SECONDS)
 
-    def _lines(self, room: Box) -> list[Group]:
-        """Return the lines of text, as a column in the middle of the room's height."""
-        theme, meta = self.theme, self.trace.meta
+    def _text(self, room: Box) -> Group:
+        """Return the lines of text in the middle of the room's height; a long title is smaller."""
         size = TITLE * self.frame.shorter_side / FRAME_HEIGHT
+        column = self._column(room, size)
+        while column.width > room.width or column.height > room.height:
+            size *= SMALLER
+            column = self._column(room, size)
+        return column.shift([0.0, room.y - float(column.get_center()[1]), 0.0])
+
+    def _column(self, room: Box, size: float) -> Group:
+        """Return title, author and source below each other, none larger than a text size."""
+        theme, meta = self.theme, self.trace.meta
         what = WHAT.format(model=meta.model, prompt=printable(meta.prompt))
         texts = [
             (self.heading, size, theme.ink),
-            (self.author, theme.name_size, theme.accent),
-            (what, theme.note_size, theme.muted),
+            (self.author, min(size, theme.name_size), theme.accent),
+            (what, min(size, theme.note_size), theme.muted),
         ]
         column = Group()
         for string, height, colour in texts:
@@ -64,8 +72,7 @@ class TitleSlide(Stage):
         for part in column:
             part.shift([0.0, top - part.get_top()[1], 0.0])
             top = float(part.get_bottom()[1]) - 0.5
-        column.shift([0.0, room.y - float(column.get_center()[1]), 0.0])
-        return [column]
+        return column
 
 
 def _places(frame: Frame) -> tuple[Box, Box]:

@@ -87,6 +87,7 @@ stage.addEventListener("pointerleave", (event) => {
   if (event.pointerType === "touch") return;
   talk.pointer = null;
   letGo();
+  press = null;
   hideLaser();
   hideTip();
 });

@@ -9,10 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from extract.trace import Trace
 from filmkit.decks import DeckOptions
 from filmkit.decks.make import make_deck
+from filmkit.decks.slides import chosen_beats
 from filmkit.render.quality import Quality
+from scenes.registry import SCENES
 from tests.support.browsing import Open, browser, opened, wait_until
+from tests.support.checkout import PROJECT, SHIPPED
 from tests.support.deck_scene import CELLS
 from tests.support.filming import render_request
 from tests.support.live_scenes import LIVE
@@ -228,6 +232,30 @@ def test_help_lists_every_key(open_deck: Open) -> None:
             assert names.get(key, key if len(key) > 1 else key.upper()) in listed, key
 
 
+def test_the_manual_lists_every_key(open_deck: Open) -> None:
+    table = (PROJECT / "docs" / "talks.md").read_text().partition("### Keys")[2].partition("###")[0]
+    listed = set(re.findall(r"`(.+?)`", table))
+    names = {"ArrowRight": "→", "ArrowLeft": "←", "Escape": "Esc"}
+    # In words there, or alike.
+    other = {" ", "PageDown", "PageUp", "ArrowDown", "ArrowUp", "Backspace"}
+    keys = open_deck(**STILL).evaluate("Object.keys(KEYS)")
+    for key in set(keys) - other:
+        assert names.get(key, key if len(key) > 1 else key.upper()) in listed, key
+
+
+def test_the_deck_of_the_manual_has_the_beats_that_it_names(folder: Path) -> None:
+    page = (PROJECT / "docs" / "talks.md").read_text()
+    (beats,) = re.findall(r"deck scene_mla scene_rotation --beats (\S+)", page)
+    scenes = tuple(entry for entry in SCENES if entry.slug in ("scene_mla", "scene_rotation"))
+    found = chosen_beats(
+        render_request(scenes, SHIPPED, folder), Trace.load(SHIPPED), beats.split(",")
+    )
+    assert {entry.slug: names for entry, names in found.items()} == {
+        "scene_mla": ("one_latent_for_all", "the_same_budget", "what_it_says"),
+        "scene_rotation": ("what_it_says",),
+    }
+
+
 # A beat over and over, and a deck at a stand
 
 
@@ -377,7 +405,7 @@ def test_dialogs_fit_the_screen(open_deck: Open, width: int, height: int) -> Non
 
 
 def test_every_word_that_the_script_shows_is_in_one_place() -> None:
-    folder = Path(__file__).parents[3] / "filmkit" / "decks" / "templates"
+    folder = PROJECT / "filmkit" / "decks" / "templates"
     for name in ("deck.js", "talk.js", "live.js", "begin.js"):
         code = re.sub(r"//.*", "", (folder / name).read_text())
         for text in re.findall(r"\"([^\"]*)\"|`([^`]*)`", code):
