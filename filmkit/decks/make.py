@@ -7,6 +7,7 @@ from pathlib import Path
 
 from extract.files import write_text
 from extract.printing import echo
+from filmkit.core.language import N_, _
 from filmkit.core.theme import use_theme
 from filmkit.core.view import LayerView
 from filmkit.decks import DeckOptions
@@ -32,7 +33,8 @@ HINTS = {
     "add them",
 }
 
-HOWTO = """How to bring these films to Google Slides
+HOWTO = N_(
+    """How to bring these films to Google Slides
 
 1. Upload {deck} to Google Drive and open it with Google Slides. Every slide shows the
    last picture of its beat; the notes are included.
@@ -43,6 +45,7 @@ HOWTO = """How to bring these films to Google Slides
 
 {films}
 """
+)
 
 
 def make_deck(
@@ -134,6 +137,8 @@ def _write_films_for_drive(target: Path, slides: list[Slide]) -> Path:
         if slide.video is not None:
             names[number] = f"{number:02}_{slide.name.partition('_')[2]}.mp4"
             copy_film(slide.video, folder / names[number])
-    film_list = "\n".join(f"slide {number}: {name}" for number, name in names.items())
-    write_text(folder / "HOWTO.txt", HOWTO.format(deck=target.name, films=film_list))
+    film_list = "\n".join(
+        _("slide {number}: {file}", number=number, file=name) for number, name in names.items()
+    )
+    write_text(folder / "HOWTO.txt", _(HOWTO, deck=target.name, films=film_list))
     return folder

@@ -14,6 +14,7 @@ import typst
 
 from extract.files import OutputError, atomic_write
 from extract.temporary import temporary_folder
+from filmkit.core.language import N_, _, current_language
 from filmkit.core.theme import Theme
 from filmkit.decks.slides import Slide
 from filmkit.decks.web import colours_of
@@ -22,7 +23,7 @@ __all__ = ["write_pdf"]
 
 TEMPLATE = files("filmkit.decks") / "templates" / "deck.typ"
 
-AUTHOR = "The attention film"
+AUTHOR = N_("The attention film")
 
 # PDF/UA, the standard for accessible documents: tagged, with alt texts.
 STANDARD: Final = "ua-1"
@@ -64,7 +65,8 @@ def write_pdf(
     ):
         document = {
             "title": title,
-            "author": author or AUTHOR,
+            "author": author or _(AUTHOR),
+            "language": current_language().main_code,
             "colours": colours_of(theme),
             "background": background,
         }
