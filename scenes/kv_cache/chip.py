@@ -8,6 +8,8 @@ from manim import Animation, Rectangle, VGroup, VMobject
 from filmkit.core.animations import AnimateWith, set_presence
 from filmkit.core.camera import pin_to_frame
 from filmkit.core.geometry import Box
+from filmkit.core.language import _
+from filmkit.core.numbers import format_count
 from filmkit.core.text import Label, fit_size, stacked_lines
 from filmkit.core.theme import current_theme
 from filmkit.mobjects.flow import Wire
@@ -87,11 +89,15 @@ class WaitingChip(VGroup):
                 for text, point, colour in names
             )
         )
-        self.figure = Label(f"{used} of {slots} used", size=DISPLAY)
+        self.figure = fit_size(
+            _("{used} of {slots} used", used=format_count(used), slots=format_count(slots)),
+            layout.width,
+            size=DISPLAY,
+        )
         self.figure.on_line(*layout.figure)
         self.caption = VGroup(
             *stacked_lines(
-                "multiply-adds in the time that one number is read",
+                _("multiply-adds in the time that one number is read"),
                 layout.caption,
                 layout.width,
                 size=theme.shape_size,

@@ -11,6 +11,7 @@ from manim import Animation, Group, Mobject, VGroup, VMobject
 from filmkit.core.animations import AnimateWith, Arrive, Glide, Reveal
 from filmkit.core.geometry import Box, Frame
 from filmkit.core.heatmap import Heatmap
+from filmkit.core.language import _
 from filmkit.core.text import Label, stacked_lines
 from filmkit.core.theme import current_theme
 from filmkit.core.view import HeadView
@@ -169,9 +170,9 @@ class GrowthMarks(VGroup):
             Highlight(Box.of(column.left, column.right, top.bottom, top.top).inset(EDGE)),
         )
         texts = (
-            ("future: masked", theme.muted),
-            ("known before", theme.ink),
-            ("one new row", theme.highlight),
+            (_("future: masked"), theme.muted),
+            (_("known before"), theme.ink),
+            (_("one new row"), theme.highlight),
         )
         self.notes = VGroup()
         for (text, colour), (x, y) in zip(texts, layout.points, strict=True):

@@ -11,7 +11,8 @@ from manim import Animation, Group, LaggedStart, VGroup, linear
 from filmkit.core.animations import AnimateWith, set_presence
 from filmkit.core.camera import Shot, keep_upright
 from filmkit.core.geometry import FRAME_HEIGHT, Box, Frame
-from filmkit.core.numbers import counted_heads, counted_layers
+from filmkit.core.language import _
+from filmkit.core.numbers import counted_heads, counted_layers, format_count
 from filmkit.core.printable import printable
 from filmkit.core.text import Label, fit_word
 from filmkit.core.theme import current_theme
@@ -194,7 +195,9 @@ class ModelCache:
         heads = range(self.count) if self.count <= MAX_NUMBERED_HEADS else (0, self.count - 1)
         return VGroup(
             *(
-                self._corner_label(f"head {h}", self.heads[h].values.corner(1.0, 1.0, 0.0))
+                self._corner_label(
+                    _("head {head}", head=h), self.heads[h].values.corner(1.0, 1.0, 0.0)
+                )
                 for h in heads
             )
         )
@@ -206,10 +209,11 @@ class ModelCache:
         If these are too near to each other there is only the first.
         """
         corners = [self.whole.values.corner(1.0, 1.0, back) for back in (0.0, 1.0)]
-        labels = VGroup(self._corner_label("layer 0", corners[0]))
+        labels = VGroup(self._corner_label(_("layer {layer}", layer=0), corners[0]))
         seen = self.shot_of_whole.project(np.array(corners), self.frame.height)
-        last = Label(f"layer {self.units // self.count - 1}", size=current_theme().note_size)
-        across, up, *_ = seen[1] - seen[0]
+        name = _("layer {layer}", layer=self.units // self.count - 1)
+        last = Label(name, size=current_theme().note_size)
+        across, up = (seen[1] - seen[0])[:2]
         if across > 2.5 * last.width:
             # It ends below the far corner; the edge rises above it.
             last.on_line(-last.width / 2, -0.3 - last.width * up / across)
@@ -229,8 +233,8 @@ class ModelCache:
         """
         theme, key_value_labels = current_theme(), VGroup()
         for text, block, colour in (
-            ("keys", volume.keys, theme.key),
-            ("values", volume.values, theme.value),
+            (_("keys"), volume.keys, theme.key),
+            (_("values"), volume.values, theme.value),
         ):
             label = Label(text, size=theme.name_size, colour=colour)
             label.on_line(-label.width / 2, -0.5)
@@ -246,32 +250,37 @@ class ModelCache:
         # One unit of the picture in scene units: the farther away the camera, the more.
         unit = self.shot_of_cost.height / self.frame.height
         below, beside = unit * np.array([0.0, -0.16, 0.0]), unit * np.array([0.18, -0.05, 0.0])
-        theme = current_theme()
+        theme, (key, value) = current_theme(), cost.head_sizes
         channels = [
             Measure(
                 block.corner(0.0, 1.0, 0.0),
                 block.corner(1.0, 1.0, 0.0),
                 away=below,
-                text=f"{size} a {name}",
-                colour=theme.role(name),
+                text=text,
+                colour=colour,
                 falling=True,
             )
-            for block, size, name in zip(
-                (keys, values), cost.head_sizes, ("key", "value"), strict=True
+            for block, text, colour in (
+                (keys, _("{count} a key", count=format_count(key)), theme.key),
+                (values, _("{count} a value", count=format_count(value)), theme.value),
             )
         ]
         layers = Measure(
             values.corner(1.0, 1.0, 0.0),
             values.corner(1.0, 1.0, 1.0),
             away=beside,
-            text=f"{counted_layers(cost.layers)} of {counted_heads(cost.heads)}",
+            text=_(
+                "{layers} of {heads}",
+                layers=counted_layers(cost.layers),
+                heads=counted_heads(cost.heads),
+            ),
         )
         return [*channels, layers]
 
     @property
     def slice_label(self) -> Label:
         """Name of the newest slice, at its left end."""
-        label = Label("one token", colour=current_theme().highlight)
+        label = Label(_("one token"), colour=current_theme().highlight)
         rows = self.whole.visible_range.rows
         corner = self.whole.keys.corner(0.0, 1 - 0.5 / rows, 0.0)
         return keep_upright(label.on_line(-0.15 - label.width / 2, 0.0), corner)

@@ -6,6 +6,7 @@ from manim import LEFT, LaggedStart, Rectangle, VGroup
 
 from extract.trace import Trace
 from filmkit.core.animations import Arrive
+from filmkit.core.language import _
 from filmkit.core.numbers import format_share
 from filmkit.core.printable import printable
 from filmkit.core.text import Label, fit_word
@@ -68,9 +69,11 @@ class NextWords(VGroup):
             label = Label(format_share(share), colour=colour)
             self.shares.add(label.on_line(box.left + width + 0.15 + label.width / 2, y))
         given = trace.meta.continued
-        text = "the model’s likeliest next words"
-        if given or rank is None:
-            text += f"; {'given' if given else 'what follows'} here:"
+        text = _("the model’s likeliest next words")
+        if given:
+            text = _("the model’s likeliest next words; given here:")
+        elif rank is None:
+            text = _("the model’s likeliest next words; what follows here:")
         title = Label(text, colour=theme.muted)
         title.on_line(*layout.title)
         self.heading_word = VGroup()

@@ -12,6 +12,7 @@ from extract.decoding import Decoding
 from filmkit.core.animations import AnimateWith
 from filmkit.core.geometry import Box
 from filmkit.core.heatmap import Heatmap
+from filmkit.core.language import N_, _, ngettext
 from filmkit.core.numbers import format_number
 from filmkit.core.text import Label, Number, fit_size, stacked_lines
 from filmkit.core.theme import current_theme
@@ -25,6 +26,7 @@ from scenes.kv_cache.layout import DISPLAY, RaceLayout, SideLayout
 __all__ = ["CachedFrame", "Decoder", "RunningWords", "agreement", "race"]
 
 Array = npt.NDArray[np.float64]
+UNITS = ((1e9, N_("billion")), (1e6, N_("million")), (1e3, N_("thousand")), (1, ""))
 UNBROKEN = 1e4  # width in which any sentence is one line, in scene units
 
 
@@ -123,23 +125,20 @@ class WorkCounter(VGroup):
         super().__init__()
         theme = current_theme()
         self.counts = counts
-        self.unit, unit_name = next(
-            (size, name)
-            for size, name in ((1e9, "billion"), (1e6, "million"), (1e3, "thousand"), (1, ""))
-            if max_count >= size
-        )
+        self.unit, unit_name = next((size, name) for size, name in UNITS if max_count >= size)
         digits = 1 if self.unit > 1 else 0
         self.number = Number(0, digits=digits, size=DISPLAY)
         widest = Number(max_count / self.unit, digits=digits, size=DISPLAY).width
         x, y = layout.count
         self.number.on_line(x + widest - self.number.width / 2, y)
+        unit_name = _(unit_name) if unit_name else ""
         name = fit_size(unit_name, layout.width - widest - 0.16, size=theme.name_size)
         # Its letters stand on the line of the number's.
         drop = (self.number.line_height - name.line_height) * 0.29
         self.unit_name = name.on_line(x + widest + 0.16 + name.width / 2, y - drop)
         self.caption = VGroup(
             *stacked_lines(
-                "multiply-adds in this layer so far",
+                _("multiply-adds in this layer so far"),
                 layout.caption,
                 layout.width,
                 size=theme.note_size,
@@ -195,7 +194,7 @@ class Decoder(Group):
         super().__init__()
         theme = current_theme()
         self.view, self.prompt_rows, self.layout, self.cached = view, prompt_rows, layout, cached
-        text = "with a cache: one new row" if cached else "without: every row again"
+        text = _("with a cache: one new row") if cached else _("without: every row again")
         self.title = fit_size(text, layout.v.right - layout.k.left, size=theme.name_size)
         x, y = layout.title
         self.title.on_line(x + self.title.width / 2, y)
@@ -203,8 +202,8 @@ class Decoder(Group):
         self.headers, self.frames = VGroup(), VGroup()
         frame = CachedFrame if cached else RecomputedFrame
         for cells, word, symbol, colour in (
-            (self.k, "keys", "K", theme.key),
-            (self.v, "values", "V", theme.value),
+            (self.k, _("keys"), "K", theme.key),
+            (self.v, _("values"), "V", theme.value),
         ):
             header = Header(word, symbol, colour=colour, size=theme.shape_size)
             self.headers.add(header.stand_on(cells.box, buff=0.12))
@@ -274,8 +273,13 @@ def agreement(decoding: Decoding, layout: RaceLayout, width: float) -> VGroup:
     """Return the line that says whether both ways of decoding find the same numbers."""
     theme = current_theme()
     digits = int(-np.log10(max(decoding.error, 1e-15)))
-    text = f"patterns and outputs are the same, to {digits} digits"
+    text = ngettext(
+        "patterns and outputs are the same, to {number} digit",
+        "patterns and outputs are the same, to {number} digits",
+        digits,
+    )
     if not decoding.agrees:
-        text = f"patterns and outputs differ by {format_number(decoding.error, 1)}"
+        error = format_number(decoding.error, 1)
+        text = _("patterns and outputs differ by {error}", error=error)
     line = fit_size(text, width, size=theme.shape_size, colour=theme.ink)
     return VGroup(line.on_line(*layout.remark))

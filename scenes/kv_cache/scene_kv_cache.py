@@ -24,9 +24,12 @@ from filmkit.core.animations import (
 from filmkit.core.camera import Shot, pin_to_frame
 from filmkit.core.geometry import Box
 from filmkit.core.heatmap import Heatmap
+from filmkit.core.language import _
 from filmkit.core.numbers import (
     counted_heads,
     counted_layers,
+    format_count,
+    format_ratio,
     format_short,
     readable_bytes,
     spoken_bytes,
@@ -106,16 +109,19 @@ class KVCache(Stage):
         )
         word, rank = following_word(self.trace)
         small, large = TokenCost.of_trace(meta), TokenCost.of_every_head(LARGE)
+        chosen = _("is taken") if rank == 0 else _("follows")
+        self.ratio = large.bytes / small.with_heads(meta.n_heads).bytes
+        self.shipped = kv_cache_bytes(LARGE) / small.bytes
         self.facts |= {
             "word": printable(word),
-            "chosen": "is given" if meta.continued else "is taken" if rank == 0 else "follows",
-            "like_them": str(meta.n_kv_heads),
+            "chosen": _("is given") if meta.continued else chosen,
+            "like_them": format_count(meta.n_kv_heads),
             "kv_heads": counted_heads(meta.n_kv_heads),
             "bytes": spoken_bytes(small.bytes),
             "layers": counted_layers(meta.n_layers),
-            "ratio": format_short(large.bytes / small.with_heads(meta.n_heads).bytes),
-            "shipped": format_short(kv_cache_bytes(LARGE) / small.bytes),
-            "slots": f"{CHIP.ridge():.0f}",
+            "ratio": format_short(self.ratio),
+            "shipped": format_short(self.shipped),
+            "slots": format_count(CHIP.ridge()),
         }
 
     def variant(self, beat: str) -> str:
@@ -124,8 +130,13 @@ class KVCache(Stage):
     def provenance_notes(self) -> tuple[str, str]:
         about, hidden = super().provenance_notes()
         if self.published:
-            return f"published sizes of {LARGE_NAME} and {CHIP_NAME}  ·  not the traced model", ""
-        model, _, head = about.rpartition("  ·  ")
+            about = _(
+                "published sizes of {model} and {chip}  ·  not the traced model",
+                model=LARGE_NAME,
+                chip=CHIP_NAME,
+            )
+            return about, ""
+        model, _dot, head = about.rpartition("  ·  ")
         return f"{model}  ·  {self.scope or head}", hidden
 
     def set_scope(self, scope: str) -> None:
@@ -142,6 +153,8 @@ class KVCache(Stage):
         """Build the one large figure of a picture, with a line below it, at the top."""
         stage, theme = self.frame.stage, self.theme
         figure = Label(text, size=DISPLAY).on_line(stage.x, stage.top - 0.35)
+        # Chinese characters are higher than capitals.
+        figure.shift([0, min(0.0, stage.top - 0.06 - figure.ink[:, 1].max()), 0])
         line = fit_size(note, stage.width, size=theme.shape_size, colour=theme.muted)
         return pin_to_frame(VGroup(figure, line.on_line(stage.x, stage.top - 0.9)))
 
@@ -329,9 +342,9 @@ class KVCache(Stage):
             *(
                 Header(name, symbol, colour=colour).stand_on(cells.box)
                 for cells, name, symbol, colour in (
-                    (q, "queries", "Q", theme.query),
-                    (k, "keys", "K", theme.key),
-                    (v, "values", "V", theme.value),
+                    (q, _("queries"), "Q", theme.query),
+                    (k, _("keys"), "K", theme.key),
+                    (v, _("values"), "V", theme.value),
                 )
             )
         )
@@ -362,9 +375,9 @@ class KVCache(Stage):
         never, *read = (
             note_below(text, cells.box, theme.ink)
             for text, cells in (
-                ("old rows are never asked again", q),
-                ("all rows are read again", k),
-                ("all rows are read again", v),
+                (_("old rows are never asked again"), q),
+                (_("all rows are read again"), k),
+                (_("all rows are read again"), v),
             )
         )
         self.play(ShowCells(q, old), Appear(never), run_time=tempo.normal)
@@ -378,7 +391,7 @@ class KVCache(Stage):
         ends = ((k.box.left, foot), (v.box.right, foot)), (0.0, -1.0)
         if self.frame.upright:
             ends = ((k.box.left - 0.15, v.box.bottom), (k.box.left - 0.15, k.box.top)), (-1.0, 0.0)
-        cache = Bracket(*ends[0], "the cache", towards=ends[1])
+        cache = Bracket(*ends[0], _("the cache"), towards=ends[1])
         if self.frame.upright:
             cache.label.rotate(np.pi / 2).next_to(cache.wire, np.array([-1.0, 0, 0]), buff=0.12)
         self.play(Appear(self.cached_frames), Appear(cache), run_time=tempo.normal)
@@ -489,9 +502,9 @@ class KVCache(Stage):
         self.remove(cached.k, cached.v, other)
         arriving = cache.slide_in(run_time=tempo.swing)
         self.add(*cache.heads)
-        self.set_scope(f"layer {self.layer.layer}")
+        self.set_scope(_("layer {layer}", layer=self.layer.layer))
         self.play(self.move_camera(cache.shot_of_heads), *arriving)
-        title = self.title_label(f"{self.facts['kv_heads']} with keys and values")
+        title = self.title_label(_("{heads} with keys and values", heads=self.facts["kv_heads"]))
         names = cache.key_value_labels(cache.heads[0])
         self.labels = VGroup(title, names, cache.head_labels)
         self.play(Appear(self.labels))
@@ -503,13 +516,14 @@ class KVCache(Stage):
         self.play(Vanish(self.labels), *cache.close_heads(), run_time=tempo.normal)
         self.remove(*cache.heads)
         self.add(whole)
-        self.set_scope("all layers")
+        self.set_scope(_("all layers"))
         self.play(
             whole.change_range(units=(0, cache.units)),
             self.move_camera(cache.shot_of_whole),
             run_time=1.2 * tempo.large,
         )
-        title = self.title_label(f"{self.facts['layers']}, {self.facts['kv_heads']} each")
+        layers, heads = self.facts["layers"], self.facts["kv_heads"]
+        title = self.title_label(_("{layers}, {heads} each", layers=layers, heads=heads))
         words = cache.word_labels(self.cached.view.layer.words)
         self.play(Appear(title), whole.change_range(rows=1), run_time=tempo.normal)
         self.add(words)
@@ -535,7 +549,7 @@ class KVCache(Stage):
         for measure in self.measures:
             self.play(Appear(measure))
             self.wait(0.2)
-        self.total = self.figure(f"{readable_bytes(cost.bytes)} a token", cost.factors)
+        self.total = self.figure(_("{size} a token", size=readable_bytes(cost.bytes)), cost.factors)
         self.play(Appear(self.total))
 
     @beat
@@ -545,7 +559,7 @@ class KVCache(Stage):
         tempo, cache, stage = self.theme.tempo, self.cache, self.frame.stage
         self.volumes = volumes = TokenVolumes(cache, LARGE, self.frame)
         whole, rows = cache.whole, cache.whole.visible_range.rows
-        self.set_scope(f"beside it {LARGE_NAME}")
+        self.set_scope(_("beside it {model}", model=LARGE_NAME))
         # The rest of the cache rises out of the frame; its newest slice stays, and is folded.
         self.remove(whole)
         leaving = VGroup(self.outline, self.measures, self.total)
@@ -563,7 +577,7 @@ class KVCache(Stage):
         self.remove(volumes.slice)
         self.add(volumes.token)
         own = TokenCost.of_trace(self.trace.meta).with_heads(self.trace.meta.n_heads)
-        self.names = names = ("this model", LARGE_NAME)
+        self.names = names = (_("this model"), LARGE_NAME)
         sizes = readable_bytes(own.bytes), readable_bytes(volumes.large.bytes)
         self.sizes = volumes.labels(shot, names, sizes)
         self.add(volumes.blocks)
@@ -575,8 +589,8 @@ class KVCache(Stage):
             *(Appear(label) for label in self.sizes),
         )
         self.play(Appear(volumes.roles))
-        note = "one token, to scale, if every head kept its own"
-        self.total = self.figure(f"{self.facts['ratio']} ×", note)
+        note = _("one token, to scale, if every head kept its own")
+        self.total = self.figure(format_ratio(self.ratio), note)
         self.play(Appear(self.total))
 
     @beat
@@ -584,14 +598,14 @@ class KVCache(Stage):
         """As each model really keeps it, it is {shipped} times as much. This film is about how
         that is done."""
         tempo, volumes = self.theme.tempo, self.volumes
-        heads = self.facts["kv_heads"]
+        small = readable_bytes(volumes.small.bytes)
         shipped = (
-            f"{readable_bytes(volumes.small.bytes)} in {heads}",
-            f"{readable_bytes(kv_cache_bytes(LARGE))} in one latent",
+            _("{size} in {heads}", size=small, heads=self.facts["kv_heads"]),
+            _("{size} in one latent", size=readable_bytes(kv_cache_bytes(LARGE))),
         )
         after = volumes.labels(self.camera.shot, self.names, shipped)
         self.add(volumes.ghost, volumes.blocks, volumes.roles)
-        total = self.figure(f"{self.facts['shipped']} ×", "one token, as each model keeps it")
+        total = self.figure(format_ratio(self.shipped), _("one token, as each model keeps it"))
         self.unkept = volumes.unkept()
         self.play(
             volumes.deflate(),
@@ -614,8 +628,8 @@ class KVCache(Stage):
             round(CHIP.ridge()),
             round(work.per_number),
             chip=CHIP_NAME,
-            cache="cache of every head",
-            remark="attention only, at 16 bits a number; weights are read too",
+            cache=_("cache of every head"),
+            remark=_("attention only, at 16 bits a number; weights are read too"),
             layout=layout,
             room=self.frame.stage.width,
         )

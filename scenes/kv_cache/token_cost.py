@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from extract.architectures import Architecture, latent_size
 from extract.trace import TraceMeta
+from filmkit.core.language import _
 from filmkit.mobjects.cached_numbers import BITS
 
 __all__ = ["TokenCost", "shipped_heads"]
@@ -56,7 +57,8 @@ class TokenCost:
         """The bytes as a product, in words and numbers."""
         key, value = self.head_sizes
         size = f"2 × {key}" if key == value else f"({key} + {value})"
-        return f"{size} × {self.heads} × {self.layers} numbers of {BITS // 8} bytes"
+        product = f"{size} × {self.heads} × {self.layers}"
+        return _("{product} numbers of {count} bytes", product=product, count=BITS // 8)
 
 
 def shipped_heads(arch: Architecture) -> float:

@@ -12,8 +12,10 @@ from extract.architectures import Architecture
 from filmkit.core.animations import AnimateWith
 from filmkit.core.camera import Shot, keep_upright, set_depth_plane
 from filmkit.core.geometry import FRAME_HEIGHT, Box, Frame
+from filmkit.core.language import N_, _
 from filmkit.core.norm import TensorSource
-from filmkit.core.text import Label
+from filmkit.core.numbers import format_count
+from filmkit.core.text import Label, break_lines
 from filmkit.core.theme import current_theme, mixed
 from filmkit.core.view import LayerView
 from filmkit.mobjects.cache_volume import CachedTensor, CacheVolume, solid_outline
@@ -28,6 +30,17 @@ Points = npt.NDArray[np.float64]
 LIGHTS = (0.34, 0.24, 0.14)  # share of the role's colour in a schematic front, top and side
 BETWEEN = 0.24  # between the two models, as a share of the larger one's width
 BETWEEN_UPRIGHT = 0.62  # the same one above the other, as a share of its height
+TOKEN_TENSORS = {
+    "k": (
+        N_("keys of one token in layer {layer}, all heads"),
+        N_("keys of one token in layers 0 to {last}, each in its own scale"),
+    ),
+    "v": (
+        N_("values of one token in layer {layer}, all heads"),
+        N_("values of one token in layers 0 to {last}, each in its own scale"),
+    ),
+}
+UNKEPT = 0.62  # largest width of the lines in the empty outline, as a share of their text
 TURN, TILT, LENS = 34.0, 16.0, 3.6  # direction and lens of the shot
 
 
@@ -44,15 +57,15 @@ def token_tensor(view: LayerView, name: str, position: int) -> CachedTensor:
         Position of the token.
     """
     trace, meta = view.trace, view.trace.meta
-    plural = {"k": "keys", "v": "values"}[name]
+    in_layer, of_all = TOKEN_TENSORS[name]
     values, norms, sources = [], [], []
     for layer in range(meta.n_layers):
         here = replace(view, layer=layer)
         tensor = here.head(0).score_tensor("k") if name == "k" else name
         values.append(trace.get(tensor, layer)[position].astype(np.float64))
         norms.append(here.norm(name))
-        sources.append(TensorSource(None, f"{plural} of one token in layer {layer}, all heads"))
-    about = f"{plural} of one token in layers 0 to {meta.n_layers - 1}, each in its own scale"
+        sources.append(TensorSource(None, _(in_layer, layer=layer)))
+    about = _(of_all, last=meta.n_layers - 1)
     return CachedTensor(np.stack(values), tuple(norms), tuple(sources), about)
 
 
@@ -210,7 +223,7 @@ class TokenVolumes:
         self.roles = VGroup(
             *(
                 keep_upright(Label(name, size=theme.name_size), box.center)
-                for name, box in zip(("keys", "values"), boxes, strict=True)
+                for name, box in zip((_("keys"), _("values")), boxes, strict=True)
             )
         )
         self.shipped = cube * shipped_heads(large)
@@ -279,11 +292,16 @@ class TokenVolumes:
         theme, meta, words = current_theme(), self.cache.view.layer.trace.meta, VGroup()
         if meta.n_kv_heads == meta.n_heads:
             return words
-        corners, _ = self._corners
+        corners, _large = self._corners
         seen = shot.project(corners, self.frame.height)
         anchor = corners.mean(axis=0)
         place = shot.project(anchor[None], self.frame.height)[0]
-        label = Label(f"{meta.n_kv_heads} of {meta.n_heads} heads kept", colour=theme.muted)
+        text = _(
+            "{kept} of {heads} heads kept",
+            kept=format_count(meta.n_kv_heads),
+            heads=format_count(meta.n_heads),
+        )
+        label = Label(text, colour=theme.muted)
         left = max(self.frame.safe.left + label.width / 2, float(place[0])) - place[0]
         label.on_line(left, seen[:, 1].max() - place[1] + 0.3)
         return words.add(keep_upright(label, anchor))
@@ -291,11 +309,15 @@ class TokenVolumes:
     def unkept(self) -> VGroup:
         """Return the words in the large model's outline when it is empty, in two lines."""
         theme, center = current_theme(), np.array(self.front.center)
-        lines = (("if every head", 0.2), ("kept its own", -0.2))
+        text = _("if every head kept its own")
+        lines = break_lines(text, UNKEPT * Label(text).width)
+        middle = (len(lines) - 1) / 2
         return VGroup(
             *(
-                keep_upright(Label(text, colour=theme.muted).on_line(0.0, y), center)
-                for text, y in lines
+                keep_upright(
+                    Label(line, colour=theme.muted).on_line(0.0, 0.4 * (middle - index)), center
+                )
+                for index, line in enumerate(lines)
             )
         )
 

@@ -41,7 +41,7 @@ DISPLAY = 0.07  # size of the figure that matters, as a fraction of `FRAME_HEIGH
 TITLE = 1.35 * DISPLAY * FRAME_HEIGHT  # height of the line with the figure above a wall
 NOTES_GAP = 0.12  # between the notes at the top and the line above a much larger model
 NUMBERS_LINE = 0.36  # height of the line of numbers above the columns
-ROWS_ROOM = 0.8  # width of the numbers beside the rows
+ROWS_ROOM = 0.8  # least width of the numbers beside the rows
 DEPTH_ROOM = 0.5  # room for the arrow along the wall: from the first layer to the last
 MAX_PITCH = 1.5  # largest distance between neighbouring patterns, for a small model
 NUMBER_STEP = (0.7, 0.3)  # smallest distance between two numbers, across and down
@@ -64,6 +64,7 @@ WALL_SHARE, WALL_SHARE_TALL = 0.54, 0.48  # part of the stage for the wall of an
 HABIT_GAP = 0.45  # between that wall and the patterns beside it, and between two of these
 HABIT_NAME = 0.55  # height of the line that names a habit
 HABIT_WORDS = 0.72  # height of the two lines below a pattern
+NOTE_LINE = 0.25  # from one line of the note on places to the next
 HABIT_COLUMNS = 1.17  # width of a pattern with the column of its first token, in sides
 AWAY = 1.5  # from a wall to that of another model, in widths of the frame
 
@@ -109,11 +110,6 @@ class WallLayout:
     def side(self) -> float:
         """Side of a pattern, in scene units."""
         return self.pitch * self.count / (self.count + gap_cells(self.count))
-
-    @property
-    def axis_names(self) -> tuple[str, str]:
-        """What a row and a column stand for: "head" and "layer", or the reverse."""
-        return ("layer", "head") if self.downward else ("head", "layer")
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -185,6 +181,7 @@ def wall_layout(
     heads: int,
     count: int,
     title: float = 0.0,
+    names: float = 0.0,
     into: Box | None = None,
 ) -> WallLayout:
     """Lay out a wall so that its patterns are as large as the stage allows.
@@ -199,19 +196,27 @@ def wall_layout(
         Number of rows of a pattern.
     title
         Width of the line that names the wall.
+    names
+        Largest width of what names the rows and the columns.
     into
         Room for the wall with all its words; the stage by default.
     """
     room, downward = into or frame.stage, frame.tall
     rows, columns = (layers, heads) if downward else (heads, layers)
-    beside = ROWS_ROOM + (DEPTH_ROOM if downward else 0.0)
+    numbers = _rows_room(names)
+    beside = numbers + (DEPTH_ROOM if downward else 0.0)
     above, below = TITLE + NUMBERS_LINE, 0.0 if downward else DEPTH_ROOM
     pitch = min(MAX_PITCH, (room.width - beside) / columns, (room.height - above - below) / rows)
-    left = room.x - (beside + pitch * columns) / 2 + ROWS_ROOM
+    left = room.x - (beside + pitch * columns) / 2 + numbers
     top = room.y + (above + pitch * rows + below) / 2 - above
     start = max(room.left, min(left, room.right - title))
     line = top + NUMBERS_LINE + TITLE / 2
     return WallLayout(layers, heads, count, pitch, (left, top), downward, (start, line))
+
+
+def _rows_room(names: float) -> float:
+    """Return the width of the numbers beside the rows, where names of a width stand too."""
+    return max(ROWS_ROOM, names + WORD_GAP)
 
 
 def frontal_shot(box: Box, target: Box, frame: Frame) -> Shot:
@@ -383,7 +388,14 @@ class HabitsLayout:
 
 
 def habits_layout(
-    frame: Frame, *, layers: int, heads: int, count: int, title: float, start: float
+    frame: Frame,
+    *,
+    layers: int,
+    heads: int,
+    count: int,
+    title: float,
+    start: float,
+    names: float = 0.0,
 ) -> HabitsLayout:
     """Lay out the wall of another model, and the patterns of two habits, left of another wall.
 
@@ -397,24 +409,34 @@ def habits_layout(
         Width of the line that names its wall.
     start
         x that all this must not reach: it is far to the left.
+    names
+        Largest width of what names the wall's rows and columns.
     """
     stage = frame.stage
+
+    def wall_in(room: Box) -> WallLayout:
+        return wall_layout(
+            frame, layers=layers, heads=heads, count=count, title=title, names=names, into=room
+        )
+
     if frame.upright:
         share = WALL_SHARE_TALL if frame.tall else WALL_SHARE
         room = Box.of(stage.left, stage.right, stage.top - share * stage.height, stage.top)
-        wall = wall_layout(frame, layers=layers, heads=heads, count=count, title=title, into=room)
+        wall = wall_in(room)
         rest = Box.of(stage.left, stage.right, stage.bottom, room.bottom - HABIT_GAP)
     else:
         room = Box.of(stage.right - WALL_SHARE * stage.width, stage.right, stage.bottom, stage.top)
-        wall = wall_layout(frame, layers=layers, heads=heads, count=count, title=title, into=room)
+        wall = wall_in(room)
         wall = wall.moved(room.right - wall.box.right, 0.0)
-        free = wall.corner[0] - ROWS_ROOM - HABIT_GAP
+        line, y = wall.title
+        wall = replace(wall, title=(min(line, room.right - title), y))
+        free = wall.corner[0] - _rows_room(names) - HABIT_GAP
         rest = Box.of(stage.left, free, stage.bottom, stage.top)
     in_a_row = frame.upright and not frame.tall
     halves = (rest.split_columns if in_a_row else rest.split_rows)(2, HABIT_GAP / 2)
     lines = HABIT_NAME + HABIT_WORDS
     away = start - AWAY * frame.width
-    patterns, names = [], []
+    patterns, name_points = [], []
     for half in halves:
         side = min(half.height - lines, (half.width - HABIT_GAP) / 2 / HABIT_COLUMNS)
         top = half.y + (side + lines) / 2 - HABIT_NAME
@@ -424,9 +446,9 @@ def habits_layout(
         lefts = (half.left + spare, half.left + 2 * spare + wide)
         first, other = (Box.of(left + away, left + wide + away, top - side, top) for left in lefts)
         patterns.append((first, other))
-        names.append((lefts[0] + away, top + HABIT_NAME / 2))
+        name_points.append((lefts[0] + away, top + HABIT_NAME / 2))
     shot = Shot(center=(away, 0.0, 0.0), height=frame.height)
-    return HabitsLayout(wall.moved(away, 0.0), shot, tuple(patterns), tuple(names))
+    return HabitsLayout(wall.moved(away, 0.0), shot, tuple(patterns), tuple(name_points))
 
 
 @dataclass(frozen=True)
@@ -448,7 +470,7 @@ class FieldLayout:
     title
         (x, y) of the left end of the line that names the large model, in the frame.
     note
-        Left end of the line that explains the places, in the frame.
+        Left end of the first line that explains the places, in the frame.
     """
 
     corner: tuple[float, float]
@@ -467,7 +489,14 @@ class FieldLayout:
 
 
 def field_layout(
-    wall: WallLayout, frame: Frame, *, layers: int, heads: int, title: float, note: float
+    wall: WallLayout,
+    frame: Frame,
+    *,
+    layers: int,
+    heads: int,
+    title: float,
+    note: float,
+    note_lines: int = 1,
 ) -> FieldLayout:
     """Lay out a place for each head of a large model, so that all fill the frame.
 
@@ -483,8 +512,11 @@ def field_layout(
         Number of layers, and of heads in each, of the large model.
     title, note
         Widths of the lines that name the large model and explain the places.
+    note_lines
+        Number of lines that explain the places.
     """
     stage, below = frame.stage, (1.8 if frame.width <= NARROW else 1.2) * NUMBERS_LINE
+    below += NOTE_LINE * (note_lines - 1)
     room = Box.of(stage.left, stage.right, stage.bottom + below, stage.top - TITLE - NOTES_GAP)
 
     def shape(lanes: int) -> tuple[int, int]:

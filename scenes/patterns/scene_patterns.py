@@ -13,6 +13,7 @@ from extract.published import gpt2_trace, has_published_twin
 from filmkit.core.animations import AnimateWith, Appear, MoveFromCopy, Presence, Vanish
 from filmkit.core.camera import pin_to_frame
 from filmkit.core.geometry import Box
+from filmkit.core.language import N_, _
 from filmkit.core.norm import Norm
 from filmkit.core.numbers import (
     counted_heads,
@@ -22,12 +23,13 @@ from filmkit.core.numbers import (
     format_large_share,
 )
 from filmkit.core.stage import Stage, beat
-from filmkit.core.text import Label
+from filmkit.core.text import Label, break_lines, fit_size
 from filmkit.core.view import LayerView
 from filmkit.mobjects.flow import Draw, Wire
 from filmkit.mobjects.marks import ColourBar, Highlight
 from scenes.patterns.camera_paths import Fly, Tour
 from scenes.patterns.layout import (
+    NOTE_LINE,
     arc_shots,
     field_layout,
     habits_layout,
@@ -40,15 +42,17 @@ from scenes.patterns.wall import (
     PatternPlaces,
     PatternWall,
     WallTitle,
+    names_width,
     prompt_patterns,
 )
 
 LARGE = architecture("DeepSeek-V3/R1")
 LARGE_NAME = "DeepSeek-R1"
-HABITS = {"previous": "one word back", "sink": "back to the first token"}
+HABITS = {"previous": N_("one word back"), "sink": N_("back to the first token")}
 
 BAR_GAP = 0.3  # from the notes down to the colour bar, in scene units
-WHOLE = "all layers, all heads"
+BAR_ROOM = 0.9  # height of that gap, the colour bar and the words at it
+WHOLE = N_("all layers, all heads")
 RESTS = 0.5  # a head rests if it gives the first token more than this share
 
 # Parts of an animation's time in which something happens: at its start, and at its end.
@@ -67,7 +71,7 @@ class Patterns(Stage):
 
     def prepare(self) -> None:
         self.draws_first_token, self.shows_gpt2, self.shows_large = False, False, False
-        self.seen = WHOLE
+        self.seen = _(WHOLE)
         meta, view = self.trace.meta, self.layer
         patterns = prompt_patterns(self.trace)
         self.strongest = {name: strongest_head(patterns, name) for name in HABITS}
@@ -77,8 +81,8 @@ class Patterns(Stage):
             "heads": counted_heads(meta.n_heads),
             "total": counted_patterns(total),
             "all": format_count(total),
-            "direction": "from top to bottom" if self.frame.tall else "from left to right",
-            "first": "the beginning token" if meta.has_bos else "the first word",
+            "direction": _("from top to bottom") if self.frame.tall else _("from left to right"),
+            "first": _("the beginning token") if meta.has_bos else _("the first word"),
             "resting": format_count((first_token_weight(patterns) > RESTS).sum()),
             "many_layers": counted_layers(LARGE.n_layers),
             "many_heads": counted_heads(LARGE.n_heads),
@@ -86,7 +90,7 @@ class Patterns(Stage):
         }
         title = WallTitle(
             self.facts["total"],
-            "{layers} × {heads}".format(**self.facts),
+            _("{layers} × {heads}", layers=self.facts["layers"], heads=self.facts["heads"]),
             room=self.frame.stage.width,
         )
         layout = wall_layout(
@@ -95,6 +99,7 @@ class Patterns(Stage):
             heads=meta.n_heads,
             count=view.count,
             title=title.width,
+            names=names_width(self.frame),
         )
         self.wall = PatternWall(view, layout, title)
         self.closeups = {
@@ -126,9 +131,10 @@ class Patterns(Stage):
         model, hidden = super().provenance_notes()
         models = [model.rpartition("  ·  ")[0]]
         if self.shows_gpt2:
-            published = self.gpt2.trace.meta.published
-            models.append(self.facts["gpt2"] + (", published values" if published else ""))
-        what = f"grey: {LARGE_NAME}" if self.shows_large else self.seen
+            meta = self.gpt2.trace.meta
+            published = _("{model}, published values", model=meta.model)
+            models.append(published if meta.published else meta.model)
+        what = _("grey: {model}", model=LARGE_NAME) if self.shows_large else self.seen
         return "  ·  ".join([*models, what]), "" if self.draws_first_token else hidden
 
     # The wall
@@ -138,16 +144,16 @@ class Patterns(Stage):
         """One head makes one pattern. This model has {layers} of {heads}: {total}."""
         tempo, layer, head = self.theme.tempo, self.layer.layer, self.head.head
         closeup = HeadCloseup(self.wall, layer, head, self.frame)
-        self.seen = f"layer {layer}, head {head}"
+        self.seen = _("layer {layer}, head {head}", layer=layer, head=head)
         note = Note(
             self.seen,
-            "one head, one pattern",
+            _("one head, one pattern"),
             "",
-            "each row tells where one word looks",
+            _("each row tells where one word looks"),
             point=closeup.layout.notes,
             width=closeup.layout.note_width,
         )
-        colour_bar = ColourBar(Norm.unit(), "share of attention", closeup.layout.colour_bar)
+        colour_bar = ColourBar(Norm.unit(), _("share of attention"), closeup.layout.colour_bar)
         notes = closeup.place_in_shot(Group(note, colour_bar))
         self.camera.shot = closeup.shot
         self.play(
@@ -167,7 +173,7 @@ class Patterns(Stage):
         self.here = VGroup(self.wall.outline(layer, head))
         if not self.frame.tall:
             self.here.add(self.wall.name_of(layer, head))
-        self.seen = WHOLE
+        self.seen = _(WHOLE)
         self.add(self.wall.cells)
         self.bring_to_front(closeup.tile)
         self.play(
@@ -226,33 +232,34 @@ class Patterns(Stage):
     @beat
     def one_word_back(self) -> None:
         """Some heads have a habit. This one looks one word back."""
-        self._visit("previous", "of its attention goes to the word right before")
+        self._visit("previous", _("of its attention goes to the word right before"))
 
     @beat
     def a_place_to_rest(self) -> None:
         """This one rests on {first}. {resting} of {all} heads give it more than half."""
-        closeup = self.closeups["sink"]
-        meaning = "of its attention goes to {first}"
-        if len(closeup.hidden):
-            meaning += ", drawn here for once"
-        self._visit("sink", meaning.format(**self.facts))
+        first = self.facts["first"]
+        meaning = _("of its attention goes to {first}", first=first)
+        if len(self.closeups["sink"].hidden):
+            meaning = _("of its attention goes to {first}, drawn here for once", first=first)
+        self._visit("sink", meaning)
 
     def _visit(self, name: str, meaning: str) -> None:
         """Fly to a head's pattern; its words and notes appear on arrival."""
         find, closeup = self.strongest[name], self.closeups[name]
-        self.seen = f"layer {find.layer}, head {find.head}"
+        self.seen = _("layer {layer}, head {head}", layer=find.layer, head=find.head)
         note = Note(
             self.seen,
-            HABITS[name],
+            _(HABITS[name]),
             format_large_share(find.value),
             meaning,
             point=closeup.layout.notes,
             width=closeup.layout.note_width,
+            bottom=self.frame.stage.bottom + BAR_ROOM,
         )
         # Where notes are long, the bar stands lower.
         box = closeup.layout.colour_bar
         box = box.moved(dy=min(0.0, float(note.get_bottom()[1]) - BAR_GAP - box.top))
-        bar = ColourBar(Norm.unit(), "share of attention", box)
+        bar = ColourBar(Norm.unit(), _("share of attention"), box)
         closeup.place_in_shot(Group(note, bar))
         parts: list[Mobject] = [closeup.words, note, bar]
         if name == "sink":
@@ -289,23 +296,24 @@ class Patterns(Stage):
             count=self.gpt2.count,
             title=title.width,
             start=self.wall.layout.box.left,
+            names=names_width(self.frame),
         )
         wall = PatternWall(self.gpt2, layout.wall, title)
         own, others = zip(*self._habits(wall, layout.patterns), strict=True)
         names = []
-        for text, (x, y) in zip(HABITS.values(), layout.names, strict=True):
-            name = Label(text, size=self.theme.name_size)
+        for text, (x, y), boxes in zip(HABITS.values(), layout.names, layout.patterns, strict=True):
+            name = fit_size(_(text), boxes[1].right - x, size=self.theme.name_size)
             names.append(name.on_line(x + name.width / 2, y))
         if len(own[0].first):
             strip = Label(
-                "strip at the left: the first token",
+                _("strip at the left: the first token"),
                 size=self.theme.note_size,
                 colour=self.theme.muted,
             )
             x, right = float(names[0].get_right()[0]) + 0.25, layout.patterns[0][1].right
             if x + strip.width <= right:
                 names.append(strip.on_line(x + strip.width / 2, layout.names[0][1]))
-        self.draws_first_token, self.shows_gpt2, self.seen = True, True, WHOLE
+        self.draws_first_token, self.shows_gpt2, self.seen = True, True, _(WHOLE)
         self.play(*self._leave(), run_time=tempo.small)
         self.play(
             Fly(self.camera, layout.shot),
@@ -348,24 +356,22 @@ class Patterns(Stage):
         pairs = []
         for habit, boxes in zip(HABITS, places, strict=True):
             finds = self.strongest[habit], self.gpt2_strongest[habit]
-            shares = [f": {format_large_share(find.value)}" for find in finds]
-            if habit != "previous":
-                shares = ["", ""]
+            models = [_("this model"), self.gpt2.trace.meta.model]
+            if habit == "previous":
+                models = [
+                    _("{model}: {share}", model=model, share=format_large_share(find.value))
+                    for model, find in zip(models, finds, strict=True)
+                ]
             first, second = (
                 HabitPattern(
                     place,
                     find,
                     box,
-                    f"{name}{share}",
-                    f"layer {find.layer}, head {find.head}",
+                    model,
+                    _("layer {layer}, head {head}", layer=find.layer, head=find.head),
                 )
-                for place, find, box, name, share in zip(
-                    (self.wall, wall),
-                    finds,
-                    boxes,
-                    ("this model", self.facts["gpt2"]),
-                    shares,
-                    strict=True,
+                for place, find, box, model in zip(
+                    (self.wall, wall), finds, boxes, models, strict=True
                 )
             )
             pairs.append((first, second))
@@ -378,30 +384,35 @@ class Patterns(Stage):
         """DeepSeek-R1 has {many_layers} of {many_heads}: {many} patterns for every prompt."""
         tempo, theme = self.theme.tempo, self.theme
         title = WallTitle(
-            "{many} patterns".format(**self.facts),
-            f"{LARGE_NAME}: " + "{many_layers} × {many_heads}".format(**self.facts),
+            counted_patterns(LARGE.n_layers * LARGE.n_heads),
+            _(
+                "{model}: {layers} × {heads}",
+                model=LARGE_NAME,
+                layers=self.facts["many_layers"],
+                heads=self.facts["many_heads"],
+            ),
             LARGE_NAME,
             room=self.frame.stage.width,
         )
-        note = Label(
-            "in colour: this model’s {all}, to the same scale; grey: places only".format(
-                **self.facts
-            ),
-            size=theme.note_size,
-            colour=theme.muted,
+        explained = _(
+            "in colour: this model’s {all}, to the same scale; grey: places only",
+            all=self.facts["all"],
         )
+        lines = break_lines(explained, self.frame.stage.width, size=theme.note_size)
+        note = VGroup(*(Label(x, size=theme.note_size, colour=theme.muted) for x in lines))
         layout = field_layout(
             self.wall.layout,
             self.frame,
             layers=LARGE.n_layers,
             heads=LARGE.n_heads,
             title=title.width,
-            note=note.width,
+            note=max(line.width for line in note),
+            note_lines=len(note),
         )
         # From another model's wall the camera flies away; around a close-up the wall comes back.
         leaving = [] if self.shows_gpt2 else self._leave()
         self.draws_first_token, self.shows_gpt2, self.shows_large = False, False, True
-        self.seen = WHOLE
+        self.seen = _(WHOLE)
         self.add(self.wall.cells)
         self.play(*leaving, Fly(self.camera, self.overview), run_time=tempo.large)
         self.remove(*self.leaving)
@@ -415,7 +426,8 @@ class Patterns(Stage):
         )
         title.at(layout.title)
         x, y = layout.note
-        note.on_line(x + note.width / 2, y)
+        for index, line in enumerate(note):
+            line.on_line(x + line.width / 2, y - NOTE_LINE * index)
         outline = Highlight(self.wall.layout.box, zoom=layout.pitch)
         for part in (title, note):
             pin_to_frame(part)

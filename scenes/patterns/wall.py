@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TypeVar
 
@@ -15,6 +16,7 @@ from extract.trace import Trace
 from filmkit.core.animations import Reveal
 from filmkit.core.geometry import FRAME_HEIGHT, WORD_GAP, Box, Frame
 from filmkit.core.heatmap import Heatmap
+from filmkit.core.language import _
 from filmkit.core.norm import Norm, TensorSource
 from filmkit.core.printable import printable
 from filmkit.core.raster import Texture
@@ -41,10 +43,12 @@ __all__ = [
     "PatternPlaces",
     "PatternWall",
     "WallTitle",
+    "names_width",
     "prompt_patterns",
 ]
 
 BLUR = 0.17  # of the places of a large model seen from far, as a share of a place
+BESIDE = 0.1  # how far these lines may reach beyond the pattern
 LABEL_GAP = 0.14  # between a pattern and the lines below it, in scene units
 
 Array = npt.NDArray[np.float64]
@@ -56,6 +60,19 @@ def prompt_patterns(trace: Trace) -> Array:
     stop = trace.meta.n_prompt
     layers = range(trace.meta.n_layers)
     return np.stack([trace.get("pattern", i)[:, :stop, :stop] for i in layers]).astype(np.float64)
+
+
+def _axis_names(downward: bool) -> tuple[str, str]:
+    """Return the name of the first row of a wall, and what its columns are."""
+    if downward:
+        return _("layer {number}", number=0), _("head")
+    return _("head {number}", number=0), _("layer")
+
+
+def names_width(frame: Frame) -> float:
+    """Return the largest width of what names the rows and the columns of a wall."""
+    size = current_theme().note_size
+    return max(Label(name, size=size).width for name in _axis_names(frame.tall))
 
 
 class RevealFromEmpty(Reveal):
@@ -102,13 +119,13 @@ class PatternWall(Group):
         self.patterns = prompt_patterns(view.trace)[:, :, shown, shown]
         self.cells = self._cells()
         self.numbers = VGroup()
-        row_name, column_name = layout.axis_names
+        first_row, column_name = _axis_names(layout.downward)
         for number, x, y in layout.row_numbers():
-            text = str(number) if number else f"{row_name} {number}"
+            text = str(number) if number else first_row
             label = Label(text, size=theme.note_size, colour=theme.muted)
             self.numbers.add(label.on_line(x - label.width / 2, y))
         # The name of the columns stands before the first one.
-        _, x, y = next(layout.column_numbers())
+        _first, x, y = next(layout.column_numbers())
         name = Label(column_name, size=theme.note_size, colour=theme.muted)
         self.numbers.add(name.on_line(x - layout.side / 2 - WORD_GAP - name.width / 2, y))
         for number, x, y in layout.column_numbers():
@@ -132,9 +149,10 @@ class PatternWall(Group):
                 cells = np.s_[top : top + count, left : left + count]
                 values[cells] = self.patterns[layer, head]
                 masked[cells], shown[cells] = future, 1.0
-        what = "patterns of all heads of all layers"
+        what = _("patterns of all heads of all layers")
         if self.view.compared:
-            what = f"{what} of {self.view.trace.meta.model}"
+            model = self.view.trace.meta.model
+            what = _("patterns of all heads of all layers of {model}", model=model)
         image = Heatmap(
             values,
             Norm.unit(),
@@ -151,7 +169,7 @@ class PatternWall(Group):
         (x, y), end = layout.way
         if layout.downward or layout.layers < 2:
             return VGroup(*([Wire([(x, y), end])] if layout.layers > 1 else []))
-        name = Label("through the model", size=theme.note_size, colour=theme.muted)
+        name = Label(_("through the model"), size=theme.note_size, colour=theme.muted)
         if name.width > 0.6 * (end[0] - x):
             return VGroup(Wire([(x, y), end]))
         name.on_line(x + name.width / 2, y)
@@ -176,7 +194,12 @@ class PatternWall(Group):
         values = whole[slice(*span), slice(*columns)]
         source = (
             TensorSource(
-                expression=f"pattern of layer {layer}, head {head} of {view.trace.meta.model}"
+                expression=_(
+                    "pattern of layer {layer}, head {head} of {model}",
+                    layer=layer,
+                    head=head,
+                    model=view.trace.meta.model,
+                )
             )
             if view.compared
             else TensorSource(view.trace.tensor_name("pattern", layer), index=(head, span, columns))
@@ -197,14 +220,15 @@ class PatternWall(Group):
     def name_of(self, layer: int, head: int) -> Label:
         """Return the name of a head, below the wall and in the colour of its frame."""
         theme, box = current_theme(), self.layout.box
-        label = Label(f"layer {layer}, head {head}", size=theme.shape_size, colour=theme.highlight)
+        name = _("layer {layer}, head {head}", layer=layer, head=head)
+        label = Label(name, size=theme.shape_size, colour=theme.highlight)
         half = label.width / 2
         x = max(box.left + half, min(self.layout.tile(layer, head).x, box.right - half))
         return label.on_line(x, box.bottom - 0.6 * label.line_height - WORD_GAP)
 
     def wave_from(self, layer: int, head: int) -> RevealFromEmpty:
         """Return an animation that lets the patterns appear in a wave from one head outwards."""
-        x, y, _ = self.layout.tile(layer, head).center
+        x, y, _z = self.layout.tile(layer, head).center
         box, (rows, columns) = self.layout.box, self.cells.shape
         across = box.left + box.width * (np.arange(columns) + 0.5) / columns - x
         down = box.top - box.height * (np.arange(rows) + 0.5) / rows - y
@@ -267,9 +291,12 @@ class Note(VGroup):
         (x, y) of the left end of the top.
     width
         Largest width of a line, in scene units.
+    bottom
+        Where all this ends if its words, made smaller, can be read there.
     """
 
     LINE = 1.45  # distance from line to line, in heights of a line
+    SMALLER = 0.94  # from one size of its words to the next
 
     def __init__(
         self,
@@ -280,15 +307,33 @@ class Note(VGroup):
         *,
         point: tuple[float, float],
         width: float,
+        bottom: float = -math.inf,
     ) -> None:
         super().__init__()
         theme = current_theme()
-        x, y = point
+        texts, scale = (name, habit, figure, meaning), 1.0
+        self._write(texts, scale, point, width)
+        while self.get_bottom()[1] < bottom and scale * theme.shape_size > theme.min_text_size:
+            scale = max(self.SMALLER * scale, theme.min_text_size / theme.shape_size)
+            self.remove(*self.submobjects)
+            self._write(texts, scale, point, width)
+
+    def _write(
+        self,
+        texts: tuple[str, str, str, str],
+        scale: float,
+        point: tuple[float, float],
+        width: float,
+    ) -> None:
+        """Write the texts, with words that are smaller by a scale."""
+        theme, (x, y) = current_theme(), point
+        name, habit, figure, meaning = texts
+        small, large = scale * theme.shape_size, scale * theme.name_size
         parts = [
-            (name, theme.shape_size, theme.muted),
-            (habit, theme.name_size, theme.ink),
+            (name, small, theme.muted),
+            (habit, large, theme.ink),
             (figure, DISPLAY, theme.accent),
-            (meaning, theme.shape_size, theme.ink),
+            (meaning, small, theme.ink),
         ]
         for text, size, colour in parts:
             step = self.LINE * size * FRAME_HEIGHT
@@ -431,7 +476,7 @@ class HabitPattern(Group):
             left = Box.of(box.left, box.left + box.height / count, box.bottom, box.top)
             self.first.add(wall.part(find.layer, find.head, left, first=True))
         self.words, y = VGroup(), box.bottom - LABEL_GAP
-        room = box.width + 0.25
+        room = box.width + BESIDE
         for text, size, colour in (
             (name, theme.shape_size, theme.ink),
             (place, theme.note_size, theme.muted),

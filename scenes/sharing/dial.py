@@ -8,9 +8,9 @@ from manim import Circle, Dot, Line, VGroup
 
 from filmkit.core.animations import Glide
 from filmkit.core.geometry import Box
-from filmkit.core.text import Label
+from filmkit.core.text import Label, stacked_lines
 from filmkit.core.theme import current_theme
-from scenes.sharing.layout import LINE, stops
+from scenes.sharing.layout import DIAL_NAME, LINE, stops
 
 __all__ = ["Dial"]
 
@@ -30,7 +30,7 @@ class Dial(VGroup):
     box
         Its sides are the first and the last stop; the track is in the middle of its height.
     title
-        Lines of words at the left of the track.
+        Words at the left of the track, broken into lines.
 
     Attributes
     ----------
@@ -39,7 +39,7 @@ class Dial(VGroup):
     """
 
     def __init__(
-        self, counts: Sequence[str], names: Sequence[str], box: Box, *, title: Sequence[str] = ()
+        self, counts: Sequence[str], names: Sequence[str], box: Box, *, title: str = ""
     ) -> None:
         super().__init__()
         theme = current_theme()
@@ -59,10 +59,8 @@ class Dial(VGroup):
             fill_opacity=1.0,
         ).move_to(self.places[0])
         self.title = VGroup()
-        for line, text in enumerate(title):
-            y = box.y + LINE * ((len(title) - 1) / 2 - line)
-            label = Label(text)
-            self.title.add(label.on_line(box.left - NAME_GAP - label.width / 2, y))
+        for label in stacked_lines(title, (0.0, box.y), DIAL_NAME - NAME_GAP) if title else []:
+            self.title.add(label.on_line(box.left - NAME_GAP - label.width / 2, label.get_y()))
         self.add(self.track, self.counts, self.names, self.knob, self.title)
 
     def turn(self, stop: int) -> Glide:

@@ -161,7 +161,8 @@ class QualityLayout:
     ) -> QualityLayout:
         """Lay out the scores, with some lines of words below the title and for the source.
 
-        ``ticks`` and ``names`` are the widths of what stands at the left and right of the lines.
+        ``ticks`` and ``names`` are the widths of what stands at the left and right of the lines,
+        or reaches beyond them there.
         """
         stage = frame.stage
         left, right = stage.left + max(ticks, 1.0), stage.right - max(names, 1.0)

@@ -11,6 +11,8 @@ from manim import Animation, Dot, Line, VGroup
 from extract.architectures import DENSE_7B, QualityColumn
 from filmkit.core.animations import AnimateWith, Appear, second_half, set_presence
 from filmkit.core.geometry import FRAME_HEIGHT, Frame
+from filmkit.core.language import N_, _
+from filmkit.core.numbers import format_decimal, format_percent
 from filmkit.core.text import Label, break_lines
 from filmkit.core.theme import current_theme
 from filmkit.mobjects.chart import Paragraph
@@ -21,7 +23,8 @@ __all__ = ["Quality"]
 
 TESTS = {"bbh": "BBH", "mmlu": "MMLU", "c_eval": "C-Eval", "cmmlu": "CMMLU"}
 STEP = 20  # from one tick to the next, in per cent
-TRAINED = ("a set for each head", "8 sets", "one set")
+TRAINED = (N_("a set for each head"), N_("8 sets"), N_("one set"))
+SOURCE = N_("DeepSeek-V2 technical report, table 8, appendix D, pp. 31-32")
 
 
 def columns() -> tuple[QualityColumn, ...]:
@@ -59,26 +62,31 @@ class Quality(VGroup):
         scores = {name: [getattr(model, test) for model in models] for test, name in TESTS.items()}
         self.means = [float(np.mean(values)) for values in zip(*scores.values(), strict=True)]
         self.high = max(value for values in scores.values() for value in values)
-        self.name = Label("average", colour=theme.accent)
+        self.name = Label(_("average"), colour=theme.accent)
         width = frame.stage.width
         unit = break_lines(
-            f"in %: {', '.join(scores)}, and their average", width, size=theme.shape_size
+            _("in %: {tests}, and their average", tests=", ".join(scores)),
+            width,
+            size=theme.shape_size,
         )
-        source = break_lines(DENSE_7B.source, width, size=theme.note_size)
+        source = break_lines(_(SOURCE), width, size=theme.note_size)
         values = np.arange(0, self.high, STEP)
         ticks = [
-            Label(f"{value:.0f}", size=theme.note_size, colour=theme.muted) for value in values
+            Label(format_decimal(value), size=theme.note_size, colour=theme.muted)
+            for value in values
         ]
+        stops = list(map(_, TRAINED))
+        first, *_between, last = (Label(stop).width / 2 for stop in stops)
         self.layout = layout = QualityLayout.of(
             frame,
             above=len(unit),
             below=len(source),
-            ticks=max(tick.width for tick in ticks) + 0.5,
-            names=self.name.width + 0.3,
+            ticks=max(first, *(tick.width + 0.5 for tick in ticks)),
+            names=max(last, self.name.width + 0.3),
         )
-        self.dial = Dial([""] * len(models), TRAINED, layout.dial)
+        self.dial = Dial([""] * len(models), stops, layout.dial)
         x, y = layout.title
-        title = Paragraph(["Scores of three trained models"], layout.title, size=theme.name_size)
+        title = Paragraph([_("Scores of three trained models")], layout.title, size=theme.name_size)
         title.set_fill(theme.ink)
         below_title = Paragraph(unit, (x, y - 0.5), size=theme.shape_size)
         self.ground = VGroup(title, below_title, Paragraph(source, layout.source))
@@ -98,7 +106,7 @@ class Quality(VGroup):
         for stop, mean in enumerate(self.means):
             foot, top = self._point(stop, 0), self._point(stop, mean)
             self.stems.add(Line(foot, top, color=theme.accent, stroke_width=theme.bold))
-            figure = Label(f"{mean:.0f} %", size=DISPLAY, colour=theme.accent)
+            figure = Label(format_percent(mean / 100, 0), size=DISPLAY, colour=theme.accent)
             side, rise, room = 1, 0.0, figure.width + 0.25
             if stop == len(TRAINED) - 1:
                 # It stands at the left, higher if the one before is too near.

@@ -6,8 +6,10 @@ from manim import Animation, Group, LaggedStart
 
 from filmkit.core.animations import Appear, Arrive, Vanish
 from filmkit.core.camera import Shot, pin_to_frame
+from filmkit.core.language import N_, _
+from filmkit.core.numbers import format_count, format_decimal, format_percent, spoken_share
 from filmkit.core.stage import Stage, beat
-from filmkit.core.text import Label
+from filmkit.core.text import Label, stacked_lines
 from filmkit.mobjects.shared_view import require_shareable
 from scenes.sharing.dial import Dial
 from scenes.sharing.layout import DISPLAY, SharingLayout
@@ -15,7 +17,7 @@ from scenes.sharing.quality import TRAINED, Quality
 from scenes.sharing.sets import PatternGrid, SetBar, SetStack
 from scenes.sharing.settings import has_groups, settings_of
 
-TITLE = ("sets of keys", "and values")
+TITLE = N_("sets of keys and values")
 
 
 class Sharing(Stage):
@@ -34,42 +36,43 @@ class Sharing(Stage):
         self.stops = stops = settings_of(self.layer)
         self.layout = layout = SharingLayout.of(self.frame)
         names = [stop.name for stop in stops]
-        counts = [str(stop.count) for stop in stops]
-        self.dial = pin_to_frame(Dial(counts, names, layout.dial, title=TITLE))
+        counts = [format_count(stop.count) for stop in stops]
+        self.dial = pin_to_frame(Dial(counts, names, layout.dial, title=_(TITLE)))
         self.sets = SetStack(stops, self.frame, layout)
         self.bar = SetBar(stops, layout)
         self.patterns = PatternGrid(stops, layout)
         self.quality = Quality(self.frame)
         self.heading, self.moved = self._headings(layout)
         self.at = 0
-        best, *_, worst = (f"{mean:.0f}" for mean in self.quality.means)
+        best, *_between, worst = map(format_decimal, self.quality.means)
         self.facts |= {
-            "heads": str(meta.n_heads),
-            "own": str(meta.n_kv_heads),
-            "groups": str(stops[-2].count),
+            "heads": format_count(meta.n_heads),
+            "own": format_count(meta.n_kv_heads),
+            "groups": format_count(stops[-2].count),
             "best": best,
             "worst": worst,
         }
         if stops[-1].pooled:
-            self.facts["moved"] = f"{self._share:.0f} percent"
+            self.facts["moved"] = spoken_share(self._share)
 
     @property
     def _share(self) -> float:
-        """Attention that moves to other words if all heads share one set, in per cent."""
-        return 100 * self.stops[-1].view.shared.pattern_distance.mean
+        """Share of the attention that moves to other words if all heads share one set."""
+        return self.stops[-1].view.shared.pattern_distance.mean
 
     def _headings(self, layout: SharingLayout) -> tuple[Group, Group]:
         """Return the line above the patterns, and the one that takes its place."""
         x, y = layout.title(len(self.patterns.cells))
-        heading = Label("patterns", size=self.theme.name_size, colour=self.theme.pattern)
+        heading = Label(_("patterns"), size=self.theme.name_size, colour=self.theme.pattern)
         heading.on_line(x + heading.width / 2, y)
         moved = Group()
         if self.stops[-1].pooled:
-            figure = Label(f"{self._share:.0f} %", size=DISPLAY, colour=self.theme.accent)
-            words = Label("of the attention moves")
+            figure = Label(format_percent(self._share, 0), size=DISPLAY, colour=self.theme.accent)
             figure.on_line(x + figure.width / 2, y)
-            words.on_line(x + figure.width + 0.2 + words.width / 2, y - 0.1)
-            moved.add(figure, words)
+            x += figure.width + 0.2
+            room = layout.patterns.right - x
+            words = stacked_lines(_("of the attention moves"), (x, y - 0.1), room)
+            moved.add(figure, *words)
         return pin_to_frame(Group(heading)), pin_to_frame(moved)
 
     def variant(self, beat: str) -> str:
@@ -84,7 +87,7 @@ class Sharing(Stage):
 
     def provenance_notes(self) -> tuple[str, str]:
         if self.at == len(self.stops):
-            return "published scores, not the traced model", ""
+            return _("published scores, not the traced model"), ""
         return super().provenance_notes()
 
     def turn_to(self, stop: int) -> None:
@@ -109,7 +112,7 @@ class Sharing(Stage):
         outlined = self.stops[0].outlined
         self.camera.shot = shot = self.sets.alone if outlined else self.sets.shot
         self.play(Appear(self.dial), Appear(self.sets.full))
-        right, *_ = shot.rotation()
+        right, *_others = shot.rotation()
         aside = self.frame.width * shot.height / self.frame.height * right
         arriving = [Arrive(each, each.copy().shift(aside)) for each in self.sets]
         self.play(LaggedStart(*arriving, lag_ratio=0.3, run_time=self.theme.tempo.swing))
@@ -154,7 +157,7 @@ class Sharing(Stage):
         self.camera.shot = Shot()
         if len(self.stops) == len(quality.dial.places):
             self.remove(self.dial)
-            place = Dial([""] * len(self.stops), TRAINED, self.layout.dial)
+            place = Dial([""] * len(self.stops), list(map(_, TRAINED)), self.layout.dial)
             place.knob.move_to(place.places[-1])
             self.play(Arrive(quality.dial, place))
         else:

@@ -12,6 +12,8 @@ from filmkit.core.animations import AnimateWith, second_half, set_presence
 from filmkit.core.camera import keep_upright, pin_to_frame
 from filmkit.core.geometry import Frame
 from filmkit.core.heatmap import Heatmap
+from filmkit.core.language import _, ngettext
+from filmkit.core.numbers import format_count
 from filmkit.core.text import Label, Number, fit_size
 from filmkit.core.theme import current_theme, mixed
 from filmkit.mobjects.cache_volume import CachedTensor, VolumeBlock, solid_outline
@@ -84,7 +86,7 @@ class SetStack(Group):
             self.add(Group(*pair.values()))
         self.names = VGroup()
         theme = current_theme()
-        for box, word, role in ((layout.k, "keys", "key"), (layout.v, "values", "value")):
+        for box, word, role in ((layout.k, _("keys"), "key"), (layout.v, _("values"), "value")):
             foot = (box.x, box.bottom, 0.0)
             label = Label(word, colour=theme.role(role))
             left = frame.safe.left - self.shot.project(np.array([foot]), frame.height)[0, 0]
@@ -223,13 +225,18 @@ class SetBar(VGroup):
                 for part, role in ((share, "key"), (1 - share, "value"))
             )
         )
-        self.names = VGroup(Label("keys"), Label("values"))
-        longest = f"{settings[0].count} sets: {self._numbers(0):,}"
+        self.names = VGroup(Label(_("keys")), Label(_("values")))
+        longest = ngettext(
+            "{number} set: {numbers}",
+            "{number} sets: {numbers}",
+            settings[0].count,
+            numbers=format_count(self._numbers(0)),
+        )
         self.longest = fit_size(longest, layout.bar.width / 2, colour=theme.muted)
         self.longest.on_line(layout.bar.right - 0.15 - self.longest.width / 2, layout.bar.y)
         self.line = layout.figure
         self.figure = Number(self._numbers(0), digits=0, size=DISPLAY)
-        self.words = Label("numbers of each token, kept in this layer")
+        self.words = Label(_("numbers of each token, kept in this layer"))
         self._count(self._numbers(0))
         self.add(self.full, self.longest, self.pieces, self.names, self.figure, self.words)
         pin_to_frame(self)

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from extract.sharing import groups_for
 from extract.trace import Trace
+from filmkit.core.language import _
 from filmkit.core.norm import TensorSource
 from filmkit.core.theme import current_theme
 from filmkit.core.view import LayerView
@@ -65,7 +66,10 @@ class Setting:
     def stored(self, name: str, head: int) -> CachedTensor:
         """Return the keys ("k") or values ("v") that a head reads, as they are cached."""
         values, source = self.view.panel(name, self.set_of(head))
-        about = f"{'keys' if name == 'k' else 'values'} that head {head} reads"
+        if name == "k":
+            about = _("keys that head {head} reads", head=head)
+        else:
+            about = _("values that head {head} reads", head=head)
         return CachedTensor(values[None], (self.view.norms[name],), (source,), about)
 
     def pattern(self, head: int) -> tuple[npt.NDArray[np.float64], TensorSource]:
@@ -93,6 +97,10 @@ def settings_of(layer: LayerView) -> tuple[Setting, ...]:
     meta = layer.trace.meta
     heads = meta.n_heads
     between = (
-        [Setting(layer, _groups(layer.trace), "each group")] if has_groups(layer.trace) else []
+        [Setting(layer, _groups(layer.trace), _("each group"))] if has_groups(layer.trace) else []
     )
-    return (Setting(layer, heads, "every head"), *between, Setting(layer, 1, "all heads"))
+    return (
+        Setting(layer, heads, _("every head")),
+        *between,
+        Setting(layer, 1, _("all heads")),
+    )

@@ -152,7 +152,7 @@ def test_five_bars_show_the_models_own_distribution() -> None:
     made = with_next_word(0)
     texts = first_texts(made)
     for share in made["top_probs"][made.meta.n_prompt - 1]:
-        assert f"{100 * share:.0f} %" in texts or f"{100 * share:.1f} %" in texts
+        assert f"{100 * share:.0f}%" in texts or f"{100 * share:.1f}%" in texts
 
 
 # One more row

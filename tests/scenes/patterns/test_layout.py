@@ -110,9 +110,9 @@ def test_numbers_of_layers_and_heads_keep_apart(frame: Frame, shape: tuple[int, 
 
 def test_the_wall_is_one_grid_read_as_depth() -> None:
     assert wall(30, 9).shape == (9, 30)
-    assert wall(30, 9).axis_names == ("head", "layer")
+    assert not wall(30, 9).downward
     assert wall(30, 9, frame=PORTRAIT).shape == (30, 9)
-    assert wall(30, 9, frame=PORTRAIT).axis_names == ("layer", "head")
+    assert wall(30, 9, frame=PORTRAIT).downward
     # Cells of about 58 pixels in full HD.
     assert 55 < wall(30, 9).pitch * 1080 / FRAME_HEIGHT < 60
 

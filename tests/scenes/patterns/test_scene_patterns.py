@@ -109,8 +109,8 @@ def test_heads_with_a_habit_are_found_and_told_with_their_figures(has_bos: bool)
     trace = with_patterns(trace, two_kinds(trace))
     pictures = play(Patterns, trace)
     expected = {
-        "one_word_back": ("layer 0, head 2", "90 %"),
-        "a_place_to_rest": ("layer 2, head 1", "over 99.7 %"),
+        "one_word_back": ("layer 0, head 2", "90%"),
+        "a_place_to_rest": ("layer 2, head 1", "over 99.7%"),
     }
     for name, (place, figure) in expected.items():
         picture = shown(pictures, name)
@@ -191,7 +191,7 @@ def test_its_wall_is_the_published_patterns_and_its_claim_is_computed(first_toke
     settings = StageSettings(show_first_token=first_token)
     picture = shown(play(Patterns, make_trace(n_layers=3), settings), "the_same_words")
     texts = " ".join(item.text for item in picture.texts)
-    for part in ("144 patterns", "GPT-2 small: 100 %", "layer 4, head 11", "published values"):
+    for part in ("144 patterns", "GPT-2 small: 100%", "layer 4, head 11", "published values"):
         assert part in texts
     for part in ("GPT-2 small", "144 patterns"):
         assert part in picture.record.narration
@@ -225,7 +225,7 @@ def test_the_published_patterns_make_a_film_of_their_own() -> None:
     assert [line for p in pictures for line in complaints(p)] == []
     assert "published values, within 0.0025" in " ".join(t.text for t in pictures[0].texts)
     back = shown(pictures, "one_word_back")
-    assert "100 %" in {item.text for item in back.texts}
+    assert "100%" in {item.text for item in back.texts}
 
 
 @pytest.mark.parametrize(
@@ -254,7 +254,7 @@ def test_the_large_model_is_figures_and_places_without_numbers() -> None:
 
 @pytest.mark.parametrize(
     ("share", "text"),
-    [(0.0421, "4.2 %"), (0.72, "72 %"), (0.9949, "99 %"), (0.9998, "over 99.9 %"), (1.0, "100 %")],
+    [(0.0421, "4.2%"), (0.72, "72%"), (0.9949, "99%"), (0.9998, "over 99.9%"), (1.0, "100%")],
 )
 def test_a_share_is_not_rounded_up_to_all(share: float, text: str) -> None:
     assert format_large_share(share) == text
