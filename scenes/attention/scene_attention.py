@@ -39,7 +39,15 @@ from filmkit.core.numbers import (
 )
 from filmkit.core.printable import printable
 from filmkit.core.stage import Stage, beat
-from filmkit.core.text import Label, Symbol, TextLine, break_lines, fit_word, stacked_lines
+from filmkit.core.text import (
+    Label,
+    Symbol,
+    TextLine,
+    break_lines,
+    fit_size,
+    fit_word,
+    stacked_lines,
+)
 from filmkit.core.view import best_match
 from filmkit.mobjects.flow import Draw, WeightBox, Wire
 from filmkit.mobjects.head import HeadPicture
@@ -952,7 +960,8 @@ class Attention(Stage):
         note = VGroup()
         points = whole.layout.note_points(len(above), len(below), line=0.27)
         for text, (x, y) in zip((*above, *below), points, strict=True):
-            note.add(Label(text, size=theme.note_size, colour=theme.muted).on_line(x, y))
+            label = fit_size(text, self._note_room, size=theme.note_size, colour=theme.muted)
+            note.add(label.on_line(x, y))
         self.play(Appear(whole.border), Appear(note), run_time=tempo.normal)
 
     @property
@@ -960,7 +969,7 @@ class Attention(Stage):
         """Width of the room for the words between values and z, or below the keys."""
         layout = self.whole.layout
         (x, _y), *_others = layout.note_points(1, 0, line=0.0)
-        return 2 * (x - layout.v.right) if x > layout.v.right else layout.v.width
+        return 2 * (x - layout.v.right - GAP) if x > layout.v.right else layout.v.width
 
 
 def _grow(beam: Mobject, axis: int, edge: npt.NDArray[np.float64]) -> list[Animation]:

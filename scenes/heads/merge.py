@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from manim import Animation, Group, LaggedStart, VGroup, linear
 
@@ -22,6 +22,7 @@ from scenes.heads.layout import MergeLayout, merge_layout
 
 __all__ = ["Merge"]
 
+NAME_RISE = 0.13  # from the middle of the line of names up to their letters, in scene units
 TICK = 0.1  # height of the ends of the bracket below all strips, in scene units
 LINE = 1.25  # smallest distance of words below each other, in heights of a line
 WORD_SHARE = 0.13  # maximum width of a word beside a row, as a share of the frame's width
@@ -152,8 +153,9 @@ class Merge(Group):
         """Return animations that move every strip, with its name, to its box."""
         names = self.names.copy()
         points = self.layout.name_points(boxes)[:: self.every]
+        drop = _drop(names)
         for name, (x, y) in zip(names, points, strict=True):
-            name.on_line(x, y)
+            name.on_line(x, y - drop)
         settling = [Settle(strip, box) for strip, box in zip(strips, boxes, strict=True)]
         return [*settling, Glide(self.names, names)]
 
@@ -170,10 +172,15 @@ def _names(layout: MergeLayout, heads: int, featured: int) -> tuple[VGroup, int]
             break
     labels[featured].set_fill(theme.ink)
     every = max(1, math.ceil(widest / pitch))
-    shown = VGroup()
-    for label, point in list(zip(labels, layout.name_points(layout.apart), strict=True))[::every]:
-        shown.add(label.on_line(*point))
+    shown, drop = VGroup(*labels[::every]), _drop(labels)
+    for label, (x, y) in zip(shown, layout.name_points(layout.apart)[::every], strict=True):
+        label.on_line(x, y - drop)
     return shown, every
+
+
+def _drop(names: Iterable[Label]) -> float:
+    """Return how much lower names stand because some of their letters are higher than others."""
+    return max(0.0, max(name.rise for name in names) - NAME_RISE)
 
 
 def _has_output_bias(view: LayerView) -> bool:

@@ -25,7 +25,7 @@ from filmkit.mobjects.chart import Paragraph
 from filmkit.mobjects.marks import TokenLabels, size_beside
 from filmkit.mobjects.sentence import BlinkingDrift, Sentence
 from scenes.question.layout import DISPLAY, QuestionLayout
-from scenes.question.pile import Limit, Pile
+from scenes.question.pile import ROOM, Limit, Pile
 
 SHAPE = "DeepSeek-V3/R1"
 SENTENCE, QUESTION = 0.08, 0.06  # text sizes, as fractions of the frame's height
@@ -33,6 +33,7 @@ ASKED = N_("Can a model remember less, and think as well?")
 TITLE = N_("The attention film")
 GROWTH = 6.0  # seconds in which the memory fills
 NAME_DROP = 0.3  # from a pile to the names of its halves, below the outline around it
+NAME_GAP = 0.05  # from that outline to their letters, at least
 WORD_SHARE = 0.25  # of the width, for the words beside the slabs
 LANDED = squish_rate_func(smooth, 0.7, 1.0)  # when a slab that falls has its word beside it
 SETTLED = 0.8  # share of that time in which the view goes back
@@ -142,13 +143,14 @@ class Question(Stage):
 
     def _name_halves(self, foot: Box) -> VGroup:
         """Return what both halves of a slab are, in words below its front."""
-        theme, names = self.theme, VGroup()
+        theme, names, drop = self.theme, VGroup(), NAME_DROP
         for text, colour, half in zip(
             (_("keys"), _("values")), (theme.key, theme.value), foot.split_columns(2), strict=True
         ):
             name = Label(text, size=theme.shape_size, colour=colour)
-            names.add(name.on_line(half.x, half.bottom - NAME_DROP))
-        return names
+            names.add(name.on_line(half.x, half.bottom))
+            drop = max(drop, ROOM + NAME_GAP + name.rise)
+        return names.shift([0.0, -drop, 0.0])
 
     @beat
     def until_it_bursts(self) -> None:
