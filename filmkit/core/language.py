@@ -138,6 +138,11 @@ class Language:
         return self.code != DEFAULT_LANGUAGE and is_east_asian(self.name)
 
     @property
+    def space(self) -> str:
+        """What stands between two sentences, or two lines of one: a blank, or nothing."""
+        return "" if self.is_east_asian else " "
+
+    @property
     def letters_a_second(self) -> float:
         """Maximum reading speed beside a moving picture, in characters per second."""
         return EAST_ASIAN if self.is_east_asian else ALPHABETIC

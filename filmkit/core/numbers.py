@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from decimal import Decimal
+from functools import reduce
 
 import numpy as np
 
@@ -25,7 +27,9 @@ __all__ = [
     "format_ratio",
     "format_share",
     "format_short",
+    "listed",
     "readable_bytes",
+    "separated",
     "spoken_bytes",
     "spoken_share",
 ]
@@ -175,6 +179,25 @@ def counted_layers(number: int) -> str:
 def counted_patterns(number: int) -> str:
     """Return a number of patterns: "1 pattern", "270 patterns"."""
     return ngettext("{number} pattern", "{number} patterns", number)
+
+
+def listed(parts: Sequence[str]) -> str:
+    """Return the parts as a list in words.
+
+    >>> listed(["3"]), listed(["a", "b"]), listed(["a", "b", "c"])
+    ('3', 'a and b', 'a, b and c')
+    """
+    *others, last = parts
+    return _("{some} and {last}", some=separated(others), last=last) if others else last
+
+
+def separated(parts: Sequence[str]) -> str:
+    """Return the parts one after another, with what separates the parts of a list.
+
+    >>> separated(["0", "2", "5"])
+    '0, 2, 5'
+    """
+    return reduce(lambda some, more: _("{some}, {more}", some=some, more=more), parts)
 
 
 def format_large_share(share: float) -> str:

@@ -155,7 +155,7 @@ class LayerView:
         key = self.trace.tensor_name(name, self.layer)
         if self.compared:
             # Without names of axes: positions would be given the tokens of the film's own trace.
-            return TensorSource(None, f"{key} of the compared trace", index)
+            return TensorSource(None, _("{tensor} of the compared trace", tensor=key), index)
         return TensorSource(key, index=index)
 
     def computed(self, expression: str, columns: str, width: int = 0) -> TensorSource:

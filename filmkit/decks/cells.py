@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from extract.trace import Trace
+from filmkit.core.language import N_, _
 from filmkit.words.alt import TENSOR_KINDS
 
 __all__ = ["MASKED", "ArrayStore", "axis_names", "panels_of"]
@@ -20,20 +21,20 @@ MASKED = np.float32(np.inf)
 MIN_OPACITY = 0.02  # a panel at or below this opacity cannot be seen and is left out
 
 _AXES = {
-    "pos": "word",
-    "query_pos": "query",
-    "key_pos": "key",
-    "n_heads": "head",
-    "n_kv_heads": "key/value head",
-    "r": "latent channel",
-    "r_q": "latent channel",
-    "top": "rank",
+    "pos": N_("word"),
+    "query_pos": N_("query"),
+    "key_pos": N_("key"),
+    "n_heads": N_("head"),
+    "n_kv_heads": N_("key/value head"),
+    "r": N_("latent channel"),
+    "r_q": N_("latent channel"),
+    "top": N_("rank"),
 }
 
 
 def axis_names() -> dict[str, str]:
     """Return what one step along each axis is called; on all other axes it is a "channel"."""
-    return dict(_AXES)
+    return {axis: _(name) for axis, name in _AXES.items()}
 
 
 class ArrayStore:
@@ -100,6 +101,8 @@ def _values(panel: Mapping[str, Any]) -> npt.NDArray[np.float32]:
 def _name(panel: Mapping[str, Any], trace: Trace) -> str:
     if not panel["tensor"]:
         return str(panel["expression"])
-    base, _, layer = panel["tensor"].rpartition(".")
+    base, _dot, layer = panel["tensor"].rpartition(".")
     kind = TENSOR_KINDS.get(base)
-    return f"{kind.name}, layer {layer}" if kind else str(panel["tensor"])
+    if kind is None:
+        return str(panel["tensor"])
+    return _("{name}, layer {layer}", name=_(kind.name), layer=layer)

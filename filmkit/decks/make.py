@@ -6,6 +6,7 @@ from pathlib import Path
 
 from extract.files import write_text
 from extract.printing import echo
+from filmkit.core.language import N_, _
 from filmkit.core.theme import use_theme
 from filmkit.decks.pdf import write_pdf
 from filmkit.decks.pptx import write_slides
@@ -27,7 +28,8 @@ HINTS = {
     "add them",
 }
 
-HOWTO = """How to bring these films to Google Slides
+HOWTO = N_(
+    """How to bring these films to Google Slides
 
 1. Upload {deck} to Google Drive and open it with Google Slides. Every slide shows the
    last picture of its beat; the notes are included.
@@ -38,6 +40,7 @@ HOWTO = """How to bring these films to Google Slides
 
 {films}
 """
+)
 
 
 def make_deck(
@@ -94,6 +97,8 @@ def _write_films_for_drive(target: Path, slides: list[Slide]) -> Path:
         names.append(f"{number:02}_{slide.name.partition('_')[2]}.mp4")
         assert slide.video is not None
         copy_film(slide.video, folder / names[-1])
-    film_list = "\n".join(f"slide {i}: {name}" for i, name in enumerate(names, 1))
-    write_text(folder / "HOWTO.txt", HOWTO.format(deck=target.name, films=film_list))
+    film_list = "\n".join(
+        _("slide {number}: {file}", number=i, file=name) for i, name in enumerate(names, 1)
+    )
+    write_text(folder / "HOWTO.txt", _(HOWTO, deck=target.name, films=film_list))
     return folder

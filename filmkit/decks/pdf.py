@@ -14,6 +14,7 @@ import typst
 
 from extract.files import OutputError, atomic_write
 from extract.temporary import temporary_folder
+from filmkit.core.language import _, current_language
 from filmkit.core.theme import Theme
 from filmkit.decks.slides import Slide, title_of
 from filmkit.decks.web import colours_of
@@ -76,6 +77,8 @@ def _compile(
         )
     document = {
         "title": title_of(slides),
+        "author": _("The attention film"),
+        "language": current_language().code.partition("_")[0],
         "colours": colours_of(theme),
         "background": background,
         "slides": records,

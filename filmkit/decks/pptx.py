@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from extract.files import OutputError, atomic_write
+from filmkit.core.language import _, current_language
 from filmkit.core.theme import Theme
 from filmkit.decks.slides import Slide, title_of
 
@@ -88,7 +89,8 @@ def write_slides(
     document.slide_width = max(MIN_WIDTH, round(HEIGHT * width / height))
     properties = document.core_properties
     properties.title, properties.author, properties.last_modified_by = title_of(slides), "", ""
-    properties.subject = "How attention works"
+    properties.subject = _("How attention works")
+    properties.language = current_language().tag
     # A fixed date, so that the same slides make the same file.
     properties.created = properties.modified = datetime(2000, 1, 1)
     layout = next(layout for layout in document.slide_layouts if layout.name == LAYOUT)
@@ -135,6 +137,10 @@ def _add_slide(
     title.text = slide.title
     title.text_frame.paragraphs[0].font.color.rgb = _colour(theme.ink)
     page.notes_slide.notes_text_frame.text = slide.notes
+    for frame in (title.text_frame, page.notes_slide.notes_text_frame):
+        for run in (run for paragraph in frame.paragraphs for run in paragraph.runs):
+            # For screen readers, and so that no other language is checked for spelling.
+            run._r.get_or_add_rPr().set("lang", current_language().tag)
 
 
 def _colour(text: str) -> Any:

@@ -31,6 +31,7 @@ from filmkit.core.animations import AnimateWith
 from filmkit.core.camera import keep_upright, set_depth_plane
 from filmkit.core.geometry import Box
 from filmkit.core.heatmap import Heatmap
+from filmkit.core.language import N_, _
 from filmkit.core.norm import Norm, TensorSource
 from filmkit.core.raster import Texture
 from filmkit.core.text import Label
@@ -51,6 +52,10 @@ __all__ = [
 Array = npt.NDArray[np.float64]
 Points = npt.NDArray[np.float64]
 
+ABOUT = {
+    "k": N_("keys of layers {first} to {last}, each in its own layer's scale"),
+    "v": N_("values of layers {first} to {last}, each in its own layer's scale"),
+}
 TOP_LIGHT, SIDE_LIGHT = 0.8, 0.6  # brightness of the top and the side; the front has 1
 
 
@@ -98,8 +103,7 @@ class CachedTensor:
                 units.append(here.rows(tensor)[:, head])
                 norms.append(norm)
                 sources.append(here.source(tensor, head, (0, width)))
-        plural = {"k": "keys", "v": "values"}[name]
-        about = f"{plural} of layers {layers[0]} to {layers[-1]}, each in its own layer's scale"
+        about = _(ABOUT[name], first=layers[0], last=layers[-1])
         return cls(np.stack(units), tuple(norms), tuple(sources), about)
 
     @cached_property

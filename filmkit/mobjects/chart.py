@@ -23,9 +23,8 @@ from manim import (
 
 from filmkit.core.animations import Arrive
 from filmkit.core.geometry import FRAME_HEIGHT, Box
-from filmkit.core.numbers import (
-    format_number,
-)
+from filmkit.core.language import _
+from filmkit.core.numbers import format_number
 from filmkit.core.text import Label, break_lines
 from filmkit.core.theme import current_theme
 from filmkit.mobjects.flow import Wire
@@ -148,8 +147,11 @@ class ChartAxis:
     @property
     def full_title(self) -> str:
         """Title and kind of scale, such as "rank, log scale"."""
-        scale = "log scale" if self.log else "linear scale" if self.says_linear else ""
-        return ", ".join(part for part in (self.title, scale) if part)
+        if self.log:
+            return _("{title}, log scale", title=self.title) if self.title else _("log scale")
+        if self.says_linear:
+            return _("{title}, linear scale", title=self.title) if self.title else _("linear scale")
+        return self.title
 
     @property
     def tick_labels(self) -> tuple[str, ...]:

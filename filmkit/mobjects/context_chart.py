@@ -11,6 +11,7 @@ from extract.architectures import (
     GPUS_PER_NODE,
 )
 from filmkit.core.animations import AnimateWith, set_presence
+from filmkit.core.language import _, ngettext
 from filmkit.core.numbers import format_count, format_gigabytes
 from filmkit.core.text import Label
 from filmkit.core.theme import current_theme
@@ -76,16 +77,16 @@ class ContextChart(VGroup):
                 0,
                 CONTEXT_TOKENS,
                 lengths,
-                "context length in tokens",
-                write=lambda tokens: f"{tokens / 1024:.0f}K",
+                _("context length in tokens"),
+                write=lambda tokens: _("{number}K", number=format_count(tokens / 1024)),
                 says_linear=True,
             ),
             ChartAxis(
                 0,
                 HEADROOM * node,
                 (0.0, *(GPU_BYTES * share for share in (*self.NEAR, *self.FAR))),
-                "cache of one conversation, GB",
-                write=lambda size: f"{size / 1e9:.0f}",
+                _("cache of one conversation, GB"),
+                write=lambda size: format_count(size / 1e9),
                 says_linear=True,
             ),
             layout.chart,
@@ -109,22 +110,33 @@ class ContextChart(VGroup):
             [f"{c.name}  {format_gigabytes(c.size(CONTEXT_TOKENS))}" for c in schemes],
         )
         self.gpu_line = ReferenceLine(
-            self.axes, GPU_BYTES, f"one GPU of {format_gigabytes(GPU_BYTES)}"
+            self.axes, GPU_BYTES, _("one GPU of {size}", size=format_gigabytes(GPU_BYTES))
         )
         self.node_line = ReferenceLine(
-            self.axes, node, f"{GPUS_PER_NODE} GPUs, {format_gigabytes(node)}"
+            self.axes,
+            node,
+            ngettext(
+                "{number} GPU, {size}",
+                "{number} GPUs, {size}",
+                GPUS_PER_NODE,
+                size=format_gigabytes(node),
+            ),
         )
         self.full_at = GPU_BYTES / schemes[0].size()
         self.full_dot = Dot(radius=0.09, color=theme.accent)
         self.full_note, self.latent_note = (
             Label(
-                f"{cached.name}: full after {format_count(GPU_BYTES // cached.size())} tokens",
+                _(
+                    "{name}: full after {count} tokens",
+                    name=cached.name,
+                    count=format_count(GPU_BYTES // cached.size()),
+                ),
                 size=theme.note_size,
                 colour=cached.colour,
             )
             for cached in (schemes[0], schemes[-1])
         )
-        (self.remark,) = Paragraph(["memory for weights not counted"], layout.remark)
+        (self.remark,) = Paragraph([_("memory for weights not counted")], layout.remark)
         self.remark.shift([-self.remark.width, 0.0, 0.0])
         ticks = list(zip(self.axes.rules, self.axes.y_ticks, strict=True))
         near = len(self.NEAR)

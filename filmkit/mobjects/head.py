@@ -7,6 +7,7 @@ from typing import Any
 from manim import Dot, Group, RoundedRectangle, VGroup
 
 from filmkit.core.geometry import FRAME_HEIGHT, Box, Frame
+from filmkit.core.language import N_, _
 from filmkit.core.printable import printable
 from filmkit.core.text import Label
 from filmkit.core.theme import current_theme
@@ -20,7 +21,7 @@ from filmkit.mobjects.panel import Header, Panel, Truncated
 __all__ = ["HeadPicture"]
 
 MAX_WORD = 1.45  # width in scene units; longer words are set smaller and then shortened
-SOFTMAX_NAMES = {2: ("scale, mask,", "softmax"), 3: ("scale,", "mask,", "softmax")}
+SOFTMAX_NAMES = {2: N_("scale, mask,\nsoftmax"), 3: N_("scale,\nmask,\nsoftmax")}
 # Words beside the pattern of a long prompt are so small that they can be read in a close-up only.
 # (minimum size, maximum size, maximum length): sizes as shares of the pattern's row, length in
 # units of the size. In a frame that is not wide, long words would make the pattern narrower.
@@ -110,11 +111,12 @@ class HeadPicture(Group):
         header = self.z.header
         header.fit(layout.border.right - EDGE - header.get_left()[0])
         # Its header stands apart from it.
+        name = head_tensor(view, "pattern").name
         self.pattern = panel("pattern", name="", symbol="", show_shape=False)
-        self.pattern_title = Header("pattern", "A", view.pattern.shape, colour=theme.pattern)
+        self.pattern_title = Header(name, "A", view.pattern.shape, colour=theme.pattern)
         if self.pattern_title.width > layout.title_room:
             # Without its shape: the number of tokens is also in the headers of queries and keys.
-            self.pattern_title = Header("pattern", "A", colour=theme.pattern)
+            self.pattern_title = Header(name, "A", colour=theme.pattern)
         x, y = layout.title_point(self.pattern_title.width, self.k_t.header.line)
         self.pattern_title.set_line(y).set_x(x)
         self.pattern_rows = TokenLabels(
@@ -146,18 +148,18 @@ class HeadPicture(Group):
             ("K", d_qk, layout.w_k, theme.key),
             ("V", d_v, layout.w_v, theme.value),
         ):
-            notes = ["+ bias"] if layer.trace.has(f"b_{letter}", layer.layer) else []
+            notes = [_("+ bias")] if layer.trace.has(f"b_{letter}", layer.layer) else []
             if layer.trace.meta.qk_norm is not None and letter != "V":
-                notes.append("normalised")
+                notes.append(_("normalised"))
             if layer.trace.rotates and letter != "V":
-                notes.append("rotated")
+                notes.append(_("rotated"))
             formula, shape = f"W_{letter}", (d_model, width)
             up = f"W_U{letter}"
             if layer.trace.meta.attention == "mla" and layer.trace.has(up, layer.layer):
                 # Queries, keys or values come from a latent, which has no panel here.
-                rank, _, made = layer.trace.weights(up, layer.layer).shape
+                rank, _heads, made = layer.trace.weights(up, layer.layer).shape
                 formula, shape = f'W_"U{letter}"', (rank, made)
-                notes.insert(0, "via a latent")
+                notes.insert(0, _("via a latent"))
             boxes.append(WeightBox(formula, shape, box, colour=colour, notes=notes))
         self.w_q, self.w_k, self.w_v = boxes
 
@@ -173,7 +175,7 @@ class HeadPicture(Group):
         self.softmax_name = VGroup(
             *(
                 Label(line, size=theme.note_size, colour=theme.muted)
-                for line in SOFTMAX_NAMES[layout.softmax_lines]
+                for line in _(SOFTMAX_NAMES[layout.softmax_lines]).split("\n")
             )
         )
         points = layout.softmax_points([line.width for line in self.softmax_name])
@@ -227,7 +229,7 @@ def _layout(view: HeadView, frame: Frame) -> tuple[HeadLayout, float]:
 
     def largest(low: float, high: float) -> float:
         """Return the largest size in the range that fits."""
-        for _ in range(ROUNDS):
+        for _round in range(ROUNDS):
             middle = (low + high) / 2
             low, high = (middle, high) if fits(middle) else (low, middle)
         return low

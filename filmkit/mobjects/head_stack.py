@@ -56,6 +56,7 @@ from filmkit.core.animations import Arrive, Brighten, Glide, InPlaceAnimation, M
 from filmkit.core.camera import Shot, StageCamera, keep_upright, set_depth_plane
 from filmkit.core.geometry import Box, Frame
 from filmkit.core.heatmap import Heatmap
+from filmkit.core.language import _
 from filmkit.core.text import Label
 from filmkit.core.theme import current_theme, mixed
 from filmkit.core.view import HeadView, LayerView
@@ -340,7 +341,7 @@ class Orbit(MoveCamera):
         self.middle = _of(self.layout.on_the_way(self.origin, self.shot))
         # The stack fits into the frame at both ends and in the middle; in between it may need a
         # little more room.
-        for _ in range(MAX_ROUNDS):
+        for _round in range(MAX_ROUNDS):
             if all(self.layout.fits(self._between(share)) for share in PLACES):
                 break
             self.middle[3] += MORE_ROOM
@@ -438,7 +439,7 @@ class HeadStack(Group):
             Card(view.head(head), self.layout, self.picture) for head in range(meta.n_heads)
         ]
         self.labels = CardLabels(self.picture, self.featured.plane)
-        self.title = Label(f"head {flat}", size=current_theme().name_size)
+        self.title = Label(_("head {head}", head=flat), size=current_theme().name_size)
         self.title.on_line(*self.layout.title)
         set_depth_plane(Group(self.labels, self.title), self.featured.plane)
         # From back to front, so that a stack is also drawn right without sorting by depth.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 
 import numpy as np
@@ -10,7 +11,10 @@ import numpy.typing as npt
 from manim import Group, VGroup, VMobject
 
 from filmkit.core.camera import Shot, keep_upright, pin_to_frame, set_depth_plane
-from filmkit.core.text import Label
+from filmkit.core.language import _
+from filmkit.core.line_breaks import break_units
+from filmkit.core.numbers import separated
+from filmkit.core.text import Label, break_lines
 from filmkit.core.theme import current_theme
 from filmkit.mobjects.head_stack import Card, HeadStack
 from filmkit.mobjects.head_stack_layout import WORD_DROP, HeadStackLayout
@@ -37,13 +41,13 @@ def span_of(heads: list[int]) -> str:
     """
     first, *others = sorted(heads)
     if not others:
-        return f"head {first}"
+        return _("head {head}", head=first)
     last = others[-1]
     if last - first == 1:
-        return f"heads {first} and {last}"
+        return _("heads {first} and {last}", first=first, last=last)
     if last - first == len(others):
-        return f"heads {first} to {last}"
-    return f"heads {', '.join(map(str, sorted(heads)))}"
+        return _("heads {first} to {last}", first=first, last=last)
+    return _("heads {numbers}", numbers=separated([str(head) for head in sorted(heads)]))
 
 
 def _every(places: Points, room: tuple[float, float]) -> int:
@@ -137,7 +141,9 @@ class PanelNames(VGroup):
 
 def _narrow(name: str, size: float, colour: str) -> VGroup:
     """Return the words of a name, one below the other."""
-    words = VGroup(*(Label(word, size=size, colour=colour) for word in name.split()))
+    widest = max(Label(word, size=size).width for word in break_units(name))
+    lines = break_lines(name, widest, size=size)
+    words = VGroup(*(Label(line, size=size, colour=colour) for line in lines))
     for line, word in enumerate(words):
         word.on_line(0.0, -LINE * line * word.line_height)
     return words
@@ -200,14 +206,15 @@ class GroupBrackets(Group):
 def _sentence() -> VGroup:
     """Return the line of text that says what a bracket means, at y = 0."""
     theme = current_theme()
+    colours = {"keys": theme.key, "values": theme.value}
     line, x = VGroup(), 0.0
-    for text, colour in (
-        ("each bracket: one set of", theme.ink),
-        ("keys", theme.key),
-        ("and", theme.ink),
-        ("values", theme.value),
-    ):
-        label = Label(text, colour=colour)
+    # The coloured words are marked as in narration; see filmkit.core.narration.
+    phrase = _("each bracket: one set of [keys] and [values]")
+    for part in filter(None, re.split(r"(\[.*?\])", phrase)):
+        name, _bar, words = part.strip("[]").partition("|")
+        text = words or name
+        x += WORD * text.startswith(" ")
+        label = Label(text.strip(" "), colour=colours.get(name, theme.ink))
         line.add(label.on_line(x + label.width / 2, 0.0))
-        x += label.width + WORD
+        x += label.width + WORD * text.endswith(" ")
     return line

@@ -12,6 +12,7 @@ from manim import Group, config
 from filmkit.core.errors import SceneCodeError
 from filmkit.core.geometry import WORD_GAP, Box, Frame, column_points, row_points
 from filmkit.core.heatmap import Heatmap
+from filmkit.core.language import _
 from filmkit.core.norm import Norm, TensorSource
 from filmkit.core.theme import current_theme
 from filmkit.core.view import HeadView
@@ -105,11 +106,11 @@ def head_tensor(view: HeadView, name: str) -> HeadTensor:
         case "q":
             source = layer.source(view.score_tensor("q"), head, (0, meta.d_qk))
             return HeadTensor(
-                view.q_used, layer.norm("q"), source, None, "queries", "Q", theme.query
+                view.q_used, layer.norm("q"), source, None, _("queries"), "Q", theme.query
             )
         case "k":
             source = layer.source(view.score_tensor("k"), kv_head, (0, meta.d_qk))
-            return HeadTensor(view.k_used, layer.norm("k"), source, None, "keys", "K", theme.key)
+            return HeadTensor(view.k_used, layer.norm("k"), source, None, _("keys"), "K", theme.key)
         case "k_t":
             source = layer.source(view.score_tensor("k"), kv_head, (0, meta.d_qk), transposed=True)
             return HeadTensor(
@@ -117,7 +118,7 @@ def head_tensor(view: HeadView, name: str) -> HeadTensor:
                 layer.norm("k"),
                 source,
                 None,
-                "keys",
+                _("keys"),
                 "K^top",
                 theme.key,
                 False,
@@ -125,12 +126,12 @@ def head_tensor(view: HeadView, name: str) -> HeadTensor:
             )
         case "v":
             source = layer.source("v", kv_head, (0, meta.d_v))
-            return HeadTensor(view.v, layer.norm("v"), source, None, "values", "V", theme.value)
+            return HeadTensor(view.v, layer.norm("v"), source, None, _("values"), "V", theme.value)
         case "scores":
-            source = layer.computed(f"scaled scores of head {head}", "key_pos")
+            source = layer.computed(_("scaled scores of head {head}", head=head), "key_pos")
             return HeadTensor(
                 view.scores, layer.scores_norm, source, view.causal_mask,
-                "scores", "", theme.scores, True, True,
+                _("scores"), "", theme.scores, True, True,
             )  # fmt: skip
         case "pattern":
             source = TensorSource(
@@ -138,11 +139,11 @@ def head_tensor(view: HeadView, name: str) -> HeadTensor:
             )
             return HeadTensor(
                 view.pattern, layer.norm("pattern"), source, view.causal_mask,
-                "pattern", "A", theme.pattern, True, True,
+                _("pattern"), "A", theme.pattern, True, True,
             )  # fmt: skip
         case "z":
             source = layer.source("z", head, (0, meta.d_v))
-            return HeadTensor(view.z, layer.norm("z"), source, None, "head output", "z", theme.z)
+            return HeadTensor(view.z, layer.norm("z"), source, None, _("head output"), "z", theme.z)
     raise SceneCodeError(f"a head has no matrix {name!r}; there are {', '.join(HEAD_TENSORS)}")
 
 

@@ -8,6 +8,7 @@ from manim import UP, Group, RoundedRectangle, VGroup
 from filmkit.core.camera import set_depth_plane
 from filmkit.core.geometry import Box
 from filmkit.core.heatmap import Heatmap
+from filmkit.core.language import _
 from filmkit.core.text import Label
 from filmkit.core.theme import current_theme
 from filmkit.mobjects.fan_out import FanOut
@@ -68,9 +69,10 @@ class LatentPanel(Group):
                 view.rope, norm, width=rope.width, height=rope.height, source=view.rope_source
             ).place(rope)
             self.add(self.rope)
-        self.header = Header("latent", "C", colour=theme.latent)
-        key = "" if rope is None else "and key  "
-        shape = f"{key}{len(view.latent)} × {view.forms.n_cached}"
+        self.header = Header(_("latent"), "C", colour=theme.latent)
+        shape = f"{len(view.latent)} × {view.forms.n_cached}"
+        if rope is not None:
+            shape = _("and key  {shape}", shape=shape)
         self.names = VGroup(*self.header)
         self.shape = Label(shape, size=theme.shape_size, colour=theme.muted)
         self.shape.on_line(self.header.get_right()[0] + Header.GAP + self.shape.width / 2, 0)

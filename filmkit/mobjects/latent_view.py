@@ -19,6 +19,7 @@ from extract.forms import (
 from extract.latent import content_pattern
 from extract.trace import TraceError
 from filmkit.core.errors import StageError
+from filmkit.core.language import _
 from filmkit.core.norm import Norm, TensorSource
 from filmkit.core.view import LayerView
 
@@ -84,7 +85,7 @@ class LatentView:
         """Source of the latents: the model's own, or computed with the fitted weights."""
         if self.forms.has_trained_latent:
             return self.layer.source("kv_latent", (0, self.forms.rank))
-        return self.layer.computed("x times the fitted W_DKV", "r", self.forms.rank)
+        return self.layer.computed(_("x times the fitted W_DKV"), "r", self.forms.rank)
 
     @cached_property
     def rope(self) -> Array:
@@ -227,12 +228,12 @@ class LatentHead:
         trained, view, h = self.view.forms.has_trained_latent, self.view, self.head
         panels = {
             "q": (self.q, view.layer.head(h).score_tensor("q") if trained else "q"),
-            "k": (self.k, "keys from the latent"),
-            "v": (self.v, "values from the latent"),
-            "k_t": (self.k.T, "keys from the latent, transposed"),
-            "scores": (self.scores, "scaled scores with keys from the latent"),
-            "pattern": (self.pattern, "pattern with keys from the latent"),
-            "z": (self.z, "pattern times values from the latent"),
+            "k": (self.k, _("keys from the latent")),
+            "v": (self.v, _("values from the latent")),
+            "k_t": (self.k.T, _("keys from the latent, transposed")),
+            "scores": (self.scores, _("scaled scores with keys from the latent")),
+            "pattern": (self.pattern, _("pattern with keys from the latent")),
+            "z": (self.z, _("pattern times values from the latent")),
         }
         columns = {"k": "d_qk", "v": "d_v", "z": "d_v"}
         sources = {
@@ -241,4 +242,4 @@ class LatentHead:
         }
         sources["q"] = view.layer.source(panels["q"][1], h, (0, self.q.shape[1]))
         sources["k_t"] = replace(sources["k"], expression=panels["k_t"][1], transposed=True)
-        return {name: (values, sources[name]) for name, (values, _) in panels.items()}
+        return {name: (values, sources[name]) for name, (values, _text) in panels.items()}

@@ -22,6 +22,7 @@ from manim import (
 from filmkit.core.animations import Array, InPlaceAnimation
 from filmkit.core.geometry import FRAME_HEIGHT, Box, column_points
 from filmkit.core.heatmap import Heatmap
+from filmkit.core.language import _
 from filmkit.core.norm import Norm, TensorSource
 from filmkit.core.numbers import format_number, format_share
 from filmkit.core.printable import printable
@@ -168,13 +169,18 @@ class ColourBar(Group):
             norm,
             width=box.width,
             height=box.height,
-            source=TensorSource(expression=f"colour scale of {name or 'the panel above'}"),
+            source=TensorSource(
+                expression=_("colour scale of {name}", name=name)
+                if name
+                else _("colour scale of the panel above")
+            ),
         ).place(box)
         size, gap = theme.note_size * zoom, self.GAP * zoom
-        words = [name] if name else []
+        words = name
         if not norm.is_linear:
-            words.append("stretched near zero")
-        title = Label(", ".join(words), size=size, colour=theme.muted).shrink_to(box.width)
+            stretched = _("{name}, stretched near zero", name=name)
+            words = stretched if name else _("stretched near zero")
+        title = Label(words, size=size, colour=theme.muted).shrink_to(box.width)
         numbers = self._numbers(norm, box, size, gap)
         line = box.bottom - numbers[0].line_height / 2 - 0.05 * zoom
         for number in numbers:
@@ -277,7 +283,7 @@ class Bars(VGroup):
         theme = current_theme()
         pitch = box.width / len(shares)
         self.bars, self.tags = VGroup(), VGroup()
-        for (x, _), share in zip(
+        for (x, _y), share in zip(
             column_points(0.0, box, len(shares)), shares[:count], strict=False
         ):
             height = max(share * box.height, 0.02)

@@ -27,6 +27,8 @@ from typing import Any
 
 import numpy as np
 
+from filmkit.core.language import current_language
+from filmkit.core.line_breaks import break_units
 from filmkit.core.records import BeatRecord, Speech
 from filmkit.voice.clips import Clip, SceneText, clip_of
 from filmkit.voice.errors import VoiceError
@@ -47,6 +49,7 @@ __all__ = [
 
 VERSION = 1
 SUFFIX = ".cues.json"
+SHOWN_WORDS = 4  # of the words at which somebody presses a key
 NEAR = 0.35  # seconds by which a person's finger may miss the beginning of a sentence
 
 
@@ -263,8 +266,13 @@ def taken(
 
 def _words_at(text: str, before: int) -> str:
     """Return the few words that begin at a place of a text."""
-    words = text[before:].split()
-    return " ".join(words[:4]) + (" …" if len(words) > 4 else "")
+    first, *others = units = break_units(text[before:].strip())
+    words = first
+    for unit in others:
+        if current_language().word_count(words) >= SHOWN_WORDS:
+            break
+        words += unit
+    return words.rstrip() + (" …" if len(words) < len("".join(units)) else "")
 
 
 def tidied(cues: Sequence[BeatCue], samples: Samples) -> tuple[BeatCue, ...]:

@@ -13,8 +13,10 @@ __all__ = ["SHORT_PAUSE", "between", "known_places", "sentences"]
 
 SHORT_PAUSE = 0.12  # seconds; a shorter silence is inside a word
 LIKES_LONG = 4.0  # how much longer silences are preferred, for each second
-NEXT_SENTENCE = re.compile(r"(?<=[.?!])[”’\"')]*\s+")
-NEXT_CLAUSE = re.compile(r"(?<=[,;:—])[”’\"')]*\s+")
+CLOSING = r"(?:[”’\"')]|[\u00a0\u202f]?»)*"
+# Behind Chinese and Japanese marks there is no blank.
+NEXT_SENTENCE = re.compile(rf"(?<=[.?!]){CLOSING}\s+|(?<=[。？！])[”’）」』]*")
+NEXT_CLAUSE = re.compile(rf"(?<=[,;:—]){CLOSING}\s+|(?<=[，；：、])[”’）」』]*")
 
 
 def sentences(text: str) -> list[tuple[int, int]]:

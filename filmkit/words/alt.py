@@ -2,6 +2,10 @@
 
 The description is made from the picture map (:mod:`filmkit.core.picture_map`). All panels that show
 the same kind of tensor share one sentence. Texts in the picture are quoted as far as there is room.
+
+All sentences are in the language in use, in which the picture must have been made too: where panels
+show something computed, layers and heads are found in its description by how that language says
+them.
 """
 
 from __future__ import annotations
@@ -10,9 +14,12 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
-from filmkit.core.numbers import format_number
+from filmkit.core.fonts import is_east_asian
+from filmkit.core.language import N_, _, current_language, ngettext
+from filmkit.core.numbers import counted_heads, format_count, format_exact, listed
 
 __all__ = ["MAX_LENGTH", "alt_text"]
 
@@ -22,7 +29,10 @@ MAX_LENGTH = 600
 FAINT = 0.5  # panels with a lower opacity count as background
 MAX_NAMED_HEADS = 3  # up to so many heads of different layers are named one by one
 MIN_QUOTE_ROOM = 40  # with fewer characters left, no texts are quoted
-MORE = "And more."  # replaces the sentences that do not fit
+MORE = N_("And more.")  # replaces the sentences that do not fit
+
+
+LAYER, HEAD, KV_HEAD, WORD, COLUMN = "layer", "head", "key/value head", "word", "column"
 
 
 @dataclass(frozen=True)
@@ -32,62 +42,69 @@ class TensorKind:
     Attributes
     ----------
     name
-        Name of the tensor.
+        Name of the tensor, in English.
     head_axis
         Index of the axis that counts heads; None if the tensor has no heads.
     heads
-        What one index of that axis is called.
+        What one index of that axis is: a head or a key/value head.
     rows, columns
-        What the rows and the columns of a panel are called.
+        What a row and a column of a panel are.
     """
 
     name: str
     head_axis: int | None = 1
-    heads: str = "head"
-    rows: str = "words"
-    columns: str = "columns"
+    heads: str = HEAD
+    rows: str = WORD
+    columns: str = COLUMN
 
     def axes(self, count: int) -> list[str]:
-        """Return what the indices of each of the tensor's axes are called, plurals in "s"."""
+        """Return what one index of each of the tensor's axes is."""
         names = [self.rows] * (count - 1) + [self.columns]
         if self.head_axis is not None:
-            names[self.head_axis] = f"{self.heads}s"
+            names[self.head_axis] = self.heads
         return names
 
 
-KV_HEAD = "key/value head"
 TENSOR_KINDS = {
-    "x": TensorKind("input X", None),
-    "q": TensorKind("queries"),
-    "q_norm": TensorKind("normalised queries"),
-    "q_rot": TensorKind("rotated queries"),
-    "k": TensorKind("keys", heads=KV_HEAD),
-    "k_norm": TensorKind("normalised keys", heads=KV_HEAD),
-    "k_rot": TensorKind("rotated keys", heads=KV_HEAD),
-    "v": TensorKind("values", heads=KV_HEAD),
-    "pattern": TensorKind("attention pattern", 0, columns="words"),
-    "z": TensorKind("mix of values Z"),
-    "out": TensorKind("output of attention", None),
-    "kv_latent": TensorKind("latent", None),
-    "k_rope": TensorKind("rotated key part of all heads", None),
+    "x": TensorKind(N_("input X"), None),
+    "q": TensorKind(N_("queries")),
+    "q_norm": TensorKind(N_("normalised queries")),
+    "q_rot": TensorKind(N_("rotated queries")),
+    "k": TensorKind(N_("keys"), heads=KV_HEAD),
+    "k_norm": TensorKind(N_("normalised keys"), heads=KV_HEAD),
+    "k_rot": TensorKind(N_("rotated keys"), heads=KV_HEAD),
+    "v": TensorKind(N_("values"), heads=KV_HEAD),
+    "pattern": TensorKind(N_("attention pattern"), 0, columns=WORD),
+    "z": TensorKind(N_("mix of values Z")),
+    "out": TensorKind(N_("output of attention"), None),
+    "kv_latent": TensorKind(N_("latent"), None),
+    "k_rope": TensorKind(N_("rotated key part of all heads"), None),
 }
 
-PLACE = "{}"  # placeholder in a panel's name for its layers and heads
-SCALE = re.compile(r"colour scale\b")
-OF_HEAD = re.compile(r" of head (\d+)")
-OF_LAYERS = re.compile(r" of layers (\d+) to (\d+)")
+PLACE = "\0"  # stands in a panel's name where its layers and heads are said
+
+# What panels show that is not told: scales of colours.
+SCALES = (N_("colour scale of {name}"), N_("colour scale of the panel above"))
+# How a description of something computed says which head and layers it is about.
+OF_HEAD, OF_LAYERS = N_(" of head {head}"), N_(" of layers {first} to {last}")
+# A place and its numbers; the same for one number and for several.
+NUMBERED = {
+    LAYER: (N_("layer {numbers}"), N_("layers {numbers}")),
+    HEAD: (N_("head {numbers}"), N_("heads {numbers}")),
+    KV_HEAD: (N_("key/value head {numbers}"), N_("key/value heads {numbers}")),
+}
 
 # Only texts with a word are quoted: numbers on axes and single letters mean nothing by themselves,
 # and a formula cannot be understood when a screen reader reads it aloud.
-WORD = re.compile(r"[^\W\d_]{2}")
+LETTERS = re.compile(r"[^\W\d_]{2}")
 FORMULA = re.compile(r"[\^=]$|\^\(|[a-z]_|sqrt|\bdot\b")
 
 # Symbols in a picture's texts are in Typst's notation: what to read instead.
 NOTATION = (
-    (re.compile(r"\^top"), " transposed"),
+    (re.compile(r"\^top"), lambda match: _(" transposed")),
     (re.compile(r"_\(([^)]*)\)"), lambda match: "_" + match[1].replace(" ", "")),
-    (re.compile(r"\\/"), "/"),
-    (re.compile(r" times "), " × "),
+    (re.compile(r"\\/"), lambda match: "/"),
+    (re.compile(r" times "), lambda match: " × "),
 )
 
 
@@ -98,22 +115,25 @@ class _Panel:
     Attributes
     ----------
     name
-        Name of the tensor, with :data:`PLACE` where layers and heads are inserted.
+        What it shows, with :data:`PLACE` where layers and heads are said.
+    plain_name
+        The same without a place for them.
     layers
         First and last layer, if known.
     head
         Index of the head, if the panel shows only one.
     heads
-        What a head is called: "head" or "key/value head".
+        What a head is: a head or a key/value head.
     spans
         The panel's cells [start, stop) in rows and in columns.
     units
-        What rows and columns are called, each a plural that ends in "s"; None: they are cells.
+        What a row and a column are; None: they are cells.
     scale
         Smallest and largest value of the colour scale.
     """
 
     name: str
+    plain_name: str
     layers: tuple[int, int] | None
     head: int | None
     heads: str
@@ -132,24 +152,44 @@ def alt_text(document: Mapping[str, Any], title: str = "") -> str:
     title
         Title of the picture, which becomes the first sentence; "" for none.
     """
-    entries = [e for e in document["panels"] if not SCALE.match(e["expression"] or "")]
+    scales = [_pattern(_(scale)) for scale in SCALES]
+    entries = [
+        entry
+        for entry in document["panels"]
+        if not any(scale.fullmatch(entry["expression"] or "") for scale in scales)
+    ]
     strong = _groups(entry for entry in entries if entry["opacity"] >= FAINT)
     faint = _groups(entry for entry in entries if entry["opacity"] < FAINT)
     panels = [panel for group in (*strong, *faint) for panel in group]
     layers = {panel.layers for panel in panels if panel.layers}
-    sentences = [f"{title}."] if title else []
-    if entries:
-        where = f" of {_layers(panels)}" if len(layers) == 1 else ""
-        colours = _listed(sorted({entry["cmap"] for entry in entries}))
-        sentences.append(f"Heatmaps{where} in {colours}.")
+    with_layers = len(layers) > 1
+    sentences = [_("{title}.", title=title)] if title else []
+    colours = listed(sorted({entry["cmap"] for entry in entries})) if entries else ""
+    if len(layers) == 1:
+        where = _layers(panels)
+        sentences.append(_("Heatmaps of {where} in {colours}.", where=where, colours=colours))
+    elif entries:
+        sentences.append(_("Heatmaps in {colours}.", colours=colours))
     else:
-        sentences.append("A drawing without heatmaps.")
-    sentences += [_sentence(group, with_layers=len(layers) > 1) for group in strong]
+        sentences.append(_("A drawing without heatmaps."))
+    sentences += [_sentence(group, with_layers=with_layers) for group in strong]
     if faint:
-        names = "; ".join(group[0].name.replace(PLACE, "") for group in faint)
-        sentences.append(f"Faint: {names}.")
+        names = _semicolons([_plain(group) for group in faint])
+        sentences.append(_("Faint: {names}.", names=names))
     text = _fitted([_capitalised(sentence) for sentence in sentences])
     return _with_quotes(text, document["texts"])
+
+
+def _pattern(phrase: str) -> re.Pattern[str]:
+    """Return the pattern of a translated phrase: each fact in braces is a group of its name.
+
+    A name is any text, all other facts are numbers.
+    """
+
+    def group(match: re.Match[str]) -> str:
+        return f"(?P<{match[1]}>{'.*' if match[1] == 'name' else '[0-9]+'})"
+
+    return re.compile(re.sub(r"\\\{(\w+)\\\}", group, re.escape(phrase)))
 
 
 def _groups(entries: Iterable[Mapping[str, Any]]) -> list[list[_Panel]]:
@@ -167,16 +207,22 @@ def _panel(entry: Mapping[str, Any]) -> _Panel:
     spans = [(axis[0], axis[1]) for axis in index if not isinstance(axis, int)]
     rows, columns = entry["shape"]
     scale = (entry["vmin"], entry["vmax"])
-    base, _, layer = (entry["tensor"] or "").rpartition(".")
+    base, _dot, layer = (entry["tensor"] or "").rpartition(".")
     kind = TENSOR_KINDS.get(base)
     if kind is None or len(spans) != 2:
+        phrases = [_(OF_HEAD), _(OF_LAYERS)]
+        of_head, of_layers = map(_pattern, phrases)
         name = entry["tensor"] or entry["expression"]
-        head, layers = OF_HEAD.search(name), OF_LAYERS.search(name)
+        head, layers = of_head.search(name), of_layers.search(name)
+        placed = of_head.sub(PLACE, of_layers.sub(PLACE, name))
+        # A language that puts a place in front of things does not let it be left out.
+        apart = placed == name or all(phrase.startswith(" ") for phrase in phrases)
         return _Panel(
-            OF_HEAD.sub(PLACE, OF_LAYERS.sub(PLACE, name)),
-            (int(layers[1]), int(layers[2])) if layers else None,
-            int(head[1]) if head else None,
-            "head",
+            placed,
+            placed.replace(PLACE, "") if apart else "",
+            (int(layers["first"]), int(layers["last"])) if layers else None,
+            int(head["head"]) if head else None,
+            HEAD,
             ((0, rows), (0, columns)),
             None,
             scale,
@@ -185,10 +231,13 @@ def _panel(entry: Mapping[str, Any]) -> _Panel:
     first, second = (name for axis, name in axes if not isinstance(axis, int))
     units = (first, second)
     head = None if kind.head_axis is None else index[kind.head_axis]
+    name = _(kind.name)
     if entry["transposed"]:
         spans, units = spans[::-1], units[::-1]
+        name = _("transposed {name}", name=name)
     return _Panel(
-        f"transposed {kind.name}{PLACE}" if entry["transposed"] else f"{kind.name}{PLACE}",
+        _("{name}{place}", name=name, place=PLACE),
+        name,
         (int(layer), int(layer)),
         head if isinstance(head, int) else None,
         kind.heads,
@@ -201,7 +250,7 @@ def _panel(entry: Mapping[str, Any]) -> _Panel:
 def _sentence(group: Sequence[_Panel], *, with_layers: bool) -> str:
     """Return a sentence about the panels of one name: what, how many, how large, which scale."""
     where = _where(group, with_layers=with_layers)
-    parts = [group[0].name.replace(PLACE, f" of {where}" if where else "")]
+    name = _placed(group, where) if where else _plain(group)
     # Panels that show parts of one matrix are counted as one.
     matrices: dict[Any, list[_Panel]] = {}
     for i, panel in enumerate(group):
@@ -209,14 +258,40 @@ def _sentence(group: Sequence[_Panel], *, with_layers: bool) -> str:
         matrices.setdefault(matrix, []).append(panel)
     count = sum(max(Counter(p.spans for p in panels).values()) for panels in matrices.values())
     sizes = list(dict.fromkeys(_size(panels) for panels in matrices.values()))
-    if count > 1:
-        parts.append(f": {count} panels, {'each ' if len(sizes) == 1 else ''}{_listed(sizes)}")
-    else:
-        parts.append(f": {sizes[0]}")
     scales = {panel.scale for panel in group}
     low, high = map(_number, min(scales))
-    parts.append(f", {low} to {high}." if len(scales) == 1 else ", each on its own scale.")
-    return "".join(parts)
+    scale = _("each on its own scale")
+    if len(scales) == 1:
+        scale = _("{low} to {high}", low=low, high=high)
+    if count == 1:
+        return _("{name}: {size}, {scale}.", name=name, size=sizes[0], scale=scale)
+    if len(sizes) == 1:
+        return ngettext(
+            "{name}: {number} panel, each {size}, {scale}.",
+            "{name}: {number} panels, each {size}, {scale}.",
+            count,
+            name=name,
+            size=sizes[0],
+            scale=scale,
+        )
+    return ngettext(
+        "{name}: {number} panel, {sizes}, {scale}.",
+        "{name}: {number} panels, {sizes}, {scale}.",
+        count,
+        name=name,
+        sizes=listed(sizes),
+        scale=scale,
+    )
+
+
+def _placed(group: Sequence[_Panel], where: str) -> str:
+    """Return what panels of one name show, with their layers and heads."""
+    return group[0].name.replace(PLACE, _(" of {where}", where=where))
+
+
+def _plain(group: Sequence[_Panel]) -> str:
+    """Return what panels of one name show, without their layers and heads if that can be said."""
+    return group[0].plain_name or _placed(group, _where(group, with_layers=True))
 
 
 def _where(group: Sequence[_Panel], *, with_layers: bool) -> str:
@@ -224,84 +299,115 @@ def _where(group: Sequence[_Panel], *, with_layers: bool) -> str:
     heads = group[0].heads
     known = group[0].layers is not None
     places = sorted({(p.layers[0], p.head) for p in group if p.layers and p.head is not None})
-    if len({layer for layer, _ in places}) > 1 and len(places) <= MAX_NAMED_HEADS:
-        return _listed([f"layer {layer}, {heads} {head}" for layer, head in places])
-    parts = [_layers(group)] if known and with_layers else []
-    if numbers := {panel.head for panel in group if panel.head is not None}:
-        parts.append(_numbered(heads, numbers))
-    return ", ".join(parts)
+    if len({layer for layer, _head in places}) > 1 and len(places) <= MAX_NAMED_HEADS:
+        return listed(
+            [_both(_numbered(LAYER, {layer}), _numbered(heads, {head})) for layer, head in places]
+        )
+    layers = _layers(group) if known and with_layers else ""
+    numbers = {panel.head for panel in group if panel.head is not None}
+    named = _numbered(heads, numbers) if numbers else ""
+    return _both(layers, named) if layers and named else layers or named
 
 
-def _layers(panels: Sequence[_Panel]) -> str:
+def _both(layers: str, heads: str) -> str:
+    return _("{layers}, {heads}", layers=layers, heads=heads)
+
+
+def _layers(panels: Iterable[_Panel]) -> str:
     ends = [panel.layers for panel in panels if panel.layers]
-    return _numbered("layer", {n for first, last in ends for n in range(first, last + 1)})
+    return _numbered(LAYER, {n for first, last in ends for n in range(first, last + 1)})
 
 
-def _numbered(noun: str, numbers: set[int]) -> str:
-    """Return a noun with its numbers, such as "layer 3", "heads 0 to 8" or "heads 1, 4 and 5"."""
+def _numbered(place: str, numbers: set[int]) -> str:
+    """Return a place with its numbers, such as "layer 3", "heads 0 to 8" or "heads 1, 4 and 5"."""
+    one, many = NUMBERED[place]
     first, last = min(numbers), max(numbers)
     if first == last:
-        return f"{noun} {first}"
+        return _(one, numbers=first)
     if len(numbers) == last - first + 1 and len(numbers) > 2:
-        return f"{noun}s {first} to {last}"
-    return f"{noun}s {_listed([str(number) for number in sorted(numbers)])}"
+        return _(many, numbers=_("{first} to {last}", first=first, last=last))
+    return _(many, numbers=listed([str(number) for number in sorted(numbers)]))
 
 
 def _size(panels: Sequence[_Panel]) -> str:
     """Return the size of the matrix that some panels show together."""
     units = panels[0].units
     if units is None:
-        rows, columns = (stop for _, stop in panels[0].spans)
-        return f"{rows} by {columns} cells"
-    return " by ".join(
+        rows, columns = (format_count(stop) for _start, stop in panels[0].spans)
+        return _("{rows} by {columns} cells", rows=rows, columns=columns)
+    rows, columns = (
         _extent([panel.spans[axis] for panel in panels], units[axis]) for axis in (0, 1)
     )
+    return _("{rows} by {columns}", rows=rows, columns=columns)
 
 
 def _extent(spans: Sequence[tuple[int, int]], unit: str) -> str:
     """Return the length of an axis, and how much of it is drawn where that is not all."""
     drawn = {i for start, stop in spans for i in range(start, stop)}
     count = max(drawn) - min(drawn) + 1
-    note = f" ({len(drawn)} drawn)" if len(drawn) < count else ""
-    return f"{count} {unit if count > 1 else unit[:-1]}{note}"
+    length = _counted(unit, count)
+    if len(drawn) == count:
+        return length
+    return ngettext(
+        "{length} ({number} drawn)", "{length} ({number} drawn)", len(drawn), length=length
+    )
+
+
+def _counted(unit: str, number: int) -> str:
+    """Return a number of what one index of an axis is."""
+    match unit:
+        case "word":
+            return ngettext("{number} word", "{number} words", number)
+        case "column":
+            return ngettext("{number} column", "{number} columns", number)
+        case "head":
+            return counted_heads(number)
+    return ngettext("{number} key/value head", "{number} key/value heads", number)
 
 
 def _number(value: float) -> str:
-    text = format_number(value)
-    return text.rstrip("0").rstrip(".") if "." in text else text
+    """Return a number with up to three significant digits."""
+    return format_exact(float(f"{value:.3g}"))
 
 
-def _listed(parts: Sequence[str]) -> str:
-    """Join parts as in "a, b and c"."""
-    return " and ".join([*([", ".join(parts[:-1])] if len(parts) > 1 else []), parts[-1]])
+def _semicolons(parts: Sequence[str]) -> str:
+    return reduce(lambda some, more: _("{some}; {more}", some=some, more=more), parts)
 
 
 def _capitalised(sentence: str) -> str:
     return sentence[:1].upper() + sentence[1:]
 
 
+def _joined(sentences: Iterable[str]) -> str:
+    return current_language().space.join(sentences)
+
+
 def _fitted(sentences: Sequence[str]) -> str:
     """Join as many sentences as fit; end with :data:`MORE` if some are left out."""
-    text = " ".join(sentences)
+    text = _joined(sentences)
     fitting = list(sentences)
     while len(text) > MAX_LENGTH:
         fitting.pop()
-        text = " ".join([*fitting, MORE])
+        text = _joined([*fitting, _(MORE)])
     return text
 
 
 def _with_quotes(text: str, texts: Iterable[Mapping[str, Any]]) -> str:
     """Append the texts in the picture, each once and without formulas, as far as they fit."""
+
+    def with_words(words: str) -> str:
+        return _joined([text, _("Words: {words}.", words=words)])
+
     quoted = ""
-    room = MAX_LENGTH - len(text) - len(" Words: .")
     for quote in dict.fromkeys(_without_notation(entry["text"]) for entry in texts):
-        if not WORD.search(quote) or FORMULA.search(quote):
+        if not (LETTERS.search(quote) or is_east_asian(quote)) or FORMULA.search(quote):
             continue
-        longer = f"{quoted}; {quote}" if quoted else quote
-        if len(longer) > room:
+        longer = _semicolons([quoted, quote]) if quoted else quote
+        if len(with_words(longer)) > MAX_LENGTH:
             break
         quoted = longer
-    return f"{text} Words: {quoted}." if quoted and room >= MIN_QUOTE_ROOM else text
+    room = MAX_LENGTH - len(with_words(""))
+    return with_words(quoted) if quoted and room >= MIN_QUOTE_ROOM else text
 
 
 def _without_notation(text: str) -> str:

@@ -98,7 +98,7 @@ class Cue:
     @property
     def text(self) -> str:
         """The lines, joined into one."""
-        return ("" if current_language().is_east_asian else " ").join(self.lines)
+        return current_language().space.join(self.lines)
 
 
 def max_line_length() -> int:

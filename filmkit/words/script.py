@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from filmkit.core.language import _, current_language
+from filmkit.core.language import _, current_language, ngettext
 from filmkit.core.numbers import format_count, format_decimal
 from filmkit.core.records import BeatRecord, Rehearsal
 from filmkit.core.scene_entry import SceneEntry
@@ -33,13 +33,13 @@ def speaker_notes(rehearsal: Rehearsal) -> dict[str, str]:
 def script(entry: SceneEntry, rehearsal: Rehearsal) -> str:
     """Return the script of a scene as Markdown: time, narration and speed of each beat."""
     beats = rehearsal.beats
-    words = sum(_word_count(record) for record in beats)
+    words = round(sum(_word_count(record) for record in beats))
     summary = _(
-        "{scene}, {clock}, {beats} beats, {words} words",
+        "{scene}, {clock}, {beats}, {words}",
         scene=entry.slug,
         clock=_clock(rehearsal.duration),
-        beats=len(beats),
-        words=format_count(words),
+        beats=ngettext("{number} beat", "{number} beats", len(beats)),
+        words=ngettext("{number} word", "{number} words", words),
     )
     return "\n\n".join([f"# {entry.shown_title}", summary, *map(_section, beats)])
 
@@ -118,4 +118,4 @@ def _seconds(record: BeatRecord) -> float:
 def _clock(seconds: float) -> str:
     """Format a time as M:SS.S."""
     minutes, tenths = divmod(round(10 * seconds), 600)
-    return f"{minutes}:{tenths // 10:02}.{tenths % 10}"
+    return f"{minutes}:{format_decimal(tenths / 10, 1).zfill(4)}"

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from filmkit.words.alt import MAX_LENGTH, alt_text
+import pytest
+
+from filmkit.core.language import ENGLISH, _, known_languages, use_language
+from filmkit.core.picture_map import picture_map
+from filmkit.core.records import StageSettings
+from filmkit.core.stage import Stage, beat
+from filmkit.mobjects.head_tensors import HeadPanel
+from filmkit.mobjects.marks import ColourBar
+from filmkit.render.quality import QUALITIES
+from filmkit.render.runner import manim_config
+from filmkit.tools.messages import catalogue_sources, read_catalogue
+from filmkit.words.alt import MAX_LENGTH, OF_HEAD, OF_LAYERS, alt_text
+from tests.support.kinds import SHIPPED_KIND, trace_of_kind
 
 
 def panel(tensor: str | None, *index: Any, expression: str = "", **others: Any) -> dict[str, Any]:
@@ -112,3 +124,224 @@ def test_it_is_never_too_long_and_says_that_there_is_more() -> None:
     assert len(text) <= MAX_LENGTH
     assert text.endswith("And more.")
     assert len(describe(texts=tuple(f"sentence number {i}" for i in range(90)))) <= MAX_LENGTH
+
+
+# In other languages
+
+
+class OneHead(Stage):
+    """A picture made of the kit's own words alone."""
+
+    tensors = ("q", "pattern")
+
+    @beat
+    def softmax(self) -> None:
+        """From scores to weights."""
+        scores = HeadPanel(self.head, "scores", words=False)
+        keys = HeadPanel(self.head, "k_t", words=False)
+        pattern = HeadPanel(self.head, "pattern")
+        keys.cells.set_opacity(0.2)
+        bar = ColourBar(self.layer.norm("pattern"), pattern.tensor.name, pattern.cells.box)
+        self.add(scores, keys, pattern, bar)
+        self.hold(1.0)
+
+
+def picture_of_one_head(code: str) -> str:
+    """Return the alt text of a picture in a language."""
+    found = []
+
+    def note(_record: object, stage: Stage) -> None:
+        found.append(alt_text(picture_map(stage.with_notes(), stage.camera), "Softmax"))
+
+    settings = StageSettings(language=code)
+    with manim_config(QUALITIES["draft"]):
+        OneHead(trace_of_kind(SHIPPED_KIND), settings, on_beat_end=note).render()
+    (alt,) = found
+    return alt
+
+
+PICTURES = {
+    "en": (
+        "Softmax. Heatmaps of layer 11 in viridis. Scaled scores of head 3: 9 by 9 cells, −7.75 "
+        "to 7.75. Attention pattern of head 3: 9 words by 9 words, 0 to 1. Faint: transposed "
+        "rotated keys. Words: scores; keys; K transposed; pattern; The; American; flag; is; red; "
+        "white; and; SmolLM2-135M-Instruct (Q4_1) · layer 11, head 3."
+    ),
+    "fr": (
+        "Softmax. Cartes de chaleur (couche 11), couleurs viridis. Scores mis à l’échelle (tête "
+        "3)\u00a0: 9 sur 9 cases, de −7,75 à 7,75. Motif d’attention (tête 3)\u00a0: 9 mots sur 9 "
+        "mots, de 0 à 1. En retrait\u00a0: clés après rotation, matrice transposée. Textes\u00a0: "
+        "scores\u202f; clés\u202f; K transposée\u202f; motif\u202f; The\u202f; American\u202f; "
+        "flag\u202f; is\u202f; red\u202f; white\u202f; and\u202f; SmolLM2-135M-Instruct (Q4_1) · "
+        "couche 11, tête 3."
+    ),
+    "zh": (
+        "Softmax。第 11 层的热图，配色为 viridis。第 3 头的缩放分数：9 × 9 格，取值 −7.75 到 7.75。"
+        "第 3 头的注意力图：9 个词 × 9 个词，"
+        "取值 0 到 1。淡显：旋转后的键（转置）。文字：分数；键；K 的转置；注意力图；The；American；"
+        "flag；is；red；white；and；"
+        "SmolLM2-135M-Instruct (Q4_1) · 第 11 层，第 3 头。"
+    ),
+}
+
+
+def test_a_picture_is_described_in_its_own_language_one_after_another() -> None:
+    for code in ("fr", "zh", "en", "fr"):
+        assert picture_of_one_head(code) == PICTURES[code]
+
+
+FRENCH_AND_CHINESE = {
+    "panels of one kind": (
+        [
+            *(panel("pattern.4", head, [0, 9], [0, 9], vmin=0.0, vmax=1.0) for head in range(9)),
+            *(panel("k.4", [0, 9], 1, [0, 8], transposed=True) for _ in range(9)),
+        ],
+        (
+            "Cartes de chaleur (couche 4), couleurs viridis. Motif d’attention (têtes 0 à "
+            "8)\u00a0: 9 panneaux de 9 mots sur 9 mots, de 0 à 1. Clés, matrice transposée (tête "
+            "clé/valeur 1)\u00a0: 9 panneaux de 8 colonnes sur 9 mots, de −2 à 2."
+        ),
+        (
+            "第 4 层的热图，配色为 viridis。第 0 到 8 头的注意力图：9 个面板，每个 9 个词 × 9 "
+            "个词，取值 0 到 1。第 1 键/值头的键（转置）：9 "
+            "个面板，每个 8 列 × 9 个词，取值 −2 到 2。"
+        ),
+    ),
+    "heads of few layers": (
+        [panel(f"pattern.{layer}", head, [1, 2], [1, 2]) for layer, head in ((16, 0), (3, 5))],
+        (
+            "Cartes de chaleur, couleurs viridis. Motif d’attention (couche 3, tête 5 et couche "
+            "16, tête 0)\u00a0: 2 panneaux de 1 mot sur 1 mot, de −2 à 2."
+        ),
+        (
+            "热图，配色为 viridis。第 3 层第 5 头、第 16 层第 0 头的注意力图：2 个面板，每个 1 "
+            "个词 × 1 个词，取值 −2 到 2。"
+        ),
+    ),
+    "parts of a matrix": (
+        [panel("x.0", [0, 4], [0, 8]), panel("x.0", [0, 4], [572, 576])],
+        (
+            "Cartes de chaleur (couche 0), couleurs viridis. Entrée X\u00a0: 4 mots sur 576 "
+            "colonnes (dont 12 à l’image), de −2 à 2."
+        ),
+        "第 0 层的热图，配色为 viridis。输入 X：4 个词 × 576 列（画出 12），取值 −2 到 2。",
+    ),
+    "several scales": (
+        [panel("q.7", [0, 4], head, [0, 8], vmax=head + 0.25) for head in (0, 2, 5)],
+        (
+            "Cartes de chaleur (couche 7), couleurs viridis. Requêtes (têtes 0, 2 et 5)\u00a0: 3 "
+            "panneaux de 4 mots sur 8 colonnes, chacun à sa propre échelle."
+        ),
+        (
+            "第 7 层的热图，配色为 viridis。第 0、2、5 头的查询：3 个面板，每个 4 个词 × 8 列，"
+            "各用自己的色标。"
+        ),
+    ),
+    "large numbers": (
+        [panel("out.1", [0, 4], [0, 4096], vmin=-1234.5, vmax=0.00025)],
+        (
+            "Cartes de chaleur (couche 1), couleurs viridis. Sortie de l’attention\u00a0: 4 mots "
+            "sur 4\u202f096 colonnes, de −1\u202f230 à 0,00025."
+        ),
+        "第 1 层的热图，配色为 viridis。注意力的输出：4 个词 × 4,096 列，取值 −1,230 到 0.00025。",
+    ),
+    "faint": (
+        [
+            panel("k.2", [0, 4], 0, [0, 8], opacity=0.2),
+            panel("v.2", [0, 4], 0, [0, 8], opacity=0.2),
+        ],
+        ("Cartes de chaleur (couche 2), couleurs viridis. En retrait\u00a0: clés\u202f; valeurs."),
+        "第 2 层的热图，配色为 viridis。淡显：键；值。",
+    ),
+    "no panel": (
+        [panel(None, expression="{bar}", shape=[1, 128])],
+        "Un dessin sans carte de chaleur.",
+        "没有热图的示意图。",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", FRENCH_AND_CHINESE)
+def test_sentences_in_french_and_chinese(case: str) -> None:
+    panels, *expected = FRENCH_AND_CHINESE[case]
+    for code, text in zip(("fr", "zh"), expected, strict=True):
+        with use_language(code):
+            bar = _("colour scale of {name}", name=_("queries"))
+            entries = [
+                entry | {"expression": (entry["expression"] or "").format(bar=bar)}
+                for entry in panels
+            ]
+            assert describe(*entries, texts=("9 × 64",)) == text, code
+
+
+def test_what_is_computed_is_named_with_its_heads_and_layers_in_every_language() -> None:
+    expected = {
+        "fr": (
+            "Cartes de chaleur (couches 0 à 29), couleurs viridis. "
+            "Scores mis à l’échelle (têtes 0 et 2) avec clés et valeurs partagées\u00a0: "
+            "2 panneaux de 9 sur 9 cases, de −2 à 2. "
+            "En retrait\u00a0: clés, chacune à l’échelle de sa couche."
+        ),
+        "zh": (
+            "第 0 到 29 层的热图，配色为 viridis。第 0、2 头的缩放分数（共享键和值）：2 个面板，"
+            "每个 9 × 9 格，取值 −2 到 2。淡显：第 0 到 29 层的键，每层用自己的色标。"
+        ),
+    }
+    for code, text in expected.items():
+        with use_language(code):
+            cards = [
+                panel(
+                    None,
+                    expression=_(
+                        "scaled scores of head {head} with shared keys and values", head=head
+                    ),
+                    shape=[9, 9],
+                )
+                for head in (0, 2)
+            ]
+            block = panel(
+                None,
+                expression=_(
+                    "keys of layers {first} to {last}, each in its own layer's scale",
+                    first=0,
+                    last=29,
+                ),
+                shape=[9, 9],
+                opacity=0.2,
+            )
+            assert describe(*cards, block) == text, code
+
+
+@pytest.mark.parametrize("code", [code for code in known_languages() if code != ENGLISH.code])
+def test_it_is_never_too_long_in_any_language(code: str) -> None:
+    with use_language(code):
+        crowd = [
+            panel(f"{name}.{layer}", [0, 9], head, [0, 64])
+            for name in ("q", "k", "v")
+            for layer in range(0, 30, 3)
+            for head in range(9)
+        ]
+        rest = [
+            panel(None, expression=f"{number} × {number}", shape=[9, 9]) for number in range(40)
+        ]
+        text = describe(*crowd, *rest, title="A title", texts=("words on screen",) * 40)
+        assert 0 < len(text) <= MAX_LENGTH
+        assert text.endswith(_("And more."))
+
+
+def test_every_translation_says_heads_and_layers_with_the_same_words() -> None:
+    kit, *scenes = catalogue_sources()
+    for code in known_languages()[1:]:
+        own = read_catalogue(kit / f"{code}.po")
+        for phrase in (OF_HEAD, OF_LAYERS):
+            said = own.get(phrase).string
+            assert said
+            for folder in (kit, *scenes):
+                path = folder / f"{code}.po"
+                for message in read_catalogue(path) if path.exists() else ():
+                    forms = (
+                        message.string if isinstance(message.string, tuple) else [message.string]
+                    )
+                    ids = message.id if isinstance(message.id, tuple) else [message.id]
+                    if phrase in ids[0] and message.context is None:
+                        assert all(said in form for form in forms if form), (path, message.id)
