@@ -212,6 +212,11 @@ class TextLine(VMobject):
         """Height of its line in scene units, after any scaling and rotation."""
         return float(np.linalg.norm(self.points[-8] - self.points[-12]))
 
+    @property
+    def rise(self) -> float:
+        """Height of its highest letter above the middle of its line, in scene units."""
+        return float(self.ink[:, 1].max() - (self.points[-12, 1] + self.points[-1, 1]) / 2)
+
     def on_line(self, x: float, y: float) -> TextLine:
         """Move the middle of its line to (x, y), whatever letters it has, and return it."""
         middle = (self.points[-12] + self.points[-1]) / 2

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
+from string import Formatter
 
 import numpy as np
 from manim import Group, Rectangle, VGroup, rgb_to_color
 
 from filmkit.core.geometry import FRAME_HEIGHT, Box, Frame
 from filmkit.core.heatmap import Heatmap
+from filmkit.core.language import _
 from filmkit.core.norm import TensorSource
-from filmkit.core.numbers import MINUS, format_number, format_share
+from filmkit.core.numbers import format_number, format_percent, format_share
 from filmkit.core.printable import printable
-from filmkit.core.text import Label, Number, Symbol, TextLine, fit_word
+from filmkit.core.text import Label, Number, Symbol, TextLine, break_lines, fit_size, fit_word
 from filmkit.core.theme import current_theme
 from filmkit.core.view import HeadView, LayerView, moved_along
 from filmkit.mobjects.head_tensors import head_tensor
@@ -124,8 +127,9 @@ class WeightOutline(VGroup):
         self.frame.set_stroke(width=theme.line)
         symbol = Symbol(weight_formula(layer, letter), size=theme.name_size, colour=colour)
         lines: list[TextLine] = [symbol]
-        if text := ", ".join(weight_notes(layer, letter)):
-            lines.append(fit_word(text, box.width - 0.3, size=theme.note_size, colour=theme.muted))
+        if notes := weight_notes(layer, letter):
+            text = reduce(lambda first, then: _("{first}, {then}", first=first, then=then), notes)
+            lines += _few_lines(text, box.width - 0.3)
         gap = 0.12
         height = sum(line.line_height for line in lines) + gap * (len(lines) - 1)
         if height > box.height - 0.1:
@@ -137,6 +141,17 @@ class WeightOutline(VGroup):
             line.on_line(box.x, y - line.line_height / 2)
             y -= line.line_height + gap
         self.add(self.frame, *lines)
+
+
+def _few_lines(text: str, room: float) -> list[TextLine]:
+    """Return a note on one line, smaller if it must be, or on more if that is not enough."""
+    theme = current_theme()
+    label = fit_size(text, room, size=theme.note_size, colour=theme.muted)
+    if label.width <= room:
+        return [label]
+    size = min(theme.note_size, theme.min_text_size)
+    lines = break_lines(text, room, size=size)
+    return [fit_word(line, room, size=size, colour=theme.muted) for line in lines]
 
 
 def weight_formula(layer: LayerView, letter: str) -> str:
@@ -154,15 +169,15 @@ def weight_notes(layer: LayerView, letter: str) -> list[str]:
     trace, meta = layer.trace, layer.trace.meta
     notes = []
     if meta.attention == "mla" and "arrow" in weight_formula(layer, letter):
-        notes.append("by way of a latent and its norm")
+        notes.append(_("by way of a latent and its norm"))
     if trace.has(f"b_{letter}", layer.layer):
-        notes.append("plus a bias")
+        notes.append(_("plus a bias"))
     if letter != "V":
         if meta.qk_norm is not None:
-            notes.append("normalised")
+            notes.append(_("normalised"))
         if trace.rotates:
             partly = meta.rotary_dim < meta.d_qk
-            notes.append("partly rotated" if partly else "then rotated by place")
+            notes.append(_("partly rotated") if partly else _("then rotated by place"))
     return notes
 
 
@@ -324,7 +339,7 @@ class Meeting(Group):
         layer, (query, key) = self.view.layer, self.match
         self.row = moved_along(layer, self.view.q_used[query], steps)
         self.column = moved_along(layer, self.view.k_used[key], steps)
-        source = TensorSource(expression="the same row, rotated to another place")
+        source = TensorSource(expression=_("the same row, rotated to another place"))
         for parts, values in ((self.query, self.row), (self.key, self.column)):
             for part, (start, stop) in zip(parts, self.spans, strict=True):
                 part.set_values(values[None, start:stop])
@@ -482,12 +497,16 @@ class PairAtPlace(VGroup):
         theme, x = current_theme(), box.left
         size = theme.note_size
         widest = Label("00", size=size).width
-        for word, number in zip(("at", "and"), self.numbers, strict=True):
-            label = Label(word, size=size, colour=theme.muted)
-            self.pair.add(label.on_line(x + label.width / 2, box.y))
-            x += label.width + 0.06 + widest
-            number.on_line(x - number.width / 2, box.y)
-            x += 0.1
+        numbers = dict(zip(("query", "key"), self.numbers, strict=True))
+        for words, name, *_rest in Formatter().parse(_("at {query} and {key}")):
+            if words.strip():
+                label = Label(words.strip(), size=size, colour=theme.muted)
+                self.pair.add(label.on_line(x + label.width / 2, box.y))
+                x += label.width + 0.06
+            if name:
+                x += widest
+                numbers[name].on_line(x - numbers[name].width / 2, box.y)
+                x += 0.1
 
     def move_along(self, steps: float, score: float) -> None:
         """Show the pair some places further along, with its score there."""
@@ -534,7 +553,7 @@ class Shares(VGroup):
         shares, norm = view.pattern[query], view.layer.norm("pattern")
         pitch = box.width / len(shares)
         self.bars, self.tags, self.axis = VGroup(), VGroup(), VGroup()
-        for share, text in ((0.0, "0"), (1.0, "100 %")):
+        for share, text in ((0.0, "0"), (1.0, format_percent(1.0, 0))):
             line = Rectangle(
                 width=box.width,
                 height=0.012,
@@ -561,7 +580,7 @@ class Shares(VGroup):
             )
             self.bars.add(bar.move_to([x, box.bottom + height / 2, 0]))
         order = [int(i) for i in np.argsort(-shares[: query + 1])[:most]]
-        room = Label("99 %", size=theme.shape_size).width + 0.1
+        room = Label(format_percent(0.99, 0), size=theme.shape_size).width + 0.1
         for index in spaced(places, order, room):
             tag = Label(format_share(float(shares[index])), size=theme.shape_size)
             tag.move_to([places[index], self.bars[index].get_top()[1] + 0.2, 0])
@@ -591,7 +610,7 @@ class MixedRows(Group):
         self.shares, self.words = VGroup(), VGroup()
         seen = np.where(view.causal_mask[query], -1.0, shares)
         order = [int(i) for i in np.argsort(-seen) if seen[i] >= 0]
-        places = [y for _, y in layout.shares]
+        places = [y for _x, y in layout.shares]
         least = 1.05 * size * FRAME_HEIGHT
         if view.layer.hides_first:
             order = [i for i in order if layout.hidden.y - places[i] >= least]
@@ -608,7 +627,7 @@ class MixedRows(Group):
             rows.insert(0, (view.layer.hidden_name, weight, *layout.hidden_points, theme.muted))
             self.hidden = self._hidden(view, query, picture, layout)
         room = layout.words[0][0] - picture.layout.corner.left
-        for word, share, (x, y), (end, _), colour in rows:
+        for word, share, (x, y), (end, _y), colour in rows:
             text = Label(format_share(share), size=size, colour=colour)
             self.shares.add(text.on_line(x - text.width / 2, y))
             label = fit_word(printable(word), room, size=size, colour=colour)
@@ -628,13 +647,13 @@ class MixedRows(Group):
         targets = _alongside(picture.top.box, boxes, layout.hidden)
         for block, box in zip(picture.top.blocks, targets, strict=True):
             start, stop = _columns(block)
-            source = TensorSource(expression=f"values of the {layer.hidden_name}")
+            source = TensorSource(expression=_("values of the {name}", name=layer.hidden_name))
             part = Heatmap(values[None, start:stop], block.norm, source=source, edged=False)
             parts.append(part.place(box).set_shown(weight))
         cell = Heatmap(
             [[weight]],
             layer.norm("pattern"),
-            source=TensorSource(expression=f"attention to the {layer.hidden_name}"),
+            source=TensorSource(expression=_("attention to the {name}", name=layer.hidden_name)),
             edged=False,
         ).place(layout.hidden_weight)
         return [*parts, cell]
@@ -646,18 +665,23 @@ def scale_lines(view: HeadView, size: float) -> tuple[TextLine, list[TextLine]]:
     meta = layer.trace.meta
     factor = meta.score_scale
     standard = bool(np.isclose(factor, meta.d_qk**-0.5))
-    scale = f"div sqrt({meta.d_qk})" if standard else f"times {format_number(factor)}"
+    scale = f"div sqrt({meta.d_qk})" if standard else f"times {in_formula(format_number(factor))}"
     notes = []
     if meta.positions == "alibi":
-        notes.append("less a penalty for distance")
+        notes.append(_("less a penalty for distance"))
     if meta.score_cap:
-        cap = format_number(meta.score_cap)
-        notes.append(f"capped at {MINUS}{cap} and {cap}")
+        low, high = format_number(-meta.score_cap), format_number(meta.score_cap)
+        notes.append(_("capped at {low} and {high}", low=low, high=high))
     if layer.trace.window(layer.layer):
-        notes.append("what is far back is covered too")
+        notes.append(_("what is far back is covered too"))
     return Symbol(f"= q dot k {scale}", size=size), [
         Label(note, size=theme.note_size, colour=theme.muted) for note in notes
     ]
+
+
+def in_formula(number: str) -> str:
+    """Return a number as Typst mathematics: a comma in it separates nothing."""
+    return number.replace(",", '","')
 
 
 def header_box(header: Header) -> Box:

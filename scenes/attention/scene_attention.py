@@ -29,10 +29,25 @@ from filmkit.core.animations import (
 )
 from filmkit.core.geometry import FRAME_HEIGHT, HEADER, Box
 from filmkit.core.heatmap import Heatmap
-from filmkit.core.numbers import format_number, format_share
+from filmkit.core.language import _, ngettext
+from filmkit.core.numbers import (
+    format_count,
+    format_number,
+    format_share,
+    format_short,
+    spoken_share,
+)
 from filmkit.core.printable import printable
 from filmkit.core.stage import Stage, beat
-from filmkit.core.text import Label, Symbol, TextLine, fit_word, stacked_lines
+from filmkit.core.text import (
+    Label,
+    Symbol,
+    TextLine,
+    break_lines,
+    fit_size,
+    fit_word,
+    stacked_lines,
+)
 from filmkit.core.view import best_match
 from filmkit.mobjects.flow import Draw, WeightBox, Wire
 from filmkit.mobjects.head import HeadPicture
@@ -116,25 +131,26 @@ class Attention(Stage):
         self.query, self.key = self.match = best_match(head)
         dot, share = head.dot_products[self.match], float(head.pattern[self.match])
         self.facts |= {
-            "width": f"{meta.d_model:,}",
+            "width": format_count(meta.d_model),
             "query": printable(layer.words[self.query]),
             "key": printable(layer.words[self.key]),
             "dot": format_number(dot),
-            "share": format_share(share).replace(" %", " percent"),
+            "share": spoken_share(share, 0 if 100 * share >= 9.95 else 1),
             "scaling": self._scaling(),
-            "products": str(meta.d_qk),
-            "heads": f"{meta.n_heads} of them" if meta.n_heads > 1 else "one of them",
-            "layers": f"each of {meta.n_layers} layers" if meta.n_layers > 1 else "its one layer",
+            "products": format_count(meta.d_qk),
+            "heads": ngettext("one of them", "{number} of them", meta.n_heads),
+            "layers": ngettext("its one layer", "each of {number} layers", meta.n_layers),
         }
 
     def _scaling(self) -> str:
         """Return what is done to the dot products, as it is said."""
         factor = self.trace.meta.score_scale
         if factor == 1:
-            return "Keep them as they are"
+            return _("Keep them as they are")
         if factor < 1:
-            return f"Divide by {format_number(1 / factor).removesuffix('.00')}"
-        return f"Multiply by {format_number(factor)}"
+            # Rounded first: a factor of a whole number may be off by little.
+            return _("Divide by {number}", number=format_short(float(f"{1 / factor:.3g}")))
+        return _("Multiply by {number}", number=format_number(factor))
 
     def variant(self, beat: str) -> str:
         if beat == "scale_and_mask":
@@ -148,7 +164,8 @@ class Attention(Stage):
         """Inside the model, each token of the sentence becomes a row of {width} numbers."""
         rows, words = self.rows, self.words
         shape = (self.layer.count, self.trace.meta.d_model)
-        self.x_name = "input" if Header("input", "X", shape).width <= rows.x.width else ""
+        name = _("input")
+        self.x_name = name if Header(name, "X", shape).width <= rows.x.width else ""
         self.x = input_panel(self.layer, rows.x_alone, rows.x_columns, self.x_name)
         self.bar = ColourBar(self.x.blocks[0].norm, "X", rows.bar_alone)
         targets = words.copy()
@@ -197,8 +214,8 @@ class Attention(Stage):
         count = self.layer.count
         self.colour_bars = Group()
         for panel, weight, box, name in (
-            (made.queries, made.w_q, rows.bars[0], "queries"),
-            (made.keys, made.w_k, rows.bars[1], "keys"),
+            (made.queries, made.w_q, rows.bars[0], _("queries")),
+            (made.keys, made.w_k, rows.bars[1], _("keys")),
         ):
             for block in panel.blocks:
                 self.add(block.set_shown(0))
@@ -334,7 +351,7 @@ class Attention(Stage):
         self.names = VGroup()
         for name, box in zip(names, (layout.query, layout.key), strict=True):
             self.names.add(name.on_line(layout.word - name.width / 2, box.y))
-        products = Label("products", size=theme.note_size, colour=theme.muted)
+        products = Label(_("products"), size=theme.note_size, colour=theme.muted)
         if products.width <= layout.word - self.frame.stage.left:
             x = layout.word - products.width / 2
             self.names.add(products.on_line(x, layout.products.y))
@@ -405,10 +422,10 @@ class Attention(Stage):
             room = Box.of(left.left, left.right, left.top + HEADER + 0.1, products.bottom)
         lines: list[TextLine] = [Symbol("= q dot k", size=theme.name_size)]
         if room is self.aside:
-            count = self.trace.meta.d_qk
-            lines.append(
-                Label(f"sum of {count} products", size=theme.note_size, colour=theme.muted)
+            text = ngettext(
+                "sum of {number} product", "sum of {number} products", self.trace.meta.d_qk
             )
+            lines.append(Label(text, size=theme.note_size, colour=theme.muted))
         total.set_value(float(self.head.dot_products[self.match]))
         column_of_lines([total, *lines], room, level=self._level)
         total.set_value(0.0)
@@ -460,7 +477,12 @@ class Attention(Stage):
         total = meeting.total
         here, moved = (
             PairAtPlace(name, places, total, self._places_room, row=row, reach=STEPS)
-            for row, name in enumerate(("in the sentence", f"{STEPS} places on"))
+            for row, name in enumerate(
+                (
+                    _("in the sentence"),
+                    ngettext("{number} place on", "{number} places on", STEPS),
+                )
+            )
         )
         if here.compact:
             self.play(Vanish(self.formula))
@@ -534,7 +556,7 @@ class Attention(Stage):
         """Return the colour bar of the scores as they are now."""
         layout, header = self.scores.layout, header_box(self.scores.product.header)
         box = scores_bar(self.frame, layout, self.aside, header)
-        name = "" if is_square(self.frame) else "scores"
+        name = "" if is_square(self.frame) else _("scores")
         return ColourBar(self.scores.product.cells.norm, name, box)
 
     @beat(
@@ -578,7 +600,7 @@ class Attention(Stage):
         self.wait_for("Then")
         self.remarks: list[Mobject] = [formula, *notes, figure, self.pointer]
         masking = Recolour(scores, masked=self.head.causal_mask)
-        future = Label("covered: the future", size=theme.note_size, colour=theme.muted)
+        future = Label(_("covered: the future"), size=theme.note_size, colour=theme.muted)
         y = self.scores.layout.row(0).y
         if not self.frame.upright and figure.get_top()[1] < y - 2 * future.line_height:
             self.remarks.append(future.on_line(room.left + future.width / 2, y))
@@ -597,7 +619,7 @@ class Attention(Stage):
         sinks = self.trace.meta.sinks
         below = "(e^s + sum_i e^(s_i))" if sinks else "sum_i e^(s_i)"
         formula = Symbol(f"e^(s_j) \\/ {below}", size=theme.name_size)
-        lines: list[TextLine] = [Label("softmax", size=theme.name_size), formula]
+        lines: list[TextLine] = [Label(_("softmax"), size=theme.name_size), formula]
         room = aside(self.frame, picture.layout)
         for text in self._remainder():
             lines += stacked_lines(
@@ -642,10 +664,11 @@ class Attention(Stage):
         rest = []
         if self.layer.hides_first:
             share = format_share(float(self.head.hidden_attention[self.query]))
-            rest.append(f"{share} to the {self.layer.hidden_name}, not drawn")
+            name = self.layer.hidden_name
+            rest.append(_("{share} to the {name}, not drawn", share=share, name=name))
         if self.trace.meta.sinks:
             share = format_share(float(self.head.sink_attention[self.query]))
-            rest.append(f"{share} to a sink s that is no word")
+            rest.append(_("{share} to a sink s that is no word", share=share))
         return rest
 
     @beat
@@ -681,7 +704,7 @@ class Attention(Stage):
         )
         self.columns = picture.column_words if len(picture.column_words) else columns
         self.title_of_pattern = Header(
-            "pattern", "A", self.head.pattern.shape, colour=theme.pattern
+            _("pattern"), "A", self.head.pattern.shape, colour=theme.pattern
         )
         above = Box.of(
             layout.cells.left, layout.cells.right, layout.cells.bottom,
@@ -694,7 +717,7 @@ class Attention(Stage):
         width = min(room.width, 0.34 * self.frame.shorter_side)
         if lines:
             box = Box(room.left + width / 2, room.bottom + 0.5, width, 0.14)
-            self.colour_bar = ColourBar(pattern.norm, "share", box)
+            self.colour_bar = ColourBar(pattern.norm, _("share"), box)
         self.remarks = [*lines]
         self.play(
             *(Appear(part) for part in (self.title_of_pattern, self.pointer, *self.remarks)),
@@ -775,7 +798,7 @@ class Attention(Stage):
         for block in picture.top.blocks:
             self.add(block.set_shown(0))
         self.play(Draw(before), Appear(weight), run_time=tempo.small)
-        bar = ColourBar(picture.top.blocks[0].norm, "values", self._values_bar())
+        bar = ColourBar(picture.top.blocks[0].norm, _("values"), self._values_bar())
         self.play(
             Draw(after, run_time=tempo.small),
             Appear(Group(*filter(None, (picture.top.header, picture.top.dots)))),
@@ -910,8 +933,8 @@ class Attention(Stage):
             *moves,
             run_time=tempo.large,
         )
-        self.remove(*(block for factor, _ in homes for block in factor.blocks))
-        panels = Group(*(panel for _, panel in homes))
+        self.remove(*(block for factor, _panel in homes for block in factor.blocks))
+        panels = Group(*(panel for _factor, panel in homes))
         self.add(panels)
         arriving, leaving_weight = whole.to_v
         # In the order in which the next scene draws them.
@@ -923,15 +946,31 @@ class Attention(Stage):
             rest.add(whole.pattern_words)
         rest.add(whole.x, whole.x_words, whole.query_side, arriving, whole.w_v, leaving_weight)
         self.play(Appear(rest), run_time=tempo.large)
-        above = [f"one of {meta.n_heads} heads", f"in each of {meta.n_layers} layers"]
+        above = [
+            ngettext("the only head", "one of {number} heads", meta.n_heads),
+            ngettext("in the only layer", "in each of {number} layers", meta.n_layers),
+        ]
         below = []
         if len(partners) > 1:
-            below = ["keys and values shared", f"by heads {partners[0]} to {partners[-1]}"]
+            shared = _(
+                "keys and values shared by heads {first} to {last}",
+                first=partners[0],
+                last=partners[-1],
+            )
+            below = break_lines(shared, self._note_room, size=theme.note_size)
         note = VGroup()
         points = whole.layout.note_points(len(above), len(below), line=0.27)
         for text, (x, y) in zip((*above, *below), points, strict=True):
-            note.add(Label(text, size=theme.note_size, colour=theme.muted).on_line(x, y))
+            label = fit_size(text, self._note_room, size=theme.note_size, colour=theme.muted)
+            note.add(label.on_line(x, y))
         self.play(Appear(whole.border), Appear(note), run_time=tempo.normal)
+
+    @property
+    def _note_room(self) -> float:
+        """Width of the room for the words between values and z, or below the keys."""
+        layout = self.whole.layout
+        (x, _y), *_others = layout.note_points(1, 0, line=0.0)
+        return 2 * (x - layout.v.right - GAP) if x > layout.v.right else layout.v.width
 
 
 def _grow(beam: Mobject, axis: int, edge: npt.NDArray[np.float64]) -> list[Animation]:

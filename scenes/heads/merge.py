@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from manim import Animation, Group, LaggedStart, VGroup, linear
 
 from filmkit.core.animations import AnimateWith, Glide, Reveal, Settle, in_rows
 from filmkit.core.geometry import FRAME_HEIGHT, Box, Frame
 from filmkit.core.heatmap import Heatmap
+from filmkit.core.language import _
 from filmkit.core.printable import printable
 from filmkit.core.text import Label
 from filmkit.core.theme import current_theme
@@ -21,6 +22,7 @@ from scenes.heads.layout import MergeLayout, merge_layout
 
 __all__ = ["Merge"]
 
+NAME_RISE = 0.13  # from the middle of the line of names up to their letters, in scene units
 TICK = 0.1  # height of the ends of the bracket below all strips, in scene units
 LINE = 1.25  # smallest distance of words below each other, in heights of a line
 WORD_SHARE = 0.13  # maximum width of a word beside a row, as a share of the frame's width
@@ -78,7 +80,7 @@ class Merge(Group):
         layout = self.layout
         self.names, self.every = _names(layout, heads, featured)
         self.description = self.describe(layout.together)
-        notes = ("+ bias",) if _has_output_bias(view) else ()
+        notes = (_("+ bias"),) if _has_output_bias(view) else ()
         self.w_o = WeightBox("W_O", (heads * d_v, d_model), layout.w_o, colour=theme.z, notes=notes)
         for index, line in enumerate(self.w_o.lines):
             y = layout.w_o.y + 0.24 * ((len(self.w_o.lines) - 1) / 2 - index)
@@ -87,7 +89,7 @@ class Merge(Group):
         names = layout.name_points(layout.joined)[0][1]
         whole, level = Box.around(layout.joined), names - 0.2
         ends = [(whole.left, level), (whole.right, level)]
-        ticks = [(edge, level + TICK) for edge, _ in ends]
+        ticks = [(edge, level + TICK) for edge in (whole.left, whole.right)]
         self.bracket = Wire([ticks[0], *ends, ticks[1]], arrow=False)
         self.into = Wire([(x, level), (x, top)])
         self.out_of = Wire([(x, bottom), (x, layout.into_out)])
@@ -95,7 +97,7 @@ class Merge(Group):
             view.rows("out"),
             view.norm("out"),
             layout.out,
-            name="output of the layer",
+            name=_("output of the layer"),
             source=view.source("out", (0, d_model)),
         )
         self.out_scale = ColourBar(view.norm("out"), "", self._scale(layout.out, self.out.header))
@@ -113,7 +115,8 @@ class Merge(Group):
         meta, whole = self.view.trace.meta, Box.around(strips)
         alone = meta.n_heads == 1
         shape = (self.view.count, meta.n_heads * meta.d_v)
-        header = Header("head output" if alone else "outputs of all heads", "Z", shape)
+        name = _("head output") if alone else _("outputs of all heads")
+        header = Header(name, "Z", shape)
         header.stand_on(whole)
         scale = ColourBar(self.view.norm("z"), "", self._scale(whole, header))
         return Group(header, scale, self._words(whole))
@@ -150,8 +153,9 @@ class Merge(Group):
         """Return animations that move every strip, with its name, to its box."""
         names = self.names.copy()
         points = self.layout.name_points(boxes)[:: self.every]
+        drop = _drop(names)
         for name, (x, y) in zip(names, points, strict=True):
-            name.on_line(x, y)
+            name.on_line(x, y - drop)
         settling = [Settle(strip, box) for strip, box in zip(strips, boxes, strict=True)]
         return [*settling, Glide(self.names, names)]
 
@@ -160,17 +164,23 @@ def _names(layout: MergeLayout, heads: int, featured: int) -> tuple[VGroup, int]
     """Return the names of heads below their strips, and every how manieth head has one."""
     theme = current_theme()
     pitch = min(layout.apart[0].width, layout.joined[0].width) - 0.06
-    for form in ("head {}", "{}"):
-        labels = [Label(form.format(head), colour=theme.muted) for head in range(heads)]
+    numbers = range(heads)
+    for names in ([_("head {head}", head=head) for head in numbers], map(str, numbers)):
+        labels = [Label(name, colour=theme.muted) for name in names]
         widest = max(label.width for label in labels)
         if widest < pitch:
             break
     labels[featured].set_fill(theme.ink)
     every = max(1, math.ceil(widest / pitch))
-    names = VGroup()
-    for label, point in list(zip(labels, layout.name_points(layout.apart), strict=True))[::every]:
-        names.add(label.on_line(*point))
-    return names, every
+    shown, drop = VGroup(*labels[::every]), _drop(labels)
+    for label, (x, y) in zip(shown, layout.name_points(layout.apart)[::every], strict=True):
+        label.on_line(x, y - drop)
+    return shown, every
+
+
+def _drop(names: Iterable[Label]) -> float:
+    """Return how much lower names stand because some of their letters are higher than others."""
+    return max(0.0, max(name.rise for name in names) - NAME_RISE)
 
 
 def _has_output_bias(view: LayerView) -> bool:

@@ -11,7 +11,7 @@ from filmkit.core.geometry import FRAME_HEIGHT, Box, Frame, Point
 from filmkit.mobjects.head_stack_layout import LENS, HeadStackLayout, prism_corners, shot_on
 from filmkit.mobjects.latent_layout import ROPE_GAP, HeadStackShots
 
-__all__ = ["TEXT", "TITLE", "TITLE_GAP", "PosterLayout", "ThumbnailLayout"]
+__all__ = ["NOTE_SHARE", "TEXT", "TITLE", "TITLE_GAP", "PosterLayout", "ThumbnailLayout"]
 
 
 # Lengths are in scene units.
@@ -25,6 +25,7 @@ HEAD = 1.0  # height above the stack of heads, for the title and names of panels
 BESIDE = 0.8  # width that it leaves free at the left, for names of panels
 FEW, LOW = 3, 1.0  # number of cards and height of a latent below which a stack is narrow
 TEXT_ROOM = 1.6  # height below such a stack, for the text
+NOTE_SHARE = 0.43  # greatest width of a remark at the lower left, as a share of the frame's
 NOTE = 0.4  # height of the line of notes at the foot of the frame
 
 

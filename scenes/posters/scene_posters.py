@@ -12,9 +12,10 @@ from extract.architectures import COMPARED_GROUPS, Scheme, architecture
 from extract.sharing import groups_for
 from filmkit.core.camera import keep_upright, pin_to_frame, set_depth_plane
 from filmkit.core.geometry import FRAME_HEIGHT
+from filmkit.core.language import N_, _
 from filmkit.core.numbers import format_count
 from filmkit.core.stage import Stage, beat
-from filmkit.core.text import Label
+from filmkit.core.text import Label, fit_size
 from filmkit.mobjects.cached_numbers import BITS, CachedPerToken
 from filmkit.mobjects.head_stack import HeadStack
 from filmkit.mobjects.latent_layout import HeadStackShots, NaiveLayout
@@ -23,7 +24,14 @@ from filmkit.mobjects.latent_view import LatentView
 from filmkit.mobjects.marks import Outline
 from filmkit.mobjects.shared_head_stack import SharedHeadStack
 from filmkit.mobjects.shared_view import SharedView
-from scenes.posters.layout import TEXT, TITLE, TITLE_GAP, PosterLayout, ThumbnailLayout
+from scenes.posters.layout import (
+    NOTE_SHARE,
+    TEXT,
+    TITLE,
+    TITLE_GAP,
+    PosterLayout,
+    ThumbnailLayout,
+)
 
 __all__ = [
     "GroupedQueryPoster",
@@ -106,9 +114,11 @@ class Poster(Stage):
         card, near = layout.card, layout.near
         back = self.head_stack.cards[-1]
         return [
-            self.named(back.q.side_center(LEFT), LEFT, ("queries Q", theme.query)),
-            self.named((card.right, card.top, near), UP + LEFT, ("pattern A", theme.pattern)),
-            self.named((card.right, card.bottom, near), 1.8 * DOWN + LEFT, ("output Z", theme.z)),
+            self.named(back.q.side_center(LEFT), LEFT, (_("queries Q"), theme.query)),
+            self.named((card.right, card.top, near), UP + LEFT, (_("pattern A"), theme.pattern)),
+            self.named(
+                (card.right, card.bottom, near), 1.8 * DOWN + LEFT, (_("output Z"), theme.z)
+            ),
             *self.own_names(),
         ]
 
@@ -118,8 +128,8 @@ class Poster(Stage):
         return [
             self.named(panel.side_center(LEFT), LEFT, (name, colour))
             for panel, name, colour in (
-                (back.k, "keys K", theme.key),
-                (back.v, "values V", theme.value),
+                (back.k, _("keys K"), theme.key),
+                (back.v, _("values V"), theme.value),
             )
         ]
 
@@ -144,7 +154,7 @@ class Poster(Stage):
 
     @property
     def cached(self) -> tuple[str, int]:
-        """Numbers that a layer caches for a token: as arithmetic, and as a count."""
+        """Numbers that a layer caches for a token: arithmetic with its result, and the count."""
         raise NotImplementedError
 
     def notes(self) -> list[str]:
@@ -163,20 +173,31 @@ class Poster(Stage):
 
     def _title(self) -> VGroup:
         theme, (x, y) = self.theme, self.layout.title
-        name = Label(self.name, size=TITLE / FRAME_HEIGHT)
-        name.on_line(x + name.width / 2, y)
-        title, left = VGroup(name), name.get_right()[0] + TITLE_GAP
+        name = Label(_(self.name), size=TITLE / FRAME_HEIGHT)
         rows, meta = self.layer.count, self.trace.meta
-        shapes = (
-            f"in every head: Q and K {rows} × {meta.d_qk}, V and Z {rows} × {meta.d_v}, "
-            f"A {rows} × {rows}"
+        shapes = _(
+            "in every head: Q and K {rows} × {d_qk}, V and Z {rows} × {d_v}, A {rows} × {rows}",
+            rows=rows,
+            d_qk=meta.d_qk,
+            d_v=meta.d_v,
         )
-        for text, size, line in (
-            (self.idea, TEXT_SIZE, y + 0.75 * TEXT),
-            (shapes, theme.note_size, y - 0.5 * TEXT),
-        ):
-            label = Label(text, size=size, colour=theme.muted)
+        beside = [
+            Label(_(self.idea), size=TEXT_SIZE, colour=theme.muted),
+            Label(shapes, size=theme.note_size, colour=theme.muted),
+        ]
+        # Long words are made smaller, those of the name as much as is left to do.
+        widest, room = max(label.width for label in beside), self.frame.safe.width - TITLE_GAP
+        widest *= min(1.0, room / (name.width + widest))
+        beside = [
+            fit_size(label.text, widest, size=label.size, colour=theme.muted) for label in beside
+        ]
+        name.shrink_to(room - max(label.width for label in beside))
+        left = x + name.width + TITLE_GAP
+        title = VGroup(name.on_line(x + name.width / 2, y))
+        for label, line in zip(beside, (y + 0.75 * TEXT, y - 0.5 * TEXT), strict=True):
             title.add(label.on_line(left + label.width / 2, line))
+        # An accent may be higher than a large letter.
+        title.shift(DOWN * max(0.0, float(name.get_top()[1]) - self.frame.safe.top))
         return title
 
     def _footer(self) -> VGroup:
@@ -184,36 +205,46 @@ class Poster(Stage):
         arithmetic, count = self.cached
         groups = COMPARED_GROUPS if self.scheme == "gqa" else None
         published = CachedPerToken(architecture(SHAPE), self.scheme, groups)
-        with_groups = f" with {groups} groups" if groups else ""
+        size = format_count(published.size())
         main_lines = [
-            f"cached per token and layer: {arithmetic}, {format_count(count * BITS // 8)} bytes",
-            f"DeepSeek-R1’s size{with_groups}: {format_count(published.size())} bytes per token",
+            _(
+                "cached per token and layer: {arithmetic} numbers, {size} bytes",
+                arithmetic=arithmetic,
+                size=format_count(count * BITS // 8),
+            ),
+            _(
+                "DeepSeek-R1’s size with {groups} groups: {size} bytes per token",
+                groups=groups,
+                size=size,
+            )
+            if groups
+            else _("DeepSeek-R1’s size: {size} bytes per token", size=size),
         ]
-        lines = VGroup()
+        lines, room = VGroup(), NOTE_SHARE * self.frame.safe.width
         texts = [*self.notes(), *main_lines]
         for text, (x, y) in zip(texts, self.layout.text(len(texts)), strict=True):
             if text in main_lines:
                 label = Label(text, size=TEXT_SIZE)
             else:
-                label = Label(text, size=theme.note_size, colour=theme.muted)
+                label = fit_size(text, room, size=theme.note_size, colour=theme.muted)
             lines.add(label.on_line(x + label.width / 2, y))
         return lines
 
 
 def cached_numbers(heads: int, d_qk: int, d_v: int) -> tuple[str, int]:
-    """Return the numbers in keys and values of some heads: as arithmetic, and as a count."""
+    """Return how many numbers keys and values of some heads are: in arithmetic, and the count."""
     count = heads * (d_qk + d_v)
     times = f"{heads} × " if heads > 1 else ""
     text = f"2 × {times}{d_qk}" if d_qk == d_v else f"{times}({d_qk} + {d_v})"
-    return f"{text} = {format_count(count)} numbers", count
+    return f"{text} = {format_count(count)}", count
 
 
 class MultiHeadPoster(Poster):
     """Poster of multi-head attention."""
 
     scheme = "mha"
-    name = "Multi-head attention"
-    idea = "every head keeps its own K and V"
+    name = N_("Multi-head attention")
+    idea = N_("every head keeps its own K and V")
 
     def add_keys_and_values(self) -> None:
         frames = VGroup()
@@ -235,7 +266,12 @@ class MultiHeadPoster(Poster):
         if meta.n_kv_heads == meta.n_heads:
             return []
         alike = meta.n_heads // meta.n_kv_heads
-        return [f"hypothetical for this model: {alike} heads at a time have equal K and V"]
+        return [
+            _(
+                "hypothetical for this model: {count} heads at a time have equal K and V",
+                count=alike,
+            )
+        ]
 
 
 class SharedPoster(Poster):
@@ -267,7 +303,7 @@ class SharedPoster(Poster):
         theme = self.theme
         # Below the panels, where no card is.
         foot = shared_stack.values[-1].side_center(DOWN)
-        names = self.named(foot, DOWN, ("keys K", theme.key), ("values V", theme.value))
+        names = self.named(foot, DOWN, (_("keys K"), theme.key), (_("values V"), theme.value))
         self.add(*shared_stack.keys, *shared_stack.values, *parts, names)
 
     @property
@@ -279,15 +315,16 @@ class SharedPoster(Poster):
         meta = self.trace.meta
         if self.n_groups == meta.n_kv_heads:
             return []
-        return [f"K and V are means of {meta.n_kv_heads // self.n_groups}, without training"]
+        pooled = meta.n_kv_heads // self.n_groups
+        return [_("K and V are means of {count}, without training", count=pooled)]
 
 
 class GroupedQueryPoster(SharedPoster):
     """Poster of grouped-query attention."""
 
     scheme = "gqa"
-    name = "Grouped-query attention"
-    idea = "groups of heads share K and V"
+    name = N_("Grouped-query attention")
+    idea = N_("groups of heads share K and V")
 
     @property
     def n_groups(self) -> int:
@@ -298,8 +335,8 @@ class MultiQueryPoster(SharedPoster):
     """Poster of multi-query attention."""
 
     scheme = "mqa"
-    name = "Multi-query attention"
-    idea = "all heads share one K and one V"
+    name = N_("Multi-query attention")
+    idea = N_("all heads share one K and one V")
 
     @property
     def n_groups(self) -> int:
@@ -310,8 +347,8 @@ class LatentPoster(Poster):
     """Poster of multi-head latent attention."""
 
     scheme = "mla"
-    name = "Multi-head latent attention"
-    idea = "one latent makes every K and V"
+    name = N_("Multi-head latent attention")
+    idea = N_("one latent makes every K and V")
 
     def prepare(self) -> None:
         self.view = LatentView.of(self.layer)
@@ -330,7 +367,7 @@ class LatentPoster(Poster):
         width = f"{forms.rank} + {forms.d_rope}" if forms.d_rope else f"{forms.rank}"
         shape = f"{self.layer.count} × {width}"
         edge = self.latent.cells.side_center(LEFT)
-        words = (("latent C", theme.latent), (shape, theme.muted))
+        words = ((_("latent C"), theme.latent), (shape, theme.muted))
         self.latent_name = self.named(edge, LEFT, *words)
         self.add(self.latent, NaiveFeed(head_stack, naive, self.latent_shots), self.latent_name)
 
@@ -339,19 +376,20 @@ class LatentPoster(Poster):
         forms = self.view.forms
         count = forms.rank + forms.d_rope
         text = f"{forms.rank} + {forms.d_rope} = " if forms.d_rope else ""
-        return f"{text}{format_count(count)} numbers", count
+        return f"{text}{format_count(count)}", count
 
     def notes(self) -> list[str]:
         if self.trace.meta.attention == "mla":
             return []
-        fitted = "the latent is fitted, not trained"
-        return [fitted + ("; positions are left out" if self.trace.rotates else "")]
+        if self.trace.rotates:
+            return [_("the latent is fitted, not trained; positions are left out")]
+        return [_("the latent is fitted, not trained")]
 
 
 class Thumbnail(LatentPoster):
     """Thumbnail of the film: the latent and its heads, with the film's question in two words."""
 
-    words: ClassVar[tuple[str, ...]] = ("Remember", "less?")
+    words: ClassVar[str] = N_("Remember\nless?")
 
     def provenance_notes(self) -> tuple[str, str]:
         return "", ""
@@ -364,12 +402,15 @@ class Thumbnail(LatentPoster):
         self.remove(self.latent_name)
 
     def _title(self) -> VGroup:
-        layout = ThumbnailLayout.of(self.layout, size=THUMBNAIL, lines=len(self.words))
+        words, size = _(self.words).split("\n"), THUMBNAIL
+        widest = max(Label(text, size=size, weight="semibold").width for text in words)
+        size *= min(1.0, self.frame.safe.width / widest)
+        layout = ThumbnailLayout.of(self.layout, size=size, lines=len(words))
         self.camera.shot = layout.shot
         lines = VGroup()
-        for text, (x, y) in zip(self.words, layout.words, strict=True):
-            colour = self.theme.latent if text == self.words[-1] else self.theme.ink
-            label = Label(text, size=THUMBNAIL, colour=colour, weight="semibold")
+        for text, (x, y) in zip(words, layout.words, strict=True):
+            colour = self.theme.latent if text == words[-1] else self.theme.ink
+            label = Label(text, size=size, colour=colour, weight="semibold")
             lines.add(label.on_line(x + label.width / 2, y))
         return lines
 

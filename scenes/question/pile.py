@@ -15,7 +15,7 @@ from filmkit.core.geometry import Box
 from filmkit.core.theme import current_theme, mixed
 from scenes.question.layout import DEPTH
 
-__all__ = ["Limit", "Pile"]
+__all__ = ["ROOM", "Limit", "Pile"]
 
 Points = npt.NDArray[np.float64]
 

@@ -14,6 +14,8 @@ from filmkit.core.animations import (
     Vanish,
 )
 from filmkit.core.geometry import WORD_GAP, Box
+from filmkit.core.language import N_, _
+from filmkit.core.line_breaks import break_units
 from filmkit.core.numbers import format_count, format_gigabytes, readable_bytes, spoken_bytes
 from filmkit.core.printable import printable
 from filmkit.core.stage import Stage, beat
@@ -23,14 +25,15 @@ from filmkit.mobjects.chart import Paragraph
 from filmkit.mobjects.marks import TokenLabels, size_beside
 from filmkit.mobjects.sentence import BlinkingDrift, Sentence
 from scenes.question.layout import DISPLAY, QuestionLayout
-from scenes.question.pile import Limit, Pile
+from scenes.question.pile import ROOM, Limit, Pile
 
 SHAPE = "DeepSeek-V3/R1"
 SENTENCE, QUESTION = 0.08, 0.06  # text sizes, as fractions of the frame's height
-ASKED = ("Can", " a", " model", " remember", " less,", " and", " think", " as", " well?")
-TITLE = "The attention film"
+ASKED = N_("Can a model remember less, and think as well?")
+TITLE = N_("The attention film")
 GROWTH = 6.0  # seconds in which the memory fills
 NAME_DROP = 0.3  # from a pile to the names of its halves, below the outline around it
+NAME_GAP = 0.05  # from that outline to their letters, at least
 WORD_SHARE = 0.25  # of the width, for the words beside the slabs
 LANDED = squish_rate_func(smooth, 0.7, 1.0)  # when a slab that falls has its word beside it
 SETTLED = 0.8  # share of that time in which the view goes back
@@ -62,9 +65,9 @@ class Question(Stage):
         self.numbers_shown = False
         self.facts |= {
             "word": printable(tokens[-1]),
-            "heads": str(every_head.arch.n_heads),
+            "heads": format_count(every_head.arch.n_heads),
             "bytes": spoken_bytes(self.size),
-            "gigabytes": f"{GPU_BYTES / 1e9:.0f}",
+            "gigabytes": format_count(GPU_BYTES / 1e9),
             "capacity": format_count(self.capacity),
         }
 
@@ -88,8 +91,9 @@ class Question(Stage):
     def provenance_notes(self) -> tuple[str, str]:
         meta = self.trace.meta
         if self.numbers_shown:
-            return "DeepSeek-R1’s published sizes  ·  not the traced model", ""
-        return f"random weights  ·  {meta.model}" if meta.random_weights else meta.model, ""
+            return _("DeepSeek-R1’s published sizes  ·  not the traced model"), ""
+        random = [_("random weights")] if meta.random_weights else []
+        return "  ·  ".join([*random, meta.model]), ""
 
     def drift(self) -> Drift:
         if self.cursor in self.mobjects:
@@ -139,13 +143,14 @@ class Question(Stage):
 
     def _name_halves(self, foot: Box) -> VGroup:
         """Return what both halves of a slab are, in words below its front."""
-        theme, names = self.theme, VGroup()
+        theme, names, drop = self.theme, VGroup(), NAME_DROP
         for text, colour, half in zip(
-            ("keys", "values"), (theme.key, theme.value), foot.split_columns(2), strict=True
+            (_("keys"), _("values")), (theme.key, theme.value), foot.split_columns(2), strict=True
         ):
             name = Label(text, size=theme.shape_size, colour=colour)
-            names.add(name.on_line(half.x, half.bottom - NAME_DROP))
-        return names
+            names.add(name.on_line(half.x, half.bottom))
+            drop = max(drop, ROOM + NAME_GAP + name.rise)
+        return names.shift([0.0, -drop, 0.0])
 
     @beat
     def until_it_bursts(self) -> None:
@@ -189,7 +194,7 @@ class Question(Stage):
         self.play(Appear(words), Appear(limit))
         moving = Group(pile, limit, counter)
         self.play(AnimateWith(moving, grow, run_time=GROWTH, rate_func=linear))
-        held = f"memory of one GPU: {format_gigabytes(GPU_BYTES)}"
+        held = _("memory of one GPU: {size}", size=format_gigabytes(GPU_BYTES))
         self.limit_label = Label(held, size=self.theme.name_size).on_line(*layout.limit)
         self.play(Appear(self.limit_label))
         self.wait_for("gigabytes")
@@ -205,13 +210,15 @@ class Question(Stage):
         # The counter keeps its right end: it is placed where its last number is in the middle.
         counter.set_value(self.capacity).on_line(*layout.count)
         counter.set_value(len(self.tokens))
-        words = [f"tokens, {readable_bytes(self.size)} each"]
+        words = [_("tokens, {size} each", size=readable_bytes(self.size))]
         unit = Paragraph(words, layout.unit, size=theme.name_size, colour=theme.ink, align="center")
         point, width = layout.remark
-        remark = (
+        remark = _(
             "supposing each of {heads} heads kept its own keys and values: R1 itself keeps less; "
-            "weights not counted; {gigabytes} GB = {gigabytes} × 10⁹ bytes"
-        ).format(**self.facts)
+            "weights not counted; {gigabytes} GB = {gigabytes} × 10⁹ bytes",
+            heads=self.facts["heads"],
+            gigabytes=self.facts["gigabytes"],
+        )
         lines = Paragraph(
             break_lines(remark, width, size=theme.shape_size),
             point,
@@ -224,7 +231,8 @@ class Question(Stage):
     def the_question(self) -> None:
         """Can a model remember less, and think as well?"""
         layout, tempo = self.layout, self.theme.tempo
-        asked = Sentence(ASKED, layout.question, size=QUESTION)
+        words = _as_tokens(_(ASKED))
+        asked = Sentence(words, layout.question, size=QUESTION)
         asked.move_cursor(0)
         cursor, pile = asked.cursor, self.pile
         goal = pile.copy().stretch_to_fit_width(cursor.width)
@@ -239,9 +247,16 @@ class Question(Stage):
         self.remove(pile)
         self.numbers_shown, self.cursor = False, cursor
         self.add(cursor)
-        self.play(asked.write(0, len(ASKED)), run_time=2.4)
-        title = Label(TITLE, size=self.theme.name_size, colour=self.theme.muted)
+        self.play(asked.write(0, len(words)), run_time=2.4)
+        title = Label(_(TITLE), size=self.theme.name_size, colour=self.theme.muted)
         self.play(Appear(title.on_line(*layout.title)))
+
+
+def _as_tokens(text: str) -> list[str]:
+    """Return the parts of a text between which a line can be broken, each with the blank before."""
+    parts = break_units(text)
+    blanks = ["", *(" " * part.endswith(" ") for part in parts)]
+    return [blank + part.strip(" ") for blank, part in zip(blanks, parts, strict=False)]
 
 
 def _between(start: Box, end: Box, alpha: float) -> Box:
