@@ -134,8 +134,8 @@ class CacheSize(Stage):
 
     @beat
     def one_token(self) -> None:
-        """At DeepSeek-R1's size, one token takes {megabytes} if every head keeps its own. The latent
-        takes {kilobytes}."""
+        """At DeepSeek-R1's size, one token takes {megabytes} if every head keeps its own. The
+        latent takes {kilobytes}."""
         token, tempo = self.token, self.theme.tempo
         self.play(Appear(token.title))
         for index in range(len(self.caches)):
