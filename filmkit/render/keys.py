@@ -41,6 +41,7 @@ __all__ = [
     "scene_code",
     "source_digest",
     "surroundings",
+    "translations_digest",
 ]
 
 SHORT = 12  # digits of a hash that people see
@@ -375,6 +376,11 @@ def drawing_digest(modules: Iterable[str]) -> str:
     """
     places = {(module, EVERYTHING) for module in modules}
     return digest(_texts(CodeIndex(PROJECT).reach({*DRAWING, *places})))[:SHORT]
+
+
+def translations_digest(language: str) -> str:
+    """Hash the project's translations into a language, for people to compare."""
+    return digest(catalogue_digests(language))[:SHORT]
 
 
 def surroundings() -> dict[str, str]:

@@ -17,7 +17,8 @@ from filmkit.core.language import use_language
 from filmkit.core.numbers import counted_heads, format_decimal
 from filmkit.core.records import StageSettings
 from filmkit.core.scene_entry import SceneEntry
-from filmkit.render.cluster_worker import _scene_files
+from filmkit.render import keys
+from filmkit.render.cluster_worker import _scene_files, versions
 from filmkit.render.keys import scene_code, source_digest
 from filmkit.render.request import RenderOptions
 from filmkit.tools import messages
@@ -189,6 +190,19 @@ def test_a_cluster_draws_its_words(folder: Path, tmp_path_factory: pytest.TempPa
     with _scene_files(entry, files, there) as sent:
         assert sent.file == there / "my_scene.py"
         assert shown(sent)[0] >= {*WORDS, of_the_kit()}
+
+
+def test_a_machine_with_other_translations_draws_other_pictures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = {language: versions([], language) for language in ("en", "fr")}
+    (tmp_path / "fr.po").write_bytes(b"another")
+    monkeypatch.setattr(keys, "KIT_CATALOGUES", tmp_path)
+    assert versions([], "en") == here["en"]
+    there = versions([], "fr")
+    assert {name for name, digest in here["fr"].items() if there[name] != digest} == {
+        "the project's fr"
+    }
 
 
 def test_an_edited_catalogue_counts_as_an_edit(folder: Path) -> None:
