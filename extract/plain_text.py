@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 
 from extract.limits import MAX_PROMPT
 
@@ -17,15 +18,17 @@ def escaped(text: str) -> str:
     """Return text with a visible escape for every character that a terminal may act on.
 
     These are control characters, marks that turn the direction of writing, and halves of
-    characters, which cannot be encoded.
+    characters, which cannot be encoded. Blanks of every width stay, such as those of French.
 
     >>> escaped("a\\x1b[2Jb\\udcff")
     'a\\\\x1b[2Jb\\\\udcff'
     """
-    return "".join(
-        character if character.isprintable() or character in _JOINERS else ascii(character)[1:-1]
-        for character in text
-    )
+    return "".join(each if _is_harmless(each) else ascii(each)[1:-1] for each in text)
+
+
+def _is_harmless(character: str) -> bool:
+    blank = unicodedata.category(character) == "Zs"
+    return character.isprintable() or blank or character in _JOINERS
 
 
 def escaped_json(document: str) -> str:

@@ -477,7 +477,8 @@ def fit_word(
     size = min(size, max(current_theme().min_text_size, size * width / label.width))
     label = Label(text, size=size, colour=colour)
     length = len(text)
-    while label.width > width and length > 1:
+    # Made just small enough, its width may be rounded up.
+    while label.width > width * (1 + 1e-9) and length > 1:
         length -= 1
         label = Label(text[:length].rstrip() + "…", size=size, colour=colour)
     return label

@@ -147,7 +147,8 @@ class ClusterWorkerPool(WorkerPool):
         code = [scene_code(entry) for entry in dict.fromkeys(task.entry for task in job.tasks)]
         self._modules = sorted({module for modules, _ in code for module in modules})
         self._traces = {sha256_of(trace): trace for trace in map(Path.read_bytes, _traces_of(job))}
-        self._own_versions = versions(self._modules)
+        self._language = job.options.settings.language
+        self._own_versions = versions(self._modules, self._language)
         self._client: Any = None
         self._topic = f"attention-film-{uuid4().hex}"
         self._inbox: SimpleQueue[tuple[str, int | None]] = SimpleQueue()
@@ -307,7 +308,7 @@ class ClusterWorkerPool(WorkerPool):
         if not new:
             return
         answers = self._client.sync(
-            self._ask_all, describe_worker, new, self._modules, [*self._traces]
+            self._ask_all, describe_worker, new, self._modules, self._language, [*self._traces]
         )
         for worker, answer in zip(new, answers, strict=True):
             if reason := _refusal(self._own_versions, answer) or self._send_traces(

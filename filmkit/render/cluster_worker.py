@@ -30,7 +30,7 @@ from filmkit.core.project import PROJECT
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.render.code_index import CodeIndex
 from filmkit.render.errors import explain
-from filmkit.render.keys import drawing_digest, surroundings
+from filmkit.render.keys import drawing_digest, surroundings, translations_digest
 from filmkit.render.movie import Pixels, read_master
 from filmkit.render.runner import manim_config
 from filmkit.render.workers import AllClaims, RenderJob, SceneWorker, load_all
@@ -69,9 +69,13 @@ def code_digest(modules: Iterable[str]) -> str:
     return drawing_digest([*modules, __name__])
 
 
-def versions(modules: Iterable[str]) -> dict[str, str]:
+def versions(modules: Iterable[str], language: str) -> dict[str, str]:
     """Return the version of everything that pictures of the modules' scenes depend on, by name."""
-    return {CODE: code_digest(modules), **surroundings()}
+    return {
+        CODE: code_digest(modules),
+        f"the project's {language}": translations_digest(language),
+        **surroundings(),
+    }
 
 
 def sha256_of(content: bytes) -> str:
@@ -193,7 +197,7 @@ def _trace_file(worker: Any, digest: str) -> Path:
 
 
 def describe_worker(
-    modules: list[str], traces: list[str], dask_worker: distributed.Worker
+    modules: list[str], language: str, traces: list[str], dask_worker: distributed.Worker
 ) -> tuple[dict[str, str], list[str], list[str]]:
     """Say what this worker would draw with.
 
@@ -212,7 +216,7 @@ def describe_worker(
         with suppress(Exception):
             import_module(module)
     missing = [trace for trace in traces if not _trace_file(dask_worker, trace).exists()]
-    return versions(modules), missing, _edited_modules()
+    return versions(modules, language), missing, _edited_modules()
 
 
 def _edited_modules() -> list[str]:

@@ -41,6 +41,7 @@ __all__ = [
     "scene_code",
     "source_digest",
     "surroundings",
+    "translations_digest",
 ]
 
 SHORT = 12  # digits of a hash that people see
@@ -315,19 +316,21 @@ def _codes(pieces: Iterable[Piece]) -> list[str]:
     return [piece.code for piece in pieces]
 
 
-def catalogue_digests(language: str) -> list[str]:
-    """Hash each of the project's catalogues of a language."""
-    files = [KIT_CATALOGUES / f"{language}.po", *PROJECT.glob(f"scenes/*/locale/{language}.po")]
+def catalogue_digests(language: str, *folders: Path) -> list[str]:
+    """Hash each of the project's catalogues of a language, and those of some other folders."""
+    own = [*PROJECT.glob("scenes/*/locale"), *dict.fromkeys(folders)]
+    files = [folder / f"{language}.po" for folder in (KIT_CATALOGUES, *own)]
     return [sha256(path.read_bytes()).hexdigest() for path in sorted(files) if path.exists()]
 
 
 def source_digest(trace_file: Path, options: RenderOptions, entries: Iterable[SceneEntry]) -> str:
     """Hash every file of code and the traces; see :meth:`BeatHasher.source_digest`."""
-    index = CodeIndex(PROJECT)
+    index, folders = CodeIndex(PROJECT), []
     for entry in entries:
         add_scene(index, entry)
+        folders += [catalogue_folder(entry.file)] if entry.file else []
     traces = [trace_file, *filter(None, [options.settings.compare])]
-    catalogues = catalogue_digests(options.settings.language)
+    catalogues = catalogue_digests(options.settings.language, *folders)
     traces_read = (sha256(path.read_bytes()).hexdigest() for path in traces)
     return digest([index.tree_digest(), *catalogues, *traces_read])
 
@@ -373,6 +376,11 @@ def drawing_digest(modules: Iterable[str]) -> str:
     """
     places = {(module, EVERYTHING) for module in modules}
     return digest(_texts(CodeIndex(PROJECT).reach({*DRAWING, *places})))[:SHORT]
+
+
+def translations_digest(language: str) -> str:
+    """Hash the project's translations into a language, for people to compare."""
+    return digest(catalogue_digests(language))[:SHORT]
 
 
 def surroundings() -> dict[str, str]:

@@ -191,6 +191,13 @@ def _listed(names: set[str]) -> str:
     return ", ".join(sorted(names)) or "none"
 
 
+def _already_in(path: Path) -> list[Path]:
+    """Return the files of code that a catalogue names and that are still beside its folder."""
+    catalog = read_catalogue(path) if path.exists() else Catalog()
+    named = {Path(place).name for message in catalog for place, _line in message.locations}
+    return [file for name in sorted(named) if (file := path.parents[1] / name).is_file()]
+
+
 def main(arguments: list[str]) -> int:
     """Bring catalogues up to date, and print what is to be done; return 1 if that is anything.
 
@@ -202,11 +209,14 @@ def main(arguments: list[str]) -> int:
     """
     files = [Path(each).resolve() for each in arguments if each.endswith(".py")]
     codes = [each for each in arguments if not each.endswith(".py")]
-    sources = {file.parent / CATALOGUES: [file] for file in files} or catalogue_sources()
+    own: dict[Path, list[Path]] = {}
+    for file in files:
+        own.setdefault(file.parent / CATALOGUES, []).append(file)
     left = 0
     for code in codes or [each for each in known_languages() if each != DEFAULT_LANGUAGE]:
-        for folder, folder_files in sources.items():
-            for fault in update(folder, folder_files, code):
+        for folder, folder_files in (own or catalogue_sources()).items():
+            others = _already_in(folder / f"{code}.po") if own else []
+            for fault in update(folder, sorted({*folder_files, *others}), code):
                 left += 1
                 echo(f"{_relative(folder)}/{code}.po: {fault}")
     return 1 if left else 0

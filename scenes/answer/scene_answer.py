@@ -22,7 +22,8 @@ from filmkit.core.animations import (
 from filmkit.core.camera import Shot, StageCamera, clear_depth_plane, pin_to_frame
 from filmkit.core.geometry import WORD_GAP, row_points
 from filmkit.core.heatmap import Heatmap
-from filmkit.core.numbers import readable_bytes
+from filmkit.core.language import N_, _
+from filmkit.core.numbers import counted_layers, format_count, readable_bytes, spoken_share
 from filmkit.core.printable import printable
 from filmkit.core.stage import Stage, beat
 from filmkit.core.text import Label, break_lines, fit_word
@@ -38,8 +39,17 @@ from scenes.answer.rack import Rack
 from scenes.answer.ways import NAMES, better_tests, ways
 
 SHAPE = "DeepSeek-V3/R1"
-QUESTION = "Can a model remember less, and think as well?"
-NUMBERS = {1: "one", 2: "two", 3: "three", 4: "four", 5: "five", 6: "six", 7: "seven", 8: "eight"}
+QUESTION = N_("Can a model remember less, and think as well?")
+NUMBERS = {
+    1: N_("one"),
+    2: N_("two"),
+    3: N_("three"),
+    4: N_("four"),
+    5: N_("five"),
+    6: N_("six"),
+    7: N_("seven"),
+    8: N_("eight"),
+}
 LICENCES = {"SmolLM2": "Apache 2.0"}  # of models, by how their names begin
 TURNING = 5.2  # seconds of the way into the latent
 
@@ -107,10 +117,10 @@ class Answer(Stage):
         better, tests = better_tests()
         moved = {way.scheme: way.moved for way in self.ways}
         self.facts |= {
-            "moved": f"{100 * (moved['mqa'] or 0.0):.0f} percent",
-            "latent": f"{100 * (moved['mla'] or 0.0):.0f} percent",
-            "better": NUMBERS[better],
-            "tests": NUMBERS[tests],
+            "moved": spoken_share(moved["mqa"] or 0.0),
+            "latent": spoken_share(moved["mla"] or 0.0),
+            "better": _(NUMBERS[better]),
+            "tests": _(NUMBERS[tests]),
             "word": printable(self.tokens[-1]),
         }
 
@@ -132,7 +142,7 @@ class Answer(Stage):
     def four_ways(self) -> None:
         """Four ways to remember, at DeepSeek-R1's size."""
         self.camera.shot = self.layout.shot
-        self.heading = self._heading("bars: one token at DeepSeek-R1’s size, to scale")
+        self.heading = self._heading(_("bars: one token at DeepSeek-R1’s size, to scale"))
         bars, names, sizes = self._bars()
         self.play(Appear(self.heading))
         coming = []
@@ -148,8 +158,9 @@ class Answer(Stage):
         """Return the names of the two halves of the longest bar, below it."""
         theme, y = self.theme, self.layout.cells[0].cost[1]
         roles = VGroup()
-        for piece, role in zip(bar, ("key", "value"), strict=True):
-            label = Label(f"{role}s", colour=theme.role(role))
+        names = (("key", _("keys")), ("value", _("values")))
+        for piece, (role, name) in zip(bar, names, strict=True):
+            label = Label(name, colour=theme.role(role))
             roles.add(label.on_line(piece.get_left()[0] + label.width / 2, y))
         return pin_to_frame(roles)
 
@@ -183,7 +194,8 @@ class Answer(Stage):
             size = Label(readable_bytes(cache.size()), size=theme.name_size)
             sizes.add(size.on_line(cell.size[0] - size.width / 2, cell.size[1]))
             room = cell.bar.width - size.width - WORD_GAP
-            name = Label(NAMES[cache.scheme], size=theme.name_size, colour=colour).shrink_to(room)
+            name = Label(_(NAMES[cache.scheme]), size=theme.name_size, colour=colour)
+            name.shrink_to(room)
             names.add(name.on_line(cell.name[0] + name.width / 2, cell.name[1]))
         pin_to_frame(Group(bars, names, sizes))
         return bars, names, sizes
@@ -196,9 +208,17 @@ class Answer(Stage):
     )
     def what_each_costs(self) -> None:
         meta, tempo = self.trace.meta, self.theme.tempo
-        place = f"layer {self.layer.layer}"
-        where = f"{place} alone" if meta.conversion is None else f"in all {meta.n_layers} layers"
-        heading = self._heading(f"what changes in this model, {where}, nothing trained")
+        if meta.conversion is None:
+            changes = _(
+                "what changes in this model, layer {layer} alone, nothing trained",
+                layer=self.layer.layer,
+            )
+        else:
+            changes = _(
+                "what changes in this model, in all {layers}, nothing trained",
+                layers=counted_layers(meta.n_layers),
+            )
+        heading = self._heading(changes)
         leaving = Group(self.heading, self.sizes, self.roles)
         self.play(Vanish(leaving), Appear(heading))
         self.heading, self.costs = heading, VGroup()
@@ -217,15 +237,15 @@ class Answer(Stage):
                 figure = Label(rack.way.figure, size=size, weight="semibold")
                 told.add(figure.on_line(cell.size[0] - figure.width / 2, cell.size[1]))
             self.costs.add(pin_to_frame(told))
-            changes = [
+            recoloured = [
                 Recolour(pattern, values=values, source=source)
                 for pattern, (values, source) in zip(
                     rack.patterns, rack.way.patterns or (), strict=False
                 )
             ]
             self.play(Appear(told))
-            if changes:
-                self.play(LaggedStart(*changes, lag_ratio=0.3), run_time=tempo.large)
+            if recoloured:
+                self.play(LaggedStart(*recoloured, lag_ratio=0.3), run_time=tempo.large)
 
     @beat
     def into_the_latent(self) -> None:
@@ -250,7 +270,7 @@ class Answer(Stage):
         self.border.set_stroke(width=self.theme.line)
         self.camera.shot = Shot()
         self.add(self.cells, self.border)
-        header = Header("latent", "C", self.cells.shape, colour=self.theme.latent)
+        header = Header(_("latent"), "C", self.cells.shape, colour=self.theme.latent)
         box = layout.latent
         size = size_beside(box.height / self.layer.count)
         self.words = TokenLabels(
@@ -271,7 +291,7 @@ class Answer(Stage):
         tests."""
         layout, theme, tempo = self.layout, self.theme, self.theme.tempo
         credits = self._credits()
-        question = fit_word(QUESTION, self.frame.stage.width, size=theme.name_size)
+        question = fit_word(_(QUESTION), self.frame.stage.width, size=theme.name_size)
         question.move_to([*layout.question, 0.0])
         self.play(Appear(question))
         self.sentence = sentence = Sentence(
@@ -311,7 +331,11 @@ class Answer(Stage):
     def _result(self) -> Label:
         """Return the line that says how models with a latent did."""
         better, tests = better_tests()
-        text = f"trained with a latent: better in {better} of {tests} tests"
+        text = _(
+            "trained with a latent: better in {better} of {tests} tests",
+            better=format_count(better),
+            tests=format_count(tests),
+        )
         colour, size = self.theme.latent, self.theme.name_size
         label = fit_word(text, self.frame.stage.width, size=size, colour=colour)
         return label.move_to([*self.layout.result, 0.0])
@@ -322,12 +346,18 @@ class Answer(Stage):
         better, tests = better_tests()
         licence = [text for name, text in LICENCES.items() if meta.model.startswith(name)]
         texts = [
-            f"{better} of {tests}: DeepSeek-V2 technical report, table 9, where the "
-            "models with a latent are a little smaller",
-            f"sizes: {architecture(SHAPE).source}",
-            "  ·  ".join([f"model: {meta.model}", meta.source.revision, *licence]),
-            "after an idea of Welch Labs  ·  code under the MIT licence  ·  Source Sans Pro, "
-            "New Computer Modern",
+            _(
+                "{better} of {tests}: DeepSeek-V2 technical report, table 9, where the models with "
+                "a latent are a little smaller",
+                better=format_count(better),
+                tests=format_count(tests),
+            ),
+            _("sizes: {source}", source=architecture(SHAPE).source),
+            "  ·  ".join([_("model: {model}", model=meta.model), meta.source.revision, *licence]),
+            _(
+                "after an idea of Welch Labs  ·  code under the MIT licence  ·  Source Sans Pro, "
+                "New Computer Modern"
+            ),
         ]
         width, size = self.frame.stage.width, theme.note_size
         broken = [line for text in texts for line in break_lines(text, width, size=size)]

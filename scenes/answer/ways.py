@@ -11,7 +11,9 @@ from extract.architectures import MOE, Scheme
 from extract.conversion_report import at_equal_size
 from extract.duel import duel
 from extract.sharing import groups_for
+from filmkit.core.language import N_, _
 from filmkit.core.norm import TensorSource
+from filmkit.core.numbers import format_percent
 from filmkit.core.view import LayerView
 from filmkit.mobjects.shared_view import SharedView
 
@@ -21,12 +23,14 @@ Array = npt.NDArray[np.float64]
 Panel = tuple[Array, TensorSource]
 
 NAMES: dict[Scheme, str] = {
-    "mha": "every head its own",
-    "gqa": "shared by groups",
-    "mqa": "one set for all",
-    "mla": "one latent",
+    "mha": N_("every head its own"),
+    "gqa": N_("shared by groups"),
+    "mqa": N_("one set for all"),
+    "mla": N_("one latent"),
 }
-LATENT = "pattern with keys from the latent, rotated after"
+"""What each way is called; translated where it is shown."""
+
+LATENT = N_("pattern with keys from the latent, rotated after")
 
 
 @dataclass(frozen=True)
@@ -58,8 +62,10 @@ class Way:
 
     @property
     def figure(self) -> str:
-        """The share that moves, such as "56 %"; empty where nothing changes or is known."""
-        return "" if self.patterns is None or self.moved is None else f"{100 * self.moved:.0f} %"
+        """The share that moves, such as "56%"; empty where nothing changes or is known."""
+        if self.patterns is None or self.moved is None:
+            return ""
+        return format_percent(self.moved, 0)
 
 
 def ways(layer: LayerView) -> tuple[Way, ...]:
@@ -82,7 +88,7 @@ def ways(layer: LayerView) -> tuple[Way, ...]:
             "mla",
             everyone,
             None,
-            _patterns(layer, both.latent.pattern, LATENT),
+            _patterns(layer, both.latent.pattern, _(LATENT)),
             latent,
             _words(latent),
         ),
@@ -98,10 +104,10 @@ def _shared(layer: LayerView, scheme: Scheme, sets: int, measured: float | None)
     size = meta.n_heads // sets
     groups = tuple(tuple(range(first, first + size)) for first in range(0, meta.n_heads, size))
     if sets > meta.n_kv_heads:
-        return Way(scheme, groups, None, None, None, "this model never had them")
+        return Way(scheme, groups, None, None, None, _("this model never had them"))
     view = SharedView.of(layer, sets)
     if not view.shared.pooled:
-        return Way(scheme, groups, view, None, 0.0, "this model’s own")
+        return Way(scheme, groups, view, None, 0.0, _("this model’s own"))
     moved = measured
     if meta.conversion is None:
         moved = view.shared.pattern_distance.mean
@@ -116,7 +122,7 @@ def _patterns(layer: LayerView, values: Array, expression: str) -> tuple[Panel, 
 
 
 def _words(moved: float | None) -> str:
-    return "not measured" if moved is None else "of attention lands on other words"
+    return _("not measured") if moved is None else _("of attention lands on other words")
 
 
 def better_tests() -> tuple[int, int]:

@@ -34,13 +34,16 @@ from extract.architectures import (
 from extract.newer_schemes import NewerScheme
 from filmkit.core.animations import AnimateWith, Arrive, Glide, set_presence
 from filmkit.core.geometry import Box, Point
+from filmkit.core.language import _, ngettext
 from filmkit.core.numbers import (
+    counted_heads,
+    counted_layers,
     format_count,
     format_gigabytes,
     format_kilobytes,
     format_number,
     format_percent,
-    format_ratio,
+    format_short,
     readable_bytes,
 )
 from filmkit.core.text import Label, Number, break_lines, fit_size, stacked_lines
@@ -65,6 +68,7 @@ __all__ = [
     "ReadersOfNumber",
     "SavingColumns",
     "TokenBars",
+    "format_context",
     "lean_over",
 ]
 
@@ -80,9 +84,9 @@ def _words(text: str, point: Point, *, size: float, colour: str, right: bool = F
     return label
 
 
-def _gigabytes(size: float) -> str:
-    """Return a size as a tick: "160 GB"."""
-    return f"{size / 1e9:.0f} GB"
+def format_context(tokens: float) -> str:
+    """Return a length of the context in units of 1024 tokens, such as "128K"."""
+    return _("{number}K", number=format_count(tokens / 1024))
 
 
 def _filled(box: Box, colour: str) -> Rectangle:
@@ -140,7 +144,7 @@ class TokenBars(VGroup):
         theme = current_theme()
         self.caches, arch = tuple(caches), caches[0].arch
         self.title = _words(
-            "one token in the cache, at DeepSeek-R1’s size",
+            _("one token in the cache, at DeepSeek-R1’s size"),
             layout.title,
             size=theme.shape_size,
             colour=theme.muted,
@@ -158,7 +162,7 @@ class TokenBars(VGroup):
             self.bars.add(bar)
             size = readable_bytes(cache.size())
             self.sizes.add(_words(size, (x + GAP, row.y), size=theme.name_size, colour=theme.ink))
-        self.key = _named_pieces(self.bars[0], ("keys", "values"))
+        self.key = _named_pieces(self.bars[0], (_("keys"), _("values")))
         self._measure(layout, arch.n_heads)
         self.add(self.title, self.bars, self.key, self.names, self.sizes, self.tiles)
         self.add(self.ratio, self.meaning)
@@ -181,7 +185,10 @@ class TokenBars(VGroup):
         self.ratio = VGroup(self.times, sign)
         self.full_ratio = ratio
         self.meaning, (x, y) = VGroup(), below
-        text = f"the latent, if all {heads} heads kept their own, which nobody trained"
+        text = _(
+            "the latent, if all {heads} kept their own, which nobody trained",
+            heads=counted_heads(heads),
+        )
         for line in break_lines(text, 0.55 * layout.rows[0].width, size=theme.shape_size):
             label = _words(line, (x, y), size=theme.shape_size, colour=theme.muted, right=True)
             self.meaning.add(label)
@@ -266,15 +273,15 @@ class MemoryLines(VGroup):
                 0,
                 CONTEXT_TOKENS,
                 (*x_first, *x_far),
-                "tokens in the context",
-                write=lambda n: f"{n / 1024:.0f}K" if n <= CONTEXT_TOKENS else format_count(n),
+                _("tokens in the context"),
+                write=lambda n: format_context(n) if n <= CONTEXT_TOKENS else format_count(n),
             ),
             ChartAxis(
                 0,
                 1.1 * schemes[0].size(CONTEXT_TOKENS),
                 (*y_first, *y_far),
-                "size of the cache",
-                write=_gigabytes,
+                _("size of the cache"),
+                write=format_gigabytes,
             ),
             layout.chart,
             right=max(Label(text).width for text in texts) + layout.ties,
@@ -293,7 +300,8 @@ class MemoryLines(VGroup):
             )
         )
         self.ends = EndLabels(self.curves, texts)
-        self.gpu = ReferenceLine(self.axes, GPU_BYTES, f"one GPU: {format_gigabytes(GPU_BYTES)}")
+        gpu = _("one GPU: {size}", size=format_gigabytes(GPU_BYTES))
+        self.gpu = ReferenceLine(self.axes, GPU_BYTES, gpu)
         self.boxes = VGroup(*(self._boxes(cached) for cached in schemes))
         self.full = VGroup(*(self._full(cached) for cached in (schemes[0], schemes[-1])))
         self.between = VGroup(*(Label(c.name, colour=c.colour) for c in schemes[1:-1]))
@@ -333,7 +341,9 @@ class MemoryLines(VGroup):
         self.far = 1.1 * tokens, self.HEADROOM * GPU_BYTES
         colour = cached.colour
         figure = Label(format_count(tokens), size=DISPLAY, colour=colour)
-        name = Label(f"tokens, {cached.name}", size=theme.shape_size, colour=colour)
+        name = Label(
+            _("tokens, {scheme}", scheme=cached.name), size=theme.shape_size, colour=colour
+        )
         return VGroup(_filled(Box(0, 0, MARK, MARK), colour), figure, name)
 
     def stack(self, **kwargs: float) -> Animation:
@@ -474,7 +484,7 @@ class ReadersOfNumber(VGroup):
         theme = current_theme()
         ridge = H100_SXM.ridge()
         self.title = _words(
-            "multiply-adds for each number that is read",
+            _("multiply-adds for each number that is read"),
             layout.title,
             size=theme.shape_size,
             colour=theme.muted,
@@ -505,9 +515,9 @@ class ReadersOfNumber(VGroup):
 
     def _chip(self, layout: WorkLayout, x: float) -> VGroup:
         """Return a line across the bars, and beside it what it means, flush right."""
-        theme, (first, *_, last) = current_theme(), layout.bars
+        theme, first, last = current_theme(), layout.bars[0], layout.bars[-1]
         line = Wire([(x, last.bottom), (x, first.top)], colour=theme.accent, arrow=False)
-        text = f"a chip could do {format_number(H100_SXM.ridge())} meanwhile"
+        text = _("a chip could do {number} meanwhile", number=format_number(H100_SXM.ridge()))
         room = x - GAP - self.figures[0].get_right()[0] - 2 * GAP
         words = VGroup(
             *stacked_lines(text, (0, first.y), room, size=theme.name_size, colour=theme.accent)
@@ -586,10 +596,22 @@ class SavingColumns(VGroup):
         fewer = CachedPerToken(new, new.scheme)
         sizes = [before.size(), latent.size(), fewer.size(), fewer.size(bits=claim.bits)]
         texts = [
-            [old.name, f"{old.n_kv_heads} groups"],
-            ["a latent", "instead"],
-            [f"{new.n_layers} layers,", f"not {old.n_layers}"],
-            [f"{claim.bits} bits, not {claim.reference_bits}", new.name],
+            [old.name, ngettext("{number} group", "{number} groups", old.n_kv_heads)],
+            _("a latent\ninstead").split("\n"),
+            _(
+                "{layers},\nnot {before}",
+                layers=counted_layers(new.n_layers),
+                before=format_count(old.n_layers),
+            ).split("\n"),
+            [
+                ngettext(
+                    "{number} bit, not {before}",
+                    "{number} bits, not {before}",
+                    claim.bits,
+                    before=format_count(claim.reference_bits),
+                ),
+                new.name,
+            ],
         ]
         spans = [before.spans(), latent.spans(), fewer.spans(), fewer.spans(claim.bits)]
         self.columns, self.words, self.sizes = VGroup(), VGroup(), VGroup()
@@ -616,20 +638,20 @@ class SavingColumns(VGroup):
             x = max(place.x, place.left + size_label.width / 2)
             self.sizes.add(size_label.on_line(x, low + 0.3))
         self.keys = VGroup(
-            _named_pieces(self.columns[0], ("keys", "values")),
-            _named_pieces(self.columns[1], ("latent",)),
+            _named_pieces(self.columns[0], (_("keys"), _("values"))),
+            _named_pieces(self.columns[1], (_("latent"),)),
         )
         self.slopes = VGroup()
         for index, factor in enumerate(self.factors):
             self.slopes.add(self._slope(index, factor))
         self.saving = self._verdict(
-            f"{format_percent(V2_SAVING)} less",
-            "as published; these columns agree with it",
+            _("{share} less", share=format_percent(V2_SAVING)),
+            _("as published; these columns agree with it"),
             layout.verdicts[0],
         )
         self.throughput = self._verdict(
-            f"{format_ratio(V2_THROUGHPUT)} throughput",
-            "of the same two models; weights of 8 bits help",
+            _("{number} × throughput", number=format_short(V2_THROUGHPUT)),
+            _("of the same two models; weights of 8 bits help"),
             layout.verdicts[1],
         )
         self.add(self.columns, self.keys, self.words, self.sizes, self.slopes)
@@ -701,7 +723,8 @@ class NewerLines(VGroup):
         theme = current_theme()
         names = ["DeepSeek-R1"]
         for scheme, idea in schemes.items():
-            names.append(f"{scheme.model}: {idea}" if explained else scheme.model)
+            told = _("{model}: {idea}", model=scheme.model, idea=idea)
+            names.append(told if explained else scheme.model)
         lengths = np.linspace(0, CONTEXT_TOKENS, 65)
         held = [[s.held(int(n)) * BITS / 8 for n in lengths] for s in schemes]
         most = max(latent.size(CONTEXT_TOKENS), *(h[-1] for h in held))
@@ -711,15 +734,15 @@ class NewerLines(VGroup):
                 0,
                 CONTEXT_TOKENS,
                 tuple(ticks),
-                "tokens in the context",
-                write=lambda n: f"{n / 1024:.0f}K",
+                _("tokens in the context"),
+                write=format_context,
             ),
             ChartAxis(
                 0,
                 1.06 * most,
                 (5e9, 10e9),
-                f"size of the cache, at {BITS} bits a number",
-                write=_gigabytes,
+                _("size of the cache, at {bits} bits a number", bits=BITS),
+                write=format_gigabytes,
             ),
             layout.chart,
             right=max(Label(name).width for name in names) + layout.ties,

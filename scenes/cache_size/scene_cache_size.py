@@ -21,7 +21,14 @@ from extract.architectures import (
 from extract.newer_schemes import newer_scheme
 from filmkit.core.animations import Appear, Arrive, Glide, Vanish
 from filmkit.core.geometry import NARROW
-from filmkit.core.numbers import format_count, format_number, format_percent, spoken_bytes
+from filmkit.core.language import N_, _, ngettext
+from filmkit.core.numbers import (
+    counted_heads,
+    format_count,
+    format_number,
+    format_percent,
+    spoken_bytes,
+)
 from filmkit.core.stage import Stage, beat
 from filmkit.mobjects.cached_numbers import CachedPerToken, trained_ratio
 from filmkit.mobjects.chart import grow_bar
@@ -33,6 +40,7 @@ from scenes.cache_size.charts import (
     ReadersOfNumber,
     SavingColumns,
     TokenBars,
+    format_context,
     lean_over,
 )
 from scenes.cache_size.layout import ChartLayout, SavingLayout, TokenLayout, WorkLayout
@@ -40,13 +48,13 @@ from scenes.cache_size.layout import ChartLayout, SavingLayout, TokenLayout, Wor
 SHAPE = "DeepSeek-V3/R1"
 MEASURED_AGAINST = "DeepSeek 67B"
 NEWER = {
-    ("DSA", "DeepSeek-V3.2"): "reads only a part",
-    ("window + GQA", "gpt-oss-120b"): "a window in half its layers",
-    ("Gated DeltaNet + GQA", "Qwen3-Next 80B"): "caches in few layers",
-    ("CSA + HCA", "DeepSeek-V4-Pro"): "an entry for many tokens",
-    ("KDA + MLA", "Kimi Linear 48B"): "caches in few layers",
+    ("DSA", "DeepSeek-V3.2"): N_("reads only a part"),
+    ("window + GQA", "gpt-oss-120b"): N_("a window in half its layers"),
+    ("Gated DeltaNet + GQA", "Qwen3-Next 80B"): N_("caches in few layers"),
+    ("CSA + HCA", "DeepSeek-V4-Pro"): N_("an entry for many tokens"),
+    ("KDA + MLA", "Kimi Linear 48B"): N_("caches in few layers"),
 }
-"""Newer schemes and their models, with what makes them cheaper."""
+"""Newer schemes and their models, with what makes them cheaper; translated where it is shown."""
 
 
 class CacheSize(Stage):
@@ -55,17 +63,19 @@ class CacheSize(Stage):
     title = "What the cache weighs"
 
     def provenance_notes(self) -> tuple[str, str]:
-        return "published sizes of DeepSeek-R1 and other models  ·  not the traced model", ""
+        note = _("published sizes of DeepSeek-R1 and other models  ·  not the traced model")
+        return note, ""
 
     def prepare(self) -> None:
         arch, old = architecture(SHAPE), architecture(MEASURED_AGAINST)
+        groups = ngettext("{number} group", "{number} groups", COMPARED_GROUPS)
         self.caches = (
-            CachedPerToken(arch, "mha", label="every head its own"),
-            CachedPerToken(arch, "gqa", COMPARED_GROUPS, label=f"{COMPARED_GROUPS} groups"),
-            CachedPerToken(arch, "mqa", label="one set for all"),
-            CachedPerToken(arch, "mla", label="one latent"),
+            CachedPerToken(arch, "mha", label=_("every head its own")),
+            CachedPerToken(arch, "gqa", COMPARED_GROUPS, label=groups),
+            CachedPerToken(arch, "mqa", label=_("one set for all")),
+            CachedPerToken(arch, "mla", label=_("one latent")),
         )
-        every_head, *_, latent = self.caches
+        every_head, latent = self.caches[0], self.caches[-1]
         theme, claim = self.theme, v2_cache_claim()
         works = (
             decoding_work(arch, "mha"),
@@ -73,16 +83,26 @@ class CacheSize(Stage):
             decoding_work(arch),
         )
         self.rows = (
-            Readers("every head its own", 1, works[0], every_head.colour),
+            Readers(_("every head its own"), 1, works[0], every_head.colour),
             Readers(
-                f"{old.n_kv_heads} groups of {old.n_heads // old.n_kv_heads} heads",
+                ngettext(
+                    "{number} group of {heads}",
+                    "{number} groups of {heads}",
+                    old.n_kv_heads,
+                    heads=counted_heads(old.n_heads // old.n_kv_heads),
+                ),
                 old.n_heads // old.n_kv_heads,
                 works[1],
                 theme.muted,
             ),
-            Readers(f"one latent for {arch.n_heads} heads", arch.n_heads, works[2], latent.colour),
+            Readers(
+                _("one latent for {heads}", heads=counted_heads(arch.n_heads)),
+                arch.n_heads,
+                works[2],
+                latent.colour,
+            ),
         )
-        newer = {newer_scheme(*names): idea for names, idea in NEWER.items()}
+        newer = {newer_scheme(*names): _(idea) for names, idea in NEWER.items()}
         self.token = TokenBars(self.caches, TokenLayout.of(self.frame))
         self.memory = MemoryLines(self.caches, ChartLayout.of(self.frame))
         self.readers = ReadersOfNumber(self.rows, WorkLayout.of(self.frame, len(self.rows)))
@@ -91,12 +111,12 @@ class CacheSize(Stage):
             latent, newer, ChartLayout.of(self.frame), explained=self.frame.width > NARROW
         )
         self.facts |= {
-            "heads": str(arch.n_heads),
-            "megabytes": format_number(every_head.size() / 1e6, 2),
+            "heads": format_count(arch.n_heads),
+            "megabytes": spoken_bytes(every_head.size()),
             "kilobytes": spoken_bytes(latent.size()),
             "times": format_number(every_head.size() / latent.size(), 2),
             "trained": format_number(trained_ratio()[2], 2),
-            "context": f"{CONTEXT_TOKENS // 1024}K",
+            "context": format_context(CONTEXT_TOKENS),
             "all_gb": format_number(every_head.size(CONTEXT_TOKENS) / 1e9),
             "latent_gb": format_number(latent.size(CONTEXT_TOKENS) / 1e9, 2),
             "full": format_count(GPU_BYTES // every_head.size()),
@@ -104,7 +124,7 @@ class CacheSize(Stage):
             "work": format_number(works[2].per_number),
             "ridge": format_number(H100_SXM.ridge()),
             "saving": format_percent(V2_SAVING),
-            "before_bits": str(claim.reference_bits),
+            "before_bits": format_count(claim.reference_bits),
             "architecture": format_number(claim.times_fewer_elements, 2),
             "precision": format_number(claim.times_fewer_bits, 2),
             "throughput": format_number(V2_THROUGHPUT),
@@ -114,8 +134,8 @@ class CacheSize(Stage):
 
     @beat
     def one_token(self) -> None:
-        """At DeepSeek-R1's size, one token takes {megabytes} megabytes if every head keeps its own.
-        The latent takes {kilobytes}."""
+        """At DeepSeek-R1's size, one token takes {megabytes} if every head keeps its own. The
+        latent takes {kilobytes}."""
         token, tempo = self.token, self.theme.tempo
         self.play(Appear(token.title))
         for index in range(len(self.caches)):

@@ -283,6 +283,12 @@ def test_words_fit_and_stay_readable(width: float) -> None:
     assert label.text.endswith("…") or label.text == "Donaudampfschiff"
 
 
+def test_words_that_fit_when_they_are_smaller_are_whole() -> None:
+    text = "Can a model remember less, and think as well?"
+    widths = np.linspace(0.6, 1.0, 40) * Label(text, size=0.04).width
+    assert {fit_word(text, width, size=0.04).text for width in widths} == {text}
+
+
 def test_words_beside_rows_end_and_words_above_columns_begin_at_their_points() -> None:
     points = row_points(1.0, BOX, 3)
     across = TokenLabels([" a", " longer", ","], points, width=2)

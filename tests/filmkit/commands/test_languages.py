@@ -1,0 +1,214 @@
+"""A scene of the user's own in another language: its catalogue, its pictures, and a cluster."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from string import Template
+
+import pytest
+from babel.messages.pofile import write_po
+
+from filmkit.commands import cli, new
+from filmkit.commands.scene_files import find_scene
+from filmkit.core.language import use_language
+from filmkit.core.numbers import counted_heads, format_decimal
+from filmkit.core.records import StageSettings
+from filmkit.core.scene_entry import SceneEntry
+from filmkit.render import keys
+from filmkit.render.cluster_worker import _scene_files, versions
+from filmkit.render.keys import scene_code, source_digest
+from filmkit.render.request import RenderOptions
+from filmkit.tools import messages
+from tests.support.staging import play
+from tests.support.traces import make_trace
+
+SCENE = '''
+from manim import DOWN, Group
+
+from filmkit import Appear, Label, Stage, beat
+from filmkit.core.language import _
+from filmkit.core.numbers import counted_heads, format_decimal
+
+
+class Mine(Stage):
+    title = "My own words"
+
+    def prepare(self):
+        self.facts["heads"] = counted_heads(9)
+
+    @beat
+    def two_words(self):
+        """{heads}; my [word] is here."""
+        texts = _("a word"), _("{number} of them", number=format_decimal(2.5, 1)), counted_heads(9)
+        self.wait_for("word")
+        self.play(Appear(Group(*map(Label, texts)).arrange(DOWN)))
+'''
+FRENCH = {
+    "My own words": "Mes propres mots",
+    "Two words": "Deux mots",
+    "a word": "un mot",
+    "{number} of them": "il y en a {number}",
+    "{heads}; my [word] is here.": "{heads}\u202f; mon [word|mot] est là.",
+}
+WORDS = {"un mot", "il y en a 2,5"}
+NARRATED = "\u202f; mon mot est là."
+OF_THE_TEMPLATE = {
+    "One head": "Une tête",
+    "The pattern": "Le motif",
+    "The last word": "Le dernier mot",
+    "Each row of a pattern says where one word looks. Bright cells are large shares.": (
+        "Chaque ligne d’un motif dit où regarde un mot. Les cases claires sont de grandes parts."
+    ),
+    "The last word, {last}, looks most at [{found}]: {share} of its attention goes there.": (
+        "Le dernier mot, {last}, regarde surtout [{found}|{found}]\u00a0: {share} de son attention."
+    ),
+}
+
+Run = Callable[..., str]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with a scene that is not loaded yet, and a trace."""
+    sys.modules.pop("scene_file_my_scene", None)
+    (tmp_path / "my_scene.py").write_text(SCENE)
+    make_trace().save(tmp_path / "trace.safetensors")
+    return tmp_path
+
+
+@pytest.fixture
+def run(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Return a function that runs a command about the scene, in French, and returns its output."""
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("ATTENTION_FILM_CACHE", str(folder / "cache"))
+
+    def call(*arguments: str) -> str:
+        given = ("--trace", "trace.safetensors", "--language", "fr")
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as end:
+            cli.main([*arguments, *given])
+        printed = capsys.readouterr()
+        assert (end.value.code, printed.err) == (0, "")
+        return printed.out
+
+    return call
+
+
+def translate(scene: Path, translations: dict[str, str]) -> Path:
+    """Write the French catalogue of a scene as a translator does, and return its path."""
+    assert messages.main(["fr", str(scene)]) == 1, "there is something to be done"
+    path = scene.parent / "locale" / "fr.po"
+    catalog = messages.read_catalogue(path)
+    for message in catalog:
+        if message.id:
+            message.string = translations[str(message.id)]
+    with path.open("wb") as file:
+        write_po(file, catalog)
+    assert messages.main(["fr", str(scene)]) == 0
+    return path
+
+
+def shown(entry: SceneEntry) -> tuple[set[str], str]:
+    """Return the words on screen at the end of a scene in French, and what is said."""
+    pictures = play(entry.load(), make_trace(), StageSettings(language="fr"), width=320, height=180)
+    return {item.text for item in pictures[-1].texts}, pictures[-1].record.narration
+
+
+def of_the_kit() -> str:
+    """Return what the kit calls nine heads in French."""
+    with use_language("fr"):
+        return counted_heads(9)
+
+
+def test_its_own_words_and_those_of_the_kit_are_in_the_language(folder: Path) -> None:
+    translate(folder / "my_scene.py", FRENCH)
+    entry = find_scene(str(folder / "my_scene.py"))
+    texts, narration = shown(entry)
+    assert {*WORDS, of_the_kit()} <= texts
+    assert narration == of_the_kit() + NARRATED
+    with use_language("fr"):
+        assert entry.shown_title == "Mes propres mots"
+        assert entry.title_of_beat("two_words") == "Deux mots"
+    with use_language("en"):
+        assert entry.shown_title == "My own words"
+
+
+def test_without_a_catalogue_its_own_words_are_english(folder: Path) -> None:
+    texts, narration = shown(find_scene(str(folder / "my_scene.py")))
+    with use_language("fr"):
+        number = format_decimal(2.5, 1)
+    assert {"a word", f"{number} of them", of_the_kit()} <= texts
+    assert narration == f"{of_the_kit()}; my word is here."
+    assert not (folder / "locale").exists()
+
+
+def test_stills_and_scripts_are_in_the_language(folder: Path, run: Run) -> None:
+    translate(folder / "my_scene.py", FRENCH)
+    assert "# Mes propres mots\n\nmy_scene" in (script := run("script", "my_scene.py"))
+    # The narrow blank of French is printed as it is.
+    assert of_the_kit() + NARRATED in script
+    run("my_scene.py", "--still", "two_words", "--quality", "draft", "--quiet", "--out", "stills")
+    (still,) = (folder / "stills").rglob("*.json")
+    assert still.parent.name == "my_scene.fr"
+    described = json.loads(still.read_text("utf-8"))
+    assert {text["text"] for text in described["texts"]} >= {*WORDS, of_the_kit()}
+    assert described["alt"].startswith("Deux mots.")
+
+
+def test_what_new_writes_can_be_translated(folder: Path, run: Run) -> None:
+    template = Template((new.TEMPLATES / "scene.py.txt").read_text("utf-8"))
+    scene = folder / "one_head.py"
+    scene.write_text(template.substitute(sentence="One head.", cls="Mine", title='"One head"'))
+    translate(scene, OF_THE_TEMPLATE)
+    script = run("script", "one_head.py")
+    assert script.startswith("# Une tête\n")
+    assert "Le dernier mot, " in script
+
+
+def test_two_scenes_of_a_folder_have_one_catalogue(folder: Path) -> None:
+    path = translate(folder / "my_scene.py", FRENCH)
+    other = folder / "another.py"
+    other.write_text(SCENE.replace("a word", "another word"))
+    assert messages.main(["fr", str(other)]) == 1
+    found = {message.id: message.string for message in messages.read_catalogue(path)}
+    assert found["a word"] == "un mot"
+    assert "another word" in found
+    other.unlink()
+    assert messages.main(["fr", str(folder / "my_scene.py")]) == 0
+    assert "another word" not in path.read_text("utf-8")
+
+
+def test_a_cluster_draws_its_words(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    translate(folder / "my_scene.py", FRENCH)
+    entry = find_scene(str(folder / "my_scene.py"))
+    _modules, files = scene_code(entry)
+    assert set(files) == {"my_scene.py", "locale/fr.po"}
+    there = tmp_path_factory.mktemp("worker") / "code"
+    with _scene_files(entry, files, there) as sent:
+        assert sent.file == there / "my_scene.py"
+        assert shown(sent)[0] >= {*WORDS, of_the_kit()}
+
+
+def test_a_machine_with_other_translations_draws_other_pictures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = {language: versions([], language) for language in ("en", "fr")}
+    (tmp_path / "fr.po").write_bytes(b"another")
+    monkeypatch.setattr(keys, "KIT_CATALOGUES", tmp_path)
+    assert versions([], "en") == here["en"]
+    there = versions([], "fr")
+    assert {name for name, digest in here["fr"].items() if there[name] != digest} == {
+        "the project's fr"
+    }
+
+
+def test_an_edited_catalogue_counts_as_an_edit(folder: Path) -> None:
+    path = translate(folder / "my_scene.py", FRENCH)
+    entry = find_scene(str(folder / "my_scene.py"))
+    options = RenderOptions(settings=StageSettings(language="fr"))
+    before = source_digest(folder / "trace.safetensors", options, [entry])
+    path.write_text(path.read_text("utf-8").replace("un mot", "une parole"), encoding="utf-8")
+    assert source_digest(folder / "trace.safetensors", options, [entry]) != before
