@@ -12,6 +12,10 @@ exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = project
 napoleon_google_docstring = False
-autodoc_typehints = "none"
+napoleon_use_ivar = True
+# What docstrings put into single backquotes is code.
+default_role = "code"
+autodoc_typehints = "description"
+autodoc_typehints_description_target = "documented"
 autodoc_member_order = "bysource"
 autodoc_inherit_docstrings = False
