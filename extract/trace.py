@@ -221,7 +221,7 @@ class Trace:
             trace.validate()
             trace._require_proof()
             if metadata.get(_CHECKSUM_KEY, trace.digest) != trace.digest:
-                raise damaged("its content is not what was written: the checksum is another")
+                raise damaged("its content is not what was written: the checksum differs")
         except ProofError as error:
             raise ProofError(f"{path}: {error}", error.errors) from error
         except TraceError as error:
@@ -524,7 +524,8 @@ class Trace:
         for key in self.meta.latent or {}:
             if f"latent.{key}.W_DKV" not in self.tensors:
                 raise damaged(
-                    f"its metadata tell of a latent of layer {shortened(key)}, which it has not"
+                    f"its metadata describes a latent of layer {shortened(key)} that it does not "
+                    "hold"
                 )
 
     def _sizes(self) -> dict[str, int]:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-__all__ = ["IS_CHECKOUT", "NAME", "PROJECT"]
+__all__ = ["IS_CHECKOUT", "NAME", "PROJECT", "TITLE"]
+
+TITLE = "The attention film"
+"""What documents and pages call the project."""
 
 NAME = "attention-film"
 """Name of the project, of its command, and of its folders on the user's machine."""
