@@ -15,7 +15,6 @@ myst_heading_anchors = 3
 html_theme = "furo"
 html_title = project
 napoleon_google_docstring = False
-napoleon_use_ivar = True
 # What docstrings put into single backquotes is code.
 default_role = "code"
 autodoc_typehints = "description"

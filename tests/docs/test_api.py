@@ -65,7 +65,7 @@ def test_trace_takes_what_it_passes_on() -> None:
 
 
 def test_what_the_page_names_first_has_an_example() -> None:
-    first = re.findall(r"\{py:\w+\}`([\w.]+)`", PAGE)
+    first = re.findall(r"\{py:\w+\}`~?([\w.]+)`", PAGE)
     assert len(first) >= 7
     assert set(first) <= set(DOCUMENTED)
     assert [name for name in first if not examples(name).examples] == []
