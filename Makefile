@@ -75,7 +75,7 @@ bench: $(RENDER_READY)
 docs: $(DOCS_READY)
 	$(VENV_PYTHON) render.py catalogue docs/reference
 	$(VENV_PYTHON) -m filmkit.tools.recipes docs/recipes.md docs/pictures
-	$(VENV_PYTHON) -m sphinx -q -b html docs docs/_build
+	$(VENV_PYTHON) -m sphinx -q -W --keep-going -b html docs docs/_build
 	@echo docs/_build/index.html
 
 clean:

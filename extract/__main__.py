@@ -251,8 +251,8 @@ _calibration = click.option(
     "--rows",
     metavar="A:B",
     callback=_range_of_rows,
-    help="Tokens of the prompt that the pictures draw, from A up to B without B itself, counted "
-    "from 0; for a prompt that is too long for them.  [default: all]",
+    help="Draw only these tokens of a prompt that is too long for the pictures: from A up to the "
+    "one before B, counted from 0.  [default: all]",
 )
 @click.option(
     "--generate",
@@ -678,7 +678,8 @@ def fit_latent(
 @click.option(
     "--rank",
     type=int,
-    help="Width of the latent.  [default: a third of it; 128 for the packaged one]",
+    help="Width of the latent.  [default: a third of what the model caches; 128 for the "
+    "packaged one]",
 )
 @click.option(
     "--tokens",
@@ -713,7 +714,7 @@ def convert_model(
 ) -> None:
     """Turn a whole model into MLA and measure what is lost.
 
-    The same command goes on with a run that was stopped.
+    If you stop it, the same command goes on from there.
     """
     # Threads that spin while they wait would slow each other down on a busy machine.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -279,6 +279,13 @@ def architecture(name: str) -> Architecture:
     ------
     KeyError
         If there is no such model; the message lists the known names.
+
+    Examples
+    --------
+    >>> from extract.architectures import architecture
+    >>> model = architecture("llama-3 70b")
+    >>> model.scheme, model.n_heads, model.n_kv_heads
+    ('gqa', 64, 8)
     """
     for candidate in ARCHITECTURES:
         if candidate.name.casefold() == name.casefold():
@@ -350,8 +357,14 @@ def kv_cache_bytes(
 
     Examples
     --------
+    Bytes that one token takes in DeepSeek-V3's own cache, and if it kept the keys and values of all
+    heads instead:
+
+    >>> from extract.architectures import architecture, kv_cache_bytes
     >>> kv_cache_bytes(architecture("DeepSeek-V3/R1"))
     70272.0
+    >>> kv_cache_bytes(architecture("DeepSeek-V3/R1"), "mha")
+    3997696.0
     """
     elements = kv_cache_elements(arch, scheme, n_groups=n_groups, n_tokens=n_tokens)
     return elements * bits / 8
@@ -443,6 +456,7 @@ def decoding_work(
 
     Examples
     --------
+    >>> from extract.architectures import architecture, decoding_work
     >>> round(decoding_work(architecture("DeepSeek-V3/R1")).per_number, 1)
     241.8
     >>> decoding_work(architecture("Llama-3 70B")).per_number

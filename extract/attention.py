@@ -178,6 +178,17 @@ def attend(
     ValueError
         If the number of query heads is not a multiple of the number of key and value heads, or if
         keys and values differ in positions or heads.
+
+    Examples
+    --------
+    Two queries, each of one head; every key is the same, so each row is shared out evenly:
+
+    >>> import numpy as np
+    >>> from extract.attention import attend
+    >>> q, k, v = np.ones((3, 2, 1, 4))
+    >>> attend(q, k, v, scale=0.5).pattern
+    array([[[1. , 0. ],
+            [0.5, 0.5]]])
     """
     q, k, v = as_float64(q), as_float64(k), as_float64(v)
     n_heads, n_kv_heads = q.shape[1], k.shape[1]

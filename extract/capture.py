@@ -62,54 +62,10 @@ def trace_model(
     name: str | None = None,
     source: ModelSource | None = None,
     random_weights: bool = False,
-    progress: ProgressCallback = _ignore_progress,
+    progress: ProgressCallback | None = None,
 ) -> Trace:
-    """Trace one prompt with a decoder in memory, in float32.
-
-    The caller's model is not changed: TransformerLens wraps a copy that shares its weights.
-
-    Parameters
-    ----------
-    model : transformers.PreTrainedModel
-    tokenizer : transformers.PreTrainedTokenizerBase
-    prompt : str
-    generate : int
-        Number of tokens to generate, each the likeliest one.  An end-of-text token ends the
-        generation and is not stored.
-    continuation : str, optional
-        Text that follows the prompt instead of generated tokens.
-    bos : bool, optional
-        Whether to prepend a beginning-of-sequence token; by default as TransformerLens does for the
-        model's family.
-    layers : sequence of int
-        Layers whose weights are stored; the first one is featured.  If empty, one layer is chosen
-        from the patterns.
-    head : int, optional
-        The featured head; chosen from the patterns if not given.
-    rows : tuple of int, optional
-        First token of the prompt that the pictures draw, and one past the last one, without the
-        beginning-of-sequence token; the whole prompt if not given.
-    name : str, optional
-        The model's name as shown on screen.
-    source : ModelSource, optional
-        By default "memory" and the model's name.
-    random_weights : bool
-        Whether the model has random weights; pictures then say so.
-    progress : callable
-        Progress callback (task, done, total).
-
-    Returns
-    -------
-    Trace
-        A checked trace: every stage, recomputed from the stage before it, agrees with the model's.
-
-    Raises
-    ------
-    UnsupportedModelError
-        If the model's attention does something that a trace cannot show truthfully.
-    ExtractError
-        If an argument does not fit the model, or if the self-check fails.
-    """
+    """Trace one prompt with a decoder in memory; :func:`extract.trace` tells the rest."""
+    progress = progress or _ignore_progress
     refuse_unsupported(model)
     other_dtypes = {str(parameter.dtype) for parameter in model.parameters()} - {"torch.float32"}
     if other_dtypes:

@@ -295,6 +295,17 @@ def add_latent(
     ------
     ExtractError, TraceError
         See `require_fittable`.
+
+    Examples
+    --------
+    The trace and the model of the example of :func:`extract.trace`:
+
+    >>> from extract.calibration import calibrate
+    >>> from extract.latent import add_latent, fitted_latent
+    >>> calibration = calibrate(trace, loaded.model, loaded.tokenizer, layer=13)
+    >>> trace = add_latent(trace, 13, calibration, rank=64)
+    >>> fitted_latent(trace, 13).W_DKV.shape  # from the width of the model to the latent's
+    (576, 64)
     """
     require_fittable(trace, layer, rank)
     weights = _weights(trace, layer)

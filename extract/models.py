@@ -112,6 +112,13 @@ def load_model(
     ExtractError
         One line with the reason: not found, no connection, timeout, disk full, not a model, weights
         that do not belong to it ...
+
+    Examples
+    --------
+    >>> from extract.models import load_model
+    >>> loaded = load_model("smollm2-packaged")
+    >>> loaded.name
+    'SmolLM2-135M-Instruct (Q4_1)'
     """
     missing = [library for library in _LIBRARIES if find_spec(library) is None]
     if missing:

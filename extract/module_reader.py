@@ -287,7 +287,7 @@ def _eps(module: Any) -> float:
     for name in ("variance_epsilon", "eps"):
         if isinstance(value := getattr(module, name, None), float):
             return value
-    raise UnsupportedModelError("the model cannot be traced: a norm does not tell its epsilon")
+    raise UnsupportedModelError("the model cannot be traced: the epsilon of a norm is not known")
 
 
 def _norm(name: str, layer: int, entry: ModuleRecord) -> HeadNorm | None:

@@ -160,9 +160,14 @@ class Trace:
 
     Examples
     --------
-    >>> trace = Trace.load("smollm2.safetensors")       # doctest: +SKIP
-    >>> trace["pattern.15"].shape == (9, 14, 14)        # doctest: +SKIP
-    True
+    >>> from extract import Trace
+    >>> trace = Trace.load("assets/traces/smollm2-135m.safetensors")
+    >>> trace.meta.model, trace.meta.featured
+    ('SmolLM2-135M-Instruct (Q4_1)', Featured(layer=11, head=3))
+    >>> trace.axes("pattern.11"), trace["pattern.11"].shape
+    (('n_heads', 'query_pos', 'key_pos'), (9, 14, 14))
+    >>> trace.meta.top_tokens[trace.meta.n_prompt - 1]  # what the model expects after the prompt
+    (' blue', ' green', ' gold', ' five', ' two')
     """
 
     meta: TraceMeta
@@ -216,7 +221,7 @@ class Trace:
             trace.validate()
             trace._require_proof()
             if metadata.get(_CHECKSUM_KEY, trace.digest) != trace.digest:
-                raise damaged("its content is not what was written: the checksum is another")
+                raise damaged("its content is not what was written: the checksum differs")
         except ProofError as error:
             raise ProofError(f"{path}: {error}", error.errors) from error
         except TraceError as error:
@@ -380,8 +385,7 @@ class Trace:
     def unrotated(self, name: str) -> str:
         """Return the tensor of queries ("q") or keys ("k") before their rotation, after any norm.
 
-        >>> trace.unrotated("q")        # doctest: +SKIP
-        'q_norm'
+        That is "q" or "k", and "q_norm" or "k_norm" for a model that normalises them.
         """
         return name if self.meta.qk_norm is None else f"{name}_norm"
 
@@ -520,7 +524,8 @@ class Trace:
         for key in self.meta.latent or {}:
             if f"latent.{key}.W_DKV" not in self.tensors:
                 raise damaged(
-                    f"its metadata tell of a latent of layer {shortened(key)}, which it has not"
+                    f"its metadata describes a latent of layer {shortened(key)} that it does not "
+                    "hold"
                 )
 
     def _sizes(self) -> dict[str, int]:

@@ -513,7 +513,10 @@ def _validate_texts(meta: TraceMeta) -> None:
     if not meta.model.strip():
         raise damaged("its 'model' has no name")
     if not _SHA256.fullmatch(meta.source.sha256):
-        raise damaged(f"its source's 'sha256' is {_quoted(meta.source.sha256)}, no such checksum")
+        raise damaged(
+            f"its source's 'sha256' is {_quoted(meta.source.sha256)}, which is not a "
+            "SHA-256 checksum"
+        )
     try:
         meta.to_json().encode()
     except ValueError as error:  # a number that is not finite, or half of a character
@@ -572,7 +575,7 @@ def _validate_steps(meta: TraceMeta) -> None:
     if norm is not None and not (
         norm.kind in NORM_KINDS and norm.span in NORM_SPANS and 0 <= norm.eps < 1
     ):
-        raise damaged(f"its 'qk_norm' is no norm that is known: {_quoted(norm)}")
+        raise damaged(f"its 'qk_norm' is not a known norm: {_quoted(norm)}")
     if norm is not None and meta.attention == "mla":
         raise damaged("its 'qk_norm' and 'attention' contradict one another")
     n_tokens = len(meta.tokens)

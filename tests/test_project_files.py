@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import re
 import tomllib
+from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from filmkit.commands.cli import COMMANDS, render
 from filmkit.tools.constraints import constraints
 from tests.support.checkout import PROJECT
+
+DOCS = PROJECT / "docs"
 
 
 def text(name: str) -> str:
@@ -55,6 +59,18 @@ def test_ci_runs_style_and_both_tiers_of_tests() -> None:
     assert commands == ["make lint", "make test", "make test-slow"]
 
 
+def test_git_ignores_the_folders_that_commands_write() -> None:
+    ignored = text(".gitignore").splitlines()
+    folders = {
+        str(option.default)
+        for command in (render, *COMMANDS.values())
+        for option in command.params
+        if option.name == "out" and isinstance(option.default, Path)
+    }
+    assert {"videos", "gallery", "posters"} <= folders
+    assert [name for name in sorted({*folders, "decks"}) if f"/{name}/" not in ignored] == []
+
+
 @pytest.mark.parametrize("check", ["ruff check", "ruff format --check", "mypy"])
 def test_pre_commit_and_make_lint_check_the_same(check: str) -> None:
     assert f"-m {check}" in text(".pre-commit-config.yaml")
@@ -73,15 +89,7 @@ def test_one_version_everywhere() -> None:
 
 
 @pytest.mark.parametrize(
-    "name",
-    [
-        "README.md",
-        "CONTRIBUTING.md",
-        "docs/glossary.md",
-        "docs/models.md",
-        "docs/talks.md",
-        "docs/voice.md",
-    ],
+    "name", ["README.md", "CONTRIBUTING.md", *(f"docs/{page.name}" for page in DOCS.glob("*.md"))]
 )
 def test_files_that_pages_name_exist(name: str) -> None:
     """Paths in back quotes and links to files of the repository."""
@@ -89,9 +97,9 @@ def test_files_that_pages_name_exist(name: str) -> None:
     paths = re.findall(r"`((?:extract|filmkit|scenes|tests|docs|assets)/[\w./-]*)`", page)
     paths += re.findall(r"\]\((?!http|#)([^)]+)\)", page)
     folder = (PROJECT / name).parent
-    # A user's own trace, and a placeholder.
-    paths = [path for path in paths if "gpt2.safetensors" not in path and "NAME" not in path]
-    assert paths
+    # A user's own trace, a placeholder, and what make docs makes.
+    made = ("gpt2.safetensors", "NAME", "pictures/", "reference/")
+    paths = [path for path in paths if not any(name in path for name in made)]
     for path in (path.partition("#")[0] for path in paths):
         assert (PROJECT / path).exists() or (folder / path).exists(), path
 

@@ -166,9 +166,9 @@ def _beat_name(ctx: click.Context, param: click.Parameter, value: str | None) ->
         "--watch",
         "watch_edits",
         is_flag=True,
-        help="Keep the film and the contact sheet up to date while you edit code or trace, until "
-        f"Ctrl-C, with exit code {INTERRUPTED}; with --preview, only the sheet. Draft quality by "
-        "default.",
+        help="Keep the film and the contact sheet up to date while you edit code or trace; with "
+        f"--preview, only the sheet. Ctrl-C ends it, with exit code {INTERRUPTED}. Draft quality "
+        "by default.",
     ),
 )
 @WHAT_TO_SHOW
@@ -180,11 +180,10 @@ def _beat_name(ctx: click.Context, param: click.Parameter, value: str | None) ->
         "--format",
         "file_format",
         type=click.Choice(list(FORMATS)),
-        default=None,
-        show_default=f"{DEFAULT_FORMAT}; {DEFAULT_STILL} with --still",
         help="File format. "
         + "; ".join(f"{name}: {record.description}" for name, record in FORMATS.items())
-        + f". --still takes {', '.join(STILLS)}.",
+        + f". --still takes {', '.join(STILLS)}.  [default: {DEFAULT_FORMAT}, or {DEFAULT_STILL} "
+        "with --still]",
     ),
     cloup.option(
         "--captions",

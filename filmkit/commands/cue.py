@@ -43,7 +43,7 @@ __all__ = ["cue"]
         metavar="FILE",
         help="Cue sheet to write.  [default: RECORDING.cues.json beside the recording]",
     ),
-    cloup.option("--force", is_flag=True, help="Replace a cue sheet that is there."),
+    cloup.option("--force", is_flag=True, help="Replace a cue sheet that is already there."),
 )
 @WHAT_TO_SHOW
 @cloup.option_group("How to make it", QUIET, VERBOSE)
@@ -60,10 +60,11 @@ def cue(
     force: bool,
     **options: Any,
 ) -> None:
-    """Write the cue sheet of a recording: when each beat of a scene begins in it, and each mark.
+    """Write down when each beat and each marked word begins in a recording of a scene.
 
-    The recording is played, if a program for that is there. Each sentence is shown: press Enter
-    when it begins, and again at the words that are shown. --voice RECORDING then takes the sheet.
+    The recording is played, if there is a program that can play it. Each sentence is shown: press
+    Enter when it begins, and again at its marked words. The result, a cue sheet, lies beside the
+    recording, where --voice RECORDING finds it.
     """
     from filmkit.voice.cues import sheet_beside
 

@@ -264,7 +264,7 @@ def _pins() -> Iterator[Finding]:
             )
         yield Finding("versions", NOTE, message, command)
     else:
-        yield Finding("versions", OK, "those whose pictures were tested")
+        yield Finding("versions", OK, "the same with which the pictures were tested")
 
 
 # Drawing and writing files

@@ -48,6 +48,14 @@ class NotebookFilm:
         Size of the film in pixels.
     language
         Language of the film.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from filmkit import show
+    >>> film = show("scene_mla", beat="flatten", quality="draft")
+    >>> Path("flatten.mp4").write_bytes(film.video) == len(film.video)
+    True
     """
 
     title: str
@@ -103,10 +111,20 @@ def show(
     trace
         The trace to draw: what ``extract.trace(model, tokenizer, prompt)`` returns, or the path of
         a trace file; the default one of the command line if None.
-    layer, head
-        Layer and head to show; those that the trace features if None.
-    quality, aspect, theme, palette, language
-        Names of options, as on the command line.
+    layer
+        Layer to show, counted from 0; the one that the trace features if None.
+    head
+        Head to show, counted from 0; the one that the trace features if None.
+    quality
+        Size and frame rate: "draft", "hd", "fullhd" or "4k".
+    aspect
+        Shape of the picture: "16:9", "4:3", "1:1" or "9:16".
+    theme
+        Colours of text, lines and background: "dark", "light" or "print".
+    palette
+        Colour maps of the heatmaps: "film" or "signed".
+    language
+        Language of words and narration: "en", "fr" or "zh".
     jobs
         Number of processes that draw; one per core if None.
 
@@ -124,6 +142,13 @@ def show(
         When the trace cannot be read.
     RuntimeError
         When the scene could not be rendered; the reason has been printed by then.
+
+    Examples
+    --------
+    >>> from filmkit import show
+    >>> film = show("scene_mla", beat="move_the_bracket", quality="draft")
+    >>> film.title, film.width, film.height
+    ('Multi-head latent attention: Move the bracket', 854, 480)
     """
     # Loaded here, so that importing this module does not wait a second for Manim.
     from filmkit.render.jobs import make_films

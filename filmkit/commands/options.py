@@ -257,7 +257,7 @@ VOICE = cloup.option(
     metavar="WHAT",
     help="Who speaks the narration: a folder of recordings (NN_BEAT.wav) or one recording with a "
     "cue sheet (see the command cue), piper, piper:VOICE.onnx, or another program: "
-    "'program {text} {out}'. The voice sets the time.",
+    "'program {text} {out}'. The film keeps pace with the voice.",
 )
 
 FPS = cloup.option(

@@ -135,4 +135,4 @@ def _filled(written: str, facts: Mapping[str, str]) -> str:
     except NarrationError:
         raise
     except (ValueError, LookupError, AttributeError) as error:
-        raise NarrationError(f"{error}; write a brace that is said twice: {{{{ }}}}") from error
+        raise NarrationError(f"{error}; to show a brace, write it twice: {{{{ }}}}") from error

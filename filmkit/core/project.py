@@ -7,7 +7,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import urlsplit
 
-__all__ = ["IS_CHECKOUT", "NAME", "PROJECT", "code_address", "published_code"]
+__all__ = ["IS_CHECKOUT", "NAME", "PROJECT", "TITLE", "code_address", "published_code"]
+
+TITLE = "The attention film"
+"""What documents and pages call the project."""
 
 NAME = "attention-film"
 """Name of the project, of its command, and of its folders on the user's machine."""

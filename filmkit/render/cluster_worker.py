@@ -188,7 +188,7 @@ class Result:
         match json.loads(line):
             case {"digest": str(digest), "failure": str(failure), "traceback": str(trace)}:
                 return cls(master, digest, escaped(failure), trace)
-        raise ValueError("its worker sent something that is no result")
+        raise ValueError("its worker sent something that is not a result")
 
 
 def _trace_file(worker: Any, digest: str) -> Path:

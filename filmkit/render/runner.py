@@ -192,14 +192,15 @@ def render_stills(
 
     def take(name: str, stage: Stage) -> None:
         path = out / entry.output_name / f"{name}.{file_format}"
+        title = stage.beats[-1].title
         if file_format == "png":
             pixels = stage.snapshot(notes=True)
             pixels = master_pixels(pixels, transparent=options.settings.transparent)
             write_png(Image.fromarray(pixels), path)
         else:
-            write_pages([draw_page(stage)], path, title=f"{entry.shown_title}: {name}")
+            write_pages([draw_page(stage)], path, title=f"{entry.shown_title}: {title}")
         document = picture_map(stage.with_notes(), stage.camera)
-        document["alt"] = alt_text(document, stage.beats[-1].title)
+        document["alt"] = alt_text(document, title)
         write_text(path.with_suffix(".json"), json.dumps(document, ensure_ascii=False))
         paths.append(path)
         progress(1)

@@ -16,13 +16,13 @@ from manim import Camera, color_to_rgb
 from extract.files import OutputError, atomic_write
 from filmkit.core.camera import StageCamera, opacity_of
 from filmkit.core.heatmap import Heatmap
+from filmkit.core.project import TITLE as PROJECT_TITLE
 from filmkit.core.raster import outline, paste
 from filmkit.core.stage import Stage
 
 __all__ = ["Page", "draw_page", "write_pages"]
 
 POINTS_HIGH = 540.0  # length of a page's shorter side in points of 1/72 inch: a slide is as high
-CREATOR = "Attention Film"
 
 DETAIL = 2  # pixels of a heatmap's image for each pixel of the picture
 # To cairo, manim gives colours as its pictures hold them: red and blue exchanged.
@@ -134,7 +134,7 @@ def write_pages(
     path
         The file to write; its suffix, ".pdf" or ".svg", says how.
     title
-        Title of the document, which a PDF names in its properties.
+        Title of the document, which a PDF names in its properties, beside the project.
     columns
         Number of pictures side by side.
     points_wide
@@ -162,7 +162,7 @@ def write_pages(
     with kind(document, columns * width * scale, rows * height * scale) as surface:
         if is_pdf:
             surface.set_metadata(cairo.PDFMetadata.TITLE, title)
-            surface.set_metadata(cairo.PDFMetadata.CREATOR, CREATOR)
+            surface.set_metadata(cairo.PDFMetadata.CREATOR, PROJECT_TITLE)
         context = cairo.Context(surface)
         context.scale(scale, scale)
         for number, page in enumerate(pages):

@@ -410,7 +410,9 @@ class LocalWorkerPool(WorkerPool):
             if not free or (self._workers and not owned):
                 return
         if self._crashes >= MAX_ATTEMPTS:
-            raise RenderError(f"the processes that draw end as they start ({_exit_text(code)})")
+            raise RenderError(
+                f"the processes that draw stop as soon as they start ({_exit_text(code)})"
+            )
         with children_ignore_ctrl_c():
             # Never a fork: this process has more than one thread by now.
             self._start(SPAWN, 0.0)

@@ -75,7 +75,7 @@ def _program(text: str) -> Program:
         raise ValueError(f"'{text}' is not a command: {error}") from error
     for place in ("{text}", "{out}"):
         if not any(place in word for word in words[1:]):
-            raise ValueError(f"the command '{text}' has no {place} behind its program")
+            raise ValueError(f"the command '{text}' has no {place} after its program")
     if shutil.which(words[0]) is None:
         raise ValueError(f"there is no program {words[0]}")
     return Program(tuple(words))

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from filmkit.tools.recipes import draw_recipe, recipes
-from tests.support.checkout import PROJECT, run_python
+from tests.support.checkout import PROJECT
 
 RECIPES = recipes(PROJECT / "docs" / "recipes.md")
 FAST = "two_heads"
@@ -28,13 +28,3 @@ def test_the_page_has_recipes_for_what_people_ask() -> None:
 def test_a_recipe_draws_something(name: str, tmp_path: Path) -> None:
     picture = np.asarray(Image.open(draw_recipe(name, RECIPES[name], tmp_path)).convert("RGB"))
     assert (picture.max(axis=-1) > 60).mean() > 0.01
-
-
-def test_recipes_have_no_mistakes_of_style(tmp_path: Path) -> None:
-    for name, code in RECIPES.items():
-        (tmp_path / f"{name}.py").write_text(code, encoding="utf-8")
-    # The project's own rules, which tell filmkit from the libraries that are imported beside it.
-    config = ("--config", str(PROJECT / "pyproject.toml"))
-    for check in (("check",), ("format", "--check")):
-        done = run_python(tmp_path, "-m", "ruff", *check, *config, str(tmp_path))
-        assert done.returncode == 0, done.stdout

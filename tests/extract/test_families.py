@@ -198,7 +198,7 @@ def test_another_norm_is_found(traced: dict[str, tuple[Any, Trace]]) -> None:
     assert norm is not None
     with pytest.raises(ProofError, match="'q_norm' of layer 0"):
         replaced(trace, qk_norm=replace(norm, kind="layer")).prove()
-    with pytest.raises(TraceError, match="'qk_norm' is no norm that is known"):
+    with pytest.raises(TraceError, match="'qk_norm' is not a known norm"):
         replaced(trace, qk_norm=replace(norm, span="word")).validate()
     with pytest.raises(TraceError, match=r"tensor 'g_q_norm\.1' is missing"):
         replaced(trace, {"g_q_norm.1": None}).validate()

@@ -182,7 +182,7 @@ def test_a_file_that_was_changed_does_not_fit_its_checksum(tmp_path: Path) -> No
     assert len(whole.checksum) == 64
     damaged = with_tensor("x.0", lambda x: x * 2)(whole)
     damaged.write(path)
-    with pytest.raises(TraceError, match="not what was written: the checksum is another; extract"):
+    with pytest.raises(TraceError, match="not what was written: the checksum differs; extract"):
         Trace.load(path)
     damaged._replace(checksum="").write(path)
     assert Trace.load(path).has("x", 0)
@@ -239,7 +239,7 @@ def test_a_latent_with_another_report_is_refused(tmp_path: Path) -> None:
         latents = {"1": report | changes}
         assert refusal(with_meta(latent=latents)(whole), tmp_path).startswith(message)
     moved = with_meta(latent={"0": report})(whole)
-    assert "tell of a latent of layer 0, which it has not" in refusal(moved, tmp_path)
+    assert "describes a latent of layer 0 that it does not hold" in refusal(moved, tmp_path)
 
 
 # --- What can be proved ---------------------------------------------------------------------------
@@ -504,7 +504,7 @@ LIES: dict[str, tuple[Callable[[TraceFile], TraceFile], str]] = {
     ),
     "a checksum": (
         lambda file: with_meta(source=file.meta["source"] | {"sha256": "abc"})(file),
-        "its source's 'sha256' is 'abc', no such checksum",
+        "its source's 'sha256' is 'abc', which is not a SHA-256 checksum",
     ),
     "versions": (
         with_meta(versions={str(i): "1" for i in range(200)}),

@@ -362,7 +362,7 @@ def test_events_of_a_hostile_worker_run_nothing_here(
         ("own frames", "other size", "its frames have another size"),
         ("own frames", "another picture", "it ends with another picture"),
         ("garbage", b"", "Expecting value"),
-        ("garbage", b"[]\n", "is no result"),
+        ("garbage", b"[]\n", "is not a result"),
         ("garbage", b'{"digest": "", "failure": "", "traceback": ""}\nno film', "what arrived"),
     ],
 )

@@ -54,12 +54,18 @@ def test_chinese_without_its_fonts_is_one_line(
 
 @pytest.mark.parametrize(
     ("language", "title", "opening"),
-    [("en", "Can a model remember less?", "Give a language model"), ("fr", "?", "?"), ("zh", "?", "?")],
+    [
+        ("en", "Can a model remember less?", "Give a language model"),
+        ("fr", "?", "?"),
+        ("zh", "?", "?"),
+    ],
 )
 def test_titles_narration_and_captions_are_in_the_language(
     run: Run, language: str, title: str, opening: str
 ) -> None:
-    code, output, errors = run("script", "scene_question", "--json", "--quiet", "--language", language)
+    code, output, errors = run(
+        "script", "scene_question", "--json", "--quiet", "--language", language
+    )
     assert (code, errors) == (0, "")
     (scene,) = json.loads(output)
     beat = scene["beats"][0]

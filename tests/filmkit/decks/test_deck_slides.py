@@ -18,6 +18,7 @@ from pypdf import PdfReader
 
 from filmkit.commands import cli, options
 from filmkit.commands import deck as command
+from filmkit.core.project import TITLE
 from filmkit.decks import DeckOptions, deck_name, file_name
 from filmkit.decks.make import make_deck
 from filmkit.render.quality import Quality
@@ -218,6 +219,7 @@ def test_pdf_has_selectable_text_and_alt_texts(folder: Path) -> None:
     assert len(document.pages) == 3
     assert document.metadata
     assert document.metadata.title == CELLS.title
+    assert document.metadata.author == TITLE
     for page, title in zip(document.pages, TITLES, strict=True):
         assert title in page.extract_text()
     assert "A query cannot look ahead." in document.pages[1].extract_text()

@@ -15,6 +15,7 @@ from pypdf import PdfReader
 
 from extract.trace import Trace
 from filmkit.commands.cli import render
+from filmkit.core.project import TITLE
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.render.jobs import make_posters
 from filmkit.render.quality import Quality
@@ -67,12 +68,13 @@ def test_an_svg_shows_what_the_pixels_show(browser: Browser, tmp_path: Path) -> 
     assert np.asarray(expected).std() > 10
 
 
-def test_a_pdf_is_a_slide_with_a_title(tmp_path: Path) -> None:
+def test_a_pdf_is_a_slide_that_names_the_beat_and_the_project(tmp_path: Path) -> None:
     document = PdfReader(still(HEADS, tmp_path, "pdf"))
     (page,) = document.pages
     assert [float(side) for side in page.mediabox[2:]] == [960.0, 540.0]
     assert document.metadata is not None
-    assert document.metadata.title == f"{HEADS.title}: 04_{BEAT}"
+    assert document.metadata.title == f"{HEADS.title}: Around the rack"
+    assert document.metadata.creator == TITLE
     # Every panel is an image of its own, so text stays sharp.
     assert len(page.images) >= 9 * 5
 

@@ -96,7 +96,7 @@ def test_every_mobject_and_animation_has_a_page_without_a_warning(
     docs, site = tmp_path / "docs", tmp_path / "site"
     (docs / "pictures").mkdir(parents=True)
     (tmp_path / "assets").symlink_to(PROJECT / "assets")
-    for path in (DOCS / "conf.py", *DOCS.glob("*.md")):
+    for path in (DOCS / "conf.py", *DOCS.glob("*.md"), *DOCS.glob("*.ipynb")):
         shutil.copy(path, docs)
     for name in recipes(DOCS / "recipes.md"):
         Image.new("RGB", (16, 9)).save(docs / "pictures" / f"{name}.png")
