@@ -20,19 +20,20 @@ from PIL import Image
 
 from extract.files import OutputError, atomic_write, write_text
 from extract.trace import Trace
-from filmkit.core.language import current_language
+from filmkit.core.language import _, current_language
 from filmkit.core.printable import printable
 from filmkit.core.theme import Theme
 from filmkit.core.view import LayerView
 from filmkit.decks import PAUSE, DeckOptions, is_link
 from filmkit.decks.cells import ArrayStore, axis_names, panels_of
 from filmkit.decks.live import LivePictures
+from filmkit.decks.page_words import page_words
 from filmkit.decks.slides import Slide
 
 __all__ = ["colours_of", "data_uri", "fonts", "render_page", "write_web"]
 
 # The page's script, in the order in which its parts run.
-SCRIPTS = ("words.js", "deck.js", "talk.js", "live.js", "begin.js")
+SCRIPTS = ("deck.js", "talk.js", "live.js", "begin.js")
 
 WEIGHTS = {400: "Regular", 600: "Semibold"}
 
@@ -101,6 +102,7 @@ def write_web(
         "pause": PAUSE,
         "minutes": options.minutes,
         "live": live_pictures,
+        "words": page_words(),
         "slides": records,
     }
     text = render_page(
@@ -164,6 +166,8 @@ def render_page(template: str, theme: Theme, **values: Any) -> str:
     environment.globals["source"] = source
     environment.globals["source_hash"] = lambda *names: source_hash(source(*names))
     environment.filters["link"] = require_link
+    environment.globals["_"] = _
+    environment.globals["keys"] = _keys
     return environment.get_template(template).render(
         language=current_language(),
         colours=colours_of(theme),
@@ -171,6 +175,11 @@ def render_page(template: str, theme: Theme, **values: Any) -> str:
         fonts=fonts(),
         **values,
     )
+
+
+def _keys(*names: str) -> Markup:
+    """Return the names of keys as a page shows them."""
+    return Markup(" ").join(Markup("<kbd>{}</kbd>").format(name) for name in names)
 
 
 def source_hash(script: str) -> Markup:

@@ -1,4 +1,19 @@
+"use strict";
 const data = JSON.parse(document.getElementById("data").textContent);
+// Every word that the scripts put on the page, in its language.
+const WORDS = data.words;
+
+// How numbers are written in this language.
+const language = document.documentElement.lang;
+const POINT = new Intl.NumberFormat(language)
+  .formatToParts(0.5)
+  .find((part) => part.type === "decimal").value;
+const PERCENT = new Intl.NumberFormat(language, { style: "percent" }).format(0);
+
+// A text of WORDS with its {names} filled in.
+function say(name, values) {
+  return WORDS[name].replace(/\{(\w+)\}/g, (_, key) => values[key]);
+}
 const slides = data.slides;
 const byId = (id) => document.getElementById(id);
 const deck = byId("deck"), stage = byId("stage"), still = byId("still"), tip = byId("tip");
@@ -336,7 +351,7 @@ function describe(cell) {
 function digits(value) {
   const size = Math.abs(value);
   const text = size && (size < 1e-4 || size >= 1e6) ? value.toExponential(3) : value.toPrecision(4);
-  return text.replaceAll("-", "−");
+  return text.replaceAll("-", "−").replace(".", POINT);
 }
 
 function showTip(event) {

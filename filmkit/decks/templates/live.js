@@ -5,7 +5,7 @@ const live = data.live;
 function offerLive() {
   const kind = slides[state.index].live;
   byId("live-button").hidden = !kind;
-  if (kind) byId("live-words").textContent = WORDS.live[kind];
+  if (kind) byId("live-words").textContent = WORDS[`live_${kind}`];
 }
 
 function openLive() {
@@ -71,7 +71,8 @@ function cellOf(event, canvas) {
 
 // A share of attention, as the film writes it.
 function percent(value) {
-  return `${(100 * value).toFixed(100 * value >= 9.95 ? 0 : 1)} %`;
+  const text = (100 * value).toFixed(100 * value >= 9.95 ? 0 : 1);
+  return PERCENT.replace("0", text.replace(".", POINT));
 }
 
 // The rank as a dial. All pictures of one kind stand beside each other: the model's own, then one

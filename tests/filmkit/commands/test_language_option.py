@@ -56,8 +56,8 @@ def test_chinese_without_its_fonts_is_one_line(
     ("language", "title", "opening"),
     [
         ("en", "Can a model remember less?", "Give a language model"),
-        ("fr", "?", "?"),
-        ("zh", "?", "?"),
+        ("fr", "Un modèle", "Donnez"),
+        ("zh", "模型", "给"),
     ],
 )
 def test_titles_narration_and_captions_are_in_the_language(

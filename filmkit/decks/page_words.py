@@ -1,0 +1,70 @@
+"""Every word that the script of a web deck puts on the page, in the language in use.
+
+What never changes stands in the templates.
+"""
+
+from __future__ import annotations
+
+from filmkit.core.language import N_, _
+
+__all__ = ["page_words"]
+
+WORDS = {
+    "plays": N_("Pause"),
+    "paused": N_("Resume"),
+    "holds": N_("Play again"),
+    "pressForVoice": N_("Press M to hear the voice: the browser wants a key or a click first."),
+    "masked": N_("masked: the word comes later"),
+    "cell": N_("row {row}, column {column}"),
+    "channel": N_("channel"),
+    "end": N_("The end"),
+    "speaker": N_("Speaker: {title}"),
+    "noWindow": N_(
+        "The browser blocked the speaker’s window: allow pop-ups for this page, or press N."
+    ),
+    "left": N_("{time} left"),
+    "over": N_("{time} over"),
+    "noBeat": N_("No beat has this number or name."),
+    "enter": N_("Enter"),
+    "loopOn": N_("This beat plays over and over; press E to end it."),
+    "loopOff": N_("Each beat plays once."),
+    "loopStill": N_("There is no film to repeat here."),
+    "autoOn": N_("The deck goes on by itself; any key pauses it."),
+    "autoOff": N_("The deck waits for you."),
+    "autoPaused": N_("Paused. It goes on by itself after a minute without a key, or with A."),
+    "laserOn": N_("The pointer is on; press L to switch it off."),
+    "laserOff": N_("The pointer is off."),
+    "noLive": N_("This beat has no live picture."),
+    "live_rank": N_("Turn the rank"),
+    "live_patterns": N_("Open a pattern"),
+    "live_rows": N_("Follow a token"),
+    "follow": N_("“{word}” ({position}): its numbers in every panel, in pink."),
+    "followColumns": N_(
+        "“{word}” ({position}): its numbers in every panel, in pink; in "
+        "yellow, how the words look at it."
+    ),
+    "model": N_("the model itself"),
+    "together": N_("{first} + {second} numbers"),
+    "numbers": N_("{count} numbers"),
+    "ofCached": N_("{count} of {cached}"),
+    "fixed": N_("always {count} numbers"),
+    "lost": N_("keys are off by {k}, values by {v}"),
+    "nothingLost": N_("its own keys and values"),
+    "looks": N_("“{query}” gives “{key}”: {values}"),
+    "channelOf": N_("{what} of “{word}”, channel {channel}: {values}"),
+    "keys": N_("keys"),
+    "values": N_("values"),
+    "valueOf": N_("{name} {value}"),
+    "place": N_("layer {layer}, head {head}"),
+    "previous": N_("{share} of its attention goes to the token right before"),
+    "first": N_("{share} goes to the first token"),
+    "firstHidden": N_("{share} goes to the first token, which is not drawn"),
+    "oneLook": N_("“{query}” gives “{key}” {value}"),
+    "pointAtCell": N_("Point at a cell to see its value."),
+}
+"""By the names that the script asks for; names in braces are filled in by it."""
+
+
+def page_words() -> dict[str, str]:
+    """Return the words of the page by their names."""
+    return {name: _(text) for name, text in WORDS.items()}
