@@ -16,6 +16,7 @@ import numpy as np
 from extract.conversion_report import Row, conversion_report
 from extract.patterns import first_token_weight, previous_token_weight
 from extract.trace import Trace
+from filmkit.core.language import N_, _
 from filmkit.core.norm import Norm, colour_table
 from filmkit.core.numbers import format_count, format_share
 from filmkit.core.printable import printable
@@ -36,12 +37,12 @@ LIVE_PICTURES = {
 """Live pictures that a scene may name, each with what it shows."""
 
 LATENTS = {
-    "latent_then_rotate": "one latent, its keys rotated after",
-    "mla": "one latent, and one rotated key",
+    "latent_then_rotate": N_("one latent, its keys rotated after"),
+    "mla": N_("one latent, and one rotated key"),
 }
 """The ways that have a size to turn, by their names in a conversion's ladder."""
 
-SHARED = {"mqa": "one shared set: the mean", "mqa_fitted": "one shared set, fitted"}
+SHARED = {"mqa": N_("one shared set: the mean"), "mqa_fitted": N_("one shared set, fitted")}
 """The ways with one size, of which a conversion stores results but no pictures."""
 
 
@@ -156,12 +157,12 @@ class LivePictures:
             "norms": {name: self._norm(view.norm(name)) for name in own},
             "model": results(model) | {name: self.arrays.add(array) for name, array in own.items()},
             "latents": [
-                {"name": name, "rungs": [rung(rows[way, size]) for size in sizes]}
+                {"name": _(name), "rungs": [rung(rows[way, size]) for size in sizes]}
                 for way, name in LATENTS.items()
                 if all((way, size) in rows for size in sizes)
             ],
             "shared": [
-                {"name": SHARED[row.way]} | results(row)
+                {"name": _(SHARED[row.way])} | results(row)
                 for row in report.ladder
                 if row.way in SHARED
             ],

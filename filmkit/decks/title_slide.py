@@ -7,6 +7,7 @@ from PIL import Image
 
 from extract.trace import Trace
 from filmkit.core.geometry import FRAME_HEIGHT, Box, Frame
+from filmkit.core.language import _
 from filmkit.core.picture_map import picture_map
 from filmkit.core.printable import printable
 from filmkit.core.records import BeatRecord
@@ -26,7 +27,6 @@ TITLE = 0.085  # text size of the title, as a fraction of the frame's shorter si
 SMALLER = 0.92  # by which it shrinks until it fits
 TEXT_SHARE = 0.56  # part of the stage for the text, where the pattern stands beside it
 PATTERN_SHARE = 0.62  # height of the pattern there, as a share of the stage's
-WHAT = "one head of {model}, reading “{prompt}”"
 
 
 class TitleSlide(Stage):
@@ -55,7 +55,11 @@ class TitleSlide(Stage):
     def _column(self, room: Box, size: float) -> Group:
         """Return title, author and source below each other, none larger than a text size."""
         theme, meta = self.theme, self.trace.meta
-        what = WHAT.format(model=meta.model, prompt=printable(meta.prompt))
+        what = _(
+            "one head of {model}, reading “{prompt}”",
+            model=meta.model,
+            prompt=printable(meta.prompt),
+        )
         texts = [
             (self.heading, size, theme.ink),
             (self.author, min(size, theme.name_size), theme.accent),
