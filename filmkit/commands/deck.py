@@ -31,6 +31,7 @@ from filmkit.commands.options import (
     whole_story,
 )
 from filmkit.core.project import published_code
+from filmkit.core.language import DEFAULT_LANGUAGE
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.theme_names import THEMES
 from filmkit.decks import (
@@ -196,6 +197,7 @@ def deck(
     entries = scenes or whole_story(options["compare"])
     more = [options["theme"]] * (options["theme"] != THEMES[0])
     more += [aspect.replace(":", "x")] * (aspect != DEFAULT_ASPECT)
+    more += [options["language"]] * (options["language"] != DEFAULT_LANGUAGE)
     name = deck_name(["film"] if all_scenes else [entry.slug for entry in entries], beats, more)
     target = out or Path("decks") / file_name(name, kind)
     if target.suffix != suffix:
