@@ -30,8 +30,8 @@ from filmkit.commands.options import (
     scenes_named,
     whole_story,
 )
-from filmkit.core.project import published_code
 from filmkit.core.language import DEFAULT_LANGUAGE
+from filmkit.core.project import published_code
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.theme_names import THEMES
 from filmkit.decks import (
