@@ -7,9 +7,10 @@ beat have the same reading speed. Where a voice speaks, cues are shown when it s
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, reduce
 from html import escape
 from itertools import accumulate, pairwise
 
@@ -57,16 +58,23 @@ class _Phrases:
         Words that start a phrase.
     leaders
         Words that belong to the phrase of the next word.
+    enders
+        Words that belong to the phrase of the word before.
     """
 
     starters: frozenset[str] = frozenset()
     leaders: frozenset[str] = frozenset()
+    enders: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, verbs: str, links: str, articles: str) -> _Phrases:
-        """Make them from verbs, words that link phrases, and articles; lists with blanks."""
+    def of(cls, verbs: str, links: str, articles: str, enders: str = "") -> _Phrases:
+        """Make them from verbs, words that link phrases, articles and enders; lists with blanks."""
         starters = frozenset(links.split())
-        return cls(starters | set(verbs.split()), starters | set(articles.split()))
+        return cls(
+            starters | set(verbs.split()),
+            starters | set(articles.split()),
+            frozenset(enders.split()),
+        )
 
 
 # Without an entry here, captions of a language are broken at marks of punctuation all the same.
@@ -84,6 +92,13 @@ PHRASES = {
         "ce ces cette chaque la le les leur leurs ne pas sa se ses son tous tout toute toutes un "
         "une",
     ),
+    "zh": _Phrases.of(
+        "是 有 就 都 也 却 只 正是 就是 没有 可以 得到 变成 算出 生成 共享 保留 仍然",
+        "在 从 把 被 由 用 让 向 对 和 与 或 而 但 所以 因为 如果 假如 不论 "
+        "每 每个 每层 每行 到 给 比 按",
+        "这 那 一 不 很 最 更 各 各有 另 新 旧 的 了 着 所有 全部",
+        "的 了 着 过 们 里 中 上 下 吗 呢 吧 时 后 前 内 外 个 数",
+    ),
 }
 
 
@@ -98,7 +113,13 @@ class Cue:
     @property
     def text(self) -> str:
         """The lines, joined into one."""
-        return current_language().space.join(self.lines)
+        return reduce(_joined, self.lines)
+
+
+def _joined(line: str, other: str) -> str:
+    """Join two lines; between Chinese or Japanese characters and marks there is no blank."""
+    wide = all(unicodedata.east_asian_width(letter) in "WF" for letter in (line[-1], other[0]))
+    return f"{line}{other}" if wide else f"{line} {other}"
 
 
 def max_line_length() -> int:
@@ -235,7 +256,8 @@ def _cost_of_ending(words: Sequence[str], end: int) -> float:
         return SENTENCE
     if bare[-1:] in CLAUSE_ENDS:
         return CLAUSE
-    if last.lower() in phrases.leaders or last[-1].isdigit():
-        return WITHIN
     next_word = words[end].rstrip().lower()
+    bare_next = next_word.rstrip("".join(SENTENCE_ENDS | CLAUSE_ENDS))
+    if last.lower() in phrases.leaders or last[-1].isdigit() or bare_next in phrases.enders:
+        return WITHIN
     return BETWEEN if next_word in phrases.starters else (BETWEEN + WITHIN) / 2
