@@ -110,6 +110,9 @@ class HeadPicture(Group):
         # The name of a narrow z would leave the frame.
         header = self.z.header
         header.fit(layout.border.right - EDGE - header.get_left()[0])
+        # K transposed has its name on the line of the queries'.
+        header = self.q.header
+        header.fit(self.k_t.header.get_left()[0] - EDGE - header.get_left()[0])
         # Its header stands apart from it.
         name = head_tensor(view, "pattern").name
         self.pattern = panel("pattern", name="", symbol="", show_shape=False)

@@ -12,7 +12,6 @@ from manim import Group, VGroup, VMobject
 
 from filmkit.core.camera import Shot, keep_upright, pin_to_frame, set_depth_plane
 from filmkit.core.language import _
-from filmkit.core.line_breaks import break_units
 from filmkit.core.numbers import separated
 from filmkit.core.text import Label, break_lines
 from filmkit.core.theme import current_theme
@@ -130,6 +129,9 @@ class PanelNames(VGroup):
         for size in (theme.name_size, theme.shape_size):
             if max(header.width for header in headers) > room:
                 headers = [_narrow(tensor.name, size, tensor.colour) for tensor in tensors]
+        if (width := max(header.width for header in headers)) > room:
+            size = max(theme.min_text_size, size * room / width)
+            headers = [_narrow(tensor.name, size, tensor.colour) for tensor in tensors]
         for name, header in zip(names, headers, strict=True):
             half = header.width / 2 + NAME_GAP
             header.move_to([-half if left else half, 0.0, 0.0])
@@ -141,7 +143,7 @@ class PanelNames(VGroup):
 
 def _narrow(name: str, size: float, colour: str) -> VGroup:
     """Return the words of a name, one below the other."""
-    widest = max(Label(word, size=size).width for word in break_units(name))
+    widest = max(Label(word, size=size).width for word in name.split(" "))
     lines = break_lines(name, widest, size=size)
     words = VGroup(*(Label(line, size=size, colour=colour) for line in lines))
     for line, word in enumerate(words):

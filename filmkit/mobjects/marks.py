@@ -176,11 +176,8 @@ class ColourBar(Group):
             ),
         ).place(box)
         size, gap = theme.note_size * zoom, self.GAP * zoom
-        words = name
-        if not norm.is_linear:
-            stretched = _("{name}, stretched near zero", name=name)
-            words = stretched if name else _("stretched near zero")
-        title = Label(words, size=size, colour=theme.muted).shrink_to(box.width)
+        title = Label(self._title(norm, name), size=size, colour=theme.muted)
+        title.shrink_to(box.width)
         numbers = self._numbers(norm, box, size, gap)
         line = box.bottom - numbers[0].line_height / 2 - 0.05 * zoom
         for number in numbers:
@@ -192,6 +189,19 @@ class ColourBar(Group):
             title.set_y(line - 1.15 * title.line_height)
         self.labels = VGroup(*numbers, title)
         self.add(self.bar, self.labels)
+
+    @classmethod
+    def least_width(cls, norm: Norm, name: str) -> float:
+        """Return the width that a bar must have so that its words can be read."""
+        return Label(cls._title(norm, name), size=current_theme().min_text_size).width
+
+    @staticmethod
+    def _title(norm: Norm, name: str) -> str:
+        """Return the words below the bar."""
+        if norm.is_linear:
+            return name
+        stretched = _("{name}, stretched near zero", name=name)
+        return stretched if name else _("stretched near zero")
 
     @staticmethod
     def _numbers(norm: Norm, box: Box, size: float, gap: float) -> list[Label]:

@@ -95,10 +95,17 @@ class Header(VGroup):
         return self
 
     def fit(self, room: float) -> Header:
-        """Leave out the shape if it is wider than ``room`` scene units, and return it."""
+        """Leave out the shape if it is wider than ``room`` scene units, and return it.
+
+        If that is not enough it is made smaller, but no smaller than can be read.
+        """
         if self.width > room and self.shape is not None:
             self.remove(self.shape)
             self.shape = None
+        if self.width > room:
+            smallest = min(1.0, current_theme().min_text_size / self.size)
+            left = [float(self.get_left()[0]), self.line, 0.0]
+            self.scale(max(smallest, room / self.width), about_point=left)
         return self
 
     def set_line(self, y: float) -> Header:

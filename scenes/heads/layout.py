@@ -75,7 +75,7 @@ class MergeLayout:
         """Return the centers of the heads' names below their strips."""
         return tuple((strip.x, strip.bottom - NAME_ROOM / 2 - 0.02) for strip in strips)
 
-    def scale(self, box: Box, header: float) -> Box:
+    def scale(self, box: Box, header: float, least: float) -> Box:
         """Return the box of the colour bar of a matrix.
 
         It is to the right of the header, or below the matrix if there is no room.
@@ -86,8 +86,10 @@ class MergeLayout:
             Box of the matrix.
         header
             x of the end of its header.
+        least
+            Width of the bar, at least.
         """
-        width = max(SCALE_WIDTH, SCALE_SHARE * self.frame.width)
+        width = max(SCALE_WIDTH, SCALE_SHARE * self.frame.width, least)
         half = width / 2
         x = max(box.right - half, header + SCALE_ROOM + half)
         if x + half > self.frame.stage.right + 1e-6:

@@ -100,7 +100,7 @@ class Merge(Group):
             name=_("output of the layer"),
             source=view.source("out", (0, d_model)),
         )
-        self.out_scale = ColourBar(view.norm("out"), "", self._scale(layout.out, self.out.header))
+        self.out_scale = self._scale("out", layout.out, self.out.header)
         self.out_labels = Group(self.out.header, self._words(layout.out))
         self.rows = [layout.rows(boxes, view.count) for boxes in (layout.joined, (layout.out,))]
         self.pointer = Group(*(Highlight(rows[0]) for rows in self.rows))
@@ -118,11 +118,14 @@ class Merge(Group):
         name = _("head output") if alone else _("outputs of all heads")
         header = Header(name, "Z", shape)
         header.stand_on(whole)
-        scale = ColourBar(self.view.norm("z"), "", self._scale(whole, header))
+        scale = self._scale("z", whole, header)
         return Group(header, scale, self._words(whole))
 
-    def _scale(self, box: Box, header: Header) -> Box:
-        return self.layout.scale(box, float(header.get_right()[0]))
+    def _scale(self, name: str, box: Box, header: Header) -> ColourBar:
+        """Build the colour bar of a tensor, beside its header or below its box."""
+        norm = self.view.norm(name)
+        least = ColourBar.least_width(norm, "")
+        return ColourBar(norm, "", self.layout.scale(box, float(header.get_right()[0]), least))
 
     def _words(self, box: Box) -> TokenLabels:
         """Build the token words beside a box, if its rows are high enough."""
