@@ -22,6 +22,7 @@ from extract.files import write_text
 from extract.printing import echo
 from extract.temporary import temporary_folder
 from extract.trace import Trace
+from filmkit.core.language import catalogue_folder
 from filmkit.core.project import PROJECT
 from filmkit.core.records import BeatRecord
 from filmkit.core.scene_entry import SceneEntry
@@ -62,6 +63,7 @@ from filmkit.words.captions import vtt
 __all__ = ["EditWatcher", "update_outputs", "watch"]
 
 CODE = ("filmkit", "scenes", "extract")  # folders of the project that hold code
+READ = (".py", ".po")  # how files of code and of translations end
 SETTLE_SECONDS = 0.05  # a save is complete after this time without another event
 SAVE_SECONDS = 0.5  # how long a file may be missing or empty while an editor saves it
 # Types of events that can change a file. Reading a file causes events too.
@@ -69,7 +71,7 @@ WRITE_EVENTS = ("created", "modified", "moved", "deleted", "closed")
 
 
 class EditWatcher(FileSystemEventHandler):
-    """Watches the code and the trace for edits, however an editor saves them; a context manager.
+    """Watches code, translations and the trace, however an editor saves them; a context manager.
 
     Contents of files are compared, not events: a file that is renamed and written again with the
     same content has not been edited.
@@ -81,19 +83,22 @@ class EditWatcher(FileSystemEventHandler):
     trace_file
         The trace file.
     scene_files
-        Files of scenes that are not the project's; other code beside them is watched too.
+        Files of scenes that are not the project's; other code beside them is watched too, and
+        their translations.
     """
 
     def __init__(self, project: Path, trace_file: Path, scene_files: Collection[Path] = ()) -> None:
         self._folders = [project / name for name in CODE]
         self._beside = {path.resolve().parent for path in scene_files}
+        self._words = {catalogue_folder(path) for path in scene_files}
         self._trace_file = trace_file.resolve()
         self._changed = threading.Event()
         self._observer = Observer()
         for folder in self._folders:
             self._observer.schedule(self, str(folder), recursive=True)
         # Only the folders themselves: one of them may be the user's home.
-        for folder in {self._trace_file.parent, *self._beside}:
+        there = filter(Path.is_dir, self._words)
+        for folder in {self._trace_file.parent, *self._beside, *there}:
             self._observer.schedule(self, str(folder))
         self._contents: dict[Path, bytes] = {}
 
@@ -108,12 +113,12 @@ class EditWatcher(FileSystemEventHandler):
 
     def on_any_event(self, event: FileSystemEvent) -> None:
         paths = (str(event.src_path), str(event.dest_path))
-        watched = any(path.endswith(".py") or path == str(self._trace_file) for path in paths)
+        watched = any(path.endswith(READ) or path == str(self._trace_file) for path in paths)
         if watched and event.event_type in WRITE_EVENTS:
             self._changed.set()
 
     def code(self) -> list[Path]:
-        """Return all code files."""
+        """Return all files of code and of translations."""
         return [path for path in self._contents if path != self._trace_file]
 
     def wait(self) -> list[Path]:
@@ -141,8 +146,9 @@ class EditWatcher(FileSystemEventHandler):
     def _read_files(self) -> dict[Path, bytes]:
         """Return the content of every watched file that exists."""
         contents = {}
-        files = [path for folder in self._folders for path in folder.rglob("*.py")]
+        files = [path for folder in self._folders for path in folder.rglob("*.p[yo]")]
         files += [path for folder in self._beside for path in folder.glob("*.py")]
+        files += [path for folder in self._words for path in folder.glob("*.po")]
         for path in (*files, self._trace_file):
             try:
                 contents[path] = path.read_bytes()

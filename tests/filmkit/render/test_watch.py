@@ -70,10 +70,12 @@ def wait_until(reached: Callable[[], bool], describe: Callable[[], object] = lam
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    for name in ("filmkit/mobjects", "scenes", "extract", "traces"):
+    for name in ("filmkit/mobjects", "scenes/mine/locale", "own/locale", "extract", "traces"):
         (tmp_path / name).mkdir(parents=True)
     (tmp_path / "filmkit" / "mobjects" / "shape.py").write_text("one")
     (tmp_path / "scenes" / "__init__.py").touch()
+    for name in ("scenes/mine/locale/fr.po", "own/my_scene.py", "own/locale/fr.po"):
+        (tmp_path / name).write_bytes(b"one")
     (tmp_path / "traces" / "mine.safetensors").write_bytes(b"one")
     return tmp_path
 
@@ -82,7 +84,8 @@ def project(tmp_path: Path) -> Path:
 def edits(project: Path) -> Iterator[list[list[str]]]:
     """The files of each noticed edit, in order; the list grows."""
     noticed: list[list[str]] = []
-    with EditWatcher(project, project / "traces" / "mine.safetensors") as watcher:
+    own = [project / "own" / "my_scene.py"]
+    with EditWatcher(project, project / "traces" / "mine.safetensors", own) as watcher:
 
         def note_edits() -> None:
             while True:
@@ -121,7 +124,16 @@ def in_two_steps(path: Path, data: bytes) -> None:
 
 
 @pytest.mark.parametrize("save", [in_place, by_renaming, with_backup, by_deleting, in_two_steps])
-@pytest.mark.parametrize("name", ["filmkit/mobjects/shape.py", "traces/mine.safetensors"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "filmkit/mobjects/shape.py",
+        "scenes/mine/locale/fr.po",
+        "own/my_scene.py",
+        "own/locale/fr.po",
+        "traces/mine.safetensors",
+    ],
+)
 def test_every_way_of_saving_is_noticed(
     project: Path, edits: list[list[str]], save: Callable[[Path, bytes], None], name: str
 ) -> None:
