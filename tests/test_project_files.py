@@ -79,6 +79,7 @@ def test_one_version_everywhere() -> None:
         "CONTRIBUTING.md",
         "docs/glossary.md",
         "docs/models.md",
+        "docs/studio.md",
         "docs/talks.md",
         "docs/voice.md",
     ],

@@ -256,6 +256,7 @@ def serve(
         socket.socket() as listening,
     ):
         listening.bind((HOST, 0))
+        listening.listen()  # whoever reads the address may be quicker than the server
         studio = Studio(
             entries={entry.slug: entry for entry in (*entries, *request.scenes)},
             initial=request.scenes[0].slug if request.scenes else "",

@@ -113,6 +113,7 @@ class Session:
         self._request: RenderRequest | None = None
         self._broken: set[Path] = set()
         self._watching = ExitStack()
+        self._watcher: EditWatcher | None = None
         self._artist: _Artist | None = None
         self._closed = False
 
@@ -154,7 +155,7 @@ class Session:
                 self._post(self._on_page, await self._websocket.receive_json())
         except (WebSocketDisconnect, RuntimeError):
             pass
-        except ValueError:
+        except (ValueError, KeyError):
             await self._websocket.close(1003, "this is no JSON")
         self._post(self._on_closed, None)
 
@@ -175,6 +176,7 @@ class Session:
     async def _show(self, name: str, choices: Mapping[Any, Any]) -> None:
         """Show a scene with some choices."""
         self._watching.close()
+        self._watcher = None
         self._stop_artist()
         self._entry = self._entries.get(name)
         if self._entry is None:
@@ -193,6 +195,7 @@ class Session:
         trace_file = find_trace(self._request.trace)
         watcher = EditWatcher(PROJECT, _existing(trace_file), scene_file)
         self._watching.enter_context(watcher)
+        self._watcher = watcher
         threading.Thread(target=self._watch, args=(watcher,), daemon=True).start()
         self._broken = set()
         await self._draw(scene_file)
@@ -204,7 +207,9 @@ class Session:
             self._post(self._on_edit, (watcher, edited))
 
     async def _on_edit(self, event: tuple[EditWatcher, list[Path]]) -> None:
-        await self._draw(event[1])
+        watcher, edited = event
+        if watcher is self._watcher:
+            await self._draw(edited)
 
     async def _draw(self, edited: list[Path]) -> None:
         """Draw what an edit has touched, unless a file is no valid Python: then say so."""

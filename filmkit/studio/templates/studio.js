@@ -19,7 +19,8 @@ const WORDS = {
   seconds: (seconds) => `${seconds} s`,
   facts: (number, count, seconds, speed) =>
     `beat ${number} of ${count}  ·  ${seconds} s  ·  ${speed} words a minute`,
-  clock: (now, whole, frame, frames) => `${now} / ${whole} s  ·  frame ${frame} of ${frames}`,
+  now: (now, whole) => `${now} / ${whole} s`,
+  frame: (frame, frames) => `frame ${frame} of ${frames}`,
   position: (title, frame) => `${title}, frame ${frame}`,
   markWaited: (seconds) => `Said ${seconds} s after the beat begins; the beat waits for it`,
   mark: (seconds) => `Said ${seconds} s after the beat begins`,
@@ -605,7 +606,7 @@ function showPosition() {
   scrubber.disabled = !state.total || !beat?.frames;
   byId("title").textContent = beat?.title ?? "";
   if (!beat?.frames) {
-    byId("clock").textContent = byId("facts").textContent = byId("narration").textContent = "";
+    for (const id of ["now", "frame", "facts", "narration"]) byId(id).textContent = "";
     narrated = null;
     return;
   }
@@ -613,10 +614,13 @@ function showPosition() {
   const at = number - beat.start;
   scrubber.max = state.total - 1;
   scrubber.value = number;
-  scrubber.setAttribute("aria-valuetext", WORDS.position(beat.title, at + 1));
+  const position = WORDS.position(beat.title, at + 1);
+  scrubber.setAttribute("aria-valuetext", position);
+  stage.setAttribute("aria-label", position);
   stage.dataset.frame = number;
   const [now, whole] = [number / state.rate, state.total / state.rate];
-  byId("clock").textContent = WORDS.clock(now.toFixed(2), one(whole), at + 1, beat.frames);
+  byId("now").textContent = WORDS.now(now.toFixed(2), one(whole));
+  byId("frame").textContent = WORDS.frame(at + 1, beat.frames);
   const count = state.beats.indexOf(beat) + 1;
   byId("facts").textContent = WORDS.facts(
     count, state.beats.length, one(beat.seconds), Math.round(beat.words_per_minute)
@@ -638,7 +642,7 @@ function narrate(beat) {
     const time = one(mark.seconds);
     button.title = mark.waited ? WORDS.markWaited(time) : WORDS.mark(time);
     button.classList.toggle("quiet", !mark.waited);
-    button.append(element("small", WORDS.seconds(time)));
+    button.append(" ", element("small", WORDS.seconds(time)));
     button.addEventListener("click", () => stand(beat.name, Math.round(mark.seconds * state.rate)));
     parts.push(button);
     done = end;
