@@ -24,6 +24,7 @@ Pictures and films are paths of files.
 from __future__ import annotations
 
 import json
+import os
 import threading
 import time
 from collections.abc import Iterable, Mapping
@@ -39,7 +40,7 @@ from manim.utils.exceptions import EndSceneEarlyException
 from extract.trace import Trace
 from filmkit.core.narration import Narration
 from filmkit.core.printable import printable
-from filmkit.core.records import BeatRecord, Rehearsal
+from filmkit.core.records import BeatRecord
 from filmkit.core.theme import use_theme
 from filmkit.decks.cells import axis_names
 from filmkit.render.cache import open_cache
@@ -53,9 +54,11 @@ from filmkit.render.update import SceneUpdate
 from filmkit.render.workers import FORK, WorkerPool, stopping_with_parent
 from filmkit.studio.controls import ModelFacts
 from filmkit.studio.frames import answer_questions
-from filmkit.words.script import chapter_title, script_record
+from filmkit.words.script import chapter_title, words_per_minute
 
 __all__ = ["draw"]
+
+STEP_BACK = 5  # by how much the priority of what draws films is lowered, of at most 19
 
 
 def draw(request: RenderRequest, folder: Path, messages: Connection, questions: Connection) -> None:
@@ -130,6 +133,9 @@ class _Artist:
             plan = update.plan(self._entry)
             records = update.records(plan)
             self._tell_plan(plan, records)
+            # What nobody waits for steps back: frames that the page asks for come first.
+            if hasattr(os, "nice"):  # not on Windows
+                os.nice(STEP_BACK)
             update.prepare_pool([plan])
             pool = update.start_pool()
             films = threading.Thread(target=self._film, args=(plan, pool), daemon=True)
@@ -207,8 +213,6 @@ class _Artist:
         )
 
     def _tell_plan(self, plan: Plan, records: list[BeatRecord]) -> None:
-        rehearsal = Rehearsal(tuple(records), records[-1].end)
-        words = script_record(self._entry, rehearsal)["beats"]
         with use_theme(self._request.theme, self._request.palette) as theme:
             per_word = theme.tempo.per_word
         self._tell(
@@ -219,11 +223,11 @@ class _Artist:
                     "frames": frame_count(record, self._request.quality),
                     "seconds": round(record.end - record.start, 3),
                     "narration": record.narration,
-                    "words_per_minute": said["words_per_minute"],
+                    "words_per_minute": words_per_minute(record),
                     "marks": _marks(record, per_word),
                     "film": film if (film := self._film_of(plan, record.name)).exists() else None,
                 }
-                for record, said in zip(records, words, strict=True)
+                for record in records
             ],
         )
 

@@ -10,7 +10,14 @@ from filmkit.core.records import BeatRecord, Rehearsal
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.words.captions import captions
 
-__all__ = ["chapter_title", "script", "script_record", "script_table", "speaker_notes"]
+__all__ = [
+    "chapter_title",
+    "script",
+    "script_record",
+    "script_table",
+    "speaker_notes",
+    "words_per_minute",
+]
 
 ABBREVIATIONS = re.compile(r"\b(gpu|gqa|kv|mha|mla|mqa)\b", re.IGNORECASE)
 
@@ -44,7 +51,7 @@ def _section(record: BeatRecord) -> str:
     """Return the section of one beat."""
     times = f"{_clock(record.start)}–{_clock(record.end)}"
     speed = (
-        f"{_words_per_minute(record):.0f} words a minute, {_characters_per_second(record):.1f} c/s"
+        f"{words_per_minute(record):.0f} words a minute, {_characters_per_second(record):.1f} c/s"
     )
     title = chapter_title(record.name)
     return f"## {times} {title}\n\n{record.narration}\n\n*{record.name}, {speed}*"
@@ -63,7 +70,7 @@ def script_record(entry: SceneEntry, rehearsal: Rehearsal) -> dict[str, Any]:
                 "start": round(record.start, 3),
                 "end": round(record.end, 3),
                 "narration": record.narration,
-                "words_per_minute": round(_words_per_minute(record), 1),
+                "words_per_minute": round(words_per_minute(record), 1),
                 "characters_per_second": round(_characters_per_second(record), 1),
                 "captions": [
                     {"start": round(cue.start, 3), "end": round(cue.end, 3), "lines": cue.lines}
@@ -84,7 +91,7 @@ def script_table(rehearsals: Mapping[SceneEntry, Rehearsal]) -> list[list[str]]:
     for entry, rehearsal in rehearsals.items():
         for record in rehearsal.beats:
             times = f"{record.start:.1f}", f"{_seconds(record):.1f}"
-            speed = f"{_words_per_minute(record):.0f}"
+            speed = f"{words_per_minute(record):.0f}"
             rows.append([entry.slug, record.name, *times, speed, record.narration, ""])
     return rows
 
@@ -93,7 +100,8 @@ def _word_count(record: BeatRecord) -> int:
     return len(record.narration.split())
 
 
-def _words_per_minute(record: BeatRecord) -> float:
+def words_per_minute(record: BeatRecord) -> float:
+    """Return how fast a beat's narration is said, in words a minute."""
     return 60 * _word_count(record) / _seconds(record)
 
 

@@ -128,7 +128,7 @@ function show(scene, choices) {
   }
   state.choices = choices;
   state.chosen = true;
-  byId("welcome").hidden = true;
+  letChoose(false);
   byId("scene").value = scene;
   const entry = state.scenes.find(({ name }) => name === scene);
   document.title = `${entry ? entry.title : scene} · Studio`;
@@ -147,7 +147,7 @@ const HANDLERS = {
     if (wanted) show(wanted, { ...choices, ...kept });
     else {
       state.choices = choices;
-      byId("welcome").hidden = false;
+      letChoose(true);
       byId("scenes").querySelector("button")?.focus();
     }
   },
@@ -529,6 +529,11 @@ function showScenes() {
   );
 }
 
+function letChoose(on) {
+  byId("welcome").hidden = !on;
+  byId("main").classList.toggle("choosing", on);
+}
+
 function showBeats() {
   const list = byId("beats");
   const wanted = state.beats.map(({ name }) => name).join();
@@ -719,6 +724,7 @@ function showCell(cell) {
   [...byId("cell").children].forEach((line, i) => {
     if (line.textContent !== lines[i]) line.textContent = lines[i];
   });
+  byId("value").classList.toggle("masked", Boolean(cell?.masked));
   marks.forEach((mark) => mark.setAttribute("points", cell ? outline(cell) : ""));
   byId("hint").hidden = Boolean(cell);
 }
