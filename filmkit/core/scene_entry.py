@@ -13,6 +13,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+from filmkit.core.errors import SceneCodeError
+
 if TYPE_CHECKING:
     from filmkit.core.stage import Stage
 
@@ -60,9 +62,20 @@ class SceneEntry:
         return bool(re.search(r"\bself\.compared\b", file.read_text(encoding="utf-8")))
 
     def load(self) -> type[Stage]:
-        """Import the scene's class and return it."""
+        """Import the scene's class and return it.
+
+        Raises
+        ------
+        SceneCodeError
+            If the class is not there any more.
+        """
         module = _load_file(self.module, self.file) if self.file else import_module(self.module)
-        stage: type[Stage] = getattr(module, self.cls)
+        stage: type[Stage] | None = getattr(module, self.cls, None)
+        if stage is None:
+            raise SceneCodeError(
+                f"there is no class {self.cls} any more; call it so, or start again with its name",
+                Path(module.__file__ or self.module).name,
+            )
         if self.arrival is None:
             return stage
         from filmkit.core.handover import arriving

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
+from functools import cached_property
 
 from extract.trace import Trace
 from filmkit.core.records import BeatRecord
@@ -48,12 +49,16 @@ class SceneUpdate:
         self._cache = cache
         self._hasher = BeatHasher(find_trace(request.trace), request.options)
         self._digest = self._hasher.source_digest(request.scenes)
-        self._rehearsals = Rehearsals(trace, request.options, self._hasher, cache)
         self._encoding = encoding_of(request.file_format, transparent=False) or MASTER
         self._pools = pools
         self._job: RenderJob | None = None
         self._pool: WorkerPool | None = None
         self._stages: dict[SceneEntry, type[Stage]] = {}
+
+    @cached_property
+    def _rehearsals(self) -> Rehearsals:
+        # It computes keys of its own, which the first picture does not need.
+        return Rehearsals(self._trace, self.request.options, self._hasher, self._cache)
 
     def is_current(self) -> bool:
         """Return whether code and trace are still those that the cache keys were made from."""

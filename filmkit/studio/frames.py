@@ -17,7 +17,7 @@ from PIL import Image
 from extract.trace import Trace
 from filmkit.core.picture_map import picture_map
 from filmkit.core.renderer import FrameSink, Pixels
-from filmkit.core.stage import Stage
+from filmkit.core.stage import Stage, StageError
 from filmkit.decks.cells import ArrayStore, panels_of
 from filmkit.render.errors import explain
 from filmkit.render.request import RenderOptions, RenderRequest
@@ -60,7 +60,7 @@ def read_frame(
 
     Raises
     ------
-    LookupError
+    StageError
         When the scene has no such frame.
     Exception
         Any error of the scene's code.
@@ -83,7 +83,7 @@ def read_frame(
     running = stage(trace, options.settings, beat_sink=sink)
     running.render()
     if not found:
-        raise LookupError(f"there is no frame {frame} in beat {beat}")
+        raise StageError(f"there is no frame {frame} in beat {beat}")
     return found
 
 

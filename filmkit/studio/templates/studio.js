@@ -78,6 +78,7 @@ const beatNamed = (name) => state.beats.find((beat) => beat.name === name);
 const current = () => beatNamed(state.name);
 const last = (beat) => Math.max(0, (beat.frames ?? 1) - 1);
 const pressed = (id) => byId(id).getAttribute("aria-pressed") === "true";
+const follows = () => state.edited && pressed("follow") && !state.playing;
 const film = (beat) => (beat && !beat.stale ? beat.film : null);
 
 // The connection to the studio.
@@ -162,6 +163,14 @@ const HANDLERS = {
     frames.settle();
   },
 
+  // Comes early, so that the touched beat can be asked for before its picture is drawn anyway.
+  touched({ beat }) {
+    if (beat !== state.name && beatNamed(beat) && follows()) {
+      goTo(beat, Infinity);
+      refresh();
+    }
+  },
+
   model({ name, tokens, axes }) {
     Object.assign(state, { tokens, axes });
     byId("model").textContent = WORDS.model(name);
@@ -184,9 +193,8 @@ const HANDLERS = {
     }));
     document.documentElement.style.setProperty("--ratio", frame[0] / frame[1]);
     byId("outline").setAttribute("viewBox", `0 0 ${frame[0]} ${frame[1]}`);
-    const follows = state.edited && pressed("follow") && !state.playing;
     if (!current()) Object.assign(state, { name: beats[0].name, at: Infinity });
-    if (follows && touched && touched !== state.name) goTo(touched, Infinity);
+    if (touched && touched !== state.name && follows()) goTo(touched, Infinity);
     showBeats();
     refresh();
   },

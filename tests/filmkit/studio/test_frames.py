@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from extract.trace import Trace
+from filmkit.core.errors import StageError
 from filmkit.core.records import StageSettings
 from filmkit.render.quality import QUALITIES
 from filmkit.render.request import RenderOptions
@@ -75,5 +76,5 @@ def test_panels_are_where_they_are_on_that_frame(trace: Trace) -> None:
 
 @pytest.mark.parametrize(("beat", "frame"), [("queries", 10_000), ("none", 0)])
 def test_a_frame_that_is_not_there_is_refused(trace: Trace, beat: str, frame: int) -> None:
-    with pytest.raises(LookupError, match=f"no frame {frame} in beat {beat}"):
+    with pytest.raises(StageError, match=f"no frame {frame} in beat {beat}"):
         read_frame(Cells, trace, OPTIONS, beat, frame)
