@@ -26,7 +26,6 @@ from __future__ import annotations
 import json
 import os
 import threading
-import time
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, replace
@@ -96,11 +95,9 @@ class _Artist:
         self._folder = folder
         self._messages = messages
         self._lock = threading.Lock()
-        self._start = time.perf_counter()
 
     def _tell(self, kind: str, **content: Any) -> None:
-        seconds = round(time.perf_counter() - self._start, 3)
-        message = json.dumps({"kind": kind, "seconds": seconds, **content}, default=str)
+        message = json.dumps({"kind": kind, **content}, default=str)
         # The page may be gone: then this process is about to be stopped.
         with self._lock, suppress(OSError):
             self._messages.send_bytes(message.encode())

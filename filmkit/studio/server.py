@@ -258,7 +258,7 @@ def serve(
         listening.bind((HOST, 0))
         listening.listen()  # whoever reads the address may be quicker than the server
         studio = Studio(
-            entries={entry.slug: entry for entry in (*entries, *request.scenes)},
+            entries={entry.slug: entry for entry in (*request.scenes, *entries)},
             initial=request.scenes[0].slug if request.scenes else "",
             # All processes share one cache, even if it is a temporary one.
             request=replace(request, cache=cache.folder, keep_cache=True),

@@ -6,7 +6,6 @@ import asyncio
 import json
 import multiprocessing
 import threading
-import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import ExitStack, suppress
@@ -285,8 +284,6 @@ class Session:
             case "plan":
                 for beat in message["beats"]:
                     beat["film"] = self._made.address(beat["film"])
-        # From the edit on, as the page sees it.
-        message["seconds"] = round(time.monotonic() - artist.begun, 2)
         await self._websocket.send_json(message)
 
     async def _tell_controls(self, message: Mapping[str, Any]) -> None:
@@ -317,7 +314,6 @@ class _Artist:
         folder: Path,
         post: Callable[[_Artist, bytes | None], None],
     ) -> None:
-        self.begun = time.monotonic()
         self._post = post
         self._frames: OrderedDict[tuple[str, int, bool], str] = OrderedDict()
         messages, theirs = multiprocessing.Pipe(duplex=False)

@@ -70,6 +70,8 @@ const state = {
   playing: false,
   chosen: false, // whether what is drawn now was chosen on the page, not edited
   pointer: null,
+  began: 0, // when the last edit was noticed
+  pictured: true, // whether a picture has come since
   tokens: [],
   axes: {},
 };
@@ -94,7 +96,7 @@ function connect() {
     HANDLERS[message.kind](message);
   });
   socket.addEventListener("close", () => {
-    byId("status").textContent = WORDS.ended;
+    tell(WORDS.ended);
     pause();
     if (answered) lost();
     setTimeout(connect, RETRY);
@@ -140,7 +142,7 @@ function show(scene, choices) {
 const HANDLERS = {
   hello({ scenes, scene, choices }) {
     state.scenes = scenes;
-    byId("status").textContent = "";
+    tell("");
     showScenes();
     const kept = Object.fromEntries(new URLSearchParams(location.hash.slice(1)));
     const wanted = scenes.some(({ name }) => name === kept.scene) ? kept.scene : scene;
@@ -154,7 +156,8 @@ const HANDLERS = {
   },
 
   drawing() {
-    byId("status").textContent = WORDS.drawing;
+    tell(WORDS.drawing);
+    Object.assign(state, { began: performance.now(), pictured: false });
     frames.forget();
     state.edited = !state.chosen;
     state.chosen = false;
@@ -199,11 +202,11 @@ const HANDLERS = {
     refresh();
   },
 
-  still({ beat, still, seconds }) {
+  still({ beat, still }) {
     const drawn = beatNamed(beat);
     if (!drawn) return;
     Object.assign(drawn, { still, redrawn: true });
-    byId("status").textContent = WORDS.picture(seconds.toFixed(2));
+    tellPicture();
     showBeat(drawn);
     if (beat === state.name && state.at >= last(drawn) && !film(drawn)) showPicture(still);
   },
@@ -229,7 +232,7 @@ const HANDLERS = {
     if (!beat) return;
     Object.assign(beat, { film: address, stale: false });
     const ready = state.beats.filter(film).length;
-    byId("status").textContent = WORDS.films(ready, state.beats.length);
+    tell(WORDS.films(ready, state.beats.length), { aloud: false });
     showBeat(beat);
     showTrack();
     if (name !== state.name) return;
@@ -237,13 +240,13 @@ const HANDLERS = {
     else showFrame();
   },
 
-  done({ seconds }) {
-    byId("status").textContent = WORDS.done(one(seconds));
+  done() {
+    tell(WORDS.done(one(sinceEdit())));
   },
 
   error({ text }) {
     showError(text);
-    byId("status").textContent = WORDS.failed;
+    tell(WORDS.failed);
   },
 
   frame(answer) {
@@ -254,6 +257,22 @@ const HANDLERS = {
 function showError(text) {
   byId("error").textContent = text;
   byId("error").hidden = !text;
+  showHint();
+}
+
+// Say what is going on; how far the films are is not read out each time.
+function tell(text, { aloud = true } = {}) {
+  byId("status").setAttribute("aria-live", aloud ? "polite" : "off");
+  byId("status").textContent = text;
+}
+
+const sinceEdit = () => (performance.now() - state.began) / 1000;
+
+// Say how long the first picture after an edit took.
+function tellPicture() {
+  if (state.pictured) return;
+  state.pictured = true;
+  tell(WORDS.picture(sinceEdit().toFixed(2)));
 }
 
 // The numbers of frames. One question is under way at a time; of those that come meanwhile, the
@@ -285,7 +304,10 @@ const frames = {
       if (!answer.error) {
         const { arrays } = answer;
         this.reader = new CellReader({ arrays, tokens: state.tokens, axes: state.axes });
-        if (answer.picture && !film(beat)) showPicture(answer.picture);
+        if (answer.picture && !film(beat)) {
+          showPicture(answer.picture);
+          tellPicture();
+        }
       }
       showPanels(answer.panels ?? []);
       pointed();
@@ -848,7 +870,7 @@ byId("help-button").addEventListener("click", () => byId("help").showModal());
 byId("scene").addEventListener("change", () => show(byId("scene").value, state.choices));
 
 document.documentElement.style.setProperty("--ratio", 16 / 9);
-byId("status").textContent = WORDS.connecting;
+tell(WORDS.connecting);
 // The token is in a cookie now: nobody needs to see it in the address.
 history.replaceState(null, "", `/${location.hash}`);
 connect();
