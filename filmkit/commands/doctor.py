@@ -82,6 +82,7 @@ EXTRAS = {
     "decks": "slides for PowerPoint, Keynote and Google Slides",
     "docs": "documentation of mobjects and animations, with make docs",
     "extract": "traces of other prompts and models, with python -m extract",
+    "studio": "a page that shows a scene while you edit it, with studio",
     "voice": "speaking the narration, with --voice piper",
 }
 

@@ -38,6 +38,7 @@ __all__ = [
     "CONTEXT_SETTINGS",
     "DEFAULT_OUT",
     "FPS",
+    "LOCAL_RESOURCES",
     "PROGRAM",
     "QUIET",
     "RESOURCES",
@@ -267,18 +268,12 @@ FPS = cloup.option(
     help="Frames per second, instead of those of --quality.",
 )
 
-RESOURCES = (
+LOCAL_RESOURCES = (
     cloup.option(
         "--jobs",
         type=click.IntRange(min=1),
         metavar="N",
         help="Number of processes that draw.  [default: one per core]",
-    ),
-    cloup.option(
-        "--cluster",
-        metavar="tcp://HOST:PORT|tls://...",
-        callback=_scheduler_address,
-        help="Address of a Dask scheduler whose workers draw, instead of this machine.",
     ),
     cloup.option(
         "--cache",
@@ -293,6 +288,15 @@ RESOURCES = (
         flag_value=False,
         default=True,
         help="Render everything again, and store nothing in the cache.",
+    ),
+)
+RESOURCES = (
+    *LOCAL_RESOURCES,
+    cloup.option(
+        "--cluster",
+        metavar="tcp://HOST:PORT|tls://...",
+        callback=_scheduler_address,
+        help="Address of a Dask scheduler whose workers draw, instead of this machine.",
     ),
 )
 

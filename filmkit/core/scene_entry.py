@@ -14,6 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+from filmkit.core.errors import SceneCodeError
 from filmkit.core.language import (
     Language,
     _,
@@ -95,9 +96,20 @@ class SceneEntry:
         return f"{self.slug}{current_language().file_suffix}"
 
     def load(self) -> type[Stage]:
-        """Import the scene's class and return it."""
+        """Import the scene's class and return it.
+
+        Raises
+        ------
+        SceneCodeError
+            If the class is not there any more.
+        """
         module = _load_file(self.module, self.file) if self.file else import_module(self.module)
-        stage: type[Stage] = getattr(module, self.cls)
+        stage: type[Stage] | None = getattr(module, self.cls, None)
+        if stage is None:
+            raise SceneCodeError(
+                f"there is no class {self.cls} any more; call it so, or start again with its name",
+                Path(module.__file__ or self.module).name,
+            )
         if self.arrival is None:
             return stage
         from filmkit.core.handover import arriving

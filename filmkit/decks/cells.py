@@ -13,7 +13,7 @@ from extract.trace import Trace
 from filmkit.core.language import N_, _
 from filmkit.words.alt import TENSOR_KINDS
 
-__all__ = ["MASKED", "ArrayStore", "axis_names", "panels_of"]
+__all__ = ["MASKED", "ArrayStore", "axis_names", "cell_words", "panels_of"]
 
 MASKED = np.float32(np.inf)
 """Value of a cell that the causal mask removes. A cell that is not drawn is NaN."""
@@ -35,6 +35,15 @@ _AXES = {
 def axis_names() -> dict[str, str]:
     """Return what one step along each axis is called; on all other axes it is a "channel"."""
     return {axis: _(name) for axis, name in _AXES.items()}
+
+
+def cell_words() -> dict[str, str]:
+    """Return what else is said about a cell, by the names that ``templates/cells.js`` asks for."""
+    return {
+        "channel": _("channel"),
+        "cell": _("row {row}, column {column}"),
+        "masked": _("masked: the word comes later"),
+    }
 
 
 class ArrayStore:

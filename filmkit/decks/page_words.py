@@ -6,6 +6,7 @@ What never changes stands in the templates.
 from __future__ import annotations
 
 from filmkit.core.language import N_, _
+from filmkit.decks.cells import cell_words
 
 __all__ = ["page_words"]
 
@@ -14,9 +15,6 @@ WORDS = {
     "paused": N_("Resume"),
     "holds": N_("Play again"),
     "pressForVoice": N_("Press M to hear the voice: the browser wants a key or a click first."),
-    "masked": N_("masked: the word comes later"),
-    "cell": N_("row {row}, column {column}"),
-    "channel": N_("channel"),
     "end": N_("The end"),
     "speaker": N_("Speaker: {title}"),
     "noWindow": N_(
@@ -67,4 +65,4 @@ WORDS = {
 
 def page_words() -> dict[str, str]:
     """Return the words of the page by their names."""
-    return {name: _(text) for name, text in WORDS.items()}
+    return {name: _(text) for name, text in WORDS.items()} | cell_words()

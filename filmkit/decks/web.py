@@ -33,7 +33,7 @@ from filmkit.decks.slides import Slide
 __all__ = ["colours_of", "data_uri", "fonts", "render_page", "write_web"]
 
 # The page's script, in the order in which its parts run.
-SCRIPTS = ("deck.js", "talk.js", "live.js", "begin.js")
+SCRIPTS = ("cells.js", "deck.js", "talk.js", "live.js", "begin.js")
 
 WEIGHTS = {400: "Regular", 600: "Semibold"}
 

@@ -9,22 +9,24 @@ a traceback.
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import pickle
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import chdir, contextmanager
 from importlib import import_module
 from multiprocessing import forkserver
+from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
 import click
 
-__all__ = ["clean_process"]
+__all__ = ["clean_process", "start_server"]
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -36,7 +38,7 @@ for name in [*sys.modules]:
     if name.partition(".")[0] in ("extract", "filmkit", "scenes"):
         del sys.modules[name]
 from filmkit.render.clean_process import _run
-_run(function, arguments)
+_run(function, arguments, connections)
 """
 LIBRARIES = [
     "av",
@@ -57,7 +59,9 @@ LIBRARIES = [
 ]
 
 
-def clean_process(function: str, *arguments: object) -> BaseProcess:
+def clean_process(
+    function: str, *arguments: object, connections: Sequence[Connection] = ()
+) -> BaseProcess:
     """Return a process, not yet started, that imports the project anew and calls a function of it.
 
     Parameters
@@ -66,7 +70,24 @@ def clean_process(function: str, *arguments: object) -> BaseProcess:
         The function, as "module:name".
     arguments
         Its arguments; they must be picklable.
+    connections
+        Ends of pipes, which are further arguments. If there are some, an error is not printed but
+        sent through the first of them, as JSON: {"kind": "error", "text": one line}.
     """
+    start_server()
+    # Unpickling imports the classes of the arguments from the project, so it must happen inside the
+    # process, where errors are caught: here the arguments are pickled by hand.
+    names = {
+        "function": function,
+        "arguments": pickle.dumps(arguments),
+        "connections": tuple(connections),
+    }
+    process: BaseProcess = CONTEXT.Process(target=exec, args=(START, names))
+    return process
+
+
+def start_server() -> None:
+    """Let the server process load the libraries, unless it does already; only Linux has one."""
     if sys.platform == "linux":
         CONTEXT.set_forkserver_preload(LIBRARIES)
         # The server would take libraries, and Manim its settings, from the current folder. Manim
@@ -74,11 +95,6 @@ def clean_process(function: str, *arguments: object) -> BaseProcess:
         # installed elsewhere.
         with chdir(sys.prefix), _first_on_path(PROJECT):
             forkserver.ensure_running()
-    # Unpickling imports the classes of the arguments from the project, so it must happen inside the
-    # process, where errors are caught: here the arguments are pickled by hand.
-    names = {"function": function, "arguments": pickle.dumps(arguments)}
-    process: BaseProcess = CONTEXT.Process(target=exec, args=(START, names))
-    return process
 
 
 @contextmanager
@@ -95,11 +111,11 @@ def _first_on_path(folder: Path) -> Iterator[None]:
             os.environ["PYTHONPATH"] = before
 
 
-def _run(function: str, arguments: bytes) -> None:
+def _run(function: str, arguments: bytes, connections: Sequence[Connection]) -> None:
     """Call the function; report an exception as one line and exit with code 1."""
     try:
         module, _, name = function.partition(":")
-        getattr(import_module(module), name)(*pickle.loads(arguments))
+        getattr(import_module(module), name)(*pickle.loads(arguments), *connections)
     except KeyboardInterrupt:
         pass
     except Exception as error:
@@ -111,5 +127,9 @@ def _run(function: str, arguments: bytes) -> None:
         text = " ".join(str(error).split())
         # Without control characters, which a terminal obeys.
         text = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
-        click.echo(f"Error: {type(error).__name__}: {text} ({lines[-1]})", err=True)
+        line = f"{type(error).__name__}: {text} ({lines[-1]})"
+        if connections:
+            connections[0].send_bytes(json.dumps({"kind": "error", "text": line}).encode())
+        else:
+            click.echo(f"Error: {line}", err=True)
         sys.exit(1)

@@ -24,43 +24,25 @@ from extract.temporary import temporary_folder
 from extract.trace import Trace
 from filmkit.core.language import catalogue_folder
 from filmkit.core.project import PROJECT
-from filmkit.core.records import BeatRecord
-from filmkit.core.scene_entry import SceneEntry
-from filmkit.core.stage import Stage
 from filmkit.render.cache import Cache, open_cache
 from filmkit.render.clean_process import clean_process
-from filmkit.render.delivery import encoding_of, target_of
-from filmkit.render.films import (
-    Plan,
-    beat_film,
-    finished_files,
-    plan_scene,
-    unfinished_tasks,
-    with_overlays,
-)
+from filmkit.render.delivery import target_of
+from filmkit.render.films import Plan, beat_film, finished_files
 from filmkit.render.jobs import beat_chapters, film_cues, wanted_beats, write_film
-from filmkit.render.keys import BeatHasher
-from filmkit.render.movie import MASTER
-from filmkit.render.overlay import film_overlays
-from filmkit.render.preview import ContactSheet, open_contact_sheet, save_sheet
-from filmkit.render.rehearsals import Rehearsals
+from filmkit.render.preview import ContactSheet, save_sheet
 from filmkit.render.request import RenderRequest, for_each_scene, load_trace
 from filmkit.render.runner import manim_config
 from filmkit.render.traces import find_trace
+from filmkit.render.update import SceneUpdate
 from filmkit.render.workers import (
     CLEANUP_SECONDS,
-    FORK,
     BeatTask,
-    LocalWorkerPool,
-    RenderJob,
-    WorkerPool,
     children_ignore_ctrl_c,
-    core_count,
     stopping_with_parent,
 )
 from filmkit.words.captions import vtt
 
-__all__ = ["EditWatcher", "update_outputs", "watch"]
+__all__ = ["EditWatcher", "syntax_errors", "update_outputs", "watch"]
 
 CODE = ("filmkit", "scenes", "extract")  # folders of the project that hold code
 READ = (".py", ".po")  # how files of code and of translations end
@@ -101,6 +83,7 @@ class EditWatcher(FileSystemEventHandler):
         for folder in {self._trace_file.parent, *self._beside, *there}:
             self._observer.schedule(self, str(folder))
         self._contents: dict[Path, bytes] = {}
+        self._ended = False
 
     def __enter__(self) -> Self:
         self._observer.start()
@@ -108,6 +91,8 @@ class EditWatcher(FileSystemEventHandler):
         return self
 
     def __exit__(self, *failure: object) -> None:
+        self._ended = True
+        self._changed.set()
         self._observer.stop()
         self._observer.join()
 
@@ -122,9 +107,14 @@ class EditWatcher(FileSystemEventHandler):
         return [path for path in self._contents if path != self._trace_file]
 
     def wait(self) -> list[Path]:
-        """Wait for an edit, and return the files whose content has changed, sorted."""
+        """Wait for an edit, and return the files whose content has changed, sorted.
+
+        There are none if the ``with`` block is left meanwhile, by another thread.
+        """
         while True:
             self._changed.wait()
+            if self._ended:
+                return []
             while self._changed.is_set():
                 self._changed.clear()
                 time.sleep(SETTLE_SECONDS)
@@ -189,7 +179,7 @@ def watch(request: RenderRequest, *, films: bool) -> NoReturn:
         # All processes share one cache, even if it is a temporary one.
         with_cache = replace(request, cache=cache.folder, keep_cache=True)
         print_line(request, "watching scenes, mobjects and the trace; Ctrl-C ends")
-        since, broken = time.time(), _syntax_errors(watcher.code())
+        since, broken = time.time(), _report_broken(watcher.code())
         while True:
             with ExitStack() as stack:
                 if not broken:
@@ -198,25 +188,31 @@ def watch(request: RenderRequest, *, films: bool) -> NoReturn:
                 since = time.time()
                 # While edited files have syntax errors there is nothing new to draw, so the
                 # process goes on.
-                while broken := _syntax_errors({*broken, *edited}):
+                while broken := _report_broken({*broken, *edited}):
                     edited = watcher.wait()
                     since = time.time()
 
 
-def _syntax_errors(files: Iterable[Path]) -> set[Path]:
-    """Return the files that are not valid Python, after printing one line for each."""
-    broken = set()
+def syntax_errors(files: Iterable[Path]) -> dict[Path, str]:
+    """Return the files that are not valid Python, each with one line: its name, where and why."""
+    broken = {}
     for path in files:
         if path.suffix == ".py" and path.exists():
             try:
                 compile(path.read_bytes(), path, "exec")
             except (SyntaxError, ValueError) as error:
-                broken.add(path)
                 shown = path.relative_to(PROJECT) if path.is_relative_to(PROJECT) else path
                 where = f"{shown} line {getattr(error, 'lineno', 1)}"
-                message = getattr(error, "msg", error)
-                echo(f"Error: {where}: {message}; the last good pictures stay", err=True)
+                broken[path] = f"{where}: {getattr(error, 'msg', error)}"
     return broken
+
+
+def _report_broken(files: Iterable[Path]) -> set[Path]:
+    """Return the files that are not valid Python, after printing one line for each."""
+    broken = syntax_errors(files)
+    for line in broken.values():
+        echo(f"Error: {line}; the last good pictures stay", err=True)
+    return set(broken)
 
 
 @contextmanager
@@ -269,7 +265,7 @@ def update_outputs(request: RenderRequest, shown: Path, films: bool, since: floa
         ExitStack() as pools,
     ):
         trace = load_trace(replace(request, quiet=True))
-        update = _Update(request, trace, cache, shown, since, pools)
+        update = _Update(request, trace, cache, pools, shown=shown, since=since)
         sheets = for_each_scene(request, request.scenes, update.open_contact_sheet)
         plans = for_each_scene(request, sheets, update.plan) if films else {}
         if not update.is_current():
@@ -279,19 +275,15 @@ def update_outputs(request: RenderRequest, shown: Path, films: bool, since: floa
         for_each_scene(request, plans, lambda entry: update.film(plans[entry]))
 
 
-class _Update:
+class _Update(SceneUpdate):
     """One update of all outputs; see :func:`update_outputs`.
 
     Parameters
     ----------
     request, shown, since
         As for :func:`update_outputs`.
-    trace
-        The trace of the request.
-    cache
-        The cache that holds pictures, masters and segments.
-    pools
-        Closes the worker pool in the end.
+    trace, cache, pools
+        As for :class:`SceneUpdate`.
     """
 
     def __init__(
@@ -299,78 +291,17 @@ class _Update:
         request: RenderRequest,
         trace: Trace,
         cache: Cache,
+        pools: ExitStack,
+        *,
         shown: Path,
         since: float,
-        pools: ExitStack,
     ) -> None:
-        self._request = request
-        self._trace = trace
-        self._cache = cache
-        self._hasher = BeatHasher(find_trace(request.trace), request.options)
-        self._digest = self._hasher.source_digest(request.scenes)
+        super().__init__(request, trace, cache, pools)
         self._shown_file = shown
         self._shown: dict[str, dict[str, str]] = (
             json.loads(shown.read_text(encoding="utf-8")) if shown.exists() else {}
         )
-        self._rehearsals = Rehearsals(trace, request.options, self._hasher, cache)
-        self._encoding = encoding_of(request.file_format, transparent=False) or MASTER
         self._since = since
-        self._pools = pools
-        self._job: RenderJob | None = None
-        self._pool: WorkerPool | None = None
-        self._stages: dict[SceneEntry, type[Stage]] = {}
-
-    def is_current(self) -> bool:
-        """Return whether code and trace are still those that the cache keys were made from."""
-        return self._hasher.source_digest(self._request.scenes) == self._digest
-
-    def open_contact_sheet(self, entry: SceneEntry) -> ContactSheet:
-        self._stages[entry] = entry.load()
-        return open_contact_sheet(entry, trace=self._trace, hasher=self._hasher, cache=self._cache)
-
-    def plan(self, entry: SceneEntry) -> Plan:
-        request = self._request
-        rehearsal = self._rehearsals.get(entry)
-        plan = plan_scene(
-            entry,
-            wanted_beats(entry, self._trace, request.beat, "--beat"),
-            rehearsal=rehearsal,
-            quality=request.quality,
-            hasher=self._hasher,
-            cache=self._cache,
-            encoding=self._encoding,
-        )
-        overlays = film_overlays(
-            map(rehearsal.beat, plan.beats),
-            request.quality,
-            with_captions=request.captions == "burn",
-        )
-        return with_overlays(plan, overlays, request.options.settings)
-
-    def prepare_pool(self, plans: Iterable[Plan]) -> None:
-        """Collect the unfinished tasks of all films; the pool starts when it is first needed."""
-        tasks = tuple(task for plan in plans for task in unfinished_tasks(plan, self._cache))
-        if tasks:
-            request = self._request
-            self._job = RenderJob(
-                tasks,
-                find_trace(request.trace),
-                request.options,
-                MASTER,
-                self._encoding,
-                request.verbosity,
-                request.verbose,
-                self._digest,
-                request.scenes,
-            )
-
-    def _start_pool(self) -> WorkerPool | None:
-        """Start the worker pool on the first call; return None if all beats are rendered."""
-        if self._job and not self._pool:
-            size = min(self._request.jobs or core_count(), len(self._job.tasks))
-            # Forks of this process, which has loaded all libraries and laid out all text already.
-            self._pool = self._pools.enter_context(LocalWorkerPool(self._job, size, FORK))
-        return self._pool
 
     def sheet(self, contact_sheet: ContactSheet, plan: Plan | None) -> None:
         """Draw the missing pictures of a contact sheet, and write the sheet.
@@ -388,7 +319,7 @@ class _Update:
         def save() -> None:
             shown = {beat: str(path) for beat, path in now.items()}
             if shown != self._shown.get(slug):
-                self._print_path(save_sheet(self._request, contact_sheet, now))
+                self._print_path(save_sheet(self.request, contact_sheet, now))
                 self._shown[slug] = shown
                 write_text(self._shown_file, json.dumps(self._shown))
 
@@ -404,8 +335,7 @@ class _Update:
                 self._film_of_first(plan)
 
         try:
-            stage = self._stages[contact_sheet.entry]
-            contact_sheet.draw(stage, self._trace, self._request.options, on_drawn)
+            self.draw(contact_sheet, on_drawn)
         finally:
             save()
 
@@ -427,22 +357,18 @@ class _Update:
         """
         key = f"{plan.entry.slug} film"
         keys = {str(number): str(task.output) for number, task in enumerate(plan.tasks)}
-        if self._request.captions in ("files", "mux"):
-            keys["captions"] = vtt(film_cues(self._records(plan), self._request.quality))
+        if self.request.captions in ("files", "mux"):
+            keys["captions"] = vtt(film_cues(self.records(plan), self.request.quality))
         if self._shown.get(key) != keys:
             self._deliver(plan)
             self._shown[key] = keys
             write_text(self._shown_file, json.dumps(self._shown))
 
-    def _records(self, plan: Plan) -> list[BeatRecord]:
-        """Return the records of the beats in a film."""
-        return [self._rehearsals.get(plan.entry).beat(beat) for beat in plan.beats]
-
     def _deliver(self, plan: Plan) -> None:
         """Write a film, and print its path."""
-        request, records = self._request, self._records(plan)
+        request, records = self.request, self.records(plan)
         target = target_of(request.out / plan.name, request.file_format)
-        pool = self._start_pool()
+        pool = self.start_pool()
         files = (
             finished_files(plan, target, pool, lambda frames: None)
             if pool
@@ -454,4 +380,4 @@ class _Update:
 
     def _print_path(self, path: Path) -> None:
         """Print the path of a written file, and the seconds since the edit."""
-        print_line(self._request, f"{path}  ({time.time() - self._since:.1f} s)")
+        print_line(self.request, f"{path}  ({time.time() - self._since:.1f} s)")

@@ -11,7 +11,7 @@ from filmkit.core.records import BeatRecord, Rehearsal
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.words.captions import captions
 
-__all__ = ["script", "script_record", "script_table", "speaker_notes"]
+__all__ = ["script", "script_record", "script_table", "speaker_notes", "words_per_minute"]
 
 
 def speaker_notes(rehearsal: Rehearsal) -> dict[str, str]:
@@ -49,7 +49,7 @@ def _section(record: BeatRecord) -> str:
     times = f"{_clock(record.start)}–{_clock(record.end)}"
     speed = _(
         "{words} words a minute, {characters} c/s",
-        words=format_count(_words_per_minute(record)),
+        words=format_count(words_per_minute(record)),
         characters=format_decimal(_characters_per_second(record), 1),
     )
     title = record.title
@@ -69,7 +69,7 @@ def script_record(entry: SceneEntry, rehearsal: Rehearsal) -> dict[str, Any]:
                 "start": round(record.start, 3),
                 "end": round(record.end, 3),
                 "narration": record.narration,
-                "words_per_minute": round(_words_per_minute(record), 1),
+                "words_per_minute": round(words_per_minute(record), 1),
                 "characters_per_second": round(_characters_per_second(record), 1),
                 "captions": [
                     {"start": round(cue.start, 3), "end": round(cue.end, 3), "lines": cue.lines}
@@ -100,7 +100,7 @@ def script_table(
     for entry, rehearsal in rehearsals.items():
         for record in rehearsal.beats:
             times = f"{record.start:.1f}", f"{_seconds(record):.1f}"
-            speed = f"{_words_per_minute(record):.0f}"
+            speed = f"{words_per_minute(record):.0f}"
             said = record.narration, ""
             if english is not None:
                 said = english[entry].beat(record.name).narration, record.narration
@@ -112,7 +112,8 @@ def _word_count(record: BeatRecord) -> float:
     return current_language().word_count(record.narration)
 
 
-def _words_per_minute(record: BeatRecord) -> float:
+def words_per_minute(record: BeatRecord) -> float:
+    """Return how fast a beat's narration is said, in words a minute."""
     return 60 * _word_count(record) / _seconds(record)
 
 

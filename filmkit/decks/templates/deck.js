@@ -1,18 +1,10 @@
-"use strict";
 const data = JSON.parse(document.getElementById("data").textContent);
 // Every word that the scripts put on the page, in its language.
 const WORDS = data.words;
 
-// How numbers are written in this language.
-const language = document.documentElement.lang;
-const POINT = new Intl.NumberFormat(language)
-  .formatToParts(0.5)
-  .find((part) => part.type === "decimal").value;
-const PERCENT = new Intl.NumberFormat(language, { style: "percent" }).format(0);
-
-// A text of WORDS with its {names} filled in.
+// One of them with its {names} filled in.
 function say(name, values) {
-  return WORDS[name].replace(/\{(\w+)\}/g, (_, key) => values[key]);
+  return filled(WORDS[name], values);
 }
 const slides = data.slides;
 const byId = (id) => document.getElementById(id);
@@ -263,95 +255,14 @@ function showMessage(text) {
   gone = setTimeout(() => (toast.hidden = true), 6000);
 }
 
-// Cells. A panel is seen in perspective: a projective map, found from its corners, leads from the
-// picture to its cells. Where panels overlap, the one drawn last is on top.
+// The value under the pointer.
 
-const decoded = new Map();
-
-function values(number) {
-  if (!decoded.has(number)) {
-    const bytes = Uint8Array.from(atob(data.arrays[number]), (c) => c.charCodeAt(0));
-    decoded.set(number, new DataView(bytes.buffer));
-  }
-  return decoded.get(number);
-}
-
-// The projective map from the unit square to four corners, as a 3 x 3 matrix in row order.
-function toCorners([[x0, y0], [x1, y1], [x2, y2], [x3, y3]]) {
-  const [dx1, dx2, dx3] = [x1 - x2, x3 - x2, x0 - x1 + x2 - x3];
-  const [dy1, dy2, dy3] = [y1 - y2, y3 - y2, y0 - y1 + y2 - y3];
-  const area = dx1 * dy2 - dx2 * dy1;
-  if (!area) return null;
-  const g = (dx3 * dy2 - dx2 * dy3) / area;
-  const h = (dx1 * dy3 - dx3 * dy1) / area;
-  return [x1 - x0 + g * x1, x3 - x0 + h * x3, x0, y1 - y0 + g * y1, y3 - y0 + h * y3, y0, g, h, 1];
-}
-
-// The inverse of a 3 x 3 matrix, up to a factor, which does not matter to a projective map.
-function inverse([a, b, c, d, e, f, g, h, i]) {
-  return [
-    e * i - f * h, c * h - b * i, b * f - c * e,
-    f * g - d * i, a * i - c * g, c * d - a * f,
-    d * h - e * g, b * g - a * h, a * e - b * d,
-  ];
-}
-
-function project(m, x, y) {
-  const w = m[6] * x + m[7] * y + m[8];
-  return [(m[0] * x + m[1] * y + m[2]) / w, (m[3] * x + m[4] * y + m[5]) / w];
-}
-
-function cellAt(x, y) {
-  const panels = slides[state.index].panels;
-  for (let n = panels.length - 1; n >= 0; n--) {
-    const panel = panels[n];
-    const toPicture = (panel.toPicture ??= toCorners(panel.corners));
-    if (!toPicture) continue; // seen exactly from the side
-    const [across, down] = project((panel.toPanel ??= inverse(toPicture)), x, y);
-    if (!(across >= 0 && across < 1 && down >= 0 && down < 1)) continue;
-    const [rows, columns] = panel.shape;
-    const row = Math.floor(down * rows);
-    const column = Math.floor(across * columns);
-    const value = values(panel.values).getFloat32(4 * (row * columns + column), true);
-    if (Number.isNaN(value)) continue; // not drawn: the panel below is visible
-    return { panel, row, column, value, masked: value === Infinity };
-  }
-  return null;
-}
+const cells = new CellReader(data);
 
 function cellUnder(event) {
-  const [width, height] = slides[state.index].frame;
+  const { panels, frame: [width, height] } = slides[state.index];
   const { x, y } = share(event, stage);
-  return cellAt(x * width, y * height);
-}
-
-// The index of a cell along each axis of its tensor.
-function tensorIndex({ panel, row, column }) {
-  const spans = panel.index.filter(Array.isArray).length;
-  const steps = panel.transposed ? [column, row] : [row, column];
-  if (spans === 1) steps.shift();
-  return panel.index.map((axis) => (Array.isArray(axis) ? axis[0] + steps.shift() : axis));
-}
-
-// Two lines about a cell: what its row and column stand for, and its place in the trace.
-function describe(cell) {
-  const { panel, row, column } = cell;
-  if (!panel.axes.length) return [say("cell", { row, column }), panel.name];
-  const index = tensorIndex(cell);
-  const words = panel.axes.map((axis, i) => {
-    const step = data.axes[axis] ?? WORDS.channel;
-    const at = index[i];
-    return axis.endsWith("pos") ? `${step} “${data.tokens[at]}” (${at})` : `${step} ${at}`;
-  });
-  const entry = panel.tensor ? `${panel.tensor}[${index.join(", ")}]` : `[${index.join(", ")}]`;
-  return [words.join("  ·  "), `${panel.name}  ·  ${entry}`];
-}
-
-// A number with four significant digits.
-function digits(value) {
-  const size = Math.abs(value);
-  const text = size && (size < 1e-4 || size >= 1e6) ? value.toExponential(3) : value.toPrecision(4);
-  return text.replaceAll("-", "−").replace(".", POINT);
+  return cells.at(panels, x * width, y * height);
 }
 
 function showTip(event) {
@@ -364,11 +275,10 @@ function showTip(event) {
     hideTip();
     return false;
   }
-  const [words, index] = describe(cell);
-  const texts = [cell.masked ? WORDS.masked : digits(cell.value), words, index];
+  const texts = cells.describe(cell);
   [...tip.children].forEach((line, i) => (line.textContent = texts[i]));
-  tip.dataset.value = cell.masked ? "masked" : digits(cell.value);
-  outline(cell);
+  tip.dataset.value = cell.masked ? "masked" : texts[0];
+  marks.forEach((mark) => mark.setAttribute("points", outline(cell)));
   tip.hidden = false;
   const { width: w, height: h } = tip.getBoundingClientRect();
   const gap = event.pointerType === "touch" ? 34 : 18;
@@ -376,14 +286,6 @@ function showTip(event) {
   const top = event.clientY - gap - h > 0 ? event.clientY - gap - h : event.clientY + gap;
   tip.style.transform = `translate(${Math.max(8, Math.min(left, innerWidth - w - 8))}px, ${top}px)`;
   return true;
-}
-
-function outline({ panel, row, column }) {
-  const [rows, columns] = panel.shape;
-  const points = [[0, 0], [1, 0], [1, 1], [0, 1]]
-    .map(([x, y]) => project(panel.toPicture, (column + x) / columns, (row + y) / rows).join(","))
-    .join(" ");
-  marks.forEach((mark) => mark.setAttribute("points", points));
 }
 
 function hideTip() {

@@ -72,7 +72,8 @@ function cellOf(event, canvas) {
 // A share of attention, as the film writes it.
 function percent(value) {
   const text = (100 * value).toFixed(100 * value >= 9.95 ? 0 : 1);
-  return PERCENT.replace("0", text.replace(".", POINT));
+  const percents = new Intl.NumberFormat(document.documentElement.lang, { style: "percent" });
+  return percents.format(0).replace("0", text.replace(".", POINT));
 }
 
 // The rank as a dial. All pictures of one kind stand beside each other: the model's own, then one
@@ -92,7 +93,7 @@ function rankShape(kind) {
 
 function rankValue(side, kind, row, column) {
   if (kind === "pattern" && column > row) return null;
-  return values(side[kind]).getFloat32(4 * (row * rankShape(kind)[1] + column), true);
+  return cells.values(side[kind]).getFloat32(4 * (row * rankShape(kind)[1] + column), true);
 }
 
 function openRank() {
@@ -231,7 +232,7 @@ function patternValue(layer, head, row, column) {
   const { heads, words } = live.patterns;
   const cells = (words.length * (words.length + 1)) / 2;
   const at = (layer * heads + head) * cells + (row * (row + 1)) / 2 + column;
-  return values(live.patterns.cells).getFloat32(4 * at, true);
+  return cells.values(live.patterns.cells).getFloat32(4 * at, true);
 }
 
 function openPatterns() {

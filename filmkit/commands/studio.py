@@ -1,0 +1,85 @@
+"""The command ``render.py studio``.
+
+Nothing here loads Manim, so that ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import cloup
+
+from filmkit.commands.options import (
+    ASPECT,
+    BACKGROUND,
+    CONTEXT_SETTINGS,
+    FPS,
+    LOCAL_RESOURCES,
+    VERBOSE,
+    WHAT_TO_SHOW,
+    run,
+    scenes_named,
+)
+from filmkit.core.scene_entry import SceneEntry
+from filmkit.render.quality import DRAFT, quality_of
+from scenes.registry import SCENES
+
+if TYPE_CHECKING:
+    from filmkit.render.request import RenderRequest
+
+__all__ = ["studio"]
+
+LIBRARIES = ("starlette", "uvicorn", "websockets")
+
+
+def _scene(ctx: click.Context, param: click.Parameter, name: str | None) -> tuple[SceneEntry, ...]:
+    return scenes_named([name] if name is not None else [])
+
+
+@cloup.command(context_settings=CONTEXT_SETTINGS)
+@cloup.argument("scenes", required=False, metavar="[SCENE|PATH.py]", callback=_scene)
+@cloup.option_group(
+    "The page",
+    cloup.option(
+        "--no-browser",
+        "browser",
+        flag_value=False,
+        default=True,
+        help="Print the address of the page, and open no browser.",
+    ),
+)
+@WHAT_TO_SHOW
+@cloup.option_group(
+    "How to make it",
+    ASPECT,
+    BACKGROUND,
+    FPS,
+    *LOCAL_RESOURCES,
+    VERBOSE,
+)
+@click.pass_context
+def studio(
+    ctx: click.Context, /, *, browser: bool, aspect: str, fps: int | None, **options: Any
+) -> None:
+    """Open a page that shows a scene while you edit it, until Ctrl-C.
+
+    The page has the beats, the film at draft quality with a scrubber, the narration, and the value
+    of every cell under the pointer in any frame. When you save the scene, a mobject or the trace,
+    what the edit touches is drawn again; of a mistake the page tells file and line. Without a
+    scene it lists them. Only your own browser can open it: the address holds a secret.
+    """
+    if any(find_spec(library) is None for library in LIBRARIES):
+        raise click.ClickException(
+            "the studio needs Starlette and uvicorn: pip install -e '.[studio]'"
+        )
+
+    def action(request: RenderRequest) -> bool:
+        from filmkit.studio.server import serve
+
+        return serve(request, SCENES, aspect=aspect, browser=browser)
+
+    size = quality_of(DRAFT, aspect, fps)
+    run(ctx, action, quality=size, out=Path(), quiet=False, **options)

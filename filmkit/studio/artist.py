@@ -1,0 +1,247 @@
+"""Draw a scene for the studio, in a process that has the code as it is now.
+
+Everything is told to the session in messages, which are JSON objects with a ``kind``:
+
+``model``
+    The trace that is shown: what the controls and the cells need to know of it.
+``beats``
+    The beats of the scene, with the pictures that exist already, and which beat was ``touched``
+    first.
+``still``
+    The last picture of a beat.
+``plan``
+    Times, narration, marks and films of all beats.
+``film``
+    The film of a beat.
+``done``
+    All is drawn.
+``error``
+    One line: what is wrong, and in which file and line.
+
+Pictures and films are paths of files.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack, suppress
+from dataclasses import asdict, replace
+from hashlib import sha256
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from manim.utils.exceptions import EndSceneEarlyException
+
+from extract.trace import Trace
+from filmkit.core.language import use_language
+from filmkit.core.narration import Narration
+from filmkit.core.printable import printable
+from filmkit.core.records import BeatRecord
+from filmkit.core.theme import use_theme
+from filmkit.decks.cells import axis_names, cell_words
+from filmkit.render.cache import open_cache
+from filmkit.render.delivery import deliver
+from filmkit.render.errors import RenderError, explain
+from filmkit.render.films import Plan, finished_files
+from filmkit.render.preview import ContactSheet
+from filmkit.render.request import RenderRequest, load_trace
+from filmkit.render.runner import frame_count, manim_config
+from filmkit.render.update import SceneUpdate
+from filmkit.render.workers import FORK, WorkerPool, stopping_with_parent
+from filmkit.studio.controls import ModelFacts
+from filmkit.studio.frames import answer_questions
+from filmkit.words.script import words_per_minute
+
+__all__ = ["draw"]
+
+STEP_BACK = 5  # by how much the priority of what draws films is lowered, of at most 19
+
+
+def draw(request: RenderRequest, folder: Path, messages: Connection, questions: Connection) -> None:
+    """Draw what is missing of a scene, then wait until this process is stopped.
+
+    Parameters
+    ----------
+    request
+        The scene, and how it is drawn. It must keep its cache, so that only changed beats are
+        drawn.
+    folder
+        Where films of beats are kept.
+    messages
+        Takes the messages of this module.
+    questions
+        Brings questions about frames; :func:`filmkit.studio.frames.answer_questions` answers them.
+    """
+    with stopping_with_parent():
+        artist = _Artist(request, folder, messages)
+        try:
+            artist.draw(questions)
+        except SystemExit as end:
+            artist.fail(f"the scene ends the program, with sys.exit({end.code!r}): take it out")
+        except Exception as error:
+            artist.fail(explain(error, verbose=request.verbose or None))
+        threading.Event().wait()
+
+
+class _Artist:
+    """Draws a scene; see :func:`draw`."""
+
+    def __init__(self, request: RenderRequest, folder: Path, messages: Connection) -> None:
+        self._request = request
+        (self._entry,) = request.scenes
+        self._folder = folder
+        self._messages = messages
+        self._lock = threading.Lock()
+
+    def _tell(self, kind: str, **content: Any) -> None:
+        message = json.dumps({"kind": kind, **content}, default=str)
+        # The page may be gone: then this process is about to be stopped.
+        with self._lock, suppress(OSError):
+            self._messages.send_bytes(message.encode())
+
+    def fail(self, text: str) -> None:
+        self._tell("error", text=text)
+
+    def draw(self, questions: Connection) -> None:
+        request = self._request
+        with (
+            use_language(request.language),
+            manim_config(request.quality, verbosity=request.verbosity),
+            open_cache(request.cache, keep=True) as cache,
+            ExitStack() as pools,
+        ):
+            trace = load_trace(replace(request, quiet=True))
+            self._tell_model(trace)
+            self._entry.load()
+            # Before anything else, for whoever waits to see again the frame that is on the page.
+            reader = FORK.Process(target=answer_questions, args=(request, questions), daemon=True)
+            reader.start()
+            questions.close()
+            update = SceneUpdate(request, trace, cache, pools)
+            sheet = update.open_contact_sheet(self._entry)
+            if not update.is_current():
+                return  # an edit came while this process started; another one follows
+            missing = sheet.missing()
+            self._tell_beats(sheet, missing)
+            if missing:
+                self._draw_stills(update, sheet, first_only=True)
+            plan = update.plan(self._entry)
+            records = update.records(plan)
+            self._tell_plan(plan, records)
+            # What nobody waits for steps back: frames that the page asks for come first.
+            if hasattr(os, "nice"):  # not on Windows
+                os.nice(STEP_BACK)
+            update.prepare_pool([plan])
+            pool = update.start_pool()
+            films = threading.Thread(target=self._film, args=(plan, pool), daemon=True)
+            films.start()
+            self._draw_stills(update, sheet)
+            films.join()
+
+    def _draw_stills(
+        self, update: SceneUpdate, sheet: ContactSheet, *, first_only: bool = False
+    ) -> None:
+        def on_drawn(beat: str) -> None:
+            self._tell("still", beat=beat, still=sheet.pictures[beat])
+            if first_only:
+                raise EndSceneEarlyException
+
+        update.draw(sheet, on_drawn)
+
+    def _film(self, plan: Plan, pool: WorkerPool | None) -> None:
+        """Join the film of each beat as soon as its parts are rendered."""
+        try:
+            for beat in plan.beats:
+                target = self._film_of(plan, beat)
+                if target.exists():
+                    continue
+                parts = replace(plan, tasks=tuple(t for t in plan.tasks if t.beat == beat))
+                files: Iterable[Path] = (
+                    finished_files(parts, target, pool, lambda frames: None)
+                    if pool
+                    else [task.output for task in parts.tasks]
+                )
+                deliver(
+                    target,
+                    files,
+                    self._request.file_format,
+                    frame_rate=self._request.quality.frame_rate,
+                    transparent=False,
+                )
+                self._tell("film", beat=beat, film=target)
+            self._tell("done")
+        except RenderError as error:
+            self.fail(str(error))
+        except OSError as error:
+            self.fail(explain(error, verbose=None))
+
+    def _film_of(self, plan: Plan, beat: str) -> Path:
+        """Return the path of a beat's film, which names all that it is made of."""
+        parts = " ".join(task.output.name for task in plan.tasks if task.beat == beat)
+        return self._folder / f"{sha256(parts.encode()).hexdigest()}.mp4"
+
+    def _tell_model(self, trace: Trace) -> None:
+        meta = trace.meta
+        self._tell(
+            "model",
+            name=meta.model,
+            facts=asdict(ModelFacts.of(trace)),
+            tokens=[printable(token) for token in meta.tokens],
+            axes=axis_names(),
+            words=cell_words(),
+        )
+
+    def _tell_beats(self, sheet: ContactSheet, missing: list[str]) -> None:
+        quality = self._request.quality
+        self._tell(
+            "beats",
+            frame=[quality.width, quality.height],
+            frame_rate=quality.frame_rate,
+            touched=missing[0] if missing else None,
+            beats=[
+                {
+                    "name": beat,
+                    "title": self._entry.title_of_beat(beat),
+                    "still": None if beat in missing else path,
+                }
+                for beat, path in sheet.pictures.items()
+            ],
+        )
+
+    def _tell_plan(self, plan: Plan, records: list[BeatRecord]) -> None:
+        with use_theme(self._request.theme, self._request.palette) as theme:
+            per_word = theme.tempo.per_word
+        self._tell(
+            "plan",
+            beats=[
+                {
+                    "name": record.name,
+                    "frames": frame_count(record, self._request.quality),
+                    "seconds": round(record.end - record.start, 3),
+                    "narration": record.narration,
+                    "words_per_minute": words_per_minute(record),
+                    "marks": _marks(record, per_word),
+                    "film": film if (film := self._film_of(plan, record.name)).exists() else None,
+                }
+                for record in records
+            ],
+        )
+
+
+def _marks(record: BeatRecord, per_word: float) -> list[Mapping[str, Any]]:
+    """Return the marks of a beat: when they are said, and whether the beat waits for them."""
+    narration = Narration(record.narration, dict(record.marked))
+    waited = dict(record.marks)
+    return [
+        {
+            "name": name,
+            "letters": letters,
+            "seconds": round(waited.get(name, narration.mark_seconds(name, per_word)), 3),
+            "waited": name in waited,
+        }
+        for name, letters in record.marked
+    ]

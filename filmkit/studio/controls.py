@@ -1,0 +1,198 @@
+"""The controls of the studio's page: what of a scene can be chosen there.
+
+Each is a list to choose from. On the page all values are texts; an empty one stands for the
+default.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from extract.assets import traces_folder
+from extract.trace import Trace
+from filmkit.core.fonts import lacks_fonts
+from filmkit.core.language import Language, known_languages
+from filmkit.core.scene_entry import SceneEntry
+from filmkit.core.theme_names import PALETTES, THEMES
+from filmkit.core.view import LayerView
+from filmkit.render.quality import ASPECTS, DRAFT, quality_of
+from filmkit.render.request import RenderRequest
+from filmkit.render.traces import SHIPPED, find_trace
+
+__all__ = ["CONTROLS", "Choices", "Control", "ModelFacts", "choices_of", "controls_of", "requested"]
+
+Choices = Mapping[str, str]
+"""The value of each control, by its name."""
+
+Option = tuple[str, str]
+"""A value, and what stands for it on the page."""
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """What the controls need to know of the trace that is shown.
+
+    Attributes
+    ----------
+    layers, heads
+        Numbers of layers, and of heads in each.
+    layer, head
+        Those that are shown by default.
+    """
+
+    layers: int
+    heads: int
+    layer: int
+    head: int
+
+    @classmethod
+    def of(cls, trace: Trace) -> ModelFacts:
+        """Read them from a trace."""
+        view = LayerView.of_prompt(trace, None, show_first_token=False)
+        meta = trace.meta
+        return cls(meta.n_layers, meta.n_heads, view.layer, view.head(None).head)
+
+
+@dataclass(frozen=True)
+class Control:
+    """One thing that can be chosen.
+
+    Attributes
+    ----------
+    name
+        Its name in :data:`Choices`.
+    label
+        What it is called on the page.
+    options
+        Lists what there is to choose from.
+    others
+        Whether another value may be typed.
+    shown
+        Whether a scene has it.
+    """
+
+    name: str
+    label: str
+    options: Callable[[ModelFacts], list[Option]]
+    others: bool = False
+    shown: Callable[[SceneEntry], bool] = lambda entry: True
+
+
+def _numbers(count: int, default: int) -> list[Option]:
+    return [("", f"{default} (default)"), *((str(i), str(i)) for i in range(count))]
+
+
+def _names(names: Mapping[str, Any] | tuple[str, ...]) -> list[Option]:
+    return [(name, name) for name in names]
+
+
+def _languages() -> list[Option]:
+    """List the languages that the fonts here can show."""
+    languages = map(Language, known_languages())
+    return [(each.code, each.name) for each in languages if not lacks_fonts([each.name])]
+
+
+def _trace_files() -> list[Option]:
+    """List the trace files in the usual places: the current folder, that of traces, the project."""
+    folders = (Path(), Path("traces"), traces_folder())
+    files = [path for folder in folders for path in sorted(folder.glob("*.safetensors"))]
+    known = {path.resolve(): str(path) for path in (*files, SHIPPED)}
+    return [
+        (str(path), path.stem if path.parent in (traces_folder(), SHIPPED.parent) else shown)
+        for path, shown in known.items()
+    ]
+
+
+CONTROLS: tuple[Control, ...] = (
+    Control("layer", "Layer", lambda facts: _numbers(facts.layers, facts.layer)),
+    Control("head", "Head", lambda facts: _numbers(facts.heads, facts.head)),
+    Control(
+        "trace",
+        "Trace",
+        lambda facts: [("", f"{find_trace(None).stem} (default)"), *_trace_files()],
+        others=True,
+    ),
+    Control(
+        "compare",
+        "Second trace",
+        lambda facts: [("", "none"), *_trace_files()],
+        others=True,
+        shown=lambda entry: entry.compares,
+    ),
+    Control("theme", "Theme", lambda facts: _names(THEMES)),
+    Control("palette", "Palette", lambda facts: _names(PALETTES)),
+    Control("aspect", "Aspect", lambda facts: _names(ASPECTS)),
+    Control("language", "Language", lambda facts: _languages()),
+)
+"""All controls, in the order in which they stand on the page."""
+
+
+def choices_of(request: RenderRequest, aspect: str) -> Choices:
+    """Return the choices that a request makes."""
+    return {
+        "layer": "" if request.layer is None else str(request.layer),
+        "head": "" if request.head is None else str(request.head),
+        "trace": str(request.trace.resolve()) if request.trace else "",
+        "compare": str(request.compare.resolve()) if request.compare else "",
+        "theme": request.theme,
+        "palette": request.palette,
+        "aspect": aspect,
+        "language": request.language,
+    }
+
+
+def requested(request: RenderRequest, entry: SceneEntry, choices: Choices) -> RenderRequest:
+    """Return the request for a scene with these choices, at draft quality.
+
+    Raises
+    ------
+    ValueError
+        When there is no such choice; the message says what there is.
+    """
+    for name, known in (
+        ("theme", THEMES),
+        ("palette", PALETTES),
+        ("aspect", ASPECTS),
+        ("language", [code for code, _ in _languages()]),
+    ):
+        if choices[name] not in known:
+            raise ValueError(f"there is no {name} {choices[name]!r}; there are {', '.join(known)}")
+    for name in ("layer", "head"):
+        if choices[name] and not (choices[name].isascii() and choices[name].isdigit()):
+            raise ValueError(f"{choices[name]!r} is no {name}; choose a number from 0")
+    return replace(
+        request,
+        scenes=(entry,),
+        layer=int(choices["layer"]) if choices["layer"] else None,
+        head=int(choices["head"]) if choices["head"] else None,
+        trace=Path(choices["trace"]).expanduser() if choices["trace"] else None,
+        compare=Path(choices["compare"]).expanduser() if choices["compare"] else None,
+        theme=choices["theme"],
+        palette=choices["palette"],
+        language=choices["language"],
+        quality=quality_of(DRAFT, choices["aspect"], request.quality.frame_rate),
+    )
+
+
+def controls_of(entry: SceneEntry, choices: Choices, facts: ModelFacts) -> list[dict[str, Any]]:
+    """Return the controls of a scene as records for the page."""
+    records = []
+    for control in CONTROLS:
+        if not control.shown(entry):
+            continue
+        options, value = control.options(facts), choices[control.name]
+        if value not in dict(options):
+            options.append((value, value))
+        records.append(
+            {
+                "name": control.name,
+                "label": control.label,
+                "value": value,
+                "options": options,
+                "others": control.others,
+            }
+        )
+    return records

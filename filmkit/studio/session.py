@@ -1,0 +1,367 @@
+"""What a page of the studio works on: one scene, kept up to date while it is edited."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import multiprocessing
+import threading
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import ExitStack, suppress
+from dataclasses import replace
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from filmkit.core.project import PROJECT
+from filmkit.core.scene_entry import SceneEntry
+from filmkit.render.clean_process import clean_process
+from filmkit.render.errors import explain
+from filmkit.render.request import RenderRequest
+from filmkit.render.traces import find_trace
+from filmkit.render.watch import EditWatcher, syntax_errors
+from filmkit.render.workers import CLEANUP_SECONDS
+from filmkit.studio.controls import CONTROLS, Choices, ModelFacts, controls_of, requested
+from filmkit.studio.touched import TouchedBeats
+
+__all__ = ["MadeFiles", "Session"]
+
+ARTIST = "filmkit.studio.artist:draw"
+KEPT_FRAMES = 64  # answers about frames that are kept while nothing is edited
+KEPT_FILMS = 400  # films of beats that are kept, of all edits together
+
+Handler = Callable[[Any], Awaitable[None]]
+
+
+class MadeFiles:
+    """The pictures and films that the studio made, by the names under which pages get them.
+
+    Nothing else is ever served. A name is made from all that its file depends on, so a file never
+    changes.
+
+    Parameters
+    ----------
+    folder
+        Where films of beats are kept; the oldest are removed when there are many.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._files: OrderedDict[str, Path] = OrderedDict()
+
+    def address(self, path: str | None) -> str | None:
+        """Return the address of a file; None if there is none."""
+        if path is None:
+            return None
+        file = Path(path)
+        self._files[file.name] = file
+        self._files.move_to_end(file.name)
+        films = [name for name, kept in self._files.items() if kept.parent == self.folder]
+        for name in films[:-KEPT_FILMS]:
+            self._files.pop(name).unlink(missing_ok=True)
+        return f"/made/{file.name}"
+
+    def find(self, name: str) -> Path | None:
+        """Return the file with a name, if the studio made one."""
+        file = self._files.get(name)
+        return file if file and file.is_file() else None
+
+
+class Session:
+    """Serves one page through its websocket, until that is closed.
+
+    All that happens (a message of the page, of the artist, an edit) is handled one after another.
+
+    Parameters
+    ----------
+    websocket
+        To the page.
+    entries
+        The scenes that it may show, by name.
+    initial
+        Name of the scene to begin with; "" to let the page choose.
+    request
+        How scenes are drawn; it keeps its cache.
+    choices
+        What the controls begin with.
+    made
+        Receives what is drawn.
+    """
+
+    def __init__(
+        self,
+        websocket: WebSocket,
+        *,
+        entries: Mapping[str, SceneEntry],
+        initial: str,
+        request: RenderRequest,
+        choices: Choices,
+        made: MadeFiles,
+    ) -> None:
+        self._websocket = websocket
+        self._entries = entries
+        self._initial = initial
+        self._base = request
+        self._choices = dict(choices)
+        self._made = made
+        self._loop = asyncio.get_running_loop()
+        self._events: asyncio.Queue[tuple[Handler, Any]] = asyncio.Queue()
+        self._entry: SceneEntry | None = None
+        self._request: RenderRequest | None = None
+        self._broken: set[Path] = set()
+        self._watching = ExitStack()
+        self._watcher: EditWatcher | None = None
+        self._artist: _Artist | None = None
+        self._beats: list[str] = []
+        self._touched: TouchedBeats | None = None
+        self._closed = False
+
+    async def run(self) -> None:
+        """Serve the page until it is closed; then nothing is drawn any more."""
+        await self._websocket.accept()
+        listener = asyncio.create_task(self._listen())
+        try:
+            await self._tell(
+                "hello",
+                scenes=[{"name": e.slug, "title": e.title} for e in self._entries.values()],
+                scene=self._initial,
+                choices=self._choices,
+            )
+            while not self._closed:
+                handler, content = await self._events.get()
+                try:
+                    await handler(content)
+                except OSError as error:  # such as a scene's file that is not there any more
+                    await self._tell("error", text=explain(error, verbose=None))
+        except (WebSocketDisconnect, RuntimeError):
+            pass  # the page was closed while it was told something
+        finally:
+            listener.cancel()
+            self._watching.close()
+            self._stop_artist()
+
+    async def _tell(self, kind: str, **content: Any) -> None:
+        await self._websocket.send_json({"kind": kind, **content})
+
+    def _post(self, handler: Handler, content: Any) -> None:
+        """Let an event be handled; may be called by any thread."""
+        # The loop is closed when the studio ends.
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._events.put_nowait, (handler, content))
+
+    # The page
+
+    async def _listen(self) -> None:
+        try:
+            while True:
+                self._post(self._on_page, await self._websocket.receive_json())
+        except (WebSocketDisconnect, RuntimeError):
+            pass
+        except (ValueError, KeyError):
+            await self._websocket.close(1003, "this is no JSON")
+        self._post(self._on_closed, None)
+
+    async def _on_closed(self, nothing: None) -> None:
+        self._closed = True
+
+    async def _on_page(self, message: Any) -> None:
+        match message:
+            case {"kind": "show", "scene": str(name), "choices": dict(choices)}:
+                await self._show(name, choices)
+            case {"kind": "frame", "beat": str(beat), "frame": int(frame), "picture": bool(too)}:
+                if self._artist:
+                    if answer := self._artist.known(beat, frame, picture=too):
+                        await self._websocket.send_text(answer)
+                    else:
+                        self._artist.ask(beat, frame, picture=too)
+
+    async def _show(self, name: str, choices: Mapping[Any, Any]) -> None:
+        """Show a scene with some choices."""
+        self._watching.close()
+        self._watcher = None
+        self._stop_artist()
+        self._entry = self._entries.get(name)
+        if self._entry is None:
+            await self._tell("error", text=f"there is no scene {name}")
+            return
+        known = {control.name for control in CONTROLS}
+        self._choices |= {
+            key: value for key, value in choices.items() if key in known and isinstance(value, str)
+        }
+        try:
+            self._request = requested(self._base, self._entry, self._choices)
+        except ValueError as error:
+            await self._tell("error", text=str(error))
+            return
+        scene_file = [self._entry.file] if self._entry.file else []
+        trace_file = find_trace(self._request.trace)
+        watcher = EditWatcher(PROJECT, _existing(trace_file), scene_file)
+        self._watching.enter_context(watcher)
+        self._watcher = watcher
+        threading.Thread(target=self._watch, args=(watcher,), daemon=True).start()
+        self._broken = set()
+        self._beats, self._touched = [], TouchedBeats(self._request)
+        await self._draw(scene_file)
+
+    # Edits
+
+    def _watch(self, watcher: EditWatcher) -> None:
+        while edited := watcher.wait():
+            self._post(self._on_edit, (watcher, edited))
+
+    async def _on_edit(self, event: tuple[EditWatcher, list[Path]]) -> None:
+        watcher, edited = event
+        if watcher is self._watcher:
+            await self._draw(edited)
+
+    async def _draw(self, edited: list[Path]) -> None:
+        """Draw what an edit has touched, unless a file is no valid Python: then say so."""
+        lines = syntax_errors({*self._broken, *edited})
+        self._broken = set(lines)
+        if lines:
+            await self._tell("error", text="\n".join(lines.values()))
+            return
+        assert self._request is not None
+        self._stop_artist()
+        self._artist = _Artist(self._request, self._made.folder, self._post_from)
+        await self._tell("drawing")
+        self._look_for_touched()
+
+    def _look_for_touched(self) -> None:
+        """Find out which beat was touched first, while the process that draws starts."""
+        if not (self._touched and self._beats and self._artist):
+            return
+        touched, beats, artist = self._touched, self._beats, self._artist
+
+        def look() -> None:
+            self._post(self._on_touched, (artist, touched.first(beats)))
+
+        threading.Thread(target=look, daemon=True).start()
+
+    async def _on_touched(self, event: tuple[_Artist, str | None]) -> None:
+        artist, beat = event
+        if beat and artist is self._artist:
+            await self._tell("touched", beat=beat)
+
+    def _stop_artist(self) -> None:
+        if self._artist:
+            self._artist.stop()
+            self._artist = None
+
+    # What is drawn
+
+    def _post_from(self, artist: _Artist, message: bytes | None) -> None:
+        self._post(self._on_drawn, (artist, message))
+
+    async def _on_drawn(self, event: tuple[_Artist, bytes | None]) -> None:
+        artist, content = event
+        if artist is not self._artist:
+            return  # of before the last edit
+        if content is None:
+            await self._tell("error", text="the process that draws has ended; save again")
+            return
+        message = json.loads(content)
+        match message["kind"]:
+            case "frame":
+                await self._websocket.send_text(artist.answered(message))
+                return
+            case "model":
+                await self._tell_controls(message)
+            case "still":
+                message["still"] = self._made.address(message["still"])
+            case "film":
+                message["film"] = self._made.address(message["film"])
+            case "done":
+                self._look_for_touched()  # so that the next edit can be compared
+            case "beats":
+                self._beats = [beat["name"] for beat in message["beats"]]
+                for beat in message["beats"]:
+                    beat["still"] = self._made.address(beat["still"])
+            case "plan":
+                for beat in message["beats"]:
+                    beat["film"] = self._made.address(beat["film"])
+        await self._websocket.send_json(message)
+
+    async def _tell_controls(self, message: Mapping[str, Any]) -> None:
+        assert self._entry is not None
+        facts = ModelFacts(**message["facts"])
+        await self._tell("controls", controls=controls_of(self._entry, self._choices, facts))
+
+
+def _existing(trace_file: Path) -> Path:
+    """Return a path whose folder can be watched, if that of a trace is not there."""
+    return trace_file if trace_file.parent.is_dir() else find_trace(None)
+
+
+class _Artist:
+    """The processes that draw a scene as it is after an edit.
+
+    Parameters
+    ----------
+    request, folder
+        As for :func:`filmkit.studio.artist.draw`.
+    post
+        Takes this object and each message of the processes; None when they have ended.
+    """
+
+    def __init__(
+        self,
+        request: RenderRequest,
+        folder: Path,
+        post: Callable[[_Artist, bytes | None], None],
+    ) -> None:
+        self._post = post
+        self._frames: OrderedDict[tuple[str, int, bool], str] = OrderedDict()
+        messages, theirs = multiprocessing.Pipe(duplex=False)
+        self._questions, answers = multiprocessing.Pipe()
+        self._process = clean_process(
+            ARTIST, replace(request, quiet=True), folder, connections=(theirs, answers)
+        )
+        self._process.start()
+        # Only the process holds its ends now, so that its death ends the connections.
+        theirs.close()
+        answers.close()
+        for connection, ends in ((messages, True), (self._questions, False)):
+            threading.Thread(target=self._receive, args=(connection, ends), daemon=True).start()
+
+    def _receive(self, connection: Connection, ends: bool) -> None:
+        with suppress(EOFError, OSError):
+            while True:
+                self._post(self, connection.recv_bytes())
+        if ends:
+            self._post(self, None)
+
+    def ask(self, beat: str, frame: int, *, picture: bool) -> None:
+        """Ask which numbers a frame shows; the answer comes as a message."""
+        question = {"beat": beat, "frame": frame, "picture": picture}
+        with suppress(OSError):
+            self._questions.send_bytes(json.dumps(question).encode())
+
+    def answered(self, message: dict[str, Any]) -> str:
+        """Keep an answer, and return it as text."""
+        text = json.dumps(message)
+        if "error" not in message:
+            key = message["beat"], message["frame"], message["picture"] is not None
+            self._frames[key] = text
+            if len(self._frames) > KEPT_FRAMES:
+                self._frames.popitem(last=False)
+        return text
+
+    def known(self, beat: str, frame: int, *, picture: bool) -> str | None:
+        """Return an answer that is kept."""
+        return self._frames.get((beat, frame, picture))
+
+    def stop(self) -> None:
+        """Stop drawing; unfinished files are removed by another thread."""
+        threading.Thread(target=_end, args=(self._process,)).start()
+
+
+def _end(process: BaseProcess) -> None:
+    process.terminate()
+    process.join(CLEANUP_SECONDS)
+    process.kill()
+    process.join()

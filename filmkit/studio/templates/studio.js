@@ -1,0 +1,877 @@
+"use strict";
+// The studio's page. The server tells what was drawn, in messages that filmkit/studio/artist.py
+// describes; the page shows it, and asks for the numbers of the frame on which it stands.
+
+// Every word that is not in studio.html.
+const WORDS = {
+  connecting: "connecting…",
+  ended: "The studio has ended; start it again in its terminal.",
+  chooseScene: "choose a scene",
+  drawing: "drawing…",
+  picture: (seconds) => `picture after ${seconds} s`,
+  films: (ready, count) => `films ${ready} of ${count}`,
+  done: (seconds) => `all drawn after ${seconds} s`,
+  failed: "there is a mistake",
+  play: "Play",
+  pause: "Pause",
+  beat: (number, title) => `${number}: ${title}`,
+  beatDrawing: "being drawn",
+  seconds: (seconds) => `${seconds} s`,
+  facts: (number, count, seconds, speed) =>
+    `beat ${number} of ${count}  ·  ${seconds} s  ·  ${speed} words a minute`,
+  now: (now, whole) => `${now} / ${whole} s`,
+  frame: (frame, frames) => `frame ${frame} of ${frames}`,
+  position: (title, frame) => `${title}, frame ${frame}`,
+  markWaited: (seconds) => `Said ${seconds} s after the beat begins; the beat waits for it`,
+  mark: (seconds) => `Said ${seconds} s after the beat begins`,
+  model: (name) => `Numbers from ${name}`,
+  otherFile: "another file…",
+  otherLabel: (label) => `${label}: path of a file`,
+  otherHint: "path of a file",
+  pointAt: "Point at a cell to see its value.",
+  pauseFirst: "Pause to see values.",
+  reading: "Reading the numbers of this frame…",
+  noPanels: "No tensor is on this frame.",
+  shape: (rows, columns) => `${rows} × ${columns}`,
+  morePanels: (count) => `and ${count} more`,
+};
+
+const MANY_PANELS = 60;
+const SETTLE = 120; // milliseconds that a frame must be stood on before its numbers are asked for
+const RETRY = 1000; // milliseconds between two attempts to reach the studio
+const SPEEDS = ["0.5", "1", "2"];
+
+const byId = (id) => document.getElementById(id);
+const stage = byId("stage"), picture = byId("picture"), scrubber = byId("scrubber");
+const players = [...stage.querySelectorAll("video")];
+const marks = [...byId("outline").children];
+
+function element(tag, text = "", attributes = {}) {
+  const made = document.createElement(tag);
+  if (text) made.textContent = text;
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  return made;
+}
+
+const one = (seconds) => seconds.toFixed(1);
+
+// What the page shows. A beat has, once they are known: "still" and "film", addresses of its last
+// picture and its film; "stale" while these are being drawn again; "start" and "frames", "seconds",
+// "narration", "marks". "name" and "at" are the beat and its frame on which the page stands.
+const state = {
+  scenes: [],
+  scene: "",
+  choices: {},
+  beats: [],
+  rate: 15,
+  frame: [16, 9],
+  name: "",
+  at: Infinity,
+  playing: false,
+  chosen: false, // whether what is drawn now was chosen on the page, not edited
+  pointer: null,
+  began: 0, // when the last edit was noticed
+  pictured: true, // whether a picture has come since
+  tokens: [],
+  axes: {},
+  words: {},
+};
+
+const beatNamed = (name) => state.beats.find((beat) => beat.name === name);
+const current = () => beatNamed(state.name);
+const last = (beat) => Math.max(0, (beat.frames ?? 1) - 1);
+const pressed = (id) => byId(id).getAttribute("aria-pressed") === "true";
+const follows = () => state.edited && pressed("follow") && !state.playing;
+const film = (beat) => (beat && !beat.stale ? beat.film : null);
+
+// The connection to the studio.
+
+let socket = null;
+
+function connect() {
+  socket = new WebSocket(`ws://${location.host}/session`);
+  let answered = false;
+  socket.addEventListener("message", (event) => {
+    answered = true;
+    const message = JSON.parse(event.data);
+    HANDLERS[message.kind](message);
+  });
+  socket.addEventListener("close", () => {
+    tell(WORDS.ended);
+    pause();
+    if (answered) lost();
+    setTimeout(connect, RETRY);
+  });
+}
+
+function lost() {
+  frames.forget();
+  showHint();
+}
+
+function send(message) {
+  if (socket.readyState === WebSocket.OPEN) socket.send(JSON.stringify(message));
+}
+
+// What is shown stands in the address, so that a page that is loaded again goes on.
+
+function remember() {
+  const kept = new URLSearchParams({ scene: state.scene, ...state.choices });
+  [...kept].forEach(([name, value]) => value || kept.delete(name));
+  history.replaceState(null, "", `/#${kept}`);
+}
+
+function show(scene, choices) {
+  if (scene !== state.scene) {
+    pause();
+    Object.assign(state, { scene, beats: [], name: "", at: Infinity });
+    showBeats();
+    players.forEach((player) => player.classList.remove("front"));
+    picture.hidden = true;
+    showError("");
+  }
+  state.choices = choices;
+  state.chosen = true;
+  letChoose(false);
+  byId("scene").value = scene;
+  const entry = state.scenes.find(({ name }) => name === scene);
+  document.title = `${entry ? entry.title : scene} · Studio`;
+  remember();
+  send({ kind: "show", scene, choices });
+}
+
+const HANDLERS = {
+  hello({ scenes, scene, choices }) {
+    state.scenes = scenes;
+    tell("");
+    showScenes();
+    const kept = Object.fromEntries(new URLSearchParams(location.hash.slice(1)));
+    const wanted = scenes.some(({ name }) => name === kept.scene) ? kept.scene : scene;
+    delete kept.scene;
+    if (wanted) show(wanted, { ...choices, ...kept });
+    else {
+      state.choices = choices;
+      letChoose(true);
+      byId("scenes").querySelector("button")?.focus();
+    }
+  },
+
+  drawing() {
+    tell(WORDS.drawing);
+    Object.assign(state, { began: performance.now(), pictured: false });
+    frames.forget();
+    state.edited = !state.chosen;
+    state.chosen = false;
+    // Until it is known what is touched, nothing is sure; the frame on the page comes first.
+    state.beats.forEach((beat) => (beat.stale = true));
+    frames.settle();
+  },
+
+  // Comes early, so that the touched beat can be asked for before its picture is drawn anyway.
+  touched({ beat }) {
+    if (beat !== state.name && beatNamed(beat) && follows()) {
+      goTo(beat, Infinity);
+      refresh();
+    }
+  },
+
+  model({ name, tokens, axes, words }) {
+    Object.assign(state, { tokens, axes, words });
+    byId("model").textContent = WORDS.model(name);
+  },
+
+  controls({ controls }) {
+    showControls(controls);
+  },
+
+  beats({ beats, frame, frame_rate: rate, touched }) {
+    const before = new Map(state.beats.map((beat) => [beat.name, beat]));
+    const missing = new Set(beats.filter(({ still }) => !still).map(({ name }) => name));
+    Object.assign(state, { frame, rate });
+    state.beats = beats.map((beat) => ({
+      ...before.get(beat.name),
+      ...beat,
+      still: beat.still ?? before.get(beat.name)?.still,
+      stale: missing.has(beat.name) || !before.get(beat.name)?.film,
+      redrawn: false,
+    }));
+    document.documentElement.style.setProperty("--ratio", frame[0] / frame[1]);
+    byId("outline").setAttribute("viewBox", `0 0 ${frame[0]} ${frame[1]}`);
+    if (!current()) Object.assign(state, { name: beats[0].name, at: Infinity });
+    if (touched && touched !== state.name && follows()) goTo(touched, Infinity);
+    showBeats();
+    refresh();
+  },
+
+  still({ beat, still }) {
+    const drawn = beatNamed(beat);
+    if (!drawn) return;
+    Object.assign(drawn, { still, redrawn: true });
+    tellPicture();
+    showBeat(drawn);
+    if (beat === state.name && state.at >= last(drawn) && !film(drawn)) showPicture(still);
+  },
+
+  plan({ beats }) {
+    let start = 0;
+    for (const said of beats) {
+      const beat = beatNamed(said.name);
+      if (!beat) continue;
+      Object.assign(beat, said, { film: said.film ?? beat.film, stale: !said.film, start });
+      start += said.frames;
+    }
+    state.total = start;
+    showError("");
+    showBeats();
+    showTrack();
+    if (state.playing && players[front].paused) startFilm();
+    refresh();
+  },
+
+  film({ beat: name, film: address }) {
+    const beat = beatNamed(name);
+    if (!beat) return;
+    Object.assign(beat, { film: address, stale: false });
+    const ready = state.beats.filter(film).length;
+    tell(WORDS.films(ready, state.beats.length), { aloud: false });
+    showBeat(beat);
+    showTrack();
+    if (name !== state.name) return;
+    if (state.playing) startFilm();
+    else showFrame();
+  },
+
+  done() {
+    tell(WORDS.done(one(sinceEdit())));
+  },
+
+  error({ text }) {
+    showError(text);
+    tell(WORDS.failed);
+  },
+
+  frame(answer) {
+    frames.answered(answer);
+  },
+};
+
+function showError(text) {
+  byId("error").textContent = text;
+  byId("error").hidden = !text;
+  showHint();
+}
+
+// Say what is going on; how far the films are is not read out each time.
+function tell(text, { aloud = true } = {}) {
+  byId("status").setAttribute("aria-live", aloud ? "polite" : "off");
+  byId("status").textContent = text;
+}
+
+const sinceEdit = () => (performance.now() - state.began) / 1000;
+
+// Say how long the first picture after an edit took.
+function tellPicture() {
+  if (state.pictured) return;
+  state.pictured = true;
+  tell(WORDS.picture(sinceEdit().toFixed(2)));
+}
+
+// The numbers of frames. One question is under way at a time; of those that come meanwhile, the
+// last one counts.
+
+const frames = {
+  asked: null,
+  wanted: null,
+  known: null, // the answer for the frame on which the page stands
+  reader: null,
+  timer: 0,
+
+  ask(beat, frame, withPicture) {
+    this.wanted = { kind: "frame", beat, frame, picture: withPicture };
+    if (!this.asked) this.next();
+  },
+
+  next() {
+    [this.asked, this.wanted] = [this.wanted, null];
+    if (this.asked) send(this.asked);
+  },
+
+  answered(answer) {
+    this.asked = null;
+    const beat = current();
+    const here = beat && answer.beat === beat.name && answer.frame === Math.min(state.at, last(beat));
+    if (here && !state.playing) {
+      this.known = answer;
+      if (!answer.error) {
+        const { arrays } = answer;
+        this.reader = new CellReader({ arrays, tokens: state.tokens, axes: state.axes, words: state.words });
+        if (answer.picture && !film(beat)) {
+          showPicture(answer.picture);
+          tellPicture();
+        }
+      }
+      showPanels(answer.panels ?? []);
+      pointed();
+    }
+    this.next();
+  },
+
+  // The page has left the frame whose numbers are known.
+  leave() {
+    clearTimeout(this.timer);
+    this.known = null;
+    cursor = null;
+    unmark();
+  },
+
+  // What was drawn before is not true any more.
+  forget() {
+    this.leave();
+    this.asked = this.wanted = null;
+  },
+
+  // Ask for the numbers of the frame on which the page stands, and for its picture if there is no
+  // film of it.
+  settle() {
+    const beat = current();
+    if (!beat?.frames || state.playing) return this.leave();
+    const frame = Math.min(state.at, last(beat));
+    const drawn = Boolean(film(beat));
+    const answers = (other) =>
+      other?.beat === beat.name && other.frame === frame && (drawn || other.picture);
+    if (!answers(this.known)) {
+      this.leave();
+      if (answers(this.wanted ?? this.asked)) return;
+      if (drawn) this.timer = setTimeout(() => this.ask(beat.name, frame, false), SETTLE);
+      else this.ask(beat.name, frame, true);
+    }
+    showHint();
+  },
+};
+
+// Where the page stands.
+
+function goTo(name, at) {
+  state.name = name;
+  const beat = current();
+  state.at = beat.frames ? Math.max(0, Math.min(at, last(beat))) : at;
+  showPosition();
+  byId(`beat-${name}`)?.scrollIntoView({ block: "nearest" });
+}
+
+// Stand on another frame, as the user wants.
+function stand(name, at) {
+  if (!beatNamed(name)) return;
+  const plays = state.playing;
+  players.forEach((player) => player.pause());
+  goTo(name, at);
+  if (plays) startFilm();
+  else refresh();
+}
+
+function refresh() {
+  showPosition();
+  if (state.playing) return;
+  showFrame();
+  frames.settle();
+}
+
+function standOnFrame(number) {
+  const beat = state.beats.findLast(({ start }) => start <= number) ?? state.beats[0];
+  if (beat) stand(beat.name, number - beat.start);
+}
+
+function frameNumber() {
+  const beat = current();
+  return beat?.frames ? beat.start + Math.min(state.at, last(beat)) : 0;
+}
+
+function step(count) {
+  if (!state.total) return;
+  pause();
+  standOnFrame(Math.max(0, Math.min(state.total - 1, frameNumber() + count)));
+}
+
+function stepBeat(count) {
+  const index = state.beats.findIndex(({ name }) => name === state.name);
+  const beat = state.beats[index + count];
+  if (beat) stand(beat.name, state.playing ? 0 : Infinity);
+}
+
+// Films. There are two players: the hidden one has the next film loaded already, so that nothing
+// flickers between two beats.
+
+let front = 0;
+
+function playerOf(address) {
+  let index = players.findIndex((player) => player.dataset.film === address);
+  if (index < 0) {
+    index = 1 - front;
+    load(players[index], address);
+  }
+  return index;
+}
+
+function load(player, address) {
+  if (player.dataset.film === address) return;
+  player.dataset.film = address;
+  player.src = address;
+  player.load();
+}
+
+function bringForward(index) {
+  front = index;
+  players.forEach((player, i) => player.classList.toggle("front", i === index));
+  picture.hidden = true;
+  stage.dataset.shows = "film";
+}
+
+function showPicture(address) {
+  const shown = state.name;
+  picture.src = address;
+  picture.decode().then(
+    () => {
+      if (shown !== state.name || film(current())) return;
+      picture.hidden = false;
+      stage.dataset.shows = "picture";
+    },
+    () => {}
+  );
+}
+
+// Show the frame on which the page stands, while the film is paused.
+function showFrame() {
+  const beat = current();
+  if (!beat) return;
+  const address = film(beat);
+  if (!address) {
+    if (state.at >= last(beat) && beat.still) showPicture(beat.still);
+    return;
+  }
+  const index = playerOf(address);
+  const player = players[index];
+  player.pause();
+  // The middle of the frame, so that rounding cannot lead to its neighbours.
+  player.wanted = (Math.min(state.at, last(beat)) + 0.5) / state.rate;
+  if (player.readyState >= 1) player.currentTime = player.wanted;
+}
+
+players.forEach((player, index) => {
+  player.addEventListener("loadedmetadata", () => {
+    if (player.wanted !== undefined) player.currentTime = player.wanted;
+  });
+  player.addEventListener("seeked", () => {
+    if (player.wanted === undefined || film(current()) !== player.dataset.film) return;
+    if (Math.abs(player.currentTime - player.wanted) > 1e-3) player.currentTime = player.wanted;
+    else if (!state.playing) bringForward(index);
+  });
+  player.addEventListener("ended", () => {
+    if (index === front && state.playing) afterBeat();
+  });
+});
+
+function setPlaying(on) {
+  state.playing = on;
+  byId("play").setAttribute("aria-pressed", on);
+  byId("play").setAttribute("aria-label", on ? WORDS.pause : WORDS.play);
+}
+
+function play() {
+  const beat = current();
+  if (!beat?.frames) return;
+  if (state.at >= last(beat)) {
+    const index = state.beats.indexOf(beat);
+    const following = pressed("loop") ? beat : state.beats[index + 1] ?? state.beats[0];
+    goTo(following.name, 0);
+  }
+  setPlaying(true);
+  frames.leave();
+  showHint();
+  startFilm();
+}
+
+function pause() {
+  if (!state.playing) return;
+  setPlaying(false);
+  players.forEach((player) => player.pause());
+  refresh();
+}
+
+// Play from where the page stands; a film that is not drawn yet starts when it is.
+function startFilm() {
+  const beat = current();
+  const address = film(beat);
+  if (!address) return;
+  const index = playerOf(address);
+  const player = players[index];
+  players[1 - index].pause();
+  player.wanted = undefined;
+  const begin = () => {
+    if (!state.playing || film(current()) !== address) return;
+    player.currentTime = Math.min(state.at, last(beat)) / state.rate + 1e-3;
+    player.playbackRate = Number(byId("speed").value);
+    bringForward(index);
+    player.play().catch(() => {});
+    const following = state.beats[state.beats.indexOf(beat) + 1];
+    if (film(following)) load(players[1 - index], following.film);
+    requestAnimationFrame(tick);
+  };
+  if (player.readyState >= 2) begin();
+  else player.addEventListener("loadeddata", begin, { once: true });
+}
+
+function tick() {
+  const player = players[front];
+  if (!state.playing || player.paused) return;
+  state.at = Math.min(last(current()), Math.floor(player.currentTime * state.rate + 1e-3));
+  showPosition();
+  requestAnimationFrame(tick);
+}
+
+function afterBeat() {
+  const index = state.beats.findIndex(({ name }) => name === state.name);
+  const following = pressed("loop") ? state.beats[index] : state.beats[index + 1];
+  if (!following) {
+    state.at = Infinity;
+    pause();
+    return;
+  }
+  goTo(following.name, 0);
+  startFilm();
+}
+
+// Texts and lists.
+
+function showScenes() {
+  const select = byId("scene");
+  select.replaceChildren(
+    element("option", WORDS.chooseScene, { value: "", disabled: "", selected: "" }),
+    ...state.scenes.map(({ name, title }) => element("option", title, { value: name }))
+  );
+  byId("scenes").replaceChildren(
+    ...state.scenes.map(({ name, title }) => {
+      const item = element("li");
+      const button = element("button");
+      button.append(element("b", title), element("span", name));
+      button.addEventListener("click", () => show(name, state.choices));
+      item.append(button);
+      return item;
+    })
+  );
+}
+
+function letChoose(on) {
+  byId("welcome").hidden = !on;
+  byId("main").classList.toggle("choosing", on);
+}
+
+function showBeats() {
+  const list = byId("beats");
+  const wanted = state.beats.map(({ name }) => name).join();
+  if (list.dataset.names !== wanted) {
+    list.dataset.names = wanted;
+    list.replaceChildren(
+      ...state.beats.map(({ name }) => {
+        const item = element("li");
+        const button = element("button", "", { id: `beat-${name}` });
+        button.append(
+          element("img", "", { alt: "", hidden: "" }),
+          element("span", "", { class: "blank" }),
+          element("span", "", { class: "number" }),
+          element("span", "", { class: "title" }),
+          element("span", "", { class: "seconds" })
+        );
+        button.addEventListener("click", () => stand(name, state.playing ? 0 : Infinity));
+        item.append(button);
+        return item;
+      })
+    );
+  }
+  state.beats.forEach(showBeat);
+  showPosition();
+}
+
+function showBeat(beat) {
+  const button = byId(`beat-${beat.name}`);
+  const number = state.beats.indexOf(beat) + 1;
+  const [image, blank, count, title, seconds] = button.children;
+  if (beat.still && image.getAttribute("src") !== beat.still) image.src = beat.still;
+  image.hidden = !beat.still;
+  blank.hidden = Boolean(beat.still);
+  count.textContent = number;
+  title.textContent = beat.title;
+  seconds.textContent = beat.seconds ? WORDS.seconds(one(beat.seconds)) : "";
+  const stale = beat.stale && !beat.redrawn && !beat.film;
+  button.dataset.stale = stale;
+  const told = WORDS.beat(number, beat.title);
+  button.setAttribute("aria-label", stale ? `${told}, ${WORDS.beatDrawing}` : told);
+}
+
+function showTrack() {
+  byId("track").replaceChildren(
+    ...state.beats.map((beat) => {
+      const part = element("div");
+      part.style.flexGrow = beat.frames ?? 0;
+      part.style.flexBasis = "0";
+      part.dataset.beat = beat.name;
+      part.classList.toggle("ready", Boolean(film(beat)));
+      for (const { seconds, waited } of beat.marks ?? []) {
+        const tick = element("i");
+        tick.classList.toggle("quiet", !waited);
+        tick.style.left = `${(100 * seconds) / beat.seconds}%`;
+        part.append(tick);
+      }
+      return part;
+    })
+  );
+  showPosition();
+}
+
+let narrated = null;
+
+function showPosition() {
+  const beat = current();
+  for (const button of byId("beats").querySelectorAll("button")) {
+    const here = button.id === `beat-${state.name}`;
+    if (here) button.setAttribute("aria-current", "step");
+    else button.removeAttribute("aria-current");
+  }
+  for (const part of byId("track").children) {
+    part.classList.toggle("current", part.dataset.beat === state.name);
+  }
+  scrubber.disabled = !state.total || !beat?.frames;
+  byId("title").textContent = beat?.title ?? "";
+  if (!beat?.frames) {
+    for (const id of ["now", "frame", "facts", "narration"]) byId(id).textContent = "";
+    narrated = null;
+    return;
+  }
+  const number = frameNumber();
+  const at = number - beat.start;
+  scrubber.max = state.total - 1;
+  scrubber.value = number;
+  const position = WORDS.position(beat.title, at + 1);
+  scrubber.setAttribute("aria-valuetext", position);
+  stage.setAttribute("aria-label", position);
+  stage.dataset.frame = number;
+  const [now, whole] = [number / state.rate, state.total / state.rate];
+  byId("now").textContent = WORDS.now(now.toFixed(2), one(whole));
+  byId("frame").textContent = WORDS.frame(at + 1, beat.frames);
+  const count = state.beats.indexOf(beat) + 1;
+  byId("facts").textContent = WORDS.facts(
+    count, state.beats.length, one(beat.seconds), Math.round(beat.words_per_minute)
+  );
+  if (narrated !== beat.narration || byId("narration").dataset.beat !== beat.name) narrate(beat);
+}
+
+// The narration, with a button at each mark that leads to the time at which it is said.
+function narrate(beat) {
+  narrated = beat.narration;
+  const letters = [...beat.narration]; // as Python counts them
+  const parts = [];
+  let done = 0;
+  for (const mark of beat.marks) {
+    const space = letters.findIndex((letter, i) => i > mark.letters && /\s/.test(letter));
+    const end = space < 0 ? letters.length : space;
+    parts.push(letters.slice(done, mark.letters).join(""));
+    const button = element("button", letters.slice(mark.letters, end).join(""));
+    const time = one(mark.seconds);
+    button.title = mark.waited ? WORDS.markWaited(time) : WORDS.mark(time);
+    button.classList.toggle("quiet", !mark.waited);
+    button.append(" ", element("small", WORDS.seconds(time)));
+    button.addEventListener("click", () => stand(beat.name, Math.round(mark.seconds * state.rate)));
+    parts.push(button);
+    done = end;
+  }
+  parts.push(letters.slice(done).join(""));
+  byId("narration").replaceChildren(...parts);
+  byId("narration").dataset.beat = beat.name;
+}
+
+// The controls, from the list that the server sends.
+
+function showControls(controls) {
+  const focused = document.activeElement?.id;
+  byId("controls").replaceChildren(
+    ...controls.flatMap(({ name, label, value, options, others }) => {
+      const select = element("select", "", { id: `control-${name}` });
+      const all = others ? [...options, [null, WORDS.otherFile]] : options;
+      select.append(
+        ...all.map(([choice, text]) => {
+          const option = element("option", text, { value: choice ?? "\u0000" });
+          option.selected = choice === value;
+          return option;
+        })
+      );
+      const title = element("label", label, { for: select.id });
+      if (!others) {
+        select.addEventListener("change", () => choose(name, select.value));
+        return [title, select];
+      }
+      const field = element("input", "", {
+        type: "text",
+        placeholder: WORDS.otherHint,
+        "aria-label": WORDS.otherLabel(label),
+        spellcheck: "false",
+        hidden: "",
+      });
+      field.addEventListener("change", () => field.value && choose(name, field.value));
+      select.addEventListener("change", () => {
+        field.hidden = select.value !== "\u0000";
+        if (field.hidden) choose(name, select.value);
+        else field.focus();
+      });
+      return [title, select, field];
+    })
+  );
+  if (focused?.startsWith("control-")) byId(focused)?.focus();
+}
+
+function choose(name, value) {
+  const choices = { ...state.choices, [name]: value };
+  // Another model may not have that layer and head.
+  if (name === "trace") choices.layer = choices.head = "";
+  show(state.scene, choices);
+}
+
+// The inspector: the cell under the pointer, or the one that the arrow keys have reached.
+
+let cursor = null;
+
+function showHint() {
+  const beat = current();
+  const answer = frames.known;
+  let text = WORDS.reading;
+  if (!beat?.frames) text = "";
+  else if (state.playing) text = WORDS.pauseFirst;
+  else if (answer?.error) text = byId("error").hidden ? answer.error : "";
+  else if (answer) text = answer.panels.length ? WORDS.pointAt : WORDS.noPanels;
+  byId("hint").textContent = text;
+  stage.dataset.numbers = answer && !answer.error ? `${answer.beat} ${answer.frame}` : "";
+}
+
+function showCell(cell) {
+  const lines = cell ? frames.reader.describe(cell) : ["", "", ""];
+  [...byId("cell").children].forEach((line, i) => {
+    if (line.textContent !== lines[i]) line.textContent = lines[i];
+  });
+  byId("value").classList.toggle("masked", Boolean(cell?.masked));
+  marks.forEach((mark) => mark.setAttribute("points", cell ? outline(cell) : ""));
+  byId("hint").hidden = Boolean(cell);
+}
+
+function unmark() {
+  showCell(null);
+  byId("on-frame").hidden = true;
+}
+
+function pointed() {
+  showHint();
+  if (!frames.known?.panels) return;
+  let cell = null;
+  if (state.pointer) {
+    const box = stage.getBoundingClientRect();
+    const [width, height] = state.frame;
+    cell = frames.reader.at(
+      frames.known.panels,
+      ((state.pointer.x - box.left) / box.width) * width,
+      ((state.pointer.y - box.top) / box.height) * height
+    );
+  }
+  showCell(cell ?? (cursor && frames.reader.cell(cursor.panel, cursor.row, cursor.column)));
+}
+
+function showPanels(panels) {
+  byId("on-frame").hidden = !panels.length;
+  const items = panels.slice(0, MANY_PANELS).map((panel) => {
+    const item = element("li");
+    const button = element("button", panel.name);
+    button.append(element("span", WORDS.shape(...panel.shape)));
+    button.addEventListener("click", () => moveCursor(panel, 0, 0));
+    button.addEventListener("keydown", (event) => {
+      const move = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
+      if (!move || cursor?.panel !== panel) return;
+      event.preventDefault();
+      event.stopPropagation();
+      moveCursor(panel, cursor.row + move[0], cursor.column + move[1]);
+    });
+    item.append(button);
+    return item;
+  });
+  const more = panels.length - items.length;
+  if (more > 0) items.push(element("li", WORDS.morePanels(more)));
+  byId("panels").replaceChildren(...items);
+}
+
+function moveCursor(panel, row, column) {
+  const [rows, columns] = panel.shape;
+  const within = (value, count) => Math.max(0, Math.min(count - 1, value));
+  cursor = { panel, row: within(row, rows), column: within(column, columns) };
+  state.pointer = null;
+  pointed();
+}
+
+stage.addEventListener("pointermove", (event) => {
+  state.pointer = { x: event.clientX, y: event.clientY };
+  if (state.playing) showHint();
+  else pointed();
+});
+stage.addEventListener("pointerleave", () => {
+  state.pointer = null;
+  pointed();
+});
+
+// Buttons and keys.
+
+const toggle = (id) => byId(id).setAttribute("aria-pressed", !pressed(id));
+const togglePlay = () => (state.playing ? pause() : play());
+
+function setSpeed(value) {
+  byId("speed").value = value;
+  players.forEach((player) => (player.playbackRate = Number(value)));
+}
+
+const KEYS = {
+  " ": togglePlay,
+  ",": () => step(-1),
+  ".": () => step(1),
+  ArrowLeft: (event) => step(event.shiftKey ? -state.rate : -1),
+  ArrowRight: (event) => step(event.shiftKey ? state.rate : 1),
+  ArrowUp: () => stepBeat(-1),
+  ArrowDown: () => stepBeat(1),
+  Home: () => stand(state.name, 0),
+  End: () => stand(state.name, Infinity),
+  l: () => toggle("loop"),
+  e: () => toggle("follow"),
+  s: () => setSpeed(SPEEDS[(SPEEDS.indexOf(byId("speed").value) + 1) % SPEEDS.length]),
+  "?": () => byId("help").showModal(),
+};
+
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || byId("help").open) return;
+  if (event.target.closest("select, input[type=text]")) return;
+  // Space presses the button that has the focus.
+  if (event.key === " " && event.target.closest("button")) return;
+  const action = KEYS[event.key.length === 1 ? event.key.toLowerCase() : event.key];
+  if (!action) return;
+  event.preventDefault();
+  action(event);
+});
+
+scrubber.addEventListener("input", () => standOnFrame(Number(scrubber.value)));
+byId("play").addEventListener("click", togglePlay);
+byId("back").addEventListener("click", () => step(-1));
+byId("forward").addEventListener("click", () => step(1));
+byId("previous").addEventListener("click", () => stepBeat(-1));
+byId("next").addEventListener("click", () => stepBeat(1));
+byId("loop").addEventListener("click", () => toggle("loop"));
+byId("follow").addEventListener("click", () => toggle("follow"));
+byId("speed").addEventListener("change", () => setSpeed(byId("speed").value));
+byId("help-button").addEventListener("click", () => byId("help").showModal());
+byId("scene").addEventListener("change", () => show(byId("scene").value, state.choices));
+
+document.documentElement.style.setProperty("--ratio", 16 / 9);
+tell(WORDS.connecting);
+// The token is in a cookie now: nobody needs to see it in the address.
+history.replaceState(null, "", `/${location.hash}`);
+connect();

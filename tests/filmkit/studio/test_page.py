@@ -1,0 +1,306 @@
+"""The studio in a real browser: beats, frames, values under the pointer, edits and mistakes."""
+
+from __future__ import annotations
+
+import re
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from extract.trace import Trace
+from filmkit.tools.studio_bench import studio_program
+from tests.support.browsing import browser, wait_until
+from tests.support.decoding import expected
+from tests.support.studio import Studio, open_studio
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+__all__ = ["browser"]
+
+BEATS = ["Queries", "Pattern moves", "The end"]
+
+
+@pytest.fixture(scope="module")
+def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
+    with open_studio(tmp_path_factory.mktemp("studio")) as studio:
+        yield studio
+
+
+@pytest.fixture(scope="module")
+def page(browser: Browser, studio: Studio) -> Iterator[Page]:
+    """The page, with everything drawn; at the end it has had no error, and asked nobody else."""
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    page = context.new_page()
+    problems: list[str] = []
+    home = studio.address.partition("?")[0]
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("console", lambda m: m.type == "error" and problems.append(m.text))
+    page.on(
+        "request",
+        lambda request: request.url.startswith((home, "data:")) or problems.append(request.url),
+    )
+    page.goto(studio.address)
+    wait_for_all(page)
+    yield page
+    context.close()
+    assert problems == []
+
+
+def wait_for_all(page: Page) -> None:
+    """Wait until every beat has its film."""
+    wait_until(page, "state.beats.length && state.beats.every((b) => b.film && !b.stale)", 120)
+
+
+def stand_on(page: Page, frame: int) -> None:
+    """Pull the scrubber to a frame of the scene, and wait for its picture and its numbers."""
+    page.locator("#scrubber").fill(str(frame))
+    beat, at = page.evaluate("[state.name, state.at]")
+    page.wait_for_selector(f'#stage[data-shows=film][data-numbers="{beat} {at}"]', timeout=60_000)
+
+
+def picture(page: Page) -> bytes:
+    """Return what is on the stage, without the pointer's mark."""
+    page.mouse.move(0, 0)
+    return page.locator("#stage").screenshot()
+
+
+def test_the_token_does_not_stay_in_the_address(page: Page, studio: Studio) -> None:
+    assert "token" in studio.address
+    assert "token" not in page.url
+    assert page.evaluate("document.cookie") == ""
+
+
+def test_beats_have_thumbnails_titles_and_lengths(page: Page) -> None:
+    assert page.locator("#beats .title").all_inner_texts() == BEATS
+    wait_until(page, "[...document.querySelectorAll('#beats img')].every((i) => i.naturalWidth)")
+    lengths = page.locator("#beats .seconds").all_inner_texts()
+    assert all(re.fullmatch(r"\d\.\d s", length) for length in lengths)
+    assert len(page.locator("#track > div").all()) == 3
+
+
+def test_narration_has_its_marks_and_their_times(page: Page) -> None:
+    page.locator("#beats button").nth(0).click()
+    mark = page.locator("#narration button")
+    # "here" begins after 18 of 34 letters, and 6 words of 0.43 s take 2.58 s.
+    assert mark.inner_text().split() == ["here", "1.4", "s"]
+    assert page.inner_text("#narration").startswith("Queries come, and here")
+    facts = page.inner_text("#facts")
+    assert facts.startswith("beat 1 of 3")
+    seconds = page.evaluate("state.beats[0].seconds")
+    assert facts.endswith(f"{round(60 * 6 / seconds)} words a minute")
+    mark.click()
+    assert page.evaluate("[state.name, state.at]") == ["queries", 7]  # 1.37 s at 5 fps
+
+
+def test_the_scrubber_and_keys_lead_to_frames(page: Page) -> None:
+    starts = page.evaluate("state.beats.map(({ start }) => start)")
+    stand_on(page, starts[1] + 2)
+    assert page.locator("#beats [aria-current]").inner_text().split("\n")[1] == "Pattern moves"
+    time = page.evaluate("players[front].currentTime")
+    assert 2 / 5 < time < 3 / 5
+    page.locator("#play").focus()
+    for key, frame in ((".", 3), ("ArrowRight", 4), (",", 3), ("ArrowLeft", 2), ("Home", 0)):
+        page.keyboard.press(key)
+        assert page.evaluate("[state.name, state.at]") == ["pattern_moves", frame]
+    page.keyboard.press(",")
+    assert page.evaluate("state.name") == "queries"
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowDown")
+    assert page.evaluate("state.name") == "the_end"
+
+
+def test_the_value_under_the_pointer_is_that_of_the_trace_in_any_frame(
+    page: Page, studio: Studio
+) -> None:
+    trace = Trace.load(studio.folder / "trace.safetensors")
+    start = page.evaluate("state.beats[1].start")
+    places = set()
+    for frame in (0, 3):
+        stand_on(page, start + frame)
+        panel = page.evaluate("frames.known.panels[0]")
+        assert panel["tensor"].startswith("pattern")
+        (left, top), (right, _), (_, bottom), _ = panel["corners"]
+        row, column = 5, 2
+        rows, columns = panel["shape"]
+        box = page.locator("#stage").bounding_box()
+        assert box is not None
+        scale = box["width"] / 854
+        x = left + (right - left) * (column + 0.5) / columns
+        y = top + (bottom - top) * (row + 0.5) / rows
+        places.add(round(x))
+        page.mouse.move(box["x"] + x * scale, box["y"] + y * scale)
+        value = float(expected(panel, trace)[row, column])
+        shown = float(page.inner_text("#value").replace("−", "-"))
+        assert shown == pytest.approx(value, rel=1e-3)
+        first = panel["index"][1][0]
+        layer = panel["tensor"].partition(".")[2]
+        index = f"pattern.{layer}[{panel['index'][0]}, {first + row}, {first + column}]"
+        assert page.inner_text("#index").endswith(index)
+    assert len(places) == 2  # the panel has moved
+
+
+def test_tensors_of_a_frame_can_be_read_with_the_keyboard(page: Page, studio: Studio) -> None:
+    trace = Trace.load(studio.folder / "trace.safetensors")
+    stand_on(page, page.evaluate("state.beats[1].start"))
+    page.mouse.move(0, 0)
+    entry = page.locator("#panels button").first
+    rows, columns = page.evaluate("frames.known.panels[0].shape")
+    assert entry.inner_text().split("\n")[-1] == f"{rows} × {columns}"
+    entry.press("Enter")
+    entry.press("ArrowDown")
+    panel = page.evaluate("frames.known.panels[0]")
+    value = float(expected(panel, trace)[1, 0])
+    assert float(page.inner_text("#value").replace("−", "-")) == pytest.approx(value, rel=1e-3)
+    assert page.get_attribute("#outline polygon", "points")
+
+
+def test_it_plays_from_beat_to_beat_and_loops_one(page: Page) -> None:
+    stand_on(page, page.evaluate("state.beats[1].start"))
+    page.locator("#play").focus()
+    page.keyboard.press("s")
+    assert page.input_value("#speed") == "2"
+    page.keyboard.press("l")
+    page.evaluate(
+        "window.starts = 0; players.forEach((p) => p.addEventListener('play', () => starts++))"
+    )
+    page.locator("#play").click()
+    wait_until(page, "starts >= 3")
+    assert page.evaluate("state.name") == "pattern_moves"
+    page.locator("#loop").click()
+    wait_until(page, "state.name === 'the_end'")
+    wait_until(page, "!state.playing")
+    assert page.get_attribute("#play", "aria-pressed") == "false"
+    page.locator("#speed").select_option("1")
+
+
+def test_an_edit_is_shown_and_what_it_does_not_touch_stays(page: Page, studio: Studio) -> None:
+    page.locator("#beats button").nth(0).click()
+    films = page.evaluate("state.beats.map(({ film }) => film)")
+    stills = page.evaluate("state.beats.map(({ still }) => still)")
+    studio.edit("1.0 * RIGHT", "-2.0 * RIGHT")
+    # The page goes to the beat that the edit has touched.
+    wait_until(
+        page, f"state.name === 'pattern_moves' && beatNamed(state.name).still !== '{stills[1]}'"
+    )
+    wait_for_all(page)
+    now = page.evaluate("state.beats.map(({ film }) => film)")
+    assert now[0] == films[0]
+    assert now[1] != films[1]
+    before = picture(page)
+    # While the page stands on a frame of that beat, this frame is drawn again.
+    stand_on(page, page.evaluate("state.beats[1].start") + 3)
+    before = picture(page)
+    studio.edit("-2.0 * RIGHT", "2.0 * RIGHT")
+    page.wait_for_selector("#stage[data-shows=picture]")
+    assert page.evaluate("[state.name, state.at]") == ["pattern_moves", 3]
+    assert picture(page) != before
+    wait_for_all(page)
+    page.wait_for_selector("#stage[data-shows=film]")
+
+
+def test_other_words_draw_no_picture(page: Page, studio: Studio) -> None:
+    stills = page.evaluate("state.beats.map(({ still }) => still)")
+    studio.edit("A pattern moves.", "Thus a pattern moves to and fro.")
+    wait_until(page, "state.beats[1].narration.startsWith('Thus')")
+    wait_for_all(page)
+    assert page.evaluate("state.beats.map(({ still }) => still)") == stills
+
+
+def test_a_mistake_stands_over_the_picture_until_it_is_mended(page: Page, studio: Studio) -> None:
+    error = page.locator("#error")
+    stand_on(page, 3)
+    before = picture(page)
+    line = studio.scene.read_text().splitlines().index('        self.wait_for("here")') + 1
+    for wrong, words in (
+        ('self.wait_for("here"', [f"mine.py line {line}", "was never closed"]),
+        ('self.wait_for("there")', [f"mine.py line {line}", "no mark [there]", "[here]"]),
+        ("self.wait_fro()", [f"mine.py line {line}", "in beat queries", "AttributeError"]),
+        ("raise SystemExit(3)", ["ends the program"]),
+    ):
+        studio.edit('self.wait_for("here")', wrong)
+        for word in words:
+            page.wait_for_selector(f"#error:has-text('{word}')", timeout=60_000)
+        assert error.get_attribute("role") == "alert"
+        studio.edit(wrong, 'self.wait_for("here")')
+        page.wait_for_selector("#error", state="hidden", timeout=60_000)
+    page.wait_for_selector("#stage[data-shows=film]", timeout=60_000)
+    assert picture(page) == before
+
+
+def test_controls_draw_the_scene_again(page: Page) -> None:
+    assert page.locator("#controls label").all_inner_texts() == [
+        "Layer", "Head", "Trace", "Theme", "Palette", "Aspect"
+    ]  # fmt: skip
+    stand_on(page, page.evaluate("state.beats[1].start"))
+    page.select_option("#control-layer", "1")
+    page.focus("#control-head")
+    page.select_option("#control-head", "2")
+    wait_until(page, "frames.known?.panels[0].tensor === 'pattern.1'", 60)
+    wait_until(page, "frames.known?.panels[0].index[0] === 2", 60)
+    assert page.evaluate("document.activeElement.id") == "control-head"
+    page.select_option("#control-theme", "light")
+    page.select_option("#control-aspect", "1:1")
+    wait_for_all(page)
+    wait_until(page, "state.frame[0] === state.frame[1]", 60)
+    # What is chosen is kept when the page is loaded again.
+    page.reload()
+    wait_for_all(page)
+    assert page.input_value("#control-theme") == "light"
+    assert page.input_value("#control-layer") == "1"
+    page.select_option("#control-trace", "\0")
+    page.fill("#controls input[type=text]", "nowhere.safetensors")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#error:has-text('nowhere.safetensors')", timeout=60_000)
+    page.select_option("#control-trace", page.evaluate("state.scene && ''"))
+    page.wait_for_selector("#error", state="hidden", timeout=60_000)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts processes in /proc")
+def test_a_closed_page_costs_nothing(browser: Browser, page: Page, studio: Studio) -> None:
+    page.goto("about:blank")
+    studio.wait_until_idle()
+    studio.edit("2.0 * RIGHT", "0.5 * RIGHT")
+    page.wait_for_timeout(500)
+    assert studio.drawing_processes() == 0
+    page.goto(studio.address)
+    wait_for_all(page)
+    assert studio.drawing_processes() > 0
+
+
+def test_nothing_is_written_beside_the_scene(page: Page, studio: Studio) -> None:
+    names = {path.name for path in studio.folder.iterdir() if path.name != "__pycache__"}
+    assert names == {"mine.py", "trace.safetensors"}
+
+
+def test_without_a_scene_there_is_a_list(browser: Browser, tmp_path: Path) -> None:
+    with studio_program("--no-cache", folder=tmp_path) as (address, _):
+        context = browser.new_context()
+        page = context.new_page()
+        page.goto(address)
+        choice = page.locator("#scenes button", has_text="scene_question")
+        choice.click()
+        page.wait_for_selector("#beats button")
+        assert page.is_hidden("#welcome")
+        assert page.title() == "Can a model remember less? · Studio"
+        context.close()
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_ctrl_c_ends_it_while_it_draws(browser: Browser, tmp_path: Path, name: str) -> None:
+    with open_studio(tmp_path) as studio:
+        context = browser.new_context()
+        page = context.new_page()
+        page.goto(studio.address)
+        page.wait_for_selector("#beats button", timeout=60_000)
+        studio.process.send_signal(getattr(signal, name))
+        assert studio.process.wait(60) == 130
+        assert studio.process.stdout is not None
+        output = studio.process.stdout.read()
+        assert output.splitlines()[-1] == "Interrupted: unfinished files were removed"
+        assert "Traceback" not in output
+        context.close()

@@ -1,0 +1,186 @@
+"""The studio's server: whom it refuses, and that it serves nothing but what it made."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+from starlette.websockets import WebSocketDisconnect
+
+from filmkit.studio.server import Studio, application
+from filmkit.studio.session import MadeFiles
+from scenes.registry import SCENES
+from tests.support.filming import render_request
+
+PORT = 50123
+HOME = f"http://127.0.0.1:{PORT}"
+TOKEN = "a-secret"
+
+
+@pytest.fixture
+def studio(tmp_path: Path) -> Studio:
+    return Studio(
+        entries={entry.slug: entry for entry in SCENES},
+        initial="",
+        request=render_request((), tmp_path / "none.safetensors", tmp_path),
+        aspect="16:9",
+        made=MadeFiles(tmp_path / "films"),
+        token=TOKEN,
+        port=PORT,
+    )
+
+
+@pytest.fixture
+def stranger(studio: Studio) -> TestClient:
+    """A client that does not know the token."""
+    return TestClient(application(studio), base_url=HOME)
+
+
+@pytest.fixture
+def page(stranger: TestClient) -> TestClient:
+    """A client that has opened the page with its token."""
+    assert stranger.get(f"/?token={TOKEN}").status_code == 200
+    return stranger
+
+
+ADDRESSES = ["/", "/studio.js", "/studio.css", "/made/film.mp4", "/anything"]
+
+
+@pytest.mark.parametrize("address", [*ADDRESSES, "/?token=", "/?token=wrong", "/?token=ä"])
+def test_without_the_token_everything_is_refused(stranger: TestClient, address: str) -> None:
+    assert stranger.get(address).status_code == 403
+
+
+def test_the_token_opens_the_page_only(stranger: TestClient) -> None:
+    assert stranger.get(f"/studio.js?token={TOKEN}").status_code == 403
+    assert stranger.get(f"/?token={TOKEN}").status_code == 200
+
+
+def test_the_cookie_is_for_this_server_and_its_own_pages(stranger: TestClient) -> None:
+    cookie = stranger.get(f"/?token={TOKEN}").headers["set-cookie"]
+    name, _, rest = cookie.partition("=")
+    assert name == f"studio-{PORT}"
+    assert rest.split("; ") == [TOKEN, "HttpOnly", "Path=/", "SameSite=strict"]
+
+
+def test_the_cookie_of_another_studio_does_not_open_this_one(
+    studio: Studio, page: TestClient
+) -> None:
+    other = replace(studio, token="another-secret")
+    client = TestClient(application(other), base_url=HOME, cookies=dict(page.cookies))
+    assert client.get("/").status_code == 403
+
+
+@pytest.mark.parametrize(
+    "host", ["example.com", f"example.com:{PORT}", "127.0.0.1", f"127.0.0.1:{PORT + 1}", ""]
+)
+@pytest.mark.parametrize("address", ["/", f"/?token={TOKEN}", "/studio.js"])
+def test_other_hosts_are_refused(page: TestClient, host: str, address: str) -> None:
+    """A name that leads to this machine, of a page that wants to read it, is no name of it."""
+    assert page.get(address, headers={"host": host}).status_code == 403
+
+
+def test_localhost_is_a_name_of_this_machine(page: TestClient) -> None:
+    assert page.get("/", headers={"host": f"localhost:{PORT}"}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"origin": "https://example.com"},
+        {"origin": "http://127.0.0.1:8000"},
+        {"origin": "null"},
+        {"sec-fetch-site": "cross-site"},
+        {"sec-fetch-site": "same-site"},
+    ],
+)
+def test_requests_of_other_pages_are_refused(page: TestClient, headers: dict[str, str]) -> None:
+    refused = page.get("/studio.js", headers=headers)
+    assert refused.status_code == 403
+    assert not [name for name in refused.headers if name.startswith("access-control")]
+
+
+def test_a_link_with_the_token_may_be_anywhere(stranger: TestClient) -> None:
+    headers = {"sec-fetch-site": "cross-site"}
+    assert stranger.get(f"/?token={TOKEN}", headers=headers).status_code == 200
+
+
+# The test client calls the host of every websocket "testserver", and keeps cookies to itself.
+OWN = {"host": f"127.0.0.1:{PORT}", "origin": HOME, "cookie": f"studio-{PORT}={TOKEN}"}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"cookie": ""},
+        {"cookie": f"studio-{PORT}=wrong"},
+        {"cookie": f"studio-{PORT + 1}={TOKEN}"},
+        {"host": "example.com"},
+        {"origin": "http://example.com"},
+        {"origin": "http://127.0.0.1:8000"},
+        {"sec-fetch-site": "same-site"},
+    ],
+)
+def test_websockets_of_others_are_refused(stranger: TestClient, wrong: dict[str, str]) -> None:
+    connection = stranger.websocket_connect("/session", headers=OWN | wrong)
+    with pytest.raises(WebSocketDisconnect) as refusal, connection:
+        pass
+    assert refusal.value.code == 1008
+
+
+def test_a_page_is_told_the_scenes(stranger: TestClient) -> None:
+    with stranger.websocket_connect("/session", headers=OWN) as websocket:
+        hello = websocket.receive_json()
+        assert [scene["name"] for scene in hello["scenes"]] == [entry.slug for entry in SCENES]
+        assert hello["scene"] == ""
+        assert hello["choices"]["aspect"] == "16:9"
+        for message in (
+            {"kind": "show", "scene": "../../etc/passwd", "choices": {}},
+            {"kind": "show", "scene": SCENES[0].slug, "choices": {"theme": "../dark"}},
+            {"kind": "show", "scene": SCENES[0].slug, "choices": {"theme": "dark", "head": "-1"}},
+        ):
+            websocket.send_json(message)
+            assert websocket.receive_json()["kind"] == "error"
+        websocket.send_json({"kind": "nonsense"})
+        websocket.send_json(["nonsense"])
+        websocket.send_json({"kind": "show", "scene": "none", "choices": {}})
+        assert websocket.receive_json() == {"kind": "error", "text": "there is no scene none"}
+
+
+def test_only_what_was_made_is_served(studio: Studio, page: TestClient, tmp_path: Path) -> None:
+    secret, film = tmp_path / "secret.mp4", tmp_path / "films" / "film.mp4"
+    film.parent.mkdir()
+    for path in (secret, film):
+        path.write_bytes(b"0123456789")
+    for name in ("secret.mp4", "../secret.mp4", "..%2fsecret.mp4", "film.mp4", "%2fetc%2fpasswd"):
+        assert page.get(f"/made/{name}").status_code == 404
+    address = studio.made.address(str(film))
+    assert address == "/made/film.mp4"
+    assert page.get(address).content == b"0123456789"
+    part = page.get(address, headers={"range": "bytes=2-4"})
+    assert (part.status_code, part.content) == (206, b"234")
+    assert page.get("/made/secret.mp4").status_code == 404
+    film.unlink()
+    assert page.get(address).status_code == 404
+
+
+@pytest.mark.parametrize("name", ["deck.js", "base.css", "studio.html", "..%2fsession.py"])
+def test_other_files_of_the_project_are_not_served(page: TestClient, name: str) -> None:
+    assert page.get(f"/{name}").status_code == 404
+
+
+def test_nothing_can_be_sent(page: TestClient) -> None:
+    assert page.post("/").status_code == 405
+
+
+def test_the_page_may_load_nothing_from_elsewhere(page: TestClient) -> None:
+    for address in ("/", "/studio.js", "/studio.css"):
+        answer = page.get(address)
+        policy = answer.headers["content-security-policy"]
+        assert policy.startswith("default-src 'none'; script-src 'self';")
+        assert "unsafe" not in policy
+        assert answer.headers["referrer-policy"] == "no-referrer"
+        assert answer.headers["cross-origin-resource-policy"] == "same-origin"
+        assert TOKEN not in answer.text
