@@ -230,8 +230,8 @@ const GAP = 1; // cells between two patterns
 function patternValue(layer, head, row, column) {
   if (column > row) return null;
   const { heads, words } = live.patterns;
-  const cells = (words.length * (words.length + 1)) / 2;
-  const at = (layer * heads + head) * cells + (row * (row + 1)) / 2 + column;
+  const size = (words.length * (words.length + 1)) / 2;
+  const at = (layer * heads + head) * size + (row * (row + 1)) / 2 + column;
   return cells.values(live.patterns.cells).getFloat32(4 * at, true);
 }
 

@@ -234,7 +234,7 @@ def test_a_mistake_stands_over_the_picture_until_it_is_mended(page: Page, studio
 
 def test_controls_draw_the_scene_again(page: Page) -> None:
     assert page.locator("#controls label").all_inner_texts() == [
-        "Layer", "Head", "Trace", "Theme", "Palette", "Aspect"
+        "Layer", "Head", "Trace", "Theme", "Palette", "Aspect", "Language"
     ]  # fmt: skip
     stand_on(page, page.evaluate("state.beats[1].start"))
     page.select_option("#control-layer", "1")
