@@ -63,7 +63,8 @@ def break_units(text: str) -> list[str]:
 def _east_asian_units(text: str) -> tuple[str, ...]:
     """Return the parts of a text without blanks; finding them takes time."""
     inside = {i for match in WORDS.finditer(text) for i in range(match.start() + 1, match.end())}
-    units, place = [], 0
+    units: list[str] = []
+    place = 0
     for part in line_break_units(text):
         if place in inside:
             units[-1] += part

@@ -95,10 +95,18 @@ class Header(VGroup):
         return self
 
     def fit(self, room: float) -> Header:
-        """Leave out the shape if it is wider than ``room`` scene units, and return it."""
+        """Leave out the shape if it is wider than ``room`` scene units, and return it.
+
+        If that is not enough it is made smaller, but no smaller than can be read.
+        """
         if self.width > room and self.shape is not None:
             self.remove(self.shape)
             self.shape = None
+        if self.width > room:
+            smallest = min(1.0, current_theme().min_text_size / self.size)
+            left = self.get_left()
+            self.scale(max(smallest, room / self.width))
+            self.shift([left[0] - self.get_left()[0], 0.0, 0.0])
         return self
 
     def set_line(self, y: float) -> Header:
