@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from functools import lru_cache
 
 from uniseg.linebreak import line_break_units
 
@@ -59,17 +59,19 @@ def break_units(text: str) -> list[str]:
     return units
 
 
-def _east_asian_units(text: str) -> Iterator[str]:
-    """Yield the parts of a text without blanks."""
+@lru_cache(maxsize=1024)
+def _east_asian_units(text: str) -> tuple[str, ...]:
+    """Return the parts of a text without blanks; finding them takes time."""
     inside = {i for match in WORDS.finditer(text) for i in range(match.start() + 1, match.end())}
-    unit, place = "", 0
+    units: list[str] = []
+    place = 0
     for part in line_break_units(text):
-        if unit and place not in inside:
-            yield unit
-            unit = ""
-        unit += part
+        if place in inside:
+            units[-1] += part
+        else:
+            units.append(part)
         place += len(part)
-    yield unit
+    return tuple(units)
 
 
 def _is_held(before: str, unit: str) -> bool:

@@ -117,9 +117,11 @@ class Cue:
 
 
 def _joined(line: str, other: str) -> str:
-    """Join two lines; between Chinese or Japanese characters and marks there is no blank."""
-    wide = all(unicodedata.east_asian_width(letter) in "WF" for letter in (line[-1], other[0]))
-    return f"{line}{other}" if wide else f"{line} {other}"
+    """Join two lines; between Chinese or Japanese characters, and at their marks, is no blank."""
+    ends = line[-1:], other[:1]
+    wide = [letter for letter in ends if letter and unicodedata.east_asian_width(letter) in "WF"]
+    marks = [letter for letter in ends if not letter.isalnum()]
+    return f"{line}{other}" if len(wide) == 2 or (wide and marks) else f"{line} {other}"
 
 
 def max_line_length() -> int:
@@ -216,16 +218,16 @@ def _split(words: tuple[str, ...], seconds: float) -> list[tuple[str, ...]]:
     best: list[tuple[float, list[tuple[str, ...]]]] = [(0.0, [])]
     for end in range(1, len(words) + 1):
         ways = []
-        for start in range(end):
+        for start in reversed(range(end)):
             folded = _folded(words[start:end], current_language())
-            if folded is None:
-                continue
+            if folded is None:  # nor would more words fit
+                break
             cost, lines = folded
             cost += best[start][0] + EACH_CUE + _cost_of_ending(words, end)
             if start or end < len(words):
                 cost += TOO_SHORT * (seconds * len("".join(lines)) < MIN_SECONDS * letters)
             ways.append((cost, [*best[start][1], lines]))
-        best.append(min(ways, key=lambda way: way[0]))
+        best.append(min(reversed(ways), key=lambda way: way[0]))
     return best[-1][1]
 
 
@@ -233,7 +235,7 @@ def _split(words: tuple[str, ...], seconds: float) -> list[tuple[str, ...]]:
 def _folded(words: tuple[str, ...], language: Language) -> tuple[float, tuple[str, ...]] | None:
     """Return the lowest cost of a cue's lines, and the lines; None if the words do not fit."""
     longest = max_line_length()
-    inner = SENTENCE_INSIDE * sum(word.rstrip()[-1] in SENTENCE_ENDS for word in words[:-1])
+    inner = SENTENCE_INSIDE * sum(word.rstrip()[-1:] in SENTENCE_ENDS for word in words[:-1])
     whole = "".join(words)
     if len(whole.rstrip()) <= longest:
         return inner, (whole,)
@@ -258,6 +260,6 @@ def _cost_of_ending(words: Sequence[str], end: int) -> float:
         return CLAUSE
     next_word = words[end].rstrip().lower()
     bare_next = next_word.rstrip("".join(SENTENCE_ENDS | CLAUSE_ENDS))
-    if last.lower() in phrases.leaders or last[-1].isdigit() or bare_next in phrases.enders:
+    if last.lower() in phrases.leaders or last[-1:].isdigit() or bare_next in phrases.enders:
         return WITHIN
     return BETWEEN if next_word in phrases.starters else (BETWEEN + WITHIN) / 2
