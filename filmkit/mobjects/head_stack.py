@@ -85,6 +85,7 @@ CORNER_STEPS = 6  # straight pieces that approximate a corner
 RIM = 0.03  # width of the rim of light, in scene units
 RIM_REACH = 0.5  # how far it reaches down the sides, as a share of the height
 SHEEN = 0.06  # how much nearer to the ink's colour a face is at its upper edge
+NAME_ROOM = 0.1  # between a name and the right edge of its card
 EDGE = 0.4  # strength of the line around a card
 PLACES = np.linspace(0.1, 0.9, 9)  # shares of an orbit at which it is made sure that all fits
 MAX_ROUNDS, MORE_ROOM = 20, 0.02  # and how often, and how much more room it gets, as a logarithm
@@ -547,11 +548,12 @@ class CardLabels(Group):
             self.notes.add(picture.pattern_words)
         self.add(self.names, self.notes)
 
-    def keep_upright(self, *, at_pattern: bool = False) -> CardLabels:
+    def keep_upright(self, *, at_pattern: bool = False, shot: Shot | None = None) -> CardLabels:
         """Let names face the camera and keep their size when it moves, and return all labels.
 
         With ``at_pattern`` the name of the pattern stands at the pattern itself if there is room
-        below the name of the scores: so where its words are not drawn.
+        below the name of the scores: so where its words are not drawn. The name of z is made
+        smaller if it would reach beyond the card in ``shot``.
 
         Straight ahead this changes nothing. In shots of the card alone they can be read well; in
         those of a stack they are larger than the gaps between its panels, and other cards hide
@@ -572,8 +574,22 @@ class CardLabels(Group):
             box = getattr(self.picture, name).cells.box
             gaps = np.abs(np.subtract(sides, [box.left, box.x, box.right]))
             foot = np.array([sides[int(gaps.argmin())], header.get_bottom()[1], 0.0])
-            keep_upright(header.shift(-foot), self._follow(foot))
+            header.shift(-foot)
+            if name == "z" and shot is not None:
+                # Its shape, which comes last, is not shown from the side.
+                named = Group(*filter(None, (header.name, header.symbol)))
+                room = self._room_at(foot, shot) / named.get_right()[0]
+                header.scale(min(1.0, room), about_point=np.zeros(3))
+            keep_upright(header, self._follow(foot))
         return self
+
+    def _room_at(self, foot: Points, shot: Shot) -> float:
+        """Return the room for a name, as it is seen, from a point of the card to its right edge."""
+        layout = self.picture.layout
+        edge = np.array([layout.border.right, foot[1], foot[2]])
+        ends = np.stack([self._follow(point)(shot) for point in (foot, edge)])
+        start, stop = shot.project(ends, layout.frame.height)[:, 0]
+        return float(stop - start) - NAME_ROOM
 
     def _follow(self, point: Points) -> Callable[[Shot], Points]:
         """Return a function that gives the place of a point of the card when the card moves."""

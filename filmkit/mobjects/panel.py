@@ -103,7 +103,8 @@ class Header(VGroup):
             self.remove(self.shape)
             self.shape = None
         if self.width > room:
-            smallest = min(1.0, current_theme().min_text_size / self.size)
+            least = current_theme().min_text_size * FRAME_HEIGHT
+            smallest = min(1.0, least / self.submobjects[0].line_height)
             left = [float(self.get_left()[0]), self.line, 0.0]
             self.scale(max(smallest, room / self.width), about_point=left)
         return self

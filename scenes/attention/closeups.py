@@ -40,6 +40,7 @@ __all__ = [
     "column_of_lines",
     "figure_digits",
     "header_box",
+    "in_formula",
     "input_panel",
     "scale_lines",
     "weight_formula",

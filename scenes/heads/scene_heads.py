@@ -47,7 +47,7 @@ class Heads(Stage):
     def one_head_on_a_card(self) -> None:
         """Everything that one head computes fits on one card."""
         card, labels = self.stack.featured, self.stack.labels
-        labels.keep_upright(at_pattern=self.frame.wide)
+        labels.keep_upright(at_pattern=self.frame.wide, shot=self.shots.beside_flat)
         self.play(Appear(card.body), Appear(labels.names))
         panels = LaggedStart(*map(Appear, (*card.panels, card.wires)), lag_ratio=0.5)
         self.play(panels, run_time=self.theme.tempo.large)

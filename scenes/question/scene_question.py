@@ -231,7 +231,7 @@ class Question(Stage):
     def the_question(self) -> None:
         """Can a model remember less, and think as well?"""
         layout, tempo = self.layout, self.theme.tempo
-        words = _as_tokens(_(ASKED))
+        words = as_tokens(_(ASKED))
         asked = Sentence(words, layout.question, size=QUESTION)
         asked.move_cursor(0)
         cursor, pile = asked.cursor, self.pile
@@ -252,7 +252,7 @@ class Question(Stage):
         self.play(Appear(title.on_line(*layout.title)))
 
 
-def _as_tokens(text: str) -> list[str]:
+def as_tokens(text: str) -> list[str]:
     """Return the parts of a text between which a line can be broken, each with the blank before."""
     parts = break_units(text)
     blanks = ["", *(" " * part.endswith(" ") for part in parts)]

@@ -363,6 +363,28 @@ def test_a_header_leaves_out_its_shape_where_it_has_no_room() -> None:
     assert header.width < 0.9 * width
 
 
+def test_a_header_that_is_still_too_wide_gets_smaller_but_can_be_read() -> None:
+    header = Header("queries", "Q", (9, 64))
+    left = header.get_left()[0]
+    narrow = 0.6 * header.width
+    assert header.fit(narrow).width == pytest.approx(narrow)
+    assert header.get_left()[0] == pytest.approx(left)
+    height = header.fit(0.1).name.line_height
+    assert height == pytest.approx(current_theme().min_text_size * FRAME_HEIGHT)
+
+
+def test_the_words_of_a_colour_bar_of_least_width_can_be_read() -> None:
+    stretched = Norm.stretched(np.linspace(-1, 1, 99) ** 9)
+    width = ColourBar.least_width(stretched, "scores of a layer")
+    title = ColourBar(stretched, "scores of a layer", Box(0, 0, width, 0.1)).labels[-1]
+    assert title.line_height == pytest.approx(current_theme().min_text_size * FRAME_HEIGHT)
+
+
+def test_a_line_tells_how_high_its_letters_reach() -> None:
+    low, high = Label("nose").on_line(0.0, 1.0), Label("Éa").on_line(0.0, 1.0)
+    assert low.rise < low.line_height / 2 < high.rise
+
+
 # Theme
 
 

@@ -15,9 +15,10 @@ from filmkit.core.numbers import MINUS, format_number
 from filmkit.core.picture_map import PanelItem, panels_on
 from filmkit.core.records import BeatRecord, StageSettings
 from filmkit.core.stage import Stage
+from filmkit.core.text import Symbol
 from filmkit.core.view import LayerView, best_match
 from filmkit.mobjects.product import head_product
-from scenes.attention.closeups import Meeting, figure_digits
+from scenes.attention.closeups import Meeting, figure_digits, in_formula
 from scenes.attention.layout import meeting_layout, scores_room
 from scenes.attention.scene_attention import Attention
 from tests.support.kinds import SHIPPED_KIND, trace_of_kind
@@ -218,6 +219,26 @@ def test_no_figure_is_a_negative_zero() -> None:
     for picture in play(Attention, make_trace(d_head=16, positions="rotary")):
         texts = {item.text for item in picture.texts}
         assert not {f"{MINUS}0", f"{MINUS}0.0", f"{MINUS}0.00", "-0.0"} & texts
+
+
+@pytest.mark.parametrize(("language", "words"), [("en", ["at", "and"]), ("fr", ["en", "et"])])
+def test_where_there_is_no_room_the_places_of_a_pair_are_told_in_words(
+    language: str, words: list[str]
+) -> None:
+    settings = StageSettings(language=language)
+    pictures = play(Attention, trace_of_kind(SHIPPED_KIND), settings, width=1080, height=1080)
+    texts = beat_of(pictures, "rotate_by_position").texts
+    first = next(t for t in texts if t.text == words[0])
+    line = [t for t in texts if t.presence == 1 and abs(t.box.y - first.box.y) < t.height]
+    told = [t.text for t in sorted(line, key=lambda text: text.box.left)]
+    start = told.index(words[0])
+    assert told[start : start + 4] == [words[0], "7", words[1], "5"]
+
+
+def test_a_comma_in_a_number_separates_nothing() -> None:
+    assert in_formula("0.125") == "0.125"
+    comma = Symbol(f"times {in_formula('0,125')}")
+    assert comma.width == pytest.approx(Symbol("times 0.125").width, rel=0.05)
 
 
 @pytest.mark.parametrize("model", ["made-up model", "m" * 255])

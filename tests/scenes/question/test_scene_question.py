@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from extract.architectures import GPU_BYTES, architecture, kv_cache_bytes
-from scenes.question.scene_question import Question
+from filmkit.core.records import StageSettings
+from scenes.question.scene_question import Question, as_tokens
 from tests.support.figures import all_texts, unexplained
 from tests.support.kinds import trace_of_kind
 from tests.support.staging import BeatPicture, play
@@ -52,3 +53,15 @@ def test_a_prompt_that_nothing_follows_is_only_read() -> None:
 
 def test_the_last_picture_is_the_question(pictures: dict[str, BeatPicture]) -> None:
     assert "well?" in texts(pictures["the_question"])
+
+
+@pytest.mark.parametrize("language", ["en", "fr", "zh"])
+def test_the_question_is_asked_as_it_is_said(language: str) -> None:
+    last = play(Question, trace_of_kind("shipped"), StageSettings(language=language))[-1]
+    asked = "".join(last.record.narration.split())
+    assert "".join("".join(texts(last)).split()).startswith(asked)
+
+
+def test_lines_are_broken_where_a_script_allows_it() -> None:
+    assert as_tokens("Can a model?") == ["Can", " a", " model?"]
+    assert as_tokens("记得更少，好？") == ["记", "得", "更", "少，", "好？"]
