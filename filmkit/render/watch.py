@@ -22,7 +22,7 @@ from extract.files import write_text
 from extract.printing import echo
 from extract.temporary import temporary_folder
 from extract.trace import Trace
-from filmkit.core.language import catalogue_folder
+from filmkit.core.language import catalogue_folder, use_language
 from filmkit.core.project import PROJECT
 from filmkit.render.cache import Cache, open_cache
 from filmkit.render.clean_process import clean_process
@@ -260,6 +260,7 @@ def update_outputs(request: RenderRequest, shown: Path, films: bool, since: floa
     """
     with (
         stopping_with_parent(),
+        use_language(request.language),
         manim_config(request.quality, verbosity=request.verbosity),
         open_cache(request.cache, keep=True) as cache,
         ExitStack() as pools,

@@ -18,10 +18,14 @@ from filmkit.core.numbers import counted_heads, format_decimal
 from filmkit.core.records import StageSettings
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.render import keys
+from filmkit.render.clean_process import clean_process
 from filmkit.render.cluster_worker import _scene_files, versions
 from filmkit.render.keys import scene_code, source_digest
+from filmkit.render.quality import Quality
 from filmkit.render.request import RenderOptions
+from filmkit.render.watch import update_outputs
 from filmkit.tools import messages
+from tests.support.filming import render_request
 from tests.support.staging import play
 from tests.support.traces import make_trace
 
@@ -156,6 +160,29 @@ def test_stills_and_scripts_are_in_the_language(folder: Path, run: Run) -> None:
     described = json.loads(still.read_text("utf-8"))
     assert {text["text"] for text in described["texts"]} >= {*WORDS, of_the_kit()}
     assert described["alt"].startswith("Deux mots.")
+
+
+@pytest.mark.slow
+def test_a_watched_film_is_in_the_language(folder: Path) -> None:
+    translate(folder / "my_scene.py", FRENCH)
+    request = render_request(
+        (find_scene(str(folder / "my_scene.py")),),
+        folder / "trace.safetensors",
+        folder / "videos",
+        quality=Quality(160, 90, 5),
+        cache=folder / "cache",
+        language="fr",
+    )
+    arguments = (request, folder / "shown.json", True, 0.0)
+    process = clean_process(f"{update_outputs.__module__}:update_outputs", *arguments)
+    process.start()
+    process.join(120)
+    assert process.exitcode == 0
+    assert {path.name for path in (folder / "videos").iterdir()} >= {
+        "my_scene.fr.mp4",
+        "my_scene.fr.preview.png",
+        "my_scene.fr.srt",
+    }
 
 
 def test_what_new_writes_can_be_translated(folder: Path, run: Run) -> None:
