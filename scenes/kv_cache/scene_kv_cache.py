@@ -153,10 +153,11 @@ class KVCache(Stage):
         """Build the one large figure of a picture, with a line below it, at the top."""
         stage, theme = self.frame.stage, self.theme
         figure = Label(text, size=DISPLAY).on_line(stage.x, stage.top - 0.35)
-        # Chinese characters are higher than capitals.
-        figure.shift([0, min(0.0, stage.top - 0.06 - figure.ink[:, 1].max()), 0])
         line = fit_size(note, stage.width, size=theme.shape_size, colour=theme.muted)
-        return pin_to_frame(VGroup(figure, line.on_line(stage.x, stage.top - 0.9)))
+        both = VGroup(figure, line.on_line(stage.x, stage.top - 0.9))
+        # Chinese characters are higher than capitals.
+        over = float(figure.ink[:, 1].max()) - (stage.top - 0.06)
+        return pin_to_frame(both.shift([0, -max(0.0, over), 0]))
 
     def out(self, x: float, y: float) -> tuple[float, float]:
         """Return the way out of the frame in a direction: -1, 0 or 1 across and up."""
