@@ -12,6 +12,7 @@ from manim import Group, VGroup, VMobject
 
 from filmkit.core.camera import Shot, keep_upright, pin_to_frame, set_depth_plane
 from filmkit.core.language import _
+from filmkit.core.line_breaks import break_units
 from filmkit.core.numbers import separated
 from filmkit.core.text import Label, break_lines
 from filmkit.core.theme import current_theme
