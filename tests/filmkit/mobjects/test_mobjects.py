@@ -357,6 +357,20 @@ def test_a_header_leaves_out_its_shape_where_it_has_no_room() -> None:
     assert header.width < 0.9 * width
 
 
+def test_a_header_gets_smaller_where_its_name_has_no_room_but_can_still_be_read() -> None:
+    header = Header("sortie de la tête", "z", (9, 64)).stand_on(BOX)
+    left, line = header.get_left()[0], header.line
+    width = Header("sortie de la tête", "z").width
+    header.fit(0.9 * width)
+    assert header.width == pytest.approx(0.9 * width)
+    assert header.get_left()[0] == pytest.approx(left)
+    assert header.get_y() == pytest.approx(line, abs=0.02)
+    header.fit(0.01)
+    assert header.name is not None
+    least = current_theme().min_text_size * FRAME_HEIGHT
+    assert header.name.line_height == pytest.approx(least)
+
+
 # Theme
 
 
