@@ -155,8 +155,8 @@ class KVCache(Stage):
         figure = Label(text, size=DISPLAY).on_line(stage.x, stage.top - 0.35)
         line = fit_size(note, stage.width, size=theme.shape_size, colour=theme.muted)
         both = VGroup(figure, line.on_line(stage.x, stage.top - 0.9))
-        # Chinese characters are higher than capitals.
-        over = float(figure.ink[:, 1].max()) - (stage.top - 0.06)
+        # Chinese characters are higher than Latin letters.
+        over = float(figure.ink[:, 1].max()) - (stage.top - 0.03)
         return pin_to_frame(both.shift([0, -max(0.0, over), 0]))
 
     def out(self, x: float, y: float) -> tuple[float, float]:

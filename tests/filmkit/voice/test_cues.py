@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from filmkit.core.language import use_language
+from filmkit.core.records import BeatRecord
 from filmkit.voice import cueing
 from filmkit.voice.cues import (
     BeatCue,
@@ -70,6 +72,11 @@ def test_too_few_pauses() -> None:
         ("Is it 2.5? “Yes.” It is!", ["Is it 2.5?", "“Yes.”", "It is!"]),
         ("No end", ["No end"]),
         ("", []),
+        (
+            "«\u00a0Qui\u202f?\u00a0» Elle\u00a0: la clé.",
+            ["«\u00a0Qui\u202f?\u00a0»", "Elle\u00a0: la clé."],
+        ),
+        ("键。值？“查询！”词元 3.5 个", ["键。", "值？", "“查询！”", "词元 3.5 个"]),
     ],
 )
 def test_sentences(text: str, parts: list[str]) -> None:
@@ -248,3 +255,26 @@ def test_a_recording_that_cannot_be_read(calling: Calling, folder: Path) -> None
     (folder / "take.wav").write_text("not a sound")
     done = calling("cue", "story.py", "take.wav", "--propose", folder=folder)
     assert_one_line(done, 1, "cannot read", "take.wav")
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "shown"),
+    [
+        ("en", "The query of one word meets all keys.", ["The query of one …", "meets all keys."]),
+        ("fr", "La requête d’un mot\u00a0: elle voit tout.", ["La requête d’un mot\u00a0: …"]),
+        ("zh", "一个词元的查询遇到所有的键。", ["一个词元的查询 …", "遇到所有的键。"]),
+    ],
+)
+def test_few_words_are_shown_to_press_a_key_at(code: str, text: str, shown: list[str]) -> None:
+    record = BeatRecord(
+        "meet", text, 0.0, 5.0, 5.0, marked=tuple(("at", text.index(s)) for s in shown[1:])
+    )
+    prompts: list[str] = []
+
+    def press(prompt: str) -> float:
+        prompts.append(prompt)
+        return float(len(prompts))
+
+    with use_language(code):
+        taken([record], press, lambda line: None)
+    assert prompts == [f"Enter at “{words}”" for words in shown]
