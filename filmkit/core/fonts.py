@@ -10,7 +10,14 @@ from pathlib import Path
 import font_source_sans_pro
 import manimgx_fonts
 
-__all__ = ["FONT_RULES", "font_files", "is_east_asian", "lacks_fonts"]
+__all__ = [
+    "FONT_RULES",
+    "SIMPLIFIED_CHINESE",
+    "east_asian_fonts",
+    "font_files",
+    "is_east_asian",
+    "lacks_fonts",
+]
 
 WEIGHTS = ("Regular", "Semibold")
 # Fonts for characters that the theme's font lacks, in this order whatever the machine has.
@@ -22,6 +29,8 @@ FONT_RULES = Path(__file__).with_name("fonts.conf")
 EAST_ASIAN = {"CJK", "HANGUL", "HIRAGANA", "KATAKANA"}
 LAST_ALPHABETIC = "\u10ff"  # all of those characters come later
 EAST_ASIAN_FONTS = "manimgx_fonts_cjk"
+SIMPLIFIED_CHINESE = 2
+"""Number of the face for simplified Chinese in the file of :func:`east_asian_fonts`."""
 
 
 def font_files() -> list[Path]:
@@ -29,10 +38,13 @@ def font_files() -> list[Path]:
     folder = Path(font_source_sans_pro.__file__).parent / "files"
     files = [folder / f"SourceSansPro-{weight}.otf" for weight in WEIGHTS]
     files += sorted(Path(manimgx_fonts.__file__).parent.glob("*.ttf"))
-    east_asian = find_spec(EAST_ASIAN_FONTS)
-    if east_asian and east_asian.origin:
-        files += sorted(Path(east_asian.origin).parent.glob("*.ttc"))
-    return files
+    return files + east_asian_fonts()
+
+
+def east_asian_fonts() -> list[Path]:
+    """Return the file of the fonts for Chinese, Japanese and Korean; none if it is not there."""
+    found = find_spec(EAST_ASIAN_FONTS)
+    return sorted(Path(found.origin).parent.glob("*.ttc")) if found and found.origin else []
 
 
 def is_east_asian(text: str) -> bool:

@@ -67,6 +67,10 @@ CATALOGUES, NARRATION = "locale", "narration"
 ALPHABETIC, EAST_ASIAN = 17.0, 9.0
 """Maximum speed of captions, in characters per second, beside a moving picture."""
 
+# Languages that write 1234 but 12.345: CLDR's minimumGroupingDigits, which Babel does not read.
+GROUPED_FROM_FIVE_DIGITS = {"be", "bg", "es", "es_ES", "et", "hu", "hy", "ia", "ie", "it"}
+GROUPED_FROM_FIVE_DIGITS |= {"ka", "lv", "pl", "pt_PT", "sl", "sq"}
+
 CHARACTERS_A_WORD = 1.6  # of Chinese, Japanese or Korean: about so many take as long as a word
 ABBREVIATIONS = re.compile(r"\b(gpu|gqa|kv|mha|mla|mqa)\b", re.IGNORECASE)
 
@@ -124,7 +128,9 @@ class Language:
         from babel.numbers import format_decimal
 
         pattern = "#,##0." + digits * "0" if digits else "#,##0"
-        return format_decimal(Decimal(rounded.replace(",", "")), pattern, self.locale)
+        number = Decimal(rounded.replace(",", ""))
+        grouped = number >= 10_000 or self.code not in GROUPED_FROM_FIVE_DIGITS
+        return format_decimal(number, pattern, self.locale, group_separator=grouped)
 
     def percent(self, number: str) -> str:
         """Return a number with the sign of percent where this language puts it."""

@@ -398,7 +398,7 @@ class Number(TextLine):
         letters, x = [], 0.0
         for character in self.text:
             if character.isspace():
-                x += digit_width / 2
+                x += digit_width / 3
                 continue
             strut, letter = _glyphs(f"H{character}", "normal", self.font)
             left, right, *_ = _box(letter)

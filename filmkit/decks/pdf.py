@@ -9,11 +9,11 @@ from pathlib import Path
 from shutil import copyfile
 from typing import Final
 
-import font_source_sans_pro
 import typst
 
 from extract.files import OutputError, atomic_write
 from extract.temporary import temporary_folder
+from filmkit.core.fonts import font_files
 from filmkit.core.language import _, current_language
 from filmkit.core.theme import Theme
 from filmkit.decks.slides import Slide, title_of
@@ -88,7 +88,7 @@ def _compile(
         typst.compile(
             root / "deck.typ",
             root=root,
-            font_paths=[Path(font_source_sans_pro.__file__).parent / "files"],
+            font_paths=sorted({file.parent for file in font_files()}),
             ignore_system_fonts=False,  # words of a prompt may be in any script
             sys_inputs={"document": "deck.json"},
             pdf_standards=[STANDARD],

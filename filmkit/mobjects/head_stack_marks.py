@@ -12,6 +12,7 @@ from manim import Group, VGroup, VMobject
 
 from filmkit.core.camera import Shot, keep_upright, pin_to_frame, set_depth_plane
 from filmkit.core.language import _
+from filmkit.core.line_breaks import break_units
 from filmkit.core.numbers import separated
 from filmkit.core.text import Label, break_lines
 from filmkit.core.theme import current_theme
@@ -25,6 +26,8 @@ __all__ = ["GroupBrackets", "HeadNumbers", "PanelNames", "span_of"]
 Points = npt.NDArray[np.float64]
 
 WORD = 0.075  # between words of a sentence
+LETTER = 0.02  # and between words of two colours, where the script has no blanks
+BROKEN = 0.6  # length of the longer line of a name in two lines, as a share of the name
 NUMBER_GAP = 0.05
 NUMBER_SIZE = 0.034  # of the numbers of heads if all fit, as a fraction of `FRAME_HEIGHT`
 NUMBER_SHARE = 0.6  # from the middle of a number down to a panel, as a share of its line
@@ -128,10 +131,10 @@ class PanelNames(VGroup):
         ]
         for size in (theme.name_size, theme.shape_size):
             if max(header.width for header in headers) > room:
-                headers = [_narrow(tensor.name, size, tensor.colour) for tensor in tensors]
+                headers = [_narrow(tensor.name, size, tensor.colour, room) for tensor in tensors]
         if (width := max(header.width for header in headers)) > room:
             size = max(theme.min_text_size, size * room / width)
-            headers = [_narrow(tensor.name, size, tensor.colour) for tensor in tensors]
+            headers = [_narrow(tensor.name, size, tensor.colour, room) for tensor in tensors]
         for name, header in zip(names, headers, strict=True):
             half = header.width / 2 + NAME_GAP
             header.move_to([-half if left else half, 0.0, 0.0])
@@ -141,10 +144,11 @@ class PanelNames(VGroup):
             self.add(header)
 
 
-def _narrow(name: str, size: float, colour: str) -> VGroup:
-    """Return the words of a name, one below the other."""
-    widest = max(Label(word, size=size).width for word in name.split(" "))
-    lines = break_lines(name, widest, size=size)
+def _narrow(name: str, size: float, colour: str, room: float) -> VGroup:
+    """Return the words of a name in two lines, or in more if these would be wider than the room."""
+    widest = max(Label(word, size=size).width for word in break_units(name))
+    width = max(widest, min(room, BROKEN * Label(name, size=size).width))
+    lines = break_lines(name, width, size=size)
     words = VGroup(*(Label(line, size=size, colour=colour) for line in lines))
     for line, word in enumerate(words):
         word.on_line(0.0, -LINE * line * word.line_height)
@@ -218,5 +222,5 @@ def _sentence() -> VGroup:
         x += WORD * text.startswith(" ")
         label = Label(text.strip(" "), colour=colours.get(name, theme.ink))
         line.add(label.on_line(x + label.width / 2, 0.0))
-        x += label.width + WORD * text.endswith(" ")
+        x += label.width + (WORD if text.endswith(" ") else LETTER)
     return line

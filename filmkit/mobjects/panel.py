@@ -102,11 +102,13 @@ class Header(VGroup):
         if self.width > room and self.shape is not None:
             self.remove(self.shape)
             self.shape = None
-        if self.width > room:
+        words = self.name or self.symbol
+        if self.width > room and words is not None:
             least = current_theme().min_text_size * FRAME_HEIGHT
-            smallest = min(1.0, least / self.submobjects[0].line_height)
-            left = [float(self.get_left()[0]), self.line, 0.0]
-            self.scale(max(smallest, room / self.width), about_point=left)
+            smallest = min(1.0, least / words.line_height)
+            left = self.get_left()
+            self.scale(max(smallest, room / self.width))
+            self.shift([left[0] - self.get_left()[0], 0.0, 0.0])
         return self
 
     def set_line(self, y: float) -> Header:

@@ -17,6 +17,7 @@ from manim.utils.exceptions import EndSceneEarlyException
 from PIL import Image, ImageDraw, ImageFont
 
 from extract.trace import Trace
+from filmkit.core.fonts import SIMPLIFIED_CHINESE, east_asian_fonts, is_east_asian
 from filmkit.core.records import BeatRecord
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.stage import Stage
@@ -51,6 +52,7 @@ GAP = 0.09  # between pictures, and around all of them
 LABEL = 0.072  # text size of a beat's name
 HEADER = 0.15  # height of the strip with the title
 TITLE = 0.09  # text size of the title
+WEIGHTS = {"Semibold": 600, "Regular": 400}  # of the names of fonts
 
 
 @dataclass(frozen=True)
@@ -218,12 +220,13 @@ def _write(
     theme
         Colours of the texts.
     """
-    fonts = [_font(weight, size) for weight in ("Semibold", "Regular")]
+    scripts = [("Semibold", is_east_asian(first)), ("Regular", is_east_asian(second))]
+    fonts = [_font(weight, size, east_asian=script) for weight, script in scripts]
     space = fonts[0].getlength("  ")
     length = fonts[0].getlength(first) + space + fonts[1].getlength(second)
     if length > width:
         size = math.floor(size * width / length)
-        fonts = [_font(weight, size) for weight in ("Semibold", "Regular")]
+        fonts = [_font(weight, size, east_asian=script) for weight, script in scripts]
     x, y = start
     pen.text((x, y), first, theme.muted, fonts[0], anchor="ls")
     x += round(fonts[0].getlength(first) + space * size / fonts[0].size)
@@ -231,7 +234,11 @@ def _write(
 
 
 @lru_cache(maxsize=16)
-def _font(weight: str, size: int) -> ImageFont.FreeTypeFont:
+def _font(weight: str, size: int, *, east_asian: bool) -> ImageFont.FreeTypeFont:
+    if east_asian and (files := east_asian_fonts()):
+        font = ImageFont.truetype(files[0], size, index=SIMPLIFIED_CHINESE)
+        font.set_variation_by_axes([WEIGHTS[weight]])
+        return font
     folder = Path(font_source_sans_pro.__file__).parent / "files"
     return ImageFont.truetype(folder / f"SourceSansPro-{weight}.otf", size)
 

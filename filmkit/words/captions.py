@@ -7,9 +7,10 @@ beat have the same reading speed. Where a voice speaks, cues are shown when it s
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, reduce
 from html import escape
 from itertools import accumulate, pairwise
 
@@ -57,16 +58,23 @@ class _Phrases:
         Words that start a phrase.
     leaders
         Words that belong to the phrase of the next word.
+    enders
+        Words that belong to the phrase of the word before.
     """
 
     starters: frozenset[str] = frozenset()
     leaders: frozenset[str] = frozenset()
+    enders: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, verbs: str, links: str, articles: str) -> _Phrases:
-        """Make them from verbs, words that link phrases, and articles; lists with blanks."""
+    def of(cls, verbs: str, links: str, articles: str, enders: str = "") -> _Phrases:
+        """Make them from verbs, words that link phrases, articles and enders; lists with blanks."""
         starters = frozenset(links.split())
-        return cls(starters | set(verbs.split()), starters | set(articles.split()))
+        return cls(
+            starters | set(verbs.split()),
+            starters | set(articles.split()),
+            frozenset(enders.split()),
+        )
 
 
 # Without an entry here, captions of a language are broken at marks of punctuation all the same.
@@ -84,6 +92,13 @@ PHRASES = {
         "ce ces cette chaque la le les leur leurs ne pas sa se ses son tous tout toute toutes un "
         "une",
     ),
+    "zh": _Phrases.of(
+        "是 有 就 都 也 却 只 正是 就是 没有 可以 得到 变成 算出 生成 共享 保留 仍然",
+        "在 从 把 被 由 用 让 向 对 和 与 或 而 但 所以 因为 如果 假如 不论 "
+        "每 每个 每层 每行 到 给 比 按",
+        "这 那 一 不 很 最 更 各 各有 另 新 旧 的 了 着 所有 全部",
+        "的 了 着 过 们 里 中 上 下 吗 呢 吧 时 后 前 内 外 个 数",
+    ),
 }
 
 
@@ -98,7 +113,15 @@ class Cue:
     @property
     def text(self) -> str:
         """The lines, joined into one."""
-        return current_language().space.join(self.lines)
+        return reduce(_joined, self.lines)
+
+
+def _joined(line: str, other: str) -> str:
+    """Join two lines; between Chinese or Japanese characters, and at their marks, is no blank."""
+    ends = line[-1:], other[:1]
+    wide = [letter for letter in ends if letter and unicodedata.east_asian_width(letter) in "WF"]
+    marks = [letter for letter in ends if not letter.isalnum()]
+    return f"{line}{other}" if len(wide) == 2 or (wide and marks) else f"{line} {other}"
 
 
 def max_line_length() -> int:
@@ -195,16 +218,16 @@ def _split(words: tuple[str, ...], seconds: float) -> list[tuple[str, ...]]:
     best: list[tuple[float, list[tuple[str, ...]]]] = [(0.0, [])]
     for end in range(1, len(words) + 1):
         ways = []
-        for start in range(end):
+        for start in reversed(range(end)):
             folded = _folded(words[start:end], current_language())
-            if folded is None:
-                continue
+            if folded is None:  # nor would more words fit
+                break
             cost, lines = folded
             cost += best[start][0] + EACH_CUE + _cost_of_ending(words, end)
             if start or end < len(words):
                 cost += TOO_SHORT * (seconds * len("".join(lines)) < MIN_SECONDS * letters)
             ways.append((cost, [*best[start][1], lines]))
-        best.append(min(ways, key=lambda way: way[0]))
+        best.append(min(reversed(ways), key=lambda way: way[0]))
     return best[-1][1]
 
 
@@ -212,7 +235,7 @@ def _split(words: tuple[str, ...], seconds: float) -> list[tuple[str, ...]]:
 def _folded(words: tuple[str, ...], language: Language) -> tuple[float, tuple[str, ...]] | None:
     """Return the lowest cost of a cue's lines, and the lines; None if the words do not fit."""
     longest = max_line_length()
-    inner = SENTENCE_INSIDE * sum(word.rstrip()[-1] in SENTENCE_ENDS for word in words[:-1])
+    inner = SENTENCE_INSIDE * sum(word.rstrip()[-1:] in SENTENCE_ENDS for word in words[:-1])
     whole = "".join(words)
     if len(whole.rstrip()) <= longest:
         return inner, (whole,)
@@ -235,7 +258,8 @@ def _cost_of_ending(words: Sequence[str], end: int) -> float:
         return SENTENCE
     if bare[-1:] in CLAUSE_ENDS:
         return CLAUSE
-    if last.lower() in phrases.leaders or last[-1].isdigit():
-        return WITHIN
     next_word = words[end].rstrip().lower()
+    bare_next = next_word.rstrip("".join(SENTENCE_ENDS | CLAUSE_ENDS))
+    if last.lower() in phrases.leaders or last[-1:].isdigit() or bare_next in phrases.enders:
+        return WITHIN
     return BETWEEN if next_word in phrases.starters else (BETWEEN + WITHIN) / 2

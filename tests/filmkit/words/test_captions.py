@@ -7,10 +7,11 @@ from pathlib import Path
 
 import av
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from filmkit.core.language import beat_title
+from filmkit.core.language import Language, beat_title, use_language
+from filmkit.core.narration import Narration
 from filmkit.core.records import BeatRecord, Rehearsal
 from filmkit.words.captions import MAX_LINES, Cue, captions, max_line_length, shifted, srt, vtt
 from filmkit.words.script import speaker_notes
@@ -132,3 +133,84 @@ def test_speaker_notes_name_the_next_beat() -> None:
         "one": "First.\n\n1 of 2, 5 s. Next: Two.",
         "two": "Last.\n\n2 of 2, 1 s.",
     }
+
+
+# In other languages
+
+FRENCH = (
+    "Le softmax change une ligne en parts\u00a0: «\u00a0drapeau\u00a0» prend 33\u00a0%, le token "
+    "de début 12\u202f345\u202f; le reste va à la tête 3. Qu’en dire\u202f? Que les clés et les "
+    "valeurs de chaque couche restent en mémoire\u202f!"
+)
+CHINESE = (
+    "Softmax 把一行变成总和为一的占比：第 3 头把 33% 给了“flag”，起始词元得到 4.2%。如果什么都"
+    "不共享，DeepSeek-R1 每个词元要占 12,345 个数；而这里所有的头只用同一个潜在向量——"
+    "词元越多，差别越大！"
+)
+LETTERS = {"fr": "abé \u00a0\u202f:;»«’7%,.", "zh": "键值查询的 aB“”（），。：；、！？——…7%·"}
+OPENING = "«“‘（(《「"
+
+
+@pytest.mark.parametrize(("code", "text"), [("fr", FRENCH), ("zh", CHINESE)])
+def test_captions_in_other_languages(code: str, text: str) -> None:
+    language = Language(code)
+    with use_language(code):
+        said = Narration.of(text, {})
+        cues = captions([beat(said.text, 0.0, said.seconds(0.1))])
+        lines = [line for cue in cues for line in cue.lines]
+        assert max(map(len, lines)) <= max_line_length() == {"fr": 42, "zh": 18}[code]
+        for cue in cues:
+            assert len(cue.lines) <= MAX_LINES
+            speed = len(cue.text) / (cue.end - cue.start)
+            assert speed <= language.letters_a_second + 1e-6
+    assert language.letters_a_second == {"fr": 17, "zh": 9}[code]
+    for line in lines:
+        assert line[0].isalnum() or line[0] in OPENING, line
+        assert line[-1] not in OPENING
+    assert "".join(lines).replace(" ", "") == text.replace(" ", "")
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "whole"),
+    [
+        ("fr", FRENCH, ["«\u00a0drapeau\u00a0»", "33\u00a0%", "12\u202f345\u202f;", "dire\u202f?"]),
+        (
+            "zh",
+            CHINESE,
+            ["33% ", "4.2%", "第 3 头", "12,345 个数", "DeepSeek-R1", "词元", "潜在向量——"],
+        ),
+    ],
+)
+def test_what_belongs_together_stays_on_a_line(code: str, text: str, whole: list[str]) -> None:
+    for start in range(0, len(text), 7):
+        with use_language(code):
+            cues = captions([beat(text[start:], 0.0, 60.0)])
+        lines = [f"{line} " for cue in cues for line in cue.lines]
+        for part in whole:
+            if part in text[start:]:
+                assert any(part.rstrip() in line for line in lines), (part, lines)
+
+
+@pytest.mark.parametrize("code", LETTERS)
+@settings(deadline=None)
+@given(data=st.data())
+def test_any_narration_in_another_language_becomes_cues(code: str, data: st.DataObject) -> None:
+    words = data.draw(
+        st.lists(st.text(LETTERS[code], max_size=30).map("a".__add__), min_size=1, max_size=20)
+    )
+    narration = " ".join(" ".join(words).split(" ")).strip()
+    with use_language(code):
+        cues = captions([beat(narration, 0.0, 20.0)])
+        lines = [line for cue in cues for line in cue.lines]
+        assert all(0 < len(line) <= max_line_length() for line in lines)
+    shown = "".join("".join(lines).split())
+    assert shown == "".join(narration.split())
+    assert all(first.end <= second.start for first, second in pairwise(cues))
+
+
+def test_lines_are_joined_with_a_blank_only_where_the_script_has_blanks() -> None:
+    assert Cue(0, 1, ("由潜在向量", "得到的键，", "以及值")).text == "由潜在向量得到的键，以及值"
+    assert Cue(0, 1, ("提示词 The American", "flag is red", "的注意力图")).text == (
+        "提示词 The American flag is red 的注意力图"
+    )
+    assert Cue(0, 1, ("les clés", "et les valeurs")).text == "les clés et les valeurs"
