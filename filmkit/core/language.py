@@ -27,6 +27,7 @@ from gettext import GNUTranslations, NullTranslations
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
+from string import Formatter
 from typing import Any
 
 from filmkit.core.errors import StageError
@@ -49,6 +50,7 @@ __all__ = [
     "narrated",
     "narration_context",
     "ngettext",
+    "phrase_parts",
     "title_of_beat",
     "use_language",
     "words_digest",
@@ -285,6 +287,19 @@ def ngettext(one: str, many: str, number: int, /, **facts: object) -> str:
     if found in (one, many):
         found = one if number == 1 else many
     return found.format(number=current_language().decimal(number), **facts)
+
+
+def phrase_parts(phrase: str) -> list[tuple[str, str]]:
+    """Return the parts of a phrase whose facts look different from the words round them.
+
+    Each is the words in front of a fact, without blanks at their ends, and the fact's name; behind
+    the last fact the name is empty.
+
+    >>> phrase_parts("key of {word}")
+    [('key of', 'word')]
+    """
+    parts = ((part[0].strip(), part[1] or "") for part in Formatter().parse(phrase))
+    return [part for part in parts if any(part)]
 
 
 def N_(message: str) -> str:

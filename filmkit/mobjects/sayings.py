@@ -10,7 +10,7 @@ from manim import Group, Line, Rectangle, VGroup
 from extract.trace_meta import TraceMeta
 from filmkit.core.geometry import FRAME_HEIGHT, Box, Frame, Point
 from filmkit.core.printable import printable
-from filmkit.core.text import Label, fit_word
+from filmkit.core.text import Label, fit_size, fit_word
 from filmkit.core.theme import current_theme
 
 __all__ = ["Saying", "Sayings", "SayingsLayout", "as_said", "bar_of", "display_size", "set_colours"]
@@ -69,13 +69,15 @@ class Saying:
     Attributes
     ----------
     name, note
-        Who, and what is small beside it; only up to a comma, where there is no room for more.
+        Who, and what is small beside it, or below its bar if there is no room beside it.
     pieces
         Colours and numbers of its bar.
     text
         What is said.
     colour
         Of what is said.
+    short_note
+        The note where there is no room for all of it; empty if it is not to be shortened.
     """
 
     name: str
@@ -83,6 +85,7 @@ class Saying:
     pieces: tuple[tuple[str, float], ...]
     text: str
     colour: str
+    short_note: str = ""
 
     @property
     def total(self) -> float:
@@ -175,14 +178,18 @@ class Sayings(Group):
         self.names, self.bars, self.sayings, self.rules = VGroup(), VGroup(), VGroup(), VGroup()
         most = max(row.total for row in rows)
         for index, row in enumerate(rows):
-            name = Label(row.name, size=theme.shape_size)
-            x, y = layout.names[index]
+            room, (x, y) = layout.bars[index], layout.names[index]
+            name = fit_size(row.name, room.width, size=theme.shape_size)
             name.on_line(x + name.width / 2, y)
             note = Label(row.note, size=theme.note_size, colour=theme.muted)
-            if name.width + 0.2 + note.width > layout.bars[index].width:
-                first, *_ = row.note.split(", ")
-                note = Label(first, size=theme.note_size, colour=theme.muted)
-            note.on_line(name.get_right()[0] + 0.2 + note.width / 2, y)
+            if name.width + 0.2 + note.width > room.width:
+                short = row.short_note or row.note
+                note = Label(short, size=theme.note_size, colour=theme.muted)
+            if name.width + 0.2 + note.width <= room.width:
+                note.on_line(name.get_right()[0] + 0.2 + note.width / 2, y)
+            else:
+                note = fit_size(row.note, room.width, size=theme.note_size, colour=theme.muted)
+                note.on_line(x + note.width / 2, room.bottom - 0.16)
             self.names.add(VGroup(name, note))
             unit = layout.bars[index].width / most
             self.bars.add(bar_of(layout.bars[index], unit, row.pieces))

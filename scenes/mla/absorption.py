@@ -13,9 +13,11 @@ from manim import Animation, Group, RoundedRectangle, VGroup
 from filmkit.core.animations import AnimateWith, Appear, Glide, Vanish
 from filmkit.core.geometry import FRAME_HEIGHT, Box, Frame
 from filmkit.core.heatmap import Heatmap
+from filmkit.core.language import _
 from filmkit.core.norm import Norm, TensorSource
+from filmkit.core.numbers import format_count
 from filmkit.core.printable import printable
-from filmkit.core.text import Label, Number, Symbol
+from filmkit.core.text import Label, Number, Symbol, break_lines, fit_size
 from filmkit.core.theme import current_theme
 from filmkit.mobjects.flow import WeightBox, Wire
 from filmkit.mobjects.latent_view import LatentView
@@ -42,7 +44,7 @@ class Formula(VGroup):
     pieces
         Typst mathematics and colour of each piece.
     result
-        Word and colour of what it makes.
+        Word and colour of what it makes; None leaves it out.
     start
         (x, y) of its left end.
     room
@@ -61,7 +63,7 @@ class Formula(VGroup):
     def __init__(
         self,
         pieces: Sequence[tuple[str, str]],
-        result: tuple[str, str],
+        result: tuple[str, str] | None,
         start: tuple[float, float],
         room: float,
         size: float,
@@ -70,11 +72,14 @@ class Formula(VGroup):
         self.start = start
         for formula, colour in pieces:
             self.add(Symbol(formula, size=size, colour=colour))
-        word, colour = result
-        made = (Symbol("=", size=size), Label(word, size=0.85 * size, colour=colour))
-        self.has_result = sum(piece.width + self.GAP for piece in (*self, *made)) <= room
-        if self.has_result:
-            self.add(*made)
+        self.has_result = False
+        if result is not None:
+            word, colour = result
+            made = (Symbol("=", size=size), Label(word, size=0.85 * size, colour=colour))
+            width = sum(piece.width + self.GAP for piece in (*self, *made))
+            self.has_result = bool(width <= room)
+            if self.has_result:
+                self.add(*made)
         gaps = self.GAP * (len(self) - 1)
         width = sum(piece.width for piece in self)
         for piece in self:
@@ -100,11 +105,21 @@ class BracketFormula(Formula):
         Symbol of the query, or of all queries.
     start, room, size
         As for `Formula`.
+    with_result
+        Whether it says what it makes, if there is room.
     """
 
     MOVED = (1, 0, 2, 4, 3)  # the pieces, once the bracket has moved
 
-    def __init__(self, query: str, start: tuple[float, float], room: float, size: float) -> None:
+    def __init__(
+        self,
+        query: str,
+        start: tuple[float, float],
+        room: float,
+        size: float,
+        *,
+        with_result: bool = True,
+    ) -> None:
         theme = current_theme()
         pieces = (
             (query, theme.query),
@@ -113,7 +128,8 @@ class BracketFormula(Formula):
             ("C^top", theme.latent),
             (")", theme.ink),
         )
-        super().__init__(pieces, ("scores", theme.scores), start, room, size)
+        result = (_("scores"), theme.scores) if with_result else None
+        super().__init__(pieces, result, start, room, size)
 
     def move_bracket(self, **kwargs: object) -> Animation:
         """Return the animation in which the bracket moves to the first two factors."""
@@ -147,7 +163,8 @@ class Absorption(Group):
     mix
         The last row's mix of latents.
     number, number_words
-        How many numbers are rebuilt for one new token.
+        How many numbers are rebuilt for one new token; the last line of the words says how they
+        are counted.
     formula, formula_of_all
         The formula whose bracket moves, for one query and for all.
     formula_of_mix
@@ -189,7 +206,7 @@ class Absorption(Group):
             s.latent_query,
             s.query_rank,
             1,
-            layer.computed("queries times W_UK, transposed", "r", forms.rank),
+            layer.computed(_("queries times W_UK, transposed"), "r", forms.rank),
         )
         first = latent_head.kv_head
         groups = [first, *(g for g in range(n_sets) if g != first)][:drawn_sets]
@@ -203,7 +220,7 @@ class Absorption(Group):
             width=s.scores.width,
             height=s.scores.height,
             masked=mask,
-            source=layer.computed("scaled scores against the latent", "key_pos"),
+            source=layer.computed(_("scaled scores against the latent"), "key_pos"),
         ).place(s.scores)
         self.pattern = Heatmap(
             latent_head.absorbed_pattern,
@@ -211,7 +228,7 @@ class Absorption(Group):
             width=s.scores.width,
             height=s.scores.height,
             masked=mask,
-            source=layer.computed("pattern from scores against the latent", "key_pos"),
+            source=layer.computed(_("pattern from scores against the latent"), "key_pos"),
         ).place(s.scores)
         self.mix = _ends(
             latent_head.z_latent[-1:],
@@ -219,7 +236,7 @@ class Absorption(Group):
             s.mix,
             s.rank,
             1,
-            TensorSource(expression="last row of pattern times the latent"),
+            TensorSource(expression=_("last row of pattern times the latent")),
         )
         self._add_rope()
         self.weight = WeightBox(
@@ -233,12 +250,22 @@ class Absorption(Group):
         self.rebuilt = count
         self.number = Number(count, digits=0, size=display_size(frame), colour=theme.key)
         self.number.on_line(*s.number)
-        lines = ["numbers rebuilt", "for one new token"]
-        sets = f"{n_sets} sets × " if n_sets > 1 else ""
-        lines.append(f"{sets}{layer.count} tokens × {forms.layer.W_UK.shape[2]}")
+        lines = break_lines(
+            _("numbers rebuilt for one new token"), s.number_room, size=theme.shape_size
+        )
+        factors = {
+            "sets": format_count(n_sets),
+            "tokens": format_count(layer.count),
+            "numbers": format_count(forms.layer.W_UK.shape[2]),
+        }
+        lines.append(
+            _("{sets} sets × {tokens} tokens × {numbers}", **factors)
+            if n_sets > 1
+            else _("{tokens} tokens × {numbers}", **factors)
+        )
         self.number_words = VGroup(
             *(
-                Label(line, size=theme.shape_size, colour=theme.muted).on_line(
+                fit_size(line, s.number_room, size=theme.shape_size, colour=theme.muted).on_line(
                     s.number[0], s.number[1] - 0.5 - 0.3 * index
                 )
                 for index, line in enumerate(lines)
@@ -248,11 +275,14 @@ class Absorption(Group):
         told.shift([max(0.0, frame.stage.left - told.get_left()[0]), 0, 0])
         self.counted_at = self.number.get_x()
         size = FORMULA * frame.shorter_side / 8.0
-        self.formula = BracketFormula("q", s.formula, s.formula_room, size)
+        # One becomes the other: both say what they make, or neither does.
         self.formula_of_all = BracketFormula("Q", s.formula, s.formula_room, size)
+        self.formula = BracketFormula(
+            "q", s.formula, s.formula_room, size, with_result=self.formula_of_all.has_result
+        )
         mix = Formula(
             (("A", theme.pattern), ("C", theme.latent)),
-            ("mix of latents", theme.latent),
+            (_("mix of latents"), theme.latent),
             (s.formula[0], s.formula[1] - 16 * size),
             s.formula_room,
             size,
@@ -267,7 +297,7 @@ class Absorption(Group):
         """Return the turned keys of a set, as the naive form has them."""
         view = self.view
         values = view.rows(view.forms.k)[:, group]
-        source = view.layer.computed("keys from the latent", "d_qk", values.shape[1])
+        source = view.layer.computed(_("keys from the latent"), "d_qk", values.shape[1])
         return _ends(
             values.T,
             view.layer.norm("k"),
@@ -297,7 +327,7 @@ class Absorption(Group):
             rotated,
             view.layer.norm("q"),
             s.rope_query,
-            view.layer.computed("rotated part of the queries", "d_rope", d_rope),
+            view.layer.computed(_("rotated part of the queries"), "d_rope", d_rope),
         )
 
     def _draw_arrows(self) -> None:
@@ -330,18 +360,19 @@ class Absorption(Group):
             header.set_line(box.y)
             return header.shift([box.left - 0.2 - header.get_right()[0], 0, 0])
 
-        self.latent_name = Header("latent", "C", colour=theme.latent)
+        self.latent_name = Header(_("latent"), "C", colour=theme.latent)
         whole = s.latent if s.rope is None else Box.around([s.latent, s.rope])
         self.latent_name.stand_on(whole)
+        self.latent_name.shift([min(0.0, frame_right - self.latent_name.get_right()[0]), 0, 0])
         self.turned_name = beside("C^top", s.turned, theme.latent)
         self.keys_name = beside("K^top", s.keys, theme.key)
-        new, name = last_row(self.query), Header("query", "q", colour=theme.query)
+        new, name = last_row(self.query), Header(_("query"), "q", colour=theme.query)
         self.query_name = name.stand_on(new, buff=0.04)
         over = name.get_right()[0] - new.right
         name.shift([-max(0.0, over), 0, 0])
         self.new_query_name = Header("", "q W_(U K)^top", colour=theme.query)
         self.new_query_name.stand_on(last_row(self.latent_query), buff=0.04)
-        self.queries_name = Header("queries", "Q", colour=theme.query).stand_on(s.far_query)
+        self.queries_name = Header(_("queries"), "Q", colour=theme.query).stand_on(s.far_query)
         self.latent_query_name = Header("", "Q W_(U K)^top", colour=theme.query)
         self.latent_query_name.stand_on(s.latent_query)
         if self.frame.upright:
@@ -349,17 +380,17 @@ class Absorption(Group):
             for header in (self.new_query_name, self.latent_query_name):
                 below(header, s.latent_query).shift([-0.12, 0, 0])
                 header.set_line(min(header.line, s.row - s.far_weight.height / 2 - 0.2))
-        self.scores_name = below(Header("scores", colour=theme.scores), s.scores)
-        self.pattern_name = below(Header("pattern", "A", colour=theme.pattern), s.scores)
-        self.mix_name = Label("mix of latents", size=theme.shape_size, colour=theme.latent)
+        self.scores_name = below(Header(_("scores"), colour=theme.scores), s.scores)
+        self.pattern_name = below(Header(_("pattern"), "A", colour=theme.pattern), s.scores)
+        self.mix_name = Label(_("mix of latents"), size=theme.shape_size, colour=theme.latent)
         left = min(s.mix.left, frame_right - self.mix_name.width)
         self.mix_name.on_line(left + self.mix_name.width / 2, s.mix.bottom - 0.24)
         self.rope_name = VGroup()
         if s.rope is not None:
             left = self.latent_name.get_right()[0] + 0.14
-            label = Label("+ rotated key", size=theme.shape_size, colour=theme.key)
+            label = Label(_("+ rotated key"), size=theme.shape_size, colour=theme.key)
             if left + label.width > frame_right:
-                label = Label("+ key", size=theme.shape_size, colour=theme.key)
+                label = Label(_("+ key"), size=theme.shape_size, colour=theme.key)
             label.on_line(left + label.width / 2, 0)
             label.set_y(self.latent_name.get_y())
             self.rope_name.add(label)
@@ -376,8 +407,9 @@ class Absorption(Group):
         ).move_to(box.center)
 
     def queries_name_at(self, dx: float) -> Header:
-        """Return a copy of the query's name as far to the right."""
-        return self.query_name.copy().shift([dx, 0, 0])
+        """Return a copy of the query's name as far to the right, and inside the frame."""
+        name = self.query_name.copy().shift([dx, 0, 0])
+        return name.shift([max(0.0, self.frame.stage.left - name.get_left()[0]), 0, 0])
 
     # Animations
 
@@ -413,7 +445,10 @@ class Absorption(Group):
 def below(header: Header, box: Box) -> Header:
     """Move a header to below a box, flush left or, if it is wider, flush right; return it."""
     header.stand_on(box, align="left" if header.width <= box.width else "right")
-    return header.set_line(box.bottom - 0.1 - header.size * FRAME_HEIGHT / 2)
+    header.set_line(box.bottom - 0.1 - header.size * FRAME_HEIGHT / 2)
+    # Chinese characters are higher than a line of letters.
+    top = box.bottom - 0.1 if header.name is None else float(header.name.get_top()[1])
+    return header.set_line(header.line - max(0.0, top - (box.bottom - 0.1)))
 
 
 def last_row(matrix: Truncated) -> Box:

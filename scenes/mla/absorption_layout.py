@@ -45,6 +45,7 @@ ABOVE, BELOW = 0.15, 0.85  # room above all, and below the latent for the mix of
 NAME = 0.5  # height of the name below the scores
 FINE = 0.85  # a channel may be a little smaller than elsewhere, so that a latent is drawn whole
 FEWER = 0.36  # of the shorter side, for the rows of all tokens where much stands above them
+NUMBER_ROOM = 3.0  # for the words below a number
 LONG = (2.1, 1.15)  # largest heights of the turned latent and of the keys
 
 
@@ -99,6 +100,8 @@ class AbsorptionLayout:
         Left end of the formula, and its room.
     number
         Center of the number of rebuilt numbers.
+    number_room
+        Largest width of the words below it.
     link
         Where the line from the latent to its turned copy begins, and x at which it runs up.
     times, equals
@@ -127,6 +130,7 @@ class AbsorptionLayout:
     formula: Point
     formula_room: float
     number: Point
+    number_room: float
     link: tuple[Point, float]
     times: Point
     equals: Point
@@ -207,12 +211,14 @@ class AbsorptionLayout:
             latent_left = scores.right - wide.length
             whole_latent = Box.of(latent_left, scores.right, latent_top - side, latent_top)
             number = ((stage.left + whole_latent.left) / 2, whole_latent.y + 0.3)
+            number_room = whole_latent.left - GAP - stage.left
             link = ((whole_latent.right + LINK / 2, whole_latent.y), scores.right + deck + LINK)
             times = (whole_latent.left - 0.3, whole_latent.top + HEADER / 2 + 0.05)
         else:
             latent_left = scores.right + aside
             whole_latent = Box.of(latent_left, latent_left + wide.length, *level)
             number = ((stage.left + turned.left - 1.2) / 2, keys.top + 0.3)
+            number_room = NUMBER_ROOM
             edge = latent_left - LINK / 2
             link = ((edge, scores.top - pitch / 2), edge - LINK)
             times = ((scores.right + edge) / 2, scores.bottom + pitch / 2)
@@ -266,6 +272,7 @@ class AbsorptionLayout:
             formula=(stage.left + 0.1, turned.y),
             formula_room=turned.left - 1.2 - stage.left,
             number=number,
+            number_room=number_room,
             link=link,
             times=times,
             equals=(mix.left - 0.3, mix.y),

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from manim import Group, VGroup
 
 from filmkit.core.geometry import Frame
+from filmkit.core.language import N_, _
 from filmkit.core.numbers import format_number, format_power_of_ten, format_share
-from filmkit.core.text import Label, Symbol
+from filmkit.core.text import Label, Symbol, break_lines, fit_size
 from filmkit.core.theme import current_theme
 from filmkit.mobjects.latent_view import LatentHead, LatentView
 from filmkit.mobjects.panel import Panel
@@ -15,6 +18,33 @@ from scenes.mla.diagrams import output_panel
 from scenes.mla.layout import LossLayout, OutputComparisonLayout
 
 __all__ = ["Loss", "OutputComparison"]
+
+
+@dataclass(frozen=True)
+class _Names:
+    """Names of panels in English: of what comes out of the latent, the model's own, and sources."""
+
+    rebuilt: str
+    true: str
+    from_latent: str
+    about_mean: str
+    lost: str
+
+
+KEYS = _Names(
+    N_("keys, rebuilt"),
+    N_("true keys"),
+    N_("keys from the latent"),
+    N_("true keys about their mean row"),
+    N_("rebuilt keys less the true ones"),
+)
+VALUES = _Names(
+    N_("values, rebuilt"),
+    N_("true values"),
+    N_("values from the latent"),
+    N_("true values about their mean row"),
+    N_("rebuilt values less the true ones"),
+)
 
 
 class Loss(Group):
@@ -49,9 +79,9 @@ class Loss(Group):
         self.layout = layout = LossLayout.of(frame, count=view.layer.count)
         self.rebuilt, self.true, self.difference = Group(), Group(), Group()
         self.errors, self.signs = VGroup(), VGroup()
-        for name, word, boxes, point, colour in (
-            ("k", "keys", layout.keys, layout.errors[0], theme.key),
-            ("v", "values", layout.values, layout.errors[1], theme.value),
+        for name, names, boxes, point, colour in (
+            ("k", KEYS, layout.keys, layout.errors[0], theme.key),
+            ("v", VALUES, layout.values, layout.errors[1], theme.value),
         ):
             compared, norm = latent_head.comparison(name), view.layer.norm(name)
             width, columns = compared.true.shape[1], f"d_{'qk' if name == 'k' else 'v'}"
@@ -61,40 +91,48 @@ class Loss(Group):
                 (0, width),
             )
             if view.biased:
-                source = view.layer.computed(f"true {word} about their mean row", columns, width)
+                source = view.layer.computed(_(names.about_mean), columns, width)
             shown = (
                 (
                     self.rebuilt,
-                    f"{word}, rebuilt",
+                    _(names.rebuilt),
                     compared.rebuilt,
-                    view.layer.computed(f"{word} from the latent", columns, width),
+                    view.layer.computed(_(names.from_latent), columns, width),
                 ),
-                (self.true, f"true {word}", compared.true, source),
+                (self.true, _(names.true), compared.true, source),
                 (
                     self.difference,
-                    "difference",
+                    _("difference"),
                     compared.rebuilt - compared.true,
-                    view.layer.computed(f"rebuilt {word} less the true ones", columns, width),
+                    view.layer.computed(_(names.lost), columns, width),
                 ),
             )
             for (group, title, values, origin), box in zip(shown, boxes, strict=True):
                 panel = Panel(
                     values, norm, box, name=title, colour=colour, show_shape=False, source=origin
                 )
-                panel.header.stand_on(box)
-                for part in panel.header:
-                    part.shrink_to(box.width)
-                panel.header.stand_on(box)
                 group.add(panel)
             size = display_size(frame)
             share = Label(format_share(compared.error), size=size, weight="semibold")
-            note = Label("relative error", size=theme.note_size, colour=theme.muted)
             x, y = point
-            self.errors.add(VGroup(share.on_line(x, y), note.on_line(x, y - 0.45)))
+            error = VGroup(share.on_line(x, y))
+            words = break_lines(_("relative error"), layout.error_room, size=theme.note_size)
+            for index, line in enumerate(words):
+                note = fit_size(line, layout.error_room, size=theme.note_size, colour=theme.muted)
+                error.add(note.on_line(x, y - 0.45 - 0.24 * index))
+            self.errors.add(error)
+        panels = [*self.rebuilt, *self.true, *self.difference]
+        widest = max(panel.header.width / panel.cells.box.width for panel in panels)
+        for panel in panels:  # all names of one size
+            for part in panel.header:
+                part.scale(min(1.0, 1 / widest))
+            panel.header.stand_on(panel.cells.box)
         for number, (x, y) in enumerate(layout.signs):
             sign = Symbol("=" if number % 2 else "-", size=1.6 * theme.name_size)
             self.signs.add(sign.move_to([x, y, 0]))
-        text = "in the same colours" + (", both about their mean row" if view.biased else "")
+        text = _("in the same colours")
+        if view.biased:
+            text = _("in the same colours, both about their mean row")
         self.remark = Label(text, size=theme.note_size, colour=theme.muted)
         self.remark.move_to([*layout.remark, 0])
 
@@ -120,15 +158,29 @@ class OutputComparison(Group):
         super().__init__()
         theme, forms = current_theme(), view.forms
         self.layout = layout = OutputComparisonLayout.of(frame, count=view.layer.count)
-        self.naive = output_panel(view, "naive", layout.naive, name="keys and values formed")
-        self.absorbed = output_panel(view, "absorbed", layout.absorbed, name="only the latent read")
+        self.naive = output_panel(
+            view,
+            forms.naive.out,
+            layout.naive,
+            name=_("keys and values formed"),
+            expression=_("output of the naive form"),
+        )
+        self.absorbed = output_panel(
+            view,
+            forms.absorbed.out,
+            layout.absorbed,
+            name=_("only the latent read"),
+            expression=_("output of the absorbed form"),
+        )
         panels = (self.naive, self.absorbed)
+        for panel, room in zip(panels, layout.name_rooms, strict=True):
+            panel.header.fit(room)
         self.names = Group(
             *(part for panel in panels for part in (panel.header, panel.dots) if part is not None)
         )
         self.sign = Symbol("=", size=theme.name_size * 1.6).move_to([*layout.sign, 0])
         size = theme.name_size
-        words = Label("largest difference", size=size, weight="semibold")
+        words = Label(_("largest difference"), size=size, weight="semibold")
         number = Symbol(format_power_of_ten(forms.largest_difference), size=size)
         width = words.width + 0.2 + number.width
         x, y = layout.total
@@ -136,8 +188,8 @@ class OutputComparison(Group):
         number.on_line(x + width / 2 - number.width / 2, y)
         self.total = VGroup(words, number)
         lines = (
-            f"between numbers of up to {format_number(forms.largest_output)}",
-            "all heads, all columns: nothing but rounding",
+            _("between numbers of up to {number}", number=format_number(forms.largest_output)),
+            _("all heads, all columns: nothing but rounding"),
         )
         self.notes = VGroup(
             *(

@@ -11,8 +11,9 @@ from manim import RIGHT, Dot, Group, Mobject, VGroup, VMobject
 from filmkit.core.camera import Shot, keep_upright, set_depth_plane
 from filmkit.core.geometry import Box, Frame, Path
 from filmkit.core.heatmap import Heatmap
+from filmkit.core.language import _, phrase_parts
 from filmkit.core.norm import TensorSource
-from filmkit.core.text import Label
+from filmkit.core.text import Label, fit_size
 from filmkit.core.theme import current_theme
 from filmkit.mobjects.fan_out import FanOut
 from filmkit.mobjects.flow import WeightBox, Wire
@@ -30,16 +31,29 @@ from scenes.mla.layout import AbsorbedLayout
 __all__ = ["AbsorbedHeadStack", "AbsorbedPicture", "NaivePicture", "feed_words", "output_panel"]
 
 NAMES_LEFT = 1.15  # from the corner of the lines of the absorbed form to their names
+NAMES_ROOM = 2.6  # largest width of these names: the latent is at their left
 FEW, LOW = 4, 1.0  # number of cards and height of a latent without room for these
 FIRST, LAST = 8, 4  # number of columns drawn at each end of a wide matrix
 
 
-def output_panel(view: LatentView, form: str, box: Box, *, name: str = "output") -> Truncated:
-    """Build the panel of a layer's output in one form, "naive" or "absorbed".
+def output_panel(
+    view: LatentView, values: np.ndarray, box: Box, *, name: str, expression: str
+) -> Truncated:
+    """Build the panel of a layer's output in one form.
 
     Only the first and the last columns are drawn.
+
+    Parameters
+    ----------
+    view
+        The layer, with its latent.
+    values : (position, d_model)
+        The output.
+    box
+        Where its cells are.
+    name, expression
+        Its name, and what was computed, in words.
     """
-    values = getattr(view.forms, form).out
     return Truncated(
         view.rows(values),
         view.out_norm,
@@ -47,7 +61,7 @@ def output_panel(view: LatentView, form: str, box: Box, *, name: str = "output")
         first=FIRST,
         last=LAST,
         name=name,
-        source=view.layer.computed(f"output of the {form} form", "d_model", values.shape[1]),
+        source=view.layer.computed(expression, "d_model", values.shape[1]),
     )
 
 
@@ -106,11 +120,11 @@ class NaivePicture(Group):
         def bias(name: str, note: str) -> list[str]:
             return [note] if trace.has(name, at) else []
 
-        query, before, notes = "W_Q", meta.d_model, bias("b_Q", "+ bias")
+        query, before, notes = "W_Q", meta.d_model, bias("b_Q", _("+ bias"))
         if trace.has("W_DQ", at):
             query, before = "W_(U Q)", trace.get("W_DQ", at).shape[1]
-            notes = ["of a latent of X"]
-        latent_notes = ["norm"] if forms.has_trained_latent else []
+            notes = [_("of a latent of X")]
+        latent_notes = [_("norm")] if forms.has_trained_latent else []
         self.w_dkv = WeightBox(
             "W_(D K V)",
             (meta.d_model, forms.rank),
@@ -135,14 +149,14 @@ class NaivePicture(Group):
             (forms.rank, d_content),
             s.w_uk,
             colour=theme.key,
-            notes=bias("b_K", "bias dropped") or (["+ shared key"] if forms.d_rope else []),
+            notes=bias("b_K", _("bias dropped")) or ([_("+ shared key")] if forms.d_rope else []),
         )
         self.w_uv = WeightBox(
             "W_(U V)",
             (forms.rank, meta.d_v),
             s.w_uv,
             colour=theme.value,
-            notes=bias("b_V", "bias: to output"),
+            notes=bias("b_V", _("bias: to output")),
         )
 
     def _draw_lines(self) -> None:
@@ -207,20 +221,24 @@ class AbsorbedPicture(Group):
             "q": (
                 head.q_latent,
                 view.q_latent_norm,
-                computed("queries times W_UK, transposed", "r", rank),
+                computed(_("queries times W_UK, transposed"), "r", rank),
             ),
             "k_t": (view.latent.T, view.latent_norm, _transposed(view.latent_source)),
             "scores": (
                 head.absorbed_scores,
                 view.layer.scores_norm,
-                computed("scaled scores against the latent", "key_pos"),
+                computed(_("scaled scores against the latent"), "key_pos"),
             ),
             "pattern": (
                 head.absorbed_pattern,
                 view.layer.norm("pattern"),
-                computed("pattern from scores against the latent", "key_pos"),
+                computed(_("pattern from scores against the latent"), "key_pos"),
             ),
-            "z": (head.z_latent, view.latent_norm, computed("pattern times the latent", "r", rank)),
+            "z": (
+                head.z_latent,
+                view.latent_norm,
+                computed(_("pattern times the latent"), "r", rank),
+            ),
         }
         self.panels: dict[str, Heatmap] = {}
         for name, (values, norm, source) in shown.items():
@@ -280,15 +298,13 @@ def feed_words(feed: NaiveFeed, shot: Shot, frame: Frame) -> VGroup:
     There are none where they have no room in the shot.
     """
     theme, line, x = current_theme(), VGroup(), 0.3
-    for text, colour in (
-        ("makes every head’s", theme.latent),
-        ("keys", theme.key),
-        ("and", theme.latent),
-        ("values", theme.value),
-    ):
-        label = Label(text, colour=colour)
-        line.add(label.on_line(x + label.width / 2, -0.3))
-        x += label.width + 0.075
+    made = {"keys": (_("keys"), theme.key), "values": (_("values"), theme.value)}
+    for text, name in phrase_parts(_("makes every head’s {keys} and {values}")):
+        for part, colour in ((text, theme.latent), made.get(name, ("", ""))):
+            if part:
+                label = Label(part, colour=colour)
+                line.add(label.on_line(x + label.width / 2, -0.3))
+                x += label.width + 0.075
     corner = shot.project(np.array([feed.corner]), frame.height)[0]
     return keep_upright(line, feed.corner) if corner[0] + x < frame.stage.right else VGroup()
 
@@ -372,8 +388,10 @@ class AbsorbedHeadStack(Group):
         theme, s, names = current_theme(), self.picture.layout, VGroup()
         if not s.naive.head.frame.wide or len(self.cards) < FEW or s.latent.height < LOW:
             return names
-        for line, text in enumerate(("upper line: for the scores", "lower line: for the mix")):
-            label = Label(text, colour=theme.latent)
+        for line, text in enumerate(
+            (_("upper line: for the scores"), _("lower line: for the mix"))
+        ):
+            label = fit_size(text, NAMES_ROOM, colour=theme.latent)
             names.add(label.on_line(-NAMES_LEFT - label.width / 2, -0.32 * line))
         corner = (self.layout.spine, s.value_line, self.layout.depth_at(0))
         return keep_upright(names, corner)

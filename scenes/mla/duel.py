@@ -14,9 +14,10 @@ from extract.trace import Trace
 from filmkit.core.animations import AnimateWith, Recolour, Settle
 from filmkit.core.geometry import Box, Frame, Point
 from filmkit.core.heatmap import Heatmap
+from filmkit.core.language import N_, _, current_language
 from filmkit.core.norm import Norm
 from filmkit.core.numbers import format_count
-from filmkit.core.text import Label, Number
+from filmkit.core.text import Label, Number, break_lines, fit_size
 from filmkit.core.theme import current_theme
 from filmkit.core.view import LayerView
 from filmkit.mobjects.chart import scheme_colour
@@ -27,6 +28,8 @@ from scenes.mla.duel_layout import DuelLayout, DuelSideLayout
 __all__ = ["DuelPicture", "DuelSide", "sayings_of"]
 
 PERCENTILE = 99.5  # of all differences, at which their scale ends
+
+WORDS = 1.6  # width at which words about the patterns are broken, in scene units
 
 Array = npt.NDArray[np.float64]
 
@@ -69,8 +72,6 @@ class DuelSide(Group):
         super().__init__()
         theme, self.layout, self.side = current_theme(), layout, side
         self.view, self.own, self.row = view, own, row
-        self.name = Label(name, size=theme.name_size)
-        self.name.on_line(layout.name[0] + self.name.width / 2, layout.name[1])
         self.unit = layout.bar.width / max(own.n_own, side.numbers)
         self.sets = self._sets(view, own)
         colours = {
@@ -79,24 +80,35 @@ class DuelSide(Group):
         }[scheme]
         self.bar = bar_of(layout.bar, self.unit, colours)
         self.kinds = self._kinds(scheme)
-        unit = Label("numbers", size=theme.shape_size, colour=theme.muted)
-        unit.on_line(layout.numbers[0] - unit.width / 2, layout.numbers[1])
-        self.unit_word = unit
-        self.numbers = Number(own.n_own, digits=0, size=theme.name_size)
-        self.numbers.on_line(unit.get_left()[0] - 0.14 - self.numbers.width / 2, layout.numbers[1])
+        self._name(name)
         self.patterns = [self._pattern(head, box) for head, box in enumerate(layout.patterns)]
         self._count(frame)
         self.states: list[Mobject] = [
-            self._words(lines, short, layout.state)
-            for lines, short in (
-                (("the model’s", "own patterns"), "own patterns"),
-                (("computed", "again"), "computed again"),
+            self._words(text, short, layout.state)
+            for text, short in (
+                (_("the model’s own patterns"), _("own patterns")),
+                (_("computed again"), _("computed again")),
             )
         ]
         self.layers = VGroup()
         self.layer_words = VGroup()
         if row is not None:
             self._draw_layers(row, most, scheme_colour(scheme))
+
+    def _name(self, name: str) -> None:
+        """Write the name at the left above the bar, and at the right how many numbers there are."""
+        theme, layout = current_theme(), self.layout
+        self.numbers = Number(self.own.n_own, digits=0, size=theme.name_size)
+        room = layout.bar.width - self.numbers.width - 0.14 - 0.3
+        unit = Label(_("numbers"), size=theme.shape_size, colour=theme.muted)
+        self.name = Label(name, size=theme.name_size)
+        if self.name.width + unit.width > room:
+            size = max(theme.note_size, theme.min_text_size)
+            unit = Label(_("numbers"), size=size, colour=theme.muted)
+            self.name = fit_size(name, room - unit.width, size=theme.name_size)
+        self.name.on_line(layout.name[0] + self.name.width / 2, layout.name[1])
+        self.unit_word = unit.on_line(layout.numbers[0] - unit.width / 2, layout.numbers[1])
+        self.numbers.on_line(unit.get_left()[0] - 0.14 - self.numbers.width / 2, layout.numbers[1])
 
     def _sets(self, view: LayerView, own: Duel) -> VGroup:
         meta = view.trace.meta
@@ -106,8 +118,8 @@ class DuelSide(Group):
         """Return what the bar is made of, in words behind it, if there is room."""
         theme, kinds, x = current_theme(), VGroup(), self.bar.get_right()[0] + 0.2
         words = {
-            "mqa": (("keys", theme.key), ("values", theme.value)),
-            "mla": (("latent", theme.latent),),
+            "mqa": ((_("keys"), theme.key), (_("values"), theme.value)),
+            "mla": ((_("latent"), theme.latent),),
         }[scheme]
         for word, colour in words:
             label = Label(word, size=theme.shape_size, colour=colour)
@@ -127,28 +139,35 @@ class DuelSide(Group):
             width=box.width,
             height=box.height,
             masked=view.head(head).causal_mask,
-            source=view.computed(f"the model’s own pattern of head {head}", "key_pos"),
+            source=view.computed(_("the model’s own pattern of head {head}", head=head), "key_pos"),
         ).place(box)
 
     def _count(self, frame: Frame) -> None:
         size = display_size(frame)
         self.counter = Number(88, digits=0, size=size)
-        self.percent = Label("%", size=size * 0.7)
+        percent = current_language().percent("0")
+        self.percent = Label(percent.strip("0"), size=size * 0.7)
         x, y = self.layout.counter
-        width = self.counter.width + 0.1 + self.percent.width
-        self.counter.on_line(x - width / 2 + self.counter.width / 2, y)
-        self.percent.on_line(x + width / 2 - self.percent.width / 2, y)
+        both = [self.counter, self.percent]
+        if percent.endswith("0"):  # such as in Turkish
+            both.reverse()
+        x -= (self.counter.width + 0.1 + self.percent.width) / 2
+        for part in both:
+            part.on_line(x + part.width / 2, y)
+            x += part.width + 0.1
         self.counter.set_value(0.0)
-        lines = ("of attention", "lands on", "other words")
-        self.words = self._words(lines, "of attention moves", self.layout.words)
+        self.words = self._words(
+            _("of attention lands on other words"), _("of attention moves"), self.layout.words
+        )
 
-    def _words(self, lines: tuple[str, ...], short: str, point: Point) -> VGroup:
+    def _words(self, text: str, short: str, point: Point) -> VGroup:
         """Return words about the patterns: in lines where they are centered, else a short one."""
         theme, words, (x, y) = current_theme(), VGroup(), point
-        if not self.layout.centered:
-            lines = (short,)
-        for text in lines:
-            label = Label(text, size=theme.shape_size, colour=theme.muted)
+        room, lines = self.layout.word_room, [short]
+        if self.layout.centered:
+            lines = break_lines(text, min(room, WORDS), size=theme.shape_size)
+        for line in lines:
+            label = fit_size(line, room, size=theme.shape_size, colour=theme.muted)
             words.add(label.on_line(x if self.layout.centered else x + label.width / 2, y))
             y -= 1.15 * label.line_height
         return words
@@ -172,13 +191,13 @@ class DuelSide(Group):
         )
         first, last = (
             Label(text, size=theme.note_size, colour=theme.muted)
-            for text in ("layer 0", f"layer {count - 1}")
+            for text in (_("layer {layer}", layer=0), _("layer {layer}", layer=count - 1))
         )
         first.on_line(room.left + first.width / 2, room.bottom - 0.19)
         last.on_line(room.right - last.width / 2, room.bottom - 0.19)
         self.layer_words.add(base, first, last)
-        lines, state = ("each bar:", "one layer"), self.layout.state
-        self.layer_words.add(self._words(lines, "one bar a layer", state))
+        words = self._words(_("each bar: one layer"), _("one bar a layer"), self.layout.state)
+        self.layer_words.add(words)
 
     def add_scale(self, norm: Norm) -> None:
         """Make the colour bar of the differences, in the place of the words of the states."""
@@ -186,19 +205,21 @@ class DuelSide(Group):
         width = 1.4
         if not self.layout.centered:
             x += width / 2
-        self.states.append(ColourBar(norm, "difference", Box(x, y + 0.05, width, 0.14)))
+        self.states.append(ColourBar(norm, _("difference"), Box(x, y + 0.05, width, 0.14)))
 
     # Animations
 
     def compute_again(self) -> AnimationGroup:
         """Return the animation in which the patterns become those of this side."""
-        what = "one shared set" if self.side is self.own.shared else "keys from the latent"
+        what = N_("pattern of head {head} with keys from the latent")
+        if self.side is self.own.shared:
+            what = N_("pattern of head {head} with one shared set")
         return AnimationGroup(
             *(
                 Recolour(
                     cells,
                     values=self._span(self.side.pattern, head),
-                    source=self.view.computed(f"pattern of head {head} with {what}", "key_pos"),
+                    source=self.view.computed(_(what, head=head), "key_pos"),
                 )
                 for head, cells in enumerate(self.patterns)
             )
@@ -220,7 +241,8 @@ class DuelSide(Group):
                     values=self.difference(head),
                     norm=norm,
                     source=self.view.computed(
-                        f"difference of head {head}’s pattern from the model’s own", "key_pos"
+                        _("difference of head {head}’s pattern from the model’s own", head=head),
+                        "key_pos",
                     ),
                 )
                 for head, cells in enumerate(self.patterns)
@@ -288,8 +310,8 @@ class DuelPicture(Group):
                 view, side, numbers, place, frame, name=name, scheme=scheme, row=row, most=most
             )
             for side, place, name, scheme, row in (
-                (numbers.shared, layout.shared, "one shared set", "mqa", mean),
-                (numbers.latent, layout.latent, "one latent", "mla", latent),
+                (numbers.shared, layout.shared, _("one shared set"), "mqa", mean),
+                (numbers.latent, layout.latent, _("one latent"), "mla", latent),
             )
         )
         self.sides = (self.shared, self.latent)
@@ -300,7 +322,12 @@ class DuelPicture(Group):
             side.add_scale(self.difference_norm)
 
 
-NAMES = ("the model itself", "one shared set: the mean", "one shared set, fitted", "one latent")
+NAMES = (
+    N_("the model itself"),
+    N_("one shared set: the mean"),
+    N_("one shared set, fitted"),
+    N_("one latent"),
+)
 
 
 def sayings_of(trace: Trace, contest: Contest, frame: Frame) -> Sayings:
@@ -310,11 +337,14 @@ def sayings_of(trace: Trace, contest: Contest, frame: Frame) -> Sayings:
     for name, row in zip(NAMES, contest.rows, strict=True):
         latent = row.way == "latent_then_rotate"
         sets = row.numbers // (meta.d_qk + meta.d_v)
+        number = format_count(row.numbers)
         rows.append(
             Saying(
-                name=name,
-                note=f"{format_count(row.numbers)} numbers"
-                + (", its keys rotated after" if latent else ""),
+                name=_(name),
+                note=_("{number} numbers, its keys rotated after", number=number)
+                if latent
+                else _("{number} numbers", number=number),
+                short_note=_("{number} numbers", number=number),
                 pieces=((theme.latent, row.numbers),) if latent else set_colours(meta, sets),
                 text=row.continuation,
                 colour={"model": theme.accent, "latent_then_rotate": theme.latent}.get(

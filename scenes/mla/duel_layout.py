@@ -36,6 +36,8 @@ class DuelSideLayout:
         Left end of the words about it, or the center of the first of two lines if ``centered``.
     state
         The same of the words about what the patterns are.
+    word_room
+        Width for a line of these words.
     centered
         Whether words are centered, in two lines.
     layers
@@ -49,6 +51,7 @@ class DuelSideLayout:
     counter: Point
     words: Point
     state: Point
+    word_room: float
     centered: bool
     layers: Box
 
@@ -78,10 +81,12 @@ class DuelSideLayout:
         if centered:
             x = (grid.right + middle.right) / 2 + 0.1
             counter, words, state = (x, grid.y + 0.2), (x, grid.y - 0.36), (x, grid.top - 0.2)
+            word_room = 2 * (middle.right - x)
         else:
             y = grid.bottom - 0.08 - COUNTER_HEIGHT / 2
             counter = (grid.left + 0.75, y)
             words, state = (grid.left + 1.7, y + 0.4), (grid.left + 1.7, y + 0.1)
+            word_room = room.right - words[0]
         return cls(
             name=(room.left, line),
             numbers=(room.right, line),
@@ -90,6 +95,7 @@ class DuelSideLayout:
             counter=counter,
             words=words,
             state=state,
+            word_room=word_room,
             centered=centered,
             layers=Box.of(grid.left, grid.right, grid.bottom + LAYER_WORDS, grid.top),
         )

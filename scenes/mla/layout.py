@@ -131,6 +131,8 @@ class LossLayout:
         Centers of the minus and the equals sign between the panels of each row.
     errors
         Center of each row's relative error; its word is below it.
+    error_room
+        Largest width of that word.
     remark
         Center of the remark above.
     """
@@ -139,6 +141,7 @@ class LossLayout:
     values: tuple[Box, ...]
     signs: tuple[Point, ...]
     errors: tuple[Point, Point]
+    error_room: float
     remark: Point
 
     @classmethod
@@ -163,7 +166,14 @@ class LossLayout:
             else (stage.right - beside / 2 + 0.15, boxes[2].y + 0.15)
             for boxes in rows
         ]
-        return cls(rows[0], rows[1], signs, (errors[0], errors[1]), (stage.x, stage.bottom + 0.14))
+        return cls(
+            keys=rows[0],
+            values=rows[1],
+            signs=signs,
+            errors=(errors[0], errors[1]),
+            error_room=2 * (stage.right - errors[0][0]),
+            remark=(stage.x, stage.bottom + 0.14),
+        )
 
 
 @dataclass(frozen=True)
@@ -174,6 +184,8 @@ class OutputComparisonLayout:
     ----------
     naive, absorbed
         Boxes of the outputs.
+    name_rooms
+        Largest width of the name of each.
     sign
         Center of the equals sign between them.
     total
@@ -184,6 +196,7 @@ class OutputComparisonLayout:
 
     naive: Box
     absorbed: Box
+    name_rooms: tuple[float, float]
     sign: tuple[float, float]
     total: tuple[float, float]
     notes: tuple[tuple[float, float], ...]
@@ -207,9 +220,11 @@ class OutputComparisonLayout:
             second = first.moved(dy=-height - gap)
             sign = (stage.x, first.bottom - (gap - HEADER) / 2)
         below = second.bottom - 0.62
+        end = stage.right if frame.upright else second.left - 0.2
         return cls(
             naive=first,
             absorbed=second,
+            name_rooms=(end - first.left, stage.right - second.left),
             sign=sign,
             total=(stage.x, below),
             notes=tuple((stage.x, below - 0.45 - 0.32 * i) for i in range(2)),

@@ -33,7 +33,7 @@ from filmkit.core.animations import (
 from filmkit.core.camera import Shot, clear_depth_plane, keep_upright, set_depth_plane
 from filmkit.core.geometry import Box
 from filmkit.core.language import _
-from filmkit.core.numbers import format_count
+from filmkit.core.numbers import counted_heads, format_count, format_decimal, spoken_share
 from filmkit.core.printable import printable
 from filmkit.core.stage import Stage, beat
 from filmkit.core.text import Number
@@ -86,9 +86,19 @@ def has_contest(trace: Trace) -> bool:
     return can_duel(trace) and trace.meta.conversion is not None
 
 
-def spoken_share(share: float) -> str:
+def share_digits(share: float) -> int:
+    """Return how many digits behind the point are told of a share: one below 1 %."""
+    return 0 if share >= 0.01 else 1
+
+
+def told_share(share: float) -> str:
     """Return a share for narration, such as "33 percent"; below 1 % with one decimal."""
-    return f"{100 * share:.{0 if share >= 0.01 else 1}f} percent"
+    return spoken_share(share, share_digits(share))
+
+
+def told_again(share: float) -> str:
+    """Return a share that is told after another one, in English without the word "percent"."""
+    return _("{number}", number=format_decimal(100 * share, share_digits(share)))
 
 
 def emerge(part: Mobject, origin: Mobject) -> AnimationGroup:
@@ -153,10 +163,10 @@ class LatentAttention(Stage):
         self.latent = self.naive.latent
         self.absorption = Absorption(self.view, self.head.head, self.frame)
         self.facts |= {
-            "heads": str(meta.n_heads),
-            "layers": str(meta.n_layers),
-            "rank": str(forms.rank),
-            "sets": str(meta.n_kv_heads),
+            "heads": format_count(meta.n_heads),
+            "layers": format_count(meta.n_layers),
+            "rank": format_count(forms.rank),
+            "sets": format_count(meta.n_kv_heads),
             "cached": format_count(forms.n_cached),
         }
         if is_fitted(self.trace):
@@ -166,16 +176,16 @@ class LatentAttention(Stage):
         """Measure what a fitted latent loses, and add it to the facts."""
         latent_head, meta = self.view.head(self.head.head), self.trace.meta
         self.facts |= {
-            "lost_k": spoken_share(latent_head.comparison("k").error),
-            "lost_v": spoken_share(latent_head.comparison("v").error).removesuffix(" percent"),
+            "lost_k": told_share(latent_head.comparison("k").error),
+            "lost_v": told_again(latent_head.comparison("v").error),
             "own": format_count(meta.n_kv_heads * (meta.d_qk + meta.d_v)),
             "budget": format_count(meta.d_qk + meta.d_v),
         }
         contest = at_equal_size(self.trace)
         if contest is not None:
             self.facts |= {
-                "mqa_moved": spoken_share(contest.mean.moved),
-                "latent_moved": spoken_share(contest.latent.moved),
+                "mqa_moved": told_share(contest.mean.moved),
+                "latent_moved": told_share(contest.latent.moved),
                 "next": printable(self._next_word),
             }
 
@@ -246,7 +256,7 @@ class LatentAttention(Stage):
 
         It is below the latent's left end, or at its left where a line leads up from the latent.
         """
-        header = Header("latent", "C", colour=self.theme.latent)
+        header = Header(_("latent"), "C", colour=self.theme.latent)
         if shots is self.shots and self.frame.wide:
             header.shift([-header.get_right()[0] - 0.2, 0.3, 0])
         else:
@@ -387,8 +397,8 @@ class LatentAttention(Stage):
         tempo = self.theme.tempo
         self.duel = duel = DuelPicture(self.layer, self.frame)
         self.facts |= {
-            "shared_layer": spoken_share(duel.numbers.shared.distance.mean),
-            "latent_layer": spoken_share(duel.numbers.latent.distance.mean),
+            "shared_layer": told_share(duel.numbers.shared.distance.mean),
+            "latent_layer": told_share(duel.numbers.latent.distance.mean),
         }
         self.play(Vanish(Group(*self.visible_parts())))
         for side in duel.sides:
@@ -576,7 +586,7 @@ class LatentAttention(Stage):
         self.play(
             *gone,
             *dots,
-            Vanish(Group(a.keys_name, a.number_words[2])),
+            Vanish(Group(a.keys_name, a.number_words[-1])),
             *(Vanish(arrow, rate_func=first_half) for arrow in a.chain),
             a.count(a.rebuilt, 0),
             Glide(
@@ -608,7 +618,7 @@ class LatentAttention(Stage):
         self.play(
             Glide(moving, moving.copy().shift(drop)),
             Glide(a.link, a.link_dropped),
-            Vanish(Group(a.number, a.number_words[:2], a.drop), rate_func=first_half),
+            Vanish(Group(a.number, a.number_words[:-1], a.drop), rate_func=first_half),
             run_time=tempo.large,
         )
         if a.rope is not None and a.turned_rope is not None:
@@ -720,8 +730,12 @@ class LatentAttention(Stage):
         """This is all that is kept: {cached} numbers for each token."""
         shots, tempo, theme = self.absorbed_stack.shots, self.theme.tempo, self.theme
         lines = (
-            "all that is kept of a token:",
-            f"{self.facts['cached']} numbers for all {self.facts['heads']} heads",
+            _("all that is kept of a token:"),
+            _(
+                "{number} numbers for all {heads}",
+                number=self.facts["cached"],
+                heads=counted_heads(self.trace.meta.n_heads),
+            ),
         )
         words = Paragraph(lines, (0.0, -WORDS_BELOW), size=theme.name_size, colour=theme.ink)
         keep_upright(words, at=shots.words_corner)

@@ -11,6 +11,7 @@ __all__ = ["MatricesLayout", "PartsLayout", "SlideLayout"]
 # Lengths are in scene units.
 FORMULA_LINE = 1.5  # room for a formula at the top
 NUMBER_LINE = 1.25  # room for a figure with its words below a panel
+ASIDE = 3.0  # the same beside a panel in a tall frame
 SIGN = 0.5  # room for a sign between two panels
 TOTAL_LINE = 1.9  # room below what is cached for what both are, and for their sum
 ABOVE = 0.12  # free above the titles at the top
@@ -29,11 +30,14 @@ class MatricesLayout:
         Boxes of the matrices.
     numbers
         Centers of the figures below them.
+    number_room
+        Largest width of the words below a figure.
     """
 
     formula: tuple[Point, Point]
     matrices: tuple[Box, ...]
     numbers: tuple[Point, ...]
+    number_room: float
 
     @classmethod
     def of(cls, frame: Frame, *, count: int) -> MatricesLayout:
@@ -41,16 +45,18 @@ class MatricesLayout:
         stage = frame.stage
         room = Box.of(stage.left, stage.right, stage.bottom, stage.top - FORMULA_LINE)
         if frame.tall:
+            number_room = ASIDE
             parts = room.split_rows(count, 0.3)
             boxes = tuple(
-                Box.of(part.left, part.right - 3.0, part.bottom, part.top - HEADER).fit(1, 1)
+                Box.of(part.left, part.right - ASIDE, part.bottom, part.top - HEADER).fit(1, 1)
                 for part in parts
             )
             numbers = tuple(
-                (part.right - 1.5, box.y) for part, box in zip(parts, boxes, strict=True)
+                (part.right - ASIDE / 2, box.y) for part, box in zip(parts, boxes, strict=True)
             )
         else:
             parts = room.split_columns(count, 0.5)
+            number_room = parts[0].width
             boxes = tuple(
                 Box.of(part.left, part.right, part.bottom + NUMBER_LINE, part.top - HEADER).fit(
                     1, 1
@@ -62,6 +68,7 @@ class MatricesLayout:
             formula=((stage.x, stage.y - 0.5), (stage.x, stage.top - FORMULA_LINE / 2)),
             matrices=boxes,
             numbers=numbers,
+            number_room=number_room,
         )
 
 

@@ -10,12 +10,13 @@ from manim import Animation, Dot, Group, Line, RoundedRectangle, VGroup
 
 from extract.merged import MergedMatrix
 from filmkit.core.animations import AnimateWith, Glide, Recolour
-from filmkit.core.geometry import WORD_GAP, Box, Frame, row_points
+from filmkit.core.geometry import FRAME_HEIGHT, WORD_GAP, Box, Frame, row_points
 from filmkit.core.heatmap import Heatmap
+from filmkit.core.language import _, phrase_parts
 from filmkit.core.norm import Norm, TensorSource
-from filmkit.core.numbers import format_share, format_short
+from filmkit.core.numbers import format_count, format_decimal, format_share, format_short
 from filmkit.core.printable import printable
-from filmkit.core.text import Label, Symbol, break_lines, fit_word
+from filmkit.core.text import Label, Symbol, break_lines, fit_size, fit_word
 from filmkit.core.theme import current_theme
 from filmkit.core.view import HeadView, LayerView
 from filmkit.mobjects.chart import ChartAxes, ChartAxis, Curve
@@ -72,13 +73,15 @@ class RotationFormula(VGroup):
                 _lines(text, colour, self.pieces[index].width + self.GAP)
                 for text, colour, index in (
                     (printable(words[0]), theme.ink, 0),
-                    ("query matrix", theme.query, 2),
-                    ("key matrix", theme.key, 3),
+                    (_("query matrix"), theme.query, 2),
+                    (_("key matrix"), theme.key, 3),
                     (printable(words[1]), theme.ink, 5),
                 )
             )
         )
-        self.turn_words = _lines("turn by distance", theme.highlight, self.symbol.width + self.GAP)
+        self.turn_words = _lines(
+            _("turn by distance"), theme.highlight, self.symbol.width + self.GAP
+        )
         self.add(self.pieces, self.turn, self.words, self.turn_words)
         self._arrange(0.0)
 
@@ -100,7 +103,7 @@ class RotationFormula(VGroup):
                 )
             )
         )
-        pieces.add(Label("score", size=0.6 * size, colour=theme.scores))
+        pieces.add(Label(_("score"), size=0.6 * size, colour=theme.scores))
         return pieces, Symbol("R_d", size=size, colour=theme.highlight)
 
     def _arrange(self, room: float) -> RotationFormula:
@@ -160,8 +163,33 @@ def _lines(text: str, colour: str, width: float) -> VGroup:
     lines = VGroup()
     for index, line in enumerate(break_lines(text, 0.75 * width, size=size)):
         label = fit_word(line, max(width, 1.0), size=size, colour=colour)
-        lines.add(label.on_line(0, -1.2 * index * label.line_height))
+        lines.add(label.on_line(0, -1.2 * index * size * FRAME_HEIGHT))
     return lines
+
+
+def _distance_name(distance: int, box: Box, frame: Frame) -> Label:
+    """Return the name of the matrix at a distance, as long as there is room for above its box."""
+    size, number = current_theme().name_size, format_count(distance)
+    if not distance:
+        name, short = _("at distance 0"), _("at 0")
+    else:
+        name = _("change at distance {distance}", distance=number)
+        short = _("change at {distance}", distance=number)
+    room = frame.stage.right - box.left if frame.tall else box.width
+    label = Label(name, size=size)
+    return label if label.width <= room else fit_size(short, room, size=size)
+
+
+def _small_words(text: str, room: float) -> VGroup:
+    """Return words on one line at the origin, or in lines below it if one would be too wide."""
+    theme = current_theme()
+    label = fit_size(text, room, size=theme.shape_size, colour=theme.muted)
+    if label.width <= room * 1.001:
+        return VGroup(label.on_line(0, 0))
+    lines = break_lines(text, room, size=theme.note_size)
+    labels = [fit_size(line, room, size=theme.note_size, colour=theme.muted) for line in lines]
+    pitch = 1.2 * theme.note_size * FRAME_HEIGHT
+    return VGroup(*(label.on_line(0, -pitch * index) for index, label in enumerate(labels)))
 
 
 class Matrices(Group):
@@ -195,19 +223,18 @@ class Matrices(Group):
             zip(STEPS, matrices, layout.matrices, strict=True)
         ):
             source = TensorSource(
-                expression=f"first {drawn} rows and columns of W_Q R W_K^T at distance {distance}"
+                expression=_(
+                    "first {number} rows and columns of W_Q R W_K^T at distance {distance}",
+                    number=format_count(drawn),
+                    distance=format_count(distance),
+                )
             )
             self.panels.append(
                 Heatmap(
                     matrix[:drawn, :drawn], norm, width=box.width, height=box.height, source=source
                 ).place(box)
             )
-            name = Label(
-                f"change at distance {distance}" if number else "at distance 0",
-                size=theme.name_size,
-            )
-            if name.width > box.width and not frame.tall:
-                name = Label(f"change at {distance}" if number else "at 0", size=theme.name_size)
+            name = _distance_name(distance, box, frame)
             name.on_line(box.left + name.width / 2, box.top + 0.28)
             self.names.add(name)
             x, y = layout.numbers[number]
@@ -215,18 +242,22 @@ class Matrices(Group):
                 figure = Label(
                     format_share(self.changes[number]), size=display_size(frame), weight="semibold"
                 )
-                words = Label("changed from distance 0", size=theme.shape_size, colour=theme.muted)
+                words = _small_words(_("changed from distance 0"), layout.number_room)
             else:
                 figure = Label(f"{drawn} × {drawn}", size=theme.shape_size)
-                words = Label(f"of {whole} × {whole}", size=theme.note_size, colour=theme.muted)
+                shape = _("of {shape}", shape=f"{whole} × {whole}")
+                words = VGroup(Label(shape, size=theme.note_size, colour=theme.muted).on_line(0, 0))
             figure.on_line(x, y)
-            words.on_line(x, y - (0.5 if number else 0.3))
+            words.shift([x, y - (0.5 if number else 0.3), 0])
             self.numbers.add(VGroup(figure, words))
 
     def difference(self, number: int) -> Animation:
         """Return the animation in which a matrix becomes its difference from the first."""
         source = TensorSource(
-            expression=f"what has changed of it from distance 0 to {STEPS[number]}"
+            expression=_(
+                "what has changed of it from distance 0 to {distance}",
+                distance=format_count(STEPS[number]),
+            )
         )
         return Recolour(
             self.panels[number],
@@ -267,9 +298,13 @@ class Slide(Group):
         most = high + 0.15 * (high - low)
         ticks = range(count)
         self.axes = ChartAxes(
-            ChartAxis(0, count - 1, tuple(ticks), "distance", write=lambda v: f"{v:.0f}"),
+            ChartAxis(0, count - 1, tuple(ticks), _("distance"), write=format_count),
             ChartAxis(
-                low, most, (low, high) if low == 0 else (low, 0, high), "score", write=format_short
+                low,
+                most,
+                (low, high) if low == 0 else (low, 0, high),
+                _("score"),
+                write=format_short,
             ),
             layout.chart,
             right=0.6,
@@ -280,8 +315,8 @@ class Slide(Group):
         self.key, self.query = (
             _role_word(printable(words[index]), role, colour)
             for index, role, colour in (
-                (pair[1], "key of", theme.key),
-                (pair[0], "query of", theme.query),
+                (pair[1], _("key of {word}"), theme.key),
+                (pair[0], _("query of {word}"), theme.query),
             )
         )
         self.lead = Line([0, 0, 0], [0, 1, 0], stroke_color=theme.faint, stroke_width=theme.thin)
@@ -297,8 +332,10 @@ class Slide(Group):
         self.mark = VGroup(
             Dot([x, y, 0], radius=0.15, color=theme.highlight),
         )
-        label = Label(f"{self.scores[self.true]:.2f}", size=theme.name_size, weight="semibold")
-        note = Label("where they are", size=theme.note_size, colour=theme.muted)
+        label = Label(
+            format_decimal(self.scores[self.true], 2), size=theme.name_size, weight="semibold"
+        )
+        note = Label(_("where they are"), size=theme.note_size, colour=theme.muted)
         left = x + 0.3
         label.on_line(left + label.width / 2, y + 0.3)
         note.on_line(left + label.width + 0.16 + note.width / 2, y + 0.28)
@@ -320,13 +357,19 @@ class Slide(Group):
 
 
 def _role_word(word: str, role: str, colour: str) -> VGroup:
-    """Return a word with what it is asked for, small and in the colour of that, before it."""
-    theme = current_theme()
-    note = Label(role, size=theme.shape_size, colour=colour)
-    label = fit_word(word, 2.4, size=1.2 * theme.name_size)
-    note.on_line(0, 0)
-    label.on_line(note.width / 2 + 0.12 + label.width / 2, 0)
-    return VGroup(note, label)
+    """Return a word with what it is asked for, small and in the colour of that, around it.
+
+    ``role`` is a phrase with "{word}" where the word stands.
+    """
+    theme, line, x = current_theme(), VGroup(), 0.0
+    for text, name in phrase_parts(role):
+        parts = [Label(text, size=theme.shape_size, colour=colour)] if text else []
+        if name:
+            parts.append(fit_word(word, 2.4, size=1.2 * theme.name_size))
+        for part in parts:
+            line.add(part.on_line(x + part.width / 2, 0))
+            x += part.width + 0.12
+    return line
 
 
 @dataclass(frozen=True)
@@ -355,7 +398,7 @@ def cached_of(view: HeadView) -> Cached:
     trace, at = layer.trace, layer.layer
     drawn = slice(layer.first, layer.stop)
     span = (layer.first, layer.stop)
-    total = "scores: the sum of both parts"
+    total = _("scores: the sum of both parts")
     if trace.meta.attention == "mla":
         latents = LatentView.of(layer)
         forms = latents.forms
@@ -366,12 +409,12 @@ def cached_of(view: HeadView) -> Cached:
         return Cached(
             (latents.latent, latents.latent_source),
             (latents.rope, latents.rope_source),
-            (rotated, layer.computed("scores of the rotated part", "key_pos")),
-            (whole - rotated, layer.computed("scores of the latent part", "key_pos")),
+            (rotated, layer.computed(_("scores of the rotated part"), "key_pos")),
+            (whole - rotated, layer.computed(_("scores of the latent part"), "key_pos")),
             (whole, layer.computed(total, "key_pos")),
             (
                 forms.naive.pattern[head, drawn, drawn],
-                layer.computed("pattern of the sum", "key_pos"),
+                layer.computed(_("pattern of the sum"), "key_pos"),
             ),
         )
     prefix = f"mla.{at}"
@@ -447,8 +490,8 @@ class Parts(Group):
             panel.header.shift([-max(0.0, over), 0, 0])
             return panel
 
-        self.latent = small(latent, s.latent, latent_source, "latent", "C", theme.latent)
-        self.rope = small(rope, s.rope, rope_source, "rotated key", "", theme.key)
+        self.latent = small(latent, s.latent, latent_source, _("latent"), "C", theme.latent)
+        self.rope = small(rope, s.rope, rope_source, _("rotated key"), "", theme.key)
         box = s.rope.grown(0.05)
         self.frame_of_rope = RoundedRectangle(
             width=box.width,
@@ -469,14 +512,25 @@ class Parts(Group):
         )
         self.notes = VGroup()
         for text, (x, y), room in (
-            (f"{latent.shape[1]} numbers: content, not rotated", s.notes[0], s.latent.width),
-            (f"{rope.shape[1]}: position", s.notes[1], s.rope.width + 0.4),
+            (
+                _("{number} numbers: content, not rotated", number=format_count(latent.shape[1])),
+                s.notes[0],
+                s.latent.width,
+            ),
+            (
+                _("{number}: position", number=format_count(rope.shape[1])),
+                s.notes[1],
+                s.rope.width + 0.4,
+            ),
         ):
             note = fit_word(text, room, size=theme.shape_size, colour=theme.muted)
             x = min(x, frame.stage.right - note.width)
             self.notes.add(note.on_line(x + note.width / 2, y))
         total = Label(
-            f"= {latent.shape[1] + rope.shape[1]} numbers for each token",
+            _(
+                "= {number} numbers for each token",
+                number=format_count(latent.shape[1] + rope.shape[1]),
+            ),
             size=theme.name_size,
             weight="semibold",
         )
@@ -489,10 +543,10 @@ class Parts(Group):
         )
         norm = Norm.symmetric(everything)
         shown = (
-            ("content", cached.content, norm, theme.latent),
-            ("position", cached.position, norm, theme.key),
-            ("scores", cached.scores, norm, theme.scores),
-            ("pattern", cached.pattern, Norm.unit(), theme.pattern),
+            (_("content"), cached.content, norm, theme.latent),
+            (_("position"), cached.position, norm, theme.key),
+            (_("scores"), cached.scores, norm, theme.scores),
+            (_("pattern"), cached.pattern, Norm.unit(), theme.pattern),
         )
         self.panels = [
             Panel(

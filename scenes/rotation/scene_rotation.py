@@ -20,8 +20,8 @@ from filmkit.core.animations import (
     second_half,
 )
 from filmkit.core.geometry import Box
-from filmkit.core.language import _
-from filmkit.core.numbers import format_count
+from filmkit.core.language import _, ngettext
+from filmkit.core.numbers import format_count, format_decimal, format_percent, spoken_share
 from filmkit.core.printable import printable
 from filmkit.core.stage import Stage, StageError, beat
 from filmkit.core.theme import current_theme
@@ -40,6 +40,11 @@ def rotates_whole_keys(trace: Trace) -> bool:
 def is_converted(trace: Trace) -> bool:
     """Return whether the trace has a conversion of the whole model."""
     return trace.meta.conversion is not None and trace.meta.attention != "mla"
+
+
+def counted_minutes(number: float) -> str:
+    """Return a number of minutes: "3 minutes"."""
+    return ngettext("{number} minute", "{number} minutes", round(number))
 
 
 class RotationAndLatent(Stage):
@@ -87,26 +92,26 @@ class RotationAndLatent(Stage):
         merged = MergedMatrix(self.trace, self.layer.layer, self.head.head)
         self.matrices = Matrices(merged, self.matrices_layout, self.frame)
         self.slide = Slide(merged, self.head, best_match(self.head), self.frame)
-        one, five = (f"{100 * change:.0f} percent" for change in self.matrices.changes[1:])
+        one, five = (spoken_share(change) for change in self.matrices.changes[1:])
         self.facts |= {
             "one": one,
             "five": five,
-            "true": str(self.slide.true),
-            "score": f"{self.slide.scores[self.slide.true]:.2f}",
+            "true": format_count(self.slide.true),
+            "score": format_decimal(self.slide.scores[self.slide.true], 2),
         }
 
     def _report(self) -> None:
         """Read what the conversion measured."""
         self.report: ConversionReport = conversion_report(self.trace)
         model, *converted = (row.result.perplexity for row in self.report.windows)
-        worse = [f"{100 * (perplexity / model - 1):.0f} percent" for perplexity in converted]
+        worse = [spoken_share(perplexity / model - 1) for perplexity in converted]
         share = (self.report.rotated + self.report.rank) / self.report.cached
         self.facts |= {
-            "share": "half" if share == 0.5 else f"{100 * share:.0f} percent of",
+            "share": _("half") if share == 0.5 else _("{share} of", share=spoken_share(share)),
             "next": printable(self.report.next_word),
             "worse": worse[0],
             "mended": worse[-1],
-            "minutes": f"{self.report.heal_minutes:.0f} minutes",
+            "minutes": counted_minutes(self.report.heal_minutes),
         }
 
     def variant(self, beat: str) -> str:
@@ -130,8 +135,7 @@ class RotationAndLatent(Stage):
             healed = self.report.heal_minutes
             made = _("nothing trained")
             if healed:
-                minutes = format_count(healed)
-                made = _("converted, trained {minutes} minutes", minutes=minutes)
+                made = _("converted, trained {minutes}", minutes=counted_minutes(healed))
             return f"{source}  ·  {made}", self.hidden_note(short=True)
         return source, hidden
 
@@ -295,24 +299,27 @@ class RotationAndLatent(Stage):
         model, *others = (row.result.perplexity for row in report.windows)
         rows = [
             Saying(
-                "the model itself",
-                f"{format_count(report.cached)} numbers",
+                _("the model itself"),
+                _("{number} numbers", number=format_count(report.cached)),
                 set_colours(meta, meta.n_kv_heads),
                 report.ladder[0].continuation,
                 theme.accent,
             )
         ]
-        names = ("converted only", f"trained {report.heal_minutes:.0f} minutes")
+        minutes = counted_minutes(report.heal_minutes)
+        names = (_("converted only"), _("trained {minutes}", minutes=minutes))
         size = format_count(report.rank + report.rotated)
         converted = [report.stored] + ([report.healed] if report.healed is not None else [])
         for name, row, perplexity in zip(names, converted, others, strict=False):
+            worse = format_percent(perplexity / model - 1, 0)
             rows.append(
                 Saying(
                     name,
-                    f"perplexity + {100 * (perplexity / model - 1):.0f} %, {size} numbers",
+                    _("perplexity + {share}, {number} numbers", share=worse, number=size),
                     ((theme.latent, report.rank), (theme.key, report.rotated)),
                     row.continuation,
                     theme.latent,
+                    short_note=_("perplexity + {share}", share=worse),
                 )
             )
         return rows

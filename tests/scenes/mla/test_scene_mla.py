@@ -23,6 +23,7 @@ from filmkit.mobjects.latent_layout import NaiveLayout
 from filmkit.mobjects.latent_panel import show_naive_form
 from filmkit.mobjects.latent_view import LatentView
 from filmkit.mobjects.sayings import as_said
+from scenes.mla.absorption import BracketFormula
 from scenes.mla.diagrams import NaivePicture
 from scenes.mla.scene_mla import DUEL, LatentAttention
 from tests.support.checkout import SHIPPED
@@ -301,3 +302,11 @@ def test_flattened_it_is_the_flat_picture(trace: Trace) -> None:
 
 class StopScene(Exception):
     """Ends a scene early."""
+
+
+@pytest.mark.parametrize("room", [3.0, 4.1, 4.15, 4.2, 4.25, 4.3, 5.0])
+def test_the_formula_of_one_query_becomes_that_of_all(room: float) -> None:
+    # Between two widths only the one of a single query has room for what it makes.
+    of_all = BracketFormula("Q", (0.0, 0.0), room, 0.055)
+    of_one = BracketFormula("q", (0.0, 0.0), room, 0.055, with_result=of_all.has_result)
+    assert len(of_one) == len(of_all)

@@ -11,7 +11,7 @@ from extract.trace import Trace
 from filmkit.core.stage import StageError, StageSettings
 from filmkit.core.view import LayerView, best_match
 from filmkit.mobjects.sayings import as_said
-from scenes.rotation.pictures import cached_of
+from scenes.rotation.pictures import _role_word, cached_of
 from scenes.rotation.scene_rotation import RotationAndLatent
 from tests.support.checkout import SHIPPED
 from tests.support.staging import BeatPicture, play
@@ -56,7 +56,7 @@ def test_figures_on_screen_are_the_traces(trace: Trace, pictures: dict[str, Beat
         return {item.text for item in pictures[beat].texts if item.presence == 1}
 
     change, report = trace["merged.change"], conversion_report(trace)
-    assert {f"{100 * change[d]:.0f} %" for d in (1, 5)} <= texts("it_depends_on_the_distance")
+    assert {f"{100 * change[d]:.0f}%" for d in (1, 5)} <= texts("it_depends_on_the_distance")
     distance = report.merged.query - report.merged.key
     assert f"{trace['merged.score'][distance]:.2f}" in texts("the_score_slides")
     said = texts("what_it_says")
@@ -65,7 +65,7 @@ def test_figures_on_screen_are_the_traces(trace: Trace, pictures: dict[str, Beat
         assert as_said(row.continuation) in said
     model, *others = (row.result.perplexity for row in report.windows)
     for other in others:
-        assert any(f"perplexity + {100 * (other / model - 1):.0f} %" in text for text in said)
+        assert any(f"perplexity + {100 * (other / model - 1):.0f}%" in text for text in said)
 
 
 @pytest.mark.parametrize("kind", ["converted", "own latent"])
@@ -89,3 +89,11 @@ def test_position_and_content_add_up_to_the_scores(kind: str, trace: Trace) -> N
 def test_a_layer_that_is_not_converted_is_refused(trace: Trace) -> None:
     with pytest.raises(StageError, match="is stored for layer 11; leave out --layer"):
         RotationAndLatent.rehearse(trace, StageSettings(layer=3))
+
+
+@pytest.mark.parametrize(
+    ("role", "expected"), [("key of {word}", ["key of", "red"]), ("{word} 的键", ["red", "的键"])]
+)
+def test_a_word_stands_where_its_language_puts_it(role: str, expected: list[str]) -> None:
+    line = _role_word("red", role, "#FFFFFF")
+    assert [label.text for label in sorted(line, key=lambda label: label.get_x())] == expected
