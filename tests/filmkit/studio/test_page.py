@@ -237,11 +237,13 @@ def test_controls_draw_the_scene_again(page: Page) -> None:
         "Layer", "Head", "Trace", "Theme", "Palette", "Aspect"
     ]  # fmt: skip
     stand_on(page, page.evaluate("state.beats[1].start"))
-    page.select_option("#control-layer", "1")
+    page.select_option("#control-layer", "0")
     page.focus("#control-head")
     page.select_option("#control-head", "2")
-    wait_until(page, "frames.known?.panels[0].tensor === 'pattern.1'", 60)
     wait_until(page, "frames.known?.panels[0].index[0] === 2", 60)
+    assert page.evaluate("frames.known.panels[0].tensor") == "pattern.0"
+    # The page stays where it is: nothing was edited.
+    assert page.evaluate("[state.name, state.at]") == ["pattern_moves", 0]
     assert page.evaluate("document.activeElement.id") == "control-head"
     page.select_option("#control-theme", "light")
     page.select_option("#control-aspect", "1:1")
@@ -251,7 +253,7 @@ def test_controls_draw_the_scene_again(page: Page) -> None:
     page.reload()
     wait_for_all(page)
     assert page.input_value("#control-theme") == "light"
-    assert page.input_value("#control-layer") == "1"
+    assert page.input_value("#control-layer") == "0"
     page.select_option("#control-trace", "\0")
     page.fill("#controls input[type=text]", "nowhere.safetensors")
     page.keyboard.press("Enter")
