@@ -205,7 +205,7 @@ class Session:
         threading.Thread(target=self._watch, args=(watcher,), daemon=True).start()
         self._broken = set()
         self._beats, self._touched = [], TouchedBeats(self._request)
-        await self._draw(scene_file)
+        await self._draw(scene_file, edited=False)
 
     # Edits
 
@@ -214,13 +214,13 @@ class Session:
             self._post(self._on_edit, (watcher, edited))
 
     async def _on_edit(self, event: tuple[EditWatcher, list[Path]]) -> None:
-        watcher, edited = event
+        watcher, files = event
         if watcher is self._watcher:
-            await self._draw(edited)
+            await self._draw(files, edited=True)
 
-    async def _draw(self, edited: list[Path]) -> None:
-        """Draw what an edit has touched, unless a file is no valid Python: then say so."""
-        lines = syntax_errors({*self._broken, *edited})
+    async def _draw(self, files: list[Path], *, edited: bool) -> None:
+        """Draw what is missing, unless one of these files is no valid Python: then say so."""
+        lines = syntax_errors({*self._broken, *files})
         self._broken = set(lines)
         if lines:
             await self._tell("error", text="\n".join(lines.values()))
@@ -228,7 +228,7 @@ class Session:
         assert self._request is not None
         self._stop_artist()
         self._artist = _Artist(self._request, self._made.folder, self._post_from)
-        await self._tell("drawing")
+        await self._tell("drawing", edited=edited)
         self._look_for_touched()
 
     def _look_for_touched(self) -> None:
@@ -276,7 +276,8 @@ class Session:
             case "film":
                 message["film"] = self._made.address(message["film"])
             case "done":
-                self._look_for_touched()  # so that the next edit can be compared
+                if self._touched and not self._touched.ready:
+                    self._look_for_touched()  # so that the next edit can be compared
             case "beats":
                 self._beats = [beat["name"] for beat in message["beats"]]
                 for beat in message["beats"]:

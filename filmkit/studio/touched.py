@@ -30,6 +30,11 @@ class TouchedBeats:
         self._lock = threading.Lock()
         self._keys: dict[str, str] = {}
 
+    @property
+    def ready(self) -> bool:
+        """Whether there is something to compare with."""
+        return bool(self._keys)
+
     def first(self, beats: Sequence[str]) -> str | None:
         """Return the first beat whose pictures have changed since the last call.
 

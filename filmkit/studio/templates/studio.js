@@ -68,7 +68,7 @@ const state = {
   name: "",
   at: Infinity,
   playing: false,
-  chosen: false, // whether what is drawn now was chosen on the page, not edited
+  edited: false, // whether what is drawn now was edited, not chosen on the page
   pointer: null,
   began: 0, // when the last edit was noticed
   pictured: true, // whether a picture has come since
@@ -131,7 +131,6 @@ function show(scene, choices) {
     showError("");
   }
   state.choices = choices;
-  state.chosen = true;
   letChoose(false);
   byId("scene").value = scene;
   const entry = state.scenes.find(({ name }) => name === scene);
@@ -156,12 +155,10 @@ const HANDLERS = {
     }
   },
 
-  drawing() {
+  drawing({ edited }) {
     tell(WORDS.drawing);
-    Object.assign(state, { began: performance.now(), pictured: false });
+    Object.assign(state, { edited, began: performance.now(), pictured: false });
     frames.forget();
-    state.edited = !state.chosen;
-    state.chosen = false;
     // Until it is known what is touched, nothing is sure; the frame on the page comes first.
     state.beats.forEach((beat) => (beat.stale = true));
     frames.settle();
