@@ -21,7 +21,9 @@ from filmkit.commands import deck as command
 from filmkit.core.project import TITLE
 from filmkit.decks import DeckOptions, deck_name, file_name
 from filmkit.decks.make import make_deck
-from filmkit.render.quality import Quality
+from filmkit.decks.title_slide import title_slide
+from filmkit.render.quality import Quality, quality_of
+from filmkit.render.runner import manim_config
 from tests.support.deck_scene import CELLS, LENGTHS
 from tests.support.filming import render_request
 from tests.support.live_scenes import LIVE
@@ -330,6 +332,37 @@ def test_the_pdf_has_the_title_slide_too(chosen: Path) -> None:
     assert "Attention" not in document.pages[0].extract_text().replace("1 / 4", ""), (
         "its words are in the picture"
     )
+
+
+LONG = "How a model remembers all that was ever said to it, and what a latent changes about that"
+
+
+@pytest.mark.parametrize(
+    ("aspect", "title", "tokens"),
+    [
+        ("16:9", LONG, 4),
+        ("16:9", "Donaudampfschifffahrtsgesellschaft", 24),
+        ("1:1", "Attention", 4),
+        ("9:16", LONG, 24),
+    ],
+)
+def test_a_title_slide_fits_its_frame(aspect: str, title: str, tokens: int, tmp_path: Path) -> None:
+    size = quality_of("draft", aspect)
+    request = render_request((), tmp_path / "trace.safetensors", tmp_path, quality=size)
+    with manim_config(size):
+        options = DeckOptions(author="Ada Example")
+        slide = title_slide(request, make_trace(n_tokens=tokens), options, title)
+    width, height = slide.picture_map["frame"]
+    (panel,) = slide.picture_map["panels"]
+    left, top = np.min(panel["corners"], axis=0)
+    right, bottom = np.max(panel["corners"], axis=0)
+    assert min(left, top, width - right, height - bottom) > 0
+    shown = [text["text"] for text in slide.picture_map["texts"]]
+    assert all(word in " ".join(shown) for word in (*title.split(), "Ada"))
+    for text in slide.picture_map["texts"]:
+        a, b, c, d = text["box"]
+        assert min(a, b, width - c, height - d) > 0, text
+        assert c <= left or a >= right or d <= top or b >= bottom, text
 
 
 def test_no_two_decks_have_the_same_name() -> None:

@@ -184,7 +184,13 @@ def test_a_double_click_zooms_and_escape_zooms_out(open_deck: Open) -> None:
 
 
 @pytest.mark.parametrize(
-    ("typed", "reached"), [("3", 2), ("from", 3), ("Over THEM", 2), ("scores_over", 2)]
+    ("typed", "reached"),
+    [
+        ("3", 2),
+        ("from", 3),
+        pytest.param("Over THEM", 2, marks=pytest.mark.slow),
+        pytest.param("scores_over", 2, marks=pytest.mark.slow),
+    ],
 )
 def test_go_to_a_number_or_a_name(open_deck: Open, typed: str, reached: int) -> None:
     page = open_deck(**STILL)
