@@ -171,7 +171,7 @@ def test_a_program_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
         ("", "neither a folder"),
         ("no-such-program {text} {out}", "no program no-such-program"),
         ("echo {text}", "no {out}"),
-        ("{text} {out}", "no {text} behind"),
+        ("{text} {out}", "no {text} after"),
         ("echo '{text} {out}", "is not a command"),
         ("piper:nowhere.onnx", "no voice nowhere.onnx"),
         ("notes.txt", "is not a recording"),
