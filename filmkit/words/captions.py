@@ -225,7 +225,8 @@ def _split(words: tuple[str, ...], seconds: float) -> list[tuple[str, ...]]:
             cost, lines = folded
             cost += best[start][0] + EACH_CUE + _cost_of_ending(words, end)
             if start or end < len(words):
-                cost += TOO_SHORT * (seconds * len("".join(lines)) < MIN_SECONDS * letters)
+                shown = len("".join(lines).rstrip())
+                cost += TOO_SHORT * (seconds * shown < MIN_SECONDS * letters)
             ways.append((cost, [*best[start][1], lines]))
         best.append(min(reversed(ways), key=lambda way: way[0]))
     return best[-1][1]
