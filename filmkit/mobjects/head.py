@@ -107,6 +107,10 @@ class HeadPicture(Group):
         self.q, self.k, self.v, self.z = map(panel, ("q", "k", "v", "z"))
         self.k_t = panel("k_t", name="", align="center", show_shape=False)
         self.scores = panel("scores", align="center", show_shape=False)
+        # In a narrow frame the names of queries would run into K transposed.
+        beside, names = self.k_t.header, self.q.header
+        if abs(beside.line - names.line) < beside.height and names.get_x() < beside.get_x():
+            names.fit(beside.get_left()[0] - names.get_left()[0])
         # The name of a narrow z would leave the frame.
         header = self.z.header
         header.fit(layout.border.right - EDGE - header.get_left()[0])

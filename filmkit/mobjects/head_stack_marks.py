@@ -132,10 +132,10 @@ class PanelNames(VGroup):
         for size in (theme.name_size, theme.shape_size):
             if max(header.width for header in headers) > room:
                 headers = [_narrow(tensor.name, size, tensor.colour, room) for tensor in tensors]
-        if (width := max(header.width for header in headers)) > room:
-            size = max(theme.min_text_size, size * room / width)
-            headers = [_narrow(tensor.name, size, tensor.colour, room) for tensor in tensors]
+        least = min(1.0, theme.min_text_size / theme.shape_size)
         for name, header in zip(names, headers, strict=True):
+            if header.width > room:
+                header.scale(max(least, room / header.width))
             half = header.width / 2 + NAME_GAP
             header.move_to([-half if left else half, 0.0, 0.0])
             y = getattr(layout.head, name).y

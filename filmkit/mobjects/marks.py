@@ -26,7 +26,7 @@ from filmkit.core.language import _
 from filmkit.core.norm import Norm, TensorSource
 from filmkit.core.numbers import format_number, format_share
 from filmkit.core.printable import printable
-from filmkit.core.text import Label, fit_word
+from filmkit.core.text import Label, break_lines, fit_word
 from filmkit.core.theme import current_theme
 
 __all__ = [
@@ -176,18 +176,25 @@ class ColourBar(Group):
             ),
         ).place(box)
         size, gap = theme.note_size * zoom, self.GAP * zoom
-        title = Label(self._title(norm, name), size=size, colour=theme.muted)
-        title.shrink_to(box.width)
+        words = self._title(norm, name)
+        title = Label(words, size=size, colour=theme.muted)
+        least = min(1.0, theme.min_text_size * zoom / size)
+        title.scale(max(least, min(1.0, box.width / max(title.width, 1e-9))))
+        lines = [title]
+        if title.width > box.width:
+            parts = break_lines(words, box.width / least, size=size)
+            lines = [Label(part, size=size, colour=theme.muted).scale(least) for part in parts]
+            title = max(lines, key=lambda line: float(line.width))
         numbers = self._numbers(norm, box, size, gap)
         line = box.bottom - numbers[0].line_height / 2 - 0.05 * zoom
         for number in numbers:
             number.set_y(line)
         middle = [n for n in numbers[1:-1] if abs(n.get_x() - box.x) < (title.width + n.width) / 2]
         room = numbers[-1].get_left()[0] - numbers[0].get_right()[0] - 2 * gap
-        title.move_to([box.x, line, 0])
-        if title.width > room or middle:
-            title.set_y(line - 1.15 * title.line_height)
-        self.labels = VGroup(*numbers, title)
+        below = title.width > room or bool(middle) or len(lines) > 1
+        for row, part in enumerate(lines, int(below)):
+            part.move_to([box.x, line - 1.15 * row * part.line_height, 0])
+        self.labels = VGroup(*numbers, *lines)
         self.add(self.bar, self.labels)
 
     @classmethod
