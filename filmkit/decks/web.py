@@ -30,10 +30,10 @@ from filmkit.decks.live import LivePictures
 from filmkit.decks.page_words import page_words
 from filmkit.decks.slides import Slide
 
-__all__ = ["colours_of", "data_uri", "fonts", "render_page", "write_web"]
+__all__ = ["SCRIPTS", "colours_of", "data_uri", "fonts", "render_page", "write_web"]
 
-# The page's script, in the order in which its parts run.
 SCRIPTS = ("cells.js", "deck.js", "talk.js", "live.js", "begin.js")
+"""Templates of the page's script, in the order in which they run."""
 
 WEIGHTS = {400: "Regular", 600: "Semibold"}
 

@@ -12,7 +12,7 @@ import pytest
 
 from filmkit.core.theme import DARK
 from filmkit.decks import is_link
-from filmkit.decks.web import render_page, require_link
+from filmkit.decks.web import SCRIPTS, render_page, require_link
 from tests.support.calling import SCENE, Calling, assert_one_line, calling
 
 __all__ = ["calling"]
@@ -84,9 +84,12 @@ class Page(HTMLParser):
 PAGES = {
     "deck.html": {
         "title": "Title",
+        "author": "Author",
+        "scripts": SCRIPTS,
         "films_beside": False,
         "document": "{}",
-        "films": ["film"],
+        "films": {0: "film"},
+        "live": {"rank": {"layer": 0, "head": 0, "next": "next"}, "patterns": {"layers": 1}},
         "sound": True,
     },
     "gallery.html": {"scenes": [], "prompt": "prompt", "ratio": "16 / 9"},
