@@ -19,6 +19,7 @@ from pathlib import Path
 from string import Formatter
 from typing import Any
 
+from babel.core import UnknownLocaleError
 from babel.messages.catalog import Catalog, Message
 from babel.messages.extract import extract
 from babel.messages.pofile import read_po, write_po
@@ -153,7 +154,9 @@ def faults_of(catalog: Catalog) -> list[str]:
     A message may not be translated yet, or be fuzzy; its translation may have other facts in braces
     or other marks in brackets than the English.
     """
-    return [f"“{_forms(m.id)[0]}”: {fault}" for m in catalog if m.id and (fault := _fault(m))]
+    return [
+        f"“{one_line(_forms(m.id)[0])}”: {fault}" for m in catalog if m.id and (fault := _fault(m))
+    ]
 
 
 def _fault(message: Message) -> str:
@@ -201,6 +204,8 @@ def _already_in(path: Path) -> list[Path]:
 def main(arguments: list[str]) -> int:
     """Bring catalogues up to date, and print what is to be done; return 1 if that is anything.
 
+    A code that is none of a language is told, and 2 is returned.
+
     Parameters
     ----------
     arguments
@@ -212,6 +217,12 @@ def main(arguments: list[str]) -> int:
     own: dict[Path, list[Path]] = {}
     for file in files:
         own.setdefault(file.parent / CATALOGUES, []).append(file)
+    for code in codes:
+        try:
+            Language(code).locale  # noqa: B018
+        except (ValueError, UnknownLocaleError) as error:
+            echo(f"{code}: {error}; codes are those of CLDR, such as es or pt_BR")
+            return 2
     left = 0
     for code in codes or [each for each in known_languages() if each != DEFAULT_LANGUAGE]:
         for folder, folder_files in (own or catalogue_sources()).items():

@@ -77,6 +77,18 @@ def test_a_new_catalogue_has_everything_to_do(scene: Path, capsys: pytest.Captur
     assert "locale/es.po: “inner”: is not translated" in lines
 
 
+def test_a_message_of_several_lines_is_told_in_one(scene: Path, tmp_path: Path) -> None:
+    scene.write_text(CODE + '\nLINES = N_("first\\nsecond")\n')
+    assert "“first second”: is not translated" in update(tmp_path / "locale", [scene], "es")
+
+
+@pytest.mark.parametrize("code", ["espanol", "pt-BR"])
+def test_a_code_that_is_none_is_told(code: str, scene: Path, capsys: pytest.CaptureFixture) -> None:
+    assert main([code, str(scene)]) == 2
+    assert f"{code}: " in capsys.readouterr().out
+    assert not (scene.parent / "locale").exists()
+
+
 def translated(scene: Path, *pairs: tuple[str, str]) -> Path:
     """Write a catalogue in which every message is its own translation, but for some of them."""
     folder = scene.parent / "locale"
