@@ -17,7 +17,7 @@ What the model read and said is never translated.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -267,7 +267,7 @@ def _(message: str, /, **facts: object) -> str:
         What is filled in.
     """
     found = _first(lambda words: words.gettext(message), message)
-    return found.format(**facts) if facts else found
+    return _filled(found, message, facts) if facts else found
 
 
 def ngettext(one: str, many: str, number: int, /, **facts: object) -> str:
@@ -286,7 +286,26 @@ def ngettext(one: str, many: str, number: int, /, **facts: object) -> str:
     found = _first(lambda words: words.ngettext(one, many, number), one, many)
     if found in (one, many):
         found = one if number == 1 else many
-    return found.format(number=current_language().decimal(number), **facts)
+    return _filled(found, many, {"number": current_language().decimal(number), **facts})
+
+
+def _filled(text: str, message: str, facts: Mapping[str, object]) -> str:
+    """Fill facts into a text.
+
+    Raises
+    ------
+    StageError
+        If the translation names another fact, or its braces do not match.
+    """
+    try:
+        return text.format(**facts)
+    except (LookupError, ValueError) as error:
+        if text == message:
+            raise
+        known = ", ".join(f"{{{name}}}" for name in facts)
+        raise StageError(
+            f"the translation “{text}” of “{message}” does not fit: its facts are {known}"
+        ) from error
 
 
 def phrase_parts(phrase: str) -> list[tuple[str, str]]:

@@ -87,6 +87,18 @@ def test_words_are_looked_up_and_facts_filled_in(folder: Path) -> None:
     assert _("queries and more") == "queries and more"
 
 
+@pytest.mark.parametrize("french", ["couche {couche}", "couche {layer", "couche {}"])
+def test_a_translation_that_does_not_fit_is_one_line(folder: Path, french: str) -> None:
+    path = folder / "fr.po"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace("dans la couche {layer}", french), encoding="utf-8")
+    with (
+        use_language("fr", folder),
+        pytest.raises(StageError, match=r"does not fit: its facts are \{layer\}$"),
+    ):
+        _("in layer {layer}", layer=3)
+
+
 def test_what_is_fuzzy_stays_english(folder: Path) -> None:
     with use_language("fr", folder):
         assert _("keys and more") == "keys and more"
