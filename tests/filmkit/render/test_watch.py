@@ -88,8 +88,9 @@ def edits(project: Path) -> Iterator[list[list[str]]]:
     with EditWatcher(project, project / "traces" / "mine.safetensors", own) as watcher:
 
         def note_edits() -> None:
-            while True:
-                noticed.append([str(path.relative_to(project)) for path in watcher.wait()])
+            # Nothing is edited once the watcher has ended.
+            while edited := watcher.wait():
+                noticed.append([str(path.relative_to(project)) for path in edited])
 
         threading.Thread(target=note_edits, daemon=True).start()
         yield noticed
