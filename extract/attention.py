@@ -186,9 +186,8 @@ def attend(
     >>> import numpy as np
     >>> from extract.attention import attend
     >>> q, k, v = np.ones((3, 2, 1, 4))
-    >>> attend(q, k, v, scale=0.5).pattern
-    array([[[1. , 0. ],
-            [0.5, 0.5]]])
+    >>> attend(q, k, v, scale=0.5).pattern.tolist()
+    [[[1.0, 0.0], [0.5, 0.5]]]
     """
     q, k, v = as_float64(q), as_float64(k), as_float64(v)
     n_heads, n_kv_heads = q.shape[1], k.shape[1]

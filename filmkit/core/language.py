@@ -378,7 +378,8 @@ def words_digest(code: str, *folders: Path, narrated: bool) -> str:
             sorted(
                 (repr(message), text)
                 for message, text in vars(each).get("_catalog", {}).items()
-                if narrated or not str(message).startswith(f"{NARRATION}, ")
+                # The header, under an empty message, may have a date: that of now if it has none.
+                if message and (narrated or not str(message).startswith(f"{NARRATION}, "))
             )
             for each in _current.get().catalogues
         ]

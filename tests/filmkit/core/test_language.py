@@ -163,6 +163,17 @@ def test_the_digest_of_pictures_leaves_out_what_is_said(folder: Path) -> None:
     assert words_digest("fr", folder, narrated=False) != before[0]
 
 
+def test_the_date_of_a_catalogue_is_no_word(folder: Path) -> None:
+    path = folder / "fr.po"
+    text = path.read_text(encoding="utf-8")
+    digests = set()
+    for year in (2026, 2027):
+        date = f'msgstr ""\n"POT-Creation-Date: {year}-01-01 00:00+0000\\n"\n'
+        path.write_text(text.replace('msgstr ""\n', date, 1), encoding="utf-8")
+        digests.add(words_digest("fr", folder, narrated=True))
+    assert len(digests) == 1
+
+
 def test_what_is_different_in_a_language() -> None:
     assert {code: Language(code).name for code in ("en", "fr", "zh", "pt_BR")} == {
         "en": "English",
