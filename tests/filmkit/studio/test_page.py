@@ -249,7 +249,8 @@ def test_a_mistake_stands_over_the_picture_until_it_is_mended(
     assert page.is_visible("#stage video.front") or page.is_visible("#picture")
     studio.edit(wrong, RIGHT_LINE)
     page.wait_for_selector("#error", state="hidden")
-    page.wait_for_selector("#stage[data-shows=film]")
+    wait_for_all(page)
+    stand_on(page, 3)
     assert picture(page) == before
 
 
