@@ -273,7 +273,7 @@ def test_controls_draw_the_scene_again(page: Page) -> None:
 def test_choices_are_kept_and_a_trace_may_be_typed(page: Page) -> None:
     page.select_option("#control-theme", "light")
     page.select_option("#control-language", "fr")
-    wait_until(page, "state.axes.pos === 'mot'", 60)
+    wait_until(page, "state.axes.pos === 'mot'")
     page.select_option("#control-aspect", "1:1")
     wait_for_all(page)
     wait_until(page, "state.frame[0] === state.frame[1]")
