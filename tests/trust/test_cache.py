@@ -117,6 +117,7 @@ def test_a_trace_that_is_exchanged_before_the_processes_load_it(
     assert master_count(tmp_path) == 0
 
 
+@pytest.mark.slow
 def test_an_edit_while_beats_are_drawn_changes_the_next_run_alone(
     request_of_mine: RenderRequest,
     scene: Path,

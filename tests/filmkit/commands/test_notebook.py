@@ -90,6 +90,7 @@ def test_beats_that_the_pages_show_are_beats() -> None:
     assert [beat for scene, beat in named if beat not in scenes[scene]] == []
 
 
+@pytest.mark.slow
 def test_a_program_need_not_guard_its_call(tmp_path: Path) -> None:
     program = tmp_path / "program.py"
     program.write_text(

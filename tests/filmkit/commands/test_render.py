@@ -512,6 +512,7 @@ def run_program(*command: str | Path, cwd: Path, **environment: str) -> subproce
     )
 
 
+@pytest.mark.slow
 def test_runs_from_any_folder(tmp_path: Path) -> None:
     program = run_program(
         PROJECT / "render.py", "--list", "--json", "--trace", traces.SHIPPED, cwd=tmp_path

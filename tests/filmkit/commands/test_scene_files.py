@@ -163,6 +163,7 @@ def test_it_is_rendered_from_anywhere_and_again_only_where_it_changed(folder: Pa
     assert len(masters(folder) - before) == 4
 
 
+@pytest.mark.slow
 def test_every_other_command_takes_it_too(folder: Path) -> None:
     listed = json.loads(render(folder, "--list", "my_scene.py", "--json").stdout)
     assert [scene["name"] for scene in listed] == ["my_scene"]

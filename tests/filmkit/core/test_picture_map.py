@@ -160,6 +160,7 @@ def test_frames_of_the_mp4_decode_into_the_trace(played: PlayedScene, tmp_path: 
     assert worst == {}
 
 
+@pytest.mark.slow
 def test_films_of_the_command_line_decode_into_the_trace(
     trace: Trace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

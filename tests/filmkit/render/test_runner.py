@@ -50,6 +50,7 @@ def test_beats_start_where_the_previous_one_ends(trace: Trace) -> None:
     assert beats[0].narration == f"A square for {trace.meta.model}."
 
 
+@pytest.mark.slow
 def test_every_frame_shows_its_own_time(trace: Trace, tmp_path: Path) -> None:
     """At twice the frame rate, every second frame is the same picture."""
     slow = pictures(film(SHAPES, trace, tmp_path / "slow", Quality(854, 480, 15)))

@@ -305,6 +305,7 @@ def test_nothing_is_written_beside_the_scene(page: Page, studio: Studio) -> None
     assert names == {"mine.py", "trace.safetensors"}
 
 
+@pytest.mark.slow
 def test_without_a_scene_there_is_a_list(browser: Browser, tmp_path: Path) -> None:
     with studio_program("--no-cache", folder=tmp_path) as (address, _):
         context = browser.new_context()

@@ -89,6 +89,7 @@ def test_an_animation_is_shown_at_three_moments(catalogue: MobjectCatalogue) -> 
     assert lights[0] < 60 < lights[1] < 180 < lights[2]
 
 
+@pytest.mark.slow
 def test_every_mobject_and_animation_has_a_page_without_a_warning(
     catalogue: MobjectCatalogue, tmp_path: Path
 ) -> None:
