@@ -12,7 +12,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -100,9 +100,13 @@ def temporary_folder(parent: Path | None = None) -> Iterator[Path]:
         for lock in where.glob(f"{prefix}*/{LOCK}"):
             if is_abandoned(lock):
                 shutil.rmtree(lock.parent, ignore_errors=True)
-    folder = Path(tempfile.mkdtemp(prefix=prefix, dir=where))
-    try:
-        with held(folder / LOCK):
-            yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with ExitStack() as held_until_the_end:
+        locked = False
+        while not locked:
+            folder = Path(tempfile.mkdtemp(prefix=prefix, dir=where))
+            held_until_the_end.callback(shutil.rmtree, folder, ignore_errors=True)
+            # Another process may have found the lock before it was held, and removed the folder.
+            with suppress(FileNotFoundError):
+                held_until_the_end.enter_context(held(folder / LOCK))
+                locked = True
+        yield folder

@@ -117,7 +117,7 @@ class _Artist:
             trace = load_trace(replace(request, quiet=True))
             self._tell_model(trace)
             self._entry.load()
-            # Before anything else, for whoever waits to see again the frame that is on the page.
+            # First of all, because the page waits for the numbers of the frame that it shows.
             reader = FORK.Process(target=answer_questions, args=(request, questions), daemon=True)
             reader.start()
             questions.close()

@@ -160,7 +160,7 @@ class Guard:
             return False
         if scope["type"] == "http" and scope["path"] == "/":
             given = QueryParams(scope["query_string"]).get("token", "")
-            # Whoever knows the token may come from anywhere: a terminal in a browser, say.
+            # A link with the token may be opened from any page, such as a terminal in the browser.
             if self._is_token(given):
                 return True
         if headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):

@@ -24,8 +24,17 @@ OTHER_FORMATS = (".aac", ".aif", ".aiff", ".amr", ".caf", ".mka", ".mov", ".mp4"
 OF_A_BEAT = re.compile(r"\d+_(?P<beat>\w+)")
 
 
+class _Recorded:
+    """What recordings have in common: the program does not know which language they speak."""
+
+    @property
+    def language(self) -> str:
+        """See :class:`filmkit.voice.clips.Voice`."""
+        return ""
+
+
 @dataclass(frozen=True)
-class Recording:
+class Recording(_Recorded):
     """One recording of a whole scene, with a cue sheet beside it.
 
     Attributes
@@ -35,11 +44,6 @@ class Recording:
     """
 
     path: Path
-
-    @property
-    def language(self) -> str:
-        """What is said is the user's own."""
-        return ""
 
     def speak(
         self, text: SceneText, store: SoundStore, tell: Callable[[str], None]
@@ -60,7 +64,7 @@ class Recording:
 
 
 @dataclass(frozen=True)
-class Folder:
+class Folder(_Recorded):
     """A folder of recordings: ``NN_BEAT.wav``, or ``SCENE.wav`` with its cue sheet.
 
     Those of several scenes are in folders in it that have the scenes' names.
@@ -72,11 +76,6 @@ class Folder:
     """
 
     path: Path
-
-    @property
-    def language(self) -> str:
-        """What is said is the user's own."""
-        return ""
 
     def speak(
         self, text: SceneText, store: SoundStore, tell: Callable[[str], None]

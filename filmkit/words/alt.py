@@ -83,7 +83,7 @@ TENSOR_KINDS = {
 
 PLACE = "\0"  # stands in a panel's name where its layers and heads are said
 
-# What panels show that is not told: scales of colours.
+# Panels with these names are colour scales, which alt texts leave out.
 SCALES = (N_("colour scale of {name}"), N_("colour scale of the panel above"))
 # How a description of something computed says which head and layers it is about.
 OF_HEAD, OF_LAYERS = N_(" of head {head}"), N_(" of layers {first} to {last}")

@@ -87,7 +87,7 @@ def has_contest(trace: Trace) -> bool:
 
 
 def share_digits(share: float) -> int:
-    """Return how many digits behind the point are told of a share: one below 1 %."""
+    """Return the number of decimals with which a share is said: one below 1 %, else none."""
     return 0 if share >= 0.01 else 1
 
 
@@ -97,7 +97,7 @@ def told_share(share: float) -> str:
 
 
 def told_again(share: float) -> str:
-    """Return a share that is told after another one, in English without the word "percent"."""
+    """Return the second of two shares in one sentence: in English without the word "percent"."""
     return _("{number}", number=format_decimal(100 * share, share_digits(share)))
 
 

@@ -156,7 +156,7 @@ class WallLayout:
             yield row, tile.left - WORD_GAP, tile.y
 
     def column_numbers(self) -> Iterator[tuple[int, float, float]]:
-        """Yield those heads or layers for whose numbers there is room.
+        """Yield the heads or layers whose numbers fit above their columns.
 
         Each comes as (number, x, y), with the center of the number.
         """
@@ -165,7 +165,7 @@ class WallLayout:
             yield column, tile.x, tile.top + NUMBERS_LINE / 2
 
     def _every(self, distance: float) -> int:
-        """Return every how manieth row or column has a number, at least a distance apart."""
+        """Return the step between numbered rows or columns that are at least a distance apart."""
         return next((s for s in STEPS if s * self.pitch >= distance), STEPS[-1])
 
     def moved(self, dx: float, dy: float) -> WallLayout:

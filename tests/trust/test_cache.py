@@ -305,6 +305,7 @@ def test_the_limit_is_kept_during_a_run(
 # Two runs, and runs that were killed
 
 
+@pytest.mark.slow
 def test_what_a_killed_run_left_is_swept(request_of_mine: RenderRequest, tmp_path: Path) -> None:
     scratch = tmp_path / "scratch"
     scratch.mkdir()

@@ -125,6 +125,7 @@ class Deadly(Stage):
         self.wait(0.2)
 
 
+@pytest.mark.slow
 def test_a_beat_that_always_kills_its_process_is_given_up(
     shapes: RenderRequest, trace_file: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

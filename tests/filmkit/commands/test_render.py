@@ -205,6 +205,7 @@ def test_cache_in_another_folder(render: Render, tmp_path: Path, cache_folder: P
     assert "other_cache/attention-film: 14 files" in render("cache", "--cache", "other_cache").out
 
 
+@pytest.mark.slow
 def test_other_formats_have_their_names(render: Render, tmp_path: Path) -> None:
     options = ("--quality", "draft", "--fps", "5", "--transparent")
     assert render("scene_shapes", "--format", "webm", *options).code == 0

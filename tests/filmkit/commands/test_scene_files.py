@@ -125,6 +125,7 @@ def test_a_mistake_in_it_names_file_and_line(folder: Path) -> None:
     assert "my_scene.py line 14" in line
 
 
+@pytest.mark.slow
 def test_it_is_rendered_from_anywhere_and_again_only_where_it_changed(folder: Path) -> None:
     options = ("--quality", "draft", "--quiet")
     assert render(folder, "my_scene.py", *options).stderr == ""

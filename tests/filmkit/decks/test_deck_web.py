@@ -171,10 +171,10 @@ def test_pause_and_resume(open_deck: Open) -> None:
     page.wait_for_selector("#play[aria-label=Pause]")
     page.keyboard.press("p")
     page.wait_for_selector("#play[aria-label='Resume']")
-    assert film(page)["paused"]
+    wait_until(page, "document.querySelector('video.front').paused")
     page.keyboard.press("p")
     page.wait_for_selector("#play[aria-label=Pause]")
-    assert not film(page)["paused"]
+    wait_until(page, "!document.querySelector('video.front').paused")
 
 
 def test_captions_are_off_until_asked_for(open_deck: Open) -> None:

@@ -66,7 +66,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 @pytest.mark.parametrize(
     ("jobs", "scenes", "options"),
     [
-        ((1, 2), (SHAPES, OTHER), {}),
+        pytest.param((1, 2), (SHAPES, OTHER), {}, marks=pytest.mark.slow),
         ((1,), (SHAPES,), {"file_format": "png-sequence", "transparent": True}),
         ((1,), (SHAPES, OTHER), {"joined": True, "captions": "burn"}),
         ((1,), RACK, {"trace": SHIPPED, "quality": SMALL, "beat": "around_the_rack"}),
@@ -138,6 +138,7 @@ def process_and_folder(dask_worker: Worker) -> tuple[int, str]:
     return os.getpid(), dask_worker.local_directory
 
 
+@pytest.mark.slow
 def test_beat_of_a_killed_worker_is_drawn_by_another(
     client: Client, scheduler: str, trace_file: Path, tmp_path: Path
 ) -> None:
