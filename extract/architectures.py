@@ -291,7 +291,7 @@ def architecture(name: str) -> Architecture:
         if candidate.name.casefold() == name.casefold():
             return candidate
     known = ", ".join(candidate.name for candidate in ARCHITECTURES)
-    raise KeyError(f"no architecture is called {name!r}; known are {known}")
+    raise KeyError(f"there is no model {name!r}; there are {known}")
 
 
 def latent_size(arch: Architecture) -> LatentSize:

@@ -64,7 +64,7 @@ def trace_model(
     random_weights: bool = False,
     progress: ProgressCallback | None = None,
 ) -> Trace:
-    """Trace one prompt with a decoder in memory; :func:`extract.trace` tells the rest."""
+    """Trace one prompt with a decoder in memory; see :func:`extract.trace`."""
     progress = progress or _ignore_progress
     refuse_unsupported(model)
     other_dtypes = {str(parameter.dtype) for parameter in model.parameters()} - {"torch.float32"}

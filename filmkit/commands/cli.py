@@ -83,20 +83,27 @@ EPILOG = "\n".join(
         *(f"  {entry.slug:20} {entry.title}" for entry in SCENES),
         "",
         "\b",
+        "Commands, each with its own --help:",
+        "  film        all scenes in one film, with chapters",
+        "  deck        slides for a talk",
+        "  script      the narration, with times",
+        "  gallery     a web page of all scenes",
+        "  poster      pictures for print",
+        "  cue         when each beat begins in your recording of a scene",
+        "  new         a scene of your own, to start from",
+        "  studio      a page that shows a scene while you edit it",
+        "  check       whether a scene can be read: sizes, contrast, overlaps, speed",
+        "  cache       where rendered beats are kept, and how to remove them",
+        "  doctor      whether this machine has what it needs",
+        "",
+        "\b",
         "Examples:",
         f"  {PROGRAM} scene_attention --quality draft",
         f"  {PROGRAM} scene_attention --trace mine.safetensors --layer 3 --head 1",
         f"  {PROGRAM} --all --still all --out pictures",
-        f"  {PROGRAM} --all --preview         (a contact sheet of each scene)",
-        f"  {PROGRAM} poster                  (see poster --help)",
-        f"  {PROGRAM} film                    (all scenes in one film, with chapters)",
-        f"  {PROGRAM} film --short            (the story in a minute and a half)",
-        f"  {PROGRAM} studio scene_mla        (a page to edit by; see studio --help)",
-        f"  {PROGRAM} deck scene_mla          (for a talk; see deck --help)",
-        f"  {PROGRAM} script --all            (the narration, with times)",
-        f"  {PROGRAM} scene_mla --voice FOLDER    (with recordings; see docs/voice.md)",
-        f"  {PROGRAM} cache --clear           (see cache --help)",
-        f"  {PROGRAM} doctor                  (check this machine)",
+        f"  {PROGRAM} scene_mla --voice FOLDER   (with your recordings; see docs/voice.md)",
+        f"  {PROGRAM} film --short               (the story in a minute and a half)",
+        f"  {PROGRAM} deck scene_mla",
         "",
         "\b",
         "Exit codes:",
@@ -262,20 +269,20 @@ def render(
     file_format = file_format or default
     if file_format not in known:
         raise click.UsageError(
-            f"--still writes pictures: --format {', '.join(STILLS)}"
+            f"--still writes pictures; choose --format {' or '.join(STILLS)}"
             if still
-            else f"a film cannot be {file_format}; --still BEAT --format {file_format} can"
+            else f"{file_format} is for pictures; add --still BEAT"
         )
     options["still_format" if still else "file_format"] = file_format
     if options["transparent"] and not FORMATS[file_format].transparent:
         raise click.UsageError(
             f"an {file_format} cannot be transparent; "
-            f"--format {', '.join(names_of('transparent'))} can"
+            f"choose --format {' or '.join(names_of('transparent'))}"
         )
     if options["captions"] == "mux" and not (still or FORMATS[file_format].caption_codec):
         raise click.UsageError(
             f"a {file_format} cannot hold a caption track; "
-            f"--format {', '.join(names_of('caption_codec'))} can, and --captions burn needs none"
+            f"choose --format {' or '.join(names_of('caption_codec'))}, or --captions burn"
         )
     if still and options["captions"] in ("mux", "burn"):
         raise click.UsageError(
@@ -375,7 +382,7 @@ def poster(ctx: click.Context, /, *, quality: str, **options: Any) -> None:
     run(ctx, action, scenes=POSTERS, quality=size, **options)
 
 
-@cloup.command()
+@cloup.command(context_settings=CONTEXT_SETTINGS)
 @cloup.option(
     "--cache",
     "folder",

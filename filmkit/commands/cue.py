@@ -41,9 +41,9 @@ __all__ = ["cue"]
         "--out",
         type=click.Path(path_type=Path, dir_okay=False),
         metavar="FILE",
-        help="Cue sheet to write.  [default: RECORDING.cues.json beside the recording]",
+        help="Cue sheet to write.  [default: beside the recording, take.cues.json for take.wav]",
     ),
-    cloup.option("--force", is_flag=True, help="Replace a cue sheet that is already there."),
+    cloup.option("--force", is_flag=True, help="Replace a cue sheet that already exists."),
 )
 @WHAT_TO_SHOW
 @cloup.option_group("How to make it", QUIET, VERBOSE)
@@ -60,7 +60,7 @@ def cue(
     force: bool,
     **options: Any,
 ) -> None:
-    """Write down when each beat and each marked word begins in a recording of a scene.
+    """Note when each beat and each marked word begins in a recording of a scene.
 
     The recording is played, if there is a program that can play it. Each sentence is shown: press
     Enter when it begins, and again at its marked words. The result, a cue sheet, lies beside the
@@ -70,7 +70,7 @@ def cue(
 
     target = out or sheet_beside(recording)
     if target.exists() and not force:
-        raise click.UsageError(f"{target} is there already; --force replaces it")
+        raise click.UsageError(f"{target} already exists; --force replaces it")
     (entry,) = scenes_named([scene])
 
     def action(request: RenderRequest) -> bool:

@@ -1,4 +1,4 @@
-"""The command ``render.py new``: a new scene of three beats, to start from."""
+"""The command ``render.py new``: a new scene of two beats, to start from."""
 
 from __future__ import annotations
 
@@ -81,10 +81,10 @@ def write_scene(project: Path, name: str, title: str | None = None) -> list[Path
         )
     taken = (Path(f"scenes/{folder}"), Path(f"scenes/{folder}.py"), Path(f"tests/scenes/{folder}"))
     if name in {entry.slug for entry in SCENES} | FORMER_NAMES.keys():
-        raise click.UsageError(f"there is a {name} already; choose another name")
+        raise click.UsageError(f"{name} already exists; choose another name")
     for path in taken:
         if (project / path).exists():
-            raise click.UsageError(f"there is {path} already; choose another name")
+            raise click.UsageError(f"{path} already exists; choose another name")
     if not (project / "tests").is_dir():
         raise click.ClickException(
             f"{project} is an installed package; run this in a checkout of the project"
@@ -112,7 +112,7 @@ def _files(project: Path, name: str, title: str) -> dict[Path, str]:
     """
     if len(title) > MAX_TITLE or not title.isprintable():
         raise click.UsageError(
-            f"the title must be one line of at most {MAX_TITLE} letters, digits, signs and blanks"
+            f"the title must be one line of at most {MAX_TITLE} letters, digits, signs and spaces"
         )
     folder = name.removeprefix("scene_")
     template = (TEMPLATES / "scene.py.txt").read_text(encoding="utf-8")

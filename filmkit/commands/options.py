@@ -211,8 +211,8 @@ WHAT_TO_SHOW = cloup.option_group(
         callback=_language,
         default=DEFAULT_LANGUAGE,
         show_default=True,
-        help="Language of words, narration and captions; "
-        f"{', '.join(known_languages())} are there, docs/translating.md tells how to add one.",
+        help=f"Language of words, narration and captions: {', '.join(known_languages())}; "
+        "docs/translating.md shows how to add one.",
     ),
 )
 ALL_SCENES = cloup.option(

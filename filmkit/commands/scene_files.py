@@ -18,7 +18,7 @@ PATTERN = re.compile(r"(?P<path>.+\.py)(?::(?P<cls>\w*))?")
 
 
 def names_a_file(name: str) -> bool:
-    """Tell whether what stands for a scene on the command line is a file."""
+    """Return whether a scene on the command line is given as a file."""
     return PATTERN.fullmatch(name) is not None
 
 

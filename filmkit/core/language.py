@@ -109,7 +109,7 @@ class Language:
 
     @property
     def name(self) -> str:
-        """Its name, in itself."""
+        """Its name in the language itself."""
         return str(self.locale.get_display_name(self.code))
 
     @property

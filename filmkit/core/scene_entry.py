@@ -107,7 +107,8 @@ class SceneEntry:
         stage: type[Stage] | None = getattr(module, self.cls, None)
         if stage is None:
             raise SceneCodeError(
-                f"there is no class {self.cls} any more; call it so, or start again with its name",
+                f"there is no class {self.cls} any more; give it that name again, or start again "
+                "with its new one",
                 Path(module.__file__ or self.module).name,
             )
         if self.arrival is None:

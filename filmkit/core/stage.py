@@ -338,7 +338,7 @@ class Stage(Scene):
         str
             Name of one of the variants given to :func:`beat`.
         """
-        raise NotImplementedError(f"{type(self).__name__} has beats with variants and no variant()")
+        raise NotImplementedError(f"{type(self).__name__} has a beat with variants; add variant()")
 
     def construct(self) -> None:
         """Prepare the scene and play every beat in the order of the class body."""

@@ -37,7 +37,7 @@ def choose(name: str, known: Collection[str], kind: str, option: str) -> str:
 
 
 def choose_beginning(name: str, known: Collection[str], kind: str, option: str) -> str:
-    """Return the known name that has a beginning; a name that is known itself is meant itself.
+    """Return the known name that begins with what was typed; an exact match comes first.
 
     Parameters
     ----------

@@ -202,7 +202,7 @@ def load_trace(request: RenderRequest) -> Trace:
         ("--layer", request.layer, trace.meta.n_layers),
         ("--head", request.head, trace.meta.n_heads),
     ):
-        if index is not None and index >= count:
+        if index is not None and not 0 <= index < count:
             raise click.BadParameter(
                 f"{trace.meta.model} has {option[2:]}s 0 to {count - 1}", param_hint=option
             )

@@ -681,4 +681,4 @@ def require_unchanged(
 ) -> None:
     """Raise a RenderError unless code and traces are still those of a source digest."""
     if source_digest(trace_file, options, entries) != digest:
-        raise RenderError("code or trace were edited while this run started; run it again")
+        raise RenderError("the code or a trace was edited while this run started; run it again")

@@ -81,7 +81,9 @@ def draw(request: RenderRequest, folder: Path, messages: Connection, questions: 
         try:
             artist.draw(questions)
         except SystemExit as end:
-            artist.fail(f"the scene ends the program, with sys.exit({end.code!r}): take it out")
+            artist.fail(
+                f"the scene ends the program, with sys.exit({end.code!r}); take that call out"
+            )
         except Exception as error:
             artist.fail(explain(error, verbose=request.verbose or None))
         threading.Event().wait()

@@ -162,7 +162,7 @@ def requested(request: RenderRequest, entry: SceneEntry, choices: Choices) -> Re
             raise ValueError(f"there is no {name} {choices[name]!r}; there are {', '.join(known)}")
     for name in ("layer", "head"):
         if choices[name] and not (choices[name].isascii() and choices[name].isdigit()):
-            raise ValueError(f"{choices[name]!r} is no {name}; choose a number from 0")
+            raise ValueError(f"{choices[name]!r} is not a {name}; give its number, counted from 0")
     return replace(
         request,
         scenes=(entry,),

@@ -181,8 +181,8 @@ INDEX = """\
 Reference
 =========
 
-First the public names of ``filmkit``, then other mobjects and animations. What is drawn has a
-picture, taken where it first appears in the scenes.
+First the public names of ``filmkit``, then other mobjects and animations. Most of what is drawn has
+a picture, taken where it first appears in the scenes.
 
 .. toctree::
    :maxdepth: 1

@@ -204,7 +204,7 @@ def _already_in(path: Path) -> list[Path]:
 def main(arguments: list[str]) -> int:
     """Bring catalogues up to date, and print what is to be done; return 1 if that is anything.
 
-    A code that is none of a language is told, and 2 is returned.
+    If a code is not that of a language, a line says so, and 2 is returned.
 
     Parameters
     ----------
@@ -220,8 +220,8 @@ def main(arguments: list[str]) -> int:
     for code in codes:
         try:
             Language(code).locale  # noqa: B018
-        except (ValueError, UnknownLocaleError) as error:
-            echo(f"{code}: {error}; codes are those of CLDR, such as es or pt_BR")
+        except (ValueError, UnknownLocaleError):
+            echo(f"{code} is not the code of a language; give one such as es or pt_BR")
             return 2
     left = 0
     for code in codes or [each for each in known_languages() if each != DEFAULT_LANGUAGE]:

@@ -125,6 +125,6 @@ class Folder(_Recorded):
                 hint = f"; did you mean {near[0]}?" if near else "; --list shows its beats"
                 raise VoiceError(f"{path}: {text.scene} has no beat {beat}{hint}")
             if beat in found:
-                raise VoiceError(f"{found[beat]} and {path} are of the same beat; remove one")
+                raise VoiceError(f"{found[beat]} and {path} are for the same beat; remove one")
             found[beat] = path
         return found

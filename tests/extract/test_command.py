@@ -278,7 +278,7 @@ def test_an_interrupt_leaves_no_half_file(
     monkeypatch.setattr("os.fsync", interrupt)
     result = extract_from(folder, "--out", tmp_path / "trace.safetensors")
     assert result.exit_code == 130
-    assert result.stderr.splitlines()[-1] == "Interrupted: what was unfinished is removed"
+    assert result.stderr.splitlines()[-1] == "Interrupted: unfinished files were removed"
     assert not list(tmp_path.iterdir())
 
 

@@ -186,5 +186,7 @@ def test_reasons_that_the_local_server_cannot_cause() -> None:
     assert _reason(outer).startswith("this model asks for permission")
     outer.__cause__ = ConnectError("refused")
     reason = _reason(outer)
-    assert reason.startswith("the connection to the hub fails; run again, or trace the packaged")
+    assert reason.startswith(
+        "the Hugging Face hub cannot be reached; try again, or trace the packaged"
+    )
     assert reason.endswith("--model smollm2-packaged")

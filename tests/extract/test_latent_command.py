@@ -54,7 +54,7 @@ def test_a_usage_error_of_cache_exits_with_2(arguments: tuple[str, ...]) -> None
 
 
 def test_cache_names_the_models_it_knows() -> None:
-    assert "known are GPT-2 small, " in run("cache", "--arch", "GPT-5").stderr
+    assert "there are GPT-2 small, " in run("cache", "--arch", "GPT-5").stderr
 
 
 # --- latent, without a model ----------------------------------------------------------------------

@@ -56,5 +56,5 @@ def test_former_names_of_one_scene_mean_it_once(calling: Calling, tmp_path: Path
 @pytest.mark.parametrize("former", FORMER_NAMES)
 def test_a_new_scene_cannot_take_a_former_name(former: str) -> None:
     """Who types it would get another scene than before."""
-    with pytest.raises(click.UsageError, match=f"there is a {former} already; choose another"):
+    with pytest.raises(click.UsageError, match=f"{former} already exists; choose another"):
         write_scene(PROJECT, former)

@@ -99,7 +99,7 @@ def test_an_edit_before_the_processes_load_code_stores_nothing(
     )
     assert not make_films(request_of_mine)
     assert capfd.readouterr().err == (
-        "Error: mine: code or trace were edited while this run started; run it again\n"
+        "Error: mine: the code or a trace was edited while this run started; run it again\n"
     )
     assert master_count(tmp_path) == 0
 
@@ -113,7 +113,7 @@ def test_a_trace_that_is_exchanged_before_the_processes_load_it(
 ) -> None:
     edit_before_the_pool(monkeypatch, lambda: make_trace(seed=1).save(trace_file))
     assert not make_films(request_of_mine)
-    assert "code or trace were edited" in capfd.readouterr().err
+    assert "the code or a trace was edited" in capfd.readouterr().err
     assert master_count(tmp_path) == 0
 
 

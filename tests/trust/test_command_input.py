@@ -439,9 +439,9 @@ def test_and_the_scenes_run(checkout: Path, written: dict[str, str | None]) -> N
     [
         ("scene_class", None, "Python cannot import a folder called class"),
         ("scene_import", None, "such as scene_the_import"),
-        ("scene_registry", None, "there is scenes/registry.py already"),
-        ("scene_posters", None, "there is scenes/posters already"),
-        ("scene_mla", None, "there is a scene_mla already"),
+        ("scene_registry", None, "scenes/registry.py already exists"),
+        ("scene_posters", None, "scenes/posters already exists"),
+        ("scene_mla", None, "scene_mla already exists"),
         ("cache", None, "cannot be the name of a scene"),
         ("scene_" + 234 * "a", None, "up to 24 lower-case letters"),
         ("scene_good", "two\nlines", "the title must be one line"),

@@ -344,7 +344,7 @@ def while_saving(name: str, model: Path, out: Path, **options: Any) -> Any:
 def test_a_signal_leaves_no_half_file(name: str, model: Path, tmp_path: Path) -> None:
     done = while_saving(name, model, tmp_path / "out.safetensors")
     assert done.returncode == 130, done.stderr
-    assert done.stderr.splitlines()[-1] == "Interrupted: what was unfinished is removed"
+    assert done.stderr.splitlines()[-1] == "Interrupted: unfinished files were removed"
     assert "Traceback" not in done.stderr
     assert not list(tmp_path.iterdir())
 

@@ -56,7 +56,7 @@ def test_its_own_test_and_the_style_checks_pass(written: Path) -> None:
 def test_nothing_is_overwritten(written: Path) -> None:
     before = (written / "scenes" / "one_head" / "scene_one_head.py").read_bytes()
     done = run_python(written, "render.py", "new", "scene_one_head")
-    message = "Error: there is a scene_one_head already; choose another name\n"
+    message = "Error: scene_one_head already exists; choose another name\n"
     assert (done.returncode, done.stderr) == (2, message)
     assert (written / "scenes" / "one_head" / "scene_one_head.py").read_bytes() == before
 

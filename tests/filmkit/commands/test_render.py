@@ -15,9 +15,11 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 from rich.console import Console
 
+from extract.__main__ import main as extract_command
 from filmkit.commands import cli
 from filmkit.commands import options as shared_options
 from filmkit.core.scene_entry import SceneEntry
@@ -436,6 +438,15 @@ def test_no_arguments_show_the_help(render: Render) -> None:
     outcome = render()
     assert outcome.code == 2
     assert outcome.err.startswith("Usage: python render.py")
+
+
+def test_the_help_names_every_command_and_each_has_its_own() -> None:
+    # catalogue is run by make docs alone.
+    assert [name for name in cli.COMMANDS if f"\n  {name} " not in cli.EPILOG] == ["catalogue"]
+    calls = [(command, ["-h"]) for command in (*cli.COMMANDS.values(), extract_command)]
+    calls += [(extract_command, [name, "-h"]) for name in extract_command.commands]
+    for command, words in calls:
+        assert CliRunner().invoke(command, words).stdout.startswith("Usage: "), (command, words)
 
 
 def test_missing_trace(render: Render) -> None:

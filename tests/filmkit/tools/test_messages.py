@@ -82,10 +82,10 @@ def test_a_message_of_several_lines_is_told_in_one(scene: Path, tmp_path: Path) 
     assert "“first second”: is not translated" in update(tmp_path / "locale", [scene], "es")
 
 
-@pytest.mark.parametrize("code", ["espanol", "pt-BR"])
+@pytest.mark.parametrize("code", ["espanol", "pt-BR", "--help"])
 def test_a_code_that_is_none_is_told(code: str, scene: Path, capsys: pytest.CaptureFixture) -> None:
     assert main([code, str(scene)]) == 2
-    assert f"{code}: " in capsys.readouterr().out
+    assert f"{code} is not the code of a language; give one such as es" in capsys.readouterr().out
     assert not (scene.parent / "locale").exists()
 
 

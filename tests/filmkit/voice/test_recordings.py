@@ -50,7 +50,7 @@ def test_scenes_have_folders_of_their_own(tmp_path: Path) -> None:
     [
         (["01_opning.wav"], "01_opning.wav: story has no beat opning; did you mean opening?"),
         (["01_unknown.wav"], "story has no beat unknown; --list"),
-        (["01_opening.wav", "02_opening.flac"], "are of the same beat; remove one"),
+        (["01_opening.wav", "02_opening.flac"], "are for the same beat; remove one"),
         (["01_opening.aiff"], "is not in a format for recordings; save it as .wav"),
         (["notes.txt"], "holds no recording of story; name them NN_BEAT.wav"),
         (["story.wav"], "has no cue sheet story.cues.json"),
