@@ -25,7 +25,7 @@ help:
 	@echo "make constraints  write the versions installed here to filmkit/constraints.txt"
 	@echo "make messages     bring the catalogues of other languages up to date with the code"
 	@echo "make bench        measure how fast heatmaps are drawn, against Manim's own ways"
-	@echo "make docs         make pages from docstrings, with a picture for each mobject"
+	@echo "make docs         build the documentation as a website"
 	@echo "make clean        remove the environment and caches; videos stay"
 
 setup: $(RENDER_READY)

@@ -97,7 +97,7 @@ def deliver(
     if file_format == "png":
         return _write_last(target, pictures)
     if file_format == "gif":
-        return _write_gif(target, list(files), frame_rate)
+        return _write_gif(target, list(files), frame_rate, transparent=transparent)
     return _write_sequence(target, pictures)
 
 
@@ -185,7 +185,7 @@ def _save(picture: Pixels, path: Path, target: Path) -> None:
         raise OutputError(target, error) from error
 
 
-def _write_gif(target: Path, masters: list[Path], frame_rate: int) -> Path:
+def _write_gif(target: Path, masters: list[Path], frame_rate: int, *, transparent: bool) -> Path:
     """Write an animated GIF with one palette; a held picture is one image with a long duration."""
     holds = [repeat for _, repeat in _pictures(masters, frame_rate)]
     palette = _palette(masters, frame_rate, every=max(1, len(holds) // PALETTE_PICTURES))
@@ -193,6 +193,12 @@ def _write_gif(target: Path, masters: list[Path], frame_rate: int) -> Path:
     # that rounding errors do not add up.
     times = [round(100 * frames / frame_rate) for frames in accumulate(holds, initial=0)]
     images = (_reduced(picture, palette) for picture, _ in _pictures(masters, frame_rate))
+    # What an image leaves out is transparent (2), or what the image before it shows there (1).
+    gaps: dict[str, int] = {"disposal": 1}
+    if transparent:
+        # Pillow compares palettes that it has optimised by their colours, and what is transparent
+        # is black there: it would leave out black edges too.
+        gaps = {"disposal": 2, "transparency": TRANSPARENT_INDEX, "optimize": False}
     with atomic_write(target) as part:
         try:
             next(images).save(
@@ -202,8 +208,7 @@ def _write_gif(target: Path, masters: list[Path], frame_rate: int) -> Path:
                 append_images=images,
                 duration=[10 * (end - start) for start, end in pairwise(times)],
                 loop=0,
-                transparency=TRANSPARENT_INDEX,
-                disposal=2,
+                **gaps,
             )
         except OSError as error:
             raise OutputError(target, error) from error

@@ -68,9 +68,11 @@ def decoded(path: Path) -> tuple[list[np.ndarray], float]:
         return stills, len(stills) / RATE
     if path.suffix in (".gif", ".png"):
         with Image.open(path) as image:
-            frames = list(ImageSequence.Iterator(image))
-            seconds = sum(frame.info.get("duration", 0) for frame in frames) / 1000
-            return [np.asarray(frame.convert("RGBA")) for frame in frames], seconds
+            shown = [
+                (np.asarray(frame.convert("RGBA")), frame.info.get("duration", 0))
+                for frame in ImageSequence.Iterator(image)
+            ]
+            return [frame for frame, _ in shown], sum(duration for _, duration in shown) / 1000
     with av.open(path) as container:
         stream = container.streams.video[0]
         # FFmpeg's own VP9 decoder ignores transparency.
@@ -115,6 +117,34 @@ def test_transparency(tmp_path: Path, file_format: str) -> None:
         assert (opaque[:, 3] == 255).all()
         for row in (half, opaque):
             assert np.abs(row[:, :3] - PATCHES).max() <= 2
+
+
+@pytest.mark.parametrize("transparent", [False, True])
+def test_a_gif_that_moves_keeps_what_is_black(tmp_path: Path, transparent: bool) -> None:
+    """An image of a GIF may leave out its edges, which viewers fill as the file says."""
+    rng = np.random.default_rng(0)
+    columns = (40, 60, 80)
+    black = np.zeros((HEIGHT, WIDTH, 4), np.uint8)
+    black[10:, :, 3] = 255
+    if not transparent:
+        black[..., 3] = 255
+    master = tmp_path / "master.mov"
+    with open_movie(master, WIDTH, HEIGHT, RATE, MASTER_ALPHA if transparent else MASTER) as movie:
+        for column in columns:
+            picture = black.copy()
+            # So many colours that the palette is full.
+            picture[20:40, column : column + 40, :3] = rng.integers(50, 255, (20, 40, 3))
+            movie.write(picture, 3)
+    target = tmp_path / "film.gif"
+    deliver(target, [master], "gif", frame_rate=RATE, transparent=transparent)
+    frames, _ = decoded(target)
+    assert len(frames) == len(columns)
+    for frame, column in zip(frames, columns, strict=True):
+        assert (frame[..., 3] == black[..., 3]).all()
+        shown = frame[..., :3].max(axis=-1) * (frame[..., 3] > 0)
+        assert (shown[20:40, column : column + 40] > 40).all()
+        shown[20:40, column : column + 40] = 0
+        assert shown.max() <= 2
 
 
 @pytest.mark.parametrize(
