@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["BROWSERS", "find_browser", "make_readme_pictures", "open_browser"]
 
 FOLDER = asset("readme")
-SCENES = ("scene_attention", "scene_kv_cache", "scene_mla")
+SCENES = ("scene_attention", "scene_mla")
 SIZE = QUALITIES["hd"]
 ANIMATED = ("scene_heads", "around_the_rack", "heads.gif")  # a scene, its beat, and the file
 ANIMATED_SIZE = Quality(480, 270, 10)
