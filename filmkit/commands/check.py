@@ -59,7 +59,7 @@ def check(
     """Measure scenes as pictures: what can be read, what moves, how much of the frame is used.
 
     For each beat it prints how long it is, how fast its captions must be read (at most 17
-    characters a second), how long its picture stands still, and how much of the frame its last
+    letters a second), how long its picture stands still, and how much of the frame its last
     picture fills. Below are the faults of that picture: texts that overlap, leave the frame, are
     too small or too faint. The exit code is 1 if there is a fault.
     """

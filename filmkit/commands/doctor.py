@@ -80,9 +80,9 @@ EXTRAS = {
     "cjk": "fonts for Chinese, Japanese and Korean",
     "cluster": "rendering on other machines, with --cluster",
     "decks": "slides for PowerPoint, Keynote and Google Slides",
-    "docs": "documentation of mobjects and animations, with make docs",
+    "docs": "the documentation as a website, with make docs",
     "extract": "traces of other prompts and models, with python -m extract",
-    "studio": "a page that shows a scene while you edit it, with studio",
+    "studio": "a page that shows a scene while you edit it, with render.py studio",
     "voice": "speaking the narration, with --voice piper",
 }
 
@@ -265,7 +265,7 @@ def _pins() -> Iterator[Finding]:
             )
         yield Finding("versions", NOTE, message, command)
     else:
-        yield Finding("versions", OK, "the same with which the pictures were tested")
+        yield Finding("versions", OK, "the same as when the pictures were tested")
 
 
 # Drawing and writing files

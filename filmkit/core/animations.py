@@ -201,7 +201,7 @@ class MoveCamera(InPlaceAnimation):
 
 
 class Drift(InPlaceAnimation):
-    """Move the camera a little and back again, so slowly that a picture only seems to live.
+    """Move the camera a little and back again, so slowly that a picture seems alive.
 
     It ends with the very shot that it began with. A flat picture comes closer; in space the eye
     goes round.
