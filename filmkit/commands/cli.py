@@ -269,7 +269,7 @@ def render(
     file_format = file_format or default
     if file_format not in known:
         raise click.UsageError(
-            f"--still writes pictures; choose --format {' or '.join(STILLS)}"
+            f"--still writes pictures; choose from --format {', '.join(STILLS)}"
             if still
             else f"{file_format} is for pictures; add --still BEAT"
         )
@@ -277,12 +277,12 @@ def render(
     if options["transparent"] and not FORMATS[file_format].transparent:
         raise click.UsageError(
             f"an {file_format} cannot be transparent; "
-            f"choose --format {' or '.join(names_of('transparent'))}"
+            f"choose from --format {', '.join(names_of('transparent'))}"
         )
     if options["captions"] == "mux" and not (still or FORMATS[file_format].caption_codec):
         raise click.UsageError(
             f"a {file_format} cannot hold a caption track; "
-            f"choose --format {' or '.join(names_of('caption_codec'))}, or --captions burn"
+            f"choose from --format {', '.join(names_of('caption_codec'))}, or --captions burn"
         )
     if still and options["captions"] in ("mux", "burn"):
         raise click.UsageError(

@@ -96,7 +96,7 @@ def test_posters_and_their_sheet_as_pdf(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["scene_heads", "--format", "pdf"], "--still BEAT --format pdf can"),
+        (["scene_heads", "--format", "pdf"], "pdf is for pictures; add --still BEAT"),
         (["scene_heads", "--still", "all", "--format", "mp4"], "--format png, pdf, svg"),
     ],
 )
