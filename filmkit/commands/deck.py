@@ -6,6 +6,7 @@ Nothing here loads Manim, so that ``--help`` answers at once.
 from __future__ import annotations
 
 from importlib.util import find_spec
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -75,6 +76,12 @@ def _line(ctx: click.Context, param: click.Parameter, value: str | None) -> str:
     return text
 
 
+def _minutes(ctx: click.Context, param: click.Parameter, value: float | None) -> float | None:
+    if value is not None and not 0 < value < inf:
+        raise click.BadParameter("write how many minutes the talk may take, such as 20")
+    return value
+
+
 _CODE_HERE = (
     "links to the code lead to the files on this machine, since the project names no address of "
     "its code; before you publish the gallery, give one with --code URL"
@@ -124,7 +131,8 @@ _PPTX_MISSING = "slides need python-pptx: pip install -e '.[decks]'"
     ),
     cloup.option(
         "--minutes",
-        type=click.FloatRange(min=0, min_open=True),
+        type=float,
+        callback=_minutes,
         metavar="N",
         help="Length of the talk, which the speaker's window of a web deck counts down.",
     ),

@@ -23,7 +23,7 @@ __all__ = ["write_pdf"]
 
 TEMPLATE = files("filmkit.decks") / "templates" / "deck.typ"
 
-AUTHOR = N_("The attention film")
+PROJECT = N_("The attention film")
 
 # PDF/UA, the standard for accessible documents: tagged, with alt texts.
 STANDARD: Final = "ua-1"
@@ -49,7 +49,7 @@ def write_pdf(
     theme
         Gives the colours of the text.
     title, author
-        Of the document; the project is named if there is no author.
+        Of the document; the project is its author if there is no other, and always its subject.
     background
         Colour of the pages, "#RRGGBB".
 
@@ -65,7 +65,8 @@ def write_pdf(
     ):
         document = {
             "title": title,
-            "author": author or _(AUTHOR),
+            "author": author or _(PROJECT),
+            "project": _(PROJECT),
             "language": current_language().main_code,
             "colours": colours_of(theme),
             "background": background,

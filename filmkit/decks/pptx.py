@@ -110,7 +110,7 @@ def write_slides(
     document.slide_width = max(MIN_WIDTH, round(HEIGHT * width / height))
     properties = document.core_properties
     properties.title, properties.author, properties.last_modified_by = title, options.author, ""
-    properties.subject = _("How attention works")
+    properties.subject, properties.comments = _("How attention works"), _("The attention film")
     properties.language = current_language().tag
     # A fixed date, so that the same slides make the same file.
     properties.created = properties.modified = datetime(2000, 1, 1)

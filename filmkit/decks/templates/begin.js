@@ -38,6 +38,7 @@ const ONLY_WITH_OTHERS = ["Shift", "Control", "Alt", "Meta"];
 function onKey(event) {
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
   if (event.ctrlKey || event.metaKey || event.altKey || ONLY_WITH_OTHERS.includes(key)) return;
+  if (event.repeat) return; // a key that is held counts once
   const page = event.target.ownerDocument ?? document;
   if (byId("black").open) {
     // Whatever is pressed, the picture comes back, and nothing else happens.
@@ -45,7 +46,7 @@ function onKey(event) {
     return byId("black").close();
   }
   if (key !== "a") noticeSomebody();
-  if (event.target.closest?.("input:not([type=range])")) return;
+  if (event.target.closest?.("input:not([type=range])") && !key.startsWith("Page")) return;
   const open = page.querySelector("dialog[open]");
   if (open && !(open.classList.contains("live") && REMOTE.includes(key))) return;
   // Space presses the button that has the focus.
@@ -53,7 +54,6 @@ function onKey(event) {
   const action = KEYS[key];
   if (!action) return;
   event.preventDefault();
-  if (open && key.startsWith("Page")) open.close();
   action(page);
 }
 document.addEventListener("keydown", onKey);
@@ -105,7 +105,6 @@ function openOverview() {
       button.prepend(picture);
       if (i === state.index) button.setAttribute("aria-current", "step");
       button.addEventListener("click", () => {
-        byId("overview").close();
         go(i, false);
       });
       return several && STARTS_SCENE[i] ? [makeElement("h2", slide.scene), button] : [button];

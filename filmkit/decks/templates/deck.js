@@ -55,12 +55,18 @@ function go(index, playing) {
   players.forEach((player) => player.pause());
   startTimer();
   leave();
+  if (index !== state.index) talk.loop = false;
   state.index = index;
   stage.dataset.index = index;
   if (playing && hasFilm(index)) play();
   else hold();
-  history.replaceState(null, "", `#${index + 1}`);
+  remember();
   showTexts();
+}
+
+// The beat and the speaker's time outlive a reload of the page.
+function remember() {
+  history.replaceState(timer, "", `#${state.index + 1}`);
 }
 
 // Whether a beat has a film that may be shown.
@@ -90,6 +96,8 @@ let told = false;
 function start(player) {
   player.muted = !data.sound || muted;
   return player.play().catch((error) => {
+    // Another step, or a pause, came before the film began: what it does is wanted.
+    if (error.name === "AbortError") return;
     if (error.name !== "NotAllowedError" || player.muted) return hold();
     player.muted = true;
     if (!told) showMessage(WORDS.pressForVoice);
@@ -136,11 +144,11 @@ function pauseOrResume() {
   if (state.mode === "plays") {
     player.pause();
     setMode("paused");
-  } else if (state.mode === "paused") {
+  } else if (state.mode === "paused" && Number(player.dataset.index) === state.index) {
     setMode("plays");
     start(player);
   } else {
-    play();
+    play(); // from its beginning; if it was paused, its film had not been there yet
   }
 }
 
@@ -150,6 +158,7 @@ function setMode(mode) {
   byId("play").dataset.mode = mode;
   if (mode === "plays") {
     hideTip();
+    stopFollowing();
     requestAnimationFrame(tick);
   }
   showCaption();

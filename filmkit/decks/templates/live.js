@@ -366,7 +366,7 @@ function tokensShown() {
 }
 
 function startFollowing() {
-  if (state.mode === "plays") hold();
+  if (state.mode !== "holds") hold();
   followToken(tokensShown().at(-1));
   stage.classList.add("follows");
 }

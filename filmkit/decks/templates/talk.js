@@ -22,9 +22,10 @@ function share(event, element) {
   return { x: (event.clientX - box.left) / box.width, y: (event.clientY - box.top) / box.height };
 }
 
-// End what belongs to one picture: zoom, a token that is followed.
+// End what belongs to one picture: zoom, a token that is followed, whatever lies over it.
 function leave() {
   clearTimeout(click);
+  document.querySelectorAll("dialog[open]").forEach((dialog) => dialog.close());
   zoomOut();
   stopFollowing();
   hideTip();
@@ -136,7 +137,11 @@ function toggleBlack() {
   const plays = state.mode === "plays";
   if (plays) pauseOrResume();
   stopWaiting();
-  black.addEventListener("close", () => plays && state.mode === "paused" && pauseOrResume(), { once: true });
+  const goOnThen = () => {
+    if (plays && state.mode === "paused") pauseOrResume();
+    else if (state.mode === "holds") goOnAfter(data.pause);
+  };
+  black.addEventListener("close", goOnThen, { once: true });
   black.showModal();
 }
 
@@ -182,7 +187,6 @@ function noticeSomebody() {
   stopWaiting();
   clearTimeout(alone);
   alone = setTimeout(() => {
-    document.querySelectorAll("dialog[open]").forEach((dialog) => dialog.close());
     talk.auto = true;
     goOn();
   }, ALONE);
@@ -243,7 +247,7 @@ const openGoTo = new Map([[document, prepareGoTo(document)]]);
 
 let speaker = null;
 let speakerClock = 0;
-const timer = { started: 0, minutes: data.minutes };
+const timer = { started: 0, minutes: data.minutes, ...history.state };
 
 function openSpeaker() {
   if (speaker && !speaker.closed) return speaker.focus();
@@ -251,8 +255,9 @@ function openSpeaker() {
   if (!speaker) return showMessage(WORDS.noWindow);
   const page = speaker.document;
   page.open();
-  page.write("<!doctype html><html lang='en'><head><meta charset='utf-8'></head><body></body></html>");
+  page.write("<!doctype html><html><head><meta charset='utf-8'></head><body></body></html>");
   page.close();
+  page.documentElement.lang = document.documentElement.lang;
   page.title = say("speaker", { title: data.title });
   page.body.append(page.importNode(byId("window").content, true));
   const at = (id) => page.getElementById(id);
@@ -262,22 +267,33 @@ function openSpeaker() {
   at("forward").addEventListener("click", () => go(state.index + 1, true));
   at("again").addEventListener("click", () => {
     timer.started = Date.now();
+    remember();
     updateClock();
   });
   at("minutes").value = timer.minutes ?? "";
   at("minutes").addEventListener("input", () => {
     timer.minutes = Number(at("minutes").value) || null;
+    remember();
     updateClock();
   });
-  // Pointing at the picture there points at the same place here.
-  at("now").addEventListener("pointermove", (event) => {
-    if (talk.laser || event.buttons & 1) showLaser(share(event, at("now")));
+  // Keys belong to the deck again when the number is there.
+  at("minutes").addEventListener("keydown", (event) => {
+    if (["Enter", "Escape"].includes(event.key)) at("minutes").blur();
   });
-  ["pointerup", "pointerleave"].forEach((name) => at("now").addEventListener(name, hideLaser));
+  // Pointing at the picture there points at the same place here.
+  const point = (event) => {
+    if (talk.laser || event.buttons & 1) showLaser(share(event, at("now")));
+    else hideLaser();
+  };
+  ["pointerdown", "pointermove", "pointerup"].forEach((name) => at("now").addEventListener(name, point));
+  at("now").addEventListener("pointerleave", hideLaser);
   updateSpeaker();
   clearInterval(speakerClock);
   speakerClock = setInterval(updateClock, 500);
 }
+
+// Once this page is reloaded, it can no longer reach the window: S opens it again.
+addEventListener("pagehide", () => speaker?.close());
 
 function updateSpeaker() {
   if (!speaker || speaker.closed) return;

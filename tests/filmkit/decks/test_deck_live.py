@@ -294,6 +294,20 @@ def test_a_pattern_opens_large_with_its_words(
         )
 
 
+def test_a_pattern_opens_large_on_a_telephone_on_its_side(
+    open_deck: Open, trace: Trace, view: LayerView
+) -> None:
+    page = open_deck("#2", viewport={"width": 844, "height": 390})
+    page.keyboard.press("x")
+    page.keyboard.press("Enter")
+    cells = page.locator("#pattern-cells").bounding_box()
+    assert cells
+    assert cells["height"] > 0.45 * 390
+    assert cells["y"] + cells["height"] < 390
+    page.keyboard.press("ArrowRight")
+    check_open_pattern(page, trace, view, trace.meta.featured.layer + 1, trace.meta.featured.head)
+
+
 def test_arrow_keys_move_between_patterns_and_escape_closes(
     open_deck: Open, trace: Trace, view: LayerView
 ) -> None:

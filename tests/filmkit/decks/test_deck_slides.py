@@ -281,6 +281,7 @@ def test_chosen_beats_come_in_the_order_of_the_story(chosen: Path) -> None:
     assert "2 of 2" in notes[2]
     assert document.core_properties.title == "Attention"
     assert document.core_properties.author == "Ada Example"
+    assert document.core_properties.comments == TITLE
 
 
 def test_the_title_slide_has_no_film(chosen: Path) -> None:
@@ -329,6 +330,7 @@ def test_the_pdf_has_the_title_slide_too(chosen: Path) -> None:
     assert [mark.title for mark in document.outline] == CHOSEN_TITLES
     assert document.metadata
     assert (document.metadata.title, document.metadata.author) == ("Attention", "Ada Example")
+    assert document.metadata.subject == TITLE, "the project is named beside the author"
     assert "Attention" not in document.pages[0].extract_text().replace("1 / 4", ""), (
         "its words are in the picture"
     )
@@ -405,7 +407,9 @@ def exit_code(*arguments: str) -> int:
         (["scene_cells", "--beats", "queries,,scores"], ["--beats", "commas"]),
         (["scene_cells", "--for", "pdf", "--auto"], ["--auto", "web or powerpoint or keynote"]),
         (["scene_cells", "--for", "keynote", "--minutes", "20"], ["--minutes", "--for web"]),
-        (["scene_cells", "--minutes", "0"], ["--minutes"]),
+        (["scene_cells", "--minutes", "0"], ["--minutes", "such as 20"]),
+        (["scene_cells", "--minutes", "nan"], ["--minutes", "such as 20"]),
+        (["scene_cells", "--minutes", "inf"], ["--minutes", "such as 20"]),
         (["scene_cells", "--title", " "], ["--title", "a line of text"]),
     ],
 )

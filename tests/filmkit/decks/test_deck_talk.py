@@ -94,6 +94,61 @@ def test_without_title_and_author_there_is_no_title_slide(open_stand: Open) -> N
     assert page.locator("meta[name=author]").count() == 0
 
 
+# Steps and pauses that come quickly
+
+
+def test_a_step_that_interrupts_another_plays_its_film(open_deck: Open) -> None:
+    page = open_deck(**STILL)
+    page.emulate_media(reduced_motion="no-preference")
+    # What a browser says of a film that is paused before it has begun.
+    page.evaluate(
+        "(() => { const play = HTMLMediaElement.prototype.play;"
+        "HTMLMediaElement.prototype.play = function () {"
+        "play.call(this); return Promise.reject(new DOMException('', 'AbortError')); }; })()"
+    )
+    page.keyboard.press("ArrowRight")
+    page.wait_for_timeout(300)
+    assert page.get_attribute("#stage", "data-mode") == "plays"
+    assert not page.is_visible("#still")
+
+
+def test_a_film_that_was_paused_before_it_was_there_plays_then(open_deck: Open) -> None:
+    page = open_deck("#2")
+    page.wait_for_selector("#stage[data-mode=plays]")
+    ready = "players.forEach((p) => Object.defineProperty(p, 'readyState', { value: 0 }))"
+    page.evaluate(ready.replace("value: 0", "value: 0, configurable: true"))
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("p")
+    assert page.get_attribute("#stage", "data-mode") == "paused"
+    page.evaluate("players.forEach((p) => delete p.readyState)")
+    page.keyboard.press("p")
+    wait_until(page, "!players[front].paused")
+    assert page.evaluate("players[front].dataset.index") == "2", "not the beat before"
+
+
+def test_a_key_that_is_held_counts_once(open_deck: Open) -> None:
+    page = open_deck(**STILL)
+    for _ in range(4):
+        page.keyboard.down("b")
+    assert page.is_visible("#black"), "it does not flicker"
+    page.keyboard.up("b")
+    page.keyboard.press("b")
+    for _ in range(4):
+        page.keyboard.down("ArrowRight")
+    assert index(page) == 1
+
+
+def test_a_token_is_followed_on_the_last_picture_only(open_deck: Open) -> None:
+    page = open_deck("#5")
+    page.wait_for_selector("#stage[data-mode=plays]")
+    page.keyboard.press("p")
+    page.keyboard.press("x")
+    assert page.get_attribute("#stage", "data-mode") == "holds"
+    assert page.locator("#rows *").count()
+    page.keyboard.press("r")
+    assert page.locator("#rows *").count() == 0, "no frames stand on a film that moves"
+
+
 # Black, pointer, zoom
 
 
@@ -281,6 +336,23 @@ def test_a_beat_plays_over_and_over_until_e_is_pressed(open_deck: Open) -> None:
     assert page.evaluate("plays") == count
 
 
+def test_a_step_ends_the_repetition(open_deck: Open) -> None:
+    page = open_deck("#2")
+    page.keyboard.press("e")
+    page.keyboard.press("ArrowRight")
+    assert page.evaluate("talk.loop") is False
+
+
+def test_a_black_screen_does_not_end_the_repetition(open_deck: Open) -> None:
+    page = open_deck("#2")
+    page.keyboard.press("e")
+    page.evaluate("players.forEach((p) => (p.playbackRate = 8))")
+    page.wait_for_selector("#stage[data-mode=holds]")
+    page.keyboard.press("b")
+    page.keyboard.press("b")
+    page.wait_for_selector("#stage[data-mode=plays]", timeout=5000)
+
+
 SHORTLY = "data.pause = 0.05; slides.forEach((slide) => (slide.seconds = 0.05)); go(0, true);"
 
 
@@ -406,6 +478,91 @@ def test_the_speaker_points_from_their_own_window(open_deck: Open) -> None:
     assert laser
     assert laser["x"] + 11 == pytest.approx(stage["x"] + 0.25 * stage["width"], abs=2)
     assert laser["y"] + 11 == pytest.approx(stage["y"] + 0.75 * stage["height"], abs=2)
+
+
+def test_the_speaker_points_with_a_mouse_that_is_held_still(open_deck: Open) -> None:
+    page = open_deck("#2", **STILL)
+    speaker = speaker_of(page)
+    speaker.hover("#now")
+    speaker.mouse.down()
+    assert page.is_visible("#laser")
+    speaker.mouse.up()
+    assert not page.is_visible("#laser")
+
+
+def test_a_step_from_the_speakers_window_shows_the_beat(open_deck: Open) -> None:
+    page = open_deck(**STILL)
+    speaker = speaker_of(page)
+    for key in ("?", "o"):
+        page.keyboard.press(key)
+        speaker.keyboard.press("ArrowRight")
+        assert page.locator("dialog[open]").count() == 0, "nothing lies over it"
+    page.keyboard.press("b")
+    speaker.click("#forward")
+    assert not page.is_visible("#black")
+    assert index(page) == 3
+    page.keyboard.press("?")
+    speaker.keyboard.press("Escape")
+    assert not page.is_visible("#help")
+
+
+def test_a_remote_steps_while_the_minutes_are_typed(open_deck: Open) -> None:
+    page = open_deck(**STILL)
+    speaker = speaker_of(page)
+    speaker.fill("#minutes", "15")
+    speaker.keyboard.press("PageDown")
+    assert index(page) == 1
+    speaker.keyboard.press("Enter")
+    speaker.keyboard.press("ArrowRight")
+    assert index(page) == 2, "Enter gives the keys back to the deck"
+    assert speaker.input_value("#minutes") == "15"
+
+
+def test_beat_and_time_outlive_a_reload(open_deck: Open) -> None:
+    page = open_deck(**STILL)
+    speaker = speaker_of(page)
+    page.keyboard.press("ArrowRight")
+    speaker.fill("#minutes", "15")
+    started = page.evaluate("timer.started")
+    page.reload()
+    assert index(page) == 1
+    assert page.evaluate("timer") == {"started": started, "minutes": 15}
+    wait_until(page, "true")
+    assert speaker.is_closed(), "the page could not reach it any more"
+    again = speaker_of(page)
+    again.keyboard.press("ArrowRight")
+    assert index(page) == 2
+    assert (again.text_content("#where") or "").startswith("3 / 5")
+
+
+def test_the_speakers_window_has_the_language_of_the_deck(open_deck: Open) -> None:
+    page = open_deck(**STILL)
+    page.evaluate("document.documentElement.lang = 'fr'")
+    assert speaker_of(page).get_attribute("html", "lang") == "fr"
+
+
+def test_a_large_screen_shows_everything_larger(open_deck: Open) -> None:
+    shares = []
+    for scale in (1, 2):
+        page = open_deck("#5", viewport={"width": 1280 * scale, "height": 720 * scale}, **STILL)
+        boxes = [page.locator(name).bounding_box() for name in (".bar", "#live-button")]
+        page.keyboard.press("?")
+        boxes.append(page.locator("#help").bounding_box())
+        shares.append([box["height"] / scale for box in boxes if box])
+    assert shares[1] == pytest.approx(shares[0], rel=0.02)
+
+
+def test_captions_on_a_telephone_can_be_read(open_deck: Open) -> None:
+    page = open_deck("#5", viewport={"width": 390, "height": 844}, **STILL)
+    page.keyboard.press("c")
+    caption, button, view = (
+        page.locator(name).bounding_box() for name in ("#caption", "#live-button", "#view")
+    )
+    assert caption
+    assert button
+    assert view
+    assert caption["y"] + caption["height"] <= button["y"]
+    assert button["y"] + button["height"] <= view["y"] + view["height"]
 
 
 @pytest.mark.parametrize(("width", "height"), [(1440, 900), (1024, 768), (390, 844)])
