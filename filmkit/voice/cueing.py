@@ -72,7 +72,7 @@ def _wait(prompt: str) -> None:
     """Show a prompt, and wait for Enter."""
     try:
         input(f"{prompt} ")
-    except EOFError:
+    except (EOFError, RuntimeError):  # the latter if there is no input at all
         raise VoiceError("the input ended before the last beat; nothing is written") from None
 
 

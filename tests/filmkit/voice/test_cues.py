@@ -319,10 +319,12 @@ def test_only_what_can_be_a_voice_has_cues(calling: Calling, folder: Path) -> No
     assert_one_line(done, 2, "take.aac is not a recording: they end in .wav")
 
 
+@pytest.mark.parametrize("closed", [False, True])
 def test_an_input_that_ends_writes_nothing(
-    calling: Calling, folder: Path, monkeypatch: pytest.MonkeyPatch
+    calling: Calling, folder: Path, monkeypatch: pytest.MonkeyPatch, closed: bool
 ) -> None:
-    monkeypatch.setattr("sys.stdin", open("/dev/null"))  # noqa: PTH123, SIM115
+    stream = None if closed else open("/dev/null")  # noqa: PTH123, SIM115
+    monkeypatch.setattr("sys.stdin", stream)
     code, _, err = cue(calling, folder)
     assert code == 1
     assert "the input ended before the last beat; nothing is written" in err
