@@ -7,6 +7,7 @@ in them. Every message and every list goes through :func:`echo`. It needs neithe
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -21,7 +22,7 @@ __all__ = ["echo", "send_nowhere", "tolerating_closed_output"]
 
 
 def echo(message: object, *, err: bool = False) -> None:
-    """Print lines without characters that a terminal may act on.
+    """Print lines without characters that a terminal may act on; tabs stay, as in tables.
 
     Parameters
     ----------
@@ -36,7 +37,7 @@ def echo(message: object, *, err: bool = False) -> None:
         As :func:`tolerating_closed_output`.
     """
     stream = sys.stderr if err else sys.stdout
-    text = "\n".join(map(escaped, str(message).split("\n")))
+    text = re.sub(r"[^\n\t]+", lambda match: escaped(match[0]), str(message))
     encoding = getattr(stream, "encoding", None) or "utf-8"
     with tolerating_closed_output(stream):
         click.echo(text.encode(encoding, "backslashreplace").decode(encoding), file=stream)

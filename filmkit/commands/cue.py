@@ -9,7 +9,7 @@ import click
 import cloup
 from cloup.constraints import mutually_exclusive
 
-from extract.files import write_text
+from extract.files import atomic_write
 from extract.printing import echo
 from filmkit.commands.options import (
     CONTEXT_SETTINGS,
@@ -67,7 +67,12 @@ def cue(
     recording, where --voice RECORDING finds it.
     """
     from filmkit.voice.cues import sheet_beside
+    from filmkit.voice.recordings import recording_at
 
+    try:
+        recording_at(recording)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
     target = out or sheet_beside(recording)
     if target.exists() and not force:
         raise click.UsageError(f"{target} already exists; --force replaces it")
@@ -85,8 +90,11 @@ def cue(
         if not rehearsals:
             return False
         beats = [record for record in rehearsals[entry].beats if record.narration]
-        cues = proposed(samples, beats) if propose else ask(beats, recording, samples)
-        write_text(target, to_json(CueSheet(entry.slug, recording.name, cues)))
+        # Opened first: whoever has pressed all the keys should not hear that it cannot be written.
+        with atomic_write(target) as part:
+            cues = proposed(samples, beats) if propose else ask(beats, samples)
+            sheet = CueSheet(entry.slug, recording.name, cues)
+            part.write_text(to_json(sheet), encoding="utf-8")
         if not request.quiet:
             for each in cues:
                 marks = "".join(f"  [{name}] {time:.2f}" for name, time in each.marks.items())

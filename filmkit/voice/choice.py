@@ -9,7 +9,7 @@ from pathlib import Path
 
 from filmkit.voice.clips import Voice
 from filmkit.voice.errors import VoiceError
-from filmkit.voice.recordings import FORMATS, Folder, Recording
+from filmkit.voice.recordings import Folder, recording_at
 from filmkit.voice.speaking import Piper, Program
 
 __all__ = ["chosen_voice"]
@@ -43,9 +43,7 @@ def chosen_voice(text: str) -> Voice:
     if text and path.is_dir():
         return Folder(path)
     if text and path.is_file():
-        if path.suffix.lower() not in FORMATS:
-            raise ValueError(f"{path} is not a recording: they end in {', '.join(FORMATS)}")
-        return Recording(path)
+        return recording_at(path)
     raise ValueError(
         f"'{text}' is neither a folder of recordings nor a recording, nor piper, piper:VOICE.onnx "
         "or 'program {text} {out}'"

@@ -7,20 +7,18 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
-from pathlib import Path
 from time import monotonic
 
-import click
-
 from extract.printing import echo
+from extract.temporary import temporary_folder
 from filmkit.core.records import BeatRecord
-from filmkit.voice.cues import BeatCue, taken, tidied
+from filmkit.voice.cues import NEAR, BeatCue, taken, tidied
 from filmkit.voice.errors import VoiceError
-from filmkit.voice.sounds import RATE, Samples
+from filmkit.voice.sounds import RATE, Samples, write_wav
 
 __all__ = ["ask"]
 
-# Programs that play a sound file and end, with their arguments before the file.
+# Programs that play a WAV file and end, with their arguments before the file.
 PLAYERS = (
     ("ffplay", "-nodisp", "-autoexit", "-loglevel", "quiet"),
     ("afplay",),
@@ -31,7 +29,7 @@ PLAYERS = (
 STARTS_WITHIN = 0.3  # seconds after which a player that found no sound device has ended
 
 
-def ask(beats: Sequence[BeatRecord], recording: Path, samples: Samples) -> tuple[BeatCue, ...]:
+def ask(beats: Sequence[BeatRecord], samples: Samples) -> tuple[BeatCue, ...]:
     """Play a recording and ask for a key press at each beat and each mark.
 
     Without a program or a device that plays it, the user plays it elsewhere.
@@ -40,10 +38,8 @@ def ask(beats: Sequence[BeatRecord], recording: Path, samples: Samples) -> tuple
     ----------
     beats
         The beats that are said in it, in order.
-    recording
-        The file.
     samples
-        Its sound; the presses at beats are moved to where words begin, if these are near.
+        The recording; the presses at beats are moved to where words begin, if these are near.
 
     Raises
     ------
@@ -52,18 +48,22 @@ def ask(beats: Sequence[BeatRecord], recording: Path, samples: Samples) -> tuple
     """
     echo("Press Enter at the first word of each sentence, and at the words that are shown.")
     _wait("Enter starts the recording")
-    with _playing(recording) as plays:
-        if not plays:
+    with _playing(samples) as started:
+        if started is None:
             _wait("Nothing here can play it: start it elsewhere, and press Enter in that moment")
-        start = monotonic()
+            started = monotonic()
+        presses: list[float] = []
 
         def press(prompt: str) -> float:
             _wait(prompt)
-            return monotonic() - start
+            presses.append(monotonic() - started)
+            return presses[-1]
 
         cues = tidied(taken(beats, press, echo), samples)
+    seconds = len(samples) / RATE
     starts = [cue.start for cue in cues]
-    if starts[-1] > len(samples) / RATE or any(b <= a for a, b in pairwise(starts)):
+    rising = all(a < b for a, b in pairwise([*starts, seconds]))
+    if not rising or presses[-1] > seconds + NEAR:
         raise VoiceError("these presses do not follow the recording; nothing is written: try again")
     return cues
 
@@ -71,26 +71,32 @@ def ask(beats: Sequence[BeatRecord], recording: Path, samples: Samples) -> tuple
 def _wait(prompt: str) -> None:
     """Show a prompt, and wait for Enter."""
     try:
-        click.prompt(prompt, default="", show_default=False, prompt_suffix=" ")
-    except click.Abort:
+        input(f"{prompt} ")
+    except (EOFError, RuntimeError):  # the latter if there is no input at all
         raise VoiceError("the input ended before the last beat; nothing is written") from None
 
 
 @contextmanager
-def _playing(recording: Path) -> Iterator[bool]:
-    """Play a recording during a ``with`` block; yields whether something plays it."""
+def _playing(samples: Samples) -> Iterator[float | None]:
+    """Play a sound during a ``with`` block; yields when it began, None if nothing plays it."""
     command = next((words for words in PLAYERS if shutil.which(words[0])), None)
     if command is None:
-        yield False
+        yield None
         return
     nothing = subprocess.DEVNULL
-    with subprocess.Popen(
-        [*command, str(recording)], stdin=nothing, stdout=nothing, stderr=nothing
-    ) as player:
-        try:
+    with temporary_folder() as folder:
+        # Not the user's file: some players take a format that they do not know for noise.
+        file = folder / "recording.wav"
+        write_wav(file, samples)
+        started = monotonic()
+        with subprocess.Popen(
+            [*command, str(file)], stdin=nothing, stdout=nothing, stderr=nothing
+        ) as player:
             try:
-                yield player.wait(STARTS_WITHIN) == 0
-            except subprocess.TimeoutExpired:
-                yield True
-        finally:
-            player.terminate()
+                try:
+                    plays = player.wait(STARTS_WITHIN) == 0
+                except subprocess.TimeoutExpired:
+                    plays = True
+                yield started if plays else None
+            finally:
+                player.terminate()

@@ -36,6 +36,7 @@ from filmkit.voice.matching import SHORT_PAUSE, between, known_places
 from filmkit.voice.sounds import RATE, Samples, pauses, samples_in, spoken_span
 
 __all__ = [
+    "NEAR",
     "BeatCue",
     "CueSheet",
     "cut",
@@ -50,7 +51,9 @@ __all__ = [
 VERSION = 1
 SUFFIX = ".cues.json"
 SHOWN_WORDS = 4  # of the words at which somebody presses a key
-NEAR = 0.35  # seconds by which a person's finger may miss the beginning of a sentence
+
+NEAR = 0.35
+"""Seconds by which a person's finger may miss a word."""
 
 
 @dataclass(frozen=True)
@@ -276,7 +279,10 @@ def _words_at(text: str, before: int) -> str:
 
 
 def tidied(cues: Sequence[BeatCue], samples: Samples) -> tuple[BeatCue, ...]:
-    """Move the beginnings of beats to where words begin after a pause, if that is near."""
+    """Move the beginnings of beats to where words begin after a pause, if that is near.
+
+    Marks stay between the beginning of their beat and that of the next one.
+    """
     first, _ = spoken_span(samples)
     begins = np.array([first, *(end for _, end in pauses(samples, SHORT_PAUSE))])
 
@@ -284,7 +290,13 @@ def tidied(cues: Sequence[BeatCue], samples: Samples) -> tuple[BeatCue, ...]:
         nearest = float(begins[np.argmin(np.abs(begins - time))])
         return round(nearest if abs(nearest - time) <= NEAR else time, 2)
 
+    starts = [moved(cue.start) for cue in cues]
+    ends = [*starts[1:], len(samples) / RATE]
     return tuple(
-        replace(cue, start=moved(cue.start), marks={m: round(t, 2) for m, t in cue.marks.items()})
-        for cue in cues
+        replace(
+            cue,
+            start=start,
+            marks={mark: round(max(start, min(t, end)), 2) for mark, t in cue.marks.items()},
+        )
+        for cue, start, end in zip(cues, starts, ends, strict=True)
     )

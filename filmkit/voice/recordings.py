@@ -14,7 +14,7 @@ from filmkit.voice.errors import VoiceError
 from filmkit.voice.matching import known_places
 from filmkit.voice.sounds import read_sound
 
-__all__ = ["FORMATS", "Folder", "Recording"]
+__all__ = ["FORMATS", "Folder", "Recording", "recording_at"]
 
 FORMATS = (".wav", ".flac", ".mp3", ".m4a", ".opus", ".ogg")
 """Suffixes of recordings."""
@@ -63,6 +63,19 @@ class Recording(_Recorded):
         return cut(read_sound(self.path), sheet, text, sheet_file)
 
 
+def recording_at(path: Path) -> Recording:
+    """Return the recording of a whole scene in a file.
+
+    Raises
+    ------
+    ValueError
+        When the name of the file is not that of a recording; the message says how they end.
+    """
+    if path.suffix.lower() not in FORMATS:
+        raise ValueError(f"{path} is not a recording: they end in {', '.join(FORMATS)}")
+    return Recording(path)
+
+
 @dataclass(frozen=True)
 class Folder(_Recorded):
     """A folder of recordings: ``NN_BEAT.wav``, or ``SCENE.wav`` with its cue sheet.
@@ -98,6 +111,9 @@ class Folder(_Recorded):
                 f"{folder} holds no recording of {text.scene}; name them NN_BEAT.wav, such as "
                 f"01_{text.beats[0].name}.wav"
             )
+        for path in files:
+            if path.suffix.lower() in FORMATS and path not in found.values():
+                tell(f"{path} is not used; name it NN_BEAT{path.suffix} if it is of a beat")
         records = {record.name: record for record in text.beats}
         clips = {}
         for beat in found.keys() & records.keys():

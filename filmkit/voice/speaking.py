@@ -12,7 +12,7 @@ import re
 import subprocess
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.metadata import version
@@ -47,7 +47,7 @@ CHAIN = (
 )
 """What users have to know of the licences of Piper's packaged voice."""
 
-SECONDS = 300.0  # that a program may take for one beat
+TIME_LIMIT = 300.0  # seconds that a program may run each time
 MARGIN = 0.015  # seconds of silence that stay around the words of a part
 FADE = 0.005  # seconds in which a part comes and goes
 
@@ -133,8 +133,8 @@ class _Speaker(ABC):
         return ""
 
     @abstractmethod
-    def record(self, texts: Sequence[str], folder: Path) -> list[Path]:
-        """Speak some texts; return a sound file for each.
+    def record(self, texts: Sequence[str], folder: Path) -> Iterable[Path]:
+        """Speak some texts; return or yield a sound file for each.
 
         Raises
         ------
@@ -172,6 +172,7 @@ class _Speaker(ABC):
         missing = [said for said, path in kept.items() if not path]
         if missing:
             with temporary_folder() as folder:
+                # One by one, so that what a program has said before it fails is kept.
                 files = self.record([_spoken_form(said) for said in missing], folder)
                 for said, file in zip(missing, files, strict=True):
                     if not file.is_file():
@@ -179,8 +180,9 @@ class _Speaker(ABC):
                     try:
                         sounds[said] = read_sound(file)
                     except VoiceError as error:
-                        message = str(error).replace(str(file), f"what {self.name} said")
-                        raise VoiceError(message) from error
+                        reason, *_ = str(error).split("; ")
+                        reason = reason.replace(str(file), f"what {self.name} said")
+                        raise VoiceError(f"{reason}; try it by itself") from error
                     whole = folder / "whole.wav"
                     write_wav(whole, sounds[said])
                     store.put(keys[said], whole)
@@ -194,12 +196,12 @@ class _Speaker(ABC):
                 command,
                 input=lines.encode(),
                 capture_output=True,
-                timeout=SECONDS,
+                timeout=TIME_LIMIT,
                 check=False,
             )
         except subprocess.TimeoutExpired as error:
             raise VoiceError(
-                f"{self.name} has not finished after {SECONDS:.0f} s; try it by itself"
+                f"{self.name} has not finished after {TIME_LIMIT:.0f} s; try it by itself"
             ) from error
         except OSError as error:
             raise VoiceError(f"cannot run {self.name}: {error.strerror or error}") from error
@@ -292,10 +294,10 @@ class Program(_Speaker):
     def name(self) -> str:
         return Path(self.command[0]).name
 
-    def record(self, texts: Sequence[str], folder: Path) -> list[Path]:
-        files = [folder / f"{number}.wav" for number in range(len(texts))]
-        for text, file in zip(texts, files, strict=True):
+    def record(self, texts: Sequence[str], folder: Path) -> Iterator[Path]:
+        for number, text in enumerate(texts):
+            file = folder / f"{number}.wav"
             # In this order, so that a text that says "{out}" stays as it is.
             words = [word.replace("{out}", str(file)) for word in self.command]
             self._run([word.replace("{text}", text) for word in words])
-        return files
+            yield file

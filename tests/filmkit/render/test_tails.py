@@ -18,31 +18,8 @@ from filmkit.render.quality import Quality
 from filmkit.render.request import RenderOptions
 from tests.support.filming import pictures, render_request
 from tests.support.traces import make_trace
+from tests.support.voices import STORY
 
-SCENE = '''
-from manim import Square
-from filmkit import Stage, beat
-
-
-class Story(Stage):
-    @beat
-    def opening(self):
-        """A square is here."""
-        self.square = Square(fill_opacity=1)
-        self.add(self.square)
-        self.hold(0.3)
-
-    @beat
-    def turning(self):
-        """It waits until [red] is said, and then it moves."""
-        self.wait_for("red")
-        self.play(self.square.animate.shift([1, 0, 0]), run_time=0.3)
-
-    @beat
-    def ending(self):
-        """It stays."""
-        self.hold(0.3)
-'''
 BEATS = ("opening", "turning", "ending")
 
 
@@ -62,7 +39,7 @@ class Project:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.scene = folder / "story.py"
-        self.scene.write_text(SCENE)
+        self.scene.write_text(STORY)
         self.trace = folder / "trace.safetensors"
         make_trace().save(self.trace)
 
@@ -109,12 +86,12 @@ def test_a_film_has_two_pieces_for_each_beat(project: Project) -> None:
 
 def test_more_words_render_that_tail_alone(project: Project) -> None:
     before, length = project.render(), len(pictures(project.film))
-    project.edit("A square is here.", "A square is here, and this is all that there is.")
+    project.edit("this is all of it.", "this is all of it, and all that there is today.")
     after = project.render()
     assert after.new(before) == {("opening", True)}
-    # 11 words instead of 4: 4.8 s instead of 1.8 s.
-    assert len(pictures(project.film)) == length + 30
-    assert "this is all that there is." in project.words
+    # 16 words instead of 10: 7.0 s instead of 4.4 s.
+    assert len(pictures(project.film)) == length + 26
+    assert "all that there is today." in project.words
 
 
 def test_other_words_of_the_same_length_render_nothing(project: Project) -> None:

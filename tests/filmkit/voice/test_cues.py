@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from time import monotonic, sleep
 
+import numpy as np
 import pytest
 
 from filmkit.core.language import use_language
@@ -24,6 +27,7 @@ from filmkit.voice.cues import (
 )
 from filmkit.voice.errors import VoiceError
 from filmkit.voice.matching import known_places, sentences
+from filmkit.voice.sounds import read_sound
 from tests.support.calling import Calling, assert_one_line, calling
 from tests.support.traces import make_trace
 from tests.support.voices import STORY, record, scene_text, speech_like, tone, write_sound
@@ -183,6 +187,18 @@ def test_presses_become_cues() -> None:
     assert far[0].start == 6.5
 
 
+def test_marks_stay_inside_their_beat_when_its_beginning_is_moved() -> None:
+    early_and_late = [
+        BeatCue("opening", 0.2, {"more": 4.0}),
+        BeatCue("middle", 4.05),
+        BeatCue("ending", 4.6, {"red": 4.65}),
+    ]
+    first, second, third = tidied(early_and_late, TAKE)
+    assert first.marks["more"] == second.start == pytest.approx(STARTS[1], abs=0.03)
+    assert third.marks["red"] == third.start == pytest.approx(STARTS[2], abs=0.03)
+    assert cut(TAKE, sheet(first, second, third), scene_text(*BEATS), Path("take.cues.json"))
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A folder with a scene, a trace and a recording of it."""
@@ -241,10 +257,74 @@ def test_presses_after_the_end_write_nothing(
     assert not (folder / "take.cues.json").exists()
 
 
-def test_an_input_that_ends_writes_nothing(
+def player(folder: Path, monkeypatch: pytest.MonkeyPatch, code: str) -> Path:
+    """Put a program in the place of those that play; return its file."""
+    path = folder / "player"
+    path.write_text(f"#!{sys.executable}\n{code}")
+    path.chmod(0o755)
+    monkeypatch.setattr(cueing, "PLAYERS", (("no-such-player",), (str(path), "-q")))
+    return path
+
+
+def test_times_count_from_when_the_player_starts(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = player(
+        folder,
+        monkeypatch,
+        "import shutil, sys, time\nshutil.copy(sys.argv[-1], __file__ + '.copy')\ntime.sleep(60)",
+    )
+    sound = speech_like([(2.0, 0.5), (2.5, 0.6), (0.8, 0.4)])
+    with cueing._playing(sound) as started:
+        assert started is not None
+        # It is known only later that it did not end at once.
+        assert monotonic() - started >= cueing.STARTS_WITHIN
+        copy = program.with_name("player.copy")
+        while not copy.exists() or copy.stat().st_size < 2 * len(sound):
+            assert monotonic() - started < 60, "the player was not given a WAV file"
+            sleep(0.01)
+    # A WAV file, whatever the recording is: aplay plays an mp3 as noise.
+    assert np.abs(read_sound(copy) - sound).max() < 1e-4
+
+
+def test_a_player_that_fails_plays_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    player(folder, monkeypatch, "raise SystemExit(1)")
+    monkeypatch.setattr(cueing, "STARTS_WITHIN", 60.0)
+    with cueing._playing(tone(1.0)) as started:
+        assert started is None
+
+
+def test_an_interrupt_is_no_end_of_the_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(prompt: str) -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("builtins.input", interrupted)
+    monkeypatch.setattr(cueing, "PLAYERS", ())
+    with pytest.raises(KeyboardInterrupt):
+        cueing.ask(BEATS, TAKE)
+
+
+def test_a_sheet_that_cannot_be_written_is_known_before_anybody_is_asked(
     calling: Calling, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sys.stdin", open("/dev/null"))  # noqa: PTH123, SIM115
+    monkeypatch.setattr(cueing, "_wait", lambda prompt: pytest.fail("asked"))
+    (folder / "file").touch()
+    arguments = ("story.py", "take.wav", "--trace", "trace.safetensors", "--out", "file/my.json")
+    assert_one_line(calling("cue", *arguments, folder=folder), 1, "cannot write", "my.json")
+
+
+def test_only_what_can_be_a_voice_has_cues(calling: Calling, folder: Path) -> None:
+    (folder / "take.wav").rename(folder / "take.aac")
+    done = calling("cue", "story.py", "take.aac", folder=folder)
+    assert_one_line(done, 2, "take.aac is not a recording: they end in .wav")
+
+
+@pytest.mark.parametrize("closed", [False, True])
+def test_an_input_that_ends_writes_nothing(
+    calling: Calling, folder: Path, monkeypatch: pytest.MonkeyPatch, closed: bool
+) -> None:
+    stream = None if closed else open("/dev/null")  # noqa: PTH123, SIM115
+    monkeypatch.setattr("sys.stdin", stream)
     code, _, err = cue(calling, folder)
     assert code == 1
     assert "the input ended before the last beat; nothing is written" in err

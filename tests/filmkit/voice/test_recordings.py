@@ -25,9 +25,13 @@ def test_files_are_of_the_beats_that_they_name(tmp_path: Path) -> None:
     write_sound(tmp_path / "07_ending.wav", speech_like([(0.4, 0.4), (0.8, 0.0)]))
     write_sound(tmp_path / "1_opening.ogg", tone(0.5), codec="libopus")
     write_sound(tmp_path / "03_rotation.wav", tone(0.5))
+    write_sound(tmp_path / "opening.wav", tone(0.5))
     (tmp_path / "notes.txt").touch()
     (tmp_path / "02_ending.txt").touch()
-    clips = speak(tmp_path)
+    told: list[str] = []
+    clips = Folder(tmp_path).speak(STORY, NoStore(), told.append)
+    # A name without a number is easily a mistake.
+    assert told == [f"{tmp_path}/opening.wav is not used; name it NN_BEAT.wav if it is of a beat"]
     assert list(clips) == ["opening", "ending"]
     ending = clips["ending"].speech
     # The pause is between the sentences.

@@ -125,21 +125,21 @@ def test_a_program_that_fails_in_the_middle_is_named_and_the_rest_is_kept(
     voice = program(tmp_path)
     monkeypatch.setenv("FAIL_AT", "Two")
     with pytest.raises(VoiceError) as error:
-        speak(voice, tmp_path, "One.", "Two.", "Three.")
+        speak(voice, tmp_path, "None.", "One. Two.", "Three.")
     message = str(error.value)
     assert "in beat beat_1" in message
     assert "exit code 1: out of breath" in message
-    assert log(tmp_path) == ["One.", "Two."]
+    assert log(tmp_path) == ["None.", "One.", "Two."]
     monkeypatch.delenv("FAIL_AT")
-    speak(voice, tmp_path, "One.", "Two.", "Three.")
-    assert log(tmp_path)[2:] == ["Two.", "Three."]
+    speak(voice, tmp_path, "None.", "One. Two.", "Three.")
+    assert log(tmp_path)[3:] == ["Two.", "Three."]
 
 
 @pytest.mark.parametrize(
     ("code", "words"),
     [
         ("pass", "wrote no sound for “One.”"),
-        ("import sys; open(sys.argv[2], 'w').write('x')", "cannot read what"),
+        ("import sys; open(sys.argv[2], 'w').write('x')", "; try it by itself"),
         ("import sys, shutil; shutil.copy('silent.wav', sys.argv[2])", "is silent"),
     ],
 )
@@ -155,7 +155,7 @@ def test_a_program_that_writes_no_speech(
 
 
 def test_a_program_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("filmkit.voice.speaking.SECONDS", 0.2)
+    monkeypatch.setattr("filmkit.voice.speaking.TIME_LIMIT", 0.2)
     voice = Program((sys.executable, "-c", "import time; time.sleep(60)", "{text}", "{out}"))
     with pytest.raises(VoiceError, match="has not finished"):
         voice.speak(scene_text(record("One.")), NoStore(), lambda line: None)

@@ -42,15 +42,16 @@ def test_a_script_has_the_times_of_the_voice(calling: Calling, folder: Path) -> 
 
 
 @pytest.mark.parametrize(("kind", "separator"), [("csv", ","), ("tsv", "\t")])
+@pytest.mark.parametrize("out", [("--out", "t.txt"), ()], ids=["file", "printed"])
 def test_a_table_for_a_translator(
-    calling: Calling, folder: Path, kind: str, separator: str
+    calling: Calling, folder: Path, kind: str, separator: str, out: tuple[str, ...]
 ) -> None:
     done = calling(
-        *("script", "story.py", "--table", kind, "--trace", "trace.safetensors", "--out", "t.txt"),
+        *("script", "story.py", "--table", kind, "--trace", "trace.safetensors", *out),
         folder=folder,
     )
     assert done.returncode == 0, done.stderr
-    text = (folder / "t.txt").read_text()
+    text = (folder / "t.txt").read_text() if out else done.stdout
     rows = list(csv.DictReader(StringIO(text), delimiter=separator))
     assert [row["beat"] for row in rows] == ["opening", "turning", "ending"]
     assert rows[1] == {
