@@ -365,6 +365,13 @@ def test_the_value_is_in_sight_of_who_points_at_a_cell(page: Page, size: tuple[i
     page.evaluate("stand('pattern_moves', 0)")
     page.wait_for_selector("#stage[data-shows=film][data-numbers='pattern_moves 0']")
     assert page.evaluate("scrollY") == 0  # the film stays in sight as well
+    page.mouse.move(0, 0)
+    play = page.locator("#play").bounding_box()
+    assert play is not None
+    middle = [play["x"] + play["width"] / 2, play["y"] + play["height"] / 2]
+    assert page.evaluate(
+        "([x, y]) => byId('play').contains(document.elementFromPoint(x, y))", middle
+    )
     box = page.locator("#stage").bounding_box()
     assert box is not None
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
