@@ -9,7 +9,7 @@ is made, are lossless.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -173,7 +173,29 @@ class Encoding:
 
 
 def _frame_420(pixels: Pixels) -> av.VideoFrame:
-    return av.VideoFrame.from_numpy_buffer(to_bt709(pixels), format="yuv420p")
+    return _frame_of_planes("yuv420p", pixels, _planes(pixels))
+
+
+def _planes(pixels: Pixels) -> list[Pixels]:
+    """Return the Y, Cb and Cr planes of a picture, as :func:`to_bt709` converts it."""
+    height, width = pixels.shape[:2]
+    planes = to_bt709(pixels)
+    return [planes[:height], *planes[height:].reshape(2, height // 2, width // 2)]
+
+
+def _frame_of_planes(pixel_format: str, pixels: Pixels, planes: Sequence[Pixels]) -> av.VideoFrame:
+    """Return a frame of the size of a picture, with these planes.
+
+    PyAV can make one from a single array, but takes 854 rows for 852, and so for every height that
+    is no multiple of 4; the colours of the others are then displaced.
+    """
+    height, width = pixels.shape[:2]
+    frame = av.VideoFrame(width, height, pixel_format)
+    for plane, values in zip(frame.planes, planes, strict=True):
+        # FFmpeg may pad the rows of a plane beyond the width of the picture.
+        rows = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
+        rows[:, : plane.width] = values
+    return frame
 
 
 def _frame_rgb(pixels: Pixels) -> av.VideoFrame:
@@ -224,15 +246,7 @@ MASTER_ALPHA = replace(MASTER, pixel_format="argb", to_frame=_frame_argb)
 
 
 def _frame_420_alpha(pixels: Pixels) -> av.VideoFrame:
-    height, width = pixels.shape[:2]
-    frame = av.VideoFrame(width, height, "yuva420p")
-    planes = to_bt709(pixels)
-    chroma = planes[height:].reshape(2, height // 2, width // 2)
-    for plane, values in zip(frame.planes, (planes[:height], *chroma, pixels[..., 3]), strict=True):
-        # FFmpeg may pad the rows of a plane beyond the width of the picture.
-        rows = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
-        rows[:, : plane.width] = values
-    return frame
+    return _frame_of_planes("yuva420p", pixels, [*_planes(pixels), pixels[..., 3]])
 
 
 def _frame_444(pixels: Pixels) -> av.VideoFrame:

@@ -88,19 +88,28 @@ class StudioClient:
         """Send a message."""
         self._socket.send(json.dumps({"kind": kind, **content}))
 
-    def wait_for(self, kind: str, **content: Any) -> dict[str, Any]:
-        """Return the next message of a kind that has this content; others are dropped.
+    def next_message(self) -> dict[str, Any]:
+        """Return the next message.
 
         Raises
         ------
         TimeoutError
             When none comes.
         """
-        deadline = time.monotonic() + TIMEOUT
+        return dict(json.loads(self._socket.recv(timeout=TIMEOUT)))
+
+    def wait_for(self, kind: str, **content: Any) -> dict[str, Any]:
+        """Return the next message of a kind that has this content; others are dropped.
+
+        Raises
+        ------
+        TimeoutError
+            When no message comes.
+        """
         while True:
-            message = json.loads(self._socket.recv(timeout=deadline - time.monotonic()))
+            message = self.next_message()
             if message["kind"] == kind and content.items() <= message.items():
-                return dict(message)
+                return message
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from extract.files import OutputError
-from filmkit.render.movie import Movie, open_movie, to_bt709
+from filmkit.render.movie import MP4, WEBM, Encoding, Movie, open_movie, to_bt709
 
 WIDTH, HEIGHT, FRAME_RATE = 192, 108, 15
 PATCHES = [
@@ -64,6 +64,27 @@ def test_colours_survive_decoding_as_bt709(film: Path) -> None:
         decoded = frame.to_ndarray(format="rgb24", src_colorspace="ITU709").astype(int)
     colours = decoded[HEIGHT // 2, PATCH_WIDTH // 2 :: PATCH_WIDTH]
     assert np.abs(colours - PATCHES).max() <= 2
+
+
+@pytest.mark.parametrize("encoding", [MP4, WEBM])
+@pytest.mark.parametrize("height", [62, 64, 854])
+def test_colours_stay_in_their_rows_at_any_even_height(
+    tmp_path: Path, encoding: Encoding, height: int
+) -> None:
+    """A film of 480 x 854 is a draft for telephones."""
+    path = tmp_path / f"film{encoding.suffix}"
+    band = height // 2 // len(PATCHES) * 2
+    picture = np.full((height, 64, 3), 255, np.uint8)
+    for index, colour in enumerate(PATCHES):
+        picture[index * band : (index + 1) * band] = colour
+    with open_movie(path, 64, height, FRAME_RATE, encoding) as movie:
+        movie.write(picture)
+    with av.open(path) as container:
+        frame = next(container.decode(video=0))
+        decoded = frame.to_ndarray(format="rgb24", src_colorspace="ITU709").astype(int)
+    for index, colour in enumerate(PATCHES):
+        rows = decoded[index * band + 2 : (index + 1) * band - 2, 32]
+        assert np.abs(rows - colour).max() <= 12
 
 
 def test_file_is_tagged_with_codec_and_colours(film: Path) -> None:

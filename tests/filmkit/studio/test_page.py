@@ -264,6 +264,50 @@ def test_a_mistake_stands_over_the_picture_until_it_is_mended(
     assert not differ(picture(page), before)
 
 
+@pytest.mark.parametrize(
+    ("right", "wrong", "word"),
+    [("import RIGHT", "import RIHGT", "RIHGT"), ("@beat", "# none", "no beat to play")],
+)
+def test_the_last_good_films_stay_while_a_scene_cannot_be_drawn(
+    page: Page, studio: Studio, right: str, wrong: str, word: str
+) -> None:
+    page.locator("#beats button").nth(0).click()
+    studio.edit(right, wrong)
+    page.wait_for_selector(f"#error:has-text('{word}')")
+    assert page.locator("#beats .title").all_inner_texts() == BEATS
+    assert page.inner_text("#hint") == ""  # nobody reads numbers
+    start = page.evaluate("state.beats[1].start")
+    page.locator("#scrubber").fill(str(start + 2))
+    wait_until(page, "players[front].dataset.film === state.beats[1].film")
+    wait_until(page, "Math.floor(players[front].currentTime * 5) === 2")
+    assert page.get_attribute("#stage", "data-shows") == "film"
+    page.locator("#play").click()
+    wait_until(page, "state.name === 'the_end'")
+    studio.edit(wrong, right)
+    page.wait_for_selector("#error", state="hidden")
+    wait_until(page, "!state.playing")
+    wait_for_all(page)
+
+
+def test_a_film_of_other_pictures_is_not_shown(page: Page) -> None:
+    """As when one choice follows another, and the pictures of the second are known already."""
+    wait_for_all(page)
+    told = """HANDLERS.beats({
+      beats: state.beats.map(({ name, title, still }, i) => ({
+        name, title, still: i === 1 ? state.beats[0].still : still
+      })),
+      frame: state.frame, frame_rate: state.rate, touched: null
+    })"""
+    page.evaluate(told)
+    assert page.evaluate("state.beats.map((b) => Boolean(film(b)))") == [True, False, True]
+    page.evaluate(told)  # another edit, before the film has come
+    assert page.evaluate("state.beats.map((b) => Boolean(film(b)))") == [True, False, True]
+    page.evaluate("HANDLERS.plan({ beats: state.beats.map((b) => ({ ...b })) })")
+    wait_for_all(page)
+    page.reload()
+    wait_for_all(page)
+
+
 def test_controls_draw_the_scene_again(page: Page) -> None:
     assert page.locator("#controls label").all_inner_texts() == [
         "Layer", "Head", "Trace", "Theme", "Palette", "Aspect", "Language"
@@ -296,6 +340,47 @@ def test_choices_are_kept_and_a_trace_may_be_typed(page: Page) -> None:
     page.wait_for_selector("#error:has-text('nowhere.safetensors')")
     page.select_option("#control-trace", "")
     page.wait_for_selector("#error", state="hidden")
+
+
+def test_a_trace_that_is_gone_can_be_left(browser: Browser, studio: Studio) -> None:
+    context = browser.new_context()
+    page = context.new_page()
+    page.set_default_timeout(1000 * TIMEOUT)
+    page.goto(f"{studio.address}#scene=mine&trace=/nowhere.safetensors&layer=7")
+    page.wait_for_selector("#error:has-text('/nowhere.safetensors')")
+    assert page.locator("#control-layer option").all_inner_texts() == ["default", "7"]
+    page.select_option("#control-trace", str(studio.folder / "trace.safetensors"))
+    page.wait_for_selector("#beats button")
+    assert page.locator("#control-layer option").all_inner_texts()[0].endswith("(default)")
+    context.close()
+
+
+@pytest.mark.parametrize("size", [(700, 600), (1280, 720)])
+def test_the_value_is_in_sight_of_who_points_at_a_cell(page: Page, size: tuple[int, int]) -> None:
+    width, height = size
+    wait_for_all(page)
+    page.set_viewport_size({"width": width, "height": height})
+    page.evaluate("scrollTo(0, 0)")
+    page.evaluate("stand('the_end', 0)")
+    page.evaluate("stand('pattern_moves', 0)")
+    page.wait_for_selector("#stage[data-shows=film][data-numbers='pattern_moves 0']")
+    assert page.evaluate("scrollY") == 0  # the film stays in sight as well
+    page.mouse.move(0, 0)
+    play = page.locator("#play").bounding_box()
+    assert play is not None
+    middle = [play["x"] + play["width"] / 2, play["y"] + play["height"] / 2]
+    assert page.evaluate(
+        "([x, y]) => byId('play').contains(document.elementFromPoint(x, y))", middle
+    )
+    box = page.locator("#stage").bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    wait_until(page, "byId('value').textContent !== ''")
+    value = page.locator("#cell").bounding_box()
+    assert value is not None
+    assert value["y"] + value["height"] <= height
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.set_viewport_size({"width": 1280, "height": 800})
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="counts processes in /proc")

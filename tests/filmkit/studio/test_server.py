@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
+from filmkit.studio import session
 from filmkit.studio.server import Studio, application
 from filmkit.studio.session import MadeFiles
 from scenes.registry import SCENES
@@ -142,9 +144,28 @@ def test_a_page_is_told_the_scenes(stranger: TestClient) -> None:
             {"kind": "show", "scene": SCENES[0].slug, "choices": {"theme": "dark", "head": "-1"}},
         ):
             websocket.send_json(message)
-            assert websocket.receive_json()["kind"] == "error"
+            while (answer := websocket.receive_json())["kind"] == "controls":
+                assert answer["controls"]  # with which a wrong choice is mended
+            assert answer["kind"] == "error"
         websocket.send_json({"kind": "nonsense"})
         websocket.send_json(["nonsense"])
+        websocket.send_json({"kind": "show", "scene": "none", "choices": {}})
+        assert websocket.receive_json() == {"kind": "error", "text": "there is no scene none"}
+
+
+def test_what_is_wrong_is_told_even_if_the_process_that_draws_ends_with_it(
+    stranger: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As for a mistake in the project that keeps its modules from being imported."""
+    monkeypatch.setattr(session, "ARTIST", "filmkit.studio.nothing:draw")
+    with stranger.websocket_connect("/session", headers=OWN) as websocket:
+        choices = websocket.receive_json()["choices"] | {"trace": ""}
+        websocket.send_json({"kind": "show", "scene": SCENES[0].slug, "choices": choices})
+        while (message := websocket.receive_json())["kind"] != "error":
+            pass
+        assert "filmkit.studio.nothing" in message["text"]
+        for process in multiprocessing.active_children():
+            process.join()
         websocket.send_json({"kind": "show", "scene": "none", "choices": {}})
         assert websocket.receive_json() == {"kind": "error", "text": "there is no scene none"}
 
