@@ -125,7 +125,13 @@ def _scheduler_address(ctx: click.Context, param: click.Parameter, value: str | 
 
 
 def _language(ctx: click.Context, param: click.Parameter, value: str) -> str:
-    code = choose(value.replace("-", "_"), known_languages(), "language", "--language")
+    code, known = value.replace("-", "_"), known_languages()
+    if code not in known:
+        main_code = Language(code).main_code
+        hint = f"did you mean {main_code}?"
+        if main_code not in known:
+            hint = f"there are {', '.join(known)}; docs/translating.md tells how to add one"
+        raise click.BadParameter(f"there is no language '{value}'; {hint}")
     if lacks_fonts([Language(code).name] if code != DEFAULT_LANGUAGE else []):
         raise click.ClickException(f"--language {code} needs fonts: pip install -e '.[cjk]'")
     return code
