@@ -52,6 +52,7 @@ __all__ = [
     "narration_context",
     "ngettext",
     "phrase_parts",
+    "read_catalogue",
     "title_of_beat",
     "use_language",
     "words_digest",
@@ -259,24 +260,30 @@ def catalogue(folder: Path, code: str) -> NullTranslations | None:
     return _read(path, path.stat().st_mtime_ns)
 
 
-@lru_cache(maxsize=64)
-def _read(path: Path, changed: int) -> NullTranslations:
-    """Read a catalogue; ``changed`` tells one version of the file from the next.
+def read_catalogue(path: Path) -> Any:
+    """Read a file of translations; return a :class:`babel.messages.catalog.Catalog`.
 
     Raises
     ------
     StageError
         If it is not a catalogue.
     """
-    from babel.messages.mofile import write_mo
     from babel.messages.pofile import PoFileError, read_po
 
-    compiled = BytesIO()
     try:
         with path.open("rb") as file:
-            write_mo(compiled, read_po(file, locale=path.stem, abort_invalid=True))
+            return read_po(file, locale=path.stem, abort_invalid=True)
     except (PoFileError, ValueError) as error:
         raise StageError(f"{path} is not a catalogue of translations: {error}") from error
+
+
+@lru_cache(maxsize=64)
+def _read(path: Path, changed: int) -> NullTranslations:
+    """Read a catalogue; ``changed`` tells one version of the file from the next."""
+    from babel.messages.mofile import write_mo
+
+    compiled = BytesIO()
+    write_mo(compiled, read_catalogue(path))
     compiled.seek(0)
     return GNUTranslations(compiled)
 

@@ -22,10 +22,11 @@ from typing import Any
 from babel.core import UnknownLocaleError
 from babel.messages.catalog import Catalog, Message
 from babel.messages.extract import extract
-from babel.messages.pofile import read_po, write_po
+from babel.messages.pofile import write_po
 
 from extract.files import write_bytes
 from extract.printing import echo
+from filmkit.core.errors import StageError
 from filmkit.core.language import (
     BEAT_TITLE,
     CATALOGUES,
@@ -35,11 +36,13 @@ from filmkit.core.language import (
     beat_title,
     known_languages,
     narration_context,
+    read_catalogue,
 )
 from filmkit.core.narration import one_line
 from filmkit.core.project import PROJECT
+from filmkit.render.errors import explain
 
-__all__ = ["catalogue_sources", "faults_of", "messages_of", "read_catalogue", "update"]
+__all__ = ["catalogue_sources", "faults_of", "messages_of", "update"]
 
 WORDS = {"_": None, "N_": None, "ngettext": (1, 2)}
 MARK = re.compile(r"\[([^\[\]|]*)(?:\|[^\[\]]*)?\]")
@@ -62,11 +65,12 @@ def messages_of(files: Iterable[Path]) -> Catalog:
     for file in files:
         place: Any = [(_relative(file), None)]  # without a line, which would change all the time
         code = file.read_bytes()
-        method = "python" if file.suffix == ".py" else "jinja2.ext:babel_extract"
+        tree = ast.parse(code, file.name) if file.suffix == ".py" else None
+        method = "python" if tree else "jinja2.ext:babel_extract"
         for _line, message, _comments, context in extract(method, BytesIO(code), keywords=WORDS):
             catalog.add(message, locations=place, context=context)
-        if file.suffix == ".py":
-            for context, text, comment in _told(ast.parse(code)):
+        if tree:
+            for context, text, comment in _told(tree):
                 catalog.add(text, locations=place, context=context, auto_comments=comment)
     return catalog
 
@@ -102,12 +106,6 @@ def _name(node: ast.expr) -> str:
 
 def _relative(file: Path) -> str:
     return file.relative_to(PROJECT).as_posix() if file.is_relative_to(PROJECT) else file.name
-
-
-def read_catalogue(path: Path) -> Catalog:
-    """Read a catalogue."""
-    with path.open("rb") as file:
-        return read_po(file, locale=path.stem, abort_invalid=True)
 
 
 def update(folder: Path, files: Iterable[Path], code: str) -> list[str]:
@@ -204,7 +202,8 @@ def _already_in(path: Path) -> list[Path]:
 def main(arguments: list[str]) -> int:
     """Bring catalogues up to date, and print what is to be done; return 1 if that is anything.
 
-    A code that is none of a language is told, and 2 is returned.
+    A code that is none of a language, or a file that is not there, is told, and 2 is returned. A
+    file that cannot be read is told too, and stays as it is.
 
     Parameters
     ----------
@@ -223,13 +222,26 @@ def main(arguments: list[str]) -> int:
         except (ValueError, UnknownLocaleError) as error:
             echo(f"{code}: {error}; codes are those of CLDR, such as es or pt_BR")
             return 2
+    for file in files:
+        if not file.is_file():
+            echo(f"there is no file {file}")
+            return 2
     left = 0
     for code in codes or [each for each in known_languages() if each != DEFAULT_LANGUAGE]:
         for folder, folder_files in (own or catalogue_sources()).items():
-            others = _already_in(folder / f"{code}.po") if own else []
-            for fault in update(folder, sorted({*folder_files, *others}), code):
-                left += 1
-                echo(f"{_relative(folder)}/{code}.po: {fault}")
+            try:
+                others = _already_in(folder / f"{code}.po") if own else []
+                faults = [
+                    f"{_relative(folder)}/{code}.po: {fault}"
+                    for fault in update(folder, sorted({*folder_files, *others}), code)
+                ]
+            except (OSError, StageError) as error:
+                faults = [explain(error, verbose=None)]
+            except SyntaxError as error:
+                faults = [f"{error.filename} line {error.lineno}: {error.msg}"]
+            left += len(faults)
+            for fault in faults:
+                echo(fault)
     return 1 if left else 0
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from filmkit.core.language import ENGLISH, _, known_languages, use_language
+from filmkit.core.language import ENGLISH, _, known_languages, read_catalogue, use_language
 from filmkit.core.picture_map import picture_map
 from filmkit.core.records import StageSettings
 from filmkit.core.stage import Stage, beat
@@ -14,7 +14,7 @@ from filmkit.mobjects.head_tensors import HeadPanel
 from filmkit.mobjects.marks import ColourBar
 from filmkit.render.quality import QUALITIES
 from filmkit.render.runner import manim_config
-from filmkit.tools.messages import catalogue_sources, read_catalogue
+from filmkit.tools.messages import catalogue_sources
 from filmkit.words.alt import MAX_LENGTH, OF_HEAD, OF_LAYERS, alt_text
 from tests.support.kinds import SHIPPED_KIND, trace_of_kind
 
