@@ -251,8 +251,9 @@ function openSpeaker() {
   if (!speaker) return showMessage(WORDS.noWindow);
   const page = speaker.document;
   page.open();
-  page.write("<!doctype html><html lang='en'><head><meta charset='utf-8'></head><body></body></html>");
+  page.write("<!doctype html><html><head><meta charset='utf-8'></head><body></body></html>");
   page.close();
+  page.documentElement.lang = document.documentElement.lang;
   page.title = say("speaker", { title: data.title });
   page.body.append(page.importNode(byId("window").content, true));
   const at = (id) => page.getElementById(id);
