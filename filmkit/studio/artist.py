@@ -126,21 +126,26 @@ class _Artist:
             if not update.is_current():
                 return  # an edit came while this process started; another one follows
             missing = sheet.missing()
-            self._tell_beats(sheet, missing)
+            if sheet.pictures:  # that there are none is a mistake, which the plan tells
+                self._tell_beats(sheet, missing)
             if missing:
                 self._draw_stills(update, sheet, first_only=True)
             plan = update.plan(self._entry)
             records = update.records(plan)
-            self._tell_plan(plan, records)
+            films = {beat: self._film_of(plan, beat) for beat in plan.beats}
+            missing_films = {beat: film for beat, film in films.items() if not film.exists()}
+            self._tell_plan(records, {b: f for b, f in films.items() if b not in missing_films})
             # What nobody waits for steps back: frames that the page asks for come first.
             if hasattr(os, "nice"):  # not on Windows
                 os.nice(STEP_BACK)
             update.prepare_pool([plan])
             pool = update.start_pool()
-            films = threading.Thread(target=self._film, args=(plan, pool), daemon=True)
-            films.start()
+            filming = threading.Thread(
+                target=self._film, args=(plan, missing_films, pool), daemon=True
+            )
+            filming.start()
             self._draw_stills(update, sheet)
-            films.join()
+            filming.join()
 
     def _draw_stills(
         self, update: SceneUpdate, sheet: ContactSheet, *, first_only: bool = False
@@ -152,13 +157,10 @@ class _Artist:
 
         update.draw(sheet, on_drawn)
 
-    def _film(self, plan: Plan, pool: WorkerPool | None) -> None:
-        """Join the film of each beat as soon as its parts are rendered."""
+    def _film(self, plan: Plan, films: Mapping[str, Path], pool: WorkerPool | None) -> None:
+        """Join the film of each of some beats as soon as its parts are rendered."""
         try:
-            for beat in plan.beats:
-                target = self._film_of(plan, beat)
-                if target.exists():
-                    continue
+            for beat, target in films.items():
                 parts = replace(plan, tasks=tuple(t for t in plan.tasks if t.beat == beat))
                 files: Iterable[Path] = (
                     finished_files(parts, target, pool, lambda frames: None)
@@ -212,7 +214,7 @@ class _Artist:
             ],
         )
 
-    def _tell_plan(self, plan: Plan, records: list[BeatRecord]) -> None:
+    def _tell_plan(self, records: list[BeatRecord], films: Mapping[str, Path]) -> None:
         with use_theme(self._request.theme, self._request.palette) as theme:
             per_word = theme.tempo.per_word
         self._tell(
@@ -225,7 +227,7 @@ class _Artist:
                     "narration": record.narration,
                     "words_per_minute": words_per_minute(record),
                     "marks": _marks(record, per_word),
-                    "film": film if (film := self._film_of(plan, record.name)).exists() else None,
+                    "film": films.get(record.name),
                 }
                 for record in records
             ],

@@ -30,6 +30,8 @@ Choices = Mapping[str, str]
 Option = tuple[str, str]
 """A value, and what stands for it on the page."""
 
+UNKNOWN: list[Option] = [("", "default")]
+
 
 @dataclass(frozen=True)
 class ModelFacts:
@@ -67,7 +69,7 @@ class Control:
     label
         What it is called on the page.
     options
-        Lists what there is to choose from.
+        Lists what there is to choose from; without facts, as far as it is known.
     others
         Whether another value may be typed.
     shown
@@ -76,13 +78,21 @@ class Control:
 
     name: str
     label: str
-    options: Callable[[ModelFacts], list[Option]]
+    options: Callable[[ModelFacts | None], list[Option]]
     others: bool = False
     shown: Callable[[SceneEntry], bool] = lambda entry: True
 
 
 def _numbers(count: int, default: int) -> list[Option]:
     return [("", f"{default} (default)"), *((str(i), str(i)) for i in range(count))]
+
+
+def _layers(facts: ModelFacts | None) -> list[Option]:
+    return _numbers(facts.layers, facts.layer) if facts else UNKNOWN
+
+
+def _heads(facts: ModelFacts | None) -> list[Option]:
+    return _numbers(facts.heads, facts.head) if facts else UNKNOWN
 
 
 def _names(names: Mapping[str, Any] | tuple[str, ...]) -> list[Option]:
@@ -107,8 +117,8 @@ def _trace_files() -> list[Option]:
 
 
 CONTROLS: tuple[Control, ...] = (
-    Control("layer", "Layer", lambda facts: _numbers(facts.layers, facts.layer)),
-    Control("head", "Head", lambda facts: _numbers(facts.heads, facts.head)),
+    Control("layer", "Layer", _layers),
+    Control("head", "Head", _heads),
     Control(
         "trace",
         "Trace",
@@ -177,15 +187,17 @@ def requested(request: RenderRequest, entry: SceneEntry, choices: Choices) -> Re
     )
 
 
-def controls_of(entry: SceneEntry, choices: Choices, facts: ModelFacts) -> list[dict[str, Any]]:
-    """Return the controls of a scene as records for the page."""
+def controls_of(
+    entry: SceneEntry, choices: Choices, facts: ModelFacts | None
+) -> list[dict[str, Any]]:
+    """Return the controls of a scene as records for the page; no facts if no trace was read."""
     records = []
     for control in CONTROLS:
         if not control.shown(entry):
             continue
         options, value = control.options(facts), choices[control.name]
         if value not in dict(options):
-            options.append((value, value))
+            options = [*options, (value, value)]
         records.append(
             {
                 "name": control.name,

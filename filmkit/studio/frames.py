@@ -113,9 +113,12 @@ def answer_questions(request: RenderRequest, connection: Connection) -> None:
         stopping_with_parent(),
         manim_config(request.quality, verbosity=request.verbosity),
     ):
-        trace = Trace.load(find_trace(request.trace))
-        # Once, so that what is edited meanwhile does not mix with what is drawn.
-        stage = entry.load()
+        try:
+            trace = Trace.load(find_trace(request.trace))
+            # Once, so that what is edited meanwhile does not mix with what is drawn.
+            stage = entry.load()
+        except Exception:  # an edit has broken it just now, which the next process will tell
+            return
         while True:
             question = json.loads(connection.recv_bytes())
             asked = question["beat"], question["frame"]

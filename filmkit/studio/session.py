@@ -112,6 +112,7 @@ class Session:
         self._events: asyncio.Queue[tuple[Handler, Any]] = asyncio.Queue()
         self._entry: SceneEntry | None = None
         self._request: RenderRequest | None = None
+        self._facts: ModelFacts | None = None
         self._broken: set[Path] = set()
         self._watching = ExitStack()
         self._watcher: EditWatcher | None = None
@@ -195,6 +196,7 @@ class Session:
         try:
             self._request = requested(self._base, self._entry, self._choices)
         except ValueError as error:
+            await self._tell_controls()
             await self._tell("error", text=str(error))
             return
         scene_file = [self._entry.file] if self._entry.file else []
@@ -205,6 +207,7 @@ class Session:
         threading.Thread(target=self._watch, args=(watcher,), daemon=True).start()
         self._broken = set()
         self._beats, self._touched = [], TouchedBeats(self._request)
+        await self._tell_controls()  # with which a trace that cannot be read is left again
         await self._draw(scene_file, edited=False)
 
     # Edits
@@ -262,15 +265,19 @@ class Session:
         if artist is not self._artist:
             return  # of before the last edit
         if content is None:
-            await self._tell("error", text="the process that draws has ended; save again")
+            if not artist.failed:
+                await self._tell("error", text="the process that draws has ended; save again")
             return
         message = json.loads(content)
         match message["kind"]:
             case "frame":
                 await self._websocket.send_text(artist.answered(message))
                 return
+            case "error":
+                artist.failed = True
             case "model":
-                await self._tell_controls(message)
+                self._facts = ModelFacts(**message["facts"])
+                await self._tell_controls()
             case "still":
                 message["still"] = self._made.address(message["still"])
             case "film":
@@ -287,10 +294,9 @@ class Session:
                     beat["film"] = self._made.address(beat["film"])
         await self._websocket.send_json(message)
 
-    async def _tell_controls(self, message: Mapping[str, Any]) -> None:
+    async def _tell_controls(self) -> None:
         assert self._entry is not None
-        facts = ModelFacts(**message["facts"])
-        await self._tell("controls", controls=controls_of(self._entry, self._choices, facts))
+        await self._tell("controls", controls=controls_of(self._entry, self._choices, self._facts))
 
 
 def _existing(trace_file: Path) -> Path:
@@ -307,6 +313,11 @@ class _Artist:
         As for :func:`filmkit.studio.artist.draw`.
     post
         Takes this object and each message of the processes; None when they have ended.
+
+    Attributes
+    ----------
+    failed
+        Whether they have told what is wrong.
     """
 
     def __init__(
@@ -315,6 +326,7 @@ class _Artist:
         folder: Path,
         post: Callable[[_Artist, bytes | None], None],
     ) -> None:
+        self.failed = False
         self._post = post
         self._frames: OrderedDict[tuple[str, int, bool], str] = OrderedDict()
         messages, theirs = multiprocessing.Pipe(duplex=False)

@@ -63,6 +63,8 @@ const state = {
   scene: "",
   choices: {},
   beats: [],
+  total: 0, // number of frames of all beats
+  unsure: false, // whether it is not known yet which beats are stale
   rate: 15,
   frame: [16, 9],
   name: "",
@@ -82,7 +84,7 @@ const current = () => beatNamed(state.name);
 const last = (beat) => Math.max(0, (beat.frames ?? 1) - 1);
 const pressed = (id) => byId(id).getAttribute("aria-pressed") === "true";
 const follows = () => state.edited && pressed("follow") && !state.playing;
-const film = (beat) => (beat && !beat.stale ? beat.film : null);
+const film = (beat) => (beat && !beat.stale && !state.unsure ? beat.film : null);
 
 // The connection to the studio.
 
@@ -124,8 +126,9 @@ function remember() {
 function show(scene, choices) {
   if (scene !== state.scene) {
     pause();
-    Object.assign(state, { scene, beats: [], name: "", at: Infinity });
+    Object.assign(state, { scene, beats: [], total: 0, name: "", at: Infinity });
     showBeats();
+    showTrack();
     players.forEach((player) => player.classList.remove("front"));
     picture.hidden = true;
     showError("");
@@ -157,10 +160,9 @@ const HANDLERS = {
 
   drawing({ edited }) {
     tell(WORDS.drawing);
-    Object.assign(state, { edited, began: performance.now(), pictured: false });
+    Object.assign(state, { edited, began: performance.now(), pictured: false, unsure: true });
     frames.forget();
-    // Until it is known what is touched, nothing is sure; the frame on the page comes first.
-    state.beats.forEach((beat) => (beat.stale = true));
+    // The frame on the page comes first.
     frames.settle();
   },
 
@@ -182,16 +184,14 @@ const HANDLERS = {
   },
 
   beats({ beats, frame, frame_rate: rate, touched }) {
-    const before = new Map(state.beats.map((beat) => [beat.name, beat]));
-    const missing = new Set(beats.filter(({ still }) => !still).map(({ name }) => name));
-    Object.assign(state, { frame, rate });
-    state.beats = beats.map((beat) => ({
-      ...before.get(beat.name),
-      ...beat,
-      still: beat.still ?? before.get(beat.name)?.still,
-      stale: missing.has(beat.name) || !before.get(beat.name)?.film,
-      redrawn: false,
-    }));
+    const known = new Map(state.beats.map((beat) => [beat.name, beat]));
+    Object.assign(state, { frame, rate, unsure: false });
+    state.beats = beats.map((beat) => {
+      const before = known.get(beat.name);
+      // What has the picture of before has its film too.
+      const stale = !before?.film || before.stale || beat.still !== before.still;
+      return { ...before, ...beat, still: beat.still ?? before?.still, stale, redrawn: false };
+    });
     document.documentElement.style.setProperty("--ratio", frame[0] / frame[1]);
     byId("outline").setAttribute("viewBox", `0 0 ${frame[0]} ${frame[1]}`);
     if (!current()) Object.assign(state, { name: beats[0].name, at: Infinity });
@@ -221,8 +221,7 @@ const HANDLERS = {
     showError("");
     showBeats();
     showTrack();
-    if (state.playing && players[front].paused) startFilm();
-    refresh();
+    resume();
   },
 
   film({ beat: name, film: address }) {
@@ -242,9 +241,12 @@ const HANDLERS = {
     tell(WORDS.done(one(sinceEdit())));
   },
 
+  // The last good films stay.
   error({ text }) {
+    state.unsure = false;
     showError(text);
     tell(WORDS.failed);
+    resume();
   },
 
   frame(answer) {
@@ -353,7 +355,20 @@ function goTo(name, at) {
   const beat = current();
   state.at = beat.frames ? Math.max(0, Math.min(at, last(beat))) : at;
   showPosition();
-  byId(`beat-${name}`)?.scrollIntoView({ block: "nearest" });
+  reveal(byId(`beat-${name}`));
+}
+
+// Scroll the list of beats until one of them is in sight. In a small window scrollIntoView would
+// scroll the whole page, away from the film.
+function reveal(beat) {
+  if (!beat) return;
+  const beyond = (low, high, start, end) => Math.min(0, low - start) + Math.max(0, high - end);
+  for (const list of [byId("beats"), byId("beats").parentElement]) {
+    const inside = beat.getBoundingClientRect();
+    const around = list.getBoundingClientRect();
+    list.scrollTop += beyond(inside.top, inside.bottom, around.top, around.bottom);
+    list.scrollLeft += beyond(inside.left, inside.right, around.left, around.right);
+  }
 }
 
 // Stand on another frame, as the user wants.
@@ -371,6 +386,12 @@ function refresh() {
   if (state.playing) return;
   showFrame();
   frames.settle();
+}
+
+// Go on where the page stands, with the films that there are now.
+function resume() {
+  if (state.playing && players[front].paused) startFilm();
+  refresh();
 }
 
 function standOnFrame(number) {
@@ -687,7 +708,12 @@ function narrate(beat) {
 
 // The controls, from the list that the server sends.
 
+let controlled = "";
+
 function showControls(controls) {
+  const wanted = JSON.stringify(controls);
+  if (wanted === controlled) return; // lest a list closes that the user has just opened
+  controlled = wanted;
   const focused = document.activeElement?.id;
   byId("controls").replaceChildren(
     ...controls.flatMap(({ name, label, value, options, others }) => {
@@ -738,7 +764,8 @@ let cursor = null;
 function showHint() {
   const beat = current();
   const answer = frames.known;
-  let text = WORDS.reading;
+  const reads = byId("error").hidden && socket?.readyState === WebSocket.OPEN;
+  let text = reads ? WORDS.reading : "";
   if (!beat?.frames) text = "";
   else if (state.playing) text = WORDS.pauseFirst;
   else if (answer?.error) text = byId("error").hidden ? answer.error : "";

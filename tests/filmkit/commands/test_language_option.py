@@ -47,7 +47,7 @@ def test_a_language_that_is_not_there_is_refused_in_one_line(
     code, _, errors = run("scene_question", "--language", language, "--list")
     assert code == 2
     assert errors.splitlines()[-1] == (
-        f"Error: Invalid value for '--language': there is no language '{language}'; {hint}"
+        f"Error: Invalid value for --language: there is no language '{language}'; {hint}"
     )
 
 
