@@ -386,6 +386,7 @@ def test_a_deck_and_its_speakers_window_say_their_language(browser: Browser, fol
         page = open_page(**STILL)
         for window in (page, speaker_of(page)):
             assert window.get_attribute("html", "lang") == "fr"
+        assert page.evaluate('say("apart", { some: 1, more: 2 })') == "1\u202f; 2"
         assert {"Début", "Fin", "Échap"} <= set(page.locator("kbd").all_text_contents())
 
 
