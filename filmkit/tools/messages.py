@@ -4,7 +4,8 @@ Every word on screen is marked in the code (:mod:`filmkit.core.language`); what 
 beside the beats, and titles in the classes. Each folder of a scene has a catalogue of its own for
 each language, ``locale/CODE.po``, and the kit has one. This program brings them up to date: new
 messages are added, others keep their translation, and one whose English has changed is marked as
-fuzzy, so that somebody looks at it again.
+fuzzy, so that somebody looks at it again. A translation that is not used any more stays at the end
+of the file, as a comment.
 """
 
 from __future__ import annotations
@@ -136,7 +137,8 @@ def update(folder: Path, files: Iterable[Path], code: str) -> list[str]:
         catalog = messages
         catalog.locale = Language(code).locale
         catalog.fuzzy = False
-    catalog.obsolete.clear()
+    for key in [key for key, left in catalog.obsolete.items() if not all(_forms(left.string))]:
+        del catalog.obsolete[key]  # nothing is lost with it
     catalog.revision_date = catalog.creation_date = LONG_AGO
     catalog.header_comment = f"# {Language(code).name}: words of {_relative(folder.parent)}."
     content = BytesIO()

@@ -160,6 +160,19 @@ def test_a_sentence_that_changes_has_to_be_looked_at_again(scene: Path) -> None:
     ]
 
 
+def test_a_translation_that_is_not_used_any_more_is_kept(scene: Path) -> None:
+    folder = translated(scene, ("inner", "dedans"))
+    code = CODE.replace('_("inner")', '_("Nothing like it at all.")')
+    for written in (code, code + "\n"):
+        scene.write_text(written)
+        assert update(folder, [scene], "fr") == ["“Nothing like it at all.”: is not translated"]
+        text = (folder / "fr.po").read_text("utf-8")
+        assert text.count('#~ msgstr "dedans"') == 1
+    scene.write_text(CODE.replace('_("inner")', '"inner"'))
+    update(folder, [scene], "fr")
+    assert "Nothing like it" not in (folder / "fr.po").read_text("utf-8")
+
+
 def test_an_update_without_a_change_writes_nothing(scene: Path) -> None:
     folder = translated(scene)
     assert update(folder, [scene], "fr") == []
