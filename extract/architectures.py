@@ -228,7 +228,7 @@ ARCHITECTURES: tuple[Architecture, ...] = (
         d_head=128,
         d_model=2048,
         latent=LatentSize(kv_rank=512, rope_dim=64),
-        source="deepseek-ai/DeepSeek-V3 at 9b4e978, inference/configs/config_16B.json; "
+        source="deepseek-ai/DeepSeek-V3@9b4e978, inference/configs/config_16B.json; "
         "V2 report, p. 29",
     ),
     Architecture(
@@ -240,7 +240,7 @@ ARCHITECTURES: tuple[Architecture, ...] = (
         d_head=128,
         d_model=5120,
         latent=LatentSize(kv_rank=512, rope_dim=64),
-        source="deepseek-ai/DeepSeek-V3 at 9b4e978, inference/configs/config_236B.json; "
+        source="deepseek-ai/DeepSeek-V3@9b4e978, inference/configs/config_236B.json; "
         "V2 report, p. 12",
     ),
     # Without the one extra layer for multi-token prediction, which serves training and drafting.
@@ -253,7 +253,7 @@ ARCHITECTURES: tuple[Architecture, ...] = (
         d_head=128,
         d_model=7168,
         latent=LatentSize(kv_rank=512, rope_dim=64),
-        source="deepseek-ai/DeepSeek-V3 at 9b4e978, inference/configs/config_671B.json",
+        source="deepseek-ai/DeepSeek-V3@9b4e978, inference/configs/config_671B.json",
     ),
     Architecture(
         name="DeepSeek-V3.2",
@@ -265,7 +265,7 @@ ARCHITECTURES: tuple[Architecture, ...] = (
         d_model=7168,
         latent=LatentSize(kv_rank=512, rope_dim=64, index_dim=128),
         indexer=SparseIndexer(n_heads=64, top_k=2048),
-        source="deepseek-ai/DeepSeek-V3.2-Exp at 3b99a53, inference/config_671B_v3.2.json and "
+        source="deepseek-ai/DeepSeek-V3.2-Exp@3b99a53, inference/config_671B_v3.2.json and "
         "Indexer in inference/model.py",
     ),
 )

@@ -15,8 +15,8 @@ import click
 
 from extract.temporary import temporary_folder
 from extract.trace import Trace
-from filmkit.commands.options import scenes_named
-from filmkit.core.language import DEFAULT_LANGUAGE, ENGLISH, Language, known_languages, use_language
+from filmkit.commands.options import chosen_language, scenes_named
+from filmkit.core.language import DEFAULT_LANGUAGE, ENGLISH, Language, use_language
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.theme_names import PALETTES, THEMES
 from filmkit.render.choice import choose, choose_beginning
@@ -137,7 +137,7 @@ def show(
     ------
     ValueError
         When there is no such scene, beat, layer, head, quality, aspect, theme, palette or
-        language.
+        language, or when a language needs fonts.
     extract.TraceError
         When the trace cannot be read.
     RuntimeError
@@ -159,13 +159,13 @@ def show(
         ("aspect", aspect, ASPECTS),
         ("theme", theme, THEMES),
         ("palette", palette, PALETTES),
-        ("language", language, known_languages()),
     )
     with temporary_folder() as folder:
         try:
             (entry,) = scenes_named([scene])
             for option, name, known in choices:
                 choose(name, known, option, option)
+            language = chosen_language(language)
             file = folder / "trace.safetensors"
             if isinstance(trace, Trace):
                 trace.save(file)
@@ -192,7 +192,7 @@ def show(
                 succeeded = make_films(request)
             if not succeeded:
                 raise RuntimeError(f"{scene} could not be rendered; the message above says why")
-        except click.BadParameter as error:
+        except click.ClickException as error:
             raise ValueError(error.message) from error
         (film,) = request.out.rglob("*.mp4")
         with use_language(language) as spoken:

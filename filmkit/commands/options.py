@@ -46,6 +46,7 @@ __all__ = [
     "VOICE",
     "WHAT_TO_SHOW",
     "Folder",
+    "chosen_language",
     "quality_option",
     "run",
     "scenes_named",
@@ -124,8 +125,21 @@ def _scheduler_address(ctx: click.Context, param: click.Parameter, value: str | 
     return value
 
 
-def _language(ctx: click.Context, param: click.Parameter, value: str) -> str:
-    code = choose(value.replace("-", "_"), known_languages(), "language", "--language")
+def chosen_language(value: str) -> str:
+    """Return the code of a language that is there, and that the fonts here can show.
+
+    Raises
+    ------
+    click.ClickException
+        If it is not there, or needs fonts.
+    """
+    code, known = value.replace("-", "_"), known_languages()
+    if code not in known:
+        main_code = Language(code).main_code
+        hint = f"did you mean {main_code}?"
+        if main_code not in known:
+            hint = f"there are {', '.join(known)}; docs/translating.md tells how to add one"
+        raise click.BadParameter(f"there is no language '{value}'; {hint}", param_hint="--language")
     if lacks_fonts([Language(code).name] if code != DEFAULT_LANGUAGE else []):
         raise click.ClickException(f"--language {code} needs fonts: pip install -e '.[cjk]'")
     return code
@@ -208,7 +222,7 @@ WHAT_TO_SHOW = cloup.option_group(
     cloup.option(
         "--language",
         metavar="CODE",
-        callback=_language,
+        callback=lambda ctx, param, value: chosen_language(value),
         default=DEFAULT_LANGUAGE,
         show_default=True,
         help=f"Language of words, narration and captions: {', '.join(known_languages())}; "

@@ -31,7 +31,7 @@ CHINESE_WORDS = (
     "一起 一切 一次 一半 一句话 两个 两者 三个 四项 第一 第二 第三 最后 下一个 唯一 只有 没有 "
     "还没 从未 不再 再也 不必 不用 不变 不论 所以 因为 如果 假如 但是 而且 可以 本可以 仍然 几乎 "
     "直接 实际 正是 就是 还是 总是 难道 能否 早就 左边 右边 旁边 上方 下方 正面 内部 以上 以下 "
-    "更少 更多 小小 来回 粗略 出来 综合"
+    "个头 更少 更多 小小 来回 粗略 出来 综合"
 )
 WORDS = re.compile("|".join(sorted(CHINESE_WORDS.split(), key=len, reverse=True)))
 
@@ -46,8 +46,8 @@ def break_units(text: str) -> list[str]:
 
     >>> break_units("no more than 19 %")
     ['no ', 'more ', 'than ', '19 %']
-    >>> break_units("第 3 头的查询。")
-    ['第 3 头', '的', '查询。']
+    >>> break_units("第 3 个头的查询。")
+    ['第 3 个头', '的', '查询。']
     """
     units: list[str] = []
     for word in re.findall(r"[^ ]+ ?", text):

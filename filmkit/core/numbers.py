@@ -28,6 +28,7 @@ __all__ = [
     "format_share",
     "format_short",
     "listed",
+    "ratio_sign",
     "readable_bytes",
     "separated",
     "spoken_bytes",
@@ -110,6 +111,11 @@ def format_ratio(ratio: float) -> str:
     '56.9 ×'
     """
     return _("{number} ×", number=format_short(ratio))
+
+
+def ratio_sign() -> str:
+    """Return what stands behind the number of a ratio: "×"."""
+    return _("{number} ×", number="").strip()
 
 
 def format_kilobytes(count: float) -> str:

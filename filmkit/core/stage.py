@@ -167,6 +167,11 @@ def _place(method: Callable[..., object]) -> str:
     return f"{Path(code.co_filename).name} line {code.co_firstlineno}"
 
 
+def _misfit(said: str, written: str, error: NarrationError) -> StageError:
+    """Return the error of a narration's translation that does not fit what is written."""
+    return StageError(f"the translation “{said}” of “{written}” does not fit: {error}")
+
+
 NOTE_GAP = 0.4  # smallest distance between the two notes on a line, in scene units
 BEAT_STEP = 0.2  # every beat is a multiple of this long, in seconds: a whole number of frames
 
@@ -445,15 +450,27 @@ class Stage(Scene):
         ------
         SceneCodeError
             If a fact is missing.
+        StageError
+            If a translation does not fit.
         """
+        written, said = self._as_written(beat), self._as_said(beat)
+        try:
+            return Narration.of(said, self.facts)
+        except NarrationError as error:
+            if said != written:
+                raise _misfit(said, written, error) from error
+            raise SceneCodeError(str(error), _place(getattr(self, beat))) from error
+
+    def _as_written(self, beat: str) -> str:
+        """Return the narration of a beat in English, with its marks and the names of facts."""
         method = getattr(self, beat)
         variants = method.beat.variants
-        variant = self.variant(beat) if variants else ""
-        written = one_line(variants[variant] if variants else method.__doc__ or "")
-        try:
-            return Narration.of(narrated(beat, variant, written), self.facts)
-        except NarrationError as error:
-            raise SceneCodeError(str(error), _place(method)) from error
+        return one_line(variants[self.variant(beat)] if variants else method.__doc__ or "")
+
+    def _as_said(self, beat: str) -> str:
+        """Return the narration of a beat as it is written in the language in use."""
+        variant = self.variant(beat) if getattr(self, beat).beat.variants else ""
+        return narrated(beat, variant, self._as_written(beat))
 
     def wait_for(self, mark: str) -> None:
         """Hold the picture until the words of a mark are said.
@@ -473,6 +490,9 @@ class Stage(Scene):
         try:
             seconds = said.mark_seconds(mark, self.theme.tempo.per_word)
         except NarrationError as error:
+            written, translated = self._as_written(self.playing), self._as_said(self.playing)
+            if mark in Narration.of(written, self.facts).marks:
+                raise _misfit(translated, written, error) from error
             raise SceneCodeError(str(error)) from error
         if speech:
             seconds = speech.time_at(said.marks[mark], len(said.text))

@@ -52,6 +52,7 @@ WORDS = {
     "channelOf": N_("{what} of “{word}”, channel {channel}: {values}"),
     "keys": N_("keys"),
     "values": N_("values"),
+    "apart": N_("{some}; {more}"),
     "valueOf": N_("{name} {value}"),
     "place": N_("layer {layer}, head {head}"),
     "previous": N_("{share} of its attention goes to the token right before"),

@@ -4,7 +4,8 @@ Every word on screen is marked in the code (:mod:`filmkit.core.language`); what 
 beside the beats, and titles in the classes. Each folder of a scene has a catalogue of its own for
 each language, ``locale/CODE.po``, and the kit has one. This program brings them up to date: new
 messages are added, others keep their translation, and one whose English has changed is marked as
-fuzzy, so that somebody looks at it again.
+fuzzy, so that somebody looks at it again. A translation that is not used any more stays at the end
+of the file, as a comment.
 """
 
 from __future__ import annotations
@@ -22,10 +23,11 @@ from typing import Any
 from babel.core import UnknownLocaleError
 from babel.messages.catalog import Catalog, Message
 from babel.messages.extract import extract
-from babel.messages.pofile import read_po, write_po
+from babel.messages.pofile import write_po
 
 from extract.files import write_bytes
 from extract.printing import echo
+from filmkit.core.errors import StageError
 from filmkit.core.language import (
     BEAT_TITLE,
     CATALOGUES,
@@ -35,11 +37,13 @@ from filmkit.core.language import (
     beat_title,
     known_languages,
     narration_context,
+    read_catalogue,
 )
 from filmkit.core.narration import one_line
 from filmkit.core.project import PROJECT
+from filmkit.render.errors import explain
 
-__all__ = ["catalogue_sources", "faults_of", "messages_of", "read_catalogue", "update"]
+__all__ = ["catalogue_sources", "faults_of", "messages_of", "update"]
 
 WORDS = {"_": None, "N_": None, "ngettext": (1, 2)}
 MARK = re.compile(r"\[([^\[\]|]*)(?:\|[^\[\]]*)?\]")
@@ -62,11 +66,12 @@ def messages_of(files: Iterable[Path]) -> Catalog:
     for file in files:
         place: Any = [(_relative(file), None)]  # without a line, which would change all the time
         code = file.read_bytes()
-        method = "python" if file.suffix == ".py" else "jinja2.ext:babel_extract"
+        tree = ast.parse(code, file.name) if file.suffix == ".py" else None
+        method = "python" if tree else "jinja2.ext:babel_extract"
         for _line, message, _comments, context in extract(method, BytesIO(code), keywords=WORDS):
             catalog.add(message, locations=place, context=context)
-        if file.suffix == ".py":
-            for context, text, comment in _told(ast.parse(code)):
+        if tree:
+            for context, text, comment in _told(tree):
                 catalog.add(text, locations=place, context=context, auto_comments=comment)
     return catalog
 
@@ -104,12 +109,6 @@ def _relative(file: Path) -> str:
     return file.relative_to(PROJECT).as_posix() if file.is_relative_to(PROJECT) else file.name
 
 
-def read_catalogue(path: Path) -> Catalog:
-    """Read a catalogue."""
-    with path.open("rb") as file:
-        return read_po(file, locale=path.stem, abort_invalid=True)
-
-
 def update(folder: Path, files: Iterable[Path], code: str) -> list[str]:
     """Bring a folder's catalogue of a language up to date, or begin it.
 
@@ -138,7 +137,8 @@ def update(folder: Path, files: Iterable[Path], code: str) -> list[str]:
         catalog = messages
         catalog.locale = Language(code).locale
         catalog.fuzzy = False
-    catalog.obsolete.clear()
+    for key in [key for key, left in catalog.obsolete.items() if not all(_forms(left.string))]:
+        del catalog.obsolete[key]  # nothing is lost with it
     catalog.revision_date = catalog.creation_date = LONG_AGO
     catalog.header_comment = f"# {Language(code).name}: words of {_relative(folder.parent)}."
     content = BytesIO()
@@ -204,7 +204,8 @@ def _already_in(path: Path) -> list[Path]:
 def main(arguments: list[str]) -> int:
     """Bring catalogues up to date, and print what is to be done; return 1 if that is anything.
 
-    If a code is not that of a language, a line says so, and 2 is returned.
+    If a code is not that of a language, or a file is not there, a line says so, and 2 is returned. A
+    file that cannot be read is named too, and stays as it is.
 
     Parameters
     ----------
@@ -223,13 +224,26 @@ def main(arguments: list[str]) -> int:
         except (ValueError, UnknownLocaleError):
             echo(f"{code} is not the code of a language; give one such as es or pt_BR")
             return 2
+    for file in files:
+        if not file.is_file():
+            echo(f"there is no file {file}")
+            return 2
     left = 0
     for code in codes or [each for each in known_languages() if each != DEFAULT_LANGUAGE]:
         for folder, folder_files in (own or catalogue_sources()).items():
-            others = _already_in(folder / f"{code}.po") if own else []
-            for fault in update(folder, sorted({*folder_files, *others}), code):
-                left += 1
-                echo(f"{_relative(folder)}/{code}.po: {fault}")
+            try:
+                others = _already_in(folder / f"{code}.po") if own else []
+                faults = [
+                    f"{_relative(folder)}/{code}.po: {fault}"
+                    for fault in update(folder, sorted({*folder_files, *others}), code)
+                ]
+            except (OSError, StageError) as error:
+                faults = [explain(error, verbose=None)]
+            except SyntaxError as error:
+                faults = [f"{error.filename} line {error.lineno}: {error.msg}"]
+            left += len(faults)
+            for fault in faults:
+                echo(fault)
     return 1 if left else 0
 
 

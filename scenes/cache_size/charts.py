@@ -44,6 +44,7 @@ from filmkit.core.numbers import (
     format_number,
     format_percent,
     format_short,
+    ratio_sign,
     readable_bytes,
 )
 from filmkit.core.text import Label, Number, break_lines, fit_size, stacked_lines
@@ -179,7 +180,7 @@ class TokenBars(VGroup):
             box = Box.of(left, left + 0.84 * width, ruler.bottom, ruler.top)
             self.tiles.add(_filled(box, theme.latent))
         (x, y), below = layout.verdict
-        sign = _words("×", (x, y), size=DISPLAY, colour=theme.latent, right=True)
+        sign = _words(ratio_sign(), (x, y), size=DISPLAY, colour=theme.latent, right=True)
         self.times = Number(ratio, size=DISPLAY, colour=theme.latent)
         self.times.on_line(sign.get_left()[0] - GAP - self.times.width / 2, y)
         self.ratio = VGroup(self.times, sign)

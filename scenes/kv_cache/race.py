@@ -12,7 +12,7 @@ from extract.decoding import Decoding
 from filmkit.core.animations import AnimateWith
 from filmkit.core.geometry import Box
 from filmkit.core.heatmap import Heatmap
-from filmkit.core.language import N_, _, ngettext
+from filmkit.core.language import _, current_language, ngettext
 from filmkit.core.numbers import format_number
 from filmkit.core.text import Label, Number, fit_size, stacked_lines
 from filmkit.core.theme import current_theme
@@ -26,7 +26,6 @@ from scenes.kv_cache.layout import DISPLAY, RaceLayout, SideLayout
 __all__ = ["CachedFrame", "Decoder", "RunningWords", "agreement", "race"]
 
 Array = npt.NDArray[np.float64]
-UNITS = ((1e9, N_("billion")), (1e6, N_("million")), (1e3, N_("thousand")), (1, ""))
 UNBROKEN = 1e4  # width in which any sentence is one line, in scene units
 
 
@@ -125,13 +124,12 @@ class WorkCounter(VGroup):
         super().__init__()
         theme = current_theme()
         self.counts = counts
-        self.unit, unit_name = next((size, name) for size, name in UNITS if max_count >= size)
-        digits = 1 if self.unit > 1 else 0
+        self.unit, unit_name = current_language().counting_unit(max_count)
+        digits = 1 if self.unit > 1 and max_count < 1000 * self.unit else 0
         self.number = Number(0, digits=digits, size=DISPLAY)
         widest = Number(max_count / self.unit, digits=digits, size=DISPLAY).width
         x, y = layout.count
         self.number.on_line(x + widest - self.number.width / 2, y)
-        unit_name = _(unit_name) if unit_name else ""
         name = fit_size(unit_name, layout.width - widest - 0.16, size=theme.name_size)
         # Its letters stand on the line of the number's.
         drop = (self.number.line_height - name.line_height) * 0.29

@@ -211,14 +211,15 @@ function markRank(kind, { row, column }) {
     const value = rankValue(side, kind, row, column);
     return say("valueOf", { value: kind === "pattern" ? percent(value) : digits(value), name: side.name });
   });
+  const values = shown.reduce((some, more) => say("apart", { some, more }));
   byId("rank-read").textContent =
     kind === "pattern"
-      ? say("looks", { query: words[row], key: words[column], values: shown.join("; ") })
+      ? say("looks", { query: words[row], key: words[column], values })
       : say("channelOf", {
           what: kind === "k" ? WORDS.keys : WORDS.values,
           word: words[row],
           channel: column,
-          values: shown.join("; "),
+          values,
         });
 }
 

@@ -31,11 +31,23 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp
     return call
 
 
-def test_a_language_that_is_not_there_is_refused_in_one_line(run: Run) -> None:
-    code, _, errors = run("scene_question", "--language", "xx", "--list")
+@pytest.mark.parametrize(
+    ("language", "hint"),
+    [
+        ("es", "there are en, fr, zh; docs/translating.md tells how to add one"),
+        ("pt-BR", "there are en, fr, zh; docs/translating.md tells how to add one"),
+        ("", "there are en, fr, zh; docs/translating.md tells how to add one"),
+        ("fr_FR", "did you mean fr?"),
+        ("zh-Hans", "did you mean zh?"),
+    ],
+)
+def test_a_language_that_is_not_there_is_refused_in_one_line(
+    run: Run, language: str, hint: str
+) -> None:
+    code, _, errors = run("scene_question", "--language", language, "--list")
     assert code == 2
     assert errors.splitlines()[-1] == (
-        "Error: Invalid value for --language: there is no language 'xx'; there are en, fr, zh"
+        f"Error: Invalid value for --language: there is no language '{language}'; {hint}"
     )
 
 

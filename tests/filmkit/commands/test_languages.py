@@ -13,7 +13,8 @@ from babel.messages.pofile import write_po
 
 from filmkit.commands import cli, new
 from filmkit.commands.scene_files import find_scene
-from filmkit.core.language import use_language
+from filmkit.core.errors import SceneCodeError, StageError
+from filmkit.core.language import read_catalogue, use_language
 from filmkit.core.numbers import counted_heads, format_decimal
 from filmkit.core.records import StageSettings
 from filmkit.core.scene_entry import SceneEntry
@@ -50,12 +51,13 @@ class Mine(Stage):
         self.wait_for("word")
         self.play(Appear(Group(*map(Label, texts)).arrange(DOWN)))
 '''
+WRITTEN = "{heads}; my [word] is here."
 FRENCH = {
     "My own words": "Mes propres mots",
     "Two words": "Deux mots",
     "a word": "un mot",
     "{number} of them": "il y en a {number}",
-    "{heads}; my [word] is here.": "{heads}\u202f; mon [word|mot] est là.",
+    WRITTEN: "{heads}\u202f; mon [word|mot] est là.",
 }
 WORDS = {"un mot", "il y en a 2,5"}
 NARRATED = "\u202f; mon mot est là."
@@ -105,7 +107,7 @@ def translate(scene: Path, translations: dict[str, str]) -> Path:
     """Write the French catalogue of a scene as a translator does, and return its path."""
     assert messages.main(["fr", str(scene)]) == 1, "there is something to be done"
     path = scene.parent / "locale" / "fr.po"
-    catalog = messages.read_catalogue(path)
+    catalog = read_catalogue(path)
     for message in catalog:
         if message.id:
             message.string = translations[str(message.id)]
@@ -147,6 +149,25 @@ def test_without_a_catalogue_its_own_words_are_english(folder: Path) -> None:
     assert {"a word", f"{number} of them", of_the_kit()} <= texts
     assert narration == f"{of_the_kit()}; my word is here."
     assert not (folder / "locale").exists()
+
+
+@pytest.mark.parametrize(
+    ("said", "fault"),
+    [
+        ("{têtes} : mon [word|mot] est là.", "there is no fact {têtes}; there are heads"),
+        ("{heads} : mon mot est là.", "the narration has no mark [word]"),
+    ],
+)
+def test_a_narration_that_does_not_fit_is_the_translators_mistake(
+    folder: Path, said: str, fault: str
+) -> None:
+    path = translate(folder / "my_scene.py", FRENCH)
+    path.write_text(path.read_text("utf-8").replace(FRENCH[WRITTEN], said), encoding="utf-8")
+    with pytest.raises(StageError) as raised:
+        shown(find_scene(str(folder / "my_scene.py")))
+    assert not isinstance(raised.value, SceneCodeError)
+    begin = f"the translation “{said}” of “{WRITTEN}” does not fit: {fault}"
+    assert str(raised.value).startswith(begin)
 
 
 def test_stills_and_scripts_are_in_the_language(folder: Path, run: Run) -> None:
@@ -200,7 +221,7 @@ def test_two_scenes_of_a_folder_have_one_catalogue(folder: Path) -> None:
     other = folder / "another.py"
     other.write_text(SCENE.replace("a word", "another word"))
     assert messages.main(["fr", str(other)]) == 1
-    found = {message.id: message.string for message in messages.read_catalogue(path)}
+    found = {message.id: message.string for message in read_catalogue(path)}
     assert found["a word"] == "un mot"
     assert "another word" in found
     other.unlink()

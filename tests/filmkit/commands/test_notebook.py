@@ -7,7 +7,9 @@ import re
 import subprocess
 import sys
 from base64 import b64decode
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import av
 import nbformat
@@ -15,6 +17,7 @@ import pytest
 from nbclient import NotebookClient
 
 import filmkit
+from filmkit.core import fonts
 from filmkit.render.cache import FOLDER_VARIABLE
 from scenes.registry import SCENES
 from tests.support.calling import SCENE
@@ -154,6 +157,7 @@ def test_a_scene_of_one_s_own_is_shown_from_its_file(
         ({"scene": "none.py"}, "there is no file"),
         ({"scene": "scene_sharing", "quality": "best"}, "no quality 'best'"),
         ({"scene": "scene_sharing", "theme": "drak"}, "did you mean dark"),
+        ({"scene": "scene_sharing", "language": "es"}, "no language 'es'; there are en, fr, zh;"),
         ({"scene": "scene_sharing", "layer": 99}, "has layers 0 to"),
         ({"scene": "scene_sharing", "head": -1}, "has heads 0 to"),
     ],
@@ -161,6 +165,13 @@ def test_a_scene_of_one_s_own_is_shown_from_its_file(
 def test_wrong_arguments_are_explained(arguments: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         filmkit.show(**arguments)
+
+
+def test_chinese_without_its_fonts_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    lacking: Any = lambda name: None if name == fonts.EAST_ASIAN_FONTS else find_spec(name)  # noqa: E731
+    monkeypatch.setattr(fonts, "find_spec", lacking)
+    with pytest.raises(ValueError, match="--language zh needs fonts: pip install"):
+        filmkit.show("scene_sharing", language="zh")
 
 
 def test_importing_it_loads_nothing() -> None:

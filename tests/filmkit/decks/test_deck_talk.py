@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from extract.trace import Trace
+from filmkit.core.language import use_language
 from filmkit.decks import DeckOptions
 from filmkit.decks.make import make_deck
 from filmkit.decks.slides import chosen_beats
@@ -35,7 +37,7 @@ STILL: dict[str, Any] = {"reduced_motion": "reduce"}
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a deck of two scenes, and with one for a stand."""
+    """A folder with decks of two scenes: for a talk, for a stand, and a French one."""
     folder = tmp_path_factory.mktemp("talk")
     file = folder / "trace.safetensors"
     make_trace(n_tokens=4).save(file)
@@ -44,6 +46,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     assert make_deck(request, "web", folder / "deck.html", OPTIONS)
     assert make_deck(request, "web", folder / "stand.html", DeckOptions(auto=True))
+    with use_language("fr"):
+        assert make_deck(
+            replace(request, language="fr"), "web", folder / "french.html", DeckOptions()
+        )
     return folder
 
 
@@ -445,6 +451,15 @@ def test_without_a_target_the_window_shows_none(open_stand: Open) -> None:
     speaker = speaker_of(open_stand(**STILL))
     assert speaker.is_visible("#timer")
     assert not speaker.is_visible("#rest")
+
+
+def test_a_deck_and_its_speakers_window_say_their_language(browser: Browser, folder: Path) -> None:
+    with opened(browser, folder / "french.html") as open_page:
+        page = open_page(**STILL)
+        for window in (page, speaker_of(page)):
+            assert window.get_attribute("html", "lang") == "fr"
+        assert page.evaluate('say("apart", { some: 1, more: 2 })') == "1\u202f; 2"
+        assert {"Début", "Fin", "Échap"} <= set(page.locator("kbd").all_text_contents())
 
 
 def test_keys_of_the_speakers_window_work_on_the_deck(open_deck: Open) -> None:

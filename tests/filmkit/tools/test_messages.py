@@ -8,13 +8,12 @@ from pathlib import Path
 import pytest
 from babel.messages.pofile import write_po
 
-from filmkit.core.language import DEFAULT_LANGUAGE, known_languages
+from filmkit.core.language import DEFAULT_LANGUAGE, known_languages, read_catalogue
 from filmkit.tools.messages import (
     catalogue_sources,
     faults_of,
     main,
     messages_of,
-    read_catalogue,
     update,
 )
 
@@ -128,12 +127,50 @@ def test_a_translation_that_does_not_fit_is_told(
     assert fault is None or fault in faults[0]
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "fault"),
+    [
+        ("locale/fr.po", b'msgid "x"\n', "is not a catalogue of translations: missing msgstr"),
+        ("locale/fr.po", b"\xff\xfe", "is not a catalogue of translations: 'utf-8' codec"),
+        ("mine.py", b"class Mine(\n", "mine.py line 1: '(' was never closed"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_told_in_one_line_and_stays(
+    scene: Path, name: str, content: bytes, fault: str, capsys: pytest.CaptureFixture
+) -> None:
+    translated(scene)
+    (scene.parent / name).write_bytes(content)
+    before = {path: path.read_bytes() for path in scene.parent.rglob("*.*")}
+    assert main(["fr", str(scene)]) == 1
+    (line,) = capsys.readouterr().out.splitlines()
+    assert fault in line
+    assert {path: path.read_bytes() for path in scene.parent.rglob("*.*")} == before
+
+
+def test_a_scene_that_is_not_there_is_told(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    assert main(["fr", str(tmp_path / "other.py")]) == 2
+    assert "there is no file" in capsys.readouterr().out
+
+
 def test_a_sentence_that_changes_has_to_be_looked_at_again(scene: Path) -> None:
     folder = translated(scene)
     scene.write_text(CODE.replace("All share one.", "All of them share one."))
     assert update(folder, [scene], "fr") == [
         "“All of them share one.”: look at it again: its English has changed"
     ]
+
+
+def test_a_translation_that_is_not_used_any_more_is_kept(scene: Path) -> None:
+    folder = translated(scene, ("inner", "dedans"))
+    code = CODE.replace('_("inner")', '_("Nothing like it at all.")')
+    for written in (code, code + "\n"):
+        scene.write_text(written)
+        assert update(folder, [scene], "fr") == ["“Nothing like it at all.”: is not translated"]
+        text = (folder / "fr.po").read_text("utf-8")
+        assert text.count('#~ msgstr "dedans"') == 1
+    scene.write_text(CODE.replace('_("inner")', '"inner"'))
+    update(folder, [scene], "fr")
+    assert "Nothing like it" not in (folder / "fr.po").read_text("utf-8")
 
 
 def test_an_update_without_a_change_writes_nothing(scene: Path) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from filmkit.core.language import ENGLISH, _, known_languages, use_language
+from filmkit.core.language import ENGLISH, _, known_languages, read_catalogue, use_language
 from filmkit.core.picture_map import picture_map
 from filmkit.core.records import StageSettings
 from filmkit.core.stage import Stage, beat
@@ -14,7 +14,7 @@ from filmkit.mobjects.head_tensors import HeadPanel
 from filmkit.mobjects.marks import ColourBar
 from filmkit.render.quality import QUALITIES
 from filmkit.render.runner import manim_config
-from filmkit.tools.messages import catalogue_sources, read_catalogue
+from filmkit.tools.messages import catalogue_sources
 from filmkit.words.alt import MAX_LENGTH, OF_HEAD, OF_LAYERS, alt_text
 from tests.support.kinds import SHIPPED_KIND, trace_of_kind
 
@@ -176,11 +176,11 @@ PICTURES = {
         "couche 11, tête 3."
     ),
     "zh": (
-        "Softmax。第 11 层的热图，配色为 viridis。第 3 头的缩放分数：9 × 9 格，取值 −7.75 到 7.75。"
-        "第 3 头的注意力图：9 个词 × 9 个词，"
+        "Softmax。第 11 层的热图，配色为 viridis。第 3 个头的缩放分数：9 × 9 格，"
+        "取值 −7.75 到 7.75。第 3 个头的注意力图：9 个词 × 9 个词，"
         "取值 0 到 1。淡显：旋转后的键（转置）。文字：分数；键；K 的转置；注意力图；The；American；"
         "flag；is；red；white；and；"
-        "SmolLM2-135M-Instruct (Q4_1) · 第 11 层，第 3 头。"
+        "SmolLM2-135M-Instruct (Q4_1) · 第 11 层，第 3 个头。"
     ),
 }
 
@@ -202,8 +202,8 @@ FRENCH_AND_CHINESE = {
             "clé/valeur 1)\u00a0: 9 panneaux de 8 colonnes sur 9 mots, de −2 à 2."
         ),
         (
-            "第 4 层的热图，配色为 viridis。第 0 到 8 头的注意力图：9 个面板，每个 9 个词 × 9 "
-            "个词，取值 0 到 1。第 1 键/值头的键（转置）：9 "
+            "第 4 层的热图，配色为 viridis。第 0 到 8 个头的注意力图：9 个面板，每个 9 个词 × 9 "
+            "个词，取值 0 到 1。第 1 个键/值头的键（转置）：9 "
             "个面板，每个 8 列 × 9 个词，取值 −2 到 2。"
         ),
     ),
@@ -214,7 +214,7 @@ FRENCH_AND_CHINESE = {
             "16, tête 0)\u00a0: 2 panneaux de 1 mot sur 1 mot, de −2 à 2."
         ),
         (
-            "热图，配色为 viridis。第 3 层第 5 头、第 16 层第 0 头的注意力图：2 个面板，每个 1 "
+            "热图，配色为 viridis。第 3 层第 5 个头、第 16 层第 0 个头的注意力图：2 个面板，每个 1 "
             "个词 × 1 个词，取值 −2 到 2。"
         ),
     ),
@@ -233,7 +233,7 @@ FRENCH_AND_CHINESE = {
             "panneaux de 4 mots sur 8 colonnes, chacun à sa propre échelle."
         ),
         (
-            "第 7 层的热图，配色为 viridis。第 0、2、5 头的查询：3 个面板，每个 4 个词 × 8 列，"
+            "第 7 层的热图，配色为 viridis。第 0、2、5 个头的查询：3 个面板，每个 4 个词 × 8 列，"
             "各用自己的色标。"
         ),
     ),
@@ -283,7 +283,7 @@ def test_what_is_computed_is_named_with_its_heads_and_layers_in_every_language()
             "En retrait\u00a0: clés, chacune à l’échelle de sa couche."
         ),
         "zh": (
-            "第 0 到 29 层的热图，配色为 viridis。第 0、2 头的缩放分数（共享键和值）：2 个面板，"
+            "第 0 到 29 层的热图，配色为 viridis。第 0、2 个头的缩放分数（共享键和值）：2 个面板，"
             "每个 9 × 9 格，取值 −2 到 2。淡显：第 0 到 29 层的键，每层用自己的色标。"
         ),
     }

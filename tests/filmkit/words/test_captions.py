@@ -143,7 +143,7 @@ FRENCH = (
     "valeurs de chaque couche restent en mémoire\u202f!"
 )
 CHINESE = (
-    "Softmax 把一行变成总和为一的占比：第 3 头把 33% 给了“flag”，起始词元得到 4.2%。如果什么都"
+    "Softmax 把一行变成总和为一的占比：第 3 个头把 33% 给了“flag”，起始词元得到 4.2%。如果什么都"
     "不共享，DeepSeek-R1 每个词元要占 12,345 个数；而这里所有的头只用同一个潜在向量——"
     "词元越多，差别越大！"
 )
@@ -177,7 +177,7 @@ def test_captions_in_other_languages(code: str, text: str) -> None:
         (
             "zh",
             CHINESE,
-            ["33% ", "4.2%", "第 3 头", "12,345 个数", "DeepSeek-R1", "词元", "潜在向量——"],
+            ["33% ", "4.2%", "第 3 个头", "12,345 个数", "DeepSeek-R1", "词元", "潜在向量——"],
         ),
     ],
 )

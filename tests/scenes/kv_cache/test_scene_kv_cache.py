@@ -23,7 +23,7 @@ from filmkit.core.geometry import Box, Frame
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.numbers import format_short
 from filmkit.core.picture_map import panels_on
-from filmkit.core.records import BeatRecord
+from filmkit.core.records import BeatRecord, StageSettings
 from filmkit.core.stage import Stage, StageError
 from filmkit.core.view import LayerView
 from filmkit.render.quality import ASPECTS, DEFAULT_ASPECT, quality_of
@@ -35,6 +35,7 @@ from scenes.kv_cache.token_cost import TokenCost
 from scenes.kv_cache.token_volumes import TokenVolumes, token_tensor
 from tests.support.checkout import SHIPPED
 from tests.support.figures import all_texts, spelled, unexplained
+from tests.support.kinds import SHIPPED_KIND, trace_of_kind
 from tests.support.occlusion import COLUMNS, ROWS, picture
 from tests.support.staging import BeatPicture, complaints, play
 from tests.support.traces import make_trace, replaced
@@ -252,6 +253,13 @@ def test_the_counters_are_counted_from_shapes(pictures: dict[str, BeatPicture]) 
     naive = sum(full(tokens) for tokens in range(10, 15))
     texts = {item.text for item in pictures["token_by_token"].texts}
     assert {f"{cached / 1e6:.1f}", f"{naive / 1e6:.1f}"} <= texts
+
+
+def test_the_counters_count_in_the_units_of_the_language() -> None:
+    place = KVCache.beat_names().index("token_by_token")
+    pictures = play(KVCache, trace_of_kind(SHIPPED_KIND), StageSettings(language="zh"))
+    texts = {item.text for item in pictures[place].texts}
+    assert {"1,251", "5,354", "万"} <= texts
 
 
 # The volume and its cost
