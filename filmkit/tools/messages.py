@@ -204,8 +204,8 @@ def _already_in(path: Path) -> list[Path]:
 def main(arguments: list[str]) -> int:
     """Bring catalogues up to date, and print what is to be done; return 1 if that is anything.
 
-    If a code is not that of a language, or a file is not there, a line says so, and 2 is returned. A
-    file that cannot be read is named too, and stays as it is.
+    If a code is not that of a language, or a file is not there, a line says so, and 2 is returned.
+    A file that cannot be read is named too, and stays as it is.
 
     Parameters
     ----------

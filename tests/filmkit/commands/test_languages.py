@@ -221,12 +221,11 @@ def test_two_scenes_of_a_folder_have_one_catalogue(folder: Path) -> None:
     other = folder / "another.py"
     other.write_text(SCENE.replace("a word", "another word"))
     assert messages.main(["fr", str(other)]) == 1
-    found = {message.id: message.string for message in read_catalogue(path)}
-    assert found["a word"] == "un mot"
-    assert "another word" in found
+    assert read_catalogue(path).get("a word").string == "un mot"
+    assert "another word" in read_catalogue(path)
     other.unlink()
     assert messages.main(["fr", str(folder / "my_scene.py")]) == 0
-    assert "another word" not in path.read_text("utf-8")
+    assert "another word" not in read_catalogue(path)
 
 
 def test_a_cluster_draws_its_words(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
