@@ -45,7 +45,7 @@ function onKey(event) {
     event.preventDefault();
     return byId("black").close();
   }
-  if (key !== "a") noticeSomebody();
+  if (key !== "a") noticeSomebody(page);
   if (event.target.closest?.("input:not([type=range])") && !key.startsWith("Page")) return;
   const open = page.querySelector("dialog[open]");
   if (open && !(open.classList.contains("live") && REMOTE.includes(key))) return;
@@ -57,7 +57,7 @@ function onKey(event) {
   action(page);
 }
 document.addEventListener("keydown", onKey);
-document.addEventListener("pointerdown", noticeSomebody);
+document.addEventListener("pointerdown", () => noticeSomebody());
 
 const BUTTONS = {
   back: () => go(state.index - 1, false),
@@ -107,7 +107,8 @@ function openOverview() {
       button.addEventListener("click", () => {
         go(i, false);
       });
-      return several && STARTS_SCENE[i] ? [makeElement("h2", slide.scene), button] : [button];
+      const named = several && STARTS_SCENE[i] && slide.scene !== slide.title;
+      return named ? [makeElement("h2", slide.scene), button] : [button];
     })
   );
   openDialog(byId("overview"));

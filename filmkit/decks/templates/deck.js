@@ -254,14 +254,13 @@ function toggleNotes(on = byId("notes").hidden) {
   toggle("notes-button", "noted", on);
 }
 
-let gone = 0;
-
-function showMessage(text) {
-  const toast = byId("toast");
+// On the page whose key was pressed: the audience sees nothing of what the speaker's window says.
+function showMessage(text, page = document) {
+  const toast = page.getElementById("toast");
   toast.textContent = text;
   toast.hidden = false;
-  clearTimeout(gone);
-  gone = setTimeout(() => (toast.hidden = true), 6000);
+  clearTimeout(toast.gone);
+  toast.gone = setTimeout(() => (toast.hidden = true), 6000);
 }
 
 // The value under the pointer.

@@ -8,9 +8,9 @@ function offerLive() {
   if (kind) byId("live-words").textContent = WORDS[`live_${kind}`];
 }
 
-function openLive() {
+function openLive(page) {
   const kind = slides[state.index].live;
-  if (!kind) return showMessage(WORDS.noLive);
+  if (!kind) return showMessage(WORDS.noLive, page);
   if (kind === "rows") return following.token === null ? startFollowing() : stopFollowing();
   leave();
   if (state.mode === "plays") pauseOrResume();

@@ -46,10 +46,10 @@ function hideLaser() {
   laser.hidden = true;
 }
 
-function toggleLaser() {
+function toggleLaser(page) {
   talk.laser = !talk.laser;
   stage.classList.toggle("points", talk.laser);
-  showMessage(talk.laser ? WORDS.laserOn : WORDS.laserOff);
+  showMessage(talk.laser ? WORDS.laserOn : WORDS.laserOff, page);
   if (talk.laser && talk.pointer) showLaser(talk.pointer);
   else hideLaser();
 }
@@ -147,10 +147,10 @@ function toggleBlack() {
 
 // Repeating a beat, and going on without anybody.
 
-function toggleLoop() {
-  if (!talk.loop && !hasFilm(state.index)) return showMessage(WORDS.loopStill);
+function toggleLoop(page) {
+  if (!talk.loop && !hasFilm(state.index)) return showMessage(WORDS.loopStill, page);
   talk.loop = !talk.loop;
-  showMessage(talk.loop ? WORDS.loopOn : WORDS.loopOff);
+  showMessage(talk.loop ? WORDS.loopOn : WORDS.loopOff, page);
   if (!talk.loop) stopWaiting();
   else if (state.mode !== "plays") play();
 }
@@ -170,19 +170,19 @@ function goOn() {
   go((state.index + 1) % slides.length, true);
 }
 
-function toggleAuto() {
+function toggleAuto(page) {
   talk.auto = talk.stand = !talk.auto;
   clearTimeout(alone);
-  showMessage(talk.auto ? WORDS.autoOn : WORDS.autoOff);
+  showMessage(talk.auto ? WORDS.autoOn : WORDS.autoOff, page);
   if (!talk.auto) stopWaiting();
   else if (state.mode === "holds") goOnAfter(data.pause);
   else if (state.mode === "paused") pauseOrResume();
 }
 
 // Somebody is there: a deck that goes on by itself waits until they have left.
-function noticeSomebody() {
+function noticeSomebody(page) {
   if (!talk.stand) return;
-  if (talk.auto) showMessage(WORDS.autoPaused);
+  if (talk.auto) showMessage(WORDS.autoPaused, page);
   talk.auto = false;
   stopWaiting();
   clearTimeout(alone);

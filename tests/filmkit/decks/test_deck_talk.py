@@ -475,6 +475,9 @@ def test_keys_of_the_speakers_window_work_on_the_deck(open_deck: Open) -> None:
     assert page.is_visible("#black")
     speaker.keyboard.press("b")
     assert not page.is_visible("#black")
+    speaker.keyboard.press("l")
+    assert speaker.is_visible("#toast")
+    assert not page.is_visible("#toast"), "the audience does not see it"
     speaker.fill("#minutes", "5")
     assert index(page) == 3, "numbers typed there are no keys"
 
