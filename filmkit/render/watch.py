@@ -42,7 +42,7 @@ from filmkit.render.workers import (
 )
 from filmkit.words.captions import vtt
 
-__all__ = ["EditWatcher", "syntax_errors", "update_outputs", "watch"]
+__all__ = ["EditWatcher", "syntax_errors", "traces_of", "update_outputs", "watch"]
 
 CODE = ("filmkit", "scenes", "extract")  # folders of the project that hold code
 READ = (".py", ".po")  # how files of code and of translations end
@@ -53,7 +53,7 @@ WRITE_EVENTS = ("created", "modified", "moved", "deleted", "closed")
 
 
 class EditWatcher(FileSystemEventHandler):
-    """Watches code, translations and the trace, however an editor saves them; a context manager.
+    """Watches code, translations and traces, however an editor saves them; a context manager.
 
     Contents of files are compared, not events: a file that is renamed and written again with the
     same content has not been edited.
@@ -62,26 +62,28 @@ class EditWatcher(FileSystemEventHandler):
     ----------
     project
         The folder of the project.
-    trace_file
-        The trace file.
+    trace_files
+        The trace, and the one that it is compared with. One whose folder is not there is ignored.
     scene_files
         Files of scenes that are not the project's; other code beside them is watched too, and
         their translations.
     """
 
-    def __init__(self, project: Path, trace_file: Path, scene_files: Collection[Path] = ()) -> None:
+    def __init__(
+        self, project: Path, trace_files: Iterable[Path], scene_files: Collection[Path] = ()
+    ) -> None:
         self._folders = [project / name for name in CODE]
         self._beside = {path.resolve().parent for path in scene_files}
         self._words = {catalogue_folder(path) for path in scene_files}
-        self._trace_file = trace_file.resolve()
+        self._traces = [path.resolve() for path in trace_files]
         self._changed = threading.Event()
         self._observer = Observer()
         for folder in self._folders:
             self._observer.schedule(self, str(folder), recursive=True)
         # Only the folders themselves: one of them may be the user's home.
-        there = filter(Path.is_dir, self._words)
-        for folder in {self._trace_file.parent, *self._beside, *there}:
-            self._observer.schedule(self, str(folder))
+        for folder in {*self._beside, *self._words, *(path.parent for path in self._traces)}:
+            if folder.is_dir():
+                self._observer.schedule(self, str(folder))
         self._contents: dict[Path, bytes] = {}
         self._ended = False
 
@@ -98,13 +100,13 @@ class EditWatcher(FileSystemEventHandler):
 
     def on_any_event(self, event: FileSystemEvent) -> None:
         paths = (str(event.src_path), str(event.dest_path))
-        watched = any(path.endswith(READ) or path == str(self._trace_file) for path in paths)
+        watched = any(path.endswith(READ) or Path(path) in self._traces for path in paths)
         if watched and event.event_type in WRITE_EVENTS:
             self._changed.set()
 
     def code(self) -> list[Path]:
         """Return all files of code and of translations."""
-        return [path for path in self._contents if path != self._trace_file]
+        return [path for path in self._contents if path not in self._traces]
 
     def wait(self) -> list[Path]:
         """Wait for an edit, and return the files whose content has changed, sorted.
@@ -139,7 +141,7 @@ class EditWatcher(FileSystemEventHandler):
         files = [path for folder in self._folders for path in folder.rglob("*.p[yo]")]
         files += [path for folder in self._beside for path in folder.glob("*.py")]
         files += [path for folder in self._words for path in folder.glob("*.po")]
-        for path in (*files, self._trace_file):
+        for path in (*files, *self._traces):
             try:
                 contents[path] = path.read_bytes()
             except OSError:
@@ -173,7 +175,7 @@ def watch(request: RenderRequest, *, films: bool) -> NoReturn:
     with (
         temporary_folder() as scratch,
         open_cache(request.cache, keep=request.keep_cache) as cache,
-        EditWatcher(PROJECT, find_trace(request.trace), scene_files) as watcher,
+        EditWatcher(PROJECT, traces_of(request), scene_files) as watcher,
     ):
         shown = scratch / "shown.json"
         # All processes share one cache, even if it is a temporary one.
@@ -191,6 +193,11 @@ def watch(request: RenderRequest, *, films: bool) -> NoReturn:
                 while broken := _report_broken({*broken, *edited}):
                     edited = watcher.wait()
                     since = time.time()
+
+
+def traces_of(request: RenderRequest) -> list[Path]:
+    """Return the trace file of a request, and the one that it is compared with, if any."""
+    return [find_trace(request.trace), *([request.compare] if request.compare else [])]
 
 
 def syntax_errors(files: Iterable[Path]) -> dict[Path, str]:

@@ -22,8 +22,7 @@ from filmkit.core.scene_entry import SceneEntry
 from filmkit.render.clean_process import clean_process
 from filmkit.render.errors import explain
 from filmkit.render.request import RenderRequest
-from filmkit.render.traces import find_trace
-from filmkit.render.watch import EditWatcher, syntax_errors
+from filmkit.render.watch import EditWatcher, syntax_errors, traces_of
 from filmkit.render.workers import CLEANUP_SECONDS
 from filmkit.studio.controls import CONTROLS, Choices, ModelFacts, controls_of, requested
 from filmkit.studio.touched import TouchedBeats
@@ -200,8 +199,7 @@ class Session:
             await self._tell("error", text=str(error))
             return
         scene_file = [self._entry.file] if self._entry.file else []
-        trace_file = find_trace(self._request.trace)
-        watcher = EditWatcher(PROJECT, _existing(trace_file), scene_file)
+        watcher = EditWatcher(PROJECT, traces_of(self._request), scene_file)
         self._watching.enter_context(watcher)
         self._watcher = watcher
         threading.Thread(target=self._watch, args=(watcher,), daemon=True).start()
@@ -297,11 +295,6 @@ class Session:
     async def _tell_controls(self) -> None:
         assert self._entry is not None
         await self._tell("controls", controls=controls_of(self._entry, self._choices, self._facts))
-
-
-def _existing(trace_file: Path) -> Path:
-    """Return a path whose folder can be watched, if that of a trace is not there."""
-    return trace_file if trace_file.parent.is_dir() else find_trace(None)
 
 
 class _Artist:

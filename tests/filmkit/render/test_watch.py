@@ -76,7 +76,8 @@ def project(tmp_path: Path) -> Path:
     (tmp_path / "scenes" / "__init__.py").touch()
     for name in ("scenes/mine/locale/fr.po", "own/my_scene.py", "own/locale/fr.po"):
         (tmp_path / name).write_bytes(b"one")
-    (tmp_path / "traces" / "mine.safetensors").write_bytes(b"one")
+    for name in ("traces/mine.safetensors", "own/compared.safetensors"):
+        (tmp_path / name).write_bytes(b"one")
     return tmp_path
 
 
@@ -85,7 +86,15 @@ def edits(project: Path) -> Iterator[list[list[str]]]:
     """The files of each noticed edit, in order; the list grows."""
     noticed: list[list[str]] = []
     own = [project / "own" / "my_scene.py"]
-    with EditWatcher(project, project / "traces" / "mine.safetensors", own) as watcher:
+    traces = [
+        project / name
+        for name in (
+            "traces/mine.safetensors",
+            "own/compared.safetensors",
+            "gone/one.safetensors",
+        )
+    ]
+    with EditWatcher(project, traces, own) as watcher:
 
         def note_edits() -> None:
             # Nothing is edited once the watcher has ended.
@@ -133,6 +142,7 @@ def in_two_steps(path: Path, data: bytes) -> None:
         "own/my_scene.py",
         "own/locale/fr.po",
         "traces/mine.safetensors",
+        "own/compared.safetensors",
     ],
 )
 def test_every_way_of_saving_is_noticed(
