@@ -137,7 +137,7 @@ def show(
     ------
     ValueError
         When there is no such scene, beat, layer, head, quality, aspect, theme, palette or
-        language, or when a language needs fonts.
+        language, when a language needs fonts, or when no process may draw.
     extract.TraceError
         When the trace cannot be read.
     RuntimeError
@@ -160,6 +160,8 @@ def show(
         ("theme", theme, THEMES),
         ("palette", palette, PALETTES),
     )
+    if jobs is not None and jobs < 1:
+        raise ValueError(f"jobs is {jobs}; at least 1 process has to draw")
     with temporary_folder() as folder:
         try:
             (entry,) = scenes_named([scene])

@@ -160,6 +160,7 @@ def test_a_scene_of_one_s_own_is_shown_from_its_file(
         ({"scene": "scene_sharing", "language": "es"}, "no language 'es'; there are en, fr, zh;"),
         ({"scene": "scene_sharing", "layer": 99}, "has layers 0 to"),
         ({"scene": "scene_sharing", "head": -1}, "has heads 0 to"),
+        ({"scene": "scene_sharing", "jobs": 0}, "at least 1 process"),
     ],
 )
 def test_wrong_arguments_are_explained(arguments: dict[str, object], message: str) -> None:
