@@ -104,9 +104,7 @@ function openOverview() {
       picture.alt = "";
       button.prepend(picture);
       if (i === state.index) button.setAttribute("aria-current", "step");
-      button.addEventListener("click", () => {
-        go(i, false);
-      });
+      button.addEventListener("click", () => go(i, false));
       const named = several && STARTS_SCENE[i] && slide.scene !== slide.title;
       return named ? [makeElement("h2", slide.scene), button] : [button];
     })
