@@ -92,7 +92,7 @@ def test_latent_proportions_are_deepseeks() -> None:
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
-    with pytest.raises(KeyError, match=r"no architecture is called 'GPT-5'.*SmolLM2-135M"):
+    with pytest.raises(KeyError, match=r"there is no model 'GPT-5'.*SmolLM2-135M"):
         architecture("GPT-5")
 
 
