@@ -86,7 +86,7 @@ def stop_one(stop: signal.Signals, folder: Path) -> threading.Event:
 @pytest.mark.parametrize(
     ("stop", "jobs"),
     [
-        (signal.SIGKILL, 1),
+        pytest.param(signal.SIGKILL, 1, marks=pytest.mark.slow),
         pytest.param(signal.SIGKILL, 2, marks=pytest.mark.slow),
         pytest.param(signal.SIGSTOP, 1, marks=pytest.mark.slow),
         pytest.param(signal.SIGSTOP, 2, marks=pytest.mark.slow),

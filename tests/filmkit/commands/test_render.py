@@ -125,6 +125,7 @@ def test_name_alone_renders_the_scene(render: Render, tmp_path: Path) -> None:
         assert (stream.width, stream.height, stream.average_rate) == (854, 480, 15)
 
 
+@pytest.mark.slow
 def test_full_hd_is_the_default(render: Render, tmp_path: Path) -> None:
     assert render("scene_shapes", "--out", "here").code == 0
     with av.open(tmp_path / "here" / "scene_shapes.mp4") as film:

@@ -67,7 +67,7 @@ def test_what_stands_for_none_or_several_is_refused(name: str, message: str) -> 
     assert raised.value.param_hint == "--beat"
 
 
-@pytest.mark.parametrize("option", ["--beat", "--still"])
+@pytest.mark.parametrize("option", [pytest.param("--beat", marks=pytest.mark.slow), "--still"])
 def test_options_take_a_beginning_and_refuse_that_of_several(
     option: str, calling: Calling, tmp_path: Path
 ) -> None:

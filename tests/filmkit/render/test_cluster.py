@@ -67,9 +67,19 @@ def contents(folder: Path) -> dict[str, bytes]:
     ("jobs", "scenes", "options"),
     [
         pytest.param((1, 2), (SHAPES, OTHER), {}, marks=pytest.mark.slow),
-        ((1,), (SHAPES,), {"file_format": "png-sequence", "transparent": True}),
+        pytest.param(
+            (1,),
+            (SHAPES,),
+            {"file_format": "png-sequence", "transparent": True},
+            marks=pytest.mark.slow,
+        ),
         ((1,), (SHAPES, OTHER), {"joined": True, "captions": "burn"}),
-        ((1,), RACK, {"trace": SHIPPED, "quality": SMALL, "beat": "around_the_rack"}),
+        pytest.param(
+            (1,),
+            RACK,
+            {"trace": SHIPPED, "quality": SMALL, "beat": "around_the_rack"},
+            marks=pytest.mark.slow,
+        ),
     ],
     ids=["scenes", "pictures", "captioned film", "beat"],
 )

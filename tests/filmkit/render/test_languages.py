@@ -132,6 +132,7 @@ def test_a_changed_sentence_renders_only_tails_again(project: Project) -> None:
     assert project.render() == 0
 
 
+@pytest.mark.slow
 def test_a_mark_that_is_said_later_is_waited_for(project: Project) -> None:
     assert project.render() == 4
     project.write(
@@ -140,6 +141,7 @@ def test_a_mark_that_is_said_later_is_waited_for(project: Project) -> None:
     assert project.render() == 2
 
 
+@pytest.mark.slow
 def test_a_changed_word_on_screen_renders_the_scene_again(project: Project) -> None:
     assert project.render() == 4
     project.write(FRENCH.replace('un mot"', 'une parole"'))

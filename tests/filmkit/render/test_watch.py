@@ -333,6 +333,7 @@ def test_another_fact_is_written_into_the_captions(watching: Watching) -> None:
     watching.edit(watching.own, "WORD = 'Four'", "WORD = 'Three'")
 
 
+@pytest.mark.slow
 def test_last_good_pictures_stay_where_the_code_has_errors(watching: Watching) -> None:
     good = watching.sheet.read_bytes(), watching.film.read_bytes()
     count = len(watching.lines())

@@ -241,7 +241,9 @@ def test_a_comma_in_a_number_separates_nothing() -> None:
     assert comma.width == pytest.approx(Symbol("times 0.125").width, rel=0.05)
 
 
-@pytest.mark.parametrize("model", ["made-up model", "m" * 255])
+@pytest.mark.parametrize(
+    "model", ["made-up model", pytest.param("m" * 255, marks=pytest.mark.slow)]
+)
 def test_random_weights_are_named(model: str) -> None:
     texts = play(Attention, replaced(make_trace(), model=model))[0].texts
     assert any("random weights" in item.text for item in texts)
