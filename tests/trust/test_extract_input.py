@@ -238,7 +238,8 @@ def test_a_current_folder_that_is_deleted(model: Path, trace: Path, tmp_path: Pa
     assert error_of(run("info", "none"), 1).startswith("none: there is no such file; make it with")
 
 
-@pytest.mark.parametrize("folder", ["/nowhere", pytest.param("/dev/full", marks=SLOW)])
+@SLOW
+@pytest.mark.parametrize("folder", ["/nowhere", "/dev/full"])
 def test_no_temporary_folder_is_needed(folder: str, model: Path, tmp_path: Path) -> None:
     """So that a full one does not matter."""
     out = tmp_path / "out.safetensors"

@@ -339,6 +339,7 @@ def test_a_hostile_worker_runs_nothing_here(
     assert not masters(tmp_path)
 
 
+@pytest.mark.slow
 def test_events_of_a_hostile_worker_run_nothing_here(
     shapes: RenderRequest,
     film: bytes,
@@ -360,7 +361,9 @@ def test_events_of_a_hostile_worker_run_nothing_here(
     [
         ("another beat", "appear", "frames"),
         ("own frames", "more frames", "it has more than"),
-        ("own frames", "other size", "its frames have another size"),
+        pytest.param(
+            *("own frames", "other size", "its frames have another size"), marks=pytest.mark.slow
+        ),
         ("own frames", "another picture", "it ends with another picture"),
         ("garbage", b"", "Expecting value"),
         ("garbage", b"[]\n", "is not a result"),

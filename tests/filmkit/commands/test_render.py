@@ -201,6 +201,7 @@ def test_cache_is_shown_and_cleared(render: Render, cache_folder: Path) -> None:
     assert files(cache_folder) == ["CACHEDIR.TAG"]
 
 
+@pytest.mark.slow
 def test_cache_in_another_folder(render: Render, tmp_path: Path, cache_folder: Path) -> None:
     render("scene_shapes", "--quality", "draft", "--cache", "other_cache")
     assert len(cached(tmp_path / "other_cache" / "attention-film")) == 14

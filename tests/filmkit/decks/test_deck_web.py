@@ -232,7 +232,9 @@ def number(text: str) -> float:
     return float(text.replace("−", "-"))
 
 
-@pytest.mark.parametrize("beat", [0, 1, 2])
+@pytest.mark.parametrize(
+    "beat", [0, *(pytest.param(beat, marks=pytest.mark.slow) for beat in (1, 2))]
+)
 def test_values_under_the_pointer_come_from_the_trace(
     open_deck: Open, trace: Trace, beat: int
 ) -> None:

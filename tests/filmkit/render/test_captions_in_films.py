@@ -53,7 +53,10 @@ def track(path: Path) -> list[tuple[float, str]]:
     return [(start, text.replace("\\N", " ").replace("\n", " ")) for start, text in texts]
 
 
-@pytest.mark.parametrize("file_format", ["mp4", "mov", "webm"])
+@pytest.mark.parametrize(
+    "file_format",
+    ["mp4", *(pytest.param(name, marks=pytest.mark.slow) for name in ("mov", "webm"))],
+)
 def test_a_track_holds_the_captions(
     file_format: str, trace_file: Path, cache: Path, tmp_path: Path
 ) -> None:

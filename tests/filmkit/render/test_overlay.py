@@ -238,6 +238,7 @@ def test_stills_have_notes(folder: Path) -> None:
     assert is_noted(np.stack([np.asarray(Image.open(path)) for path in stills])) == [True] * 3
 
 
+@pytest.mark.slow
 def test_a_film_of_one_picture_has_notes_too(folder: Path, tmp_path: Path) -> None:
     """It is the picture at which the film ends, where a film shows none."""
     request = request_in(folder, file_format="png", beat="second", out=tmp_path)

@@ -63,6 +63,7 @@ def test_sheet_shows_how_every_beat_ends(trace_file: Path, tmp_path: Path) -> No
     assert in_order[0] == left
 
 
+@pytest.mark.slow
 def test_several_scenes_in_several_processes_give_the_same_sheets(
     trace_file: Path, tmp_path: Path
 ) -> None:

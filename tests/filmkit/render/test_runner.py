@@ -28,7 +28,9 @@ def trace() -> Trace:
     return make_trace()
 
 
-@pytest.mark.parametrize("frame_rate", [15, pytest.param(30, marks=pytest.mark.slow), 7])
+@pytest.mark.parametrize(
+    "frame_rate", [*(pytest.param(rate, marks=pytest.mark.slow) for rate in (15, 30)), 7]
+)
 def test_film_is_as_long_as_its_rehearsal(trace: Trace, tmp_path: Path, frame_rate: int) -> None:
     quality = Quality(854, 480, frame_rate)
     path = film(SHAPES, trace, tmp_path, quality)

@@ -326,6 +326,7 @@ def test_other_words_draw_tails_only_and_write_the_film_and_its_captions(
     assert "Two." in words(watching)
 
 
+@pytest.mark.slow
 def test_another_fact_is_written_into_the_captions(watching: Watching) -> None:
     assert "Three." in words(watching)
     watching.edit(watching.own, "WORD = 'Three'", "WORD = 'Four'")

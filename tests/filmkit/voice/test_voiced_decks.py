@@ -100,6 +100,7 @@ def test_slides_have_it_inside_their_films(request_: RenderRequest, tmp_path: Pa
     assert b'mute="1"' not in b"".join(slides)
 
 
+@pytest.mark.slow
 def test_the_gallery_is_not_muted(request_: RenderRequest) -> None:
     assert make_gallery(request_, None)
     page = (request_.out / "index.html").read_text()

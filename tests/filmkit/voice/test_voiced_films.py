@@ -149,7 +149,12 @@ def test_a_mark_is_waited_for_until_it_is_said(project: Project) -> None:
 
 
 @pytest.mark.parametrize(
-    ("file_format", "codec"), [("mp4", "aac"), ("mov", "aac"), ("webm", "opus")]
+    ("file_format", "codec"),
+    [
+        ("mp4", "aac"),
+        pytest.param("mov", "aac", marks=pytest.mark.slow),
+        pytest.param("webm", "opus", marks=pytest.mark.slow),
+    ],
 )
 def test_every_format_has_the_voice(project: Project, file_format: str, codec: str) -> None:
     project.render(file_format=file_format, captions="mux")
@@ -203,6 +208,7 @@ def test_the_video_is_the_same_with_sound(project: Project) -> None:
     assert packets() == voiced
 
 
+@pytest.mark.slow
 def test_the_same_film_again_is_the_same_file(project: Project) -> None:
     project.render()
     before = hashlib.sha256(project.film.read_bytes()).hexdigest()
@@ -246,6 +252,7 @@ def test_a_longer_sentence_renders_its_tail_alone(project: Project) -> None:
     assert len(pictures(project.film)) == length + 6
 
 
+@pytest.mark.slow
 def test_words_before_a_mark_render_the_beat_that_waits(project: Project) -> None:
     before = project.render()
     project.edit("It waits until [red]", "It waits here until [red]")
@@ -265,6 +272,7 @@ def test_another_voice_with_the_same_times_renders_nothing(
     assert measure(read_sound(project.film)).integrated == pytest.approx(LOUDNESS, abs=0.3)
 
 
+@pytest.mark.slow
 def test_without_the_voice_the_written_timing_is_back(project: Project) -> None:
     project.render()
     project.render(voice=None)
