@@ -48,8 +48,10 @@ scene_%: always $(RENDER_READY)
 test: $(TESTS_READY)
 	$(VENV_PYTHON) -m pytest -n $(TEST_PROCESSES) --dist loadfile -m "not slow" $(ARGS)
 
+# In the order of the files: the longest tests stand alone in theirs, and would come last otherwise.
 test-slow: $(TESTS_READY)
-	$(VENV_PYTHON) -m pytest -n $(TEST_PROCESSES) --dist loadfile -m slow $(ARGS)
+	$(VENV_PYTHON) -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder -m slow \
+		$(ARGS)
 
 test-all: test test-slow
 

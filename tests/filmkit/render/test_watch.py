@@ -326,7 +326,6 @@ def test_other_words_draw_tails_only_and_write_the_film_and_its_captions(
     assert "Two." in words(watching)
 
 
-@pytest.mark.slow
 def test_another_fact_is_written_into_the_captions(watching: Watching) -> None:
     assert "Three." in words(watching)
     watching.edit(watching.own, "WORD = 'Three'", "WORD = 'Four'")
@@ -334,7 +333,6 @@ def test_another_fact_is_written_into_the_captions(watching: Watching) -> None:
     watching.edit(watching.own, "WORD = 'Four'", "WORD = 'Three'")
 
 
-@pytest.mark.slow
 def test_last_good_pictures_stay_where_the_code_has_errors(watching: Watching) -> None:
     good = watching.sheet.read_bytes(), watching.film.read_bytes()
     count = len(watching.lines())
