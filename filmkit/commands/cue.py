@@ -90,7 +90,7 @@ def cue(
         if not rehearsals:
             return False
         beats = [record for record in rehearsals[entry].beats if record.narration]
-        # Opened first: whoever has pressed all the keys should not hear that it cannot be written.
+        # Opened first, so that no keys are pressed in vain if it cannot be written.
         with atomic_write(target) as part:
             cues = proposed(samples, beats) if propose else ask(beats, samples)
             sheet = CueSheet(entry.slug, recording.name, cues)

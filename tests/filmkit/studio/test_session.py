@@ -1,4 +1,4 @@
-"""What pages are told of one scene that several of them show."""
+"""Sessions of the studio: two pages that show one scene."""
 
 from __future__ import annotations
 
