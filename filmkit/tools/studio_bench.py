@@ -88,15 +88,15 @@ class StudioClient:
         """Send a message."""
         self._socket.send(json.dumps({"kind": kind, **content}))
 
-    def next_message(self) -> dict[str, Any]:
-        """Return the next message.
+    def next_message(self, timeout: float = TIMEOUT) -> dict[str, Any]:
+        """Return the next message, within so many seconds.
 
         Raises
         ------
         TimeoutError
             When none comes.
         """
-        return dict(json.loads(self._socket.recv(timeout=TIMEOUT)))
+        return dict(json.loads(self._socket.recv(timeout=timeout)))
 
     def wait_for(self, kind: str, **content: Any) -> dict[str, Any]:
         """Return the next message of a kind that has this content; others are dropped.
@@ -104,10 +104,11 @@ class StudioClient:
         Raises
         ------
         TimeoutError
-            When no message comes.
+            When none comes.
         """
+        deadline = time.monotonic() + TIMEOUT
         while True:
-            message = self.next_message()
+            message = self.next_message(deadline - time.monotonic())
             if message["kind"] == kind and content.items() <= message.items():
                 return message
 
