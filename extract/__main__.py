@@ -502,12 +502,26 @@ def info(file: Path, as_json: bool) -> None:
     if as_json:
         document = json.loads(trace.meta.to_json())
         document["proof"] = proof
+        document["sealed"] = trace.meta.schema > 1
         document["layers_with_weights"] = list(trace.layers_with_weights())
         document["tensors"] = {name: list(array.shape) for name, array in trace.tensors.items()}
         echo(escaped_json(json.dumps(document, ensure_ascii=False, indent=2)))
         return
     for name, value in _facts(trace, proof):
         echo(f"{name:<12} {value}")
+
+
+@main.command()
+@click.argument("file", metavar="TRACE", type=click.Path(path_type=Path))
+def seal(file: Path) -> None:
+    """Seal a trace again that you changed on purpose.
+
+    Whoever reads a trace compares its content with its seal, and refuses a file that was damaged.
+    What can be computed again is proved first: false numbers get no seal.
+    """
+    trace = Trace.load(file, sealed_again=True)
+    trace.save(file)
+    echo(f"{file}: proved and sealed")
 
 
 def _finite(errors: Mapping[str, float]) -> dict[str, float | None]:
@@ -544,6 +558,7 @@ def _facts(trace: Trace, proof: Mapping[str, float]) -> list[tuple[str, str]]:
         ("latents", ", ".join((meta.latent or {}).keys())),
         ("self-check", _errors(meta.self_check)),
         ("proof", _errors(proof)),
+        ("seal", "whole" if meta.schema > 1 else "none: written by an older version; see 'seal'"),
         ("published", _published(meta.published)),
         ("check", "" if meta.check is None else _verdict(meta.check["agrees"])),
         ("versions", ", ".join(f"{name} {number}" for name, number in meta.versions.items())),

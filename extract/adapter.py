@@ -16,7 +16,7 @@ import torch
 from transformers.pytorch_utils import Conv1D
 
 from extract import self_check
-from extract.attention import RotaryStyle, causal_mask, rotate
+from extract.attention import Rotation, causal_mask
 from extract.errors import UnsupportedModelError
 from extract.head_norm import HeadNorm
 
@@ -25,11 +25,12 @@ __all__ = [
     "REQUIRED_HOOKS",
     "AttentionConfig",
     "Floats",
-    "RotationTables",
     "TransformerLensAdapter",
     "as_numpy",
     "attention_kind",
     "layer_weights",
+    "rotated",
+    "rotation_tables",
     "window_of",
 ]
 
@@ -74,44 +75,26 @@ class AttentionConfig:
     sinks: bool = False
 
 
-@dataclass(frozen=True)
-class RotationTables:
-    """Rotation of queries and keys in a rotary model.
-
-    Attributes
-    ----------
-    style : {"half", "interleaved"}
-        Which channels make a pair; see `extract.attention.rotate`.
-    cos, sin : [pos, rotary_dim / 2]
-        One angle for each pair of channels; at least as many positions as there are tokens.
-    """
-
-    style: RotaryStyle
-    cos: Floats
-    sin: Floats
-
-    @property
-    def dim(self) -> int:
-        """Number of channels of a head that rotate."""
-        return 2 * int(self.cos.shape[-1])
-
-    def rotate(self, heads: Floats, mla: bool) -> Floats:
-        """Rotate the first channels of each head, in MLA the last ones; [pos, head, d_qk]."""
-        start = heads.shape[-1] - self.dim if mla else 0
-        cos, sin = self.cos[: len(heads)], self.sin[: len(heads)]
-        return rotate(heads, cos, sin, self.style, start).astype(np.float32)
+def rotation_tables(rotation: Rotation, n_positions: int) -> dict[str, Floats]:
+    """Return ``rope_cos`` and ``rope_sin`` of the trace, [pos, rotary_dim / 2]."""
+    return {"rope_cos": rotation.cos[:n_positions], "rope_sin": rotation.sin[:n_positions]}
 
 
-def _rotations(cos: Floats, sin: Floats) -> Iterator[RotationTables]:
+def rotated(rotation: Rotation, heads: Floats) -> Floats:
+    """Rotate queries or keys, [pos, head, d_qk], by a rotation of these positions or more."""
+    return rotation.at(slice(len(heads))).apply(heads).astype(np.float32)
+
+
+def _rotations(cos: Floats, sin: Floats, start: int) -> Iterator[Rotation]:
     """Yield the possible meanings of the library's tables, each [pos, rotary_dim].
 
     A table contains every angle twice: all angles followed by all angles again, or each angle next
-    to its copy.
+    to its copy.  `start` is the first channel that rotates.
     """
     half = cos.shape[-1] // 2
-    yield RotationTables("half", cos[:, :half], sin[:, :half])
-    yield RotationTables("interleaved", cos[:, :half], sin[:, :half])
-    yield RotationTables("interleaved", cos[:, ::2], sin[:, ::2])
+    yield Rotation(cos[:, :half], sin[:, :half], "half", start)
+    yield Rotation(cos[:, :half], sin[:, :half], "interleaved", start)
+    yield Rotation(cos[:, ::2], sin[:, ::2], "interleaved", start)
 
 
 def _dot_products(arrays: Mapping[str, Floats]) -> npt.NDArray[np.float64]:
@@ -161,15 +144,15 @@ class TransformerLensAdapter:
     ----------
     n_heads : int
     score_scale : float
-    rotation : RotationTables, optional
-        Only for a rotary model.
+    rotation : Rotation, optional
+        Only for a rotary model; of as many positions as there are tokens, or more.
     slopes : [n_heads], optional
         Only for an "alibi" model.
     """
 
     n_heads: int
     score_scale: float
-    rotation: RotationTables | None = None
+    rotation: Rotation | None = None
     slopes: Floats | None = None
 
     @classmethod
@@ -198,13 +181,14 @@ class TransformerLensAdapter:
         rotates = "blocks.0.attn.hook_cos" in cache
         if not (rotates or alibi):
             return plain
-        scores = plain.activations(cache, 0).get("scores")
+        arrays = plain.activations(cache, 0)
+        scores = arrays.get("scores")
         if scores is None:
             raise UnsupportedModelError(
                 "the model cannot be traced: TransformerLens does not show its scores"
             )
         if alibi:
-            bias = scores - _dot_products(plain.activations(cache, 0)) * score_scale
+            bias = scores - _dot_products(arrays) * score_scale
             slopes = (bias[:, -1, -1] - bias[:, -1, 0]) / (bias.shape[-1] - 1)
             return replace(plain, slopes=slopes.astype(np.float32))
         cos, sin = (as_numpy(cache[f"blocks.0.attn.hook_{name}"][0]) for name in ("cos", "sin"))
@@ -214,7 +198,9 @@ class TransformerLensAdapter:
                 _dot_products(adapter.activations(cache, 0)) * score_scale, scores
             )
 
-        candidates = (replace(plain, rotation=rotation) for rotation in _rotations(cos, sin))
+        # In MLA the last channels rotate, elsewhere the first ones.
+        start = arrays["q"].shape[-1] - cos.shape[-1] if "kv_latent" in arrays else 0
+        candidates = (replace(plain, rotation=r) for r in _rotations(cos, sin, start))
         return min(candidates, key=error)
 
     def activations(self, cache: Mapping[str, torch.Tensor], layer: int) -> dict[str, Floats]:
@@ -224,9 +210,9 @@ class TransformerLensAdapter:
         -------
         dict
             ``x, q, k, v, pattern, z, out`` as in `extract.trace`, and where the model has them
-            ``q_rot, k_rot, q_latent, kv_latent, k_rope``.  Also ``scores`` [n_heads, query_pos,
-            key_pos] before the softmax, 0 above the diagonal, where the library shows them; and
-            ``alibi_slopes`` [n_heads] for an "alibi" model.
+            ``q_rot, k_rot, rope_cos, rope_sin, q_latent, kv_latent, k_rope``.  Also ``scores``
+            [n_heads, query_pos, key_pos] before the softmax, 0 above the diagonal, where the
+            library shows them; and ``alibi_slopes`` [n_heads] for an "alibi" model.
 
         Raises
         ------
@@ -259,10 +245,11 @@ class TransformerLensAdapter:
         arrays["z"] = hook("hook_z").reshape(n_positions, self.n_heads, -1)
         _assert_axes(arrays, layer, self.n_heads)
         if self.rotation:
-            arrays["q_rot"] = self.rotation.rotate(arrays["q"], mla)
-            arrays["k_rot"] = self.rotation.rotate(arrays["k"], mla)
+            arrays["q_rot"] = rotated(self.rotation, arrays["q"])
+            arrays["k_rot"] = rotated(self.rotation, arrays["k"])
+            arrays |= rotation_tables(self.rotation, n_positions)
             if mla:
-                arrays["k_rope"] = arrays["k_rot"][:, 0, -self.rotation.dim :]
+                arrays["k_rope"] = arrays["k_rot"][:, 0, self.rotation.start :]
         if f"blocks.{layer}.attn.hook_attn_scores" in cache:
             arrays |= self._scores(hook("hook_attn_scores"), arrays)
         return arrays

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -29,7 +29,6 @@ __all__ = [
     "LayerActivations",
     "LayerShape",
     "MultiplyAdds",
-    "RotaryStyle",
     "Rotation",
     "as_float64",
     "attend",
@@ -43,13 +42,12 @@ __all__ = [
     "pool_kv_heads",
     "project",
     "rotary_angles",
-    "rotate",
+    "rotated_pairs",
     "softmax",
     "total_variation",
 ]
 
 Array = NDArray[np.float64]
-RotaryStyle = Literal["half", "interleaved"]
 
 
 def as_float64(values: ArrayLike) -> Array:
@@ -258,73 +256,91 @@ def rotary_angles(positions: ArrayLike, dim: int, base: float = 10_000.0) -> Arr
     return np.outer(as_float64(positions), frequencies)
 
 
-def rotate(
-    heads: ArrayLike, cos: ArrayLike, sin: ArrayLike, style: RotaryStyle, start: int = 0
-) -> Array:
-    """Rotate pairs of channels by the angles of their position.
-
-    Parameters
-    ----------
-    heads : (position, head, width)
-    cos, sin : (position, n_pairs)
-        Cosine and sine of one angle for each pair of channels; some models scale both.
-    style : {"half", "interleaved"}
-        "half" pairs channel i with i + n_pairs, "interleaved" 2i with 2i + 1.
-    start : int
-        The first channel that rotates.
-
-    Returns
-    -------
-    (position, head, width)
-        The other channels are unchanged.
-    """
-    heads, cos, sin = as_float64(heads), as_float64(cos), as_float64(sin)
-    n_pairs = cos.shape[-1]
-    first = start + (np.arange(n_pairs) if style == "half" else 2 * np.arange(n_pairs))
-    second = first + (n_pairs if style == "half" else 1)
-    cos, sin = cos[:, None], sin[:, None]  # (position, 1, n_pairs)
-    a, b = heads[..., first], heads[..., second]
-    rotated = heads.copy()
-    rotated[..., first] = a * cos - b * sin
-    rotated[..., second] = b * cos + a * sin
-    return rotated
+def rotated_pairs(n_pairs: int, style: str, start: int = 0) -> NDArray[np.int_]:
+    """Return the two channels of each pair that a `Rotation` turns together, (n_pairs, 2)."""
+    index = np.arange(n_pairs)
+    first, apart = (index, n_pairs) if style == "half" else (2 * index, 1)
+    return start + np.stack([first, first + apart], axis=1)
 
 
 @dataclass(frozen=True, eq=False)
 class Rotation:
     """Rotation of pairs of channels by angles that depend on the position.
 
-    The first ``2 * n_pairs`` channels of each head rotate and the others are unchanged, which
+    ``2 * n_pairs`` neighbouring channels of each head rotate and the others are unchanged, which
     includes models that rotate only a part of each head.  The dot product of a rotated query and a
     rotated key depends on the difference of their angles, so only on the distance between their
     positions.
 
     Attributes
     ----------
-    angles : (position, n_pairs)
-        Radians.
+    cos, sin : (position, n_pairs)
+        Cosine and sine of one angle for each pair of channels; some models scale both.
     style : {"half", "interleaved"}
         Which two channels make pair ``i``: ``(i, i + n_pairs)`` for "half" (Llama, GPT-NeoX),
         ``(2 i, 2 i + 1)`` for "interleaved" (the original formulation, DeepSeek).
+    start : int
+        The first channel that rotates.
     """
 
-    angles: Array
-    style: RotaryStyle = "half"
+    cos: NDArray[Any]
+    sin: NDArray[Any]
+    style: str = "half"
+    start: int = 0
+
+    @classmethod
+    def by_angles(cls, angles: ArrayLike, style: str = "half") -> Rotation:
+        """Return the rotation by these angles, (position, n_pairs), in radians."""
+        angles = as_float64(angles)
+        return cls(np.cos(angles), np.sin(angles), style)
+
+    @property
+    def pairs(self) -> NDArray[np.int_]:
+        """The two channels of each pair, (n_pairs, 2)."""
+        return rotated_pairs(self.cos.shape[-1], self.style, self.start)
+
+    @property
+    def steps(self) -> Array:
+        """The angle of each pair from one position to the next, (n_pairs,), in radians.
+
+        It needs two positions.
+        """
+        factors = self._factors
+        return np.asarray(np.angle(factors[1] * factors[0].conj()))
 
     def apply(self, x: ArrayLike) -> Array:
         """Rotate every head of `x`, (position, head, width), by the angles of its position."""
         x = as_float64(x)
-        n_pairs = self.angles.shape[1]
-        if x.shape[0] != self.angles.shape[0] or x.shape[-1] < 2 * n_pairs:
+        if x.shape[0] != len(self.cos) or x.shape[-1] <= self.pairs.max():
             raise ValueError(
-                f"angles {self.angles.shape} do not fit {x.shape}: need one row per position and "
-                "at most half as many pairs as the head is wide"
+                f"angles {self.cos.shape} do not fit {x.shape}: need one row per position and "
+                "channels for every pair"
             )
-        return rotate(x, np.cos(self.angles), np.sin(self.angles), self.style)
+        return self._multiplied(x, self._factors[:, None])
+
+    def further(self, x: ArrayLike, positions: float) -> Array:
+        """Rotate queries or keys, (..., width), as if they stood some positions further along.
+
+        A fraction rotates by a part of the angle from one position to the next.
+        """
+        return self._multiplied(as_float64(x), np.exp(1j * positions * self.steps))
 
     def at(self, positions: slice) -> Rotation:
         """Return the rotation of a range of positions."""
-        return replace(self, angles=self.angles[positions])
+        return replace(self, cos=self.cos[positions], sin=self.sin[positions])
+
+    @property
+    def _factors(self) -> NDArray[np.complex128]:
+        """The rotations as complex numbers, (position, n_pairs)."""
+        return np.asarray(as_float64(self.cos) + 1j * as_float64(self.sin))
+
+    def _multiplied(self, x: Array, factors: NDArray[np.complex128]) -> Array:
+        """Return `x` with its pairs of channels, as complex numbers, times factors."""
+        first, second = self.pairs.T
+        rotated = x.copy()
+        turned = (x[..., first] + 1j * x[..., second]) * factors
+        rotated[..., first], rotated[..., second] = turned.real, turned.imag
+        return rotated
 
 
 # --- A whole layer --------------------------------------------------------------------------------

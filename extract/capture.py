@@ -36,7 +36,7 @@ from extract.models import DEFAULT_GENERATED
 from extract.module_hooks import attention_modules, layer_inputs, record
 from extract.module_reader import ModuleReader
 from extract.token_sequence import ProgressCallback, TokenSequence, logits_of, token_text
-from extract.trace import SCHEMA, TOP_TOKENS, ModelSource, Trace, TraceMeta
+from extract.trace import ROTATION, SCHEMA, TOP_TOKENS, ModelSource, Trace, TraceMeta
 from extract.unsupported import has_hidden_steps, refuse_unsupported
 
 __all__ = ["ProgressCallback", "attention_inputs", "trace_model"]
@@ -141,6 +141,7 @@ def trace_model(
         top_tokens=tuple(
             tuple(token_text(tokenizer, int(token)) for token in row) for row in top_ids
         ),
+        norm_eps=config.norm_eps,
         qk_norm=config.qk_norm,
         windows=config.windows,
         score_cap=config.score_cap,
@@ -175,8 +176,14 @@ def _checked_tensors(
                 cap=config.score_cap,
             )
         )
-        stored = arrays.keys() - {"scores", "alibi_slopes"}
-        tensors |= {Trace.tensor_name(name, layer): arrays[name] for name in sorted(stored)}
+        for name in sorted(arrays.keys() - {"scores", "alibi_slopes"}):
+            of_layer = Trace.tensor_name(name, layer)
+            # Most models rotate alike in all layers, and store it once.
+            shared = name in ROTATION and np.array_equal(
+                tensors.setdefault(name, arrays[name]), arrays[name]
+            )
+            if not shared:
+                tensors[of_layer] = arrays[name]
     if forward.slopes is not None:
         tensors["alibi_slopes"] = forward.slopes
     progress("self-check", config.n_layers, config.n_layers)
@@ -376,7 +383,7 @@ def _run_wrapped(unwrapped: Any, bridge: Any, ids: Sequence[int]) -> _ForwardPas
         d_model=first["x"].shape[-1],
         d_qk=first["q"].shape[-1],
         d_v=first["v"].shape[-1],
-        rotary_dim=rotation.dim if rotation else 0,
+        rotary_dim=rotation.pairs.size if rotation else 0,
         rotary_style=rotation.style if rotation else "",
         score_scale=scale,
         norm_eps=_norm_eps(bridge),

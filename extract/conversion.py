@@ -46,7 +46,7 @@ from extract.conversion_model import (
     gather_statistics,
     run,
 )
-from extract.conversion_names import CONVERTED_WEIGHTS
+from extract.conversion_names import CONVERSION_PREFIXES, CONVERTED_WEIGHTS
 from extract.conversion_report import (
     CONVERSION_TOKENS,
     ConversionReport,
@@ -77,7 +77,7 @@ from extract.trace import Trace
 
 __all__ = ["Settings", "convert"]
 
-_VERSION = 1
+_VERSION = 2
 """Changes whenever pieces of an older run would not fit."""
 
 _SEED = 0
@@ -308,7 +308,7 @@ class _Run:
         own = {
             name: array
             for name, array in self.trace.tensors.items()
-            if not name.startswith(("mla.", "rung.", "merged."))
+            if not name.startswith(CONVERSION_PREFIXES)
         }
         made = Trace(replace(meta, conversion=asdict(report)), {**own, **tensors})
         made.validate()
@@ -436,15 +436,22 @@ class _Run:
     def _keep_rung(
         self, row: Row, layers: Sequence[Layer], known: Sequence[LayerStatistics], file: Path
     ) -> Row:
-        """Write the featured head's keys, values and pattern; return the row with their errors."""
+        """Write the featured head's keys, values and pattern; return the row with their errors.
+
+        So that the pattern can be computed again, queries and keys as used in the scores are
+        written too.
+        """
         featured = self.trace.meta.featured
-        kv_head = self.trace.kv_head(featured.head)
+        kv_head, n_kv_heads = self.trace.kv_head(featured.head), self.trace.meta.n_kv_heads
         found: dict[str, Tensor] = {}
 
         def watch(number: int, x: Tensor, projected: Projected, out: Tensor) -> None:
             if number != featured.layer:
                 return
             found["pattern"] = pattern(projected, layers[number].scale)[0, featured.head]
+            found["q_used"] = projected.q[0, featured.head]
+            # All query heads may share one key.
+            found["k_used"] = projected.k[0, kv_head * projected.k.shape[1] // n_kv_heads]
             made, original, exact = (
                 layers[number],
                 self.layers[number].to(torch.float64),

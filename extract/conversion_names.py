@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 __all__ = [
+    "CONVERSION_PREFIXES",
     "CONVERTED_WEIGHTS",
     "conversion_axes",
     "conversion_dtype",
@@ -21,6 +22,9 @@ __all__ = [
 
 CONVERTED_WEIGHTS = ("W_QR", "W_KR", "W_DKV", "W_UK", "W_UV", "b_QR", "b_KR", "b_O")
 """The new weights of a converted layer, stored as float16."""
+
+CONVERSION_PREFIXES = ("mla.", "rung.", "merged.")
+"""How the names of a conversion's tensors begin."""
 
 _OPTIONAL_WEIGHTS = ("b_QR", "b_KR")
 
@@ -65,7 +69,9 @@ def conversion_axes(
     for way, numbers in rungs(tensors):
         for name, width in (("k", "d_qk"), ("v", "d_v"), ("pattern", "pos")):
             required[f"rung.{way}.{numbers}.{name}"] = ("pos", width)
-    if not any(name.startswith(("mla.", "rung.", "merged.")) for name in tensors):
+        for name in ("q_used", "k_used"):
+            optional[f"rung.{way}.{numbers}.{name}"] = ("pos", f"used_{way}_{numbers}")
+    if not any(name.startswith(CONVERSION_PREFIXES) for name in tensors):
         return required, optional
     for name, axes in _AXES.items():
         if name not in _OPTIONAL_WEIGHTS:
@@ -97,6 +103,9 @@ def conversion_sizes(tensors: Tensors, featured: int) -> dict[str, int]:
     ):
         # A missing tensor is reported by its name, not by its axis.
         sizes[axis] = tensors[name].shape[-1] if name in tensors and tensors[name].ndim else 0
+    for way, numbers in rungs(tensors):
+        used = tensors.get(f"rung.{way}.{numbers}.q_used")
+        sizes[f"used_{way}_{numbers}"] = used.shape[-1] if used is not None and used.ndim else 0
     return sizes
 
 

@@ -6,14 +6,18 @@ Neither this module nor what it reads needs torch.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from extract.errors import TraceError
 from extract.json_records import from_json
-from extract.trace import Trace
+
+if TYPE_CHECKING:
+    from extract.trace import Trace
 
 __all__ = [
     "CONTINUATION",
     "CONVERSION_TOKENS",
+    "RUNG_WAYS",
     "WAYS",
     "WINDOW",
     "Contest",
@@ -40,6 +44,10 @@ CONTINUATION = 8
 WAYS = ("model", "mqa", "mqa_fitted", "latent_then_rotate", "mla")
 """The ways that a row can be about: the model itself, MQA by the mean, MQA with a fitted key and
 value, a latent whose keys are rotated (a), and MLA with a rotated shared key (b)."""
+
+
+RUNG_WAYS = WAYS[3:]
+"""The ways whose keys, values and pattern a trace holds at every size of the ladder."""
 
 
 @dataclass(frozen=True)

@@ -9,16 +9,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import ArrayLike
-
 from extract.attention import Array, as_float64
 from extract.forms import both_forms
 from extract.latent import PatternDistance
 from extract.sharing import share_heads
 from extract.trace import Trace
 
-__all__ = ["Duel", "Side", "duel", "rotated_as_keys"]
+__all__ = ["Duel", "Side", "duel"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,9 +69,9 @@ def duel(trace: Trace, layer: int) -> Duel:
         # The latent is fitted to what differs from key to key; rotated, a mean matters.
         lost = as_float64(trace.get(trace.unrotated("k"), layer)) - keys
         keys = keys + lost[int(meta.has_bos) : meta.n_prompt].mean(axis=0)
-    attention = trace.attend(
-        layer, trace.queries(layer), rotated_as_keys(trace, layer, keys), forms.naive.v
-    )
+    if trace.rotates:
+        keys = trace.rotation(layer).apply(keys)
+    attention = trace.attend(layer, trace.queries(layer), keys, forms.naive.v)
 
     def side(numbers: int, pattern: Array) -> Side:
         ends = (p[:, : meta.n_prompt] for p in (own, pattern))
@@ -87,32 +84,3 @@ def duel(trace: Trace, layer: int) -> Duel:
         shared=side(width, share_heads(trace, layer, 1).pattern),
         latent=side(forms.n_cached, attention.pattern),
     )
-
-
-def rotated_as_keys(trace: Trace, layer: int, keys: ArrayLike) -> Array:
-    """Rotate keys, (position, n_kv_heads, d_qk), by the angles by which the layer rotates its own.
-
-    In a model without rotation they stay as they are.
-    """
-    rotated = as_float64(keys).copy()
-    if not trace.rotates:
-        return rotated
-    meta = trace.meta
-    half = meta.rotary_dim // 2
-    first = np.arange(half) if meta.rotary_style == "half" else 2 * np.arange(half)
-    second = first + (half if meta.rotary_style == "half" else 1)
-    # Pairs of channels as complex numbers: a rotation is one complex factor, the same for all
-    # heads. A trace does not hold it, so it is the one that fits all heads best.
-    before, after, pairs = (
-        heads[..., first] + 1j * heads[..., second]
-        for heads in (
-            as_float64(trace.get(trace.unrotated("k"), layer)),
-            as_float64(trace.keys(layer)),
-            rotated,
-        )
-    )
-    lengths = (np.abs(before) ** 2).sum(axis=1)
-    factors = (before.conj() * after).sum(axis=1) / np.where(lengths, lengths, 1.0)
-    turned = pairs * factors[:, None]
-    rotated[..., first], rotated[..., second] = turned.real, turned.imag
-    return rotated

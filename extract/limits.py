@@ -7,6 +7,8 @@ computed, so that a file that lies about its sizes is refused at once.
 from __future__ import annotations
 
 __all__ = [
+    "MAX_DEPTH",
+    "MAX_FILE",
     "MAX_HEADS",
     "MAX_LAYERS",
     "MAX_METADATA",
@@ -58,3 +60,10 @@ MAX_VERSIONS = 100
 
 MAX_METADATA = 8_000_000
 """Characters of all metadata together."""
+
+MAX_DEPTH = 12
+"""Levels of lists and objects in the metadata; those of a conversion have 6."""
+
+MAX_FILE = 8 * 2**30
+"""Bytes of a file, which is read into memory: 500 tokens of a model of 32 layers with 32 heads make
+1 GiB."""

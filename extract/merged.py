@@ -7,12 +7,16 @@ far apart the two tokens are.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from extract.attention import Array, as_float64
-from extract.trace import Trace
+from extract.attention import Array, Rotation, as_float64
+
+if TYPE_CHECKING:
+    from extract.trace import Trace
 
 __all__ = ["MergedMatrix"]
 
@@ -23,53 +27,61 @@ class MergedMatrix:
     Parameters
     ----------
     trace : Trace
-        Of a model that rotates the whole of its queries and keys.
+        Of a model that rotates queries and keys, with the weights of the layer.
     layer, head : int
     """
 
     def __init__(self, trace: Trace, layer: int, head: int) -> None:
         self.trace, self.layer, self.head = trace, layer, head
         self.kv_head = trace.kv_head(head)
-        meta = trace.meta
-        half = meta.rotary_dim // 2
-        style = meta.rotary_style == "half"
-        self._first = np.arange(half) if style else 2 * np.arange(half)
-        self._second = self._first + (half if style else 1)
 
     @cached_property
-    def _turns(self) -> Array:
-        """The rotation of each position, (position, pairs), as complex factors.
+    def _rotation(self) -> Rotation:
+        return self.trace.rotation(self.layer)
 
-        A trace does not hold them; they are those that fit the keys of all heads best.
-        """
-        trace = self.trace
-        before, after = (
-            self._pairs(as_float64(trace.get(name, self.layer)))
-            for name in (trace.unrotated("k"), trace.used("k"))
-        )
-        factors = (before.conj() * after).sum(axis=1) / (np.abs(before) ** 2).sum(axis=1)
-        return np.asarray(factors / np.abs(factors))
+    @cached_property
+    def _weights(self) -> tuple[Array, Array]:
+        """W_Q and W_K of the head, each (d_model, d_qk)."""
+        W_Q, W_K = (as_float64(self.trace.weights(name, self.layer)) for name in ("W_Q", "W_K"))
+        return W_Q[:, self.head], W_K[:, self.kv_head]
 
-    def _pairs(self, heads: Array) -> Array:
-        return np.asarray(heads[..., self._first] + 1j * heads[..., self._second])
+    @cached_property
+    def _grams(self) -> tuple[Array, Array]:
+        """The products of W_Q and of W_K with themselves, each (d_qk, d_qk)."""
+        W_Q, W_K = self._weights
+        return W_Q.T @ W_Q, W_K.T @ W_K
 
     def rotated(self, queries: Array, distance: int) -> Array:
         """Return queries (..., d_qk) times R(d)."""
-        turned = queries.copy()
-        pairs = self._pairs(queries) * self._turns[distance] * self._turns[0].conj()
-        turned[..., self._first], turned[..., self._second] = pairs.real, pairs.imag
-        return turned
+        return self._rotation.further(queries, distance)
 
     def matrix(self, distance: int) -> Array:
-        """Return M(d), (d_model, d_model); the distance is less than the trace's positions."""
-        W_Q = as_float64(self.trace.weights("W_Q", self.layer))[:, self.head]
-        W_K = as_float64(self.trace.weights("W_K", self.layer))[:, self.kv_head]
+        """Return M(d), (d_model, d_model)."""
+        W_Q, W_K = self._weights
         return np.asarray(self.rotated(W_Q, distance) @ W_K.T)
 
-    def change(self, distance: int) -> float:
-        """Return how much M(d) differs from M(0), relative to it."""
-        start = self.matrix(0)
-        return float(np.linalg.norm(self.matrix(distance) - start) / np.linalg.norm(start))
+    def changes(self, distances: Sequence[int]) -> Array:
+        """Return how much M(d) differs from the M(d) of the first distance, relative to it."""
+        products = self._products(distances)
+        lost = products[0, 0] - 2 * products[0] + products.diagonal()
+        return np.asarray(np.sqrt(np.maximum(lost, 0.0) / products[0, 0]))
+
+    def best_single(self, distances: Sequence[int]) -> float:
+        """Return what the best single matrix for some distances, their mean, misses of them."""
+        products = self._products(distances)
+        lost = products.trace() - products.sum() / len(products)
+        return float(np.sqrt(max(lost, 0.0) / products.trace()))
+
+    def _products(self, distances: Sequence[int]) -> Array:
+        """Return the sum over all entries of M(a) times M(b), without forming either.
+
+        Returns
+        -------
+        (distance, distance)
+        """
+        queries, keys = self._grams
+        R = np.stack([self.rotated(np.eye(len(queries)), d) for d in distances])
+        return np.asarray(np.tensordot(R, queries @ R @ keys, axes=((1, 2), (1, 2))))
 
     def scores(self, query: int, key: int, distances: int) -> Array:
         """Return the scaled scores of two positions if they were 0, 1, 2 ... apart."""

@@ -7,14 +7,21 @@ Counterpart of `extract.adapter` for models of which TransformerLens does not sh
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from extract.adapter import AttentionConfig, Floats, RotationTables, as_numpy, attention_kind
-from extract.attention import capped, causal_mask
+from extract.adapter import (
+    AttentionConfig,
+    Floats,
+    as_numpy,
+    attention_kind,
+    rotated,
+    rotation_tables,
+)
+from extract.attention import Rotation, capped, causal_mask
 from extract.errors import UnsupportedModelError
 from extract.head_norm import NORM_KINDS, HeadNorm
 from extract.module_hooks import AttentionCall, ModuleRecord
@@ -41,14 +48,14 @@ class ModuleReader:
     records : sequence of ModuleRecord
         One for each layer.
     config : AttentionConfig
-    rotations : sequence of RotationTables or None
+    rotations : sequence of Rotation or None
         One for each layer; None where nothing is rotated.
     """
 
     name: str
     records: Sequence[ModuleRecord]
     config: AttentionConfig
-    rotations: Sequence[RotationTables | None]
+    rotations: Sequence[Rotation | None]
 
     @classmethod
     def from_records(
@@ -71,7 +78,7 @@ class ModuleReader:
         """
         rotations = [_rotation(name, layer, entry) for layer, entry in enumerate(several)]
         styles = {rotation.style if rotation else "" for rotation in rotations}
-        dims = {rotation.dim if rotation else 0 for rotation in rotations}
+        dims = {rotation.pairs.size if rotation else 0 for rotation in rotations}
         if len(styles) > 1 or len(dims) > 1:
             raise UnsupportedModelError(
                 f"{name} cannot be traced truthfully: it has layers without rotation among rotated "
@@ -112,7 +119,7 @@ class ModuleReader:
         return cls(name, records, config, rotations)
 
     def activations(self, layer: int) -> dict[str, Floats]:
-        """Return a layer's activations by their names in the trace, and gains of its norms.
+        """Return a layer's activations by their names in the trace, gains of norms among them.
 
         Also ``scores`` [n_heads, query_pos, key_pos] before the softmax, 0 for hidden keys.
         """
@@ -129,9 +136,10 @@ class ModuleReader:
         if rotation is not None:
             for letter in ("q", "k"):
                 unrotated = arrays.get(f"{letter}_norm", arrays[letter])
-                arrays[f"{letter}_rot"] = rotation.rotate(unrotated, mla)
+                arrays[f"{letter}_rot"] = rotated(rotation, unrotated)
+            arrays |= rotation_tables(rotation, len(arrays["x"]))
             if mla:
-                arrays["k_rope"] = arrays["k_rot"][:, 0, -rotation.dim :]
+                arrays["k_rope"] = arrays["k_rot"][:, 0, rotation.start :]
         keys = np.repeat(as_numpy(call.k), config.n_heads // config.n_kv_heads, axis=0)
         scores = config.score_scale * (as_numpy(call.q).astype(np.float64) @ keys.swapaxes(1, 2))
         n_tokens, window = len(arrays["x"]), config.windows[layer] if config.windows else 0
@@ -383,7 +391,7 @@ def _fitted_norm(
 # Rotation, scale and mask
 
 
-def _rotation(name: str, layer: int, entry: ModuleRecord) -> RotationTables | None:
+def _rotation(name: str, layer: int, entry: ModuleRecord) -> Rotation | None:
     """Return how a layer rotates; found by comparison with the model's own dot products."""
     call = entry.calls[0]
     arrays = _projected(name, layer, entry)
@@ -393,17 +401,15 @@ def _rotation(name: str, layer: int, entry: ModuleRecord) -> RotationTables | No
     own = _products(as_numpy(call.q).swapaxes(0, 1), as_numpy(call.k).swapaxes(0, 1))
     if relative_error(_products(queries, keys), own) <= TOLERANCE:
         return None
-    mla = _is_mla(entry)
 
-    def error(rotation: RotationTables) -> float:
-        return relative_error(
-            _products(rotation.rotate(queries, mla), rotation.rotate(keys, mla)), own
-        )
+    def error(rotation: Rotation) -> float:
+        return relative_error(_products(rotated(rotation, queries), rotated(rotation, keys)), own)
 
+    width = queries.shape[-1]
     candidates = [
-        rotation
+        replace(rotation, start=width - rotation.pairs.size if _is_mla(entry) else 0)
         for rotation in _candidates(entry.positions)
-        if rotation.dim <= queries.shape[-1] and len(rotation.cos) >= len(queries)
+        if rotation.pairs.size <= width and len(rotation.cos) >= len(queries)
     ]
     best = min(candidates, key=error, default=None)
     if best is None or not error(best) <= TOLERANCE:
@@ -422,7 +428,7 @@ def _products(queries: Floats, keys: Floats) -> npt.NDArray[np.float64]:
     return products
 
 
-def _candidates(positions: Any) -> Iterator[RotationTables]:
+def _candidates(positions: Any) -> Iterator[Rotation]:
     """Yield the possible meanings of what a model rotates by.
 
     A table has one angle for each pair of channels, or every angle twice: all angles and then all
@@ -432,14 +438,15 @@ def _candidates(positions: Any) -> Iterator[RotationTables]:
         return
     if not isinstance(positions, tuple):
         table = as_numpy(positions.real), as_numpy(positions.imag)
-        yield RotationTables("interleaved", *(part.reshape(-1, part.shape[-1]) for part in table))
+        cos, sin = (part.reshape(-1, part.shape[-1]) for part in table)
+        yield Rotation(cos, sin, "interleaved")
         return
     first, second = (as_numpy(part).reshape(-1, part.shape[-1]) for part in positions)
     for cos, sin in ((first, second), (second, first)):
         half = cos.shape[-1] // 2
         for every in (slice(half), slice(None, None, 2), slice(None)):
-            yield RotationTables("half", cos[:, every], sin[:, every])
-            yield RotationTables("interleaved", cos[:, every], sin[:, every])
+            yield Rotation(cos[:, every], sin[:, every], "half")
+            yield Rotation(cos[:, every], sin[:, every], "interleaved")
 
 
 def _scale(entry: ModuleRecord) -> float:

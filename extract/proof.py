@@ -6,7 +6,8 @@ what the file holds:
 * in every layer, the norm of queries and keys where the model has one, their rotation, the pattern,
   and z;
 * in the layers with weights, queries, keys, values and the output too;
-* of the latents that were fitted to a layer, their errors and pattern distances on the prompt.
+* of the latents that were fitted to a layer, their errors and pattern distances on the prompt;
+* of a conversion of the whole model, every stage and its report (`extract.conversion_check`).
 
 A stage whose arrays are not in the file is left out.
 """
@@ -19,11 +20,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from extract.attention import as_float64
+from extract.conversion_check import conversion_errors, report_errors
 from extract.errors import TraceError
 from extract.self_check import (
     TOLERANCE,
-    LayerArrays,
     largest_errors,
     relative_error,
     stage_errors,
@@ -52,9 +52,6 @@ _STAGES = (
 )
 """All stages, in the order of computation."""
 
-_LARGEST_EPS = 1e-3
-"""Upper limit for the epsilon of an RMS norm; models have 1e-5 or less."""
-
 
 class ProofError(TraceError):
     """A trace does not hold what attention computes.
@@ -78,28 +75,40 @@ def prove(trace: Trace) -> dict[str, float]:
     Returns
     -------
     dict
-        The largest error of every stage over all layers, max|a - b| / max|b|.
+        The largest error of every stage over all layers, max|a - b| / max|b|, and of a conversion
+        and its report.
 
     Raises
     ------
     ProofError
         If an error is above `extract.self_check.TOLERANCE`.
     TraceError
-        If the report on a latent is damaged.
+        If the report on a latent or on a conversion is damaged.
     """
     # What is damaged may overflow; the error that comes of it is no number, and refused as well.
     with np.errstate(all="ignore"):
         layers = [layer_errors(trace, layer) for layer in range(trace.meta.n_layers)]
+        converted, told = conversion_errors(trace), report_errors(trace)
     largest = _in_order(largest_errors(layers))
-    for layer, errors in enumerate(layers):
-        for stage, error in errors.items():
-            if not error <= TOLERANCE:
-                raise ProofError(
-                    f"'{stage}' of layer {layer}, computed again from the stage before it, differs "
-                    f"by {error:.1e} (limit {TOLERANCE:.0e}), so its numbers are not the model's; "
-                    "extract it again",
-                    largest,
-                )
+    checked = [
+        (f"'{stage}' of layer {layer}, computed again from the stage before it,", error)
+        for layer, errors in enumerate(layers)
+        for stage, error in errors.items()
+    ]
+    for group, errors, what in (
+        ("conversion", converted, "computed again from its matrices,"),
+        ("report", told, "in the report on the conversion, computed again,"),
+    ):
+        if errors:
+            largest[group] = float(np.max(list(errors.values())))
+        checked += [(f"'{name}', {what}", error) for name, error in errors.items()]
+    for what, error in checked:
+        if not error <= TOLERANCE:
+            raise ProofError(
+                f"{what} differs by {error:.1e} (limit {TOLERANCE:.0e}), so its numbers are not "
+                "the model's; extract it again",
+                largest,
+            )
     return largest
 
 
@@ -113,12 +122,11 @@ def layer_errors(trace: Trace, layer: int) -> dict[str, float]:
     weights = _held(trace, layer, (*_WEIGHTS, *_GAINS_AND_BIASES))
     if "alibi_slopes" in trace.tensors:
         activations["alibi_slopes"] = trace["alibi_slopes"]
-    eps = _norm_eps(activations, weights) if "W_DKV" in weights else 0.0
     errors = stage_errors(
         activations,
         weights,
         trace.meta.score_scale,
-        eps,
+        trace.meta.norm_eps,
         qk_norm=trace.meta.qk_norm,
         window=trace.window(layer),
         cap=trace.meta.score_cap,
@@ -140,56 +148,20 @@ def _held(trace: Trace, layer: int, names: Sequence[str]) -> dict[str, Floats]:
     return {name: trace.get(name, layer) for name in names if trace.has(name, layer)}
 
 
-def _norm_eps(activations: LayerArrays, weights: LayerArrays) -> float:
-    """Return the epsilon of the norms of an MLA layer, which a trace does not hold.
-
-    It is found where it matters most, at the position with the smallest latent.
-    """
-    latent = as_float64(activations["x"]) @ weights["W_DKV"]
-    squares = (latent**2).mean(axis=-1)
-    at = squares.argmin()
-    scaled = latent[at] * weights["g_KV"]
-    factor = float(scaled @ activations["kv_latent"][at] / (scaled @ scaled))
-    eps = float(factor**-2 - squares[at]) if factor else 0.0
-    return min(max(eps, 0.0), _LARGEST_EPS)
-
-
 def _rotation_errors(trace: Trace, layer: int) -> dict[str, float]:
-    """Return the errors of rotated queries and keys, and of the shared rotated key of MLA.
-
-    A trace does not hold the angles.  At one position all query and key heads rotate by the same
-    ones, so those that fit all heads best are taken.
-    """
-    meta = trace.meta
-    unrotated = ("q", "k") if meta.qk_norm is None else ("q_norm", "k_norm")
-    rotated_names = ("q_rot", "k_rot")
-    if not all(trace.has(name, layer) for name in (*unrotated, *rotated_names)):
+    """Return the errors of rotated queries and keys, and of the shared rotated key of MLA."""
+    if not trace.has("q_rot", layer):
         return {}
-    before, after = (
-        as_float64(np.concatenate([trace.get(name, layer) for name in names], axis=1))
-        for names in (unrotated, rotated_names)
-    )
-    n_pairs = meta.rotary_dim // 2
-    half = meta.rotary_style == "half"
-    first = np.arange(n_pairs) if half else 2 * np.arange(n_pairs)
-    if meta.attention == "mla":
-        first += meta.d_qk - meta.rotary_dim
-    second = first + (n_pairs if half else 1)
-    # Pairs of channels as complex numbers: a rotation, and the factor that some models add to it,
-    # is one complex factor.
-    pairs, turned = (heads[..., first] + 1j * heads[..., second] for heads in (before, after))
-    lengths = (np.abs(pairs) ** 2).sum(axis=1)
-    factors = (pairs.conj() * turned).sum(axis=1) / np.where(lengths, lengths, 1.0)
-    rotated = before.copy()
-    rotated[..., first] = (pairs * factors[:, None]).real
-    rotated[..., second] = (pairs * factors[:, None]).imag
-    used = after[:, meta.n_heads :]
+    rotation = trace.rotation(layer)
     errors = {
-        "q_rot": relative_error(rotated[:, : meta.n_heads], after[:, : meta.n_heads]),
-        "k_rot": relative_error(rotated[:, meta.n_heads :], used),
+        f"{name}_rot": relative_error(
+            rotation.apply(trace.get(trace.unrotated(name), layer)),
+            trace.get(f"{name}_rot", layer),
+        )
+        for name in ("q", "k")
     }
     if trace.has("k_rope", layer):
-        of_heads = used[..., -meta.rotary_dim :]
+        of_heads = trace.get("k_rot", layer)[..., rotation.start :]
         shared = np.broadcast_to(trace.get("k_rope", layer)[:, None], of_heads.shape)
         errors["k_rope"] = relative_error(shared, of_heads)
     return errors

@@ -6,8 +6,8 @@ rendering never loads a model library.
 The file
 --------
 One ``.safetensors`` file.  Its metadata holds one JSON document under the key ``trace``: the
-fields of `TraceMeta`.  The key ``sha256`` holds a checksum of them and of all tensors,
-`Trace.digest`; files of older versions have none.  ``token_ids`` are the prompt and the tokens
+fields of `TraceMeta`.  The key ``seal`` holds a checksum of the whole file, see `extract.seal`;
+files of older versions have none.  ``token_ids`` are the prompt and the tokens
 after it, and every tensor covers all of them: ``pos`` below is ``len(token_ids)``.  Rows are
 queries, columns are keys.  Tensors are float32, ``top_ids`` int32.
 
@@ -71,7 +71,10 @@ A latent fitted to a layer afterwards (`extract.latent`): ``latent.L.W_DKV`` [d_
 with biases, ``latent.L.b_O`` [d_model].
 
 Once per trace: ``top_ids`` [pos, 5] and ``top_probs`` [pos, 5], the likeliest next tokens at every
-position, likeliest first; where ``positions`` is "alibi", ``alibi_slopes`` [n_heads].
+position, likeliest first; where ``positions`` is "alibi", ``alibi_slopes`` [n_heads]; where it is
+"rotary", ``rope_cos`` and ``rope_sin`` [pos, rotary_dim / 2], the cosine and sine by which each
+pair of channels rotates.  A layer that rotates by other angles has its own ``rope_cos.L`` and
+``rope_sin.L``.
 
 A trace of patterns that others published (``published`` in the metadata) holds ``pattern.L`` of
 every layer and nothing else.  Their values are rounded, so a row of n entries sums to 1 within n
@@ -86,12 +89,11 @@ The names are those of TransformerLens where it has one (``q``, ``k``, ``v``, ``
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
 import shlex
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
@@ -102,13 +104,15 @@ import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 from safetensors import numpy as safetensors_numpy
 
-from extract.attention import AttentionResult, attend, capped, causal_mask
+from extract.attention import AttentionResult, Rotation, attend, capped, causal_mask
 from extract.conversion_names import conversion_axes, conversion_dtype, conversion_sizes
 from extract.errors import TraceError
 from extract.files import OutputError, write_bytes
+from extract.limits import MAX_FILE
+from extract.older_files import completed
 from extract.plain_text import shortened
 from extract.proof import ProofError, prove
-from extract.proof_memory import is_proved, remember
+from extract.seal import broken_seal, has_seal, sealed
 from extract.trace_meta import (
     SCHEMA,
     TOP_TOKENS,
@@ -121,6 +125,7 @@ from extract.trace_meta import (
 )
 
 __all__ = [
+    "ROTATION",
     "SCHEMA",
     "TOP_TOKENS",
     "Featured",
@@ -141,8 +146,13 @@ tokens one by one, and the trace sees all of them at once."""
 
 Array = npt.NDArray[Any]
 
+ROTATION = ("rope_cos", "rope_sin")
+"""Tensors that are stored once where all layers have the same."""
+
 _METADATA_KEY = "trace"
 _CHECKSUM_KEY = "sha256"
+"""Of the content, not of the file: what version 1 had instead of a seal, in its last files."""
+
 _WEIGHTS = ("W_Q", "W_K", "W_V", "W_O")
 _MLA_WEIGHTS = ("W_DKV", "W_KR", "W_UK", "W_UV", "g_KV", "W_O")
 _MLA_LATENT_QUERY = ("W_DQ", "g_Q", "W_UQ")
@@ -193,14 +203,21 @@ class Trace:
     # Reading and writing
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Trace:
-        """Read, validate and prove a trace; what was proved before is not proved again.
+    def load(cls, path: str | os.PathLike[str], *, sealed_again: bool = False) -> Trace:
+        """Read, validate and prove a trace.
+
+        Parameters
+        ----------
+        path : path-like
+        sealed_again : bool
+            Accept a file whose seal is broken or missing, because it was changed on purpose; its
+            content is proved all the same.
 
         Raises
         ------
         TraceError
-            If the file is missing or not a valid trace; the message is one line that names the
-            file, the error and what to do.
+            If the file is missing, changed or not a valid trace; the message is one line that
+            names the file, the error and what to do.
         ProofError
             If a stage, computed again, differs from the stored one; see `prove`.
         """
@@ -208,6 +225,10 @@ class Trace:
         try:
             if path.exists() and not path.is_file():
                 raise TraceError("it is not a readable trace (not a file); name another")
+            if path.stat().st_size > MAX_FILE:
+                raise damaged(f"it has more than {MAX_FILE / 2**30:g} GiB")
+            if not sealed_again and broken_seal(path):
+                raise _changed("its seal does not fit its content")
             with safe_open(path, framework="numpy") as file:
                 metadata = file.metadata() or {}
                 if _METADATA_KEY not in metadata:
@@ -218,10 +239,14 @@ class Trace:
                 names = file.keys()
                 tensors = {name: file.get_tensor(name) for name in names}
             trace = cls(meta, tensors)
+            if meta.schema > 1 and not has_seal(path) and not sealed_again:
+                raise _changed("it has no seal")
             trace.validate()
-            trace._require_proof()
-            if metadata.get(_CHECKSUM_KEY, trace.digest) != trace.digest:
-                raise damaged("its content is not what was written: the checksum differs")
+            if meta.schema == 1:
+                if metadata.get(_CHECKSUM_KEY, trace.digest) != trace.digest and not sealed_again:
+                    raise _changed("its checksum does not fit its content")
+                trace = completed(trace)
+            trace.prove()
         except ProofError as error:
             raise ProofError(f"{path}: {error}", error.errors) from error
         except TraceError as error:
@@ -230,13 +255,15 @@ class Trace:
             raise TraceError(
                 f"{path}: there is no such file; make it with 'python -m extract'"
             ) from error
+        except MemoryError as error:
+            raise TraceError(f"{path}: it does not fit into this machine's memory") from error
         except (SafetensorError, OSError, TypeError, ValueError) as error:
             reason = next(iter(str(error).splitlines()), type(error).__name__)
-            raise damaged(f"{path}: it is not a readable trace ({reason})") from error
+            raise damaged(f"{path}: it is not a readable trace ({shortened(reason)})") from error
         return trace
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Validate and prove the trace, and write it with a checksum of its content.
+        """Validate and prove the trace, and write it with a seal; see `extract.seal`.
 
         It is written atomically, so that no incomplete file is ever left.
 
@@ -248,21 +275,20 @@ class Trace:
         path = Path(path)
         try:
             self.validate()
-            self._require_proof()
+            self.prove()
         except TraceError as error:
             raise TraceError(f"{path}: not written: {error}") from error
         tensors = {name: np.ascontiguousarray(array) for name, array in self.tensors.items()}
-        metadata = {_METADATA_KEY: self.meta.to_json(), _CHECKSUM_KEY: self.digest}
-        data = _in_fixed_order(safetensors_numpy.save(tensors, metadata=metadata))
+        metadata = {_METADATA_KEY: replace(self.meta, schema=SCHEMA).to_json()}
         try:
-            write_bytes(path, data)
+            write_bytes(path, sealed(safetensors_numpy.save(tensors, metadata=metadata)))
         except OutputError as error:
             raise TraceError(str(error)) from error
 
     def prove(self) -> dict[str, float]:
         """Compute every stage again from the stage before it, as far as the trace holds them.
 
-        `load` and `save` do so once for each content; see `extract.proof`.
+        `load` and `save` do so; see `extract.proof`.
 
         Returns
         -------
@@ -275,12 +301,6 @@ class Trace:
             If an error is too large.  The message names the first stage, its layer and its error.
         """
         return prove(self)
-
-    def _require_proof(self) -> None:
-        """Prove the trace, unless one with the same content has been proved."""
-        if not is_proved(self.digest):
-            self.prove()
-            remember(self.digest)
 
     # Tensors by name
 
@@ -392,6 +412,13 @@ class Trace:
     def used(self, name: str) -> str:
         """Return the tensor of queries ("q") or keys ("k") that is used in the scores."""
         return f"{name}_rot" if self.rotates else self.unrotated(name)
+
+    def rotation(self, layer: int) -> Rotation:
+        """Return how a layer of a model with rotary positions rotates queries and keys."""
+        cos, sin = (
+            self.get(name, layer) if self.has(name, layer) else self[name] for name in ROTATION
+        )
+        return Rotation(cos, sin, self.meta.rotary_style, self.meta.rotary_start)
 
     def queries(self, layer: int) -> Array:
         """Return the queries as used in the scores, after any rotation: [pos, n_heads, d_qk]."""
@@ -527,6 +554,13 @@ class Trace:
                     f"its metadata describes a latent of layer {shortened(key)} that it does not "
                     "hold"
                 )
+        for layer in range(self.meta.n_layers):
+            if f"latent.{layer}.W_DKV" in self.tensors and str(layer) not in (
+                self.meta.latent or {}
+            ):
+                raise damaged(
+                    f"it holds a latent of layer {layer} that its metadata do not describe"
+                )
 
     def _sizes(self) -> dict[str, int]:
         """Return the length of every axis that `_required` and `_optional` name."""
@@ -540,6 +574,7 @@ class Trace:
             "d_v": meta.d_v,
             "top": TOP_TOKENS,
             "rotary_dim": meta.rotary_dim,
+            "n_pairs": meta.rotary_dim // 2,
             "d_content": meta.d_qk - meta.rotary_dim,
         }
         # The metadata do not hold the ranks: take each from the first tensor that has it, so that
@@ -565,6 +600,11 @@ class Trace:
         yield "top_probs", ("pos", "top")
         if self.meta.positions == "alibi":
             yield "alibi_slopes", ("n_heads",)
+        if self.rotates and self.meta.schema > 1:
+            # Each layer has its own, or there is one for all of them.
+            layers = range(self.meta.n_layers)
+            if not all(self.has(name, layer) for name in ROTATION for layer in layers):
+                yield from ((name, ("pos", "n_pairs")) for name in ROTATION)
         for layer in range(self.meta.n_layers):
             yield f"x.{layer}", ("pos", "d_model")
             yield f"q.{layer}", ("pos", "n_heads", "d_qk")
@@ -608,6 +648,8 @@ class Trace:
                 yield f"b_k_norm.{layer}", ("n_kv_heads", "d_qk")
             if self.meta.attention == "mla":
                 yield f"q_latent.{layer}", ("pos", "r_q")
+            if self.rotates:
+                yield from ((f"{name}.{layer}", ("pos", "n_pairs")) for name in ROTATION)
         yield from self._conversion()[1].items()
 
     def _conversion(self) -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[str, ...]]]:
@@ -644,19 +686,12 @@ _WEIGHT_AXES: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def _in_fixed_order(data: bytes) -> bytes:
-    """Return a safetensors file whose metadata stand in alphabetical order.
-
-    The library writes them in a random order, so that the same trace would be another file, and its
-    pictures would not be found in the cache.
-    """
-    length = int.from_bytes(data[:8], "little")
-    header = json.loads(data[8 : 8 + length])
-    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
-    text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
-    # Padded to a multiple of 8 bytes, as the format asks for.
-    text += b" " * (-len(text) % 8)
-    return len(text).to_bytes(8, "little") + text + data[8 + length :]
+def _changed(what: str) -> TraceError:
+    """Return the error for a file that is not what was written."""
+    return TraceError(
+        f"damaged, or changed since it was written: {what}; extract it again, or, if you changed "
+        "it on purpose: python -m extract seal FILE"
+    )
 
 
 def _validate_pattern(

@@ -17,6 +17,7 @@ from extract.byte_tokens import BYTE_TOKENS
 from extract.errors import TraceError
 from extract.head_norm import NORM_KINDS, NORM_SPANS, HeadNorm
 from extract.limits import (
+    MAX_DEPTH,
     MAX_HEADS,
     MAX_LAYERS,
     MAX_METADATA,
@@ -32,6 +33,7 @@ from extract.limits import (
 from extract.plain_text import escaped, shortened
 
 __all__ = [
+    "LARGEST_EPS",
     "LATER_FIELDS",
     "SCHEMA",
     "TOP_TOKENS",
@@ -43,8 +45,9 @@ __all__ = [
     "validate_meta",
 ]
 
-SCHEMA = 1
-"""Version of the file format; a file of any other version is refused."""
+SCHEMA = 2
+"""Version of the file format.  Files of version 1 are read too: they have no seal (`extract.seal`),
+and what they lack is computed from what they hold (`extract.older_files`)."""
 
 TOP_TOKENS = 5
 """Number of likeliest next tokens stored for every position."""
@@ -52,7 +55,9 @@ TOP_TOKENS = 5
 _ATTENTION = ("mha", "gqa", "mqa", "mla")
 _POSITIONS = ("learned", "rotary", "alibi", "none")
 _ROTARY_STYLES = ("", "half", "interleaved")
-LATER_FIELDS = ("qk_norm", "windows", "score_cap", "sinks", "rows", "published", "conversion")
+LATER_FIELDS = (
+    *("norm_eps", "qk_norm", "windows", "score_cap", "sinks", "rows", "published", "conversion"),
+)
 """Fields that are written only where there is something to say, as older files lack them."""
 _SOURCES = ("hub", "package", "file", "folder", "memory", "synthetic", "published")
 
@@ -63,6 +68,9 @@ _SHA256 = re.compile(r"(?:[0-9a-f]{64})?")
 
 _SCALES = (1e-6, 1e3)
 """Smallest and largest factor of the scores: usually 1 / sqrt(d_qk), in no known model above 1."""
+
+LARGEST_EPS = 1e-3
+"""Largest epsilon of a norm on a latent; models have 1e-5 or less."""
 
 _LARGEST_CAP = 1e6
 """Largest cap of the scores; models have 30 to 50."""
@@ -133,7 +141,7 @@ class TraceMeta:
     Parameters
     ----------
     schema : int
-        Version of the file format, `SCHEMA`.
+        Version of the file that it was read from, or `SCHEMA`.
     model : str
         The model's name as shown on screen.
     source : ModelSource
@@ -180,6 +188,8 @@ class TraceMeta:
         What a conversion into MLA measured, as `extract.conversion_report.ConversionReport`.
     check : mapping, optional
         Result of the comparison with published figures, as `extract.check.CheckReport`.
+    norm_eps : float
+        Epsilon of the RMS norms on the latents of an MLA model; 0 for other models.
     qk_norm : HeadNorm, optional
         Norm of queries and keys between projection and rotation, if the model has one.
     windows : tuple of int
@@ -228,12 +238,18 @@ class TraceMeta:
     latent: Mapping[str, Any] | None = None
     conversion: Mapping[str, Any] | None = None
     check: Mapping[str, Any] | None = None
+    norm_eps: float = 0.0
     qk_norm: HeadNorm | None = None
     windows: tuple[int, ...] = ()
     score_cap: float = 0.0
     sinks: bool = False
     rows: tuple[int, ...] = ()
     published: Published | None = None
+
+    @property
+    def rotary_start(self) -> int:
+        """The first channel of a head that rotates: 0, but in MLA the last channels do."""
+        return self.d_qk - self.rotary_dim if self.attention == "mla" else 0
 
     def to_json(self) -> str:
         """Return the metadata as one JSON document.
@@ -254,20 +270,22 @@ class TraceMeta:
         Raises
         ------
         TraceError
-            If the text is not JSON or of another schema, or if a field is missing, unknown or of
-            the wrong type.
+            If the text is not JSON, nested too deep or of another schema, or if a field is missing,
+            unknown or of the wrong type.
         """
         _require_at_most(MAX_METADATA, len(text), "characters of metadata")
         try:
             document = json.loads(text)
         except (ValueError, RecursionError) as error:
             raise damaged(f"its metadata is not JSON ({error})") from error
+        _require_shallow(document)
         fields = _Fields(document, "its metadata")
         schema = fields.integer("schema")
-        if schema != SCHEMA:
+        if not 1 <= schema <= SCHEMA:
             advice = "update this project" if schema > SCHEMA else "extract it again"
             raise TraceError(
-                f"its schema is {schema}, and this version reads schema {SCHEMA}; {advice}"
+                f"its schema is {shortened(str(schema))}, and this version reads schema 1 to "
+                f"{SCHEMA}; {advice}"
             )
         source = _Fields(fields.take("source"), "its metadata's 'source'")
         featured = _Fields(fields.take("featured"), "its metadata's 'featured'")
@@ -310,6 +328,7 @@ class TraceMeta:
             latent=fields.optional_mapping("latent"),
             conversion=fields.optional_mapping("conversion"),
             check=fields.optional_mapping("check"),
+            norm_eps=fields.number("norm_eps") if "norm_eps" in fields else 0.0,
             qk_norm=_head_norm(fields) if "qk_norm" in fields else None,
             windows=fields.integers("windows") if "windows" in fields else (),
             score_cap=fields.number("score_cap") if "score_cap" in fields else 0.0,
@@ -320,6 +339,20 @@ class TraceMeta:
         for group in (fields, source, featured):
             group.finish()
         return meta
+
+
+def _require_shallow(document: object) -> None:
+    """Refuse a JSON document that is nested deeper than `MAX_DEPTH`."""
+    level = [document]
+    for _ in range(MAX_DEPTH):
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, dict | list)
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+    if level:
+        raise damaged(f"its metadata is nested deeper than {MAX_DEPTH} levels")
 
 
 def _head_norm(fields: _Fields) -> HeadNorm:
@@ -442,7 +475,7 @@ def validate_meta(meta: TraceMeta) -> None:
     TraceError
         One line that names the first fault.
     """
-    if meta.schema != SCHEMA:
+    if not 1 <= meta.schema <= SCHEMA:
         raise damaged(f"its schema is {meta.schema}, and this version writes schema {SCHEMA}")
     # Limits come first: what follows runs over layers, heads and tokens.
     _validate_counts(meta)
@@ -578,6 +611,8 @@ def _validate_steps(meta: TraceMeta) -> None:
         raise damaged(f"its 'qk_norm' is not a known norm: {_quoted(norm)}")
     if norm is not None and meta.attention == "mla":
         raise damaged("its 'qk_norm' and 'attention' contradict one another")
+    if not 0 <= meta.norm_eps <= (LARGEST_EPS if meta.attention == "mla" else 0.0):
+        raise damaged(f"its 'norm_eps' is {meta.norm_eps}, which does not fit {meta.attention!r}")
     n_tokens = len(meta.tokens)
     if meta.windows and not (
         len(meta.windows) == meta.n_layers

@@ -15,7 +15,6 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 
-from extract import proof_memory
 from extract.models import PACKAGED, LoadedModel, load_model
 from filmkit.render.quality import QUALITIES
 from filmkit.render.runner import manim_config
@@ -32,15 +31,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure() -> None:
     # A shell starts what runs in the background with Ctrl-C switched off, for its children too.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-@pytest.fixture(autouse=True, scope="session")
-def proved_traces(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Which traces are proved is noted in a file of the tests, not in that of the user."""
-    with pytest.MonkeyPatch.context() as patch:
-        file = tmp_path_factory.mktemp("proofs") / "proved-traces.txt"
-        patch.setenv(proof_memory.FILE_VARIABLE, str(file))
-        yield
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -21,8 +21,6 @@ __all__ = [
     "HeadView",
     "LayerView",
     "best_match",
-    "moved_along",
-    "rotary_pairs",
 ]
 
 Array = npt.NDArray[np.float64]
@@ -342,48 +340,6 @@ class HeadView:
         """
         count = self.layer.count
         return ~causal_mask(count, count, self.layer.trace.window(self.layer.layer))
-
-
-def rotary_pairs(trace: Trace) -> npt.NDArray[np.int_]:
-    """Return the pairs of channels of a head that are rotated together, (pairs, 2)."""
-    meta = trace.meta
-    half = meta.rotary_dim // 2
-    index = np.arange(half)
-    start = meta.d_qk - meta.rotary_dim if meta.attention == "mla" else 0
-    if meta.rotary_style == "interleaved":
-        return start + np.stack([2 * index, 2 * index + 1], axis=1)
-    return start + np.stack([index, index + half], axis=1)
-
-
-def moved_along(view: LayerView, row: npt.ArrayLike, steps: float) -> Array:
-    """Return a rotated query or key as it would be some places further along.
-
-    By how much one step rotates each pair of channels is measured at the second token of the
-    trace, the first that is rotated at all.
-
-    Parameters
-    ----------
-    view
-        A layer of a model that rotates queries and keys.
-    row : (d_qk,)
-        A query or a key after its rotation.
-    steps
-        How many places; a fraction is a rotation by a part of a step.
-    """
-    trace, pairs = view.trace, rotary_pairs(view.trace)
-
-    def planes(values: Array) -> npt.NDArray[np.complex128]:
-        return np.asarray(values[..., pairs[:, 0]] + 1j * values[..., pairs[:, 1]])
-
-    before, after = (
-        planes(trace.get(name, view.layer)[1].astype(np.float64))
-        for name in (trace.unrotated("q"), trace.used("q"))
-    )
-    step = np.angle((after * before.conj()).sum(axis=0))
-    moved = np.array(row, dtype=np.float64)
-    turned = planes(moved) * np.exp(1j * steps * step)
-    moved[pairs[:, 0]], moved[pairs[:, 1]] = turned.real, turned.imag
-    return moved
 
 
 def best_match(view: HeadView) -> tuple[int, int]:

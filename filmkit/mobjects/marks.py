@@ -402,7 +402,7 @@ class RotateRow(InPlaceAnimation):
     after : (1, channels)
         The row after the rotation.
     pairs : (pairs, 2)
-        Channels that are rotated together, see :func:`~filmkit.core.view.rotary_pairs`.
+        Channels that are rotated together, see :attr:`extract.attention.Rotation.pairs`.
     dial
         A dial whose hand turns by the angle of the first pair.
     source

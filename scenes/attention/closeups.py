@@ -17,7 +17,7 @@ from filmkit.core.numbers import format_number, format_percent, format_share
 from filmkit.core.printable import printable
 from filmkit.core.text import Label, Number, Symbol, TextLine, break_lines, fit_size, fit_word
 from filmkit.core.theme import current_theme
-from filmkit.core.view import HeadView, LayerView, moved_along
+from filmkit.core.view import HeadView, LayerView
 from filmkit.mobjects.head_tensors import head_tensor
 from filmkit.mobjects.marks import Outline
 from filmkit.mobjects.panel import Header, Truncated
@@ -338,8 +338,9 @@ class Meeting(Group):
     def move_along(self, steps: float) -> None:
         """Rotate both rows as if their words stood some places further along."""
         layer, (query, key) = self.view.layer, self.match
-        self.row = moved_along(layer, self.view.q_used[query], steps)
-        self.column = moved_along(layer, self.view.k_used[key], steps)
+        rotation = layer.trace.rotation(layer.layer)
+        self.row = rotation.further(self.view.q_used[query], steps)
+        self.column = rotation.further(self.view.k_used[key], steps)
         source = TensorSource(expression=_("the same row, rotated to another place"))
         for parts, values in ((self.query, self.row), (self.key, self.column)):
             for part, (start, stop) in zip(parts, self.spans, strict=True):

@@ -212,7 +212,7 @@ class Matrices(Group):
         theme = current_theme()
         matrices = [merged.matrix(d) for d in STEPS]
         norm = Norm.stretched(matrices[0])
-        self.changes = [merged.change(d) for d in STEPS]
+        self.changes = merged.changes(STEPS)
         self.panels, self.names, self.numbers = [], VGroup(), VGroup()
         whole = matrices[0].shape[0]
         drawn = min(DRAWN, whole)

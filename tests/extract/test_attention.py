@@ -74,7 +74,7 @@ def random_layer(
     rotary_dim = d_qk - d_qk % 2
     rotation = None
     if rotated and rotary_dim:
-        rotation = Rotation(rotary_angles(np.arange(n_tokens), rotary_dim, base=100.0))
+        rotation = Rotation.by_angles(rotary_angles(np.arange(n_tokens), rotary_dim, base=100.0))
     return Layer(rng.normal(size=(n_tokens, d_model)), weights, d_qk**-0.5, rotation)
 
 
@@ -197,8 +197,8 @@ def test_total_variation_is_known_by_hand() -> None:
 def test_a_quarter_turn_is_known_by_hand() -> None:
     x = np.array([[[1.0, 2.0, 3.0, 4.0, 5.0]]])
     angles = np.array([[np.pi / 2, 0.0]])
-    half = Rotation(angles, "half").apply(x)
-    interleaved = Rotation(angles, "interleaved").apply(x)
+    half = Rotation.by_angles(angles, "half").apply(x)
+    interleaved = Rotation.by_angles(angles, "interleaved").apply(x)
     np.testing.assert_allclose(half, [[[-3.0, 2.0, 1.0, 4.0, 5.0]]], **EXACT)
     np.testing.assert_allclose(interleaved, [[[-2.0, 1.0, 3.0, 4.0, 5.0]]], **EXACT)
 
@@ -209,13 +209,25 @@ def test_rotated_scores_depend_on_the_distance_only(style: Any) -> None:
     q, k = rng.normal(size=(1, 2, 6)), rng.normal(size=(1, 2, 6))
 
     def score(query_position: int, key_position: int) -> Array:
-        rotate_q = Rotation(rotary_angles([query_position], 4), style)
-        rotate_k = Rotation(rotary_angles([key_position], 4), style)
+        rotate_q = Rotation.by_angles(rotary_angles([query_position], 4), style)
+        rotate_k = Rotation.by_angles(rotary_angles([key_position], 4), style)
         scores: Array = (rotate_q.apply(q) * rotate_k.apply(k)).sum(axis=-1)
         return scores
 
     np.testing.assert_allclose(score(9, 4), score(105, 100), **EXACT)
     assert np.abs(score(9, 4) - score(9, 5)).min() > 1e-3
+
+
+@pytest.mark.parametrize("style", ["half", "interleaved"])
+def test_a_step_further_is_the_rotation_of_the_next_position(style: Any) -> None:
+    x = np.random.default_rng(3).normal(size=(6, 2, 8))
+    rotation = Rotation.by_angles(rotary_angles(np.arange(6), 4), style)
+    rotated = rotation.apply(x)
+    for position in range(6):
+        moved = rotation.further(x[position], position)
+        np.testing.assert_allclose(moved, rotated[position], **EXACT)
+    halfway = rotation.further(rotation.further(x, 0.5), 0.5)
+    np.testing.assert_allclose(halfway, rotation.further(x, 1), **EXACT)
 
 
 def test_an_odd_number_of_rotated_channels_is_refused() -> None:
@@ -224,7 +236,7 @@ def test_an_odd_number_of_rotated_channels_is_refused() -> None:
 
 
 def test_angles_that_do_not_fit_are_refused() -> None:
-    rotation = Rotation(rotary_angles([0, 1], 4))
+    rotation = Rotation.by_angles(rotary_angles([0, 1], 4))
     with pytest.raises(ValueError, match="do not fit"):
         rotation.apply(np.ones((3, 1, 4)))
     with pytest.raises(ValueError, match="do not fit"):
@@ -295,7 +307,7 @@ def test_grouped_rotary_attention_is_llamas() -> None:
     W_O = module.o_proj.weight.detach().numpy().T.reshape(6, 8, 24)
     b_O = module.o_proj.bias.detach().numpy()
     weights = AttentionWeights(W_Q, W_K, W_V, W_O, b_Q, b_K, b_V, b_O)
-    rotation = Rotation(rotary_angles(np.arange(9), 8, base=500.0))
+    rotation = Rotation.by_angles(rotary_angles(np.arange(9), 8, base=500.0))
     actual = multi_head(x.numpy(), weights, 8**-0.5, rotation)
     np.testing.assert_allclose(actual.out, expected, **ROTARY)
 
@@ -335,7 +347,7 @@ def test_both_forms_of_mla_are_deepseeks() -> None:
         up = module.kv_b_proj.weight.numpy().T.reshape(rank, n_heads, d_content + d_v)
         W_O = module.o_proj.weight.numpy().T.reshape(n_heads, d_v, 24)
 
-    rotation = Rotation(rotary_angles(np.arange(9), d_rope, base=500.0), "interleaved")
+    rotation = Rotation.by_angles(rotary_angles(np.arange(9), d_rope, base=500.0), "interleaved")
     decoupled = Decoupled(rotation.apply(q[..., d_content:]), rotation.apply(k_rope)[:, 0])
     layer = LatentLayer(
         up[..., :d_content], up[..., d_content:], W_O, scale=(d_content + d_rope) ** -0.5
@@ -540,7 +552,7 @@ def rotated_content(n_tokens: int) -> tuple[Array, Array, LatentLayer]:
         rng.normal(size=(5, 3, 2)),
         rng.normal(size=(3, 2, 8)),
         scale=0.5,
-        content_rotation=Rotation(rotary_angles(np.arange(n_tokens), 4, base=10.0)),
+        content_rotation=Rotation.by_angles(rotary_angles(np.arange(n_tokens), 4, base=10.0)),
     )
     return rng.normal(size=(n_tokens, 3, 4)), rng.normal(size=(n_tokens, 5)), layer
 

@@ -54,7 +54,7 @@ def reference(layer: AttentionLayer, x: torch.Tensor) -> tuple[np.ndarray, np.nd
             for name in ("W_Q", "W_K", "W_V", "W_O", "b_Q", "b_K", "b_V", "b_O")
         )
     )
-    rotation = Rotation(np.outer(np.arange(len(x)), layer.frequencies.numpy()))
+    rotation = Rotation.by_angles(np.outer(np.arange(len(x)), layer.frequencies.numpy()))
     made = multi_head(x.numpy(), weights, layer.scale, rotation)
     return made.pattern, made.out
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from extract.attention import RotaryStyle, rotate
+from extract.attention import Rotation
 from extract.errors import ExtractError
 from extract.featured import CRITERION, choose_featured, structure_scores
 from extract.self_check import (
@@ -144,13 +144,11 @@ def test_errors_are_relative_to_the_largest_value() -> None:
 
 @pytest.mark.parametrize(("style", "pair"), [("half", (0, 2)), ("interleaved", (0, 1))])
 @pytest.mark.parametrize("start", [0, 3])
-def test_a_rotation_turns_pairs_of_channels(
-    style: RotaryStyle, pair: tuple[int, int], start: int
-) -> None:
+def test_a_rotation_turns_pairs_of_channels(style: str, pair: tuple[int, int], start: int) -> None:
     heads = np.zeros((2, 1, 7))
     heads[:, 0, start + pair[0]] = 1
     angle = np.array([[0.0, 0.0], [np.pi / 2, 0.3]])
-    rotated = rotate(heads, np.cos(angle), np.sin(angle), style, start)
+    rotated = Rotation(np.cos(angle), np.sin(angle), style, start).apply(heads)
     expected = heads.copy()
     expected[1, 0, start + pair[0]] = 0
     expected[1, 0, start + pair[1]] = 1

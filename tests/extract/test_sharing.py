@@ -38,7 +38,7 @@ def from_pooled_weights(trace: Trace, n_groups: int) -> LayerActivations:
     rotation = None
     if trace.rotates:
         angles = rotary_angles(np.arange(len(meta.tokens)), meta.rotary_dim)
-        rotation = Rotation(angles, "half" if meta.rotary_style == "half" else "interleaved")
+        rotation = Rotation.by_angles(angles, meta.rotary_style)
     pooled = pool_kv_heads(weights, n_groups)
     return multi_head(trace.get("x", layer), pooled, meta.score_scale, rotation)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from extract.conversion_check import check_conversion
+from extract.conversion_check import conversion_errors, report_errors
 from extract.conversion_report import ConversionReport, Row, conversion_report
 from extract.models import LoadedModel
 from extract.trace import Trace
@@ -30,9 +30,10 @@ def row(rows: tuple[Row, ...], way: str, numbers: int) -> Row:
 
 def test_it_is_small_and_its_own_proof_holds(shipped: Trace) -> None:
     assert SHIPPED.stat().st_size < 16 * 2**20
-    errors = check_conversion(shipped)
-    assert len(errors) == 8
-    assert max(errors.values()) < 1e-4
+    tensors, report = conversion_errors(shipped), report_errors(shipped)
+    assert len(tensors) == 8 + 16
+    assert list(report) == ["moved", "model", "errors", "merged"]
+    assert max(*tensors.values(), *report.values()) < 1e-5
 
 
 def test_nothing_dropped_is_the_model(report: ConversionReport) -> None:

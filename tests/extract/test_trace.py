@@ -14,10 +14,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from safetensors.numpy import save_file
+from safetensors.numpy import save, save_file
 
 import extract
 from extract.head_norm import HeadNorm
+from extract.seal import sealed
 from extract.trace import SCHEMA, Featured, ModelSource, Trace, TraceError, TraceMeta
 from extract.trace_meta import LATER_FIELDS
 from tests.support.checkout import PROJECT
@@ -280,7 +281,7 @@ DAMAGES: dict[str, tuple[Callable[[Trace], Trace], str]] = {
     "negative id": (changed("top_ids", put((0, 0), -1)), "'top_ids' holds negative"),
     "unsorted": (changed("top_probs", lambda a: a[:, ::-1].copy()), "'top_probs' does not hold"),
     "improbable": (changed("top_probs", lambda a: a + 1), "'top_probs' does not hold"),
-    "schema": (meta(schema=SCHEMA + 1), "its schema is 2"),
+    "schema": (meta(schema=SCHEMA + 1), "its schema is 3"),
     "attention": (meta(attention="linear"), "'attention' is 'linear', not one of mha"),
     "positions": (meta(positions="sinusoidal"), "'positions' is 'sinusoidal'"),
     "style": (meta(rotary_style="spiral"), "'rotary_style' is 'spiral'"),
@@ -316,7 +317,7 @@ def test_a_damaged_trace_is_neither_written_nor_read(
     assert not list(tmp_path.iterdir())
 
     tensors = {key: np.ascontiguousarray(array) for key, array in damaged.tensors.items()}
-    save_file(tensors, file, metadata={"trace": damaged.meta.to_json()})
+    file.write_bytes(sealed(save(tensors, metadata={"trace": damaged.meta.to_json()})))
     with pytest.raises(TraceError, match=message) as refused:
         Trace.load(file)
     assert str(refused.value).startswith(f"{file}: ")
@@ -368,7 +369,8 @@ def test_damaged_metadata_are_refused_in_one_line(name: str, tmp_path: Path) -> 
     edit, message = METADATA[name]
     trace = make_trace()
     file = tmp_path / "trace.safetensors"
-    save_file(dict(trace.tensors), file, metadata={"trace": edit(trace.meta.to_json())})
+    metadata = {"trace": edit(trace.meta.to_json())}
+    file.write_bytes(sealed(save(dict(trace.tensors), metadata=metadata)))
     with pytest.raises(TraceError, match=message) as refused:
         Trace.load(file)
     assert str(refused.value).startswith(f"{file}: ")
@@ -396,7 +398,7 @@ def test_a_file_that_is_cut_short(tmp_path: Path) -> None:
     file = tmp_path / "trace.safetensors"
     make_trace().save(file)
     file.write_bytes(file.read_bytes()[:-100])
-    with pytest.raises(TraceError, match="not a readable trace"):
+    with pytest.raises(TraceError, match="damaged, or changed since it was written"):
         Trace.load(file)
 
 

@@ -10,18 +10,21 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from safetensors import safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
+
+from extract.seal import sealed
+from extract.trace import Trace, TraceError
 
 Random = np.random.Generator
 Tensors = dict[str, np.ndarray]
 
 
 class TraceFile(NamedTuple):
-    """What a file holds: tensors, the metadata as JSON, and the checksum."""
+    """What a file holds: tensors, the metadata as JSON, and the seal."""
 
     tensors: Tensors
     meta: dict[str, Any]
-    checksum: str
+    seal: str
 
     @classmethod
     def read(cls, path: Path) -> TraceFile:
@@ -29,14 +32,28 @@ class TraceFile(NamedTuple):
         with safe_open(path, framework="numpy") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             metadata = file.metadata()
-        return cls(tensors, json.loads(metadata["trace"]), metadata.get("sha256", ""))
+        return cls(tensors, json.loads(metadata["trace"]), metadata.get("seal", ""))
 
     def write(self, path: Path) -> None:
-        """Write the file; the checksum is not computed again, and left out if it is empty."""
-        checksum = {"sha256": self.checksum} if self.checksum else {}
-        metadata = {"trace": json.dumps(self.meta)} | checksum
+        """Write the file with its old seal, as damage leaves it, or without one if it had none."""
+        data = self._data()
+        if self.seal:
+            whole = sealed(data)
+            data = whole.replace(seal_in(whole), self.seal.encode(), 1)
+        path.write_bytes(data)
+
+    def write_sealed(self, path: Path) -> None:
+        """Write the file with a seal that fits, as a program does that computes wrong numbers."""
+        path.write_bytes(sealed(self._data()))
+
+    def _data(self) -> bytes:
         tensors = {name: np.ascontiguousarray(array) for name, array in self.tensors.items()}
-        save_file(tensors, path, metadata=metadata)
+        return save(tensors, metadata={"trace": json.dumps(self.meta)})
+
+
+def seal_in(content: bytes) -> bytes:
+    """Return the seal of a sealed file."""
+    return content.split(b'"seal":"', 1)[1][:64]
 
 
 def _one_element(value: float) -> Callable[[np.ndarray, Random], None]:
@@ -149,3 +166,49 @@ def _other_value(value: Any, random: Random) -> Any:
         return value * float(random.choice([0.5, 0.99, 2, -1, 1e300]))
     choices = ["", f"{value}x", value[::-1], value.upper(), "\x1b[31m", "word" * 1000]
     return choices[random.integers(len(choices))]
+
+
+# Chosen damage
+
+
+def refusal(file: TraceFile, folder: Path) -> str:
+    """Write a file with wrong numbers and a seal that fits, and return why it is refused."""
+    path = folder / "wrong.safetensors"
+    file.write_sealed(path)
+    message = refused(path)
+    assert message is not None
+    assert message.startswith(f"{path}: ")
+    assert "\n" not in message
+    return message.removeprefix(f"{path}: ")
+
+
+def refused(path: Path) -> str | None:
+    """Return why a file is refused, or None if it is not."""
+    try:
+        Trace.load(path)
+    except TraceError as error:
+        return str(error)
+    return None
+
+
+def with_tensor(name: str, change: Callable[[np.ndarray], Any]) -> Callable[[TraceFile], TraceFile]:
+    """Return a function that damages one tensor of a file."""
+
+    def damage(file: TraceFile) -> TraceFile:
+        array = file.tensors[name].copy()
+        result = change(array)
+        return file._replace(tensors=file.tensors | {name: array if result is None else result})
+
+    return damage
+
+
+def with_meta(**changes: Any) -> Callable[[TraceFile], TraceFile]:
+    """Return a function that changes fields of the metadata of a file."""
+    return lambda file: file._replace(meta=file.meta | changes)
+
+
+def put(index: Any, value: float) -> Callable[[np.ndarray], None]:
+    def change(array: np.ndarray) -> None:
+        array[index] = value
+
+    return change

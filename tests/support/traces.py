@@ -27,6 +27,8 @@ WORDS = (
 )
 BOS = "<|endoftext|>"
 
+NORM_EPS = 1e-6  # of the norms on the latents of MLA
+
 
 def make_trace(
     n_tokens: int = 9,
@@ -126,6 +128,9 @@ def make_trace(
             tensors |= {f"{name}.{index}": array for name, array in weights.items()}
     if positions == "alibi":
         tensors["alibi_slopes"] = _slopes(n_heads)
+    if positions == "rotary":
+        angles = _angles(pos, whole)
+        tensors |= {"rope_cos": np.cos(angles), "rope_sin": np.sin(angles)}
     vocabulary = sorted(set(tokens)) + [f" word{i}" for i in range(TOP_TOKENS)]
     probs = np.sort(rng.dirichlet(np.ones(len(vocabulary)), size=pos))[:, : -TOP_TOKENS - 1 : -1]
     top_ids = np.stack([rng.permutation(len(vocabulary))[:TOP_TOKENS] for _ in range(pos)])
@@ -163,6 +168,7 @@ def make_trace(
         versions={"numpy": np.__version__},
         self_check={},
         top_tokens=tuple(tuple(vocabulary[token] for token in row) for row in top_ids),
+        norm_eps=NORM_EPS if mla else 0.0,
         qk_norm=qk_norm,
         windows=windows if window else (),
         score_cap=score_cap,
@@ -241,7 +247,8 @@ def _attend(x: np.ndarray, weights: dict[str, np.ndarray], shape: _Shape) -> dic
     q = np.einsum("pd,dhc->phc", x, weights["W_Q"]) + weights.get("b_Q", 0)
     if shape.mla:
         latent = x @ weights["W_DKV"]
-        latent = latent / np.sqrt((latent**2).mean(axis=-1, keepdims=True) + 1e-6) * weights["g_KV"]
+        latent = latent / np.sqrt((latent**2).mean(axis=-1, keepdims=True) + NORM_EPS)
+        latent = latent * weights["g_KV"]
         shared = np.repeat((x @ weights["W_KR"])[:, None], shape.n_heads, axis=1)
         k = np.concatenate([np.einsum("pr,rhc->phc", latent, weights["W_UK"]), shared], axis=-1)
         v = np.einsum("pr,rhc->phc", latent, weights["W_UV"])
@@ -303,8 +310,7 @@ def _rotate(heads: np.ndarray, shape: _Shape) -> np.ndarray:
     """Rotate the rotary channels of [pos, head, d_head] by the angles of their position."""
     dim = shape.rotary_dim
     start = shape.d_head - dim if shape.mla else 0
-    frequency = 10000.0 ** (-np.arange(dim // 2) * 2 / dim)
-    angle = np.arange(len(heads))[:, None] * frequency  # [pos, rotary_dim / 2]
+    angle = _angles(len(heads), shape)
     cos, sin = np.cos(angle)[:, None], np.sin(angle)[:, None]
     if shape.rotary_style == "half":
         first, second = np.arange(dim // 2), np.arange(dim // 2) + dim // 2
@@ -315,6 +321,12 @@ def _rotate(heads: np.ndarray, shape: _Shape) -> np.ndarray:
     rotated[..., start + first] = a * cos - b * sin
     rotated[..., start + second] = b * cos + a * sin
     return rotated
+
+
+def _angles(pos: int, shape: _Shape) -> np.ndarray:
+    """Return the angle of each position and pair of channels, [pos, rotary_dim / 2]."""
+    frequency = 10000.0 ** (-np.arange(shape.rotary_dim // 2) * 2 / shape.rotary_dim)
+    return np.arange(pos)[:, None] * frequency
 
 
 def replaced(trace: Trace, tensors: dict[str, Any] | None = None, **meta: Any) -> Trace:

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
@@ -25,6 +26,7 @@ from extract.temporary import temporary_folder
 from extract.trace import Trace, TraceError
 from filmkit.render.jobs import make_films
 from tests.support.calling import SCENE, call
+from tests.support.checkout import SHIPPED
 from tests.support.damages import TraceFile, damaged_metadata, damaged_tensors
 from tests.support.filming import render_request
 from tests.support.stand_in import SHAPES
@@ -37,6 +39,13 @@ Trial = tuple[str, str]
 """What was tried, and what was wrong with the answer; "" if it was answered well."""
 
 LONGEST_LINE = 600  # characters of an error line
+
+KINDS: tuple[dict[str, Any], ...] = (
+    {"positions": "rotary"},
+    {"mla": True, "positions": "rotary", "d_head": 16},
+    {"n_kv_heads": 1, "positions": "alibi", "weights_of": (0,)},
+)
+"""Made-up traces that are damaged, besides the one that comes with the project."""
 
 
 @dataclass
@@ -64,44 +73,60 @@ def is_one_line(text: str) -> bool:
 
 
 def traces(random: Random, folder: Path) -> Iterator[Trial]:
-    """Damage tensors, metadata and bytes of trace files, and load them."""
-    whole, file = folder / "whole.safetensors", folder / "damaged.safetensors"
-    make_trace(positions="rotary", seed=int(random.integers(100))).save(whole)
-    content, parts = whole.read_bytes(), TraceFile.read(whole)
-    damages = damaged_tensors(parts, random), damaged_metadata(parts, random)
+    """Damage tensors, metadata and bytes of trace files, and load them.
+
+    Half of the damaged tensors and metadata get a seal that fits, as from a program that computes
+    wrong numbers: what nothing can prove is then read, and all else refused.
+    """
+    file = folder / "damaged.safetensors"
+    sources = [SHIPPED, *(folder / f"{number}.safetensors" for number in range(len(KINDS)))]
+    for path, kind in zip(sources[1:], KINDS, strict=True):
+        make_trace(**kind, seed=int(random.integers(100))).save(path)
     while True:
-        kind = int(random.integers(3))
-        if kind < 2:
-            name, damaged = next(damages[kind])
-            damaged.write(file)
-        else:
-            name, changed = _damaged_bytes(content, random)
-            file.write_bytes(changed)
-        try:
-            Trace.load(file)
-        except TraceError as error:
-            yield f"trace: {name}", "" if is_one_line(str(error)) else f"says {error}"
-        except Exception as error:
-            yield f"trace: {name}", f"{type(error).__name__}: {error}"
-        else:
-            yield f"trace: {name}", "was read as if it were whole"
+        source = sources[int(random.integers(len(sources)))]
+        content, parts = source.read_bytes(), TraceFile.read(source)
+        damages = damaged_tensors(parts, random), damaged_metadata(parts, random)
+        for _ in range(20):
+            part, fits = int(random.integers(4)), bool(random.integers(2))
+            if part < len(damages):
+                name, damaged = next(damages[part])
+                (damaged.write_sealed if fits else damaged.write)(file)
+            else:
+                fits = False
+                name, changed = _damaged_bytes(content, random)
+                file.write_bytes(changed)
+            name = f"{source.name}: {name}{', sealed' * fits}"
+            try:
+                Trace.load(file)
+            except TraceError as error:
+                yield name, "" if is_one_line(str(error)) else f"says {error}"
+            except Exception as error:
+                yield name, f"{type(error).__name__}: {error}"
+            else:
+                yield name, "" if fits else "was read as if it were whole"
 
 
 def _damaged_bytes(content: bytes, random: Random) -> tuple[str, bytes]:
-    """Flip, cut or exchange bytes of a file."""
-    place = int(random.integers(len(content)))
-    match int(random.integers(4)):
-        case 0:
-            flipped = bytearray(content)
-            for position in range(place, min(place + 4, len(content))):
-                flipped[position] ^= 0xFF
-            return f"4 bytes flipped at {place}", bytes(flipped)
-        case 1:
-            return f"cut at {place}", content[:place]
-        case 2:
-            return "empty", b""
-        case _:
-            return f"bytes removed at {place}", content[:place] + content[place + 5 :]
+    """Flip, clear, cut or remove bytes of a file."""
+    damaged = bytearray(content)
+    while True:
+        place = int(random.integers(len(content)))
+        match int(random.integers(6)):
+            case 0 | 1 | 2:
+                what = f"a bit flipped at {place}"
+                damaged[place] ^= 1 << int(random.integers(8))
+            case 3:
+                what = f"4 KiB cleared at {place}"
+                damaged[place : place + 4096] = bytes(len(damaged[place : place + 4096]))
+            case 4:
+                what = f"cut at {place}"
+                del damaged[place:]
+            case _:
+                what = f"5 bytes removed at {place}"
+                del damaged[place : place + 5]
+        # What was cleared may have been empty before.
+        if damaged != content:
+            return what, bytes(damaged)
 
 
 # The cache

@@ -6,8 +6,6 @@ import dataclasses
 import json
 import os
 import re
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from itertools import islice
@@ -19,14 +17,22 @@ import pytest
 from click.testing import CliRunner
 from safetensors.numpy import save_file
 
-from extract import proof, proof_memory
 from extract.__main__ import main
 from extract.limits import MAX_LAYERS, MAX_NAME, MAX_TOKEN_TEXT
 from extract.proof import ProofError, layer_errors
 from extract.self_check import largest_errors
 from extract.trace import Trace, TraceError
-from tests.support.checkout import PROJECT, SHIPPED
-from tests.support.damages import TraceFile, damaged_metadata, damaged_tensors
+from tests.support.checkout import SHIPPED
+from tests.support.damages import (
+    TraceFile,
+    damaged_metadata,
+    damaged_tensors,
+    put,
+    refusal,
+    refused,
+    with_meta,
+    with_tensor,
+)
 from tests.support.latents import with_latent
 from tests.support.traces import make_trace, replaced
 
@@ -40,64 +46,12 @@ KINDS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.fixture(autouse=True)
-def nothing_proved(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """No trace has been proved yet; return the file that remembers those that are."""
-    monkeypatch.setattr(proof_memory, "_in_this_process", set())
-    memory = tmp_path / "memory" / "proved.txt"
-    monkeypatch.setenv(proof_memory.FILE_VARIABLE, str(memory))
-    return memory
-
-
 @pytest.fixture
 def shipped() -> TraceFile:
     return TraceFile.read(SHIPPED)
 
 
-def refusal(file: TraceFile, folder: Path) -> str:
-    """Write a damaged file without a checksum, as older versions did, and return the error."""
-    path = folder / "damaged.safetensors"
-    file._replace(checksum="").write(path)
-    message = refused(path)
-    assert message is not None
-    assert message.startswith(f"{path}: ")
-    assert "\n" not in message
-    return message.removeprefix(f"{path}: ")
-
-
-def refused(path: Path) -> str | None:
-    """Return why a file is refused, or None if it is not."""
-    try:
-        Trace.load(path)
-    except TraceError as error:
-        return str(error)
-    return None
-
-
 # --- Damage that once gave other pictures silently ------------------------------------------------
-
-
-def with_tensor(name: str, change: Callable[[np.ndarray], Any]) -> Callable[[TraceFile], TraceFile]:
-    """Return a function that damages one tensor of a file."""
-
-    def damage(file: TraceFile) -> TraceFile:
-        array = file.tensors[name].copy()
-        result = change(array)
-        return file._replace(tensors=file.tensors | {name: array if result is None else result})
-
-    return damage
-
-
-def with_meta(**changes: Any) -> Callable[[TraceFile], TraceFile]:
-    """Return a function that changes fields of the metadata of a file."""
-    return lambda file: file._replace(meta=file.meta | changes)
-
-
-def put(index: Any, value: float) -> Callable[[np.ndarray], None]:
-    def change(array: np.ndarray) -> None:
-        array[index] = value
-
-    return change
 
 
 def computed_again(stage: str, layer: int) -> str:
@@ -174,20 +128,6 @@ def test_a_word_is_no_beginning_of_sequence_token(tmp_path: Path) -> None:
     )
 
 
-def test_a_file_that_was_changed_does_not_fit_its_checksum(tmp_path: Path) -> None:
-    """The inputs of a layer without weights cannot be computed again; their checksum can."""
-    path = tmp_path / "trace.safetensors"
-    make_trace().save(path)
-    whole = TraceFile.read(path)
-    assert len(whole.checksum) == 64
-    damaged = with_tensor("x.0", lambda x: x * 2)(whole)
-    damaged.write(path)
-    with pytest.raises(TraceError, match="not what was written: the checksum differs; extract"):
-        Trace.load(path)
-    damaged._replace(checksum="").write(path)
-    assert Trace.load(path).has("x", 0)
-
-
 @pytest.mark.parametrize("kind", KINDS)
 def test_random_damage_is_refused(kind: str, tmp_path: Path) -> None:
     random = np.random.default_rng(20)
@@ -209,16 +149,16 @@ def test_random_damage_is_refused(kind: str, tmp_path: Path) -> None:
 NOT_PROVABLE = re.compile(r"top_\w+ |W_DKV\.\d (1 % larger|halved)")
 
 
-def test_damage_is_also_found_without_a_checksum(tmp_path: Path) -> None:
+def test_wrong_numbers_are_found_where_the_seal_fits(tmp_path: Path) -> None:
     """In every layer that has its weights."""
     random = np.random.default_rng(21)
     path = tmp_path / "trace.safetensors"
     for kind in ("grouped, rotary", "mla"):
         make_trace(weights_of=(0,), **KINDS[kind]).save(path)
-        whole = TraceFile.read(path)._replace(checksum="")
+        whole = TraceFile.read(path)
         accepted = []
         for what, damaged in islice(damaged_tensors(whole, random), 200):
-            damaged.write(path)
+            damaged.write_sealed(path)
             if refused(path) is None and not NOT_PROVABLE.match(what):
                 accepted.append(what)
         assert accepted == [], kind
@@ -263,131 +203,13 @@ def test_what_a_trace_does_not_hold_is_not_proved() -> None:
     assert patterns.prove() == {}
 
 
-def test_the_epsilon_of_norms_is_found(tmp_path: Path) -> None:
-    """A trace does not hold it; a latent near 0 shows it."""
-    trace = make_trace(mla=True, positions="rotary", d_head=16)
-    x, weights = trace["x.1"] * np.float32(1e-3), trace["W_DKV.1"]
-    down = x.astype(np.float64) @ weights
-    latent = down / np.sqrt((down**2).mean(-1, keepdims=True) + 1e-5) * trace["g_KV.1"]
-    tiny = replaced(trace, {"x.1": x, "kv_latent.1": latent.astype(np.float32)})
-    assert layer_errors(tiny, 1)["kv_latent"] < 1e-5
-    assert (
-        layer_errors(replaced(tiny, {"kv_latent.1": tiny["kv_latent.1"] * 2}), 1)["kv_latent"] > 0.1
-    )
-
-
-def test_a_scale_is_not_taken_for_an_epsilon() -> None:
-    """At a single position, a large one would explain any scale."""
-    trace = make_trace(n_tokens=1, has_bos=False, **KINDS["mla"])
-    halved = replaced(trace, {"kv_latent.1": trace["kv_latent.1"] / 2})
-    assert layer_errors(halved, 1)["kv_latent"] > 0.1
-
-
 def test_what_is_no_number_counts_as_the_largest_error() -> None:
     errors = largest_errors([{"q": 1e-7}, {"q": float("nan")}, {"q": 1e-6, "z": 1e-7}])
     assert np.isnan(errors["q"])
     assert errors["z"] == 1e-7
 
 
-# --- Once for each content ------------------------------------------------------------------------
-
-
-@pytest.fixture
-def proofs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Return the digests of the traces that are proved from now on."""
-    proved: list[str] = []
-
-    def prove(trace: Trace) -> dict[str, float]:
-        proved.append(trace.digest)
-        return proof.prove(trace)
-
-    # By its name the module would be the function `extract.trace`.
-    monkeypatch.setattr(sys.modules[Trace.__module__], "prove", prove)
-    return proved
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    """A good trace that has not been proved."""
-    path = tmp_path / "trace.safetensors"
-    trace = make_trace()
-    save_file(dict(trace.tensors), path, metadata={"trace": trace.meta.to_json()})
-    return path
-
-
-def test_a_trace_is_proved_once_in_a_process(file: Path, proofs: list[str]) -> None:
-    digest = Trace.load(file).digest
-    Trace.load(file)
-    file.rename(file.with_name("another name"))
-    Trace.load(file.with_name("another name")).save(file)
-    assert proofs == [digest]
-
-
-def test_a_trace_that_another_process_has_proved_is_not_proved_again(
-    file: Path, proofs: list[str], monkeypatch: pytest.MonkeyPatch, nothing_proved: Path
-) -> None:
-    program = f"from extract.trace import Trace; Trace.load({str(file)!r})"
-    environment = os.environ | {proof_memory.FILE_VARIABLE: str(nothing_proved)}
-    subprocess.run([sys.executable, "-c", program], cwd=PROJECT, env=environment, check=True)
-    Trace.load(file)
-    assert proofs == []
-    assert [path.name for path in nothing_proved.parent.iterdir()] == ["proved.txt"]
-
-    monkeypatch.setattr(proof_memory, "_in_this_process", set())
-    monkeypatch.setattr(proof_memory, "_rules", lambda: "other rules")
-    Trace.load(file)
-    assert len(proofs) == 1, "what older rules have proved is proved again"
-
-
-@pytest.mark.parametrize("content", [b"", b"\xff" * 99, b"0" * 64, b"x" * 10**6, None])
-def test_a_damaged_memory_only_means_proving_again(
-    content: bytes | None, file: Path, proofs: list[str], nothing_proved: Path
-) -> None:
-    if content is None:
-        nothing_proved.mkdir(parents=True)
-    else:
-        nothing_proved.parent.mkdir()
-        nothing_proved.write_bytes(content)
-    Trace.load(file)
-    assert len(proofs) == 1
-    if content is not None:
-        assert len(nothing_proved.read_text().split()[-1]) == 64
-
-
-def test_a_memory_that_cannot_be_written_is_done_without(
-    file: Path, proofs: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv(proof_memory.FILE_VARIABLE, "/proc/nothing/proved.txt")
-    Trace.load(file)
-    Trace.load(file)
-    assert len(proofs) == 1
-
-
-def test_the_memory_is_bounded(nothing_proved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(proof_memory, "MOST_REMEMBERED", 5)
-    for number in range(9):
-        proof_memory.remember(str(number))
-    assert nothing_proved.stat().st_size == 5 * 65
-    monkeypatch.setattr(proof_memory, "_in_this_process", set())
-    assert [proof_memory.is_proved(str(number)) for number in range(9)] == [False] * 4 + [True] * 5
-
-
-def test_the_memory_is_in_the_users_cache_folder(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(proof_memory.FILE_VARIABLE)
-    file = proof_memory._file()
-    assert (file.name, file.parent.name) == ("proved-traces.txt", "attention-film")
-
-
-def test_loading_the_shipped_trace_is_fast() -> None:
-    """Proof included, in seconds of a processor, because others use this machine too."""
-    seconds = []
-    for _ in range(5):
-        proof_memory._in_this_process.clear()
-        proof_memory._file().unlink(missing_ok=True)
-        start = time.process_time()
-        Trace.load(SHIPPED)
-        seconds.append(time.process_time() - start)
-    assert min(seconds) < 0.3
+# --- Content --------------------------------------------------------------------------------------
 
 
 def test_a_digest_is_of_the_content() -> None:
@@ -410,7 +232,9 @@ def info(*arguments: object) -> tuple[int, str, str]:
     return result.exit_code, result.stdout, result.stderr
 
 
-def test_info_reports_the_proof(file: Path) -> None:
+def test_info_reports_the_proof(tmp_path: Path) -> None:
+    file = tmp_path / "trace.safetensors"
+    make_trace().save(file)
     code, output, _ = info(file)
     assert code == 0
     facts = dict(line.split(maxsplit=1) for line in output.splitlines())
@@ -424,7 +248,7 @@ def test_info_reports_the_proof(file: Path) -> None:
 def test_info_of_a_trace_that_fails_exits_with_1(tmp_path: Path) -> None:
     path = tmp_path / "trace.safetensors"
     make_trace().save(path)
-    with_tensor("z.0", put((1, 0, 0), 1e6))(TraceFile.read(path)).write(path)
+    with_tensor("z.0", put((1, 0, 0), 1e6))(TraceFile.read(path)).write_sealed(path)
     code, output, error = info(path)
     assert code == 1
     assert output.startswith("proof ")
@@ -558,7 +382,9 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
 def test_names_of_tensors_reach_no_terminal(tmp_path: Path) -> None:
     trace = make_trace()
     path = tmp_path / "trace.safetensors"
-    tensors = {**trace.tensors, "\x1b]0;evil\x07": np.zeros(1, dtype=np.float32)}
-    save_file(tensors, path, metadata={"trace": trace.meta.to_json()})
+    trace.save(path)
+    file = TraceFile.read(path)
+    strange = {"\x1b]0;evil\x07": np.zeros(1, dtype=np.float32)}
+    file._replace(tensors=file.tensors | strange).write_sealed(path)
     with pytest.raises(TraceError, match=r"tensor '\\x1b\]0;evil\\x07' is not part of a trace"):
         Trace.load(path)

@@ -38,7 +38,7 @@ from filmkit.core.geometry import Box
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.norm import Norm
 from filmkit.core.theme import current_theme
-from filmkit.core.view import LayerView, rotary_pairs
+from filmkit.core.view import LayerView
 from filmkit.mobjects.flow import Draw, Wire
 from filmkit.mobjects.marks import Dial, RotateRow
 from tests.support.traces import make_trace
@@ -132,7 +132,7 @@ def test_turning_rows_begins_and_ends_at_the_models_numbers(style: str) -> None:
     view = LayerView.of_prompt(trace, None, show_first_token=True).head(None)
     row = Heatmap(view.q[4], NORM, width=1, height=1)
     dial = Dial(0.1)
-    motion = RotateRow(row, view.q_used[4], rotary_pairs(trace), dial, rate_func=lambda a: a)
+    motion = RotateRow(row, view.q_used[4], trace.rotation(0).pairs, dial, rate_func=lambda a: a)
     motion.begin()
     motion.interpolate(0.5)
     # A rotation keeps every length, half way too.

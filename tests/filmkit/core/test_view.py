@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from filmkit.core.view import LayerView, best_match, moved_along
+from filmkit.core.view import LayerView, best_match
 from tests.support.traces import make_trace
 
 WORDS = ("The", " flag", " is", ",", " red", " and", " blue")
@@ -113,13 +113,3 @@ def test_a_norm_leaves_out_the_beginning_token_and_takes_in_what_follows() -> No
     scores = trace.scores(1)
     seen = [scores[:, query, key] for query in range(7) for key in range(1, query + 1)]
     assert view.scores_norm.vmax == pytest.approx(np.percentile(np.abs(seen), 99))
-
-
-@pytest.mark.parametrize("style", ["half", "interleaved"])
-def test_a_row_moved_along_is_rotated_as_the_model_rotates_it(style: str) -> None:
-    trace = make_trace(positions="rotary", d_head=16, rotary_style=style)
-    layer = LayerView.of_prompt(trace, None, show_first_token=False)
-    plain, rotated = (trace.get(name, layer.layer) for name in ("q", "q_rot"))
-    for place in (1, 4, 7):
-        moved = moved_along(layer, plain[place, 0], place)
-        np.testing.assert_allclose(moved, rotated[place, 0], atol=1e-4)

@@ -7,7 +7,7 @@ import pytest
 from manim import Group, tempconfig
 
 from extract.conversion_report import at_equal_size
-from extract.duel import duel, rotated_as_keys
+from extract.duel import duel
 from extract.forms import both_forms
 from extract.trace import Trace
 from filmkit.core.animations import presence
@@ -106,11 +106,6 @@ def test_biases_are_said_to_be_dropped_and_moved() -> None:
 
 
 # --- The duel -------------------------------------------------------------------------------------
-
-
-def test_rotated_as_the_model_does_its_own_keys_come_out() -> None:
-    trace = make(**CASES["rotary"])
-    np.testing.assert_allclose(rotated_as_keys(trace, 1, trace["k.1"]), trace["k_rot.1"], atol=1e-5)
 
 
 def test_both_sides_show_how_far_their_patterns_are_from_the_models(

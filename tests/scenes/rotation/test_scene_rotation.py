@@ -33,7 +33,7 @@ def test_the_merged_matrix_changes_as_the_trace_says(trace: Trace) -> None:
     merged = MergedMatrix(trace, featured.layer, featured.head)
     report = conversion_report(trace).merged
     for distance in (0, 1, 5):
-        assert merged.change(distance) == pytest.approx(
+        assert merged.changes((0, distance))[1] == pytest.approx(
             float(trace["merged.change"][distance]), abs=1e-5
         )
     np.testing.assert_allclose(
