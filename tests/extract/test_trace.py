@@ -22,6 +22,7 @@ from extract.seal import sealed
 from extract.trace import SCHEMA, Featured, ModelSource, Trace, TraceError, TraceMeta
 from extract.trace_meta import LATER_FIELDS
 from tests.support.checkout import PROJECT
+from tests.support.latents import with_latent
 from tests.support.traces import make_trace, replaced
 
 KINDS: dict[str, dict[str, Any]] = {
@@ -97,23 +98,16 @@ def test_rows_that_are_no_positions_of_the_prompt(rows: tuple[int, ...]) -> None
         replaced(make_trace(), rows=rows).validate()
 
 
-def test_a_fitted_latent_is_read_back(rotary: Trace, tmp_path: Path) -> None:
-    meta, rank = rotary.meta, 5
-    shapes = {
-        "W_DKV": (meta.d_model, rank),
-        "W_UK": (rank, meta.n_kv_heads, meta.d_qk),
-        "W_UV": (rank, meta.n_kv_heads, meta.d_v),
-        "b_O": (meta.d_model,),
-    }
-    latent = {
-        f"latent.0.{name}": np.ones(shape, dtype=np.float32) for name, shape in shapes.items()
-    }
-    replaced(rotary, latent).save(tmp_path / "trace.safetensors")
+def test_a_fitted_latent_is_read_back(tmp_path: Path) -> None:
+    trace = with_latent(rank=5, positions="rotary", biases=True)
+    trace.save(tmp_path / "trace.safetensors")
     read = Trace.load(tmp_path / "trace.safetensors")
-    assert read["latent.0.W_UK"].shape == shapes["W_UK"]
-    del latent["latent.0.W_UV"]
-    with pytest.raises(TraceError, match=r"latent\.0\.W_UV.* is missing"):
-        replaced(rotary, latent).validate()
+    for name in ("W_DKV", "W_UK", "W_UV", "b_O"):
+        np.testing.assert_array_equal(read[f"latent.1.{name}"], trace[f"latent.1.{name}"])
+    with pytest.raises(TraceError, match=r"latent\.1\.W_UV.* is missing"):
+        replaced(trace, {"latent.1.W_UV": None}).validate()
+    with pytest.raises(TraceError, match="a latent of layer 1 that its metadata do not describe"):
+        replaced(trace, latent=None).validate()
 
 
 def test_arrays_cannot_be_written_to(trace: Trace) -> None:

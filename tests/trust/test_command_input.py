@@ -78,7 +78,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     make_trace(n_tokens=3, has_bos=False, words=words).save(folder / "trace.safetensors")
     named = TraceFile.read(folder / "trace.safetensors")
     named.meta["model"] = f"model{HOSTILE}"
-    named.write(folder / "named.safetensors")
+    named.write_sealed(folder / "named.safetensors")
     (folder / "mine.py").write_text(SCENE_WITH_WORDS)
     (folder / "\x1b[31m.py").write_text("class Nothing: pass")
     return folder

@@ -294,7 +294,7 @@ def test_other_errors_are_one_line_too(
     def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(command.Trace, "prove", fail)
+    monkeypatch.setattr(command.Trace, "load", fail)
     for options in ((), ("--verbose",)):
         result = CliRunner().invoke(command.main, [*options, "info", str(trace)])
         assert result.exit_code == 1
@@ -310,7 +310,6 @@ def hear_hangups() -> None:
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
-# The trace is not the first file that is written: that it was proved is noted before, if it is new.
 WHILE_SAVING = """
 import os, pathlib, runpy, time, signal
 

@@ -63,7 +63,7 @@ DAMAGES: dict[str, tuple[Callable[[TraceFile], TraceFile], str]] = {
     "q zeroed, with weights": (with_tensor("q.11", np.zeros_like), computed_again("q", 11)),
     "q_rot zeroed": (with_tensor("q_rot.3", np.zeros_like), computed_again("q_rot", 3)),
     "k scaled": (with_tensor("k.11", lambda k: k * np.float32(1.01)), computed_again("k", 11)),
-    "k permuted": (with_tensor("k.7", lambda k: k[::-1]), computed_again("q_rot", 7)),
+    "k permuted": (with_tensor("k.7", lambda k: k[::-1]), computed_again("k_rot", 7)),
     "v of one token": (with_tensor("v.20", lambda v: v * 2), computed_again("z", 20)),
     "z 1e6": (with_tensor("z.0", put((3, 2, 1), 1e6)), computed_again("z", 0)),
     "out": (with_tensor("out.11", lambda out: out + 1), computed_again("out", 11)),
@@ -98,7 +98,11 @@ DAMAGES: dict[str, tuple[Callable[[TraceFile], TraceFile], str]] = {
         "its token 28 is ',' in one place and 'x' in another",
     ),
     "rotary_style": (with_meta(rotary_style="interleaved"), computed_again("q_rot", 0)),
-    "rotary_dim": (with_meta(rotary_dim=32), computed_again("q_rot", 0)),
+    "rotary_dim": (
+        with_meta(rotary_dim=32),
+        "tensor 'rope_cos' has shape [14, 32] and should have [14, 16] [pos, n_pairs]",
+    ),
+    "angles": (with_tensor("rope_sin", lambda sin: -sin), computed_again("q_rot", 0)),
 }
 
 
