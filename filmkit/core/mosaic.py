@@ -1,0 +1,477 @@
+"""Mosaics: a picture as named fields, arranged so that its cells are as large as they can be.
+
+A mosaic is written as it looks, a name for each field::
+
+    .  Kt
+    Q  scores
+
+Names over several fields are one part that spans them, and ``.`` is left empty.  What runs along
+the sides of the parts, their axes, decides all sizes: in one picture equal axes have equal pitch,
+so that a row of Q runs straight into the row of the scores, and a column of K^T drops into its
+column.  A side of a part is cells times a pitch, and fixed room around them for words, a header or
+a colour bar.  Along the tracks of the mosaic these add up; the largest pitch with which everything
+fits is found by bisection.
+
+This is pure geometry, in scene units; :mod:`filmkit.core.parts` makes the mobjects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
+from itertools import pairwise
+
+from filmkit.core.errors import SceneCodeError
+from filmkit.core.geometry import Box
+
+__all__ = ["Arrangement", "Axis", "Mosaic", "Size", "arrange"]
+
+EMPTY = "."
+STEPS = 40  # of the bisection: far below a thousandth of a pixel
+SHORT = 0.55  # least length of an axis of channels, as a share of the longest axis of tokens
+LONG = 1.3  # its largest length, where there is room
+GAP = 0.3  # between two tracks, in scene units
+TITLE_GAP = 0.2  # between a title and the cells beside it
+MAX_PITCH = 0.95  # of a cell, in scene units: larger ones say no more
+TOKEN = "token"
+
+
+@dataclass(frozen=True)
+class Span:
+    """Fields of a mosaic that one part covers: [start, stop) of rows and of columns."""
+
+    rows: tuple[int, int]
+    columns: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Mosaic:
+    """A picture as a grid of names.
+
+    Attributes
+    ----------
+    grid
+        The name of each field, row by row; ``.`` is an empty one.
+    spans
+        The fields of each name, in order of appearance.
+
+    Examples
+    --------
+    >>> Mosaic.parse('''
+    ...     .  Kt
+    ...     Q  scores
+    ... ''').names
+    ('Kt', 'Q', 'scores')
+    """
+
+    grid: tuple[tuple[str, ...], ...]
+    spans: Mapping[str, Span] = field(compare=False)
+
+    @classmethod
+    def parse(cls, text: str) -> Mosaic:
+        """Read a mosaic, a row in each line and names apart by blanks.
+
+        Raises
+        ------
+        SceneCodeError
+            If rows differ in length or the fields of a name are no rectangle; the message shows
+            the mosaic with the place marked.
+        """
+        grid = tuple(tuple(line.split()) for line in text.splitlines() if line.strip())
+        if not grid:
+            raise SceneCodeError("the mosaic is empty; name at least one part")
+        for index, row in enumerate(grid):
+            if len(row) != len(grid[0]):
+                raise SceneCodeError(
+                    f"{_shown(grid, lambda r, c: r == index)}: this row has {len(row)} fields and "
+                    f"the first one {len(grid[0])}; write . for an empty field"
+                )
+        return cls(grid, _spans(grid))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of its parts, in order of appearance."""
+        return tuple(self.spans)
+
+    @property
+    def transposed(self) -> Mosaic:
+        """The mosaic with rows as columns."""
+        grid = tuple(zip(*self.grid, strict=True))
+        return Mosaic(grid, _spans(grid))
+
+    def is_empty_before(self, name: str, *, across: bool) -> bool:
+        """Return whether all fields to the left of a part, or all above it, are empty.
+
+        False if there are none.
+        """
+        span = self.spans[name]
+        start = (span.columns if across else span.rows)[0]
+        if start == 0:
+            return False
+        rows, columns = range(*span.rows), range(*span.columns)
+        if across:
+            return all(self.grid[r][start - 1] == EMPTY for r in rows)
+        return all(self.grid[start - 1][c] == EMPTY for c in columns)
+
+    def unknown(self, name: str, known: Iterable[str]) -> SceneCodeError:
+        """Return the error for a name that is no part, with the nearest known ones."""
+        near = get_close_matches(name, known, n=3, cutoff=0.4)
+        advice = f"do you mean {' or '.join(near)}?" if near else "add it with self.part(...)"
+        return SceneCodeError(
+            f"{_shown(self.grid, lambda r, c: self.grid[r][c] == name)}: there is no part "
+            f"{name!r}; {advice}"
+        )
+
+
+def _shown(grid: Sequence[Sequence[str]], marked: Callable[[int, int], bool]) -> str:
+    """Return a mosaic on one line, with some of its fields marked."""
+    rows = [
+        " ".join(f">{name}<" if marked(r, c) else name for c, name in enumerate(row))
+        for r, row in enumerate(grid)
+    ]
+    return f"mosaic {' / '.join(rows)}"
+
+
+def _spans(grid: Sequence[Sequence[str]]) -> dict[str, Span]:
+    """Return the fields of each name."""
+    fields: dict[str, list[tuple[int, int]]] = {}
+    for r, row in enumerate(grid):
+        for c, name in enumerate(row):
+            if name != EMPTY:
+                fields.setdefault(name, []).append((r, c))
+    spans = {}
+    for name, places in fields.items():
+        rows, columns = zip(*places, strict=True)
+        span = Span((min(rows), max(rows) + 1), (min(columns), max(columns) + 1))
+        size = (span.rows[1] - span.rows[0]) * (span.columns[1] - span.columns[0])
+        if size != len(places):
+            raise SceneCodeError(
+                f"{_shown(grid, lambda r, c, name=name: grid[r][c] == name)}: the fields of "
+                f"{name!r} are no rectangle"
+            )
+        spans[name] = span
+    return spans
+
+
+@dataclass(frozen=True)
+class Axis:
+    """What runs along a side of a part.
+
+    Attributes
+    ----------
+    name
+        "token", or what else is counted along it: axes of equal name have equal pitch.
+    count
+        Number of cells that are drawn.
+    fixed
+        Room that is no cell, such as the ellipsis of an axis that is cut, in scene units.
+    least
+        Smallest pitch, in scene units, such as the height of the words beside it.
+    """
+
+    name: str
+    count: int
+    fixed: float = 0.0
+    least: float = 0.0
+
+
+@dataclass(frozen=True)
+class Size:
+    """What a part needs.
+
+    Attributes
+    ----------
+    rows, columns
+        Its axes; None for a side without cells, which is as long as ``height`` or ``width``.
+    width, height
+        Least size without the room around, in scene units.
+    left, right, above, below
+        Fixed room around the cells, for words or a colour bar.
+    title
+        Width and height of its title; (0, 0) without one.
+    """
+
+    rows: Axis | None = None
+    columns: Axis | None = None
+    width: float = 0.0
+    height: float = 0.0
+    left: float = 0.0
+    right: float = 0.0
+    above: float = 0.0
+    below: float = 0.0
+    title: tuple[float, float] = (0.0, 0.0)
+
+    def titled(self, place: str) -> Size:
+        """Return the size with room for its title at a place: "above", "left" or "right"."""
+        width, height = self.title
+        if not width:
+            return self
+        if place == "above":
+            return replace(self, above=self.above + height, width=max(self.width, width))
+        return replace(self, **{place: getattr(self, place) + width + TITLE_GAP})
+
+
+@dataclass(frozen=True)
+class Arrangement:
+    """Where the parts of a mosaic are.
+
+    Attributes
+    ----------
+    boxes
+        The cells of each part, or the whole of a part without cells.
+    titles
+        Where the title of a part is: "above" its words, or to the "left" or "right" of it.
+    pitches
+        Size of a cell along each axis, by its name, in scene units.
+    """
+
+    boxes: Mapping[str, Box]
+    titles: Mapping[str, str]
+    pitches: Mapping[str, float]
+
+
+def arrange(mosaic: Mosaic, sizes: Mapping[str, Size], room: Box) -> Arrangement:
+    """Arrange the parts of a mosaic in a room, with cells as large as they can be.
+
+    What stands around a part may reach into empty fields beside it.  A title goes to an empty
+    field at the left; else it is above, or, if cells become larger so, at the right of a part in
+    the last column.
+
+    Parameters
+    ----------
+    mosaic
+        Its names.
+    sizes
+        What each part needs.
+    room
+        What may be filled; the picture is in its middle.
+
+    Raises
+    ------
+    SceneCodeError
+        If the fixed parts alone do not fit; the message names the largest of them.
+    """
+    last = len(mosaic.grid[0])
+    places = [
+        {
+            name: "left"
+            if mosaic.is_empty_before(name, across=True)
+            else beside
+            if span.columns[1] == last
+            else "above"
+            for name, span in mosaic.spans.items()
+        }
+        for beside in ("above", "right")
+    ]
+    tried = [_Layout(mosaic, sizes, titles, room) for titles in places]
+    best = max(tried, key=lambda layout: layout.units)
+    if best.units < (0.0, 0.0):
+        raise SceneCodeError(tried[0].crowded())
+    return best.arrangement()
+
+
+class _Layout:
+    """A mosaic with titles at chosen places, and the largest cells with which it fits.
+
+    Attributes
+    ----------
+    units
+        Pitch of tokens, and length of other axes as a share of that of the tokens; both -1 if the
+        fixed parts alone do not fit.
+    """
+
+    def __init__(
+        self, mosaic: Mosaic, sizes: Mapping[str, Size], titles: Mapping[str, str], room: Box
+    ) -> None:
+        self.mosaic, self.titles, self.room = mosaic, titles, room
+        placed = {name: sizes[name].titled(titles[name]) for name in mosaic.names}
+        self.axes = {
+            axis.name: axis
+            for size in placed.values()
+            for axis in (size.rows, size.columns)
+            if axis is not None
+        }
+        self.across, self.down = (_Tracks(mosaic, placed, across) for across in (True, False))
+        counts = [axis.count for axis in self.axes.values() if axis.name == TOKEN]
+        self.tokens = max(counts, default=0)
+        self.units = (-1.0, -1.0)
+        if self._fits(0.0, SHORT):
+            unit = _largest(lambda unit: self._fits(unit, SHORT), 0.0, MAX_PITCH)
+            self.units = unit, _largest(lambda length: self._fits(unit, length), SHORT, LONG)
+
+    def _fits(self, unit: float, length: float) -> bool:
+        pitch = self._pitches(unit, length)
+        return (
+            self.across.total(pitch) <= self.room.width
+            and self.down.total(pitch) <= self.room.height
+        )
+
+    def _pitches(self, unit: float, length: float) -> Mapping[str, float]:
+        """Return the pitch of each axis: of tokens ``unit``, of others such that they fit beside.
+
+        An axis of channels is at least ``length`` as long as the tokens, but no cell is longer
+        than a token's.
+        """
+        pitches = {}
+        for name, axis in self.axes.items():
+            alone = name == TOKEN or not self.tokens
+            scale = 1.0 if alone else min(1.0, length * self.tokens / axis.count)
+            pitches[name] = max(axis.least, unit * scale)
+        return pitches
+
+    def arrangement(self) -> Arrangement:
+        """Return where everything is."""
+        pitch = self._pitches(*self.units)
+        left = self.room.x - self.across.total(pitch) / 2
+        top = self.room.y + self.down.total(pitch) / 2
+        across, down = self.across.places(pitch), self.down.places(pitch)
+        boxes = {
+            name: Box.of(
+                left + across[name][0],
+                left + across[name][1],
+                top - down[name][1],
+                top - down[name][0],
+            )
+            for name in self.mosaic.names
+        }
+        return Arrangement(boxes, self.titles, pitch)
+
+    def crowded(self) -> str:
+        """Return what is said of a mosaic whose fixed parts alone do not fit."""
+        pitch = self._pitches(0.0, SHORT)
+        lengths = self.room.width, self.room.height
+        for tracks, most, what in zip(
+            (self.across, self.down), lengths, ("wide", "high"), strict=True
+        ):
+            if (needed := tracks.total(pitch)) > most:
+                largest = tracks.largest(pitch)
+                grid = self.mosaic.grid
+                return (
+                    f"{_shown(grid, lambda r, c: grid[r][c] == largest)}: words, titles and the "
+                    f"smallest cells are {needed:.1f} units {what}, and there are {most:.1f}; "
+                    f"{largest!r} needs most: take fewer parts, or shorter words"
+                )
+        raise AssertionError("it fits")
+
+
+def _largest(fits: Callable[[float], bool], low: float, high: float) -> float:
+    """Return the largest number from `low`, which fits, to `high` that does."""
+    if fits(high):
+        return high
+    for _ in range(STEPS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if fits(middle) else (low, middle)
+    return low
+
+
+@dataclass(frozen=True)
+class _Side:
+    """One side of a part: cells or a least length, and fixed room before and after.
+
+    Attributes
+    ----------
+    axis, least
+        What runs along it, and its least length without the room around.
+    before, after
+        Room around.
+    start, stop
+        The tracks that it covers: [start, stop).
+    reaches
+        Whether the room before it may reach into the track before, which is empty there.
+    """
+
+    axis: Axis | None
+    least: float
+    before: float
+    after: float
+    start: int
+    stop: int
+    reaches: bool
+
+    def length(self, pitch: Mapping[str, float]) -> float:
+        """Return its length without the room around."""
+        if self.axis is None:
+            return self.least
+        return max(self.least, self.axis.count * pitch[self.axis.name] + self.axis.fixed)
+
+
+class _Tracks:
+    """The columns of a mosaic, or its rows: what each needs, and where its parts are.
+
+    Parameters
+    ----------
+    mosaic, sizes
+        As for :func:`arrange`.
+    across
+        Whether these are its columns.
+    """
+
+    def __init__(self, mosaic: Mosaic, sizes: Mapping[str, Size], across: bool) -> None:
+        self.count = len(mosaic.grid[0]) if across else len(mosaic.grid)
+        self.sides: dict[str, _Side] = {}
+        for name, span in mosaic.spans.items():
+            size = sizes[name]
+            parts = (
+                (size.columns, size.width, size.left, size.right, *span.columns)
+                if across
+                else (size.rows, size.height, size.above, size.below, *span.rows)
+            )
+            self.sides[name] = _Side(*parts, mosaic.is_empty_before(name, across=across))
+        sides = self.sides.values()
+        self.margins = [
+            (
+                max((s.before for s in sides if s.start == t and not s.reaches), default=0.0),
+                max((s.after for s in sides if s.stop == t + 1), default=0.0),
+            )
+            for t in range(self.count)
+        ]
+
+    def total(self, pitch: Mapping[str, float]) -> float:
+        """Return the length of all tracks, gaps included."""
+        return self._starts(pitch)[-1] - GAP
+
+    def largest(self, pitch: Mapping[str, float]) -> str:
+        """Return the part that needs most room."""
+        return max(
+            self.sides,
+            key=lambda name: self.sides[name].before
+            + self.sides[name].length(pitch)
+            + self.sides[name].after,
+        )
+
+    def _starts(self, pitch: Mapping[str, float]) -> list[float]:
+        """Return where each track begins, and where one after the last would."""
+        margins, middles = self.margins, [0.0] * self.count
+        # Parts of one track first: what spans several takes what is left.
+        for side in sorted(self.sides.values(), key=lambda side: side.stop - side.start):
+            inner = sum(
+                margins[a][1] + GAP + margins[b][0] for a, b in pairwise(range(side.start, side.stop))
+            )
+            lack = side.length(pitch) - inner - sum(middles[side.start : side.stop])
+            middles[side.stop - 1] += max(0.0, lack)
+        for side in self.sides.values():
+            if side.reaches:
+                track = side.start - 1
+                lack = side.before - GAP - margins[side.start][0] - sum(margins[track])
+                middles[track] = max(middles[track], lack)
+        starts = [0.0]
+        for (before, after), middle in zip(margins, middles, strict=True):
+            starts.append(starts[-1] + before + middle + after + GAP)
+        return starts
+
+    def places(self, pitch: Mapping[str, float]) -> dict[str, tuple[float, float]]:
+        """Return start and end of the cells of each part, from the start of the first track.
+
+        Cells begin where those of all parts in the track begin; a part without cells is in the
+        middle of its tracks.
+        """
+        starts, places = self._starts(pitch), {}
+        for name, side in self.sides.items():
+            length = side.length(pitch)
+            start = starts[side.start] + self.margins[side.start][0]
+            if side.axis is None:
+                end = starts[side.stop] - GAP - self.margins[side.stop - 1][1]
+                start += (end - start - length) / 2
+            places[name] = start, start + length
+        return places
