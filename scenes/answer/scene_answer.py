@@ -287,8 +287,8 @@ class Answer(Stage):
 
     @beat
     def the_answer(self) -> None:
-        """And still think as well? Trained that way, DeepSeek's models did better in {better} of {tests}
-        tests."""
+        """And still think as well? Trained that way, DeepSeek's models did better in {better} of
+        {tests} tests."""
         layout, theme, tempo = self.layout, self.theme, self.theme.tempo
         credits = self._credits()
         question = fit_word(_(QUESTION), self.frame.stage.width, size=theme.name_size)

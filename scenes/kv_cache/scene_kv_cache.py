@@ -550,7 +550,9 @@ class KVCache(Stage):
         for measure in self.measures:
             self.play(Appear(measure))
             self.wait(0.2)
-        self.total = self.figure(_("{size} per token", size=readable_bytes(cost.bytes)), cost.factors)
+        self.total = self.figure(
+            _("{size} per token", size=readable_bytes(cost.bytes)), cost.factors
+        )
         self.play(Appear(self.total))
 
     @beat
@@ -606,7 +608,9 @@ class KVCache(Stage):
         )
         after = volumes.labels(self.camera.shot, self.names, shipped)
         self.add(volumes.ghost, volumes.blocks, volumes.roles)
-        total = self.figure(format_ratio(self.shipped), _("this model’s token, as each model keeps it"))
+        total = self.figure(
+            format_ratio(self.shipped), _("this model’s token, as each model keeps it")
+        )
         self.unkept = volumes.unkept()
         self.play(
             volumes.deflate(),

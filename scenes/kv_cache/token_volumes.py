@@ -227,6 +227,7 @@ class TokenVolumes:
             )
         )
         self.shipped = cube * shipped_heads(large)
+        self.gap = gap
 
     # Sizes
 
@@ -371,11 +372,12 @@ class TokenVolumes:
             share = (1 - alpha) * latent[0] + alpha * latent[1]
             front = self.front
             top = front.bottom + max((1 - alpha) * start + alpha * end, 1e-3)
-            # A latent is not in two parts: the keys' block becomes all of it.
+            # A latent is not in two parts: the keys' block becomes all of it, without the gap.
             keys, values = (block.box for block in self.blocks)
+            left, right = front.left + share * self.gap / 2, front.right - share * self.gap / 2
             ends = (
-                (keys.left, keys.right + share * (front.right - keys.right)),
-                (values.left + share * (front.right - values.left), front.right),
+                (left, (1 - share) * keys.right + share * right),
+                ((1 - share) * values.left + share * right, right),
             )
             for block, (left, right) in zip(self.blocks, ends, strict=True):
                 block.set_front(Box.of(left, right, front.bottom, top))

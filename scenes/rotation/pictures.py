@@ -14,7 +14,13 @@ from filmkit.core.geometry import FRAME_HEIGHT, WORD_GAP, Box, Frame, row_points
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.language import _, phrase_parts
 from filmkit.core.norm import Norm, TensorSource
-from filmkit.core.numbers import format_count, format_decimal, format_number, format_share, format_short
+from filmkit.core.numbers import (
+    format_count,
+    format_decimal,
+    format_number,
+    format_share,
+    format_short,
+)
 from filmkit.core.printable import printable
 from filmkit.core.text import Label, Symbol, break_lines, fit_size, fit_word
 from filmkit.core.theme import current_theme

@@ -266,14 +266,15 @@ class RotationAndLatent(Stage):
 
     @beat(
         when=is_converted,
-        kept="Converted like this, with {share} its cache and nothing trained, this model still says "
-        "{next} first.",
-        lost="Converted like this, with {share} its cache and nothing trained, this is what the model "
-        "says.",
-        kept_healed="Converted like this, with {share} its cache and nothing trained, the model still "
-        "says {next}. Its perplexity is {worse} higher; after {minutes} of training, {mended}.",
-        lost_healed="Converted like this, with {share} its cache, the model's perplexity is {worse} "
-        "higher; after {minutes} of training, layer by layer, {mended}.",
+        kept="Converted like this, with {share} its cache and nothing trained, this model still "
+        "says {next} first.",
+        lost="Converted like this, with {share} its cache and nothing trained, this is what the "
+        "model says.",
+        kept_healed="Converted like this, with {share} its cache and nothing trained, the model "
+        "still says {next}. Its perplexity is {worse} higher; after {minutes} of training, "
+        "{mended}.",
+        lost_healed="Converted like this, with {share} its cache, the model's perplexity is "
+        "{worse} higher; after {minutes} of training, layer by layer, {mended}.",
     )
     def what_it_says(self) -> None:
         tempo = self.theme.tempo

@@ -150,8 +150,8 @@ class Sharing(Stage):
 
     @beat
     def what_it_costs(self) -> None:
-        """And trained like that from the start? Of three models, alike in nearly everything else, the
-        average of four tests falls from {best} to {worst} percent."""
+        """And trained like that from the start? Of three models, alike in nearly everything else,
+        the average of four tests falls from {best} to {worst} percent."""
         quality = self.quality
         self.at = len(self.stops)
         rest = Group(*(p for p in self.visible_parts() if p not in set(self.dial.get_family())))
