@@ -19,6 +19,7 @@ from manim import Mobject, color_to_rgb, tempconfig
 from extract.trace import Trace
 from filmkit.core.animations import presence
 from filmkit.core.camera import StageCamera
+from filmkit.core.contrast import contrast
 from filmkit.core.geometry import CAPTION_STRIP, Box
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.picture_map import PanelItem, TextItem, panels_on, texts_on
@@ -36,7 +37,6 @@ __all__ = [
     "SceneReport",
     "check_scene",
     "complaints",
-    "contrast",
     "low_contrast",
     "play",
 ]
@@ -51,7 +51,6 @@ SLACK = 0.5  # how far a line of letters may reach over a border, in pixels of f
 MIN_PRESENCE = 0.5  # anything with a lower presence is background and not meant to be read
 # Smallest contrast ratios of WCAG 2.2, success criteria 1.4.3 and 1.4.11.
 TEXT, LINES = 4.5, 3.0
-LUMINANCE = np.array([0.2126, 0.7152, 0.0722])  # of red, green and blue in linear light
 
 STILL_SECONDS = 0.5  # two frames so far apart are compared
 STILL_SHARE = 0.001  # a picture in which fewer pixels change stands still
@@ -182,19 +181,6 @@ def _farthest_out(box: Box, safe: Box) -> tuple[str, float]:
 # Contrast
 
 
-def luminance(rgb: npt.ArrayLike) -> float:
-    """Return the relative luminance of RGB in [0, 1], as WCAG 2.2 defines it."""
-    levels = np.asarray(rgb, dtype=float)
-    linear = np.where(levels <= 0.04045, levels / 12.92, ((levels + 0.055) / 1.055) ** 2.4)
-    return float(linear @ LUMINANCE)
-
-
-def contrast(one: npt.ArrayLike, other: npt.ArrayLike) -> float:
-    """Return the contrast ratio of two colours, RGB in [0, 1]."""
-    dark, light = sorted((luminance(one), luminance(other)))
-    return (light + 0.05) / (dark + 0.05)
-
-
 def low_contrast(stage: Stage) -> list[str]:
     """Return texts and lines on a stage that stand out too little, one line each.
 
@@ -272,8 +258,7 @@ def _cell_at(
     unit = np.array([[0, 0], [columns, 0], [columns, rows], [0, rows]], np.float32)
     warp = cv2.getPerspectiveTransform(np.asarray(corners, np.float32), unit)
     column, row = cv2.perspectiveTransform(point[None, None], warp)[0, 0].astype(int)
-    *rgb, shown = panel.texture().cells[min(row, rows - 1), min(column, columns - 1)] / 255
-    return np.array(rgb), float(shown)
+    return panel.cell_colour(min(row, rows - 1), min(column, columns - 1))
 
 
 # A whole scene

@@ -21,7 +21,6 @@ from filmkit.tools.checks import (
     SceneReport,
     check_scene,
     complaints,
-    contrast,
     low_contrast,
     play,
 )
@@ -169,14 +168,6 @@ def test_faults_are_the_same_at_every_size(aspect: tuple[int, int]) -> None:
     assert lines[0] == lines[1]
     assert len(lines[0]) == 3
     assert all(line.startswith("only: text") for line in lines[0])
-
-
-def test_contrast_is_that_of_the_guidelines() -> None:
-    white, black = np.ones(3), np.zeros(3)
-    assert contrast(white, black) == contrast(black, white) == pytest.approx(21)
-    assert contrast(white, white) == 1
-    # An example of WCAG: #767676 is the lightest grey that may be written on white.
-    assert contrast(white, np.full(3, 0x76 / 255)) == pytest.approx(4.54, abs=0.005)
 
 
 def test_the_ground_of_a_text_is_the_cell_behind_it_even_if_it_is_covered_later() -> None:
