@@ -18,6 +18,7 @@ from filmkit.core.renderer import FrameSink
 from filmkit.core.stage import Stage
 from filmkit.render.quality import Quality
 from filmkit.render.runner import manim_config
+from filmkit.tools.checks import words_on_panels
 from tests.support.contrast import low_contrast
 from tests.support.staging import MIN_PRESENCE, BeatPicture, complaints
 
@@ -122,6 +123,7 @@ def perform(
         strip = stage.settings.caption_strip
         faults = complaints(picture, width=width, height=height, caption_strip=strip)
         faults += [f"{record.name}: {line}" for line in low_contrast(stage)]
+        faults += [f"{record.name}: {line}" for line in words_on_panels(stage)]
         before, last = last, stage.snapshot()
         beats.append(
             BeatNotes(
