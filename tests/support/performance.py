@@ -48,6 +48,8 @@ class BeatNotes:
     jump
         How far its first frame is from the last picture of the beat before, in colour levels; see
         :func:`jump`. 0 for the first beat.
+    words_on_panels
+        One line for each text that lies across the cells of a panel.
     """
 
     record: BeatRecord
@@ -56,6 +58,7 @@ class BeatNotes:
     untrue_notes: tuple[str, ...]
     n_shown: int
     jump: float
+    words_on_panels: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -123,7 +126,6 @@ def perform(
         strip = stage.settings.caption_strip
         faults = complaints(picture, width=width, height=height, caption_strip=strip)
         faults += [f"{record.name}: {line}" for line in low_contrast(stage)]
-        faults += [f"{record.name}: {line}" for line in words_on_panels(stage)]
         before, last = last, stage.snapshot()
         beats.append(
             BeatNotes(
@@ -137,6 +139,7 @@ def perform(
                 ),
                 len(texts) + len(panels) - sum(len(note.ink) > 0 for note in notes_shown),
                 0.0 if before is None else jump(before, first[record.name]),
+                tuple(f"{record.name}: {line}" for line in words_on_panels(stage)),
             )
         )
 
