@@ -167,6 +167,11 @@ class Heatmap(AbstractImageMobject):
             self._texture = Texture(np.rint(rgba).astype(np.uint8))
         return self._texture
 
+    def cell_colour(self, row: int, column: int) -> tuple[Array, float]:
+        """Return RGB times opacity (3,), and opacity, of a cell as it is drawn, in [0, 1]."""
+        *rgb, shown = self.texture().cells[row, column] / 255
+        return np.array(rgb), float(shown)
+
     def _colours(self) -> Array:
         """Return the RGB of each cell, (rows, columns, 3), 0 to 255."""
         colours = self.norm.colours(self.values).astype(np.float64)

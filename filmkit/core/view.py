@@ -294,24 +294,33 @@ class HeadView:
 
     @cached_property
     def pattern(self) -> Array:
-        """Attention pattern at the drawn positions, (query, key)."""
+        """Attention pattern at the drawn positions, (query, key).
+
+        Where the beginning is hidden, rows sum to less than 1: its share is in
+        :attr:`hidden_attention`. Compute entropies and the like from :attr:`pattern_rows`.
+        """
+        return self.pattern_rows[:, self.layer.first :]
+
+    @cached_property
+    def pattern_rows(self) -> Array:
+        """Whole rows of the pattern, (query, position of the key): with keys that are not drawn.
+
+        Rows are the drawn queries; columns are all positions up to the last drawn one, the hidden
+        beginning first. Each row sums to 1, less what a sink takes.
+        """
         view = self.layer
         whole = view.trace.get("pattern", view.layer)[self.head].astype(np.float64)
-        return whole[view.first : view.stop, view.first : view.stop]
+        return whole[view.first : view.stop, : view.stop]
 
     @cached_property
     def hidden_attention(self) -> Array:
         """Attention of each query to the hidden beginning, (query,); zeros if none is hidden."""
-        view = self.layer
-        whole = view.trace.get("pattern", view.layer)[self.head].astype(np.float64)
-        return whole[view.first : view.stop, : view.first].sum(axis=1)
+        return self.pattern_rows[:, : self.layer.first].sum(axis=1)
 
     @cached_property
     def sink_attention(self) -> Array:
         """Attention of each query to the sink in the softmax, (query,); zeros without one."""
-        view = self.layer
-        whole = view.trace.get("pattern", view.layer)[self.head].astype(np.float64)
-        return np.maximum(1 - whole[view.first : view.stop].sum(axis=1), 0)
+        return np.maximum(1 - self.pattern_rows.sum(axis=1), 0)
 
     def hidden_value(self, query: int) -> Array:
         """Return the values of the hidden beginning as a drawn query mixes them, (1, d_v).
@@ -321,8 +330,7 @@ class HeadView:
         """
         view = self.layer
         values = view.trace.get("v", view.layer)[: view.first, self.kv_head].astype(np.float64)
-        whole = view.trace.get("pattern", view.layer)[self.head].astype(np.float64)
-        shares = whole[view.first + query, : view.first]
+        shares = self.pattern_rows[query, : view.first]
         if not shares.any():
             shares = np.ones_like(shares)
         mean: Array = (shares @ values / shares.sum())[None]

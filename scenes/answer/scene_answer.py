@@ -39,7 +39,7 @@ from scenes.answer.rack import Rack
 from scenes.answer.ways import NAMES, better_tests, ways
 
 SHAPE = "DeepSeek-V3/R1"
-QUESTION = N_("Can a model remember less, and think as well?")
+QUESTION = N_("Can a model remember less and still think as well?")
 NUMBERS = {
     1: N_("one"),
     2: N_("two"),
@@ -201,10 +201,10 @@ class Answer(Stage):
         return bars, names, sizes
 
     @beat(
-        pooled="Untrained, one [set] for all moves {moved} of this model’s attention, "
-        "a [latent] {latent}.",
-        own="This model has one [set] for all. Untrained, a [latent] moves {latent} of its "
-        "attention.",
+        pooled="Untrained, with one [set] for all {moved} of this model’s attention lands on "
+        "other words, with a [latent] {latent}.",
+        own="This model has one [set] for all. Untrained, with a [latent] {latent} of its "
+        "attention lands on other words.",
     )
     def what_each_costs(self) -> None:
         meta, tempo = self.trace.meta, self.theme.tempo
@@ -287,8 +287,8 @@ class Answer(Stage):
 
     @beat
     def the_answer(self) -> None:
-        """And think as well? Trained that way, DeepSeek's models did better in {better} of {tests}
-        tests."""
+        """And still think as well? Trained that way, DeepSeek's models did better in {better} of
+        {tests} tests."""
         layout, theme, tempo = self.layout, self.theme, self.theme.tempo
         credits = self._credits()
         question = fit_word(_(QUESTION), self.frame.stage.width, size=theme.name_size)

@@ -178,7 +178,7 @@ def weight_notes(layer: LayerView, letter: str) -> list[str]:
             notes.append(_("normalised"))
         if trace.rotates:
             partly = meta.rotary_dim < meta.d_qk
-            notes.append(_("partly rotated") if partly else _("then rotated by place"))
+            notes.append(_("partly rotated") if partly else _("then rotated by position"))
     return notes
 
 
@@ -341,7 +341,7 @@ class Meeting(Group):
         rotation = layer.trace.rotation(layer.layer)
         self.row = rotation.further(self.view.q_used[query], steps)
         self.column = rotation.further(self.view.k_used[key], steps)
-        source = TensorSource(expression=_("the same row, rotated to another place"))
+        source = TensorSource(expression=_("the same row, rotated to another position"))
         for parts, values in ((self.query, self.row), (self.key, self.column)):
             for part, (start, stop) in zip(parts, self.spans, strict=True):
                 part.set_values(values[None, start:stop])
@@ -674,8 +674,8 @@ def scale_lines(view: HeadView, size: float) -> tuple[TextLine, list[TextLine]]:
     if meta.score_cap:
         low, high = format_number(-meta.score_cap), format_number(meta.score_cap)
         notes.append(_("capped at {low} and {high}", low=low, high=high))
-    if layer.trace.window(layer.layer):
-        notes.append(_("what is far back is covered too"))
+    if 0 < layer.trace.window(layer.layer) < layer.count:
+        notes.append(_("what is far back is masked too"))
     return Symbol(f"= q dot k {scale}", size=size), [
         Label(note, size=theme.note_size, colour=theme.muted) for note in notes
     ]

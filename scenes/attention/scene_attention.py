@@ -463,7 +463,7 @@ class Attention(Stage):
 
     @beat(when=lambda trace: trace.rotates)
     def rotate_by_position(self) -> None:
-        """Both are rotated by place, so only their distance counts: move the pair, and its
+        """Both are rotated by position, so only their distance counts: move the pair, and its
         score stays."""
         meeting, tempo = self.meeting, self.theme.tempo
         if meeting.layout.alone:
@@ -480,7 +480,7 @@ class Attention(Stage):
             for row, name in enumerate(
                 (
                     _("in the sentence"),
-                    ngettext("{number} place on", "{number} places on", STEPS),
+                    ngettext("{number} position later", "{number} positions later", STEPS),
                 )
             )
         )
@@ -560,9 +560,9 @@ class Attention(Stage):
         return ColourBar(self.scores.product.cells.norm, name, box)
 
     @beat(
-        scaled="{scaling}, to keep sums of {products} products moderate. [Then] cover the future: "
+        scaled="{scaling}, to keep sums of {products} products moderate. [Then] mask the future: "
         "it isn't written yet.",
-        kept="This model takes the sums as they are. [Then] it covers the future, which isn't "
+        kept="This model takes the sums as they are. [Then] it masks the future, which isn't "
         "written yet.",
     )
     def scale_and_mask(self) -> None:
@@ -600,7 +600,7 @@ class Attention(Stage):
         self.wait_for("Then")
         self.remarks: list[Mobject] = [formula, *notes, figure, self.pointer]
         masking = Recolour(scores, masked=self.head.causal_mask)
-        future = Label(_("covered: the future"), size=theme.note_size, colour=theme.muted)
+        future = Label(_("masked: the future"), size=theme.note_size, colour=theme.muted)
         y = self.scores.layout.row(0).y
         if not self.frame.upright and figure.get_top()[1] < y - 2 * future.line_height:
             self.remarks.append(future.on_line(room.left + future.width / 2, y))

@@ -39,6 +39,7 @@ from filmkit.core.numbers import (
     counted_heads,
     counted_layers,
     format_count,
+    format_decimal,
     format_gigabytes,
     format_kilobytes,
     format_number,
@@ -49,7 +50,7 @@ from filmkit.core.numbers import (
 )
 from filmkit.core.text import Label, Number, break_lines, fit_size, stacked_lines
 from filmkit.core.theme import current_theme
-from filmkit.mobjects.cached_numbers import BITS, CachedPerToken
+from filmkit.mobjects.cached_numbers import BITS, CachedPerToken, trained_ratio
 from filmkit.mobjects.chart import ChartAxes, ChartAxis, Curve, EndLabels, ReferenceLine, grow_bar
 from filmkit.mobjects.flow import Draw, Wire
 from filmkit.mobjects.marks import Outline
@@ -186,11 +187,17 @@ class TokenBars(VGroup):
         self.ratio = VGroup(self.times, sign)
         self.full_ratio = ratio
         self.meaning, (x, y) = VGroup(), below
-        text = _(
-            "the latent, if all {heads} kept their own, which nobody trained",
-            heads=counted_heads(heads),
+        text = _("the latent, if all {heads} kept their own;", heads=counted_heads(heads))
+        trained = _(
+            "{number} × in the largest such model that was trained",
+            number=format_number(trained_ratio()[2]),
         )
-        for line in break_lines(text, 0.55 * layout.rows[0].width, size=theme.shape_size):
+        width = 0.55 * layout.rows[0].width
+        for line in (
+            line
+            for words in (text, trained)
+            for line in break_lines(words, width, size=theme.shape_size)
+        ):
             label = _words(line, (x, y), size=theme.shape_size, colour=theme.muted, right=True)
             self.meaning.add(label)
             y -= 1.4 * label.line_height
@@ -449,12 +456,15 @@ class Readers:
         What attention reads and computes for a new token.
     colour
         "#RRGGBB".
+    note
+        Why it is more work than one multiply-add for each head, in words; may be empty.
     """
 
     name: str
     heads: int
     work: DecodingWork
     colour: str
+    note: str = ""
 
 
 class ReadersOfNumber(VGroup):
@@ -475,7 +485,7 @@ class ReadersOfNumber(VGroup):
         What is counted.
     names, numbers, fans, heads, bars, figures
         For each row its name, the number that is read, lines from it to the heads, the heads, the
-        bar and its figure.
+        bar, and its figure with a note.
     chip
         The line, and its words.
     """
@@ -485,7 +495,7 @@ class ReadersOfNumber(VGroup):
         theme = current_theme()
         ridge = H100_SXM.ridge()
         self.title = _words(
-            _("multiply-adds for each number that is read"),
+            _("multiply-adds for each number that is read, on average"),
             layout.title,
             size=theme.shape_size,
             colour=theme.muted,
@@ -503,13 +513,21 @@ class ReadersOfNumber(VGroup):
             self.bars.add(_filled(box, row.colour))
             inside = length > 0.6 * bar.width
             figure = Label(
-                format_number(row.work.per_number, 3 if row.work.per_number > 99 else 1),
+                format_decimal(row.work.per_number),
                 size=DISPLAY,
                 colour=theme.background if inside else row.colour,
             )
             half = figure.width / 2
             at = box.right - GAP - half if inside else box.right + GAP + half
-            self.figures.add(figure.on_line(at, bar.y))
+            figure.on_line(at, bar.y)
+            note = stacked_lines(
+                row.note,
+                (box.left + GAP, box.y),
+                float(figure.get_left()[0]) - box.left - 2 * GAP,
+                size=theme.shape_size,
+                colour=theme.background,
+            )
+            self.figures.add(VGroup(figure, *note))
         self.chip = self._chip(layout, layout.bars[0].left + ridge * unit)
         self.add(self.title, self.names, self.numbers, self.fans, self.heads, self.bars)
         self.add(self.figures, self.chip)
@@ -518,7 +536,7 @@ class ReadersOfNumber(VGroup):
         """Return a line across the bars, and beside it what it means, flush right."""
         theme, first, last = current_theme(), layout.bars[0], layout.bars[-1]
         line = Wire([(x, last.bottom), (x, first.top)], colour=theme.accent, arrow=False)
-        text = _("a chip could do {number} meanwhile", number=format_number(H100_SXM.ridge()))
+        text = _("a chip could do {number} in that time", number=format_number(H100_SXM.ridge()))
         room = x - GAP - self.figures[0].get_right()[0] - 2 * GAP
         words = VGroup(
             *stacked_lines(text, (0, first.y), room, size=theme.name_size, colour=theme.accent)
@@ -647,12 +665,12 @@ class SavingColumns(VGroup):
             self.slopes.add(self._slope(index, factor))
         self.saving = self._verdict(
             _("{share} less", share=format_percent(V2_SAVING)),
-            _("as published; these columns agree with it"),
+            _("the published figure"),
             layout.verdicts[0],
         )
         self.throughput = self._verdict(
             _("{number} × throughput", number=format_short(V2_THROUGHPUT)),
-            _("of the same two models; weights of 8 bits help"),
+            _("of the same two models, the new one with weights of 8 bits"),
             layout.verdicts[1],
         )
         self.add(self.columns, self.keys, self.words, self.sizes, self.slopes)
@@ -742,7 +760,7 @@ class NewerLines(VGroup):
                 0,
                 1.06 * most,
                 (5e9, 10e9),
-                _("size of the cache, at {bits} bits a number", bits=BITS),
+                _("size of the cache, at {bits} bits per number", bits=BITS),
                 write=format_gigabytes,
             ),
             layout.chart,

@@ -16,6 +16,7 @@ from extract.architectures import (
     V2_THROUGHPUT,
     architecture,
     decoding_work,
+    latent_size,
     v2_cache_claim,
 )
 from extract.newer_schemes import newer_scheme
@@ -46,7 +47,6 @@ from scenes.cache_size.charts import (
 from scenes.cache_size.layout import ChartLayout, SavingLayout, TokenLayout, WorkLayout
 
 SHAPE = "DeepSeek-V3/R1"
-MEASURED_AGAINST = "DeepSeek 67B"
 NEWER = {
     ("DSA", "DeepSeek-V3.2"): N_("reads only a part"),
     ("window + GQA", "gpt-oss-120b"): N_("a window in half its layers"),
@@ -67,7 +67,7 @@ class CacheSize(Stage):
         return note, ""
 
     def prepare(self) -> None:
-        arch, old = architecture(SHAPE), architecture(MEASURED_AGAINST)
+        arch = architecture(SHAPE)
         groups = ngettext("{number} group", "{number} groups", COMPARED_GROUPS)
         self.caches = (
             CachedPerToken(arch, "mha", label=_("every head its own")),
@@ -75,11 +75,11 @@ class CacheSize(Stage):
             CachedPerToken(arch, "mqa", label=_("one set for all")),
             CachedPerToken(arch, "mla", label=_("one latent")),
         )
-        every_head, latent = self.caches[0], self.caches[-1]
-        theme, claim = self.theme, v2_cache_claim()
+        every_head, grouped, _one_set, latent = self.caches
+        size, claim = latent_size(arch), v2_cache_claim()
         works = (
             decoding_work(arch, "mha"),
-            decoding_work(old),
+            decoding_work(arch, "gqa", n_groups=COMPARED_GROUPS),
             decoding_work(arch),
         )
         self.rows = (
@@ -88,18 +88,24 @@ class CacheSize(Stage):
                 ngettext(
                     "{number} group of {heads}",
                     "{number} groups of {heads}",
-                    old.n_kv_heads,
-                    heads=counted_heads(old.n_heads // old.n_kv_heads),
+                    COMPARED_GROUPS,
+                    heads=counted_heads(arch.n_heads // COMPARED_GROUPS),
                 ),
-                old.n_heads // old.n_kv_heads,
+                arch.n_heads // COMPARED_GROUPS,
                 works[1],
-                theme.muted,
+                grouped.colour,
             ),
             Readers(
                 _("one latent for {heads}", heads=counted_heads(arch.n_heads)),
                 arch.n_heads,
                 works[2],
                 latent.colour,
+                # In a score and in the mix; what is rotated is in the score only.
+                _(
+                    "each head uses {twice} of {numbers} numbers twice",
+                    twice=format_count(size.kv_rank),
+                    numbers=format_count(sum(size)),
+                ),
             ),
         )
         newer = {newer_scheme(*names): _(idea) for names, idea in NEWER.items()}
@@ -114,8 +120,8 @@ class CacheSize(Stage):
             "heads": format_count(arch.n_heads),
             "megabytes": spoken_bytes(every_head.size()),
             "kilobytes": spoken_bytes(latent.size()),
-            "times": format_number(every_head.size() / latent.size(), 2),
-            "trained": format_number(trained_ratio()[2], 2),
+            "times": format_number(every_head.size() / latent.size()),
+            "trained": format_number(trained_ratio()[2]),
             "context": format_context(CONTEXT_TOKENS),
             "all_gb": format_number(every_head.size(CONTEXT_TOKENS) / 1e9),
             "latent_gb": format_number(latent.size(CONTEXT_TOKENS) / 1e9, 2),
@@ -198,8 +204,8 @@ class CacheSize(Stage):
 
     @beat
     def one_number_for_all_heads(self) -> None:
-        """It's faster, too. Each number that is read serves all {heads} heads: {work}
-        multiply-adds, of {ridge} that the chip could do."""
+        """It's faster, too. Each number that is read serves all {heads} heads, most of the numbers
+        twice: {work} multiply-adds on average, of {ridge} that the chip could do."""
         readers, tempo = self.readers, self.theme.tempo
         # A full GPU is one number after another: the two boxes become one number of each.
         first, last = (mark[0] for mark in self.memory.full)

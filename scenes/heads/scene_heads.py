@@ -32,7 +32,7 @@ class Heads(Stage):
             "layer": str(self.layer.layer),
             "columns": format_count(meta.n_heads * meta.d_v),
         }
-        self.facts |= {"heads": format_count(meta.n_heads), "teams": format_count(meta.n_kv_heads)}
+        self.facts |= {"heads": format_count(meta.n_heads), "groups": format_count(meta.n_kv_heads)}
 
     def variant(self, beat: str) -> str:
         meta = self.trace.meta
@@ -63,9 +63,9 @@ class Heads(Stage):
 
     @beat(
         when=lambda trace: trace.meta.n_kv_heads < trace.meta.n_heads,
-        several="In this model the {heads} heads form {teams} teams. Remember: each shares one set "
-        "of keys and values.",
-        one="In this model all {heads} heads share one set of keys and values. Remember that.",
+        several="In this model the {heads} heads form {groups} groups, and each group shares one "
+        "set of keys and values.",
+        one="In this model all {heads} heads share one set of keys and values.",
     )
     def some_share_keys_and_values(self) -> None:
         self.brackets = brackets = GroupBrackets(self.stack)

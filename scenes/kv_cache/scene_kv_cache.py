@@ -538,7 +538,7 @@ class KVCache(Stage):
 
     @beat
     def bytes_of_a_token(self) -> None:
-        """A slice is a key and a value for {kv_heads} in {layers}: {bytes} a token."""
+        """A slice is a key and a value for {kv_heads} in {layers}: {bytes} per token."""
         tempo, cache = self.theme.tempo, self.cache
         cost = TokenCost.of_trace(self.trace.meta)
         self.play(
@@ -550,7 +550,9 @@ class KVCache(Stage):
         for measure in self.measures:
             self.play(Appear(measure))
             self.wait(0.2)
-        self.total = self.figure(_("{size} a token", size=readable_bytes(cost.bytes)), cost.factors)
+        self.total = self.figure(
+            _("{size} per token", size=readable_bytes(cost.bytes)), cost.factors
+        )
         self.play(Appear(self.total))
 
     @beat
@@ -590,7 +592,7 @@ class KVCache(Stage):
             *(Appear(label) for label in self.sizes),
         )
         self.play(Appear(volumes.roles))
-        note = _("one token, to scale, if every head kept its own")
+        note = _("this model’s token, to scale, if every head of both kept its own")
         self.total = self.figure(format_ratio(self.ratio), note)
         self.play(Appear(self.total))
 
@@ -606,7 +608,9 @@ class KVCache(Stage):
         )
         after = volumes.labels(self.camera.shot, self.names, shipped)
         self.add(volumes.ghost, volumes.blocks, volumes.roles)
-        total = self.figure(format_ratio(self.shipped), _("one token, as each model keeps it"))
+        total = self.figure(
+            format_ratio(self.shipped), _("this model’s token, as each model keeps it")
+        )
         self.unkept = volumes.unkept()
         self.play(
             volumes.deflate(),
@@ -630,7 +634,7 @@ class KVCache(Stage):
             round(work.per_number),
             chip=CHIP_NAME,
             cache=_("cache of every head"),
-            remark=_("attention only, at 16 bits a number; weights are read too"),
+            remark=_("attention only, at 16 bits per number; weights are read too"),
             layout=layout,
             room=self.frame.stage.width,
         )

@@ -101,12 +101,12 @@ class SchematicBlock(VGroup):
         )
         # Seen from straight ahead the front hides the others.
         self.add(*self.faces[1:], self.faces[0])
-        self.set_height(box.height)
+        self.set_front(box)
 
-    def set_height(self, height: float, aside: float = 0.0) -> SchematicBlock:
-        """Change its height, on its foot, and move it to the right by ``aside``."""
-        box, back = self.box.moved(dx=aside), -self.reach
-        left, right, low, high = box.left, box.right, box.bottom, box.bottom + height
+    def set_front(self, box: Box) -> SchematicBlock:
+        """Change the box of its front."""
+        back = -self.reach
+        left, right, low, high = box.left, box.right, box.bottom, box.top
         for face, corners in zip(
             self.faces,
             (
@@ -370,10 +370,17 @@ class TokenVolumes:
 
         def step(alpha: float) -> None:
             share = (1 - alpha) * latent[0] + alpha * latent[1]
-            height = max((1 - alpha) * start + alpha * end, 1e-3)
-            for block, side in zip(self.blocks, (1, -1), strict=True):
-                # A latent is not in two parts.
-                block.set_height(height, side * share * self.gap / 2)
+            front = self.front
+            top = front.bottom + max((1 - alpha) * start + alpha * end, 1e-3)
+            # A latent is not in two parts: the keys' block becomes all of it, without the gap.
+            keys, values = (block.box for block in self.blocks)
+            left, right = front.left + share * self.gap / 2, front.right - share * self.gap / 2
+            ends = (
+                (left, (1 - share) * keys.right + share * right),
+                ((1 - share) * values.left + share * right, right),
+            )
+            for block, (left, right) in zip(self.blocks, ends, strict=True):
+                block.set_front(Box.of(left, right, front.bottom, top))
                 block.tint(mixed(block.colour, theme.latent, share))
 
         return AnimateWith(self.blocks, step, **kwargs)

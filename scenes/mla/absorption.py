@@ -246,8 +246,9 @@ class Absorption(Group):
         self.weight.symbol.shrink_to(s.weight.width - 0.14)
         self._name()
         self._draw_arrows()
-        count = layer.count * n_sets * forms.layer.W_UK.shape[2]
-        self.rebuilt = count
+        # All tokens that the new one attends to, drawn or not.
+        tokens, width = layer.stop, forms.layer.W_UK.shape[2]
+        self.rebuilt = count = n_sets * tokens * width
         self.number = Number(count, digits=0, size=display_size(frame), colour=theme.key)
         self.number.on_line(*s.number)
         lines = break_lines(
@@ -255,8 +256,8 @@ class Absorption(Group):
         )
         factors = {
             "sets": format_count(n_sets),
-            "tokens": format_count(layer.count),
-            "numbers": format_count(forms.layer.W_UK.shape[2]),
+            "tokens": format_count(tokens),
+            "numbers": format_count(width),
         }
         lines.append(
             _("{sets} sets × {tokens} tokens × {numbers}", **factors)
@@ -388,9 +389,9 @@ class Absorption(Group):
         self.rope_name = VGroup()
         if s.rope is not None:
             left = self.latent_name.get_right()[0] + 0.14
-            label = Label(_("+ rotated key"), size=theme.shape_size, colour=theme.key)
+            label = Label(_("and rotated key"), size=theme.shape_size, colour=theme.key)
             if left + label.width > frame_right:
-                label = Label(_("+ key"), size=theme.shape_size, colour=theme.key)
+                label = Label(_("and key"), size=theme.shape_size, colour=theme.key)
             label.on_line(left + label.width / 2, 0)
             label.set_y(self.latent_name.get_y())
             self.rope_name.add(label)

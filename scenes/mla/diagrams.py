@@ -32,7 +32,7 @@ __all__ = ["AbsorbedHeadStack", "AbsorbedPicture", "NaivePicture", "feed_words",
 
 NAMES_LEFT = 1.15  # from the corner of the lines of the absorbed form to their names
 NAMES_ROOM = 2.6  # largest width of these names: the latent is at their left
-FEW, LOW = 4, 1.0  # number of cards and height of a latent without room for these
+FEW, LOW = 5, 1.0  # least number of cards and height of a latent with room for these
 FIRST, LAST = 8, 4  # number of columns drawn at each end of a wide matrix
 
 

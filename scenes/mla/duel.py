@@ -157,7 +157,7 @@ class DuelSide(Group):
             x += part.width + 0.1
         self.counter.set_value(0.0)
         self.words = self._words(
-            _("of attention lands on other words"), _("of attention moves"), self.layout.words
+            _("of attention lands on other words"), _("on other words"), self.layout.words
         )
 
     def _words(self, text: str, short: str, point: Point) -> VGroup:
@@ -196,7 +196,7 @@ class DuelSide(Group):
         first.on_line(room.left + first.width / 2, room.bottom - 0.19)
         last.on_line(room.right - last.width / 2, room.bottom - 0.19)
         self.layer_words.add(base, first, last)
-        words = self._words(_("each bar: one layer"), _("one bar a layer"), self.layout.state)
+        words = self._words(_("each bar: one layer"), _("one bar per layer"), self.layout.state)
         self.layer_words.add(words)
 
     def add_scale(self, norm: Norm) -> None:

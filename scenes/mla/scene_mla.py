@@ -293,7 +293,7 @@ class LatentAttention(Stage):
 
     @beat
     def down_to_the_latent(self) -> None:
-        """Down: one matrix makes {rank} numbers of each row of X. Only they are cached."""
+        """Down: one matrix makes {rank} numbers from each row of X. Only they are cached."""
         naive, tempo, latent = self.naive, self.theme.tempo, self.latent
         focus = Group(naive.x, naive.x_words, naive.w_dkv, naive.to_latent, latent)
         self.dimmed_parts = self._all_except(focus)
@@ -328,7 +328,7 @@ class LatentAttention(Stage):
 
     @beat
     def up_to_keys_and_values(self) -> None:
-        """Up: two more make this head's keys and values of them."""
+        """Up: two more make this head's keys and values from it."""
         naive, picture, tempo = self.naive, self.picture, self.theme.tempo
         expanded = Group(naive.to_k, naive.to_v, naive.w_uk, naive.w_uv, picture.k, picture.v)
         self.play(
@@ -460,8 +460,8 @@ class LatentAttention(Stage):
 
     @beat(when=has_contest)
     def every_layer(self) -> None:
-        """In all {layers} layers errors add up: {mqa_moved} moves on the left, {latent_moved} on
-        the right."""
+        """In all {layers} layers errors add up: on the left, {mqa_moved} of attention lands on
+        other words, on the right {latent_moved}."""
         duel, tempo = self.duel, self.theme.tempo
         self.play(
             *(Appear(side.layer_words, rate_func=second_half) for side in duel.sides),

@@ -232,7 +232,7 @@ class Patterns(Stage):
     @beat
     def one_word_back(self) -> None:
         """Some heads have a habit. This one looks one word back."""
-        self._visit("previous", _("of its attention goes to the word right before"))
+        self._visit("previous", _("of its attention goes to the word just before"))
 
     @beat
     def a_place_to_rest(self) -> None:
@@ -240,7 +240,7 @@ class Patterns(Stage):
         first = self.facts["first"]
         meaning = _("of its attention goes to {first}", first=first)
         if len(self.closeups["sink"].hidden):
-            meaning = _("of its attention goes to {first}, drawn here for once", first=first)
+            meaning = _("of its attention goes to {first}, which is drawn here", first=first)
         self._visit("sink", meaning)
 
     def _visit(self, name: str, meaning: str) -> None:

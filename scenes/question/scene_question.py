@@ -29,7 +29,7 @@ from scenes.question.pile import ROOM, Limit, Pile
 
 SHAPE = "DeepSeek-V3/R1"
 SENTENCE, QUESTION = 0.08, 0.06  # text sizes, as fractions of the frame's height
-ASKED = N_("Can a model remember less, and think as well?")
+ASKED = N_("Can a model remember less and still think as well?")
 TITLE = N_("The attention film")
 GROWTH = 6.0  # seconds in which the memory fills
 NAME_DROP = 0.3  # from a pile to the names of its halves, below the outline around it
@@ -154,7 +154,7 @@ class Question(Stage):
 
     @beat
     def until_it_bursts(self) -> None:
-        """If nothing were shared, DeepSeek-R1 would need {bytes} a token. After {capacity}
+        """If nothing were shared, DeepSeek-R1 would need {bytes} per token. After {capacity}
         tokens, a chip of {gigabytes} [gigabytes] is full."""
         layout, count = self.layout, len(self.tokens)
         unit, full = layout.slab(count), layout.full
@@ -214,7 +214,7 @@ class Question(Stage):
         unit = Paragraph(words, layout.unit, size=theme.name_size, colour=theme.ink, align="center")
         point, width = layout.remark
         remark = _(
-            "supposing each of {heads} heads kept its own keys and values: R1 itself keeps less; "
+            "if each of {heads} heads kept its own keys and values, while R1 itself keeps less; "
             "weights not counted; {gigabytes} GB = {gigabytes} × 10⁹ bytes",
             heads=self.facts["heads"],
             gigabytes=self.facts["gigabytes"],
@@ -229,7 +229,7 @@ class Question(Stage):
 
     @beat
     def the_question(self) -> None:
-        """Can a model remember less, and think as well?"""
+        """Can a model remember less and still think as well?"""
         layout, tempo = self.layout, self.theme.tempo
         words = as_tokens(_(ASKED))
         asked = Sentence(words, layout.question, size=QUESTION)

@@ -14,7 +14,13 @@ from filmkit.core.geometry import FRAME_HEIGHT, WORD_GAP, Box, Frame, row_points
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.language import _, phrase_parts
 from filmkit.core.norm import Norm, TensorSource
-from filmkit.core.numbers import format_count, format_decimal, format_share, format_short
+from filmkit.core.numbers import (
+    format_count,
+    format_decimal,
+    format_number,
+    format_share,
+    format_short,
+)
 from filmkit.core.printable import printable
 from filmkit.core.text import Label, Symbol, break_lines, fit_size, fit_word
 from filmkit.core.theme import current_theme
@@ -282,6 +288,8 @@ class Slide(Group):
         The line from the query down to the dot.
     mark
         Mark at the true distance, with the score there.
+    product, divisor
+        The dot product of the two there, and what it is divided by, in words.
     """
 
     def __init__(
@@ -296,6 +304,8 @@ class Slide(Group):
         low = min(0.0, float(np.floor(self.scores.min())))
         high = float(np.ceil(max(1.0, self.scores.max())))
         most = high + 0.15 * (high - low)
+        self.product = format_number(float(view.dot_products[pair]))
+        self.divisor = format_short(1 / view.layer.trace.meta.score_scale)
         ticks = range(count)
         self.axes = ChartAxes(
             ChartAxis(0, count - 1, tuple(ticks), _("distance"), write=format_count),
@@ -303,7 +313,7 @@ class Slide(Group):
                 low,
                 most,
                 (low, high) if low == 0 else (low, 0, high),
-                _("score"),
+                _("score ÷ {divisor}", divisor=self.divisor),
                 write=format_short,
             ),
             layout.chart,
@@ -335,7 +345,10 @@ class Slide(Group):
         label = Label(
             format_decimal(self.scores[self.true], 2), size=theme.name_size, weight="semibold"
         )
-        note = Label(_("where they are"), size=theme.note_size, colour=theme.muted)
+        where = _(
+            "where they are: {product} ÷ {divisor}", product=self.product, divisor=self.divisor
+        )
+        note = Label(where, size=theme.note_size, colour=theme.muted)
         left = x + 0.3
         label.on_line(left + label.width / 2, y + 0.3)
         note.on_line(left + label.width + 0.16 + note.width / 2, y + 0.28)
@@ -448,10 +461,8 @@ class Parts(Group):
         What each of them is, below.
     total
         How many numbers both are.
-    plus
-        The sign between them.
     panels
-        Panels of content, position, scores and pattern.
+        Panels of the part that is not rotated, the rotated part, the scores and the pattern.
     panel_words
         The words of the rows of the first of these.
     signs
@@ -513,12 +524,12 @@ class Parts(Group):
         self.notes = VGroup()
         for text, (x, y), room in (
             (
-                _("{number} numbers: content, not rotated", number=format_count(latent.shape[1])),
+                _("{number} numbers, not rotated", number=format_count(latent.shape[1])),
                 s.notes[0],
                 s.latent.width,
             ),
             (
-                _("{number}: position", number=format_count(rope.shape[1])),
+                _("{number}, rotated", number=format_count(rope.shape[1])),
                 s.notes[1],
                 s.rope.width + 0.4,
             ),
@@ -528,14 +539,15 @@ class Parts(Group):
             self.notes.add(note.on_line(x + note.width / 2, y))
         total = Label(
             _(
-                "= {number} numbers for each token",
+                "{latent} + {rope} = {number} numbers for each token",
+                latent=format_count(latent.shape[1]),
+                rope=format_count(rope.shape[1]),
                 number=format_count(latent.shape[1] + rope.shape[1]),
             ),
             size=theme.name_size,
             weight="semibold",
         )
         self.total = total.on_line(s.total[0] + total.width / 2, s.total[1])
-        self.plus = Symbol("+", size=theme.name_size).move_to([*s.plus[0], 0])
         mask = view.causal_mask
         allowed = ~mask
         everything = np.concatenate(
@@ -543,8 +555,8 @@ class Parts(Group):
         )
         norm = Norm.symmetric(everything)
         shown = (
-            (_("content"), cached.content, norm, theme.latent),
-            (_("position"), cached.position, norm, theme.key),
+            (_("not rotated"), cached.content, norm, theme.latent),
+            (_("rotated"), cached.position, norm, theme.key),
             (_("scores"), cached.scores, norm, theme.scores),
             (_("pattern"), cached.pattern, Norm.unit(), theme.pattern),
         )
@@ -600,5 +612,4 @@ class Parts(Group):
         framed.stretch_to_fit_height(s.rope_above.height + 0.1)
         framed.move_to(s.rope_above.center)
         moves.append(Glide(self.frame_of_rope, framed))
-        moves.append(Glide(self.plus, self.plus.copy().move_to([*s.plus[1], 0])))
         return moves

@@ -98,6 +98,8 @@ class RotationAndLatent(Stage):
             "five": five,
             "true": format_count(self.slide.true),
             "score": format_decimal(self.slide.scores[self.slide.true], 2),
+            "product": self.slide.product,
+            "divisor": self.slide.divisor,
         }
 
     def _report(self) -> None:
@@ -174,7 +176,7 @@ class RotationAndLatent(Stage):
     @beat(when=rotates_whole_keys)
     def the_score_slides(self) -> None:
         """Slide two tokens apart, and their score slides too. They really are {true} apart:
-        {score}."""
+        {score}, which is {product} divided by {divisor}."""
         tempo, m, slide = self.theme.tempo, self.matrices, self.slide
         self.play(
             Vanish(self.formula.pieces),
@@ -235,13 +237,12 @@ class RotationAndLatent(Stage):
             Appear(parts.rope.header),
             Appear(parts.frame_of_rope),
             Appear(parts.notes[1]),
-            Appear(parts.plus),
         )
         self.play(Appear(parts.total))
 
     @beat
     def two_parts(self) -> None:
-        """A score is then two parts, content and position, added."""
+        """A score is then two parts, added: one from the latent, one from the rotated key."""
         tempo, parts = self.theme.tempo, self.parts
         leaving = Group(parts.words, parts.notes, parts.total)
         self.play(Vanish(leaving), *parts.above())
@@ -265,14 +266,15 @@ class RotationAndLatent(Stage):
 
     @beat(
         when=is_converted,
-        kept="Converted so, with {share} its cache and nothing trained, this model still says "
-        "{next} first.",
-        lost="Converted so, with {share} its cache and nothing trained, this is what the model "
-        "says.",
-        kept_healed="Converted so, with {share} its cache and nothing trained, the model still "
-        "says {next}. Its perplexity is {worse} higher; after {minutes} of training, {mended}.",
-        lost_healed="Converted so, with {share} its cache, the model's perplexity is {worse} "
-        "higher; after {minutes} of training, layer by layer, {mended}.",
+        kept="Converted like this, with {share} its cache and nothing trained, this model still "
+        "says {next} first.",
+        lost="Converted like this, with {share} its cache and nothing trained, this is what the "
+        "model says.",
+        kept_healed="Converted like this, with {share} its cache and nothing trained, the model "
+        "still says {next}. Its perplexity is {worse} higher; after {minutes} of training, "
+        "{mended}.",
+        lost_healed="Converted like this, with {share} its cache, the model's perplexity is "
+        "{worse} higher; after {minutes} of training, layer by layer, {mended}.",
     )
     def what_it_says(self) -> None:
         tempo = self.theme.tempo

@@ -71,7 +71,7 @@ class Sharing(Stage):
             figure.on_line(x + figure.width / 2, y)
             x += figure.width + 0.2
             room = layout.patterns.right - x
-            words = stacked_lines(_("of the attention moves"), (x, y - 0.1), room)
+            words = stacked_lines(_("of the attention lands on other words"), (x, y - 0.1), room)
             moved.add(figure, *words)
         return pin_to_frame(Group(heading)), pin_to_frame(moved)
 
@@ -91,15 +91,17 @@ class Sharing(Stage):
         return super().provenance_notes()
 
     def turn_to(self, stop: int) -> None:
-        """Turn the dial: first the sets and the bar follow it, then the patterns."""
+        """Turn the dial; sets, bar and patterns follow it together, so that all agree."""
         turns: list[Animation] = [part.turn(self.at, stop) for part in (self.sets, self.bar)]
-        patterns: list[Animation] = []
+        turns.append(self.dial.turn(stop))
+        patterns = self.patterns.turn(self.at, stop)
+        tempo = self.theme.tempo
         if self.stops[self.at].outlined:
-            # The first patterns come, and need their room.
-            turns.append(self.move_camera(self.sets.shot))
-            patterns = [Appear(self.heading), Appear(self.patterns)]
-        self.play(self.dial.turn(stop), *turns, run_time=self.theme.tempo.large)
-        self.play(*patterns, self.patterns.turn(self.at, stop))
+            # The first patterns come when the sets have made room for them.
+            self.play(*turns, self.move_camera(self.sets.shot), run_time=tempo.large)
+            self.play(Appear(self.heading), Appear(self.patterns), patterns)
+        else:
+            self.play(*turns, patterns, run_time=tempo.large)
         self.at = stop
 
     @beat(
@@ -122,16 +124,16 @@ class Sharing(Stage):
 
     @beat(
         when=has_groups,
-        own="At {groups}, heads form teams, and each team reads one set. "
-        "So this model was trained: these numbers are its own.",
-        means="At {groups}, heads form teams, and each team reads one set: the mean of what "
+        own="At {groups}, heads form groups, and each group reads one set. "
+        "This model was trained like that: these numbers are its own.",
+        means="At {groups}, heads form groups, and each group reads one set: the mean of what "
         "its heads had.",
     )
     def a_set_for_each_group(self) -> None:
         self.turn_to(1)
 
     @beat(
-        own="At 1, all heads read a single set. So this model was trained: these numbers "
+        own="At 1, all heads read a single set. This model was trained like that: these numbers "
         "are its own.",
         means="At 1, all heads read a single set: the mean. Every pattern is computed again.",
     )
@@ -148,8 +150,8 @@ class Sharing(Stage):
 
     @beat
     def what_it_costs(self) -> None:
-        """And trained so from the start? Of three models, alike in nearly everything else, the
-        average of four tests falls from {best} to {worst} percent."""
+        """And trained like that from the start? Of three models, alike in nearly everything else,
+        the average of four tests falls from {best} to {worst} percent."""
         quality = self.quality
         self.at = len(self.stops)
         rest = Group(*(p for p in self.visible_parts() if p not in set(self.dial.get_family())))

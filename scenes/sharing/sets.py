@@ -236,7 +236,7 @@ class SetBar(VGroup):
         self.longest.on_line(layout.bar.right - 0.15 - self.longest.width / 2, layout.bar.y)
         self.line = layout.figure
         self.figure = Number(self._numbers(0), digits=0, size=DISPLAY)
-        self.words = Label(_("numbers of each token, kept in this layer"))
+        self.words = Label(_("numbers per token, kept in this layer"))
         self._count(self._numbers(0))
         self.add(self.full, self.longest, self.pieces, self.names, self.figure, self.words)
         pin_to_frame(self)

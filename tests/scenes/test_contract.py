@@ -150,6 +150,10 @@ def test_every_picture_can_be_read(case: Case, performance: Performance) -> None
     assert [line for beat in performance.beats for line in beat.faults] == []
 
 
+def test_no_words_lie_across_a_panel(performance: Performance) -> None:
+    assert [line for beat in performance.beats for line in beat.words_on_panels] == []
+
+
 def test_every_panel_shows_the_tensor_that_it_names(performance: Performance) -> None:
     assert [line for beat in performance.beats for line in beat.untrue_panels] == []
 

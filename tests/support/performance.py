@@ -18,6 +18,7 @@ from filmkit.core.renderer import FrameSink
 from filmkit.core.stage import Stage
 from filmkit.render.quality import Quality
 from filmkit.render.runner import manim_config
+from filmkit.tools.checks import words_on_panels
 from tests.support.contrast import low_contrast
 from tests.support.staging import MIN_PRESENCE, BeatPicture, complaints
 
@@ -47,6 +48,8 @@ class BeatNotes:
     jump
         How far its first frame is from the last picture of the beat before, in colour levels; see
         :func:`jump`. 0 for the first beat.
+    words_on_panels
+        One line for each text that lies across the cells of a panel.
     """
 
     record: BeatRecord
@@ -55,6 +58,7 @@ class BeatNotes:
     untrue_notes: tuple[str, ...]
     n_shown: int
     jump: float
+    words_on_panels: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -135,6 +139,7 @@ def perform(
                 ),
                 len(texts) + len(panels) - sum(len(note.ink) > 0 for note in notes_shown),
                 0.0 if before is None else jump(before, first[record.name]),
+                tuple(f"{record.name}: {line}" for line in words_on_panels(stage)),
             )
         )
 

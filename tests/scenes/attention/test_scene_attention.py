@@ -18,7 +18,7 @@ from filmkit.core.stage import Stage
 from filmkit.core.text import Symbol
 from filmkit.core.view import LayerView, best_match
 from filmkit.mobjects.product import head_product
-from scenes.attention.closeups import Meeting, figure_digits, in_formula
+from scenes.attention.closeups import Meeting, figure_digits, in_formula, scale_lines
 from scenes.attention.layout import meeting_layout, scores_room
 from scenes.attention.scene_attention import Attention
 from tests.support.kinds import SHIPPED_KIND, trace_of_kind
@@ -61,6 +61,16 @@ def test_keys_before_a_window_are_masked() -> None:
     assert view.causal_mask[-1].tolist() == [True] * 5 + [False] * 4
     assert not view.pattern[view.causal_mask].any()
     assert np.abs(view.scores).max() < 2.0
+
+
+@pytest.mark.parametrize(("window", "told"), [(0, False), (4, True), (8, True), (9, False)])
+def test_a_window_is_told_only_where_it_masks_something(window: int, told: bool) -> None:
+    trace = make_trace(d_head=32, positions="rotary", window=window)
+    assert trace.window(trace.meta.featured.layer) == window
+    view = LayerView.of_prompt(trace, None, show_first_token=False).head(None)
+    assert view.layer.count == 9
+    _formula, notes = scale_lines(view, 0.04)
+    assert ("what is far back is masked too" in {note.text for note in notes}) is told
 
 
 def test_the_rotation_is_told_only_where_there_is_one() -> None:

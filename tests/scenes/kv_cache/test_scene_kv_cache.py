@@ -7,7 +7,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from manim import tempconfig
+from manim import DL, UR, tempconfig
 
 from extract.architectures import (
     H100_SXM,
@@ -304,6 +304,14 @@ def test_solids_have_the_sizes_that_are_said() -> None:
     assert numbers(large, volumes.depth) == pytest.approx(kv_cache_elements(R1, "mha"))
     shipped = [Box(box.x, box.y, box.width, volumes.shipped) for box in large]
     assert numbers(shipped, volumes.depth) == pytest.approx(kv_cache_elements(R1))
+    volumes.deflate().interpolate(1.0)
+    # The latent is one block.
+    latent, nothing = (
+        Box.between(*(block.faces[0].get_corner(corner) for corner in (DL, UR)))
+        for block in volumes.blocks
+    )
+    assert nothing.width == 0
+    assert numbers([latent], volumes.depth) == pytest.approx(kv_cache_elements(R1))
     small = [block.box for block in volumes.token.blocks]
     depth = volumes.token.keys.thickness * 5
     assert numbers(small, depth) == pytest.approx(2 * 3 * 16 * 5)

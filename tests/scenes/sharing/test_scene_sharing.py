@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import chain
+from itertools import chain, groupby
+from typing import Any
 
 import numpy as np
 import pytest
@@ -129,6 +130,27 @@ def test_heads_that_share_stand_in_one_place_and_have_one_colour(case: str) -> N
         assert len({place for (place,) in places.values()}) == stop.count
 
     run(trace, look)
+
+
+def test_dial_and_patterns_never_disagree() -> None:
+    """After each animation the patterns are those of the stop at which the dial stands."""
+    trace = make_trace(**CASES["grouped"])
+    seen: list[int] = []
+
+    class Watched(Sharing):
+        def play(self, *animations: Any, **kwargs: Any) -> None:
+            super().play(*animations, **kwargs)
+            shown = [cells for cells in self.patterns.cells if cells.shown.any()]
+            if self.dial not in self.mobjects or not shown or self.at == len(self.stops):
+                return
+            places = np.array(self.dial.places)
+            stop = int(np.abs(places - self.dial.knob.get_center()).sum(axis=1).argmin())
+            for head, cells in enumerate(self.patterns.cells):
+                np.testing.assert_array_equal(cells.values, self.stops[stop].pattern(head)[0])
+            seen.append(stop)
+
+    Watched.rehearse(trace)
+    assert [stop for stop, _same in groupby(seen)] == [1, 2, 1, 2]
 
 
 def test_a_model_with_one_set_has_no_mean_to_compare_with() -> None:
