@@ -12,7 +12,7 @@ column.  A side of a part is cells times a pitch, and fixed room around them for
 a colour bar.  Along the tracks of the mosaic these add up; the largest pitch with which everything
 fits is found by bisection.
 
-This is pure geometry, in scene units; :mod:`filmkit.core.parts` makes the mobjects.
+This is pure geometry, in scene units; :mod:`filmkit.pictures.parts` makes the mobjects.
 """
 
 from __future__ import annotations
@@ -175,6 +175,12 @@ class Axis:
     fixed: float = 0.0
     least: float = 0.0
 
+    def with_least(self, other: Axis) -> Axis:
+        """Return this axis with the larger count and the larger least pitch of two."""
+        return replace(
+            self, count=max(self.count, other.count), least=max(self.least, other.least)
+        )
+
 
 @dataclass(frozen=True)
 class Size:
@@ -286,12 +292,12 @@ class _Layout:
     ) -> None:
         self.mosaic, self.titles, self.room = mosaic, titles, room
         placed = {name: sizes[name].titled(titles[name]) for name in mosaic.names}
-        self.axes = {
-            axis.name: axis
-            for size in placed.values()
-            for axis in (size.rows, size.columns)
-            if axis is not None
-        }
+        self.axes: dict[str, Axis] = {}
+        for size in placed.values():
+            for axis in (size.rows, size.columns):
+                if axis is not None:
+                    known = self.axes.setdefault(axis.name, axis)
+                    self.axes[axis.name] = known.with_least(axis)
         self.across, self.down = (_Tracks(mosaic, placed, across) for across in (True, False))
         counts = [axis.count for axis in self.axes.values() if axis.name == TOKEN]
         self.tokens = max(counts, default=0)

@@ -1,0 +1,1 @@
+"""Pictures as mosaics of named parts, and how one becomes the next."""

@@ -1,0 +1,323 @@
+"""Parts of pictures: matrices with their titles and words, and whatever else a scene draws.
+
+A part says what it needs (:meth:`Part.size`), and makes its mobjects for the place that
+:mod:`filmkit.pictures.mosaic` finds for it (:meth:`Part.pieces`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+from manim import Dot, Group, Mobject, VGroup
+
+from filmkit.core.geometry import FRAME_HEIGHT, WORD_GAP, Box, column_points, row_points
+from filmkit.core.heatmap import Heatmap
+from filmkit.core.norm import Norm, TensorSource
+from filmkit.core.printable import printable
+from filmkit.core.text import Label
+from filmkit.core.theme import current_theme
+from filmkit.mobjects.marks import ColourBar, TokenLabels
+from filmkit.mobjects.panel import Header
+from filmkit.pictures.mosaic import TOKEN, Axis, Size
+
+__all__ = ["Around", "Free", "Matrix", "Part", "Place"]
+
+TEXT, SMALL_TEXT = 1 / 30, 0.0241
+"""Size of what is to be read, 36 of 1080 pixels; and of words at an axis of many tokens, 26."""
+
+MANY = 12  # with more tokens than these, words at an axis are small
+LINE = 1.12  # least pitch of rows with words, in heights of a line
+LEAST = 0.022  # smallest cell that is drawn, in scene units: 3 of 1080 pixels
+LONGEST = 256  # axes with more cells are cut
+KEPT = (40, 8)  # first and last cells that are drawn of one that is cut
+ELLIPSIS = 0.34  # room of the ellipsis, in scene units
+WORD = 1.75  # largest width of a word, in scene units
+BAR = 0.62  # room for a colour bar below a part
+TITLE_GAP = 0.12
+
+
+@dataclass(frozen=True)
+class Around:
+    """What stands around a part.
+
+    Attributes
+    ----------
+    row_words
+        Where the words of its rows stand: "left", "right", or "" for nowhere.
+    column_words
+        Whether those of its columns stand above.
+    title
+        Whether it has a title.
+    bar
+        Whether it has a colour bar.
+    """
+
+    row_words: str = ""
+    column_words: bool = False
+    title: bool = True
+    bar: bool = False
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a part is.
+
+    Attributes
+    ----------
+    box
+        Its cells, or the whole of a part without cells.
+    title
+        Where its title is: "above", "left" or "right".
+    """
+
+    box: Box
+    title: str = "above"
+
+
+class Part(Protocol):
+    """What a name in a mosaic stands for."""
+
+    def size(self, around: Around) -> Size:
+        """Return what the part needs, with what stands around it."""
+
+    def pieces(self, place: Place, around: Around) -> Mapping[str, Mobject]:
+        """Return its mobjects at a place, by what each is, such as "cells" or "title".
+
+        In the next picture those of the same name and kind take their places.
+        """
+
+
+@dataclass(frozen=True)
+class Free:
+    """A part without cells: a text, a formula, a figure, anything that has a size.
+
+    Attributes
+    ----------
+    make
+        Makes the mobject anew, at any place.
+    """
+
+    make: Callable[[], Mobject]
+
+    def size(self, around: Around) -> Size:
+        """Return its own size."""
+        mobject = self.make()
+        return Size(width=float(mobject.width), height=float(mobject.height))
+
+    def pieces(self, place: Place, around: Around) -> Mapping[str, Mobject]:
+        """Return it in the middle of its place."""
+        return {"whole": self.make().move_to(place.box.center)}
+
+
+@dataclass(frozen=True, eq=False)
+class Matrix:
+    """A matrix: cells, a title, the words of its tokens, a colour bar.
+
+    Attributes
+    ----------
+    values : (rows, columns)
+        The numbers.
+    norm, source
+        How they become colours, and where they come from.
+    rows, columns
+        What runs down and across: "token", or a name of its own for each other axis. Equal names
+        have equal pitch in a picture.
+    name, symbol
+        In words, and as Typst mathematics.
+    colour
+        Colour of the title, "#RRGGBB"; that of the ink by default.
+    masked : (rows, columns)
+        True where the causal mask removes a cell.
+    words
+        Texts of the tokens along an axis.
+    """
+
+    values: npt.NDArray[np.float64]
+    norm: Norm
+    source: TensorSource
+    rows: str
+    columns: str
+    name: str = ""
+    symbol: str = ""
+    colour: str | None = None
+    masked: npt.NDArray[np.bool_] | None = None
+    words: Sequence[str] = ()
+
+    @property
+    def letters(self) -> float:
+        """Text size of the words at its axes."""
+        return TEXT if len(self.words) <= MANY else SMALL_TEXT
+
+    def size(self, around: Around) -> Size:
+        """Return what it needs: its axes, and room for words, title and colour bar."""
+        line = self.letters * FRAME_HEIGHT
+        longest = max((label.width for label in self._labels()), default=0.0) + WORD_GAP
+        title = self._title()
+        return Size(
+            rows=self._axis(0, LINE * line * bool(around.row_words)),
+            columns=self._axis(1, LINE * line * around.column_words),
+            left=longest * (around.row_words == "left"),
+            right=longest * (around.row_words == "right"),
+            above=longest * around.column_words,
+            below=BAR * around.bar,
+            title=(float(title.width), title.size * FRAME_HEIGHT + TITLE_GAP)
+            if around.title and title.submobjects
+            else (0.0, 0.0),
+        )
+
+    def pieces(self, place: Place, around: Around) -> Mapping[str, Mobject]:
+        """Return cells, title, words and colour bar."""
+        box = place.box
+        pieces: dict[str, Mobject] = {"cells": self._cells(box)}
+        above = box
+        beside = box
+        if around.row_words:
+            points = row_points(box.left - WORD_GAP, box, len(self.words))
+            pieces["row words"] = words = self._token_labels(points)
+            if around.row_words == "right":
+                for word in words:
+                    word.shift([box.width + 2 * WORD_GAP + word.width, 0, 0])
+            beside = Box.of(
+                min(box.left, words.get_left()[0]),
+                max(box.right, words.get_right()[0]),
+                box.bottom,
+                box.top,
+            )
+        if around.column_words:
+            points = column_points(box.top + WORD_GAP, box, len(self.words))
+            pieces["column words"] = words = self._token_labels(points, vertical=True)
+            above = Box.of(box.left, box.right, box.bottom, float(words.get_top()[1]))
+        title = self._title()
+        if around.title and title.submobjects:
+            pieces["title"] = self._placed(title, place.title, beside, above)
+        if around.bar:
+            pieces["bar"] = ColourBar(
+                self.norm, self.name, Box(box.x, box.bottom - 0.2, box.width, 0.12)
+            )
+        return pieces
+
+    def _axis(self, axis: int, least: float) -> Axis:
+        """Return its axis 0 (down) or 1 (across)."""
+        count = self.values.shape[axis]
+        name = (self.rows, self.columns)[axis]
+        if count > LONGEST:
+            return Axis(name, sum(KEPT), ELLIPSIS, max(least, LEAST))
+        return Axis(name, count, least=max(least, LEAST))
+
+    def _labels(self) -> list[Label]:
+        return list(self._token_labels([(0.0, 0.0)] * len(self.words)))
+
+    def _token_labels(
+        self, points: Sequence[tuple[float, float]], *, vertical: bool = False
+    ) -> TokenLabels:
+        return TokenLabels(
+            self.words, points, vertical=vertical, width=WORD, size=self.letters
+        )
+
+    def _title(self) -> Header:
+        return Header(self.name, self.symbol, colour=self.colour)
+
+    @staticmethod
+    def _placed(title: Header, where: str, box: Box, above: Box) -> Header:
+        if where == "above":
+            return title.stand_on(above, buff=TITLE_GAP)
+        half = float(title.width) / 2
+        x = box.left - WORD_GAP - half if where == "left" else box.right + WORD_GAP + half
+        title.move_to([x, 0, 0])
+        return title.set_line(box.top - title.size * FRAME_HEIGHT / 2)
+
+    def _cells(self, box: Box) -> Cells:
+        return Cells(self, box)
+
+
+class Cells(Group):
+    """The cells of a matrix; of an axis that is too long to be drawn only its ends.
+
+    Attributes
+    ----------
+    blocks : list of Heatmap
+        Its heatmaps, row by row.
+    box
+        Box around all of them.
+    """
+
+    def __init__(self, matrix: Matrix, box: Box) -> None:
+        super().__init__()
+        self.box = box
+        spans = [_drawn(count) for count in matrix.values.shape]
+        heights, widths = ([stop - start for start, stop in each] for each in spans)
+        downs = box.split_rows(heights, ELLIPSIS if len(heights) > 1 else 0.0)
+        self.blocks: list[Heatmap] = []
+        for rows, strip in zip(spans[0], downs, strict=True):
+            gap = ELLIPSIS if len(widths) > 1 else 0.0
+            for columns, part in zip(spans[1], strip.split_columns(widths, gap), strict=True):
+                self.blocks.append(self._block(matrix, rows, columns, part))
+        self.add(*self.blocks)
+        for axis, counts in enumerate((heights, widths)):
+            if len(counts) > 1:
+                self.add(self._dots(axis))
+
+    @staticmethod
+    def _block(
+        matrix: Matrix, rows: tuple[int, int], columns: tuple[int, int], box: Box
+    ) -> Heatmap:
+        cut = slice(*rows), slice(*columns)
+        block = Heatmap(
+            matrix.values[cut],
+            matrix.norm,
+            width=box.width,
+            height=box.height,
+            masked=None if matrix.masked is None else matrix.masked[cut],
+            source=matrix.source.part(rows, columns),
+        )
+        return block.place(box)
+
+    def _dots(self, axis: int) -> VGroup:
+        """Return the ellipsis between the first and the last cells of an axis."""
+        theme, first, last = current_theme(), self.blocks[0].box, self.blocks[-1].box
+        x = (first.right + last.left) / 2 if axis else self.box.x
+        y = self.box.y if axis else (first.bottom + last.top) / 2
+        return VGroup(
+            *(
+                Dot(
+                    [x + step * axis, y + step * (1 - axis), 0], radius=0.025, color=theme.muted
+                )
+                for step in (-0.085, 0.0, 0.085)
+            )
+        )
+
+    @property
+    def whole(self) -> Heatmap:
+        """The heatmap of a matrix that is drawn whole.
+
+        Raises
+        ------
+        ValueError
+            If only its ends are drawn; see ``blocks``.
+        """
+        (block,) = self.blocks
+        return block
+
+    def row(self, index: int) -> Box:
+        """Return the box of a row, over all that is drawn of it; -1 is the last one."""
+        parts = [block for block in self.blocks if block.box.top == self.blocks[0].box.top]
+        return Box.around(block.row(index) for block in parts)
+
+    def column(self, index: int) -> Box:
+        """Return the box of a column, over all that is drawn of it; -1 is the last one."""
+        parts = [block for block in self.blocks if block.box.left == self.blocks[0].box.left]
+        return Box.around(block.column(index) for block in parts)
+
+    def cell(self, row: int, column: int) -> Box:
+        """Return the box of a cell."""
+        return self.whole.cell(row, column)
+
+
+def _drawn(count: int) -> list[tuple[int, int]]:
+    """Return the cells [start, stop) of an axis that are drawn."""
+    first, last = KEPT
+    return [(0, count)] if count <= LONGEST else [(0, first), (count - last, count)]

@@ -1,0 +1,211 @@
+"""A picture that is made from a mosaic, and the animations from one picture to the next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from manim import Group, Mobject
+
+from filmkit.core.errors import SceneCodeError
+from filmkit.core.geometry import Box, Frame
+from filmkit.mobjects.marks import Highlight
+from filmkit.pictures.mosaic import TOKEN, Mosaic, arrange
+from filmkit.pictures.parts import Around, Cells, Matrix, Part, Place
+
+__all__ = ["Mark", "Picture", "PlacedPart"]
+
+Key = tuple[str, str]
+"""Name of a part, and which of its pieces."""
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A frame around a cell, a row or a column of a part.
+
+    Attributes
+    ----------
+    part
+        Name of the part.
+    row, column
+        Their numbers; None for all.
+    colour
+        "#RRGGBB"; the theme's highlight by default.
+    """
+
+    part: str
+    row: int | None = None
+    column: int | None = None
+    colour: str | None = None
+
+    def box(self, cells: Cells) -> Box:
+        """Return what it frames."""
+        if self.row is None:
+            return cells.box if self.column is None else cells.column(self.column)
+        if self.column is None:
+            return cells.row(self.row)
+        return cells.cell(self.row, self.column)
+
+
+@dataclass(frozen=True)
+class PlacedPart:
+    """A part as it is drawn in a picture.
+
+    Attributes
+    ----------
+    name
+        Its name.
+    box
+        Its cells, or the whole of a part without cells.
+    pieces
+        Its mobjects by what each is: "cells", "title", "row words", "column words", "bar", or
+        "whole" of a part without cells.
+    """
+
+    name: str
+    box: Box
+    pieces: Mapping[str, Mobject]
+
+    @property
+    def cells(self) -> Cells:
+        """Its cells.
+
+        Raises
+        ------
+        SceneCodeError
+            If it has none.
+        """
+        cells = self.pieces.get("cells")
+        if not isinstance(cells, Cells):
+            raise SceneCodeError(f"the part {self.name!r} has no cells")
+        return cells
+
+    @property
+    def whole(self) -> Mobject:
+        """All of it, as one mobject."""
+        return Group(*self.pieces.values())
+
+
+class Picture:
+    """The mobjects of a mosaic, each with a key.
+
+    Parameters
+    ----------
+    text
+        The mosaic.
+    parts
+        All parts that there are, by name.
+    frame
+        The frame that is filled.
+    around
+        What stands around parts; which of them have words follows from the mosaic.
+    marks
+        Frames around cells, rows and columns.
+
+    Attributes
+    ----------
+    mosaic
+        The mosaic as it was arranged: a single row may have become a column.
+    parts
+        The parts as they are drawn.
+    """
+
+    def __init__(
+        self,
+        text: str,
+        parts: Mapping[str, Part],
+        frame: Frame,
+        *,
+        around: Mapping[str, Around] | None = None,
+        marks: tuple[Mark, ...] = (),
+    ) -> None:
+        mosaic = Mosaic.parse(text)
+        for name in mosaic.names:
+            if name not in parts:
+                raise mosaic.unknown(name, parts)
+        around = around or {}
+        variants = [mosaic]
+        if frame.upright and 1 in (len(mosaic.grid), len(mosaic.grid[0])):
+            variants.append(mosaic.transposed)
+        chosen = {name: parts[name] for name in mosaic.names}
+        tried = [_arranged(m, chosen, frame.stage, around) for m in variants]
+        self.mosaic, dressing, arrangement = max(
+            tried, key=lambda one: (one[2].pitches.get(TOKEN, 0.0), *one[2].pitches.values())
+        )
+        self.pitches = arrangement.pitches
+        self.parts: dict[str, PlacedPart] = {}
+        for name, part in chosen.items():
+            place = Place(arrangement.boxes[name], arrangement.titles[name])
+            pieces = part.pieces(place, dressing[name])
+            self.parts[name] = PlacedPart(name, place.box, pieces)
+        self.marks = {
+            f"{mark.part} {number}": Highlight(
+                mark.box(self.parts[mark.part].cells), colour=mark.colour
+            )
+            for number, mark in enumerate(marks)
+        }
+
+    @property
+    def pieces(self) -> dict[Key, Mobject]:
+        """All mobjects, by the name of the part and what each is; words by their order."""
+        found: dict[Key, Mobject] = {}
+        counts = {"row words": 0, "column words": 0}
+        for name, part in self.parts.items():
+            for kind, piece in part.pieces.items():
+                if kind in counts:
+                    # Words belong to rows of the picture, whatever stands beside them.
+                    found["words", f"{kind} {counts[kind]}"] = piece
+                    counts[kind] += 1
+                else:
+                    found[name, kind] = piece
+        return found | {("mark", name): mark for name, mark in self.marks.items()}
+
+
+def _arranged(mosaic: Mosaic, parts: Mapping[str, Part], room: Box, around: Mapping[str, Around]):
+    """Return a mosaic, what stands around its parts, and where they are."""
+    dressing = dict(_dressed(mosaic, parts, around))
+    for without in (False, True):
+        if without:
+            # Of many tokens only the rows are named.
+            dressing = {name: replace(one, column_words=False) for name, one in dressing.items()}
+        sizes = {name: part.size(dressing[name]) for name, part in parts.items()}
+        try:
+            return mosaic, dressing, arrange(mosaic, sizes, room)
+        except SceneCodeError:
+            if without:
+                raise
+    raise AssertionError
+
+
+def _dressed(
+    mosaic: Mosaic, parts: Mapping[str, Part], around: Mapping[str, Around]
+) -> Iterator[tuple[str, Around]]:
+    """Yield what stands around each part.
+
+    Words stand beside the leftmost part of each row of token panels, and above the topmost of
+    each column.
+    """
+    rows: set[int] = set()
+    columns: set[int] = set()
+    by_column = sorted(mosaic.names, key=lambda name: mosaic.spans[name].columns)
+    beside = []
+    for name in by_column:
+        part, row = parts[name], mosaic.spans[name].rows[0]
+        if isinstance(part, Matrix) and part.rows == TOKEN and part.words and row not in rows:
+            rows.add(row)
+            beside.append(name)
+    above = []
+    for name in sorted(mosaic.names, key=lambda name: mosaic.spans[name].rows):
+        part, column = parts[name], mosaic.spans[name].columns[0]
+        is_named = isinstance(part, Matrix) and part.columns == TOKEN and part.words
+        if is_named and column not in columns:
+            columns.add(column)
+            above.append(name)
+    for name in mosaic.names:
+        own = around.get(name, Around())
+        words = ""
+        if name in beside:
+            # In an empty corner they would meet the words of columns below.
+            ends = mosaic.spans[name].columns[1] == len(mosaic.grid[0])
+            words = "right" if ends and mosaic.is_empty_before(name, across=True) else "left"
+        yield name, replace(own, row_words=words, column_words=name in above)

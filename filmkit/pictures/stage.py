@@ -1,0 +1,182 @@
+"""`PictureStage`: a stage whose beats name their pictures."""
+
+from __future__ import annotations
+
+from collections import ChainMap
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from manim import Animation, Mobject, linear
+
+from filmkit.core.animations import (
+    Appear,
+    Reveal,
+    TransposeFromCopy,
+    Vanish,
+    in_rows,
+    set_presence,
+)
+from filmkit.core.stage import Stage
+from filmkit.pictures.become import Become, alike, same
+from filmkit.pictures.parts import Around, Cells, Free, Matrix, Part
+from filmkit.pictures.picture import Mark, Picture, PlacedPart
+from filmkit.pictures.tensors import HeadParts
+
+__all__ = ["PictureStage"]
+
+TURNS = {"Kt": "K", "K": "Kt"}
+"""Parts that are the transpose of another one."""
+
+FOLLOWS = {"scores": ("dots",), "pattern": ("scores", "dots")}
+"""Parts that come from another one in place, by a known step."""
+
+
+class PictureStage(Stage):
+    """A stage whose beats name their pictures as mosaics; see :meth:`show`.
+
+    Attributes
+    ----------
+    parts : mapping
+        The parts of the picture on screen by name: ``self.parts["Q"].cells.row(3)`` is a box.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._own: dict[str, Part] = {}
+        self._picture: Picture | None = None
+
+    def part(self, name: str, part: Part | Callable[[], Mobject]) -> None:
+        """Add a part of your own under a name that mosaics can use.
+
+        Parameters
+        ----------
+        name
+            Its name in mosaics.
+        part
+            A :class:`~filmkit.pictures.parts.Matrix`, or a function that makes a mobject anew,
+            such as ``lambda: Symbol("Q K^top")``.
+        """
+        self._own[name] = Free(part) if callable(part) else part
+
+    @property
+    def parts(self) -> Mapping[str, PlacedPart]:
+        return self._picture.parts if self._picture else {}
+
+    def show(
+        self,
+        mosaic: str,
+        *,
+        tall: str | None = None,
+        square: str | None = None,
+        reveal: str = "",
+        focus: str | None = None,
+        marks: tuple[Mark, ...] = (),
+        titles: str | bool = True,
+        bars: str = "",
+        run_time: float | None = None,
+    ) -> None:
+        """Show a picture, and play the way from the picture before it.
+
+        What has the same name glides to its place, what became something else by a known step does
+        that step, what is new appears, and what is gone leaves.  Nothing is played if the picture
+        is there already.
+
+        Parameters
+        ----------
+        mosaic
+            The names of its parts as they stand, a row in each line and ``.`` for nothing.
+        tall, square
+            Other mosaics for frames that are higher than wide, and for square ones.
+        reveal
+            Names of new parts whose cells are filled row by row.
+        focus
+            Names of the parts at full strength; the others are background. All by default.
+        marks
+            Frames around cells, rows and columns.
+        titles
+            Whether parts have titles, or the names of those that do.
+        bars
+            Names of the parts with a colour bar.
+        run_time
+            Seconds of the way; the theme's by default.
+        """
+        frame = self.frame
+        text = (tall if frame.tall else square if frame.upright else None) or mosaic
+        named = None if isinstance(titles, bool) else titles.split()
+        parts = ChainMap(self._own, HeadParts(self.head))  # type: ignore[arg-type]
+        around = {
+            name: Around(
+                title=titles if isinstance(titles, bool) else name in (named or ()),
+                bar=name in bars.split(),
+            )
+            for name in {*text.split()} - {"."}
+        }
+        picture = Picture(text, parts, frame, around=around, marks=marks)
+        if focus is not None:
+            for name, part in picture.parts.items():
+                if name not in focus.split():
+                    set_presence(part.whole, self.theme.dim)
+        self._change_to(picture, reveal.split(), run_time)
+
+    def _change_to(self, picture: Picture, revealed: list[str], run_time: float | None) -> None:
+        """Play the way from the picture on screen to another one."""
+        tempo = self.theme.tempo
+        before = self._picture.pieces if self._picture else {}
+        after = picture.pieces
+        if before.keys() == after.keys() and all(
+            alike(after[key], before[key]) and same(after[key], before[key]) for key in after
+        ):
+            return
+        moves: list[Animation] = []
+        arrivals: list[Animation] = []
+        gone = dict(before)
+        for key, piece in after.items():
+            origin = self._origin(key, before)
+            if origin is not None and alike(piece, before[origin]):
+                old = gone.pop(origin, None)
+                moves.append(Become(piece, before[origin]))
+                if old is not None:
+                    self.remove(old)
+            elif (turned := self._turned(key, piece, before)) is not None:
+                moves.append(turned)
+                gone_key = (TURNS[key[0]], "cells")
+                if gone_key not in after and gone_key in gone:
+                    self.remove(gone.pop(gone_key))
+            elif key[1] == "cells" and key[0] in revealed:
+                assert isinstance(piece, Cells)
+                for block in piece.blocks:
+                    block.set_shown(0)
+                self.add(piece)
+                arrivals += [Reveal(b, in_rows(b.shape), rate_func=linear) for b in piece.blocks]
+            else:
+                arrivals.append(Appear(piece))
+        known = {member for piece in before.values() for member in piece.get_family()}
+        strangers = [m for m in self.mobjects if not known & set(m.get_family())]
+        leaving = [Vanish(piece) for piece in (*gone.values(), *strangers)]
+        self._picture = picture
+        if leaving or moves:
+            self.play(*leaving, *moves, run_time=run_time or tempo.large)
+        if arrivals:
+            self.play(*arrivals)
+
+    @staticmethod
+    def _origin(key: tuple[str, str], before: Mapping[tuple[str, str], Mobject]):
+        """Return the key of what a piece was in the picture before, or None if it is new."""
+        if key in before:
+            return key
+        for name in FOLLOWS.get(key[0], ()) if key[1] == "cells" else ():
+            if (name, "cells") in before:
+                return name, "cells"
+        return None
+
+    @staticmethod
+    def _turned(
+        key: tuple[str, str], piece: Mobject, before: Mapping[tuple[str, str], Mobject]
+    ) -> Animation | None:
+        """Return the animation of a piece that is the transpose of one before."""
+        origin = before.get((TURNS.get(key[0], ""), "cells"))
+        if key[1] != "cells" or origin is None:
+            return None
+        assert isinstance(piece, Cells)
+        assert isinstance(origin, Cells)
+        return TransposeFromCopy(origin.whole, piece.whole)
