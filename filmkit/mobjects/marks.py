@@ -169,11 +169,7 @@ class ColourBar(Group):
             norm,
             width=box.width,
             height=box.height,
-            source=TensorSource(
-                expression=_("colour scale of {name}", name=name)
-                if name
-                else _("colour scale of the panel above")
-            ),
+            source=TensorSource.of_scale(name),
         ).place(box)
         size, gap = theme.note_size * zoom, self.GAP * zoom
         words = self._title(norm, name)

@@ -30,8 +30,6 @@ NAMES: dict[Scheme, str] = {
 }
 """What each way is called; translated where it is shown."""
 
-LATENT = N_("pattern with keys from the latent, rotated after")
-
 
 @dataclass(frozen=True)
 class Way:
@@ -88,7 +86,7 @@ def ways(layer: LayerView) -> tuple[Way, ...]:
             "mla",
             everyone,
             None,
-            _patterns(layer, both.latent.pattern, _(LATENT)),
+            _patterns(layer, both.latent.pattern),
             latent,
             _words(latent),
         ),
@@ -115,10 +113,13 @@ def _shared(layer: LayerView, scheme: Scheme, sets: int, measured: float | None)
     return Way(scheme, groups, view, patterns, moved, _words(moved))
 
 
-def _patterns(layer: LayerView, values: Array, expression: str) -> tuple[Panel, ...]:
-    """Return what is drawn of the patterns (head, query, key) of all heads."""
-    source, span = layer.computed(expression, "key_pos"), slice(layer.first, layer.stop)
-    return tuple((pattern[span, span], source) for pattern in values)
+def _patterns(layer: LayerView, values: Array) -> tuple[Panel, ...]:
+    """Return what is drawn of the patterns (head, query, key) of all heads from the latent."""
+    span = slice(layer.first, layer.stop)
+    return tuple(
+        (pattern[span, span], layer.computed("rotated_latent_pattern", head=head))
+        for head, pattern in enumerate(values)
+    )
 
 
 def _words(moved: float | None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import reduce
 from string import Formatter
 
@@ -340,11 +341,17 @@ class Meeting(Group):
         layer, (query, key) = self.view.layer, self.match
         self.row = moved_along(layer, self.view.q_used[query], steps)
         self.column = moved_along(layer, self.view.k_used[key], steps)
-        source = TensorSource(expression=_("the same row, rotated to another place"))
-        for parts, values in ((self.query, self.row), (self.key, self.column)):
-            for part, (start, stop) in zip(parts, self.spans, strict=True):
-                part.set_values(values[None, start:stop])
-                part.source = source
+        for parts, values, kind, number, position in (
+            (self.query, self.row, "head", self.view.head, query),
+            (self.key, self.column, "kv_head", self.view.kv_head, key),
+        ):
+            given = (("layer", layer.layer), (kind, number))
+            given += ("position", layer.first + position), ("steps", steps)
+            for part, span in zip(parts, self.spans, strict=True):
+                part.set_values(values[None, slice(*span)])
+                part.source = TensorSource(
+                    quantity="rotated_on", index=((0, 1), span), given=given
+                )
         self._draw_bars(len(self.channels))
         self.total.set_value(float(self.row @ self.column))
 
@@ -643,18 +650,18 @@ class MixedRows(Group):
         layer = view.layer
         values = view.hidden_value(query)[0]
         weight = float(view.hidden_attention[query])
-        parts = []
+        hidden, parts = view.hidden_value_source(query), []
         boxes = [block.box for block in picture.top.blocks]
         targets = _alongside(picture.top.box, boxes, layout.hidden)
         for block, box in zip(picture.top.blocks, targets, strict=True):
             start, stop = _columns(block)
-            source = TensorSource(expression=_("values of the {name}", name=layer.hidden_name))
+            source = replace(hidden, index=(*hidden.index[:-1], (start, stop)))
             part = Heatmap(values[None, start:stop], block.norm, source=source, edged=False)
             parts.append(part.place(box).set_shown(weight))
         cell = Heatmap(
             [[weight]],
             layer.norm("pattern"),
-            source=TensorSource(expression=_("attention to the {name}", name=layer.hidden_name)),
+            source=view.hidden_attention_source(query),
             edged=False,
         ).place(layout.hidden_weight)
         return [*parts, cell]

@@ -443,6 +443,7 @@ class Attention(Stage):
         scores = picture.product.cells.set_masked(0).set_shown(0)
         scale = self.trace.meta.score_scale
         scores.set_values(self.head.dot_products, self.layer.scores_norm.scaled(1 / scale))
+        scores.source = self.layer.computed("dot_products", head=self.head.head)
         cell = scores.cell(*self.match)
         flying = self.meeting.total.copy()
         target = flying.copy().move_to(cell.center)
@@ -585,9 +586,13 @@ class Attention(Stage):
         norm = self.layer.scores_norm
         start = norm.scaled(1 / self.trace.meta.score_scale)
         dots, scaled, old = self.head.dot_products, self.head.scores, self.colour_bar
+        dots_source, scaled_source = (
+            self.layer.computed(name, head=self.head.head) for name in ("dot_products", "scores")
+        )
 
         def scale(alpha: float) -> None:
             scores.set_values((1 - alpha) * dots + alpha * scaled, start.mix(norm, alpha))
+            scores.source = scaled_source if alpha >= 1 else dots_source
             figure.digits = figure_digits(after if alpha >= 1 else before)
             figure.set_value((1 - alpha) * before + alpha * after)
             figure.shift([left - figure.points[-12][0], 0, 0])

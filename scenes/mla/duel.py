@@ -15,7 +15,7 @@ from filmkit.core.animations import AnimateWith, Recolour, Settle
 from filmkit.core.geometry import Box, Frame, Point
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.language import N_, _, current_language
-from filmkit.core.norm import Norm
+from filmkit.core.norm import Norm, TensorSource
 from filmkit.core.numbers import format_count
 from filmkit.core.text import Label, Number, break_lines, fit_size
 from filmkit.core.theme import current_theme
@@ -71,7 +71,7 @@ class DuelSide(Group):
     ) -> None:
         super().__init__()
         theme, self.layout, self.side = current_theme(), layout, side
-        self.view, self.own, self.row = view, own, row
+        self.view, self.own, self.row, self.scheme = view, own, row, scheme
         self.unit = layout.bar.width / max(own.n_own, side.numbers)
         self.sets = self._sets(view, own)
         colours = {
@@ -139,7 +139,7 @@ class DuelSide(Group):
             width=box.width,
             height=box.height,
             masked=view.head(head).causal_mask,
-            source=view.computed(_("the model’s own pattern of head {head}", head=head), "key_pos"),
+            source=view.head(head).pattern_source,
         ).place(box)
 
     def _count(self, frame: Frame) -> None:
@@ -211,19 +211,22 @@ class DuelSide(Group):
 
     def compute_again(self) -> AnimationGroup:
         """Return the animation in which the patterns become those of this side."""
-        what = N_("pattern of head {head} with keys from the latent")
-        if self.side is self.own.shared:
-            what = N_("pattern of head {head} with one shared set")
         return AnimationGroup(
             *(
                 Recolour(
                     cells,
                     values=self._span(self.side.pattern, head),
-                    source=self.view.computed(_(what, head=head), "key_pos"),
+                    source=self._source("pattern", head),
                 )
                 for head, cells in enumerate(self.patterns)
             )
         )
+
+    def _source(self, what: str, head: int) -> TensorSource:
+        """Return the source of the "pattern" of a head on this side, or of its "difference"."""
+        if self.scheme == "mqa":
+            return self.view.computed(f"shared_{what}", head=head, sets=1)
+        return self.view.computed(f"rotated_latent_{what}", head=head)
 
     def difference(self, head: int) -> Array:
         """Return how far the pattern of a head is from the model's own, cell by cell."""
@@ -240,10 +243,7 @@ class DuelSide(Group):
                     cells,
                     values=self.difference(head),
                     norm=norm,
-                    source=self.view.computed(
-                        _("difference of head {head}’s pattern from the model’s own", head=head),
-                        "key_pos",
-                    ),
+                    source=self._source("difference", head),
                 )
                 for head, cells in enumerate(self.patterns)
             )

@@ -9,13 +9,15 @@ import numpy.typing as npt
 from manim import Animation, Dot, Group, Line, RoundedRectangle, VGroup
 
 from extract.merged import MergedMatrix
+from extract.trace import Trace
 from filmkit.core.animations import AnimateWith, Glide, Recolour
 from filmkit.core.geometry import FRAME_HEIGHT, WORD_GAP, Box, Frame, row_points
 from filmkit.core.heatmap import Heatmap
-from filmkit.core.language import _, phrase_parts
+from filmkit.core.language import N_, _, phrase_parts
 from filmkit.core.norm import Norm, TensorSource
 from filmkit.core.numbers import format_count, format_decimal, format_share, format_short
 from filmkit.core.printable import printable
+from filmkit.core.quantities import quantity
 from filmkit.core.text import Label, Symbol, break_lines, fit_size, fit_word
 from filmkit.core.theme import current_theme
 from filmkit.core.view import HeadView, LayerView
@@ -192,6 +194,26 @@ def _small_words(text: str, room: float) -> VGroup:
     return VGroup(*(label.on_line(0, -pitch * index) for index, label in enumerate(labels)))
 
 
+@quantity(N_("W_Q R W_K^T"), axes=("d_model", "d_model"))
+def merged_matrix(trace: Trace, layer: int, head: int, distance: int) -> Array:
+    """Return the merged matrix of a head at a distance, (d_model, d_model)."""
+    return MergedMatrix(trace, layer, head).matrix(distance)
+
+
+@quantity(N_("change of W_Q R W_K^T"), axes=("d_model", "d_model"))
+def merged_change(trace: Trace, layer: int, head: int, distance: int) -> Array:
+    """Return how much the merged matrix of a head changes from distance 0, cell by cell."""
+    merged = MergedMatrix(trace, layer, head)
+    return np.abs(merged.matrix(distance) - merged.matrix(0))
+
+
+@quantity(N_("scores: the sum of both parts"), axes=("query_pos", "key_pos"))
+def sum_of_scores(trace: Trace, layer: int, head: int) -> Array:
+    """Return the scaled scores of a layer's conversion, (query, key)."""
+    parts = (trace[f"mla.{layer}.scores_{name}"][head] for name in ("latent", "rot"))
+    return np.sum([part.astype(np.float64) for part in parts], axis=0)
+
+
 class Matrices(Group):
     """The merged matrix at several distances, and how much it has changed.
 
@@ -210,6 +232,7 @@ class Matrices(Group):
     def __init__(self, merged: MergedMatrix, layout: MatricesLayout, frame: Frame) -> None:
         super().__init__()
         theme = current_theme()
+        self.merged = merged
         matrices = [merged.matrix(d) for d in STEPS]
         norm = Norm.stretched(matrices[0])
         self.changes = [merged.change(d) for d in STEPS]
@@ -222,13 +245,7 @@ class Matrices(Group):
         for number, (distance, matrix, box) in enumerate(
             zip(STEPS, matrices, layout.matrices, strict=True)
         ):
-            source = TensorSource(
-                expression=_(
-                    "first {number} rows and columns of W_Q R W_K^T at distance {distance}",
-                    number=format_count(drawn),
-                    distance=format_count(distance),
-                )
-            )
+            source = self._source("merged_matrix", merged, distance, drawn)
             self.panels.append(
                 Heatmap(
                     matrix[:drawn, :drawn], norm, width=box.width, height=box.height, source=source
@@ -253,18 +270,18 @@ class Matrices(Group):
 
     def difference(self, number: int) -> Animation:
         """Return the animation in which a matrix becomes its difference from the first."""
-        source = TensorSource(
-            expression=_(
-                "what has changed of it from distance 0 to {distance}",
-                distance=format_count(STEPS[number]),
-            )
-        )
+        values, distance = self.differences[number], STEPS[number]
         return Recolour(
             self.panels[number],
-            values=self.differences[number],
+            values=values,
             norm=self.difference_norm,
-            source=source,
+            source=self._source("merged_change", self.merged, distance, len(values)),
         )
+
+    @staticmethod
+    def _source(quantity: str, merged: MergedMatrix, distance: int, drawn: int) -> TensorSource:
+        given = (("layer", merged.layer), ("head", merged.head), ("distance", distance))
+        return TensorSource(quantity=quantity, index=((0, drawn), (0, drawn)), given=given)
 
 
 class Slide(Group):
@@ -398,7 +415,6 @@ def cached_of(view: HeadView) -> Cached:
     trace, at = layer.trace, layer.layer
     drawn = slice(layer.first, layer.stop)
     span = (layer.first, layer.stop)
-    total = _("scores: the sum of both parts")
     if trace.meta.attention == "mla":
         latents = LatentView.of(layer)
         forms = latents.forms
@@ -409,12 +425,12 @@ def cached_of(view: HeadView) -> Cached:
         return Cached(
             (latents.latent, latents.latent_source),
             (latents.rope, latents.rope_source),
-            (rotated, layer.computed(_("scores of the rotated part"), "key_pos")),
-            (whole - rotated, layer.computed(_("scores of the latent part"), "key_pos")),
-            (whole, layer.computed(total, "key_pos")),
+            (rotated, layer.computed("scores_of_rotated", head=head)),
+            (whole - rotated, layer.computed("scores_of_latents", head=head)),
+            (whole, layer.computed("latent_scores", head=head)),
             (
                 forms.naive.pattern[head, drawn, drawn],
-                layer.computed(_("pattern of the sum"), "key_pos"),
+                layer.computed("latent_pattern", head=head),
             ),
         )
     prefix = f"mla.{at}"
@@ -429,7 +445,7 @@ def cached_of(view: HeadView) -> Cached:
     position, content, pattern = (
         stored(name, head, span, span) for name in ("scores_rot", "scores_latent", "pattern")
     )
-    scores = (position[0] + content[0], layer.computed(total, "key_pos"))
+    scores = (position[0] + content[0], layer.computed("sum_of_scores", head=head))
     return Cached(latent, rope, position, content, scores, pattern)
 
 
