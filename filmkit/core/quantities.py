@@ -3,8 +3,8 @@
 Pictures compute what they draw in ways that suit them. Each panel's source names a quantity and
 what it was computed from (:class:`~filmkit.core.norm.TensorSource`); the function of that quantity
 computes the same from the trace in another way, as plainly as it can be written. So a panel can be
-checked: :class:`PanelCheck` compares it with its source. A new quantity is a function with the decorator
-:func:`quantity`::
+checked: :class:`PanelCheck` compares it with its source. A new quantity is a function with the
+decorator :func:`quantity`::
 
     @quantity(N_("mean of all patterns"), axes=("query_pos", "key_pos"))
     def mean_pattern(trace, layer):
@@ -15,7 +15,7 @@ checked: :class:`PanelCheck` compares it with its source. A new quantity is a fu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +37,8 @@ __all__ = [
     "axes_of",
     "cells_of",
     "described",
+    "draws_before",
+    "layers_of",
     "place_of",
     "quantity",
 ]
@@ -108,11 +110,27 @@ def axes_of(trace: Trace, source: TensorSource) -> tuple[str, ...]:
     return QUANTITIES[source.quantity].axes if source.quantity in QUANTITIES else ()
 
 
+def layers_of(source: TensorSource) -> tuple[int, ...]:
+    """Return the layers that a source's numbers come from, as far as they are known."""
+    if source.tensor is not None:
+        return (next(int(part) for part in source.tensor.split(".") if part.isdigit()),)
+    return ModelPlace.given(dict(source.given)).layers
+
+
 def place_of(trace: Trace, source: TensorSource) -> ModelPlace:
     """Return the layers and heads that a source's numbers come from."""
+    given = dict(source.given)
+    if "parts" in given:
+        units = source.index[0 if given["face"] == "top" else 1]
+        places = [place_of(trace, part) for part in given["parts"][slice(*units)]]
+        layers, heads = (
+            tuple(dict.fromkeys(number for numbers in each for number in numbers))
+            for each in ([place.layers for place in places], [place.heads for place in places])
+        )
+        return ModelPlace(layers, heads, places[0].kind)
     if source.tensor is None:
-        return ModelPlace.given(dict(source.given))
-    layer = next(int(part) for part in source.tensor.split(".") if part.isdigit())
+        return ModelPlace.given(given)
+    (layer,) = layers_of(source)
     heads: tuple[int, ...] = ()
     kind = HEAD
     for axis, place in zip(axes_of(trace, source), source.index, strict=False):
@@ -120,6 +138,15 @@ def place_of(trace: Trace, source: TensorSource) -> ModelPlace:
             kind = KINDS[axis]
             heads = (place,) if isinstance(place, int) else tuple(range(*place))
     return ModelPlace((layer,), heads, kind)
+
+
+def draws_before(trace: Trace, source: TensorSource, position: int) -> bool:
+    """Return whether rows or columns of a source are of positions before one."""
+    axes = zip(axes_of(trace, source), source.index, strict=False)
+    return any(
+        axis in ("pos", "key_pos", "before") and isinstance(place, tuple) and place[0] < position
+        for axis, place in axes
+    )
 
 
 def described(source: TensorSource) -> str:
@@ -234,7 +261,7 @@ def attention_before(trace: Trace, layer: int, head: int, first: int) -> Array:
     return pattern[:, :first].sum(axis=1, keepdims=True)
 
 
-@quantity(N_("row, rotated to another place"), axes=("pos", "d_qk"))
+@quantity(N_("row, rotated to another place"), axes=("row", "d_qk"))
 def rotated_on(trace: Trace, layer: int, position: int, steps: float, **head: int) -> Array:
     """Return a rotated query or key as it would be some places further along, (1, d_qk).
 
@@ -255,7 +282,8 @@ def rotated_on(trace: Trace, layer: int, position: int, steps: float, **head: in
         return np.asarray(values[..., first] + 1j * values[..., second])
 
     before, after = (
-        planes(_float(trace.get(name, layer))[1]) for name in (trace.unrotated("k"), trace.used("k"))
+        planes(_float(trace.get(name, layer))[1])
+        for name in (trace.unrotated("k"), trace.used("k"))
     )
     angles = np.angle((after * before.conj()).sum(axis=0))
     row = _float(trace.get(trace.used(tensor), layer))[position, number].copy()
@@ -501,9 +529,7 @@ def shared_mix(trace: Trace, layer: int, head: int, sets: int) -> Array:
     return _shared(trace, layer, sets).z[:, head]
 
 
-@quantity(
-    N_("difference from the model’s own pattern"), SHARED, axes=("query_pos", "key_pos")
-)
+@quantity(N_("difference from the model’s own pattern"), SHARED, axes=("query_pos", "key_pos"))
 def shared_difference(trace: Trace, layer: int, head: int, sets: int) -> Array:
     """Return how far that pattern is from the model's own, (query, key)."""
     own = _float(trace.get("pattern", layer))[head]
@@ -549,7 +575,7 @@ def stored_values(trace: Trace, face: str, parts: Parts, **place: object) -> Arr
 def _face(trace: Trace, face: str, parts: Parts, tensor: str) -> Array:
     units = []
     for part in parts:
-        (layer,) = place_of(trace, part).layers
+        (layer,) = layers_of(part)
         words = np.abs(trace.get(tensor, layer)[int(trace.meta.has_bos) :])
         units.append(cells_of(trace, part) / np.percentile(words, 99))
     block = np.stack(units)

@@ -31,8 +31,8 @@ from filmkit.core.animations import AnimateWith
 from filmkit.core.camera import keep_upright, set_depth_plane
 from filmkit.core.geometry import Box
 from filmkit.core.heatmap import Heatmap
-from filmkit.core.language import _
 from filmkit.core.norm import Norm, TensorSource
+from filmkit.core.quantities import layers_of
 from filmkit.core.raster import Texture
 from filmkit.core.text import Label
 from filmkit.core.theme import current_theme
@@ -69,16 +69,12 @@ class CachedTensor:
         The norm and the source of each unit; every layer has the norm that its panels have.
     name
         "k" for keys or "v" for values.
-    given
-        Of which layers or heads, as in :attr:`TensorSource.given`, such as
-        ``(("layers", (0, 29)),)``.
     """
 
     values: Array
     norms: tuple[Norm, ...]
     sources: tuple[TensorSource, ...]
     name: str
-    given: tuple[tuple[str, Any], ...]
 
     @classmethod
     def of(cls, view: LayerView, name: str, layers: Sequence[int]) -> CachedTensor:
@@ -104,12 +100,23 @@ class CachedTensor:
                 units.append(here.rows(tensor)[:, head])
                 norms.append(norm)
                 sources.append(here.source(tensor, head, (0, width)))
-        given = (("layers", (layers[0], layers[-1])),)
-        return cls(np.stack(units), tuple(norms), tuple(sources), name, given)
+        return cls(np.stack(units), tuple(norms), tuple(sources), name)
 
-    def source_of(self, face: str, *index: tuple[int, int]) -> TensorSource:
-        """Return the source of the "top" or the "side" of a block, a part of which is shown."""
-        given = (("face", face), ("parts", self.sources), *self.given)
+    def top(self, units: tuple[int, int]) -> TensorSource:
+        """Return the source of the top of a block that shows some units, [start, stop)."""
+        return self._face("top", units, units, (0, self.values.shape[2]))
+
+    def side(self, units: tuple[int, int], rows: int) -> TensorSource:
+        """Return the source of the side of a block that shows some units and the first rows."""
+        return self._face("side", units, (0, rows), units)
+
+    def _face(self, face: str, units: tuple[int, int], *index: tuple[int, int]) -> TensorSource:
+        layers = [layer for part in self.sources[slice(*units)] for layer in layers_of(part)]
+        given = (
+            ("face", face),
+            ("parts", self.sources),
+            ("layers", (min(layers), max(layers))),
+        )
         return TensorSource(quantity=QUANTITY[self.name], index=index, given=given)
 
     @cached_property
@@ -228,11 +235,11 @@ class VolumeBlock(Group):
         rows = int(np.ceil(visible_range.rows - 1e-6))
         values, stored = self.stored.scaled[first:last, :rows], self.stored
         self.front.norm = stored.norms[first]
-        units, columns = (first, first + len(values)), (0, values.shape[2])
-        front = stored.sources[first].part((0, rows), columns)
+        units = first, first + len(values)
+        front = stored.sources[first].part((0, rows), (0, values.shape[2]))
         self.front.fill(stored.values[first, :rows], front)
-        self.top.fill(values[:, 0], stored.source_of("top", units, columns))
-        self.side.fill(values[:, :, -1].T, stored.source_of("side", (0, rows), units))
+        self.top.fill(values[:, 0], stored.top(units))
+        self.side.fill(values[:, :, -1].T, stored.side(units, rows))
         # The newest row is faded in by the fraction of it that is in the range.
         for face in (self.front, self.side):
             shown = np.ones(face.shape)

@@ -17,7 +17,16 @@ from typing import Any
 
 from filmkit.core.fonts import is_east_asian
 from filmkit.core.language import N_, _, current_language, ngettext
-from filmkit.core.model_places import HEAD, KV_HEAD, LAYER, ModelPlace, both, numbered
+from filmkit.core.model_places import (
+    HEAD,
+    KV_HEAD,
+    LAYER,
+    MAX_NAMED,
+    ModelPlace,
+    both,
+    numbered,
+    one_by_one,
+)
 from filmkit.core.norm import SCALE
 from filmkit.core.numbers import counted_heads, format_count, format_exact, listed
 from filmkit.core.quantities import QUANTITIES
@@ -28,7 +37,6 @@ MAX_LENGTH = 600
 """Maximum length of an alt text, in characters."""
 
 FAINT = 0.5  # panels with a lower opacity count as background
-MAX_NAMED_HEADS = 3  # up to so many heads of different layers are named one by one
 MIN_QUOTE_ROOM = 40  # with fewer characters left, no texts are quoted
 MORE = N_("And more.")  # replaces the sentences that do not fit
 
@@ -254,11 +262,9 @@ def _where(group: Sequence[_Panel], *, with_layers: bool) -> str:
     places, kind = {panel.place for panel in group}, group[0].place.kind
     numbers = {head for place in places for head in place.heads}
     layers = {layer for place in places for layer in place.layers}
-    one_by_one = {(p.layers[0], p.heads[0]) for p in places if len(p.layers) == len(p.heads) == 1}
-    if len({layer for layer, _head in one_by_one}) > 1 and len(one_by_one) <= MAX_NAMED_HEADS:
-        return listed(
-            [both(numbered(LAYER, {i}), numbered(kind, {j})) for i, j in sorted(one_by_one)]
-        )
+    single = {(p.layers[0], p.heads[0]) for p in places if len(p.layers) == len(p.heads) == 1}
+    if len({layer for layer, _head in single}) > 1 and len(single) <= MAX_NAMED:
+        return one_by_one(kind, single)
     return both(
         numbered(LAYER, layers) if layers and with_layers else "",
         numbered(kind, numbers) if numbers else "",

@@ -129,10 +129,6 @@ class Answer(Stage):
             return "pooled" if self.ways[2].moved else "own"
         return "written" if self.follows else "read"
 
-    @property
-    def noted_place(self) -> str:
-        return self.all_heads
-
     def drift(self) -> Drift:
         if self.sentence is not None:
             return BlinkingDrift(self.camera, self.sentence.cursor)

@@ -349,9 +349,7 @@ class Meeting(Group):
             given += ("position", layer.first + position), ("steps", steps)
             for part, span in zip(parts, self.spans, strict=True):
                 part.set_values(values[None, slice(*span)])
-                part.source = TensorSource(
-                    quantity="rotated_on", index=((0, 1), span), given=given
-                )
+                part.source = TensorSource(quantity="rotated_on", index=((0, 1), span), given=given)
         self._draw_bars(len(self.channels))
         self.total.set_value(float(self.row @ self.column))
 

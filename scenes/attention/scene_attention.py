@@ -456,11 +456,15 @@ class Attention(Stage):
             self.play(*self._show_meeting(False), *self._show_product(True), run_time=tempo.small)
         self.play(
             Glide(flying, target),
-            AnimateWith(flying, lambda alpha: set_presence(flying, min(1.0, 8 * alpha))),
+            # It melts into the cell, on which it could not be read.
+            AnimateWith(
+                flying,
+                lambda alpha: set_presence(flying, min(1.0, 8 * alpha, 8 * (1 - alpha))),
+            ),
             Reveal(scores, when),
             run_time=tempo.large,
         )
-        self.play(Vanish(flying))
+        self.remove(flying)
 
     @beat(when=lambda trace: trace.rotates)
     def rotate_by_position(self) -> None:

@@ -39,10 +39,6 @@ class Heads(Stage):
         count = meta.n_kv_heads if beat == "some_share_keys_and_values" else meta.n_heads
         return "several" if count > 1 else "one"
 
-    @property
-    def noted_place(self) -> str:
-        return super().noted_place if self.playing == "one_head_on_a_card" else self.all_heads
-
     @beat
     def one_head_on_a_card(self) -> None:
         """Everything that one head computes fits on one card."""

@@ -83,7 +83,7 @@ class KVCache(Stage):
 
     title = "Why keys and values are kept"
     tensors = ("x", "q", "q_rot", "k", "k_rot", "v", "pattern", "z")
-    scope = ""  # part of the model that the picture shows, where it is not one head
+    beside = False  # whether a large model stands beside the traced one
     published = False  # whether the numbers are published ones and not from the trace
 
     def prepare(self) -> None:
@@ -136,12 +136,9 @@ class KVCache(Stage):
                 chip=CHIP_NAME,
             )
             return about, ""
-        model, _dot, head = about.rpartition("  ·  ")
-        return f"{model}  ·  {self.scope or head}", hidden
-
-    def set_scope(self, scope: str) -> None:
-        """Change the part of the model that the provenance names."""
-        self.scope = scope
+        if self.beside:
+            about = f"{about}  ·  {_('beside it {model}', model=LARGE_NAME)}"
+        return about, hidden
 
     def title_label(self, text: str) -> Label:
         """Build a title that stays at the top left while the camera moves."""
@@ -503,7 +500,6 @@ class KVCache(Stage):
         self.remove(cached.k, cached.v, other)
         arriving = cache.slide_in(run_time=tempo.swing)
         self.add(*cache.heads)
-        self.set_scope(_("layer {layer}", layer=self.layer.layer))
         self.play(self.move_camera(cache.shot_of_heads), *arriving)
         title = self.title_label(_("{heads} with keys and values", heads=self.facts["kv_heads"]))
         names = cache.key_value_labels(cache.heads[0])
@@ -517,7 +513,6 @@ class KVCache(Stage):
         self.play(Vanish(self.labels), *cache.close_heads(), run_time=tempo.normal)
         self.remove(*cache.heads)
         self.add(whole)
-        self.set_scope(_("all layers"))
         self.play(
             whole.change_range(units=(0, cache.units)),
             self.move_camera(cache.shot_of_whole),
@@ -560,7 +555,7 @@ class KVCache(Stage):
         tempo, cache, stage = self.theme.tempo, self.cache, self.frame.stage
         self.volumes = volumes = TokenVolumes(cache, LARGE, self.frame)
         whole, rows = cache.whole, cache.whole.visible_range.rows
-        self.set_scope(_("beside it {model}", model=LARGE_NAME))
+        self.beside = True
         # The rest of the cache rises out of the frame; its newest slice stays, and is folded.
         self.remove(whole)
         leaving = VGroup(self.outline, self.measures, self.total)

@@ -56,8 +56,7 @@ def token_tensor(view: LayerView, name: str, position: int) -> CachedTensor:
         width = values[-1].shape[1]
         index = (position, (0, meta.n_kv_heads), (0, width))
         sources.append(TensorSource(trace.tensor_name(tensor, layer), index=index))
-    given = (("layers", (0, meta.n_layers - 1)),)
-    return CachedTensor(np.stack(values), tuple(norms), tuple(sources), name, given)
+    return CachedTensor(np.stack(values), tuple(norms), tuple(sources), name)
 
 
 class SchematicBlock(VGroup):

@@ -330,9 +330,7 @@ class Absorption(Group):
             rotated,
             view.layer.norm("q"),
             s.rope_query,
-            view.layer.source(
-                view.layer.trace.used("q"), self.head.head, (width - d_rope, width)
-            ),
+            view.layer.source(view.layer.trace.used("q"), self.head.head, (width - d_rope, width)),
         )
 
     def _draw_arrows(self) -> None:

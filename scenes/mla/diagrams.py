@@ -34,9 +34,7 @@ FEW, LOW = 4, 1.0  # number of cards and height of a latent without room for the
 FIRST, LAST = 8, 4  # number of columns drawn at each end of a wide matrix
 
 
-def output_panel(
-    view: LatentView, values: np.ndarray, box: Box, *, name: str
-) -> Truncated:
+def output_panel(view: LatentView, values: np.ndarray, box: Box, *, name: str) -> Truncated:
     """Build the panel of a layer's output in one form.
 
     Only the first and the last columns are drawn.

@@ -55,20 +55,7 @@ from scenes.mla.layout import AbsorbedLayout
 DUEL = ("the_same_budget", "all_heads_compared", "every_layer", "what_it_says")
 """Beats in which keys keep their rotation."""
 
-WHOLE_MODEL = ("every_layer", "what_it_says")
-"""Beats about all layers."""
-
 WORDS_BELOW = 0.75  # from the latent in space down to the text about it, in scene units
-
-ALL_HEADS = (
-    "one_latent_for_all",
-    "the_same_budget",
-    "all_heads_compared",
-    "both_forms_agree",
-    "every_head_reads_it",
-    "the_cache",
-)
-"""Beats about all heads of the layer."""
 
 
 def is_fitted(trace: Trace) -> bool:
@@ -117,12 +104,6 @@ class LatentAttention(Stage):
     title = "Multi-head latent attention"
     tensors = ("x", "q", "k", "v", "pattern", "W_O", "latent", "conversion")
     live = "rank"
-
-    @property
-    def noted_place(self) -> str:
-        if self.playing in WHOLE_MODEL:
-            return _("all layers")
-        return self.all_heads if self.playing in ALL_HEADS else super().noted_place
 
     def provenance_notes(self) -> tuple[str, str]:
         source, _hidden = super().provenance_notes()
@@ -359,7 +340,7 @@ class LatentAttention(Stage):
                 for panel, target in zip((picture.k, picture.v), rebuilt, strict=True)
             ),
             *(
-                Recolour(panel.cells, values=target.values)
+                Recolour(panel.cells, values=target.values, source=target.source)
                 for panel, target in zip((picture.k, picture.v), rebuilt, strict=True)
                 if self.view.biased
             ),
@@ -625,7 +606,8 @@ class LatentAttention(Stage):
             self.play(TransposeFromCopy(a.rope, a.turned_rope))
         between = Group(a.weight, a.across)
         self.play(
-            Appear(a.words),
+            # The word of the new token is there.
+            *(Appear(word) for word in a.words[:-1]),
             Vanish(Group(a.query_name, a.new_query_name)),
             Appear(Group(a.queries_name, a.latent_query_name)),
             Glide(between, between.copy().shift([0, s.scores.y - s.row, 0])),
@@ -633,6 +615,7 @@ class LatentAttention(Stage):
             run_time=tempo.small,
         )
         self.remove(self.word)
+        self.add(a.words)
         matrices = [*a.query.blocks, *a.latent_query.blocks]
         matrices += [] if a.rope_query is None else [a.rope_query]
         self.play(

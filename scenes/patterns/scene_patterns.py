@@ -52,7 +52,6 @@ HABITS = {"previous": N_("one word back"), "sink": N_("back to the first token")
 
 BAR_GAP = 0.3  # from the notes down to the colour bar, in scene units
 BAR_ROOM = 0.9  # height of that gap, the colour bar and the words at it
-WHOLE = N_("all layers, all heads")
 RESTS = 0.5  # a head rests if it gives the first token more than this share
 
 # Parts of an animation's time in which something happens: at its start, and at its end.
@@ -70,8 +69,7 @@ class Patterns(Stage):
     live = "patterns"
 
     def prepare(self) -> None:
-        self.draws_first_token, self.shows_gpt2, self.shows_large = False, False, False
-        self.seen = _(WHOLE)
+        self.shows_gpt2, self.shows_large = False, False
         meta, view = self.trace.meta, self.layer
         patterns = prompt_patterns(self.trace)
         self.strongest = {name: strongest_head(patterns, name) for name in HABITS}
@@ -128,14 +126,13 @@ class Patterns(Stage):
         }
 
     def provenance_notes(self) -> tuple[str, str]:
-        model, hidden = super().provenance_notes()
-        models = [model.rpartition("  ·  ")[0]]
-        if self.shows_gpt2:
-            meta = self.gpt2.trace.meta
-            published = _("{model}, published values", model=meta.model)
-            models.append(published if meta.published else meta.model)
-        what = _("grey: {model}", model=LARGE_NAME) if self.shows_large else self.seen
-        return "  ·  ".join([*models, what]), "" if self.draws_first_token else hidden
+        about, hidden = super().provenance_notes()
+        if self.shows_gpt2 and self.gpt2.trace.meta.published:
+            model = self.gpt2.trace.meta.model
+            about = about.replace(model, _("{model}, published values", model=model))
+        if self.shows_large:
+            about = f"{about}  ·  {_('grey: {model}', model=LARGE_NAME)}"
+        return about, hidden
 
     # The wall
 
@@ -144,9 +141,8 @@ class Patterns(Stage):
         """One head makes one pattern. This model has {layers} of {heads}: {total}."""
         tempo, layer, head = self.theme.tempo, self.layer.layer, self.head.head
         closeup = HeadCloseup(self.wall, layer, head, self.frame)
-        self.seen = _("layer {layer}, head {head}", layer=layer, head=head)
         note = Note(
-            self.seen,
+            _("layer {layer}, head {head}", layer=layer, head=head),
             _("one head, one pattern"),
             "",
             _("each row tells where one word looks"),
@@ -173,7 +169,6 @@ class Patterns(Stage):
         self.here = VGroup(self.wall.outline(layer, head))
         if not self.frame.tall:
             self.here.add(self.wall.name_of(layer, head))
-        self.seen = _(WHOLE)
         self.add(self.wall.cells)
         self.bring_to_front(closeup.tile)
         self.play(
@@ -246,9 +241,8 @@ class Patterns(Stage):
     def _visit(self, name: str, meaning: str) -> None:
         """Fly to a head's pattern; its words and notes appear on arrival."""
         find, closeup = self.strongest[name], self.closeups[name]
-        self.seen = _("layer {layer}, head {head}", layer=find.layer, head=find.head)
         note = Note(
-            self.seen,
+            _("layer {layer}, head {head}", layer=find.layer, head=find.head),
             _(HABITS[name]),
             format_large_share(find.value),
             meaning,
@@ -264,7 +258,6 @@ class Patterns(Stage):
         parts: list[Mobject] = [closeup.words, note, bar]
         if name == "sink":
             parts.append(Highlight(closeup.first_token_column, zoom=closeup.zoom))
-            self.draws_first_token = len(closeup.hidden) > 0
             if len(closeup.hidden):
                 parts.insert(0, closeup.hidden)
         self.play(
@@ -313,7 +306,7 @@ class Patterns(Stage):
             x, right = float(names[0].get_right()[0]) + 0.25, layout.patterns[0][1].right
             if x + strip.width <= right:
                 names.append(strip.on_line(x + strip.width / 2, layout.names[0][1]))
-        self.draws_first_token, self.shows_gpt2, self.seen = True, True, _(WHOLE)
+        self.shows_gpt2 = True
         self.play(*self._leave(), run_time=tempo.small)
         self.play(
             Fly(self.camera, layout.shot),
@@ -411,8 +404,7 @@ class Patterns(Stage):
         )
         # From another model's wall the camera flies away; around a close-up the wall comes back.
         leaving = [] if self.shows_gpt2 else self._leave()
-        self.draws_first_token, self.shows_gpt2, self.shows_large = False, False, True
-        self.seen = _(WHOLE)
+        self.shows_gpt2, self.shows_large = False, True
         self.add(self.wall.cells)
         self.play(*leaving, Fly(self.camera, self.overview), run_time=tempo.large)
         self.remove(*self.leaving)

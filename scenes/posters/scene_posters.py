@@ -161,10 +161,6 @@ class Poster(Stage):
         """Return remarks on what this poster shows."""
         return []
 
-    @property
-    def noted_place(self) -> str:
-        return self.all_heads
-
     def _notes(self) -> VGroup:
         # In a print they stand at the foot.
         notes = super()._notes()

@@ -120,10 +120,6 @@ class RotationAndLatent(Stage):
         says = self.report.stored.continuation.startswith(self.report.next_word)
         return ("kept" if says else "lost") + ("" if self.report.healed is None else "_healed")
 
-    @property
-    def noted_place(self) -> str:
-        return _("all layers") if self.playing == "what_it_says" else super().noted_place
-
     def provenance_notes(self) -> tuple[str, str]:
         source, hidden = super().provenance_notes()
         if self.playing == "what_it_says":

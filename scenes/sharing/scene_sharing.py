@@ -81,10 +81,6 @@ class Sharing(Stage):
         stop = self.stops[-1 if beat == "one_set_for_all" else 1]
         return "means" if stop.pooled else "own"
 
-    @property
-    def noted_place(self) -> str:
-        return self.all_heads
-
     def provenance_notes(self) -> tuple[str, str]:
         if self.at == len(self.stops):
             return _("published scores, not the traced model"), ""

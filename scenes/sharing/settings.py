@@ -66,8 +66,7 @@ class Setting:
     def stored(self, name: str, head: int) -> CachedTensor:
         """Return the keys ("k") or values ("v") that a head reads, as they are cached."""
         values, source = self.view.panel(name, self.set_of(head))
-        given = (("layer", self.layer.layer), ("head", head))
-        return CachedTensor(values[None], (self.view.norms[name],), (source,), name, given)
+        return CachedTensor(values[None], (self.view.norms[name],), (source,), name)
 
     def pattern(self, head: int) -> tuple[npt.NDArray[np.float64], TensorSource]:
         """Return the pattern of a head, and its source."""

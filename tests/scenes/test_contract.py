@@ -150,7 +150,12 @@ def test_every_picture_can_be_read(case: Case, performance: Performance) -> None
     assert [line for beat in performance.beats for line in beat.faults] == []
 
 
-def test_every_panel_shows_the_tensor_that_it_names(performance: Performance) -> None:
+def test_what_comes_and_goes_can_be_read(performance: Performance) -> None:
+    """Every picture at the end of an animation, not only those at the ends of beats."""
+    assert [line for beat in performance.beats for line in beat.passing_faults] == []
+
+
+def test_every_panel_shows_what_its_source_says(performance: Performance) -> None:
     assert [line for beat in performance.beats for line in beat.untrue_panels] == []
 
 
