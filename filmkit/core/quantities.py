@@ -73,9 +73,11 @@ class Quantity:
     axes: tuple[str, ...]
     compute: Compute
 
-    def words(self, place: str = "") -> str:
+    def words(self, place: str = "", *, transposed: bool = False) -> str:
         """Return what it is in the language in use, of a place such as " of head 3"."""
         name, how = _(self.name), _(self.how) if self.how else ""
+        if transposed:
+            name = _("transposed {name}", name=name)
         if not place:
             return _("{name} {how}", name=name, how=how) if how else name
         if how:
@@ -160,9 +162,9 @@ def described(source: TensorSource) -> str:
     if not source.quantity:
         return source.expression
     where = ModelPlace.given(given).words()
-    words = QUANTITIES[source.quantity].words(_(" of {where}", where=where) if where else "")
-    if source.transposed:
-        words = _("transposed {name}", name=words)
+    words = QUANTITIES[source.quantity].words(
+        _(" of {where}", where=where) if where else "", transposed=source.transposed
+    )
     return _("{what}, {model}", what=words, model=model) if model else words
 
 
@@ -202,7 +204,7 @@ class PanelCheck:
         """Return the trace that a source's numbers are from."""
         if not source.model:
             return self.traces[0]
-        return next(trace for trace in self.traces if trace.meta.model == source.model)
+        return next(trace for trace in self.traces[1:] if trace.meta.model == source.model)
 
     def untrue(self, cells: Heatmap) -> str:
         """Return what is wrong with the numbers of a heatmap, "" if they are what its source says.

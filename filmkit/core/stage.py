@@ -670,9 +670,9 @@ class Stage(Scene):
             return "", ""
         meta = self.trace.meta
         own = [source for source in shown if not source.model]
-        others = {source.model: None for source in shown if source.model}
+        models = dict.fromkeys([meta.model, *(source.model for source in shown)])
         places = [place_of(self.trace, source) for source in own]
-        parts = [meta.model, *others, place_in_words(places, meta)]
+        parts = [*models, place_in_words(places, meta)]
         if meta.random_weights:
             # First, because a note that is too long for the frame loses its end.
             parts.insert(0, _("random weights"))

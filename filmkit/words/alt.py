@@ -196,19 +196,20 @@ def _panel(entry: Mapping[str, Any]) -> _Panel:
         axes = kind.axes(len(index))
         head = None if kind.head_axis is None else index[kind.head_axis]
         place = ModelPlace((int(layer),), (head,) if isinstance(head, int) else (), kind.heads)
-        names = _("{name}{place}", name=_(kind.name), place=PLACE), _(kind.name)
+        name = _(kind.name)
+        if entry["transposed"]:
+            name = _("transposed {name}", name=name)
+        names = _("{name}{place}", name=name, place=PLACE), name
     elif known is not None:
         axes = [UNITS.get(axis, COLUMN) for axis in entry["axes"]]
         place = ModelPlace.given(entry["given"])
-        names = known.words(PLACE), known.words()
+        turned = entry["transposed"]
+        names = known.words(PLACE, transposed=turned), known.words(transposed=turned)
     units = [name for axis, name in zip(index, axes, strict=False) if not isinstance(axis, int)]
     if len(spans) != 2:
         spans = [(0, rows), (0, columns)]
     elif entry["transposed"]:
         spans, units = spans[::-1], units[::-1]
-    if entry["transposed"]:
-        first, second = (_("transposed {name}", name=name) for name in names)
-        names = first, second
     return _Panel(
         *names,
         place,

@@ -201,7 +201,7 @@ def test_old_cells_are_those_of_the_prompt(panels: dict[str, list[Heatmap]]) -> 
 
 
 def test_the_scores_gain_a_row_and_a_masked_column(panels: dict[str, list[Heatmap]]) -> None:
-    (scores,) = (p for p in panels["the_rest_is_known"] if "scaled scores" in p.source.expression)
+    (scores,) = (p for p in panels["the_rest_is_known"] if p.source.quantity == "scores")
     assert scores.shape == (10, 10)
     assert (scores.shown == 1).all()
     assert (scores.masked[:9, 9] == 1).all()
@@ -266,7 +266,7 @@ def test_the_counters_count_in_the_units_of_the_language() -> None:
 
 
 def test_the_whole_cache_is_as_tall_as_there_are_words(panels: dict[str, list[Heatmap]]) -> None:
-    tops = [p for p in panels["the_whole_cache"] if "layers 0 to 4" in p.source.expression]
+    tops = [p for p in panels["the_whole_cache"] if ("layers", (0, 4)) in p.source.given]
     assert {cells.shape for cells in tops} >= {(15, 16), (13, 15)}  # tops and sides
 
 
