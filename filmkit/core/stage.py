@@ -58,6 +58,7 @@ from extract.trace import Trace
 from filmkit.core.animations import Drift, MoveCamera, Presence, presence
 from filmkit.core.camera import Shot, StageCamera, pin_to_frame
 from filmkit.core.errors import SceneCodeError, StageError
+from filmkit.core.facts import Fact, keep_facts
 from filmkit.core.geometry import CAPTION_STRIP, Box, Frame, shot_box
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.language import (
@@ -220,6 +221,8 @@ class Stage(Scene):
         The chosen head of it.
     facts : dict of str
         Text for the names in braces in the narration: "prompt", "model", and what the scene adds.
+    ledger : list of Fact
+        The facts that were made so far (:mod:`filmkit.core.facts`), in the narration and on screen.
     frame : Frame
         The frame that is filled; known from :meth:`prepare` on.
     theme : Theme
@@ -260,6 +263,7 @@ class Stage(Scene):
         self.playing = ""
         self._waited_for: dict[str, float] = {}
         self.facts: dict[str, str] = {"prompt": trace.meta.prompt, "model": trace.meta.model}
+        self.ledger: list[Fact] = []
         self.layer = LayerView.of_prompt(
             trace, self.settings.layer, show_first_token=self.settings.show_first_token
         )
@@ -360,6 +364,7 @@ class Stage(Scene):
         with (
             use_language(self.settings.language, *self.catalogues()),
             use_theme(*looks, min_text_size=frame.min_text_size) as theme,
+            keep_facts(self.ledger),
         ):
             self.theme = theme
             # Pixels are premultiplied, so a transparent one is black: any other colour would be

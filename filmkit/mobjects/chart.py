@@ -25,7 +25,7 @@ from filmkit.core.animations import Arrive
 from filmkit.core.geometry import FRAME_HEIGHT, Box
 from filmkit.core.language import _
 from filmkit.core.numbers import format_number
-from filmkit.core.text import Label, break_lines
+from filmkit.core.text import Label, Tick, break_lines
 from filmkit.core.theme import current_theme
 from filmkit.mobjects.flow import Wire
 
@@ -256,7 +256,7 @@ class ChartAxes(VGroup):
     def _labels(self, axis: ChartAxis) -> VGroup:
         theme = current_theme()
         return VGroup(
-            *(Label(t, size=theme.note_size, colour=theme.muted) for t in axis.tick_labels)
+            *(Tick(t, size=theme.note_size, colour=theme.muted) for t in axis.tick_labels)
         )
 
     def _rule(self) -> VMobject:
@@ -720,7 +720,7 @@ class DotPlot(VGroup):
         self.dots_at = CAPTIONED_DOTS if captioned else 0.5
         self.names = VGroup(*(Label(row, size=theme.shape_size) for row in rows))
         self.ticks = VGroup(
-            *(Label(t, size=theme.note_size, colour=theme.muted) for t in axis.tick_labels)
+            *(Tick(t, size=theme.note_size, colour=theme.muted) for t in axis.tick_labels)
         )
         line = _line_height(theme.note_size)
         overhang = self.ticks[-1].width / 2 if len(self.ticks) else 0.0

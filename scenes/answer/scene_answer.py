@@ -20,6 +20,7 @@ from filmkit.core.animations import (
     second_half,
 )
 from filmkit.core.camera import Shot, StageCamera, clear_depth_plane, pin_to_frame
+from filmkit.core.facts import told
 from filmkit.core.geometry import WORD_GAP, row_points
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.language import N_, _
@@ -52,6 +53,11 @@ NUMBERS = {
 }
 LICENCES = {"SmolLM2": "Apache 2.0"}  # of models, by how their names begin
 TURNING = 5.2  # seconds of the way into the latent
+
+
+def number_word(number: int) -> str:
+    """Return a small number in words."""
+    return _(NUMBERS[number])
 
 
 class Approach(MoveCamera):
@@ -116,13 +122,13 @@ class Answer(Stage):
         self.tokens = tokens + (after if self.follows else ())
         better, tests = better_tests()
         moved = {way.scheme: way.moved for way in self.ways}
-        self.facts |= {
-            "moved": spoken_share(moved["mqa"] or 0.0),
-            "latent": spoken_share(moved["mla"] or 0.0),
-            "better": _(NUMBERS[better]),
-            "tests": _(NUMBERS[tests]),
-            "word": printable(self.tokens[-1]),
-        }
+        self.facts |= told(
+            moved=(moved["mqa"] or 0.0, spoken_share),
+            latent=(moved["mla"] or 0.0, spoken_share),
+            better=(better, number_word),
+            tests=(tests, number_word),
+            word=printable(self.tokens[-1]),
+        )
 
     def variant(self, beat: str) -> str:
         if beat == "what_each_costs":

@@ -27,11 +27,11 @@ from filmkit.core.animations import (
     in_rows,
     set_presence,
 )
+from filmkit.core.facts import told
 from filmkit.core.geometry import FRAME_HEIGHT, HEADER, Box
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.language import _, ngettext
 from filmkit.core.numbers import (
-    format_count,
     format_number,
     format_share,
     format_short,
@@ -91,6 +91,31 @@ SHARES = 0.2  # largest height of the bar of a share of 1, as a fraction of the 
 SENTENCE = 0.07  # text size of the sentence, as a fraction of the frame's shorter side
 
 
+def spoken_weight(share: float) -> str:
+    """Return a share of attention for narration, with a decimal if it is small."""
+    return spoken_share(share, 0 if 100 * share >= 9.95 else 1)
+
+
+def of_them(heads: int) -> str:
+    """Return how many heads there are: "9 of them"."""
+    return ngettext("one of them", "{number} of them", heads)
+
+
+def of_layers(layers: int) -> str:
+    """Return in which layers there are as many: "each of 30 layers"."""
+    return ngettext("its one layer", "each of {number} layers", layers)
+
+
+def scaling(factor: float) -> str:
+    """Return what is done to the dot products that are multiplied by a factor, as it is said."""
+    if factor == 1:
+        return _("Keep them as they are")
+    if factor < 1:
+        # Rounded first: a factor of a whole number may be off by little.
+        return _("Divide by {number}", number=format_short(float(f"{1 / factor:.3g}")))
+    return _("Multiply by {number}", number=format_number(factor))
+
+
 class Attention(Stage):
     """One head from words to z; every number is one that the model computes."""
 
@@ -130,27 +155,17 @@ class Attention(Stage):
         self.aside = aside(self.frame, layout, under)
         self.query, self.key = self.match = best_match(head)
         dot, share = head.dot_products[self.match], float(head.pattern[self.match])
-        self.facts |= {
-            "width": format_count(meta.d_model),
-            "query": printable(layer.words[self.query]),
-            "key": printable(layer.words[self.key]),
-            "dot": format_number(dot),
-            "share": spoken_share(share, 0 if 100 * share >= 9.95 else 1),
-            "scaling": self._scaling(),
-            "products": format_count(meta.d_qk),
-            "heads": ngettext("one of them", "{number} of them", meta.n_heads),
-            "layers": ngettext("its one layer", "each of {number} layers", meta.n_layers),
-        }
-
-    def _scaling(self) -> str:
-        """Return what is done to the dot products, as it is said."""
-        factor = self.trace.meta.score_scale
-        if factor == 1:
-            return _("Keep them as they are")
-        if factor < 1:
-            # Rounded first: a factor of a whole number may be off by little.
-            return _("Divide by {number}", number=format_short(float(f"{1 / factor:.3g}")))
-        return _("Multiply by {number}", number=format_number(factor))
+        self.facts |= told(
+            width=meta.d_model,
+            query=printable(layer.words[self.query]),
+            key=printable(layer.words[self.key]),
+            dot=(dot, format_number),
+            share=(share, spoken_weight),
+            scaling=(meta.score_scale, scaling),
+            products=meta.d_qk,
+            heads=(meta.n_heads, of_them),
+            layers=(meta.n_layers, of_layers),
+        )
 
     def variant(self, beat: str) -> str:
         if beat == "scale_and_mask":

@@ -6,7 +6,7 @@ from manim import Animation, Group, LaggedStart, rush_from
 
 from filmkit.core.animations import Appear, Glide, Vanish
 from filmkit.core.camera import Shot
-from filmkit.core.numbers import format_count
+from filmkit.core.facts import told
 from filmkit.core.stage import Stage, beat
 from filmkit.mobjects.flow import Draw
 from filmkit.mobjects.head_stack import HeadStack
@@ -28,11 +28,12 @@ class Heads(Stage):
         self.names = [PanelNames(stack, s) for s in (self.shots.from_left, self.shots.from_right)]
         self.unshared = stack.parts("q", "k_t", "scores", "pattern", "z", "wires")
         self.merge = Merge(self.layer, self.frame, featured=head)
-        self.facts |= {
-            "layer": str(self.layer.layer),
-            "columns": format_count(meta.n_heads * meta.d_v),
-        }
-        self.facts |= {"heads": format_count(meta.n_heads), "teams": format_count(meta.n_kv_heads)}
+        self.facts |= told(
+            layer=self.layer.layer,
+            columns=meta.n_heads * meta.d_v,
+            heads=meta.n_heads,
+            teams=meta.n_kv_heads,
+        )
 
     def variant(self, beat: str) -> str:
         meta = self.trace.meta

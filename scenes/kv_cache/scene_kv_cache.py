@@ -22,13 +22,13 @@ from filmkit.core.animations import (
     set_presence,
 )
 from filmkit.core.camera import Shot, pin_to_frame
+from filmkit.core.facts import told
 from filmkit.core.geometry import Box
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.language import _
 from filmkit.core.numbers import (
     counted_heads,
     counted_layers,
-    format_count,
     format_ratio,
     format_short,
     readable_bytes,
@@ -112,17 +112,17 @@ class KVCache(Stage):
         chosen = _("is taken") if rank == 0 else _("follows")
         self.ratio = large.bytes / small.with_heads(meta.n_heads).bytes
         self.shipped = kv_cache_bytes(LARGE) / small.bytes
-        self.facts |= {
-            "word": printable(word),
-            "chosen": _("is given") if meta.continued else chosen,
-            "like_them": format_count(meta.n_kv_heads),
-            "kv_heads": counted_heads(meta.n_kv_heads),
-            "bytes": spoken_bytes(small.bytes),
-            "layers": counted_layers(meta.n_layers),
-            "ratio": format_short(self.ratio),
-            "shipped": format_short(self.shipped),
-            "slots": format_count(CHIP.ridge()),
-        }
+        self.facts |= told(
+            word=printable(word),
+            chosen=_("is given") if meta.continued else chosen,
+            like_them=meta.n_kv_heads,
+            kv_heads=(meta.n_kv_heads, counted_heads),
+            bytes=(small.bytes, spoken_bytes),
+            layers=(meta.n_layers, counted_layers),
+            ratio=(self.ratio, format_short),
+            shipped=(self.shipped, format_short),
+            slots=CHIP.ridge(),
+        )
 
     def variant(self, beat: str) -> str:
         return "one" if self.trace.meta.n_kv_heads == 1 else "several"

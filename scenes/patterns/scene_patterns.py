@@ -12,6 +12,7 @@ from extract.patterns import first_token_weight, strongest_head
 from extract.published import gpt2_trace, has_published_twin
 from filmkit.core.animations import AnimateWith, Appear, MoveFromCopy, Presence, Vanish
 from filmkit.core.camera import pin_to_frame
+from filmkit.core.facts import told
 from filmkit.core.geometry import Box
 from filmkit.core.language import N_, _
 from filmkit.core.norm import Norm
@@ -19,7 +20,6 @@ from filmkit.core.numbers import (
     counted_heads,
     counted_layers,
     counted_patterns,
-    format_count,
     format_large_share,
 )
 from filmkit.core.stage import Stage, beat
@@ -74,18 +74,18 @@ class Patterns(Stage):
         patterns = prompt_patterns(self.trace)
         self.strongest = {name: strongest_head(patterns, name) for name in HABITS}
         total = meta.n_layers * meta.n_heads
-        self.facts |= {
-            "layers": counted_layers(meta.n_layers),
-            "heads": counted_heads(meta.n_heads),
-            "total": counted_patterns(total),
-            "all": format_count(total),
-            "direction": _("from top to bottom") if self.frame.tall else _("from left to right"),
-            "first": _("the beginning token") if meta.has_bos else _("the first word"),
-            "resting": format_count((first_token_weight(patterns) > RESTS).sum()),
-            "many_layers": counted_layers(LARGE.n_layers),
-            "many_heads": counted_heads(LARGE.n_heads),
-            "many": format_count(LARGE.n_layers * LARGE.n_heads),
-        }
+        self.facts |= told(
+            layers=(meta.n_layers, counted_layers),
+            heads=(meta.n_heads, counted_heads),
+            total=(total, counted_patterns),
+            all=total,
+            direction=_("from top to bottom") if self.frame.tall else _("from left to right"),
+            first=_("the beginning token") if meta.has_bos else _("the first word"),
+            resting=int((first_token_weight(patterns) > RESTS).sum()),
+            many_layers=(LARGE.n_layers, counted_layers),
+            many_heads=(LARGE.n_heads, counted_heads),
+            many=LARGE.n_layers * LARGE.n_heads,
+        )
         title = WallTitle(
             self.facts["total"],
             _("{layers} × {heads}", layers=self.facts["layers"], heads=self.facts["heads"]),
@@ -120,10 +120,7 @@ class Patterns(Stage):
         self.gpt2 = replace(view, compared=True)
         self.gpt2_strongest = {name: strongest_head(patterns, name) for name in HABITS}
         total = meta.n_layers * meta.n_heads
-        self.facts |= {
-            "gpt2": meta.model,
-            "gpt2_total": counted_patterns(total),
-        }
+        self.facts |= told(gpt2=meta.model, gpt2_total=(total, counted_patterns))
 
     def provenance_notes(self) -> tuple[str, str]:
         about, hidden = super().provenance_notes()

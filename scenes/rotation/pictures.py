@@ -29,7 +29,7 @@ from filmkit.mobjects.panel import Panel
 from filmkit.mobjects.sayings import display_size
 from scenes.rotation.layout import MatricesLayout, PartsLayout, SlideLayout
 
-__all__ = ["Cached", "Matrices", "Parts", "RotationFormula", "Slide", "cached_of"]
+__all__ = ["Cached", "Matrices", "Parts", "RotationFormula", "Slide", "cached_of", "two_digits"]
 
 Array = npt.NDArray[np.float64]
 
@@ -37,6 +37,11 @@ DRAWN = 24  # rows and columns that are drawn of a merged matrix
 STEPS = (0, 1, 5)  # distances at which it is drawn
 FARTHEST = 10  # distance up to which two words slide
 SIZE = 0.17  # height of the formula, as a share of the frame's shorter side
+
+
+def two_digits(value: float) -> str:
+    """Return a number with two decimals."""
+    return format_decimal(value, 2)
 
 
 class RotationFormula(VGroup):
@@ -349,9 +354,7 @@ class Slide(Group):
         self.mark = VGroup(
             Dot([x, y, 0], radius=0.15, color=theme.highlight),
         )
-        label = Label(
-            format_decimal(self.scores[self.true], 2), size=theme.name_size, weight="semibold"
-        )
+        label = Label(two_digits(self.scores[self.true]), size=theme.name_size, weight="semibold")
         note = Label(_("where they are"), size=theme.note_size, colour=theme.muted)
         left = x + 0.3
         label.on_line(left + label.width / 2, y + 0.3)

@@ -6,6 +6,7 @@ from manim import Animation, Group, LaggedStart
 
 from filmkit.core.animations import Appear, Arrive, Vanish
 from filmkit.core.camera import Shot, pin_to_frame
+from filmkit.core.facts import told
 from filmkit.core.language import N_, _
 from filmkit.core.numbers import format_count, format_decimal, format_percent, spoken_share
 from filmkit.core.stage import Stage, beat
@@ -44,16 +45,16 @@ class Sharing(Stage):
         self.quality = Quality(self.frame)
         self.heading, self.moved = self._headings(layout)
         self.at = 0
-        best, *_between, worst = map(format_decimal, self.quality.means)
-        self.facts |= {
-            "heads": format_count(meta.n_heads),
-            "own": format_count(meta.n_kv_heads),
-            "groups": format_count(stops[-2].count),
-            "best": best,
-            "worst": worst,
-        }
+        best, *_between, worst = self.quality.means
+        self.facts |= told(
+            heads=meta.n_heads,
+            own=meta.n_kv_heads,
+            groups=stops[-2].count,
+            best=(best, format_decimal),
+            worst=(worst, format_decimal),
+        )
         if stops[-1].pooled:
-            self.facts["moved"] = spoken_share(self._share)
+            self.facts |= told(moved=(self._share, spoken_share))
 
     @property
     def _share(self) -> float:

@@ -163,6 +163,10 @@ def test_the_notes_at_the_top_are_true(performance: Performance) -> None:
     assert [line for beat in performance.beats for line in beat.untrue_notes] == []
 
 
+def test_every_figure_is_a_fact_that_is_computed_again(performance: Performance) -> None:
+    assert [line for beat in performance.beats for line in beat.untrue_facts] == []
+
+
 def test_every_beat_of_the_trace_is_played_and_shows_something(performance: Performance) -> None:
     names = [beat.record.name for beat in performance.beats]
     assert names == list(performance.scene.beat_names(performance.trace))

@@ -31,6 +31,7 @@ from filmkit.render.quality import Quality
 from filmkit.render.runner import manim_config
 from filmkit.tools.checks import MIN_TEXT, SLACK
 from tests.support.contrast import low_contrast
+from tests.support.figures import false_facts, misplaced, stray_figures
 from tests.support.staging import HEIGHT, MIN_PRESENCE, BeatPicture, complaints
 
 __all__ = ["BLOCK", "BeatNotes", "Performance", "jump", "perform"]
@@ -59,6 +60,9 @@ class BeatNotes:
         Panels that show other numbers than their source, or have none, at the end of an animation.
     untrue_notes
         Notes at the top that are wrong or missing at its end.
+    untrue_facts
+        Figures, said or shown so far, that are not what is computed again, are no facts, or stand
+        beside another name; see :mod:`tests.support.figures`.
     n_panels
         Number of panels at its end that were computed again, or compared with their tensor.
     n_shown
@@ -73,6 +77,7 @@ class BeatNotes:
     passing_faults: tuple[str, ...]
     untrue_panels: tuple[str, ...]
     untrue_notes: tuple[str, ...]
+    untrue_facts: tuple[str, ...]
     n_panels: int
     n_shown: int
     jump: float
@@ -137,6 +142,7 @@ def perform(
     check = PanelCheck(trace, gpt2_trace())
     untrue: dict[str, None] = {}
     passing: dict[str, None] = {}
+    n_facts = 0
 
     def look(stage: Stage, shot: Shot) -> None:
         """Look at the picture after an animation that began with a shot."""
@@ -145,6 +151,13 @@ def perform(
                 untrue[f"{stage.playing}: {fault}"] = None
         for fault in passing_faults(stage, flown=stage.camera.shot != shot):
             passing[f"{stage.playing}: {fault}"] = None
+
+    def new_facts(stage: Stage, record: BeatRecord) -> Iterator[str]:
+        nonlocal n_facts
+        yield from false_facts(stage, stage.ledger[n_facts:])
+        n_facts = len(stage.ledger)
+        yield from stray_figures(stage, record.narration)
+        yield from misplaced(stage)
 
     def note(record: BeatRecord, stage: Stage) -> None:
         nonlocal last
@@ -167,6 +180,7 @@ def perform(
                     for line in untrue_notes(stage, picture, *(note.text for note in notes_shown))
                     if notes
                 ),
+                tuple(f"{record.name}: {line}" for line in new_facts(stage, record)),
                 sum(1 for _ in heatmaps(stage)),
                 len(texts) + len(panels) - sum(len(note.ink) > 0 for note in notes_shown),
                 0.0 if before is None else jump(before, first[record.name]),
