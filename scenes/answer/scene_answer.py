@@ -20,11 +20,11 @@ from filmkit.core.animations import (
     second_half,
 )
 from filmkit.core.camera import Shot, StageCamera, clear_depth_plane, pin_to_frame
-from filmkit.core.facts import told
+from filmkit.core.facts import fact, told
 from filmkit.core.geometry import WORD_GAP, row_points
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.language import N_, _
-from filmkit.core.numbers import counted_layers, format_count, readable_bytes, spoken_share
+from filmkit.core.numbers import counted_layers, format_count, spoken_share
 from filmkit.core.printable import printable
 from filmkit.core.stage import Stage, beat
 from filmkit.core.text import Label, break_lines, fit_word
@@ -193,7 +193,7 @@ class Answer(Stage):
                 x += width
             bars.add(bar)
             colour = theme.latent if cache.scheme == "mla" else theme.ink
-            size = Label(readable_bytes(cache.size()), size=theme.name_size)
+            size = Label(cache.told(beside=_(NAMES[cache.scheme])), size=theme.name_size)
             sizes.add(size.on_line(cell.size[0] - size.width / 2, cell.size[1]))
             room = cell.bar.width - size.width - WORD_GAP
             name = Label(_(NAMES[cache.scheme]), size=theme.name_size, colour=colour)
@@ -332,11 +332,11 @@ class Answer(Stage):
 
     def _result(self) -> Label:
         """Return the line that says how models with a latent did."""
-        better, tests = better_tests()
+        better, tests = map(fact, ("better", "tests"), better_tests())
         text = _(
             "trained with a latent: better in {better} of {tests} tests",
-            better=format_count(better),
-            tests=format_count(tests),
+            better=better,
+            tests=tests,
         )
         colour, size = self.theme.latent, self.theme.name_size
         label = fit_word(text, self.frame.stage.width, size=size, colour=colour)

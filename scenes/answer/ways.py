@@ -11,6 +11,7 @@ from extract.architectures import MOE, Scheme
 from extract.conversion_report import at_equal_size
 from extract.duel import duel
 from extract.sharing import groups_for
+from filmkit.core.facts import fact
 from filmkit.core.language import N_, _
 from filmkit.core.norm import TensorSource
 from filmkit.core.numbers import format_percent
@@ -29,6 +30,11 @@ NAMES: dict[Scheme, str] = {
     "mla": N_("one latent"),
 }
 """What each way is called; translated where it is shown."""
+
+
+def whole_percent(share: float) -> str:
+    """Return a share in whole per cent."""
+    return format_percent(share, 0)
 
 
 @dataclass(frozen=True)
@@ -63,7 +69,8 @@ class Way:
         """The share that moves, such as "56%"; empty where nothing changes or is known."""
         if self.patterns is None or self.moved is None:
             return ""
-        return format_percent(self.moved, 0)
+        name = _(NAMES[self.scheme])
+        return fact("way moves", self.moved, whole_percent, beside=name, way=self.scheme)
 
 
 def ways(layer: LayerView) -> tuple[Way, ...]:

@@ -10,13 +10,23 @@ from string import Formatter
 import numpy as np
 from manim import Group, Rectangle, VGroup, rgb_to_color
 
+from filmkit.core.facts import fact
 from filmkit.core.geometry import FRAME_HEIGHT, Box, Frame
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.language import _
 from filmkit.core.norm import TensorSource
 from filmkit.core.numbers import format_number, format_percent, format_share
 from filmkit.core.printable import printable
-from filmkit.core.text import Label, Number, Symbol, TextLine, break_lines, fit_size, fit_word
+from filmkit.core.text import (
+    Label,
+    Number,
+    Symbol,
+    TextLine,
+    Tick,
+    break_lines,
+    fit_size,
+    fit_word,
+)
 from filmkit.core.theme import current_theme
 from filmkit.core.view import HeadView, LayerView, moved_along
 from filmkit.mobjects.head_tensors import head_tensor
@@ -568,7 +578,7 @@ class Shares(VGroup):
                 fill_color=theme.faint,
             )
             line.move_to([box.x, box.bottom + share * box.height, 0])
-            tick = Label(text, size=theme.note_size, colour=theme.muted)
+            tick = Tick(text, size=theme.note_size, colour=theme.muted)
             tick.move_to([box.left - 0.25 - tick.width / 2, line.get_y() + 0.1 * (1 - share), 0])
             self.axis.add(line)
             if share or box.height > 2 * tick.line_height:
@@ -588,10 +598,19 @@ class Shares(VGroup):
         order = [int(i) for i in np.argsort(-shares[: query + 1])[:most]]
         room = Label(format_percent(0.99, 0), size=theme.shape_size).width + 0.1
         for index in spaced(places, order, room):
-            tag = Label(format_share(float(shares[index])), size=theme.shape_size)
+            share = weight_of(view, query, index)
+            tag = Label(share, size=theme.shape_size)
             tag.move_to([places[index], self.bars[index].get_top()[1] + 0.2, 0])
             self.tags.add(tag)
         self.add(self.axis, self.bars, self.tags)
+
+
+def weight_of(view: HeadView, query: int, key: int | None) -> str:
+    """Return the attention of a row to another one, or to all that is not drawn, as text."""
+    share = view.hidden_attention[query] if key is None else view.pattern[query, key]
+    position = None if key is None else view.layer.first + key
+    word = view.layer.hidden_name if key is None else view.layer.words[key]
+    return fact("weight", float(share), format_share, beside=printable(word), position=position)
 
 
 class MixedRows(Group):
@@ -621,20 +640,21 @@ class MixedRows(Group):
         if view.layer.hides_first:
             order = [i for i in order if layout.hidden.y - places[i] >= least]
         shown = sorted(spaced(places, order, least))
-        rows: list[tuple[str, float, tuple[float, float], tuple[float, float], str]] = [
+        rows: list[tuple[str, str, tuple[float, float], tuple[float, float], str]] = [
             (
-                picture.words[i], float(shares[i]), layout.shares[i], layout.words[i], theme.ink,
+                picture.words[i], weight_of(view, query, i), layout.shares[i], layout.words[i],
+                theme.ink,
             )
             for i in shown
         ]  # fmt: skip
         self.hidden: list[Heatmap] = []
         if view.layer.hides_first:
-            weight = float(view.hidden_attention[query])
+            weight = weight_of(view, query, None)
             rows.insert(0, (view.layer.hidden_name, weight, *layout.hidden_points, theme.muted))
             self.hidden = self._hidden(view, query, picture, layout)
         room = layout.words[0][0] - picture.layout.corner.left
         for word, share, (x, y), (end, _y), colour in rows:
-            text = Label(format_share(share), size=size, colour=colour)
+            text = Label(share, size=size, colour=colour)
             self.shares.add(text.on_line(x - text.width / 2, y))
             label = fit_word(printable(word), room, size=size, colour=colour)
             self.words.add(label.on_line(end - label.width / 2, y))

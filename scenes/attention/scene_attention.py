@@ -27,7 +27,7 @@ from filmkit.core.animations import (
     in_rows,
     set_presence,
 )
-from filmkit.core.facts import told
+from filmkit.core.facts import fact, told
 from filmkit.core.geometry import FRAME_HEIGHT, HEADER, Box
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.language import _, ngettext
@@ -70,6 +70,7 @@ from scenes.attention.closeups import (
     input_panel,
     scale_lines,
     weight_formula,
+    weight_of,
 )
 from scenes.attention.layout import (
     aside,
@@ -104,6 +105,11 @@ def of_them(heads: int) -> str:
 def of_layers(layers: int) -> str:
     """Return in which layers there are as many: "each of 30 layers"."""
     return ngettext("its one layer", "each of {number} layers", layers)
+
+
+def places_on(steps: int) -> str:
+    """Return how far something is moved: "10 places on"."""
+    return ngettext("{number} place on", "{number} places on", steps)
 
 
 def scaling(factor: float) -> str:
@@ -494,13 +500,16 @@ class Attention(Stage):
                 run_time=tempo.small,
             )
         places = [self.layer.first + index for index in self.match]
+        for of, position in zip(("query", "key"), places, strict=True):
+            for steps in (0, STEPS):
+                fact("place", position + steps, of=of, steps=steps)
         total = meeting.total
         here, moved = (
             PairAtPlace(name, places, total, self._places_room, row=row, reach=STEPS)
             for row, name in enumerate(
                 (
                     _("in the sentence"),
-                    ngettext("{number} place on", "{number} places on", STEPS),
+                    fact("steps", STEPS, places_on),
                 )
             )
         )
@@ -590,6 +599,7 @@ class Attention(Stage):
         theme = self.theme
         formula, notes = scale_lines(self.head, theme.name_size)
         before, after = self.head.dot_products[self.match], self.head.scores[self.match]
+        fact("score", after, format_number)
         figure = self.meeting.total.copy()
         figure.digits = figure_digits(before)
         figure.set_value(before)
@@ -687,11 +697,11 @@ class Attention(Stage):
         """Return where the shares go that have no bar."""
         rest = []
         if self.layer.hides_first:
-            share = format_share(float(self.head.hidden_attention[self.query]))
+            share = weight_of(self.head, self.query, None)
             name = self.layer.hidden_name
             rest.append(_("{share} to the {name}, not drawn", share=share, name=name))
         if self.trace.meta.sinks:
-            share = format_share(float(self.head.sink_attention[self.query]))
+            share = fact("sink", float(self.head.sink_attention[self.query]), format_share)
             rest.append(_("{share} to a sink s that is no word", share=share))
         return rest
 

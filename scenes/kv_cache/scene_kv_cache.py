@@ -22,7 +22,7 @@ from filmkit.core.animations import (
     set_presence,
 )
 from filmkit.core.camera import Shot, pin_to_frame
-from filmkit.core.facts import told
+from filmkit.core.facts import fact, told
 from filmkit.core.geometry import Box
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.language import _
@@ -545,7 +545,8 @@ class KVCache(Stage):
         for measure in self.measures:
             self.play(Appear(measure))
             self.wait(0.2)
-        self.total = self.figure(_("{size} a token", size=readable_bytes(cost.bytes)), cost.factors)
+        size = fact("cost", cost.bytes, readable_bytes)
+        self.total = self.figure(_("{size} a token", size=size), cost.factors)
         self.play(Appear(self.total))
 
     @beat
@@ -574,7 +575,17 @@ class KVCache(Stage):
         self.add(volumes.token)
         own = TokenCost.of_trace(self.trace.meta).with_heads(self.trace.meta.n_heads)
         self.names = names = (_("this model"), LARGE_NAME)
-        sizes = readable_bytes(own.bytes), readable_bytes(volumes.large.bytes)
+        sizes = (
+            fact("cost", own.bytes, readable_bytes, beside=names[0], every_head=True),
+            fact(
+                "cached bytes",
+                volumes.large.bytes,
+                readable_bytes,
+                beside=names[1],
+                model=LARGE.name,
+                scheme="mha",
+            ),
+        )
         self.sizes = volumes.labels(shot, names, sizes)
         self.add(volumes.blocks)
         self.kept_heads = volumes.kept(shot)
@@ -594,10 +605,19 @@ class KVCache(Stage):
         """As each model really keeps it, it is {shipped} times as much. This film is about how
         that is done."""
         tempo, volumes = self.theme.tempo, self.volumes
-        small = readable_bytes(volumes.small.bytes)
+        one, other = self.names
+        small = fact("cost", volumes.small.bytes, readable_bytes, beside=one)
+        latent = fact(
+            "cached bytes",
+            kv_cache_bytes(LARGE),
+            readable_bytes,
+            beside=other,
+            model=LARGE.name,
+            scheme="mla",
+        )
         shipped = (
             _("{size} in {heads}", size=small, heads=self.facts["kv_heads"]),
-            _("{size} in one latent", size=readable_bytes(kv_cache_bytes(LARGE))),
+            _("{size} in one latent", size=latent),
         )
         after = volumes.labels(self.camera.shot, self.names, shipped)
         self.add(volumes.ghost, volumes.blocks, volumes.roles)
@@ -622,7 +642,7 @@ class KVCache(Stage):
         work = decoding_work(LARGE, "mha")
         chip = WaitingChip(
             round(CHIP.ridge()),
-            round(work.per_number),
+            round(fact("work", work.per_number, scheme="mha").value),
             chip=CHIP_NAME,
             cache=_("cache of every head"),
             remark=_("attention only, at 16 bits a number; weights are read too"),

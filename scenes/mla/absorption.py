@@ -11,6 +11,7 @@ import numpy.typing as npt
 from manim import Animation, Group, RoundedRectangle, VGroup
 
 from filmkit.core.animations import AnimateWith, Appear, Glide, Vanish
+from filmkit.core.facts import fact
 from filmkit.core.geometry import FRAME_HEIGHT, Box, Frame
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.language import _
@@ -249,6 +250,7 @@ class Absorption(Group):
         self._name()
         self._draw_arrows()
         count = layer.count * n_sets * forms.layer.W_UK.shape[2]
+        fact("rebuilt numbers", count)
         self.rebuilt = count
         self.number = Number(count, digits=0, size=display_size(frame), colour=theme.key)
         self.number.on_line(*s.number)

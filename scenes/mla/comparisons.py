@@ -7,6 +7,7 @@ from typing import Any
 
 from manim import Group, VGroup
 
+from filmkit.core.facts import fact
 from filmkit.core.geometry import Frame
 from filmkit.core.language import N_, _
 from filmkit.core.numbers import format_number, format_power_of_ten, format_share
@@ -106,7 +107,10 @@ class Loss(Group):
                 )
                 group.add(panel)
             size = display_size(frame)
-            share = Label(format_share(compared.error), size=size, weight="semibold")
+            error_of = fact(
+                "relative error", compared.error, format_share, beside=_(names.rebuilt), of=name
+            )
+            share = Label(error_of, size=size, weight="semibold")
             x, y = point
             error = VGroup(share.on_line(x, y))
             words = break_lines(_("relative error"), layout.error_room, size=theme.note_size)
@@ -172,14 +176,16 @@ class OutputComparison(Group):
         self.sign = Symbol("=", size=theme.name_size * 1.6).move_to([*layout.sign, 0])
         size = theme.name_size
         words = Label(_("largest difference"), size=size, weight="semibold")
-        number = Symbol(format_power_of_ten(forms.largest_difference), size=size)
+        rounding = fact("rounding", forms.largest_difference, format_power_of_ten)
+        number = Symbol(rounding, size=size)
         width = words.width + 0.2 + number.width
         x, y = layout.total
         words.on_line(x - width / 2 + words.width / 2, y)
         number.on_line(x + width / 2 - number.width / 2, y)
         self.total = VGroup(words, number)
+        largest = fact("largest output", forms.largest_output, format_number)
         lines = (
-            _("between numbers of up to {number}", number=format_number(forms.largest_output)),
+            _("between numbers of up to {number}", number=largest),
             _("all heads, all columns: nothing but rounding"),
         )
         self.notes = VGroup(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from manim import Animation, Group, Mobject, Succession, VGroup, linear, smooth, squish_rate_func
@@ -12,7 +13,7 @@ from extract.patterns import first_token_weight, strongest_head
 from extract.published import gpt2_trace, has_published_twin
 from filmkit.core.animations import AnimateWith, Appear, MoveFromCopy, Presence, Vanish
 from filmkit.core.camera import pin_to_frame
-from filmkit.core.facts import told
+from filmkit.core.facts import fact, told
 from filmkit.core.geometry import Box
 from filmkit.core.language import N_, _
 from filmkit.core.norm import Norm
@@ -56,6 +57,11 @@ RESTS = 0.5  # a head rests if it gives the first token more than this share
 
 # Parts of an animation's time in which something happens: at its start, and at its end.
 EARLY, LATE = (squish_rate_func(smooth, *span) for span in ((0.0, 0.3), (0.7, 1.0)))
+
+
+def with_share(model: str, share: float) -> str:
+    """Return the name of a model with how much its head does what it does."""
+    return _("{model}: {share}", model=model, share=format_large_share(share))
 
 
 class Patterns(Stage):
@@ -241,7 +247,7 @@ class Patterns(Stage):
         note = Note(
             _("layer {layer}, head {head}", layer=find.layer, head=find.head),
             _(HABITS[name]),
-            format_large_share(find.value),
+            fact("habit", find.value, format_large_share, habit_name=name),
             meaning,
             point=closeup.layout.notes,
             width=closeup.layout.note_width,
@@ -349,7 +355,13 @@ class Patterns(Stage):
             models = [_("this model"), self.gpt2.trace.meta.model]
             if habit == "previous":
                 models = [
-                    _("{model}: {share}", model=model, share=format_large_share(find.value))
+                    fact(
+                        "habit",
+                        find.value,
+                        partial(with_share, model),
+                        habit_name=habit,
+                        twin=find is finds[1],
+                    )
                     for model, find in zip(models, finds, strict=True)
                 ]
             first, second = (

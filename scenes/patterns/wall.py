@@ -22,7 +22,7 @@ from filmkit.core.norm import Norm, TensorSource
 from filmkit.core.printable import printable
 from filmkit.core.quantities import quantity
 from filmkit.core.raster import Texture
-from filmkit.core.text import Label, break_lines, fit_word
+from filmkit.core.text import Label, Tick, break_lines, fit_word
 from filmkit.core.theme import current_theme
 from filmkit.core.view import LayerView
 from filmkit.mobjects.flow import Wire
@@ -148,14 +148,14 @@ class PatternWall(Group):
         first_row, column_name = _axis_names(layout.downward)
         for number, x, y in layout.row_numbers():
             text = str(number) if number else first_row
-            label = Label(text, size=theme.note_size, colour=theme.muted)
+            label = Tick(text, size=theme.note_size, colour=theme.muted)
             self.numbers.add(label.on_line(x - label.width / 2, y))
         # The name of the columns stands before the first one.
         _first, x, y = next(layout.column_numbers())
         name = Label(column_name, size=theme.note_size, colour=theme.muted)
         self.numbers.add(name.on_line(x - layout.side / 2 - WORD_GAP - name.width / 2, y))
         for number, x, y in layout.column_numbers():
-            label = Label(str(number), size=theme.note_size, colour=theme.muted)
+            label = Tick(str(number), size=theme.note_size, colour=theme.muted)
             self.numbers.add(label.on_line(x, y))
         self.way = self._way()
         self.title = title.at(layout.title)

@@ -11,6 +11,7 @@ from manim import Animation, Dot, Group, Line, RoundedRectangle, VGroup
 from extract.merged import MergedMatrix
 from extract.trace import Trace
 from filmkit.core.animations import AnimateWith, Glide, Recolour
+from filmkit.core.facts import Fact, fact
 from filmkit.core.geometry import FRAME_HEIGHT, WORD_GAP, Box, Frame, row_points
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.language import N_, _, phrase_parts
@@ -174,14 +175,14 @@ def _lines(text: str, colour: str, width: float) -> VGroup:
     return lines
 
 
-def _distance_name(distance: int, box: Box, frame: Frame) -> Label:
+def _distance_name(distance: Fact, box: Box, frame: Frame) -> Label:
     """Return the name of the matrix at a distance, as long as there is room for above its box."""
-    size, number = current_theme().name_size, format_count(distance)
-    if not distance:
+    size = current_theme().name_size
+    if not distance.value:
         name, short = _("at distance 0"), _("at 0")
     else:
-        name = _("change at distance {distance}", distance=number)
-        short = _("change at {distance}", distance=number)
+        name = _("change at distance {distance}", distance=distance)
+        short = _("change at {distance}", distance=distance)
     room = frame.stage.right - box.left if frame.tall else box.width
     label = Label(name, size=size)
     return label if label.width <= room else fit_size(short, room, size=size)
@@ -244,6 +245,7 @@ class Matrices(Group):
         self.panels, self.names, self.numbers = [], VGroup(), VGroup()
         whole = matrices[0].shape[0]
         drawn = min(DRAWN, whole)
+        fact("shape", drawn)
         self.differences = [np.abs(m - matrices[0])[:drawn, :drawn] for m in matrices]
         limit = float(np.percentile(self.differences[1:], 99)) or 1.0
         self.difference_norm = replace(Norm.unit(), vmax=limit, percentile=99)
@@ -256,14 +258,20 @@ class Matrices(Group):
                     matrix[:drawn, :drawn], norm, width=box.width, height=box.height, source=source
                 ).place(box)
             )
-            name = _distance_name(distance, box, frame)
+            far = fact("distance", distance, place=number)
+            name = _distance_name(far, box, frame)
             name.on_line(box.left + name.width / 2, box.top + 0.28)
             self.names.add(name)
             x, y = layout.numbers[number]
             if number:
-                figure = Label(
-                    format_share(self.changes[number]), size=display_size(frame), weight="semibold"
+                change = fact(
+                    "change",
+                    self.changes[number],
+                    format_share,
+                    beside=name.text,
+                    distance=distance,
                 )
+                figure = Label(change, size=display_size(frame), weight="semibold")
                 words = _small_words(_("changed from distance 0"), layout.number_room)
             else:
                 figure = Label(f"{drawn} × {drawn}", size=theme.shape_size)
@@ -530,14 +538,18 @@ class Parts(Group):
             size=size,
         )
         self.notes = VGroup()
+        widths = [
+            fact("kept numbers", part.shape[1], part=name)
+            for name, part in (("latent", latent), ("rope", rope))
+        ]
         for text, (x, y), room in (
             (
-                _("{number} numbers: content, not rotated", number=format_count(latent.shape[1])),
+                _("{number} numbers: content, not rotated", number=widths[0]),
                 s.notes[0],
                 s.latent.width,
             ),
             (
-                _("{number}: position", number=format_count(rope.shape[1])),
+                _("{number}: position", number=widths[1]),
                 s.notes[1],
                 s.rope.width + 0.4,
             ),
@@ -548,7 +560,7 @@ class Parts(Group):
         total = Label(
             _(
                 "= {number} numbers for each token",
-                number=format_count(latent.shape[1] + rope.shape[1]),
+                number=fact("kept numbers", latent.shape[1] + rope.shape[1], part="both"),
             ),
             size=theme.name_size,
             weight="semibold",

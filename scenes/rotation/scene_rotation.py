@@ -19,10 +19,10 @@ from filmkit.core.animations import (
     in_rows,
     second_half,
 )
-from filmkit.core.facts import told
+from filmkit.core.facts import fact, told
 from filmkit.core.geometry import Box
 from filmkit.core.language import _, ngettext
-from filmkit.core.numbers import format_count, format_percent, spoken_share
+from filmkit.core.numbers import format_percent, spoken_share
 from filmkit.core.printable import printable
 from filmkit.core.stage import Stage, StageError, beat
 from filmkit.core.theme import current_theme
@@ -58,6 +58,11 @@ def counted_minutes(number: float) -> str:
 def share_of(share: float) -> str:
     """Return a share of something, as it is said before the something: "half", "67 percent of"."""
     return _("half") if share == 0.5 else _("{share} of", share=spoken_share(share))
+
+
+def whole_percent(share: float) -> str:
+    """Return a share in whole per cent."""
+    return format_percent(share, 0)
 
 
 class RotationAndLatent(Stage):
@@ -308,7 +313,7 @@ class RotationAndLatent(Stage):
         rows = [
             Saying(
                 _("the model itself"),
-                _("{number} numbers", number=format_count(report.cached)),
+                _("{number} numbers", number=fact("kept numbers", report.cached, way="model")),
                 set_colours(meta, meta.n_kv_heads),
                 report.ladder[0].continuation,
                 theme.accent,
@@ -316,10 +321,16 @@ class RotationAndLatent(Stage):
         ]
         minutes = counted_minutes(report.heal_minutes)
         names = (_("converted only"), _("trained {minutes}", minutes=minutes))
-        size = format_count(report.rank + report.rotated)
+        size = fact("kept numbers", report.rank + report.rotated, part="both")
         converted = [report.stored] + ([report.healed] if report.healed is not None else [])
         for name, row, perplexity in zip(names, converted, others, strict=False):
-            worse = format_percent(perplexity / model - 1, 0)
+            worse = fact(
+                "perplexity",
+                perplexity / model - 1,
+                whole_percent,
+                beside=name,
+                healed=row is report.healed,
+            )
             rows.append(
                 Saying(
                     name,

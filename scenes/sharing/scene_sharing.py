@@ -6,9 +6,9 @@ from manim import Animation, Group, LaggedStart
 
 from filmkit.core.animations import Appear, Arrive, Vanish
 from filmkit.core.camera import Shot, pin_to_frame
-from filmkit.core.facts import told
+from filmkit.core.facts import fact, told
 from filmkit.core.language import N_, _
-from filmkit.core.numbers import format_count, format_decimal, format_percent, spoken_share
+from filmkit.core.numbers import format_decimal, format_percent, spoken_share
 from filmkit.core.stage import Stage, beat
 from filmkit.core.text import Label, stacked_lines
 from filmkit.mobjects.shared_view import require_shareable
@@ -19,6 +19,11 @@ from scenes.sharing.sets import PatternGrid, SetBar, SetStack
 from scenes.sharing.settings import has_groups, settings_of
 
 TITLE = N_("sets of keys and values")
+
+
+def whole_percent(share: float) -> str:
+    """Return a share in whole per cent."""
+    return format_percent(share, 0)
 
 
 class Sharing(Stage):
@@ -37,7 +42,10 @@ class Sharing(Stage):
         self.stops = stops = settings_of(self.layer)
         self.layout = layout = SharingLayout.of(self.frame)
         names = [stop.name for stop in stops]
-        counts = [format_count(stop.count) for stop in stops]
+        counts = [
+            fact("sets to choose", stop.count, beside=stop.name, stop=place - len(stops))
+            for place, stop in enumerate(stops)
+        ]
         self.dial = pin_to_frame(Dial(counts, names, layout.dial, title=_(TITLE)))
         self.sets = SetStack(stops, self.frame, layout)
         self.bar = SetBar(stops, layout)
@@ -68,7 +76,8 @@ class Sharing(Stage):
         heading.on_line(x + heading.width / 2, y)
         moved = Group()
         if self.stops[-1].pooled:
-            figure = Label(format_percent(self._share, 0), size=DISPLAY, colour=self.theme.accent)
+            share = fact("moved", self._share, whole_percent)
+            figure = Label(share, size=DISPLAY, colour=self.theme.accent)
             figure.on_line(x + figure.width / 2, y)
             x += figure.width + 0.2
             room = layout.patterns.right - x

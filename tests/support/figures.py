@@ -10,15 +10,20 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+from manim import Mobject
+from scipy.optimize import linear_sum_assignment
 
 from extract.architectures import ARCHITECTURES, DENSE_7B, architecture
 from extract.newer_schemes import NEWER_SCHEMES
 from filmkit.core.facts import Fact
+from filmkit.core.heatmap import Heatmap
 from filmkit.core.picture_map import TextItem, texts_on
 from filmkit.core.stage import Stage
 from filmkit.core.text import TextLine, Tick
-from tests.support.references import Interval, reference_of
+from tests.support.references import Interval, groups, reference_of
 from tests.support.staging import MIN_PRESENCE, BeatPicture
 
 __all__ = ["all_texts", "false_facts", "misplaced", "spelled", "stray_figures", "unexplained"]
@@ -31,10 +36,11 @@ NAMES = {
     *(scheme.model for scheme in NEWER_SCHEMES),
     *("DeepSeek-R1", "DeepSeek-V2", "R1", "NVIDIA H100", "7B", "1.33T"),
     *("table 8", "table 9", "pp. 31-32", "Apache 2.0", "10⁹"),
+    *("2 ×", "2 bytes", "16 bits", "weights of 8 bits", "At 1", "8 sets", "distance 0", "at 0"),
     architecture("DeepSeek-V3/R1").source,
     DENSE_7B.source,
 }
-"""Phrases whose digits are no numbers: names of models, tables, pages and licences."""
+"""Phrases whose digits are no facts: names of models, tables, pages and licences, and constants."""
 
 
 def all_texts(picture: BeatPicture) -> list[str]:
@@ -100,10 +106,16 @@ def stray_figures(stage: Stage, said: str) -> Iterator[str]:
     """Yield a line for each number on screen or in what is said that is no fact."""
     meta, layer = stage.trace.meta, stage.layer
     known = {figure for fact in stage.ledger for figure in FIGURE.findall(fact)}
-    sizes = {meta.n_layers, meta.n_heads, meta.n_kv_heads, meta.d_model, meta.d_qk, meta.d_v}
-    sizes |= {layer.count, meta.n_heads * meta.d_v, meta.n_heads // meta.n_kv_heads}
+    sizes = {side for array in stage.trace.tensors.values() for side in array.shape}
+    sizes |= {meta.n_layers, meta.n_kv_heads, meta.n_heads // meta.n_kv_heads, layer.count}
+    sizes |= {groups(stage), meta.n_heads // groups(stage), meta.n_heads * meta.d_v}
+    sizes |= {side for mobject in stage.mobjects for side in _sides(mobject)}
     known |= {f"{size:,}" for size in sizes}
-    names = {meta.model, meta.source.revision, *map(str.strip, meta.tokens), *NAMES}
+    likely = (token for tokens in meta.top_tokens or () for token in tokens)
+    names = {meta.model, meta.source.revision, *NAMES}
+    words = {token.strip() for token in (*meta.tokens, *likely)}
+    names |= {word for word in words if any(map(str.isalpha, word))}
+    known |= words
     places = {str(i) for i in range(max(meta.n_layers, meta.n_heads))}
     shown = [
         line.text
@@ -115,26 +127,40 @@ def stray_figures(stage: Stage, said: str) -> Iterator[str]:
     yield from unexplained([*told, said], known, {name for name in names if name})
 
 
+def _sides(mobject: Mobject) -> Iterator[int]:
+    """Yield the numbers of rows and columns of all heatmaps in a mobject."""
+    for part in mobject.get_family():
+        if isinstance(part, Heatmap):
+            yield from part.shape
+
+
 def misplaced(stage: Stage) -> Iterator[str]:
-    """Yield a line for each fact that stands nearer to the name of another one than to its own."""
+    """Yield a line for facts of a name that do not stand beside the words that they belong to.
+
+    Of all ways to give each figure on screen one of these words, the own ones must be as near as
+    any: two figures, or two words, that are exchanged are farther apart.
+    """
     texts = [t for t in texts_on(stage.mobjects, stage.camera) if t.presence >= MIN_PRESENCE]
-    named = [fact for fact in stage.ledger if fact.beside]
-    labels = [text for text in texts if text.text in {fact.beside for fact in named}]
-    for fact in named:
-        word = re.compile(rf"(?<![\w.,]){re.escape(fact)}(?![\w,.]*\d)")
-        figures = [t for t in texts if word.search(t.text) and t.text != fact.beside]
-        if not figures or not any(label.text == fact.beside for label in labels):
-            continue
-        nearest = [_nearest(figure, labels) for figure in figures]
-        if fact.beside not in nearest:
-            yield f"{fact} of {fact.beside!r} stands beside {nearest}"
+    named = {(fact.name, str(fact), fact.beside): fact for fact in stage.ledger if fact.beside}
+    for name in {fact.name for fact in named.values()}:
+        facts, figures, words = [], [], []
+        for fact in named.values():
+            token = re.compile(rf"(?<![\w.,]){re.escape(fact)}(?![\w,.]*\d)")
+            own = [text for text in texts if text.text == fact.beside]
+            shown = [t for t in texts if token.search(t.text) and t.text != fact.beside]
+            if fact.name == name and own and shown:
+                facts.append(fact)
+                figures.append(shown)
+                # Words may stand on screen more than once.
+                words.append(min(own, key=lambda word: _apart(shown, word)))
+        apart = np.array([[_apart(these, word) for word in words] for these in figures])
+        if len(facts) > 1:
+            rows, columns = linear_sum_assignment(apart)
+            if apart[rows, columns].sum() < np.trace(apart) - 1e-6:
+                near = [f"{facts[i]} at {facts[j].beside!r}" for i, j in enumerate(columns)]
+                yield f"{name}: {', '.join(near)}"
 
 
-def _nearest(figure: TextItem, labels: Sequence[TextItem]) -> str:
-    """Return the label whose middle is nearest to a figure's; the same line counts for more."""
-
-    def distance(label: TextItem) -> float:
-        across, down = label.box.x - figure.box.x, label.box.y - figure.box.y
-        return math.hypot(across, down)
-
-    return min(labels, key=distance).text
+def _apart(figures: Iterable[TextItem], word: TextItem) -> float:
+    """Return the distance of a word from the nearest of some figures, in pixels."""
+    return min(math.hypot(f.box.x - word.box.x, f.box.y - word.box.y) for f in figures)

@@ -8,6 +8,7 @@ was asked for. A name that means different things in two scenes is preceded by t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -29,9 +30,8 @@ from extract.conversion_report import ConversionReport, Row, conversion_report
 from extract.merged import MergedMatrix
 from extract.published import gpt2_trace
 from extract.trace import Trace
-from filmkit.core.norm import TensorSource
 from filmkit.core.printable import printable
-from filmkit.core.quantities import QUANTITIES, cells_of
+from filmkit.core.quantities import QUANTITIES
 from filmkit.core.stage import Stage
 from filmkit.core.view import best_match
 
@@ -358,7 +358,7 @@ def answer_latent(stage: Stage) -> float:
 
 @fact("next")
 def next_word(stage: Stage) -> str:
-    return printable(report(stage).ladder[0].continuation.split()[0])
+    return re.match(r"\w+", report(stage).ladder[0].continuation.strip())[0]  # type: ignore[index]
 
 
 @fact("rotation.share")
@@ -439,14 +439,21 @@ def full(scheme: str) -> int:
     return int(80e9 // r1_bytes(scheme))
 
 
-def latent_work() -> float:
-    """Multiply-adds of R1's heads for each cached number: all scores, and the mix of the latent."""
+@fact("work")
+def work(stage: Stage, heads: int = 128, scheme: str = "") -> float:
+    """Multiply-adds for each cached number that as many heads read."""
+    if scheme == "mha":
+        return 1
+    if heads != R1.n_heads:
+        return heads
+    # The latent takes part in the scores and in the mix, the rotated key in the scores alone.
     assert R1.latent is not None
     kept, mixed = sum(R1.latent), R1.latent[0]
     return R1.n_heads * (kept + mixed) / kept
 
 
 CONTEXT = 128 * 1024
+MAX_STEPS = 6  # tokens that are decoded one after another, at most
 
 REFERENCES.update(
     {
@@ -464,7 +471,6 @@ REFERENCES.update(
         "latent_gb": lambda s: r1_bytes("mla", CONTEXT) / 1e9,
         "full": lambda s: full("mha"),
         "latent_full": lambda s: full("mla"),
-        "work": lambda s: latent_work(),
         "ridge": lambda s: ridge(),
         "slots": lambda s: ridge(),
         "saving": lambda s: V2_SAVING,
@@ -489,20 +495,20 @@ def new_bytes(bits: float) -> float:
     return cached_bytes(None, V2.name, "mla", bits=bits)
 
 
-def tested(table: Any, attention: str, size: str = "") -> QualityColumn:
+def column_of(table: Any, attention: str, size: str = "") -> QualityColumn:
     found = (c for c in table.columns if c.attention.split(",")[0] == attention)
     return next(column for column in found if column.size == size)
 
 
 def trained(attention: str, size: str) -> int:
-    elements = tested(MOE, attention, size).cache_elements
+    elements = column_of(MOE, attention, size).cache_elements
     assert elements is not None
     return elements
 
 
 @fact("average")
 def average(stage: Stage, attention: str) -> float:
-    column = tested(DENSE_7B, attention)
+    column = column_of(DENSE_7B, attention)
     return float(np.mean([getattr(column, test) for test in TESTS]))
 
 
@@ -519,7 +525,7 @@ REFERENCES.update(
 def wins() -> list[bool]:
     """For each test and size, whether the model with a latent did better than that with all."""
     return [
-        getattr(tested(MOE, "MLA", size), test) > getattr(tested(MOE, "MHA", size), test)
+        getattr(column_of(MOE, "MLA", size), test) > getattr(column_of(MOE, "MHA", size), test)
         for size in ("small", "large")
         for test in TESTS
     ]
@@ -540,3 +546,116 @@ REFERENCES.update(
         "shipped": lambda s: r1_bytes("mla") / token_bytes(s, s.trace.meta.n_kv_heads),
     }
 )
+
+
+@fact("cost")
+def cost(stage: Stage, *, every_head: bool = False) -> int:
+    meta = stage.trace.meta
+    return token_bytes(stage, meta.n_heads if every_head else meta.n_kv_heads)
+
+
+@fact("likely")
+def likely(stage: Stage, rank: int) -> float:
+    return float(stage.trace["top_probs"][stage.trace.meta.n_prompt - 1, rank])
+
+
+@fact("multiply-adds")
+def work_of_layer(stage: Stage, *, cached: bool) -> int:
+    """Of the prompt and the tokens that are decoded after it: projections, scores and mix."""
+    meta = stage.trace.meta
+    weights = meta.d_model * (meta.d_qk + meta.d_v) * (meta.n_heads + meta.n_kv_heads)
+
+    def rows(first: int, last: int) -> int:
+        seen = sum(range(first + 1, last + 1))
+        return (last - first) * weights + seen * meta.n_heads * (meta.d_qk + meta.d_v)
+
+    stop = min(len(meta.tokens), meta.n_prompt + MAX_STEPS)
+    if cached:
+        return rows(0, stop)
+    return sum(rows(0, last) for last in range(meta.n_prompt, stop + 1))
+
+
+@fact("agreement")
+def agreement(stage: Stage) -> Interval:
+    return Interval((4.0, 16.0))
+
+
+# How many numbers are kept
+
+
+@fact("kept numbers")
+def kept_numbers(stage: Stage, *, way: str = "", part: str = "", sets: int | None = None) -> int:
+    """Of a token, in the layer: with as many sets, in a way of the duel, or parts of a latent."""
+    if part:
+        converted = stage.trace.meta.attention != "mla" and not hasattr(stage, "latent_shots")
+        latent, rotated = latent_widths(stage)
+        if converted:
+            prefix = f"mla.{stage.layer.layer}"
+            latent, rotated = (stage.trace[f"{prefix}.{n}"].shape[1] for n in ("c", "k_rot"))
+        return {"latent": latent, "rope": rotated, "both": latent + rotated}[part]
+    if sets is not None:
+        return sets * budget(stage)
+    if way == "model":
+        return own_numbers(stage)
+    return sum(latent_widths(stage)) if way == "mla" else budget(stage)
+
+
+@fact("kept bytes")
+def kept_bytes(stage: Stage, scheme: str) -> int:
+    if scheme == "mla":
+        return 2 * sum(latent_widths(stage))
+    sets = {"mha": stage.trace.meta.n_heads, "gqa": groups(stage), "mqa": 1}[scheme]
+    return 2 * budget(stage) * sets
+
+
+@fact("sets to choose")
+def sets_to_choose(stage: Stage, stop: int) -> int:
+    if stop == -1:
+        return 1
+    heads = stage.trace.meta.n_heads
+    return groups(stage) if stop == -2 and groups(stage) < heads else heads
+
+
+@fact("way moves")
+def way_moves(stage: Stage, way: str) -> float:
+    if way == "gqa":
+        sets = groups(stage)
+        return moved(stage, lambda head: again(stage, "shared_pattern", head=head, sets=sets))
+    return {"mqa": answer_moved, "mla": answer_latent, "mha": lambda _stage: 0.0}[way](stage)
+
+
+# More published figures
+
+
+def column_bytes(place: int) -> float:
+    """From the older model to the newer one: a latent, then fewer layers, then fewer bits."""
+    assert V2.latent is not None
+    latent = 2 * sum(V2.latent)
+    return [
+        old_bytes(),
+        latent * OLD.n_layers,
+        latent * V2.n_layers,
+        latent * V2.n_layers * 6 / 16,
+    ][place]
+
+
+REFERENCES.update(
+    {
+        "column": lambda s, place: column_bytes(place),
+        "factor": lambda s, place: column_bytes(place) / column_bytes(place + 1),
+        "layers of": lambda s, model: MODELS[model].n_layers,
+        "memory": lambda s: 80e9,
+        "tokens that fill it": lambda s, scheme: full(scheme),
+        "compared groups": lambda s: 8,
+        "bits": lambda s: 6,
+        "distance": lambda s, place: (0, 1, 5)[place],
+        "steps": lambda s: place(s, "query", 10) - place(s, "query"),
+        "sink": lambda s: 1 - float(attended(s).sum()),
+        "shape": lambda s: min(24, s.trace.meta.d_model),
+    }
+)
+
+
+def attended(stage: Stage) -> Array:
+    row = stage.trace.get("pattern", stage.layer.layer)[stage.head.head, matched(stage)[0]]
+    return np.asarray(row, np.float64)
