@@ -71,6 +71,7 @@ class HeadTensor:
             masked=self.masked,
             source=self.source,
         )
+        cells.label = self.name
         return cells.place(box)
 
     def panel(self, box: Box, **kwargs: Any) -> Panel:

@@ -139,15 +139,15 @@ class DuelSide(Group):
         return values[head, drawn, drawn]
 
     def _pattern(self, head: int, box: Box) -> Heatmap:
-        view = self.view
-        return Heatmap(
+        own = self.view.head(head)
+        cells = Heatmap(
             self._span(self.own.own, head),
             Norm.unit(),
-            width=box.width,
-            height=box.height,
-            masked=view.head(head).causal_mask,
-            source=view.head(head).pattern_source,
-        ).place(box)
+            masked=own.causal_mask,
+            source=own.pattern_source,
+        )
+        cells.label = self.name.text
+        return cells.place(box)
 
     def _count(self, frame: Frame) -> None:
         size = display_size(frame)

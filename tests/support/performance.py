@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,15 +14,11 @@ import numpy.typing as npt
 
 from extract.published import gpt2_trace
 from extract.trace import Trace
-from extract.trace_meta import TraceMeta
 from filmkit.core.camera import Shot
 from filmkit.core.geometry import Box
 from filmkit.core.heatmap import Heatmap
-from filmkit.core.model_places import KV_HEAD
-from filmkit.core.norm import TensorSource
 from filmkit.core.picture_map import panels_on, texts_on
-from filmkit.core.printable import printable
-from filmkit.core.quantities import PanelCheck, axes_of, place_of
+from filmkit.core.quantities import PanelCheck
 from filmkit.core.records import BeatRecord, StageSettings
 from filmkit.core.renderer import FrameSink
 from filmkit.core.stage import Stage
@@ -32,13 +27,13 @@ from filmkit.render.runner import manim_config
 from filmkit.tools.checks import MIN_TEXT, SLACK
 from tests.support.contrast import low_contrast
 from tests.support.figures import false_facts, misplaced, stray_figures
+from tests.support.meanings import misnamed
+from tests.support.notes import untrue_notes
 from tests.support.staging import HEIGHT, MIN_PRESENCE, BeatPicture, complaints
 
 __all__ = ["BLOCK", "BeatNotes", "Performance", "jump", "perform"]
 
-NOT_TRACED = "not the traced model"
 BLOCK = 8  # side of the squares of which pictures are compared, in pixels
-SEPARATOR = "  ·  "
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -57,7 +52,8 @@ class BeatNotes:
         The same of every picture in between: of texts at the end of an animation; see
         :func:`passing_faults`.
     untrue_panels
-        Panels that show other numbers than their source, or have none, at the end of an animation.
+        Panels that show other numbers than their source, have none, or have the name of others, at
+        the end of an animation.
     untrue_notes
         Notes at the top that are wrong or missing at its end.
     untrue_facts
@@ -147,7 +143,7 @@ def perform(
     def look(stage: Stage, shot: Shot) -> None:
         """Look at the picture after an animation that began with a shot."""
         for panel in heatmaps(stage):
-            if fault := untrue_panel(check, panel):
+            if fault := untrue_panel(check, panel) or misnamed(panel):
                 untrue[f"{stage.playing}: {fault}"] = None
         for fault in passing_faults(stage, flown=stage.camera.shot != shot):
             passing[f"{stage.playing}: {fault}"] = None
@@ -268,84 +264,3 @@ def passing_faults(stage: Stage, *, flown: bool) -> Iterator[str]:
             yield f"text {item.text!r} is too small"
         if not frame.contains(item.box):
             yield f"text {item.text!r} is cut at the edge of the frame"
-
-
-def untrue_notes(stage: Stage, picture: BeatPicture, about: str, hidden: str) -> Iterator[str]:
-    """Yield a line for each thing that the notes at the top of a picture leave out or get wrong.
-
-    Parameters
-    ----------
-    stage, picture
-        The scene, and what is on screen.
-    about, hidden
-        What is written of the note on the left, and of the one on the right.
-    """
-    meta, trace = stage.trace.meta, stage.trace
-    if not any(item.text == about and item.presence == 1 for item in picture.texts):
-        yield f"the note {about!r} is not on the picture"
-    whole, _hidden = stage.provenance_notes()
-    if printable(whole).startswith(about.removesuffix("…")):
-        about = whole  # in a narrow picture it loses its end
-    seen = [panel for panel in picture.panels if panel.opacity > 0]
-    seen = [panel for panel in seen if not panel.heatmap.source.is_scale]
-    strong = [panel.heatmap.source for panel in seen if panel.opacity >= MIN_PRESENCE]
-    if NOT_TRACED in about:
-        for source in strong:
-            yield f"{source} is shown beside the note {about!r}"
-        return
-    parts = about.split(SEPARATOR)
-    if meta.model not in parts[:2]:
-        yield f"the note {about!r} does not begin with the model {meta.model!r}"
-    if (parts[0] == "random weights") is not meta.random_weights:
-        yield f"the note {about!r} is wrong about random weights"
-    for model in {source.model for source in strong if source.model}:
-        if model not in about:
-            yield f"the note {about!r} does not name {model}"
-    shown = [
-        _place(trace, panel.heatmap.source) for panel in seen if not panel.heatmap.source.model
-    ]
-    for kind, number, told in zip(
-        ("layer", "head"), (meta.n_layers, meta.n_heads), _told(about, meta), strict=True
-    ):
-        known = set().union(*(place[kind] for place in shown))
-        if told - known:
-            yield f"the note {about!r} names {kind} {min(told - known)}, which is not shown"
-        for source in strong:
-            of = set() if source.model else _place(trace, source)[kind]
-            # Keys and values are of several heads, one of which may be the one that is shown.
-            if of and not of & told:
-                yield f"the note {about!r} stands beside {kind} {min(of)} of {number}"
-    told = "is not drawn" in hidden
-    own = [source for source in strong if not source.model]
-    draws_first = any(0 in _positions(trace, source) for source in own)
-    if own and told is not (stage.layer.hides_first and not draws_first):
-        yield f"the note {hidden!r} is wrong about the first token"
-
-
-def _place(trace: Trace, source: TensorSource) -> dict[str, set[int]]:
-    """Return the layers and the heads that a source's numbers are of, or are read by."""
-    place = place_of(trace, source)
-    each = trace.meta.n_heads // trace.meta.n_kv_heads if place.kind == KV_HEAD else 1
-    heads = {head * each + i for head in place.heads for i in range(each)}
-    return {"layer": set(place.layers), "head": heads}
-
-
-def _told(about: str, meta: TraceMeta) -> Iterator[set[int]]:
-    """Yield the layers and the heads that a note names."""
-    for kind, count in (("layer", meta.n_layers), ("head", meta.n_heads)):
-        told = set(range(count)) if re.search(rf"all (\d+ )?{kind}s", about) else set()
-        for first, last, more in re.findall(
-            rf"{kind}s? (\d+)(?: to (\d+))?((?:, \d+)* and \d+)?", about
-        ):
-            told |= set(range(int(first), int(last or first) + 1)) | {
-                *map(int, re.findall(r"\d+", more))
-            }
-        yield told
-
-
-def _positions(trace: Trace, source: TensorSource) -> range:
-    """Return the positions whose rows or columns a source shows; of a pattern, the keys."""
-    axes = axes_of(trace, source)
-    axis = axes.index("key_pos") if "key_pos" in axes else 0
-    place = source.index[axis] if axes and axes[axis] in ("pos", "key_pos") else 0
-    return range(*place) if isinstance(place, tuple) else range(0)
