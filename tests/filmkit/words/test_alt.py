@@ -186,9 +186,9 @@ PICTURES = {
         "Softmax. Cartes de chaleur (couche 11), couleurs viridis. Scores mis à l’échelle (tête "
         "3)\u00a0: 9 mots sur 9 mots, de −7,75 à 7,75. Motif d’attention (tête 3)\u00a0: 9 mots "
         "sur 9 mots, de 0 à 1. En retrait\u00a0: clés après rotation, matrice transposée. "
-        "Textes\u00a0: scores\u202f; clés\u202f; K transposée\u202f; motif\u202f; The\u202f; American\u202f; "
-        "flag\u202f; is\u202f; red\u202f; white\u202f; and\u202f; SmolLM2-135M-Instruct (Q4_1) · "
-        "couche 11, tête 3."
+        "Textes\u00a0: scores\u202f; clés\u202f; K transposée\u202f; motif\u202f; The\u202f; "
+        "American\u202f; flag\u202f; is\u202f; red\u202f; white\u202f; and\u202f; "
+        "SmolLM2-135M-Instruct (Q4_1) · couche 11, tête 3."
     ),
     "zh": (
         "Softmax。第 11 层的热图，配色为 viridis。第 3 个头的缩放分数：9 个词 × 9 个词，"
