@@ -60,7 +60,7 @@ DRAWING: tuple[Place, ...] = (
 BY_VALUE = frozenset({"filmkit.render.quality"})
 """Modules of which only results count, and these are part of every key as they are."""
 
-NOTES = frozenset({"tensors", "provenance_notes", "noted_place", "all_heads"})
+NOTES = frozenset({"tensors", "provenance_notes"})
 WORDS = NOTES | {"title", "variant", "narration", "live"}
 """Members of a scene that tell of it; they draw nothing unless a beat asks for them."""
 
