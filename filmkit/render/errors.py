@@ -16,7 +16,7 @@ from extract.trace import TraceError
 from filmkit.core.errors import SceneCodeError, StageError
 from filmkit.voice.errors import VoiceError
 
-__all__ = ["RenderError", "explain"]
+__all__ = ["EditedError", "RenderError", "explain"]
 
 
 class RenderError(Exception):
@@ -33,6 +33,15 @@ class RenderError(Exception):
     def __init__(self, message: str, *, unwritable: bool = False) -> None:
         super().__init__(message)
         self.unwritable = unwritable
+
+
+class EditedError(RenderError):
+    """What is drawn was edited just now, so that nobody can say what its pictures show."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the code or data of a scene was edited while this run started; run it again"
+        )
 
 
 # Errors whose cause lies outside of the program, such as a full disk. Their message says all that
