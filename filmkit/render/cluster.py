@@ -50,6 +50,7 @@ from filmkit.render.workers import (
     RenderJob,
     WorkerPool,
     encode_segment,
+    load_all,
     require_unchanged,
 )
 
@@ -157,6 +158,7 @@ class ClusterWorkerPool(WorkerPool):
         self._own_versions = versions(self._places, self._language)
         entries = dict.fromkeys(task.entry for task in job.tasks)
         self._inputs = {entry: inputs_of(entry, job.uses, _traces_of(job)) for entry in entries}
+        load_all(entries, job.uses)  # one frame of each beat is drawn here
         require_unchanged(job.uses)
         self._client: Any = None
         self._topic = f"attention-film-{uuid4().hex}"

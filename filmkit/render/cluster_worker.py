@@ -34,7 +34,7 @@ from filmkit.render.manim_config import manim_config
 from filmkit.render.movie import Pixels, read_master
 from filmkit.render.recording import FILE, changed
 from filmkit.render.source_code import PACKAGES
-from filmkit.render.workers import AllClaims, RenderJob, SceneWorker, import_own
+from filmkit.render.workers import AllClaims, RenderJob, SceneWorker, import_file
 
 __all__ = [
     "CODE",
@@ -226,7 +226,7 @@ def describe_worker(
     """
     for place in places:
         with suppress(Exception):
-            import_own(PROJECT / place)
+            import_file(PROJECT / place)
     missing = [trace for trace in traces if not _trace_file(dask_worker, trace).exists()]
     return versions(places, language), missing, _edited_modules()
 

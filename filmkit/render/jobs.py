@@ -50,7 +50,13 @@ from filmkit.render.runner import (
 )
 from filmkit.render.traces import find_trace
 from filmkit.render.voices import Spoken, with_voice
-from filmkit.render.workers import LocalWorkerPool, RenderJob, WorkerPool
+from filmkit.render.workers import (
+    LocalWorkerPool,
+    RenderJob,
+    WorkerPool,
+    load_all,
+    require_unchanged,
+)
 from filmkit.voice.sounds import Samples
 from filmkit.words.captions import Cue, captions, shifted, srt, vtt
 
@@ -170,6 +176,10 @@ def render_session(request: RenderRequest, *, single: bool = False) -> Iterator[
         rehearsals = for_each_scene(request, spoken.scenes, known.get)
         plans = for_each_scene(request, rehearsals, plan)
         known.tell_obstacles(plans)
+        uses = known.uses_of([*plans, *(entry.alone for entry in plans)])
+        if single:
+            load_all(plans, uses)  # further pictures are drawn here
+            require_unchanged(uses)
         shown = ("", "")
         for entry, scene_plan in plans.items():
             records = [rehearsals[entry].beat(beat) for beat in scene_plan.beats]
@@ -194,7 +204,7 @@ def render_session(request: RenderRequest, *, single: bool = False) -> Iterator[
             encoding,
             request.verbosity,
             request.verbose,
-            known.uses_of([*plans, *(entry.alone for entry in plans)]),
+            uses,
         )
         with _worker_pool(request, job) as pool:
             frames = sum(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
@@ -20,9 +19,9 @@ from filmkit.core.stage import Stage
 from filmkit.core.theme import Theme, use_theme
 from filmkit.render import recording
 from filmkit.render.cache import Cache, default_limit, open_cache, seal
-from filmkit.render.errors import RenderError, explain
+from filmkit.render.errors import RenderError
 from filmkit.render.keys import BeatHasher
-from filmkit.render.processes import DONE, ERROR, run_apart, stopping_with_parent
+from filmkit.render.processes import DONE, ERROR, run_apart, telling
 from filmkit.render.progress import make_meter
 from filmkit.render.rehearsals import Rehearsals
 from filmkit.render.request import RenderRequest, for_each_scene, load_trace, report_files
@@ -128,24 +127,22 @@ def draw_apart(
         Takes the messages.
     """
 
-    def tell(kind: str, **content: str) -> None:
-        messages.send_bytes(json.dumps({"kind": kind, **content}).encode())
-
-    try:
-        with stopping_with_parent(), manim_config(request.quality, verbosity=request.verbosity):
-            cache = Cache(folder, default_limit(), scratch=Cache(scratch, 0))
-            hasher = BeatHasher(find_trace(request.trace), request.options)
-            draw_pictures(
-                entry,
-                Trace.load(find_trace(request.trace)),
-                rehearsals=Rehearsals(request, hasher, cache),
-                hasher=hasher,
-                cache=cache,
-                on_picture=lambda beat, path, _: tell("picture", beat=beat, path=str(path)),
-            )
+    trace_file, options = find_trace(request.trace), request.options
+    with (
+        telling(messages, verbose=request.verbose) as tell,
+        manim_config(request.quality, verbosity=request.verbosity),
+    ):
+        cache = Cache(folder, default_limit(), scratch=Cache(scratch, 0))
+        hasher = BeatHasher(trace_file, options)
+        draw_pictures(
+            entry,
+            Trace.load(trace_file),
+            rehearsals=Rehearsals(request, hasher, cache),
+            hasher=hasher,
+            cache=cache,
+            on_picture=lambda beat, path, _: tell("picture", beat=beat, path=str(path)),
+        )
         tell(DONE)
-    except Exception as error:
-        tell(ERROR, text=explain(error, verbose=request.verbose))
 
 
 def draw_sheet(

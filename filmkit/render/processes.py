@@ -7,7 +7,7 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from multiprocessing.connection import wait as wait_for
@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from extract.interrupts import ENDING_SIGNALS, interrupt_on_signals
 from filmkit.render.clean_process import clean_process
+from filmkit.render.errors import ExitError, explain
 
 __all__ = [
     "CLEANUP_SECONDS",
@@ -27,6 +28,7 @@ __all__ = [
     "run_apart",
     "stop_with_parent",
     "stopping_with_parent",
+    "telling",
 ]
 
 DONE, ERROR = "done", "error"
@@ -162,3 +164,34 @@ def run_apart(
             process.terminate()
             process.join(CLEANUP_SECONDS)
             process.kill()
+
+
+@contextmanager
+def telling(messages: Connection, *, verbose: bool) -> Iterator[Callable[..., None]]:
+    """Send messages to the process that has called :func:`run_apart`, in a ``with`` block.
+
+    An error inside the block is the last message. The block ends when that process does.
+
+    Parameters
+    ----------
+    messages
+        The connection to it.
+    verbose
+        Whether to print tracebacks.
+
+    Yields
+    ------
+    Callable
+        Sends a message; it takes the ``kind``, and what else there is by names.
+    """
+
+    def tell(kind: str, **content: Any) -> None:
+        messages.send_bytes(json.dumps({"kind": kind, **content}).encode())
+
+    try:
+        with stopping_with_parent():
+            yield tell
+    except SystemExit as end:
+        tell(ERROR, text=str(ExitError(end)))
+    except Exception as error:
+        tell(ERROR, text=explain(error, verbose=verbose))

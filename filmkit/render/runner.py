@@ -23,11 +23,10 @@ from filmkit.core.renderer import frames_before
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.stage import Stage
 from filmkit.render import recording
-from filmkit.render.errors import explain
 from filmkit.render.formats import STILLS
 from filmkit.render.manim_config import manim_config
 from filmkit.render.movie import master_pixels
-from filmkit.render.processes import DONE, ERROR, stopping_with_parent
+from filmkit.render.processes import DONE, telling
 from filmkit.render.quality import Quality
 from filmkit.render.request import RenderOptions
 from filmkit.render.vector import draw_page, write_pages
@@ -122,16 +121,10 @@ def record_apart(
     :func:`filmkit.render.processes.run_apart`.
     """
 
-    def tell(kind: str, **content: Any) -> None:
-        messages.send_bytes(json.dumps({"kind": kind, **content}).encode())
-
     recording.set_aside(trace_file, *filter(None, [options.settings.compare]))
-    try:
-        with stopping_with_parent(), manim_config(options.quality):
-            rehearsal, counts = record(entry, Trace.load(trace_file), options)
+    with telling(messages, verbose=verbose) as tell, manim_config(options.quality):
+        rehearsal, counts = record(entry, Trace.load(trace_file), options)
         tell(DONE, rehearsal=asdict(rehearsal), counts=counts)
-    except Exception as error:
-        tell(ERROR, text=explain(error, verbose=verbose))
 
 
 def frame_count(record: BeatRecord, quality: Quality) -> int:

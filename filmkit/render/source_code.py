@@ -1,8 +1,8 @@
 """Read what of a file of code can change a picture, without running it.
 
 Words cannot: docstrings, comments, annotations, what a beat says (the arguments of ``@beat``, but
-for ``when``), the title of a scene, and methods that choose words. Nor can a beat change the pictures
-of those before it: each beat counts by itself, unless other code names it.
+for ``when``), the title of a scene, and methods that choose words. Nor can a beat change the
+pictures of those before it: each beat counts by itself, unless other code names it.
 
 That holds for plain code. A file of the user's own that looks at docstrings or narration counts
 with all its words; in one that finds things by names which it makes up, every beat counts for all.

@@ -29,7 +29,6 @@ from manim.utils.exceptions import EndSceneEarlyException
 
 from extract.files import OutputError
 from extract.trace import Trace
-from filmkit.core.project import PROJECT
 from filmkit.core.records import Use
 from filmkit.core.renderer import FrameSink
 from filmkit.core.scene_entry import SceneEntry
@@ -45,7 +44,7 @@ from filmkit.render.processes import (
     exit_text,
     stopping_with_parent,
 )
-from filmkit.render.recording import OWN_CODE, changed
+from filmkit.render.recording import CODE, OWN_CODE, changed
 from filmkit.render.request import RenderOptions
 
 __all__ = [
@@ -59,7 +58,7 @@ __all__ = [
     "SceneWorker",
     "WorkerPool",
     "encode_segment",
-    "import_own",
+    "import_file",
     "load_all",
     "require_unchanged",
 ]
@@ -582,7 +581,7 @@ class SceneWorker:
 
 
 def load_all(entries: Iterable[SceneEntry], uses: Iterable[Use]) -> dict[SceneEntry, type[Stage]]:
-    """Import scenes and the project's code that they use, also what they import while they run.
+    """Import scenes and all code that they use, also what they import while they run.
 
     Returns
     -------
@@ -595,14 +594,18 @@ def load_all(entries: Iterable[SceneEntry], uses: Iterable[Use]) -> dict[SceneEn
         with suppress(Exception):
             stages[entry] = entry.load()
     for kind, name, _ in uses:
-        if kind == OWN_CODE:
-            import_own(Path(name))
+        if kind in (CODE, OWN_CODE):
+            with suppress(Exception):
+                import_file(Path(name))
     return stages
 
 
-def import_own(file: Path) -> None:
-    """Import a file of the project's code."""
-    import_module(".".join(file.relative_to(PROJECT).with_suffix("").parts))
+def import_file(file: Path) -> None:
+    """Import a file of code by the name that it has for Python, if it has one."""
+    folders = [folder for folder in map(Path, sys.path) if folder in file.parents]
+    if folders:
+        nearest = max(folders, key=lambda folder: len(folder.parts))
+        import_module(".".join(file.relative_to(nearest).with_suffix("").parts))
 
 
 def require_unchanged(uses: Iterable[Use]) -> None:

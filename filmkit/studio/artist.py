@@ -46,7 +46,7 @@ from filmkit.core.theme import use_theme
 from filmkit.decks.cells import axis_names, cell_words
 from filmkit.render.cache import open_cache
 from filmkit.render.delivery import deliver
-from filmkit.render.errors import EditedError, RenderError, explain
+from filmkit.render.errors import EditedError, ExitError, RenderError, explain
 from filmkit.render.films import Plan, finished_files
 from filmkit.render.processes import stopping_with_parent
 from filmkit.render.request import RenderRequest, load_trace
@@ -82,9 +82,7 @@ def draw(request: RenderRequest, folder: Path, messages: Connection, questions: 
         try:
             artist.draw(questions)
         except SystemExit as end:
-            artist.fail(
-                f"the scene ends the program, with sys.exit({end.code!r}); take that call out"
-            )
+            artist.fail(str(ExitError(end)))
         except Exception as error:
             artist.fail(explain(error, verbose=request.verbose or None))
         threading.Event().wait()
