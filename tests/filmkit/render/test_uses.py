@@ -18,10 +18,13 @@ from PIL import Image
 
 from filmkit.commands.scene_files import find_scene
 from filmkit.render.cache import Cache
+from filmkit.render.jobs import make_films
 from filmkit.render.keys import BeatHasher
+from filmkit.render.quality import Quality
 from filmkit.render.rehearsals import Rehearsals
 from filmkit.render.request import RenderOptions
-from tests.support.filming import render_request
+from tests.support.calling import call
+from tests.support.filming import pictures, render_request
 from tests.support.traces import make_trace
 
 SCENE = """
@@ -397,3 +400,107 @@ def test_words_and_other_things_change_no_key(
 ) -> None:
     _, before, after = (found[name] for found in keys)
     assert before == after
+
+
+# What cannot be recorded
+
+OBSTACLES = {
+    "it starts another program": "import subprocess; subprocess.run(['true'])",
+    "it uses the network": (
+        "import contextlib, socket\n"
+        "        with contextlib.suppress(OSError):\n"
+        "            socket.create_connection(('127.0.0.1', 1), 1)"
+    ),
+    "it reads the whole environment": "import os; dict(os.environ)",
+    "it reads /proc/uptime": "open('/proc/uptime').read()",
+    "count.txt changes while it runs": (
+        "path = Path(__file__).with_name('count.txt')\n"
+        "        path.write_text(str(int(path.read_text()) + 1))"
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def obstacles(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Why scenes cannot be kept, by what they do."""
+    folder = tmp_path_factory.mktemp("obstacles")
+    make_trace().save(folder / "trace.safetensors")
+    text(folder / "count.txt", "1")
+    entries = {}
+    for i, (what, code) in enumerate(OBSTACLES.items()):
+        body = f"{code}\n        size = 1"
+        text(folder / f"scene_{i}.py", SCENE.format(top="from pathlib import Path", body=body))
+        entries[what] = find_scene(str(folder / f"scene_{i}.py"))
+    request = replace(render_request((), folder / "trace.safetensors", folder), jobs=None)
+    hasher = BeatHasher(folder / "trace.safetensors", RenderOptions())
+    rehearsals = Rehearsals(request, hasher, Cache(folder / "cache", 0))
+    rehearsals.prepare(entries.values())
+    assert not list(folder.rglob("*.rehearsal.json"))
+    return {what: rehearsals.get(entry).obstacle for what, entry in entries.items()}
+
+
+@pytest.mark.parametrize("what", OBSTACLES)
+def test_what_cannot_be_recorded_is_named(obstacles: dict[str, str], what: str) -> None:
+    assert obstacles[what].endswith(what)
+
+
+def test_what_cannot_be_recorded_is_drawn_and_not_kept(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    body = "import subprocess; size = float(subprocess.check_output(['cat', 'size.txt']))"
+    trace_file, scene = tmp_path / "trace.safetensors", tmp_path / "mine.py"
+    make_trace().save(trace_file)
+    text(scene, SCENE.format(top="", body=body.replace("size.txt", str(tmp_path / "size.txt"))))
+    request = render_request((find_scene(str(scene)),), trace_file, tmp_path, cache=tmp_path / "c")
+    films = []
+    for size in ("1", "3"):
+        text(tmp_path / "size.txt", size)
+        assert make_films(replace(request, quality=Quality(160, 90, 5), quiet=False))
+        line = "mine is drawn anew each time, because it starts another program\n"
+        assert line in capfd.readouterr().err
+        films.append(pictures(tmp_path / "mine.mp4"))
+    assert films[0][-1].mean() != films[1][-1].mean()
+    assert not [*(tmp_path / "c").rglob("*.mov"), *(tmp_path / "c").rglob("*.mp4")]
+
+
+# Films and stills
+
+SHOWN_BY_ALL = """
+import os
+from pathlib import Path
+from manim import Rectangle
+from filmkit import Stage, beat
+
+class Mine(Stage):
+    @beat
+    def only(self):
+        '''It is there.'''
+        from beside import WIDTH
+        height = float((Path(__file__).parent / "height.txt").read_text())
+        opacity = float(os.environ["OPACITY"])
+        self.add(Rectangle(width=WIDTH, height=height, fill_opacity=opacity, stroke_width=0))
+        self.wait(0.2)
+"""
+
+
+@pytest.mark.slow
+def test_films_show_what_stills_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def change(width: int, height: int, opacity: float) -> None:
+        text(tmp_path / "beside.py", f"WIDTH = {width}\n")
+        text(tmp_path / "height.txt", str(height))
+        monkeypatch.setenv("OPACITY", str(opacity))
+
+    text(tmp_path / "mine.py", SHOWN_BY_ALL)
+    found = []
+    for shown in ((3, 3, 1.0), (9, 3, 1.0), (9, 5, 1.0), (9, 5, 0.5), (9, 5, 0.5)):
+        change(*shown)
+        for options in (["--calm"], ["--still", "all"]):
+            done = call("mine.py", "--quality", "draft", "--quiet", *options, folder=tmp_path)
+            assert (done.returncode, done.stderr) == (0, "")
+        still = np.asarray(Image.open(tmp_path / "videos" / "mine" / "01_only.png").convert("RGB"))
+        film = pictures(tmp_path / "videos" / "mine.mp4")[-1]
+        middle = slice(100, 380), slice(100, 750)  # there are no notes
+        assert np.abs(still[middle].astype(int) - film[middle]).mean() < 2
+        found.append(film[middle].mean())
+    assert len(set(found)) == 4
+    assert found[-1] == found[-2]
