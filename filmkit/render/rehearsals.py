@@ -8,7 +8,7 @@ Scenes are run in processes of their own, which load their code anew, and one of
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -139,7 +139,10 @@ class Rehearsals:
         drawn = _DrawnSoFar(entry, self._language)
 
         def end(record: BeatRecord, stage: Stage) -> None:
-            on_beat_end(record, stage, drawn.after(record.name, recording.uses()))
+            uses = recording.uses()
+            code = drawn.after(record.name, uses)
+            self._require_unedited(entry, uses)
+            on_beat_end(record, stage, code)
 
         recording.set_aside(*(name for _, name, _ in self._hasher.traces))
         rehearsal, counts = record(entry, trace, self._hasher.options, on_beat_end=end)
@@ -154,14 +157,8 @@ class Rehearsals:
         EditedError
             When code or a trace is not what it was when it was read.
         """
+        ours = self._require_unedited(entry, rehearsal.uses)
         seen = [use for use in rehearsal.uses if use[0] != OWN_CODE]
-        loaded = {name: state for kind, name, state in rehearsal.uses if kind == OWN_CODE}
-        ours = project_uses(entry, seen, self._language)
-        code = [use for use in seen if use[0] == CODE]
-        if any(loaded.get(name, state) != state for _, name, state in ours) or recording.changed(
-            [*code, *self._hasher.traces]
-        ):
-            raise EditedError
         obstacle = rehearsal.obstacle
         for name in recording.changed(seen):
             obstacle = obstacle or f"{name} changes while it runs"
@@ -179,6 +176,17 @@ class Rehearsals:
                 write_text(path, json.dumps(asdict(completed), ensure_ascii=False))
                 seal(path)
         return completed
+
+    def _require_unedited(self, entry: SceneEntry, uses: Sequence[Use]) -> list[Use]:
+        """Return the project's code that a scene uses; raise an EditedError if any is edited."""
+        ours = project_uses(entry, uses, self._language)
+        loaded = {name: state for kind, name, state in uses if kind == OWN_CODE}
+        code = [use for use in uses if use[0] == CODE]
+        if any(loaded.get(name, state) != state for _, name, state in ours) or recording.changed(
+            [*code, *self._hasher.traces]
+        ):
+            raise EditedError
+        return ours
 
     def _path(self, entry: SceneEntry) -> Path:
         return self._cache.path(self._hasher.rehearsal_key(entry), ".rehearsal.json")
