@@ -8,6 +8,8 @@ that, changes that no picture shows are made, and keys must stay.
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,7 +25,8 @@ from filmkit.render.keys import BeatHasher
 from filmkit.render.quality import Quality
 from filmkit.render.rehearsals import Rehearsals
 from filmkit.render.request import RenderOptions
-from tests.support.calling import call
+from tests.support.calling import assert_one_line, call
+from tests.support.checkout import PROJECT
 from tests.support.filming import pictures, render_request
 from tests.support.traces import make_trace
 
@@ -463,6 +466,37 @@ def test_what_cannot_be_recorded_is_drawn_and_not_kept(
         films.append(pictures(tmp_path / "mine.mp4"))
     assert films[0][-1].mean() != films[1][-1].mean()
     assert not [*(tmp_path / "c").rglob("*.mov"), *(tmp_path / "c").rglob("*.mp4")]
+
+
+# How Python runs
+
+
+@pytest.mark.parametrize("way", ["-OO", "PYTHONOPTIMIZE"])
+def test_python_without_docstrings_is_refused(
+    way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text(tmp_path / "mine.py", SCENE.format(top="", body="size = 1"))
+    monkeypatch.setenv("ATTENTION_FILM_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("PYTHONOPTIMIZE", "" if way == "-OO" else "2")
+    python = [sys.executable, *(["-OO"] if way == "-OO" else [])]
+    done = subprocess.run(
+        [*python, PROJECT / "render.py", "mine.py"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert_one_line(done, 2, "Python leaves out docstrings", "PYTHONOPTIMIZE unset")
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.py"]
+
+
+def test_python_without_assertions_has_keys_of_its_own() -> None:
+    code = "from filmkit.render.keys import surroundings; print(surroundings()['Python'])"
+    found = {
+        subprocess.check_output([sys.executable, *options, "-c", code], cwd=PROJECT)
+        for options in ([], ["-O"])
+    }
+    assert len(found) == 2
 
 
 # Films and stills
