@@ -99,7 +99,7 @@ class BeatHasher:
         """Find the key by which a scene's rehearsal is stored, whatever its code is."""
         speech = self.options.speech_of(entry)
         # From where a scene is run decides which files and modules its code finds.
-        place = [os.getcwd(), os.environ.get("PYTHONPATH", "")] if not is_own(_file(entry)) else []
+        place = [] if is_own(_file(entry)) else [str(Path.cwd()), os.environ.get("PYTHONPATH", "")]
         return digest([self._scene, repr(entry), repr(sorted(speech.items())), *place])
 
     def picture_key(self, entry: SceneEntry, played: Sequence[str], code: str, *notes: str) -> str:

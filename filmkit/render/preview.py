@@ -104,7 +104,8 @@ def _known_pictures(
     known = rehearsals.find(entry)
     keys = hasher.picture_keys(entry, known, notes=True) if known else {}
     pictures = {beat: cache.path(key, END) for beat, key in keys.items()}
-    return pictures if all([cache.holds(picture) for picture in pictures.values()]) else {}
+    missing = [beat for beat, picture in pictures.items() if not cache.holds(picture)]
+    return {} if missing else pictures
 
 
 def draw_apart(

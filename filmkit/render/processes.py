@@ -12,9 +12,11 @@ from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from multiprocessing.connection import wait as wait_for
 from multiprocessing.process import BaseProcess
+from traceback import format_exception
 from typing import Any, TypeVar
 
 from extract.interrupts import ENDING_SIGNALS, interrupt_on_signals
+from extract.printing import echo
 from filmkit.render.clean_process import clean_process
 from filmkit.render.errors import ExitError, explain
 
@@ -158,6 +160,8 @@ def run_apart(
                     ended = f"its process ended early ({exit_text(process.exitcode)})"
                     message = {"kind": ERROR, "text": ended}
                 last[call] = message["kind"]
+                if traceback := message.pop("traceback", ""):
+                    echo(traceback, err=True)
                 yield call, message
     finally:
         for _, process in running.values():
@@ -177,7 +181,7 @@ def telling(messages: Connection, *, verbose: bool) -> Iterator[Callable[..., No
     messages
         The connection to it.
     verbose
-        Whether to print tracebacks.
+        Whether that prints tracebacks.
 
     Yields
     ------
@@ -194,4 +198,5 @@ def telling(messages: Connection, *, verbose: bool) -> Iterator[Callable[..., No
     except SystemExit as end:
         tell(ERROR, text=str(ExitError(end)))
     except Exception as error:
-        tell(ERROR, text=explain(error, verbose=verbose))
+        way = "".join(format_exception(error)) if verbose else ""
+        tell(ERROR, text=explain(error, verbose=False), traceback=way)

@@ -10,6 +10,9 @@ A hook cannot be taken out again, so this happens in processes that do nothing e
 (:mod:`filmkit.render.clean_process`), from their start. This module imports nothing of the project.
 """
 
+# Paths are texts, as they are announced: as objects they would cost time at every event, and the
+# names of what links lead to would hide that a link has changed.
+
 from __future__ import annotations
 
 import logging
