@@ -72,7 +72,7 @@ def check(
         from filmkit.tools.checks import check_scene
 
         trace, size = load_trace(request), request.quality
-        spoken = timed(request, trace)
+        spoken = timed(request)
         reports = for_each_scene(
             request,
             spoken.scenes,

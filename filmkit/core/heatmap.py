@@ -66,6 +66,8 @@ class Heatmap(AbstractImageMobject):
         Opacity of each cell, 0 to 1.
     opacity
         Opacity of the whole picture, 0 to 1.
+    label : str
+        What the picture calls it; "" if no name stands above it.
 
     Raises
     ------
@@ -107,6 +109,7 @@ class Heatmap(AbstractImageMobject):
         self.shown: Array = np.ones(self.shape)
         self.opacity = 1.0
         self.source = source or TensorSource()
+        self.label = ""
         self.masked_colour = np.asarray(color_to_rgb(current_theme().masked)) * 255
         self.edged = edged
         self.edge_colour = np.asarray(color_to_rgb(current_theme().faint)) * 255

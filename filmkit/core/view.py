@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -143,36 +144,33 @@ class LayerView:
         transposed
             Whether rows and columns are exchanged.
         """
-        return replace(self._source(name, ((self.first, self.stop), *index)), transposed=transposed)
-
-    def hidden_source(self, name: str, *index: int | tuple[int, int]) -> TensorSource:
-        """Return the source of the positions before the drawn ones; arguments as for `source`."""
-        return self._source(name, ((0, self.first), *index))
-
-    def _source(self, name: str, index: tuple[int | tuple[int, int], ...]) -> TensorSource:
         key = self.trace.tensor_name(name, self.layer)
-        if self.compared:
-            # Without names of axes: positions would be given the tokens of the film's own trace.
-            return TensorSource(None, _("{tensor} of the compared trace", tensor=key), index)
-        return TensorSource(key, index=index)
+        index = ((self.first, self.stop), *index)
+        return TensorSource(key, index=index, transposed=transposed, model=self._model)
 
-    def computed(self, expression: str, columns: str, width: int = 0) -> TensorSource:
-        """Return the source of a matrix that was computed for the drawn positions.
+    @property
+    def _model(self) -> str:
+        return self.trace.meta.model if self.compared else ""
+
+    def computed(self, quantity: str, width: int = 0, **given: Any) -> TensorSource:
+        """Return the source of a matrix that was computed for the drawn positions of this layer.
 
         Parameters
         ----------
-        expression
-            What was computed, in words.
-        columns
-            Name of the second axis, as :meth:`extract.trace.Trace.axes` has it. With "key_pos"
-            there is a column for each drawn position.
+        quantity
+            What was computed: a name in :data:`filmkit.core.quantities.QUANTITIES`.
         width
             Number of columns, if they are not positions.
+        **given
+            What it was computed from, beside the layer.
         """
         drawn = (self.first, self.stop)
-        if columns == "key_pos":
-            return TensorSource(None, expression, (drawn, drawn), axes=("query_pos", columns))
-        return TensorSource(None, expression, (drawn, (0, width)), axes=("pos", columns))
+        return TensorSource(
+            quantity=quantity,
+            index=(drawn, (0, width) if width else drawn),
+            given=(("layer", self.layer), *given.items()),
+            model=self._model,
+        )
 
     def norm(self, name: str) -> Norm:
         """Return the norm of a tensor, made from all positions and heads of this layer.
@@ -312,6 +310,14 @@ class HeadView:
         whole = view.trace.get("pattern", view.layer)[self.head].astype(np.float64)
         return whole[view.first : view.stop, : view.stop]
 
+    @property
+    def pattern_source(self) -> TensorSource:
+        """Source of :attr:`pattern`."""
+        view = self.layer
+        drawn = (view.first, view.stop)
+        key = view.trace.tensor_name("pattern", view.layer)
+        return TensorSource(key, index=(self.head, drawn, drawn), model=view._model)
+
     @cached_property
     def hidden_attention(self) -> Array:
         """Attention of each query to the hidden beginning, (query,); zeros if none is hidden."""
@@ -335,6 +341,28 @@ class HeadView:
             shares = np.ones_like(shares)
         mean: Array = (shares @ values / shares.sum())[None]
         return mean
+
+    def hidden_value_source(self, query: int) -> TensorSource:
+        """Return the source of :meth:`hidden_value`."""
+        view, width = self.layer, (0, self.layer.trace.meta.d_v)
+        if view.first == 1:
+            key = view.trace.tensor_name("v", view.layer)
+            return TensorSource(key, index=((0, 1), self.kv_head, width))
+        return self._before("values_before", ((0, 1), width), query=view.first + query)
+
+    def hidden_attention_source(self, query: int) -> TensorSource:
+        """Return the source of one of :attr:`hidden_attention`, of a row that is drawn."""
+        view, row = self.layer, self.layer.first + query
+        if view.first == 1:
+            return replace(self.pattern_source, index=(self.head, (row, row + 1), (0, 1)))
+        return self._before("attention_before", ((row, row + 1), (0, 1)))
+
+    def _before(
+        self, quantity: str, index: tuple[tuple[int, int], ...], **given: int
+    ) -> TensorSource:
+        """Return the source of something that sums up the positions before the drawn ones."""
+        place = {"layer": self.layer.layer, "head": self.head, "first": self.layer.first}
+        return TensorSource(quantity=quantity, index=index, given=(*(place | given).items(),))
 
     def score_tensor(self, name: str) -> str:
         """Return the name of the tensor of queries ("q") or keys ("k") as used in the scores."""

@@ -19,7 +19,7 @@ from filmkit.core.animations import Arrive
 from filmkit.core.geometry import FRAME_HEIGHT, Box
 from filmkit.core.language import _
 from filmkit.core.numbers import format_decimal, format_number
-from filmkit.core.text import Label, break_lines
+from filmkit.core.text import Label, Tick, break_lines
 from filmkit.core.theme import current_theme
 from filmkit.mobjects.flow import Wire
 
@@ -281,7 +281,7 @@ class ChartAxes(VGroup):
     def _labels(self, axis: ChartAxis) -> VGroup:
         theme = current_theme()
         return VGroup(
-            *(Label(t, size=theme.note_size, colour=theme.muted) for t in axis.tick_labels)
+            *(Tick(t, size=theme.note_size, colour=theme.muted) for t in axis.tick_labels)
         )
 
     def _rule(self) -> VMobject:

@@ -28,7 +28,7 @@ from filmkit.core.language import _
 from filmkit.core.norm import Norm, TensorSource
 from filmkit.core.numbers import format_number
 from filmkit.core.printable import printable
-from filmkit.core.text import Label, break_lines, fit_word
+from filmkit.core.text import Label, Tick, break_lines, fit_word
 from filmkit.core.theme import current_theme
 
 __all__ = [
@@ -170,11 +170,7 @@ class ColourBar(Group):
             norm,
             width=box.width,
             height=box.height,
-            source=TensorSource(
-                expression=_("colour scale of {name}", name=name)
-                if name
-                else _("colour scale of the panel above")
-            ),
+            source=TensorSource.of_scale(name),
         ).place(box)
         size, gap = theme.note_size * zoom, self.GAP * zoom
         words = self._title(norm, name)
@@ -212,13 +208,13 @@ class ColourBar(Group):
         return stretched if name else _("stretched near zero")
 
     @staticmethod
-    def _numbers(norm: Norm, box: Box, size: float, gap: float) -> list[Label]:
+    def _numbers(norm: Norm, box: Box, size: float, gap: float) -> list[Tick]:
         """Build the numbers that fit below the bar, those of the ends first and last."""
         theme = current_theme()
 
-        def number(value: float) -> Label:
+        def number(value: float) -> Tick:
             text = format_number(value, 2) if value else "0"
-            label = Label(text, size=size, colour=theme.muted)
+            label = Tick(text, size=size, colour=theme.muted)
             x = box.left + box.width * float(norm.places(value))
             left, right = box.left + label.width / 2, box.right - label.width / 2
             return label.move_to([min(max(x, left), right), 0, 0])

@@ -23,6 +23,7 @@ from filmkit.core.contrast import contrast
 from filmkit.core.geometry import CAPTION_STRIP, Box
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.picture_map import PanelItem, TextItem, panels_on, texts_on
+from filmkit.core.quantities import described
 from filmkit.core.records import BeatRecord, Speech, StageSettings
 from filmkit.core.renderer import FrameSink
 from filmkit.core.stage import Stage
@@ -186,7 +187,7 @@ def _called(item: TextItem | PanelItem) -> str:
 def _named(heatmap: Heatmap) -> str:
     """Return what people know a panel by."""
     source, (rows, columns) = heatmap.source, heatmap.shape
-    return f"panel {source.tensor or source.expression or f'of {rows} x {columns} cells'}"
+    return f"panel {source.tensor or described(source) or f'of {rows} x {columns} cells'}"
 
 
 def _farthest_out(box: Box, safe: Box) -> tuple[str, float]:

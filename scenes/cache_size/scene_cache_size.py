@@ -21,11 +21,11 @@ from extract.architectures import (
 )
 from extract.newer_schemes import newer_scheme
 from filmkit.core.animations import Appear, Arrive, Glide, Vanish
+from filmkit.core.facts import fact, told
 from filmkit.core.geometry import NARROW
 from filmkit.core.language import N_, _, ngettext
 from filmkit.core.numbers import (
     counted_heads,
-    format_count,
     format_number,
     format_percent,
     spoken_bytes,
@@ -55,6 +55,11 @@ NEWER = {
     ("KDA + MLA", "Kimi Linear 48B"): N_("caches in few layers"),
 }
 """Newer schemes and their models, with what makes them cheaper; translated where it is shown."""
+
+
+def two_figures(value: float) -> str:
+    """Return a number with two digits that count."""
+    return format_number(value, 2)
 
 
 class CacheSize(Stage):
@@ -89,22 +94,30 @@ class CacheSize(Stage):
                     "{number} group of {heads}",
                     "{number} groups of {heads}",
                     COMPARED_GROUPS,
-                    heads=counted_heads(arch.n_heads // COMPARED_GROUPS),
+                    heads=fact(
+                        "readers",
+                        arch.n_heads // COMPARED_GROUPS,
+                        counted_heads,
+                        sets=COMPARED_GROUPS,
+                    ),
                 ),
                 arch.n_heads // COMPARED_GROUPS,
                 works[1],
                 grouped.colour,
             ),
             Readers(
-                _("one latent for {heads}", heads=counted_heads(arch.n_heads)),
+                _(
+                    "one latent for {heads}",
+                    heads=fact("readers", arch.n_heads, counted_heads, sets=1),
+                ),
                 arch.n_heads,
                 works[2],
                 latent.colour,
                 # In a score and in the mix; what is rotated is in the score only.
                 _(
                     "each head uses {twice} of {numbers} numbers twice",
-                    twice=format_count(size.kv_rank),
-                    numbers=format_count(sum(size)),
+                    twice=fact("used twice", size.kv_rank),
+                    numbers=fact("cached numbers", sum(size)),
                 ),
             ),
         )
@@ -116,25 +129,25 @@ class CacheSize(Stage):
         self.newer = NewerLines(
             latent, newer, ChartLayout.of(self.frame), explained=self.frame.width > NARROW
         )
-        self.facts |= {
-            "heads": format_count(arch.n_heads),
-            "megabytes": spoken_bytes(every_head.size()),
-            "kilobytes": spoken_bytes(latent.size()),
-            "times": format_number(every_head.size() / latent.size()),
-            "trained": format_number(trained_ratio()[2]),
-            "context": format_context(CONTEXT_TOKENS),
-            "all_gb": format_number(every_head.size(CONTEXT_TOKENS) / 1e9),
-            "latent_gb": format_number(latent.size(CONTEXT_TOKENS) / 1e9, 2),
-            "full": format_count(GPU_BYTES // every_head.size()),
-            "latent_full": format_count(GPU_BYTES // latent.size()),
-            "work": format_number(works[2].per_number),
-            "ridge": format_number(H100_SXM.ridge()),
-            "saving": format_percent(V2_SAVING),
-            "before_bits": format_count(claim.reference_bits),
-            "architecture": format_number(claim.times_fewer_elements, 2),
-            "precision": format_number(claim.times_fewer_bits, 2),
-            "throughput": format_number(V2_THROUGHPUT),
-        }
+        self.facts |= told(
+            heads=arch.n_heads,
+            megabytes=(every_head.size(), spoken_bytes),
+            kilobytes=(latent.size(), spoken_bytes),
+            times=(every_head.size() / latent.size(), format_number),
+            trained=(trained_ratio()[2], format_number),
+            context=(CONTEXT_TOKENS, format_context),
+            all_gb=(every_head.size(CONTEXT_TOKENS) / 1e9, format_number),
+            latent_gb=(latent.size(CONTEXT_TOKENS) / 1e9, two_figures),
+            full=GPU_BYTES // every_head.size(),
+            latent_full=GPU_BYTES // latent.size(),
+            work=(works[2].per_number, format_number),
+            ridge=(H100_SXM.ridge(), format_number),
+            saving=(V2_SAVING, format_percent),
+            before_bits=claim.reference_bits,
+            architecture=(claim.times_fewer_elements, two_figures),
+            precision=(claim.times_fewer_bits, two_figures),
+            throughput=(V2_THROUGHPUT, format_number),
+        )
 
     # One token
 

@@ -13,10 +13,11 @@ from filmkit.core.animations import (
     Glide,
     Vanish,
 )
+from filmkit.core.facts import told
 from filmkit.core.geometry import WORD_GAP, Box
 from filmkit.core.language import N_, _
 from filmkit.core.line_breaks import break_units
-from filmkit.core.numbers import format_count, format_gigabytes, readable_bytes, spoken_bytes
+from filmkit.core.numbers import format_gigabytes, readable_bytes, spoken_bytes
 from filmkit.core.printable import printable
 from filmkit.core.stage import Stage, beat
 from filmkit.core.text import Label, Number, break_lines
@@ -63,13 +64,13 @@ class Question(Stage):
         self.size = every_head.size()
         self.capacity = int(GPU_BYTES // self.size)
         self.numbers_shown = False
-        self.facts |= {
-            "word": printable(tokens[-1]),
-            "heads": format_count(every_head.arch.n_heads),
-            "bytes": spoken_bytes(self.size),
-            "gigabytes": format_count(GPU_BYTES / 1e9),
-            "capacity": format_count(self.capacity),
-        }
+        self.facts |= told(
+            word=printable(tokens[-1]),
+            heads=every_head.arch.n_heads,
+            bytes=(self.size, spoken_bytes),
+            gigabytes=GPU_BYTES / 1e9,
+            capacity=self.capacity,
+        )
 
     def _lay_out(self) -> tuple[QuestionLayout, TokenLabels]:
         """Return the layout, and the word of each slab if there is room for words."""

@@ -6,8 +6,9 @@ from manim import Animation, Group, LaggedStart
 
 from filmkit.core.animations import Appear, Arrive, Vanish
 from filmkit.core.camera import Shot, pin_to_frame
+from filmkit.core.facts import fact, told
 from filmkit.core.language import N_, _
-from filmkit.core.numbers import format_count, format_decimal, format_percent, spoken_share
+from filmkit.core.numbers import format_decimal, format_percent, spoken_share
 from filmkit.core.stage import Stage, beat
 from filmkit.core.text import Label, stacked_lines
 from filmkit.mobjects.shared_view import require_shareable
@@ -18,6 +19,11 @@ from scenes.sharing.sets import PatternGrid, SetBar, SetStack
 from scenes.sharing.settings import has_groups, settings_of
 
 TITLE = N_("sets of keys and values")
+
+
+def whole_percent(share: float) -> str:
+    """Return a share in whole per cent."""
+    return format_percent(share, 0)
 
 
 class Sharing(Stage):
@@ -36,7 +42,10 @@ class Sharing(Stage):
         self.stops = stops = settings_of(self.layer)
         self.layout = layout = SharingLayout.of(self.frame)
         names = [stop.name for stop in stops]
-        counts = [format_count(stop.count) for stop in stops]
+        counts = [
+            fact("sets to choose", stop.count, beside=stop.name, stop=place - len(stops))
+            for place, stop in enumerate(stops)
+        ]
         self.dial = pin_to_frame(Dial(counts, names, layout.dial, title=_(TITLE)))
         self.sets = SetStack(stops, self.frame, layout)
         self.bar = SetBar(stops, layout)
@@ -44,16 +53,16 @@ class Sharing(Stage):
         self.quality = Quality(self.frame)
         self.heading, self.moved = self._headings(layout)
         self.at = 0
-        best, *_between, worst = map(format_decimal, self.quality.means)
-        self.facts |= {
-            "heads": format_count(meta.n_heads),
-            "own": format_count(meta.n_kv_heads),
-            "groups": format_count(stops[-2].count),
-            "best": best,
-            "worst": worst,
-        }
+        best, *_between, worst = self.quality.means
+        self.facts |= told(
+            heads=meta.n_heads,
+            own=meta.n_kv_heads,
+            groups=stops[-2].count,
+            best=(best, format_decimal),
+            worst=(worst, format_decimal),
+        )
         if stops[-1].pooled:
-            self.facts["moved"] = spoken_share(self._share)
+            self.facts |= told(moved=(self._share, spoken_share))
 
     @property
     def _share(self) -> float:
@@ -67,7 +76,8 @@ class Sharing(Stage):
         heading.on_line(x + heading.width / 2, y)
         moved = Group()
         if self.stops[-1].pooled:
-            figure = Label(format_percent(self._share, 0), size=DISPLAY, colour=self.theme.accent)
+            share = fact("moved", self._share, whole_percent)
+            figure = Label(share, size=DISPLAY, colour=self.theme.accent)
             figure.on_line(x + figure.width / 2, y)
             x += figure.width + 0.2
             room = layout.patterns.right - x
@@ -80,10 +90,6 @@ class Sharing(Stage):
             return "outlines" if self.stops[0].outlined else "own"
         stop = self.stops[-1 if beat == "one_set_for_all" else 1]
         return "means" if stop.pooled else "own"
-
-    @property
-    def noted_place(self) -> str:
-        return self.all_heads
 
     def provenance_notes(self) -> tuple[str, str]:
         if self.at == len(self.stops):

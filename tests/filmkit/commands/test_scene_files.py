@@ -15,7 +15,6 @@ from distributed import LocalCluster
 
 from filmkit.commands.options import scenes_named
 from filmkit.commands.scene_files import find_scene, names_a_file
-from filmkit.render import keys
 from tests.support.checkout import PROJECT
 
 SCENE = """
@@ -208,9 +207,3 @@ def test_a_cluster_draws_it_and_what_it_imports(folder: Path, scheduler: str) ->
     assert render(folder, "my_scene.py", "--quality", "draft", "--quiet").returncode == 0
     local = {path.read_bytes() for path in (folder / "cache").rglob("*.master.mov")}
     assert local < drawn, "the cluster draws what this machine draws"
-
-
-def test_all_its_code_counts_on_a_cluster(folder: Path) -> None:
-    modules, files = keys.scene_code(find_scene(f"{folder}/my_scene.py"))
-    assert "filmkit.core.heatmap" in modules
-    assert set(files) == {"my_scene.py", "numbers_of_mine.py"}
