@@ -34,7 +34,7 @@ class Norm:
     vmin, vmax
         Values that get the first and the last colour; values beyond are clipped.
     cmap
-        Name of a matplotlib colour map.
+        Name of a matplotlib colour map, or colours at equal steps, "#RRGGBB/#RRGGBB/...".
     percentile
         Percentile of the values' magnitudes that became ``vmax``; 100 if nothing was clipped.
     linear_width
@@ -58,7 +58,9 @@ class Norm:
     linear_width: float = math.inf
 
     @classmethod
-    def symmetric(cls, values: npt.ArrayLike, percentile: float = 99.0) -> Norm:
+    def symmetric(
+        cls, values: npt.ArrayLike, percentile: float = 99.0, *, role: str = ""
+    ) -> Norm:
         """Return the norm for values of either sign: zero in the middle.
 
         Parameters
@@ -67,21 +69,26 @@ class Norm:
             Finite numbers of any shape.
         percentile
             Percentile of their magnitudes at which the scale ends on both sides.
+        role
+            Whose colours they have, such as "query"; see
+            :meth:`filmkit.core.theme.Theme.colour_map`.
         """
         magnitudes = np.abs(np.asarray(values, dtype=np.float64))
         limit = float(np.percentile(magnitudes, percentile)) if magnitudes.size else 1.0
-        return cls(-(limit or 1.0), limit or 1.0, current_theme().palette.signed, percentile)
+        return cls(-(limit or 1.0), limit or 1.0, current_theme().colour_map(role), percentile)
 
     @classmethod
-    def stretched(cls, values: npt.ArrayLike, percentile: float = 99.0) -> Norm:
+    def stretched(
+        cls, values: npt.ArrayLike, percentile: float = 99.0, *, role: str = ""
+    ) -> Norm:
         """Return the norm for values of either sign, stretched near zero.
 
         Parameters
         ----------
-        values, percentile
+        values, percentile, role
             As for :meth:`symmetric`.
         """
-        norm = cls.symmetric(values, percentile)
+        norm = cls.symmetric(values, percentile, role=role)
         return replace(norm, linear_width=LINEAR_SHARE * norm.vmax)
 
     @property
@@ -98,12 +105,12 @@ class Norm:
         array = np.asarray(values, dtype=np.float64)
         if array.size == 0 or array.min() < 0:
             return cls.symmetric(array)
-        return cls(0.0, float(array.max()) or 1.0, current_theme().palette.pattern)
+        return cls(0.0, float(array.max()) or 1.0, current_theme().colour_map("pattern"))
 
     @classmethod
     def unit(cls) -> Norm:
         """Return the norm for attention patterns, from 0 to 1."""
-        return cls(0.0, 1.0, current_theme().palette.pattern)
+        return cls(0.0, 1.0, current_theme().colour_map("pattern"))
 
     def scaled(self, factor: float) -> Norm:
         """Return the norm that shows ``factor * values`` as this one shows ``values``."""
@@ -169,7 +176,12 @@ class Norm:
 
 @lru_cache
 def colour_table(name: str) -> Pixels:
-    """Return the 256 colours, (256, 3) uint8, of a matplotlib colour map."""
+    """Return the 256 colours, (256, 3) uint8, of a colour map as :class:`Norm` names it."""
+    if name.startswith("#"):
+        stops = [[int(stop[i : i + 2], 16) for i in (1, 3, 5)] for stop in name.split("/")]
+        places = np.linspace(0, len(stops) - 1, 256)
+        channels = [np.interp(places, range(len(stops)), each) for each in zip(*stops, strict=True)]
+        return np.asarray(np.rint(np.stack(channels, axis=1)), dtype=np.uint8)
     return np.asarray(np.rint(Colormap(name).lut(256)[:, :3] * 255), dtype=np.uint8)
 
 

@@ -7,10 +7,14 @@ once: then everything that is made after a change of theme has the new one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+
+import numpy as np
+from cmap import Colormap
 
 from filmkit.core.theme_names import PALETTES, THEMES
 
@@ -27,6 +31,11 @@ __all__ = [
 ]
 
 
+PATTERN_STOPS = 65  # of the map of patterns, which is linear between them
+PATTERN_END = 0.85  # of viridis that is used
+PATTERN_RISE = 9.0  # the background has gone at a share of one ninth
+
+
 @dataclass(frozen=True)
 class Palette:
     """Colour maps of the heatmaps, by their matplotlib names.
@@ -37,10 +46,14 @@ class Palette:
         For values of either sign (x, q, k, v, scores, z), always with a symmetric norm.
     pattern
         For attention patterns, from 0 to 1.
+    of_roles
+        Whether tensors have the hue of their role instead: zero is the background, positive
+        numbers the hue, and negative ones a tint of it.
     """
 
     signed: str = "viridis"
     pattern: str = "viridis"
+    of_roles: bool = False
 
 
 @dataclass(frozen=True)
@@ -80,12 +93,18 @@ class Theme:
         Colour of the background, "#RRGGBB" as all colours.
     query, key, value, scores, pattern, z, latent
         A colour for each role, the same in labels, frames, formulas and charts.
+    matches
+        Colour of positive scores in the palette of roles.
     ink, muted, faint
         Text to be read; secondary text; hairlines and empty outlines.
     flow
         Arrows and lines between panels.
     accent, highlight
         What stands out in charts; frames that point at something.
+    opposites
+        What negative numbers of a role are drawn in, where it is no tint of its colour.
+    tint
+        The colour towards which other roles' colours go for negative numbers, and how far.
     masked
         Fill of cells that the causal mask removes.
     card, rim
@@ -136,6 +155,11 @@ class Theme:
     pattern: str = "#ffffff"
     z: str = "#f2f0ea"
     latent: str = "#c77dff"
+    opposites: Mapping[str, str] = field(
+        default_factory=lambda: {"ink": "#7f9fd6", "matches": "#8f86ff"}
+    )
+    tint: tuple[str, float] = ("#ffffff", 0.85)
+    matches: str = "#a6e05a"
     masked: str = "#1b1a20"
     card: str = "#0b0d10"
     rim: str = "#a9b6c4"
@@ -164,6 +188,28 @@ class Theme:
         if not isinstance(colour, str) or not colour.startswith("#"):
             raise ValueError(f"the theme has no colour role {name!r}")
         return colour
+
+    def colour_map(self, role: str = "") -> str:
+        """Return the colour map of a role's tensors for :class:`filmkit.core.norm.Norm`.
+
+        Parameters
+        ----------
+        role
+            "query", "key", "value", "latent", "ink" (inputs and outputs), "matches" (scores) or
+            "pattern"; "" for numbers of no role.
+
+        Returns
+        -------
+        str
+            A matplotlib name, or colours at equal steps: "#RRGGBB/#RRGGBB/...".
+        """
+        if not self.palette.of_roles:
+            return self.palette.pattern if role == "pattern" else self.palette.signed
+        if role == "pattern":
+            return _pattern_map(self.background)
+        hue = self.role(role or "ink")
+        negative = self.opposites.get(role or "ink") or mixed(hue, *self.tint)
+        return "/".join((negative, self.background, hue))
 
     def group_colour(self, name: str, group: int) -> str:
         """Return the colour of a role in one of three lightnesses, for things in groups.
@@ -198,6 +244,22 @@ def mixed(first: str, second: str, share: float) -> str:
     return "#" + "".join(f"{round(a + (b - a) * share):02x}" for a, b in zip(*ends, strict=True))
 
 
+@lru_cache
+def _pattern_map(background: str) -> str:
+    """Return the colour map of patterns in the palette of roles.
+
+    It is viridis without its yellow end, which keys have, and begins with the background.
+    """
+    table = Colormap("viridis").lut(256)[:, :3]
+    dark = background < "#808080"
+    stops = []
+    for share in np.linspace(0, 1, PATTERN_STOPS):
+        place = PATTERN_END * (share if dark else 1 - share)
+        colour = "#" + "".join(f"{round(255 * c):02x}" for c in table[round(255 * place)])
+        stops.append(mixed(background, colour, min(1.0, PATTERN_RISE * share) ** 0.8))
+    return "/".join(stops)
+
+
 DARK = Theme()
 LIGHT = replace(
     DARK,
@@ -220,6 +282,9 @@ LIGHT = replace(
     card="#fcfaf6",
     shades=(0.5, 0.2),
     rim="#8d8373",
+    opposites={"ink": "#3f6fb8", "matches": "#5b52c8"},
+    tint=("#c0c0c0", 0.9),
+    matches="#2f6b00",
 )
 
 # For paper: black text, lines thick enough for a printer, and colours that are dark enough in grey.
@@ -239,6 +304,7 @@ PRINT = replace(
     pattern="#000000",
     z="#000000",
     latent="#5b1fa0",
+    matches="#245200",
     masked="#e8e8e8",
     card="#faf9f7",
     rim="#6f675a",
@@ -250,7 +316,13 @@ PRINT = replace(
 _THEMES = dict(zip(THEMES, (DARK, LIGHT, PRINT), strict=True))
 # Viridis gets lighter all the way, so that it can be read in grey too. The colours of berlin and of
 # magma can be told apart with every colour vision, but in grey both signs of berlin look alike.
-_PALETTES = dict(zip(PALETTES, (Palette(), Palette(signed="berlin", pattern="magma")), strict=True))
+_PALETTES = dict(
+    zip(
+        PALETTES,
+        (Palette(), Palette(signed="berlin", pattern="magma"), Palette(of_roles=True)),
+        strict=True,
+    )
+)
 _current: ContextVar[Theme] = ContextVar("theme", default=DARK)
 
 
@@ -273,7 +345,7 @@ def use_theme(
     name
         "dark", "light" or "print".
     palette
-        "film" or "signed".
+        "film", "signed" or "roles".
     min_text_size
         The theme's ``min_text_size``, which depends on the shape of the frame
         (:attr:`filmkit.core.geometry.Frame.min_text_size`).

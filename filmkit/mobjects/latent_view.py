@@ -60,12 +60,12 @@ class LatentView:
         """Return the drawn positions of an array whose first axis is the position."""
         return values[self.layer.first : self.layer.stop]
 
-    def _norm(self, values: Array) -> Norm:
+    def _norm(self, values: Array, role: str) -> Norm:
         """Return the symmetric norm of values (position, ...), without the beginning token.
 
         Its values are much larger than others, see :meth:`LayerView.norm`.
         """
-        return Norm.stretched(values[int(self.layer.trace.meta.has_bos) :])
+        return Norm.stretched(values[int(self.layer.trace.meta.has_bos) :], role=role)
 
     # What is cached
 
@@ -77,7 +77,7 @@ class LatentView:
     @cached_property
     def latent_norm(self) -> Norm:
         """Norm of the latents."""
-        return self._norm(self.forms.kv_latent)
+        return self._norm(self.forms.kv_latent, "latent")
 
     @cached_property
     def latent_source(self) -> TensorSource:
@@ -99,14 +99,14 @@ class LatentView:
     @cached_property
     def q_latent_norm(self) -> Norm:
         """Norm of the queries in the latent space."""
-        return self._norm(self.forms.absorbed.q_latent)
+        return self._norm(self.forms.absorbed.q_latent, "query")
 
     # The output
 
     @cached_property
     def out_norm(self) -> Norm:
         """Norm of the layer's output."""
-        return self._norm(self.forms.naive.out)
+        return self._norm(self.forms.naive.out, "ink")
 
     @property
     def biased(self) -> bool:

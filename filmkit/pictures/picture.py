@@ -10,7 +10,7 @@ from manim import Group, Mobject
 from filmkit.core.errors import SceneCodeError
 from filmkit.core.geometry import Box, Frame
 from filmkit.mobjects.marks import Highlight
-from filmkit.pictures.mosaic import TOKEN, Mosaic, arrange
+from filmkit.pictures.mosaic import TOKEN, Arrangement, Mosaic, arrange
 from filmkit.pictures.parts import Around, Cells, Matrix, Part, Place
 
 __all__ = ["Mark", "Picture", "PlacedPart"]
@@ -99,6 +99,8 @@ class Picture:
         The frame that is filled.
     around
         What stands around parts; which of them have words follows from the mosaic.
+    words
+        Whether parts have the words of their tokens.
     marks
         Frames around cells, rows and columns.
 
@@ -117,6 +119,7 @@ class Picture:
         frame: Frame,
         *,
         around: Mapping[str, Around] | None = None,
+        words: bool = True,
         marks: tuple[Mark, ...] = (),
     ) -> None:
         mosaic = Mosaic.parse(text)
@@ -128,7 +131,7 @@ class Picture:
         if frame.upright and 1 in (len(mosaic.grid), len(mosaic.grid[0])):
             variants.append(mosaic.transposed)
         chosen = {name: parts[name] for name in mosaic.names}
-        tried = [_arranged(m, chosen, frame.stage, around) for m in variants]
+        tried = [_arranged(m, chosen, frame.stage, around, words) for m in variants]
         self.mosaic, dressing, arrangement = max(
             tried, key=lambda one: (one[2].pitches.get(TOKEN, 0.0), *one[2].pitches.values())
         )
@@ -161,13 +164,22 @@ class Picture:
         return found | {("mark", name): mark for name, mark in self.marks.items()}
 
 
-def _arranged(mosaic: Mosaic, parts: Mapping[str, Part], room: Box, around: Mapping[str, Around]):
+def _arranged(
+    mosaic: Mosaic,
+    parts: Mapping[str, Part],
+    room: Box,
+    around: Mapping[str, Around],
+    words: bool,
+) -> tuple[Mosaic, Mapping[str, Around], Arrangement]:
     """Return a mosaic, what stands around its parts, and where they are."""
-    dressing = dict(_dressed(mosaic, parts, around))
+    dressing = dict(_dressed(mosaic, parts, around, words))
     for without in (False, True):
         if without:
-            # Of many tokens only the rows are named.
-            dressing = {name: replace(one, column_words=False) for name, one in dressing.items()}
+            # Where there is no room for all words, only the rows at the left are named.
+            dressing = {
+                name: replace(one, column_words=False, row_words=one.row_words.replace("right", ""))
+                for name, one in dressing.items()
+            }
         sizes = {name: part.size(dressing[name]) for name, part in parts.items()}
         try:
             return mosaic, dressing, arrange(mosaic, sizes, room)
@@ -178,7 +190,7 @@ def _arranged(mosaic: Mosaic, parts: Mapping[str, Part], room: Box, around: Mapp
 
 
 def _dressed(
-    mosaic: Mosaic, parts: Mapping[str, Part], around: Mapping[str, Around]
+    mosaic: Mosaic, parts: Mapping[str, Part], around: Mapping[str, Around], words: bool
 ) -> Iterator[tuple[str, Around]]:
     """Yield what stands around each part.
 
@@ -203,9 +215,9 @@ def _dressed(
             above.append(name)
     for name in mosaic.names:
         own = around.get(name, Around())
-        words = ""
-        if name in beside:
+        where = ""
+        if words and name in beside:
             # In an empty corner they would meet the words of columns below.
             ends = mosaic.spans[name].columns[1] == len(mosaic.grid[0])
-            words = "right" if ends and mosaic.is_empty_before(name, across=True) else "left"
-        yield name, replace(own, row_words=words, column_words=name in above)
+            where = "right" if ends and mosaic.is_empty_before(name, across=True) else "left"
+        yield name, replace(own, row_words=where, column_words=words and name in above)

@@ -72,6 +72,7 @@ class PictureStage(Stage):
         focus: str | None = None,
         marks: tuple[Mark, ...] = (),
         titles: str | bool = True,
+        words: bool = True,
         bars: str = "",
         run_time: float | None = None,
     ) -> None:
@@ -95,6 +96,8 @@ class PictureStage(Stage):
             Frames around cells, rows and columns.
         titles
             Whether parts have titles, or the names of those that do.
+        words
+            Whether the words of tokens stand at their rows and columns.
         bars
             Names of the parts with a colour bar.
         run_time
@@ -111,7 +114,7 @@ class PictureStage(Stage):
             )
             for name in {*text.split()} - {"."}
         }
-        picture = Picture(text, parts, frame, around=around, marks=marks)
+        picture = Picture(text, parts, frame, around=around, words=words, marks=marks)
         if focus is not None:
             for name, part in picture.parts.items():
                 if name not in focus.split():
