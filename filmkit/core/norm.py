@@ -58,9 +58,7 @@ class Norm:
     linear_width: float = math.inf
 
     @classmethod
-    def symmetric(
-        cls, values: npt.ArrayLike, percentile: float = 99.0, *, role: str = ""
-    ) -> Norm:
+    def symmetric(cls, values: npt.ArrayLike, percentile: float = 99.0, *, role: str = "") -> Norm:
         """Return the norm for values of either sign: zero in the middle.
 
         Parameters
@@ -78,9 +76,7 @@ class Norm:
         return cls(-(limit or 1.0), limit or 1.0, current_theme().colour_map(role), percentile)
 
     @classmethod
-    def stretched(
-        cls, values: npt.ArrayLike, percentile: float = 99.0, *, role: str = ""
-    ) -> Norm:
+    def stretched(cls, values: npt.ArrayLike, percentile: float = 99.0, *, role: str = "") -> Norm:
         """Return the norm for values of either sign, stretched near zero.
 
         Parameters

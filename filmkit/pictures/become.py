@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from manim import Animation, Mobject, VMobject
+from manim import Mobject, VMobject
 
 from filmkit.core.animations import InPlaceAnimation, presence
 from filmkit.core.heatmap import Heatmap
@@ -63,9 +63,7 @@ class Become(InPlaceAnimation):
     def begin(self) -> None:
         self.changes = [
             (part, start.copy(), part.copy())
-            for part, start in zip(
-                self.mobject.get_family(), self.origin.get_family(), strict=True
-            )
+            for part, start in zip(self.mobject.get_family(), self.origin.get_family(), strict=True)
         ]
         super().begin()
 
@@ -73,7 +71,5 @@ class Become(InPlaceAnimation):
         for part, start, end in self.changes:
             part.points = (1 - alpha) * start.points + alpha * end.points
             part.presence = (1 - alpha) * presence(start) + alpha * presence(end)
-            if isinstance(part, Heatmap):
-                part.interpolate_color(start, end, alpha)
-            elif isinstance(part, VMobject):
+            if isinstance(part, Heatmap) or isinstance(part, VMobject):
                 part.interpolate_color(start, end, alpha)

@@ -177,9 +177,7 @@ class Axis:
 
     def with_least(self, other: Axis) -> Axis:
         """Return this axis with the larger count and the larger least pitch of two."""
-        return replace(
-            self, count=max(self.count, other.count), least=max(self.least, other.least)
-        )
+        return replace(self, count=max(self.count, other.count), least=max(self.least, other.least))
 
 
 @dataclass(frozen=True)
@@ -441,9 +439,9 @@ class _Tracks:
         """Return the part that needs most room."""
         return max(
             self.sides,
-            key=lambda name: self.sides[name].before
-            + self.sides[name].length(pitch)
-            + self.sides[name].after,
+            key=lambda name: (
+                self.sides[name].before + self.sides[name].length(pitch) + self.sides[name].after
+            ),
         )
 
     def _starts(self, pitch: Mapping[str, float]) -> list[float]:
@@ -452,7 +450,8 @@ class _Tracks:
         # Parts of one track first: what spans several takes what is left.
         for side in sorted(self.sides.values(), key=lambda side: side.stop - side.start):
             inner = sum(
-                margins[a][1] + GAP + margins[b][0] for a, b in pairwise(range(side.start, side.stop))
+                margins[a][1] + GAP + margins[b][0]
+                for a, b in pairwise(range(side.start, side.stop))
             )
             lack = side.length(pitch) - inner - sum(middles[side.start : side.stop])
             middles[side.stop - 1] += max(0.0, lack)

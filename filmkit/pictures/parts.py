@@ -17,12 +17,11 @@ from manim import Dot, Group, Mobject, VGroup
 from filmkit.core.geometry import FRAME_HEIGHT, WORD_GAP, Box, column_points, row_points
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.norm import Norm, TensorSource
-from filmkit.core.printable import printable
 from filmkit.core.text import Label
 from filmkit.core.theme import current_theme
 from filmkit.mobjects.marks import ColourBar, TokenLabels
 from filmkit.mobjects.panel import Header
-from filmkit.pictures.mosaic import TOKEN, Axis, Size
+from filmkit.pictures.mosaic import Axis, Size
 
 __all__ = ["Around", "Free", "Matrix", "Part", "Place"]
 
@@ -214,9 +213,7 @@ class Matrix:
     def _token_labels(
         self, points: Sequence[tuple[float, float]], *, vertical: bool = False
     ) -> TokenLabels:
-        return TokenLabels(
-            self.words, points, vertical=vertical, width=WORD, size=self.letters
-        )
+        return TokenLabels(self.words, points, vertical=vertical, width=WORD, size=self.letters)
 
     def _title(self) -> Header:
         return Header(self.name, self.symbol, colour=self.colour)
@@ -248,14 +245,17 @@ class Cells(Group):
     def __init__(self, matrix: Matrix, box: Box) -> None:
         super().__init__()
         self.box = box
+        self._shape = matrix.values.shape
         spans = [_drawn(count) for count in matrix.values.shape]
         heights, widths = ([stop - start for start, stop in each] for each in spans)
         downs = box.split_rows(heights, ELLIPSIS if len(heights) > 1 else 0.0)
         self.blocks: list[Heatmap] = []
+        self._cuts: list[tuple[slice, slice]] = []
         for rows, strip in zip(spans[0], downs, strict=True):
             gap = ELLIPSIS if len(widths) > 1 else 0.0
             for columns, part in zip(spans[1], strip.split_columns(widths, gap), strict=True):
                 self.blocks.append(self._block(matrix, rows, columns, part))
+                self._cuts.append((slice(*rows), slice(*columns)))
         self.add(*self.blocks)
         for axis, counts in enumerate((heights, widths)):
             if len(counts) > 1:
@@ -283,12 +283,16 @@ class Cells(Group):
         y = self.box.y if axis else (first.bottom + last.top) / 2
         return VGroup(
             *(
-                Dot(
-                    [x + step * axis, y + step * (1 - axis), 0], radius=0.025, color=theme.muted
-                )
+                Dot([x + step * axis, y + step * (1 - axis), 0], radius=0.025, color=theme.muted)
                 for step in (-0.085, 0.0, 0.085)
             )
         )
+
+    def light(self, shown: npt.ArrayLike) -> None:
+        """Set the opacity of each cell of the whole matrix; what is given broadcasts to it."""
+        opacity = np.broadcast_to(np.asarray(shown, dtype=float), self._shape)
+        for block, cut in zip(self.blocks, self._cuts, strict=True):
+            block.set_shown(opacity[cut])
 
     @property
     def whole(self) -> Heatmap:

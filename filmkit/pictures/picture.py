@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
+import numpy.typing as npt
 from manim import Group, Mobject
 
 from filmkit.core.errors import SceneCodeError
@@ -103,6 +104,8 @@ class Picture:
         Whether parts have the words of their tokens.
     marks
         Frames around cells, rows and columns.
+    lit
+        Opacity of the cells of some parts, 0 to 1: arrays that broadcast to (rows, columns).
 
     Attributes
     ----------
@@ -121,6 +124,7 @@ class Picture:
         around: Mapping[str, Around] | None = None,
         words: bool = True,
         marks: tuple[Mark, ...] = (),
+        lit: Mapping[str, npt.ArrayLike] | None = None,
     ) -> None:
         mosaic = Mosaic.parse(text)
         for name in mosaic.names:
@@ -141,6 +145,8 @@ class Picture:
             place = Place(arrangement.boxes[name], arrangement.titles[name])
             pieces = part.pieces(place, dressing[name])
             self.parts[name] = PlacedPart(name, place.box, pieces)
+        for name, shown in (lit or {}).items():
+            self.parts[name].cells.light(shown)
         self.marks = {
             f"{mark.part} {number}": Highlight(
                 mark.box(self.parts[mark.part].cells), colour=mark.colour

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import ChainMap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import numpy.typing as npt
 from manim import Animation, Mobject, linear
 
 from filmkit.core.animations import (
@@ -18,7 +18,7 @@ from filmkit.core.animations import (
 )
 from filmkit.core.stage import Stage
 from filmkit.pictures.become import Become, alike, same
-from filmkit.pictures.parts import Around, Cells, Free, Matrix, Part
+from filmkit.pictures.parts import Around, Cells, Free, Part
 from filmkit.pictures.picture import Mark, Picture, PlacedPart
 from filmkit.pictures.tensors import HeadParts
 
@@ -27,7 +27,11 @@ __all__ = ["PictureStage"]
 TURNS = {"Kt": "K", "K": "Kt"}
 """Parts that are the transpose of another one."""
 
-FOLLOWS = {"scores": ("dots",), "pattern": ("scores", "dots")}
+FOLLOWS = {
+    "scaled": ("dots",),
+    "scores": ("scaled", "dots"),
+    "pattern": ("scores", "scaled"),
+}
 """Parts that come from another one in place, by a known step."""
 
 
@@ -71,6 +75,7 @@ class PictureStage(Stage):
         reveal: str = "",
         focus: str | None = None,
         marks: tuple[Mark, ...] = (),
+        lit: Mapping[str, npt.ArrayLike] | None = None,
         titles: str | bool = True,
         words: bool = True,
         bars: str = "",
@@ -94,6 +99,8 @@ class PictureStage(Stage):
             Names of the parts at full strength; the others are background. All by default.
         marks
             Frames around cells, rows and columns.
+        lit
+            Opacity of the cells of some parts, 0 to 1: arrays that broadcast to their shape.
         titles
             Whether parts have titles, or the names of those that do.
         words
@@ -106,7 +113,7 @@ class PictureStage(Stage):
         frame = self.frame
         text = (tall if frame.tall else square if frame.upright else None) or mosaic
         named = None if isinstance(titles, bool) else titles.split()
-        parts = ChainMap(self._own, HeadParts(self.head))  # type: ignore[arg-type]
+        parts = _Known(self._own, HeadParts(self.head))
         around = {
             name: Around(
                 title=titles if isinstance(titles, bool) else name in (named or ()),
@@ -114,7 +121,7 @@ class PictureStage(Stage):
             )
             for name in {*text.split()} - {"."}
         }
-        picture = Picture(text, parts, frame, around=around, words=words, marks=marks)
+        picture = Picture(text, parts, frame, around=around, words=words, marks=marks, lit=lit)
         if focus is not None:
             for name, part in picture.parts.items():
                 if name not in focus.split():
@@ -183,3 +190,20 @@ class PictureStage(Stage):
         assert isinstance(piece, Cells)
         assert isinstance(origin, Cells)
         return TransposeFromCopy(origin.whole, piece.whole)
+
+
+class _Known(Mapping[str, Part]):
+    """All parts that mosaics can name: the scene's own first, then those that every scene has."""
+
+    def __init__(self, own: Mapping[str, Part], tensors: HeadParts) -> None:
+        self._own, self._tensors = own, tensors
+
+    def __getitem__(self, name: str) -> Part:
+        return self._own[name] if name in self._own else self._tensors[name]
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self._own
+        yield from self._tensors
+
+    def __len__(self) -> int:
+        return len(self._own) + len(self._tensors)

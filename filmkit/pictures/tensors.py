@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+import numpy as np
 
 from filmkit.core.language import _
+from filmkit.core.norm import Norm, TensorSource
 from filmkit.core.theme import current_theme
 from filmkit.core.view import HeadView
 from filmkit.mobjects.head_tensors import head_tensor
@@ -16,10 +20,23 @@ __all__ = ["TENSOR_NAMES", "HeadParts"]
 
 CHANNEL, MODEL = "channel", "model"
 
-OF_HEAD = {"Q": "q", "K": "k", "Kt": "k_t", "V": "v", "scores": "scores", "pattern": "pattern", "z": "z"}
+OF_HEAD = {
+    "Q": "q",
+    "K": "k",
+    "Kt": "k_t",
+    "V": "v",
+    "scores": "scores",
+    "pattern": "pattern",
+    "z": "z",
+}
 """Names in mosaics, and those of :func:`filmkit.mobjects.head_tensors.head_tensor`."""
 
-TENSOR_NAMES = ("X", *OF_HEAD)
+WEIGHTS = {"W_Q": "query", "W_K": "key", "W_V": "value"}
+"""Weights of a head, and the roles of what they make."""
+
+TENSOR_NAMES = ("X", *OF_HEAD, "dots", "scaled", *WEIGHTS)
+"""All names of tensors: queries to z as the field has them; dots are queries times keys, scaled
+their scores without a mask."""
 
 
 class HeadParts(Mapping[str, Matrix]):
@@ -47,28 +64,18 @@ class HeadParts(Mapping[str, Matrix]):
     def __len__(self) -> int:
         return len(TENSOR_NAMES)
 
-    def __contains__(self, name: object) -> bool:
-        try:
-            self[str(name)]
-        except KeyError:
-            return False
-        return True
-
 
 def _matrix(view: HeadView, name: str) -> Matrix:
     """Return one matrix of a head."""
     layer, theme = view.layer, current_theme()
     if name == "X":
-        return Matrix(
-            layer.rows("x"),
-            layer.norm("x"),
-            layer.source("x", (0, layer.trace.meta.d_model)),
-            TOKEN,
-            MODEL,
-            name=_("input"),
-            symbol="X",
-            words=layer.words,
-        )
+        source = layer.source("x", (0, layer.trace.meta.d_model))
+        x = Matrix(layer.rows("x"), layer.norm("x"), source, TOKEN, MODEL)
+        return replace(x, name=_("input"), symbol="X", words=layer.words)
+    if name in WEIGHTS:
+        return _weight(view, name)
+    if name in ("dots", "scaled"):
+        return _unmasked(view, name)
     tensor = head_tensor(view, OF_HEAD[name])
     return Matrix(
         tensor.values,
@@ -78,7 +85,43 @@ def _matrix(view: HeadView, name: str) -> Matrix:
         TOKEN if tensor.token_columns else CHANNEL,
         name=tensor.name,
         symbol=tensor.symbol,
-        colour=tensor.colour,
+        colour=tensor.colour or theme.ink,
         masked=tensor.masked,
+        words=layer.words,
+    )
+
+
+def _weight(view: HeadView, name: str) -> Matrix:
+    """Return the weights that make queries, keys or values of one head, (d_model, width)."""
+    layer, role = view.layer, WEIGHTS[name]
+    number = view.head if name == "W_Q" else view.kv_head
+    whole = layer.trace.weights(name, layer.layer)
+    d_model, _heads, width = whole.shape
+    source = TensorSource(
+        layer.trace.tensor_name(name, layer.layer), index=((0, d_model), number, (0, width))
+    )
+    norm = Norm.stretched(whole, role=role)
+    values = whole[:, number].astype(np.float64)
+    return Matrix(
+        values, norm, source, MODEL, CHANNEL,
+        symbol=f"W_{name[-1]}", colour=current_theme().role(role),
+    )  # fmt: skip
+
+
+def _unmasked(view: HeadView, name: str) -> Matrix:
+    """Return the dot products of queries and keys, or their scaled scores, without a mask."""
+    layer, theme = view.layer, current_theme()
+    scale = layer.trace.meta.score_scale
+    norm, values, quantity = layer.scores_norm, view.scores, "scores"
+    if name == "dots":
+        norm, values, quantity = norm.scaled(1 / scale), view.dot_products, "dot_products"
+    return Matrix(
+        values,
+        norm,
+        layer.computed(quantity, head=view.head),
+        TOKEN,
+        TOKEN,
+        name=_("scores"),
+        colour=theme.scores,
         words=layer.words,
     )
