@@ -547,6 +547,8 @@ class Reveal(InPlaceAnimation):
         stay as they are. :func:`in_rows` and :func:`in_diagonals` make such arrays.
     spread
         The share of the time that one cell takes to fade in.
+    to : (rows, columns)
+        Opacity of each cell at the end, 0 to 1: one number, or an array that broadcasts.
 
     Examples
     --------
@@ -559,10 +561,17 @@ class Reveal(InPlaceAnimation):
     tempo = "large"
 
     def __init__(
-        self, heatmap: Heatmap, when: npt.ArrayLike, *, spread: float = 0.15, **kwargs: Any
+        self,
+        heatmap: Heatmap,
+        when: npt.ArrayLike,
+        *,
+        spread: float = 0.15,
+        to: npt.ArrayLike = 1.0,
+        **kwargs: Any,
     ) -> None:
         super().__init__(heatmap, **kwargs)
         self.heatmap = heatmap
+        self.to = np.asarray(to, dtype=float)
         self.when = np.broadcast_to(np.asarray(when, dtype=float), heatmap.shape)
         self.spread = spread
 
@@ -572,7 +581,7 @@ class Reveal(InPlaceAnimation):
 
     def step(self, alpha: float) -> None:
         grown = np.clip((alpha * (1 + self.spread) - self.when) / self.spread, 0.0, 1.0)
-        changed = np.where(np.isnan(grown), self.start, np.maximum(self.start, grown))
+        changed = np.where(np.isnan(grown), self.start, np.maximum(self.start, grown * self.to))
         self.heatmap.set_shown(changed)
 
 

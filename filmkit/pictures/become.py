@@ -14,11 +14,15 @@ __all__ = ["Become", "alike"]
 
 
 def alike(mobject: Mobject, other: Mobject) -> bool:
-    """Return whether two mobjects have the same parts, of the same kinds and sizes."""
+    """Return whether two mobjects have parts of equal sizes, so that one can become the other."""
     family, others = mobject.get_family(), other.get_family()
     return len(family) == len(others) and all(
-        type(a) is type(b)
-        and (a.shape == b.shape if isinstance(a, Heatmap) else a.points.shape == b.points.shape)
+        isinstance(a, Heatmap) is isinstance(b, Heatmap)
+        and (
+            a.shape == b.shape
+            if isinstance(a, Heatmap) and isinstance(b, Heatmap)
+            else a.points.shape == b.points.shape
+        )
         for a, b in zip(family, others, strict=True)
     )
 
@@ -71,5 +75,5 @@ class Become(InPlaceAnimation):
         for part, start, end in self.changes:
             part.points = (1 - alpha) * start.points + alpha * end.points
             part.presence = (1 - alpha) * presence(start) + alpha * presence(end)
-            if isinstance(part, Heatmap) or isinstance(part, VMobject):
+            if isinstance(part, Heatmap | VMobject):
                 part.interpolate_color(start, end, alpha)

@@ -17,7 +17,7 @@ This is pure geometry, in scene units; :mod:`filmkit.pictures.parts` makes the m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from itertools import pairwise
@@ -84,7 +84,7 @@ class Mosaic:
         for index, row in enumerate(grid):
             if len(row) != len(grid[0]):
                 raise SceneCodeError(
-                    f"{_shown(grid, lambda r, c: r == index)}: this row has {len(row)} fields and "
+                    f"{_shown(grid, {(index, c) for c in range(len(row))})}: this row has {len(row)} fields and "
                     f"the first one {len(grid[0])}; write . for an empty field"
                 )
         return cls(grid, _spans(grid))
@@ -119,15 +119,19 @@ class Mosaic:
         near = get_close_matches(name, known, n=3, cutoff=0.4)
         advice = f"do you mean {' or '.join(near)}?" if near else "add it with self.part(...)"
         return SceneCodeError(
-            f"{_shown(self.grid, lambda r, c: self.grid[r][c] == name)}: there is no part "
-            f"{name!r}; {advice}"
+            f"{_shown(self.grid, _fields(self.grid, name))}: there is no part {name!r}; {advice}"
         )
 
 
-def _shown(grid: Sequence[Sequence[str]], marked: Callable[[int, int], bool]) -> str:
+def _fields(grid: Sequence[Sequence[str]], name: str) -> set[tuple[int, int]]:
+    """Return row and column of each field with a name."""
+    return {(r, c) for r, row in enumerate(grid) for c, one in enumerate(row) if one == name}
+
+
+def _shown(grid: Sequence[Sequence[str]], marked: Container[tuple[int, int]]) -> str:
     """Return a mosaic on one line, with some of its fields marked."""
     rows = [
-        " ".join(f">{name}<" if marked(r, c) else name for c, name in enumerate(row))
+        " ".join(f">{name}<" if (r, c) in marked else name for c, name in enumerate(row))
         for r, row in enumerate(grid)
     ]
     return f"mosaic {' / '.join(rows)}"
@@ -147,8 +151,7 @@ def _spans(grid: Sequence[Sequence[str]]) -> dict[str, Span]:
         size = (span.rows[1] - span.rows[0]) * (span.columns[1] - span.columns[0])
         if size != len(places):
             raise SceneCodeError(
-                f"{_shown(grid, lambda r, c, name=name: grid[r][c] == name)}: the fields of "
-                f"{name!r} are no rectangle"
+                f"{_shown(grid, set(places))}: the fields of {name!r} are no rectangle"
             )
         spans[name] = span
     return spans
@@ -352,7 +355,7 @@ class _Layout:
                 largest = tracks.largest(pitch)
                 grid = self.mosaic.grid
                 return (
-                    f"{_shown(grid, lambda r, c: grid[r][c] == largest)}: words, titles and the "
+                    f"{_shown(grid, _fields(grid, largest))}: words, titles and the "
                     f"smallest cells are {needed:.1f} units {what}, and there are {most:.1f}; "
                     f"{largest!r} needs most: take fewer parts, or shorter words"
                 )

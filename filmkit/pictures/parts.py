@@ -240,12 +240,14 @@ class Cells(Group):
         Its heatmaps, row by row.
     box
         Box around all of them.
+    shape
+        Rows and columns of the whole matrix.
     """
 
     def __init__(self, matrix: Matrix, box: Box) -> None:
         super().__init__()
         self.box = box
-        self._shape = matrix.values.shape
+        self.shape = matrix.values.shape
         spans = [_drawn(count) for count in matrix.values.shape]
         heights, widths = ([stop - start for start, stop in each] for each in spans)
         downs = box.split_rows(heights, ELLIPSIS if len(heights) > 1 else 0.0)
@@ -290,7 +292,7 @@ class Cells(Group):
 
     def light(self, shown: npt.ArrayLike) -> None:
         """Set the opacity of each cell of the whole matrix; what is given broadcasts to it."""
-        opacity = np.broadcast_to(np.asarray(shown, dtype=float), self._shape)
+        opacity = np.broadcast_to(np.asarray(shown, dtype=float), self.shape)
         for block, cut in zip(self.blocks, self._cuts, strict=True):
             block.set_shown(opacity[cut])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
+import numpy as np
 import numpy.typing as npt
 from manim import Group, Mobject
 
@@ -61,11 +62,14 @@ class PlacedPart:
     pieces
         Its mobjects by what each is: "cells", "title", "row words", "column words", "bar", or
         "whole" of a part without cells.
+    colour
+        Of its title, if it has one of its own.
     """
 
     name: str
     box: Box
     pieces: Mapping[str, Mobject]
+    colour: str | None = None
 
     @property
     def cells(self) -> Cells:
@@ -144,7 +148,7 @@ class Picture:
         for name, part in chosen.items():
             place = Place(arrangement.boxes[name], arrangement.titles[name])
             pieces = part.pieces(place, dressing[name])
-            self.parts[name] = PlacedPart(name, place.box, pieces)
+            self.parts[name] = PlacedPart(name, place.box, pieces, getattr(part, "colour", None))
         for name, shown in (lit or {}).items():
             self.parts[name].cells.light(shown)
         self.marks = {
@@ -153,6 +157,22 @@ class Picture:
             )
             for number, mark in enumerate(marks)
         }
+
+    def row_of(self, name: str) -> list[Box]:
+        """Return for each row of a part the box of it and of what stands left of it in its row.
+
+        Parts that have other rows are left out.
+        """
+        span, cells = self.mosaic.spans[name], self.parts[name].cells
+        left = min(
+            part.box.left
+            for other, part in self.parts.items()
+            if self.mosaic.spans[other].rows == span.rows
+            and self.mosaic.spans[other].columns <= span.columns
+            and np.isclose(part.box.height, cells.box.height)
+        )
+        rows = (cells.row(index) for index in range(cells.shape[0]))
+        return [Box.of(left, row.right, row.bottom, row.top) for row in rows]
 
     @property
     def pieces(self) -> dict[Key, Mobject]:

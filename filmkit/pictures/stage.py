@@ -9,6 +9,7 @@ import numpy.typing as npt
 from manim import Animation, Mobject, linear
 
 from filmkit.core.animations import (
+    AnimateWith,
     Appear,
     Reveal,
     TransposeFromCopy,
@@ -17,6 +18,7 @@ from filmkit.core.animations import (
     set_presence,
 )
 from filmkit.core.stage import Stage
+from filmkit.mobjects.marks import Highlight
 from filmkit.pictures.become import Become, alike, same
 from filmkit.pictures.parts import Around, Cells, Free, Part
 from filmkit.pictures.picture import Mark, Picture, PlacedPart
@@ -73,6 +75,7 @@ class PictureStage(Stage):
         tall: str | None = None,
         square: str | None = None,
         reveal: str = "",
+        later: str = "",
         focus: str | None = None,
         marks: tuple[Mark, ...] = (),
         lit: Mapping[str, npt.ArrayLike] | None = None,
@@ -95,6 +98,8 @@ class PictureStage(Stage):
             Other mosaics for frames that are higher than wide, and for square ones.
         reveal
             Names of new parts whose cells are filled row by row.
+        later
+            Names of new parts that are not shown yet, because the beat brings them in itself.
         focus
             Names of the parts at full strength; the others are background. All by default.
         marks
@@ -126,9 +131,11 @@ class PictureStage(Stage):
             for name, part in picture.parts.items():
                 if name not in focus.split():
                     set_presence(part.whole, self.theme.dim)
-        self._change_to(picture, reveal.split(), run_time)
+        self._change_to(picture, reveal.split(), later.split(), run_time)
 
-    def _change_to(self, picture: Picture, revealed: list[str], run_time: float | None) -> None:
+    def _change_to(
+        self, picture: Picture, revealed: list[str], later: list[str], run_time: float | None
+    ) -> None:
         """Play the way from the picture on screen to another one."""
         tempo = self.theme.tempo
         before = self._picture.pieces if self._picture else {}
@@ -139,6 +146,7 @@ class PictureStage(Stage):
             return
         moves: list[Animation] = []
         arrivals: list[Animation] = []
+        reveals: list[str] = []
         gone = dict(before)
         for key, piece in after.items():
             origin = self._origin(key, before)
@@ -153,12 +161,8 @@ class PictureStage(Stage):
                 if gone_key not in after and gone_key in gone:
                     self.remove(gone.pop(gone_key))
             elif key[1] == "cells" and key[0] in revealed:
-                assert isinstance(piece, Cells)
-                for block in piece.blocks:
-                    block.set_shown(0)
-                self.add(piece)
-                arrivals += [Reveal(b, in_rows(b.shape), rate_func=linear) for b in piece.blocks]
-            else:
+                reveals.append(key[0])
+            elif key[0] not in later:
                 arrivals.append(Appear(piece))
         known = {member for piece in before.values() for member in piece.get_family()}
         strangers = [m for m in self.mobjects if not known & set(m.get_family())]
@@ -168,6 +172,30 @@ class PictureStage(Stage):
             self.play(*leaving, *moves, run_time=run_time or tempo.large)
         if arrivals:
             self.play(*arrivals)
+        for name in reveals:
+            self._reveal(picture, name)
+
+    def _reveal(self, picture: Picture, name: str) -> None:
+        """Fill the cells of a part row by row, with a frame around the row that each comes from."""
+        part, tempo = picture.parts[name], self.theme.tempo
+        cells, rows = part.cells, picture.row_of(name)
+        shown = [block.shown.copy() for block in cells.blocks]
+        for block in cells.blocks:
+            block.set_shown(0)
+        self.add(cells)
+        fills = [
+            Reveal(b, in_rows(b.shape), to=s, rate_func=linear)
+            for b, s in zip(cells.blocks, shown, strict=True)
+        ]
+        beam = Highlight(rows[0], colour=part.colour)
+        count = len(rows)
+
+        def step(alpha: float) -> None:
+            beam.move_to(rows[min(int(alpha * count), count - 1)].center)
+
+        self.play(Appear(beam))
+        self.play(*fills, AnimateWith(beam, step, rate_func=linear), run_time=1.5 * tempo.large)
+        self.play(Vanish(beam))
 
     @staticmethod
     def _origin(key: tuple[str, str], before: Mapping[tuple[str, str], Mobject]):

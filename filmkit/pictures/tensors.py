@@ -1,4 +1,4 @@
-"""The parts of pictures that every scene has: matrices of a layer and a head by the field's names."""
+"""The parts that every scene has: matrices of a layer and a head, by the field's names."""
 
 from __future__ import annotations
 
