@@ -35,7 +35,8 @@ LONGEST = 256  # axes with more cells are cut
 KEPT = (40, 8)  # first and last cells that are drawn of one that is cut
 ELLIPSIS = 0.34  # room of the ellipsis, in scene units
 WORD = 1.75  # largest width of a word, in scene units
-BAR = 0.62  # room for a colour bar below a part
+BAR = 0.75  # room for a colour bar below a part
+BAR_ZOOM = 1.39  # of its numbers, which are to be read
 TITLE_GAP = 0.12
 
 
@@ -195,7 +196,7 @@ class Matrix:
             pieces["title"] = self._placed(title, place.title, beside, above)
         if around.bar:
             pieces["bar"] = ColourBar(
-                self.norm, self.name, Box(box.x, box.bottom - 0.2, box.width, 0.12)
+                self.norm, "", Box(box.x, box.bottom - 0.2, box.width, 0.12), zoom=BAR_ZOOM
             )
         return pieces
 

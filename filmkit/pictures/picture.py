@@ -105,7 +105,7 @@ class Picture:
     around
         What stands around parts; which of them have words follows from the mosaic.
     words
-        Whether parts have the words of their tokens.
+        Whether parts have the words of their tokens; "rows" for those of rows alone.
     marks
         Frames around cells, rows and columns.
     lit
@@ -126,7 +126,7 @@ class Picture:
         frame: Frame,
         *,
         around: Mapping[str, Around] | None = None,
-        words: bool = True,
+        words: bool | str = True,
         marks: tuple[Mark, ...] = (),
         lit: Mapping[str, npt.ArrayLike] | None = None,
     ) -> None:
@@ -195,7 +195,7 @@ def _arranged(
     parts: Mapping[str, Part],
     room: Box,
     around: Mapping[str, Around],
-    words: bool,
+    words: bool | str,
 ) -> tuple[Mosaic, Mapping[str, Around], Arrangement]:
     """Return a mosaic, what stands around its parts, and where they are."""
     dressing = dict(_dressed(mosaic, parts, around, words))
@@ -216,7 +216,7 @@ def _arranged(
 
 
 def _dressed(
-    mosaic: Mosaic, parts: Mapping[str, Part], around: Mapping[str, Around], words: bool
+    mosaic: Mosaic, parts: Mapping[str, Part], around: Mapping[str, Around], words: bool | str
 ) -> Iterator[tuple[str, Around]]:
     """Yield what stands around each part.
 
@@ -246,4 +246,4 @@ def _dressed(
             # In an empty corner they would meet the words of columns below.
             ends = mosaic.spans[name].columns[1] == len(mosaic.grid[0])
             where = "right" if ends and mosaic.is_empty_before(name, across=True) else "left"
-        yield name, replace(own, row_words=where, column_words=words and name in above)
+        yield name, replace(own, row_words=where, column_words=words is True and name in above)

@@ -80,7 +80,7 @@ class PictureStage(Stage):
         marks: tuple[Mark, ...] = (),
         lit: Mapping[str, npt.ArrayLike] | None = None,
         titles: str | bool = True,
-        words: bool = True,
+        words: bool | str = True,
         bars: str = "",
         run_time: float | None = None,
     ) -> None:
@@ -109,7 +109,7 @@ class PictureStage(Stage):
         titles
             Whether parts have titles, or the names of those that do.
         words
-            Whether the words of tokens stand at their rows and columns.
+            Whether the words of tokens stand at rows and columns; "rows" for rows alone.
         bars
             Names of the parts with a colour bar.
         run_time

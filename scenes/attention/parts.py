@@ -1,0 +1,260 @@
+"""Parts of pictures that only this scene has: a sentence, sums by hand, clocks, bars of shares."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+import numpy.typing as npt
+from manim import Circle, Line, Mobject, Rectangle, VGroup
+
+from filmkit.core.facts import fact
+from filmkit.core.geometry import FRAME_HEIGHT
+from filmkit.core.language import _
+from filmkit.core.numbers import format_decimal, format_share
+from filmkit.core.printable import printable
+from filmkit.core.text import Label
+from filmkit.core.theme import current_theme
+from filmkit.core.view import HeadView
+from filmkit.mobjects.sentence import Sentence
+from filmkit.pictures.mosaic import TOKEN, Axis, Size
+from filmkit.pictures.parts import TEXT, Around, Place
+
+__all__ = ["Clocks", "SentencePart", "ShareBars", "WorkedSum", "figure"]
+
+Array = npt.NDArray[np.float64]
+
+DISPLAY = 0.09  # size of the figure that matters
+CHANNELS = 4  # of a sum that is done by hand
+CLOCKS = 8  # pairs of channels whose rotation is shown
+
+
+@dataclass(frozen=True)
+class SentencePart:
+    """The tokens as one sentence, whose words later stand at rows.
+
+    Attributes
+    ----------
+    words
+        Texts of the tokens.
+    width, height
+        Room, in scene units.
+    """
+
+    words: Sequence[str]
+    width: float
+    height: float
+
+    def size(self, around: Around) -> Size:
+        """Return its room."""
+        return Size(width=self.width, height=self.height)
+
+    def pieces(self, place: Place, around: Around) -> Mapping[str, Mobject]:
+        """Return its words."""
+        return {"row words": Sentence(self.words, place.box, size=0.075).words}
+
+
+class WorkedSum(VGroup):
+    """A dot product by hand: the largest products, all others as one, and the sum.
+
+    As many digits are written as the sum needs to be right as it is printed.
+
+    Parameters
+    ----------
+    view
+        The head.
+    query, key
+        Numbers of the drawn rows.
+
+    Attributes
+    ----------
+    lines
+        The products, and the others, one below the other.
+    total
+        The sum.
+    """
+
+    def __init__(self, view: HeadView, query: int, key: int) -> None:
+        super().__init__()
+        theme = current_theme()
+        factors = view.q_used[query], view.k_used[key]
+        products = factors[0] * factors[1]
+        channels, digits = _channels(products)
+        self.lines = VGroup()
+        columns: list[list[Label]] = [[], [], [], [], []]
+        for channel in channels:
+            a, b = (
+                fact("channel", float(row[channel]), _written(digits + 1), of=of, channel=channel)
+                for of, row in zip(("query", "key"), factors, strict=True)
+            )
+            product = fact(
+                "product of", float(products[channel]), _written(digits), channel=channel
+            )
+            texts = (a, theme.query), ("×", theme.muted), (b, theme.key), ("=", theme.muted)
+            self._add_line(columns, [*texts, (product, theme.ink)])
+        rest = float(np.delete(products, list(channels)).sum())
+        if len(products) > len(channels):
+            more = _("{number} more", number=fact("more", len(products) - len(channels)))
+            other = fact("others", rest, _written(digits), channels=channels)
+            blank = ("", theme.muted)
+            self._add_line(
+                columns, [(more, theme.muted), blank, blank, blank, (other, theme.muted)]
+            )
+        _align(self.lines, columns)
+        text = fact("dot", float(products.sum()), _written(max(1, digits)))
+        self.rule = Line(
+            [self.lines.get_left()[0], 0, 0],
+            [self.lines.get_right()[0], 0, 0],
+            stroke_color=theme.muted,
+            stroke_width=theme.line,
+        ).next_to(self.lines, [0, -1, 0], buff=0.16)
+        self.total = Label(text, size=DISPLAY, colour=theme.matches, weight="semibold")
+        self.total.next_to(self.rule, [0, -1, 0], buff=0.16)
+        self.total.shift([self.rule.get_right()[0] - self.total.get_right()[0], 0, 0])
+        self.add(self.lines, self.rule, self.total)
+
+    def _add_line(self, columns: list[list[Label]], texts: Sequence[tuple[str, str]]) -> None:
+        line = VGroup()
+        for column, (text, colour) in zip(columns, texts, strict=True):
+            label = Label(text, size=1.25 * TEXT, colour=colour)
+            column.append(label)
+            line.add(label)
+        self.lines.add(line)
+
+
+def _written(digits: int):
+    """Return a function that writes a number with as many decimals."""
+    return lambda value: format_decimal(value, digits)
+
+
+def _channels(products: Array) -> tuple[tuple[int, ...], int]:
+    """Return channels with some of the largest products, and with how many decimals to write them.
+
+    The printed products and the printed rest must add up to the printed sum.
+    """
+    largest = [int(channel) for channel in np.argsort(-np.abs(products))[: 2 * CHANNELS]]
+    count = min(CHANNELS, len(largest))
+    for digits in range(1, 4):
+        for channels in combinations(largest, count):
+            parts = [*products[list(channels)], np.delete(products, list(channels)).sum()]
+            if round(sum(round(p, digits) for p in parts) - round(sum(parts), digits), digits) == 0:
+                return channels, digits
+    return tuple(largest[:count]), 3
+
+
+def _align(lines: VGroup, columns: Sequence[Sequence[Label]]) -> None:
+    """Place the labels of each column flush right, line under line."""
+    pitch, gap, right = 1.6 * 1.25 * TEXT * FRAME_HEIGHT, 0.22, 0.0
+    widths = [max(label.width for label in column) for column in columns]
+    first = columns[0]
+    # What is said of the others may be wider than a number, and reaches over empty columns.
+    widths[0] = max(label.width for label in first[:CHANNELS])
+    for column, width in zip(columns, widths, strict=True):
+        right += width + gap
+        for row, label in enumerate(column):
+            label.on_line(right - label.width / 2, -row * pitch)
+    for label in first[CHANNELS:]:
+        label.on_line(widths[0] + gap + label.width / 2 + 0.2, label.get_y())
+    lines.move_to([0, 0, 0])
+
+
+class Clocks(VGroup):
+    """Clocks of pairs of channels: one hand for the query, one for the key, both turned.
+
+    Parameters
+    ----------
+    steps : (pair,)
+        By how much each pair turns from one position to the next, in radians.
+    positions
+        Of the query and of the key.
+    """
+
+    def __init__(self, steps: Array, positions: tuple[int, int]) -> None:
+        super().__init__()
+        theme = current_theme()
+        self.angles, self.positions = steps[:CLOCKS], positions
+        self.hands: list[tuple[Line, Line]] = []
+        columns = 4
+        for number in range(len(self.angles)):
+            x, y = 1.7 * (number % columns), -1.75 * (number // columns)
+            face = Circle(radius=0.72, stroke_color=theme.faint, stroke_width=theme.line)
+            face.move_to([x, y, 0])
+            hands = tuple(
+                Line(
+                    [x, y, 0], [x, y + 0.64, 0], stroke_color=colour, stroke_width=1.6 * theme.bold
+                )
+                for colour in (theme.query, theme.key)
+            )
+            self.hands.append((hands[0], hands[1]))
+            self.add(VGroup(face, *hands))
+        self.turn(0.0)
+        self.move_to([0, 0, 0])
+
+    def turn(self, positions: float) -> None:
+        """Show both tokens as many positions further along."""
+        for angle, clock, hands in zip(self.angles, self, self.hands, strict=True):
+            center, radius = clock[0].get_center(), clock[0].width / 2
+            for hand, position in zip(hands, self.positions, strict=True):
+                turned = angle * (position + positions)
+                tip = center + 0.88 * radius * np.array([np.sin(turned), np.cos(turned), 0.0])
+                hand.put_start_and_end_on(center, tip)
+
+
+@dataclass(frozen=True)
+class ShareBars:
+    """Bars over the columns of a row: how large each share is.
+
+    Attributes
+    ----------
+    shares : (key,)
+        Shares of one row.
+    words
+        Texts of the tokens.
+    height
+        Of a share of 1, in scene units.
+    named
+        How many of the largest have their number.
+    """
+
+    shares: Array
+    words: Sequence[str]
+    height: float
+    named: int = 3
+
+    def size(self, around: Around) -> Size:
+        """Return its room, as wide as the row."""
+        return Size(
+            columns=Axis(TOKEN, len(self.shares)),
+            height=self.height * float(self.shares.max()) + 0.5,
+        )
+
+    def pieces(self, place: Place, around: Around) -> Mapping[str, Mobject]:
+        """Return the bars, and the numbers above the largest."""
+        theme, box = current_theme(), place.box
+        columns = box.split_columns(len(self.shares))
+        bars, tags = VGroup(), VGroup()
+        for column, share in zip(columns, self.shares, strict=True):
+            height = max(1e-3, self.height * float(share))
+            bar = Rectangle(
+                width=0.62 * column.width,
+                height=height,
+                stroke_width=0,
+                fill_color=theme.ink,
+                fill_opacity=1.0,
+            )
+            bars.add(bar.move_to([column.x, box.bottom + height / 2, 0]))
+        for index in np.argsort(-self.shares)[: self.named]:
+            text = fact(
+                "weight", float(self.shares[index]), format_share,
+                beside=printable(self.words[index]), position=int(index),
+            )  # fmt: skip
+            tag = Label(text, size=1.15 * TEXT)
+            tags.add(tag.move_to([columns[index].x, bars[index].get_top()[1] + 0.25, 0]))
+        return {"bars": bars, "tags": tags}
+
+
+def figure(text: str, *, colour: str | None = None) -> Label:
+    """Return the figure that matters in a picture."""
+    return Label(text, size=DISPLAY, colour=colour, weight="semibold")
