@@ -113,6 +113,7 @@ class Heatmap(AbstractImageMobject):
         self.masked_colour = np.asarray(color_to_rgb(current_theme().masked)) * 255
         self.edged = edged
         self.edge_colour = np.asarray(color_to_rgb(current_theme().faint)) * 255
+        self.blended: tuple[Array, float] | None = None
         self._texture: Texture | None = None
         self.place(Box(0.0, 0.0, *self._size(width, height)))
 
@@ -161,10 +162,19 @@ class Heatmap(AbstractImageMobject):
         self._texture = None
         return self
 
+    def set_blended(self, colours: Array | None, share: float = 0.0) -> Heatmap:
+        """Mix the cells with other colours, (rows, columns, 3) from 0 to 255, while they change.
+
+        ``share`` is that of the other colours, 0 to 1; None ends it.
+        """
+        self.blended = None if colours is None else (colours, share)
+        self._texture = None
+        return self
+
     def texture(self) -> Texture:
         """Return the cells' colours, ready to draw."""
         if self._texture is None:
-            colours = self._colours()
+            colours = self.colours()
             alpha = np.clip(self.shown, 0.0, 1.0)[..., None]
             rgba = np.concatenate([colours * alpha, alpha * 255], axis=-1)
             self._texture = Texture(np.rint(rgba).astype(np.uint8))
@@ -175,11 +185,14 @@ class Heatmap(AbstractImageMobject):
         *rgb, shown = self.texture().cells[row, column] / 255
         return np.array(rgb), float(shown)
 
-    def _colours(self) -> Array:
+    def colours(self) -> Array:
         """Return the RGB of each cell, (rows, columns, 3), 0 to 255."""
         colours = self.norm.colours(self.values).astype(np.float64)
         if self.masked.any():
             colours += (self.masked_colour - colours) * self.masked[..., None]
+        if self.blended is not None:
+            others, share = self.blended
+            colours += (others - colours) * share
         return colours
 
     def set_opacity(self, opacity: float, family: bool = True) -> Heatmap:
@@ -346,7 +359,7 @@ class Heatmap(AbstractImageMobject):
     def get_pixel_array(self) -> Pixels:
         """Return a pixel for each cell, (rows, columns, 4) uint8, for manim's own camera."""
         alpha = np.clip(self.shown, 0.0, 1.0)[..., None] * self.opacity * 255
-        return np.rint(np.concatenate([self._colours(), alpha], axis=-1)).astype(np.uint8)
+        return np.rint(np.concatenate([self.colours(), alpha], axis=-1)).astype(np.uint8)
 
     def align_points(self, mobject: Mobject) -> Heatmap:
         return self

@@ -75,5 +75,9 @@ class Become(InPlaceAnimation):
         for part, start, end in self.changes:
             part.points = (1 - alpha) * start.points + alpha * end.points
             part.presence = (1 - alpha) * presence(start) + alpha * presence(end)
-            if isinstance(part, Heatmap | VMobject):
+            if isinstance(part, Heatmap) and start.norm.cmap != end.norm.cmap:
+                # Between two colour maps there is no third: the colours themselves mix.
+                part.set_shown((1 - alpha) * start.shown + alpha * end.shown)
+                part.set_blended(start.colours() if alpha < 1 else None, 1 - alpha)
+            elif isinstance(part, Heatmap | VMobject):
                 part.interpolate_color(start, end, alpha)

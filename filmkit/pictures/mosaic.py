@@ -84,8 +84,8 @@ class Mosaic:
         for index, row in enumerate(grid):
             if len(row) != len(grid[0]):
                 raise SceneCodeError(
-                    f"{_shown(grid, {(index, c) for c in range(len(row))})}: this row has {len(row)} fields and "
-                    f"the first one {len(grid[0])}; write . for an empty field"
+                    f"{_shown(grid, {(index, c) for c in range(len(row))})}: this row has "
+                    f"{len(row)} fields and the first one {len(grid[0])}; write . for an empty one"
                 )
         return cls(grid, _spans(grid))
 

@@ -6,35 +6,25 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy.typing as npt
-from manim import Animation, Mobject, linear
+from manim import Mobject, linear
 
 from filmkit.core.animations import (
     AnimateWith,
     Appear,
     Reveal,
-    TransposeFromCopy,
     Vanish,
     in_rows,
     set_presence,
 )
+from filmkit.core.heatmap import Heatmap
 from filmkit.core.stage import Stage
 from filmkit.mobjects.marks import Highlight
-from filmkit.pictures.become import Become, alike, same
-from filmkit.pictures.parts import Around, Cells, Free, Part
+from filmkit.pictures.parts import Around, Free, Part
 from filmkit.pictures.picture import Mark, Picture, PlacedPart
 from filmkit.pictures.tensors import HeadParts
+from filmkit.pictures.transition import Transition
 
 __all__ = ["PictureStage"]
-
-TURNS = {"Kt": "K", "K": "Kt"}
-"""Parts that are the transpose of another one."""
-
-FOLLOWS = {
-    "scaled": ("dots",),
-    "scores": ("scaled", "dots"),
-    "pattern": ("scores", "scaled"),
-}
-"""Parts that come from another one in place, by a known step."""
 
 
 class PictureStage(Stage):
@@ -82,6 +72,8 @@ class PictureStage(Stage):
         titles: str | bool = True,
         words: bool | str = True,
         bars: str = "",
+        origins: Mapping[str, Heatmap] | None = None,
+        into: Mapping[str, tuple[str, int]] | None = None,
         run_time: float | None = None,
     ) -> None:
         """Show a picture, and play the way from the picture before it.
@@ -112,6 +104,11 @@ class PictureStage(Stage):
             Whether the words of tokens stand at rows and columns; "rows" for rows alone.
         bars
             Names of the parts with a colour bar.
+        origins
+            Heatmaps that become the cells of new parts, by the names of these: a row of another
+            part, for instance.
+        into
+            Where the cells of parts go that leave: the name of a part, and which of its rows.
         run_time
             Seconds of the way; the theme's by default.
         """
@@ -131,49 +128,36 @@ class PictureStage(Stage):
             for name, part in picture.parts.items():
                 if name not in focus.split():
                     set_presence(part.whole, self.theme.dim)
-        self._change_to(picture, reveal.split(), later.split(), run_time)
+        known = self._picture.pieces.values() if self._picture else ()
+        drawn = {member for piece in known for member in piece.get_family()}
+        self._play(
+            Transition(
+                self._picture,
+                picture,
+                tuple(m for m in self.mobjects if not drawn & set(m.get_family())),
+                tuple(reveal.split()),
+                tuple(later.split()),
+                origins or {},
+                into or {},
+            ),
+            run_time or self.theme.tempo.large,
+        )
 
-    def _change_to(
-        self, picture: Picture, revealed: list[str], later: list[str], run_time: float | None
-    ) -> None:
+    def _play(self, way: Transition, run_time: float) -> None:
         """Play the way from the picture on screen to another one."""
-        tempo = self.theme.tempo
-        before = self._picture.pieces if self._picture else {}
-        after = picture.pieces
-        if before.keys() == after.keys() and all(
-            alike(after[key], before[key]) and same(after[key], before[key]) for key in after
-        ):
+        if way.is_none:
             return
-        moves: list[Animation] = []
-        arrivals: list[Animation] = []
-        reveals: list[str] = []
-        gone = dict(before)
-        for key, piece in after.items():
-            origin = self._origin(key, before)
-            if origin is not None and alike(piece, before[origin]):
-                old = gone.pop(origin, None)
-                moves.append(Become(piece, before[origin]))
-                if old is not None:
-                    self.remove(old)
-            elif (turned := self._turned(key, piece, before)) is not None:
-                moves.append(turned)
-                gone_key = (TURNS[key[0]], "cells")
-                if gone_key not in after and gone_key in gone:
-                    self.remove(gone.pop(gone_key))
-            elif key[1] == "cells" and key[0] in revealed:
-                reveals.append(key[0])
-            elif key[0] not in later:
-                arrivals.append(Appear(piece))
-        known = {member for piece in before.values() for member in piece.get_family()}
-        strangers = [m for m in self.mobjects if not known & set(m.get_family())]
-        leaving = [Vanish(piece) for piece in (*gone.values(), *strangers)]
-        self._picture = picture
-        if leaving or moves:
-            self.play(*leaving, *moves, run_time=run_time or tempo.large)
-        if arrivals:
-            self.play(*arrivals)
-        for name in reveals:
-            self._reveal(picture, name)
+        self._picture = way.after
+        self.remove(*way.replaced)
+        if way.moves:
+            self.play(*way.leaving, *way.moves, run_time=run_time)
+            self.remove(*way.finished)
+            if way.arrivals:
+                self.play(*way.arrivals)
+        elif way.leaving or way.arrivals:
+            self.play(*way.crossfade, run_time=self.theme.tempo.normal)
+        for name in way.reveal:
+            self._reveal(way.after, name)
 
     def _reveal(self, picture: Picture, name: str) -> None:
         """Fill the cells of a part row by row, with a frame around the row that each comes from."""
@@ -196,28 +180,6 @@ class PictureStage(Stage):
         self.play(Appear(beam))
         self.play(*fills, AnimateWith(beam, step, rate_func=linear), run_time=1.5 * tempo.large)
         self.play(Vanish(beam))
-
-    @staticmethod
-    def _origin(key: tuple[str, str], before: Mapping[tuple[str, str], Mobject]):
-        """Return the key of what a piece was in the picture before, or None if it is new."""
-        if key in before:
-            return key
-        for name in FOLLOWS.get(key[0], ()) if key[1] == "cells" else ():
-            if (name, "cells") in before:
-                return name, "cells"
-        return None
-
-    @staticmethod
-    def _turned(
-        key: tuple[str, str], piece: Mobject, before: Mapping[tuple[str, str], Mobject]
-    ) -> Animation | None:
-        """Return the animation of a piece that is the transpose of one before."""
-        origin = before.get((TURNS.get(key[0], ""), "cells"))
-        if key[1] != "cells" or origin is None:
-            return None
-        assert isinstance(piece, Cells)
-        assert isinstance(origin, Cells)
-        return TransposeFromCopy(origin.whole, piece.whole)
 
 
 class _Known(Mapping[str, Part]):

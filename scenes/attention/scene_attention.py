@@ -287,7 +287,12 @@ class Attention(PictureStage):
     def softmax_of_a_row(self) -> None:
         """Softmax turns a row into shares that add up to one:
         “{query}” gives {share} to “{key}”."""
-        self.show("shares\nrow\nrest" if self.layer.hides_first else "shares\nrow")
+        mosaic = "shares\nrow\nrest" if self.layer.hides_first else "shares\nrow"
+        self.show("scores")
+        row = self.parts["scores"].cells.whole.part(
+            (self.query, self.query + 1), (0, self.layer.count)
+        )
+        self.show(mosaic, origins={"row": row})
 
     @beat
     def the_pattern(self) -> None:
@@ -297,6 +302,7 @@ class Attention(PictureStage):
             tall="pattern\npair",
             marks=(Mark("pattern", *self.match),),
             bars="pattern",
+            into={"row": ("pattern", self.query)} if "row" in self.parts else None,
         )
 
     # Values and z

@@ -1,0 +1,140 @@
+"""The way from one picture to the next: what stays, becomes, turns, appears and leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from manim import Animation, Mobject
+
+from filmkit.core.animations import (
+    Appear,
+    Settle,
+    TransposeFromCopy,
+    Vanish,
+    first_half,
+    second_half,
+)
+from filmkit.core.geometry import Box
+from filmkit.core.heatmap import Heatmap
+from filmkit.pictures.become import Become, alike, same
+from filmkit.pictures.parts import Cells
+from filmkit.pictures.picture import Picture
+
+__all__ = ["Transition"]
+
+Key = tuple[str, str]
+
+TURNS = {"Kt": "K", "K": "Kt"}
+"""Parts that are the transpose of another one."""
+
+FOLLOWS = {
+    "scaled": ("dots",),
+    "scores": ("scaled", "dots"),
+    "pattern": ("scores", "scaled"),
+}
+"""Parts that come from another one in place, by a known step."""
+
+
+@dataclass
+class Transition:
+    """What happens between two pictures.
+
+    Parameters
+    ----------
+    before, after
+        The pictures; None before the first one.
+    strangers
+        What else is on the scene, and leaves.
+    reveal, later
+        Names of new parts that are filled row by row, and of those that are not shown yet.
+    origins
+        Heatmaps whose copies become the cells of new parts, by the names of these.
+    into
+        Where the cells of parts go that leave: the name of a part, and which of its rows.
+
+    Attributes
+    ----------
+    moves, leaving, arrivals
+        Animations of what stays or becomes something else, of what leaves, and of what is new.
+    replaced
+        What is taken from the scene when the moves begin, because they show it.
+    finished
+        What is taken from it when they have ended.
+    """
+
+    before: Picture | None
+    after: Picture
+    strangers: tuple[Mobject, ...] = ()
+    reveal: tuple[str, ...] = ()
+    later: tuple[str, ...] = ()
+    origins: Mapping[str, Heatmap] = field(default_factory=dict)
+    into: Mapping[str, tuple[str, int]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._old = self.before.pieces if self.before else {}
+        self._new = self.after.pieces
+        self.moves: list[Animation] = []
+        self.arrivals: list[Animation] = []
+        self.replaced: list[Mobject] = []
+        self.finished: list[Mobject] = []
+        gone = dict(self._old)
+        for key, piece in self._new.items():
+            self._bring(key, piece, gone)
+        for name, (target, row) in self.into.items():
+            self._send(gone.pop((name, "cells")), self.after.parts[target].cells.row(row))
+        self.leaving = [Vanish(piece) for piece in (*gone.values(), *self.strangers)]
+
+    @property
+    def is_none(self) -> bool:
+        """Whether the picture is there already."""
+        return self._old.keys() == self._new.keys() and all(
+            alike(piece, self._old[key]) and same(piece, self._old[key])
+            for key, piece in self._new.items()
+        )
+
+    @property
+    def crossfade(self) -> list[Animation]:
+        """What leaves and what is new, one after the other in one animation."""
+        for fading, rate in ((self.leaving, first_half), (self.arrivals, second_half)):
+            for animation in fading:
+                animation.rate_func = rate
+        return [*self.leaving, *self.arrivals]
+
+    def _bring(self, key: Key, piece: Mobject, gone: dict[Key, Mobject]) -> None:
+        """Decide how a piece of the new picture comes; take from `gone` what it was."""
+        name, kind = key
+        was = self._was(key)
+        if kind == "cells" and name in self.origins:
+            assert isinstance(piece, Cells)
+            self.moves.append(Become(piece.whole, self.origins[name]))
+        elif was is not None and alike(piece, self._old[was]):
+            self.moves.append(Become(piece, self._old[was]))
+            if was in gone:
+                self.replaced.append(gone.pop(was))
+        elif kind == "cells" and (TURNS.get(name, ""), kind) in self._old:
+            self._turn(name, piece, gone)
+        elif name not in self.later and not (kind == "cells" and name in self.reveal):
+            self.arrivals.append(Appear(piece))
+
+    def _was(self, key: Key) -> Key | None:
+        """Return the key of what a piece was in the picture before, or None if it is new."""
+        name, kind = key
+        names = (name, *(FOLLOWS.get(name, ()) if kind == "cells" else ()))
+        return next(((one, kind) for one in names if (one, kind) in self._old), None)
+
+    def _turn(self, name: str, piece: Mobject, gone: dict[Key, Mobject]) -> None:
+        """Let a matrix become its transpose; it stays if the new picture has it too."""
+        key = TURNS[name], "cells"
+        origin = self._old[key]
+        assert isinstance(piece, Cells)
+        assert isinstance(origin, Cells)
+        self.moves.append(TransposeFromCopy(origin.whole, piece.whole))
+        if key not in self._new and key in gone:
+            self.replaced.append(gone.pop(key))
+
+    def _send(self, cells: Mobject, box: Box) -> None:
+        """Let cells go to a box of the new picture, where they are part of something else."""
+        assert isinstance(cells, Cells)
+        self.moves.append(Settle(cells.whole, box))
+        self.finished.append(cells)
