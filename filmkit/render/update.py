@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import ExitStack
 
 from extract.trace import Trace
@@ -54,7 +54,12 @@ class SceneUpdate:
         self._job: RenderJob | None = None
         self._pool: WorkerPool | None = None
 
-    def draw(self, entry: SceneEntry, on_picture: OnPicture) -> None:
+    def draw(
+        self,
+        entry: SceneEntry,
+        on_picture: OnPicture,
+        on_missing: Callable[[str], None] = lambda beat: None,
+    ) -> None:
         """Draw the missing pictures of a scene; see :func:`draw_pictures`."""
         draw_pictures(
             entry,
@@ -63,6 +68,7 @@ class SceneUpdate:
             hasher=self._hasher,
             cache=self._cache,
             on_picture=on_picture,
+            on_missing=on_missing,
         )
 
     def uses(self, entries: Iterable[SceneEntry]) -> list[Use]:
