@@ -200,25 +200,26 @@ class PanelCheck:
         self.traces = traces
         self._cells: dict[TensorSource, Array] = {}
 
-    def trace_of(self, source: TensorSource) -> Trace:
-        """Return the trace that a source's numbers are from."""
+    def trace_of(self, source: TensorSource) -> Trace | None:
+        """Return the trace that a source's numbers are from, or None if it is not known here."""
         if not source.model:
             return self.traces[0]
-        return next(trace for trace in self.traces[1:] if trace.meta.model == source.model)
+        named = (trace for trace in self.traces[1:] if trace.meta.model == source.model)
+        return next(named, None)
 
     def untrue(self, cells: Heatmap) -> str:
         """Return what is wrong with the numbers of a heatmap, "" if they are what its source says.
 
         Of numbers that are only described in words, or not at all, nothing can be said.
         """
-        source = cells.source
-        if source.tensor is None and not source.quantity:
+        source, trace = cells.source, self.trace_of(cells.source)
+        if trace is None or (source.tensor is None and not source.quantity):
             return ""
         if source.is_scale:
             expected = cells.norm.values_at(np.linspace(0, 1, cells.shape[1]))[None]
         else:
             if source not in self._cells:
-                self._cells[source] = cells_of(self.trace_of(source), source)
+                self._cells[source] = cells_of(trace, source)
             expected = self._cells[source]
         name = source.tensor or described(source)
         if expected.shape != cells.shape:

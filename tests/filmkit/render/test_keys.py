@@ -129,17 +129,16 @@ def test_what_draws_nothing_draws_nothing_again(copy: Copy, file: str, old: str,
 
 
 def test_notes_are_part_of_the_pictures_that_have_them_alone(copy: Copy) -> None:
-    path = copy.folder / HEADS
+    path = copy.folder / "scenes/mla/scene_mla.py"
     text = path.read_text(encoding="utf-8")
     before = copy.keys(notes=True)
     assert not set(before.values()) & set(copy.before.values())
-    path.write_text(text.replace("else self.all_heads", "else str(self.all_heads)"))
+    path.write_text(text.replace('what = ""', "what = str()"))
     try:
         assert copy.keys() == copy.before
         after = copy.keys(notes=True)
-        assert {beat for beat in before if before[beat] != after[beat]} == copy.beats_from(
-            "scene_heads"
-        )
+        changed = {beat for beat in before if before[beat] != after[beat]}
+        assert changed == copy.beats_from("scene_mla")
     finally:
         path.write_text(text, encoding="utf-8")
 
