@@ -108,14 +108,14 @@ def quantity(name: str, how: str = "", *, axes: tuple[str, ...]) -> Callable[[Co
 def axes_of(trace: Trace, source: TensorSource) -> tuple[str, ...]:
     """Return the names of the axes of a tensor or quantity; none where they are not known."""
     if source.tensor is not None:
-        return trace.axes(source.tensor)
+        return trace.axes(source.tensor) if source.tensor in trace.tensors else ()
     return QUANTITIES[source.quantity].axes if source.quantity in QUANTITIES else ()
 
 
 def layers_of(source: TensorSource) -> tuple[int, ...]:
     """Return the layers that a source's numbers come from, as far as they are known."""
     if source.tensor is not None:
-        return (next(int(part) for part in source.tensor.split(".") if part.isdigit()),)
+        return tuple(int(part) for part in source.tensor.split(".") if part.isdigit())[:1]
     return ModelPlace.given(dict(source.given)).layers
 
 
@@ -124,22 +124,20 @@ def place_of(trace: Trace, source: TensorSource) -> ModelPlace:
     given = dict(source.given)
     if "parts" in given:
         units = source.index[0 if given["face"] == "top" else 1]
+        assert isinstance(units, tuple)
         places = [place_of(trace, part) for part in given["parts"][slice(*units)]]
-        layers, heads = (
-            tuple(dict.fromkeys(number for numbers in each for number in numbers))
-            for each in ([place.layers for place in places], [place.heads for place in places])
+        return ModelPlace(
+            tuple(dict.fromkeys(number for place in places for number in place.layers)),
+            tuple(dict.fromkeys(number for place in places for number in place.heads)),
+            places[0].kind,
         )
-        return ModelPlace(layers, heads, places[0].kind)
     if source.tensor is None:
         return ModelPlace.given(given)
-    (layer,) = layers_of(source)
-    heads: tuple[int, ...] = ()
-    kind = HEAD
     for axis, place in zip(axes_of(trace, source), source.index, strict=False):
         if axis in KINDS:
-            kind = KINDS[axis]
             heads = (place,) if isinstance(place, int) else tuple(range(*place))
-    return ModelPlace((layer,), heads, kind)
+            return ModelPlace(layers_of(source), heads, KINDS[axis])
+    return ModelPlace(layers_of(source))
 
 
 def draws_before(trace: Trace, source: TensorSource, position: int) -> bool:
@@ -602,6 +600,6 @@ def _less_mean(values: Array, rows: Rows | None) -> Array:
 
 def _attention(scaled: Array) -> Array:
     """Return the softmax of scaled scores (query, key) under the causal mask."""
-    masked = np.where(np.tri(*scaled.shape, dtype=bool), scaled, -np.inf)
+    masked = np.where(np.tri(*scaled.shape) > 0, scaled, -np.inf)
     weights = np.exp(masked - masked.max(axis=1, keepdims=True))
     return np.asarray(weights / weights.sum(axis=1, keepdims=True))

@@ -355,8 +355,12 @@ class Meeting(Group):
             (self.query, self.row, "head", self.view.head, query),
             (self.key, self.column, "kv_head", self.view.kv_head, key),
         ):
-            given = (("layer", layer.layer), (kind, number))
-            given += ("position", layer.first + position), ("steps", steps)
+            given = (
+                ("layer", layer.layer),
+                (kind, number),
+                ("position", layer.first + position),
+                ("steps", steps),
+            )
             for part, span in zip(parts, self.spans, strict=True):
                 part.set_values(values[None, slice(*span)])
                 part.source = TensorSource(quantity="rotated_on", index=((0, 1), span), given=given)
@@ -598,8 +602,7 @@ class Shares(VGroup):
         order = [int(i) for i in np.argsort(-shares[: query + 1])[:most]]
         room = Label(format_percent(0.99, 0), size=theme.shape_size).width + 0.1
         for index in spaced(places, order, room):
-            share = weight_of(view, query, index)
-            tag = Label(share, size=theme.shape_size)
+            tag = Label(weight_of(view, query, index), size=theme.shape_size)
             tag.move_to([places[index], self.bars[index].get_top()[1] + 0.2, 0])
             self.tags.add(tag)
         self.add(self.axis, self.bars, self.tags)

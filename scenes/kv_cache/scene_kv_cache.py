@@ -639,10 +639,11 @@ class KVCache(Stage):
         tempo, volumes, theme = self.theme.tempo, self.volumes, self.theme
         front = volumes.front
         layout = ChipLayout.of(self.frame, shape=(front.width, front.height))
-        work = decoding_work(LARGE, "mha")
+        work = decoding_work(LARGE, "mha").per_number
+        fact("work", work, scheme="mha")
         chip = WaitingChip(
             round(CHIP.ridge()),
-            round(fact("work", work.per_number, scheme="mha").value),
+            round(work),
             chip=CHIP_NAME,
             cache=_("cache of every head"),
             remark=_("attention only, at 16 bits a number; weights are read too"),
