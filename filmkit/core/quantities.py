@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from extract.attention import AttentionResult
-from extract.trace import Trace
+from extract.trace import Trace, TraceError
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.language import N_, _
 from filmkit.core.model_places import HEAD, KV_HEAD, ModelPlace
@@ -212,13 +212,16 @@ class PanelCheck:
         source, trace = cells.source, self.trace_of(cells.source)
         if trace is None or (source.tensor is None and not source.quantity):
             return ""
+        name = source.tensor or described(source)
         if source.is_scale:
             expected = cells.norm.values_at(np.linspace(0, 1, cells.shape[1]))[None]
         else:
-            if source not in self._cells:
-                self._cells[source] = cells_of(trace, source)
+            try:
+                if source not in self._cells:
+                    self._cells[source] = cells_of(trace, source)
+            except (TraceError, LookupError, TypeError, ValueError):
+                return f"the trace does not hold what the panel names: {name}"
             expected = self._cells[source]
-        name = source.tensor or described(source)
         if expected.shape != cells.shape:
             return f"{name} is {expected.shape}, its panel {cells.shape}"
         if np.abs(expected - cells.values).max() > TOLERANCE * np.abs(expected).max():
