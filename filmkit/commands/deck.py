@@ -31,10 +31,8 @@ from filmkit.commands.options import (
     scenes_named,
     whole_story,
 )
-from filmkit.core.language import DEFAULT_LANGUAGE
 from filmkit.core.project import published_code
 from filmkit.core.scene_entry import SceneEntry
-from filmkit.core.theme_names import THEMES
 from filmkit.decks import (
     DECK_KINDS,
     DEFAULT_DECK_KIND,
@@ -45,7 +43,8 @@ from filmkit.decks import (
     file_name,
     is_link,
 )
-from filmkit.render.quality import DEFAULT_ASPECT, DEFAULT_QUALITY, quality_of
+from filmkit.render.choice import named_choices
+from filmkit.render.quality import DEFAULT_QUALITY, quality_of
 
 if TYPE_CHECKING:
     from filmkit.render.request import RenderRequest
@@ -203,9 +202,7 @@ def deck(
         )
     suffix = SUFFIXES[kind]
     entries = scenes or whole_story(options["compare"])
-    more = [options["theme"]] * (options["theme"] != THEMES[0])
-    more += [aspect.replace(":", "x")] * (aspect != DEFAULT_ASPECT)
-    more += [options["language"]] * (options["language"] != DEFAULT_LANGUAGE)
+    more = named_choices(options["theme"], aspect, options["language"])
     name = deck_name(["film"] if all_scenes else [entry.slug for entry in entries], beats, more)
     target = out or Path("decks") / file_name(name, kind)
     if target.suffix != suffix:

@@ -20,7 +20,7 @@ from filmkit.render.errors import RenderError
 from filmkit.render.keys import BeatHasher
 from filmkit.render.movie import Encoding, open_container
 from filmkit.render.overlay import Overlay, overlay_digest
-from filmkit.render.quality import Quality
+from filmkit.render.request import RenderOptions
 from filmkit.render.runner import part_frames
 from filmkit.render.tracks import SoundTrack, mux_captions
 from filmkit.render.workers import BeatTask, WorkerPool
@@ -77,7 +77,7 @@ def plan_scene(
     beats: Collection[str],
     *,
     rehearsal: Rehearsal,
-    quality: Quality,
+    options: RenderOptions,
     hasher: BeatHasher,
     cache: Cache,
     encoding: Encoding | None,
@@ -92,8 +92,8 @@ def plan_scene(
         Names of the beats that the film shows.
     rehearsal
         Beats and times of the scene.
-    quality
-        Size and frame rate.
+    options
+        How the scene is rendered.
     hasher
         Computes the cache keys.
     cache
@@ -119,9 +119,9 @@ def plan_scene(
         for record in rehearsal.beats
         if record.name in beats
         for tail in (False, True)
-        if part_frames(record, quality, tail=tail)
+        if part_frames(record, options.quality, tail=tail)
     )
-    plan = Plan(entry, Path(entry.output_name), played, tasks)
+    plan = Plan(entry, Path(options.file_name(entry.slug)), played, tasks)
     return beat_film(plan, plan.beats[0]) if len(plan.beats) == 1 and len(played) > 1 else plan
 
 
@@ -137,9 +137,9 @@ def with_arrival(entry: SceneEntry, played: Sequence[str]) -> set[tuple[str, boo
 
 
 def beat_film(plan: Plan, beat: str) -> Plan:
-    """Return the plan of a film that shows one beat of a planned scene."""
+    """Return the plan of a film that shows one beat of the planned film of a whole scene."""
     number = plan.played.index(beat) + 1
-    name = Path(plan.entry.output_name) / f"{number:02}_{beat}"
+    name = plan.name / f"{number:02}_{beat}"
     return replace(plan, name=name, tasks=tuple(task for task in plan.tasks if task.beat == beat))
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from extract.files import write_text
 from extract.trace import Trace
-from filmkit.core.language import current_language
 from filmkit.core.records import ARRIVE, BeatRecord, Rehearsal
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.render.cache import Cache, open_cache
@@ -167,7 +166,7 @@ def render_session(
                 entry,
                 beats,
                 rehearsal=rehearsals[entry],
-                quality=request.quality,
+                options=options,
                 hasher=hasher,
                 cache=cache,
                 encoding=encoding,
@@ -268,8 +267,7 @@ def make_films(request: RenderRequest) -> bool:
                 )
                 for entry in request.scenes
             ]
-            name = SHORT_FILM if request.selection else FILM
-            name += current_language().file_suffix
+            name = request.options.file_name(SHORT_FILM if request.selection else FILM)
             titles = request.out / f"{name}.txt"
             paths = [write(Path(name), request.scenes, chapters), titles]
             write_text(titles, chapter_list(chapters, request.quality.frame_rate))
@@ -390,7 +388,7 @@ def make_posters(request: RenderRequest, thumbnail: SceneEntry) -> bool:
     trace = load_trace(request)
 
     def target(name: str) -> Path:
-        return target_of(request.out / name, file_format)
+        return target_of(request.out / request.options.file_name(name), file_format)
 
     with make_meter(len(posters) + 2, quiet=request.quiet) as meter:
 
@@ -402,20 +400,20 @@ def make_posters(request: RenderRequest, thumbnail: SceneEntry) -> bool:
                 options=request.options,
                 draw=lambda stage: draw_picture(stage, file_format),
             )
-            write_picture(picture, target(entry.output_name), title=entry.shown_title)
+            write_picture(picture, target(entry.slug), title=entry.shown_title)
             meter.advance(1)
             return picture
 
         with manim_config(request.quality, verbosity=request.verbosity):
             pictures = for_each_scene(request, posters, drawn)
-        paths = [target(entry.output_name) for entry in pictures]
+        paths = [target(entry.slug) for entry in pictures]
         if len(pictures) == len(posters):
             meter.describe(SHEET)
-            paths.append(make_sheet(pictures, target(f"{SHEET}{current_language().file_suffix}")))
+            paths.append(make_sheet(pictures, target(SHEET)))
             meter.advance(1)
         with manim_config(THUMBNAIL_SIZE, verbosity=request.verbosity):
             paths += [
-                target(entry.output_name) for entry in for_each_scene(request, [thumbnail], drawn)
+                target(entry.slug) for entry in for_each_scene(request, [thumbnail], drawn)
             ]
     report_files(request, paths)
     return len(paths) == len(posters) + 2

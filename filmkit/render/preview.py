@@ -297,7 +297,7 @@ def save_sheet(
         When the sheet cannot be written.
     """
     entry = contact_sheet.entry
-    path = request.out / f"{entry.output_name}.preview.png"
+    path = request.out / f"{request.options.file_name(entry.slug)}.preview.png"
     size = (request.quality.width, request.quality.height)
     with use_theme(request.theme) as theme:
         image = draw_sheet(entry, tuple(contact_sheet.pictures), pictures, size, theme)

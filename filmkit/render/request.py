@@ -16,6 +16,7 @@ from filmkit.core.language import DEFAULT_LANGUAGE
 from filmkit.core.records import Speech, StageSettings
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.theme_names import PALETTES, THEMES
+from filmkit.render.choice import named_choices
 from filmkit.render.errors import explain
 from filmkit.render.formats import DEFAULT_CAPTIONS, DEFAULT_FORMAT, DEFAULT_STILL
 from filmkit.render.quality import DEFAULT_QUALITY, QUALITIES, Quality
@@ -57,6 +58,12 @@ class RenderOptions:
     def speech_of(self, entry: SceneEntry) -> Mapping[str, Speech]:
         """Return what a voice says during the beats of a scene, by their names."""
         return self.speech.get(entry.slug, {})
+
+    def file_name(self, name: str) -> str:
+        """Return what files are called, without a suffix: a name, and what was chosen for them."""
+        settings = self.settings
+        choices = named_choices(settings.theme, self.quality.aspect, settings.language)
+        return ".".join([name, *choices])
 
 
 @dataclass(frozen=True)

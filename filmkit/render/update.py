@@ -82,7 +82,7 @@ class SceneUpdate:
             entry,
             wanted_beats(entry, self._trace, request.beat, "--beat"),
             rehearsal=rehearsal,
-            quality=request.quality,
+            options=request.options,
             hasher=self._hasher,
             cache=self._cache,
             encoding=self._encoding,
