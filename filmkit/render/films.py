@@ -35,6 +35,7 @@ __all__ = [
     "finished_files",
     "join",
     "plan_scene",
+    "story_chapters",
     "unfinished_tasks",
     "with_arrival",
     "with_overlays",
@@ -42,6 +43,8 @@ __all__ = [
 
 Chapters = Sequence[tuple[str, int]]
 """Title and number of frames of each chapter, in order."""
+
+SHORTEST_CHAPTER = 10  # seconds; video sites take no list with a shorter one
 
 
 @dataclass(frozen=True)
@@ -109,10 +112,7 @@ def plan_scene(
             record.name,
             tail,
             master=cache.path(keys[record.name, tail], ".master.mov"),
-            segment=cache.path(
-                keys[record.name, tail],
-                f".{hasher.encoding_key}.{encoding.codec}.{encoding.pixel_format}{encoding.suffix}",
-            )
+            segment=cache.path(keys[record.name, tail], f".{hasher.encoding_key}.{encoding.ending}")
             if encoding
             else None,
         )
@@ -283,6 +283,23 @@ def _chapter_marks(chapters: Chapters, frame_rate: int) -> list[Any]:
         }
         for i, (end, (title, frames)) in enumerate(zip(ends, chapters, strict=True))
     ]
+
+
+def story_chapters(chapters: Chapters, frame_rate: int) -> Chapters:
+    """Return chapters of at least ten seconds, each with another title.
+
+    One that is shorter, or whose title was there before, belongs to the chapter before it. A short
+    first one takes in the next.
+    """
+    least = SHORTEST_CHAPTER * frame_rate
+    merged: list[tuple[str, int]] = []
+    for title, frames in chapters:
+        known = {title for title, _ in merged}
+        if merged and (title in known or min(frames, merged[-1][1]) < least):
+            merged[-1] = (merged[-1][0], merged[-1][1] + frames)
+        else:
+            merged.append((title, frames))
+    return merged
 
 
 def chapter_list(chapters: Chapters, frame_rate: int) -> str:

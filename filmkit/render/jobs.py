@@ -22,6 +22,7 @@ from filmkit.render.films import (
     chapter_list,
     finished_files,
     plan_scene,
+    story_chapters,
     unfinished_tasks,
     with_overlays,
 )
@@ -146,7 +147,10 @@ def render_session(
     """
     master_encoding = MASTER_ALPHA if request.transparent else MASTER
     # Notes and captions are drawn into segments, never into masters: every format needs segments.
-    encoding = encoding_of(request.file_format, transparent=request.transparent) or master_encoding
+    encoding = (
+        encoding_of(request.file_format, transparent=request.transparent, master=request.master)
+        or master_encoding
+    )
     with (
         manim_config(request.quality, verbosity=request.verbosity),
         open_cache(request.cache, keep=request.keep_cache, quiet=request.quiet) as cache,
@@ -260,17 +264,17 @@ def make_films(request: RenderRequest) -> bool:
             paths = list(for_each_scene(request, session.plans, film).values())
         elif len(session.plans) == len(request.scenes):
             session.meter.describe(FILM)
-            chapters = [
-                (
-                    entry.shown_title,
-                    sum(frame_count(r, request.quality) for r in session.records(entry)),
-                )
+            frame_rate = request.quality.frame_rate
+            lengths = [
+                sum(frame_count(record, request.quality) for record in session.records(entry))
                 for entry in request.scenes
             ]
+            scene_titles = [entry.shown_title for entry in request.scenes]
+            chapters = story_chapters([*zip(scene_titles, lengths, strict=True)], frame_rate)
             name = request.options.file_name(SHORT_FILM if request.selection else FILM)
             titles = request.out / f"{name}.txt"
             paths = [write(Path(name), request.scenes, chapters), titles]
-            write_text(titles, chapter_list(chapters, request.quality.frame_rate))
+            write_text(titles, chapter_list(chapters, frame_rate))
         else:
             paths = []
     report_files(request, paths)
@@ -412,9 +416,7 @@ def make_posters(request: RenderRequest, thumbnail: SceneEntry) -> bool:
             paths.append(make_sheet(pictures, target(SHEET)))
             meter.advance(1)
         with manim_config(THUMBNAIL_SIZE, verbosity=request.verbosity):
-            paths += [
-                target(entry.slug) for entry in for_each_scene(request, [thumbnail], drawn)
-            ]
+            paths += [target(entry.slug) for entry in for_each_scene(request, [thumbnail], drawn)]
     report_files(request, paths)
     return len(paths) == len(posters) + 2
 

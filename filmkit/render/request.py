@@ -104,6 +104,8 @@ class RenderRequest:
         Whether to make one film of all scenes.
     selection
         The beats that it shows of each scene; all beats if empty.
+    master
+        Whether films have the quality of a master.
     transparent
         Whether the background is transparent.
     background
@@ -142,6 +144,7 @@ class RenderRequest:
     still_format: str = DEFAULT_STILL
     joined: bool = False
     selection: Mapping[SceneEntry, Sequence[str]] = field(default_factory=dict)
+    master: bool = False
     transparent: bool = False
     background: str | None = None
     theme: str = THEMES[0]
@@ -252,7 +255,13 @@ def for_each_scene(
 
 
 def report_files(request: RenderRequest, paths: Iterable[Path]) -> None:
-    """Print the paths of the files that were written, unless the request is quiet."""
-    if not request.quiet:
-        for path in paths:
-            echo(path)
+    """Print the paths of what was written, and its size, unless the request is quiet."""
+    if request.quiet:
+        return
+    size = 0
+    for path in paths:
+        echo(path)
+        files = path.rglob("*") if path.is_dir() else [path]
+        size += sum(file.stat().st_size for file in files if file.is_file())
+    if size:
+        echo(f"{size / 1e6:.1f} MB", err=True)

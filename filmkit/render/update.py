@@ -49,7 +49,9 @@ class SceneUpdate:
         self._cache = cache
         self._hasher = BeatHasher(find_trace(request.trace), request.options)
         self._digest = self._hasher.source_digest(request.scenes)
-        self._encoding = encoding_of(request.file_format, transparent=False) or MASTER
+        self._encoding = (
+            encoding_of(request.file_format, transparent=False, master=request.master) or MASTER
+        )
         self._pools = pools
         self._job: RenderJob | None = None
         self._pool: WorkerPool | None = None
