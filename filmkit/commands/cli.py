@@ -29,6 +29,7 @@ from filmkit.commands.options import (
     CONTEXT_SETTINGS,
     DEFAULT_OUT,
     FPS,
+    MASTER,
     PROGRAM,
     QUIET,
     RESOURCES,
@@ -143,7 +144,7 @@ def _beat_name(ctx: click.Context, param: click.Parameter, value: str | None) ->
         "--list",
         "list_only",
         is_flag=True,
-        help="List scenes with title, length, beats and tensors; render nothing.",
+        help="List scenes with title, length, size of the film, beats and tensors; render nothing.",
     ),
     cloup.option("--json", "as_json", is_flag=True, help="Print the list as JSON."),
     cloup.option(
@@ -203,6 +204,7 @@ def _beat_name(ctx: click.Context, param: click.Parameter, value: str | None) ->
         + "; ".join(f"{name}: {where}" for name, where in CAPTIONS.items())
         + ".",
     ),
+    MASTER,
     cloup.option("--transparent", is_flag=True, help="Leave out the background."),
     cloup.option(
         "--calm",
@@ -230,6 +232,7 @@ def _beat_name(ctx: click.Context, param: click.Parameter, value: str | None) ->
 @cloup.constraint(mutually_exclusive, ["cluster", "preview"])
 @cloup.constraint(mutually_exclusive, ["cluster", "watch_edits"])
 @cloup.constraint(mutually_exclusive, ["list_only", "still", "preview"])
+@cloup.constraint(mutually_exclusive, ["master", "preview"])
 @cloup.constraint(mutually_exclusive, ["transparent", "preview"])
 @cloup.constraint(mutually_exclusive, ["transparent", "watch_edits"])
 @cloup.constraint(mutually_exclusive, ["list_only", "still", "watch_edits"])
@@ -278,6 +281,10 @@ def render(
         raise click.UsageError(
             f"an {file_format} cannot be transparent; "
             f"choose from --format {', '.join(names_of('transparent'))}"
+        )
+    if options["master"] and not FORMATS[file_format].master_encoding:
+        raise click.UsageError(
+            f"--master is for {', '.join(names_of('master_encoding'))}: leave it out"
         )
     if options["captions"] == "mux" and not (still or FORMATS[file_format].caption_codec):
         raise click.UsageError(

@@ -21,6 +21,7 @@ from filmkit.commands.options import (
     BACKGROUND,
     CONTEXT_SETTINGS,
     FPS,
+    MASTER,
     QUIET,
     RESOURCES,
     VERBOSE,
@@ -153,6 +154,7 @@ _PPTX_MISSING = "slides need python-pptx: pip install -e '.[decks]'"
     "How to make it",
     quality_option(DEFAULT_QUALITY),
     ASPECT,
+    MASTER,
     BACKGROUND,
     FPS,
     VOICE,
@@ -190,6 +192,8 @@ def deck(
         raise click.UsageError("name scenes or give --all" + (", not both" if all_scenes else ""))
     if films_beside and kind != "web":
         raise click.UsageError("--films-beside is for web decks: leave it out, or use --for web")
+    if options["master"] and kind == "pdf":
+        raise click.UsageError("a pdf deck has no films: leave out --master")
     if auto and kind not in GOES_ON:
         raise click.UsageError(
             f"a {kind} deck cannot go on by itself: leave out --auto, or use "
@@ -254,6 +258,7 @@ def deck(
     "How to make it",
     quality_option(DEFAULT_QUALITY),
     ASPECT,
+    MASTER,
     BACKGROUND,
     VOICE,
     *RESOURCES,

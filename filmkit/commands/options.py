@@ -39,6 +39,7 @@ __all__ = [
     "DEFAULT_OUT",
     "FPS",
     "LOCAL_RESOURCES",
+    "MASTER",
     "PROGRAM",
     "QUIET",
     "RESOURCES",
@@ -257,6 +258,12 @@ ASPECT = cloup.option(
     default=DEFAULT_ASPECT,
     show_default=True,
     help="Aspect ratio of the picture.",
+)
+
+MASTER = cloup.option(
+    "--master",
+    is_flag=True,
+    help="Make mp4 films to be cut and encoded again: finer, and several times as large.",
 )
 
 BACKGROUND = cloup.option(

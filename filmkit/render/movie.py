@@ -348,7 +348,10 @@ def open_container(target: Path, path: Path) -> av.container.OutputContainer:
     OutputError
         When the file cannot be opened; the error names the target.
     """
-    options = {"movflags": "+faststart"} if target.suffix == ".mp4" else {}
+    # "bitexact" leaves out the random numbers by which a webm file may be known.
+    options = {"fflags": "+bitexact"}
+    if target.suffix == ".mp4":
+        options["movflags"] = "+faststart"
     try:
         return av.open(path, "w", format=CONTAINERS[target.suffix], options=options)
     except (OSError, av.FFmpegError) as error:
