@@ -44,6 +44,7 @@ from filmkit.commands.options import (
 )
 from filmkit.commands.script import script
 from filmkit.commands.studio import studio
+from filmkit.core.project import page_of_docs
 from filmkit.core.scene_entry import SceneEntry, one_after_another
 from filmkit.render.cache import Cache, cache_folder, default_folder, default_limit
 from filmkit.render.formats import (
@@ -102,13 +103,17 @@ EPILOG = "\n".join(
         f"  {PROGRAM} scene_attention --quality draft",
         f"  {PROGRAM} scene_attention --trace mine.safetensors --layer 3 --head 1",
         f"  {PROGRAM} --all --still all --out pictures",
-        f"  {PROGRAM} scene_mla --voice FOLDER   (with your recordings; see docs/voice.md)",
+        f"  {PROGRAM} scene_mla --voice FOLDER   (with your recordings)",
         f"  {PROGRAM} film --short               (the story in a minute and a half)",
         f"  {PROGRAM} deck scene_mla",
         "",
         "\b",
         "Exit codes:",
         *(f"  {code:<5} {meaning}" for code, meaning in EXIT_CODES.items()),
+        "",
+        "\b",
+        "More to read:",
+        f"  {page_of_docs('index.md')}",
     ]
 )
 
