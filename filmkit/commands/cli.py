@@ -29,6 +29,7 @@ from filmkit.commands.options import (
     CONTEXT_SETTINGS,
     DEFAULT_OUT,
     FPS,
+    MASTER,
     PROGRAM,
     QUIET,
     RESOURCES,
@@ -43,6 +44,7 @@ from filmkit.commands.options import (
 )
 from filmkit.commands.script import script
 from filmkit.commands.studio import studio
+from filmkit.core.project import page_of_docs
 from filmkit.core.scene_entry import SceneEntry, one_after_another
 from filmkit.render.cache import Cache, cache_folder, default_folder, default_limit
 from filmkit.render.formats import (
@@ -101,13 +103,17 @@ EPILOG = "\n".join(
         f"  {PROGRAM} scene_attention --quality draft",
         f"  {PROGRAM} scene_attention --trace mine.safetensors --layer 3 --head 1",
         f"  {PROGRAM} --all --still all --out pictures",
-        f"  {PROGRAM} scene_mla --voice FOLDER   (with your recordings; see docs/voice.md)",
+        f"  {PROGRAM} scene_mla --voice FOLDER   (with your recordings)",
         f"  {PROGRAM} film --short               (the story in a minute and a half)",
         f"  {PROGRAM} deck scene_mla",
         "",
         "\b",
         "Exit codes:",
         *(f"  {code:<5} {meaning}" for code, meaning in EXIT_CODES.items()),
+        "",
+        "\b",
+        "More to read:",
+        f"  {page_of_docs('index.md')}",
     ]
 )
 
@@ -143,7 +149,7 @@ def _beat_name(ctx: click.Context, param: click.Parameter, value: str | None) ->
         "--list",
         "list_only",
         is_flag=True,
-        help="List scenes with title, length, beats and tensors; render nothing.",
+        help="List scenes with title, length, size of the film, beats and tensors; render nothing.",
     ),
     cloup.option("--json", "as_json", is_flag=True, help="Print the list as JSON."),
     cloup.option(
@@ -203,6 +209,7 @@ def _beat_name(ctx: click.Context, param: click.Parameter, value: str | None) ->
         + "; ".join(f"{name}: {where}" for name, where in CAPTIONS.items())
         + ".",
     ),
+    MASTER,
     cloup.option("--transparent", is_flag=True, help="Leave out the background."),
     cloup.option(
         "--calm",
@@ -230,6 +237,7 @@ def _beat_name(ctx: click.Context, param: click.Parameter, value: str | None) ->
 @cloup.constraint(mutually_exclusive, ["cluster", "preview"])
 @cloup.constraint(mutually_exclusive, ["cluster", "watch_edits"])
 @cloup.constraint(mutually_exclusive, ["list_only", "still", "preview"])
+@cloup.constraint(mutually_exclusive, ["master", "preview"])
 @cloup.constraint(mutually_exclusive, ["transparent", "preview"])
 @cloup.constraint(mutually_exclusive, ["transparent", "watch_edits"])
 @cloup.constraint(mutually_exclusive, ["list_only", "still", "watch_edits"])
@@ -278,6 +286,10 @@ def render(
         raise click.UsageError(
             f"an {file_format} cannot be transparent; "
             f"choose from --format {', '.join(names_of('transparent'))}"
+        )
+    if options["master"] and not FORMATS[file_format].master_encoding:
+        raise click.UsageError(
+            f"--master is for {', '.join(names_of('master_encoding'))}: leave it out"
         )
     if options["captions"] == "mux" and not (still or FORMATS[file_format].caption_codec):
         raise click.UsageError(

@@ -21,6 +21,7 @@ from filmkit.commands.options import (
     BACKGROUND,
     CONTEXT_SETTINGS,
     FPS,
+    MASTER,
     QUIET,
     RESOURCES,
     VERBOSE,
@@ -31,10 +32,8 @@ from filmkit.commands.options import (
     scenes_named,
     whole_story,
 )
-from filmkit.core.language import DEFAULT_LANGUAGE
 from filmkit.core.project import published_code
 from filmkit.core.scene_entry import SceneEntry
-from filmkit.core.theme_names import THEMES
 from filmkit.decks import (
     DECK_KINDS,
     DEFAULT_DECK_KIND,
@@ -45,7 +44,8 @@ from filmkit.decks import (
     file_name,
     is_link,
 )
-from filmkit.render.quality import DEFAULT_ASPECT, DEFAULT_QUALITY, quality_of
+from filmkit.render.choice import named_choices
+from filmkit.render.quality import DEFAULT_QUALITY, quality_of
 
 if TYPE_CHECKING:
     from filmkit.render.request import RenderRequest
@@ -154,6 +154,7 @@ _PPTX_MISSING = "slides need python-pptx: pip install -e '.[decks]'"
     "How to make it",
     quality_option(DEFAULT_QUALITY),
     ASPECT,
+    MASTER,
     BACKGROUND,
     FPS,
     VOICE,
@@ -191,6 +192,8 @@ def deck(
         raise click.UsageError("name scenes or give --all" + (", not both" if all_scenes else ""))
     if films_beside and kind != "web":
         raise click.UsageError("--films-beside is for web decks: leave it out, or use --for web")
+    if options["master"] and kind == "pdf":
+        raise click.UsageError("a pdf deck has no films: leave out --master")
     if auto and kind not in GOES_ON:
         raise click.UsageError(
             f"a {kind} deck cannot go on by itself: leave out --auto, or use "
@@ -203,9 +206,7 @@ def deck(
         )
     suffix = SUFFIXES[kind]
     entries = scenes or whole_story(options["compare"])
-    more = [options["theme"]] * (options["theme"] != THEMES[0])
-    more += [aspect.replace(":", "x")] * (aspect != DEFAULT_ASPECT)
-    more += [options["language"]] * (options["language"] != DEFAULT_LANGUAGE)
+    more = named_choices(options["theme"], aspect, options["language"])
     name = deck_name(["film"] if all_scenes else [entry.slug for entry in entries], beats, more)
     target = out or Path("decks") / file_name(name, kind)
     if target.suffix != suffix:
@@ -257,6 +258,7 @@ def deck(
     "How to make it",
     quality_option(DEFAULT_QUALITY),
     ASPECT,
+    MASTER,
     BACKGROUND,
     VOICE,
     *RESOURCES,

@@ -304,7 +304,7 @@ def save_sheet(
     OutputError
         When the sheet cannot be written.
     """
-    path = request.out / f"{entry.output_name}.preview.png"
+    path = request.out / f"{request.options.file_name(entry.slug)}.preview.png"
     size = (request.quality.width, request.quality.height)
     with use_theme(request.theme) as theme:
         image = draw_sheet(entry, beats, pictures, size, theme)

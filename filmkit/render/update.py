@@ -49,7 +49,9 @@ class SceneUpdate:
         self._cache = cache
         self._hasher = BeatHasher(find_trace(request.trace), request.options)
         self._rehearsals = Rehearsals(request, self._hasher, cache)
-        self._encoding = encoding_of(request.file_format, transparent=False) or MASTER
+        self._encoding = (
+            encoding_of(request.file_format, transparent=False, master=request.master) or MASTER
+        )
         self._pools = pools
         self._job: RenderJob | None = None
         self._pool: WorkerPool | None = None
@@ -86,7 +88,7 @@ class SceneUpdate:
             wanted_beats(entry, names, request.beat, "--beat"),
             rehearsal=rehearsal,
             alone=rehearsal,
-            quality=request.quality,
+            options=request.options,
             hasher=self._hasher,
             cache=self._cache,
             encoding=self._encoding,

@@ -23,7 +23,7 @@ from extract.__main__ import main as extract_command
 from filmkit.commands import cli
 from filmkit.commands import options as shared_options
 from filmkit.core.scene_entry import SceneEntry
-from filmkit.render import traces
+from filmkit.render import films, traces
 from filmkit.render.cache import FOLDER_VARIABLE
 from filmkit.render.progress import BarMeter, LineMeter, Meter, make_meter
 from scenes.registry import SCENES
@@ -155,6 +155,33 @@ def test_all_stills(render: Render, tmp_path: Path) -> None:
     ]
 
 
+def test_files_are_named_after_theme_and_aspect(render: Render, tmp_path: Path) -> None:
+    chosen = ("scene_shapes", "--theme", "light", "--aspect", "1:1", "--quality", "draft")
+    name = "videos/scene_shapes.light.1x1"
+    assert render(*chosen, "--beat", "rest").out == f"{name}/03_rest.mp4\n"
+    assert render(*chosen, "--still", "rest").out == f"{name}/03_rest.png\n"
+    assert render(*chosen, "--preview").out == f"{name}.preview.png\n"
+    made = [f"{name}.preview.png", f"{name}/03_rest.json", f"{name}/03_rest.png"]
+    assert files(tmp_path) == sorted([*made, *with_captions(f"{name}/03_rest.mp4")])
+
+
+def test_a_master_is_larger(render: Render, tmp_path: Path) -> None:
+    film = tmp_path / "videos" / "scene_shapes.mp4"
+    sizes: list[int] = []
+    for options in ([], ["--master"], []):
+        outcome = render("scene_shapes", "--quality", "draft", *options)
+        sizes.append(film.stat().st_size)
+        assert outcome.err.endswith(f"\n{sizes[-1] / 1e6:.1f} MB\n")
+        listed = render("scene_shapes", "--list", "--quality", "draft", *options).out
+        assert listed.startswith(
+            f"scene_shapes  Stand-in scene_shapes  (0:05, {sizes[-1] / 1e6:.1f} MB)"
+        )
+    assert sizes[1] > 1.2 * sizes[0]
+    assert sizes[2] == sizes[0], "both are kept in the cache"
+    (scene,) = json.loads(render("scene_shapes", "--list", "--json").out)
+    assert scene["bytes"] == sizes[-1]
+
+
 def test_preview_is_one_sheet_at_draft_quality(render: Render, tmp_path: Path) -> None:
     outcome = render("scene_shapes", "--preview")
     assert outcome.out == "videos/scene_shapes.preview.png\n"
@@ -232,6 +259,7 @@ def test_film_of_all_scenes(
     render: Render, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shared_options, "SCENES", (SHAPES, entry("scene_more", "Shapes")))
+    monkeypatch.setattr(films, "SHORTEST_CHAPTER", 5)
     outcome = render("film", "--quality", "draft")
     assert outcome.out == "videos/film.mp4\nvideos/film.txt\n"
     assert files(tmp_path) == sorted([*with_captions("videos/film.mp4"), "videos/film.txt"])
@@ -307,7 +335,7 @@ def test_list(render: Render, tmp_path: Path) -> None:
     outcome = render("--list", "scene_shapes")
     assert outcome.code == 0
     assert outcome.out.splitlines() == [
-        "scene_shapes  Stand-in scene_shapes  (0:05)",
+        "scene_shapes  Stand-in scene_shapes  (0:05, about 1 MB)",
         "  beats    appear, travel, rest",
         "  tensors  x, q",
     ]
@@ -321,6 +349,7 @@ def test_list_as_json(render: Render) -> None:
     assert scene["name"] == "scene_shapes"
     assert scene["title"] == "Stand-in scene_shapes"
     assert scene["seconds"] == 5.2
+    assert scene["bytes"] is None
     assert scene["tensors"] == ["x", "q"]
     assert scene["beats"][1] == {
         "name": "travel",
@@ -408,6 +437,9 @@ def test_unknown_beat_gets_a_suggestion(render: Render, tmp_path: Path) -> None:
         (["--quality", "draft"], ["--all"]),
         (["scene_shapes", "--all"], ["--all"]),
         (["scene_shapes", "--json"], ["--list"]),
+        (["scene_shapes", "--master", "--format", "gif"], ["--master is for mp4"]),
+        (["scene_shapes", "--master", "--still", "all"], ["--master is for mp4"]),
+        (["scene_shapes", "--master", "--preview"], ["--master", "--preview"]),
         (["scene_shapes", "--quiet", "--verbose"], ["--quiet", "--verbose"]),
         (["--list", "--still", "all"], ["--list", "--still"]),
         (["scene_shapes", "--colour"], ["--colour"]),

@@ -125,7 +125,9 @@ FAULTY = {
     ),
     "words across cells": Faulty(
         lambda self: [
-            Heatmap([[0.0, 0.2]], NORM, width=6, height=1, source=TensorSource(expression="shares")),
+            Heatmap(
+                [[0.0, 0.2]], NORM, width=6, height=1, source=TensorSource(expression="shares")
+            ),
             Label("from one to the other"),
         ],
         ("text 'from one to the other' lies across the cells of panel shares",),
