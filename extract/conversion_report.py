@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CONTINUATION",
     "CONVERSION_TOKENS",
+    "QUICK_TOKENS",
     "RUNG_WAYS",
     "WAYS",
     "WINDOW",
@@ -37,6 +38,9 @@ WINDOW = 1024
 
 CONVERSION_TOKENS = 20 * WINDOW
 """Tokens that a conversion is fitted to by default."""
+
+QUICK_TOKENS = 4 * WINDOW
+"""Tokens that a quick conversion is fitted to."""
 
 CONTINUATION = 8
 """Tokens that a converted model says after the prompt, always the likeliest one."""

@@ -20,6 +20,7 @@ from PIL import Image
 from rich.console import Console
 
 from extract.__main__ import main as extract_command
+from extract.kept import kept_folder
 from filmkit.commands import cli
 from filmkit.commands import options as shared_options
 from filmkit.core.scene_entry import SceneEntry
@@ -196,9 +197,19 @@ def test_cache_is_shown_and_cleared(render: Render, cache_folder: Path) -> None:
         "files": 14,
         "bytes": sum(path.stat().st_size for path in stored),
         "limit": 10**10,
+        "models": {},
     }
-    assert "0 files" in render("cache", "--clear").out
+    with kept_folder("calibration", "text") as folder:
+        (folder / "0.npz").write_bytes(bytes(10**7))
+        assert f"{folder.parent}: 0.01 GB of models" in render("cache").out
+        in_use = render("cache", "--clear")
+        assert (in_use.code, len(in_use.err.splitlines())) == (1, 1)
+        assert f"is being traced with {folder}" in in_use.err
+    shown = render("cache", "--clear").out
+    assert "0 files" in shown
+    assert "0.00 GB of models" in shown
     assert files(cache_folder) == ["CACHEDIR.TAG"]
+    assert not folder.exists()
 
 
 @pytest.mark.slow
