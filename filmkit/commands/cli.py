@@ -338,8 +338,9 @@ def render(
         film = one_after_another(parts)
         options |= {"joined": True, "selection": film if short else {}}
         scenes = tuple(film)
+    whole = ctx.meta[FILM] or not scenes
     scenes = scenes or whole_story(options["compare"])
-    run(ctx, action, scenes=scenes, quality=size, **options)
+    run(ctx, action, scenes=scenes, whole=whole, quality=size, **options)
 
 
 @cloup.command(context_settings=CONTEXT_SETTINGS)

@@ -7,21 +7,25 @@ that listing all scenes takes no time while nothing has changed.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from extract.files import OutputError, write_text
+from extract.printing import echo
 from extract.trace import Trace
+from filmkit.core.errors import SceneCodeError, StageError
 from filmkit.core.records import BeatRecord, Rehearsal, Speech
-from filmkit.core.scene_entry import SceneEntry
-from filmkit.render.cache import Cache, seal
+from filmkit.core.scene_entry import SceneEntry, one_after_another
+from filmkit.render.cache import Cache, open_cache, seal
 from filmkit.render.code_index import digest
 from filmkit.render.keys import BeatHasher
-from filmkit.render.request import RenderOptions
+from filmkit.render.request import RenderOptions, RenderRequest
+from filmkit.render.traces import find_trace
 
-__all__ = ["Rehearsals"]
+__all__ = ["Rehearsals", "with_fitting_scenes"]
 
 
 class Rehearsals:
@@ -93,6 +97,51 @@ class Rehearsals:
         with suppress(OutputError, OSError):
             write_text(path, json.dumps(document, ensure_ascii=False))
             seal(path)
+
+
+def with_fitting_scenes(request: RenderRequest) -> RenderRequest:
+    """Leave out the scenes that cannot show the request's trace, and say which and why.
+
+    In a film of several scenes each then arrives from the one before that is left. If no scene can
+    show the trace, the request stays as it is.
+
+    Raises
+    ------
+    TraceError
+        When the trace cannot be read.
+    """
+    path = find_trace(request.trace)
+    written = replace(request.options, speech={})
+    fitting: list[tuple[SceneEntry, Sequence[str]]] = []
+    with open_cache(request.cache, keep=request.keep_cache, quiet=True) as cache:
+        rehearsals = Rehearsals(Trace.load(path), written, BeatHasher(path, written), cache)
+        unfit: dict[str, str] = {}
+        for scene in request.scenes:
+            part = scene.alone, request.selection.get(scene, ())
+            last = list(one_after_another([*fitting, part]))[-1] if request.joined else scene
+            if scene.slug not in unfit and not (reason := _misfit(rehearsals, last)):
+                fitting.append(part)
+            else:
+                unfit.setdefault(scene.slug, reason)
+    if not fitting:
+        return request
+    for slug, reason in unfit.items():
+        echo(f"{slug} is left out: {reason}", err=True)
+    film = one_after_another(fitting) if request.joined else dict(fitting)
+    return replace(request, scenes=tuple(film), selection=film if request.selection else {})
+
+
+def _misfit(rehearsals: Rehearsals, entry: SceneEntry) -> str:
+    """Return why a scene cannot show the trace; nothing if it can, or fails in another way."""
+    try:
+        rehearsals.get(entry)
+    except SceneCodeError:
+        return ""
+    except StageError as error:
+        return str(error)
+    except Exception:  # the code of a scene can fail in any way, which is said when it is rendered
+        return ""
+    return ""
 
 
 def _record(stored: dict[str, Any]) -> BeatRecord:
