@@ -38,6 +38,7 @@ from extract.console import Console, echo, tolerating_closed_output
 from extract.conversion_report import CONVERSION_TOKENS, QUICK_TOKENS, conversion_report
 from extract.conversion_table import conversion_table
 from extract.errors import DISK_FULL_ERRNOS, ExtractError, PromptError, UnsupportedModelError
+from extract.imported import imported_trace
 from extract.interrupts import interrupt_on_signals
 from extract.latent import add_latent, require_fittable
 from extract.latent_table import latent_table
@@ -676,7 +677,7 @@ def _published(published: Published | None) -> str:
     """Return who published the patterns of a trace, and how precise they are."""
     if published is None:
         return ""
-    return f"patterns only, to {published.precision:g}, not extracted here: {published.by}"
+    return f"to {published.precision:g}, not extracted here: {published.by}"
 
 
 def _quoted(tokens: tuple[str, ...]) -> str:
@@ -878,6 +879,45 @@ def published(out: Path) -> None:
     trace = published_trace()
     trace.save(out)
     echo(f"{out}: {trace.meta.model}, {len(trace.meta.tokens)} tokens, published patterns only")
+
+
+@main.command("import")
+@click.argument("file", metavar="FILE.npz", type=click.Path(path_type=Path))
+@click.option(
+    "--name",
+    callback=_model_name,
+    help="Name of the model in the pictures.  [default: that of the file]",
+)
+@click.option(
+    "--rows",
+    metavar="A:B",
+    callback=_range_of_rows,
+    help="Draw only these tokens, from A up to the one before B, counted from 0.  [default: all]",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    callback=_named,
+    help="File to write the trace to.  [default: FILE.safetensors beside it]",
+)
+def import_arrays(
+    file: Path, name: str | None, rows: tuple[int, int] | None, out: Path | None
+) -> None:
+    """Make a trace of the tensors of any other program, for pictures of them.
+
+    FILE.npz, as numpy.savez writes it, holds 'pattern' [layer, head, query, key], or 'q' and 'k'
+    [layer, position, head, width] as they are used in the scores, or both; 'v', 'words' and 'scale'
+    if you like. A layer of its own needs no axis for layers. Patterns are compared with queries and
+    keys; pictures say that the rest was imported.
+    """
+    trace = imported_trace(file, name, rows)
+    out = out or file.with_suffix(".safetensors")
+    trace.save(out)
+    held = [key for key in ("pattern", "q", "k", "v") if trace.has(key, 0)]
+    echo(
+        f"{out}: imported {', '.join(held)} of {trace.meta.n_layers} layers, "
+        f"{len(trace.meta.tokens)} tokens; proved: {_errors(trace.prove()) or 'rows that sum to 1'}"
+    )
 
 
 @main.command()
