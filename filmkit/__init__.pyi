@@ -62,3 +62,4 @@ from .mobjects.panel import Header as Header
 from .mobjects.panel import Panel as Panel
 from .mobjects.product import ProductPicture as ProductPicture
 from .mobjects.product import head_product as head_product
+from .mobjects.whole_pattern import WholePattern as WholePattern
