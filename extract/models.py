@@ -346,6 +346,8 @@ def _keep_gguf(loaded: LoadedModel, folder: Path) -> None:
     if size > min(_LARGEST_KEPT, shutil.disk_usage(folder).free // 2):
         return
     (folder / _WHOLE).unlink(missing_ok=True)
+    # Removed, not overwritten: a process that has read it still looks into the file.
+    shutil.rmtree(folder / _MODEL, ignore_errors=True)
     with _no_bars():
         model.save_pretrained(folder / _MODEL)
         loaded.tokenizer.save_pretrained(folder / _MODEL)
