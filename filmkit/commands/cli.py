@@ -13,7 +13,9 @@ import cloup
 from click.core import ParameterSource
 from cloup.constraints import If, mutually_exclusive, require_all
 
+from extract.errors import ExtractError
 from extract.interrupts import interrupt_on_signals
+from extract.kept import clear_kept, kept_sizes, models_folder
 from extract.plain_text import error_line, escaped_json
 from extract.printing import echo
 from filmkit.commands.catalogue import catalogue
@@ -95,7 +97,7 @@ EPILOG = "\n".join(
         "  new         a scene of your own, to start from",
         "  studio      a page that shows a scene while you edit it",
         "  check       whether a scene can be read: sizes, contrast, overlaps, speed",
-        "  cache       where rendered beats are kept, and how to remove them",
+        "  cache       what is kept of films and models, where, and how to remove it",
         "  doctor      whether this machine has what it needs",
         "",
         "\b",
@@ -348,8 +350,9 @@ def render(
         film = one_after_another(parts)
         options |= {"joined": True, "selection": film if short else {}}
         scenes = tuple(film)
+    whole = ctx.meta[FILM] or not scenes
     scenes = scenes or whole_story(options["compare"])
-    run(ctx, action, scenes=scenes, quality=size, **options)
+    run(ctx, action, scenes=scenes, whole=whole, quality=size, **options)
 
 
 @cloup.command(context_settings=CONTEXT_SETTINGS)
@@ -400,14 +403,14 @@ def poster(ctx: click.Context, /, *, quality: str, **options: Any) -> None:
     "folder",
     type=Folder(),
     metavar="DIR",
-    help="Cache folder to look at, instead of the default one.",
+    help="Cache folder of rendered beats to look at, instead of the default ones.",
 )
-@cloup.option("--clear", is_flag=True, help="Remove everything from the cache.")
+@cloup.option("--clear", is_flag=True, help="Remove everything from it.")
 @cloup.option(
     "--json", "as_json", is_flag=True, help="Print JSON for other programs, with sizes in bytes."
 )
 def cache(folder: Path | None, clear: bool, as_json: bool) -> None:
-    """Show where the cache of rendered beats is, and how large it is.
+    """Show where rendered beats are kept and what extractions keep of models, and how large it is.
 
     The environment variables ATTENTION_FILM_CACHE and ATTENTION_FILM_CACHE_GB set the folder and
     its maximum size.
@@ -415,14 +418,22 @@ def cache(folder: Path | None, clear: bool, as_json: bool) -> None:
     store = Cache(cache_folder(folder) if folder else default_folder(), default_limit())
     if clear:
         store.clear()
-    sizes = store.sizes().values()
+        if folder is None:
+            try:
+                clear_kept()
+            except ExtractError as error:
+                raise click.ClickException(str(error)) from None
+    sizes, models = store.sizes().values(), {} if folder else kept_sizes()
     if as_json:
         report = {"folder": str(store.folder), "files": len(sizes), "bytes": sum(sizes)}
         report |= {"limit": store.limit}
+        report["models"] = {str(path): size for path, size in models.items()}
         echo(escaped_json(json.dumps(report, indent=2, ensure_ascii=False)))
         return
-    used, limit = (size / 1e9 for size in (sum(sizes), store.limit))
+    used, limit, kept = (size / 1e9 for size in (sum(sizes), store.limit, sum(models.values())))
     echo(f"{store.folder}: {len(sizes)} files, {used:.2f} of at most {limit:.2f} GB")
+    if folder is None:
+        echo(f"{models_folder()}: {kept:.2f} GB of models, which extractions made")
 
 
 COMMANDS: dict[str, click.Command] = {

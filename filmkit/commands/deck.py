@@ -223,7 +223,7 @@ def deck(
         return make_deck(request, kind, target, plan, films_beside=films_beside)
 
     size = quality_of(quality, aspect, fps)
-    run(ctx, action, scenes=entries, quality=size, out=target.parent, **options)
+    run(ctx, action, scenes=entries, whole=not scenes, quality=size, out=target.parent, **options)
 
 
 @cloup.command(context_settings=CONTEXT_SETTINGS)
@@ -294,4 +294,5 @@ def gallery(
         return make_gallery(request, address)
 
     size = quality_of(quality, aspect)
-    run(ctx, action, scenes=whole_story(options["compare"]), quality=size, **options)
+    story = whole_story(options["compare"])
+    run(ctx, action, scenes=story, whole=True, quality=size, **options)

@@ -339,6 +339,7 @@ def run(
     action: Callable[[RenderRequest], bool],
     *,
     verbose: bool,
+    whole: bool = False,
     **options: Any,
 ) -> NoReturn:
     """Run a command's action and exit: with 0 if everything succeeded, else with 1.
@@ -350,6 +351,9 @@ def run(
     action
         Takes the request and returns whether everything succeeded. It imports what it needs when
         it is called, so that ``--help`` and usage errors do not wait a second for Manim.
+    whole
+        Whether the scenes are those of the whole story, and not named one by one: then those that
+        cannot show the trace are left out, with a note.
     verbose, **options
         Fields of the request.
 
@@ -371,6 +375,10 @@ def run(
         request = RenderRequest(verbose=verbose, **options)
         _require_language_of_voice(request)
         with use_language(request.language):
+            if whole:
+                from filmkit.render.rehearsals import with_fitting_scenes
+
+                request = with_fitting_scenes(request)
             succeeded = action(request)
     except click.ClickException:
         raise

@@ -20,9 +20,9 @@ from PIL import Image
 from rich.console import Console
 
 from extract.__main__ import main as extract_command
+from extract.kept import kept_folder
 from filmkit.commands import cli
 from filmkit.commands import options as shared_options
-from filmkit.core.scene_entry import SceneEntry
 from filmkit.render import films, traces
 from filmkit.render.cache import FOLDER_VARIABLE
 from filmkit.render.progress import BarMeter, LineMeter, Meter, make_meter
@@ -223,9 +223,19 @@ def test_cache_is_shown_and_cleared(render: Render, cache_folder: Path) -> None:
         "files": 13,
         "bytes": sum(path.stat().st_size for path in stored),
         "limit": 10**10,
+        "models": {},
     }
-    assert "0 files" in render("cache", "--clear").out
+    with kept_folder("calibration", "text") as folder:
+        (folder / "0.npz").write_bytes(bytes(10**7))
+        assert f"{folder.parent}: 0.01 GB of models" in render("cache").out
+        in_use = render("cache", "--clear")
+        assert (in_use.code, len(in_use.err.splitlines())) == (1, 1)
+        assert f"is being traced with {folder}" in in_use.err
+    shown = render("cache", "--clear").out
+    assert "0 files" in shown
+    assert "0.00 GB of models" in shown
     assert files(cache_folder) == ["CACHEDIR.TAG"]
+    assert not folder.exists()
 
 
 @pytest.mark.slow
@@ -274,13 +284,33 @@ def test_film_of_all_scenes(
         assert film.streams.video[0].frames == 156 + 9
 
 
-@pytest.mark.parametrize("failing", [UNSHOWABLE, BROKEN], ids=lambda scene: scene.slug)
 def test_film_is_not_made_without_one_of_its_scenes(
-    render: Render, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: SceneEntry
+    render: Render, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shared_options, "SCENES", (SHAPES, failing))
-    assert_refused(render("film", "--quality", "draft", "--jobs", "1"), 1, failing.slug)
+    monkeypatch.setattr(shared_options, "SCENES", (SHAPES, BROKEN))
+    assert_refused(render("film", "--quality", "draft", "--jobs", "1"), 1, BROKEN.slug)
     assert files(tmp_path) == []
+
+
+def test_what_cannot_show_the_trace_is_left_out_of_the_whole_story(
+    render: Render, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    story = (SHAPES, UNSHOWABLE, entry("scene_more", "Shapes"))
+    monkeypatch.setattr(shared_options, "SCENES", story)
+    left_out = f"{UNSHOWABLE.slug} is left out: this trace cannot be shown; make another\n"
+    outcome = render("film", "--quality", "draft", "--quiet")
+    assert (outcome.code, outcome.err) == (0, left_out)
+    with av.open("videos/film.mp4") as film:
+        assert len(film.chapters()) == 2
+        # The third arrives from the first.
+        assert film.streams.video[0].frames == 156 + 9
+    listed = render("--list", "--quiet")
+    assert (listed.code, listed.err) == (0, left_out)
+    assert UNSHOWABLE.slug not in listed.out
+    # By its name it is refused; so is a story of which nothing is left.
+    assert_refused(render(UNSHOWABLE.slug, "--quality", "draft"), 1, "cannot be shown")
+    monkeypatch.setattr(shared_options, "SCENES", (UNSHOWABLE,))
+    assert_refused(render("film", "--quality", "draft"), 1, "cannot be shown")
 
 
 def test_film_joins_whole_scenes_only(render: Render) -> None:
