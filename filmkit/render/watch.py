@@ -143,7 +143,8 @@ class EditWatcher(FileSystemEventHandler):
         files += [path for folder in self._words for path in folder.glob("*.po")]
         for path in (*files, *self._traces):
             try:
-                contents[path] = path.read_bytes()
+                if path.is_file():  # a pipe would keep its reader waiting
+                    contents[path] = path.read_bytes()
             except OSError:
                 continue  # an editor is saving it right now
         return contents
@@ -205,11 +206,14 @@ def syntax_errors(files: Iterable[Path]) -> dict[Path, str]:
     broken = {}
     for path in files:
         if path.suffix == ".py" and path.exists():
+            shown = path.relative_to(PROJECT) if path.is_relative_to(PROJECT) else path
+            if not path.is_file():
+                broken[path] = f"{shown} is not a file"
+                continue
             try:
                 compile(path.read_bytes(), path, "exec")
             except (SyntaxError, ValueError) as error:
-                shown = path.relative_to(PROJECT) if path.is_relative_to(PROJECT) else path
-                where = f"{shown} line {getattr(error, 'lineno', 1)}"
+                where = f"{shown} line {getattr(error, 'lineno', None) or 1}"
                 broken[path] = f"{where}: {getattr(error, 'msg', error)}"
     return broken
 
