@@ -53,15 +53,15 @@ def find_scene(name: str) -> SceneEntry:
         tree = ast.parse(file.read_bytes(), filename=str(file))
         scenes = [cls for cls in index.classes(module) if STAGE in index.lineage((module, cls))[1:]]
     except (SyntaxError, ValueError) as error:
-        where = f"{file} line {getattr(error, 'lineno', 1)}"
+        where = f"{file} line {getattr(error, 'lineno', None) or 1}"
         raise click.ClickException(f"{where}: {getattr(error, 'msg', error)}") from error
     if not scenes:
         raise click.BadParameter(
             f"{file} holds no scene: a class built on filmkit.Stage, with methods marked @beat",
             param_hint="SCENE",
         )
-    cls = match["cls"] or scenes[0]
-    if cls not in scenes or (len(scenes) > 1 and not match["cls"]):
+    cls = scenes[0] if match["cls"] is None and len(scenes) == 1 else match["cls"]
+    if cls not in scenes:
         choices = ", ".join(f"{file}:{other}" for other in scenes)
         raise click.BadParameter(f"name the scene in {file}: {choices}", param_hint="SCENE")
     slug = file.stem if len(scenes) == 1 else f"{file.stem}_{cls}"
