@@ -16,6 +16,7 @@ from cloup.constraints import If, mutually_exclusive, require_all
 from extract.interrupts import interrupt_on_signals
 from extract.plain_text import error_line, escaped_json
 from extract.printing import echo
+from filmkit.commands import INTERRUPTED
 from filmkit.commands.catalogue import catalogue
 from filmkit.commands.check import check
 from filmkit.commands.cue import cue
@@ -64,9 +65,6 @@ if TYPE_CHECKING:
 __all__ = ["COMMANDS", "EXIT_CODES", "main"]
 
 FILM = "film"
-
-# Exit code that shells use for a program stopped by Ctrl-C: 128 + SIGINT.
-INTERRUPTED = 130
 
 EXIT_CODES = {
     0: "success",

@@ -20,6 +20,7 @@ from PIL import Image
 from rich.console import Console
 
 from extract.__main__ import main as extract_command
+from filmkit import commands
 from filmkit.commands import cli
 from filmkit.commands import options as shared_options
 from filmkit.core.scene_entry import SceneEntry
@@ -582,6 +583,22 @@ finally:
     maps = [still.replace(".png", ".json") for still in stills]
     assert files(tmp_path) == sorted(["manim.cfg", *maps, *stills])
     assert Image.open(tmp_path / stills[0]).getpixel((2, 2)) == (0, 0, 0)
+
+
+class _Interrupted:
+    """Finds the command line, and presses Ctrl-C while it loads."""
+
+    def find_spec(self, name: str, *more: object) -> None:
+        if name == "filmkit.commands.cli":
+            raise KeyboardInterrupt
+
+
+def test_ctrl_c_while_the_program_loads_ends_it_quietly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "filmkit.commands.cli")
+    monkeypatch.setattr(sys, "meta_path", [_Interrupted(), *sys.meta_path])
+    with pytest.raises(SystemExit) as end:
+        commands.main(["--list"])
+    assert end.value.code == 130
 
 
 @pytest.mark.parametrize(
