@@ -263,6 +263,8 @@ def render(
     """
     if scenes and all_scenes:
         raise click.UsageError("name scenes or give --all, not both")
+    if preview and file_format not in (None, "png"):
+        raise click.UsageError("a preview is a PNG: leave out --format")
     known, default = (STILLS, DEFAULT_STILL) if still else (FILMS, DEFAULT_FORMAT)
     file_format = file_format or default
     if file_format not in known:
