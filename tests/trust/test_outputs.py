@@ -218,9 +218,7 @@ def test_a_disk_that_is_read_only_is_named(folder: Path, monkeypatch: pytest.Mon
 
     for name in ("open", "touch", "unlink"):
         monkeypatch.setattr(Path, name, refuse)
-    with pytest.raises(
-        OutputError, match=r"cannot write .*film\.mp4: Read-only file system; choose"
-    ):
+    with pytest.raises(OutputError, match=r"film\.mp4: Read-only file system; choose"):
         write_text(folder / "film.mp4", "text")
 
 
