@@ -29,7 +29,6 @@ __all__ = [
     "COMPARED_GROUPS",
     "CONTEXT_TOKENS",
     "DENSE_7B",
-    "GPUS_PER_NODE",
     "GPU_BYTES",
     "H100_SXM",
     "MOE",
@@ -63,9 +62,6 @@ CONTEXT_TOKENS = 128 * 1024
 
 GPU_BYTES = 80 * 10**9
 """Memory of one GPU in bytes, to compare caches with: an NVIDIA A100, H100 or H800 (80 GB)."""
-
-GPUS_PER_NODE = 8
-"""Number of GPUs of the node that DeepSeek-V2's throughput was measured on (V2 report, p. 16)."""
 
 V2_SAVING = 0.933
 """Fraction of the cache that DeepSeek-V2 saves, as published; see :func:`v2_cache_claim`."""

@@ -51,7 +51,7 @@ from .mobjects.flow import Wire as Wire
 from .mobjects.head import HeadPicture as HeadPicture
 from .mobjects.head_stack import HeadStack as HeadStack
 from .mobjects.head_tensors import HeadPanel as HeadPanel
-from .mobjects.marks import Bars as Bars
+from .mobjects.marks import CellLabels as CellLabels
 from .mobjects.marks import ColourBar as ColourBar
 from .mobjects.marks import Dial as Dial
 from .mobjects.marks import Highlight as Highlight
@@ -60,5 +60,6 @@ from .mobjects.marks import RotateRow as RotateRow
 from .mobjects.marks import TokenLabels as TokenLabels
 from .mobjects.panel import Header as Header
 from .mobjects.panel import Panel as Panel
+from .mobjects.plot import Chart as Chart
 from .mobjects.product import ProductPicture as ProductPicture
 from .mobjects.product import head_product as head_product

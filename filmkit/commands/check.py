@@ -60,8 +60,8 @@ def check(
 
     For each beat it prints how long it is, how fast its captions must be read (at most 17
     letters a second), how long its picture stands still, and how much of the frame its last
-    picture fills. Below are the faults of that picture: texts that overlap, leave the frame, are
-    too small or too faint. The exit code is 1 if there is a fault.
+    picture fills. Below are the faults of that picture: texts that overlap, lie across a panel,
+    leave the frame, are too small or too faint. The exit code is 1 if there is a fault.
     """
     if bool(scenes) == all_scenes:
         raise click.UsageError("name scenes or give --all")
@@ -72,7 +72,7 @@ def check(
         from filmkit.tools.checks import check_scene
 
         trace, size = load_trace(request), request.quality
-        spoken = timed(request, trace)
+        spoken = timed(request)
         reports = for_each_scene(
             request,
             spoken.scenes,

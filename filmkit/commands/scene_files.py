@@ -8,12 +8,11 @@ from pathlib import Path
 
 import click
 
-from filmkit.core.project import PROJECT
 from filmkit.core.scene_entry import SceneEntry
+from filmkit.render.source_code import is_beat
 
 __all__ = ["find_scene", "names_a_file"]
 
-STAGE = ("filmkit.core.stage", "Stage")
 PATTERN = re.compile(r"(?P<path>.+\.py)(?::(?P<cls>\w*))?")
 
 
@@ -38,23 +37,18 @@ def find_scene(name: str) -> SceneEntry:
     click.ClickException
         If the file is not valid Python.
     """
-    # Reading code is not needed for the project's own scenes.
-    from filmkit.render.code_index import CodeIndex
-
     match = PATTERN.fullmatch(name)
     assert match is not None
     file = Path(match["path"])
     if not file.is_file():
         raise click.BadParameter(f"there is no file {file}", param_hint="SCENE")
     module = f"scene_file_{file.stem}"
-    index = CodeIndex(PROJECT)
-    index.add(module, file)
     try:
         tree = ast.parse(file.read_bytes(), filename=str(file))
-        scenes = [cls for cls in index.classes(module) if STAGE in index.lineage((module, cls))[1:]]
     except (SyntaxError, ValueError) as error:
         where = f"{file} line {getattr(error, 'lineno', None) or 1}"
         raise click.ClickException(f"{where}: {getattr(error, 'msg', error)}") from error
+    scenes = _scenes(tree)
     if not scenes:
         raise click.BadParameter(
             f"{file} holds no scene: a class built on filmkit.Stage, with methods marked @beat",
@@ -66,6 +60,25 @@ def find_scene(name: str) -> SceneEntry:
         raise click.BadParameter(f"name the scene in {file}: {choices}", param_hint="SCENE")
     slug = file.stem if len(scenes) == 1 else f"{file.stem}_{cls}"
     return SceneEntry(slug, _title(tree, cls), module, cls, file=file.resolve())
+
+
+def _scenes(tree: ast.Module) -> list[str]:
+    """Return the names of classes that have beats, or are built on `Stage` or on one of these."""
+    found: list[str] = []
+    stages = {"Stage"} | {
+        alias.asname
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+        if alias.name == "Stage" and alias.asname
+    }
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef):
+            bases = {ast.unparse(base).rpartition(".")[2] for base in node.bases}
+            beats = [m for m in node.body if isinstance(m, ast.FunctionDef) and is_beat(m)]
+            if beats or bases & {*stages, *found}:
+                found.append(node.name)
+    return found
 
 
 def _title(tree: ast.Module, cls: str) -> str:

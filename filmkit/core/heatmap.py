@@ -66,6 +66,8 @@ class Heatmap(AbstractImageMobject):
         Opacity of each cell, 0 to 1.
     opacity
         Opacity of the whole picture, 0 to 1.
+    label : str
+        What the picture calls it; "" if no name stands above it.
 
     Raises
     ------
@@ -107,6 +109,7 @@ class Heatmap(AbstractImageMobject):
         self.shown: Array = np.ones(self.shape)
         self.opacity = 1.0
         self.source = source or TensorSource()
+        self.label = ""
         self.masked_colour = np.asarray(color_to_rgb(current_theme().masked)) * 255
         self.edged = edged
         self.edge_colour = np.asarray(color_to_rgb(current_theme().faint)) * 255
@@ -166,6 +169,11 @@ class Heatmap(AbstractImageMobject):
             rgba = np.concatenate([colours * alpha, alpha * 255], axis=-1)
             self._texture = Texture(np.rint(rgba).astype(np.uint8))
         return self._texture
+
+    def cell_colour(self, row: int, column: int) -> tuple[Array, float]:
+        """Return RGB times opacity (3,), and opacity, of a cell as it is drawn, in [0, 1]."""
+        *rgb, shown = self.texture().cells[row, column] / 255
+        return np.array(rgb), float(shown)
 
     def _colours(self) -> Array:
         """Return the RGB of each cell, (rows, columns, 3), 0 to 255."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,10 +13,11 @@ from cmap import Colormap
 
 from filmkit.core.theme import current_theme
 
-__all__ = ["Norm", "TensorSource"]
+__all__ = ["SCALE", "Norm", "TensorSource"]
 
 Pixels = npt.NDArray[np.uint8]
 
+SCALE = "scale"  # stands for a quantity in the source of a colour bar
 LINEAR_SHARE = 0.1  # linear width of a stretched scale, as a share of its limit
 
 
@@ -173,35 +175,56 @@ def colour_table(name: str) -> Pixels:
 
 @dataclass(frozen=True)
 class TensorSource:
-    """Where a heatmap's numbers come from: part of a tensor, or something computed.
+    """Where a heatmap's numbers come from: part of a tensor, or of something computed.
 
     Attributes
     ----------
     tensor
         Name of a tensor in the trace file, or None if the numbers were computed.
     expression
-        What was computed, in words, if ``tensor`` is None.
+        What was computed, in words, where that is all that is known of it.
     index
-        One integer or (start, stop) for each axis of the tensor; the ranges are, in this order,
-        the rows and columns of the heatmap.
+        One integer or (start, stop) for each axis; the ranges are, in this order, the rows and
+        columns of the heatmap.
     transposed
         Whether rows and columns are exchanged.
-    axes
-        Names of the axes of what was computed, as :meth:`extract.trace.Trace.axes` has them.
+    quantity
+        What was computed: a name in :data:`filmkit.core.quantities.QUANTITIES`.
+    given
+        What it was computed from, such as ``(("layer", 3), ("head", 5))``.
+    model
+        The model whose trace it is, if that is not the film's own.
 
     Examples
     --------
-    Queries of head 5 in layer 3, positions 1 to 9, all 64 channels::
+    Queries of head 5 in layer 3, positions 1 to 9, all 64 channels; the scores of that head; and
+    numbers of your own::
 
         TensorSource("q.3", index=((1, 10), 5, (0, 64)))
-        TensorSource(expression="mean of all patterns", index=((1, 10), (1, 10)))
+        LayerView(trace, 3, 1, 10).computed("scores", head=5)
+        TensorSource(expression="mean of all patterns")
     """
 
     tensor: str | None = None
     expression: str = ""
     index: tuple[int | tuple[int, int], ...] = ()
     transposed: bool = False
-    axes: tuple[str, ...] = ()
+    quantity: str = ""
+    given: tuple[tuple[str, Any], ...] = ()
+    model: str = ""
+
+    @classmethod
+    def of_scale(cls, name: str) -> TensorSource:
+        """Return the source of a colour bar, which shows a norm and not a tensor.
+
+        ``name`` is what the norm's values are, such as "scores"; it may be empty.
+        """
+        return cls(quantity=SCALE, given=(("name", name),))
+
+    @property
+    def is_scale(self) -> bool:
+        """Whether this is a colour bar."""
+        return self.quantity == SCALE
 
     def joined_to(self, last: TensorSource) -> TensorSource:
         """Return the source of everything from this part's start to the end of another part.

@@ -15,12 +15,18 @@ numbers:
     ``tensor``
         Its name in the trace file, or null.
     ``expression``
-        What was computed from the trace, where ``tensor`` is null.
+        What was computed, in words, where ``tensor`` is null.
+    ``quantity``
+        Its name in :mod:`filmkit.core.quantities`, "scale" for a colour bar, or "".
+    ``given``
+        What it was computed from, such as {"layer": 3, "head": 5}.
+    ``model``
+        The model whose trace it is, if that is not the film's own, or "".
     ``index``
-        One integer or [start, stop] for each axis of the tensor.
+        One integer or [start, stop] for each axis of the tensor or quantity.
     ``axes``
-        Names of the axes of an expression, such as "pos", if they are known; those of a tensor
-        are defined by the trace.
+        Names of the axes of a quantity, such as "pos", if they are known; those of a tensor are
+        defined by the trace.
     ``transposed``
         Whether rows and columns are exchanged.
     ``shape``
@@ -71,6 +77,7 @@ from filmkit.core.animations import presence
 from filmkit.core.camera import StageCamera
 from filmkit.core.geometry import Box
 from filmkit.core.heatmap import Heatmap
+from filmkit.core.quantities import QUANTITIES, described
 from filmkit.core.text import TextLine
 
 __all__ = ["MAP_SCHEMA", "PanelItem", "TextItem", "panels_on", "picture_map", "texts_on"]
@@ -211,11 +218,17 @@ def picture_map(
 def _panel_entry(item: PanelItem) -> dict[str, Any]:
     """Return the entry of a heatmap in the map, without its values."""
     heatmap, source = item.heatmap, item.heatmap.source
+    # Positions of another model would be given the words of the film's own.
+    known = None if source.model else QUANTITIES.get(source.quantity)
     return {
-        "tensor": source.tensor,
-        "expression": source.expression,
+        "tensor": None if source.model else source.tensor,
+        "expression": described(source),
+        "quantity": source.quantity,
+        # The parts of a block are sources themselves.
+        "given": {name: value for name, value in source.given if name != "parts"},
+        "model": source.model,
         "index": [list(axis) if isinstance(axis, tuple) else axis for axis in source.index],
-        "axes": list(source.axes),
+        "axes": list(known.axes) if known else [],
         "transposed": source.transposed,
         "shape": list(heatmap.shape),
         "corners": item.corners.tolist(),

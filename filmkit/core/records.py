@@ -9,7 +9,10 @@ import numpy as np
 
 from filmkit.core.language import DEFAULT_LANGUAGE
 
-__all__ = ["ARRIVE", "BeatRecord", "Rehearsal", "Speech", "StageSettings"]
+__all__ = ["ARRIVE", "BeatRecord", "Rehearsal", "Speech", "StageSettings", "Use"]
+
+Use = tuple[str, str, str]
+"""Something that a run has used: what it is, its name, and a hash of what was there."""
 
 ARRIVE = "arrive"
 """Name of the beat in which a scene of a film arrives from the one before."""
@@ -117,6 +120,8 @@ class BeatRecord:
         What a voice says meanwhile; None if the beat has no voice.
     title
         Its title, for people.
+    code
+        A hash of all that its pictures depend on besides trace and settings; "" if not known.
     """
 
     name: str
@@ -129,6 +134,7 @@ class BeatRecord:
     marked: tuple[tuple[str, int], ...] = ()
     speech: Speech | None = None
     title: str = ""
+    code: str = ""
 
 
 @dataclass(frozen=True)
@@ -143,11 +149,17 @@ class Rehearsal:
         Length of the scene in seconds.
     tensors
         Names of the tensors that the scene shows.
+    uses
+        Files and variables that it has used; see :mod:`filmkit.render.recording`.
+    obstacle
+        Why its pictures cannot be kept, such as "it uses the network"; "" if they can.
     """
 
     beats: tuple[BeatRecord, ...]
     duration: float
     tensors: tuple[str, ...] = ()
+    uses: tuple[Use, ...] = ()
+    obstacle: str = ""
 
     def beat(self, name: str) -> BeatRecord:
         """Return the record of a beat by its name."""

@@ -58,6 +58,7 @@ from extract.trace import Trace
 from filmkit.core.animations import Drift, MoveCamera, Presence, presence
 from filmkit.core.camera import Shot, StageCamera, pin_to_frame
 from filmkit.core.errors import SceneCodeError, StageError
+from filmkit.core.facts import Fact, keep_facts
 from filmkit.core.geometry import CAPTION_STRIP, Box, Frame, shot_box
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.language import (
@@ -68,9 +69,12 @@ from filmkit.core.language import (
     title_of_beat,
     use_language,
 )
+from filmkit.core.model_places import place_in_words
 from filmkit.core.narration import Narration, NarrationError, one_line
+from filmkit.core.norm import TensorSource
 from filmkit.core.numbers import format_exact
 from filmkit.core.printable import printable
+from filmkit.core.quantities import draws_before, place_of
 from filmkit.core.records import BeatRecord, Rehearsal, Speech, StageSettings
 from filmkit.core.renderer import FilmRenderer, FrameSink
 from filmkit.core.text import Label, fit_word
@@ -172,6 +176,7 @@ def _misfit(said: str, written: str, error: NarrationError) -> StageError:
     return StageError(f"the translation “{said}” of “{written}” does not fit: {error}")
 
 
+NOTED = 0.5  # what has a lower presence is background, which the notes do not tell of
 NOTE_GAP = 0.4  # smallest distance between the two notes on a line, in scene units
 BEAT_STEP = 0.2  # every beat is a multiple of this long, in seconds: a whole number of frames
 
@@ -216,6 +221,8 @@ class Stage(Scene):
         The chosen head of it.
     facts : dict of str
         Text for the names in braces in the narration: "prompt", "model", and what the scene adds.
+    ledger : list of Fact
+        The facts that were made so far (:mod:`filmkit.core.facts`), in the narration and on screen.
     frame : Frame
         The frame that is filled; known from :meth:`prepare` on.
     theme : Theme
@@ -256,6 +263,7 @@ class Stage(Scene):
         self.playing = ""
         self._waited_for: dict[str, float] = {}
         self.facts: dict[str, str] = {"prompt": trace.meta.prompt, "model": trace.meta.model}
+        self.ledger: list[Fact] = []
         self.layer = LayerView.of_prompt(
             trace, self.settings.layer, show_first_token=self.settings.show_first_token
         )
@@ -356,6 +364,7 @@ class Stage(Scene):
         with (
             use_language(self.settings.language, *self.catalogues()),
             use_theme(*looks, min_text_size=frame.min_text_size) as theme,
+            keep_facts(self.ledger),
         ):
             self.theme = theme
             # Pixels are premultiplied, so a transparent one is black: any other colour would be
@@ -654,37 +663,43 @@ class Stage(Scene):
 
     # Notes on single pictures; into films they are drawn when these are written
 
-    @property
-    def noted_place(self) -> str:
-        """Where in the model the numbers come from, for the notes: layer and head, by default."""
-        return _("layer {layer}, head {head}", layer=self.layer.layer, head=self.head.head)
-
-    @property
-    def all_heads(self) -> str:
-        """The same for a picture of all heads of the layer."""
-        count = self.trace.meta.n_heads
-        if count == 1:
-            return _("layer {layer}, head {head}", layer=self.layer.layer, head=0)
-        return _("layer {layer}, all {count} heads", layer=self.layer.layer, count=count)
-
     def provenance_notes(self) -> tuple[str, str]:
         """Return the small notes at the top left and right of a picture.
 
-        They say where the numbers come from, and what is not drawn. There are none while a scene
-        that names no tensors shows none of the trace; one whose numbers come from somewhere else,
-        or change from beat to beat, overrides this.
+        They say which layers and heads the panels on screen are of, and what is not drawn. There
+        are none while a scene that names no tensors shows none of the trace; one whose numbers
+        come from somewhere else overrides this.
         """
-        if not (self.tensors or self._shows_the_trace()):
+        shown = self._sources_in_view()
+        if not (self.tensors or shown):
             return "", ""
         meta = self.trace.meta
-        parts = [meta.model, self.noted_place]
+        own = [source for source in shown if not source.model]
+        models = dict.fromkeys([meta.model, *(source.model for source in shown)])
+        places = [place_of(self.trace, source) for source in own]
+        parts = [*models, place_in_words(places, meta)]
         if meta.random_weights:
             # First, because a note that is too long for the frame loses its end.
             parts.insert(0, _("random weights"))
         if meta.published is not None:
             precision = format_exact(meta.published.precision)
             parts.insert(0, _("published values, within {precision}", precision=precision))
-        return "  ·  ".join(parts), self.hidden_note()
+        drawn = any(draws_before(self.trace, source, self.layer.first) for source in own)
+        return "  ·  ".join(filter(None, parts)), "" if drawn else self.hidden_note()
+
+    def _sources_in_view(self) -> list[TensorSource]:
+        """Return the sources of all heatmaps in the frame that are not in the background."""
+        width, height = self.camera.pixel_width, self.camera.pixel_height
+        whole = Box.of(0.0, float(width), 0.0, float(height))
+        sources = []
+        for part in self.visible_parts():
+            if not isinstance(part, Heatmap) or not part.shown.any() or presence(part) < NOTED:
+                continue
+            corners = self.camera.pixels(part, part.corners)
+            inside = whole.overlap(Box.between(corners.min(axis=0), corners.max(axis=0)))
+            if min(inside) > 0 and (part.source.tensor or part.source.given):
+                sources.append(part.source)
+        return [source for source in dict.fromkeys(sources) if not source.is_scale]
 
     def hidden_note(self, *, short: bool = False) -> str:
         """Return what a note says of the positions that are not drawn; "" if all are.
@@ -706,12 +721,6 @@ class Stage(Scene):
             "the token before takes part but is not drawn",
             "the {number} tokens before take part but are not drawn",
             layer.first,
-        )
-
-    def _shows_the_trace(self) -> bool:
-        return any(
-            isinstance(part, Heatmap) and part.source.tensor is not None
-            for part in self.visible_parts()
         )
 
     def _notes(self) -> VGroup:

@@ -36,6 +36,7 @@ __all__ = [
     "Number",
     "Symbol",
     "TextLine",
+    "Tick",
     "break_lines",
     "fit_size",
     "fit_word",
@@ -346,6 +347,10 @@ def fit_size(
         return label
     minimum = min(label.size, current_theme().min_text_size)
     return Label(text, size=max(minimum, label.size * width / label.width), colour=colour)
+
+
+class Tick(Label):
+    """A number at an axis or a colour scale: it tells what stands at its place."""
 
 
 class Number(TextLine):

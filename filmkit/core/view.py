@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -143,36 +144,33 @@ class LayerView:
         transposed
             Whether rows and columns are exchanged.
         """
-        return replace(self._source(name, ((self.first, self.stop), *index)), transposed=transposed)
-
-    def hidden_source(self, name: str, *index: int | tuple[int, int]) -> TensorSource:
-        """Return the source of the positions before the drawn ones; arguments as for `source`."""
-        return self._source(name, ((0, self.first), *index))
-
-    def _source(self, name: str, index: tuple[int | tuple[int, int], ...]) -> TensorSource:
         key = self.trace.tensor_name(name, self.layer)
-        if self.compared:
-            # Without names of axes: positions would be given the tokens of the film's own trace.
-            return TensorSource(None, _("{tensor} of the compared trace", tensor=key), index)
-        return TensorSource(key, index=index)
+        index = ((self.first, self.stop), *index)
+        return TensorSource(key, index=index, transposed=transposed, model=self._model)
 
-    def computed(self, expression: str, columns: str, width: int = 0) -> TensorSource:
-        """Return the source of a matrix that was computed for the drawn positions.
+    @property
+    def _model(self) -> str:
+        return self.trace.meta.model if self.compared else ""
+
+    def computed(self, quantity: str, width: int = 0, **given: Any) -> TensorSource:
+        """Return the source of a matrix that was computed for the drawn positions of this layer.
 
         Parameters
         ----------
-        expression
-            What was computed, in words.
-        columns
-            Name of the second axis, as :meth:`extract.trace.Trace.axes` has it. With "key_pos"
-            there is a column for each drawn position.
+        quantity
+            What was computed: a name in :data:`filmkit.core.quantities.QUANTITIES`.
         width
             Number of columns, if they are not positions.
+        **given
+            What it was computed from, beside the layer.
         """
         drawn = (self.first, self.stop)
-        if columns == "key_pos":
-            return TensorSource(None, expression, (drawn, drawn), axes=("query_pos", columns))
-        return TensorSource(None, expression, (drawn, (0, width)), axes=("pos", columns))
+        return TensorSource(
+            quantity=quantity,
+            index=(drawn, (0, width) if width else drawn),
+            given=(("layer", self.layer), *given.items()),
+            model=self._model,
+        )
 
     def norm(self, name: str) -> Norm:
         """Return the norm of a tensor, made from all positions and heads of this layer.
@@ -294,24 +292,41 @@ class HeadView:
 
     @cached_property
     def pattern(self) -> Array:
-        """Attention pattern at the drawn positions, (query, key)."""
+        """Attention pattern at the drawn positions, (query, key).
+
+        Where the beginning is hidden, rows sum to less than 1: its share is in
+        :attr:`hidden_attention`. Compute entropies and the like from :attr:`pattern_rows`.
+        """
+        return self.pattern_rows[:, self.layer.first :]
+
+    @cached_property
+    def pattern_rows(self) -> Array:
+        """Whole rows of the pattern, (query, position of the key): with keys that are not drawn.
+
+        Rows are the drawn queries; columns are all positions up to the last drawn one, the hidden
+        beginning first. Each row sums to 1, less what a sink takes.
+        """
         view = self.layer
         whole = view.trace.get("pattern", view.layer)[self.head].astype(np.float64)
-        return whole[view.first : view.stop, view.first : view.stop]
+        return whole[view.first : view.stop, : view.stop]
+
+    @property
+    def pattern_source(self) -> TensorSource:
+        """Source of :attr:`pattern`."""
+        view = self.layer
+        drawn = (view.first, view.stop)
+        key = view.trace.tensor_name("pattern", view.layer)
+        return TensorSource(key, index=(self.head, drawn, drawn), model=view._model)
 
     @cached_property
     def hidden_attention(self) -> Array:
         """Attention of each query to the hidden beginning, (query,); zeros if none is hidden."""
-        view = self.layer
-        whole = view.trace.get("pattern", view.layer)[self.head].astype(np.float64)
-        return whole[view.first : view.stop, : view.first].sum(axis=1)
+        return self.pattern_rows[:, : self.layer.first].sum(axis=1)
 
     @cached_property
     def sink_attention(self) -> Array:
         """Attention of each query to the sink in the softmax, (query,); zeros without one."""
-        view = self.layer
-        whole = view.trace.get("pattern", view.layer)[self.head].astype(np.float64)
-        return np.maximum(1 - whole[view.first : view.stop].sum(axis=1), 0)
+        return np.maximum(1 - self.pattern_rows.sum(axis=1), 0)
 
     def hidden_value(self, query: int) -> Array:
         """Return the values of the hidden beginning as a drawn query mixes them, (1, d_v).
@@ -321,12 +336,33 @@ class HeadView:
         """
         view = self.layer
         values = view.trace.get("v", view.layer)[: view.first, self.kv_head].astype(np.float64)
-        whole = view.trace.get("pattern", view.layer)[self.head].astype(np.float64)
-        shares = whole[view.first + query, : view.first]
+        shares = self.pattern_rows[query, : view.first]
         if not shares.any():
             shares = np.ones_like(shares)
         mean: Array = (shares @ values / shares.sum())[None]
         return mean
+
+    def hidden_value_source(self, query: int) -> TensorSource:
+        """Return the source of :meth:`hidden_value`."""
+        view, width = self.layer, (0, self.layer.trace.meta.d_v)
+        if view.first == 1:
+            key = view.trace.tensor_name("v", view.layer)
+            return TensorSource(key, index=((0, 1), self.kv_head, width))
+        return self._before("values_before", ((0, 1), width), query=view.first + query)
+
+    def hidden_attention_source(self, query: int) -> TensorSource:
+        """Return the source of one of :attr:`hidden_attention`, of a row that is drawn."""
+        view, row = self.layer, self.layer.first + query
+        if view.first == 1:
+            return replace(self.pattern_source, index=(self.head, (row, row + 1), (0, 1)))
+        return self._before("attention_before", ((row, row + 1), (0, 1)))
+
+    def _before(
+        self, quantity: str, index: tuple[tuple[int, int], ...], **given: int
+    ) -> TensorSource:
+        """Return the source of something that sums up the positions before the drawn ones."""
+        place = {"layer": self.layer.layer, "head": self.head, "first": self.layer.first}
+        return TensorSource(quantity=quantity, index=index, given=(*(place | given).items(),))
 
     def score_tensor(self, name: str) -> str:
         """Return the name of the tensor of queries ("q") or keys ("k") as used in the scores."""

@@ -48,7 +48,7 @@ def make_gallery(request: RenderRequest, code_url: str | None) -> bool:
 def write_gallery(request: RenderRequest, code_url: str | None) -> bool:
     """Write posters and the page for films that exist already; return whether all succeeded."""
     trace = load_trace(request)
-    spoken = timed(request, trace)
+    spoken = timed(request)
 
     def describe(entry: SceneEntry) -> dict[str, Any]:
         rehearsal = rehearse(entry, trace, spoken.options)

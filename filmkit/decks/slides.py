@@ -159,7 +159,7 @@ def slides_of(
 def drawn_slides(request: RenderRequest, trace: Trace) -> list[Slide]:
     """Return the slides of all scenes, without films; none if a scene could not be rehearsed."""
     with manim_config(request.quality, verbosity=request.verbosity):
-        spoken = timed(request, trace)
+        spoken = timed(request)
         rehearsals = for_each_scene(
             request, spoken.scenes, lambda entry: rehearse(entry, trace, spoken.options)
         )
@@ -205,7 +205,7 @@ def filmed_slides(request: RenderRequest, trace: Trace, target: Path) -> Iterato
     """
     # The presenter decides how long a picture stays: it does not move meanwhile.
     calm = replace(request, calm=True)
-    with render_session(calm, trace, single=True) as session, temporary_folder() as folder:
+    with render_session(calm, single=True) as session, temporary_folder() as folder:
         slides: list[Slide] = []
         if len(session.plans) == len(request.scenes):
             for entry, plan in session.plans.items():

@@ -31,8 +31,8 @@ from filmkit.core.animations import AnimateWith
 from filmkit.core.camera import keep_upright, set_depth_plane
 from filmkit.core.geometry import Box
 from filmkit.core.heatmap import Heatmap
-from filmkit.core.language import N_, _
 from filmkit.core.norm import Norm, TensorSource
+from filmkit.core.quantities import layers_of
 from filmkit.core.raster import Texture
 from filmkit.core.text import Label
 from filmkit.core.theme import current_theme
@@ -52,10 +52,7 @@ __all__ = [
 Array = npt.NDArray[np.float64]
 Points = npt.NDArray[np.float64]
 
-ABOUT = {
-    "k": N_("keys of layers {first} to {last}, each in its own layer's scale"),
-    "v": N_("values of layers {first} to {last}, each in its own layer's scale"),
-}
+QUANTITY = {"k": "stored_keys", "v": "stored_values"}  # that the top and the side of a block show
 TOP_LIGHT, SIDE_LIGHT = 0.8, 0.6  # brightness of the top and the side; the front has 1
 
 
@@ -71,7 +68,7 @@ class CachedTensor:
     norms, sources
         The norm and the source of each unit; every layer has the norm that its panels have.
     name
-        What they are, in words, such as "keys of layers 0 to 29".
+        "k" for keys or "v" for values.
     """
 
     values: Array
@@ -103,8 +100,24 @@ class CachedTensor:
                 units.append(here.rows(tensor)[:, head])
                 norms.append(norm)
                 sources.append(here.source(tensor, head, (0, width)))
-        about = _(ABOUT[name], first=layers[0], last=layers[-1])
-        return cls(np.stack(units), tuple(norms), tuple(sources), about)
+        return cls(np.stack(units), tuple(norms), tuple(sources), name)
+
+    def top(self, units: tuple[int, int]) -> TensorSource:
+        """Return the source of the top of a block that shows some units, [start, stop)."""
+        return self._face("top", units, units, (0, self.values.shape[2]))
+
+    def side(self, units: tuple[int, int], rows: int) -> TensorSource:
+        """Return the source of the side of a block that shows some units and the first rows."""
+        return self._face("side", units, (0, rows), units)
+
+    def _face(self, face: str, units: tuple[int, int], *index: tuple[int, int]) -> TensorSource:
+        layers = [layer for part in self.sources[slice(*units)] for layer in layers_of(part)]
+        given = (
+            ("face", face),
+            ("parts", self.sources),
+            ("layers", (min(layers), max(layers))),
+        )
+        return TensorSource(quantity=QUANTITY[self.name], index=index, given=given)
 
     @cached_property
     def scaled(self) -> Array:
@@ -145,24 +158,14 @@ class VisibleRange:
         )
 
 
-def _first_rows(source: TensorSource, count: int) -> TensorSource:
-    """Return the source of the first ``count`` rows of a heatmap with the given source."""
-    rows = source.index[0] if source.index else 0
-    if isinstance(rows, int):
-        return source
-    return replace(source, index=((rows[0], rows[0] + count), *source.index[1:]))
-
-
 class VolumeFace(Heatmap):
     """A face of a block: a heatmap whose colours are multiplied by ``light``, 0 to 1.
 
     It is opaque, unlike a heatmap with a lower opacity, and its shape can change.
     """
 
-    def __init__(
-        self, norm: Norm, *, light: float = 1.0, source: TensorSource | None = None
-    ) -> None:
-        super().__init__([[0.0]], norm, width=1, height=1, source=source, edged=False)
+    def __init__(self, norm: Norm, *, light: float = 1.0) -> None:
+        super().__init__([[0.0]], norm, width=1, height=1, edged=False)
         self.light = light
 
     def texture(self) -> Texture:
@@ -172,9 +175,10 @@ class VolumeFace(Heatmap):
             self._texture = Texture(np.rint(cells).astype(np.uint8))
         return super().texture()
 
-    def fill(self, values: Array) -> VolumeFace:
+    def fill(self, values: Array, source: TensorSource) -> VolumeFace:
         """Show a matrix of any shape, with no cell masked or hidden."""
         self.values, self.masked = values, np.zeros(values.shape)
+        self.source = source
         self.set_shown(1.0)
         return self
 
@@ -212,10 +216,9 @@ class VolumeBlock(Group):
         self.stored, self.box, self.thickness, self.base = stored, box, thickness, base
         norm = stored.norms[0]
         self.across = norm.scaled(1 / norm.vmax)
-        source = TensorSource(expression=stored.name)
         self.front = VolumeFace(norm)
-        self.top = VolumeFace(self.across, light=TOP_LIGHT, source=source)
-        self.side = VolumeFace(self.across, light=SIDE_LIGHT, source=source)
+        self.top = VolumeFace(self.across, light=TOP_LIGHT)
+        self.side = VolumeFace(self.across, light=SIDE_LIGHT)
         self.edges = VMobject(
             stroke_color=colour, stroke_width=current_theme().thin, fill_opacity=0.0
         )
@@ -232,10 +235,11 @@ class VolumeBlock(Group):
         rows = int(np.ceil(visible_range.rows - 1e-6))
         values, stored = self.stored.scaled[first:last, :rows], self.stored
         self.front.norm = stored.norms[first]
-        self.front.fill(stored.values[first, :rows])
-        self.front.source = _first_rows(stored.sources[first], rows)
-        self.top.fill(values[:, 0])
-        self.side.fill(values[:, :, -1].T)
+        units = first, first + len(values)
+        front = stored.sources[first].part((0, rows), (0, values.shape[2]))
+        self.front.fill(stored.values[first, :rows], front)
+        self.top.fill(values[:, 0], stored.top(units))
+        self.side.fill(values[:, :, -1].T, stored.side(units, rows))
         # The newest row is faded in by the fraction of it that is in the range.
         for face in (self.front, self.side):
             shown = np.ones(face.shape)

@@ -5,6 +5,7 @@ All numbers are counted by :mod:`extract.architectures`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from extract.architectures import (
@@ -15,6 +16,8 @@ from extract.architectures import (
     kv_cache_bytes,
     latent_size,
 )
+from filmkit.core.facts import fact
+from filmkit.core.numbers import readable_bytes
 from filmkit.core.theme import current_theme
 from filmkit.mobjects.chart import Span, scheme_colour
 
@@ -62,6 +65,27 @@ class CachedPerToken:
         """Return the bytes of the cache for ``n_tokens``, with ``bits`` for each number."""
         return kv_cache_bytes(
             self.arch, self.scheme, bits, n_groups=self.n_groups, n_tokens=n_tokens
+        )
+
+    def told(
+        self,
+        write: Callable[[float], str] = readable_bytes,
+        *,
+        n_tokens: int = 1,
+        bits: int = BITS,
+        beside: str = "",
+    ) -> str:
+        """Return :meth:`size` as text, which is noted as a fact; see :func:`filmkit.core.facts`."""
+        return fact(
+            "cached bytes",
+            self.size(n_tokens, bits),
+            write,
+            beside=beside,
+            model=self.arch.name,
+            scheme=self.scheme,
+            groups=self.n_groups,
+            tokens=n_tokens,
+            bits=bits,
         )
 
     @property

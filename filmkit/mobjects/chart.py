@@ -1,4 +1,4 @@
-"""Small charts: axes, lines, bars to scale, dots, brackets with a ratio, reference lines.
+"""Parts of charts: axes, lines and their names, brackets with a ratio, reference lines.
 
 Everything is labelled in place, never in a legend. Charts fill a :class:`Box` and stay inside it,
 labels included; sizes follow from the box and the theme. Lengths are in scene units.
@@ -8,50 +8,35 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import takewhile
 
 import numpy as np
 import numpy.typing as npt
-from manim import (
-    LEFT,
-    Circle,
-    Mobject,
-    Rectangle,
-    VGroup,
-    VMobject,
-)
+from manim import LEFT, Mobject, VGroup, VMobject
 
 from filmkit.core.animations import Arrive
 from filmkit.core.geometry import FRAME_HEIGHT, Box
 from filmkit.core.language import _
-from filmkit.core.numbers import format_number
-from filmkit.core.text import Label, break_lines
+from filmkit.core.numbers import format_decimal, format_number
+from filmkit.core.text import Label, Tick, break_lines
 from filmkit.core.theme import current_theme
 from filmkit.mobjects.flow import Wire
 
 __all__ = [
-    "BarRow",
     "Bracket",
     "ChartAxes",
     "ChartAxis",
     "Curve",
-    "DotPlot",
-    "DotSeries",
     "EndLabels",
     "Paragraph",
     "ReferenceLine",
-    "ScaleBars",
     "Span",
     "scheme_colour",
     "spread",
 ]
 
 GAP = 0.12  # between a mark and its label
-DOT = 0.075  # radius of a dot
-CAPTION_GAP = 0.26  # from a bar down to its name, if the note is below the name
-NAME_GAP = 0.2  # from a bar down to its name, if the note is beside the name
-CAPTIONED_DOTS = 0.72  # height of the dots below a name: a share of the row, from its top
-CAPTION_RISE = 2.0  # from these dots up to the name, in distances of the dots from the row's middle
 BRACKET = 0.14  # distance between a bracket and what it embraces
 
 
@@ -125,8 +110,6 @@ class ChartAxis:
         Whether it is logarithmic; if so, its title always says it.
     write
         Function that formats a tick.
-    says_linear
-        Whether the title of a linear axis says that it is linear.
     """
 
     low: float
@@ -135,7 +118,37 @@ class ChartAxis:
     title: str = ""
     log: bool = False
     write: Callable[[float], str] = format_number
-    says_linear: bool = False
+
+    @classmethod
+    def covering(cls, values: npt.ArrayLike, title: str = "", *, whole: bool = False) -> ChartAxis:
+        """Return a linear axis over some numbers, with two to six round ticks.
+
+        Parameters
+        ----------
+        values
+            Finite numbers of any shape, at least one.
+        title
+            As for the class.
+        whole
+            Whether the axis ends at ticks, instead of at the smallest and the largest number.
+        """
+        low, high = float(np.min(values)), float(np.max(values))
+        if low == high:
+            low, high = (low - 0.5, high + 0.5) if low else (0.0, 1.0)
+        power = float(np.floor(np.log10((high - low) / 5)))
+        step = next(
+            digit * 10.0**power for digit in (1, 2, 5, 10) if 5 * digit * 10.0**power >= high - low
+        )
+        # A tick that differs from an end by rounding alone belongs to the axis.
+        first, last = low / step + 1e-9, high / step - 1e-9
+        if whole:
+            first, last = np.floor(first), np.ceil(last)
+            low, high = first * step, last * step
+        ticks = np.arange(np.ceil(first - 2e-9), np.floor(last + 2e-9) + 1) * step
+        places = max(0, -int(np.floor(np.log10(step) + 1e-9)))
+        return cls(
+            low, high, tuple(map(float, ticks)), title, write=partial(format_decimal, digits=places)
+        )
 
     def share(self, value: float) -> float:
         """Return how far along the axis a number is: 0 at its low end, 1 at its high end."""
@@ -149,8 +162,6 @@ class ChartAxis:
         """Title and kind of scale, such as "rank, log scale"."""
         if self.log:
             return _("{title}, log scale", title=self.title) if self.title else _("log scale")
-        if self.says_linear:
-            return _("{title}, linear scale", title=self.title) if self.title else _("linear scale")
         return self.title
 
     @property
@@ -183,6 +194,9 @@ class ChartAxes(VGroup):
         Room for the axes with all their labels.
     right
         Width that is kept free at the right, for the labels of lines.
+    below
+        Height that is kept free below the plot, above the title; that of a line of ticks by
+        default.
 
     Attributes
     ----------
@@ -200,7 +214,15 @@ class ChartAxes(VGroup):
         self.play(Appear(axes), Draw(line))
     """
 
-    def __init__(self, x: ChartAxis, y: ChartAxis, box: Box, *, right: float = 0.0) -> None:
+    def __init__(
+        self,
+        x: ChartAxis,
+        y: ChartAxis,
+        box: Box,
+        *,
+        right: float = 0.0,
+        below: float | None = None,
+    ) -> None:
         super().__init__()
         theme = current_theme()
         self.x, self.y = x, y
@@ -211,7 +233,10 @@ class ChartAxes(VGroup):
         self.plot = Box.of(
             box.left + widest + GAP,
             box.right - max(right, overhang),
-            box.bottom + (2 * line + 2 * GAP if x.full_title else line + GAP),
+            box.bottom
+            + (line if below is None else below)
+            + GAP
+            + (line + GAP if x.full_title else 0.0),
             box.top - (line + GAP if y.full_title else 0.0),
         )
         self.rules = VGroup(*(self._rule() for _ in y.ticks))
@@ -256,7 +281,7 @@ class ChartAxes(VGroup):
     def _labels(self, axis: ChartAxis) -> VGroup:
         theme = current_theme()
         return VGroup(
-            *(Label(t, size=theme.note_size, colour=theme.muted) for t in axis.tick_labels)
+            *(Tick(t, size=theme.note_size, colour=theme.muted) for t in axis.tick_labels)
         )
 
     def _rule(self) -> VMobject:
@@ -315,7 +340,8 @@ class Curve(Wire):
         """Return the data as points (x, y) in scene units, up to the top of the plot."""
         points = [self.axes.at(x, y) for x, y in zip(self.xs, self.ys, strict=True)]
         top = self.axes.plot.top
-        inside = [*takewhile(lambda point: point[1] <= top, points)]
+        # Rounding must not cut a line off at a point on the top.
+        inside = [*takewhile(lambda point: point[1] <= top + 1e-9, points)]
         if 0 < len(inside) < len(points):
             (x, y), (beyond_x, beyond_y) = inside[-1], points[len(inside)]
             inside.append((x + (top - y) / (beyond_y - y) * (beyond_x - x), top))
@@ -379,9 +405,6 @@ class ReferenceLine(VGroup):
         Name of the line.
     colour
         "#RRGGBB"; the theme's ``accent`` by default.
-    beside
-        Another line so close below that the two names would overlap: this name is put to the left
-        of the other one.
     """
 
     DASH = 0.09  # length of a dash and of a gap, in scene units
@@ -393,7 +416,6 @@ class ReferenceLine(VGroup):
         text: str,
         *,
         colour: str | None = None,
-        beside: ReferenceLine | None = None,
     ) -> None:
         super().__init__()
         theme = current_theme()
@@ -405,8 +427,7 @@ class ReferenceLine(VGroup):
         for x in np.arange(plot.left, plot.right - self.DASH, 2 * self.DASH):
             self.line.start_new_path(np.array([x, 0.0, 0.0]))
             self.line.add_line_to(np.array([x + self.DASH, 0.0, 0.0]))
-        right = plot.right if beside is None else beside.label.get_left()[0] - GAP
-        self.label.on_line(right - self.label.width / 2, 0.5 * GAP + self.label.height / 2)
+        self.label.on_line(plot.right - self.label.width / 2, 0.5 * GAP + self.label.height / 2)
         self.add(self.line, self.label)
         self.level = 0.0
         self.redraw()
@@ -433,129 +454,6 @@ class Span:
 
     value: float
     colour: str
-
-
-@dataclass(frozen=True)
-class BarRow:
-    """One bar and its texts.
-
-    Attributes
-    ----------
-    name
-        Name of the bar.
-    note
-        A small note with the name; may be empty.
-    spans
-        Pieces of the bar, from the left.
-    size_label
-        Text at the end of the bar: its size with a unit.
-    colour
-        Colour of the name; the theme's ``ink`` by default.
-    """
-
-    name: str
-    note: str
-    spans: tuple[Span, ...]
-    size_label: str
-    colour: str | None = None
-
-    @property
-    def total(self) -> float:
-        """Length of the bar in the unit of the chart."""
-        return sum(span.value for span in self.spans)
-
-
-class ScaleBars(VGroup):
-    """Horizontal bars on one scale from zero, with their names, notes and sizes.
-
-    Parameters
-    ----------
-    rows
-        The bars, from the top.
-    box
-        Room for bars and labels.
-    thickness
-        Thickness of a bar as a share of its row.
-    captioned
-        Whether names are below the bars, which then have the whole width, instead of to their
-        left. Notes are then beside the names, or below them if the box is too narrow.
-
-    Attributes
-    ----------
-    bars, names, notes, sizes
-        For each row the group of its pieces, its name, its note and its size.
-    """
-
-    def __init__(
-        self,
-        rows: Sequence[BarRow],
-        box: Box,
-        *,
-        thickness: float = 0.42,
-        captioned: bool = False,
-    ) -> None:
-        super().__init__()
-        theme = current_theme()
-        self.rows = tuple(rows)
-        self.names, self.notes, self.sizes, self.bars = VGroup(), VGroup(), VGroup(), VGroup()
-        for row in rows:
-            self.names.add(Label(row.name, size=theme.name_size, colour=row.colour))
-            self.notes.add(Label(row.note, size=theme.note_size, colour=theme.muted))
-            self.sizes.add(Label(row.size_label, size=theme.shape_size))
-        names = max(max(n.width, m.width) for n, m in zip(self.names, self.notes, strict=True))
-        self.left = box.left + (0.0 if captioned else names + 2 * GAP)
-        pitch = box.height / len(rows)
-        widths = [n.width + 2 * GAP + m.width for n, m in zip(self.names, self.notes, strict=True)]
-        self.in_line = captioned and max(widths) <= box.width
-        apart = NAME_GAP if self.in_line else CAPTION_GAP
-        words = apart + self.names[0].line_height
-        words += 0.0 if self.in_line else self.notes[0].line_height
-        height = pitch * thickness
-        if captioned:
-            height = min(height, pitch - words - 2 * GAP)
-        self.unit = min(
-            (box.right - self.left - GAP - size.width) / row.total
-            for row, size in zip(rows, self.sizes, strict=True)
-        )
-        for index, row in enumerate(rows):
-            y = box.top - (pitch * index + height / 2 if captioned else pitch * (index + 0.5))
-            drop = height / 2 + apart + self.names[index].line_height if captioned else 0.0
-            self._label(index, box.left, y - drop)
-            end = self.left + row.total * self.unit
-            self.sizes[index].on_line(end + GAP + self.sizes[index].width / 2, y)
-            self.bars.add(self._bar(row, y, height))
-        self.add(self.names, self.notes, self.bars, self.sizes)
-
-    def bar_box(self, index: int) -> Box:
-        """Return the box of a bar."""
-        bar = self.bars[index]
-        return Box.between(bar.get_corner([-1, -1, 0]), bar.get_corner([1, 1, 0]))
-
-    def _label(self, index: int, left: float, y: float) -> None:
-        name, note = self.names[index], self.notes[index]
-        if self.in_line:
-            name.on_line(left + name.width / 2, y + name.line_height / 2)
-            note.on_line(left + name.width + 2 * GAP + note.width / 2, y + name.line_height / 2)
-            return
-        apart = 0.15 * GAP
-        drop = note.line_height / 2 + apart if self.rows[index].note else 0.0
-        name.on_line(left + name.width / 2, y + drop)
-        note.on_line(left + note.width / 2, y - name.line_height / 2 - apart)
-
-    def _bar(self, row: BarRow, y: float, height: float) -> VGroup:
-        bar, x = VGroup(), self.left
-        for span in row.spans:
-            width = span.value * self.unit
-            piece = Rectangle(
-                width=width,
-                height=height,
-                stroke_width=0.0,
-                fill_color=span.colour,
-                fill_opacity=1.0,
-            )
-            bar.add(piece.move_to([x + width / 2, y, 0.0]))
-            x += width
-        return bar
 
 
 class Paragraph(VGroup):
@@ -640,176 +538,6 @@ class Bracket(VGroup):
         half = np.array([self.label.width, self.label.line_height]) / 2
         self.label.on_line(*(middle + away * (half + GAP)))
         self.add(self.wire, self.label)
-
-
-@dataclass(frozen=True)
-class DotSeries:
-    """One quantity of a dot plot: a dot in every row.
-
-    Attributes
-    ----------
-    name
-        Name of the quantity, above its dot in the first row; may be empty.
-    values
-        A number for each row.
-    colours
-        One colour, or one for each row.
-    hollow
-        Whether the dots are rings.
-    written
-        Whether its numbers are written, if the plot writes numbers.
-    """
-
-    name: str
-    values: tuple[float, ...]
-    colours: str | tuple[str, ...]
-    hollow: bool = False
-    written: bool = True
-
-    def colour(self, row: int) -> str:
-        """Return the colour of a row's dot."""
-        return self.colours if isinstance(self.colours, str) else self.colours[row]
-
-
-class DotPlot(VGroup):
-    """Rows of dots along one axis, the dots of a row joined by a hairline.
-
-    Parameters
-    ----------
-    rows
-        Names of the rows, from the top.
-    series
-        The quantities that are compared, a dot of each in every row.
-    axis
-        The horizontal axis.
-    box
-        Room for the plot with its labels.
-    write
-        Function that formats the number above a dot; without it numbers are not written.
-    right
-        Width that is kept free at the right.
-    captioned
-        Whether a row's name is above its dots, which then have the whole width, instead of to
-        their left.
-
-    Attributes
-    ----------
-    dots, numbers
-        ``dots[s][r]`` is the dot of series ``s`` in row ``r``, ``numbers[s][r]`` its number;
-        ``numbers`` is empty if they are not written.
-    names, ties
-        ``names[r]`` is the name of row ``r``, ``ties[r]`` the hairline between its dots.
-    series_names
-        ``series_names[s]`` is the name of series ``s``.
-    """
-
-    def __init__(
-        self,
-        rows: Sequence[str],
-        series: Sequence[DotSeries],
-        axis: ChartAxis,
-        box: Box,
-        *,
-        write: Callable[[float], str] | None = None,
-        right: float = 0.0,
-        captioned: bool = False,
-    ) -> None:
-        super().__init__()
-        theme = current_theme()
-        self.axis, self.series = axis, tuple(series)
-        self.dots_at = CAPTIONED_DOTS if captioned else 0.5
-        self.names = VGroup(*(Label(row, size=theme.shape_size) for row in rows))
-        self.ticks = VGroup(
-            *(Label(t, size=theme.note_size, colour=theme.muted) for t in axis.tick_labels)
-        )
-        line = _line_height(theme.note_size)
-        overhang = self.ticks[-1].width / 2 if len(self.ticks) else 0.0
-        self.plot = Box.of(
-            box.left + (0.0 if captioned else max(n.width for n in self.names) + 3 * GAP),
-            box.right - max(right, overhang),
-            box.bottom + 2 * line + 2 * GAP,
-            box.top - (line + 2 * GAP if any(s.name for s in series) else 0.0),
-        )
-        self.pitch = self.plot.height / len(rows)
-        self.rules, self.ties = VGroup(), VGroup()
-        for tick, label in zip(axis.ticks, self.ticks, strict=True):
-            x = self.at(tick, 0)[0]
-            label.on_line(x, self.plot.bottom - GAP - line / 2)
-            self.rules.add(
-                _hairline((x, self.plot.bottom), (x, self.plot.top), theme.faint, theme.thin)
-            )
-        for row, name in enumerate(self.names):
-            end = self.plot.left + name.width if captioned else self.plot.left - 3 * GAP
-            name.on_line(end - name.width / 2, self.name_line(row))
-            xs = [self.at(s.values[row], row)[0] for s in self.series]
-            inset = min(DOT, (max(xs) - min(xs)) / 2)
-            y = self.at(axis.low, row)[1]
-            ends = (min(xs) + inset, y), (max(xs) - inset, y)
-            self.ties.add(_hairline(*ends, theme.flow, theme.line))
-        self.title = Label(axis.full_title, size=theme.note_size, colour=theme.muted)
-        self.title.on_line(self.plot.right - self.title.width / 2, box.bottom + line / 2)
-        self.dots = VGroup(*(self._dots(s) for s in self.series))
-        self.right = box.right
-        self.series_names = self._line_of_words(
-            [s.name for s in self.series], 0, box.top - line / 2
-        )
-        self.numbers = VGroup()
-        if write is not None:
-            self._write_numbers(write)
-        self.add(self.rules, self.ticks, self.title, self.names, self.ties)
-        self.add(self.dots, self.series_names, self.numbers)
-
-    def at(self, value: float, row: int) -> tuple[float, float]:
-        """Return the (x, y) in scene units of a number in a row."""
-        return (
-            self.plot.left + self.axis.share(value) * self.plot.width,
-            self.plot.top - self.pitch * (row + self.dots_at),
-        )
-
-    def name_line(self, row: int) -> float:
-        """Return y of the name of a row."""
-        above = (self.dots_at - 0.5) * CAPTION_RISE * self.pitch
-        return self.at(self.axis.low, row)[1] + above
-
-    def _dots(self, series: DotSeries) -> VGroup:
-        theme = current_theme()
-        dots = VGroup()
-        for row, value in enumerate(series.values):
-            dot = Circle(
-                radius=DOT,
-                stroke_color=series.colour(row),
-                stroke_width=theme.line,
-                fill_color=theme.background if series.hollow else series.colour(row),
-                fill_opacity=1.0,
-            )
-            dots.add(dot.move_to([*self.at(value, row), 0.0]))
-        return dots
-
-    def _line_of_words(self, texts: Sequence[str], row: int, y: float) -> VGroup:
-        """Return one line of labels above the dots of a row, moved apart where they overlap."""
-        theme = current_theme()
-        labels = VGroup(
-            *(
-                Label(text, size=theme.note_size, colour=s.colour(row))
-                for text, s in zip(texts, self.series, strict=True)
-            )
-        )
-        wanted = [self.at(s.values[row], row)[0] for s in self.series]
-        room = [label.width + GAP for label in labels]
-        xs = spread(wanted, room, -np.inf, self.right + GAP / 2)
-        for label, x in zip(labels, xs, strict=True):
-            label.on_line(x, y)
-        return labels
-
-    def _write_numbers(self, write: Callable[[float], str]) -> None:
-        columns: list[list[Label]] = [[] for _ in self.series]
-        line = _line_height(current_theme().note_size)
-        for row in range(len(self.names)):
-            y = self.at(self.axis.low, row)[1] + DOT + 0.4 * GAP + line / 2
-            texts = [write(s.values[row]) if s.written else "" for s in self.series]
-            for column, label in zip(columns, self._line_of_words(texts, row, y), strict=True):
-                column.append(label)
-        self.numbers.add(*(VGroup(*column) for column in columns))
 
 
 def grow_bar(bar: Mobject) -> Arrive:

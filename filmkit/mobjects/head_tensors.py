@@ -71,6 +71,7 @@ class HeadTensor:
             masked=self.masked,
             source=self.source,
         )
+        cells.label = self.name
         return cells.place(box)
 
     def panel(self, box: Box, **kwargs: Any) -> Panel:
@@ -101,7 +102,7 @@ def head_tensor(view: HeadView, name: str) -> HeadTensor:
         If there is no such matrix.
     """
     theme, layer, meta = current_theme(), view.layer, view.layer.trace.meta
-    head, kv_head, span = view.head, view.kv_head, (layer.first, layer.stop)
+    head, kv_head = view.head, view.kv_head
     match name:
         case "q":
             source = layer.source(view.score_tensor("q"), head, (0, meta.d_qk))
@@ -128,17 +129,14 @@ def head_tensor(view: HeadView, name: str) -> HeadTensor:
             source = layer.source("v", kv_head, (0, meta.d_v))
             return HeadTensor(view.v, layer.norm("v"), source, None, _("values"), "V", theme.value)
         case "scores":
-            source = layer.computed(_("scaled scores of head {head}", head=head), "key_pos")
+            source = layer.computed("scores", head=head)
             return HeadTensor(
                 view.scores, layer.scores_norm, source, view.causal_mask,
                 _("scores"), "", theme.scores, True, True,
             )  # fmt: skip
         case "pattern":
-            source = TensorSource(
-                layer.trace.tensor_name("pattern", layer.layer), index=(head, span, span)
-            )
             return HeadTensor(
-                view.pattern, layer.norm("pattern"), source, view.causal_mask,
+                view.pattern, layer.norm("pattern"), view.pattern_source, view.causal_mask,
                 _("pattern"), "A", theme.pattern, True, True,
             )  # fmt: skip
         case "z":

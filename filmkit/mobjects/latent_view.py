@@ -19,7 +19,6 @@ from extract.forms import (
 from extract.latent import content_pattern
 from extract.trace import TraceError
 from filmkit.core.errors import StageError
-from filmkit.core.language import _
 from filmkit.core.norm import Norm, TensorSource
 from filmkit.core.view import LayerView
 
@@ -85,7 +84,7 @@ class LatentView:
         """Source of the latents: the model's own, or computed with the fitted weights."""
         if self.forms.has_trained_latent:
             return self.layer.source("kv_latent", (0, self.forms.rank))
-        return self.layer.computed(_("x times the fitted W_DKV"), "r", self.forms.rank)
+        return self.layer.computed("latents", self.forms.rank)
 
     @cached_property
     def rope(self) -> Array:
@@ -225,21 +224,29 @@ class LatentHead:
     @cached_property
     def panels(self) -> dict[str, tuple[Array, TensorSource]]:
         """Numbers and source of each panel of a head in the naive form, by the panel's name."""
-        trained, view, h = self.view.forms.has_trained_latent, self.view, self.head
-        panels = {
-            "q": (self.q, view.layer.head(h).score_tensor("q") if trained else "q"),
-            "k": (self.k, _("keys from the latent")),
-            "v": (self.v, _("values from the latent")),
-            "k_t": (self.k.T, _("keys from the latent, transposed")),
-            "scores": (self.scores, _("scaled scores with keys from the latent")),
-            "pattern": (self.pattern, _("pattern with keys from the latent")),
-            "z": (self.z, _("pattern times values from the latent")),
+        trained, layer, h = self.view.forms.has_trained_latent, self.view.layer, self.head
+        tensor = layer.head(h).score_tensor("q") if trained else "q"
+        queries = layer.source(tensor, h, (0, self.q.shape[1]))
+        keys = layer.computed("latent_keys", self.k.shape[1], kv_head=self.kv_head)
+        return {
+            "q": (self.q, queries),
+            "k": (self.k, keys),
+            "v": (self.v, layer.computed("latent_values", self.v.shape[1], kv_head=self.kv_head)),
+            "k_t": (self.k.T, replace(keys, transposed=True)),
+            "scores": (self.scores, layer.computed("latent_scores", head=h)),
+            "pattern": (self.pattern, layer.computed("latent_pattern", head=h)),
+            "z": (self.z, layer.computed("latent_mix", self.z.shape[1], head=h)),
         }
-        columns = {"k": "d_qk", "v": "d_v", "z": "d_v"}
-        sources = {
-            name: view.layer.computed(text, columns.get(name, "key_pos"), values.shape[1])
-            for name, (values, text) in panels.items()
+
+    @cached_property
+    def absorbed_panels(self) -> dict[str, tuple[Array, TensorSource]]:
+        """The same of a head in the absorbed form; there are no values."""
+        view, layer, h = self.view, self.view.layer, self.head
+        rank = view.forms.rank
+        return {
+            "q": (self.q_latent, layer.computed("latent_queries", rank, head=h)),
+            "k_t": (view.latent.T, replace(view.latent_source, transposed=True)),
+            "scores": (self.absorbed_scores, layer.computed("latent_scores", head=h)),
+            "pattern": (self.absorbed_pattern, layer.computed("latent_pattern", head=h)),
+            "z": (self.z_latent, layer.computed("mixed_latents", rank, head=h)),
         }
-        sources["q"] = view.layer.source(panels["q"][1], h, (0, self.q.shape[1]))
-        sources["k_t"] = replace(sources["k"], expression=panels["k_t"][1], transposed=True)
-        return {name: (values, sources[name]) for name, (values, _text) in panels.items()}

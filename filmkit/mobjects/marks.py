@@ -1,8 +1,8 @@
-"""Small marks: frames, outlines, dials, colour bars, bars of shares, and labels of tokens."""
+"""Small marks: frames, outlines, dials, colour bars, words on cells, and labels of tokens."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,28 +16,29 @@ from manim import (
     Rectangle,
     RoundedRectangle,
     VGroup,
-    rgb_to_color,
+    color_to_rgb,
 )
 
 from filmkit.core.animations import Array, InPlaceAnimation
-from filmkit.core.geometry import FRAME_HEIGHT, Box, column_points
+from filmkit.core.contrast import readable_on
+from filmkit.core.errors import SceneCodeError
+from filmkit.core.geometry import FRAME_HEIGHT, Box
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.language import _
 from filmkit.core.norm import Norm, TensorSource
-from filmkit.core.numbers import format_number, format_share
+from filmkit.core.numbers import format_number
 from filmkit.core.printable import printable
-from filmkit.core.text import Label, break_lines, fit_word
+from filmkit.core.text import Label, Tick, break_lines, fit_word
 from filmkit.core.theme import current_theme
 
 __all__ = [
-    "Bars",
+    "CellLabels",
     "ColourBar",
     "Dial",
     "Highlight",
     "Outline",
     "RotateRow",
     "TokenLabels",
-    "fit_all",
     "size_beside",
 ]
 
@@ -169,11 +170,7 @@ class ColourBar(Group):
             norm,
             width=box.width,
             height=box.height,
-            source=TensorSource(
-                expression=_("colour scale of {name}", name=name)
-                if name
-                else _("colour scale of the panel above")
-            ),
+            source=TensorSource.of_scale(name),
         ).place(box)
         size, gap = theme.note_size * zoom, self.GAP * zoom
         words = self._title(norm, name)
@@ -211,13 +208,13 @@ class ColourBar(Group):
         return stretched if name else _("stretched near zero")
 
     @staticmethod
-    def _numbers(norm: Norm, box: Box, size: float, gap: float) -> list[Label]:
+    def _numbers(norm: Norm, box: Box, size: float, gap: float) -> list[Tick]:
         """Build the numbers that fit below the bar, those of the ends first and last."""
         theme = current_theme()
 
-        def number(value: float) -> Label:
+        def number(value: float) -> Tick:
             text = format_number(value, 2) if value else "0"
-            label = Label(text, size=size, colour=theme.muted)
+            label = Tick(text, size=size, colour=theme.muted)
             x = box.left + box.width * float(norm.places(value))
             left, right = box.left + label.width / 2, box.right - label.width / 2
             return label.move_to([min(max(x, left), right), 0, 0])
@@ -254,71 +251,68 @@ def size_beside(pitch: float, *, maximum: float | None = None) -> float:
     return min(maximum, max(FILL * row, min(TIGHT * row, theme.min_text_size)))
 
 
-def fit_all(labels: Iterable[Label], width: float) -> None:
-    """Scale labels down to a width, or rotate all by 90 degrees if one gets too small to read.
+class CellLabels(VGroup):
+    """Numbers or words on the cells of a heatmap, each black or white: what can be read there.
+
+    They have one size, in which all of them fit their cells, and the colours that the cells call
+    for now; make them again if the cells change.
 
     Parameters
     ----------
-    labels
-        They are changed in place.
-    width
-        Maximum width of a label, in scene units.
-    """
-    labels, minimum = list(labels), current_theme().min_text_size
-    if any(label.size * width < minimum * label.width for label in labels):
-        for label in labels:
-            label.rotate(PI / 2)
-        return
-    for label in labels:
-        label.shrink_to(width)
+    cells
+        The heatmap.
+    texts
+        A text for each cell, as rows of columns, "" for none. By default the numbers of the cells
+        that are drawn and not masked.
+    size
+        Largest text size; the theme's ``shape_size`` by default.
+    write
+        Function that formats a number.
 
+    Raises
+    ------
+    SceneCodeError
+        If there are not as many texts as cells.
 
-class Bars(VGroup):
-    """A vertical bar for each share of a whole, with its percentage on top.
+    Examples
+    --------
+    ::
 
-    Parameters
-    ----------
-    shares
-        Numbers in [0, 1].
-    norm
-        Norm that gives each bar the colour that its number would have as a cell.
-    box
-        Its height is that of a share of 1; its width is divided among all shares.
-    count
-        How many of the shares have a bar, from the first; all of them by default.
-
-    Attributes
-    ----------
-    bars, tags
-        For each share its bar and its percentage.
+        panel = HeadPanel(self.head, "pattern", height=5)
+        self.play(Appear(panel), Appear(CellLabels(panel.cells, write=format_share)))
     """
 
     def __init__(
-        self, shares: Sequence[float], norm: Norm, box: Box, count: int | None = None
+        self,
+        cells: Heatmap,
+        texts: Sequence[Sequence[str]] | None = None,
+        *,
+        size: float | None = None,
+        write: Callable[[float], str] = format_number,
     ) -> None:
         super().__init__()
-        theme = current_theme()
-        pitch = box.width / len(shares)
-        self.bars, self.tags = VGroup(), VGroup()
-        for (x, _y), share in zip(
-            column_points(0.0, box, len(shares)), shares[:count], strict=False
-        ):
-            height = max(share * box.height, 0.02)
-            bar = Rectangle(
-                width=pitch * 0.62,
-                height=height,
-                stroke_color=theme.muted,
-                stroke_width=theme.thin,
-                fill_color=rgb_to_color(norm.colours([share])[0]),
-                fill_opacity=1.0,
-            ).move_to([x, box.bottom + height / 2, 0])
-            tag = Label(format_share(share), size=theme.note_size, colour=theme.ink)
-            self.bars.add(bar)
-            self.tags.add(tag.set_x(x))
-        fit_all(self.tags, pitch * 0.94)
-        for bar, tag in zip(self.bars, self.tags, strict=True):
-            tag.set_y(bar.get_top()[1] + max(0.17, tag.height / 2 + 0.07))
-        self.add(self.bars, self.tags)
+        rows, columns = cells.shape
+        if texts is None:
+            drawn = (cells.shown > 0) & (cells.masked < 1)
+            texts = [
+                [write(cells.values[r, c]) if drawn[r, c] else "" for c in range(columns)]
+                for r in range(rows)
+            ]
+        if [len(row) for row in texts] != [columns] * rows:
+            raise SceneCodeError(
+                f"a heatmap of {rows} x {columns} takes {rows} rows of {columns} texts"
+            )
+        background = np.array(color_to_rgb(current_theme().background))
+        for r, row in enumerate(texts):
+            for c, text in enumerate(row):
+                if text:
+                    rgb, shown = cells.cell_colour(r, c)
+                    ink = readable_on(rgb + (1 - shown) * background)
+                    self.add(Label(text, size=size, colour=ink).move_to(cells.at(r + 0.5, c + 0.5)))
+        room = FILL * np.array([cells.width / columns, cells.height / rows])
+        fits = [min(room / (label.width, label.line_height)) for label in self]
+        for label in self:
+            label.scale(min(1.0, *fits))
 
 
 class TokenLabels(VGroup):

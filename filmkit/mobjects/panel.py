@@ -180,6 +180,7 @@ class Panel(Group):
         self.cells = Heatmap(
             values, norm, width=box.width, height=box.height, masked=masked, source=source
         ).place(box)
+        self.cells.label = name
         self.add(self.cells)
         shape = self.cells.shape if show_shape else None
         self.header = Header(name, symbol, shape, colour=colour).stand_on(box, align=align)
@@ -258,6 +259,7 @@ class Truncated(Group):
                 height=part.height,
                 source=source and source.part(*cut),
             )
+            block.label = name
             self.blocks.append(block.place(part))
         self.add(*self.blocks)
         self.dots: VMobject | None = None

@@ -11,19 +11,13 @@ import numpy.typing as npt
 from extract.sharing import SharedLayer, share_heads
 from extract.trace import Trace
 from filmkit.core.errors import StageError
-from filmkit.core.language import N_, _, ngettext
 from filmkit.core.norm import Norm, TensorSource
 from filmkit.core.view import LayerView
-from filmkit.mobjects.head_stack_marks import span_of
 
 __all__ = ["SharedView", "require_shareable"]
 
 Array = npt.NDArray[np.float64]
 SharedPanels = dict[str, tuple[Array, TensorSource]]
-
-SCORES = N_("scaled scores of head {head} with shared keys and values")
-PATTERN = N_("pattern of head {head} with shared keys and values")
-MIX = N_("pattern times values of head {head} with shared keys and values")
 
 
 def require_shareable(trace: Trace) -> None:
@@ -81,27 +75,9 @@ class SharedView:
         if not self.shared.pooled:
             tensor = self.layer.head(0).score_tensor("k") if name == "k" else "v"
             return values, self.layer.source(tensor, group, width)
-        own = self.shared.n_kv_heads // self.shared.n_groups
-        readers = self.readers(group)
-        if name == "k":
-            expression = ngettext(
-                "mean keys of {number} key/value head, for {readers}",
-                "mean keys of {number} key/value heads, for {readers}",
-                own,
-                readers=readers,
-            )
-            return values, self.layer.computed(expression, "d_qk", width[1])
-        expression = ngettext(
-            "mean values of {number} key/value head, for {readers}",
-            "mean values of {number} key/value heads, for {readers}",
-            own,
-            readers=readers,
-        )
-        return values, self.layer.computed(expression, "d_v", width[1])
-
-    def readers(self, group: int) -> str:
-        """Return the heads of a group in words."""
-        return span_of(list(self.shared.heads(group)))
+        first, *_between, last = self.shared.heads(group)
+        quantity = {"k": "shared_keys", "v": "shared_values"}[name]
+        return values, self.layer.computed(quantity, width[1], heads=(first, last))
 
     # Heads
 
@@ -113,20 +89,20 @@ class SharedView:
             "k_t": (keys.T, replace(source, transposed=True)),
             "scores": (
                 shared.scores[head, span, span],
-                self._source(SCORES, head, "key_pos"),
+                self._source("shared_scores", head),
             ),
             "pattern": self.pattern(head),
             "z": (
                 shared.z[span, head],
-                self._source(MIX, head, "d_v", shared.z.shape[2]),
+                self._source("shared_mix", head, shared.z.shape[2]),
             ),
         }
 
     def pattern(self, head: int) -> tuple[Array, TensorSource]:
         """Return the pattern of a head and its source."""
         values = self.shared.pattern[head, self.span, self.span]
-        return values, self._source(PATTERN, head, "key_pos")
+        return values, self._source("shared_pattern", head)
 
-    def _source(self, matrix: str, head: int, columns: str, width: int = 0) -> TensorSource:
+    def _source(self, quantity: str, head: int, width: int = 0) -> TensorSource:
         """Return the source of a matrix that was computed with shared keys and values."""
-        return self.layer.computed(_(matrix, head=head), columns, width)
+        return self.layer.computed(quantity, width, head=head, sets=self.shared.n_groups)

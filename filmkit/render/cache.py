@@ -154,11 +154,21 @@ class Cache:
         Maximum size after :meth:`shrink`, in bytes.
     quiet
         Whether to print nothing about damaged files.
+    scratch
+        Another one, for what cannot be kept; this one if None.
+
+    Attributes
+    ----------
+    folder, limit, scratch
+        As above.
     """
 
-    def __init__(self, folder: Path, limit: int, *, quiet: bool = False) -> None:
+    def __init__(
+        self, folder: Path, limit: int, *, quiet: bool = False, scratch: Cache | None = None
+    ) -> None:
         self.folder = folder
         self.limit = limit
+        self.scratch = scratch or self
         self._quiet = quiet
         self._run: Path | None = None
 
@@ -181,7 +191,7 @@ class Cache:
             click.echo("the cache holds damaged files; they are made again", err=True)
             self._quiet = True  # one line is enough
         stamp.unlink(missing_ok=True)
-        self._remove(path)
+        self.remove(path)
         return False
 
     def mark_used(self, path: Path) -> None:
@@ -214,7 +224,7 @@ class Cache:
         for path, size in sizes.items():
             with suppress(FileNotFoundError):
                 if excess > 0 and path not in needed and path.stat().st_mtime < in_use_since:
-                    self._remove(path)
+                    self.remove(path)
                     excess -= size
 
     def clear(self) -> None:
@@ -236,7 +246,7 @@ class Cache:
                 f"a film is being rendered with the cache {self.folder}; clear it afterwards"
             )
         for path in self.sizes():
-            self._remove(path)
+            self.remove(path)
         for path in self.folder.glob(f"*{SEAL}"):
             path.unlink(missing_ok=True)
 
@@ -275,7 +285,8 @@ class Cache:
     def _seals(self, path: Path) -> Iterator[Path]:
         return self.folder.glob(f"{path.name}.*{SEAL}")
 
-    def _remove(self, path: Path) -> None:
+    def remove(self, path: Path) -> None:
+        """Remove a file and its seals, if they are there."""
         path.unlink(missing_ok=True)
         for stamp in self._seals(path):
             stamp.unlink(missing_ok=True)
@@ -297,8 +308,9 @@ def open_cache(folder: Path | None, *, keep: bool, quiet: bool = False) -> Itera
 
     if keep:
         where = cache_folder(folder) if folder else default_folder()
-        cache = Cache(where, default_limit(), quiet=quiet)
-        with ExitStack() as stack:
+        limit = default_limit()
+        with temporary_folder() as scratch, ExitStack() as stack:
+            cache = Cache(where, limit, quiet=quiet, scratch=Cache(scratch, 0))
             # What cannot be created cannot be written to either, which then says more.
             with suppress(OSError, OutputError):
                 stack.enter_context(cache.in_use())

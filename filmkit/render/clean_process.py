@@ -2,9 +2,9 @@
 
 On Linux a server process loads the libraries once, which takes longest, and forks for every call.
 Each fork forgets what has been imported of the project by then, and imports the current code: Manim
-imports its plugins, of which the project is one, from where it is installed. This module imports
-nothing of the project, so that an error anywhere in the project can be reported as one line without
-a traceback.
+imports its plugins, of which the project is one, from where it is installed. From then on it notes
+what it uses (:mod:`filmkit.render.recording`). This module imports nothing of the project, so that
+an error anywhere in the project can be reported as one line without a traceback.
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ PROJECT = Path(__file__).resolve().parents[2]
 # Forking a process with loaded libraries is safe on Linux only; elsewhere each process loads them.
 CONTEXT: Any = multiprocessing.get_context("forkserver" if sys.platform == "linux" else "spawn")
 START = """
-import sys
+import os, sys
+os.environ.clear()
+os.environ.update(environment)
 for name in [*sys.modules]:
     if name.partition(".")[0] in ("extract", "filmkit", "scenes"):
         del sys.modules[name]
@@ -81,6 +83,8 @@ def clean_process(
         "function": function,
         "arguments": pickle.dumps(arguments),
         "connections": tuple(connections),
+        # A server that forks processes has that of its own start.
+        "environment": dict(os.environ),
     }
     process: BaseProcess = CONTEXT.Process(target=exec, args=(START, names))
     return process
@@ -114,6 +118,7 @@ def _first_on_path(folder: Path) -> Iterator[None]:
 def _run(function: str, arguments: bytes, connections: Sequence[Connection]) -> None:
     """Call the function; report an exception as one line and exit with code 1."""
     try:
+        import_module("filmkit.render.recording").start()
         module, _, name = function.partition(":")
         getattr(import_module(module), name)(*pickle.loads(arguments), *connections)
     except KeyboardInterrupt:

@@ -17,7 +17,7 @@ import ssl
 import time
 import warnings
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -33,12 +33,14 @@ import numpy.typing as npt
 from extract.files import OutputError, atomic_write, write_bytes
 from extract.plain_text import escaped
 from extract.trace import Trace
+from filmkit.core.project import PROJECT
+from filmkit.core.records import Use
 from filmkit.core.renderer import FrameSink
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.render.cache import is_sealed, seal
 from filmkit.render.errors import RenderError, explain
-from filmkit.render.keys import scene_code
 from filmkit.render.movie import master_pixels
+from filmkit.render.recording import FILE, OWN_CODE, PLACE, VARIABLE, WORDS
 from filmkit.render.runner import frame_count, part_frames, rehearse
 from filmkit.render.workers import (
     MAX_ATTEMPTS,
@@ -48,6 +50,8 @@ from filmkit.render.workers import (
     RenderJob,
     WorkerPool,
     encode_segment,
+    load_all,
+    require_unchanged,
 )
 
 try:
@@ -71,7 +75,7 @@ from filmkit.render.cluster_worker import (
 )
 from filmkit.render.plain_data import Refused, plain_data_only
 
-__all__ = ["ClusterWorkerPool"]
+__all__ = ["ClusterWorkerPool", "inputs_of"]
 
 CONNECT_SECONDS = 10.0  # how long to wait for the scheduler's answer
 WORKERLESS_SECONDS = 30.0  # how long to wait while there is no worker at all
@@ -144,11 +148,18 @@ class ClusterWorkerPool(WorkerPool):
         self._quiet = quiet
         # Where the master of a beat exists already, its segment is encoded on this machine.
         self._queue = deque(task for task in job.tasks if not is_sealed(task.master))
-        code = [scene_code(entry) for entry in dict.fromkeys(task.entry for task in job.tasks)]
-        self._modules = sorted({module for modules, _ in code for module in modules})
+        self._places = [
+            Path(name).relative_to(PROJECT).as_posix()
+            for kind, name, _ in job.uses
+            if kind == OWN_CODE
+        ]
         self._traces = {sha256_of(trace): trace for trace in map(Path.read_bytes, _traces_of(job))}
         self._language = job.options.settings.language
-        self._own_versions = versions(self._modules, self._language)
+        self._own_versions = versions(self._places, self._language)
+        entries = dict.fromkeys(task.entry for task in job.tasks)
+        self._inputs = {entry: inputs_of(entry, job.uses, _traces_of(job)) for entry in entries}
+        load_all(entries, job.uses)  # one frame of each beat is drawn here
+        require_unchanged(job.uses)
         self._client: Any = None
         self._topic = f"attention-film-{uuid4().hex}"
         self._inbox: SimpleQueue[tuple[str, int | None]] = SimpleQueue()
@@ -226,7 +237,7 @@ class ClusterWorkerPool(WorkerPool):
         """
         code, own = "", self._own_versions[CODE]
         try:
-            code = self._client.run_on_scheduler(code_digest, self._modules)
+            code = self._client.run_on_scheduler(code_digest, self._places)
             reason = f"{CODE} is {_text(code)} there and {own} here"
         except Exception as error:
             reason = _text(error)
@@ -308,7 +319,7 @@ class ClusterWorkerPool(WorkerPool):
         if not new:
             return
         answers = self._client.sync(
-            self._ask_all, describe_worker, new, self._modules, self._language, [*self._traces]
+            self._ask_all, describe_worker, new, self._places, self._language, [*self._traces]
         )
         for worker, answer in zip(new, answers, strict=True):
             if reason := _refusal(self._own_versions, answer) or self._send_traces(
@@ -372,9 +383,8 @@ class ClusterWorkerPool(WorkerPool):
 
     def _submit(self, task: BeatTask, worker: str) -> None:
         key = f"{task.entry.slug}-{task.beat}-{uuid4().hex}"
-        _, files = scene_code(task.entry) if task.entry.file else ([], {})
-        job = replace(self._job, tasks=(task,))
-        assignment = Assignment(job, [*self._traces], files, self._topic, key)
+        job = replace(self._job, tasks=(task,), uses=())
+        assignment = Assignment(job, [*self._traces], *self._inputs[task.entry], self._topic, key)
         future: Any = self._client.submit(
             draw, assignment, key=key, workers=[worker], retries=0, pure=False
         )
@@ -502,6 +512,35 @@ def _traces_of(job: RenderJob) -> list[Path]:
     """Return the trace file, and the one that it is compared with if any."""
     compared = job.options.settings.compare
     return [job.trace_file, compared] if compared else [job.trace_file]
+
+
+def inputs_of(
+    entry: SceneEntry, uses: Iterable[Use], traces: Collection[Path]
+) -> tuple[dict[str, bytes], list[Use]]:
+    """Return what a scene uses besides the project's code and some traces.
+
+    Returns
+    -------
+    files
+        Content of the files in its own folder, by relative paths, if it is none of the project's.
+    elsewhere
+        The rest, with paths relative to the project if they are in it.
+    """
+    files: dict[str, bytes] = {}
+    elsewhere: list[Use] = []
+    folder = entry.file.resolve().parent if entry.file else None
+    for kind, name, state in uses:
+        path = Path(name)
+        if kind in (OWN_CODE, PLACE) or not state or path in traces:
+            continue
+        if folder and kind != VARIABLE and path.is_relative_to(folder):
+            if path.is_file():
+                files[path.relative_to(folder).as_posix()] = path.read_bytes()
+        elif kind == FILE and path.is_relative_to(PROJECT):
+            elsewhere.append((kind, path.relative_to(PROJECT).as_posix(), state))
+        elif kind != WORDS:
+            elsewhere.append((kind, name, state))
+    return files, elsewhere
 
 
 def _refusal(own: dict[str, str], answer: Any) -> str:

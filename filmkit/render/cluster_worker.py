@@ -13,7 +13,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
-from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Lock
@@ -27,13 +26,15 @@ import numpy.typing as npt
 from extract.files import write_bytes
 from extract.plain_text import escaped
 from filmkit.core.project import PROJECT
+from filmkit.core.records import Use
 from filmkit.core.scene_entry import SceneEntry
-from filmkit.render.code_index import CodeIndex
-from filmkit.render.errors import explain
-from filmkit.render.keys import drawing_digest, surroundings, translations_digest
+from filmkit.render.errors import RenderError, explain
+from filmkit.render.keys import project_digest, surroundings, translations_digest
+from filmkit.render.manim_config import manim_config
 from filmkit.render.movie import Pixels, read_master
-from filmkit.render.runner import manim_config
-from filmkit.render.workers import AllClaims, RenderJob, SceneWorker, load_all
+from filmkit.render.recording import FILE, changed
+from filmkit.render.source_code import PACKAGES
+from filmkit.render.workers import AllClaims, RenderJob, SceneWorker, import_file
 
 __all__ = [
     "CODE",
@@ -64,15 +65,23 @@ RENDER_LOCK = Lock()
 LOADED: dict[str, str] = {}
 
 
-def code_digest(modules: Iterable[str]) -> str:
-    """Return a hash of the code that renders the scenes of some modules."""
-    return drawing_digest([*modules, __name__])
+def code_digest(places: Iterable[str]) -> str:
+    """Return a hash of files of the project's code, and of this one."""
+    return project_digest([*places, Path(__file__).relative_to(PROJECT).as_posix()])
 
 
-def versions(modules: Iterable[str], language: str) -> dict[str, str]:
-    """Return the version of everything that pictures of the modules' scenes depend on, by name."""
+def versions(places: Iterable[str], language: str) -> dict[str, str]:
+    """Return the version of everything that pictures depend on, by name.
+
+    Parameters
+    ----------
+    places
+        The project's code that draws them: paths of files in the project.
+    language
+        Code of the language.
+    """
     return {
-        CODE: code_digest(modules),
+        CODE: code_digest(places),
         f"the project's {language}": translations_digest(language),
         **surroundings(),
     }
@@ -136,6 +145,9 @@ class Assignment:
         files are named by them.
     files
         Content of the files of a scene that is not one of the project's, by relative paths.
+    elsewhere
+        What else the scene uses besides the project's code, which must be the same on the worker;
+        names of files in the project are relative.
     topic, key
         Dask topic of progress messages, and key of the beat in them.
     """
@@ -143,6 +155,7 @@ class Assignment:
     job: RenderJob
     traces: list[str]
     files: dict[str, bytes]
+    elsewhere: list[Use]
     topic: str
     key: str
 
@@ -197,7 +210,7 @@ def _trace_file(worker: Any, digest: str) -> Path:
 
 
 def describe_worker(
-    modules: list[str], language: str, traces: list[str], dask_worker: distributed.Worker
+    places: list[str], language: str, traces: list[str], dask_worker: distributed.Worker
 ) -> tuple[dict[str, str], list[str], list[str]]:
     """Say what this worker would draw with.
 
@@ -211,18 +224,17 @@ def describe_worker(
         Modules that were edited after this process had loaded them: it would draw what their files
         said before.
     """
-    load_all([])
-    for module in modules:
+    for place in places:
         with suppress(Exception):
-            import_module(module)
+            import_file(PROJECT / place)
     missing = [trace for trace in traces if not _trace_file(dask_worker, trace).exists()]
-    return versions(modules, language), missing, _edited_modules()
+    return versions(places, language), missing, _edited_modules()
 
 
 def _edited_modules() -> list[str]:
     """Name the project's modules whose files are not what this process has loaded."""
     edited = []
-    for name in CodeIndex(PROJECT).project_modules(sys.modules):
+    for name in [name for name in sys.modules if name.partition(".")[0] in PACKAGES]:
         file = Path(getattr(sys.modules[name], "__file__", None) or "")
         if file.is_file():
             now = sha256_of(file.read_bytes())
@@ -258,9 +270,10 @@ def draw(assignment: Assignment) -> bytes:
             trace_file=trace,
             options=replace(job.options, settings=settings),
             # Code and trace were compared when this worker was accepted.
-            source_digest="",
+            uses=(),
         )
         try:
+            _require_same(assignment.elsewhere)
             with manim_config(job.options.quality, verbosity=job.verbosity):
                 SceneWorker(local_job, AllClaims(), report).render(entry)
             digest, _, _ = frames_of(master, job)
@@ -271,6 +284,15 @@ def draw(assignment: Assignment) -> bytes:
                 traceback="".join(traceback.format_exception(error)),
             )
         return result.to_bytes()
+
+
+def _require_same(uses: Iterable[Use]) -> None:
+    """Raise a RenderError unless what a scene uses is the same on this machine."""
+    own = [
+        (kind, str(PROJECT / name) if kind == FILE else name, state) for kind, name, state in uses
+    ]
+    if others := changed(own):
+        raise RenderError(f"{others[0]} is not the same on the worker; bring it there too")
 
 
 @contextmanager

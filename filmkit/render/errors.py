@@ -17,7 +17,7 @@ from extract.trace import TraceError
 from filmkit.core.errors import SceneCodeError, StageError
 from filmkit.voice.errors import VoiceError
 
-__all__ = ["RenderError", "explain"]
+__all__ = ["EditedError", "ExitError", "RenderError", "explain"]
 
 
 class RenderError(Exception):
@@ -36,6 +36,24 @@ class RenderError(Exception):
         self.unwritable = unwritable
 
 
+class EditedError(RenderError):
+    """What is drawn was edited just now, so that nobody can say what its pictures show."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the code or data of a scene was edited while this run started; run it again"
+        )
+
+
+class ExitError(RenderError):
+    """A scene has called ``sys.exit``."""
+
+    def __init__(self, end: SystemExit) -> None:
+        super().__init__(
+            f"a scene ends the program, with sys.exit({end.code!r}); take that call out"
+        )
+
+
 # Errors whose cause lies outside of the program, such as a full disk. Their message says all that
 # the user needs to know.
 EXPECTED = (OutputError, StageError, TraceError, RenderError, VoiceError)
@@ -51,6 +69,8 @@ PROGRAM = (KIT, KIT.parent / "extract")  # all other code is that of scenes
 def explain(error: Exception, *, verbose: bool | None) -> str:
     """Return a one-line message for an error; when verbose, print its traceback first.
 
+    A `RenderError` says all there is to know: where it began, a traceback has been printed.
+
     For an error in the code of the program or of a scene the line also names the beat and the line
     of code.
 
@@ -61,7 +81,7 @@ def explain(error: Exception, *, verbose: bool | None) -> str:
     verbose
         Whether the user asked for a traceback; None where there is no way to ask.
     """
-    if verbose:
+    if verbose and not isinstance(error, RenderError):
         echo("".join(traceback.format_exception(error)), err=True)
     text = error_line(str(error))
     notes = list(getattr(error, "__notes__", ()))

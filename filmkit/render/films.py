@@ -77,6 +77,7 @@ def plan_scene(
     beats: Collection[str],
     *,
     rehearsal: Rehearsal,
+    alone: Rehearsal,
     quality: Quality,
     hasher: BeatHasher,
     cache: Cache,
@@ -92,6 +93,8 @@ def plan_scene(
         Names of the beats that the film shows.
     rehearsal
         Beats and times of the scene.
+    alone
+        The same of the scene by itself, if it arrives from another one.
     quality
         Size and frame rate.
     hasher
@@ -102,14 +105,15 @@ def plan_scene(
         How segments are encoded; None if the film is not joined from segments.
     """
     played = tuple(record.name for record in rehearsal.beats)
-    keys = hasher.part_keys(entry, rehearsal.beats)
+    keys = hasher.part_keys(entry, rehearsal, alone)
+    kept = cache.scratch if rehearsal.obstacle else cache
     tasks = tuple(
         BeatTask(
             entry if (record.name, tail) in with_arrival(entry, played) else entry.alone,
             record.name,
             tail,
-            master=cache.path(keys[record.name, tail], ".master.mov"),
-            segment=cache.path(
+            master=kept.path(keys[record.name, tail], ".master.mov"),
+            segment=kept.path(
                 keys[record.name, tail],
                 f".{hasher.encoding_key}.{encoding.codec}.{encoding.pixel_format}{encoding.suffix}",
             )

@@ -9,7 +9,6 @@ from itertools import chain
 from pathlib import Path
 
 from extract.files import write_text
-from extract.trace import Trace
 from filmkit.core.language import current_language
 from filmkit.core.records import ARRIVE, BeatRecord, Rehearsal
 from filmkit.core.scene_entry import SceneEntry
@@ -37,6 +36,7 @@ from filmkit.render.posters import (
     make_sheet,
     write_picture,
 )
+from filmkit.render.processes import core_count
 from filmkit.render.progress import Meter, make_meter
 from filmkit.render.quality import Quality
 from filmkit.render.rehearsals import Rehearsals
@@ -54,7 +54,7 @@ from filmkit.render.workers import (
     LocalWorkerPool,
     RenderJob,
     WorkerPool,
-    core_count,
+    load_all,
     require_unchanged,
 )
 from filmkit.voice.sounds import Samples
@@ -130,16 +130,14 @@ class RenderSession:
 
 
 @contextmanager
-def render_session(
-    request: RenderRequest, trace: Trace, *, single: bool = False
-) -> Iterator[RenderSession]:
+def render_session(request: RenderRequest, *, single: bool = False) -> Iterator[RenderSession]:
     """Render the beats of a request in the background, for the duration of a ``with`` block.
 
     At the end of the block rendering stops and unfinished files are removed.
 
     Parameters
     ----------
-    request, trace
+    request
         What to render, and how.
     single
         Whether each beat is shown by itself, as in a deck: then the notes on where its numbers
@@ -153,30 +151,35 @@ def render_session(
         open_cache(request.cache, keep=request.keep_cache, quiet=request.quiet) as cache,
     ):
         trace_file = find_trace(request.trace)
-        spoken = with_voice(request, trace, cache)
+        spoken = with_voice(request, cache)
         options = spoken.request.options
         hasher = BeatHasher(trace_file, options)
-        digest = hasher.source_digest(request.scenes)
-        rehearsal_of = Rehearsals(trace, options, hasher, cache).get
+        known = Rehearsals(request, hasher, cache)
+        known.prepare([*spoken.scenes, *(entry.alone for entry in spoken.scenes)])
 
         def plan(entry: SceneEntry) -> Plan:
-            beats: Collection[str] = wanted_beats(entry, trace, request.beat, "--beat")
+            names = [record.name for record in rehearsals[entry].beats]
+            beats: Collection[str] = wanted_beats(entry, names, request.beat, "--beat")
             if request.selection:
                 beats = {ARRIVE, *request.selection[entry]}
             return plan_scene(
                 entry,
                 beats,
                 rehearsal=rehearsals[entry],
+                alone=known.get(entry.alone),
                 quality=request.quality,
                 hasher=hasher,
                 cache=cache,
                 encoding=encoding,
             )
 
-        rehearsals = for_each_scene(request, spoken.scenes, rehearsal_of)
+        rehearsals = for_each_scene(request, spoken.scenes, known.get)
         plans = for_each_scene(request, rehearsals, plan)
-        # By now this process has loaded the scenes, and knows the keys of their beats.
-        require_unchanged(digest, trace_file, options, request.scenes)
+        known.tell_obstacles(plans)
+        uses = known.uses_of([*plans, *(entry.alone for entry in plans)])
+        if single:
+            load_all(plans, uses)  # further pictures are drawn here
+            require_unchanged(uses)
         shown = ("", "")
         for entry, scene_plan in plans.items():
             records = [rehearsals[entry].beat(beat) for beat in scene_plan.beats]
@@ -201,8 +204,7 @@ def render_session(
             encoding,
             request.verbosity,
             request.verbose,
-            digest,
-            request.scenes,
+            uses,
         )
         with _worker_pool(request, job) as pool:
             frames = sum(
@@ -220,6 +222,7 @@ def _keep_limit(cache: Cache, plans: Iterable[Plan]) -> None:
     for task in chain.from_iterable(plan.tasks for plan in plans):
         needed |= {task.output} if task.output.exists() else {task.master, task.output}
     cache.shrink(needed)
+    cache.scratch.shrink(needed)
 
 
 def _worker_pool(request: RenderRequest, job: RenderJob) -> WorkerPool:
@@ -233,8 +236,8 @@ def _worker_pool(request: RenderRequest, job: RenderJob) -> WorkerPool:
 
 def make_films(request: RenderRequest) -> bool:
     """Write a film of each scene or of one beat of each; return whether all succeeded."""
-    trace = load_trace(request)
-    with render_session(request, trace) as session:
+    load_trace(request)
+    with render_session(request) as session:
 
         def part_files(entry: SceneEntry, target: Path) -> Iterator[Path]:
             try:
@@ -352,7 +355,10 @@ def make_stills(request: RenderRequest, beat: str) -> bool:
         Name of a beat or the beginning of one, or "all".
     """
     trace = load_trace(request)
-    wanted = {entry: wanted_beats(entry, trace, beat, "--still") for entry in request.scenes}
+    wanted = {
+        entry: wanted_beats(entry, entry.load().beat_names(trace), beat, "--still")
+        for entry in request.scenes
+    }
     count = sum(len(beats) for beats in wanted.values())
     with (
         manim_config(request.quality, verbosity=request.verbosity),
@@ -421,15 +427,17 @@ def make_posters(request: RenderRequest, thumbnail: SceneEntry) -> bool:
     return len(paths) == len(posters) + 2
 
 
-def wanted_beats(entry: SceneEntry, trace: Trace, beat: str, option: str) -> tuple[str, ...]:
+def wanted_beats(
+    entry: SceneEntry, names: Collection[str], beat: str, option: str
+) -> Collection[str]:
     """Return the names of all beats of a scene, or the one that was asked for.
 
     Parameters
     ----------
     entry
         The scene.
-    trace
-        The trace; a scene may play some beats only for certain traces.
+    names
+        Names of its beats.
     beat
         Name of a beat or the beginning of one, or "all".
     option
@@ -440,7 +448,6 @@ def wanted_beats(entry: SceneEntry, trace: Trace, beat: str, option: str) -> tup
     click.BadParameter
         When the scene has no such beat, or several beats begin so.
     """
-    names = entry.load().beat_names(trace)
     if beat == "all":
         return names
     return (choose_beginning(beat, names, f"beat of {entry.slug}", option),)

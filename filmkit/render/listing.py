@@ -97,12 +97,13 @@ def _json(rows: list[dict[str, Any]]) -> str:
 
 def rehearsals_of(request: RenderRequest) -> dict[SceneEntry, Rehearsal]:
     """Return the rehearsal of each scene that could be run without an error."""
-    trace = load_trace(request)
+    load_trace(request)
     with open_cache(request.cache, keep=request.keep_cache, quiet=request.quiet) as cache:
-        spoken = with_voice(request, trace, cache)
+        spoken = with_voice(request, cache)
         options = spoken.request.options
         hasher = BeatHasher(find_trace(request.trace), options)
-        rehearsals = Rehearsals(trace, options, hasher, cache)
+        rehearsals = Rehearsals(request, hasher, cache)
+        rehearsals.prepare(spoken.scenes)
         return for_each_scene(request, spoken.scenes, rehearsals.get)
 
 

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import math
-import multiprocessing
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import font_source_sans_pro
-from manim.utils.exceptions import EndSceneEarlyException
 from PIL import Image, ImageDraw, ImageFont
 
 from extract.trace import Trace
@@ -22,29 +17,21 @@ from filmkit.core.records import BeatRecord
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.stage import Stage
 from filmkit.core.theme import Theme, use_theme
-from filmkit.render.cache import Cache, is_sealed, open_cache, seal
-from filmkit.render.errors import RenderError, explain
+from filmkit.render import recording
+from filmkit.render.cache import Cache, default_limit, open_cache, seal
+from filmkit.render.errors import RenderError
 from filmkit.render.keys import BeatHasher
-from filmkit.render.progress import Meter, make_meter
-from filmkit.render.request import (
-    RenderOptions,
-    RenderRequest,
-    for_each_scene,
-    load_trace,
-    report_files,
-)
+from filmkit.render.processes import DONE, ERROR, run_apart, telling
+from filmkit.render.progress import make_meter
+from filmkit.render.rehearsals import Rehearsals
+from filmkit.render.request import RenderRequest, for_each_scene, load_trace, report_files
 from filmkit.render.runner import manim_config, write_png
 from filmkit.render.traces import find_trace
-from filmkit.render.workers import (
-    SPAWN,
-    core_count,
-    load_all,
-    require_unchanged,
-    stop_with_parent,
-)
 
-__all__ = ["ContactSheet", "draw_sheet", "make_previews", "open_contact_sheet", "save_sheet"]
+__all__ = ["OnPicture", "draw_pictures", "draw_sheet", "make_previews", "save_sheet"]
 
+APART = f"{__name__}:draw_apart"
+END = ".end.png"
 CELL = 0.75  # size of a picture on the sheet, as a fraction of the size at which it is rendered
 SHAPE = 16 / 10  # preferred ratio of width to height of the sheet
 # Lengths on the sheet, as fractions of the shorter side of a picture on it.
@@ -55,88 +42,108 @@ TITLE = 0.09  # text size of the title
 WEIGHTS = {"Semibold": 600, "Regular": 400}  # of the names of fonts
 
 
-@dataclass(frozen=True)
-class ContactSheet:
-    """The last frames of a scene's beats, as picture files in the cache.
+OnPicture = Callable[[str, Path, bool], None]
+"""Called with the name of a beat, its picture, and whether this was drawn just now."""
 
-    Attributes
+
+def draw_pictures(
+    entry: SceneEntry,
+    trace: Trace,
+    *,
+    rehearsals: Rehearsals,
+    hasher: BeatHasher,
+    cache: Cache,
+    on_picture: OnPicture,
+) -> None:
+    """Draw the last picture of each beat of a scene, unless it is in the cache.
+
+    A process that :func:`clean_process` has started must do this: it notes what the scene uses.
+
+    Parameters
     ----------
-    entry
-        The scene.
-    pictures
-        Path of the picture of each beat, existing or not, in the order of the story.
+    entry, trace
+        The scene, and the trace.
+    rehearsals
+        Takes the rehearsal of the scene, if it has to be run.
+    hasher
+        Makes the cache keys.
+    cache
+        The cache that holds the pictures; those that exist are marked as used now.
+    on_picture
+        Called for each beat in the order of the story.
+
+    Raises
+    ------
+    Exception
+        Any error of the scene's code.
     """
 
-    entry: SceneEntry
-    pictures: dict[str, Path]
+    if pictures := _known_pictures(entry, rehearsals, hasher, cache):
+        for beat, picture in pictures.items():
+            on_picture(beat, picture, False)
+        return
+    played: list[str] = []
 
-    def missing(self) -> list[str]:
-        """Return the names of the beats whose picture does not exist yet."""
-        return [beat for beat, path in self.pictures.items() if not is_sealed(path)]
+    def take(record: BeatRecord, stage: Stage, code: str) -> None:
+        played.append(record.name)
+        kept = cache.scratch if recording.obstacle() else cache
+        picture = kept.path(hasher.picture_key(entry, played, code, *record.notes), END)
+        missing = not cache.holds(picture)
+        if missing:
+            write_png(Image.fromarray(stage.snapshot(notes=True)[..., :3]), picture)
+            seal(picture)
+        on_picture(record.name, picture, missing)
 
-    def draw(
-        self,
-        stage: type[Stage],
-        trace: Trace,
-        options: RenderOptions,
-        on_drawn: Callable[[str], None],
-    ) -> dict[str, Path]:
-        """Draw the missing pictures.
-
-        Parameters
-        ----------
-        stage
-            The scene's class, as it was when the cache keys were made.
-        trace
-            The trace.
-        options
-            How to render.
-        on_drawn
-            Called with the name of each beat after its picture has been drawn.
-
-        Returns
-        -------
-        dict of str to Path
-            The pictures of all beats.
-        """
-        to_do = self.missing()
-
-        def take(record: BeatRecord, stage: Stage) -> None:
-            if record.name in to_do:
-                path = self.pictures[record.name]
-                write_png(Image.fromarray(stage.snapshot(notes=True)[..., :3]), path)
-                seal(path)
-                to_do.remove(record.name)
-                on_drawn(record.name)
-            if not to_do:
-                raise EndSceneEarlyException
-
-        if to_do:
-            stage(trace, options.settings, on_beat_end=take).render()
-        return self.pictures
+    rehearsals.record_here(entry, trace, take)
 
 
-def open_contact_sheet(
-    entry: SceneEntry, *, trace: Trace, hasher: BeatHasher, cache: Cache
-) -> ContactSheet:
-    """Return a scene's contact sheet, with the cache paths of its pictures.
+def _known_pictures(
+    entry: SceneEntry, rehearsals: Rehearsals, hasher: BeatHasher, cache: Cache
+) -> dict[str, Path]:
+    """Return the pictures of all beats of a scene; none unless all are in the cache."""
+    known = rehearsals.find(entry)
+    keys = hasher.picture_keys(entry, known, notes=True) if known else {}
+    pictures = {beat: cache.path(key, END) for beat, key in keys.items()}
+    missing = [beat for beat, picture in pictures.items() if not cache.holds(picture)]
+    return {} if missing else pictures
+
+
+def draw_apart(
+    entry: SceneEntry, request: RenderRequest, folder: Path, scratch: Path, messages: Connection
+) -> None:
+    """Draw the last pictures of a scene's beats in a process of its own.
+
+    It tells another process of each, with a message "picture" that holds its ``beat`` and ``path``;
+    see :func:`run_apart`.
 
     Parameters
     ----------
     entry
         The scene.
-    trace
-        The trace.
-    hasher
-        Computes the cache keys.
-    cache
-        The cache that holds the pictures; those that exist are marked as used now.
+    request
+        How it is drawn.
+    folder, scratch
+        Folders of the cache and of what cannot be kept; see :class:`Cache`.
+    messages
+        Takes the messages.
     """
-    keys = hasher.beat_keys(entry, entry.load().beat_names(trace), notes=True)
-    pictures = {beat: cache.path(key, ".end.png") for beat, key in keys.items()}
-    for path in pictures.values():
-        cache.holds(path)  # marks an existing file as used now
-    return ContactSheet(entry, pictures)
+
+    trace_file, options = find_trace(request.trace), request.options
+    with (
+        telling(messages, verbose=request.verbose) as tell,
+        manim_config(request.quality, verbosity=request.verbosity),
+    ):
+        cache = Cache(folder, default_limit(), scratch=Cache(scratch, 0))
+        hasher = BeatHasher(trace_file, options)
+        draw_pictures(
+            entry,
+            Trace.load(trace_file),
+            rehearsals=Rehearsals(request, hasher, cache),
+            hasher=hasher,
+            cache=cache,
+            on_picture=lambda beat, path, _: tell("picture", beat=beat, path=str(path)),
+        )
+        tell(DONE)
 
 
 def draw_sheet(
@@ -245,40 +252,37 @@ def _font(weight: str, size: int, *, east_asian: bool) -> ImageFont.FreeTypeFont
 
 def make_previews(request: RenderRequest) -> bool:
     """Write a contact sheet of each scene; return whether all succeeded."""
-    trace = load_trace(request)
-    with (
-        open_cache(request.cache, keep=request.keep_cache, quiet=request.quiet) as cache,
-        manim_config(request.quality, verbosity=request.verbosity),
-    ):
-        trace_file = find_trace(request.trace)
-        hasher = BeatHasher(trace_file, request.options)
-        digest = hasher.source_digest(request.scenes)
-        contact_sheets = for_each_scene(
-            request,
-            request.scenes,
-            lambda entry: open_contact_sheet(entry, trace=trace, hasher=hasher, cache=cache),
-        )
-        stages = load_all(request.scenes)
-        require_unchanged(digest, trace_file, request.options, request.scenes)
-        to_draw = [sheet for sheet in contact_sheets.values() if sheet.missing()]
-        with (
-            make_meter(
-                sum(len(sheet.missing()) for sheet in to_draw), quiet=request.quiet
-            ) as meter,
-            _drawing(request, trace, to_draw, stages, digest, meter) as wait,
-        ):
+    load_trace(request)
+    with open_cache(request.cache, keep=request.keep_cache, quiet=request.quiet) as cache:
+        hasher = BeatHasher(find_trace(request.trace), request.options)
+        rehearsals = Rehearsals(request, hasher, cache)
+        pictures = {
+            entry: _known_pictures(entry, rehearsals, hasher, cache) for entry in request.scenes
+        }
+        errors: dict[SceneEntry, str] = {}
+        folders = cache.folder, cache.scratch.folder
+        calls = {entry: (entry, request, *folders) for entry in pictures if not pictures[entry]}
+        with make_meter(len(calls), quiet=request.quiet) as meter:
+            for entry, message in run_apart(APART, calls, request.jobs):
+                if message["kind"] == "picture":
+                    pictures[entry][message["beat"]] = Path(message["path"])
+                    continue
+                meter.advance(1)
+                if message["kind"] == ERROR:
+                    errors[entry] = message["text"]
 
-            def write_sheet(entry: SceneEntry) -> Path:
-                wait(entry)
-                return save_sheet(request, contact_sheets[entry], contact_sheets[entry].pictures)
+        def write_sheet(entry: SceneEntry) -> Path:
+            if text := errors.get(entry):
+                raise RenderError(text)
+            return save_sheet(request, entry, list(pictures[entry]), pictures[entry])
 
-            paths = for_each_scene(request, contact_sheets, write_sheet)
+        paths = for_each_scene(request, pictures, write_sheet)
     report_files(request, paths.values())
     return len(paths) == len(request.scenes)
 
 
 def save_sheet(
-    request: RenderRequest, contact_sheet: ContactSheet, pictures: Mapping[str, Path]
+    request: RenderRequest, entry: SceneEntry, beats: Sequence[str], pictures: Mapping[str, Path]
 ) -> Path:
     """Write a scene's contact sheet atomically; return its path.
 
@@ -286,8 +290,8 @@ def save_sheet(
     ----------
     request
         Output folder, size and theme.
-    contact_sheet
-        The scene and its beats.
+    entry, beats
+        The scene, and the names of its beats.
     pictures
         The picture of each beat that has one.
 
@@ -296,77 +300,10 @@ def save_sheet(
     OutputError
         When the sheet cannot be written.
     """
-    entry = contact_sheet.entry
     path = request.out / f"{entry.output_name}.preview.png"
     size = (request.quality.width, request.quality.height)
     with use_theme(request.theme) as theme:
-        image = draw_sheet(entry, tuple(contact_sheet.pictures), pictures, size, theme)
+        image = draw_sheet(entry, beats, pictures, size, theme)
     # A higher compression level would take longer than drawing a beat.
     write_png(image, path, compress_level=2)
     return path
-
-
-@contextmanager
-def _drawing(
-    request: RenderRequest,
-    trace: Trace,
-    sheets: Sequence[ContactSheet],
-    stages: Mapping[SceneEntry, type[Stage]],
-    digest: str,
-    meter: Meter,
-) -> Iterator[Callable[[SceneEntry], None]]:
-    """Draw the missing pictures of contact sheets during a ``with`` block, in several processes.
-
-    A single scene is drawn by this process: starting another one would take longer than it saves.
-
-    Yields
-    ------
-    Callable
-        Waits until the pictures of a scene exist, or raises the scene's error.
-    """
-    by_entry = {sheet.entry: sheet for sheet in sheets}
-
-    def draw(entry: SceneEntry) -> None:
-        if entry in by_entry:
-            meter.describe(entry.slug)
-            by_entry[entry].draw(
-                stages[entry], trace, request.options, lambda beat: meter.advance(1)
-            )
-
-    processes = min(request.jobs or core_count(), len(sheets))
-    if processes < 2:
-        yield draw
-        return
-    with ProcessPoolExecutor(processes, SPAWN, stop_with_parent) as pool:
-        futures = {sheet.entry: pool.submit(_draw, request, sheet, digest) for sheet in sheets}
-
-        def wait(entry: SceneEntry) -> None:
-            if entry in futures:
-                meter.describe(entry.slug)
-                try:
-                    futures[entry].result()
-                except BrokenProcessPool:
-                    # A process was killed, and the others with it: this one draws what is left.
-                    draw(entry)
-                    return
-                meter.advance(len(by_entry[entry].pictures))
-
-        try:
-            yield wait
-        except BaseException:
-            for process in multiprocessing.active_children():
-                process.terminate()
-            raise
-
-
-def _draw(request: RenderRequest, sheet: ContactSheet, digest: str) -> None:
-    """Draw a contact sheet's missing pictures in a process of the pool."""
-    try:
-        with manim_config(request.quality, verbosity=request.verbosity):
-            trace_file = find_trace(request.trace)
-            trace = Trace.load(trace_file)
-            stages = load_all([sheet.entry])
-            require_unchanged(digest, trace_file, request.options, request.scenes)
-            sheet.draw(stages[sheet.entry], trace, request.options, lambda beat: None)
-    except Exception as error:
-        raise RenderError(explain(error, verbose=request.verbose)) from None

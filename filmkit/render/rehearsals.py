@@ -1,27 +1,38 @@
-"""Rehearsals of scenes (their beats and durations), stored in the cache.
+"""Rehearsals of scenes (their beats, durations and what they use), stored in the cache.
 
-The duration of a scene is known only after it was run, without drawing. The result is cached, so
-that listing all scenes takes no time while nothing has changed.
+The duration of a scene is known only after it was run, without drawing; so is what it uses. A
+stored rehearsal counts while all of that is as it was, so that listing all scenes takes no time.
+Scenes are run in processes of their own, which load their code anew, and one of which may die.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from extract.files import OutputError, write_text
+from extract.printing import echo
 from extract.trace import Trace
-from filmkit.core.records import BeatRecord, Rehearsal, Speech
+from filmkit.core.records import BeatRecord, Rehearsal, Speech, Use
 from filmkit.core.scene_entry import SceneEntry
+from filmkit.render import recording
 from filmkit.render.cache import Cache, seal
-from filmkit.render.code_index import digest
-from filmkit.render.keys import BeatHasher
-from filmkit.render.request import RenderOptions
+from filmkit.render.errors import EditedError, RenderError
+from filmkit.render.keys import BeatHasher, Drawn, project_uses
+from filmkit.render.processes import ERROR, run_apart
+from filmkit.render.recording import CODE, OWN_CODE
+from filmkit.render.request import RenderRequest
+
+if TYPE_CHECKING:
+    from filmkit.core.stage import Stage
 
 __all__ = ["Rehearsals"]
+
+APART = "filmkit.render.runner:record_apart"
 
 
 class Rehearsals:
@@ -29,70 +40,188 @@ class Rehearsals:
 
     Parameters
     ----------
-    trace
-        The trace.
-    options
-        How to render.
+    request
+        How many processes may run, and what is printed.
     hasher
-        Computes the cache keys of scenes.
+        Makes the cache keys, for the trace and the options.
     cache
         The cache that holds rehearsals.
     """
 
-    def __init__(
-        self, trace: Trace, options: RenderOptions, hasher: BeatHasher, cache: Cache
-    ) -> None:
-        self._trace = trace
-        self._options = options
+    def __init__(self, request: RenderRequest, hasher: BeatHasher, cache: Cache) -> None:
+        self._request = request
         self._hasher = hasher
+        self._language = hasher.options.settings.language
         self._cache = cache
-        # The keys of scenes are cached too, by a key of all code: computing them takes most of a
-        # second.
-        self._keys_file = cache.path(hasher.tree_key(), ".keys.json")
-        self._keys = _read(self._keys_file) if cache.holds(self._keys_file) else {}
+        self._known: dict[SceneEntry, Rehearsal | RenderError] = {}
 
     def get(self, entry: SceneEntry) -> Rehearsal:
-        """Return a scene's rehearsal from the cache, or run the scene without drawing.
+        """Return a scene's rehearsal, after running the scene if it is not known.
+
+        Raises
+        ------
+        RenderError
+            When the scene cannot be run.
+        """
+        self.prepare([entry])
+        known = self._known[entry]
+        if isinstance(known, RenderError):
+            raise known
+        return known
+
+    def find(self, entry: SceneEntry) -> Rehearsal | None:
+        """Return a scene's rehearsal if it is known, and all that it has used is as it was."""
+        known, path = self._known.get(entry), self._path(entry)
+        if known is None and self._cache.holds(path):
+            stored = _read(path)
+            known = None if recording.changed(stored.uses) else stored
+        if not isinstance(known, Rehearsal):
+            return None
+        self._known[entry] = known
+        return known
+
+    def prepare(self, entries: Iterable[SceneEntry]) -> None:
+        """Run those of some scenes that are not known, as many at a time as there are cores."""
+        ahead = [e for e in dict.fromkeys(entries) if e not in self._known and not self.find(e)]
+        (_, trace_file, _), *_ = self._hasher.traces
+        arguments = (Path(trace_file), self._hasher.options, self._request.verbose)
+        calls = {entry: (entry, *arguments) for entry in ahead}
+        for entry, message in run_apart(APART, calls, self._request.jobs):
+            try:
+                if message["kind"] == ERROR:
+                    raise RenderError(message["text"])
+                rehearsal, counts = _rehearsal(message["rehearsal"]), message["counts"]
+                self._known[entry] = self._completed(entry, rehearsal, counts)
+            except RenderError as error:
+                self._known[entry] = error
+
+    def uses_of(self, entries: Iterable[SceneEntry]) -> tuple[Use, ...]:
+        """Return all that rehearsed scenes use, and that must not change while they are drawn."""
+        found = dict.fromkeys(self._hasher.traces)
+        for entry in entries:
+            rehearsal = self.get(entry)
+            kinds = {CODE, OWN_CODE} if rehearsal.obstacle else {use[0] for use in rehearsal.uses}
+            found |= dict.fromkeys(use for use in rehearsal.uses if use[0] in kinds)
+        return tuple(found)
+
+    def tell_obstacles(self, entries: Iterable[SceneEntry]) -> None:
+        """Print which of some scenes cannot be kept in the cache, and why, unless it is quiet."""
+        for entry in entries:
+            if (obstacle := self.get(entry).obstacle) and not self._request.quiet:
+                echo(f"{entry.slug} is drawn anew each time, because {obstacle}", err=True)
+
+    def record_here(
+        self,
+        entry: SceneEntry,
+        trace: Trace,
+        on_beat_end: Callable[[BeatRecord, Stage, str], None],
+    ) -> Rehearsal:
+        """Run a scene in this process, which :func:`clean_process` must have started.
+
+        Parameters
+        ----------
+        entry, trace
+            The scene, and the trace.
+        on_beat_end
+            Called at the end of each beat, with what its pictures depend on; see
+            :attr:`BeatRecord.code`.
 
         Raises
         ------
         Exception
             Any error of the scene's code.
+        EditedError
+            When the scene was edited meanwhile.
         """
-        key, speech = self._key(entry), self._options.speech_of(entry)
-        if speech:
-            key = digest([key, repr(sorted(speech.items()))])
-        path = self._cache.path(key, ".rehearsal.json")
-        if self._cache.holds(path):
-            stored = _read(path)
-            beats = tuple(map(_record, stored["beats"]))
-            return Rehearsal(beats, stored["duration"], tuple(stored["tensors"]))
-        # Imported here because Manim takes a second to load, and cached rehearsals do not need it.
-        from filmkit.render.runner import manim_config, rehearse
+        # Imported here because Manim takes a second to load, and known rehearsals do not need it.
+        from filmkit.render.runner import record
 
-        with manim_config(self._options.quality):
-            rehearsal = rehearse(entry, self._trace, self._options)
-        self._store(path, asdict(rehearsal))
-        return rehearsal
+        drawn = _DrawnSoFar(entry, self._language)
 
-    def _key(self, entry: SceneEntry) -> str:
-        """Return the cache key of a scene."""
-        if entry.file:
-            # A file of the user's own is not part of the key of all code.
-            return self._hasher.scene_key(entry)
-        name = f"{entry.module}:{entry.cls}"
-        if entry.arrival is not None:
-            name += f" {entry.arrival!r}"
-        if name not in self._keys:
-            self._keys[name] = self._hasher.scene_key(entry)
-            self._store(self._keys_file, self._keys)
-        return str(self._keys[name])
+        def end(record: BeatRecord, stage: Stage) -> None:
+            uses = recording.uses()
+            code = drawn.after(record.name, uses)
+            self._require_unedited(entry, uses)
+            on_beat_end(record, stage, code)
 
-    def _store(self, path: Path, document: dict[str, Any]) -> None:
-        # Without room or permission for it, it is found out anew the next time.
-        with suppress(OutputError, OSError):
-            write_text(path, json.dumps(document, ensure_ascii=False))
-            seal(path)
+        recording.set_aside(*(name for _, name, _ in self._hasher.traces))
+        rehearsal, counts = record(entry, trace, self._hasher.options, on_beat_end=end)
+        self._known[entry] = completed = self._completed(entry, rehearsal, counts)
+        return completed
+
+    def _completed(self, entry: SceneEntry, rehearsal: Rehearsal, counts: list[int]) -> Rehearsal:
+        """Find out what the pictures of each beat depend on, and store the rehearsal.
+
+        Raises
+        ------
+        EditedError
+            When code or a trace is not what it was when it was read.
+        """
+        ours = self._require_unedited(entry, rehearsal.uses)
+        seen = [use for use in rehearsal.uses if use[0] != OWN_CODE]
+        obstacle = rehearsal.obstacle
+        for name in recording.changed(seen):
+            obstacle = obstacle or f"{name} changes while it runs"
+        drawn = _DrawnSoFar(entry, self._language)
+        beats = tuple(
+            replace(record, code=drawn.after(record.name, rehearsal.uses[:count]))
+            for record, count in zip(rehearsal.beats, counts, strict=True)
+        )
+        completed = replace(rehearsal, beats=beats, uses=(*ours, *seen), obstacle=obstacle)
+        if not obstacle:
+            path = self._path(entry)
+            # Without room or permission for it, it is found out anew the next time.
+            with suppress(OutputError, OSError):
+                self._cache.remove(path)
+                write_text(path, json.dumps(asdict(completed), ensure_ascii=False))
+                seal(path)
+        return completed
+
+    def _require_unedited(self, entry: SceneEntry, uses: Sequence[Use]) -> list[Use]:
+        """Return the project's code that a scene uses; raise an EditedError if any is edited."""
+        ours = project_uses(entry, uses, self._language)
+        loaded = {name: state for kind, name, state in uses if kind == OWN_CODE}
+        code = [use for use in uses if use[0] == CODE]
+        if any(loaded.get(name, state) != state for _, name, state in ours) or recording.changed(
+            [*code, *self._hasher.traces]
+        ):
+            raise EditedError
+        return ours
+
+    def _path(self, entry: SceneEntry) -> Path:
+        return self._cache.path(self._hasher.rehearsal_key(entry), ".rehearsal.json")
+
+
+class _DrawnSoFar:
+    """Finds what the pictures of the beats of a scene depend on, one after another."""
+
+    def __init__(self, entry: SceneEntry, language: str) -> None:
+        self._entry = entry
+        self._language = language
+        self._played: list[str] = []
+        self._uses: list[Use] | None = None
+
+    def after(self, beat: str, uses: Iterable[Use]) -> str:
+        """Return :attr:`BeatRecord.code` of a beat, after which some things have been used."""
+        self._played.append(beat)
+        seen = [use for use in uses if use[0] != OWN_CODE]
+        if seen != self._uses:
+            self._uses, self._drawn = seen, Drawn(self._entry, seen, self._language)
+        return self._drawn.until(self._played)
+
+
+def _read(path: Path) -> Rehearsal:
+    return _rehearsal(json.loads(path.read_text(encoding="utf-8")))
+
+
+def _rehearsal(stored: dict[str, Any]) -> Rehearsal:
+    return Rehearsal(
+        beats=tuple(map(_record, stored["beats"])),
+        duration=stored["duration"],
+        tensors=tuple(stored["tensors"]),
+        uses=tuple((kind, name, state) for kind, name, state in stored["uses"]),
+        obstacle=stored["obstacle"],
+    )
 
 
 def _record(stored: dict[str, Any]) -> BeatRecord:
@@ -110,8 +239,3 @@ def _record(stored: dict[str, Any]) -> BeatRecord:
 
 def _pairs(stored: list[list[Any]]) -> tuple[tuple[Any, Any], ...]:
     return tuple((first, second) for first, second in stored)
-
-
-def _read(path: Path) -> dict[str, Any]:
-    document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return document

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -182,11 +183,18 @@ def load_trace(request: RenderRequest) -> Trace:
 
     Raises
     ------
+    click.UsageError
+        When Python runs without docstrings, which are the narration.
     click.BadParameter
         When the model has no such layer or head.
     TraceError
         When one of the traces cannot be read.
     """
+    if sys.flags.optimize >= 2:
+        raise click.UsageError(
+            "Python leaves out docstrings, in which the narration stands: run it without -OO, and "
+            "with PYTHONOPTIMIZE unset"
+        )
     path = find_trace(request.trace)
     trace = Trace.load(path)
     if request.compare:

@@ -4,29 +4,30 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Collection, Iterator
-from configparser import ConfigParser
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Collection
+from contextlib import suppress
+from dataclasses import asdict
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, TypeVar
 
-import cv2
-from manim import config, tempconfig
-from manim._config.utils import ManimConfig, config_file_paths
+from manim import config
 from manim.utils.exceptions import EndSceneEarlyException
 from PIL import Image
 
 from extract.files import OutputError, atomic_write, write_text
-from extract.temporary import temporary_folder
 from extract.trace import Trace
 from filmkit.core.picture_map import picture_map
 from filmkit.core.records import BeatRecord, Rehearsal
 from filmkit.core.renderer import frames_before
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.stage import Stage
+from filmkit.render import recording
 from filmkit.render.formats import STILLS
+from filmkit.render.manim_config import manim_config
 from filmkit.render.movie import master_pixels
-from filmkit.render.quality import Quality, frame_size
+from filmkit.render.processes import DONE, telling
+from filmkit.render.quality import Quality
 from filmkit.render.request import RenderOptions
 from filmkit.render.vector import draw_page, write_pages
 from filmkit.words.alt import alt_text
@@ -35,6 +36,8 @@ __all__ = [
     "frame_count",
     "manim_config",
     "part_frames",
+    "record",
+    "record_apart",
     "rehearse",
     "render_picture",
     "render_stills",
@@ -47,45 +50,6 @@ T = TypeVar("T")
 STILL_NAME = re.compile(r"\d\d_\w+")  # number and name of a beat
 
 
-@contextmanager
-def manim_config(quality: Quality, *, verbosity: str = "ERROR") -> Iterator[None]:
-    """Configure Manim during a ``with`` block, and restore its configuration afterwards.
-
-    No other settings apply: a ``manim.cfg`` in the current folder or in the user's home does not
-    change the film. Files that Manim writes on the way (outlines of text) go to a temporary folder.
-
-    Parameters
-    ----------
-    quality
-        Size and frame rate.
-    verbosity
-        Manim's log level.
-    """
-    # OpenCV is called for many small pictures: distributing them over threads costs more than it
-    # saves.
-    cv2.setNumThreads(1)
-    width, height = frame_size(quality.width, quality.height)
-    library_file = config_file_paths()[0]
-    defaults = ConfigParser()
-    defaults.read(library_file)
-    with temporary_folder() as scratch, tempconfig({}):
-        config.update(ManimConfig().digest_parser(defaults))
-        config.update(
-            {
-                "pixel_width": quality.width,
-                "pixel_height": quality.height,
-                "frame_rate": quality.frame_rate,
-                "frame_width": width,
-                "frame_height": height,
-                "media_dir": scratch,
-                "format": "none",
-                "verbosity": verbosity,
-                "notify_outdated_version": False,
-            }
-        )
-        yield
-
-
 def rehearse(entry: SceneEntry, trace: Trace, options: RenderOptions) -> Rehearsal:
     """Run a scene without drawing; return its beats and its duration.
 
@@ -95,6 +59,72 @@ def rehearse(entry: SceneEntry, trace: Trace, options: RenderOptions) -> Rehears
         Any error of the scene's code.
     """
     return entry.load().rehearse(trace, options.settings, options.speech_of(entry))
+
+
+def record(
+    entry: SceneEntry,
+    trace: Trace,
+    options: RenderOptions,
+    on_beat_end: Callable[[BeatRecord, Stage], None] = lambda record, stage: None,
+) -> tuple[Rehearsal, list[int]]:
+    """Rehearse a scene, and note what it uses; only in a process that does nothing else.
+
+    Parameters
+    ----------
+    entry, trace, options
+        The scene, and how it is rendered.
+    on_beat_end
+        Called at the end of each beat.
+
+    Returns
+    -------
+    Rehearsal
+        With all that this process has used since it began.
+    counts
+        How many of these things were used until the end of each beat.
+
+    Raises
+    ------
+    Exception
+        Any error of the scene's code.
+    """
+    counts: list[int] = []
+
+    def end(record: BeatRecord, stage: Stage) -> None:
+        counts.append(len(recording.uses()))
+        on_beat_end(record, stage)
+
+    recording.set_aside(config.media_dir)
+    speech = options.speech_of(entry)
+    stage = entry.load()(trace, options.settings, on_beat_end=end, speech=speech)
+    stage.render()
+    rehearsal = Rehearsal(
+        tuple(stage.beats),
+        stage.time,
+        stage.tensors,
+        tuple(recording.uses()),
+        recording.obstacle(),
+    )
+    return rehearsal, counts
+
+
+def record_apart(
+    entry: SceneEntry,
+    trace_file: Path,
+    options: RenderOptions,
+    verbose: bool,
+    messages: Connection,
+) -> None:
+    """Rehearse a scene in a process of its own, and tell another one what comes of it.
+
+    The last message holds the ``rehearsal`` and ``counts`` that :func:`record` returns; see
+    :func:`filmkit.render.processes.run_apart`.
+    """
+
+    recording.set_aside(trace_file, *filter(None, [options.settings.compare]))
+    with telling(messages, verbose=verbose) as tell, manim_config(options.quality):
+        rehearsal, counts = record(entry, Trace.load(trace_file), options)
+        tell(DONE, rehearsal=asdict(rehearsal), counts=counts)
 
 
 def frame_count(record: BeatRecord, quality: Quality) -> int:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Collection, Iterable
 from contextlib import ExitStack
-from functools import cached_property
 
 from extract.trace import Trace
-from filmkit.core.records import BeatRecord
+from filmkit.core.records import BeatRecord, Use
 from filmkit.core.scene_entry import SceneEntry
-from filmkit.core.stage import Stage
+from filmkit.render import recording
 from filmkit.render.cache import Cache
 from filmkit.render.delivery import encoding_of
 from filmkit.render.films import Plan, plan_scene, unfinished_tasks, with_overlays
@@ -17,11 +16,12 @@ from filmkit.render.jobs import wanted_beats
 from filmkit.render.keys import BeatHasher
 from filmkit.render.movie import MASTER
 from filmkit.render.overlay import film_overlays
-from filmkit.render.preview import ContactSheet, open_contact_sheet
+from filmkit.render.preview import OnPicture, draw_pictures
+from filmkit.render.processes import core_count
 from filmkit.render.rehearsals import Rehearsals
 from filmkit.render.request import RenderRequest
 from filmkit.render.traces import find_trace
-from filmkit.render.workers import FORK, LocalWorkerPool, RenderJob, WorkerPool, core_count
+from filmkit.render.workers import FORK, LocalWorkerPool, RenderJob, WorkerPool
 
 __all__ = ["SceneUpdate"]
 
@@ -45,43 +45,41 @@ class SceneUpdate:
         self, request: RenderRequest, trace: Trace, cache: Cache, pools: ExitStack
     ) -> None:
         self.request = request
-        self._trace = trace
+        self.trace = trace
         self._cache = cache
         self._hasher = BeatHasher(find_trace(request.trace), request.options)
-        self._digest = self._hasher.source_digest(request.scenes)
+        self._rehearsals = Rehearsals(request, self._hasher, cache)
         self._encoding = encoding_of(request.file_format, transparent=False) or MASTER
         self._pools = pools
         self._job: RenderJob | None = None
         self._pool: WorkerPool | None = None
-        self._stages: dict[SceneEntry, type[Stage]] = {}
 
-    @cached_property
-    def _rehearsals(self) -> Rehearsals:
-        # It computes keys of its own, which the first picture does not need.
-        return Rehearsals(self._trace, self.request.options, self._hasher, self._cache)
+    def draw(self, entry: SceneEntry, on_picture: OnPicture) -> None:
+        """Draw the missing pictures of a scene; see :func:`draw_pictures`."""
+        draw_pictures(
+            entry,
+            self.trace,
+            rehearsals=self._rehearsals,
+            hasher=self._hasher,
+            cache=self._cache,
+            on_picture=on_picture,
+        )
 
-    def is_current(self) -> bool:
-        """Return whether code and trace are still those that the cache keys were made from."""
-        return self._hasher.source_digest(self.request.scenes) == self._digest
-
-    def open_contact_sheet(self, entry: SceneEntry) -> ContactSheet:
-        """Load a scene, and return its contact sheet."""
-        self._stages[entry] = entry.load()
-        return open_contact_sheet(entry, trace=self._trace, hasher=self._hasher, cache=self._cache)
-
-    def draw(self, contact_sheet: ContactSheet, on_drawn: Callable[[str], None]) -> None:
-        """Draw the missing pictures of a contact sheet; ``on_drawn`` takes each beat's name."""
-        stage = self._stages[contact_sheet.entry]
-        contact_sheet.draw(stage, self._trace, self.request.options, on_drawn)
+    def uses(self, entries: Iterable[SceneEntry]) -> list[Use]:
+        """Return all that scenes have been seen to use, also those that could not be drawn."""
+        known = filter(None, map(self._rehearsals.find, entries))
+        return [*recording.uses(), *(use for rehearsal in known for use in rehearsal.uses)]
 
     def plan(self, entry: SceneEntry) -> Plan:
-        """Return the plan of a scene's film."""
+        """Return the plan of a scene's film, once its pictures have been drawn."""
         request = self.request
         rehearsal = self._rehearsals.get(entry)
+        names = [record.name for record in rehearsal.beats]
         plan = plan_scene(
             entry,
-            wanted_beats(entry, self._trace, request.beat, "--beat"),
+            wanted_beats(entry, names, request.beat, "--beat"),
             rehearsal=rehearsal,
+            alone=rehearsal,
             quality=request.quality,
             hasher=self._hasher,
             cache=self._cache,
@@ -98,7 +96,7 @@ class SceneUpdate:
         """Return the records of the beats in a film."""
         return [self._rehearsals.get(plan.entry).beat(beat) for beat in plan.beats]
 
-    def prepare_pool(self, plans: Iterable[Plan]) -> None:
+    def prepare_pool(self, plans: Collection[Plan]) -> None:
         """Collect the unfinished tasks of all films; the pool starts when it is first needed."""
         tasks = tuple(task for plan in plans for task in unfinished_tasks(plan, self._cache))
         if tasks:
@@ -111,8 +109,7 @@ class SceneUpdate:
                 self._encoding,
                 request.verbosity,
                 request.verbose,
-                self._digest,
-                request.scenes,
+                self._rehearsals.uses_of(dict.fromkeys(plan.entry for plan in plans)),
             )
 
     def start_pool(self) -> WorkerPool | None:

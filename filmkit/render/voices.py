@@ -10,7 +10,6 @@ from pathlib import Path
 
 from extract.files import OutputError, write_bytes
 from extract.printing import echo
-from extract.trace import Trace
 from filmkit.core.records import BeatRecord
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.render.cache import Cache, open_cache, seal
@@ -90,7 +89,7 @@ class _CachedSounds:
             seal(path)
 
 
-def with_voice(request: RenderRequest, trace: Trace, cache: Cache) -> Spoken:
+def with_voice(request: RenderRequest, cache: Cache) -> Spoken:
     """Let the voice of a request speak each scene; the error of one that fails is printed.
 
     Scenes are rehearsed without it first, to know their words.
@@ -99,7 +98,7 @@ def with_voice(request: RenderRequest, trace: Trace, cache: Cache) -> Spoken:
     if voice is None:
         return Spoken(request, request.scenes, {})
     written = replace(request.options, speech={})
-    rehearsals = Rehearsals(trace, written, BeatHasher(find_trace(request.trace), written), cache)
+    rehearsals = Rehearsals(request, BeatHasher(find_trace(request.trace), written), cache)
     store = _CachedSounds(cache)
     told: set[str] = set()
 
@@ -123,6 +122,7 @@ def with_voice(request: RenderRequest, trace: Trace, cache: Cache) -> Spoken:
 
     # A film may show a scene several times.
     once = {entry.slug: entry.alone for entry in request.scenes}
+    rehearsals.prepare(once.values())
     wanted: dict[str, set[str]] = {}
     for entry, beats in request.selection.items():
         wanted.setdefault(entry.slug, set()).update(beats)
@@ -136,10 +136,10 @@ def with_voice(request: RenderRequest, trace: Trace, cache: Cache) -> Spoken:
     return Spoken(replace(request, speech=speech), scenes, spoken)
 
 
-def timed(request: RenderRequest, trace: Trace) -> RenderRequest:
+def timed(request: RenderRequest) -> RenderRequest:
     """Return a request with the times of its voice, for those scenes in which it did not fail."""
     if request.voice is None:
         return request
     with open_cache(request.cache, keep=request.keep_cache, quiet=request.quiet) as cache:
-        spoken = with_voice(request, trace, cache)
+        spoken = with_voice(request, cache)
     return replace(spoken.request, scenes=spoken.scenes)

@@ -1,4 +1,4 @@
-"""Render films and contact sheets again whenever the code or the trace is edited.
+"""Render films and contact sheets again whenever the code, the trace or other data is edited.
 
 The main process only watches for edits. For each edit it starts a new process that imports the
 current code and draws; that process is stopped at the next edit.
@@ -7,11 +7,15 @@ current code and draws; that process is stopped at the next edit.
 from __future__ import annotations
 
 import json
+import sys
 import threading
 import time
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
+from hashlib import sha256
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import NoReturn, Self
 
@@ -24,28 +28,34 @@ from extract.temporary import temporary_folder
 from extract.trace import Trace
 from filmkit.core.language import catalogue_folder, use_language
 from filmkit.core.project import PROJECT
+from filmkit.core.records import Use
+from filmkit.core.scene_entry import SceneEntry
 from filmkit.render.cache import Cache, open_cache
 from filmkit.render.clean_process import clean_process
 from filmkit.render.delivery import target_of
+from filmkit.render.errors import EditedError
 from filmkit.render.films import Plan, beat_film, finished_files
 from filmkit.render.jobs import beat_chapters, film_cues, wanted_beats, write_film
-from filmkit.render.preview import ContactSheet, save_sheet
+from filmkit.render.preview import save_sheet
+from filmkit.render.processes import (
+    CLEANUP_SECONDS,
+    children_ignore_ctrl_c,
+    stopping_with_parent,
+)
+from filmkit.render.recording import FILE, VARIABLE, now
 from filmkit.render.request import RenderRequest, for_each_scene, load_trace
 from filmkit.render.runner import manim_config
 from filmkit.render.traces import find_trace
 from filmkit.render.update import SceneUpdate
-from filmkit.render.workers import (
-    CLEANUP_SECONDS,
-    BeatTask,
-    children_ignore_ctrl_c,
-    stopping_with_parent,
-)
+from filmkit.render.workers import BeatTask
 from filmkit.words.captions import vtt
 
 __all__ = ["EditWatcher", "syntax_errors", "traces_of", "update_outputs", "watch"]
 
 CODE = ("filmkit", "scenes", "extract")  # folders of the project that hold code
 READ = (".py", ".po")  # how files of code and of translations end
+GONE = ("", sha256().hexdigest())  # what is known of a missing and of an empty file
+UNKNOWN = "unknown"
 SETTLE_SECONDS = 0.05  # a save is complete after this time without another event
 SAVE_SECONDS = 0.5  # how long a file may be missing or empty while an editor saves it
 # Types of events that can change a file. Reading a file causes events too.
@@ -53,10 +63,10 @@ WRITE_EVENTS = ("created", "modified", "moved", "deleted", "closed")
 
 
 class EditWatcher(FileSystemEventHandler):
-    """Watches code, translations and traces, however an editor saves them; a context manager.
+    """Watches code, translations, traces and whatever else scenes use; a context manager.
 
-    Contents of files are compared, not events: a file that is renamed and written again with the
-    same content has not been edited.
+    It does not matter how an editor saves. Contents of files are compared, not events: a file that
+    is renamed and written again with the same content has not been edited.
 
     Parameters
     ----------
@@ -67,6 +77,11 @@ class EditWatcher(FileSystemEventHandler):
     scene_files
         Files of scenes that are not the project's; other code beside them is watched too, and
         their translations.
+
+    Attributes
+    ----------
+    last_event
+        When something was last written, by :func:`time.monotonic`, whether it changed or not.
     """
 
     def __init__(
@@ -75,17 +90,24 @@ class EditWatcher(FileSystemEventHandler):
         self._folders = [project / name for name in CODE]
         self._beside = {path.resolve().parent for path in scene_files}
         self._words = {catalogue_folder(path) for path in scene_files}
-        self._traces = [path.resolve() for path in trace_files]
+        self._single = {path.resolve() for path in trace_files}
         self._changed = threading.Event()
         self._observer = Observer()
         for folder in self._folders:
             self._observer.schedule(self, str(folder), recursive=True)
-        # Only the folders themselves: one of them may be the user's home.
-        for folder in {*self._beside, *self._words, *(path.parent for path in self._traces)}:
-            if folder.is_dir():
-                self._observer.schedule(self, str(folder))
-        self._contents: dict[Path, bytes] = {}
+        self._observed: set[Path] = set()
+        self._observe({*self._beside, *self._words, *(path.parent for path in self._single)})
+        self._contents: dict[Path, str] = {}
+        self._lock = threading.Lock()  # guards the contents
+        self.last_event = 0.0
         self._ended = False
+
+    def _observe(self, folders: Iterable[Path]) -> None:
+        # Only the folders themselves: one of them may be the user's home.
+        for folder in {*folders} - self._observed:
+            if folder.is_dir():
+                self._observed.add(folder)
+                self._observer.schedule(self, str(folder))
 
     def __enter__(self) -> Self:
         self._observer.start()
@@ -99,14 +121,35 @@ class EditWatcher(FileSystemEventHandler):
         self._observer.join()
 
     def on_any_event(self, event: FileSystemEvent) -> None:
+        """Let :meth:`wait` look for edits if an event can be one."""
         paths = (str(event.src_path), str(event.dest_path))
-        watched = any(path.endswith(READ) or Path(path) in self._traces for path in paths)
+        watched = any(
+            path.endswith(READ) or not self._single.isdisjoint((Path(path), Path(path).parent))
+            for path in paths
+        )
         if watched and event.event_type in WRITE_EVENTS:
+            self.last_event = time.monotonic()
             self._changed.set()
+
+    def follow(self, uses: Iterable[Use]) -> None:
+        """Watch other files and folders too, which a scene has used as they were then."""
+        states = {Path(name): state for kind, name, state in uses if kind != VARIABLE}
+        with self._lock:
+            new = states.keys() - self._contents.keys()
+            self._single |= new
+            self._observe([path if path.is_dir() else path.parent for path in new])
+            self._contents |= {path: states[path] for path in new}
+        self._changed.set()  # one may have been edited since
+
+    def draw_again(self) -> None:
+        """Report an edit once nothing is being saved, even if nothing has changed then."""
+        with self._lock:
+            self._contents |= dict.fromkeys(self._single, UNKNOWN)
+        self._changed.set()
 
     def code(self) -> list[Path]:
         """Return all files of code and of translations."""
-        return [path for path in self._contents if path not in self._traces]
+        return [path for path in self._contents if path not in self._single]
 
     def wait(self) -> list[Path]:
         """Wait for an edit, and return the files whose content has changed, sorted.
@@ -120,34 +163,26 @@ class EditWatcher(FileSystemEventHandler):
             while self._changed.is_set():
                 self._changed.clear()
                 time.sleep(SETTLE_SECONDS)
-            now, deadline = self._read_files(), time.monotonic() + SAVE_SECONDS
-            while time.monotonic() < deadline and any(
-                before and not now.get(path) for path, before in self._contents.items()
-            ):
-                time.sleep(SETTLE_SECONDS)
-                now = self._read_files()
-            edited = [
-                path
-                for path in {**self._contents, **now}
-                if self._contents.get(path) != now.get(path)
-            ]
-            self._contents = now
+            with self._lock:
+                before, deadline = self._contents, time.monotonic() + SAVE_SECONDS
+                after = self._read_files()
+                while time.monotonic() < deadline and any(
+                    content not in GONE and after.get(path, "") in GONE
+                    for path, content in before.items()
+                ):
+                    time.sleep(SETTLE_SECONDS)
+                    after = self._read_files()
+                self._contents = after
+            edited = [p for p in {**before, **after} if before.get(p, "") != after.get(p, "")]
             if edited:
                 return sorted(edited)
 
-    def _read_files(self) -> dict[Path, bytes]:
-        """Return the content of every watched file that exists."""
-        contents = {}
+    def _read_files(self) -> dict[Path, str]:
+        """Return what is known of the content of every watched file."""
         files = [path for folder in self._folders for path in folder.rglob("*.p[yo]")]
         files += [path for folder in self._beside for path in folder.glob("*.py")]
         files += [path for folder in self._words for path in folder.glob("*.po")]
-        for path in (*files, *self._traces):
-            try:
-                if path.is_file():  # a pipe would keep its reader waiting
-                    contents[path] = path.read_bytes()
-            except OSError:
-                continue  # an editor is saving it right now
-        return contents
+        return {path: now(FILE, str(path)) for path in (*files, *self._single)}
 
 
 def watch(request: RenderRequest, *, films: bool) -> NoReturn:
@@ -170,7 +205,9 @@ def watch(request: RenderRequest, *, films: bool) -> NoReturn:
         for_each_scene(
             request,
             request.scenes,
-            lambda entry: wanted_beats(entry, trace, request.beat, "--beat"),
+            lambda entry: wanted_beats(
+                entry, entry.load().beat_names(trace), request.beat, "--beat"
+            ),
         )
     scene_files = [entry.file for entry in request.scenes if entry.file]
     with (
@@ -186,7 +223,7 @@ def watch(request: RenderRequest, *, films: bool) -> NoReturn:
         while True:
             with ExitStack() as stack:
                 if not broken:
-                    stack.enter_context(_updating(with_cache, shown, films, since))
+                    stack.enter_context(_updating(with_cache, shown, films, since, watcher))
                 edited = watcher.wait()
                 since = time.time()
                 # While edited files have syntax errors there is nothing new to draw, so the
@@ -207,7 +244,7 @@ def syntax_errors(files: Iterable[Path]) -> dict[Path, str]:
     for path in files:
         if path.suffix == ".py" and path.exists():
             shown = path.relative_to(PROJECT) if path.is_relative_to(PROJECT) else path
-            if not path.is_file():
+            if not path.is_file():  # a pipe would keep its reader waiting
                 broken[path] = f"{shown} is not a file"
                 continue
             try:
@@ -227,15 +264,29 @@ def _report_broken(files: Iterable[Path]) -> set[Path]:
 
 
 @contextmanager
-def _updating(request: RenderRequest, shown: Path, films: bool, since: float) -> Iterator[None]:
+def _updating(
+    request: RenderRequest, shown: Path, films: bool, since: float, watcher: EditWatcher
+) -> Iterator[None]:
     """Run :func:`update_outputs` in a new process, which is stopped when the block is left."""
     function = f"{__name__}:{update_outputs.__name__}"
+    ours, theirs = Pipe(duplex=False)
+
+    def hear() -> None:
+        with suppress(EOFError, OSError):
+            while message := json.loads(ours.recv_bytes()):
+                if message["kind"] == "uses":
+                    watcher.follow((kind, name, state) for kind, name, state in message["uses"])
+                else:
+                    echo(f"Error: {message['text']}", err=True)
+
     # This starts the server that forks processes, which has to outlive Ctrl-C while it loads
     # libraries too; what it forks inherits that.
     with children_ignore_ctrl_c():
-        process = clean_process(function, request, shown, films, since)
+        process = clean_process(function, request, shown, films, since, connections=[theirs])
     try:
         process.start()
+        theirs.close()
+        threading.Thread(target=hear, daemon=True).start()
         yield
     finally:
         if process.pid is not None:
@@ -250,11 +301,13 @@ def print_line(request: RenderRequest, text: str) -> None:
         echo(text)
 
 
-def update_outputs(request: RenderRequest, shown: Path, films: bool, since: float) -> None:
+def update_outputs(
+    request: RenderRequest, shown: Path, films: bool, since: float, messages: Connection
+) -> None:
     """Bring the contact sheets and films of a request up to date.
 
     Within a scene, the last frame of the first changed beat is drawn first, and the contact sheet
-    is written at once. Then follow the film of that beat, the other pictures, and the scenes'
+    is written at once. Then follow the other pictures, the film of that beat, and the scenes'
     films.
 
     Parameters
@@ -268,6 +321,8 @@ def update_outputs(request: RenderRequest, shown: Path, films: bool, since: floa
         As for :func:`watch`.
     since
         When the edit was saved, as :func:`time.time` returns it.
+    messages
+        Takes what the scenes use, in a message of the kind "uses".
     """
     with (
         stopping_with_parent(),
@@ -278,12 +333,16 @@ def update_outputs(request: RenderRequest, shown: Path, films: bool, since: floa
     ):
         trace = load_trace(replace(request, quiet=True))
         update = _Update(request, trace, cache, pools, shown=shown, since=since)
-        sheets = for_each_scene(request, request.scenes, update.open_contact_sheet)
-        plans = for_each_scene(request, sheets, update.plan) if films else {}
-        if not update.is_current():
-            return  # an edit came while this process started; another update follows
+        drawn: dict[SceneEntry, None] = {}
+        try:
+            drawn = for_each_scene(request, request.scenes, update.sheet)
+        finally:
+            uses = update.uses(request.scenes)
+            messages.send_bytes(json.dumps({"kind": "uses", "uses": uses}).encode())
+        plans = for_each_scene(request, drawn, update.plan) if films else {}
         update.prepare_pool(plans.values())
-        for_each_scene(request, sheets, lambda entry: update.sheet(sheets[entry], plans.get(entry)))
+        for_each_scene(request, plans, lambda entry: update.film_of_first(plans[entry]))
+        for_each_scene(request, drawn, update.save_sheet)
         for_each_scene(request, plans, lambda entry: update.film(plans[entry]))
 
 
@@ -314,52 +373,53 @@ class _Update(SceneUpdate):
             json.loads(shown.read_text(encoding="utf-8")) if shown.exists() else {}
         )
         self._since = since
+        self._pictures: dict[SceneEntry, dict[str, Path]] = {}
 
-    def sheet(self, contact_sheet: ContactSheet, plan: Plan | None) -> None:
-        """Draw the missing pictures of a contact sheet, and write the sheet.
+    def sheet(self, entry: SceneEntry) -> None:
+        """Draw the missing pictures of a contact sheet, and write it when the first one is drawn.
 
         A beat that cannot be drawn keeps the picture that the sheet showed before.
         """
-        slug = contact_sheet.entry.slug
-        before = self._shown.get(slug, {})
-        now = {
-            beat: path if path.exists() else Path(before[beat])
-            for beat, path in contact_sheet.pictures.items()
-            if path.exists() or Path(before.get(beat, "")).is_file()
-        }
+        beats = entry.load().beat_names(self.trace)
+        before = {beat: Path(path) for beat, path in self._shown.get(entry.slug, {}).items()}
+        pictures = {beat: before[beat] for beat in beats if beat in before}
+        self._pictures[entry] = pictures = {b: p for b, p in pictures.items() if p.is_file()}
+        waiting = True
 
-        def save() -> None:
-            shown = {beat: str(path) for beat, path in now.items()}
-            if shown != self._shown.get(slug):
-                self._print_path(save_sheet(self.request, contact_sheet, now))
-                self._shown[slug] = shown
-                write_text(self._shown_file, json.dumps(self._shown))
-
-        first = True
-
-        def on_drawn(beat: str) -> None:
-            nonlocal first
-            now[beat] = contact_sheet.pictures[beat]
-            if first:
-                first = False
-                save()
-                # Drawing pauses meanwhile, so that this film is finished soon.
-                self._film_of_first(plan)
+        def on_picture(beat: str, path: Path, is_new: bool) -> None:
+            nonlocal waiting
+            pictures[beat] = path
+            if is_new and waiting:
+                waiting = False
+                self.save_sheet(entry)
 
         try:
-            self.draw(contact_sheet, on_drawn)
-        finally:
-            save()
+            self.draw(entry, on_picture)
+        except EditedError:
+            sys.exit()  # another update follows
+        except Exception:
+            self.save_sheet(entry)
+            raise
+
+    def save_sheet(self, entry: SceneEntry) -> None:
+        """Write a contact sheet, unless it shows the same already."""
+        pictures = self._pictures[entry]
+        shown = {beat: str(path) for beat, path in pictures.items()}
+        if shown != self._shown.get(entry.slug):
+            beats = entry.load().beat_names(self.trace)
+            self._print_path(save_sheet(self.request, entry, beats, pictures))
+            self._shown[entry.slug] = shown
+            write_text(self._shown_file, json.dumps(self._shown))
 
     def _changed_tasks(self, plan: Plan) -> list[BeatTask]:
         """Return the parts that the written film does not show yet as they are now."""
         before = self._shown.get(f"{plan.entry.slug} film", {}).values()
         return [task for task in plan.tasks if str(task.output) not in before]
 
-    def _film_of_first(self, plan: Plan | None) -> None:
+    def film_of_first(self, plan: Plan) -> None:
         """Write the film of the first changed beat alone, unless all beats have changed."""
-        changed = self._changed_tasks(plan) if plan else []
-        if plan and changed and len({task.beat for task in changed}) < len(plan.beats):
+        changed = self._changed_tasks(plan)
+        if changed and len({task.beat for task in changed}) < len(plan.beats):
             self._deliver(beat_film(plan, changed[0].beat))
 
     def film(self, plan: Plan) -> None:

@@ -9,8 +9,6 @@ beats before it have set up.
 from __future__ import annotations
 
 import multiprocessing
-import os
-import pkgutil
 import signal
 import sys
 import threading
@@ -20,7 +18,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from importlib import import_module
-from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.connection import wait as wait_for
 from multiprocessing.context import SpawnProcess
@@ -30,24 +27,27 @@ from typing import Any, Self
 
 from manim.utils.exceptions import EndSceneEarlyException
 
-import filmkit.core
-import filmkit.mobjects
 from extract.files import OutputError
-from extract.interrupts import ENDING_SIGNALS, interrupt_on_signals
 from extract.trace import Trace
+from filmkit.core.records import Use
 from filmkit.core.renderer import FrameSink
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.stage import Stage
 from filmkit.render.cache import is_sealed, seal
-from filmkit.render.errors import RenderError, explain
-from filmkit.render.keys import scene_code, source_digest
+from filmkit.render.errors import EditedError, RenderError, explain
+from filmkit.render.manim_config import manim_config
 from filmkit.render.movie import Encoding, Movie, Pixels, open_movie, read_master, to_straight_alpha
 from filmkit.render.overlay import NOTHING, Overlay, draw_overlay
+from filmkit.render.processes import (
+    CLEANUP_SECONDS,
+    children_ignore_ctrl_c,
+    exit_text,
+    stopping_with_parent,
+)
+from filmkit.render.recording import CODE, OWN_CODE, changed
 from filmkit.render.request import RenderOptions
-from filmkit.render.runner import manim_config
 
 __all__ = [
-    "CLEANUP_SECONDS",
     "FORK",
     "SPAWN",
     "AllClaims",
@@ -57,13 +57,10 @@ __all__ = [
     "RenderJob",
     "SceneWorker",
     "WorkerPool",
-    "children_ignore_ctrl_c",
-    "core_count",
     "encode_segment",
+    "import_file",
     "load_all",
     "require_unchanged",
-    "stop_with_parent",
-    "stopping_with_parent",
 ]
 
 # Starts a new interpreter for each process: a fork would inherit the locks of this one's threads.
@@ -75,7 +72,6 @@ POLL_SECONDS = 0.5  # how often to check that the processes are alive
 SILENT_SECONDS = 300.0  # after which a process from which nothing comes is replaced
 MAX_ATTEMPTS = 3  # how often a beat is tried before it is given up
 STOP = "stop"
-CLEANUP_SECONDS = 10.0  # how long a terminated process may take to remove unfinished files
 
 
 @dataclass(frozen=True)
@@ -126,12 +122,8 @@ class RenderJob:
         Manim's log level.
     verbose
         Whether to print tracebacks.
-    source_digest
-        Of the code and the traces from which the cache keys of the tasks were made; see
-        :func:`filmkit.render.keys.source_digest`. Empty for a process that has code of its own,
-        which was compared before.
-    scenes
-        The scenes that the digest is of: those of the tasks, and others that are finished already.
+    uses
+        Code, traces and other things from which the cache keys of the tasks were made.
     """
 
     tasks: tuple[BeatTask, ...]
@@ -141,15 +133,7 @@ class RenderJob:
     segment_encoding: Encoding | None
     verbosity: str
     verbose: bool
-    source_digest: str = ""
-    scenes: tuple[SceneEntry, ...] = ()
-
-
-def core_count() -> int:
-    """Return the number of cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):  # not on macOS and Windows
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    uses: tuple[Use, ...] = ()
 
 
 class WorkerPool(ABC):
@@ -396,7 +380,7 @@ class LocalWorkerPool(WorkerPool):
             if self._attempts[index] == MAX_ATTEMPTS:
                 self._failures[task.entry] = RenderError(
                     f"in beat {task.beat}: the process that drew it ended early {MAX_ATTEMPTS} "
-                    f"times ({_exit_text(code)}); if it ran out of memory, --jobs 1 needs the least"
+                    f"times ({exit_text(code)}); if it ran out of memory, --jobs 1 needs the least"
                 )
                 continue
             progress(-self._frames[index])
@@ -412,7 +396,7 @@ class LocalWorkerPool(WorkerPool):
                 return
         if self._crashes >= MAX_ATTEMPTS:
             raise RenderError(
-                f"the processes that draw stop as soon as they start ({_exit_text(code)})"
+                f"the processes that draw stop as soon as they start ({exit_text(code)})"
             )
         with children_ignore_ctrl_c():
             # Never a fork: this process has more than one thread by now.
@@ -429,32 +413,6 @@ class LocalWorkerPool(WorkerPool):
             ]
         for worker in silent:
             worker.process.kill()
-
-
-def _exit_text(code: int | None) -> str:
-    """Say how a process ended, from its exit code as multiprocessing has it."""
-    if code is not None and code < 0:
-        return f"signal {signal.Signals(-code).name}"
-    return f"exit code {code}"
-
-
-@contextmanager
-def children_ignore_ctrl_c() -> Iterator[None]:
-    """Keep Ctrl-C and a closed terminal from processes that start inside the ``with`` block.
-
-    They inherit that these signals are blocked; this process stops them with SIGTERM instead. A
-    signal that comes meanwhile reaches this process when the block ends.
-    """
-    if not hasattr(signal, "pthread_sigmask"):  # on Windows
-        yield
-        return
-    resource_tracker.ensure_running()  # which would unblock the signals when it starts
-    terminal = {signal.SIGINT, *ENDING_SIGNALS} - {signal.SIGTERM}
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, terminal)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager
@@ -512,40 +470,6 @@ def _run_worker(job: RenderJob, connection: Connection, start: float) -> None:
         pass  # the parent has stopped this process, or is gone
 
 
-@contextmanager
-def stopping_with_parent() -> Iterator[None]:
-    """Call :func:`stop_with_parent`; restore the default SIGTERM at the end of the block.
-
-    After the block there are no unfinished files, so the process may be killed at once.
-    """
-    try:
-        stop_with_parent()
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-
-def stop_with_parent() -> None:
-    """Make this process stop on SIGTERM or when its parent ends, and ignore Ctrl-C.
-
-    SIGTERM raises KeyboardInterrupt, so that unfinished files are removed on the way out. Ctrl-C is
-    handled by the parent alone.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    interrupt_on_signals()
-    if hasattr(signal, "pthread_sigmask"):  # not on Windows
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
-    threading.Thread(target=_wait_for_parent, daemon=True).start()
-
-
-def _wait_for_parent() -> None:
-    """Wait until the parent process has ended, then send SIGTERM to this process."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os.kill(os.getpid(), signal.SIGTERM)
-
-
 def _open(path: Path, options: RenderOptions, encoding: Encoding) -> AbstractContextManager[Movie]:
     quality = options.quality
     return open_movie(path, quality.width, quality.height, quality.frame_rate, encoding)
@@ -583,8 +507,8 @@ class SceneWorker:
 
     Raises
     ------
-    RenderError
-        When code or traces are not those that the job's cache keys were made from.
+    EditedError
+        When something that the job's cache keys were made from has changed.
     """
 
     def __init__(self, job: RenderJob, claims: Claims, report: Callable[[str, Any], None]) -> None:
@@ -593,10 +517,12 @@ class SceneWorker:
         self._report = report
         self._trace = Trace.load(job.trace_file)
         entries = list(dict.fromkeys(task.entry for task in job.tasks))
-        self._stages = load_all(entries)
-        # From here on, what is edited does not matter: everything is in memory.
-        if job.source_digest:
-            require_unchanged(job.source_digest, job.trace_file, job.options, job.scenes)
+        self._stages = load_all(entries, job.uses)
+        require_unchanged(job.uses)
+        # From here on, edits of what is in memory do not matter.
+        loaded = {getattr(module, "__file__", None) for module in [*sys.modules.values()]}
+        loaded.add(str(job.trace_file))
+        self._unloaded = [use for use in job.uses if use[1] not in loaded]
 
     def render(self, entry: SceneEntry) -> None:
         """Render the beats of a scene that are not claimed yet."""
@@ -628,6 +554,7 @@ class SceneWorker:
                     self._report("frames", (index, repeat))
 
                 yield write
+            require_unchanged(self._unloaded)
             seal(task.master)
             self._finish(index, task)
 
@@ -653,8 +580,8 @@ class SceneWorker:
         return self._claims.any_unclaimed(index for index, _ in tasks.values())
 
 
-def load_all(entries: Iterable[SceneEntry]) -> dict[SceneEntry, type[Stage]]:
-    """Import all code that scenes may run, also what is otherwise imported while they run.
+def load_all(entries: Iterable[SceneEntry], uses: Iterable[Use]) -> dict[SceneEntry, type[Stage]]:
+    """Import scenes and all code that they use, also what they import while they run.
 
     Returns
     -------
@@ -662,23 +589,26 @@ def load_all(entries: Iterable[SceneEntry]) -> dict[SceneEntry, type[Stage]]:
         The class of each scene that could be imported. The error of another one is reported when
         it is rendered.
     """
-    for package in (filmkit.core, filmkit.mobjects):
-        for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
-            import_module(module.name)
     stages = {}
     for entry in entries:
         with suppress(Exception):
             stages[entry] = entry.load()
-            _, neighbours = scene_code(entry)
-            for path in map(Path, neighbours.keys() - {entry.file and entry.file.name}):
-                if path.suffix == ".py":
-                    import_module(".".join(path.with_suffix("").parts))
+    for kind, name, _ in uses:
+        if kind in (CODE, OWN_CODE):
+            with suppress(Exception):
+                import_file(Path(name))
     return stages
 
 
-def require_unchanged(
-    digest: str, trace_file: Path, options: RenderOptions, entries: Iterable[SceneEntry]
-) -> None:
-    """Raise a RenderError unless code and traces are still those of a source digest."""
-    if source_digest(trace_file, options, entries) != digest:
-        raise RenderError("the code or a trace was edited while this run started; run it again")
+def import_file(file: Path) -> None:
+    """Import a file of code by the name that it has for Python, if it has one."""
+    folders = [folder for folder in map(Path, sys.path) if folder in file.parents]
+    if folders:
+        nearest = max(folders, key=lambda folder: len(folder.parts))
+        import_module(".".join(file.relative_to(nearest).with_suffix("").parts))
+
+
+def require_unchanged(uses: Iterable[Use]) -> None:
+    """Raise an EditedError unless everything is as it was when it was used."""
+    if changed(uses):
+        raise EditedError

@@ -13,6 +13,9 @@ Everything is told to the session in messages, which are JSON objects with a ``k
     Times, narration, marks and films of all beats.
 ``film``
     The film of a beat.
+``uses``
+    What the scene has used: kinds, names and states, as :func:`filmkit.render.recording.uses` has
+    them.
 ``done``
     All is drawn.
 ``error``
@@ -26,15 +29,13 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, replace
 from hashlib import sha256
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
-
-from manim.utils.exceptions import EndSceneEarlyException
 
 from extract.trace import Trace
 from filmkit.core.language import use_language
@@ -45,13 +46,13 @@ from filmkit.core.theme import use_theme
 from filmkit.decks.cells import axis_names, cell_words
 from filmkit.render.cache import open_cache
 from filmkit.render.delivery import deliver
-from filmkit.render.errors import RenderError, explain
+from filmkit.render.errors import ExitError, explain
 from filmkit.render.films import Plan, finished_files
-from filmkit.render.preview import ContactSheet
+from filmkit.render.processes import stopping_with_parent
 from filmkit.render.request import RenderRequest, load_trace
 from filmkit.render.runner import frame_count, manim_config
 from filmkit.render.update import SceneUpdate
-from filmkit.render.workers import FORK, WorkerPool, stopping_with_parent
+from filmkit.render.workers import FORK, WorkerPool
 from filmkit.studio.controls import ModelFacts
 from filmkit.studio.frames import answer_questions
 from filmkit.words.script import words_per_minute
@@ -81,9 +82,7 @@ def draw(request: RenderRequest, folder: Path, messages: Connection, questions: 
         try:
             artist.draw(questions)
         except SystemExit as end:
-            artist.fail(
-                f"the scene ends the program, with sys.exit({end.code!r}); take that call out"
-            )
+            artist.fail(str(ExitError(end)))
         except Exception as error:
             artist.fail(explain(error, verbose=request.verbose or None))
         threading.Event().wait()
@@ -118,20 +117,18 @@ class _Artist:
         ):
             trace = load_trace(replace(request, quiet=True))
             self._tell_model(trace)
-            self._entry.load()
-            # First of all, because the page waits for the numbers of the frame that it shows.
-            reader = FORK.Process(target=answer_questions, args=(request, questions), daemon=True)
-            reader.start()
-            questions.close()
             update = SceneUpdate(request, trace, cache, pools)
-            sheet = update.open_contact_sheet(self._entry)
-            if not update.is_current():
-                return  # an edit came while this process started; another one follows
-            missing = sheet.missing()
-            if sheet.pictures:  # that there are none is a mistake, which the plan tells
-                self._tell_beats(sheet, missing)
-            if missing:
-                self._draw_stills(update, sheet, first_only=True)
+            try:
+                stage = self._entry.load()
+                # First, because the page waits for the numbers of the frame that it shows.
+                reader = FORK.Process(
+                    target=answer_questions, args=(request, questions), daemon=True
+                )
+                reader.start()
+                questions.close()
+                self._draw_stills(update, stage.beat_names(trace))
+            finally:
+                self._tell("uses", uses=update.uses([self._entry]))
             plan = update.plan(self._entry)
             records = update.records(plan)
             films = {beat: self._film_of(plan, beat) for beat in plan.beats}
@@ -141,47 +138,43 @@ class _Artist:
             if hasattr(os, "nice"):  # not on Windows
                 os.nice(STEP_BACK)
             update.prepare_pool([plan])
-            pool = update.start_pool()
-            filming = threading.Thread(
-                target=self._film, args=(plan, missing_films, pool), daemon=True
-            )
-            filming.start()
-            self._draw_stills(update, sheet)
-            filming.join()
+            self._film(plan, missing_films, update.start_pool())
 
-    def _draw_stills(
-        self, update: SceneUpdate, sheet: ContactSheet, *, first_only: bool = False
-    ) -> None:
-        def on_drawn(beat: str) -> None:
-            self._tell("still", beat=beat, still=sheet.pictures[beat])
-            if first_only:
-                raise EndSceneEarlyException
+    def _draw_stills(self, update: SceneUpdate, beats: Sequence[str]) -> None:
+        """Draw the missing pictures of beats; those before the first one are told together."""
+        stills: dict[str, Path] = {}
+        touched: list[str] = []
 
-        update.draw(sheet, on_drawn)
+        def on_picture(beat: str, path: Path, is_new: bool) -> None:
+            if is_new and not touched:
+                touched.append(beat)
+                self._tell_beats(beats, stills, beat)
+            stills[beat] = path
+            if touched:
+                self._tell("still", beat=beat, still=path)
+
+        update.draw(self._entry, on_picture)
+        if stills and not touched:
+            self._tell_beats(beats, stills, None)
 
     def _film(self, plan: Plan, films: Mapping[str, Path], pool: WorkerPool | None) -> None:
         """Join the film of each of some beats as soon as its parts are rendered."""
-        try:
-            for beat, target in films.items():
-                parts = replace(plan, tasks=tuple(t for t in plan.tasks if t.beat == beat))
-                files: Iterable[Path] = (
-                    finished_files(parts, target, pool, lambda frames: None)
-                    if pool
-                    else [task.output for task in parts.tasks]
-                )
-                deliver(
-                    target,
-                    files,
-                    self._request.file_format,
-                    frame_rate=self._request.quality.frame_rate,
-                    transparent=False,
-                )
-                self._tell("film", beat=beat, film=target)
-            self._tell("done")
-        except RenderError as error:
-            self.fail(str(error))
-        except OSError as error:
-            self.fail(explain(error, verbose=None))
+        for beat, target in films.items():
+            parts = replace(plan, tasks=tuple(t for t in plan.tasks if t.beat == beat))
+            files: Iterable[Path] = (
+                finished_files(parts, target, pool, lambda frames: None)
+                if pool
+                else [task.output for task in parts.tasks]
+            )
+            deliver(
+                target,
+                files,
+                self._request.file_format,
+                frame_rate=self._request.quality.frame_rate,
+                transparent=False,
+            )
+            self._tell("film", beat=beat, film=target)
+        self._tell("done")
 
     def _film_of(self, plan: Plan, beat: str) -> Path:
         """Return the path of a beat's film, which names all that it is made of."""
@@ -199,20 +192,22 @@ class _Artist:
             words=cell_words(),
         )
 
-    def _tell_beats(self, sheet: ContactSheet, missing: list[str]) -> None:
+    def _tell_beats(
+        self, beats: Sequence[str], stills: Mapping[str, Path], touched: str | None
+    ) -> None:
         quality = self._request.quality
         self._tell(
             "beats",
             frame=[quality.width, quality.height],
             frame_rate=quality.frame_rate,
-            touched=missing[0] if missing else None,
+            touched=touched,
             beats=[
                 {
                     "name": beat,
                     "title": self._entry.title_of_beat(beat),
-                    "still": None if beat in missing else path,
+                    "still": stills.get(beat),
                 }
-                for beat, path in sheet.pictures.items()
+                for beat in beats
             ],
         )
 

@@ -20,10 +20,10 @@ from filmkit.core.renderer import FrameSink, Pixels
 from filmkit.core.stage import Stage, StageError
 from filmkit.decks.cells import ArrayStore, panels_of
 from filmkit.render.errors import explain
+from filmkit.render.processes import stopping_with_parent
 from filmkit.render.request import RenderOptions, RenderRequest
 from filmkit.render.runner import manim_config
 from filmkit.render.traces import find_trace
-from filmkit.render.workers import stopping_with_parent
 
 __all__ = ["answer_questions", "read_frame"]
 

@@ -32,8 +32,8 @@ from filmkit.core.theme import DARK, LIGHT
 from filmkit.decks.web import colours_of, fonts
 from filmkit.render.cache import open_cache
 from filmkit.render.clean_process import start_server
+from filmkit.render.processes import children_ignore_ctrl_c
 from filmkit.render.request import RenderRequest, load_trace
-from filmkit.render.workers import children_ignore_ctrl_c
 from filmkit.studio.controls import choices_of
 from filmkit.studio.session import MadeFiles, Session
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 import multiprocessing
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import ExitStack, suppress
@@ -22,11 +23,10 @@ from filmkit.core.project import PROJECT
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.render.clean_process import clean_process
 from filmkit.render.errors import explain
+from filmkit.render.processes import CLEANUP_SECONDS
 from filmkit.render.request import RenderRequest
 from filmkit.render.watch import EditWatcher, syntax_errors, traces_of
-from filmkit.render.workers import CLEANUP_SECONDS
 from filmkit.studio.controls import CONTROLS, Choices, ModelFacts, controls_of, requested
-from filmkit.studio.touched import TouchedBeats
 
 __all__ = ["MadeFiles", "Session"]
 
@@ -117,8 +117,6 @@ class Session:
         self._watching = ExitStack()
         self._watcher: EditWatcher | None = None
         self._artist: _Artist | None = None
-        self._beats: list[str] = []
-        self._touched: TouchedBeats | None = None
         self._closed = False
 
     async def run(self) -> None:
@@ -217,7 +215,6 @@ class Session:
         self._watcher = watcher
         threading.Thread(target=self._watch, args=(watcher,), daemon=True).start()
         self._broken = set()
-        self._beats, self._touched = [], TouchedBeats(self._request)
         await self._tell_controls()  # with which a trace that cannot be read is left again
         await self._draw(scene_file, edited=False)
 
@@ -243,23 +240,6 @@ class Session:
         self._stop_artist()
         self._artist = _Artist(self._request, self._made.folder, self._post_from)
         await self._tell("drawing", edited=edited)
-        self._look_for_touched()
-
-    def _look_for_touched(self) -> None:
-        """Find out which beat was touched first, while the process that draws starts."""
-        if not (self._touched and self._beats and self._artist):
-            return
-        touched, beats, artist = self._touched, self._beats, self._artist
-
-        def look() -> None:
-            self._post(self._on_touched, (artist, touched.first(beats)))
-
-        threading.Thread(target=look, daemon=True).start()
-
-    async def _on_touched(self, event: tuple[_Artist, str | None]) -> None:
-        artist, beat = event
-        if beat and artist is self._artist:
-            await self._tell("touched", beat=beat)
 
     def _stop_artist(self) -> None:
         if self._artist:
@@ -284,8 +264,17 @@ class Session:
             case "frame":
                 await self._send(artist.answered(message))
                 return
+            case "uses":
+                if self._watcher:
+                    uses = [(kind, name, state) for kind, name, state in message["uses"]]
+                    await asyncio.to_thread(self._watcher.follow, uses)
+                return
             case "error":
                 artist.failed = True
+                if self._watcher and self._watcher.last_event > artist.started:
+                    # A file was renamed and put back, say: what is drawn now tells what is so.
+                    await asyncio.to_thread(self._watcher.draw_again)
+                    return
             case "model":
                 self._facts = ModelFacts(**message["facts"])
                 await self._tell_controls()
@@ -293,11 +282,7 @@ class Session:
                 message["still"] = self._made.address(message["still"])
             case "film":
                 message["film"] = self._made.address(message["film"])
-            case "done":
-                if self._touched and not self._touched.ready:
-                    self._look_for_touched()  # so that the next edit can be compared
             case "beats":
-                self._beats = [beat["name"] for beat in message["beats"]]
                 for beat in message["beats"]:
                     beat["still"] = self._made.address(beat["still"])
             case "plan":
@@ -324,6 +309,8 @@ class _Artist:
     ----------
     failed
         Whether they have told what is wrong.
+    started
+        When they were started, by :func:`time.monotonic`.
     """
 
     def __init__(
@@ -332,7 +319,7 @@ class _Artist:
         folder: Path,
         post: Callable[[_Artist, bytes | None], None],
     ) -> None:
-        self.failed = False
+        self.failed, self.started = False, time.monotonic()
         self._post = post
         self._frames: OrderedDict[tuple[str, int, bool], str] = OrderedDict()
         messages, theirs = multiprocessing.Pipe(duplex=False)

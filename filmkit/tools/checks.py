@@ -18,10 +18,12 @@ from manim import Mobject, color_to_rgb, tempconfig
 
 from extract.trace import Trace
 from filmkit.core.animations import presence
-from filmkit.core.camera import StageCamera
+from filmkit.core.camera import Shot
+from filmkit.core.contrast import contrast
 from filmkit.core.geometry import CAPTION_STRIP, Box
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.picture_map import PanelItem, TextItem, panels_on, texts_on
+from filmkit.core.quantities import described
 from filmkit.core.records import BeatRecord, Speech, StageSettings
 from filmkit.core.renderer import FrameSink
 from filmkit.core.stage import Stage
@@ -36,13 +38,14 @@ __all__ = [
     "SceneReport",
     "check_scene",
     "complaints",
-    "contrast",
     "low_contrast",
     "play",
+    "words_on_panels",
 ]
 
 Pixels = npt.NDArray[np.uint8]
 Points = npt.NDArray[np.float64]
+Corners = npt.NDArray[np.float32]
 
 WIDTH, HEIGHT = 1920, 1080
 SAFE = 0.04  # margin on every side, as a fraction of the frame's shorter side
@@ -51,7 +54,8 @@ SLACK = 0.5  # how far a line of letters may reach over a border, in pixels of f
 MIN_PRESENCE = 0.5  # anything with a lower presence is background and not meant to be read
 # Smallest contrast ratios of WCAG 2.2, success criteria 1.4.3 and 1.4.11.
 TEXT, LINES = 4.5, 3.0
-LUMINANCE = np.array([0.2126, 0.7152, 0.0722])  # of red, green and blue in linear light
+LETTER_POINTS = 16  # how many points of a text are looked at, to find what it lies on
+SAME_COLOUR = 0.12  # largest difference of RGB in [0, 1] of what a word may lie on
 
 STILL_SECONDS = 0.5  # two frames so far apart are compared
 STILL_SHARE = 0.001  # a picture in which fewer pixels change stands still
@@ -69,11 +73,21 @@ class BeatPicture:
         Name, narration and times of the beat.
     texts, panels
         Lines of text and heatmaps on screen.
+    moved
+        Whether the camera has left the flat picture: what it leaves out is no fault then.
     """
 
     record: BeatRecord
     texts: list[TextItem]
     panels: list[PanelItem]
+    moved: bool = False
+
+    @classmethod
+    def of(cls, record: BeatRecord, stage: Stage) -> BeatPicture:
+        """Return what is on a stage now, with the notes at the top."""
+        shown, camera = stage.with_notes(), stage.camera
+        texts, panels = texts_on(shown, camera), panels_on(shown, camera)
+        return cls(record, texts, panels, camera.shot != Shot())
 
 
 def play(
@@ -98,10 +112,7 @@ def play(
     pictures: list[BeatPicture] = []
 
     def note(record: BeatRecord, stage: Stage) -> None:
-        shown = stage.with_notes()
-        pictures.append(
-            BeatPicture(record, texts_on(shown, stage.camera), panels_on(shown, stage.camera))
-        )
+        pictures.append(BeatPicture.of(record, stage))
 
     quiet = {"dry_run": True, "progress_bar": "none", "verbosity": "ERROR"}
     across, down = frame_size(width, height)
@@ -122,7 +133,8 @@ def complaints(
 
     Faults are text or panels outside of the safe margin, text that is too small to read, texts
     that overlap, and with ``caption_strip`` whatever stands where captions are drawn into films.
-    They are the same at every size of a picture.
+    Where the camera has left the flat picture, only words that are at least partly in the frame
+    must be inside of the margin: panels may be seen in part. Faults are the same at every size.
     """
     name = picture.record.name
     return [f"{name}: {fault}" for fault in _faults(picture, width, height, caption_strip)]
@@ -135,12 +147,18 @@ def _faults(picture: BeatPicture, width: int, height: int, caption_strip: bool) 
     margin = SAFE * short
     safe = Box.of(margin, width - margin, margin, height - margin)
     free = Box.of(0, width, (1 - CAPTION_STRIP) * height, height)
-    readable = [item for item in picture.texts if item.presence >= MIN_PRESENCE]
+    frame = Box.of(0, width, 0, height)
+
+    def seen(item: TextItem | PanelItem) -> bool:
+        return not picture.moved or min(item.box.overlap(frame)) > slack
+
+    readable = [item for item in picture.texts if item.presence >= MIN_PRESENCE and seen(item)]
     faults = []
-    shown = [panel for panel in picture.panels if panel.opacity >= MIN_PRESENCE]
+    shown = [panel for panel in picture.panels if panel.opacity >= MIN_PRESENCE and seen(panel)]
     placed: list[TextItem | PanelItem] = [*readable, *shown]
     for item in placed:
-        if not safe.contains(item.box, slack=slack):
+        partial = picture.moved and isinstance(item, PanelItem)
+        if not partial and not safe.contains(item.box, slack=slack):
             side, pixels = _farthest_out(item.box, safe)
             share = f"{100 * pixels / short:.1f} % of the frame"
             faults.append(f"{_called(item)} is {share} beyond the safe margin at the {side}")
@@ -163,8 +181,13 @@ def _called(item: TextItem | PanelItem) -> str:
     """Return what people know something on screen by."""
     if isinstance(item, TextItem):
         return f"text {item.text!r}"
-    source, (rows, columns) = item.heatmap.source, item.heatmap.shape
-    return f"panel {source.tensor or source.expression or f'of {rows} x {columns} cells'}"
+    return _named(item.heatmap)
+
+
+def _named(heatmap: Heatmap) -> str:
+    """Return what people know a panel by."""
+    source, (rows, columns) = heatmap.source, heatmap.shape
+    return f"panel {source.tensor or described(source) or f'of {rows} x {columns} cells'}"
 
 
 def _farthest_out(box: Box, safe: Box) -> tuple[str, float]:
@@ -182,27 +205,12 @@ def _farthest_out(box: Box, safe: Box) -> tuple[str, float]:
 # Contrast
 
 
-def luminance(rgb: npt.ArrayLike) -> float:
-    """Return the relative luminance of RGB in [0, 1], as WCAG 2.2 defines it."""
-    levels = np.asarray(rgb, dtype=float)
-    linear = np.where(levels <= 0.04045, levels / 12.92, ((levels + 0.055) / 1.055) ** 2.4)
-    return float(linear @ LUMINANCE)
-
-
-def contrast(one: npt.ArrayLike, other: npt.ArrayLike) -> float:
-    """Return the contrast ratio of two colours, RGB in [0, 1]."""
-    dark, light = sorted((luminance(one), luminance(other)))
-    return (light + 0.05) / (dark + 0.05)
-
-
 def low_contrast(stage: Stage) -> list[str]:
     """Return texts and lines on a stage that stand out too little, one line each.
 
     The edge of a card says nothing: how dark it is tells how far away the card is.
     """
-    background = np.array(color_to_rgb(stage.theme.background))
-    camera = stage.camera
-    shown = camera.drawing_order(stage.with_notes())
+    picture = _Layers(stage)
     edges = {
         member.edge
         for mobject in stage.mobjects
@@ -210,14 +218,16 @@ def low_contrast(stage: Stage) -> list[str]:
         if isinstance(member, CardBody)
     }
     faults = []
-    for i, mobject in enumerate(shown):
+    for i, mobject in enumerate(picture.shown):
         if isinstance(mobject, Heatmap) or mobject in edges:
             continue
         text = isinstance(mobject, TextLine)
         inks = mobject.fill_rgbas if text else mobject.stroke_rgbas
         if not (len(mobject.ink) if text else mobject.stroke_width > 0):
             continue
-        under = _ground(mobject, shown[:i], background, camera) if text else background
+        under = picture.background
+        if text:
+            under, _panel = picture.ground(picture.ink(mobject).mean(axis=0), i)
         for *rgb, alpha in np.reshape(inks, (-1, 4)):
             strength = alpha * presence(mobject)
             if strength < MIN_PRESENCE:
@@ -234,26 +244,86 @@ def low_contrast(stage: Stage) -> list[str]:
     return faults
 
 
-def _ground(
-    text: TextLine, below: list[Mobject], background: Points, camera: StageCamera
-) -> Points:
-    """Return the colour behind a text: of the topmost cell or filled shape at its middle."""
-    middle = camera.pixels(text, text.ink).mean(axis=0)
-    for thing in reversed(below):
-        cells = isinstance(thing, Heatmap)
-        strength = presence(thing) * (thing.opacity if cells else _fill_opacity(thing))
-        if isinstance(thing, TextLine) or strength < MIN_PRESENCE:
+def words_on_panels(stage: Stage) -> list[str]:
+    """Return texts on a stage that lie across the cells of a panel or over its edge, one line each.
+
+    Words may lie on one cell, or on cells of one colour.
+    """
+    picture = _Layers(stage)
+    faults = []
+    for i, text in enumerate(picture.shown):
+        if not isinstance(text, TextLine) or not len(text.ink) or presence(text) < MIN_PRESENCE:
             continue
-        corners = camera.pixels(thing, thing.corners if cells else thing.points)
-        outline = cv2.convexHull(np.asarray(corners, np.float32))
-        if cv2.pointPolygonTest(outline, middle.tolist(), False) < 0:
-            continue
-        if not cells:
-            return background + (thing.fill_rgbas[0, :3] - background) * strength
-        rgb, shown = _cell_at(thing, corners, middle)
-        if strength * shown >= MIN_PRESENCE:
-            return background + (rgb - background * shown) * strength
-    return background
+        ink = picture.ink(text)
+        letters = ink[np.linspace(0, len(ink) - 1, LETTER_POINTS).astype(int)]
+        grounds = [picture.ground(point, i) for point in letters]
+        panels = [panel for _colour, panel in grounds if panel is not None]
+        if panels and np.ptp([colour for colour, _panel in grounds], axis=0).max() > SAME_COLOUR:
+            faults.append(f"text {text.text!r} lies across the cells of {_named(panels[0])}")
+    return faults
+
+
+class _Layers:
+    """What is drawn on a stage, to find what lies behind a point of the picture.
+
+    Attributes
+    ----------
+    shown
+        Everything that is drawn, the notes at the top included, in drawing order.
+    background
+        RGB in [0, 1].
+    """
+
+    def __init__(self, stage: Stage) -> None:
+        self.camera = stage.camera
+        self.shown = self.camera.drawing_order(stage.with_notes())
+        self.background = np.array(color_to_rgb(stage.theme.background))
+        self.outlines: dict[int, tuple[Corners, Corners]] = {}
+
+    def _outline(self, index: int) -> tuple[Corners, Corners]:
+        """Return corners and convex outline of a thing, in pixels."""
+        if index not in self.outlines:
+            thing = self.shown[index]
+            corners = thing.corners if isinstance(thing, Heatmap) else thing.points
+            pixels = np.asarray(self.camera.pixels(thing, corners), np.float32)
+            self.outlines[index] = pixels, np.asarray(cv2.convexHull(pixels), np.float32)
+        return self.outlines[index]
+
+    def ink(self, text: TextLine) -> Points:
+        """Return the points of the letters of a text, (n, 2) in pixels."""
+        return np.asarray(self.camera.pixels(text, text.ink))
+
+    def ground(self, point: Points, below: int) -> tuple[Points, Heatmap | None]:
+        """Return the colour at a point: of the topmost cell or shape that is drawn before another.
+
+        Parameters
+        ----------
+        point
+            In pixels.
+        below
+            Number of the thing that lies on the ground, in drawing order.
+
+        Returns
+        -------
+        (3,) and Heatmap or None
+            RGB in [0, 1], and the panel that the point is on, if it is on one.
+        """
+        for index in reversed(range(below)):
+            thing = self.shown[index]
+            cells = isinstance(thing, Heatmap)
+            strength = presence(thing) * (thing.opacity if cells else _fill_opacity(thing))
+            if isinstance(thing, TextLine) or strength < MIN_PRESENCE:
+                continue
+            corners, outline = self._outline(index)
+            if cv2.pointPolygonTest(outline, point.tolist(), False) < 0:
+                continue
+            if not cells:
+                colour = thing.fill_rgbas[0, :3]
+                return self.background + (colour - self.background) * strength, None
+            rgb, shown = _cell_at(thing, corners, point)
+            if strength * shown >= MIN_PRESENCE:
+                return self.background + (rgb - self.background * shown) * strength, thing
+        return self.background, None
 
 
 def _fill_opacity(shape: Mobject) -> float:
@@ -264,16 +334,13 @@ def _fill_opacity(shape: Mobject) -> float:
     return float(shape.fill_rgbas[0, 3]) if len(shape.fill_rgbas) else 0.0
 
 
-def _cell_at(
-    panel: Heatmap, corners: npt.NDArray[np.float64], point: npt.NDArray[np.float64]
-) -> tuple[Points, float]:
+def _cell_at(panel: Heatmap, corners: Corners, point: Points) -> tuple[Points, float]:
     """Return the cell at a point of the picture: RGB times opacity, and opacity, in [0, 1]."""
     rows, columns = panel.shape
     unit = np.array([[0, 0], [columns, 0], [columns, rows], [0, rows]], np.float32)
-    warp = cv2.getPerspectiveTransform(np.asarray(corners, np.float32), unit)
+    warp = cv2.getPerspectiveTransform(corners, unit)
     column, row = cv2.perspectiveTransform(point[None, None], warp)[0, 0].astype(int)
-    *rgb, shown = panel.texture().cells[min(row, rows - 1), min(column, columns - 1)] / 255
-    return np.array(rgb), float(shown)
+    return panel.cell_colour(min(row, rows - 1), min(column, columns - 1))
 
 
 # A whole scene
@@ -298,8 +365,8 @@ class BeatReport:
     fill
         Share of the safe part of the frame that the box around its last picture fills.
     faults
-        What cannot be read at its end, one line each; see :func:`complaints` and
-        :func:`low_contrast`.
+        What cannot be read at its end, one line each; see :func:`complaints`,
+        :func:`low_contrast` and :func:`words_on_panels`.
     """
 
     name: str
@@ -398,10 +465,9 @@ def check_scene(
         yield motion.take
 
     def measure(record: BeatRecord, stage: Stage) -> None:
-        shown = stage.with_notes()
-        picture = BeatPicture(record, texts_on(shown, stage.camera), panels_on(shown, stage.camera))
+        picture = BeatPicture.of(record, stage)
         faults = _faults(picture, small.width, small.height, settings.caption_strip)
-        faults += low_contrast(stage)
+        faults += low_contrast(stage) + words_on_panels(stage)
         seconds = record.end - record.start
         still = [change < STILL_SHARE for change in motion.changes]
         runs = [sum(1 for _ in run) for stands, run in groupby(still) if stands]

@@ -3,9 +3,7 @@
 The description is made from the picture map (:mod:`filmkit.core.picture_map`). All panels that show
 the same kind of tensor share one sentence. Texts in the picture are quoted as far as there is room.
 
-All sentences are in the language in use, in which the picture must have been made too: where panels
-show something computed, layers and heads are found in its description by how that language says
-them.
+All sentences are in the language in use.
 """
 
 from __future__ import annotations
@@ -19,7 +17,19 @@ from typing import Any
 
 from filmkit.core.fonts import is_east_asian
 from filmkit.core.language import N_, _, current_language, ngettext
+from filmkit.core.model_places import (
+    HEAD,
+    KV_HEAD,
+    LAYER,
+    MAX_NAMED,
+    ModelPlace,
+    both,
+    numbered,
+    one_by_one,
+)
+from filmkit.core.norm import SCALE
 from filmkit.core.numbers import counted_heads, format_count, format_exact, listed
+from filmkit.core.quantities import QUANTITIES
 
 __all__ = ["MAX_LENGTH", "alt_text"]
 
@@ -27,12 +37,19 @@ MAX_LENGTH = 600
 """Maximum length of an alt text, in characters."""
 
 FAINT = 0.5  # panels with a lower opacity count as background
-MAX_NAMED_HEADS = 3  # up to so many heads of different layers are named one by one
 MIN_QUOTE_ROOM = 40  # with fewer characters left, no texts are quoted
 MORE = N_("And more.")  # replaces the sentences that do not fit
 
 
-LAYER, HEAD, KV_HEAD, WORD, COLUMN = "layer", "head", "key/value head", "word", "column"
+WORD, COLUMN = "word", "column"
+UNITS = {
+    "pos": WORD,
+    "query_pos": WORD,
+    "key_pos": WORD,
+    "n_heads": HEAD,
+    "n_kv_heads": KV_HEAD,
+}
+"""What one index of an axis of a quantity is; on any other axis it is a column."""
 
 
 @dataclass(frozen=True)
@@ -83,17 +100,6 @@ TENSOR_KINDS = {
 
 PLACE = "\0"  # stands in a panel's name where its layers and heads are said
 
-# Panels with these names are colour scales, which alt texts leave out.
-SCALES = (N_("colour scale of {name}"), N_("colour scale of the panel above"))
-# How a description of something computed says which head and layers it is about.
-OF_HEAD, OF_LAYERS = N_(" of head {head}"), N_(" of layers {first} to {last}")
-# A place and its numbers; the same for one number and for several.
-NUMBERED = {
-    LAYER: (N_("layer {numbers}"), N_("layers {numbers}")),
-    HEAD: (N_("head {numbers}"), N_("heads {numbers}")),
-    KV_HEAD: (N_("key/value head {numbers}"), N_("key/value heads {numbers}")),
-}
-
 # Only texts with a word are quoted: numbers on axes and single letters mean nothing by themselves,
 # and a formula cannot be understood when a screen reader reads it aloud.
 LETTERS = re.compile(r"[^\W\d_]{2}")
@@ -118,12 +124,8 @@ class _Panel:
         What it shows, with :data:`PLACE` where layers and heads are said.
     plain_name
         The same without a place for them.
-    layers
-        First and last layer, if known.
-    head
-        Index of the head, if the panel shows only one.
-    heads
-        What a head is: a head or a key/value head.
+    place
+        Its layers and heads, as far as they are known.
     spans
         The panel's cells [start, stop) in rows and in columns.
     units
@@ -134,9 +136,7 @@ class _Panel:
 
     name: str
     plain_name: str
-    layers: tuple[int, int] | None
-    head: int | None
-    heads: str
+    place: ModelPlace
     spans: tuple[tuple[int, int], tuple[int, int]]
     units: tuple[str, str] | None
     scale: tuple[float, float]
@@ -152,16 +152,11 @@ def alt_text(document: Mapping[str, Any], title: str = "") -> str:
     title
         Title of the picture, which becomes the first sentence; "" for none.
     """
-    scales = [_pattern(_(scale)) for scale in SCALES]
-    entries = [
-        entry
-        for entry in document["panels"]
-        if not any(scale.fullmatch(entry["expression"] or "") for scale in scales)
-    ]
+    entries = [entry for entry in document["panels"] if entry["quantity"] != SCALE]
     strong = _groups(entry for entry in entries if entry["opacity"] >= FAINT)
     faint = _groups(entry for entry in entries if entry["opacity"] < FAINT)
     panels = [panel for group in (*strong, *faint) for panel in group]
-    layers = {panel.layers for panel in panels if panel.layers}
+    layers = {panel.place.layers for panel in panels if panel.place.layers}
     with_layers = len(layers) > 1
     sentences = [_("{title}.", title=title)] if title else []
     colours = listed(sorted({entry["cmap"] for entry in entries})) if entries else ""
@@ -174,22 +169,10 @@ def alt_text(document: Mapping[str, Any], title: str = "") -> str:
         sentences.append(_("A drawing without heatmaps."))
     sentences += [_sentence(group, with_layers=with_layers) for group in strong]
     if faint:
-        names = _semicolons([_plain(group) for group in faint])
+        names = _semicolons([group[0].plain_name for group in faint])
         sentences.append(_("Faint: {names}.", names=names))
     text = _fitted([_capitalised(sentence) for sentence in sentences])
     return _with_quotes(text, document["texts"])
-
-
-def _pattern(phrase: str) -> re.Pattern[str]:
-    """Return the pattern of a translated phrase: each fact in braces is a group of its name.
-
-    A name is any text, all other facts are numbers.
-    """
-
-    def group(match: re.Match[str]) -> str:
-        return f"(?P<{match[1]}>{'.*' if match[1] == 'name' else '[0-9]+'})"
-
-    return re.compile(re.sub(r"\\\{(\w+)\\\}", group, re.escape(phrase)))
 
 
 def _groups(entries: Iterable[Mapping[str, Any]]) -> list[list[_Panel]]:
@@ -203,58 +186,49 @@ def _groups(entries: Iterable[Mapping[str, Any]]) -> list[list[_Panel]]:
 
 def _panel(entry: Mapping[str, Any]) -> _Panel:
     """Read a panel from its entry in the picture map."""
-    index = entry["index"]
+    index, (rows, columns) = entry["index"], entry["shape"]
     spans = [(axis[0], axis[1]) for axis in index if not isinstance(axis, int)]
-    rows, columns = entry["shape"]
-    scale = (entry["vmin"], entry["vmax"])
+    known, place = QUANTITIES.get(entry["quantity"]), ModelPlace()
     base, _dot, layer = (entry["tensor"] or "").rpartition(".")
     kind = TENSOR_KINDS.get(base)
-    if kind is None or len(spans) != 2:
-        phrases = [_(OF_HEAD), _(OF_LAYERS)]
-        of_head, of_layers = map(_pattern, phrases)
-        name = entry["tensor"] or entry["expression"]
-        head, layers = of_head.search(name), of_layers.search(name)
-        placed = of_head.sub(PLACE, of_layers.sub(PLACE, name))
-        # A language that puts a place in front of things does not let it be left out.
-        apart = placed == name or all(phrase.startswith(" ") for phrase in phrases)
-        return _Panel(
-            placed,
-            placed.replace(PLACE, "") if apart else "",
-            (int(layers["first"]), int(layers["last"])) if layers else None,
-            int(head["head"]) if head else None,
-            HEAD,
-            ((0, rows), (0, columns)),
-            None,
-            scale,
-        )
-    axes = zip(index, kind.axes(len(index)), strict=True)
-    first, second = (name for axis, name in axes if not isinstance(axis, int))
-    units = (first, second)
-    head = None if kind.head_axis is None else index[kind.head_axis]
-    name = _(kind.name)
-    if entry["transposed"]:
+    names, axes = (entry["tensor"] or entry["expression"],) * 2, list[str]()
+    if kind is not None:
+        axes = kind.axes(len(index))
+        head = None if kind.head_axis is None else index[kind.head_axis]
+        place = ModelPlace((int(layer),), (head,) if isinstance(head, int) else (), kind.heads)
+        name = _(kind.name)
+        if entry["transposed"]:
+            name = _("transposed {name}", name=name)
+        names = _("{name}{place}", name=name, place=PLACE), name
+    elif known is not None:
+        axes = [UNITS.get(axis, COLUMN) for axis in entry["axes"]]
+        place = ModelPlace.given(entry["given"])
+        turned = entry["transposed"]
+        names = known.words(PLACE, transposed=turned), known.words(transposed=turned)
+    units = [name for axis, name in zip(index, axes, strict=False) if not isinstance(axis, int)]
+    if len(spans) != 2:
+        spans = [(0, rows), (0, columns)]
+    elif entry["transposed"]:
         spans, units = spans[::-1], units[::-1]
-        name = _("transposed {name}", name=name)
     return _Panel(
-        _("{name}{place}", name=name, place=PLACE),
-        name,
-        (int(layer), int(layer)),
-        head if isinstance(head, int) else None,
-        kind.heads,
+        *names,
+        place,
         (spans[0], spans[1]),
-        units,
-        scale,
+        (units[0], units[1]) if len(units) == 2 else None,
+        (entry["vmin"], entry["vmax"]),
     )
 
 
 def _sentence(group: Sequence[_Panel], *, with_layers: bool) -> str:
     """Return a sentence about the panels of one name: what, how many, how large, which scale."""
     where = _where(group, with_layers=with_layers)
-    name = _placed(group, where) if where else _plain(group)
+    name = group[0].plain_name
+    if where:
+        name = group[0].name.replace(PLACE, _(" of {where}", where=where))
     # Panels that show parts of one matrix are counted as one.
     matrices: dict[Any, list[_Panel]] = {}
     for i, panel in enumerate(group):
-        matrix = (panel.layers, panel.head) if panel.units else i
+        matrix = panel.place if panel.units else i
         matrices.setdefault(matrix, []).append(panel)
     count = sum(max(Counter(p.spans for p in panels).values()) for panels in matrices.values())
     sizes = list(dict.fromkeys(_size(panels) for panels in matrices.values()))
@@ -284,49 +258,22 @@ def _sentence(group: Sequence[_Panel], *, with_layers: bool) -> str:
     )
 
 
-def _placed(group: Sequence[_Panel], where: str) -> str:
-    """Return what panels of one name show, with their layers and heads."""
-    return group[0].name.replace(PLACE, _(" of {where}", where=where))
-
-
-def _plain(group: Sequence[_Panel]) -> str:
-    """Return what panels of one name show, without their layers and heads if that can be said."""
-    return group[0].plain_name or _placed(group, _where(group, with_layers=True))
-
-
 def _where(group: Sequence[_Panel], *, with_layers: bool) -> str:
     """Return the layers and heads of panels, such as "layers 0 to 4, head 2"."""
-    heads = group[0].heads
-    known = group[0].layers is not None
-    places = sorted({(p.layers[0], p.head) for p in group if p.layers and p.head is not None})
-    if len({layer for layer, _head in places}) > 1 and len(places) <= MAX_NAMED_HEADS:
-        return listed(
-            [_both(_numbered(LAYER, {layer}), _numbered(heads, {head})) for layer, head in places]
-        )
-    layers = _layers(group) if known and with_layers else ""
-    numbers = {panel.head for panel in group if panel.head is not None}
-    named = _numbered(heads, numbers) if numbers else ""
-    return _both(layers, named) if layers and named else layers or named
-
-
-def _both(layers: str, heads: str) -> str:
-    return _("{layers}, {heads}", layers=layers, heads=heads)
+    places, kind = {panel.place for panel in group}, group[0].place.kind
+    numbers = {head for place in places for head in place.heads}
+    layers = {layer for place in places for layer in place.layers}
+    single = {(p.layers[0], p.heads[0]) for p in places if len(p.layers) == len(p.heads) == 1}
+    if len({layer for layer, _head in single}) > 1 and len(single) <= MAX_NAMED:
+        return one_by_one(kind, single)
+    return both(
+        numbered(LAYER, layers) if layers and with_layers else "",
+        numbered(kind, numbers) if numbers else "",
+    )
 
 
 def _layers(panels: Iterable[_Panel]) -> str:
-    ends = [panel.layers for panel in panels if panel.layers]
-    return _numbered(LAYER, {n for first, last in ends for n in range(first, last + 1)})
-
-
-def _numbered(place: str, numbers: set[int]) -> str:
-    """Return a place with its numbers, such as "layer 3", "heads 0 to 8" or "heads 1, 4 and 5"."""
-    one, many = NUMBERED[place]
-    first, last = min(numbers), max(numbers)
-    if first == last:
-        return _(one, numbers=first)
-    if len(numbers) == last - first + 1 and len(numbers) > 2:
-        return _(many, numbers=_("{first} to {last}", first=first, last=last))
-    return _(many, numbers=listed([str(number) for number in sorted(numbers)]))
+    return numbered(LAYER, {layer for panel in panels for layer in panel.place.layers})
 
 
 def _size(panels: Sequence[_Panel]) -> str:

@@ -7,7 +7,6 @@ from manim import UP, Group, Mobject, VGroup
 from filmkit.core.camera import set_depth_plane
 from filmkit.core.geometry import Box
 from filmkit.core.heatmap import Heatmap
-from filmkit.core.norm import TensorSource
 from filmkit.core.theme import current_theme
 from filmkit.core.view import LayerView
 from filmkit.mobjects.fan_out import FanOut
@@ -74,15 +73,13 @@ class Rack(Group):
         z, plane = layout.depth_at(head), Plane(layout.card)
         body = CardBody(layout.card)
         light = 1 - (1 - DIMMEST) * head / max(1, layout.heads - 1)
-        span = (layer.first, layer.stop)
-        name = layer.trace.tensor_name("pattern", layer.layer)
         pattern = Heatmap(
             view.pattern,
             layer.norm("pattern"),
             width=1,
             height=1,
             masked=view.causal_mask,
-            source=TensorSource(name, index=(head, span, span)),
+            source=view.pattern_source,
         ).place(layout.pattern)
         pattern.set_opacity(light)
         body.set_light(light)

@@ -20,10 +20,11 @@ from filmkit.core.animations import (
     second_half,
 )
 from filmkit.core.camera import Shot, StageCamera, clear_depth_plane, pin_to_frame
+from filmkit.core.facts import fact, told
 from filmkit.core.geometry import WORD_GAP, row_points
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.language import N_, _
-from filmkit.core.numbers import counted_layers, format_count, readable_bytes, spoken_share
+from filmkit.core.numbers import counted_layers, format_count, spoken_share
 from filmkit.core.printable import printable
 from filmkit.core.stage import Stage, beat
 from filmkit.core.text import Label, break_lines, fit_word
@@ -39,7 +40,7 @@ from scenes.answer.rack import Rack
 from scenes.answer.ways import NAMES, better_tests, ways
 
 SHAPE = "DeepSeek-V3/R1"
-QUESTION = N_("Can a model remember less, and think as well?")
+QUESTION = N_("Can a model remember less and still think as well?")
 NUMBERS = {
     1: N_("one"),
     2: N_("two"),
@@ -52,6 +53,11 @@ NUMBERS = {
 }
 LICENCES = {"SmolLM2": "Apache 2.0"}  # of models, by how their names begin
 TURNING = 5.2  # seconds of the way into the latent
+
+
+def number_word(number: int) -> str:
+    """Return a small number in words."""
+    return _(NUMBERS[number])
 
 
 class Approach(MoveCamera):
@@ -116,22 +122,18 @@ class Answer(Stage):
         self.tokens = tokens + (after if self.follows else ())
         better, tests = better_tests()
         moved = {way.scheme: way.moved for way in self.ways}
-        self.facts |= {
-            "moved": spoken_share(moved["mqa"] or 0.0),
-            "latent": spoken_share(moved["mla"] or 0.0),
-            "better": _(NUMBERS[better]),
-            "tests": _(NUMBERS[tests]),
-            "word": printable(self.tokens[-1]),
-        }
+        self.facts |= told(
+            moved=(moved["mqa"] or 0.0, spoken_share),
+            latent=(moved["mla"] or 0.0, spoken_share),
+            better=(better, number_word),
+            tests=(tests, number_word),
+            word=printable(self.tokens[-1]),
+        )
 
     def variant(self, beat: str) -> str:
         if beat == "what_each_costs":
             return "pooled" if self.ways[2].moved else "own"
         return "written" if self.follows else "read"
-
-    @property
-    def noted_place(self) -> str:
-        return self.all_heads
 
     def drift(self) -> Drift:
         if self.sentence is not None:
@@ -191,7 +193,7 @@ class Answer(Stage):
                 x += width
             bars.add(bar)
             colour = theme.latent if cache.scheme == "mla" else theme.ink
-            size = Label(readable_bytes(cache.size()), size=theme.name_size)
+            size = Label(cache.told(beside=_(NAMES[cache.scheme])), size=theme.name_size)
             sizes.add(size.on_line(cell.size[0] - size.width / 2, cell.size[1]))
             room = cell.bar.width - size.width - WORD_GAP
             name = Label(_(NAMES[cache.scheme]), size=theme.name_size, colour=colour)
@@ -201,10 +203,10 @@ class Answer(Stage):
         return bars, names, sizes
 
     @beat(
-        pooled="Untrained, one [set] for all moves {moved} of this model’s attention, "
-        "a [latent] {latent}.",
-        own="This model has one [set] for all. Untrained, a [latent] moves {latent} of its "
-        "attention.",
+        pooled="Untrained, with one [set] for all {moved} of this model’s attention lands on "
+        "other words, with a [latent] {latent}.",
+        own="This model has one [set] for all. Untrained, with a [latent] {latent} of its "
+        "attention lands on other words.",
     )
     def what_each_costs(self) -> None:
         meta, tempo = self.trace.meta, self.theme.tempo
@@ -287,8 +289,8 @@ class Answer(Stage):
 
     @beat
     def the_answer(self) -> None:
-        """And think as well? Trained that way, DeepSeek's models did better in {better} of {tests}
-        tests."""
+        """And still think as well? Trained that way, DeepSeek's models did better in {better} of
+        {tests} tests."""
         layout, theme, tempo = self.layout, self.theme, self.theme.tempo
         credits = self._credits()
         question = fit_word(_(QUESTION), self.frame.stage.width, size=theme.name_size)
@@ -330,11 +332,11 @@ class Answer(Stage):
 
     def _result(self) -> Label:
         """Return the line that says how models with a latent did."""
-        better, tests = better_tests()
+        better, tests = map(fact, ("better", "tests"), better_tests())
         text = _(
             "trained with a latent: better in {better} of {tests} tests",
-            better=format_count(better),
-            tests=format_count(tests),
+            better=better,
+            tests=tests,
         )
         colour, size = self.theme.latent, self.theme.name_size
         label = fit_word(text, self.frame.stage.width, size=size, colour=colour)

@@ -11,6 +11,7 @@ from extract.architectures import MOE, Scheme
 from extract.conversion_report import at_equal_size
 from extract.duel import duel
 from extract.sharing import groups_for
+from filmkit.core.facts import fact
 from filmkit.core.language import N_, _
 from filmkit.core.norm import TensorSource
 from filmkit.core.numbers import format_percent
@@ -30,7 +31,10 @@ NAMES: dict[Scheme, str] = {
 }
 """What each way is called; translated where it is shown."""
 
-LATENT = N_("pattern with keys from the latent, rotated after")
+
+def whole_percent(share: float) -> str:
+    """Return a share in whole per cent."""
+    return format_percent(share, 0)
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,8 @@ class Way:
         """The share that moves, such as "56%"; empty where nothing changes or is known."""
         if self.patterns is None or self.moved is None:
             return ""
-        return format_percent(self.moved, 0)
+        name = _(NAMES[self.scheme])
+        return fact("way moves", self.moved, whole_percent, beside=name, way=self.scheme)
 
 
 def ways(layer: LayerView) -> tuple[Way, ...]:
@@ -88,7 +93,7 @@ def ways(layer: LayerView) -> tuple[Way, ...]:
             "mla",
             everyone,
             None,
-            _patterns(layer, both.latent.pattern, _(LATENT)),
+            _patterns(layer, both.latent.pattern),
             latent,
             _words(latent),
         ),
@@ -115,10 +120,13 @@ def _shared(layer: LayerView, scheme: Scheme, sets: int, measured: float | None)
     return Way(scheme, groups, view, patterns, moved, _words(moved))
 
 
-def _patterns(layer: LayerView, values: Array, expression: str) -> tuple[Panel, ...]:
-    """Return what is drawn of the patterns (head, query, key) of all heads."""
-    source, span = layer.computed(expression, "key_pos"), slice(layer.first, layer.stop)
-    return tuple((pattern[span, span], source) for pattern in values)
+def _patterns(layer: LayerView, values: Array) -> tuple[Panel, ...]:
+    """Return what is drawn of the patterns (head, query, key) of all heads from the latent."""
+    span = slice(layer.first, layer.stop)
+    return tuple(
+        (pattern[span, span], layer.computed("rotated_latent_pattern", head=head))
+        for head, pattern in enumerate(values)
+    )
 
 
 def _words(moved: float | None) -> str:

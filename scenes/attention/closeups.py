@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import reduce
 from string import Formatter
 
 import numpy as np
 from manim import Group, Rectangle, VGroup, rgb_to_color
 
+from filmkit.core.facts import fact
 from filmkit.core.geometry import FRAME_HEIGHT, Box, Frame
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.language import _
 from filmkit.core.norm import TensorSource
 from filmkit.core.numbers import format_number, format_percent, format_share
 from filmkit.core.printable import printable
-from filmkit.core.text import Label, Number, Symbol, TextLine, break_lines, fit_size, fit_word
+from filmkit.core.text import (
+    Label,
+    Number,
+    Symbol,
+    TextLine,
+    Tick,
+    break_lines,
+    fit_size,
+    fit_word,
+)
 from filmkit.core.theme import current_theme
 from filmkit.core.view import HeadView, LayerView
 from filmkit.mobjects.head_tensors import head_tensor
@@ -178,7 +189,7 @@ def weight_notes(layer: LayerView, letter: str) -> list[str]:
             notes.append(_("normalised"))
         if trace.rotates:
             partly = meta.rotary_dim < meta.d_qk
-            notes.append(_("partly rotated") if partly else _("then rotated by place"))
+            notes.append(_("partly rotated") if partly else _("then rotated by position"))
     return notes
 
 
@@ -341,11 +352,19 @@ class Meeting(Group):
         rotation = layer.trace.rotation(layer.layer)
         self.row = rotation.further(self.view.q_used[query], steps)
         self.column = rotation.further(self.view.k_used[key], steps)
-        source = TensorSource(expression=_("the same row, rotated to another place"))
-        for parts, values in ((self.query, self.row), (self.key, self.column)):
-            for part, (start, stop) in zip(parts, self.spans, strict=True):
-                part.set_values(values[None, start:stop])
-                part.source = source
+        for parts, values, kind, number, position in (
+            (self.query, self.row, "head", self.view.head, query),
+            (self.key, self.column, "kv_head", self.view.kv_head, key),
+        ):
+            given = (
+                ("layer", layer.layer),
+                (kind, number),
+                ("position", layer.first + position),
+                ("steps", steps),
+            )
+            for part, span in zip(parts, self.spans, strict=True):
+                part.set_values(values[None, slice(*span)])
+                part.source = TensorSource(quantity="rotated_on", index=((0, 1), span), given=given)
         self._draw_bars(len(self.channels))
         self.total.set_value(float(self.row @ self.column))
 
@@ -564,7 +583,7 @@ class Shares(VGroup):
                 fill_color=theme.faint,
             )
             line.move_to([box.x, box.bottom + share * box.height, 0])
-            tick = Label(text, size=theme.note_size, colour=theme.muted)
+            tick = Tick(text, size=theme.note_size, colour=theme.muted)
             tick.move_to([box.left - 0.25 - tick.width / 2, line.get_y() + 0.1 * (1 - share), 0])
             self.axis.add(line)
             if share or box.height > 2 * tick.line_height:
@@ -584,10 +603,18 @@ class Shares(VGroup):
         order = [int(i) for i in np.argsort(-shares[: query + 1])[:most]]
         room = Label(format_percent(0.99, 0), size=theme.shape_size).width + 0.1
         for index in spaced(places, order, room):
-            tag = Label(format_share(float(shares[index])), size=theme.shape_size)
+            tag = Label(weight_of(view, query, index), size=theme.shape_size)
             tag.move_to([places[index], self.bars[index].get_top()[1] + 0.2, 0])
             self.tags.add(tag)
         self.add(self.axis, self.bars, self.tags)
+
+
+def weight_of(view: HeadView, query: int, key: int | None) -> str:
+    """Return the attention of a row to another one, or to all that is not drawn, as text."""
+    share = view.hidden_attention[query] if key is None else view.pattern[query, key]
+    position = None if key is None else view.layer.first + key
+    word = view.layer.hidden_name if key is None else view.layer.words[key]
+    return fact("weight", float(share), format_share, beside=printable(word), position=position)
 
 
 class MixedRows(Group):
@@ -617,20 +644,21 @@ class MixedRows(Group):
         if view.layer.hides_first:
             order = [i for i in order if layout.hidden.y - places[i] >= least]
         shown = sorted(spaced(places, order, least))
-        rows: list[tuple[str, float, tuple[float, float], tuple[float, float], str]] = [
+        rows: list[tuple[str, str, tuple[float, float], tuple[float, float], str]] = [
             (
-                picture.words[i], float(shares[i]), layout.shares[i], layout.words[i], theme.ink,
+                picture.words[i], weight_of(view, query, i), layout.shares[i], layout.words[i],
+                theme.ink,
             )
             for i in shown
         ]  # fmt: skip
         self.hidden: list[Heatmap] = []
         if view.layer.hides_first:
-            weight = float(view.hidden_attention[query])
+            weight = weight_of(view, query, None)
             rows.insert(0, (view.layer.hidden_name, weight, *layout.hidden_points, theme.muted))
             self.hidden = self._hidden(view, query, picture, layout)
         room = layout.words[0][0] - picture.layout.corner.left
         for word, share, (x, y), (end, _y), colour in rows:
-            text = Label(format_share(share), size=size, colour=colour)
+            text = Label(share, size=size, colour=colour)
             self.shares.add(text.on_line(x - text.width / 2, y))
             label = fit_word(printable(word), room, size=size, colour=colour)
             self.words.add(label.on_line(end - label.width / 2, y))
@@ -644,18 +672,18 @@ class MixedRows(Group):
         layer = view.layer
         values = view.hidden_value(query)[0]
         weight = float(view.hidden_attention[query])
-        parts = []
+        hidden, parts = view.hidden_value_source(query), []
         boxes = [block.box for block in picture.top.blocks]
         targets = _alongside(picture.top.box, boxes, layout.hidden)
         for block, box in zip(picture.top.blocks, targets, strict=True):
             start, stop = _columns(block)
-            source = TensorSource(expression=_("values of the {name}", name=layer.hidden_name))
+            source = replace(hidden, index=(*hidden.index[:-1], (start, stop)))
             part = Heatmap(values[None, start:stop], block.norm, source=source, edged=False)
             parts.append(part.place(box).set_shown(weight))
         cell = Heatmap(
             [[weight]],
             layer.norm("pattern"),
-            source=TensorSource(expression=_("attention to the {name}", name=layer.hidden_name)),
+            source=view.hidden_attention_source(query),
             edged=False,
         ).place(layout.hidden_weight)
         return [*parts, cell]
@@ -674,8 +702,8 @@ def scale_lines(view: HeadView, size: float) -> tuple[TextLine, list[TextLine]]:
     if meta.score_cap:
         low, high = format_number(-meta.score_cap), format_number(meta.score_cap)
         notes.append(_("capped at {low} and {high}", low=low, high=high))
-    if layer.trace.window(layer.layer):
-        notes.append(_("what is far back is covered too"))
+    if 0 < layer.trace.window(layer.layer) < layer.count:
+        notes.append(_("what is far back is masked too"))
     return Symbol(f"= q dot k {scale}", size=size), [
         Label(note, size=theme.note_size, colour=theme.muted) for note in notes
     ]

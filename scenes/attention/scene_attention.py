@@ -27,11 +27,11 @@ from filmkit.core.animations import (
     in_rows,
     set_presence,
 )
+from filmkit.core.facts import fact, told
 from filmkit.core.geometry import FRAME_HEIGHT, HEADER, Box
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.language import _, ngettext
 from filmkit.core.numbers import (
-    format_count,
     format_number,
     format_share,
     format_short,
@@ -70,6 +70,7 @@ from scenes.attention.closeups import (
     input_panel,
     scale_lines,
     weight_formula,
+    weight_of,
 )
 from scenes.attention.layout import (
     aside,
@@ -89,6 +90,36 @@ ABOVE_SHARES = 0.45  # from the bar of a share of 1 to the words, with its figur
 HIDDEN_ROW = 0.4  # room for the values of a token that is not drawn elsewhere
 SHARES = 0.2  # largest height of the bar of a share of 1, as a fraction of the shorter side
 SENTENCE = 0.07  # text size of the sentence, as a fraction of the frame's shorter side
+
+
+def spoken_weight(share: float) -> str:
+    """Return a share of attention for narration, with a decimal if it is small."""
+    return spoken_share(share, 0 if 100 * share >= 9.95 else 1)
+
+
+def of_them(heads: int) -> str:
+    """Return how many heads there are: "9 of them"."""
+    return ngettext("one of them", "{number} of them", heads)
+
+
+def of_layers(layers: int) -> str:
+    """Return in which layers there are as many: "each of 30 layers"."""
+    return ngettext("its one layer", "each of {number} layers", layers)
+
+
+def places_on(steps: int) -> str:
+    """Return how far something is moved: "10 positions later"."""
+    return ngettext("{number} position later", "{number} positions later", steps)
+
+
+def scaling(factor: float) -> str:
+    """Return what is done to the dot products that are multiplied by a factor, as it is said."""
+    if factor == 1:
+        return _("Keep them as they are")
+    if factor < 1:
+        # Rounded first: a factor of a whole number may be off by little.
+        return _("Divide by {number}", number=format_short(float(f"{1 / factor:.3g}")))
+    return _("Multiply by {number}", number=format_number(factor))
 
 
 class Attention(Stage):
@@ -130,27 +161,17 @@ class Attention(Stage):
         self.aside = aside(self.frame, layout, under)
         self.query, self.key = self.match = best_match(head)
         dot, share = head.dot_products[self.match], float(head.pattern[self.match])
-        self.facts |= {
-            "width": format_count(meta.d_model),
-            "query": printable(layer.words[self.query]),
-            "key": printable(layer.words[self.key]),
-            "dot": format_number(dot),
-            "share": spoken_share(share, 0 if 100 * share >= 9.95 else 1),
-            "scaling": self._scaling(),
-            "products": format_count(meta.d_qk),
-            "heads": ngettext("one of them", "{number} of them", meta.n_heads),
-            "layers": ngettext("its one layer", "each of {number} layers", meta.n_layers),
-        }
-
-    def _scaling(self) -> str:
-        """Return what is done to the dot products, as it is said."""
-        factor = self.trace.meta.score_scale
-        if factor == 1:
-            return _("Keep them as they are")
-        if factor < 1:
-            # Rounded first: a factor of a whole number may be off by little.
-            return _("Divide by {number}", number=format_short(float(f"{1 / factor:.3g}")))
-        return _("Multiply by {number}", number=format_number(factor))
+        self.facts |= told(
+            width=meta.d_model,
+            query=printable(layer.words[self.query]),
+            key=printable(layer.words[self.key]),
+            dot=(dot, format_number),
+            share=(share, spoken_weight),
+            scaling=(meta.score_scale, scaling),
+            products=meta.d_qk,
+            heads=(meta.n_heads, of_them),
+            layers=(meta.n_layers, of_layers),
+        )
 
     def variant(self, beat: str) -> str:
         if beat == "scale_and_mask":
@@ -443,6 +464,7 @@ class Attention(Stage):
         scores = picture.product.cells.set_masked(0).set_shown(0)
         scale = self.trace.meta.score_scale
         scores.set_values(self.head.dot_products, self.layer.scores_norm.scaled(1 / scale))
+        scores.source = self.layer.computed("dot_products", head=self.head.head)
         cell = scores.cell(*self.match)
         flying = self.meeting.total.copy()
         target = flying.copy().move_to(cell.center)
@@ -455,15 +477,19 @@ class Attention(Stage):
             self.play(*self._show_meeting(False), *self._show_product(True), run_time=tempo.small)
         self.play(
             Glide(flying, target),
-            AnimateWith(flying, lambda alpha: set_presence(flying, min(1.0, 8 * alpha))),
+            # It melts into the cell, on which it could not be read.
+            AnimateWith(
+                flying,
+                lambda alpha: set_presence(flying, min(1.0, 8 * alpha, 8 * (1 - alpha))),
+            ),
             Reveal(scores, when),
             run_time=tempo.large,
         )
-        self.play(Vanish(flying))
+        self.remove(flying)
 
     @beat(when=lambda trace: trace.rotates)
     def rotate_by_position(self) -> None:
-        """Both are rotated by place, so only their distance counts: move the pair, and its
+        """Both are rotated by position, so only their distance counts: move the pair, and its
         score stays."""
         meeting, tempo = self.meeting, self.theme.tempo
         if meeting.layout.alone:
@@ -474,13 +500,16 @@ class Attention(Stage):
                 run_time=tempo.small,
             )
         places = [self.layer.first + index for index in self.match]
+        for of, position in zip(("query", "key"), places, strict=True):
+            for steps in (0, STEPS):
+                fact("place", position + steps, of=of, steps=steps)
         total = meeting.total
         here, moved = (
             PairAtPlace(name, places, total, self._places_room, row=row, reach=STEPS)
             for row, name in enumerate(
                 (
                     _("in the sentence"),
-                    ngettext("{number} place on", "{number} places on", STEPS),
+                    fact("steps", STEPS, places_on),
                 )
             )
         )
@@ -560,9 +589,9 @@ class Attention(Stage):
         return ColourBar(self.scores.product.cells.norm, name, box)
 
     @beat(
-        scaled="{scaling}, to keep sums of {products} products moderate. [Then] cover the future: "
+        scaled="{scaling}, to keep sums of {products} products moderate. [Then] mask the future: "
         "it isn't written yet.",
-        kept="This model takes the sums as they are. [Then] it covers the future, which isn't "
+        kept="This model takes the sums as they are. [Then] it masks the future, which isn't "
         "written yet.",
     )
     def scale_and_mask(self) -> None:
@@ -570,6 +599,7 @@ class Attention(Stage):
         theme = self.theme
         formula, notes = scale_lines(self.head, theme.name_size)
         before, after = self.head.dot_products[self.match], self.head.scores[self.match]
+        fact("score", after, format_number)
         figure = self.meeting.total.copy()
         figure.digits = figure_digits(before)
         figure.set_value(before)
@@ -585,9 +615,13 @@ class Attention(Stage):
         norm = self.layer.scores_norm
         start = norm.scaled(1 / self.trace.meta.score_scale)
         dots, scaled, old = self.head.dot_products, self.head.scores, self.colour_bar
+        dots_source, scaled_source = (
+            self.layer.computed(name, head=self.head.head) for name in ("dot_products", "scores")
+        )
 
         def scale(alpha: float) -> None:
             scores.set_values((1 - alpha) * dots + alpha * scaled, start.mix(norm, alpha))
+            scores.source = scaled_source if alpha >= 1 else dots_source
             figure.digits = figure_digits(after if alpha >= 1 else before)
             figure.set_value((1 - alpha) * before + alpha * after)
             figure.shift([left - figure.points[-12][0], 0, 0])
@@ -600,7 +634,7 @@ class Attention(Stage):
         self.wait_for("Then")
         self.remarks: list[Mobject] = [formula, *notes, figure, self.pointer]
         masking = Recolour(scores, masked=self.head.causal_mask)
-        future = Label(_("covered: the future"), size=theme.note_size, colour=theme.muted)
+        future = Label(_("masked: the future"), size=theme.note_size, colour=theme.muted)
         y = self.scores.layout.row(0).y
         if not self.frame.upright and figure.get_top()[1] < y - 2 * future.line_height:
             self.remarks.append(future.on_line(room.left + future.width / 2, y))
@@ -663,11 +697,11 @@ class Attention(Stage):
         """Return where the shares go that have no bar."""
         rest = []
         if self.layer.hides_first:
-            share = format_share(float(self.head.hidden_attention[self.query]))
+            share = weight_of(self.head, self.query, None)
             name = self.layer.hidden_name
             rest.append(_("{share} to the {name}, not drawn", share=share, name=name))
         if self.trace.meta.sinks:
-            share = format_share(float(self.head.sink_attention[self.query]))
+            share = fact("sink", float(self.head.sink_attention[self.query]), format_share)
             rest.append(_("{share} to a sink s that is no word", share=share))
         return rest
 

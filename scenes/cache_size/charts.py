@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -33,12 +34,14 @@ from extract.architectures import (
 )
 from extract.newer_schemes import NewerScheme
 from filmkit.core.animations import AnimateWith, Arrive, Glide, set_presence
+from filmkit.core.facts import fact
 from filmkit.core.geometry import Box, Point
 from filmkit.core.language import _, ngettext
 from filmkit.core.numbers import (
     counted_heads,
     counted_layers,
     format_count,
+    format_decimal,
     format_gigabytes,
     format_kilobytes,
     format_number,
@@ -49,7 +52,7 @@ from filmkit.core.numbers import (
 )
 from filmkit.core.text import Label, Number, break_lines, fit_size, stacked_lines
 from filmkit.core.theme import current_theme
-from filmkit.mobjects.cached_numbers import BITS, CachedPerToken
+from filmkit.mobjects.cached_numbers import BITS, CachedPerToken, trained_ratio
 from filmkit.mobjects.chart import ChartAxes, ChartAxis, Curve, EndLabels, ReferenceLine, grow_bar
 from filmkit.mobjects.flow import Draw, Wire
 from filmkit.mobjects.marks import Outline
@@ -114,6 +117,11 @@ def lean_over(piece: Rectangle, start: Point, end: Point) -> Glide:
     return Glide(piece, piece.copy().set_points_as_corners([low, high, high, low, low]))
 
 
+def one_decimal(number: float) -> str:
+    """Return a number with one decimal."""
+    return format_decimal(number, 1)
+
+
 class TokenBars(VGroup):
     """Bars of the bytes of one token under each scheme, all on one scale from zero.
 
@@ -161,7 +169,7 @@ class TokenBars(VGroup):
                 bar.add(_filled(Box.of(x, x + width, row.bottom, row.top), span.colour))
                 x += width
             self.bars.add(bar)
-            size = readable_bytes(cache.size())
+            size = cache.told(beside=cache.name)
             self.sizes.add(_words(size, (x + GAP, row.y), size=theme.name_size, colour=theme.ink))
         self.key = _named_pieces(self.bars[0], (_("keys"), _("values")))
         self._measure(layout, arch.n_heads)
@@ -182,15 +190,22 @@ class TokenBars(VGroup):
         (x, y), below = layout.verdict
         sign = _words(ratio_sign(), (x, y), size=DISPLAY, colour=theme.latent, right=True)
         self.times = Number(ratio, size=DISPLAY, colour=theme.latent)
+        fact("times", ratio, one_decimal)
         self.times.on_line(sign.get_left()[0] - GAP - self.times.width / 2, y)
         self.ratio = VGroup(self.times, sign)
         self.full_ratio = ratio
         self.meaning, (x, y) = VGroup(), below
-        text = _(
-            "the latent, if all {heads} kept their own, which nobody trained",
-            heads=counted_heads(heads),
+        text = _("the latent, if all {heads} kept their own;", heads=counted_heads(heads))
+        trained = _(
+            "{number} × in the largest such model that was trained",
+            number=fact("trained", trained_ratio()[2], format_number),
         )
-        for line in break_lines(text, 0.55 * layout.rows[0].width, size=theme.shape_size):
+        width = 0.55 * layout.rows[0].width
+        for line in (
+            line
+            for words in (text, trained)
+            for line in break_lines(words, width, size=theme.shape_size)
+        ):
             label = _words(line, (x, y), size=theme.shape_size, colour=theme.muted, right=True)
             self.meaning.add(label)
             y -= 1.4 * label.line_height
@@ -264,7 +279,8 @@ class MemoryLines(VGroup):
         super().__init__()
         theme = current_theme()
         self.schemes = tuple(schemes)
-        texts = [f"{c.name}  {format_gigabytes(c.size(CONTEXT_TOKENS))}" for c in schemes]
+        sizes = [c.told(format_gigabytes, n_tokens=CONTEXT_TOKENS) for c in schemes]
+        texts = [f"{c.name}  {size}" for c, size in zip(schemes, sizes, strict=True)]
         x_first = [CONTEXT_TOKENS * share for share in self.FIRST[0]]
         y_first = [GPU_BYTES * share for share in self.FIRST[1]]
         x_far, y_far = list(self.FAR[0]), [GPU_BYTES * share for share in self.FAR[1]]
@@ -301,7 +317,7 @@ class MemoryLines(VGroup):
             )
         )
         self.ends = EndLabels(self.curves, texts)
-        gpu = _("one GPU: {size}", size=format_gigabytes(GPU_BYTES))
+        gpu = _("one GPU: {size}", size=fact("memory", GPU_BYTES, format_gigabytes))
         self.gpu = ReferenceLine(self.axes, GPU_BYTES, gpu)
         self.boxes = VGroup(*(self._boxes(cached) for cached in schemes))
         self.full = VGroup(*(self._full(cached) for cached in (schemes[0], schemes[-1])))
@@ -341,10 +357,11 @@ class MemoryLines(VGroup):
         tokens = int(GPU_BYTES // cached.size())
         self.far = 1.1 * tokens, self.HEADROOM * GPU_BYTES
         colour = cached.colour
-        figure = Label(format_count(tokens), size=DISPLAY, colour=colour)
         name = Label(
             _("tokens, {scheme}", scheme=cached.name), size=theme.shape_size, colour=colour
         )
+        filled = fact("tokens that fill it", tokens, beside=name.text, scheme=cached.scheme)
+        figure = Label(filled, size=DISPLAY, colour=colour)
         return VGroup(_filled(Box(0, 0, MARK, MARK), colour), figure, name)
 
     def stack(self, **kwargs: float) -> Animation:
@@ -449,12 +466,15 @@ class Readers:
         What attention reads and computes for a new token.
     colour
         "#RRGGBB".
+    note
+        Why it is more work than one multiply-add for each head, in words; may be empty.
     """
 
     name: str
     heads: int
     work: DecodingWork
     colour: str
+    note: str = ""
 
 
 class ReadersOfNumber(VGroup):
@@ -475,7 +495,7 @@ class ReadersOfNumber(VGroup):
         What is counted.
     names, numbers, fans, heads, bars, figures
         For each row its name, the number that is read, lines from it to the heads, the heads, the
-        bar and its figure.
+        bar, and its figure with a note.
     chip
         The line, and its words.
     """
@@ -485,7 +505,7 @@ class ReadersOfNumber(VGroup):
         theme = current_theme()
         ridge = H100_SXM.ridge()
         self.title = _words(
-            _("multiply-adds for each number that is read"),
+            _("multiply-adds for each number that is read, on average"),
             layout.title,
             size=theme.shape_size,
             colour=theme.muted,
@@ -503,13 +523,21 @@ class ReadersOfNumber(VGroup):
             self.bars.add(_filled(box, row.colour))
             inside = length > 0.6 * bar.width
             figure = Label(
-                format_number(row.work.per_number, 3 if row.work.per_number > 99 else 1),
+                fact("work", row.work.per_number, format_decimal, beside=row.name, heads=row.heads),
                 size=DISPLAY,
                 colour=theme.background if inside else row.colour,
             )
             half = figure.width / 2
             at = box.right - GAP - half if inside else box.right + GAP + half
-            self.figures.add(figure.on_line(at, bar.y))
+            figure.on_line(at, bar.y)
+            note = stacked_lines(
+                row.note,
+                (box.left + GAP, box.y),
+                float(figure.get_left()[0]) - box.left - 2 * GAP,
+                size=theme.shape_size,
+                colour=theme.background,
+            )
+            self.figures.add(VGroup(figure, *note))
         self.chip = self._chip(layout, layout.bars[0].left + ridge * unit)
         self.add(self.title, self.names, self.numbers, self.fans, self.heads, self.bars)
         self.add(self.figures, self.chip)
@@ -518,7 +546,7 @@ class ReadersOfNumber(VGroup):
         """Return a line across the bars, and beside it what it means, flush right."""
         theme, first, last = current_theme(), layout.bars[0], layout.bars[-1]
         line = Wire([(x, last.bottom), (x, first.top)], colour=theme.accent, arrow=False)
-        text = _("a chip could do {number} meanwhile", number=format_number(H100_SXM.ridge()))
+        text = _("a chip could do {number} in that time", number=format_number(H100_SXM.ridge()))
         room = x - GAP - self.figures[0].get_right()[0] - 2 * GAP
         words = VGroup(
             *stacked_lines(text, (0, first.y), room, size=theme.name_size, colour=theme.accent)
@@ -566,6 +594,21 @@ class ReadersOfNumber(VGroup):
         return Arrive(number, number.copy().match_width(box).move_to(box))
 
 
+def bits_not(before: int, bits: int) -> str:
+    """Return how many bits a number has, and how many it had before."""
+    return ngettext(
+        "{number} bit, not {before}",
+        "{number} bits, not {before}",
+        bits,
+        before=format_count(before),
+    )
+
+
+def divided_by(factor: float) -> str:
+    """Return a factor by which something has become smaller."""
+    return f"÷ {format_number(factor)}"
+
+
 class SavingColumns(VGroup):
     """Columns of what a token takes, from an older model to a newer one, a change at a time.
 
@@ -601,16 +644,11 @@ class SavingColumns(VGroup):
             _("a latent\ninstead").split("\n"),
             _(
                 "{layers},\nnot {before}",
-                layers=counted_layers(new.n_layers),
-                before=format_count(old.n_layers),
+                layers=fact("layers of", new.n_layers, counted_layers, model=new.name),
+                before=fact("layers of", old.n_layers, model=old.name),
             ).split("\n"),
             [
-                ngettext(
-                    "{number} bit, not {before}",
-                    "{number} bits, not {before}",
-                    claim.bits,
-                    before=format_count(claim.reference_bits),
-                ),
+                fact("bits", claim.bits, partial(bits_not, claim.reference_bits)),
                 new.name,
             ],
         ]
@@ -633,7 +671,8 @@ class SavingColumns(VGroup):
                 words.add(label.on_line(x, y))
                 y -= 1.35 * label.line_height
             self.words.add(words)
-            text = format_kilobytes(size) if size > 1e5 else readable_bytes(size)
+            write = format_kilobytes if size > 1e5 else readable_bytes
+            text = fact("column", size, write, place=len(self.sizes), beside=lines[0])
             size_label = fit_size(text, place.width / COLUMN - GAP, size=theme.name_size)
             # The slope ends at the column's left corner: words that are wider go to the right.
             x = max(place.x, place.left + size_label.width / 2)
@@ -647,12 +686,12 @@ class SavingColumns(VGroup):
             self.slopes.add(self._slope(index, factor))
         self.saving = self._verdict(
             _("{share} less", share=format_percent(V2_SAVING)),
-            _("as published; these columns agree with it"),
+            _("the published figure"),
             layout.verdicts[0],
         )
         self.throughput = self._verdict(
             _("{number} × throughput", number=format_short(V2_THROUGHPUT)),
-            _("of the same two models; weights of 8 bits help"),
+            _("of the same two models, the new one with weights of 8 bits"),
             layout.verdicts[1],
         )
         self.add(self.columns, self.keys, self.words, self.sizes, self.slopes)
@@ -665,7 +704,10 @@ class SavingColumns(VGroup):
         start, end = here.get_corner([1, 1, 0]), there.get_corner([-1, 1, 0])
         line = Wire([(start[0], start[1]), (end[0], end[1])], colour=theme.flow)
         label = fit_size(
-            f"÷ {format_number(factor)}", (end - start)[0], size=theme.name_size, colour=theme.muted
+            fact("factor", factor, divided_by, place=index),
+            (end - start)[0],
+            size=theme.name_size,
+            colour=theme.muted,
         )
         middle = (start + end) / 2
         label.on_line(middle[0] + label.width / 2 + 0.05, middle[1] + 0.42)
@@ -742,7 +784,7 @@ class NewerLines(VGroup):
                 0,
                 1.06 * most,
                 (5e9, 10e9),
-                _("size of the cache, at {bits} bits a number", bits=BITS),
+                _("size of the cache, at {bits} bits per number", bits=BITS),
                 write=format_gigabytes,
             ),
             layout.chart,

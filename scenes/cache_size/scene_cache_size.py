@@ -16,15 +16,16 @@ from extract.architectures import (
     V2_THROUGHPUT,
     architecture,
     decoding_work,
+    latent_size,
     v2_cache_claim,
 )
 from extract.newer_schemes import newer_scheme
 from filmkit.core.animations import Appear, Arrive, Glide, Vanish
+from filmkit.core.facts import fact, told
 from filmkit.core.geometry import NARROW
 from filmkit.core.language import N_, _, ngettext
 from filmkit.core.numbers import (
     counted_heads,
-    format_count,
     format_number,
     format_percent,
     spoken_bytes,
@@ -46,7 +47,6 @@ from scenes.cache_size.charts import (
 from scenes.cache_size.layout import ChartLayout, SavingLayout, TokenLayout, WorkLayout
 
 SHAPE = "DeepSeek-V3/R1"
-MEASURED_AGAINST = "DeepSeek 67B"
 NEWER = {
     ("DSA", "DeepSeek-V3.2"): N_("reads only a part"),
     ("window + GQA", "gpt-oss-120b"): N_("a window in half its layers"),
@@ -55,6 +55,11 @@ NEWER = {
     ("KDA + MLA", "Kimi Linear 48B"): N_("caches in few layers"),
 }
 """Newer schemes and their models, with what makes them cheaper; translated where it is shown."""
+
+
+def two_figures(value: float) -> str:
+    """Return a number with two digits that count."""
+    return format_number(value, 2)
 
 
 class CacheSize(Stage):
@@ -67,7 +72,7 @@ class CacheSize(Stage):
         return note, ""
 
     def prepare(self) -> None:
-        arch, old = architecture(SHAPE), architecture(MEASURED_AGAINST)
+        arch = architecture(SHAPE)
         groups = ngettext("{number} group", "{number} groups", COMPARED_GROUPS)
         self.caches = (
             CachedPerToken(arch, "mha", label=_("every head its own")),
@@ -75,11 +80,11 @@ class CacheSize(Stage):
             CachedPerToken(arch, "mqa", label=_("one set for all")),
             CachedPerToken(arch, "mla", label=_("one latent")),
         )
-        every_head, latent = self.caches[0], self.caches[-1]
-        theme, claim = self.theme, v2_cache_claim()
+        every_head, grouped, _one_set, latent = self.caches
+        size, claim = latent_size(arch), v2_cache_claim()
         works = (
             decoding_work(arch, "mha"),
-            decoding_work(old),
+            decoding_work(arch, "gqa", n_groups=COMPARED_GROUPS),
             decoding_work(arch),
         )
         self.rows = (
@@ -88,18 +93,32 @@ class CacheSize(Stage):
                 ngettext(
                     "{number} group of {heads}",
                     "{number} groups of {heads}",
-                    old.n_kv_heads,
-                    heads=counted_heads(old.n_heads // old.n_kv_heads),
+                    COMPARED_GROUPS,
+                    heads=fact(
+                        "readers",
+                        arch.n_heads // COMPARED_GROUPS,
+                        counted_heads,
+                        sets=COMPARED_GROUPS,
+                    ),
                 ),
-                old.n_heads // old.n_kv_heads,
+                arch.n_heads // COMPARED_GROUPS,
                 works[1],
-                theme.muted,
+                grouped.colour,
             ),
             Readers(
-                _("one latent for {heads}", heads=counted_heads(arch.n_heads)),
+                _(
+                    "one latent for {heads}",
+                    heads=fact("readers", arch.n_heads, counted_heads, sets=1),
+                ),
                 arch.n_heads,
                 works[2],
                 latent.colour,
+                # In a score and in the mix; what is rotated is in the score only.
+                _(
+                    "each head uses {twice} of {numbers} numbers twice",
+                    twice=fact("used twice", size.kv_rank),
+                    numbers=fact("cached numbers", sum(size)),
+                ),
             ),
         )
         newer = {newer_scheme(*names): _(idea) for names, idea in NEWER.items()}
@@ -110,25 +129,25 @@ class CacheSize(Stage):
         self.newer = NewerLines(
             latent, newer, ChartLayout.of(self.frame), explained=self.frame.width > NARROW
         )
-        self.facts |= {
-            "heads": format_count(arch.n_heads),
-            "megabytes": spoken_bytes(every_head.size()),
-            "kilobytes": spoken_bytes(latent.size()),
-            "times": format_number(every_head.size() / latent.size(), 2),
-            "trained": format_number(trained_ratio()[2], 2),
-            "context": format_context(CONTEXT_TOKENS),
-            "all_gb": format_number(every_head.size(CONTEXT_TOKENS) / 1e9),
-            "latent_gb": format_number(latent.size(CONTEXT_TOKENS) / 1e9, 2),
-            "full": format_count(GPU_BYTES // every_head.size()),
-            "latent_full": format_count(GPU_BYTES // latent.size()),
-            "work": format_number(works[2].per_number),
-            "ridge": format_number(H100_SXM.ridge()),
-            "saving": format_percent(V2_SAVING),
-            "before_bits": format_count(claim.reference_bits),
-            "architecture": format_number(claim.times_fewer_elements, 2),
-            "precision": format_number(claim.times_fewer_bits, 2),
-            "throughput": format_number(V2_THROUGHPUT),
-        }
+        self.facts |= told(
+            heads=arch.n_heads,
+            megabytes=(every_head.size(), spoken_bytes),
+            kilobytes=(latent.size(), spoken_bytes),
+            times=(every_head.size() / latent.size(), format_number),
+            trained=(trained_ratio()[2], format_number),
+            context=(CONTEXT_TOKENS, format_context),
+            all_gb=(every_head.size(CONTEXT_TOKENS) / 1e9, format_number),
+            latent_gb=(latent.size(CONTEXT_TOKENS) / 1e9, two_figures),
+            full=GPU_BYTES // every_head.size(),
+            latent_full=GPU_BYTES // latent.size(),
+            work=(works[2].per_number, format_number),
+            ridge=(H100_SXM.ridge(), format_number),
+            saving=(V2_SAVING, format_percent),
+            before_bits=claim.reference_bits,
+            architecture=(claim.times_fewer_elements, two_figures),
+            precision=(claim.times_fewer_bits, two_figures),
+            throughput=(V2_THROUGHPUT, format_number),
+        )
 
     # One token
 
@@ -198,8 +217,8 @@ class CacheSize(Stage):
 
     @beat
     def one_number_for_all_heads(self) -> None:
-        """It's faster, too. Each number that is read serves all {heads} heads: {work}
-        multiply-adds, of {ridge} that the chip could do."""
+        """It's faster, too. Each number that is read serves all {heads} heads, most of the numbers
+        twice: {work} multiply-adds on average, of {ridge} that the chip could do."""
         readers, tempo = self.readers, self.theme.tempo
         # A full GPU is one number after another: the two boxes become one number of each.
         first, last = (mark[0] for mark in self.memory.full)

@@ -6,7 +6,7 @@ from manim import Animation, Group, LaggedStart, rush_from
 
 from filmkit.core.animations import Appear, Glide, Vanish
 from filmkit.core.camera import Shot
-from filmkit.core.numbers import format_count
+from filmkit.core.facts import told
 from filmkit.core.stage import Stage, beat
 from filmkit.mobjects.flow import Draw
 from filmkit.mobjects.head_stack import HeadStack
@@ -28,20 +28,17 @@ class Heads(Stage):
         self.names = [PanelNames(stack, s) for s in (self.shots.from_left, self.shots.from_right)]
         self.unshared = stack.parts("q", "k_t", "scores", "pattern", "z", "wires")
         self.merge = Merge(self.layer, self.frame, featured=head)
-        self.facts |= {
-            "layer": str(self.layer.layer),
-            "columns": format_count(meta.n_heads * meta.d_v),
-        }
-        self.facts |= {"heads": format_count(meta.n_heads), "teams": format_count(meta.n_kv_heads)}
+        self.facts |= told(
+            layer=self.layer.layer,
+            columns=meta.n_heads * meta.d_v,
+            heads=meta.n_heads,
+            groups=meta.n_kv_heads,
+        )
 
     def variant(self, beat: str) -> str:
         meta = self.trace.meta
         count = meta.n_kv_heads if beat == "some_share_keys_and_values" else meta.n_heads
         return "several" if count > 1 else "one"
-
-    @property
-    def noted_place(self) -> str:
-        return super().noted_place if self.playing == "one_head_on_a_card" else self.all_heads
 
     @beat
     def one_head_on_a_card(self) -> None:
@@ -63,9 +60,9 @@ class Heads(Stage):
 
     @beat(
         when=lambda trace: trace.meta.n_kv_heads < trace.meta.n_heads,
-        several="In this model the {heads} heads form {teams} teams. Remember: each shares one set "
-        "of keys and values.",
-        one="In this model all {heads} heads share one set of keys and values. Remember that.",
+        several="In this model the {heads} heads form {groups} groups, and each group shares one "
+        "set of keys and values.",
+        one="In this model all {heads} heads share one set of keys and values.",
     )
     def some_share_keys_and_values(self) -> None:
         self.brackets = brackets = GroupBrackets(self.stack)

@@ -139,7 +139,7 @@ def sweep_column(picture: ProductPicture, beam: Mobject, **kwargs: float) -> Ani
 
 
 class GrowthMarks(VGroup):
-    """Frames around what was known before the new token, and around what is new.
+    """Frames around what was computed before the new token, and around what is new.
 
     Attributes
     ----------
@@ -170,8 +170,8 @@ class GrowthMarks(VGroup):
             Highlight(Box.of(column.left, column.right, top.bottom, top.top).inset(EDGE)),
         )
         texts = (
-            (_("future: masked"), theme.muted),
-            (_("known before"), theme.ink),
+            (_("masked: the future"), theme.muted),
+            (_("already computed"), theme.ink),
             (_("one new row"), theme.highlight),
         )
         self.notes = VGroup()

@@ -261,8 +261,8 @@ class ModelCache:
                 falling=True,
             )
             for block, text, colour in (
-                (keys, _("{count} a key", count=format_count(key)), theme.key),
-                (values, _("{count} a value", count=format_count(value)), theme.value),
+                (keys, _("{count} per key", count=format_count(key)), theme.key),
+                (values, _("{count} per value", count=format_count(value)), theme.value),
             )
         ]
         layers = Measure(

@@ -6,6 +6,7 @@ from manim import LEFT, LaggedStart, Rectangle, VGroup
 
 from extract.trace import Trace
 from filmkit.core.animations import Arrive
+from filmkit.core.facts import fact
 from filmkit.core.language import _
 from filmkit.core.numbers import format_share
 from filmkit.core.printable import printable
@@ -66,7 +67,8 @@ class NextWords(VGroup):
                 fill_opacity=1.0,
             )
             self.bars.add(bar.move_to([box.left + width / 2, y, 0]))
-            label = Label(format_share(share), colour=colour)
+            place = fact("likely", share, format_share, beside=self.words[-1].text, rank=index)
+            label = Label(place, colour=colour)
             self.shares.add(label.on_line(box.left + width + 0.15 + label.width / 2, y))
         given = trace.meta.continued
         text = _("the model’s likeliest next words")

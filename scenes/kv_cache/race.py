@@ -10,10 +10,11 @@ from manim import Animation, Group, VGroup, VMobject, linear
 
 from extract.decoding import Decoding
 from filmkit.core.animations import AnimateWith
+from filmkit.core.facts import fact
 from filmkit.core.geometry import Box
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.language import _, current_language, ngettext
-from filmkit.core.numbers import format_number
+from filmkit.core.numbers import format_decimal, format_number
 from filmkit.core.text import Label, Number, fit_size, stacked_lines
 from filmkit.core.theme import current_theme
 from filmkit.core.view import HeadView
@@ -144,7 +145,11 @@ class WorkCounter(VGroup):
             )
         )
         self.add(self.number, self.unit_name, self.caption)
+        fact("multiply-adds", counts[-1], self._written, cached=counts[-1] < max_count)
         self.set_count(counts[0])
+
+    def _written(self, count: float) -> str:
+        return format_decimal(count / self.unit, self.number.digits)
 
     def set_count(self, count: float) -> None:
         """Show a count of multiply-adds."""
@@ -267,17 +272,22 @@ def race(
     return cached, naive
 
 
-def agreement(decoding: Decoding, layout: RaceLayout, width: float) -> VGroup:
-    """Return the line that says whether both ways of decoding find the same numbers."""
-    theme = current_theme()
-    digits = int(-np.log10(max(decoding.error, 1e-15)))
-    text = ngettext(
+def same_to(digits: int) -> str:
+    """Return that both ways of decoding agree to so many digits."""
+    return ngettext(
         "patterns and outputs are the same, to {number} digit",
         "patterns and outputs are the same, to {number} digits",
         digits,
     )
-    if not decoding.agrees:
-        error = format_number(decoding.error, 1)
-        text = _("patterns and outputs differ by {error}", error=error)
+
+
+def agreement(decoding: Decoding, layout: RaceLayout, width: float) -> VGroup:
+    """Return the line that says whether both ways of decoding find the same numbers."""
+    theme = current_theme()
+    digits = int(-np.log10(max(decoding.error, 1e-15)))
+    if decoding.agrees:
+        text: str = fact("agreement", digits, same_to)
+    else:
+        text = _("patterns and outputs differ by {error}", error=format_number(decoding.error, 1))
     line = fit_size(text, width, size=theme.shape_size, colour=theme.ink)
     return VGroup(line.on_line(*layout.remark))

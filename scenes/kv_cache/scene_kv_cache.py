@@ -22,13 +22,13 @@ from filmkit.core.animations import (
     set_presence,
 )
 from filmkit.core.camera import Shot, pin_to_frame
+from filmkit.core.facts import fact, told
 from filmkit.core.geometry import Box
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.language import _
 from filmkit.core.numbers import (
     counted_heads,
     counted_layers,
-    format_count,
     format_ratio,
     format_short,
     readable_bytes,
@@ -83,7 +83,7 @@ class KVCache(Stage):
 
     title = "Why keys and values are kept"
     tensors = ("x", "q", "q_rot", "k", "k_rot", "v", "pattern", "z")
-    scope = ""  # part of the model that the picture shows, where it is not one head
+    beside = False  # whether a large model stands beside the traced one
     published = False  # whether the numbers are published ones and not from the trace
 
     def prepare(self) -> None:
@@ -112,17 +112,17 @@ class KVCache(Stage):
         chosen = _("is taken") if rank == 0 else _("follows")
         self.ratio = large.bytes / small.with_heads(meta.n_heads).bytes
         self.shipped = kv_cache_bytes(LARGE) / small.bytes
-        self.facts |= {
-            "word": printable(word),
-            "chosen": _("is given") if meta.continued else chosen,
-            "like_them": format_count(meta.n_kv_heads),
-            "kv_heads": counted_heads(meta.n_kv_heads),
-            "bytes": spoken_bytes(small.bytes),
-            "layers": counted_layers(meta.n_layers),
-            "ratio": format_short(self.ratio),
-            "shipped": format_short(self.shipped),
-            "slots": format_count(CHIP.ridge()),
-        }
+        self.facts |= told(
+            word=printable(word),
+            chosen=_("is given") if meta.continued else chosen,
+            like_them=meta.n_kv_heads,
+            kv_heads=(meta.n_kv_heads, counted_heads),
+            bytes=(small.bytes, spoken_bytes),
+            layers=(meta.n_layers, counted_layers),
+            ratio=(self.ratio, format_short),
+            shipped=(self.shipped, format_short),
+            slots=CHIP.ridge(),
+        )
 
     def variant(self, beat: str) -> str:
         return "one" if self.trace.meta.n_kv_heads == 1 else "several"
@@ -136,12 +136,9 @@ class KVCache(Stage):
                 chip=CHIP_NAME,
             )
             return about, ""
-        model, _dot, head = about.rpartition("  ·  ")
-        return f"{model}  ·  {self.scope or head}", hidden
-
-    def set_scope(self, scope: str) -> None:
-        """Change the part of the model that the provenance names."""
-        self.scope = scope
+        if self.beside:
+            about = f"{about}  ·  {_('beside it {model}', model=LARGE_NAME)}"
+        return about, hidden
 
     def title_label(self, text: str) -> Label:
         """Build a title that stays at the top left while the camera moves."""
@@ -503,7 +500,6 @@ class KVCache(Stage):
         self.remove(cached.k, cached.v, other)
         arriving = cache.slide_in(run_time=tempo.swing)
         self.add(*cache.heads)
-        self.set_scope(_("layer {layer}", layer=self.layer.layer))
         self.play(self.move_camera(cache.shot_of_heads), *arriving)
         title = self.title_label(_("{heads} with keys and values", heads=self.facts["kv_heads"]))
         names = cache.key_value_labels(cache.heads[0])
@@ -517,7 +513,6 @@ class KVCache(Stage):
         self.play(Vanish(self.labels), *cache.close_heads(), run_time=tempo.normal)
         self.remove(*cache.heads)
         self.add(whole)
-        self.set_scope(_("all layers"))
         self.play(
             whole.change_range(units=(0, cache.units)),
             self.move_camera(cache.shot_of_whole),
@@ -538,7 +533,7 @@ class KVCache(Stage):
 
     @beat
     def bytes_of_a_token(self) -> None:
-        """A slice is a key and a value for {kv_heads} in {layers}: {bytes} a token."""
+        """A slice is a key and a value for {kv_heads} in {layers}: {bytes} per token."""
         tempo, cache = self.theme.tempo, self.cache
         cost = TokenCost.of_trace(self.trace.meta)
         self.play(
@@ -550,7 +545,8 @@ class KVCache(Stage):
         for measure in self.measures:
             self.play(Appear(measure))
             self.wait(0.2)
-        self.total = self.figure(_("{size} a token", size=readable_bytes(cost.bytes)), cost.factors)
+        size = fact("cost", cost.bytes, readable_bytes)
+        self.total = self.figure(_("{size} per token", size=size), cost.factors)
         self.play(Appear(self.total))
 
     @beat
@@ -560,7 +556,7 @@ class KVCache(Stage):
         tempo, cache, stage = self.theme.tempo, self.cache, self.frame.stage
         self.volumes = volumes = TokenVolumes(cache, LARGE, self.frame)
         whole, rows = cache.whole, cache.whole.visible_range.rows
-        self.set_scope(_("beside it {model}", model=LARGE_NAME))
+        self.beside = True
         # The rest of the cache rises out of the frame; its newest slice stays, and is folded.
         self.remove(whole)
         leaving = VGroup(self.outline, self.measures, self.total)
@@ -579,7 +575,17 @@ class KVCache(Stage):
         self.add(volumes.token)
         own = TokenCost.of_trace(self.trace.meta).with_heads(self.trace.meta.n_heads)
         self.names = names = (_("this model"), LARGE_NAME)
-        sizes = readable_bytes(own.bytes), readable_bytes(volumes.large.bytes)
+        sizes = (
+            fact("cost", own.bytes, readable_bytes, beside=names[0], every_head=True),
+            fact(
+                "cached bytes",
+                volumes.large.bytes,
+                readable_bytes,
+                beside=names[1],
+                model=LARGE.name,
+                scheme="mha",
+            ),
+        )
         self.sizes = volumes.labels(shot, names, sizes)
         self.add(volumes.blocks)
         self.kept_heads = volumes.kept(shot)
@@ -590,7 +596,7 @@ class KVCache(Stage):
             *(Appear(label) for label in self.sizes),
         )
         self.play(Appear(volumes.roles))
-        note = _("one token, to scale, if every head kept its own")
+        note = _("this model’s token, to scale, if every head of both kept its own")
         self.total = self.figure(format_ratio(self.ratio), note)
         self.play(Appear(self.total))
 
@@ -599,14 +605,25 @@ class KVCache(Stage):
         """As each model really keeps it, it is {shipped} times as much. This film is about how
         that is done."""
         tempo, volumes = self.theme.tempo, self.volumes
-        small = readable_bytes(volumes.small.bytes)
+        one, other = self.names
+        small = fact("cost", volumes.small.bytes, readable_bytes, beside=one)
+        latent = fact(
+            "cached bytes",
+            kv_cache_bytes(LARGE),
+            readable_bytes,
+            beside=other,
+            model=LARGE.name,
+            scheme="mla",
+        )
         shipped = (
             _("{size} in {heads}", size=small, heads=self.facts["kv_heads"]),
-            _("{size} in one latent", size=readable_bytes(kv_cache_bytes(LARGE))),
+            _("{size} in one latent", size=latent),
         )
         after = volumes.labels(self.camera.shot, self.names, shipped)
         self.add(volumes.ghost, volumes.blocks, volumes.roles)
-        total = self.figure(format_ratio(self.shipped), _("one token, as each model keeps it"))
+        total = self.figure(
+            format_ratio(self.shipped), _("this model’s token, as each model keeps it")
+        )
         self.unkept = volumes.unkept()
         self.play(
             volumes.deflate(),
@@ -624,13 +641,14 @@ class KVCache(Stage):
         tempo, volumes, theme = self.theme.tempo, self.volumes, self.theme
         front = volumes.front
         layout = ChipLayout.of(self.frame, shape=(front.width, front.height))
-        work = decoding_work(LARGE, "mha")
+        work = decoding_work(LARGE, "mha").per_number
+        fact("work", work, scheme="mha")
         chip = WaitingChip(
             round(CHIP.ridge()),
-            round(work.per_number),
+            round(work),
             chip=CHIP_NAME,
             cache=_("cache of every head"),
-            remark=_("attention only, at 16 bits a number; weights are read too"),
+            remark=_("attention only, at 16 bits per number; weights are read too"),
             layout=layout,
             room=self.frame.stage.width,
         )

@@ -12,7 +12,7 @@ from extract.architectures import Architecture
 from filmkit.core.animations import AnimateWith
 from filmkit.core.camera import Shot, keep_upright, set_depth_plane
 from filmkit.core.geometry import FRAME_HEIGHT, Box, Frame
-from filmkit.core.language import N_, _
+from filmkit.core.language import _
 from filmkit.core.norm import TensorSource
 from filmkit.core.numbers import format_count
 from filmkit.core.text import Label, break_lines
@@ -30,16 +30,6 @@ Points = npt.NDArray[np.float64]
 LIGHTS = (0.34, 0.24, 0.14)  # share of the role's colour in a schematic front, top and side
 BETWEEN = 0.24  # between the two models, as a share of the larger one's width
 BETWEEN_UPRIGHT = 0.62  # the same one above the other, as a share of its height
-TOKEN_TENSORS = {
-    "k": (
-        N_("keys of one token in layer {layer}, all heads"),
-        N_("keys of one token in layers 0 to {last}, each in its own scale"),
-    ),
-    "v": (
-        N_("values of one token in layer {layer}, all heads"),
-        N_("values of one token in layers 0 to {last}, each in its own scale"),
-    ),
-}
 UNKEPT = 0.62  # largest width of the lines in the empty outline, as a share of their text
 TURN, TILT, LENS = 34.0, 16.0, 3.6  # direction and lens of the shot
 
@@ -57,16 +47,16 @@ def token_tensor(view: LayerView, name: str, position: int) -> CachedTensor:
         Position of the token.
     """
     trace, meta = view.trace, view.trace.meta
-    in_layer, of_all = TOKEN_TENSORS[name]
     values, norms, sources = [], [], []
     for layer in range(meta.n_layers):
         here = replace(view, layer=layer)
         tensor = here.head(0).score_tensor("k") if name == "k" else name
         values.append(trace.get(tensor, layer)[position].astype(np.float64))
         norms.append(here.norm(name))
-        sources.append(TensorSource(None, _(in_layer, layer=layer)))
-    about = _(of_all, last=meta.n_layers - 1)
-    return CachedTensor(np.stack(values), tuple(norms), tuple(sources), about)
+        width = values[-1].shape[1]
+        index = (position, (0, meta.n_kv_heads), (0, width))
+        sources.append(TensorSource(trace.tensor_name(tensor, layer), index=index))
+    return CachedTensor(np.stack(values), tuple(norms), tuple(sources), name)
 
 
 class SchematicBlock(VGroup):
@@ -101,12 +91,12 @@ class SchematicBlock(VGroup):
         )
         # Seen from straight ahead the front hides the others.
         self.add(*self.faces[1:], self.faces[0])
-        self.set_height(box.height)
+        self.set_front(box)
 
-    def set_height(self, height: float, aside: float = 0.0) -> SchematicBlock:
-        """Change its height, on its foot, and move it to the right by ``aside``."""
-        box, back = self.box.moved(dx=aside), -self.reach
-        left, right, low, high = box.left, box.right, box.bottom, box.bottom + height
+    def set_front(self, box: Box) -> SchematicBlock:
+        """Change the box of its front."""
+        back = -self.reach
+        left, right, low, high = box.left, box.right, box.bottom, box.top
         for face, corners in zip(
             self.faces,
             (
@@ -171,10 +161,11 @@ class TokenVolumes:
 
         row = layout.row
         rows = int(whole.visible_range.rows)
+        newest = (rows - 1, rows)
         sheets = tuple(
             replace(each, values=each.values[:, rows - 1 : rows], sources=sources)
             for each, sources in (
-                (tensor, tuple(_only_row(source, rows - 1) for source in tensor.sources))
+                (tensor, tuple(s.part(newest, (0, tensor.values.shape[2])) for s in tensor.sources))
                 for tensor in (cache.keys, cache.values)
             )
         )
@@ -370,17 +361,17 @@ class TokenVolumes:
 
         def step(alpha: float) -> None:
             share = (1 - alpha) * latent[0] + alpha * latent[1]
-            height = max((1 - alpha) * start + alpha * end, 1e-3)
-            for block, side in zip(self.blocks, (1, -1), strict=True):
-                # A latent is not in two parts.
-                block.set_height(height, side * share * self.gap / 2)
+            front = self.front
+            top = front.bottom + max((1 - alpha) * start + alpha * end, 1e-3)
+            # A latent is not in two parts: the keys' block becomes all of it, without the gap.
+            keys, values = (block.box for block in self.blocks)
+            left, right = front.left + share * self.gap / 2, front.right - share * self.gap / 2
+            ends = (
+                (left, (1 - share) * keys.right + share * right),
+                ((1 - share) * values.left + share * right, right),
+            )
+            for block, (left, right) in zip(self.blocks, ends, strict=True):
+                block.set_front(Box.of(left, right, front.bottom, top))
                 block.tint(mixed(block.colour, theme.latent, share))
 
         return AnimateWith(self.blocks, step, **kwargs)
-
-
-def _only_row(source: TensorSource, row: int) -> TensorSource:
-    """Return the source of one row of a heatmap whose rows are positions."""
-    first = source.index[0]
-    start = first[0] if isinstance(first, tuple) else first
-    return replace(source, index=((start + row, start + row + 1), *source.index[1:]))

@@ -11,11 +11,11 @@ import numpy.typing as npt
 from manim import Animation, Group, RoundedRectangle, VGroup
 
 from filmkit.core.animations import AnimateWith, Appear, Glide, Vanish
+from filmkit.core.facts import fact
 from filmkit.core.geometry import FRAME_HEIGHT, Box, Frame
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.language import _
 from filmkit.core.norm import Norm, TensorSource
-from filmkit.core.numbers import format_count
 from filmkit.core.printable import printable
 from filmkit.core.text import Label, Number, Symbol, break_lines, fit_size
 from filmkit.core.theme import current_theme
@@ -206,7 +206,7 @@ class Absorption(Group):
             s.latent_query,
             s.query_rank,
             1,
-            layer.computed(_("queries times W_UK, transposed"), "r", forms.rank),
+            layer.computed("latent_queries", forms.rank, head=head),
         )
         first = latent_head.kv_head
         groups = [first, *(g for g in range(n_sets) if g != first)][:drawn_sets]
@@ -220,7 +220,7 @@ class Absorption(Group):
             width=s.scores.width,
             height=s.scores.height,
             masked=mask,
-            source=layer.computed(_("scaled scores against the latent"), "key_pos"),
+            source=layer.computed("latent_scores", head=head),
         ).place(s.scores)
         self.pattern = Heatmap(
             latent_head.absorbed_pattern,
@@ -228,7 +228,7 @@ class Absorption(Group):
             width=s.scores.width,
             height=s.scores.height,
             masked=mask,
-            source=layer.computed(_("pattern from scores against the latent"), "key_pos"),
+            source=layer.computed("latent_pattern", head=head),
         ).place(s.scores)
         self.mix = _ends(
             latent_head.z_latent[-1:],
@@ -236,7 +236,9 @@ class Absorption(Group):
             s.mix,
             s.rank,
             1,
-            TensorSource(expression=_("last row of pattern times the latent")),
+            layer.computed("mixed_latents", forms.rank, head=head).part(
+                (layer.count - 1, layer.count), (0, forms.rank)
+            ),
         )
         self._add_rope()
         self.weight = WeightBox(
@@ -246,17 +248,19 @@ class Absorption(Group):
         self.weight.symbol.shrink_to(s.weight.width - 0.14)
         self._name()
         self._draw_arrows()
-        count = layer.count * n_sets * forms.layer.W_UK.shape[2]
-        self.rebuilt = count
+        # All tokens that the new one attends to, drawn or not.
+        tokens, width = layer.stop, forms.layer.W_UK.shape[2]
+        self.rebuilt = count = n_sets * tokens * width
+        fact("rebuilt numbers", count)
         self.number = Number(count, digits=0, size=display_size(frame), colour=theme.key)
         self.number.on_line(*s.number)
         lines = break_lines(
             _("numbers rebuilt for one new token"), s.number_room, size=theme.shape_size
         )
         factors = {
-            "sets": format_count(n_sets),
-            "tokens": format_count(layer.count),
-            "numbers": format_count(forms.layer.W_UK.shape[2]),
+            "sets": fact("sets", n_sets),
+            "tokens": fact("read tokens", tokens),
+            "numbers": fact("rebuilt width", width),
         }
         lines.append(
             _("{sets} sets × {tokens} tokens × {numbers}", **factors)
@@ -297,7 +301,7 @@ class Absorption(Group):
         """Return the turned keys of a set, as the naive form has them."""
         view = self.view
         values = view.rows(view.forms.k)[:, group]
-        source = view.layer.computed(_("keys from the latent"), "d_qk", values.shape[1])
+        source = view.layer.computed("latent_keys", values.shape[1], kv_head=group)
         return _ends(
             values.T,
             view.layer.norm("k"),
@@ -322,12 +326,13 @@ class Absorption(Group):
 
         self.rope = cells(view.rope, norm, s.rope, source)
         self.turned_rope = cells(view.rope.T, norm, s.turned_rope, replace(source, transposed=True))
+        width = self.head.q.shape[1]
         rotated = self.head.q[:, -d_rope:]
         self.rope_query = cells(
             rotated,
             view.layer.norm("q"),
             s.rope_query,
-            view.layer.computed(_("rotated part of the queries"), "d_rope", d_rope),
+            view.layer.source(view.layer.trace.used("q"), self.head.head, (width - d_rope, width)),
         )
 
     def _draw_arrows(self) -> None:
@@ -388,9 +393,9 @@ class Absorption(Group):
         self.rope_name = VGroup()
         if s.rope is not None:
             left = self.latent_name.get_right()[0] + 0.14
-            label = Label(_("+ rotated key"), size=theme.shape_size, colour=theme.key)
+            label = Label(_("and rotated key"), size=theme.shape_size, colour=theme.key)
             if left + label.width > frame_right:
-                label = Label(_("+ key"), size=theme.shape_size, colour=theme.key)
+                label = Label(_("and key"), size=theme.shape_size, colour=theme.key)
             label.on_line(left + label.width / 2, 0)
             label.set_y(self.latent_name.get_y())
             self.rope_name.add(label)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from manim import Group, VGroup
 
+from filmkit.core.facts import fact
 from filmkit.core.geometry import Frame
 from filmkit.core.language import N_, _
 from filmkit.core.numbers import format_number, format_power_of_ten, format_share
@@ -22,28 +24,21 @@ __all__ = ["Loss", "OutputComparison"]
 
 @dataclass(frozen=True)
 class _Names:
-    """Names of panels in English: of what comes out of the latent, the model's own, and sources."""
+    """Names of panels in English, of what comes out of the latent and of the model's own.
+
+    The others are the names of quantities.
+    """
 
     rebuilt: str
     true: str
     from_latent: str
-    about_mean: str
+    own: str
     lost: str
 
 
-KEYS = _Names(
-    N_("keys, rebuilt"),
-    N_("true keys"),
-    N_("keys from the latent"),
-    N_("true keys about their mean row"),
-    N_("rebuilt keys less the true ones"),
-)
+KEYS = _Names(N_("keys, rebuilt"), N_("true keys"), "latent_keys", "own_keys", "lost_keys")
 VALUES = _Names(
-    N_("values, rebuilt"),
-    N_("true values"),
-    N_("values from the latent"),
-    N_("true values about their mean row"),
-    N_("rebuilt values less the true ones"),
+    N_("values, rebuilt"), N_("true values"), "latent_values", "own_values", "lost_values"
 )
 
 
@@ -84,27 +79,26 @@ class Loss(Group):
             ("v", VALUES, layout.values, layout.errors[1], theme.value),
         ):
             compared, norm = latent_head.comparison(name), view.layer.norm(name)
-            width, columns = compared.true.shape[1], f"d_{'qk' if name == 'k' else 'v'}"
-            source = view.layer.source(
-                name if name == "v" else view.layer.trace.unrotated("k"),
-                latent_head.kv_head,
-                (0, width),
-            )
+            width, layer = compared.true.shape[1], view.layer
+            given: dict[str, Any] = {"kv_head": latent_head.kv_head}
+            tensor = name if name == "v" else layer.trace.unrotated("k")
+            true = layer.source(tensor, latent_head.kv_head, (0, width))
             if view.biased:
-                source = view.layer.computed(_(names.about_mean), columns, width)
+                given["about"] = (layer.first, layer.stop)
+                true = layer.computed(names.own, width, **given)
             shown = (
                 (
                     self.rebuilt,
                     _(names.rebuilt),
                     compared.rebuilt,
-                    view.layer.computed(_(names.from_latent), columns, width),
+                    layer.computed(names.from_latent, width, **given),
                 ),
-                (self.true, _(names.true), compared.true, source),
+                (self.true, _(names.true), compared.true, true),
                 (
                     self.difference,
                     _("difference"),
                     compared.rebuilt - compared.true,
-                    view.layer.computed(_(names.lost), columns, width),
+                    layer.computed(names.lost, width, **given),
                 ),
             )
             for (group, title, values, origin), box in zip(shown, boxes, strict=True):
@@ -113,7 +107,10 @@ class Loss(Group):
                 )
                 group.add(panel)
             size = display_size(frame)
-            share = Label(format_share(compared.error), size=size, weight="semibold")
+            error_of = fact(
+                "relative error", compared.error, format_share, beside=_(names.rebuilt), of=name
+            )
+            share = Label(error_of, size=size, weight="semibold")
             x, y = point
             error = VGroup(share.on_line(x, y))
             words = break_lines(_("relative error"), layout.error_room, size=theme.note_size)
@@ -163,14 +160,12 @@ class OutputComparison(Group):
             forms.naive.out,
             layout.naive,
             name=_("keys and values formed"),
-            expression=_("output of the naive form"),
         )
         self.absorbed = output_panel(
             view,
             forms.absorbed.out,
             layout.absorbed,
             name=_("only the latent read"),
-            expression=_("output of the absorbed form"),
         )
         panels = (self.naive, self.absorbed)
         for panel, room in zip(panels, layout.name_rooms, strict=True):
@@ -181,14 +176,16 @@ class OutputComparison(Group):
         self.sign = Symbol("=", size=theme.name_size * 1.6).move_to([*layout.sign, 0])
         size = theme.name_size
         words = Label(_("largest difference"), size=size, weight="semibold")
-        number = Symbol(format_power_of_ten(forms.largest_difference), size=size)
+        rounding = fact("rounding", forms.largest_difference, format_power_of_ten)
+        number = Symbol(rounding, size=size)
         width = words.width + 0.2 + number.width
         x, y = layout.total
         words.on_line(x - width / 2 + words.width / 2, y)
         number.on_line(x + width / 2 - number.width / 2, y)
         self.total = VGroup(words, number)
+        largest = fact("largest output", forms.largest_output, format_number)
         lines = (
-            _("between numbers of up to {number}", number=format_number(forms.largest_output)),
+            _("between numbers of up to {number}", number=largest),
             _("all heads, all columns: nothing but rounding"),
         )
         self.notes = VGroup(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 from manim import RIGHT, Dot, Group, Mobject, VGroup, VMobject
@@ -12,7 +11,6 @@ from filmkit.core.camera import Shot, keep_upright, set_depth_plane
 from filmkit.core.geometry import Box, Frame, Path
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.language import _, phrase_parts
-from filmkit.core.norm import TensorSource
 from filmkit.core.text import Label, fit_size
 from filmkit.core.theme import current_theme
 from filmkit.mobjects.fan_out import FanOut
@@ -32,13 +30,11 @@ __all__ = ["AbsorbedHeadStack", "AbsorbedPicture", "NaivePicture", "feed_words",
 
 NAMES_LEFT = 1.15  # from the corner of the lines of the absorbed form to their names
 NAMES_ROOM = 2.6  # largest width of these names: the latent is at their left
-FEW, LOW = 4, 1.0  # number of cards and height of a latent without room for these
+FEW, LOW = 5, 1.0  # least number of cards and height of a latent with room for these
 FIRST, LAST = 8, 4  # number of columns drawn at each end of a wide matrix
 
 
-def output_panel(
-    view: LatentView, values: np.ndarray, box: Box, *, name: str, expression: str
-) -> Truncated:
+def output_panel(view: LatentView, values: np.ndarray, box: Box, *, name: str) -> Truncated:
     """Build the panel of a layer's output in one form.
 
     Only the first and the last columns are drawn.
@@ -51,8 +47,8 @@ def output_panel(
         The output.
     box
         Where its cells are.
-    name, expression
-        Its name, and what was computed, in words.
+    name
+        Its name.
     """
     return Truncated(
         view.rows(values),
@@ -61,7 +57,7 @@ def output_panel(
         first=FIRST,
         last=LAST,
         name=name,
-        source=view.layer.computed(expression, "d_model", values.shape[1]),
+        source=view.layer.computed("latent_output", values.shape[1]),
     )
 
 
@@ -215,38 +211,21 @@ class AbsorbedPicture(Group):
     def __init__(self, view: LatentView, layout: AbsorbedLayout, head_picture: HeadPicture) -> None:
         super().__init__()
         self.view, self.layout, self.head_picture = view, layout, head_picture
-        head, rank = view.head(head_picture.view.head), view.forms.rank
-        mask, computed = view.layer.head(head.head).causal_mask, view.layer.computed
-        shown = {
-            "q": (
-                head.q_latent,
-                view.q_latent_norm,
-                computed(_("queries times W_UK, transposed"), "r", rank),
-            ),
-            "k_t": (view.latent.T, view.latent_norm, _transposed(view.latent_source)),
-            "scores": (
-                head.absorbed_scores,
-                view.layer.scores_norm,
-                computed(_("scaled scores against the latent"), "key_pos"),
-            ),
-            "pattern": (
-                head.absorbed_pattern,
-                view.layer.norm("pattern"),
-                computed(_("pattern from scores against the latent"), "key_pos"),
-            ),
-            "z": (
-                head.z_latent,
-                view.latent_norm,
-                computed(_("pattern times the latent"), "r", rank),
-            ),
+        head = view.head(head_picture.view.head)
+        mask = view.layer.head(head.head).causal_mask
+        norms = {
+            "q": view.q_latent_norm,
+            "k_t": view.latent_norm,
+            "scores": view.layer.scores_norm,
+            "pattern": view.layer.norm("pattern"),
+            "z": view.latent_norm,
         }
         self.panels: dict[str, Heatmap] = {}
-        for name, (values, norm, source) in shown.items():
+        for name, (values, source) in head.absorbed_panels.items():
             box = getattr(layout.head, name)
             masked = mask if name in ("scores", "pattern") else None
-            self.panels[name] = Heatmap(
-                values, norm, width=box.width, height=box.height, masked=masked, source=source
-            ).place(box)
+            cells = Heatmap(values, norms[name], masked=masked, source=source)
+            self.panels[name] = cells.place(box)
         self.latent = LatentPanel(view, layout.latent, layout.rope, below=not layout.naive.upright)
         self._draw_lines()
 
@@ -286,10 +265,6 @@ class AbsorbedPicture(Group):
         shared = (self.head_picture.k_t_to_scores, self.head_picture.softmax)
         own = (self.q_to_k_t, self.key_line, self.value_line, self.pattern_to_z, self.product_dot)
         return (*shared, *own)
-
-
-def _transposed(source: TensorSource) -> TensorSource:
-    return replace(source, transposed=not source.transposed)
 
 
 def feed_words(feed: NaiveFeed, shot: Shot, frame: Frame) -> VGroup:
@@ -428,17 +403,10 @@ class AbsorbedHeadStack(Group):
         return filled(polygons, theme.flow)
 
     def _panels(self, latent_head: LatentHead, causal_mask: np.ndarray) -> dict[str, Heatmap]:
-        values_by_name = {
-            "q": latent_head.q_latent,
-            "k_t": self.view.latent.T,
-            "scores": latent_head.absorbed_scores,
-            "pattern": latent_head.absorbed_pattern,
-            "z": latent_head.z_latent,
-        }
         panels = {}
-        for name, values in values_by_name.items():
-            front = self.picture.panels[name]
-            cells = front.copy().set_values(values)
+        for name, (values, source) in latent_head.absorbed_panels.items():
+            cells = self.picture.panels[name].copy().set_values(values)
+            cells.source = source
             cells.set_masked(causal_mask if name in {"scores", "pattern"} else 0)
             panels[name] = cells.place(getattr(self.layout.head, name))
         return panels

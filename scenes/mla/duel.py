@@ -12,11 +12,12 @@ from extract.conversion_report import Contest, Row, at_equal_size
 from extract.duel import Duel, Side, duel
 from extract.trace import Trace
 from filmkit.core.animations import AnimateWith, Recolour, Settle
+from filmkit.core.facts import fact
 from filmkit.core.geometry import Box, Frame, Point
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.language import N_, _, current_language
-from filmkit.core.norm import Norm
-from filmkit.core.numbers import format_count
+from filmkit.core.norm import Norm, TensorSource
+from filmkit.core.numbers import format_decimal
 from filmkit.core.text import Label, Number, break_lines, fit_size
 from filmkit.core.theme import current_theme
 from filmkit.core.view import LayerView
@@ -32,6 +33,11 @@ PERCENTILE = 99.5  # of all differences, at which their scale ends
 WORDS = 1.6  # width at which words about the patterns are broken, in scene units
 
 Array = npt.NDArray[np.float64]
+
+
+def in_percent(share: float) -> str:
+    """Return a share in whole per cent, without the sign."""
+    return format_decimal(100 * share)
 
 
 class DuelSide(Group):
@@ -71,7 +77,7 @@ class DuelSide(Group):
     ) -> None:
         super().__init__()
         theme, self.layout, self.side = current_theme(), layout, side
-        self.view, self.own, self.row = view, own, row
+        self.view, self.own, self.row, self.scheme = view, own, row, scheme
         self.unit = layout.bar.width / max(own.n_own, side.numbers)
         self.sets = self._sets(view, own)
         colours = {
@@ -99,6 +105,7 @@ class DuelSide(Group):
         """Write the name at the left above the bar, and at the right how many numbers there are."""
         theme, layout = current_theme(), self.layout
         self.numbers = Number(self.own.n_own, digits=0, size=theme.name_size)
+        fact("kept numbers", self.side.numbers, beside=name, way=self.scheme)
         room = layout.bar.width - self.numbers.width - 0.14 - 0.3
         unit = Label(_("numbers"), size=theme.shape_size, colour=theme.muted)
         self.name = Label(name, size=theme.name_size)
@@ -132,15 +139,15 @@ class DuelSide(Group):
         return values[head, drawn, drawn]
 
     def _pattern(self, head: int, box: Box) -> Heatmap:
-        view = self.view
-        return Heatmap(
+        own = self.view.head(head)
+        cells = Heatmap(
             self._span(self.own.own, head),
             Norm.unit(),
-            width=box.width,
-            height=box.height,
-            masked=view.head(head).causal_mask,
-            source=view.computed(_("the model’s own pattern of head {head}", head=head), "key_pos"),
-        ).place(box)
+            masked=own.causal_mask,
+            source=own.pattern_source,
+        )
+        cells.label = self.name.text
+        return cells.place(box)
 
     def _count(self, frame: Frame) -> None:
         size = display_size(frame)
@@ -157,7 +164,7 @@ class DuelSide(Group):
             x += part.width + 0.1
         self.counter.set_value(0.0)
         self.words = self._words(
-            _("of attention lands on other words"), _("of attention moves"), self.layout.words
+            _("of attention lands on other words"), _("on other words"), self.layout.words
         )
 
     def _words(self, text: str, short: str, point: Point) -> VGroup:
@@ -196,7 +203,7 @@ class DuelSide(Group):
         first.on_line(room.left + first.width / 2, room.bottom - 0.19)
         last.on_line(room.right - last.width / 2, room.bottom - 0.19)
         self.layer_words.add(base, first, last)
-        words = self._words(_("each bar: one layer"), _("one bar a layer"), self.layout.state)
+        words = self._words(_("each bar: one layer"), _("one bar per layer"), self.layout.state)
         self.layer_words.add(words)
 
     def add_scale(self, norm: Norm) -> None:
@@ -211,19 +218,22 @@ class DuelSide(Group):
 
     def compute_again(self) -> AnimationGroup:
         """Return the animation in which the patterns become those of this side."""
-        what = N_("pattern of head {head} with keys from the latent")
-        if self.side is self.own.shared:
-            what = N_("pattern of head {head} with one shared set")
         return AnimationGroup(
             *(
                 Recolour(
                     cells,
                     values=self._span(self.side.pattern, head),
-                    source=self.view.computed(_(what, head=head), "key_pos"),
+                    source=self._source("pattern", head),
                 )
                 for head, cells in enumerate(self.patterns)
             )
         )
+
+    def _source(self, what: str, head: int) -> TensorSource:
+        """Return the source of the "pattern" of a head on this side, or of its "difference"."""
+        if self.scheme == "mqa":
+            return self.view.computed(f"shared_{what}", head=head, sets=1)
+        return self.view.computed(f"rotated_latent_{what}", head=head)
 
     def difference(self, head: int) -> Array:
         """Return how far the pattern of a head is from the model's own, cell by cell."""
@@ -240,10 +250,7 @@ class DuelSide(Group):
                     cells,
                     values=self.difference(head),
                     norm=norm,
-                    source=self.view.computed(
-                        _("difference of head {head}’s pattern from the model’s own", head=head),
-                        "key_pos",
-                    ),
+                    source=self._source("difference", head),
                 )
                 for head, cells in enumerate(self.patterns)
             )
@@ -251,7 +258,19 @@ class DuelSide(Group):
 
     def count_to(self, share: float) -> Animation:
         """Return the animation in which the counter climbs from 0 to a share."""
+        self._tell(share, all_layers=False)
         return AnimateWith(self.counter, lambda alpha: self.counter.set_value(100 * share * alpha))
+
+    def _tell(self, share: float, *, all_layers: bool) -> None:
+        """Note what the counter counts to."""
+        fact(
+            "moved share",
+            share,
+            in_percent,
+            beside=self.name.text,
+            way=self.scheme,
+            all_layers=all_layers,
+        )
 
     def add_layers(self, alpha: float) -> None:
         """Let the bars of the layers rise one after another; the counter is their mean so far."""
@@ -275,6 +294,8 @@ class DuelSide(Group):
 
     def rise(self) -> Animation:
         """Return the animation of `add_layers`; the bars must be on the scene."""
+        assert self.row is not None
+        self._tell(self.row.moved, all_layers=True)
         self._full = [bar.points.copy() for bar in self.layers]
         self.add_layers(0.0)
         return AnimateWith(Group(self.layers, self.counter), self.add_layers)
@@ -337,7 +358,7 @@ def sayings_of(trace: Trace, contest: Contest, frame: Frame) -> Sayings:
     for name, row in zip(NAMES, contest.rows, strict=True):
         latent = row.way == "latent_then_rotate"
         sets = row.numbers // (meta.d_qk + meta.d_v)
-        number = format_count(row.numbers)
+        number = fact("kept numbers", row.numbers, beside=_(name), way=row.way)
         rows.append(
             Saying(
                 name=_(name),

@@ -31,9 +31,10 @@ from filmkit.core.animations import (
     set_presence,
 )
 from filmkit.core.camera import Shot, clear_depth_plane, keep_upright, set_depth_plane
+from filmkit.core.facts import told
 from filmkit.core.geometry import Box
 from filmkit.core.language import _
-from filmkit.core.numbers import counted_heads, format_count, format_decimal, spoken_share
+from filmkit.core.numbers import counted_heads, format_decimal, spoken_share
 from filmkit.core.printable import printable
 from filmkit.core.stage import Stage, beat
 from filmkit.core.text import Number
@@ -55,20 +56,7 @@ from scenes.mla.layout import AbsorbedLayout
 DUEL = ("the_same_budget", "all_heads_compared", "every_layer", "what_it_says")
 """Beats in which keys keep their rotation."""
 
-WHOLE_MODEL = ("every_layer", "what_it_says")
-"""Beats about all layers."""
-
 WORDS_BELOW = 0.75  # from the latent in space down to the text about it, in scene units
-
-ALL_HEADS = (
-    "one_latent_for_all",
-    "the_same_budget",
-    "all_heads_compared",
-    "both_forms_agree",
-    "every_head_reads_it",
-    "the_cache",
-)
-"""Beats about all heads of the layer."""
 
 
 def is_fitted(trace: Trace) -> bool:
@@ -118,12 +106,6 @@ class LatentAttention(Stage):
     tensors = ("x", "q", "k", "v", "pattern", "W_O", "latent", "conversion")
     live = "rank"
 
-    @property
-    def noted_place(self) -> str:
-        if self.playing in WHOLE_MODEL:
-            return _("all layers")
-        return self.all_heads if self.playing in ALL_HEADS else super().noted_place
-
     def provenance_notes(self) -> tuple[str, str]:
         source, _hidden = super().provenance_notes()
         what = ""
@@ -162,32 +144,32 @@ class LatentAttention(Stage):
         self.feed = NaiveFeed(self.head_stack, layout, self.shots)
         self.latent = self.naive.latent
         self.absorption = Absorption(self.view, self.head.head, self.frame)
-        self.facts |= {
-            "heads": format_count(meta.n_heads),
-            "layers": format_count(meta.n_layers),
-            "rank": format_count(forms.rank),
-            "sets": format_count(meta.n_kv_heads),
-            "cached": format_count(forms.n_cached),
-        }
+        self.facts |= told(
+            heads=meta.n_heads,
+            layers=meta.n_layers,
+            rank=forms.rank,
+            sets=meta.n_kv_heads,
+            cached=forms.n_cached,
+        )
         if is_fitted(self.trace):
             self._prepare_losses()
 
     def _prepare_losses(self) -> None:
         """Measure what a fitted latent loses, and add it to the facts."""
         latent_head, meta = self.view.head(self.head.head), self.trace.meta
-        self.facts |= {
-            "lost_k": told_share(latent_head.comparison("k").error),
-            "lost_v": told_again(latent_head.comparison("v").error),
-            "own": format_count(meta.n_kv_heads * (meta.d_qk + meta.d_v)),
-            "budget": format_count(meta.d_qk + meta.d_v),
-        }
+        self.facts |= told(
+            lost_k=(latent_head.comparison("k").error, told_share),
+            lost_v=(latent_head.comparison("v").error, told_again),
+            own=meta.n_kv_heads * (meta.d_qk + meta.d_v),
+            budget=meta.d_qk + meta.d_v,
+        )
         contest = at_equal_size(self.trace)
         if contest is not None:
-            self.facts |= {
-                "mqa_moved": told_share(contest.mean.moved),
-                "latent_moved": told_share(contest.latent.moved),
-                "next": printable(self._next_word),
-            }
+            self.facts |= told(
+                mqa_moved=(contest.mean.moved, told_share),
+                latent_moved=(contest.latent.moved, told_share),
+                next=printable(self._next_word),
+            )
 
     @property
     def _next_word(self) -> str:
@@ -293,7 +275,7 @@ class LatentAttention(Stage):
 
     @beat
     def down_to_the_latent(self) -> None:
-        """Down: one matrix makes {rank} numbers of each row of X. Only they are cached."""
+        """Down: one matrix makes {rank} numbers from each row of X. Only they are cached."""
         naive, tempo, latent = self.naive, self.theme.tempo, self.latent
         focus = Group(naive.x, naive.x_words, naive.w_dkv, naive.to_latent, latent)
         self.dimmed_parts = self._all_except(focus)
@@ -328,7 +310,7 @@ class LatentAttention(Stage):
 
     @beat
     def up_to_keys_and_values(self) -> None:
-        """Up: two more make this head's keys and values of them."""
+        """Up: two more make this head's keys and values from it."""
         naive, picture, tempo = self.naive, self.picture, self.theme.tempo
         expanded = Group(naive.to_k, naive.to_v, naive.w_uk, naive.w_uv, picture.k, picture.v)
         self.play(
@@ -359,7 +341,7 @@ class LatentAttention(Stage):
                 for panel, target in zip((picture.k, picture.v), rebuilt, strict=True)
             ),
             *(
-                Recolour(panel.cells, values=target.values)
+                Recolour(panel.cells, values=target.values, source=target.source)
                 for panel, target in zip((picture.k, picture.v), rebuilt, strict=True)
                 if self.view.biased
             ),
@@ -396,10 +378,10 @@ class LatentAttention(Stage):
     def the_same_budget(self) -> None:
         tempo = self.theme.tempo
         self.duel = duel = DuelPicture(self.layer, self.frame)
-        self.facts |= {
-            "shared_layer": told_share(duel.numbers.shared.distance.mean),
-            "latent_layer": told_share(duel.numbers.latent.distance.mean),
-        }
+        self.facts |= told(
+            shared_layer=(duel.numbers.shared.distance.mean, told_share),
+            latent_layer=(duel.numbers.latent.distance.mean, told_share),
+        )
         self.play(Vanish(Group(*self.visible_parts())))
         for side in duel.sides:
             self.add(*side.sets, side.numbers, side.unit_word)
@@ -460,8 +442,8 @@ class LatentAttention(Stage):
 
     @beat(when=has_contest)
     def every_layer(self) -> None:
-        """In all {layers} layers errors add up: {mqa_moved} moves on the left, {latent_moved} on
-        the right."""
+        """In all {layers} layers errors add up: on the left, {mqa_moved} of attention lands on
+        other words, on the right {latent_moved}."""
         duel, tempo = self.duel, self.theme.tempo
         self.play(
             *(Appear(side.layer_words, rate_func=second_half) for side in duel.sides),
@@ -625,7 +607,8 @@ class LatentAttention(Stage):
             self.play(TransposeFromCopy(a.rope, a.turned_rope))
         between = Group(a.weight, a.across)
         self.play(
-            Appear(a.words),
+            # The word of the new token is there.
+            *(Appear(word) for word in a.words[:-1]),
             Vanish(Group(a.query_name, a.new_query_name)),
             Appear(Group(a.queries_name, a.latent_query_name)),
             Glide(between, between.copy().shift([0, s.scores.y - s.row, 0])),
@@ -633,6 +616,7 @@ class LatentAttention(Stage):
             run_time=tempo.small,
         )
         self.remove(self.word)
+        self.add(a.words)
         matrices = [*a.query.blocks, *a.latent_query.blocks]
         matrices += [] if a.rope_query is None else [a.rope_query]
         self.play(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from manim import Animation, Group, Mobject, Succession, VGroup, linear, smooth, squish_rate_func
@@ -12,6 +13,7 @@ from extract.patterns import first_token_weight, strongest_head
 from extract.published import gpt2_trace, has_published_twin
 from filmkit.core.animations import AnimateWith, Appear, MoveFromCopy, Presence, Vanish
 from filmkit.core.camera import pin_to_frame
+from filmkit.core.facts import fact, told
 from filmkit.core.geometry import Box
 from filmkit.core.language import N_, _
 from filmkit.core.norm import Norm
@@ -19,7 +21,6 @@ from filmkit.core.numbers import (
     counted_heads,
     counted_layers,
     counted_patterns,
-    format_count,
     format_large_share,
 )
 from filmkit.core.stage import Stage, beat
@@ -52,11 +53,15 @@ HABITS = {"previous": N_("one word back"), "sink": N_("back to the first token")
 
 BAR_GAP = 0.3  # from the notes down to the colour bar, in scene units
 BAR_ROOM = 0.9  # height of that gap, the colour bar and the words at it
-WHOLE = N_("all layers, all heads")
 RESTS = 0.5  # a head rests if it gives the first token more than this share
 
 # Parts of an animation's time in which something happens: at its start, and at its end.
 EARLY, LATE = (squish_rate_func(smooth, *span) for span in ((0.0, 0.3), (0.7, 1.0)))
+
+
+def with_share(model: str, share: float) -> str:
+    """Return the name of a model with how much its head does what it does."""
+    return _("{model}: {share}", model=model, share=format_large_share(share))
 
 
 class Patterns(Stage):
@@ -70,24 +75,23 @@ class Patterns(Stage):
     live = "patterns"
 
     def prepare(self) -> None:
-        self.draws_first_token, self.shows_gpt2, self.shows_large = False, False, False
-        self.seen = _(WHOLE)
+        self.shows_gpt2, self.shows_large = False, False
         meta, view = self.trace.meta, self.layer
         patterns = prompt_patterns(self.trace)
         self.strongest = {name: strongest_head(patterns, name) for name in HABITS}
         total = meta.n_layers * meta.n_heads
-        self.facts |= {
-            "layers": counted_layers(meta.n_layers),
-            "heads": counted_heads(meta.n_heads),
-            "total": counted_patterns(total),
-            "all": format_count(total),
-            "direction": _("from top to bottom") if self.frame.tall else _("from left to right"),
-            "first": _("the beginning token") if meta.has_bos else _("the first word"),
-            "resting": format_count((first_token_weight(patterns) > RESTS).sum()),
-            "many_layers": counted_layers(LARGE.n_layers),
-            "many_heads": counted_heads(LARGE.n_heads),
-            "many": format_count(LARGE.n_layers * LARGE.n_heads),
-        }
+        self.facts |= told(
+            layers=(meta.n_layers, counted_layers),
+            heads=(meta.n_heads, counted_heads),
+            total=(total, counted_patterns),
+            all=total,
+            direction=_("from top to bottom") if self.frame.tall else _("from left to right"),
+            first=_("the beginning token") if meta.has_bos else _("the first word"),
+            resting=int((first_token_weight(patterns) > RESTS).sum()),
+            many_layers=(LARGE.n_layers, counted_layers),
+            many_heads=(LARGE.n_heads, counted_heads),
+            many=LARGE.n_layers * LARGE.n_heads,
+        )
         title = WallTitle(
             self.facts["total"],
             _("{layers} × {heads}", layers=self.facts["layers"], heads=self.facts["heads"]),
@@ -122,20 +126,16 @@ class Patterns(Stage):
         self.gpt2 = replace(view, compared=True)
         self.gpt2_strongest = {name: strongest_head(patterns, name) for name in HABITS}
         total = meta.n_layers * meta.n_heads
-        self.facts |= {
-            "gpt2": meta.model,
-            "gpt2_total": counted_patterns(total),
-        }
+        self.facts |= told(gpt2=meta.model, gpt2_total=(total, counted_patterns))
 
     def provenance_notes(self) -> tuple[str, str]:
-        model, hidden = super().provenance_notes()
-        models = [model.rpartition("  ·  ")[0]]
-        if self.shows_gpt2:
-            meta = self.gpt2.trace.meta
-            published = _("{model}, published values", model=meta.model)
-            models.append(published if meta.published else meta.model)
-        what = _("grey: {model}", model=LARGE_NAME) if self.shows_large else self.seen
-        return "  ·  ".join([*models, what]), "" if self.draws_first_token else hidden
+        about, hidden = super().provenance_notes()
+        if self.shows_gpt2 and self.gpt2.trace.meta.published:
+            model = self.gpt2.trace.meta.model
+            about = about.replace(model, _("{model}, published values", model=model))
+        if self.shows_large:
+            about = f"{about}  ·  {_('grey: {model}', model=LARGE_NAME)}"
+        return about, hidden
 
     # The wall
 
@@ -144,9 +144,8 @@ class Patterns(Stage):
         """One head makes one pattern. This model has {layers} of {heads}: {total}."""
         tempo, layer, head = self.theme.tempo, self.layer.layer, self.head.head
         closeup = HeadCloseup(self.wall, layer, head, self.frame)
-        self.seen = _("layer {layer}, head {head}", layer=layer, head=head)
         note = Note(
-            self.seen,
+            _("layer {layer}, head {head}", layer=layer, head=head),
             _("one head, one pattern"),
             "",
             _("each row tells where one word looks"),
@@ -173,7 +172,6 @@ class Patterns(Stage):
         self.here = VGroup(self.wall.outline(layer, head))
         if not self.frame.tall:
             self.here.add(self.wall.name_of(layer, head))
-        self.seen = _(WHOLE)
         self.add(self.wall.cells)
         self.bring_to_front(closeup.tile)
         self.play(
@@ -232,7 +230,7 @@ class Patterns(Stage):
     @beat
     def one_word_back(self) -> None:
         """Some heads have a habit. This one looks one word back."""
-        self._visit("previous", _("of its attention goes to the word right before"))
+        self._visit("previous", _("of its attention goes to the word just before"))
 
     @beat
     def a_place_to_rest(self) -> None:
@@ -240,17 +238,16 @@ class Patterns(Stage):
         first = self.facts["first"]
         meaning = _("of its attention goes to {first}", first=first)
         if len(self.closeups["sink"].hidden):
-            meaning = _("of its attention goes to {first}, drawn here for once", first=first)
+            meaning = _("of its attention goes to {first}, which is drawn here", first=first)
         self._visit("sink", meaning)
 
     def _visit(self, name: str, meaning: str) -> None:
         """Fly to a head's pattern; its words and notes appear on arrival."""
         find, closeup = self.strongest[name], self.closeups[name]
-        self.seen = _("layer {layer}, head {head}", layer=find.layer, head=find.head)
         note = Note(
-            self.seen,
+            _("layer {layer}, head {head}", layer=find.layer, head=find.head),
             _(HABITS[name]),
-            format_large_share(find.value),
+            fact("habit", find.value, format_large_share, habit_name=name),
             meaning,
             point=closeup.layout.notes,
             width=closeup.layout.note_width,
@@ -264,7 +261,6 @@ class Patterns(Stage):
         parts: list[Mobject] = [closeup.words, note, bar]
         if name == "sink":
             parts.append(Highlight(closeup.first_token_column, zoom=closeup.zoom))
-            self.draws_first_token = len(closeup.hidden) > 0
             if len(closeup.hidden):
                 parts.insert(0, closeup.hidden)
         self.play(
@@ -313,7 +309,7 @@ class Patterns(Stage):
             x, right = float(names[0].get_right()[0]) + 0.25, layout.patterns[0][1].right
             if x + strip.width <= right:
                 names.append(strip.on_line(x + strip.width / 2, layout.names[0][1]))
-        self.draws_first_token, self.shows_gpt2, self.seen = True, True, _(WHOLE)
+        self.shows_gpt2 = True
         self.play(*self._leave(), run_time=tempo.small)
         self.play(
             Fly(self.camera, layout.shot),
@@ -359,7 +355,13 @@ class Patterns(Stage):
             models = [_("this model"), self.gpt2.trace.meta.model]
             if habit == "previous":
                 models = [
-                    _("{model}: {share}", model=model, share=format_large_share(find.value))
+                    fact(
+                        "habit",
+                        find.value,
+                        partial(with_share, model),
+                        habit_name=habit,
+                        twin=find is finds[1],
+                    )
                     for model, find in zip(models, finds, strict=True)
                 ]
             first, second = (
@@ -411,8 +413,7 @@ class Patterns(Stage):
         )
         # From another model's wall the camera flies away; around a close-up the wall comes back.
         leaving = [] if self.shows_gpt2 else self._leave()
-        self.draws_first_token, self.shows_gpt2, self.shows_large = False, False, True
-        self.seen = _(WHOLE)
+        self.shows_gpt2, self.shows_large = False, True
         self.add(self.wall.cells)
         self.play(*leaving, Fly(self.camera, self.overview), run_time=tempo.large)
         self.remove(*self.leaving)

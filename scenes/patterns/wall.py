@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 import cv2
@@ -16,11 +17,12 @@ from extract.trace import Trace
 from filmkit.core.animations import Reveal
 from filmkit.core.geometry import FRAME_HEIGHT, WORD_GAP, Box, Frame
 from filmkit.core.heatmap import Heatmap
-from filmkit.core.language import _
+from filmkit.core.language import N_, _
 from filmkit.core.norm import Norm, TensorSource
 from filmkit.core.printable import printable
+from filmkit.core.quantities import quantity
 from filmkit.core.raster import Texture
-from filmkit.core.text import Label, break_lines, fit_word
+from filmkit.core.text import Label, Tick, break_lines, fit_word
 from filmkit.core.theme import current_theme
 from filmkit.core.view import LayerView
 from filmkit.mobjects.flow import Wire
@@ -60,6 +62,30 @@ def prompt_patterns(trace: Trace) -> Array:
     stop = trace.meta.n_prompt
     layers = range(trace.meta.n_layers)
     return np.stack([trace.get("pattern", i)[:, :stop, :stop] for i in layers]).astype(np.float64)
+
+
+@quantity(N_("attention patterns"), axes=())
+def wall_of_patterns(
+    trace: Trace,
+    layers: tuple[int, int],
+    heads: tuple[int, int],
+    drawn: tuple[int, int],
+    gap: int,
+    downward: bool,
+) -> Array:
+    """Return the patterns of all layers and heads as one matrix, with free cells between them.
+
+    The drawn positions of each are shown. A layer is a column of patterns, or a row if the wall
+    goes downward.
+    """
+    span = slice(*drawn)
+    numbers = range(layers[0], layers[1] + 1)
+    patterns = np.stack([trace.get("pattern", layer)[:, span, span] for layer in numbers])
+    padded = np.pad(patterns, ((0, 0), (0, 0), (0, gap), (0, gap)))
+    grid = padded if downward else padded.swapaxes(0, 1)
+    rows, columns, count, _count = grid.shape
+    image = grid.transpose(0, 2, 1, 3).reshape(rows * count, columns * count)
+    return image[: len(image) - gap, : image.shape[1] - gap]
 
 
 def _axis_names(downward: bool) -> tuple[str, str]:
@@ -122,14 +148,14 @@ class PatternWall(Group):
         first_row, column_name = _axis_names(layout.downward)
         for number, x, y in layout.row_numbers():
             text = str(number) if number else first_row
-            label = Label(text, size=theme.note_size, colour=theme.muted)
+            label = Tick(text, size=theme.note_size, colour=theme.muted)
             self.numbers.add(label.on_line(x - label.width / 2, y))
         # The name of the columns stands before the first one.
         _first, x, y = next(layout.column_numbers())
         name = Label(column_name, size=theme.note_size, colour=theme.muted)
         self.numbers.add(name.on_line(x - layout.side / 2 - WORD_GAP - name.width / 2, y))
         for number, x, y in layout.column_numbers():
-            label = Label(str(number), size=theme.note_size, colour=theme.muted)
+            label = Tick(str(number), size=theme.note_size, colour=theme.muted)
             self.numbers.add(label.on_line(x, y))
         self.way = self._way()
         self.title = title.at(layout.title)
@@ -149,17 +175,26 @@ class PatternWall(Group):
                 cells = np.s_[top : top + count, left : left + count]
                 values[cells] = self.patterns[layer, head]
                 masked[cells], shown[cells] = future, 1.0
-        what = _("patterns of all heads of all layers")
-        if self.view.compared:
-            model = self.view.trace.meta.model
-            what = _("patterns of all heads of all layers of {model}", model=model)
+        view = self.view
+        given = {
+            "layers": (0, layout.layers - 1),
+            "heads": (0, layout.heads - 1),
+            "drawn": (view.first, view.stop),
+            "gap": gap,
+            "downward": layout.downward,
+        }
+        source = TensorSource(
+            quantity="wall_of_patterns",
+            given=tuple(given.items()),
+            model=view.trace.meta.model if view.compared else "",
+        )
         image = Heatmap(
             values,
             Norm.unit(),
             width=1.0,
             height=1.0,
             masked=masked.astype(bool),
-            source=TensorSource(expression=what),
+            source=source,
         )
         return image.set_shown(shown).place(layout.box)
 
@@ -192,18 +227,8 @@ class PatternWall(Group):
         columns = (0, 1) if first else span
         whole = view.trace.get("pattern", layer)[head].astype(np.float64)
         values = whole[slice(*span), slice(*columns)]
-        source = (
-            TensorSource(
-                expression=_(
-                    "pattern of layer {layer}, head {head} of {model}",
-                    layer=layer,
-                    head=head,
-                    model=view.trace.meta.model,
-                )
-            )
-            if view.compared
-            else TensorSource(view.trace.tensor_name("pattern", layer), index=(head, span, columns))
-        )
+        whole = replace(view, layer=layer).head(head).pattern_source
+        source = replace(whole, index=(head, span, columns))
         future = np.triu(np.ones(values.shape, dtype=bool), k=1) & (not first)
         cells = Heatmap(values, Norm.unit(), width=1.0, height=1.0, masked=future, source=source)
         return cells.place(box)

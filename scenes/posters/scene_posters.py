@@ -11,6 +11,7 @@ from manim import DOWN, LEFT, UP, Group, Mobject, VGroup
 from extract.architectures import COMPARED_GROUPS, Scheme, architecture
 from extract.sharing import groups_for
 from filmkit.core.camera import keep_upright, pin_to_frame, set_depth_plane
+from filmkit.core.facts import fact
 from filmkit.core.geometry import FRAME_HEIGHT
 from filmkit.core.language import N_, _
 from filmkit.core.numbers import format_count
@@ -161,10 +162,6 @@ class Poster(Stage):
         """Return remarks on what this poster shows."""
         return []
 
-    @property
-    def noted_place(self) -> str:
-        return self.all_heads
-
     def _notes(self) -> VGroup:
         # In a print they stand at the foot.
         notes = super()._notes()
@@ -205,16 +202,16 @@ class Poster(Stage):
         arithmetic, count = self.cached
         groups = COMPARED_GROUPS if self.scheme == "gqa" else None
         published = CachedPerToken(architecture(SHAPE), self.scheme, groups)
-        size = format_count(published.size())
+        size = published.told(format_count)
         main_lines = [
             _(
                 "cached per token and layer: {arithmetic} numbers, {size} bytes",
                 arithmetic=arithmetic,
-                size=format_count(count * BITS // 8),
+                size=fact("kept bytes", count * BITS // 8, scheme=self.scheme),
             ),
             _(
                 "DeepSeek-R1’s size with {groups} groups: {size} bytes per token",
-                groups=groups,
+                groups=fact("compared groups", groups),
                 size=size,
             )
             if groups
@@ -236,7 +233,7 @@ def cached_numbers(heads: int, d_qk: int, d_v: int) -> tuple[str, int]:
     count = heads * (d_qk + d_v)
     times = f"{heads} × " if heads > 1 else ""
     text = f"2 × {times}{d_qk}" if d_qk == d_v else f"{times}({d_qk} + {d_v})"
-    return f"{text} = {format_count(count)}", count
+    return f"{text} = {fact('kept numbers', count, sets=heads)}", count
 
 
 class MultiHeadPoster(Poster):
@@ -376,7 +373,7 @@ class LatentPoster(Poster):
         forms = self.view.forms
         count = forms.rank + forms.d_rope
         text = f"{forms.rank} + {forms.d_rope} = " if forms.d_rope else ""
-        return f"{text}{format_count(count)}", count
+        return f"{text}{fact('kept numbers', count, part='both')}", count
 
     def notes(self) -> list[str]:
         if self.trace.meta.attention == "mla":

@@ -1,1 +1,1 @@
-"""The question of the film: can a model remember less, and think as well?"""
+"""The question of the film: can a model remember less and still think as well?"""

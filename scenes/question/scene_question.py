@@ -13,10 +13,11 @@ from filmkit.core.animations import (
     Glide,
     Vanish,
 )
+from filmkit.core.facts import told
 from filmkit.core.geometry import WORD_GAP, Box
 from filmkit.core.language import N_, _
 from filmkit.core.line_breaks import break_units
-from filmkit.core.numbers import format_count, format_gigabytes, readable_bytes, spoken_bytes
+from filmkit.core.numbers import format_gigabytes, readable_bytes, spoken_bytes
 from filmkit.core.printable import printable
 from filmkit.core.stage import Stage, beat
 from filmkit.core.text import Label, Number, break_lines
@@ -29,7 +30,7 @@ from scenes.question.pile import ROOM, Limit, Pile
 
 SHAPE = "DeepSeek-V3/R1"
 SENTENCE, QUESTION = 0.08, 0.06  # text sizes, as fractions of the frame's height
-ASKED = N_("Can a model remember less, and think as well?")
+ASKED = N_("Can a model remember less and still think as well?")
 TITLE = N_("The attention film")
 GROWTH = 6.0  # seconds in which the memory fills
 NAME_DROP = 0.3  # from a pile to the names of its halves, below the outline around it
@@ -63,13 +64,13 @@ class Question(Stage):
         self.size = every_head.size()
         self.capacity = int(GPU_BYTES // self.size)
         self.numbers_shown = False
-        self.facts |= {
-            "word": printable(tokens[-1]),
-            "heads": format_count(every_head.arch.n_heads),
-            "bytes": spoken_bytes(self.size),
-            "gigabytes": format_count(GPU_BYTES / 1e9),
-            "capacity": format_count(self.capacity),
-        }
+        self.facts |= told(
+            word=printable(tokens[-1]),
+            heads=every_head.arch.n_heads,
+            bytes=(self.size, spoken_bytes),
+            gigabytes=GPU_BYTES / 1e9,
+            capacity=self.capacity,
+        )
 
     def _lay_out(self) -> tuple[QuestionLayout, TokenLabels]:
         """Return the layout, and the word of each slab if there is room for words."""
@@ -154,7 +155,7 @@ class Question(Stage):
 
     @beat
     def until_it_bursts(self) -> None:
-        """If nothing were shared, DeepSeek-R1 would need {bytes} a token. After {capacity}
+        """If nothing were shared, DeepSeek-R1 would need {bytes} per token. After {capacity}
         tokens, a chip of {gigabytes} [gigabytes] is full."""
         layout, count = self.layout, len(self.tokens)
         unit, full = layout.slab(count), layout.full
@@ -214,7 +215,7 @@ class Question(Stage):
         unit = Paragraph(words, layout.unit, size=theme.name_size, colour=theme.ink, align="center")
         point, width = layout.remark
         remark = _(
-            "supposing each of {heads} heads kept its own keys and values: R1 itself keeps less; "
+            "if each of {heads} heads kept its own keys and values, while R1 itself keeps less; "
             "weights not counted; {gigabytes} GB = {gigabytes} × 10⁹ bytes",
             heads=self.facts["heads"],
             gigabytes=self.facts["gigabytes"],
@@ -229,7 +230,7 @@ class Question(Stage):
 
     @beat
     def the_question(self) -> None:
-        """Can a model remember less, and think as well?"""
+        """Can a model remember less and still think as well?"""
         layout, tempo = self.layout, self.theme.tempo
         words = as_tokens(_(ASKED))
         asked = Sentence(words, layout.question, size=QUESTION)

@@ -13,6 +13,7 @@ FORMULA_LINE = 1.5  # room for a formula at the top
 NUMBER_LINE = 1.25  # room for a figure with its words below a panel
 ASIDE = 3.0  # the same beside a panel in a tall frame
 SIGN = 0.5  # room for a sign between two panels
+JOINT = 0.2  # between the latent and the rotated key, which are kept side by side
 TOTAL_LINE = 1.9  # room below what is cached for what both are, and for their sum
 ABOVE = 0.12  # free above the titles at the top
 DOWN = 0.5  # from what is cached down to the titles of the panels, for arrows
@@ -115,10 +116,8 @@ class PartsLayout:
         Left ends of the notes on both, below them, when they stand alone.
     total
         Left end of their sum, below.
-    plus
-        Centers of the plus sign between them, alone and above the scores.
     panels
-        Boxes of the content's part, the position's part, the scores and the pattern.
+        Boxes of the part that is not rotated, the rotated part, the scores and the pattern.
     signs
         Centers of the plus sign, the equals sign and the arrow between them.
     arrows
@@ -132,7 +131,6 @@ class PartsLayout:
     words_right: float
     notes: tuple[Point, Point]
     total: Point
-    plus: tuple[Point, ...]
     panels: tuple[Box, ...]
     signs: tuple[Point, ...]
     arrows: tuple[Path, ...]
@@ -205,10 +203,6 @@ class PartsLayout:
             words_right=left - WORD_GAP,
             notes=((latent.left, note), (rope.left, note)),
             total=(latent.left, note - 0.8),
-            plus=tuple(
-                ((a.right + b.left) / 2, a.y)
-                for a, b in ((latent, rope), (latent_above, rope_above))
-            ),
             panels=panels,
             signs=signs,
             arrows=arrows,
@@ -217,7 +211,7 @@ class PartsLayout:
 
 def _beside(box: Box, sizes: tuple[int, int]) -> tuple[Box, Box]:
     """Return the boxes of the latent and of the rotated key: a channel is as wide in both."""
-    latent, rope = box.split_columns(sizes, SIGN)
+    latent, rope = box.split_columns(sizes, JOINT)
     return latent, rope
 
 

@@ -9,13 +9,22 @@ import numpy.typing as npt
 from manim import Animation, Dot, Group, Line, RoundedRectangle, VGroup
 
 from extract.merged import MergedMatrix
+from extract.trace import Trace
 from filmkit.core.animations import AnimateWith, Glide, Recolour
+from filmkit.core.facts import Fact, fact
 from filmkit.core.geometry import FRAME_HEIGHT, WORD_GAP, Box, Frame, row_points
 from filmkit.core.heatmap import Heatmap
-from filmkit.core.language import _, phrase_parts
+from filmkit.core.language import N_, _, phrase_parts
 from filmkit.core.norm import Norm, TensorSource
-from filmkit.core.numbers import format_count, format_decimal, format_share, format_short
+from filmkit.core.numbers import (
+    format_count,
+    format_decimal,
+    format_number,
+    format_share,
+    format_short,
+)
 from filmkit.core.printable import printable
+from filmkit.core.quantities import quantity
 from filmkit.core.text import Label, Symbol, break_lines, fit_size, fit_word
 from filmkit.core.theme import current_theme
 from filmkit.core.view import HeadView, LayerView
@@ -27,7 +36,7 @@ from filmkit.mobjects.panel import Panel
 from filmkit.mobjects.sayings import display_size
 from scenes.rotation.layout import MatricesLayout, PartsLayout, SlideLayout
 
-__all__ = ["Cached", "Matrices", "Parts", "RotationFormula", "Slide", "cached_of"]
+__all__ = ["Cached", "Matrices", "Parts", "RotationFormula", "Slide", "cached_of", "two_digits"]
 
 Array = npt.NDArray[np.float64]
 
@@ -35,6 +44,11 @@ DRAWN = 24  # rows and columns that are drawn of a merged matrix
 STEPS = (0, 1, 5)  # distances at which it is drawn
 FARTHEST = 10  # distance up to which two words slide
 SIZE = 0.17  # height of the formula, as a share of the frame's shorter side
+
+
+def two_digits(value: float) -> str:
+    """Return a number with two decimals."""
+    return format_decimal(value, 2)
 
 
 class RotationFormula(VGroup):
@@ -167,14 +181,14 @@ def _lines(text: str, colour: str, width: float) -> VGroup:
     return lines
 
 
-def _distance_name(distance: int, box: Box, frame: Frame) -> Label:
+def _distance_name(distance: Fact, box: Box, frame: Frame) -> Label:
     """Return the name of the matrix at a distance, as long as there is room for above its box."""
-    size, number = current_theme().name_size, format_count(distance)
-    if not distance:
+    size = current_theme().name_size
+    if not distance.value:
         name, short = _("at distance 0"), _("at 0")
     else:
-        name = _("change at distance {distance}", distance=number)
-        short = _("change at {distance}", distance=number)
+        name = _("change at distance {distance}", distance=distance)
+        short = _("change at {distance}", distance=distance)
     room = frame.stage.right - box.left if frame.tall else box.width
     label = Label(name, size=size)
     return label if label.width <= room else fit_size(short, room, size=size)
@@ -190,6 +204,26 @@ def _small_words(text: str, room: float) -> VGroup:
     labels = [fit_size(line, room, size=theme.note_size, colour=theme.muted) for line in lines]
     pitch = 1.2 * theme.note_size * FRAME_HEIGHT
     return VGroup(*(label.on_line(0, -pitch * index) for index, label in enumerate(labels)))
+
+
+@quantity(N_("W_Q R W_K^T"), axes=("d_model", "d_model"))
+def merged_matrix(trace: Trace, layer: int, head: int, distance: int) -> Array:
+    """Return the merged matrix of a head at a distance, (d_model, d_model)."""
+    return MergedMatrix(trace, layer, head).matrix(distance)
+
+
+@quantity(N_("change of W_Q R W_K^T"), axes=("d_model", "d_model"))
+def merged_change(trace: Trace, layer: int, head: int, distance: int) -> Array:
+    """Return how much the merged matrix of a head changes from distance 0, cell by cell."""
+    merged = MergedMatrix(trace, layer, head)
+    return np.abs(merged.matrix(distance) - merged.matrix(0))
+
+
+@quantity(N_("scores: the sum of both parts"), axes=("query_pos", "key_pos"))
+def sum_of_scores(trace: Trace, layer: int, head: int) -> Array:
+    """Return the scaled scores of a layer's conversion, (query, key)."""
+    parts = (trace[f"mla.{layer}.scores_{name}"][head] for name in ("latent", "rot"))
+    return np.sum([part.astype(np.float64) for part in parts], axis=0)
 
 
 class Matrices(Group):
@@ -210,38 +244,40 @@ class Matrices(Group):
     def __init__(self, merged: MergedMatrix, layout: MatricesLayout, frame: Frame) -> None:
         super().__init__()
         theme = current_theme()
+        self.merged = merged
         matrices = [merged.matrix(d) for d in STEPS]
         norm = Norm.stretched(matrices[0])
         self.changes = merged.changes(STEPS)
         self.panels, self.names, self.numbers = [], VGroup(), VGroup()
         whole = matrices[0].shape[0]
         drawn = min(DRAWN, whole)
+        fact("shape", drawn)
         self.differences = [np.abs(m - matrices[0])[:drawn, :drawn] for m in matrices]
         limit = float(np.percentile(self.differences[1:], 99)) or 1.0
         self.difference_norm = replace(Norm.unit(), vmax=limit, percentile=99)
         for number, (distance, matrix, box) in enumerate(
             zip(STEPS, matrices, layout.matrices, strict=True)
         ):
-            source = TensorSource(
-                expression=_(
-                    "first {number} rows and columns of W_Q R W_K^T at distance {distance}",
-                    number=format_count(drawn),
-                    distance=format_count(distance),
-                )
-            )
+            source = self._source("merged_matrix", merged, distance, drawn)
             self.panels.append(
                 Heatmap(
                     matrix[:drawn, :drawn], norm, width=box.width, height=box.height, source=source
                 ).place(box)
             )
-            name = _distance_name(distance, box, frame)
+            far = fact("distance", distance, place=number)
+            name = _distance_name(far, box, frame)
             name.on_line(box.left + name.width / 2, box.top + 0.28)
             self.names.add(name)
             x, y = layout.numbers[number]
             if number:
-                figure = Label(
-                    format_share(self.changes[number]), size=display_size(frame), weight="semibold"
+                change = fact(
+                    "change",
+                    self.changes[number],
+                    format_share,
+                    beside=name.text,
+                    distance=distance,
                 )
+                figure = Label(change, size=display_size(frame), weight="semibold")
                 words = _small_words(_("changed from distance 0"), layout.number_room)
             else:
                 figure = Label(f"{drawn} × {drawn}", size=theme.shape_size)
@@ -253,18 +289,18 @@ class Matrices(Group):
 
     def difference(self, number: int) -> Animation:
         """Return the animation in which a matrix becomes its difference from the first."""
-        source = TensorSource(
-            expression=_(
-                "what has changed of it from distance 0 to {distance}",
-                distance=format_count(STEPS[number]),
-            )
-        )
+        values, distance = self.differences[number], STEPS[number]
         return Recolour(
             self.panels[number],
-            values=self.differences[number],
+            values=values,
             norm=self.difference_norm,
-            source=source,
+            source=self._source("merged_change", self.merged, distance, len(values)),
         )
+
+    @staticmethod
+    def _source(quantity: str, merged: MergedMatrix, distance: int, drawn: int) -> TensorSource:
+        given = (("layer", merged.layer), ("head", merged.head), ("distance", distance))
+        return TensorSource(quantity=quantity, index=((0, drawn), (0, drawn)), given=given)
 
 
 class Slide(Group):
@@ -282,6 +318,8 @@ class Slide(Group):
         The line from the query down to the dot.
     mark
         Mark at the true distance, with the score there.
+    product, divisor
+        The dot product of the two there, and what it is divided by, in words.
     """
 
     def __init__(
@@ -296,6 +334,8 @@ class Slide(Group):
         low = min(0.0, float(np.floor(self.scores.min())))
         high = float(np.ceil(max(1.0, self.scores.max())))
         most = high + 0.15 * (high - low)
+        self.product = fact("product", float(view.dot_products[pair]), format_number)
+        self.divisor = fact("divisor", 1 / view.layer.trace.meta.score_scale, format_short)
         ticks = range(count)
         self.axes = ChartAxes(
             ChartAxis(0, count - 1, tuple(ticks), _("distance"), write=format_count),
@@ -303,7 +343,7 @@ class Slide(Group):
                 low,
                 most,
                 (low, high) if low == 0 else (low, 0, high),
-                _("score"),
+                _("score ÷ {divisor}", divisor=self.divisor),
                 write=format_short,
             ),
             layout.chart,
@@ -332,10 +372,11 @@ class Slide(Group):
         self.mark = VGroup(
             Dot([x, y, 0], radius=0.15, color=theme.highlight),
         )
-        label = Label(
-            format_decimal(self.scores[self.true], 2), size=theme.name_size, weight="semibold"
+        label = Label(two_digits(self.scores[self.true]), size=theme.name_size, weight="semibold")
+        where = _(
+            "where they are: {product} ÷ {divisor}", product=self.product, divisor=self.divisor
         )
-        note = Label(_("where they are"), size=theme.note_size, colour=theme.muted)
+        note = Label(where, size=theme.note_size, colour=theme.muted)
         left = x + 0.3
         label.on_line(left + label.width / 2, y + 0.3)
         note.on_line(left + label.width + 0.16 + note.width / 2, y + 0.28)
@@ -398,7 +439,6 @@ def cached_of(view: HeadView) -> Cached:
     trace, at = layer.trace, layer.layer
     drawn = slice(layer.first, layer.stop)
     span = (layer.first, layer.stop)
-    total = _("scores: the sum of both parts")
     if trace.meta.attention == "mla":
         latents = LatentView.of(layer)
         forms = latents.forms
@@ -409,12 +449,12 @@ def cached_of(view: HeadView) -> Cached:
         return Cached(
             (latents.latent, latents.latent_source),
             (latents.rope, latents.rope_source),
-            (rotated, layer.computed(_("scores of the rotated part"), "key_pos")),
-            (whole - rotated, layer.computed(_("scores of the latent part"), "key_pos")),
-            (whole, layer.computed(total, "key_pos")),
+            (rotated, layer.computed("scores_of_rotated", head=head)),
+            (whole - rotated, layer.computed("scores_of_latents", head=head)),
+            (whole, layer.computed("latent_scores", head=head)),
             (
                 forms.naive.pattern[head, drawn, drawn],
-                layer.computed(_("pattern of the sum"), "key_pos"),
+                layer.computed("latent_pattern", head=head),
             ),
         )
     prefix = f"mla.{at}"
@@ -429,7 +469,7 @@ def cached_of(view: HeadView) -> Cached:
     position, content, pattern = (
         stored(name, head, span, span) for name in ("scores_rot", "scores_latent", "pattern")
     )
-    scores = (position[0] + content[0], layer.computed(total, "key_pos"))
+    scores = (position[0] + content[0], layer.computed("sum_of_scores", head=head))
     return Cached(latent, rope, position, content, scores, pattern)
 
 
@@ -448,10 +488,8 @@ class Parts(Group):
         What each of them is, below.
     total
         How many numbers both are.
-    plus
-        The sign between them.
     panels
-        Panels of content, position, scores and pattern.
+        Panels of the part that is not rotated, the rotated part, the scores and the pattern.
     panel_words
         The words of the rows of the first of these.
     signs
@@ -511,14 +549,18 @@ class Parts(Group):
             size=size,
         )
         self.notes = VGroup()
+        widths = [
+            fact("kept numbers", part.shape[1], part=name)
+            for name, part in (("latent", latent), ("rope", rope))
+        ]
         for text, (x, y), room in (
             (
-                _("{number} numbers: content, not rotated", number=format_count(latent.shape[1])),
+                _("{number} numbers, not rotated", number=widths[0]),
                 s.notes[0],
                 s.latent.width,
             ),
             (
-                _("{number}: position", number=format_count(rope.shape[1])),
+                _("{number}, rotated", number=widths[1]),
                 s.notes[1],
                 s.rope.width + 0.4,
             ),
@@ -528,14 +570,15 @@ class Parts(Group):
             self.notes.add(note.on_line(x + note.width / 2, y))
         total = Label(
             _(
-                "= {number} numbers for each token",
-                number=format_count(latent.shape[1] + rope.shape[1]),
+                "{latent} + {rope} = {number} numbers for each token",
+                latent=widths[0],
+                rope=widths[1],
+                number=fact("kept numbers", latent.shape[1] + rope.shape[1], part="both"),
             ),
             size=theme.name_size,
             weight="semibold",
         )
         self.total = total.on_line(s.total[0] + total.width / 2, s.total[1])
-        self.plus = Symbol("+", size=theme.name_size).move_to([*s.plus[0], 0])
         mask = view.causal_mask
         allowed = ~mask
         everything = np.concatenate(
@@ -543,8 +586,8 @@ class Parts(Group):
         )
         norm = Norm.symmetric(everything)
         shown = (
-            (_("content"), cached.content, norm, theme.latent),
-            (_("position"), cached.position, norm, theme.key),
+            (_("not rotated"), cached.content, norm, theme.latent),
+            (_("rotated"), cached.position, norm, theme.key),
             (_("scores"), cached.scores, norm, theme.scores),
             (_("pattern"), cached.pattern, Norm.unit(), theme.pattern),
         )
@@ -600,5 +643,4 @@ class Parts(Group):
         framed.stretch_to_fit_height(s.rope_above.height + 0.1)
         framed.move_to(s.rope_above.center)
         moves.append(Glide(self.frame_of_rope, framed))
-        moves.append(Glide(self.plus, self.plus.copy().move_to([*s.plus[1], 0])))
         return moves

@@ -19,9 +19,10 @@ from filmkit.core.animations import (
     in_rows,
     second_half,
 )
+from filmkit.core.facts import fact, told
 from filmkit.core.geometry import Box
 from filmkit.core.language import _, ngettext
-from filmkit.core.numbers import format_count, format_decimal, format_percent, spoken_share
+from filmkit.core.numbers import format_percent, spoken_share
 from filmkit.core.printable import printable
 from filmkit.core.stage import Stage, StageError, beat
 from filmkit.core.theme import current_theme
@@ -29,7 +30,14 @@ from filmkit.core.view import best_match
 from filmkit.mobjects.flow import Draw
 from filmkit.mobjects.sayings import Saying, Sayings, set_colours
 from scenes.rotation.layout import MatricesLayout
-from scenes.rotation.pictures import Matrices, Parts, RotationFormula, Slide, cached_of
+from scenes.rotation.pictures import (
+    Matrices,
+    Parts,
+    RotationFormula,
+    Slide,
+    cached_of,
+    two_digits,
+)
 
 
 def rotates_whole_keys(trace: Trace) -> bool:
@@ -47,6 +55,16 @@ def counted_minutes(number: float) -> str:
     return ngettext("{number} minute", "{number} minutes", round(number))
 
 
+def share_of(share: float) -> str:
+    """Return a share of something, as it is said before the something: "half", "67 percent of"."""
+    return _("half") if share == 0.5 else _("{share} of", share=spoken_share(share))
+
+
+def whole_percent(share: float) -> str:
+    """Return a share in whole per cent."""
+    return format_percent(share, 0)
+
+
 class RotationAndLatent(Stage):
     """Why rotated keys cannot be absorbed, and the few numbers that carry position instead."""
 
@@ -62,8 +80,8 @@ class RotationAndLatent(Stage):
         self.formula = RotationFormula(self.frame, self.matrices_layout, words)
         cached = cached_of(self.head)
         self.parts = Parts(self.layer, cached, self.head, self.frame)
-        latent, rope = (part[0].shape[1] for part in (cached.latent, cached.rope))
-        self.facts |= {"latent": format_count(latent), "rope": format_count(rope)}
+        rope = cached.rope[0].shape[1]
+        self.facts |= told(rope=rope)
         if rotates_whole_keys(self.trace):
             self._compare_distances()
         if is_converted(self.trace):
@@ -92,37 +110,33 @@ class RotationAndLatent(Stage):
         merged = MergedMatrix(self.trace, self.layer.layer, self.head.head)
         self.matrices = Matrices(merged, self.matrices_layout, self.frame)
         self.slide = Slide(merged, self.head, best_match(self.head), self.frame)
-        one, five = (spoken_share(change) for change in self.matrices.changes[1:])
-        self.facts |= {
-            "one": one,
-            "five": five,
-            "true": format_count(self.slide.true),
-            "score": format_decimal(self.slide.scores[self.slide.true], 2),
-        }
+        one, five = self.matrices.changes[1:]
+        self.facts |= told(
+            one=(one, spoken_share),
+            five=(five, spoken_share),
+            true=self.slide.true,
+            score=(self.slide.scores[self.slide.true], two_digits),
+        )
+        self.facts |= {"product": self.slide.product, "divisor": self.slide.divisor}
 
     def _report(self) -> None:
         """Read what the conversion measured."""
         self.report: ConversionReport = conversion_report(self.trace)
         model, *converted = (row.result.perplexity for row in self.report.windows)
-        worse = [spoken_share(perplexity / model - 1) for perplexity in converted]
         share = (self.report.rotated + self.report.rank) / self.report.cached
-        self.facts |= {
-            "share": _("half") if share == 0.5 else _("{share} of", share=spoken_share(share)),
-            "next": printable(self.report.next_word),
-            "worse": worse[0],
-            "mended": worse[-1],
-            "minutes": counted_minutes(self.report.heal_minutes),
-        }
+        self.facts |= told(
+            share=(share, share_of),
+            next=printable(self.report.next_word),
+            worse=(converted[0] / model - 1, spoken_share),
+            mended=(converted[-1] / model - 1, spoken_share),
+            minutes=(self.report.heal_minutes, counted_minutes),
+        )
 
     def variant(self, beat: str) -> str:
         if beat == "a_few_numbers":
             return "own" if self.trace.meta.attention == "mla" else "converted"
         says = self.report.stored.continuation.startswith(self.report.next_word)
         return ("kept" if says else "lost") + ("" if self.report.healed is None else "_healed")
-
-    @property
-    def noted_place(self) -> str:
-        return _("all layers") if self.playing == "what_it_says" else super().noted_place
 
     def provenance_notes(self) -> tuple[str, str]:
         source, hidden = super().provenance_notes()
@@ -174,7 +188,7 @@ class RotationAndLatent(Stage):
     @beat(when=rotates_whole_keys)
     def the_score_slides(self) -> None:
         """Slide two tokens apart, and their score slides too. They really are {true} apart:
-        {score}."""
+        {score}, which is {product} divided by {divisor}."""
         tempo, m, slide = self.theme.tempo, self.matrices, self.slide
         self.play(
             Vanish(self.formula.pieces),
@@ -235,13 +249,12 @@ class RotationAndLatent(Stage):
             Appear(parts.rope.header),
             Appear(parts.frame_of_rope),
             Appear(parts.notes[1]),
-            Appear(parts.plus),
         )
         self.play(Appear(parts.total))
 
     @beat
     def two_parts(self) -> None:
-        """A score is then two parts, content and position, added."""
+        """A score is then two parts, added: one from the latent, one from the rotated key."""
         tempo, parts = self.theme.tempo, self.parts
         leaving = Group(parts.words, parts.notes, parts.total)
         self.play(Vanish(leaving), *parts.above())
@@ -265,14 +278,15 @@ class RotationAndLatent(Stage):
 
     @beat(
         when=is_converted,
-        kept="Converted so, with {share} its cache and nothing trained, this model still says "
-        "{next} first.",
-        lost="Converted so, with {share} its cache and nothing trained, this is what the model "
-        "says.",
-        kept_healed="Converted so, with {share} its cache and nothing trained, the model still "
-        "says {next}. Its perplexity is {worse} higher; after {minutes} of training, {mended}.",
-        lost_healed="Converted so, with {share} its cache, the model's perplexity is {worse} "
-        "higher; after {minutes} of training, layer by layer, {mended}.",
+        kept="Converted like this, with {share} its cache and nothing trained, this model still "
+        "says {next} first.",
+        lost="Converted like this, with {share} its cache and nothing trained, this is what the "
+        "model says.",
+        kept_healed="Converted like this, with {share} its cache and nothing trained, the model "
+        "still says {next}. Its perplexity is {worse} higher; after {minutes} of training, "
+        "{mended}.",
+        lost_healed="Converted like this, with {share} its cache, the model's perplexity is "
+        "{worse} higher; after {minutes} of training, layer by layer, {mended}.",
     )
     def what_it_says(self) -> None:
         tempo = self.theme.tempo
@@ -300,7 +314,7 @@ class RotationAndLatent(Stage):
         rows = [
             Saying(
                 _("the model itself"),
-                _("{number} numbers", number=format_count(report.cached)),
+                _("{number} numbers", number=fact("kept numbers", report.cached, way="model")),
                 set_colours(meta, meta.n_kv_heads),
                 report.ladder[0].continuation,
                 theme.accent,
@@ -308,10 +322,16 @@ class RotationAndLatent(Stage):
         ]
         minutes = counted_minutes(report.heal_minutes)
         names = (_("converted only"), _("trained {minutes}", minutes=minutes))
-        size = format_count(report.rank + report.rotated)
+        size = fact("kept numbers", report.rank + report.rotated, part="both")
         converted = [report.stored] + ([report.healed] if report.healed is not None else [])
         for name, row, perplexity in zip(names, converted, others, strict=False):
-            worse = format_percent(perplexity / model - 1, 0)
+            worse = fact(
+                "perplexity",
+                perplexity / model - 1,
+                whole_percent,
+                beside=name,
+                healed=row is report.healed,
+            )
             rows.append(
                 Saying(
                     name,

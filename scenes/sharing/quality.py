@@ -10,10 +10,11 @@ from manim import Animation, Dot, Line, VGroup
 
 from extract.architectures import DENSE_7B, QualityColumn
 from filmkit.core.animations import AnimateWith, Appear, second_half, set_presence
+from filmkit.core.facts import fact
 from filmkit.core.geometry import FRAME_HEIGHT, Frame
 from filmkit.core.language import N_, _
 from filmkit.core.numbers import format_decimal, format_percent
-from filmkit.core.text import Label, break_lines
+from filmkit.core.text import Label, Tick, break_lines
 from filmkit.core.theme import current_theme
 from filmkit.mobjects.chart import Paragraph
 from scenes.sharing.dial import Dial
@@ -31,6 +32,11 @@ def columns() -> tuple[QualityColumn, ...]:
     """Return the trained models, from a set for every head to one for all."""
     of = {column.attention.split(",")[0]: column for column in DENSE_7B.columns}
     return of["MHA"], of["GQA"], of["MQA"]
+
+
+def in_percent(score: float) -> str:
+    """Return a score of up to 100 in whole per cent."""
+    return format_percent(score / 100, 0)
 
 
 class Quality(VGroup):
@@ -72,7 +78,7 @@ class Quality(VGroup):
         source = break_lines(_(SOURCE), width, size=theme.note_size)
         values = np.arange(0, self.high, STEP)
         ticks = [
-            Label(format_decimal(value), size=theme.note_size, colour=theme.muted)
+            Tick(format_decimal(value), size=theme.note_size, colour=theme.muted)
             for value in values
         ]
         stops = list(map(_, TRAINED))
@@ -106,7 +112,9 @@ class Quality(VGroup):
         for stop, mean in enumerate(self.means):
             foot, top = self._point(stop, 0), self._point(stop, mean)
             self.stems.add(Line(foot, top, color=theme.accent, stroke_width=theme.bold))
-            figure = Label(format_percent(mean / 100, 0), size=DISPLAY, colour=theme.accent)
+            model = models[stop].attention.split(",")[0]
+            share = fact("average", mean, in_percent, beside=stops[stop], attention=model)
+            figure = Label(share, size=DISPLAY, colour=theme.accent)
             side, rise, room = 1, 0.0, figure.width + 0.25
             if stop == len(TRAINED) - 1:
                 # It stands at the left, higher if the one before is too near.

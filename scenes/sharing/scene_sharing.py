@@ -6,8 +6,9 @@ from manim import Animation, Group, LaggedStart
 
 from filmkit.core.animations import Appear, Arrive, Vanish
 from filmkit.core.camera import Shot, pin_to_frame
+from filmkit.core.facts import fact, told
 from filmkit.core.language import N_, _
-from filmkit.core.numbers import format_count, format_decimal, format_percent, spoken_share
+from filmkit.core.numbers import format_decimal, format_percent, spoken_share
 from filmkit.core.stage import Stage, beat
 from filmkit.core.text import Label, stacked_lines
 from filmkit.mobjects.shared_view import require_shareable
@@ -18,6 +19,11 @@ from scenes.sharing.sets import PatternGrid, SetBar, SetStack
 from scenes.sharing.settings import has_groups, settings_of
 
 TITLE = N_("sets of keys and values")
+
+
+def whole_percent(share: float) -> str:
+    """Return a share in whole per cent."""
+    return format_percent(share, 0)
 
 
 class Sharing(Stage):
@@ -36,7 +42,10 @@ class Sharing(Stage):
         self.stops = stops = settings_of(self.layer)
         self.layout = layout = SharingLayout.of(self.frame)
         names = [stop.name for stop in stops]
-        counts = [format_count(stop.count) for stop in stops]
+        counts = [
+            fact("sets to choose", stop.count, beside=stop.name, stop=place - len(stops))
+            for place, stop in enumerate(stops)
+        ]
         self.dial = pin_to_frame(Dial(counts, names, layout.dial, title=_(TITLE)))
         self.sets = SetStack(stops, self.frame, layout)
         self.bar = SetBar(stops, layout)
@@ -44,16 +53,16 @@ class Sharing(Stage):
         self.quality = Quality(self.frame)
         self.heading, self.moved = self._headings(layout)
         self.at = 0
-        best, *_between, worst = map(format_decimal, self.quality.means)
-        self.facts |= {
-            "heads": format_count(meta.n_heads),
-            "own": format_count(meta.n_kv_heads),
-            "groups": format_count(stops[-2].count),
-            "best": best,
-            "worst": worst,
-        }
+        best, *_between, worst = self.quality.means
+        self.facts |= told(
+            heads=meta.n_heads,
+            own=meta.n_kv_heads,
+            groups=stops[-2].count,
+            best=(best, format_decimal),
+            worst=(worst, format_decimal),
+        )
         if stops[-1].pooled:
-            self.facts["moved"] = spoken_share(self._share)
+            self.facts |= told(moved=(self._share, spoken_share))
 
     @property
     def _share(self) -> float:
@@ -67,11 +76,12 @@ class Sharing(Stage):
         heading.on_line(x + heading.width / 2, y)
         moved = Group()
         if self.stops[-1].pooled:
-            figure = Label(format_percent(self._share, 0), size=DISPLAY, colour=self.theme.accent)
+            share = fact("moved", self._share, whole_percent)
+            figure = Label(share, size=DISPLAY, colour=self.theme.accent)
             figure.on_line(x + figure.width / 2, y)
             x += figure.width + 0.2
             room = layout.patterns.right - x
-            words = stacked_lines(_("of the attention moves"), (x, y - 0.1), room)
+            words = stacked_lines(_("of the attention lands on other words"), (x, y - 0.1), room)
             moved.add(figure, *words)
         return pin_to_frame(Group(heading)), pin_to_frame(moved)
 
@@ -81,25 +91,23 @@ class Sharing(Stage):
         stop = self.stops[-1 if beat == "one_set_for_all" else 1]
         return "means" if stop.pooled else "own"
 
-    @property
-    def noted_place(self) -> str:
-        return self.all_heads
-
     def provenance_notes(self) -> tuple[str, str]:
         if self.at == len(self.stops):
             return _("published scores, not the traced model"), ""
         return super().provenance_notes()
 
     def turn_to(self, stop: int) -> None:
-        """Turn the dial: first the sets and the bar follow it, then the patterns."""
+        """Turn the dial; sets, bar and patterns follow it together, so that all agree."""
         turns: list[Animation] = [part.turn(self.at, stop) for part in (self.sets, self.bar)]
-        patterns: list[Animation] = []
+        turns.append(self.dial.turn(stop))
+        patterns = self.patterns.turn(self.at, stop)
+        tempo = self.theme.tempo
         if self.stops[self.at].outlined:
-            # The first patterns come, and need their room.
-            turns.append(self.move_camera(self.sets.shot))
-            patterns = [Appear(self.heading), Appear(self.patterns)]
-        self.play(self.dial.turn(stop), *turns, run_time=self.theme.tempo.large)
-        self.play(*patterns, self.patterns.turn(self.at, stop))
+            # The first patterns come when the sets have made room for them.
+            self.play(*turns, self.move_camera(self.sets.shot), run_time=tempo.large)
+            self.play(Appear(self.heading), Appear(self.patterns), patterns)
+        else:
+            self.play(*turns, patterns, run_time=tempo.large)
         self.at = stop
 
     @beat(
@@ -122,16 +130,16 @@ class Sharing(Stage):
 
     @beat(
         when=has_groups,
-        own="At {groups}, heads form teams, and each team reads one set. "
-        "So this model was trained: these numbers are its own.",
-        means="At {groups}, heads form teams, and each team reads one set: the mean of what "
+        own="At {groups}, heads form groups, and each group reads one set. "
+        "This model was trained like that: these numbers are its own.",
+        means="At {groups}, heads form groups, and each group reads one set: the mean of what "
         "its heads had.",
     )
     def a_set_for_each_group(self) -> None:
         self.turn_to(1)
 
     @beat(
-        own="At 1, all heads read a single set. So this model was trained: these numbers "
+        own="At 1, all heads read a single set. This model was trained like that: these numbers "
         "are its own.",
         means="At 1, all heads read a single set: the mean. Every pattern is computed again.",
     )
@@ -148,8 +156,8 @@ class Sharing(Stage):
 
     @beat
     def what_it_costs(self) -> None:
-        """And trained so from the start? Of three models, alike in nearly everything else, the
-        average of four tests falls from {best} to {worst} percent."""
+        """And trained like that from the start? Of three models, alike in nearly everything else,
+        the average of four tests falls from {best} to {worst} percent."""
         quality = self.quality
         self.at = len(self.stops)
         rest = Group(*(p for p in self.visible_parts() if p not in set(self.dial.get_family())))

@@ -10,6 +10,7 @@ from manim import Animation, Group, Rectangle, VGroup
 
 from filmkit.core.animations import AnimateWith, second_half, set_presence
 from filmkit.core.camera import keep_upright, pin_to_frame
+from filmkit.core.facts import fact
 from filmkit.core.geometry import Frame
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.language import _, ngettext
@@ -236,7 +237,9 @@ class SetBar(VGroup):
         self.longest.on_line(layout.bar.right - 0.15 - self.longest.width / 2, layout.bar.y)
         self.line = layout.figure
         self.figure = Number(self._numbers(0), digits=0, size=DISPLAY)
-        self.words = Label(_("numbers of each token, kept in this layer"))
+        self.words = Label(_("numbers per token, kept in this layer"))
+        for setting, count in zip(settings, map(self._numbers, range(len(settings))), strict=True):
+            fact("kept numbers", count, sets=setting.count)
         self._count(self._numbers(0))
         self.add(self.full, self.longest, self.pieces, self.names, self.figure, self.words)
         pin_to_frame(self)

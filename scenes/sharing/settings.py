@@ -66,18 +66,13 @@ class Setting:
     def stored(self, name: str, head: int) -> CachedTensor:
         """Return the keys ("k") or values ("v") that a head reads, as they are cached."""
         values, source = self.view.panel(name, self.set_of(head))
-        if name == "k":
-            about = _("keys that head {head} reads", head=head)
-        else:
-            about = _("values that head {head} reads", head=head)
-        return CachedTensor(values[None], (self.view.norms[name],), (source,), about)
+        return CachedTensor(values[None], (self.view.norms[name],), (source,), name)
 
     def pattern(self, head: int) -> tuple[npt.NDArray[np.float64], TensorSource]:
         """Return the pattern of a head, and its source."""
         if self.pooled:
             return self.view.pattern(head)
         tensor = head_tensor(self.layer.head(head), "pattern")
-        assert tensor.source is not None
         return tensor.values, tensor.source
 
 

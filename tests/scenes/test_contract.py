@@ -150,12 +150,25 @@ def test_every_picture_can_be_read(case: Case, performance: Performance) -> None
     assert [line for beat in performance.beats for line in beat.faults] == []
 
 
-def test_every_panel_shows_the_tensor_that_it_names(performance: Performance) -> None:
+def test_no_words_lie_across_a_panel(performance: Performance) -> None:
+    assert [line for beat in performance.beats for line in beat.words_on_panels] == []
+
+
+def test_what_comes_and_goes_can_be_read(performance: Performance) -> None:
+    """Every picture at the end of an animation, not only those at the ends of beats."""
+    assert [line for beat in performance.beats for line in beat.passing_faults] == []
+
+
+def test_every_panel_shows_what_its_source_says(performance: Performance) -> None:
     assert [line for beat in performance.beats for line in beat.untrue_panels] == []
 
 
 def test_the_notes_at_the_top_are_true(performance: Performance) -> None:
     assert [line for beat in performance.beats for line in beat.untrue_notes] == []
+
+
+def test_every_figure_is_a_fact_that_is_computed_again(performance: Performance) -> None:
+    assert [line for beat in performance.beats for line in beat.untrue_facts] == []
 
 
 def test_every_beat_of_the_trace_is_played_and_shows_something(performance: Performance) -> None:

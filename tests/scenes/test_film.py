@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,13 +20,16 @@ from filmkit.core.records import ARRIVE, Rehearsal, StageSettings
 from filmkit.core.renderer import FrameSink
 from filmkit.core.scene_entry import Arrival, SceneEntry, one_after_another
 from filmkit.core.stage import Stage
+from filmkit.render.cache import Cache
 from filmkit.render.films import with_arrival
 from filmkit.render.keys import BeatHasher
 from filmkit.render.quality import Quality
+from filmkit.render.rehearsals import Rehearsals
 from filmkit.render.request import RenderOptions
 from filmkit.render.runner import manim_config
 from scenes.registry import SCENES, SHORT
 from tests.support.checkout import SHIPPED
+from tests.support.filming import render_request
 
 Pictures = npt.NDArray[np.uint8]
 SMALL = Quality(320, 180, 5)
@@ -141,30 +145,36 @@ def records(entry: SceneEntry, trace: Trace) -> Rehearsal:
         return entry.load().rehearse(trace, SETTINGS)
 
 
-def test_a_film_draws_again_only_what_looks_different_in_it(trace: Trace) -> None:
+@pytest.fixture
+def rehearsals(tmp_path: Path) -> Rehearsals:
+    request = replace(render_request((), SHIPPED, tmp_path), jobs=None)
+    return Rehearsals(request, BeatHasher(SHIPPED, RenderOptions()), Cache(tmp_path, 0))
+
+
+def test_a_film_draws_again_only_what_looks_different_in_it(rehearsals: Rehearsals) -> None:
     before, after = SCENES[0], SCENES[3]
     joined = replace(after, arrival=Arrival(before))
     hasher = BeatHasher(SHIPPED, RenderOptions())
-    rehearsal = records(joined, trace)
-    alone = hasher.part_keys(after, records(after, trace).beats)
-    in_film = hasher.part_keys(joined, rehearsal.beats)
+    rehearsals.prepare([joined, after])
+    rehearsal, by_itself = rehearsals.get(joined), rehearsals.get(after)
+    alone = hasher.part_keys(after, by_itself, by_itself)
+    in_film = hasher.part_keys(joined, rehearsal, by_itself)
     played = tuple(record.name for record in rehearsal.beats)
     changed = {part for part, key in in_film.items() if alone.get(part) != key}
     assert changed == with_arrival(joined, played) == {(ARRIVE, False), (played[1], False)}
 
 
-def test_an_arrival_depends_on_the_scene_before(trace: Trace) -> None:
+def test_an_arrival_depends_on_the_scene_before(rehearsals: Rehearsals) -> None:
     after = SCENES[3]
     hasher = BeatHasher(SHIPPED, RenderOptions())
-    arrivals = {
-        hasher.part_keys(joined, records(joined, trace).beats)[ARRIVE, False]
-        for joined in (
-            replace(after, arrival=Arrival(SCENES[0])),
-            replace(after, arrival=Arrival(SCENES[2])),
-            replace(after, arrival=Arrival(SCENES[0], "the_next_word")),
-        )
+    arrivals = (Arrival(SCENES[0]), Arrival(SCENES[2]), Arrival(SCENES[0], "the_next_word"))
+    joined = [replace(after, arrival=arrival) for arrival in arrivals]
+    rehearsals.prepare([after, *joined])
+    keys = {
+        hasher.part_keys(entry, rehearsals.get(entry), rehearsals.get(after))[ARRIVE, False]
+        for entry in joined
     }
-    assert len(arrivals) == 3
+    assert len(keys) == 3
 
 
 def test_a_film_comes_without_a_scene_before_its_first() -> None:

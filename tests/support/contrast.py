@@ -1,5 +1,6 @@
 """Contrast of what is really drawn with what is really behind it."""
 
-from filmkit.tools.checks import LINES, LUMINANCE, TEXT, contrast, low_contrast
+from filmkit.core.contrast import LUMINANCE, contrast
+from filmkit.tools.checks import LINES, TEXT, low_contrast
 
 __all__ = ["LINES", "LUMINANCE", "TEXT", "contrast", "low_contrast"]

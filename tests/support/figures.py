@@ -1,23 +1,46 @@
-"""Check every number in the text and the narration of a scene.
+"""Check what a scene says and shows in figures: each is a fact, true, and beside its own name.
 
-A test lists the numbers that may occur, computed from the trace or from ``extract.architectures``
-and formatted as the scene does it, and asserts that there are no others::
-
-    allowed = spelled(kv_cache_bytes(r1), "{:,.0f}") | spelled(ratio, "{:.1f}")
-    assert unexplained(all_texts(picture), allowed, names={"DeepSeek-V2", "table 9"}) == []
+A scene declares its facts (:mod:`filmkit.core.facts`), and :mod:`tests.support.references` computes
+them again. Every other number on screen or in the narration is a fault, but for those that tell
+their place: ticks of axes and colour scales, numbers of layers and heads, shapes of matrices, and
+names with digits.
 """
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
-from tests.support.staging import BeatPicture
+import numpy as np
+from manim import Mobject
+from scipy.optimize import linear_sum_assignment
 
-__all__ = ["all_texts", "spelled", "unexplained"]
+from extract.architectures import ARCHITECTURES, DENSE_7B, architecture
+from extract.newer_schemes import NEWER_SCHEMES
+from filmkit.core.facts import Fact
+from filmkit.core.heatmap import Heatmap
+from filmkit.core.picture_map import TextItem, texts_on
+from filmkit.core.stage import Stage
+from filmkit.core.text import TextLine, Tick
+from tests.support.references import Interval, groups, reference_of
+from tests.support.staging import MIN_PRESENCE, BeatPicture
+
+__all__ = ["all_texts", "false_facts", "misplaced", "spelled", "stray_figures", "unexplained"]
 
 # Thousands may be separated by commas; a full stop or comma after a number is not part of it.
 FIGURE = re.compile(r"\d+(?:,\d{3})*(?:\.\d+)?")
+PLACE = re.compile(r"\b(?:layers?|heads?) \d+(?:(?:, \d+)*(?: to| and) \d+)?")
+NAMES = {
+    *(arch.name for arch in ARCHITECTURES),
+    *(scheme.model for scheme in NEWER_SCHEMES),
+    *("DeepSeek-R1", "DeepSeek-V2", "R1", "NVIDIA H100", "7B", "1.33T"),
+    *("table 8", "table 9", "pp. 31-32", "Apache 2.0", "10⁹"),
+    *("2 ×", "2 bytes", "16 bits", "weights of 8 bits", "At 1", "8 groups", "distance 0", "at 0"),
+    architecture("DeepSeek-V3/R1").source,
+    DENSE_7B.source,
+}
+"""Phrases whose digits are no facts: names of models, tables, pages and licences, and constants."""
 
 
 def all_texts(picture: BeatPicture) -> list[str]:
@@ -54,3 +77,90 @@ def unexplained(
         for figure in FIGURE.findall(name.sub(" ", text))
         if figure not in known
     ]
+
+
+def false_facts(stage: Stage, facts: Iterable[Fact]) -> Iterator[str]:
+    """Yield a line for each fact that is not what its reference computes, or that has none."""
+    for fact in facts:
+        reference = reference_of(stage, fact.name)
+        if reference is None:
+            if FIGURE.search(fact) or not isinstance(fact.value, str):
+                yield f"no reference computes {fact.name!r} ({fact}) again"
+            continue
+        expected = reference(stage, **fact.given)
+        if not _same(fact.value, expected):
+            yield f"{fact.name} {fact.given or ''} is {expected}, not {fact.value} ({fact})"
+
+
+def _same(value: float | str, expected: object) -> bool:
+    if isinstance(expected, Interval):
+        return expected[0] <= float(value) <= expected[1]
+    if isinstance(expected, set):
+        return value in expected
+    if isinstance(value, str) or isinstance(expected, str):
+        return value == expected
+    return math.isclose(value, expected, rel_tol=1e-6, abs_tol=1e-9)  # type: ignore[arg-type]
+
+
+def stray_figures(stage: Stage, said: str) -> Iterator[str]:
+    """Yield a line for each number on screen or in what is said that is no fact."""
+    meta, layer = stage.trace.meta, stage.layer
+    known = {figure for fact in stage.ledger for figure in FIGURE.findall(fact)}
+    sizes = {side for array in stage.trace.tensors.values() for side in array.shape}
+    sizes |= {meta.n_layers, meta.n_kv_heads, meta.n_heads // meta.n_kv_heads, layer.count}
+    sizes |= {groups(stage), meta.n_heads // groups(stage), meta.n_heads * meta.d_v}
+    sizes |= {side for mobject in stage.mobjects for side in _sides(mobject)}
+    known |= {f"{size:,}" for size in sizes}
+    likely = (token for tokens in meta.top_tokens or () for token in tokens)
+    names = {meta.model, meta.source.revision, *NAMES}
+    words = {token.strip() for token in (*meta.tokens, *likely)}
+    names |= {word for word in words if any(map(str.isalpha, word))}
+    known |= words
+    places = {str(i) for i in range(max(meta.n_layers, meta.n_heads))}
+    shown = [
+        line.text
+        for mobject in stage.mobjects
+        for line in mobject.family_members_with_points()
+        if isinstance(line, TextLine) and not isinstance(line, Tick) and len(line.ink)
+    ]
+    told = [PLACE.sub(" ", text) for text in shown if text not in places]
+    yield from unexplained([*told, said], known, {name for name in names if name})
+
+
+def _sides(mobject: Mobject) -> Iterator[int]:
+    """Yield the numbers of rows and columns of all heatmaps in a mobject."""
+    for part in mobject.get_family():
+        if isinstance(part, Heatmap):
+            yield from part.shape
+
+
+def misplaced(stage: Stage) -> Iterator[str]:
+    """Yield a line for facts of a name that do not stand beside the words that they belong to.
+
+    Of all ways to give each figure on screen one of these words, the own ones must be as near as
+    any: two figures, or two words, that are exchanged are farther apart.
+    """
+    texts = [t for t in texts_on(stage.mobjects, stage.camera) if t.presence >= MIN_PRESENCE]
+    named = {(fact.name, str(fact), fact.beside): fact for fact in stage.ledger if fact.beside}
+    for name in {fact.name for fact in named.values()}:
+        facts, figures, words = [], [], []
+        for fact in named.values():
+            token = re.compile(rf"(?<![\w.,]){re.escape(fact)}(?![\w,.]*\d)")
+            own = [text for text in texts if text.text == fact.beside]
+            shown = [t for t in texts if token.search(t.text) and t.text != fact.beside]
+            if fact.name == name and own and shown:
+                facts.append(fact)
+                figures.append(shown)
+                # Words may stand on screen more than once.
+                words.append(min(own, key=lambda word: _apart(shown, word)))
+        apart = np.array([[_apart(these, word) for word in words] for these in figures])
+        if len(facts) > 1:
+            rows, columns = linear_sum_assignment(apart)
+            if apart[rows, columns].sum() < np.trace(apart) - 1e-6:
+                near = [f"{facts[i]} at {facts[j].beside!r}" for i, j in enumerate(columns)]
+                yield f"{name}: {', '.join(near)}"
+
+
+def _apart(figures: Iterable[TextItem], word: TextItem) -> float:
+    """Return the distance of a word from the nearest of some figures, in pixels."""
+    return min(math.hypot(f.box.x - word.box.x, f.box.y - word.box.y) for f in figures)

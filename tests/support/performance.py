@@ -2,30 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from extract.published import gpt2_trace
 from extract.trace import Trace
-from filmkit.core.norm import TensorSource
-from filmkit.core.picture_map import PanelItem, panels_on, texts_on
+from filmkit.core.camera import Shot
+from filmkit.core.geometry import Box
+from filmkit.core.heatmap import Heatmap
+from filmkit.core.picture_map import panels_on, texts_on
+from filmkit.core.quantities import PanelCheck
 from filmkit.core.records import BeatRecord, StageSettings
 from filmkit.core.renderer import FrameSink
 from filmkit.core.stage import Stage
 from filmkit.render.quality import Quality
 from filmkit.render.runner import manim_config
+from filmkit.tools.checks import MIN_TEXT, SLACK, words_on_panels
 from tests.support.contrast import low_contrast
-from tests.support.staging import MIN_PRESENCE, BeatPicture, complaints
+from tests.support.figures import false_facts, misplaced, stray_figures
+from tests.support.meanings import misnamed
+from tests.support.notes import untrue_notes
+from tests.support.staging import HEIGHT, MIN_PRESENCE, BeatPicture, complaints
 
-__all__ = ["BLOCK", "BeatNotes", "Performance", "jump", "perform", "trace_cells"]
+__all__ = ["BLOCK", "BeatNotes", "Performance", "jump", "perform"]
 
-NOT_TRACED = "not the traced model"
 BLOCK = 8  # side of the squares of which pictures are compared, in pixels
-SEPARATOR = "  ·  "
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -40,21 +48,38 @@ class BeatNotes:
         Name, narration and times.
     faults
         What cannot be read at its end: overlaps, sizes, margins, contrast; one line each.
-    untrue_panels, untrue_notes
-        Panels that differ from their tensor; notes at the top that are wrong or missing.
+    passing_faults
+        The same of every picture in between: of texts at the end of an animation; see
+        :func:`passing_faults`.
+    untrue_panels
+        Panels that show other numbers than their source, have none, or have the name of others, at
+        the end of an animation.
+    untrue_notes
+        Notes at the top that are wrong or missing at its end.
+    untrue_facts
+        Figures, said or shown so far, that are not what is computed again, are no facts, or stand
+        beside another name; see :mod:`tests.support.figures`.
+    n_panels
+        Number of panels at its end that were computed again, or compared with their tensor.
     n_shown
         Number of lines of letters and heatmaps on screen at its end, without the notes at the top.
     jump
         How far its first frame is from the last picture of the beat before, in colour levels; see
         :func:`jump`. 0 for the first beat.
+    words_on_panels
+        One line for each text that lies across the cells of a panel.
     """
 
     record: BeatRecord
     faults: tuple[str, ...]
+    passing_faults: tuple[str, ...]
     untrue_panels: tuple[str, ...]
     untrue_notes: tuple[str, ...]
+    untrue_facts: tuple[str, ...]
+    n_panels: int
     n_shown: int
     jump: float
+    words_on_panels: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -113,6 +138,26 @@ def perform(
 
         yield None if tail else take
 
+    check = PanelCheck(trace, gpt2_trace())
+    untrue: dict[str, None] = {}
+    passing: dict[str, None] = {}
+    n_facts = 0
+
+    def look(stage: Stage, shot: Shot) -> None:
+        """Look at the picture after an animation that began with a shot."""
+        for panel in heatmaps(stage):
+            if fault := untrue_panel(check, panel) or misnamed(panel):
+                untrue[f"{stage.playing}: {fault}"] = None
+        for fault in passing_faults(stage, flown=stage.camera.shot != shot):
+            passing[f"{stage.playing}: {fault}"] = None
+
+    def new_facts(stage: Stage, record: BeatRecord) -> Iterator[str]:
+        nonlocal n_facts
+        yield from false_facts(stage, stage.ledger[n_facts:])
+        n_facts = len(stage.ledger)
+        yield from stray_figures(stage, record.narration)
+        yield from misplaced(stage)
+
     def note(record: BeatRecord, stage: Stage) -> None:
         nonlocal last
         shown = stage.with_notes()
@@ -127,19 +172,25 @@ def perform(
             BeatNotes(
                 record,
                 tuple(faults),
-                tuple(f"{record.name}: {line}" for line in untrue_panels(trace, panels)),
+                (*passing,),
+                (*untrue,),
                 tuple(
                     f"{record.name}: {line}"
                     for line in untrue_notes(stage, picture, *(note.text for note in notes_shown))
                     if notes
                 ),
+                tuple(f"{record.name}: {line}" for line in new_facts(stage, record)),
+                sum(1 for _ in heatmaps(stage)),
                 len(texts) + len(panels) - sum(len(note.ink) > 0 for note in notes_shown),
                 0.0 if before is None else jump(before, first[record.name]),
+                tuple(f"{record.name}: {line}" for line in words_on_panels(stage)),
             )
         )
+        passing.clear()
+        untrue.clear()
 
     with manim_config(Quality(width, height, 30)):
-        stage = scene(trace, settings, on_beat_end=note, beat_sink=first_frame)
+        stage = _watched(scene, look)(trace, settings, on_beat_end=note, beat_sink=first_frame)
         stage.renderer.only = (0,)
         stage.render()
     return Performance(scene, trace, tuple(beats))
@@ -159,84 +210,61 @@ def jump(before: Pixels, after: Pixels) -> float:
     return float(np.abs(one - two).max())
 
 
-def trace_cells(trace: Trace, source: TensorSource) -> npt.NDArray[np.float64]:
-    """Return the part of a tensor that a source names, (rows, columns)."""
-    assert source.tensor is not None
-    index = tuple(slice(*axis) if isinstance(axis, tuple) else axis for axis in source.index)
-    values = np.atleast_2d(trace[source.tensor][index].astype(np.float64))
-    return values.T if source.transposed else values
+def _watched(scene: type[Stage], look: Callable[[Stage, Shot], None]) -> type[Stage]:
+    """Return a scene that is looked at after every animation."""
+
+    class Watched(scene):  # type: ignore[misc, valid-type]
+        def play(self, *animations: Any, **kwargs: Any) -> None:
+            shot = self.camera.shot
+            super().play(*animations, **kwargs)
+            look(self, shot)
+
+    Watched.__module__ = scene.__module__  # beside which its translations are
+    return Watched
 
 
-def untrue_panels(trace: Trace, panels: list[PanelItem]) -> Iterator[str]:
-    """Yield a line for each panel that does not show what its source names."""
-    for panel in panels:
-        source = panel.heatmap.source
-        if source.tensor is None:
-            if not source.expression:
-                yield f"a panel {panel.heatmap.shape} does not say where its numbers come from"
-            continue
-        expected = trace_cells(trace, source)
-        if expected.shape != panel.heatmap.shape:
-            yield f"{source} is {expected.shape}, its panel {panel.heatmap.shape}"
-        elif not np.allclose(panel.heatmap.values, expected, rtol=1e-6, atol=0):
-            yield f"the panel of {source} shows other numbers"
+def heatmaps(stage: Stage) -> Iterator[Heatmap]:
+    """Yield every heatmap on a stage of which at least one cell is drawn."""
+    for mobject in stage.mobjects:
+        for part in mobject.get_family():
+            if isinstance(part, Heatmap) and part.shown.any():
+                yield part
 
 
-def untrue_notes(stage: Stage, picture: BeatPicture, about: str, hidden: str) -> Iterator[str]:
-    """Yield a line for each thing that the notes at the top of a picture leave out or get wrong.
+def untrue_panel(check: PanelCheck, panel: Heatmap) -> str:
+    """Return what is wrong with the numbers of a panel; it must say where they come from."""
+    source = panel.source
+    if source.tensor is None and not source.quantity:
+        return f"a panel {panel.shape} does not say where its numbers come from"
+    return check.untrue(panel)
 
-    Parameters
-    ----------
-    stage, picture
-        The scene, and what is on screen.
-    about, hidden
-        What is written of the note on the left, and of the one on the right.
+
+SPECK = 1 / 3  # of the smallest height that can be read: what is lower is no text to anybody
+
+
+def passing_faults(stage: Stage, *, flown: bool) -> Iterator[str]:
+    """Yield a line for each text that cannot be read at the end of an animation.
+
+    What lies outside the frame is not on screen, and margins are for pictures that stand. After a
+    flight of the camera only texts that overlap count: it may stop where some are small or cut, on
+    its way to where all can be read.
     """
-    meta = stage.trace.meta
-    if not any(item.text == about and item.presence == 1 for item in picture.texts):
-        yield f"the note {about!r} is not on the picture"
-    panels = [panel for panel in picture.panels if panel.opacity >= MIN_PRESENCE]
-    sources = [panel.heatmap.source for panel in panels if panel.heatmap.source.tensor]
-    if NOT_TRACED in about:
-        for source in sources:
-            yield f"{source} is shown beside the note {about!r}"
+    width, height = stage.camera.pixel_width, stage.camera.pixel_height
+    short, frame = min(width, height), Box.of(0, width, 0, height)
+    texts = [
+        item
+        for item in texts_on(stage.mobjects, stage.camera)
+        if item.presence >= MIN_PRESENCE
+        and min(item.box.overlap(frame)) > 0
+        and item.height > SPECK * MIN_TEXT * short
+    ]
+    for one, other in combinations(texts, 2):
+        if min(one.box.overlap(other.box)) > SLACK * short / HEIGHT:
+            yield f"texts {one.text!r} and {other.text!r} overlap"
+    if flown:
         return
-    parts = about.split(SEPARATOR)
-    if meta.model not in parts[:2]:
-        yield f"the note {about!r} does not begin with the model {meta.model!r}"
-    if (parts[0] == "random weights") is not meta.random_weights:
-        yield f"the note {about!r} is wrong about random weights"
-    strangers = [source for source in sources if _is_elsewhere(stage.trace, source, about)]
-    if strangers:
-        yield f"the note {about!r} stands beside {len(strangers)} others, such as {strangers[0]}"
-    told = "is not drawn" in hidden
-    draws_first = any(0 in _positions(stage.trace, source) for source in sources)
-    if panels and told is not (stage.layer.hides_first and not draws_first):
-        yield f"the note {hidden!r} is wrong about the first token"
-
-
-def _is_elsewhere(trace: Trace, source: TensorSource, about: str) -> bool:
-    """Whether a source is of another layer or head than the note names, if it names one."""
-    name = str(source.tensor)
-    layer, head = _number_after("layer ", about), _number_after("head ", about)
-    if layer is not None and str(layer) not in name.split("."):
-        return True
-    if head is None:
-        return False
-    numbers = {"n_heads": head, "n_kv_heads": trace.kv_head(head)}
-    places = zip(trace.axes(name), source.index, strict=True)
-    return any(isinstance(place, int) and place != numbers.get(axis) for axis, place in places)
-
-
-def _number_after(word: str, text: str) -> int | None:
-    """Return the number that follows a word in a text, if there is one."""
-    digits = text.partition(word)[2].partition(",")[0]
-    return int(digits) if digits.isdigit() else None
-
-
-def _positions(trace: Trace, source: TensorSource) -> range:
-    """Return the positions whose rows or columns a source shows; of a pattern, the keys."""
-    axes = trace.axes(str(source.tensor))
-    axis = axes.index("key_pos") if "key_pos" in axes else 0
-    place = source.index[axis] if axes[axis] in ("pos", "key_pos") else 0
-    return range(*place) if isinstance(place, tuple) else range(0)
+    for item in texts:
+        if item.height < MIN_TEXT * short - 0.1:
+            yield f"text {item.text!r} is too small"
+        if not frame.contains(item.box):
+            yield f"text {item.text!r} is cut at the edge of the frame"

@@ -99,7 +99,7 @@ def test_an_edit_before_the_processes_load_code_stores_nothing(
     )
     assert not make_films(request_of_mine)
     assert capfd.readouterr().err == (
-        "Error: mine: the code or a trace was edited while this run started; run it again\n"
+        "Error: mine: the code or data of a scene was edited while this run started; run it again\n"
     )
     assert master_count(tmp_path) == 0
 
@@ -113,7 +113,7 @@ def test_a_trace_that_is_exchanged_before_the_processes_load_it(
 ) -> None:
     edit_before_the_pool(monkeypatch, lambda: make_trace(seed=1).save(trace_file))
     assert not make_films(request_of_mine)
-    assert "the code or a trace was edited" in capfd.readouterr().err
+    assert "the code or data of a scene was edited" in capfd.readouterr().err
     assert master_count(tmp_path) == 0
 
 
@@ -175,8 +175,8 @@ DAMAGES = [
         marks=[] if (damage, kind) in FAST else [pytest.mark.slow],
     )
     for damage in (flip_bytes, cut_short, empty, exchange)
-    for kind in ("master.mov", "mp4", "rehearsal.json", "keys.json")
-    # A run of one scene has one rehearsal and one file of all keys: there is none to exchange.
+    for kind in ("master.mov", "mp4", "rehearsal.json")
+    # A run of one scene has one rehearsal: there is none to exchange it with.
     if damage is not exchange or not kind.endswith(".json")
 ]
 

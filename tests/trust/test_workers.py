@@ -23,7 +23,7 @@ from manim import Square
 
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.stage import Stage, beat
-from filmkit.render import cluster, cluster_worker, workers
+from filmkit.render import cluster, cluster_worker, processes, workers
 from filmkit.render.errors import RenderError
 from filmkit.render.jobs import make_films
 from filmkit.render.movie import MASTER, open_movie, read_master
@@ -151,7 +151,7 @@ def test_ctrl_c_while_processes_start_is_for_the_program_alone() -> None:
 
     def start() -> None:
         nonlocal child
-        with workers.children_ignore_ctrl_c():
+        with processes.children_ignore_ctrl_c():
             words = [sys.executable, "-c", STANDS_CTRL_C]
             child = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
             signal.raise_signal(signal.SIGINT)

@@ -166,14 +166,6 @@ const HANDLERS = {
     frames.settle();
   },
 
-  // Comes early, so that the touched beat can be asked for before its picture is drawn anyway.
-  touched({ beat }) {
-    if (beat !== state.name && beatNamed(beat) && follows()) {
-      goTo(beat, Infinity);
-      refresh();
-    }
-  },
-
   model({ name, tokens, axes, words }) {
     Object.assign(state, { tokens, axes, words });
     byId("model").textContent = WORDS.model(name);

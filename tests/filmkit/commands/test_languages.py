@@ -19,11 +19,14 @@ from filmkit.core.numbers import counted_heads, format_decimal
 from filmkit.core.records import StageSettings
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.render import keys
+from filmkit.render.cache import Cache
 from filmkit.render.clean_process import clean_process
+from filmkit.render.cluster import inputs_of
 from filmkit.render.cluster_worker import _scene_files, versions
-from filmkit.render.keys import scene_code, source_digest
+from filmkit.render.keys import BeatHasher
 from filmkit.render.quality import Quality
-from filmkit.render.request import RenderOptions
+from filmkit.render.recording import changed
+from filmkit.render.rehearsals import Rehearsals
 from filmkit.render.watch import update_outputs
 from filmkit.tools import messages
 from tests.support.filming import render_request
@@ -228,11 +231,20 @@ def test_two_scenes_of_a_folder_have_one_catalogue(folder: Path) -> None:
     assert "another word" not in read_catalogue(path)
 
 
+def rehearsed(folder: Path) -> tuple[Rehearsals, tuple[SceneEntry, ...]]:
+    """Rehearse the scene of the folder in French."""
+    entry, trace_file = find_scene(str(folder / "my_scene.py")), folder / "trace.safetensors"
+    request = render_request((entry,), trace_file, folder, language="fr")
+    hasher = BeatHasher(trace_file, request.options)
+    return Rehearsals(request, hasher, Cache(folder / "cache", 0)), (entry,)
+
+
 def test_a_cluster_draws_its_words(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     translate(folder / "my_scene.py", FRENCH)
-    entry = find_scene(str(folder / "my_scene.py"))
-    _modules, files = scene_code(entry)
-    assert set(files) == {"my_scene.py", "locale/fr.po"}
+    rehearsals, (entry,) = rehearsed(folder)
+    uses = rehearsals.uses_of([entry])
+    files, elsewhere = inputs_of(entry, uses, [folder / "trace.safetensors"])
+    assert (set(files), elsewhere) == ({"my_scene.py", "locale/fr.po"}, [])
     there = tmp_path_factory.mktemp("worker") / "code"
     with _scene_files(entry, files, there) as sent:
         assert sent.file == there / "my_scene.py"
@@ -254,8 +266,8 @@ def test_a_machine_with_other_translations_draws_other_pictures(
 
 def test_an_edited_catalogue_counts_as_an_edit(folder: Path) -> None:
     path = translate(folder / "my_scene.py", FRENCH)
-    entry = find_scene(str(folder / "my_scene.py"))
-    options = RenderOptions(settings=StageSettings(language="fr"))
-    before = source_digest(folder / "trace.safetensors", options, [entry])
+    rehearsals, (entry,) = rehearsed(folder)
+    uses = rehearsals.uses_of([entry])
+    assert changed(uses) == []
     path.write_text(path.read_text("utf-8").replace("un mot", "une parole"), encoding="utf-8")
-    assert source_digest(folder / "trace.safetensors", options, [entry]) != before
+    assert changed(uses) == [str(path)]

@@ -15,7 +15,6 @@ from distributed import LocalCluster
 
 from filmkit.commands.options import scenes_named
 from filmkit.commands.scene_files import find_scene, names_a_file
-from filmkit.render import keys
 from tests.support.checkout import PROJECT
 
 SCENE = """
@@ -223,9 +222,3 @@ def test_whether_it_compares_is_read_from_any_file(folder: Path) -> None:
     assert not entry.compares
     os.mkfifo(file)
     assert not entry.compares
-
-
-def test_all_its_code_counts_on_a_cluster(folder: Path) -> None:
-    modules, files = keys.scene_code(find_scene(f"{folder}/my_scene.py"))
-    assert "filmkit.core.heatmap" in modules
-    assert set(files) == {"my_scene.py", "numbers_of_mine.py"}

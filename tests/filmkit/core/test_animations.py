@@ -37,6 +37,7 @@ from filmkit.core.errors import SceneCodeError
 from filmkit.core.geometry import Box
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.norm import Norm
+from filmkit.core.stage import Stage, beat
 from filmkit.core.theme import current_theme
 from filmkit.core.view import LayerView
 from filmkit.mobjects.flow import Draw, Wire
@@ -179,6 +180,22 @@ def test_orders_of_revealing_start_at_the_first_cell(
     assert order[0, 0] == order.min() == 0
     assert order.max() < 1
     assert order[2, 3] == order.max()
+
+
+def test_what_vanished_is_gone_and_can_be_added_again() -> None:
+    seen = []
+
+    class Vanishing(Stage):
+        @beat
+        def story(self) -> None:
+            """It vanishes."""
+            cells = heatmap()
+            self.add(cells)
+            self.play(Vanish(cells))
+            seen.append((cells in self.mobjects, presence(cells)))
+
+    Vanishing(make_trace()).render()
+    assert seen == [(False, 1.0)]
 
 
 def test_dimming_and_undimming_loses_nothing() -> None:

@@ -244,10 +244,8 @@ def test_a_second_trace_is_shown_beside_the_first(tmp_path: Path) -> None:
     assert (stage.layer.count, stage.compared.count) == (5, 3)
     assert stage.compared.layer == stage.layer.layer
     # Its numbers are not found in the film's own trace, so no key of that one may be named.
-    source = stage.compared.source("q", 0)
-    assert source.tensor is None
-    assert source.expression.endswith("of the compared trace")
-    assert stage.layer.source("q", 0).tensor is not None
+    assert stage.compared.source("q", 0).model == stage.compared.trace.meta.model
+    assert not stage.layer.source("q", 0).model
 
 
 def test_a_scene_that_compares_asks_for_the_second_trace() -> None:

@@ -113,3 +113,25 @@ def test_a_norm_leaves_out_the_beginning_token_and_takes_in_what_follows() -> No
     scores = trace.scores(1)
     seen = [scores[:, query, key] for query in range(7) for key in range(1, query + 1)]
     assert view.scores_norm.vmax == pytest.approx(np.percentile(np.abs(seen), 99))
+
+
+@pytest.mark.parametrize("sinks", [False, True])
+@pytest.mark.parametrize("show", [False, True], ids=["hidden", "shown"])
+def test_whole_rows_of_a_pattern_sum_to_one_and_give_the_models_entropies(
+    show: bool, sinks: bool
+) -> None:
+    trace = make_trace(d_head=16, positions="rotary", sinks=sinks)
+    head = LayerView.of_prompt(trace, None, show_first_token=show).head(1)
+    rows = head.pattern_rows
+    np.testing.assert_allclose(rows.sum(axis=1) + head.sink_attention, 1.0, atol=1e-6)
+    assert (head.sink_attention > 1e-3).all() == sinks
+    np.testing.assert_array_equal(rows[:, head.layer.first :], head.pattern)
+
+    def bits(shares: np.ndarray) -> np.ndarray:
+        return -(shares * np.log2(np.where(shares > 0, shares, 1))).sum(axis=1)
+
+    model = trace.get("pattern", trace.meta.featured.layer)[1].astype(float)
+    expected = bits(model[head.layer.first : trace.meta.n_prompt])
+    np.testing.assert_allclose(bits(rows), expected)
+    # Cut to the drawn words, they would be wrong.
+    assert np.allclose(bits(head.pattern), expected) == show

@@ -12,6 +12,7 @@ from filmkit.core.animations import set_presence
 from filmkit.core.camera import Shot
 from filmkit.core.geometry import Frame
 from filmkit.core.heatmap import Heatmap
+from filmkit.core.norm import TensorSource
 from filmkit.core.raster import Texture
 from filmkit.core.view import LayerView
 from filmkit.mobjects.cache_volume import CachedTensor, CacheVolume, Measure, VolumeFace
@@ -122,7 +123,9 @@ def test_all_faces_have_one_scale() -> None:
 
 def test_a_darker_face_hides_as_much() -> None:
     norm = make_volume().keys.front.norm
-    bright, dark = (VolumeFace(norm, light=light).fill(np.ones((2, 2))) for light in (1.0, 0.5))
+    bright, dark = (
+        VolumeFace(norm, light=light).fill(np.ones((2, 2)), TensorSource()) for light in (1.0, 0.5)
+    )
     np.testing.assert_array_equal(dark.texture().cells[..., 3], bright.texture().cells[..., 3])
     np.testing.assert_allclose(
         dark.texture().cells[..., :3], bright.texture().cells[..., :3] * 0.5, atol=1

@@ -12,18 +12,13 @@ from manim import Mobject
 
 from filmkit.core.geometry import Box
 from filmkit.mobjects.chart import (
-    BarRow,
     Bracket,
     ChartAxes,
     ChartAxis,
     Curve,
-    DotPlot,
-    DotSeries,
     EndLabels,
     Paragraph,
     ReferenceLine,
-    ScaleBars,
-    Span,
     spread,
 )
 
@@ -77,11 +72,10 @@ def test_axes_with_everything_on_them_stay_in_their_box() -> None:
     axes = ChartAxes(PLAIN, ChartAxis(0, 9, (0, 3, 9), "GB"), BOX, right=2.0)
     curves = [Curve(axes, [0, 100], [0, end], colour="#ffffff") for end in (0.1, 0.2, 8)]
     labels = EndLabels(curves, ["one", "two", "three"])
-    low = ReferenceLine(axes, 3.0, "a limit")
-    high = ReferenceLine(axes, 3.2, "another", beside=low)
-    for part in (axes, *curves, labels, low, high):
+    limit = ReferenceLine(axes, 3.0, "a limit")
+    for part in (axes, *curves, labels, limit):
         assert BOX.contains(box_of(part), slack=0.01)
-    texts = [box_of(label) for label in (*labels.labels, low.label, high.label)]
+    texts = [box_of(label) for label in (*labels.labels, limit.label)]
     for index, one in enumerate(texts):
         assert not any(min(one.overlap(two)) > 0 for two in texts[index + 1 :])
 
@@ -92,54 +86,6 @@ def test_reference_lines_follow_their_number() -> None:
     for high in (9, 4.5):
         axes.set_y_high(high)
         assert line.redraw().line.get_y() == pytest.approx(axes.at(0, 3.0)[1])
-
-
-def test_bars_are_to_scale_and_in_their_box() -> None:
-    rows = [
-        BarRow("all", "every head", (Span(60, "#ffffff"), Span(40, "#888888")), "100 bytes"),
-        BarRow("few", "", (Span(1, "#ffffff"),), "one byte, said at greater length"),
-    ]
-    bars = ScaleBars(rows, BOX)
-    assert BOX.contains(box_of(bars))
-    long, short = bars.bar_box(0), bars.bar_box(1)
-    assert long.width / short.width == pytest.approx(100)
-    assert long.left == pytest.approx(short.left)
-    assert bars.bars[0][0].width / bars.bars[0][1].width == pytest.approx(1.5)
-
-
-def test_bars_with_captions_are_as_wide_as_their_box_and_names_stand_below() -> None:
-    rows = [
-        BarRow("a name as long as the box", "a long note", (Span(60, "#ffffff"),), "100 bytes"),
-        BarRow("few", "note", (Span(1, "#ffffff"),), "one byte"),
-    ]
-    box = Box(0.3, -0.2, 5.0, 5.0)
-    bars = ScaleBars(rows, box, captioned=True)
-    assert box.contains(box_of(bars))
-    assert bars.bar_box(0).left == pytest.approx(box.left)
-    for row in range(2):
-        name, note, bar = (
-            box_of(part) for part in (bars.names[row], bars.notes[row], bars.bars[row])
-        )
-        assert note.top < name.bottom < name.top < bar.bottom
-    assert bars.bar_box(1).top < box_of(bars.notes[0]).bottom
-
-
-def test_notes_stand_beside_names_below_bars_where_there_is_room() -> None:
-    rows = [
-        BarRow("many", "2 × 3", (Span(60, "#ffffff"),), "60"),
-        BarRow("few", "2", (Span(1, "#ffffff"),), "1"),
-    ]
-    bars = ScaleBars(rows, Box(0.3, -0.2, 5.0, 3.0), captioned=True)
-    for row in range(2):
-        name, note, bar = (
-            box_of(part) for part in (bars.names[row], bars.notes[row], bars.bars[row])
-        )
-        assert name.right < note.left
-        assert name.y == pytest.approx(note.y, abs=0.05)
-        assert name.top < bar.bottom
-        # A name is nearer to its own bar than to the next one.
-        if row == 0:
-            assert bar.bottom - name.top < name.bottom - bars.bar_box(1).top
 
 
 def test_a_paragraph_that_is_broken_ends_where_it_would_end_unbroken() -> None:
@@ -162,22 +108,32 @@ def test_a_bracket_stands_off_on_its_side(towards: tuple[float, float]) -> None:
     assert min(box_of(bracket.label).overlap(box_of(bracket.wire))) == 0
 
 
-def test_dots_stand_at_their_numbers_and_their_labels_apart() -> None:
-    series = [
-        DotSeries("a long name", (10, 20), "#ffffff"),
-        DotSeries("and another", (12, 90), ("#ffffff", "#888888"), hollow=True),
-    ]
-    plot = DotPlot(["first", "second"], series, PLAIN, BOX, write=lambda v: f"{v:.0f} %")
-    assert BOX.contains(box_of(plot), slack=0.02)
-    above = DotPlot(["first", "second"], series, PLAIN, BOX, captioned=True)
-    assert above.plot.width > plot.plot.width
-    for row in range(2):
-        assert above.names[row].get_left()[0] == pytest.approx(BOX.left)
-        assert box_of(above.names[row]).bottom > box_of(above.dots[0][row]).top
-        assert BOX.top > above.names[row].get_y() > above.plot.top - (row + 1) * above.pitch
-    for dots, one in zip(plot.dots, series, strict=True):
-        for row, value in enumerate(one.values):
-            np.testing.assert_allclose(dots[row].get_center()[:2], plot.at(value, row))
-    for line in (plot.series_names, [column[0] for column in plot.numbers]):
-        left, right = (box_of(label) for label in line)
-        assert min(left.overlap(right)) == 0
+@given(
+    st.lists(st.floats(-1, 1), min_size=1, max_size=8),
+    st.floats(1e-6, 1e9),
+    st.booleans(),
+)
+def test_an_axis_covers_its_numbers_with_a_few_round_ticks(
+    shares: list[float], scale: float, whole: bool
+) -> None:
+    values = np.array(shares) * scale
+    axis = ChartAxis.covering(values, whole=whole)
+    slack = 1e-6 * (axis.high - axis.low)
+    assert axis.low - slack <= values.min() <= values.max() <= axis.high + slack
+    assert 2 <= len(axis.ticks) <= 8
+    steps = np.diff(axis.ticks)
+    assert steps == pytest.approx(steps[0])
+    assert f"{steps[0]:.3e}"[0] in "125"
+    assert f"{steps[0]:.3e}"[1:5] == ".000"
+    assert len({*axis.tick_labels}) == len(axis.ticks)
+    for tick in axis.ticks:
+        assert axis.low - slack <= tick <= axis.high + slack
+    if whole:
+        assert (axis.ticks[0], axis.ticks[-1]) == pytest.approx((axis.low, axis.high))
+
+
+def test_a_line_to_the_very_top_is_not_cut_off() -> None:
+    for high in (0.1, 0.3, 0.7, 1.1, 3.3):
+        axes = ChartAxes(PLAIN, ChartAxis(0, high, (0, high)), BOX)
+        curve = Curve(axes, [0, 50, 100], [0, high, 0], colour="#ffffff")
+        assert curve.end == pytest.approx(axes.at(100, 0))

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from manim import Mobject, Text, tempconfig
 
+from filmkit.core.errors import SceneCodeError
 from filmkit.core.fonts import lacks_fonts
 from filmkit.core.geometry import FRAME_HEIGHT, Box, row_points
 from filmkit.core.heatmap import Heatmap
@@ -20,7 +21,7 @@ from filmkit.core.printable import printable
 from filmkit.core.text import RENDER_SIZE, Label, Number, Symbol, TextLine, break_lines, fit_word
 from filmkit.core.theme import DARK, LIGHT, current_theme, use_theme
 from filmkit.mobjects.flow import WeightBox, Wire
-from filmkit.mobjects.marks import Bars, ColourBar, Dial, Highlight, TokenLabels
+from filmkit.mobjects.marks import CellLabels, ColourBar, Dial, Highlight, TokenLabels
 from filmkit.mobjects.panel import Header, Panel, Truncated
 
 NORM = Norm(-2.0, 2.0, "viridis")
@@ -337,10 +338,24 @@ def test_marks_surround_and_fill_their_boxes() -> None:
     assert zero.get_top()[1] < BOX.bottom
 
 
-def test_bars_are_as_high_as_their_shares() -> None:
-    bars = Bars([0.25, 0.5, 0.25, 0.0], Norm.unit(), BOX, 3)
-    assert [bar.height for bar in bars.bars] == pytest.approx([0.75, 1.5, 0.75])
-    assert [tag.text for tag in bars.tags] == ["25%", "50%", "25%"]
+def test_words_on_cells_are_black_or_white_and_fit() -> None:
+    cells = Heatmap([[0.0, 1.0, 0.5], [1.0, 0.0, 1.0]], Norm.unit(), width=6, height=2)
+    cells.set_shown([[1, 1, 1], [0, 1, 1]])
+    cells.set_masked([[0, 0, 1], [0, 0, 0]])
+    numbers = CellLabels(cells)
+    assert [label.text for label in numbers] == ["0", "1.00", "0", "1.00"]
+    words = CellLabels(cells, [["one", "a very long word", ""], ["none", "", "two"]], size=0.1)
+    by_text = {label.text: label for label in words}
+    inks = {text: label.get_fill_color().to_hex() for text, label in by_text.items()}
+    # Where a cell is hidden, words stand on the dark background.
+    assert inks == {
+        "one": "#FFFFFF", "a very long word": "#000000", "none": "#FFFFFF", "two": "#000000",
+    }  # fmt: skip
+    for text, (row, column) in {"one": (0, 0), "a very long word": (0, 1), "two": (1, 2)}.items():
+        assert cells.cell(row, column).contains(bounds(by_text[text]))
+    for texts in ([["one"]], [["a", "b", "c"]], [["a"] * 3, ["b"] * 2]):
+        with pytest.raises(SceneCodeError, match="2 x 3 takes 2 rows of 3 texts"):
+            CellLabels(cells, texts)
 
 
 def test_a_dial_turns_clockwise_from_the_top() -> None:

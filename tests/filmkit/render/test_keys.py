@@ -6,25 +6,31 @@ changed are compared with what has to be drawn again.
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import CodeType
 from typing import Any
 
 import pytest
 
+from extract.published import EXTRACTED_GPT2, PUBLISHED
 from extract.trace import Trace
 from filmkit.core.records import StageSettings
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.stage import Stage
-from filmkit.render import keys
-from filmkit.render.code_index import PACKAGES, CodeIndex
-from filmkit.render.keys import BY_VALUE, DRAWING, BeatHasher, SceneCode
+from filmkit.render import keys, source_code
+from filmkit.render.cache import Cache
+from filmkit.render.keys import BeatHasher, Drawn
 from filmkit.render.quality import QUALITIES
+from filmkit.render.rehearsals import Rehearsals
 from filmkit.render.request import RenderOptions
+from filmkit.render.source_code import PACKAGES
 from scenes.registry import SCENES
 from tests.support.checkout import PROJECT, SHIPPED
+from tests.support.filming import render_request
 
 Beat = tuple[str, str]
 
@@ -46,18 +52,22 @@ class Copy:
             shutil.copytree(PROJECT / package, folder / package, ignore=ignored)
         self.before = self.keys()
 
-    def keys(self, options: RenderOptions | None = None, *, notes: bool = False) -> dict[Beat, str]:
-        index = CodeIndex(self.folder, without=BY_VALUE)
-        hasher = BeatHasher(SHIPPED, options or RenderOptions(), index)
-        return {
-            (entry.slug, beat): key
-            for entry, beats in self.story.items()
-            for beat, key in hasher.beat_keys(entry, beats, notes=notes).items()
-        }
-
-    def scene_keys(self) -> dict[str, str]:
-        hasher = BeatHasher(SHIPPED, RenderOptions(), CodeIndex(self.folder, without=BY_VALUE))
-        return {entry.slug: hasher.scene_key(entry) for entry in self.story}
+    def keys(self, options: RenderOptions | None = None) -> dict[Beat, str]:
+        hasher = BeatHasher(SHIPPED, options or RenderOptions())
+        found = {}
+        with pytest.MonkeyPatch.context() as patch:
+            for module in (keys, source_code):
+                patch.setattr(module, "PROJECT", self.folder)
+            drawing = tuple(self.folder / path.relative_to(PROJECT) for path in keys.DRAWING)
+            patch.setattr(keys, "DRAWING", drawing)
+            for entry, beats in self.story.items():
+                file = self.folder / entry.source_file.relative_to(PROJECT)
+                drawn = Drawn(replace(entry, file=file), (), "en")
+                for i, beat in enumerate(beats):
+                    played = beats[: i + 1]
+                    key = hasher.picture_key(entry, played, drawn.until(played))
+                    found[entry.slug, beat] = key
+        return found
 
     def touched(self, file: str, old: str, new: str) -> set[Beat]:
         """The beats whose keys an edit of a file changes."""
@@ -114,7 +124,6 @@ SHARING = "scenes/sharing/scene_sharing.py"
             '    "tiny": Quality(64, 36, 5),\n    "draft": ',
         ),
         ("filmkit/render/delivery.py", "TRANSPARENT_INDEX = 255", "TRANSPARENT_INDEX = 254"),
-        ("filmkit/render/movie.py", 'crf": "', 'crf": "1'),
         ("filmkit/render/workers.py", "POLL_SECONDS = 0.5", "POLL_SECONDS = 0.6"),
         ("filmkit/render/jobs.py", 'FILM = "film"', 'FILM = "movie"'),
         ("filmkit/commands/doctor.py", "GB = 1e9", "GB = 1e8"),
@@ -126,22 +135,6 @@ SHARING = "scenes/sharing/scene_sharing.py"
 )
 def test_what_draws_nothing_draws_nothing_again(copy: Copy, file: str, old: str, new: str) -> None:
     assert copy.touched(file, old, new) == set()
-
-
-def test_notes_are_part_of_the_pictures_that_have_them_alone(copy: Copy) -> None:
-    path = copy.folder / HEADS
-    text = path.read_text(encoding="utf-8")
-    before = copy.keys(notes=True)
-    assert not set(before.values()) & set(copy.before.values())
-    path.write_text(text.replace("else self.all_heads", "else str(self.all_heads)"))
-    try:
-        assert copy.keys() == copy.before
-        after = copy.keys(notes=True)
-        assert {beat for beat in before if before[beat] != after[beat]} == copy.beats_from(
-            "scene_heads"
-        )
-    finally:
-        path.write_text(text, encoding="utf-8")
 
 
 def test_a_new_scene_draws_nothing_else_again(copy: Copy) -> None:
@@ -168,14 +161,9 @@ def test_when_a_beat_plays_is_part_of_it(copy: Copy) -> None:
     assert touched < copy.beats_from("scene_attention")
 
 
-def test_a_scene_s_own_picture_draws_that_scene_from_its_first_use(copy: Copy) -> None:
+def test_a_scene_s_own_picture_draws_that_scene(copy: Copy) -> None:
     touched = copy.touched("scenes/heads/merge.py", "__all__", "MORE = 1\n__all__")
-    assert touched == set()  # nobody reads it
-    touched = copy.touched(
-        "scenes/heads/merge.py", "def __init__(", "MORE = 1\n\n    def __init__("
-    )
-    assert touched
-    assert touched <= copy.beats_from("scene_heads")
+    assert touched == copy.beats_from("scene_heads")
 
 
 def test_a_shared_picture_draws_the_scenes_that_use_it(copy: Copy) -> None:
@@ -194,22 +182,11 @@ def test_a_shared_picture_draws_the_scenes_that_use_it(copy: Copy) -> None:
         ("filmkit/core/renderer.py", "1e-6)", "1e-7)"),
         ("filmkit/core/stage.py", "NOTE_GAP = 0.4", "NOTE_GAP = 0.5"),
         ("filmkit/render/movie.py", "def to_straight_alpha(", "def to_straight_alpha(more=1, *, "),
-        ("filmkit/render/runner.py", "cv2.setNumThreads(1)", "cv2.setNumThreads(2)"),
+        ("filmkit/render/manim_config.py", "cv2.setNumThreads(1)", "cv2.setNumThreads(2)"),
     ],
 )
 def test_what_every_picture_runs_draws_all_again(copy: Copy, file: str, old: str, new: str) -> None:
     assert copy.touched(file, old, new) == set(copy.before)
-
-
-def test_words_are_part_of_a_scene_s_own_key(copy: Copy) -> None:
-    """What is remembered of a scene holds its narration too."""
-    before = copy.scene_keys()
-    path = copy.folder / HEADS
-    text = path.read_text(encoding="utf-8")
-    path.write_text(text.replace("Everything that one", "All that one"), encoding="utf-8")
-    after = copy.scene_keys()
-    path.write_text(text, encoding="utf-8")
-    assert [slug for slug in before if before[slug] != after[slug]] == ["scene_heads"]
 
 
 @pytest.mark.parametrize(
@@ -233,14 +210,13 @@ def test_other_library_is_another_key(copy: Copy, monkeypatch: pytest.MonkeyPatc
     assert not set(copy.keys().values()) & set(copy.before.values())
 
 
-def test_both_traces_count(copy: Copy, tmp_path: Path) -> None:
-    entry, beats = next(iter(copy.story.items()))
+def test_both_traces_count(tmp_path: Path) -> None:
+    entry = SCENES[0]
     first, second = tmp_path / "first", tmp_path / "second"
 
-    def found() -> list[str]:
+    def found() -> str:
         options = RenderOptions(settings=StageSettings(compare=second))
-        hasher = BeatHasher(first, options, CodeIndex(copy.folder))
-        return list(hasher.beat_keys(entry, beats).values())
+        return BeatHasher(first, options).picture_key(entry, ["a beat"], "its code")
 
     first.write_text("1")
     second.write_text("1")
@@ -248,66 +224,58 @@ def test_both_traces_count(copy: Copy, tmp_path: Path) -> None:
     assert found() == before
     for file in (first, second):
         file.write_text("2")
-        assert not set(found()) & set(before)
+        assert found() != before
         file.write_text("1")
 
 
 # Does a key miss anything?
 
 
-def test_a_key_covers_the_traces_of_gpt2_that_a_scene_may_show(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_traces_of_gpt2_that_a_scene_shows_are_among_what_it_uses(tmp_path: Path) -> None:
     entry = next(entry for entry in SCENES if entry.slug == "scene_patterns")
-    found = []
-    for name in ("PUBLISHED", "EXTRACTED_GPT2"):
-        file = tmp_path / f"{name}.safetensors"
-        monkeypatch.setattr(keys, name, file)
-        for content in (None, b"one", b"another"):
-            if content is not None:
-                file.write_bytes(content)
-            hasher = BeatHasher(SHIPPED, RenderOptions())
-            found.append(hasher.beat_keys(entry, ["one_of_many"])["one_of_many"])
-    # The first look at the second file follows the last one at the first.
-    assert len(set(found)) == 5
+    hasher = BeatHasher(SHIPPED, RenderOptions())
+    rehearsals = Rehearsals(render_request((), SHIPPED, tmp_path), hasher, Cache(tmp_path, 0))
+    uses = {name for _, name, _ in rehearsals.get(entry).uses}
+    assert {str(PUBLISHED), str(EXTRACTED_GPT2)} <= uses
 
 
 class Executed:
-    """Notes which top-level functions and classes of the project run."""
+    """Notes which functions run."""
 
     def __init__(self) -> None:
-        self.found: set[tuple[str, str]] = set()
+        self.found: set[CodeType] = set()
 
     def __call__(self, frame: Any, event: str, argument: object) -> None:
         if event == "call":
-            module = frame.f_globals.get("__name__", "")
-            name = frame.f_code.co_qualname.partition(".")[0]
-            if module.partition(".")[0] in PACKAGES and not name.startswith(("<", "__")):
-                self.found.add((module, name))
+            self.found.add(frame.f_code)
+
+    def of_project(self) -> set[tuple[Path, str]]:
+        """Files and names of those that are the project's."""
+        found = {(code.co_filename, code.co_qualname) for code in self.found}
+        own = tuple(f"{PROJECT / package}{os.sep}" for package in PACKAGES)
+        return {(Path(file), name) for file, name in found if file.startswith(own)}
 
 
 @pytest.mark.parametrize("entry", SCENES, ids=lambda entry: entry.slug)
-def test_a_key_covers_all_code_that_runs_until_a_beat_has_ended(
-    entry: SceneEntry, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_key_covers_all_code_that_runs_until_a_beat_has_ended(entry: SceneEntry) -> None:
     """What Python really runs for each beat, drawn once at its end, against what is followed."""
     trace = Trace.load(SHIPPED)
     stage_class = entry.load()
     beats = stage_class.beat_names(trace)
-    # Which beats play is part of a key by their names, whatever the conditions of later ones are.
-    monkeypatch.setattr(stage_class, "beat_names", staticmethod(lambda _: beats))
-    index = CodeIndex(PROJECT)
-    scene = SceneCode(index, (entry.module, entry.cls))
-    own = set(index.lineage((entry.module, entry.cls)))
+    files = source_code.reached([*keys.DRAWING, entry.source_file])
+    sources = [source_code.read_source(file) for file in files]
+    of_beats = {f"{stage_class.__name__}.{beat}": beat for beat in beats}
     executed, unseen = Executed(), {}
 
     def look(record: Any, stage: Stage) -> None:
         stage.snapshot()
         sys.setprofile(None)
-        played = beats[: beats.index(record.name) + 1]
-        followed = set(scene.reached(scene.members_of(played, set(beats)))) | own | set(DRAWING)
+        followed = source_code.beats_until(sources, beats[: beats.index(record.name) + 1])
         unseen[record.name] = {
-            place for place in executed.found if place not in followed and _draws(place)
+            (file.name, name)
+            for file, name in executed.of_project()
+            if (file not in files and file.name not in NOT_DRAWING)
+            or of_beats.get(name, record.name) not in followed
         }
         sys.setprofile(executed)
 
@@ -320,7 +288,5 @@ def test_a_key_covers_all_code_that_runs_until_a_beat_has_ended(
     assert {beat: places for beat, places in unseen.items() if places} == {}
 
 
-def _draws(place: tuple[str, str]) -> bool:
-    """Whether a function takes part in pictures: not what notes beats, or finds modules."""
-    modules = "filmkit.core.records", "filmkit.core.scene_entry", "filmkit.core.manim_settings"
-    return place[0] not in modules
+# They find and note things; what they find is part of a key by its own value.
+NOT_DRAWING = {"manim_settings.py", "quality.py"}

@@ -11,7 +11,7 @@ from filmkit.core.errors import SceneCodeError
 from filmkit.core.geometry import Box
 from filmkit.core.heatmap import Heatmap
 from filmkit.render.errors import explain
-from tests.support.calling import Calling, assert_one_line, calling
+from tests.support.calling import Calling, assert_one_line, call, calling
 
 __all__ = ["calling"]  # the fixture
 
@@ -202,11 +202,11 @@ def test_a_mistake_that_shows_only_when_drawn_is_said_the_same_way(
     assert_one_line(done, 1, where, "mend it there (--verbose shows the way)")
 
 
-def test_verbose_shows_the_way(calling: Calling, tmp_path: Path) -> None:
+def test_verbose_shows_the_way(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(HEAD + MISTAKES["a name that is not there"][0])
-    done = calling("mine.py", "--quality", "draft", "--verbose", folder=tmp_path)
+    done = call("mine.py", "--quality", "draft", "--verbose", folder=tmp_path)
     assert done.returncode == 1
-    assert "Traceback (most recent call last)" in done.stderr
+    assert done.stderr.count("Traceback (most recent call last)") == 1
     assert "self.play(Apear(self.cells))" in done.stderr
 
 

@@ -10,11 +10,13 @@ from typing import NamedTuple
 import pytest
 
 from filmkit.commands.scene_files import find_scene
-from filmkit.core.records import BeatRecord, StageSettings
+from filmkit.core.records import BeatRecord, Rehearsal, StageSettings
 from filmkit.core.scene_entry import SceneEntry
+from filmkit.render.cache import open_cache
 from filmkit.render.jobs import make_films
 from filmkit.render.keys import BeatHasher
 from filmkit.render.quality import Quality
+from filmkit.render.rehearsals import Rehearsals
 from filmkit.render.request import RenderOptions
 from tests.support.filming import pictures, render_request
 from tests.support.traces import make_trace
@@ -51,8 +53,11 @@ class Project:
         request = replace(request, quality=Quality(160, 90, 10))
         before = set(cache.rglob("*.master.mov"))
         assert make_films(request)
-        rehearsal = entry.load().rehearse(make_trace(), request.options.settings)
-        keys = BeatHasher(self.trace, request.options).part_keys(entry, rehearsal.beats)
+        hasher = BeatHasher(self.trace, request.options)
+        with open_cache(cache, keep=True) as kept:
+            rehearsal = Rehearsals(request, hasher, kept).find(entry)
+        assert rehearsal is not None
+        keys = hasher.part_keys(entry, rehearsal, rehearsal)
         files = {path.name.partition(".")[0]: path for path in cache.rglob("*.master.mov")}
         found = {part: files[key] for part, key in keys.items()}
         assert set(files.values()) == before | set(found.values()), "no other files are rendered"
@@ -130,7 +135,8 @@ def part_keys(project: Project, **options: object) -> Callable[[BeatRecord], tup
     hasher = BeatHasher(project.trace, RenderOptions(settings=settings))
 
     def find(record: BeatRecord) -> tuple[str, str]:
-        keys = hasher.part_keys(entry, [record])
+        rehearsal = Rehearsal((record,), record.end)
+        keys = hasher.part_keys(entry, rehearsal, rehearsal)
         return keys[record.name, False], keys[record.name, True]
 
     return find

@@ -24,13 +24,15 @@ from tests.support.traces import make_trace
 TIMEOUT = 180.0  # seconds; far more than anything here takes on a busy machine
 
 SCENE = '''
+from pathlib import Path
 from manim import Square
 from filmkit.core.stage import (Stage, beat)
 from filmkit.mobjects.own import COLOUR, WORD
 
 class Attention(Stage):
     def prepare(self):
-        self.square = Square(color=COLOUR, fill_opacity=1)
+        opacity = Path(__file__).with_name("opacity.txt").read_text()
+        self.square = Square(color=COLOUR, fill_opacity=float(opacity))
         self.facts["number"] = WORD
 
     @beat
@@ -203,6 +205,8 @@ class Watching:
         self.own.write_text("COLOUR = '#ff0000'\nWORD = 'Three'\n")
         self.scene = folder / "scenes" / "attention" / "scene_attention.py"
         self.scene.write_text(SCENE)
+        self.data = self.scene.with_name("opacity.txt")
+        self.data.write_text("1.0")
         self.output = folder / "output.txt"
         with self.output.open("w") as output:
             self.program = subprocess.Popen(
@@ -300,6 +304,14 @@ def test_edit_of_a_mobject_draws_what_uses_it(watching: Watching) -> None:
     watching.edit(watching.own, "#ff0000", "#00ff00")
     assert len(watching.masters() - before) == 6
     assert pictures(watching.film)[..., 1].max() > 250
+
+
+def test_edit_of_data_draws_what_shows_it(watching: Watching) -> None:
+    before = watching.masters()
+    watching.edit(watching.data, "1.0", "0.9")
+    assert len(watching.masters() - before) == 6
+    watching.edit(watching.data, "0.9", "1.0")
+    assert len(watching.masters() - before) == 6
 
 
 def test_edit_of_something_else_draws_nothing(watching: Watching) -> None:

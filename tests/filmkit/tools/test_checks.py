@@ -9,6 +9,7 @@ import pytest
 from manim import LEFT, RIGHT, UP, Mobject, Square, tempconfig
 
 from filmkit.core.animations import Glide, set_presence
+from filmkit.core.camera import Shot
 from filmkit.core.geometry import Box
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.language import ALPHABETIC
@@ -16,12 +17,12 @@ from filmkit.core.norm import Norm, TensorSource
 from filmkit.core.records import BeatRecord, StageSettings
 from filmkit.core.stage import Stage, beat
 from filmkit.core.text import Label
+from filmkit.mobjects.marks import CellLabels
 from filmkit.tools.checks import (
     BeatReport,
     SceneReport,
     check_scene,
     complaints,
-    contrast,
     low_contrast,
     play,
 )
@@ -118,6 +119,39 @@ FAULTY = {
             "at least 4.5 can be seen",
         ),
     ),
+    "words across an edge of a panel": Faulty(
+        lambda self: [cells(0.0, Box(0, 0, 6, 4)), Label("a long line of words").shift(3 * LEFT)],
+        ("text 'a long line of words' lies across the cells of panel of 2 x 3 cells",),
+    ),
+    "words across cells": Faulty(
+        lambda self: [
+            Heatmap([[0.0, 0.2]], NORM, width=6, height=1, source=TensorSource("pattern.3")),
+            Label("from one to the other"),
+        ],
+        ("text 'from one to the other' lies across the cells of panel pattern.3",),
+    ),
+    "words on cells": Faulty(
+        lambda self: [
+            panel := Heatmap([[0.0, 0.2, 1.0]], NORM, width=6, height=1),
+            CellLabels(panel, [["one", "two", "three"]]),
+        ],
+        (),
+    ),
+    "words on hidden cells": Faulty(
+        lambda self: [
+            Heatmap([[0.0, 0.2]], NORM, width=6, height=1).set_shown(0),
+            Label("from one to the other"),
+        ],
+        (),
+    ),
+    "words over a card that covers a panel": Faulty(
+        lambda self: [
+            cells(0.5, Box(0, 0, 6, 4)),
+            Square(8.0, fill_color="#000000", fill_opacity=1.0, stroke_width=0.0),
+            Label("a long line of words").shift(3 * LEFT),
+        ],
+        (),
+    ),
     "a faint line": Faulty(
         lambda self: [Square(2.0, color="#333333")],
         ("Square in #333333 has a contrast of 1.7 to what is behind it; at least 3 can be seen",),
@@ -137,6 +171,43 @@ FAULTY = {
 def test_a_fault_is_found_with_its_measure(case: Faulty) -> None:
     found = report_of(case.make, case.settings).faults
     assert found == case.faults
+
+
+def closeup(self: Stage) -> list[Mobject]:
+    """A view of the middle of a panel, with words beside it, cut by the frame, and far away."""
+    whole = cells(1.0, Box(0, 0, 9, 3.2))
+    self.camera.shot = Shot.of_box(Box(0, 0, 64 / 9, 4))
+    half, edge = 32 / 9, Label("at the edge").shift([0, 1.8, 0])
+    beside = [Label("far away").shift([half + 4, 0, 0]), edge.shift([half - edge.get_x(), 0, 0])]
+    return [whole, *beside]
+
+
+def test_in_a_close_view_only_words_that_are_cut_are_beyond_the_margin() -> None:
+    faults = report_of(closeup).faults
+    assert [line.split(" is ")[0] for line in faults] == ["text 'at the edge'"]
+
+
+def test_words_and_panels_under_the_notes_are_seen_in_a_close_view_too() -> None:
+    class Noted(Stage):
+        tensors = ("pattern",)
+
+        @beat
+        def only(self) -> None:
+            """It stands."""
+            self.camera.shot = Shot.of_box(Box(0, 0, 64 / 9, 4))
+            left, right = self._notes()
+            word = Label("word", size=0.012).move_to(np.array(left.get_center()) / 2)
+            x, y, _z = right.get_center() / 2
+            panel = cells(0.3, Box(x, y, 1, 0.5))
+            self.add(word, panel)
+            self.hold(2)
+
+    (report,) = check_scene("noted", Noted, make_trace(), CALM).beats
+    words, contrast, over = report.faults
+    assert words.startswith("texts 'word' and 'random weights")
+    assert words.endswith("overlap")
+    assert "has a contrast of" in contrast
+    assert over.endswith("is not drawn' lies across the cells of panel of 2 x 3 cells")
 
 
 def test_what_is_dimmed_need_not_be_read() -> None:
@@ -169,14 +240,6 @@ def test_faults_are_the_same_at_every_size(aspect: tuple[int, int]) -> None:
     assert lines[0] == lines[1]
     assert len(lines[0]) == 3
     assert all(line.startswith("only: text") for line in lines[0])
-
-
-def test_contrast_is_that_of_the_guidelines() -> None:
-    white, black = np.ones(3), np.zeros(3)
-    assert contrast(white, black) == contrast(black, white) == pytest.approx(21)
-    assert contrast(white, white) == 1
-    # An example of WCAG: #767676 is the lightest grey that may be written on white.
-    assert contrast(white, np.full(3, 0x76 / 255)) == pytest.approx(4.54, abs=0.005)
 
 
 def test_the_ground_of_a_text_is_the_cell_behind_it_even_if_it_is_covered_later() -> None:

@@ -76,7 +76,7 @@ class Project:
         return Parts({path.name: path.stat().st_ino for path in masters})
 
     def rehearsal(self) -> Rehearsal:
-        spoken = timed(self.request(), make_trace())
+        spoken = timed(self.request())
         stage = spoken.scenes[0].load()
         options = spoken.options
         return stage.rehearse(make_trace(), options.settings, options.speech_of(spoken.scenes[0]))
@@ -200,7 +200,7 @@ def test_the_video_is_the_same_with_sound(project: Project) -> None:
             return [bytes(packet) for packet in film.demux(film.streams.video[0])]
 
     voiced = packets()
-    spoken = timed(project.request(), make_trace())
+    spoken = timed(project.request())
     # The same times, and nobody who speaks.
     assert make_films(replace(spoken, voice=None))
     with av.open(project.film) as film:

@@ -6,16 +6,17 @@ from typing import Any
 
 import pytest
 
-from filmkit.core.language import ENGLISH, _, known_languages, read_catalogue, use_language
+from filmkit.core.language import ENGLISH, _, known_languages, use_language
+from filmkit.core.norm import SCALE
 from filmkit.core.picture_map import picture_map
+from filmkit.core.quantities import QUANTITIES
 from filmkit.core.records import StageSettings
 from filmkit.core.stage import Stage, beat
 from filmkit.mobjects.head_tensors import HeadPanel
 from filmkit.mobjects.marks import ColourBar
 from filmkit.render.quality import QUALITIES
 from filmkit.render.runner import manim_config
-from filmkit.tools.messages import catalogue_sources
-from filmkit.words.alt import MAX_LENGTH, OF_HEAD, OF_LAYERS, alt_text
+from filmkit.words.alt import MAX_LENGTH, alt_text
 from tests.support.kinds import SHIPPED_KIND, trace_of_kind
 
 
@@ -25,7 +26,10 @@ def panel(tensor: str | None, *index: Any, expression: str = "", **others: Any) 
     shape = [*([1] * (2 - len(spans))), *spans]
     entry = {
         "tensor": tensor,
-        "expression": expression or None,
+        "expression": expression,
+        "quantity": "",
+        "given": {},
+        "axes": [],
         "index": list(index),
         "transposed": False,
         "shape": shape,
@@ -35,6 +39,12 @@ def panel(tensor: str | None, *index: Any, expression: str = "", **others: Any) 
         "opacity": 1.0,
     }
     return entry | others
+
+
+def computed(quantity: str, *index: Any, given: dict[str, Any], **others: Any) -> dict[str, Any]:
+    """Return the entry of a panel that shows something computed."""
+    axes = list(QUANTITIES[quantity].axes)
+    return panel(None, *index, quantity=quantity, given=given, axes=axes, **others)
 
 
 def describe(*panels: dict[str, Any], texts: tuple[str, ...] = (), title: str = "") -> str:
@@ -85,24 +95,29 @@ def test_a_panel_of_several_heads_counts_them() -> None:
     assert "Rotated keys of key/value head 2: 2 panels" in describe(keys, one)
 
 
-def test_computed_panels_keep_their_names() -> None:
+def test_what_is_computed_is_named_with_its_layers_and_heads() -> None:
+    rows = [0, 9]
     cards = [
-        panel(None, expression=f"scaled scores of head {head} with shared keys", shape=[9, 9])
+        computed("shared_scores", rows, rows, given={"layer": 1, "head": head, "sets": 1})
         for head in (0, 2)
     ]
-    volume = [
-        panel(None, expression=f"patterns of all heads of layers {a} to {a + 9}", shape=[99, 89])
-        for a in (0, 10)
-    ]
-    assert describe(*cards, *volume) == (
-        "Heatmaps in viridis. "
-        "Scaled scores of heads 0 and 2 with shared keys: 2 panels, each 9 by 9 cells, −2 to 2. "
-        "Patterns of all heads of layers 0 to 19: 2 panels, each 99 by 89 cells, −2 to 2."
+    block = computed("stored_keys", given={"face": "top", "layers": [0, 19]}, shape=[99, 89])
+    own = panel(None, expression="mean of all patterns", shape=[9, 9])
+    assert describe(*cards, block, own) == (
+        "Heatmaps in viridis. Scaled scores of layer 1, heads 0 and 2 with shared keys and values: "
+        "2 panels, each 9 words by 9 words, −2 to 2. "
+        "Keys of layers 0 to 19 in each layer’s own scale: 99 by 89 cells, −2 to 2. "
+        "Mean of all patterns: 9 by 9 cells, −2 to 2."
+    )
+    turned = computed("latent_keys", rows, [0, 8], given={"layer": 1, "kv_head": 3})
+    assert describe(turned | {"transposed": True, "shape": [8, 9]}) == (
+        "Heatmaps of layer 1 in viridis. Transposed keys of key/value head 3 from the latent: "
+        "8 columns by 9 words, −2 to 2."
     )
 
 
 def test_colour_bars_are_left_out_and_faint_panels_only_named() -> None:
-    bar = panel(None, expression="colour scale of queries", shape=[1, 128])
+    bar = panel(None, quantity=SCALE, shape=[1, 128])
     faint = panel("k.2", [0, 4], 0, [0, 8], opacity=0.2)
     assert describe(bar, faint) == "Heatmaps of layer 2 in viridis. Faint: keys."
     assert describe(bar) == "A drawing without heatmaps."
@@ -162,21 +177,21 @@ def picture_of_one_head(code: str) -> str:
 
 PICTURES = {
     "en": (
-        "Softmax. Heatmaps of layer 11 in viridis. Scaled scores of head 3: 9 by 9 cells, −7.75 "
-        "to 7.75. Attention pattern of head 3: 9 words by 9 words, 0 to 1. Faint: transposed "
+        "Softmax. Heatmaps of layer 11 in viridis. Scaled scores of head 3: 9 words by 9 words, "
+        "−7.75 to 7.75. Attention pattern of head 3: 9 words by 9 words, 0 to 1. Faint: transposed "
         "rotated keys. Words: scores; keys; K transposed; pattern; The; American; flag; is; red; "
         "white; and; SmolLM2-135M-Instruct (Q4_1) · layer 11, head 3."
     ),
     "fr": (
         "Softmax. Cartes de chaleur (couche 11), couleurs viridis. Scores mis à l’échelle (tête "
-        "3)\u00a0: 9 sur 9 cases, de −7,75 à 7,75. Motif d’attention (tête 3)\u00a0: 9 mots sur 9 "
-        "mots, de 0 à 1. En retrait\u00a0: clés après rotation, matrice transposée. Textes\u00a0: "
-        "scores\u202f; clés\u202f; K transposée\u202f; motif\u202f; The\u202f; American\u202f; "
-        "flag\u202f; is\u202f; red\u202f; white\u202f; and\u202f; SmolLM2-135M-Instruct (Q4_1) · "
-        "couche 11, tête 3."
+        "3)\u00a0: 9 mots sur 9 mots, de −7,75 à 7,75. Motif d’attention (tête 3)\u00a0: 9 mots "
+        "sur 9 mots, de 0 à 1. En retrait\u00a0: clés après rotation, matrice transposée. "
+        "Textes\u00a0: scores\u202f; clés\u202f; K transposée\u202f; motif\u202f; The\u202f; "
+        "American\u202f; flag\u202f; is\u202f; red\u202f; white\u202f; and\u202f; "
+        "SmolLM2-135M-Instruct (Q4_1) · couche 11, tête 3."
     ),
     "zh": (
-        "Softmax。第 11 层的热图，配色为 viridis。第 3 个头的缩放分数：9 × 9 格，"
+        "Softmax。第 11 层的热图，配色为 viridis。第 3 个头的缩放分数：9 个词 × 9 个词，"
         "取值 −7.75 到 7.75。第 3 个头的注意力图：9 个词 × 9 个词，"
         "取值 0 到 1。淡显：旋转后的键（转置）。文字：分数；键；K 的转置；注意力图；The；American；"
         "flag；is；red；white；and；"
@@ -254,7 +269,7 @@ FRENCH_AND_CHINESE = {
         "第 2 层的热图，配色为 viridis。淡显：键；值。",
     ),
     "no panel": (
-        [panel(None, expression="{bar}", shape=[1, 128])],
+        [panel(None, quantity=SCALE, shape=[1, 128])],
         "Un dessin sans carte de chaleur.",
         "没有热图的示意图。",
     ),
@@ -266,49 +281,30 @@ def test_sentences_in_french_and_chinese(case: str) -> None:
     panels, *expected = FRENCH_AND_CHINESE[case]
     for code, text in zip(("fr", "zh"), expected, strict=True):
         with use_language(code):
-            bar = _("colour scale of {name}", name=_("queries"))
-            entries = [
-                entry | {"expression": (entry["expression"] or "").format(bar=bar)}
-                for entry in panels
-            ]
-            assert describe(*entries, texts=("9 × 64",)) == text, code
+            assert describe(*panels, texts=("9 × 64",)) == text, code
 
 
 def test_what_is_computed_is_named_with_its_heads_and_layers_in_every_language() -> None:
     expected = {
         "fr": (
-            "Cartes de chaleur (couches 0 à 29), couleurs viridis. "
-            "Scores mis à l’échelle (têtes 0 et 2) avec clés et valeurs partagées\u00a0: "
-            "2 panneaux de 9 sur 9 cases, de −2 à 2. "
-            "En retrait\u00a0: clés, chacune à l’échelle de sa couche."
+            "Cartes de chaleur, couleurs viridis. "
+            "Scores mis à l’échelle (couche 1, têtes 0 et 2) avec clés et valeurs partagées\u00a0: "
+            "2 panneaux de 9 mots sur 9 mots, de −2 à 2. "
+            "En retrait\u00a0: clés à l’échelle de chaque couche."
         ),
         "zh": (
-            "第 0 到 29 层的热图，配色为 viridis。第 0、2 个头的缩放分数（共享键和值）：2 个面板，"
-            "每个 9 × 9 格，取值 −2 到 2。淡显：第 0 到 29 层的键，每层用自己的色标。"
+            "热图，配色为 viridis。第 1 层第 0、2 个头的缩放分数（共享键和值）：2 个面板，"
+            "每个 9 个词 × 9 个词，取值 −2 到 2。淡显：键（每层用自己的色标）。"
         ),
     }
     for code, text in expected.items():
         with use_language(code):
             cards = [
-                panel(
-                    None,
-                    expression=_(
-                        "scaled scores of head {head} with shared keys and values", head=head
-                    ),
-                    shape=[9, 9],
-                )
+                computed("shared_scores", [0, 9], [0, 9], given={"layer": 1, "head": head})
                 for head in (0, 2)
             ]
-            block = panel(
-                None,
-                expression=_(
-                    "keys of layers {first} to {last}, each in its own layer's scale",
-                    first=0,
-                    last=29,
-                ),
-                shape=[9, 9],
-                opacity=0.2,
-            )
+            place = {"face": "top", "layers": [0, 29]}
+            block = computed("stored_keys", given=place, shape=[9, 9], opacity=0.2)
             assert describe(*cards, block) == text, code
 
 
@@ -327,21 +323,3 @@ def test_it_is_never_too_long_in_any_language(code: str) -> None:
         text = describe(*crowd, *rest, title="A title", texts=("words on screen",) * 40)
         assert 0 < len(text) <= MAX_LENGTH
         assert text.endswith(_("And more."))
-
-
-def test_every_translation_says_heads_and_layers_with_the_same_words() -> None:
-    kit, *scenes = catalogue_sources()
-    for code in known_languages()[1:]:
-        own = read_catalogue(kit / f"{code}.po")
-        for phrase in (OF_HEAD, OF_LAYERS):
-            said = own.get(phrase).string
-            assert said
-            for folder in (kit, *scenes):
-                path = folder / f"{code}.po"
-                for message in read_catalogue(path) if path.exists() else ():
-                    forms = (
-                        message.string if isinstance(message.string, tuple) else [message.string]
-                    )
-                    ids = message.id if isinstance(message.id, tuple) else [message.id]
-                    if phrase in ids[0] and message.context is None:
-                        assert all(said in form for form in forms if form), (path, message.id)

@@ -18,7 +18,7 @@ from filmkit.core.stage import Stage
 from filmkit.core.text import Symbol
 from filmkit.core.view import LayerView, best_match
 from filmkit.mobjects.product import head_product
-from scenes.attention.closeups import Meeting, figure_digits, in_formula
+from scenes.attention.closeups import Meeting, figure_digits, in_formula, scale_lines
 from scenes.attention.layout import meeting_layout, scores_room
 from scenes.attention.scene_attention import Attention
 from tests.support.kinds import SHIPPED_KIND, trace_of_kind
@@ -61,6 +61,16 @@ def test_keys_before_a_window_are_masked() -> None:
     assert view.causal_mask[-1].tolist() == [True] * 5 + [False] * 4
     assert not view.pattern[view.causal_mask].any()
     assert np.abs(view.scores).max() < 2.0
+
+
+@pytest.mark.parametrize(("window", "told"), [(0, False), (4, True), (8, True), (9, False)])
+def test_a_window_is_told_only_where_it_masks_something(window: int, told: bool) -> None:
+    trace = make_trace(d_head=32, positions="rotary", window=window)
+    assert trace.window(trace.meta.featured.layer) == window
+    view = LayerView.of_prompt(trace, None, show_first_token=False).head(None)
+    assert view.layer.count == 9
+    _formula, notes = scale_lines(view, 0.04)
+    assert ("what is far back is masked too" in {note.text for note in notes}) is told
 
 
 def test_the_rotation_is_told_only_where_there_is_one() -> None:
@@ -121,10 +131,9 @@ def named(panels: list[Heatmap], tensor: str) -> list[Heatmap]:
 def test_the_mix_on_screen_adds_up_to_z(show: bool) -> None:
     trace = make_trace(positions="rotary", d_head=16)
     panels = drawn_at_the_end_of(trace, StageSettings(show_first_token=show))["a_weighted_mix"]
-    (values,), (z,) = named(panels, "v."), named(panels, "z.")
-    hidden = [panel for panel in panels if panel.source.expression.startswith("values of")]
-    assert len(hidden) == (not show)
-    total = sum((rows.values * rows.shown).sum(axis=0) for rows in (values, *hidden))
+    values, (z,) = named(panels, "v."), named(panels, "z.")
+    assert len(values) == 2 - show
+    total = sum((rows.values * rows.shown).sum(axis=0) for rows in values)
     np.testing.assert_allclose(total, z.values[0], atol=1e-5)
 
 
@@ -134,7 +143,9 @@ def test_brightness_is_the_weight_in_the_mix_and_nowhere_else() -> None:
     query, key = best_match(view)
     for beat, panels in drawn_at_the_end_of(trace).items():
         for values in named(panels, "v."):
-            if beat == "a_weighted_mix":
+            if len(values.values) == 1:
+                assert values.shown == pytest.approx(view.hidden_attention[query])
+            elif beat == "a_weighted_mix":
                 shares = np.broadcast_to(view.pattern[query][:, None], values.shape)
                 np.testing.assert_array_equal(values.shown, shares)
                 assert shares[:, 0].argmax() == key
@@ -149,7 +160,7 @@ def test_scores_become_the_pattern_in_place() -> None:
     pictures = play(Attention, make_trace(positions="rotary", d_head=16))
     softmax = beat_of(pictures, "softmax_of_a_row")
     (row,) = panels_of(softmax, "pattern.")
-    scores = next(p for p in softmax.panels if "scores" in p.heatmap.source.expression)
+    scores = next(p for p in softmax.panels if p.heatmap.source.quantity == "scores")
     count = scores.heatmap.shape[0]
     assert row.heatmap.shape == (1, count)
     assert (row.box.left, row.box.right) == pytest.approx((scores.box.left, scores.box.right))

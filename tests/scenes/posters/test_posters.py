@@ -11,7 +11,6 @@ import pytest
 from manim import tempconfig
 from PIL import Image
 
-from extract.architectures import architecture, kv_cache_bytes
 from extract.trace import Trace
 from filmkit.core.camera import Shot
 from filmkit.core.heatmap import Heatmap
@@ -28,7 +27,6 @@ from scenes.posters.scene_posters import (
 )
 from tests.extract.test_sharing import from_pooled_weights
 from tests.filmkit.commands.test_render import Render, assert_refused, files, render, trace_file  # noqa: F401
-from tests.support.figures import spelled, unexplained
 from tests.support.latents import with_latent
 from tests.support.staging import play
 from tests.support.traces import make_trace
@@ -130,32 +128,6 @@ def test_the_latent_stands_once_and_makes_keys_and_values() -> None:
     for head, card in enumerate(result.stage.head_stack.cards):
         keys = latent @ trace[f"latent.{layer}.W_UK"][:, head]
         np.testing.assert_allclose(card.k.values, keys, atol=1e-4)
-
-
-def test_every_number_is_explained() -> None:
-    trace = make("grouped")
-    r1, rank = architecture("DeepSeek-V3/R1"), trace["latent.1.W_DKV"].shape[1]
-    published = {
-        MultiHeadPoster: kv_cache_bytes(r1, "mha"),
-        GroupedQueryPoster: kv_cache_bytes(r1, "gqa", n_groups=8),
-        MultiQueryPoster: kv_cache_bytes(r1, "mqa"),
-        LatentPoster: kv_cache_bytes(r1, "mla"),
-    }
-    counts = {
-        MultiHeadPoster: 9 * 32,
-        GroupedQueryPoster: 3 * 32,
-        MultiQueryPoster: 32,
-        LatentPoster: rank,
-    }
-    for poster, count in counts.items():
-        allowed = {"2", "3", "8", "9", "16", "1", f"{rank}"}
-        for value in (count, 2 * count, published[poster]):
-            allowed |= spelled(value, "{:,.0f}")
-        (picture,) = play(poster, trace)
-        texts = [item.text for item in picture.texts]
-        assert unexplained(texts, allowed, {"DeepSeek-R1"}) == []
-        assert any(f"{2 * count:,} bytes" in text for text in texts)
-        assert any(f"{published[poster]:,.0f} bytes per token" in text for text in texts)
 
 
 def test_what_nobody_trained_is_said() -> None:

@@ -68,6 +68,29 @@ def test_figures_on_screen_are_the_traces(trace: Trace, pictures: dict[str, Beat
         assert any(f"perplexity + {100 * (other / model - 1):.0f}%" in text for text in said)
 
 
+def test_the_score_is_the_product_that_the_film_showed_before_divided(
+    trace: Trace, pictures: dict[str, BeatPicture]
+) -> None:
+    featured = trace.meta.featured
+    head = LayerView.of_prompt(trace, None, show_first_token=False).head(featured.head)
+    product, score = head.dot_products[best_match(head)], head.scores[best_match(head)]
+    assert product / 8 == pytest.approx(score)
+    texts = {item.text for item in pictures["the_score_slides"].texts}
+    assert {"score ÷ 8", f"where they are: {product:.1f} ÷ 8", f"{score:.2f}"} <= texts
+    told = pictures["the_score_slides"].record.narration
+    assert f"{score:.2f}, which is {product:.1f} divided by 8" in told
+
+
+def test_a_part_is_called_what_it_is_and_a_plus_adds(pictures: dict[str, BeatPicture]) -> None:
+    """What is rotated depends on words too: it is not "position", nor the rest "content"."""
+    texts = [item.text for beat in pictures.values() for item in beat.texts]
+    assert not [text for text in texts if "content" in text or "position" in text]
+    kept = [item.text for item in pictures["a_few_numbers"].texts]
+    assert "128 + 64 = 192 numbers for each token" in kept
+    assert "+" not in kept
+    assert [item.text for item in pictures["two_parts"].texts].count("+") == 1
+
+
 @pytest.mark.parametrize("kind", ["converted", "own latent"])
 def test_position_and_content_add_up_to_the_scores(kind: str, trace: Trace) -> None:
     if kind == "own latent":

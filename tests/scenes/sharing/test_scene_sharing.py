@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import chain
+from itertools import groupby
+from typing import Any
 
 import numpy as np
 import pytest
 from manim import tempconfig
 
 from extract.architectures import DENSE_7B
-from extract.attention import total_variation
 from extract.trace import Trace
 from filmkit.core.animations import presence
 from filmkit.core.heatmap import Heatmap
@@ -18,7 +18,7 @@ from filmkit.core.records import BeatRecord
 from filmkit.core.stage import Stage
 from scenes.sharing.scene_sharing import Sharing
 from tests.extract.test_sharing import from_pooled_weights
-from tests.support.figures import all_texts, spelled, unexplained
+from tests.support.figures import all_texts
 from tests.support.staging import complaints, play
 from tests.support.traces import make_trace
 
@@ -131,45 +131,31 @@ def test_heads_that_share_stand_in_one_place_and_have_one_colour(case: str) -> N
     run(trace, look)
 
 
+def test_dial_and_patterns_never_disagree() -> None:
+    """After each animation the patterns are those of the stop at which the dial stands."""
+    trace = make_trace(**CASES["grouped"])
+    seen: list[int] = []
+
+    class Watched(Sharing):
+        def play(self, *animations: Any, **kwargs: Any) -> None:
+            super().play(*animations, **kwargs)
+            shown = [cells for cells in self.patterns.cells if cells.shown.any()]
+            if self.dial not in self.mobjects or not shown or self.at == len(self.stops):
+                return
+            places = np.array(self.dial.places)
+            stop = int(np.abs(places - self.dial.knob.get_center()).sum(axis=1).argmin())
+            for head, cells in enumerate(self.patterns.cells):
+                np.testing.assert_array_equal(cells.values, self.stops[stop].pattern(head)[0])
+            seen.append(stop)
+
+    Watched.rehearse(trace)
+    assert [stop for stop, _same in groupby(seen)] == [1, 2, 1, 2]
+
+
 def test_a_model_with_one_set_has_no_mean_to_compare_with() -> None:
     beats = Sharing.beat_names(make_trace(**CASES["one for all"]))
     assert beats == ("a_set_for_every_head", "one_set_for_all", "what_it_costs")
     assert "attention_moves" in Sharing.beat_names(make_trace(**CASES["grouped"]))
-
-
-# Every number on screen and in the narration
-
-NAMES = {"7B", "1.33T", "DeepSeek-V2", "table 8", "pp. 31-32", "layer 1"}
-
-
-def whole(*values: float) -> set[str]:
-    return set(chain.from_iterable(spelled(value, "{:,.0f}") for value in values))
-
-
-def explained(trace: Trace) -> dict[str, set[str]]:
-    """Return the numbers that each beat may show, computed here and not by the scene."""
-    meta, layer = trace.meta, trace.meta.featured.layer
-    heads, width = meta.n_heads, 2 * meta.d_qk
-    stops = {heads, meta.n_kv_heads, 1, 4, 3}
-    pooled = from_pooled_weights(trace, 1).pattern
-    moves = 100 * total_variation(trace.get("pattern", layer), pooled)[:, 1 : meta.n_prompt]
-    dial = whole(*range(heads), *stops, *(width * count for count in stops))
-    models = [(c.bbh + c.mmlu + c.c_eval + c.cmmlu) / 4 for c in DENSE_7B.columns]
-    return {
-        **dict.fromkeys(SETTINGS, dial),
-        "attention_moves": dial | whole(moves.mean()),
-        "what_it_costs": whole(*models, 8, 20, 40) | {"0"},
-    }
-
-
-@pytest.mark.parametrize(
-    "case", ["grouped", "every head its own", "one for all", "no equal groups"]
-)
-def test_every_number_is_explained(case: str) -> None:
-    trace = make_trace(**CASES[case])
-    allowed = explained(trace)
-    for picture in play(Sharing, trace):
-        assert unexplained(all_texts(picture), allowed[picture.record.name], NAMES) == []
 
 
 def test_the_scores_are_those_of_the_report_and_their_source_is_named() -> None:

@@ -1,0 +1,100 @@
+"""Facts: figures as they are said or shown, which know what they were computed from.
+
+A fact is a string that is written where its number is known, and can be used like any other::
+
+    Label(fact("relative error", error, format_share, of="keys", beside="keys, rebuilt"))
+
+    self.facts |= told(layers=meta.n_layers, lost=(error, spoken_share))
+
+A stage keeps all facts that are made while it plays (:attr:`Stage.ledger`). The film's tests
+compute each of them again, by its name and in a way of their own, and find no other number on
+screen or in the narration; so a number beside the wrong name, or in the wrong sentence, is found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from filmkit.core.numbers import format_count
+
+__all__ = ["Fact", "fact", "keep_facts", "told"]
+
+Value = float | str
+
+_ledger: ContextVar[list[Fact] | None] = ContextVar("ledger", default=None)
+
+
+class Fact(str):
+    """A figure or a word as it is said or shown; see :func:`fact` for what it is made of.
+
+    Attributes
+    ----------
+    name
+        What it is.
+    value
+        The number, or the word.
+    given
+        What it was computed from, beside the scene's own layer and head.
+    beside
+        The words on screen that it belongs to; "" if there are none.
+    """
+
+    __slots__ = ("beside", "given", "name", "value")
+
+    name: str
+    value: Value
+    given: dict[str, Any]
+    beside: str
+
+
+def fact(
+    name: str,
+    value: Value,
+    write: Callable[[Any], str] = format_count,
+    *,
+    beside: str = "",
+    **given: Any,
+) -> Fact:
+    """Return a figure as text, and note it in the ledger of the stage that plays.
+
+    Parameters
+    ----------
+    name
+        What it is, such as "relative error".
+    value
+        The number; or a word, which is written as it is.
+    write
+        How the number becomes text, such as :func:`filmkit.core.numbers.format_share`.
+    beside
+        The words on screen that it belongs to, whole and as they are shown: of all such words
+        these are the nearest to it.
+    **given
+        What it was computed from, beside the scene's own layer and head.
+    """
+    text = Fact(value if isinstance(value, str) else write(value))
+    text.name, text.value, text.given, text.beside = name, value, given, beside
+    ledger = _ledger.get()
+    if ledger is not None:
+        ledger.append(text)
+    return text
+
+
+def told(**facts: Value | tuple[Value, Callable[[Any], str]]) -> dict[str, str]:
+    """Return facts for the narration by their names there: numbers, or numbers and how to write."""
+    return {
+        name: fact(name, *(what if isinstance(what, tuple) else (what,)))
+        for name, what in facts.items()
+    }
+
+
+@contextmanager
+def keep_facts(ledger: list[Fact]) -> Iterator[None]:
+    """Let facts that are made in the ``with`` block be noted in a list."""
+    token = _ledger.set(ledger)
+    try:
+        yield
+    finally:
+        _ledger.reset(token)

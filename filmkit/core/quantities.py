@@ -1,0 +1,585 @@
+"""What computed panels show: how each is called, and how it is computed again from a trace.
+
+Pictures compute what they draw in ways that suit them. Each panel's source names a quantity and
+what it was computed from (:class:`~filmkit.core.norm.TensorSource`); the function of that quantity
+computes the same from the trace in another way, as plainly as it can be written. So a panel can be
+checked: :class:`PanelCheck` compares it with its source. A new quantity is a function with the
+decorator :func:`quantity`::
+
+    @quantity(N_("mean of all patterns"), axes=("query_pos", "key_pos"))
+    def mean_pattern(trace, layer):
+        return trace.get("pattern", layer).mean(axis=0)
+
+    Heatmap(values, source=view.computed("mean_pattern"))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from extract.attention import AttentionResult
+from extract.trace import Trace
+from filmkit.core.heatmap import Heatmap
+from filmkit.core.language import N_, _
+from filmkit.core.model_places import HEAD, KV_HEAD, ModelPlace
+from filmkit.core.norm import TensorSource
+
+__all__ = [
+    "QUANTITIES",
+    "PanelCheck",
+    "Quantity",
+    "axes_of",
+    "cells_of",
+    "described",
+    "draws_before",
+    "layers_of",
+    "place_of",
+    "quantity",
+]
+
+Array = npt.NDArray[np.float64]
+Compute = Callable[..., npt.NDArray[Any]]
+Rows = tuple[int, int]
+Parts = tuple[TensorSource, ...]
+
+KINDS = {"n_heads": HEAD, "n_kv_heads": KV_HEAD}  # of heads, by the names of their axes
+SHARED = N_("with shared keys and values")
+TOLERANCE = 1e-5  # of a panel's largest number, by which its numbers may differ
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """Something that is computed from a trace.
+
+    Attributes
+    ----------
+    name, how
+        What it is, such as "scaled scores", and how it came about, such as "with shared keys", in
+        English; where its layer and head are said, they stand between both.
+    axes
+        Names of its axes, as :meth:`extract.trace.Trace.axes` has them.
+    compute
+        Called with the trace and what it is computed from; returns it for all positions.
+    """
+
+    name: str
+    how: str
+    axes: tuple[str, ...]
+    compute: Compute
+
+    def words(self, place: str = "", *, transposed: bool = False) -> str:
+        """Return what it is in the language in use, of a place such as " of head 3"."""
+        name, how = _(self.name), _(self.how) if self.how else ""
+        if transposed:
+            name = _("transposed {name}", name=name)
+        if not place:
+            return _("{name} {how}", name=name, how=how) if how else name
+        if how:
+            return _("{name}{place} {how}", name=name, place=place, how=how)
+        return _("{name}{place}", name=name, place=place)
+
+
+QUANTITIES: dict[str, Quantity] = {}
+"""All quantities, by the names of their functions."""
+
+
+def quantity(name: str, how: str = "", *, axes: tuple[str, ...]) -> Callable[[Compute], Compute]:
+    """Add a function to the quantities that panels can show; a decorator.
+
+    ``name``, ``how`` and ``axes`` are those of a :class:`Quantity`.
+    """
+
+    def add(compute: Compute) -> Compute:
+        QUANTITIES[compute.__name__] = Quantity(name, how, axes, compute)
+        return compute
+
+    return add
+
+
+# Sources
+
+
+def axes_of(trace: Trace, source: TensorSource) -> tuple[str, ...]:
+    """Return the names of the axes of a tensor or quantity; none where they are not known."""
+    if source.tensor is not None:
+        return trace.axes(source.tensor)
+    return QUANTITIES[source.quantity].axes if source.quantity in QUANTITIES else ()
+
+
+def layers_of(source: TensorSource) -> tuple[int, ...]:
+    """Return the layers that a source's numbers come from, as far as they are known."""
+    if source.tensor is not None:
+        return (next(int(part) for part in source.tensor.split(".") if part.isdigit()),)
+    return ModelPlace.given(dict(source.given)).layers
+
+
+def place_of(trace: Trace, source: TensorSource) -> ModelPlace:
+    """Return the layers and heads that a source's numbers come from."""
+    given = dict(source.given)
+    if "parts" in given:
+        units = source.index[0 if given["face"] == "top" else 1]
+        assert isinstance(units, tuple)
+        places = [place_of(trace, part) for part in given["parts"][slice(*units)]]
+        layers = dict.fromkeys(number for place in places for number in place.layers)
+        numbers = dict.fromkeys(number for place in places for number in place.heads)
+        return ModelPlace(tuple(layers), tuple(numbers), places[0].kind)
+    if source.tensor is None:
+        return ModelPlace.given(given)
+    (layer,) = layers_of(source)
+    heads: tuple[int, ...] = ()
+    kind = HEAD
+    for axis, place in zip(axes_of(trace, source), source.index, strict=False):
+        if axis in KINDS:
+            kind = KINDS[axis]
+            heads = (place,) if isinstance(place, int) else tuple(range(*place))
+    return ModelPlace((layer,), heads, kind)
+
+
+def draws_before(trace: Trace, source: TensorSource, position: int) -> bool:
+    """Return whether rows or columns of a source are of positions before one."""
+    axes = zip(axes_of(trace, source), source.index, strict=False)
+    return any(
+        axis in ("pos", "key_pos", "before") and isinstance(place, tuple) and place[0] < position
+        for axis, place in axes
+    )
+
+
+def described(source: TensorSource) -> str:
+    """Return in words what was computed, or what is another model's; "" for the film's tensors."""
+    given, model = dict(source.given), source.model
+    if source.is_scale:
+        name = given["name"]
+        return _("colour scale of {name}", name=name) if name else _("colour scale")
+    if source.tensor is not None:
+        return _("{tensor} of {model}", tensor=source.tensor, model=model) if model else ""
+    if not source.quantity:
+        return source.expression
+    where = ModelPlace.given(given).words()
+    words = QUANTITIES[source.quantity].words(
+        _(" of {where}", where=where) if where else "", transposed=source.transposed
+    )
+    return _("{what}, {model}", what=words, model=model) if model else words
+
+
+def cells_of(trace: Trace, source: TensorSource) -> Array:
+    """Compute the cells that a source names again, (rows, columns).
+
+    Parameters
+    ----------
+    trace
+        That of the source's model.
+    source
+        A tensor or a quantity, not a colour scale.
+    """
+    if source.tensor is not None:
+        whole = trace[source.tensor]
+    else:
+        whole = QUANTITIES[source.quantity].compute(trace, **dict(source.given))
+    index = tuple(slice(*axis) if isinstance(axis, tuple) else axis for axis in source.index)
+    cells = np.atleast_2d(np.asarray(whole, dtype=np.float64)[index])
+    return cells.T if source.transposed else cells
+
+
+class PanelCheck:
+    """Compares heatmaps with what their sources say; each quantity is computed once.
+
+    Parameters
+    ----------
+    *traces
+        The film's own, and those of other models whose numbers are shown.
+    """
+
+    def __init__(self, *traces: Trace) -> None:
+        self.traces = traces
+        self._cells: dict[TensorSource, Array] = {}
+
+    def trace_of(self, source: TensorSource) -> Trace:
+        """Return the trace that a source's numbers are from."""
+        if not source.model:
+            return self.traces[0]
+        return next(trace for trace in self.traces[1:] if trace.meta.model == source.model)
+
+    def untrue(self, cells: Heatmap) -> str:
+        """Return what is wrong with the numbers of a heatmap, "" if they are what its source says.
+
+        Of numbers that are only described in words, or not at all, nothing can be said.
+        """
+        source = cells.source
+        if source.tensor is None and not source.quantity:
+            return ""
+        if source.is_scale:
+            expected = cells.norm.values_at(np.linspace(0, 1, cells.shape[1]))[None]
+        else:
+            if source not in self._cells:
+                self._cells[source] = cells_of(self.trace_of(source), source)
+            expected = self._cells[source]
+        name = source.tensor or described(source)
+        if expected.shape != cells.shape:
+            return f"{name} is {expected.shape}, its panel {cells.shape}"
+        if np.abs(expected - cells.values).max() > TOLERANCE * np.abs(expected).max():
+            return f"the panel of {name} shows other numbers"
+        return ""
+
+
+# What is computed of one head
+
+
+@quantity(N_("dot products of queries and keys"), axes=("query_pos", "key_pos"))
+def dot_products(trace: Trace, layer: int, head: int) -> Array:
+    """Return the dot products of the queries and keys of a head, (query, key)."""
+    q = _float(trace.get(trace.used("q"), layer))[:, head]
+    return q @ _own(trace, layer, trace.kv_head(head), trace.used("k")).T
+
+
+@quantity(N_("scaled scores"), axes=("query_pos", "key_pos"))
+def scores(trace: Trace, layer: int, head: int) -> Array:
+    """Return the scaled scores of a head before the causal mask, (query, key)."""
+    meta = trace.meta
+    found = meta.score_scale * dot_products(trace, layer, head) + trace.position_bias(layer)[head]
+    return meta.score_cap * np.tanh(found / meta.score_cap) if meta.score_cap else found
+
+
+@quantity(N_("values before the first word that is drawn, mixed"), axes=("before", "d_v"))
+def values_before(trace: Trace, layer: int, head: int, query: int, first: int) -> Array:
+    """Return the mean of the values before a position as a query mixes them, (1, d_v)."""
+    shares = _float(trace.get("pattern", layer))[head, query, :first]
+    values = _float(trace.get("v", layer))[:first, trace.kv_head(head)]
+    if not shares.any():
+        shares = np.ones(first)
+    return np.average(values, axis=0, weights=shares)[None]
+
+
+@quantity(N_("attention to all before the first word that is drawn"), axes=("query_pos", "before"))
+def attention_before(trace: Trace, layer: int, head: int, first: int) -> Array:
+    """Return the attention to all positions before one, (query, 1)."""
+    pattern = _float(trace.get("pattern", layer))[head]
+    return pattern[:, :first].sum(axis=1, keepdims=True)
+
+
+@quantity(N_("row, rotated to another position"), axes=("row", "d_qk"))
+def rotated_on(trace: Trace, layer: int, position: int, steps: float, **head: int) -> Array:
+    """Return a rotated query or key as it would be some positions further along, (1, d_qk).
+
+    It is the query of a ``head``, or the key of a ``kv_head``.
+    """
+    ((kind, number),) = head.items()
+    tensor = {"head": "q", "kv_head": "k"}[kind]
+    row = trace.get(trace.used(tensor), layer)[position, number]
+    return trace.rotation(layer).further(row, steps)[None]
+
+
+# A layer from its latent
+
+
+@dataclass(frozen=True)
+class _Latent:
+    """The latents of a layer and what is made of them, at all positions."""
+
+    trace: Trace
+    layer: int
+
+    def _weight(self, name: str) -> Array:
+        if self.trace.meta.attention == "mla":
+            return _float(self.trace.weights(name, self.layer))
+        return _float(self.trace[f"latent.{self.layer}.{name}"])
+
+    @property
+    def latents(self) -> Array:
+        """(position, r)."""
+        if self.trace.meta.attention == "mla":
+            return _float(self.trace.get("kv_latent", self.layer))
+        return _float(self.trace.get("x", self.layer)) @ self._weight("W_DKV")
+
+    def keys(self, kv_head: int) -> Array:
+        """(position, d_qk), the shared rotated key behind."""
+        content = self.latents @ self._weight("W_UK")[:, kv_head]
+        if self.trace.meta.attention != "mla":
+            return content
+        return np.hstack([content, _float(self.trace.get("k_rope", self.layer))])
+
+    def values(self, kv_head: int) -> Array:
+        """(position, d_v)."""
+        return self.latents @ self._weight("W_UV")[:, kv_head]
+
+    def queries(self, head: int) -> Array:
+        """(position, d_qk), the rotated part behind."""
+        q = _float(self.trace.get("q", self.layer))[:, head]
+        if self.trace.meta.attention != "mla":
+            return q
+        rotated = _float(self.trace.get(self.trace.used("q"), self.layer))[:, head]
+        content = self.trace.meta.d_qk - self.trace.meta.rotary_dim
+        return np.hstack([q[:, :content], rotated[:, content:]])
+
+    def asked(self, head: int) -> Array:
+        """The queries of a head in the space of the latents, (position, r)."""
+        W_UK = self._weight("W_UK")[:, self.trace.kv_head(head)]
+        return self.queries(head)[:, : W_UK.shape[1]] @ W_UK.T
+
+    def parts(self, head: int) -> tuple[Array, Array]:
+        """The scaled scores of the latents and of the rotated part, (query, key) each."""
+        trace, scale = self.trace, self.trace.meta.score_scale
+        of_latents = scale * self.asked(head) @ self.latents.T
+        bias = np.zeros_like(of_latents)
+        if trace.meta.attention != "mla":
+            return of_latents + trace.position_bias(self.layer)[head], bias
+        width = trace.meta.rotary_dim
+        rotated = self.queries(head)[:, -width:] @ _float(trace.get("k_rope", self.layer)).T
+        return of_latents, scale * rotated
+
+    def pattern(self, head: int) -> Array:
+        """(query, key)."""
+        of_latents, rotated = self.parts(head)
+        return _attention(of_latents + rotated)
+
+    def mix(self, head: int) -> Array:
+        """Pattern times values, (position, d_v)."""
+        return self.pattern(head) @ self.values(self.trace.kv_head(head))
+
+
+@quantity(N_("x times the fitted W_DKV"), axes=("pos", "r"))
+def latents(trace: Trace, layer: int) -> Array:
+    """Return the latents of a layer, (position, r)."""
+    return _Latent(trace, layer).latents
+
+
+@quantity(N_("keys"), N_("from the latent"), axes=("pos", "d_qk"))
+def latent_keys(trace: Trace, layer: int, kv_head: int, about: Rows | None = None) -> Array:
+    """Return keys from the latent, less the mean of some rows, (position, d_qk)."""
+    return _less_mean(_Latent(trace, layer).keys(kv_head), about)
+
+
+@quantity(N_("values"), N_("from the latent"), axes=("pos", "d_v"))
+def latent_values(trace: Trace, layer: int, kv_head: int, about: Rows | None = None) -> Array:
+    """Return values from the latent, less the mean of some rows, (position, d_v)."""
+    return _less_mean(_Latent(trace, layer).values(kv_head), about)
+
+
+@quantity(N_("scaled scores"), N_("with keys from the latent"), axes=("query_pos", "key_pos"))
+def latent_scores(trace: Trace, layer: int, head: int) -> Array:
+    """Return the scaled scores with keys from the latent, (query, key)."""
+    return sum(_Latent(trace, layer).parts(head), start=np.zeros(()))
+
+
+@quantity(N_("attention pattern"), N_("with keys from the latent"), axes=("query_pos", "key_pos"))
+def latent_pattern(trace: Trace, layer: int, head: int) -> Array:
+    """Return the pattern with keys from the latent, (query, key)."""
+    return _Latent(trace, layer).pattern(head)
+
+
+@quantity(N_("pattern times values"), N_("from the latent"), axes=("pos", "d_v"))
+def latent_mix(trace: Trace, layer: int, head: int) -> Array:
+    """Return the pattern times the values from the latent, (position, d_v)."""
+    return _Latent(trace, layer).mix(head)
+
+
+@quantity(N_("queries times W_UK, transposed"), axes=("pos", "r"))
+def latent_queries(trace: Trace, layer: int, head: int) -> Array:
+    """Return the queries in the space of the latents, (position, r)."""
+    return _Latent(trace, layer).asked(head)
+
+
+@quantity(N_("pattern times the latent"), axes=("pos", "r"))
+def mixed_latents(trace: Trace, layer: int, head: int) -> Array:
+    """Return the pattern times the latents, (position, r)."""
+    latent = _Latent(trace, layer)
+    return latent.pattern(head) @ latent.latents
+
+
+@quantity(N_("scaled scores"), N_("of the latent part"), axes=("query_pos", "key_pos"))
+def scores_of_latents(trace: Trace, layer: int, head: int) -> Array:
+    """Return the scaled scores of the part that is not rotated, (query, key)."""
+    return _Latent(trace, layer).parts(head)[0]
+
+
+@quantity(N_("scaled scores"), N_("of the rotated part"), axes=("query_pos", "key_pos"))
+def scores_of_rotated(trace: Trace, layer: int, head: int) -> Array:
+    """Return the scaled scores of the rotated part, (query, key)."""
+    return _Latent(trace, layer).parts(head)[1]
+
+
+@quantity(N_("output"), N_("of the layer from its latent"), axes=("pos", "d_model"))
+def latent_output(trace: Trace, layer: int) -> Array:
+    """Return the output of a layer from its latents, (position, d_model)."""
+    latent, W_O = _Latent(trace, layer), _float(trace.weights("W_O", layer))
+    mixed = [latent.mix(head) @ W_O[head] for head in range(trace.meta.n_heads)]
+    bias = f"b_O.{layer}" if trace.meta.attention == "mla" else f"latent.{layer}.b_O"
+    return np.sum(mixed, axis=0) + trace.tensors.get(bias, 0.0)
+
+
+# What a latent loses
+
+
+@quantity(N_("true keys about their mean row"), axes=("pos", "d_qk"))
+def own_keys(trace: Trace, layer: int, kv_head: int, about: Rows) -> Array:
+    """Return a layer's own keys before rotation, less the mean of some rows."""
+    return _less_mean(_own(trace, layer, kv_head, trace.unrotated("k")), about)
+
+
+@quantity(N_("true values about their mean row"), axes=("pos", "d_v"))
+def own_values(trace: Trace, layer: int, kv_head: int, about: Rows) -> Array:
+    """Return a layer's own values, less the mean of some rows."""
+    return _less_mean(_own(trace, layer, kv_head, "v"), about)
+
+
+@quantity(N_("rebuilt keys less the true ones"), axes=("pos", "d_qk"))
+def lost_keys(trace: Trace, layer: int, kv_head: int, about: Rows | None = None) -> Array:
+    """Return keys from the latent less the layer's own, each less the mean of some rows."""
+    own = _own(trace, layer, kv_head, trace.unrotated("k"))
+    return _less_mean(_Latent(trace, layer).keys(kv_head) - own, about)
+
+
+@quantity(N_("rebuilt values less the true ones"), axes=("pos", "d_v"))
+def lost_values(trace: Trace, layer: int, kv_head: int, about: Rows | None = None) -> Array:
+    """Return values from the latent less the layer's own, each less the mean of some rows."""
+    return _less_mean(
+        _Latent(trace, layer).values(kv_head) - _own(trace, layer, kv_head, "v"), about
+    )
+
+
+@quantity(
+    N_("attention pattern"),
+    N_("with keys from the latent, rotated after"),
+    axes=("query_pos", "key_pos"),
+)
+def rotated_latent_pattern(trace: Trace, layer: int, head: int) -> Array:
+    """Return the pattern with keys from the latent that are rotated as the layer's own are."""
+    latent, meta = _Latent(trace, layer), trace.meta
+    heads = range(meta.n_kv_heads)
+    keys, values = (
+        np.stack([made(kv_head) for kv_head in heads], axis=1)
+        for made in (latent.keys, latent.values)
+    )
+    if trace.has("b_K", layer):
+        # What all keys have in common is not in the latent.
+        prompt = slice(int(meta.has_bos), meta.n_prompt)
+        own = _float(trace.get(trace.unrotated("k"), layer))
+        keys = keys + own[prompt].mean(axis=0) - keys[prompt].mean(axis=0)
+    turned = trace.rotation(layer).apply(keys) if trace.rotates else keys
+    return trace.attend(layer, trace.queries(layer), turned, values).pattern[head]
+
+
+@quantity(
+    N_("difference from the model’s own pattern"),
+    N_("with keys from the latent, rotated after"),
+    axes=("query_pos", "key_pos"),
+)
+def rotated_latent_difference(trace: Trace, layer: int, head: int) -> Array:
+    """Return how far that pattern is from the model's own, (query, key)."""
+    own = _float(trace.get("pattern", layer))[head]
+    return np.abs(rotated_latent_pattern(trace, layer, head) - own)
+
+
+# Keys and values that heads share
+
+
+@quantity(N_("mean keys"), axes=("pos", "d_qk"))
+def shared_keys(trace: Trace, layer: int, heads: tuple[int, int]) -> Array:
+    """Return the mean of the keys that some heads read, the first and the last of which are given.
+
+    They are those used in the scores, (position, d_qk).
+    """
+    return _pooled(trace, layer, trace.used("k"), heads)
+
+
+@quantity(N_("mean values"), axes=("pos", "d_v"))
+def shared_values(trace: Trace, layer: int, heads: tuple[int, int]) -> Array:
+    """Return the mean of the values that some heads read, (position, d_v)."""
+    return _pooled(trace, layer, "v", heads)
+
+
+@quantity(N_("scaled scores"), SHARED, axes=("query_pos", "key_pos"))
+def shared_scores(trace: Trace, layer: int, head: int, sets: int) -> Array:
+    """Return the scaled scores with that many sets of keys and values, (query, key)."""
+    return _shared(trace, layer, sets).scores[head]
+
+
+@quantity(N_("attention pattern"), SHARED, axes=("query_pos", "key_pos"))
+def shared_pattern(trace: Trace, layer: int, head: int, sets: int) -> Array:
+    """Return the pattern with that many sets of keys and values, (query, key)."""
+    return _shared(trace, layer, sets).pattern[head]
+
+
+@quantity(N_("pattern times values"), SHARED, axes=("pos", "d_v"))
+def shared_mix(trace: Trace, layer: int, head: int, sets: int) -> Array:
+    """Return the pattern times the values with that many sets of them, (position, d_v)."""
+    return _shared(trace, layer, sets).z[:, head]
+
+
+@quantity(N_("difference from the model’s own pattern"), SHARED, axes=("query_pos", "key_pos"))
+def shared_difference(trace: Trace, layer: int, head: int, sets: int) -> Array:
+    """Return how far that pattern is from the model's own, (query, key)."""
+    own = _float(trace.get("pattern", layer))[head]
+    return np.abs(shared_pattern(trace, layer, head, sets) - own)
+
+
+def _pooled(trace: Trace, layer: int, tensor: str, heads: tuple[int, int]) -> Array:
+    """Return the mean of the keys or values that some heads read, (position, channel)."""
+    first, last = map(trace.kv_head, heads)
+    return _float(trace.get(tensor, layer))[:, first : last + 1].mean(axis=1)
+
+
+def _shared(trace: Trace, layer: int, sets: int) -> AttentionResult:
+    """Compute a layer with that many sets of keys and values, each the mean of as many."""
+    size = trace.meta.n_heads // sets
+    spans = [(first, first + size - 1) for first in range(0, trace.meta.n_heads, size)]
+    keys, values = (
+        np.stack([_pooled(trace, layer, tensor, span) for span in spans], axis=1)
+        for tensor in (trace.used("k"), "v")
+    )
+    return trace.attend(layer, trace.queries(layer), keys, values)
+
+
+# What a cache stores, as a block
+
+
+@quantity(N_("keys"), N_("in each layer’s own scale"), axes=())
+def stored_keys(trace: Trace, face: str, parts: Parts, **place: object) -> Array:
+    """Return the top or the side of a block of keys, whose parts lie one behind the other.
+
+    The top has the first row of each part, the side the last channel of all; each is divided by
+    the end of its layer's scale.
+    """
+    return _face(trace, face, parts, trace.unrotated("k"))
+
+
+@quantity(N_("values"), N_("in each layer’s own scale"), axes=())
+def stored_values(trace: Trace, face: str, parts: Parts, **place: object) -> Array:
+    """Return the top or the side of a block of values; see :func:`stored_keys`."""
+    return _face(trace, face, parts, "v")
+
+
+def _face(trace: Trace, face: str, parts: Parts, tensor: str) -> Array:
+    units = []
+    for part in parts:
+        (layer,) = layers_of(part)
+        words = np.abs(trace.get(tensor, layer)[int(trace.meta.has_bos) :])
+        units.append(cells_of(trace, part) / np.percentile(words, 99))
+    block = np.stack(units)
+    return block[:, 0] if face == "top" else block[:, :, -1].T
+
+
+# Small parts of the above
+
+
+def _float(values: npt.ArrayLike) -> Array:
+    return np.asarray(values, dtype=np.float64)
+
+
+def _own(trace: Trace, layer: int, kv_head: int, tensor: str) -> Array:
+    return _float(trace.get(tensor, layer))[:, kv_head]
+
+
+def _less_mean(values: Array, rows: Rows | None) -> Array:
+    return values if rows is None else values - values[slice(*rows)].mean(axis=0)
+
+
+def _attention(scaled: Array) -> Array:
+    """Return the softmax of scaled scores (query, key) under the causal mask."""
+    masked = np.where(np.tri(*scaled.shape, dtype=np.bool_), scaled, -np.inf)
+    weights = np.exp(masked - masked.max(axis=1, keepdims=True))
+    return np.asarray(weights / weights.sum(axis=1, keepdims=True))

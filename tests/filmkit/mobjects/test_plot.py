@@ -1,0 +1,112 @@
+"""A chart of any numbers keeps to its scale and its size, and refuses what it cannot draw."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import combinations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from manim import DL, UR, Mobject, tempconfig
+
+from filmkit.core.errors import SceneCodeError
+from filmkit.core.geometry import Box
+from filmkit.mobjects.plot import Chart
+
+
+def box_of(mobject: Mobject) -> Box:
+    return Box.between(mobject.get_corner(DL), mobject.get_corner(UR))
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.floats(-1, 1).filter(lambda v: v == 0 or abs(v) > 1e-3), min_size=1, max_size=12),
+    st.sampled_from([1e-6, 0.03, 1.0, 70.0, 1e9]),
+    st.booleans(),
+)
+def test_bars_are_to_scale_from_a_common_zero(
+    shares: list[float], scale: float, named: bool
+) -> None:
+    values = np.array(shares) * scale
+    names = [f"word {index}" for index in range(len(values))] if named else []
+    chart = Chart(values, names=names, x="place", y="size")
+    assert Box(0, 0, 11, 5.5).contains(box_of(chart), slack=0.05)
+    zero = chart.axes.at(0, 0)[1]
+    assert chart.axes.base.get_y() == pytest.approx(zero)
+    unit = chart.axes.at(0, scale)[1] - zero
+    for bar, share in zip(chart.bars, shares, strict=True):
+        assert bar.height == pytest.approx(max(abs(share * unit), 0.02), abs=1e-6)
+        edge = bar.get_bottom() if share >= 0 else bar.get_top()
+        assert edge[1] == pytest.approx(zero)
+    assert [label.text for label in chart.names] == names
+    words = [box_of(label) for label in (*chart.names, *chart.numbers)]
+    assert not any(min(one.overlap(other)) > 0 for one, other in combinations(words, 2))
+    for bar, name in zip(chart.bars, chart.names, strict=False):
+        assert name.get_x() == pytest.approx(bar.get_x(), abs=0.01)
+
+
+def test_lines_go_through_their_points_and_have_their_names_at_the_end() -> None:
+    xs, first, other = [1, 2, 10], [0.5, -1.5, 3.0], [0.0, 0.0, 2.9]
+    chart = Chart(lines={"first": first, "other": other}, xs=xs, x="step", y="loss")
+    for curve, ys in zip(chart.curves, (first, other), strict=True):
+        anchors = [anchor[:2] for anchor in curve.line.get_anchors()]
+        for x, y in zip(xs, ys, strict=True):
+            assert any(np.allclose(anchor, chart.axes.at(x, y), atol=1e-6) for anchor in anchors)
+    assert [label.text for label in chart.ends.labels] == ["first", "other"]
+    assert Box(0, 0, 11, 5.5).contains(box_of(chart), slack=0.05)
+    assert {"2", "4", "10"} <= {label.text for label in chart.axes.x_ticks}
+
+
+def test_bars_and_lines_share_their_axes() -> None:
+    chart = Chart([1, 2], lines={"mean": [1.5, 1.5]}, colour=["#ff0000", "#00ff00"])
+    assert [bar.get_fill_color().to_hex() for bar in chart.bars] == ["#FF0000", "#00FF00"]
+    left, right = chart.bars
+    assert chart.curves[0].line.get_y() == pytest.approx(
+        (left.get_top()[1] + right.get_top()[1]) / 2
+    )
+
+
+def test_bars_grow_from_zero() -> None:
+    with tempconfig({"dry_run": True}):
+        chart = Chart([2.0, -1.0])
+        ends = [box_of(bar) for bar in chart.bars]
+        animation = chart.grow()
+        animation.begin()
+        zero = chart.axes.base.get_y()
+        for bar in chart.bars:
+            assert bar.height < 0.01
+            assert bar.get_y() == pytest.approx(zero, abs=0.01)
+        animation.interpolate(1.0)
+        for bar, end in zip(chart.bars, ends, strict=True):
+            assert box_of(bar).height == pytest.approx(end.height)
+
+
+REFUSED: dict[str, tuple[Callable[[], Chart], str]] = {
+    "nothing": (Chart, "shows nothing; give it numbers"),
+    "not a number": (lambda: Chart([1, np.nan]), "bars of a chart must be one row of finite"),
+    "words": (lambda: Chart(["a"]), "must be one row of finite numbers"),
+    "a matrix": (lambda: Chart(np.ones((2, 2))), "must be one row of finite numbers"),
+    "too few names": (
+        lambda: Chart([1, 2], names=["a"]),
+        "has 2 numbers of bars and 1 of names; make them as many",
+    ),
+    "a short line": (
+        lambda: Chart(lines={"a": [1, 2], "b": [1]}),
+        "2 numbers of line 'a' and 1 of line 'b'",
+    ),
+    "one point": (lambda: Chart(lines={"a": [1]}), "a line needs two points or more"),
+    "back and forth": (lambda: Chart(lines={"a": [1, 2]}, xs=[1, 1]), "must grow from left"),
+    "places of bars": (lambda: Chart([1, 2], xs=[1, 2]), "xs is for lines alone"),
+    "no room": (lambda: Chart(lines={"a long name": [1, 2]}, width=1), "make it wider"),
+}
+
+
+@pytest.mark.parametrize(("make", "message"), REFUSED.values(), ids=REFUSED.keys())
+def test_what_cannot_be_drawn_is_refused_in_one_line(
+    make: Callable[[], Chart], message: str
+) -> None:
+    with pytest.raises(SceneCodeError, match=message) as refused:
+        make()
+    assert "\n" not in str(refused.value)

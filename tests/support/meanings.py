@@ -1,0 +1,57 @@
+"""What the names above panels mean: of which tensors or quantities each may stand.
+
+So panels that are exchanged, or names, are found although all numbers are true.
+"""
+
+from __future__ import annotations
+
+from filmkit.core.heatmap import Heatmap
+from filmkit.core.norm import TensorSource
+
+__all__ = ["MEANINGS", "misnamed"]
+
+KEYS = {"k", "k_norm", "k_rot", "latent_keys", "shared_keys"}
+VALUES = {"v", "latent_values", "shared_values"}
+
+MEANINGS = {
+    "input": {"x"},
+    "queries": {"q", "q_norm", "q_rot", "rotated_on"},
+    "keys": KEYS,
+    "values": VALUES,
+    "scores": {"dot_products", "scores", "shared_scores", "latent_scores", "sum_of_scores"},
+    "pattern": {"pattern", "shared_pattern", "latent_pattern", "mla.pattern"},
+    "head output": {"z", "shared_mix", "latent_mix"},
+    "output of the layer": {"out"},
+    "latent": {"kv_latent", "latents", "mla.c"},
+    "rotated key": {"k_rope", "mla.k_rot"},
+    "not rotated": {"mla.scores_latent", "scores_of_latents"},
+    "rotated": {"mla.scores_rot", "scores_of_rotated"},
+    "keys, rebuilt": {"latent_keys"},
+    "values, rebuilt": {"latent_values"},
+    "true keys": KEYS - {"latent_keys"} | {"own_keys"},
+    "true values": VALUES - {"latent_values"} | {"own_values"},
+    "difference": {"lost_keys", "lost_values"},
+    "one shared set": {"pattern", "shared_pattern", "shared_difference"},
+    "one latent": {"pattern", "rotated_latent_pattern", "rotated_latent_difference"},
+    "keys and values formed": {"latent_output"},
+    "only the latent read": {"latent_output"},
+}
+"""The tensors, without their layer, and the quantities of each name."""
+
+
+def misnamed(cells: Heatmap) -> str:
+    """Return what is wrong with the name of a heatmap, "" if it means what is shown."""
+    if not cells.label:
+        return ""
+    meant = MEANINGS.get(cells.label)
+    if meant is None:
+        return f"the name {cells.label!r} is new: say in tests/support/meanings.py what it means"
+    shown = _kind(cells.source)
+    return "" if shown in meant else f"{shown} stands under the name {cells.label!r}"
+
+
+def _kind(source: TensorSource) -> str:
+    """Return a tensor's name without its layer, or a quantity."""
+    if source.tensor is None:
+        return source.quantity
+    return ".".join(part for part in source.tensor.split(".") if not part.isdigit())

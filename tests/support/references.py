@@ -1,0 +1,667 @@
+"""What each fact of the film's scenes is, computed again from the trace and from published figures.
+
+A scene names its facts (:mod:`filmkit.core.facts`); :data:`REFERENCES` has for each name a function
+of the stage and of what the fact was computed from. It takes another way than the scene: numbers
+come from the trace's tensors, by the plainest arithmetic, for the layer and the head that the stage
+was asked for. A name that means different things in two scenes is preceded by the scene's module.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from extract.architectures import (
+    ARCHITECTURES,
+    DENSE_7B,
+    GPU_BYTES,
+    H100_SXM,
+    MOE,
+    V2_SAVING,
+    V2_THROUGHPUT,
+    Architecture,
+    QualityColumn,
+)
+from extract.conversion_report import ConversionReport, Row, conversion_report
+from extract.merged import MergedMatrix
+from extract.published import gpt2_trace
+from extract.trace import Trace
+from filmkit.core.printable import printable
+from filmkit.core.quantities import QUANTITIES
+from filmkit.core.stage import Stage
+from filmkit.core.view import best_match
+
+__all__ = ["REFERENCES", "Interval", "reference_of"]
+
+Array = npt.NDArray[np.float64]
+Reference = Callable[..., Any]
+
+REFERENCES: dict[str, Reference] = {}
+"""A function for each fact, by its name, or by its scene's folder and its name."""
+
+MODELS = {arch.name: arch for arch in ARCHITECTURES}
+R1, OLD, V2 = (MODELS[name] for name in ("DeepSeek-V3/R1", "DeepSeek 67B", "DeepSeek-V2"))
+TESTS = ("bbh", "mmlu", "c_eval", "cmmlu")
+
+
+class Interval(tuple[float, float]):
+    """A range in which a number must lie that is nothing but rounding."""
+
+
+def fact(*names: str) -> Callable[[Reference], Reference]:
+    """Use a function for facts of these names; a decorator."""
+
+    def add(compute: Reference) -> Reference:
+        assert not set(names) & REFERENCES.keys()
+        REFERENCES.update(dict.fromkeys(names, compute))
+        return compute
+
+    return add
+
+
+def reference_of(stage: Stage, name: str) -> Reference | None:
+    """Return the function for a fact of a scene, or None."""
+    folder = type(stage).__module__.split(".")[1]
+    return REFERENCES.get(f"{folder}.{name}", REFERENCES.get(name))
+
+
+def again(stage: Stage, quantity: str, **given: Any) -> Array:
+    """Compute a quantity of the stage's layer, at all positions."""
+    return np.asarray(
+        QUANTITIES[quantity].compute(stage.trace, layer=stage.layer.layer, **given), np.float64
+    )
+
+
+# Sizes of the model
+
+
+REFERENCES.update(
+    {
+        "heads": lambda s: s.trace.meta.n_heads,
+        "layers": lambda s: s.trace.meta.n_layers,
+        "layer": lambda s: s.layer.layer,
+        "width": lambda s: s.trace.get("x", s.layer.layer).shape[1],
+        "products": lambda s: s.trace.get("q", s.layer.layer).shape[2],
+        "columns": lambda s: s.trace.get("z", s.layer.layer)[0].size,
+        "scaling": lambda s: s.trace.meta.score_scale,
+        "divisor": lambda s: s.trace.meta.d_qk**0.5,
+        "read tokens": lambda s: s.trace.meta.n_prompt,
+        "rebuilt width": lambda s: s.trace.meta.d_qk - latent_widths(s)[1],
+        "patterns.total": lambda s: patterns(s.trace).shape[0] * patterns(s.trace).shape[1],
+        "all": lambda s: patterns(s.trace).shape[0] * patterns(s.trace).shape[1],
+        "word": lambda s: printable(last_word(s)),
+    }
+)
+
+
+@fact("like_them", "kv_heads", "sets", "sharing.own", "heads.groups")
+def kv_heads(stage: Stage) -> int:
+    return stage.trace.meta.n_kv_heads
+
+
+@fact("groups")
+def groups(stage: Stage) -> int:
+    """As many as the model has, or else up to four of equal size."""
+    heads, own = stage.trace.meta.n_heads, stage.trace.meta.n_kv_heads
+    if own < heads:
+        return own if own > 1 else heads
+    equal = [n for n in (4, 3, 2) if heads % n == 0 and 2 * n <= heads]
+    return equal[0] if equal else heads
+
+
+def last_word(stage: Stage) -> str:
+    meta = stage.trace.meta
+    follows = stage.layer.stop == meta.n_prompt < len(meta.tokens)
+    return meta.tokens[stage.layer.stop - (not follows)]
+
+
+# One head
+
+
+@fact("query", "key")
+def word_of_match(stage: Stage) -> set[str]:
+    return {printable(stage.layer.words[i]) for i in best_match(stage.head)}
+
+
+@fact("dot", "product")
+def dot(stage: Stage) -> float:
+    query, key = matched(stage)
+    return float(again(stage, "dot_products", head=stage.head.head)[query, key])
+
+
+@fact("score")
+def score(stage: Stage) -> float:
+    query, key = matched(stage)
+    return float(again(stage, "scores", head=stage.head.head)[query, key])
+
+
+@fact("attention.share")
+def share(stage: Stage) -> float:
+    query, key = matched(stage)
+    return float(stage.trace.get("pattern", stage.layer.layer)[stage.head.head, query, key])
+
+
+@fact("weight")
+def weight(stage: Stage, position: int | None) -> float:
+    """The attention of the query that is followed to a position, or to all that is not drawn."""
+    row = stage.trace.get("pattern", stage.layer.layer)[stage.head.head, matched(stage)[0]]
+    return float(row[: stage.layer.first].sum() if position is None else row[position])
+
+
+@fact("place")
+def place(stage: Stage, of: str, steps: int = 0) -> int:
+    return matched(stage)[("query", "key").index(of)] + steps
+
+
+@fact("true")
+def distance(stage: Stage) -> int:
+    query, key = matched(stage)
+    return query - key
+
+
+def matched(stage: Stage) -> tuple[int, int]:
+    """The positions of the query and the key that the film follows."""
+    query, key = best_match(stage.head)
+    return stage.layer.first + query, stage.layer.first + key
+
+
+# All patterns
+
+
+def patterns(trace: Trace) -> Array:
+    """[layer, head, query, key] of the prompt."""
+    stop = trace.meta.n_prompt
+    layers = range(trace.meta.n_layers)
+    return np.stack([trace.get("pattern", i)[:, :stop, :stop] for i in layers]).astype(np.float64)
+
+
+def habit(trace: Trace, name: str) -> Array:
+    """How much each head looks one word back, or at the first token: [layer, head]."""
+    if name == "previous":
+        beside = np.diagonal(patterns(trace), -1, 2, 3)
+        # The word before the second one is the first token, where idle attention goes.
+        return beside[..., int(beside.shape[-1] > 1) :].mean(axis=-1)
+    return patterns(trace)[..., 1:, 0].mean(axis=-1)
+
+
+@fact("resting")
+def resting(stage: Stage) -> int:
+    return int((habit(stage.trace, "sink") > 0.5).sum())
+
+
+@fact("habit")
+def strongest(stage: Stage, habit_name: str, *, twin: bool = False) -> float:
+    return float(habit(gpt2_trace() if twin else stage.trace, habit_name).max())
+
+
+@fact("gpt2_total")
+def gpt2_total(stage: Stage) -> int:
+    meta = gpt2_trace().meta
+    return meta.n_layers * meta.n_heads
+
+
+@fact("gpt2")
+def gpt2(stage: Stage) -> str:
+    return gpt2_trace().meta.model
+
+
+REFERENCES.update(
+    {
+        "many_layers": lambda s: R1.n_layers,
+        "many_heads": lambda s: R1.n_heads,
+        "many": lambda s: R1.n_layers * R1.n_heads,
+    }
+)
+
+
+# The latent, and one shared set
+
+
+@fact("cached")
+def cached(stage: Stage) -> int:
+    return sum(latent_widths(stage))
+
+
+@fact("rank")
+def rank(stage: Stage) -> int:
+    return latent_widths(stage)[0]
+
+
+@fact("rope")
+def rope(stage: Stage) -> int:
+    trace, layer = stage.trace, stage.layer.layer
+    name = f"k_rope.{layer}" if trace.meta.attention == "mla" else f"mla.{layer}.k_rot"
+    return trace[name].shape[1]
+
+
+def latent_widths(stage: Stage) -> tuple[int, int]:
+    """Numbers of the latent, and of the rotated key beside it."""
+    trace, layer = stage.trace, stage.layer.layer
+    if trace.meta.attention == "mla":
+        return trace.get("kv_latent", layer).shape[1], trace.get("k_rope", layer).shape[1]
+    return trace[f"latent.{layer}.W_DKV"].shape[1], 0
+
+
+@fact("lost_k")
+def lost_keys(stage: Stage) -> float:
+    return relative_error(stage, "k")
+
+
+@fact("lost_v")
+def lost_values(stage: Stage) -> float:
+    return relative_error(stage, "v")
+
+
+@fact("relative error")
+def relative_error(stage: Stage, of: str) -> float:
+    trace, layer, kv_head = stage.trace, stage.layer.layer, stage.head.kv_head
+    tensor, rebuilt = {"k": (trace.unrotated("k"), "keys"), "v": ("v", "values")}[of]
+    drawn = slice(stage.layer.first, stage.layer.stop)
+    own = trace.get(tensor, layer)[drawn, kv_head].astype(np.float64)
+    lost = again(stage, f"latent_{rebuilt}", kv_head=kv_head)[drawn] - own
+    if any(trace.has(bias, layer) for bias in ("b_K", "b_V", "b_O")):
+        own, lost = own - own.mean(axis=0), lost - lost.mean(axis=0)
+    return float(np.sqrt((lost**2).sum() / (own**2).sum()))
+
+
+@fact("largest output")
+def largest_output(stage: Stage) -> float:
+    return float(np.abs(again(stage, "latent_output")).max())
+
+
+@fact("rounding")
+def rounding(stage: Stage) -> Interval:
+    return Interval((0.0, 1e-9 * largest_output(stage)))
+
+
+@fact("mla.own")
+def own_numbers(stage: Stage) -> int:
+    trace, layer = stage.trace, stage.layer.layer
+    return trace.get("k", layer)[0].size + trace.get("v", layer)[0].size
+
+
+@fact("budget")
+def budget(stage: Stage) -> int:
+    return own_numbers(stage) // stage.trace.meta.n_kv_heads
+
+
+@fact("rebuilt numbers")
+def rebuilt_numbers(stage: Stage) -> int:
+    trace = stage.trace
+    content = trace.meta.d_qk - latent_widths(stage)[1]
+    return stage.layer.stop * trace.meta.n_kv_heads * content
+
+
+@fact("shared_layer", "sharing.moved")
+def shared_layer(stage: Stage) -> float:
+    return moved(stage, lambda head: again(stage, "shared_pattern", head=head, sets=1))
+
+
+@fact("latent_layer")
+def latent_layer(stage: Stage) -> float:
+    return moved(stage, lambda head: again(stage, "rotated_latent_pattern", head=head))
+
+
+def moved(stage: Stage, pattern: Callable[[int], Array]) -> float:
+    """Share of the attention that goes elsewhere, over all heads and rows but the first."""
+    meta, layer = stage.trace.meta, stage.layer.layer
+    if meta.n_prompt < 2:
+        return 0.0
+    own = stage.trace.get("pattern", layer).astype(np.float64)
+    rows = slice(1, meta.n_prompt)
+    apart = [np.abs(pattern(head) - own[head])[rows].sum(axis=1) / 2 for head in range(len(own))]
+    return float(np.mean(apart))
+
+
+# The conversion of the whole model
+
+
+def report(stage: Stage) -> ConversionReport:
+    return conversion_report(stage.trace)
+
+
+def rung(stage: Stage, way: str) -> Row:
+    """The row of the ladder that caches as much as one shared set."""
+    rows = [row for row in report(stage).ladder if row.way == way]
+    return next(row for row in rows if way == "model" or row.numbers == budget(stage))
+
+
+@fact("mqa_moved")
+def mqa_moved(stage: Stage) -> float:
+    return float(np.mean(rung(stage, "mqa").moved_by_layer))
+
+
+@fact("latent_moved")
+def latent_moved(stage: Stage) -> float:
+    return float(np.mean(rung(stage, "latent_then_rotate").moved_by_layer))
+
+
+@fact("moved share")
+def moved_share(stage: Stage, way: str, *, all_layers: bool) -> float:
+    if all_layers:
+        return {"mqa": mqa_moved, "mla": latent_moved}[way](stage)
+    return {"mqa": shared_layer, "mla": latent_layer}[way](stage)
+
+
+@fact("answer.moved")
+def answer_moved(stage: Stage) -> float:
+    if stage.trace.meta.n_kv_heads == 1:
+        return 0.0
+    return moved_share(stage, "mqa", all_layers=stage.trace.meta.conversion is not None)
+
+
+@fact("answer.latent")
+def answer_latent(stage: Stage) -> float:
+    return moved_share(stage, "mla", all_layers=stage.trace.meta.conversion is not None)
+
+
+@fact("next")
+def next_word(stage: Stage) -> str:
+    return re.match(r"\w+", report(stage).ladder[0].continuation.strip())[0]  # type: ignore[index]
+
+
+@fact("rotation.share")
+def kept_share(stage: Stage) -> float:
+    layer = stage.layer.layer
+    parts = (stage.trace[f"mla.{layer}.{name}"].shape[1] for name in ("c", "k_rot"))
+    return sum(parts) / own_numbers(stage)
+
+
+@fact("perplexity")
+def more_perplexity(stage: Stage, *, healed: bool) -> float:
+    by_way = {(row.way, row.healed): row.result.perplexity for row in report(stage).windows}
+    return by_way["mla", healed] / by_way["model", False] - 1
+
+
+@fact("worse")
+def worse(stage: Stage) -> float:
+    return more_perplexity(stage, healed=False)
+
+
+@fact("mended")
+def mended(stage: Stage) -> float:
+    return more_perplexity(stage, healed=report(stage).healed is not None)
+
+
+@fact("minutes")
+def minutes(stage: Stage) -> float:
+    return report(stage).heal_minutes
+
+
+@fact("one")
+def change_at_one(stage: Stage) -> float:
+    return change(stage, 1)
+
+
+@fact("five")
+def change_at_five(stage: Stage) -> float:
+    return change(stage, 5)
+
+
+@fact("change")
+def change(stage: Stage, distance: int) -> float:
+    merged = MergedMatrix(stage.trace, stage.layer.layer, stage.head.head)
+    first = merged.matrix(0)
+    return float(np.sqrt(((merged.matrix(distance) - first) ** 2).sum() / (first**2).sum()))
+
+
+# Published models
+
+
+def numbers_per_token(arch: Architecture, scheme: str, groups: int | None = None) -> int:
+    """Cached by one layer."""
+    if scheme == "mla":
+        assert arch.latent is not None
+        return sum(arch.latent)
+    sets = {"mha": arch.n_heads, "gqa": groups or arch.n_kv_heads, "mqa": 1}[scheme]
+    return 2 * sets * arch.d_head
+
+
+@fact("cached bytes")
+def cached_bytes(
+    stage: Stage | None,
+    model: str,
+    scheme: str,
+    groups: int | None = None,
+    tokens: int = 1,
+    bits: float = 16,
+) -> float:
+    arch = MODELS[model]
+    return numbers_per_token(arch, scheme, groups) * arch.n_layers * tokens * bits / 8
+
+
+def r1_bytes(scheme: str, tokens: int = 1) -> float:
+    return cached_bytes(None, R1.name, scheme, None, tokens)
+
+
+def full(scheme: str) -> int:
+    return int(80e9 // r1_bytes(scheme))
+
+
+@fact("work")
+def work(stage: Stage, heads: int = 128, scheme: str = "") -> float:
+    """Multiply-adds for each cached number that as many heads read."""
+    if scheme == "mha":
+        return 1
+    if heads != R1.n_heads:
+        return heads
+    # The latent takes part in the scores and in the mix, the rotated key in the scores alone.
+    assert R1.latent is not None
+    kept, mixed = sum(R1.latent), R1.latent[0]
+    return R1.n_heads * (kept + mixed) / kept
+
+
+CONTEXT = 128 * 1024
+MAX_STEPS = 6  # tokens that are decoded one after another, at most
+
+REFERENCES.update(
+    {
+        "question.heads": lambda s: R1.n_heads,
+        "question.bytes": lambda s: r1_bytes("mha"),
+        "question.gigabytes": lambda s: GPU_BYTES / 1e9,
+        "question.capacity": lambda s: full("mha"),
+        "cache_size.heads": lambda s: R1.n_heads,
+        "megabytes": lambda s: r1_bytes("mha"),
+        "kilobytes": lambda s: r1_bytes("mla"),
+        "times": lambda s: r1_bytes("mha") / r1_bytes("mla"),
+        "trained": lambda s: trained("MHA", "large") / trained("MLA", "large"),
+        "context": lambda s: CONTEXT,
+        "all_gb": lambda s: r1_bytes("mha", CONTEXT) / 1e9,
+        "latent_gb": lambda s: r1_bytes("mla", CONTEXT) / 1e9,
+        "full": lambda s: full("mha"),
+        "latent_full": lambda s: full("mla"),
+        "ridge": lambda s: ridge(),
+        "readers": lambda s, sets: R1.n_heads // sets,
+        "used twice": lambda s: R1.latent[0],
+        "cached numbers": lambda s: sum(R1.latent),
+        "slots": lambda s: ridge(),
+        "saving": lambda s: V2_SAVING,
+        "before_bits": lambda s: 16,
+        "architecture": lambda s: old_bytes() / new_bytes(16),
+        "precision": lambda s: 16 / 6,
+        "throughput": lambda s: V2_THROUGHPUT,
+    }
+)
+
+
+def ridge() -> float:
+    """Multiply-adds that the chip could do while it reads one number of 16 bits."""
+    return H100_SXM.operations_per_second / 2 / (H100_SXM.bytes_per_second / 2)
+
+
+def old_bytes() -> float:
+    return cached_bytes(None, OLD.name, "gqa")
+
+
+def new_bytes(bits: float) -> float:
+    return cached_bytes(None, V2.name, "mla", bits=bits)
+
+
+def column_of(table: Any, attention: str, size: str = "") -> QualityColumn:
+    found = (c for c in table.columns if c.attention.split(",")[0] == attention)
+    return next(column for column in found if column.size == size)
+
+
+def trained(attention: str, size: str) -> int:
+    elements = column_of(MOE, attention, size).cache_elements
+    assert elements is not None
+    return elements
+
+
+@fact("average")
+def average(stage: Stage, attention: str) -> float:
+    column = column_of(DENSE_7B, attention)
+    return float(np.mean([getattr(column, test) for test in TESTS]))
+
+
+REFERENCES.update(
+    {
+        "best": lambda s: average(s, "MHA"),
+        "worst": lambda s: average(s, "MQA"),
+        "better": lambda s: sum(wins()),
+        "tests": lambda s: len(wins()),
+    }
+)
+
+
+def wins() -> list[bool]:
+    """For each test and size, whether the model with a latent did better than that with all."""
+    return [
+        getattr(column_of(MOE, "MLA", size), test) > getattr(column_of(MOE, "MHA", size), test)
+        for size in ("small", "large")
+        for test in TESTS
+    ]
+
+
+# What one token costs in the traced model
+
+
+def token_bytes(stage: Stage, heads: int) -> int:
+    meta = stage.trace.meta
+    return 2 * heads * (meta.d_qk + meta.d_v) * meta.n_layers
+
+
+REFERENCES.update(
+    {
+        "kv_cache.bytes": lambda s: token_bytes(s, s.trace.meta.n_kv_heads),
+        "ratio": lambda s: r1_bytes("mha") / token_bytes(s, s.trace.meta.n_heads),
+        "shipped": lambda s: r1_bytes("mla") / token_bytes(s, s.trace.meta.n_kv_heads),
+    }
+)
+
+
+@fact("cost")
+def cost(stage: Stage, *, every_head: bool = False) -> int:
+    meta = stage.trace.meta
+    return token_bytes(stage, meta.n_heads if every_head else meta.n_kv_heads)
+
+
+@fact("likely")
+def likely(stage: Stage, rank: int) -> float:
+    return float(stage.trace["top_probs"][stage.trace.meta.n_prompt - 1, rank])
+
+
+@fact("multiply-adds")
+def work_of_layer(stage: Stage, *, cached: bool) -> int:
+    """Of the prompt and the tokens that are decoded after it: projections, scores and mix."""
+    meta = stage.trace.meta
+    weights = meta.d_model * (meta.d_qk + meta.d_v) * (meta.n_heads + meta.n_kv_heads)
+
+    def rows(first: int, last: int) -> int:
+        seen = sum(range(first + 1, last + 1))
+        return (last - first) * weights + seen * meta.n_heads * (meta.d_qk + meta.d_v)
+
+    stop = min(len(meta.tokens), meta.n_prompt + MAX_STEPS)
+    if cached:
+        return rows(0, stop)
+    return sum(rows(0, last) for last in range(meta.n_prompt, stop + 1))
+
+
+@fact("agreement")
+def agreement(stage: Stage) -> Interval:
+    return Interval((4.0, 16.0))
+
+
+# How many numbers are kept
+
+
+@fact("kept numbers")
+def kept_numbers(stage: Stage, *, way: str = "", part: str = "", sets: int | None = None) -> int:
+    """Of a token, in the layer: with as many sets, in a way of the duel, or parts of a latent."""
+    if part:
+        converted = stage.trace.meta.attention != "mla" and not hasattr(stage, "latent_shots")
+        latent, rotated = latent_widths(stage)
+        if converted:
+            prefix = f"mla.{stage.layer.layer}"
+            latent, rotated = (stage.trace[f"{prefix}.{n}"].shape[1] for n in ("c", "k_rot"))
+        return {"latent": latent, "rope": rotated, "both": latent + rotated}[part]
+    if sets is not None:
+        return sets * budget(stage)
+    if way == "model":
+        return own_numbers(stage)
+    return sum(latent_widths(stage)) if way == "mla" else budget(stage)
+
+
+@fact("kept bytes")
+def kept_bytes(stage: Stage, scheme: str) -> int:
+    if scheme == "mla":
+        return 2 * sum(latent_widths(stage))
+    sets = {"mha": stage.trace.meta.n_heads, "gqa": groups(stage), "mqa": 1}[scheme]
+    return 2 * budget(stage) * sets
+
+
+@fact("sets to choose")
+def sets_to_choose(stage: Stage, stop: int) -> int:
+    if stop == -1:
+        return 1
+    heads = stage.trace.meta.n_heads
+    return groups(stage) if stop == -2 and groups(stage) < heads else heads
+
+
+@fact("way moves")
+def way_moves(stage: Stage, way: str) -> float:
+    if way == "gqa":
+        sets = groups(stage)
+        return moved(stage, lambda head: again(stage, "shared_pattern", head=head, sets=sets))
+    return {"mqa": answer_moved, "mla": answer_latent, "mha": lambda _stage: 0.0}[way](stage)
+
+
+# More published figures
+
+
+def column_bytes(place: int) -> float:
+    """From the older model to the newer one: a latent, then fewer layers, then fewer bits."""
+    assert V2.latent is not None
+    latent = 2 * sum(V2.latent)
+    return [
+        old_bytes(),
+        latent * OLD.n_layers,
+        latent * V2.n_layers,
+        latent * V2.n_layers * 6 / 16,
+    ][place]
+
+
+REFERENCES.update(
+    {
+        "column": lambda s, place: column_bytes(place),
+        "factor": lambda s, place: column_bytes(place) / column_bytes(place + 1),
+        "layers of": lambda s, model: MODELS[model].n_layers,
+        "memory": lambda s: 80e9,
+        "tokens that fill it": lambda s, scheme: full(scheme),
+        "compared groups": lambda s: 8,
+        "bits": lambda s: 6,
+        "distance": lambda s, place: (0, 1, 5)[place],
+        "steps": lambda s: place(s, "query", 10) - place(s, "query"),
+        "sink": lambda s: 1 - float(attended(s).sum()),
+        "shape": lambda s: min(24, s.trace.meta.d_model),
+    }
+)
+
+
+def attended(stage: Stage) -> Array:
+    row = stage.trace.get("pattern", stage.layer.layer)[stage.head.head, matched(stage)[0]]
+    return np.asarray(row, np.float64)
