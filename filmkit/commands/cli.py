@@ -18,6 +18,7 @@ from extract.interrupts import interrupt_on_signals
 from extract.kept import clear_kept, kept_sizes, models_folder
 from extract.plain_text import error_line, escaped_json
 from extract.printing import echo
+from filmkit.commands import INTERRUPTED
 from filmkit.commands.catalogue import catalogue
 from filmkit.commands.check import check
 from filmkit.commands.cue import cue
@@ -68,9 +69,6 @@ if TYPE_CHECKING:
 __all__ = ["COMMANDS", "EXIT_CODES", "main"]
 
 FILM = "film"
-
-# Exit code that shells use for a program stopped by Ctrl-C: 128 + SIGINT.
-INTERRUPTED = 130
 
 EXIT_CODES = {
     0: "success",
@@ -275,6 +273,8 @@ def render(
     """
     if scenes and all_scenes:
         raise click.UsageError("name scenes or give --all, not both")
+    if preview and file_format not in (None, "png"):
+        raise click.UsageError("a preview is a PNG: leave out --format")
     known, default = (STILLS, DEFAULT_STILL) if still else (FILMS, DEFAULT_FORMAT)
     file_format = file_format or default
     if file_format not in known:

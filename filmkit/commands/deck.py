@@ -5,8 +5,8 @@ Nothing here loads Manim, so that ``--help`` answers at once.
 
 from __future__ import annotations
 
+import re
 from importlib.util import find_spec
-from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,7 +54,7 @@ __all__ = ["deck", "gallery"]
 
 
 def _link(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
-    if value is not None and not is_link(value):
+    if value is not None and not (is_link(value) and re.match("https?://[^/]", value, re.I)):
         raise click.BadParameter(f"'{value}' is not a link; write it as https://HOST/PATH")
     return value
 
@@ -77,10 +77,14 @@ def _line(ctx: click.Context, param: click.Parameter, value: str | None) -> str:
 
 
 def _minutes(ctx: click.Context, param: click.Parameter, value: float | None) -> float | None:
-    if value is not None and not 0 < value < inf:
-        raise click.BadParameter("write how many minutes the talk may take, such as 20")
+    if value is not None and not 0 < value <= MOST_MINUTES:
+        raise click.BadParameter(
+            f"write how many minutes the talk may take, such as 20; at most {MOST_MINUTES}, a day"
+        )
     return value
 
+
+MOST_MINUTES = 24 * 60
 
 _CODE_HERE = (
     "links to the code lead to the files on this machine, since the project names no address of "

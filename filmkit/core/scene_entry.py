@@ -72,8 +72,8 @@ class SceneEntry:
     @property
     def compares(self) -> bool:
         """Whether its code asks for a second trace; see :attr:`Stage.compared`."""
-        code = self.source_file.read_text(encoding="utf-8")
-        return bool(re.search(r"\bself\.compared\b", code))
+        file = self.source_file
+        return file.is_file() and bool(re.search(rb"\bself\.compared\b", file.read_bytes()))
 
     @property
     def shown_title(self) -> str:

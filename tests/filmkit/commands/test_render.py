@@ -21,6 +21,7 @@ from rich.console import Console
 
 from extract.__main__ import main as extract_command
 from extract.kept import kept_folder
+from filmkit import commands
 from filmkit.commands import cli
 from filmkit.commands import options as shared_options
 from filmkit.render import films, traces
@@ -480,6 +481,9 @@ def test_unknown_beat_gets_a_suggestion(render: Render, tmp_path: Path) -> None:
         (["scene_shapes", "--preview", "--still", "all"], ["--still", "--preview"]),
         (["scene_shapes", "--preview", "--transparent"], ["--transparent", "--preview"]),
         (["scene_shapes", "--preview", "--beat", "rest"], ["--still BEAT"]),
+        (["scene_shapes", "--preview", "--format", "gif"], ["a preview is a PNG", "--format"]),
+        (["deck", "scene_shapes", "--minutes", "1e9"], ["--minutes", "such as 20; at most 1440"]),
+        (["deck", "scene_shapes", "--minutes", "nan"], ["--minutes", "such as 20; at most 1440"]),
         (["scene_shapes", "--watch", "--still", "all"], ["--still", "--watch"]),
         (["scene_shapes", "--watch", "--beat", "travl"], ["did you mean travel?"]),
         (["film", "--watch"], ["name a scene"]),
@@ -644,6 +648,22 @@ finally:
     maps = [still.replace(".png", ".json") for still in stills]
     assert files(tmp_path) == sorted(["manim.cfg", *maps, *stills])
     assert Image.open(tmp_path / stills[0]).getpixel((2, 2)) == (0, 0, 0)
+
+
+class _Interrupted:
+    """Finds the command line, and presses Ctrl-C while it loads."""
+
+    def find_spec(self, name: str, *more: object) -> None:
+        if name == "filmkit.commands.cli":
+            raise KeyboardInterrupt
+
+
+def test_ctrl_c_while_the_program_loads_ends_it_quietly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "filmkit.commands.cli")
+    monkeypatch.setattr(sys, "meta_path", [_Interrupted(), *sys.meta_path])
+    with pytest.raises(SystemExit) as end:
+        commands.main(["--list"])
+    assert end.value.code == 130
 
 
 @pytest.mark.parametrize(
