@@ -85,17 +85,16 @@ def atomic_write(target: Path) -> Iterator[Path]:
     _remove_abandoned_parts(place.parent)
     # A process id would not keep two writers apart: in two containers it may be the same.
     temporary = place.with_name(f".{place.name}.{uuid4().hex[:12]}.part")
-    try:
-        with ExitStack() as stack:
-            with _output_errors(target):
-                stack.enter_context(held(temporary))
-            yield temporary
-            with _output_errors(target):
-                with temporary.open("rb+") as file:
-                    os.fsync(file.fileno())
-                temporary.replace(place)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with ExitStack() as stack:
+        with _output_errors(target):
+            stack.enter_context(held(temporary))
+        # Not before it exists: a disk that is read-only refuses that too.
+        stack.callback(temporary.unlink, missing_ok=True)
+        yield temporary
+        with _output_errors(target):
+            with temporary.open("rb+") as file:
+                os.fsync(file.fileno())
+            temporary.replace(place)
 
 
 def _remove_abandoned_parts(folder: Path) -> None:

@@ -1,1 +1,24 @@
 """The command line: one module per command of ``render.py``, and ``show`` for notebooks."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+__all__ = ["INTERRUPTED", "main"]
+
+INTERRUPTED = 130
+"""Exit code that shells use for a program stopped by Ctrl-C: 128 + SIGINT."""
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Load and run the command line, and exit; see :func:`filmkit.commands.cli.main`.
+
+    Ctrl-C leaves no traceback, also while it loads.
+    """
+    try:
+        from filmkit.commands.cli import main as run
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    run(arguments)

@@ -5,8 +5,8 @@ Nothing here loads Manim, so that ``--help`` answers at once.
 
 from __future__ import annotations
 
+import re
 from importlib.util import find_spec
-from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ from filmkit.commands.options import (
     BACKGROUND,
     CONTEXT_SETTINGS,
     FPS,
+    MASTER,
     QUIET,
     RESOURCES,
     VERBOSE,
@@ -31,10 +32,8 @@ from filmkit.commands.options import (
     scenes_named,
     whole_story,
 )
-from filmkit.core.language import DEFAULT_LANGUAGE
 from filmkit.core.project import published_code
 from filmkit.core.scene_entry import SceneEntry
-from filmkit.core.theme_names import THEMES
 from filmkit.decks import (
     DECK_KINDS,
     DEFAULT_DECK_KIND,
@@ -45,7 +44,8 @@ from filmkit.decks import (
     file_name,
     is_link,
 )
-from filmkit.render.quality import DEFAULT_ASPECT, DEFAULT_QUALITY, quality_of
+from filmkit.render.choice import named_choices
+from filmkit.render.quality import DEFAULT_QUALITY, quality_of
 
 if TYPE_CHECKING:
     from filmkit.render.request import RenderRequest
@@ -54,7 +54,7 @@ __all__ = ["deck", "gallery"]
 
 
 def _link(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
-    if value is not None and not is_link(value):
+    if value is not None and not (is_link(value) and re.match("https?://[^/]", value, re.I)):
         raise click.BadParameter(f"'{value}' is not a link; write it as https://HOST/PATH")
     return value
 
@@ -77,10 +77,14 @@ def _line(ctx: click.Context, param: click.Parameter, value: str | None) -> str:
 
 
 def _minutes(ctx: click.Context, param: click.Parameter, value: float | None) -> float | None:
-    if value is not None and not 0 < value < inf:
-        raise click.BadParameter("write how many minutes the talk may take, such as 20")
+    if value is not None and not 0 < value <= MOST_MINUTES:
+        raise click.BadParameter(
+            f"write how many minutes the talk may take, such as 20; at most {MOST_MINUTES}, a day"
+        )
     return value
 
+
+MOST_MINUTES = 24 * 60
 
 _CODE_HERE = (
     "links to the code lead to the files on this machine, since the project names no address of "
@@ -154,6 +158,7 @@ _PPTX_MISSING = "slides need python-pptx: pip install -e '.[decks]'"
     "How to make it",
     quality_option(DEFAULT_QUALITY),
     ASPECT,
+    MASTER,
     BACKGROUND,
     FPS,
     VOICE,
@@ -191,6 +196,8 @@ def deck(
         raise click.UsageError("name scenes or give --all" + (", not both" if all_scenes else ""))
     if films_beside and kind != "web":
         raise click.UsageError("--films-beside is for web decks: leave it out, or use --for web")
+    if options["master"] and kind == "pdf":
+        raise click.UsageError("a pdf deck has no films: leave out --master")
     if auto and kind not in GOES_ON:
         raise click.UsageError(
             f"a {kind} deck cannot go on by itself: leave out --auto, or use "
@@ -203,9 +210,7 @@ def deck(
         )
     suffix = SUFFIXES[kind]
     entries = scenes or whole_story(options["compare"])
-    more = [options["theme"]] * (options["theme"] != THEMES[0])
-    more += [aspect.replace(":", "x")] * (aspect != DEFAULT_ASPECT)
-    more += [options["language"]] * (options["language"] != DEFAULT_LANGUAGE)
+    more = named_choices(options["theme"], aspect, options["language"])
     name = deck_name(["film"] if all_scenes else [entry.slug for entry in entries], beats, more)
     target = out or Path("decks") / file_name(name, kind)
     if target.suffix != suffix:
@@ -222,7 +227,7 @@ def deck(
         return make_deck(request, kind, target, plan, films_beside=films_beside)
 
     size = quality_of(quality, aspect, fps)
-    run(ctx, action, scenes=entries, quality=size, out=target.parent, **options)
+    run(ctx, action, scenes=entries, whole=not scenes, quality=size, out=target.parent, **options)
 
 
 @cloup.command(context_settings=CONTEXT_SETTINGS)
@@ -257,6 +262,7 @@ def deck(
     "How to make it",
     quality_option(DEFAULT_QUALITY),
     ASPECT,
+    MASTER,
     BACKGROUND,
     VOICE,
     *RESOURCES,
@@ -292,4 +298,5 @@ def gallery(
         return make_gallery(request, address)
 
     size = quality_of(quality, aspect)
-    run(ctx, action, scenes=whole_story(options["compare"]), quality=size, **options)
+    story = whole_story(options["compare"])
+    run(ctx, action, scenes=story, whole=True, quality=size, **options)

@@ -19,7 +19,7 @@ from extract.printing import echo
 from filmkit.commands.scene_files import find_scene, names_a_file
 from filmkit.core.fonts import lacks_fonts
 from filmkit.core.language import DEFAULT_LANGUAGE, Language, known_languages, use_language
-from filmkit.core.project import NAME
+from filmkit.core.project import NAME, page_of_docs
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.theme_names import PALETTES, THEMES
 from filmkit.render.cache import FOLDER_VARIABLE
@@ -39,6 +39,7 @@ __all__ = [
     "DEFAULT_OUT",
     "FPS",
     "LOCAL_RESOURCES",
+    "MASTER",
     "PROGRAM",
     "QUIET",
     "RESOURCES",
@@ -138,7 +139,8 @@ def chosen_language(value: str) -> str:
         main_code = Language(code).main_code
         hint = f"did you mean {main_code}?"
         if main_code not in known:
-            hint = f"there are {', '.join(known)}; docs/translating.md tells how to add one"
+            page = page_of_docs("translating.md")
+            hint = f"there are {', '.join(known)}; {page} tells how to add one"
         raise click.BadParameter(f"there is no language '{value}'; {hint}", param_hint="--language")
     if lacks_fonts([Language(code).name] if code != DEFAULT_LANGUAGE else []):
         raise click.ClickException(f"--language {code} needs fonts: pip install -e '.[cjk]'")
@@ -226,7 +228,7 @@ WHAT_TO_SHOW = cloup.option_group(
         default=DEFAULT_LANGUAGE,
         show_default=True,
         help=f"Language of words, narration and captions: {', '.join(known_languages())}; "
-        "docs/translating.md shows how to add one.",
+        f"{page_of_docs('translating.md')} shows how to add one.",
     ),
 )
 ALL_SCENES = cloup.option(
@@ -257,6 +259,12 @@ ASPECT = cloup.option(
     default=DEFAULT_ASPECT,
     show_default=True,
     help="Aspect ratio of the picture.",
+)
+
+MASTER = cloup.option(
+    "--master",
+    is_flag=True,
+    help="Make mp4 films to be cut and encoded again: finer, and several times as large.",
 )
 
 BACKGROUND = cloup.option(
@@ -321,7 +329,7 @@ def _require_language_of_voice(request: RenderRequest) -> None:
     if spoken and spoken != language.main_code:
         raise click.BadParameter(
             f"it speaks {Language(spoken).english_name}, the film {language.english_name}: take "
-            "another voice, --voice piper:VOICE.onnx (docs/voice.md names some)",
+            "another voice, --voice piper:VOICE.onnx ({page_of_docs('voice.md')} names some)",
             param_hint="--voice",
         )
 
@@ -331,6 +339,7 @@ def run(
     action: Callable[[RenderRequest], bool],
     *,
     verbose: bool,
+    whole: bool = False,
     **options: Any,
 ) -> NoReturn:
     """Run a command's action and exit: with 0 if everything succeeded, else with 1.
@@ -342,6 +351,9 @@ def run(
     action
         Takes the request and returns whether everything succeeded. It imports what it needs when
         it is called, so that ``--help`` and usage errors do not wait a second for Manim.
+    whole
+        Whether the scenes are those of the whole story, and not named one by one: then those that
+        cannot show the trace are left out, with a note.
     verbose, **options
         Fields of the request.
 
@@ -363,6 +375,10 @@ def run(
         request = RenderRequest(verbose=verbose, **options)
         _require_language_of_voice(request)
         with use_language(request.language):
+            if whole:
+                from filmkit.render.rehearsals import with_fitting_scenes
+
+                request = with_fitting_scenes(request)
             succeeded = action(request)
     except click.ClickException:
         raise

@@ -46,7 +46,7 @@ def find_scene(name: str) -> SceneEntry:
     try:
         tree = ast.parse(file.read_bytes(), filename=str(file))
     except (SyntaxError, ValueError) as error:
-        where = f"{file} line {getattr(error, 'lineno', 1)}"
+        where = f"{file} line {getattr(error, 'lineno', None) or 1}"
         raise click.ClickException(f"{where}: {getattr(error, 'msg', error)}") from error
     scenes = _scenes(tree)
     if not scenes:
@@ -54,8 +54,8 @@ def find_scene(name: str) -> SceneEntry:
             f"{file} holds no scene: a class built on filmkit.Stage, with methods marked @beat",
             param_hint="SCENE",
         )
-    cls = match["cls"] or scenes[0]
-    if cls not in scenes or (len(scenes) > 1 and not match["cls"]):
+    cls = scenes[0] if match["cls"] is None and len(scenes) == 1 else match["cls"]
+    if cls not in scenes:
         choices = ", ".join(f"{file}:{other}" for other in scenes)
         raise click.BadParameter(f"name the scene in {file}: {choices}", param_hint="SCENE")
     slug = file.stem if len(scenes) == 1 else f"{file.stem}_{cls}"

@@ -72,8 +72,8 @@ class SceneEntry:
     @property
     def compares(self) -> bool:
         """Whether its code asks for a second trace; see :attr:`Stage.compared`."""
-        code = self.source_file.read_text(encoding="utf-8")
-        return bool(re.search(r"\bself\.compared\b", code))
+        file = self.source_file
+        return file.is_file() and bool(re.search(rb"\bself\.compared\b", file.read_bytes()))
 
     @property
     def shown_title(self) -> str:
@@ -89,11 +89,6 @@ class SceneEntry:
     def _in_use(self) -> AbstractContextManager[Language]:
         """Let its own catalogue come first, in the language in use."""
         return use_language(current_language().code, catalogue_folder(self.source_file))
-
-    @property
-    def output_name(self) -> str:
-        """What its files are called, without a suffix; in other languages with their code."""
-        return f"{self.slug}{current_language().file_suffix}"
 
     def load(self) -> type[Stage]:
         """Import the scene's class and return it.

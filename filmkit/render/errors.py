@@ -11,6 +11,7 @@ from traceback import FrameSummary
 
 from extract.errors import DISK_FULL_ERRNOS
 from extract.files import OutputError
+from extract.plain_text import error_line
 from extract.printing import echo
 from extract.trace import TraceError
 from filmkit.core.errors import SceneCodeError, StageError
@@ -28,11 +29,14 @@ class RenderError(Exception):
         The message.
     unwritable
         Whether the cause is a file that could not be written.
+    misfit
+        Why the scene cannot show this trace, if that is the cause.
     """
 
-    def __init__(self, message: str, *, unwritable: bool = False) -> None:
+    def __init__(self, message: str, *, unwritable: bool = False, misfit: str = "") -> None:
         super().__init__(message)
         self.unwritable = unwritable
+        self.misfit = misfit
 
 
 class EditedError(RenderError):
@@ -82,7 +86,7 @@ def explain(error: Exception, *, verbose: bool | None) -> str:
     """
     if verbose and not isinstance(error, RenderError):
         echo("".join(traceback.format_exception(error)), err=True)
-    text = " ".join(str(error).split())
+    text = error_line(str(error))
     notes = list(getattr(error, "__notes__", ()))
     if isinstance(error, SceneCodeError):
         place = [error.place] if error.place else _places(_own_frames(error, without=[KIT]))
@@ -106,7 +110,7 @@ def explain(error: Exception, *, verbose: bool | None) -> str:
 
 def _refusal(error: OSError) -> str:
     """Return one line that says what the system refused: a file, a folder, space on a disk."""
-    what = f"cannot use {error.filename}: " if error.filename else ""
+    what = f"cannot use {error_line(str(error.filename))}: " if error.filename else ""
     advice = ""
     if error.errno in DISK_FULL_ERRNOS:
         where = "on that disk" if what else f"for the output and in {gettempdir()}"

@@ -9,6 +9,7 @@ import signal
 import threading
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.connection import wait as wait_for
 from multiprocessing.process import BaseProcess
@@ -17,6 +18,7 @@ from typing import Any, TypeVar
 
 from extract.interrupts import ENDING_SIGNALS, interrupt_on_signals
 from extract.printing import echo
+from filmkit.core.errors import SceneCodeError, StageError
 from filmkit.render.clean_process import clean_process
 from filmkit.render.errors import ExitError, explain
 
@@ -56,22 +58,21 @@ def exit_text(code: int | None) -> str:
 
 @contextmanager
 def children_ignore_ctrl_c() -> Iterator[None]:
-    """Make processes that start inside the ``with`` block ignore Ctrl-C and a closed terminal.
+    """Keep Ctrl-C and a closed terminal from processes that start inside the ``with`` block.
 
-    They inherit the setting. This process stops them with SIGTERM instead.
+    They inherit that these signals are blocked; this process stops them with SIGTERM instead. A
+    signal that comes meanwhile reaches this process when the block ends.
     """
-    if threading.current_thread() is not threading.main_thread():
+    if not hasattr(signal, "pthread_sigmask"):  # on Windows
         yield
         return
-    before = {
-        number: signal.signal(number, signal.SIG_IGN)
-        for number in {signal.SIGINT, *ENDING_SIGNALS} - {signal.SIGTERM}
-    }
+    resource_tracker.ensure_running()  # which would unblock the signals when it starts
+    terminal = {signal.SIGINT, *ENDING_SIGNALS} - {signal.SIGTERM}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, terminal)
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager
@@ -199,4 +200,6 @@ def telling(messages: Connection, *, verbose: bool) -> Iterator[Callable[..., No
         tell(ERROR, text=str(ExitError(end)))
     except Exception as error:
         way = "".join(format_exception(error)) if verbose else ""
-        tell(ERROR, text=explain(error, verbose=False), traceback=way)
+        unfit = isinstance(error, StageError) and not isinstance(error, SceneCodeError)
+        misfit = str(error) if unfit else ""
+        tell(ERROR, text=explain(error, verbose=False), misfit=misfit, traceback=way)

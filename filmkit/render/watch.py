@@ -55,6 +55,7 @@ __all__ = ["EditWatcher", "syntax_errors", "traces_of", "update_outputs", "watch
 CODE = ("filmkit", "scenes", "extract")  # folders of the project that hold code
 READ = (".py", ".po")  # how files of code and of translations end
 GONE = ("", sha256().hexdigest())  # what is known of a missing and of an empty file
+UNKNOWN = "unknown"
 SETTLE_SECONDS = 0.05  # a save is complete after this time without another event
 SAVE_SECONDS = 0.5  # how long a file may be missing or empty while an editor saves it
 # Types of events that can change a file. Reading a file causes events too.
@@ -76,6 +77,11 @@ class EditWatcher(FileSystemEventHandler):
     scene_files
         Files of scenes that are not the project's; other code beside them is watched too, and
         their translations.
+
+    Attributes
+    ----------
+    last_event
+        When something was last written, by :func:`time.monotonic`, whether it changed or not.
     """
 
     def __init__(
@@ -93,6 +99,7 @@ class EditWatcher(FileSystemEventHandler):
         self._observe({*self._beside, *self._words, *(path.parent for path in self._single)})
         self._contents: dict[Path, str] = {}
         self._lock = threading.Lock()  # guards the contents
+        self.last_event = 0.0
         self._ended = False
 
     def _observe(self, folders: Iterable[Path]) -> None:
@@ -114,12 +121,14 @@ class EditWatcher(FileSystemEventHandler):
         self._observer.join()
 
     def on_any_event(self, event: FileSystemEvent) -> None:
+        """Let :meth:`wait` look for edits if an event can be one."""
         paths = (str(event.src_path), str(event.dest_path))
         watched = any(
             path.endswith(READ) or not self._single.isdisjoint((Path(path), Path(path).parent))
             for path in paths
         )
         if watched and event.event_type in WRITE_EVENTS:
+            self.last_event = time.monotonic()
             self._changed.set()
 
     def follow(self, uses: Iterable[Use]) -> None:
@@ -131,6 +140,12 @@ class EditWatcher(FileSystemEventHandler):
             self._observe([path if path.is_dir() else path.parent for path in new])
             self._contents |= {path: states[path] for path in new}
         self._changed.set()  # one may have been edited since
+
+    def draw_again(self) -> None:
+        """Report an edit once nothing is being saved, even if nothing has changed then."""
+        with self._lock:
+            self._contents |= dict.fromkeys(self._single, UNKNOWN)
+        self._changed.set()
 
     def code(self) -> list[Path]:
         """Return all files of code and of translations."""
@@ -228,11 +243,14 @@ def syntax_errors(files: Iterable[Path]) -> dict[Path, str]:
     broken = {}
     for path in files:
         if path.suffix == ".py" and path.exists():
+            shown = path.relative_to(PROJECT) if path.is_relative_to(PROJECT) else path
+            if not path.is_file():  # a pipe would keep its reader waiting
+                broken[path] = f"{shown} is not a file"
+                continue
             try:
                 compile(path.read_bytes(), path, "exec")
             except (SyntaxError, ValueError) as error:
-                shown = path.relative_to(PROJECT) if path.is_relative_to(PROJECT) else path
-                where = f"{shown} line {getattr(error, 'lineno', 1)}"
+                where = f"{shown} line {getattr(error, 'lineno', None) or 1}"
                 broken[path] = f"{where}: {getattr(error, 'msg', error)}"
     return broken
 

@@ -46,7 +46,7 @@ from filmkit.core.theme import use_theme
 from filmkit.decks.cells import axis_names, cell_words
 from filmkit.render.cache import open_cache
 from filmkit.render.delivery import deliver
-from filmkit.render.errors import EditedError, ExitError, RenderError, explain
+from filmkit.render.errors import ExitError, explain
 from filmkit.render.films import Plan, finished_files
 from filmkit.render.processes import stopping_with_parent
 from filmkit.render.request import RenderRequest, load_trace
@@ -127,8 +127,6 @@ class _Artist:
                 reader.start()
                 questions.close()
                 self._draw_stills(update, stage.beat_names(trace))
-            except EditedError:
-                return  # another process follows
             finally:
                 self._tell("uses", uses=update.uses([self._entry]))
             plan = update.plan(self._entry)
@@ -147,41 +145,38 @@ class _Artist:
         stills: dict[str, Path] = {}
         touched: list[str] = []
 
-        def on_picture(beat: str, path: Path, is_new: bool) -> None:
-            if is_new and not touched:
+        def on_missing(beat: str) -> None:
+            if not touched:
                 touched.append(beat)
                 self._tell_beats(beats, stills, beat)
+
+        def on_picture(beat: str, path: Path, is_new: bool) -> None:
             stills[beat] = path
             if touched:
                 self._tell("still", beat=beat, still=path)
 
-        update.draw(self._entry, on_picture)
+        update.draw(self._entry, on_picture, on_missing)
         if stills and not touched:
             self._tell_beats(beats, stills, None)
 
     def _film(self, plan: Plan, films: Mapping[str, Path], pool: WorkerPool | None) -> None:
         """Join the film of each of some beats as soon as its parts are rendered."""
-        try:
-            for beat, target in films.items():
-                parts = replace(plan, tasks=tuple(t for t in plan.tasks if t.beat == beat))
-                files: Iterable[Path] = (
-                    finished_files(parts, target, pool, lambda frames: None)
-                    if pool
-                    else [task.output for task in parts.tasks]
-                )
-                deliver(
-                    target,
-                    files,
-                    self._request.file_format,
-                    frame_rate=self._request.quality.frame_rate,
-                    transparent=False,
-                )
-                self._tell("film", beat=beat, film=target)
-            self._tell("done")
-        except RenderError as error:
-            self.fail(str(error))
-        except OSError as error:
-            self.fail(explain(error, verbose=None))
+        for beat, target in films.items():
+            parts = replace(plan, tasks=tuple(t for t in plan.tasks if t.beat == beat))
+            files: Iterable[Path] = (
+                finished_files(parts, target, pool, lambda frames: None)
+                if pool
+                else [task.output for task in parts.tasks]
+            )
+            deliver(
+                target,
+                files,
+                self._request.file_format,
+                frame_rate=self._request.quality.frame_rate,
+                transparent=False,
+            )
+            self._tell("film", beat=beat, film=target)
+        self._tell("done")
 
     def _film_of(self, plan: Plan, beat: str) -> Path:
         """Return the path of a beat's film, which names all that it is made of."""

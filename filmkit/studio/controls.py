@@ -178,13 +178,20 @@ def requested(request: RenderRequest, entry: SceneEntry, choices: Choices) -> Re
         scenes=(entry,),
         layer=int(choices["layer"]) if choices["layer"] else None,
         head=int(choices["head"]) if choices["head"] else None,
-        trace=Path(choices["trace"]).expanduser() if choices["trace"] else None,
-        compare=Path(choices["compare"]).expanduser() if choices["compare"] else None,
+        trace=_chosen_file(choices["trace"]),
+        compare=_chosen_file(choices["compare"]),
         theme=choices["theme"],
         palette=choices["palette"],
         language=choices["language"],
         quality=quality_of(DRAFT, choices["aspect"], request.quality.frame_rate),
     )
+
+
+def _chosen_file(choice: str) -> Path | None:
+    try:
+        return Path(choice).expanduser().resolve() if choice else None
+    except (ValueError, RuntimeError) as error:  # a zero byte; a home that is unknown, a circle
+        raise ValueError(f"{choice!r} is not the path of a trace: {error}") from error
 
 
 def controls_of(

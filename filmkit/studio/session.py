@@ -6,6 +6,7 @@ import asyncio
 import json
 import multiprocessing
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import ExitStack, suppress
@@ -17,6 +18,7 @@ from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from extract.plain_text import error_line
 from filmkit.core.project import PROJECT
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.render.clean_process import clean_process
@@ -132,9 +134,11 @@ class Session:
                 handler, content = await self._events.get()
                 try:
                     await handler(content)
-                except OSError as error:  # such as a scene's file that is not there any more
-                    await self._tell("error", text=explain(error, verbose=None))
-        except (WebSocketDisconnect, RuntimeError):
+                except WebSocketDisconnect:
+                    raise
+                except Exception as error:
+                    await self._tell_error(explain(error, verbose=None))
+        except WebSocketDisconnect:
             pass  # the page was closed while it was told something
         finally:
             listener.cancel()
@@ -142,7 +146,17 @@ class Session:
             self._stop_artist()
 
     async def _tell(self, kind: str, **content: Any) -> None:
-        await self._websocket.send_json({"kind": kind, **content})
+        await self._send(json.dumps({"kind": kind, **content}))
+
+    async def _tell_error(self, *lines: str) -> None:
+        await self._tell("error", text="\n".join(map(error_line, lines)))
+
+    async def _send(self, text: str) -> None:
+        """Send a JSON document, in ASCII: halves of characters have no other encoding."""
+        try:
+            await self._websocket.send_text(text)
+        except RuntimeError as error:  # how Starlette says that the page was closed before
+            raise WebSocketDisconnect from error
 
     def _post(self, handler: Handler, content: Any) -> None:
         """Let an event be handled; may be called by any thread."""
@@ -153,26 +167,26 @@ class Session:
     # The page
 
     async def _listen(self) -> None:
-        try:
-            while True:
-                self._post(self._on_page, await self._websocket.receive_json())
-        except (WebSocketDisconnect, RuntimeError):
-            pass
-        except (ValueError, KeyError):
-            await self._websocket.close(1003, "this is no JSON")
+        while (message := await self._websocket.receive())["type"] == "websocket.receive":
+            self._post(self._on_page, message.get("text") or "")
         self._post(self._on_closed, None)
 
     async def _on_closed(self, nothing: None) -> None:
         self._closed = True
 
-    async def _on_page(self, message: Any) -> None:
+    async def _on_page(self, text: str) -> None:
+        try:
+            message = json.loads(text)
+        except (ValueError, RecursionError):
+            await self._tell_error("the page sent what is no JSON; load it again")
+            return
         match message:
             case {"kind": "show", "scene": str(name), "choices": dict(choices)}:
                 await self._show(name, choices)
             case {"kind": "frame", "beat": str(beat), "frame": int(frame), "picture": bool(too)}:
                 if self._artist:
                     if answer := self._artist.known(beat, frame, picture=too):
-                        await self._websocket.send_text(answer)
+                        await self._send(answer)
                     else:
                         self._artist.ask(beat, frame, picture=too)
 
@@ -183,7 +197,7 @@ class Session:
         self._stop_artist()
         self._entry = self._entries.get(name)
         if self._entry is None:
-            await self._tell("error", text=f"there is no scene {name}")
+            await self._tell_error(f"there is no scene {name}")
             return
         known = {control.name for control in CONTROLS}
         self._choices |= {
@@ -193,7 +207,7 @@ class Session:
             self._request = requested(self._base, self._entry, self._choices)
         except ValueError as error:
             await self._tell_controls()
-            await self._tell("error", text=str(error))
+            await self._tell_error(str(error))
             return
         scene_file = [self._entry.file] if self._entry.file else []
         watcher = EditWatcher(PROJECT, traces_of(self._request), scene_file)
@@ -220,7 +234,7 @@ class Session:
         lines = syntax_errors({*self._broken, *files})
         self._broken = set(lines)
         if lines:
-            await self._tell("error", text="\n".join(lines.values()))
+            await self._tell_error(*lines.values())
             return
         assert self._request is not None
         self._stop_artist()
@@ -243,12 +257,12 @@ class Session:
             return  # of before the last edit
         if content is None:
             if not artist.failed:
-                await self._tell("error", text="the process that draws has ended; save again")
+                await self._tell_error("the process that draws has ended; save again")
             return
         message = json.loads(content)
         match message["kind"]:
             case "frame":
-                await self._websocket.send_text(artist.answered(message))
+                await self._send(artist.answered(message))
                 return
             case "uses":
                 if self._watcher:
@@ -257,6 +271,10 @@ class Session:
                 return
             case "error":
                 artist.failed = True
+                if self._watcher and self._watcher.last_event > artist.started:
+                    # A file was renamed and put back, say: what is drawn now tells what is so.
+                    await asyncio.to_thread(self._watcher.draw_again)
+                    return
             case "model":
                 self._facts = ModelFacts(**message["facts"])
                 await self._tell_controls()
@@ -270,7 +288,7 @@ class Session:
             case "plan":
                 for beat in message["beats"]:
                     beat["film"] = self._made.address(beat["film"])
-        await self._websocket.send_json(message)
+        await self._send(json.dumps(message))
 
     async def _tell_controls(self) -> None:
         assert self._entry is not None
@@ -291,6 +309,8 @@ class _Artist:
     ----------
     failed
         Whether they have told what is wrong.
+    started
+        When they were started, by :func:`time.monotonic`.
     """
 
     def __init__(
@@ -299,7 +319,7 @@ class _Artist:
         folder: Path,
         post: Callable[[_Artist, bytes | None], None],
     ) -> None:
-        self.failed = False
+        self.failed, self.started = False, time.monotonic()
         self._post = post
         self._frames: OrderedDict[tuple[str, int, bool], str] = OrderedDict()
         messages, theirs = multiprocessing.Pipe(duplex=False)

@@ -187,7 +187,7 @@ VALUES = (
     "mine.py",
     "mine.py:Other",
     "scene_mlb",
-    "/nonexistent/x",
+    "missing/x",
     "/dev/full",
     ".",
     "\x1b[31mred",

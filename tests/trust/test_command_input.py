@@ -155,8 +155,8 @@ def test_a_traceback_has_none_either(capfd: pytest.CaptureFixture[str]) -> None:
 def test_a_trace_that_does_not_exist(
     folder: Path, calling: Calling, option: str, words: list[str]
 ) -> None:
-    done = calling("scene_heads", *words, option, "/nonexistent", folder=folder)
-    assert_one_line(done, 1, "/nonexistent: there is no such file")
+    done = calling("scene_heads", *words, option, folder / "missing", folder=folder)
+    assert_one_line(done, 1, f"{folder / 'missing'}: there is no such file")
 
 
 # The cache's limit
@@ -206,7 +206,8 @@ def test_no_folder_for_temporary_files(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.slow
 def test_a_folder_for_temporary_files_that_is_not_there(folder: Path) -> None:
-    done = call("mine.py", "--still", "all", "--quiet", folder=folder, TMPDIR="/nonexistent")
+    missing = str(folder / "missing")
+    done = call("mine.py", "--still", "all", "--quiet", folder=folder, TMPDIR=missing)
     assert (done.returncode, done.stderr) == (0, "")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import socket
@@ -209,6 +210,16 @@ def test_a_file_in_the_place_of_a_folder_stays(folder: Path) -> None:
 
 
 # On the disk, and apart from each other
+
+
+def test_a_disk_that_is_read_only_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path, *more: object, **options: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+
+    for name in ("open", "touch", "unlink"):
+        monkeypatch.setattr(Path, name, refuse)
+    with pytest.raises(OutputError, match=r"film\.mp4: Read-only file system; choose"):
+        write_text(folder / "film.mp4", "text")
 
 
 def test_content_is_on_the_disk_before_its_name(

@@ -47,7 +47,7 @@ def test_an_address_that_is_one(address: str) -> None:
     assert require_link(address) == address
 
 
-@pytest.mark.parametrize("address", REFUSED)
+@pytest.mark.parametrize("address", [*REFUSED, "nope", "mailto:me@host", "https:///x"])
 def test_the_gallery_refuses_it(tmp_path: Path, calling: Calling, address: str) -> None:
     (tmp_path / "mine.py").write_text(SCENE)
     done = calling("gallery", "mine.py", "--code", address, folder=tmp_path)

@@ -7,6 +7,7 @@ import os
 import pickle
 import signal
 import subprocess
+import sys
 import threading
 import time
 import warnings
@@ -22,7 +23,7 @@ from manim import Square
 
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.stage import Stage, beat
-from filmkit.render import cluster, cluster_worker, workers
+from filmkit.render import cluster, cluster_worker, processes, workers
 from filmkit.render.errors import RenderError
 from filmkit.render.jobs import make_films
 from filmkit.render.movie import MASTER, open_movie, read_master
@@ -138,6 +139,27 @@ def test_a_beat_that_always_kills_its_process_is_given_up(
     )
     assert [path.name for path in (tmp_path / "out").glob("*.mp4")] == ["scene_shapes.mp4"]
     assert not [*tmp_path.rglob("*.part")]
+
+
+STANDS_CTRL_C = "import os, signal; os.kill(os.getpid(), signal.SIGINT); print('still there')"
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="Windows has no masks")
+def test_ctrl_c_while_processes_start_is_for_the_program_alone() -> None:
+    """It reaches the program once they have started, and is not lost."""
+    child = None
+
+    def start() -> None:
+        nonlocal child
+        with processes.children_ignore_ctrl_c():
+            words = [sys.executable, "-c", STANDS_CTRL_C]
+            child = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        start()
+    assert child is not None
+    assert child.communicate(timeout=60)[0] == "still there\n"
 
 
 # Nothing that a cluster sends runs here

@@ -91,6 +91,8 @@ def test_one_of_several_scenes_is_named(folder: Path) -> None:
     [
         ("none.py", "there is no file"),
         ("two.py", "name the scene in .*two.py:A, .*two.py:B"),
+        ("two.py:", "name the scene in .*two.py:A, .*two.py:B"),
+        ("my_scene.py:", "name the scene in .*my_scene.py: .*my_scene.py:Mine"),
         ("two.py:C", "name the scene in .*two.py:A, .*two.py:B"),
         ("numbers_of_mine.py", "holds no scene"),
     ],
@@ -207,3 +209,16 @@ def test_a_cluster_draws_it_and_what_it_imports(folder: Path, scheduler: str) ->
     assert render(folder, "my_scene.py", "--quality", "draft", "--quiet").returncode == 0
     local = {path.read_bytes() for path in (folder / "cache").rglob("*.master.mov")}
     assert local < drawn, "the cluster draws what this machine draws"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no pipes with a path")
+def test_whether_it_compares_is_read_from_any_file(folder: Path) -> None:
+    file = folder / "my_scene.py"
+    entry = find_scene(str(file))
+    assert not entry.compares
+    file.write_bytes(b"# coding: latin-1, \xfc\nself.compared")
+    assert entry.compares
+    file.unlink()
+    assert not entry.compares
+    os.mkfifo(file)
+    assert not entry.compares

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from filmkit.render.watch import EditWatcher
+from filmkit.render.watch import EditWatcher, syntax_errors
 from tests.support.checkout import PROJECT
 from tests.support.filming import pictures
 from tests.support.traces import make_trace
@@ -163,6 +163,17 @@ def test_new_and_deleted_files_are_noticed(project: Path, edits: list[list[str]]
     wait_until(lambda: ["filmkit/mobjects/more/new.py"] in edits)
     new.unlink()
     wait_until(lambda: edits.count(["filmkit/mobjects/more/new.py"]) == 2)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no pipes with a path")
+def test_pipes_are_not_read(project: Path) -> None:
+    """They would keep the watcher waiting."""
+    pipes = [project / "traces" / "pipe.safetensors", project / "own" / "pipe.py"]
+    for pipe in pipes:
+        os.mkfifo(pipe)
+    with EditWatcher(project, pipes[:1], pipes[1:]) as watcher:
+        assert pipes[1] in watcher.code()
+    assert syntax_errors(pipes) == {pipes[1]: f"{pipes[1]} is not a file"}
 
 
 def test_saves_without_a_change_are_ignored(project: Path, edits: list[list[str]]) -> None:

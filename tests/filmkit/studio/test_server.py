@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
@@ -149,6 +151,38 @@ def test_a_page_is_told_the_scenes(stranger: TestClient) -> None:
             assert answer["kind"] == "error"
         websocket.send_json({"kind": "nonsense"})
         websocket.send_json(["nonsense"])
+        websocket.send_json({"kind": "show", "scene": "none", "choices": {}})
+        assert websocket.receive_json() == {"kind": "error", "text": "there is no scene none"}
+
+
+MY: dict[str, Any] = {"kind": "show", "scene": SCENES[0].slug, "choices": {}}
+
+
+@pytest.mark.parametrize(
+    ("message", "word"),
+    [
+        ("[" * 1000 + "]" * 1000, "no JSON"),
+        ("{", "no JSON"),
+        ("9" * 5000, "no JSON"),
+        (json.dumps(MY | {"scene": "\ud800"}), "there is no scene \ud800"),
+        (json.dumps(MY | {"choices": {"theme": "\udfff"}}), "there is no theme"),
+        (json.dumps(MY | {"choices": {"language": 6000 * "x"}}), "x ... x"),
+        (json.dumps(MY | {"choices": {"trace": "\ud800"}}), "is not the path of a trace"),
+        (json.dumps(MY | {"choices": {"compare": "a\0b"}}), "is not the path of a trace"),
+    ],
+)
+def test_every_message_is_answered_in_a_short_line(
+    stranger: TestClient, message: str, word: str
+) -> None:
+    """Also one that is nested a thousand deep, or holds halves of characters."""
+    with stranger.websocket_connect("/session", headers=OWN) as websocket:
+        websocket.receive_json()
+        websocket.send_text(message)
+        while (answer := websocket.receive_json())["kind"] == "controls":
+            pass
+        assert answer["kind"] == "error"
+        assert word in answer["text"]
+        assert len(answer["text"]) < 600
         websocket.send_json({"kind": "show", "scene": "none", "choices": {}})
         assert websocket.receive_json() == {"kind": "error", "text": "there is no scene none"}
 

@@ -1,12 +1,16 @@
-"""Sessions of the studio: two pages that show one scene."""
+"""Sessions of the studio: two pages that show one scene, and a file that is no scene any more."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from filmkit.tools.studio_bench import StudioClient
-from tests.support.studio import open_studio
+from tests.support.studio import SCENE, open_studio
 
 
 def test_two_pages_get_every_film_of_a_scene_that_both_show(tmp_path: Path) -> None:
@@ -30,3 +34,31 @@ def test_two_pages_get_every_film_of_a_scene_that_both_show(tmp_path: Path) -> N
                     films[message["beat"]] = message["film"]
             assert len(films) == 3
             assert all(films.values())
+
+
+def _pipe(file: Path) -> None:
+    file.unlink()
+    os.mkfifo(file)
+
+
+DAMAGES: list[tuple[Callable[[Path], object], str]] = [
+    (lambda file: file.write_bytes(SCENE.replace("M", "\xdc").encode("latin-1")), "codec"),
+    (_pipe, "is not a file"),
+    (lambda file: file.rename(file.with_suffix(".old")), "No such file"),
+    (lambda file: file.write_text(f'{SCENE}\nraise ValueError("\\ud800")'), "\ud800"),
+]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no pipes with a path")
+def test_whatever_becomes_of_the_file_is_told_and_the_scene_comes_back(tmp_path: Path) -> None:
+    """Text that is not UTF-8, a pipe, no file, an error whose message holds half a character."""
+    with open_studio(tmp_path) as studio, StudioClient(studio.address) as page:
+        hello = page.wait_for("hello")
+        page.tell("show", scene=hello["scene"], choices=hello["choices"])
+        page.wait_for("beats")
+        for damage, word in DAMAGES:
+            damage(studio.scene)
+            assert word in page.wait_for("error")["text"]
+            studio.scene.unlink(missing_ok=True)
+            studio.scene.write_text(SCENE)
+            page.wait_for("beats")
