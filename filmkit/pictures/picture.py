@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -96,8 +96,9 @@ class Picture:
 
     Parameters
     ----------
-    text
-        The mosaic.
+    texts
+        The mosaic, and others of the same parts; the one with the largest cells is taken. In a
+        frame that is no wider than high a single row may become a column.
     parts
         All parts that there are, by name.
     frame
@@ -121,7 +122,7 @@ class Picture:
 
     def __init__(
         self,
-        text: str,
+        texts: Sequence[str],
         parts: Mapping[str, Part],
         frame: Frame,
         *,
@@ -130,16 +131,23 @@ class Picture:
         marks: tuple[Mark, ...] = (),
         lit: Mapping[str, npt.ArrayLike] | None = None,
     ) -> None:
-        mosaic = Mosaic.parse(text)
+        around = around or {}
+        variants = [Mosaic.parse(text) for text in texts]
+        mosaic = variants[0]
         for name in mosaic.names:
             if name not in parts:
                 raise mosaic.unknown(name, parts)
-        around = around or {}
-        variants = [mosaic]
         if frame.upright and 1 in (len(mosaic.grid), len(mosaic.grid[0])):
             variants.append(mosaic.transposed)
         chosen = {name: parts[name] for name in mosaic.names}
-        tried = [_arranged(m, chosen, frame.stage, around, words) for m in variants]
+        tried, errors = [], []
+        for variant in variants:
+            try:
+                tried.append(_arranged(variant, chosen, frame.stage, around, words))
+            except SceneCodeError as error:
+                errors.append(error)
+        if not tried:
+            raise errors[0]
         self.mosaic, dressing, arrangement = max(
             tried, key=lambda one: (one[2].pitches.get(TOKEN, 0.0), *one[2].pitches.values())
         )

@@ -62,8 +62,7 @@ class PictureStage(Stage):
         self,
         mosaic: str,
         *,
-        tall: str | None = None,
-        square: str | None = None,
+        tall: str = "",
         reveal: str = "",
         later: str = "",
         focus: str | None = None,
@@ -86,8 +85,9 @@ class PictureStage(Stage):
         ----------
         mosaic
             The names of its parts as they stand, a row in each line and ``.`` for nothing.
-        tall, square
-            Other mosaics for frames that are higher than wide, and for square ones.
+        tall
+            Another mosaic of the same parts, for frames that are no wider than high; it is taken if
+            its cells are larger.
         reveal
             Names of new parts whose cells are filled row by row.
         later
@@ -112,8 +112,7 @@ class PictureStage(Stage):
         run_time
             Seconds of the way; the theme's by default.
         """
-        frame = self.frame
-        text = (tall if frame.tall else square if frame.upright else None) or mosaic
+        texts = [mosaic, *filter(None, [tall])] if self.frame.upright else [mosaic]
         named = None if isinstance(titles, bool) else titles.split()
         parts = _Known(self._own, HeadParts(self.head))
         around = {
@@ -121,9 +120,9 @@ class PictureStage(Stage):
                 title=titles if isinstance(titles, bool) else name in (named or ()),
                 bar=name in bars.split(),
             )
-            for name in {*text.split()} - {"."}
+            for name in {*mosaic.split()} - {"."}
         }
-        picture = Picture(text, parts, frame, around=around, words=words, marks=marks, lit=lit)
+        picture = Picture(texts, parts, self.frame, around=around, words=words, marks=marks, lit=lit)
         if focus is not None:
             for name, part in picture.parts.items():
                 if name not in focus.split():

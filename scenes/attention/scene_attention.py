@@ -262,7 +262,7 @@ class Attention(PictureStage):
     def rotate_by_position(self) -> None:
         """Both are rotated by position, so only their distance counts:
         move the pair, and its score stays."""
-        self.show("clocks hands", tall="clocks\nhands")
+        self.show("clocks hands", )
         clocks = self.parts["clocks"].whole[0]
         self.play(AnimateWith(clocks, lambda alpha: clocks.turn(STEPS * alpha)), run_time=3.0)
 
