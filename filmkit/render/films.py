@@ -119,11 +119,12 @@ def plan_scene(
             )
             if encoding
             else None,
+            frames=frames,
         )
         for record in rehearsal.beats
         if record.name in beats
         for tail in (False, True)
-        if part_frames(record, quality, tail=tail)
+        if (frames := part_frames(record, quality, tail=tail))
     )
     plan = Plan(entry, Path(entry.output_name), played, tasks)
     return beat_film(plan, plan.beats[0]) if len(plan.beats) == 1 and len(played) > 1 else plan
