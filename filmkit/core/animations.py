@@ -383,9 +383,11 @@ class TransposeFromCopy(InPlaceAnimation):
     Parameters
     ----------
     source
-        A heatmap on the scene, which stays.
+        A heatmap on the scene.
     target
         The heatmap of the transposed matrix, in its place; it is added to the scene.
+    leaves
+        Whether the source itself is what leaves, and is not seen from then on.
 
     Examples
     --------
@@ -394,15 +396,20 @@ class TransposeFromCopy(InPlaceAnimation):
         self.play(TransposeFromCopy(keys.cells, keys_transposed.cells))
     """
 
-    def __init__(self, source: Heatmap, target: Heatmap, **kwargs: Any) -> None:
+    def __init__(
+        self, source: Heatmap, target: Heatmap, *, leaves: bool = False, **kwargs: Any
+    ) -> None:
         super().__init__(target, introducer=True, **kwargs)
-        self.source, self.target = source, target
+        self.source, self.target, self.leaves = source, target, leaves
 
     def begin(self) -> None:
         self.origin, self.box = self.source.box, self.target.box
         super().begin()
 
     def step(self, alpha: float) -> None:
+        self.target.presence = float(alpha > 0)
+        if self.leaves:
+            self.source.presence = float(alpha <= 0)
         if alpha >= 1:
             self.target.place(self.box)
         else:

@@ -34,6 +34,7 @@ LONG = 1.3  # its largest length, where there is room
 GAP = 0.3  # between two tracks, in scene units
 TITLE_GAP = 0.2  # between a title and the cells beside it
 MAX_PITCH = 0.95  # of a cell, in scene units: larger ones say no more
+TOLERANCE = 1e-9  # of sums, in scene units
 TOKEN = "token"
 
 
@@ -89,6 +90,9 @@ class Mosaic:
                 )
         return cls(grid, _spans(grid))
 
+    def __str__(self) -> str:
+        return _shown(self.grid, ())
+
     @property
     def names(self) -> tuple[str, ...]:
         """The names of its parts, in order of appearance."""
@@ -99,6 +103,38 @@ class Mosaic:
         """The mosaic with rows as columns."""
         grid = tuple(zip(*self.grid, strict=True))
         return Mosaic(grid, _spans(grid))
+
+    def listed(self, what: str, names: str) -> tuple[str, ...]:
+        """Return names that are written apart by blanks; `what` is what they are given for.
+
+        Raises
+        ------
+        SceneCodeError
+            If one of them is no part of the mosaic.
+        """
+        for name in names.split():
+            if name not in self.spans:
+                near = get_close_matches(name, self.names, n=1, cutoff=0.0)
+                raise SceneCodeError(
+                    f"{what}={name!r} is no part of the {self}; do you mean {near[0]}?"
+                )
+        return tuple(names.split())
+
+    def without(self, absent: Container[str]) -> Mosaic:
+        """Return the mosaic without some parts, and without rows and columns that are empty then.
+
+        Rows and columns that were empty before stay.
+        """
+        grid = tuple(tuple(EMPTY if name in absent else name for name in row) for row in self.grid)
+        rows, columns = (
+            [i for i, line in enumerate(lines) if {*line} != {EMPTY} or {*whole[i]} == {EMPTY}]
+            for lines, whole in (
+                (grid, self.grid),
+                ([*zip(*grid, strict=True)], [*zip(*self.grid, strict=True)]),
+            )
+        )
+        kept = tuple(tuple(grid[r][c] for c in columns) for r in rows)
+        return Mosaic(kept, _spans(kept))
 
     def is_empty_before(self, name: str, *, across: bool) -> bool:
         """Return whether all fields to the left of a part, or all above it, are empty.
@@ -310,8 +346,8 @@ class _Layout:
     def _fits(self, unit: float, length: float) -> bool:
         pitch = self._pitches(unit, length)
         return (
-            self.across.total(pitch) <= self.room.width
-            and self.down.total(pitch) <= self.room.height
+            self.across.total(pitch) <= self.room.width + TOLERANCE
+            and self.down.total(pitch) <= self.room.height + TOLERANCE
         )
 
     def _pitches(self, unit: float, length: float) -> Mapping[str, float]:

@@ -17,7 +17,6 @@ from manim import Dot, Group, Mobject, VGroup
 from filmkit.core.geometry import FRAME_HEIGHT, WORD_GAP, Box, column_points, row_points
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.norm import Norm, TensorSource
-from filmkit.core.text import Label
 from filmkit.core.theme import current_theme
 from filmkit.mobjects.marks import ColourBar, TokenLabels
 from filmkit.mobjects.panel import Header
@@ -30,12 +29,13 @@ TEXT, SMALL_TEXT = 1 / 30, 0.0241
 
 MANY = 12  # with more tokens than these, words at an axis are small
 LINE = 1.12  # least pitch of rows with words, in heights of a line
+INK = 1.06  # and in heights of the tallest word
 LEAST = 0.022  # smallest cell that is drawn, in scene units: 3 of 1080 pixels
-LONGEST = 256  # axes with more cells are cut
+LONGEST = 128  # axes with more cells are cut
 KEPT = (40, 8)  # first and last cells that are drawn of one that is cut
 ELLIPSIS = 0.34  # room of the ellipsis, in scene units
 WORD = 1.75  # largest width of a word, in scene units
-BAR = 0.75  # room for a colour bar below a part
+BAR = 0.95  # room for a colour bar below a part
 BAR_ZOOM = 1.39  # of its numbers, which are to be read
 TITLE_GAP = 0.12
 
@@ -54,12 +54,15 @@ class Around:
         Whether it has a title.
     bar
         Whether it has a colour bar.
+    small
+        Whether its words are small, because there is little room.
     """
 
     row_words: str = ""
     column_words: bool = False
     title: bool = True
     bar: bool = False
+    small: bool = False
 
 
 @dataclass(frozen=True)
@@ -147,19 +150,22 @@ class Matrix:
     masked: npt.NDArray[np.bool_] | None = None
     words: Sequence[str] = ()
 
-    @property
-    def letters(self) -> float:
-        """Text size of the words at its axes."""
-        return TEXT if len(self.words) <= MANY else SMALL_TEXT
+    def letters(self, around: Around) -> float:
+        """Return the text size of the words at its axes."""
+        return SMALL_TEXT if around.small or len(self.words) > MANY else TEXT
 
     def size(self, around: Around) -> Size:
         """Return what it needs: its axes, and room for words, title and colour bar."""
-        line = self.letters * FRAME_HEIGHT
-        longest = max((label.width for label in self._labels()), default=0.0) + WORD_GAP
+        letters = self.letters(around)
+        labels = self._token_labels([(0.0, 0.0)] * len(self.words), letters)
+        # Signs of some scripts are taller than the size of their letters.
+        tallest = max((label.height for label in labels), default=0.0)
+        line = max(LINE * letters * FRAME_HEIGHT, INK * tallest)
+        longest = max((label.width for label in labels), default=0.0) + WORD_GAP
         title = self._title()
         return Size(
-            rows=self._axis(0, LINE * line * bool(around.row_words)),
-            columns=self._axis(1, LINE * line * around.column_words),
+            rows=self._axis(0, line * bool(around.row_words)),
+            columns=self._axis(1, line * around.column_words),
             left=longest * (around.row_words == "left"),
             right=longest * (around.row_words == "right"),
             above=longest * around.column_words,
@@ -177,7 +183,7 @@ class Matrix:
         beside = box
         if around.row_words:
             points = row_points(box.left - WORD_GAP, box, len(self.words))
-            pieces["row words"] = words = self._token_labels(points)
+            pieces["row words"] = words = self._token_labels(points, self.letters(around))
             if around.row_words == "right":
                 for word in words:
                     word.shift([box.width + 2 * WORD_GAP + word.width, 0, 0])
@@ -189,7 +195,8 @@ class Matrix:
             )
         if around.column_words:
             points = column_points(box.top + WORD_GAP, box, len(self.words))
-            pieces["column words"] = words = self._token_labels(points, vertical=True)
+            letters = self.letters(around)
+            pieces["column words"] = words = self._token_labels(points, letters, vertical=True)
             above = Box.of(box.left, box.right, box.bottom, float(words.get_top()[1]))
         title = self._title()
         if around.title and title.submobjects:
@@ -208,13 +215,10 @@ class Matrix:
             return Axis(name, sum(KEPT), ELLIPSIS, max(least, LEAST))
         return Axis(name, count, least=max(least, LEAST))
 
-    def _labels(self) -> list[Label]:
-        return list(self._token_labels([(0.0, 0.0)] * len(self.words)))
-
     def _token_labels(
-        self, points: Sequence[tuple[float, float]], *, vertical: bool = False
+        self, points: Sequence[tuple[float, float]], size: float, *, vertical: bool = False
     ) -> TokenLabels:
-        return TokenLabels(self.words, points, vertical=vertical, width=WORD, size=self.letters)
+        return TokenLabels(self.words, points, vertical=vertical, width=WORD, size=size)
 
     def _title(self) -> Header:
         return Header(self.name, self.symbol, colour=self.colour)

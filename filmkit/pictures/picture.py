@@ -96,11 +96,12 @@ class Picture:
 
     Parameters
     ----------
-    texts
+    mosaics
         The mosaic, and others of the same parts; the one with the largest cells is taken. In a
         frame that is no wider than high a single row may become a column.
     parts
-        All parts that there are, by name.
+        All parts that there are, by name. None for what this model does not have: it is left out,
+        with rows and columns that are empty without it.
     frame
         The frame that is filled.
     around
@@ -108,7 +109,8 @@ class Picture:
     words
         Whether parts have the words of their tokens; "rows" for those of rows alone.
     marks
-        Frames around cells, rows and columns.
+        Frames around cells, rows and columns; in the next picture each goes to the place of the one
+        of the same number.
     lit
         Opacity of the cells of some parts, 0 to 1: arrays that broadcast to (rows, columns).
 
@@ -122,8 +124,8 @@ class Picture:
 
     def __init__(
         self,
-        texts: Sequence[str],
-        parts: Mapping[str, Part],
+        mosaics: Sequence[Mosaic],
+        parts: Mapping[str, Part | None],
         frame: Frame,
         *,
         around: Mapping[str, Around] | None = None,
@@ -132,14 +134,19 @@ class Picture:
         lit: Mapping[str, npt.ArrayLike] | None = None,
     ) -> None:
         around = around or {}
-        variants = [Mosaic.parse(text) for text in texts]
-        mosaic = variants[0]
-        for name in mosaic.names:
+        chosen: dict[str, Part] = {}
+        absent = set()
+        for name in mosaics[0].names:
             if name not in parts:
-                raise mosaic.unknown(name, parts)
+                raise mosaics[0].unknown(name, parts)
+            if (part := parts[name]) is None:
+                absent.add(name)
+            else:
+                chosen[name] = part
+        variants = [mosaic.without(absent) for mosaic in mosaics]
+        mosaic = variants[0]
         if frame.upright and 1 in (len(mosaic.grid), len(mosaic.grid[0])):
             variants.append(mosaic.transposed)
-        chosen = {name: parts[name] for name in mosaic.names}
         tried, errors = [], []
         for variant in variants:
             try:
@@ -158,13 +165,13 @@ class Picture:
             pieces = part.pieces(place, dressing[name])
             self.parts[name] = PlacedPart(name, place.box, pieces, getattr(part, "colour", None))
         for name, shown in (lit or {}).items():
-            self.parts[name].cells.light(shown)
-        self.marks = {
-            f"{mark.part} {number}": Highlight(
-                mark.box(self.parts[mark.part].cells), colour=mark.colour
-            )
-            for number, mark in enumerate(marks)
-        }
+            if name in self.parts:
+                self.parts[name].cells.light(shown)
+        self.marks = [
+            Highlight(mark.box(self.parts[mark.part].cells), colour=mark.colour)
+            for mark in marks
+            if mark.part in self.parts
+        ]
 
     def row_of(self, name: str) -> list[Box]:
         """Return for each row of a part the box of it and of what stands left of it in its row.
@@ -195,7 +202,7 @@ class Picture:
                     counts[kind] += 1
                 else:
                     found[name, kind] = piece
-        return found | {("mark", name): mark for name, mark in self.marks.items()}
+        return found | {("mark", str(number)): mark for number, mark in enumerate(self.marks)}
 
 
 def _arranged(
@@ -205,22 +212,26 @@ def _arranged(
     around: Mapping[str, Around],
     words: bool | str,
 ) -> tuple[Mosaic, Mapping[str, Around], Arrangement]:
-    """Return a mosaic, what stands around its parts, and where they are."""
+    """Return a mosaic, what stands around its parts, and where they are.
+
+    Where there is no room for all words, only the rows at the left have them; then these are
+    small, and last there are none.
+    """
     dressing = dict(_dressed(mosaic, parts, around, words))
-    for without in (False, True):
-        if without:
-            # Where there is no room for all words, only the rows at the left are named.
-            dressing = {
-                name: replace(one, column_words=False, row_words=one.row_words.replace("right", ""))
-                for name, one in dressing.items()
-            }
-        sizes = {name: part.size(dressing[name]) for name, part in parts.items()}
+    fewer = {
+        name: replace(one, column_words=False, row_words=one.row_words.replace("right", ""))
+        for name, one in dressing.items()
+    }
+    small = {name: replace(one, small=True) for name, one in fewer.items()}
+    none = {name: replace(one, row_words="") for name, one in small.items()}
+    errors = []
+    for one in (dressing, fewer, small, none):
+        sizes = {name: part.size(one[name]) for name, part in parts.items()}
         try:
-            return mosaic, dressing, arrange(mosaic, sizes, room)
-        except SceneCodeError:
-            if without:
-                raise
-    raise AssertionError
+            return mosaic, one, arrange(mosaic, sizes, room)
+        except SceneCodeError as error:
+            errors.append(error)
+    raise errors[-1]
 
 
 def _dressed(

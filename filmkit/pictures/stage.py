@@ -19,6 +19,7 @@ from filmkit.core.animations import (
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.stage import Stage
 from filmkit.mobjects.marks import Highlight
+from filmkit.pictures.mosaic import Mosaic
 from filmkit.pictures.parts import Around, Free, Part
 from filmkit.pictures.picture import Mark, Picture, PlacedPart
 from filmkit.pictures.tensors import HeadParts
@@ -95,7 +96,8 @@ class PictureStage(Stage):
         focus
             Names of the parts at full strength; the others are background. All by default.
         marks
-            Frames around cells, rows and columns.
+            Frames around cells, rows and columns. Each goes to where the one of the same number is
+            in the next picture.
         lit
             Opacity of the cells of some parts, 0 to 1: arrays that broadcast to their shape.
         titles
@@ -112,51 +114,72 @@ class PictureStage(Stage):
         run_time
             Seconds of the way; the theme's by default.
         """
-        texts = [mosaic, *filter(None, [tall])] if self.frame.upright else [mosaic]
-        named = None if isinstance(titles, bool) else titles.split()
-        parts = _Known(self._own, HeadParts(self.head))
-        around = {
-            name: Around(
-                title=titles if isinstance(titles, bool) else name in (named or ()),
-                bar=name in bars.split(),
-            )
-            for name in {*mosaic.split()} - {"."}
-        }
-        picture = Picture(texts, parts, self.frame, around=around, words=words, marks=marks, lit=lit)
-        if focus is not None:
-            for name, part in picture.parts.items():
-                if name not in focus.split():
-                    set_presence(part.whole, self.theme.dim)
-        known = self._picture.pieces.values() if self._picture else ()
-        drawn = {member for piece in known for member in piece.get_family()}
-        self._play(
-            Transition(
-                self._picture,
-                picture,
-                tuple(m for m in self.mobjects if not drawn & set(m.get_family())),
-                tuple(reveal.split()),
-                tuple(later.split()),
-                origins or {},
-                into or {},
-            ),
-            run_time or self.theme.tempo.large,
+        drawn = Mosaic.parse(mosaic)
+        variants = [drawn, Mosaic.parse(tall)] if tall and self.frame.upright else [drawn]
+        titled = drawn.names if titles is True else drawn.listed("titles", titles or "")
+        barred = drawn.listed("bars", bars)
+        around = {n: Around(title=n in titled, bar=n in barred) for n in drawn.names}
+        lit, origins, into = lit or {}, origins or {}, into or {}
+        drawn.listed("marks", " ".join(mark.part for mark in marks))
+        drawn.listed("lit", " ".join(lit))
+        picture = Picture(
+            variants,
+            _Known(self._own, HeadParts(self.head)),
+            self.frame,
+            around=around,
+            words=words,
+            marks=marks,
+            lit=lit,
         )
+        if focus is not None:
+            strong = drawn.listed("focus", focus)
+            for name, part in picture.parts.items():
+                if name not in strong:
+                    set_presence(part.whole, self.theme.dim)
+        before = self._seen()
+        members = {member for piece in before.values() for member in piece.get_family()}
+        way = Transition(
+            before,
+            picture,
+            tuple(m for m in self.mobjects if not members & set(m.get_family())),
+            reveal=drawn.listed("reveal", reveal),
+            later=drawn.listed("later", later),
+            origins={name: origins[name] for name in drawn.listed("origins", " ".join(origins))},
+            into=into,
+        )
+        self._play(way, run_time or self.theme.tempo.large)
+
+    def _seen(self) -> Mapping[tuple[str, str], Mobject]:
+        """Return what is on the scene of the picture before."""
+        on_scene = set(self.get_mobject_family_members())
+        pieces = self._picture.pieces if self._picture else {}
+        return {key: piece for key, piece in pieces.items() if on_scene & set(piece.get_family())}
 
     def _play(self, way: Transition, run_time: float) -> None:
         """Play the way from the picture on screen to another one."""
         if way.is_none:
             return
         self._picture = way.after
-        self.remove(*way.replaced)
+        for old, new in way.replaced:
+            self.replace(old, new)
         if way.moves:
             self.play(*way.leaving, *way.moves, run_time=run_time)
             self.remove(*way.finished)
+            for part in way.after.parts.values():
+                self._add_whole(part.pieces.get("cells"))
             if way.arrivals:
                 self.play(*way.arrivals)
         elif way.leaving or way.arrivals:
             self.play(*way.crossfade, run_time=self.theme.tempo.normal)
         for name in way.reveal:
-            self._reveal(way.after, name)
+            if name in way.after.parts:
+                self._reveal(way.after, name)
+
+    def _add_whole(self, piece: Mobject | None) -> None:
+        """Let a piece take the place of its only block, which an animation has brought."""
+        for place, mobject in enumerate(self.mobjects):
+            if piece is not None and mobject in piece.submobjects:
+                self.mobjects[place] = piece
 
     def _reveal(self, picture: Picture, name: str) -> None:
         """Fill the cells of a part row by row, with a frame around the row that each comes from."""
@@ -181,13 +204,13 @@ class PictureStage(Stage):
         self.play(Vanish(beam))
 
 
-class _Known(Mapping[str, Part]):
+class _Known(Mapping[str, Part | None]):
     """All parts that mosaics can name: the scene's own first, then those that every scene has."""
 
     def __init__(self, own: Mapping[str, Part], tensors: HeadParts) -> None:
         self._own, self._tensors = own, tensors
 
-    def __getitem__(self, name: str) -> Part:
+    def __getitem__(self, name: str) -> Part | None:
         return self._own[name] if name in self._own else self._tensors[name]
 
     def __iter__(self) -> Iterator[str]:

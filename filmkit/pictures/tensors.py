@@ -18,7 +18,7 @@ from filmkit.pictures.parts import Matrix
 
 __all__ = ["TENSOR_NAMES", "HeadParts"]
 
-CHANNEL, MODEL = "channel", "model"
+CHANNEL, MODEL, LATENT = "channel", "model", "latent"
 
 OF_HEAD = {
     "Q": "q",
@@ -34,13 +34,15 @@ OF_HEAD = {
 WEIGHTS = {"W_Q": "query", "W_K": "key", "W_V": "value"}
 """Weights of a head, and the roles of what they make."""
 
-TENSOR_NAMES = ("X", *OF_HEAD, "dots", "scaled", *WEIGHTS)
+TENSOR_NAMES = ("X", "C", *OF_HEAD, "dots", "scaled", *WEIGHTS)
 """All names of tensors: queries to z as the field has them; dots are queries times keys, scaled
 their scores without a mask."""
 
 
-class HeadParts(Mapping[str, Matrix]):
+class HeadParts(Mapping[str, Matrix | None]):
     """The matrices of a head by their names in mosaics; of another head as in ``pattern[5]``.
+
+    Those that its model does not have are None: weights of the keys, where it keeps a latent.
 
     Parameters
     ----------
@@ -51,7 +53,7 @@ class HeadParts(Mapping[str, Matrix]):
     def __init__(self, head: HeadView) -> None:
         self.head = head
 
-    def __getitem__(self, name: str) -> Matrix:
+    def __getitem__(self, name: str) -> Matrix | None:
         match = re.fullmatch(r"(\w+?)(?:\[(\d+)\])?", name)
         if match is None or match[1] not in TENSOR_NAMES:
             raise KeyError(name)
@@ -65,9 +67,17 @@ class HeadParts(Mapping[str, Matrix]):
         return len(TENSOR_NAMES)
 
 
-def _matrix(view: HeadView, name: str) -> Matrix:
-    """Return one matrix of a head."""
+def _matrix(view: HeadView, name: str) -> Matrix | None:
+    """Return one matrix of a head, None if its model has none."""
     layer, theme = view.layer, current_theme()
+    stored = {"C": "kv_latent"}.get(name, name if name in WEIGHTS else "x")
+    if not layer.trace.has(stored, layer.layer):
+        return None
+    if name == "C":
+        latents = layer.rows("kv_latent")
+        source = layer.source("kv_latent", (0, latents.shape[1]))
+        c = Matrix(latents, layer.norm("kv_latent"), source, TOKEN, LATENT)
+        return replace(c, name=_("latent"), symbol="C", colour=theme.latent, words=layer.words)
     if name == "X":
         source = layer.source("x", (0, layer.trace.meta.d_model))
         x = Matrix(layer.rows("x"), layer.norm("x"), source, TOKEN, MODEL)

@@ -42,14 +42,17 @@ class Transition:
 
     Parameters
     ----------
-    before, after
-        The pictures; None before the first one.
+    before
+        What is on the scene of the picture before, by its name and what it is.
+    after
+        The picture that comes.
     strangers
         What else is on the scene, and leaves.
     reveal, later
         Names of new parts that are filled row by row, and of those that are not shown yet.
     origins
-        Heatmaps whose copies become the cells of new parts, by the names of these.
+        Heatmaps whose copies become the cells of new parts, by the names of these; one of
+        transposed shape turns.
     into
         Where the cells of parts go that leave: the name of a part, and which of its rows.
 
@@ -58,12 +61,12 @@ class Transition:
     moves, leaving, arrivals
         Animations of what stays or becomes something else, of what leaves, and of what is new.
     replaced
-        What is taken from the scene when the moves begin, because they show it.
+        Pairs of what is on the scene and what takes its place there when the moves begin.
     finished
         What is taken from it when they have ended.
     """
 
-    before: Picture | None
+    before: Mapping[Key, Mobject]
     after: Picture
     strangers: tuple[Mobject, ...] = ()
     reveal: tuple[str, ...] = ()
@@ -72,13 +75,12 @@ class Transition:
     into: Mapping[str, tuple[str, int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._old = self.before.pieces if self.before else {}
         self._new = self.after.pieces
         self.moves: list[Animation] = []
         self.arrivals: list[Animation] = []
-        self.replaced: list[Mobject] = []
+        self.replaced: list[tuple[Mobject, Mobject]] = []
         self.finished: list[Mobject] = []
-        gone = dict(self._old)
+        gone = dict(self.before)
         for key, piece in self._new.items():
             self._bring(key, piece, gone)
         for name, (target, row) in self.into.items():
@@ -88,8 +90,8 @@ class Transition:
     @property
     def is_none(self) -> bool:
         """Whether the picture is there already."""
-        return self._old.keys() == self._new.keys() and all(
-            alike(piece, self._old[key]) and same(piece, self._old[key])
+        return self.before.keys() == self._new.keys() and all(
+            alike(piece, self.before[key]) and same(piece, self.before[key])
             for key, piece in self._new.items()
         )
 
@@ -107,12 +109,17 @@ class Transition:
         was = self._was(key)
         if kind == "cells" and name in self.origins:
             assert isinstance(piece, Cells)
-            self.moves.append(Become(piece.whole, self.origins[name]))
-        elif was is not None and alike(piece, self._old[was]):
-            self.moves.append(Become(piece, self._old[was]))
+            origin, cells = self.origins[name], piece.whole
+            self.moves.append(
+                Become(cells, origin)
+                if origin.shape == cells.shape
+                else TransposeFromCopy(origin, cells)
+            )
+        elif was is not None and alike(piece, self.before[was]):
+            self.moves.append(Become(piece, self.before[was]))
             if was in gone:
-                self.replaced.append(gone.pop(was))
-        elif kind == "cells" and (TURNS.get(name, ""), kind) in self._old:
+                self.replaced.append((gone.pop(was), piece))
+        elif kind == "cells" and (TURNS.get(name, ""), kind) in self.before:
             self._turn(name, piece, gone)
         elif name not in self.later and not (kind == "cells" and name in self.reveal):
             self.arrivals.append(Appear(piece))
@@ -121,17 +128,18 @@ class Transition:
         """Return the key of what a piece was in the picture before, or None if it is new."""
         name, kind = key
         names = (name, *(FOLLOWS.get(name, ()) if kind == "cells" else ()))
-        return next(((one, kind) for one in names if (one, kind) in self._old), None)
+        return next(((one, kind) for one in names if (one, kind) in self.before), None)
 
     def _turn(self, name: str, piece: Mobject, gone: dict[Key, Mobject]) -> None:
         """Let a matrix become its transpose; it stays if the new picture has it too."""
         key = TURNS[name], "cells"
-        origin = self._old[key]
+        origin = self.before[key]
         assert isinstance(piece, Cells)
         assert isinstance(origin, Cells)
-        self.moves.append(TransposeFromCopy(origin.whole, piece.whole))
-        if key not in self._new and key in gone:
-            self.replaced.append(gone.pop(key))
+        leaves = key not in self._new and key in gone
+        self.moves.append(TransposeFromCopy(origin.whole, piece.whole, leaves=leaves))
+        if leaves:
+            self.finished.append(gone.pop(key))
 
     def _send(self, cells: Mobject, box: Box) -> None:
         """Let cells go to a box of the new picture, where they are part of something else."""

@@ -22,7 +22,7 @@ from filmkit.mobjects.sentence import Sentence
 from filmkit.pictures.mosaic import TOKEN, Axis, Size
 from filmkit.pictures.parts import TEXT, Around, Place
 
-__all__ = ["Clocks", "SentencePart", "ShareBars", "WorkedSum", "figure"]
+__all__ = ["Clocks", "SentencePart", "ShareBars", "WorkedSum", "figure", "weight_of"]
 
 Array = npt.NDArray[np.float64]
 
@@ -96,7 +96,10 @@ class WorkedSum(VGroup):
             self._add_line(columns, [*texts, (product, theme.ink)])
         rest = float(np.delete(products, list(channels)).sum())
         if len(products) > len(channels):
-            more = _("{number} more", number=fact("more", len(products) - len(channels)))
+            more = _(
+                "{number} more",
+                number=fact("more", len(products) - len(channels), channels=channels),
+            )
             other = fact("others", rest, _written(digits), channels=channels)
             blank = ("", theme.muted)
             self._add_line(
@@ -204,24 +207,29 @@ class Clocks(VGroup):
 
 @dataclass(frozen=True)
 class ShareBars:
-    """Bars over the columns of a row: how large each share is.
+    """Bars over the columns of a row of a pattern: how large each share is.
 
     Attributes
     ----------
-    shares : (key,)
-        Shares of one row.
-    words
-        Texts of the tokens.
+    view
+        The head.
+    query
+        Number of the row.
     height
         Of a share of 1, in scene units.
     named
-        How many of the largest have their number.
+        How many of the largest have their number, where there is room.
     """
 
-    shares: Array
-    words: Sequence[str]
+    view: HeadView
+    query: int
     height: float
     named: int = 3
+
+    @property
+    def shares(self) -> Array:
+        """Shares of the row, (key,)."""
+        return self.view.pattern[self.query]
 
     def size(self, around: Around) -> Size:
         """Return its room, as wide as the row."""
@@ -245,14 +253,20 @@ class ShareBars:
                 fill_opacity=1.0,
             )
             bars.add(bar.move_to([column.x, box.bottom + height / 2, 0]))
-        for index in np.argsort(-self.shares)[: self.named]:
-            text = fact(
-                "weight", float(self.shares[index]), format_share,
-                beside=printable(self.words[index]), position=int(index),
-            )  # fmt: skip
-            tag = Label(text, size=1.15 * TEXT)
-            tags.add(tag.move_to([columns[index].x, bars[index].get_top()[1] + 0.25, 0]))
+        for index in np.argsort(-self.shares[: self.query + 1])[: self.named]:
+            tag = Label(weight_of(self.view, self.query, int(index)), size=1.15 * TEXT)
+            tag.move_to([columns[index].x, bars[index].get_top()[1] + 0.25, 0])
+            if all(abs(tag.get_x() - t.get_x()) > (tag.width + t.width) / 2 + 0.1 for t in tags):
+                tags.add(tag)
         return {"bars": bars, "tags": tags}
+
+
+def weight_of(view: HeadView, query: int, key: int | None) -> str:
+    """Return the attention of a row to another one, or to all that is not drawn, as text."""
+    share = view.hidden_attention[query] if key is None else view.pattern[query, key]
+    position = None if key is None else view.layer.first + key
+    word = view.layer.hidden_name if key is None else view.layer.words[key]
+    return fact("weight", float(share), format_share, beside=printable(word), position=position)
 
 
 def figure(text: str, *, colour: str | None = None) -> Label:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -12,8 +13,10 @@ from filmkit.core.animations import (
     AnimateWith,
     Appear,
     Glide,
+    Settle,
 )
 from filmkit.core.facts import fact, told
+from filmkit.core.heatmap import Heatmap
 from filmkit.core.language import _, ngettext
 from filmkit.core.numbers import format_number, format_share, format_short, spoken_share
 from filmkit.core.printable import printable
@@ -22,9 +25,9 @@ from filmkit.core.text import Label, Symbol
 from filmkit.core.view import best_match
 from filmkit.pictures.mosaic import TOKEN
 from filmkit.pictures.parts import TEXT, Matrix
-from filmkit.pictures.picture import Mark
+from filmkit.pictures.picture import Mark, PlacedPart
 from filmkit.pictures.stage import PictureStage
-from scenes.attention.parts import Clocks, SentencePart, ShareBars, WorkedSum, figure
+from scenes.attention.parts import Clocks, SentencePart, ShareBars, WorkedSum, figure, weight_of
 
 STEPS = 10  # how many positions the pair is moved along, to show that only its distance counts
 FAINT = 0.16  # opacity of cells that are not meant
@@ -76,6 +79,7 @@ class Attention(PictureStage):
 
     def prepare(self) -> None:
         layer, head, meta, stage = self.layer, self.head, self.trace.meta, self.frame.stage
+        theme = self.theme
         self.query, self.key = self.match = query, key = best_match(head)
         self.share = float(head.pattern[self.match])
         self.words = [printable(word) for word in layer.words]
@@ -101,9 +105,13 @@ class Attention(PictureStage):
             self.part("hands", self._hands)
         self.part("divided", self._divided)
         self.part("row", self._row())
-        self.part("shares", ShareBars(head.pattern[query], layer.words, 0.34 * stage.height))
+        self.part("shares", ShareBars(head, query, 0.34 * stage.height))
         self.part("weights", self._weights())
         self.part("pair", self._pair)
+        self.part("asks", lambda: self._saying(self.query, _("“who goes with me?”"), theme.query))
+        self.part("offers", lambda: self._saying(self.key, _("“I do”"), theme.key))
+        self.part("reading", lambda: Label(_("a loose reading"), size=TEXT, colour=theme.muted))
+        self.part("future", lambda: Label(_("not written yet"), size=TEXT, colour=theme.muted))
         self.part("rest", self._rest)
 
     def variant(self, beat: str) -> str:
@@ -148,12 +156,18 @@ class Attention(PictureStage):
         share = figure(fact("attention.share", self.share, format_share))
         return VGroup(share, words.next_to(share, [0, -1, 0], buff=0.25))
 
-    def _lit(self, opacity: float = FAINT) -> dict[str, npt.ArrayLike]:
-        """Return the row of the query and the column of the key as what is lit."""
+    def _saying(self, row: int, text: str, colour: str) -> Mobject:
+        """Return what a token might say with its query or key."""
+        words = Label(_("{word}:", word=self.words[row]), size=1.2 * TEXT, colour=colour)
+        return VGroup(words, Label(text, size=1.2 * TEXT)).arrange([1, 0, 0], buff=0.2)
+
+    def _lit(self, *names: str) -> dict[str, npt.ArrayLike]:
+        """Return for some parts what is lit: the query, the key, and the cell where they cross."""
         counted = np.arange(self.layer.count)
-        row, column = (np.where(counted == i, 1.0, opacity) for i in self.match)
+        row, column = (np.where(counted == i, 1.0, FAINT) for i in self.match)
         both = np.outer(counted == self.query, counted == self.key) * 1.0
-        return {"Q": row[:, None], "Kt": column[None], "dots": both}
+        lit = {"Q": row[:, None], "K": column[:, None], "Kt": column[None], "dots": both}
+        return {name: lit[name] for name in names}
 
     @property
     def _pair_marks(self) -> tuple[Mark, ...]:
@@ -184,9 +198,19 @@ class Attention(PictureStage):
         ]
         return VGroup(*names).arrange([0, -1, 0], buff=0.3)
 
+    def _followed(self, part: PlacedPart) -> Heatmap:
+        """Return the row of the query of a part."""
+        return part.cells.whole.part((self.query, self.query + 1), (0, self.layer.count))
+
+    def _add_up(self) -> None:
+        """Let all rows of the values come together in one row of z."""
+        values, z = self.parts["V"].cells.whole, self.parts["z"].cells
+        rows = [values.part((i, i + 1), (0, values.shape[1])) for i in range(self.layer.count)]
+        self.play(*(Settle(row, z.row(self.query)) for row in rows), run_time=2.0)
+
     def _rest(self) -> Mobject:
         """Return which shares of the row of the query have no cell."""
-        share = fact("hidden share", float(self.head.hidden_attention[self.query]), format_share)
+        share = weight_of(self.head, self.query, None)
         return Label(
             _("and {share} to the {name}", share=share, name=self.layer.hidden_name),
             size=TEXT,
@@ -208,7 +232,17 @@ class Attention(PictureStage):
         "Read loosely, queries ask and keys answer.",
     )
     def queries_and_keys(self) -> None:
-        self.show(". W_Q W_K\nX Q K", reveal="Q K")
+        self.show(". W_Q . W_K\nX Q C K", reveal="Q C K")
+        asked = (
+            Mark("Q", row=self.query, colour=self.theme.query),
+            Mark("K", row=self.key, colour=self.theme.key),
+        )
+        self.show(
+            "Q K\nasks offers\nreading reading",
+            tall="Q K\nasks asks\noffers offers\nreading reading",
+            marks=asked,
+            lit=self._lit("Q", "K"),
+        )
 
     @beat
     def transpose_the_keys(self) -> None:
@@ -221,7 +255,7 @@ class Attention(PictureStage):
     def a_query_meets_a_key(self) -> None:
         """The query of [“{query}”] meets the key of [“{key}”]:
         multiply channel by channel, and add it up."""
-        nothing = self._lit() | {"dots": 0.0}
+        nothing = self._lit("Q", "Kt") | {"dots": 0.0}
         self.show(PRODUCT, lit=nothing, marks=self._pair_marks, titles="Q Kt")
         self.show(
             ". Kt sum\nQ dots sum",
@@ -238,7 +272,7 @@ class Attention(PictureStage):
     @beat
     def one_cell(self) -> None:
         """The sum fills the cell where they cross: {dot}."""
-        nothing = self._lit() | {"dots": 0.0}
+        nothing = self._lit("Q", "Kt") | {"dots": 0.0}
         self.show(
             ". Kt dot\nQ dots dot",
             tall=". Kt\nQ dots\ndot dot",
@@ -253,7 +287,7 @@ class Attention(PictureStage):
         self.show(
             ". Kt dot\nQ dots dot",
             tall=". Kt\nQ dots\ndot dot",
-            lit=self._lit(),
+            lit=self._lit("Q", "Kt", "dots"),
             marks=self._pair_marks,
             titles="Q Kt",
         )
@@ -262,7 +296,9 @@ class Attention(PictureStage):
     def rotate_by_position(self) -> None:
         """Both are rotated by position, so only their distance counts:
         move the pair, and its score stays."""
-        self.show("clocks hands", )
+        self.show(
+            "clocks hands",
+        )
         clocks = self.parts["clocks"].whole[0]
         self.play(AnimateWith(clocks, lambda alpha: clocks.turn(STEPS * alpha)), run_time=3.0)
 
@@ -279,7 +315,7 @@ class Attention(PictureStage):
     )
     def scale_and_mask(self) -> None:
         self.show("scaled divided", tall="scaled\ndivided", marks=(Mark("scaled", *self.match),))
-        self.show("scores")
+        self.show("scores future", tall="scores\nfuture")
 
     # The pattern
 
@@ -288,11 +324,8 @@ class Attention(PictureStage):
         """Softmax turns a row into shares that add up to one:
         “{query}” gives {share} to “{key}”."""
         mosaic = "shares\nrow\nrest" if self.layer.hides_first else "shares\nrow"
-        self.show("scores")
-        row = self.parts["scores"].cells.whole.part(
-            (self.query, self.query + 1), (0, self.layer.count)
-        )
-        self.show(mosaic, origins={"row": row})
+        self.show("scores", marks=(Mark("scores", row=self.query),))
+        self.show(mosaic, origins={"row": self._followed(self.parts["scores"])})
 
     @beat
     def the_pattern(self) -> None:
@@ -312,24 +345,26 @@ class Attention(PictureStage):
         latent="The latent makes values too: what a token hands on when it is read.",
     )
     def values(self) -> None:
-        self.show(". W_V\nX V", reveal="V")
+        self.show(". . W_V\nX C V", reveal="V")
 
     @beat
     def a_weighted_mix(self) -> None:
         """Scale each row of values by its share. The sum of them all is one row of z."""
         shares = self.head.pattern[self.query][:, None]
         row = (np.arange(self.layer.count) == self.query)[:, None]
-        mosaic = ". weights V\npattern . z"
-        marks = (Mark("pattern", row=self.query),)
-        self.show(
-            mosaic, lit={"z": 0.0}, later="weights", marks=marks, words="rows", titles="pattern V"
+        show = partial(
+            self.show,
+            ". weights V\npattern . z",
+            marks=(Mark("pattern", row=self.query),),
+            words="rows",
+            titles="pattern V",
         )
-        self.show(
-            mosaic, lit={"z": 0.0, "V": shares}, marks=marks, words="rows", titles="pattern V"
-        )
-        self.show(
-            mosaic, lit={"z": row * 1.0, "V": shares}, marks=marks, words="rows", titles="pattern V"
-        )
+        show(lit={"z": 0.0}, later="weights")
+        turned = {"weights": self._followed(self.parts["pattern"])}
+        show(lit={"z": 0.0}, origins=turned)
+        show(lit={"z": 0.0, "V": shares})
+        self._add_up()
+        show(lit={"z": row * 1.0, "V": shares})
 
     @beat
     def every_row(self) -> None:
@@ -340,4 +375,7 @@ class Attention(PictureStage):
     @beat
     def one_head(self) -> None:
         """This is one attention head. The model runs {heads} in {layers}."""
+        self.show(HEAD, tall=TALL_HEAD)
+        for name in ("Q", "scores", "pattern", "z"):
+            self.show(HEAD, tall=TALL_HEAD, marks=(Mark(name, row=self.query),), run_time=1.0)
         self.show(HEAD, tall=TALL_HEAD)

@@ -133,6 +133,34 @@ def dot(stage: Stage) -> float:
     return float(again(stage, "dot_products", head=stage.head.head)[query, key])
 
 
+@fact("channel")
+def channel_of(stage: Stage, of: str, channel: int) -> float:
+    """One number of the query or the key that the film follows, as used in the scores."""
+    query, key = matched(stage)
+    head = stage.head.head
+    if of == "key":
+        head //= stage.trace.meta.n_heads // stage.trace.meta.n_kv_heads
+    name = stage.trace.used("q" if of == "query" else "k")
+    row = stage.trace.get(name, stage.layer.layer)[query if of == "query" else key, head]
+    return float(row[channel])
+
+
+@fact("product of")
+def product_of(stage: Stage, channel: int) -> float:
+    return channel_of(stage, "query", channel) * channel_of(stage, "key", channel)
+
+
+@fact("others")
+def others(stage: Stage, channels: tuple[int, ...]) -> float:
+    """What the other channels add to the dot product."""
+    return dot(stage) - sum(product_of(stage, channel) for channel in channels)
+
+
+@fact("more")
+def more(stage: Stage, channels: tuple[int, ...]) -> int:
+    return stage.trace.get("q", stage.layer.layer).shape[2] - len(channels)
+
+
 @fact("score")
 def score(stage: Stage) -> float:
     query, key = matched(stage)
