@@ -34,7 +34,6 @@ from .core.norm import TensorSource as TensorSource
 from .core.numbers import format_share as format_share
 from .core.printable import printable as printable
 from .core.records import StageSettings as StageSettings
-from .core.stage import Stage as Stage
 from .core.stage import beat as beat
 from .core.text import Label as Label
 from .core.text import Number as Number
@@ -64,3 +63,6 @@ from .mobjects.plot import Chart as Chart
 from .mobjects.product import ProductPicture as ProductPicture
 from .mobjects.product import head_product as head_product
 from .mobjects.whole_pattern import WholePattern as WholePattern
+from .pictures.parts import Matrix as Matrix
+from .pictures.picture import Mark as Mark
+from .pictures.stage import Stage as Stage

@@ -17,7 +17,7 @@ from tests.support.checkout import PROJECT
 PACKAGES = ("extract", "filmkit", "scenes")
 
 # Each room of filmkit may use those before it.
-ROOMS = ("core", "mobjects", "words", "voice", "render", "decks", "studio", "tools", "commands")
+ROOMS = ("core", "mobjects", "pictures", "words", "voice", "render", "decks", "studio", "tools", "commands")
 
 
 def module_name(path: Path) -> str:
@@ -61,7 +61,7 @@ def may_import(module: str, other: str) -> bool:
         # A scene's own folder, and nobody else's.
         return rest[:1] == their_rest[:1]
     # The registry knows what an entry is; scenes draw.
-    drawing = ("filmkit.core", "filmkit.mobjects")
+    drawing = ("filmkit.core", "filmkit.mobjects", "filmkit.pictures")
     return their_package == "extract" or other.startswith(drawing)
 
 
@@ -75,6 +75,7 @@ def test_modules_use_what_their_room_may_use(module: str) -> None:
     [
         ("extract.trace", "filmkit.core.norm"),
         ("filmkit.core.stage", "filmkit.mobjects.marks"),
+        ("filmkit.mobjects.marks", "filmkit.pictures.parts"),
         ("filmkit.render.jobs", "filmkit.commands.cli"),
         ("filmkit.voice.speaking", "filmkit.render.cache"),
         ("filmkit.render.jobs", "scenes.registry"),

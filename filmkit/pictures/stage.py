@@ -1,4 +1,4 @@
-"""`PictureStage`: a stage whose beats name their pictures."""
+"""`Stage`: a stage whose beats name their pictures."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from filmkit.core.animations import (
     set_presence,
 )
 from filmkit.core.heatmap import Heatmap
-from filmkit.core.stage import Stage
+from filmkit.core.stage import Stage as PlainStage
 from filmkit.mobjects.marks import Highlight
 from filmkit.pictures.mosaic import Mosaic
 from filmkit.pictures.parts import Around, Free, Part
@@ -25,10 +25,10 @@ from filmkit.pictures.picture import Mark, Picture, PlacedPart
 from filmkit.pictures.tensors import HeadParts
 from filmkit.pictures.transition import Transition
 
-__all__ = ["PictureStage"]
+__all__ = ["Stage"]
 
 
-class PictureStage(Stage):
+class Stage(PlainStage):
     """A stage whose beats name their pictures as mosaics; see :meth:`show`.
 
     Attributes

@@ -26,7 +26,7 @@ from filmkit.core.view import best_match
 from filmkit.pictures.mosaic import TOKEN
 from filmkit.pictures.parts import TEXT, Matrix
 from filmkit.pictures.picture import Mark, PlacedPart
-from filmkit.pictures.stage import PictureStage
+from filmkit.pictures.stage import Stage
 from scenes.attention.parts import Clocks, SentencePart, ShareBars, WorkedSum, figure, weight_of
 
 STEPS = 10  # how many positions the pair is moved along, to show that only its distance counts
@@ -70,7 +70,7 @@ def scaling(factor: float) -> str:
     return _("Multiply by {number}", number=format_number(factor))
 
 
-class Attention(PictureStage):
+class Attention(Stage):
     """One head from words to z; every number is one that the model computes."""
 
     title = "One attention head, start to finish"
