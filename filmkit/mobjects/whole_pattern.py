@@ -84,8 +84,8 @@ class WholePattern(Group):
         n = meta.n_prompt
         if n - meta.has_bos > MOST:
             raise StageError(
-                f"the prompt has {n - meta.has_bos} tokens, and a whole pattern can be drawn of at most {MOST}: "
-                "extract a shorter one with python -m extract --prompt"
+                f"the prompt has {n - meta.has_bos} tokens, and a whole pattern can be drawn of at "
+                f"most {MOST}: extract a shorter one with python -m extract --prompt"
             )
         if not (0 <= layer < meta.n_layers and 0 <= head < meta.n_heads):
             raise SceneCodeError(

@@ -23,7 +23,6 @@ from extract.__main__ import main as extract_command
 from extract.kept import kept_folder
 from filmkit.commands import cli
 from filmkit.commands import options as shared_options
-from filmkit.core.scene_entry import SceneEntry
 from filmkit.render import traces
 from filmkit.render.cache import FOLDER_VARIABLE
 from filmkit.render.progress import BarMeter, LineMeter, Meter, make_meter
