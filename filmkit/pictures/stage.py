@@ -39,10 +39,10 @@ class Stage(PlainStage):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._own: dict[str, Part] = {}
+        self._own: dict[str, Part | None] = {}
         self._picture: Picture | None = None
 
-    def part(self, name: str, part: Part | Callable[[], Mobject]) -> None:
+    def part(self, name: str, part: Part | Callable[[], Mobject] | None) -> None:
         """Add a part of your own under a name that mosaics can use.
 
         Parameters
@@ -51,7 +51,7 @@ class Stage(PlainStage):
             Its name in mosaics.
         part
             A :class:`~filmkit.pictures.parts.Matrix`, or a function that makes a mobject anew,
-            such as ``lambda: Symbol("Q K^top")``.
+            such as ``lambda: Symbol("Q K^top")``. None for nothing: mosaics leave it out.
         """
         self._own[name] = Free(part) if callable(part) else part
 
@@ -207,7 +207,7 @@ class Stage(PlainStage):
 class _Known(Mapping[str, Part | None]):
     """All parts that mosaics can name: the scene's own first, then those that every scene has."""
 
-    def __init__(self, own: Mapping[str, Part], tensors: HeadParts) -> None:
+    def __init__(self, own: Mapping[str, Part | None], tensors: HeadParts) -> None:
         self._own, self._tensors = own, tensors
 
     def __getitem__(self, name: str) -> Part | None:

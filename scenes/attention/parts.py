@@ -13,21 +13,34 @@ from manim import Circle, Line, Mobject, Rectangle, VGroup
 from filmkit.core.facts import fact
 from filmkit.core.geometry import FRAME_HEIGHT
 from filmkit.core.language import _
-from filmkit.core.numbers import format_decimal, format_share
+from filmkit.core.numbers import format_decimal, format_number, format_share
 from filmkit.core.printable import printable
-from filmkit.core.text import Label
+from filmkit.core.text import Label, Symbol
 from filmkit.core.theme import current_theme
-from filmkit.core.view import HeadView
+from filmkit.core.view import HeadView, LayerView
 from filmkit.mobjects.sentence import Sentence
 from filmkit.pictures.mosaic import TOKEN, Axis, Size
-from filmkit.pictures.parts import TEXT, Around, Place
+from filmkit.pictures.parts import TEXT, Around, Free, Place
 
-__all__ = ["Clocks", "SentencePart", "ShareBars", "WorkedSum", "figure", "weight_of"]
+__all__ = [
+    "Clocks",
+    "SentencePart",
+    "ShareBars",
+    "WorkedSum",
+    "below_each_other",
+    "figure",
+    "quiet",
+    "rest_of",
+    "scaling_of",
+    "score_notes",
+    "way_notes",
+]
 
 Array = npt.NDArray[np.float64]
 
 DISPLAY = 0.09  # size of the figure that matters
 CHANNELS = 4  # of a sum that is done by hand
+LINE_GAP = 0.25  # between lines of text, in scene units
 CLOCKS = 8  # pairs of channels whose rotation is shown
 
 
@@ -267,6 +280,98 @@ def weight_of(view: HeadView, query: int, key: int | None) -> str:
     position = None if key is None else view.layer.first + key
     word = view.layer.hidden_name if key is None else view.layer.words[key]
     return fact("weight", float(share), format_share, beside=printable(word), position=position)
+
+
+def scaling_of(view: HeadView, query: int, key: int) -> Symbol:
+    """Return how the dot product of a pair is scaled, with both numbers.
+
+    There is an equals sign only where the printed numbers give the printed result.
+    """
+    meta, dot = view.layer.trace.meta, float(view.dot_products[query, key])
+    factor = meta.score_scale
+    before, after = fact("dot", dot, format_number), fact("scaled", dot * factor, format_number)
+    if np.isclose(factor, meta.d_qk**-0.5):
+        scale = f"/ sqrt({meta.d_qk})"
+        printed = rounded(dot) / meta.d_qk**0.5
+    else:
+        scale = f"times {in_formula(format_number(factor))}"
+        printed = rounded(dot) * rounded(factor)
+    sign = "=" if format_number(printed) == after else "approx"
+    return Symbol(f"{in_formula(before)} {scale} {sign} {in_formula(after)}", size=0.06)
+
+
+def rounded(number: float) -> float:
+    """Return a number as it is printed."""
+    return float(f"{number:.3g}")
+
+
+def in_formula(number: str) -> str:
+    """Return a number as Typst mathematics: a comma in it separates nothing."""
+    return number.replace(",", '","')
+
+
+def way_notes(layer: LayerView, letter: str) -> list[str]:
+    """Return what else happens to X on the way to Q and K, or to V.
+
+    Parameters
+    ----------
+    layer
+        The layer.
+    letter
+        "Q" or "V".
+    """
+    trace, meta = layer.trace, layer.trace.meta
+    notes = []
+    if trace.has(f"b_{letter}", layer.layer):
+        notes.append(_("plus a bias"))
+    if letter == "Q":
+        if meta.qk_norm is not None:
+            notes.append(_("normalised"))
+        if trace.rotates:
+            partly = meta.rotary_dim < meta.d_qk
+            notes.append(_("partly rotated") if partly else _("then rotated by position"))
+    return notes
+
+
+def score_notes(view: HeadView) -> list[str]:
+    """Return what else happens to scores than that they are scaled and the future is masked."""
+    layer, meta, notes = view.layer, view.layer.trace.meta, []
+    if meta.positions == "alibi":
+        notes.append(_("less a penalty for distance"))
+    if meta.score_cap:
+        low, high = format_number(-meta.score_cap), format_number(meta.score_cap)
+        notes.append(_("capped at {low} and {high}", low=low, high=high))
+    if 0 < layer.trace.window(layer.layer) < layer.count:
+        notes.append(_("what is far back is masked too"))
+    return notes
+
+
+def rest_of(view: HeadView, query: int) -> list[str]:
+    """Return where the rest of the attention of a row goes, which no column shows."""
+    rest = []
+    if view.layer.hides_first:
+        share = weight_of(view, query, None)
+        rest.append(_("and {share} to the {name}", share=share, name=view.layer.hidden_name))
+    if sink := float(view.sink_attention[query]):
+        rest.append(_("and {share} to nothing", share=fact("sink", sink, format_share)))
+    return rest
+
+
+def quiet(*lines: str) -> Free | None:
+    """Return a part with what is said by the way, line under line; None for nothing."""
+    if not lines:
+        return None
+
+    def make() -> VGroup:
+        colour = current_theme().muted
+        return below_each_other(*(Label(text, size=TEXT, colour=colour) for text in lines))
+
+    return Free(make)
+
+
+def below_each_other(*lines: Mobject) -> VGroup:
+    """Return lines of text, one below the other."""
+    return VGroup(*lines).arrange([0, -1, 0], buff=LINE_GAP)
 
 
 def figure(text: str, *, colour: str | None = None) -> Label:

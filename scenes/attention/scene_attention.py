@@ -27,7 +27,19 @@ from filmkit.pictures.mosaic import TOKEN
 from filmkit.pictures.parts import TEXT, Matrix
 from filmkit.pictures.picture import Mark, PlacedPart
 from filmkit.pictures.stage import Stage
-from scenes.attention.parts import Clocks, SentencePart, ShareBars, WorkedSum, figure, weight_of
+from scenes.attention.parts import (
+    Clocks,
+    SentencePart,
+    ShareBars,
+    WorkedSum,
+    below_each_other,
+    figure,
+    quiet,
+    rest_of,
+    scaling_of,
+    score_notes,
+    way_notes,
+)
 
 STEPS = 10  # how many positions the pair is moved along, to show that only its distance counts
 FAINT = 0.16  # opacity of cells that are not meant
@@ -97,22 +109,24 @@ class Attention(Stage):
         self.part("sentence", SentencePart(layer.words, stage.width, stage.height))
         self.part("question", lambda: Symbol("Q K^top = ?", size=0.07))
         self.part("sum", lambda: WorkedSum(head, query, key))
-        self.part("dot", lambda: figure(self.facts["dot"], colour=self.theme.matches))
+        self.part("dot", self._dot)
         if self.trace.rotates:
             rotation = self.trace.rotation(layer.layer)
             places = layer.first + query, layer.first + key
             self.part("clocks", lambda: Clocks(rotation.steps, places))
             self.part("hands", self._hands)
-        self.part("divided", self._divided)
+        self.part("divided", lambda: scaling_of(head, query, key))
         self.part("row", self._row())
         self.part("shares", ShareBars(head, query, 0.34 * stage.height))
         self.part("weights", self._weights())
         self.part("pair", self._pair)
         self.part("asks", lambda: self._saying(self.query, _("“who goes with me?”"), theme.query))
         self.part("offers", lambda: self._saying(self.key, _("“I do”"), theme.key))
-        self.part("reading", lambda: Label(_("a loose reading"), size=TEXT, colour=theme.muted))
-        self.part("future", lambda: Label(_("not written yet"), size=TEXT, colour=theme.muted))
-        self.part("rest", self._rest)
+        self.part("reading", quiet(_("a loose reading")))
+        self.part("future", quiet(_("not written yet"), *score_notes(head)))
+        self.part("way", quiet(*way_notes(layer, "Q")))
+        self.part("bias", quiet(*way_notes(layer, "V")))
+        self.part("rest", quiet(*rest_of(head, query)))
 
     def variant(self, beat: str) -> str:
         if beat == "scale_and_mask":
@@ -120,14 +134,6 @@ class Attention(Stage):
         return "latent" if self.trace.meta.attention == "mla" else "straight"
 
     # Parts
-
-    def _divided(self) -> Mobject:
-        """Return the score of the pair before and after its scaling."""
-        before, after = (
-            fact(name, float(values[self.match]), format_number)
-            for name, values in (("dot", self.head.dot_products), ("score", self.head.scores))
-        )
-        return Symbol(f"{before} / sqrt({self.trace.meta.d_qk}) = {after}", size=0.06)
 
     def _row(self) -> Matrix:
         """Return the row of the pattern of the query, as large as the frame."""
@@ -153,8 +159,7 @@ class Attention(Stage):
     def _pair(self) -> Mobject:
         """Return the share of the pair that is followed, as a figure."""
         words = Label(f"{self.words[self.query]} → {self.words[self.key]}", size=1.2 * TEXT)
-        share = figure(fact("attention.share", self.share, format_share))
-        return VGroup(share, words.next_to(share, [0, -1, 0], buff=0.25))
+        return below_each_other(figure(fact("attention.share", self.share, format_share)), words)
 
     def _saying(self, row: int, text: str, colour: str) -> Mobject:
         """Return what a token might say with its query or key."""
@@ -180,23 +185,18 @@ class Attention(Stage):
 
     def _hands(self) -> Mobject:
         """Return whose hands the clocks have, and the score of both."""
-        names = [
-            Label(
-                _("query of {word}", word=self.words[self.query]),
-                size=1.2 * TEXT,
-                colour=self.theme.query,
-            ),
-            Label(
-                _("key of {word}", word=self.words[self.key]),
-                size=1.2 * TEXT,
-                colour=self.theme.key,
-            ),
-            figure(
-                fact("dot", float(self.head.dot_products[self.match]), format_number),
-                colour=self.theme.matches,
-            ),
-        ]
-        return VGroup(*names).arrange([0, -1, 0], buff=0.3)
+        theme, size = self.theme, 1.2 * TEXT
+        query, key = (self.words[i] for i in self.match)
+        return below_each_other(
+            Label(_("query of {word}", word=query), size=size, colour=theme.query),
+            Label(_("key of {word}", word=key), size=size, colour=theme.key),
+            self._dot(),
+        )
+
+    def _dot(self) -> Label:
+        """Return the dot product of the pair, as a figure."""
+        dot = float(self.head.dot_products[self.match])
+        return figure(fact("dot", dot, format_number), colour=self.theme.matches)
 
     def _followed(self, part: PlacedPart) -> Heatmap:
         """Return the row of the query of a part."""
@@ -207,15 +207,6 @@ class Attention(Stage):
         values, z = self.parts["V"].cells.whole, self.parts["z"].cells
         rows = [values.part((i, i + 1), (0, values.shape[1])) for i in range(self.layer.count)]
         self.play(*(Settle(row, z.row(self.query)) for row in rows), run_time=2.0)
-
-    def _rest(self) -> Mobject:
-        """Return which shares of the row of the query have no cell."""
-        share = weight_of(self.head, self.query, None)
-        return Label(
-            _("and {share} to the {name}", share=share, name=self.layer.hidden_name),
-            size=TEXT,
-            colour=self.theme.muted,
-        )
 
     # X, queries and keys
 
@@ -232,7 +223,7 @@ class Attention(Stage):
         "Read loosely, queries ask and keys answer.",
     )
     def queries_and_keys(self) -> None:
-        self.show(". W_Q . W_K\nX Q C K", reveal="Q C K")
+        self.show(". W_Q . W_K\nX Q C K\nway way way way", reveal="Q C K")
         asked = (
             Mark("Q", row=self.query, colour=self.theme.query),
             Mark("K", row=self.key, colour=self.theme.key),
@@ -323,9 +314,8 @@ class Attention(Stage):
     def softmax_of_a_row(self) -> None:
         """Softmax turns a row into shares that add up to one:
         “{query}” gives {share} to “{key}”."""
-        mosaic = "shares\nrow\nrest" if self.layer.hides_first else "shares\nrow"
         self.show("scores", marks=(Mark("scores", row=self.query),))
-        self.show(mosaic, origins={"row": self._followed(self.parts["scores"])})
+        self.show("shares\nrow\nrest", origins={"row": self._followed(self.parts["scores"])})
 
     @beat
     def the_pattern(self) -> None:
@@ -345,7 +335,7 @@ class Attention(Stage):
         latent="The latent makes values too: what a token hands on when it is read.",
     )
     def values(self) -> None:
-        self.show(". . W_V\nX C V", reveal="V")
+        self.show(". . W_V\nX C V\nbias bias bias", reveal="V")
 
     @beat
     def a_weighted_mix(self) -> None:

@@ -161,6 +161,11 @@ def more(stage: Stage, channels: tuple[int, ...]) -> int:
     return stage.trace.get("q", stage.layer.layer).shape[2] - len(channels)
 
 
+@fact("scaled")
+def scaled(stage: Stage) -> float:
+    return dot(stage) * stage.trace.meta.score_scale
+
+
 @fact("score")
 def score(stage: Stage) -> float:
     query, key = matched(stage)
