@@ -34,9 +34,11 @@ def untrue_notes(stage: Stage, picture: BeatPicture, about: str, hidden: str) ->
     meta = stage.trace.meta
     if not any(item.text == about and item.presence == 1 for item in picture.texts):
         yield f"the note {about!r} is not on the picture"
-    whole, _hidden = stage.provenance_notes()
-    if printable(whole).startswith(about.removesuffix("…")):
-        about = whole  # in a narrow picture it loses its end
+    # In a narrow picture they lose their ends.
+    about, hidden = (
+        whole if printable(whole).startswith(shown.removesuffix("…")) else shown
+        for whole, shown in zip(stage.provenance_notes(), (about, hidden), strict=True)
+    )
     panels = [panel for panel in picture.panels if not panel.heatmap.source.is_scale]
     seen = [panel.heatmap.source for panel in panels if panel.opacity > 0]
     strong = [panel.heatmap.source for panel in panels if panel.opacity >= MIN_PRESENCE]
