@@ -440,23 +440,18 @@ class MoveFromCopy(Arrive):
 
     def begin(self) -> None:
         self.changes = [
-            (there, here.values, there.values, here.masked, there.masked)
+            (there, here.copy(), there.copy())
             for there, here in _paired_parts(self.mobject, self.origin)
             if isinstance(here, Heatmap)
             and isinstance(there, Heatmap)
             and here.shape == there.shape
-            and not (
-                np.array_equal(here.values, there.values)
-                and np.array_equal(here.masked, there.masked)
-            )
         ]
         super().begin()
 
     def step(self, alpha: float) -> None:
         super().step(alpha)
-        for heatmap, start, end, masked, masked_end in self.changes:
-            heatmap.set_values((1 - alpha) * start + alpha * end)
-            heatmap.set_masked((1 - alpha) * masked + alpha * masked_end)
+        for heatmap, start, end in self.changes:
+            heatmap.set_between(start, end, alpha)
 
 
 class Unroll(InPlaceAnimation):
@@ -724,23 +719,18 @@ class Recolour(InPlaceAnimation):
     ) -> None:
         super().__init__(heatmap, **kwargs)
         self.heatmap = heatmap
-        self.source = source
-        self.norm = norm or heatmap.norm
-        self.values = None if values is None else np.asarray(values, dtype=float)
-        self.masked = None if masked is None else np.asarray(masked, dtype=float)
+        self.values, self.norm, self.masked, self.source = values, norm, masked, source
 
     def begin(self) -> None:
-        self.start = self.heatmap.values.copy(), self.heatmap.masked.copy()
-        self.first_norm = self.heatmap.norm
+        self.start, self.end = self.heatmap.copy(), self.heatmap.copy()
+        self.end.set_values(self.start.values if self.values is None else self.values, self.norm)
+        if self.masked is not None:
+            self.end.set_masked(self.masked)
         self.heatmap.source = self.source or self.heatmap.source
         super().begin()
 
     def step(self, alpha: float) -> None:
-        if self.values is not None:
-            values = (1 - alpha) * self.start[0] + alpha * self.values
-            self.heatmap.set_values(values, self.first_norm.mix(self.norm, alpha))
-        if self.masked is not None:
-            self.heatmap.set_masked((1 - alpha) * self.start[1] + alpha * self.masked)
+        self.heatmap.set_between(self.start, self.end, alpha)
 
 
 class AnimateWith(InPlaceAnimation):

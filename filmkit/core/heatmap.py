@@ -113,7 +113,7 @@ class Heatmap(AbstractImageMobject):
         self.masked_colour = np.asarray(color_to_rgb(current_theme().masked)) * 255
         self.edged = edged
         self.edge_colour = np.asarray(color_to_rgb(current_theme().faint)) * 255
-        self.blended: tuple[Array, float] | None = None
+        self._blended: tuple[Array, float] | None = None
         self._texture: Texture | None = None
         self.place(Box(0.0, 0.0, *self._size(width, height)))
 
@@ -162,14 +162,37 @@ class Heatmap(AbstractImageMobject):
         self._texture = None
         return self
 
-    def set_blended(self, colours: Array | None, share: float = 0.0) -> Heatmap:
-        """Mix the cells with other colours, (rows, columns, 3) from 0 to 255, while they change.
+    def set_between(self, start: Heatmap, end: Heatmap, alpha: float) -> Heatmap:
+        """Show what is ``alpha``, 0 to 1, of the way from one heatmap's cells to another's.
 
-        ``share`` is that of the other colours, 0 to 1; None ends it.
+        Numbers, norm and mask change. Between two colour maps there is no third: there the cells'
+        colours mix, and the numbers are the new ones at once.
+
+        Parameters
+        ----------
+        start, end
+            Heatmaps of this one's shape.
         """
-        self.blended = None if colours is None else (colours, share)
+        if start.looks_like(end):
+            return self
+        if start.norm.cmap == end.norm.cmap:
+            self.norm = start.norm.mix(end.norm, alpha)
+            self.values = (1 - alpha) * start.values + alpha * end.values
+            self.masked = (1 - alpha) * start.masked + alpha * end.masked
+        else:
+            now = end if alpha > 0 else start
+            self.norm, self.values, self.masked = now.norm, now.values, now.masked
+            self._blended = (start.colours(), 1 - alpha) if 0 < alpha < 1 else None
         self._texture = None
         return self
+
+    def looks_like(self, other: Heatmap) -> bool:
+        """Return whether another heatmap has the same numbers, norm and mask."""
+        return (
+            self.norm == other.norm
+            and np.array_equal(self.values, other.values)
+            and np.array_equal(self.masked, other.masked)
+        )
 
     def texture(self) -> Texture:
         """Return the cells' colours, ready to draw."""
@@ -190,8 +213,8 @@ class Heatmap(AbstractImageMobject):
         colours = self.norm.colours(self.values).astype(np.float64)
         if self.masked.any():
             colours += (self.masked_colour - colours) * self.masked[..., None]
-        if self.blended is not None:
-            others, share = self.blended
+        if self._blended is not None:
+            others, share = self._blended
             colours += (others - colours) * share
         return colours
 
@@ -366,20 +389,14 @@ class Heatmap(AbstractImageMobject):
 
     def interpolate_color(self, mobject1: Heatmap, mobject2: Heatmap, alpha: float) -> None:
         self.opacity = (1 - alpha) * mobject1.opacity + alpha * mobject2.opacity
-        self._set_norm(mobject1.norm.mix(mobject2.norm, alpha))
-        for name in ("values", "masked", "shown"):
-            start, end = getattr(mobject1, name), getattr(mobject2, name)
-            if start.shape == end.shape and not np.array_equal(start, end):
-                setattr(self, name, (1 - alpha) * start + alpha * end)
-                self._texture = None
-            elif alpha == 1 and start.shape != end.shape:
-                setattr(self, name, end.copy())
-                self._texture = None
-
-    def _set_norm(self, norm: Norm) -> None:
-        if norm != self.norm:
-            self.norm = norm
-            self._texture = None
+        if mobject1.shape == mobject2.shape:
+            self.set_between(mobject1, mobject2, alpha)
+            if not np.array_equal(mobject1.shown, mobject2.shown):
+                self.set_shown((1 - alpha) * mobject1.shown + alpha * mobject2.shown)
+        elif alpha == 1:
+            self.norm = mobject2.norm
+            self.values, self.masked = mobject2.values.copy(), mobject2.masked.copy()
+            self.shown, self._texture = mobject2.shown.copy(), None
 
     def side_center(self, direction: Sequence[float]) -> Array:
         """Return the middle (3,) of the side that faces UP, DOWN, LEFT or RIGHT."""

@@ -13,7 +13,7 @@ from cmap import Colormap
 
 from filmkit.core.theme import current_theme
 
-__all__ = ["SCALE", "Norm", "TensorSource"]
+__all__ = ["SCALE", "Norm", "TensorSource", "colour_table", "has_name"]
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -45,10 +45,10 @@ class Norm:
     --------
     ::
 
-        norm = Norm.stretched(values)       # zero in the middle; for queries, keys, values ...
-        norm = Norm.symmetric(values)       # the same without the stretching; for scores
-        norm = Norm.unit()                  # 0 to 1; for attention patterns
-        rgb = norm.colours(values)          # uint8, one more axis of length 3
+        norm = Norm.stretched(values, role="query")    # zero in the middle, as for all but
+        norm = Norm.symmetric(values, role="scores")   # scores, which are not stretched
+        norm = Norm.unit()                             # 0 to 1; for attention patterns
+        rgb = norm.colours(values)                     # uint8, one more axis of length 3
     """
 
     vmin: float
@@ -170,10 +170,15 @@ class Norm:
         return np.asarray(colour_table(self.cmap)[self.levels(values)])
 
 
+def has_name(cmap: str) -> bool:
+    """Return whether a colour map is one of matplotlib's, and not a list of colours."""
+    return not cmap.startswith("#")
+
+
 @lru_cache
 def colour_table(name: str) -> Pixels:
     """Return the 256 colours, (256, 3) uint8, of a colour map as :class:`Norm` names it."""
-    if name.startswith("#"):
+    if not has_name(name):
         stops = [[int(stop[i : i + 2], 16) for i in (1, 3, 5)] for stop in name.split("/")]
         places = np.linspace(0, len(stops) - 1, 256)
         channels = [np.interp(places, range(len(stops)), each) for each in zip(*stops, strict=True)]

@@ -8,6 +8,10 @@ numbers:
     Version of this layout, `MAP_SCHEMA`.
 ``frame``
     [width, height] in pixels.
+``colour_maps``
+    The 256 colours, "#RRGGBB", of each colour map that a panel has, by its name. A value whose
+    place between the first colour, 0, and the last one, 1, is p has the colour number
+    round(255 p), before opacity.
 ``panels``
     One entry for each heatmap, in drawing order; two for a matrix of which only both ends are
     drawn.
@@ -34,7 +38,7 @@ numbers:
     ``corners``
         Four [x, y]: outer corner of the first cell, then along its row, then clockwise.
     ``cmap``, ``vmin``, ``vmax``
-        A matplotlib colour map's name, and the values that get its first and last colour.
+        Name of the colour map, and the values that get its first and last colour.
     ``norm``
         How values become colours in between: "linear", or "asinh" as matplotlib's ``AsinhNorm``.
     ``linear_width``
@@ -77,6 +81,7 @@ from filmkit.core.animations import presence
 from filmkit.core.camera import StageCamera
 from filmkit.core.geometry import Box
 from filmkit.core.heatmap import Heatmap
+from filmkit.core.norm import colour_table
 from filmkit.core.quantities import QUANTITIES, described
 from filmkit.core.text import TextLine
 
@@ -197,13 +202,15 @@ def picture_map(
         Whether the numbers of the cells are included.
     """
     shown = list(mobjects)
+    panels = panels_on(shown, camera)
     return {
         "schema": MAP_SCHEMA,
         "frame": [camera.pixel_width, camera.pixel_height],
-        "panels": [
-            _panel_entry(item) | (_values_of(item) if values else {})
-            for item in panels_on(shown, camera)
-        ],
+        "colour_maps": {
+            name: [f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in colour_table(name)]
+            for name in dict.fromkeys(item.heatmap.norm.cmap for item in panels)
+        },
+        "panels": [_panel_entry(item) | (_values_of(item) if values else {}) for item in panels],
         "texts": [
             {
                 "text": item.text,

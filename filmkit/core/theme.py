@@ -7,14 +7,10 @@ once: then everything that is made after a change of theme has the new one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field, replace
-from functools import lru_cache
-
-import numpy as np
-from cmap import Colormap
+from dataclasses import dataclass, replace
 
 from filmkit.core.theme_names import PALETTES, THEMES
 
@@ -31,14 +27,16 @@ __all__ = [
 ]
 
 
-PATTERN_STOPS = 65  # of the map of patterns, which is linear between them
-PATTERN_END = 0.85  # of viridis that is used
-PATTERN_RISE = 9.0  # the background has gone at a share of one ninth
+PATTERN_STEPS = 8  # of the colour map of patterns, which is linear between them
+PATTERN_RISE = 0.7  # power by which it rises, so that small shares are seen beside large ones
 
 
 @dataclass(frozen=True)
 class Palette:
     """Colour maps of the heatmaps, by their matplotlib names.
+
+    Where there is no name, each tensor has the colour of its role: zero is the background,
+    positive numbers have the colour, and negative ones a greyish tint of it.
 
     Attributes
     ----------
@@ -46,14 +44,10 @@ class Palette:
         For values of either sign (x, q, k, v, scores, z), always with a symmetric norm.
     pattern
         For attention patterns, from 0 to 1.
-    of_roles
-        Whether tensors have the hue of their role instead: zero is the background, positive
-        numbers the hue, and negative ones a tint of it.
     """
 
-    signed: str = "viridis"
-    pattern: str = "viridis"
-    of_roles: bool = False
+    signed: str = ""
+    pattern: str = ""
 
 
 @dataclass(frozen=True)
@@ -92,19 +86,18 @@ class Theme:
     background
         Colour of the background, "#RRGGBB" as all colours.
     query, key, value, scores, pattern, z, latent
-        A colour for each role, the same in labels, frames, formulas and charts.
-    matches
-        Colour of positive scores in the palette of roles.
+        A colour for each role, the same in labels, frames, formulas and charts, and in heatmaps
+        if the palette has no colour maps of its own.
     ink, muted, faint
         Text to be read; secondary text; hairlines and empty outlines.
     flow
         Arrows and lines between panels.
     accent, highlight
         What stands out in charts; frames that point at something.
-    opposites
-        What negative numbers of a role are drawn in, where it is no tint of its colour.
     tint
-        The colour towards which other roles' colours go for negative numbers, and how far.
+        The grey towards which a role's colour goes for negative numbers, and how far.
+    counter
+        Negative numbers of inputs and outputs, whose ink is a grey itself.
     masked
         Fill of cells that the causal mask removes.
     card, rim
@@ -151,19 +144,16 @@ class Theme:
     query: str = "#65c8d0"
     key: str = "#ffd35a"
     value: str = "#f28b66"
-    scores: str = "#f2f0ea"
+    scores: str = "#a6e05a"
     pattern: str = "#ffffff"
     z: str = "#f2f0ea"
     latent: str = "#c77dff"
-    opposites: Mapping[str, str] = field(
-        default_factory=lambda: {"ink": "#7f9fd6", "matches": "#8f86ff"}
-    )
-    tint: tuple[str, float] = ("#ffffff", 0.85)
-    matches: str = "#a6e05a"
-    masked: str = "#1b1a20"
+    tint: tuple[str, float] = ("#7b7b7b", 0.85)
+    counter: str = "#7488b0"
+    masked: str = "#16142a"
     card: str = "#0b0d10"
     rim: str = "#a9b6c4"
-    palette: Palette = Palette()
+    palette: Palette = Palette("viridis", "viridis")
     tempo: Tempo = Tempo()
     font: str = "Source Sans Pro"
     name_size: float = 0.040
@@ -195,20 +185,23 @@ class Theme:
         Parameters
         ----------
         role
-            "query", "key", "value", "latent", "ink" (inputs and outputs), "matches" (scores) or
-            "pattern"; "" for numbers of no role.
+            "query", "key", "value", "latent", "scores" or "pattern"; "" for inputs, outputs and
+            all that has no role.
 
         Returns
         -------
         str
             A matplotlib name, or colours at equal steps: "#RRGGBB/#RRGGBB/...".
         """
-        if not self.palette.of_roles:
-            return self.palette.pattern if role == "pattern" else self.palette.signed
+        if named := self.palette.pattern if role == "pattern" else self.palette.signed:
+            return named
         if role == "pattern":
-            return _pattern_map(self.background)
+            shares = (step / PATTERN_STEPS for step in range(PATTERN_STEPS + 1))
+            return "/".join(
+                mixed(self.background, self.pattern, share**PATTERN_RISE) for share in shares
+            )
         hue = self.role(role or "ink")
-        negative = self.opposites.get(role or "ink") or mixed(hue, *self.tint)
+        negative = mixed(hue, *self.tint) if role else self.counter
         return "/".join((negative, self.background, hue))
 
     def group_colour(self, name: str, group: int) -> str:
@@ -244,22 +237,6 @@ def mixed(first: str, second: str, share: float) -> str:
     return "#" + "".join(f"{round(a + (b - a) * share):02x}" for a, b in zip(*ends, strict=True))
 
 
-@lru_cache
-def _pattern_map(background: str) -> str:
-    """Return the colour map of patterns in the palette of roles.
-
-    It is viridis without its yellow end, which keys have, and begins with the background.
-    """
-    table = Colormap("viridis").lut(256)[:, :3]
-    dark = background < "#808080"
-    stops = []
-    for share in np.linspace(0, 1, PATTERN_STOPS):
-        place = PATTERN_END * (share if dark else 1 - share)
-        colour = "#" + "".join(f"{round(255 * c):02x}" for c in table[round(255 * place)])
-        stops.append(mixed(background, colour, min(1.0, PATTERN_RISE * share) ** 0.8))
-    return "/".join(stops)
-
-
 DARK = Theme()
 LIGHT = replace(
     DARK,
@@ -274,17 +251,16 @@ LIGHT = replace(
     query="#0f7079",
     key="#8c7000",
     value="#8f1d2c",
-    scores="#1d1b18",
+    scores="#2f6b00",
     pattern="#1d1b18",
     z="#1d1b18",
     latent="#7a2fc0",
-    masked="#e6e3dd",
+    masked="#ebe4d5",
     card="#fcfaf6",
     shades=(0.5, 0.2),
     rim="#8d8373",
-    opposites={"ink": "#3f6fb8", "matches": "#5b52c8"},
-    tint=("#c0c0c0", 0.9),
-    matches="#2f6b00",
+    tint=("#c2c2c2", 0.85),
+    counter="#8195bf",
 )
 
 # For paper: black text, lines thick enough for a printer, and colours that are dark enough in grey.
@@ -300,12 +276,10 @@ PRINT = replace(
     query="#0b5a62",
     key="#6f5900",
     value="#8f1d2c",
-    scores="#000000",
+    scores="#245200",
     pattern="#000000",
     z="#000000",
     latent="#5b1fa0",
-    matches="#245200",
-    masked="#e8e8e8",
     card="#faf9f7",
     rim="#6f675a",
     thin=1.6,
@@ -319,7 +293,7 @@ _THEMES = dict(zip(THEMES, (DARK, LIGHT, PRINT), strict=True))
 _PALETTES = dict(
     zip(
         PALETTES,
-        (Palette(), Palette(signed="berlin", pattern="magma"), Palette(of_roles=True)),
+        (Palette("viridis", "viridis"), Palette("berlin", "magma"), Palette()),
         strict=True,
     )
 )

@@ -27,8 +27,8 @@ __all__ = [
 
 Array = npt.NDArray[np.float64]
 
-ROLES = {"q": "query", "k": "key", "v": "value"}
-"""Roles of tensors by the first letter of their names; inputs and outputs have that of the ink."""
+ROLES = {"q": "query", "k": "key", "v": "value", "kv": "latent"}
+"""Roles of tensors by the first part of their names; inputs and outputs have none."""
 
 MIN_TOKENS, MAX_TOKENS = PICTURE_TOKENS
 """How many tokens of a prompt the pictures have room for, without the beginning token."""
@@ -205,7 +205,7 @@ class LayerView:
         if name in ("q", "k"):
             name = self.trace.unrotated(name)
         values = self.trace.get(name, self.layer)[int(self.trace.meta.has_bos) :]
-        return Norm.stretched(values, role=ROLES.get(name[0], "ink"))
+        return Norm.stretched(values, role=ROLES.get(name.split("_")[0], ""))
 
     @cached_property
     def scores_norm(self) -> Norm:
@@ -217,7 +217,7 @@ class LayerView:
         start = int(self.trace.meta.has_bos)
         causal = np.tril(np.ones(scores.shape[1:], dtype=bool))
         causal[:, :start] = False
-        return Norm.symmetric(scores[:, causal], role="matches")
+        return Norm.symmetric(scores[:, causal], role="scores")
 
     def head(self, head: int | None) -> HeadView:
         """Return one head of this layer, by its number from 0; None for the featured one.

@@ -60,7 +60,7 @@ class LatentView:
         """Return the drawn positions of an array whose first axis is the position."""
         return values[self.layer.first : self.layer.stop]
 
-    def _norm(self, values: Array, role: str) -> Norm:
+    def _norm(self, values: Array, role: str = "") -> Norm:
         """Return the symmetric norm of values (position, ...), without the beginning token.
 
         Its values are much larger than others, see :meth:`LayerView.norm`.
@@ -106,7 +106,7 @@ class LatentView:
     @cached_property
     def out_norm(self) -> Norm:
         """Norm of the layer's output."""
-        return self._norm(self.forms.naive.out, "ink")
+        return self._norm(self.forms.naive.out)
 
     @property
     def biased(self) -> bool:

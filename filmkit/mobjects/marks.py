@@ -25,8 +25,8 @@ from filmkit.core.errors import SceneCodeError
 from filmkit.core.geometry import FRAME_HEIGHT, Box
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.language import _
-from filmkit.core.norm import Norm, TensorSource
-from filmkit.core.numbers import format_number
+from filmkit.core.norm import Norm, TensorSource, has_name
+from filmkit.core.numbers import format_number, separated
 from filmkit.core.printable import printable
 from filmkit.core.text import Label, Tick, break_lines, fit_word
 from filmkit.core.theme import current_theme
@@ -156,7 +156,8 @@ class ColourBar(Group):
         The bar.
     labels : VGroup
         The numbers, and the name: between them if there is room, else on a line of its own. A bar
-        that is stretched near zero says so.
+        that is stretched near zero says so, and so does one on which both signs grow stronger from
+        the background.
     """
 
     STEPS = 128  # number of cells of the bar
@@ -202,10 +203,12 @@ class ColourBar(Group):
     @staticmethod
     def _title(norm: Norm, name: str) -> str:
         """Return the words below the bar."""
-        if norm.is_linear:
-            return name
-        stretched = _("{name}, stretched near zero", name=name)
-        return stretched if name else _("stretched near zero")
+        words = [name] if name else []
+        if norm.vmin < 0 and not has_name(norm.cmap):
+            words.append(_("stronger: larger"))
+        if not norm.is_linear:
+            words.append(_("stretched near zero"))
+        return separated(words)
 
     @staticmethod
     def _numbers(norm: Norm, box: Box, size: float, gap: float) -> list[Tick]:

@@ -38,7 +38,7 @@ def whole_pattern_norm(pattern: npt.NDArray[np.float32]) -> Norm:
     counted = np.array(pattern[int(EARLY * len(pattern)) :, 1:], dtype=np.float64)
     largest = float(counted.max(initial=0.0)) or 1.0
     even = min(0.1 * largest, 1 / len(pattern))
-    return Norm(0.0, largest, current_theme().palette.pattern, 100.0, even)
+    return Norm(0.0, largest, current_theme().colour_map("pattern"), 100.0, even)
 
 
 class WholePattern(Group):
@@ -107,7 +107,7 @@ class WholePattern(Group):
             source=TensorSource(trace.tensor_name("pattern", layer), index=(head, (0, n), (0, n))),
         ).place(cells)
         clipped = bool((pattern > norm.vmax).any())
-        name = _("share of attention; more is as bright") if clipped else _("share of attention")
+        name = _("share of attention; more looks alike") if clipped else _("share of attention")
         bar = Box(cells.x, cells.bottom - 2.6 * letters, side, 0.8 * letters)
         self.bar = ColourBar(norm, name, bar)
         self.positions = VGroup()

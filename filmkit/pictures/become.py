@@ -40,10 +40,7 @@ def same(mobject: Mobject, other: Mobject) -> bool:
 def _cells_equal(one: Mobject, other: Mobject) -> bool:
     if not (isinstance(one, Heatmap) and isinstance(other, Heatmap)):
         return True
-    return one.norm == other.norm and all(
-        np.array_equal(getattr(one, name), getattr(other, name))
-        for name in ("values", "masked", "shown")
-    )
+    return one.looks_like(other) and np.array_equal(one.shown, other.shown)
 
 
 class Become(InPlaceAnimation):
@@ -75,9 +72,5 @@ class Become(InPlaceAnimation):
         for part, start, end in self.changes:
             part.points = (1 - alpha) * start.points + alpha * end.points
             part.presence = (1 - alpha) * presence(start) + alpha * presence(end)
-            if isinstance(part, Heatmap) and start.norm.cmap != end.norm.cmap:
-                # Between two colour maps there is no third: the colours themselves mix.
-                part.set_shown((1 - alpha) * start.shown + alpha * end.shown)
-                part.set_blended(start.colours() if alpha < 1 else None, 1 - alpha)
-            elif isinstance(part, Heatmap | VMobject):
+            if isinstance(part, Heatmap | VMobject):
                 part.interpolate_color(start, end, alpha)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from colorsys import rgb_to_hsv
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any
@@ -28,7 +29,7 @@ from filmkit.core.model_places import (
     numbered,
     one_by_one,
 )
-from filmkit.core.norm import SCALE
+from filmkit.core.norm import SCALE, has_name
 from filmkit.core.numbers import format_count, format_exact, listed
 from filmkit.core.quantities import QUANTITIES
 
@@ -99,6 +100,19 @@ TENSOR_KINDS = {
     "k_rope": TensorKind(N_("rotated key part of all heads"), None),
 }
 
+GREYISH = 0.25  # colours with a lower saturation have no hue
+HUES = {
+    0: N_("red"),
+    16: N_("coral"),
+    47: N_("yellow"),
+    90: N_("green"),
+    185: N_("cyan"),
+    220: N_("blue"),
+    272: N_("violet"),
+    360: N_("red"),
+}
+"""Hues in degrees, each with its name."""
+
 PLACE = "\0"  # stands in a panel's name where its layers and heads are said
 
 # Only texts with a word are quoted: numbers on axes and single letters mean nothing by themselves,
@@ -133,6 +147,8 @@ class _Panel:
         What a row and a column are; None: they are cells.
     scale
         Smallest and largest value of the colour scale.
+    colours
+        Names of its first and last colour; "" if its colour map has a name itself.
     """
 
     name: str
@@ -141,6 +157,7 @@ class _Panel:
     spans: tuple[tuple[int, int], tuple[int, int]]
     units: tuple[str, str] | None
     scale: tuple[float, float]
+    colours: tuple[str, str]
 
 
 def alt_text(document: Mapping[str, Any], title: str = "") -> str:
@@ -160,14 +177,19 @@ def alt_text(document: Mapping[str, Any], title: str = "") -> str:
     layers = {panel.place.layers for panel in panels if panel.place.layers}
     with_layers = len(layers) > 1
     sentences = [_("{title}.", title=title)] if title else []
-    colours = listed(sorted({entry["cmap"] for entry in entries})) if entries else ""
-    if len(layers) == 1:
-        where = _layers(panels)
+    maps = sorted({entry["cmap"] for entry in entries if has_name(entry["cmap"])})
+    colours = listed(maps) if maps else ""
+    where = _layers(panels) if len(layers) == 1 else ""
+    if not entries:
+        sentences.append(_("A drawing without heatmaps."))
+    elif where and colours:
         sentences.append(_("Heatmaps of {where} in {colours}.", where=where, colours=colours))
-    elif entries:
+    elif where:
+        sentences.append(_("Heatmaps of {where}.", where=where))
+    elif colours:
         sentences.append(_("Heatmaps in {colours}.", colours=colours))
     else:
-        sentences.append(_("A drawing without heatmaps."))
+        sentences.append(_("Heatmaps."))
     sentences += [_sentence(group, with_layers=with_layers) for group in strong]
     if faint:
         names = _semicolons([group[0].plain_name for group in faint])
@@ -217,7 +239,25 @@ def _panel(entry: Mapping[str, Any]) -> _Panel:
         (spans[0], spans[1]),
         (units[0], units[1]) if len(units) == 2 else None,
         (entry["vmin"], entry["vmax"]),
+        _ends(entry["cmap"]),
     )
+
+
+def _ends(cmap: str) -> tuple[str, str]:
+    """Return the names of the first and the last colour of a colour map without a name."""
+    if has_name(cmap):
+        return "", ""
+    first, *_between, last = cmap.split("/")
+    return _colour_name(first), _colour_name(last)
+
+
+def _colour_name(colour: str) -> str:
+    """Return what "#RRGGBB" is called."""
+    red, green, blue = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
+    hue, saturation, value = rgb_to_hsv(red, green, blue)
+    if saturation < GREYISH:
+        return _("black") if value < 0.2 else _("white") if value > 0.85 else _("grey")
+    return _(HUES[min(HUES, key=lambda known: abs(known - 360 * hue))])
 
 
 def _sentence(group: Sequence[_Panel], *, with_layers: bool) -> str:
@@ -238,6 +278,9 @@ def _sentence(group: Sequence[_Panel], *, with_layers: bool) -> str:
     scale = _("each on its own scale")
     if len(scales) == 1:
         scale = _("{low} to {high}", low=low, high=high)
+    first, last = group[0].colours
+    if first:
+        scale = _("{scale}, {first} to {last}", scale=scale, first=first, last=last)
     if count == 1:
         return _("{name}: {size}, {scale}.", name=name, size=sizes[0], scale=scale)
     if len(sizes) == 1:

@@ -126,7 +126,7 @@ class WorkedSum(VGroup):
             stroke_color=theme.muted,
             stroke_width=theme.line,
         ).next_to(self.lines, [0, -1, 0], buff=0.16)
-        self.total = Label(text, size=DISPLAY, colour=theme.matches, weight="semibold")
+        self.total = Label(text, size=DISPLAY, colour=theme.scores, weight="semibold")
         self.total.next_to(self.rule, [0, -1, 0], buff=0.16)
         self.total.shift([self.rule.get_right()[0] - self.total.get_right()[0], 0, 0])
         self.add(self.lines, self.rule, self.total)

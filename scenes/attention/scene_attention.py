@@ -196,7 +196,7 @@ class Attention(Stage):
     def _dot(self) -> Label:
         """Return the dot product of the pair, as a figure."""
         dot = float(self.head.dot_products[self.match])
-        return figure(fact("dot", dot, format_number), colour=self.theme.matches)
+        return figure(fact("dot", dot, format_number), colour=self.theme.scores)
 
     def _followed(self, part: PlacedPart) -> Heatmap:
         """Return the row of the query of a part."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from manim import Group, VGroup
@@ -45,7 +45,7 @@ VALUES = _Names(
 class Loss(Group):
     """Keys and values rebuilt from the latent, the model's own, and the difference.
 
-    All three have the same colours.
+    All three have the same scale; the difference belongs to no role.
 
     Parameters
     ----------
@@ -102,8 +102,15 @@ class Loss(Group):
                 ),
             )
             for (group, title, values, origin), box in zip(shown, boxes, strict=True):
+                own = group is not self.difference
                 panel = Panel(
-                    values, norm, box, name=title, colour=colour, show_shape=False, source=origin
+                    values,
+                    norm if own else replace(norm, cmap=theme.colour_map()),
+                    box,
+                    name=title,
+                    colour=colour if own else theme.ink,
+                    show_shape=False,
+                    source=origin,
                 )
                 group.add(panel)
             size = display_size(frame)
@@ -127,9 +134,9 @@ class Loss(Group):
         for number, (x, y) in enumerate(layout.signs):
             sign = Symbol("=" if number % 2 else "-", size=1.6 * theme.name_size)
             self.signs.add(sign.move_to([x, y, 0]))
-        text = _("in the same colours")
+        text = _("on the same scale")
         if view.biased:
-            text = _("in the same colours, both about their mean row")
+            text = _("on the same scale, both about their mean row")
         self.remark = Label(text, size=theme.note_size, colour=theme.muted)
         self.remark.move_to([*layout.remark, 0])
 

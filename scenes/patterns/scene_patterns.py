@@ -398,7 +398,7 @@ class Patterns(Stage):
             room=self.frame.stage.width,
         )
         explained = _(
-            "in colour: this model’s {all}, to the same scale; grey: places only",
+            "in the frame: this model’s {all}, to the same scale; grey: places only",
             all=self.facts["all"],
         )
         lines = break_lines(explained, self.frame.stage.width, size=theme.note_size)

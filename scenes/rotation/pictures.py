@@ -512,15 +512,15 @@ class Parts(Group):
         )
 
         def small(
-            values: Array, box: Box, source: TensorSource, name: str, symbol: str, colour: str
+            values: Array, box: Box, source: TensorSource, name: str, symbol: str, role: str
         ) -> Panel:
             panel = Panel(
                 values,
-                Norm.stretched(values),
+                Norm.stretched(values, role=role),
                 box,
                 name=name,
                 symbol=symbol,
-                colour=colour,
+                colour=theme.role(role),
                 show_shape=False,
                 source=source,
             )
@@ -528,8 +528,8 @@ class Parts(Group):
             panel.header.shift([-max(0.0, over), 0, 0])
             return panel
 
-        self.latent = small(latent, s.latent, latent_source, _("latent"), "C", theme.latent)
-        self.rope = small(rope, s.rope, rope_source, _("rotated key"), "", theme.key)
+        self.latent = small(latent, s.latent, latent_source, _("latent"), "C", "latent")
+        self.rope = small(rope, s.rope, rope_source, _("rotated key"), "", "key")
         box = s.rope.grown(0.05)
         self.frame_of_rope = RoundedRectangle(
             width=box.width,
@@ -584,7 +584,7 @@ class Parts(Group):
         everything = np.concatenate(
             [part[0][allowed] for part in (cached.position, cached.content, cached.scores)]
         )
-        norm = Norm.symmetric(everything)
+        norm = Norm.symmetric(everything, role="scores")
         shown = (
             (_("not rotated"), cached.content, norm, theme.latent),
             (_("rotated"), cached.position, norm, theme.key),

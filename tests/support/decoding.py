@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from extract.trace import Trace
-from filmkit.core.norm import Norm, colour_table
+from filmkit.core.norm import Norm
 
 Pixels = npt.NDArray[np.uint8]
+ColourMaps = dict[str, list[str]]
 
 
 def cell_centers(panel: dict[str, Any]) -> npt.NDArray[np.float64]:
@@ -67,23 +68,30 @@ def visible_cells(
     return np.array(levels, dtype=int), np.array(colours, dtype=int).reshape(-1, 3)
 
 
-def wrong_cells(panel: dict[str, Any], trace: Trace, picture: Pixels) -> tuple[int, int]:
-    """Return the number of visible cells off by more than a colour level, and of all visible."""
+def wrong_cells(
+    panel: dict[str, Any], maps: ColourMaps, trace: Trace, picture: Pixels
+) -> tuple[int, int]:
+    """Return the number of visible cells off by more than a colour level, and of all visible.
+
+    ``maps`` are the colour maps of the picture map, as in :func:`level_errors`.
+    """
     levels, colours = visible_cells(panel, trace, picture)
-    table = _table(panel)
+    table = _table(panel, maps)
     near = table[np.clip(levels[:, None] + [-1, 0, 1], 0, len(table) - 1)]
     # One more step of each channel for the rounding of premultiplied colours.
     off = np.abs(near - colours[:, None]).max(axis=2).min(axis=1) > 1
     return int(off.sum()), len(levels)
 
 
-def level_errors(panel: dict[str, Any], trace: Trace, picture: Pixels) -> npt.NDArray[np.intp]:
+def level_errors(
+    panel: dict[str, Any], maps: ColourMaps, trace: Trace, picture: Pixels
+) -> npt.NDArray[np.intp]:
     """Return by how many colour levels each visible cell is off, (n,).
 
     The level of a cell is that of the nearest colour of the colour map.
     """
     levels, colours = visible_cells(panel, trace, picture)
-    distances = np.square(_table(panel) - colours[:, None]).sum(axis=2)
+    distances = np.square(_table(panel, maps) - colours[:, None]).sum(axis=2)
     return np.abs(distances.argmin(axis=1) - levels)
 
 
@@ -96,5 +104,7 @@ def _norm(panel: dict[str, Any]) -> Norm:
     return norm
 
 
-def _table(panel: dict[str, Any]) -> npt.NDArray[np.intp]:
-    return colour_table(panel["cmap"]).astype(int)
+def _table(panel: dict[str, Any], maps: ColourMaps) -> npt.NDArray[np.intp]:
+    """Return the colours of a panel, (256, 3), from the map alone: whatever its name means."""
+    colours = maps[panel["cmap"]]
+    return np.array([[int(colour[i : i + 2], 16) for i in (1, 3, 5)] for colour in colours])

@@ -95,7 +95,7 @@ def test_stills_decode_into_the_trace(played: PlayedScene) -> None:
             check_source(name, panel)
         # A cell needs a pixel of its own to be read, beside those that soft edges take.
         for panel in readable(document, min_cell=3):
-            wrong, read = wrong_cells(panel, played.trace, picture)
+            wrong, read = wrong_cells(panel, document["colour_maps"], played.trace, picture)
             assert wrong == 0, (name, panel["tensor"], f"{wrong} of {read} cells")
             cells += read
         check_alt_text(name, document)
@@ -139,7 +139,10 @@ def errors_of(
     """Return the error of each readable cell of a frame, (n,), in colour levels."""
     panels = readable(document, FILMED_CELL)
     return np.concatenate(
-        [np.zeros(0, int), *(level_errors(panel, trace, picture) for panel in panels)]
+        [
+            np.zeros(0, int),
+            *(level_errors(panel, document["colour_maps"], trace, picture) for panel in panels),
+        ]
     )
 
 

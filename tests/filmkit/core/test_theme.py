@@ -14,7 +14,10 @@ from filmkit.core.heatmap import Heatmap
 from filmkit.core.norm import Norm, colour_table
 from filmkit.core.theme import use_theme
 from filmkit.core.theme_names import PALETTES, THEMES
+from filmkit.core.view import LayerView
+from filmkit.mobjects.latent_view import LatentView
 from tests.support.contrast import LINES, LUMINANCE, TEXT, contrast
+from tests.support.latents import with_latent
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # it warns of missing matplotlib, which is not needed here
@@ -28,6 +31,7 @@ with warnings.catch_warnings():
         name: colour.blindness.matrix_cvd_Machado2009(name, 1.0) for name in DEFICIENCIES
     }
 
+SIGNED_ROLES = ("query", "key", "value", "latent", "scores", "")
 STEPS = 9  # number of values that must be distinguishable in a heatmap
 JUST_NOTICEABLE = 2.3  # difference in CIELAB that is just noticed between touching colours
 
@@ -85,7 +89,7 @@ def test_a_panel_as_dark_or_light_as_the_background_still_has_an_edge(
 
 
 @pytest.mark.parametrize("vision", COLOUR_VISIONS)
-@pytest.mark.parametrize("palette", PALETTES)
+@pytest.mark.parametrize("palette", ["film", "signed"])
 def test_values_are_told_apart_with_every_colour_vision(palette: str, vision: str) -> None:
     with use_theme(palette=palette) as theme:
         for name in (theme.palette.signed, theme.palette.pattern):
@@ -110,6 +114,49 @@ def test_zero_is_the_middle_of_a_signed_map_and_a_pattern_s_first_colour(palette
         assert signed.vmin == -signed.vmax
         assert abs(int(signed.levels(0.0)) - 127.5) <= 0.5
         assert (Norm.unit().vmin, Norm.unit().vmax) == (0, 1)
+
+
+@pytest.mark.parametrize("vision", COLOUR_VISIONS)
+@pytest.mark.parametrize("name", THEMES)
+@pytest.mark.parametrize("role", SIGNED_ROLES)
+def test_both_signs_are_told_apart_at_half_strength(role: str, name: str, vision: str) -> None:
+    with use_theme(name, "roles") as theme:
+        norm = Norm(-1.0, 1.0, theme.colour_map(role))
+    one, other = as_lab(norm.colours([-0.5, 0.5]) / 255, COLOUR_VISIONS[vision])
+    assert colour.delta_E(one, other, method="CIE 2000") >= 10
+
+
+@pytest.mark.parametrize(
+    "vision", [*COLOUR_VISIONS.values(), np.tile(LUMINANCE, (3, 1))], ids=[*COLOUR_VISIONS, "grey"]
+)
+@pytest.mark.parametrize("name", THEMES)
+@pytest.mark.parametrize("role", [*SIGNED_ROLES, "pattern"])
+def test_what_is_larger_stands_out_more_from_the_background(
+    role: str, name: str, vision: np.ndarray
+) -> None:
+    with use_theme(name, "roles") as theme:
+        strengths = np.linspace(0, 1, 1 + STEPS // 2)
+        background = np.array(color_to_rgb(theme.background))
+        signs, lowest = ((1,), 0.0) if role == "pattern" else ((-1, 1), -1.0)
+        for sign in signs:
+            colours = Norm(lowest, 1.0, theme.colour_map(role)).colours(sign * strengths) / 255
+            assert np.abs(colours[0] - background).max() < 0.01  # zero
+            away = np.abs(as_lab(colours, vision)[:, 0] - as_lab(background, vision)[0])
+            assert np.diff(away).min() > 2 * JUST_NOTICEABLE, (role, sign)
+
+
+@pytest.mark.parametrize("name", THEMES)
+def test_a_tensor_s_largest_number_has_the_colour_of_its_name(name: str) -> None:
+    layer = LayerView.of_prompt(with_latent(n_layers=2), 1, show_first_token=False)
+    with use_theme(name, "roles") as theme:
+        norms = {tensor: layer.norm(tensor) for tensor in ("x", "q", "k", "v", "pattern", "z")}
+        norms |= {"scores": layer.scores_norm, "out": layer.norm("out")}
+        norms["latent"] = LatentView.of(layer).latent_norm
+        drawn = {tensor: norm.colours(norm.vmax) / 255 for tensor, norm in norms.items()}
+        named = {"x": "ink", "q": "query", "k": "key", "v": "value", "out": "z"}
+        for tensor, colours in drawn.items():
+            expected = color_to_rgb(theme.role(named.get(tensor, tensor)))
+            np.testing.assert_allclose(colours, expected, atol=1e-6, err_msg=tensor)
 
 
 def test_a_dark_middle_means_zero_in_the_signed_palette() -> None:
