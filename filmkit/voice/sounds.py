@@ -48,8 +48,8 @@ FLAT_TOP = 4
 FULL_SCALE = 0.98
 FLAT_TOPS = 3  # so many of them are no accident
 
-# After a lossy codec they are not flat. But there a sound is above TOP for BLUNT times as long as it
-# takes from SLOPE to TOP and back; at the round top of a voice of that height, for 1.7 times.
+# After a lossy codec they are not flat. But the sound is above TOP there for BLUNT times as long as
+# it takes from SLOPE to TOP and back; at the round top of a voice of that height, for 1.7 times.
 TOP, SLOPE = 0.8, 0.5
 BLUNT = 3.5
 SECONDS_FOR_ONE = 4.0  # so much of a voice at full scale has one by accident
