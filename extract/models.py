@@ -21,6 +21,7 @@ from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
+from extract.assets import installing
 from extract.errors import DISK_FULL_ERRNOS, ExtractError, PromptError
 from extract.limits import MAX_HEADS, MAX_LAYERS, MAX_NAME, MAX_POSITIONS, MAX_VOCABULARY, MAX_WIDTH
 from extract.plain_text import escaped, shortened
@@ -122,9 +123,7 @@ def load_model(
     """
     missing = [library for library in _LIBRARIES if find_spec(library) is None]
     if missing:
-        raise ExtractError(
-            f"{', '.join(missing)} not installed; run: pip install -e '.[extract]' in this project"
-        )
+        raise ExtractError(f"{', '.join(missing)} not installed; run: {installing('extract')}")
     if not name_or_path:
         raise ExtractError("the model's name is empty; name one with --model")
     try:

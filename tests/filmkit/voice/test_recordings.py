@@ -25,7 +25,7 @@ def test_files_are_of_the_beats_that_they_name(tmp_path: Path) -> None:
     write_sound(tmp_path / "07_ending.wav", speech_like([(0.4, 0.4), (0.8, 0.0)]))
     write_sound(tmp_path / "1_opening.ogg", tone(0.5), codec="libopus")
     write_sound(tmp_path / "03_rotation.wav", tone(0.5))
-    for name in ("opening", "09_openning", "10_unknown"):
+    for name in ("opening", "09_openin", "10_unknown"):
         write_sound(tmp_path / f"{name}.wav", tone(0.5))
     (tmp_path / "notes.txt").touch()
     (tmp_path / "02_ending.txt").touch()
@@ -33,7 +33,7 @@ def test_files_are_of_the_beats_that_they_name(tmp_path: Path) -> None:
     clips = Folder(tmp_path).speak(STORY, NoStore(), told.append)
     # A name without a number is easily a mistake.
     assert told == [
-        f"{tmp_path}/09_openning.wav is not used; story has no beat openning: did you mean opening?",
+        f"{tmp_path}/09_openin.wav is not used; story has no beat openin: did you mean opening?",
         f"{tmp_path}/10_unknown.wav is not used; story has no beat unknown: --list shows its beats",
         f"{tmp_path}/opening.wav is not used; name it NN_BEAT.wav if it is of a beat",
     ]
