@@ -11,6 +11,7 @@ import os
 import re
 import resource
 import sys
+import time
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
@@ -22,6 +23,7 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
@@ -33,9 +35,10 @@ from extract.cache_table import cache_row, cache_table
 from extract.calibration import CALIBRATION_TEXT, calibrate, read_calibration
 from extract.check import check, has_figures
 from extract.console import Console, echo, tolerating_closed_output
-from extract.conversion_report import CONVERSION_TOKENS, conversion_report
+from extract.conversion_report import CONVERSION_TOKENS, QUICK_TOKENS, conversion_report
 from extract.conversion_table import conversion_table
-from extract.errors import DISK_FULL_ERRNOS, ExtractError, PromptError
+from extract.errors import DISK_FULL_ERRNOS, ExtractError, PromptError, UnsupportedModelError
+from extract.imported import imported_trace
 from extract.interrupts import interrupt_on_signals
 from extract.latent import add_latent, require_fittable
 from extract.latent_table import latent_table
@@ -58,6 +61,9 @@ __all__ = ["main"]
 
 _LONGEST_NAME = 200
 """Bytes of a name that is also that of a file, which has an ending and may have a number."""
+
+_SECONDS_BETWEEN_LINES = 20.0
+"""How often a task that takes long prints a line where there is no terminal."""
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as in a shell."""
@@ -302,6 +308,13 @@ _calibration = click.option(
     show_default=True,
     help="Also fit a latent to the featured layer's keys and values, as the command latent does.",
 )
+@click.option(
+    "--conversion/--no-conversion",
+    default=True,
+    show_default=True,
+    help="Also convert a Llama-like model into MLA, as the command convert does; the first time "
+    "for a model takes long.",
+)
 @_calibration
 @click.option("--verbose", is_flag=True, help="Show the traceback of an error.")
 @click.pass_context
@@ -316,18 +329,26 @@ def main(
     out: Path | None,
     bos: str | None,
     latent: bool,
+    conversion: bool,
     calibration: Path,
     verbose: bool,
     **options: Any,
 ) -> None:
-    """Run a model on prompts and write a trace of its attention activations on each."""
+    """Run a model on prompts and write a trace of its attention activations on each.
+
+    What depends on the model alone is computed the first time, and kept: python render.py cache
+    shows and clears it.
+    """
     if ctx.invoked_subcommand is not None:
         return
+    _wait_quietly()
     texts = (*prompts, *more_prompts) or (DEFAULT_PROMPT,)
-    echo(f"loading {shortened(model)}", err=True)
-    loaded = _load_for_prompts(
-        model, texts, chosen_rows=options["rows"] is not None, random_weights=random_weights
-    )
+    with _Progress() as progress:
+        loaded = _load_for_prompts(
+            *(model, texts, progress),
+            chosen_rows=options["rows"] is not None,
+            random_weights=random_weights,
+        )
     options |= {"name": name or loaded.name, "bos": None if bos is None else bos == "yes"}
     calibration_text = calibration if latent else None
     target = out or _default_file(loaded, name)
@@ -335,7 +356,7 @@ def main(
         several = len(texts) > 1
         file = target.with_name(f"{target.stem}-{number}{target.suffix}") if several else target
         try:
-            trace = _extract(loaded, text, file, calibration_text, **options)
+            trace = _extract(loaded, text, file, calibration_text, conversion, **options)
         except ExtractError as error:
             if not several:
                 raise
@@ -355,9 +376,18 @@ def _default_file(loaded: LoadedModel, name: str | None) -> Path:
 
 
 def _extract(
-    loaded: LoadedModel, prompt: str, file: Path, calibration: Path | None, **options: Any
+    loaded: LoadedModel,
+    prompt: str,
+    file: Path,
+    calibration: Path | None,
+    conversion: bool,
+    **options: Any,
 ) -> Trace:
-    """Trace one prompt, fit a latent if there is a text to fit it to, and write the trace."""
+    """Trace one prompt, and write the trace.
+
+    A latent is fitted if there is a text to fit it to, and the model is converted if it can be and
+    is asked to.
+    """
     from extract.capture import trace_model
 
     with _Progress() as progress:
@@ -377,6 +407,11 @@ def _extract(
                 )
             except ExtractError as error:
                 echo(f"no latent is stored: {error}", err=True)
+        if conversion:
+            try:
+                trace = _with_conversion(trace, loaded, progress)
+            except UnsupportedModelError as error:
+                echo(f"no conversion is stored: {error}", err=True)
         if has_figures(trace):
             trace = replace(trace, meta=replace(trace.meta, check=check(trace).as_json()))
         progress.report("saving", 0, 1)
@@ -402,7 +437,12 @@ def _written(file: Path, trace: Trace) -> str:
 
 
 def _load_for_prompts(
-    model: str, prompts: Sequence[str], *, chosen_rows: bool, random_weights: bool
+    model: str,
+    prompts: Sequence[str],
+    progress: _Progress,
+    *,
+    chosen_rows: bool,
+    random_weights: bool,
 ) -> LoadedModel:
     """Load a model, unless its tokenizer finds that the pictures have no room for a prompt."""
 
@@ -415,7 +455,12 @@ def _load_for_prompts(
     try:
         if not all(prompts):
             raise PromptError("the prompt is empty; give at least two words")
-        return load_model(model, random_weights=random_weights, check_tokenizer=check)
+        return load_model(
+            model,
+            random_weights=random_weights,
+            check_tokenizer=check,
+            progress=progress.report,
+        )
     except PromptError as error:
         raise click.BadParameter(str(error), param_hint="--prompt") from error
 
@@ -437,37 +482,71 @@ def _with_latent(
 ) -> Trace:
     """Return the trace with a latent fitted to a layer of its model."""
     require_fittable(trace, layer, rank)
-    calibrated = calibrate(
-        trace, loaded.model, loaded.tokenizer, layer, calibration, progress.report
-    )
+    calibrated = calibrate(trace, loaded, layer, calibration, progress.report)
     progress.report("fitting a latent", 0, 1)
-    return add_latent(trace, layer, calibrated, rank)
+    fitted = add_latent(trace, layer, calibrated, rank)
+    progress.report("fitting a latent", 1, 1)
+    return fitted
+
+
+def _with_conversion(trace: Trace, loaded: LoadedModel, progress: _Progress) -> Trace:
+    """Return the trace with a conversion of its model, as it was converted last."""
+    from extract.conversion import convert
+
+    if loaded.random_weights:
+        raise UnsupportedModelError("the weights are random numbers, and would say nothing")
+    return convert(trace, loaded, progress=progress.report)
 
 
 class _Progress:
-    """Progress bar on stderr; prints lines instead if stderr is not a terminal.
+    """A bar for each task on stderr; lines instead if stderr is not a terminal."""
 
-    With `remaining`, the time that is left is shown beside the time that has passed.
-    """
-
-    def __init__(self, remaining: bool = False) -> None:
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-        times = (TimeElapsedColumn(), *((TextColumn("left"), TimeRemainingColumn()) * remaining))
-        self._bar = Progress(*columns, *times, console=Console(stderr=True))
-        self._task = self._bar.add_task("starting", total=1)
+    def __init__(self) -> None:
+        columns = (TextColumn("{task.description}"), BarColumn(20), MofNCompleteColumn())
+        times = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
+        console = Console(stderr=True)
+        self._bars = Progress(*columns, *times, console=console) if console.is_terminal else None
+        self._task, self._name, self._unfinished = TaskID(0), "", False
+        self._began = self._printed = 0.0
 
     def __enter__(self) -> _Progress:
-        with tolerating_closed_output(sys.stderr):
-            self._bar.start()
         return self
 
     def __exit__(self, *error: object) -> None:
         with tolerating_closed_output(sys.stderr):
-            self._bar.stop()
+            if self._bars is not None:
+                self._bars.stop()
 
     def report(self, task: str, done: int, total: int) -> None:
         """Show that `done` of `total` steps of a task are finished."""
-        self._bar.update(self._task, description=task, completed=done, total=total)
+        is_new = task != self._name or not self._unfinished
+        self._name, self._unfinished = task, done < total
+        if self._bars is None:
+            self._print(is_new, done, total)
+            return
+        with tolerating_closed_output(sys.stderr):
+            # Not before: a bar of the hub's client may be there while a model is downloaded.
+            self._bars.start()
+            if is_new:
+                self._task = self._bars.add_task(task, total=total)
+            self._bars.update(self._task, completed=done, total=total)
+
+    def _print(self, is_new: bool, done: int, total: int) -> None:
+        """Print a line for a new task, and others now and then while it takes long."""
+        now = time.monotonic()
+        if is_new:
+            self._began = self._printed = now
+            echo(self._name, err=True)
+        elif now - self._printed >= _SECONDS_BETWEEN_LINES or (
+            not self._unfinished and self._printed > self._began
+        ):
+            self._printed = now
+            echo(f"{self._name}: {done} of {total} after {now - self._began:.0f} s", err=True)
+
+
+def _wait_quietly() -> None:
+    """Let threads of torch not spin while they wait: on a busy machine they slow each other."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def _peak_memory() -> int:
@@ -598,7 +677,7 @@ def _published(published: Published | None) -> str:
     """Return who published the patterns of a trace, and how precise they are."""
     if published is None:
         return ""
-    return f"patterns only, to {published.precision:g}, not extracted here: {published.by}"
+    return f"to {published.precision:g}, not extracted here: {published.by}"
 
 
 def _quoted(tokens: tuple[str, ...]) -> str:
@@ -670,8 +749,11 @@ def fit_latent(
         raise ExtractError(f"name the model of this trace ({source.name}) with --model")
     # One from memory may have been saved since; any other had its random weights from its name.
     random_weights = trace.meta.random_weights and source.kind != "memory"
-    loaded = load_model(model or source.name, random_weights=random_weights)
+    _wait_quietly()
     with _Progress() as progress:
+        loaded = load_model(
+            model or source.name, random_weights=random_weights, progress=progress.report
+        )
         trace = _with_latent(trace, loaded, layer, calibration, progress, rank)
         progress.report("saving", 0, 1)
         trace.save(file)
@@ -703,9 +785,7 @@ def fit_latent(
 @click.option(
     "--tokens",
     type=click.IntRange(min=1),
-    default=CONVERSION_TOKENS,
-    show_default=True,
-    help="Tokens of prose to fit to.",
+    help=f"Tokens of prose to fit to.  [default: {CONVERSION_TOKENS}]",
 )
 @click.option(
     "--heal",
@@ -713,6 +793,12 @@ def fit_latent(
     default=0.0,
     metavar="MINUTES",
     help="Minutes to train the new matrices, layer by layer.  [default: no training]",
+)
+@click.option(
+    "--quick",
+    is_flag=True,
+    help=f"Measure fewer sizes on one text, and fit to {QUICK_TOKENS} tokens unless --tokens says "
+    "how many.",
 )
 @click.option(
     "--out",
@@ -726,26 +812,29 @@ def convert_model(
     model: str | None,
     rotated: int | None,
     rank: int | None,
-    tokens: int,
+    tokens: int | None,
     heal: float,
+    quick: bool,
     out: Path | None,
     as_json: bool,
 ) -> None:
     """Turn a whole model into MLA and measure what is lost.
 
-    If you stop it, the same command goes on from there.
+    If you stop it, the same command goes on from there. What was made is kept, and extractions of
+    this model store it from then on, healed if it is.
     """
-    # Threads that spin while they wait would slow each other down on a busy machine.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    _wait_quietly()
     trace = Trace.load(out) if out is not None and out.exists() else None
     if model is None and trace is not None and trace.meta.source.kind not in ("hub", "package"):
         raise ExtractError(f"name the model of this trace ({trace.meta.source.name}) with --model")
-    loaded = load_model(model or (trace.meta.source.name if trace else PACKAGED))
-    from extract.conversion import Settings, convert
-    from extract.conversion_model import attention_layers
+    with _Progress() as progress:
+        loaded = load_model(
+            model or (trace.meta.source.name if trace else PACKAGED), progress=progress.report
+        )
+        from extract.conversion import Settings, convert
+        from extract.conversion_model import attention_layers
 
-    attention_layers(loaded.model)  # refuses a model before any work
-    with _Progress(remaining=True) as progress:
+        attention_layers(loaded.model)  # refuses a model before any work
         if trace is None:
             from extract.capture import trace_model
 
@@ -757,10 +846,13 @@ def convert_model(
                 source=loaded.source,
                 progress=progress.report,
             )
-        settings = Settings(rotated, rank, tokens, heal)
+        tokens = tokens or (QUICK_TOKENS if quick else CONVERSION_TOKENS)
+        settings = Settings(rotated, rank, tokens, heal, quick)
         trace = convert(trace, loaded, settings, progress.report)
         if out is not None:
+            progress.report("saving", 0, 1)
             trace.save(out)
+            progress.report("saving", 1, 1)
     report = conversion_report(trace)
     if as_json:
         document = {"model": trace.meta.model, "prompt": trace.meta.prompt} | asdict(report)
@@ -787,6 +879,45 @@ def published(out: Path) -> None:
     trace = published_trace()
     trace.save(out)
     echo(f"{out}: {trace.meta.model}, {len(trace.meta.tokens)} tokens, published patterns only")
+
+
+@main.command("import")
+@click.argument("file", metavar="FILE.npz", type=click.Path(path_type=Path))
+@click.option(
+    "--name",
+    callback=_model_name,
+    help="Name of the model in the pictures.  [default: that of the file]",
+)
+@click.option(
+    "--rows",
+    metavar="A:B",
+    callback=_range_of_rows,
+    help="Draw only these tokens, from A up to the one before B, counted from 0.  [default: all]",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    callback=_named,
+    help="File to write the trace to.  [default: FILE.safetensors beside it]",
+)
+def import_arrays(
+    file: Path, name: str | None, rows: tuple[int, int] | None, out: Path | None
+) -> None:
+    """Make a trace of the tensors of any other program, for pictures of them.
+
+    FILE.npz, as numpy.savez writes it, holds 'pattern' [layer, head, query, key], or 'q' and 'k'
+    [layer, position, head, width] as they are used in the scores, or both; 'v', 'words' and 'scale'
+    if you like. A layer of its own needs no axis for layers. Patterns are compared with queries and
+    keys; pictures say that the rest was imported.
+    """
+    trace = imported_trace(file, name, rows)
+    out = out or file.with_suffix(".safetensors")
+    trace.save(out)
+    held = [key for key in ("pattern", "q", "k", "v") if trace.has(key, 0)]
+    echo(
+        f"{out}: imported {', '.join(held)} of {trace.meta.n_layers} layers, "
+        f"{len(trace.meta.tokens)} tokens; proved: {_errors(trace.prove()) or 'rows that sum to 1'}"
+    )
 
 
 @main.command()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 from rich import box
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -21,7 +23,36 @@ from extract.architectures import (
     v2_cache_claim,
 )
 
-__all__ = ["CacheRow", "SizeUnit", "cache_row", "cache_table"]
+__all__ = ["CacheRow", "FittingTable", "SizeUnit", "cache_row", "cache_table"]
+
+
+class FittingTable:
+    """A table that leaves out columns where they do not fit, instead of cutting off numbers.
+
+    Parameters
+    ----------
+    table : Table
+    spare : sequence of int
+        Columns that may be left out, the first of them first.
+    """
+
+    def __init__(self, table: Table, spare: Sequence[int]) -> None:
+        self._table, self._spare = table, spare
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Yield the table, and a note if columns are left out."""
+        table, dropped = copy(self._table), 0
+        wide = options.update(max_width=1000)
+        while dropped < len(self._spare) and (
+            Measurement.get(console, wide, table).maximum > options.max_width
+        ):
+            dropped += 1
+            left_out = self._spare[:dropped]
+            table.columns = [c for n, c in enumerate(self._table.columns) if n not in left_out]
+        yield table
+        if dropped:
+            names = (str(self._table.columns[n].header) for n in self._spare[:dropped])
+            yield Text(f"Left out for want of room: {', '.join(names)}.".replace("\n", " "))
 
 
 @dataclass(frozen=True)
@@ -116,7 +147,7 @@ def cache_row(arch: Architecture, bits: int = 16, n_tokens: int = 1) -> CacheRow
 def cache_table(rows: Iterable[CacheRow]) -> RenderableType:
     """Return a table of rows, all for the same bits and tokens, with notes below it.
 
-    The table fits into 80 characters.
+    The table fits into 80 characters; columns are left out where there are fewer.
     """
     rows = list(rows)
     bits, n_tokens = rows[0].bits, rows[0].n_tokens
@@ -161,7 +192,7 @@ def cache_table(rows: Iterable[CacheRow]) -> RenderableType:
         )
     if len(rows) == 1:
         notes.append(f"Source: {rows[0].source}.")
-    return Group(table, *(Text(note) for note in notes))
+    return Group(FittingTable(table, (1, 8, 6, 3)), *(Text(note) for note in notes))
 
 
 class SizeUnit(NamedTuple):

@@ -1,5 +1,6 @@
-"""Run a model over a calibration text and sum the inputs of one layer.
+"""Run a model over a calibration text and sum the inputs of its layers.
 
+That depends on no prompt, so the sums of all layers are made in one go and kept (`extract.kept`).
 Torch is loaded only when a model is run.
 
 The text is split into short passages, each with a beginning-of-sequence token if the trace's prompt
@@ -14,14 +15,20 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
 
 from extract.assets import asset
 from extract.errors import ExtractError
+from extract.files import atomic_write
+from extract.kept import kept_folder
 from extract.latent import Calibration, CalibrationText
 from extract.low_rank import Moments
+from extract.models import LoadedModel
 from extract.self_check import relative_error
 from extract.trace import Trace
 
@@ -43,6 +50,8 @@ PASSAGE_TOKENS = 32
 """Number of text tokens in a passage, about the length of a prompt."""
 
 _PASSAGES_PER_BATCH = 32
+
+_WAITING = "waiting for another run"
 
 # Largest relative error between the layer's input for the prompt and the trace's, for the model to
 # count as the one that made the trace.
@@ -70,21 +79,20 @@ def read_calibration(text: Path) -> str:
 
 def calibrate(
     trace: Trace,
-    model: Any,
-    tokenizer: Any,
+    loaded: LoadedModel,
     layer: int,
     text: Path = CALIBRATION_TEXT,
     progress: Callable[[str, int, int], None] = lambda task, done, total: None,
 ) -> Calibration:
-    """Run a model over a text and sum the inputs of one attention layer.
+    """Run a model over a text and sum the inputs of its attention, unless that is done already.
 
     Parameters
     ----------
     trace : Trace
         Made with this model; says whether a passage begins with a beginning-of-sequence token.
-    model : transformers.PreTrainedModel
-    tokenizer : transformers.PreTrainedTokenizerBase
+    loaded : LoadedModel
     layer : int
+        The layer whose sums are returned; those of all layers are kept.
     text : Path
         Plain text in UTF-8.  Its fitted part must have at least d_model tokens.
     progress : callable
@@ -97,8 +105,9 @@ def calibrate(
     """
     from extract.capture import attention_inputs
 
+    model = loaded.model
     content = read_calibration(text)
-    ids = tokenizer(content, add_special_tokens=False)["input_ids"]
+    ids = loaded.tokenizer(content, add_special_tokens=False)["input_ids"]
     n_fitted = int(FITTED_FRACTION * len(ids))
     if n_fitted < trace.meta.d_model:
         raise ExtractError(
@@ -106,8 +115,8 @@ def calibrate(
             f"{trace.meta.d_model} wide; give a text of at least "
             f"{math.ceil(trace.meta.d_model / FITTED_FRACTION)} tokens"
         )
-    (prompt_inputs,) = attention_inputs(model, layer, [[list(trace.meta.token_ids)]])
-    if relative_error(prompt_inputs[0], trace.get("x", layer)) > _SAME_MODEL_TOLERANCE:
+    (prompt_inputs,) = attention_inputs(model, [[list(trace.meta.token_ids)]])
+    if relative_error(prompt_inputs[layer][0], trace.get("x", layer)) > _SAME_MODEL_TOLERANCE:
         raise ExtractError(
             f"this is not the model of the trace ({trace.meta.model}): layer {layer} has "
             "different inputs for the prompt; name the model that made the trace with --model"
@@ -116,14 +125,9 @@ def calibrate(
     n_positions = getattr(model.config, "max_position_embeddings", None) or math.inf
     n_passage = int(min(PASSAGE_TOKENS, n_positions - len(prefix)))
     parts = [_batches(prefix, part, n_passage) for part in (ids[:n_fitted], ids[n_fitted:])]
-    total = sum(len(part) for part in parts)
-    fitted, held_out = (
-        Moments.of(
-            _inputs_with_progress(attention_inputs(model, layer, part), done, total, progress)
-        )
-        for part, done in zip(parts, (0, len(parts[0])), strict=True)
-    )
-    progress("reading the calibration text", total, total)
+    key = [loaded.digest, parts]
+    with kept_folder("calibration", key, lambda: progress(_WAITING, 0, 1)) as folder:
+        fitted, held_out = _kept(folder, layer) or _summed(model, parts, folder, layer, progress)
     description = CalibrationText(
         name=text.name,
         sha256=hashlib.sha256(content.encode()).hexdigest(),
@@ -132,6 +136,59 @@ def calibrate(
         n_passage=n_passage,
     )
     return Calibration(description, fitted, held_out)
+
+
+def _kept(folder: Path, layer: int) -> tuple[Moments, Moments] | None:
+    """Return the sums of a layer over both parts of the text; None if they are not kept."""
+    try:
+        with np.load(folder / f"{layer}.npz") as saved:
+            counts, totals, triangles = (saved[name] for name in ("count", "total", "triangle"))
+    except (OSError, ValueError, KeyError, BadZipFile):
+        return None
+    made = []
+    for count, total, triangle in zip(counts, totals, triangles, strict=True):
+        gram = np.zeros((len(total), len(total)))
+        gram[np.triu_indices(len(total))] = triangle
+        made.append(Moments(int(count), total, gram + np.triu(gram, 1).T))
+    return made[0], made[1]
+
+
+def _keep(parts: Sequence[Moments], file: Path) -> None:
+    """Write the sums of a layer; of symmetrical matrices one half."""
+    upper = np.triu_indices(len(parts[0].total))
+    with atomic_write(file) as temporary, temporary.open("wb") as stream:
+        np.savez(
+            stream,
+            count=np.array([part.count for part in parts]),
+            total=np.stack([part.total for part in parts]),
+            triangle=np.stack([part.gram[upper] for part in parts]),
+        )
+
+
+def _summed(
+    model: Any,
+    parts: Sequence[list[list[list[int]]]],
+    folder: Path,
+    layer: int,
+    progress: Callable[[str, int, int], None],
+) -> tuple[Moments, Moments]:
+    """Sum the inputs of all layers over both parts of a text, keep them, and return a layer's."""
+    from extract.capture import attention_inputs
+
+    total, done = sum(map(len, parts)), 0
+    sums: list[list[Moments]] = []
+    for part in parts:
+        so_far: list[Moments] = []
+        for of_layers in attention_inputs(model, part):
+            progress("calibrating", done, total)
+            done += 1
+            new = [Moments.of([inputs.reshape(-1, inputs.shape[-1])]) for inputs in of_layers]
+            so_far = [a + b for a, b in zip(so_far, new, strict=True)] if so_far else new
+        sums.append(so_far)
+    for number, of_parts in enumerate(zip(*sums, strict=True)):
+        _keep(of_parts, folder / f"{number}.npz")
+    progress("calibrating", total, total)
+    return sums[0][layer], sums[1][layer]
 
 
 def _batches(prefix: list[int], ids: Sequence[int], n_passage: int) -> list[list[list[int]]]:
@@ -143,12 +200,3 @@ def _batches(prefix: list[int], ids: Sequence[int], n_passage: int) -> list[list
         for i in range(0, n_whole, _PASSAGES_PER_BATCH)
     ]
     return batches + [passages[n_whole:]] * (n_whole < len(passages))
-
-
-def _inputs_with_progress(
-    inputs: Iterable[Any], done: int, total: int, progress: Callable[[str, int, int], None]
-) -> Iterator[Any]:
-    """Yield each batch of inputs, (passage, position, d_model), reshaped to (input, d_model)."""
-    for step, batch in enumerate(inputs):
-        progress("reading the calibration text", done + step, total)
-        yield batch.reshape(-1, batch.shape[-1])

@@ -85,9 +85,9 @@ def trace_model(
     drawn = _drawn_positions(rows, sequence)
     if continuation is None:
         sequence.generate(unwrapped, tokenizer, generate, progress)
-    progress("forward pass", 0, 1)
+    progress("running", 0, 1)
     forward = _run_forward(unwrapped, bridge, sequence.ids)
-    progress("forward pass", 1, 1)
+    progress("running", 1, 1)
 
     tensors, errors = _checked_tensors(forward, progress)
     self_check.require_small_errors(errors, name)
@@ -162,7 +162,7 @@ def _checked_tensors(
     tensors: dict[str, npt.NDArray[Any]] = {}
     errors: list[dict[str, float]] = [{"logits": forward.error}]
     for layer in range(config.n_layers):
-        progress("self-check", layer, config.n_layers)
+        progress("checking", layer, config.n_layers)
         arrays = forward.activations(layer)
         errors.append(
             self_check.stage_errors(
@@ -186,7 +186,7 @@ def _checked_tensors(
                 tensors[of_layer] = arrays[name]
     if forward.slopes is not None:
         tensors["alibi_slopes"] = forward.slopes
-    progress("self-check", config.n_layers, config.n_layers)
+    progress("checking", config.n_layers, config.n_layers)
     return tensors, self_check.largest_errors(errors)
 
 
@@ -458,37 +458,27 @@ def _check_range(what: str, values: Sequence[int], count: int) -> None:
             raise ExtractError(f"there is no {what} {value}; this model has 0 to {count - 1}")
 
 
-# Inputs of one layer only
+# Inputs of every layer
 
 
 def attention_inputs(
-    model: Any, layer: int, batches: Iterable[Sequence[Sequence[int]]]
-) -> Iterator[Floats]:
-    """Yield the inputs of one layer's attention, without running the layers above it.
+    model: Any, batches: Iterable[Sequence[Sequence[int]]]
+) -> Iterator[list[Floats]]:
+    """Yield the inputs of every layer's attention.
 
     Parameters
     ----------
     model : transformers.PreTrainedModel
         Is not changed.
-    layer : int
     batches : iterable
         Each batch is a list of token id lists of equal length.
 
     Yields
     ------
-    array
-        [batch, pos, d_model]; ``x.L`` of a trace.
+    list of array
+        For each layer [batch, pos, d_model]; ``x.L`` of a trace.
     """
     unwrapped = _clone_sharing_weights(model)
-    bridge = _wrap_if_known(_clone_sharing_weights(model))
-    hook = f"blocks.{layer}.attn.hook_in"
     for batch in batches:
         tokens = torch.tensor(batch, device=model.device)
-        if bridge is None:
-            yield as_numpy(layer_inputs(unwrapped, layer, tokens))
-            continue
-        with torch.inference_mode():
-            _, cache = bridge.run_with_cache(
-                tokens, names_filter=hook.__eq__, stop_at_layer=layer + 1
-            )
-        yield as_numpy(cache[hook])
+        yield [as_numpy(inputs) for inputs in layer_inputs(unwrapped, tokens)]

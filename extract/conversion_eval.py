@@ -1,38 +1,28 @@
-"""How well a converted model still does what the model itself does.
+"""How well a converted model still does what the model itself does, on text that no fit has seen.
 
-On text that nothing was fitted to: perplexity, how often both find the same next token likeliest,
-and the Kullback-Leibler divergence of their predictions.  On the prompt: the probability of the
-model's own next word, what the converted model says, and how much attention moves.
+Perplexity, how often both find the same next token likeliest, and the Kullback-Leibler divergence
+of their predictions.  What it does with a prompt is in `extract.conversion_prompt`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from extract.conversion_model import Layer, run
-from extract.conversion_report import CONTINUATION, PromptResult, Row, TextResult
-from extract.mla_conversion import (
-    AttentionLayer,
-    LayerStatistics,
-    MLALayer,
-    Projected,
-    absorbed,
-    latent_then_rotate,
-    mla,
-    pattern,
-)
+from extract.conversion_report import TextResult
+from extract.mla_conversion import AttentionLayer, LayerFit, LayerStatistics
 
 __all__ = [
     "LADDER",
     "Judge",
     "Size",
-    "absorbed_error",
     "compare_on_windows",
     "exactness",
     "ladder_sizes",
@@ -53,6 +43,8 @@ LADDER = (
 For the packaged model, which caches 384: 4 of 16, 8 of 32, 16 of 48 and 64, 32 of 96, 128 and 160,
 64 of 192; these splits lost least where several were measured."""
 
+_QUICK_LADDER = LADDER[1::2]
+
 _BATCH, _POSITIONS = 4, 64
 """Passages that the model reads at a time, and positions that are compared at a time."""
 
@@ -70,19 +62,28 @@ class Size:
         return self.rotated + self.rank
 
 
-def ladder_sizes(cached: int) -> tuple[Size, ...]:
+def ladder_sizes(cached: int, n_sets: int, *, quick: bool = False) -> tuple[Size, ...]:
     """Return the sizes of the ladder for a model that caches so many numbers, smallest first.
+
+    Parameters
+    ----------
+    cached : int
+    n_sets : int
+        Sets of keys and values that these are; the size of one is always a size of the ladder.
+    quick : bool
+        Return half of the other sizes.
 
     Examples
     --------
-    >>> [(size.rotated, size.rank) for size in ladder_sizes(384)][-2:]
+    >>> [(size.rotated, size.rank) for size in ladder_sizes(384, 3)][-2:]
     [(32, 128), (64, 128)]
     """
-    sizes = {}
-    for whole, part in LADDER:
+    sizes: dict[int, Size] = {}
+    one_set = (1 / n_sets, 1 / (4 * n_sets))
+    for whole, part in (*(_QUICK_LADDER if quick else LADDER), one_set):
         total, rotated = round(whole * cached), 2 * round(part * cached / 2)
         if total > rotated:
-            sizes[total] = Size(rotated, total - rotated)
+            sizes.setdefault(total, Size(rotated, total - rotated))
     return tuple(sizes[total] for total in sorted(sizes))
 
 
@@ -118,115 +119,30 @@ class _Sums:
 
 
 class Judge:
-    """Measures converted models against the model, in one setting.
+    """Measures converted models against the model, on passages of one text.
 
     Parameters
     ----------
     model : transformers.PreTrainedModel
-    tokenizer : transformers.PreTrainedTokenizerBase
     layers : sequence of AttentionLayer
         The model's own.
-    held_out : (passage, position) of int
-    second : (passage, position) of int, optional
-    prompt : sequence of int
-        The prompt and the tokens after it.
-    n_prompt : int
-    bos : bool
-        Whether all of them begin with the beginning token.
-    fitted_window : int
-        Length of the windows that the converted models were fitted to; for the rows.
+    text : (passage, position) of int
     """
 
-    def __init__(
-        self,
-        model: Any,
-        tokenizer: Any,
-        layers: Sequence[AttentionLayer],
-        held_out: Tensor,
-        second: Tensor | None,
-        prompt: Sequence[int],
-        n_prompt: int,
-        bos: bool,
-        fitted_window: int,
-    ) -> None:
-        self.fitted_window = fitted_window
-        self._model, self._tokenizer, self._bos = model, tokenizer, bos
-        self._texts = [text for text in (held_out, second) if text is not None]
-        self._own = [
-            [self._log_probs(layers, ids) for ids in _batches(text)] for text in self._texts
-        ]
-        self._prompt, self._n_prompt = torch.tensor([list(prompt)]), n_prompt
-        logits, self._patterns = self._read_prompt(layers)
-        self.next_token = int(logits[n_prompt - 1].argmax())
+    def __init__(self, model: Any, layers: Sequence[AttentionLayer], text: Tensor) -> None:
+        self._model, self._layers, self._batches = model, layers, _batches(text)
 
-    def _log_probs(self, layers: Sequence[Layer], ids: Tensor) -> Tensor:
-        return run(self._model, ids, layers).log_softmax(dim=-1)
+    @cached_property
+    def _own(self) -> list[Tensor]:
+        """The model's own log-probabilities of each batch."""
+        return [run(self._model, ids, self._layers).log_softmax(dim=-1) for ids in self._batches]
 
-    def _read_prompt(self, layers: Sequence[Layer]) -> tuple[Tensor, list[Tensor]]:
-        """Return logits (position, vocabulary) and every layer's pattern (head, query, key)."""
-        patterns: list[Tensor] = []
-
-        def watch(number: int, x: Tensor, projected: Projected, out: Tensor) -> None:
-            patterns.append(pattern(projected, layers[number].scale)[0])
-
-        return run(self._model, self._prompt, layers, watch)[0], patterns
-
-    def texts(self, layers: Sequence[Layer]) -> list[TextResult]:
-        """Return the results on the held-out text and, if there is one, on the second text."""
-        results = []
-        for text, own in zip(self._texts, self._own, strict=True):
-            sums = _Sums()
-            for ids, log_probs in zip(_batches(text), own, strict=True):
-                sums.add(run(self._model, ids, layers), log_probs, ids)
-            results.append(sums.result)
-        return results
-
-    def prompt(self, layers: Sequence[Layer]) -> PromptResult:
-        """Return the results on the prompt."""
-        logits, patterns = self._read_prompt(layers)
-        n = self._n_prompt
-        moved = [
-            float(0.5 * (new - own)[:, 1:n].abs().sum(-1).mean()) if n > 1 else 0.0
-            for new, own in zip(patterns, self._patterns, strict=True)
-        ]
-        return PromptResult(
-            next_word_probability=float(logits[n - 1].softmax(-1)[self.next_token]),
-            continuation=self._continue(layers, int(logits[n - 1].argmax())),
-            moved=sum(moved) / len(moved),
-            moved_by_layer=tuple(moved),
-        )
-
-    def _continue(self, layers: Sequence[Layer], first: int) -> str:
-        """Return the likeliest tokens after the prompt, of which the first one is known."""
-        ids = [*self._prompt[0, : self._n_prompt].tolist(), first]
-        while len(ids) < self._n_prompt + CONTINUATION:
-            ids.append(int(run(self._model, torch.tensor([ids]), layers)[0, -1].argmax()))
-        text: str = self._tokenizer.decode(
-            ids[self._n_prompt :], clean_up_tokenization_spaces=False
-        )
-        return text
-
-    def row(
-        self,
-        way: str,
-        layers: Sequence[Layer],
-        numbers: int,
-        rotated: int | None = None,
-        rank: int | None = None,
-    ) -> Row:
-        """Measure one converted model."""
-        held_out, *second = self.texts(layers)
-        return Row(
-            way=way,
-            numbers=numbers,
-            rotated=rotated,
-            rank=rank,
-            bos=self._bos,
-            fitted_window=self.fitted_window,
-            second_text=second[0] if second else None,
-            **asdict(held_out),
-            **asdict(self.prompt(layers)),
-        )
+    def result(self, layers: Sequence[Layer]) -> TextResult:
+        """Return what a model with these layers does."""
+        sums = _Sums()
+        for ids, log_probs in zip(self._batches, self._own, strict=True):
+            sums.add(run(self._model, ids, layers), log_probs, ids)
+        return sums.result
 
 
 def _batches(text: Tensor, size: int = _BATCH) -> list[Tensor]:
@@ -239,6 +155,7 @@ def compare_on_windows(
     others: Sequence[Sequence[Layer]],
     windows: Tensor,
     first: int,
+    progress: Callable[[int], None] = lambda done: None,
 ) -> list[TextResult]:
     """Return the results of the model itself and of converted ones on long windows.
 
@@ -251,15 +168,19 @@ def compare_on_windows(
     windows : (window, position) of int
     first : int
         Positions before it are left out.
+    progress : callable
+        Called with the number of windows that are done.
     """
     sums = [_Sums() for _ in range(1 + len(others))]
-    for ids in _batches(windows, 1):
+    for done, ids in enumerate(_batches(windows, 1)):
+        progress(done)
         logits = run(model, ids, own)
         log_probs = logits.log_softmax(dim=-1)
         sums[0].add(logits, log_probs, ids, first)
         del logits
         for total, layers in zip(sums[1:], others, strict=True):
             total.add(run(model, ids, layers), log_probs, ids, first)
+    progress(len(windows))
     return [total.result for total in sums]
 
 
@@ -275,34 +196,14 @@ def exactness(
     """
     heads, width, d_model = layers[0].W_K.shape[1], layers[0].W_K.shape[2], len(layers[0].W_K)
     keys, values = heads * width, layers[0].W_V[0].numel()
+    whole, rest = min(d_model, keys + values), min(d_model, values)
     tokens = torch.tensor([list(ids)])
     own = run(model, tokens, layers)
     made: list[list[Layer]] = [[], []]
     for layer, known in zip(layers, statistics, strict=True):
         exact = layer.to(torch.float64)
-        (whole,) = latent_then_rotate(exact, known, [min(d_model, keys + values)])
-        made[0].append(whole.to(torch.float32))
-        (parts,) = mla(exact, known, [(keys, min(d_model, values))])
-        made[1].append(parts.to(torch.float32))
+        fit = LayerFit.of(exact, known, {LayerFit.LATENT: whole, str(keys): rest})
+        made[0].append(fit.latent(exact, whole).to(torch.float32))
+        made[1].append(fit.mla(exact, keys, rest).to(torch.float32))
     errors = [(run(model, tokens, converted) - own).abs().max() for converted in made]
     return float(max(errors) / own.abs().max())
-
-
-def absorbed_error(model: Any, layers: Sequence[MLALayer], ids: Sequence[int]) -> float:
-    """Return the largest relative error of the absorbed form against the naive one, all layers.
-
-    Of patterns and outputs, each in units of the largest absolute value.
-    """
-    errors: list[float] = []
-
-    def watch(number: int, x: Tensor, projected: Projected, out: Tensor) -> None:
-        layer = layers[number]
-        weights, absorbed_out = absorbed(layer, x)
-        naive = pattern(projected, layer.scale)
-        errors.extend(
-            float((a - b).abs().max() / b.abs().max())
-            for a, b in ((weights, naive), (absorbed_out, out))
-        )
-
-    run(model, torch.tensor([list(ids)]), layers, watch)
-    return max(errors)

@@ -17,7 +17,7 @@ from extract.featured import strongest_pair
 from extract.mla_conversion import AttentionLayer, rotate
 from extract.trace import Trace
 
-__all__ = ["DISTANCES", "MergedTable", "merged_table"]
+__all__ = ["DISTANCES", "MergedTable", "median_changes", "merged_table"]
 
 DISTANCES = 101
 """Distances 0, 1, 2 ... that are measured."""
@@ -69,8 +69,26 @@ def _rotations(layer: AttentionLayer, distances: Sequence[int]) -> dict[int, Ten
     return {d: rotate(basis, frequencies, torch.tensor([d]))[:, 0] for d in distances}
 
 
-def merged_table(trace: Trace, layers: Sequence[AttentionLayer]) -> MergedTable:
-    """Measure the merged matrices of a trace's featured head, and of all heads of the model."""
+def median_changes(layers: Sequence[AttentionLayer]) -> tuple[float, float]:
+    """Return the median change from distance 0 to 1, and to 5, of all heads of a model."""
+    every = [_Merged(one, h, (0, 1, 5)) for one in layers for h in range(one.W_Q.shape[1])]
+    one, five = (float(torch.tensor([m.change(0, d) for m in every]).median()) for d in (1, 5))
+    return one, five
+
+
+def merged_table(
+    trace: Trace, layers: Sequence[AttentionLayer], medians: tuple[float, float]
+) -> MergedTable:
+    """Measure the merged matrices of a trace's featured head.
+
+    Parameters
+    ----------
+    trace : Trace
+    layers : sequence of AttentionLayer
+        Of its model.
+    medians : tuple of float
+        See `median_changes`.
+    """
     meta = trace.meta
     layer, head = meta.featured.layer, meta.featured.head
     merged = _Merged(layers[layer], head, range(DISTANCES))
@@ -84,8 +102,6 @@ def merged_table(trace: Trace, layers: Sequence[AttentionLayer]) -> MergedTable:
     # The best single matrix is the mean of them all.
     sizes = sum(merged.product(d, d) for d in near)
     mean = sum(merged.product(a, b) for a in near for b in near) / len(near)
-    every = [_Merged(one, h, (0, 1, 5)) for one in layers for h in range(one.W_Q.shape[1])]
-    medians = [float(torch.tensor([m.change(0, d) for m in every]).median()) for d in (1, 5)]
     rotations = _rotations(layers[layer], range(DISTANCES))
     return MergedTable(
         change=torch.tensor([merged.change(0, d) for d in range(DISTANCES)]),

@@ -55,8 +55,8 @@ class Layer(Protocol):
     def scale(self) -> float:
         """Factor of the dot products."""
 
-    def project(self, x: Tensor) -> Projected:
-        """Return queries and keys as used in the scores, and values."""
+    def project(self, x: Tensor, first: int = 0) -> Projected:
+        """Return queries and keys as used in the scores, and values, from position `first` on."""
 
     def output(self, z: Tensor) -> Tensor:
         """Return the output of the layer."""
@@ -160,15 +160,13 @@ class _Replacement(torch.nn.Module):
 
 
 @contextmanager
-def attention_replaced(
-    model: Any, layers: Mapping[int, Layer], watcher: Watcher | None = None
-) -> Iterator[None]:
-    """Let a model run with other attention layers, by number, inside the block."""
+def attention_replaced(model: Any, modules: Mapping[int, torch.nn.Module]) -> Iterator[None]:
+    """Let a model run with other attention modules, by the number of the layer, in the block."""
     blocks = model.model.layers
-    own = {number: blocks[number].self_attn for number in layers}
+    own = {number: blocks[number].self_attn for number in modules}
     try:
-        for number, layer in layers.items():
-            blocks[number].self_attn = _Replacement(number, layer, watcher)
+        for number, module in modules.items():
+            blocks[number].self_attn = module
         yield
     finally:
         for number, module in own.items():
@@ -187,7 +185,8 @@ def run(model: Any, ids: Tensor, layers: Sequence[Layer], watcher: Watcher | Non
     watcher : callable, optional
         See `Watcher`.
     """
-    with torch.inference_mode(), attention_replaced(model, dict(enumerate(layers)), watcher):
+    modules = {n: _Replacement(n, layer, watcher) for n, layer in enumerate(layers)}
+    with torch.inference_mode(), attention_replaced(model, modules):
         logits: Tensor = model(input_ids=ids, use_cache=False).logits
     return logits.float()
 
@@ -261,7 +260,8 @@ class LayerStream:
         def watch(_: int, x: Tensor, projected: Projected, out: Tensor) -> None:
             watcher(x[0], projected, out[0])
 
-        with torch.inference_mode(), attention_replaced(self.model, {number: layer}, watch):
+        module = _Replacement(number, layer, watch)
+        with torch.inference_mode(), attention_replaced(self.model, {number: module}):
             positions = torch.arange(self.hidden.shape[1])[None]
             for i, hidden in enumerate(self.hidden):
                 turned = rotary(hidden[None], positions)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CONTINUATION",
     "CONVERSION_TOKENS",
+    "QUICK_TOKENS",
     "RUNG_WAYS",
     "WAYS",
     "WINDOW",
@@ -37,6 +38,9 @@ WINDOW = 1024
 
 CONVERSION_TOKENS = 20 * WINDOW
 """Tokens that a conversion is fitted to by default."""
+
+QUICK_TOKENS = 4 * WINDOW
+"""Tokens that a quick conversion is fitted to."""
 
 CONTINUATION = 8
 """Tokens that a converted model says after the prompt, always the likeliest one."""
@@ -271,10 +275,10 @@ def conversion_report(trace: Trace) -> ConversionReport:
         If the trace has none (the message names the command that adds it), or it is damaged.
     """
     if trace.meta.conversion is None:
-        raise TraceError(
-            f"the trace of {trace.meta.model} holds no conversion into MLA; add one with: "
-            "python -m extract convert --out FILE"
-        )
+        without = f"{trace.meta.model} has no conversion into MLA in its trace"
+        if reason := _obstacle(trace):
+            raise TraceError(f"{without}, and can have none: {reason}")
+        raise TraceError(f"{without}; add one with: python -m extract convert --out FILE")
     try:
         report: ConversionReport = from_json(ConversionReport, trace.meta.conversion)
     except (KeyError, TypeError) as error:
@@ -282,6 +286,24 @@ def conversion_report(trace: Trace) -> ConversionReport:
             f"the report on the conversion is damaged ({error}); convert the model again"
         ) from error
     return report
+
+
+def _obstacle(trace: Trace) -> str:
+    """Return why the model of a trace cannot be converted; nothing if the trace shows no reason."""
+    meta = trace.meta
+    if meta.attention == "mla":
+        return "it has latents of its own"
+    if not meta.rotary_dim == meta.d_qk == meta.d_v or meta.rotary_style != "half":
+        return "it does not rotate its queries and keys as Llama does"
+    for steps, reason in (
+        (meta.qk_norm, "it normalises its queries and keys"),
+        (meta.score_cap, "it squeezes its scores"),
+        (meta.sinks, "it has sinks in its softmax"),
+        (meta.windows, "it looks only a window back"),
+    ):
+        if steps:
+            return reason
+    return ""
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from extract.cache_table import FittingTable
 from extract.conversion_report import ConversionReport, Row
 
 __all__ = ["conversion_table"]
@@ -24,7 +25,10 @@ _WAYS = {
 
 
 def conversion_table(report: ConversionReport) -> RenderableType:
-    """Return the ladder and what else a conversion measured, at most 100 characters wide."""
+    """Return the ladder and what else a conversion measured.
+
+    It is some 95 characters wide; columns are left out where there are fewer.
+    """
     setting = "with" if report.bos else "without"
     parts: list[RenderableType] = [
         _table(f"Nothing trained, {setting} the beginning token", report.ladder, report.next_word)
@@ -67,14 +71,14 @@ def conversion_table(report: ConversionReport) -> RenderableType:
 
 def _table(
     title: str, rows: Sequence[Row], next_word: str, names: Sequence[str] | None = None
-) -> Table:
+) -> RenderableType:
     table = Table(title=title, box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
     table.add_column("way", no_wrap=True)
     for column in ("numbers", "d_R + r", "perplexity", "agree", "KL", "2nd text"):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column(f"P({json.dumps(next_word, ensure_ascii=False)})", justify="right")
     table.add_column("moved", justify="right", no_wrap=True)
-    table.add_column("says")
+    table.add_column("says", max_width=24)
     for number, row in enumerate(rows):
         sizes = f"{row.rotated} + {row.rank}" if row.way in ("mla", "mqa_fitted") else ""
         table.add_row(
@@ -89,4 +93,4 @@ def _table(
             f"{row.moved:.3f}",
             Text(json.dumps(row.continuation, ensure_ascii=False)),
         )
-    return table
+    return FittingTable(table, (6, 4, 5, 2))

@@ -302,7 +302,7 @@ def add_latent(
 
     >>> from extract.calibration import calibrate
     >>> from extract.latent import add_latent, fitted_latent
-    >>> calibration = calibrate(trace, loaded.model, loaded.tokenizer, layer=13)
+    >>> calibration = calibrate(trace, loaded, layer=13)
     >>> trace = add_latent(trace, 13, calibration, rank=64)
     >>> fitted_latent(trace, 13).W_DKV.shape  # from the width of the model to the latent's
     (576, 64)

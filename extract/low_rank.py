@@ -73,6 +73,10 @@ class Moments:
             raise ValueError("there are no inputs to add up")
         return cls(count, total, gram)
 
+    def __add__(self, other: Moments) -> Moments:
+        """Return the sums over the inputs of both."""
+        return Moments(self.count + other.count, self.total + other.total, self.gram + other.gram)
+
     @property
     def mean(self) -> Array:
         """The mean input, (d_model,)."""

@@ -36,7 +36,7 @@ Fits run in float64; `AttentionLayer.to` and `MLALayer.to` give the type that a 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any, NamedTuple, TypeVar
@@ -50,18 +50,15 @@ __all__ = [
     "AttentionLayer",
     "Components",
     "JointFit",
+    "LayerFit",
     "LayerStatistics",
     "MLALayer",
     "Projected",
     "absorbed",
     "attend",
     "components",
-    "latent_then_rotate",
-    "mla",
-    "mqa_fitted",
     "mqa_mean",
     "pattern",
-    "rebuilt",
     "rotate",
     "scores",
     "with_weights",
@@ -142,10 +139,13 @@ class AttentionLayer:
         """Return the layer with tensors of another type."""
         return _to(self, dtype)
 
-    def project(self, x: Tensor) -> Projected:
-        """Return rotated queries and keys, and values, of inputs (batch, position, d_model)."""
-        q = rotate(_heads(x, self.W_Q, self.b_Q), self.frequencies)
-        k = rotate(_heads(x, self.W_K, self.b_K), self.frequencies)
+    def project(self, x: Tensor, first: int = 0) -> Projected:
+        """Return rotated queries and keys, and values, of inputs (batch, position, d_model).
+
+        The positions of the inputs are counted from `first`.
+        """
+        q = rotate(_heads(x, self.W_Q, self.b_Q), self.frequencies, first)
+        k = rotate(_heads(x, self.W_K, self.b_K), self.frequencies, first)
         return Projected(q, k, _heads(x, self.W_V, self.b_V))
 
     def output(self, z: Tensor) -> Tensor:
@@ -214,23 +214,23 @@ class MLALayer:
         """Return the layer with tensors of another type."""
         return _to(self, dtype)
 
-    def rotated_query(self, x: Tensor) -> Tensor:
+    def rotated_query(self, x: Tensor, first: int = 0) -> Tensor:
         """Return the rotated queries of the shared key, (batch, n_heads, position, d_R)."""
-        return rotate(_heads(x, self.W_QR, self.b_QR), self.frequencies)
+        return rotate(_heads(x, self.W_QR, self.b_QR), self.frequencies, first)
 
-    def rotated_key(self, x: Tensor) -> Tensor:
+    def rotated_key(self, x: Tensor, first: int = 0) -> Tensor:
         """Return the rotated shared key, (batch, 1, position, d_R)."""
-        return rotate((x @ self.W_KR + self.b_KR)[:, None], self.frequencies)
+        return rotate((x @ self.W_KR + self.b_KR)[:, None], self.frequencies, first)
 
-    def project(self, x: Tensor) -> Projected:
+    def project(self, x: Tensor, first: int = 0) -> Projected:
         """Return the naive form: every head's keys and values, rebuilt from the latent.
 
-        Queries and keys hold the rotated part first.
+        Queries and keys hold the rotated part first; positions are counted from `first`.
         """
         latent = x @ self.W_DKV
         k = _heads(latent, self.W_UK)
-        shared = self.rotated_key(x).expand(-1, k.shape[1], -1, -1)
-        q = torch.cat([self.rotated_query(x), _heads(x, self.W_Q, self.b_Q)], dim=-1)
+        shared = self.rotated_key(x, first).expand(-1, k.shape[1], -1, -1)
+        q = torch.cat([self.rotated_query(x, first), _heads(x, self.W_Q, self.b_Q)], dim=-1)
         return Projected(q, torch.cat([shared, k], dim=-1), _heads(latent, self.W_UV))
 
     def output(self, z: Tensor) -> Tensor:
@@ -238,18 +238,18 @@ class MLALayer:
         return _merge(z, self.W_O, self.b_O)
 
 
-def rotate(heads: Tensor, frequencies: Tensor, positions: Tensor | None = None) -> Tensor:
+def rotate(heads: Tensor, frequencies: Tensor, positions: Tensor | int = 0) -> Tensor:
     """Turn channels i and i + n of heads (..., position, 2 n) by ``position * frequencies[i]``.
 
     Parameters
     ----------
     heads : (..., position, 2 n)
     frequencies : (n,)
-    positions : (position,), optional
-        0, 1, 2, ... by default.
+    positions : (position,) or int
+        All of them, or the first one.
     """
-    if positions is None:
-        positions = torch.arange(heads.shape[-2])
+    if isinstance(positions, int):
+        positions = torch.arange(positions, positions + heads.shape[-2])
     angles = positions.to(frequencies.dtype)[:, None] * frequencies
     cos, sin = angles.cos(), angles.sin()
     a, b = heads.chunk(2, dim=-1)
@@ -283,13 +283,17 @@ def pattern(projected: Projected, scale: float) -> Tensor:
 
 
 def attend(projected: Projected, scale: float) -> Tensor:
-    """Return z, (batch, n_heads, position, value width): the values, weighted by the pattern."""
+    """Return z, (batch, n_heads, position, value width): the values, weighted by the pattern.
+
+    Queries are those of all keys, or of the last one only.
+    """
     q, k, v = projected
+    causal = q.shape[2] > 1
     k, v, width = _for_each_query_head(k, q), _for_each_query_head(v, q), v.shape[-1]
     # Torch's fast kernel needs keys and values of one width.
     if width < k.shape[-1]:
         v = torch.nn.functional.pad(v, (0, k.shape[-1] - width))
-    z = torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True, scale=scale)
+    z = torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=causal, scale=scale)
     return z[..., :width]
 
 
@@ -462,29 +466,32 @@ def _choose(
     )
 
 
+def _chosen(layer: AttentionLayer, parts: Components, rotated: int) -> _Rotated:
+    """Give the shared key the components that most need rotation, `rotated` real numbers."""
+    if rotated % 2 or not 0 <= rotated <= layer.W_K[0].numel():
+        raise ExtractError(
+            f"{rotated} rotated numbers do not fit this model; give an even number of 0 to "
+            f"{layer.W_K[0].numel()}"
+        )
+    return _choose(layer, parts, *parts.best(rotated))
+
+
 # --- The joint latent -----------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, eq=False)
-class JointFit:
+class JointFit(NamedTuple):
     """Directions of keys and values together, the most important first.
 
     Attributes
     ----------
-    W : (d_model, columns)
-        The weights of all key heads, then of all value heads.
     balance : (columns,)
-        The diagonal of D.
+        The diagonal of D; the columns of all key heads, then those of all value heads.
     directions : (columns, n)
         V of the singular value decomposition of S W D.
-    key_shape : tuple of int
-        n_kv_heads and d_qk, to split the columns.
     """
 
-    W: Tensor
     balance: Tensor
     directions: Tensor
-    key_shape: tuple[int, int]
 
     @classmethod
     def of(
@@ -494,31 +501,38 @@ class JointFit:
 
         Keys count as a share of `whole_keys`, the keys with their rotated part; by default W_K.
         """
-        W = torch.cat([W_K.flatten(1), W_V.flatten(1)], dim=1)
-        seen = root @ W
+        seen = root @ torch.cat([W_K.flatten(1), W_V.flatten(1)], dim=1)
         keys = root @ (W_K if whole_keys is None else whole_keys).flatten(1)
         values = root @ W_V.flatten(1)
         balance = torch.cat(
-            [W.new_full((part.shape[1],), 1 / float(part.norm())) for part in (keys, values)]
+            [seen.new_full((part.shape[1],), 1 / float(part.norm())) for part in (keys, values)]
         )
-        directions = torch.linalg.svd(seen * balance, full_matrices=False).Vh.T
-        return cls(W, balance, directions, (W_K.shape[1], W_K.shape[2]))
+        return cls(balance, torch.linalg.svd(seen * balance, full_matrices=False).Vh.T)
 
-    def factors(self, rank: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Return W_DKV (d_model, r), W_UK (r, head, d_qk) and W_UV (r, head, d_v) of a rank."""
+    def first(self, rank: int) -> JointFit:
+        """Return the first directions only.
+
+        Raises
+        ------
+        ExtractError
+            If there are not as many.
+        """
         if not 1 <= rank <= self.directions.shape[1]:
             raise ExtractError(
                 f"a latent of this model can have a rank of 1 to {self.directions.shape[1]}, "
                 f"not {rank}"
             )
-        V = self.directions[:, :rank]
-        heads, width = self.key_shape
+        return self._replace(directions=self.directions[:, :rank])
+
+    def factors(self, W_K: Tensor, W_V: Tensor, rank: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Return W_DKV (d_model, r), W_UK (r, head, d_qk) and W_UV (r, head, d_v) of a rank."""
+        V = self.first(rank).directions
         up = V.T / self.balance
-        keys, values = up[:, : heads * width], up[:, heads * width :]
+        keys, values = up.tensor_split([W_K[0].numel()], dim=1)
         return (
-            (self.W * self.balance) @ V,
-            keys.reshape(rank, heads, width),
-            values.reshape(rank, heads, -1),
+            (torch.cat([W_K.flatten(1), W_V.flatten(1)], dim=1) * self.balance) @ V,
+            keys.reshape(rank, *W_K.shape[1:]),
+            values.reshape(rank, *W_V.shape[1:]),
         )
 
 
@@ -530,13 +544,13 @@ def _mean_output(layer: AttentionLayer, values: Tensor) -> Tensor:
 
 def _assemble(
     layer: AttentionLayer,
-    statistics: LayerStatistics,
+    mean: Tensor,
     rotated: _Rotated,
     factors: tuple[Tensor, Tensor, Tensor],
 ) -> MLALayer:
     W_DKV, W_UK, W_UV = factors
     lost = layer.W_V - torch.einsum("cr,rgd->cgd", W_DKV, W_UV)
-    constant = torch.einsum("c,cgd->gd", statistics.mean, lost) + layer.b_V
+    constant = torch.einsum("c,cgd->gd", mean, lost) + layer.b_V
     return MLALayer(
         W_Q=layer.W_Q,
         b_Q=layer.b_Q,
@@ -565,122 +579,161 @@ def mqa_mean(layer: AttentionLayer) -> AttentionLayer:
     )
 
 
-def mqa_fitted(layer: AttentionLayer, statistics: LayerStatistics) -> MLALayer:
-    """Return multi-query attention whose one key and one value are fitted.
+class LayerFit:
+    """What was fitted to a layer; a few products make the layer of any way and size from it.
 
-    The key has the strongest component of every frequency, and the value is the best latent of its
-    width for all value heads.  Each head reads both through maps of its own, as it does in `mla`,
-    so this is an MLA layer without un-rotated keys.
+    Layers are made in the type of the fit, which the original layer must have too.
+
+    Parameters
+    ----------
+    parts : Components
+    mean : (d_model,)
+        The mean input of the layer.
+    joint : mapping of str to JointFit
+        By `LATENT`, `MQA` or, for `mla`, the width of the rotated key.
     """
-    parts = components(layer, statistics)
-    frequency = torch.arange(len(layer.frequencies))
-    rotated = _choose(layer, parts, frequency, parts.size.argmax(dim=1))
-    fit = JointFit.of(torch.zeros_like(layer.W_K), layer.W_V, statistics.root, layer.W_K)
-    return _assemble(layer, statistics, rotated, fit.factors(layer.W_V.shape[2]))
 
+    LATENT, MQA = "latent", "mqa"
 
-def latent_then_rotate(
-    layer: AttentionLayer, statistics: LayerStatistics, ranks: Sequence[int]
-) -> list[AttentionLayer]:
-    """Return way (a) at several ranks: keys and values from a latent, the keys then rotated.
+    def __init__(self, parts: Components, mean: Tensor, joint: Mapping[str, JointFit]) -> None:
+        self.parts, self.mean, self.joint = parts, mean, joint
 
-    As the weights of keys and values, W_DKV W_UK and W_DKV W_UV; the mean of the inputs is kept in
-    the biases.
-    """
-    fit = JointFit.of(layer.W_K, layer.W_V, statistics.root)
-    made = []
-    for rank in ranks:
-        W_DKV, W_UK, W_UV = fit.factors(rank)
+    @classmethod
+    def of(
+        cls, layer: AttentionLayer, statistics: LayerStatistics, ranks: Mapping[str, int]
+    ) -> LayerFit:
+        """Fit a layer.
+
+        Parameters
+        ----------
+        layer : AttentionLayer
+            In float64.
+        statistics : LayerStatistics
+        ranks : mapping of str to int
+            The largest rank that is needed, by the names of `joint`.  A rotated key has an even
+            width of 0 to n_kv_heads * d_qk.
+
+        Raises
+        ------
+        ExtractError
+            If a size does not fit the layer.
+        """
+        parts, root = components(layer, statistics), statistics.root
+        joint = {}
+        for kind, rank in ranks.items():
+            if kind == cls.LATENT:
+                fit = JointFit.of(layer.W_K, layer.W_V, root)
+            elif kind == cls.MQA:
+                fit = JointFit.of(torch.zeros_like(layer.W_K), layer.W_V, root, layer.W_K)
+            else:
+                chosen = _chosen(layer, parts, int(kind))
+                left, whole = (root @ W.flatten(1) for W in (chosen.W_KN, layer.W_K))
+                # Rounding errors are no keys.
+                rest = chosen.W_KN * bool(left.norm() > _NOTHING_LEFT * whole.norm())
+                fit = JointFit.of(rest, layer.W_V, root, layer.W_K)
+            joint[kind] = fit.first(rank)
+        return cls(parts, statistics.mean, joint)
+
+    def covers(self, ranks: Mapping[str, int]) -> bool:
+        """Return whether layers of all these sizes can be made from it; see `of`."""
+        return all(
+            kind in self.joint and rank <= self.joint[kind].directions.shape[1]
+            for kind, rank in ranks.items()
+        )
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return the fit as tensors by name, for a file."""
+        parts = {f"parts.{name}": tensor for name, tensor in self.parts._asdict().items()}
+        joint = {
+            f"joint.{kind}.{name}": tensor
+            for kind, fit in self.joint.items()
+            for name, tensor in fit._asdict().items()
+        }
+        return {"mean": self.mean, **parts, **joint}
+
+    @classmethod
+    def from_tensors(cls, tensors: Mapping[str, Tensor]) -> LayerFit:
+        """Return the fit of which these are the `tensors`."""
+        groups: dict[str, dict[str, Tensor]] = {}
+        for name, tensor in tensors.items():
+            group, _, field = name.rpartition(".")
+            groups.setdefault(group, {})[field] = tensor
+        joint = {
+            group.removeprefix("joint."): JointFit(**fields)
+            for group, fields in groups.items()
+            if group.startswith("joint.")
+        }
+        return cls(Components(**groups["parts"]), tensors["mean"], joint)
+
+    def mqa(self, layer: AttentionLayer) -> MLALayer:
+        """Return multi-query attention whose one key and one value are fitted.
+
+        The key has the strongest component of every frequency, and the value is the best latent of
+        its width for all value heads.  Each head reads both through maps of its own, as it does in
+        `mla`, so this is an MLA layer without un-rotated keys.
+        """
+        frequency = torch.arange(len(layer.frequencies))
+        rotated = _choose(layer, self.parts, frequency, self.parts.size.argmax(dim=1))
+        factors = self.joint[self.MQA].factors(
+            torch.zeros_like(layer.W_K), layer.W_V, layer.W_V.shape[2]
+        )
+        return _assemble(layer, self.mean, rotated, factors)
+
+    def latent(self, layer: AttentionLayer, rank: int) -> AttentionLayer:
+        """Return way (a): keys and values from a latent, the keys then rotated.
+
+        As the weights of keys and values, W_DKV W_UK and W_DKV W_UV; the mean of the inputs is kept
+        in the biases.
+        """
+        W_DKV, W_UK, W_UV = self.joint[self.LATENT].factors(layer.W_K, layer.W_V, rank)
         W_K, W_V = (torch.einsum("cr,rgd->cgd", W_DKV, up) for up in (W_UK, W_UV))
         b_K, b_V = (
-            bias + torch.einsum("c,cgd->gd", statistics.mean, true - own)
+            bias + torch.einsum("c,cgd->gd", self.mean, true - own)
             for bias, true, own in ((layer.b_K, layer.W_K, W_K), (layer.b_V, layer.W_V, W_V))
         )
-        made.append(replace(layer, W_K=W_K, W_V=W_V, b_K=b_K, b_V=b_V))
-    return made
+        return replace(layer, W_K=W_K, W_V=W_V, b_K=b_K, b_V=b_V)
 
+    def mla(self, layer: AttentionLayer, rotated: int, rank: int) -> MLALayer:
+        """Return way (b): a shared rotated key of this width, and a latent of this rank."""
+        chosen = _chosen(layer, self.parts, rotated)
+        factors = self.joint[str(rotated)].factors(chosen.W_KN, layer.W_V, rank)
+        return _assemble(layer, self.mean, chosen, factors)
 
-def mla(
-    layer: AttentionLayer, statistics: LayerStatistics, sizes: Sequence[tuple[int, int]]
-) -> list[MLALayer]:
-    """Return way (b) at several sizes.
+    def rebuilt(self, made: MLALayer, original: AttentionLayer, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the keys and values that an MLA layer works with, in the original's channels.
 
-    Parameters
-    ----------
-    layer : AttentionLayer
-        In float64.
-    statistics : LayerStatistics
-    sizes : sequence of (rotated, rank)
-        Width of the shared rotated key, an even number of 0 to n_kv_heads * d_qk, and of the
-        latent.
+        The kept components are turned back, ``k_g = sum over c of u_gc kappa_c / s_g``, and what
+        comes from the latent is added.  The constants that the softmax and the output's bias take
+        care of are put back, so the mean input has its own key and value, and with nothing dropped
+        these are the original ones.
 
-    Raises
-    ------
-    ExtractError
-        If a size does not fit the layer.
-    """
-    parts, root = components(layer, statistics), statistics.root
-    fits: dict[int, tuple[_Rotated, JointFit]] = {}
-    for rotated, _ in sizes:
-        if rotated % 2 or not 0 <= rotated <= layer.W_K[0].numel():
-            raise ExtractError(
-                f"{rotated} rotated numbers do not fit this model; give an even number of 0 to "
-                f"{layer.W_K[0].numel()}"
-            )
-        if rotated not in fits:
-            chosen = _choose(layer, parts, *parts.best(rotated))
-            left, whole = (root @ W.flatten(1) for W in (chosen.W_KN, layer.W_K))
-            if left.norm() <= _NOTHING_LEFT * whole.norm():
-                chosen = chosen._replace(W_KN=torch.zeros_like(chosen.W_KN))
-            fits[rotated] = (chosen, JointFit.of(chosen.W_KN, layer.W_V, root, layer.W_K))
-    return [
-        _assemble(layer, statistics, fits[rotated][0], fits[rotated][1].factors(rank))
-        for rotated, rank in sizes
-    ]
+        Parameters
+        ----------
+        made : MLALayer
+            As `mla` makes it, not healed.
+        original : AttentionLayer
+        x : (position, d_model)
 
-
-def rebuilt(
-    made: MLALayer, original: AttentionLayer, statistics: LayerStatistics, x: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Return the keys and values that an MLA layer works with, in the original layer's channels.
-
-    The kept components are turned back, ``k_g = sum over c of u_gc kappa_c / s_g``, and what comes
-    from the latent is added.  The constants that the softmax and the output's bias take care of
-    are put back, so the mean input has its own key and value, and with nothing dropped these are
-    the original ones.
-
-    Parameters
-    ----------
-    made : MLALayer
-        As `mla` makes it, not healed.
-    original : AttentionLayer
-        In float64.
-    statistics : LayerStatistics
-        Of the fit.
-    x : (position, d_model)
-
-    Returns
-    -------
-    k : (position, n_kv_heads, d_qk)
-        Before rotation.
-    v : (position, n_kv_heads, d_v)
-    """
-    made, x = made.to(torch.float64), x.double()
-    parts = components(original, statistics)
-    frequency, component = parts.best(made.rotated)
-    lift = parts.U[frequency, :, component].T / parts.s[:, frequency]
-    inputs = torch.cat([x, statistics.mean[None]])
-    kappa = _complex(inputs @ made.W_KR + made.b_KR)
-    kept = torch.zeros((len(inputs), *lift.shape[:1], len(original.frequencies))).to(kappa)
-    kept.index_add_(2, frequency, kappa[:, None] * lift)
-    latent = inputs @ made.W_DKV
-    keys = _real(kept) + torch.einsum("pr,rgd->pgd", latent, made.W_UK)
-    values = torch.einsum("pr,rgd->pgd", latent, made.W_UV)
-    own = (
-        torch.einsum("c,cgd->gd", statistics.mean, weight) + bias
-        for weight, bias in ((original.W_K, original.b_K), (original.W_V, original.b_V))
-    )
-    k, v = (
-        found[:-1] + (mean - found[-1]) for found, mean in zip((keys, values), own, strict=True)
-    )
-    return k, v
+        Returns
+        -------
+        k : (position, n_kv_heads, d_qk)
+            Before rotation.
+        v : (position, n_kv_heads, d_v)
+        """
+        frequency, component = self.parts.best(made.rotated)
+        lift = self.parts.U[frequency, :, component].T / self.parts.s[:, frequency]
+        inputs = torch.cat([x, self.mean[None]])
+        kappa = _complex(inputs @ made.W_KR + made.b_KR)
+        kept = torch.zeros((len(inputs), *lift.shape[:1], len(original.frequencies))).to(kappa)
+        kept.index_add_(2, frequency, kappa[:, None] * lift)
+        latent = inputs @ made.W_DKV
+        keys = _real(kept) + torch.einsum("pr,rgd->pgd", latent, made.W_UK)
+        values = torch.einsum("pr,rgd->pgd", latent, made.W_UV)
+        own = (
+            torch.einsum("c,cgd->gd", self.mean, weight) + bias
+            for weight, bias in ((original.W_K, original.b_K), (original.W_V, original.b_V))
+        )
+        k, v = (
+            found[:-1] + (mean - found[-1]) for found, mean in zip((keys, values), own, strict=True)
+        )
+        return k, v

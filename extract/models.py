@@ -6,12 +6,16 @@ Needs torch and transformers, which are imported only when a model is loaded.
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 import os
 import re
+import shutil
 import ssl
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property, partial
 from importlib import import_module
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -23,6 +27,8 @@ from urllib.request import Request, urlopen
 
 from extract.assets import installing
 from extract.errors import DISK_FULL_ERRNOS, ExtractError, PromptError
+from extract.files import write_text
+from extract.kept import kept_folder
 from extract.limits import MAX_HEADS, MAX_LAYERS, MAX_NAME, MAX_POSITIONS, MAX_VOCABULARY, MAX_WIDTH
 from extract.plain_text import escaped, shortened
 from extract.trace import ModelSource
@@ -58,8 +64,13 @@ _PATIENCE = 4.0
 _SEED = 0
 """Seed of random weights."""
 
+_READING = "reading weights"
+
 _NAMED = 3
 """Number of weights that an error names."""
+
+_LARGEST_KEPT = 4 * 2**30
+"""Bytes of a GGUF model in float32 that is kept as a folder; larger ones are read again."""
 
 _CONSTANTS = re.compile(r"(?:^|\.)(?:attn|attention)\.(?:masked_)?bias$|rotary_emb\.inv_freq$")
 """Causal masks and angles that older versions of transformers stored among the weights."""
@@ -88,12 +99,27 @@ class LoadedModel:
     source: ModelSource
     random_weights: bool = False
 
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the configuration and the weights: models with equal ones compute alike."""
+        config = {
+            name: value
+            for name, value in self.model.config.to_dict().items()
+            if not name.startswith("_") and name != "transformers_version"
+        }
+        content = hashlib.sha256(json.dumps(config, sort_keys=True, default=str).encode())
+        for name, parameter in self.model.named_parameters():
+            content.update(f"\n{name} {parameter.dtype} {tuple(parameter.shape)}\n".encode())
+            content.update(parameter.detach().cpu().contiguous().numpy().data)
+        return content.hexdigest()
+
 
 def load_model(
     name_or_path: str,
     *,
     random_weights: bool = False,
     check_tokenizer: Callable[[Any], None] = lambda tokenizer: None,
+    progress: Callable[[str, int, int], None] = lambda task, done, total: None,
 ) -> LoadedModel:
     """Load a model and its tokenizer.
 
@@ -107,6 +133,11 @@ def load_model(
     check_tokenizer : callable
         Called with the tokenizer before anything else is loaded; a `PromptError` that it raises is
         passed on.
+    progress : callable
+        Progress callback (task, done, total) for files on this machine; the client of the hub has
+        bars of its own.
+
+    A ``.gguf`` file takes long to read, so what was read from it is kept; see `extract.kept`.
 
     Raises
     ------
@@ -144,12 +175,18 @@ def load_model(
         file = _packaged_file()
         revision = f"{_DISTRIBUTION} {version(_DISTRIBUTION)}"
         return _load_gguf(
-            file, "package", PACKAGED, random_weights, revision, check_tokenizer=check_tokenizer
+            *(file, "package", PACKAGED, random_weights, revision),
+            check_tokenizer=check_tokenizer,
+            progress=progress,
         )
     if path.suffix == ".gguf":
         if not path.is_file():
             raise ExtractError(f"{name_or_path}: there is no such file; name another with --model")
-        return _load_gguf(path, "file", path.name, random_weights, check_tokenizer=check_tokenizer)
+        return _load_gguf(
+            *(path, "file", path.name, random_weights),
+            check_tokenizer=check_tokenizer,
+            progress=progress,
+        )
     if path.is_dir():
         if not (path / "config.json").is_file():
             raise ExtractError(
@@ -158,9 +195,11 @@ def load_model(
             )
         weights = sorted(path.glob("*.safetensors")) or sorted(path.glob("*.bin"))
         name = _shown_name(path.resolve().name)
+        progress(_READING, 0, 1)
         model, tokenizer = _from_pretrained(
             str(path), name_or_path, random_weights, check_tokenizer=check_tokenizer
         )
+        progress(_READING, 1, 1)
         sha256 = "" if random_weights else _sha256(weights)
         source = ModelSource("folder", name, sha256=sha256)
         return LoadedModel(model, tokenizer, name, source, random_weights)
@@ -257,19 +296,79 @@ def _load_gguf(
     revision: str = "",
     *,
     check_tokenizer: Callable[[Any], None],
+    progress: Callable[[str, int, int], None],
 ) -> LoadedModel:
     """Load a ``.gguf`` file; quantised weights are converted to float32."""
-    model, tokenizer = _from_pretrained(
-        str(file.parent),
-        file.name,
-        random_weights,
-        check_tokenizer=check_tokenizer,
-        gguf_file=file.name,
-    )
-    sha256 = "" if random_weights else _sha256([file])
+    progress(_READING, 0, 1)
+    sha256 = _sha256([file])
     name = _shown_name(_QUANTISATION.sub(r" (\1)", file.stem))
-    source = ModelSource(kind, _shown_name(source_name), revision, sha256)
-    return LoadedModel(model, tokenizer, name, source, random_weights)
+    source = ModelSource(kind, _shown_name(source_name), revision, "" if random_weights else sha256)
+
+    def load(path: Path, **options: Any) -> LoadedModel:
+        pair = _from_pretrained(
+            str(path), file.name, random_weights, check_tokenizer=check_tokenizer, **options
+        )
+        return LoadedModel(*pair, name, source, random_weights)
+
+    with kept_folder("gguf", sha256, lambda: progress("waiting for another run", 0, 1)) as folder:
+        loaded = None if random_weights else _kept_gguf(folder, load)
+        if loaded is None:
+            loaded = load(file.parent, gguf_file=file.name)
+            if not random_weights:
+                _keep_gguf(loaded, folder)
+    progress(_READING, 1, 1)
+    return loaded
+
+
+_MODEL, _WHOLE = "model", "digest"
+
+
+def _kept_gguf(folder: Path, load: Callable[[Path], LoadedModel]) -> LoadedModel | None:
+    """Return the model that was kept in a folder; None if there is none, or it is damaged."""
+    try:
+        digest = (folder / _WHOLE).read_text()
+        loaded = load(folder / _MODEL)
+    except PromptError:
+        raise
+    except (OSError, ExtractError):
+        return None
+    return loaded if loaded.digest == digest else None
+
+
+def _keep_gguf(loaded: LoadedModel, folder: Path) -> None:
+    """Keep a model that was read from a ``.gguf`` file as a folder, if there is room for it."""
+    model = loaded.model
+    # It holds plain numbers now, and is saved as any other model.
+    vars(model).pop("hf_quantizer", None)
+    vars(model.config).pop("quantization_config", None)
+    size = sum(parameter.nbytes for parameter in model.parameters())
+    if size > min(_LARGEST_KEPT, shutil.disk_usage(folder).free // 2):
+        return
+    (folder / _WHOLE).unlink(missing_ok=True)
+    # Removed, not overwritten: a process that has read it still looks into the file.
+    shutil.rmtree(folder / _MODEL, ignore_errors=True)
+    with _no_bars():
+        model.save_pretrained(folder / _MODEL)
+        loaded.tokenizer.save_pretrained(folder / _MODEL)
+    write_text(folder / _WHOLE, loaded.digest)
+
+
+@contextmanager
+def _no_bars() -> Iterator[None]:
+    """Silence the bars that transformers shows while it reads and writes weights."""
+    from transformers.utils import logging as transformers_logging
+
+    gguf: Any = import_module("transformers.modeling_gguf_pytorch_utils")
+    # Some versions of the library have no hook; their bar is shown.
+    hook: Any = getattr(transformers_logging, "set_tqdm_hook", lambda hook: None)
+    bar = gguf.tqdm
+    gguf.tqdm = partial(bar, disable=True)
+    hook(lambda factory, args, options: factory(*args, **options | {"disable": True}))
+    try:
+        yield
+    finally:
+        gguf.tqdm = bar
+        hook(None)
 
 
 def _from_pretrained(
@@ -302,14 +401,15 @@ def _from_pretrained(
             return model.eval(), tokenizer
         # Weights of another shape are not refused here, because the library does so in a report of
         # many lines; they are named below.
-        model, loading = model_class.from_pretrained(
-            name_or_path,
-            config=config,
-            dtype=torch.float32,
-            output_loading_info=True,
-            ignore_mismatched_sizes=True,
-            **options,
-        )
+        with _no_bars():
+            model, loading = model_class.from_pretrained(
+                name_or_path,
+                config=config,
+                dtype=torch.float32,
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,
+                **options,
+            )
         if "gguf_file" in options:
             file = Path(name_or_path, options["gguf_file"])
             loading["unexpected_keys"] |= _unread_gguf_weights(file, model, loading["missing_keys"])

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -138,37 +138,30 @@ def record(model: Any, ids: Sequence[int]) -> tuple[torch.Tensor, list[ModuleRec
     return logits.float().cpu(), records
 
 
-class _Reached(Exception):
-    """The layer whose input is wanted has been reached."""
-
-
-def layer_inputs(model: Any, layer: int, tokens: torch.Tensor) -> torch.Tensor:
-    """Return the input of one layer's attention, without running the layers above it.
+def layer_inputs(model: Any, tokens: torch.Tensor) -> list[torch.Tensor]:
+    """Return the inputs of every layer's attention.
 
     Parameters
     ----------
     model : transformers.PreTrainedModel
         In evaluation mode.
-    layer : int
     tokens : [batch, pos]
 
     Returns
     -------
-    [batch, pos, d_model]
+    list of [batch, pos, d_model]
     """
     found: list[torch.Tensor] = []
 
-    def stop(module: Any, arguments: tuple[Any, ...], options: dict[str, Any]) -> None:
+    def see(module: Any, arguments: tuple[Any, ...], options: dict[str, Any]) -> None:
         found.append(options["hidden_states"] if "hidden_states" in options else arguments[0])
-        raise _Reached
 
-    handle = attention_modules(model)[layer].register_forward_pre_hook(stop, with_kwargs=True)
-    try:
-        with torch.inference_mode(), suppress(_Reached):
-            model(input_ids=tokens, use_cache=False)
-    finally:
-        handle.remove()
-    return found[0]
+    with ExitStack() as hooks, torch.inference_mode():
+        for module in attention_modules(model):
+            handle = module.register_forward_pre_hook(see, with_kwargs=True)
+            hooks.callback(handle.remove)
+        model(input_ids=tokens, use_cache=False)
+    return found
 
 
 @contextmanager

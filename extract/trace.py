@@ -77,8 +77,9 @@ pair of channels rotates.  A layer that rotates by other angles has its own ``ro
 ``rope_sin.L``.
 
 A trace of patterns that others published (``published`` in the metadata) holds ``pattern.L`` of
-every layer and nothing else.  Their values are rounded, so a row of n entries sums to 1 within n
-times their ``precision``; nothing can be computed again.
+every layer and nothing else; an imported one (`extract.imported`) may hold ``q.L`` and ``k.L``, as
+used in the scores, and ``v.L`` too.  Their values may be rounded, so a row of n entries sums to 1
+within n times their ``precision``.
 
 The first ``rotary_dim`` channels of each head rotate, in MLA the last ones.
 
@@ -314,7 +315,9 @@ class Trace:
             return self.tensors[name]
         except KeyError:
             what = f"the trace of {self.meta.model} has no tensor '{name}'"
-            if self.meta.published is not None:
+            if self.meta.source.kind == "imported":
+                what += "; it was imported without it"
+            elif self.meta.published is not None:
                 what += f", only published patterns; extract it with: {self.command}"
             raise TraceError(what) from None
 
@@ -638,6 +641,10 @@ class Trace:
     def _optional(self) -> Iterator[tuple[str, tuple[str, ...]]]:
         """Yield the names of the optional tensors, with the names of their axes."""
         if self.meta.published is not None:
+            for layer in range(self.meta.n_layers if self.meta.source.kind == "imported" else 0):
+                yield f"q.{layer}", ("pos", "n_heads", "d_qk")
+                yield f"k.{layer}", ("pos", "n_kv_heads", "d_qk")
+                yield f"v.{layer}", ("pos", "n_kv_heads", "d_v")
             return
         for layer in range(self.meta.n_layers):
             for name in ("b_Q", "b_K", "b_V", "b_O"):

@@ -59,7 +59,7 @@ LATER_FIELDS = (
     *("norm_eps", "qk_norm", "windows", "score_cap", "sinks", "rows", "published", "conversion"),
 )
 """Fields that are written only where there is something to say, as older files lack them."""
-_SOURCES = ("hub", "package", "file", "folder", "memory", "synthetic", "published")
+_SOURCES = ("hub", "package", "file", "folder", "memory", "synthetic", "published", "imported")
 
 _WORST_PRECISION = 0.01
 """Published patterns whose values are coarser tell too little to be drawn."""
@@ -103,7 +103,8 @@ class ModelSource:
     ----------
     kind : str
         "hub", "package", "file", "folder", "memory" (a model given from Python), "synthetic" (no
-        model: numpy only) or "published" (not extracted here: values that others published).
+        model: numpy only), "published" (not extracted here: values that others published) or
+        "imported" (arrays of another program, `extract.imported`).
     name : str
         The name on the hub or of the package, or that of the file or folder without its path.
     revision : str
@@ -120,12 +121,12 @@ class ModelSource:
 
 @dataclass(frozen=True)
 class Published:
-    """Where the patterns of a trace were published, if it was not extracted.
+    """Where the patterns of a trace come from, if it was not extracted.
 
     Parameters
     ----------
     by : str
-        Who published them, and where.
+        Who published them, and where, or the file that they were imported from.
     precision : float
         The largest error of a value, from its rounding.
     """
@@ -206,7 +207,8 @@ class TraceMeta:
         First position that the pictures draw and one past the last one, chosen for a long prompt;
         empty if they draw the whole prompt.
     published : Published, optional
-        Only for a trace that holds published patterns and nothing else.
+        Only for a trace that was not extracted: it holds published patterns and nothing else, or
+        what was imported.
     """
 
     schema: int
@@ -495,7 +497,7 @@ def validate_meta(meta: TraceMeta) -> None:
 
 def _validate_published(meta: TraceMeta) -> None:
     """Check that the source and the metadata of published patterns fit together."""
-    if (meta.published is None) == (meta.source.kind == "published"):
+    if (meta.published is None) == (meta.source.kind in ("published", "imported")):
         raise damaged("its 'source' and its 'published' contradict one another")
     if meta.published is None:
         return

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from extract.architectures import COMPARED_GROUPS, Chip
-from extract.cache_table import CacheRow
+from extract.cache_table import CacheRow, FittingTable
 from extract.newer_schemes import NewerScheme
 
 __all__ = ["newer_row", "newer_table", "work_table"]
@@ -56,7 +56,7 @@ def work_table(rows: Iterable[CacheRow], chip: Chip) -> RenderableType:
         f"{chip.bytes_per_second / 1e12:.2f} TB/s). With fewer it waits for its memory. "
         f"Source: {chip.source}."
     )
-    return Group(table, Text(note))
+    return Group(FittingTable(table, (6, 7, 2, 3)), Text(note))
 
 
 def newer_table(schemes: Iterable[NewerScheme], bits: int, n_tokens: int) -> RenderableType:
@@ -89,7 +89,7 @@ def newer_table(schemes: Iterable[NewerScheme], bits: int, n_tokens: int) -> Ren
     notes = [Text("fixed: full windows of last tokens, and states of linear attention.")]
     if any_hypothetical:
         notes.append(Text("* hypothetical: the scheme with this model's heads and layers."))
-    return Group(table, *notes)
+    return Group(FittingTable(table, (3, 4, 1)), *notes)
 
 
 def newer_row(scheme: NewerScheme, bits: int, n_tokens: int) -> dict[str, Any]:

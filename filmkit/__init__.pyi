@@ -63,3 +63,4 @@ from .mobjects.panel import Panel as Panel
 from .mobjects.plot import Chart as Chart
 from .mobjects.product import ProductPicture as ProductPicture
 from .mobjects.product import head_product as head_product
+from .mobjects.whole_pattern import WholePattern as WholePattern

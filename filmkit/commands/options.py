@@ -26,7 +26,7 @@ from filmkit.core.language import (
     known_languages,
     use_language,
 )
-from filmkit.core.project import NAME
+from filmkit.core.project import NAME, page_of_docs
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.theme_names import PALETTES, THEMES
 from filmkit.render.cache import FOLDER_VARIABLE
@@ -46,6 +46,7 @@ __all__ = [
     "DEFAULT_OUT",
     "FPS",
     "LOCAL_RESOURCES",
+    "MASTER",
     "PROGRAM",
     "QUIET",
     "RESOURCES",
@@ -145,7 +146,8 @@ def require_language(code: str, scenes: Iterable[SceneEntry]) -> None:
         main_code = Language(code).main_code
         hint = f"did you mean {main_code}?"
         if main_code not in known:
-            hint = f"there are {', '.join(known)}; docs/translating.md tells how to add one"
+            page = page_of_docs("translating.md")
+            hint = f"there are {', '.join(known)}; {page} tells how to add one"
         raise click.BadParameter(f"there is no language '{code}'; {hint}", param_hint="--language")
     if lacks_fonts([Language(code).name] if code != DEFAULT_LANGUAGE else []):
         raise click.ClickException(f"--language {code} needs fonts: {installing('cjk')}")
@@ -242,7 +244,7 @@ WHAT_TO_SHOW = cloup.option_group(
         default=DEFAULT_LANGUAGE,
         show_default=True,
         help=f"Language of words, narration and captions: {', '.join(known_languages())}; "
-        "docs/translating.md shows how to add one.",
+        f"{page_of_docs('translating.md')} shows how to add one.",
     ),
 )
 ALL_SCENES = cloup.option(
@@ -273,6 +275,12 @@ ASPECT = cloup.option(
     default=DEFAULT_ASPECT,
     show_default=True,
     help="Aspect ratio of the picture.",
+)
+
+MASTER = cloup.option(
+    "--master",
+    is_flag=True,
+    help="Make mp4 films to be cut and encoded again: finer, and several times as large.",
 )
 
 BACKGROUND = cloup.option(
@@ -337,7 +345,7 @@ def _require_language_of_voice(request: RenderRequest) -> None:
     if spoken and spoken != language.main_code:
         raise click.BadParameter(
             f"it speaks {Language(spoken).english_name}, the film {language.english_name}: take "
-            "another voice, --voice piper:VOICE.onnx (docs/voice.md names some)",
+            "another voice, --voice piper:VOICE.onnx ({page_of_docs('voice.md')} names some)",
             param_hint="--voice",
         )
 
@@ -347,6 +355,7 @@ def run(
     action: Callable[[RenderRequest], bool],
     *,
     verbose: bool,
+    whole: bool = False,
     **options: Any,
 ) -> NoReturn:
     """Run a command's action and exit: with 0 if everything succeeded, else with 1.
@@ -358,6 +367,9 @@ def run(
     action
         Takes the request and returns whether everything succeeded. It imports what it needs when
         it is called, so that ``--help`` and usage errors do not wait a second for Manim.
+    whole
+        Whether the scenes are those of the whole story, and not named one by one: then those that
+        cannot show the trace are left out, with a note.
     verbose, **options
         Fields of the request.
 
@@ -380,6 +392,10 @@ def run(
         require_language(request.language, request.scenes)
         _require_language_of_voice(request)
         with use_language(request.language):
+            if whole:
+                from filmkit.render.rehearsals import with_fitting_scenes
+
+                request = with_fitting_scenes(request)
             succeeded = action(request)
     except click.ClickException:
         raise

@@ -86,6 +86,7 @@ def script(
         ctx,
         action,
         scenes=whole_story(options["compare"]) if all_scenes else scenes_named(scenes),
+        whole=all_scenes,
         quality=QUALITIES[DRAFT],
         out=Path(),
         **options,

@@ -130,11 +130,6 @@ class Language:
         aliases = get_global("language_aliases").items()
         return next((alias for alias, code in aliases if code == self.locale.language), "und")
 
-    @property
-    def file_suffix(self) -> str:
-        """What tells its files from the English ones, such as ".fr"."""
-        return "" if self.code == DEFAULT_LANGUAGE else f".{self.code}"
-
     def decimal(self, value: float, digits: int = 0) -> str:
         """Return a number with ``digits`` digits after its point, and without its sign."""
         rounded = f"{abs(value):,.{digits}f}"

@@ -7,7 +7,15 @@ from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import urlsplit
 
-__all__ = ["IS_CHECKOUT", "NAME", "PROJECT", "TITLE", "code_address", "published_code"]
+__all__ = [
+    "IS_CHECKOUT",
+    "NAME",
+    "PROJECT",
+    "TITLE",
+    "code_address",
+    "page_of_docs",
+    "published_code",
+]
 
 TITLE = "The attention film"
 """What documents and pages call the project."""
@@ -26,6 +34,14 @@ SOURCE_LABELS = {"source", "repository", "sourcecode", "github"}
 
 FILES_AT = {"github.com": "/blob/HEAD", "gitlab.com": "/-/blob/HEAD"}
 """What stands between the address of a repository and the path of a file in it."""
+
+
+def page_of_docs(name: str) -> str:
+    """Return where a page of the documentation is: in a checkout such as "docs/voice.md".
+
+    An installed project has its pages inside the package.
+    """
+    return f"docs/{name}" if IS_CHECKOUT else str(PROJECT / "filmkit" / "docs" / name)
 
 
 def published_code() -> str | None:

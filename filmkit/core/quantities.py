@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from extract.attention import AttentionResult
-from extract.trace import Trace
+from extract.trace import Trace, TraceError
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.language import N_, _
 from filmkit.core.model_places import HEAD, KV_HEAD, ModelPlace
@@ -107,14 +107,14 @@ def quantity(name: str, how: str = "", *, axes: tuple[str, ...]) -> Callable[[Co
 def axes_of(trace: Trace, source: TensorSource) -> tuple[str, ...]:
     """Return the names of the axes of a tensor or quantity; none where they are not known."""
     if source.tensor is not None:
-        return trace.axes(source.tensor)
+        return trace.axes(source.tensor) if source.tensor in trace.tensors else ()
     return QUANTITIES[source.quantity].axes if source.quantity in QUANTITIES else ()
 
 
 def layers_of(source: TensorSource) -> tuple[int, ...]:
     """Return the layers that a source's numbers come from, as far as they are known."""
     if source.tensor is not None:
-        return (next(int(part) for part in source.tensor.split(".") if part.isdigit()),)
+        return tuple(int(part) for part in source.tensor.split(".") if part.isdigit())[:1]
     return ModelPlace.given(dict(source.given)).layers
 
 
@@ -125,19 +125,18 @@ def place_of(trace: Trace, source: TensorSource) -> ModelPlace:
         units = source.index[0 if given["face"] == "top" else 1]
         assert isinstance(units, tuple)
         places = [place_of(trace, part) for part in given["parts"][slice(*units)]]
-        layers = dict.fromkeys(number for place in places for number in place.layers)
-        numbers = dict.fromkeys(number for place in places for number in place.heads)
-        return ModelPlace(tuple(layers), tuple(numbers), places[0].kind)
+        return ModelPlace(
+            tuple(dict.fromkeys(number for place in places for number in place.layers)),
+            tuple(dict.fromkeys(number for place in places for number in place.heads)),
+            places[0].kind,
+        )
     if source.tensor is None:
         return ModelPlace.given(given)
-    (layer,) = layers_of(source)
-    heads: tuple[int, ...] = ()
-    kind = HEAD
     for axis, place in zip(axes_of(trace, source), source.index, strict=False):
         if axis in KINDS:
-            kind = KINDS[axis]
             heads = (place,) if isinstance(place, int) else tuple(range(*place))
-    return ModelPlace((layer,), heads, kind)
+            return ModelPlace(layers_of(source), heads, KINDS[axis])
+    return ModelPlace(layers_of(source))
 
 
 def draws_before(trace: Trace, source: TensorSource, position: int) -> bool:
@@ -198,27 +197,31 @@ class PanelCheck:
         self.traces = traces
         self._cells: dict[TensorSource, Array] = {}
 
-    def trace_of(self, source: TensorSource) -> Trace:
-        """Return the trace that a source's numbers are from."""
+    def trace_of(self, source: TensorSource) -> Trace | None:
+        """Return the trace that a source's numbers are from, or None if it is not known here."""
         if not source.model:
             return self.traces[0]
-        return next(trace for trace in self.traces[1:] if trace.meta.model == source.model)
+        named = (trace for trace in self.traces[1:] if trace.meta.model == source.model)
+        return next(named, None)
 
     def untrue(self, cells: Heatmap) -> str:
         """Return what is wrong with the numbers of a heatmap, "" if they are what its source says.
 
         Of numbers that are only described in words, or not at all, nothing can be said.
         """
-        source = cells.source
-        if source.tensor is None and not source.quantity:
+        source, trace = cells.source, self.trace_of(cells.source)
+        if trace is None or (source.tensor is None and not source.quantity):
             return ""
+        name = source.tensor or described(source)
         if source.is_scale:
             expected = cells.norm.values_at(np.linspace(0, 1, cells.shape[1]))[None]
         else:
-            if source not in self._cells:
-                self._cells[source] = cells_of(self.trace_of(source), source)
+            try:
+                if source not in self._cells:
+                    self._cells[source] = cells_of(trace, source)
+            except (TraceError, LookupError, TypeError, ValueError):
+                return f"the trace does not hold what the panel names: {name}"
             expected = self._cells[source]
-        name = source.tensor or described(source)
         if expected.shape != cells.shape:
             return f"{name} is {expected.shape}, its panel {cells.shape}"
         if np.abs(expected - cells.values).max() > TOLERANCE * np.abs(expected).max():
@@ -580,6 +583,6 @@ def _less_mean(values: Array, rows: Rows | None) -> Array:
 
 def _attention(scaled: Array) -> Array:
     """Return the softmax of scaled scores (query, key) under the causal mask."""
-    masked = np.where(np.tri(*scaled.shape, dtype=np.bool_), scaled, -np.inf)
+    masked = np.where(np.tri(*scaled.shape) > 0, scaled, -np.inf)
     weights = np.exp(masked - masked.max(axis=1, keepdims=True))
     return np.asarray(weights / weights.sum(axis=1, keepdims=True))

@@ -90,11 +90,6 @@ class SceneEntry:
         """Let its own catalogue come first, in the language in use."""
         return use_language(current_language().code, catalogue_folder(self.source_file))
 
-    @property
-    def output_name(self) -> str:
-        """What its files are called, without a suffix; in other languages with their code."""
-        return f"{self.slug}{current_language().file_suffix}"
-
     def load(self) -> type[Stage]:
         """Import the scene's class and return it.
 

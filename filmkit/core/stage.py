@@ -275,12 +275,16 @@ class Stage(Scene):
         self.head = self.layer.head(head)
 
     def _require_tensors(self, trace: Trace) -> None:
-        """Refuse a trace of published patterns for a scene that shows other tensors too."""
-        more = [name for name in self.tensors if name != "pattern"]
-        if trace.meta.published is not None and more:
+        """Refuse published or imported tensors for a scene that shows others too."""
+        if trace.meta.published is None:
+            return
+        more = [name for name in self.tensors if not trace.has(name, 0)]
+        imported = trace.meta.source.kind == "imported"
+        what = "was imported without them" if imported else "has published patterns only"
+        advice = "import them too" if imported else f"extract the model with: {trace.command}"
+        if more:
             raise StageError(
-                f"{trace.meta.model} has published patterns only, and this scene also shows "
-                f"{', '.join(more)}; extract the model with: {trace.command}"
+                f"{trace.meta.model} {what}, and this scene also shows {', '.join(more)}; {advice}"
             )
 
     @cached_property
@@ -681,7 +685,9 @@ class Stage(Scene):
         if meta.random_weights:
             # First, because a note that is too long for the frame loses its end.
             parts.insert(0, _("random weights"))
-        if meta.published is not None:
+        if meta.source.kind == "imported":
+            parts.insert(0, _("imported"))
+        elif meta.published is not None:
             precision = format_exact(meta.published.precision)
             parts.insert(0, _("published values, within {precision}", precision=precision))
         drawn = any(draws_before(self.trace, source, self.layer.first) for source in own)

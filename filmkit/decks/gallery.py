@@ -10,7 +10,6 @@ from urllib.parse import quote
 
 from extract.files import write_text
 from extract.trace import Trace
-from filmkit.core.language import current_language
 from filmkit.core.project import PROJECT
 from filmkit.core.records import Rehearsal
 from filmkit.core.scene_entry import SceneEntry
@@ -26,9 +25,9 @@ from filmkit.words.captions import captions, vtt
 __all__ = ["make_gallery", "page_name", "write_gallery"]
 
 
-def page_name() -> str:
-    """Return the name of the page in the language in use."""
-    return f"index{current_language().file_suffix}.html"
+def page_name(request: RenderRequest) -> str:
+    """Return the name of a gallery's page."""
+    return f"{request.options.file_name('index')}.html"
 
 
 def make_gallery(request: RenderRequest, code_url: str | None) -> bool:
@@ -55,15 +54,16 @@ def write_gallery(request: RenderRequest, code_url: str | None) -> bool:
         beats = [record.name for record in rehearsal.beats]
         cover = entry.cover if entry.cover in beats else beats[-1]
         (slide,) = slides_of(entry, rehearsal, trace=trace, request=spoken, beats=(cover,))
-        write_png(slide.picture, request.out / f"{entry.output_name}.png")
-        return _scene_record(slide, rehearsal, request.out, code_url)
+        name = request.options.file_name(entry.slug)
+        write_png(slide.picture, request.out / f"{name}.png")
+        return _scene_record(slide, name, rehearsal, request.out, code_url)
 
     with manim_config(request.quality, verbosity=request.verbosity):
         records = for_each_scene(request, spoken.scenes, describe)
     if len(records) < len(request.scenes):
         return False
-    write_text(request.out / page_name(), _page(request, trace, list(records.values())))
-    report_files(request, [request.out / page_name()])
+    write_text(request.out / page_name(request), _page(request, trace, list(records.values())))
+    report_files(request, [request.out / page_name(request)])
     return True
 
 
@@ -82,7 +82,7 @@ def _page(request: RenderRequest, trace: Trace, scenes: list[dict[str, Any]]) ->
 
 
 def _scene_record(
-    slide: Slide, rehearsal: Rehearsal, out: Path, code_url: str | None
+    slide: Slide, name: str, rehearsal: Rehearsal, out: Path, code_url: str | None
 ) -> dict[str, Any]:
     entry = slide.entry
     file = "/".join(entry.module.split(".")) + ".py"
@@ -91,8 +91,8 @@ def _scene_record(
     return {
         "slug": entry.slug,
         "title": entry.shown_title,
-        "poster": f"{entry.output_name}.png",
-        "film": f"{entry.output_name}.mp4",
+        "poster": f"{name}.png",
+        "film": f"{name}.mp4",
         # Captions are inside the page: from disk a browser refuses to read a file beside it.
         "captions": f"data:text/vtt;base64,{cues}",
         "alt": slide.alt,

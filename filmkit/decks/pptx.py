@@ -9,10 +9,10 @@ corrected here.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from io import BytesIO
 from pathlib import Path
 from typing import Any
+from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
 from extract.files import OutputError, atomic_write
 from filmkit.core.language import _, current_language
@@ -27,6 +27,7 @@ LAYOUT = "Title Only"
 MIN_WIDTH = 914_400  # least width of a slide in EMU: PowerPoint accepts no less than an inch
 
 NAMESPACES = {
+    "dcterms": "http://purl.org/dc/terms/",
     "a": "http://schemas.openxmlformats.org/drawingml/2006/main",
     "p": "http://schemas.openxmlformats.org/presentationml/2006/main",
     "r": "http://schemas.openxmlformats.org/officeDocument/2006/relationships",
@@ -112,8 +113,6 @@ def write_slides(
     properties.title, properties.author, properties.last_modified_by = title, options.author, ""
     properties.subject, properties.comments = _("How attention works"), _("The attention film")
     properties.language = current_language().tag
-    # A fixed date, so that the same slides make the same file.
-    properties.created = properties.modified = datetime(2000, 1, 1)
     layout = next(layout for layout in document.slide_layouts if layout.name == LAYOUT)
     for slide in slides:
         page = _add_slide(document, layout, slide, theme, background, films=films)
@@ -122,11 +121,32 @@ def write_slides(
     if options.auto:
         _begin_again(document)
     _fix_for_keynote(document)
+    _leave_out_dates(document)
     with atomic_write(target) as part:
         try:
-            document.save(str(part))
+            _save(document, part)
         except OSError as error:
             raise OutputError(target, error) from error
+
+
+def _leave_out_dates(document: Any) -> None:
+    """Remove when the presentation was made, so that the same slides make the same file."""
+    properties = document.core_properties._element
+    for element in properties.findall("dcterms:*", NAMESPACES):
+        properties.remove(element)
+
+
+def _save(document: Any, path: Path) -> None:
+    """Write a presentation; its parts have the date that a zip file gives to undated ones."""
+    saved = BytesIO()
+    document.save(saved)
+    with ZipFile(saved) as dated, ZipFile(path, "w") as archive:
+        for part in dated.infolist():
+            undated = ZipInfo(part.filename)
+            undated.external_attr = part.external_attr
+            # Films are compressed already.
+            how = ZIP_STORED if part.filename.endswith(".mp4") else ZIP_DEFLATED
+            archive.writestr(undated, dated.read(part), how)
 
 
 def _add_slide(

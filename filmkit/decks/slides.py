@@ -224,7 +224,7 @@ def filmed_slides(request: RenderRequest, trace: Trace, target: Path) -> Iterato
                     count = sum(task.beat == record.name for task in plan.tasks)
                     sound = session.spoken.track([(entry, [record])], request.quality)
                     film = deliver(
-                        folder / entry.output_name / f"{slide.name}.{request.file_format}",
+                        folder / entry.slug / f"{slide.name}.{request.file_format}",
                         islice(parts, count),
                         request.file_format,
                         frame_rate=request.quality.frame_rate,

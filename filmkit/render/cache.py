@@ -27,6 +27,7 @@ from uuid import uuid4
 import click
 
 from extract.files import OutputError, write_text
+from extract.kept import FOLDER_VARIABLE
 from extract.temporary import held, is_abandoned, temporary_folder
 from filmkit.core.project import NAME
 
@@ -42,7 +43,6 @@ __all__ = [
     "seal",
 ]
 
-FOLDER_VARIABLE = "ATTENTION_FILM_CACHE"
 LIMIT_VARIABLE = "ATTENTION_FILM_CACHE_GB"
 DEFAULT_LIMIT_GB = 10.0
 

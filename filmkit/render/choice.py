@@ -1,4 +1,4 @@
-"""Check a name from the command line and suggest the nearest known one."""
+"""Check names from the command line, and name files after what was chosen there."""
 
 from __future__ import annotations
 
@@ -7,7 +7,11 @@ from difflib import get_close_matches
 
 import click
 
-__all__ = ["choose", "choose_beginning"]
+from filmkit.core.language import DEFAULT_LANGUAGE
+from filmkit.core.theme_names import THEMES
+from filmkit.render.quality import DEFAULT_ASPECT
+
+__all__ = ["choose", "choose_beginning", "named_choices"]
 
 
 def choose(name: str, known: Collection[str], kind: str, option: str) -> str:
@@ -60,3 +64,17 @@ def choose_beginning(name: str, known: Collection[str], kind: str, option: str) 
             param_hint=option,
         )
     return matches[0]
+
+
+def named_choices(theme: str, aspect: str, language: str) -> list[str]:
+    """Return what the names of files say of a theme, an aspect ratio and a language.
+
+    What is so by default is not named, so that no choice replaces the files of another.
+
+    Examples
+    --------
+    >>> named_choices("light", "9:16", "en")
+    ['light', '9x16']
+    """
+    chosen = ((theme, THEMES[0]), (aspect, DEFAULT_ASPECT), (language, DEFAULT_LANGUAGE))
+    return [value.replace(":", "x") for value, default in chosen if value != default]

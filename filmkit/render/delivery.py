@@ -31,10 +31,22 @@ FILE_MANAGERS = (".DS_Store", "Thumbs.db", "desktop.ini")  # what they leave in 
 PALETTE_PICTURES = 24  # about how many pictures the palette of a GIF is chosen from
 
 
-def encoding_of(file_format: str, *, transparent: bool) -> Encoding | None:
-    """Return the encoding of a format's segments, or None if it is not joined from segments."""
+def encoding_of(file_format: str, *, transparent: bool, master: bool = False) -> Encoding | None:
+    """Return the encoding of a format's segments, or None if it is not joined from segments.
+
+    Parameters
+    ----------
+    file_format
+        One of :data:`filmkit.render.formats.FILMS`.
+    transparent
+        Whether the background is transparent.
+    master
+        Whether the film has the quality of a master, where the format knows a smaller one too.
+    """
     record = FORMATS[file_format]
     name = record.clear_encoding if transparent else record.encoding
+    if master and record.master_encoding:
+        name = record.master_encoding
     return getattr(movie, name) if name else None
 
 

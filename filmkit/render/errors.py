@@ -29,11 +29,14 @@ class RenderError(Exception):
         The message.
     unwritable
         Whether the cause is a file that could not be written.
+    misfit
+        Why the scene cannot show this trace, if that is the cause.
     """
 
-    def __init__(self, message: str, *, unwritable: bool = False) -> None:
+    def __init__(self, message: str, *, unwritable: bool = False, misfit: str = "") -> None:
         super().__init__(message)
         self.unwritable = unwritable
+        self.misfit = misfit
 
 
 class EditedError(RenderError):

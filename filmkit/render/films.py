@@ -20,7 +20,7 @@ from filmkit.render.errors import RenderError
 from filmkit.render.keys import BeatHasher
 from filmkit.render.movie import Encoding, open_container
 from filmkit.render.overlay import Overlay, overlay_digest
-from filmkit.render.quality import Quality
+from filmkit.render.request import RenderOptions
 from filmkit.render.runner import part_frames
 from filmkit.render.tracks import SoundTrack, mux_captions
 from filmkit.render.workers import BeatTask, WorkerPool
@@ -35,6 +35,7 @@ __all__ = [
     "finished_files",
     "join",
     "plan_scene",
+    "story_chapters",
     "unfinished_tasks",
     "with_arrival",
     "with_overlays",
@@ -42,6 +43,8 @@ __all__ = [
 
 Chapters = Sequence[tuple[str, int]]
 """Title and number of frames of each chapter, in order."""
+
+SHORTEST_CHAPTER = 10  # seconds; video sites take no list with a shorter one
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ def plan_scene(
     *,
     rehearsal: Rehearsal,
     alone: Rehearsal,
-    quality: Quality,
+    options: RenderOptions,
     hasher: BeatHasher,
     cache: Cache,
     encoding: Encoding | None,
@@ -95,8 +98,8 @@ def plan_scene(
         Beats and times of the scene.
     alone
         The same of the scene by itself, if it arrives from another one.
-    quality
-        Size and frame rate.
+    options
+        How the scene is rendered.
     hasher
         Computes the cache keys.
     cache
@@ -113,10 +116,7 @@ def plan_scene(
             record.name,
             tail,
             master=kept.path(keys[record.name, tail], ".master.mov"),
-            segment=kept.path(
-                keys[record.name, tail],
-                f".{hasher.encoding_key}.{encoding.codec}.{encoding.pixel_format}{encoding.suffix}",
-            )
+            segment=kept.path(keys[record.name, tail], f".{hasher.encoding_key}.{encoding.ending}")
             if encoding
             else None,
             frames=frames,
@@ -124,9 +124,9 @@ def plan_scene(
         for record in rehearsal.beats
         if record.name in beats
         for tail in (False, True)
-        if (frames := part_frames(record, quality, tail=tail))
+        if (frames := part_frames(record, options.quality, tail=tail))
     )
-    plan = Plan(entry, Path(entry.output_name), played, tasks)
+    plan = Plan(entry, Path(options.file_name(entry.slug)), played, tasks)
     return beat_film(plan, plan.beats[0]) if len(plan.beats) == 1 and len(played) > 1 else plan
 
 
@@ -142,9 +142,9 @@ def with_arrival(entry: SceneEntry, played: Sequence[str]) -> set[tuple[str, boo
 
 
 def beat_film(plan: Plan, beat: str) -> Plan:
-    """Return the plan of a film that shows one beat of a planned scene."""
+    """Return the plan of a film that shows one beat of the planned film of a whole scene."""
     number = plan.played.index(beat) + 1
-    name = Path(plan.entry.output_name) / f"{number:02}_{beat}"
+    name = plan.name / f"{number:02}_{beat}"
     return replace(plan, name=name, tasks=tuple(task for task in plan.tasks if task.beat == beat))
 
 
@@ -288,6 +288,23 @@ def _chapter_marks(chapters: Chapters, frame_rate: int) -> list[Any]:
         }
         for i, (end, (title, frames)) in enumerate(zip(ends, chapters, strict=True))
     ]
+
+
+def story_chapters(chapters: Chapters, frame_rate: int) -> Chapters:
+    """Return chapters of at least ten seconds, each with another title.
+
+    One that is shorter, or whose title was there before, belongs to the chapter before it. A short
+    first one takes in the next.
+    """
+    least = SHORTEST_CHAPTER * frame_rate
+    merged: list[tuple[str, int]] = []
+    for title, frames in chapters:
+        known = {title for title, _ in merged}
+        if merged and (title in known or min(frames, merged[-1][1]) < least):
+            merged[-1] = (merged[-1][0], merged[-1][1] + frames)
+        else:
+            merged.append((title, frames))
+    return merged
 
 
 def chapter_list(chapters: Chapters, frame_rate: int) -> str:

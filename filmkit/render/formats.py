@@ -35,9 +35,9 @@ class OutputFormat:
         Name of the package that writes it.
     film, still
         Whether a film and a single picture can be written in it.
-    encoding, clear_encoding
+    encoding, clear_encoding, master_encoding
         Names of the encodings, in :mod:`filmkit.render.movie`, of films that are joined from
-        segments: with a background, and with a transparent one.
+        segments: with a background, with a transparent one, and in the quality of a master.
     transparent
         Whether the background can be transparent.
     caption_codec
@@ -55,6 +55,7 @@ class OutputFormat:
     still: bool = False
     encoding: str = ""
     clear_encoding: str = ""
+    master_encoding: str = ""
     transparent: bool = True
     caption_codec: str = ""
     audio_codec: str = ""
@@ -73,6 +74,7 @@ FORMATS: dict[str, OutputFormat] = {
             "H.264, plays everywhere",
             "av",
             encoding="MP4",
+            master_encoding="MP4_MASTER",
             transparent=False,
             caption_codec="mov_text",
             audio_codec="aac",

@@ -9,7 +9,6 @@ from itertools import chain
 from pathlib import Path
 
 from extract.files import write_text
-from filmkit.core.language import current_language
 from filmkit.core.records import ARRIVE, BeatRecord, Rehearsal
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.render.cache import Cache, open_cache
@@ -22,6 +21,7 @@ from filmkit.render.films import (
     chapter_list,
     finished_files,
     plan_scene,
+    story_chapters,
     unfinished_tasks,
     with_overlays,
 )
@@ -144,7 +144,10 @@ def render_session(request: RenderRequest, *, single: bool = False) -> Iterator[
     """
     master_encoding = MASTER_ALPHA if request.transparent else MASTER
     # Notes and captions are drawn into segments, never into masters: every format needs segments.
-    encoding = encoding_of(request.file_format, transparent=request.transparent) or master_encoding
+    encoding = (
+        encoding_of(request.file_format, transparent=request.transparent, master=request.master)
+        or master_encoding
+    )
     with (
         manim_config(request.quality, verbosity=request.verbosity),
         open_cache(request.cache, keep=request.keep_cache, quiet=request.quiet) as cache,
@@ -166,7 +169,7 @@ def render_session(request: RenderRequest, *, single: bool = False) -> Iterator[
                 beats,
                 rehearsal=rehearsals[entry],
                 alone=known.get(entry.alone),
-                quality=request.quality,
+                options=options,
                 hasher=hasher,
                 cache=cache,
                 encoding=encoding,
@@ -259,18 +262,17 @@ def make_films(request: RenderRequest) -> bool:
             paths = list(for_each_scene(request, session.plans, film).values())
         elif len(session.plans) == len(request.scenes):
             session.meter.describe(FILM)
-            chapters = [
-                (
-                    entry.shown_title,
-                    sum(frame_count(r, request.quality) for r in session.records(entry)),
-                )
+            frame_rate = request.quality.frame_rate
+            lengths = [
+                sum(frame_count(record, request.quality) for record in session.records(entry))
                 for entry in request.scenes
             ]
-            name = SHORT_FILM if request.selection else FILM
-            name += current_language().file_suffix
+            scene_titles = [entry.shown_title for entry in request.scenes]
+            chapters = story_chapters([*zip(scene_titles, lengths, strict=True)], frame_rate)
+            name = request.options.file_name(SHORT_FILM if request.selection else FILM)
             titles = request.out / f"{name}.txt"
             paths = [write(Path(name), request.scenes, chapters), titles]
-            write_text(titles, chapter_list(chapters, request.quality.frame_rate))
+            write_text(titles, chapter_list(chapters, frame_rate))
         else:
             paths = []
     report_files(request, paths)
@@ -391,7 +393,7 @@ def make_posters(request: RenderRequest, thumbnail: SceneEntry) -> bool:
     trace = load_trace(request)
 
     def target(name: str) -> Path:
-        return target_of(request.out / name, file_format)
+        return target_of(request.out / request.options.file_name(name), file_format)
 
     with make_meter(len(posters) + 2, quiet=request.quiet) as meter:
 
@@ -403,21 +405,19 @@ def make_posters(request: RenderRequest, thumbnail: SceneEntry) -> bool:
                 options=request.options,
                 draw=lambda stage: draw_picture(stage, file_format),
             )
-            write_picture(picture, target(entry.output_name), title=entry.shown_title)
+            write_picture(picture, target(entry.slug), title=entry.shown_title)
             meter.advance(1)
             return picture
 
         with manim_config(request.quality, verbosity=request.verbosity):
             pictures = for_each_scene(request, posters, drawn)
-        paths = [target(entry.output_name) for entry in pictures]
+        paths = [target(entry.slug) for entry in pictures]
         if len(pictures) == len(posters):
             meter.describe(SHEET)
-            paths.append(make_sheet(pictures, target(f"{SHEET}{current_language().file_suffix}")))
+            paths.append(make_sheet(pictures, target(SHEET)))
             meter.advance(1)
         with manim_config(THUMBNAIL_SIZE, verbosity=request.verbosity):
-            paths += [
-                target(entry.output_name) for entry in for_each_scene(request, [thumbnail], drawn)
-            ]
+            paths += [target(entry.slug) for entry in for_each_scene(request, [thumbnail], drawn)]
     report_files(request, paths)
     return len(paths) == len(posters) + 2
 

@@ -20,6 +20,7 @@ from filmkit.core.language import DEFAULT_LANGUAGE, use_language
 from filmkit.core.records import Rehearsal
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.render.cache import open_cache
+from filmkit.render.formats import DEFAULT_FORMAT, FORMATS
 from filmkit.render.keys import BeatHasher
 from filmkit.render.rehearsals import Rehearsals
 from filmkit.render.request import RenderRequest, for_each_scene, load_trace, report_files
@@ -29,16 +30,22 @@ from filmkit.words.script import script, script_record, script_table
 
 __all__ = ["list_scenes", "rehearsals_of", "write_script"]
 
+# Size of an mp4 in bytes for each second and each row of its pictures: the mean over the film.
+BYTES_A_ROW = 155
+
 
 def list_scenes(request: RenderRequest, *, as_json: bool) -> bool:
-    """Print title, duration, beats and tensors of each scene; return whether all succeeded."""
+    """Print title, duration, size, beats and tensors of each scene; return whether all succeeded.
+
+    The size is that of the film in the output folder; before it is made, about what it will be.
+    """
     rehearsals = rehearsals_of(request)
     if as_json:
-        rows = [_as_record(*row) for row in rehearsals.items()]
+        rows = [_as_record(*row, _film_bytes(request, row[0])) for row in rehearsals.items()]
         echo(_json(rows))
     else:
-        for row in rehearsals.items():
-            echo(_as_text(*row))
+        for entry, rehearsal in rehearsals.items():
+            echo(_as_text(entry, rehearsal, _size(request, entry, rehearsal)))
     return len(rehearsals) == len(request.scenes)
 
 
@@ -107,11 +114,32 @@ def rehearsals_of(request: RenderRequest) -> dict[SceneEntry, Rehearsal]:
         return for_each_scene(request, spoken.scenes, rehearsals.get)
 
 
-def _as_record(entry: SceneEntry, rehearsal: Rehearsal) -> dict[str, object]:
+def _film_bytes(request: RenderRequest, entry: SceneEntry) -> int | None:
+    """Return the size of a scene's film in the output folder; None if it was not made."""
+    name = FORMATS[request.file_format].file_name(request.options.file_name(entry.slug))
+    path = request.out / name
+    return path.stat().st_size if path.is_file() else None
+
+
+def _size(request: RenderRequest, entry: SceneEntry, rehearsal: Rehearsal) -> str:
+    """Return the size of a scene's film in words; empty if nothing is known of it."""
+    size = _film_bytes(request, entry)
+    if size is not None:
+        return f"{size / 1e6:.1f} MB"
+    if request.file_format != DEFAULT_FORMAT or request.master:
+        return ""
+    rows = min(request.quality.width, request.quality.height)
+    return f"about {BYTES_A_ROW * rows * rehearsal.duration / 1e6:.0f} MB"
+
+
+def _as_record(
+    entry: SceneEntry, rehearsal: Rehearsal, film_bytes: int | None
+) -> dict[str, object]:
     return {
         "name": entry.slug,
         "title": entry.shown_title,
         "seconds": round(rehearsal.duration, 3),
+        "bytes": film_bytes,
         "beats": [
             {
                 "name": record.name,
@@ -125,9 +153,10 @@ def _as_record(entry: SceneEntry, rehearsal: Rehearsal) -> dict[str, object]:
     }
 
 
-def _as_text(entry: SceneEntry, rehearsal: Rehearsal) -> str:
+def _as_text(entry: SceneEntry, rehearsal: Rehearsal, size: str) -> str:
     minutes, seconds = divmod(round(rehearsal.duration), 60)
-    lines = [f"{entry.slug}  {entry.shown_title}  ({minutes}:{seconds:02})"]
+    facts = ", ".join(filter(None, [f"{minutes}:{seconds:02}", size]))
+    lines = [f"{entry.slug}  {entry.shown_title}  ({facts})"]
     beats = ", ".join(record.name for record in rehearsal.beats)
     tensors = ", ".join(rehearsal.tensors)
     for head, text in (("beats", beats), ("tensors", tensors)):

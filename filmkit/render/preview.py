@@ -54,6 +54,7 @@ def draw_pictures(
     hasher: BeatHasher,
     cache: Cache,
     on_picture: OnPicture,
+    on_missing: Callable[[str], None] = lambda beat: None,
 ) -> None:
     """Draw the last picture of each beat of a scene, unless it is in the cache.
 
@@ -71,6 +72,8 @@ def draw_pictures(
         The cache that holds the pictures; those that exist are marked as used now.
     on_picture
         Called for each beat in the order of the story.
+    on_missing
+        Called with the name of a beat before its picture is drawn.
 
     Raises
     ------
@@ -90,6 +93,7 @@ def draw_pictures(
         picture = kept.path(hasher.picture_key(entry, played, code, *record.notes), END)
         missing = not cache.holds(picture)
         if missing:
+            on_missing(record.name)
             write_png(Image.fromarray(stage.snapshot(notes=True)[..., :3]), picture)
             seal(picture)
         on_picture(record.name, picture, missing)
@@ -300,7 +304,7 @@ def save_sheet(
     OutputError
         When the sheet cannot be written.
     """
-    path = request.out / f"{entry.output_name}.preview.png"
+    path = request.out / f"{request.options.file_name(entry.slug)}.preview.png"
     size = (request.quality.width, request.quality.height)
     with use_theme(request.theme) as theme:
         image = draw_sheet(entry, beats, pictures, size, theme)

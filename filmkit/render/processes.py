@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 from extract.interrupts import ENDING_SIGNALS, interrupt_on_signals
 from extract.printing import echo
+from filmkit.core.errors import SceneCodeError, StageError
 from filmkit.render.clean_process import clean_process
 from filmkit.render.errors import ExitError, explain
 
@@ -199,4 +200,6 @@ def telling(messages: Connection, *, verbose: bool) -> Iterator[Callable[..., No
         tell(ERROR, text=str(ExitError(end)))
     except Exception as error:
         way = "".join(format_exception(error)) if verbose else ""
-        tell(ERROR, text=explain(error, verbose=False), traceback=way)
+        unfit = isinstance(error, StageError) and not isinstance(error, SceneCodeError)
+        misfit = str(error) if unfit else ""
+        tell(ERROR, text=explain(error, verbose=False), misfit=misfit, traceback=way)

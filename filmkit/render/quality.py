@@ -24,6 +24,12 @@ class Quality:
     height: int
     frame_rate: int
 
+    @property
+    def aspect(self) -> str:
+        """Name of the nearest aspect ratio, one of :data:`ASPECTS`."""
+        ratio = self.width / self.height
+        return min(ASPECTS, key=lambda name: abs(ASPECTS[name][0] / ASPECTS[name][1] - ratio))
+
     def __str__(self) -> str:
         return f"{self.width} x {self.height} at {self.frame_rate} fps"
 
@@ -76,7 +82,5 @@ def _even(length: float) -> int:
 
 def frame_size(width: int, height: int) -> tuple[float, float]:
     """Return width and height in scene units of a picture whose size is given in pixels."""
-    ratio = width / height
-    nearest = min(ASPECTS, key=lambda name: abs(ASPECTS[name][0] / ASPECTS[name][1] - ratio))
-    unit = _SHORT_SIDES[nearest] / min(width, height)
+    unit = _SHORT_SIDES[Quality(width, height, 1).aspect] / min(width, height)
     return width * unit, height * unit

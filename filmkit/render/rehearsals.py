@@ -18,19 +18,20 @@ from extract.files import OutputError, write_text
 from extract.printing import echo
 from extract.trace import Trace
 from filmkit.core.records import BeatRecord, Rehearsal, Speech, Use
-from filmkit.core.scene_entry import SceneEntry
+from filmkit.core.scene_entry import SceneEntry, one_after_another
 from filmkit.render import recording
-from filmkit.render.cache import Cache, seal
+from filmkit.render.cache import Cache, open_cache, seal
 from filmkit.render.errors import EditedError, RenderError
 from filmkit.render.keys import BeatHasher, Drawn, project_uses
 from filmkit.render.processes import ERROR, run_apart
 from filmkit.render.recording import CODE, OWN_CODE
 from filmkit.render.request import RenderRequest
+from filmkit.render.traces import find_trace
 
 if TYPE_CHECKING:
     from filmkit.core.stage import Stage
 
-__all__ = ["Rehearsals"]
+__all__ = ["Rehearsals", "with_fitting_scenes"]
 
 APART = "filmkit.render.runner:record_apart"
 
@@ -89,7 +90,7 @@ class Rehearsals:
         for entry, message in run_apart(APART, calls, self._request.jobs):
             try:
                 if message["kind"] == ERROR:
-                    raise RenderError(message["text"])
+                    raise RenderError(message["text"], misfit=message.get("misfit", ""))
                 rehearsal, counts = _rehearsal(message["rehearsal"]), message["counts"]
                 self._known[entry] = self._completed(entry, rehearsal, counts)
             except RenderError as error:
@@ -222,6 +223,48 @@ def _rehearsal(stored: dict[str, Any]) -> Rehearsal:
         uses=tuple((kind, name, state) for kind, name, state in stored["uses"]),
         obstacle=stored["obstacle"],
     )
+
+
+def with_fitting_scenes(request: RenderRequest) -> RenderRequest:
+    """Leave out the scenes that cannot show the request's trace, and say which and why.
+
+    In a film of several scenes each then arrives from the one before that is left. If no scene can
+    show the trace, the request stays as it is.
+
+    Raises
+    ------
+    TraceError
+        When the trace cannot be read.
+    """
+    path = find_trace(request.trace)
+    written = replace(request.options, speech={})
+    fitting: list[tuple[SceneEntry, Sequence[str]]] = []
+    with open_cache(request.cache, keep=request.keep_cache, quiet=True) as cache:
+        rehearsals = Rehearsals(request, BeatHasher(path, written), cache)
+        rehearsals.prepare(request.scenes)
+        unfit: dict[str, str] = {}
+        for scene in request.scenes:
+            part = scene.alone, request.selection.get(scene, ())
+            last = list(one_after_another([*fitting, part]))[-1] if request.joined else scene
+            if scene.slug not in unfit and not (reason := _misfit(rehearsals, last)):
+                fitting.append(part)
+            else:
+                unfit.setdefault(scene.slug, reason)
+    if not fitting:
+        return request
+    for slug, reason in unfit.items():
+        echo(f"{slug} is left out: {reason}", err=True)
+    film = one_after_another(fitting) if request.joined else dict(fitting)
+    return replace(request, scenes=tuple(film), selection=film if request.selection else {})
+
+
+def _misfit(rehearsals: Rehearsals, entry: SceneEntry) -> str:
+    """Return why a scene cannot show the trace; nothing if it can, or fails in another way."""
+    try:
+        rehearsals.get(entry)
+    except RenderError as error:
+        return error.misfit
+    return ""
 
 
 def _record(stored: dict[str, Any]) -> BeatRecord:

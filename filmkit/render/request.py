@@ -18,6 +18,7 @@ from filmkit.core.language import DEFAULT_LANGUAGE
 from filmkit.core.records import Speech, StageSettings
 from filmkit.core.scene_entry import SceneEntry
 from filmkit.core.theme_names import PALETTES, THEMES
+from filmkit.render.choice import named_choices
 from filmkit.render.errors import explain
 from filmkit.render.formats import DEFAULT_CAPTIONS, DEFAULT_FORMAT, DEFAULT_STILL
 from filmkit.render.quality import DEFAULT_QUALITY, QUALITIES, Quality
@@ -60,6 +61,12 @@ class RenderOptions:
         """Return what a voice says during the beats of a scene, by their names."""
         return self.speech.get(entry.slug, {})
 
+    def file_name(self, name: str) -> str:
+        """Return what files are called, without a suffix: a name, and what was chosen for them."""
+        settings = self.settings
+        choices = named_choices(settings.theme, self.quality.aspect, settings.language)
+        return ".".join([name, *choices])
+
 
 @dataclass(frozen=True)
 class RenderRequest:
@@ -99,6 +106,8 @@ class RenderRequest:
         Whether to make one film of all scenes.
     selection
         The beats that it shows of each scene; all beats if empty.
+    master
+        Whether films have the quality of a master.
     transparent
         Whether the background is transparent.
     background
@@ -137,6 +146,7 @@ class RenderRequest:
     still_format: str = DEFAULT_STILL
     joined: bool = False
     selection: Mapping[SceneEntry, Sequence[str]] = field(default_factory=dict)
+    master: bool = False
     transparent: bool = False
     background: str | None = None
     theme: str = THEMES[0]
@@ -254,7 +264,13 @@ def for_each_scene(
 
 
 def report_files(request: RenderRequest, paths: Iterable[Path]) -> None:
-    """Print the paths of the files that were written, unless the request is quiet."""
-    if not request.quiet:
-        for path in paths:
-            echo(path)
+    """Print the paths of what was written, and its size, unless the request is quiet."""
+    if request.quiet:
+        return
+    size = 0
+    for path in paths:
+        echo(path)
+        files = path.rglob("*") if path.is_dir() else [path]
+        size += sum(file.stat().st_size for file in files if file.is_file())
+    if size:
+        echo(f"{size / 1e6:.1f} MB", err=True)

@@ -219,9 +219,10 @@ def render_stills(
         When a file cannot be written.
     """
     paths: list[Path] = []
+    folder = out / options.file_name(entry.slug)
 
     def take(name: str, stage: Stage) -> None:
-        path = out / entry.output_name / f"{name}.{file_format}"
+        path = folder / f"{name}.{file_format}"
         title = stage.beats[-1].title
         if file_format == "png":
             pixels = stage.snapshot(notes=True)
@@ -237,7 +238,7 @@ def render_stills(
 
     take_stills(entry, trace=trace, options=options, beats=beats, take=take)
     if set(beats) == set(entry.load().beat_names(trace)):
-        _remove_former(out / entry.output_name, {path.stem for path in paths})
+        _remove_former(folder, {path.stem for path in paths})
     return paths
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import ExitStack
 
 from extract.trace import Trace
@@ -49,12 +49,19 @@ class SceneUpdate:
         self._cache = cache
         self._hasher = BeatHasher(find_trace(request.trace), request.options)
         self._rehearsals = Rehearsals(request, self._hasher, cache)
-        self._encoding = encoding_of(request.file_format, transparent=False) or MASTER
+        self._encoding = (
+            encoding_of(request.file_format, transparent=False, master=request.master) or MASTER
+        )
         self._pools = pools
         self._job: RenderJob | None = None
         self._pool: WorkerPool | None = None
 
-    def draw(self, entry: SceneEntry, on_picture: OnPicture) -> None:
+    def draw(
+        self,
+        entry: SceneEntry,
+        on_picture: OnPicture,
+        on_missing: Callable[[str], None] = lambda beat: None,
+    ) -> None:
         """Draw the missing pictures of a scene; see :func:`draw_pictures`."""
         draw_pictures(
             entry,
@@ -63,6 +70,7 @@ class SceneUpdate:
             hasher=self._hasher,
             cache=self._cache,
             on_picture=on_picture,
+            on_missing=on_missing,
         )
 
     def uses(self, entries: Iterable[SceneEntry]) -> list[Use]:
@@ -80,7 +88,7 @@ class SceneUpdate:
             wanted_beats(entry, names, request.beat, "--beat"),
             rehearsal=rehearsal,
             alone=rehearsal,
-            quality=request.quality,
+            options=request.options,
             hasher=self._hasher,
             cache=self._cache,
             encoding=self._encoding,

@@ -163,6 +163,8 @@ def write_pages(
         if is_pdf:
             surface.set_metadata(cairo.PDFMetadata.TITLE, title)
             surface.set_metadata(cairo.PDFMetadata.CREATOR, PROJECT_TITLE)
+            # No date: the same picture makes the same file.
+            surface.set_metadata(cairo.PDFMetadata.CREATE_DATE, "")
         context = cairo.Context(surface)
         context.scale(scale, scale)
         for number, page in enumerate(pages):

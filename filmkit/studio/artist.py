@@ -145,15 +145,17 @@ class _Artist:
         stills: dict[str, Path] = {}
         touched: list[str] = []
 
-        def on_picture(beat: str, path: Path, is_new: bool) -> None:
-            if is_new and not touched:
+        def on_missing(beat: str) -> None:
+            if not touched:
                 touched.append(beat)
                 self._tell_beats(beats, stills, beat)
+
+        def on_picture(beat: str, path: Path, is_new: bool) -> None:
             stills[beat] = path
             if touched:
                 self._tell("still", beat=beat, still=path)
 
-        update.draw(self._entry, on_picture)
+        update.draw(self._entry, on_picture, on_missing)
         if stills and not touched:
             self._tell_beats(beats, stills, None)
 

@@ -16,7 +16,12 @@ length with the same camera moves: what a film costs without drawing. All of the
 frames through the same encoder, so that only the drawing differs. The values come from the trace
 that comes with the project; the films are deleted.
 
-The last line printed is JSON: the median of the runs in seconds, by workload and method.
+With ``--encoders`` the same frames go through other encoders instead: that of films, that of
+``--master``, and x264 as many programs set it. For each it prints megabytes a minute, the error of
+the luma as a peak signal-to-noise ratio, and how long a frame takes.
+
+The last line printed is JSON: the median of the runs in seconds, by workload and method; or these
+three numbers, by workload and encoder.
 """
 
 from __future__ import annotations
@@ -28,10 +33,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import av
 import numpy as np
 import numpy.typing as npt
 from manim import (
@@ -55,8 +62,8 @@ from filmkit.core.camera import Shot, StageCamera, set_depth_plane
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.norm import Norm
 from filmkit.core.renderer import FilmRenderer
-from filmkit.render.movie import open_movie
-from filmkit.render.quality import QUALITIES
+from filmkit.render.movie import MP4, MP4_MASTER, Encoding, Pixels, open_movie, to_bt709
+from filmkit.render.quality import QUALITIES, Quality
 from filmkit.render.runner import manim_config
 from filmkit.render.traces import SHIPPED
 
@@ -67,6 +74,12 @@ METHODS = {
     "stack": ("floor", "stock", "ours"),
     "sheets": ("floor", "stock", "squares", "ours"),
     "wall": ("floor", "stock", "ours"),
+}
+COMMON = "x264 veryfast, crf 20"
+ENCODERS = {
+    "films": MP4,
+    "--master": MP4_MASTER,
+    COMMON: replace(MP4, options={"preset": "veryfast", "crf": "20", "threads": "1"}),
 }
 NORM = Norm(-2.0, 2.0, "viridis")
 END_ANGLES = (30.0, 20.0)  # theta and phi of the camera at the end of its move, in degrees
@@ -202,6 +215,56 @@ def draw(workload: str, method: str) -> None:
             BenchScene(workload, method, FilmRenderer(camera, movie.write)).render()
 
 
+def frames_of(workload: str, quality: Quality) -> list[Pixels]:
+    """Return the frames of a workload as this project draws it."""
+    frames: list[Pixels] = []
+    with manim_config(quality):
+        renderer = FilmRenderer(StageCamera, lambda picture, repeat: frames.append(picture))
+        BenchScene(workload, "ours", renderer).render()
+    return frames
+
+
+def encode(frames: Sequence[Pixels], encoding: Encoding, frame_rate: int) -> dict[str, float]:
+    """Encode frames; return megabytes a minute, the luma's error in dB, milliseconds a frame."""
+    height, width = frames[0].shape[:2]
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / f"film{encoding.suffix}"
+        start = time.perf_counter()
+        with open_movie(path, width, height, frame_rate, encoding) as movie:
+            for frame in frames:
+                movie.write(frame)
+        seconds = time.perf_counter() - start
+        with av.open(path) as film:
+            decoded = [frame.to_ndarray()[:height] for frame in film.decode(video=0)]
+        size = path.stat().st_size
+    errors = [
+        np.mean((luma - to_bt709(frame)[:height].astype(float)) ** 2)
+        for luma, frame in zip(decoded, frames, strict=True)
+    ]
+    return {
+        "megabytes_a_minute": size / 1e6 * 60 * frame_rate / len(frames),
+        "luma_dB": float(20 * np.log10(255) - 10 * np.log10(np.mean(errors))),
+        "milliseconds_a_frame": 1000 * seconds / len(frames),
+    }
+
+
+def compare_encoders(console: Console) -> None:
+    """Encode every workload with every encoder, and print a table, then JSON."""
+    quality = QUALITIES["fullhd"]
+    results = {}
+    table = Table("workload", "encoder", "MB a minute", "luma, dB", "ms a frame")
+    for workload in METHODS:
+        frames = frames_of(workload, quality)
+        results[workload] = {
+            name: encode(frames, encoding, quality.frame_rate)
+            for name, encoding in ENCODERS.items()
+        }
+        for name, numbers in results[workload].items():
+            table.add_row(workload, name, *(f"{number:.1f}" for number in numbers.values()))
+    console.print(table)
+    console.out(json.dumps(results))
+
+
 def measure(workload: str, method: str, runs: int) -> float:
     """Return the median time of several runs, in seconds, each of a whole process."""
     times = []
@@ -215,7 +278,7 @@ def measure(workload: str, method: str, runs: int) -> float:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure everything and print a table, then JSON."""
+    """Measure drawing or encoding, and print a table, then JSON."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument(
         "--runs", type=int, default=3, help="number of runs for each median (default: 3)"
@@ -223,11 +286,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--draw", nargs=2, metavar=("WORKLOAD", "METHOD"), help="draw once, without timing"
     )
+    parser.add_argument("--encoders", action="store_true", help="compare encoders instead")
     options = parser.parse_args(arguments)
     if options.draw:
         draw(*options.draw)
         return
     console = Console()
+    if options.encoders:
+        compare_encoders(console)
+        return
     results: dict[str, dict[str, float]] = {}
     table = Table(
         "workload", "method", "seconds", "times ours, without the floor", "times the floor"

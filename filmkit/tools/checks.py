@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from manim import Mobject, color_to_rgb, tempconfig
 
+from extract.published import gpt2_trace
 from extract.trace import Trace
 from filmkit.core.animations import presence
 from filmkit.core.camera import Shot
@@ -23,7 +24,7 @@ from filmkit.core.contrast import contrast
 from filmkit.core.geometry import CAPTION_STRIP, Box
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.picture_map import PanelItem, TextItem, panels_on, texts_on
-from filmkit.core.quantities import described
+from filmkit.core.quantities import PanelCheck, described
 from filmkit.core.records import BeatRecord, Speech, StageSettings
 from filmkit.core.renderer import FrameSink
 from filmkit.core.stage import Stage
@@ -366,7 +367,8 @@ class BeatReport:
         Share of the safe part of the frame that the box around its last picture fills.
     faults
         What cannot be read at its end, one line each; see :func:`complaints`,
-        :func:`low_contrast` and :func:`words_on_panels`.
+        :func:`low_contrast` and :func:`words_on_panels`. And panels that show other numbers than
+        their source says.
     """
 
     name: str
@@ -457,6 +459,7 @@ def check_scene(
     small = Quality(round(width * scale), round(height * scale), round(1 / STILL_SECONDS))
     reports: list[BeatReport] = []
     motion = _Motion()
+    others = [gpt2_trace()] + ([Trace.load(settings.compare)] if settings.compare else [])
 
     @contextmanager
     def sink(beat: str, tail: bool) -> Iterator[FrameSink | None]:
@@ -468,6 +471,7 @@ def check_scene(
         picture = BeatPicture.of(record, stage)
         faults = _faults(picture, small.width, small.height, settings.caption_strip)
         faults += low_contrast(stage) + words_on_panels(stage)
+        faults += [check.untrue(panel.heatmap) for panel in picture.panels]
         seconds = record.end - record.start
         still = [change < STILL_SHARE for change in motion.changes]
         runs = [sum(1 for _ in run) for stands, run in groupby(still) if stands]
@@ -479,10 +483,11 @@ def check_scene(
                 still_seconds=STILL_SECONDS * max(runs, default=0),
                 still_share=sum(still) / len(still) if still else 0.0,
                 fill=_fill(stage),
-                faults=tuple(faults),
+                faults=tuple(filter(None, faults)),
             )
         )
 
+    check = PanelCheck(trace, *others)
     with manim_config(small):
         scene(trace, settings, on_beat_end=measure, beat_sink=sink, speech=speech).render()
     return SceneReport(slug, tuple(reports))

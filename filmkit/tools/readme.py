@@ -154,7 +154,7 @@ def _picture_pages(request: RenderRequest, browser_path: str) -> list[Path]:
             box["x"] + POINTER[0] * box["width"], box["y"] + POINTER[1] * box["height"], steps=2
         )
         page.screenshot(path=FOLDER / "deck.png")
-        page.goto((folder / "gallery" / page_name()).as_uri(), wait_until="networkidle")
+        page.goto((folder / "gallery" / page_name(gallery)).as_uri(), wait_until="networkidle")
         page.wait_for_timeout(POSTERS_APPEAR)
         page.screenshot(path=FOLDER / "gallery.png")
     return [FOLDER / "deck.png", FOLDER / "gallery.png"]

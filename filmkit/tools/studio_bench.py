@@ -170,7 +170,7 @@ def measure_studio(scene: Path, runs: int) -> dict[str, list[float]]:
             for _ in range(runs):
                 start = next(edits)
                 if name == "another beat":
-                    page.wait_for("touched", beat=TOUCHED)
+                    page.wait_for("beats", touched=TOUCHED)
                 else:
                     page.wait_for("drawing")
                 page.tell("frame", beat=TOUCHED, frame=20, picture=True)

@@ -23,6 +23,7 @@ import numpy as np
 
 from extract.temporary import temporary_folder
 from filmkit.core.language import _
+from filmkit.core.project import page_of_docs
 from filmkit.core.records import BeatRecord
 from filmkit.voice.clips import Clip, SceneText, SoundStore, clip_of
 from filmkit.voice.errors import VoiceError
@@ -43,7 +44,7 @@ __all__ = ["CHAIN", "Piper", "Program", "joined", "parts_of"]
 CHAIN = (
     "speaking with Piper (GPL-3.0, a program of its own) in the voice en_US-joe-medium: its data "
     "are CC0, but it was fine-tuned from the voice “lessac”, whose licence is its own; ask before "
-    "you publish what it says, or take another voice: docs/voice.md"
+    f"you publish what it says, or take another voice: {page_of_docs('voice.md')}"
 )
 """What users have to know of the licences of Piper's packaged voice."""
 

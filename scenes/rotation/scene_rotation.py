@@ -5,6 +5,7 @@ from __future__ import annotations
 from manim import Group, LaggedStart, linear
 
 from extract.conversion_report import ConversionReport, conversion_report
+from extract.errors import TraceError
 from extract.merged import MergedMatrix
 from extract.trace import Trace
 from filmkit.core.animations import (
@@ -94,11 +95,11 @@ class RotationAndLatent(Stage):
                 f"{meta.model} does not rotate queries and keys; "
                 "give the trace of a model that does"
             )
-        if meta.attention != "mla" and meta.conversion is None:
-            raise StageError(
-                f"{meta.model} has no conversion into MLA in its trace; add one with: "
-                "python -m extract convert --out FILE"
-            )
+        if meta.attention != "mla":
+            try:
+                conversion_report(self.trace)
+            except TraceError as error:
+                raise StageError(str(error)) from error
         if meta.attention != "mla" and self.layer.layer != meta.featured.layer:
             raise StageError(
                 f"the conversion of {meta.model} is stored for layer {meta.featured.layer}; "

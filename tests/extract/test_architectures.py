@@ -325,6 +325,19 @@ def test_the_tables_of_work_fit_80_characters(n_tokens: int) -> None:
     assert max(map(len, capture.get().splitlines())) <= 80
 
 
+@pytest.mark.parametrize("width", [60, 66, 72])
+def test_columns_are_left_out_where_numbers_would_be_cut_off(width: int) -> None:
+    console = Console(width=width)
+    rows = [cache_row(arch) for arch in ARCHITECTURES]
+    with console.capture() as capture:
+        console.print(cache_table(rows), work_table(rows, H100_SXM))
+        console.print(newer_table(NEWER_SCHEMES, 16, 1))
+    assert "…" not in capture.get()
+    assert max(map(len, capture.get().splitlines())) <= width
+    assert "Left out for want of room: layers x heads" in capture.get()
+    assert "3,997,696" in capture.get()
+
+
 # --- The printed table ----------------------------------------------------------------------------
 
 

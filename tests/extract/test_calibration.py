@@ -11,10 +11,11 @@ import pytest
 
 from extract.calibration import CALIBRATION_TEXT, FITTED_FRACTION, PASSAGE_TOKENS, calibrate
 from extract.errors import ExtractError
+from extract.kept import FOLDER_VARIABLE, kept_sizes
 from extract.latent import Calibration
 from extract.low_rank import KeyValueWeights, activation_basis, balance_of, weight_basis
 from extract.models import LoadedModel
-from extract.trace import Trace
+from extract.trace import ModelSource, Trace
 from tests.support.checkout import SHIPPED
 
 torch = pytest.importorskip("torch")
@@ -63,6 +64,10 @@ def trace_of(model: Any) -> Callable[[bool], Trace]:
     return make
 
 
+def byte_model(model: Any) -> LoadedModel:
+    return LoadedModel(model, ByteTokenizer(), "tiny", ModelSource("memory", "tiny"))
+
+
 def write_text_file(folder: Path, text: str) -> Path:
     path = folder / "words.txt"
     path.write_text(text)
@@ -92,9 +97,7 @@ def test_the_inputs_of_the_layer_are_summed(
     text = "It is a flag. " * 45 + "The end, at last!"
     ids = list(text.encode())
     n_fitted = int(FITTED_FRACTION * len(ids))
-    calibration = calibrate(
-        trace_of(bos), model, ByteTokenizer(), 1, write_text_file(tmp_path, text)
-    )
+    calibration = calibrate(trace_of(bos), byte_model(model), 1, write_text_file(tmp_path, text))
     parts = {"fitted": ids[:n_fitted], "held_out": ids[n_fitted:]}
     for name, part in parts.items():
         passages = [
@@ -112,11 +115,55 @@ def test_the_inputs_of_the_layer_are_summed(
     assert calibration.text.n_passage == PASSAGE_TOKENS
 
 
+def test_what_was_summed_is_not_summed_again(
+    tmp_path: Path,
+    model: Any,
+    trace_of: Callable[[bool], Trace],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    trace, text = trace_of(True), write_text_file(tmp_path, "It is a flag. " * 45)
+    made = [calibrate(trace, byte_model(model), layer, text) for layer in (0, 2)]
+    (folder,) = kept_sizes()
+    tasks: list[str] = []
+    for layer, first in zip((0, 2), made, strict=True):
+        again = calibrate(
+            trace, byte_model(model), layer, text, lambda task, *_: tasks.append(task)
+        )
+        for part in ("fitted", "held_out"):
+            one, other = getattr(first, part), getattr(again, part)
+            assert one.count == other.count
+            np.testing.assert_array_equal(one.total, other.total)
+            np.testing.assert_array_equal(one.gram, other.gram)
+    assert tasks == []
+    # Another text, another model, another beginning, and a piece that is damaged.
+    calibrate(trace, byte_model(model), 0, write_text_file(tmp_path, "A flag. " * 45))
+    calibrate(trace_of(False), byte_model(model), 0, text)
+    assert len(kept_sizes()) == 3
+    text = write_text_file(tmp_path, "It is a flag. " * 45)
+    piece = folder / "0.npz"
+    piece.write_bytes(piece.read_bytes()[:-200])
+    again = calibrate(trace, byte_model(model), 0, text)
+    np.testing.assert_array_equal(again.fitted.gram, made[0].fitted.gram)
+
+
+def test_nothing_is_kept_where_nothing_can_be_written(
+    tmp_path: Path,
+    model: Any,
+    trace_of: Callable[[bool], Trace],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path / "file"))
+    text = write_text_file(tmp_path, "It is a flag. " * 45)
+    assert calibrate(trace_of(True), byte_model(model), 0, text).fitted.count
+    assert kept_sizes() == {}
+
+
 def test_a_text_of_whole_passages_has_no_empty_one(
     tmp_path: Path, model: Any, trace_of: Callable[[bool], Trace]
 ) -> None:
     text = write_text_file(tmp_path, "x" * (10 * PASSAGE_TOKENS))
-    calibration = calibrate(trace_of(False), model, ByteTokenizer(), 0, text)
+    calibration = calibrate(trace_of(False), byte_model(model), 0, text)
     assert (calibration.fitted.count, calibration.held_out.count) == (
         8 * PASSAGE_TOKENS,
         2 * PASSAGE_TOKENS,
@@ -130,8 +177,7 @@ def test_progress_is_reported_to_the_end(
     text = write_text_file(tmp_path, "x" * (20 * PASSAGE_TOKENS + 1))
     calibrate(
         trace_of(True),
-        model,
-        ByteTokenizer(),
+        byte_model(model),
         0,
         text,
         lambda task, done, total: calls.append((done, total)),
@@ -143,7 +189,7 @@ def test_progress_is_reported_to_the_end(
 def test_another_model_is_refused(tmp_path: Path, trace_of: Callable[[bool], Trace]) -> None:
     text = write_text_file(tmp_path, "x" * 100)
     with pytest.raises(ExtractError, match="not the model of the trace"):
-        calibrate(trace_of(True), tiny_gpt2(seed=1), ByteTokenizer(), 0, text)
+        calibrate(trace_of(True), byte_model(tiny_gpt2(seed=1)), 0, text)
 
 
 def test_a_text_shorter_than_the_layer_is_wide_is_refused(
@@ -151,8 +197,8 @@ def test_a_text_shorter_than_the_layer_is_wide_is_refused(
 ) -> None:
     text = write_text_file(tmp_path, "x" * 9)
     with pytest.raises(ExtractError, match=r"9 tokens are too few.*at least 10 tokens"):
-        calibrate(trace_of(True), model, ByteTokenizer(), 0, text)
-    calibrate(trace_of(True), model, ByteTokenizer(), 0, write_text_file(tmp_path, "x" * 10))
+        calibrate(trace_of(True), byte_model(model), 0, text)
+    calibrate(trace_of(True), byte_model(model), 0, write_text_file(tmp_path, "x" * 10))
 
 
 def test_an_unreadable_text_is_refused(
@@ -162,7 +208,7 @@ def test_an_unreadable_text_is_refused(
     binary.write_bytes(b"\xff\xfe\xfa")
     for path in (binary, tmp_path / "missing.txt"):
         with pytest.raises(ExtractError, match=f"{path.name}: the calibration text cannot be read"):
-            calibrate(trace_of(True), model, ByteTokenizer(), 0, path)
+            calibrate(trace_of(True), byte_model(model), 0, path)
 
 
 def test_passages_fit_a_model_with_few_positions(tmp_path: Path) -> None:
@@ -170,7 +216,7 @@ def test_passages_fit_a_model_with_few_positions(tmp_path: Path) -> None:
 
     model = tiny_gpt2(n_positions=10)
     trace = trace_model(model, ByteTokenizer(), "A flag", generate=0, bos=True)
-    calibration = calibrate(trace, model, ByteTokenizer(), 0, write_text_file(tmp_path, "x" * 100))
+    calibration = calibrate(trace, byte_model(model), 0, write_text_file(tmp_path, "x" * 100))
     assert calibration.text.n_passage == 9
     assert calibration.fitted.count == 80 + 9  # nine passages, each with a first token
 
@@ -189,7 +235,7 @@ def packaged(packaged_model: LoadedModel) -> tuple[KeyValueWeights, Calibration]
             for projection in (attention.k_proj, attention.v_proj)
         )
     )
-    return weights, calibrate(shipped, packaged_model.model, packaged_model.tokenizer, 15)
+    return weights, calibrate(shipped, packaged_model, 15)
 
 
 @pytest.mark.slow

@@ -13,34 +13,42 @@ from rich.console import Console
 
 torch = pytest.importorskip("torch")
 
+from extract.capture import trace_model  # noqa: E402
 from extract.conversion import Settings, convert  # noqa: E402
 from extract.conversion_check import conversion_errors  # noqa: E402
 from extract.conversion_eval import (  # noqa: E402
-    CONTINUATION,
     Judge,
-    absorbed_error,
     compare_on_windows,
     exactness,
     ladder_sizes,
 )
 from extract.conversion_healing import heal_layer, unit_latent  # noqa: E402
-from extract.conversion_merged import merged_table  # noqa: E402
+from extract.conversion_merged import median_changes, merged_table  # noqa: E402
 from extract.conversion_model import (  # noqa: E402
     LayerStream,
     attention_layers,
     gather_statistics,
     run,
 )
-from extract.conversion_report import ConversionReport, Row, conversion_report  # noqa: E402
+from extract.conversion_prompt import read_prompt  # noqa: E402
+from extract.conversion_report import (  # noqa: E402
+    CONTINUATION,
+    ConversionReport,
+    Row,
+    at_equal_size,
+    conversion_report,
+)
 from extract.conversion_table import conversion_table  # noqa: E402
 from extract.conversion_text import ConversionText, read_texts  # noqa: E402
 from extract.errors import ExtractError, TraceError, UnsupportedModelError  # noqa: E402
 from extract.featured import strongest_pair  # noqa: E402
+from extract.kept import FOLDER_VARIABLE, kept_sizes  # noqa: E402
 from extract.mla_conversion import (  # noqa: E402
     AttentionLayer,
+    LayerFit,
+    MLALayer,
     Projected,
     attend,
-    mla,
     mqa_mean,
     pattern,
 )
@@ -64,6 +72,12 @@ def model_of(heads: tuple[int, int], kind: str = "Llama", **changes: Any) -> Any
 def some_tokens(n: int, batch: int = 1, seed: int = 0) -> Any:
     generator = torch.Generator().manual_seed(seed)
     return torch.randint(0, len(TOKENIZER), (batch, n), generator=generator)
+
+
+def mla(layer: AttentionLayer, known: Any, rotated: int, rank: int) -> MLALayer:
+    exact = layer.to(torch.float64)
+    fit = LayerFit.of(exact, known, {str(rotated): rank})
+    return fit.mla(exact, rotated, rank).to(torch.float32)
 
 
 def small_texts() -> ConversionText:
@@ -101,8 +115,9 @@ def trace(model: Any) -> Trace:
 @pytest.fixture(scope="module")
 def converted(model: Any, trace: Trace, tmp_path_factory: pytest.TempPathFactory) -> Trace:
     folder = tmp_path_factory.mktemp("pieces")
-    settings = Settings(heal_minutes=0.005)
-    return convert(trace, loaded(model), settings, folder=folder, text=small_texts())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(FOLDER_VARIABLE, str(folder))
+        return convert(trace, loaded(model), Settings(heal_minutes=0.005), text=small_texts())
 
 
 # --- Models ---------------------------------------------------------------------------------------
@@ -198,22 +213,16 @@ def test_nothing_dropped_is_the_model_itself(
     layers = attention_layers(model)
     known = gather_statistics(model, layers, some_tokens(32, 4), tmp_path)
     assert exactness(model, layers, known, some_tokens(30, seed=5)[0].tolist()) < 1e-4
-    made = [
-        mla(layer.to(torch.float64), statistics, [(4, 6)])[0].to(torch.float32)
-        for layer, statistics in zip(layers, known, strict=True)
-    ]
-    assert absorbed_error(model, made, some_tokens(30, seed=5)[0].tolist()) < 1e-5
 
 
 def test_the_judge_agrees_with_plain_sums(model: Any) -> None:
     layers, text = attention_layers(model), some_tokens(16, 6)
-    prompt = some_tokens(9, seed=3)[0].tolist()
-    judge = Judge(model, TOKENIZER, layers, text, None, prompt, 7, True, 16)
-    own = judge.row("model", layers, 32)
-    assert (own.agreement, own.moved) == (1.0, 0.0)
+    judge = Judge(model, layers, text)
+    own = judge.result(layers)
+    assert own.agreement == 1.0
     assert own.kl < 1e-6
     mean = [mqa_mean(layer) for layer in layers]
-    row = judge.row("mqa", mean, 16)
+    result = judge.result(mean)
     losses, agreed, kls = [], [], []
     for ids in text:
         p = run(model, ids[None], layers)[0].softmax(-1)
@@ -222,22 +231,67 @@ def test_the_judge_agrees_with_plain_sums(model: Any) -> None:
             losses.append(-float(q[t, ids[t + 1]].log()))
             agreed.append(bool(p[t].argmax() == q[t].argmax()))
             kls.append(float((p[t] * (p[t] / q[t]).log()).sum()))
-    assert row.perplexity == pytest.approx(np.exp(np.mean(losses)), rel=1e-4)
-    assert row.agreement == pytest.approx(np.mean(agreed))
-    assert row.kl == pytest.approx(np.mean(kls), rel=1e-3)
-    logits = run(model, torch.tensor([prompt[:7]]), layers)[0, -1]
-    assert own.next_word_probability == pytest.approx(float(logits.softmax(-1).max()), rel=1e-4)
-    ids = list(prompt[:7])
-    for _ in range(CONTINUATION):
-        ids.append(int(run(model, torch.tensor([ids]), mean)[0, -1].argmax()))
-    assert row.continuation == TOKENIZER.decode(ids[7:], clean_up_tokenization_spaces=False)
+    assert result.perplexity == pytest.approx(np.exp(np.mean(losses)), rel=1e-4)
+    assert result.agreement == pytest.approx(np.mean(agreed))
+    assert result.kl == pytest.approx(np.mean(kls), rel=1e-3)
     long = compare_on_windows(model, layers, [mean], text, 0)
-    assert long[1].perplexity == pytest.approx(row.perplexity, rel=1e-5)
+    assert long[1].perplexity == pytest.approx(result.perplexity, rel=1e-5)
     assert compare_on_windows(model, layers, [mean], text, 8)[1] != long[1]
 
 
+@pytest.mark.parametrize("at_a_time", [4096, 20])
+def test_models_that_read_together_read_as_each_alone(
+    model: Any, at_a_time: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Against one model after the other, every token read again for each word that it says."""
+    monkeypatch.setattr("extract.conversion_prompt._TOKENS", at_a_time)
+    layers, prompt = attention_layers(model), some_tokens(9, seed=3)[0].tolist()
+    known = gather_statistics(model, layers, some_tokens(32, 4), tmp_path)
+    converted = [mla(*pair, 4, 6) for pair in zip(layers, known, strict=True)]
+    models: list[Any] = [layers, [mqa_mean(layer) for layer in layers], converted]
+    seen: dict[tuple[int, int], Any] = {}
+
+    def watch(row: int, number: int, x: Any, projected: Any, weights: Any, out: Any) -> None:
+        seen[row, number] = (x, projected, weights, out)
+
+    results = read_prompt(model, TOKENIZER, prompt, 7, models, watch)
+    own: list[Any] = []
+    for row, (made, result) in enumerate(zip(models, results, strict=True)):
+        patterns: list[Any] = []
+
+        def look(
+            n: int,
+            x: Any,
+            projected: Any,
+            out: Any,
+            row: int = row,
+            made: Any = made,
+            patterns: list[Any] = patterns,
+        ) -> None:
+            torch.testing.assert_close(seen[row, n][0], x)
+            torch.testing.assert_close(seen[row, n][3], out)
+            patterns.append(pattern(projected, made[n].scale)[0])
+
+        logits = run(model, torch.tensor([prompt]), made, look)[0, 6]
+        own = own or patterns
+        likeliest = int(run(model, torch.tensor([prompt]), layers)[0, 6].argmax())
+        chance = float(logits.softmax(-1)[likeliest])
+        assert result.next_word_probability == pytest.approx(chance, rel=1e-4)
+        for n, (new, old) in enumerate(zip(patterns, own, strict=True)):
+            torch.testing.assert_close(seen[row, n][2][0], new)
+            moved = float(0.5 * (new - old)[:, 1:7].abs().sum(-1).mean())
+            assert result.moved_by_layer[n] == pytest.approx(moved, abs=1e-6)
+        ids = list(prompt[:7])
+        for _ in range(CONTINUATION):
+            ids.append(int(run(model, torch.tensor([ids]), made)[0, -1].argmax()))
+        said = TOKENIZER.decode(ids[7:], clean_up_tokenization_spaces=False)
+        assert result.continuation == said
+    assert results[0].moved == 0.0
+    assert len({result.continuation for result in results}) > 1
+
+
 def test_the_ladder_of_the_packaged_model() -> None:
-    sizes = [(size.rotated, size.rank) for size in ladder_sizes(384)]
+    sizes = [(size.rotated, size.rank) for size in ladder_sizes(384, 3)]
     assert sizes == [
         (4, 12),
         (8, 24),
@@ -250,6 +304,14 @@ def test_the_ladder_of_the_packaged_model() -> None:
     ]
 
 
+@pytest.mark.parametrize("n_sets", [1, 2, 3, 4, 8, 32])
+@pytest.mark.parametrize("quick", [True, False])
+def test_the_size_of_one_shared_set_is_on_every_ladder(n_sets: int, quick: bool) -> None:
+    sizes = ladder_sizes(128 * n_sets, n_sets, quick=quick)
+    assert 128 in [size.numbers for size in sizes]
+    assert len(ladder_sizes(384, 3, quick=True)) == 4
+
+
 # --- Healing --------------------------------------------------------------------------------------
 
 
@@ -257,7 +319,7 @@ def test_healing_brings_a_layer_closer_to_the_original(model: Any, tmp_path: Pat
     ids, layers = some_tokens(32, 60), attention_layers(model)
     layer = layers[0]
     (known, *_) = gather_statistics(model, layers, ids, tmp_path)
-    made = mla(layer.to(torch.float64), known, [(4, 4)])[0].to(torch.float32)
+    made = mla(layer, known, 4, 4)
     unit = unit_latent(made, known.gram)
     inputs: list[Any] = []
     run(model, ids, layers, lambda n, x, projected, out: inputs.append((x, out)) if not n else None)
@@ -335,17 +397,19 @@ def test_rungs_come_closer_to_the_model(converted: Trace) -> None:
 def test_merged_matrices_are_the_products(trace: Trace, model: Any) -> None:
     """Against matrices that are really formed, and against the trace's own score."""
     layers = attention_layers(model)
-    table = merged_table(trace, layers)
+    table = merged_table(trace, layers, median_changes(layers))
     layer, head = trace.meta.featured.layer, trace.meta.featured.head
-    weights = layers[layer]
 
-    def merged(d: int) -> Any:
+    def turned(weights: AttentionLayer, h: int, d: int) -> Any:
         angles = d * weights.frequencies
         R = torch.zeros(8, 8)
         for i, angle in enumerate(angles):
             R[i, i] = R[i + 4, i + 4] = angle.cos()
             R[i, i + 4], R[i + 4, i] = angle.sin(), -angle.sin()
-        return weights.W_Q[:, head] @ R @ weights.W_K[:, trace.kv_head(head)].T
+        return weights.W_Q[:, h] @ R @ weights.W_K[:, trace.kv_head(h)].T
+
+    def merged(d: int) -> Any:
+        return turned(layers[layer], head, d)
 
     for d in (0, 1, 5, 30):
         change = (merged(d) - merged(0)).norm() / merged(0).norm()
@@ -356,6 +420,12 @@ def test_merged_matrices_are_the_products(trace: Trace, model: Any) -> None:
     query, key = table.report.query, table.report.key
     own = trace.scores(layer, head)[query, key]
     assert float(table.score[query - key]) == pytest.approx(own, rel=1e-4)
+    changes = [
+        float((turned(one, h, 1) - turned(one, h, 0)).norm() / turned(one, h, 0).norm())
+        for one in layers
+        for h in range(one.W_Q.shape[1])
+    ]
+    assert table.report.median_change_1 == pytest.approx(sorted(changes)[3], rel=1e-4)
 
 
 def test_the_featured_pair_is_a_word_further_back() -> None:
@@ -379,11 +449,28 @@ def test_a_run_that_was_stopped_goes_on(
 
     def stop(task: str, done: int, total: int) -> None:
         assert 0 <= done <= total
-        if "mla at 8 numbers" in task:
+        if (task, done) == ("checking on texts", 3):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        convert(trace, loaded(model), settings, stop, tmp_path, text)
+        convert(trace, loaded(model), settings, stop, text)
+    reads = counted_reads(monkeypatch)
+    made = convert(trace, loaded(model), settings, text=text)
+    # Only the passages without a beginning token were not read yet.
+    assert len(reads) == 1
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path / "new"))
+    whole = convert(trace, loaded(model), settings, text=text)
+    for name, array in whole.tensors.items():
+        np.testing.assert_allclose(made[name], array, atol=1e-4, err_msg=name)
+    assert conversion_report(whole).ladder[3].kl == pytest.approx(
+        conversion_report(made).ladder[3].kl, rel=1e-4
+    )
+    (folder,) = kept_sizes()
+    assert not list(folder.glob("*.statistics"))
+
+
+def counted_reads(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return a list that grows whenever the model reads a text for statistics."""
     reads: list[int] = []
     start = LayerStream.start
     monkeypatch.setattr(
@@ -391,13 +478,62 @@ def test_a_run_that_was_stopped_goes_on(
         "start",
         lambda *a: reads.append(1) or start(*a),  # type: ignore[func-returns-value]
     )
-    made = convert(trace, loaded(model), settings, folder=tmp_path, text=text)
-    # Only the windows and the passages without a beginning token were not read yet.
-    assert len(reads) == 2
-    whole = convert(trace, loaded(model), settings, folder=tmp_path / "new", text=text)
-    for name, array in whole.tensors.items():
-        np.testing.assert_allclose(made[name], array, atol=1e-4, err_msg=name)
-    assert not list((tmp_path / "new").iterdir())
+    return reads
+
+
+def test_another_prompt_is_converted_as_the_last_one(
+    model: Any, trace: Trace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text, settings = small_texts(), Settings(rotated=4, rank=9, heal_minutes=0.002)
+    first = convert(trace, loaded(model), settings, text=text)
+    reads, tasks = counted_reads(monkeypatch), set()
+    other = trace_model(model, TOKENIZER, "A cat sat on a flag")
+    # Anything that is measured on texts or healed would be another call of these.
+    monkeypatch.setattr(Judge, "result", None)
+    monkeypatch.setattr("extract.conversion_kept.heal_layer", None)
+    made = convert(
+        other, loaded(model), progress=lambda task, done, total: tasks.add(task), text=text
+    )
+    assert not reads
+    assert not tasks & {"reading texts", "fitting"}
+    made.prove()
+    one, before = conversion_report(made), conversion_report(first)
+    assert (one.rotated, one.rank, one.healed is not None) == (4, 9, True)
+    assert one.windows == before.windows
+    assert one.healing == before.healing
+    for row, old in zip(one.ladder, before.ladder, strict=True):
+        assert (row.perplexity, row.kl) == (old.perplexity, old.kl)
+    assert one.ladder[3].moved != before.ladder[3].moved
+    # On the same prompt it says the same.
+    again = convert(trace, loaded(model), text=text)
+    for name, array in first.tensors.items():
+        np.testing.assert_allclose(again[name], array, atol=1e-6, err_msg=name)
+
+
+def test_a_quick_conversion_measures_less_and_shows_as_much(model: Any, trace: Trace) -> None:
+    made = convert(trace, loaded(model), text=small_texts())
+    made.prove()
+    report = conversion_report(made)
+    assert len(report.ladder) == 3 + 2 * len(ladder_sizes(32, 2, quick=True))
+    assert all(row.second_text is None for row in report.ladder)
+    assert report.without_bos == ()
+    contest = at_equal_size(made)
+    assert contest is not None
+    assert contest.latent.numbers == contest.mean.numbers
+    # What a whole conversion measures too is taken from it.
+    whole = conversion_report(convert(trace, loaded(model), Settings(), text=small_texts()))
+    assert report.ladder[1].kl == whole.ladder[1].kl
+    assert whole.ladder[1].second_text is not None
+
+
+def test_a_damaged_piece_is_made_again(model: Any, trace: Trace) -> None:
+    first = convert(trace, loaded(model), text=small_texts())
+    (folder,) = kept_sizes()
+    for piece in (*folder.glob("*.npz"), folder / "exactness.json", folder / "last.json"):
+        piece.write_bytes(piece.read_bytes()[:-2])
+    again = convert(trace, loaded(model), text=small_texts())
+    for name, array in first.tensors.items():
+        np.testing.assert_allclose(again[name], array, atol=1e-6, err_msg=name)
 
 
 @pytest.mark.parametrize(
@@ -413,15 +549,15 @@ def test_wrong_sizes_are_refused_before_any_work(
     settings: Settings, what: str, model: Any, trace: Trace, tmp_path: Path
 ) -> None:
     with pytest.raises(ExtractError, match=what):
-        convert(trace, loaded(model), settings, folder=tmp_path / "pieces")
-    assert not (tmp_path / "pieces").exists()
+        convert(trace, loaded(model), settings)
+    assert kept_sizes() == {}
 
 
 def test_a_trace_of_another_model_is_refused(trace: Trace, tmp_path: Path) -> None:
     other = model_of((4, 2))
     other.model.layers[0].self_attn.k_proj.weight.data *= 1.1
     with pytest.raises(ExtractError, match="not the model of the trace"):
-        convert(trace, loaded(other), Settings(tokens=TOKENS), folder=tmp_path)
+        convert(trace, loaded(other), Settings(tokens=TOKENS))
 
 
 # --- What is stored -------------------------------------------------------------------------------

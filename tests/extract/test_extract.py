@@ -370,7 +370,7 @@ def test_progress_is_reported_from_start_to_end(gpt2: Any) -> None:
     calls: list[tuple[str, int, int]] = []
     extract.trace(gpt2, TOKENIZER, PROMPT, progress=lambda *call: calls.append(call))
     finished = [task for task, done, total in calls if done == total]
-    assert finished == ["generating", "forward pass", "self-check"]
+    assert finished == ["generating", "running", "checking"]
     assert all(0 <= done <= total for _, done, total in calls)
 
 

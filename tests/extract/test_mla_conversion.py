@@ -15,16 +15,14 @@ from extract.mla import Decoupled, LatentLayer, mla_absorbed, mla_naive  # noqa:
 from extract.mla_conversion import (  # noqa: E402
     AttentionLayer,
     JointFit,
+    LayerFit,
+    LayerStatistics,
     MLALayer,
     absorbed,
     attend,
     components,
-    latent_then_rotate,
-    mla,
-    mqa_fitted,
     mqa_mean,
     pattern,
-    rebuilt,
 )
 from tests.support.conversions import (  # noqa: E402
     D_MODEL,
@@ -39,6 +37,14 @@ from tests.support.conversions import (  # noqa: E402
 
 def output(layer: AttentionLayer | MLALayer, x: torch.Tensor) -> torch.Tensor:
     return layer.output(attend(layer.project(x), layer.scale))
+
+
+def mla(layer: AttentionLayer, known: LayerStatistics, rotated: int, rank: int) -> MLALayer:
+    return LayerFit.of(layer, known, {str(rotated): rank}).mla(layer, rotated, rank)
+
+
+def mqa_fitted(layer: AttentionLayer, known: LayerStatistics) -> MLALayer:
+    return LayerFit.of(layer, known, {LayerFit.MQA: WIDTH}).mqa(layer)
 
 
 def error(layer: AttentionLayer | MLALayer, original: AttentionLayer, x: torch.Tensor) -> float:
@@ -79,12 +85,13 @@ def test_nothing_dropped_is_the_layer_itself(heads: tuple[int, int], biased: boo
     layer, x = random_layer(*heads, biased=biased), random_inputs()
     known = statistics_of(layer, x)
     columns = heads[1] * WIDTH
-    (whole,) = mla(layer, known, [(columns, min(D_MODEL, columns))])
-    (latent,) = latent_then_rotate(layer, known, [min(D_MODEL, 2 * columns)])
+    size, rank = (columns, min(D_MODEL, columns)), min(D_MODEL, 2 * columns)
+    fit = LayerFit.of(layer, known, {LayerFit.LATENT: rank, str(size[0]): size[1]})
+    whole, latent = fit.mla(layer, *size), fit.latent(layer, rank)
     unseen = random_inputs(seed=7)
     assert error(whole, layer, unseen) < 1e-12
     assert error(latent, layer, unseen) < 1e-12
-    keys, values = rebuilt(whole, layer, known, unseen[0])
+    keys, values = fit.rebuilt(whole, layer, unseen[0])
     own = [
         torch.einsum("pc,cgd->pgd", unseen[0], weight) + bias
         for weight, bias in ((layer.W_K, layer.b_K), (layer.W_V, layer.b_V))
@@ -95,7 +102,8 @@ def test_nothing_dropped_is_the_layer_itself(heads: tuple[int, int], biased: boo
 
 def test_all_components_leave_nothing_of_the_keys() -> None:
     layer, x = random_layer(6, 3), random_inputs()
-    made, almost = mla(layer, statistics_of(layer, x), [(3 * WIDTH, 9), (3 * WIDTH - 2, 9)])
+    known = statistics_of(layer, x)
+    made, almost = (mla(layer, known, width, 9) for width in (3 * WIDTH, 3 * WIDTH - 2))
     assert float(made.W_UK.abs().max()) < 1e-12
     assert float(almost.W_UK.abs().max()) > 1e-3
 
@@ -103,7 +111,7 @@ def test_all_components_leave_nothing_of_the_keys() -> None:
 def test_without_rotated_numbers_there_is_no_position() -> None:
     """With d_R = 0 and no other loss the layer is the original one without its rotation."""
     layer, x = random_layer(4, 2), random_inputs()
-    (made,) = mla(layer, statistics_of(layer, x), [(0, 4 * WIDTH)])
+    made = mla(layer, statistics_of(layer, x), 0, 4 * WIDTH)
     still = replace(layer, frequencies=torch.zeros_like(layer.frequencies))
     assert made.rotated == 0
     assert error(made, still, x) < 1e-12
@@ -122,7 +130,7 @@ def test_absorbed_equals_naive(
     heads: tuple[int, int], size: tuple[int, int], dtype: torch.dtype, limit: float
 ) -> None:
     layer, x = random_layer(*heads), random_inputs()
-    (exact,) = mla(layer, statistics_of(layer, x), [size])
+    exact = mla(layer, statistics_of(layer, x), *size)
     made, x = exact.to(dtype), x.to(dtype)
     weights, out = absorbed(made, x)
     naive = output(made, x)
@@ -133,7 +141,7 @@ def test_absorbed_equals_naive(
 
 def test_both_forms_are_those_of_the_numpy_reference() -> None:
     layer, x = random_layer(6, 3), random_inputs(batch=1)
-    (made,) = mla(layer, statistics_of(layer, x), [(6, 10)])
+    made = mla(layer, statistics_of(layer, x), 6, 10)
     q = torch.einsum("pc,chd->phd", x[0], made.W_Q) + made.b_Q
     decoupled = Decoupled(
         made.rotated_query(x)[0].transpose(0, 1).numpy(), made.rotated_key(x)[0, 0].numpy()
@@ -185,10 +193,11 @@ def test_the_components_that_turn_most_are_rotated() -> None:
 def test_a_larger_size_loses_less() -> None:
     layer, x = random_layer(6, 3), random_inputs()
     known = statistics_of(layer, x)
+    fit = LayerFit.of(layer, known, {"8": 12, "16": 12, "24": 24, LayerFit.LATENT: 40})
     sizes = [(8, 4), (8, 12), (16, 12), (24, 24)]
-    errors = [error(made, layer, x) for made in mla(layer, known, sizes)]
+    errors = [error(fit.mla(layer, *size), layer, x) for size in sizes]
     assert errors == sorted(errors, reverse=True)
-    latents = [error(m, layer, x) for m in latent_then_rotate(layer, known, [4, 12, 24, 40])]
+    latents = [error(fit.latent(layer, rank), layer, x) for rank in (4, 12, 24, 40)]
     assert latents == sorted(latents, reverse=True)
 
 
@@ -196,11 +205,12 @@ def test_the_joint_fit_is_the_best_of_its_rank() -> None:
     layer, x = random_layer(4, 2), random_inputs()
     known = statistics_of(layer, x)
     fit = JointFit.of(layer.W_K, layer.W_V, known.root)
-    W_DKV, W_UK, W_UV = fit.factors(6)
+    W_DKV, W_UK, W_UV = fit.factors(layer.W_K, layer.W_V, 6)
+    W = torch.cat([layer.W_K.flatten(1), layer.W_V.flatten(1)], dim=1)
     centred = (x - x.mean(dim=(0, 1))).flatten(0, 1) / len(x.flatten(0, 1)) ** 0.5
-    balanced = centred @ fit.W * fit.balance
+    balanced = centred @ W * fit.balance
     up = torch.cat([W_UK.flatten(1), W_UV.flatten(1)], dim=1)
-    lost = (centred @ (fit.W - W_DKV @ up) * fit.balance).norm()
+    lost = (centred @ (W - W_DKV @ up) * fit.balance).norm()
     tail = torch.linalg.svdvals(balanced)[6:].norm()
     torch.testing.assert_close(lost, tail, rtol=1e-9, atol=0)
     # Keys and values weigh the same, whatever their sizes.
@@ -229,7 +239,34 @@ def test_one_key_head_is_its_own_component() -> None:
 def test_sizes_that_do_not_fit_are_refused(size: tuple[int, int], what: str) -> None:
     layer = random_layer(4, 2)
     with pytest.raises(ExtractError, match=what):
-        mla(layer, statistics_of(layer, random_inputs()), [size])
+        mla(layer, statistics_of(layer, random_inputs()), *size)
+
+
+def test_a_fit_in_a_file_makes_the_same_layers() -> None:
+    layer, x = random_layer(6, 3), random_inputs()
+    ranks = {LayerFit.LATENT: 20, LayerFit.MQA: WIDTH, "6": 12}
+    fit = LayerFit.of(layer, statistics_of(layer, x), ranks)
+    again = LayerFit.from_tensors(fit.tensors())
+    assert again.covers(ranks)
+    assert not again.covers({"6": 13})
+    assert not again.covers({"8": 1})
+    for one, other in (
+        (fit.mla(layer, 6, 10), again.mla(layer, 6, 10)),
+        (fit.latent(layer, 20), again.latent(layer, 20)),
+        (fit.mqa(layer), again.mqa(layer)),
+    ):
+        torch.testing.assert_close(output(one, x), output(other, x), atol=0, rtol=0)
+
+
+@pytest.mark.parametrize("way", ["own", "mla"])
+def test_positions_go_on_where_the_prompt_ends(way: str) -> None:
+    layer, x = random_layer(6, 3), random_inputs()
+    made = layer if way == "own" else mla(layer, statistics_of(layer, x), 6, 10)
+    whole, later = made.project(x), made.project(x[:, 5:], first=5)
+    for one, other in zip(whole, later, strict=True):
+        torch.testing.assert_close(one[:, :, 5:], other)
+    last = attend(whole._replace(q=whole.q[:, :, -1:]), made.scale)
+    torch.testing.assert_close(last, attend(whole, made.scale)[:, :, -1:])
 
 
 def test_positions_count() -> None:

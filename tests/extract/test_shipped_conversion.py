@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -84,33 +82,60 @@ def test_rotation_blocks_absorption(shipped: Trace, report: ConversionReport) ->
 
 @pytest.mark.slow
 @pytest.mark.model
+def test_its_prompt_is_read_as_before(
+    shipped: Trace, report: ConversionReport, packaged_model: LoadedModel
+) -> None:
+    """Without measuring anything on texts, as in an extraction."""
+    from extract.conversion import convert
+
+    made = convert(shipped, packaged_model)
+    made.prove()
+    names = [name for name in made.tensors if name.startswith(("rung.", "merged."))]
+    assert len(names) == 2 + 16 * 5
+    for name in names:
+        own = shipped[name]
+        limit = 1e-5 * max(1.0, float(np.abs(own).max()))
+        np.testing.assert_allclose(made[name], own, atol=limit, rtol=0, err_msg=name)
+    again = conversion_report(made)
+    assert again.ladder[0].perplexity == report.ladder[0].perplexity
+    assert (again.windows, again.exactness) == (report.windows[:2], report.exactness)
+    pairs = zip((*again.ladder, again.stored), (*report.ladder, report.stored), strict=True)
+    for new, old in pairs:
+        assert (new.way, new.numbers, new.perplexity) == (old.way, old.numbers, old.perplexity)
+        assert new.continuation == old.continuation
+        assert new.moved == pytest.approx(old.moved, abs=1e-5)
+        assert new.next_word_probability == pytest.approx(old.next_word_probability, abs=1e-5)
+        if old.key_error is not None:
+            assert new.key_error == pytest.approx(old.key_error, abs=1e-5)
+            assert new.value_error == pytest.approx(old.value_error, abs=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.model
 def test_it_can_be_made_again(
     shipped: Trace,
     report: ConversionReport,
     packaged_model: LoadedModel,
-    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Two rungs, without healing: as in the shipped trace."""
-    from extract import conversion
+    from extract import conversion_kept
+    from extract.conversion import Settings, convert
 
-    whole = conversion.ladder_sizes
-    monkeypatch.setattr(conversion, "ladder_sizes", lambda cached: whole(cached)[5::2])
-    made = conversion.convert(shipped, packaged_model, conversion.Settings(), folder=tmp_path)
-    names = [name for name in made.tensors if name.startswith(("rung.", "merged."))]
-    assert len(names) == 2 + 3 * 4
-    for name in names:
-        own = shipped[name]
-        np.testing.assert_allclose(
-            made[name], own, atol=1e-4 * max(1.0, float(np.abs(own).max())), err_msg=name
-        )
+    whole = conversion_kept.ladder_sizes
+    monkeypatch.setattr(
+        conversion_kept, "ladder_sizes", lambda *sizes, quick: whole(*sizes, quick=quick)[5::2]
+    )
+    made = convert(shipped, packaged_model, Settings())
     again = conversion_report(made)
     pairs = [(one, row(report.ladder, one.way, one.numbers)) for one in again.ladder]
     pairs += [(one, row(report.without_bos, one.way, one.numbers)) for one in again.without_bos]
     pairs.append((again.stored, report.stored))
+    assert len(pairs) == 7 + 5 + 1
     for new, old in pairs:
         assert new.perplexity == pytest.approx(old.perplexity, rel=0.02)
         assert new.agreement == pytest.approx(old.agreement, abs=0.02)
         assert new.moved == pytest.approx(old.moved, abs=0.002)
         assert new.continuation == old.continuation
+    assert again.exactness < 1e-4
     assert again.texts == report.texts

@@ -59,6 +59,10 @@ LATENT = "keeps a latent instead of keys and values; render scene_mla"
 NOT_CONVERTED = (
     "has no conversion into MLA in its trace; add one with: python -m extract convert --out FILE"
 )
+OTHER_ROTATION = (
+    "has no conversion into MLA in its trace, and can have none: it does not rotate its queries "
+    "and keys as Llama does"
+)
 NOT_ROTATED = "does not rotate queries and keys; give the trace of a model that does"
 UNROTATED = (OWN_KEYS, "one head", "one layer", "2 tokens")
 REFUSED = {
@@ -72,6 +76,7 @@ REFUSED = {
     for kind in KINDS
     if kind not in (SHIPPED_KIND, "true MLA")
 }
+REFUSED["scene_rotation", "grouped heads, rotary"] = OTHER_ROTATION
 """The scenes and kinds of traces that do not go together, and how the message ends."""
 
 

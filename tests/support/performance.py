@@ -17,8 +17,8 @@ from extract.trace import Trace
 from filmkit.core.camera import Shot
 from filmkit.core.geometry import Box
 from filmkit.core.heatmap import Heatmap
-from filmkit.core.picture_map import panels_on, texts_on
-from filmkit.core.quantities import PanelCheck
+from filmkit.core.picture_map import PanelItem, panels_on, texts_on
+from filmkit.core.quantities import PanelCheck, described
 from filmkit.core.records import BeatRecord, StageSettings
 from filmkit.core.renderer import FrameSink
 from filmkit.core.stage import Stage
@@ -173,7 +173,7 @@ def perform(
                 record,
                 tuple(faults),
                 (*passing,),
-                (*untrue,),
+                (*untrue, *(f"{record.name}: {line}" for line in scales_of_nothing(panels))),
                 tuple(
                     f"{record.name}: {line}"
                     for line in untrue_notes(stage, picture, *(note.text for note in notes_shown))
@@ -237,6 +237,14 @@ def untrue_panel(check: PanelCheck, panel: Heatmap) -> str:
     if source.tensor is None and not source.quantity:
         return f"a panel {panel.shape} does not say where its numbers come from"
     return check.untrue(panel)
+
+
+def scales_of_nothing(panels: list[PanelItem]) -> Iterator[str]:
+    """Yield a line for each colour bar whose scale no panel on screen has."""
+    norms = [panel.heatmap.norm for panel in panels if not panel.heatmap.source.is_scale]
+    for panel in panels:
+        if panel.heatmap.source.is_scale and panel.heatmap.norm not in norms:
+            yield f"no panel has the {described(panel.heatmap.source)}"
 
 
 SPECK = 1 / 3  # of the smallest height that can be read: what is lower is no text to anybody

@@ -31,8 +31,8 @@ const KEYS = {
   "?": () => openDialog(byId("help")),
 };
 
-// Keys that a presenter's remote sends: they work while a live picture is open.
-const REMOTE = ["PageDown", "PageUp", "b", "."];
+// Keys that work while a live picture is open: those that a presenter's remote sends, and its own.
+const WITH_LIVE = ["PageDown", "PageUp", "b", ".", "x"];
 const ONLY_WITH_OTHERS = ["Shift", "Control", "Alt", "Meta"];
 
 function onKey(event) {
@@ -48,7 +48,7 @@ function onKey(event) {
   if (key !== "a") noticeSomebody(page);
   if (event.target.closest?.("input:not([type=range])") && !key.startsWith("Page")) return;
   const open = page.querySelector("dialog[open]");
-  if (open && !(open.classList.contains("live") && REMOTE.includes(key))) return;
+  if (open && !(open.classList.contains("live") && WITH_LIVE.includes(key))) return;
   // Space presses the button that has the focus.
   if (key === " " && event.target.closest?.("button")) return;
   const action = KEYS[key];

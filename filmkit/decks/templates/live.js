@@ -12,7 +12,9 @@ function openLive(page) {
   const kind = slides[state.index].live;
   if (!kind) return showMessage(WORDS.noLive, page);
   if (kind === "rows") return following.token === null ? startFollowing() : stopFollowing();
+  const opened = document.querySelector("dialog.live[open]");
   leave();
+  if (opened) return;
   if (state.mode === "plays") pauseOrResume();
   if (kind === "rank") openRank();
   else openPatterns();

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from multiprocessing import Pipe
 from pathlib import Path
 from string import Template
 
@@ -198,8 +199,11 @@ def test_a_watched_film_is_in_the_language(folder: Path) -> None:
         language="fr",
     )
     arguments = (request, folder / "shown.json", True, 0.0)
-    process = clean_process(f"{update_outputs.__module__}:update_outputs", *arguments)
+    function = f"{update_outputs.__module__}:update_outputs"
+    messages, theirs = Pipe(duplex=False)
+    process = clean_process(function, *arguments, connections=[theirs])
     process.start()
+    assert json.loads(messages.recv_bytes())["kind"] == "uses"
     process.join(120)
     assert process.exitcode == 0
     assert {path.name for path in (folder / "videos").iterdir()} >= {

@@ -20,11 +20,11 @@ from PIL import Image
 from rich.console import Console
 
 from extract.__main__ import main as extract_command
+from extract.kept import kept_folder
 from filmkit import commands
 from filmkit.commands import cli
 from filmkit.commands import options as shared_options
-from filmkit.core.scene_entry import SceneEntry
-from filmkit.render import traces
+from filmkit.render import films, traces
 from filmkit.render.cache import FOLDER_VARIABLE
 from filmkit.render.progress import BarMeter, LineMeter, Meter, make_meter
 from scenes.registry import SCENES
@@ -156,6 +156,33 @@ def test_all_stills(render: Render, tmp_path: Path) -> None:
     ]
 
 
+def test_files_are_named_after_theme_and_aspect(render: Render, tmp_path: Path) -> None:
+    chosen = ("scene_shapes", "--theme", "light", "--aspect", "1:1", "--quality", "draft")
+    name = "videos/scene_shapes.light.1x1"
+    assert render(*chosen, "--beat", "rest").out == f"{name}/03_rest.mp4\n"
+    assert render(*chosen, "--still", "rest").out == f"{name}/03_rest.png\n"
+    assert render(*chosen, "--preview").out == f"{name}.preview.png\n"
+    made = [f"{name}.preview.png", f"{name}/03_rest.json", f"{name}/03_rest.png"]
+    assert files(tmp_path) == sorted([*made, *with_captions(f"{name}/03_rest.mp4")])
+
+
+def test_a_master_is_larger(render: Render, tmp_path: Path) -> None:
+    film = tmp_path / "videos" / "scene_shapes.mp4"
+    sizes: list[int] = []
+    for options in ([], ["--master"], []):
+        outcome = render("scene_shapes", "--quality", "draft", *options)
+        sizes.append(film.stat().st_size)
+        assert outcome.err.endswith(f"\n{sizes[-1] / 1e6:.1f} MB\n")
+        listed = render("scene_shapes", "--list", "--quality", "draft", *options).out
+        assert listed.startswith(
+            f"scene_shapes  Stand-in scene_shapes  (0:05, {sizes[-1] / 1e6:.1f} MB)"
+        )
+    assert sizes[1] > 1.2 * sizes[0]
+    assert sizes[2] == sizes[0], "both are kept in the cache"
+    (scene,) = json.loads(render("scene_shapes", "--list", "--json").out)
+    assert scene["bytes"] == sizes[-1]
+
+
 def test_preview_is_one_sheet_at_draft_quality(render: Render, tmp_path: Path) -> None:
     outcome = render("scene_shapes", "--preview")
     assert outcome.out == "videos/scene_shapes.preview.png\n"
@@ -197,9 +224,19 @@ def test_cache_is_shown_and_cleared(render: Render, cache_folder: Path) -> None:
         "files": 13,
         "bytes": sum(path.stat().st_size for path in stored),
         "limit": 10**10,
+        "models": {},
     }
-    assert "0 files" in render("cache", "--clear").out
+    with kept_folder("calibration", "text") as folder:
+        (folder / "0.npz").write_bytes(bytes(10**7))
+        assert f"{folder.parent}: 0.01 GB of models" in render("cache").out
+        in_use = render("cache", "--clear")
+        assert (in_use.code, len(in_use.err.splitlines())) == (1, 1)
+        assert f"is being traced with {folder}" in in_use.err
+    shown = render("cache", "--clear").out
+    assert "0 files" in shown
+    assert "0.00 GB of models" in shown
     assert files(cache_folder) == ["CACHEDIR.TAG"]
+    assert not folder.exists()
 
 
 @pytest.mark.slow
@@ -233,6 +270,7 @@ def test_film_of_all_scenes(
     render: Render, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shared_options, "SCENES", (SHAPES, entry("scene_more", "Shapes")))
+    monkeypatch.setattr(films, "SHORTEST_CHAPTER", 5)
     outcome = render("film", "--quality", "draft")
     assert outcome.out == "videos/film.mp4\nvideos/film.txt\n"
     assert files(tmp_path) == sorted([*with_captions("videos/film.mp4"), "videos/film.txt"])
@@ -247,13 +285,33 @@ def test_film_of_all_scenes(
         assert film.streams.video[0].frames == 156 + 9
 
 
-@pytest.mark.parametrize("failing", [UNSHOWABLE, BROKEN], ids=lambda scene: scene.slug)
 def test_film_is_not_made_without_one_of_its_scenes(
-    render: Render, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: SceneEntry
+    render: Render, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shared_options, "SCENES", (SHAPES, failing))
-    assert_refused(render("film", "--quality", "draft", "--jobs", "1"), 1, failing.slug)
+    monkeypatch.setattr(shared_options, "SCENES", (SHAPES, BROKEN))
+    assert_refused(render("film", "--quality", "draft", "--jobs", "1"), 1, BROKEN.slug)
     assert files(tmp_path) == []
+
+
+def test_what_cannot_show_the_trace_is_left_out_of_the_whole_story(
+    render: Render, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    story = (SHAPES, UNSHOWABLE, entry("scene_more", "Shapes"))
+    monkeypatch.setattr(shared_options, "SCENES", story)
+    left_out = f"{UNSHOWABLE.slug} is left out: this trace cannot be shown; make another\n"
+    outcome = render("film", "--quality", "draft", "--quiet")
+    assert (outcome.code, outcome.err) == (0, left_out)
+    with av.open("videos/film.mp4") as film:
+        assert len(film.chapters()) == 2
+        # The third arrives from the first.
+        assert film.streams.video[0].frames == 156 + 9
+    listed = render("--list", "--quiet")
+    assert (listed.code, listed.err) == (0, left_out)
+    assert UNSHOWABLE.slug not in listed.out
+    # By its name it is refused; so is a story of which nothing is left.
+    assert_refused(render(UNSHOWABLE.slug, "--quality", "draft"), 1, "cannot be shown")
+    monkeypatch.setattr(shared_options, "SCENES", (UNSHOWABLE,))
+    assert_refused(render("film", "--quality", "draft"), 1, "cannot be shown")
 
 
 def test_film_joins_whole_scenes_only(render: Render) -> None:
@@ -308,7 +366,7 @@ def test_list(render: Render, tmp_path: Path) -> None:
     outcome = render("--list", "scene_shapes")
     assert outcome.code == 0
     assert outcome.out.splitlines() == [
-        "scene_shapes  Stand-in scene_shapes  (0:05)",
+        "scene_shapes  Stand-in scene_shapes  (0:05, about 1 MB)",
         "  beats    appear, travel, rest",
         "  tensors  x, q",
     ]
@@ -322,6 +380,7 @@ def test_list_as_json(render: Render) -> None:
     assert scene["name"] == "scene_shapes"
     assert scene["title"] == "Stand-in scene_shapes"
     assert scene["seconds"] == 5.2
+    assert scene["bytes"] is None
     assert scene["tensors"] == ["x", "q"]
     assert scene["beats"][1] == {
         "name": "travel",
@@ -409,6 +468,9 @@ def test_unknown_beat_gets_a_suggestion(render: Render, tmp_path: Path) -> None:
         (["--quality", "draft"], ["--all"]),
         (["scene_shapes", "--all"], ["--all"]),
         (["scene_shapes", "--json"], ["--list"]),
+        (["scene_shapes", "--master", "--format", "gif"], ["--master is for mp4"]),
+        (["scene_shapes", "--master", "--still", "all"], ["--master is for mp4"]),
+        (["scene_shapes", "--master", "--preview"], ["--master", "--preview"]),
         (["scene_shapes", "--quiet", "--verbose"], ["--quiet", "--verbose"]),
         (["--list", "--still", "all"], ["--list", "--still"]),
         (["scene_shapes", "--colour"], ["--colour"]),

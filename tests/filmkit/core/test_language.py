@@ -183,7 +183,6 @@ def test_what_is_different_in_a_language() -> None:
     }
     assert [Language(code).tag for code in ("fr", "pt_BR")] == ["fr", "pt-BR"]
     assert [Language(code).three_letters for code in ("en", "fr", "de")] == ["eng", "fra", "deu"]
-    assert [Language(code).file_suffix for code in ("en", "zh")] == ["", ".zh"]
     assert [Language(code).letters_a_second for code in ("en", "fr", "zh")] == [17, 17, 9]
 
 

@@ -19,11 +19,13 @@ from manim import Animation, Square, tempconfig
 from filmkit.core.animations import Appear, Drift, presence, set_presence
 from filmkit.core.camera import Shot
 from filmkit.core.heatmap import Heatmap
+from filmkit.core.norm import Norm, TensorSource
 from filmkit.core.records import BeatRecord, StageSettings
 from filmkit.core.renderer import FrameSink
 from filmkit.core.stage import SceneCodeError, Stage, StageError, beat
 from filmkit.core.theme import current_theme, use_theme
 from filmkit.core.theme_names import PALETTES, THEMES
+from filmkit.mobjects.head_tensors import HeadPanel
 from filmkit.render.quality import ASPECTS, Quality, quality_of
 from filmkit.render.runner import manim_config
 from scenes.registry import SCENES
@@ -235,6 +237,43 @@ def test_scenes_load_without_torch_and_from_any_folder(tmp_path: Path) -> None:
     )
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, check=True)
+
+
+@pytest.mark.parametrize(
+    ("heads", "told"),
+    [((), ""), ((2,), "layer 1, head 2"), ((0, 2), "layer 1, heads 0 and 2")],
+)
+def test_the_note_names_the_heads_that_are_shown(heads: tuple[int, ...], told: str) -> None:
+    class Shown(Stage):
+        tensors = ("pattern",)
+
+        @beat
+        def panels(self) -> None:
+            """Panels of some heads."""
+            for number, head in enumerate(heads):
+                panel = HeadPanel(self.layer.head(head), "pattern", height=2.0)
+                self.add(panel.shift([3.0 * number, 0, 0]))
+            self.hold(1.0)
+
+    stage = Shown(make_trace(n_heads=4))
+    stage.render()
+    about, hidden = stage.beats[0].notes
+    assert about == "  ·  ".join(filter(None, ["random weights", "made-up model", told]))
+    assert hidden.startswith("the beginning token")
+
+
+def test_the_note_follows_the_first_token() -> None:
+    class First(Stage):
+        @beat
+        def story(self) -> None:
+            """The first token is drawn for once."""
+            whole = TensorSource("pattern.1", index=(0, (0, 4), (0, 4)))
+            self.add(Heatmap(self.trace["pattern.1"][0, :4, :4], Norm.unit(), source=whole))
+            self.hold(1.0)
+
+    stage = First(make_trace())
+    stage.render()
+    assert stage.beats[-1].notes[1] == ""
 
 
 def test_a_second_trace_is_shown_beside_the_first(tmp_path: Path) -> None:

@@ -84,6 +84,14 @@ def row_of(report: ConversionReport, way: str, size: int) -> Row:
     return next(row for row in report.ladder if (row.way, row.numbers) == (way, size))
 
 
+@pytest.mark.parametrize("number", [1, 2], ids=["rank", "patterns"])
+def test_the_key_that_opens_a_live_picture_closes_it(open_deck: Open, number: int) -> None:
+    page = open_deck(f"#{number}")
+    for count in (1, 0, 1):
+        page.keyboard.press("x")
+        assert page.locator("dialog.live[open]").count() == count
+
+
 # The dial
 
 

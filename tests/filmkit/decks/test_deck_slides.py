@@ -216,6 +216,29 @@ def test_google_slides_gets_pictures_and_a_folder_of_films(folder: Path) -> None
     assert all(name in instructions for name in names)
 
 
+@pytest.mark.parametrize("name", ["powerpoint.pptx", "gslides.pptx", "pages.pdf", "web.html"])
+def test_the_same_slides_make_the_same_file(folder: Path, tmp_path: Path, name: str) -> None:
+    request = render_request(
+        (CELLS,), folder / "trace.safetensors", tmp_path, quality=SMALL, cache=folder / "cache"
+    )
+    kind = {"pages.pdf": "pdf"}.get(name, Path(name).stem)
+    for path in (folder / name, tmp_path / name):
+        if not path.exists():
+            assert make_deck(request, kind, path)
+    assert (folder / name).read_bytes() == (tmp_path / name).read_bytes()
+
+
+def test_no_deck_has_a_date(folder: Path) -> None:
+    path = folder / "powerpoint.pptx"
+    properties = Presentation(str(path)).core_properties
+    assert (properties.created, properties.modified) == (None, None)
+    with ZipFile(path) as archive:
+        assert {part.date_time[0] for part in archive.infolist()} == {1980}
+    found = PdfReader(folder / "pages.pdf").metadata
+    assert found is not None
+    assert not any("Date" in key for key in found)
+
+
 def test_pdf_has_selectable_text_and_alt_texts(folder: Path) -> None:
     document = PdfReader(folder / "pages.pdf")
     assert len(document.pages) == 3
@@ -407,6 +430,7 @@ def exit_code(*arguments: str) -> int:
         (["scene_cells", "--beats", "queries,,scores"], ["--beats", "commas"]),
         (["scene_cells", "--for", "pdf", "--auto"], ["--auto", "web or powerpoint or keynote"]),
         (["scene_cells", "--for", "keynote", "--minutes", "20"], ["--minutes", "--for web"]),
+        (["scene_cells", "--for", "pdf", "--master"], ["a pdf deck has no films"]),
         (["scene_cells", "--minutes", "0"], ["--minutes", "such as 20"]),
         (["scene_cells", "--minutes", "nan"], ["--minutes", "such as 20"]),
         (["scene_cells", "--minutes", "inf"], ["--minutes", "such as 20"]),

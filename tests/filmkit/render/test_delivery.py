@@ -106,6 +106,15 @@ def test_colours_and_length(tmp_path: Path, file_format: str) -> None:
     ]
 
 
+@pytest.mark.parametrize("file_format", ["mp4", "webm", "mov", "gif"])
+def test_the_same_pictures_make_the_same_file(tmp_path: Path, file_format: str) -> None:
+    first, second = (
+        make_film(tmp_path / name, file_format, transparent=False).read_bytes()
+        for name in ("first", "second")
+    )
+    assert first == second
+
+
 @pytest.mark.parametrize("file_format", names_of("transparent"))
 def test_transparency(tmp_path: Path, file_format: str) -> None:
     frames, _ = decoded(make_film(tmp_path, file_format, transparent=True))

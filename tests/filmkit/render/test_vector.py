@@ -75,6 +75,7 @@ def test_a_pdf_is_a_slide_that_names_the_beat_and_the_project(tmp_path: Path) ->
     assert document.metadata is not None
     assert document.metadata.title == f"{HEADS.title}: Around the rack"
     assert document.metadata.creator == TITLE
+    assert document.metadata.creation_date is None, "the same picture makes the same file"
     # Every panel is an image of its own, so text stays sharp.
     assert len(page.images) >= 9 * 5
 

@@ -10,6 +10,7 @@ import pytest
 from manim import Camera, Mobject, ThreeDCamera, tempconfig
 
 from filmkit.core.camera import StageCamera
+from filmkit.render.quality import Quality
 from filmkit.tools import bench
 from tests.support.occlusion import COLUMNS, ROWS, everywhere_the_same
 
@@ -45,6 +46,19 @@ def test_every_way_draws_the_same_panel(method: Callable[..., Mobject]) -> None:
     assert inside.mean() > 0.7
     assert len(np.unique(ours[inside], axis=0)) == 16  # the cells and the background
     assert np.abs(ours - other)[inside].max() <= 2
+
+
+@pytest.mark.parametrize("workload", ["stack", "wall"])
+def test_films_are_small_and_as_exact_as_common_ones(workload: str) -> None:
+    frames = bench.frames_of(workload, Quality(640, 360, 30))
+    film, master, common = (
+        bench.encode(frames, encoding, 30) for encoding in bench.ENCODERS.values()
+    )
+    assert len(frames) == bench.FRAMES
+    assert film["megabytes_a_minute"] < 0.45 * master["megabytes_a_minute"]
+    assert film["megabytes_a_minute"] < common["megabytes_a_minute"]
+    assert film["luma_dB"] > common["luma_dB"] - 0.1
+    assert master["luma_dB"] > film["luma_dB"] + 4
 
 
 def test_it_prints_medians_as_json_last(

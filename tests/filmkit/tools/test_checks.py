@@ -125,10 +125,18 @@ FAULTY = {
     ),
     "words across cells": Faulty(
         lambda self: [
-            Heatmap([[0.0, 0.2]], NORM, width=6, height=1, source=TensorSource("pattern.3")),
+            Heatmap(
+                [[0.0, 0.2]], NORM, width=6, height=1, source=TensorSource(expression="shares")
+            ),
             Label("from one to the other"),
         ],
-        ("text 'from one to the other' lies across the cells of panel pattern.3",),
+        ("text 'from one to the other' lies across the cells of panel shares",),
+    ),
+    "a tensor that there is not": Faulty(
+        lambda self: [
+            Heatmap([[0.0, 0.2]], NORM, width=6, height=1, source=TensorSource("pattern.77")),
+        ],
+        ("the trace does not hold what the panel names: pattern.77",),
     ),
     "words on cells": Faulty(
         lambda self: [

@@ -1,0 +1,118 @@
+"""Quantities: what computed panels show is called by its name and computed again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from filmkit.core.heatmap import Heatmap
+from filmkit.core.language import use_language
+from filmkit.core.norm import Norm, TensorSource
+from filmkit.core.quantities import QUANTITIES, PanelCheck, cells_of, described, place_of, quantity
+from filmkit.core.view import LayerView
+from filmkit.mobjects.head_tensors import HEAD_TENSORS, head_tensor
+from filmkit.mobjects.latent_view import LatentView
+from filmkit.mobjects.marks import ColourBar
+from filmkit.mobjects.shared_view import SharedView
+from tests.support.latents import with_latent
+from tests.support.traces import make_trace
+
+KINDS = {
+    "rotary": {"n_heads": 6, "n_kv_heads": 3, "d_head": 16, "positions": "rotary"},
+    "biases": {"n_heads": 4, "d_head": 16, "biases": True},
+    "a penalty for distance": {"n_heads": 4, "d_head": 16, "positions": "alibi"},
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_panels_of_heads_are_what_their_sources_compute(kind: str) -> None:
+    trace = with_latent(**KINDS[kind])
+    layer = LayerView.of_prompt(trace, None, show_first_token=False)
+    check, latent = PanelCheck(trace), LatentView.of(layer)
+    shared = SharedView.of(layer, 1)
+    panels = [latent.head(1).panels, latent.head(1).absorbed_panels, shared.head(1)]
+    panels.append({"latent": (latent.latent, latent.latent_source)})
+    tensors = [head_tensor(layer.head(1), name) for name in HEAD_TENSORS]
+    panels.append({tensor.name: (tensor.values, tensor.source) for tensor in tensors})
+    for some in panels:
+        for name, (values, source) in some.items():
+            assert check.untrue(Heatmap(values, source=source)) == "", name
+            other = values * np.linspace(1, 1.001, values.size).reshape(values.shape)
+            assert "shows other numbers" in check.untrue(Heatmap(other, source=source)), name
+
+
+def test_a_panel_of_another_shape_is_untrue() -> None:
+    trace = make_trace()
+    layer = LayerView.of_prompt(trace, None, show_first_token=False)
+    found = PanelCheck(trace).untrue(
+        Heatmap(np.ones((2, 2)), source=layer.computed("scores", head=0))
+    )
+    assert "its panel (2, 2)" in found
+
+
+def test_numbers_of_ones_own_are_not_checked() -> None:
+    check = PanelCheck(make_trace())
+    for source in (None, TensorSource(expression="mine"), TensorSource("q.0", model="unknown")):
+        assert check.untrue(Heatmap(np.ones((2, 2)), source=source)) == ""
+
+
+def test_a_colour_bar_runs_evenly_through_its_norm() -> None:
+    check, norm = PanelCheck(make_trace()), Norm.unit()
+    bar = ColourBar(norm, "scores", Heatmap([[1.0]]).box).bar
+    assert check.untrue(bar) == ""
+    assert described(bar.source) == "colour scale of scores"
+    assert check.untrue(bar.set_values(bar.values[:, ::-1]))
+
+
+def test_a_part_of_what_is_computed_is_a_part_of_its_cells() -> None:
+    trace = make_trace(d_head=16)
+    layer = LayerView.of_prompt(trace, None, show_first_token=False)
+    whole = layer.computed("scores", head=2)
+    part = whole.part((1, 3), (0, 2))
+    np.testing.assert_array_equal(cells_of(trace, part), cells_of(trace, whole)[1:3, :2])
+    turned = replace(part, transposed=True)
+    np.testing.assert_array_equal(cells_of(trace, turned), cells_of(trace, part).T)
+
+
+def test_what_is_computed_is_said_with_its_place() -> None:
+    layer = LayerView.of_prompt(make_trace(), None, show_first_token=False)
+    source = layer.computed("latent_keys", 16, kv_head=1)
+    assert described(source) == "keys of layer 1, key/value head 1 from the latent"
+    assert described(replace(source, transposed=True)).startswith("transposed keys of layer 1")
+    assert described(TensorSource("q.1")) == ""
+    assert described(TensorSource("q.1", model="GPT-2")) == "q.1 of GPT-2"
+    with use_language("fr"):
+        assert described(layer.computed("scores", head=2)) == (
+            "scores mis à l’échelle (couche 1, tête 2)"
+        )
+
+
+def test_layers_and_heads_are_those_of_the_source() -> None:
+    trace = make_trace(n_heads=4, n_kv_heads=2)
+    layer = LayerView.of_prompt(trace, None, show_first_token=False)
+    for source, layers, heads in (
+        (layer.source("k", 1, (0, 4)), (1,), (1,)),
+        (layer.source("x", (0, 4)), (1,), ()),
+        (layer.computed("shared_keys", 4, heads=(0, 3)), (1,), (0, 1, 2, 3)),
+        (TensorSource("pattern.0", index=((0, 4), 3, (0, 2))), (0,), (0, 1, 2, 3)),
+    ):
+        place = place_of(trace, source)
+        assert (place.layers, place.heads) == (layers, heads)
+
+
+def test_a_quantity_of_ones_own_is_named_and_checked() -> None:
+    @quantity("mean of all patterns", axes=("query_pos", "key_pos"))
+    def mean_pattern(trace, layer):
+        return trace.get("pattern", layer).mean(axis=0)
+
+    try:
+        trace = make_trace()
+        layer = LayerView.of_prompt(trace, None, show_first_token=False)
+        source = layer.computed("mean_pattern")
+        values = trace["pattern.1"].mean(axis=0)[1:10, 1:10]
+        assert PanelCheck(trace).untrue(Heatmap(values, source=source)) == ""
+        assert described(source) == "mean of all patterns of layer 1"
+    finally:
+        del QUANTITIES["mean_pattern"]
