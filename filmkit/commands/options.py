@@ -345,7 +345,7 @@ def _require_language_of_voice(request: RenderRequest) -> None:
     if spoken and spoken != language.main_code:
         raise click.BadParameter(
             f"it speaks {Language(spoken).english_name}, the film {language.english_name}: take "
-            "another voice, --voice piper:VOICE.onnx ({page_of_docs('voice.md')} names some)",
+            f"another voice, --voice piper:VOICE.onnx ({page_of_docs('voice.md')} names some)",
             param_hint="--voice",
         )
 
