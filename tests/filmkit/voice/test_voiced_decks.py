@@ -146,7 +146,7 @@ def test_the_page_can_be_muted(page: Page) -> None:
 
 
 # What a browser does before the first key on a page; a script's key would count as one.
-PLAYS_SILENTLY_FIRST = """{
+PLAYS_SILENTLY_FIRST = """() => {
     const play = HTMLMediaElement.prototype.play;
     HTMLMediaElement.prototype.play = function () {
         if (this.muted) return play.call(this);
