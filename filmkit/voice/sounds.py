@@ -115,7 +115,7 @@ def _decode(path: Path) -> tuple[Samples, int]:
     clipped = blunted_places if lossy else clipped_places
     # The mean, because FFmpeg's own mix of two equal channels is louder than each.
     mixed = np.concatenate(blocks, axis=1).reshape(-1, channels).mean(axis=1)
-    return mixed.astype(np.float32), max(map(clipped, recorded))
+    return mixed.astype(np.float32), max(clipped(channel) for channel in recorded)
 
 
 def clipped_places(samples: Samples) -> int:
