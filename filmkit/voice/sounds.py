@@ -103,7 +103,7 @@ def _decode(path: Path) -> tuple[Samples, int]:
         channels, lossy = stream.channels, stream.codec_context.codec.lossy
         as_recorded = av.AudioResampler(format="flt")
         at_rate = av.AudioResampler(format="flt", rate=RATE)
-        native, blocks = [], []
+        native, blocks = list[Samples](), list[Samples]()
         for frame in container.decode(stream):
             native += [part.to_ndarray() for part in as_recorded.resample(frame)]
             blocks += [part.to_ndarray() for part in at_rate.resample(frame)]
