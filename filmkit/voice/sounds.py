@@ -105,17 +105,22 @@ def _decode(path: Path) -> tuple[Samples, int]:
         at_rate = av.AudioResampler(format="flt", rate=RATE)
         native, blocks = list[Samples](), list[Samples]()
         for frame in container.decode(stream):
-            native += [part.to_ndarray() for part in as_recorded.resample(frame)]
-            blocks += [part.to_ndarray() for part in at_rate.resample(frame)]
-        blocks += [part.to_ndarray() for part in at_rate.resample(None)]
+            native += map(_packed, as_recorded.resample(frame))
+            blocks += map(_packed, at_rate.resample(frame))
+        blocks += map(_packed, at_rate.resample(None))
     if not blocks:
         return silence(0), 0
     # Channels side by side: PyAV cannot read more than 7 of them from planes of their own.
-    recorded = np.concatenate(native, axis=1).reshape(-1, channels).T
+    recorded = np.concatenate(native).reshape(-1, channels).T
     clipped = blunted_places if lossy else clipped_places
     # The mean, because FFmpeg's own mix of two equal channels is louder than each.
-    mixed = np.concatenate(blocks, axis=1).reshape(-1, channels).mean(axis=1)
+    mixed = np.concatenate(blocks).reshape(-1, channels).mean(axis=1)
     return mixed.astype(np.float32), max(clipped(channel) for channel in recorded)
+
+
+def _packed(frame: av.AudioFrame) -> Samples:
+    """Return the samples of a frame, those of its channels one after the other: (samples,)."""
+    return np.asarray(frame.to_ndarray(), np.float32).ravel()
 
 
 def clipped_places(samples: Samples) -> int:
