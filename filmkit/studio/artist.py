@@ -122,7 +122,7 @@ class _Artist:
             update = SceneUpdate(request, trace, cache, pools)
             try:
                 stage = self._entry.load()
-                self._tell("title", title=stage.title or stage.__name__)
+                self._tell("title", title=self._entry.titled_anew.title)
                 # First, because the page waits for the numbers of the frame that it shows.
                 reader = FORK.Process(
                     target=answer_questions, args=(request, questions), daemon=True
