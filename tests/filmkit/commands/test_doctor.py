@@ -358,7 +358,7 @@ def test_traces(run_group: RunGroup, monkeypatch: pytest.MonkeyPatch, tmp_path: 
     (tmp_path / "cut.safetensors").write_bytes(whole[: len(whole) // 2])
     findings = run_group("traces")
     assert_fault(findings["shipped.safetensors"], "no such file", command="git -C")
-    assert_fault(findings["cut.safetensors"], "not a readable trace", command=f"rm {tmp_path}/cut")
+    assert_fault(findings["cut.safetensors"], "its seal does not fit", command=f"rm {tmp_path}/cut")
     assert findings["own.safetensors"].state == OK
     assert "made-up model" in findings["own.safetensors"].message
     assert "unless --trace names another" in findings["own.safetensors"].message
