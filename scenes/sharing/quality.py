@@ -43,6 +43,8 @@ class Quality(VGroup):
 
     Attributes
     ----------
+    stops
+        Names of the settings of the dial.
     dial
         The dial as the axis.
     ground
@@ -80,7 +82,7 @@ class Quality(VGroup):
             Tick(format_decimal(value), size=theme.note_size, colour=theme.muted)
             for value in values
         ]
-        stops = [_("a set for each head"), self._groups(models[1]), _("one set")]
+        self.stops = stops = [_("a set for each head"), self._groups(models[1]), _("one set")]
         first, *_between, last = (Label(stop).width / 2 for stop in stops)
         self.layout = layout = QualityLayout.of(
             frame,
