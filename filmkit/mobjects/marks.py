@@ -208,7 +208,7 @@ class ColourBar(Group):
             words.append(_("stronger: larger"))
         if not norm.is_linear:
             words.append(_("stretched near zero"))
-        return separated(words)
+        return separated(words) if words else ""
 
     @staticmethod
     def _numbers(norm: Norm, box: Box, size: float, gap: float) -> list[Tick]:
