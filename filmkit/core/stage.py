@@ -359,22 +359,27 @@ class Stage(Scene):
 
     def construct(self) -> None:
         """Prepare the scene and play every beat in the order of the class body."""
+        settings = self.settings
         self.frame = frame = Frame(
             float(config.frame_width),
             float(config.frame_height),
-            captions=CAPTION_STRIP if self.settings.caption_strip else 0.0,
+            captions=CAPTION_STRIP if settings.caption_strip else 0.0,
         )
-        looks = self.settings.theme, self.settings.palette
         with (
-            use_language(self.settings.language, *self.catalogues()),
-            use_theme(*looks, min_text_size=frame.min_text_size) as theme,
+            use_language(settings.language, *self.catalogues()),
+            use_theme(
+                settings.theme,
+                settings.palette,
+                background=settings.background,
+                min_text_size=frame.min_text_size,
+            ) as theme,
             keep_facts(self.ledger),
         ):
             self.theme = theme
             # Pixels are premultiplied, so a transparent one is black: any other colour would be
             # added to every soft edge.
-            clear = self.settings.transparent
-            colour = BLACK if clear else self.settings.background or theme.background
+            clear = settings.transparent
+            colour = BLACK if clear else theme.background
             self.camera.background_color = colour
             self.camera.background_opacity = 0.0 if clear else 1.0
             self.prepare()

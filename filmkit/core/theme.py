@@ -310,6 +310,7 @@ def use_theme(
     name: str = THEMES[0],
     palette: str = PALETTES[0],
     *,
+    background: str | None = None,
     min_text_size: float = Theme.min_text_size,
 ) -> Iterator[Theme]:
     """Use a theme for everything that is made inside the ``with`` block, and yield it.
@@ -320,6 +321,8 @@ def use_theme(
         "dark", "light" or "print".
     palette
         "film", "signed" or "roles".
+    background
+        Colour of the background, "#RRGGBB"; None for the theme's own.
     min_text_size
         The theme's ``min_text_size``, which depends on the shape of the frame
         (:attr:`filmkit.core.geometry.Frame.min_text_size`).
@@ -333,8 +336,14 @@ def use_theme(
         raise ValueError(f"no theme {name!r}; there are {', '.join(_THEMES)}")
     if palette not in _PALETTES:
         raise ValueError(f"no palette {palette!r}; there are {', '.join(_PALETTES)}")
+    theme = _THEMES[name]
     token = _current.set(
-        replace(_THEMES[name], palette=_PALETTES[palette], min_text_size=min_text_size)
+        replace(
+            theme,
+            palette=_PALETTES[palette],
+            background=background or theme.background,
+            min_text_size=min_text_size,
+        )
     )
     try:
         yield _current.get()

@@ -81,21 +81,13 @@ def make_deck(
     if options.title or options.author:
         with manim_config(request.quality, verbosity=request.verbosity):
             cover = [title_slide(request, trace, options, title)]
-    with use_theme(request.theme, request.palette) as theme:
-        background = request.background or theme.background
+    with use_theme(request.theme, request.palette, background=request.background) as theme:
         paths = [target]
         if kind == "pdf":
             drawn = drawn_slides(request, trace)
             if not drawn:
                 return False
-            write_pdf(
-                target,
-                [*cover, *drawn],
-                theme,
-                title=title,
-                author=options.author,
-                background=background,
-            )
+            write_pdf(target, [*cover, *drawn], theme, title=title, author=options.author)
         else:
             with filmed_slides(request, trace, target) as filmed:
                 if not filmed:
@@ -109,15 +101,7 @@ def make_deck(
                         target, slides, view, theme, title, options, films_beside=films_beside
                     )
                 else:
-                    write_slides(
-                        target,
-                        slides,
-                        theme,
-                        title,
-                        options,
-                        background=background,
-                        films=kind != "gslides",
-                    )
+                    write_slides(target, slides, theme, title, options, films=kind != "gslides")
                 if kind == "gslides":
                     paths.append(_write_films_for_drive(target, slides))
     report_files(request, paths)

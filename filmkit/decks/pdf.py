@@ -36,7 +36,6 @@ def write_pdf(
     *,
     title: str,
     author: str = "",
-    background: str,
 ) -> None:
     """Write a PDF with one page per beat; a failure leaves no partial file.
 
@@ -47,11 +46,9 @@ def write_pdf(
     slides
         The pages, in order; their films are not needed.
     theme
-        Gives the colours of the text.
+        Gives the colours of the text and of the pages.
     title, author
         Of the document; the project is its author if there is no other, and always its subject.
-    background
-        Colour of the pages, "#RRGGBB".
 
     Raises
     ------
@@ -69,7 +66,7 @@ def write_pdf(
             "project": _(PROJECT),
             "language": current_language().main_code,
             "colours": colours_of(theme),
-            "background": background,
+            "background": theme.background,
         }
         try:
             part.write_bytes(_compile(scratch, template, slides, document))

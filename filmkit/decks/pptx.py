@@ -76,7 +76,6 @@ def write_slides(
     title: str,
     options: DeckOptions,
     *,
-    background: str,
     films: bool,
 ) -> None:
     """Write a presentation; a failure leaves no partial file.
@@ -88,13 +87,11 @@ def write_slides(
     slides
         The slides, in order; all but a title slide need their films if ``films`` is true.
     theme
-        Gives the colour of the slide titles.
+        Gives the colours of the slides and of their titles.
     title
         Title of the presentation.
     options
         Its author, and whether it goes on by itself.
-    background
-        Colour of the slides, "#RRGGBB".
     films
         Whether to embed the films; if not, each slide shows the last picture of its film.
 
@@ -115,7 +112,7 @@ def write_slides(
     properties.language = current_language().tag
     layout = next(layout for layout in document.slide_layouts if layout.name == LAYOUT)
     for slide in slides:
-        page = _add_slide(document, layout, slide, theme, background, films=films)
+        page = _add_slide(document, layout, slide, theme, films=films)
         if options.auto:
             _go_on_after(page, slide.seconds + PAUSE * (not slide.is_title))
     if options.auto:
@@ -154,7 +151,6 @@ def _add_slide(
     layout: Any,
     slide: Slide,
     theme: Theme,
-    background: str,
     *,
     films: bool,
 ) -> Any:
@@ -163,7 +159,7 @@ def _add_slide(
     page = document.slides.add_slide(layout)
     fill = page.background.fill
     fill.solid()
-    fill.fore_color.rgb = _colour(background)
+    fill.fore_color.rgb = _colour(theme.background)
     poster = BytesIO()
     slide.picture.save(poster, format="png")
     if films and slide.video is not None:

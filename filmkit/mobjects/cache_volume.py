@@ -53,7 +53,7 @@ Array = npt.NDArray[np.float64]
 Points = npt.NDArray[np.float64]
 
 QUANTITY = {"k": "stored_keys", "v": "stored_values"}  # that the top and the side of a block show
-TOP_LIGHT, SIDE_LIGHT = 0.8, 0.6  # brightness of the top and the side; the front has 1
+TOP_LIGHT, SIDE_LIGHT = 0.9, 0.8  # brightness of the top and the side; the front has 1
 
 
 @dataclass(frozen=True, eq=False)
