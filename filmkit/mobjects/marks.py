@@ -204,10 +204,10 @@ class ColourBar(Group):
     def _title(norm: Norm, name: str) -> str:
         """Return the words below the bar."""
         words = [name] if name else []
-        if norm.vmin < 0 and not has_name(norm.cmap):
-            words.append(_("stronger: larger"))
         if not norm.is_linear:
             words.append(_("stretched near zero"))
+        if norm.vmin < 0 and not has_name(norm.cmap):
+            words.append(_("stronger: larger"))
         return separated(words) if words else ""
 
     @staticmethod

@@ -292,6 +292,24 @@ def test_a_copy_moves_and_takes_the_numbers_of_its_place() -> None:
             np.testing.assert_allclose(new, old, atol=1e-12)
 
 
+def change(kind: str, subject: Heatmap, start: Heatmap, end: Heatmap) -> Animation:
+    """Return an animation that gives a heatmap, which is as ``start`` or ``end``, the other's."""
+    if kind == "copy":
+        return MoveFromCopy(start, subject.set_values(end.values, end.norm), rate_func=even)
+    return Recolour(subject, values=end.values, norm=end.norm, rate_func=even)
+
+
+@pytest.mark.parametrize("kind", ["copy", "recolour"])
+def test_between_two_colour_maps_the_colours_mix(kind: str) -> None:
+    start, end = heatmap(), heatmap().set_values(np.full((2, 3), 0.7), Norm(0.0, 1.0, "magma"))
+    for alpha in (0.0, 0.25, 1.0):
+        subject = heatmap()
+        play(change(kind, subject, start, end), at=alpha, on=[start, subject])
+        mixed = (1 - alpha) * start.colours() + alpha * end.colours()
+        np.testing.assert_allclose(subject.colours(), mixed)
+        assert subject.looks_like(start if alpha == 0 else end)
+
+
 def test_a_heatmap_of_another_shape_keeps_its_own_numbers_on_the_way() -> None:
     source, target = heatmap(2, 3), heatmap(4, 1).place(BOX)
     values = target.values.copy()

@@ -145,6 +145,12 @@ def test_what_is_larger_stands_out_more_from_the_background(
             assert np.diff(away).min() > 2 * JUST_NOTICEABLE, (role, sign)
 
 
+def test_zero_has_the_colour_of_a_background_of_one_s_own() -> None:
+    with use_theme("dark", "roles", background="#102030"):
+        for norm, zero in ((Norm.symmetric([1.0], role="key"), 0.0), (Norm.unit(), 0.0)):
+            np.testing.assert_allclose(norm.colours(zero), [0x10, 0x20, 0x30], atol=1)
+
+
 @pytest.mark.parametrize("name", THEMES)
 def test_a_tensor_s_largest_number_has_the_colour_of_its_name(name: str) -> None:
     layer = LayerView.of_prompt(with_latent(n_layers=2), 1, show_first_token=False)

@@ -395,6 +395,21 @@ def test_the_words_of_a_colour_bar_of_least_width_can_be_read() -> None:
     assert title.line_height == pytest.approx(current_theme().min_text_size * FRAME_HEIGHT)
 
 
+def test_a_colour_bar_says_how_its_colours_are_to_be_read() -> None:
+    def words(norm: Norm, name: str = "") -> str:
+        return ColourBar(norm, name, Box(0, 0, 12, 0.1)).labels[-1].text
+
+    values = np.linspace(-1, 1, 99)
+    assert words(Norm.unit()) == ""
+    assert words(Norm.stretched(values), "keys") == "keys, stretched near zero"
+    with use_theme(palette="roles"):
+        assert words(Norm.unit(), "share") == "share"
+        assert words(Norm.symmetric(values, role="scores")) == "stronger: larger"
+        assert words(Norm.stretched(values), "keys") == (
+            "keys, stretched near zero, stronger: larger"
+        )
+
+
 def test_a_line_tells_how_high_its_letters_reach() -> None:
     low, high = Label("nose").on_line(0.0, 1.0), Label("Éa").on_line(0.0, 1.0)
     assert low.rise < low.line_height / 2 < high.rise

@@ -12,6 +12,8 @@ from filmkit.core.picture_map import picture_map
 from filmkit.core.quantities import QUANTITIES
 from filmkit.core.records import StageSettings
 from filmkit.core.stage import Stage, beat
+from filmkit.core.theme import use_theme
+from filmkit.core.theme_names import THEMES
 from filmkit.mobjects.head_tensors import HeadPanel
 from filmkit.mobjects.marks import ColourBar
 from filmkit.render.quality import QUALITIES
@@ -59,6 +61,34 @@ def test_a_panel_is_named_with_its_layer_head_size_and_scale() -> None:
         "A query. Heatmaps of layer 11 in viridis. "
         "Queries of head 3: 9 words by 64 columns, −2.1 to 1.8."
     )
+
+
+def test_colours_of_roles_are_named_by_the_ends_of_their_scale() -> None:
+    keys = panel("k.11", [1, 10], 1, [0, 64], cmap="#8f8876/#000000/#ffd35a")
+    pattern = panel("pattern.11", 3, [0, 9], [0, 9], vmin=0.0, cmap="#ffffff/#8e8d8b/#1d1b18")
+    assert describe(keys, pattern) == (
+        "Heatmaps of layer 11. Keys of key/value head 1: 9 words by 64 columns, −2 to 2, "
+        "grey to yellow. Attention pattern of head 3: 9 words by 9 words, 0 to 2, white to black."
+    )
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_every_colour_of_a_palette_has_a_true_name(theme: str) -> None:
+    names = {}
+    with use_theme(theme, "roles") as current:
+        for role in ("query", "key", "value", "latent", "scores", "", "pattern"):
+            described = describe(panel("x.0", [0, 1], [0, 1], cmap=current.colour_map(role)))
+            names[role] = described.removesuffix(".").split(", ")[-1]
+    paper = theme != "dark"
+    assert names == {
+        "query": "grey to cyan",
+        "key": "grey to yellow",
+        "value": "grey to red" if paper else "grey to coral",
+        "latent": "grey to violet",
+        "scores": "grey to green",
+        "": "blue to black" if paper else "blue to white",
+        "pattern": "white to black" if paper else "black to white",
+    }
 
 
 def test_panels_of_one_kind_share_a_sentence() -> None:
