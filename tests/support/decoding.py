@@ -10,10 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 from extract.trace import Trace
-from filmkit.core.norm import Norm
+from filmkit.core.norm import Norm, has_name
 
 Pixels = npt.NDArray[np.uint8]
 ColourMaps = dict[str, list[str]]
+
+# In a colour map with the background in the middle, both signs begin with the same colours there:
+# so many levels from zero, a cell's sign may be lost when a picture is compressed.
+SIGNLESS = 16
 
 
 def cell_centers(panel: dict[str, Any]) -> npt.NDArray[np.float64]:
@@ -88,11 +92,18 @@ def level_errors(
 ) -> npt.NDArray[np.intp]:
     """Return by how many colour levels each visible cell is off, (n,).
 
-    The level of a cell is that of the nearest colour of the colour map.
+    The level of a cell is that of the nearest colour of the colour map; next to a zero that is the
+    background, of either sign.
     """
     levels, colours = visible_cells(panel, trace, picture)
     distances = np.square(_table(panel, maps) - colours[:, None]).sum(axis=2)
-    return np.abs(distances.argmin(axis=1) - levels)
+    read = distances.argmin(axis=1)
+    errors = np.abs(read - levels)
+    if has_name(panel["cmap"]) or panel["vmin"] >= 0:
+        return errors
+    last = distances.shape[1] - 1
+    near = np.abs(2 * levels - last) < 2 * SIGNLESS
+    return np.where(near, np.minimum(errors, np.abs(last - read - levels)), errors)
 
 
 def _norm(panel: dict[str, Any]) -> Norm:
