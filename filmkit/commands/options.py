@@ -201,7 +201,9 @@ THEME_OPTIONS = (
         type=click.Choice(PALETTES),
         default=PALETTES[0],
         show_default=True,
-        help="Colour maps of the heatmaps.",
+        help="Colours of the heatmaps. film: viridis for all; signed: maps that tell negative numbers "
+        "from positive ones; roles: the colour of its name for each tensor, and the background for "
+        "zero.",
     ),
 )
 WHAT_TO_SHOW = cloup.option_group(
