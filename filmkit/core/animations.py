@@ -120,20 +120,24 @@ class Presence(InPlaceAnimation):
         What fades; it must be on the scene.
     to
         Presence at the end, 0 to 1.
+    alone
+        Whether its parts keep their own.
     """
 
     tempo = "small"
 
-    def __init__(self, mobject: Mobject, to: float, **kwargs: Any) -> None:
+    def __init__(self, mobject: Mobject, to: float, *, alone: bool = False, **kwargs: Any) -> None:
         super().__init__(mobject, **kwargs)
         self.to = to
+        self.alone = alone
 
     def begin(self) -> None:
-        self.start = [presence(member) for member in self.mobject.get_family()]
+        family = [self.mobject] if self.alone else self.mobject.get_family()
+        self.start = {member: presence(member) for member in family}
         super().begin()
 
     def step(self, alpha: float) -> None:
-        for member, start in zip(self.mobject.get_family(), self.start, strict=True):
+        for member, start in self.start.items():
             member.presence = (1 - alpha) * start + alpha * self.to
 
 

@@ -121,6 +121,8 @@ class RenderRequest:
         Whether pictures stand still while they are talked about.
     language
         Code of the language; see :mod:`filmkit.core.language`.
+    questions
+        Whether beats ask their questions.
     voice
         Who speaks the narration; None for films without sound.
     speech
@@ -154,6 +156,7 @@ class RenderRequest:
     captions: str = DEFAULT_CAPTIONS
     calm: bool = False
     language: str = DEFAULT_LANGUAGE
+    questions: bool = True
     voice: Voice | None = None
     speech: SceneSpeech = field(default_factory=dict)
 
@@ -173,6 +176,7 @@ class RenderRequest:
             calm=self.calm or self.file_format == "png",
             caption_strip=self.captions == "burn",
             language=self.language,
+            questions=self.questions,
         )
         return RenderOptions(self.quality, settings, self.speech)
 

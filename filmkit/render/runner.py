@@ -237,7 +237,8 @@ def render_stills(
         progress(1)
 
     take_stills(entry, trace=trace, options=options, beats=beats, take=take)
-    if set(beats) == set(entry.load().beat_names(trace)):
+    asked = options.settings.questions
+    if set(beats) == set(entry.load().beat_names(trace, questions=asked)):
         _remove_former(folder, {path.stem for path in paths})
     return paths
 

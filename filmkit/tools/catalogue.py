@@ -116,7 +116,7 @@ def _flat(animations: Sequence[Animation] | None) -> Iterator[Animation]:
 
 
 def _where(stage: Stage, entry: SceneEntry) -> str:
-    names = stage.beat_names(stage.trace)
+    names = stage.beat_names(stage.trace, questions=stage.settings.questions)
     return f"{entry.slug}, beat {names[len(stage.beats)]}"
 
 

@@ -473,13 +473,15 @@ def check_scene(
         faults += low_contrast(stage) + words_on_panels(stage)
         faults += [check.untrue(panel.heatmap) for panel in picture.panels]
         seconds = record.end - record.start
-        still = [change < STILL_SHARE for change in motion.changes]
+        # While a question waits for an answer, nothing else has to move.
+        count = len(motion.changes) - round(record.pause / STILL_SECONDS)
+        still = [change < STILL_SHARE for change in motion.changes[:count]]
         runs = [sum(1 for _ in run) for stands, run in groupby(still) if stands]
         reports.append(
             BeatReport(
                 name=record.name,
                 seconds=seconds,
-                letters_a_second=len(record.narration) / seconds,
+                letters_a_second=len(record.narration) / (seconds - record.pause),
                 still_seconds=STILL_SECONDS * max(runs, default=0),
                 still_share=sum(still) / len(still) if still else 0.0,
                 fill=_fill(stage),

@@ -30,6 +30,7 @@ from filmkit.core.numbers import (
     counted_heads,
     counted_layers,
     format_ratio,
+    format_rough,
     format_short,
     readable_bytes,
     spoken_bytes,
@@ -122,6 +123,8 @@ class KVCache(Stage):
             ratio=(self.ratio, format_short),
             shipped=(self.shipped, format_short),
             slots=CHIP.ridge(),
+            few=(CHIP.ridge() / 100, format_rough),
+            some=(CHIP.ridge() / 10, format_rough),
         )
 
     def variant(self, beat: str) -> str:
@@ -635,7 +638,10 @@ class KVCache(Stage):
         arriving = (total, self.unkept, *after)
         self.play(*(Appear(part) for part in arriving))
 
-    @beat
+    @beat(
+        ask="While one number of the cache is on its way, how many multiply-adds could the chip do? "
+        "{few}, {some} or {slots}?"
+    )
     def memory_is_time(self) -> None:
         """To make one token, the chip reads the whole cache. While one number arrives, it could
         do {slots} multiply-adds, but has only one."""

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from filmkit.core.language import use_language
+from filmkit.core.line_breaks import sentences
 from filmkit.core.records import BeatRecord
 from filmkit.voice import cueing
 from filmkit.voice.cues import (
@@ -26,7 +27,7 @@ from filmkit.voice.cues import (
     to_json,
 )
 from filmkit.voice.errors import VoiceError
-from filmkit.voice.matching import known_places, sentences
+from filmkit.voice.matching import known_places
 from filmkit.voice.sounds import read_sound
 from tests.support.calling import Calling, assert_one_line, calling
 from tests.support.traces import make_trace
