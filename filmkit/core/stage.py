@@ -33,8 +33,8 @@ If the narration depends on the model, it is given in several variants instead, 
         def keys(self):
             ...
 
-A beat may ask before it shows. The question is said, and written over the picture; then a film waits
-for some seconds, and a deck for a key. The beat's own narration is the answer::
+A beat may ask before it shows. The question is said, and written over the picture; then a film
+waits for some seconds, and a deck for a key. The beat's own narration is the answer::
 
         @beat(ask="Which of {heads} heads looks back?")
         def looking_back(self):

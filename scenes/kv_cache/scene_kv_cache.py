@@ -639,8 +639,8 @@ class KVCache(Stage):
         self.play(*(Appear(part) for part in arriving))
 
     @beat(
-        ask="While one number of the cache is on its way, how many multiply-adds could the chip do? "
-        "{few}, {some} or {slots}?"
+        ask="While one number of the cache is on its way, how many multiply-adds could the chip "
+        "do? {few}, {some} or {slots}?"
     )
     def memory_is_time(self) -> None:
         """To make one token, the chip reads the whole cache. While one number arrives, it could
