@@ -163,7 +163,7 @@ def test_a_fact_that_a_question_lacks_is_named_at_its_beat() -> None:
             """Yes."""
             self.hold()
 
-    with pytest.raises(SceneCodeError, match="there is no fact {many}; there are model") as raised:
+    with pytest.raises(SceneCodeError, match=r"there is no fact \{many\}; there are model") as raised:
         Forgetful.rehearse(make_trace())
     assert raised.value.__notes__ == ["in beat ask_only"]
     assert raised.value.place.startswith(Path(__file__).name)
