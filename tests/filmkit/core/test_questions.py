@@ -163,7 +163,8 @@ def test_a_fact_that_a_question_lacks_is_named_at_its_beat() -> None:
             """Yes."""
             self.hold()
 
-    with pytest.raises(SceneCodeError, match=r"there is no fact \{many\}; there are model") as raised:
+    message = r"there is no fact \{many\}; there are model"
+    with pytest.raises(SceneCodeError, match=message) as raised:
         Forgetful.rehearse(make_trace())
     assert raised.value.__notes__ == ["in beat ask_only"]
     assert raised.value.place.startswith(Path(__file__).name)
