@@ -172,7 +172,7 @@ def beat(
             \"""Queries and keys are rotated by their position.\"""
             ...
     """
-    questions = {"": ask} if ask and isinstance(ask, str) else dict(ask)
+    questions = ({"": ask} if ask else {}) if isinstance(ask, str) else ask
 
     def mark(method: BeatT) -> BeatT:
         name = method.__name__
