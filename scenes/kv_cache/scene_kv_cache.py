@@ -123,8 +123,9 @@ class KVCache(Stage):
             ratio=(self.ratio, format_short),
             shipped=(self.shipped, format_short),
             slots=CHIP.ridge(),
-            few=(CHIP.ridge() / 100, format_rough),
-            some=(CHIP.ridge() / 10, format_rough),
+            few=(CHIP.ridge() / 10, format_rough),
+            about=(CHIP.ridge(), format_rough),
+            many=(10 * CHIP.ridge(), format_rough),
         )
 
     def variant(self, beat: str) -> str:
@@ -639,8 +640,8 @@ class KVCache(Stage):
         self.play(*(Appear(part) for part in arriving))
 
     @beat(
-        ask="While one number of the cache is on its way, how many multiply-adds could the chip "
-        "do? {few}, {some} or {slots}?"
+        ask="Roughly how many multiply-adds could the chip do while one number of the cache is on "
+        "its way? {few}, {about} or {many}?"
     )
     def memory_is_time(self) -> None:
         """To make one token, the chip reads the whole cache. While one number arrives, it could
