@@ -275,7 +275,7 @@ def test_a_key_covers_all_code_that_runs_until_a_beat_has_ended(entry: SceneEntr
             (file.name, name)
             for file, name in executed.of_project()
             if (file not in files and file.name not in NOT_DRAWING)
-            or of_beats.get(name, record.name) not in followed
+            or (name in of_beats and of_beats[name] not in followed)
         }
         sys.setprofile(executed)
 
