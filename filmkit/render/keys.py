@@ -170,12 +170,11 @@ class BeatHasher:
         for record, key in zip(
             alone.beats, self.picture_keys(entry.alone, alone).values(), strict=True
         ):
-            marks = [repr(record.marks)] if record.marks else []
-            own = digest([key, *marks, *written]) if marks or written else key
-            written = record.written
+            own = digest([key, repr(record.marks)]) if record.marks else key
             tail = (record.tail - record.start, record.end - record.start)
             calm = self.options.settings.calm
-            keys[record.name, False] = own
+            keys[record.name, False] = digest([own, *written]) if written else own
+            written = record.written
             keys[record.name, True] = digest(
                 [own, "tail", *(f"{seconds:.6f}" for seconds in tail), repr(calm)]
             )
