@@ -206,7 +206,7 @@ def test_titles_and_notes_read_well(performance: Performance) -> None:
     records = tuple(beat.record for beat in performance.beats)
     notes = speaker_notes(Rehearsal(records, records[-1].end))
     for record in records:
-        assert re.fullmatch(r"[A-Z][\w ,-]*", record.title)
+        assert re.fullmatch(r"(Question: )?[A-Z][\w ,-]*", record.title)
         assert notes[record.name].startswith(record.narration)
 
 
