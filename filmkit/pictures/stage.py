@@ -17,8 +17,10 @@ from filmkit.core.animations import (
     set_presence,
 )
 from filmkit.core.heatmap import Heatmap
+from filmkit.core.picture_parts import MosaicItem
 from filmkit.core.stage import Stage as PlainStage
 from filmkit.mobjects.marks import Highlight
+from filmkit.pictures.account import account
 from filmkit.pictures.mosaic import Mosaic
 from filmkit.pictures.parts import Around, Free, Part
 from filmkit.pictures.picture import Mark, Picture, PlacedPart
@@ -148,6 +150,13 @@ class Stage(PlainStage):
             into=into,
         )
         self._play(way, run_time or self.theme.tempo.large)
+
+    def mosaic_on_screen(self) -> MosaicItem | None:
+        return (
+            account(self._picture, set(self.get_mobject_family_members()))
+            if self._picture
+            else None
+        )
 
     def _seen(self) -> Mapping[tuple[str, str], Mobject]:
         """Return what is on the scene of the picture before."""

@@ -74,7 +74,9 @@ def read_frame(
 
     def take(pixels: Pixels, repeat: int) -> None:
         arrays = ArrayStore()
-        document = picture_map(running.mobjects, running.camera, values=True)
+        document = picture_map(
+            running.mobjects, running.camera, running.mosaic_on_screen(), values=True
+        )
         found["panels"] = panels_of(document, trace, arrays)
         found["arrays"] = arrays.encoded()
         found["picture"] = _data_uri(pixels) if picture else None
