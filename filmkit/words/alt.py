@@ -31,6 +31,7 @@ from filmkit.core.model_places import (
 from filmkit.core.norm import SCALE
 from filmkit.core.numbers import format_count, format_exact, listed
 from filmkit.core.quantities import QUANTITIES
+from filmkit.words.arrangement import arrangement, faint_parts, own_texts
 
 __all__ = ["MAX_LENGTH", "alt_text"]
 
@@ -168,12 +169,55 @@ def alt_text(document: Mapping[str, Any], title: str = "") -> str:
         sentences.append(_("Heatmaps in {colours}.", colours=colours))
     else:
         sentences.append(_("A drawing without heatmaps."))
+    called = _called(document)
+    sentences += arrangement(document, called)
     sentences += [_sentence(group, with_layers=with_layers) for group in strong]
-    if faint:
-        names = _semicolons([group[0].plain_name for group in faint])
-        sentences.append(_("Faint: {names}.", names=names))
+    pale = [group[0].plain_name for group in faint]
+    if document["mosaic"]:
+        pale = [called[name] for name in faint_parts(document)]
+    if pale:
+        sentences.append(_("Faint: {names}.", names=_semicolons(pale)))
     text = _fitted([_capitalised(sentence) for sentence in sentences])
-    return _with_quotes(text, document["texts"])
+    return _with_quotes(text, _unsaid(document))
+
+
+def _called(document: Mapping[str, Any]) -> dict[str, str]:
+    """Return what the parts of a mosaic are called, by their names in it; none without a mosaic.
+
+    Matrices have a name in the picture, or that of what they show; other parts are what they say.
+    """
+    if document["mosaic"] is None:
+        return {}
+    panels = {panel["part"]: _panel(panel) for panel in document["panels"]}
+    texts = own_texts(document)
+    names = {}
+    for part in document["mosaic"]["parts"]:
+        name, text = part["name"], _without_notation(part["words"])
+        if not text and name in panels:
+            text = panels[name].plain_name
+        if not text:
+            said = _without_notation(texts.get(name, ""))
+            text = _("“{text}”", text=said) if said else _("drawing “{name}”", name=name)
+        names[name] = text
+    for name, text in names.items():
+        # The same matrix of several heads.
+        if name in panels and [*names.values()].count(text) > 1:
+            where = _where([panels[name]], with_layers=True)
+            names[name] = _("{name}{place}", name=text, place=_(" of {where}", where=where))
+    return names
+
+
+def _unsaid(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the texts of a picture that are not said of the parts of its mosaic yet."""
+    if document["mosaic"] is None:
+        return list(document["texts"])
+    names = {part["name"]: part["words"] for part in document["mosaic"]["parts"]}
+    said = own_texts(document)
+    return [
+        text
+        for text in document["texts"]
+        if text["part"] not in said and text["text"] not in names.get(text["part"], "")
+    ]
 
 
 def _groups(entries: Iterable[Mapping[str, Any]]) -> list[list[_Panel]]:
