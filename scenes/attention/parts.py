@@ -41,6 +41,7 @@ Array = npt.NDArray[np.float64]
 DISPLAY = 0.09  # size of the figure that matters
 CHANNELS = 4  # of a sum that is done by hand
 LINE_GAP = 0.25  # between lines of text, in scene units
+TAG = 0.8  # room for the number of a share, in scene units
 CLOCKS = 8  # pairs of channels whose rotation is shown
 
 
@@ -249,6 +250,8 @@ class ShareBars:
         return Size(
             columns=Axis(TOKEN, len(self.shares)),
             height=self.height * float(self.shares.max()) + 0.5,
+            left=TAG / 2,
+            right=TAG / 2,
         )
 
     def pieces(self, place: Place, around: Around) -> Mapping[str, Mobject]:

@@ -14,7 +14,7 @@ from filmkit.core.text import Label, stacked_lines
 from filmkit.mobjects.shared_view import require_shareable
 from scenes.sharing.dial import Dial
 from scenes.sharing.layout import DISPLAY, SharingLayout
-from scenes.sharing.quality import TRAINED, Quality
+from scenes.sharing.quality import Quality
 from scenes.sharing.sets import PatternGrid, SetBar, SetStack
 from scenes.sharing.settings import has_groups, settings_of
 
@@ -165,7 +165,7 @@ class Sharing(Stage):
         self.camera.shot = Shot()
         if len(self.stops) == len(quality.dial.places):
             self.remove(self.dial)
-            place = Dial([""] * len(self.stops), list(map(_, TRAINED)), self.layout.dial)
+            place = Dial([""] * len(self.stops), quality.stops, self.layout.dial)
             place.knob.move_to(place.places[-1])
             self.play(Arrive(quality.dial, place))
         else:
