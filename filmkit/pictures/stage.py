@@ -191,7 +191,7 @@ class Stage(PlainStage):
         found = [mobject for mobject in self.mobjects if mobject in piece.submobjects]
         if found:
             self.mobjects[self.mobjects.index(found[0])] = piece
-            self.mobjects = [mobject for mobject in self.mobjects if mobject not in found]
+            self.mobjects[:] = [mobject for mobject in self.mobjects if mobject not in found]
 
     def _reveal(self, picture: Picture, name: str) -> None:
         """Fill the cells of a part row by row, with a frame around the row that each comes from."""

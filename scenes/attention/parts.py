@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -141,7 +141,7 @@ class WorkedSum(VGroup):
         self.lines.add(line)
 
 
-def _written(digits: int):
+def _written(digits: int) -> Callable[[float], str]:
     """Return a function that writes a number with as many decimals."""
     return lambda value: format_decimal(value, digits)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from manim import Animation, Group, LaggedStart
+from manim import DOWN, Animation, Group, LaggedStart
 
 from filmkit.core.animations import Appear, Arrive, Vanish
 from filmkit.core.camera import Shot, pin_to_frame
@@ -81,8 +81,9 @@ class Sharing(Stage):
             figure.on_line(x + figure.width / 2, y)
             x += figure.width + 0.2
             room = layout.patterns.right - x
-            words = stacked_lines(_("of the attention lands on other words"), (x, y - 0.1), room)
-            moved.add(figure, *words)
+            words = Group(*stacked_lines(_("of the attention lands on other words"), (x, y), room))
+            # More lines grow upwards, away from the numbers of the patterns.
+            moved.add(figure, words.align_to(figure, DOWN))
         return pin_to_frame(Group(heading)), pin_to_frame(moved)
 
     def variant(self, beat: str) -> str:
