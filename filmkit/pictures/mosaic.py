@@ -77,17 +77,18 @@ class Mosaic:
         Raises
         ------
         SceneCodeError
-            If rows differ in length or the fields of a name are no rectangle; the message shows
-            the mosaic with the place marked.
+            If it names no part, rows differ in length or the fields of a name are no rectangle;
+            the message shows the mosaic with the place marked.
         """
         grid = tuple(tuple(line.split()) for line in text.splitlines() if line.strip())
-        if not grid:
-            raise SceneCodeError("the mosaic is empty; name at least one part")
+        if {name for row in grid for name in row} <= {EMPTY}:
+            raise SceneCodeError(f"{_shown(grid, ())} is empty; name at least one part")
         for index, row in enumerate(grid):
             if len(row) != len(grid[0]):
                 raise SceneCodeError(
-                    f"{_shown(grid, {(index, c) for c in range(len(row))})}: this row has "
-                    f"{len(row)} fields and the first one {len(grid[0])}; write . for an empty one"
+                    f"{_shown(grid, {(index, c) for c in range(len(row))})}: rows differ in "
+                    f"length, {len(row)} here and {len(grid[0])} in the first; write . for an "
+                    "empty field"
                 )
         return cls(grid, _spans(grid))
 
@@ -151,6 +152,21 @@ class Mosaic:
             return all(self.grid[r][start - 1] == EMPTY for r in rows)
         return all(self.grid[start - 1][c] == EMPTY for c in columns)
 
+    def same_parts(self, other: Mosaic) -> Mosaic:
+        """Return another mosaic of the same parts.
+
+        Raises
+        ------
+        SceneCodeError
+            If it has others; the message shows it with one of them marked, or names what it lacks.
+        """
+        if more := [name for name in other.names if name not in self.spans]:
+            shown = _shown(other.grid, _fields(other.grid, more[0]))
+            raise SceneCodeError(f"{shown}: {more[0]!r} is no part of the {self}")
+        if lacks := [name for name in self.names if name not in other.spans]:
+            raise SceneCodeError(f"{other}: it lacks {' and '.join(lacks)} of the {self}")
+        return other
+
     def unknown(self, name: str, known: Iterable[str]) -> SceneCodeError:
         """Return the error for a name that is no part, with the nearest known ones."""
         near = get_close_matches(name, known, n=3, cutoff=0.4)
@@ -171,7 +187,7 @@ def _shown(grid: Sequence[Sequence[str]], marked: Container[tuple[int, int]]) ->
         " ".join(f">{name}<" if (r, c) in marked else name for c, name in enumerate(row))
         for r, row in enumerate(grid)
     ]
-    return f"mosaic {' / '.join(rows)}"
+    return f"mosaic {' / '.join(rows)}".strip()
 
 
 def _spans(grid: Sequence[Sequence[str]]) -> dict[str, Span]:

@@ -154,6 +154,8 @@ class Picture:
                 absent.add(name)
             else:
                 chosen[name] = part
+        if not chosen:
+            raise SceneCodeError(f"{mosaics[0]}: this model has none of its parts")
         variants = [mosaic.without(absent) for mosaic in mosaics]
         mosaic = variants[0]
         if frame.upright and 1 in (len(mosaic.grid), len(mosaic.grid[0])):

@@ -117,11 +117,15 @@ class Stage(PlainStage):
             Seconds of the way; the theme's by default.
         """
         drawn = Mosaic.parse(mosaic)
-        variants = [drawn, Mosaic.parse(tall)] if tall and self.frame.upright else [drawn]
+        variants = [drawn]
+        if tall:
+            upright = drawn.same_parts(Mosaic.parse(tall))
+            variants += [upright] if self.frame.upright else []
         titled = drawn.names if titles is True else drawn.listed("titles", titles or "")
         barred = drawn.listed("bars", bars)
         around = {n: Around(title=n in titled, bar=n in barred) for n in drawn.names}
         lit, origins, into = lit or {}, origins or {}, into or {}
+        drawn.listed("into", " ".join(target for target, _row in into.values()))
         drawn.listed("marks", " ".join(mark.part for mark in marks))
         drawn.listed("lit", " ".join(lit))
         picture = Picture(

@@ -15,6 +15,7 @@ from filmkit.core.animations import (
     first_half,
     second_half,
 )
+from filmkit.core.errors import SceneCodeError
 from filmkit.core.geometry import Box
 from filmkit.core.heatmap import Heatmap
 from filmkit.pictures.become import Become, alike, same
@@ -84,7 +85,15 @@ class Transition:
         for key, piece in self._new.items():
             self._bring(key, piece, gone)
         for name, (target, row) in self.into.items():
-            self._send(gone.pop((name, "cells")), self.after.parts[target].cells.row(row))
+            cells = gone.pop((name, "cells"), None)
+            if cells is None:
+                raise SceneCodeError(
+                    f"into={name!r} is no part with cells that leaves for the {self.after.mosaic}"
+                )
+            if target in self.after.parts:
+                self._send(cells, self.after.parts[target].cells.row(row))
+            else:
+                gone[name, "cells"] = cells
         self.leaving = [Vanish(piece) for piece in (*gone.values(), *self.strangers)]
 
     @property

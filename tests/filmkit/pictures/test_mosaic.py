@@ -92,11 +92,12 @@ def test_fields_before_a_part_are_empty_or_not() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("  \n ", "the mosaic is empty; name at least one part"),
+        ("  \n ", "mosaic is empty; name at least one part"),
+        (". .", "mosaic . . is empty; name at least one part"),
         (
             ". Kt\nQ scores z",
-            "mosaic . Kt / >Q< >scores< >z<: this row has 3 fields and the first one 2; "
-            "write . for an empty one",
+            "mosaic . Kt / >Q< >scores< >z<: rows differ in length, 3 here and 2 in the first; "
+            "write . for an empty field",
         ),
         ("Q K\nK Q", "mosaic >Q< K / K >Q<: the fields of 'Q' are no rectangle"),
         ("Q Q\nQ z", "mosaic >Q< >Q< / >Q< z: the fields of 'Q' are no rectangle"),
@@ -127,6 +128,20 @@ def test_names_that_are_given_for_something_are_parts() -> None:
     assert str(mistake.value) == (
         "reveal='scors' is no part of the mosaic . Kt / Q scores; do you mean scores?"
     )
+
+
+@pytest.mark.parametrize(
+    ("tall", "message"),
+    [
+        ("Q\nKt\nK", "mosaic Q / Kt / >K<: 'K' is no part of the mosaic . Kt / Q scores"),
+        ("Kt", "mosaic Kt: it lacks Q and scores of the mosaic . Kt / Q scores"),
+    ],
+)
+def test_a_mosaic_for_other_frames_has_the_same_parts(tall: str, message: str) -> None:
+    assert SCORES.same_parts(SCORES.transposed) == SCORES.transposed
+    with pytest.raises(SceneCodeError) as mistake:
+        SCORES.same_parts(Mosaic.parse(tall))
+    assert str(mistake.value) == message
 
 
 # Arranging

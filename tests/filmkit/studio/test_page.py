@@ -282,6 +282,7 @@ RIGHT_LINE = 'self.wait_for("here")'
     [
         ('self.wait_for("here"', ["mine.py line {line}", "was never closed"]),
         ("self.wait_fro()", ["mine.py line {line}", "in beat queries", "AttributeError"]),
+        ('self.show("Q sores")', ["mine.py line {line}, in beat queries: mosaic Q >sores<"]),
         *(
             pytest.param(*case, marks=pytest.mark.slow)
             for case in (
