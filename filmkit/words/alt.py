@@ -325,7 +325,7 @@ def _size(panels: Sequence[_Panel]) -> str:
     """Return the size of the matrix that some panels show together."""
     units = panels[0].units
     if units is None:
-        rows, columns = (format_count(stop) for _start, stop in panels[0].spans)
+        rows, columns = (format_count(stop - start) for start, stop in panels[0].spans)
         return _("{rows} by {columns} cells", rows=rows, columns=columns)
     rows, columns = (
         _extent([panel.spans[axis] for panel in panels], units[axis]) for axis in (0, 1)

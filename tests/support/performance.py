@@ -258,15 +258,15 @@ SAME_PITCH = 1e-3  # share by which cells of one axis may differ
 
 def uneven_axes(document: Mapping[str, Any]) -> Iterator[str]:
     """Yield a line for each axis of a picture map's mosaic whose cells have several sizes."""
-    pitches: dict[str, dict[str, float]] = {}
+    pitches: dict[str, list[tuple[float, str]]] = {}
     for panel in document["panels"]:
         first, along, _opposite, down = np.array(panel["corners"])
         lengths = np.linalg.norm(down - first), np.linalg.norm(along - first)
         for axis, length, count in zip(panel["sides"], lengths, panel["shape"], strict=False):
-            pitches.setdefault(axis, {})[panel["part"]] = float(length) / count
+            pitches.setdefault(axis, []).append((float(length) / count, panel["part"]))
     for axis, sizes in pitches.items():
-        if max(sizes.values()) > (1 + SAME_PITCH) * min(sizes.values()):
-            told = ", ".join(f"{size:.2f} in {part}" for part, size in sizes.items())
+        if max(sizes)[0] > (1 + SAME_PITCH) * min(sizes)[0]:
+            told = ", ".join(f"{size:.2f} in {part}" for size, part in sizes)
             yield f"cells of {axis} are {told} pixels long"
 
 
