@@ -184,7 +184,8 @@ class Picture:
                 self.parts[name].cells.light(shown)
         self.marked = [mark for mark in marks if mark.part in self.parts]
         self.marks = [
-            Highlight(mark.box(self.parts[mark.part].cells), colour=mark.colour)
+            # Over cells that come later too.
+            Highlight(mark.box(self.parts[mark.part].cells), colour=mark.colour).set_z_index(1)
             for mark in self.marked
         ]
 
