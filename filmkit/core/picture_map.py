@@ -284,7 +284,9 @@ def _mosaic_entry(mosaic: MosaicItem, camera: StageCamera) -> dict[str, Any]:
                 "box": pixels(part.box),
                 "strength": max(map(presence, part.members), default=0.0),
                 "sides": [
-                    side and asdict(side) | {"pitch": side.pitch * (right - left)}
+                    side
+                    and asdict(side)
+                    | {"pitch": side.pitch * (right - left), "words": list(side.words)}
                     for side in part.sides
                 ],
             }

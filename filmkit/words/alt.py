@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any
 
@@ -155,8 +155,9 @@ def alt_text(document: Mapping[str, Any], title: str = "") -> str:
         Title of the picture, which becomes the first sentence; "" for none.
     """
     entries = [entry for entry in document["panels"] if entry["quantity"] != SCALE]
-    strong = _groups(entry for entry in entries if entry["opacity"] >= FAINT)
-    faint = _groups(entry for entry in entries if entry["opacity"] < FAINT)
+    called = _called(document)
+    strong = _groups((entry for entry in entries if entry["opacity"] >= FAINT), called)
+    faint = _groups((entry for entry in entries if entry["opacity"] < FAINT), called)
     panels = [panel for group in (*strong, *faint) for panel in group]
     layers = {panel.place.layers for panel in panels if panel.place.layers}
     with_layers = len(layers) > 1
@@ -169,7 +170,6 @@ def alt_text(document: Mapping[str, Any], title: str = "") -> str:
         sentences.append(_("Heatmaps in {colours}.", colours=colours))
     else:
         sentences.append(_("A drawing without heatmaps."))
-    called = _called(document)
     sentences += arrangement(document, called)
     sentences += [_sentence(group, with_layers=with_layers) for group in strong]
     pale = [group[0].plain_name for group in faint]
@@ -199,9 +199,10 @@ def _called(document: Mapping[str, Any]) -> dict[str, str]:
             said = _without_notation(texts.get(name, ""))
             text = _("“{text}”", text=said) if said else _("drawing “{name}”", name=name)
         names[name] = text
+    counts = Counter(names.values())
     for name, text in names.items():
         # The same matrix of several heads.
-        if name in panels and [*names.values()].count(text) > 1:
+        if name in panels and counts[text] > 1:
             where = _where([panels[name]], with_layers=True)
             names[name] = _("{name}{place}", name=text, place=_(" of {where}", where=where))
     return names
@@ -220,11 +221,17 @@ def _unsaid(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     ]
 
 
-def _groups(entries: Iterable[Mapping[str, Any]]) -> list[list[_Panel]]:
-    """Group the panels of a picture map by name, in order of appearance."""
+def _groups(entries: Iterable[Mapping[str, Any]], called: Mapping[str, str]) -> list[list[_Panel]]:
+    """Group the panels of a picture map by name, in order of appearance.
+
+    One whose numbers come from nowhere has the name of its part.
+    """
     groups: dict[str, list[_Panel]] = {}
     for entry in entries:
         panel = _panel(entry)
+        if called and not panel.name:
+            name = called.get(entry["part"], "")
+            panel = replace(panel, name=name, plain_name=name)
         groups.setdefault(panel.name, []).append(panel)
     return list(groups.values())
 

@@ -2,80 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from manim import Square, config, tempconfig
+from manim import Square
 
-from filmkit import Heatmap, Highlight, Label, Mark, Matrix, Norm, Stage, beat
+from filmkit import Heatmap, Highlight, Mark
 from filmkit.core.animations import presence
-from filmkit.core.norm import TensorSource
-from filmkit.core.records import StageSettings
 from filmkit.pictures.parts import Cells
-from filmkit.render.quality import frame_size
-from tests.support.traces import make_trace
+from tests.support.mosaics import SIZES, perform, shows
 
-TRACE = make_trace()
-SIZES = {"16:9": (320, 180), "9:16": (180, 320)}
 NOISE = 1  # levels of 255 by which two drawings of one picture may differ
-
-Act = Callable[[Stage], None]
-
-
-class Watched(Stage):
-    """A stage that counts what is played, and takes pictures.
-
-    Attributes
-    ----------
-    played
-        How often something was played by each act.
-    pictures
-        What there was to see after each of them.
-    """
-
-    def prepare(self) -> None:
-        self.part("note", lambda: Label("a note"))
-        self.part("missing", None)
-        values = np.linspace(0, 1, 9)[:, None]
-        mine = Matrix(values, Norm(0, 1, "viridis"), TensorSource(), "token", "share", name="mine")
-        self.part("mine", mine)
-        self.played: list[int] = []
-        self.pictures: list[np.ndarray] = []
-
-    def play(self, *animations: Any, **options: Any) -> None:
-        self.calls = getattr(self, "calls", 0) + 1
-        super().play(*animations, **options)
-
-    acts: tuple[Act, ...] = ()
-
-    @beat
-    def only(self) -> None:
-        """It plays."""
-        for act in self.acts:
-            before = getattr(self, "calls", 0)
-            act(self)
-            self.played.append(getattr(self, "calls", 0) - before)
-            self.pictures.append(self.snapshot()[..., :3].astype(int))
-        self.wait(0.1)
-
-
-def perform(*acts: Act, aspect: str = "16:9") -> Watched:
-    """Return a stage after it has done something."""
-    width, height = SIZES[aspect]
-    across, down = frame_size(width, height)
-    quiet = {"dry_run": True, "progress_bar": "none", "verbosity": "ERROR"}
-    size = {"pixel_width": width, "pixel_height": height}
-    with tempconfig(quiet | size | {"frame_width": across, "frame_height": down}):
-        stage = type("Acting", (Watched,), {"acts": acts})(TRACE, StageSettings(calm=True))
-        stage.render()
-    return stage
-
-
-def shows(mosaic: str, **options: Any) -> Act:
-    return lambda stage: stage.show(mosaic, **options)
-
 
 # A picture does not depend on the one before
 
@@ -107,7 +45,7 @@ def rounds() -> Iterator[list[str]]:
         yield [names[i * step % len(names)] for i in range(len(names) + 1)]
 
 
-@pytest.mark.parametrize("order", rounds(), ids=lambda order: f"{order[0]} to {order[1]}")
+@pytest.mark.parametrize("order", [*rounds()], ids=lambda order: f"{order[0]} to {order[1]}")
 def test_a_picture_is_the_same_whatever_was_there_before(
     order: list[str], aspect: str, fresh: dict[str, np.ndarray]
 ) -> None:
@@ -168,9 +106,3 @@ def test_other_frames_may_have_another_mosaic() -> None:
 def test_a_tall_mosaic_is_taken_only_if_its_cells_are_larger() -> None:
     tall = perform(shows("Q\nK", tall="Q K"), aspect="9:16").parts
     assert tall["K"].box.top < tall["Q"].box.bottom
-
-
-def test_the_size_of_the_frame_is_as_before() -> None:
-    before = config.frame_width
-    perform(shows("Q"))
-    assert config.frame_width == before
