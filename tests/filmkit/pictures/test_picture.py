@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -124,6 +125,8 @@ def test_words_belong_to_rows_of_the_picture_and_not_to_a_part() -> None:
 
 
 def test_if_no_mosaic_fits_that_of_the_first_is_told() -> None:
-    names = "Q Kt scores V z pattern"
-    with pytest.raises(SceneCodeError, match=r"^mosaic Q Kt >scores< V z pattern: words, titles"):
-        picture(names, names.replace(" ", "\n"), tokens=110, words=False, frame=TALL)
+    row, column = Mosaic.parse("Q V z"), Mosaic.parse("Q\nV\nz")
+    long = {name: replace(matrix("token", "channel", 110), words=()) for name in row.names}
+    message = r"^mosaic >Q< V z: words, titles and the smallest cells are \d\.\d units high, and"
+    with pytest.raises(SceneCodeError, match=message):
+        Picture([row, column], long, Frame(8.0, 2.5))
