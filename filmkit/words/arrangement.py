@@ -19,6 +19,7 @@ from filmkit.core.printable import printable
 __all__ = ["arrangement", "faint_parts", "own_texts"]
 
 FAINT = 0.5  # parts with a lower presence count as background
+MAX_LIT = 4  # rows, columns or cells at full strength that are named one by one
 MAX_QUOTE = 90  # letters that are quoted of a part's own texts
 
 Document = Mapping[str, Any]
@@ -94,10 +95,10 @@ def _lines(parts: Sequence[Document], names: Mapping[str, str]) -> str:
     hung: dict[str, list[str]] = {}
     for row, line in list(lines.items()):
         others = [part for other, each in lines.items() if other != row for part in each]
-        bases = [_below(part, others) for part in line]
-        if line[0]["field"][1][0] > 0 and all(bases):
-            for part, base in zip(line, bases, strict=True):
-                hung.setdefault(base, []).append(part["name"])
+        bases = {part["name"]: base for part in line if (base := _below(part, others))}
+        if line[0]["field"][1][0] > 0 and len(bases) == len(line):
+            for name, base in bases.items():
+                hung.setdefault(base, []).append(name)
             del lines[row]
 
     def said(part: Document) -> str:
@@ -167,7 +168,7 @@ def _label(side: Document | None, index: int | None) -> str:
 
 
 def _lit(document: Document, names: Mapping[str, str]) -> tuple[list[str], list[str]]:
-    """Return the only rows, columns and cells at full strength, and parts of which none is."""
+    """Return the only rows, columns and cells at full strength, and parts of none or many such."""
     parts, lit, uneven = document["mosaic"]["parts"], [], []
     panels: dict[str, list[Document]] = {}
     for panel in document["panels"]:
@@ -179,11 +180,17 @@ def _lit(document: Document, names: Mapping[str, str]) -> tuple[list[str], list[
         strong = np.ones(its[0]["shape"], dtype=bool)
         strong[tuple(zip(*its[0]["hidden"], strict=True))] = False
         rows, columns = np.flatnonzero(strong.all(axis=1)), np.flatnonzero(strong.all(axis=0))
-        cells = [(int(row), None) for row in rows] or [(None, int(each)) for each in columns]
-        cells = cells or [(int(row), int(column)) for row, column in np.argwhere(strong)]
-        if not cells:
+        places: list[tuple[int | None, int | None]]
+        if strong.sum() == strong[rows].sum():
+            places = [(int(row), None) for row in rows]
+        elif strong.sum() == strong[:, columns].sum():
+            places = [(None, int(column)) for column in columns]
+        else:
+            places = [(int(row), int(column)) for row, column in np.argwhere(strong)]
+        if 0 < len(places) <= MAX_LIT:
+            lit += [_place(parts, names, name, *place) for place in places]
+        else:
             uneven.append(names[name])
-        lit += [_place(parts, names, name, row, column) for row, column in cells]
     return lit, uneven
 
 

@@ -69,6 +69,8 @@ def test_it_says_what_is_framed_and_what_is_at_full_strength() -> None:
 def test_it_says_what_is_of_varying_strength_faint_or_empty() -> None:
     weighted = np.linspace(0.1, 0.9, 9)[:, None]
     assert "Of varying strength: values V." in alt_after(shows("Q V", lit={"V": weighted}))
+    many = alt_after(shows("Q pattern", lit={"pattern": np.tri(9)}))
+    assert "Of varying strength: pattern A." in many
     assert "Faint: queries Q." in alt_after(shows("Q K", focus="K"))
     assert "Still empty: scores." in alt_after(shows("Q scores", lit={"scores": 0.0}))
 
