@@ -96,6 +96,9 @@ TENSOR_KINDS = {
     "pattern": TensorKind(N_("attention pattern"), 0, columns=WORD),
     "z": TensorKind(N_("mix of values Z")),
     "out": TensorKind(N_("output of attention"), None),
+    "W_Q": TensorKind(N_("weights W_Q"), rows=COLUMN),
+    "W_K": TensorKind(N_("weights W_K"), heads=KV_HEAD, rows=COLUMN),
+    "W_V": TensorKind(N_("weights W_V"), heads=KV_HEAD, rows=COLUMN),
     "kv_latent": TensorKind(N_("latent"), None),
     "k_rope": TensorKind(N_("rotated key part of all heads"), None),
 }
