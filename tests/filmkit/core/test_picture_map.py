@@ -44,7 +44,7 @@ CONVERTED = "scene_rotation"
 FILMED_CELL = 8
 FILMED_LEVELS = 6
 # A beat that ends with many panels, after some of them moved.
-FILMED = "values"
+FILMED = "one_head"
 
 
 Beat = tuple[str, dict[str, Any], npt.NDArray[np.uint8]]
