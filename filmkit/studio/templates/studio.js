@@ -35,7 +35,7 @@ const WORDS = {
   shape: (rows, columns) => `${rows} × ${columns}`,
   morePanels: (count) => `and ${count} more`,
   axis: (axis, count, drawn) => `${axis} ${count}` + (drawn < count ? ` (${drawn} drawn)` : ""),
-  pitch: (axis, size) => `${axis} × ${size} px`,
+  pitch: (size) => ` × ${size} px`,
   pitches: (axis, size) => `a cell of ${axis} is ${size} px of 1080`,
   leftOut: (words) => `no room for ${words}`,
   noMosaic: "This picture is not made from a mosaic.",
@@ -902,8 +902,9 @@ function fieldsOf({ grid, fields, parts }) {
       const cells = placed(box, "cells");
       for (const [side, kind] of [[across, "across"], [down, "down"]]) {
         if (!side) continue;
-        const told = WORDS.axis(side.axis, side.count, side.drawn);
-        cells.append(element("span", WORDS.pitch(told, pixels(side.pitch)), { class: kind }));
+        const told = element("span", WORDS.axis(side.axis, side.count, side.drawn), { class: kind });
+        told.append(element("small", WORDS.pitch(pixels(side.pitch))));
+        cells.append(told);
       }
       return down || across ? [field, cells] : [field];
     })
