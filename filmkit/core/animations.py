@@ -154,10 +154,18 @@ def set_presence(mobject: Mobject, value: float) -> Mobject:
 
 
 class Appear(Presence):
-    """Add a mobject to the scene and fade it in, in place."""
+    """Add a mobject to the scene and fade it in, in place.
 
-    def __init__(self, mobject: Mobject, **kwargs: Any) -> None:
-        super().__init__(mobject, 1.0, introducer=True, **kwargs)
+    Parameters
+    ----------
+    mobject
+        What appears.
+    to
+        Its presence at the end, 0 to 1.
+    """
+
+    def __init__(self, mobject: Mobject, to: float = 1.0, **kwargs: Any) -> None:
+        super().__init__(mobject, to, introducer=True, **kwargs)
 
     def begin(self) -> None:
         set_presence(self.mobject, 0.0)
@@ -408,10 +416,11 @@ class TransposeFromCopy(InPlaceAnimation):
 
     def begin(self) -> None:
         self.origin, self.box = self.source.box, self.target.box
+        self.presence = presence(self.target)
         super().begin()
 
     def step(self, alpha: float) -> None:
-        self.target.presence = float(alpha > 0)
+        self.target.presence = self.presence * (alpha > 0)
         if self.leaves:
             self.source.presence = float(alpha <= 0)
         if alpha >= 1:

@@ -83,6 +83,7 @@ from filmkit.core.model_places import place_in_words
 from filmkit.core.narration import Narration, NarrationError, one_line
 from filmkit.core.norm import TensorSource
 from filmkit.core.numbers import format_exact
+from filmkit.core.picture_parts import MosaicItem
 from filmkit.core.printable import printable
 from filmkit.core.quantities import draws_before, place_of
 from filmkit.core.records import BeatRecord, Rehearsal, Speech, StageSettings
@@ -616,6 +617,10 @@ class Stage(Scene):
     def with_notes(self) -> list[Mobject]:
         """Return what is on screen, and the small notes at the top that a single picture has."""
         return [*self.mobjects, pin_to_frame(self._notes())]
+
+    def mosaic_on_screen(self) -> MosaicItem | None:
+        """Return the mosaic from which the picture was made; None if there is none."""
+        return None
 
     def snapshot(self, *, notes: bool = False) -> npt.NDArray[np.uint8]:
         """Draw the scene as it is now, even if nothing else is drawn.

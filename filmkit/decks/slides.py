@@ -138,7 +138,9 @@ def slides_of(
     def take(name: str, stage: Stage) -> None:
         record = stage.beats[-1]
         title = record.title
-        document = picture_map(stage.with_notes(), stage.camera, values=True)
+        document = picture_map(
+            stage.with_notes(), stage.camera, stage.mosaic_on_screen(), values=True
+        )
         slides.append(
             Slide(
                 entry=entry,

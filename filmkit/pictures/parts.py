@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from manim import Dot, Group, Mobject, VGroup
 
+from filmkit.core.errors import SceneCodeError
 from filmkit.core.geometry import FRAME_HEIGHT, WORD_GAP, Box, column_points, row_points
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.norm import Norm, TensorSource
@@ -301,8 +302,20 @@ class Cells(Group):
         )
 
     def light(self, shown: npt.ArrayLike) -> None:
-        """Set the opacity of each cell of the whole matrix; what is given broadcasts to it."""
-        opacity = np.broadcast_to(np.asarray(shown, dtype=float), self.shape)
+        """Set the opacity of each cell of the whole matrix; what is given broadcasts to it.
+
+        Raises
+        ------
+        SceneCodeError
+            If it does not.
+        """
+        given, (rows, columns) = np.asarray(shown, dtype=float), self.shape
+        try:
+            opacity = np.broadcast_to(given, self.shape)
+        except ValueError:
+            raise SceneCodeError(
+                f"opacities of shape {given.shape} do not broadcast to {rows} x {columns} cells"
+            ) from None
         for block, cut in zip(self.blocks, self._cuts, strict=True):
             block.set_shown(opacity[cut])
 

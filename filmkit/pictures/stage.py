@@ -17,8 +17,10 @@ from filmkit.core.animations import (
     set_presence,
 )
 from filmkit.core.heatmap import Heatmap
+from filmkit.core.picture_parts import MosaicItem
 from filmkit.core.stage import Stage as PlainStage
 from filmkit.mobjects.marks import Highlight
+from filmkit.pictures.account import account
 from filmkit.pictures.mosaic import Mosaic
 from filmkit.pictures.parts import Around, Free, Part
 from filmkit.pictures.picture import Mark, Picture, PlacedPart
@@ -115,11 +117,15 @@ class Stage(PlainStage):
             Seconds of the way; the theme's by default.
         """
         drawn = Mosaic.parse(mosaic)
-        variants = [drawn, Mosaic.parse(tall)] if tall and self.frame.upright else [drawn]
+        variants = [drawn]
+        if tall:
+            upright = drawn.same_parts(Mosaic.parse(tall))
+            variants += [upright] if self.frame.upright else []
         titled = drawn.names if titles is True else drawn.listed("titles", titles or "")
         barred = drawn.listed("bars", bars)
         around = {n: Around(title=n in titled, bar=n in barred) for n in drawn.names}
         lit, origins, into = lit or {}, origins or {}, into or {}
+        drawn.listed("into", " ".join(target for target, _row in into.values()))
         drawn.listed("marks", " ".join(mark.part for mark in marks))
         drawn.listed("lit", " ".join(lit))
         picture = Picture(
@@ -148,6 +154,13 @@ class Stage(PlainStage):
             into=into,
         )
         self._play(way, run_time or self.theme.tempo.large)
+
+    def mosaic_on_screen(self) -> MosaicItem | None:
+        return (
+            account(self._picture, set(self.get_mobject_family_members()))
+            if self._picture
+            else None
+        )
 
     def _seen(self) -> Mapping[tuple[str, str], Mobject]:
         """Return what is on the scene of the picture before."""

@@ -159,6 +159,11 @@ def test_no_words_lie_across_a_panel(performance: Performance) -> None:
     assert [line for beat in performance.beats for line in beat.words_on_panels] == []
 
 
+def test_equal_axes_have_equal_pitch(performance: Performance) -> None:
+    """In every picture that a mosaic made, as its map says."""
+    assert [line for beat in performance.beats for line in beat.uneven_axes] == []
+
+
 def test_what_comes_and_goes_can_be_read(performance: Performance) -> None:
     """Every picture at the end of an animation, not only those at the ends of beats."""
     assert [line for beat in performance.beats for line in beat.passing_faults] == []
