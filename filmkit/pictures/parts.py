@@ -7,7 +7,7 @@ A part says what it needs (:meth:`Part.size`), and makes its mobjects for the pl
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -150,6 +150,19 @@ class Matrix:
     masked: npt.NDArray[np.bool_] | None = None
     words: Sequence[str] = ()
 
+    @property
+    def transposed(self) -> Matrix:
+        """The matrix with rows as columns."""
+        return replace(
+            self,
+            values=self.values.T,
+            source=replace(self.source, transposed=not self.source.transposed),
+            rows=self.columns,
+            columns=self.rows,
+            symbol=f"{self.symbol}^top" if self.symbol else "",
+            masked=None if self.masked is None else self.masked.T,
+        )
+
     def letters(self, around: Around) -> float:
         """Return the text size of the words at its axes."""
         return SMALL_TEXT if around.small or len(self.words) > MANY else TEXT
@@ -178,7 +191,7 @@ class Matrix:
     def pieces(self, place: Place, around: Around) -> Mapping[str, Mobject]:
         """Return cells, title, words and colour bar."""
         box = place.box
-        pieces: dict[str, Mobject] = {"cells": self._cells(box)}
+        pieces: dict[str, Mobject] = {"cells": self._cells(box, self.name * around.title)}
         above = box
         beside = box
         if around.row_words:
@@ -232,8 +245,11 @@ class Matrix:
         title.move_to([x, 0, 0])
         return title.set_line(box.top - title.size * FRAME_HEIGHT / 2)
 
-    def _cells(self, box: Box) -> Cells:
-        return Cells(self, box)
+    def _cells(self, box: Box, label: str) -> Cells:
+        cells = Cells(self, box)
+        for block in cells.blocks:
+            block.label = label
+        return cells
 
 
 class Cells(Group):
