@@ -1,27 +1,29 @@
-"""What pictures say in words and numbers: the figure that matters, quiet lines, a scaled score."""
+"""What pictures say in words and numbers: the figure that matters, and quiet lines."""
 
 from __future__ import annotations
 
-import numpy as np
 from manim import Mobject, VGroup
 
-from filmkit.core.facts import fact
-from filmkit.core.numbers import format_number
-from filmkit.core.text import Label, Symbol
+from filmkit.core.text import Label, break_lines
 from filmkit.core.theme import current_theme
-from filmkit.core.view import HeadView
 from filmkit.pictures.parts import TEXT, Free
 
-__all__ = ["below_each_other", "figure", "quiet", "scaling_of"]
+__all__ = ["below_each_other", "figure", "heading", "quiet"]
 
 DISPLAY = 0.09  # size of the figure that matters
-FORMULA = 0.06
+BOLD = 0.92  # width of letters as a share of that of bold ones
 LINE_GAP = 0.25  # between lines of text, in scene units
 
 
 def figure(text: str, *, colour: str | None = None) -> Label:
     """Return the figure that matters in a picture."""
     return Label(text, size=DISPLAY, colour=colour, weight="semibold")
+
+
+def heading(text: str, width: float) -> VGroup:
+    """Return words as large as a figure, on several lines if one would be wider than `width`."""
+    # Letters that are bold are wider than those that are measured.
+    return below_each_other(*map(figure, break_lines(text, BOLD * width, size=DISPLAY)))
 
 
 def below_each_other(*lines: Mobject) -> VGroup:
@@ -39,31 +41,3 @@ def quiet(*lines: str) -> Free | None:
         return below_each_other(*(Label(text, size=TEXT, colour=colour) for text in lines))
 
     return Free(make)
-
-
-def scaling_of(view: HeadView, query: int, key: int) -> Symbol:
-    """Return how the dot product of a pair is scaled, with both numbers.
-
-    There is an equals sign only where the printed numbers give the printed result.
-    """
-    meta, dot = view.layer.trace.meta, float(view.dot_products[query, key])
-    factor = meta.score_scale
-    before, after = fact("dot", dot, format_number), fact("scaled", dot * factor, format_number)
-    if np.isclose(factor, meta.d_qk**-0.5):
-        scale = f"/ sqrt({meta.d_qk})"
-        printed = rounded(dot) / meta.d_qk**0.5
-    else:
-        scale = f"times {in_formula(format_number(factor))}"
-        printed = rounded(dot) * rounded(factor)
-    sign = "=" if format_number(printed) == after else "approx"
-    return Symbol(f"{in_formula(before)} {scale} {sign} {in_formula(after)}", size=FORMULA)
-
-
-def rounded(number: float) -> float:
-    """Return a number as it is printed."""
-    return float(f"{number:.3g}")
-
-
-def in_formula(number: str) -> str:
-    """Return a number as Typst mathematics: a comma in it separates nothing."""
-    return number.replace(",", '","')

@@ -15,7 +15,7 @@ from filmkit.core.geometry import FRAME_HEIGHT
 from filmkit.core.language import _
 from filmkit.core.numbers import format_decimal, format_number, format_share
 from filmkit.core.printable import printable
-from filmkit.core.text import Label
+from filmkit.core.text import Label, Symbol
 from filmkit.core.theme import current_theme
 from filmkit.core.view import HeadView, LayerView
 from filmkit.mobjects.sentence import Sentence
@@ -28,6 +28,7 @@ __all__ = [
     "ShareBars",
     "WorkedSum",
     "rest_of",
+    "scaling_of",
     "score_notes",
     "way_notes",
 ]
@@ -231,6 +232,34 @@ def weight_of(view: HeadView, query: int, key: int | None) -> str:
     position = None if key is None else view.layer.first + key
     word = view.layer.hidden_name if key is None else view.layer.words[key]
     return fact("weight", float(share), format_share, beside=printable(word), position=position)
+
+
+def scaling_of(view: HeadView, query: int, key: int) -> Symbol:
+    """Return how the dot product of a pair is scaled, with both numbers.
+
+    There is an equals sign only where the printed numbers give the printed result.
+    """
+    meta, dot = view.layer.trace.meta, float(view.dot_products[query, key])
+    factor = meta.score_scale
+    before, after = fact("dot", dot, format_number), fact("scaled", dot * factor, format_number)
+    if np.isclose(factor, meta.d_qk**-0.5):
+        scale = f"/ sqrt({meta.d_qk})"
+        printed = rounded(dot) / meta.d_qk**0.5
+    else:
+        scale = f"times {in_formula(format_number(factor))}"
+        printed = rounded(dot) * rounded(factor)
+    sign = "=" if format_number(printed) == after else "approx"
+    return Symbol(f"{in_formula(before)} {scale} {sign} {in_formula(after)}", size=0.06)
+
+
+def rounded(number: float) -> float:
+    """Return a number as it is printed."""
+    return float(f"{number:.3g}")
+
+
+def in_formula(number: str) -> str:
+    """Return a number as Typst mathematics: a comma in it separates nothing."""
+    return number.replace(",", '","')
 
 
 def way_notes(layer: LayerView, letter: str) -> list[str]:

@@ -28,12 +28,13 @@ from filmkit.pictures.mosaic import TOKEN
 from filmkit.pictures.parts import TEXT, Matrix
 from filmkit.pictures.picture import Mark, PlacedPart
 from filmkit.pictures.stage import Stage
-from filmkit.pictures.texts import below_each_other, figure, quiet, scaling_of
+from filmkit.pictures.texts import below_each_other, figure, quiet
 from scenes.attention.parts import (
     SentencePart,
     ShareBars,
     WorkedSum,
     rest_of,
+    scaling_of,
     score_notes,
     way_notes,
 )
