@@ -116,7 +116,8 @@ class Transition:
                 else TransposeFromCopy(origin, cells)
             )
         elif was is not None and alike(piece, self.before[was]):
-            self.moves.append(Become(piece, self.before[was]))
+            if was not in gone or not same(piece, self.before[was]):
+                self.moves.append(Become(piece, self.before[was]))
             if was in gone:
                 self.replaced.append((gone.pop(was), piece))
         elif kind == "cells" and (TURNS.get(name, ""), kind) in self.before:
