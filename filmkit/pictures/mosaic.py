@@ -440,10 +440,14 @@ class _Side:
     reaches: bool
 
     def length(self, pitch: Mapping[str, float]) -> float:
-        """Return its length without the room around."""
+        """Return the length of its cells, or of all of it if it has none."""
         if self.axis is None:
             return self.least
-        return max(self.least, self.axis.count * pitch[self.axis.name] + self.axis.fixed)
+        return self.axis.count * pitch[self.axis.name] + self.axis.fixed
+
+    def room(self, pitch: Mapping[str, float]) -> float:
+        """Return the length that it needs: a title may be longer than the cells."""
+        return max(self.least, self.length(pitch))
 
 
 class _Tracks:
@@ -489,7 +493,7 @@ class _Tracks:
         return max(
             self.sides,
             key=lambda name: (
-                self.sides[name].before + self.sides[name].length(pitch) + self.sides[name].after
+                self.sides[name].before + self.sides[name].room(pitch) + self.sides[name].after
             ),
         )
 
@@ -502,7 +506,7 @@ class _Tracks:
                 margins[a][1] + gaps[a] + margins[b][0]
                 for a, b in pairwise(range(side.start, side.stop))
             )
-            lack = side.length(pitch) - inner - sum(middles[side.start : side.stop])
+            lack = side.room(pitch) - inner - sum(middles[side.start : side.stop])
             middles[side.stop - 1] += max(0.0, lack)
         for side in self.sides.values():
             if side.reaches:
