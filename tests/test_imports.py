@@ -17,7 +17,18 @@ from tests.support.checkout import PROJECT
 PACKAGES = ("extract", "filmkit", "scenes")
 
 # Each room of filmkit may use those before it.
-ROOMS = ("core", "mobjects", "pictures", "words", "voice", "render", "decks", "studio", "tools", "commands")
+ROOMS = (
+    "core",
+    "mobjects",
+    "pictures",
+    "words",
+    "voice",
+    "render",
+    "decks",
+    "studio",
+    "tools",
+    "commands",
+)
 
 
 def module_name(path: Path) -> str:

@@ -265,18 +265,6 @@ def attention_before(trace: Trace, layer: int, head: int, first: int) -> Array:
     return pattern[:, :first].sum(axis=1, keepdims=True)
 
 
-@quantity(N_("row, rotated to another position"), axes=("row", "d_qk"))
-def rotated_on(trace: Trace, layer: int, position: int, steps: float, **head: int) -> Array:
-    """Return a rotated query or key as it would be some positions further along, (1, d_qk).
-
-    It is the query of a ``head``, or the key of a ``kv_head``.
-    """
-    ((kind, number),) = head.items()
-    tensor = {"head": "q", "kv_head": "k"}[kind]
-    row = trace.get(trace.used(tensor), layer)[position, number]
-    return trace.rotation(layer).further(row, steps)[None]
-
-
 # A layer from its latent
 
 

@@ -256,12 +256,6 @@ class HeadView:
         """Number of the key/value head that it reads."""
         return self.layer.trace.kv_head(self.head)
 
-    @property
-    def partners(self) -> tuple[int, ...]:
-        """Numbers of all heads that read the same keys and values, this one included."""
-        trace = self.layer.trace
-        return tuple(h for h in range(trace.meta.n_heads) if trace.kv_head(h) == self.kv_head)
-
     @cached_property
     def q(self) -> Array:
         """Queries before any rotation, after any norm, (position, d_qk)."""

@@ -10,7 +10,7 @@ from manim import Group, Rectangle
 from filmkit.core.geometry import FRAME_HEIGHT, Box, Frame, Point
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.printable import printable
-from filmkit.core.text import Label, fit_word
+from filmkit.core.text import Label
 from filmkit.core.theme import current_theme
 from filmkit.core.view import HeadView
 from filmkit.mobjects.head_tensors import HeadTensor, head_tensor
@@ -202,27 +202,6 @@ class ProductPicture(Group):
         box = self.layout.column(index % len(self.words))
         bottom = self.product.box.bottom
         return self.beam(Box.of(box.left, box.right, bottom, box.top), current_theme().key)
-
-    def row_word(self, index: int) -> Label:
-        """Return the word of a row: the one that is there, or one that stands alone."""
-        if self.layout.names_rows:
-            return self.row_words[index]
-        x, y = self.layout.row_words[index]
-        label = fit_word(
-            printable(self.words[index]), self.layout.word_room, size=self.layout.letters
-        )
-        return label.move_to([x - label.width / 2, y, 0])
-
-    def column_word(self, index: int) -> Label:
-        """Return the word of a column: the one that is there, or one that stands upright alone."""
-        if self.layout.names_columns:
-            return self.column_words[index]
-        x, y = self.layout.column_words[index]
-        label = fit_word(
-            printable(self.words[index]), 4 * self.layout.word_width, size=self.layout.letters
-        )
-        label.move_to([x, y + label.line_height / 2, 0])
-        return label
 
 
 PRODUCTS = {

@@ -143,14 +143,6 @@ class ProductLayout:
         return words
 
     @property
-    def crossing(self) -> Point:
-        """Point between both factors and the product, where their corners meet."""
-        return (
-            (self.left.right + self.product.left) / 2,
-            (self.product.top + self.top.bottom) / 2,
-        )
-
-    @property
     def word_room(self) -> float:
         """Room for a word alone, without the gap to its row or column."""
         return self.word_width - (self.left.left - self.row_words[0][0])

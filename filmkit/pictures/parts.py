@@ -28,13 +28,13 @@ TEXT, SMALL_TEXT = 1 / 30, 0.0241
 """Size of what is to be read, 36 of 1080 pixels; and of words at an axis of many tokens, 26."""
 
 MANY = 12  # with more tokens than these, words at an axis are small
-LINE = 1.12  # least pitch of rows with words, in heights of a line
+LINE = 1.05  # least pitch of rows with words, in heights of a line
 INK = 1.06  # and in heights of the tallest word
 LEAST = 0.022  # smallest cell that is drawn, in scene units: 3 of 1080 pixels
 LONGEST = 128  # axes with more cells are cut
 KEPT = (40, 8)  # first and last cells that are drawn of one that is cut
 ELLIPSIS = 0.34  # room of the ellipsis, in scene units
-WORD = 1.75  # largest width of a word, in scene units
+WORD = 1.75  # largest width of a word of TEXT size, in scene units
 BAR = 0.95  # room for a colour bar below a part
 BAR_ZOOM = 1.39  # of its numbers, which are to be read
 TITLE_GAP = 0.12
@@ -231,7 +231,8 @@ class Matrix:
     def _token_labels(
         self, points: Sequence[tuple[float, float]], size: float, *, vertical: bool = False
     ) -> TokenLabels:
-        return TokenLabels(self.words, points, vertical=vertical, width=WORD, size=size)
+        width = WORD * size / TEXT
+        return TokenLabels(self.words, points, vertical=vertical, width=width, size=size)
 
     def _title(self) -> Header:
         return Header(self.name, self.symbol, colour=self.colour)
@@ -263,6 +264,10 @@ class Cells(Group):
         Box around all of them.
     shape
         Rows and columns of the whole matrix.
+    counts
+        Rows and columns of heatmaps.
+    dots
+        The ellipses between them.
     """
 
     def __init__(self, matrix: Matrix, box: Box) -> None:
@@ -280,9 +285,9 @@ class Cells(Group):
                 self.blocks.append(self._block(matrix, rows, columns, part))
                 self._cuts.append((slice(*rows), slice(*columns)))
         self.add(*self.blocks)
-        for axis, counts in enumerate((heights, widths)):
-            if len(counts) > 1:
-                self.add(self._dots(axis))
+        self.counts = len(heights), len(widths)
+        self.dots = [self._dots(axis) for axis in (0, 1) if self.counts[axis] > 1]
+        self.add(*self.dots)
 
     @staticmethod
     def _block(
@@ -316,6 +321,15 @@ class Cells(Group):
         opacity = np.broadcast_to(np.asarray(shown, dtype=float), self.shape)
         for block, cut in zip(self.blocks, self._cuts, strict=True):
             block.set_shown(opacity[cut])
+
+    @property
+    def blocks_by_column(self) -> list[Heatmap]:
+        """Its heatmaps, column by column: in the order of those of the transposed matrix."""
+        return [
+            block
+            for start in range(self.counts[1])
+            for block in self.blocks[start :: self.counts[1]]
+        ]
 
     @property
     def whole(self) -> Heatmap:

@@ -214,18 +214,19 @@ def _arranged(
 ) -> tuple[Mosaic, Mapping[str, Around], Arrangement]:
     """Return a mosaic, what stands around its parts, and where they are.
 
-    Where there is no room for all words, only the rows at the left have them; then these are
-    small, and last there are none.
+    Where there is no room, colour bars are left out first; then only the rows at the left have
+    words, then these are small, and last there are none.
     """
     dressing = dict(_dressed(mosaic, parts, around, words))
+    bare = {name: replace(one, bar=False) for name, one in dressing.items()}
     fewer = {
         name: replace(one, column_words=False, row_words=one.row_words.replace("right", ""))
-        for name, one in dressing.items()
+        for name, one in bare.items()
     }
     small = {name: replace(one, small=True) for name, one in fewer.items()}
     none = {name: replace(one, row_words="") for name, one in small.items()}
     errors = []
-    for one in (dressing, fewer, small, none):
+    for one in (dressing, bare, fewer, small, none):
         sizes = {name: part.size(one[name]) for name, part in parts.items()}
         try:
             return mosaic, one, arrange(mosaic, sizes, room)

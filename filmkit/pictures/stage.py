@@ -165,10 +165,10 @@ class Stage(PlainStage):
         if way.moves:
             self.play(*way.leaving, *way.moves, run_time=run_time)
             self.remove(*way.finished)
-            for part in way.after.parts.values():
-                self._add_whole(part.pieces.get("cells"))
             if way.arrivals:
                 self.play(*way.arrivals)
+            for part in way.after.parts.values():
+                self._add_whole(part.pieces.get("cells"))
         elif way.leaving or way.arrivals:
             self.play(*way.crossfade, run_time=self.theme.tempo.normal)
         for name in way.reveal:
@@ -176,10 +176,13 @@ class Stage(PlainStage):
                 self._reveal(way.after, name)
 
     def _add_whole(self, piece: Mobject | None) -> None:
-        """Let a piece take the place of its only block, which an animation has brought."""
-        for place, mobject in enumerate(self.mobjects):
-            if piece is not None and mobject in piece.submobjects:
-                self.mobjects[place] = piece
+        """Let a piece take the place of its heatmaps, which animations have brought one by one."""
+        if piece is None or piece in self.mobjects:
+            return
+        found = [mobject for mobject in self.mobjects if mobject in piece.submobjects]
+        if found:
+            self.mobjects[self.mobjects.index(found[0])] = piece
+            self.mobjects[:] = [mobject for mobject in self.mobjects if mobject not in found]
 
     def _reveal(self, picture: Picture, name: str) -> None:
         """Fill the cells of a part row by row, with a frame around the row that each comes from."""

@@ -16,7 +16,7 @@ from filmkit.mobjects.head_tensors import head_tensor
 from filmkit.pictures.mosaic import TOKEN
 from filmkit.pictures.parts import Matrix
 
-__all__ = ["TENSOR_NAMES", "HeadParts"]
+__all__ = ["CHANNEL", "TENSOR_NAMES", "HeadParts"]
 
 CHANNEL, MODEL, LATENT = "channel", "model", "latent"
 

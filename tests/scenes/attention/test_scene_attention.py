@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from manim import tempconfig
 
 from extract.head_norm import HeadNorm
 from extract.trace import Trace
-from filmkit.core.geometry import Frame
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.norm import Norm
-from filmkit.core.numbers import MINUS, format_number
+from filmkit.core.numbers import MINUS, format_decimal
 from filmkit.core.picture_map import PanelItem, panels_on
 from filmkit.core.records import BeatRecord, StageSettings
 from filmkit.core.stage import Stage
 from filmkit.core.text import Symbol
 from filmkit.core.view import LayerView, best_match
-from filmkit.mobjects.product import head_product
-from scenes.attention.closeups import Meeting, figure_digits, in_formula, scale_lines
-from scenes.attention.layout import meeting_layout, scores_room
+from scenes.attention.parts import WorkedSum, in_formula, scaling_of, score_notes
 from scenes.attention.scene_attention import Attention
 from tests.support.kinds import SHIPPED_KIND, trace_of_kind
 from tests.support.staging import BeatPicture, complaints, play
@@ -69,8 +68,7 @@ def test_a_window_is_told_only_where_it_masks_something(window: int, told: bool)
     assert trace.window(trace.meta.featured.layer) == window
     view = LayerView.of_prompt(trace, None, show_first_token=False).head(None)
     assert view.layer.count == 9
-    _formula, notes = scale_lines(view, 0.04)
-    assert ("what is far back is masked too" in {note.text for note in notes}) is told
+    assert ("what is far back is masked too" in score_notes(view)) is told
 
 
 def test_the_rotation_is_told_only_where_there_is_one() -> None:
@@ -82,7 +80,8 @@ def test_the_last_picture_shows_every_tensor_of_the_head() -> None:
     trace = make_trace(n_heads=6, n_kv_heads=2, d_head=16, positions="rotary", featured=(1, 5))
     sources = [panel.heatmap.source for panel in play(Attention, trace)[-1].panels]
     names = {source.tensor.split(".")[0] for source in sources if source.tensor}
-    assert names == {"x", "q_rot", "k_rot", "v", "pattern", "z"}
+    assert names == {"q_rot", "k_rot", "v", "pattern", "z"}
+    assert [source.quantity for source in sources if not source.tensor] == ["scores"]
 
 
 def test_the_first_token_is_hidden_unless_asked_for() -> None:
@@ -130,44 +129,30 @@ def named(panels: list[Heatmap], tensor: str) -> list[Heatmap]:
 @pytest.mark.parametrize("show", [True, False])
 def test_the_mix_on_screen_adds_up_to_z(show: bool) -> None:
     trace = make_trace(positions="rotary", d_head=16)
+    view = LayerView.of_prompt(trace, None, show_first_token=show).head(None)
     panels = drawn_at_the_end_of(trace, StageSettings(show_first_token=show))["a_weighted_mix"]
     values, (z,) = named(panels, "v."), named(panels, "z.")
     assert len(values) == 2 - show
     total = sum((rows.values * rows.shown).sum(axis=0) for rows in values)
-    np.testing.assert_allclose(total, z.values[0], atol=1e-5)
+    np.testing.assert_allclose(total, z.values[best_match(view)[0]], atol=1e-5)
 
 
-def test_brightness_is_the_weight_in_the_mix_and_nowhere_else() -> None:
+def test_brightness_is_the_weight_in_the_mix() -> None:
     trace = trace_of_kind(SHIPPED_KIND)
     view = LayerView.of_prompt(trace, None, show_first_token=False).head(None)
     query, key = best_match(view)
-    for beat, panels in drawn_at_the_end_of(trace).items():
-        for values in named(panels, "v."):
-            if len(values.values) == 1:
-                assert values.shown == pytest.approx(view.hidden_attention[query])
-            elif beat == "a_weighted_mix":
-                shares = np.broadcast_to(view.pattern[query][:, None], values.shape)
-                np.testing.assert_array_equal(values.shown, shares)
-                assert shares[:, 0].argmax() == key
-                assert shares.min() < 0.005
-            else:
-                assert (values.shown == 1).all()
-        if beat not in ("one_cell", "rotate_by_position", "a_weighted_mix"):
-            assert all((panel.shown == 1).all() for panel in panels), beat
+    panels = named(drawn_at_the_end_of(trace)["a_weighted_mix"], "v.")
+    hidden, values = sorted(panels, key=lambda panel: panel.shape[0])
+    shares = np.broadcast_to(view.pattern[query][:, None], values.shape)
+    np.testing.assert_array_equal(values.shown, shares)
+    assert hidden.shown == pytest.approx(view.hidden_attention[query])
+    assert shares[:, 0].argmax() == key
 
 
-def test_scores_become_the_pattern_in_place() -> None:
-    pictures = play(Attention, make_trace(positions="rotary", d_head=16))
-    softmax = beat_of(pictures, "softmax_of_a_row")
-    (row,) = panels_of(softmax, "pattern.")
-    scores = next(p for p in softmax.panels if p.heatmap.source.quantity == "scores")
-    count = scores.heatmap.shape[0]
-    assert row.heatmap.shape == (1, count)
-    assert (row.box.left, row.box.right) == pytest.approx((scores.box.left, scores.box.right))
-    below = (row.box.y - scores.box.bottom) / scores.box.height * count
-    query = row.heatmap.source.index[1]
-    assert isinstance(query, tuple)
-    assert below == pytest.approx(query[0] - 1 + 0.5, abs=0.01)
+def test_all_is_at_full_strength_where_nothing_is_pointed_at() -> None:
+    pointed = {"queries_and_keys", "a_query_meets_a_key", "one_cell", "a_weighted_mix"}
+    for beat, panels in drawn_at_the_end_of(trace_of_kind(SHIPPED_KIND)).items():
+        assert beat in pointed or all((panel.shown == 1).all() for panel in panels), beat
 
 
 @pytest.mark.parametrize("kind", ["16 words", "24 long tokens"])
@@ -192,58 +177,45 @@ def test_the_pattern_of_a_long_prompt_has_words_at_all_rows_and_columns(kind: st
 # One query meets one key
 
 
-@pytest.fixture(params=["grouped heads, rotary", "24 long tokens", "true MLA"])
-def meeting(request: pytest.FixtureRequest) -> Meeting:
-    view = LayerView.of_prompt(trace_of_kind(request.param), None, show_first_token=False)
-    head, frame = view.head(None), Frame(8 * 16 / 9)
-    picture = head_product(head, frame, "scores", room=scores_room(frame))
-    layout = meeting_layout(frame, picture.layout)
-    return Meeting(head, best_match(head), picture, layout, size=0.07)
+PAIRS = ["grouped heads, rotary", "24 long tokens", "true MLA", SHIPPED_KIND]
 
 
-def test_products_add_up_to_the_score(meeting: Meeting) -> None:
-    meeting.add_up(1.0)
-    dot = meeting.view.dot_products[meeting.match]
-    assert meeting.total.value == pytest.approx(dot)
-    assert meeting.total.text == format_number(dot)
+@pytest.mark.parametrize("kind", PAIRS)
+def test_the_sum_by_hand_adds_up_as_it_is_printed(kind: str) -> None:
+    view = LayerView.of_prompt(trace_of_kind(kind), None, show_first_token=False).head(None)
+    match = best_match(view)
+    worked = WorkedSum(view, *match)
+    printed = [read(line[-1].text) for line in worked.lines]
+    total = worked.total.text
+    digits = len(total.partition(".")[2])
+    assert sum(printed) == pytest.approx(read(total), abs=1e-9)
+    assert total == format_decimal(view.dot_products[match], digits)
 
 
-def test_a_pair_that_moves_along_keeps_its_score(meeting: Meeting) -> None:
-    before = [part.values.copy() for part in meeting.query]
-    for steps in (0.5, 3.0, 10.0):
-        meeting.move_along(steps)
-        assert meeting.total.value == pytest.approx(meeting.view.dot_products[meeting.match])
-    assert any(
-        not np.allclose(part.values, old) for part, old in zip(meeting.query, before, strict=True)
-    )
-    assert all(part.source.tensor is None for part in (*meeting.query, *meeting.key))
+def read(number: str) -> float:
+    return float(number.replace(MINUS, "-").replace(",", ""))
 
 
-@pytest.mark.parametrize(
-    ("value", "digits"), [(47.8, 1), (5.98, 2), (-0.0123, 4), (123.4, 0), (0.0, 1), (1e-12, 6)]
-)
-def test_small_figures_are_written_with_their_digits(value: float, digits: int) -> None:
-    assert figure_digits(value) == digits
+def test_a_scaled_score_has_an_equals_sign_only_where_the_printed_numbers_give_it() -> None:
+    signs = set()
+    for seed in range(12):
+        trace = make_trace(positions="rotary", d_head=12, seed=seed)
+        view = LayerView.of_prompt(trace, None, show_first_token=False).head(None)
+        text = scaling_of(view, *best_match(view)).text
+        before, width, sign, after = re.match(
+            r"(\S+) / sqrt\((\d+)\) (=|approx) (\S+)", text
+        ).groups()
+        quotient = read(before) / int(width) ** 0.5
+        digits = len(after.partition(".")[2])
+        assert (format_decimal(quotient, digits) == after) is (sign == "=")
+        signs.add(sign)
+    assert signs == {"=", "approx"}
 
 
 def test_no_figure_is_a_negative_zero() -> None:
     for picture in play(Attention, make_trace(d_head=16, positions="rotary")):
         texts = {item.text for item in picture.texts}
         assert not {f"{MINUS}0", f"{MINUS}0.0", f"{MINUS}0.00", "-0.0"} & texts
-
-
-@pytest.mark.parametrize(("language", "words"), [("en", ["at", "and"]), ("fr", ["en", "et"])])
-def test_where_there_is_no_room_the_places_of_a_pair_are_told_in_words(
-    language: str, words: list[str]
-) -> None:
-    settings = StageSettings(language=language)
-    pictures = play(Attention, trace_of_kind(SHIPPED_KIND), settings, width=1080, height=1080)
-    texts = beat_of(pictures, "rotate_by_position").texts
-    first = next(t for t in texts if t.text == words[0])
-    line = [t for t in texts if t.presence == 1 and abs(t.box.y - first.box.y) < t.height]
-    told = [t.text for t in sorted(line, key=lambda text: text.box.left)]
-    start = told.index(words[0])
-    assert told[start : start + 4] == [words[0], "7", words[1], "5"]
 
 
 def test_a_comma_in_a_number_separates_nothing() -> None:

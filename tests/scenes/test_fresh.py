@@ -1,0 +1,62 @@
+"""A beat names its whole picture: alone on a fresh stage it ends as it does after all others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from extract.trace import Trace
+from filmkit.core.records import BeatRecord, StageSettings
+from filmkit.core.stage import Stage as PlainStage
+from filmkit.pictures.stage import Stage
+from filmkit.render.quality import ASPECTS, DEFAULT_ASPECT, Quality
+from filmkit.render.runner import manim_config
+from scenes.registry import SCENES
+from tests.support.kinds import SHIPPED_KIND, trace_of_kind
+
+Pixels = npt.NDArray[np.uint8]
+SHORT_SIDE = 360  # of the pictures, in pixels
+
+
+def last_pictures(
+    scene: type[PlainStage], trace: Trace, aspect: str, names: Sequence[str] = ()
+) -> dict[str, Pixels]:
+    """Play some beats of a scene, or all, and return the last picture of each."""
+
+    class Some(scene):  # type: ignore[misc, valid-type]
+        @classmethod
+        def beat_names(cls, trace: Trace | None = None) -> tuple[str, ...]:
+            return tuple(names) or super().beat_names(trace)
+
+    Some.__module__ = scene.__module__  # beside which its translations are
+    pictures: dict[str, Pixels] = {}
+
+    def take(record: BeatRecord, stage: PlainStage) -> None:
+        pictures[record.name] = stage.snapshot(notes=True)
+
+    across, down = (SHORT_SIDE * side // min(ASPECTS[aspect]) for side in ASPECTS[aspect])
+    with manim_config(Quality(across, down, 30)):
+        stage = Some(trace, StageSettings(calm=True), on_beat_end=take)
+        stage.renderer.only = ()
+        stage.render()
+    return pictures
+
+
+@pytest.mark.parametrize(
+    "aspect",
+    [DEFAULT_ASPECT, *(pytest.param(a, marks=pytest.mark.slow) for a in ASPECTS if a != "16:9")],
+)
+def test_a_beat_alone_ends_as_it_does_after_all_others(aspect: str) -> None:
+    trace = trace_of_kind(SHIPPED_KIND)
+    remade = [scene for entry in SCENES if issubclass(scene := entry.load(), Stage)]
+    assert remade
+    differing = []
+    for scene in remade:
+        for name, expected in last_pictures(scene, trace, aspect).items():
+            alone = last_pictures(scene, trace, aspect, [name])
+            if not np.array_equal(alone[name], expected):
+                differing.append(f"{scene.__name__}.{name}")
+    assert differing == []
