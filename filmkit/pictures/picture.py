@@ -265,5 +265,5 @@ def _dressed(
         if words and name in beside:
             # On the left they would meet what stands there, or the words of columns below.
             start, stop = mosaic.spans[name].columns
-            where = "right" if 0 < start and stop == len(mosaic.grid[0]) else "left"
+            where = "right" if start > 0 and stop == len(mosaic.grid[0]) else "left"
         yield name, replace(own, row_words=where, column_words=words is True and name in above)
