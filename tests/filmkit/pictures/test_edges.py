@@ -1,4 +1,4 @@
-"""Parts that touch, and parts that come later with all that stands around them."""
+"""Parts that touch, parts of which only the ends are drawn, and parts that come later."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from filmkit.core.errors import SceneCodeError
 from filmkit.core.geometry import Box, Frame
 from filmkit.core.norm import Norm, TensorSource
 from filmkit.pictures.mosaic import GAP, Axis, Mosaic, Size, arrange
-from filmkit.pictures.parts import Matrix
+from filmkit.pictures.parts import Around, Cells, Matrix
 from filmkit.pictures.picture import Picture
 from filmkit.pictures.transition import Transition
 
@@ -37,6 +37,19 @@ def test_a_joint_leaves_no_gap_between_the_columns_beside_it() -> None:
 def test_a_joint_runs_through_all_rows() -> None:
     with pytest.raises(SceneCodeError, match=r"a >\|< b / c >\.< d: write \| in every row"):
         Mosaic.parse("a | b\nc . d")
+
+
+@pytest.mark.parametrize(("kept", "columns"), [((40, 8), 48), ((5, 2), 7)])
+def test_of_a_long_axis_as_many_cells_are_drawn_as_its_matrix_says(
+    kept: tuple[int, int], columns: int
+) -> None:
+    values, source = np.ones((2, 200)), TensorSource(expression="ones")
+    matrix = Matrix(values, Norm.unit(), source, "few", "many", kept=kept)
+    axis = matrix.size(Around()).columns
+    assert axis is not None
+    assert axis.count == columns
+    cells = Cells(matrix, ROOM)
+    assert [block.shape for block in cells.blocks] == [(2, kept[0]), (2, kept[1])]
 
 
 def arriving(way: Transition) -> list[Mobject]:
