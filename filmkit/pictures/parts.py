@@ -7,7 +7,7 @@ A part says what it needs (:meth:`Part.size`), and makes its mobjects for the pl
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -33,7 +33,7 @@ LINE = 1.05  # least pitch of rows with words, in heights of a line
 INK = 1.06  # and in heights of the tallest word
 LEAST = 0.022  # smallest cell that is drawn, in scene units: 3 of 1080 pixels
 LONGEST = 128  # axes with more cells are cut
-KEPT = (40, 8)  # first and last cells that are drawn of one that is cut
+KEPT = (40, 8)  # first and last cells that are drawn of one that is cut, if a matrix says nothing
 ELLIPSIS = 0.34  # room of the ellipsis, in scene units
 WORD = 1.75  # largest width of a word of TEXT size, in scene units
 BAR = 0.95  # room for a colour bar below a part
@@ -138,6 +138,8 @@ class Matrix:
         True where the causal mask removes a cell.
     words
         Texts of the tokens along an axis.
+    kept
+        How many first and last cells are drawn of an axis that is too long to be drawn.
     """
 
     values: npt.NDArray[np.float64]
@@ -150,6 +152,20 @@ class Matrix:
     colour: str | None = None
     masked: npt.NDArray[np.bool_] | None = None
     words: Sequence[str] = ()
+    kept: tuple[int, int] = KEPT
+
+    @property
+    def transposed(self) -> Matrix:
+        """The matrix with rows as columns."""
+        return replace(
+            self,
+            values=self.values.T,
+            source=replace(self.source, transposed=not self.source.transposed),
+            rows=self.columns,
+            columns=self.rows,
+            symbol=f"{self.symbol}^top" if self.symbol else "",
+            masked=None if self.masked is None else self.masked.T,
+        )
 
     def letters(self, around: Around) -> float:
         """Return the text size of the words at its axes."""
@@ -179,7 +195,7 @@ class Matrix:
     def pieces(self, place: Place, around: Around) -> Mapping[str, Mobject]:
         """Return cells, title, words and colour bar."""
         box = place.box
-        pieces: dict[str, Mobject] = {"cells": self._cells(box)}
+        pieces: dict[str, Mobject] = {"cells": self._cells(box, self.name * around.title)}
         above = box
         beside = box
         if around.row_words:
@@ -213,7 +229,7 @@ class Matrix:
         count = self.values.shape[axis]
         name = (self.rows, self.columns)[axis]
         if count > LONGEST:
-            return Axis(name, sum(KEPT), ELLIPSIS, max(least, LEAST))
+            return Axis(name, sum(self.kept), ELLIPSIS, max(least, LEAST))
         return Axis(name, count, least=max(least, LEAST))
 
     def _token_labels(
@@ -234,8 +250,11 @@ class Matrix:
         title.move_to([x, 0, 0])
         return title.set_line(box.top - title.size * FRAME_HEIGHT / 2)
 
-    def _cells(self, box: Box) -> Cells:
-        return Cells(self, box)
+    def _cells(self, box: Box, label: str) -> Cells:
+        cells = Cells(self, box)
+        for block in cells.blocks:
+            block.label = label
+        return cells
 
 
 class Cells(Group):
@@ -259,7 +278,7 @@ class Cells(Group):
         super().__init__()
         self.box = box
         self.shape = matrix.values.shape
-        spans = [_drawn(count) for count in matrix.values.shape]
+        spans = [_drawn(count, matrix.kept) for count in matrix.values.shape]
         heights, widths = ([stop - start for start, stop in each] for each in spans)
         downs = box.split_rows(heights, ELLIPSIS if len(heights) > 1 else 0.0)
         self.blocks: list[Heatmap] = []
@@ -355,7 +374,7 @@ class Cells(Group):
         return self.whole.cell(row, column)
 
 
-def _drawn(count: int) -> list[tuple[int, int]]:
+def _drawn(count: int, kept: tuple[int, int]) -> list[tuple[int, int]]:
     """Return the cells [start, stop) of an axis that are drawn."""
-    first, last = KEPT
+    first, last = kept
     return [(0, count)] if count <= LONGEST else [(0, first), (count - last, count)]

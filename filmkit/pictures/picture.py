@@ -288,7 +288,7 @@ def _dressed(
         own = around.get(name, Around())
         where = ""
         if words and name in beside:
-            # In an empty corner they would meet the words of columns below.
-            ends = mosaic.spans[name].columns[1] == len(mosaic.grid[0])
-            where = "right" if ends and mosaic.is_empty_before(name, across=True) else "left"
+            # On the left they would meet what stands there, or the words of columns below.
+            start, stop = mosaic.spans[name].columns
+            where = "right" if start > 0 and stop == len(mosaic.grid[0]) else "left"
         yield name, replace(own, row_words=where, column_words=words is True and name in above)
