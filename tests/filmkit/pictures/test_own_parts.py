@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -98,6 +100,27 @@ def test_titles_tell_heads_with_a_number_apart(trace: Trace) -> None:
     (picture,) = play(Heads, trace)
     titles = ["head 0: pattern", "head 1: pattern", "head 1", "input", "pattern"]
     assert [text.text for text in picture.texts if text.text in titles] == titles
+
+
+class Prompts(Stage):
+    """Two matrices with the same words, and one with others."""
+
+    def prepare(self) -> None:
+        pattern = head_matrix(self.head, "pattern")
+        assert pattern is not None
+        self.part("other", replace(pattern, words=[f"w{i}" for i in range(self.layer.count)]))
+
+    @beat
+    def side_by_side(self) -> None:
+        """Two prompts."""
+        self.show("pattern scores other")
+
+
+def test_words_of_another_prompt_stand_at_its_part(trace: Trace, layer: LayerView) -> None:
+    (picture,) = play(Prompts, trace)
+    texts = [text.text for text in picture.texts]
+    assert [texts.count(f"w{i}") for i in range(layer.count)] == [2] * layer.count
+    assert texts.count(layer.words[-1].strip()) == 3  # beside the first, and above two
 
 
 def test_matrices_of_other_layers_are_parts(trace: Trace, layer: LayerView) -> None:
